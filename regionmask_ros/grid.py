@@ -1,0 +1,57 @@
+"""The region grid: between input pixels, regions and boxes."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+REGION_PX = 16
+
+
+@dataclass(frozen=True)
+class RegionGrid:
+    """A network input cut into squares of ``region_px`` pixels: ``rows`` x ``cols`` regions.
+
+    >>> RegionGrid.of_input((704, 224))
+    RegionGrid(rows=14, cols=44, region_px=16)
+    """
+
+    rows: int
+    cols: int
+    region_px: int = REGION_PX
+
+    @classmethod
+    def of_input(cls, input_wh: tuple[int, int], region_px: int = REGION_PX) -> RegionGrid:
+        """The grid of an input of that width and height. Raises ValueError when regions do not tile it."""
+        width, height = input_wh
+        if width % region_px or height % region_px:
+            raise ValueError(f"regions of {region_px} pixels do not tile an input of {width}x{height}")
+        return cls(height // region_px, width // region_px, region_px)
+
+    @property
+    def shape(self) -> tuple[int, int]:
+        return self.rows, self.cols
+
+    def full(self, attended: bool) -> np.ndarray:
+        """bool [rows, cols], all attended or all masked."""
+        return np.full(self.shape, attended)
+
+    def cover(self, boxes: np.ndarray, picture_wh: tuple[int, int], ring: int = 0) -> np.ndarray:
+        """Regions that boxes touch, each box widened by ``ring`` regions on every side.
+
+        boxes: float [n, 4], x0 y0 x1 y1 in pixels of a picture of ``picture_wh``, which the grid covers as a whole.
+        Returns bool [rows, cols]. A box whose edge lies exactly on a border touches only the region inside it; a box
+        outside the picture, or without area, touches nothing.
+        """
+        keep = np.zeros(self.shape, bool)
+        width, height = picture_wh
+        boxes = np.asarray(boxes, np.float64).reshape(-1, 4)
+        clipped = np.clip(boxes, 0.0, [width, height, width, height])
+        scale = np.array([self.cols / width, self.rows / height])
+        low = np.floor(clipped[:, :2] * scale).astype(np.int64) - ring
+        high = np.ceil(clipped[:, 2:] * scale).astype(np.int64) + ring
+        visible = (clipped[:, 2:] > clipped[:, :2]).all(axis=1)
+        for (c0, r0), (c1, r1) in zip(np.maximum(low[visible], 0), high[visible]):
+            keep[r0:r1, c0:c1] = True
+        return keep
