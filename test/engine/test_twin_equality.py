@@ -1,0 +1,182 @@
+"""Kernels and their readable twin give the same integers on networks that nobody chose."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from regionmask_ros.engine import kernels
+from regionmask_ros.engine.event_engine import EventEngine, PackedNetwork
+from regionmask_ros.engine.twin import TwinEncoder, TwinNetwork
+from regionmask_ros.network.spec import ConvSpec
+
+
+@dataclass(frozen=True)
+class Layers:
+    """A network as the engine sees it: layers only."""
+
+    layers: tuple[ConvSpec, ...]
+
+
+@st.composite
+def random_networks(draw):
+    """(network, input width and height, rng): one to four layers of any shape, weights up to the 10-bit limit."""
+    rng = np.random.default_rng(draw(st.integers(0, 2**32 - 1)))
+    count = draw(st.integers(1, 4))
+    width, height = draw(st.integers(5, 17)), draw(st.integers(5, 17))
+    channels = draw(st.integers(1, 5))
+    shape, layers = (height, width, channels), []
+    for number in range(count):
+        size = draw(st.integers(1, min(5, *shape[:2])))
+        stride, padding = draw(st.integers(1, 2)), draw(st.integers(0, size - 1))
+        outputs = draw(st.integers(1, 19))
+        limit = draw(st.sampled_from([4, 60, 510]))
+        weight = rng.integers(-limit, limit + 1, (outputs, shape[2], size, size)).astype(np.int32)
+        bias = rng.integers(-256, 255, outputs).astype(np.int32) if number < count - 1 else None
+        layers.append(ConvSpec(f"c{number}", weight, bias, stride, padding, draw(st.sampled_from([1, 6, 40]))))
+        shape = tuple((n + 2 * padding - size) // stride + 1 for n in shape[:2]) + (outputs,)
+        if min(shape[:2]) < 1:
+            layers.pop()
+            break
+    if layers[-1].bias is not None:
+        last = layers[-1]
+        layers[-1] = ConvSpec(last.name, last.weight, None, last.stride, last.padding, last.threshold)
+    return Layers(tuple(layers)), (width, height, channels), rng
+
+
+def random_messages(rng: np.random.Generator, shape: tuple[int, ...], density: float) -> np.ndarray:
+    """Encoder messages int64 [h, w, c]: multiples of 16 within 8 bits, most of them 0."""
+    return np.where(rng.random(shape) < density, rng.integers(-128, 128, shape) << 4, 0)
+
+
+@settings(max_examples=120, deadline=None)
+@given(random_networks(), st.sampled_from(["carry", "lava"]), st.sampled_from([0.02, 0.3, 1.0]))
+def test_engine_equals_twin_in_every_integer(case, arithmetic, density):
+    network, (width, height, channels), rng = case
+    twin = TwinNetwork(network, (width, height), arithmetic)
+    engine = EventEngine(PackedNetwork(network), (width, height), arithmetic)
+    for _ in range(4):
+        message = random_messages(rng, (height, width, channels), density)
+        expected = twin.step(message)
+        index = np.flatnonzero(message).astype(np.int32)
+        result = engine.step(index, message.ravel()[index].astype(np.int32))
+        np.testing.assert_array_equal(result.head, expected)
+        assert list(result.layer_events) == [np.count_nonzero(m) for m in twin.messages[1:]]
+        for layer, state in zip(twin.layers, engine._layers):
+            np.testing.assert_array_equal(state.sigma, layer.sigma.ravel())
+            if state.reference is not None:
+                np.testing.assert_array_equal(state.reference, layer.reference.ravel())
+
+
+@settings(max_examples=60, deadline=None)
+@given(random_networks())
+def test_synops_count_the_outputs_that_events_reach(case):
+    network, (width, height, channels), rng = case
+    engine = EventEngine(PackedNetwork(network), (width, height), "carry")
+    message = random_messages(rng, (height, width, channels), 0.4)
+    index = np.flatnonzero(message).astype(np.int32)
+    counted = engine.step(index, message.ravel()[index].astype(np.int32)).synops[0]
+    spec = network.layers[0]
+    size, stride, padding = spec.weight.shape[2], spec.stride, spec.padding
+    by_hand = 0
+    for y, x in np.argwhere(message.any(axis=2)):
+        rows = [r for r in range(engine._layers[0].rows) if 0 <= y - (r * stride - padding) < size]
+        cols = [c for c in range(engine._layers[0].cols) if 0 <= x - (c * stride - padding) < size]
+        by_hand += np.count_nonzero(message[y, x]) * len(rows) * len(cols) * len(spec.weight)
+    assert counted == by_hand
+
+
+@settings(max_examples=80, deadline=None)
+@given(st.integers(0, 2**32 - 1), st.integers(1, 4), st.integers(1, 4), st.integers(1, 3), st.integers(1, 90))
+def test_encoder_equals_twin(seed, rows, cols, channels, threshold):
+    rng, region = np.random.default_rng(seed), 4
+    table = rng.integers(-300, 300, (256, channels)).astype(np.int16)
+    shape = (rows * region, cols * region, channels)
+    reference = np.zeros(shape, np.int16)
+    index, message = np.empty(reference.size, np.int32), np.empty(reference.size, np.int32)
+    twin = TwinEncoder(shape, threshold)
+    for _ in range(5):
+        image = rng.integers(0, 256, shape).astype(np.uint8)
+        keep = rng.random((rows, cols)) < 0.6
+        expected = twin.step(
+            np.stack([table[image[..., c], c] for c in range(channels)], axis=2).astype(np.int64),
+            np.kron(keep, np.ones((region, region), bool)).astype(bool),
+        )
+        n = kernels.encode(image, table, keep, region, threshold, reference, index, message)
+        np.testing.assert_array_equal(index[:n], np.flatnonzero(expected))
+        np.testing.assert_array_equal(message[:n], expected.ravel()[index[:n]])
+        np.testing.assert_array_equal(reference, twin.reference)
+
+
+def test_a_change_equal_to_the_threshold_fires_and_one_below_does_not():
+    network = Layers((
+        ConvSpec("c", np.array([[[[1]]]], np.int32), np.zeros(1, np.int32), 1, 0, 6),
+        ConvSpec("head", np.array([[[[1]]]], np.int32), None, 1, 0, 0),
+    ))
+    # A message of 1 at weight 1 adds 1; the threshold of 6 is 6144 at 2**16.
+    for change, events in ((6143, 0), (6144, 1)):
+        engine = EventEngine(PackedNetwork(network), (1, 1), "carry")
+        result = engine.step(np.zeros(1, np.int32), np.full(1, change, np.int32))
+        assert result.layer_events == (events,)
+
+
+@pytest.mark.parametrize("arithmetic, lost", [("carry", 0), ("lava", 9)])
+def test_carry_loses_no_low_bits(arithmetic, lost):
+    """Ten rises of 6463, which is 100 message units of 64 and 63 more: lava forgets the 63 each time."""
+    network = Layers((
+        ConvSpec("c", np.array([[[[1]]]], np.int32), np.zeros(1, np.int32), 1, 0, 6),
+        ConvSpec("head", np.array([[[[1]]]], np.int32), None, 1, 0, 0),
+    ))
+    engine = EventEngine(PackedNetwork(network), (1, 1), arithmetic)
+    head = 0
+    for _ in range(10):
+        head = int(engine.step(np.zeros(1, np.int32), np.full(1, 6400 + 63, np.int32)).head[0, 0, 0])
+    assert 10 * (6400 + 63) // 64 - head == lost
+
+
+def test_reset_returns_to_the_warmed_up_state():
+    rng = np.random.default_rng(3)
+    network = Layers((
+        ConvSpec("a", rng.integers(-60, 60, (6, 3, 3, 3)).astype(np.int32), rng.integers(0, 200, 6).astype(np.int32), 2, 1, 6),
+        ConvSpec("b", rng.integers(-60, 60, (4, 6, 3, 3)).astype(np.int32), None, 1, 1, 0),
+    ))
+    engine = EventEngine(PackedNetwork(network), (16, 16), "lava")
+    frames = [random_messages(rng, (16, 16, 3), 0.5) for _ in range(3)]
+
+    def play() -> list[np.ndarray]:
+        heads = []
+        for message in frames:
+            index = np.flatnonzero(message).astype(np.int32)
+            heads.append(engine.step(index, message.ravel()[index].astype(np.int32)).head)
+        return heads
+
+    first = play()
+    assert not np.array_equal(first, play()), "without a reset the state must go on"
+    engine.reset()
+    np.testing.assert_array_equal(first, play())
+
+
+def test_cameras_share_weights_and_not_state():
+    rng = np.random.default_rng(5)
+    network = Layers((ConvSpec("head", rng.integers(-9, 9, (2, 1, 3, 3)).astype(np.int32), None, 1, 1, 0),))
+    packed = PackedNetwork(network)
+    one, other = EventEngine(packed, (8, 8), "carry"), EventEngine(packed, (8, 8), "carry")
+    one.step(np.arange(64, dtype=np.int32), np.full(64, 160, np.int32))
+    assert not other.step(np.zeros(0, np.int32), np.zeros(0, np.int32)).head.any()
+
+
+def test_sums_beyond_31_bits_wrap_as_lava_does():
+    """Five taps of 510 times 2**20 leave 31 bits; only the low 24 count."""
+    weight = np.full((1, 1, 5, 5), 510, np.int32)
+    network = Layers((ConvSpec("head", weight, None, 1, 0, 0),))
+    engine = EventEngine(PackedNetwork(network), (5, 5), "carry")
+    message = np.full(25, 1 << 20, np.int32)
+    head = int(engine.step(np.arange(25, dtype=np.int32), message).head[0, 0, 0])
+    exact = 25 * 510 * (1 << 20)
+    assert head == (exact + (1 << 23)) % (1 << 24) - (1 << 23)
+    twin = TwinNetwork(network, (5, 5), "carry")
+    assert int(twin.step(message.reshape(5, 5, 1))[0, 0, 0]) == head
