@@ -1,0 +1,52 @@
+"""The detector on this computer's processor: our own event engine."""
+
+from __future__ import annotations
+
+import time
+import weakref
+from collections import deque
+from typing import Any
+
+from ..encoder import Events
+from ..engine.arithmetic import ARITHMETICS, CARRY
+from ..engine.event_engine import EventEngine, PackedNetwork
+from ..network.spec import Network
+from .base import BackendResult
+
+_PACKED: weakref.WeakKeyDictionary[Network, PackedNetwork] = weakref.WeakKeyDictionary()
+"""Cameras that run the same network in one process share its weights."""
+
+
+class CpuBackend:
+    """Computes at once, in the caller's thread: a frame's result is ready when ``submit`` returns."""
+
+    arithmetics = ARITHMETICS
+    default_arithmetic = CARRY
+    latency_frames = 0
+
+    def __init__(self, network: Network, input_wh: tuple[int, int], arithmetic: str) -> None:
+        self.arithmetic = arithmetic
+        packed = _PACKED.get(network)
+        if packed is None:
+            packed = _PACKED[network] = PackedNetwork(network)
+        self._engine = EventEngine(packed, input_wh, arithmetic)
+        self._results: deque[BackendResult] = deque()
+
+    def submit(self, events: Events, tag: Any) -> None:
+        start = time.perf_counter()
+        result = self._engine.step(events.index, events.message)
+        elapsed_ms = (time.perf_counter() - start) * 1e3
+        self._results.append(BackendResult(tag, result.head, result.layer_events, result.synops, elapsed_ms))
+
+    def poll(self, timeout_s: float) -> BackendResult | None:
+        return self._results.popleft() if self._results else None
+
+    def drain(self) -> None:
+        """Nothing stays inside."""
+
+    def reset(self) -> None:
+        self._results.clear()
+        self._engine.reset()
+
+    def close(self) -> None:
+        self._results.clear()

@@ -1,0 +1,135 @@
+"""Static masks on disk: a picture painted by hand, or the ``.npz`` that the tools write.
+
+A file is data from anybody: it is read within limits, and nothing in it is executed.
+"""
+
+from __future__ import annotations
+
+import io
+import os
+import zipfile
+from pathlib import Path
+
+import cv2
+import numpy as np
+
+from ..errors import UserError
+from ..grid import RegionGrid
+from ..network.archive import open_regular, open_zip, read_limited, read_member
+from ..network.refused import Refused
+from ..sources.picture_file import PNG_MAGIC, damage_of
+from ..sources.quiet import stderr_closed
+
+ATTENDED_ABOVE = 127
+LONGEST_SIDE = 16_384
+"""Pixels. A larger picture is refused before it is decoded."""
+
+
+def load_static_mask(path: str, grid: RegionGrid, picture_wh: tuple[int, int]) -> np.ndarray:
+    """bool [rows, cols] of the grid, True = attended.
+
+    A ``.png`` has one pixel a region, or is as large as the camera's picture. Pixels brighter than 127 are attended
+    (transparent ones are not), and a region is attended as soon as one of its pixels is: what was painted is looked at.
+    An ``.npz`` was written by ``save_static_mask``, for the same grid.
+
+    Raises UserError, one line with file and cause, for anything else.
+    """
+    try:
+        with open_regular(path) as file:
+            magic = file.read(len(PNG_MAGIC))
+            if magic == PNG_MAGIC:
+                return _from_picture(_decode_png(read_limited(file)), grid, picture_wh)
+            if magic[:2] == b"PK":
+                return _from_npz(_read_npz(file), grid)
+        raise Refused("neither a PNG picture nor an .npz mask")
+    except Refused as refused:
+        raise refused.about(path) from refused
+
+
+def save_static_mask(path: str, keep: np.ndarray, region_px: int) -> None:
+    """Writes a mask as ``.npz``: ``keep`` bool [rows, cols] and ``region_px``. The file appears when it is complete."""
+    aside = Path(f"{path}.part")
+    try:
+        with open(aside, "wb") as file:
+            np.savez_compressed(file, keep=np.asarray(keep, np.bool_), region_px=np.int32(region_px))
+        os.replace(aside, path)
+    except OSError as error:
+        raise UserError(f"{path}: cannot be written: {error.strerror}") from error
+    finally:
+        aside.unlink(missing_ok=True)
+
+
+def _decode_png(data: bytes) -> np.ndarray:
+    """uint8 [h, w] brightness, times opacity."""
+    damage = damage_of(data)
+    if damage:
+        raise Refused(damage)
+    width, height = (int.from_bytes(data[at:at + 4], "big") for at in (16, 20))
+    if not (0 < width <= LONGEST_SIDE and 0 < height <= LONGEST_SIDE):
+        raise Refused(f"a picture of {width}x{height} is no mask; sides up to {LONGEST_SIDE} pixels are read")
+    with stderr_closed():
+        pixels = cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_UNCHANGED)
+    if pixels is None or pixels.shape[:2] != (height, width):
+        raise Refused("damaged PNG image")
+    if pixels.dtype == np.uint16:
+        pixels = (pixels >> 8).astype(np.uint8)
+    if pixels.ndim == 2:
+        return pixels
+    grey = cv2.cvtColor(np.ascontiguousarray(pixels[:, :, :3]), cv2.COLOR_BGR2GRAY)
+    if pixels.shape[2] == 4:
+        grey = (grey.astype(np.uint16) * pixels[:, :, 3] // 255).astype(np.uint8)
+    return grey
+
+
+def _from_picture(grey: np.ndarray, grid: RegionGrid, picture_wh: tuple[int, int]) -> np.ndarray:
+    attended = grey > ATTENDED_ABOVE
+    if attended.shape == grid.shape:
+        return attended
+    height, width = attended.shape
+    if (width, height) != picture_wh:
+        raise Refused(
+            f"a picture of {width}x{height}, but this camera needs {picture_wh[0]}x{picture_wh[1]} "
+            f"(its picture) or {grid.cols}x{grid.rows} (one pixel a region)"
+        )
+    y, x = np.nonzero(attended)
+    keep = grid.full(False)
+    keep[y * grid.rows // height, x * grid.cols // width] = True
+    return keep
+
+
+def _read_npz(file: io.BufferedReader) -> tuple[np.ndarray, int]:
+    archive = open_zip(file)
+    keep = _read_array(archive, "keep")
+    region_px = _read_array(archive, "region_px")
+    if keep.dtype != np.bool_ or keep.ndim != 2 or region_px.ndim or region_px.dtype.kind not in "iu":
+        raise Refused("not a mask: it needs keep, bool [rows, cols], and region_px, one integer")
+    return keep, int(region_px)
+
+
+def _read_array(archive: zipfile.ZipFile, name: str) -> np.ndarray:
+    """One array. Its header is checked before memory is taken; object arrays (pickles) are refused."""
+    if f"{name}.npy" not in archive.namelist():
+        raise Refused(f"not a mask: no array {name} in it")
+    data = read_member(archive, archive.getinfo(f"{name}.npy"))
+    stream = io.BytesIO(data)
+    try:
+        version = np.lib.format.read_magic(stream)
+        read_header = {(1, 0): np.lib.format.read_array_header_1_0, (2, 0): np.lib.format.read_array_header_2_0}
+        shape, fortran, dtype = read_header[version](stream)
+    except (ValueError, KeyError, TypeError, SyntaxError, RecursionError, MemoryError) as error:
+        raise Refused(f"damaged array {name}") from error
+    if dtype.hasobject:
+        raise Refused(f"array {name} holds Python objects; only numbers are read")
+    content = data[stream.tell():]
+    sane = all(0 <= side <= LONGEST_SIDE for side in shape)
+    if not sane or len(content) != int(np.prod(shape, dtype=object)) * dtype.itemsize:
+        raise Refused(f"damaged array {name}: its size is not what it says")
+    return np.frombuffer(content, dtype).reshape(shape, order="F" if fortran else "C")
+
+
+def _from_npz(mask: tuple[np.ndarray, int], grid: RegionGrid) -> np.ndarray:
+    keep, region_px = mask
+    if keep.shape != grid.shape or region_px != grid.region_px:
+        made = f"{keep.shape[0]}x{keep.shape[1]} regions of {region_px} pixels"
+        raise Refused(f"made for {made}, but this input has {grid.rows}x{grid.cols} of {grid.region_px}")
+    return keep.copy()

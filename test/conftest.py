@@ -1,0 +1,66 @@
+"""Real parts that tests run on: the trained network and real video, where the set-up has put them."""
+
+from __future__ import annotations
+
+import os
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from regionmask_ros.errors import UserError
+from regionmask_ros.network.files import find_network, load_network
+from regionmask_ros.network.spec import ConvSpec, Network, YoloHead
+
+REPOSITORY = Path(__file__).resolve().parent.parent
+
+
+@pytest.fixture(scope="session")
+def trained_file() -> Path:
+    """The trained network's file, from `make setup`."""
+    try:
+        return find_network()
+    except UserError as error:
+        pytest.skip(f"no trained network: {error}")
+
+
+@pytest.fixture(scope="session")
+def trained(trained_file):
+    return load_network(trained_file)
+
+
+@pytest.fixture(scope="session")
+def real_video():
+    """A function from a file name to the path of a video that `make setup` has put in place."""
+
+    def find(name: str) -> str:
+        path = Path(sys.prefix) / "share" / "regionmask_ros" / name
+        if not path.exists():
+            pytest.skip(f"{name} is not at {path}; `make setup` brings it where it can be had")
+        return str(path)
+
+    return find
+
+
+@pytest.fixture(scope="session")
+def reference_folder() -> Path:
+    """Vectors that Lava computed. They are too large to be part of the repository."""
+    folder = Path(os.environ.get("REGIONMASK_REFERENCE") or REPOSITORY.parent / "shared" / "reference")
+    if not (folder / "manifest.json").exists():
+        pytest.skip(f"no reference vectors at {folder}; set REGIONMASK_REFERENCE to their folder")
+    return folder
+
+
+@pytest.fixture(scope="session")
+def tiny_network():
+    """A small random network in which some objectness is always high: boxes appear without any training."""
+    rng = np.random.default_rng(11)
+
+    def conv(name: str, inputs: int, outputs: int, stride: int, head: bool = False) -> ConvSpec:
+        weight = rng.integers(-24, 25, (outputs, inputs, 3, 3)).astype(np.int32)
+        return ConvSpec(name, weight, None if head else rng.integers(-20, 60, outputs).astype(np.int32), stride, 1, 6)
+
+    layers = (conv("c1", 3, 8, 2), conv("c2", 8, 8, 2), conv("c3", 8, 12, 4), conv("head", 12, 7 * 2, 2, head=True))
+    table = (np.arange(256, dtype=np.int32) - 128)[:, None].repeat(3, axis=1)
+    return Network("tiny", layers, YoloHead(((0.3, 0.3), (0.2, 0.5)), 2, 0.0), ("square", "disc"), table, 6)

@@ -1,0 +1,91 @@
+from __future__ import annotations
+
+import math
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from regionmask_ros.detection.yolo import decode, suppress
+from regionmask_ros.network.spec import YoloHead
+
+LAYOUT = YoloHead(anchors=((0.5, 1.0), (2.0, 3.0)), num_classes=3, clamp_max=5.0)
+
+
+def empty_head(rows: int, cols: int) -> np.ndarray:
+    """A head without any object: objectness far below zero."""
+    head = np.zeros((rows, cols, LAYOUT.channels), np.int32)
+    head[:, :, [4, 12]] = -20 << 16
+    return head
+
+
+def test_one_cell_gives_the_box_worked_out_by_hand():
+    head = empty_head(4, 8)
+    values = [0.5, -1.0, 0.25, 0.5, 3.0, 1.0, 4.0, 0.0]           # second anchor: x y w h objectness, three classes
+    head[2, 5, 8:] = np.rint(np.array(values) * 65536)
+    found = decode(head, LAYOUT, (800, 200), 0.1, 0.45)
+    sigmoid = lambda v: 1 / (1 + math.exp(-v))                    # noqa: E731
+    x, y = (sigmoid(0.5) + 5) / 8 * 800, (sigmoid(-1.0) + 2) / 4 * 200
+    w, h = math.exp(0.25) * 2.0 / 8 * 800, math.exp(0.5) * 3.0 / 4 * 200
+    score = sigmoid(3.0) * math.exp(4) / (math.exp(1) + math.exp(4) + 1)
+    assert found.class_ids.tolist() == [1]
+    assert found.scores[0] == pytest.approx(score, rel=1e-5)
+    expected = np.clip([x - w / 2, y - h / 2, x + w / 2, y + h / 2], 0, [800, 200, 800, 200])
+    np.testing.assert_allclose(found.boxes[0], expected, atol=1e-2)
+    assert found.boxes.dtype == np.float32 and found.class_ids.dtype == np.int32
+
+
+def test_only_the_low_24_bits_count():
+    head = empty_head(2, 2)
+    head[1, 1, 4] = 3 << 16
+    wrapped = head + (1 << 24)
+    plain, same = (decode(h, LAYOUT, (64, 64), 0.1, 0.45) for h in (head, wrapped))
+    np.testing.assert_array_equal(plain.boxes, same.boxes)
+    assert len(plain) == 1
+
+
+def test_size_exponent_is_clamped():
+    head = empty_head(1, 1)
+    head[0, 0, 4], head[0, 0, 2] = 5 << 16, 120 << 16
+    assert np.isfinite(decode(head, LAYOUT, (32, 32), 0.1, 0.45).boxes).all()
+
+
+def test_nothing_above_the_threshold_gives_empty_arrays():
+    found = decode(empty_head(3, 3), LAYOUT, (96, 96), 0.1, 0.45)
+    assert len(found) == 0 and found.boxes.shape == (0, 4)
+
+
+def test_scores_at_the_threshold_stay_and_are_sorted():
+    head = empty_head(2, 2)
+    head[0, 0, 4], head[1, 1, 4] = 1 << 16, 4 << 16
+    every = decode(head, LAYOUT, (64, 64), 0.0, 1.0)
+    assert len(every) == 8 and (np.diff(every.scores) <= 0).all()
+    second = float(every.scores[1])
+    assert len(decode(head, LAYOUT, (64, 64), second - 1e-6, 1.0)) == 2
+    assert len(decode(head, LAYOUT, (64, 64), second + 1e-6, 1.0)) == 1
+
+
+def test_suppression_is_per_class_and_by_boxes_that_stay():
+    # b overlaps a, c overlaps b but not a: a removes b, and c stays because b is gone.
+    boxes = np.array([[0, 0, 10, 10], [4, 0, 14, 10], [8, 0, 18, 10], [0, 0, 10, 10]], float)
+    assert suppress(boxes, np.array([0, 0, 0, 1]), 0.3).tolist() == [0, 2, 3]
+
+
+@given(st.integers(0, 2**32 - 1), st.integers(0, 12), st.floats(0.05, 0.95))
+def test_suppression_keeps_an_independent_dominating_set(seed, n, limit):
+    rng = np.random.default_rng(seed)
+    low = rng.uniform(0, 20, (n, 2))
+    boxes = np.concatenate([low, low + rng.uniform(1, 20, (n, 2))], axis=1)
+    classes = rng.integers(0, 2, n)
+
+    def iou(a: np.ndarray, b: np.ndarray) -> float:
+        w = min(a[2], b[2]) - max(a[0], b[0])
+        h = min(a[3], b[3]) - max(a[1], b[1])
+        both = max(w, 0) * max(h, 0)
+        return both / ((a[2] - a[0]) * (a[3] - a[1]) + (b[2] - b[0]) * (b[3] - b[1]) - both)
+
+    kept = suppress(boxes, classes, limit).tolist()
+    for i in range(n):
+        rivals = [k for k in kept if k < i and classes[k] == classes[i] and iou(boxes[k], boxes[i]) > limit]
+        assert (i in kept) == (not rivals)

@@ -1,0 +1,132 @@
+from __future__ import annotations
+
+import io
+import zipfile
+
+import cv2
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from regionmask_ros.errors import UserError
+from regionmask_ros.grid import RegionGrid
+from regionmask_ros.mask.files import load_static_mask, save_static_mask
+
+GRID, PICTURE = RegionGrid(4, 6), (120, 90)
+
+
+def painted(path, pixels: np.ndarray) -> str:
+    assert cv2.imwrite(str(path), pixels)
+    return str(path)
+
+
+def refusal(path) -> str:
+    with pytest.raises(UserError) as caught:
+        load_static_mask(str(path), GRID, PICTURE)
+    line = str(caught.value)
+    assert line.startswith(str(path)) and "\n" not in line
+    return line
+
+
+@pytest.mark.parametrize("convert", [
+    lambda grey: grey,
+    lambda grey: cv2.cvtColor(grey, cv2.COLOR_GRAY2BGR),
+    lambda grey: grey.astype(np.uint16) * 257,
+    lambda grey: np.dstack([np.full_like(grey, 255)] * 3 + [grey]),
+])
+def test_a_picture_in_grid_size_is_taken_pixel_by_pixel(tmp_path, convert):
+    grey = np.zeros(GRID.shape, np.uint8)
+    grey[1, 2], grey[3, 5], grey[0, 0] = 128, 255, 127
+    keep = load_static_mask(painted(tmp_path / "m.png", convert(grey)), GRID, PICTURE)
+    assert np.argwhere(keep).tolist() == [[1, 2], [3, 5]]
+
+
+def test_one_painted_pixel_attends_its_region(tmp_path):
+    pixels = np.zeros((90, 120), np.uint8)
+    pixels[22, 39] = pixels[89, 119] = 200               # regions are 20 pixels wide and 22.5 high
+    pixels[23, 40] = 200
+    keep = load_static_mask(painted(tmp_path / "m.png", pixels), GRID, PICTURE)
+    assert np.argwhere(keep).tolist() == [[0, 1], [1, 2], [3, 5]]
+
+
+@given(st.integers(0, 2**32 - 1), st.integers(1, 12), st.integers(1, 12), st.integers(12, 90), st.integers(12, 90))
+@settings(max_examples=30, deadline=None)
+def test_a_mask_blown_up_to_the_picture_comes_back(tmp_path_factory, seed, rows, cols, width, height):
+    keep = np.random.default_rng(seed).random((rows, cols)) < 0.4
+    y, x = np.arange(height) * rows // height, np.arange(width) * cols // width
+    path = painted(tmp_path_factory.mktemp("m") / "m.png", keep[np.ix_(y, x)].astype(np.uint8) * 255)
+    np.testing.assert_array_equal(load_static_mask(path, RegionGrid(rows, cols), (width, height)), keep)
+
+
+def test_saved_masks_come_back(tmp_path):
+    keep = np.random.default_rng(0).random(GRID.shape) < 0.5
+    save_static_mask(str(tmp_path / "m.npz"), keep, 16)
+    np.testing.assert_array_equal(load_static_mask(str(tmp_path / "m.npz"), GRID, PICTURE), keep)
+    assert [p.name for p in tmp_path.iterdir()] == ["m.npz"]
+
+
+def test_a_mask_of_another_grid_is_refused(tmp_path):
+    save_static_mask(str(tmp_path / "m.npz"), np.ones((5, 6), bool), 16)
+    assert "made for 5x6 regions of 16 pixels, but this input has 4x6 of 16" in refusal(tmp_path / "m.npz")
+    painted(tmp_path / "m.png", np.zeros((7, 6), np.uint8))
+    assert "a picture of 6x7, but this camera needs 120x90 (its picture) or 6x4" in refusal(tmp_path / "m.png")
+
+
+def test_object_arrays_are_refused_unread(tmp_path):
+    np.savez(tmp_path / "m.npz", keep=np.array([[print]], object), region_px=16)
+    assert "holds Python objects" in refusal(tmp_path / "m.npz")
+
+
+def test_an_array_that_claims_to_be_huge_takes_no_memory(tmp_path):
+    header = io.BytesIO()
+    np.lib.format.write_array_header_1_0(header, {"descr": "|b1", "fortran_order": False, "shape": (10**9, 10**9)})
+    with zipfile.ZipFile(tmp_path / "m.npz", "w") as archive:
+        archive.writestr("keep.npy", header.getvalue())
+    assert "its size is not what it says" in refusal(tmp_path / "m.npz")
+
+
+def test_other_files_are_refused(tmp_path):
+    (tmp_path / "text.png").write_text("not a picture")
+    assert "neither a PNG picture nor an .npz mask" in refusal(tmp_path / "text.png")
+    (tmp_path / "empty.png").write_bytes(b"")
+    assert "empty file" in refusal(tmp_path / "empty.png")
+    assert "no such file" in refusal(tmp_path / "missing.png")
+    assert "folder" in refusal(tmp_path)
+    np.savez(tmp_path / "other.npz", weights=np.ones(3))
+    assert "no array keep" in refusal(tmp_path / "other.npz")
+    np.savez(tmp_path / "float.npz", keep=np.ones(GRID.shape), region_px=16)
+    assert "it needs keep, bool" in refusal(tmp_path / "float.npz")
+
+
+def mask_bytes(tmp_path, suffix: str) -> bytes:
+    path = tmp_path / f"whole{suffix}"
+    if suffix == ".png":
+        painted(path, np.full(GRID.shape, 255, np.uint8))
+    else:
+        save_static_mask(str(path), np.ones(GRID.shape, bool), 16)
+    return path.read_bytes()
+
+
+@pytest.mark.parametrize("suffix", [".png", ".npz"])
+def test_a_file_cut_anywhere_is_refused(tmp_path, suffix, capfd):
+    whole = mask_bytes(tmp_path, suffix)
+    for length in range(1, len(whole) - 1, 7):
+        (tmp_path / f"cut{suffix}").write_bytes(whole[:length])
+        refusal(tmp_path / f"cut{suffix}")
+    assert capfd.readouterr().err == ""
+
+
+@pytest.mark.parametrize("suffix", [".png", ".npz"])
+def test_damaged_bytes_give_a_mask_or_one_line(tmp_path, suffix, capfd):
+    whole, rng = mask_bytes(tmp_path, suffix), np.random.default_rng(1)
+    for _ in range(300):
+        damaged = bytearray(whole)
+        for at in rng.integers(0, len(whole), 3):
+            damaged[at] = rng.integers(0, 256)
+        (tmp_path / f"bad{suffix}").write_bytes(damaged)
+        try:
+            assert load_static_mask(str(tmp_path / f"bad{suffix}"), GRID, PICTURE).shape == GRID.shape
+        except UserError as error:
+            assert "\n" not in str(error)
+    assert capfd.readouterr().err == ""

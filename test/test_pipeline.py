@@ -1,0 +1,168 @@
+"""The composition, on a small random network: what a frame meets on its way, and what starts it afresh."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import cv2
+import numpy as np
+import pytest
+
+from regionmask_ros.engine.twin import TwinEncoder, TwinNetwork
+from regionmask_ros.errors import UserError
+from regionmask_ros.frames import Frame, make_view
+from regionmask_ros.grid import RegionGrid
+from regionmask_ros.mask.files import save_static_mask
+from regionmask_ros.pipeline import STAGES, Pipeline, PipelineSettings
+
+
+def clip(count: int, size_wh: tuple[int, int] = (96, 64), seed: int = 0, frame_id: str = "camera") -> list[Frame]:
+    """Noise that changes a little from frame to frame, with a square that moves."""
+    rng = np.random.default_rng(seed)
+    still = rng.integers(0, 256, (size_wh[1], size_wh[0], 3)).astype(np.uint8)
+    frames = []
+    for t in range(count):
+        pixels = still.copy()
+        pixels[20:40, 4 * t:4 * t + 20] = 255 - 20 * (t % 3)
+        frames.append(Frame(pixels, "bgr", t * 40_000_000, frame_id))
+    return frames
+
+
+def heads(pipeline: Pipeline, frames: list[Frame]) -> list[np.ndarray]:
+    return [result.head for frame in frames for result in pipeline.process(frame)]
+
+
+@pytest.fixture
+def half_mask(tmp_path) -> str:
+    """A static mask that attends the left half of a 96x64 input."""
+    keep = np.zeros((4, 6), bool)
+    keep[:, :3] = True
+    save_static_mask(str(tmp_path / "half.npz"), keep, 16)
+    return str(tmp_path / "half.npz")
+
+
+@pytest.mark.parametrize("arithmetic", ["carry", "lava"])
+def test_pipeline_equals_the_twin_with_held_references(tiny_network, half_mask, arithmetic):
+    settings = PipelineSettings(mask="static", static_mask=half_mask, refresh_period=3, arithmetic=arithmetic)
+    pipeline, frames = Pipeline(tiny_network, settings), clip(8)
+    encoder = TwinEncoder((64, 96, 3), tiny_network.encoder_threshold)
+    twin = TwinNetwork(tiny_network, (96, 64), arithmetic)
+    held = np.zeros((64, 96), bool)
+    held[:, :48] = True
+    for t, frame in enumerate(frames):
+        (result,) = pipeline.process(frame)
+        image = make_view(frame, (96, 64)).image
+        value = np.stack([tiny_network.input_table[image[..., c], c] for c in range(3)], axis=2)
+        message = encoder.step(value.astype(np.int64), None if t % 3 == 0 else held)
+        np.testing.assert_array_equal(result.head, twin.step(message))
+        assert result.counts.encoder_events == np.count_nonzero(message)
+        assert result.mask.refresh == (t % 3 == 0)
+        assert result.mask.masked_share == (0.0 if t % 3 == 0 else 0.5)
+
+
+def test_results_carry_their_frame_and_times(tiny_network):
+    pipeline, frames = Pipeline(tiny_network, PipelineSettings(score_threshold=0.2)), clip(3)
+    for t, frame in enumerate(frames):
+        (result,) = pipeline.process(frame)
+        assert result.index == t and result.frame is frame
+        assert set(result.ms) == set(STAGES) and all(value >= 0 for value in result.ms.values())
+        assert sum(result.ms[s] for s in STAGES[1:]) <= result.ms["total"] + 1e-6
+    assert pipeline.input_size == (96, 64) and pipeline.grid == RegionGrid(4, 6) and pipeline.drain() == []
+
+
+def test_tracking_follows_the_last_result(tiny_network):
+    settings = PipelineSettings(mask="dynamic", refresh_period=0, score_threshold=0.2)
+    pipeline, last = Pipeline(tiny_network, settings), None
+    seen = set()
+    for frame in clip(10):
+        (result,) = pipeline.process(frame)
+        if last is not None:
+            np.testing.assert_array_equal(result.mask.keep, pipeline.grid.cover(last.boxes, (96, 64), ring=1))
+            seen.add(result.mask.keep.tobytes())
+        last = result.detections
+    assert len(seen) > 1, "the clip must make the mask move, or this test sees nothing"
+
+
+def test_reset_gives_the_same_results_again(tiny_network):
+    pipeline, frames = Pipeline(tiny_network, PipelineSettings(mask="dynamic", score_threshold=0.2)), clip(5)
+    first = heads(pipeline, frames)
+    pipeline.reset()
+    np.testing.assert_array_equal(first, heads(pipeline, frames))
+
+
+@pytest.mark.parametrize("change", [
+    lambda frames: frames,                                                       # stamps start again: a looped bag
+    lambda frames: [replace(f, stamp_ns=f.stamp_ns + 10**12, frame_id="rear") for f in frames],
+], ids=["stamp jumps back", "another camera frame"])
+def test_what_starts_afresh(tiny_network, change):
+    pipeline, frames = Pipeline(tiny_network, PipelineSettings()), clip(4)
+    first = heads(pipeline, frames)
+    np.testing.assert_array_equal(first, heads(pipeline, change(frames)))
+    later = [replace(f, stamp_ns=f.stamp_ns + 10**13, frame_id=change(frames)[0].frame_id) for f in frames]
+    assert not np.array_equal(first[0], heads(pipeline, later)[0]), "time that goes on keeps the references"
+
+
+def test_another_picture_size_opens_anew(tiny_network):
+    pipeline = Pipeline(tiny_network, PipelineSettings())
+    heads(pipeline, clip(2))
+    (result,) = pipeline.process(clip(1, (64, 128))[0])
+    assert pipeline.input_size == (64, 128) and result.mask.refresh
+    np.testing.assert_array_equal(result.head, heads(Pipeline(tiny_network, PipelineSettings()), clip(1, (64, 128)))[0])
+
+
+def test_frames_to_refresh_counts_down(tiny_network):
+    pipeline = Pipeline(tiny_network, PipelineSettings(mask="dynamic", refresh_period=3))
+    counted = []
+    for frame in clip(5):
+        counted.append(pipeline.frames_to_refresh)
+        (result,) = pipeline.process(frame)
+        assert result.mask.refresh == (counted[-1] == 0)
+    assert counted == [0, 2, 1, 0, 2]
+    once = Pipeline(tiny_network, PipelineSettings(mask="dynamic", refresh_period=0))
+    once.process(clip(1)[0])
+    assert once.frames_to_refresh is None
+
+
+def test_reconfigure_swaps_masks_and_keeps_references(tiny_network, half_mask):
+    pipeline, frames = Pipeline(tiny_network, PipelineSettings()), clip(6)
+    heads(pipeline, frames[:3])
+    new = replace(pipeline.settings, mask="static", static_mask=half_mask, refresh_period=0, score_threshold=0.9)
+    pipeline.reconfigure(new)
+    (result,) = pipeline.process(frames[3])
+    assert result.mask.masked_share == 0.5 and not result.mask.refresh
+    assert (result.detections.scores >= 0.9).all()
+
+
+def test_a_refused_reconfiguration_changes_nothing(tiny_network, half_mask, tmp_path):
+    pipeline, frames = Pipeline(tiny_network, PipelineSettings()), clip(4)
+    heads(pipeline, frames[:2])
+    before = pipeline.settings
+    with pytest.raises(UserError, match="arithmetic cannot change"):
+        pipeline.reconfigure(replace(before, arithmetic="lava"))
+    cv2.imwrite(str(tmp_path / "other.png"), np.zeros((9, 9), np.uint8))
+    with pytest.raises(UserError, match="a picture of 9x9"):
+        pipeline.reconfigure(replace(before, mask="static", static_mask=str(tmp_path / "other.png")))
+    assert pipeline.settings is before
+    assert pipeline.process(frames[2])[0].mask.keep.all()
+
+
+@pytest.mark.parametrize("wrong, message", [
+    ({"mask": "both"}, "mask 'both': unknown"),
+    ({"mask": "static"}, "needs a static mask file"),
+    ({"dynamic": "mgnet"}, "does not have it yet"),
+    ({"refresh_period": -1}, "refresh period -1"),
+    ({"score_threshold": 1.5}, "score threshold 1.5"),
+    ({"score_threshold": float("nan")}, "score threshold nan"),
+    ({"nms_iou": -0.1}, "NMS IoU -0.1"),
+    ({"input_size": (448, 100)}, "multiples of 32"),
+    ({"max_pixels": 10}, "max_pixels is 10"),
+    ({"backend": "gpu"}, "backend 'gpu': unknown"),
+    ({"arithmetic": "float"}, "arithmetic 'float'"),
+])
+def test_settings_that_make_no_sense_are_refused(wrong, message):
+    with pytest.raises(UserError, match=message):
+        PipelineSettings(**wrong)
+
+
+def test_the_default_arithmetic_is_carry():
+    assert PipelineSettings().arithmetic == "carry"
