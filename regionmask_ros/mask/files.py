@@ -15,8 +15,8 @@ import numpy as np
 
 from ..errors import UserError
 from ..grid import RegionGrid
-from ..network.archive import open_regular, open_zip, read_limited, read_member
-from ..network.refused import Refused
+from ..untrusted.archive import open_regular, open_zip, read_limited, read_member
+from ..untrusted.refused import Refused
 from ..sources.picture_file import PNG_MAGIC, damage_of
 from ..sources.quiet import stderr_closed
 

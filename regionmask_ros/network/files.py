@@ -1,0 +1,107 @@
+"""Where the network's file is looked for, and what kinds of file hold it."""
+
+from __future__ import annotations
+
+import os
+import sys
+from pathlib import Path
+
+from ..errors import UserError
+from ..untrusted.archive import looks_like_zip, open_regular, open_zip, read_limited, read_member, system_cause
+from .lava_dl import parse_yolo_kp
+from ..untrusted.refused import Refused, one_line
+from .spec import Network
+
+ENVIRONMENT_KEY = "REGIONMASK_NETWORK"
+FILE_NAME = "yolo_kp.pt"
+LAVA_DL_MEMBER = "lava/lib/dl/slayer/object_detection/models/Trained_yolo_kp/network.pt"
+CURE = "run 'make setup', or 'python -m regionmask_ros model import lava_dl-0.6.0-py3-none-any.whl'"
+_PACKAGE = "regionmask_ros"
+
+
+def find_network(explicit: str = "") -> Path:
+    """The network file to use: ``explicit`` if given, else the first that exists of
+
+    the file that the environment variable REGIONMASK_NETWORK names, share/regionmask_ros/yolo_kp.pt below this Python's
+    prefix, the same below the user's data folder, and the file of a lava-dl installed in this Python. Nothing is
+    imported. Raises UserError when there is none. Whether the file can be read, ``load_network`` tells.
+    """
+    if explicit:
+        return Path(os.path.expanduser(explicit))
+    named = os.environ.get(ENVIRONMENT_KEY, "")
+    if named:
+        path = Path(os.path.expanduser(named))
+        if not os.path.exists(path):
+            raise UserError(one_line(f"{path}: no such file; the environment variable {ENVIRONMENT_KEY} names it"))
+        return path
+    usual = [prefix_file(), user_file()]
+    installed = [Path(entry) / LAVA_DL_MEMBER for entry in sys.path if os.path.isabs(entry)]
+    for path in [*usual, *installed]:
+        if path is not None and os.path.isfile(path):
+            return path
+    places = ", ".join([*(str(path) for path in usual if path is not None), "an installed lava-dl"])
+    raise UserError(one_line(f"no network file found ({places}); {CURE}"))
+
+
+def prefix_file() -> Path:
+    """Where ``make setup`` puts the network: it belongs to this Python environment."""
+    return Path(sys.prefix) / "share" / _PACKAGE / FILE_NAME
+
+
+def user_file() -> Path | None:
+    """Where ``model import`` puts the network. None for a user without a home."""
+    folder = os.environ.get("XDG_DATA_HOME", "")
+    if not os.path.isabs(folder):
+        folder = os.path.expanduser("~/.local/share")
+    return Path(folder) / _PACKAGE / FILE_NAME if os.path.isabs(folder) else None
+
+
+def load_network(path: str | os.PathLike) -> Network:
+    """The network in a lava-dl checkpoint (.pt) or in the lava-dl wheel that brings it.
+
+    Raises UserError, one line that names file and cause, for anything else.
+    """
+    try:
+        return parse_yolo_kp(read_checkpoint_bytes(path), os.fspath(path))
+    except Refused as refused:
+        raise refused.about(path) from refused
+
+
+def read_checkpoint_bytes(path: str | os.PathLike) -> bytes:
+    """The file itself or, when it is a wheel, the checkpoint inside it. Raises Refused."""
+    with open_regular(path) as file:
+        if looks_like_zip(file):
+            with open_zip(file) as archive:
+                if LAVA_DL_MEMBER in archive.namelist():
+                    return read_member(archive, archive.getinfo(LAVA_DL_MEMBER))
+        return read_limited(file)
+
+
+def install_network(source: str | os.PathLike, target: Path) -> Network:
+    """Copies the checkpoint in ``source`` (.pt or wheel) to ``target``, a file or folder, once it has proved readable.
+
+    A file that was there is replaced in one step. Raises UserError; then ``target`` is as it was.
+    """
+    if os.path.isdir(target):
+        target = target / FILE_NAME
+    try:
+        checkpoint = read_checkpoint_bytes(source)
+        network = parse_yolo_kp(checkpoint, str(target))
+    except Refused as refused:
+        raise refused.about(source) from refused
+    write_whole(target, checkpoint)
+    return network
+
+
+def write_whole(target: Path, content: bytes) -> None:
+    """Writes under another name and renames when complete. Folders are made. Raises UserError."""
+    unfinished = target.parent / f".{target.name}.{os.getpid()}.part"
+    try:
+        target.parent.mkdir(parents=True, exist_ok=True)
+        try:
+            unfinished.write_bytes(content)
+            os.replace(unfinished, target)
+        finally:
+            unfinished.unlink(missing_ok=True)
+    except OSError as error:
+        raise UserError(one_line(f"{target}: cannot be written, {system_cause(error)}")) from error

@@ -1,0 +1,217 @@
+"""A sigma-delta network as frozen integers, whoever trained it.
+
+All arrays are read-only copies. Kernels are ``[out, in, ky, kx]`` and act by correlation on ``[row, col, channel]``.
+Weights, biases, thresholds and the input table are integers at scale 2^6: the real value is integer / 64.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import math
+import operator
+from dataclasses import dataclass
+from functools import cached_property
+
+import numpy as np
+
+SCALE_BITS = 6
+
+
+@dataclass(frozen=True, eq=False)
+class ConvSpec:
+    """One convolution and the neurons behind it.
+
+    name: unique in its network. weight: int32 [out, in, k, k], square. bias: int32 [out], or None for the head, whose
+    neurons only integrate and never fire. stride: at least 1. padding: zeros on each side, less than the kernel.
+    threshold: what a neuron's change must reach (>=) to be sent, at least 1; the head has no use for it.
+
+    Raises ValueError, naming the layer, for anything else. Compared by identity.
+    """
+
+    name: str
+    weight: np.ndarray
+    bias: np.ndarray | None
+    stride: int
+    padding: int
+    threshold: int
+
+    def __post_init__(self) -> None:
+        if not self.name:
+            raise ValueError("a layer needs a name")
+        weight = _frozen_int32(self.weight, f"layer {self.name}: weight")
+        if weight.ndim != 4 or weight.shape[2] != weight.shape[3] or 0 in weight.shape:
+            raise ValueError(f"layer {self.name}: weight is {list(weight.shape)}, expected [out, in, k, k] without a 0")
+        object.__setattr__(self, "weight", weight)
+        if self.bias is not None:
+            bias = _frozen_int32(self.bias, f"layer {self.name}: bias")
+            if bias.shape != weight.shape[:1]:
+                raise ValueError(f"layer {self.name}: bias is {list(bias.shape)}, expected [{weight.shape[0]}]")
+            object.__setattr__(self, "bias", bias)
+        for key, low in (("stride", 1), ("padding", 0), ("threshold", 0 if self.is_head else 1)):
+            object.__setattr__(self, key, _at_least(getattr(self, key), low, f"layer {self.name}: {key}"))
+        if self.padding >= self.kernel:
+            raise ValueError(f"layer {self.name}: padding {self.padding} is not less than the kernel, {self.kernel}")
+
+    @property
+    def is_head(self) -> bool:
+        return self.bias is None
+
+    @property
+    def in_channels(self) -> int:
+        return self.weight.shape[1]
+
+    @property
+    def out_channels(self) -> int:
+        return self.weight.shape[0]
+
+    @property
+    def kernel(self) -> int:
+        """Side of the square kernel."""
+        return self.weight.shape[2]
+
+    def output_length(self, input_length: int) -> int:
+        """Rows (or columns) that the layer makes of so many rows (or columns); ValueError where there is none."""
+        room = input_length + 2 * self.padding - self.kernel
+        if input_length < 1 or room < 0:
+            raise ValueError(f"layer {self.name}: a kernel of {self.kernel} does not fit {input_length} pixels")
+        return room // self.stride + 1
+
+
+@dataclass(frozen=True)
+class YoloHead:
+    """How the head's channels read as boxes: for each anchor x, y, w, h, objectness, then one channel a class.
+
+    anchors: (width, height) in grid cells. clamp_max: the largest exponent of a box's size.
+    """
+
+    anchors: tuple[tuple[float, float], ...]
+    num_classes: int
+    clamp_max: float
+
+    def __post_init__(self) -> None:
+        anchors = tuple((float(w), float(h)) for w, h in self.anchors)
+        if not anchors or not all(math.isfinite(v) and v > 0 for pair in anchors for v in pair):
+            raise ValueError(f"anchors are {self.anchors}, expected pairs of positive numbers")
+        if not math.isfinite(self.clamp_max):
+            raise ValueError(f"clamp_max is {self.clamp_max}, expected a finite number")
+        object.__setattr__(self, "anchors", anchors)
+        object.__setattr__(self, "num_classes", _at_least(self.num_classes, 1, "num_classes"))
+
+    @property
+    def channels(self) -> int:
+        """Channels of the layer that this head reads."""
+        return len(self.anchors) * (5 + self.num_classes)
+
+
+@dataclass(frozen=True, eq=False)
+class Network:
+    """Layers in order, the last one the head, and what is needed to feed and to read them.
+
+    head: None where the output means no boxes (networks made by hand). labels: the class names by index, unique; empty
+    without a head. input_table: int32 [256, channels], the encoder's integer for each 8-bit value of a channel (RGB).
+    encoder_threshold: at least 1. source_file, sha256: the file it was read from and its digest, "" when made by hand.
+
+    Raises ValueError when the parts do not fit together. Compared by identity; ``digest`` tells contents apart.
+    """
+
+    name: str
+    layers: tuple[ConvSpec, ...]
+    head: YoloHead | None
+    labels: tuple[str, ...]
+    input_table: np.ndarray
+    encoder_threshold: int
+    source_file: str = ""
+    sha256: str = ""
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "layers", tuple(self.layers))
+        object.__setattr__(self, "labels", tuple(self.labels))
+        object.__setattr__(self, "input_table", _frozen_int32(self.input_table, "input_table"))
+        object.__setattr__(self, "encoder_threshold", _at_least(self.encoder_threshold, 1, "encoder_threshold"))
+        self._check_chain()
+        self._check_head()
+
+    def _check_chain(self) -> None:
+        if not self.layers:
+            raise ValueError("a network needs at least one layer, the head")
+        for layer in self.layers[:-1]:
+            if layer.is_head:
+                raise ValueError(f"layer {layer.name} has no bias, which only the last layer may lack")
+        if not self.layers[-1].is_head:
+            raise ValueError(f"the last layer, {self.layers[-1].name}, has a bias; it must be a head (bias None)")
+        for before, after in zip(self.layers, self.layers[1:]):
+            if before.out_channels != after.in_channels:
+                pair = f"{before.out_channels} to {after.in_channels}"
+                raise ValueError(f"layers {before.name} and {after.name} do not join: channels {pair}")
+        names = [layer.name for layer in self.layers]
+        if len(set(names)) != len(names):
+            raise ValueError(f"layer names are not unique: {', '.join(names)}")
+        if self.input_table.shape != (256, self.in_channels):
+            raise ValueError(f"input_table is {list(self.input_table.shape)}, expected [256, {self.in_channels}]")
+
+    def _check_head(self) -> None:
+        wanted = 0 if self.head is None else self.head.num_classes
+        if len(self.labels) != wanted or len(set(self.labels)) != wanted:
+            raise ValueError(f"{len(self.labels)} labels ({len(set(self.labels))} different) for {wanted} classes")
+        channels = self.layers[-1].out_channels
+        if self.head is not None and self.head.channels != channels:
+            raise ValueError(f"the head reads {self.head.channels} channels, the last layer gives {channels}")
+
+    @property
+    def in_channels(self) -> int:
+        return self.layers[0].in_channels
+
+    @property
+    def total_stride(self) -> int:
+        """Input pixels between neighbouring cells of the head, 32 for YOLO-KP."""
+        return math.prod(layer.stride for layer in self.layers)
+
+    def output_size(self, input_wh: tuple[int, int]) -> list[tuple[int, int, int]]:
+        """(rows, cols, channels) that each layer gives for an input of (width, height) pixels."""
+        cols, rows = input_wh
+        sizes = []
+        for layer in self.layers:
+            rows, cols = layer.output_length(rows), layer.output_length(cols)
+            sizes.append((rows, cols, layer.out_channels))
+        return sizes
+
+    def dense_macs(self, input_wh: tuple[int, int]) -> tuple[int, ...]:
+        """Multiply-accumulates of each layer when nothing is skipped; taps on the zero padding count."""
+        sizes = self.output_size(input_wh)
+        return tuple(rows * cols * layer.weight.size for layer, (rows, cols, _) in zip(self.layers, sizes))
+
+    @cached_property
+    def digest(self) -> str:
+        """sha256 over every integer that decides the output, and the shapes: equal digests, equal events."""
+        summary = hashlib.sha256(f"{self.encoder_threshold} {self.input_table.shape}".encode())
+        summary.update(_little_endian(self.input_table))
+        for layer in self.layers:
+            numbers = (layer.stride, layer.padding, None if layer.is_head else layer.threshold)
+            summary.update(f"{layer.weight.shape} {numbers}".encode())
+            summary.update(_little_endian(layer.weight))
+            if layer.bias is not None:
+                summary.update(_little_endian(layer.bias))
+        return summary.hexdigest()
+
+
+def _frozen_int32(values: np.ndarray, what: str) -> np.ndarray:
+    """A private C-contiguous copy that cannot be written to."""
+    if not isinstance(values, np.ndarray) or values.dtype != np.int32:
+        raise ValueError(f"{what} is {getattr(values, 'dtype', type(values).__name__)}, expected an int32 array")
+    copy = np.array(values, np.int32, order="C")
+    copy.setflags(write=False)
+    return copy
+
+
+def _at_least(value: int, low: int, what: str) -> int:
+    try:
+        number = operator.index(value)
+    except TypeError:
+        raise ValueError(f"{what} is {value!r}, expected a whole number") from None
+    if number < low:
+        raise ValueError(f"{what} is {number}, expected at least {low}")
+    return number
+
+
+def _little_endian(array: np.ndarray) -> bytes:
+    return np.ascontiguousarray(array, "<i4").tobytes()

@@ -1,0 +1,1 @@
+"""Files that may come from anybody: read within limits, never executed."""
