@@ -1,0 +1,38 @@
+"""``python -m regionmask_ros NAME ...``: dispatch to the command of that name."""
+
+from __future__ import annotations
+
+import sys
+
+from . import __version__
+from .commands._shell import COMMANDS, EXIT_OK, command_main, guarded
+from .errors import UserError
+
+
+def main() -> int:
+    return guarded(lambda: _dispatch(sys.argv[1:]))
+
+
+def _dispatch(arguments: list[str]) -> int:
+    name = arguments[0] if arguments else ""
+    if name in ("-h", "--help"):
+        print(_help())
+        return EXIT_OK
+    if name == "--version":
+        print(f"regionmask_ros {__version__}")
+        return EXIT_OK
+    if name not in COMMANDS:
+        said = f"unknown command {name!r}" if name else "no command given"
+        raise UserError(f"{said}; use one of {', '.join(COMMANDS)} (see --help)")
+    return command_main(name, arguments[1:])
+
+
+def _help() -> str:
+    width = max(map(len, COMMANDS))
+    lines = [f"  {name:<{width}}  {text}" for name, text in COMMANDS.items()]
+    return "\n".join(["usage: regionmask_ros COMMAND [options]", "", "commands:", *lines, "",
+                      "regionmask_ros COMMAND --help tells its options, with an example."])
+
+
+if __name__ == "__main__":
+    sys.exit(main())

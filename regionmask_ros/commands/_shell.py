@@ -1,0 +1,100 @@
+"""What all commands share at the rim: arguments in, one clear line and an exit status out."""
+
+from __future__ import annotations
+
+import argparse
+import contextlib
+import importlib
+import os
+import signal
+import sys
+import threading
+from types import ModuleType
+from typing import Callable, Iterator, Sequence
+
+from ..errors import UserError
+from ..untrusted.refused import one_line
+
+EXIT_OK, EXIT_USER_ERROR, EXIT_INTERRUPTED = 0, 2, 130
+
+COMMANDS = {
+    "run": "video or pictures in; detections, annotated video and report out (no ROS needed)",
+    "detector": "the ROS 2 node",
+    "play": "publish a video or pictures as a camera would",
+    "demo": "node and player on a real video, recorded and drawn",
+    "model": "import or inspect a trained network",
+}
+
+
+class _Parser(argparse.ArgumentParser):
+    """Argument errors are one line, without a usage dump."""
+
+    def error(self, message: str) -> None:
+        raise UserError(f"{message} (see {self.prog} --help)")
+
+
+def build_parser(module: ModuleType, prog: str) -> argparse.ArgumentParser:
+    """The parser of one command module."""
+    summary, _, rest = (module.__doc__ or "").partition("\n")
+    parser = _Parser(
+        prog=prog,
+        description=summary,
+        epilog=rest.strip("\n"),
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+        allow_abbrev=False,
+    )
+    module.add_arguments(parser)
+    return parser
+
+
+def command_main(name: str, argv: Sequence[str] | None = None) -> int:
+    """Runs one command. Returns its exit status: 2 after a user's error, which is told in one line on stderr."""
+    arguments = list(sys.argv[1:] if argv is None else argv)
+
+    def call() -> int:
+        module = importlib.import_module(f".{name}", __package__)
+        args = build_parser(module, f"regionmask_ros {name}").parse_args(arguments)
+        args.argv = arguments
+        return module.run(args)
+
+    return guarded(call)
+
+
+def guarded(call: Callable[[], int]) -> int:
+    """Calls, and turns what a user can cause into one line and an exit status. SIGTERM counts as Ctrl-C."""
+    try:
+        with _terminated_as_interrupted():
+            return call()
+    except UserError as error:
+        return _complain(str(error))
+    except KeyboardInterrupt:
+        print("regionmask_ros: interrupted", file=sys.stderr)
+        return EXIT_INTERRUPTED
+    except BrokenPipeError:
+        # The reader of our output has gone (as in "| head"): nobody is left to tell. Python would complain once more
+        # when it flushes at exit.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return EXIT_USER_ERROR
+    except MemoryError:
+        return _complain("out of memory; choose a smaller input size")
+    except OSError as error:
+        place = f"{error.filename}: " if error.filename else ""
+        return _complain(f"{place}{error.strerror or error}")
+
+
+@contextlib.contextmanager
+def _terminated_as_interrupted() -> Iterator[None]:
+    """Inside the block SIGTERM raises KeyboardInterrupt, so that half-written files are taken away."""
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    before = signal.signal(signal.SIGTERM, signal.default_int_handler)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, before)
+
+
+def _complain(line: str) -> int:
+    print(f"regionmask_ros: error: {one_line(' '.join(line.split()))}", file=sys.stderr)
+    return EXIT_USER_ERROR
