@@ -87,6 +87,7 @@ class StepResult:
     """What became of one frame.
 
     index: 0 for the pipeline's first frame. frame: the input, its header included. head: int32 [rows, cols, channels].
+    mask_text: what decided about this frame, for people, such as "tracking, refresh in 4".
     ms: wall time of each stage in ``STAGES``; ``total`` is everything that the pipeline did for this frame.
     """
 
@@ -94,6 +95,7 @@ class StepResult:
     frame: Frame
     detections: Detections
     mask: RegionMask
+    mask_text: str
     head: np.ndarray
     counts: StepCounts
     ms: Mapping[str, float]
@@ -106,6 +108,7 @@ class _Pending:
     index: int
     frame: Frame
     mask: RegionMask
+    mask_text: str
     encoder_events: int
     ms: dict[str, float]
 
@@ -173,8 +176,8 @@ class Pipeline:
             "mask": (masked - resized) * 1e3,
             "encode": (encoded - masked) * 1e3,
         }
+        pending = _Pending(self._frames, frame, mask, self._mask_text(), len(events), ms)
         camera.state = replace(camera.state, frame=camera.state.frame + 1)
-        pending = _Pending(self._frames, frame, mask, len(events), ms)
         self._frames += 1
         camera.backend.submit(events, pending)
         ms["total"] = (time.perf_counter() - start) * 1e3
@@ -213,6 +216,15 @@ class Pipeline:
             self._camera.backend.close()
             self._camera = None
 
+    def _mask_text(self) -> str:
+        """What decides about the coming frame, in words."""
+        named = [STATIC] * self.settings.uses_static + [self.settings.dynamic] * self.settings.uses_dynamic
+        if not named:
+            return "no mask"
+        ahead = self.frames_to_refresh
+        refresh = {None: "", 0: ", refresh"}.get(ahead, f", refresh in {ahead}")
+        return " + ".join(named) + refresh
+
     def _camera_for(self, frame: Frame) -> _Camera:
         camera = self._camera
         if camera is None or camera.picture_wh != frame.size_wh:
@@ -248,7 +260,9 @@ class Pipeline:
         decode_ms = (time.perf_counter() - start) * 1e3
         ms = {**pending.ms, "engine": raw.engine_ms, "decode": decode_ms}
         ms["total"] += decode_ms
-        return StepResult(pending.index, pending.frame, detections, pending.mask, raw.head, counts, ms)
+        return StepResult(
+            pending.index, pending.frame, detections, pending.mask, pending.mask_text, raw.head, counts, ms
+        )
 
 
 def _policy(settings: PipelineSettings, grid: RegionGrid, picture_wh: tuple[int, int]) -> MaskPolicy:

@@ -6,17 +6,16 @@ A file is data from anybody: it is read within limits, and nothing in it is exec
 from __future__ import annotations
 
 import io
-import os
 import zipfile
 from pathlib import Path
 
 import cv2
 import numpy as np
 
-from ..errors import UserError
 from ..grid import RegionGrid
 from ..untrusted.archive import open_regular, open_zip, read_limited, read_member
 from ..untrusted.refused import Refused
+from ..whole_file import write_whole
 from ..sources.picture_file import PNG_MAGIC, damage_of
 from ..sources.quiet import stderr_closed
 
@@ -48,15 +47,9 @@ def load_static_mask(path: str, grid: RegionGrid, picture_wh: tuple[int, int]) -
 
 def save_static_mask(path: str, keep: np.ndarray, region_px: int) -> None:
     """Writes a mask as ``.npz``: ``keep`` bool [rows, cols] and ``region_px``. The file appears when it is complete."""
-    aside = Path(f"{path}.part")
-    try:
-        with open(aside, "wb") as file:
-            np.savez_compressed(file, keep=np.asarray(keep, np.bool_), region_px=np.int32(region_px))
-        os.replace(aside, path)
-    except OSError as error:
-        raise UserError(f"{path}: cannot be written: {error.strerror}") from error
-    finally:
-        aside.unlink(missing_ok=True)
+    content = io.BytesIO()
+    np.savez_compressed(content, keep=np.asarray(keep, np.bool_), region_px=np.int32(region_px))
+    write_whole(Path(path), content.getvalue())
 
 
 def _decode_png(data: bytes) -> np.ndarray:

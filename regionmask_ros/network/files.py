@@ -7,9 +7,10 @@ import sys
 from pathlib import Path
 
 from ..errors import UserError
-from ..untrusted.archive import looks_like_zip, open_regular, open_zip, read_limited, read_member, system_cause
-from .lava_dl import parse_yolo_kp
+from ..untrusted.archive import looks_like_zip, open_regular, open_zip, read_limited, read_member
 from ..untrusted.refused import Refused, one_line
+from ..whole_file import write_whole
+from .lava_dl import parse_yolo_kp
 from .spec import Network
 
 ENVIRONMENT_KEY = "REGIONMASK_NETWORK"
@@ -91,17 +92,3 @@ def install_network(source: str | os.PathLike, target: Path) -> Network:
         raise refused.about(source) from refused
     write_whole(target, checkpoint)
     return network
-
-
-def write_whole(target: Path, content: bytes) -> None:
-    """Writes under another name and renames when complete. Folders are made. Raises UserError."""
-    unfinished = target.parent / f".{target.name}.{os.getpid()}.part"
-    try:
-        target.parent.mkdir(parents=True, exist_ok=True)
-        try:
-            unfinished.write_bytes(content)
-            os.replace(unfinished, target)
-        finally:
-            unfinished.unlink(missing_ok=True)
-    except OSError as error:
-        raise UserError(one_line(f"{target}: cannot be written, {system_cause(error)}")) from error

@@ -17,8 +17,8 @@ import os
 import numpy as np
 
 from ..untrusted.archive import open_regular, read_limited
-from .labels import COCO_LABELS
 from ..untrusted.refused import Refused
+from .labels import COCO_LABELS
 from .spec import ConvSpec, Network, YoloHead
 from .torch_zip import read_tensors
 

@@ -1,0 +1,101 @@
+"""Frames of a video file, decoded by OpenCV."""
+
+from __future__ import annotations
+
+import os
+from typing import Iterator
+
+import cv2
+import numpy as np
+
+from ..errors import UserError
+from ..frames import Frame
+from .container import check_container
+from .naming import shown
+from .source import stamp_of
+
+DEFAULT_FPS = 25.0
+"""Rate of a video that tells none, or one beyond belief."""
+
+MAX_FPS = 1000.0
+
+COMPLETE_SHARE = 0.9
+"""A video that yields less than this share of the frames it counts is damaged. Some players drop a few at the ends."""
+
+FRAME_ID = "camera"
+
+
+class VideoFile:
+    """A video as a Source. Raises UserError when the file is no complete video with at least one frame."""
+
+    def __init__(self, path: str) -> None:
+        self._path = path
+        self._capture: cv2.VideoCapture | None = None
+        counts_frames = check_container(path)
+        self.name = os.path.basename(os.path.abspath(path))
+        capture = self._open()
+        try:
+            first = _read(capture)
+            if first is None:
+                raise UserError(f"{shown(path)}: opens as a video but holds no frame that can be decoded")
+            fps = capture.get(cv2.CAP_PROP_FPS)
+            count = capture.get(cv2.CAP_PROP_FRAME_COUNT)
+        finally:
+            capture.release()
+        self.fps = fps if 0.0 < fps <= MAX_FPS else DEFAULT_FPS
+        self.frame_count = int(count) if 0 < count < 1e12 else None
+        self.size_wh = (first.shape[1], first.shape[0])
+        # Other containers only tell a duration, often that of the sound: no ground to call a video damaged.
+        self._least = COMPLETE_SHARE * self.frame_count if self.frame_count and counts_frames else 1
+
+    def frames(self) -> Iterator[Frame]:
+        """See Source. Pixels are in BGR order, stamps count from 0 at ``fps``."""
+        self.close()
+        capture = self._capture = self._open()
+        index = 0
+        while self._capture is capture:
+            pixels = _read(capture)
+            if pixels is None:
+                break
+            yield Frame(pixels, "bgr", stamp_of(index, self.fps), FRAME_ID)
+            index += 1
+        else:
+            return
+        self.close()
+        if index < self._least:
+            raise UserError(
+                f"{shown(self._path)}: ends after {index} of {self.frame_count or 'some'} frames: damaged or truncated"
+            )
+
+    def close(self) -> None:
+        if self._capture is not None:
+            self._capture.release()
+            self._capture = None
+
+    def __enter__(self) -> VideoFile:
+        return self
+
+    def __exit__(self, *exception: object) -> None:
+        self.close()
+
+    def _open(self) -> cv2.VideoCapture:
+        backends = cv2.videoio_registry.getBackends()
+        api = cv2.CAP_FFMPEG if cv2.CAP_FFMPEG in backends else cv2.CAP_ANY
+        try:
+            # An absolute path: FFmpeg takes "a:b.mp4" for a protocol.
+            capture = cv2.VideoCapture(os.path.abspath(self._path), api)
+            opened = capture.isOpened()
+        except cv2.error:
+            opened = False
+        if not opened:
+            raise UserError(f"{shown(self._path)}: not a video that OpenCV can open")
+        return capture
+
+
+def _read(capture: cv2.VideoCapture) -> np.ndarray | None:
+    """The next picture, uint8 [height, width, 3] BGR, or None at the end."""
+    try:
+        more, pixels = capture.read()
+    except cv2.error:
+        return None
+    return np.ascontiguousarray(pixels) if more and pixels.ndim == 3 and pixels.shape[2] == 3 else None

@@ -1,0 +1,146 @@
+"""Folders of images: order, conversion to 8-bit BGR, and damaged files."""
+
+from __future__ import annotations
+
+import os
+
+import cv2
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from regionmask_ros.errors import UserError
+from regionmask_ros.sources import open_source
+from regionmask_ros.sources.images import read_picture
+from regionmask_ros.sources.naming import natural_key
+
+
+def scene(index: int) -> np.ndarray:
+    """Noise and a bar that starts at column ``index``: uint8 [48, 64, 3], BGR."""
+    picture = np.random.default_rng(index).integers(0, 120, (48, 64, 3), np.uint8)
+    picture[:, index : index + 8] = 255
+    return picture
+
+
+SMOOTH = cv2.GaussianBlur(scene(5), (9, 9), 0)
+
+
+def encode(suffix: str, picture: np.ndarray) -> bytes:
+    done, data = cv2.imencode(suffix, picture)
+    assert done
+    return data.tobytes()
+
+
+def test_images_come_in_natural_order_and_other_files_are_passed_over(tmp_path):
+    for name, index in [("img10.png", 3), ("img2.png", 2), ("IMG1.PNG", 1), ("b.bmp", 0)]:
+        (tmp_path / name).write_bytes(encode(".png", scene(index)))
+    (tmp_path / ".hidden.png").write_bytes(b"no picture")
+    (tmp_path / "notes.txt").write_text("no picture")
+    (tmp_path / "folder.png").mkdir()
+    os.mkfifo(tmp_path / "pipe.png")
+    with open_source(str(tmp_path)) as source:
+        assert (source.name, source.fps, source.frame_count, source.size_wh) == (tmp_path.name, 10.0, 4, (64, 48))
+        frames = list(source.frames())
+    assert [int(np.argmax(frame.pixels[0, :, 0] == 255)) for frame in frames] == [0, 1, 2, 3]
+    assert [frame.stamp_ns for frame in frames] == [0, 100_000_000, 200_000_000, 300_000_000]
+
+
+def test_images_may_differ_in_size(tmp_path):
+    (tmp_path / "1.png").write_bytes(encode(".png", scene(0)))
+    (tmp_path / "2.png").write_bytes(encode(".png", scene(0)[:20, :30]))
+    assert [frame.size_wh for frame in open_source(str(tmp_path)).frames()] == [(64, 48), (30, 20)]
+
+
+@pytest.mark.parametrize("suffix", [".png", ".bmp", ".tif", ".ppm"])
+def test_lossless_formats_come_back_exactly(tmp_path, suffix):
+    (tmp_path / f"a{suffix}").write_bytes(encode(suffix, SMOOTH))
+    assert np.array_equal(read_picture(str(tmp_path / f"a{suffix}")), SMOOTH)
+
+
+@pytest.mark.parametrize("suffix", [".jpg", ".webp"])
+def test_lossy_formats_come_back_nearly(tmp_path, suffix):
+    (tmp_path / f"a{suffix}").write_bytes(encode(suffix, SMOOTH))
+    assert np.abs(read_picture(str(tmp_path / f"a{suffix}")).astype(int) - SMOOTH).mean() < 4
+
+
+@pytest.mark.parametrize(
+    "suffix, picture, expected",
+    [
+        (".png", SMOOTH.astype(np.uint16) * 257, SMOOTH),
+        (".tif", SMOOTH.astype(np.uint16) * 257, SMOOTH),
+        (".ppm", SMOOTH.astype(np.uint16) * 257, SMOOTH),
+        (".png", SMOOTH[..., 0], np.repeat(SMOOTH[..., :1], 3, axis=2)),
+        (".pgm", SMOOTH[..., 0], np.repeat(SMOOTH[..., :1], 3, axis=2)),
+        (".png", np.dstack([SMOOTH, np.full((48, 64), 9, np.uint8)]), SMOOTH),
+        (".png", np.dstack([SMOOTH, np.full((48, 64), 9, np.uint8)]).astype(np.uint16) * 257, SMOOTH),
+    ],
+    ids=["png 16 bit", "tif 16 bit", "ppm 16 bit", "png grey", "pgm grey", "png alpha", "png alpha 16 bit"],
+)
+def test_every_depth_becomes_8_bit_bgr(tmp_path, suffix, picture, expected):
+    (tmp_path / f"a{suffix}").write_bytes(encode(suffix, np.ascontiguousarray(picture)))
+    pixels = read_picture(str(tmp_path / f"a{suffix}"))
+    assert pixels.dtype == np.uint8 and pixels.flags.c_contiguous
+    assert np.array_equal(pixels, expected)
+
+
+@pytest.mark.parametrize(
+    "head, values",
+    [
+        (b"P5 4 1 4095\n", np.array([0, 4095, 2048, 1024], ">u2").tobytes()),
+        (b"P5\n# a comment\n4 1\n15\n", bytes([0, 15, 8, 4])),
+    ],
+    ids=["12 bit", "4 bit"],
+)
+def test_white_of_a_pgm_is_what_its_head_says(tmp_path, head, values):
+    (tmp_path / "a.pgm").write_bytes(head + values)
+    assert read_picture(str(tmp_path / "a.pgm"))[0, :, 1].tolist() == pytest.approx([0, 255, 128, 64], abs=8)
+    assert read_picture(str(tmp_path / "a.pgm"))[0, 1].tolist() == [255, 255, 255]
+
+
+def test_a_photograph_with_a_thumbnail_and_bytes_behind_it_is_whole(tmp_path):
+    data = encode(".jpg", SMOOTH)
+    thumbnail = encode(".jpg", SMOOTH[:8, :8])
+    extra = b"\xff\xe1" + (2 + len(thumbnail)).to_bytes(2, "big") + thumbnail
+    (tmp_path / "a.jpg").write_bytes(data[:2] + extra + data[2:] + b"a film from the telephone")
+    assert read_picture(str(tmp_path / "a.jpg")).shape == SMOOTH.shape
+    (tmp_path / "a.jpg").write_bytes(data[:2] + extra + data[2:-40])
+    with pytest.raises(UserError, match="truncated JPEG image"):
+        read_picture(str(tmp_path / "a.jpg"))
+
+
+@pytest.mark.parametrize("suffix", [".png", ".jpg", ".bmp", ".tif", ".webp", ".ppm"])
+@pytest.mark.parametrize("percent", [5, 50, 90, 99])
+def test_a_truncated_image_is_named_when_its_turn_comes(tmp_path, suffix, percent):
+    data = encode(suffix, SMOOTH)
+    (tmp_path / f"1{suffix}").write_bytes(data)
+    (tmp_path / f"2{suffix}").write_bytes(data[: len(data) * percent // 100])
+    frames = open_source(str(tmp_path)).frames()
+    assert next(frames).size_wh == (64, 48)
+    with pytest.raises(UserError, match=rf"2\{suffix}: "):
+        next(frames)
+
+
+def test_a_png_with_a_flipped_bit_is_damaged(tmp_path):
+    data = bytearray(encode(".png", SMOOTH))
+    data[len(data) // 2] ^= 1
+    (tmp_path / "a.png").write_bytes(data)
+    with pytest.raises(UserError, match="checksum"):
+        read_picture(str(tmp_path / "a.png"))
+
+
+def test_folders_that_cannot_be_shown_are_refused(tmp_path):
+    with pytest.raises(UserError, match="no image in this folder"):
+        open_source(str(tmp_path))
+    (tmp_path / "a.png").write_text("words")
+    with pytest.raises(UserError, match=r"a\.png: not an image"):
+        open_source(str(tmp_path))
+    (tmp_path / "a.png").write_bytes(encode(".png", SMOOTH))
+    (tmp_path / "b.png").write_bytes(b"")
+    with pytest.raises(UserError, match=r"b\.png: empty file"):
+        open_source(str(tmp_path))
+
+
+@given(st.lists(st.text("aB10²", max_size=6), max_size=8))
+def test_natural_order_is_total(names):
+    assert sorted(names, key=natural_key) == sorted(reversed(names), key=natural_key)

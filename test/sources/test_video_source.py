@@ -1,0 +1,238 @@
+"""Video files: what is read from good ones, and the one line that bad ones get."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+
+import cv2
+import numpy as np
+import pytest
+
+from regionmask_ros.errors import UserError
+from regionmask_ros.sources import open_source
+
+VIDEO_WH = (64, 48)
+VIDEO_FRAMES = 40
+
+
+def scene(index: int) -> np.ndarray:
+    """Noise, so that frames need bytes, and a bar whose place tells the index: uint8 [48, 64, 3], BGR."""
+    picture = np.random.default_rng(index).integers(0, 120, (VIDEO_WH[1], VIDEO_WH[0], 3), np.uint8)
+    picture[:, index : index + 8] = 255
+    return picture
+
+
+def index_of(picture: np.ndarray) -> int:
+    """The index that ``scene`` has drawn."""
+    column = picture.astype(np.float32).mean(axis=(0, 2))
+    return int(np.argmax(np.convolve(column, np.ones(8), "valid")))
+
+
+@pytest.fixture(scope="session")
+def make_video(tmp_path_factory):
+    """make_video(suffix, fourcc) -> path of a video of 40 frames of 64x48 at 25 frames a second."""
+    folder = tmp_path_factory.mktemp("videos")
+
+    def make(suffix: str, fourcc: str, frames: int = VIDEO_FRAMES) -> str:
+        path = folder / f"{fourcc}{frames}{suffix}"
+        if not path.exists():
+            writer = cv2.VideoWriter(str(path), cv2.CAP_FFMPEG, cv2.VideoWriter_fourcc(*fourcc), 25.0, VIDEO_WH)
+            if not writer.isOpened():
+                pytest.skip(f"this OpenCV cannot write {fourcc} into {suffix}")
+            for index in range(frames):
+                writer.write(scene(index))
+            writer.release()
+        return str(path)
+
+    return make
+
+
+KINDS = [(".mp4", "mp4v"), (".avi", "MJPG"), (".mkv", "MJPG")]
+
+
+def front_loaded(data: bytes) -> bytes:
+    """The same MP4 with its index (moov) before the pictures, as for streaming; sample offsets are shifted."""
+    boxes, position = [], 0
+    while position < len(data):
+        length = int.from_bytes(data[position : position + 4], "big")
+        boxes.append(data[position : position + length])
+        position += length
+    moov = bytearray(next(box for box in boxes if box[4:8] == b"moov"))
+    table = moov.index(b"stco")
+    count = int.from_bytes(moov[table + 8 : table + 12], "big")
+    for entry in range(table + 12, table + 12 + 4 * count, 4):
+        offset = int.from_bytes(moov[entry : entry + 4], "big") + len(moov)
+        moov[entry : entry + 4] = offset.to_bytes(4, "big")
+    others = [box for box in boxes if box[4:8] != b"moov"]
+    return b"".join([others[0], bytes(moov), *others[1:]])
+
+
+@pytest.mark.parametrize("suffix, fourcc", KINDS)
+def test_a_video_yields_every_frame_with_its_time(make_video, suffix, fourcc):
+    path = make_video(suffix, fourcc)
+    with open_source(path) as source:
+        assert (source.name, source.fps, source.frame_count) == (os.path.basename(path), 25.0, VIDEO_FRAMES)
+        assert source.size_wh == VIDEO_WH
+        frames = list(source.frames())
+    assert [index_of(frame.pixels) for frame in frames] == list(range(VIDEO_FRAMES))
+    assert [frame.stamp_ns for frame in frames] == [index * 40_000_000 for index in range(VIDEO_FRAMES)]
+    assert {(frame.order, frame.frame_id, frame.size_wh) for frame in frames} == {("bgr", "camera", VIDEO_WH)}
+
+
+def test_frames_start_anew_each_time_and_do_not_share_memory(make_video):
+    with open_source(make_video(".mp4", "mp4v")) as source:
+        first = next(iter(source.frames()))
+        again = list(source.frames())
+    assert len(again) == VIDEO_FRAMES
+    assert np.array_equal(first.pixels, again[0].pixels) and not np.shares_memory(first.pixels, again[0].pixels)
+
+
+def test_closing_ends_an_iteration_without_an_error(make_video):
+    source = open_source(make_video(".mp4", "mp4v"))
+    frames = source.frames()
+    next(frames)
+    source.close()
+    assert list(frames) == []
+
+
+def test_an_index_in_front_is_read_too(make_video, tmp_path):
+    with open(make_video(".mp4", "mp4v"), "rb") as file:
+        data = front_loaded(file.read())
+    path = tmp_path / "front.mp4"
+    path.write_bytes(data)
+    with open_source(str(path)) as source:
+        assert sum(1 for _ in source.frames()) == VIDEO_FRAMES
+    path.write_bytes(data[: len(data) * 99 // 100])
+    with pytest.raises(UserError, match=r"front\.mp4: truncated video: \d+ bytes are missing at its end"):
+        open_source(str(path))
+
+
+@pytest.mark.parametrize("suffix, fourcc", KINDS)
+@pytest.mark.parametrize("percent", [1, 10, 50, 90, 99])
+def test_a_cut_video_is_refused_before_any_frame(make_video, tmp_path, suffix, fourcc, percent):
+    with open(make_video(suffix, fourcc), "rb") as file:
+        data = file.read()
+    path = tmp_path / f"cut{suffix}"
+    path.write_bytes(data[: len(data) * percent // 100])
+    with pytest.raises(UserError, match="cut.*truncated video"):
+        open_source(str(path))
+
+
+def test_a_video_that_loses_its_tail_while_decoding_is_reported_after_the_last_good_frame(make_video, tmp_path):
+    with open(make_video(".mp4", "mp4v"), "rb") as file:
+        data = bytearray(file.read())
+    start, end = data.index(b"mdat") + 4, data.index(b"moov") - 4
+    data[(start + end) // 2 : end] = bytes(end - (start + end) // 2)
+    path = tmp_path / "hole.mp4"
+    path.write_bytes(data)
+    seen = []
+    with open_source(str(path)) as source, pytest.raises(UserError, match=r"ends after \d+ of 40 frames: damaged"):
+        for frame in source.frames():
+            seen.append(index_of(frame.pixels))
+    assert 0 < len(seen) < 0.9 * VIDEO_FRAMES
+    assert seen[:10] == list(range(10))
+
+
+def test_a_video_without_a_rate_plays_at_25(make_video, tmp_path):
+    with open(make_video(".avi", "MJPG"), "rb") as file:
+        data = bytearray(file.read())
+    stream = data.index(b"strh") + 8
+    data[stream + 20 : stream + 28] = (1).to_bytes(4, "little") + (90_000).to_bytes(4, "little")
+    path = tmp_path / "fast.avi"
+    path.write_bytes(data)
+    with open_source(str(path)) as source:
+        assert source.fps == 25.0
+
+
+BAD_FILES = {
+    "empty.mp4": (b"", "empty file"),
+    "words.mp4": (b"these are words\n" * 100, "a text file, not a video"),
+    "words.txt": (b"these are words\n" * 100, "a text file, not a video"),
+    "wide.txt": ("words".encode("utf-16"), "a text file, not a video"),
+    "list.mp4": (b"#EXTM3U\n#EXTINF:1,\nother.ts\n", "a text file, not a video"),
+    "noise.mp4": (np.random.default_rng(7).bytes(5000), "not a video that OpenCV can open"),
+    "zeros.avi": (bytes(5000), "not a video that OpenCV can open"),
+    "head.mp4": (b"\0\0\0\x18ftypmp42" + bytes(12), "its index (moov) is missing"),
+    "head.mkv": (bytes.fromhex("1a45dfa3") + b"\x84abcd", "its content is missing"),
+    "photo.mp4": (cv2.imencode(".png", scene(0))[1].tobytes(), "a single PNG picture, not a video"),
+    "photo.jpg": (cv2.imencode(".jpg", scene(0))[1].tobytes(), "a single JPEG picture, not a video"),
+    "photo.ppm": (cv2.imencode(".ppm", scene(0))[1].tobytes(), "a single PNM picture, not a video"),
+    "sound.wav": (b"RIFF\x24\0\0\0WAVEfmt \x10\0\0\0\x01\0\x01\0\x40\x1f\0\0\x80\x3e\0\0\x02\0\x10\0data\0\0\0\0", "not a video"),
+}
+
+
+@pytest.mark.parametrize("name", BAD_FILES)
+def test_what_is_no_video_is_named_with_its_cause(tmp_path, name):
+    data, cause = BAD_FILES[name]
+    (tmp_path / name).write_bytes(data)
+    with pytest.raises(UserError) as caught:
+        open_source(str(tmp_path / name))
+    assert str(caught.value).startswith(str(tmp_path / name) + ": ")
+    assert cause in str(caught.value)
+
+
+def test_paths_that_lead_nowhere_are_named(tmp_path):
+    os.mkfifo(tmp_path / "pipe")
+    for path, cause in [
+        (str(tmp_path / "none.mp4"), "no such file or folder"),
+        (str(tmp_path / "two\nlines.mp4"), "no such file or folder"),
+        ("nul\0byte", "cannot be read"),
+        (str(tmp_path / "pipe"), "neither a file nor a folder"),
+        (os.devnull, "neither a file nor a folder"),
+    ]:
+        with pytest.raises(UserError, match=cause) as caught:
+            open_source(path)
+        assert len(str(caught.value).splitlines()) == 1
+
+
+def test_a_name_with_a_colon_is_a_file_and_no_protocol(make_video, tmp_path, monkeypatch):
+    with open(make_video(".mp4", "mp4v"), "rb") as file:
+        (tmp_path / "concat:a.mp4").write_bytes(file.read())
+    monkeypatch.chdir(tmp_path)
+    with open_source("concat:a.mp4") as source:
+        assert source.frame_count == VIDEO_FRAMES
+
+
+READ_ALL = """
+import sys
+from regionmask_ros.errors import UserError
+from regionmask_ros.sources import open_source
+for path in sys.argv[1:]:
+    try:
+        for frame in open_source(path).frames():
+            pass
+        print("good")
+    except UserError:
+        print("bad")
+"""
+
+
+def test_decoders_write_nothing_to_the_terminal(make_video, tmp_path):
+    with open(make_video(".avi", "MJPG"), "rb") as file:
+        video = bytearray(file.read())
+    middle = len(video) // 2
+    video[middle : middle + 2000] = bytes(2000)
+    (tmp_path / "hurt.avi").write_bytes(video)
+    with open(make_video(".mp4", "mp4v"), "rb") as file:
+        film = bytearray(file.read())
+    film[len(film) // 3 : len(film) // 2] = np.random.default_rng(3).bytes(len(film) // 2 - len(film) // 3)
+    (tmp_path / "hurt.mp4").write_bytes(film)
+    (tmp_path / "noise.mp4").write_bytes(BAD_FILES["noise.mp4"][0])
+    jpeg = bytearray(cv2.imencode(".jpg", scene(0))[1].tobytes())
+    jpeg[-400:-300] = b"\xff\xd0" * 50
+    png = cv2.imencode(".png", scene(0))[1].tobytes()
+    bmp = cv2.imencode(".bmp", scene(0))[1].tobytes()
+    for name, data in [("jpeg/0.jpg", jpeg), ("png/0.png", png[:-500]), ("bmp/0.bmp", bmp[:-500])]:
+        (tmp_path / name).parent.mkdir()
+        (tmp_path / name).write_bytes(data)
+    names = ["hurt.avi", "hurt.mp4", "noise.mp4", "jpeg", "png", "bmp"]
+    environment = {key: value for key, value in os.environ.items() if not key.startswith("OPENCV_")}
+    environment["PYTHONPATH"] = os.pathsep.join(sys.path)
+    done = subprocess.run(
+        [sys.executable, "-c", READ_ALL, *names], cwd=tmp_path, env=environment, capture_output=True, text=True, timeout=60
+    )
+    assert done.stderr == ""
+    assert done.returncode == 0
+    assert done.stdout.split()[2] == "bad" and done.stdout.split()[4:] == ["bad", "bad"]
