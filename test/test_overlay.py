@@ -126,7 +126,9 @@ def test_text_grows_with_the_picture():
 
 @pytest.mark.parametrize("size_wh", [(32, 32), (33, 47), (8, 300), (640, 16), (1, 1)])
 def test_odd_and_tiny_pictures_are_drawn(size_wh):
-    boxes = found((-50, -50, 20, 20, 0.7, 0), (10, 10, 900, 900, 0.6, 1), (-9, -9, -1, -1, 0.5, 7), (3, 3, 3, 3, 0.4, 0))
+    boxes = found(
+        (-50, -50, 20, 20, 0.7, 0), (10, 10, 900, 900, 0.6, 1), (-9, -9, -1, -1, 0.5, 7), (3, 3, 3, 3, 0.4, 0)
+    )  # fmt: skip
     for keep in (np.zeros((2, 2)), np.eye(2), np.ones((2, 2)), np.eye(50)):
         shown = draw(colourful(*size_wh), keep, boxes, caption_line(0.5, 10**7, 10**10, 1e4, "tracking"))
         assert shown.shape == (size_wh[1], size_wh[0], 3) and shown.dtype == np.uint8

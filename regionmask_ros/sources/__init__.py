@@ -1,9 +1,4 @@
-"""Where pictures come from: a video file or a folder of images, one interface.
-
->>> with open_source("street.mp4") as source:          # doctest: +SKIP
-...     for frame in source.frames():
-...         print(frame.stamp_ns, frame.size_wh)
-"""
+"""Where pictures come from: a video file or a folder of images, behind one interface."""
 
 from __future__ import annotations
 

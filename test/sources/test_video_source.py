@@ -135,6 +135,16 @@ def test_a_video_that_loses_its_tail_while_decoding_is_reported_after_the_last_g
     assert seen[:10] == list(range(10))
 
 
+def test_a_video_without_a_single_good_frame_is_refused_at_once(make_video, tmp_path):
+    with open(make_video(".mp4", "mp4v"), "rb") as file:
+        data = bytearray(file.read())
+    start, end = data.index(b"mdat") + 4, data.index(b"moov") - 4
+    data[start:end] = bytes(end - start)
+    (tmp_path / "blank.mp4").write_bytes(data)
+    with pytest.raises(UserError, match=r"blank\.mp4: opens as a video but holds no frame"):
+        open_source(str(tmp_path / "blank.mp4"))
+
+
 def test_a_video_without_a_rate_plays_at_25(make_video, tmp_path):
     with open(make_video(".avi", "MJPG"), "rb") as file:
         data = bytearray(file.read())
@@ -159,7 +169,10 @@ BAD_FILES = {
     "photo.mp4": (cv2.imencode(".png", scene(0))[1].tobytes(), "a single PNG picture, not a video"),
     "photo.jpg": (cv2.imencode(".jpg", scene(0))[1].tobytes(), "a single JPEG picture, not a video"),
     "photo.ppm": (cv2.imencode(".ppm", scene(0))[1].tobytes(), "a single PNM picture, not a video"),
-    "sound.wav": (b"RIFF\x24\0\0\0WAVEfmt \x10\0\0\0\x01\0\x01\0\x40\x1f\0\0\x80\x3e\0\0\x02\0\x10\0data\0\0\0\0", "not a video"),
+    "sound.wav": (
+        b"RIFF\x24\0\0\0WAVEfmt \x10\0\0\0\x01\0\x01\0\x40\x1f\0\0\x80\x3e\0\0\x02\0\x10\0data\0\0\0\0",
+        "not a video that OpenCV can open",
+    ),
 }
 
 
@@ -230,9 +243,8 @@ def test_decoders_write_nothing_to_the_terminal(make_video, tmp_path):
     names = ["hurt.avi", "hurt.mp4", "noise.mp4", "jpeg", "png", "bmp"]
     environment = {key: value for key, value in os.environ.items() if not key.startswith("OPENCV_")}
     environment["PYTHONPATH"] = os.pathsep.join(sys.path)
-    done = subprocess.run(
-        [sys.executable, "-c", READ_ALL, *names], cwd=tmp_path, env=environment, capture_output=True, text=True, timeout=60
-    )
+    command = [sys.executable, "-c", READ_ALL, *names]
+    done = subprocess.run(command, cwd=tmp_path, env=environment, capture_output=True, text=True, timeout=60)
     assert done.stderr == ""
     assert done.returncode == 0
     assert done.stdout.split()[2] == "bad" and done.stdout.split()[4:] == ["bad", "bad"]

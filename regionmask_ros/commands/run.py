@@ -1,0 +1,226 @@
+"""Detect objects in a video or a folder of pictures, without ROS.
+
+Writes detections.csv, annotated.mp4 and report.html into the output folder. All of them appear together at the end; an
+error or Ctrl-C leaves nothing behind.
+
+example:
+  python -m regionmask_ros run street.mp4 --output result --mask dynamic
+  python -m regionmask_ros run pictures/ --output result --mask static --static-mask painted.png --json result.json
+"""
+
+from __future__ import annotations
+
+import argparse
+import contextlib
+import json
+import os
+import shlex
+from dataclasses import replace
+from itertools import islice
+from typing import Any, Sequence
+
+import numpy as np
+from tqdm import tqdm
+
+from .. import __version__
+from ..errors import UserError
+from ..frames import choose_input_size, parse_input_size
+from ..mask.policy import MODES
+from ..metrics.run_summary import FrameRecord, summarise
+from ..network.files import find_network, load_network
+from ..network.spec import Network
+from ..overlay import caption_line, draw_overlay
+from ..pipeline import STAGES, Pipeline, PipelineSettings, StepResult
+from ..report.detections_csv import DetectionsCsv
+from ..report.figures import FrameSeries, per_frame_svg
+from ..report.head_dump import HeadDump
+from ..report.html import Figure, write_report
+from ..report.outputs import Outputs
+from ..report.samples import SamplePictures
+from ..report.summary import summary_tables
+from ..report.video_writer import VideoWriter
+from ..sources import Source, open_source
+from ._shell import EXIT_OK, command_main
+
+DEFAULTS = PipelineSettings()
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("source", metavar="SOURCE", help="a video file, or a folder of pictures (shown at 10 a second)")
+    parser.add_argument("--output", metavar="DIR", required=True, help="folder for the results, made if missing")
+    parser.add_argument("--mask", choices=MODES, help="which regions are sent (default: none, or static with a file)")
+    parser.add_argument("--static-mask", metavar="FILE", default="", help="a .png (bright = attended) or .npz mask")
+    parser.add_argument("--dynamic", metavar="NAME", default=DEFAULTS.dynamic, help="dynamic mask (default: tracking)")
+    parser.add_argument("--refresh-period", metavar="N", type=int, default=DEFAULTS.refresh_period,
+                        help="attend everything every N frames; 0: in the first frame only (default: 8)")
+    parser.add_argument("--backend", default=DEFAULTS.backend, help="detector process (default: cpu)")
+    parser.add_argument("--arithmetic", default="", help="carry or lava (default: carry on cpu)")
+    parser.add_argument("--input-size", metavar="auto|WxH", default="auto",
+                        help="network input, multiples of 32 (default: auto, the camera's shape)")
+    parser.add_argument("--max-pixels", metavar="N", type=int, default=DEFAULTS.max_pixels,
+                        help="budget of the automatic input size (default: 307200)")
+    parser.add_argument("--score-threshold", metavar="S", type=float, default=DEFAULTS.score_threshold,
+                        help="lowest score reported, 0 to 1 (default: 0.4)")
+    parser.add_argument("--nms-iou", metavar="S", type=float, default=DEFAULTS.nms_iou,
+                        help="overlap above which the weaker of two boxes of a class goes (default: 0.45)")
+    parser.add_argument("--network", metavar="FILE", default="", help="trained network (default: the installed one)")
+    parser.add_argument("--max-frames", metavar="N", type=int, help="stop after N frames")
+    parser.add_argument("--dump-head", metavar="FILE", default="", help="write raw heads and masks as .npz")
+    parser.add_argument("--json", metavar="FILE", default="", help="write the figures as JSON")
+    parser.add_argument("--no-video", action="store_true", help="no annotated.mp4")
+
+
+def run(args: argparse.Namespace) -> int:
+    if args.max_frames is not None and args.max_frames < 1:
+        raise UserError(f"--max-frames {args.max_frames}: must be 1 or more")
+    settings = _settings(args)
+    network = load_network(find_network(args.network))
+    with open_source(args.source) as source, Outputs((args.source, args.static_mask, args.network)) as outputs:
+        if settings.input_size == "auto":
+            # Fixed by the first picture, so that heads and masks of a folder of mixed sizes have one shape.
+            settings = replace(settings, input_size=choose_input_size(source.size_wh, settings.max_pixels))
+        with contextlib.closing(Pipeline(network, settings)) as pipeline:
+            summary = _process(args, source, pipeline, outputs)
+        written = outputs.commit()
+    _tell(summary, written)
+    return EXIT_OK
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    return command_main("run", argv)
+
+
+def _settings(args: argparse.Namespace) -> PipelineSettings:
+    mask = args.mask or ("static" if args.static_mask else "none")
+    settings = PipelineSettings(
+        input_size=parse_input_size(args.input_size),
+        max_pixels=args.max_pixels,
+        mask=mask,
+        static_mask=args.static_mask,
+        dynamic=args.dynamic,
+        refresh_period=args.refresh_period,
+        score_threshold=args.score_threshold,
+        nms_iou=args.nms_iou,
+        backend=args.backend,
+        arithmetic=args.arithmetic,
+    )
+    if args.static_mask and not settings.uses_static:
+        raise UserError(f"--static-mask {args.static_mask}: not used with --mask {mask}; say --mask static+dynamic or static")
+    return settings
+
+
+class _Recorder:
+    """Writes what comes out of the pipeline, frame by frame, and keeps one small record of each."""
+
+    def __init__(self, args: argparse.Namespace, outputs: Outputs, network: Network, fps: float,
+                 stack: contextlib.ExitStack) -> None:
+        def place(name: str) -> str:
+            return os.path.join(args.output, name)
+
+        outputs.folder(args.output)
+        self.labels = network.labels
+        self.records: list[FrameRecord] = []
+        self.samples = SamplePictures()
+        self._table = stack.enter_context(DetectionsCsv(outputs.file(place("detections.csv")), network.labels))
+        self.report_path = outputs.file(place("report.html"))
+        self._video = self._heads = None
+        if not args.no_video:
+            path = outputs.file(place("annotated.mp4"))
+            self._video = stack.enter_context(VideoWriter(path, fps, name=place("annotated.mp4")))
+        if args.dump_head:
+            self._heads = stack.enter_context(HeadDump(outputs.file(args.dump_head)))
+
+    def add(self, result: StepResult) -> None:
+        counts, mask, found = result.counts, result.mask, result.detections
+        self._table.add(result.index, result.frame.stamp_ns, found)
+        if self._heads:
+            self._heads.add(result.head, ~mask.keep)
+        # A sample shows something: objects, and a mask at work rather than a refresh frame.
+        rank = min(len(found), 6) + (not mask.refresh)
+        wanted = self.samples.wants(result.index, rank)
+        if self._video or wanted:
+            caption = caption_line(
+                mask.masked_share, counts.events, counts.total_synops, result.ms["total"], result.mask_text
+            )
+            picture = draw_overlay(result.frame, found, mask, self.labels, caption)
+            if self._video:
+                self._video.add(picture)
+            if wanted:
+                self.samples.add(result.index, rank, f"frame {result.index}", picture)
+        self.records.append(FrameRecord(
+            result.index, result.frame.stamp_ns, mask.refresh, mask.masked_share, len(found), counts, result.ms,
+        ))
+
+
+def _process(args: argparse.Namespace, source: Source, pipeline: Pipeline, outputs: Outputs) -> dict[str, Any]:
+    json_path = outputs.file(args.json) if args.json else ""
+    total = min(n for n in (source.frame_count, args.max_frames, np.inf) if n is not None)
+    with contextlib.ExitStack() as stack:
+        recorder = _Recorder(args, outputs, pipeline.network, source.fps, stack)
+        progress = stack.enter_context(tqdm(
+            islice(source.frames(), args.max_frames), total=None if total == np.inf else total, unit="frame",
+            desc=source.name, disable=None,
+        ))
+        for frame in progress:
+            for result in pipeline.process(frame):
+                recorder.add(result)
+        for result in pipeline.drain():
+            recorder.add(result)
+    summary = {**summarise(recorder.records, STAGES), **_facts(pipeline)}
+    _write_report(args, source, recorder, summary)
+    if json_path:
+        with open(json_path, "w", encoding="utf-8") as file:
+            json.dump(summary, file, indent=1)
+            file.write("\n")
+    return summary
+
+
+def _facts(pipeline: Pipeline) -> dict[str, Any]:
+    settings, network = pipeline.settings, pipeline.network
+    width, height = pipeline.input_size
+    return {
+        "input_size": f"{width}x{height}",
+        "network": network.name,
+        "network_file": network.source_file,
+        "backend": settings.backend,
+        "arithmetic": settings.arithmetic,
+        "mask": settings.mask,
+        "refresh_period": settings.refresh_period,
+        "version": __version__,
+    }
+
+
+def _write_report(args: argparse.Namespace, source: Source, recorder: _Recorder, summary: dict[str, Any]) -> None:
+    records = recorder.records
+    series = FrameSeries(
+        masked_share=np.array([r.masked_share for r in records]),
+        events=np.array([r.counts.events for r in records]),
+        synops=np.array([r.counts.total_synops for r in records]),
+        ms=np.array([r.ms["total"] for r in records]),
+        refresh=np.array([r.refresh for r in records]),
+    )
+    intro = (
+        f"{summary['detections']:,} objects found in {summary['frames']:,} frames of {source.name}, with mask "
+        f"{summary['mask']}. A masked region was not looked at in that frame; what is drawn there is what was last seen."
+    )
+    write_report(
+        recorder.report_path,
+        title=f"{source.name}: objects and masks",
+        intro=intro,
+        tables=summary_tables(summary),
+        figures=[Figure("Masked share, events, synops and time of every frame", per_frame_svg(series))],
+        pictures=recorder.samples.pictures(),
+        command=shlex.join(["python", "-m", "regionmask_ros", "run", *args.argv]),
+        version=__version__,
+    )
+
+
+def _tell(summary: dict[str, Any], written: Sequence[str]) -> None:
+    ms = summary["ms"]["total"]
+    print(
+        f"{summary['frames']} frames at {summary['input_size']}, {summary['detections']} objects, "
+        f"{summary['masked_share']:.0%} of the regions masked, {summary['synops_per_frame'] / 1e6:.1f} M synops and "
+        f"{ms['median']:.1f} ms a frame"
+    )
+    for path in written:
+        print(f"  {path}")

@@ -1,0 +1,140 @@
+"""Plots for the report, as SVG that takes its colours from the page."""
+
+from __future__ import annotations
+
+import io
+import logging
+import re
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
+
+INK, GRID, LINE, MARK = "#010101", "#020202", "#030303", "#040404"
+PAGE_COLOURS = {
+    INK: "var(--ink, #222222)",
+    GRID: "var(--rule, #cccccc)",
+    LINE: "var(--line, #0072b2)",
+    MARK: "var(--mark, #d55e00)",
+}
+"""Colours that matplotlib draws with, and what they become: a page in the dark can then set others."""
+
+MAX_POINTS = 1600
+MAX_MARKS = 250
+FIRST_FRAME_EXCESS = 1.5
+
+
+@dataclass(frozen=True)
+class FrameSeries:
+    """What happened in each frame of a run; arrays of one length.
+
+    masked_share: float, 0 to 1. events, synops: int, counted. ms: float, measured milliseconds for the whole frame.
+    refresh: bool, everything was attended because this was a refresh frame (the first frame is one).
+    """
+
+    masked_share: np.ndarray
+    events: np.ndarray
+    synops: np.ndarray
+    ms: np.ndarray
+    refresh: np.ndarray
+
+
+def per_frame_svg(series: FrameSeries) -> str:
+    """Four panels over the frames of a run: masked share, events, synops and milliseconds. Returns an <svg> element.
+
+    Refresh frames are marked unless there are too many. A first frame far above all others, which is the usual case,
+    is written above its panel instead of flattening the rest.
+    """
+    # On a fresh machine matplotlib tells on the terminal that it collects fonts.
+    logging.getLogger("matplotlib").setLevel(logging.ERROR)
+    from matplotlib import rc_context
+
+    with rc_context({"svg.fonttype": "none", "svg.hashsalt": "per_frame", "font.family": "sans-serif", "font.size": 9}):
+        return _page_svg(_per_frame_figure(series))
+
+
+def _per_frame_figure(series: FrameSeries) -> Figure:
+    from matplotlib.figure import Figure
+    from matplotlib.ticker import EngFormatter, MaxNLocator
+
+    figure = Figure(figsize=(8.4, 7.0), layout="constrained")
+    panels = figure.subplots(4, 1, sharex=True)
+    _draw_panel(panels[0], "masked share, %", 100.0 * np.asarray(series.masked_share, float), series.refresh)
+    panels[0].set_ylim(0, 104)
+    _draw_panel(panels[1], "events per frame, counted", series.events, series.refresh)
+    _draw_panel(panels[2], "synops per frame, counted", series.synops, series.refresh)
+    _draw_panel(panels[3], "milliseconds per frame, measured", series.ms, series.refresh)
+    for panel in panels[1:3]:
+        panel.yaxis.set_major_formatter(EngFormatter(sep=" "))
+    for panel in panels:
+        panel.yaxis.set_major_locator(MaxNLocator(4))
+    panels[-1].xaxis.set_major_locator(MaxNLocator(10, integer=True))
+    panels[-1].set_xlabel("frame", color=INK)
+    panels[-1].set_xlim(-0.5, max(0.5, len(series.ms) - 0.5))
+    if 0 < np.count_nonzero(series.refresh) <= MAX_MARKS:
+        panels[0].set_title("▾ refresh frame", loc="right", color=MARK, fontsize=9)
+    return figure
+
+
+def _draw_panel(panel: Axes, title: str, values: np.ndarray, refresh: np.ndarray) -> None:
+    values = np.asarray(values, float)
+    frames, shown = _envelope(values)
+    panel.plot(frames, shown, color=LINE, linewidth=1.2)
+    panel.fill_between(frames, shown, color=LINE, alpha=0.14, linewidth=0)
+    marks = np.flatnonzero(refresh)
+    if 0 < len(marks) <= MAX_MARKS:
+        panel.plot(marks, np.full(len(marks), 1.0), "v", color=MARK, markersize=3.5, clip_on=False,
+                   transform=panel.get_xaxis_transform())  # fmt: skip
+    panel.set_title(title, loc="left", color=INK, fontsize=10)
+    panel.grid(axis="y", color=GRID, linewidth=0.6)
+    panel.set_axisbelow(True)
+    panel.tick_params(color=GRID, labelcolor=INK, length=0)
+    panel.spines[["top", "right", "left"]].set_visible(False)
+    panel.spines["bottom"].set_color(GRID)
+    _scale(panel, values)
+
+
+def _scale(panel: Axes, values: np.ndarray) -> None:
+    """Lets all frames but the first set the scale when the first is far above them."""
+    if not len(values):
+        return
+    highest = values[1:].max() if len(values) > 1 else values[0]
+    if values[0] > FIRST_FRAME_EXCESS * highest > 0.0:
+        panel.annotate(f"first frame: {_with_unit(values[0])}", (0.012, 0.86), xycoords="axes fraction", color=INK,
+                       fontsize=8)  # fmt: skip
+    else:
+        highest = values.max()
+    panel.set_ylim(0.0, 1.08 * highest if highest > 0.0 else 1.0)
+
+
+def _with_unit(value: float) -> str:
+    from matplotlib.ticker import EngFormatter
+
+    return EngFormatter(places=1, sep=" ")(value)
+
+
+def _envelope(values: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Frame numbers and values; of a long run the lowest and highest of each bin, so that no peak is lost."""
+    if len(values) <= MAX_POINTS:
+        return np.arange(len(values)), values
+    starts = np.linspace(0, len(values), MAX_POINTS // 2, endpoint=False).astype(int)
+    pairs = np.stack([np.minimum.reduceat(values, starts), np.maximum.reduceat(values, starts)], axis=1)
+    return np.repeat(starts, 2), pairs.ravel()
+
+
+def _page_svg(figure: Figure) -> str:
+    """The figure as an <svg> element: colours from the page, no background, no needless decimals or identifiers."""
+    buffer = io.StringIO()
+    figure.savefig(buffer, format="svg", transparent=True, metadata={"Date": None, "Creator": None})
+    svg = buffer.getvalue()
+    svg = svg[svg.index("<svg") :]
+    svg = re.sub(r"<metadata>.*?</metadata>", "", svg, flags=re.DOTALL)
+    for drawn, shown in PAGE_COLOURS.items():
+        svg = svg.replace(drawn, shown)
+    svg = re.sub(r' d="[^"]*"', lambda match: re.sub(r"(\.\d\d)\d+", r"\1", match.group(0)), svg)
+    used = set(re.findall(r"#([\w-]+)", svg))
+    return re.sub(r' id="([\w-]+)"', lambda match: match.group(0) if match.group(1) in used else "", svg).strip()

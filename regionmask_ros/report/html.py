@@ -1,0 +1,165 @@
+"""One HTML page that holds everything: no script, no font, picture or style from anywhere else."""
+
+from __future__ import annotations
+
+import base64
+from dataclasses import dataclass
+from html import escape
+from typing import Sequence
+
+
+@dataclass(frozen=True)
+class Table:
+    """A table of text. The first column names the rows; cells of the others are aligned like numbers.
+
+    note: what a reader must know about the values, shown below them.
+    """
+
+    caption: str
+    columns: tuple[str, ...]
+    rows: tuple[tuple[str, ...], ...]
+    note: str = ""
+
+
+@dataclass(frozen=True)
+class Figure:
+    """An <svg> element, trusted, and what it shows."""
+
+    caption: str
+    svg: str
+
+
+@dataclass(frozen=True)
+class Picture:
+    """A JPEG file, and what it shows."""
+
+    caption: str
+    jpeg: bytes
+
+
+def write_report(
+    path: str,
+    title: str,
+    intro: str,
+    tables: Sequence[Table] = (),
+    figures: Sequence[Figure] = (),
+    pictures: Sequence[Picture] = (),
+    command: str = "",
+    version: str = "",
+) -> None:
+    """Writes the page. All text is escaped; only the SVG of a figure goes in as it is.
+
+    intro: one paragraph. command: how to get the same result, as it would be typed. version: of this package.
+    """
+    parts = [
+        f"<h1>{escape(title)}</h1>",
+        f'<p class="intro">{escape(intro)}</p>',
+        _section("Figures of the run", '<div class="tables">' + "".join(map(_table, tables)) + "</div>", tables),
+        _section("Frame by frame", "".join(map(_figure, figures)), figures),
+        _section("Pictures", '<div class="pictures">' + "".join(map(_picture, pictures)) + "</div>", pictures),
+        _section("The same again", f"<pre><code>{escape(command)}</code></pre>", command),
+        f"<footer>regionmask_ros {escape(version)}</footer>" if version else "",
+    ]
+    body = "\n".join(part for part in parts if part)
+    with open(path, "w", encoding="utf-8") as file:
+        file.write(PAGE.format(title=escape(title), style=STYLE, body=body))
+
+
+def _section(heading: str, content: str, present: object) -> str:
+    return f"<section>\n<h2>{escape(heading)}</h2>\n{content}\n</section>" if present else ""
+
+
+def _table(table: Table) -> str:
+    head = "".join(f'<th scope="col">{escape(name)}</th>' for name in table.columns)
+    rows = "".join(map(_row, table.rows))
+    note = f'<p class="note">{escape(table.note)}</p>\n' if table.note else ""
+    return (
+        f"<div>\n<table>\n<caption>{escape(table.caption)}</caption>\n"
+        f"<thead><tr>{head}</tr></thead>\n<tbody>\n{rows}</tbody>\n</table>\n{note}</div>\n"
+    )
+
+
+def _row(row: Sequence[str]) -> str:
+    cells = "".join(f"<td>{escape(cell)}</td>" for cell in row[1:])
+    return f'<tr><th scope="row">{escape(row[0])}</th>{cells}</tr>\n'
+
+
+def _figure(figure: Figure) -> str:
+    label = escape(figure.caption, quote=True)
+    return (
+        f'<figure>\n<div class="plot" role="img" aria-label="{label}" tabindex="0">\n{figure.svg}\n</div>\n'
+        f"<figcaption>{escape(figure.caption)}</figcaption>\n</figure>\n"
+    )
+
+
+def _picture(picture: Picture) -> str:
+    data = base64.b64encode(picture.jpeg).decode("ascii")
+    alt = escape(picture.caption, quote=True)
+    return (
+        f'<figure><img src="data:image/jpeg;base64,{data}" alt="{alt}">'
+        f"<figcaption>{escape(picture.caption)}</figcaption></figure>\n"
+    )
+
+
+PAGE = """<!DOCTYPE html>
+<html lang="en">
+<head>
+<meta charset="utf-8">
+<meta name="viewport" content="width=device-width, initial-scale=1">
+<meta name="color-scheme" content="light dark">
+<meta http-equiv="Content-Security-Policy" content="default-src 'none'; img-src data:; style-src 'unsafe-inline'">
+<title>{title}</title>
+<style>
+{style}
+</style>
+</head>
+<body>
+<main>
+{body}
+</main>
+</body>
+</html>
+"""
+
+STYLE = """
+:root {
+  color-scheme: light dark;
+  --page: #f6f7f8; --card: #ffffff; --ink: #1b1f23; --soft: #57606a; --rule: #d7dce1;
+  --line: #0072b2; --mark: #d55e00;
+}
+@media (prefers-color-scheme: dark) {
+  :root {
+    --page: #14171a; --card: #1d2226; --ink: #e6e9ec; --soft: #9aa5b0; --rule: #343c44;
+    --line: #56b4e9; --mark: #ffa53c;
+  }
+}
+* { box-sizing: border-box; }
+body { margin: 0; background: var(--page); color: var(--ink); line-height: 1.5;
+  font-family: system-ui, -apple-system, "Segoe UI", Roboto, "Helvetica Neue", Arial, sans-serif; }
+main { max-width: 66rem; margin: 0 auto; padding: clamp(1rem, 4vw, 3rem); }
+h1 { font-size: clamp(1.5rem, 4vw, 2.2rem); line-height: 1.2; margin: 0 0 .75rem; overflow-wrap: anywhere; }
+h2 { font-size: 1.15rem; margin: 2.5rem 0 .75rem; }
+.intro { max-width: 46rem; color: var(--soft); margin: 0; }
+.tables { display: grid; grid-template-columns: repeat(auto-fit, minmax(min(100%, 19rem), 1fr)); gap: 1rem;
+  align-items: start; }
+table { width: 100%; border-collapse: separate; background: var(--card); border: 1px solid var(--rule);
+  border-radius: .5rem; border-spacing: 0; overflow: hidden; font-size: .92rem; }
+caption { text-align: left; font-weight: 600; padding: 0 0 .4rem; }
+th, td { padding: .4rem .75rem; text-align: right; vertical-align: top; border-top: 1px solid var(--rule);
+  font-variant-numeric: tabular-nums; }
+td { white-space: nowrap; }
+thead th { border-top: 0; color: var(--soft); font-weight: 500; }
+th:first-child { text-align: left; font-weight: 500; overflow-wrap: anywhere; }
+.note { margin: .4rem 0 0; color: var(--soft); font-size: .85rem; }
+figure { margin: 0; background: var(--card); border: 1px solid var(--rule); border-radius: .5rem; overflow: hidden; }
+figcaption { padding: .5rem .75rem; color: var(--soft); font-size: .88rem; }
+.plot { overflow-x: auto; padding: .75rem .5rem 0; }
+.plot svg { display: block; width: 100%; min-width: 36rem; height: auto; }
+.plot:focus-visible { outline: 2px solid var(--line); outline-offset: -2px; }
+.pictures { display: grid; grid-template-columns: repeat(auto-fit, minmax(min(100%, 24rem), 1fr)); gap: 1rem; }
+img { display: block; width: 100%; height: auto; }
+pre { background: var(--card); border: 1px solid var(--rule); border-radius: .5rem; padding: .75rem; margin: 0;
+  white-space: pre-wrap; overflow-wrap: anywhere; font-size: .9rem; }
+footer { margin-top: 2.5rem; color: var(--soft); font-size: .85rem; }
+@media print { figure, table, pre { break-inside: avoid; } }
+""".strip()

@@ -1,0 +1,210 @@
+"""`run` as a user meets it: the files it leaves, and one line for every mistake."""
+
+from __future__ import annotations
+
+import csv
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+
+import cv2
+import numpy as np
+import pytest
+
+from regionmask_ros.__main__ import main as dispatch
+from regionmask_ros.commands.run import main
+from regionmask_ros.mask.files import save_static_mask
+
+FRAMES, SIZE_WH = 12, (160, 96)
+
+
+@pytest.fixture(scope="module")
+def clip(tmp_path_factory) -> str:
+    """A short real MP4: a bright block wanders over noise."""
+    path = str(tmp_path_factory.mktemp("clip") / "a clip.mp4")
+    writer = cv2.VideoWriter(path, cv2.VideoWriter_fourcc(*"mp4v"), 20.0, SIZE_WH)
+    still = np.random.default_rng(0).integers(0, 120, (SIZE_WH[1], SIZE_WH[0], 3)).astype(np.uint8)
+    for t in range(FRAMES):
+        picture = still.copy()
+        picture[30:70, 8 * t:8 * t + 40] = 230
+        writer.write(picture)
+    writer.release()
+    return path
+
+
+@pytest.fixture
+def half(tmp_path) -> str:
+    """Static mask of the 160x96 input's 6x10 regions: the left half is attended."""
+    cv2.imwrite(str(tmp_path / "half.png"), np.repeat([[255] * 5 + [0] * 5], 6, axis=0).astype(np.uint8))
+    return str(tmp_path / "half.png")
+
+
+def test_everything_a_run_leaves(trained, clip, half, tmp_path, capfd):
+    out, head, figures = tmp_path / "deep" / "out", tmp_path / "head.npz", tmp_path / "figures.json"
+    assert main([clip, "--output", str(out), "--static-mask", half, "--refresh-period", "4", "--score-threshold", "0.05",
+                 "--dump-head", str(head), "--json", str(figures)]) == 0
+    assert capfd.readouterr().err == ""
+    assert sorted(p.name for p in out.iterdir()) == ["annotated.mp4", "detections.csv", "report.html"]
+
+    with np.load(head) as dump:
+        assert dump["head"].shape == (FRAMES, 3, 5, 255) and dump["head"].dtype == np.int32
+        masked = dump["masked"]
+    assert masked.shape == (FRAMES, 6, 10) and masked.dtype == bool
+    for t in range(FRAMES):
+        assert masked[t].any() == (t % 4 != 0)
+        assert t % 4 == 0 or (masked[t] == [[False] * 5 + [True] * 5]).all()
+
+    summary = json.loads(figures.read_text())
+    assert summary["frames"] == FRAMES and summary["input_size"] == "160x96"
+    assert summary["masked_share"] == pytest.approx(masked[1:].mean())
+    assert summary["backend"] == "cpu" and summary["arithmetic"] == "carry" and summary["network"]
+    assert os.path.exists(summary["network_file"]) and summary["version"]
+    for stage in ("total", "mask", "encode", "engine", "decode"):
+        assert 0 <= summary["ms"][stage]["median"] <= summary["ms"][stage]["p90"]
+    assert summary["events_per_frame"] > 0 and summary["synops_per_frame"] > summary["events_per_frame"]
+
+    rows = list(csv.DictReader((out / "detections.csv").open()))
+    assert list(rows[0]) == ["frame", "stamp_ns", "class", "score", "x", "y", "w", "h"]
+    assert len(rows) == summary["detections"] > 0
+    for row in rows:
+        assert int(row["stamp_ns"]) == int(row["frame"]) * 50_000_000
+        assert 0 <= float(row["x"]) and float(row["x"]) + float(row["w"]) <= SIZE_WH[0] + 0.02
+        assert row["class"] in trained.labels and float(row["score"]) >= 0.05
+
+    capture = cv2.VideoCapture(str(out / "annotated.mp4"))
+    assert capture.get(cv2.CAP_PROP_FRAME_COUNT) == FRAMES
+    page = (out / "report.html").read_text()
+    assert "<svg" in page and "data:image/jpeg" in page and "--refresh-period 4" in page
+    assert 'src="http' not in page and 'href="http' not in page, "the page must need nothing from elsewhere"
+
+
+def test_a_folder_of_pictures_is_a_source(trained, tmp_path):
+    pictures = tmp_path / "pictures"
+    pictures.mkdir()
+    for t in range(3):
+        cv2.imwrite(str(pictures / f"{t}.png"), np.full((64, 64, 3), 60 * t, np.uint8))
+    assert main([str(pictures), "--output", str(tmp_path / "out"), "--no-video", "--json", str(tmp_path / "j")]) == 0
+    assert json.loads((tmp_path / "j").read_text())["frames"] == 3
+    assert not (tmp_path / "out" / "annotated.mp4").exists()
+
+
+def test_max_frames_and_arithmetic(trained, clip, tmp_path):
+    heads = {}
+    for rule in ("lava", "carry"):
+        file = tmp_path / f"{rule}.npz"
+        assert main([clip, "--output", str(tmp_path / "out"), "--arithmetic", rule, "--max-frames", "5", "--no-video",
+                     "--input-size", "96x64", "--dump-head", str(file)]) == 0
+        heads[rule] = np.load(file)["head"]
+        assert heads[rule].shape == (5, 2, 3, 255)
+    assert (heads["lava"] != heads["carry"]).any()
+
+
+def complaint(capfd, argv: list[str]) -> str:
+    """The one line on stderr of a call that must fail with status 2."""
+    assert dispatch_with(argv) == 2
+    out, err = capfd.readouterr()
+    assert out == "" and err.count("\n") == 1 and err.startswith("regionmask_ros: error: "), err
+    return err
+
+
+def dispatch_with(argv: list[str]) -> int:
+    before, sys.argv = sys.argv, ["regionmask_ros", *argv]
+    try:
+        return dispatch()
+    finally:
+        sys.argv = before
+
+
+@pytest.mark.parametrize("wrong, said", [
+    (["--mask", "both"], "invalid choice: 'both'"),
+    (["--mask", "static"], "needs a static mask file"),
+    (["--mask", "dynamic", "--static-mask", "HALF"], "not used with --mask dynamic"),
+    (["--mask", "dynamic", "--dynamic", "mgnet"], "does not have it yet"),
+    (["--dynamic", "magic"], "'magic': unknown"),
+    (["--refresh-period", "-1"], "refresh period -1"),
+    (["--refresh-period", "x"], "invalid int value: 'x'"),
+    (["--input-size", "448x450"], "multiples of 32"),
+    (["--input-size", "big"], "input size 'big'"),
+    (["--score-threshold", "2"], "score threshold 2.0"),
+    (["--score-threshold", "nan"], "score threshold nan"),
+    (["--max-frames", "0"], "--max-frames 0"),
+    (["--backend", "abacus"], "backend 'abacus'"),
+    (["--arithmetic", "float"], "arithmetic 'float'"),
+    (["--network", "missing.pt"], "missing.pt"),
+    (["--network", "HALF"], "half.png"),
+    (["--static-mask", "missing.png"], "missing.png: no such file"),
+    (["--static-mask", "CLIP"], "neither a PNG picture nor an .npz mask"),
+    (["--json", "/proc/nowhere.json"], "/proc/nowhere.json"),
+    (["--dump-head", "missing/folder/head.npz"], "missing/folder/head.npz"),
+    (["--frames", "3"], "unrecognized arguments: --frames 3"),
+    (["--output"], "expected one argument"),
+])
+def test_wrong_options_give_one_line_and_leave_nothing(trained, clip, half, tmp_path, capfd, wrong, said):
+    out = tmp_path / "out"
+    words = {"HALF": half, "CLIP": clip}
+    line = complaint(capfd, ["run", clip, "--output", str(out), *[words.get(w, w) for w in wrong]])
+    assert said in line and not out.exists()
+
+
+def test_a_mask_of_another_grid(trained, clip, tmp_path, capfd):
+    save_static_mask(str(tmp_path / "m.npz"), np.ones((6, 11), bool), 16)
+    line = complaint(capfd, ["run", clip, "--output", str(tmp_path / "out"), "--static-mask", str(tmp_path / "m.npz")])
+    assert "made for 6x11 regions" in line and not (tmp_path / "out").exists()
+
+
+def cut_in_half(whole: bytes) -> bytes:
+    return whole[:len(whole) // 2]
+
+
+@pytest.mark.parametrize("content, said", [
+    (lambda whole: None, "no such file"),
+    (lambda whole: b"", "empty"),
+    (lambda whole: b"plain words, not a video\n" * 40, "not a video"),
+    (cut_in_half, "truncated"),
+])
+def test_bad_videos(trained, clip, tmp_path, capfd, content, said):
+    data = content(open(clip, "rb").read())
+    if data is not None:
+        (tmp_path / "bad.mp4").write_bytes(data)
+    line = complaint(capfd, ["run", str(tmp_path / "bad.mp4"), "--output", str(tmp_path / "out")])
+    assert "bad.mp4" in line and said in line and not (tmp_path / "out").exists()
+
+
+def test_an_output_that_cannot_be_written(trained, clip, tmp_path, capfd):
+    (tmp_path / "file").write_text("in the way")
+    assert "not a folder" in complaint(capfd, ["run", clip, "--output", str(tmp_path / "file")])
+    assert (tmp_path / "file").read_text() == "in the way"
+    assert "cannot make this folder" in complaint(capfd, ["run", clip, "--output", "/proc/nowhere/out"])
+
+
+@pytest.mark.parametrize("argv, said", [
+    ([], "no command given"),
+    (["rum"], "unknown command 'rum'"),
+    (["run"], "the following arguments are required"),
+    (["run", "x.mp4"], "--output"),
+])
+def test_commands_that_are_wrong(argv, said, capfd):
+    assert said in complaint(capfd, argv)
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_an_interrupted_run_leaves_nothing(trained, clip, tmp_path, number):
+    pictures, out = tmp_path / "pictures", tmp_path / "out"
+    pictures.mkdir()
+    whole = cv2.imencode(".png", np.random.default_rng(0).integers(0, 255, (240, 320, 3)).astype(np.uint8))[1].tobytes()
+    for t in range(2000):
+        (pictures / f"{t}.png").write_bytes(whole)
+    process = subprocess.Popen(
+        [sys.executable, "-m", "regionmask_ros", "run", str(pictures), "--output", str(out)],
+        stderr=subprocess.PIPE, text=True,
+    )
+    deadline = time.monotonic() + 30
+    while not (out.exists() and any(out.iterdir())) and time.monotonic() < deadline:
+        time.sleep(0.05)
+    process.send_signal(number)
+    _, err = process.communicate(timeout=30)
+    assert process.returncode == 130 and err == "regionmask_ros: interrupted\n"
+    assert not out.exists()

@@ -1,0 +1,158 @@
+"""The HTML page: complete in itself, well formed, and every text escaped."""
+
+from __future__ import annotations
+
+import re
+import time
+from html.parser import HTMLParser
+from xml.etree import ElementTree
+
+import numpy as np
+import pytest
+
+from regionmask_ros.report.figures import FrameSeries, per_frame_svg
+from regionmask_ros.report.html import Figure, Picture, Table, write_report
+from regionmask_ros.report.samples import encode_jpeg
+from regionmask_ros.report.summary import summary_tables
+
+VOID = {"meta", "img", "br"}
+NASTY = "<script>alert('x')</script> & \"quotes\" {braces}"
+
+
+class Outline(HTMLParser):
+    """Collects tags, attributes and text, and checks that every element is closed in its turn."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.open: list[str] = []
+        self.tags: list[str] = []
+        self.attributes: list[tuple[str, str, str]] = []
+        self.text = ""
+
+    def handle_starttag(self, tag, attrs):
+        self.tags.append(tag)
+        self.attributes += [(tag, name, value or "") for name, value in attrs]
+        if tag not in VOID:
+            self.open.append(tag)
+
+    def handle_startendtag(self, tag, attrs):
+        self.tags.append(tag)
+        self.attributes += [(tag, name, value or "") for name, value in attrs]
+
+    def handle_endtag(self, tag):
+        assert self.open.pop() == tag
+
+    def handle_data(self, data):
+        self.text += data
+
+
+def series(frames: int, first: float = 1.0) -> FrameSeries:
+    values = np.linspace(1000.0, 2000.0, frames)
+    values[:1] *= first
+    refresh = np.arange(frames) % 8 == 0
+    return FrameSeries(np.where(refresh, 0.0, 0.8), values, values * 900, values / 100, refresh)
+
+
+@pytest.fixture(scope="module")
+def page(tmp_path_factory):
+    path = tmp_path_factory.mktemp("page") / "report.html"
+    write_report(
+        str(path),
+        title=NASTY,
+        intro=NASTY,
+        tables=[Table(NASTY, ("name", NASTY), ((NASTY, NASTY),), note=NASTY)],
+        figures=[Figure(NASTY, per_frame_svg(series(40)))],
+        pictures=[Picture(NASTY, encode_jpeg(np.zeros((20, 30, 3), np.uint8)))],
+        command="run " + NASTY,
+        version="1.2.3",
+    )
+    outline = Outline()
+    outline.feed(path.read_text(encoding="utf-8"))
+    outline.close()
+    return outline
+
+
+def test_the_page_is_well_formed_and_shows_its_texts_as_they_are(page):
+    assert page.open == []
+    assert page.text.count(NASTY) == 11
+    assert {"h1", "table", "svg", "img", "pre", "footer"} <= set(page.tags)
+
+
+def test_nothing_is_run_and_nothing_is_fetched(page):
+    assert not {"script", "link", "iframe", "object", "embed", "base", "form"} & set(page.tags)
+    for _tag, name, value in page.attributes:
+        assert not name.startswith("on")
+        if name in ("src", "href", "xlink:href", "poster", "action"):
+            assert value.startswith(("data:image/jpeg;base64,", "#"))
+        assert not re.search(r"url\((?!#)", value) and "@import" not in value
+    assert ("meta", "http-equiv", "Content-Security-Policy") in page.attributes
+
+
+def test_whoever_cannot_see_pictures_is_told_what_they_show(page):
+    assert ("img", "alt", NASTY) in page.attributes and ("div", "aria-label", NASTY) in page.attributes
+    assert ("html", "lang", "en") in page.attributes
+
+
+def test_a_page_without_extras_has_no_empty_parts(tmp_path):
+    write_report(str(tmp_path / "r.html"), "Title", "Intro.")
+    outline = Outline()
+    outline.feed((tmp_path / "r.html").read_text())
+    assert not {"h2", "table", "figure", "pre", "footer"} & set(outline.tags)
+
+
+def text_of(svg: str) -> list[str]:
+    return [element.text for element in ElementTree.fromstring(svg).iter("{http://www.w3.org/2000/svg}text")]
+
+
+@pytest.mark.parametrize("frames", [0, 1, 2, 300, 5000])
+def test_a_plot_of_any_length_is_drawn_in_colours_of_the_page(frames):
+    start = time.perf_counter()
+    svg = per_frame_svg(series(frames))
+    assert time.perf_counter() - start < 10.0
+    texts = text_of(svg)
+    for title in ("masked share, %", "events per frame, counted", "milliseconds per frame, measured", "frame"):
+        assert title in texts
+    assert ("▾ refresh frame" in texts) == (0 < frames <= 2000)
+    assert set(re.findall(r"(?:fill|stroke): (#\w+)", svg)) <= {"#222222", "#cccccc", "#0072b2", "#d55e00"}
+    assert "var(--line" in svg or frames == 0
+    assert len(svg) < 400_000
+
+
+def test_the_same_run_gives_the_same_plot_without_a_date():
+    assert per_frame_svg(series(30)) == per_frame_svg(series(30))
+    assert not re.search(r"20\d\d-\d\d-\d\d", per_frame_svg(series(30)))
+
+
+def test_a_first_frame_far_above_the_others_does_not_flatten_them():
+    plain, steep = text_of(per_frame_svg(series(30))), text_of(per_frame_svg(series(30, first=1000.0)))
+    assert not [text for text in plain if text.startswith("first frame")]
+    assert "first frame: 1.0 M" in steep
+    assert [text for text in steep if text.endswith(" k")]
+
+
+def test_a_peak_in_a_long_run_is_not_lost():
+    many = series(40_000)
+    many.ms[23_457] = 7777.0
+    assert "8000" in text_of(per_frame_svg(many)) or "7500" in text_of(per_frame_svg(many))
+
+
+def test_measured_and_counted_figures_never_share_a_table():
+    summary = {
+        "frames": 1250, "masked_share": 0.8312, "detections": 1240, "events_per_frame": 43210.4,
+        "synops_per_frame": 54_123_456.7,
+        "ms": {"total": {"median": 9.8, "p90": 12.74}, "engine": {"median": 8, "p90": 9}},
+        "input_size": "640x480", "network": "net", "backend": "cpu", "arithmetic": "carry", "mask": "dynamic",
+        "refresh_period": 8,
+    }  # fmt: skip
+    settings, counted, measured = summary_tables(summary)
+    assert dict(counted.rows) == {
+        "frames": "1,250", "objects found": "1,240", "masked share": "83.1 %", "events a frame": "43,210",
+        "synops a frame": "54,123,457",
+    }  # fmt: skip
+    assert measured.rows == (("total", "9.80", "12.74"), ("engine", "8.00", "9.00")) and "ms" in measured.caption
+    assert ("refresh frames", "every 8") in settings.rows and ("network input", "640x480") in settings.rows
+
+
+def test_a_summary_without_measurements_has_no_table_of_them():
+    assert [table.caption for table in summary_tables({"frames": 3, "refresh_period": 0})] == ["Settings", "Counted"]
+    assert summary_tables({"refresh_period": 0})[0].rows == (("refresh frames", "first frame only"),)
