@@ -43,6 +43,42 @@ def encode(image, table, keep, region_px, threshold, reference, index, message):
 
 
 @kernel
+def encode_affine(image, slope, offset, shift, keep, region_px, threshold, reference, change, word, index, message):
+    """As ``encode``, for a table that is affine: value = (pixel * slope + offset) >> shift, so that vectors can compute it.
+
+    image: uint8 and reference: int16, [h, w * ch]. slope, offset: int32 [region_px * ch], repeated along a region's line.
+    change: int8 [region_px * ch], a multiple of 8, scratch; word: the same memory as int64, so that eight values without
+    an event are passed over at once. keep, threshold, index, message and the result as in ``encode``.
+    """
+    height, width = image.shape
+    run = len(slope)
+    events = 0
+    for y in range(height):
+        row = y // region_px
+        for region in range(keep.shape[1]):
+            if not keep[row, region]:
+                continue
+            pixels = image[y, region * run:(region + 1) * run]
+            told = reference[y, region * run:(region + 1) * run]
+            for i in range(run):
+                value = np.int32((np.int32(pixels[i]) * slope[i] + offset[i]) >> shift)
+                delta = np.int32(value - told[i])
+                delta = delta if abs(delta) >= threshold else np.int32(0)
+                delta = min(max(delta, np.int32(MESSAGE_MIN)), np.int32(MESSAGE_MAX))
+                told[i] += delta
+                change[i] = delta
+            first = y * width + region * run
+            for w in range(len(word)):
+                if word[w] == 0:
+                    continue
+                for i in range(8 * w, 8 * w + 8):
+                    index[events] = first + i
+                    message[events] = np.int32(change[i]) << SPIKE_EXP
+                    events += change[i] != 0
+    return events
+
+
+@kernel
 def accumulate(index, message, events, in_width, in_channels, weight, size, stride, padding,
                out_height, out_width, channels, total, touched):
     """Synapses: adds every event, times its weights, to the outputs that it reaches.

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from regionmask_ros.engine import kernels
-from regionmask_ros.engine.event_engine import EventEngine, PackedNetwork
+from regionmask_ros.engine.event_engine import EventEngine, PackedNetwork, available_paths
 from regionmask_ros.engine.twin import TwinEncoder, TwinNetwork
 from regionmask_ros.network.spec import ConvSpec
 
@@ -45,14 +45,15 @@ def test_twin_equals_lava_on_the_small_network(small, small_network, prefix):
         np.testing.assert_array_equal(head, small[prefix + "output"][t])
 
 
+@pytest.mark.parametrize("path", available_paths())
 @pytest.mark.parametrize("prefix", ["", "masked_"])
-def test_kernels_equal_lava_on_the_small_network(small, small_network, prefix):
+def test_kernels_equal_lava_on_the_small_network(small, small_network, prefix, path):
     # The inputs are not 8-bit, so the table is as long as their range; the mask is by pixel, so a region is one.
     low = small["input"].min()
     table = np.arange(low, small["input"].max() + 1, dtype=np.int16)[:, None].repeat(2, axis=1)
     reference, everything = np.zeros((16, 16, 2), np.int16), np.ones((16, 16), bool)
     index, message = np.empty(512, np.int32), np.empty(512, np.int32)
-    engine = EventEngine(PackedNetwork(small_network), (16, 16), "lava")
+    engine = EventEngine(PackedNetwork(small_network), (16, 16), "lava", path)
     for t, value in enumerate(small["input"]):
         keep = ~small["masked"][t] if prefix else everything
         n = kernels.encode((value - low).astype(np.uint16), table, keep, 1, 6, reference, index, message)
@@ -65,12 +66,13 @@ def test_kernels_equal_lava_on_the_small_network(small, small_network, prefix):
         assert list(result.layer_events) == counts
 
 
+@pytest.mark.parametrize("path", available_paths())
 @pytest.mark.parametrize("name", ["vtest_25", "vtest_25_masked", "bikes_12"])
-def test_engine_equals_lava_on_real_video(name, reference_folder, trained):
+def test_engine_equals_lava_on_real_video(name, reference_folder, trained, path):
     with np.load(reference_folder / f"{name}.npz") as file:
         vectors = {key: file[key] for key in file.files}
     expected = np.cumsum(vectors["output_diff"], axis=0, dtype=np.int32)
-    engine = EventEngine(PackedNetwork(trained), (448, 448), "lava")
+    engine = EventEngine(PackedNetwork(trained), (448, 448), "lava", path)
     for t, sent in enumerate(vectors["enc_msg"]):
         index = np.flatnonzero(sent).astype(np.int32)
         result = engine.step(index, sent.ravel()[index].astype(np.int32) << 4)

@@ -1,0 +1,88 @@
+"""What every way of computing the layers starts from, and what it must offer."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Protocol
+
+import numpy as np
+
+from .arithmetic import UNIT_EXP
+
+
+@dataclass(frozen=True)
+class Convolution:
+    """One layer's integers, checked against what the kernels rely on.
+
+    weight: int16 [out, in, ky, kx]. bias: int32 [out] at 2**16, None for a head. threshold: at 2**16, 0 for a head.
+    """
+
+    weight: np.ndarray
+    bias: np.ndarray | None
+    threshold: int
+    stride: int
+    padding: int
+
+    @classmethod
+    def of(cls, spec) -> Convolution:
+        """From a ``ConvSpec``. Raises ValueError when a weight does not fit 16 bits, or a bias or threshold 22."""
+        limit = np.iinfo(np.int16)
+        if spec.weight.min() < limit.min or spec.weight.max() > limit.max:
+            raise ValueError(f"{spec.name}: weights must fit 16 signed bits")
+        weight = spec.weight.astype(np.int16)
+        if spec.bias is None:
+            return cls(weight, None, 0, spec.stride, spec.padding)
+        if max(np.abs(spec.bias).max(), spec.threshold) >= 1 << (31 - UNIT_EXP):
+            raise ValueError(f"{spec.name}: biases and threshold must fit {32 - UNIT_EXP} signed bits")
+        bias = spec.bias.astype(np.int32) << UNIT_EXP
+        return cls(weight, bias, spec.threshold << UNIT_EXP, spec.stride, spec.padding)
+
+    @property
+    def is_head(self) -> bool:
+        return self.bias is None
+
+    @property
+    def channels(self) -> int:
+        return self.weight.shape[0]
+
+    @property
+    def in_channels(self) -> int:
+        return self.weight.shape[1]
+
+    @property
+    def size(self) -> int:
+        """Side of the kernel."""
+        return self.weight.shape[2]
+
+    def output_size(self, rows: int, cols: int) -> tuple[int, int]:
+        """Rows and columns of the outputs. Raises ValueError when there would be none."""
+        size = tuple((n + 2 * self.padding - self.size) // self.stride + 1 for n in (rows, cols))
+        if min(size) < 1:
+            raise ValueError(f"an input of {cols}x{rows} is too small for a {self.size}x{self.size} kernel")
+        return size
+
+
+@dataclass(frozen=True)
+class StepTotals:
+    """Counts of one frame: events of each layer but the head, synaptic operations of each layer."""
+
+    layer_events: tuple[int, ...]
+    synops: tuple[int, ...]
+
+
+class Layers(Protocol):
+    """The layers of one camera: their state, and one way of computing their steps."""
+
+    layers: list
+
+    def step(self, index: np.ndarray, message: np.ndarray) -> StepTotals:
+        """One frame of encoder events (see ``EventEngine.step``) through all layers."""
+
+    def run_ahead(self, first: int) -> None:
+        """One step of the layers from number ``first`` on, all of whose neurons work; nothing arrives from outside.
+
+        Only for the warm-up: layers before ``first`` have never stepped.
+        """
+
+    def read(self, number: int) -> tuple[np.ndarray, np.ndarray]:
+        """(sigma, reference) of a layer, int32 [rows, cols, channels], for looking at. A head's reference is 0."""

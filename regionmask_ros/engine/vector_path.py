@@ -1,0 +1,194 @@
+"""The layers on processors with 512-bit vectors (AVX-512 with BW and VL): lists of spikes, gathered by their outputs.
+
+About three times as fast as the portable path on real video, with the same integers.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from llvmlite import binding
+from numba.core import config
+
+from . import kernels, vector_kernels
+from .packing import Convolution, Layers, StepTotals
+from .vector_ops import LANES
+
+MOST_VECTORS = 16
+"""Accumulators that the dot product may hold in registers: half of them, so that weights and messages fit beside."""
+
+_CACHE_LINE = 64
+_NEEDED = ("avx512f", "avx512bw", "avx512vl")
+
+
+def is_supported() -> bool:
+    """Whether this processor has the instructions and Numba will use them."""
+    if config.CPU_NAME or config.CPU_FEATURES:
+        return False
+    features = binding.get_host_cpu_features()
+    return all(features.get(name, False) for name in _NEEDED)
+
+
+@dataclass(frozen=True)
+class PackedConvolution:
+    """weight: int8 or int16, [group, ky, kx, pair of inputs, out, 2], flat, outputs padded to whole vectors.
+
+    bias: int32 [padded out] at 2**16. vectors, groups: see ``vector_kernels.layer_kernel``. plain: int16
+    [ky, kx, in, out], flat, for the portable kernel that adds what did not fit the lists.
+    """
+
+    spec: Convolution
+    weight: np.ndarray
+    bias: np.ndarray
+    vectors: int
+    groups: int
+    pairs: int
+    plain: np.ndarray
+
+    @property
+    def padded(self) -> int:
+        return self.vectors * self.groups * LANES
+
+
+def pack(convolutions: tuple[Convolution, ...]) -> tuple[PackedConvolution, ...]:
+    """Weights as the kernels want them, once for all cameras."""
+    return tuple(_pack(spec) for spec in convolutions)
+
+
+def _pack(spec: Convolution) -> PackedConvolution:
+    wanted = -(-spec.channels // LANES)
+    vectors = max(v for v in (1, 2, 4, 8, MOST_VECTORS) if wanted % v == 0)
+    groups, pairs, size = wanted // vectors, -(-spec.in_channels // 2), spec.size
+    padded = np.zeros((wanted * LANES, 2 * pairs, size, size), np.int16)
+    padded[:spec.channels, :spec.in_channels] = spec.weight
+    narrow = padded.min() >= -128 and padded.max() <= 127
+    order = padded.reshape(groups, vectors * LANES, pairs, 2, size, size).transpose(0, 4, 5, 2, 1, 3)
+    weight = _aligned(order.size, np.int8 if narrow else np.int16)
+    weight[:] = order.ravel()
+    bias = np.zeros(wanted * LANES, np.int32)
+    if not spec.is_head:
+        bias[:spec.channels] = spec.bias
+    plain = np.ascontiguousarray(spec.weight.transpose(2, 3, 1, 0)).ravel()
+    return PackedConvolution(spec, weight, bias, vectors, groups, pairs, plain)
+
+
+def _aligned(count: int, dtype: type) -> np.ndarray:
+    """Zeros that begin at a cache line: a vector then never lies across two."""
+    size = count * np.dtype(dtype).itemsize
+    memory = np.zeros(size + _CACHE_LINE, np.uint8)
+    start = -memory.ctypes.data % _CACHE_LINE
+    return memory[start:start + size].view(dtype)
+
+
+class _Lists:
+    """Spikes of one layer's outputs, see ``vector_kernels``. padding: width of the frame of empty pixels."""
+
+    def __init__(self, rows: int, cols: int, channels: int, padding: int) -> None:
+        self.padding, self.pitch, self.slots = padding, cols + 2 * padding, channels // 2
+        pixels = (rows + 2 * padding) * self.pitch
+        self.count, self.events = np.zeros(pixels, np.int32), np.zeros(pixels, np.int32)
+        # Lists are filled in order and written a vector at a time: the last one needs room for a vector more.
+        self.index, self.pair = (_aligned(pixels * self.slots + LANES, np.int32) for _ in range(2))
+
+
+class _Input:
+    """The encoder's events as a dense map. value: int16 [pixel, 2 * pairs] (word: the same as int32), framed."""
+
+    def __init__(self, rows: int, cols: int, first: PackedConvolution, overhang: int) -> None:
+        self.padding, self.pitch = first.spec.padding, cols + 2 * first.spec.padding
+        pixels = (rows + 2 * self.padding) * self.pitch + overhang
+        self.value, self.events = _aligned(pixels * 2 * first.pairs, np.int16), np.zeros(pixels, np.uint16)
+        self.word = self.value.view(np.int32)
+
+
+class _Layer:
+    """sigma, reference: int32, flat, channels padded. extra: made when a message first exceeds 16 bits."""
+
+    def __init__(self, packed: PackedConvolution, in_rows: int, in_cols: int, next_padding: int) -> None:
+        self.packed, self.in_cols = packed, in_cols
+        self.rows, self.cols = packed.spec.output_size(in_rows, in_cols)
+        neurons = self.rows * self.cols * packed.padded
+        self.sigma = _aligned(neurons, np.int32)
+        self.reference = _aligned(0 if packed.spec.is_head else neurons, np.int32)
+        self.lists = _Lists(self.rows, self.cols, 0 if packed.spec.is_head else packed.padded, next_padding)
+        self.extra = np.zeros(0, np.int32)
+
+    @property
+    def real_neurons(self) -> int:
+        return self.rows * self.cols * self.packed.spec.channels
+
+
+class VectorLayers(Layers):
+    """State of all layers for one camera, and their steps."""
+
+    def __init__(self, packed: tuple[PackedConvolution, ...], input_wh: tuple[int, int], carry: bool) -> None:
+        self._carry, self.layers = carry, []
+        rows, cols = input_wh[1], input_wh[0]
+        self._pixels = max(1, 8 // packed[0].vectors)
+        self._input = _Input(rows, cols, packed[0], self._pixels * packed[0].spec.stride)
+        for convolution, after in zip(packed, [*packed[1:], None]):
+            self.layers.append(_Layer(convolution, rows, cols, after.spec.padding if after else 0))
+            rows, cols = self.layers[-1].rows, self.layers[-1].cols
+        most = max(self._input.value.size, *(layer.real_neurons for layer in self.layers))
+        # Worst case; memory that is never touched is never taken.
+        self._wide_index, self._wide_rest = np.empty(most, np.int32), np.empty(most, np.int32)
+        taps = max(convolution.spec.size for convolution in packed) ** 2
+        self._pixel, self._tap = np.zeros(taps, np.int32), np.zeros(taps, np.int32)
+        self._column = np.zeros(self._input.pitch, np.int32)
+        self._total = _aligned(MOST_VECTORS * LANES, np.int32)
+
+    def step(self, index: np.ndarray, message: np.ndarray) -> StepTotals:
+        source, first = self._input, self.layers[0]
+        place = (len(index), first.packed.spec.in_channels, first.in_cols, source.padding, source.pitch,
+                 first.packed.pairs, source.value, source.events)
+        wide = vector_kernels.spread(index, message, *place, self._wide_index, self._wide_rest)
+        layer_events, synops = [], []
+        for number in range(len(self.layers)):
+            events, reached, wide = self._run(number, False, wide)
+            layer_events.append(events)
+            synops.append(reached * self.layers[number].packed.spec.channels)
+        vector_kernels.sweep(index, *place)
+        return StepTotals(tuple(layer_events[:-1]), tuple(synops))
+
+    def run_ahead(self, first: int) -> None:
+        wide = 0
+        for number in range(first, len(self.layers)):
+            _, _, wide = self._run(number, True, wide)
+
+    def _run(self, number: int, everywhere: bool, wide: int) -> tuple[int, int, int]:
+        """One layer's kernel. wide: messages that its input lacks, in the wide buffers; returned are those it leaves."""
+        layer = self.layers[number]
+        packed, spec, lists = layer.packed, layer.packed.spec, layer.lists
+        if wide:
+            self._add_wide(layer, wide)
+        shape = (packed.groups, everywhere, spec.is_head, self._carry, packed.weight, packed.pairs, spec.size, spec.stride)
+        neurons = (layer.rows, layer.cols, spec.channels, wide > 0, layer.extra, packed.bias, spec.threshold, layer.sigma,
+                   layer.reference)
+        output = (lists.padding, lists.pitch, lists.slots, lists.count, lists.events, lists.index, lists.pair,
+                  self._wide_index, self._wide_rest)
+        if number == 0:
+            source = self._input
+            kernel = vector_kernels.first_layer_kernel(packed.vectors, self._pixels)
+            return kernel(*shape, source.pitch, source.word, source.events, *neurons, *output, self._column, self._total)
+        source = self.layers[number - 1].lists
+        kernel = vector_kernels.layer_kernel(packed.vectors)
+        return kernel(*shape, source.pitch, source.slots, source.count, source.events, source.index, source.pair,
+                      *neurons, *output, self._pixel, self._tap, self._total)
+
+    def _add_wide(self, layer: _Layer, wide: int) -> None:
+        """Sums of what did not fit the input's lists, for the kernel to add."""
+        spec = layer.packed.spec
+        if not len(layer.extra):
+            layer.extra = np.zeros(layer.real_neurons, np.int32)
+        kernels.accumulate(
+            self._wide_index, self._wide_rest, wide, layer.in_cols, spec.in_channels, layer.packed.plain, spec.size,
+            spec.stride, spec.padding, layer.rows, layer.cols, spec.channels, layer.extra,
+            np.zeros(layer.rows * layer.cols, np.bool_),
+        )
+
+    def read(self, number: int) -> tuple[np.ndarray, np.ndarray]:
+        layer = self.layers[number]
+        shape, real = (layer.rows, layer.cols, layer.packed.padded), layer.packed.spec.channels
+        reference = layer.reference if len(layer.reference) else np.zeros_like(layer.sigma)
+        return layer.sigma.reshape(shape)[:, :, :real], reference.reshape(shape)[:, :, :real]

@@ -1,0 +1,47 @@
+"""Compiles the kernels and keeps them on disk, so that the first start is a quick one: ``python -m regionmask_ros.warm``."""
+
+from __future__ import annotations
+
+import time
+from dataclasses import dataclass
+
+import numpy as np
+
+from .encoder import Encoder
+from .engine.event_engine import EventEngine, PackedNetwork, available_paths
+from .network.lava_dl import input_table
+from .network.spec import ConvSpec
+
+CHANNELS = (16, 32, 64, 128, 256, 255)
+"""Layers with as many output channels as YOLO-KP's: each needs kernels of its own."""
+
+
+@dataclass(frozen=True)
+class _Layers:
+    layers: tuple[ConvSpec, ...]
+
+
+def compile_kernels() -> None:
+    """Runs every kernel once on small layers, with the types that real networks use. They are compiled if need be."""
+    side, inputs, layers = 32, 3, []
+    for channels in CHANNELS:
+        weight = np.ones((channels, inputs, 1, 1), np.int32)
+        bias = None if channels == CHANNELS[-1] else np.zeros(channels, np.int32)
+        layers.append(ConvSpec(f"c{channels}", weight, bias, 2, 0, 6))
+        inputs = channels
+    packed, image = PackedNetwork(_Layers(tuple(layers))), np.full((side, side, 3), 200, np.uint8)
+    for table in (input_table(), np.arange(768).reshape(256, 3) ** 2 % 97):
+        events = Encoder(table, 6, (side, side)).step(image, np.ones((2, 2), bool))
+    for path in available_paths():
+        EventEngine(packed, (side, side), path=path).step(events.index, events.message)
+
+
+def main() -> None:
+    start = time.perf_counter()
+    print("compiling kernels ...", flush=True)
+    compile_kernels()
+    print(f"kernels ready after {time.perf_counter() - start:.1f} s ({', '.join(available_paths())})", flush=True)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,89 @@
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from regionmask_ros.encoder import AFFINE_SHIFT, Encoder, _as_affine
+from regionmask_ros.engine.twin import TwinEncoder
+from regionmask_ros.network.lava_dl import input_table
+
+RANDOM_TABLE = np.random.default_rng(4).integers(-170, 170, (256, 3)).astype(np.int32)
+
+
+def check_against_twin(table: np.ndarray, threshold: int, seed: int, frames: int = 4) -> None:
+    rng = np.random.default_rng(seed)
+    encoder, twin = Encoder(table, threshold, (64, 32)), TwinEncoder((32, 64, table.shape[1]), threshold)
+    for _ in range(frames):
+        image = rng.integers(0, 256, (32, 64, table.shape[1])).astype(np.uint8)
+        keep = rng.random((2, 4)) < 0.7
+        value = np.stack([table[image[..., c], c] for c in range(table.shape[1])], axis=2).astype(np.int64)
+        expected = twin.step(value, np.kron(keep, np.ones((16, 16), bool)).astype(bool)).ravel()
+        events = encoder.step(image, keep)
+        np.testing.assert_array_equal(events.index, np.flatnonzero(expected))
+        np.testing.assert_array_equal(events.message, expected[events.index])
+
+
+@settings(max_examples=40, deadline=None)
+@given(st.integers(0, 2**32 - 1), st.integers(1, 60))
+def test_the_trained_network_s_table(seed, threshold):
+    check_against_twin(input_table(), threshold, seed)
+
+
+@settings(max_examples=20, deadline=None)
+@given(st.integers(0, 2**32 - 1), st.integers(1, 60))
+def test_a_table_that_is_not_affine(seed, threshold):
+    assert _as_affine(RANDOM_TABLE, 16) is None
+    check_against_twin(RANDOM_TABLE, threshold, seed)
+
+
+@settings(max_examples=100, deadline=None)
+@given(st.floats(-3, 3), st.floats(-200, 200))
+def test_straight_lines_are_found(slope, offset):
+    table = np.floor(np.arange(256) * slope + offset).astype(np.int32)[:, None]
+    slopes, offsets, _ = _as_affine(table, 1)
+    assert (((np.arange(256) * slopes[0] + offsets[0]) >> AFFINE_SHIFT) == table[:, 0]).all()
+
+
+def test_the_trained_network_s_table_is_affine():
+    assert _as_affine(input_table(), 16) is not None
+
+
+def test_a_slow_ramp_fires_once_it_has_added_up():
+    encoder, table = Encoder(input_table(), 6, (32, 32)), input_table()
+    keep = np.ones((2, 2), bool)
+    told = {}
+    for level in range(40, 60):
+        events = encoder.step(np.full((32, 32, 3), level, np.uint8), keep)
+        told[level] = len(events)
+        assert np.abs(table[level] - encoder._reference[0, 0]).max() < 6
+    assert 0 < sum(count > 0 for count in told.values()) < 20
+
+
+def test_held_regions_send_the_whole_difference_later():
+    encoder, keep = Encoder(input_table(), 6, (32, 32)), np.ones((2, 2), bool)
+    dark, bright = np.full((32, 32, 3), 90, np.uint8), np.full((32, 32, 3), 130, np.uint8)
+    encoder.step(dark, keep)
+    half = keep.copy()
+    half[:, 0] = False
+    assert len(encoder.step(bright, half)) == 32 * 16 * 3
+    held = encoder.step(bright, keep)
+    assert len(held) == 32 * 16 * 3 and (held.index % 96 < 48).all()
+    change = (input_table()[130] - input_table()[90]) << 4
+    np.testing.assert_array_equal(held.message.reshape(-1, 3), np.tile(change, (32 * 16, 1)))
+
+
+def test_reset_forgets():
+    encoder, keep = Encoder(input_table(), 6, (32, 32)), np.ones((2, 2), bool)
+    image = np.full((32, 32, 3), 200, np.uint8)
+    first = encoder.step(image, keep).message.copy()
+    while len(encoder.step(image, keep)):
+        pass
+    encoder.reset()
+    np.testing.assert_array_equal(encoder.step(image, keep).message, first)
+
+
+def test_a_table_too_wide_for_the_reference_is_refused():
+    with pytest.raises(ValueError, match="15 signed bits"):
+        Encoder(np.full((256, 3), 1 << 14, np.int32), 6, (32, 32))

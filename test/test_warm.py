@@ -1,0 +1,32 @@
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+
+import pytest
+
+START = """
+import sys
+import numpy as np
+from regionmask_ros.frames import Frame
+from regionmask_ros.network.files import load_network
+from regionmask_ros.pipeline import Pipeline, PipelineSettings
+pipeline = Pipeline(load_network(sys.argv[1]), PipelineSettings(input_size=(64, 64)))
+pipeline.process(Frame(np.full((64, 64, 3), 90, np.uint8), "bgr", 0, ""))
+"""
+
+
+def cache_files(folder: str) -> set[str]:
+    return {name for _, _, names in os.walk(folder) for name in names if name.endswith(".nbc")}
+
+
+def test_nothing_is_left_to_compile_for_the_trained_network(trained_file, tmp_path):
+    """After warming up, a real start adds no compiled kernel to the cache."""
+    environment = {**os.environ, "XDG_CACHE_HOME": str(tmp_path)}
+    subprocess.run([sys.executable, "-m", "regionmask_ros.warm"], env=environment, check=True, timeout=300)
+    warmed = cache_files(str(tmp_path))
+    if not warmed:
+        pytest.skip("this Numba keeps no cache here")
+    subprocess.run([sys.executable, "-c", START, str(trained_file)], env=environment, check=True, timeout=300)
+    assert cache_files(str(tmp_path)) == warmed
