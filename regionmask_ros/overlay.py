@@ -177,7 +177,10 @@ def _draw_bar(picture: np.ndarray, caption: str, style: _Style) -> int:
 def _draw_detections(
     picture: np.ndarray, detections: Detections, labels: tuple[str, ...], style: _Style, bar: int
 ) -> None:
-    """All boxes first, then all labels, so that no box crosses a label; the best score comes last and lies on top."""
+    """All boxes first, then all labels, so that no box crosses a label; the best score comes last and lies on top.
+
+    Boxes end at the bar with the caption: no line crosses its text.
+    """
     height, width = picture.shape[:2]
     boxes = np.clip(detections.boxes, 0, [width, height, width, height]).round().astype(np.int64)
     visible = (boxes[:, 2:] > boxes[:, :2]).all(axis=1)
@@ -190,7 +193,7 @@ def _draw_detections(
     sizes = [(font.width(text) + 2 * pad, font.capital + 2 * pad) for text in texts]
     tabs = place_labels(boxes, sizes, (width, height), bar)
     for x0, y0, x1, y1 in boxes[::-1].tolist():
-        cv2.rectangle(picture, (x0, y0), (x1 - 1, y1 - 1), ORANGE, style.box_line, cv2.LINE_8)
+        cv2.rectangle(picture[bar:], (x0, y0 - bar), (x1 - 1, y1 - 1 - bar), ORANGE, style.box_line, cv2.LINE_8)
     for text, (x0, y0, x1, y1) in zip(texts[::-1], tabs[::-1].tolist()):
         cv2.rectangle(picture, (x0, y0), (x1 - 1, y1 - 1), ORANGE, cv2.FILLED)
         cv2.putText(picture, text, (x0 + pad, y1 - pad - 1), FONT, font.scale, INK, font.line, cv2.LINE_AA)

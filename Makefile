@@ -1,0 +1,35 @@
+# The Python that .venv is made from; any of 3.10 to 3.13. Not given: python3, or the one that .venv has already.
+PYTHON ?= python3
+# The video that the demo plays; empty: a street scene that the set-up has brought.
+VIDEO ?=
+# Options for pytest, such as ARGS="-k mask".
+ARGS ?=
+
+BOOTSTRAP = $(PYTHON) -m bootstrap
+export VIDEO
+unexport PYTHONSAFEPATH
+
+.DEFAULT_GOAL := help
+.PHONY: help setup test demo clean
+
+help:
+	@echo "make setup    create .venv with everything that is needed (PYTHON=/path/to/python3.12: with another Python)"
+	@echo "make test     run all tests (ARGS=\"-k mask\": options for pytest)"
+	@echo "make demo     play a video through the ROS node, results in demo_output/ (VIDEO=file: your own video)"
+	@echo "make clean    remove .venv and everything else that these commands made"
+
+setup:
+	@command -v "$(PYTHON)" >/dev/null || { echo "regionmask_ros set-up: missing: $(PYTHON) (Debian package: python3)" >&2; exit 2; }
+	@$(BOOTSTRAP) setup $(if $(filter file,$(origin PYTHON)),,--with-this-python)
+
+# A test that hangs is ended after five minutes, so that a run always ends.
+test: setup
+	@PYTEST_TIMEOUT=300 $(BOOTSTRAP) python -m pytest $(ARGS)
+
+demo: setup
+	@$(BOOTSTRAP) python -m regionmask_ros demo --output demo_output \
+	    --video "$${VIDEO:-.venv/share/regionmask_ros/bikes.mp4}"
+
+clean:
+	rm -rf .venv demo_output build install log .pytest_cache .hypothesis
+	find . -name __pycache__ -type d -prune -exec rm -rf {} +

@@ -1,0 +1,98 @@
+"""The two commands of the set-up, and the choice of the Python that does it."""
+
+from __future__ import annotations
+
+import os
+import signal
+import sys
+from pathlib import Path
+
+from . import interpreter, sourced_ros
+from .environment import for_venv
+from .failures import SetupFailed
+from .plan import MADE_FROM, OVER_ROS, Place, Plan, set_up
+from .state import State
+
+ROOT = Path(__file__).resolve().parent.parent
+
+_EXIT_FAILED, _EXIT_USER, _EXIT_INTERRUPTED = 1, 2, 130
+_THIS = "--with-this-python"
+_USAGE = f"usage: python3 -m bootstrap setup [{_THIS}] | python3 -m bootstrap python ARGUMENTS..."
+# Set when the set-up has been started again with another Python, so that this happens once.
+_CHOSEN = "REGIONMASK_SETUP_PYTHON_CHOSEN"
+
+
+def main(arguments: list[str]) -> int:
+    """``setup`` makes ``.venv``; ``python`` starts its Python in a fitting environment and becomes that process.
+
+    Plain ``setup`` keeps the Python of a ``.venv`` that is there; with ``--with-this-python`` it is the running one.
+    """
+    if arguments[:1] == ["setup"] and arguments[1:] in ([], [_THIS]):
+        return _setup(arguments)
+    if arguments[:1] == ["python"]:
+        return _become_python(arguments[1:])
+    print(_USAGE, file=sys.stderr)
+    return _EXIT_USER
+
+
+def _setup(arguments: list[str]) -> int:
+    signal.signal(signal.SIGTERM, _interrupt)
+    try:
+        ros = _ros_for_this_python(arguments)
+        plan = Plan(ROOT, interpreter.running(), ros, os.environ)
+        state = State(plan.place.state)
+        if plan.is_done(state):
+            print(".venv is ready: nothing to do", flush=True)
+            return 0
+        if ros is None and sourced_ros.is_sourced(os.environ):
+            print(f"ROS {os.environ['ROS_DISTRO']} is sourced, but neither {sys.executable} nor "
+                  f"{sourced_ros.SYSTEM_PYTHON} can import its rclpy and NumPy: setting up without it", flush=True)
+        missing = plan.missing(state)
+        for thing in missing:
+            print(f"regionmask_ros set-up: {thing}", file=sys.stderr)
+        if missing:
+            return _EXIT_USER
+        set_up(plan)
+    except (SetupFailed, OSError) as error:
+        print(f"regionmask_ros set-up: error: {error}", file=sys.stderr)
+        return _EXIT_FAILED
+    except KeyboardInterrupt:
+        print("regionmask_ros set-up: interrupted; the next run goes on", file=sys.stderr)
+        return _EXIT_INTERRUPTED
+    return 0
+
+
+def _ros_for_this_python(arguments: list[str]) -> sourced_ros.SourcedRos | None:
+    """The sourced ROS. Starts the set-up again when another Python is the right one: one outside of an activated virtual
+    environment, ROS's own, or the one that the present ``.venv`` was made from."""
+    if os.environ.pop(_CHOSEN, None):
+        return sourced_ros.find(os.environ, (sys.executable,))
+    outside = interpreter.outside_virtual_environments()
+    if outside:
+        _start_again_with(outside, arguments, chosen=False)
+    ros = sourced_ros.find(os.environ)
+    if ros is None:
+        made_from = State(Place(ROOT).state).keys.get(MADE_FROM, "")
+        if _THIS not in arguments and made_from != os.path.realpath(sys.executable) and os.access(made_from, os.X_OK):
+            _start_again_with(made_from, arguments)
+    elif ros.python != sys.executable:
+        _start_again_with(ros.python, arguments)
+    return ros
+
+
+def _start_again_with(python: str, arguments: list[str], chosen: bool = True) -> None:
+    environ = dict(os.environ, **{_CHOSEN: "1"}) if chosen else dict(os.environ)
+    os.execve(python, [python, "-m", "bootstrap", *arguments], environ)
+
+
+def _become_python(arguments: list[str]) -> int:
+    place = Place(ROOT)
+    if not os.access(place.python, os.X_OK):
+        print("regionmask_ros set-up: error: there is no .venv yet; run: make setup", file=sys.stderr)
+        return _EXIT_USER
+    over_ros = State(place.state).keys.get(OVER_ROS) == "yes"
+    os.execve(place.python, [str(place.python), *arguments], for_venv(over_ros))
+
+
+def _interrupt(*_: object) -> None:
+    raise KeyboardInterrupt

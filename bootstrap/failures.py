@@ -1,0 +1,25 @@
+"""What can go wrong in the set-up, as exceptions that carry the text for the user."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+
+class SetupFailed(Exception):
+    """A step could not be done; the text says what and what to do."""
+
+
+class Stopped(Exception):
+    """Another step has failed, so this one was ended too. Not shown: the other one is."""
+
+
+class CommandFailed(SetupFailed):
+    """A program that a step ran has failed; the text holds the end of its log and the log's path."""
+
+    def __init__(self, what: str, exit_code: int, log: Path, tail_lines: int = 15) -> None:
+        try:
+            lines = log.read_text(errors="replace").splitlines()[-tail_lines:]
+        except OSError:
+            lines = []
+        tail = "".join(f"\n    {line}" for line in lines)
+        super().__init__(f"{what}: failed with exit code {exit_code}{tail}\n  whole log: {log}")

@@ -1,0 +1,225 @@
+"""The steps of the set-up, in order, and which of them are due."""
+
+from __future__ import annotations
+
+import concurrent.futures
+import os
+import shutil
+import tempfile
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Callable, Mapping
+
+from . import message_types, packages, prerequisites, user_cache
+from .assets import NETWORK, PEDESTRIANS, VIDEO, Assets
+from .environment import for_venv
+from .failures import SetupFailed
+from .interpreter import Interpreter
+from .progress import Progress
+from .sourced_ros import SourcedRos
+from .state import State, digest, only_one
+
+# Two entries of the state that are facts about .venv, not keys of steps.
+OVER_ROS, MADE_FROM = "over ros", "made from"
+_APT_LISTS = Path("/var/lib/apt/lists")
+
+
+@dataclass(frozen=True)
+class Place:
+    """Where everything goes: the repository and the paths below its ``.venv``."""
+
+    root: Path
+
+    @property
+    def venv(self) -> Path:
+        return self.root / ".venv"
+
+    @property
+    def python(self) -> Path:
+        return self.venv / "bin" / "python"
+
+    @property
+    def share(self) -> Path:
+        return self.venv / "share" / "regionmask_ros"
+
+    @property
+    def state(self) -> Path:
+        return self.venv / "setup_state.json"
+
+
+class Plan:
+    """Everything known before the first step: the Python, the ROS if one is sourced, and the wanted key of each step."""
+
+    def __init__(self, root: Path, python: Interpreter, ros: SourcedRos | None, environ: Mapping[str, str]) -> None:
+        self.place, self.base, self.ros, self.environ = Place(root), python, ros, environ
+        self.env = for_venv(ros is not None, environ)
+        self.cache = user_cache.folder(environ)
+        here = Path(__file__).parent
+        origin = f"ROS {ros.distro} NumPy {ros.numpy} {ros.has_vision_msgs}" if ros else "wheels"
+        self.venv_key = digest(str(self.place.venv), python.executable, python.dotted, origin)
+        self.packages_key = digest(packages.LOCK, packages.LOCK_OLD_NUMPY, here / "packages.py", self.venv_key)
+        ros_lines = [line for line in packages.pins(packages.LOCK) if line.startswith("ros-")]
+        self.ros_versions = origin if ros else "\n".join(ros_lines)
+        self.messages_key = digest(message_types.SOURCES, here / "message_types.py", here / "wheel_file.py",
+                                   self.ros_versions)
+        self.kernels_key = digest(root / "regionmask_ros" / "engine", self.packages_key)
+
+    @property
+    def has_ros(self) -> bool:
+        return self.ros is not None or self.base.has_ros_wheels
+
+    @property
+    def builds_messages(self) -> bool:
+        return self.has_ros and not (self.ros and self.ros.has_vision_msgs)
+
+    def is_done(self, state: State) -> bool:
+        """A quick look at keys, sizes and existence; runs no program."""
+        share = self.place.share
+        return (not state.unfinished and os.access(self.place.python, os.X_OK)
+                and state.has("venv", self.venv_key) and state.has("packages", self.packages_key)
+                and (not self.has_ros or state.has("vision_msgs", self.messages_key))
+                and NETWORK.is_at(share) and VIDEO.is_at(share) and self.pedestrians_tried(state)
+                and state.has("kernels", self.kernels_key))
+
+    def pedestrians_tried(self, state: State) -> bool:
+        """The optional video is there, or no package list is newer than the last try to get it."""
+        return PEDESTRIANS.is_at(self.place.share) or state.has("no vtest.avi", _apt_lists_stamp())
+
+    def missing(self, state: State) -> list[prerequisites.Missing]:
+        """What the machine lacks for the steps that are due."""
+        space = [] if self.place.python.exists() else prerequisites.missing_space(self.place.root)
+        builds_messages = self.builds_messages and not state.has("vision_msgs", self.messages_key)
+        return prerequisites.missing(self.base, builds_messages, self.environ) + space
+
+
+def set_up(plan: Plan) -> None:
+    """Does whatever is due; raises `SetupFailed`. Two of these at once take turns."""
+    place = plan.place
+    waiting = "another set-up is at work in this folder; waiting for it"
+    with only_one(Path(__file__), lambda: print(waiting, flush=True)) as lock:
+        if plan.is_done(State(place.state)):
+            return
+        progress = Progress(place.venv / "log", hold=lock)
+        state = _virtual_environment(plan, progress)
+        _packages(plan, state, progress)
+        _all_at_once(progress, [
+            lambda: _messages(plan, state, progress),
+            lambda: _assets_and_kernels(plan, state, progress),
+            lambda: _pedestrians(plan, state, progress),
+        ])
+        progress.say(f"ready: {place.python}")
+
+
+def _virtual_environment(plan: Plan, progress: Progress) -> State:
+    venv = plan.place.venv
+    state = State(plan.place.state)
+    if state.has("venv", plan.venv_key) and not state.unfinished and os.access(plan.place.python, os.X_OK):
+        return state
+    if venv.is_symlink() or venv.is_file():
+        venv.unlink()
+    elif venv.exists():
+        why = "was left half-made" if state.unfinished else "is of another place, Python or ROS"
+        progress.say(f".venv {why}: making it anew")
+        shutil.rmtree(venv)
+    over = f" over ROS {plan.ros.distro}" if plan.ros else ""
+    progress.say(f"creating .venv with Python {plan.base.dotted}{over}")
+    venv.mkdir()
+    state = State(plan.place.state)
+    with state.writing("venv"):
+        (venv / "COLCON_IGNORE").touch()
+        options = ["--system-site-packages"] if plan.ros else []
+        progress.run("creating .venv", [plan.base.executable, "-m", "venv", *options, venv], plan.env, "venv")
+    state.set(OVER_ROS, "yes" if plan.ros else "no")
+    state.set(MADE_FROM, plan.base.executable)
+    state.set("venv", plan.venv_key)
+    return state
+
+
+def _packages(plan: Plan, state: State, progress: Progress) -> None:
+    if state.has("packages", plan.packages_key):
+        return
+    python = plan.place.python
+    with state.writing("packages"):
+        if plan.ros:
+            progress.say(f"installing what ROS {plan.ros.distro} lacks; its NumPy {plan.ros.numpy} stays")
+            packages.install_over_ros(python, plan.env, progress, plan.ros)
+        else:
+            progress.say(f"installing {len(packages.pins(packages.LOCK))} pinned packages")
+            packages.install_all(python, plan.env, progress)
+        _make_repository_importable(plan)
+    state.set("packages", plan.packages_key)
+
+
+def _make_repository_importable(plan: Plan) -> None:
+    libraries = plan.place.venv / "lib" / f"python{plan.base.dotted}" / "site-packages"
+    (libraries / "regionmask_ros_repository.pth").write_text(f"{plan.place.root}\n")
+
+
+def _messages(plan: Plan, state: State, progress: Progress) -> None:
+    if not plan.has_ros:
+        progress.say(f"no ROS: there are no wheels for {plan.base.machine}, so the node needs a sourced ROS")
+        return
+    if state.has("vision_msgs", plan.messages_key):
+        return
+    known = "vision_msgs" in state.keys  # ours, of another version: importable, but to be replaced
+    if known or not message_types.importable(plan.place.python, plan.env):
+        wheel = message_types.Wheel(plan.ros_versions)
+        cached = wheel.in_cache(plan.cache)
+        if cached is None or not _installs_from_cache(plan, state, progress, cached):
+            progress.say("vision_msgs: building the message types")
+            with tempfile.TemporaryDirectory() as folder:
+                built = wheel.build(plan.place.venv, plan.env, progress, plan.cache, Path(folder))
+                _install_messages(plan, state, progress, built)
+    state.set("vision_msgs", plan.messages_key)
+
+
+def _installs_from_cache(plan: Plan, state: State, progress: Progress, cached: Path) -> bool:
+    progress.say("vision_msgs: message types from the user's cache")
+    try:
+        _install_messages(plan, state, progress, cached)
+    except SetupFailed:
+        return False
+    return True
+
+
+def _install_messages(plan: Plan, state: State, progress: Progress, wheel: Path) -> None:
+    with state.writing("vision_msgs"):
+        message_types.install(plan.place.python, plan.env, progress, wheel)
+
+
+def _assets_and_kernels(plan: Plan, state: State, progress: Progress) -> None:
+    place = plan.place
+    assets = Assets(place.python, place.share, plan.env, progress, plan.cache)
+    assets.network()
+    assets.video()
+    if not state.has("kernels", plan.kernels_key):
+        progress.say("compiling the engine's kernels")
+        progress.run("compiling the kernels", [place.python, "-m", "regionmask_ros.warm"], plan.env, "kernels")
+        state.set("kernels", plan.kernels_key)
+
+
+def _pedestrians(plan: Plan, state: State, progress: Progress) -> None:
+    if not plan.pedestrians_tried(state):
+        stamp = _apt_lists_stamp()
+        if not Assets(plan.place.python, plan.place.share, plan.env, progress, plan.cache).pedestrians():
+            state.set("no vtest.avi", stamp)
+
+
+def _apt_lists_stamp() -> str:
+    """Changes with `apt-get update`: after that another try is worth it."""
+    try:
+        return str(_APT_LISTS.stat().st_mtime_ns)
+    except OSError:
+        return "none"
+
+
+def _all_at_once(progress: Progress, jobs: list[Callable[[], None]]) -> None:
+    """Runs the jobs in threads. When one fails the others are ended, and its failure is raised."""
+    with concurrent.futures.ThreadPoolExecutor(len(jobs)) as pool:
+        running = [pool.submit(job) for job in jobs]
+        try:
+            for done in concurrent.futures.as_completed(running):
+                done.result()
+        except BaseException:
+            progress.stop()
+            raise

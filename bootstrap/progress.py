@@ -1,0 +1,76 @@
+"""Progress lines with the elapsed time, and programs that write to a log instead of the terminal."""
+
+from __future__ import annotations
+
+import subprocess
+import threading
+import time
+from pathlib import Path
+from typing import Mapping, Sequence
+
+from .failures import CommandFailed, Stopped
+
+HEARTBEAT_S = 20.0
+
+
+class Progress:
+    """Prints lines such as ``[  12.3 s] installing packages``. Safe to use from several threads.
+
+    ``logs`` is the folder that receives one log a program. ``hold`` is an open file that programs inherit: a lock on it
+    lives on until the last of them has ended, even when the set-up itself was killed.
+    """
+
+    def __init__(self, logs: Path, hold: int | None = None) -> None:
+        self.logs, self.hold = logs, hold
+        self._start = time.monotonic()
+        self._stop = threading.Event()
+        self._print = threading.Lock()
+
+    @property
+    def seconds(self) -> float:
+        return time.monotonic() - self._start
+
+    def say(self, text: str) -> None:
+        with self._print:
+            print(f"[{self.seconds:6.1f} s] {text}", flush=True)
+
+    def stop(self) -> None:
+        """Ends the programs that other threads run."""
+        self._stop.set()
+
+    def run(self, what: str, command: Sequence[str | Path], env: Mapping[str, str], log: str,
+            cwd: Path | None = None) -> None:
+        """Runs a program with its output in ``logs/<log>.log``; raises `CommandFailed` when it fails."""
+        path = self.logs / f"{log}.log"
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with open(path, "ab") as output:
+            output.write(("$ " + " ".join(map(str, command)) + "\n").encode())
+            output.flush()
+            child = subprocess.Popen(
+                [str(word) for word in command], env=dict(env), cwd=cwd, stdin=subprocess.DEVNULL, stdout=output,
+                stderr=subprocess.STDOUT, pass_fds=() if self.hold is None else (self.hold,))
+            exit_code = self._wait(what, child)
+        if exit_code:
+            raise CommandFailed(what, exit_code, path)
+
+    def _wait(self, what: str, child: subprocess.Popen) -> int:
+        begin, told = time.monotonic(), 0.0
+        try:
+            while True:
+                try:
+                    return child.wait(timeout=0.25)
+                except subprocess.TimeoutExpired:
+                    passed = time.monotonic() - begin
+                if self._stop.is_set():
+                    raise Stopped
+                if passed - told >= HEARTBEAT_S:
+                    told = passed
+                    self.say(f"... still {what}")
+        finally:
+            if child.poll() is None:
+                child.terminate()
+                try:
+                    child.wait(timeout=5)
+                except subprocess.TimeoutExpired:
+                    child.kill()
+                    child.wait()

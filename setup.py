@@ -1,0 +1,50 @@
+"""Installs the package, its launch and configuration files, and one executable a command."""
+
+import os
+from pathlib import Path
+
+from setuptools import find_packages, setup
+
+NAME = "regionmask_ros"
+
+
+def installed_files():
+    """Everything in launch/ and config/, with folders below them, as setuptools wants it."""
+    places = [("share/ament_index/resource_index/packages", [f"resource/{NAME}"]), (f"share/{NAME}", ["package.xml"])]
+    for top in ("launch", "config"):
+        for folder, subfolders, files in os.walk(top):
+            subfolders[:] = sorted(name for name in subfolders if name != "__pycache__")
+            if files:
+                places.append((f"share/{NAME}/{folder}", [f"{folder}/{name}" for name in sorted(files)]))
+    return places
+
+
+def files_that_are_no_code():
+    """Every file below the package that is not Python, relative to it."""
+    paths = (path for path in Path(NAME).rglob("*") if path.is_file() and "__pycache__" not in path.parts)
+    return sorted(path.relative_to(NAME).as_posix() for path in paths if path.suffix not in (".py", ".pyc"))
+
+
+def executables():
+    """`ros2 run regionmask_ros NAME` for each command, which is a module with a function `main`."""
+    names = sorted(path.stem for path in Path(NAME, "commands").glob("[!_]*.py"))
+    return [f"{name} = {NAME}.commands.{name}:main" for name in names]
+
+
+setup(
+    name=NAME,
+    version="0.1.0",
+    description="Object detection on camera topics that computes only where region masks and change ask for it",
+    author="regionmask_ros maintainers",
+    maintainer="regionmask_ros maintainers",
+    maintainer_email="maintainers@regionmask-ros.org",
+    license="Apache-2.0",
+    python_requires=">=3.10",
+    packages=find_packages(include=[NAME, f"{NAME}.*"]),
+    package_data={NAME: files_that_are_no_code()},
+    data_files=installed_files(),
+    install_requires=["setuptools"],
+    extras_require={"test": ["hypothesis", "pytest"]},
+    entry_points={"console_scripts": executables()},
+    zip_safe=False,
+)
