@@ -1,0 +1,78 @@
+"""Publish a video or a folder of pictures on an image topic, as a camera would.
+
+Pictures go out at their own pace, best effort (as camera drivers do), stamped with the time of now; with --clock they
+carry simulated time, which is published on /clock.
+
+  regionmask_ros play street.mp4 --topic /camera/image_raw
+  regionmask_ros play pictures/ --rate 0.5 --clock
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import math
+import sys
+from pathlib import Path
+from typing import Sequence
+
+from ..errors import UserError
+from ..ros.stopping import StopRequest
+from ..sources import Source, open_source
+from ._shell import EXIT_OK, command_main
+
+LINGER_S = 0.3
+"""How long the publisher outlives its last picture, which may still be on its way."""
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("source", metavar="SOURCE", help="a video file or a folder of images")
+    parser.add_argument("--topic", default="image", metavar="T", help="topic to publish on (default: image)")
+    parser.add_argument("--rate", type=float, default=1.0, metavar="R", help="speed factor (default: 1.0)")
+    parser.add_argument("--clock", action="store_true", help="simulated time: from the source, also on /clock")
+    parser.add_argument("--wait", type=float, default=2.0, metavar="S",
+                        help="wait for a subscriber, at most so many seconds (default: 2)")
+    parser.add_argument("--json", default="", metavar="FILE", help="write how many frames were published, and how fast")
+
+
+def run(args: argparse.Namespace) -> int:
+    """Plays to the end or to Ctrl-C, and tells how many frames were published."""
+    _check(args)
+    with StopRequest() as stop:
+        with open_source(args.source) as source:
+            from ..ros.availability import require
+
+            require("rclpy", "sensor_msgs", "vision_msgs")
+            _play(source, args, stop)
+    return EXIT_OK
+
+
+def _check(args: argparse.Namespace) -> None:
+    if not (math.isfinite(args.rate) and args.rate > 0.0):
+        raise UserError(f"--rate {args.rate}: must be greater than 0")
+    if not (math.isfinite(args.wait) and args.wait >= 0.0):
+        raise UserError(f"--wait {args.wait}: must be 0 or more seconds")
+
+
+def _play(source: Source, args: argparse.Namespace, stop: StopRequest) -> None:
+    from ..whole_file import write_whole
+    from ..ros.player import Pace, Played, Player
+    from ..ros.session import RosSession
+
+    with RosSession() as session:
+        player = session.add(lambda **node: Player(args.topic, args.clock, **node))
+        if not player.wait_for_subscriber(args.wait, stop) and not stop.is_set():
+            print(f"nobody listens on {player.topic} yet; playing all the same", file=sys.stderr)
+        played = Played(0, 0.0)
+        for played in player.play(source, Pace(args.rate, args.clock), stop):
+            pass
+        stop.wait(LINGER_S)
+        topic = player.topic
+    print(f"published {played.frames} frames on {topic} in {played.seconds:.1f} s")
+    if args.json:
+        report = {"frames": played.frames, "seconds": round(played.seconds, 3), "topic": topic, "source": source.name}
+        write_whole(Path(args.json), json.dumps(report).encode())
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    return command_main("play", argv)

@@ -1,0 +1,36 @@
+"""Which environment a process needs so that pictures get through shared memory (see config/fastdds_images.xml).
+
+Imports nothing of ROS: the launch file and the demo use it before there is any.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+from pathlib import Path
+from typing import Mapping
+
+PROFILE = "fastdds_images.xml"
+
+PROFILE_KEYS = ("FASTDDS_DEFAULT_PROFILES_FILE", "FASTRTPS_DEFAULT_PROFILES_FILE")
+"""Kilted and later read the first; Humble to Jazzy know only the second, which makes later ones complain."""
+
+OLDER_DISTRIBUTIONS = ("humble", "iron", "jazzy")
+
+TRANSPORTS_KEY = "FASTDDS_BUILTIN_TRANSPORTS"
+
+
+def picture_environment(profile: Path, environment: Mapping[str, str]) -> dict[str, str]:
+    """Variables to add to this environment; none when the user has chosen a profile or transports."""
+    if any(environment.get(key) for key in (*PROFILE_KEYS, TRANSPORTS_KEY)):
+        return {}
+    newer, older = PROFILE_KEYS
+    return {older if environment.get("ROS_DISTRO") in OLDER_DISTRIBUTIONS else newer: str(profile)}
+
+
+def find_profile() -> Path | None:
+    """The profile beside this package's source, below this Python's prefix, or where colcon has installed it."""
+    prefixes = [Path(sys.prefix), *map(Path, filter(None, os.environ.get("AMENT_PREFIX_PATH", "").split(os.pathsep)))]
+    places = [prefix / "share" / "regionmask_ros" / "config" / PROFILE for prefix in prefixes]
+    beside = Path(__file__).resolve().parents[2] / "config" / PROFILE
+    return next((place for place in (beside, *places) if place.is_file()), None)

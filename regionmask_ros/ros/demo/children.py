@@ -1,0 +1,65 @@
+"""The node and the player: processes of our own, watched while they run and stopped on every way out."""
+
+from __future__ import annotations
+
+import signal
+import subprocess
+import sys
+from pathlib import Path
+from typing import Mapping, Sequence
+
+from ...errors import UserError
+
+STOP_TIMEOUT_S = 15.0
+
+
+class Child:
+    """A command of this package in a process of its own. Context manager; leaving it ends the process.
+
+    name: what messages call it. log: file for all that it prints. The process has a session of its own, so that a
+    Ctrl-C comes to us alone and the processes end in order.
+    """
+
+    def __init__(self, name: str, arguments: Sequence[str], environment: Mapping[str, str], log: Path) -> None:
+        self.name, self._log = name, log
+        with open(log, "wb") as file:
+            self._process = subprocess.Popen(
+                [sys.executable, "-m", "regionmask_ros", *arguments], env=dict(environment), stdin=subprocess.DEVNULL,
+                stdout=file, stderr=subprocess.STDOUT, start_new_session=True,
+            )
+
+    def __enter__(self) -> Child:
+        return self
+
+    def __exit__(self, *exception: object) -> None:
+        self.stop()
+
+    def ended(self) -> bool:
+        """Whether it has ended by itself, and well. Raises UserError when it ended with an error."""
+        status = self._process.poll()
+        if status:
+            raise UserError(f"the {self.name} ended with status {status}: {self._last_line()}")
+        return status is not None
+
+    def must_run(self) -> None:
+        """Raises UserError when it has ended, however."""
+        if self.ended():
+            raise UserError(f"the {self.name} ended too early: {self._last_line()}")
+
+    def stop(self) -> int:
+        """Asks it to end, insists after a while, and returns its exit status."""
+        try:
+            if self._process.poll() is None:
+                self._process.send_signal(signal.SIGINT)
+                self._process.wait(STOP_TIMEOUT_S)
+        except subprocess.TimeoutExpired:
+            pass
+        finally:
+            if self._process.poll() is None:
+                self._process.kill()
+                self._process.wait()
+        return self._process.returncode
+
+    def _last_line(self) -> str:
+        lines = self._log.read_text(errors="replace").strip().splitlines()
+        return lines[-1].removeprefix("regionmask_ros: error: ") if lines else "it said nothing"

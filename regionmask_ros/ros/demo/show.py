@@ -1,0 +1,126 @@
+"""The demonstration from start to end: start, record, play, account, stop."""
+
+from __future__ import annotations
+
+import json
+import os
+import time
+from contextlib import ExitStack
+from dataclasses import dataclass
+from pathlib import Path
+
+from ...errors import UserError
+from ...frames import choose_input_size
+from ...sources import Source
+from ..dds_profile import find_profile, picture_environment
+from .accounts import Account, account_of
+from .children import Child
+from .progress import Progress
+
+START_TIMEOUT_S = 180.0
+"""The node's first start on a computer may have to compile its kernels."""
+
+SETTLE_S = 0.5
+"""Until subscribers and publishers have found each other both ways."""
+
+ANSWER_TIMEOUT_S = 30.0
+LOOK_S = 0.1
+
+MASK_MODE = "dynamic"
+
+
+@dataclass(frozen=True)
+class Shown:
+    """account: of all frames played. seconds: how long playing took."""
+
+    account: Account
+    seconds: float
+
+
+def private_environment(domain_id: int) -> dict[str, str]:
+    """For all processes of a demonstration: pictures through shared memory, and no contact to other ROS programs.
+
+    Raises UserError when the package was installed without its profile.
+    """
+    profile = find_profile()
+    if profile is None:
+        raise UserError("config/fastdds_images.xml of this package is missing: install the package again")
+    alone = {"ROS_DOMAIN_ID": str(domain_id), "ROS_AUTOMATIC_DISCOVERY_RANGE": "LOCALHOST"}
+    if os.environ.get("ROS_DISTRO") == "humble":  # Newer ones warn that this is outdated.
+        alone = {"ROS_DOMAIN_ID": str(domain_id), "ROS_LOCALHOST_ONLY": "1"}
+    return {**os.environ, **picture_environment(profile, os.environ), **alone}
+
+
+def show(video: str, source: Source, rate: float, folder: Path, environment: dict[str, str]) -> Shown:
+    """Plays the source through the node and leaves ``bag``, ``node.log`` and ``player.log`` in the folder.
+
+    ``environment`` must be this process's too, as its recorder takes part. Raises UserError when a process fails.
+    """
+    from ..session import RosSession
+    from .recorder import BagWriter, Recorder
+
+    with ExitStack() as stack:
+        width, height = choose_input_size(source.size_wh)
+        node = stack.enter_context(Child("node", [
+            "detector", "--ros-args", "-p", f"mask_mode:={MASK_MODE}", "-p", f"input_size:={width}x{height}",
+        ], environment, folder / "node.log"))
+        bag = BagWriter(folder / "bag")
+        stack.callback(bag.close)
+        session = stack.enter_context(RosSession())
+        recorder = session.add(lambda **arguments: Recorder(bag, **arguments))
+        session.spin()
+        _wait_until_active(node, recorder)
+        played = _play(video, source, rate, folder, environment, node, recorder)
+        account = _settle(played["frames"], node, recorder)
+        if status := node.stop():
+            raise UserError(f"the node ended with status {status}; see what it said with: regionmask_ros detector")
+    return Shown(account, played["seconds"])
+
+
+def _wait_until_active(node: Child, recorder) -> None:
+    """The latched label_info tells that the node is active, and that it and the recorder have found each other."""
+    deadline = time.monotonic() + START_TIMEOUT_S
+    while not recorder.node_is_active.wait(LOOK_S):
+        node.must_run()
+        if time.monotonic() > deadline:
+            raise UserError(f"the node was not ready within {START_TIMEOUT_S:.0f} s")
+    time.sleep(SETTLE_S)
+
+
+def _play(video: str, source: Source, rate: float, folder: Path, environment: dict[str, str], node: Child,
+          recorder) -> dict:
+    """Runs the player to its end. Returns what it says: frames and seconds."""
+    told = folder / "played.json"
+    arguments = ["play", video, "--rate", str(rate), "--wait", "30", "--json", str(told)]
+    with Child("player", arguments, environment, folder / "player.log") as player, \
+            Progress("playing", source.frame_count) as progress:
+        while not player.ended():
+            node.must_run()
+            _check(recorder)
+            progress.at(recorder.counts["/detections"])
+            time.sleep(LOOK_S)
+    played = json.loads(told.read_text())
+    told.unlink()
+    return played
+
+
+def _settle(played: int, node: Child, recorder) -> Account:
+    """Waits for a report that was made after the last picture and leaves nothing in flight, and for what it tells to
+    be recorded."""
+    end_ns, deadline = time.time_ns(), time.monotonic() + ANSWER_TIMEOUT_S
+    while not (recorder.report_time_ns > end_ns and recorder.report["frames in flight"] == "0"):
+        node.must_run()
+        _check(recorder)
+        if time.monotonic() > deadline:
+            raise UserError(f"the node has not answered all frames within {ANSWER_TIMEOUT_S:.0f} s")
+        time.sleep(LOOK_S)
+    account = account_of(played, recorder.report)
+    recorded_by = time.monotonic() + 2.0
+    while recorder.counts["/overlay"] < account.answered and time.monotonic() < recorded_by:
+        time.sleep(LOOK_S)
+    return account
+
+
+def _check(recorder) -> None:
+    if recorder.failure is not None:
+        raise UserError(f"the recording broke off: {recorder.failure.strerror or recorder.failure}")

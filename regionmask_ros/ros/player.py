@@ -1,0 +1,102 @@
+"""Pictures of a source as a camera would publish them: on time, best effort, stamped."""
+
+from __future__ import annotations
+
+import time
+from dataclasses import dataclass
+from typing import Iterator
+
+from rclpy.node import Node
+from rclpy.publisher import Publisher
+from rosgraph_msgs.msg import Clock
+from sensor_msgs.msg import Image
+from std_msgs.msg import Header
+
+from ..frames import Frame
+from ..sources import Source
+from .conversions import image_message, stamp_of_ns
+from .publishers import CAMERA, RESULTS
+from .stopping import StopRequest
+
+SIMULATED_START_NS = 1_000_000_000
+"""Where simulated time begins. Not 0: ROS takes a stamp of 0 for none at all."""
+
+CLOCK_STEP_S = 0.01
+
+MATCH_POLL_S = 0.05
+SETTLE_S = 0.3
+"""The subscriber is seen here before it sees us, and until then it hears nothing."""
+
+
+@dataclass(frozen=True)
+class Pace:
+    """rate: how much faster than the source's own stamps. simulated: stamps and /clock follow the source's time."""
+
+    rate: float
+    simulated: bool
+
+
+@dataclass(frozen=True)
+class Played:
+    """frames: published. seconds: from the first to the last of them."""
+
+    frames: int
+    seconds: float
+
+
+class Player(Node):
+    """Publishes on one topic. ``context`` and the like go to the node."""
+
+    def __init__(self, topic: str, simulated: bool, **node_arguments: object) -> None:
+        super().__init__("player", **node_arguments)
+        self._pictures = self.create_publisher(Image, topic, CAMERA)
+        self._time_of_source: Publisher | None = self.create_publisher(Clock, "/clock", RESULTS) if simulated else None
+
+    @property
+    def topic(self) -> str:
+        """The topic's full name, after remapping."""
+        return self.resolve_topic_name(self._pictures.topic_name)
+
+    def wait_for_subscriber(self, timeout_s: float, stop: StopRequest) -> bool:
+        """Until somebody listens, at most so long. False when nobody does."""
+        deadline = time.monotonic() + timeout_s
+        while not self._pictures.get_subscription_count():
+            if time.monotonic() >= deadline or stop.wait(MATCH_POLL_S):
+                return False
+        stop.wait(SETTLE_S)
+        return True
+
+    def play(self, source: Source, pace: Pace, stop: StopRequest) -> Iterator[Played]:
+        """Publishes all frames and yields after each. Ends early when a stop is requested.
+
+        The moment of a frame is reckoned from the first one, so that lateness does not add up; a frame that is late
+        goes out at once. Raises UserError as the source does.
+        """
+        start_s = origin_ns = None
+        for index, frame in enumerate(source.frames()):
+            message = image_message(frame.bgr(), "bgr8", Header(frame_id=frame.frame_id))
+            if start_s is None:
+                start_s, origin_ns = time.monotonic(), frame.stamp_ns
+            due_s = start_s + (frame.stamp_ns - origin_ns) / 1e9 / pace.rate
+            if not self._wait_until(due_s, frame, pace, stop):
+                return
+            message.header.stamp = self._stamp(frame)
+            self._pictures.publish(message)
+            yield Played(index + 1, time.monotonic() - start_s)
+
+    def _wait_until(self, due_s: float, frame: Frame, pace: Pace, stop: StopRequest) -> bool:
+        """Sleeps, and keeps simulated time going meanwhile. False when a stop is requested."""
+        while (left_s := due_s - time.monotonic()) > 0.0:
+            if self._time_of_source:
+                self._tell_time(SIMULATED_START_NS + frame.stamp_ns - round(left_s * 1e9 * pace.rate))
+            if stop.wait(min(left_s, CLOCK_STEP_S) if self._time_of_source else left_s):
+                return False
+        if self._time_of_source:
+            self._tell_time(SIMULATED_START_NS + frame.stamp_ns)
+        return not stop.is_set()
+
+    def _stamp(self, frame: Frame):
+        return stamp_of_ns(SIMULATED_START_NS + frame.stamp_ns) if self._time_of_source else self.get_clock().now().to_msg()
+
+    def _tell_time(self, now_ns: int) -> None:
+        self._time_of_source.publish(Clock(clock=stamp_of_ns(now_ns)))

@@ -1,0 +1,81 @@
+"""A ROS context with an executor in a thread of its own, closed in the one order that works.
+
+rclpy's own signal handlers stay out: they would tear the context down under a worker that is still publishing.
+"""
+
+from __future__ import annotations
+
+import threading
+from typing import Callable, Sequence, TypeVar
+
+import rclpy
+from rclpy.context import Context
+from rclpy.executors import ExternalShutdownException, SingleThreadedExecutor
+from rclpy.node import Node
+from rclpy.signals import SignalHandlerOptions
+
+from ..errors import UserError
+
+NodeT = TypeVar("NodeT", bound=Node)
+
+JOIN_TIMEOUT_S = 10.0
+
+
+class RosSession:
+    """Context manager: initialises ROS, and on leaving stops the executor, destroys the nodes and shuts ROS down.
+
+    ros_arguments: what may follow on a command line, ``--ros-args`` included. domain_id: None for the environment's.
+    Raises UserError when ROS refuses the arguments.
+    """
+
+    def __init__(self, ros_arguments: Sequence[str] = (), domain_id: int | None = None) -> None:
+        self._context = Context()
+        _told(lambda: rclpy.init(
+            args=list(ros_arguments), context=self._context, domain_id=domain_id,
+            signal_handler_options=SignalHandlerOptions.NO,
+        ))
+        self._nodes: list[Node] = []
+        self._executor = SingleThreadedExecutor(context=self._context)
+        self._thread: threading.Thread | None = None
+
+    def add(self, make: Callable[..., NodeT]) -> NodeT:
+        """Makes a node in this session; ``make`` gets the context as a keyword. Raises UserError as the class does."""
+        node = _told(lambda: make(context=self._context))
+        self._nodes.append(node)
+        self._executor.add_node(node)
+        return node
+
+    def spin(self) -> None:
+        """Callbacks run from now on, in a thread of their own."""
+        self._thread = threading.Thread(target=self._spin, name="executor", daemon=True)
+        self._thread.start()
+
+    def _spin(self) -> None:
+        try:
+            self._executor.spin()
+        except ExternalShutdownException:
+            pass
+
+    def __enter__(self) -> RosSession:
+        return self
+
+    def __exit__(self, *exception: object) -> None:
+        self._executor.shutdown()
+        if self._thread is not None:
+            self._thread.join(JOIN_TIMEOUT_S)
+        for node in self._nodes:
+            node.destroy_node()
+        self._context.try_shutdown()
+
+
+def _told(call: Callable[[], NodeT]) -> NodeT:
+    """ROS's complaints about arguments, parameter files and names in one line."""
+    try:
+        return call()
+    except UserError:
+        raise
+    except Exception as error:
+        # rclpy has a class for each, some of them without a public name; what they have in common is their text.
+        if type(error).__module__.partition(".")[0] in ("rclpy", "_rclpy_pybind11"):
+            raise UserError(f"ROS: {' '.join(str(error).split())}") from error
+        raise

@@ -1,0 +1,40 @@
+"""Ctrl-C and SIGTERM as a request to end, so that everything can be closed in order and the exit status is 0."""
+
+from __future__ import annotations
+
+import signal
+import threading
+from types import FrameType
+
+SIGNALS = (signal.SIGINT, signal.SIGTERM)
+
+
+class StopRequest:
+    """Set by a signal, or by ``set``. A context manager for the main thread, which puts the old handlers back.
+
+    More signals of the same kind change nothing: a terminal and a launcher often both send one.
+    """
+
+    def __init__(self) -> None:
+        self._requested = threading.Event()
+
+    def __enter__(self) -> StopRequest:
+        self._before = {number: signal.signal(number, self._on_signal) for number in SIGNALS}
+        return self
+
+    def __exit__(self, *exception: object) -> None:
+        for number, handler in self._before.items():
+            signal.signal(number, handler)
+
+    def _on_signal(self, number: int, frame: FrameType | None) -> None:
+        self._requested.set()
+
+    def set(self) -> None:
+        self._requested.set()
+
+    def is_set(self) -> bool:
+        return self._requested.is_set()
+
+    def wait(self, timeout_s: float | None = None) -> bool:
+        """Sleeps until the request or the timeout. True when it came."""
+        return self._requested.wait(timeout_s)

@@ -1,0 +1,150 @@
+"""The one thread that works on frames: from the slot through the pipeline to the outputs."""
+
+from __future__ import annotations
+
+import threading
+import time
+from dataclasses import dataclass
+from typing import Callable
+
+from rclpy.impl.rcutils_logger import RcutilsLogger
+from sensor_msgs.msg import Image
+from std_msgs.msg import Header
+
+from ..errors import UserError
+from ..frames import Frame
+from ..pipeline import Pipeline, PipelineSettings, StepResult
+from .conversions import frame_from
+from .slot import NewestSlot
+from .traffic import Answer, Traffic, plausible_latency_ms
+
+LOG_EVERY_S = 5.0
+
+
+@dataclass(frozen=True)
+class Arrival:
+    """A picture as it came. time_s: monotonic."""
+
+    message: Image
+    time_s: float
+
+
+@dataclass(frozen=True)
+class Failure:
+    """Why a frame was dropped. ours: the picture was fine, the detector was not."""
+
+    reason: str = ""
+    ours: bool = False
+
+
+class Worker:
+    """Owns the thread; the pipeline is lent to it, and only ``reconfigure`` may touch it meanwhile.
+
+    publish: sends a result with the header of its picture. now_ns: the node's time. Each picture that is put ends as
+    exactly one answer or one counted drop, also when the worker is stopped.
+    """
+
+    def __init__(
+        self,
+        pipeline: Pipeline,
+        traffic: Traffic,
+        publish: Callable[[StepResult, Header], None],
+        now_ns: Callable[[], int],
+        logger: RcutilsLogger,
+    ) -> None:
+        self._pipeline, self._traffic, self._publish = pipeline, traffic, publish
+        self._now_ns, self._logger = now_ns, logger
+        self._slot: NewestSlot[Arrival] = NewestSlot()
+        self._border = threading.Lock()
+        self._inside: list[tuple[Frame, Arrival]] = []
+        self._abandoned = False
+        self.last_failure = Failure()
+        # A daemon, so that a detector that hangs cannot keep the process alive. Whoever starts it calls stop().
+        self._thread = threading.Thread(target=self._work, name="detector", daemon=True)
+        self._thread.start()
+
+    def put(self, message: Image) -> None:
+        """Takes a picture; called from the subscription, returns at once."""
+        self._traffic.count(received=1)
+        if self._slot.put(Arrival(message, time.monotonic())):
+            self._traffic.count(overwritten=1)
+
+    def reconfigure(self, settings: PipelineSettings) -> None:
+        """Changes the pipeline's settings between two frames; waits for the one that is being worked on."""
+        with self._border:
+            self._pipeline.reconfigure(settings)
+
+    def stop(self, timeout_s: float) -> bool:
+        """Finishes the pictures that are in, then ends. False when that takes too long: the thread is then given up.
+
+        No picture may be put any more.
+        """
+        self._slot.close()
+        self._thread.join(timeout_s)
+        self._abandoned = self._thread.is_alive()
+        return not self._abandoned
+
+    def _work(self) -> None:
+        while (arrival := self._slot.take()) is not None:
+            self._step(arrival)
+        self._finish()
+
+    def _step(self, arrival: Arrival) -> None:
+        try:
+            frame = frame_from(arrival.message)
+        except UserError as error:
+            self._drop(Failure(str(error)))
+            return
+        self._inside.append((frame, arrival))
+        try:
+            with self._border:
+                results = self._pipeline.process(frame)
+        except UserError as error:
+            self._lose_inside(str(error))
+            return
+        except Exception as error:  # noqa: BLE001  a fault of ours must not end the node: it is told and the next frame is tried
+            self._lose_inside(f"{type(error).__name__}: {error}")
+            self._pipeline.reset()
+            return
+        self._deliver(results)
+
+    def _finish(self) -> None:
+        """What is still inside a pipelined backend comes out; what does not is counted."""
+        try:
+            with self._border:
+                results = self._pipeline.drain()
+            self._deliver(results)
+        except Exception as error:  # noqa: BLE001  as in _step
+            self._lose_inside(f"{type(error).__name__}: {error}")
+
+    def _deliver(self, results: list[StepResult]) -> None:
+        for result in results:
+            # Results come in the order of their frames. A frame without one was forgotten by a reset.
+            while self._inside[0][0] is not result.frame:
+                self._inside.pop(0)
+                self._drop(Failure("forgotten when the detector started afresh", ours=True))
+            _, arrival = self._inside.pop(0)
+            if not self._abandoned:
+                self._answer(result, arrival)
+
+    def _answer(self, result: StepResult, arrival: Arrival) -> None:
+        self._publish(result, arrival.message.header)
+        now_s = time.monotonic()
+        self._traffic.answer(Answer(
+            time_s=now_s,
+            node_ms=(now_s - arrival.time_s) * 1e3,
+            stamp_ms=plausible_latency_ms(result.frame.stamp_ns, self._now_ns()),
+            masked_share=result.mask.masked_share if result.index else None,
+            events=result.counts.events,
+            synops=result.counts.total_synops,
+        ))
+
+    def _lose_inside(self, reason: str) -> None:
+        for _ in self._inside:
+            self._drop(Failure(reason, ours=True))
+        self._inside.clear()
+
+    def _drop(self, failure: Failure) -> None:
+        self.last_failure = failure
+        self._traffic.count(broken=1)
+        self._logger.warning(f"frame dropped: {failure.reason}", throttle_duration_sec=LOG_EVERY_S)

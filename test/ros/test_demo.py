@@ -1,0 +1,124 @@
+"""The demonstration as a user runs it, on a second of video: every frame accounted for, and clean ways out."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import cv2
+import pytest
+import yaml
+from rosbags.highlevel import AnyReader
+
+from regionmask_ros.sources import open_source
+
+REPOSITORY = Path(__file__).resolve().parents[2]
+FRAMES = 25
+SIZE_WH = (320, 128)
+
+
+@pytest.fixture(scope="module")
+def clip(tmp_path_factory, real_video) -> Path:
+    """A second of street, small, in a file whose name has spaces."""
+    path = tmp_path_factory.mktemp("clip") / "my street.mp4"
+    writer = cv2.VideoWriter(str(path), cv2.VideoWriter_fourcc(*"mp4v"), 25.0, SIZE_WH)
+    with open_source(real_video("bikes.mp4")) as source:
+        for index, frame in enumerate(source.frames()):
+            if 105 <= index < 105 + FRAMES:
+                writer.write(cv2.resize(frame.pixels, SIZE_WH))
+    writer.release()
+    return path
+
+
+def demo(*arguments: str) -> subprocess.Popen:
+    return subprocess.Popen(
+        [sys.executable, "-m", "regionmask_ros", "demo", *arguments], cwd=REPOSITORY, text=True,
+        stdout=subprocess.PIPE, stderr=subprocess.PIPE, env={k: v for k, v in os.environ.items() if k != "ROS_DOMAIN_ID"},
+    )
+
+
+def test_every_frame_played_is_accounted_for(trained_file, clip, tmp_path):
+    output = tmp_path / "demo output"
+    process = demo("--output", str(output), "--video", str(clip))
+    said, errors = process.communicate(timeout=120.0)
+    assert process.returncode == 0, errors
+    summary = json.loads((output / "summary.json").read_text())
+    kinds = ("answered", "dropped_overwritten", "dropped_broken", "lost_before_node")
+    assert summary["played"] == FRAMES == sum(summary[kind] for kind in kinds)
+    assert summary["answered"] >= FRAMES // 2
+    line = f"{FRAMES} frames played = {summary['answered']} answered"
+    assert line in said and line in (output / "report.html").read_text()
+    assert {"report.html", "annotated.mp4", "detections.csv", "summary.json", "bag"} <= {p.name for p in output.iterdir()}
+    with AnyReader([output / "bag"]) as reader:
+        counts = {connection.topic: connection.msgcount for connection in reader.connections}
+    assert counts["/detections"] == counts["/mask"] == counts["/overlay"] == summary["answered"]
+    assert counts["/label_info"] == 1 and counts["/diagnostics"] >= 1
+    metadata = yaml.safe_load((output / "bag" / "metadata.yaml").read_text())["rosbag2_bagfile_information"]
+    assert metadata["storage_identifier"] == "mcap"
+    with open_source(str(output / "annotated.mp4")) as video:
+        assert video.size_wh == SIZE_WH and len(list(video.frames())) == summary["answered"]
+
+
+@pytest.mark.parametrize(("arguments", "words"), [
+    (["--video", "/no/such.mp4"], "/no/such.mp4: no such file"),
+    (["--video", __file__], "test_demo.py"),
+    (["--video", ""], "--video"),
+    (["--rate", "0"], "--rate 0.0"),
+])
+def test_bad_input_is_told_in_one_line_before_anything_starts(arguments, words, tmp_path, capsys):
+    from regionmask_ros.commands import demo as command
+
+    assert command.main(["--output", str(tmp_path / "out"), *arguments]) == 2
+    said = capsys.readouterr().err.strip().splitlines()
+    assert len(said) == 1 and words in said[0]
+    assert list(tmp_path.iterdir()) == []
+
+
+def children(pid: int) -> list[int]:
+    """Processes that this one has started and that still run."""
+    return [int(child) for child in Path(f"/proc/{pid}/task/{pid}/children").read_text().split()]
+
+
+@pytest.fixture
+def playing(trained_file, clip, tmp_path):
+    """A demonstration in the middle of playing, slowly, and the processes that it has started."""
+    process = demo("--output", str(tmp_path / "out"), "--video", str(clip), "--rate", "0.1")
+    for line in process.stdout:
+        if line.startswith("playing: ") and not line.startswith("playing: 0 "):
+            break
+    started = children(process.pid)
+    assert len(started) == 2
+    yield process, started
+    process.kill()
+    process.wait()
+
+
+def test_ctrl_c_stops_all_three_processes_and_leaves_nothing_half_written(playing, tmp_path):
+    process, started = playing
+    process.send_signal(signal.SIGINT)
+    _, errors = process.communicate(timeout=40.0)
+    assert process.returncode == 130 and "Traceback" not in errors
+    _assert_gone(started)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_node_that_dies_is_one_line_and_no_orphan(playing, tmp_path):
+    process, started = playing
+    os.kill(min(started), signal.SIGKILL)
+    _, errors = process.communicate(timeout=40.0)
+    assert process.returncode == 2
+    assert [line for line in errors.splitlines() if "the node ended with status -9" in line] == errors.splitlines()[-1:]
+    _assert_gone(started)
+    assert list(tmp_path.iterdir()) == []
+
+
+def _assert_gone(pids: list[int]) -> None:
+    deadline = time.monotonic() + 5.0
+    while any(Path(f"/proc/{pid}").exists() for pid in pids):
+        assert time.monotonic() < deadline, "a process outlives the demonstration"
+        time.sleep(0.05)

@@ -1,0 +1,337 @@
+"""The node in this process, with a small random network: life cycle, outputs, counts and parameters over real topics."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections import defaultdict
+
+import numpy as np
+import pytest
+from diagnostic_msgs.msg import DiagnosticArray
+from rclpy.lifecycle import TransitionCallbackReturn
+from rclpy.node import Node
+from rclpy.parameter import Parameter
+from sensor_msgs.msg import Image
+from std_msgs.msg import Header
+from vision_msgs.msg import Detection2DArray, LabelInfo
+
+from regionmask_ros.errors import UserError
+from regionmask_ros.frames import Frame
+from regionmask_ros.mask.files import save_static_mask
+from regionmask_ros.pipeline import Pipeline, PipelineSettings
+from regionmask_ros.ros import publishers
+from regionmask_ros.ros.conversions import image_message, stamp_of_ns
+from regionmask_ros.ros.node import DetectorNode
+from regionmask_ros.ros.publishers import CAMERA, LATCHED, PICTURES, RESULTS
+
+SUCCESS, FAILURE = TransitionCallbackReturn.SUCCESS, TransitionCallbackReturn.FAILURE
+
+SIZE_WH = (96, 64)
+
+
+class Peer(Node):
+    """A camera and a listener. ``heard`` collects messages by topic."""
+
+    def __init__(self, **node_arguments: object) -> None:
+        super().__init__("peer", **node_arguments)
+        self.heard: dict[str, list] = defaultdict(list)
+        self.camera = self.create_publisher(Image, "image", CAMERA)
+        self.listen(Detection2DArray, "detections", RESULTS)
+        self.listen(DiagnosticArray, "/diagnostics", RESULTS)
+
+    def listen(self, kind: type, topic: str, qos) -> None:
+        self.create_subscription(kind, topic, self.heard[topic].append, qos)
+
+    def values(self) -> dict[str, str]:
+        """Of the last diagnostics."""
+        reports = self.heard["/diagnostics"]
+        return {pair.key: pair.value for pair in reports[-1].status[0].values} if reports else {}
+
+
+def picture(index: int, size_wh: tuple[int, int] = SIZE_WH) -> np.ndarray:
+    """uint8 [h, w, 3]: still noise with a square that moves."""
+    pixels = np.random.default_rng(4).integers(0, 256, (size_wh[1], size_wh[0], 3)).astype(np.uint8)
+    pixels[20:40, 3 * index:3 * index + 20] = 250
+    return pixels
+
+
+def header(index: int) -> Header:
+    return Header(stamp=stamp_of_ns(10**18 + index * 40_000_000), frame_id="left_optical")
+
+
+def message(index: int) -> Image:
+    return image_message(picture(index), "bgr8", header(index))
+
+
+@pytest.fixture
+def rig(session, tiny_network, wait_for):
+    """A function that makes an active node and its peer, matched in both ways."""
+
+    def make(**parameters: object) -> tuple[DetectorNode, Peer]:
+        overrides = [Parameter(name, value=value) for name, value in {"score_threshold": 0.0, **parameters}.items()]
+        node = session.add(lambda **given: DetectorNode(
+            load=lambda file: tiny_network, parameter_overrides=overrides, **given
+        ))
+        peer = session.add(Peer)
+        session.spin()
+        node.start()
+        if node.get_parameter("autostart").value:
+            wait_for(lambda: peer.camera.get_subscription_count() and node.count_subscribers("/diagnostics"))
+            time.sleep(0.3)
+        return node, peer
+
+    return make
+
+
+@pytest.fixture
+def half_mask(tmp_path) -> str:
+    """A static mask that attends the left half."""
+    keep = np.zeros((4, 6), bool)
+    keep[:, :3] = True
+    save_static_mask(str(tmp_path / "half.npz"), keep, 16)
+    return str(tmp_path / "half.npz")
+
+
+def send(peer: Peer, wait_for, messages) -> None:
+    """One by one, each after the last one's answer."""
+    for built in messages:
+        before = len(peer.heard["detections"])
+        peer.camera.publish(built)
+        wait_for(lambda: len(peer.heard["detections"]) > before)
+
+
+def test_every_output_has_its_pictures_header_and_says_what_the_pipeline_says(rig, wait_for, tiny_network, half_mask):
+    node, peer = rig(refresh_period=4, mask_mode="static", static_mask=half_mask)
+    for topic, kind, qos in (("mask", Image, PICTURES), ("overlay", Image, PICTURES), ("label_info", LabelInfo, LATCHED)):
+        peer.listen(kind, topic, qos)
+    wait_for(lambda: peer.heard["label_info"])
+    time.sleep(0.3)
+    send(peer, wait_for, [message(i) for i in range(10)])
+    for topic in ("mask", "overlay"):
+        wait_for(lambda: len(peer.heard[topic]) == 10)
+        assert [m.header for m in peer.heard[topic]] == [header(i) for i in range(10)]
+    pipeline = Pipeline(tiny_network, PipelineSettings(
+        mask="static", static_mask=half_mask, refresh_period=4, score_threshold=0.0
+    ))
+    for i, (heard, mask, overlay) in enumerate(zip(*(peer.heard[t] for t in ("detections", "mask", "overlay")))):
+        (result,) = pipeline.process(Frame(picture(i), "bgr", 10**18 + i * 40_000_000, "left_optical"))
+        assert heard.header == header(i) and all(d.header == header(i) for d in heard.detections)
+        assert len(heard.detections) == len(result.detections)
+        assert [d.results[0].hypothesis.class_id for d in heard.detections] == [
+            tiny_network.labels[k] for k in result.detections.class_ids
+        ]
+        centres = (result.detections.boxes[:, :2] + result.detections.boxes[:, 2:]) / 2
+        np.testing.assert_array_equal(
+            [(d.bbox.center.position.x, d.bbox.center.position.y) for d in heard.detections], centres
+        )
+        assert (mask.encoding, mask.width, mask.height) == ("mono8", *SIZE_WH)
+        sent = np.array(mask.data).reshape(64, 96)
+        np.testing.assert_array_equal(sent[::16, ::16], np.where(result.mask.keep, 255, 0))
+        assert (overlay.encoding, overlay.width, overlay.height) == ("bgr8", *SIZE_WH)
+    labels = peer.heard["label_info"][0]
+    assert [(c.class_id, c.class_name) for c in labels.class_map] == [(0, "square"), (1, "disc")]
+
+
+def test_empty_results_are_published_too(rig, wait_for):
+    node, peer = rig(score_threshold=1.0)
+    send(peer, wait_for, [message(0)])
+    assert list(peer.heard["detections"][0].detections) == []
+
+
+def test_pictures_that_nobody_looks_at_are_not_made(rig, wait_for, monkeypatch):
+    drawn = []
+    draw, paint = publishers.draw_overlay, publishers.mask_picture
+    monkeypatch.setattr(publishers, "draw_overlay", lambda *given: drawn.append("overlay") or draw(*given))
+    monkeypatch.setattr(publishers, "mask_picture", lambda *given: drawn.append("mask") or paint(*given))
+    node, peer = rig()
+    send(peer, wait_for, [message(0), message(1)])
+    assert drawn == []
+    peer.listen(Image, "overlay", PICTURES)
+    wait_for(lambda: node.count_subscribers("/overlay"))
+    time.sleep(0.3)
+    send(peer, wait_for, [message(2)])
+    wait_for(lambda: peer.heard["overlay"])
+    assert drawn == ["overlay"] and peer.heard["overlay"][0].header == header(2)
+
+
+def test_a_broken_picture_is_dropped_counted_and_told_and_the_node_goes_on(rig, wait_for):
+    node, peer = rig()
+    send(peer, wait_for, [message(0)])
+    cut = message(1)
+    del cut.data[-10:]
+    unknown = message(2)
+    unknown.encoding = "h264"
+    for built in (cut, unknown):
+        before = node._configured.traffic.counts.broken
+        peer.camera.publish(built)
+        wait_for(lambda: node._configured.traffic.counts.broken > before)
+    send(peer, wait_for, [message(3)])
+    wait_for(lambda: peer.values().get("frames received") == "4", 3.0)
+    values, status = peer.values(), peer.heard["/diagnostics"][-1].status[0]
+    assert (values["frames answered"], values["frames dropped (broken)"], values["frames in flight"]) == ("2", "2", "0")
+    assert status.level == b"\x01" and "h264" in status.message and "h264" in values["last error"]
+
+
+def test_a_mask_that_does_not_fit_the_camera_is_an_error_and_no_crash(rig, wait_for, tmp_path):
+    file = str(tmp_path / "other.npz")
+    save_static_mask(file, np.ones((3, 3), bool), 16)
+    node, peer = rig(mask_mode="static", static_mask=file)
+    peer.camera.publish(message(0))
+    wait_for(lambda: peer.values().get("frames dropped (broken)") == "1", 3.0)
+    assert peer.heard["/diagnostics"][-1].status[0].level == b"\x02"
+    save_static_mask(file, np.ones((4, 6), bool), 16)
+    send(peer, wait_for, [message(1)])
+
+
+def test_every_received_frame_is_answered_or_counted_when_they_come_too_fast(rig, wait_for):
+    node, peer = rig()
+    worker, slow = node._active.worker, threading.Event()
+    process = worker._pipeline.process
+    worker._pipeline.process = lambda frame: (slow.wait(0.05), process(frame))[1]
+    for i in range(30):
+        peer.camera.publish(message(i % 10))
+        time.sleep(0.01)
+    counts = wait_for(lambda: (c := node._configured.traffic.counts).received > 10 and not c.in_flight and c)
+    assert counts.overwritten > 0 and counts.broken == 0
+    assert counts.received == counts.answered + counts.overwritten
+    wait_for(lambda: len(peer.heard["detections"]) == counts.answered)
+
+
+def test_what_is_in_the_slot_is_answered_before_the_node_goes_inactive(rig, wait_for):
+    node, peer = rig()
+    process = node._active.worker._pipeline.process
+    node._active.worker._pipeline.process = lambda frame: (time.sleep(0.3), process(frame))[1]
+    peer.camera.publish(message(0))
+    wait_for(lambda: node._configured.traffic.counts.received == 1)
+    peer.camera.publish(message(1))
+    wait_for(lambda: node._configured.traffic.counts.received == 2)
+    assert node.trigger_deactivate() is SUCCESS
+    counts = node._configured.traffic.counts
+    assert (counts.answered, counts.in_flight) == (2, 0)
+    wait_for(lambda: len(peer.heard["detections"]) == 2)
+
+
+def test_a_stamp_that_jumps_back_starts_afresh(rig, wait_for, half_mask):
+    node, peer = rig(refresh_period=0, mask_mode="static", static_mask=half_mask)
+    peer.listen(Image, "mask", PICTURES)
+    wait_for(lambda: node.count_subscribers("/mask"))
+    time.sleep(0.3)
+    send(peer, wait_for, [message(0), message(5), message(1), message(2)])
+    wait_for(lambda: len(peer.heard["mask"]) == 4)
+    whole = [min(m.data) == 255 for m in peer.heard["mask"]]
+    assert whole == [True, False, True, False]
+
+
+def test_a_stamp_of_zero_is_passed_on_unchanged(rig, wait_for):
+    node, peer = rig()
+    built = message(0)
+    built.header.stamp = stamp_of_ns(0)
+    send(peer, wait_for, [built, built])
+    assert [m.header for m in peer.heard["detections"]] == [built.header] * 2
+
+
+def test_ten_rounds_of_the_life_cycle_leave_nothing_behind(rig, wait_for):
+    node, peer = rig(autostart=False)
+    threads = threading.active_count()
+    for _ in range(10):
+        assert node.trigger_configure() is SUCCESS
+        assert node.trigger_activate() is SUCCESS
+        assert node.trigger_deactivate() is SUCCESS
+        assert node.trigger_activate() is SUCCESS
+        assert node.trigger_deactivate() is SUCCESS
+        assert node.trigger_cleanup() is SUCCESS
+    assert threading.active_count() == threads
+    topics = {p.topic_name for p in node.publishers}
+    assert not topics & {"/detections", "/mask", "/overlay", "/label_info", "/diagnostics"}
+    assert not list(node.timers) and "/image" not in {s.topic_name for s in node.subscriptions}
+    assert not node._managed_entities
+    node.trigger_configure()
+    node.trigger_activate()
+    wait_for(lambda: peer.camera.get_subscription_count())
+    time.sleep(0.3)
+    send(peer, wait_for, [message(0)])
+    assert node.trigger_shutdown() is SUCCESS
+    assert node._configured is None and threading.active_count() == threads
+
+
+def test_publishers_exist_once_configured_and_speak_once_active(rig, wait_for):
+    node, peer = rig(autostart=False)
+    assert node.trigger_configure() is SUCCESS
+    assert {"/detections", "/mask", "/overlay", "/label_info", "/diagnostics"} <= {p.topic_name for p in node.publishers}
+    assert "/image" not in {s.topic_name for s in node.subscriptions}
+    wait_for(lambda: peer.values().get("state") == "inactive", 3.0)
+
+
+def test_a_bad_network_file_fails_the_transition_and_a_good_one_makes_it_pass(session, trained_file, tmp_path):
+    node = session.add(lambda **given: DetectorNode(parameter_overrides=[
+        Parameter("autostart", value=False), Parameter("network_file", value=str(tmp_path / "missing.pt")),
+    ], **given))
+    assert node.trigger_configure() is FAILURE
+    assert not list(node.timers) and node._configured is None
+    result = node.set_parameters([Parameter("network_file", value=str(trained_file))])[0]
+    assert result.successful
+    assert node.trigger_configure() is SUCCESS
+
+
+def test_autostart_raises_the_reason(session, tmp_path):
+    missing = str(tmp_path / "missing.pt")
+    node = session.add(lambda **given: DetectorNode(
+        parameter_overrides=[Parameter("network_file", value=missing)], **given
+    ))
+    with pytest.raises(UserError, match="missing.pt"):
+        node.start()
+
+
+def test_a_set_of_changes_is_in_force_as_a_whole_or_not_at_all(rig, wait_for):
+    node, peer = rig()
+    send(peer, wait_for, [message(0)])
+
+    def change(**values: object):
+        return node.set_parameters_atomically([Parameter(name, value=value) for name, value in values.items()])
+
+    refused = change(score_threshold=0.9, mask_mode="static")
+    assert not refused.successful and "static mask file" in refused.reason
+    assert node.get_parameter("score_threshold").value == 0.0
+    assert node._configured.pipeline.settings.score_threshold == 0.0
+    assert change(score_threshold=1.0, refresh_period=3, mask_mode="none").successful
+    settings = node._configured.pipeline.settings
+    assert (settings.score_threshold, settings.refresh_period, settings.mask) == (1.0, 3, "none")
+    send(peer, wait_for, [message(1)])
+    assert peer.heard["detections"][0].detections and not peer.heard["detections"][1].detections
+
+
+REFUSED = (
+    ("backend", "other", "while the detector is configured"),
+    ("input_size", "448x448", "while the detector is configured"),
+    ("autostart", False, "when the node starts"),
+    ("mask_mode", "everything", "unknown"),
+    ("score_threshold", 1.5, ""),
+    ("score_threshold", 1, ""),
+    ("refresh_period", -1, ""),
+    ("static_mask", "/no/such/mask.png", "no such file"),
+)
+
+
+def test_changes_that_cannot_be_made_are_refused_with_their_reason(rig, wait_for, half_mask):
+    node, peer = rig(mask_mode="static", static_mask=half_mask)
+    send(peer, wait_for, [message(0)])
+    for name, value, reason in REFUSED:
+        before = node.get_parameter(name).value
+        result = node.set_parameters([Parameter(name, value=value)])[0]
+        assert not result.successful and reason in result.reason, (name, result.reason)
+        assert node.get_parameter(name).value == before
+
+
+def test_diagnostics_tell_numbers_once_a_second(rig, wait_for):
+    node, peer = rig()
+    send(peer, wait_for, [message(i) for i in range(5)])
+    wait_for(lambda: len(peer.heard["/diagnostics"]) >= 3 and peer.values()["frames answered"] == "5", 5.0)
+    first, last = peer.heard["/diagnostics"][0], peer.heard["/diagnostics"][-1]
+    assert first.status[0].name == last.status[0].name == "detector: pictures"
+    assert first.status[0].hardware_id == "cpu"
+    assert [pair.key for pair in first.status[0].values] == [pair.key for pair in last.status[0].values]
+    values = peer.values()
+    assert values["input size"] == "96x64" and values["last error"] == ""
+    for key in ("frames received", "fps", "latency in node p50 [ms]", "masked share", "events per frame", "synops per frame"):
+        assert float(values[key]) >= 0.0

@@ -1,0 +1,105 @@
+"""The detector command as a process of its own, with the trained network: start, refusal, work, end."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from itertools import islice
+from pathlib import Path
+
+import pytest
+from rclpy.node import Node
+from sensor_msgs.msg import Image
+from std_msgs.msg import Header
+from vision_msgs.msg import Detection2DArray, LabelInfo
+
+from regionmask_ros.ros.conversions import image_message, stamp_of_ns
+from regionmask_ros.ros.publishers import CAMERA, LATCHED, RESULTS
+from regionmask_ros.sources import open_source
+
+REPOSITORY = Path(__file__).resolve().parents[2]
+PARAMETERS = REPOSITORY / "config" / "detector.yaml"
+
+
+def start(*arguments: str) -> subprocess.Popen:
+    return subprocess.Popen(
+        [sys.executable, "-m", "regionmask_ros", "detector", *arguments], cwd=REPOSITORY, text=True,
+        stdout=subprocess.PIPE, stderr=subprocess.PIPE, env=dict(os.environ),
+    )
+
+
+class Peer(Node):
+    """A camera, and a listener for what a process says."""
+
+    def __init__(self, **node_arguments: object) -> None:
+        super().__init__("peer", **node_arguments)
+        self.labels, self.answers = [], []
+        self.camera = self.create_publisher(Image, "/cam/image", CAMERA)
+        self.create_subscription(LabelInfo, "label_info", self.labels.append, LATCHED)
+        self.create_subscription(Detection2DArray, "detections", self.answers.append, RESULTS)
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_it_answers_real_pictures_and_ends_well_at_a_signal(session, trained_file, real_video, wait_for, number):
+    process = start("--ros-args", "--params-file", str(PARAMETERS), "-r", "image:=/cam/image", "-p", "mask_mode:=none")
+    try:
+        peer = session.add(Peer)
+        session.spin()
+        wait_for(lambda: peer.labels and peer.camera.get_subscription_count(), 60.0)
+        with open_source(real_video("bikes.mp4")) as source:
+            pictures = [frame.pixels for frame in islice(source.frames(), 110, 113)]
+        for index, pixels in enumerate(pictures):
+            header = Header(stamp=stamp_of_ns((index + 1) * 10**9), frame_id="street")
+            wait_for(lambda: _ask(peer, image_message(pixels, "bgr8", header)), 20.0)
+        assert [(a.header.stamp.sec, a.header.frame_id) for a in peer.answers] == [(i, "street") for i in (1, 2, 3)]
+        names = {d.results[0].hypothesis.class_id for a in peer.answers for d in a.detections}
+        assert "person" in names and names <= {c.class_name for c in peer.labels[0].class_map}
+        process.send_signal(number)
+        _, said = process.communicate(timeout=20.0)
+    finally:
+        process.kill()
+    assert process.returncode == 0
+    assert "Traceback" not in said and "terminate" not in said
+
+
+def _ask(peer: Peer, picture: Image) -> bool:
+    """Sends the picture, again when best effort has lost it. True when it is answered."""
+    def answered() -> bool:
+        return any(answer.header == picture.header for answer in peer.answers)
+
+    peer.camera.publish(picture)
+    patience = time.monotonic() + 2.0
+    while not answered() and time.monotonic() < patience:
+        time.sleep(0.02)
+    return answered()
+
+
+@pytest.mark.parametrize(("arguments", "words"), [
+    (["-p", "score_threshold:=0"], "score_threshold: write a number with a point"),
+    (["-p", "nms_iou:=1.5"], "nms_iou: must lie between 0.0 and 1.0"),
+    (["-p", "mask_mode:=all"], "mask_mode 'all': unknown"),
+    (["-p", "network_file:=/no/such.pt"], "/no/such.pt"),
+    (["--params-file", "/no/such.yaml"], "/no/such.yaml"),
+])
+def test_a_bad_start_is_one_line_and_status_2(arguments, words):
+    process = start("--ros-args", *arguments)
+    _, said = process.communicate(timeout=60.0)
+    assert process.returncode == 2
+    ours = [line for line in said.splitlines() if line.startswith("regionmask_ros: error: ")]
+    assert len(ours) == 1 and words in ours[0]
+    assert "Traceback" not in said
+
+
+def test_a_signal_while_it_starts_ends_it_well(trained_file):
+    process = start()
+    try:
+        assert process.stderr.readline()  # says that it is active
+        for _ in range(3):
+            process.send_signal(signal.SIGINT)
+        _, said = process.communicate(timeout=20.0)
+    finally:
+        process.kill()
+    assert process.returncode == 0 and "Traceback" not in said

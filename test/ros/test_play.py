@@ -1,0 +1,106 @@
+"""The player as a camera: every frame, in order, on time, stamped; and what it refuses."""
+
+from __future__ import annotations
+
+import json
+import threading
+
+import cv2
+import numpy as np
+import pytest
+from rclpy.node import Node
+from rosgraph_msgs.msg import Clock
+from sensor_msgs.msg import Image
+
+from regionmask_ros.commands import play
+from regionmask_ros.ros.conversions import stamp_ns
+from regionmask_ros.ros.publishers import CAMERA, RESULTS
+
+FRAMES = 8
+
+
+@pytest.fixture
+def folder(tmp_path):
+    """Pictures whose brightness is their number times ten; a folder plays 10 a second."""
+    for index in range(FRAMES):
+        cv2.imwrite(str(tmp_path / f"{index}.png"), np.full((48, 64, 3), 10 * index, np.uint8))
+    return str(tmp_path)
+
+
+class Listener(Node):
+    def __init__(self, **node_arguments: object) -> None:
+        super().__init__("listener", **node_arguments)
+        self.pictures, self.times, self.clock = [], [], []
+        self.create_subscription(Image, "/cam", self._take, CAMERA)
+        self.create_subscription(Clock, "/clock", lambda m: self.clock.append(stamp_ns(m.clock)), RESULTS)
+
+    def _take(self, message: Image) -> None:
+        self.pictures.append(message)
+        self.times.append(self.get_clock().now().nanoseconds)
+
+
+@pytest.fixture
+def listener(session):
+    node = session.add(Listener)
+    session.spin()
+    return node
+
+
+def test_every_frame_is_published_in_order_on_time_and_stamped_now(listener, folder, wait_for, capsys, tmp_path):
+    file = tmp_path / "out" / "played.json"
+    assert play.main([folder, "--topic", "/cam", "--rate", "2", "--wait", "20", "--json", str(file)]) == 0
+    wait_for(lambda: len(listener.pictures) == FRAMES)
+    assert [m.data[0] for m in listener.pictures] == [10 * i for i in range(FRAMES)]
+    first = listener.pictures[0]
+    assert (first.encoding, first.width, first.height, first.step, first.header.frame_id) == ("bgr8", 64, 48, 192, "camera")
+    stamps = np.array([stamp_ns(m.header.stamp) for m in listener.pictures])
+    assert np.all(np.abs(np.array(listener.times) - stamps) < 1e9)
+    due = np.arange(FRAMES) * 0.05
+    late = (stamps - stamps[0]) / 1e9 - due
+    assert late.min() > -0.05 and np.median(np.abs(late)) < 0.03, "deadlines are reckoned from the first frame"
+    assert f"published {FRAMES} frames on /cam" in capsys.readouterr().out
+    assert json.loads(file.read_text())["frames"] == FRAMES
+
+
+def test_simulated_time_starts_at_one_second_and_moves_with_the_pictures(listener, folder, wait_for):
+    assert play.main([folder, "--topic", "/cam", "--rate", "4", "--wait", "20", "--clock"]) == 0
+    wait_for(lambda: len(listener.pictures) == FRAMES)
+    assert [stamp_ns(m.header.stamp) for m in listener.pictures] == [10**9 + i * 10**8 for i in range(FRAMES)]
+    assert listener.clock == sorted(listener.clock)
+    assert set(10**9 + i * 10**8 for i in range(1, FRAMES)) <= set(listener.clock)
+    assert len(listener.clock) > 2 * FRAMES, "time goes on between pictures"
+
+
+def test_it_says_so_when_nobody_listens_and_plays(folder, capsys, ros_environment):
+    assert play.main([folder, "--topic", "/nobody", "--rate", "50", "--wait", "0"]) == 0
+    said = capsys.readouterr()
+    assert "nobody listens on /nobody" in said.err and f"published {FRAMES} frames" in said.out
+
+
+@pytest.mark.parametrize(("arguments", "words"), [
+    (["/no/such.mp4"], "/no/such.mp4: no such file"),
+    (["FOLDER", "--rate", "0"], "--rate 0.0: must be greater than 0"),
+    (["FOLDER", "--rate", "nan"], "--rate nan"),
+    (["FOLDER", "--rate", "fast"], "--rate"),
+    (["FOLDER", "--wait", "-1"], "--wait -1.0"),
+    (["FOLDER", "--topic", "a b"], "topic name"),
+    ([], "SOURCE"),
+])
+def test_bad_input_is_one_line_and_status_2(arguments, words, folder, capsys):
+    assert play.main([folder if a == "FOLDER" else a for a in arguments]) == 2
+    said = capsys.readouterr().err.strip().splitlines()
+    assert len(said) == 1 and words in said[0]
+
+
+def test_it_ends_early_and_well_when_asked_to(listener, folder, wait_for):
+    from regionmask_ros.ros.player import Pace, Player
+    from regionmask_ros.ros.session import RosSession
+    from regionmask_ros.ros.stopping import StopRequest
+    from regionmask_ros.sources import open_source
+
+    stop = StopRequest()
+    with RosSession() as own, open_source(folder) as source:
+        player = own.add(lambda **node: Player("/cam", False, **node))
+        threading.Timer(0.25, stop.set).start()
+        played = list(player.play(source, Pace(1.0, False), stop))
+    assert 1 <= len(played) < FRAMES

@@ -1,0 +1,68 @@
+"""The newest-wins slot."""
+
+from __future__ import annotations
+
+import threading
+
+import pytest
+
+from regionmask_ros.ros.slot import NewestSlot
+
+
+def test_the_newest_item_wins_and_the_loss_is_told():
+    slot = NewestSlot()
+    assert [slot.put(item) for item in (1, 2, 3)] == [False, True, True]
+    assert slot.take() == 3
+    assert slot.put(4) is False
+    assert slot.take() == 4
+
+
+def test_take_waits_for_an_item():
+    slot, taken = NewestSlot(), []
+    taker = threading.Thread(target=lambda: taken.append(slot.take()))
+    taker.start()
+    assert taker.is_alive()
+    slot.put("picture")
+    taker.join(5.0)
+    assert taken == ["picture"]
+
+
+def test_a_closed_slot_hands_out_what_is_in_it_and_then_ends():
+    slot = NewestSlot()
+    slot.put("last")
+    slot.close()
+    slot.close()
+    assert slot.take() == "last"
+    assert slot.take() is None
+
+
+def test_closing_wakes_whoever_waits():
+    slot, taken = NewestSlot(), []
+    taker = threading.Thread(target=lambda: taken.append(slot.take()))
+    taker.start()
+    slot.close()
+    taker.join(5.0)
+    assert taken == [None]
+
+
+def test_nothing_vanishes_into_a_closed_slot():
+    slot = NewestSlot()
+    slot.close()
+    with pytest.raises(RuntimeError):
+        slot.put("late")
+
+
+def test_every_item_is_taken_or_told_as_lost_between_threads():
+    slot, taken = NewestSlot(), []
+
+    def take_all() -> None:
+        while (item := slot.take()) is not None:
+            taken.append(item)
+
+    taker = threading.Thread(target=take_all)
+    taker.start()
+    lost = sum(slot.put(item) for item in range(1, 5001))
+    slot.close()
+    taker.join(10.0)
+    assert taken == sorted(taken) and taken[-1] == 5000
+    assert len(taken) + lost == 5000

@@ -1,0 +1,62 @@
+"""Counts that add up, and figures of the last seconds."""
+
+from __future__ import annotations
+
+import pytest
+
+from regionmask_ros.ros.traffic import Answer, FrameCounts, Traffic, plausible_latency_ms
+
+
+def answer(time_s: float, masked_share: float | None = 0.5, node_ms: float = 10.0) -> Answer:
+    return Answer(time_s, node_ms, None, masked_share, 100, 1000)
+
+
+def test_in_flight_is_what_is_neither_answered_nor_dropped():
+    assert FrameCounts(received=10, answered=5, overwritten=2, broken=1, lost=7).in_flight == 2
+
+
+def test_counts_add_up():
+    traffic = Traffic(0.0)
+    traffic.count(received=1)
+    traffic.count(received=1, overwritten=1)
+    traffic.answer(answer(1.0))
+    assert traffic.counts == FrameCounts(received=2, answered=1, overwritten=1)
+    assert traffic.counts.in_flight == 0
+
+
+def test_figures_are_those_of_the_last_five_seconds():
+    traffic = Traffic(0.0)
+    for second in range(11):
+        traffic.answer(answer(float(second), masked_share=second / 10, node_ms=float(second)))
+    figures = traffic.figures(10.0)
+    assert figures.fps == pytest.approx(6 / 5)
+    assert figures.masked_share == pytest.approx((0.5 + 0.6 + 0.7 + 0.8 + 0.9 + 1.0) / 6)
+    assert figures.node_ms_p50 == pytest.approx(7.5)
+    assert (figures.events_per_frame, figures.synops_per_frame) == (100.0, 1000.0)
+
+
+def test_when_pictures_stop_the_rate_falls_to_zero_and_figures_become_unknown():
+    traffic = Traffic(0.0)
+    traffic.answer(answer(1.0))
+    figures = traffic.figures(7.0)
+    assert figures.fps == 0.0
+    assert figures.node_ms_p50 is None and figures.masked_share is None and figures.events_per_frame is None
+
+
+def test_a_first_frame_does_not_count_towards_the_masked_share():
+    traffic = Traffic(0.0)
+    traffic.answer(answer(1.0, masked_share=None))
+    traffic.answer(answer(1.1, masked_share=0.6))
+    assert traffic.figures(1.2).masked_share == pytest.approx(0.6)
+
+
+@pytest.mark.parametrize(("stamp_ns", "expected_ms"), [
+    (0, None),
+    (90_000_000_000, 10_000.0),
+    (100_000_000_000, 0.0),
+    (100_000_000_001, None),
+    (39_999_000_000, None),
+    (40_000_000_000, 60_000.0),
+])
+def test_only_plausible_stamps_give_a_latency(stamp_ns, expected_ms):
+    assert plausible_latency_ms(stamp_ns, 100_000_000_000) == expected_ms
