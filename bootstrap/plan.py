@@ -62,7 +62,8 @@ class Plan:
         self.ros_versions = origin if ros else "\n".join(ros_lines)
         self.messages_key = digest(message_types.SOURCES, here / "message_types.py", here / "wheel_file.py",
                                    self.ros_versions)
-        self.kernels_key = digest(root / "regionmask_ros" / "engine", self.packages_key)
+        package = root / "regionmask_ros"
+        self.kernels_key = digest(package / "engine", package / "warm.py", self.packages_key)
 
     @property
     def has_ros(self) -> bool:

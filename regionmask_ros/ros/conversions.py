@@ -24,7 +24,6 @@ from vision_msgs.msg import (
 from ..detection.detections import Detections
 from ..errors import UserError
 from ..frames import Frame
-from ..mask.region_mask import RegionMask
 
 NANOSECONDS = 1_000_000_000
 
@@ -125,12 +124,6 @@ def image_message(pixels: np.ndarray, encoding: str, header: Header) -> Image:
     message.step = pixels.nbytes // pixels.shape[0]
     message.data.frombytes(memoryview(pixels))
     return message
-
-
-def mask_picture(mask: RegionMask, picture_wh: tuple[int, int]) -> np.ndarray:
-    """uint8 [height, width] of the camera's size: 255 where the picture was sent, 0 where it was masked."""
-    keep = mask.keep.astype(np.uint8) * np.uint8(255)
-    return cv2.resize(keep, picture_wh, interpolation=cv2.INTER_NEAREST)
 
 
 def detections_message(detections: Detections, labels: tuple[str, ...], header: Header) -> Detection2DArray:

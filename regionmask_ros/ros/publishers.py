@@ -11,9 +11,9 @@ from sensor_msgs.msg import Image
 from std_msgs.msg import Header
 from vision_msgs.msg import Detection2DArray, LabelInfo
 
-from ..overlay import caption_line, draw_overlay
+from ..overlay import caption_line, draw_overlay, keep_to_picture
 from ..pipeline import StepResult
-from .conversions import detections_message, image_message, label_info_message, mask_picture
+from .conversions import detections_message, image_message, label_info_message
 
 
 def _qos(
@@ -59,7 +59,7 @@ class Outputs:
         """Sends what came of a frame, all of it with the frame's own header. Pictures are made only if somebody looks."""
         self._detections.publish(detections_message(result.detections, self._labels, header))
         if self._mask.get_subscription_count():
-            picture = mask_picture(result.mask, result.frame.size_wh)
+            picture = keep_to_picture(result.mask.keep, result.frame.size_wh)
             self._mask.publish(image_message(picture, "mono8", header))
         if self._overlay.get_subscription_count():
             picture = draw_overlay(result.frame, result.detections, result.mask, self._labels, _caption(result))

@@ -12,14 +12,12 @@ from std_msgs.msg import Header
 
 from regionmask_ros.detection.detections import Detections
 from regionmask_ros.errors import UserError
-from regionmask_ros.mask.region_mask import RegionMask
 from regionmask_ros.ros.conversions import (
     ENCODINGS,
     detections_message,
     frame_from,
     image_message,
     label_info_message,
-    mask_picture,
     stamp_ns,
     stamp_of_ns,
 )
@@ -157,13 +155,6 @@ def test_pictures_go_out_with_header_step_and_every_byte():
     grey = image_message(pixels[:, :, 0], "mono8", HEADER)
     assert (grey.step, bytes(grey.data)) == (4, pixels[:, :, 0].tobytes())
 
-
-def test_a_mask_picture_has_the_cameras_size_and_255_where_attended():
-    keep = np.array([[True, False], [False, False]])
-    picture = mask_picture(RegionMask(keep, {}, False), (6, 4))
-    expected = np.zeros((4, 6), np.uint8)
-    expected[:2, :3] = 255
-    assert np.array_equal(picture, expected) and picture.dtype == np.uint8
 
 
 def test_detections_carry_names_centres_sizes_and_the_header_each():

@@ -141,9 +141,9 @@ def test_empty_results_are_published_too(rig, wait_for):
 
 def test_pictures_that_nobody_looks_at_are_not_made(rig, wait_for, monkeypatch):
     drawn = []
-    draw, paint = publishers.draw_overlay, publishers.mask_picture
+    draw, paint = publishers.draw_overlay, publishers.keep_to_picture
     monkeypatch.setattr(publishers, "draw_overlay", lambda *given: drawn.append("overlay") or draw(*given))
-    monkeypatch.setattr(publishers, "mask_picture", lambda *given: drawn.append("mask") or paint(*given))
+    monkeypatch.setattr(publishers, "keep_to_picture", lambda *given: drawn.append("mask") or paint(*given))
     node, peer = rig()
     send(peer, wait_for, [message(0), message(1)])
     assert drawn == []
