@@ -38,7 +38,7 @@ class PipelineSettings:
     mask: one of ``none``, ``static``, ``dynamic``, ``static+dynamic``. static_mask: file, for the static ones.
     refresh_period: every so many frames everything is attended; 0: the first frame only.
     score_threshold: lowest score reported. nms_iou: overlap above which the weaker box of a class goes.
-    arithmetic: ``carry``, ``lava`` or "" for the backend's default.
+    arithmetic: ``carry``, ``lava``, ``snap`` (see ``engine.arithmetic``) or "" for the backend's default.
     """
 
     input_size: str | tuple[int, int] = "auto"

@@ -54,7 +54,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--refresh-period", metavar="N", type=int, default=DEFAULTS.refresh_period,
                         help="attend everything every N frames; 0: in the first frame only (default: 8)")
     parser.add_argument("--backend", default=DEFAULTS.backend, help="detector process (default: cpu)")
-    parser.add_argument("--arithmetic", default="", help="carry or lava (default: carry on cpu)")
+    parser.add_argument("--arithmetic", default="", help="carry, lava or snap (default: carry on cpu)")
     parser.add_argument("--input-size", metavar="auto|WxH", default="auto",
                         help="network input, multiples of 32 (default: auto, the camera's shape)")
     parser.add_argument("--max-pixels", metavar="N", type=int, default=DEFAULTS.max_pixels,

@@ -13,15 +13,21 @@ sigma, activation, reference, head      2**16
 These are the formats of Lava's fixed-point models (lava-nc 0.10: ``DeltaEncoder``, ``Conv``, ``SigmaDelta``, ``Sigma``)
 with ``spike_exp`` 4 and ``state_exp`` 6.
 
-Two rules say what a neuron remembers of a message that it sent (``sent`` is the change at 2**16, the message is
-``sent >> 6``, so its 6 low bits never arrive):
+Three rules say what a neuron remembers of a message that it sent (``sent`` is the change at 2**16, the message is
+``sent >> 6``, so its 6 low bits never arrive), and when it sends one:
 
 - ``lava``: the reference advances by ``sent``. The low bits are lost for good and a busy neuron drifts.
 - ``carry``: the reference advances by what the receiver was told, ``(sent >> 6) << 6``. The low bits stay part of the
   difference and are sent later.
+- ``snap``: as ``carry``, and a neuron also sends when its activation is 0 and half the threshold is still claimed:
+  ``act == 0 and 2 * ref >= threshold``. It then sends all of its reference, so that a silent neuron claims little. This
+  lets the thresholds of deep layers grow.
 """
 
 from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Mapping
 
 SPIKE_EXP = 4
 STATE_EXP = 6
@@ -33,6 +39,26 @@ ACCUMULATOR_BITS = 24
 MESSAGE_MIN, MESSAGE_MAX = -128, 127
 """What an encoder message may be, in encoder units (2**6): 8 signed bits."""
 
-LAVA = "lava"
+NEVER = (1 << 31) - 1
+"""A reference that no neuron exceeds."""
+
+
+@dataclass(frozen=True)
+class Rule:
+    """carry: references advance by what the receiver was told. snap: silent neurons take back what they still claim."""
+
+    carry: bool
+    snap: bool
+
+    def release(self, threshold: int) -> int:
+        """The reference from which a silent neuron takes it back (``2 * ref >= threshold``), at the threshold's scale."""
+        return (threshold + 1) // 2 if self.snap else NEVER
+
+
+RULES: Mapping[str, Rule] = {
+    "carry": Rule(carry=True, snap=False),
+    "lava": Rule(carry=False, snap=False),
+    "snap": Rule(carry=True, snap=True),
+}
 CARRY = "carry"
-ARITHMETICS = (CARRY, LAVA)
+ARITHMETICS = tuple(RULES)

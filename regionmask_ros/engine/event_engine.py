@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from . import portable_path, vector_path
-from .arithmetic import ARITHMETICS, CARRY
+from .arithmetic import ARITHMETICS, CARRY, RULES, Rule
 from .packing import Convolution, Layers
 
 PORTABLE, AVX512 = "portable", "avx512"
@@ -46,18 +46,18 @@ class PackedNetwork:
         self._warm: dict[tuple, list[tuple[np.ndarray, np.ndarray]]] = {}
         self._lock = threading.Lock()
 
-    def layers_for(self, path: str, input_wh: tuple[int, int], carry: bool) -> Layers:
+    def layers_for(self, path: str, input_wh: tuple[int, int], rule: Rule) -> Layers:
         """Fresh layers of one camera; weights are packed once for each path."""
         pack, layers = _PATHS[path]
         with self._lock:
             if path not in self._packed:
                 self._packed[path] = pack(self.convolutions)
-        return layers(self._packed[path], input_wh, carry)
+        return layers(self._packed[path], input_wh, rule)
 
-    def warm_state(self, path: str, input_wh: tuple[int, int], carry: bool) -> list[tuple[np.ndarray, np.ndarray]]:
+    def warm_state(self, path: str, input_wh: tuple[int, int], rule: Rule) -> list[tuple[np.ndarray, np.ndarray]]:
         """(sigma, reference) of each layer before the first frame."""
-        key = (path, input_wh, carry)
-        fresh = None if key in self._warm else _warmed_up(self.layers_for(path, input_wh, carry))
+        key = (path, input_wh, rule)
+        fresh = None if key in self._warm else _warmed_up(self.layers_for(path, input_wh, rule))
         with self._lock:
             if fresh is not None:
                 self._warm.setdefault(key, [(layer.sigma, layer.reference) for layer in fresh.layers])
@@ -75,7 +75,7 @@ def _warmed_up(layers: Layers) -> Layers:
 class EventEngine:
     """The network's state for one camera. Not for use by two threads at a time.
 
-    packed: shared weights. input_wh: width and height of the input. arithmetic: ``carry`` or ``lava``.
+    packed: shared weights. input_wh: width and height of the input. arithmetic: a name in ``RULES``.
     path: one of ``available_paths()``; "" for the fastest.
     Raises ValueError for an unknown arithmetic, a path that is not available, or an input that is too small.
     """
@@ -87,12 +87,12 @@ class EventEngine:
         if self.path not in available_paths():
             raise ValueError(f"path {path!r}: this processor offers {', '.join(available_paths())}")
         self.packed, self.input_wh, self.arithmetic = packed, input_wh, arithmetic
-        self._layers = packed.layers_for(self.path, input_wh, arithmetic == CARRY)
+        self._layers = packed.layers_for(self.path, input_wh, RULES[arithmetic])
         self.reset()
 
     def reset(self) -> None:
         """Back to the warmed-up state, as before the first frame."""
-        warm = self.packed.warm_state(self.path, self.input_wh, self.arithmetic == CARRY)
+        warm = self.packed.warm_state(self.path, self.input_wh, RULES[self.arithmetic])
         for layer, (sigma, reference) in zip(self._layers.layers, warm):
             layer.sigma[:] = sigma
             layer.reference[:] = reference

@@ -139,11 +139,11 @@ def add_events(index, message, first, last, first_index, weight, tap, channels, 
 
 
 @kernel
-def fire(total, touched, everywhere, channels, bias, threshold, carry, sigma, reference, sent, index, message):
+def fire(total, touched, everywhere, channels, bias, threshold, release, carry, sigma, reference, sent, index, message):
     """Neurons: sigma, bias, ReLU, delta, threshold, for every position that was touched (or everywhere).
 
     total: int32 [n], consumed and left at zero. touched: bool [n / channels], left False.
-    bias: int32 [channels] and threshold: at 2**16. sigma, reference: int32 [n]. sent: int32 [channels], scratch.
+    bias: int32 [channels], threshold, release: at 2**16, see ``arithmetic.Rule``. sigma, reference: int32 [n]. sent: int32 [channels], scratch.
     index, message: int32 [n], filled from the front. Returns the number of events.
 
     A neuron that nothing reached cannot fire: after every step its reference is within the threshold.
@@ -162,7 +162,8 @@ def fire(total, touched, everywhere, channels, bias, threshold, carry, sigma, re
             sigma[n] = state
             active = max(np.int32(state + bias[o]), np.int32(0))
             delta = np.int32(active - reference[n])
-            fired = delta if abs(delta) >= threshold else np.int32(0)
+            due = abs(delta) >= threshold or (active == 0 and reference[n] >= release)
+            fired = delta if due else np.int32(0)
             told = np.int32(fired >> STATE_EXP)
             reference[n] += np.int32(told << STATE_EXP) if carry else fired
             sent[o] = told

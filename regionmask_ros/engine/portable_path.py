@@ -7,6 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from . import kernels
+from .arithmetic import Rule
 from .packing import Convolution, Layers, StepTotals
 
 
@@ -43,8 +44,8 @@ class _Layer:
 class PortableLayers(Layers):
     """State of all layers for one camera, and their steps."""
 
-    def __init__(self, packed: tuple[PackedConvolution, ...], input_wh: tuple[int, int], carry: bool) -> None:
-        self._carry, self.layers = carry, []
+    def __init__(self, packed: tuple[PackedConvolution, ...], input_wh: tuple[int, int], rule: Rule) -> None:
+        self._rule, self.layers = rule, []
         rows, cols = input_wh[1], input_wh[0]
         for convolution in packed:
             self.layers.append(_Layer(convolution, rows, cols))
@@ -86,8 +87,8 @@ class PortableLayers(Layers):
             kernels.integrate(total, layer.touched, spec.channels, layer.sigma)
             return 0
         return kernels.fire(
-            total, layer.touched, everywhere, spec.channels, layer.packed.bias, spec.threshold, self._carry,
-            layer.sigma, layer.reference, self._sent, index, message,
+            total, layer.touched, everywhere, spec.channels, layer.packed.bias, spec.threshold,
+            self._rule.release(spec.threshold), self._rule.carry, layer.sigma, layer.reference, self._sent, index, message,
         )
 
     def read(self, number: int) -> tuple[np.ndarray, np.ndarray]:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from .arithmetic import ACCUMULATOR_BITS, CARRY, MESSAGE_MAX, MESSAGE_MIN, SPIKE_EXP, STATE_EXP, UNIT_EXP
+from .arithmetic import ACCUMULATOR_BITS, MESSAGE_MAX, MESSAGE_MIN, RULES, SPIKE_EXP, STATE_EXP, UNIT_EXP
 
 
 def correlate(message: np.ndarray, weight: np.ndarray, stride: int, padding: int) -> np.ndarray:
@@ -48,7 +48,7 @@ class TwinLayer:
     """One convolution with its neurons. ``spec`` is a ``ConvSpec``; one without bias is the head."""
 
     def __init__(self, spec, in_shape: tuple[int, int, int], arithmetic: str) -> None:
-        self.spec, self.carry = spec, arithmetic == CARRY
+        self.spec, self.rule = spec, RULES[arithmetic]
         size = spec.weight.shape[2]
         rows, cols = ((n + 2 * spec.padding - size) // spec.stride + 1 for n in in_shape[:2])
         self.out_shape = (rows, cols, len(spec.weight))
@@ -64,9 +64,13 @@ class TwinLayer:
             return self.sigma
         active = np.maximum(wrap(self.sigma + (self.spec.bias.astype(np.int64) << UNIT_EXP), 32), 0)
         delta = active - self.reference
-        sent = np.where(np.abs(delta) >= self.spec.threshold << UNIT_EXP, delta, 0)
+        threshold = self.spec.threshold << UNIT_EXP
+        due = np.abs(delta) >= threshold
+        if self.rule.snap:
+            due |= (active == 0) & (2 * self.reference >= threshold)
+        sent = np.where(due, delta, 0)
         told = sent >> STATE_EXP
-        self.reference = self.reference + (told << STATE_EXP if self.carry else sent)
+        self.reference = self.reference + (told << STATE_EXP if self.rule.carry else sent)
         return told
 
 

@@ -94,7 +94,7 @@ def first_layer_kernel(vectors, pixels):
 
     @kernel
     def first_layer(groups, everywhere, head, carry, weight, tap_rows, size, stride, in_pitch, in_value, in_events,
-                    rows, cols, channels, use_extra, extra, bias, threshold, sigma, reference,
+                    rows, cols, channels, use_extra, extra, bias, threshold, release, sigma, reference,
                     out_padding, out_pitch, out_slots, out_count, out_events, out_index, out_pair,
                     wide_index, wide_rest, column, total):
         group = vectors * LANES
@@ -133,7 +133,7 @@ def first_layer_kernel(vectors, pixels):
                                 sigma[first + o] += wrapped
                             continue
                         answer = vector_ops.fire(
-                            total, p * group, bias, g * group, threshold, carry, sigma, reference, first,
+                            total, p * group, bias, g * group, threshold, release, carry, sigma, reference, first,
                             out_index, out_pair, (target + p) * out_slots, out_count[target + p], vectors)
                         out_count[target + p] = answer & _COUNT_MASK
                         out_events[target + p] += (answer >> _EVENTS_SHIFT) & _COUNT_MASK
@@ -150,8 +150,8 @@ def layer_kernel(vectors):
     """The kernel of the other layers, for ``vectors`` vectors of 16 channels at a time.
 
     groups: so many times ``vectors`` make all channels; channels: without the padding. everywhere: neurons work though
-    nothing reached them. weight: see ``vector_engine``; tap_rows: its rows for one tap. bias, threshold, sigma,
-    reference: at 2**16, channels padded. extra: int32 [rows * cols * channels] when use_extra.
+    nothing reached them. weight: see ``vector_engine``; tap_rows: its rows for one tap. bias, threshold,
+    release, sigma, reference: at 2**16, channels padded. extra: int32 [rows * cols * channels] when use_extra.
     pixel, tap: int32 [size * size] and total: int32, scratch.
 
     Returns (events, inputs that events reached, messages beyond 16 bits). Synops are the second times ``channels``.
@@ -159,8 +159,8 @@ def layer_kernel(vectors):
 
     @kernel
     def layer(groups, everywhere, head, carry, weight, tap_rows, size, stride, in_pitch, in_slots,
-              in_count, in_events, in_index, in_pair, rows, cols, channels, use_extra, extra, bias, threshold, sigma,
-              reference, out_padding, out_pitch, out_slots, out_count, out_events, out_index, out_pair,
+              in_count, in_events, in_index, in_pair, rows, cols, channels, use_extra, extra, bias, threshold, release,
+              sigma, reference, out_padding, out_pitch, out_slots, out_count, out_events, out_index, out_pair,
               wide_index, wide_rest, pixel, tap, total):
         group = vectors * LANES
         fired = 0
@@ -197,7 +197,7 @@ def layer_kernel(vectors):
                             sigma[first + o] += np.int32(((total[o] + _HALF) & _LOW24) - _HALF)
                         continue
                     answer = vector_ops.fire(
-                        total, 0, bias, g * group, threshold, carry, sigma, reference, first,
+                        total, 0, bias, g * group, threshold, release, carry, sigma, reference, first,
                         out_index, out_pair, target * out_slots, out_count[target], vectors)
                     out_count[target] = answer & _COUNT_MASK
                     out_events[target] += (answer >> _EVENTS_SHIFT) & _COUNT_MASK

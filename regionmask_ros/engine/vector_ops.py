@@ -143,33 +143,34 @@ def dot(typing_context, weight, first, tap_rows, taps, pixel, tap, count, slots,
 
 
 @intrinsic(prefer_literal=True)
-def fire(typing_context, total, first_total, bias, first_channel, threshold, carry, sigma, reference, first, index, pair, slot, spikes,
-         vectors):
+def fire(typing_context, total, first_total, bias, first_channel, threshold, release, carry, sigma, reference, first, index,
+         pair, slot, spikes, vectors):
     """16 * vectors neurons: sigma, bias, ReLU, delta, threshold; appends their spikes to the pixel's list.
 
     total: int32, consumed; on return it holds the messages. bias: int32, from first_channel on. sigma, reference: int32,
-    from ``first`` on. carry: bool. index, pair: the list, which begins at ``slot`` and has ``spikes`` entries.
+    from ``first`` on. release, carry: see ``arithmetic.Rule``. index, pair: the list, which begins at ``slot`` and has ``spikes`` entries.
     Returns the new number of entries, plus events << 16, plus 1 << 32 when a message does not fit 16 bits (the list
     then holds its nearest value that does).
     """
     lanes = vectors.literal_value
     signature = types.int64(
-        total, types.intp, bias, types.intp, types.int32, types.boolean, sigma, reference, types.intp, index, pair, types.intp,
+        total, types.intp, bias, types.intp, types.int32, types.int32, types.boolean, sigma, reference, types.intp, index, pair, types.intp,
         types.intp, vectors,
     )
 
     def generate(context, builder, signature, arguments):
         kinds = signature.args
-        total_, first_total_, bias_, channel_, threshold_, carry_, sigma_, reference_, first_, index_, pair_, slot_, spikes_, _ = arguments
+        (total_, first_total_, bias_, channel_, threshold_, release_, carry_, sigma_, reference_, first_, index_, pair_, slot_,
+         spikes_, _) = arguments
         zero, half, low24 = _constant(_V, 0), _constant(_V, 1 << 23), _constant(_V, (1 << 24) - 1)
         shift = _constant(_V, STATE_EXP)
         totals = _pointer(context, builder, kinds[0], total_, first_total_, _I32)
         biases = _pointer(context, builder, kinds[2], bias_, channel_, _I32)
-        states = _pointer(context, builder, kinds[6], sigma_, first_, _I32)
-        references = _pointer(context, builder, kinds[7], reference_, first_, _I32)
-        indices = _pointer(context, builder, kinds[9], index_, slot_, _I32)
-        pairs = _pointer(context, builder, kinds[10], pair_, slot_, _I32)
-        limit = _splat(builder, threshold_, _V)
+        states = _pointer(context, builder, kinds[7], sigma_, first_, _I32)
+        references = _pointer(context, builder, kinds[8], reference_, first_, _I32)
+        indices = _pointer(context, builder, kinds[10], index_, slot_, _I32)
+        pairs = _pointer(context, builder, kinds[11], pair_, slot_, _I32)
+        limit, giving_up = _splat(builder, threshold_, _V), _splat(builder, release_, _V)
         carries = _splat(builder, carry_ if carry_.type == _I1 else builder.trunc(carry_, _I1), _V_BITS)
         first_pair = builder.trunc(builder.sdiv(channel_, ir.Constant(_I64, 2)), _I32)
         n, events, wide = spikes_, ir.Constant(_I64, 0), ir.Constant(_I16, 0)
@@ -185,7 +186,11 @@ def fire(typing_context, total, first_total, bias, first_channel, threshold, car
             delta = builder.sub(active, old)
             minus = builder.sub(zero, delta)
             size = builder.select(builder.icmp_signed(">", delta, minus), delta, minus)
-            fired = builder.select(builder.icmp_signed(">=", size, limit), delta, zero)
+            silent = builder.and_(
+                builder.icmp_signed("==", active, zero), builder.icmp_signed(">=", old, giving_up)
+            )
+            due = builder.or_(builder.icmp_signed(">=", size, limit), silent)
+            fired = builder.select(due, delta, zero)
             told = builder.ashr(fired, shift)
             advance = builder.select(carries, builder.shl(told, shift), fired)
             _store(builder, builder.add(old, advance), references, at, 4)

@@ -12,6 +12,7 @@ from llvmlite import binding
 from numba.core import config
 
 from . import kernels, vector_kernels
+from .arithmetic import Rule
 from .packing import Convolution, Layers, StepTotals
 from .vector_ops import LANES
 
@@ -122,8 +123,8 @@ class _Layer:
 class VectorLayers(Layers):
     """State of all layers for one camera, and their steps."""
 
-    def __init__(self, packed: tuple[PackedConvolution, ...], input_wh: tuple[int, int], carry: bool) -> None:
-        self._carry, self.layers = carry, []
+    def __init__(self, packed: tuple[PackedConvolution, ...], input_wh: tuple[int, int], rule: Rule) -> None:
+        self._rule, self.layers = rule, []
         rows, cols = input_wh[1], input_wh[0]
         self._pixels = max(1, 8 // packed[0].vectors)
         self._input = _Input(rows, cols, packed[0], self._pixels * packed[0].spec.stride)
@@ -162,9 +163,9 @@ class VectorLayers(Layers):
         packed, spec, lists = layer.packed, layer.packed.spec, layer.lists
         if wide:
             self._add_wide(layer, wide)
-        shape = (packed.groups, everywhere, spec.is_head, self._carry, packed.weight, packed.pairs, spec.size, spec.stride)
-        neurons = (layer.rows, layer.cols, spec.channels, wide > 0, layer.extra, packed.bias, spec.threshold, layer.sigma,
-                   layer.reference)
+        shape = (packed.groups, everywhere, spec.is_head, self._rule.carry, packed.weight, packed.pairs, spec.size, spec.stride)
+        neurons = (layer.rows, layer.cols, spec.channels, wide > 0, layer.extra, packed.bias, spec.threshold,
+                   self._rule.release(spec.threshold), layer.sigma, layer.reference)
         output = (lists.padding, lists.pitch, lists.slots, lists.count, lists.events, lists.index, lists.pair,
                   self._wide_index, self._wide_rest)
         if number == 0:

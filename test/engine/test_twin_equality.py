@@ -10,6 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from regionmask_ros.engine import kernels
+from regionmask_ros.engine.arithmetic import ARITHMETICS
 from regionmask_ros.engine.event_engine import EventEngine, PackedNetwork, available_paths
 from regionmask_ros.engine.twin import TwinEncoder, TwinNetwork
 from regionmask_ros.network.spec import ConvSpec
@@ -57,7 +58,7 @@ def random_messages(rng: np.random.Generator, shape: tuple[int, ...], density: f
 
 @each_path
 @settings(max_examples=120, deadline=None)
-@given(random_networks(), st.sampled_from(["carry", "lava"]), st.sampled_from([0.02, 0.3, 1.0]), st.sampled_from([1, 997]))
+@given(random_networks(), st.sampled_from(ARITHMETICS), st.sampled_from([0.02, 0.3, 1.0]), st.sampled_from([1, 997]))
 def test_engine_equals_twin_in_every_integer(path, case, arithmetic, density, factor):
     """factor: 997 takes messages far beyond 16 bits, which no encoder sends but a layer could."""
     network, (width, height, channels), rng = case
@@ -144,6 +145,27 @@ def test_carry_loses_no_low_bits(path, arithmetic, lost):
     for _ in range(10):
         head = int(engine.step(np.zeros(1, np.int32), np.full(1, 6400 + 63, np.int32)).head[0, 0, 0])
     assert 10 * (6400 + 63) // 64 - head == lost
+
+
+@each_path
+@pytest.mark.parametrize("arithmetic, level, fires", [("carry", 5000, False), ("snap", 5000, True), ("snap", 3000, False)])
+def test_snap_takes_back_what_a_silent_neuron_claims(path, arithmetic, level, fires):
+    """The input rises to 12000 and falls to a level, which fires both times (the threshold is 6144); then it falls to 0.
+
+    What is left is below the threshold. snap sends it when it is at least half of it.
+    """
+    network = Layers((
+        ConvSpec("c", np.array([[[[1]]]], np.int32), np.zeros(1, np.int32), 1, 0, 6),
+        ConvSpec("head", np.array([[[[1]]]], np.int32), None, 1, 0, 0),
+    ))
+    engine = EventEngine(PackedNetwork(network), (1, 1), arithmetic, path)
+
+    def events_of(change: int) -> int:
+        return engine.step(np.zeros(1, np.int32), np.full(1, change, np.int32)).layer_events[0]
+
+    assert (events_of(12000), events_of(level - 12000)) == (1, 1)
+    assert events_of(-level) == fires
+    assert (engine.state(0)[1].item() == 0) == fires
 
 
 @each_path
