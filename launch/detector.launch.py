@@ -32,8 +32,12 @@ def config(name: str) -> PathJoinSubstitution:
 def generate_launch_description() -> LaunchDescription:
     return LaunchDescription([
         DeclareLaunchArgument("image", default_value="image", description="Topic of the camera's pictures."),
-        DeclareLaunchArgument("params_file", default_value=config("detector.yaml"), description="Parameter file (YAML)."),
-        DeclareLaunchArgument("backend", default_value="", description="Where the network runs; empty: as in the file."),
+        DeclareLaunchArgument(
+            "params_file", default_value=config("detector.yaml"), description="Parameter file (YAML)."
+        ),
+        DeclareLaunchArgument(
+            "backend", default_value="", description="Where the network runs; empty: as in the file."
+        ),
         DeclareLaunchArgument(
             "static_mask", default_value="",
             description="Mask file, attended as well as what the dynamic mask attends (mask_mode static+dynamic); "

@@ -1,4 +1,4 @@
-"""Between ROS messages and our arrays. No cv_bridge: a reshape and at most one change of channels are all that is needed.
+"""Between ROS messages and our arrays. No cv_bridge: a reshape and at most one change of channels do.
 
 Reading makes no copy when a picture has three channels in rgb or bgr order and rows without padding.
 """

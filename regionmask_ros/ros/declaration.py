@@ -64,7 +64,7 @@ def changes_in(parameters: Iterable[Parameter], current: dict[str, Value], confi
         if value is None:
             raise UserError(f"{name} cannot be removed")
         if when is Changeable.START:
-            raise UserError(f"{name} is read only when the node starts: set it in the parameter file and restart the node")
+            raise UserError(f"{name} is read only when the node starts: set it in the parameter file and restart")
         if when is Changeable.UNCONFIGURED and configured:
             raise UserError(f"{name} is fixed while the detector is configured: clean it up first, or restart the node")
     return changes

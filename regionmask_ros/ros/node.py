@@ -28,9 +28,11 @@ from ..frames import Frame
 from ..network.files import find_network, load_network
 from ..network.spec import Network
 from ..pipeline import Pipeline, PipelineSettings
+from ..untrusted.archive import open_regular
+from ..untrusted.refused import Refused
 from .declaration import changes_in, declare_all, read_all
 from .diagnostics import NodeReport, message_of
-from .loss import watch_losses
+from .loss import subscribe
 from .parameters import Value, check, settings_from
 from .publishers import NEWEST_PICTURE, RESULTS, Outputs
 from .traffic import FrameCounts, Traffic
@@ -180,12 +182,12 @@ class DetectorNode(LifecycleNode):
             stamp = message.header.stamp
             if not (stamp.sec or stamp.nanosec or self._warned_of_zero_stamp):
                 self._warned_of_zero_stamp = True
-                self.get_logger().warning("pictures have no time stamp: passed on as they are, nothing can be joined by time")
+                self.get_logger().warning("pictures have no time stamp: passed on as they are, to be joined with nothing")
             worker.put(message)
 
-        return self.create_subscription(
-            Image, "image", take, NEWEST_PICTURE[configured.reliability],
-            event_callbacks=watch_losses(lambda lost: configured.traffic.count(lost=lost)),
+        return subscribe(
+            self, Image, "image", take, NEWEST_PICTURE[configured.reliability],
+            lost=lambda more: configured.traffic.count(lost=more),
         )
 
     def _stop(self) -> bool:
@@ -212,7 +214,7 @@ class DetectorNode(LifecycleNode):
         """A user's error fails the transition; anything else is a fault of ours, and is told with its type."""
         known = isinstance(error, UserError)
         self._refusal = str(error) if known else f"{type(error).__name__}: {error}"
-        # With autostart the command prints the reason and ends. Otherwise whoever asked for the transition sees it here.
+        # With autostart the command prints the reason and ends.
         if not self.get_parameter("autostart").value:
             self.get_logger().error(f"cannot {transition}: {self._refusal}")
         return FAILURE if known else ERROR
@@ -242,8 +244,14 @@ class DetectorNode(LifecycleNode):
             configured.outputs.publish_labels(settings.score_threshold)
 
     def _settings(self, values: dict[str, Value]) -> PipelineSettings:
+        """Raises UserError also for a mask file that is not there; whether it fits is known with the first picture."""
         settings = settings_from(values)
-        if settings.static_mask and not settings.uses_static:
+        if settings.uses_static:
+            try:
+                open_regular(settings.static_mask).close()
+            except Refused as refused:
+                raise refused.about(settings.static_mask) from refused
+        elif settings.static_mask:
             self.get_logger().warning(f"static_mask is set, but mask_mode {settings.mask} does not use it")
         return settings
 

@@ -72,7 +72,8 @@ PARAMETERS: tuple[ParameterSpec, ...] = (
     ),
     ParameterSpec(
         "arithmetic", "",
-        "Rule by which references advance. carry: by what was really sent, nothing drifts. lava: as Lava computes. "
+        "Rule of the neurons. carry: nothing drifts. lava: integer for integer as Lava computes, which drifts. snap: as carry, "
+        "and silent neurons take back what they still claim. "
         "Empty: the backend's default.",
         Changeable.UNCONFIGURED, choices=("", *ARITHMETICS),
     ),
@@ -154,7 +155,7 @@ def settings_from(values: Mapping[str, Value]) -> PipelineSettings:
 def yaml_text() -> str:
     """config/detector.yaml: every parameter with its default, and a comment that explains it."""
     lines = [
-        "# All parameters of the detector node, with their defaults. Copy this file, change what you need, and pass it:",
+        "# All parameters of the detector node, with their defaults. Copy it, change what you need, and pass it:",
         "#   ros2 launch regionmask_ros detector.launch.py params_file:=/path/to/my.yaml",
         "# Made from the table in regionmask_ros/ros/parameters.py; a test keeps the two equal.",
         "/**:",

@@ -6,6 +6,7 @@ import time
 from dataclasses import dataclass
 from typing import Iterator
 
+from builtin_interfaces.msg import Time
 from rclpy.node import Node
 from rclpy.publisher import Publisher
 from rosgraph_msgs.msg import Clock
@@ -95,8 +96,10 @@ class Player(Node):
             self._tell_time(SIMULATED_START_NS + frame.stamp_ns)
         return not stop.is_set()
 
-    def _stamp(self, frame: Frame):
-        return stamp_of_ns(SIMULATED_START_NS + frame.stamp_ns) if self._time_of_source else self.get_clock().now().to_msg()
+    def _stamp(self, frame: Frame) -> Time:
+        if self._time_of_source:
+            return stamp_of_ns(SIMULATED_START_NS + frame.stamp_ns)
+        return self.get_clock().now().to_msg()
 
     def _tell_time(self, now_ns: int) -> None:
         self._time_of_source.publish(Clock(clock=stamp_of_ns(now_ns)))

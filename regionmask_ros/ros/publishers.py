@@ -1,6 +1,6 @@
 """The node's outputs, and the quality of service of everything that it sends and receives.
 
-Pictures come in best effort, because that hears every camera; results go out reliable, because that is heard by everybody.
+Pictures come in best effort, because that hears every camera; results go out reliable, because everybody hears that.
 """
 
 from __future__ import annotations
@@ -56,7 +56,7 @@ class Outputs:
         self._label_info.publish(label_info_message(self._labels, score_threshold, header))
 
     def publish(self, result: StepResult, header: Header) -> None:
-        """Sends what came of a frame, all of it with the frame's own header. Pictures are made only if somebody looks."""
+        """Sends what came of a frame, all with the frame's own header. Pictures are made only if somebody looks."""
         self._detections.publish(detections_message(result.detections, self._labels, header))
         if self._mask.get_subscription_count():
             picture = keep_to_picture(result.mask.keep, result.frame.size_wh)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 import time
+import traceback
 from dataclasses import dataclass
 from typing import Callable
 
@@ -100,10 +101,11 @@ class Worker:
             with self._border:
                 results = self._pipeline.process(frame)
         except UserError as error:
-            self._lose_inside(str(error))
+            self._inside.pop()
+            self._drop(Failure(str(error), ours=True))
             return
-        except Exception as error:  # noqa: BLE001  a fault of ours must not end the node: it is told and the next frame is tried
-            self._lose_inside(f"{type(error).__name__}: {error}")
+        except Exception as error:  # noqa: BLE001  a fault of ours must not end the node
+            self._lose_inside(self._told(error))
             self._pipeline.reset()
             return
         self._deliver(results)
@@ -115,7 +117,8 @@ class Worker:
                 results = self._pipeline.drain()
             self._deliver(results)
         except Exception as error:  # noqa: BLE001  as in _step
-            self._lose_inside(f"{type(error).__name__}: {error}")
+            self._told(error)
+        self._lose_inside("the detector was stopped")
 
     def _deliver(self, results: list[StepResult]) -> None:
         for result in results:
@@ -128,7 +131,11 @@ class Worker:
                 self._answer(result, arrival)
 
     def _answer(self, result: StepResult, arrival: Arrival) -> None:
-        self._publish(result, arrival.message.header)
+        try:
+            self._publish(result, arrival.message.header)
+        except Exception as error:  # noqa: BLE001  as in _step
+            self._drop(Failure(self._told(error), ours=True))
+            return
         now_s = time.monotonic()
         self._traffic.answer(Answer(
             time_s=now_s,
@@ -138,6 +145,11 @@ class Worker:
             events=result.counts.events,
             synops=result.counts.total_synops,
         ))
+
+    def _told(self, error: Exception) -> str:
+        """An unforeseen error as a reason; where it came from goes to the log."""
+        self._logger.error(traceback.format_exc(), throttle_duration_sec=LOG_EVERY_S)
+        return f"{type(error).__name__}: {error}"
 
     def _lose_inside(self, reason: str) -> None:
         for _ in self._inside:

@@ -19,7 +19,9 @@ ROOT = Path(__file__).resolve().parents[2]
 
 
 def plan_for(root: Path) -> Plan:
-    return Plan(root, interpreter.running(), sourced_ros.find(os.environ, (sys.executable,)), os.environ)
+    """The plan of the Python below .venv: over a sourced ROS it sees less than .venv, which has our additions."""
+    below = interpreter.outside_virtual_environments() or sys.executable
+    return Plan(root, interpreter.running(), sourced_ros.find(os.environ, (below,)), os.environ)
 
 
 @pytest.fixture

@@ -156,7 +156,6 @@ def test_pictures_go_out_with_header_step_and_every_byte():
     assert (grey.step, bytes(grey.data)) == (4, pixels[:, :, 0].tobytes())
 
 
-
 def test_detections_carry_names_centres_sizes_and_the_header_each():
     found = Detections(
         np.array([[10, 20, 30, 60], [0, 0, 5, 1]], np.float32), np.array([0.75, 0.5], np.float32),

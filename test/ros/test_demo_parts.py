@@ -126,7 +126,9 @@ def bag(tmp_path):
                            np.ones(index, np.int32))
         mask = np.zeros((48, 64), np.uint8)
         mask[:, :16 * index] = 255
-        messages = [("/detections", detections_message(found, LABELS, header)), ("/mask", image_message(mask, "mono8", header))]
+        messages = [
+            ("/detections", detections_message(found, LABELS, header)), ("/mask", image_message(mask, "mono8", header)),
+        ]
         if index != 1:
             messages.append(("/overlay", image_message(np.full((48, 64, 3), 80 * index, np.uint8), "bgr8", header)))
         for topic, message in messages if index < 2 else reversed(messages):

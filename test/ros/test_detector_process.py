@@ -93,7 +93,7 @@ def test_a_bad_start_is_one_line_and_status_2(arguments, words):
     assert "Traceback" not in said
 
 
-def test_a_signal_while_it_starts_ends_it_well(trained_file):
+def test_three_signals_in_a_row_end_it_as_one_does(trained_file):
     process = start()
     try:
         assert process.stderr.readline()  # says that it is active

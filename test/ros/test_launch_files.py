@@ -52,7 +52,8 @@ def test_rviz_shows_our_topics_with_a_quality_of_service_that_hears_them():
 def test_the_dds_profile_makes_room_for_a_4k_picture_and_is_not_ignored():
     space = {"d": "http://www.eprosima.com"}
     root = ElementTree.parse(find_profile()).getroot()
-    (shared,) = [t for t in root.iterfind(".//d:transport_descriptor", space) if t.findtext("d:type", "", space) == "SHM"]
+    transports = root.iterfind(".//d:transport_descriptor", space)
+    (shared,) = [transport for transport in transports if transport.findtext("d:type", "", space) == "SHM"]
     assert int(shared.findtext("d:segment_size", "", space)) >= 3840 * 2160 * 3
     assert int(shared.findtext("d:maxMessageSize", "", space)) >= 3840 * 2160 * 3
     (participant,) = root.iterfind(".//d:participant", space)

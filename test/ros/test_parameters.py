@@ -18,7 +18,8 @@ DEFAULTS = {spec.name: spec.default for spec in PARAMETERS}
 
 
 def test_the_yaml_file_is_what_the_table_says():
-    assert CONFIG.read_text(encoding="utf-8") == yaml_text(), "run: python -m regionmask_ros.ros.parameters > config/detector.yaml"
+    cure = "run: python -m regionmask_ros.ros.parameters > config/detector.yaml"
+    assert CONFIG.read_text(encoding="utf-8") == yaml_text(), cure
 
 
 def test_the_yaml_holds_every_parameter_with_its_default_and_its_type():

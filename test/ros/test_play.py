@@ -52,7 +52,8 @@ def test_every_frame_is_published_in_order_on_time_and_stamped_now(listener, fol
     wait_for(lambda: len(listener.pictures) == FRAMES)
     assert [m.data[0] for m in listener.pictures] == [10 * i for i in range(FRAMES)]
     first = listener.pictures[0]
-    assert (first.encoding, first.width, first.height, first.step, first.header.frame_id) == ("bgr8", 64, 48, 192, "camera")
+    assert (first.encoding, first.width, first.height, first.step) == ("bgr8", 64, 48, 192)
+    assert first.header.frame_id == "camera"
     stamps = np.array([stamp_ns(m.header.stamp) for m in listener.pictures])
     assert np.all(np.abs(np.array(listener.times) - stamps) < 1e9)
     due = np.arange(FRAMES) * 0.05

@@ -58,7 +58,7 @@ class RecordedBag:
         yield from self._finished(waiting, 0)
 
     def _finished(self, waiting: dict[int, dict[str, tuple[int, object]]], limit: int) -> Iterator[Answer]:
-        """Answers from the oldest on: those that are complete, and those that more than ``limit`` others wait behind."""
+        """From the oldest on: answers that are complete, and those that more than ``limit`` others wait behind."""
         while waiting:
             stamp_ns, parts = next(iter(waiting.items()))
             if len(parts) < len(_OF_A_FRAME) and len(waiting) <= limit:

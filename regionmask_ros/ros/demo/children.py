@@ -46,8 +46,8 @@ class Child:
         if self.ended():
             raise UserError(f"the {self.name} ended too early: {self._last_line()}")
 
-    def stop(self) -> int:
-        """Asks it to end, insists after a while, and returns its exit status."""
+    def stop(self) -> None:
+        """Asks it to end, and insists after a while."""
         try:
             if self._process.poll() is None:
                 self._process.send_signal(signal.SIGINT)
@@ -58,7 +58,6 @@ class Child:
             if self._process.poll() is None:
                 self._process.kill()
                 self._process.wait()
-        return self._process.returncode
 
     def _last_line(self) -> str:
         lines = self._log.read_text(errors="replace").strip().splitlines()

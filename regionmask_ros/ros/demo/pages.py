@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import re
 from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass, field
@@ -120,7 +121,8 @@ def _tables(account: Account, summary: dict[str, Any]) -> list[Table]:
     names = {"played": "played", "answered": "answered", "dropped_overwritten": "dropped: a newer one came",
              "dropped_broken": "dropped: broken", "lost_before_node": "lost before the node"}
     frames_table = [(text, f"{account.as_json()[key]:,}") for key, text in names.items()]
-    settings = [(key.replace("_", " "), summary[key]) for key in ("network", "input_size", "backend", "arithmetic", "mask")]
+    chosen = ("network", "input_size", "backend", "arithmetic", "mask")
+    settings = [(key.replace("_", " "), summary[key]) for key in chosen]
     latency = [(f"{key[1:]}th percentile", f"{ms:.1f}") for key, ms in summary["latency_ms"].items() if ms is not None]
     return [
         Table("Every frame played", ("frames", "number"), tuple(frames_table)),
@@ -153,7 +155,7 @@ def _svg(story: Story) -> str:
         axes.set_xlabel("answered frame", color=INK)
         text = io.StringIO()
         canvas.savefig(text, format="svg", transparent=True, metadata={"Date": None, "Creator": None})
-    svg = text.getvalue()
+    svg = re.sub(r"<metadata>.*?</metadata>", "", text.getvalue(), flags=re.DOTALL)
     for drawn, shown in PAGE_COLOURS.items():
         svg = svg.replace(drawn, shown)
     return svg[svg.index("<svg"):]
