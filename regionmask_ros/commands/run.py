@@ -32,7 +32,7 @@ from ..network.spec import Network
 from ..overlay import caption_line, draw_overlay
 from ..pipeline import STAGES, Pipeline, PipelineSettings, StepResult
 from ..report.detections_csv import DetectionsCsv
-from ..report.figures import FrameSeries, per_frame_svg
+from ..report.figures import Panel, per_frame_svg
 from ..report.head_dump import HeadDump
 from ..report.html import Figure, write_report
 from ..report.outputs import Outputs
@@ -192,13 +192,13 @@ def _facts(pipeline: Pipeline) -> dict[str, Any]:
 
 def _write_report(args: argparse.Namespace, source: Source, recorder: _Recorder, summary: dict[str, Any]) -> None:
     records = recorder.records
-    series = FrameSeries(
-        masked_share=np.array([r.masked_share for r in records]),
-        events=np.array([r.counts.events for r in records]),
-        synops=np.array([r.counts.total_synops for r in records]),
-        ms=np.array([r.ms["total"] for r in records]),
-        refresh=np.array([r.refresh for r in records]),
+    panels = (
+        Panel("masked share, %", np.array([r.masked_share for r in records]), percent=True),
+        Panel("events per frame, counted", np.array([r.counts.events for r in records]), counted=True),
+        Panel("synops per frame, counted", np.array([r.counts.total_synops for r in records]), counted=True),
+        Panel("milliseconds per frame, measured", np.array([r.ms["total"] for r in records])),
     )
+    plot = per_frame_svg(panels, np.array([r.refresh for r in records]))
     intro = (
         f"{summary['detections']:,} objects found in {summary['frames']:,} frames of {source.name}, with mask "
         f"{summary['mask']}. A masked region was not looked at in that frame; what is drawn there is what was last seen."
@@ -208,7 +208,7 @@ def _write_report(args: argparse.Namespace, source: Source, recorder: _Recorder,
         title=f"{source.name}: objects and masks",
         intro=intro,
         tables=summary_tables(summary),
-        figures=[Figure("Masked share, events, synops and time of every frame", per_frame_svg(series))],
+        figures=[Figure("Masked share, events, synops and time of every frame", plot)],
         pictures=recorder.samples.pictures(),
         command=shlex.join(["python", "-m", "regionmask_ros", "run", *args.argv]),
         version=__version__,

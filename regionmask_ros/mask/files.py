@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import io
 import zipfile
+from dataclasses import dataclass
 from pathlib import Path
 
 import cv2
@@ -24,12 +25,33 @@ LONGEST_SIDE = 16_384
 """Pixels. A larger picture is refused before it is decoded."""
 
 
-def load_static_mask(path: str, grid: RegionGrid, picture_wh: tuple[int, int]) -> np.ndarray:
-    """bool [rows, cols] of the grid, True = attended.
+@dataclass(frozen=True)
+class StaticMaskFile:
+    """A mask as a file holds it. attended: bool [h, w].
+
+    region_px: side of the regions that it is for, one value a region; None for a picture, whose size tells what it is.
+    """
+
+    path: str
+    attended: np.ndarray
+    region_px: int | None
+
+    def fit(self, grid: RegionGrid, picture_wh: tuple[int, int]) -> np.ndarray:
+        """bool [rows, cols] of the grid. Raises UserError when the mask is for another grid or picture."""
+        try:
+            if self.region_px is None:
+                return _from_picture(self.attended, grid, picture_wh)
+            return _from_regions(self.attended, self.region_px, grid)
+        except Refused as refused:
+            raise refused.about(self.path) from refused
+
+
+def read_static_mask(path: str) -> StaticMaskFile:
+    """Reads a ``.png`` or ``.npz`` mask, whatever grid it is for.
 
     A ``.png`` has one pixel a region, or is as large as the camera's picture. Pixels brighter than 127 are attended
     (transparent ones are not), and a region is attended as soon as one of its pixels is: what was painted is looked at.
-    An ``.npz`` was written by ``save_static_mask``, for the same grid.
+    An ``.npz`` was written by ``save_static_mask``.
 
     Raises UserError, one line with file and cause, for anything else.
     """
@@ -37,12 +59,17 @@ def load_static_mask(path: str, grid: RegionGrid, picture_wh: tuple[int, int]) -
         with open_regular(path) as file:
             magic = file.read(len(PNG_MAGIC))
             if magic == PNG_MAGIC:
-                return _from_picture(_decode_png(read_limited(file)), grid, picture_wh)
+                return StaticMaskFile(path, _decode_png(read_limited(file)) > ATTENDED_ABOVE, None)
             if magic[:2] == b"PK":
-                return _from_npz(_read_npz(file), grid)
+                return StaticMaskFile(path, *_read_npz(file))
         raise Refused("neither a PNG picture nor an .npz mask")
     except Refused as refused:
         raise refused.about(path) from refused
+
+
+def load_static_mask(path: str, grid: RegionGrid, picture_wh: tuple[int, int]) -> np.ndarray:
+    """bool [rows, cols] of the grid, True = attended. Raises UserError as reading and fitting do."""
+    return read_static_mask(path).fit(grid, picture_wh)
 
 
 def save_static_mask(path: str, keep: np.ndarray, region_px: int) -> None:
@@ -74,10 +101,9 @@ def _decode_png(data: bytes) -> np.ndarray:
     return grey
 
 
-def _from_picture(grey: np.ndarray, grid: RegionGrid, picture_wh: tuple[int, int]) -> np.ndarray:
-    attended = grey > ATTENDED_ABOVE
+def _from_picture(attended: np.ndarray, grid: RegionGrid, picture_wh: tuple[int, int]) -> np.ndarray:
     if attended.shape == grid.shape:
-        return attended
+        return attended.copy()
     height, width = attended.shape
     if (width, height) != picture_wh:
         raise Refused(
@@ -120,8 +146,7 @@ def _read_array(archive: zipfile.ZipFile, name: str) -> np.ndarray:
     return np.frombuffer(content, dtype).reshape(shape, order="F" if fortran else "C")
 
 
-def _from_npz(mask: tuple[np.ndarray, int], grid: RegionGrid) -> np.ndarray:
-    keep, region_px = mask
+def _from_regions(keep: np.ndarray, region_px: int, grid: RegionGrid) -> np.ndarray:
     if keep.shape != grid.shape or region_px != grid.region_px:
         made = f"{keep.shape[0]}x{keep.shape[1]} regions of {region_px} pixels"
         raise Refused(f"made for {made}, but this input has {grid.rows}x{grid.cols} of {grid.region_px}")

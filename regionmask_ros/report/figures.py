@@ -6,7 +6,7 @@ import io
 import logging
 import re
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Sequence
 
 import numpy as np
 
@@ -29,59 +29,54 @@ FIRST_FRAME_EXCESS = 1.5
 
 
 @dataclass(frozen=True)
-class FrameSeries:
-    """What happened in each frame of a run; arrays of one length.
+class Panel:
+    """One quantity over the frames of a run. values: [frames], nan where a frame has none.
 
-    masked_share: float, 0 to 1. events, synops: int, counted. ms: float, measured milliseconds for the whole frame.
-    refresh: bool, everything was attended because this was a refresh frame (the first frame is one).
+    percent: values are shares from 0 to 1. counted: large numbers are shown with a unit (k, M).
     """
 
-    masked_share: np.ndarray
-    events: np.ndarray
-    synops: np.ndarray
-    ms: np.ndarray
-    refresh: np.ndarray
+    title: str
+    values: np.ndarray
+    percent: bool = False
+    counted: bool = False
 
 
-def per_frame_svg(series: FrameSeries) -> str:
-    """Four panels over the frames of a run: masked share, events, synops and milliseconds. Returns an <svg> element.
+def per_frame_svg(panels: Sequence[Panel], refresh: np.ndarray, x_label: str = "frame") -> str:
+    """Panels below each other over the same frames. Returns an <svg> element.
 
-    Refresh frames are marked unless there are too many. A first frame far above all others, which is the usual case,
-    is written above its panel instead of flattening the rest.
+    refresh: bool [frames], marked unless there are too many. A first frame far above all others, which is the usual
+    case, is written above its panel instead of flattening the rest.
     """
     # On a fresh machine matplotlib tells on the terminal that it collects fonts.
     logging.getLogger("matplotlib").setLevel(logging.ERROR)
     from matplotlib import rc_context
 
     with rc_context({"svg.fonttype": "none", "svg.hashsalt": "per_frame", "font.family": "sans-serif", "font.size": 9}):
-        return _page_svg(_per_frame_figure(series))
+        return _page_svg(_per_frame_figure(panels, refresh, x_label))
 
 
-def _per_frame_figure(series: FrameSeries) -> Figure:
+def _per_frame_figure(panels: Sequence[Panel], refresh: np.ndarray, x_label: str) -> Figure:
     from matplotlib.figure import Figure
     from matplotlib.ticker import EngFormatter, MaxNLocator
 
-    figure = Figure(figsize=(8.4, 7.0), layout="constrained")
-    panels = figure.subplots(4, 1, sharex=True)
-    _draw_panel(panels[0], "masked share, %", 100.0 * np.asarray(series.masked_share, float), series.refresh)
-    panels[0].set_ylim(0, 104)
-    _draw_panel(panels[1], "events per frame, counted", series.events, series.refresh)
-    _draw_panel(panels[2], "synops per frame, counted", series.synops, series.refresh)
-    _draw_panel(panels[3], "milliseconds per frame, measured", series.ms, series.refresh)
-    for panel in panels[1:3]:
-        panel.yaxis.set_major_formatter(EngFormatter(sep=" "))
-    for panel in panels:
-        panel.yaxis.set_major_locator(MaxNLocator(4))
-    panels[-1].xaxis.set_major_locator(MaxNLocator(10, integer=True))
-    panels[-1].set_xlabel("frame", color=INK)
-    panels[-1].set_xlim(-0.5, max(0.5, len(series.ms) - 0.5))
-    if 0 < np.count_nonzero(series.refresh) <= MAX_MARKS:
-        panels[0].set_title("▾ refresh frame", loc="right", color=MARK, fontsize=9)
+    figure = Figure(figsize=(8.4, 1.75 * len(panels)), layout="constrained")
+    axes = figure.subplots(len(panels), 1, sharex=True, squeeze=False)[:, 0]
+    for axis, panel in zip(axes, panels):
+        _draw_panel(axis, panel.title, np.asarray(panel.values, float) * (100.0 if panel.percent else 1.0), refresh)
+        if panel.percent:
+            axis.set_ylim(0, 104)
+        if panel.counted:
+            axis.yaxis.set_major_formatter(EngFormatter(sep=" "))
+        axis.yaxis.set_major_locator(MaxNLocator(4))
+    axes[-1].xaxis.set_major_locator(MaxNLocator(10, integer=True))
+    axes[-1].set_xlabel(x_label, color=INK)
+    axes[-1].set_xlim(-0.5, max(0.5, len(refresh) - 0.5))
+    if 0 < np.count_nonzero(refresh) <= MAX_MARKS:
+        axes[0].set_title("▾ refresh frame", loc="right", color=MARK, fontsize=9)
     return figure
 
 
 def _draw_panel(panel: Axes, title: str, values: np.ndarray, refresh: np.ndarray) -> None:
-    values = np.asarray(values, float)
     frames, shown = _envelope(values)
     panel.plot(frames, shown, color=LINE, linewidth=1.2)
     panel.fill_between(frames, shown, color=LINE, alpha=0.14, linewidth=0)
@@ -100,6 +95,7 @@ def _draw_panel(panel: Axes, title: str, values: np.ndarray, refresh: np.ndarray
 
 def _scale(panel: Axes, values: np.ndarray) -> None:
     """Lets all frames but the first set the scale when the first is far above them."""
+    values = values[~np.isnan(values)]
     if not len(values):
         return
     highest = values[1:].max() if len(values) > 1 else values[0]

@@ -25,11 +25,10 @@ from std_msgs.msg import Header
 
 from ..errors import UserError
 from ..frames import Frame
+from ..mask.files import read_static_mask
 from ..network.files import find_network, load_network
 from ..network.spec import Network
 from ..pipeline import Pipeline, PipelineSettings
-from ..untrusted.archive import open_regular
-from ..untrusted.refused import Refused
 from .declaration import changes_in, declare_all, read_all
 from .diagnostics import NodeReport, message_of
 from .loss import subscribe
@@ -244,13 +243,10 @@ class DetectorNode(LifecycleNode):
             configured.outputs.publish_labels(settings.score_threshold)
 
     def _settings(self, values: dict[str, Value]) -> PipelineSettings:
-        """Raises UserError also for a mask file that is not there; whether it fits is known with the first picture."""
+        """Raises UserError also for a mask file that cannot be read; whether it fits is known with the first picture."""
         settings = settings_from(values)
         if settings.uses_static:
-            try:
-                open_regular(settings.static_mask).close()
-            except Refused as refused:
-                raise refused.about(settings.static_mask) from refused
+            read_static_mask(settings.static_mask)
         elif settings.static_mask:
             self.get_logger().warning(f"static_mask is set, but mask_mode {settings.mask} does not use it")
         return settings

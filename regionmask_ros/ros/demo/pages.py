@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import io
-import re
 from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass, field
@@ -14,7 +12,7 @@ import numpy as np
 
 from ... import __version__
 from ...report.detections_csv import DetectionsCsv
-from ...report.figures import GRID, INK, LINE, PAGE_COLOURS
+from ...report.figures import Panel, per_frame_svg
 from ...report.html import Figure, Table, write_report
 from ...report.samples import SamplePictures
 from ...report.video_writer import VideoWriter
@@ -133,29 +131,10 @@ def _tables(account: Account, summary: dict[str, Any]) -> list[Table]:
 
 
 def _svg(story: Story) -> str:
-    """Masked share, objects and latency over the answered frames, in the page's colours. Returns an <svg> element."""
-    from matplotlib import rc_context
-    from matplotlib.figure import Figure as Canvas
-
-    panels = {
-        "masked share, %": 100.0 * np.array(story.masked_share),
-        "objects found": np.array(story.objects),
-        "milliseconds from picture to recorded answer, measured": np.array(story.latency_ms),
-    }
-    with rc_context({"svg.fonttype": "none", "svg.hashsalt": "demo", "font.family": "sans-serif", "font.size": 9}):
-        canvas = Canvas(figsize=(8.4, 5.4), layout="constrained")
-        for axes, (title, values) in zip(canvas.subplots(len(panels), 1, sharex=True), panels.items()):
-            axes.plot(values, color=LINE, linewidth=1.2)
-            axes.set_title(title, loc="left", color=INK, fontsize=10)
-            axes.set_ylim(bottom=0.0)
-            axes.grid(axis="y", color=GRID, linewidth=0.6)
-            axes.tick_params(color=GRID, labelcolor=INK, length=0)
-            axes.spines[["top", "right", "left"]].set_visible(False)
-            axes.spines["bottom"].set_color(GRID)
-        axes.set_xlabel("answered frame", color=INK)
-        text = io.StringIO()
-        canvas.savefig(text, format="svg", transparent=True, metadata={"Date": None, "Creator": None})
-    svg = re.sub(r"<metadata>.*?</metadata>", "", text.getvalue(), flags=re.DOTALL)
-    for drawn, shown in PAGE_COLOURS.items():
-        svg = svg.replace(drawn, shown)
-    return svg[svg.index("<svg"):]
+    """Masked share, objects and latency over the answered frames. Returns an <svg> element."""
+    panels = (
+        Panel("masked share, %", np.array(story.masked_share), percent=True),
+        Panel("objects found", np.array(story.objects)),
+        Panel("milliseconds from picture to recorded answer, measured", np.array(story.latency_ms)),
+    )
+    return per_frame_svg(panels, np.zeros(len(story.objects), bool), x_label="answered frame")
