@@ -19,7 +19,8 @@ help:
 	@echo "make clean    remove .venv and everything else that these commands made"
 
 setup:
-	@command -v "$(PYTHON)" >/dev/null || { echo "regionmask_ros set-up: missing: $(PYTHON) (Debian package: python3)" >&2; exit 2; }
+	@command -v "$(PYTHON)" >/dev/null || \
+	    { echo "regionmask_ros set-up: missing: $(PYTHON) (Debian package: python3)" >&2; exit 2; }
 	@$(BOOTSTRAP) setup $(if $(filter file,$(origin PYTHON)),,--with-this-python)
 
 # A test that hangs is ended after five minutes, so that a run always ends.

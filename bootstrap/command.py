@@ -18,7 +18,7 @@ ROOT = Path(__file__).resolve().parent.parent
 _EXIT_FAILED, _EXIT_USER, _EXIT_INTERRUPTED = 1, 2, 130
 _THIS = "--with-this-python"
 _USAGE = f"usage: python3 -m bootstrap setup [{_THIS}] | python3 -m bootstrap python ARGUMENTS..."
-# Set when the set-up has been started again with another Python, so that this happens once.
+# Why the set-up has been started again with another Python: each reason counts once, so that this ends.
 _CHOSEN = "REGIONMASK_SETUP_PYTHON_CHOSEN"
 
 
@@ -63,26 +63,28 @@ def _setup(arguments: list[str]) -> int:
 
 
 def _ros_for_this_python(arguments: list[str]) -> sourced_ros.SourcedRos | None:
-    """The sourced ROS. Starts the set-up again when another Python is the right one: one outside of an activated virtual
-    environment, ROS's own, or the one that the present ``.venv`` was made from."""
-    if os.environ.pop(_CHOSEN, None):
+    """The sourced ROS. Starts the set-up again when another Python is the right one.
+
+    That is one outside of an activated virtual environment, ROS's own, or the one that ``.venv`` was made from.
+    """
+    why = os.environ.pop(_CHOSEN, "")
+    if why == "fits":
         return sourced_ros.find(os.environ, (sys.executable,))
     outside = interpreter.outside_virtual_environments()
-    if outside:
-        _start_again_with(outside, arguments, chosen=False)
+    if outside and not why:
+        _start_again_with(outside, arguments, "outside")
     ros = sourced_ros.find(os.environ)
     if ros is None:
         made_from = State(Place(ROOT).state).keys.get(MADE_FROM, "")
         if _THIS not in arguments and made_from != os.path.realpath(sys.executable) and os.access(made_from, os.X_OK):
-            _start_again_with(made_from, arguments)
+            _start_again_with(made_from, arguments, "fits")
     elif ros.python != sys.executable:
-        _start_again_with(ros.python, arguments)
+        _start_again_with(ros.python, arguments, "fits")
     return ros
 
 
-def _start_again_with(python: str, arguments: list[str], chosen: bool = True) -> None:
-    environ = dict(os.environ, **{_CHOSEN: "1"}) if chosen else dict(os.environ)
-    os.execve(python, [python, "-m", "bootstrap", *arguments], environ)
+def _start_again_with(python: str, arguments: list[str], why: str) -> None:
+    os.execve(python, [python, "-m", "bootstrap", *arguments], {**os.environ, _CHOSEN: why})
 
 
 def _become_python(arguments: list[str]) -> int:

@@ -48,7 +48,7 @@ class Place:
 
 
 class Plan:
-    """Everything known before the first step: the Python, the ROS if one is sourced, and the wanted key of each step."""
+    """What is known before the first step: the Python, the ROS if one is sourced, the wanted key of each step."""
 
     def __init__(self, root: Path, python: Interpreter, ros: SourcedRos | None, environ: Mapping[str, str]) -> None:
         self.place, self.base, self.ros, self.environ = Place(root), python, ros, environ

@@ -16,8 +16,9 @@ _FORMAT = 1
 
 
 class State:
-    """Step name to key. A step whose key equals the wanted one is done. Written after every change, by renaming; several
-    threads may do so.
+    """Step name to key. A step whose key equals the wanted one is done. Written after every change, by renaming.
+
+    Several threads may use it.
 
     ``unfinished`` names a step that was writing into ``.venv`` when the set-up was ended: packages may be half there.
     """

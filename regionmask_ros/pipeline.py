@@ -152,6 +152,11 @@ class Pipeline:
         return self._camera.policy.grid if self._camera else None
 
     @property
+    def kernels(self) -> str:
+        """What the backend computes with; "" before the first frame."""
+        return self._camera.backend.kernels if self._camera else ""
+
+    @property
     def frames_to_refresh(self) -> int | None:
         """How many frames from the next one on until a refresh frame (0: the next one); None when none is due."""
         state, period = (self._camera.state.frame if self._camera else 0), self.settings.refresh_period

@@ -39,9 +39,9 @@ def test_a_table_that_is_not_affine(seed, threshold):
 
 
 @settings(max_examples=100, deadline=None)
-@given(st.floats(-3, 3), st.floats(-200, 200))
+@given(st.integers(-3 << AFFINE_SHIFT, 3 << AFFINE_SHIFT), st.integers(-200 << AFFINE_SHIFT, 200 << AFFINE_SHIFT))
 def test_straight_lines_are_found(slope, offset):
-    table = np.floor(np.arange(256) * slope + offset).astype(np.int32)[:, None]
+    table = ((np.arange(256, dtype=np.int64) * slope + offset) >> AFFINE_SHIFT).astype(np.int32)[:, None]
     slopes, offsets, _ = _as_affine(table, 1)
     assert (((np.arange(256) * slopes[0] + offsets[0]) >> AFFINE_SHIFT) == table[:, 0]).all()
 

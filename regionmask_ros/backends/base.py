@@ -28,10 +28,11 @@ class Backend(Protocol):
     """A detector process for one camera.
 
     Backends may be pipelined: the result of a frame then comes out while later frames go in, always in order. The tag
-    leads back to the frame.
+    leads back to the frame. kernels: what computes it, for diagnostics.
     """
 
     arithmetic: str
+    kernels: str
     latency_frames: int
 
     def submit(self, events: Events, tag: Any) -> None:

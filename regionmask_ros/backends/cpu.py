@@ -30,6 +30,7 @@ class CpuBackend:
         if packed is None:
             packed = _PACKED[network] = PackedNetwork(network)
         self._engine = EventEngine(packed, input_wh, arithmetic)
+        self.kernels = self._engine.path
         self._results: deque[BackendResult] = deque()
 
     def submit(self, events: Events, tag: Any) -> None:

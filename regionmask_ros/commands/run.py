@@ -183,6 +183,7 @@ def _facts(pipeline: Pipeline) -> dict[str, Any]:
         "network": network.name,
         "network_file": network.source_file,
         "backend": settings.backend,
+        "kernels": pipeline.kernels,
         "arithmetic": settings.arithmetic,
         "mask": settings.mask,
         "refresh_period": settings.refresh_period,

@@ -25,6 +25,7 @@ class NodeReport:
     state: str
     topic: str
     backend: str
+    kernels: str
     arithmetic: str
     mask_mode: str
     network: str
@@ -74,6 +75,7 @@ def status(report: NodeReport) -> DiagnosticStatus:
         "events per frame": _number(figures.events_per_frame, 1),
         "synops per frame": _number(figures.synops_per_frame, 1),
         "backend": report.backend,
+        "kernels": report.kernels,
         "arithmetic": report.arithmetic,
         "mask mode": report.mask_mode,
         "network": report.network,

@@ -262,6 +262,7 @@ class DetectorNode(LifecycleNode):
             state=self._state_machine.current_state[1],
             topic=self.resolve_topic_name("image"),
             backend=settings.backend,
+            kernels=configured.pipeline.kernels,
             arithmetic=settings.arithmetic,
             mask_mode=settings.mask,
             network=configured.network.source_file or configured.network.name,
