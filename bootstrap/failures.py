@@ -5,6 +5,10 @@ from __future__ import annotations
 from pathlib import Path
 
 
+_NO_NETWORK = ("Failed to establish a new connection", "Name or service not known", "Temporary failure in name resolution",
+               "Network is unreachable", "Connection refused")
+
+
 class SetupFailed(Exception):
     """A step could not be done; the text says what and what to do."""
 
@@ -22,4 +26,6 @@ class CommandFailed(SetupFailed):
         except OSError:
             lines = []
         tail = "".join(f"\n    {line}" for line in lines)
+        if any(sign in line for line in lines for sign in _NO_NETWORK):
+            tail = "\n    the package index cannot be reached: check the network or the proxy, then run the same command again"
         super().__init__(f"{what}: failed with exit code {exit_code}{tail}\n  whole log: {log}")

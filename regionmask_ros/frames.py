@@ -17,8 +17,8 @@ MAX_PIXELS = 307_200
 
 ASPECT_TOLERANCE = 0.05
 
-MAX_INPUT_SIDE = 8192
-"""Longest side of a network input. Beyond it, indices of the widest layer would leave 32 bits."""
+MOST_PIXELS = 1 << 26
+"""Largest network input: some gigabytes of state. Far beyond it, indices of the widest layer would leave 32 bits."""
 
 
 @dataclass(frozen=True)
@@ -92,7 +92,7 @@ def choose_input_size(picture_wh: tuple[int, int], max_pixels: int = MAX_PIXELS)
     if max_pixels < ALIGNMENT * ALIGNMENT:
         raise UserError(f"max_pixels is {max_pixels}: give at least {ALIGNMENT * ALIGNMENT}, one 32x32 input")
     aspect = picture_wh[0] / picture_wh[1]
-    limit_w, limit_h = (min(-(-side // ALIGNMENT) * ALIGNMENT, MAX_INPUT_SIDE) for side in picture_wh)
+    limit_w, limit_h = (-(-side // ALIGNMENT) * ALIGNMENT for side in picture_wh)
     sizes = [
         (w, h)
         for w in range(ALIGNMENT, limit_w + 1, ALIGNMENT)
@@ -121,10 +121,9 @@ def parse_input_size(text: str) -> str | tuple[int, int]:
 
 
 def check_input_size(size_wh: tuple[int, int]) -> None:
-    """Raises UserError unless both sides are multiples of 32 from 32 to 8192."""
-    for side in size_wh:
-        if side % ALIGNMENT or not ALIGNMENT <= side <= MAX_INPUT_SIDE:
-            raise UserError(
-                f"input size {size_wh[0]}x{size_wh[1]}: width and height must be multiples of {ALIGNMENT}, "
-                f"from {ALIGNMENT} to {MAX_INPUT_SIDE}"
-            )
+    """Raises UserError unless both sides are multiples of 32, and their product is not beyond ``MOST_PIXELS``."""
+    width, height = size_wh
+    if any(side % ALIGNMENT or side < ALIGNMENT for side in size_wh):
+        raise UserError(f"input size {width}x{height}: width and height must be multiples of {ALIGNMENT}")
+    if width * height > MOST_PIXELS:
+        raise UserError(f"input size {width}x{height}: more than {MOST_PIXELS} pixels")

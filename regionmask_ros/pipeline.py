@@ -27,8 +27,6 @@ from .mask.region_mask import RegionMask
 from .metrics.counts import StepCounts
 from .network.spec import Network
 
-STAGES = ("total", "resize", "mask", "encode", "engine", "decode")
-
 
 @dataclass(frozen=True)
 class PipelineSettings:
@@ -88,7 +86,7 @@ class StepResult:
 
     index: 0 for the pipeline's first frame. frame: the input, its header included. head: int32 [rows, cols, channels].
     mask_text: what decided about this frame, for people, such as "tracking, refresh in 4".
-    ms: wall time of each stage in ``STAGES``; ``total`` is everything that the pipeline did for this frame.
+    ms: wall time of each stage in ``metrics.run_summary.STAGES``; ``total`` is everything that the pipeline did for this frame.
     """
 
     index: int

@@ -13,7 +13,8 @@ from regionmask_ros.errors import UserError
 from regionmask_ros.frames import Frame, make_view
 from regionmask_ros.grid import RegionGrid
 from regionmask_ros.mask.files import save_static_mask
-from regionmask_ros.pipeline import STAGES, Pipeline, PipelineSettings
+from regionmask_ros.metrics.run_summary import STAGES
+from regionmask_ros.pipeline import Pipeline, PipelineSettings
 
 
 def clip(count: int, size_wh: tuple[int, int] = (96, 64), seed: int = 0, frame_id: str = "camera") -> list[Frame]:

@@ -6,6 +6,7 @@ import argparse
 import contextlib
 import importlib
 import os
+import shlex
 import signal
 import sys
 import threading
@@ -47,6 +48,13 @@ def build_parser(module: ModuleType, prog: str) -> argparse.ArgumentParser:
     return parser
 
 
+def spelt(name: str, arguments: Sequence[str]) -> str:
+    """The command line that does the same again, for a report."""
+    here = os.path.join(os.getcwd(), "")
+    python = sys.executable[len(here):] if sys.executable.startswith(here) else "python3"
+    return shlex.join([python, "-m", "regionmask_ros", name, *arguments])
+
+
 def command_main(name: str, argv: Sequence[str] | None = None) -> int:
     """Runs one command. Returns its exit status: 2 after a user's error, which is told in one line on stderr."""
     arguments = list(sys.argv[1:] if argv is None else argv)
@@ -61,7 +69,7 @@ def command_main(name: str, argv: Sequence[str] | None = None) -> int:
 
 
 def guarded(call: Callable[[], int]) -> int:
-    """Calls, and turns what a user can cause into one line and an exit status. SIGTERM counts as Ctrl-C."""
+    """Calls, and turns what a user can cause into one line and an exit status. SIGTERM and SIGHUP count as Ctrl-C."""
     try:
         with _terminated_as_interrupted():
             return call()
@@ -75,6 +83,9 @@ def guarded(call: Callable[[], int]) -> int:
         # when it flushes at exit.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return EXIT_USER_ERROR
+    except ModuleNotFoundError as error:
+        package = (error.name or "a package").partition(".")[0]
+        return _complain(f"{package} is missing in {sys.executable}: run 'make setup' and use .venv/bin/python")
     except MemoryError:
         return _complain("out of memory; choose a smaller input size")
     except OSError as error:
@@ -84,15 +95,20 @@ def guarded(call: Callable[[], int]) -> int:
 
 @contextlib.contextmanager
 def _terminated_as_interrupted() -> Iterator[None]:
-    """Inside the block SIGTERM raises KeyboardInterrupt, so that half-written files are taken away."""
-    if threading.current_thread() is not threading.main_thread():
-        yield
-        return
-    before = signal.signal(signal.SIGTERM, signal.default_int_handler)
+    """Inside the block SIGTERM, and SIGHUP unless it is ignored (as under nohup), raise KeyboardInterrupt.
+
+    So half-written files are taken away, whoever ends the program.
+    """
+    before = {}
+    if threading.current_thread() is threading.main_thread():
+        for number in (signal.SIGTERM, signal.SIGHUP):
+            if signal.getsignal(number) is not signal.SIG_IGN:
+                before[number] = signal.signal(number, signal.default_int_handler)
     try:
         yield
     finally:
-        signal.signal(signal.SIGTERM, before)
+        for number, handler in before.items():
+            signal.signal(number, handler)
 
 
 def _complain(line: str) -> int:

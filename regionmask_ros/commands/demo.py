@@ -3,24 +3,24 @@
 Leaves in the output folder: report.html (look at this first), annotated.mp4, detections.csv, summary.json, and the
 rosbag2 folder bag/ with the detections, masks and overlays that the node published.
 
-  regionmask_ros demo --output demo_output
-  regionmask_ros demo --output demo_output --video "my street.mp4"
+  python -m regionmask_ros demo --output demo_output
+  python -m regionmask_ros demo --output demo_output --video "my street.mp4"
 """
 
 from __future__ import annotations
 
 import argparse
 import json
-import math
 import os
-import shlex
+import secrets
 import sys
 from pathlib import Path
 from typing import Sequence
 
 from ..errors import UserError
 from ..sources import Source, open_source
-from ._shell import EXIT_OK, command_main
+from ._shell import EXIT_OK, command_main, spelt
+from .play import check_rate
 
 SHORT_VIDEO_S = 20.0
 """So short a video is played at half speed: node, player and recorder then get along on two cores, frame for frame."""
@@ -41,8 +41,8 @@ def run(args: argparse.Namespace) -> int:
     from ..network.files import find_network
     from ..ros.availability import require
 
-    if args.rate is not None and not (math.isfinite(args.rate) and args.rate > 0.0):
-        raise UserError(f"--rate {args.rate}: must be greater than 0")
+    if args.rate is not None:
+        check_rate(args.rate)
     if not args.video:
         raise UserError("--video: give a file, or leave the option out")
     with open_source(args.video) as source:
@@ -57,26 +57,27 @@ def _demonstrate(args: argparse.Namespace, source: Source) -> int:
     from ..ros.demo.progress import Progress
     from ..ros.demo.show import private_environment, show
 
-    # Another domain for every process, so that two demonstrations do not hear each other. Up to 101 all systems allow.
-    environment = private_environment(1 + os.getpid() % 100)
+    # Any domain, so that two demonstrations hardly ever hear each other. Up to 101 all systems allow.
+    environment = private_environment(1 + secrets.randbelow(101))
     os.environ.update(environment)
     require("rclpy", "sensor_msgs", "diagnostic_msgs", "lifecycle_msgs", "vision_msgs")
     from ..ros.demo.pages import Story, write_files, write_page
 
     with DemoFolder(args.output) as folder:
-        print(f"starting the node; then {source.name} is played to it", flush=True)
-        shown = show(args.video, source, _rate(args, source), folder.work, environment)
+        rate = _rate(args, source)
+        print(f"starting the node; then {source.name} is played to it, at {rate:g} times its speed", flush=True)
+        shown = show(args.video, source, rate, folder.work, environment)
         story = Story()
         with Progress("drawing from the bag", shown.account.answered) as progress:
             for story in write_files(folder.work / "bag", folder.work, source.fps):
                 progress.at(len(story.objects))
-        command = shlex.join(["python", "-m", "regionmask_ros", "demo", *args.argv])
+        command = spelt("demo", args.argv)
         write_page(folder.work / "report.html", source.name, shown.account, story, command)
-        summary = {"video": source.name, **shown.account.as_json(), **story.summary(), "seconds": shown.seconds}
+        summary = {"video": source.name, **shown.account.as_json(), **story.summary(), "rate": rate, "seconds": shown.seconds}
         (folder.work / "summary.json").write_text(json.dumps(summary, indent=1) + "\n")
         folder.commit()
     print(shown.account.line())
-    print(f"{sum(story.objects)} objects found; look at {Path(args.output) / 'report.html'}")
+    print(f"{sum(story.objects)} detections in all; look at {Path(args.output) / 'report.html'}")
     for name in ("annotated.mp4", "detections.csv", "summary.json", "bag/"):
         print(f"  {os.path.join(args.output, name)}")
     return EXIT_OK

@@ -2,8 +2,8 @@
 
 It runs until Ctrl-C. Topics (remap them) and parameters are ROS's; "ros2 param describe /detector NAME" explains one.
 
-  regionmask_ros detector --ros-args -r image:=/camera/image_raw -p mask_mode:=dynamic
-  regionmask_ros detector --ros-args --params-file my.yaml
+  python -m regionmask_ros detector --ros-args -r image:=/camera/image_raw -p mask_mode:=dynamic
+  python -m regionmask_ros detector --ros-args --params-file my.yaml
 """
 
 from __future__ import annotations
@@ -12,6 +12,7 @@ import argparse
 from typing import Sequence
 
 from ..ros.availability import require
+from ..ros.dds_profile import use_profile
 from ..ros.stopping import StopRequest
 from ._shell import EXIT_OK, command_main
 
@@ -26,6 +27,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(args: argparse.Namespace) -> int:
     """Runs the node until a signal. Exit status 0 then, also after SIGTERM."""
     with StopRequest() as stop:
+        use_profile()
         require("rclpy", "sensor_msgs", "diagnostic_msgs", "lifecycle_msgs", "vision_msgs")
         from ..ros.node import DetectorNode
         from ..ros.session import RosSession

@@ -3,8 +3,8 @@
 Pictures go out at their own pace, best effort (as camera drivers do), stamped with the time of now; with --clock they
 carry simulated time, which is published on /clock.
 
-  regionmask_ros play street.mp4 --topic /camera/image_raw
-  regionmask_ros play pictures/ --rate 0.5 --clock
+  python -m regionmask_ros play street.mp4 --topic /camera/image_raw
+  python -m regionmask_ros play pictures/ --rate 0.5 --clock
 """
 
 from __future__ import annotations
@@ -20,6 +20,8 @@ from ..errors import UserError
 from ..ros.stopping import StopRequest
 from ..sources import Source, open_source
 from ._shell import EXIT_OK, command_main
+
+SLOWEST, FASTEST = 0.001, 1000.0
 
 LINGER_S = 0.3
 """How long the publisher outlives its last picture, which may still be on its way."""
@@ -41,15 +43,22 @@ def run(args: argparse.Namespace) -> int:
     with StopRequest() as stop:
         with open_source(args.source) as source:
             from ..ros.availability import require
+            from ..ros.dds_profile import use_profile
 
+            use_profile()
             require("rclpy", "sensor_msgs", "vision_msgs")
             _play(source, args, stop)
     return EXIT_OK
 
 
+def check_rate(rate: float) -> None:
+    """Raises UserError for a speed that nobody can wait for or keep up with."""
+    if not SLOWEST <= rate <= FASTEST:
+        raise UserError(f"--rate {rate}: must lie between {SLOWEST} and {FASTEST}")
+
+
 def _check(args: argparse.Namespace) -> None:
-    if not (math.isfinite(args.rate) and args.rate > 0.0):
-        raise UserError(f"--rate {args.rate}: must be greater than 0")
+    check_rate(args.rate)
     if not (math.isfinite(args.wait) and args.wait >= 0.0):
         raise UserError(f"--wait {args.wait}: must be 0 or more seconds")
 

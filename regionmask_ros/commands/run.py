@@ -14,7 +14,7 @@ import argparse
 import contextlib
 import json
 import os
-import shlex
+import sys
 from dataclasses import replace
 from itertools import islice
 from typing import Any, Sequence
@@ -30,7 +30,7 @@ from ..metrics.run_summary import FrameRecord, summarise
 from ..network.files import find_network, load_network
 from ..network.spec import Network
 from ..overlay import caption_line, draw_overlay
-from ..pipeline import STAGES, Pipeline, PipelineSettings, StepResult
+from ..pipeline import Pipeline, PipelineSettings, StepResult
 from ..report.detections_csv import DetectionsCsv
 from ..report.figures import Panel, per_frame_svg
 from ..report.head_dump import HeadDump
@@ -40,7 +40,7 @@ from ..report.samples import SamplePictures
 from ..report.summary import summary_tables
 from ..report.video_writer import VideoWriter
 from ..sources import Source, open_source
-from ._shell import EXIT_OK, command_main
+from ._shell import EXIT_OK, command_main, spelt
 
 DEFAULTS = PipelineSettings()
 
@@ -117,7 +117,6 @@ class _Recorder:
         def place(name: str) -> str:
             return os.path.join(args.output, name)
 
-        outputs.folder(args.output)
         self.labels = network.labels
         self.records: list[FrameRecord] = []
         self.samples = SamplePictures()
@@ -153,20 +152,22 @@ class _Recorder:
 
 
 def _process(args: argparse.Namespace, source: Source, pipeline: Pipeline, outputs: Outputs) -> dict[str, Any]:
+    outputs.folder(args.output)
     json_path = outputs.file(args.json) if args.json else ""
-    total = min(n for n in (source.frame_count, args.max_frames, np.inf) if n is not None)
+    most = min(args.max_frames or sys.maxsize, sys.maxsize)
+    total = min(source.frame_count or sys.maxsize, most)
     with contextlib.ExitStack() as stack:
         recorder = _Recorder(args, outputs, pipeline.network, source.fps, stack)
         progress = stack.enter_context(tqdm(
-            islice(source.frames(), args.max_frames), total=None if total == np.inf else total, unit="frame",
-            desc=source.name, disable=None,
+            islice(source.frames(), most), total=None if total == sys.maxsize else total, unit="frame", desc=source.name,
+            disable=None,
         ))
         for frame in progress:
             for result in pipeline.process(frame):
                 recorder.add(result)
         for result in pipeline.drain():
             recorder.add(result)
-    summary = {**summarise(recorder.records, STAGES), **_facts(pipeline)}
+    summary = {**summarise(recorder.records), **_facts(pipeline)}
     _write_report(args, source, recorder, summary)
     if json_path:
         with open(json_path, "w", encoding="utf-8") as file:
@@ -201,7 +202,7 @@ def _write_report(args: argparse.Namespace, source: Source, recorder: _Recorder,
     )
     plot = per_frame_svg(panels, np.array([r.refresh for r in records]))
     intro = (
-        f"{summary['detections']:,} objects found in {summary['frames']:,} frames of {source.name}, with mask "
+        f"{summary['detections']:,} detections in {summary['frames']:,} frames of {source.name}, with mask "
         f"{summary['mask']}. A masked region was not looked at in that frame; what is drawn there is what was last seen."
     )
     write_report(
@@ -211,7 +212,7 @@ def _write_report(args: argparse.Namespace, source: Source, recorder: _Recorder,
         tables=summary_tables(summary),
         figures=[Figure("Masked share, events, synops and time of every frame", plot)],
         pictures=recorder.samples.pictures(),
-        command=shlex.join(["python", "-m", "regionmask_ros", "run", *args.argv]),
+        command=spelt("run", args.argv),
         version=__version__,
     )
 
@@ -219,7 +220,7 @@ def _write_report(args: argparse.Namespace, source: Source, recorder: _Recorder,
 def _tell(summary: dict[str, Any], written: Sequence[str]) -> None:
     ms = summary["ms"]["total"]
     print(
-        f"{summary['frames']} frames at {summary['input_size']}, {summary['detections']} objects, "
+        f"{summary['frames']} frames at {summary['input_size']}, {summary['detections']} detections, "
         f"{summary['masked_share']:.0%} of the regions masked, {summary['synops_per_frame'] / 1e6:.1f} M synops and "
         f"{ms['median']:.1f} ms a frame"
     )

@@ -15,7 +15,7 @@ def decode(head: np.ndarray, layout: YoloHead, picture_wh: tuple[int, int], scor
     """Boxes of one frame, best score first.
 
     head: int32 [rows, cols, channels], the last layer's sigma; its low 24 bits are the value at 2**16.
-    picture_wh: the picture that the network's input was resized from; boxes are in its pixels, clipped to it.
+    picture_wh: the picture that the network's input was resized from; boxes are in its pixels, clipped to it at the end.
     score_threshold: lowest score that is kept, where score = sigmoid(objectness) * softmax(classes).
     nms_iou: of two boxes of a class that overlap more than this, the better one stays.
 
@@ -36,12 +36,13 @@ def decode(head: np.ndarray, layout: YoloHead, picture_wh: tuple[int, int], scor
     centre = (_sigmoid(cells[:, :2]) + np.stack([gx, gy], axis=1)) / [cols, rows]
     size = np.exp(np.minimum(cells[:, 2:4], layout.clamp_max)) * np.array(layout.anchors)[anchor] / [cols, rows]
     boxes = np.concatenate([centre - size / 2, centre + size / 2], axis=1)
-    boxes = np.clip(boxes, 0.0, 1.0) * np.tile(picture_wh, 2)
+    boxes *= np.tile(picture_wh, 2)
 
     order = np.argsort(-scores, kind="stable")
     order = order[scores[order] >= score_threshold]
     boxes, scores, class_ids = boxes[order], scores[order], class_ids[order]
     kept = suppress(boxes, class_ids, nms_iou)
+    boxes = np.clip(boxes, 0.0, np.tile(picture_wh, 2))
     return Detections(boxes[kept].astype(np.float32), scores[kept].astype(np.float32), class_ids[kept].astype(np.int32))
 
 

@@ -20,7 +20,6 @@ _V = ir.VectorType(_I32, LANES)
 _V_BITS = ir.VectorType(_I1, LANES)
 _PAIRS = ir.VectorType(_I16, 2 * LANES)
 _WORDS = ir.VectorType(_I32, LANES // 2)
-_WORD_BITS = ir.VectorType(_I1, LANES // 2)
 
 
 def _pointer(context, builder, kind, array, index, element):

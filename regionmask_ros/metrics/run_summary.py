@@ -9,6 +9,9 @@ import numpy as np
 
 from .counts import StepCounts
 
+STAGES = ("total", "resize", "mask", "encode", "engine", "decode")
+"""What is timed of every frame; ``total`` is everything."""
+
 
 @dataclass(frozen=True)
 class FrameRecord:
@@ -23,7 +26,7 @@ class FrameRecord:
     ms: Mapping[str, float]
 
 
-def summarise(records: Sequence[FrameRecord], stages: Sequence[str]) -> dict[str, Any]:
+def summarise(records: Sequence[FrameRecord]) -> dict[str, Any]:
     """Figures of a run, ready for JSON.
 
     Shares, counts and times are taken over all frames but the first, refresh frames included: the first frame sends
@@ -46,5 +49,5 @@ def summarise(records: Sequence[FrameRecord], stages: Sequence[str]) -> dict[str
         "events_per_frame": mean([r.counts.events for r in steady]),
         "encoder_events_per_frame": mean([r.counts.encoder_events for r in steady]),
         "synops_per_frame": mean([r.counts.total_synops for r in steady]),
-        "ms": {stage: spread([r.ms[stage] for r in steady]) for stage in stages},
+        "ms": {stage: spread([r.ms[stage] for r in steady]) for stage in STAGES},
     }

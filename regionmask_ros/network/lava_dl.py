@@ -12,11 +12,8 @@ not hold, are YOLO-KP's.
 from __future__ import annotations
 
 import hashlib
-import os
-
 import numpy as np
 
-from ..untrusted.archive import open_regular, read_limited
 from ..untrusted.refused import Refused
 from .labels import COCO_LABELS
 from .spec import ConvSpec, Network, YoloHead
@@ -35,15 +32,6 @@ INPUT_STD = (0.229, 0.224, 0.225)
 CLAMP_MAX = 5.0
 MAX_THRESHOLD = 1 << 15
 _SCALE = 64
-
-
-def read_yolo_kp(path: str | os.PathLike) -> Network:
-    """The network in a lava-dl checkpoint. Raises UserError, one line that names file and cause, for anything else."""
-    try:
-        with open_regular(path) as file:
-            return parse_yolo_kp(read_limited(file), os.fspath(path))
-    except Refused as refused:
-        raise refused.about(path) from refused
 
 
 def parse_yolo_kp(data: bytes, source_file: str) -> Network:

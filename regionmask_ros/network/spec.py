@@ -14,8 +14,6 @@ from functools import cached_property
 
 import numpy as np
 
-SCALE_BITS = 6
-
 
 @dataclass(frozen=True, eq=False)
 class ConvSpec:

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from typing import Sequence
 
 from ..errors import UserError
-from ..sources.naming import shown
+from ..sources.naming import must_be_utf8, shown
 
 _DISK_TROUBLE = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO, errno.EROFS)
 
@@ -24,7 +24,7 @@ class _Pending:
 class Outputs:
     """Several output files, written under temporary names and renamed together.
 
-    inputs: files that are being read; an output that would replace one of them is refused.
+    inputs: files and folders that are being read; an output that would replace one, or a file in one, is refused.
 
     Every path is tried at once: ``file`` and ``folder`` raise UserError when nothing can be written there, before any
     work is done. As a context manager it aborts on the way out unless ``commit`` was called, and tells a full disk in
@@ -40,6 +40,7 @@ class Outputs:
         """Makes the folder and those above it where they are missing; an abort takes the new ones away again."""
         if not path:
             raise UserError("the output folder's name is empty")
+        must_be_utf8(path)
         missing = []
         level = os.path.abspath(path)
         while not os.path.lexists(level):
@@ -103,6 +104,7 @@ class Outputs:
 
     def _refuse(self, path: str) -> None:
         """Raises UserError for a path that cannot, or must not, become an output."""
+        must_be_utf8(path)
         try:
             os.lstat(path)
         except FileNotFoundError:
@@ -115,6 +117,12 @@ class Outputs:
             raise UserError(f"{shown(path)}: not a regular file: give another name")
         if os.path.realpath(path) in (os.path.realpath(pending.final) for pending in self._pending):
             raise UserError(f"{shown(path)}: named for two outputs: give another name")
-        for source in self._inputs:
-            if os.path.exists(path) and os.path.exists(source) and os.path.samefile(path, source):
+        for source in filter(None, self._inputs):
+            if os.path.exists(path) and os.path.exists(source) and _is_part_of(path, source):
                 raise UserError(f"{shown(path)}: would replace the input: give another name")
+
+
+def _is_part_of(path: str, source: str) -> bool:
+    """Whether the file is the source or, where that is a folder, lies in it."""
+    folder = os.path.dirname(os.path.realpath(path))
+    return os.path.samefile(path, source) or (os.path.isdir(source) and os.path.samefile(folder, source))

@@ -50,10 +50,11 @@ class SamplePictures:
             self._merge()
 
     def pictures(self) -> list[Picture]:
-        """At most ``count`` pictures in order of time, evenly spread over those kept."""
-        kept = len(self._samples)
-        wanted = min(self._count, kept)
-        return [self._samples[(2 * place + 1) * kept // (2 * wanted)].picture for place in range(wanted)]
+        """At most ``count`` pictures in order of time: of the best ranks among those kept, evenly spread."""
+        wanted = min(self._count, len(self._samples))
+        worst = sorted(sample.rank for sample in self._samples)[-wanted:][:1]
+        good = [sample.picture for sample in self._samples if sample.rank >= worst[0]] if worst else []
+        return [good[(2 * place + 1) * len(good) // (2 * wanted)] for place in range(wanted)]
 
     def _merge(self) -> None:
         self._span *= 2

@@ -4,11 +4,10 @@ from __future__ import annotations
 
 from typing import Any, Mapping
 
+from ..metrics.run_summary import STAGES
 from .html import Table
 
 WITHOUT_FIRST = "Shares and figures a frame leave the first frame out: it sends everything, whatever the mask."
-
-STAGES = ("total", "resize", "mask", "encode", "engine", "decode")
 
 
 def summary_tables(summary: Mapping[str, Any]) -> list[Table]:
@@ -25,7 +24,7 @@ def _counted(summary: Mapping[str, Any]) -> Table:
     share = summary.get("masked_share")
     rows = [
         _row("frames", summary.get("frames"), "{:,}"),
-        _row("objects found", summary.get("detections"), "{:,}"),
+        _row("detections", summary.get("detections"), "{:,}"),
         _row("masked share", None if share is None else 100.0 * share, "{:.1f} %"),
         _row("events a frame", summary.get("events_per_frame"), "{:,.0f}"),
         _row("synops a frame", summary.get("synops_per_frame"), "{:,.0f}"),

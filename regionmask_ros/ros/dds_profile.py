@@ -28,6 +28,13 @@ def picture_environment(profile: Path, environment: Mapping[str, str]) -> dict[s
     return {older if environment.get("ROS_DISTRO") in OLDER_DISTRIBUTIONS else newer: str(profile)}
 
 
+def use_profile() -> None:
+    """Gives this process the profile, unless the user has chosen; called before ROS is initialised."""
+    profile = find_profile()
+    if profile is not None:
+        os.environ.update(picture_environment(profile, os.environ))
+
+
 def find_profile() -> Path | None:
     """The profile beside this package's source, below this Python's prefix, or where colcon has installed it."""
     prefixes = [Path(sys.prefix), *map(Path, filter(None, os.environ.get("AMENT_PREFIX_PATH", "").split(os.pathsep)))]

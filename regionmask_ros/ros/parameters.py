@@ -10,7 +10,7 @@ from typing import Mapping, Union
 from ..backends import BACKENDS
 from ..engine.arithmetic import ARITHMETICS
 from ..errors import UserError
-from ..frames import ALIGNMENT, MAX_INPUT_SIDE, MAX_PIXELS, parse_input_size
+from ..frames import ALIGNMENT, MAX_PIXELS, MOST_PIXELS, parse_input_size
 from ..mask.dynamic import DYNAMIC_MASKS
 from ..mask.policy import MODES
 from ..pipeline import PipelineSettings
@@ -86,7 +86,7 @@ PARAMETERS: tuple[ParameterSpec, ...] = (
     ParameterSpec(
         "max_pixels", MAX_PIXELS,
         "Most pixels that an automatic input size may have.",
-        Changeable.UNCONFIGURED, low=ALIGNMENT * ALIGNMENT, high=MAX_INPUT_SIDE * MAX_INPUT_SIDE,
+        Changeable.UNCONFIGURED, low=ALIGNMENT * ALIGNMENT, high=MOST_PIXELS,
     ),
     ParameterSpec(
         "mask_mode", "dynamic",

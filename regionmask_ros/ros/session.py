@@ -5,6 +5,8 @@ rclpy's own signal handlers stay out: they would tear the context down under a w
 
 from __future__ import annotations
 
+import os
+import re
 import threading
 from typing import Callable, Sequence, TypeVar
 
@@ -15,10 +17,13 @@ from rclpy.node import Node
 from rclpy.signals import SignalHandlerOptions
 
 from ..errors import UserError
+from ..sources.quiet import stderr_closed
 
 NodeT = TypeVar("NodeT", bound=Node)
 
 JOIN_TIMEOUT_S = 10.0
+
+HIGHEST_DOMAIN = 232
 
 
 class RosSession:
@@ -30,10 +35,13 @@ class RosSession:
 
     def __init__(self, ros_arguments: Sequence[str] = (), domain_id: int | None = None) -> None:
         self._context = Context()
-        _told(lambda: rclpy.init(
-            args=list(ros_arguments), context=self._context, domain_id=domain_id,
-            signal_handler_options=SignalHandlerOptions.NO,
-        ))
+        _check_domain()
+        # rcl writes its complaint about arguments to the terminal before it raises the same: one line is enough.
+        with stderr_closed():
+            _told(lambda: rclpy.init(
+                args=list(ros_arguments), context=self._context, domain_id=domain_id,
+                signal_handler_options=SignalHandlerOptions.NO,
+            ))
         self._nodes: list[Node] = []
         self._executor = SingleThreadedExecutor(context=self._context)
         self._thread: threading.Thread | None = None
@@ -68,6 +76,13 @@ class RosSession:
         self._context.try_shutdown()
 
 
+def _check_domain() -> None:
+    """Raises UserError for a domain that the middleware would stumble over."""
+    text = os.environ.get("ROS_DOMAIN_ID", "")
+    if text and not (text.isascii() and text.isdecimal() and int(text) <= HIGHEST_DOMAIN):
+        raise UserError(f"ROS_DOMAIN_ID is {text!r}: must be a number from 0 to {HIGHEST_DOMAIN}")
+
+
 def _told(call: Callable[[], NodeT]) -> NodeT:
     """ROS's complaints about arguments, parameter files and names in one line."""
     try:
@@ -77,5 +92,7 @@ def _told(call: Callable[[], NodeT]) -> NodeT:
     except Exception as error:
         # rclpy has a class for each, some of them without a public name; what they have in common is their text.
         if type(error).__module__.partition(".")[0] in ("rclpy", "_rclpy_pybind11"):
-            raise UserError(f"ROS: {' '.join(str(error).split())}") from error
+            # Where in the C sources it was found helps nobody here.
+            text = re.sub(r",? at /\S+:\d+", "", str(error))
+            raise UserError(f"ROS: {' '.join(text.split())}") from error
         raise

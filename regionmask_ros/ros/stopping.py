@@ -1,4 +1,4 @@
-"""Ctrl-C and SIGTERM as a request to end, so that everything can be closed in order and the exit status is 0."""
+"""Ctrl-C, SIGTERM and SIGHUP as a request to end, so that everything can be closed in order and the exit status is 0."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import signal
 import threading
 from types import FrameType
 
-SIGNALS = (signal.SIGINT, signal.SIGTERM)
+SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
 
 class StopRequest:
@@ -19,7 +19,8 @@ class StopRequest:
         self._requested = threading.Event()
 
     def __enter__(self) -> StopRequest:
-        self._before = {number: signal.signal(number, self._on_signal) for number in SIGNALS}
+        wanted = [number for number in SIGNALS if signal.getsignal(number) is not signal.SIG_IGN]
+        self._before = {number: signal.signal(number, self._on_signal) for number in wanted}
         return self
 
     def __exit__(self, *exception: object) -> None:

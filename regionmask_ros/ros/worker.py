@@ -96,6 +96,9 @@ class Worker:
         except UserError as error:
             self._drop(Failure(str(error)))
             return
+        except Exception as error:  # noqa: BLE001  a picture that nobody thought of must not end the node
+            self._drop(Failure(self._told(error), ours=True))
+            return
         self._inside.append((frame, arrival))
         try:
             with self._border:

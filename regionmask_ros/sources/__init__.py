@@ -7,7 +7,7 @@ import stat
 
 from ..errors import UserError
 from .images import ImageFolder
-from .naming import shown
+from .naming import must_be_utf8, shown
 from .quiet import quiet_decoders
 from .source import Source
 from .video import VideoFile
@@ -23,6 +23,7 @@ def open_source(path: str) -> Source:
     picture. What shows only while decoding is raised by ``frames()``. Both raise UserError.
     """
     quiet_decoders()
+    must_be_utf8(path)
     try:
         mode = os.stat(path).st_mode
     except (FileNotFoundError, NotADirectoryError):

@@ -91,6 +91,34 @@ def test_a_folder_of_pictures_is_a_source(trained, tmp_path):
     assert not (tmp_path / "out" / "annotated.mp4").exists()
 
 
+def test_outputs_may_lie_in_the_new_output_folder_and_frames_be_asked_for_without_end(trained, clip, tmp_path):
+    out = tmp_path / "out"
+    assert main([clip, "--output", str(out), "--json", str(out / "run.json"), "--dump-head", str(out / "head.npz"),
+                 "--no-video", "--max-frames", "9" * 30]) == 0
+    assert json.loads((out / "run.json").read_text())["frames"] == FRAMES
+    assert np.load(out / "head.npz")["head"].shape[0] == FRAMES
+
+
+def test_names_that_are_not_utf8_are_refused(trained, clip, tmp_path, capfd):
+    bad = os.fsdecode(os.fsencode(tmp_path) + b"/bad\xff.mp4")
+    os.link(clip, bad)
+    assert "not valid UTF-8" in complaint(capfd, ["run", bad, "--output", str(tmp_path / "out")])
+    folder = os.fsdecode(os.fsencode(tmp_path) + b"/out\xff")
+    assert "not valid UTF-8" in complaint(capfd, ["run", clip, "--output", folder])
+    assert not os.path.exists(folder)
+
+
+def test_pictures_of_the_source_are_never_replaced(trained, tmp_path, capfd):
+    pictures = tmp_path / "pictures"
+    pictures.mkdir()
+    for t in range(2):
+        cv2.imwrite(str(pictures / f"{t}.png"), np.full((64, 64, 3), 60 * t, np.uint8))
+    before = (pictures / "1.png").read_bytes()
+    argv = ["run", str(pictures), "--output", str(tmp_path / "out"), "--json", str(pictures / "1.png")]
+    assert "would replace the input" in complaint(capfd, argv)
+    assert (pictures / "1.png").read_bytes() == before
+
+
 def test_max_frames_and_arithmetic(trained, clip, tmp_path):
     heads = {}
     for rule in ("lava", "carry"):
@@ -131,6 +159,7 @@ def dispatch_with(argv: list[str]) -> int:
     (["--score-threshold", "2"], "score threshold 2.0"),
     (["--score-threshold", "nan"], "score threshold nan"),
     (["--max-frames", "0"], "--max-frames 0"),
+    (["--input-size", "65536x65536"], "more than"),
     (["--backend", "abacus"], "backend 'abacus'"),
     (["--arithmetic", "float"], "arithmetic 'float'"),
     (["--network", "missing.pt"], "missing.pt"),
@@ -190,13 +219,15 @@ def test_commands_that_are_wrong(argv, said, capfd):
     assert said in complaint(capfd, argv)
 
 
-@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
 def test_an_interrupted_run_leaves_nothing(trained, clip, tmp_path, number):
     pictures, out = tmp_path / "pictures", tmp_path / "out"
     pictures.mkdir()
-    whole = cv2.imencode(".png", np.random.default_rng(0).integers(0, 255, (240, 320, 3)).astype(np.uint8))[1].tobytes()
-    for t in range(2000):
-        (pictures / f"{t}.png").write_bytes(whole)
+    # One large picture under many names: minutes of work, whatever the processor.
+    noise = np.random.default_rng(0).integers(0, 255, (1200, 1600, 3)).astype(np.uint8)
+    cv2.imwrite(str(pictures / "0.png"), noise)
+    for t in range(1, 3000):
+        os.link(pictures / "0.png", pictures / f"{t}.png")
     process = subprocess.Popen(
         [sys.executable, "-m", "regionmask_ros", "run", str(pictures), "--output", str(out)],
         stderr=subprocess.PIPE, text=True,

@@ -66,6 +66,15 @@ def test_scores_at_the_threshold_stay_and_are_sorted():
     assert len(decode(head, LAYOUT, (64, 64), second + 1e-6, 1.0)) == 1
 
 
+def test_overlap_is_reckoned_before_boxes_are_cut_at_the_picture():
+    # Two boxes of one centre and width, 128 and 400 pixels high: they share 0.32, and inside the picture all.
+    head = empty_head(1, 1)
+    for anchor, (tw, th, objectness) in enumerate([(0, math.log(2), 3), (-math.log(4), math.log(400 / 192), 2)]):
+        head[0, 0, 8 * anchor:8 * anchor + 5] = np.rint(np.array([0, 0, tw, th, objectness]) * 65536)
+    found = decode(head, LAYOUT, (64, 64), 0.1, 0.6)
+    np.testing.assert_allclose(found.boxes, [[16, 0, 48, 64]] * 2, atol=1e-2)
+
+
 def test_suppression_is_per_class_and_by_boxes_that_stay():
     # b overlaps a, c overlaps b but not a: a removes b, and c stays because b is gone.
     boxes = np.array([[0, 0, 10, 10], [4, 0, 14, 10], [8, 0, 18, 10], [0, 0, 10, 10]], float)

@@ -155,7 +155,7 @@ def test_measured_and_counted_figures_never_share_a_table():
     }  # fmt: skip
     settings, counted, measured = summary_tables(summary)
     assert dict(counted.rows) == {
-        "frames": "1,250", "objects found": "1,240", "masked share": "83.1 %", "events a frame": "43,210",
+        "frames": "1,250", "detections": "1,240", "masked share": "83.1 %", "events a frame": "43,210",
         "synops a frame": "54,123,457",
     }  # fmt: skip
     assert measured.rows == (("total", "9.80", "12.74"), ("engine", "8.00", "9.00")) and "ms" in measured.caption

@@ -80,7 +80,7 @@ def test_it_says_so_when_nobody_listens_and_plays(folder, capsys, ros_environmen
 
 @pytest.mark.parametrize(("arguments", "words"), [
     (["/no/such.mp4"], "/no/such.mp4: no such file"),
-    (["FOLDER", "--rate", "0"], "--rate 0.0: must be greater than 0"),
+    (["FOLDER", "--rate", "0"], "--rate 0.0: must lie between 0.001 and 1000.0"),
     (["FOLDER", "--rate", "nan"], "--rate nan"),
     (["FOLDER", "--rate", "fast"], "--rate"),
     (["FOLDER", "--wait", "-1"], "--wait -1.0"),

@@ -111,8 +111,8 @@ def _tables(account: Account, summary: dict[str, Any]) -> list[Table]:
     frames = max(1, account.answered)
     share = summary["masked_share"]
     counted = [
-        ("objects found", f"{summary['detections']:,}"),
-        ("objects a frame", f"{summary['detections'] / frames:.2f}"),
+        ("detections", f"{summary['detections']:,}"),
+        ("detections a frame", f"{summary['detections'] / frames:.2f}"),
         *((f"of these {name}", f"{n:,}") for name, n in list(summary["by_class"].items())[:MOST_CLASSES]),
         ("masked share, without the first frame", "" if share is None else f"{100 * share:.1f} %"),
     ]
@@ -134,7 +134,7 @@ def _svg(story: Story) -> str:
     """Masked share, objects and latency over the answered frames. Returns an <svg> element."""
     panels = (
         Panel("masked share, %", np.array(story.masked_share), percent=True),
-        Panel("objects found", np.array(story.objects)),
+        Panel("detections", np.array(story.objects)),
         Panel("milliseconds from picture to recorded answer, measured", np.array(story.latency_ms)),
     )
     return per_frame_svg(panels, np.zeros(len(story.objects), bool), x_label="answered frame")

@@ -70,6 +70,7 @@ def show(video: str, source: Source, rate: float, folder: Path, environment: dic
         recorder = session.add(lambda **arguments: Recorder(bag, **arguments))
         session.spin()
         _wait_until_active(node, recorder)
+        _must_be_alone(recorder, environment["ROS_DOMAIN_ID"])
         played = _play(video, source, rate, folder, environment, node, recorder)
         account = _settle(played["frames"], node, recorder)
         node.stop()
@@ -85,6 +86,12 @@ def _wait_until_active(node: Child, recorder) -> None:
         if time.monotonic() > deadline:
             raise UserError(f"the node was not ready within {START_TIMEOUT_S:.0f} s")
     time.sleep(SETTLE_S)
+
+
+def _must_be_alone(recorder, domain_id: str) -> None:
+    """Raises UserError when others publish what we are about to: their frames would spoil the account."""
+    if recorder.count_publishers("/image") or recorder.count_publishers("/detections") != 1:
+        raise UserError(f"other programs use ROS domain {domain_id}, which this demo picked by chance: start it again")
 
 
 def _play(video: str, source: Source, rate: float, folder: Path, environment: dict[str, str], node: Child,
@@ -114,7 +121,10 @@ def _settle(played: int, node: Child, recorder) -> Account:
         if time.monotonic() > deadline:
             raise UserError(f"the node has not answered all frames within {ANSWER_TIMEOUT_S:.0f} s")
         time.sleep(LOOK_S)
-    account = account_of(played, recorder.report)
+    try:
+        account = account_of(played, recorder.report)
+    except ValueError as error:
+        raise UserError(f"frames are unaccounted for ({error}): does another program publish on /image?") from error
     recorded_by = time.monotonic() + 2.0
     while recorder.counts["/overlay"] < account.answered and time.monotonic() < recorded_by:
         time.sleep(LOOK_S)
