@@ -184,10 +184,14 @@ class DetectorNode(LifecycleNode):
                 self.get_logger().warning("pictures have no time stamp: passed on as they are, to be joined with nothing")
             worker.put(message)
 
-        return subscribe(
-            self, Image, "image", take, NEWEST_PICTURE[configured.reliability],
-            lost=lambda more: configured.traffic.count(lost=more),
-        )
+        def lost(more: int) -> None:
+            configured.traffic.count(lost=more)
+            self.get_logger().warning(
+                "pictures are lost on the way here: give the camera's process the DDS profile for pictures (see README)",
+                once=True,
+            )
+
+        return subscribe(self, Image, "image", take, NEWEST_PICTURE[configured.reliability], lost=lost)
 
     def _stop(self) -> bool:
         active, self._active = self._active, None
