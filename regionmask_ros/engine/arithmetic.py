@@ -51,7 +51,7 @@ class Rule:
     snap: bool
 
     def release(self, threshold: int) -> int:
-        """The reference from which a silent neuron takes it back (``2 * ref >= threshold``), at the threshold's scale."""
+        """The reference from which a silent neuron takes it back: ``2 * ref >= threshold``."""
         return (threshold + 1) // 2 if self.snap else NEVER
 
 

@@ -11,17 +11,13 @@ from . import portable_path, vector_path
 from .arithmetic import ARITHMETICS, CARRY, RULES, Rule
 from .packing import Convolution, Layers
 
-PORTABLE, AVX512 = "portable", "avx512"
-
-_PATHS = {
-    AVX512: (vector_path.pack, vector_path.VectorLayers),
-    PORTABLE: (portable_path.pack, portable_path.PortableLayers),
-}
+PORTABLE = "portable"
+_PROCESSORS = {"avx512": vector_path.AVX512, "avx2": vector_path.AVX2}
 
 
 def available_paths() -> tuple[str, ...]:
     """Names of the ways in which this processor can compute the layers, the fastest first. All give equal integers."""
-    return (AVX512, PORTABLE) if vector_path.is_supported() else (PORTABLE,)
+    return (*(name for name, processor in _PROCESSORS.items() if processor.is_here), PORTABLE)
 
 
 @dataclass(frozen=True)
@@ -48,10 +44,13 @@ class PackedNetwork:
 
     def layers_for(self, path: str, input_wh: tuple[int, int], rule: Rule) -> Layers:
         """Fresh layers of one camera; weights are packed once for each path."""
-        pack, layers = _PATHS[path]
         with self._lock:
             if path not in self._packed:
-                self._packed[path] = pack(self.convolutions)
+                self._packed[path] = (
+                    portable_path.pack(self.convolutions) if path == PORTABLE
+                    else vector_path.pack(self.convolutions, _PROCESSORS[path])
+                )
+        layers = portable_path.PortableLayers if path == PORTABLE else vector_path.VectorLayers
         return layers(self._packed[path], input_wh, rule)
 
     def warm_state(self, path: str, input_wh: tuple[int, int], rule: Rule) -> list[tuple[np.ndarray, np.ndarray]]:
@@ -80,7 +79,9 @@ class EventEngine:
     Raises ValueError for an unknown arithmetic, a path that is not available, or an input that is too small.
     """
 
-    def __init__(self, packed: PackedNetwork, input_wh: tuple[int, int], arithmetic: str = CARRY, path: str = "") -> None:
+    def __init__(
+        self, packed: PackedNetwork, input_wh: tuple[int, int], arithmetic: str = CARRY, path: str = ""
+    ) -> None:
         if arithmetic not in ARITHMETICS:
             raise ValueError(f"arithmetic {arithmetic!r}: expected one of {', '.join(ARITHMETICS)}")
         self.path = path or available_paths()[0]

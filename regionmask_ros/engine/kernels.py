@@ -44,11 +44,11 @@ def encode(image, table, keep, region_px, threshold, reference, index, message):
 
 @kernel
 def encode_affine(image, slope, offset, shift, keep, region_px, threshold, reference, change, word, index, message):
-    """As ``encode``, for a table that is affine: value = (pixel * slope + offset) >> shift, so that vectors can compute it.
+    """As ``encode``, for an affine table, which vectors can compute: value = (pixel * slope + offset) >> shift.
 
-    image: uint8 and reference: int16, [h, w * ch]. slope, offset: int32 [region_px * ch], repeated along a region's line.
-    change: int8 [region_px * ch], a multiple of 8, scratch; word: the same memory as int64, so that eight values without
-    an event are passed over at once. keep, threshold, index, message and the result as in ``encode``.
+    image: uint8 and reference: int16, [h, w * ch]. slope, offset: int32 [region_px * ch], repeated along a region's
+    line. change: int8 [region_px * ch], a multiple of 8, scratch; word: the same memory as int64, so that eight values
+    without an event are passed over at once. keep, threshold, index, message and the result as in ``encode``.
     """
     height, width = image.shape
     run = len(slope)
@@ -143,8 +143,8 @@ def fire(total, touched, everywhere, channels, bias, threshold, release, carry, 
     """Neurons: sigma, bias, ReLU, delta, threshold, for every position that was touched (or everywhere).
 
     total: int32 [n], consumed and left at zero. touched: bool [n / channels], left False.
-    bias: int32 [channels], threshold, release: at 2**16, see ``arithmetic.Rule``. sigma, reference: int32 [n]. sent: int32 [channels], scratch.
-    index, message: int32 [n], filled from the front. Returns the number of events.
+    bias: int32 [channels], threshold, release: at 2**16, see ``arithmetic.Rule``. sigma, reference: int32 [n].
+    sent: int32 [channels], scratch. index, message: int32 [n], filled from the front. Returns the number of events.
 
     A neuron that nothing reached cannot fire: after every step its reference is within the threshold.
     """

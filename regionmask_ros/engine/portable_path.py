@@ -88,7 +88,8 @@ class PortableLayers(Layers):
             return 0
         return kernels.fire(
             total, layer.touched, everywhere, spec.channels, layer.packed.bias, spec.threshold,
-            self._rule.release(spec.threshold), self._rule.carry, layer.sigma, layer.reference, self._sent, index, message,
+            self._rule.release(spec.threshold), self._rule.carry, layer.sigma, layer.reference, self._sent,
+            index, message,
         )
 
     def read(self, number: int) -> tuple[np.ndarray, np.ndarray]:

@@ -1,13 +1,14 @@
-"""Kernels over lists of spikes, one list a pixel, for processors with 512-bit vectors.
+"""Kernels over lists of spikes, one list a pixel, for processors with vectors of 8 or 16 x int32.
 
-A pixel's list holds pairs of neighbouring channels of which at least one fired: ``index`` is the pair's number, ``pair``
-the two messages (int16, the even channel in the low half). ``count`` is the list's length, ``events`` the number of its
-messages that are not 0. Pixels lie in a frame of empty ones, so that no window of the next layer leaves it.
+A pixel's list holds pairs of neighbouring channels of which at least one fired: ``index`` is the pair's number,
+``pair`` the two messages (int16, the even channel in the low half). ``count`` is the list's length, ``events`` the
+number of its messages that are not 0. Pixels lie in a frame of empty ones, so that no window of the next layer leaves
+it.
 
-Output by output, a kernel adds up what its window's spikes mean (the twin's ``correlate``) and lets its neurons fire (the
-rest of the twin's ``step``), with the sums in registers in between. Channels are padded to whole vectors; padded ones
-have no weights and never fire. A message beyond 16 bits, which no trained network has shown, sends its nearest value
-through the list; the rest is kept aside (``wide``) and added by the portable kernel (``extra``).
+Output by output, a kernel adds up what its window's spikes mean (the twin's ``correlate``) and lets its neurons fire
+(the rest of the twin's ``step``), with the sums in a small scratch in between. Channels are padded to whole vectors;
+padded ones have no weights and never fire. A message beyond 16 bits, which no trained network has shown, sends its
+nearest value through the list; the rest is kept aside (``wide``) and added by the portable kernel (``extra``).
 """
 
 from __future__ import annotations
@@ -16,9 +17,9 @@ from functools import lru_cache
 
 import numpy as np
 
-from . import vector_ops
 from .kernel_cache import kernel
-from .vector_ops import LANES
+from .vector_dot import dot, dot_dense
+from .vector_fire import fire
 
 _COUNT_MASK, _EVENTS_SHIFT, _WIDE_SHIFT = 0xFFFF, 16, 32
 _HALF, _LOW24 = np.int32(1 << 23), np.int32((1 << 24) - 1)
@@ -88,16 +89,16 @@ def count_columns(events, start, pitch, size, columns, column):
 
 
 @lru_cache(maxsize=None)
-def first_layer_kernel(vectors, pixels):
+def first_layer_kernel(lanes, vectors, pixels):
     """The kernel of the layer that the encoder feeds: few input channels, so the whole window is worked off, for
-    ``pixels`` neighbouring outputs at a time, where any of them has an event. ``vectors`` as in ``layer_kernel``."""
+    ``pixels`` neighbouring outputs at a time, where any of them has an event. Otherwise as ``layer_kernel``."""
 
     @kernel
     def first_layer(groups, everywhere, head, carry, weight, tap_rows, size, stride, in_pitch, in_value, in_events,
                     rows, cols, channels, use_extra, extra, bias, threshold, release, sigma, reference,
                     out_padding, out_pitch, out_slots, out_count, out_events, out_index, out_pair,
                     wide_index, wide_rest, column, total):
-        group = vectors * LANES
+        group = vectors * lanes
         fired = 0
         reached = 0
         wide = 0
@@ -118,9 +119,9 @@ def first_layer_kernel(vectors, pixels):
                 if seen == 0 and not everywhere and not use_extra:
                     continue
                 for g in range(groups):
-                    vector_ops.dot_dense(
+                    dot_dense(
                         weight, g * size * size * tap_rows * group * 2, in_value, (line + x * stride) * tap_rows,
-                        in_pitch * tap_rows, size * tap_rows, size, stride * tap_rows, total, vectors, pixels)
+                        in_pitch * tap_rows, size * tap_rows, size, stride * tap_rows, total, vectors, pixels, lanes)
                     for p in range(here):
                         first = ((y * cols + x + p) * groups + g) * group
                         real = (y * cols + x + p) * channels + g * group
@@ -132,9 +133,9 @@ def first_layer_kernel(vectors, pixels):
                                 wrapped = np.int32(((total[p * group + o] + _HALF) & _LOW24) - _HALF)
                                 sigma[first + o] += wrapped
                             continue
-                        answer = vector_ops.fire(
+                        answer = fire(
                             total, p * group, bias, g * group, threshold, release, carry, sigma, reference, first,
-                            out_index, out_pair, (target + p) * out_slots, out_count[target + p], vectors)
+                            out_index, out_pair, (target + p) * out_slots, out_count[target + p], vectors, lanes)
                         out_count[target + p] = answer & _COUNT_MASK
                         out_events[target + p] += (answer >> _EVENTS_SHIFT) & _COUNT_MASK
                         fired += (answer >> _EVENTS_SHIFT) & _COUNT_MASK
@@ -146,11 +147,11 @@ def first_layer_kernel(vectors, pixels):
 
 
 @lru_cache(maxsize=None)
-def layer_kernel(vectors):
-    """The kernel of the other layers, for ``vectors`` vectors of 16 channels at a time.
+def layer_kernel(lanes, vectors):
+    """The kernel of the other layers, for ``vectors`` vectors of ``lanes`` channels at a time.
 
     groups: so many times ``vectors`` make all channels; channels: without the padding. everywhere: neurons work though
-    nothing reached them. weight: see ``vector_engine``; tap_rows: its rows for one tap. bias, threshold,
+    nothing reached them. weight: see ``vector_path.PackedConvolution``; tap_rows: its rows for a tap. bias, threshold,
     release, sigma, reference: at 2**16, channels padded. extra: int32 [rows * cols * channels] when use_extra.
     pixel, tap: int32 [size * size] and total: int32, scratch.
 
@@ -162,7 +163,7 @@ def layer_kernel(vectors):
               in_count, in_events, in_index, in_pair, rows, cols, channels, use_extra, extra, bias, threshold, release,
               sigma, reference, out_padding, out_pitch, out_slots, out_count, out_events, out_index, out_pair,
               wide_index, wide_rest, pixel, tap, total):
-        group = vectors * LANES
+        group = vectors * lanes
         fired = 0
         reached = 0
         wide = 0
@@ -187,18 +188,18 @@ def layer_kernel(vectors):
                     first = ((y * cols + x) * groups + g) * group
                     real = (y * cols + x) * channels + g * group
                     used = min(group, channels - g * group)
-                    vector_ops.dot(
+                    dot(
                         weight, g * size * size * tap_rows * group * 2, tap_rows, taps, pixel, tap,
-                        in_count, in_slots, in_index, in_pair, total, vectors)
+                        in_count, in_slots, in_index, in_pair, total, vectors, lanes)
                     if use_extra:
                         add_extra(total, 0, extra, real, used)
                     if head:
                         for o in range(group):
                             sigma[first + o] += np.int32(((total[o] + _HALF) & _LOW24) - _HALF)
                         continue
-                    answer = vector_ops.fire(
+                    answer = fire(
                         total, 0, bias, g * group, threshold, release, carry, sigma, reference, first,
-                        out_index, out_pair, target * out_slots, out_count[target], vectors)
+                        out_index, out_pair, target * out_slots, out_count[target], vectors, lanes)
                     out_count[target] = answer & _COUNT_MASK
                     out_events[target] += (answer >> _EVENTS_SHIFT) & _COUNT_MASK
                     fired += (answer >> _EVENTS_SHIFT) & _COUNT_MASK

@@ -1,6 +1,7 @@
-"""The layers on processors with 512-bit vectors (AVX-512 with BW and VL): lists of spikes, gathered by their outputs.
+"""The layers on processors with vectors: lists of spikes, gathered by their outputs.
 
-About three times as fast as the portable path on real video, with the same integers.
+With AVX-512 (BW and VL) about three times as fast as the portable path on real video, with AVX2 about twice; the same
+integers.
 """
 
 from __future__ import annotations
@@ -14,32 +15,45 @@ from numba.core import config
 from . import kernels, vector_kernels
 from .arithmetic import Rule
 from .packing import Convolution, Layers, StepTotals
-from .vector_ops import LANES
-
-MOST_VECTORS = 16
-"""Accumulators that the dot product may hold in registers: half of them, so that weights and messages fit beside."""
 
 _CACHE_LINE = 64
-_NEEDED = ("avx512f", "avx512bw", "avx512vl")
 
 
-def is_supported() -> bool:
-    """Whether this processor has the instructions and Numba will use them."""
-    if config.CPU_NAME or config.CPU_FEATURES:
-        return False
-    features = binding.get_host_cpu_features()
-    return all(features.get(name, False) for name in _NEEDED)
+@dataclass(frozen=True)
+class Processor:
+    """Vectors that a family of processors has.
+
+    most: sums that the dot product may hold in registers, so that weights and messages fit beside. needed: LLVM's names
+    of the features.
+    """
+
+    lanes: int
+    most: int
+    needed: tuple[str, ...]
+
+    @property
+    def is_here(self) -> bool:
+        """Whether this processor has the instructions and Numba will use them."""
+        if config.CPU_NAME or config.CPU_FEATURES:
+            return False
+        features = binding.get_host_cpu_features()
+        return all(features.get(name, False) for name in self.needed)
+
+
+AVX512 = Processor(16, 16, ("avx512f", "avx512bw", "avx512vl"))
+AVX2 = Processor(8, 8, ("avx2",))
 
 
 @dataclass(frozen=True)
 class PackedConvolution:
     """weight: int8 or int16, [group, ky, kx, pair of inputs, out, 2], flat, outputs padded to whole vectors.
 
-    bias: int32 [padded out] at 2**16. vectors, groups: see ``vector_kernels.layer_kernel``. plain: int16
+    bias: int32 [padded out] at 2**16. lanes, vectors, groups: see ``vector_kernels.layer_kernel``. plain: int16
     [ky, kx, in, out], flat, for the portable kernel that adds what did not fit the lists.
     """
 
     spec: Convolution
+    lanes: int
     weight: np.ndarray
     bias: np.ndarray
     vectors: int
@@ -49,29 +63,30 @@ class PackedConvolution:
 
     @property
     def padded(self) -> int:
-        return self.vectors * self.groups * LANES
+        return self.vectors * self.groups * self.lanes
 
 
-def pack(convolutions: tuple[Convolution, ...]) -> tuple[PackedConvolution, ...]:
+def pack(convolutions: tuple[Convolution, ...], processor: Processor) -> tuple[PackedConvolution, ...]:
     """Weights as the kernels want them, once for all cameras."""
-    return tuple(_pack(spec) for spec in convolutions)
+    return tuple(_pack(spec, processor) for spec in convolutions)
 
 
-def _pack(spec: Convolution) -> PackedConvolution:
-    wanted = -(-spec.channels // LANES)
-    vectors = max(v for v in (1, 2, 4, 8, MOST_VECTORS) if wanted % v == 0)
+def _pack(spec: Convolution, processor: Processor) -> PackedConvolution:
+    lanes = processor.lanes
+    wanted = -(-spec.channels // lanes)
+    vectors = max(v for v in (1, 2, 4, 8, 16) if v <= processor.most and wanted % v == 0)
     groups, pairs, size = wanted // vectors, -(-spec.in_channels // 2), spec.size
-    padded = np.zeros((wanted * LANES, 2 * pairs, size, size), np.int16)
+    padded = np.zeros((wanted * lanes, 2 * pairs, size, size), np.int16)
     padded[:spec.channels, :spec.in_channels] = spec.weight
     narrow = padded.min() >= -128 and padded.max() <= 127
-    order = padded.reshape(groups, vectors * LANES, pairs, 2, size, size).transpose(0, 4, 5, 2, 1, 3)
+    order = padded.reshape(groups, vectors * lanes, pairs, 2, size, size).transpose(0, 4, 5, 2, 1, 3)
     weight = _aligned(order.size, np.int8 if narrow else np.int16)
     weight[:] = order.ravel()
-    bias = np.zeros(wanted * LANES, np.int32)
+    bias = np.zeros(wanted * lanes, np.int32)
     if not spec.is_head:
         bias[:spec.channels] = spec.bias
     plain = np.ascontiguousarray(spec.weight.transpose(2, 3, 1, 0)).ravel()
-    return PackedConvolution(spec, weight, bias, vectors, groups, pairs, plain)
+    return PackedConvolution(spec, lanes, weight, bias, vectors, groups, pairs, plain)
 
 
 def _aligned(count: int, dtype: type) -> np.ndarray:
@@ -82,6 +97,10 @@ def _aligned(count: int, dtype: type) -> np.ndarray:
     return memory[start:start + size].view(dtype)
 
 
+AT_A_TIME = 8
+"""Sums in registers in the first layer: output pixels times vectors."""
+
+
 class _Lists:
     """Spikes of one layer's outputs, see ``vector_kernels``. padding: width of the frame of empty pixels."""
 
@@ -90,7 +109,7 @@ class _Lists:
         pixels = (rows + 2 * padding) * self.pitch
         self.count, self.events = np.zeros(pixels, np.int32), np.zeros(pixels, np.int32)
         # Lists are filled in order and written a vector at a time: the last one needs room for a vector more.
-        self.index, self.pair = (_aligned(pixels * self.slots + LANES, np.int32) for _ in range(2))
+        self.index, self.pair = (_aligned(pixels * self.slots + _CACHE_LINE, np.int32) for _ in range(2))
 
 
 class _Input:
@@ -126,7 +145,7 @@ class VectorLayers(Layers):
     def __init__(self, packed: tuple[PackedConvolution, ...], input_wh: tuple[int, int], rule: Rule) -> None:
         self._rule, self.layers = rule, []
         rows, cols = input_wh[1], input_wh[0]
-        self._pixels = max(1, 8 // packed[0].vectors)
+        self._pixels = max(1, AT_A_TIME // packed[0].vectors)
         self._input = _Input(rows, cols, packed[0], self._pixels * packed[0].spec.stride)
         for convolution, after in zip(packed, [*packed[1:], None]):
             self.layers.append(_Layer(convolution, rows, cols, after.spec.padding if after else 0))
@@ -137,7 +156,7 @@ class VectorLayers(Layers):
         taps = max(convolution.spec.size for convolution in packed) ** 2
         self._pixel, self._tap = np.zeros(taps, np.int32), np.zeros(taps, np.int32)
         self._column = np.zeros(self._input.pitch, np.int32)
-        self._total = _aligned(MOST_VECTORS * LANES, np.int32)
+        self._total = _aligned(max(AVX512.lanes * AVX512.most, AVX2.lanes * AVX2.most), np.int32)
 
     def step(self, index: np.ndarray, message: np.ndarray) -> StepTotals:
         source, first = self._input, self.layers[0]
@@ -158,22 +177,24 @@ class VectorLayers(Layers):
             _, _, wide = self._run(number, True, wide)
 
     def _run(self, number: int, everywhere: bool, wide: int) -> tuple[int, int, int]:
-        """One layer's kernel. wide: messages that its input lacks, in the wide buffers; returned are those it leaves."""
+        """One layer's kernel. wide: messages in the wide buffers that its input lacks; returned are those it leaves."""
         layer = self.layers[number]
         packed, spec, lists = layer.packed, layer.packed.spec, layer.lists
         if wide:
             self._add_wide(layer, wide)
-        shape = (packed.groups, everywhere, spec.is_head, self._rule.carry, packed.weight, packed.pairs, spec.size, spec.stride)
+        shape = (packed.groups, everywhere, spec.is_head, self._rule.carry, packed.weight, packed.pairs, spec.size,
+                 spec.stride)
         neurons = (layer.rows, layer.cols, spec.channels, wide > 0, layer.extra, packed.bias, spec.threshold,
                    self._rule.release(spec.threshold), layer.sigma, layer.reference)
         output = (lists.padding, lists.pitch, lists.slots, lists.count, lists.events, lists.index, lists.pair,
                   self._wide_index, self._wide_rest)
         if number == 0:
             source = self._input
-            kernel = vector_kernels.first_layer_kernel(packed.vectors, self._pixels)
-            return kernel(*shape, source.pitch, source.word, source.events, *neurons, *output, self._column, self._total)
+            kernel = vector_kernels.first_layer_kernel(packed.lanes, packed.vectors, self._pixels)
+            return kernel(*shape, source.pitch, source.word, source.events, *neurons, *output, self._column,
+                          self._total)
         source = self.layers[number - 1].lists
-        kernel = vector_kernels.layer_kernel(packed.vectors)
+        kernel = vector_kernels.layer_kernel(packed.lanes, packed.vectors)
         return kernel(*shape, source.pitch, source.slots, source.count, source.events, source.index, source.pair,
                       *neurons, *output, self._pixel, self._tap, self._total)
 
