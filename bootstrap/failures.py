@@ -5,8 +5,10 @@ from __future__ import annotations
 from pathlib import Path
 
 
-_NO_NETWORK = ("Failed to establish a new connection", "Name or service not known", "Temporary failure in name resolution",
-               "Network is unreachable", "Connection refused")
+_NO_NETWORK = (
+    "Failed to establish a new connection", "Name or service not known", "Temporary failure in name resolution",
+    "Network is unreachable", "Connection refused",
+)
 
 
 class SetupFailed(Exception):
@@ -27,5 +29,8 @@ class CommandFailed(SetupFailed):
             lines = []
         tail = "".join(f"\n    {line}" for line in lines)
         if any(sign in line for line in lines for sign in _NO_NETWORK):
-            tail = "\n    the package index cannot be reached: check the network or the proxy, then run the same command again"
+            tail = (
+                "\n    the package index cannot be reached: check the network or the proxy, "
+                "then run the same command again"
+            )
         super().__init__(f"{what}: failed with exit code {exit_code}{tail}\n  whole log: {log}")

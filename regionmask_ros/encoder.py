@@ -11,7 +11,7 @@ from .grid import RegionGrid
 
 AFFINE_SHIFT = 16
 SLOPE_SEARCH = 400
-"""Slopes tried on each side of the straight line from the first to the last value: half a unit over 255 steps is 128."""
+"""Slopes tried on each side of the line from the first to the last value: half a unit over 255 steps is 128."""
 
 
 @dataclass(frozen=True)
@@ -35,9 +35,9 @@ class Encoder:
     """Remembers for every input value what the receiver was told (the reference), and sends what changed since.
 
     An event carries the difference between the value and its reference, in the encoder's units
-    (``rint(64 * (v / 255 - mean) / std)``, a table over the 256 values of a channel), once it reaches the threshold. It is
-    clipped to 8 bits; the rest follows with the next frame. The comparison is with what was last *sent*, so a slow ramp
-    fires as soon as it has added up.
+    (``rint(64 * (v / 255 - mean) / std)``, a table over the 256 values of a channel), once it reaches the threshold. It
+    is clipped to 8 bits; the rest follows with the next frame. The comparison is with what was last *sent*, so a slow
+    ramp fires as soon as it has added up.
 
     A masked region sends nothing and keeps its reference: to the network it looks as it did when it was last sent, and
     once attended again, the whole difference is sent.
@@ -79,7 +79,7 @@ class Encoder:
 
 
 def _as_affine(table: np.ndarray, region_px: int) -> tuple[np.ndarray, np.ndarray, np.ndarray] | None:
-    """(slope, offset: int32, scratch: int8), [region_px * channels], with ``(v * slope + offset) >> 16`` equal to the table.
+    """(slope, offset: int32, scratch: int8), [region_px * channels]: ``(v * slope + offset) >> 16`` equals the table.
 
     Normalisation is affine before it is rounded, so such integers usually exist; None when they do not.
     """

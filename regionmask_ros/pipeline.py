@@ -1,7 +1,7 @@
 """The one composition: frame in, detections and mask out.
 
-Resize, mask, encode, detector process, decode. The node, the commands, the evaluation and the benchmark all call this; it
-knows nothing of ROS.
+Resize, mask, encode, detector process, decode. The node, the commands, the evaluation and the benchmark all call this;
+it knows nothing of ROS.
 """
 
 from __future__ import annotations
@@ -86,7 +86,7 @@ class StepResult:
 
     index: 0 for the pipeline's first frame. frame: the input, its header included. head: int32 [rows, cols, channels].
     mask_text: what decided about this frame, for people, such as "tracking, refresh in 4".
-    ms: wall time of each stage in ``metrics.run_summary.STAGES``; ``total`` is everything that the pipeline did for this frame.
+    ms: wall time of each stage in ``metrics.run_summary.STAGES``; ``total`` is all the pipeline did for this frame.
     """
 
     index: int

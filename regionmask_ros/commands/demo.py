@@ -73,7 +73,9 @@ def _demonstrate(args: argparse.Namespace, source: Source) -> int:
                 progress.at(len(story.objects))
         command = spelt("demo", args.argv)
         write_page(folder.work / "report.html", source.name, shown.account, story, command)
-        summary = {"video": source.name, **shown.account.as_json(), **story.summary(), "rate": rate, "seconds": shown.seconds}
+        summary = {
+            "video": source.name, **shown.account.as_json(), **story.summary(), "rate": rate, "seconds": shown.seconds,
+        }
         (folder.work / "summary.json").write_text(json.dumps(summary, indent=1) + "\n")
         folder.commit()
     print(shown.account.line())

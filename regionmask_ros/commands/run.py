@@ -105,7 +105,9 @@ def _settings(args: argparse.Namespace) -> PipelineSettings:
         arithmetic=args.arithmetic,
     )
     if args.static_mask and not settings.uses_static:
-        raise UserError(f"--static-mask {args.static_mask}: not used with --mask {mask}; say --mask static+dynamic or static")
+        raise UserError(
+            f"--static-mask {args.static_mask}: not used with --mask {mask}; say --mask static+dynamic or static"
+        )
     return settings
 
 
@@ -159,8 +161,8 @@ def _process(args: argparse.Namespace, source: Source, pipeline: Pipeline, outpu
     with contextlib.ExitStack() as stack:
         recorder = _Recorder(args, outputs, pipeline.network, source.fps, stack)
         progress = stack.enter_context(tqdm(
-            islice(source.frames(), most), total=None if total == sys.maxsize else total, unit="frame", desc=source.name,
-            disable=None,
+            islice(source.frames(), most), total=None if total == sys.maxsize else total, unit="frame",
+            desc=source.name, disable=None,
         ))
         for frame in progress:
             for result in pipeline.process(frame):
@@ -203,7 +205,8 @@ def _write_report(args: argparse.Namespace, source: Source, recorder: _Recorder,
     plot = per_frame_svg(panels, np.array([r.refresh for r in records]))
     intro = (
         f"{summary['detections']:,} detections in {summary['frames']:,} frames of {source.name}, with mask "
-        f"{summary['mask']}. A masked region was not looked at in that frame; what is drawn there is what was last seen."
+        f"{summary['mask']}. A masked region was not looked at in that frame; "
+        "what is drawn there is what was last seen."
     )
     write_report(
         recorder.report_path,

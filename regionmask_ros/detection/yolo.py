@@ -15,7 +15,7 @@ def decode(head: np.ndarray, layout: YoloHead, picture_wh: tuple[int, int], scor
     """Boxes of one frame, best score first.
 
     head: int32 [rows, cols, channels], the last layer's sigma; its low 24 bits are the value at 2**16.
-    picture_wh: the picture that the network's input was resized from; boxes are in its pixels, clipped to it at the end.
+    picture_wh: the picture that the network's input was resized from; boxes are in its pixels, clipped to it last.
     score_threshold: lowest score that is kept, where score = sigmoid(objectness) * softmax(classes).
     nms_iou: of two boxes of a class that overlap more than this, the better one stays.
 

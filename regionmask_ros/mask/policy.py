@@ -20,8 +20,8 @@ MODES = ("none", "static", "dynamic", "static+dynamic")
 class MaskPolicy:
     """What decides, fixed while a camera runs.
 
-    static: bool [rows, cols] or None. dynamic: a function from ``mask.dynamic`` or None. Without either, every region of
-    every frame is attended. refresh_period: see ``schedule.is_refresh``.
+    static: bool [rows, cols] or None. dynamic: a function from ``mask.dynamic`` or None. Without either, every region
+    of every frame is attended. refresh_period: see ``schedule.is_refresh``.
     """
 
     grid: RegionGrid

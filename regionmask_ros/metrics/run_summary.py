@@ -30,8 +30,8 @@ def summarise(records: Sequence[FrameRecord]) -> dict[str, Any]:
     """Figures of a run, ready for JSON.
 
     Shares, counts and times are taken over all frames but the first, refresh frames included: the first frame sends
-    everything whatever the mask, and pays for opening. (A run of one frame is measured by that frame.) ``detections`` is
-    the number over all frames. ``events_per_frame`` counts those of the encoder and of all layers.
+    everything whatever the mask, and pays for opening. (A run of one frame is measured by that frame.) ``detections``
+    is the number over all frames. ``events_per_frame`` counts those of the encoder and of all layers.
     """
     steady = records[1:] or records
 

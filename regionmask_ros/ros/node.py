@@ -181,13 +181,16 @@ class DetectorNode(LifecycleNode):
             stamp = message.header.stamp
             if not (stamp.sec or stamp.nanosec or self._warned_of_zero_stamp):
                 self._warned_of_zero_stamp = True
-                self.get_logger().warning("pictures have no time stamp: passed on as they are, to be joined with nothing")
+                self.get_logger().warning(
+                    "pictures have no time stamp: passed on as they are, to be joined with nothing"
+                )
             worker.put(message)
 
         def lost(more: int) -> None:
             configured.traffic.count(lost=more)
             self.get_logger().warning(
-                "pictures are lost on the way here: give the camera's process the DDS profile for pictures (see README)",
+                "pictures are lost on the way here: "
+                "give the camera's process the DDS profile for pictures (see README)",
                 once=True,
             )
 
@@ -247,7 +250,7 @@ class DetectorNode(LifecycleNode):
             configured.outputs.publish_labels(settings.score_threshold)
 
     def _settings(self, values: dict[str, Value]) -> PipelineSettings:
-        """Raises UserError also for a mask file that cannot be read; whether it fits is known with the first picture."""
+        """Raises UserError also for a mask file that cannot be read; the first picture tells whether it fits."""
         settings = settings_from(values)
         if settings.uses_static:
             read_static_mask(settings.static_mask)

@@ -72,8 +72,8 @@ PARAMETERS: tuple[ParameterSpec, ...] = (
     ),
     ParameterSpec(
         "arithmetic", "",
-        "Rule of the neurons. carry: nothing drifts. lava: integer for integer as Lava computes, which drifts. snap: as carry, "
-        "and silent neurons take back what they still claim. "
+        "Rule of the neurons. carry: nothing drifts. lava: integer for integer as Lava computes, which drifts. "
+        "snap: as carry, and silent neurons take back what they still claim. "
         "Empty: the backend's default.",
         Changeable.UNCONFIGURED, choices=("", *ARITHMETICS),
     ),

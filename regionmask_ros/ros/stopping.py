@@ -1,4 +1,4 @@
-"""Ctrl-C, SIGTERM and SIGHUP as a request to end, so that everything can be closed in order and the exit status is 0."""
+"""Ctrl-C, SIGTERM and SIGHUP as a request to end, so that all can be closed in order and the exit status is 0."""
 
 from __future__ import annotations
 

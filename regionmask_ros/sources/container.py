@@ -1,8 +1,9 @@
 """Is a video file whole? Looks at the container's own sizes, before anything is decoded.
 
 A decoder plays what is there of a truncated file and stops without an error. The sizes in the container tell, at the
-cost of a few short reads: MP4 and QuickTime boxes, AVI chunks, the Matroska segment. Sizes that a writer left open are
-accepted, and so is any container that is not known here.
+cost of a few short reads: MP4 and QuickTime boxes, AVI chunks, the Matroska segment, the file size in an ASF (WMV)
+header, FLV tags. Sizes that a writer left open are accepted, and so is any container that is not known here. MPEG-TS is
+a stream without a length: a cut one cannot be told from a whole one, nor can an FLV file that is cut between two tags.
 """
 
 from __future__ import annotations
@@ -24,6 +25,15 @@ AVI_OPEN_SIZES = (0, 0x7FFFFFFF, 0xFFFFFFFF)
 AVI_SLACK = 64
 """Old AVI writers count their headers wrongly by a few bytes."""
 
+ASF_HEADER = bytes.fromhex("3026b2758e66cf11a6d900aa0062ce6c")
+ASF_FILE_PROPERTIES = bytes.fromhex("a1dcab8c47a9cf118ee400c00c205365")
+
+FLV_TAGS = (8, 9, 18)
+"""Sound, picture, script."""
+
+MOST_STEPS = 1_000_000
+"""A walk through more ASF objects or FLV tags than a long film has is given up: the file is accepted."""
+
 _CONTROL = bytes(range(32)).translate(None, b"\t\n\r\f\x1b")
 
 
@@ -43,6 +53,10 @@ def check_container(path: str) -> bool:
                 fault, counts = _avi_fault(file, size), True
             elif head[:4] == EBML_MAGIC:
                 fault, counts = _matroska_fault(file, size), False
+            elif head[:16] == ASF_HEADER:
+                fault, counts = _asf_fault(file, size), False
+            elif head[:4] == b"FLV\x01":
+                fault, counts = _flv_fault(file, size), False
             else:
                 fault, counts = None, False
     except OSError as error:
@@ -152,6 +166,60 @@ def _matroska_fault(file: BinaryIO, size: int) -> str | None:
 def _vint_length(first: int) -> int:
     """Length in bytes of an EBML number that starts with this byte: one more than its leading zero bits."""
     return 9 - first.bit_length()
+
+
+def _asf_fault(file: BinaryIO, size: int) -> str | None:
+    """Looks for the file's size in the header object, which comes first."""
+    file.seek(16)
+    end = whole = int.from_bytes(file.read(8), "little")
+    position = 30
+    for _ in range(MOST_STEPS):
+        if position + 24 > min(end, size):
+            break
+        file.seek(position)
+        header = file.read(92)
+        length = int.from_bytes(header[16:24], "little")
+        if header[:16] == ASF_FILE_PROPERTIES:
+            # A live stream's writer sets this flag, and then the size means nothing.
+            broadcast = int.from_bytes(header[88:92], "little") & 1
+            if not broadcast:
+                whole = max(end, int.from_bytes(header[40:48], "little"))
+            break
+        if length < 24:
+            break
+        position += length
+    return _missing(whole - size) if whole > size else None
+
+
+def _flv_fault(file: BinaryIO, size: int) -> str | None:
+    """Walks the tags, unless the end of the file already shows a whole one."""
+    if _ends_with_flv_tag(file, size):
+        return None
+    file.seek(5)
+    position = int.from_bytes(file.read(4), "big") + 4
+    if position >= size:
+        return "its content is missing"
+    for _ in range(MOST_STEPS):
+        file.seek(position)
+        header = file.read(4)
+        if not header or header[0] not in FLV_TAGS:
+            return None
+        end = position + 11 + int.from_bytes(header[1:4], "big")
+        if end > size:
+            return "its last tag is cut"
+        position = end + 4
+    return None
+
+
+def _ends_with_flv_tag(file: BinaryIO, size: int) -> bool:
+    """Every tag is followed by its size, so the last one can be found from the end, however long the film."""
+    file.seek(size - 4)
+    length = int.from_bytes(file.read(4), "big")
+    if not 11 <= length <= size - 13 - 4:
+        return False
+    file.seek(size - 4 - length)
+    header = file.read(4)
+    return header[0] in FLV_TAGS and int.from_bytes(header[1:], "big") == length - 11
 
 
 def _missing(count: int) -> str:

@@ -44,8 +44,8 @@ def half(tmp_path) -> str:
 
 def test_everything_a_run_leaves(trained, clip, half, tmp_path, capfd):
     out, head, figures = tmp_path / "deep" / "out", tmp_path / "head.npz", tmp_path / "figures.json"
-    assert main([clip, "--output", str(out), "--static-mask", half, "--refresh-period", "4", "--score-threshold", "0.05",
-                 "--dump-head", str(head), "--json", str(figures)]) == 0
+    assert main([clip, "--output", str(out), "--static-mask", half, "--refresh-period", "4",
+                 "--score-threshold", "0.05", "--dump-head", str(head), "--json", str(figures)]) == 0
     assert capfd.readouterr().err == ""
     assert sorted(p.name for p in out.iterdir()) == ["annotated.mp4", "detections.csv", "report.html"]
 

@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import struct
 
+import cv2
+import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from regionmask_ros.errors import UserError
+from regionmask_ros.sources import container, open_source
 from regionmask_ros.sources.container import check_container
 
 
@@ -31,6 +34,28 @@ def matroska(size_field: bytes, body: bytes = bytes(300)) -> bytes:
     return header + bytes.fromhex("ec82") + bytes(2) + bytes.fromhex("18538067") + size_field + body
 
 
+def asf_object(kind: str, body: bytes) -> bytes:
+    return bytes.fromhex(kind) + struct.pack("<Q", 24 + len(body)) + body
+
+
+def asf(told: int | None = None, flags: int = 2, first: bytes = asf_object("ab" * 16, bytes(30))) -> bytes:
+    """A header object of two objects, the second with the file's size (``told``, when given), and 500 bytes of data."""
+    header_length, data = 30 + len(first) + 104, bytes(500)
+    whole = header_length + len(data) if told is None else told
+    properties = bytes(16) + struct.pack("<Q", whole) + bytes(40) + struct.pack("<I", flags) + bytes(12)
+    objects = first + asf_object("a1dcab8c47a9cf118ee400c00c205365", properties)
+    head = bytes.fromhex("3026b2758e66cf11a6d900aa0062ce6c") + struct.pack("<QIH", header_length, 2, 0x0201)
+    return head + objects + data
+
+
+def flv_tag(kind: int, body: bytes) -> bytes:
+    return bytes([kind]) + len(body).to_bytes(3, "big") + bytes(7) + body + struct.pack(">I", 11 + len(body))
+
+
+FLV_HEAD = b"FLV\x01\x05" + struct.pack(">II", 9, 0)
+FLV_TAGS = flv_tag(18, bytes(40)), flv_tag(9, b"\x12" * 300), flv_tag(8, b"\x22" * 70), flv_tag(9, b"\x22" * 90)
+FLV = FLV_HEAD + b"".join(FLV_TAGS)
+
 MOOV, MDAT = box(b"moov", bytes(50)), box(b"mdat", bytes(500))
 FTYP = box(b"ftyp", b"isom" + bytes(8))
 
@@ -52,6 +77,15 @@ COMPLETE = {
     "mkv, longer than it says": matroska(b"\x40\x64"),
     "mkv, size of a stream": matroska(b"\x01" + b"\xff" * 7),
     "mkv, short size of a stream": matroska(b"\xff"),
+    "asf": asf(),
+    "asf, size never filled in": asf(0),
+    "asf, broadcast": asf(1 << 40, flags=1),
+    "asf, longer than it says": asf(500),
+    "asf, an object without a length": asf(1 << 40, first=bytes(24)),
+    "flv": FLV,
+    "flv, bytes behind it": FLV + bytes(50),
+    "flv, the size behind the last tag left out": FLV[:-4],
+    "flv, sizes behind the tags wrong": FLV.replace(struct.pack(">I", 101), bytes(4)),
     "unknown kind": b"\x47" + bytes(187) + b"\x47" + bytes(187),
 }
 
@@ -67,7 +101,36 @@ CUT = {
     "avi, second part cut": avi() + chunk(b"RIFF", b"AVIX" + chunk(b"LIST", b"movi" + bytes(3000)))[:-2000],
     "mkv": matroska(b"\x41\x2c")[:-1],
     "mkv, only its head": matroska(b"\x41\x2c")[:9],
+    "asf": asf()[:-1],
+    "asf, half of its head": asf()[:40],
+    "asf, broadcast, cut in its head": asf(0, flags=1)[:170],
+    "flv": FLV[:-5],
+    "flv, in the head of a tag": FLV[: 6 - len(FLV_TAGS[-1])],
+    "flv, sound cut": FLV[: -len(FLV_TAGS[-1]) - 20],
+    "flv, at bytes like the size of a tag": FLV + flv_tag(9, struct.pack(">I", 60) * 50)[: 11 + 100],
+    "flv, only its head": FLV_HEAD,
 }
+
+
+WRITTEN = [(".wmv", "WMV2"), (".flv", "FLV1")]
+WRITTEN_FRAMES = 25
+
+
+@pytest.fixture(scope="module")
+def written(tmp_path_factory):
+    """written(suffix, fourcc) -> bytes of a video of noise that OpenCV wrote."""
+
+    def write(suffix: str, fourcc: str) -> bytes:
+        path = tmp_path_factory.mktemp("written") / f"video{suffix}"
+        writer = cv2.VideoWriter(str(path), cv2.CAP_FFMPEG, cv2.VideoWriter_fourcc(*fourcc), 25.0, (64, 48))
+        if not writer.isOpened():
+            pytest.skip(f"this OpenCV cannot write {fourcc} into {suffix}")
+        for index in range(WRITTEN_FRAMES):
+            writer.write(np.random.default_rng(index).integers(0, 255, (48, 64, 3), np.uint8))
+        writer.release()
+        return path.read_bytes()
+
+    return write
 
 
 @pytest.mark.parametrize("kind", COMPLETE)
@@ -81,6 +144,31 @@ def test_a_cut_container_is_refused(tmp_path, kind):
     (tmp_path / "video").write_bytes(CUT[kind])
     with pytest.raises(UserError, match="video: truncated video: "):
         check_container(str(tmp_path / "video"))
+
+
+@pytest.mark.parametrize("percent", [10, 50, 90, 99])
+@pytest.mark.parametrize("suffix, fourcc", WRITTEN)
+def test_a_written_video_is_refused_once_cut(written, tmp_path, suffix, fourcc, percent):
+    data = written(suffix, fourcc)
+    (tmp_path / f"cut{suffix}").write_bytes(data[: len(data) * percent // 100])
+    with pytest.raises(UserError, match=r"cut\.\w+: truncated video: "):
+        open_source(str(tmp_path / f"cut{suffix}"))
+
+
+@pytest.mark.parametrize("suffix, fourcc", WRITTEN)
+def test_a_written_video_passes_whole(written, tmp_path, suffix, fourcc):
+    (tmp_path / f"whole{suffix}").write_bytes(written(suffix, fourcc))
+    with open_source(str(tmp_path / f"whole{suffix}")) as source:
+        assert sum(1 for _ in source.frames()) == WRITTEN_FRAMES
+
+
+def test_a_walk_without_end_is_given_up(tmp_path, monkeypatch):
+    monkeypatch.setattr(container, "MOST_STEPS", 3)
+    (tmp_path / "few").write_bytes(FLV_HEAD + flv_tag(8, b"") * 2 + flv_tag(8, bytes(9))[:-5])
+    (tmp_path / "many").write_bytes(FLV_HEAD + flv_tag(8, b"") * 3 + flv_tag(8, bytes(9))[:-5])
+    with pytest.raises(UserError, match="truncated"):
+        check_container(str(tmp_path / "few"))
+    assert check_container(str(tmp_path / "many")) is False
 
 
 @settings(max_examples=150, deadline=None)

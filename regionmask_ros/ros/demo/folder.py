@@ -50,4 +50,6 @@ class DemoFolder:
         if not self.target.is_dir():
             raise UserError(f"{self.target}: not a folder: give another --output")
         if not (self.target / MARKER).exists() and any(self.target.iterdir()):
-            raise UserError(f"{self.target}: not empty, and not made by the demo: move it away, or give another --output")
+            raise UserError(
+                f"{self.target}: not empty, and not made by the demo: move it away, or give another --output"
+            )
