@@ -47,7 +47,7 @@ class Encoder:
 
     def __init__(self, input_table: np.ndarray, threshold: int, input_wh: tuple[int, int]) -> None:
         """input_table: int [256, channels], each value within 16 bits. threshold: in the table's units."""
-        if np.abs(input_table).max() >= 1 << 14:
+        if input_table.min() < -(1 << 14) or input_table.max() >= 1 << 14:
             raise ValueError("the input table must fit 15 signed bits, or a difference could leave 16")
         self.shape = (input_wh[1], input_wh[0], input_table.shape[1])
         self.grid = RegionGrid.of_input(input_wh)

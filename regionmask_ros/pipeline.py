@@ -157,10 +157,11 @@ class Pipeline:
     @property
     def frames_to_refresh(self) -> int | None:
         """How many frames from the next one on until a refresh frame (0: the next one); None when none is due."""
-        state, period = (self._camera.state.frame if self._camera else 0), self.settings.refresh_period
-        if state == 0:
+        frame, period = (self._camera.state.frame if self._camera else 0), self.settings.refresh_period
+        if frame == 0:
             return 0
-        return -state % period if period else None
+        masked = self.settings.uses_static or self.settings.uses_dynamic
+        return -frame % period if masked and period else None
 
     def process(self, frame: Frame) -> list[StepResult]:
         """Takes a frame, returns the results that became ready: its own with the cpu backend, earlier ones with

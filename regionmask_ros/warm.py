@@ -32,7 +32,10 @@ def compile_kernels() -> None:
     packed, image = PackedNetwork(_Layers(tuple(layers))), np.full((side, side, 3), 200, np.uint8)
     for table in (input_table(), np.arange(768).reshape(256, 3) ** 2 % 97):
         events = Encoder(table, 6, (side, side)).step(image, np.ones((2, 2), bool))
-    EventEngine(packed, (side, side)).step(events.index, events.message)
+    engine = EventEngine(packed, (side, side))
+    engine.step(events.index, events.message)
+    # Messages beyond 16 bits have a kernel of their own.
+    engine.step(events.index, np.full(len(events), 1 << 16, np.int32))
 
 
 def main() -> None:

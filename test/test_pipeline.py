@@ -119,6 +119,9 @@ def test_frames_to_refresh_counts_down(tiny_network):
         (result,) = pipeline.process(frame)
         assert result.mask.refresh == (counted[-1] == 0)
     assert counted == [0, 2, 1, 0, 2]
+    bare = Pipeline(tiny_network, PipelineSettings(refresh_period=3))
+    bare.process(clip(1)[0])
+    assert bare.frames_to_refresh is None, "without a mask every frame is whole"
     once = Pipeline(tiny_network, PipelineSettings(mask="dynamic", refresh_period=0))
     once.process(clip(1)[0])
     assert once.frames_to_refresh is None

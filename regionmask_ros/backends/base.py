@@ -31,9 +31,7 @@ class Backend(Protocol):
     leads back to the frame. kernels: what computes it, for diagnostics.
     """
 
-    arithmetic: str
     kernels: str
-    latency_frames: int
 
     def submit(self, events: Events, tag: Any) -> None:
         """Takes one frame's events; they are consumed before the call returns."""

@@ -22,10 +22,8 @@ class CpuBackend:
 
     arithmetics = ARITHMETICS
     default_arithmetic = CARRY
-    latency_frames = 0
 
     def __init__(self, network: Network, input_wh: tuple[int, int], arithmetic: str) -> None:
-        self.arithmetic = arithmetic
         packed = _PACKED.get(network)
         if packed is None:
             packed = _PACKED[network] = PackedNetwork(network)

@@ -40,7 +40,7 @@ MESSAGE_MIN, MESSAGE_MAX = -128, 127
 """What an encoder message may be, in encoder units (2**6): 8 signed bits."""
 
 NEVER = (1 << 31) - 1
-"""A reference that no neuron exceeds."""
+"""A reference that no neuron reaches: the largest int32."""
 
 
 @dataclass(frozen=True)

@@ -12,6 +12,9 @@ from .arithmetic import ARITHMETICS, CARRY, RULES, Rule
 from .packing import Convolution, Layers
 
 PORTABLE = "portable"
+WARM_STATES = 4
+"""Warmed-up states that are remembered: a topic whose pictures change their size must not fill the memory."""
+
 _PROCESSORS = {"avx512": vector_path.AVX512, "avx2": vector_path.AVX2}
 
 
@@ -32,7 +35,8 @@ class EngineResult:
 class PackedNetwork:
     """Weights of a network for the engine. Safe to share between cameras and threads.
 
-    It also remembers the warmed-up state of each input size, arithmetic and path, which every camera starts from.
+    It also remembers the warmed-up states of the last few input sizes, arithmetics and paths; every camera starts from
+    one.
     """
 
     def __init__(self, network) -> None:
@@ -56,11 +60,17 @@ class PackedNetwork:
     def warm_state(self, path: str, input_wh: tuple[int, int], rule: Rule) -> list[tuple[np.ndarray, np.ndarray]]:
         """(sigma, reference) of each layer before the first frame."""
         key = (path, input_wh, rule)
-        fresh = None if key in self._warm else _warmed_up(self.layers_for(path, input_wh, rule))
         with self._lock:
-            if fresh is not None:
-                self._warm.setdefault(key, [(layer.sigma, layer.reference) for layer in fresh.layers])
-            return self._warm[key]
+            warm = self._warm.get(key)
+        if warm is None:
+            fresh = _warmed_up(self.layers_for(path, input_wh, rule))
+            warm = [(layer.sigma, layer.reference) for layer in fresh.layers]
+        with self._lock:
+            self._warm.pop(key, None)
+            self._warm[key] = warm
+            while len(self._warm) > WARM_STATES:
+                del self._warm[next(iter(self._warm))]
+        return warm
 
 
 def _warmed_up(layers: Layers) -> Layers:
@@ -93,6 +103,7 @@ class EventEngine:
 
     def reset(self) -> None:
         """Back to the warmed-up state, as before the first frame."""
+        self._layers.clear()
         warm = self.packed.warm_state(self.path, self.input_wh, RULES[self.arithmetic])
         for layer, (sigma, reference) in zip(self._layers.layers, warm):
             layer.sigma[:] = sigma
@@ -107,6 +118,6 @@ class EventEngine:
         head, _ = self._layers.read(len(self.packed.convolutions) - 1)
         return EngineResult(head.copy(), totals.layer_events, totals.synops)
 
-    def state(self, number: int) -> tuple[np.ndarray, np.ndarray]:
-        """(sigma, reference) of a layer, int32 [rows, cols, channels]; views, valid until the next step."""
+    def state(self, number: int) -> tuple[np.ndarray, np.ndarray | None]:
+        """(sigma, reference) of a layer, int32 [rows, cols, channels], views; a head has no reference."""
         return self._layers.read(number)

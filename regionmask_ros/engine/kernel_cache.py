@@ -2,20 +2,25 @@
 
 Numba's own cache does not notice an edit in *another* file that a cached kernel calls, and does not tell processors
 apart on a shared home. So kernels are kept in a folder whose name is a hash of all engine sources, Numba's version and
-the processor.
+the processor. A cache that is damaged, full or used by several processes at once costs time, never a result.
 """
 
 from __future__ import annotations
 
+import contextlib
+import fcntl
 import hashlib
 import os
 import tempfile
+import threading
 from pathlib import Path
-from typing import Callable
+from typing import Any, Callable, Iterator
 
 import llvmlite.binding
 import numba
 from numba.core import config
+from numba.core.caching import FunctionCache
+from numba.core.codegen import get_host_cpu_features
 
 
 def cache_folder() -> Path | None:
@@ -23,7 +28,11 @@ def cache_folder() -> Path | None:
 
     Below ``$XDG_CACHE_HOME/regionmask_ros/kernels`` or ``~/.cache/regionmask_ros/kernels``.
     """
-    base = os.environ.get("XDG_CACHE_HOME") or os.path.join(os.path.expanduser("~"), ".cache")
+    base = os.environ.get("XDG_CACHE_HOME", "")
+    if not os.path.isabs(base):
+        base = os.path.expanduser("~/.cache")
+    if not os.path.isabs(base):
+        return None
     folder = Path(base) / "regionmask_ros" / "kernels" / _key()
     try:
         folder.mkdir(parents=True, exist_ok=True)
@@ -37,13 +46,42 @@ def _key() -> str:
     digest = hashlib.sha256()
     for source in sorted(Path(__file__).parent.glob("*.py")):
         digest.update(source.name.encode() + b"\0" + source.read_bytes())
-    features = llvmlite.binding.get_host_cpu_features().flatten()
-    for text in (numba.__version__, llvmlite.binding.get_host_cpu_name(), features):
+    for text in (numba.__version__, llvmlite.binding.get_host_cpu_name(), get_host_cpu_features()):
         digest.update(text.encode() + b"\0")
     return digest.hexdigest()[:24]
 
 
 _FOLDER = cache_folder()
+_DECORATING = threading.Lock()
+
+
+class _ForgivingCache(FunctionCache):
+    """Numba's cache of one function, without its ways to fail.
+
+    An index that a power cut has left empty would raise at every start, and for ever; it is thrown away. A kernel that
+    cannot be kept is used all the same. Numba numbers the variants of a function without a lock, so that two processes
+    could mistake each other's; here one process saves at a time.
+    """
+
+    def load_overload(self, sig: Any, target_context: Any) -> Any:
+        try:
+            return super().load_overload(sig, target_context)
+        except Exception:  # noqa: BLE001  whatever unpickling and LLVM raise on damaged files
+            with contextlib.suppress(OSError):
+                os.unlink(self._cache_file._index_path)
+            return None
+
+    def save_overload(self, sig: Any, data: Any) -> None:
+        # The kernel is compiled and works: a full disk, for one, only means that the next start compiles it again.
+        with contextlib.suppress(Exception), _one_process_at_a_time():
+            super().save_overload(sig, data)
+
+
+@contextlib.contextmanager
+def _one_process_at_a_time() -> Iterator[None]:
+    with open(_FOLDER / "lock", "w") as file:
+        fcntl.flock(file, fcntl.LOCK_EX)
+        yield
 
 
 def kernel(function: Callable) -> Callable:
@@ -51,13 +89,15 @@ def kernel(function: Callable) -> Callable:
 
     Kernels release the interpreter's lock, do not check bounds, and never raise.
     """
-    options = {"nogil": True, "boundscheck": False, "error_model": "numpy"}
-    if _FOLDER is None:
-        return numba.njit(**options)(function)
-    # Numba reads its setting when a function is decorated. It is put back so that other users of Numba in this process
-    # keep their own cache.
-    previous, config.CACHE_DIR = config.CACHE_DIR, str(_FOLDER)
-    try:
-        return numba.njit(cache=True, **options)(function)
-    finally:
-        config.CACHE_DIR = previous
+    compiled = numba.njit(nogil=True, boundscheck=False, error_model="numpy")(function)
+    if _FOLDER is None or config.DISABLE_JIT:
+        return compiled
+    # Numba reads its setting when the cache is made. It is put back so that other users of Numba in this process keep
+    # their own.
+    with _DECORATING:
+        previous, config.CACHE_DIR = config.CACHE_DIR, str(_FOLDER)
+        try:
+            compiled._cache = _ForgivingCache(function)
+        finally:
+            config.CACHE_DIR = previous
+    return compiled

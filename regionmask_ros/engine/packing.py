@@ -9,6 +9,8 @@ import numpy as np
 
 from .arithmetic import UNIT_EXP
 
+MOST_CHANNELS = (1 << 16) - 1
+
 
 @dataclass(frozen=True)
 class Convolution:
@@ -25,14 +27,18 @@ class Convolution:
 
     @classmethod
     def of(cls, spec) -> Convolution:
-        """From a ``ConvSpec``. Raises ValueError when a weight does not fit 16 bits, or a bias or threshold 22."""
+        """From a ``ConvSpec``. Raises ValueError when a weight does not fit 16 bits, or a bias or threshold 22, or when
+        there are more channels than the vector kernels' 16-bit counts of events can tell."""
         limit = np.iinfo(np.int16)
         if spec.weight.min() < limit.min or spec.weight.max() > limit.max:
             raise ValueError(f"{spec.name}: weights must fit 16 signed bits")
+        if max(spec.weight.shape[:2]) > MOST_CHANNELS:
+            raise ValueError(f"{spec.name}: at most {MOST_CHANNELS} channels")
         weight = spec.weight.astype(np.int16)
         if spec.bias is None:
             return cls(weight, None, 0, spec.stride, spec.padding)
-        if max(np.abs(spec.bias).max(), spec.threshold) >= 1 << (31 - UNIT_EXP):
+        largest = 1 << (31 - UNIT_EXP)
+        if spec.bias.min() < -largest or max(spec.bias.max(), spec.threshold) >= largest:
             raise ValueError(f"{spec.name}: biases and threshold must fit {32 - UNIT_EXP} signed bits")
         bias = spec.bias.astype(np.int32) << UNIT_EXP
         return cls(weight, bias, spec.threshold << UNIT_EXP, spec.stride, spec.padding)
@@ -84,5 +90,8 @@ class Layers(Protocol):
         Only for the warm-up: layers before ``first`` have never stepped.
         """
 
-    def read(self, number: int) -> tuple[np.ndarray, np.ndarray]:
-        """(sigma, reference) of a layer, int32 [rows, cols, channels], for looking at. A head's reference is 0."""
+    def clear(self) -> None:
+        """Empties what a step leaves behind when it is broken off; sigma and reference stay."""
+
+    def read(self, number: int) -> tuple[np.ndarray, np.ndarray | None]:
+        """(sigma, reference) of a layer, int32 [rows, cols, channels], for looking at; a head has no reference."""

@@ -92,8 +92,12 @@ class PortableLayers(Layers):
             index, message,
         )
 
-    def read(self, number: int) -> tuple[np.ndarray, np.ndarray]:
+    def clear(self) -> None:
+        self._total[:] = 0
+        for layer in self.layers:
+            layer.touched[:] = False
+
+    def read(self, number: int) -> tuple[np.ndarray, np.ndarray | None]:
         layer = self.layers[number]
         shape = (layer.rows, layer.cols, layer.packed.spec.channels)
-        reference = layer.reference if len(layer.reference) else np.zeros(layer.neurons, np.int32)
-        return layer.sigma.reshape(shape), reference.reshape(shape)
+        return layer.sigma.reshape(shape), None if layer.packed.spec.is_head else layer.reference.reshape(shape)

@@ -27,7 +27,7 @@ _HALF, _LOW24 = np.int32(1 << 23), np.int32((1 << 24) - 1)
 
 @kernel
 def spread(index, message, spikes, channels, width, padding, pitch, slots, value, events, wide_index, wide_rest):
-    """Events of an input into a dense, framed map: value int16 [pixel, 2 * slots], events uint8 [pixel].
+    """Events of an input into a dense, framed map: value int16 [pixel, 2 * slots], events uint16 [pixel].
 
     Returns the number of messages beyond 16 bits; what they lack goes to wide_index and wide_rest.
     """
@@ -79,13 +79,17 @@ def set_aside(total, first_total, channels, first, wide, wide_index, wide_rest):
 
 @kernel
 def count_columns(events, start, pitch, size, columns, column):
-    """column[x] = events of ``size`` pixels below each other, from ``start`` on."""
+    """column[x] = events of ``size`` pixels below each other, from ``start`` on. Returns how many there are in all."""
     for x in range(columns):
         column[x] = 0
     for line in range(size):
         row = events[start + line * pitch:]
         for x in range(columns):
             column[x] += row[x]
+    total = 0
+    for x in range(columns):
+        total += column[x]
+    return total
 
 
 @lru_cache(maxsize=None)
@@ -104,7 +108,12 @@ def first_layer_kernel(lanes, vectors, pixels):
         wide = 0
         for y in range(rows):
             line = y * stride * in_pitch
-            count_columns(in_events, line, in_pitch, size, in_pitch, column)
+            some = count_columns(in_events, line, in_pitch, size, in_pitch, column)
+            if some == 0 and not everywhere and not use_extra:
+                start = (y + out_padding) * out_pitch + out_padding
+                out_count[start:start + cols] = 0
+                out_events[start:start + cols] = 0
+                continue
             for x in range(0, cols, pixels):
                 here = min(pixels, cols - x)
                 seen = 0

@@ -9,8 +9,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
-from llvmlite import binding
 from numba.core import config
+from numba.core.codegen import get_host_cpu_features
 
 from . import kernels, vector_kernels
 from .arithmetic import Rule
@@ -34,10 +34,10 @@ class Processor:
     @property
     def is_here(self) -> bool:
         """Whether this processor has the instructions and Numba will use them."""
-        if config.CPU_NAME or config.CPU_FEATURES:
+        if config.CPU_NAME or config.CPU_FEATURES or config.DISABLE_JIT:
             return False
-        features = binding.get_host_cpu_features()
-        return all(features.get(name, False) for name in self.needed)
+        features = get_host_cpu_features().split(",")
+        return all(f"+{name}" in features for name in self.needed)
 
 
 AVX512 = Processor(16, 16, ("avx512f", "avx512bw", "avx512vl"))
@@ -108,8 +108,7 @@ class _Lists:
         self.padding, self.pitch, self.slots = padding, cols + 2 * padding, channels // 2
         pixels = (rows + 2 * padding) * self.pitch
         self.count, self.events = np.zeros(pixels, np.int32), np.zeros(pixels, np.int32)
-        # Lists are filled in order and written a vector at a time: the last one needs room for a vector more.
-        self.index, self.pair = (_aligned(pixels * self.slots + _CACHE_LINE, np.int32) for _ in range(2))
+        self.index, self.pair = (_aligned(pixels * self.slots, np.int32) for _ in range(2))
 
 
 class _Input:
@@ -209,8 +208,14 @@ class VectorLayers(Layers):
             np.zeros(layer.rows * layer.cols, np.bool_),
         )
 
-    def read(self, number: int) -> tuple[np.ndarray, np.ndarray]:
+    def clear(self) -> None:
+        self._input.value[:] = 0
+        self._input.events[:] = 0
+        for layer in self.layers:
+            layer.extra[:] = 0
+
+    def read(self, number: int) -> tuple[np.ndarray, np.ndarray | None]:
         layer = self.layers[number]
         shape, real = (layer.rows, layer.cols, layer.packed.padded), layer.packed.spec.channels
-        reference = layer.reference if len(layer.reference) else np.zeros_like(layer.sigma)
-        return layer.sigma.reshape(shape)[:, :, :real], reference.reshape(shape)[:, :, :real]
+        reference = None if layer.packed.spec.is_head else layer.reference.reshape(shape)[:, :, :real]
+        return layer.sigma.reshape(shape)[:, :, :real], reference

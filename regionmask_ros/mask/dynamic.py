@@ -1,6 +1,7 @@
 """Dynamic masks by name: what in the current situation deserves attention.
 
-A dynamic mask is a function of a ``MaskState`` and the region grid; it returns bool [rows, cols], True = attended.
+A dynamic mask is a function of the last result, the region grid and the picture's size; it returns bool [rows, cols],
+True = attended.
 """
 
 from __future__ import annotations
