@@ -10,18 +10,24 @@ export VIDEO
 unexport PYTHONSAFEPATH
 
 .DEFAULT_GOAL := help
-.PHONY: help setup test demo clean
+.PHONY: help setup bench-setup test demo clean
 
 help:
-	@echo "make setup    create .venv with everything that is needed (PYTHON=/path/to/python3.12: with another Python)"
-	@echo "make test     run all tests (ARGS=\"-k mask\": options for pytest)"
-	@echo "make demo     play a video through the ROS node, results in demo_output/ (VIDEO=file: your own video)"
-	@echo "make clean    remove .venv and everything else that these commands made"
+	@echo "make setup        create .venv with everything that is needed (PYTHON=/path/to/python3.12: with another Python)"
+	@echo "make bench-setup  add the dense runtimes that \`python -m regionmask_ros bench\` compares with, 350 MB"
+	@echo "make test         run all tests (ARGS=\"-k mask\": options for pytest)"
+	@echo "make demo         play a video through the ROS node, results in demo_output/ (VIDEO=file: your own video)"
+	@echo "make clean        remove .venv and everything else that these commands made"
 
 setup:
 	@command -v "$(PYTHON)" >/dev/null || \
 	    { echo "regionmask_ros set-up: missing: $(PYTHON) (Debian package: python3)" >&2; exit 2; }
 	@$(BOOTSTRAP) setup $(if $(filter file,$(origin PYTHON)),,--with-this-python)
+
+bench-setup: setup
+	@$(BOOTSTRAP) python -m pip --disable-pip-version-check --no-input install --quiet --no-user --progress-bar off \
+	    --no-deps -r bootstrap/lock_bench.txt
+	@$(BOOTSTRAP) python -c "import onnxruntime.quantization, openvino; print('ready: python -m regionmask_ros bench')"
 
 # A test that hangs is ended after five minutes, so that a run always ends.
 test: setup

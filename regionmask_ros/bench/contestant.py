@@ -1,0 +1,35 @@
+"""What takes its turn in a run."""
+
+from __future__ import annotations
+
+from typing import Protocol
+
+import numpy as np
+
+from ..metrics.counts import StepCounts
+
+DENSE = "dense"
+"""The setting of engines that compute everything in every frame."""
+
+
+class Contestant(Protocol):
+    """An engine with its own state.
+
+    engine, setting, path: how its row is called. threads: how many it computes with.
+    calibration: the sequence that its integers were calibrated on, "" where nothing is calibrated.
+    """
+
+    engine: str
+    setting: str
+    path: str
+    threads: int
+    calibration: str
+
+    def step(self, image: np.ndarray) -> np.ndarray:
+        """The timed part. image: uint8 [height, width, 3], RGB. Returns the raw head in the engine's own layout."""
+
+    def counts(self) -> StepCounts | None:
+        """Of the last step; None where nothing is counted."""
+
+    def real_head(self, raw: np.ndarray) -> np.ndarray:
+        """float64 [rows, cols, channels] of what ``step`` returned."""

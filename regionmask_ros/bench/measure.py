@@ -1,0 +1,102 @@
+"""One interleaved run: for every picture each contestant takes its turn."""
+
+from __future__ import annotations
+
+import time
+from dataclasses import dataclass, field
+from typing import Iterable, Sequence
+
+import numpy as np
+
+from ..network.spec import Network
+from .clip import Clip
+from .contestant import DENSE, Contestant
+from .dense import dense_head, encoded, rms
+from .settings import UNMASKED
+
+WARM_UP = 10
+
+
+@dataclass
+class Record:
+    """What one contestant did after the warm-up.
+
+    ms: processor time of the whole process, all its threads, for each frame. synops, events: counted, for each frame;
+    empty where nothing is counted. head_rms: distance of the last head from the dense evaluation of the whole picture;
+    None with a mask, which leaves parts of it out.
+    """
+
+    ms: list[float] = field(default_factory=list)
+    synops: list[int] = field(default_factory=list)
+    events: list[int] = field(default_factory=list)
+    head_rms: float | None = None
+
+
+def warm_up_frames(there: int, wanted: int) -> int:
+    """How many frames of a clip come before the first measured one: of a short clip at most half, and so many that no
+    more than the wanted number is left."""
+    return max(min(WARM_UP, there // 2), there - wanted)
+
+
+def measure(network: Network, contestants: Sequence[Contestant], clip: Clip, skipped: int,
+            indices: Iterable[int]) -> list[Record]:
+    """Runs the frames of the clip in order; all are seen by all, and measured but for the first ``skipped``.
+
+    indices: 0, 1, ... len(clip.images) - 1.
+
+    Each frame has an order of its own, always the same ones: with a fixed order, or one that only rotates, everybody
+    would always find the caches as the same other one left them.
+    """
+    orders = np.random.default_rng(0)
+    records = [Record() for _ in contestants]
+    raw = [None] * len(contestants)
+    for index in indices:
+        image = clip.images[index]
+        for number in orders.permutation(len(contestants)):
+            start = time.process_time()
+            raw[number] = contestants[number].step(image)
+            elapsed = time.process_time() - start
+            if index >= skipped:
+                _note(records[number], contestants[number], elapsed)
+    exact = dense_head(network, encoded(network, clip.images[-1]))
+    for record, contestant, head in zip(records, contestants, raw):
+        if contestant.setting in (DENSE, UNMASKED):
+            record.head_rms = rms(contestant.real_head(head), exact)
+    return records
+
+
+def _note(record: Record, contestant: Contestant, elapsed_s: float) -> None:
+    record.ms.append(elapsed_s * 1e3)
+    counts = contestant.counts()
+    if counts is not None:
+        record.synops.append(counts.total_synops)
+        record.events.append(counts.events)
+
+
+def row_of(clip: Clip, contestant: Contestant, record: Record) -> dict:
+    """One row of the result, but for ``ratio_to``. Counts are means; None where nothing is counted."""
+    p10, median, p90 = np.percentile(record.ms, (10, 50, 90))
+    return {
+        "sequence": clip.path,
+        "setting": contestant.setting,
+        "engine": contestant.engine,
+        "path": contestant.path,
+        "threads": contestant.threads,
+        "input_size": "{}x{}".format(*clip.input_wh),
+        "frames": len(record.ms),
+        "median_ms": round(float(median), 4),
+        "p10_ms": round(float(p10), 4),
+        "p90_ms": round(float(p90), 4),
+        "synops_per_frame": round(float(np.mean(record.synops)), 1) if record.synops else None,
+        "events_per_frame": round(float(np.mean(record.events)), 1) if record.events else None,
+        "head_rms": None if record.head_rms is None else round(record.head_rms, 4),
+        "calibration": contestant.calibration or None,
+    }
+
+
+def add_ratios(rows: Sequence[dict]) -> None:
+    """Gives the rows of one sequence ``ratio_to``: each peer's median over the row's own."""
+    peers = {row["engine"]: row["median_ms"] for row in rows if row["synops_per_frame"] is None}
+    for row in rows:
+        others = {name: median for name, median in peers.items() if name != row["engine"]}
+        row["ratio_to"] = {name: round(median / row["median_ms"], 3) for name, median in others.items()}
