@@ -2,26 +2,24 @@
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
+
 import numpy as np
 
 from ..contestant import DENSE
 
 
-class DensePeer:
-    """A contestant that computes everything in every frame.
-
-    Subclasses give ``step``, which returns float32 [1, channels, rows, cols].
-
-    path: the runtime and its version.
-    """
+class DensePeer(ABC):
+    """A contestant that computes everything in every frame. path: the runtime and its version."""
 
     setting = DENSE
 
     def __init__(self, engine: str, path: str, threads: int, calibration: str = "") -> None:
         self.engine, self.path, self.threads, self.calibration = engine, path, threads, calibration
 
+    @abstractmethod
     def step(self, image: np.ndarray) -> np.ndarray:
-        raise NotImplementedError
+        """uint8 [height, width, 3] in, RGB; float32 [1, channels, rows, cols] out."""
 
     def counts(self) -> None:
         """Nothing is counted: a dense network always does all of its operations."""
