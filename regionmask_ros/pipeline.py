@@ -24,6 +24,7 @@ from .mask.dynamic import dynamic_mask
 from .mask.files import load_static_mask
 from .mask.policy import DYNAMIC, MODES, STATIC, MaskPolicy, MaskState, decide
 from .mask.region_mask import RegionMask
+from .mask.schedule import frames_to_refresh
 from .metrics.counts import StepCounts
 from .network.spec import Network
 
@@ -157,11 +158,9 @@ class Pipeline:
     @property
     def frames_to_refresh(self) -> int | None:
         """How many frames from the next one on until a refresh frame (0: the next one); None when none is due."""
-        frame, period = (self._camera.state.frame if self._camera else 0), self.settings.refresh_period
-        if frame == 0:
-            return 0
         masked = self.settings.uses_static or self.settings.uses_dynamic
-        return -frame % period if masked and period else None
+        frame = self._camera.state.frame if self._camera else 0
+        return frames_to_refresh(frame, self.settings.refresh_period if masked else 0)
 
     def process(self, frame: Frame) -> list[StepResult]:
         """Takes a frame, returns the results that became ready: its own with the cpu backend, earlier ones with

@@ -5,9 +5,8 @@ from __future__ import annotations
 import numpy as np
 
 from ..encoder import Encoder, Events
-from ..engine.arithmetic import ACCUMULATOR_BITS, CARRY, HEAD_EXP
+from ..engine.arithmetic import CARRY, head_values
 from ..engine.event_engine import EventEngine, PackedNetwork
-from ..engine.twin import wrap
 from ..grid import RegionGrid
 from ..metrics.counts import StepCounts
 from ..network.spec import Network
@@ -49,4 +48,4 @@ class EventContestant:
         return self._last_counts
 
     def real_head(self, raw: np.ndarray) -> np.ndarray:
-        return wrap(raw.astype(np.int64), ACCUMULATOR_BITS) / float(1 << HEAD_EXP)
+        return head_values(raw)

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from ..engine.arithmetic import ACCUMULATOR_BITS, HEAD_EXP
-from ..engine.twin import wrap
+from ..engine.arithmetic import head_values
 from ..network.spec import YoloHead
 from .detections import Detections
 
@@ -24,11 +23,11 @@ def decode(head: np.ndarray, layout: YoloHead, picture_wh: tuple[int, int], scor
     """
     rows, cols, _ = head.shape
     raw = head.reshape(rows, cols, len(layout.anchors), 5 + layout.num_classes)
-    objectness = _sigmoid(_real(raw[..., 4]))
+    objectness = _sigmoid(head_values(raw[..., 4]))
     gy, gx, anchor = np.nonzero(objectness >= score_threshold)
     if len(gy) == 0:
         return Detections.empty()
-    cells = _real(raw[gy, gx, anchor])
+    cells = head_values(raw[gy, gx, anchor])
     likelihood = np.exp(cells[:, 5:] - cells[:, 5:].max(axis=1, keepdims=True))
     class_ids = likelihood.argmax(axis=1)
     scores = objectness[gy, gx, anchor] * likelihood.max(axis=1) / likelihood.sum(axis=1)
@@ -64,10 +63,6 @@ def suppress(boxes: np.ndarray, class_ids: np.ndarray, nms_iou: float) -> np.nda
         union = area[rest] + area[best] - overlap
         alive[rest[overlap > nms_iou * union]] = False
     return np.flatnonzero(alive)
-
-
-def _real(head: np.ndarray) -> np.ndarray:
-    return wrap(head.astype(np.int64), ACCUMULATOR_BITS) / float(1 << HEAD_EXP)
 
 
 def _sigmoid(x: np.ndarray) -> np.ndarray:

@@ -29,6 +29,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Mapping
 
+import numpy as np
+
 SPIKE_EXP = 4
 STATE_EXP = 6
 UNIT_EXP = SPIKE_EXP + STATE_EXP
@@ -62,3 +64,14 @@ RULES: Mapping[str, Rule] = {
 }
 CARRY = "carry"
 ARITHMETICS = tuple(RULES)
+
+
+def wrap(value: np.ndarray, bits: int) -> np.ndarray:
+    """Two's complement wrap of int64 values to that many bits."""
+    half = 1 << (bits - 1)
+    return ((value + half) & ((1 << bits) - 1)) - half
+
+
+def head_values(head: np.ndarray) -> np.ndarray:
+    """float64 values of a head's sigma (int32, any shape): its low 24 bits as a signed number, at 2**16."""
+    return wrap(head.astype(np.int64), ACCUMULATOR_BITS) / float(1 << HEAD_EXP)

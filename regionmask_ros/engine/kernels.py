@@ -8,11 +8,17 @@ from __future__ import annotations
 
 import numpy as np
 
-from .arithmetic import MESSAGE_MAX, MESSAGE_MIN, SPIKE_EXP, STATE_EXP
+from .arithmetic import ACCUMULATOR_BITS, MESSAGE_MAX, MESSAGE_MIN, SPIKE_EXP, STATE_EXP
 from .kernel_cache import kernel
 
-_HALF = np.int32(1 << 23)
-_LOW24 = np.int32((1 << 24) - 1)
+_HALF = np.int32(1 << (ACCUMULATOR_BITS - 1))
+_LOW = np.int32((1 << ACCUMULATOR_BITS) - 1)
+
+
+@kernel
+def wrapped(total):
+    """Two's complement wrap of an int32 sum to the accumulator's width."""
+    return np.int32(((total + _HALF) & _LOW) - _HALF)
 
 
 @kernel
@@ -156,9 +162,8 @@ def fire(total, touched, everywhere, channels, bias, threshold, release, carry, 
         base = position * channels
         for o in range(channels):
             n = base + o
-            wrapped = np.int32(((total[n] + _HALF) & _LOW24) - _HALF)
+            state = np.int32(sigma[n] + wrapped(total[n]))
             total[n] = 0
-            state = np.int32(sigma[n] + wrapped)
             sigma[n] = state
             active = max(np.int32(state + bias[o]), np.int32(0))
             delta = np.int32(active - reference[n])
@@ -183,5 +188,5 @@ def integrate(total, touched, channels, sigma):
             continue
         touched[position] = False
         for n in range(position * channels, (position + 1) * channels):
-            sigma[n] += np.int32(((total[n] + _HALF) & _LOW24) - _HALF)
+            sigma[n] += wrapped(total[n])
             total[n] = 0

@@ -8,7 +8,9 @@ from __future__ import annotations
 
 import numpy as np
 
-from .arithmetic import ACCUMULATOR_BITS, MESSAGE_MAX, MESSAGE_MIN, RULES, SPIKE_EXP, STATE_EXP, UNIT_EXP
+from .arithmetic import (
+    ACCUMULATOR_BITS, MESSAGE_MAX, MESSAGE_MIN, RULES, SPIKE_EXP, STATE_EXP, UNIT_EXP, wrap,
+)
 
 
 def correlate(message: np.ndarray, weight: np.ndarray, stride: int, padding: int) -> np.ndarray:
@@ -19,12 +21,6 @@ def correlate(message: np.ndarray, weight: np.ndarray, stride: int, padding: int
     rows, cols = windows.shape[:2]
     sums = windows.reshape(rows * cols, -1) @ weight.reshape(len(weight), -1).T.astype(np.float64)
     return np.rint(sums).astype(np.int64).reshape(rows, cols, -1)
-
-
-def wrap(value: np.ndarray, bits: int) -> np.ndarray:
-    """Two's complement wrap of int64 values to that many bits."""
-    half = 1 << (bits - 1)
-    return ((value + half) & ((1 << bits) - 1)) - half
 
 
 class TwinEncoder:

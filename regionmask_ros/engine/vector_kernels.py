@@ -15,14 +15,12 @@ from __future__ import annotations
 
 from functools import lru_cache
 
-import numpy as np
-
 from .kernel_cache import kernel
+from .kernels import wrapped
 from .vector_dot import dot, dot_dense
 from .vector_fire import fire
 
 _COUNT_MASK, _EVENTS_SHIFT, _WIDE_SHIFT = 0xFFFF, 16, 32
-_HALF, _LOW24 = np.int32(1 << 23), np.int32((1 << 24) - 1)
 
 
 @kernel
@@ -63,6 +61,13 @@ def add_extra(total, first_total, extra, first, channels):
     for o in range(channels):
         total[first_total + o] += extra[first + o]
         extra[first + o] = 0
+
+
+@kernel
+def add_to_head(total, first_total, sigma, first, channels):
+    """The head's neurons of one pixel: they only integrate."""
+    for o in range(channels):
+        sigma[first + o] += wrapped(total[first_total + o])
 
 
 @kernel
@@ -138,9 +143,7 @@ def first_layer_kernel(lanes, vectors, pixels):
                         if use_extra:
                             add_extra(total, p * group, extra, real, used)
                         if head:
-                            for o in range(group):
-                                wrapped = np.int32(((total[p * group + o] + _HALF) & _LOW24) - _HALF)
-                                sigma[first + o] += wrapped
+                            add_to_head(total, p * group, sigma, first, group)
                             continue
                         answer = fire(
                             total, p * group, bias, g * group, threshold, release, carry, sigma, reference, first,
@@ -203,8 +206,7 @@ def layer_kernel(lanes, vectors):
                     if use_extra:
                         add_extra(total, 0, extra, real, used)
                     if head:
-                        for o in range(group):
-                            sigma[first + o] += np.int32(((total[o] + _HALF) & _LOW24) - _HALF)
+                        add_to_head(total, 0, sigma, first, group)
                         continue
                     answer = fire(
                         total, 0, bias, g * group, threshold, release, carry, sigma, reference, first,

@@ -13,14 +13,12 @@ from ..frames import Frame
 from .naming import natural_key, shown
 from .picture_file import damage_of, pixel_maximum
 from .quiet import stderr_closed
-from .source import stamp_of
+from .source import FRAME_ID, stamp_of
 
 DEFAULT_FPS = 10.0
 """Images carry no rate: ten a second, as in most recorded sequences (KITTI, PETS)."""
 
 SUFFIXES = (".png", ".jpg", ".jpeg", ".bmp", ".tif", ".tiff", ".webp", ".ppm", ".pgm")
-
-FRAME_ID = "camera"
 
 HEAD_BYTES = 4096
 

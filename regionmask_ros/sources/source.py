@@ -6,6 +6,9 @@ from typing import Iterator, Protocol
 
 from ..frames import Frame
 
+FRAME_ID = "camera"
+"""The camera's coordinate frame: files do not tell one."""
+
 
 class Source(Protocol):
     """A sequence of pictures with time stamps.

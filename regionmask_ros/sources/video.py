@@ -12,7 +12,7 @@ from ..errors import UserError
 from ..frames import Frame
 from .container import check_container
 from .naming import shown
-from .source import stamp_of
+from .source import FRAME_ID, stamp_of
 
 DEFAULT_FPS = 25.0
 """Rate of a video that tells none, or one beyond belief."""
@@ -21,8 +21,6 @@ MAX_FPS = 1000.0
 
 COMPLETE_SHARE = 0.9
 """A video that yields less than this share of the frames it counts is damaged. Some players drop a few at the ends."""
-
-FRAME_ID = "camera"
 
 
 class VideoFile:
