@@ -6,6 +6,7 @@ import os
 import sys
 from pathlib import Path
 
+import cv2
 import numpy as np
 import pytest
 
@@ -41,6 +42,24 @@ def real_video():
         return str(path)
 
     return find
+
+
+@pytest.fixture(scope="session")
+def make_clip(tmp_path_factory):
+    """A function that writes a short real MP4, 160x96 at 20 a second: a bright block wanders over noise."""
+
+    def make(frames: int, pixels_a_frame: int) -> str:
+        path = str(tmp_path_factory.mktemp("clip") / "a clip.mp4")
+        writer = cv2.VideoWriter(path, cv2.VideoWriter_fourcc(*"mp4v"), 20.0, (160, 96))
+        still = np.random.default_rng(0).integers(0, 120, (96, 160, 3)).astype(np.uint8)
+        for t in range(frames):
+            picture = still.copy()
+            picture[30:70, pixels_a_frame * t:pixels_a_frame * t + 40] = 230
+            writer.write(picture)
+        writer.release()
+        return path
+
+    return make
 
 
 @pytest.fixture(scope="session")

@@ -17,7 +17,7 @@ from regionmask_ros.bench.peers.choice import PEERS
 from regionmask_ros.commands.bench import main
 from regionmask_ros.engine.event_engine import available_paths
 
-FRAMES, SIZE_WH = 20, (160, 96)
+FRAMES = 20
 KEYS = {
     "sequence", "setting", "engine", "path", "threads", "input_size", "frames", "median_ms", "p10_ms", "p90_ms",
     "synops_per_frame", "events_per_frame", "head_rms", "calibration", "ratio_to",
@@ -25,17 +25,8 @@ KEYS = {
 
 
 @pytest.fixture(scope="module")
-def clip(tmp_path_factory) -> str:
-    """A short real MP4: a bright block wanders over noise."""
-    path = str(tmp_path_factory.mktemp("bench") / "a clip.mp4")
-    writer = cv2.VideoWriter(path, cv2.VideoWriter_fourcc(*"mp4v"), 20.0, SIZE_WH)
-    still = np.random.default_rng(0).integers(0, 120, (SIZE_WH[1], SIZE_WH[0], 3)).astype(np.uint8)
-    for t in range(FRAMES):
-        picture = still.copy()
-        picture[30:70, 6 * t:6 * t + 40] = 230
-        writer.write(picture)
-    writer.release()
-    return path
+def clip(make_clip) -> str:
+    return make_clip(FRAMES, 6)
 
 
 @pytest.fixture(scope="module")

@@ -22,17 +22,8 @@ FRAMES, SIZE_WH = 12, (160, 96)
 
 
 @pytest.fixture(scope="module")
-def clip(tmp_path_factory) -> str:
-    """A short real MP4: a bright block wanders over noise."""
-    path = str(tmp_path_factory.mktemp("clip") / "a clip.mp4")
-    writer = cv2.VideoWriter(path, cv2.VideoWriter_fourcc(*"mp4v"), 20.0, SIZE_WH)
-    still = np.random.default_rng(0).integers(0, 120, (SIZE_WH[1], SIZE_WH[0], 3)).astype(np.uint8)
-    for t in range(FRAMES):
-        picture = still.copy()
-        picture[30:70, 8 * t:8 * t + 40] = 230
-        writer.write(picture)
-    writer.release()
-    return path
+def clip(make_clip) -> str:
+    return make_clip(FRAMES, 8)
 
 
 @pytest.fixture
