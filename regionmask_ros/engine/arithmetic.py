@@ -52,6 +52,11 @@ class Rule:
     carry: bool
     snap: bool
 
+    @property
+    def flags(self) -> tuple[int, int]:
+        """(carry, snap) as the numbers that kernels are compiled for."""
+        return int(self.carry), int(self.snap)
+
     def release(self, threshold: int) -> int:
         """The reference from which a silent neuron takes it back: ``2 * ref >= threshold``."""
         return (threshold + 1) // 2 if self.snap else NEVER

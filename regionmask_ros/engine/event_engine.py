@@ -4,23 +4,32 @@ from __future__ import annotations
 
 import threading
 from dataclasses import dataclass
+from functools import partial
 
 import numpy as np
 
-from . import portable_path, vector_path
+from . import portable_path, tile_path, vector_path
 from .arithmetic import ARITHMETICS, CARRY, RULES, Rule
 from .packing import Convolution, Layers
 
-PORTABLE = "portable"
+AMX, PORTABLE = "amx", "portable"
 WARM_STATES = 4
 """Warmed-up states that are remembered: a topic whose pictures change their size must not fill the memory."""
 
+_PACK = {
+    AMX: tile_path.pack,
+    "avx512": partial(vector_path.pack, processor=vector_path.AVX512),
+    "avx2": partial(vector_path.pack, processor=vector_path.AVX2),
+    PORTABLE: portable_path.pack,
+}
+_LAYERS = {AMX: tile_path.TileLayers, PORTABLE: portable_path.PortableLayers}
 _PROCESSORS = {"avx512": vector_path.AVX512, "avx2": vector_path.AVX2}
 
 
 def available_paths() -> tuple[str, ...]:
     """Names of the ways in which this processor can compute the layers, the fastest first. All give equal integers."""
-    return (*(name for name, processor in _PROCESSORS.items() if processor.is_here), PORTABLE)
+    tiles = (AMX,) if tile_path.is_here() else ()
+    return (*tiles, *(name for name, processor in _PROCESSORS.items() if processor.is_here), PORTABLE)
 
 
 @dataclass(frozen=True)
@@ -50,12 +59,8 @@ class PackedNetwork:
         """Fresh layers of one camera; weights are packed once for each path."""
         with self._lock:
             if path not in self._packed:
-                self._packed[path] = (
-                    portable_path.pack(self.convolutions) if path == PORTABLE
-                    else vector_path.pack(self.convolutions, _PROCESSORS[path])
-                )
-        layers = portable_path.PortableLayers if path == PORTABLE else vector_path.VectorLayers
-        return layers(self._packed[path], input_wh, rule)
+                self._packed[path] = _PACK[path](self.convolutions)
+        return _LAYERS.get(path, vector_path.VectorLayers)(self._packed[path], input_wh, rule)
 
     def warm_state(self, path: str, input_wh: tuple[int, int], rule: Rule) -> list[tuple[np.ndarray, np.ndarray]]:
         """(sigma, reference) of each layer before the first frame."""
@@ -94,9 +99,10 @@ class EventEngine:
     ) -> None:
         if arithmetic not in ARITHMETICS:
             raise ValueError(f"arithmetic {arithmetic!r}: expected one of {', '.join(ARITHMETICS)}")
-        self.path = path or available_paths()[0]
-        if self.path not in available_paths():
-            raise ValueError(f"path {path!r}: this processor offers {', '.join(available_paths())}")
+        usable = [name for name in available_paths() if name != AMX or tile_path.can_run(packed.convolutions)]
+        self.path = path or usable[0]
+        if self.path not in usable:
+            raise ValueError(f"path {path!r}: this processor offers {', '.join(usable)} for this network")
         self.packed, self.input_wh, self.arithmetic = packed, input_wh, arithmetic
         self._layers = packed.layers_for(self.path, input_wh, RULES[arithmetic])
         self.reset()

@@ -7,47 +7,59 @@ from numba.core import types
 from numba.extending import intrinsic
 
 from .arithmetic import ACCUMULATOR_BITS, STATE_EXP
-from .vector_ir import I1, I16, I32, I64, WIDTHS, bits_set, call, constant, load, pointer, splat, store
+from .vector_ir import I16, I32, I64, WIDTHS, bits_set, call, constant, load, pointer, splat, store
 
 
-class _Neurons:
+_MESSAGE_LIMIT = 1 << 15
+_WRAP_SHIFT = 32 - ACCUMULATOR_BITS
+
+
+class Neurons:
     """Emits the neurons of one vector of channels after the other; the names are the twin's."""
 
-    def __init__(self, builder, width, threshold, release, carry) -> None:
-        self.builder, self.width = builder, width
+    def __init__(self, builder, width, threshold, release, carry: int, snap: int) -> None:
+        self.builder, self.width, self.carry, self.snap = builder, width, carry, snap
         self.zero, self.shift = constant(width.vector, 0), constant(width.vector, STATE_EXP)
-        self.threshold, self.release = (splat(builder, value, width.vector) for value in (threshold, release))
-        flag = carry if carry.type == I1 else builder.trunc(carry, I1)
-        self.carry = splat(builder, flag, ir.VectorType(I1, width.lanes))
+        self.threshold = splat(builder, threshold, width.vector)
+        self.release = splat(builder, release, width.vector)
 
     def wrap(self, total):
-        """Two's complement wrap to the accumulator's width."""
-        b, half = self.builder, constant(self.width.vector, 1 << (ACCUMULATOR_BITS - 1))
-        low = constant(self.width.vector, (1 << ACCUMULATOR_BITS) - 1)
-        return b.sub(b.and_(b.add(total, half), low), half)
+        """Two's complement wrap to the accumulator's width: a shift to the top and back."""
+        amount = constant(self.width.vector, _WRAP_SHIFT)
+        return self.builder.ashr(self.builder.shl(total, amount), amount)
 
     def tell(self, state, bias, reference):
-        """(told, new reference) of neurons whose sigma is ``state``."""
+        """(told, size of the difference, new reference) of neurons whose sigma is ``state``."""
         b = self.builder
         active = b.add(state, bias)
         active = b.select(b.icmp_signed(">", active, self.zero), active, self.zero)
         delta = b.sub(active, reference)
         minus = b.sub(self.zero, delta)
         size = b.select(b.icmp_signed(">", delta, minus), delta, minus)
-        silent = b.and_(b.icmp_signed("==", active, self.zero), b.icmp_signed(">=", reference, self.release))
-        due = b.or_(b.icmp_signed(">=", size, self.threshold), silent)
-        sent = b.select(due, delta, self.zero)
-        told = b.ashr(sent, self.shift)
-        return told, b.add(reference, b.select(self.carry, b.shl(told, self.shift), sent))
+        due = b.icmp_signed(">=", size, self.threshold)
+        if self.snap:
+            silent = b.icmp_signed("==", active, self.zero)
+            due = b.or_(due, b.and_(silent, b.icmp_signed(">=", reference, self.release)))
+        told = b.select(due, b.ashr(delta, self.shift), self.zero)
+        heard = b.and_(delta, constant(self.width.vector, -(1 << STATE_EXP))) if self.carry else delta
+        return told, size, b.select(due, b.add(reference, heard), reference)
 
-    def narrow(self, told):
-        """(words of two int16 messages each, mask of those that did not fit and were cut)."""
-        b, half = self.builder, ir.VectorType(I16, self.width.lanes)
-        top, bottom = constant(self.width.vector, 32767), constant(self.width.vector, -32768)
-        fits = b.icmp_signed("==", b.sext(b.trunc(told, half), self.width.vector), told)
-        nearest = b.select(b.icmp_signed(">", told, top), top, told)
-        nearest = b.select(b.icmp_signed("<", nearest, bottom), bottom, nearest)
-        return b.bitcast(b.trunc(nearest, half), self.width.words), b.not_(b.bitcast(fits, self.width.mask))
+    def any_wide(self, sizes):
+        """Whether one of the differences might be a message that does not fit 16 bits."""
+        b, largest = self.builder, sizes[0]
+        for size in sizes[1:]:
+            largest = b.select(b.icmp_unsigned(">", size, largest), size, largest)
+        limit = constant(self.width.vector, (_MESSAGE_LIMIT << STATE_EXP) - 1)
+        beyond = b.bitcast(b.icmp_unsigned(">", largest, limit), self.width.mask)
+        return b.icmp_unsigned("!=", beyond, ir.Constant(self.width.mask, 0))
+
+    def cut(self, told):
+        """int16: the nearest values that a message of 16 bits may have."""
+        b = self.builder
+        top, bottom = (constant(self.width.vector, value) for value in (_MESSAGE_LIMIT - 1, -_MESSAGE_LIMIT))
+        nearest = b.select(b.icmp_signed("<", told, top), told, top)
+        nearest = b.select(b.icmp_signed(">", nearest, bottom), nearest, bottom)
+        return b.trunc(nearest, ir.VectorType(I16, self.width.lanes))
 
     def append(self, words, first_pair, indices, pairs, n):
         """Writes the words that are not 0, and their numbers, from entry n on; returns the new number of entries."""
@@ -69,47 +81,47 @@ class _Neurons:
 
 
 @intrinsic(prefer_literal=True)
-def fire(typing_context, total, first_total, bias, first_channel, threshold, release, carry, sigma, reference, first,
-         index, pair, slot, spikes, vectors, lanes):
+def fire(typing_context, total, first_total, bias, first_channel, threshold, release, sigma, reference, first,
+         index, pair, slot, spikes, vectors, lanes, carry, snap):
     """lanes * vectors neurons: sigma, bias, ReLU, delta, threshold; appends their spikes to the pixel's list.
 
     total: int32, from first_total on, consumed; on return it holds the messages. bias: int32, from first_channel on.
-    sigma, reference: int32, from ``first`` on. release, carry: see ``arithmetic.Rule``. index, pair: the list, which
-    begins at ``slot`` and has ``spikes`` entries.
-    Returns the new number of entries, plus events << 16, plus 1 << 32 when a message does not fit 16 bits (the list
+    sigma, reference: int32, from ``first`` on. release, carry, snap: see ``arithmetic.Rule``. index, pair: the list, which
+    begins at ``slot`` and has ``spikes`` entries. carry, snap, vectors, lanes: literals.
+    Returns the new number of entries, plus events << 16, plus 1 << 32 when a message may not fit 16 bits (the list
     then holds its nearest value that does).
     """
     width, columns = WIDTHS[lanes.literal_value], vectors.literal_value
     signature = types.int64(
-        total, types.intp, bias, types.intp, types.int32, types.int32, types.boolean, sigma, reference, types.intp,
-        index, pair, types.intp, types.intp, vectors, lanes,
+        total, types.intp, bias, types.intp, types.int32, types.int32, sigma, reference, types.intp,
+        index, pair, types.intp, types.intp, vectors, lanes, carry, snap,
     )
 
     def generate(context, builder, signature, arguments):
-        first_total_, channel_, first_, slot_, n = (arguments[at] for at in (1, 3, 9, 12, 13))
+        first_total_, channel_, first_, slot_, n = (arguments[at] for at in (1, 3, 8, 11, 12))
         totals, biases, states, references, indices, pairs = (
             pointer(context, builder, signature.args[at], arguments[at], start, I32)
-            for at, start in ((0, first_total_), (2, channel_), (7, first_), (8, first_), (10, slot_), (11, slot_))
+            for at, start in ((0, first_total_), (2, channel_), (6, first_), (7, first_), (9, slot_), (10, slot_))
         )
-        neurons = _Neurons(builder, width, *arguments[4:7])
+        neurons = Neurons(builder, width, *arguments[4:6], carry.literal_value, snap.literal_value)
         first_pair = builder.trunc(builder.sdiv(channel_, ir.Constant(I64, 2)), I32)
-        events, wide = ir.Constant(I64, 0), ir.Constant(width.mask, 0)
+        events, sizes = ir.Constant(I64, 0), []
         for at in range(0, columns * width.lanes, width.lanes):
             def read(array, at=at):
                 return load(builder, array, width.vector, at, 4)
 
             state = builder.add(read(states), neurons.wrap(read(totals)))
-            told, new_reference = neurons.tell(state, read(biases), read(references))
+            told, size, new_reference = neurons.tell(state, read(biases), read(references))
             for value, array in ((state, states), (new_reference, references), (told, totals)):
                 store(builder, value, array, at, 4)
             fired = builder.bitcast(builder.icmp_signed("!=", told, neurons.zero), width.mask)
             events = builder.add(events, bits_set(builder, fired))
-            words, cut = neurons.narrow(told)
-            wide = builder.or_(wide, cut)
+            sizes.append(size)
+            words = builder.bitcast(neurons.cut(told), width.words)
             pair_number = builder.add(first_pair, ir.Constant(I32, at // 2))
             n = neurons.append(words, pair_number, indices, pairs, n)
-        beyond = builder.zext(builder.icmp_unsigned("!=", wide, ir.Constant(width.mask, 0)), I64)
+        wide = builder.zext(neurons.any_wide(sizes), I64)
         result = builder.or_(n, builder.shl(events, ir.Constant(I64, 16)))
-        return builder.or_(result, builder.shl(beyond, ir.Constant(I64, 32)))
+        return builder.or_(result, builder.shl(wide, ir.Constant(I64, 32)))
 
     return signature, generate

@@ -70,6 +70,12 @@ def splat(builder, value, vector):
     return builder.shuffle_vector(first, ir.Constant(vector, ir.Undefined), lanes)
 
 
+def shuffle(builder, first, second, order):
+    """A vector of elements of two, chosen by their numbers in both behind each other."""
+    kind = ir.VectorType(I32, len(order))
+    return builder.shuffle_vector(first, second, ir.Constant(kind, list(order)))
+
+
 def load(builder, address, vector, index, align):
     place = builder.bitcast(builder.gep(address, [ir.Constant(I64, index)]), vector.as_pointer())
     value = builder.load(place)

@@ -98,12 +98,12 @@ def count_columns(events, start, pitch, size, columns, column):
 
 
 @lru_cache(maxsize=None)
-def first_layer_kernel(lanes, vectors, pixels):
+def first_layer_kernel(lanes, vectors, carry, snap, pixels):
     """The kernel of the layer that the encoder feeds: few input channels, so the whole window is worked off, for
     ``pixels`` neighbouring outputs at a time, where any of them has an event. Otherwise as ``layer_kernel``."""
 
     @kernel
-    def first_layer(groups, everywhere, head, carry, weight, tap_rows, size, stride, in_pitch, in_value, in_events,
+    def first_layer(groups, everywhere, head, weight, tap_rows, size, stride, in_pitch, in_value, in_events,
                     rows, cols, channels, use_extra, extra, bias, threshold, release, sigma, reference,
                     out_padding, out_pitch, out_slots, out_count, out_events, out_index, out_pair,
                     wide_index, wide_rest, column, total):
@@ -146,8 +146,9 @@ def first_layer_kernel(lanes, vectors, pixels):
                             add_to_head(total, p * group, sigma, first, group)
                             continue
                         answer = fire(
-                            total, p * group, bias, g * group, threshold, release, carry, sigma, reference, first,
-                            out_index, out_pair, (target + p) * out_slots, out_count[target + p], vectors, lanes)
+                            total, p * group, bias, g * group, threshold, release, sigma, reference, first,
+                            out_index, out_pair, (target + p) * out_slots, out_count[target + p], vectors, lanes,
+                            carry, snap)
                         out_count[target + p] = answer & _COUNT_MASK
                         out_events[target + p] += (answer >> _EVENTS_SHIFT) & _COUNT_MASK
                         fired += (answer >> _EVENTS_SHIFT) & _COUNT_MASK
@@ -159,8 +160,8 @@ def first_layer_kernel(lanes, vectors, pixels):
 
 
 @lru_cache(maxsize=None)
-def layer_kernel(lanes, vectors):
-    """The kernel of the other layers, for ``vectors`` vectors of ``lanes`` channels at a time.
+def layer_kernel(lanes, vectors, carry, snap):
+    """The kernel of the other layers, for ``vectors`` vectors of ``lanes`` channels at a time, under a rule.
 
     groups: so many times ``vectors`` make all channels; channels: without the padding. everywhere: neurons work though
     nothing reached them. weight: see ``vector_path.PackedConvolution``; tap_rows: its rows for a tap. bias, threshold,
@@ -171,7 +172,7 @@ def layer_kernel(lanes, vectors):
     """
 
     @kernel
-    def layer(groups, everywhere, head, carry, weight, tap_rows, size, stride, in_pitch, in_slots,
+    def layer(groups, everywhere, head, weight, tap_rows, size, stride, in_pitch, in_slots,
               in_count, in_events, in_index, in_pair, rows, cols, channels, use_extra, extra, bias, threshold, release,
               sigma, reference, out_padding, out_pitch, out_slots, out_count, out_events, out_index, out_pair,
               wide_index, wide_rest, pixel, tap, total):
@@ -209,8 +210,8 @@ def layer_kernel(lanes, vectors):
                         add_to_head(total, 0, sigma, first, group)
                         continue
                     answer = fire(
-                        total, 0, bias, g * group, threshold, release, carry, sigma, reference, first,
-                        out_index, out_pair, target * out_slots, out_count[target], vectors, lanes)
+                        total, 0, bias, g * group, threshold, release, sigma, reference, first,
+                        out_index, out_pair, target * out_slots, out_count[target], vectors, lanes, carry, snap)
                     out_count[target] = answer & _COUNT_MASK
                     out_events[target] += (answer >> _EVENTS_SHIFT) & _COUNT_MASK
                     fired += (answer >> _EVENTS_SHIFT) & _COUNT_MASK

@@ -80,7 +80,7 @@ def _pack(spec: Convolution, processor: Processor) -> PackedConvolution:
     padded[:spec.channels, :spec.in_channels] = spec.weight
     narrow = padded.min() >= -128 and padded.max() <= 127
     order = padded.reshape(groups, vectors * lanes, pairs, 2, size, size).transpose(0, 4, 5, 2, 1, 3)
-    weight = _aligned(order.size, np.int8 if narrow else np.int16)
+    weight = aligned(order.size, np.int8 if narrow else np.int16)
     weight[:] = order.ravel()
     bias = np.zeros(wanted * lanes, np.int32)
     if not spec.is_head:
@@ -89,7 +89,7 @@ def _pack(spec: Convolution, processor: Processor) -> PackedConvolution:
     return PackedConvolution(spec, lanes, weight, bias, vectors, groups, pairs, plain)
 
 
-def _aligned(count: int, dtype: type) -> np.ndarray:
+def aligned(count: int, dtype: type) -> np.ndarray:
     """Zeros that begin at a cache line: a vector then never lies across two."""
     size = count * np.dtype(dtype).itemsize
     memory = np.zeros(size + _CACHE_LINE, np.uint8)
@@ -108,7 +108,7 @@ class _Lists:
         self.padding, self.pitch, self.slots = padding, cols + 2 * padding, channels // 2
         pixels = (rows + 2 * padding) * self.pitch
         self.count, self.events = np.zeros(pixels, np.int32), np.zeros(pixels, np.int32)
-        self.index, self.pair = (_aligned(pixels * self.slots, np.int32) for _ in range(2))
+        self.index, self.pair = (aligned(pixels * self.slots, np.int32) for _ in range(2))
 
 
 class _Input:
@@ -117,7 +117,7 @@ class _Input:
     def __init__(self, rows: int, cols: int, first: PackedConvolution, overhang: int) -> None:
         self.padding, self.pitch = first.spec.padding, cols + 2 * first.spec.padding
         pixels = (rows + 2 * self.padding) * self.pitch + overhang
-        self.value, self.events = _aligned(pixels * 2 * first.pairs, np.int16), np.zeros(pixels, np.uint16)
+        self.value, self.events = aligned(pixels * 2 * first.pairs, np.int16), np.zeros(pixels, np.uint16)
         self.word = self.value.view(np.int32)
 
 
@@ -128,8 +128,8 @@ class _Layer:
         self.packed, self.in_cols = packed, in_cols
         self.rows, self.cols = packed.spec.output_size(in_rows, in_cols)
         neurons = self.rows * self.cols * packed.padded
-        self.sigma = _aligned(neurons, np.int32)
-        self.reference = _aligned(0 if packed.spec.is_head else neurons, np.int32)
+        self.sigma = aligned(neurons, np.int32)
+        self.reference = aligned(0 if packed.spec.is_head else neurons, np.int32)
         self.lists = _Lists(self.rows, self.cols, 0 if packed.spec.is_head else packed.padded, next_padding)
         self.extra = np.zeros(0, np.int32)
 
@@ -155,7 +155,7 @@ class VectorLayers(Layers):
         taps = max(convolution.spec.size for convolution in packed) ** 2
         self._pixel, self._tap = np.zeros(taps, np.int32), np.zeros(taps, np.int32)
         self._column = np.zeros(self._input.pitch, np.int32)
-        self._total = _aligned(max(AVX512.lanes * AVX512.most, AVX2.lanes * AVX2.most), np.int32)
+        self._total = aligned(max(AVX512.lanes * AVX512.most, AVX2.lanes * AVX2.most), np.int32)
 
     def step(self, index: np.ndarray, message: np.ndarray) -> StepTotals:
         source, first = self._input, self.layers[0]
@@ -181,7 +181,7 @@ class VectorLayers(Layers):
         packed, spec, lists = layer.packed, layer.packed.spec, layer.lists
         if wide:
             self._add_wide(layer, wide)
-        shape = (packed.groups, everywhere, spec.is_head, self._rule.carry, packed.weight, packed.pairs, spec.size,
+        shape = (packed.groups, everywhere, spec.is_head, packed.weight, packed.pairs, spec.size,
                  spec.stride)
         neurons = (layer.rows, layer.cols, spec.channels, wide > 0, layer.extra, packed.bias, spec.threshold,
                    self._rule.release(spec.threshold), layer.sigma, layer.reference)
@@ -189,11 +189,11 @@ class VectorLayers(Layers):
                   self._wide_index, self._wide_rest)
         if number == 0:
             source = self._input
-            kernel = vector_kernels.first_layer_kernel(packed.lanes, packed.vectors, self._pixels)
+            kernel = vector_kernels.first_layer_kernel(packed.lanes, packed.vectors, *self._rule.flags, self._pixels)
             return kernel(*shape, source.pitch, source.word, source.events, *neurons, *output, self._column,
                           self._total)
         source = self.layers[number - 1].lists
-        kernel = vector_kernels.layer_kernel(packed.lanes, packed.vectors)
+        kernel = vector_kernels.layer_kernel(packed.lanes, packed.vectors, *self._rule.flags)
         return kernel(*shape, source.pitch, source.slots, source.count, source.events, source.index, source.pair,
                       *neurons, *output, self._pixel, self._tap, self._total)
 

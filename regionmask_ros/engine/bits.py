@@ -1,0 +1,39 @@
+"""Sets of neighbouring pixels as bits of an integer: bit i is the pixel i places to the right."""
+
+from __future__ import annotations
+
+from llvmlite import ir
+from numba.core import types
+from numba.extending import intrinsic
+
+from .vector_ir import I1, I64, bits_set, call
+
+
+@intrinsic
+def lowest(typing_context, bits):
+    """Place of the lowest bit that is set; bits (uint64) must not be 0."""
+
+    def generate(context, builder, signature, arguments):
+        return call(builder, "llvm.cttz.i64", I64, [arguments[0], ir.Constant(I1, 1)])
+
+    return types.int64(types.uint64), generate
+
+
+@intrinsic
+def count(typing_context, bits):
+    """How many bits of a uint64 are set."""
+
+    def generate(context, builder, signature, arguments):
+        return bits_set(builder, arguments[0])
+
+    return types.int64(types.uint64), generate
+
+
+@intrinsic
+def pick(typing_context, bits, mask):
+    """The bits at the places that are set in ``mask``, moved together (BMI2's pext). uint64."""
+
+    def generate(context, builder, signature, arguments):
+        return call(builder, "llvm.x86.bmi.pext.64", I64, list(arguments))
+
+    return types.uint64(types.uint64, types.uint64), generate

@@ -1,0 +1,122 @@
+"""Neurons that fire many at a time, from sums in tiles: the part of the twin's ``step`` behind the sums."""
+
+from __future__ import annotations
+
+from llvmlite import ir
+from numba.core import types
+from numba.extending import intrinsic
+
+from .arithmetic import ACCUMULATOR_BITS, SPIKE_EXP
+from .tile_ir import ROWS
+from .vector_fire import Neurons
+from .vector_ir import I8, I32, I64, WIDTHS, bits_set, constant, load, pointer, shuffle, store
+
+LANES = 16
+TILE = ROWS * LANES
+_LOW_BITS = 8
+_WRAP_SHIFT = 32 - ACCUMULATOR_BITS
+_WIDTH = WIDTHS[LANES]
+
+
+class _Sums:
+    """One pixel's sums in the tiles' scratch, [plane, tile, pixel, output]."""
+
+    def __init__(self, builder, totals, tiles: int, planes: int) -> None:
+        self.builder, self.totals, self.tiles, self.planes = builder, totals, tiles, planes
+
+    def wrapped(self, tile):
+        """The sums of one tile, wrapped to the accumulator's width.
+
+        The last plane weighs 2**8, or an encoder's unit when it is alone. A shift to the top and back wraps.
+        """
+        b, vector = self.builder, _WIDTH.vector
+
+        def raised(plane, bits):
+            value = load(b, self.totals, vector, (plane * self.tiles + tile) * TILE, 4)
+            return b.shl(value, constant(vector, bits + _WRAP_SHIFT))
+
+        if self.planes == 2:
+            total = b.add(raised(0, 0), raised(1, _LOW_BITS))
+        else:
+            total = raised(0, SPIKE_EXP)
+        return b.ashr(total, constant(vector, _WRAP_SHIFT))
+
+
+@intrinsic(prefer_literal=True)
+def integrate_pixel(typing_context, total, first_total, sigma, first, tiles, planes):
+    """The head's neurons of one pixel: they only add up. Arguments as for ``fire_pixel``."""
+    columns, depth = tiles.literal_value, planes.literal_value
+    signature = types.void(total, types.intp, sigma, types.intp, tiles, planes)
+
+    def generate(context, builder, signature, arguments):
+        totals = pointer(context, builder, signature.args[0], arguments[0], arguments[1], I32)
+        states = pointer(context, builder, signature.args[2], arguments[2], arguments[3], I32)
+        sums = _Sums(builder, totals, columns, depth)
+        for tile in range(columns):
+            old = load(builder, states, _WIDTH.vector, tile * LANES, 4)
+            store(builder, builder.add(old, sums.wrapped(tile)), states, tile * LANES, 4)
+        return context.get_dummy_value()
+
+    return signature, generate
+
+
+@intrinsic(prefer_literal=True)
+def fire_pixel(typing_context, total, first_total, bias, first_channel, threshold, release, sigma, reference, first,
+               low, high, target, tiles, planes, carry, snap):
+    """16 * tiles neurons of one pixel: sigma, bias, ReLU, delta, threshold; writes their messages' bytes.
+
+    total: int32 [planes, tiles, 16, 16]; the pixel's row of the first tile begins at first_total. bias: int32, from
+    first_channel on. sigma, reference: int32, from ``first`` on. carry, snap: literals; they and ``release``: see
+    ``arithmetic.Rule``. low, high: uint8 and int8, from ``target`` on.
+    Returns the number of events, plus 1 << 32 when a message may not fit 16 bits: its bytes then are those of the
+    nearest value that does, and the messages replace the sums of the first plane.
+    """
+    columns, depth = tiles.literal_value, planes.literal_value
+    signature = types.int64(
+        total, types.intp, bias, types.intp, types.int32, types.int32, sigma, reference, types.intp, low, high,
+        types.intp, tiles, planes, carry, snap,
+    )
+
+    def generate(context, builder, signature, arguments):
+        totals, biases, states, references = (
+            pointer(context, builder, signature.args[at], arguments[at], first, I32)
+            for at, first in ((0, arguments[1]), (2, arguments[3]), (6, arguments[8]), (7, arguments[8]))
+        )
+        lows, highs = (pointer(context, builder, signature.args[at], arguments[at], arguments[11], I8) for at in (9, 10))
+        neurons = Neurons(builder, _WIDTH, *arguments[4:6], carry.literal_value, snap.literal_value)
+        sums = _Sums(builder, totals, columns, depth)
+        messages, sizes, masks = [], [], []
+        for tile in range(columns):
+            at = tile * LANES
+            state = builder.add(load(builder, states, _WIDTH.vector, at, 4), sums.wrapped(tile))
+            told, size, new_reference = neurons.tell(
+                state, load(builder, biases, _WIDTH.vector, at, 4), load(builder, references, _WIDTH.vector, at, 4))
+            store(builder, state, states, at, 4)
+            store(builder, new_reference, references, at, 4)
+            messages.append(told)
+            sizes.append(size)
+            masks.append(builder.icmp_signed("!=", told, neurons.zero))
+        _store_bytes(builder, [neurons.cut(told) for told in messages], lows, highs)
+        events = bits_set(builder, builder.bitcast(_concatenated(builder, masks), ir.IntType(columns * LANES)))
+        wide = neurons.any_wide(sizes)
+        with builder.if_then(wide, likely=False):
+            for tile, told in enumerate(messages):
+                store(builder, told, totals, tile * TILE, 4)
+        return builder.or_(events, builder.shl(builder.zext(wide, I64), ir.Constant(I64, 32)))
+
+    return signature, generate
+
+
+def _concatenated(builder, vectors):
+    if len(vectors) == 1:
+        return vectors[0]
+    return shuffle(builder, *vectors, range(len(vectors) * LANES))
+
+
+def _store_bytes(builder, messages, lows, highs):
+    """Writes the low and the high bytes of messages, int16, a vector for each tile."""
+    narrow = _concatenated(builder, messages)
+    kind = ir.VectorType(I8, len(messages) * LANES)
+    high = builder.ashr(narrow, constant(narrow.type, _LOW_BITS))
+    for value, address in ((narrow, lows), (high, highs)):
+        store(builder, builder.trunc(value, kind), address, 0, 1)
