@@ -2,33 +2,46 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 
-from .engine import kernels
+from .engine import encoding
+from .engine.change_map import WORD, ChangeMap
+from .engine.encoding import AFFINE_SHIFT
 from .grid import RegionGrid
 
-AFFINE_SHIFT = 16
 SLOPE_SEARCH = 400
 """Slopes tried on each side of the line from the first to the last value: half a unit over 255 steps is 128."""
 
 
-@dataclass(frozen=True)
 class Events:
-    """Graded spikes of one frame.
+    """Graded spikes of one frame, a view of the encoder's buffers: valid until its next step.
 
-    index: int32 [n], strictly ascending positions in the input, flat in image order (y, x, channel).
-    message: int32 [n], the change at 2**10. shape: (height, width, channels) of the input.
-    Both are views of the encoder's buffers: valid until its next step.
+    changes: the spikes as a dense map. index: int32 [n], strictly ascending positions in the input, flat in image order
+    (y, x, channel), and message: int32 [n], the change at 2**10: the same as lists, made when asked for.
+    shape: (height, width, channels) of the input.
     """
 
-    index: np.ndarray
-    message: np.ndarray
-    shape: tuple[int, int, int]
+    def __init__(self, changes: ChangeMap) -> None:
+        self.changes = changes
+        self.shape = changes.rows, changes.cols, changes.channels
+        self._count = changes.events
 
     def __len__(self) -> int:
-        return len(self.index)
+        return self._count
+
+    @cached_property
+    def _listed(self) -> tuple[np.ndarray, np.ndarray]:
+        return self.changes.listed()
+
+    @property
+    def index(self) -> np.ndarray:
+        return self._listed[0]
+
+    @property
+    def message(self) -> np.ndarray:
+        return self._listed[1]
 
 
 class Encoder:
@@ -52,37 +65,37 @@ class Encoder:
         self.shape = (input_wh[1], input_wh[0], input_table.shape[1])
         self.grid = RegionGrid.of_input(input_wh)
         self._table = np.ascontiguousarray(input_table, np.int16)
-        self._affine = _as_affine(input_table, self.grid.region_px)
-        self._threshold = threshold
+        self._affine = _as_affine(input_table)
+        self._threshold = max(1, min(threshold, np.iinfo(np.int16).max))
         self._reference = np.zeros(self.shape, np.int16)
-        # One more than there are values: the kernel writes an event before it knows whether it is one.
-        size = self._reference.size + 1
-        self._index, self._message = np.empty(size, np.int32), np.empty(size, np.int32)
+        self._changes = ChangeMap(*self.shape)
 
     def step(self, image: np.ndarray, keep: np.ndarray) -> Events:
         """image: uint8 [height, width, channels]. keep: bool [rows, cols], True = attended."""
-        region_px, out = self.grid.region_px, (self._index, self._message)
+        changes, channels = self._changes, self.shape[2]
+        place = (keep, self.shape[0], self.grid.cols, self._reference.reshape(-1), changes.value, changes.fired,
+                 changes.words)
         if self._affine is None:
-            events = kernels.encode(image, self._table, keep, region_px, self._threshold, self._reference, *out)
+            changes.events = encoding.encode_by_table(
+                image.reshape(-1), self._table, channels, changes.stored, self._threshold, *place)
         else:
-            lines = self.shape[0], self.shape[1] * self.shape[2]
-            slope, offset, change = self._affine
-            events = kernels.encode_affine(
-                image.reshape(lines), slope, offset, AFFINE_SHIFT, keep, region_px, self._threshold,
-                self._reference.reshape(lines), change, change.view(np.int64), *out,
-            )
-        return Events(self._index[:events], self._message[:events], self.shape)
+            encode = encoding.affine_encoder(channels, changes.stored)
+            changes.events = encode(image.reshape(-1), *self._affine, self._threshold, *place)
+        return Events(changes)
 
     def reset(self) -> None:
         """Forgets everything: the next frame is sent as a first one."""
         self._reference[:] = 0
+        self._changes.clear()
 
 
-def _as_affine(table: np.ndarray, region_px: int) -> tuple[np.ndarray, np.ndarray, np.ndarray] | None:
-    """(slope, offset: int32, scratch: int8), [region_px * channels]: ``(v * slope + offset) >> 16`` equals the table.
+def _as_affine(table: np.ndarray) -> tuple[np.ndarray, np.ndarray] | None:
+    """(slope, offset), int32 [16 * channels]: ``(v * slope + offset) >> 16`` equals the table.
 
     Normalisation is affine before it is rounded, so such integers usually exist; None when they do not.
     """
+    if table.shape[1] > encoding.MOST_VECTOR_CHANNELS:
+        return None
     value, slopes, offsets = np.arange(len(table), dtype=np.int64), [], []
     for column in table.astype(np.int64).T:
         middle = round((column[-1] - column[0]) * 2**AFFINE_SHIFT / (len(column) - 1))
@@ -96,5 +109,4 @@ def _as_affine(table: np.ndarray, region_px: int) -> tuple[np.ndarray, np.ndarra
             return None
     if max(np.abs(slopes).max() * 255, np.abs(offsets).max()) >= 1 << 30:
         return None
-    scratch = np.zeros(region_px * len(slopes), np.int8)
-    return np.tile(slopes, region_px).astype(np.int32), np.tile(offsets, region_px).astype(np.int32), scratch
+    return np.tile(slopes, WORD).astype(np.int32), np.tile(offsets, WORD).astype(np.int32)

@@ -33,7 +33,7 @@ class CpuBackend:
 
     def submit(self, events: Events, tag: Any) -> None:
         start = time.perf_counter()
-        result = self._engine.step(events.index, events.message)
+        result = self._engine.step_changes(events.changes)
         elapsed_ms = (time.perf_counter() - start) * 1e3
         self._results.append(BackendResult(tag, result.head, result.layer_events, result.synops, elapsed_ms))
 

@@ -38,7 +38,7 @@ class EventContestant:
     def step(self, image: np.ndarray) -> np.ndarray:
         """The head's sigma, int32 [rows, cols, channels] at 2**16."""
         events = self._encoder.step(image, self._keep)
-        result = self._engine.step(events.index, events.message)
+        result = self._engine.step_changes(events.changes)
         self._keep = self._later
         self.last_events = events
         self._last_counts = StepCounts(len(events), result.layer_events, result.synops)

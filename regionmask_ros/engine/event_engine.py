@@ -10,7 +10,8 @@ import numpy as np
 
 from . import portable_path, tile_path, vector_path
 from .arithmetic import ARITHMETICS, CARRY, RULES, Rule
-from .packing import Convolution, Layers
+from .change_map import ChangeMap
+from .packing import Convolution, Layers, StepTotals
 
 AMX, PORTABLE = "amx", "portable"
 WARM_STATES = 4
@@ -52,7 +53,7 @@ class PackedNetwork:
         """Raises ValueError when a weight does not fit 16 bits, or a bias or threshold 22."""
         self.convolutions = tuple(Convolution.of(spec) for spec in network.layers)
         self._packed: dict[str, tuple] = {}
-        self._warm: dict[tuple, list[tuple[np.ndarray, np.ndarray]]] = {}
+        self._warm: dict[tuple, list[np.ndarray]] = {}
         self._lock = threading.Lock()
 
     def layers_for(self, path: str, input_wh: tuple[int, int], rule: Rule) -> Layers:
@@ -62,14 +63,14 @@ class PackedNetwork:
                 self._packed[path] = _PACK[path](self.convolutions)
         return _LAYERS.get(path, vector_path.VectorLayers)(self._packed[path], input_wh, rule)
 
-    def warm_state(self, path: str, input_wh: tuple[int, int], rule: Rule) -> list[tuple[np.ndarray, np.ndarray]]:
-        """(sigma, reference) of each layer before the first frame."""
+    def warm_state(self, path: str, input_wh: tuple[int, int], rule: Rule) -> list[np.ndarray]:
+        """``Layers.state`` before the first frame."""
         key = (path, input_wh, rule)
         with self._lock:
             warm = self._warm.get(key)
         if warm is None:
             fresh = _warmed_up(self.layers_for(path, input_wh, rule))
-            warm = [(layer.sigma, layer.reference) for layer in fresh.layers]
+            warm = fresh.state()
         with self._lock:
             self._warm.pop(key, None)
             self._warm[key] = warm
@@ -111,16 +112,21 @@ class EventEngine:
         """Back to the warmed-up state, as before the first frame."""
         self._layers.clear()
         warm = self.packed.warm_state(self.path, self.input_wh, RULES[self.arithmetic])
-        for layer, (sigma, reference) in zip(self._layers.layers, warm):
-            layer.sigma[:] = sigma
-            layer.reference[:] = reference
+        for state, value in zip(self._layers.state(), warm):
+            state[:] = value
 
     def step(self, index: np.ndarray, message: np.ndarray) -> EngineResult:
         """One frame: encoder events in, the head's state out.
 
         index: int32 [n], strictly ascending positions in the input (y, x, channel), flat. message: int32 [n] at 2**10.
         """
-        totals = self._layers.step(index, message)
+        return self._result(self._layers.step(index, message))
+
+    def step_changes(self, changes: ChangeMap) -> EngineResult:
+        """As ``step``, with the encoder's events as a dense map."""
+        return self._result(self._layers.step_changes(changes))
+
+    def _result(self, totals: StepTotals) -> EngineResult:
         head, _ = self._layers.read(len(self.packed.convolutions) - 1)
         return EngineResult(head.copy(), totals.layer_events, totals.synops)
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from .arithmetic import ACCUMULATOR_BITS, MESSAGE_MAX, MESSAGE_MIN, SPIKE_EXP, STATE_EXP
+from .arithmetic import ACCUMULATOR_BITS, STATE_EXP
 from .kernel_cache import kernel
 
 _HALF = np.int32(1 << (ACCUMULATOR_BITS - 1))
@@ -19,69 +19,6 @@ _LOW = np.int32((1 << ACCUMULATOR_BITS) - 1)
 def wrapped(total):
     """Two's complement wrap of an int32 sum to the accumulator's width."""
     return np.int32(((total + _HALF) & _LOW) - _HALF)
-
-
-@kernel
-def encode(image, table, keep, region_px, threshold, reference, index, message):
-    """Sigma-delta input encoder: sends the change of every attended value that reaches the threshold.
-
-    image: uint8 [h, w, ch]; table: int16 [256, ch]; keep: bool [rows, cols]; threshold: encoder units.
-    reference: int16 [h, w, ch], advanced by what is sent. A masked region sends nothing and keeps its reference.
-    index, message: int32 [h * w * ch], filled from the front in image order. Returns the number of events.
-    """
-    height, width, channels = image.shape
-    events = 0
-    for y in range(height):
-        row = y // region_px
-        for region in range(keep.shape[1]):
-            if not keep[row, region]:
-                continue
-            for x in range(region * region_px, (region + 1) * region_px):
-                for c in range(channels):
-                    change = np.int32(table[image[y, x, c], c]) - np.int32(reference[y, x, c])
-                    if abs(change) >= threshold and change != 0:
-                        change = min(max(change, MESSAGE_MIN), MESSAGE_MAX)
-                        reference[y, x, c] += change
-                        index[events] = (y * width + x) * channels + c
-                        message[events] = change << SPIKE_EXP
-                        events += 1
-    return events
-
-
-@kernel
-def encode_affine(image, slope, offset, shift, keep, region_px, threshold, reference, change, word, index, message):
-    """As ``encode``, for an affine table, which vectors can compute: value = (pixel * slope + offset) >> shift.
-
-    image: uint8 and reference: int16, [h, w * ch]. slope, offset: int32 [region_px * ch], repeated along a region's
-    line. change: int8 [region_px * ch], a multiple of 8, scratch; word: the same memory as int64, so that eight values
-    without an event are passed over at once. keep, threshold, index, message and the result as in ``encode``.
-    """
-    height, width = image.shape
-    run = len(slope)
-    events = 0
-    for y in range(height):
-        row = y // region_px
-        for region in range(keep.shape[1]):
-            if not keep[row, region]:
-                continue
-            pixels = image[y, region * run:(region + 1) * run]
-            told = reference[y, region * run:(region + 1) * run]
-            for i in range(run):
-                value = np.int32((np.int32(pixels[i]) * slope[i] + offset[i]) >> shift)
-                delta = np.int32(value - told[i])
-                delta = delta if abs(delta) >= threshold else np.int32(0)
-                delta = min(max(delta, np.int32(MESSAGE_MIN)), np.int32(MESSAGE_MAX))
-                told[i] += delta
-                change[i] = delta
-            first = y * width + region * run
-            for w in range(len(word)):
-                if word[w] == 0:
-                    continue
-                for i in range(8 * w, 8 * w + 8):
-                    index[events] = first + i
-                    message[events] = np.int32(change[i]) << SPIKE_EXP
-                    events += change[i] != 0
-    return events
 
 
 @kernel

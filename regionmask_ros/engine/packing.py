@@ -12,6 +12,17 @@ from .arithmetic import UNIT_EXP
 MOST_CHANNELS = (1 << 16) - 1
 
 
+BLOCK = 64
+"""Bytes of messages that are multiplied at a time."""
+
+
+def stored_channels(channels: int) -> int:
+    """Channels of a dense map with their padding: a block of 64 then holds whole pixels, or a pixel whole blocks."""
+    if channels > BLOCK:
+        return -(-channels // BLOCK) * BLOCK
+    return max(4, 1 << (channels - 1).bit_length())
+
+
 @dataclass(frozen=True)
 class Convolution:
     """One layer's integers, checked against what the kernels rely on.
@@ -82,7 +93,11 @@ class Layers(Protocol):
     layers: list
 
     def step(self, index: np.ndarray, message: np.ndarray) -> StepTotals:
-        """One frame of encoder events (see ``EventEngine.step``) through all layers."""
+        """One frame of events (see ``EventEngine.step``) through all layers."""
+
+    def step_changes(self, changes) -> StepTotals:
+        """One frame of the encoder's ``ChangeMap`` through all layers."""
+        return self.step(*changes.listed())
 
     def run_ahead(self, first: int) -> None:
         """One step of the layers from number ``first`` on, all of whose neurons work; nothing arrives from outside.
@@ -92,6 +107,9 @@ class Layers(Protocol):
 
     def clear(self) -> None:
         """Empties what a step leaves behind when it is broken off; sigma and reference stay."""
+
+    def state(self) -> list[np.ndarray]:
+        """The arrays that hold sigma and reference of all layers, in this path's own order."""
 
     def read(self, number: int) -> tuple[np.ndarray, np.ndarray | None]:
         """(sigma, reference) of a layer, int32 [rows, cols, channels], for looking at; a head has no reference."""

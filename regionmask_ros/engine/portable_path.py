@@ -101,3 +101,6 @@ class PortableLayers(Layers):
         layer = self.layers[number]
         shape = (layer.rows, layer.cols, layer.packed.spec.channels)
         return layer.sigma.reshape(shape), None if layer.packed.spec.is_head else layer.reference.reshape(shape)
+
+    def state(self) -> list[np.ndarray]:
+        return [array for layer in self.layers for array in (layer.sigma, layer.reference)]

@@ -43,10 +43,10 @@ class _Sums:
 
 
 @intrinsic(prefer_literal=True)
-def integrate_pixel(typing_context, total, first_total, sigma, first, tiles, planes):
+def integrate_pixel(typing_context, total, first_total, state, first, tiles, planes):
     """The head's neurons of one pixel: they only add up. Arguments as for ``fire_pixel``."""
     columns, depth = tiles.literal_value, planes.literal_value
-    signature = types.void(total, types.intp, sigma, types.intp, tiles, planes)
+    signature = types.void(total, types.intp, state, types.intp, tiles, planes)
 
     def generate(context, builder, signature, arguments):
         totals = pointer(context, builder, signature.args[0], arguments[0], arguments[1], I32)
@@ -61,38 +61,38 @@ def integrate_pixel(typing_context, total, first_total, sigma, first, tiles, pla
 
 
 @intrinsic(prefer_literal=True)
-def fire_pixel(typing_context, total, first_total, bias, first_channel, threshold, release, sigma, reference, first,
+def fire_pixel(typing_context, total, first_total, bias, first_channel, threshold, release, state, first,
                low, high, target, tiles, planes, carry, snap):
     """16 * tiles neurons of one pixel: sigma, bias, ReLU, delta, threshold; writes their messages' bytes.
 
     total: int32 [planes, tiles, 16, 16]; the pixel's row of the first tile begins at first_total. bias: int32, from
-    first_channel on. sigma, reference: int32, from ``first`` on. carry, snap: literals; they and ``release``: see
+    first_channel on. state: int32, from ``first`` on the pixel's sigmas, behind them its references. carry, snap: literals; they and ``release``: see
     ``arithmetic.Rule``. low, high: uint8 and int8, from ``target`` on.
     Returns the number of events, plus 1 << 32 when a message may not fit 16 bits: its bytes then are those of the
     nearest value that does, and the messages replace the sums of the first plane.
     """
     columns, depth = tiles.literal_value, planes.literal_value
     signature = types.int64(
-        total, types.intp, bias, types.intp, types.int32, types.int32, sigma, reference, types.intp, low, high,
-        types.intp, tiles, planes, carry, snap,
+        total, types.intp, bias, types.intp, types.int32, types.int32, state, types.intp, low, high, types.intp,
+        tiles, planes, carry, snap,
     )
 
     def generate(context, builder, signature, arguments):
-        totals, biases, states, references = (
-            pointer(context, builder, signature.args[at], arguments[at], first, I32)
-            for at, first in ((0, arguments[1]), (2, arguments[3]), (6, arguments[8]), (7, arguments[8]))
+        totals, biases, states = (
+            pointer(context, builder, signature.args[at], arguments[at], arguments[at + 1], I32) for at in (0, 2, 6)
         )
-        lows, highs = (pointer(context, builder, signature.args[at], arguments[at], arguments[11], I8) for at in (9, 10))
+        lows, highs = (pointer(context, builder, signature.args[at], arguments[at], arguments[10], I8) for at in (8, 9))
         neurons = Neurons(builder, _WIDTH, *arguments[4:6], carry.literal_value, snap.literal_value)
         sums = _Sums(builder, totals, columns, depth)
         messages, sizes, masks = [], [], []
         for tile in range(columns):
-            at = tile * LANES
-            state = builder.add(load(builder, states, _WIDTH.vector, at, 4), sums.wrapped(tile))
-            told, size, new_reference = neurons.tell(
-                state, load(builder, biases, _WIDTH.vector, at, 4), load(builder, references, _WIDTH.vector, at, 4))
-            store(builder, state, states, at, 4)
-            store(builder, new_reference, references, at, 4)
+            at, reference_at = tile * LANES, (columns + tile) * LANES
+            sigma = builder.add(load(builder, states, _WIDTH.vector, at, 4), sums.wrapped(tile))
+            told, size, reference = neurons.tell(
+                sigma, load(builder, biases, _WIDTH.vector, at, 4),
+                load(builder, states, _WIDTH.vector, reference_at, 4))
+            store(builder, sigma, states, at, 4)
+            store(builder, reference, states, reference_at, 4)
             messages.append(told)
             sizes.append(size)
             masks.append(builder.icmp_signed("!=", told, neurons.zero))

@@ -36,13 +36,16 @@ def permitted() -> bool:
     return answer == 0
 
 
-def configuration(rows: int) -> np.ndarray:
-    """uint8 [64] for ``configure``: messages and sums of that many pixels (at most 16), whole tiles of weights."""
+def configuration(rows: int, depth: int) -> np.ndarray:
+    """uint8 [64] for ``configure``: messages and sums of ``rows`` pixels (at most 16), ``depth`` inputs at a time (at
+    most 64, a multiple of 4)."""
     settings = np.zeros(64, np.uint8)
     settings[0] = 1
-    settings[16:32].view(np.uint16)[:] = DEPTH
-    settings[48:56] = rows
-    settings[48 + _WEIGHTS:56] = ROWS
+    row_bytes, row_counts = settings[16:32].view(np.uint16), settings[48:56]
+    row_bytes[:] = DEPTH
+    row_bytes[_MESSAGES:_WEIGHTS] = depth
+    row_counts[:_WEIGHTS] = rows
+    row_counts[_WEIGHTS:] = depth // 4
     return settings
 
 
@@ -101,7 +104,7 @@ def add_products(typing_context, low, high, first, step, weight, first_weight, t
             _emit(builder, "tileloadd64", _MESSAGES + plane, address, step_)
         for tile in range(columns):
             address = builder.gep(weights, [ir.Constant(I64, tile * ROWS * DEPTH)])
-            _emit(builder, "tileloadd64", _WEIGHTS + tile, address, ir.Constant(I64, DEPTH))
+            _emit(builder, "tileloaddt164", _WEIGHTS + tile, address, ir.Constant(I64, DEPTH))
         for tile in range(columns):
             for plane in range(depth):
                 # The last plane has the sign.

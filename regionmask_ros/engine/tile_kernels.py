@@ -16,13 +16,12 @@ from functools import lru_cache
 
 import numpy as np
 
-from .bits import lowest, pick
+from .bits import count, lowest, pick
+from .change_map import WORD
 from .kernel_cache import kernel
 from .tile_fire import LANES, TILE, fire_pixel, integrate_pixel
+from .vector_ir import prefetch
 from .tile_ir import add_products, clear_sums, configure, release, store_sums
-
-WORD = 16
-"""Pixels whose bits share a word; also the empty ones that a line of words begins with."""
 
 SPAN = 3 * WORD
 """Pixels that the four words of a window hold beside the empty ones."""
@@ -142,14 +141,20 @@ def silence(low, high, bits, first, pixel_bytes):
         bits &= bits - np.uint64(1)
 
 
+@kernel
+def ask_for(state, first, pixel_state):
+    for line in range(0, pixel_state, 16):
+        prefetch(state, first + line)
+
+
 @lru_cache(maxsize=None)
 def tile_layer_kernel(tiles, planes, carry, snap):
     """The kernel of one layer, for ``tiles`` tiles of 16 output channels at a time, ``planes`` of messages and a rule.
 
     settings: see ``tile_ir.configuration``. everywhere: neurons work though nothing reached them. weight: see
     ``tile_path.PackedConvolution``. in_low .. in_groups: the input's ``SpikeMap``. every, shift: see ``find_blocks``.
-    extra: int32 [rows * cols * channels] when use_extra. sigma, reference: at 2**16, [line, block, pass, pixel, channel],
-    the head's [line, block, pixel, channel]. out_low .. out_words: the output's map, unless head. reach_y, reach_x:
+    extra: int32 [rows * cols * channels] when use_extra. state: int32 at 2**16, [line, block, pass, pixel, sigma or
+    reference, channel], the head's sigma [line, block, pixel, channel]. out_low .. out_words: the output's map, unless head. reach_y, reach_x:
     int32 [rows], [cols], lines and columns of the next layer's outputs that a pixel reaches. offset, number, total:
     scratch.
 
@@ -162,14 +167,15 @@ def tile_layer_kernel(tiles, planes, carry, snap):
     @kernel
     def layer(settings, everywhere, head, weight, passes, window_blocks, per_block, size, stride, padding,
               in_low, in_high, in_frame, in_pitch, in_bytes, in_fired, in_lines, in_words, in_groups, every, shift,
-              rows, cols, channels, use_extra, extra, bias, threshold, release_from, sigma, reference,
+              rows, cols, channels, use_extra, extra, bias, threshold, release_from, state,
               out_low, out_high, out_frame, out_pitch, out_bytes, out_fired, out_lines, out_words, out_groups,
               reach_y, reach_x, wide_index, wide_rest, offset, number, total):
         configure(settings)
         lanes = tiles * LANES
         blocks = (cols + WORD - 1) // WORD
-        state_pixel = passes * lanes if head else lanes
-        state_pass = lanes if head else WORD * lanes
+        pixel_state = passes * lanes if head else 2 * lanes
+        pass_state = lanes if head else WORD * pixel_state
+        block_state = WORD * passes * (lanes if head else 2 * lanes)
         group_words = out_lines * out_words
         fired = 0
         reached = 0
@@ -206,41 +212,42 @@ def tile_layer_kernel(tiles, planes, carry, snap):
                 first_in = (in_line * in_pitch + x * stride - padding + in_frame) * in_bytes
                 for q in range(passes if y < rows else 1):
                     first_weight = q * window_blocks * lanes * 64
+                    first_state = (y * blocks + b) * block_state + q * pass_state
+                    asked = due
+                    share = (count(due) + found - 1) // max(found, 1)
                     clear_sums(tiles, planes)
-                    j = 0
-                    while j < found or p_due != 0:
-                        if j < found:
-                            add_products(in_low, in_high, first_in + offset[j], stride * in_bytes,
-                                         weight, first_weight + number[j] * lanes * 64, tiles, planes)
-                            j += 1
-                        if p_due == 0:
-                            continue
+                    for j in range(found):
+                        add_products(in_low, in_high, first_in + offset[j], stride * in_bytes,
+                                     weight, first_weight + number[j] * lanes * 64, tiles, planes)
+                        for _ in range(share):
+                            if asked != 0:
+                                ask_for(state, first_state + lowest(asked) * pixel_state, pixel_state)
+                                asked &= asked - np.uint64(1)
+                    while p_due != 0:
                         p = lowest(p_due)
                         p_due &= p_due - np.uint64(1)
                         first_total = p_total + p * LANES
-                        state = p_state + p * state_pixel
+                        own = p_state + p * pixel_state
                         here = (p_y * cols + p_x + p) * channels + p_channel
                         if use_extra:
                             add_extra(total, first_total, extra, here, p_used)
                         if head:
-                            integrate_pixel(total, first_total, sigma, state, tiles, planes)
+                            integrate_pixel(total, first_total, state, own, tiles, planes)
                             continue
                         answer = fire_pixel(
-                            total, first_total, bias, p_channel, threshold, release_from, sigma, reference, state,
+                            total, first_total, bias, p_channel, threshold, release_from, state, own,
                             out_low, out_high, p_out + p * out_bytes, tiles, planes, carry, snap)
-                        if answer == 0:
-                            continue
                         events = answer & _EVENTS_MASK
                         fired += events
                         reached += events * reach_y[p_y] * reach_x[p_x + p]
-                        out_fired[p_word] |= np.uint16(1 << p)
+                        out_fired[p_word] |= np.uint16((events != 0) << p)
                         if answer >> _WIDE_SHIFT:
                             wide = set_aside(total, first_total, p_used, here, wide, wide_index, wide_rest)
                     p_total = planes * tiles * TILE - p_total
                     store_sums(total, p_total, tiles, planes)
                     p_due, p_y, p_x, p_channel = due, y, x, q * lanes
                     p_used = min(lanes, channels - p_channel)
-                    p_state = (y * blocks + b) * WORD * passes * lanes + q * state_pass
+                    p_state = first_state
                     p_out = first_out + p_channel
                     p_word = out_word + p_channel // 64 * group_words
         release()

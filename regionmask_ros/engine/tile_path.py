@@ -6,16 +6,18 @@ The fastest path where it is to be had; the same integers.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Sequence
+from typing import NamedTuple, Sequence
 
 import numpy as np
 
 from . import kernels, tile_kernels
 from .arithmetic import Rule
-from .packing import Convolution, Layers, StepTotals
+from .change_map import FRAME, WORD, ChangeMap
+from .memory import aligned
+from .packing import Convolution, Layers, StepTotals, stored_channels
 from .tile_ir import DEPTH, ROWS, configuration, permitted
-from .tile_kernels import SPAN, WORD
-from .vector_path import Processor, aligned
+from .tile_kernels import SPAN
+from .vector_path import Processor
 
 AMX = Processor(16, 2, ("amx-int8", "amx-tile", "avx512f", "avx512bw", "avx512vl", "bmi2"))
 
@@ -32,13 +34,6 @@ def can_run(convolutions: Sequence[Convolution]) -> bool:
         and (WORD - 1) * spec.stride + spec.size <= SPAN + spec.padding
         for spec in convolutions
     )
-
-
-def stored_channels(channels: int) -> int:
-    """Channels with their padding: blocks of 64 inputs then hold whole pixels, or pixels whole blocks."""
-    if channels > DEPTH:
-        return -(-channels // DEPTH) * DEPTH
-    return max(4, 1 << (channels - 1).bit_length())
 
 
 @dataclass(frozen=True)
@@ -61,6 +56,11 @@ class PackedConvolution:
     @property
     def in_bytes(self) -> int:
         return stored_channels(self.spec.in_channels)
+
+    @property
+    def depth(self) -> int:
+        """Inputs of a block: fewer than 64 when one line of the window has fewer."""
+        return min(DEPTH, self.spec.size * self.in_bytes)
 
     @property
     def padded(self) -> int:
@@ -96,6 +96,20 @@ def _pack(spec: Convolution) -> PackedConvolution:
     return PackedConvolution(spec, weight, bias, tiles, passes, per_block, groups, plain)
 
 
+class _Source(NamedTuple):
+    """A map that a layer reads, with the names of ``SpikeMap``."""
+
+    low: np.ndarray
+    high: np.ndarray
+    frame: int
+    pitch: int
+    bytes: int
+    fired: np.ndarray
+    lines: int
+    words: int
+    groups: int
+
+
 class SpikeMap:
     """Messages of one layer's outputs, a frame of silent pixels around them.
 
@@ -118,7 +132,7 @@ class SpikeMap:
 
 
 class _Layer:
-    """sigma, reference: int32, flat, in the kernel's order. extra: made when a message first exceeds 16 bits."""
+    """state: int32, flat, in the kernel's order. extra: made when a message first exceeds 16 bits."""
 
     def __init__(self, packed: PackedConvolution, in_rows: int, in_cols: int, after: PackedConvolution | None) -> None:
         spec = packed.spec
@@ -126,12 +140,11 @@ class _Layer:
         self.rows, self.cols = spec.output_size(in_rows, in_cols)
         self.blocks = -(-self.cols // WORD)
         neurons = self.rows * self.blocks * WORD * packed.padded
-        self.sigma = aligned(neurons, np.int32)
-        self.reference = aligned(0 if spec.is_head else neurons, np.int32)
+        self.state = aligned(neurons if spec.is_head else 2 * neurons, np.int32)
         self.spikes = None if after is None else spike_map(self.rows, self.cols, after)
         self.reach_y, self.reach_x = (
             _reach(length, after.spec if after else spec) for length in (self.rows, self.cols))
-        self.settings = configuration(min(self.cols, ROWS))
+        self.settings = configuration(min(self.cols, ROWS), packed.depth)
         self.every = np.uint64(sum(1 << (at * spec.stride) for at in range(WORD)))
         self.shift = np.uint64(WORD - spec.padding)
         self.extra = np.zeros(0, np.int32)
@@ -176,12 +189,24 @@ class TileLayers(Layers):
                  source.low, source.high, source.lines, source.words, source.fired)
         wide, reached = tile_kernels.spread(
             index, message, *place, *self._input_reach, self._wide_index, self._wide_rest)
+        totals = self._through_all(reached, wide, planes=2)
+        tile_kernels.sweep(index, *place)
+        return totals
+
+    def step_changes(self, changes: ChangeMap) -> StepTotals:
+        first = self.layers[0].packed
+        if first.groups > 1 or first.spec.padding > FRAME:
+            return self.step(*changes.listed())
+        self._changes = _Source(changes.value, changes.value, FRAME, changes.pitch, changes.stored, changes.fired,
+                                changes.lines, changes.words, 1)
+        return self._through_all(changes.reached(*self._input_reach), 0, planes=1)
+
+    def _through_all(self, reached: int, wide: int, planes: int) -> StepTotals:
         layer_events, synops = [], []
         for number, layer in enumerate(self.layers):
             synops.append(reached * layer.packed.spec.channels)
-            events, reached, wide = self._run(number, False, wide)
+            events, reached, wide = self._run(number, False, wide, planes if number == 0 else 2)
             layer_events.append(events)
-        tile_kernels.sweep(index, *place)
         return StepTotals(tuple(layer_events[:-1]), tuple(synops))
 
     def run_ahead(self, first: int) -> None:
@@ -189,22 +214,22 @@ class TileLayers(Layers):
         for number in range(first, len(self.layers)):
             _, _, wide = self._run(number, True, wide)
 
-    def _run(self, number: int, everywhere: bool, wide: int) -> tuple[int, int, int]:
+    def _run(self, number: int, everywhere: bool, wide: int, planes: int = 2) -> tuple[int, int, int]:
         """One layer's kernel. wide: messages in the wide buffers that its input lacks; returned are those it leaves."""
         layer = self.layers[number]
         packed, spec = layer.packed, layer.packed.spec
         if wide:
             self._add_wide(layer, wide)
-        source = self.layers[number - 1].spikes if number else self._input
+        source = self.layers[number - 1].spikes if number else self._input if planes == 2 else self._changes
         target = source if layer.spikes is None else layer.spikes
-        kernel = tile_kernels.tile_layer_kernel(packed.tiles, 2, *self._rule.flags)
+        kernel = tile_kernels.tile_layer_kernel(packed.tiles, planes, *self._rule.flags)
         return kernel(
             layer.settings, everywhere, spec.is_head, packed.weight, packed.passes,
             packed.window_blocks, packed.per_block, spec.size, spec.stride, spec.padding,
             source.low, source.high, source.frame, source.pitch, source.bytes, source.fired, source.lines,
             source.words, source.groups, layer.every, layer.shift,
             layer.rows, layer.cols, spec.channels, wide > 0, layer.extra, packed.bias, spec.threshold,
-            self._rule.release(spec.threshold), layer.sigma, layer.reference,
+            self._rule.release(spec.threshold), layer.state,
             target.low, target.high, target.frame, target.pitch, target.bytes, target.fired, target.lines,
             target.words, target.groups, layer.reach_y, layer.reach_x,
             self._wide_index, self._wide_rest, self._offset, self._number, self._total)
@@ -229,17 +254,13 @@ class TileLayers(Layers):
 
     def read(self, number: int) -> tuple[np.ndarray, np.ndarray | None]:
         layer = self.layers[number]
-        if layer.packed.spec.is_head:
-            return self._in_image_order(layer, layer.sigma), None
-        return self._in_image_order(layer, layer.sigma), self._in_image_order(layer, layer.reference)
-
-    @staticmethod
-    def _in_image_order(layer: _Layer, state: np.ndarray) -> np.ndarray:
         packed, spec = layer.packed, layer.packed.spec
+        width = layer.blocks * WORD
         if spec.is_head:
-            shaped = state.reshape(layer.rows, layer.blocks * WORD, packed.padded)
-        else:
-            lanes = packed.tiles * WORD
-            shaped = state.reshape(layer.rows, layer.blocks, packed.passes, WORD, lanes).transpose(0, 1, 3, 2, 4)
-            shaped = shaped.reshape(layer.rows, layer.blocks * WORD, packed.padded)
-        return shaped[:, :layer.cols, :spec.channels]
+            return layer.state.reshape(layer.rows, width, packed.padded)[:, :layer.cols, :spec.channels], None
+        shape = (layer.rows, layer.blocks, packed.passes, WORD, 2, packed.tiles * WORD)
+        both = layer.state.reshape(shape).transpose(4, 0, 1, 3, 2, 5).reshape(2, layer.rows, width, packed.padded)
+        return both[0, :, :layer.cols, :spec.channels], both[1, :, :layer.cols, :spec.channels]
+
+    def state(self) -> list[np.ndarray]:
+        return [layer.state for layer in self.layers]

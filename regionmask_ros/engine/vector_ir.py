@@ -10,7 +10,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from llvmlite import ir
-from numba.core import cgutils
+from numba.core import cgutils, types
+from numba.extending import intrinsic
 
 I1, I8, I16, I32, I64 = (ir.IntType(bits) for bits in (1, 8, 16, 32, 64))
 
@@ -145,3 +146,18 @@ def nested_sums(builder, start, times, enter, add):
 
     builder.position_at_end(done)
     return outer
+
+
+@intrinsic
+def prefetch(typing_context, array, first):
+    """Asks for the cache line that holds that element of a flat array, to be written soon."""
+
+    def generate(context, builder, signature, arguments):
+        kind = signature.args[0]
+        write, most_local, data = (ir.Constant(I32, value) for value in (1, 3, 1))
+        element = context.make_array(kind)(context, builder, arguments[0]).data
+        address = builder.bitcast(builder.gep(element, [arguments[1]]), I8.as_pointer())
+        call(builder, "llvm.prefetch", ir.VoidType(), [address, write, most_local, data])
+        return context.get_dummy_value()
+
+    return types.void(array, types.intp), generate

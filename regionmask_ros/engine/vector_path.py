@@ -14,9 +14,8 @@ from numba.core.codegen import get_host_cpu_features
 
 from . import kernels, vector_kernels
 from .arithmetic import Rule
+from .memory import aligned
 from .packing import Convolution, Layers, StepTotals
-
-_CACHE_LINE = 64
 
 
 @dataclass(frozen=True)
@@ -87,14 +86,6 @@ def _pack(spec: Convolution, processor: Processor) -> PackedConvolution:
         bias[:spec.channels] = spec.bias
     plain = np.ascontiguousarray(spec.weight.transpose(2, 3, 1, 0)).ravel()
     return PackedConvolution(spec, lanes, weight, bias, vectors, groups, pairs, plain)
-
-
-def aligned(count: int, dtype: type) -> np.ndarray:
-    """Zeros that begin at a cache line: a vector then never lies across two."""
-    size = count * np.dtype(dtype).itemsize
-    memory = np.zeros(size + _CACHE_LINE, np.uint8)
-    start = -memory.ctypes.data % _CACHE_LINE
-    return memory[start:start + size].view(dtype)
 
 
 AT_A_TIME = 8
@@ -219,3 +210,6 @@ class VectorLayers(Layers):
         shape, real = (layer.rows, layer.cols, layer.packed.padded), layer.packed.spec.channels
         reference = None if layer.packed.spec.is_head else layer.reference.reshape(shape)[:, :, :real]
         return layer.sigma.reshape(shape)[:, :, :real], reference
+
+    def state(self) -> list[np.ndarray]:
+        return [array for layer in self.layers for array in (layer.sigma, layer.reference)]

@@ -1,0 +1,103 @@
+"""What the encoder sends, as a dense map. Engines that work on blocks of pixels take it as it is."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from .arithmetic import SPIKE_EXP
+from .bits import count, nonzero_bytes
+from .kernel_cache import kernel
+from .memory import aligned
+from .packing import BLOCK, stored_channels
+
+WORD = 16
+"""Pixels whose bits share a word."""
+
+FRAME = 8
+"""Silent pixels on each side of the picture: windows that leave it need no care."""
+
+
+class ChangeMap:
+    """One frame's changes, in encoder units (2**6): an event's message is 16 times its change.
+
+    value: int8 [lines, pixels, stored channels], flat, framed. fired: uint16 [lines, words], flat: bit i of word
+    1 + x // 16 tells whether pixel x + i sends anything; a line begins with an empty word and ends with four.
+    lines, pitch, words, stored: lengths of these axes. events: messages in all.
+    """
+
+    def __init__(self, rows: int, cols: int, channels: int) -> None:
+        """cols: a multiple of 16."""
+        self.rows, self.cols, self.channels, self.stored = rows, cols, channels, stored_channels(channels)
+        self.lines, self.pitch, self.words = rows + 2 * FRAME, cols + 2 * FRAME, 1 + cols // WORD + 4
+        # Blocks may be read beyond the last line.
+        self.value = aligned((self.lines + 1) * self.pitch * self.stored + 4 * BLOCK, np.int8)
+        self.fired = np.zeros(self.lines * self.words, np.uint16)
+        self.events = 0
+
+    def clear(self) -> None:
+        self.value[:], self.fired[:], self.events = 0, 0, 0
+
+    def listed(self) -> tuple[np.ndarray, np.ndarray]:
+        """(index, message) of all events: int32 [n], positions (y, x, channel) in image order; messages at 2**10."""
+        index, message = np.empty(self.events, np.int32), np.empty(self.events, np.int32)
+        list_events(self.value, self.fired, self.rows, self.cols, self.channels, self.stored, self.words, index, message)
+        return index, message
+
+    def reached(self, reach_y: np.ndarray, reach_x: np.ndarray) -> int:
+        """Sum over all events of reach_y[y] * reach_x[x], int32 [rows] and [cols]."""
+        return sum_reached(self.value, self.fired, self.rows, self.cols, self.stored, self.words, reach_y, reach_x)
+
+
+@kernel
+def list_events(value, fired, rows, cols, channels, stored, words, index, message):
+    """Fills index and message, see ``ChangeMap.listed``."""
+    pitch = cols + 2 * FRAME
+    n = 0
+    for y in range(rows):
+        for word in range(cols // WORD):
+            bits = fired[(y + FRAME) * words + 1 + word]
+            if bits == 0:
+                continue
+            for i in range(WORD):
+                if bits >> i & 1 == 0:
+                    continue
+                x = word * WORD + i
+                at = ((y + FRAME) * pitch + FRAME + x) * stored
+                for c in range(channels):
+                    if value[at + c] != 0:
+                        index[n] = (y * cols + x) * channels + c
+                        message[n] = np.int32(value[at + c]) << SPIKE_EXP
+                        n += 1
+
+
+@kernel
+def sum_reached(value, fired, rows, cols, stored, words, reach_y, reach_x):
+    """See ``ChangeMap.reached``."""
+    pitch = cols + 2 * FRAME
+    pixels = BLOCK // stored if stored < BLOCK else 1
+    total = 0
+    for y in range(rows):
+        line = 0
+        for word in range(cols // WORD):
+            if fired[(y + FRAME) * words + 1 + word] == 0:
+                continue
+            for first in range(word * WORD, (word + 1) * WORD, pixels):
+                at = ((y + FRAME) * pitch + FRAME + first) * stored
+                for block in range(0, stored, BLOCK):
+                    there = nonzero_bytes(value, at + block)
+                    if there != 0:
+                        line += weighted(there, reach_x, first, pixels, stored)
+        total += line * reach_y[y]
+    return total
+
+
+@kernel
+def weighted(there, reach_x, first, pixels, stored):
+    """Sum over the bits of ``there``, ``stored`` to a pixel, of reach_x of their pixels."""
+    if pixels == 1:
+        return count(there) * reach_x[first]
+    own = (np.uint64(1) << np.uint64(stored)) - np.uint64(1)
+    total = 0
+    for i in range(pixels):
+        total += count(there >> np.uint64(i * stored) & own) * reach_x[first + i]
+    return total

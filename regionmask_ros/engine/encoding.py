@@ -1,0 +1,132 @@
+"""Kernels of the sigma-delta input encoder. The twin is ``twin.TwinEncoder``.
+
+An event is sent when |value - reference| reaches the threshold; it carries the difference, clipped to 8 bits, by which
+the reference then advances. Masked regions send nothing and keep their reference.
+"""
+
+from __future__ import annotations
+
+from functools import lru_cache
+
+import numpy as np
+from llvmlite import ir
+from numba.core import types
+from numba.extending import intrinsic
+
+from .arithmetic import MESSAGE_MAX, MESSAGE_MIN
+from .change_map import FRAME, WORD
+from .kernel_cache import kernel
+from .vector_ir import I8, I16, I32, I64, bits_set, constant, load, pointer, shuffle, splat, store
+
+AFFINE_SHIFT = 16
+MOST_VECTOR_CHANNELS = 8
+
+
+@intrinsic(prefer_literal=True)
+def encode_run(typing_context, image, first, slope, offset, threshold, reference, value, target, channels, stored):
+    """The 16 pixels of a region's line: change = clip(pixel * slope + offset >> 16, minus reference).
+
+    image: uint8 and reference: int16, flat, from ``first`` on. slope, offset: int32 [16 * channels]. threshold: int16,
+    at least 1. value: int8, from ``target`` on, gets the changes, ``stored`` to a pixel. channels, stored: literals.
+    Returns the bits of the pixels that send anything, plus the number of events << 16.
+    """
+    each, width = channels.literal_value, stored.literal_value
+    lanes = WORD * each
+    signature = types.int64(image, types.intp, slope, offset, types.int16, reference, value, types.intp, channels, stored)
+
+    def generate(context, builder, signature, arguments):
+        b, kinds = builder, signature.args
+        zero = ir.Constant(I64, 0)
+        wide, half, narrow = (ir.VectorType(kind, lanes) for kind in (I32, I16, I8))
+        pixels = load(b, pointer(context, b, kinds[0], arguments[0], arguments[1], I8), narrow, 0, 1)
+        slopes, offsets = (
+            load(b, pointer(context, b, kinds[at], arguments[at], zero, I32), wide, 0, 4) for at in (2, 3))
+        scaled = b.add(b.mul(b.zext(pixels, wide), slopes), offsets)
+        now = b.trunc(b.ashr(scaled, constant(wide, AFFINE_SHIFT)), half)
+        references = pointer(context, b, kinds[5], arguments[5], arguments[1], I16)
+        told = load(b, references, half, 0, 2)
+        change = _thresholded(b, b.sub(now, told), splat(b, arguments[4], half))
+        store(b, b.add(told, change), references, 0, 2)
+        change = b.trunc(change, narrow)
+        order = [p * each + c if c < each else lanes for p in range(WORD) for c in range(width)]
+        spread = shuffle(b, change, constant(narrow, 0), order)
+        store(b, spread, pointer(context, b, kinds[6], arguments[6], arguments[7], I8), 0, 1)
+        pixel = ir.VectorType(ir.IntType(8 * width), WORD)
+        speaking = b.bitcast(b.icmp_signed("!=", b.bitcast(spread, pixel), constant(pixel, 0)), ir.IntType(WORD))
+        events = bits_set(b, b.bitcast(b.icmp_signed("!=", change, constant(narrow, 0)), ir.IntType(lanes)))
+        return b.or_(b.zext(speaking, I64), b.shl(events, ir.Constant(I64, WORD)))
+
+    return signature, generate
+
+
+def _thresholded(b, change, threshold):
+    """Changes that reach the threshold, cut to what a message may be; the others 0."""
+    kind = change.type
+    minus = b.sub(constant(kind, 0), change)
+    size = b.select(b.icmp_signed(">", change, minus), change, minus)
+    sent = b.select(b.icmp_signed(">=", size, threshold), change, constant(kind, 0))
+    top, bottom = constant(kind, MESSAGE_MAX), constant(kind, MESSAGE_MIN)
+    sent = b.select(b.icmp_signed("<", sent, top), sent, top)
+    return b.select(b.icmp_signed(">", sent, bottom), sent, bottom)
+
+
+@kernel
+def silence_region_line(value, first, bytes_of_run, fired, word):
+    """Empties a masked region's line, if it has sent anything before."""
+    if fired[word] != 0:
+        fired[word] = 0
+        value[first:first + bytes_of_run] = 0
+
+
+@lru_cache(maxsize=None)
+def affine_encoder(channels, stored):
+    """The kernel for few channels whose table is affine: value = (pixel * slope + offset) >> 16, by vectors."""
+
+    @kernel
+    def encode(image, slope, offset, threshold, keep, rows, regions, reference, value, fired, words):
+        """image: uint8, reference: int16, [rows, 16 * regions, channels], flat. keep: bool [.., regions], a region for
+        16 lines. value, fired: see ``ChangeMap``. Returns the number of events."""
+        run = WORD * channels
+        pitch = regions * WORD + 2 * FRAME
+        events = 0
+        for y in range(rows):
+            for region in range(regions):
+                word = (y + FRAME) * words + 1 + region
+                target = ((y + FRAME) * pitch + FRAME + region * WORD) * stored
+                if not keep[y // WORD, region]:
+                    silence_region_line(value, target, WORD * stored, fired, word)
+                    continue
+                answer = encode_run(image, (y * regions + region) * run, slope, offset, threshold, reference,
+                                    value, target, channels, stored)
+                fired[word] = answer & 0xFFFF
+                events += answer >> 16
+        return events
+
+    return encode
+
+
+@kernel
+def encode_by_table(image, table, channels, stored, threshold, keep, rows, regions, reference, value, fired, words):
+    """As ``affine_encoder``, for any table: int16 [256, channels]."""
+    pitch = regions * WORD + 2 * FRAME
+    events = 0
+    for y in range(rows):
+        for region in range(regions):
+            word = (y + FRAME) * words + 1 + region
+            target = ((y + FRAME) * pitch + FRAME + region * WORD) * stored
+            if not keep[y // WORD, region]:
+                silence_region_line(value, target, WORD * stored, fired, word)
+                continue
+            fired[word] = 0
+            for i in range(WORD):
+                for c in range(channels):
+                    at = ((y * regions + region) * WORD + i) * channels + c
+                    change = np.int32(table[image[at], c]) - np.int32(reference[at])
+                    change = change if abs(change) >= threshold else np.int32(0)
+                    change = min(max(change, np.int32(MESSAGE_MIN)), np.int32(MESSAGE_MAX))
+                    reference[at] += change
+                    value[target + i * stored + c] = change
+                    if change != 0:
+                        fired[word] |= np.uint16(1 << i)
+                        events += 1
+    return events
