@@ -43,9 +43,9 @@ class ChangeMap:
         list_events(self.value, self.fired, self.rows, self.cols, self.channels, self.stored, self.words, index, message)
         return index, message
 
-    def reached(self, reach_y: np.ndarray, reach_x: np.ndarray) -> int:
-        """Sum over all events of reach_y[y] * reach_x[x], int32 [rows] and [cols]."""
-        return sum_reached(self.value, self.fired, self.rows, self.cols, self.stored, self.words, reach_y, reach_x)
+    def reached(self, reach_y: np.ndarray, masks: np.ndarray) -> int:
+        """Sum over all events of reach_y[y] * reach_x[x], int32 [rows] and [cols]; masks: ``reach_masks`` of reach_x."""
+        return sum_reached(self.value, self.fired, self.rows, self.cols, self.stored, self.words, reach_y, masks)
 
 
 @kernel
@@ -70,34 +70,31 @@ def list_events(value, fired, rows, cols, channels, stored, words, index, messag
                         n += 1
 
 
+def reach_masks(reach: np.ndarray, stored: int) -> np.ndarray:
+    """uint64 [most, blocks]: bits of a line's bytes whose pixel reaches more than 0, 1, 2, .. outputs.
+
+    reach: int32 [pixels]. Bits that are set, over all masks, then are outputs reached.
+    """
+    each = np.repeat(reach, stored)
+    more = each > np.arange(max(1, each.max()))[:, None]
+    return np.packbits(more, axis=1, bitorder="little").view(np.uint64)
+
+
 @kernel
-def sum_reached(value, fired, rows, cols, stored, words, reach_y, reach_x):
+def sum_reached(value, fired, rows, cols, stored, words, reach_y, masks):
     """See ``ChangeMap.reached``."""
     pitch = cols + 2 * FRAME
-    pixels = BLOCK // stored if stored < BLOCK else 1
+    blocks = WORD * stored // BLOCK
     total = 0
     for y in range(rows):
         line = 0
         for word in range(cols // WORD):
             if fired[(y + FRAME) * words + 1 + word] == 0:
                 continue
-            for first in range(word * WORD, (word + 1) * WORD, pixels):
-                at = ((y + FRAME) * pitch + FRAME + first) * stored
-                for block in range(0, stored, BLOCK):
-                    there = nonzero_bytes(value, at + block)
-                    if there != 0:
-                        line += weighted(there, reach_x, first, pixels, stored)
+            at = ((y + FRAME) * pitch + FRAME + word * WORD) * stored
+            for block in range(blocks):
+                there = nonzero_bytes(value, at + block * BLOCK)
+                for level in range(masks.shape[0]):
+                    line += count(there & masks[level, word * blocks + block])
         total += line * reach_y[y]
-    return total
-
-
-@kernel
-def weighted(there, reach_x, first, pixels, stored):
-    """Sum over the bits of ``there``, ``stored`` to a pixel, of reach_x of their pixels."""
-    if pixels == 1:
-        return count(there) * reach_x[first]
-    own = (np.uint64(1) << np.uint64(stored)) - np.uint64(1)
-    total = 0
-    for i in range(pixels):
-        total += count(there >> np.uint64(i * stored) & own) * reach_x[first + i]
     return total

@@ -80,16 +80,12 @@ def window_bits(fired, word):
 
 @kernel
 def find_blocks(fired, first_word, line_words, group_words, groups, size, per_block, shift, every, real,
-                first_byte_of_line, pixel_bytes, offset, number):
-    """The blocks of inputs below 16 outputs that hold an event.
+                line_bytes, pixel_bytes, offset, number, found):
+    """Appends the blocks of inputs below 16 outputs that hold an event to offset and number, from entry ``found`` on.
 
-    fired: uint16, see ``SpikeMap``; first_word: of the window's first line. per_block: taps that share a block of 64
-    bytes. shift: bits before the window's first pixel. every: uint64, bit i * stride set for the 16 outputs; real:
-    uint64, outputs that exist. first_byte_of_line: bytes from one line to the next.
-    offset, number: int32, filled with each block's place in the map and in the weights.
-    Returns (blocks found, bits of the outputs that an event reaches).
+    Arguments as for ``plan``; first_word: of the window's first line. Returns (new number of entries, bits of the
+    outputs that an event reaches).
     """
-    found = 0
     reached = np.uint64(0)
     blocks = (size + per_block - 1) // per_block
     for ky in range(size):
@@ -104,10 +100,66 @@ def find_blocks(fired, first_word, line_words, group_words, groups, size, per_bl
                 here &= real
                 if here != 0:
                     reached |= here
-                    offset[found] = ky * first_byte_of_line + j * per_block * pixel_bytes + g * 64
-                    number[found] = (ky * blocks + j) * groups + g
+                    offset[found] = ky * line_bytes + j * per_block * pixel_bytes + g * 64
+                    number[found] = (ky * groups + g) * blocks + j
                     found += 1
     return found, reached
+
+
+@kernel
+def plan(everywhere, size, stride, padding, per_block, groups, in_frame, in_pitch, in_bytes, in_fired, in_lines,
+         in_words, every, shift, rows, cols, place, due, first, offset, number):
+    """Finds the work of one layer: places of 16 neighbouring outputs that an event reaches.
+
+    everywhere: all outputs are due. per_block: taps that share a block of 64 inputs; groups: blocks that share a tap.
+    in_frame .. in_words: of the input's ``SpikeMap``. every: uint64, bit i * stride set for 16 outputs. shift: bits of a
+    word before the window's first pixel.
+    place: int32, y * blocks + x // 16 of each place. due: uint64, bits of its outputs that are due. first: int32, its
+    first entry in offset and number, int32: where a block of inputs lies behind the window's beginning, and the number
+    of its weights. Returns the number of places.
+    """
+    blocks = (cols + WORD - 1) // WORD
+    places = 0
+    found = 0
+    for y in range(rows):
+        line = y * stride - padding + in_frame
+        for b in range(blocks):
+            real = np.uint64((1 << min(WORD, cols - b * WORD)) - 1)
+            first[places] = found
+            found, here = find_blocks(
+                in_fired, line * in_words + b * stride, in_words, in_lines * in_words, groups, size, per_block, shift,
+                every, real, in_pitch * in_bytes, in_bytes, offset, number, found)
+            if everywhere:
+                here = real
+            place[places] = y * blocks + b
+            due[places] = here
+            places += here != 0
+    first[places] = found
+    return places
+
+
+@kernel
+def silence(low, high, fired, frame, pitch, pixel_bytes, lines, words, groups, rows, cols, place, due, places):
+    """Takes the last step's messages out of a map; pixels that are due now are written anew anyway."""
+    blocks = (cols + WORD - 1) // WORD
+    at = 0
+    for y in range(rows):
+        for b in range(blocks):
+            now = np.uint64(0)
+            if at < places and place[at] == y * blocks + b:
+                now = due[at]
+                at += 1
+            before = np.uint64(0)
+            for g in range(groups):
+                word = (g * lines + y + frame) * words + b + 1
+                before |= np.uint64(fired[word])
+                fired[word] = 0
+            before &= ~now
+            while before != 0:
+                pixel = (y + frame) * pitch + frame + b * WORD + lowest(before)
+                low[pixel * pixel_bytes:(pixel + 1) * pixel_bytes] = 0
+                high[pixel * pixel_bytes:(pixel + 1) * pixel_bytes] = 0
+                before &= before - np.uint64(1)
 
 
 @kernel
@@ -132,16 +184,6 @@ def set_aside(total, first_total, channels, first, wide, wide_index, wide_rest):
 
 
 @kernel
-def silence(low, high, bits, first, pixel_bytes):
-    """Empties the pixels of the map whose bits are set."""
-    while bits != 0:
-        at = first + lowest(bits) * pixel_bytes
-        low[at:at + pixel_bytes] = 0
-        high[at:at + pixel_bytes] = 0
-        bits &= bits - np.uint64(1)
-
-
-@kernel
 def ask_for(state, first, pixel_state):
     for line in range(0, pixel_state, 16):
         prefetch(state, first + line)
@@ -151,105 +193,86 @@ def ask_for(state, first, pixel_state):
 def tile_layer_kernel(tiles, planes, carry, snap):
     """The kernel of one layer, for ``tiles`` tiles of 16 output channels at a time, ``planes`` of messages and a rule.
 
-    settings: see ``tile_ir.configuration``. everywhere: neurons work though nothing reached them. weight: see
-    ``tile_path.PackedConvolution``. in_low .. in_groups: the input's ``SpikeMap``. every, shift: see ``find_blocks``.
-    extra: int32 [rows * cols * channels] when use_extra. state: int32 at 2**16, [line, block, pass, pixel, sigma or
-    reference, channel], the head's sigma [line, block, pixel, channel]. out_low .. out_words: the output's map, unless head. reach_y, reach_x:
-    int32 [rows], [cols], lines and columns of the next layer's outputs that a pixel reaches. offset, number, total:
-    scratch.
+    settings: see ``tile_ir.configuration``. chunk: places whose inputs stay in the cache while all channels are made.
+    weight: see ``tile_path.PackedConvolution``. in_low .. in_bytes: the input's ``SpikeMap``. place .. number: see
+    ``plan``. extra: int32 [rows * cols * channels] when use_extra. state: int32 at 2**16, [pass, place of all, pixel,
+    sigma or reference, channel], the head's sigma [place of all, pixel, channel]. out_low .. out_words: the output's
+    map, silenced, unless head. reach_y, reach_x: int32 [rows], [cols], lines and columns of the next layer's outputs
+    that a pixel reaches. total: scratch.
 
-    Tiles and vectors work at the same time: while one pass's products are summed, the neurons of the pass before fire.
-    Their variables begin with ``p_``.
+    The neurons of a place fire while the tiles are busy with the next one; their variables begin with ``p_``.
 
     Returns (events, events times the next layer's outputs that each reaches, messages beyond 16 bits).
     """
 
     @kernel
-    def layer(settings, everywhere, head, weight, passes, window_blocks, per_block, size, stride, padding,
-              in_low, in_high, in_frame, in_pitch, in_bytes, in_fired, in_lines, in_words, in_groups, every, shift,
+    def layer(settings, head, places, chunk, weight, passes, window_blocks, stride, padding,
+              in_low, in_high, in_frame, in_pitch, in_bytes, place, due, first, offset, number,
               rows, cols, channels, use_extra, extra, bias, threshold, release_from, state,
-              out_low, out_high, out_frame, out_pitch, out_bytes, out_fired, out_lines, out_words, out_groups,
-              reach_y, reach_x, wide_index, wide_rest, offset, number, total):
+              out_low, out_high, out_frame, out_pitch, out_bytes, out_fired, out_lines, out_words,
+              reach_y, reach_x, wide_index, wide_rest, total):
         configure(settings)
         lanes = tiles * LANES
         blocks = (cols + WORD - 1) // WORD
         pixel_state = passes * lanes if head else 2 * lanes
-        pass_state = lanes if head else WORD * pixel_state
-        block_state = WORD * passes * (lanes if head else 2 * lanes)
-        group_words = out_lines * out_words
+        pass_state = lanes if head else rows * blocks * WORD * pixel_state
         fired = 0
         reached = 0
         wide = 0
         p_due = np.uint64(0)
-        p_total, p_channel, p_used, p_state, p_out, p_word, p_y, p_x = 0, 0, 0, 0, 0, 0, 0, 0
-        for y in range(rows + 1):
-            # One turn more than there are lines, for the last neurons to fire.
-            if y == rows and p_due == 0:
-                break
-            in_line = y * stride - padding + in_frame
-            out_line = y + out_frame
-            for b in range(blocks if y < rows else 1):
-                x = b * WORD
-                found = 0
-                due = np.uint64(0)
-                if y < rows:
-                    real = np.uint64((1 << min(WORD, cols - x)) - 1)
-                    found, due = find_blocks(
-                        in_fired, in_line * in_words + b * stride, in_words, in_lines * in_words, in_groups, size,
-                        per_block, shift, every, real, in_pitch * in_bytes, in_bytes, offset, number)
-                    if everywhere or use_extra:
-                        due = real
-                out_word = out_line * out_words + b + 1
-                first_out = (out_line * out_pitch + out_frame + x) * out_bytes
-                if y < rows and not head:
-                    before = np.uint64(0)
-                    for g in range(out_groups):
-                        before |= np.uint64(out_fired[out_word + g * group_words])
-                        out_fired[out_word + g * group_words] = 0
-                    silence(out_low, out_high, before & ~due, first_out, out_bytes)
-                if due == 0 and y < rows:
+        p_total, p_channel, p_state, p_y, p_x = 0, 0, 0, 0, 0
+        at, q, begin, end = 0, 0, 0, min(chunk, places)
+        for turn in range(places * passes + 1):
+            # One turn more than there is work, for the last neurons to fire.
+            last = turn == places * passes
+            if not last:
+                y = place[at] // blocks
+                x = (place[at] - y * blocks) * WORD
+                first_in = ((y * stride - padding + in_frame) * in_pitch + x * stride - padding + in_frame) * in_bytes
+                first_state = q * pass_state + place[at] * WORD * pixel_state
+                found = first[at + 1] - first[at]
+                asked = due[at]
+                share = (count(asked) + found - 1) // max(found, 1)
+                clear_sums(tiles, planes)
+                for entry in range(first[at], first[at + 1]):
+                    add_products(in_low, in_high, first_in + offset[entry], stride * in_bytes,
+                                 weight, (q * window_blocks + number[entry]) * lanes * 64, tiles, planes)
+                    for _ in range(share):
+                        if asked != 0:
+                            ask_for(state, first_state + lowest(asked) * pixel_state, pixel_state)
+                            asked &= asked - np.uint64(1)
+            line = p_y + out_frame
+            word = (p_channel // 64 * out_lines + line) * out_words + p_x // WORD + 1
+            while p_due != 0:
+                p = lowest(p_due)
+                p_due &= p_due - np.uint64(1)
+                own = p_state + p * pixel_state
+                here = (p_y * cols + p_x + p) * channels + p_channel
+                if use_extra:
+                    add_extra(total, p_total + p * LANES, extra, here, min(lanes, channels - p_channel))
+                if head:
+                    integrate_pixel(total, p_total + p * LANES, state, own, tiles, planes)
                     continue
-                first_in = (in_line * in_pitch + x * stride - padding + in_frame) * in_bytes
-                for q in range(passes if y < rows else 1):
-                    first_weight = q * window_blocks * lanes * 64
-                    first_state = (y * blocks + b) * block_state + q * pass_state
-                    asked = due
-                    share = (count(due) + found - 1) // max(found, 1)
-                    clear_sums(tiles, planes)
-                    for j in range(found):
-                        add_products(in_low, in_high, first_in + offset[j], stride * in_bytes,
-                                     weight, first_weight + number[j] * lanes * 64, tiles, planes)
-                        for _ in range(share):
-                            if asked != 0:
-                                ask_for(state, first_state + lowest(asked) * pixel_state, pixel_state)
-                                asked &= asked - np.uint64(1)
-                    while p_due != 0:
-                        p = lowest(p_due)
-                        p_due &= p_due - np.uint64(1)
-                        first_total = p_total + p * LANES
-                        own = p_state + p * pixel_state
-                        here = (p_y * cols + p_x + p) * channels + p_channel
-                        if use_extra:
-                            add_extra(total, first_total, extra, here, p_used)
-                        if head:
-                            integrate_pixel(total, first_total, state, own, tiles, planes)
-                            continue
-                        answer = fire_pixel(
-                            total, first_total, bias, p_channel, threshold, release_from, state, own,
-                            out_low, out_high, p_out + p * out_bytes, tiles, planes, carry, snap)
-                        events = answer & _EVENTS_MASK
-                        fired += events
-                        reached += events * reach_y[p_y] * reach_x[p_x + p]
-                        out_fired[p_word] |= np.uint16((events != 0) << p)
-                        if answer >> _WIDE_SHIFT:
-                            wide = set_aside(total, first_total, p_used, here, wide, wide_index, wide_rest)
-                    p_total = planes * tiles * TILE - p_total
-                    store_sums(total, p_total, tiles, planes)
-                    p_due, p_y, p_x, p_channel = due, y, x, q * lanes
-                    p_used = min(lanes, channels - p_channel)
-                    p_state = first_state
-                    p_out = first_out + p_channel
-                    p_word = out_word + p_channel // 64 * group_words
+                answer = fire_pixel(
+                    total, p_total + p * LANES, bias, p_channel, threshold, release_from, state, own, out_low, out_high,
+                    (line * out_pitch + out_frame + p_x + p) * out_bytes + p_channel, tiles, planes, carry, snap)
+                events = answer & _EVENTS_MASK
+                fired += events
+                reached += events * reach_y[p_y] * reach_x[p_x + p]
+                out_fired[word] |= np.uint16((events != 0) << p)
+                if answer >> _WIDE_SHIFT:
+                    wide = set_aside(total, p_total + p * LANES, min(lanes, channels - p_channel), here, wide,
+                                     wide_index, wide_rest)
+            if last:
+                break
+            p_total = planes * tiles * TILE - p_total
+            store_sums(total, p_total, tiles, planes)
+            p_due, p_state, p_channel, p_y, p_x = due[at], first_state, q * lanes, y, x
+            at += 1
+            if at == end:
+                q, at = q + 1, begin
+            if q == passes:
+                q, at, begin, end = 0, end, end, min(end + chunk, places)
         release()
         return fired, reached, wide
 

@@ -12,7 +12,7 @@ import numpy as np
 
 from . import kernels, tile_kernels
 from .arithmetic import Rule
-from .change_map import FRAME, WORD, ChangeMap
+from .change_map import FRAME, WORD, ChangeMap, reach_masks
 from .memory import aligned
 from .packing import Convolution, Layers, StepTotals, stored_channels
 from .tile_ir import DEPTH, ROWS, configuration, permitted
@@ -20,6 +20,10 @@ from .tile_kernels import SPAN
 from .vector_path import Processor
 
 AMX = Processor(16, 2, ("amx-int8", "amx-tile", "avx512f", "avx512bw", "avx512vl", "bmi2"))
+
+
+_CHUNK_BYTES = 1 << 18
+"""Inputs that are worked on at a time: they and the weights of one pass shall stay in the second-level cache."""
 
 
 def is_here() -> bool:
@@ -38,7 +42,7 @@ def can_run(convolutions: Sequence[Convolution]) -> bool:
 
 @dataclass(frozen=True)
 class PackedConvolution:
-    """weight: int8 [pass, ky, block of taps, group, tile, 64 / 4, 16, 4], flat. bias: int32 [padded out] at 2**16.
+    """weight: int8 [pass, ky, group, block of taps, tile, 64 / 4, 16, 4], flat. bias: int32 [padded out] at 2**16.
 
     tiles: of 16 outputs, made at a time; passes: so many times make all. per_block: taps that share a block of 64
     inputs; groups: blocks that share a tap. plain: int16 [ky, kx, in, out], flat, for the portable kernel.
@@ -86,7 +90,7 @@ def _pack(spec: Convolution) -> PackedConvolution:
     padded = np.zeros((passes * tiles * WORD, size, blocks * per_block, stored), np.int8)
     padded[:spec.channels, :, :size, :spec.in_channels] = spec.weight.transpose(0, 2, 3, 1)
     lines = padded.reshape(passes, tiles, WORD, size, blocks, groups, DEPTH // 4, 4)
-    order = lines.transpose(0, 3, 4, 5, 1, 6, 2, 7)
+    order = lines.transpose(0, 3, 5, 4, 1, 6, 2, 7)
     weight = aligned(order.size, np.int8)
     weight[:] = order.ravel()
     bias = np.zeros(passes * tiles * WORD, np.int32)
@@ -144,6 +148,8 @@ class _Layer:
         self.spikes = None if after is None else spike_map(self.rows, self.cols, after)
         self.reach_y, self.reach_x = (
             _reach(length, after.spec if after else spec) for length in (self.rows, self.cols))
+        line_bytes = 2 * (in_cols + 2 * spec.padding) * packed.in_bytes * spec.stride
+        self.chunk = max(1, _CHUNK_BYTES // line_bytes) * self.blocks
         self.settings = configuration(min(self.cols, ROWS), packed.depth)
         self.every = np.uint64(sum(1 << (at * spec.stride) for at in range(WORD)))
         self.shift = np.uint64(WORD - spec.padding)
@@ -172,6 +178,7 @@ class TileLayers(Layers):
         rows, cols = input_wh[1], input_wh[0]
         self._input_wh, self._input = input_wh, spike_map(rows, cols, packed[0])
         self._input_reach = tuple(_reach(length, packed[0].spec) for length in (rows, cols))
+        self._input_masks = reach_masks(self._input_reach[1], stored_channels(packed[0].spec.in_channels))
         for convolution, after in zip(packed, [*packed[1:], None]):
             self.layers.append(_Layer(convolution, rows, cols, after))
             rows, cols = self.layers[-1].rows, self.layers[-1].cols
@@ -179,8 +186,10 @@ class TileLayers(Layers):
         most = max(most, input_wh[0] * input_wh[1] * packed[0].spec.in_channels)
         # Worst case; memory that is never touched is never taken.
         self._wide_index, self._wide_rest = np.empty(most, np.int32), np.empty(most, np.int32)
-        blocks = max(convolution.window_blocks for convolution in packed)
-        self._offset, self._number = np.zeros(blocks, np.int32), np.zeros(blocks, np.int32)
+        places = max(layer.rows * layer.blocks for layer in self.layers) + 1
+        blocks = max(layer.rows * layer.blocks * layer.packed.window_blocks for layer in self.layers)
+        self._place, self._first, self._due = (np.empty(places, kind) for kind in (np.int32, np.int32, np.uint64))
+        self._offset, self._number = np.empty(blocks, np.int32), np.empty(blocks, np.int32)
         self._total = aligned(2 * 2 * 2 * ROWS * WORD, np.int32)
 
     def step(self, index: np.ndarray, message: np.ndarray) -> StepTotals:
@@ -199,7 +208,7 @@ class TileLayers(Layers):
             return self.step(*changes.listed())
         self._changes = _Source(changes.value, changes.value, FRAME, changes.pitch, changes.stored, changes.fired,
                                 changes.lines, changes.words, 1)
-        return self._through_all(changes.reached(*self._input_reach), 0, planes=1)
+        return self._through_all(changes.reached(self._input_reach[0], self._input_masks), 0, planes=1)
 
     def _through_all(self, reached: int, wide: int, planes: int) -> StepTotals:
         layer_events, synops = [], []
@@ -221,18 +230,24 @@ class TileLayers(Layers):
         if wide:
             self._add_wide(layer, wide)
         source = self.layers[number - 1].spikes if number else self._input if planes == 2 else self._changes
+        work = self._place, self._due, self._first, self._offset, self._number
+        places = tile_kernels.plan(
+            everywhere or wide > 0, spec.size, spec.stride, spec.padding, packed.per_block, source.groups, source.frame,
+            source.pitch, source.bytes, source.fired, source.lines, source.words, layer.every, layer.shift, layer.rows,
+            layer.cols, *work)
         target = source if layer.spikes is None else layer.spikes
+        if layer.spikes is not None:
+            tile_kernels.silence(
+                target.low, target.high, target.fired, target.frame, target.pitch, target.bytes, target.lines,
+                target.words, target.groups, layer.rows, layer.cols, self._place, self._due, places)
         kernel = tile_kernels.tile_layer_kernel(packed.tiles, planes, *self._rule.flags)
         return kernel(
-            layer.settings, everywhere, spec.is_head, packed.weight, packed.passes,
-            packed.window_blocks, packed.per_block, spec.size, spec.stride, spec.padding,
-            source.low, source.high, source.frame, source.pitch, source.bytes, source.fired, source.lines,
-            source.words, source.groups, layer.every, layer.shift,
+            layer.settings, spec.is_head, places, layer.chunk, packed.weight, packed.passes, packed.window_blocks,
+            spec.stride, spec.padding, source.low, source.high, source.frame, source.pitch, source.bytes, *work,
             layer.rows, layer.cols, spec.channels, wide > 0, layer.extra, packed.bias, spec.threshold,
             self._rule.release(spec.threshold), layer.state,
-            target.low, target.high, target.frame, target.pitch, target.bytes, target.fired, target.lines,
-            target.words, target.groups, layer.reach_y, layer.reach_x,
-            self._wide_index, self._wide_rest, self._offset, self._number, self._total)
+            target.low, target.high, target.frame, target.pitch, target.bytes, target.fired, target.lines, target.words,
+            layer.reach_y, layer.reach_x, self._wide_index, self._wide_rest, self._total)
 
     def _add_wide(self, layer: _Layer, wide: int) -> None:
         """Sums of what did not fit the input's map, for the kernel to add."""
@@ -258,8 +273,8 @@ class TileLayers(Layers):
         width = layer.blocks * WORD
         if spec.is_head:
             return layer.state.reshape(layer.rows, width, packed.padded)[:, :layer.cols, :spec.channels], None
-        shape = (layer.rows, layer.blocks, packed.passes, WORD, 2, packed.tiles * WORD)
-        both = layer.state.reshape(shape).transpose(4, 0, 1, 3, 2, 5).reshape(2, layer.rows, width, packed.padded)
+        shape = (packed.passes, layer.rows, width, 2, packed.tiles * WORD)
+        both = layer.state.reshape(shape).transpose(3, 1, 2, 0, 4).reshape(2, layer.rows, width, packed.padded)
         return both[0, :, :layer.cols, :spec.channels], both[1, :, :layer.cols, :spec.channels]
 
     def state(self) -> list[np.ndarray]:
