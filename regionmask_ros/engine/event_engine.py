@@ -69,7 +69,8 @@ class PackedNetwork:
         with self._lock:
             warm = self._warm.get(key)
         if warm is None:
-            fresh = _warmed_up(self.layers_for(path, input_wh, rule))
+            fresh = self.layers_for(path, input_wh, rule)
+            fresh.load(self._warmed_up(input_wh, rule))
             warm = fresh.state()
         with self._lock:
             self._warm.pop(key, None)
@@ -78,13 +79,13 @@ class PackedNetwork:
                 del self._warm[next(iter(self._warm))]
         return warm
 
-
-def _warmed_up(layers: Layers) -> Layers:
-    """Runs the layers ahead of frame 0, layer i (from 1) i + 1 times, as Lava's pipeline does (see the twin)."""
-    count = len(layers.layers)
-    for frame in range(-(count + 1), 0):
-        layers.run_ahead(max(0, -frame - 2))
-    return layers
+    def _warmed_up(self, input_wh: tuple[int, int], rule: Rule) -> list[tuple[np.ndarray, np.ndarray | None]]:
+        """Runs layers ahead of frame 0, layer i (from 1) i + 1 times, as Lava's pipeline does (see the twin)."""
+        layers = self.layers_for(PORTABLE, input_wh, rule)
+        count = len(layers.layers)
+        for frame in range(-(count + 1), 0):
+            layers.run_ahead(max(0, -frame - 2))
+        return [layers.read(number) for number in range(count)]
 
 
 class EventEngine:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Protocol, Sequence
 
 import numpy as np
 
@@ -99,14 +99,11 @@ class Layers(Protocol):
         """One frame of the encoder's ``ChangeMap`` through all layers."""
         return self.step(*changes.listed())
 
-    def run_ahead(self, first: int) -> None:
-        """One step of the layers from number ``first`` on, all of whose neurons work; nothing arrives from outside.
-
-        Only for the warm-up: layers before ``first`` have never stepped.
-        """
-
     def clear(self) -> None:
         """Empties what a step leaves behind when it is broken off; sigma and reference stay."""
+
+    def load(self, states: Sequence[tuple[np.ndarray, np.ndarray | None]]) -> None:
+        """Sets sigma and reference of all layers, each as ``read`` returns them."""
 
     def state(self) -> list[np.ndarray]:
         """The arrays that hold sigma and reference of all layers, in this path's own order."""

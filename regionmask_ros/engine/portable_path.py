@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Sequence
 
 import numpy as np
 
@@ -104,3 +105,9 @@ class PortableLayers(Layers):
 
     def state(self) -> list[np.ndarray]:
         return [array for layer in self.layers for array in (layer.sigma, layer.reference)]
+
+    def load(self, states: Sequence[tuple[np.ndarray, np.ndarray | None]]) -> None:
+        for layer, (sigma, reference) in zip(self.layers, states):
+            layer.sigma[:] = sigma.ravel()
+            if reference is not None:
+                layer.reference[:] = reference.ravel()

@@ -42,6 +42,34 @@ class _Sums:
         return b.ashr(total, constant(vector, _WRAP_SHIFT))
 
 
+class _State:
+    """One pixel's neurons: sigmas, int32, and behind them what each keeps of its difference (activation - reference).
+
+    That is less than the threshold once a frame has gone through, so that 16 bits usually hold it.
+    """
+
+    def __init__(self, builder, address, tiles: int, bits: int) -> None:
+        self.builder, self.address, self.tiles = builder, address, tiles
+        self.kind = ir.VectorType(ir.IntType(bits), LANES)
+
+    def sigma(self, tile):
+        return load(self.builder, self.address, _WIDTH.vector, 4 * LANES * tile, 4)
+
+    def set_sigma(self, tile, value):
+        store(self.builder, value, self.address, 4 * LANES * tile, 4)
+
+    def _rest_at(self, tile):
+        return 4 * LANES * self.tiles + tile * LANES * self.kind.element.width // 8
+
+    def rest(self, tile):
+        stored = load(self.builder, self.address, self.kind, self._rest_at(tile), 2)
+        return self.builder.sext(stored, _WIDTH.vector) if self.kind.element.width < 32 else stored
+
+    def set_rest(self, tile, value):
+        value = self.builder.trunc(value, self.kind) if self.kind.element.width < 32 else value
+        store(self.builder, value, self.address, self._rest_at(tile), 2)
+
+
 @intrinsic(prefer_literal=True)
 def integrate_pixel(typing_context, total, first_total, state, first, tiles, planes):
     """The head's neurons of one pixel: they only add up. Arguments as for ``fire_pixel``."""
@@ -50,11 +78,10 @@ def integrate_pixel(typing_context, total, first_total, state, first, tiles, pla
 
     def generate(context, builder, signature, arguments):
         totals = pointer(context, builder, signature.args[0], arguments[0], arguments[1], I32)
-        states = pointer(context, builder, signature.args[2], arguments[2], arguments[3], I32)
+        neurons = _State(builder, pointer(context, builder, signature.args[2], arguments[2], arguments[3], I8), columns, 32)
         sums = _Sums(builder, totals, columns, depth)
         for tile in range(columns):
-            old = load(builder, states, _WIDTH.vector, tile * LANES, 4)
-            store(builder, builder.add(old, sums.wrapped(tile)), states, tile * LANES, 4)
+            neurons.set_sigma(tile, builder.add(neurons.sigma(tile), sums.wrapped(tile)))
         return context.get_dummy_value()
 
     return signature, generate
@@ -62,40 +89,44 @@ def integrate_pixel(typing_context, total, first_total, state, first, tiles, pla
 
 @intrinsic(prefer_literal=True)
 def fire_pixel(typing_context, total, first_total, bias, first_channel, threshold, release, state, first,
-               low, high, target, tiles, planes, carry, snap):
+               low, high, target, tiles, planes, rest_bits, carry, snap):
     """16 * tiles neurons of one pixel: sigma, bias, ReLU, delta, threshold; writes their messages' bytes.
 
     total: int32 [planes, tiles, 16, 16]; the pixel's row of the first tile begins at first_total. bias: int32, from
-    first_channel on. state: int32, from ``first`` on the pixel's sigmas, behind them its references. carry, snap: literals; they and ``release``: see
-    ``arithmetic.Rule``. low, high: uint8 and int8, from ``target`` on.
+    first_channel on. state: uint8, from ``first`` on the pixel's sigmas, int32, behind them what is left of its
+    differences, of ``rest_bits`` (16 or 32) each. carry, snap: literals; they and ``release``: see ``arithmetic.Rule``.
+    low, high: uint8 and int8, from ``target`` on.
     Returns the number of events, plus 1 << 32 when a message may not fit 16 bits: its bytes then are those of the
     nearest value that does, and the messages replace the sums of the first plane.
     """
-    columns, depth = tiles.literal_value, planes.literal_value
+    columns, depth, bits = tiles.literal_value, planes.literal_value, rest_bits.literal_value
     signature = types.int64(
         total, types.intp, bias, types.intp, types.int32, types.int32, state, types.intp, low, high, types.intp,
-        tiles, planes, carry, snap,
+        tiles, planes, rest_bits, carry, snap,
     )
 
     def generate(context, builder, signature, arguments):
-        totals, biases, states = (
-            pointer(context, builder, signature.args[at], arguments[at], arguments[at + 1], I32) for at in (0, 2, 6)
-        )
+        totals, biases = (
+            pointer(context, builder, signature.args[at], arguments[at], arguments[at + 1], I32) for at in (0, 2))
+        address = pointer(context, builder, signature.args[6], arguments[6], arguments[7], I8)
         lows, highs = (pointer(context, builder, signature.args[at], arguments[at], arguments[10], I8) for at in (8, 9))
+        state = _State(builder, address, columns, bits)
         neurons = Neurons(builder, _WIDTH, *arguments[4:6], carry.literal_value, snap.literal_value)
         sums = _Sums(builder, totals, columns, depth)
         messages, sizes, masks = [], [], []
         for tile in range(columns):
-            at, reference_at = tile * LANES, (columns + tile) * LANES
-            sigma = builder.add(load(builder, states, _WIDTH.vector, at, 4), sums.wrapped(tile))
-            told, size, reference = neurons.tell(
-                sigma, load(builder, biases, _WIDTH.vector, at, 4),
-                load(builder, states, _WIDTH.vector, reference_at, 4))
-            store(builder, sigma, states, at, 4)
-            store(builder, reference, states, reference_at, 4)
-            messages.append(told)
+            bias_ = load(builder, biases, _WIDTH.vector, tile * LANES, 4)
+            before = state.sigma(tile)
+            sigma = builder.add(before, sums.wrapped(tile))
+            active = neurons.active(sigma, bias_)
+            reference = builder.sub(neurons.active(before, bias_), state.rest(tile))
+            delta = builder.sub(active, reference)
+            due, size = neurons.due(active, delta, reference)
+            state.set_sigma(tile, sigma)
+            state.set_rest(tile, builder.select(due, neurons.kept(delta), delta))
+            messages.append(neurons.told(due, delta))
             sizes.append(size)
-            masks.append(builder.icmp_signed("!=", told, neurons.zero))
+            masks.append(builder.icmp_signed("!=", messages[-1], neurons.zero))
         _store_bytes(builder, [neurons.cut(told) for told in messages], lows, highs)
         events = bits_set(builder, builder.bitcast(_concatenated(builder, masks), ir.IntType(columns * LANES)))
         wide = neurons.any_wide(sizes)

@@ -184,19 +184,21 @@ def set_aside(total, first_total, channels, first, wide, wide_index, wide_rest):
 
 
 @kernel
-def ask_for(state, first, pixel_state):
-    for line in range(0, pixel_state, 16):
+def ask_for(state, first, size):
+    """Lets ``size`` bytes come into the cache while other work is done."""
+    for line in range(0, size, 64):
         prefetch(state, first + line)
 
 
 @lru_cache(maxsize=None)
-def tile_layer_kernel(tiles, planes, carry, snap):
-    """The kernel of one layer, for ``tiles`` tiles of 16 output channels at a time, ``planes`` of messages and a rule.
+def tile_layer_kernel(tiles, planes, rest_bits, carry, snap):
+    """The kernel of one layer, for ``tiles`` tiles of 16 output channels at a time, ``planes`` of messages, what
+    is left of differences in ``rest_bits``, and a rule.
 
     settings: see ``tile_ir.configuration``. chunk: places whose inputs stay in the cache while all channels are made.
     weight: see ``tile_path.PackedConvolution``. in_low .. in_bytes: the input's ``SpikeMap``. place .. number: see
-    ``plan``. extra: int32 [rows * cols * channels] when use_extra. state: int32 at 2**16, [pass, place of all, pixel,
-    sigma or reference, channel], the head's sigma [place of all, pixel, channel]. out_low .. out_words: the output's
+    ``plan``. extra: int32 [rows * cols * channels] when use_extra. state: uint8, [pass, place of all, pixel, see
+    ``fire_pixel``], the head's sigma [place of all, pixel, channel]. out_low .. out_words: the output's
     map, silenced, unless head. reach_y, reach_x: int32 [rows], [cols], lines and columns of the next layer's outputs
     that a pixel reaches. total: scratch.
 
@@ -214,8 +216,8 @@ def tile_layer_kernel(tiles, planes, carry, snap):
         configure(settings)
         lanes = tiles * LANES
         blocks = (cols + WORD - 1) // WORD
-        pixel_state = passes * lanes if head else 2 * lanes
-        pass_state = lanes if head else rows * blocks * WORD * pixel_state
+        pixel_state = 4 * passes * lanes if head else (4 + rest_bits // 8) * lanes
+        pass_state = 4 * lanes if head else rows * blocks * WORD * pixel_state
         fired = 0
         reached = 0
         wide = 0
@@ -239,7 +241,7 @@ def tile_layer_kernel(tiles, planes, carry, snap):
                                  weight, (q * window_blocks + number[entry]) * lanes * 64, tiles, planes)
                     for _ in range(share):
                         if asked != 0:
-                            ask_for(state, first_state + lowest(asked) * pixel_state, pixel_state)
+                            ask_for(state, first_state + lowest(asked) * pixel_state, pass_state if head else pixel_state)
                             asked &= asked - np.uint64(1)
             line = p_y + out_frame
             word = (p_channel // 64 * out_lines + line) * out_words + p_x // WORD + 1
@@ -255,7 +257,8 @@ def tile_layer_kernel(tiles, planes, carry, snap):
                     continue
                 answer = fire_pixel(
                     total, p_total + p * LANES, bias, p_channel, threshold, release_from, state, own, out_low, out_high,
-                    (line * out_pitch + out_frame + p_x + p) * out_bytes + p_channel, tiles, planes, carry, snap)
+                    (line * out_pitch + out_frame + p_x + p) * out_bytes + p_channel, tiles, planes, rest_bits,
+                    carry, snap)
                 events = answer & _EVENTS_MASK
                 fired += events
                 reached += events * reach_y[p_y] * reach_x[p_x + p]

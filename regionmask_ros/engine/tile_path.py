@@ -136,7 +136,7 @@ class SpikeMap:
 
 
 class _Layer:
-    """state: int32, flat, in the kernel's order. extra: made when a message first exceeds 16 bits."""
+    """state: [pass, place, pixel], flat, each the sigmas of a pass and what is left of their differences. extra: made when a message first exceeds 16 bits."""
 
     def __init__(self, packed: PackedConvolution, in_rows: int, in_cols: int, after: PackedConvolution | None) -> None:
         spec = packed.spec
@@ -144,7 +144,13 @@ class _Layer:
         self.rows, self.cols = spec.output_size(in_rows, in_cols)
         self.blocks = -(-self.cols // WORD)
         neurons = self.rows * self.blocks * WORD * packed.padded
-        self.state = aligned(neurons if spec.is_head else 2 * neurons, np.int32)
+        # |activation - reference| is below the threshold, or below what ``carry`` keeps, after every step.
+        self.rest_bits = 16 if spec.threshold < 1 << 15 else 32
+        fields = [("sigma", np.int32, packed.tiles * WORD)]
+        if not spec.is_head:
+            fields.append(("rest", f"i{self.rest_bits // 8}", packed.tiles * WORD))
+        self.state = aligned(neurons // (packed.tiles * WORD), np.dtype(fields))
+        self.state_bytes = self.state.view(np.uint8)
         self.spikes = None if after is None else spike_map(self.rows, self.cols, after)
         self.reach_y, self.reach_x = (
             _reach(length, after.spec if after else spec) for length in (self.rows, self.cols))
@@ -154,6 +160,23 @@ class _Layer:
         self.every = np.uint64(sum(1 << (at * spec.stride) for at in range(WORD)))
         self.shift = np.uint64(WORD - spec.padding)
         self.extra = np.zeros(0, np.int32)
+
+
+    def in_image_order(self, values: np.ndarray) -> np.ndarray:
+        """int32 [line, pixel, channel], without padding, of a field of ``state``."""
+        packed, width = self.packed, self.blocks * WORD
+        if not packed.spec.is_head:
+            values = values.reshape(packed.passes, self.rows, width, -1).transpose(1, 2, 0, 3)
+        return values.reshape(self.rows, width, packed.padded)[:, :self.cols, :packed.spec.channels].astype(np.int32)
+
+    def in_kernel_order(self, image: np.ndarray) -> np.ndarray:
+        """The opposite: a field of ``state`` from an int array [line, pixel, channel]."""
+        packed, width = self.packed, self.blocks * WORD
+        padded = np.zeros((self.rows, width, packed.padded), image.dtype)
+        padded[:, :self.cols, :packed.spec.channels] = image
+        if not packed.spec.is_head:
+            padded = padded.reshape(self.rows, width, packed.passes, -1).transpose(2, 0, 1, 3)
+        return padded.reshape(len(self.state), -1)
 
 
 def spike_map(rows: int, cols: int, reader: PackedConvolution) -> SpikeMap:
@@ -214,16 +237,11 @@ class TileLayers(Layers):
         layer_events, synops = [], []
         for number, layer in enumerate(self.layers):
             synops.append(reached * layer.packed.spec.channels)
-            events, reached, wide = self._run(number, False, wide, planes if number == 0 else 2)
+            events, reached, wide = self._run(number, wide, planes if number == 0 else 2)
             layer_events.append(events)
         return StepTotals(tuple(layer_events[:-1]), tuple(synops))
 
-    def run_ahead(self, first: int) -> None:
-        wide = 0
-        for number in range(first, len(self.layers)):
-            _, _, wide = self._run(number, True, wide)
-
-    def _run(self, number: int, everywhere: bool, wide: int, planes: int = 2) -> tuple[int, int, int]:
+    def _run(self, number: int, wide: int, planes: int) -> tuple[int, int, int]:
         """One layer's kernel. wide: messages in the wide buffers that its input lacks; returned are those it leaves."""
         layer = self.layers[number]
         packed, spec = layer.packed, layer.packed.spec
@@ -232,7 +250,7 @@ class TileLayers(Layers):
         source = self.layers[number - 1].spikes if number else self._input if planes == 2 else self._changes
         work = self._place, self._due, self._first, self._offset, self._number
         places = tile_kernels.plan(
-            everywhere or wide > 0, spec.size, spec.stride, spec.padding, packed.per_block, source.groups, source.frame,
+            wide > 0, spec.size, spec.stride, spec.padding, packed.per_block, source.groups, source.frame,
             source.pitch, source.bytes, source.fired, source.lines, source.words, layer.every, layer.shift, layer.rows,
             layer.cols, *work)
         target = source if layer.spikes is None else layer.spikes
@@ -240,12 +258,12 @@ class TileLayers(Layers):
             tile_kernels.silence(
                 target.low, target.high, target.fired, target.frame, target.pitch, target.bytes, target.lines,
                 target.words, target.groups, layer.rows, layer.cols, self._place, self._due, places)
-        kernel = tile_kernels.tile_layer_kernel(packed.tiles, planes, *self._rule.flags)
+        kernel = tile_kernels.tile_layer_kernel(packed.tiles, planes, layer.rest_bits, *self._rule.flags)
         return kernel(
             layer.settings, spec.is_head, places, layer.chunk, packed.weight, packed.passes, packed.window_blocks,
             spec.stride, spec.padding, source.low, source.high, source.frame, source.pitch, source.bytes, *work,
             layer.rows, layer.cols, spec.channels, wide > 0, layer.extra, packed.bias, spec.threshold,
-            self._rule.release(spec.threshold), layer.state,
+            self._rule.release(spec.threshold), layer.state_bytes,
             target.low, target.high, target.frame, target.pitch, target.bytes, target.fired, target.lines, target.words,
             layer.reach_y, layer.reach_x, self._wide_index, self._wide_rest, self._total)
 
@@ -269,13 +287,17 @@ class TileLayers(Layers):
 
     def read(self, number: int) -> tuple[np.ndarray, np.ndarray | None]:
         layer = self.layers[number]
-        packed, spec = layer.packed, layer.packed.spec
-        width = layer.blocks * WORD
-        if spec.is_head:
-            return layer.state.reshape(layer.rows, width, packed.padded)[:, :layer.cols, :spec.channels], None
-        shape = (packed.passes, layer.rows, width, 2, packed.tiles * WORD)
-        both = layer.state.reshape(shape).transpose(3, 1, 2, 0, 4).reshape(2, layer.rows, width, packed.padded)
-        return both[0, :, :layer.cols, :spec.channels], both[1, :, :layer.cols, :spec.channels]
+        sigma = layer.in_image_order(layer.state["sigma"])
+        if layer.packed.spec.is_head:
+            return sigma, None
+        return sigma, np.maximum(sigma + layer.packed.spec.bias, 0) - layer.in_image_order(layer.state["rest"])
+
+    def load(self, states: Sequence[tuple[np.ndarray, np.ndarray | None]]) -> None:
+        for layer, (sigma, reference) in zip(self.layers, states):
+            layer.state["sigma"] = layer.in_kernel_order(sigma)
+            if reference is not None:
+                rest = np.maximum(sigma + layer.packed.spec.bias, 0) - reference
+                layer.state["rest"] = layer.in_kernel_order(rest)
 
     def state(self) -> list[np.ndarray]:
         return [layer.state for layer in self.layers]

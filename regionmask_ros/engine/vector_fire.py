@@ -28,21 +28,33 @@ class Neurons:
         amount = constant(self.width.vector, _WRAP_SHIFT)
         return self.builder.ashr(self.builder.shl(total, amount), amount)
 
-    def tell(self, state, bias, reference):
-        """(told, size of the difference, new reference) of neurons whose sigma is ``state``."""
+    def active(self, state, bias):
+        """Activations: ReLU of sigma and bias."""
+        value = self.builder.add(state, bias)
+        return self.builder.select(self.builder.icmp_signed(">", value, self.zero), value, self.zero)
+
+    def due(self, active, delta, reference):
+        """(whether each neuron sends, size of its difference)."""
         b = self.builder
-        active = b.add(state, bias)
-        active = b.select(b.icmp_signed(">", active, self.zero), active, self.zero)
-        delta = b.sub(active, reference)
         minus = b.sub(self.zero, delta)
         size = b.select(b.icmp_signed(">", delta, minus), delta, minus)
         due = b.icmp_signed(">=", size, self.threshold)
         if self.snap:
             silent = b.icmp_signed("==", active, self.zero)
             due = b.or_(due, b.and_(silent, b.icmp_signed(">=", reference, self.release)))
-        told = b.select(due, b.ashr(delta, self.shift), self.zero)
-        heard = b.and_(delta, constant(self.width.vector, -(1 << STATE_EXP))) if self.carry else delta
-        return told, size, b.select(due, b.add(reference, heard), reference)
+        return due, size
+
+    def told(self, due, delta):
+        """Messages; 0 where nothing is due."""
+        return self.builder.select(due, self.builder.ashr(delta, self.shift), self.zero)
+
+    def heard(self, delta):
+        """By how much the reference of a neuron that sends advances."""
+        return self.builder.and_(delta, constant(self.width.vector, -(1 << STATE_EXP))) if self.carry else delta
+
+    def kept(self, delta):
+        """What a neuron that sends keeps of its difference."""
+        return self.builder.and_(delta, constant(self.width.vector, (1 << STATE_EXP) - 1)) if self.carry else self.zero
 
     def any_wide(self, sizes):
         """Whether one of the differences might be a message that does not fit 16 bits."""
@@ -111,7 +123,11 @@ def fire(typing_context, total, first_total, bias, first_channel, threshold, rel
                 return load(builder, array, width.vector, at, 4)
 
             state = builder.add(read(states), neurons.wrap(read(totals)))
-            told, size, new_reference = neurons.tell(state, read(biases), read(references))
+            active, reference = neurons.active(state, read(biases)), read(references)
+            delta = builder.sub(active, reference)
+            due, size = neurons.due(active, delta, reference)
+            told = neurons.told(due, delta)
+            new_reference = builder.select(due, builder.add(reference, neurons.heard(delta)), reference)
             for value, array in ((state, states), (new_reference, references), (told, totals)):
                 store(builder, value, array, at, 4)
             fired = builder.bitcast(builder.icmp_signed("!=", told, neurons.zero), width.mask)

@@ -150,7 +150,7 @@ def nested_sums(builder, start, times, enter, add):
 
 @intrinsic
 def prefetch(typing_context, array, first):
-    """Asks for the cache line that holds that element of a flat array, to be written soon."""
+    """Asks for the cache line that holds that element of a flat array, for it to be changed soon."""
 
     def generate(context, builder, signature, arguments):
         kind = signature.args[0]

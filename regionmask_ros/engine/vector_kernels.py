@@ -103,7 +103,7 @@ def first_layer_kernel(lanes, vectors, carry, snap, pixels):
     ``pixels`` neighbouring outputs at a time, where any of them has an event. Otherwise as ``layer_kernel``."""
 
     @kernel
-    def first_layer(groups, everywhere, head, weight, tap_rows, size, stride, in_pitch, in_value, in_events,
+    def first_layer(groups, head, weight, tap_rows, size, stride, in_pitch, in_value, in_events,
                     rows, cols, channels, use_extra, extra, bias, threshold, release, sigma, reference,
                     out_padding, out_pitch, out_slots, out_count, out_events, out_index, out_pair,
                     wide_index, wide_rest, column, total):
@@ -114,7 +114,7 @@ def first_layer_kernel(lanes, vectors, carry, snap, pixels):
         for y in range(rows):
             line = y * stride * in_pitch
             some = count_columns(in_events, line, in_pitch, size, in_pitch, column)
-            if some == 0 and not everywhere and not use_extra:
+            if some == 0 and not use_extra:
                 start = (y + out_padding) * out_pitch + out_padding
                 out_count[start:start + cols] = 0
                 out_events[start:start + cols] = 0
@@ -130,7 +130,7 @@ def first_layer_kernel(lanes, vectors, carry, snap, pixels):
                 for p in range(here):
                     out_count[target + p] = 0
                     out_events[target + p] = 0
-                if seen == 0 and not everywhere and not use_extra:
+                if seen == 0 and not use_extra:
                     continue
                 for g in range(groups):
                     dot_dense(
@@ -163,8 +163,7 @@ def first_layer_kernel(lanes, vectors, carry, snap, pixels):
 def layer_kernel(lanes, vectors, carry, snap):
     """The kernel of the other layers, for ``vectors`` vectors of ``lanes`` channels at a time, under a rule.
 
-    groups: so many times ``vectors`` make all channels; channels: without the padding. everywhere: neurons work though
-    nothing reached them. weight: see ``vector_path.PackedConvolution``; tap_rows: its rows for a tap. bias, threshold,
+    groups: so many times ``vectors`` make all channels; channels: without the padding. weight: see ``vector_path.PackedConvolution``; tap_rows: its rows for a tap. bias, threshold,
     release, sigma, reference: at 2**16, channels padded. extra: int32 [rows * cols * channels] when use_extra.
     pixel, tap: int32 [size * size] and total: int32, scratch.
 
@@ -172,7 +171,7 @@ def layer_kernel(lanes, vectors, carry, snap):
     """
 
     @kernel
-    def layer(groups, everywhere, head, weight, tap_rows, size, stride, in_pitch, in_slots,
+    def layer(groups, head, weight, tap_rows, size, stride, in_pitch, in_slots,
               in_count, in_events, in_index, in_pair, rows, cols, channels, use_extra, extra, bias, threshold, release,
               sigma, reference, out_padding, out_pitch, out_slots, out_count, out_events, out_index, out_pair,
               wide_index, wide_rest, pixel, tap, total):
@@ -195,7 +194,7 @@ def layer_kernel(lanes, vectors, carry, snap):
                 if not head:
                     out_count[target] = 0
                     out_events[target] = 0
-                if taps == 0 and not everywhere and not use_extra:
+                if taps == 0 and not use_extra:
                     continue
                 for g in range(groups):
                     first = ((y * cols + x) * groups + g) * group

@@ -7,6 +7,7 @@ integers.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Sequence
 
 import numpy as np
 from numba.core import config
@@ -155,24 +156,19 @@ class VectorLayers(Layers):
         wide = vector_kernels.spread(index, message, *place, self._wide_index, self._wide_rest)
         layer_events, synops = [], []
         for number in range(len(self.layers)):
-            events, reached, wide = self._run(number, False, wide)
+            events, reached, wide = self._run(number, wide)
             layer_events.append(events)
             synops.append(reached * self.layers[number].packed.spec.channels)
         vector_kernels.sweep(index, *place)
         return StepTotals(tuple(layer_events[:-1]), tuple(synops))
 
-    def run_ahead(self, first: int) -> None:
-        wide = 0
-        for number in range(first, len(self.layers)):
-            _, _, wide = self._run(number, True, wide)
-
-    def _run(self, number: int, everywhere: bool, wide: int) -> tuple[int, int, int]:
+    def _run(self, number: int, wide: int) -> tuple[int, int, int]:
         """One layer's kernel. wide: messages in the wide buffers that its input lacks; returned are those it leaves."""
         layer = self.layers[number]
         packed, spec, lists = layer.packed, layer.packed.spec, layer.lists
         if wide:
             self._add_wide(layer, wide)
-        shape = (packed.groups, everywhere, spec.is_head, packed.weight, packed.pairs, spec.size,
+        shape = (packed.groups, spec.is_head, packed.weight, packed.pairs, spec.size,
                  spec.stride)
         neurons = (layer.rows, layer.cols, spec.channels, wide > 0, layer.extra, packed.bias, spec.threshold,
                    self._rule.release(spec.threshold), layer.sigma, layer.reference)
@@ -213,3 +209,10 @@ class VectorLayers(Layers):
 
     def state(self) -> list[np.ndarray]:
         return [array for layer in self.layers for array in (layer.sigma, layer.reference)]
+
+    def load(self, states: Sequence[tuple[np.ndarray, np.ndarray | None]]) -> None:
+        for layer, (sigma, reference) in zip(self.layers, states):
+            shape, real = (layer.rows, layer.cols, layer.packed.padded), layer.packed.spec.channels
+            layer.sigma.reshape(shape)[:, :, :real] = sigma
+            if reference is not None:
+                layer.reference.reshape(shape)[:, :, :real] = reference
