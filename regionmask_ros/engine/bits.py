@@ -6,7 +6,7 @@ from llvmlite import ir
 from numba.core import types
 from numba.extending import intrinsic
 
-from .vector_ir import I1, I8, I64, bits_set, call, constant, load, pointer
+from .vector_ir import I1, I8, I16, I64, bits_set, call, constant, load, pointer
 
 
 @intrinsic
@@ -27,6 +27,19 @@ def count(typing_context, bits):
         return bits_set(builder, arguments[0])
 
     return types.int64(types.uint64), generate
+
+
+@intrinsic
+def window(typing_context, words, first):
+    """uint64: the bits of four words of 16 (uint16, flat), from that one on."""
+
+    def generate(context, builder, signature, arguments):
+        address = pointer(context, builder, signature.args[0], *arguments, I16)
+        loaded = builder.load(builder.bitcast(address, I64.as_pointer()))
+        loaded.align = 2
+        return loaded
+
+    return types.uint64(words, types.intp), generate
 
 
 @intrinsic

@@ -213,7 +213,7 @@ class TileLayers(Layers):
         blocks = max(layer.rows * layer.blocks * layer.packed.window_blocks for layer in self.layers)
         self._place, self._first, self._due = (np.empty(places, kind) for kind in (np.int32, np.int32, np.uint64))
         self._offset, self._number = np.empty(blocks, np.int32), np.empty(blocks, np.int32)
-        self._total = aligned(2 * 2 * 2 * ROWS * WORD, np.int32)
+        self._total = aligned((2 * 2 * 2 + 1) * ROWS * WORD, np.int32)
 
     def step(self, index: np.ndarray, message: np.ndarray) -> StepTotals:
         source, first = self._input, self.layers[0].packed.spec
@@ -249,10 +249,9 @@ class TileLayers(Layers):
             self._add_wide(layer, wide)
         source = self.layers[number - 1].spikes if number else self._input if planes == 2 else self._changes
         work = self._place, self._due, self._first, self._offset, self._number
-        places = tile_kernels.plan(
-            wide > 0, spec.size, spec.stride, spec.padding, packed.per_block, source.groups, source.frame,
-            source.pitch, source.bytes, source.fired, source.lines, source.words, layer.every, layer.shift, layer.rows,
-            layer.cols, *work)
+        places = tile_kernels.plan_kernel(spec.size, packed.per_block)(
+            wide > 0, spec.stride, spec.padding, source.groups, source.frame, source.pitch, source.bytes, source.fired,
+            source.lines, source.words, layer.every, layer.shift, layer.rows, layer.cols, *work)
         target = source if layer.spikes is None else layer.spikes
         if layer.spikes is not None:
             tile_kernels.silence(
