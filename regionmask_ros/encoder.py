@@ -9,6 +9,7 @@ import numpy as np
 from .engine import encoding
 from .engine.change_map import WORD, ChangeMap
 from .engine.encoding import AFFINE_SHIFT
+from .engine.memory import aligned
 from .grid import RegionGrid
 
 SLOPE_SEARCH = 400
@@ -67,14 +68,14 @@ class Encoder:
         self._table = np.ascontiguousarray(input_table, np.int16)
         self._affine = _as_affine(input_table)
         self._threshold = max(1, min(threshold, np.iinfo(np.int16).max))
-        self._reference = np.zeros(self.shape, np.int16)
+        self._reference = aligned(int(np.prod(self.shape)), np.int16)
         self._changes = ChangeMap(*self.shape)
 
     def step(self, image: np.ndarray, keep: np.ndarray) -> Events:
         """image: uint8 [height, width, channels]. keep: bool [rows, cols], True = attended."""
         changes, channels = self._changes, self.shape[2]
-        place = (keep, self.shape[0], self.grid.cols, self._reference.reshape(-1), changes.value, changes.fired,
-                 changes.words)
+        place = (keep, self.shape[0], self.grid.cols, self._reference, changes.value, changes.fired,
+                 changes.words, changes.spikes)
         if self._affine is None:
             changes.events = encoding.encode_by_table(
                 image.reshape(-1), self._table, channels, changes.stored, self._threshold, *place)

@@ -6,7 +6,7 @@ from llvmlite import ir
 from numba.core import types
 from numba.extending import intrinsic
 
-from .vector_ir import I1, I8, I16, I64, bits_set, call, constant, load, pointer
+from .vector_ir import I1, I16, I64, bits_set, call, pointer
 
 
 @intrinsic
@@ -50,15 +50,3 @@ def pick(typing_context, bits, mask):
         return call(builder, "llvm.x86.bmi.pext.64", I64, list(arguments))
 
     return types.uint64(types.uint64, types.uint64), generate
-
-
-@intrinsic
-def nonzero_bytes(typing_context, value, first):
-    """uint64: which of 64 bytes, from ``first`` on, are not 0."""
-
-    def generate(context, builder, signature, arguments):
-        bytes64 = ir.VectorType(I8, 64)
-        loaded = load(builder, pointer(context, builder, signature.args[0], *arguments, I8), bytes64, 0, 1)
-        return builder.bitcast(builder.icmp_signed("!=", loaded, constant(bytes64, 0)), I64)
-
-    return types.uint64(value, types.intp), generate

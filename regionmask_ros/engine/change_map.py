@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from .arithmetic import SPIKE_EXP
-from .bits import count, nonzero_bytes
+from .bits import count
 from .kernel_cache import kernel
 from .memory import aligned
 from .packing import BLOCK, stored_channels
@@ -22,7 +22,8 @@ class ChangeMap:
 
     value: int8 [lines, pixels, stored channels], flat, framed. fired: uint16 [lines, words], flat: bit i of word
     1 + x // 16 tells whether pixel x + i sends anything; a line begins with an empty word and ends with four.
-    lines, pitch, words, stored: lengths of these axes. events: messages in all.
+    lines, pitch, words, stored: lengths of these axes. spikes: uint64 [rows, 64 stored channels], flat, without a frame:
+    a bit for each value of the map that is not 0. events: messages in all.
     """
 
     def __init__(self, rows: int, cols: int, channels: int) -> None:
@@ -32,10 +33,11 @@ class ChangeMap:
         # Blocks may be read beyond the last line.
         self.value = aligned((self.lines + 1) * self.pitch * self.stored + 4 * BLOCK, np.int8)
         self.fired = np.zeros(self.lines * self.words, np.uint16)
+        self.spikes = np.zeros(rows * cols * self.stored // BLOCK, np.uint64)
         self.events = 0
 
     def clear(self) -> None:
-        self.value[:], self.fired[:], self.events = 0, 0, 0
+        self.value[:], self.fired[:], self.spikes[:], self.events = 0, 0, 0, 0
 
     def listed(self) -> tuple[np.ndarray, np.ndarray]:
         """(index, message) of all events: int32 [n], positions (y, x, channel) in image order; messages at 2**10."""
@@ -45,7 +47,7 @@ class ChangeMap:
 
     def reached(self, reach_y: np.ndarray, masks: np.ndarray) -> int:
         """Sum over all events of reach_y[y] * reach_x[x], int32 [rows] and [cols]; masks: ``reach_masks`` of reach_x."""
-        return sum_reached(self.value, self.fired, self.rows, self.cols, self.stored, self.words, reach_y, masks)
+        return sum_reached(self.spikes, self.rows, reach_y, masks)
 
 
 @kernel
@@ -71,30 +73,27 @@ def list_events(value, fired, rows, cols, channels, stored, words, index, messag
 
 
 def reach_masks(reach: np.ndarray, stored: int) -> np.ndarray:
-    """uint64 [most, blocks]: bits of a line's bytes whose pixel reaches more than 0, 1, 2, .. outputs.
+    """uint64 [blocks of 64 bytes, most]: bits of a line's bytes whose pixel reaches more than 0, 1, 2, .. outputs.
 
     reach: int32 [pixels]. Bits that are set, over all masks, then are outputs reached.
     """
     each = np.repeat(reach, stored)
     more = each > np.arange(max(1, each.max()))[:, None]
-    return np.packbits(more, axis=1, bitorder="little").view(np.uint64)
+    masks = np.packbits(more, axis=1, bitorder="little").view(np.uint64)
+    return np.ascontiguousarray(masks.T)
 
 
 @kernel
-def sum_reached(value, fired, rows, cols, stored, words, reach_y, masks):
+def sum_reached(spikes, rows, reach_y, masks):
     """See ``ChangeMap.reached``."""
-    pitch = cols + 2 * FRAME
-    blocks = WORD * stored // BLOCK
+    blocks, levels = masks.shape
     total = 0
     for y in range(rows):
         line = 0
-        for word in range(cols // WORD):
-            if fired[(y + FRAME) * words + 1 + word] == 0:
-                continue
-            at = ((y + FRAME) * pitch + FRAME + word * WORD) * stored
-            for block in range(blocks):
-                there = nonzero_bytes(value, at + block * BLOCK)
-                for level in range(masks.shape[0]):
-                    line += count(there & masks[level, word * blocks + block])
+        for block in range(blocks):
+            there = spikes[y * blocks + block]
+            if there != 0:
+                for level in range(levels):
+                    line += count(there & masks[block, level])
         total += line * reach_y[y]
     return total

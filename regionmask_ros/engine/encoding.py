@@ -16,6 +16,7 @@ from numba.extending import intrinsic
 from .arithmetic import MESSAGE_MAX, MESSAGE_MIN
 from .change_map import FRAME, WORD
 from .kernel_cache import kernel
+from .packing import BLOCK
 from .vector_ir import I8, I16, I32, I64, bits_set, constant, load, pointer, shuffle, splat, store
 
 AFFINE_SHIFT = 16
@@ -23,16 +24,19 @@ MOST_VECTOR_CHANNELS = 8
 
 
 @intrinsic(prefer_literal=True)
-def encode_run(typing_context, image, first, slope, offset, threshold, reference, value, target, channels, stored):
+def encode_run(typing_context, image, first, slope, offset, threshold, reference, value, target, spikes, block,
+               channels, stored):
     """The 16 pixels of a region's line: change = clip(pixel * slope + offset >> 16, minus reference).
 
     image: uint8 and reference: int16, flat, from ``first`` on. slope, offset: int32 [16 * channels]. threshold: int16,
-    at least 1. value: int8, from ``target`` on, gets the changes, ``stored`` to a pixel. channels, stored: literals.
+    at least 1. value: int8, from ``target`` on, gets the changes, ``stored`` to a pixel, and spikes: uint64, from
+    ``block`` on, a bit for each that is not 0. channels, stored: literals.
     Returns the bits of the pixels that send anything, plus the number of events << 16.
     """
     each, width = channels.literal_value, stored.literal_value
     lanes = WORD * each
-    signature = types.int64(image, types.intp, slope, offset, types.int16, reference, value, types.intp, channels, stored)
+    signature = types.int64(image, types.intp, slope, offset, types.int16, reference, value, types.intp, spikes, types.intp,
+                            channels, stored)
 
     def generate(context, builder, signature, arguments):
         b, kinds = builder, signature.args
@@ -51,9 +55,11 @@ def encode_run(typing_context, image, first, slope, offset, threshold, reference
         order = [p * each + c if c < each else lanes for p in range(WORD) for c in range(width)]
         spread = shuffle(b, change, constant(narrow, 0), order)
         store(b, spread, pointer(context, b, kinds[6], arguments[6], arguments[7], I8), 0, 1)
+        there = b.bitcast(b.icmp_signed("!=", spread, constant(spread.type, 0)), ir.IntType(WORD * width))
+        store(b, there, pointer(context, b, kinds[8], arguments[8], arguments[9], I64), 0, 8)
         pixel = ir.VectorType(ir.IntType(8 * width), WORD)
         speaking = b.bitcast(b.icmp_signed("!=", b.bitcast(spread, pixel), constant(pixel, 0)), ir.IntType(WORD))
-        events = bits_set(b, b.bitcast(b.icmp_signed("!=", change, constant(narrow, 0)), ir.IntType(lanes)))
+        events = bits_set(b, there)
         return b.or_(b.zext(speaking, I64), b.shl(events, ir.Constant(I64, WORD)))
 
     return signature, generate
@@ -71,11 +77,12 @@ def _thresholded(b, change, threshold):
 
 
 @kernel
-def silence_region_line(value, first, bytes_of_run, fired, word):
+def silence_region_line(value, first, bytes_of_run, fired, word, spikes, block):
     """Empties a masked region's line, if it has sent anything before."""
     if fired[word] != 0:
         fired[word] = 0
         value[first:first + bytes_of_run] = 0
+        spikes[block:block + bytes_of_run // BLOCK] = 0
 
 
 @lru_cache(maxsize=None)
@@ -83,21 +90,23 @@ def affine_encoder(channels, stored):
     """The kernel for few channels whose table is affine: value = (pixel * slope + offset) >> 16, by vectors."""
 
     @kernel
-    def encode(image, slope, offset, threshold, keep, rows, regions, reference, value, fired, words):
+    def encode(image, slope, offset, threshold, keep, rows, regions, reference, value, fired, words, spikes):
         """image: uint8, reference: int16, [rows, 16 * regions, channels], flat. keep: bool [.., regions], a region for
-        16 lines. value, fired: see ``ChangeMap``. Returns the number of events."""
+        16 lines. value, fired, spikes: see
+        ``ChangeMap``. Returns the number of events."""
         run = WORD * channels
         pitch = regions * WORD + 2 * FRAME
         events = 0
         for y in range(rows):
             for region in range(regions):
                 word = (y + FRAME) * words + 1 + region
+                block = (y * regions + region) * WORD * stored // BLOCK
                 target = ((y + FRAME) * pitch + FRAME + region * WORD) * stored
                 if not keep[y // WORD, region]:
-                    silence_region_line(value, target, WORD * stored, fired, word)
+                    silence_region_line(value, target, WORD * stored, fired, word, spikes, block)
                     continue
                 answer = encode_run(image, (y * regions + region) * run, slope, offset, threshold, reference,
-                                    value, target, channels, stored)
+                                    value, target, spikes, block, channels, stored)
                 fired[word] = answer & 0xFFFF
                 events += answer >> 16
         return events
@@ -106,18 +115,20 @@ def affine_encoder(channels, stored):
 
 
 @kernel
-def encode_by_table(image, table, channels, stored, threshold, keep, rows, regions, reference, value, fired, words):
+def encode_by_table(image, table, channels, stored, threshold, keep, rows, regions, reference, value, fired, words, spikes):
     """As ``affine_encoder``, for any table: int16 [256, channels]."""
     pitch = regions * WORD + 2 * FRAME
     events = 0
     for y in range(rows):
         for region in range(regions):
             word = (y + FRAME) * words + 1 + region
+            block = (y * regions + region) * WORD * stored // BLOCK
             target = ((y + FRAME) * pitch + FRAME + region * WORD) * stored
             if not keep[y // WORD, region]:
-                silence_region_line(value, target, WORD * stored, fired, word)
+                silence_region_line(value, target, WORD * stored, fired, word, spikes, block)
                 continue
             fired[word] = 0
+            spikes[block:block + WORD * stored // BLOCK] = 0
             for i in range(WORD):
                 for c in range(channels):
                     at = ((y * regions + region) * WORD + i) * channels + c
@@ -128,5 +139,7 @@ def encode_by_table(image, table, channels, stored, threshold, keep, rows, regio
                     value[target + i * stored + c] = change
                     if change != 0:
                         fired[word] |= np.uint16(1 << i)
+                        bit = i * stored + c
+                        spikes[block + bit // BLOCK] |= np.uint64(1) << np.uint64(bit % BLOCK)
                         events += 1
     return events
