@@ -5,20 +5,21 @@ from __future__ import annotations
 import threading
 from dataclasses import dataclass
 from functools import partial
+from typing import Callable
 
 import numpy as np
 
-from . import portable_path, tile_path, vector_path
+from . import portable_path, tile_packing, tile_path, vector_path
 from .arithmetic import ARITHMETICS, CARRY, RULES, Rule
 from .change_map import ChangeMap
-from .packing import Convolution, Layers, StepTotals
+from .packing import Convolution, Lap, Layers, StepTotals, no_lap
 
 AMX, PORTABLE = "amx", "portable"
 WARM_STATES = 4
 """Warmed-up states that are remembered: a topic whose pictures change their size must not fill the memory."""
 
 _PACK = {
-    AMX: tile_path.pack,
+    AMX: tile_packing.pack,
     "avx512": partial(vector_path.pack, processor=vector_path.AVX512),
     "avx2": partial(vector_path.pack, processor=vector_path.AVX2),
     PORTABLE: portable_path.pack,
@@ -52,6 +53,7 @@ class PackedNetwork:
     def __init__(self, network) -> None:
         """Raises ValueError when a weight does not fit 16 bits, or a bias or threshold 22."""
         self.convolutions = tuple(Convolution.of(spec) for spec in network.layers)
+        self.names = tuple(spec.name for spec in network.layers)
         self._packed: dict[str, tuple] = {}
         self._warm: dict[tuple, list[np.ndarray]] = {}
         self._lock = threading.Lock()
@@ -94,14 +96,19 @@ class EventEngine:
     packed: shared weights. input_wh: width and height of the input. arithmetic: a name in ``RULES``.
     path: one of ``available_paths()``; "" for the fastest.
     Raises ValueError for an unknown arithmetic, a path that is not available, or an input that is too small.
+
+    lap: where set, ``step`` calls it with ``"input"`` once the events have been taken over, and with a layer's name right
+    after that layer.
     """
+
+    lap: Callable[[str], None] | None = None
 
     def __init__(
         self, packed: PackedNetwork, input_wh: tuple[int, int], arithmetic: str = CARRY, path: str = ""
     ) -> None:
         if arithmetic not in ARITHMETICS:
             raise ValueError(f"arithmetic {arithmetic!r}: expected one of {', '.join(ARITHMETICS)}")
-        usable = [name for name in available_paths() if name != AMX or tile_path.can_run(packed.convolutions)]
+        usable = [name for name in available_paths() if name != AMX or tile_packing.can_pack(packed.convolutions)]
         self.path = path or usable[0]
         if self.path not in usable:
             raise ValueError(f"path {path!r}: this processor offers {', '.join(usable)} for this network")
@@ -121,11 +128,17 @@ class EventEngine:
 
         index: int32 [n], strictly ascending positions in the input (y, x, channel), flat. message: int32 [n] at 2**10.
         """
-        return self._result(self._layers.step(index, message))
+        return self._result(self._layers.step(index, message, self._lap()))
 
     def step_changes(self, changes: ChangeMap) -> EngineResult:
         """As ``step``, with the encoder's events as a dense map."""
-        return self._result(self._layers.step_changes(changes))
+        return self._result(self._layers.step_changes(changes, self._lap()))
+
+    def _lap(self) -> Lap:
+        if self.lap is None:
+            return no_lap
+        names = {-1: "input", **dict(enumerate(self.packed.names))}
+        return lambda part: self.lap(names[part])
 
     def _result(self, totals: StepTotals) -> EngineResult:
         head, _ = self._layers.read(len(self.packed.convolutions) - 1)

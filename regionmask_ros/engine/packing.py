@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Protocol, Sequence
+from typing import Callable, Protocol, Sequence
 
 import numpy as np
 
@@ -87,17 +87,25 @@ class StepTotals:
     synops: tuple[int, ...]
 
 
+Lap = Callable[[int], None]
+"""Told each part of a step once it is done, for a clock: -1 for the input, then the number of each layer."""
+
+
+def no_lap(part: int) -> None:
+    """Nobody looks at the clock."""
+
+
 class Layers(Protocol):
     """The layers of one camera: their state, and one way of computing their steps."""
 
     layers: list
 
-    def step(self, index: np.ndarray, message: np.ndarray) -> StepTotals:
+    def step(self, index: np.ndarray, message: np.ndarray, lap: Lap = no_lap) -> StepTotals:
         """One frame of events (see ``EventEngine.step``) through all layers."""
 
-    def step_changes(self, changes) -> StepTotals:
+    def step_changes(self, changes, lap: Lap = no_lap) -> StepTotals:
         """One frame of the encoder's ``ChangeMap`` through all layers."""
-        return self.step(*changes.listed())
+        return self.step(*changes.listed(), lap)
 
     def clear(self) -> None:
         """Empties what a step leaves behind when it is broken off; sigma and reference stay."""

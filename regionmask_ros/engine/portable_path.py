@@ -9,7 +9,7 @@ import numpy as np
 
 from . import kernels
 from .arithmetic import Rule
-from .packing import Convolution, Layers, StepTotals
+from .packing import Convolution, Lap, Layers, StepTotals, no_lap
 
 
 @dataclass(frozen=True)
@@ -57,13 +57,15 @@ class PortableLayers(Layers):
         self._sent = np.zeros(max(convolution.spec.channels for convolution in packed), np.int32)
         self._buffers = [(np.empty(largest, np.int32), np.empty(largest, np.int32)) for _ in range(2)]
 
-    def step(self, index: np.ndarray, message: np.ndarray) -> StepTotals:
+    def step(self, index: np.ndarray, message: np.ndarray, lap: Lap = no_lap) -> StepTotals:
+        lap(-1)
         events, synops, layer_events = len(index), [], []
         for number, layer in enumerate(self.layers):
             synops.append(self._accumulate(layer, index, message, events))
             index, message = self._buffers[number % 2]
             events = self._fire(layer, False, index, message)
             layer_events.append(events)
+            lap(number)
         return StepTotals(tuple(layer_events[:-1]), tuple(synops))
 
     def run_ahead(self, first: int) -> None:

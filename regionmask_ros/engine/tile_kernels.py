@@ -26,6 +26,9 @@ from .tile_ir import add_products, clear_sums, configure, release, store_sums
 SPAN = 3 * WORD
 """Pixels that the four words of a window hold beside the empty ones."""
 
+TOTALS = (2 * 2 * 2 + 1) * TILE
+"""int32 of scratch: sums of two places, each of two planes of two tiles, and a tile for nobody."""
+
 BREATH = 32
 """Products in a row without a store of a tile. Measured on a Sapphire Rapids: from 35 on, the next such store stops the
 tiles for 0.3 us; a store to nowhere in between costs nothing."""
@@ -34,7 +37,7 @@ _EVENTS_MASK, _WIDE_SHIFT = 0xFFFFFFFF, 32
 
 
 @kernel
-def spread(index, message, spikes, channels, width, frame, pitch, pixel_bytes, low, high, lines, words, fired,
+def spread(index, message, spikes, channels, width, low, high, frame, pitch, pixel_bytes, fired, lines, words, groups,
            reach_y, reach_x, wide_index, wide_rest):
     """Events of an input into its map.
 
@@ -62,7 +65,7 @@ def spread(index, message, spikes, channels, width, frame, pitch, pixel_bytes, l
 
 
 @kernel
-def sweep(index, spikes, channels, width, frame, pitch, pixel_bytes, low, high, lines, words, fired):
+def sweep(index, spikes, channels, width, low, high, frame, pitch, pixel_bytes, fired, lines, words, groups):
     """Takes out again what ``spread`` has put in."""
     for e in range(spikes):
         position = index[e] // channels
@@ -84,10 +87,10 @@ def plan_kernel(size, per_block):
     blocks = (size + per_block - 1) // per_block
 
     @kernel
-    def plan(everywhere, stride, padding, groups, in_frame, in_pitch, in_bytes, in_fired, in_lines, in_words, every,
-             shift, rows, cols, place, due, first, offset, number):
-        """everywhere: all outputs are due. groups: blocks that share a tap. in_frame .. in_words: of the input's
-        ``SpikeMap``. every: uint64, bit i * stride set for 16 outputs. shift: bits of a word before the first window.
+    def plan(stride, padding, groups, in_frame, in_pitch, in_bytes, in_fired, in_lines, in_words, every, shift,
+             rows, cols, place, due, first, offset, number, everywhere):
+        """groups: blocks that share a tap. in_frame .. in_words: of the input's ``MapView``. every: uint64, bit
+        i * stride set for 16 outputs. shift: bits of a word before the first window. everywhere: all outputs are due.
 
         place: int32, y * ceil(cols / 16) + x // 16 of each place. due: uint64, bits of its outputs that are due. first:
         int32, its first entry in offset and number, int32: where a block of inputs lies behind the window's beginning,
@@ -130,7 +133,7 @@ def plan_kernel(size, per_block):
 
 
 @kernel
-def silence(low, high, fired, frame, pitch, pixel_bytes, lines, words, groups, rows, cols, place, due, places):
+def silence(low, high, frame, pitch, pixel_bytes, fired, lines, words, groups, rows, cols, place, due, places):
     """Takes the last step's messages out of a map; pixels that are due now are written anew anyway."""
     blocks = (cols + WORD - 1) // WORD
     at = 0
@@ -187,7 +190,7 @@ def tile_layer_kernel(tiles, planes, rest_bits, carry, snap):
     is left of differences in ``rest_bits``, and a rule.
 
     settings: see ``tile_ir.configuration``. chunk: places whose inputs stay in the cache while all channels are made.
-    weight: see ``tile_path.PackedConvolution``. in_low .. in_bytes: the input's ``SpikeMap``. place .. number: see
+    weight: see ``tile_path.PackedConvolution``. in_low .. in_bytes: the input's ``MapView``. place .. number: see
     ``plan_kernel``. extra: int32 [rows * cols * channels] when use_extra. state: uint8, [pass, place of all, pixel, see
     ``fire_pixel``], the head's sigma [place of all, pixel, channel]. out_low .. out_words: the output's
     map, silenced, unless head. reach_y, reach_x: int32 [rows], [cols], lines and columns of the next layer's outputs
@@ -199,11 +202,11 @@ def tile_layer_kernel(tiles, planes, rest_bits, carry, snap):
     """
 
     @kernel
-    def layer(settings, head, places, chunk, weight, passes, window_blocks, stride, padding,
+    def layer(settings, head, chunk, weight, passes, window_blocks, stride, padding,
               in_low, in_high, in_frame, in_pitch, in_bytes, place, due, first, offset, number,
-              rows, cols, channels, use_extra, extra, bias, threshold, release_from, state,
+              rows, cols, channels, bias, threshold, release_from, state,
               out_low, out_high, out_frame, out_pitch, out_bytes, out_fired, out_lines, out_words,
-              reach_y, reach_x, wide_index, wide_rest, total):
+              reach_y, reach_x, wide_index, wide_rest, total, places, use_extra, extra):
         configure(settings)
         lanes = tiles * LANES
         blocks = (cols + WORD - 1) // WORD

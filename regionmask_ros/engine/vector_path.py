@@ -16,7 +16,7 @@ from numba.core.codegen import get_host_cpu_features
 from . import kernels, vector_kernels
 from .arithmetic import Rule
 from .memory import aligned
-from .packing import Convolution, Layers, StepTotals
+from .packing import Convolution, Lap, Layers, StepTotals, no_lap
 
 
 @dataclass(frozen=True)
@@ -149,16 +149,18 @@ class VectorLayers(Layers):
         self._column = np.zeros(self._input.pitch, np.int32)
         self._total = aligned(max(AVX512.lanes * AVX512.most, AVX2.lanes * AVX2.most), np.int32)
 
-    def step(self, index: np.ndarray, message: np.ndarray) -> StepTotals:
+    def step(self, index: np.ndarray, message: np.ndarray, lap: Lap = no_lap) -> StepTotals:
         source, first = self._input, self.layers[0]
         place = (len(index), first.packed.spec.in_channels, first.in_cols, source.padding, source.pitch,
                  first.packed.pairs, source.value, source.events)
         wide = vector_kernels.spread(index, message, *place, self._wide_index, self._wide_rest)
+        lap(-1)
         layer_events, synops = [], []
         for number in range(len(self.layers)):
             events, reached, wide = self._run(number, wide)
             layer_events.append(events)
             synops.append(reached * self.layers[number].packed.spec.channels)
+            lap(number)
         vector_kernels.sweep(index, *place)
         return StepTotals(tuple(layer_events[:-1]), tuple(synops))
 

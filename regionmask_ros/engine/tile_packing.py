@@ -1,0 +1,137 @@
+"""Weights and maps of messages as the tile kernels want them."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import NamedTuple, Sequence
+
+import numpy as np
+
+from .change_map import FRAME, WORD, ChangeMap
+from .memory import aligned
+from .packing import BLOCK, Convolution, stored_channels
+from .tile_ir import ROWS
+
+SPAN = 3 * WORD
+"""Pixels that the four words of a window hold beside the empty ones."""
+
+
+def can_pack(convolutions: Sequence[Convolution]) -> bool:
+    """Tiles hold weights of 8 bits, and the windows of 16 outputs must fit what is looked at of a line."""
+    return all(
+        np.abs(spec.weight.astype(np.int32)).max() <= 127 and spec.padding <= WORD
+        and (WORD - 1) * spec.stride + spec.size <= SPAN + spec.padding
+        for spec in convolutions
+    )
+
+
+@dataclass(frozen=True)
+class PackedConvolution:
+    """weight: int8 [pass, ky, group, block of taps, tile, 64 / 4, 16, 4], flat. bias: int32 [padded out] at 2**16.
+
+    tiles: of 16 outputs, made at a time; passes: so many times make all. per_block: taps that share a block of 64
+    inputs; groups: blocks that share a tap. plain: int16 [ky, kx, in, out], flat, for the portable kernel.
+    """
+
+    spec: Convolution
+    weight: np.ndarray
+    bias: np.ndarray
+    tiles: int
+    passes: int
+    per_block: int
+    groups: int
+    plain: np.ndarray
+
+    @property
+    def in_bytes(self) -> int:
+        return stored_channels(self.spec.in_channels)
+
+    @property
+    def depth(self) -> int:
+        """Inputs of a block: fewer than 64 when one line of the window has fewer."""
+        return min(BLOCK, self.spec.size * self.in_bytes)
+
+    @property
+    def padded(self) -> int:
+        return self.tiles * self.passes * WORD
+
+    @property
+    def window_blocks(self) -> int:
+        return self.spec.size * -(-self.spec.size // self.per_block) * self.groups
+
+
+def pack(convolutions: Sequence[Convolution]) -> tuple[PackedConvolution, ...]:
+    """Weights as the kernels want them, once for all cameras."""
+    return tuple(_pack(spec) for spec in convolutions)
+
+
+def _pack(spec: Convolution) -> PackedConvolution:
+    tiles = 1 if spec.channels <= WORD else 2
+    passes = -(-spec.channels // (tiles * WORD))
+    stored, size = stored_channels(spec.in_channels), spec.size
+    per_block, groups = max(1, BLOCK // stored), max(1, stored // BLOCK)
+    blocks = -(-size // per_block)
+    # [out, ky, tap, in]; taps and inputs are then one line of bytes, cut into blocks.
+    padded = np.zeros((passes * tiles * WORD, size, blocks * per_block, stored), np.int8)
+    padded[:spec.channels, :, :size, :spec.in_channels] = spec.weight.transpose(0, 2, 3, 1)
+    lines = padded.reshape(passes, tiles, WORD, size, blocks, groups, BLOCK // 4, 4)
+    order = lines.transpose(0, 3, 5, 4, 1, 6, 2, 7)
+    weight = aligned(order.size, np.int8)
+    weight[:] = order.ravel()
+    bias = np.zeros(passes * tiles * WORD, np.int32)
+    if not spec.is_head:
+        bias[:spec.channels] = spec.bias
+    plain = np.ascontiguousarray(spec.weight.transpose(2, 3, 1, 0)).ravel()
+    return PackedConvolution(spec, weight, bias, tiles, passes, per_block, groups, plain)
+
+
+class MapView(NamedTuple):
+    """What kernels need of a map: see ``SpikeMap``. frame: silent pixels on each side; lines, pitch (pixels), bytes (of a
+    pixel), words (of a line), groups: lengths of its axes."""
+
+    low: np.ndarray
+    high: np.ndarray
+    frame: int
+    pitch: int
+    bytes: int
+    fired: np.ndarray
+    lines: int
+    words: int
+    groups: int
+
+
+class SpikeMap:
+    """Messages of one layer's outputs.
+
+    low: uint8 and high: int8 [line, pixel, channel], flat: the messages' bytes. fired: uint16 [group of 64 channels,
+    line, word], flat: bit i of word 1 + x // 16 belongs to pixel x + i; a line begins with an empty word.
+    """
+
+    def __init__(self, rows: int, cols: int, reader: PackedConvolution) -> None:
+        """reader: the layer that reads the map; tiles of it reach some pixels beyond the last one."""
+        spec = reader.spec
+        stored, frame = stored_channels(spec.in_channels), spec.padding
+        pitch, lines = cols + 2 * frame, rows + 2 * frame
+        size = (lines * pitch + WORD * spec.stride + spec.size + WORD) * stored
+        words, groups = 1 + -(-cols // WORD) + 4, max(1, stored // BLOCK)
+        self.low, self.high = aligned(size, np.uint8), aligned(size, np.int8)
+        self.fired = np.zeros(groups * lines * words, np.uint16)
+        self.view = MapView(self.low, self.high, frame, pitch, stored, self.fired, lines, words, groups)
+
+    def clear(self) -> None:
+        for array in (self.low, self.high, self.fired):
+            array[:] = 0
+
+
+def view_of_changes(changes: ChangeMap) -> MapView:
+    """The encoder's map, whose only plane is that of the high bytes."""
+    return MapView(changes.value.view(np.uint8), changes.value, FRAME, changes.pitch, changes.stored, changes.fired,
+                   changes.lines, changes.words, 1)
+
+
+def reach(length: int, reader: Convolution) -> np.ndarray:
+    """int32 [length]: outputs of ``reader`` along one side whose window holds a place."""
+    count = (length + 2 * reader.padding - reader.size) // reader.stride + 1
+    windows = np.arange(count)[:, None] * reader.stride - reader.padding + np.arange(reader.size)
+    inside = windows[(windows >= 0) & (windows < length)]
+    return np.bincount(inside, minlength=length).astype(np.int32)
