@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import os
+import filecmp
 import sys
 from dataclasses import dataclass
 from itertools import islice
@@ -23,12 +23,14 @@ class Clip:
     """The first frames of a sequence as network inputs.
 
     path: as given. images: uint8 [height, width, 3], RGB. picture_wh: size of the pictures that they were resized from.
+    fps: frames a second at which they were taken.
     """
 
     path: str
     images: tuple[np.ndarray, ...]
     input_wh: tuple[int, int]
     picture_wh: tuple[int, int]
+    fps: float
 
 
 def load_clip(path: str, input_size: str | tuple[int, int], frames: int) -> Clip:
@@ -42,14 +44,19 @@ def load_clip(path: str, input_size: str | tuple[int, int], frames: int) -> Clip
         images = tuple(make_view(frame, input_wh).image for frame in islice(source.frames(), frames))
         if len(images) < 2:
             raise UserError(f"{path}: the benchmark needs at least 2 frames, there is {len(images)}")
-        return Clip(path, images, input_wh, source.size_wh)
+        return Clip(path, images, input_wh, source.size_wh, source.fps)
 
 
 def spread_images(path: str, input_wh: tuple[int, int], count: int) -> list[np.ndarray]:
-    """Up to ``count`` network inputs, evenly spread over the whole sequence."""
+    """Up to ``count`` network inputs, evenly spread over the whole sequence, its first and last frame among them."""
     with open_source(path) as source:
-        step = max(1, (source.frame_count or count) // count)
-        return [make_view(frame, input_wh).image for frame in islice(source.frames(), 0, count * step, step)]
+        wanted = spread_indices(source.frame_count or count, count)
+        return [make_view(frame, input_wh).image for index, frame in enumerate(source.frames()) if index in wanted]
+
+
+def spread_indices(there: int, count: int) -> set[int]:
+    """Up to ``count`` of the numbers 0 to ``there`` - 1, evenly spread."""
+    return set(np.linspace(0, there - 1, min(there, count)).round().astype(int).tolist())
 
 
 def standard_sequences() -> list[str]:
@@ -59,8 +66,21 @@ def standard_sequences() -> list[str]:
 
 
 def calibration_clip(path: str) -> str:
-    """Another sequence than ``path`` to calibrate integer peers on: bikes.mp4, or else vtest.avi; "" without either."""
+    """Another sequence than ``path`` to calibrate integer peers on: bikes.mp4, or else vtest.avi; "" without either.
+
+    A copy under another name is no other sequence.
+    """
     for other in reversed(standard_sequences()):
-        if os.path.realpath(other) != os.path.realpath(path):
+        if not (Path(path).is_file() and filecmp.cmp(path, other, shallow=False)):
             return other
     return ""
+
+
+def sequence_name(path: str) -> str:
+    """For people: the file's name, or the folder's of a file that is just called video.
+
+    >>> sequence_name("street/bikes.mp4"), sequence_name("data/pets09-s2l1/video.mp4"), sequence_name("frames/")
+    ('bikes.mp4', 'pets09-s2l1', 'frames')
+    """
+    place = Path(path)
+    return place.parent.name if place.stem == "video" and place.parent.name else place.name

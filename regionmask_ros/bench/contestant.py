@@ -28,6 +28,10 @@ class Contestant(Protocol):
     def step(self, image: np.ndarray) -> np.ndarray:
         """The timed part. image: uint8 [height, width, 3], RGB. Returns the raw head in the engine's own layout."""
 
+    def reset(self, refresh_period: int = 0) -> None:
+        """Back to before the first frame. Then every so many frames are attended as a whole, whatever the mask; 0: the
+        first one only. Means nothing to an engine without a state."""
+
     def counts(self) -> StepCounts | None:
         """Of the last step; None where nothing is counted."""
 

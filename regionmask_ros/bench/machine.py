@@ -2,29 +2,45 @@
 
 from __future__ import annotations
 
+import importlib.metadata
 import os
 import platform
 
+import cv2
 import numba
 import numpy as np
 
+from ..engine.event_engine import available_paths
+
+PEER_PACKAGES = ("onnx", "onnxruntime", "openvino", "torch")
 FLAGS = ("avx2", "fma", "avx_vnni", "avx512f", "avx512bw", "avx512_vnni", "amx_int8", "amx_bf16", "asimddp", "i8mm")
 """Instruction sets that decide how fast integers and floats are convolved, as Linux spells them."""
 
 
 def machine_facts() -> dict:
-    """cpu, flags (those of ``FLAGS`` that are here), cores (that this process may use), os, and versions."""
+    """cpu, flags (those of ``FLAGS`` that are here), cores (that this process may use), kernels (paths that are
+    available here, the default first), os, and versions; None for a peer that is not installed."""
     info = _cpu_info()
     present = info.get("flags", info.get("Features", "")).split()
     return {
         "cpu": info.get("model name") or platform.processor() or platform.machine(),
         "flags": [flag for flag in FLAGS if flag in present],
         "cores": len(os.sched_getaffinity(0)),
+        "kernels": list(available_paths()),
         "os": platform.platform(),
         "python": platform.python_version(),
         "numpy": np.__version__,
         "numba": numba.__version__,
+        "opencv": cv2.__version__,
+        **{name: _installed(name) for name in PEER_PACKAGES},
     }
+
+
+def _installed(package: str) -> str | None:
+    try:
+        return importlib.metadata.version(package)
+    except importlib.metadata.PackageNotFoundError:
+        return None
 
 
 def _cpu_info() -> dict[str, str]:

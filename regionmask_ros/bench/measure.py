@@ -38,11 +38,11 @@ def warm_up_frames(there: int, wanted: int) -> int:
     return max(min(WARM_UP, there // 2), there - wanted)
 
 
-def measure(network: Network, contestants: Sequence[Contestant], clip: Clip, skipped: int,
-            indices: Iterable[int]) -> list[Record]:
-    """Runs the frames of the clip in order; all are seen by all, and measured but for the first ``skipped``.
+def take_turns(contestants: Sequence[Contestant], clip: Clip, skipped: int,
+               indices: Iterable[int]) -> tuple[list[Record], list[np.ndarray]]:
+    """Runs the frames of the clip in order; all are seen by all, and recorded but for the first ``skipped``.
 
-    indices: 0, 1, ... len(clip.images) - 1.
+    indices: 0, 1, ... len(clip.images) - 1. Returns records without ``head_rms``, and what each one's last step gave.
 
     Each frame has an order of its own, always the same ones: with a fixed order, or one that only rotates, everybody
     would always find the caches as the same other one left them.
@@ -58,6 +58,13 @@ def measure(network: Network, contestants: Sequence[Contestant], clip: Clip, ski
             elapsed = time.process_time() - start
             if index >= skipped:
                 _note(records[number], contestants[number], elapsed)
+    return records, raw
+
+
+def measure(network: Network, contestants: Sequence[Contestant], clip: Clip, skipped: int,
+            indices: Iterable[int]) -> list[Record]:
+    """``take_turns``, and how far the last heads are from the dense evaluation."""
+    records, raw = take_turns(contestants, clip, skipped, indices)
     exact = dense_head(network, encoded(network, clip.images[-1]))
     for record, contestant, head in zip(records, contestants, raw):
         if contestant.setting in (DENSE, UNMASKED):
@@ -69,13 +76,18 @@ def _note(record: Record, contestant: Contestant, elapsed_s: float) -> None:
     record.ms.append(elapsed_s * 1e3)
     counts = contestant.counts()
     if counts is not None:
-        record.synops.append(counts.total_synops)
-        record.events.append(counts.events)
+        record.synops.append(int(counts.total_synops))
+        record.events.append(int(counts.events))
 
 
-def row_of(clip: Clip, contestant: Contestant, record: Record) -> dict:
-    """One row of the result, but for ``ratio_to``. Counts are means; None where nothing is counted."""
-    p10, median, p90 = np.percentile(record.ms, (10, 50, 90))
+def spread(ms: Sequence[float]) -> dict[str, float]:
+    """median_ms, p10_ms, p90_ms."""
+    p10, median, p90 = np.percentile(ms, (10, 50, 90))
+    return {name: round(float(value), 4) for name, value in zip(("median_ms", "p10_ms", "p90_ms"), (median, p10, p90))}
+
+
+def subject(clip: Clip, contestant: Contestant) -> dict:
+    """What a row is about."""
     return {
         "sequence": clip.path,
         "setting": contestant.setting,
@@ -83,10 +95,15 @@ def row_of(clip: Clip, contestant: Contestant, record: Record) -> dict:
         "path": contestant.path,
         "threads": contestant.threads,
         "input_size": "{}x{}".format(*clip.input_wh),
+    }
+
+
+def row_of(clip: Clip, contestant: Contestant, record: Record) -> dict:
+    """One row of the result, but for ``ratio_to``. Counts are means; None where nothing is counted."""
+    return {
+        **subject(clip, contestant),
         "frames": len(record.ms),
-        "median_ms": round(float(median), 4),
-        "p10_ms": round(float(p10), 4),
-        "p90_ms": round(float(p90), 4),
+        **spread(record.ms),
         "synops_per_frame": round(float(np.mean(record.synops)), 1) if record.synops else None,
         "events_per_frame": round(float(np.mean(record.events)), 1) if record.events else None,
         "head_rms": None if record.head_rms is None else round(record.head_rms, 4),
@@ -100,3 +117,8 @@ def add_ratios(rows: Sequence[dict]) -> None:
     for row in rows:
         others = {name: median for name, median in peers.items() if name != row["engine"]}
         row["ratio_to"] = {name: round(median / row["median_ms"], 3) for name, median in others.items()}
+
+
+def series_of(clip: Clip, contestant: Contestant, record: Record) -> dict:
+    """Time and synops of every measured frame of an engine that counts."""
+    return {**subject(clip, contestant), "ms": [round(ms, 4) for ms in record.ms], "synops": record.synops}

@@ -1,50 +1,91 @@
-"""Rows as text: what was measured and what was counted, in groups of their own."""
+"""A table with its columns in groups, as plain text and as Markdown."""
 
 from __future__ import annotations
 
-import os
-from typing import Sequence
+from dataclasses import dataclass
+from typing import Iterable, Mapping, Sequence
+
+ABSENT = "-"
 
 
-def table(rows: Sequence[dict]) -> str:
-    """The rows of one sequence."""
-    first = rows[0]
-    peers = sorted({name for row in rows for name in row["ratio_to"]})
-    heads = ("engine", "setting", "path", "threads", "median", "p10", "p90", "M synops", "k events", "head RMS", *peers)
-    body = [_cells(row, peers) for row in rows]
-    widths = [max(len(line[column]) for line in (heads, *body)) for column in range(len(heads))]
-    groups = (("", 4), ("measured, CPU ms", 3), ("counted, a frame", 2), ("", 1), ("times as fast as", len(peers)))
-    lines = [_group_line(groups, widths), _line(heads, widths), *(_line(line, widths) for line in body)]
-    calibrations = sorted({os.path.basename(row["calibration"]) for row in rows if row["calibration"]})
-    note = f"; int8 peers calibrated on {', '.join(calibrations)}" if calibrations else ""
-    title = f"{os.path.basename(first['sequence'])}, {first['input_size']}, {first['frames']} frames{note}"
-    return "\n".join([title, *lines])
+@dataclass(frozen=True)
+class Column:
+    """group: what the column and its neighbours have in common (measured or counted, and the unit); "" for none.
+
+    key: of the row. form: for ``str.format``. scale: what a number is divided by first. words: set to the left.
+    """
+
+    name: str
+    key: str
+    form: str = "{}"
+    group: str = ""
+    scale: float = 1.0
+    words: bool = False
+
+    def cell(self, row: Mapping) -> str:
+        value = row.get(self.key)
+        return ABSENT if value is None else self.form.format(value if self.scale == 1.0 else value / self.scale)
 
 
-def _cells(row: dict, peers: Sequence[str]) -> tuple[str, ...]:
-    counted = row["synops_per_frame"] is not None
-    ratios = (f"{row['ratio_to'][name]:.2f}" if name in row["ratio_to"] else "-" for name in peers)
-    return (
-        row["engine"], row["setting"], row["path"], str(row["threads"]),
-        *(f"{row[name]:.2f}" for name in ("median_ms", "p10_ms", "p90_ms")),
-        f"{row['synops_per_frame'] / 1e6:.1f}" if counted else "-",
-        f"{row['events_per_frame'] / 1e3:.1f}" if counted else "-",
-        "-" if row["head_rms"] is None else f"{row['head_rms']:.3f}", *ratios,
+@dataclass(frozen=True)
+class Ratio(Column):
+    """A value out of a mapping of the row. of: the key in that mapping."""
+
+    of: str = ""
+
+    def cell(self, row: Mapping) -> str:
+        value = (row.get(self.key) or {}).get(self.of)
+        return ABSENT if value is None else self.form.format(value)
+
+
+@dataclass(frozen=True)
+class Table:
+    """rows: as they are in the JSON result."""
+
+    title: str
+    columns: tuple[Column, ...]
+    rows: tuple[Mapping, ...]
+
+    @property
+    def cells(self) -> list[tuple[str, ...]]:
+        return [tuple(column.cell(row) for column in self.columns) for row in self.rows]
+
+
+def as_text(table: Table) -> str:
+    """Columns of equal width; above their names the groups, where there are any."""
+    body = [tuple(column.name for column in table.columns), *table.cells]
+    widths = [max(len(line[at]) for line in body) for at in range(len(table.columns))]
+    lines = [_line(cells, widths, table.columns) for cells in body]
+    groups = _group_line(table.columns, widths)
+    return "\n".join([table.title, *([groups] if groups else []), *lines])
+
+
+def _line(cells: Sequence[str], widths: Sequence[int], columns: Sequence[Column]) -> str:
+    set_out = (
+        cell.ljust(width) if column.words else cell.rjust(width) for cell, width, column in zip(cells, widths, columns)
     )
+    return "  ".join(set_out).rstrip()
 
 
-def _line(cells: Sequence[str], widths: Sequence[int]) -> str:
-    left = [cell.ljust(width) for cell, width in zip(cells[:3], widths)]
-    right = [cell.rjust(width) for cell, width in zip(cells[3:], widths[3:])]
-    return "  ".join(left + right).rstrip()
-
-
-def _group_line(groups: Sequence[tuple[str, int]], widths: Sequence[int]) -> str:
+def _group_line(columns: Sequence[Column], widths: Sequence[int]) -> str:
     """Names above the columns that they stand for."""
     parts, at = [], 0
-    for name, columns in groups:
-        if columns:
-            width = sum(widths[at:at + columns]) + 2 * (columns - 1)
-            parts.append(name.center(width))
-            at += columns
+    while at < len(columns):
+        end = at + 1
+        while end < len(columns) and columns[end].group == columns[at].group:
+            end += 1
+        parts.append(columns[at].group.center(sum(widths[at:end]) + 2 * (end - at - 1)))
+        at = end
     return "  ".join(parts).rstrip()
+
+
+def as_markdown(table: Table) -> str:
+    """A title in bold, then the table; a column's group comes before its name."""
+    heads = [f"{column.group}: {column.name}" if column.group else column.name for column in table.columns]
+    rules = ["---" if column.words else "---:" for column in table.columns]
+    lines = [_markdown_row(cells) for cells in (heads, rules, *table.cells)]
+    return "\n".join([f"**{table.title}**", "", *lines])
+
+
+def _markdown_row(cells: Iterable[str]) -> str:
+    return "| " + " | ".join(cell.replace("|", "\\|") for cell in cells) + " |"

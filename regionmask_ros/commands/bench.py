@@ -6,43 +6,58 @@ installed is left out.
 
 example:
   python -m regionmask_ros bench --input-size 448x448 --json bench.json
-  python -m regionmask_ros bench --sequence street.mp4 --engines event --paths avx2,portable --frames 60
+  python -m regionmask_ros bench --sequence street.mp4 --engines event --paths avx2,portable --layers --streams 4
+  python -m regionmask_ros bench --input-size 448x448,auto --worst --layers --streams 4 --start --output docs
 """
 
 from __future__ import annotations
 
 import argparse
 import json
+import os
 import sys
 from pathlib import Path
-from typing import Sequence
-
-from tqdm import tqdm
+from typing import Any, Sequence
 
 from .. import __version__
-from ..bench.clip import Clip, load_clip, standard_sequences
-from ..bench.contestant import Contestant
-from ..bench.event_engine import EVENT, EventContestant
+from ..bench.clip import standard_sequences
+from ..bench.event_engine import EVENT
 from ..bench.machine import machine_facts
-from ..bench.measure import WARM_UP, add_ratios, measure, row_of, warm_up_frames
-from ..bench.peers.choice import PEERS, PeerModels, limit_threads, open_peers
-from ..bench.settings import SETTINGS, keep_mask
-from ..bench.table import table
+from ..bench.measure import WARM_UP
+from ..bench.peers.choice import PEERS, limit_threads
+from ..bench.session import Plan, Session
+from ..bench.settings import SETTINGS
+from ..bench.table import as_text
 from ..engine.event_engine import available_paths
 from ..errors import UserError
 from ..frames import parse_input_size
 from ..network.files import find_network, load_network
-from ..network.spec import Network
 from ..report.outputs import Outputs
-from ._shell import EXIT_OK, command_main
+from ._shell import EXIT_OK, command_main, spelt
 
 ENGINES = (EVENT, *PEERS)
-MOST_THREADS = 1024
+MOST_THREADS, MOST_STREAMS = 1024, 256
 MOST_FRAMES = 2000
 """All pictures of a clip are held in memory, up to a megabyte each at the automatic size."""
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
+    _add_choices(parser)
+    parser.add_argument("--streams", metavar="N", type=int, default=0,
+                        help="also N cameras in one process that share their weights: cameras a core, memory of one more")
+    parser.add_argument("--layers", action="store_true", help="also the time of each layer, in a replay of its own")
+    parser.add_argument("--worst", action="store_true",
+                        help="also the slowest single frame, first and refresh frames included, least of 5 replays")
+    parser.add_argument("--start", action="store_true",
+                        help="also the start of a fresh process, cold and warm, and the stages before the network")
+    parser.add_argument("--accuracy", metavar="DIR", default="",
+                        help="also mAP@0.5 on a labelled sequence: a folder with video.mp4 and gt.csv")
+    parser.add_argument("--json", metavar="FILE", default="", help="write machine and rows as JSON")
+    parser.add_argument("--output", metavar="DIR", default="",
+                        help="also inputs from 320x192 to 1920x1088; write plots and PERFORMANCE.md there")
+
+
+def _add_choices(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--sequence", metavar="FILE", action="append",
                         help="a video or a folder of pictures; may be repeated (default: the installed videos)")
     parser.add_argument("--settings", metavar="LIST", default=",".join(SETTINGS),
@@ -50,51 +65,42 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--engines", metavar="LIST", default=",".join(ENGINES),
                         help=f"some of {', '.join(ENGINES)} (default: all)")
     parser.add_argument("--paths", metavar="LIST", default="",
-                        help="kernels to measure in addition to the default ones: avx512, avx2, portable")
+                        help=f"kernels to measure in addition to the default ones: {', '.join(available_paths())}")
     parser.add_argument("--threads", metavar="N", type=int, default=1,
-                        help="threads of the peers; our engine has one (default: 1)")
+                        help="threads of the peers; our engine has one, and its rows say so (default: 1)")
     parser.add_argument("--input-size", metavar="auto|WxH", default="auto",
-                        help="network input, multiples of 32 (default: auto, the sequence's shape)")
+                        help="network input, multiples of 32; several, separated by commas, are measured one after the "
+                             "other (default: auto, the sequence's shape)")
     parser.add_argument("--frames", metavar="N", type=int, default=120,
                         help=f"frames measured, after {WARM_UP} for warming up (default: 120)")
     parser.add_argument("--network", metavar="FILE", default="", help="trained network (default: the installed one)")
-    parser.add_argument("--json", metavar="FILE", default="", help="write machine and rows as JSON")
 
 
 def run(args: argparse.Namespace) -> int:
-    settings = _names(args.settings, "--settings", SETTINGS)
-    engines = _names(args.engines, "--engines", ENGINES)
-    paths = _names(args.paths, "--paths", available_paths()) if args.paths else []
-    if paths and EVENT not in engines:
-        raise UserError(f"--paths {args.paths}: needs {EVENT} among --engines")
-    for option, value, most in (("--threads", args.threads, MOST_THREADS), ("--frames", args.frames, MOST_FRAMES)):
-        if not 1 <= value <= most:
-            raise UserError(f"{option} {value}: must be 1 to {most}")
-    input_size = parse_input_size(args.input_size)
-    sequences = args.sequence or standard_sequences()
+    plan = _plan(args)
+    sequences = list(dict.fromkeys(args.sequence or standard_sequences()))
     if not sequences:
         raise UserError("no video is installed; give one with --sequence FILE, or run 'make setup'")
     limit_threads(args.threads)
     network = load_network(find_network(args.network))
-    rows, told = [], set()
+    told = set()
 
     def tell(line: str) -> None:
         if line not in told:
             told.add(line)
             print(f"regionmask_ros: {line}", file=sys.stderr)
 
+    session = Session(network, plan, tell, lambda table: print(as_text(table), end="\n\n", flush=True))
     with Outputs(sequences) as outputs:
         json_path = outputs.file(args.json) if args.json else ""
-        for path in dict.fromkeys(sequences):
-            clip = load_clip(path, input_size, args.frames + WARM_UP)
-            contestants = _event_contestants(network, clip, settings, paths) if EVENT in engines else []
-            contestants += open_peers(engines, PeerModels(network, clip, args.threads), tell)
-            if not contestants:
-                raise UserError(f"none of the engines {', '.join(engines)} can run here")
-            rows += _measured(network, contestants, clip, args.frames)
+        pages = _page_files(outputs, args.output) if args.output else {}
+        session.run(sequences)
+        result = {"machine": machine_facts(), "version": __version__, "network": network.digest,
+                  "command": spelt("bench", args.argv), **session.result}
         if json_path:
-            result = {"machine": machine_facts(), "version": __version__, "network": network.digest, "rows": rows}
             Path(json_path).write_text(json.dumps(result, indent=1) + "\n", encoding="utf-8")
+        if pages:
+            _write_pages(pages, result)
         for written in outputs.commit():
             print(f"  {written}")
     return EXIT_OK
@@ -104,27 +110,49 @@ def main(argv: Sequence[str] | None = None) -> int:
     return command_main("bench", argv)
 
 
-def _names(text: str, option: str, known: Sequence[str]) -> list[str]:
+def _plan(args: argparse.Namespace) -> Plan:
+    engines = _names(args.engines, "--engines", ENGINES)
+    paths = _names(args.paths, "--paths", available_paths()) if args.paths else ()
+    limits = (("--threads", args.threads, 1, MOST_THREADS), ("--frames", args.frames, 1, MOST_FRAMES),
+              ("--streams", args.streams, 0, MOST_STREAMS))
+    for option, value, least, most in limits:
+        if not least <= value <= most:
+            raise UserError(f"{option} {value}: must be {least} to {most}")
+    for option, given in (("--paths", args.paths), ("--streams", args.streams), ("--layers", args.layers)):
+        if given and EVENT not in engines:
+            raise UserError(f"{option}: needs {EVENT} among --engines")
+    return Plan(
+        settings=_names(args.settings, "--settings", SETTINGS), engines=engines, paths=paths, threads=args.threads,
+        input_sizes=tuple(dict.fromkeys(parse_input_size(size.strip()) for size in args.input_size.split(","))),
+        frames=args.frames,
+        streams=args.streams, layers=args.layers, worst=args.worst, scale=bool(args.output), start=args.start,
+        accuracy=args.accuracy,
+    )
+
+
+def _names(text: str, option: str, known: Sequence[str]) -> tuple[str, ...]:
     """The parts of a comma list, each once, in the order given."""
     names = [name.strip() for name in text.split(",")]
     for name in names:
         if name not in known:
             raise UserError(f"{option} {text!r}: {name!r} is not one of {', '.join(known)}")
-    return list(dict.fromkeys(names))
+    return tuple(dict.fromkeys(names))
 
 
-def _event_contestants(network: Network, clip: Clip, settings: Sequence[str], paths: Sequence[str]) -> list[Contestant]:
-    keeps = {setting: keep_mask(setting, network, clip) for setting in settings}
-    return [
-        EventContestant(network, clip.input_wh, setting, keep, forced)
-        for forced in ("", *paths) for setting, keep in keeps.items()
-    ]
+def _page_files(outputs: Outputs, folder: str) -> dict[str, str]:
+    """Temporary names of the page and its plots, by their final names."""
+    # Imported now, so that a missing matplotlib is told before minutes of measuring.
+    from ..bench.page import PAGE
+    from ..bench.plots import PLOTS
+
+    place = outputs.folder(folder)
+    return {name: outputs.file(os.path.join(place, name)) for name in (*PLOTS, PAGE)}
 
 
-def _measured(network: Network, contestants: Sequence[Contestant], clip: Clip, wanted: int) -> list[dict]:
-    indices = tqdm(range(len(clip.images)), desc=Path(clip.path).name, unit="frame", disable=None)
-    records = measure(network, contestants, clip, warm_up_frames(len(clip.images), wanted), indices)
-    rows = [row_of(clip, contestant, record) for contestant, record in zip(contestants, records)]
-    add_ratios(rows)
-    print(table(rows), end="\n\n", flush=True)
-    return rows
+def _write_pages(files: dict[str, str], result: dict[str, Any]) -> None:
+    from ..bench.page import PAGE, page
+    from ..bench.plots import PLOTS
+
+    for name, draw in PLOTS.items():
+        Path(files[name]).write_bytes(draw(result))
+    Path(files[PAGE]).write_text(page(result), encoding="utf-8")

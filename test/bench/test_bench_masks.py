@@ -31,7 +31,7 @@ def test_ties_go_by_events():
 
 def clip_of(images: list[np.ndarray]) -> Clip:
     height, width = images[0].shape[:2]
-    return Clip("made by hand", tuple(images), (width, height), (width, height))
+    return Clip("made by hand", tuple(images), (width, height), (width, height), 25.0)
 
 
 def test_unmasked_attends_everything(tiny_network):

@@ -25,7 +25,7 @@ def test_every_contestant_sees_every_frame_once_and_in_order(tiny_network):
 
     turns: list[tuple[int, str]] = []
     images = tuple(np.full((64, 64, 3), 30 * t, np.uint8) for t in range(8))
-    clip, names = Clip("by hand", images, (64, 64), (64, 64)), ("unmasked", "masked60", "dense")
+    clip, names = Clip("by hand", images, (64, 64), (64, 64), 25.0), ("unmasked", "masked60", "dense")
     three = [Watched(tiny_network, (64, 64), name, np.ones((4, 4), bool)) for name in names]
     records = measure(tiny_network, three, clip, 3, range(8))
     assert [frame for frame, _ in turns] == [30 * t for t in range(8) for _ in range(3)]

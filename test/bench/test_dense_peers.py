@@ -32,7 +32,7 @@ def images() -> list[np.ndarray]:
 
 
 def peer(name: str, network, images):
-    opened = PeerModels(network, Clip("made by hand", tuple(images), SIZE_WH, SIZE_WH), 1).open(name)
+    opened = PeerModels(network, Clip("made by hand", tuple(images), SIZE_WH, SIZE_WH, 25.0), 1).open(name)
     if isinstance(opened, str):
         pytest.skip(opened)
     return opened

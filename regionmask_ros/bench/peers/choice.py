@@ -11,6 +11,7 @@ from ..contestant import Contestant
 
 ORT_FP32, ORT_INT8, OPENVINO_INT8, TORCH_FP32 = "onnxruntime_fp32", "onnxruntime_int8", "openvino_int8", "torch_fp32"
 PEERS = (ORT_FP32, ORT_INT8, OPENVINO_INT8, TORCH_FP32)
+CALIBRATION_FRAMES = 64
 _BROUGHT, _LARGE = "run 'make bench-setup'", "it is large, so get it yourself: .venv/bin/python -m pip install torch"
 _THREAD_SETTINGS = ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS")
 
@@ -18,8 +19,10 @@ _THREAD_SETTINGS = ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS"
 class PeerModels:
     """The models of one clip's peers, each made when it is first needed."""
 
-    def __init__(self, network: Network, clip: Clip, threads: int) -> None:
+    def __init__(self, network: Network, clip: Clip, threads: int, calibration_frames: int = CALIBRATION_FRAMES) -> None:
+        """calibration_frames: of another clip, for integer peers. How fast they are does not depend on it."""
         self._network, self._clip, self._threads = network, clip, threads
+        self._calibration_frames = calibration_frames
         self._calibration = calibration_clip(clip.path)
         self._int8: bytes | None = None
 
@@ -63,9 +66,9 @@ class PeerModels:
     def _quantised(self) -> bytes:
         if self._int8 is None:
             from .onnx_export import export_onnx
-            from .quantisation import CALIBRATION_FRAMES, quantise
+            from .quantisation import quantise
 
-            images = spread_images(self._calibration, self._clip.input_wh, CALIBRATION_FRAMES)
+            images = spread_images(self._calibration, self._clip.input_wh, self._calibration_frames)
             self._int8 = quantise(export_onnx(self._network, self._clip.input_wh), images)
         return self._int8
 

@@ -21,6 +21,9 @@ class DensePeer(ABC):
     def step(self, image: np.ndarray) -> np.ndarray:
         """uint8 [height, width, 3] in, RGB; float32 [1, channels, rows, cols] out."""
 
+    def reset(self, refresh_period: int = 0) -> None:
+        """There is no state."""
+
     def counts(self) -> None:
         """Nothing is counted: a dense network always does all of its operations."""
 

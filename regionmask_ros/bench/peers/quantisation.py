@@ -11,15 +11,14 @@ import numpy as np
 import onnx
 from onnxruntime.quantization import CalibrationDataReader, QuantFormat, QuantType, quantize_static
 
-from .onnx_export import INPUT
-
-CALIBRATION_FRAMES = 64
+from .onnx_export import INPUT, OUTPUT
 
 
 def quantise(model: onnx.ModelProto, images: Sequence[np.ndarray]) -> bytes:
     """The model with quantise and dequantise nodes around its convolutions, which runtimes turn into integer kernels.
 
-    Weights are int8 with a scale for each output channel, activations uint8 with the range seen over ``images``.
+    Weights are int8 with a scale for each output channel, activations uint8 with the range seen over ``images``. The
+    head's output stays real: rounded to 8 bits it would cost 2 points of mAP, and no runtime is faster for it.
     """
     copy = onnx.ModelProto()
     copy.CopyFrom(model)  # The quantiser changes what it is given.
@@ -34,7 +33,20 @@ def quantise(model: onnx.ModelProto, images: Sequence[np.ndarray]) -> bytes:
             )
         finally:
             logging.disable(logging.NOTSET)
-        return target.read_bytes()
+        return _with_real_output(onnx.load(target)).SerializeToString()
+
+
+def _with_real_output(model: onnx.ModelProto) -> onnx.ModelProto:
+    """The same model, changed: the last convolution gives the output itself, without the pair of nodes that rounds it."""
+    maker = {output: node for node in model.graph.node for output in node.output}
+    dequantise = maker[OUTPUT]
+    quantise_node = maker[dequantise.input[0]]
+    convolution = maker[quantise_node.input[0]]
+    model.graph.node.remove(dequantise)
+    model.graph.node.remove(quantise_node)
+    convolution.output[0] = OUTPUT
+    onnx.checker.check_model(model)
+    return model
 
 
 class _Images(CalibrationDataReader):
