@@ -30,9 +30,11 @@ def fit(x: Sequence[float], y: Sequence[float]) -> Line | None:
     Line(slope=2.0, intercept=1.0, r2=1.0)
     """
     x, y = np.asarray(x, float), np.asarray(y, float)
-    if len(x) < 2 or np.ptp(x) == 0:
+    if len(x) < 2:
         return None
     dx, dy = x - x.mean(), y - y.mean()
+    if dx @ dx == 0.0:
+        return None
     slope = dx @ dy / (dx @ dx)
     left, all_of_it = dy - slope * dx, dy @ dy
     r2 = 1.0 - left @ left / all_of_it if all_of_it else float("nan")

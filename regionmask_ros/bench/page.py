@@ -28,18 +28,18 @@ regions where the unmasked detector sees most over the clip are attended, always
 `dense`: a runtime that computes everything. Integer peers are quantised per channel, calibrated on another clip.
 
 *Measured* are times and resident memory, *counted* are events and synops (one event times one weight). `head RMS` is
-the distance of the last head from the dense evaluation of the whole picture; it is not told of masked rows.
+the distance of the last head from the dense evaluation of the whole picture; masked rows have none.
 """
 
 WORST = f"""\
 Of all frames, those that warm up included; a frame's time is the least of {REPLAYS} replays of the clip from the start.
-Masked rows were also replayed with a refresh frame every {REFRESH_PERIOD} frames, and the slower of both counts. The last
-columns compare with ONNX Runtime int8's median of the table above and tell which frame it was.
+Masked rows were also replayed with a refresh frame every {REFRESH_PERIOD} frames, and the slower of both counts. The
+last columns compare with ONNX Runtime int8's median of the table above and tell which frame it was.
 """
 
 ACCURACY = f"""\
-Over the whole labelled sequence, all scores above {SCORE_THRESHOLD}; at each input size its own. A row that is more than
-{ALLOWED_POINTS:.0f} points below ONNX Runtime fp32 says so, here and above.
+Over the whole labelled sequence, all scores above {SCORE_THRESHOLD}; at each input size its own. A row that is more
+than {ALLOWED_POINTS:.0f} points below ONNX Runtime fp32 says so, here and above.
 """
 
 LAYERS = """\
@@ -64,28 +64,7 @@ the first result, imports included.
 """
 
 
-def page(result: Mapping[str, Any]) -> str:
-    """Everything that the JSON result holds, in words, tables and plots that lie beside the page."""
-    machine = result["machine"]
-    parts = [
-        "# Performance",
-        f"Measured on {machine['cpu']} ({machine['cores']} cores; {', '.join(machine['flags'])}) by",
-        f"```\n{portable_command(result['command'])}\n```",
-        f"Kernels: {machine['kernels'][0]} (of {', '.join(machine['kernels'])}). {_versions(result)}",
-        "## What is measured", MEASURED,
-        "## Engines in turn", *_tables(result, "rows", sections.rows_table, ("sequence", "input_size")),
-        _plot("How many times as fast as each peer", "performance_ratios.png"),
-    ]
-    if any("worst_ms" in row for row in result["rows"]):
-        parts += ["## Slowest frames", WORST, *_tables(result, "rows", sections.worst_table, ("sequence", "input_size"))]
-    for heading, words, section, table, keys in _SECTIONS:
-        if result.get(section):
-            parts += [heading, words, *_tables(result, section, table, keys)]
-        if result.get(section) and section in _PLOTTED:
-            parts += [_plot(*plot) for plot in _PLOTTED[section]]
-    return "\n\n".join(part.strip("\n") for part in parts if part) + "\n"
-
-
+# Heading, words, key of the result, table, and the keys by which its rows are split into tables.
 _SECTIONS: Sequence[tuple[str, str, str, Callable[[Sequence[Mapping]], Table], tuple[str, ...]]] = (
     ("## Accuracy", ACCURACY, "accuracy", sections.accuracy_table, ("sequence", "input_size")),
     ("## Layers", LAYERS, "layers", sections.layers_table, ("sequence", "input_size")),
@@ -100,6 +79,29 @@ _PLOTTED = {
     "scale": [("Time against pixels", "performance_size.png")],
     "linearity": [("Time against synops, every measured frame; hollow: masked", "performance_synops.png")],
 }
+
+
+def page(result: Mapping[str, Any]) -> str:
+    """Everything that the JSON result holds, in words, tables and plots that lie beside the page."""
+    machine = result["machine"]
+    parts = [
+        "# Performance",
+        f"Measured on {machine['cpu']} ({machine['cores']} cores; {', '.join(machine['flags'])}) by",
+        f"```\n{portable_command(result['command'])}\n```",
+        f"Kernels: {machine['kernels'][0]} (of {', '.join(machine['kernels'])}). {_versions(result)}",
+        "## What is measured", MEASURED,
+        "## Engines in turn", *_tables(result, "rows", sections.rows_table, ("sequence", "input_size")),
+        _plot("How many times as fast as each peer", "performance_ratios.png"),
+    ]
+    if any("worst_ms" in row for row in result["rows"]):
+        parts += ["## Slowest frames", WORST]
+        parts += _tables(result, "rows", sections.worst_table, ("sequence", "input_size"))
+    for heading, words, section, table, keys in _SECTIONS:
+        if result.get(section):
+            parts += [heading, words, *_tables(result, section, table, keys)]
+        if result.get(section) and section in _PLOTTED:
+            parts += [_plot(*plot) for plot in _PLOTTED[section]]
+    return "\n\n".join(part.strip("\n") for part in parts if part) + "\n"
 
 
 def portable_command(command: str) -> str:

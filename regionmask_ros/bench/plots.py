@@ -76,7 +76,8 @@ def ratios_plot(result: Mapping[str, Any]) -> bytes:
     height = 0.8 / max(1, len(peers))
     for number, peer in enumerate(peers):
         at = [place - 0.4 + (number + 0.5) * height for place in range(len(rows))]
-        bars = axis.barh(at, [row["ratio_to"].get(peer, 0.0) for row in rows], height, color=_colour(number), label=peer)
+        ratios = [row["ratio_to"].get(peer, 0.0) for row in rows]
+        bars = axis.barh(at, ratios, height, color=_colour(number), label=peer)
         axis.bar_label(bars, fmt="%.2f", padding=2, fontsize=7)
     axis.axvline(1.0, color="#666666", linewidth=1)
     axis.set_yticks(range(len(rows)), [

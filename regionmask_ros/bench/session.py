@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Callable, Iterable, Sequence, Tuple, Union
+from typing import Callable, Iterable, Sequence
 
 import numpy as np
 from tqdm import tqdm
@@ -27,7 +27,7 @@ from .streams import stream_row
 from .table import Table
 from .worst import add_worst, worst_frames
 
-Size = Union[str, Tuple[int, int]]
+Size = str | tuple[int, int]
 
 
 @dataclass(frozen=True)
@@ -59,7 +59,8 @@ class Session:
     tell: gets lines about what is left out. show: gets each table as soon as it is complete.
     """
 
-    def __init__(self, network: Network, plan: Plan, tell: Callable[[str], None], show: Callable[[Table], None]) -> None:
+    def __init__(self, network: Network, plan: Plan, tell: Callable[[str], None],
+                 show: Callable[[Table], None]) -> None:
         self._network, self._plan, self._tell, self._show = network, plan, tell, show
         self.result: dict[str, list[dict]] = {"rows": []}
 

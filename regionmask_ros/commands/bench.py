@@ -44,7 +44,7 @@ MOST_FRAMES = 2000
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     _add_choices(parser)
     parser.add_argument("--streams", metavar="N", type=int, default=0,
-                        help="also N cameras in one process that share their weights: cameras a core, memory of one more")
+                        help="also N cameras in one process that share weights: cameras a core, memory of one more")
     parser.add_argument("--layers", action="store_true", help="also the time of each layer, in a replay of its own")
     parser.add_argument("--worst", action="store_true",
                         help="also the slowest single frame, first and refresh frames included, least of 5 replays")

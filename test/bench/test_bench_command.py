@@ -79,7 +79,7 @@ def test_peers_measured_in_the_same_run(clip, trained_file, real_video, tmp_path
     target = tmp_path / "bench.json"
     names = ["onnxruntime_fp32", "onnxruntime_int8", "openvino_int8"]
     arguments = ["--sequence", clip, "--settings", "unmasked", "--engines", ",".join(["event", *names])]
-    assert main([*arguments, "--frames", "5", "--json", str(target)]) == 0
+    assert main([*arguments, "--frames", "5", "--worst", "--json", str(target)]) == 0
     rows = json.loads(target.read_text())["rows"]
     assert [row["engine"] for row in rows] == ["event", *names]
     event, fp32, *int8 = rows
@@ -88,6 +88,8 @@ def test_peers_measured_in_the_same_run(clip, trained_file, real_video, tmp_path
     assert [os.path.basename(row["calibration"]) for row in int8] == ["bikes.mp4"] * 2 and fp32["calibration"] is None
     # Rounding to 8 bits costs something, and little against heads that spread over several units.
     assert fp32["head_rms"] < 0.1 and all(fp32["head_rms"] < row["head_rms"] < 0.6 for row in int8)
+    assert event["worst_to_int8"] == pytest.approx(event["worst_ms"] / int8[0]["median_ms"], abs=1e-3)
+    assert all(row["worst_ms"] > 0.5 * row["median_ms"] for row in rows) and event["worst_kind"] == "first"
     assert capfd.readouterr().err == ""
 
 
@@ -121,7 +123,11 @@ def test_a_peer_that_is_not_installed_is_left_out_with_one_line(clip, trained_fi
     (["--frames", "many"], ("--frames",)),
     (["--input-size", "100x100"], ("100x100", "32")),
     (["--sequence", "/no/such.mp4"], ("/no/such.mp4", "no such file")),
-    (["--streams", "2"], ("--streams",)),
+    (["--streams", "-1"], ("--streams -1",)),
+    (["--streams", "2", "--engines", PEERS[0]], ("--streams", "event")),
+    (["--layers", "--engines", PEERS[0]], ("--layers", "event")),
+    (["--input-size", "auto,"], ("input size ''",)),
+    (["--accuracy", "/no/such/folder"], ("--accuracy", "video.mp4")),
 ])
 def test_mistakes_are_one_line(arguments, words, capsys, trained_file):
     assert main(arguments) == 2

@@ -19,7 +19,8 @@ _THREAD_SETTINGS = ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS"
 class PeerModels:
     """The models of one clip's peers, each made when it is first needed."""
 
-    def __init__(self, network: Network, clip: Clip, threads: int, calibration_frames: int = CALIBRATION_FRAMES) -> None:
+    def __init__(self, network: Network, clip: Clip, threads: int,
+                 calibration_frames: int = CALIBRATION_FRAMES) -> None:
         """calibration_frames: of another clip, for integer peers. How fast they are does not depend on it."""
         self._network, self._clip, self._threads = network, clip, threads
         self._calibration_frames = calibration_frames

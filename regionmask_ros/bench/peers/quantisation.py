@@ -37,7 +37,7 @@ def quantise(model: onnx.ModelProto, images: Sequence[np.ndarray]) -> bytes:
 
 
 def _with_real_output(model: onnx.ModelProto) -> onnx.ModelProto:
-    """The same model, changed: the last convolution gives the output itself, without the pair of nodes that rounds it."""
+    """Changes the model: the last convolution gives the output itself, without the pair of nodes that rounds it."""
     maker = {output: node for node in model.graph.node for output in node.output}
     dequantise = maker[OUTPUT]
     quantise_node = maker[dequantise.input[0]]
