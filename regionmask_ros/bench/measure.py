@@ -21,12 +21,13 @@ WARM_UP = 10
 class Record:
     """What one contestant did after the warm-up.
 
-    ms: processor time of the whole process, all its threads, for each frame. synops, events: counted, for each frame;
+    ms: processor time of the whole process, all its threads, for each frame. wall_ms: time that went by. synops, events: counted, for each frame;
     empty where nothing is counted. head_rms: distance of the last head from the dense evaluation of the whole picture;
     None with a mask, which leaves parts of it out.
     """
 
     ms: list[float] = field(default_factory=list)
+    wall_ms: list[float] = field(default_factory=list)
     synops: list[int] = field(default_factory=list)
     events: list[int] = field(default_factory=list)
     head_rms: float | None = None
@@ -53,11 +54,11 @@ def take_turns(contestants: Sequence[Contestant], clip: Clip, skipped: int,
     for index in indices:
         image = clip.images[index]
         for number in orders.permutation(len(contestants)):
-            start = time.process_time()
+            wall, start = time.perf_counter(), time.process_time()
             raw[number] = contestants[number].step(image)
-            elapsed = time.process_time() - start
+            elapsed, wall = time.process_time() - start, time.perf_counter() - wall
             if index >= skipped:
-                _note(records[number], contestants[number], elapsed)
+                _note(records[number], contestants[number], elapsed, wall)
     return records, raw
 
 
@@ -72,8 +73,9 @@ def measure(network: Network, contestants: Sequence[Contestant], clip: Clip, ski
     return records
 
 
-def _note(record: Record, contestant: Contestant, elapsed_s: float) -> None:
+def _note(record: Record, contestant: Contestant, elapsed_s: float, wall_s: float) -> None:
     record.ms.append(elapsed_s * 1e3)
+    record.wall_ms.append(wall_s * 1e3)
     counts = contestant.counts()
     if counts is not None:
         record.synops.append(int(counts.total_synops))
@@ -104,6 +106,7 @@ def row_of(clip: Clip, contestant: Contestant, record: Record) -> dict:
         **subject(clip, contestant),
         "frames": len(record.ms),
         **spread(record.ms),
+        "median_wall_ms": round(float(np.median(record.wall_ms)), 4),
         "synops_per_frame": round(float(np.mean(record.synops)), 1) if record.synops else None,
         "events_per_frame": round(float(np.mean(record.events)), 1) if record.events else None,
         "head_rms": None if record.head_rms is None else round(record.head_rms, 4),

@@ -23,8 +23,11 @@ INPUT = Column("input", "input_size")
 def rows_table(rows: Sequence[Mapping]) -> Table:
     """The rows of one sequence at one input size."""
     peers = sorted({name for row in rows for name in row["ratio_to"]})
+    # With one thread only what else the machine does lies between both.
+    wall = (Column("median", "median_wall_ms", "{:.3f}", "measured, wall ms"),)
+    shown = wall if any(row["threads"] > 1 for row in rows) else ()
     columns = (
-        *ENGINE, Column("threads", "threads"), *SPREAD, *COUNTS, Column("head RMS", "head_rms", "{:.3f}"),
+        *ENGINE, Column("threads", "threads"), *SPREAD, *shown, *COUNTS, Column("head RMS", "head_rms", "{:.3f}"),
         *(Ratio(name, "ratio_to", "{:.2f}", TIMES, of=name) for name in peers), *_accuracy_columns(rows),
     )
     return Table(f"{_of(rows)}, {rows[0]['frames']} frames{_calibrated(rows)}", columns, tuple(rows))

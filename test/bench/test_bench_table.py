@@ -16,7 +16,8 @@ TABLE = Table("Fruit", (
 
 ROW = {
     "sequence": "data/street/video.mp4", "setting": "unmasked", "engine": "event", "path": "avx2", "threads": 1,
-    "input_size": "64x64", "frames": 9, "median_ms": 2.0, "p10_ms": 1.0, "p90_ms": 3.0, "synops_per_frame": 5e6,
+    "input_size": "64x64", "frames": 9, "median_ms": 2.0, "p10_ms": 1.0, "p90_ms": 3.0,
+    "median_wall_ms": 2.5, "synops_per_frame": 5e6,
     "events_per_frame": 7e3, "head_rms": 0.5, "calibration": None, "ratio_to": {"onnxruntime_int8": 1.5},
 }
 
@@ -47,6 +48,12 @@ def test_rows_show_accuracy_only_where_it_was_measured():
     text = as_text(rows_table([ROW, scored]))
     assert "street, 64x64, 9 frames" in text and "mAP@0.5 on pets" in text
     assert text.splitlines()[-1].endswith("1.50  41.3  3.0 points below fp32")
+
+
+def test_wall_time_is_shown_once_there_are_more_threads_than_one():
+    assert "wall" not in as_text(rows_table([ROW]))
+    peer = {**ROW, "engine": "onnxruntime_int8", "setting": "dense", "threads": 2}
+    assert "measured, wall ms" in as_text(rows_table([ROW, peer]))
 
 
 def test_what_is_measured_and_what_is_counted_have_columns_of_their_own():
