@@ -21,9 +21,9 @@ WARM_UP = 10
 class Record:
     """What one contestant did after the warm-up.
 
-    ms: processor time of the whole process, all its threads, for each frame. wall_ms: time that went by. synops, events: counted, for each frame;
-    empty where nothing is counted. head_rms: distance of the last head from the dense evaluation of the whole picture;
-    None with a mask, which leaves parts of it out.
+    For each frame: ms, processor time of the whole process, all its threads; wall_ms, time that went by; synops and
+    events, counted, empty where nothing is. head_rms: distance of the last head from the dense evaluation of the whole
+    picture; None with a mask, which leaves parts of it out.
     """
 
     ms: list[float] = field(default_factory=list)

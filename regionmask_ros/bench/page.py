@@ -10,6 +10,7 @@ from typing import Any, Callable, Iterable, Mapping, Sequence
 
 from . import sections
 from .accuracy_run import ALLOWED_POINTS, SCORE_THRESHOLD
+from .event_engine import EVENT
 from .measure import WARM_UP
 from .scale import FRAMES
 from .streams import STEADY_FPS
@@ -44,7 +45,8 @@ than {ALLOWED_POINTS:.0f} points below ONNX Runtime fp32 says so, here and above
 
 LAYERS = """\
 A replay of its own, in which the clock is read after every layer. *input* is how the events get into the engine,
-*output* how the head gets out. A layer's synops are those that it does, its events those that it sends.
+*output* how the head gets out. A layer's synops are those that it does, its events those that it sends. Forced paths
+are in the JSON result only.
 """
 
 STREAMS = f"""\
@@ -76,8 +78,8 @@ _SECTIONS: Sequence[tuple[str, str, str, Callable[[Sequence[Mapping]], Table], t
 )
 
 _PLOTTED = {
-    "scale": [("Time against pixels", "performance_size.png")],
-    "linearity": [("Time against synops, every measured frame; hollow: masked", "performance_synops.png")],
+    "scale": ("Time against pixels", "performance_size.png"),
+    "linearity": ("Time against synops, every measured frame; hollow: masked", "performance_synops.png"),
 }
 
 
@@ -96,11 +98,11 @@ def page(result: Mapping[str, Any]) -> str:
     if any("worst_ms" in row for row in result["rows"]):
         parts += ["## Slowest frames", WORST]
         parts += _tables(result, "rows", sections.worst_table, ("sequence", "input_size"))
+    shown = {**result, "layers": [row for row in result.get("layers", []) if row["engine"] == EVENT]}
     for heading, words, section, table, keys in _SECTIONS:
-        if result.get(section):
-            parts += [heading, words, *_tables(result, section, table, keys)]
-        if result.get(section) and section in _PLOTTED:
-            parts += [_plot(*plot) for plot in _PLOTTED[section]]
+        if shown.get(section):
+            parts += [heading, words, *_tables(shown, section, table, keys)]
+            parts += [_plot(*_PLOTTED[section])] if section in _PLOTTED else []
     return "\n\n".join(part.strip("\n") for part in parts if part) + "\n"
 
 

@@ -71,7 +71,7 @@ def ratios_plot(result: Mapping[str, Any]) -> bytes:
     """How many times as fast as each peer, a group of bars for each row of our engine."""
     rows = [row for row in result["rows"] if row["engine"] == EVENT]
     peers = _distinct(name for row in rows for name in row["ratio_to"])
-    figure = _figure(1, 2.0, 0.5 + 0.055 * max(4, len(rows) * (len(peers) + 1)))
+    figure = _figure(1, 2.0, 0.4 + 0.04 * max(8, len(rows) * (len(peers) + 1)))
     axis = figure.subplots()
     height = 0.8 / max(1, len(peers))
     for number, peer in enumerate(peers):
@@ -82,8 +82,8 @@ def ratios_plot(result: Mapping[str, Any]) -> bytes:
     axis.axvline(1.0, color="#666666", linewidth=1)
     axis.set_yticks(range(len(rows)), [
         f"{sequence_name(row['sequence'])}\n{row['setting']}, {row['input_size']}" for row in rows
-    ])
-    axis.invert_yaxis()
+    ], fontsize=8)
+    axis.set_ylim(max(1, len(rows)) - 0.4, -0.6)
     _dress(axis, "Event engine: times as fast as", "peer's median over ours; right of 1 ours is faster", "")
     return _png(figure)
 
