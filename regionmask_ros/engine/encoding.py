@@ -20,7 +20,8 @@ from .packing import BLOCK
 from .vector_ir import I8, I16, I32, I64, bits_set, constant, load, pointer, shuffle, splat, store
 
 AFFINE_SHIFT = 16
-MOST_VECTOR_CHANNELS = 8
+MOST_VECTOR_CHANNELS = 4
+"""A region's line then has 64 stored values, whose bits share an integer."""
 
 
 @intrinsic(prefer_literal=True)

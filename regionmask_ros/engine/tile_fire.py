@@ -13,32 +13,28 @@ from .vector_ir import I8, I32, I64, WIDTHS, bits_set, constant, load, pointer, 
 
 LANES = 16
 TILE = ROWS * LANES
-_LOW_BITS = 8
+_BYTE = 8
 _WRAP_SHIFT = 32 - ACCUMULATOR_BITS
 _WIDTH = WIDTHS[LANES]
 
 
 class _Sums:
-    """One pixel's sums in the tiles' scratch, [plane, tile, pixel, output]."""
+    """One pixel's sums in the tiles' scratch, [register, pixel, output]; see ``tile_ir.add_products``."""
 
-    def __init__(self, builder, totals, tiles: int, planes: int) -> None:
-        self.builder, self.totals, self.tiles, self.planes = builder, totals, tiles, planes
+    def __init__(self, builder, totals, tiles: int, planes: int, parts: int) -> None:
+        self.builder, self.totals, self.tiles = builder, totals, tiles
+        levels = planes if parts == 1 else planes + 1
+        # A plane that is alone holds the encoder's changes: messages are 2**4 of them.
+        base = SPIKE_EXP if planes == 1 else 0
+        self.exponents = [base + _BYTE * level for level in range(levels)]
 
     def wrapped(self, tile):
-        """The sums of one tile, wrapped to the accumulator's width.
-
-        The last plane weighs 2**8, or an encoder's unit when it is alone. A shift to the top and back wraps.
-        """
-        b, vector = self.builder, _WIDTH.vector
-
-        def raised(plane, bits):
-            value = load(b, self.totals, vector, (plane * self.tiles + tile) * TILE, 4)
-            return b.shl(value, constant(vector, bits + _WRAP_SHIFT))
-
-        if self.planes == 2:
-            total = b.add(raised(0, 0), raised(1, _LOW_BITS))
-        else:
-            total = raised(0, SPIKE_EXP)
+        """The sums of one tile, wrapped to the accumulator's width: by a shift to the top and back."""
+        b, vector, total = self.builder, _WIDTH.vector, None
+        for level, exponent in enumerate(self.exponents):
+            value = load(b, self.totals, vector, (level * self.tiles + tile) * TILE, 4)
+            value = b.shl(value, constant(vector, exponent + _WRAP_SHIFT))
+            total = value if total is None else b.add(total, value)
         return b.ashr(total, constant(vector, _WRAP_SHIFT))
 
 
@@ -71,15 +67,15 @@ class _State:
 
 
 @intrinsic(prefer_literal=True)
-def integrate_pixel(typing_context, total, first_total, state, first, tiles, planes):
+def integrate_pixel(typing_context, total, first_total, state, first, tiles, planes, parts):
     """The head's neurons of one pixel: they only add up. Arguments as for ``fire_pixel``."""
-    columns, depth = tiles.literal_value, planes.literal_value
-    signature = types.void(total, types.intp, state, types.intp, tiles, planes)
+    columns, depth, pieces = (literal.literal_value for literal in (tiles, planes, parts))
+    signature = types.void(total, types.intp, state, types.intp, tiles, planes, parts)
 
     def generate(context, builder, signature, arguments):
         totals = pointer(context, builder, signature.args[0], arguments[0], arguments[1], I32)
         neurons = _State(builder, pointer(context, builder, signature.args[2], arguments[2], arguments[3], I8), columns, 32)
-        sums = _Sums(builder, totals, columns, depth)
+        sums = _Sums(builder, totals, columns, depth, pieces)
         for tile in range(columns):
             neurons.set_sigma(tile, builder.add(neurons.sigma(tile), sums.wrapped(tile)))
         return context.get_dummy_value()
@@ -89,20 +85,20 @@ def integrate_pixel(typing_context, total, first_total, state, first, tiles, pla
 
 @intrinsic(prefer_literal=True)
 def fire_pixel(typing_context, total, first_total, bias, first_channel, threshold, release, state, first,
-               low, high, target, tiles, planes, rest_bits, carry, snap):
+               low, high, target, tiles, planes, parts, rest_bits, carry, snap):
     """16 * tiles neurons of one pixel: sigma, bias, ReLU, delta, threshold; writes their messages' bytes.
 
-    total: int32 [planes, tiles, 16, 16]; the pixel's row of the first tile begins at first_total. bias: int32, from
+    total: int32 [register, 16, 16]; the pixel's row of the first one begins at first_total. bias: int32, from
     first_channel on. state: uint8, from ``first`` on the pixel's sigmas, int32, behind them what is left of its
     differences, of ``rest_bits`` (16 or 32) each. carry, snap: literals; they and ``release``: see ``arithmetic.Rule``.
     low, high: uint8 and int8, from ``target`` on.
     Returns the number of events, plus 1 << 32 when a message may not fit 16 bits: its bytes then are those of the
-    nearest value that does, and the messages replace the sums of the first plane.
+    nearest value that does, and the messages replace the sums of the first registers.
     """
-    columns, depth, bits = tiles.literal_value, planes.literal_value, rest_bits.literal_value
+    columns, depth, pieces, bits = (literal.literal_value for literal in (tiles, planes, parts, rest_bits))
     signature = types.int64(
         total, types.intp, bias, types.intp, types.int32, types.int32, state, types.intp, low, high, types.intp,
-        tiles, planes, rest_bits, carry, snap,
+        tiles, planes, parts, rest_bits, carry, snap,
     )
 
     def generate(context, builder, signature, arguments):
@@ -112,7 +108,7 @@ def fire_pixel(typing_context, total, first_total, bias, first_channel, threshol
         lows, highs = (pointer(context, builder, signature.args[at], arguments[at], arguments[10], I8) for at in (8, 9))
         state = _State(builder, address, columns, bits)
         neurons = Neurons(builder, _WIDTH, *arguments[4:6], carry.literal_value, snap.literal_value)
-        sums = _Sums(builder, totals, columns, depth)
+        sums = _Sums(builder, totals, columns, depth, pieces)
         messages, sizes, masks = [], [], []
         for tile in range(columns):
             bias_ = load(builder, biases, _WIDTH.vector, tile * LANES, 4)
@@ -148,6 +144,6 @@ def _store_bytes(builder, messages, lows, highs):
     """Writes the low and the high bytes of messages, int16, a vector for each tile."""
     narrow = _concatenated(builder, messages)
     kind = ir.VectorType(I8, len(messages) * LANES)
-    high = builder.ashr(narrow, constant(narrow.type, _LOW_BITS))
+    high = builder.ashr(narrow, constant(narrow.type, _BYTE))
     for value, address in ((narrow, lows), (high, highs)):
         store(builder, builder.trunc(value, kind), address, 0, 1)

@@ -72,29 +72,37 @@ def release(typing_context):
     return types.void(), generate
 
 
+def registers(tiles: int, planes: int, parts: int) -> int:
+    """Registers of sums, see ``add_products``."""
+    return tiles * planes if parts == 1 else planes + 1
+
+
 @intrinsic(prefer_literal=True)
-def clear_sums(typing_context, tiles, planes):
-    """Empties the tiles of sums. tiles (of 16 outputs) and planes, here and below: 1 or 2, literals."""
-    columns, depth = tiles.literal_value, planes.literal_value
+def clear_sums(typing_context, tiles, planes, parts):
+    """Empties the tiles of sums. For tiles, planes and parts, here and below, see ``add_products``."""
+    used = registers(tiles.literal_value, planes.literal_value, parts.literal_value)
 
     def generate(context, builder, signature, arguments):
-        for register in range(columns * depth):
+        for register in range(used):
             _emit(builder, "tilezero", _SUMS + register)
         return context.get_dummy_value()
 
-    return types.void(tiles, planes), generate
+    return types.void(tiles, planes, parts), generate
 
 
 @intrinsic(prefer_literal=True)
-def add_products(typing_context, low, high, first, step, weight, first_weight, tiles, planes):
+def add_products(typing_context, low, high, first, step, weight, first_weight, tiles, planes, parts):
     """Sums += messages of 64 inputs x weights, for 16 neighbouring pixels.
 
     low: uint8 and high: int8, the messages' bytes, of which high weighs 2**8; with one plane ``high`` alone is used.
-    The first pixel's 64 bytes begin at ``first``, the next one's ``step`` bytes later. weight: int8 [tile, 64 / 4, 16, 4]
-    from ``first_weight`` on.
+    The first pixel's 64 bytes begin at ``first``, the next one's ``step`` bytes later.
+    weight: int8 [tile or part, 64 / 4, 16, 4] from ``first_weight`` on. Weights of more than 8 bits come in two parts, of
+    which the second weighs 2**8.
+    tiles (of 16 outputs), planes, parts: literals, 1 or 2; parts are 2 only with one tile. The sums of plane p are, for
+    each tile, in the registers from p * tiles on; with two parts the products that weigh 2**(8 * k) are in register k.
     """
-    columns, depth = tiles.literal_value, planes.literal_value
-    signature = types.void(low, high, types.intp, types.intp, weight, types.intp, tiles, planes)
+    columns, depth, pieces = (literal.literal_value for literal in (tiles, planes, parts))
+    signature = types.void(low, high, types.intp, types.intp, weight, types.intp, tiles, planes, parts)
 
     def generate(context, builder, signature, arguments):
         kinds, step_ = signature.args, arguments[3]
@@ -102,28 +110,30 @@ def add_products(typing_context, low, high, first, step, weight, first_weight, t
         weights = pointer(context, builder, kinds[4], arguments[4], arguments[5], I8)
         for plane, address in enumerate(sources):
             _emit(builder, "tileloadd64", _MESSAGES + plane, address, step_)
-        for tile in range(columns):
-            address = builder.gep(weights, [ir.Constant(I64, tile * ROWS * DEPTH)])
-            _emit(builder, "tileloaddt164", _WEIGHTS + tile, address, ir.Constant(I64, DEPTH))
-        for tile in range(columns):
+        for at in range(columns * pieces):
+            address = builder.gep(weights, [ir.Constant(I64, at * ROWS * DEPTH)])
+            # With the hint that they will not be used again soon: messages shall stay in the first-level cache.
+            _emit(builder, "tileloaddt164", _WEIGHTS + at, address, ir.Constant(I64, DEPTH))
+        for at in range(columns * pieces):
             for plane in range(depth):
                 # The last plane has the sign.
                 name = "tdpbssd" if plane == depth - 1 else "tdpbusd"
-                _emit(builder, name, _SUMS + plane * columns + tile, _MESSAGES + plane, _WEIGHTS + tile)
+                register = plane + at if pieces == 2 else plane * columns + at
+                _emit(builder, name, _SUMS + register, _MESSAGES + plane, _WEIGHTS + at)
         return context.get_dummy_value()
 
     return signature, generate
 
 
 @intrinsic(prefer_literal=True)
-def store_sums(typing_context, total, first_total, tiles, planes):
-    """total[planes, tiles, 16 pixels, 16 outputs] = the sums; total: int32, from first_total on."""
-    columns, depth = tiles.literal_value, planes.literal_value
-    signature = types.void(total, types.intp, tiles, planes)
+def store_sums(typing_context, total, first_total, tiles, planes, parts):
+    """total[register, 16 pixels, 16 outputs] = the sums; total: int32, from first_total on."""
+    used = registers(tiles.literal_value, planes.literal_value, parts.literal_value)
+    signature = types.void(total, types.intp, tiles, planes, parts)
 
     def generate(context, builder, signature, arguments):
         sums = pointer(context, builder, signature.args[0], arguments[0], arguments[1], I32)
-        for register in range(columns * depth):
+        for register in range(used):
             address = builder.bitcast(builder.gep(sums, [ir.Constant(I64, register * ROWS * ROWS)]), I8.as_pointer())
             _emit(builder, "tilestored64", _SUMS + register, address, ir.Constant(I64, DEPTH))
         return context.get_dummy_value()

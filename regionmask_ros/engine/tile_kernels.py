@@ -21,7 +21,7 @@ from .change_map import WORD
 from .kernel_cache import kernel
 from .tile_fire import LANES, TILE, fire_pixel, integrate_pixel
 from .vector_ir import prefetch
-from .tile_ir import add_products, clear_sums, configure, release, store_sums
+from .tile_ir import add_products, clear_sums, configure, registers, release, store_sums
 
 SPAN = 3 * WORD
 """Pixels that the four words of a window hold beside the empty ones."""
@@ -78,42 +78,69 @@ def sweep(index, spikes, channels, width, low, high, frame, pitch, pixel_bytes, 
         fired[(channel // 64 * lines + y + frame) * words + 1 + x // WORD] = 0
 
 
+@kernel
+def bits_one_by_one(fired, line, words, first, last, stride):
+    """uint64, bit i: whether one of the pixels first + i * stride .. last + i * stride of a line fired, for 16 outputs."""
+    bits = np.uint64(0)
+    for i in range(WORD):
+        for x in range(first + i * stride, last + 1 + i * stride):
+            if 0 <= x < words * WORD and fired[line + x // WORD] >> x % WORD & 1:
+                bits |= np.uint64(1) << np.uint64(i)
+    return bits
+
+
 @lru_cache(maxsize=None)
-def plan_kernel(size, per_block):
+def plan_kernel(size, per_block, near):
     """The kernel that finds the work of one layer: places of 16 neighbouring outputs that an event reaches.
 
-    size: side of the windows. per_block: taps that share a block of 64 inputs.
+    size: side of the windows. per_block: taps that share a block of 64 inputs. near: 1 when the windows of 16 outputs lie
+    within four words (see ``tile_packing.PackedConvolution.near``), else 0.
     """
     blocks = (size + per_block - 1) // per_block
 
     @kernel
-    def plan(stride, padding, groups, in_frame, in_pitch, in_bytes, in_fired, in_lines, in_words, every, shift,
+    def plan(stride, padding, groups, in_frame, in_pitch, in_bytes, in_fired, in_lines, in_words,
              rows, cols, place, due, first, offset, number, everywhere):
-        """groups: blocks that share a tap. in_frame .. in_words: of the input's ``MapView``. every: uint64, bit
-        i * stride set for 16 outputs. shift: bits of a word before the first window. everywhere: all outputs are due.
+        """groups: blocks that share a tap. in_frame .. in_words: of the input's ``MapView``. everywhere: all outputs are
+        due.
 
         place: int32, y * ceil(cols / 16) + x // 16 of each place. due: uint64, bits of its outputs that are due. first:
         int32, its first entry in offset and number, int32: where a block of inputs lies behind the window's beginning,
         and the number of its weights. Returns the number of places.
         """
         row_places = (cols + WORD - 1) // WORD
+        # Near windows keep the bits of outputs at the places of the pixels where they begin until a place is complete.
+        apart = stride if near else 1
+        every = np.uint64(0)
+        for i in range(WORD):
+            every |= np.uint64(1) << np.uint64(i * apart)
         places = 0
         found = 0
         for y in range(rows):
             line = y * stride - padding + in_frame
             for b in range(row_places):
                 first[places] = found
-                real = every & (np.uint64(1) << np.uint64(min(WORD, cols - b * WORD) * stride - stride + 1)) - np.uint64(1)
+                last = min(WORD, cols - b * WORD) - 1
+                real = every & (np.uint64(2) << np.uint64(last * apart)) - np.uint64(1)
                 reached = np.uint64(0)
                 for ky in range(size):
                     for g in range(groups):
-                        bits = window(in_fired, (g * in_lines + line + ky) * in_words + b * stride) >> shift
-                        if bits == 0:
-                            continue
+                        word = (g * in_lines + line + ky) * in_words
+                        bits = np.uint64(0)
+                        if near:
+                            bits = window(in_fired, word + b * stride) >> np.uint64(WORD - padding)
+                            if bits == 0:
+                                continue
                         for j in range(blocks):
                             here = np.uint64(0)
-                            for kx in range(j * per_block, min(size, (j + 1) * per_block)):
-                                here |= bits >> np.uint64(kx)
+                            end = min(size, (j + 1) * per_block)
+                            if near:
+                                for kx in range(j * per_block, end):
+                                    here |= bits >> np.uint64(kx)
+                            else:
+                                begin = (b * stride + 1) * WORD - padding
+                                here = bits_one_by_one(
+                                    in_fired, word, in_words, begin + j * per_block, begin + end - 1, stride)
                             here &= real
                             if here != 0:
                                 reached |= here
@@ -185,9 +212,9 @@ def ask_for(state, first, size):
 
 
 @lru_cache(maxsize=None)
-def tile_layer_kernel(tiles, planes, rest_bits, carry, snap):
-    """The kernel of one layer, for ``tiles`` tiles of 16 output channels at a time, ``planes`` of messages, what
-    is left of differences in ``rest_bits``, and a rule.
+def tile_layer_kernel(tiles, planes, parts, rest_bits, carry, snap):
+    """The kernel of one layer, for ``tiles`` tiles of 16 output channels at a time, ``planes`` of messages, ``parts`` of
+    weights, what is left of differences in ``rest_bits``, and a rule.
 
     settings: see ``tile_ir.configuration``. chunk: places whose inputs stay in the cache while all channels are made.
     weight: see ``tile_path.PackedConvolution``. in_low .. in_bytes: the input's ``MapView``. place .. number: see
@@ -200,6 +227,8 @@ def tile_layer_kernel(tiles, planes, rest_bits, carry, snap):
 
     Returns (events, events times the next layer's outputs that each reaches, messages beyond 16 bits).
     """
+
+    used = registers(tiles, planes, parts) * TILE
 
     @kernel
     def layer(settings, head, chunk, weight, passes, window_blocks, stride, padding,
@@ -229,12 +258,12 @@ def tile_layer_kernel(tiles, planes, rest_bits, carry, snap):
                 found = first[at + 1] - first[at]
                 asked = due[at]
                 share = (count(asked) + found - 1) // max(found, 1)
-                clear_sums(tiles, planes)
+                clear_sums(tiles, planes, parts)
                 for entry in range(first[at], first[at + 1]):
                     add_products(in_low, in_high, first_in + offset[entry], stride * in_bytes,
-                                 weight, (q * window_blocks + number[entry]) * lanes * 64, tiles, planes)
+                                 weight, (q * window_blocks + number[entry]) * parts * lanes * 64, tiles, planes, parts)
                     if (entry - first[at]) % BREATH == BREATH - 1:
-                        store_sums(total, 2 * planes * tiles * TILE, 1, 1)
+                        store_sums(total, 2 * used, 1, 1, 1)
                     for _ in range(share):
                         if asked != 0:
                             ask_for(state, first_state + lowest(asked) * pixel_state, pass_state if head else pixel_state)
@@ -249,12 +278,12 @@ def tile_layer_kernel(tiles, planes, rest_bits, carry, snap):
                 if use_extra:
                     add_extra(total, p_total + p * LANES, extra, here, min(lanes, channels - p_channel))
                 if head:
-                    integrate_pixel(total, p_total + p * LANES, state, own, tiles, planes)
+                    integrate_pixel(total, p_total + p * LANES, state, own, tiles, planes, parts)
                     continue
                 answer = fire_pixel(
                     total, p_total + p * LANES, bias, p_channel, threshold, release_from, state, own, out_low, out_high,
-                    (line * out_pitch + out_frame + p_x + p) * out_bytes + p_channel, tiles, planes, rest_bits,
-                    carry, snap)
+                    (line * out_pitch + out_frame + p_x + p) * out_bytes + p_channel, tiles, planes, parts,
+                    rest_bits, carry, snap)
                 events = answer & _EVENTS_MASK
                 fired += events
                 reached += events * reach_y[p_y] * reach_x[p_x + p]
@@ -264,8 +293,8 @@ def tile_layer_kernel(tiles, planes, rest_bits, carry, snap):
                                      wide_index, wide_rest)
             if last:
                 break
-            p_total = planes * tiles * TILE - p_total
-            store_sums(total, p_total, tiles, planes)
+            p_total = used - p_total
+            store_sums(total, p_total, tiles, planes, parts)
             p_due, p_state, p_channel, p_y, p_x = due[at], first_state, q * lanes, y, x
             at += 1
             if at == end:

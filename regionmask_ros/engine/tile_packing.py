@@ -12,24 +12,20 @@ from .memory import aligned
 from .packing import BLOCK, Convolution, stored_channels
 from .tile_ir import ROWS
 
-SPAN = 3 * WORD
+_SPAN = 3 * WORD
 """Pixels that the four words of a window hold beside the empty ones."""
 
 
 def can_pack(convolutions: Sequence[Convolution]) -> bool:
-    """Tiles hold weights of 8 bits, and the windows of 16 outputs must fit what is looked at of a line."""
-    return all(
-        np.abs(spec.weight.astype(np.int32)).max() <= 127 and spec.padding <= WORD
-        and (WORD - 1) * spec.stride + spec.size <= SPAN + spec.padding
-        for spec in convolutions
-    )
+    """Whether all weights fit two parts of 8 signed bits each."""
+    return all(-1 << 15 <= spec.weight.min() and spec.weight.max() < (1 << 15) - 128 for spec in convolutions)
 
 
 @dataclass(frozen=True)
 class PackedConvolution:
-    """weight: int8 [pass, ky, group, block of taps, tile, 64 / 4, 16, 4], flat. bias: int32 [padded out] at 2**16.
+    """weight: int8 [pass, ky, group, block of taps, tile or part, 64 / 4, 16, 4], flat. bias: int32 [padded out] at 2**16.
 
-    tiles: of 16 outputs, made at a time; passes: so many times make all. per_block: taps that share a block of 64
+    tiles: of 16 outputs, made at a time; passes: so many times make all. parts: see ``tile_ir.add_products``. per_block: taps that share a block of 64
     inputs; groups: blocks that share a tap. plain: int16 [ky, kx, in, out], flat, for the portable kernel.
     """
 
@@ -37,6 +33,7 @@ class PackedConvolution:
     weight: np.ndarray
     bias: np.ndarray
     tiles: int
+    parts: int
     passes: int
     per_block: int
     groups: int
@@ -50,6 +47,13 @@ class PackedConvolution:
     def depth(self) -> int:
         """Inputs of a block: fewer than 64 when one line of the window has fewer."""
         return min(BLOCK, self.spec.size * self.in_bytes)
+
+    @property
+    def near(self) -> bool:
+        """Whether the windows of 16 outputs lie within four words of 16 pixels, the first of which begins at most 16
+        pixels before them."""
+        spec = self.spec
+        return spec.padding <= WORD and (WORD - 1) * spec.stride + spec.size <= _SPAN + spec.padding
 
     @property
     def padded(self) -> int:
@@ -66,23 +70,27 @@ def pack(convolutions: Sequence[Convolution]) -> tuple[PackedConvolution, ...]:
 
 
 def _pack(spec: Convolution) -> PackedConvolution:
-    tiles = 1 if spec.channels <= WORD else 2
+    narrow = np.abs(spec.weight.astype(np.int32)).max() <= 127
+    tiles, parts = (1, 1) if spec.channels <= WORD and narrow else (2, 1) if narrow else (1, 2)
     passes = -(-spec.channels // (tiles * WORD))
     stored, size = stored_channels(spec.in_channels), spec.size
     per_block, groups = max(1, BLOCK // stored), max(1, stored // BLOCK)
     blocks = -(-size // per_block)
     # [out, ky, tap, in]; taps and inputs are then one line of bytes, cut into blocks.
-    padded = np.zeros((passes * tiles * WORD, size, blocks * per_block, stored), np.int8)
+    padded = np.zeros((passes * tiles * WORD, size, blocks * per_block, stored), np.int16)
     padded[:spec.channels, :, :size, :spec.in_channels] = spec.weight.transpose(0, 2, 3, 1)
     lines = padded.reshape(passes, tiles, WORD, size, blocks, groups, BLOCK // 4, 4)
     order = lines.transpose(0, 3, 5, 4, 1, 6, 2, 7)
+    if parts == 2:
+        low = order.astype(np.int8)
+        order = np.concatenate([low, (order - low) >> 8], axis=4)
     weight = aligned(order.size, np.int8)
     weight[:] = order.ravel()
     bias = np.zeros(passes * tiles * WORD, np.int32)
     if not spec.is_head:
         bias[:spec.channels] = spec.bias
     plain = np.ascontiguousarray(spec.weight.transpose(2, 3, 1, 0)).ravel()
-    return PackedConvolution(spec, weight, bias, tiles, passes, per_block, groups, plain)
+    return PackedConvolution(spec, weight, bias, tiles, parts, passes, per_block, groups, plain)
 
 
 class MapView(NamedTuple):
@@ -113,7 +121,7 @@ class SpikeMap:
         stored, frame = stored_channels(spec.in_channels), spec.padding
         pitch, lines = cols + 2 * frame, rows + 2 * frame
         size = (lines * pitch + WORD * spec.stride + spec.size + WORD) * stored
-        words, groups = 1 + -(-cols // WORD) + 4, max(1, stored // BLOCK)
+        words, groups = 1 + -(-cols // WORD) + spec.stride + 4, max(1, stored // BLOCK)
         self.low, self.high = aligned(size, np.uint8), aligned(size, np.int8)
         self.fired = np.zeros(groups * lines * words, np.uint16)
         self.view = MapView(self.low, self.high, frame, pitch, stored, self.fired, lines, words, groups)

@@ -14,7 +14,7 @@ from . import kernels, tile_kernels
 from .arithmetic import Rule
 from .change_map import FRAME, WORD, ChangeMap, reach_masks
 from .memory import aligned
-from .packing import Lap, Layers, StepTotals, no_lap, stored_channels
+from .packing import Lap, Layers, StepTotals, no_lap
 from .tile_ir import ROWS, configuration, permitted
 from .tile_packing import MapView, PackedConvolution, SpikeMap, reach, view_of_changes
 from .vector_path import Processor
@@ -82,15 +82,14 @@ class _Layer:
         """The layer's kernels for one map to read: ``planes`` of messages."""
         packed, spec = self.packed, self.packed.spec
         target = source if self.spikes is None else self.spikes.view
-        every = np.uint64(sum(1 << (at * spec.stride) for at in range(WORD)))
         plan = partial(
-            tile_kernels.plan_kernel(spec.size, packed.per_block), spec.stride, spec.padding, source.groups,
-            source.frame, source.pitch, source.bytes, source.fired, source.lines, source.words, every,
-            np.uint64(WORD - spec.padding), self.rows, self.cols, *scratch.work)
+            tile_kernels.plan_kernel(spec.size, packed.per_block, int(packed.near)), spec.stride, spec.padding,
+            source.groups, source.frame, source.pitch, source.bytes, source.fired, source.lines, source.words,
+            self.rows, self.cols, *scratch.work)
         silence = partial(tile_kernels.silence, *target, self.rows, self.cols, scratch.place, scratch.due)
         line_bytes = 2 * source.pitch * source.bytes * spec.stride
         chunk = max(1, _CHUNK_BYTES // line_bytes) * self.blocks
-        kernel = tile_kernels.tile_layer_kernel(packed.tiles, planes, self.rest_bits, *self.rule.flags)
+        kernel = tile_kernels.tile_layer_kernel(packed.tiles, planes, packed.parts, self.rest_bits, *self.rule.flags)
         run = partial(
             kernel, configuration(min(self.cols, ROWS), packed.depth), spec.is_head, chunk, packed.weight, packed.passes,
             packed.window_blocks, spec.stride, spec.padding, source.low, source.high, source.frame, source.pitch,
@@ -124,7 +123,6 @@ class TileLayers(Layers):
         self.layers: list[_Layer] = []
         cols, rows = self._input_wh = input_wh
         self._input_reach = tuple(reach(length, packed[0].spec) for length in (rows, cols))
-        self._input_masks = reach_masks(self._input_reach[1], stored_channels(packed[0].spec.in_channels))
         for convolution, after in zip(packed, [*packed[1:], None]):
             self.layers.append(_Layer(convolution, rows, cols, after, rule))
             rows, cols = self.layers[-1].rows, self.layers[-1].cols
@@ -149,10 +147,11 @@ class TileLayers(Layers):
 
     def step_changes(self, changes: ChangeMap, lap: Lap = no_lap) -> StepTotals:
         first = self.layers[0]
-        if first.packed.groups > 1 or first.packed.spec.padding > FRAME:
+        if first.packed.groups > 1 or first.packed.spec.padding > FRAME or not first.packed.near:
             return self.step(*changes.listed(), lap)
         if changes is not self._changes:
             self._changes, self._from_changes = changes, first.bind(view_of_changes(changes), 1, self._scratch)
+            self._input_masks = reach_masks(self._input_reach[1], changes.stored)
         reached = changes.reached(self._input_reach[0], self._input_masks)
         lap(-1)
         return self._through_all(self._from_changes, reached, 0, lap)
@@ -161,15 +160,19 @@ class TileLayers(Layers):
         layer_events, synops = [], []
         for number, (layer, kernels_) in enumerate(zip(self.layers, (first, *self._behind))):
             synops.append(reached * layer.packed.spec.channels)
-            if wide:
-                self._add_wide(layer, wide)
-            places = kernels_.plan(wide > 0)
-            if kernels_.silence is not None:
-                kernels_.silence(places)
-            events, reached, wide = kernels_.run(places, wide > 0, layer.extra)
+            events, reached, wide = self._run(layer, kernels_, wide)
             layer_events.append(events)
             lap(number)
         return StepTotals(tuple(layer_events[:-1]), tuple(synops))
+
+    def _run(self, layer: _Layer, kernels_: _Kernels, wide: int) -> tuple[int, int, int]:
+        """One layer. wide: messages in the wide buffers that its input lacks. Returns what its kernel returns."""
+        if wide:
+            self._add_wide(layer, wide)
+        places = kernels_.plan(wide > 0)
+        if kernels_.silence is not None:
+            kernels_.silence(places)
+        return kernels_.run(places, wide > 0, layer.extra)
 
     def _add_wide(self, layer: _Layer, wide: int) -> None:
         """Sums of what did not fit the input's map, for the kernel to add."""

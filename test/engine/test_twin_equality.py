@@ -9,10 +9,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from regionmask_ros.engine import kernels
 from regionmask_ros.engine.arithmetic import ARITHMETICS
 from regionmask_ros.engine.event_engine import EventEngine, PackedNetwork, available_paths
-from regionmask_ros.engine.twin import TwinEncoder, TwinNetwork
+from regionmask_ros.engine.twin import TwinNetwork
 from regionmask_ros.network.spec import ConvSpec
 
 each_path = pytest.mark.parametrize("path", available_paths())
@@ -96,28 +95,6 @@ def test_synops_count_the_outputs_that_events_reach(path, case):
         cols = [c for c in range(out_cols) if 0 <= x - (c * stride - padding) < size]
         by_hand += np.count_nonzero(message[y, x]) * len(rows) * len(cols) * len(spec.weight)
     assert counted == by_hand
-
-
-@settings(max_examples=80, deadline=None)
-@given(st.integers(0, 2**32 - 1), st.integers(1, 4), st.integers(1, 4), st.integers(1, 3), st.integers(1, 90))
-def test_encoder_equals_twin(seed, rows, cols, channels, threshold):
-    rng, region = np.random.default_rng(seed), 4
-    table = rng.integers(-300, 300, (256, channels)).astype(np.int16)
-    shape = (rows * region, cols * region, channels)
-    reference = np.zeros(shape, np.int16)
-    index, message = np.empty(reference.size, np.int32), np.empty(reference.size, np.int32)
-    twin = TwinEncoder(shape, threshold)
-    for _ in range(5):
-        image = rng.integers(0, 256, shape).astype(np.uint8)
-        keep = rng.random((rows, cols)) < 0.6
-        expected = twin.step(
-            np.stack([table[image[..., c], c] for c in range(channels)], axis=2).astype(np.int64),
-            np.kron(keep, np.ones((region, region), bool)).astype(bool),
-        )
-        n = kernels.encode(image, table, keep, region, threshold, reference, index, message)
-        np.testing.assert_array_equal(index[:n], np.flatnonzero(expected))
-        np.testing.assert_array_equal(message[:n], expected.ravel()[index[:n]])
-        np.testing.assert_array_equal(reference, twin.reference)
 
 
 @each_path
