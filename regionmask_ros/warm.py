@@ -12,8 +12,10 @@ from .engine.event_engine import EventEngine, PackedNetwork, available_paths
 from .network.lava_dl import input_table
 from .network.spec import ConvSpec
 
-CHANNELS = (16, 32, 64, 128, 256, 255)
+CHANNELS = (16, 32, 64, 128, 256)
 """Layers with as many output channels as YOLO-KP's: each needs kernels of its own."""
+
+_CLASSES = 255
 
 
 @dataclass(frozen=True)
@@ -25,14 +27,16 @@ def compile_kernels() -> None:
     """Runs every kernel of the fastest path once, on small layers with the types of real ones; compiles if need be."""
     side, inputs, layers = 32, 3, []
     for channels in CHANNELS:
-        weight = np.ones((channels, inputs, 1, 1), np.int32)
-        bias = None if channels == CHANNELS[-1] else np.zeros(channels, np.int32)
-        layers.append(ConvSpec(f"c{channels}", weight, bias, 2, 0, 6))
+        weight = np.ones((channels, inputs, 3, 3), np.int32)
+        layers.append(ConvSpec(f"c{channels}", weight, np.zeros(channels, np.int32), 2, 1, 6))
         inputs = channels
+    layers.append(ConvSpec("point", np.ones((inputs, inputs, 1, 1), np.int32), np.zeros(inputs, np.int32), 1, 0, 6))
+    layers.append(ConvSpec("head", np.ones((_CLASSES, inputs, 1, 1), np.int32), None, 1, 0, 0))
     packed, image = PackedNetwork(_Layers(tuple(layers))), np.full((side, side, 3), 200, np.uint8)
-    for table in (input_table(), np.arange(768).reshape(256, 3) ** 2 % 97):
+    for table in (np.arange(768).reshape(256, 3) ** 2 % 97, input_table()):
         events = Encoder(table, 6, (side, side)).step(image, np.ones((2, 2), bool))
     engine = EventEngine(packed, (side, side))
+    engine.step_changes(events.changes)
     engine.step(events.index, events.message)
     # Messages beyond 16 bits have a kernel of their own.
     engine.step(events.index, np.full(len(events), 1 << 16, np.int32))
