@@ -14,6 +14,9 @@ from ..errors import UserError
 from ..frames import choose_input_size, make_view
 from ..sources import open_source
 
+MOST_FRAMES = 2000
+"""All pictures of a clip are held in memory, up to a megabyte each at the automatic size."""
+
 STANDARD = ("vtest.avi", "bikes.mp4")
 """What the set-up brings: a static camera, and street scenes with cuts and large motion."""
 

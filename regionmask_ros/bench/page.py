@@ -49,6 +49,11 @@ A replay of its own, in which the clock is read after every layer. *input* is ho
 are in the JSON result only.
 """
 
+DRIFT = """\
+The clip is played forth and back; whenever its last picture comes, the head is compared with the dense evaluation of
+that picture by the same integer weights. Thresholds alone keep both apart; what a long run adds would be drift.
+"""
+
 STREAMS = f"""\
 Each camera has a state and a place in the clip of its own. A camera's time is that of the first table: what it takes to
 decode and resize pictures and to draw boxes comes on top. *One more camera* is how much the process's resident memory
@@ -71,6 +76,7 @@ _SECTIONS: Sequence[tuple[str, str, str, Callable[[Sequence[Mapping]], Table], t
     ("## Accuracy", ACCURACY, "accuracy", sections.accuracy_table, ("sequence", "input_size")),
     ("## Layers", LAYERS, "layers", sections.layers_table, ("sequence", "input_size")),
     ("## Cameras in one process", STREAMS, "streams", sections.streams_table, ()),
+    ("## Long runs", DRIFT, "drift", sections.drift_table, ("sequence", "input_size")),
     ("## Size", SIZES, "scale", sections.scale_table, ("sequence",)),
     ("## Straight lines", "", "linearity", sections.linearity_table, ()),
     ("## Start", START, "start", sections.start_table, ()),

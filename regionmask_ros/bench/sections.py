@@ -114,6 +114,17 @@ def linearity_table(rows: Sequence[Mapping]) -> Table:
     return Table(f"Straight lines of least squares ({AREA.split(',')[0]}: a million pixels)", columns, _named(rows))
 
 
+def drift_table(rows: Sequence[Mapping]) -> Table:
+    """Of one sequence at one input size."""
+    distance = "distance, raw units"
+    columns = (
+        Column("frames played", "played"), Column("picture", "picture"),
+        Column("head to dense, RMS", "head_rms", "{:.3f}", distance),
+        Column("dense head, RMS", "output_rms", "{:.2f}", distance),
+    )
+    return Table(f"{_of(rows)}, forth and back: how far the head is from the dense evaluation", columns, tuple(rows))
+
+
 def accuracy_table(rows: Sequence[Mapping]) -> Table:
     columns = (*ENGINE, Column("mAP@0.5, %", "map50", "{:.1f}"), Column("note", "accuracy_note", words=True))
     return Table(f"Accuracy on {_of(rows)}, {rows[0]['frames']} frames{_calibrated(rows)}", columns, tuple(rows))

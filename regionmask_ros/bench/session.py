@@ -12,15 +12,16 @@ from ..errors import UserError
 from ..network.spec import Network
 from . import sections
 from .accuracy_run import accuracy_rows, add_accuracy, labelled_video
-from .clip import Clip, load_clip, sequence_name
+from .clip import MOST_FRAMES, Clip, load_clip, sequence_name
 from .contestant import Contestant
+from .drift import drift_rows
 from .event_engine import EVENT, EventContestant
 from .layers import layer_rows
 from .linearity import linearity_rows
 from .measure import WARM_UP, add_ratios, measure, row_of, series_of, warm_up_frames
 from .peers.choice import PeerModels, open_peers
 from .scale import FRAMES, SIZES, SKIPPED, scale_rows
-from .settings import keep_mask
+from .settings import UNMASKED, keep_mask
 from .stages import encode_row, resize_row
 from .start import start_rows
 from .streams import stream_row
@@ -35,7 +36,7 @@ class Plan:
     """What to measure.
 
     input_sizes: each ``auto`` or (width, height). streams: cameras in one process, 0: do not measure it. accuracy: the
-    folder of a labelled sequence, or "". The rest is switched on: layers, worst (single frames), scale (small inputs to
+    folder of a labelled sequence, or "". drift: frames to play for the distance from the dense evaluation. The rest is switched on: layers, worst (single frames), scale (small inputs to
     large ones), start (fresh processes, and the stages before the network).
     """
 
@@ -51,6 +52,7 @@ class Plan:
     scale: bool = False
     start: bool = False
     accuracy: str = ""
+    drift: int = 0
 
 
 class Session:
@@ -71,6 +73,8 @@ class Session:
         for path in sequences:
             for size, clip in self._clips(path):
                 self._sequence(clip, accuracy.get(size))
+        for path in sequences if plan.drift else ():
+            self._drift(path)
         if plan.scale:
             for path in sequences:
                 self._scale(path)
@@ -168,6 +172,14 @@ class Session:
         )
         self._add("accuracy", rows, sections.accuracy_table)
         return rows
+
+    def _drift(self, path: str) -> None:
+        """At the first input size of the plan, over the whole sequence."""
+        clip = load_clip(path, self._plan.input_sizes[0], MOST_FRAMES)
+        everywhere = keep_mask(UNMASKED, self._network, clip)
+        rows = drift_rows(self._network, clip, self._plan.drift, everywhere,
+                          _progress(f"{sequence_name(path)}, forth and back"))
+        self._add("drift", rows, sections.drift_table)
 
     def _scale(self, path: str) -> None:
         rows = []

@@ -20,7 +20,7 @@ from pathlib import Path
 from typing import Any, Sequence
 
 from .. import __version__
-from ..bench.clip import standard_sequences
+from ..bench.clip import MOST_FRAMES, standard_sequences
 from ..bench.event_engine import EVENT
 from ..bench.machine import machine_facts
 from ..bench.measure import WARM_UP
@@ -37,8 +37,7 @@ from ._shell import EXIT_OK, command_main, spelt
 
 ENGINES = (EVENT, *PEERS)
 MOST_THREADS, MOST_STREAMS = 1024, 256
-MOST_FRAMES = 2000
-"""All pictures of a clip are held in memory, up to a megabyte each at the automatic size."""
+MOST_DRIFT = 10_000_000
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -52,6 +51,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
                         help="also the start of a fresh process, cold and warm, and the stages before the network")
     parser.add_argument("--accuracy", metavar="DIR", default="",
                         help="also mAP@0.5 on a labelled sequence: a folder with video.mp4 and gt.csv")
+    parser.add_argument("--drift", metavar="N", type=int, default=0,
+                        help="also play each sequence forth and back for N frames: does the head stay near the dense one?")
     parser.add_argument("--json", metavar="FILE", default="", help="write machine and rows as JSON")
     parser.add_argument("--output", metavar="DIR", default="",
                         help="also inputs from 320x192 to 1920x1088; write plots and PERFORMANCE.md there")
@@ -114,11 +115,12 @@ def _plan(args: argparse.Namespace) -> Plan:
     engines = _names(args.engines, "--engines", ENGINES)
     paths = _names(args.paths, "--paths", available_paths()) if args.paths else ()
     limits = (("--threads", args.threads, 1, MOST_THREADS), ("--frames", args.frames, 1, MOST_FRAMES),
-              ("--streams", args.streams, 0, MOST_STREAMS))
+              ("--streams", args.streams, 0, MOST_STREAMS), ("--drift", args.drift, 0, MOST_DRIFT))
     for option, value, least, most in limits:
         if not least <= value <= most:
             raise UserError(f"{option} {value}: must be {least} to {most}")
-    for option, given in (("--paths", args.paths), ("--streams", args.streams), ("--layers", args.layers)):
+    for option, given in (("--paths", args.paths), ("--streams", args.streams), ("--layers", args.layers),
+                          ("--drift", args.drift)):
         if given and EVENT not in engines:
             raise UserError(f"{option}: needs {EVENT} among --engines")
     return Plan(
@@ -126,7 +128,7 @@ def _plan(args: argparse.Namespace) -> Plan:
         input_sizes=tuple(dict.fromkeys(parse_input_size(size.strip()) for size in args.input_size.split(","))),
         frames=args.frames,
         streams=args.streams, layers=args.layers, worst=args.worst, scale=bool(args.output), start=args.start,
-        accuracy=args.accuracy,
+        accuracy=args.accuracy, drift=args.drift,
     )
 
 
