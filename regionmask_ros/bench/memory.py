@@ -30,18 +30,27 @@ def resident_bytes() -> int | None:
 def array_bytes(owners: Sequence[object], shared: Sequence[object] = ()) -> int:
     """Bytes of all arrays that the owners hold, in objects of this package and in containers, without the shared ones.
 
-    Memory behind several views counts once. Pages that were never touched count too, which ``resident_bytes`` does not
+    Memory that several arrays cover counts once. Pages that were never touched count too, which ``resident_bytes`` does not
     see.
     """
     own, others = _memories(owners), _memories(shared)
-    return sum(size for place, size in own.items() if place not in others)
+    return _length([*own, *others]) - _length(others)
 
 
-def _memories(owners: Sequence[object]) -> dict[int, int]:
-    """Size of every array's memory, by its identity."""
+def _length(spans: Sequence[tuple[int, int]]) -> int:
+    """Length of the union of spans, each (first, one behind the last)."""
+    total, reached = 0, 0
+    for first, end in sorted(spans):
+        total += max(0, end - max(first, reached))
+        reached = max(reached, end)
+    return total
+
+
+def _memories(owners: Sequence[object]) -> list[tuple[int, int]]:
+    """First address of every array's memory and the one behind it."""
     package = __package__.partition(".")[0]
     seen: set[int] = set()
-    found: dict[int, int] = {}
+    found = []
     waiting = list(owners)
     while waiting:
         thing = waiting.pop()
@@ -49,9 +58,7 @@ def _memories(owners: Sequence[object]) -> dict[int, int]:
             continue
         seen.add(id(thing))
         if isinstance(thing, np.ndarray):
-            while isinstance(thing.base, np.ndarray):
-                thing = thing.base
-            found[id(thing)] = thing.nbytes
+            found.append((thing.ctypes.data, thing.ctypes.data + thing.nbytes))
         elif isinstance(thing, dict):
             waiting += thing.values()
         elif isinstance(thing, (list, tuple)):

@@ -29,6 +29,12 @@ SPAN = 3 * WORD
 TOTALS = (2 * 2 * 2 + 1) * TILE
 """int32 of scratch: sums of two places, each of two planes of two tiles, and a tile for nobody."""
 
+AHEAD = 2
+"""Places between the one whose products are summed and the one whose state is asked for: memory is that slow."""
+
+MOST_ASKED = 512
+"""Bytes of each plane of a place's outputs that are asked for: all of the shallow layers', whose maps are large."""
+
 BREATH = 32
 """Products in a row without a store of a tile. Measured on a Sapphire Rapids: from 35 on, the next such store stops the
 tiles for 0.3 us; a store to nowhere in between costs nothing."""
@@ -205,10 +211,10 @@ def set_aside(total, first_total, channels, first, wide, wide_index, wide_rest):
 
 
 @kernel
-def ask_for(state, first, size):
+def ask_for(memory, first, size):
     """Lets ``size`` bytes come into the cache while other work is done."""
     for line in range(0, size, 64):
-        prefetch(state, first + line)
+        prefetch(memory, first + line)
 
 
 @lru_cache(maxsize=None)
@@ -256,8 +262,16 @@ def tile_layer_kernel(tiles, planes, parts, rest_bits, carry, snap):
                 first_in = ((y * stride - padding + in_frame) * in_pitch + x * stride - padding + in_frame) * in_bytes
                 first_state = q * pass_state + place[at] * WORD * pixel_state
                 found = first[at + 1] - first[at]
-                asked = due[at]
+                ahead = min(at + AHEAD, end - 1)
+                asked = due[ahead]
                 share = (count(asked) + found - 1) // max(found, 1)
+                asked_state = q * pass_state + place[ahead] * WORD * pixel_state
+                if q == 0 and not head:
+                    line = place[ahead] // blocks
+                    asked_out = ((line + out_frame) * out_pitch + out_frame
+                                 + (place[ahead] - line * blocks) * WORD) * out_bytes
+                    ask_for(out_low, asked_out, min(WORD * out_bytes, MOST_ASKED))
+                    ask_for(out_high, asked_out, min(WORD * out_bytes, MOST_ASKED))
                 clear_sums(tiles, planes, parts)
                 for entry in range(first[at], first[at + 1]):
                     add_products(in_low, in_high, first_in + offset[entry], stride * in_bytes,
@@ -266,7 +280,7 @@ def tile_layer_kernel(tiles, planes, parts, rest_bits, carry, snap):
                         store_sums(total, 2 * used, 1, 1, 1)
                     for _ in range(share):
                         if asked != 0:
-                            ask_for(state, first_state + lowest(asked) * pixel_state, pass_state if head else pixel_state)
+                            ask_for(state, asked_state + lowest(asked) * pixel_state, pass_state if head else pixel_state)
                             asked &= asked - np.uint64(1)
             line = p_y + out_frame
             word = (p_channel // 64 * out_lines + line) * out_words + p_x // WORD + 1
