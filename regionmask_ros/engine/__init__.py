@@ -1,6 +1,14 @@
-"""The event engine: a sigma-delta convolutional network that works only where events arrive.
+"""The event engine: sigma-delta layers in exact integers, with work only where events arrive.
 
-``arithmetic`` states the rules and ``twin`` computes them in plain NumPy. Two paths compute the same integers fast:
-``portable_path`` with ``kernels`` on any processor, ``vector_path`` with ``vector_kernels`` where there are wide
-vectors. ``event_engine`` chooses between them. This room imports NumPy and Numba only.
+Read ``arithmetic`` and ``twin`` first: they are the whole network in a page of NumPy. Everything else computes the same
+integers, faster:
+
+- ``encoding`` makes the encoder's events, ``change_map`` holds them; ``packing`` checks weights and says what a path must
+  offer; ``event_engine`` chooses a path and holds a camera's state.
+- ``kernels``, ``portable_path``: every event adds its weights to what it reaches. Runs everywhere.
+- ``vector_*``: lists of events, gathered by the outputs that they reach. For AVX2 and AVX-512.
+- ``tile_*``: dense blocks of messages, multiplied where something fired. For Intel AMX.
+
+In each path ``*_path`` holds state and order of work, ``*_kernels`` the loops, ``*_fire`` the neurons, ``*_ir`` the
+instructions that a compiler does not find by itself.
 """
