@@ -15,7 +15,7 @@ from std_msgs.msg import Header
 from ..errors import UserError
 from ..frames import Frame
 from ..pipeline import Pipeline, PipelineSettings, StepResult
-from .conversions import frame_from
+from .image_reading import frame_from
 from .slot import NewestSlot
 from .traffic import Answer, Traffic, plausible_latency_ms
 
