@@ -15,6 +15,7 @@ import numpy as np
 from .backends import Backend, open_backend, resolve_arithmetic
 from .backends.base import BackendResult
 from .detection.detections import Detections
+from .detection.selection import Selection
 from .detection.yolo import decode
 from .encoder import Encoder
 from .errors import UserError
@@ -37,6 +38,8 @@ class PipelineSettings:
     mask: one of ``none``, ``static``, ``dynamic``, ``static+dynamic``. static_mask: file, for the static ones.
     refresh_period: every so many frames everything is attended; 0: the first frame only.
     score_threshold: lowest score reported. nms_iou: overlap above which the weaker box of a class goes.
+    classes: names of those that are reported; none: all. class_thresholds: (name, lowest score) for classes that have one
+    of their own. max_detections: the best ones of a frame are reported; 0: all.
     arithmetic: ``carry``, ``lava``, ``snap`` (see ``engine.arithmetic``) or "" for the backend's default.
     """
 
@@ -48,6 +51,9 @@ class PipelineSettings:
     refresh_period: int = 8
     score_threshold: float = 0.4
     nms_iou: float = 0.45
+    classes: tuple[str, ...] = ()
+    class_thresholds: tuple[tuple[str, float], ...] = ()
+    max_detections: int = 0
     backend: str = "cpu"
     arithmetic: str = ""
 
@@ -63,9 +69,12 @@ class PipelineSettings:
         dynamic_mask(self.dynamic)
         if self.refresh_period < 0:
             raise UserError(f"refresh period {self.refresh_period}: must be 0 (first frame only) or more")
-        for name, value in (("score threshold", self.score_threshold), ("NMS IoU", self.nms_iou)):
+        own = [(f"score threshold of {name}", threshold) for name, threshold in self.class_thresholds]
+        for name, value in (("score threshold", self.score_threshold), ("NMS IoU", self.nms_iou), *own):
             if not 0.0 <= value <= 1.0:
                 raise UserError(f"{name} {value}: must lie between 0 and 1")
+        if self.max_detections < 0:
+            raise UserError(f"max detections {self.max_detections}: must be 0 (all) or more")
         object.__setattr__(self, "arithmetic", resolve_arithmetic(self.backend, self.arithmetic))
 
     @property
@@ -77,7 +86,10 @@ class PipelineSettings:
         return DYNAMIC in self.mask.split("+")
 
 
-RECONFIGURABLE = ("mask", "static_mask", "dynamic", "refresh_period", "score_threshold", "nms_iou")
+RECONFIGURABLE = (
+    "mask", "static_mask", "dynamic", "refresh_period", "score_threshold", "nms_iou", "classes", "class_thresholds",
+    "max_detections",
+)
 """Settings that ``Pipeline.reconfigure`` can change while a camera runs."""
 
 
@@ -137,6 +149,7 @@ class Pipeline:
         if network.head is None:
             raise UserError(f"network {network.name}: its output means no boxes, so it cannot detect anything")
         self.network, self.settings = network, settings
+        self._selection = _selection(settings, network)
         self._camera: _Camera | None = None
         self._frames = 0
 
@@ -203,15 +216,16 @@ class Pipeline:
     def reconfigure(self, settings: PipelineSettings) -> None:
         """Swaps masks, refresh and thresholds between two frames; the references stay.
 
-        Raises UserError, and changes nothing, when a setting differs that needs a new pipeline, or when the new static
-        mask cannot be read or does not fit the camera.
+        Raises UserError, and changes nothing, when a setting differs that needs a new pipeline, when the new static
+        mask cannot be read or does not fit the camera, or when the network has no class of a name.
         """
         for name, value in vars(settings).items():
             if name not in RECONFIGURABLE and value != getattr(self.settings, name):
                 raise UserError(f"{name} cannot change while the detector runs; restart it")
+        selection = _selection(settings, self.network)
         if self._camera:
             self._camera.policy = _policy(settings, self._camera.policy.grid, self._camera.picture_wh)
-        self.settings = settings
+        self.settings, self._selection = settings, selection
 
     def close(self) -> None:
         """Frees the backend. Harmless when called twice."""
@@ -256,8 +270,10 @@ class Pipeline:
 
     def _finish(self, camera: _Camera, raw: BackendResult) -> StepResult:
         start = time.perf_counter()
-        pending, settings = raw.tag, self.settings
-        detections = decode(raw.head, self.network.head, camera.picture_wh, settings.score_threshold, settings.nms_iou)
+        pending, wanted = raw.tag, self._selection
+        detections = wanted.apply(
+            decode(raw.head, self.network.head, camera.picture_wh, wanted.lowest, self.settings.nms_iou)
+        )
         camera.state = replace(camera.state, last=detections)
         counts = StepCounts(pending.encoder_events, raw.layer_events, raw.synops)
         decode_ms = (time.perf_counter() - start) * 1e3
@@ -266,6 +282,12 @@ class Pipeline:
         return StepResult(
             pending.index, pending.frame, detections, pending.mask, pending.mask_text, raw.head, counts, ms
         )
+
+
+def _selection(settings: PipelineSettings, network: Network) -> Selection:
+    return Selection.of(
+        network.labels, settings.score_threshold, settings.classes, settings.class_thresholds, settings.max_detections
+    )
 
 
 def _policy(settings: PipelineSettings, grid: RegionGrid, picture_wh: tuple[int, int]) -> MaskPolicy:
