@@ -17,15 +17,17 @@ from .backends.base import BackendResult
 from .detection.detections import Detections
 from .detection.selection import Selection
 from .detection.yolo import decode
-from .encoder import Encoder
+from .encoder import Encoder, Events
 from .errors import UserError
 from .frames import MAX_PIXELS, Frame, check_input_size, choose_input_size, make_view
 from .grid import RegionGrid
 from .mask.dynamic import dynamic_mask
 from .mask.files import load_static_mask
-from .mask.policy import DYNAMIC, MODES, STATIC, MaskPolicy, MaskState, decide
+from .mask.freshness import aged, never_sent
+from .mask.policy import ATTENTION, DYNAMIC, MODES, NO_BOXES, STATIC, MaskPolicy, MaskState, decide
 from .mask.region_mask import RegionMask
 from .mask.schedule import frames_to_refresh
+from .mask.seen import SeenRegions
 from .metrics.counts import StepCounts
 from .network.spec import Network
 
@@ -98,6 +100,8 @@ class StepResult:
     """What became of one frame.
 
     index: 0 for the pipeline's first frame. frame: the input, its header included. head: int32 [rows, cols, channels].
+    age: uint16 [rows, cols], frames since a region was last sent; 0: in this one.
+    events: uint8 [height, width] of the network's input, 255 where a pixel sent events; None unless asked for.
     mask_text: what decided about this frame, for people, such as "tracking, refresh in 4".
     ms: wall time of each stage in ``metrics.run_summary.STAGES``; ``total`` is all the pipeline did for this frame.
     """
@@ -107,6 +111,8 @@ class StepResult:
     detections: Detections
     mask: RegionMask
     mask_text: str
+    age: np.ndarray
+    events: np.ndarray | None
     head: np.ndarray
     counts: StepCounts
     ms: Mapping[str, float]
@@ -120,6 +126,8 @@ class _Pending:
     frame: Frame
     mask: RegionMask
     mask_text: str
+    age: np.ndarray
+    events: np.ndarray | None
     encoder_events: int
     ms: dict[str, float]
 
@@ -133,6 +141,8 @@ class _Camera:
     encoder: Encoder
     backend: Backend
     policy: MaskPolicy
+    seen: SeenRegions
+    age: np.ndarray
     state: MaskState = field(default_factory=MaskState.initial)
     frame_id: str = ""
     stamp_ns: int = 0
@@ -142,7 +152,7 @@ class Pipeline:
     """One camera's detector. Not for use by two threads at a time.
 
     A stamp that jumps back, a change of the camera's frame or of the picture's size starts afresh: references are
-    forgotten and the next frame is a refresh frame.
+    forgotten and the next frame is a refresh frame. fresh_starts: how often that happened, resets included.
     """
 
     def __init__(self, network: Network, settings: PipelineSettings) -> None:
@@ -151,7 +161,9 @@ class Pipeline:
         self.network, self.settings = network, settings
         self._selection = _selection(settings, network)
         self._camera: _Camera | None = None
+        self._attention = NO_BOXES
         self._frames = 0
+        self.fresh_starts = 0
 
     @property
     def input_size(self) -> tuple[int, int] | None:
@@ -175,14 +187,16 @@ class Pipeline:
         frame = self._camera.state.frame if self._camera else 0
         return frames_to_refresh(frame, self.settings.refresh_period if masked else 0)
 
-    def process(self, frame: Frame) -> list[StepResult]:
+    def process(self, frame: Frame, want_events: bool = False) -> list[StepResult]:
         """Takes a frame, returns the results that became ready: its own with the cpu backend, earlier ones with
-        pipelined backends. Raises UserError when the static mask does not fit the camera."""
+        pipelined backends. want_events: its result shall show where events arose. Raises UserError when the static mask
+        does not fit the camera."""
         start = time.perf_counter()
         camera = self._camera_for(frame)
         view = make_view(frame, camera.input_wh)
         resized = time.perf_counter()
-        mask = decide(camera.policy, camera.state)
+        mask = decide(camera.policy, camera.state, self._attention)
+        camera.age = aged(camera.age, mask.keep)
         masked = time.perf_counter()
         events = camera.encoder.step(view.image, mask.keep)
         encoded = time.perf_counter()
@@ -192,7 +206,8 @@ class Pipeline:
             "mask": (masked - resized) * 1e3,
             "encode": (encoded - masked) * 1e3,
         }
-        pending = _Pending(self._frames, frame, mask, self._mask_text(), len(events), ms)
+        shown = _events_picture(events) if want_events else None
+        pending = _Pending(self._frames, frame, mask, self._mask_text(), camera.age, shown, len(events), ms)
         camera.state = replace(camera.state, frame=camera.state.frame + 1)
         self._frames += 1
         camera.backend.submit(events, pending)
@@ -209,9 +224,29 @@ class Pipeline:
     def reset(self) -> None:
         """Forgets what it has seen: the next frame is a first frame. Results not yet returned are dropped."""
         if self._camera:
-            self._camera.encoder.reset()
-            self._camera.backend.reset()
-            self._camera.state = MaskState.initial()
+            self._start_afresh(self._camera)
+            self._camera.seen = SeenRegions(self._camera.policy.grid)
+
+    def refresh(self) -> None:
+        """The next frame is a refresh frame, and the count to the one after it starts there."""
+        if self._camera:
+            self._camera.state = replace(self._camera.state, frame=0)
+
+    def attend(self, boxes: np.ndarray) -> None:
+        """From the next frame on, the regions of these boxes are attended besides what the masks say.
+
+        boxes: float [n, 4], x0 y0 x1 y1 in picture pixels; they take the place of earlier ones.
+        """
+        self._attention = boxes
+
+    def seen_mask(self) -> tuple[RegionGrid, np.ndarray, int]:
+        """The grid, the regions in which objects were seen (bool [rows, cols]), and in how many whole frames.
+
+        Raises UserError before the first frame and when nothing was seen.
+        """
+        if self._camera is None:
+            raise UserError("no picture has come yet")
+        return self._camera.policy.grid, self._camera.seen.mask(), self._camera.seen.frames
 
     def reconfigure(self, settings: PipelineSettings) -> None:
         """Swaps masks, refresh and thresholds between two frames; the references stay.
@@ -238,6 +273,7 @@ class Pipeline:
         named = [STATIC] * self.settings.uses_static + [self.settings.dynamic] * self.settings.uses_dynamic
         if not named:
             return "no mask"
+        named += [ATTENTION] * bool(len(self._attention))
         ahead = self.frames_to_refresh
         refresh = {None: "", 0: ", refresh"}.get(ahead, f", refresh in {ahead}")
         return " + ".join(named) + refresh
@@ -246,20 +282,32 @@ class Pipeline:
         camera = self._camera
         if camera is None or camera.picture_wh != frame.size_wh:
             camera = self._open(frame)
-        elif frame.stamp_ns < camera.stamp_ns or frame.frame_id != camera.frame_id:
+        elif frame.frame_id != camera.frame_id:
             self.reset()
+        elif frame.stamp_ns < camera.stamp_ns:
+            self._start_afresh(camera)
         camera.frame_id, camera.stamp_ns = frame.frame_id, frame.stamp_ns
         return camera
+
+    def _start_afresh(self, camera: _Camera) -> None:
+        camera.encoder.reset()
+        camera.backend.reset()
+        camera.state = MaskState.initial()
+        self.fresh_starts += 1
 
     def _open(self, frame: Frame) -> _Camera:
         settings, picture_wh = self.settings, frame.size_wh
         auto = settings.input_size == "auto"
         input_wh = choose_input_size(picture_wh, settings.max_pixels) if auto else settings.input_size
-        policy = _policy(settings, RegionGrid.of_input(input_wh), picture_wh)
+        grid = RegionGrid.of_input(input_wh)
+        policy = _policy(settings, grid, picture_wh)
+        self.fresh_starts += self._camera is not None
         self.close()
         encoder = Encoder(self.network.input_table, self.network.encoder_threshold, input_wh)
         backend = open_backend(settings.backend, self.network, input_wh, settings.arithmetic)
-        self._camera = _Camera(picture_wh, input_wh, encoder, backend, policy)
+        self._camera = _Camera(
+            picture_wh, input_wh, encoder, backend, policy, SeenRegions(grid), never_sent(grid)
+        )
         return self._camera
 
     def _collect(self, camera: _Camera) -> list[StepResult]:
@@ -275,13 +323,22 @@ class Pipeline:
             decode(raw.head, self.network.head, camera.picture_wh, wanted.lowest, self.settings.nms_iou)
         )
         camera.state = replace(camera.state, last=detections)
+        camera.seen.add(detections, pending.mask.keep, camera.picture_wh)
         counts = StepCounts(pending.encoder_events, raw.layer_events, raw.synops)
         decode_ms = (time.perf_counter() - start) * 1e3
         ms = {**pending.ms, "engine": raw.engine_ms, "decode": decode_ms}
         ms["total"] += decode_ms
         return StepResult(
-            pending.index, pending.frame, detections, pending.mask, pending.mask_text, raw.head, counts, ms
+            pending.index, pending.frame, detections, pending.mask, pending.mask_text, pending.age, pending.events,
+            raw.head, counts, ms,
         )
+
+
+def _events_picture(events: Events) -> np.ndarray:
+    height, width, channels = events.shape
+    picture = np.zeros(height * width, np.uint8)
+    picture[events.index // channels] = 255
+    return picture.reshape(height, width)
 
 
 def _selection(settings: PipelineSettings, network: Network) -> Selection:

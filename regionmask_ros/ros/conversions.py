@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import sys
+
 import cv2
 import numpy as np
 from builtin_interfaces.msg import Time
@@ -35,14 +37,15 @@ def stamp_of_ns(nanoseconds: int) -> Time:
 
 
 def image_message(pixels: np.ndarray, encoding: str, header: Header) -> Image:
-    """A picture as a message. pixels: uint8 [height, width] or [height, width, channels].
+    """A picture as a message. pixels: uint8 [height, width] or [height, width, channels], or uint16 [height, width].
 
     The bytes are appended to the array that a fresh message has: assigning them would check each one.
     """
     pixels = np.ascontiguousarray(pixels)
     message = Image(header=header, encoding=encoding, height=pixels.shape[0], width=pixels.shape[1])
     message.step = pixels.nbytes // pixels.shape[0]
-    message.data.frombytes(memoryview(pixels))
+    message.is_bigendian = int(pixels.itemsize > 1 and sys.byteorder == "big")
+    message.data.frombytes(memoryview(pixels.view(np.uint8)))
     return message
 
 

@@ -19,7 +19,8 @@ class FrameCounts:
     """Frames since the node was configured. Each received one is answered, dropped or still in flight.
 
     overwritten: a newer picture came before the detector was free. broken: it could not be read, or the detector
-    refused it. lost: pictures that the middleware reports as lost on the way; those were never received.
+    refused it. lost: pictures that the middleware reports as lost on the way; those were never received. repeated:
+    received with the stamp of the one before.
     """
 
     received: int = 0
@@ -27,6 +28,7 @@ class FrameCounts:
     overwritten: int = 0
     broken: int = 0
     lost: int = 0
+    repeated: int = 0
 
     @property
     def in_flight(self) -> int:
