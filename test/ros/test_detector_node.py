@@ -119,30 +119,6 @@ def test_what_is_in_the_slot_is_answered_before_the_node_goes_inactive(rig, wait
     wait_for(lambda: len(peer.heard["detections"]) == 2)
 
 
-def test_ten_rounds_of_the_life_cycle_leave_nothing_behind(rig, wait_for):
-    node, peer = rig(autostart=False)
-    threads = threading.active_count()
-    for _ in range(10):
-        assert node.trigger_configure() is SUCCESS
-        assert node.trigger_activate() is SUCCESS
-        assert node.trigger_deactivate() is SUCCESS
-        assert node.trigger_activate() is SUCCESS
-        assert node.trigger_deactivate() is SUCCESS
-        assert node.trigger_cleanup() is SUCCESS
-    assert threading.active_count() == threads
-    topics = {p.topic_name for p in node.publishers}
-    assert not topics & {"/detections", "/mask", "/overlay", "/label_info", "/diagnostics"}
-    assert not list(node.timers) and "/image" not in {s.topic_name for s in node.subscriptions}
-    assert not node._managed_entities
-    node.trigger_configure()
-    node.trigger_activate()
-    wait_for(lambda: peer.camera.get_subscription_count())
-    time.sleep(MATCH_S)
-    send(peer, wait_for, [message(0)])
-    assert node.trigger_shutdown() is SUCCESS
-    assert node._configured is None and threading.active_count() == threads
-
-
 def test_publishers_exist_once_configured_and_speak_once_active(rig, wait_for):
     node, peer = rig(autostart=False)
     assert node.trigger_configure() is SUCCESS
