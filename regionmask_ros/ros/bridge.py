@@ -13,7 +13,7 @@ import numpy as np
 from sensor_msgs.msg import Image
 
 from ..frames import Frame
-from .image_reading import ENCODINGS, Encoding, SamplesOf, frame_from, samples_of
+from ..sources.image_message import ENCODINGS, Encoding, SamplesOf, frame_from, samples_of
 
 OWN, BRIDGE = "numpy", "cv_bridge"
 

@@ -8,7 +8,7 @@ from rclpy.node import Node
 from rclpy.qos import HistoryPolicy, QoSProfile, ReliabilityPolicy
 from sensor_msgs.msg import CompressedImage, Image
 
-from .conversions import stamp_ns
+from ..sources.image_message import stamp_ns
 from .qos_events import subscribe
 from .stamps import StampWatch
 from .traffic import Traffic

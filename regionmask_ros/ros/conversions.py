@@ -1,4 +1,4 @@
-"""From our arrays to ROS messages, and time stamps both ways. What reads pictures is ``image_reading``."""
+"""From our arrays to ROS messages. What reads pictures is ``sources.image_message``."""
 
 from __future__ import annotations
 
@@ -19,15 +19,9 @@ from vision_msgs.msg import (
 )
 
 from ..detection.detections import Detections
-
-NANOSECONDS = 1_000_000_000
+from ..sources.image_message import NANOSECONDS
 
 JPEG_QUALITY = 90
-
-
-def stamp_ns(stamp: Time) -> int:
-    """Nanoseconds."""
-    return stamp.sec * NANOSECONDS + stamp.nanosec
 
 
 def stamp_of_ns(nanoseconds: int) -> Time:

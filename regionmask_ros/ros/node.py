@@ -25,13 +25,13 @@ from ..mask.files import read_static_mask, save_static_mask
 from ..network.files import find_network, load_network
 from ..network.spec import Network
 from ..pipeline import Pipeline, PipelineSettings
+from ..sources.image_message import frame_from_compressed
 from .attention import Attention
 from .bridge import choose_reading
 from .camera import CameraInput, Picture, picture_topic
 from .declaration import changes_in, declare_all, read_all
 from .diagnostics import NodeFacts
 from .health import Health
-from .image_reading import frame_from_compressed
 from .parameters import Value, answer_settings_from, check, settings_from
 from .publishers import RESULTS, Outputs
 from .services import Triggers

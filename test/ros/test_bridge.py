@@ -11,7 +11,7 @@ import pytest
 from sensor_msgs.msg import Image
 
 from regionmask_ros.ros.bridge import BRIDGE, BridgeSamples, choose_reading
-from regionmask_ros.ros.image_reading import ENCODINGS, frame_from
+from regionmask_ros.sources.image_message import ENCODINGS, frame_from
 
 PADDINGS = (0, 1, 2, 12)
 

@@ -17,9 +17,9 @@ from regionmask_ros.ros.conversions import (
     jpeg_message,
     label_info_message,
     png_message,
-    stamp_ns,
     stamp_of_ns,
 )
+from regionmask_ros.sources.image_message import stamp_ns
 
 HEADER = Header(stamp=Time(sec=12, nanosec=345), frame_id="front_optical")
 

@@ -8,8 +8,10 @@ import json
 import xml.etree.ElementTree as ElementTree
 from pathlib import Path
 
+import numpy as np
 import pytest
 import yaml
+from bag_writer import START_NS, image, write_bag
 
 from regionmask_ros.ros.dds_profile import find_profile, picture_environment
 from regionmask_ros.ros.node import NODE_NAME
@@ -17,8 +19,12 @@ from regionmask_ros.ros.parameters import BY_NAME
 from regionmask_ros.ros.publishers import LAZY
 
 REPOSITORY = Path(__file__).resolve().parents[2]
+NEEDED = {"cameras", "bag", "output"}
+"""Arguments that have no default."""
+
 COMMON = ["params_file", "backend", "log_level"]
 ARGUMENTS = {
+    "bag.launch.py": ["bag", "output", "topic", "rate", *COMMON, "static_mask", "player"],
     "detector.launch.py": ["image", *COMMON, "static_mask", "namespace", "use_sim_time", "rviz"],
     "multi_camera.launch.py": ["cameras", "image", *COMMON, "static_masks", "one_process", "use_sim_time"],
 }
@@ -46,7 +52,7 @@ def test_a_launch_file_compiles_and_declares_its_arguments_with_a_description(na
     assert sorted(call.args[0].value for call in calls) == sorted(ARGUMENTS[name])
     for call in calls:
         given = {keyword.arg for keyword in call.keywords}
-        assert "description" in given and ("default_value" in given or call.args[0].value == "cameras")
+        assert "description" in given and ("default_value" in given) != (call.args[0].value in NEEDED)
 
 
 def test_files_and_parameters_that_launch_files_name_exist():
@@ -147,6 +153,16 @@ def test_the_launch_file_makes_the_node_and_rviz_where_launch_is_installed(monke
     )
     assert (node.node_package, node.node_executable) == ("regionmask_ros", "detector")
     assert rviz.node_package == "rviz2"
+
+
+@pytest.mark.parametrize("player", ["own", "ros2"])
+def test_a_bag_is_played_and_answers_are_recorded_where_launch_is_installed(monkeypatch, tmp_path, player):
+    pytest.importorskip("launch_ros", reason=NEEDS_LAUNCH)
+    pictures = [image(np.zeros((8, 8, 3), np.uint8), START_NS)]
+    bag = write_bag(tmp_path / "bag", {"/front/image_raw": pictures})
+    made = launched("bag.launch.py", monkeypatch, bag=bag, output="out", topic="", rate="1.0", player=player)
+    assert [type(action).__name__ for action in made[:2]] == ["Node", "Node" if player == "own" else "ExecuteProcess"]
+    assert len(made) == 5
 
 
 @pytest.mark.parametrize(("one_process", "processes"), [("true", 1), ("false", 2)])

@@ -56,8 +56,8 @@ def show(video: str, source: Source, rate: float, folder: Path, environment: dic
 
     ``environment`` must be this process's too, as its recorder takes part. Raises UserError when a process fails.
     """
+    from ..recorder import BagWriter, Recorder
     from ..session import RosSession
-    from .recorder import BagWriter, Recorder
 
     with ExitStack() as stack:
         width, height = choose_input_size(source.size_wh)

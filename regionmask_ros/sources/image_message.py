@@ -1,20 +1,20 @@
 """From sensor_msgs pictures to frames: a view of the message's memory, and at most one change of channels.
 
-No copy is made of a picture that has three channels in rgb or bgr order and rows without padding.
+Knows the messages by their fields alone, so that it reads those of ROS as well as those of a bag without ROS. No copy is made of a picture that has three channels in rgb or bgr order and rows without padding.
 """
 
 from __future__ import annotations
 
-from typing import Callable, Mapping, NamedTuple
+from typing import Any, Callable, Mapping, NamedTuple
 
 import cv2
 import numpy as np
-from sensor_msgs.msg import CompressedImage, Image
 
 from ..errors import UserError
 from ..frames import Frame
-from ..sources.picture_file import damage_of
-from .conversions import stamp_ns
+from .picture_file import damage_of
+
+NANOSECONDS = 1_000_000_000
 
 Reader = Callable[[np.ndarray], np.ndarray]
 
@@ -80,11 +80,16 @@ ENCODINGS: Mapping[str, Encoding] = {
 }
 """The sensor_msgs/Image encodings that can be read."""
 
-SamplesOf = Callable[[Image, Encoding], np.ndarray]
+SamplesOf = Callable[[Any, Encoding], np.ndarray]
 """From a checked message to its samples, uint8 or uint16 [rows, width, channels] in this computer's byte order."""
 
 
-def samples_of(message: Image, encoding: Encoding) -> np.ndarray:
+def stamp_ns(stamp: Any) -> int:
+    """Nanoseconds of a builtin_interfaces/Time."""
+    return stamp.sec * NANOSECONDS + stamp.nanosec
+
+
+def samples_of(message: Any, encoding: Encoding) -> np.ndarray:
     """See SamplesOf: a view of the message's memory, without the padding at the end of rows."""
     rows = encoding.rows(message.height)
     data = np.frombuffer(message.data, np.uint8, message.step * rows).reshape(rows, message.step)
@@ -94,8 +99,8 @@ def samples_of(message: Image, encoding: Encoding) -> np.ndarray:
     return data.reshape(rows, message.width, encoding.channels)
 
 
-def frame_from(message: Image, samples: SamplesOf = samples_of) -> Frame:
-    """The picture in a message. Its pixels may be the message's own memory, which they keep alive.
+def frame_from(message: Any, samples: SamplesOf = samples_of) -> Frame:
+    """The picture in a sensor_msgs/Image. Its pixels may be the message's own memory, which they keep alive.
 
     Raises UserError, naming what is wrong, for a picture that is broken or has an unknown encoding.
     """
@@ -107,7 +112,7 @@ def frame_from(message: Image, samples: SamplesOf = samples_of) -> Frame:
     return Frame(pixels, encoding.order, stamp_ns(message.header.stamp), message.header.frame_id)
 
 
-def _check(message: Image, encoding: Encoding) -> None:
+def _check(message: Any, encoding: Encoding) -> None:
     width, height, step = message.width, message.height, message.step
     pixel_bytes = encoding.channels * encoding.sample_bytes
     if not width or not height:
@@ -123,8 +128,8 @@ def _check(message: Image, encoding: Encoding) -> None:
         raise UserError(f"data has {len(message.data)} bytes, but {rows} rows of step {step} need {step * rows}")
 
 
-def frame_from_compressed(message: CompressedImage) -> Frame:
-    """The picture in a compressed message, JPEG or PNG, whatever its ``format`` claims.
+def frame_from_compressed(message: Any) -> Frame:
+    """The picture in a sensor_msgs/CompressedImage, JPEG or PNG, whatever its ``format`` claims.
 
     Raises UserError, naming what is wrong, for a damaged picture and for anything else, compressed depth by name.
     """

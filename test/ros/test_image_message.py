@@ -12,7 +12,7 @@ from sensor_msgs.msg import CompressedImage, Image
 from std_msgs.msg import Header
 
 from regionmask_ros.errors import UserError
-from regionmask_ros.ros.image_reading import ENCODINGS, frame_from, frame_from_compressed
+from regionmask_ros.sources.image_message import ENCODINGS, frame_from, frame_from_compressed
 
 HEADER = Header(stamp=Time(sec=12, nanosec=345), frame_id="front_optical")
 
