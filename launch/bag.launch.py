@@ -3,9 +3,9 @@
   ros2 launch regionmask_ros bag.launch.py bag:=street/ output:=results/
   ros2 launch regionmask_ros bag.launch.py bag:=street/ topic:=/front/image_raw output:=results/ rate:=0.5
 
-Plays and records with ros2 bag where it is installed, with our own commands play and record where it is not. The bag is
-played once the detector is active, and all ends with it. Headers are those of the pictures; times in the new bag are the
-old bag's.
+Plays and records with ros2 bag where it is installed, with our own commands play and record where it is not. The bag
+is played once the detector is active, and all ends with it. Headers are those of the pictures; times in the new bag are
+the old bag's.
 """
 
 from __future__ import annotations

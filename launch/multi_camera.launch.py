@@ -1,10 +1,10 @@
 """One detector a camera, each in the camera's namespace.
 
   ros2 launch regionmask_ros multi_camera.launch.py cameras:=[front,left] image:=image_raw
-  ros2 launch regionmask_ros multi_camera.launch.py cameras:=[front,left] static_masks:=/path/to/masks one_process:=false
+  ros2 launch regionmask_ros multi_camera.launch.py cameras:=[front,left] static_masks:=my/masks one_process:=false
 
 The camera front publishes on /front/image_raw; its detections are on /front/detections, its static mask is
-/path/to/masks/front.npz or front.png. Parameters of one camera go into the parameter file below /front/detector.
+my/masks/front.npz or front.png. Parameters of one camera go into the parameter file below /front/detector.
 """
 
 from __future__ import annotations

@@ -40,8 +40,8 @@ class PipelineSettings:
     mask: one of ``none``, ``static``, ``dynamic``, ``static+dynamic``. static_mask: file, for the static ones.
     refresh_period: every so many frames everything is attended; 0: the first frame only.
     score_threshold: lowest score reported. nms_iou: overlap above which the weaker box of a class goes.
-    classes: names of those that are reported; none: all. class_thresholds: (name, lowest score) for classes that have one
-    of their own. max_detections: the best ones of a frame are reported; 0: all.
+    classes: names of those that are reported; none: all. class_thresholds: (name, lowest score) for classes that have
+    one of their own. max_detections: the best ones of a frame are reported; 0: all.
     arithmetic: ``carry``, ``lava``, ``snap`` (see ``engine.arithmetic``) or "" for the backend's default.
     """
 

@@ -1,7 +1,7 @@
 """Record what a detector publishes into a rosbag2 folder (mcap), until Ctrl-C.
 
-For computers without "ros2 bag". With use_sim_time the bag's times are those of /clock, so that it fits a bag that is being
-played; the messages keep their own stamps in any case.
+For computers without "ros2 bag". With use_sim_time the bag's times are those of /clock, so that it fits a bag that is
+being played; the messages keep their own stamps in any case.
 
   python -m regionmask_ros record results/ --ros-args -p use_sim_time:=true
   python -m regionmask_ros record results/ --namespace front --without-pictures

@@ -47,7 +47,8 @@ DEFAULTS = PipelineSettings()
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("source", metavar="SOURCE", help="a video file, a folder of pictures (shown at 10 a second), or a bag (mcap or db3)")
+    parser.add_argument("source", metavar="SOURCE",
+                        help="a video file, a folder of pictures (shown at 10 a second), or a bag (mcap or db3)")
     parser.add_argument("--topic", metavar="T", default="", help="topic of a bag that has pictures on several")
     parser.add_argument("--output", metavar="DIR", required=True, help="folder for the results, made if missing")
     parser.add_argument("--mask", choices=MODES, help="which regions are sent (default: none, or static with a file)")
@@ -77,7 +78,8 @@ def run(args: argparse.Namespace) -> int:
         raise UserError(f"--max-frames {args.max_frames}: must be 1 or more")
     settings = _settings(args)
     network = load_network(find_network(args.network))
-    with open_source(args.source, args.topic) as source, Outputs((args.source, args.static_mask, args.network)) as outputs:
+    used = (args.source, args.static_mask, args.network)
+    with open_source(args.source, args.topic) as source, Outputs(used) as outputs:
         if settings.input_size == "auto":
             # Fixed by the first picture, so that heads and masks of a folder of mixed sizes have one shape.
             settings = replace(settings, input_size=choose_input_size(source.size_wh, settings.max_pixels))

@@ -34,5 +34,5 @@ class SeenRegions:
     def mask(self) -> np.ndarray:
         """bool [rows, cols], True where an object was ever seen. Raises UserError when none was."""
         if not self.counts.any():
-            raise UserError(f"no object was seen yet (in {self.frames} whole frames): a mask of it would attend nothing")
+            raise UserError(f"no object was seen yet (in {self.frames} whole frames), so there is nothing to attend")
         return self.counts > 0

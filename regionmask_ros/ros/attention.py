@@ -14,7 +14,7 @@ from ..errors import UserError
 from ..mask.policy import NO_BOXES
 
 MOST_MESSAGES, MOST_BOXES = 64, 256
-"""More are forgotten, the oldest first; more of one message are passed over. A flood must cost neither time nor room."""
+"""More messages are forgotten, the oldest first; more boxes of one are passed over. A flood costs no time or room."""
 
 
 @dataclass(frozen=True)

@@ -23,7 +23,7 @@ class NodeFacts:
     """What the node knows about itself at one moment.
 
     state: of its life cycle. topic: where pictures are expected. input_wh: of the network, None before the first frame.
-    converter: what reads raw pictures. fresh_starts: how often the detector forgot what it had seen. last_error: why the
+    converter: what reads pictures. fresh_starts: how often the detector forgot what it had seen. last_error: why the
     last frame was dropped that could not be used, "" if none was. failing: that was not the picture's fault but the
     detector's.
     """
@@ -90,7 +90,8 @@ def _silence(report: NodeReport) -> str:
     if report.clock_stands:
         return f"no pictures on {topic}: simulated time stands still"
     if is_starving(report):
-        return f"publisher present on {topic}, no frames for {report.quiet_s:.0f} s: {LOSS_CURE}, check image_reliability"
+        cure = f"{LOSS_CURE}, check image_reliability"
+        return f"publisher present on {topic}, no frames for {report.quiet_s:.0f} s: {cure}"
     hint = "" if report.counts.received else "; is the camera running and the topic remapped?"
     return f"no pictures on {topic}{hint}"
 

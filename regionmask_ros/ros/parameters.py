@@ -132,8 +132,8 @@ PARAMETERS: tuple[ParameterSpec, ...] = (
     ),
     ParameterSpec(
         "classes", ("",),
-        "Names of the classes that are reported, and followed by the dynamic mask, such as [person, bicycle]. One empty "
-        "text: all.",
+        "Names of the classes that are reported, and followed by the dynamic mask, such as [person, bicycle]. One "
+        "empty text: all.",
         Changeable.RUNNING,
     ),
     ParameterSpec(
@@ -155,8 +155,8 @@ PARAMETERS: tuple[ParameterSpec, ...] = (
     ),
     ParameterSpec(
         "attention_lifetime", 1.0,
-        "Seconds for which the regions of a box from the topic attention are attended. Longer suits planners that speak "
-        "seldom.",
+        "Seconds for which the regions of a box from the topic attention are attended. Longer suits planners that "
+        "speak seldom.",
         Changeable.RUNNING, low=0.01, high=3600.0,
     ),
     ParameterSpec(

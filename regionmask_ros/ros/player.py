@@ -61,10 +61,10 @@ class Player(Node):
     def __init__(self, topic: str, simulated: bool, compressed: bool = False, **node_arguments: object) -> None:
         super().__init__("player", **node_arguments)
         self._compressed = compressed
+        kind, name = Image, topic
         if compressed:
-            self._pictures = self.create_publisher(CompressedImage, f"{self.resolve_topic_name(topic)}/compressed", CAMERA)
-        else:
-            self._pictures = self.create_publisher(Image, topic, CAMERA)
+            kind, name = CompressedImage, f"{self.resolve_topic_name(topic)}/compressed"
+        self._pictures = self.create_publisher(kind, name, CAMERA)
         self._time_of_source: Publisher | None = self.create_publisher(Clock, "/clock", RESULTS) if simulated else None
 
     @property

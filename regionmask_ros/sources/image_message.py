@@ -1,6 +1,7 @@
 """From sensor_msgs pictures to frames: a view of the message's memory, and at most one change of channels.
 
-Knows the messages by their fields alone, so that it reads those of ROS as well as those of a bag without ROS. No copy is made of a picture that has three channels in rgb or bgr order and rows without padding.
+Knows the messages by their fields alone, so that it reads those of ROS as well as those of a bag without ROS. No copy
+is made of a picture that has three channels in rgb or bgr order and rows without padding.
 """
 
 from __future__ import annotations

@@ -38,8 +38,8 @@ class Listener(Peer):
 
 def rows(message) -> np.ndarray:
     return np.array([
-        (d.bbox.center.position.x, d.bbox.center.position.y, d.bbox.size_x, d.bbox.size_y, d.results[0].hypothesis.score)
-        for d in message.detections
+        (box.center.position.x, box.center.position.y, box.size_x, box.size_y, d.results[0].hypothesis.score)
+        for d in message.detections for box in [d.bbox]
     ]).reshape(-1, 5)
 
 
@@ -52,8 +52,9 @@ def played(session, tiny_network, wait_for):
 
     def make():
         given = {"use_sim_time": True, "mask_mode": "dynamic", "score_threshold": 0.3, "refresh_period": 5}
+        overrides = [Parameter(name, value=value) for name, value in given.items()]
         node = session.add(lambda **more: DetectorNode(
-            load=lambda file: tiny_network, parameter_overrides=[Parameter(n, value=v) for n, v in given.items()], **more
+            load=lambda file: tiny_network, parameter_overrides=overrides, **more
         ))
         listener = session.add(Listener)
         session.spin()

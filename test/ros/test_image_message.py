@@ -105,7 +105,9 @@ def compressed(suffix: str, pixels: np.ndarray, format_text: str) -> CompressedI
     return built
 
 
-@pytest.mark.parametrize("format_text", ["bgr8; jpeg compressed bgr8", "rgb8; jpeg compressed bgr8", "jpeg", "", "what?"])
+@pytest.mark.parametrize("format_text", [
+    "bgr8; jpeg compressed bgr8", "rgb8; jpeg compressed bgr8", "jpeg", "", "what?",
+])
 def test_a_jpeg_is_read_whatever_its_format_claims(format_text):
     pixels = np.full((16, 24, 3), (10, 120, 240), np.uint8)
     frame = frame_from_compressed(compressed(".jpg", pixels, format_text))
@@ -195,8 +197,8 @@ def test_a_broken_picture_is_refused_with_its_fault(wrong, word):
 
 
 @given(
-    st.sampled_from(tuple(ENCODINGS)), st.integers(0, 9), st.integers(0, 9), st.integers(0, 40), st.binary(max_size=300),
-    st.integers(0, 1),
+    st.sampled_from(tuple(ENCODINGS)), st.integers(0, 9), st.integers(0, 9), st.integers(0, 40),
+    st.binary(max_size=300), st.integers(0, 1),
 )
 def test_whatever_comes_is_a_frame_or_a_reason(encoding, width, height, step, data, bigendian):
     built = Image(encoding=encoding, width=width, height=height, step=step, is_bigendian=bigendian)

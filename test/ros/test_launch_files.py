@@ -32,8 +32,8 @@ ARGUMENTS = {
 
 def declared_arguments(source: Path) -> list[ast.Call]:
     """Those that all launch files have come from a function."""
-    calls = []
-    for call in (node for node in ast.walk(ast.parse(source.read_text(encoding="utf-8"))) if isinstance(node, ast.Call)):
+    calls, nodes = [], ast.walk(ast.parse(source.read_text(encoding="utf-8")))
+    for call in (node for node in nodes if isinstance(node, ast.Call)):
         name = getattr(call.func, "id", "")
         if name == "DeclareLaunchArgument":
             calls.append(call)

@@ -66,7 +66,8 @@ def test_whatever_the_pipeline_can_change_can_be_set_while_running():
 
 def test_lists_of_names_and_scores():
     settings = settings_from({
-        **DEFAULTS, "classes": ("person", " traffic light ", ""), "class_thresholds": ("person:0.5", "traffic light: 1"),
+        **DEFAULTS, "classes": ("person", " traffic light ", ""),
+        "class_thresholds": ("person:0.5", "traffic light: 1"),
     })
     assert settings.classes == ("person", "traffic light")
     assert settings.class_thresholds == (("person", 0.5), ("traffic light", 1.0))
