@@ -37,7 +37,7 @@ def generate_launch_description() -> LaunchDescription:
         ),
         DeclareLaunchArgument("namespace", default_value="", description="Namespace of the node and its topics."),
         DeclareLaunchArgument("use_sim_time", default_value="false", choices=SWITCH, description="Time from /clock."),
-        DeclareLaunchArgument("rviz", default_value="false", choices=SWITCH, description="Show what it sees and decides."),
+        DeclareLaunchArgument("rviz", default_value="false", choices=SWITCH, description="Show its pictures."),
         OpaqueFunction(function=processes),
     ])
 

@@ -31,7 +31,7 @@ LINGER_S = 0.3
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("source", metavar="SOURCE", help="a video file, a folder of images, or a bag (mcap or db3)")
     parser.add_argument("--topic", default="image", metavar="T", help="topic to publish on (default: image)")
-    parser.add_argument("--bag-topic", default="", metavar="T", help="topic of a bag that has pictures on several")
+    parser.add_argument("--bag-topic", default="", metavar="T", help="topic of a bag with several (default: --topic)")
     parser.add_argument("--compressed", action="store_true", help="publish JPEG on TOPIC/compressed")
     parser.add_argument("--loop", action="store_true", help="play it again and again, until Ctrl-C")
     parser.add_argument("--rate", type=float, default=1.0, metavar="R", help="speed factor (default: 1.0)")
@@ -48,7 +48,7 @@ def run(args: argparse.Namespace) -> int:
     """Plays to the end or to Ctrl-C, and tells how many frames were published."""
     _check(args)
     with StopRequest() as stop:
-        with open_source(args.source, args.bag_topic) as source:
+        with open_source(args.source, args.bag_topic, args.topic) as source:
             from ..ros.availability import require
             from ..ros.dds_profile import use_profile
 

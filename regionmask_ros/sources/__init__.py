@@ -16,10 +16,10 @@ from .video import VideoFile
 __all__ = ["BagPictures", "ImageFolder", "Source", "VideoFile", "open_source"]
 
 
-def open_source(path: str, topic: str = "") -> Source:
+def open_source(path: str, topic: str = "", preferred: str = "") -> Source:
     """Opens a video file, a folder of images, or a rosbag2 folder (mcap or db3).
 
-    topic: the one with the pictures, for a bag that has several.
+    topic: the one with the pictures, for a bag that has several. preferred: taken if the bag has it and none is named.
 
     What can be wrong is looked for here, before any frame is processed: a missing path, something that is neither file
     nor folder, a file that is empty, text, a single picture or cut short, a video without a frame, a folder without a
@@ -34,7 +34,7 @@ def open_source(path: str, topic: str = "") -> Source:
     except (OSError, ValueError) as error:
         raise UserError(f"{shown(path)}: cannot be read: {getattr(error, 'strerror', None) or error}") from None
     if is_bag(path):
-        return BagPictures(path, topic)
+        return BagPictures(path, topic, preferred)
     if topic:
         raise UserError(f"{shown(path)}: has no topics, as it is no bag (a folder with metadata.yaml)")
     if stat.S_ISDIR(mode):

@@ -49,17 +49,17 @@ class BagPictures:
     """The pictures of one topic as a Source; stamps and camera frame are those of their headers.
 
     A picture without a stamp has the time at which it was recorded. topic: may be left out when the bag holds one topic
-    with pictures. compressed: they are compressed in the bag.
+    with pictures. preferred: taken then if it is among several. compressed: they are compressed in the bag.
 
     Raises UserError, naming what is wrong: no bag, no such topic, several of them, no picture.
     """
 
-    def __init__(self, path: str, topic: str = "") -> None:
+    def __init__(self, path: str, topic: str = "", preferred: str = "") -> None:
         self._path, self._folder = path, bag_folder(path)
         self._reader: AnyReader | None = None
         self.name = os.path.basename(os.path.abspath(self._folder))
         with _opened(self._folder) as reader:
-            self.topic = _choose(reader, topic, path)
+            self.topic = _choose(reader, topic, preferred, path)
             self.compressed = any(c.msgtype == COMPRESSED for c in _connections(reader, self.topic))
             self.frame_count: int | None = sum(c.msgcount for c in _connections(reader, self.topic))
             first = list(islice(self._messages(reader), FPS_MESSAGES))
@@ -148,18 +148,24 @@ def _connections(reader: AnyReader, topic: str) -> list[Connection]:
     return [c for c in reader.connections if c.topic == topic and c.msgtype in READERS]
 
 
-def _choose(reader: AnyReader, topic: str, path: str) -> str:
+def _choose(reader: AnyReader, topic: str, preferred: str, path: str) -> str:
     known = sorted({c.topic for c in reader.connections if c.msgtype in READERS})
     if not known:
         raise UserError(f"{shown(path)}: this bag has no topic with pictures")
     if topic:
-        full = topic if topic.startswith("/") else f"/{topic}"
+        full = _full(topic)
         if full in known:
             return full
         raise UserError(f"{shown(path)}: no pictures on {shown(full)}; it has them on {', '.join(known)}")
+    if preferred and _full(preferred) in known:
+        return _full(preferred)
     if len(known) > 1:
         raise UserError(f"{shown(path)}: pictures on several topics, {', '.join(known)}: name one of them")
     return known[0]
+
+
+def _full(topic: str) -> str:
+    return topic if topic.startswith("/") else f"/{topic}"
 
 
 def _told(call: Callable[[], Any], path: str) -> Any:

@@ -14,9 +14,12 @@ import cv2
 import numpy as np
 import pytest
 from diagnostic_msgs.msg import DiagnosticArray
+from rcl_interfaces.srv import SetParameters
 from rclpy.node import Node
+from rclpy.parameter import Parameter
 from sensor_msgs.msg import Image
 from std_msgs.msg import Header
+from std_srvs.srv import Trigger
 from vision_msgs.msg import Detection2DArray, LabelInfo
 
 from regionmask_ros.ros.conversions import image_message, stamp_of_ns
@@ -66,12 +69,29 @@ def test_it_answers_real_pictures_and_ends_well_at_a_signal(session, trained_fil
         assert [(a.header.stamp.sec, a.header.frame_id) for a in peer.answers] == [(i, "street") for i in (1, 2, 3)]
         names = {d.results[0].hypothesis.class_id for a in peer.answers for d in a.detections}
         assert "person" in names and names <= {c.class_name for c in peer.labels[0].class_map}
+        assert _set(peer, wait_for, score_threshold=2.0) == [False]
+        assert _set(peer, wait_for, score_threshold=0.9, classes=["car"]) == [True, True]
+        client = peer.create_client(Trigger, "/detector/refresh")
+        assert client.wait_for_service(10.0)
+        future = client.call_async(Trigger.Request())
+        wait_for(future.done)
+        assert future.result().success
         process.send_signal(number)
         _, said = process.communicate(timeout=20.0)
     finally:
         process.kill()
     assert process.returncode == 0
     assert "Traceback" not in said and "terminate" not in said
+
+
+def _set(peer: Peer, wait_for, **values: object) -> list[bool]:
+    """Sets parameters of the node over ROS, one by one; which of them it took."""
+    client = peer.create_client(SetParameters, "/detector/set_parameters")
+    assert client.wait_for_service(10.0)
+    wanted = [Parameter(name, value=value).to_parameter_msg() for name, value in values.items()]
+    future = client.call_async(SetParameters.Request(parameters=wanted))
+    wait_for(future.done)
+    return [result.successful for result in future.result().results]
 
 
 def _ask(peer: Peer, picture: Image) -> bool:

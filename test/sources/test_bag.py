@@ -54,6 +54,10 @@ def test_several_topics_must_be_told_apart(tmp_path):
         open_source(folder)
     with pytest.raises(UserError, match="no pictures on /rear; it has them on /left, /right"):
         open_source(folder, "rear")
+    with open_source(folder, preferred="/left") as source:
+        assert source.topic == "/left"
+    with pytest.raises(UserError, match="name one"):
+        open_source(folder, preferred="image")
     with open_source(folder, "right") as source:
         (frame,) = source.frames()
     np.testing.assert_array_equal(frame.bgr(), picture(9))
