@@ -17,6 +17,11 @@ Picture = Union[Image, CompressedImage]
 
 LOG_EVERY_S = 5.0
 
+DEPTH = 5
+"""Only the newest picture is of use, but the slot behind the callback sees to that, and counts what it replaces. A queue
+of one would lose pictures uncounted whenever this process gets no processor for the time of a frame.
+"""
+
 MESSAGES = {"raw": Image, "compressed": CompressedImage}
 """By image_transport."""
 
@@ -38,9 +43,8 @@ class CameraInput:
     ) -> None:
         self._node, self._put, self._traffic = node, put, traffic
         self._watch = StampWatch()
-        # Only the newest picture is of use.
         qos = QoSProfile(
-            history=HistoryPolicy.KEEP_LAST, depth=1, reliability=ReliabilityPolicy[reliability.upper()]
+            history=HistoryPolicy.KEEP_LAST, depth=DEPTH, reliability=ReliabilityPolicy[reliability.upper()]
         )
         topic = picture_topic(node, transport)
         self._subscription = subscribe(node, MESSAGES[transport], topic, self._take, qos, self._lost)

@@ -116,6 +116,8 @@ def status(report: NodeReport) -> DiagnosticStatus:
         "latency stamp to publish p95 [ms]": _number(figures.stamp_ms_p95),
         "latency in node p50 [ms]": _number(figures.node_ms_p50),
         "latency in node p95 [ms]": _number(figures.node_ms_p95),
+        "pipeline p50 [ms]": _number(figures.pipeline_ms_p50),
+        "pipeline p95 [ms]": _number(figures.pipeline_ms_p95),
         "masked share": _number(figures.masked_share, 4),
         "events per frame": _number(figures.events_per_frame, 1),
         "synops per frame": _number(figures.synops_per_frame, 1),

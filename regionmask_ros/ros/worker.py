@@ -163,6 +163,7 @@ class Worker:
             masked_share=result.mask.masked_share if result.index else None,
             events=result.counts.events,
             synops=result.counts.total_synops,
+            pipeline_ms=result.ms["total"],
         ))
 
     def _told(self, error: Exception) -> str:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import secrets
 import time
 from contextlib import ExitStack
 from dataclasses import dataclass
@@ -12,6 +13,7 @@ from pathlib import Path
 from ...errors import UserError
 from ...frames import choose_input_size
 from ...sources import Source
+from ..availability import require
 from ..dds_profile import find_profile, picture_environment
 from .accounts import Account, account_of
 from .children import Child
@@ -49,6 +51,17 @@ def private_environment(domain_id: int) -> dict[str, str]:
     if os.environ.get("ROS_DISTRO") == "humble":  # Newer ones warn that this is outdated.
         alone = {"ROS_DOMAIN_ID": str(domain_id), "ROS_LOCALHOST_ONLY": "1"}
     return {**os.environ, **picture_environment(profile, os.environ), **alone}
+
+
+def private_domain() -> dict[str, str]:
+    """``private_environment`` of a domain picked by chance, set for this process, too. Raises UserError without ROS.
+
+    Any domain, so that two hardly ever hear each other. Up to 101 all systems allow.
+    """
+    environment = private_environment(1 + secrets.randbelow(101))
+    os.environ.update(environment)
+    require("rclpy", "sensor_msgs", "diagnostic_msgs", "lifecycle_msgs", "std_srvs", "vision_msgs")
+    return environment
 
 
 def show(video: str, source: Source, rate: float, folder: Path, environment: dict[str, str]) -> Shown:
