@@ -49,9 +49,7 @@ class Selection:
         kept = np.flatnonzero(found.scores >= self.thresholds[found.class_ids])
         if self.most:
             kept = kept[:self.most]
-        if len(kept) == len(found):
-            return found
-        return Detections(found.boxes[kept], found.scores[kept], found.class_ids[kept])
+        return found if len(kept) == len(found) else found.take(kept)
 
 
 def _number(name: str, labels: tuple[str, ...]) -> int:

@@ -138,8 +138,7 @@ def _without_stale(result: StepResult) -> Detections:
     found = result.detections
     if not len(found) or result.mask.keep.all():
         return found
-    fresh = ~is_stale(found, result.mask.keep, result.frame.size_wh)
-    return Detections(found.boxes[fresh], found.scores[fresh], found.class_ids[fresh])
+    return found.take(~is_stale(found, result.mask.keep, result.frame.size_wh))
 
 
 def _caption(result: StepResult) -> str:

@@ -53,6 +53,13 @@ def test_the_best_ones_are_kept_when_there_are_too_many():
     assert reported(cars, EVERYTHING) == [(2, 0.8), (2, 0.3)]
 
 
+def test_rows_are_taken_by_number_or_by_truth():
+    rows = EVERYTHING.take(np.array([3, 0]))
+    assert rows.scores.tolist() == pytest.approx([0.5, 0.9]) and rows.boxes[:, 0].tolist() == [3, 0]
+    assert EVERYTHING.take(EVERYTHING.class_ids == 2).class_ids.tolist() == [2, 2]
+    assert len(EVERYTHING.take(np.zeros(5, bool))) == 0
+
+
 @pytest.mark.parametrize("given_names", [{"classes": ("persn",)}, {"class_thresholds": (("persn", 0.5),)}])
 def test_an_unknown_class_is_refused_with_the_one_that_was_meant(given_names):
     with pytest.raises(UserError, match="'persn'.*'person'"):
