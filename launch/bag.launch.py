@@ -63,6 +63,7 @@ def processes(context: LaunchContext) -> list[Action]:
     with BagPictures(bag, value(context, "topic")) as source:
         topic, compressed = source.topic, source.compressed
     image = topic.removesuffix("/compressed")
+    with_ros2 = {"ros2": True, "own": False, "auto": find_spec("ros2bag") is not None}[value(context, "player")]
     own = texts(
         backend=value(context, "backend"), static_mask=static_mask,
         mask_mode="static+dynamic" if static_mask else "", image_transport="compressed" if compressed else "",
@@ -71,10 +72,10 @@ def processes(context: LaunchContext) -> list[Action]:
         package=PACKAGE,
         executable="detector",
         parameters=[value(context, "params_file"), {"use_sim_time": True}, *own],
-        remappings=[("image", image)] + ([(f"{image}/compressed", topic)] if compressed else []),
+        # Our player publishes where the detector listens; ros2 bag publishes under the bag's own name.
+        remappings=[("image", image), *([(f"{image}/compressed", topic)] if compressed and with_ros2 else [])],
         **process_settings(context),
     )
-    with_ros2 = {"ros2": True, "own": False, "auto": find_spec("ros2bag") is not None}[value(context, "player")]
     tools = ros2_tools if with_ros2 else own_tools
     player, recorder = tools(context, topic, image, compressed)
     look = once_active(player)

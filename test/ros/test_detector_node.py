@@ -187,6 +187,11 @@ def test_a_set_of_changes_is_in_force_as_a_whole_or_not_at_all(rig, wait_for):
     assert not refused.successful and "static mask file" in refused.reason
     assert node.get_parameter("score_threshold").value == 0.0
     assert node._configured.pipeline.settings.score_threshold == 0.0
+    refused = change(refresh_period=3, score_threshold=1.5)
+    assert not refused.successful and node._configured.pipeline.settings.refresh_period == 8
+    refused = change(stale_detections="drop", classes=["disk"])
+    assert not refused.successful and "did you mean 'disc'?" in refused.reason
+    assert not node._active.worker._answers.drop_stale
     assert change(score_threshold=1.0, refresh_period=3, mask_mode="none").successful
     settings = node._configured.pipeline.settings
     assert (settings.score_threshold, settings.refresh_period, settings.mask) == (1.0, 3, "none")
