@@ -9,7 +9,6 @@ from dataclasses import dataclass
 from typing import Callable, TypeVar
 
 from rclpy.impl.rcutils_logger import RcutilsLogger
-from std_msgs.msg import Header
 
 from ..errors import UserError
 from ..frames import Frame
