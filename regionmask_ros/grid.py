@@ -45,13 +45,20 @@ class RegionGrid:
         outside the picture, or without area, touches nothing.
         """
         keep = np.zeros(self.shape, bool)
+        low, high, visible = self.spans(boxes, picture_wh)
+        for (c0, r0), (c1, r1) in zip(np.maximum(low[visible] - ring, 0), high[visible] + ring):
+            keep[r0:r1, c0:c1] = True
+        return keep
+
+    def spans(self, boxes: np.ndarray, picture_wh: tuple[int, int]) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+        """First and end (column, row) of the regions that each box touches, int64 [n, 2] both, ends excluded.
+
+        boxes: as for ``cover``. The third array, bool [n], is False for boxes without area inside the picture.
+        """
         width, height = picture_wh
         boxes = np.asarray(boxes, np.float64).reshape(-1, 4)
         clipped = np.clip(boxes, 0.0, [width, height, width, height])
         scale = np.array([self.cols / width, self.rows / height])
-        low = np.floor(clipped[:, :2] * scale).astype(np.int64) - ring
-        high = np.ceil(clipped[:, 2:] * scale).astype(np.int64) + ring
-        visible = (clipped[:, 2:] > clipped[:, :2]).all(axis=1)
-        for (c0, r0), (c1, r1) in zip(np.maximum(low[visible], 0), high[visible]):
-            keep[r0:r1, c0:c1] = True
-        return keep
+        low = np.floor(clipped[:, :2] * scale).astype(np.int64)
+        high = np.ceil(clipped[:, 2:] * scale).astype(np.int64)
+        return low, high, (clipped[:, 2:] > clipped[:, :2]).all(axis=1)

@@ -15,16 +15,19 @@ import numpy as np
 from .backends import Backend, open_backend, resolve_arithmetic
 from .backends.base import BackendResult
 from .detection.detections import Detections
+from .detection.selection import Selection
 from .detection.yolo import decode
-from .encoder import Encoder
+from .encoder import Encoder, Events
 from .errors import UserError
 from .frames import MAX_PIXELS, Frame, check_input_size, choose_input_size, make_view
 from .grid import RegionGrid
 from .mask.dynamic import dynamic_mask
 from .mask.files import load_static_mask
-from .mask.policy import DYNAMIC, MODES, STATIC, MaskPolicy, MaskState, decide
+from .mask.freshness import aged, never_sent
+from .mask.policy import ATTENTION, DYNAMIC, MODES, NO_BOXES, STATIC, MaskPolicy, MaskState, decide
 from .mask.region_mask import RegionMask
 from .mask.schedule import frames_to_refresh
+from .mask.seen import SeenRegions
 from .metrics.counts import StepCounts
 from .network.spec import Network
 
@@ -37,6 +40,8 @@ class PipelineSettings:
     mask: one of ``none``, ``static``, ``dynamic``, ``static+dynamic``. static_mask: file, for the static ones.
     refresh_period: every so many frames everything is attended; 0: the first frame only.
     score_threshold: lowest score reported. nms_iou: overlap above which the weaker box of a class goes.
+    classes: names of those that are reported; none: all. class_thresholds: (name, lowest score) for classes that have
+    one of their own. max_detections: the best ones of a frame are reported; 0: all.
     arithmetic: ``carry``, ``lava``, ``snap`` (see ``engine.arithmetic``) or "" for the backend's default.
     """
 
@@ -48,6 +53,9 @@ class PipelineSettings:
     refresh_period: int = 8
     score_threshold: float = 0.4
     nms_iou: float = 0.45
+    classes: tuple[str, ...] = ()
+    class_thresholds: tuple[tuple[str, float], ...] = ()
+    max_detections: int = 0
     backend: str = "cpu"
     arithmetic: str = ""
 
@@ -63,9 +71,12 @@ class PipelineSettings:
         dynamic_mask(self.dynamic)
         if self.refresh_period < 0:
             raise UserError(f"refresh period {self.refresh_period}: must be 0 (first frame only) or more")
-        for name, value in (("score threshold", self.score_threshold), ("NMS IoU", self.nms_iou)):
+        own = [(f"score threshold of {name}", threshold) for name, threshold in self.class_thresholds]
+        for name, value in (("score threshold", self.score_threshold), ("NMS IoU", self.nms_iou), *own):
             if not 0.0 <= value <= 1.0:
                 raise UserError(f"{name} {value}: must lie between 0 and 1")
+        if self.max_detections < 0:
+            raise UserError(f"max detections {self.max_detections}: must be 0 (all) or more")
         object.__setattr__(self, "arithmetic", resolve_arithmetic(self.backend, self.arithmetic))
 
     @property
@@ -77,7 +88,10 @@ class PipelineSettings:
         return DYNAMIC in self.mask.split("+")
 
 
-RECONFIGURABLE = ("mask", "static_mask", "dynamic", "refresh_period", "score_threshold", "nms_iou")
+RECONFIGURABLE = (
+    "mask", "static_mask", "dynamic", "refresh_period", "score_threshold", "nms_iou", "classes", "class_thresholds",
+    "max_detections",
+)
 """Settings that ``Pipeline.reconfigure`` can change while a camera runs."""
 
 
@@ -86,6 +100,8 @@ class StepResult:
     """What became of one frame.
 
     index: 0 for the pipeline's first frame. frame: the input, its header included. head: int32 [rows, cols, channels].
+    age: uint16 [rows, cols], frames since a region was last sent; 0: in this one.
+    events: uint8 [height, width] of the network's input, 255 where a pixel sent events; None unless asked for.
     mask_text: what decided about this frame, for people, such as "tracking, refresh in 4".
     ms: wall time of each stage in ``metrics.run_summary.STAGES``; ``total`` is all the pipeline did for this frame.
     """
@@ -95,6 +111,8 @@ class StepResult:
     detections: Detections
     mask: RegionMask
     mask_text: str
+    age: np.ndarray
+    events: np.ndarray | None
     head: np.ndarray
     counts: StepCounts
     ms: Mapping[str, float]
@@ -108,6 +126,8 @@ class _Pending:
     frame: Frame
     mask: RegionMask
     mask_text: str
+    age: np.ndarray
+    events: np.ndarray | None
     encoder_events: int
     ms: dict[str, float]
 
@@ -121,6 +141,8 @@ class _Camera:
     encoder: Encoder
     backend: Backend
     policy: MaskPolicy
+    seen: SeenRegions
+    age: np.ndarray
     state: MaskState = field(default_factory=MaskState.initial)
     frame_id: str = ""
     stamp_ns: int = 0
@@ -130,15 +152,18 @@ class Pipeline:
     """One camera's detector. Not for use by two threads at a time.
 
     A stamp that jumps back, a change of the camera's frame or of the picture's size starts afresh: references are
-    forgotten and the next frame is a refresh frame.
+    forgotten and the next frame is a refresh frame. fresh_starts: how often that happened, resets included.
     """
 
     def __init__(self, network: Network, settings: PipelineSettings) -> None:
         if network.head is None:
             raise UserError(f"network {network.name}: its output means no boxes, so it cannot detect anything")
         self.network, self.settings = network, settings
+        self._selection = _selection(settings, network)
         self._camera: _Camera | None = None
+        self._attention = NO_BOXES
         self._frames = 0
+        self.fresh_starts = 0
 
     @property
     def input_size(self) -> tuple[int, int] | None:
@@ -162,14 +187,16 @@ class Pipeline:
         frame = self._camera.state.frame if self._camera else 0
         return frames_to_refresh(frame, self.settings.refresh_period if masked else 0)
 
-    def process(self, frame: Frame) -> list[StepResult]:
+    def process(self, frame: Frame, want_events: bool = False) -> list[StepResult]:
         """Takes a frame, returns the results that became ready: its own with the cpu backend, earlier ones with
-        pipelined backends. Raises UserError when the static mask does not fit the camera."""
+        pipelined backends. want_events: its result shall show where events arose. Raises UserError when the static mask
+        does not fit the camera."""
         start = time.perf_counter()
         camera = self._camera_for(frame)
         view = make_view(frame, camera.input_wh)
         resized = time.perf_counter()
-        mask = decide(camera.policy, camera.state)
+        mask = decide(camera.policy, camera.state, self._attention)
+        camera.age = aged(camera.age, mask.keep)
         masked = time.perf_counter()
         events = camera.encoder.step(view.image, mask.keep)
         encoded = time.perf_counter()
@@ -179,7 +206,8 @@ class Pipeline:
             "mask": (masked - resized) * 1e3,
             "encode": (encoded - masked) * 1e3,
         }
-        pending = _Pending(self._frames, frame, mask, self._mask_text(), len(events), ms)
+        shown = _events_picture(events) if want_events else None
+        pending = _Pending(self._frames, frame, mask, self._mask_text(), camera.age, shown, len(events), ms)
         camera.state = replace(camera.state, frame=camera.state.frame + 1)
         self._frames += 1
         camera.backend.submit(events, pending)
@@ -196,22 +224,43 @@ class Pipeline:
     def reset(self) -> None:
         """Forgets what it has seen: the next frame is a first frame. Results not yet returned are dropped."""
         if self._camera:
-            self._camera.encoder.reset()
-            self._camera.backend.reset()
-            self._camera.state = MaskState.initial()
+            self._start_afresh(self._camera)
+            self._camera.seen = SeenRegions(self._camera.policy.grid)
+
+    def refresh(self) -> None:
+        """The next frame is a refresh frame, and the count to the one after it starts there."""
+        if self._camera:
+            self._camera.state = replace(self._camera.state, frame=0)
+
+    def attend(self, boxes: np.ndarray) -> None:
+        """From the next frame on, the regions of these boxes are attended besides what the masks say.
+
+        boxes: float [n, 4], x0 y0 x1 y1 in picture pixels; they take the place of earlier ones.
+        """
+        self._attention = boxes
+
+    def seen_mask(self) -> tuple[RegionGrid, np.ndarray, int]:
+        """The grid, the regions in which objects were seen (bool [rows, cols]), and in how many whole frames.
+
+        Raises UserError before the first frame and when nothing was seen.
+        """
+        if self._camera is None:
+            raise UserError("no picture has come yet")
+        return self._camera.policy.grid, self._camera.seen.mask(), self._camera.seen.frames
 
     def reconfigure(self, settings: PipelineSettings) -> None:
         """Swaps masks, refresh and thresholds between two frames; the references stay.
 
-        Raises UserError, and changes nothing, when a setting differs that needs a new pipeline, or when the new static
-        mask cannot be read or does not fit the camera.
+        Raises UserError, and changes nothing, when a setting differs that needs a new pipeline, when the new static
+        mask cannot be read or does not fit the camera, or when the network has no class of a name.
         """
         for name, value in vars(settings).items():
             if name not in RECONFIGURABLE and value != getattr(self.settings, name):
                 raise UserError(f"{name} cannot change while the detector runs; restart it")
+        selection = _selection(settings, self.network)
         if self._camera:
             self._camera.policy = _policy(settings, self._camera.policy.grid, self._camera.picture_wh)
-        self.settings = settings
+        self.settings, self._selection = settings, selection
 
     def close(self) -> None:
         """Frees the backend. Harmless when called twice."""
@@ -224,6 +273,7 @@ class Pipeline:
         named = [STATIC] * self.settings.uses_static + [self.settings.dynamic] * self.settings.uses_dynamic
         if not named:
             return "no mask"
+        named += [ATTENTION] * bool(len(self._attention))
         ahead = self.frames_to_refresh
         refresh = {None: "", 0: ", refresh"}.get(ahead, f", refresh in {ahead}")
         return " + ".join(named) + refresh
@@ -232,20 +282,32 @@ class Pipeline:
         camera = self._camera
         if camera is None or camera.picture_wh != frame.size_wh:
             camera = self._open(frame)
-        elif frame.stamp_ns < camera.stamp_ns or frame.frame_id != camera.frame_id:
+        elif frame.frame_id != camera.frame_id:
             self.reset()
+        elif frame.stamp_ns < camera.stamp_ns:
+            self._start_afresh(camera)
         camera.frame_id, camera.stamp_ns = frame.frame_id, frame.stamp_ns
         return camera
+
+    def _start_afresh(self, camera: _Camera) -> None:
+        camera.encoder.reset()
+        camera.backend.reset()
+        camera.state = MaskState.initial()
+        self.fresh_starts += 1
 
     def _open(self, frame: Frame) -> _Camera:
         settings, picture_wh = self.settings, frame.size_wh
         auto = settings.input_size == "auto"
         input_wh = choose_input_size(picture_wh, settings.max_pixels) if auto else settings.input_size
-        policy = _policy(settings, RegionGrid.of_input(input_wh), picture_wh)
+        grid = RegionGrid.of_input(input_wh)
+        policy = _policy(settings, grid, picture_wh)
+        self.fresh_starts += self._camera is not None
         self.close()
         encoder = Encoder(self.network.input_table, self.network.encoder_threshold, input_wh)
         backend = open_backend(settings.backend, self.network, input_wh, settings.arithmetic)
-        self._camera = _Camera(picture_wh, input_wh, encoder, backend, policy)
+        self._camera = _Camera(
+            picture_wh, input_wh, encoder, backend, policy, SeenRegions(grid), never_sent(grid)
+        )
         return self._camera
 
     def _collect(self, camera: _Camera) -> list[StepResult]:
@@ -256,16 +318,33 @@ class Pipeline:
 
     def _finish(self, camera: _Camera, raw: BackendResult) -> StepResult:
         start = time.perf_counter()
-        pending, settings = raw.tag, self.settings
-        detections = decode(raw.head, self.network.head, camera.picture_wh, settings.score_threshold, settings.nms_iou)
+        pending, wanted = raw.tag, self._selection
+        detections = wanted.apply(
+            decode(raw.head, self.network.head, camera.picture_wh, wanted.lowest, self.settings.nms_iou)
+        )
         camera.state = replace(camera.state, last=detections)
+        camera.seen.add(detections, pending.mask.keep, camera.picture_wh)
         counts = StepCounts(pending.encoder_events, raw.layer_events, raw.synops)
         decode_ms = (time.perf_counter() - start) * 1e3
         ms = {**pending.ms, "engine": raw.engine_ms, "decode": decode_ms}
         ms["total"] += decode_ms
         return StepResult(
-            pending.index, pending.frame, detections, pending.mask, pending.mask_text, raw.head, counts, ms
+            pending.index, pending.frame, detections, pending.mask, pending.mask_text, pending.age, pending.events,
+            raw.head, counts, ms,
         )
+
+
+def _events_picture(events: Events) -> np.ndarray:
+    height, width, channels = events.shape
+    picture = np.zeros(height * width, np.uint8)
+    picture[events.index // channels] = 255
+    return picture.reshape(height, width)
+
+
+def _selection(settings: PipelineSettings, network: Network) -> Selection:
+    return Selection.of(
+        network.labels, settings.score_threshold, settings.classes, settings.class_thresholds, settings.max_detections
+    )
 
 
 def _policy(settings: PipelineSettings, grid: RegionGrid, picture_wh: tuple[int, int]) -> MaskPolicy:

@@ -25,8 +25,6 @@ KEYS = {"cv2": "python3-opencv", "hypothesis": "python3-hypothesis", "llvmlite":
         "pytest": "python3-pytest", "tqdm": "python3-tqdm", "yaml": "python3-yaml"}
 # Imported inside the one file that needs it, and no key exists for it.
 OPTIONAL = {"rosbags", "onnx", "onnxruntime", "openvino", "torch"}
-# Declared for those who work with our pictures and masks in Python; our own conversion needs no cv_bridge.
-FOR_USERS = {"cv_bridge"}
 
 needs_colcon = pytest.mark.skipif(find_spec("colcon_core") is None or find_spec("colcon_ros") is None,
                                   reason="colcon is not installed for this Python")
@@ -161,7 +159,7 @@ def declared(kind: str) -> set[str]:
 
 def test_every_import_is_declared_and_every_dependency_is_imported():
     sources = [*(ROOT / PACKAGE).rglob("*.py"), *(ROOT / "launch").rglob("*.py")]
-    assert keys_of(sources) | FOR_USERS == declared("exec_depend")
+    assert keys_of(sources) == declared("exec_depend")
 
 
 def test_what_only_tests_import_is_declared_for_them():

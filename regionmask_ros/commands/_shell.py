@@ -19,9 +19,10 @@ from ..untrusted.refused import one_line
 EXIT_OK, EXIT_USER_ERROR, EXIT_INTERRUPTED = 0, 2, 130
 
 COMMANDS = {
-    "run": "video or pictures in; detections, annotated video and report out (no ROS needed)",
+    "run": "video, pictures or a bag in; detections, annotated video and report out (no ROS needed)",
     "detector": "the ROS 2 node",
-    "play": "publish a video or pictures as a camera would",
+    "play": "publish a video, pictures or a bag as a camera would",
+    "record": "what a detector publishes, into a bag",
     "demo": "node and player on a real video, recorded and drawn",
     "model": "import or inspect a trained network",
     "bench": "measure the engine against dense runtimes on the same network",

@@ -8,14 +8,17 @@ example:
   python -m regionmask_ros bench --input-size 448x448 --json bench.json
   python -m regionmask_ros bench --sequence street.mp4 --engines event --paths avx2,portable --layers --streams 4
   python -m regionmask_ros bench --input-size 448x448,auto --worst --layers --streams 4 --start --output docs
+  python -m regionmask_ros bench --ros --ros-masks none,dynamic
 """
 
 from __future__ import annotations
 
 import argparse
+import dataclasses
 import json
 import os
 import sys
+import tempfile
 from pathlib import Path
 from typing import Any, Sequence
 
@@ -75,9 +78,15 @@ def _add_choices(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--frames", metavar="N", type=int, default=120,
                         help=f"frames measured, after {WARM_UP} for warming up (default: 120)")
     parser.add_argument("--network", metavar="FILE", default="", help="trained network (default: the installed one)")
+    parser.add_argument("--ros", action="store_true",
+                        help="instead: the node, in a process of its own, through topics at 640x480 and 60 Hz")
+    parser.add_argument("--ros-seconds", metavar="S", type=float, default=60.0, help="how long (default: 60)")
+    parser.add_argument("--ros-masks", metavar="LIST", default="dynamic", help="none, dynamic (default: dynamic)")
 
 
 def run(args: argparse.Namespace) -> int:
+    if args.ros:
+        return _through_ros(args)
     plan = _plan(args)
     sequences = list(dict.fromkeys(args.sequence or standard_sequences()))
     if not sequences:
@@ -102,6 +111,33 @@ def run(args: argparse.Namespace) -> int:
             Path(json_path).write_text(json.dumps(result, indent=1) + "\n", encoding="utf-8")
         if pages:
             _write_pages(pages, result)
+        for written in outputs.commit():
+            print(f"  {written}")
+    return EXIT_OK
+
+
+def _through_ros(args: argparse.Namespace) -> int:
+    from ..ros.demo.show import private_domain
+
+    masks = _names(args.ros_masks, "--ros-masks", ("none", "dynamic"))
+    if not 1.0 <= args.ros_seconds <= 3600.0:
+        raise UserError(f"--ros-seconds {args.ros_seconds}: must be 1 to 3600")
+    path = next(iter(args.sequence or standard_sequences()), None)
+    if path is None:
+        raise UserError("no video is installed; give one with --sequence FILE, or run 'make setup'")
+    environment = private_domain()
+    from ..ros.throughput import measure_throughput
+
+    rows = []
+    with Outputs([path]) as outputs, tempfile.TemporaryDirectory() as folder:
+        json_path = outputs.file(args.json) if args.json else ""
+        for mask in masks:
+            measured = measure_throughput(path, mask, args.ros_seconds, environment, Path(folder, "node.log"))
+            print("\n".join(measured.lines()), flush=True)
+            rows.append({"sequence": path, **dataclasses.asdict(measured), "overhead_ms": measured.overhead_ms})
+        if json_path:
+            result = {"machine": machine_facts(), "version": __version__, "ros": rows}
+            Path(json_path).write_text(json.dumps(result, indent=1) + "\n", encoding="utf-8")
         for written in outputs.commit():
             print(f"  {written}")
     return EXIT_OK

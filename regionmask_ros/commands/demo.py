@@ -12,7 +12,6 @@ from __future__ import annotations
 import argparse
 import json
 import os
-import secrets
 import sys
 from pathlib import Path
 from typing import Sequence
@@ -52,15 +51,11 @@ def run(args: argparse.Namespace) -> int:
 
 
 def _demonstrate(args: argparse.Namespace, source: Source) -> int:
-    from ..ros.availability import require
     from ..ros.demo.folder import DemoFolder
     from ..ros.demo.progress import Progress
-    from ..ros.demo.show import private_environment, show
+    from ..ros.demo.show import private_domain, show
 
-    # Any domain, so that two demonstrations hardly ever hear each other. Up to 101 all systems allow.
-    environment = private_environment(1 + secrets.randbelow(101))
-    os.environ.update(environment)
-    require("rclpy", "sensor_msgs", "diagnostic_msgs", "lifecycle_msgs", "vision_msgs")
+    environment = private_domain()
     from ..ros.demo.pages import Story, write_files, write_page
 
     with DemoFolder(args.output) as folder:

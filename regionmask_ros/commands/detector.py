@@ -4,20 +4,30 @@ It runs until Ctrl-C. Topics (remap them) and parameters are ROS's; "ros2 param 
 
   python -m regionmask_ros detector --ros-args -r image:=/camera/image_raw -p mask_mode:=dynamic
   python -m regionmask_ros detector --ros-args --params-file my.yaml
+  python -m regionmask_ros detector --camera front --camera left=masks/left.npz --ros-args -r image:=image_raw
 """
 
 from __future__ import annotations
 
 import argparse
-from typing import Sequence
+from typing import TYPE_CHECKING, Sequence
 
 from ..ros.availability import require
+from ..ros.cameras import Camera, parse_camera, shared, unlike
 from ..ros.dds_profile import use_profile
 from ..ros.stopping import StopRequest
 from ._shell import EXIT_OK, command_main
 
+if TYPE_CHECKING:
+    from ..ros.node import DetectorNode
+    from ..ros.session import RosSession
+
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "--camera", action="append", default=[], metavar="NAME[=MASK]",
+        help="a node in this namespace, and its static mask; several of them share the network (default: one node)",
+    )
     parser.add_argument(
         "--ros-args", nargs=argparse.REMAINDER, default=[], metavar="...",
         help="remaps (-r image:=/camera/image_raw), parameters (-p name:=value), files (--params-file)",
@@ -26,18 +36,35 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Runs the node until a signal. Exit status 0 then, also after SIGTERM."""
+    cameras = unlike([parse_camera(text) for text in args.camera])
     with StopRequest() as stop:
         use_profile()
-        require("rclpy", "sensor_msgs", "diagnostic_msgs", "lifecycle_msgs", "vision_msgs")
-        from ..ros.node import DetectorNode
+        require("rclpy", "sensor_msgs", "diagnostic_msgs", "lifecycle_msgs", "std_srvs", "vision_msgs")
         from ..ros.session import RosSession
 
         with RosSession(["--ros-args", *args.ros_args]) as session:
-            node = session.add(DetectorNode)
-            node.start()
+            for node in _nodes(session, cameras):
+                node.start()
             session.spin()
             stop.wait()
     return EXIT_OK
+
+
+def _nodes(session: RosSession, cameras: Sequence[Camera]) -> list[DetectorNode]:
+    """One for each camera; without cameras, one where ROS's own arguments put it."""
+    from rclpy.parameter import Parameter
+
+    from ..ros.node import DetectorNode, load_installed
+
+    if not cameras:
+        return [session.add(DetectorNode)]
+    load = shared(load_installed)
+
+    def make(camera: Camera) -> DetectorNode:
+        own = [Parameter(name, value=text) for name, text in camera.parameters.items()]
+        return session.add(lambda **node: DetectorNode(load, namespace=camera.name, parameter_overrides=own, **node))
+
+    return [make(camera) for camera in cameras]
 
 
 def main(argv: Sequence[str] | None = None) -> int:

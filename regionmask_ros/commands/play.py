@@ -1,10 +1,11 @@
-"""Publish a video or a folder of pictures on an image topic, as a camera would.
+"""Publish a video, a folder of pictures or a bag's pictures on an image topic, as a camera would.
 
 Pictures go out at their own pace, best effort (as camera drivers do), stamped with the time of now; with --clock they
-carry simulated time, which is published on /clock.
+carry simulated time, which is published on /clock: that of a bag is the bag's own.
 
   python -m regionmask_ros play street.mp4 --topic /camera/image_raw
   python -m regionmask_ros play pictures/ --rate 0.5 --clock
+  python -m regionmask_ros play my_bag/ --bag-topic /front/image_raw --clock --loop
 """
 
 from __future__ import annotations
@@ -28,12 +29,18 @@ LINGER_S = 0.3
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("source", metavar="SOURCE", help="a video file or a folder of images")
+    parser.add_argument("source", metavar="SOURCE", help="a video file, a folder of images, or a bag (mcap or db3)")
     parser.add_argument("--topic", default="image", metavar="T", help="topic to publish on (default: image)")
+    parser.add_argument("--bag-topic", default="", metavar="T", help="topic of a bag with several (default: --topic)")
+    parser.add_argument("--compressed", action="store_true", help="publish JPEG on TOPIC/compressed")
+    parser.add_argument("--loop", action="store_true", help="play it again and again, until Ctrl-C")
     parser.add_argument("--rate", type=float, default=1.0, metavar="R", help="speed factor (default: 1.0)")
     parser.add_argument("--clock", action="store_true", help="simulated time: from the source, also on /clock")
     parser.add_argument("--wait", type=float, default=2.0, metavar="S",
                         help="wait for a subscriber, at most so many seconds (default: 2)")
+    parser.add_argument(
+        "--ros-args", nargs=argparse.REMAINDER, default=[], metavar="...", help="such as: -r __ns:=/front"
+    )
     parser.add_argument("--json", default="", metavar="FILE", help="write how many frames were published, and how fast")
 
 
@@ -41,7 +48,7 @@ def run(args: argparse.Namespace) -> int:
     """Plays to the end or to Ctrl-C, and tells how many frames were published."""
     _check(args)
     with StopRequest() as stop:
-        with open_source(args.source) as source:
+        with open_source(args.source, args.bag_topic, args.topic) as source:
             from ..ros.availability import require
             from ..ros.dds_profile import use_profile
 
@@ -68,12 +75,12 @@ def _play(source: Source, args: argparse.Namespace, stop: StopRequest) -> None:
     from ..ros.player import Pace, Played, Player
     from ..ros.session import RosSession
 
-    with RosSession() as session:
-        player = session.add(lambda **node: Player(args.topic, args.clock, **node))
+    with RosSession(["--ros-args", *args.ros_args]) as session:
+        player = session.add(lambda **node: Player(args.topic, args.clock, args.compressed, **node))
         if not player.wait_for_subscriber(args.wait, stop) and not stop.is_set():
             print(f"nobody listens on {player.topic} yet; playing all the same", file=sys.stderr)
         played = Played(0, 0.0)
-        for played in player.play(source, Pace(args.rate, args.clock), stop):
+        for played in player.play(source, Pace(args.rate, args.clock, args.loop), stop):
             pass
         stop.wait(LINGER_S)
         topic = player.topic

@@ -1,10 +1,11 @@
-"""Detect objects in a video or a folder of pictures, without ROS.
+"""Detect objects in a video, a folder of pictures or a bag, without ROS.
 
 Writes detections.csv, annotated.mp4 and report.html into the output folder. All of them appear together at the end; an
 error or Ctrl-C leaves nothing behind.
 
 example:
   python -m regionmask_ros run street.mp4 --output result --mask dynamic
+  python -m regionmask_ros run my_bag/ --topic /front/image_raw --output result --mask dynamic
   python -m regionmask_ros run pictures/ --output result --mask static --static-mask painted.png --json result.json
 """
 
@@ -46,7 +47,9 @@ DEFAULTS = PipelineSettings()
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("source", metavar="SOURCE", help="a video file, or a folder of pictures (shown at 10 a second)")
+    parser.add_argument("source", metavar="SOURCE",
+                        help="a video file, a folder of pictures (shown at 10 a second), or a bag (mcap or db3)")
+    parser.add_argument("--topic", metavar="T", default="", help="topic of a bag that has pictures on several")
     parser.add_argument("--output", metavar="DIR", required=True, help="folder for the results, made if missing")
     parser.add_argument("--mask", choices=MODES, help="which regions are sent (default: none, or static with a file)")
     parser.add_argument("--static-mask", metavar="FILE", default="", help="a .png (bright = attended) or .npz mask")
@@ -75,7 +78,8 @@ def run(args: argparse.Namespace) -> int:
         raise UserError(f"--max-frames {args.max_frames}: must be 1 or more")
     settings = _settings(args)
     network = load_network(find_network(args.network))
-    with open_source(args.source) as source, Outputs((args.source, args.static_mask, args.network)) as outputs:
+    used = (args.source, args.static_mask, args.network)
+    with open_source(args.source, args.topic) as source, Outputs(used) as outputs:
         if settings.input_size == "auto":
             # Fixed by the first picture, so that heads and masks of a folder of mixed sizes have one shape.
             settings = replace(settings, input_size=choose_input_size(source.size_wh, settings.max_pixels))

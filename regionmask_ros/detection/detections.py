@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 
 import numpy as np
 
@@ -31,6 +31,10 @@ class Detections:
 
     def __len__(self) -> int:
         return len(self.scores)
+
+    def take(self, rows: np.ndarray) -> Detections:
+        """Some of them, in the order given. rows: integers, or bool [n]."""
+        return Detections(*(getattr(self, column.name)[rows] for column in fields(self)))
 
     @classmethod
     def empty(cls) -> Detections:

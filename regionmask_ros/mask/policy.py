@@ -1,4 +1,4 @@
-"""The decision: static mask, dynamic mask, their union, and the refresh."""
+"""The decision: static mask, dynamic mask, what a planner asks for, their union, and the refresh."""
 
 from __future__ import annotations
 
@@ -12,7 +12,9 @@ from .dynamic import DynamicMask
 from .region_mask import RegionMask
 from .schedule import is_refresh
 
-STATIC, DYNAMIC = "static", "dynamic"
+STATIC, DYNAMIC, ATTENTION = "static", "dynamic", "attention"
+NO_BOXES = np.zeros((0, 4))
+
 MODES = ("none", "static", "dynamic", "static+dynamic")
 
 
@@ -43,8 +45,11 @@ class MaskState:
         return cls(0, Detections.empty())
 
 
-def decide(policy: MaskPolicy, state: MaskState) -> RegionMask:
-    """The mask of the next frame: the union of the sources, or everything on a refresh frame."""
+def decide(policy: MaskPolicy, state: MaskState, attention: np.ndarray = NO_BOXES) -> RegionMask:
+    """The mask of the next frame: the union of the sources, or everything on a refresh frame.
+
+    attention: float [n, 4], x0 y0 x1 y1 in picture pixels: boxes whose regions are attended besides.
+    """
     sources: dict[str, np.ndarray] = {}
     if policy.static is not None:
         sources[STATIC] = policy.static
@@ -52,6 +57,8 @@ def decide(policy: MaskPolicy, state: MaskState) -> RegionMask:
         sources[DYNAMIC] = policy.dynamic(state.last, policy.grid, policy.picture_wh)
     if not sources:
         return RegionMask(policy.grid.full(True), sources, refresh=state.frame == 0)
+    if len(attention):
+        sources[ATTENTION] = policy.grid.cover(attention, policy.picture_wh)
     if is_refresh(state.frame, policy.refresh_period):
         return RegionMask(policy.grid.full(True), sources, refresh=True)
     return RegionMask(np.logical_or.reduce(list(sources.values())), sources, refresh=False)

@@ -17,9 +17,13 @@ _TYPES = {
     int: ParameterType.PARAMETER_INTEGER,
     float: ParameterType.PARAMETER_DOUBLE,
     str: ParameterType.PARAMETER_STRING,
+    tuple: ParameterType.PARAMETER_STRING_ARRAY,
 }
 
-_WANTED = {bool: "true or false", int: "a whole number", float: "a number with a point (0.0, not 0)", str: "text"}
+_WANTED = {
+    bool: "true or false", int: "a whole number", float: "a number with a point (0.0, not 0)", str: "text",
+    tuple: "a list of texts, such as [person, car]",
+}
 
 
 def descriptor(spec: ParameterSpec) -> ParameterDescriptor:
@@ -44,7 +48,8 @@ def declare_all(node: Node) -> None:
     """
     for spec in PARAMETERS:
         try:
-            node.declare_parameter(spec.name, spec.default, descriptor(spec))
+            default = list(spec.default) if isinstance(spec.default, tuple) else spec.default
+            node.declare_parameter(spec.name, default, descriptor(spec))
         except InvalidParameterTypeException:
             raise UserError(f"parameter {spec.name}: write {_WANTED[type(spec.default)]}") from None
         except InvalidParameterValueException:
@@ -53,12 +58,17 @@ def declare_all(node: Node) -> None:
 
 def read_all(node: Node) -> dict[str, Value]:
     """All values of the table, by name."""
-    return {spec.name: node.get_parameter(spec.name).value for spec in PARAMETERS}
+    return {spec.name: _value(node.get_parameter(spec.name)) for spec in PARAMETERS}
+
+
+def _value(parameter: Parameter) -> Value | None:
+    return tuple(parameter.value) if isinstance(parameter.value, (list, tuple)) else parameter.value
 
 
 def changes_in(parameters: Iterable[Parameter], current: dict[str, Value], configured: bool) -> dict[str, Value]:
     """Those of our parameters that a request would change. Raises UserError when one cannot change now."""
-    changes = {p.name: p.value for p in parameters if p.name in BY_NAME and p.value != current[p.name]}
+    asked = {p.name: _value(p) for p in parameters if p.name in BY_NAME}
+    changes = {name: value for name, value in asked.items() if value != current[name]}
     for name, value in changes.items():
         when = BY_NAME[name].changeable
         if value is None:

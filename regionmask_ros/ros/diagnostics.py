@@ -12,78 +12,128 @@ from .traffic import Figures, FrameCounts
 OK, WARN, ERROR = DiagnosticStatus.OK, DiagnosticStatus.WARN, DiagnosticStatus.ERROR
 
 
-@dataclass(frozen=True)
-class NodeReport:
-    """The node at one moment.
+STARVING_S = 3.0
+"""So long nothing may come from a publisher that is there before it is told."""
 
-    state: of its life cycle. topic: where pictures are expected. counts, earlier: now and some seconds ago.
-    input_wh: of the network, None before the first frame. last_error: why the last frame was dropped that could not be
-    used, "" if none was. failing: that was not the picture's fault but the detector's.
+LOSS_CURE = "give the camera's process the DDS profile for pictures (see README)"
+
+
+@dataclass(frozen=True)
+class NodeFacts:
+    """What the node knows about itself at one moment.
+
+    state: of its life cycle. topic: where pictures are expected. input_wh: of the network, None before the first frame.
+    converter: what reads pictures. fresh_starts: how often the detector forgot what it had seen. last_error: why the
+    last frame was dropped that could not be used, "" if none was. failing: that was not the picture's fault but the
+    detector's.
     """
 
     name: str
     state: str
     topic: str
+    transport: str
+    converter: str
     backend: str
     kernels: str
     arithmetic: str
     mask_mode: str
     network: str
-    counts: FrameCounts
-    earlier: FrameCounts
-    figures: Figures
     input_wh: tuple[int, int] | None
+    fresh_starts: int
     last_error: str
     failing: bool
 
 
+@dataclass(frozen=True)
+class NodeReport:
+    """The node at one moment, and what went through it.
+
+    counts, earlier: now and some seconds ago. quiet_s: seconds since the last picture came, or since the start.
+    publishers: on the topic of the pictures. clock_stands: simulated time has not moved since the last report.
+    """
+
+    facts: NodeFacts
+    counts: FrameCounts
+    earlier: FrameCounts
+    figures: Figures
+    quiet_s: float
+    publishers: int
+    clock_stands: bool
+
+
 def verdict(report: NodeReport) -> tuple[bytes, str]:
     """Level and the one line that says why."""
-    now, earlier = report.counts, report.earlier
-    if report.state != "active":
-        return OK, report.state
+    facts, now, earlier = report.facts, report.counts, report.earlier
+    if facts.state != "active":
+        return OK, facts.state
     if now.broken > earlier.broken:
-        return (ERROR if report.failing else WARN), f"frame dropped: {report.last_error}"
+        return (ERROR if facts.failing else WARN), f"frame dropped: {facts.last_error}"
     if now.received == earlier.received and not now.in_flight:
-        hint = "" if now.received else "; is the camera running and the topic remapped?"
-        return WARN, f"no pictures on {report.topic}{hint}"
+        return WARN, _silence(report)
     if now.lost > earlier.lost:
-        return WARN, "pictures are lost on the way: give the camera's process the DDS profile for pictures (see README)"
+        return WARN, f"pictures are lost on the way: {LOSS_CURE}"
+    if report.publishers > 1:
+        return WARN, f"{report.publishers} publishers on {facts.topic}: their pictures mix, and time seems to jump"
     if now.overwritten > earlier.overwritten:
         return WARN, "pictures come faster than the detector works: the oldest are dropped"
     return OK, f"{report.figures.fps:.1f} frames a second"
 
 
+def is_starving(report: NodeReport) -> bool:
+    """Somebody publishes pictures, time goes on, and none has come for a while."""
+    due = report.facts.state == "active" and report.publishers > 0 and not report.clock_stands
+    return due and report.quiet_s >= STARVING_S
+
+
+def _silence(report: NodeReport) -> str:
+    topic = report.facts.topic
+    if report.clock_stands:
+        return f"no pictures on {topic}: simulated time stands still"
+    if is_starving(report):
+        cure = f"{LOSS_CURE}, check image_reliability"
+        return f"publisher present on {topic}, no frames for {report.quiet_s:.0f} s: {cure}"
+    hint = "" if report.counts.received else "; is the camera running and the topic remapped?"
+    return f"no pictures on {topic}{hint}"
+
+
 def status(report: NodeReport) -> DiagnosticStatus:
     """The report as a message: one status, whose keys never change."""
-    counts, figures = report.counts, report.figures
+    facts, counts, figures = report.facts, report.counts, report.figures
     level, message = verdict(report)
     values = {
-        "state": report.state,
+        "state": facts.state,
         "frames received": counts.received,
         "frames answered": counts.answered,
         "frames dropped (overwritten)": counts.overwritten,
         "frames dropped (broken)": counts.broken,
         "frames in flight": counts.in_flight,
         "frames lost before the node": counts.lost,
+        "frames with a repeated stamp": counts.repeated,
+        "fresh starts": facts.fresh_starts,
+        "publishers of pictures": report.publishers,
         "fps": _number(figures.fps),
         "latency stamp to publish p50 [ms]": _number(figures.stamp_ms_p50),
         "latency stamp to publish p95 [ms]": _number(figures.stamp_ms_p95),
         "latency in node p50 [ms]": _number(figures.node_ms_p50),
         "latency in node p95 [ms]": _number(figures.node_ms_p95),
+        "pipeline p50 [ms]": _number(figures.pipeline_ms_p50),
+        "pipeline p95 [ms]": _number(figures.pipeline_ms_p95),
         "masked share": _number(figures.masked_share, 4),
         "events per frame": _number(figures.events_per_frame, 1),
         "synops per frame": _number(figures.synops_per_frame, 1),
-        "backend": report.backend,
-        "kernels": report.kernels,
-        "arithmetic": report.arithmetic,
-        "mask mode": report.mask_mode,
-        "network": report.network,
-        "input size": "x".join(map(str, report.input_wh)) if report.input_wh else "",
-        "last error": report.last_error,
+        "image topic": facts.topic,
+        "image transport": facts.transport,
+        "image converter": facts.converter,
+        "backend": facts.backend,
+        "kernels": facts.kernels,
+        "arithmetic": facts.arithmetic,
+        "mask mode": facts.mask_mode,
+        "network": facts.network,
+        "input size": "x".join(map(str, facts.input_wh)) if facts.input_wh else "",
+        "last error": facts.last_error,
     }
     pairs = [KeyValue(key=key, value=str(value)) for key, value in values.items()]
-    return DiagnosticStatus(level=level, name=report.name, message=message, hardware_id=report.backend, values=pairs)
+    return DiagnosticStatus(level=level, name=facts.name, message=message, hardware_id=facts.backend, values=pairs)
 
 
 def message_of(report: NodeReport, header: Header) -> DiagnosticArray:

@@ -7,42 +7,41 @@ the same way back. Whatever a transition made, its opposite frees.
 from __future__ import annotations
 
 import time
-from collections import deque
 from collections.abc import Callable
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import TypeVar
 
 import numpy as np
-from diagnostic_msgs.msg import DiagnosticArray
 from rcl_interfaces.msg import SetParametersResult
-from rclpy.clock import Clock, ClockType
 from rclpy.lifecycle import LifecycleNode, LifecycleState, TransitionCallbackReturn
 from rclpy.parameter import Parameter
-from rclpy.publisher import Publisher
 from rclpy.subscription import Subscription
-from rclpy.timer import Timer
-from sensor_msgs.msg import Image
-from std_msgs.msg import Header
+from vision_msgs.msg import BoundingBox2DArray
 
 from ..errors import UserError
 from ..frames import Frame
-from ..mask.files import read_static_mask
+from ..mask.files import read_static_mask, save_static_mask
 from ..network.files import find_network, load_network
 from ..network.spec import Network
 from ..pipeline import Pipeline, PipelineSettings
+from ..sources.image_message import frame_from_compressed
+from .attention import Attention
+from .bridge import choose_reading
+from .camera import CameraInput, Picture, picture_topic
 from .declaration import changes_in, declare_all, read_all
-from .diagnostics import NodeReport, message_of
-from .loss import subscribe
-from .parameters import Value, check, settings_from
-from .publishers import NEWEST_PICTURE, RESULTS, Outputs
-from .traffic import FrameCounts, Traffic
+from .diagnostics import NodeFacts
+from .health import Health
+from .parameters import Value, answer_settings_from, check, settings_from
+from .publishers import RESULTS, Outputs
+from .services import Triggers
+from .traffic import Traffic
 from .worker import Failure, Worker
 
 NODE_NAME = "detector"
-REPORT_PERIOD_S = 1.0
-WARNING_REPORTS = 5
-"""A warning stays in as many reports, so that somebody who looks now and then sees it."""
-
 STOP_TIMEOUT_S = 10.0
+
+T = TypeVar("T")
 
 USUAL_CAMERA_WH = (640, 480)
 
@@ -53,24 +52,32 @@ SUCCESS, FAILURE, ERROR = (
 
 @dataclass
 class _Configured:
-    """What exists from configure to cleanup."""
+    """What exists from configure to cleanup. read: from a message to its picture."""
 
     network: Network
     pipeline: Pipeline
+    read: Callable[[Picture], Frame]
+    converter: str
     outputs: Outputs
-    diagnostics: Publisher
-    timer: Timer
-    reliability: str
     traffic: Traffic
-    earlier: deque[FrameCounts] = field(default_factory=lambda: deque([FrameCounts()], WARNING_REPORTS))
+    attention: Attention
+    health: Health
+    services: Triggers
     last_failure: Failure = Failure()
+
+    def destroy(self) -> None:
+        self.services.destroy()
+        self.health.destroy()
+        self.outputs.destroy()
+        self.pipeline.close()
 
 
 @dataclass
 class _Active:
     """What exists from activate to deactivate."""
 
-    subscription: Subscription
+    camera: CameraInput
+    attention: Subscription
     worker: Worker
 
 
@@ -92,7 +99,6 @@ class DetectorNode(LifecycleNode):
         self._configured: _Configured | None = None
         self._active: _Active | None = None
         self._refusal = ""
-        self._warned_of_zero_stamp = False
         declare_all(self)
         check(read_all(self))
         self._warn_of_unknown_parameters()
@@ -116,7 +122,7 @@ class DetectorNode(LifecycleNode):
             network = self._load(values["network_file"])
             pipeline = Pipeline(network, settings)
             _rehearse(network, settings)
-            self._configured = self._open(network, pipeline, values["image_reliability"])
+            self._configured = self._open(network, pipeline, values["image_transport"])
         except Exception as error:  # noqa: BLE001
             self._free()
             return self._refuse("configure", error)
@@ -127,14 +133,11 @@ class DetectorNode(LifecycleNode):
         try:
             outcome = super().on_activate(state)
             configured.outputs.publish_labels(configured.pipeline.settings.score_threshold)
-            worker = Worker(
-                configured.pipeline, configured.traffic, configured.outputs.publish,
-                lambda: self.get_clock().now().nanoseconds, self.get_logger(),
-            )
-            self._active = _Active(self._subscribe(configured, worker), worker)
+            self._active = self._work(configured, read_all(self))
         except Exception as error:  # noqa: BLE001
+            super().on_deactivate(state)
             return self._refuse("activate", error)
-        self.get_logger().info(f"active: pictures from {self._active.subscription.topic_name}")
+        self.get_logger().info(f"active: pictures from {self._active.camera.topic}")
         return outcome
 
     def on_deactivate(self, state: LifecycleState) -> TransitionCallbackReturn:
@@ -168,39 +171,37 @@ class DetectorNode(LifecycleNode):
 
     # What the transitions make and free.
 
-    def _open(self, network: Network, pipeline: Pipeline, reliability: str) -> _Configured:
-        outputs = Outputs(self, network.labels)
-        diagnostics = self.create_publisher(DiagnosticArray, "/diagnostics", RESULTS)
-        # On simulated time a timer stops with the bag, and what diagnoses the node must not.
-        timer = self.create_timer(REPORT_PERIOD_S, self._report, clock=Clock(clock_type=ClockType.STEADY_TIME))
+    def _open(self, network: Network, pipeline: Pipeline, transport: str) -> _Configured:
+        read, converter = choose_reading() if transport == "raw" else (frame_from_compressed, "OpenCV")
         traffic = Traffic(time.monotonic())
-        return _Configured(network, pipeline, outputs, diagnostics, timer, reliability, traffic)
+        outputs = Outputs(self, network.labels)
+        services = Triggers(self, {
+            "reset": self._on_reset, "refresh": self._on_refresh, "save_static_mask": self._on_save_static_mask,
+        })
+        health = Health(self, traffic, self._facts)
+        return _Configured(network, pipeline, read, converter, outputs, traffic, Attention(), health, services)
 
-    def _subscribe(self, configured: _Configured, worker: Worker) -> Subscription:
-        def take(message: Image) -> None:
-            stamp = message.header.stamp
-            if not (stamp.sec or stamp.nanosec or self._warned_of_zero_stamp):
-                self._warned_of_zero_stamp = True
-                self.get_logger().warning(
-                    "pictures have no time stamp: passed on as they are, to be joined with nothing"
-                )
-            worker.put(message)
-
-        def lost(more: int) -> None:
-            configured.traffic.count(lost=more)
-            self.get_logger().warning(
-                "pictures are lost on the way here: "
-                "give the camera's process the DDS profile for pictures (see README)",
-                once=True,
+    def _work(self, configured: _Configured, values: dict[str, Value]) -> _Active:
+        worker = Worker(
+            configured.pipeline, answer_settings_from(values), configured.read, configured.attention,
+            configured.outputs, configured.traffic, lambda: self.get_clock().now().nanoseconds, self.get_logger(),
+        )
+        try:
+            camera = CameraInput(
+                self, values["image_transport"], values["image_reliability"], worker.put, configured.traffic
             )
-
-        return subscribe(self, Image, "image", take, NEWEST_PICTURE[configured.reliability], lost=lost)
+        except Exception:
+            worker.stop(STOP_TIMEOUT_S)
+            raise
+        attention = self.create_subscription(BoundingBox2DArray, "attention", self._on_attention, RESULTS)
+        return _Active(camera, attention, worker)
 
     def _stop(self) -> bool:
         active, self._active = self._active, None
         if active is None:
             return True
-        self.destroy_subscription(active.subscription)
+        active.camera.destroy()
+        self.destroy_subscription(active.attention)
         stopped = active.worker.stop(STOP_TIMEOUT_S)
         self._configured.last_failure = active.worker.last_failure
         if not stopped:
@@ -211,10 +212,7 @@ class DetectorNode(LifecycleNode):
         self._stop()
         configured, self._configured = self._configured, None
         if configured is not None:
-            self.destroy_timer(configured.timer)
-            self.destroy_publisher(configured.diagnostics)
-            configured.outputs.destroy()
-            configured.pipeline.close()
+            configured.destroy()
 
     def _refuse(self, transition: str, error: Exception) -> TransitionCallbackReturn:
         """A user's error fails the transition; anything else is a fault of ours, and is told with its type."""
@@ -224,6 +222,37 @@ class DetectorNode(LifecycleNode):
         if not self.get_parameter("autostart").value:
             self.get_logger().error(f"cannot {transition}: {self._refusal}")
         return FAILURE if known else ERROR
+
+    # What comes in besides pictures.
+
+    def _on_attention(self, message: BoundingBox2DArray) -> None:
+        configured = self._configured
+        try:
+            if configured is not None:
+                configured.attention.put(message, self.get_clock().now().nanoseconds)
+        except UserError as error:
+            self.get_logger().warning(str(error), throttle_duration_sec=5.0)
+
+    def _at_border(self, action: Callable[[Pipeline], T]) -> T:
+        """Calls with the pipeline while nothing else uses it. Raises UserError when there is none."""
+        active, configured = self._active, self._configured
+        if configured is None:
+            raise UserError("the detector is not configured")
+        return active.worker.at_border(action) if active else action(configured.pipeline)
+
+    def _on_reset(self) -> str:
+        self._at_border(Pipeline.reset)
+        return "the detector has forgotten what it has seen; the next picture is sent as a whole"
+
+    def _on_refresh(self) -> str:
+        self._at_border(Pipeline.refresh)
+        return "the next picture is sent as a whole"
+
+    def _on_save_static_mask(self) -> str:
+        grid, keep, frames = self._at_border(Pipeline.seen_mask)
+        path = Path(self.get_parameter("static_mask_output").value).absolute()
+        save_static_mask(str(path), keep, grid.region_px)
+        return f"{path}: {np.count_nonzero(keep)} of {keep.size} regions attended, from {frames} whole frames"
 
     # Parameters and diagnostics.
 
@@ -243,7 +272,7 @@ class DetectorNode(LifecycleNode):
         if configured is None or not changes:
             return
         if self._active:
-            self._active.worker.reconfigure(settings)
+            self._active.worker.reconfigure(settings, answer_settings_from(values))
         else:
             configured.pipeline.reconfigure(settings)
         if "score_threshold" in changes:
@@ -258,30 +287,28 @@ class DetectorNode(LifecycleNode):
             self.get_logger().warning(f"static_mask is set, but mask_mode {settings.mask} does not use it")
         return settings
 
-    def _report(self) -> None:
-        configured = self._configured
+    def _facts(self) -> NodeFacts | None:
+        active, configured = self._active, self._configured
         if configured is None:
-            return
-        failure = self._active.worker.last_failure if self._active else configured.last_failure
-        settings, counts = configured.pipeline.settings, configured.traffic.counts
-        report = NodeReport(
+            return None
+        failure = active.worker.last_failure if active else configured.last_failure
+        pipeline, transport = configured.pipeline, self.get_parameter("image_transport").value
+        return NodeFacts(
             name=f"{self.get_fully_qualified_name()[1:]}: pictures",
             state=self._state_machine.current_state[1],
-            topic=self.resolve_topic_name("image"),
-            backend=settings.backend,
-            kernels=configured.pipeline.kernels,
-            arithmetic=settings.arithmetic,
-            mask_mode=settings.mask,
+            topic=picture_topic(self, transport),
+            transport=transport,
+            converter=configured.converter,
+            backend=pipeline.settings.backend,
+            kernels=pipeline.kernels,
+            arithmetic=pipeline.settings.arithmetic,
+            mask_mode=pipeline.settings.mask,
             network=configured.network.source_file or configured.network.name,
-            counts=counts,
-            earlier=configured.earlier[0],
-            figures=configured.traffic.figures(time.monotonic()),
-            input_wh=configured.pipeline.input_size,
+            input_wh=pipeline.input_size,
+            fresh_starts=pipeline.fresh_starts,
             last_error=failure.reason,
             failing=failure.ours,
         )
-        configured.earlier.append(counts)
-        configured.diagnostics.publish(message_of(report, Header(stamp=self.get_clock().now().to_msg())))
 
 
 def _rehearse(network: Network, settings: PipelineSettings) -> None:

@@ -1,8 +1,7 @@
-"""The one table of parameters. Descriptors, config/detector.yaml and checks are made from it."""
+"""The one table of parameters: descriptors, checks, config/detector.yaml and the table in the README come from it."""
 
 from __future__ import annotations
 
-import textwrap
 from dataclasses import dataclass
 from enum import Enum
 from typing import Mapping, Union
@@ -15,9 +14,11 @@ from ..mask.dynamic import DYNAMIC_MASKS
 from ..mask.policy import MODES
 from ..pipeline import PipelineSettings
 
-Value = Union[bool, int, float, str]
+Value = Union[bool, int, float, str, "tuple[str, ...]"]
 
+TRANSPORTS = ("raw", "compressed")
 RELIABILITIES = ("best_effort", "reliable")
+STALE = ("keep", "drop")
 
 INTEGER_LIMIT = 2**31 - 1
 
@@ -32,9 +33,10 @@ class Changeable(Enum):
 
 @dataclass(frozen=True)
 class ParameterSpec:
-    """One parameter. Its type is the type of its default: bool, int, float or str.
+    """One parameter. Its type is the type of its default: bool, int, float, str, or a tuple for a list of texts.
 
     low, high: both ends belong to the range; for numbers only. choices: all legal values, for text only; empty: any.
+    A list is never empty, because ROS takes an empty one for a list of bytes: empty texts in it count for nothing.
     """
 
     name: str
@@ -53,6 +55,12 @@ PARAMETERS: tuple[ParameterSpec, ...] = (
         "autostart", True,
         "The node configures and activates itself. false: a lifecycle manager does.",
         Changeable.START,
+    ),
+    ParameterSpec(
+        "image_transport", "raw",
+        "How pictures come. raw: sensor_msgs/Image on image. compressed: sensor_msgs/CompressedImage, JPEG or PNG, on "
+        "image/compressed.",
+        Changeable.UNCONFIGURED, choices=TRANSPORTS,
     ),
     ParameterSpec(
         "image_reliability", "best_effort",
@@ -122,13 +130,48 @@ PARAMETERS: tuple[ParameterSpec, ...] = (
         "boxes on one object.",
         Changeable.RUNNING, low=0.0, high=1.0,
     ),
+    ParameterSpec(
+        "classes", ("",),
+        "Names of the classes that are reported, and followed by the dynamic mask, such as [person, bicycle]. One "
+        "empty text: all.",
+        Changeable.RUNNING,
+    ),
+    ParameterSpec(
+        "class_thresholds", ("",),
+        "Lowest score of classes that have one of their own, each written name:score, such as [person:0.5, "
+        "traffic light:0.3]. The others keep score_threshold.",
+        Changeable.RUNNING,
+    ),
+    ParameterSpec(
+        "max_detections", _DEFAULTS.max_detections,
+        "So many objects of a frame are reported at most, those with the best scores. 0: all.",
+        Changeable.RUNNING, low=0, high=10_000,
+    ),
+    ParameterSpec(
+        "stale_detections", "keep",
+        "What becomes of a box none of whose regions was sent in this frame, so that it may be a ghost. keep: it is "
+        "reported, and mask/age tells which it is. drop: it is not reported.",
+        Changeable.RUNNING, choices=STALE,
+    ),
+    ParameterSpec(
+        "attention_lifetime", 1.0,
+        "Seconds for which the regions of a box from the topic attention are attended. Longer suits planners that "
+        "speak seldom.",
+        Changeable.RUNNING, low=0.01, high=3600.0,
+    ),
+    ParameterSpec(
+        "static_mask_output", "static_mask.npz",
+        "File that the service save_static_mask writes, an .npz. A relative name is below the folder that the node was "
+        "started in.",
+        Changeable.RUNNING,
+    ),
 )
 
 BY_NAME: Mapping[str, ParameterSpec] = {spec.name: spec for spec in PARAMETERS}
 
 
 def check(values: Mapping[str, Value]) -> None:
-    """Raises UserError for a text that is none of its choices. ROS itself checks types and ranges."""
+    """Raises UserError for a text that is none of its choices. ROS itself checks types and ranges of numbers."""
     for spec in PARAMETERS:
         if spec.choices and values[spec.name] not in spec.choices:
             known = ", ".join(choice or '""' for choice in spec.choices)
@@ -147,38 +190,39 @@ def settings_from(values: Mapping[str, Value]) -> PipelineSettings:
         refresh_period=values["refresh_period"],
         score_threshold=values["score_threshold"],
         nms_iou=values["nms_iou"],
+        classes=_texts(values["classes"]),
+        class_thresholds=tuple(_class_threshold(text) for text in _texts(values["class_thresholds"])),
+        max_detections=values["max_detections"],
         backend=values["backend"],
         arithmetic=values["arithmetic"],
     )
 
 
-def yaml_text() -> str:
-    """config/detector.yaml: every parameter with its default, and a comment that explains it."""
-    lines = [
-        "# All parameters of the detector node, with their defaults. Copy it, change what you need, and pass it:",
-        "#   ros2 launch regionmask_ros detector.launch.py params_file:=/path/to/my.yaml",
-        "# Made from the table in regionmask_ros/ros/parameters.py; a test keeps the two equal.",
-        "/**:",
-        "  ros__parameters:",
-    ]
-    for spec in PARAMETERS:
-        for note in (spec.description, f"{_limits(spec)}Can be set {spec.changeable.value}."):
-            lines += textwrap.wrap(note, 110, initial_indent="    # ", subsequent_indent="    # ")
-        lines += [f"    {spec.name}: {_yaml_value(spec.default)}", ""]
-    return "\n".join(lines)
+@dataclass(frozen=True)
+class AnswerSettings:
+    """What the node, not the pipeline, does with pictures and answers while it runs.
+
+    drop_stale: boxes in regions that were not sent are not reported. attention_ns: life time of boxes of a planner.
+    """
+
+    drop_stale: bool
+    attention_ns: int
 
 
-def _limits(spec: ParameterSpec) -> str:
-    if spec.low is not None:
-        return f"From {spec.low} to {spec.high}. "
-    return f"Values: {', '.join(choice or 'empty' for choice in spec.choices)}. " if spec.choices else ""
+def answer_settings_from(values: Mapping[str, Value]) -> AnswerSettings:
+    """For a full set of values that ``settings_from`` has checked."""
+    return AnswerSettings(values["stale_detections"] == "drop", round(values["attention_lifetime"] * 1e9))
 
 
-def _yaml_value(value: Value) -> str:
-    if isinstance(value, bool):
-        return "true" if value else "false"
-    return f'"{value}"' if isinstance(value, str) else repr(value)
+def _texts(values: tuple[str, ...]) -> tuple[str, ...]:
+    return tuple(text.strip() for text in values if text.strip())
 
 
-if __name__ == "__main__":
-    print(yaml_text(), end="")
+def _class_threshold(text: str) -> tuple[str, float]:
+    name, colon, score = text.rpartition(":")
+    try:
+        if colon and name.strip():
+            return name.strip(), float(score)
+    except ValueError:
+        pass
+    raise UserError(f"class_thresholds {text!r}: write a class, a colon and a score, such as person:0.5")

@@ -1,4 +1,4 @@
-"""Pictures of a source as a camera would publish them: on time, best effort, stamped."""
+"""Pictures of a source as a camera would publish them: on time, best effort, stamped, raw or compressed."""
 
 from __future__ import annotations
 
@@ -10,17 +10,20 @@ from builtin_interfaces.msg import Time
 from rclpy.node import Node
 from rclpy.publisher import Publisher
 from rosgraph_msgs.msg import Clock
-from sensor_msgs.msg import Image
+from sensor_msgs.msg import CompressedImage, Image
 from std_msgs.msg import Header
 
 from ..frames import Frame
 from ..sources import Source
-from .conversions import image_message, stamp_of_ns
+from .conversions import image_message, jpeg_message, stamp_of_ns
 from .publishers import CAMERA, RESULTS
 from .stopping import StopRequest
 
 SIMULATED_START_NS = 1_000_000_000
-"""Where simulated time begins. Not 0: ROS takes a stamp of 0 for none at all."""
+"""Where simulated time begins for sources whose stamps begin at 0, which ROS takes for no stamp at all.
+
+A bag's stamps are later, and stay as they are.
+"""
 
 CLOCK_STEP_S = 0.01
 
@@ -31,10 +34,14 @@ SETTLE_S = 0.3
 
 @dataclass(frozen=True)
 class Pace:
-    """rate: how much faster than the source's own stamps. simulated: stamps and /clock follow the source's time."""
+    """rate: how much faster than the source's own stamps. simulated: stamps and /clock follow the source's time.
+
+    loop: from the beginning again, until a stop is requested; simulated time then jumps back.
+    """
 
     rate: float
     simulated: bool
+    loop: bool = False
 
 
 @dataclass(frozen=True)
@@ -46,11 +53,18 @@ class Played:
 
 
 class Player(Node):
-    """Publishes on one topic. ``context`` and the like go to the node."""
+    """Publishes on one topic; compressed: as JPEG, on the topic below it that image_transport would choose.
 
-    def __init__(self, topic: str, simulated: bool, **node_arguments: object) -> None:
+    ``context`` and the like go to the node.
+    """
+
+    def __init__(self, topic: str, simulated: bool, compressed: bool = False, **node_arguments: object) -> None:
         super().__init__("player", **node_arguments)
-        self._pictures = self.create_publisher(Image, topic, CAMERA)
+        self._compressed = compressed
+        kind, name = Image, topic
+        if compressed:
+            kind, name = CompressedImage, f"{self.resolve_topic_name(topic)}/compressed"
+        self._pictures = self.create_publisher(kind, name, CAMERA)
         self._time_of_source: Publisher | None = self.create_publisher(Clock, "/clock", RESULTS) if simulated else None
 
     @property
@@ -73,33 +87,42 @@ class Player(Node):
         The moment of a frame is reckoned from the first one, so that lateness does not add up; a frame that is late
         goes out at once. Raises UserError as the source does.
         """
-        start_s = origin_ns = None
-        for index, frame in enumerate(source.frames()):
-            message = image_message(frame.bgr(), "bgr8", Header(frame_id=frame.frame_id))
-            if start_s is None:
-                start_s, origin_ns = time.monotonic(), frame.stamp_ns
-            due_s = start_s + (frame.stamp_ns - origin_ns) / 1e9 / pace.rate
-            if not self._wait_until(due_s, frame, pace, stop):
+        start_s = pass_s = time.monotonic()
+        frames = 0
+        while True:
+            origin_ns, due_s = None, pass_s
+            for frame in source.frames():
+                origin_ns = frame.stamp_ns if origin_ns is None else origin_ns
+                offset_ns = SIMULATED_START_NS if origin_ns < SIMULATED_START_NS else 0
+                due_s = pass_s + (frame.stamp_ns - origin_ns) / 1e9 / pace.rate
+                message = self._message(frame)
+                if not self._wait_until(due_s, frame.stamp_ns + offset_ns, pace, stop):
+                    return
+                message.header.stamp = self._stamp(frame.stamp_ns + offset_ns)
+                self._pictures.publish(message)
+                frames += 1
+                yield Played(frames, time.monotonic() - start_s)
+            if not pace.loop:
                 return
-            message.header.stamp = self._stamp(frame)
-            self._pictures.publish(message)
-            yield Played(index + 1, time.monotonic() - start_s)
+            pass_s = max(due_s + 1.0 / source.fps / pace.rate, time.monotonic())
 
-    def _wait_until(self, due_s: float, frame: Frame, pace: Pace, stop: StopRequest) -> bool:
+    def _message(self, frame: Frame) -> Image | CompressedImage:
+        header = Header(frame_id=frame.frame_id)
+        return jpeg_message(frame.bgr(), header) if self._compressed else image_message(frame.bgr(), "bgr8", header)
+
+    def _wait_until(self, due_s: float, stamp_ns: int, pace: Pace, stop: StopRequest) -> bool:
         """Sleeps, and keeps simulated time going meanwhile. False when a stop is requested."""
         while (left_s := due_s - time.monotonic()) > 0.0:
             if self._time_of_source:
-                self._tell_time(SIMULATED_START_NS + frame.stamp_ns - round(left_s * 1e9 * pace.rate))
+                self._tell_time(max(0, stamp_ns - round(left_s * 1e9 * pace.rate)))
             if stop.wait(min(left_s, CLOCK_STEP_S) if self._time_of_source else left_s):
                 return False
         if self._time_of_source:
-            self._tell_time(SIMULATED_START_NS + frame.stamp_ns)
+            self._tell_time(stamp_ns)
         return not stop.is_set()
 
-    def _stamp(self, frame: Frame) -> Time:
-        if self._time_of_source:
-            return stamp_of_ns(SIMULATED_START_NS + frame.stamp_ns)
-        return self.get_clock().now().to_msg()
+    def _stamp(self, stamp_ns: int) -> Time:
+        return stamp_of_ns(stamp_ns) if self._time_of_source else self.get_clock().now().to_msg()
 
     def _tell_time(self, now_ns: int) -> None:
         self._time_of_source.publish(Clock(clock=stamp_of_ns(now_ns)))

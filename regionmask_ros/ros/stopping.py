@@ -12,11 +12,13 @@ SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 class StopRequest:
     """Set by a signal, or by ``set``. A context manager for the main thread, which puts the old handlers back.
 
-    More signals of the same kind change nothing: a terminal and a launcher often both send one.
+    More signals change nothing: a terminal and a launcher often both send one. After the first they are ignored to the
+    end of the process, because Python takes handlers away before it has ended.
     """
 
     def __init__(self) -> None:
         self._requested = threading.Event()
+        self._by_signal = False
 
     def __enter__(self) -> StopRequest:
         wanted = [number for number in SIGNALS if signal.getsignal(number) is not signal.SIG_IGN]
@@ -25,9 +27,10 @@ class StopRequest:
 
     def __exit__(self, *exception: object) -> None:
         for number, handler in self._before.items():
-            signal.signal(number, handler)
+            signal.signal(number, signal.SIG_IGN if self._by_signal else handler)
 
     def _on_signal(self, number: int, frame: FrameType | None) -> None:
+        self._by_signal = True
         self._requested.set()
 
     def set(self) -> None:

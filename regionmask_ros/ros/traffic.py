@@ -19,7 +19,8 @@ class FrameCounts:
     """Frames since the node was configured. Each received one is answered, dropped or still in flight.
 
     overwritten: a newer picture came before the detector was free. broken: it could not be read, or the detector
-    refused it. lost: pictures that the middleware reports as lost on the way; those were never received.
+    refused it. lost: pictures that the middleware reports as lost on the way; those were never received. repeated:
+    received with the stamp of the one before.
     """
 
     received: int = 0
@@ -27,6 +28,7 @@ class FrameCounts:
     overwritten: int = 0
     broken: int = 0
     lost: int = 0
+    repeated: int = 0
 
     @property
     def in_flight(self) -> int:
@@ -39,7 +41,8 @@ class Answer:
     """One answered frame. time_s: monotonic, when its outputs were published.
 
     node_ms: from the picture's arrival to its outputs. stamp_ms: from its stamp to its outputs, None when the stamp is
-    not plausible. masked_share: 0 to 1, None for a first frame, which does not count towards it.
+    not plausible. masked_share: 0 to 1, None for a first frame, which does not count towards it. pipeline_ms: what the
+    pipeline itself took; the rest of node_ms is reading, waiting and publishing.
     """
 
     time_s: float
@@ -48,6 +51,7 @@ class Answer:
     masked_share: float | None
     events: int
     synops: int
+    pipeline_ms: float
 
 
 @dataclass(frozen=True)
@@ -57,6 +61,8 @@ class Figures:
     fps: float
     node_ms_p50: float | None
     node_ms_p95: float | None
+    pipeline_ms_p50: float | None
+    pipeline_ms_p95: float | None
     stamp_ms_p50: float | None
     stamp_ms_p95: float | None
     masked_share: float | None
@@ -99,6 +105,7 @@ class Traffic:
         return Figures(
             len(answers) / span_s,
             *_percentiles([a.node_ms for a in answers]),
+            *_percentiles([a.pipeline_ms for a in answers]),
             *_percentiles([a.stamp_ms for a in answers if a.stamp_ms is not None]),
             _mean([a.masked_share for a in answers if a.masked_share is not None]),
             _mean([a.events for a in answers]),

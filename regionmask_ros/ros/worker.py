@@ -6,18 +6,21 @@ import threading
 import time
 import traceback
 from dataclasses import dataclass
-from typing import Callable
+from typing import Callable, TypeVar
 
 from rclpy.impl.rcutils_logger import RcutilsLogger
-from sensor_msgs.msg import Image
-from std_msgs.msg import Header
 
 from ..errors import UserError
 from ..frames import Frame
 from ..pipeline import Pipeline, PipelineSettings, StepResult
-from .conversions import frame_from
+from .attention import Attention
+from .camera import Picture
+from .parameters import AnswerSettings
+from .publishers import Outputs
 from .slot import NewestSlot
 from .traffic import Answer, Traffic, plausible_latency_ms
+
+T = TypeVar("T")
 
 LOG_EVERY_S = 5.0
 
@@ -26,7 +29,7 @@ LOG_EVERY_S = 5.0
 class Arrival:
     """A picture as it came. time_s: monotonic."""
 
-    message: Image
+    message: Picture
     time_s: float
 
 
@@ -39,21 +42,25 @@ class Failure:
 
 
 class Worker:
-    """Owns the thread; the pipeline is lent to it, and only ``reconfigure`` may touch it meanwhile.
+    """Owns the thread; the pipeline is lent to it, and only ``at_border`` and ``reconfigure`` may touch it meanwhile.
 
-    publish: sends a result with the header of its picture. now_ns: the node's time. Each picture that is put ends as
-    exactly one answer or one counted drop, also when the worker is stopped.
+    read: from a message to its picture. attention: what planners ask for. now_ns: the node's time. Each picture that is
+    put ends as exactly one answer or one counted drop, also when the worker is stopped.
     """
 
     def __init__(
         self,
         pipeline: Pipeline,
+        answers: AnswerSettings,
+        read: Callable[[Picture], Frame],
+        attention: Attention,
+        outputs: Outputs,
         traffic: Traffic,
-        publish: Callable[[StepResult, Header], None],
         now_ns: Callable[[], int],
         logger: RcutilsLogger,
     ) -> None:
-        self._pipeline, self._traffic, self._publish = pipeline, traffic, publish
+        self._pipeline, self._answers, self._read = pipeline, answers, read
+        self._attention, self._outputs, self._traffic = attention, outputs, traffic
         self._now_ns, self._logger = now_ns, logger
         self._slot: NewestSlot[Arrival] = NewestSlot()
         self._border = threading.Lock()
@@ -64,16 +71,22 @@ class Worker:
         self._thread = threading.Thread(target=self._work, name="detector", daemon=True)
         self._thread.start()
 
-    def put(self, message: Image) -> None:
+    def put(self, message: Picture) -> None:
         """Takes a picture; called from the subscription, returns at once."""
         self._traffic.count(received=1)
         if self._slot.put(Arrival(message, time.monotonic())):
             self._traffic.count(overwritten=1)
 
-    def reconfigure(self, settings: PipelineSettings) -> None:
-        """Changes the pipeline's settings between two frames; waits for the one that is being worked on."""
+    def at_border(self, action: Callable[[Pipeline], T]) -> T:
+        """Calls with the pipeline between two frames; waits for the one that is being worked on."""
+        with self._border:
+            return action(self._pipeline)
+
+    def reconfigure(self, settings: PipelineSettings, answers: AnswerSettings) -> None:
+        """Both are in force from the next frame on. Raises UserError, and changes nothing, as the pipeline does."""
         with self._border:
             self._pipeline.reconfigure(settings)
+            self._answers = answers
 
     def stop(self, timeout_s: float) -> bool:
         """Finishes the pictures that are in, then ends. False when that takes too long: the thread is then given up.
@@ -92,7 +105,7 @@ class Worker:
 
     def _step(self, arrival: Arrival) -> None:
         try:
-            frame = frame_from(arrival.message)
+            frame = self._read(arrival.message)
         except UserError as error:
             self._drop(Failure(str(error)))
             return
@@ -102,7 +115,9 @@ class Worker:
         self._inside.append((frame, arrival))
         try:
             with self._border:
-                results = self._pipeline.process(frame)
+                lifetime_ns = self._answers.attention_ns
+                self._pipeline.attend(self._attention.in_force(frame.frame_id, self._now_ns(), lifetime_ns))
+                results = self._pipeline.process(frame, self._outputs.want_events)
         except UserError as error:
             self._inside.pop()
             self._drop(Failure(str(error), ours=True))
@@ -135,7 +150,7 @@ class Worker:
 
     def _answer(self, result: StepResult, arrival: Arrival) -> None:
         try:
-            self._publish(result, arrival.message.header)
+            self._outputs.publish(result, arrival.message.header, self._answers.drop_stale)
         except Exception as error:  # noqa: BLE001  as in _step
             self._drop(Failure(self._told(error), ours=True))
             return
@@ -147,6 +162,7 @@ class Worker:
             masked_share=result.mask.masked_share if result.index else None,
             events=result.counts.events,
             synops=result.counts.total_synops,
+            pipeline_ms=result.ms["total"],
         ))
 
     def _told(self, error: Exception) -> str:

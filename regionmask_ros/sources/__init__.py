@@ -1,4 +1,4 @@
-"""Where pictures come from: a video file or a folder of images, behind one interface."""
+"""Where pictures come from: a video file, a folder of images or a bag, behind one interface."""
 
 from __future__ import annotations
 
@@ -6,17 +6,20 @@ import os
 import stat
 
 from ..errors import UserError
+from .bag import BagPictures, is_bag
 from .images import ImageFolder
 from .naming import must_be_utf8, shown
 from .quiet import quiet_decoders
 from .source import Source
 from .video import VideoFile
 
-__all__ = ["ImageFolder", "Source", "VideoFile", "open_source"]
+__all__ = ["BagPictures", "ImageFolder", "Source", "VideoFile", "open_source"]
 
 
-def open_source(path: str) -> Source:
-    """Opens a video file or a folder of images.
+def open_source(path: str, topic: str = "", preferred: str = "") -> Source:
+    """Opens a video file, a folder of images, or a rosbag2 folder (mcap or db3).
+
+    topic: the one with the pictures, for a bag that has several. preferred: taken if the bag has it and none is named.
 
     What can be wrong is looked for here, before any frame is processed: a missing path, something that is neither file
     nor folder, a file that is empty, text, a single picture or cut short, a video without a frame, a folder without a
@@ -30,8 +33,12 @@ def open_source(path: str) -> Source:
         raise UserError(f"{shown(path)}: no such file or folder") from None
     except (OSError, ValueError) as error:
         raise UserError(f"{shown(path)}: cannot be read: {getattr(error, 'strerror', None) or error}") from None
+    if is_bag(path):
+        return BagPictures(path, topic, preferred)
+    if topic:
+        raise UserError(f"{shown(path)}: has no topics, as it is no bag (a folder with metadata.yaml)")
     if stat.S_ISDIR(mode):
         return ImageFolder(path)
     if stat.S_ISREG(mode):
         return VideoFile(path)
-    raise UserError(f"{shown(path)}: neither a file nor a folder: give a video file or a folder of images")
+    raise UserError(f"{shown(path)}: neither a file nor a folder: give a video file, a folder of images or a bag")

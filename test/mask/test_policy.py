@@ -73,3 +73,14 @@ def test_mask_names():
         dynamic_mask("mgnet")
     with pytest.raises(UserError, match="'magic': unknown; use tracking"):
         dynamic_mask("magic")
+
+
+def test_what_a_planner_asks_for_is_attended_besides_the_masks():
+    static = np.zeros(GRID.shape, bool)
+    static[0, 0] = True
+    asked = np.array([[40.0, 20.0, 60.0, 30.0]])
+    mask = decide(policy(static), MaskState(1, Detections.empty()), asked)
+    assert np.argwhere(mask.keep).tolist() == [[0, 0], [1, 2], [1, 3]]
+    assert np.argwhere(mask.sources["attention"]).tolist() == [[1, 2], [1, 3]]
+    assert "attention" not in decide(policy(static), MaskState(1, Detections.empty())).sources
+    assert decide(policy(), MaskState(1, Detections.empty()), asked).keep.all(), "without a mask nothing is to be added"

@@ -5,12 +5,18 @@ from __future__ import annotations
 import os
 import time
 
+import numpy as np
 import pytest
 
 rclpy = pytest.importorskip("rclpy", reason="rclpy is missing: `make setup` brings it")
 pytest.importorskip("vision_msgs", reason="vision_msgs is missing: `make setup` brings it")
 
+from rclpy.parameter import Parameter  # noqa: E402
+
+from regionmask_ros.mask.files import save_static_mask  # noqa: E402
+from regionmask_ros.ros import health  # noqa: E402
 from regionmask_ros.ros.dds_profile import find_profile, picture_environment  # noqa: E402
+from regionmask_ros.ros.node import DetectorNode  # noqa: E402
 from regionmask_ros.ros.session import RosSession  # noqa: E402
 
 
@@ -39,3 +45,38 @@ def wait_for(condition, timeout_s: float = 10.0):
 @pytest.fixture(name="wait_for")
 def wait_for_fixture():
     return wait_for
+
+
+@pytest.fixture
+def rig(session, tiny_network, wait_for, monkeypatch):
+    """A function that makes a node with a small random network and its peer, matched in both ways when it is active.
+
+    The node reports five times a second instead of once, so that tests need not wait.
+    """
+    from rig import MATCH_S, Peer
+
+    monkeypatch.setattr(health, "REPORT_PERIOD_S", 0.2)
+
+    def make(kind: type = Peer, **parameters: object) -> tuple[DetectorNode, Peer]:
+        overrides = [Parameter(name, value=value) for name, value in {"score_threshold": 0.0, **parameters}.items()]
+        node = session.add(lambda **given: DetectorNode(
+            load=lambda file: tiny_network, parameter_overrides=overrides, **given
+        ))
+        peer = session.add(kind)
+        session.spin()
+        node.start()
+        if node.get_parameter("autostart").value:
+            wait_for(lambda: peer.camera.get_subscription_count() and node.count_subscribers("/diagnostics"))
+            time.sleep(MATCH_S)
+        return node, peer
+
+    return make
+
+
+@pytest.fixture
+def half_mask(tmp_path) -> str:
+    """A static mask that attends the left half."""
+    keep = np.zeros((4, 6), bool)
+    keep[:, :3] = True
+    save_static_mask(str(tmp_path / "half.npz"), keep, 16)
+    return str(tmp_path / "half.npz")

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import sys
+import time
 from pathlib import Path
 
 import numpy as np
@@ -21,10 +22,10 @@ from regionmask_ros.errors import UserError
 from regionmask_ros.ros.conversions import detections_message, image_message, label_info_message, stamp_of_ns
 from regionmask_ros.ros.demo.accounts import Account, account_of
 from regionmask_ros.ros.demo.answers import RecordedBag
-from regionmask_ros.ros.demo.definitions import msg_type, typestore_of
+from regionmask_ros.ros.definitions import msg_type, typestore_of
 from regionmask_ros.ros.demo.folder import MARKER, DemoFolder
 from regionmask_ros.ros.demo.pages import write_files
-from regionmask_ros.ros.demo.recorder import BagWriter
+from regionmask_ros.ros.recorder import BagWriter
 
 
 def test_every_frame_played_is_answered_dropped_or_lost():
@@ -119,7 +120,7 @@ LABELS = ("person", "car")
 def bag(tmp_path):
     """Three frames; the second has no overlay, and the third's pictures were recorded before its detections."""
     writer = BagWriter(tmp_path / "bag")
-    writer.write("/label_info", serialize_message(label_info_message(LABELS, 0.4, Header())))
+    writer.write("/label_info", serialize_message(label_info_message(LABELS, 0.4, Header())), time.time_ns())
     for index in range(3):
         header = Header(stamp=stamp_of_ns(10**9 * (index + 1)), frame_id="camera")
         found = Detections(np.full((index, 4), [10, 20, 30, 60], np.float32), np.full(index, 0.5, np.float32),
@@ -132,9 +133,9 @@ def bag(tmp_path):
         if index != 1:
             messages.append(("/overlay", image_message(np.full((48, 64, 3), 80 * index, np.uint8), "bgr8", header)))
         for topic, message in messages if index < 2 else reversed(messages):
-            writer.write(topic, serialize_message(message))
+            writer.write(topic, serialize_message(message), time.time_ns())
     report = DiagnosticStatus(level=b"\x00", values=[KeyValue(key="backend", value="cpu")])
-    writer.write("/diagnostics", serialize_message(DiagnosticArray(status=[report])))
+    writer.write("/diagnostics", serialize_message(DiagnosticArray(status=[report])), time.time_ns())
     writer.close()
     return tmp_path / "bag"
 

@@ -4,104 +4,23 @@ from __future__ import annotations
 
 import threading
 import time
-from collections import defaultdict
 
 import numpy as np
 import pytest
-from diagnostic_msgs.msg import DiagnosticArray
 from rclpy.lifecycle import TransitionCallbackReturn
-from rclpy.node import Node
 from rclpy.parameter import Parameter
+from rig import MATCH_S, SIZE_WH, header, message, picture, send
 from sensor_msgs.msg import Image
-from std_msgs.msg import Header
-from vision_msgs.msg import Detection2DArray, LabelInfo
+from vision_msgs.msg import LabelInfo
 
 from regionmask_ros.errors import UserError
 from regionmask_ros.frames import Frame
 from regionmask_ros.mask.files import save_static_mask
 from regionmask_ros.pipeline import Pipeline, PipelineSettings
-from regionmask_ros.ros import publishers
-from regionmask_ros.ros.conversions import image_message, stamp_of_ns
 from regionmask_ros.ros.node import DetectorNode
-from regionmask_ros.ros.publishers import CAMERA, LATCHED, PICTURES, RESULTS
+from regionmask_ros.ros.publishers import LATCHED, PICTURES
 
 SUCCESS, FAILURE = TransitionCallbackReturn.SUCCESS, TransitionCallbackReturn.FAILURE
-
-SIZE_WH = (96, 64)
-
-MATCH_S = 0.15
-"""Until a publisher and a subscriber that one side has seen have found each other both ways."""
-
-
-class Peer(Node):
-    """A camera and a listener. ``heard`` collects messages by topic."""
-
-    def __init__(self, **node_arguments: object) -> None:
-        super().__init__("peer", **node_arguments)
-        self.heard: dict[str, list] = defaultdict(list)
-        self.camera = self.create_publisher(Image, "image", CAMERA)
-        self.listen(Detection2DArray, "detections", RESULTS)
-        self.listen(DiagnosticArray, "/diagnostics", RESULTS)
-
-    def listen(self, kind: type, topic: str, qos) -> None:
-        self.create_subscription(kind, topic, self.heard[topic].append, qos)
-
-    def values(self) -> dict[str, str]:
-        """Of the last diagnostics."""
-        reports = self.heard["/diagnostics"]
-        return {pair.key: pair.value for pair in reports[-1].status[0].values} if reports else {}
-
-
-def picture(index: int, size_wh: tuple[int, int] = SIZE_WH) -> np.ndarray:
-    """uint8 [h, w, 3]: still noise with a square that moves."""
-    pixels = np.random.default_rng(4).integers(0, 256, (size_wh[1], size_wh[0], 3)).astype(np.uint8)
-    pixels[20:40, 3 * index:3 * index + 20] = 250
-    return pixels
-
-
-def header(index: int) -> Header:
-    return Header(stamp=stamp_of_ns(10**18 + index * 40_000_000), frame_id="left_optical")
-
-
-def message(index: int) -> Image:
-    return image_message(picture(index), "bgr8", header(index))
-
-
-@pytest.fixture
-def rig(session, tiny_network, wait_for):
-    """A function that makes an active node and its peer, matched in both ways."""
-
-    def make(**parameters: object) -> tuple[DetectorNode, Peer]:
-        overrides = [Parameter(name, value=value) for name, value in {"score_threshold": 0.0, **parameters}.items()]
-        node = session.add(lambda **given: DetectorNode(
-            load=lambda file: tiny_network, parameter_overrides=overrides, **given
-        ))
-        peer = session.add(Peer)
-        session.spin()
-        node.start()
-        if node.get_parameter("autostart").value:
-            wait_for(lambda: peer.camera.get_subscription_count() and node.count_subscribers("/diagnostics"))
-            time.sleep(MATCH_S)
-        return node, peer
-
-    return make
-
-
-@pytest.fixture
-def half_mask(tmp_path) -> str:
-    """A static mask that attends the left half."""
-    keep = np.zeros((4, 6), bool)
-    keep[:, :3] = True
-    save_static_mask(str(tmp_path / "half.npz"), keep, 16)
-    return str(tmp_path / "half.npz")
-
-
-def send(peer: Peer, wait_for, messages) -> None:
-    """One by one, each after the last one's answer."""
-    for built in messages:
-        before = len(peer.heard["detections"])
-        peer.camera.publish(built)
-        wait_for(lambda: len(peer.heard["detections"]) > before)
 
 
 def test_every_output_has_its_pictures_header_and_says_what_the_pipeline_says(rig, wait_for, tiny_network, half_mask):
@@ -143,22 +62,6 @@ def test_empty_results_are_published_too(rig, wait_for):
     assert list(peer.heard["detections"][0].detections) == []
 
 
-def test_pictures_that_nobody_looks_at_are_not_made(rig, wait_for, monkeypatch):
-    drawn = []
-    draw, paint = publishers.draw_overlay, publishers.keep_to_picture
-    monkeypatch.setattr(publishers, "draw_overlay", lambda *given: drawn.append("overlay") or draw(*given))
-    monkeypatch.setattr(publishers, "keep_to_picture", lambda *given: drawn.append("mask") or paint(*given))
-    node, peer = rig()
-    send(peer, wait_for, [message(0), message(1)])
-    assert drawn == []
-    peer.listen(Image, "overlay", PICTURES)
-    wait_for(lambda: node.count_subscribers("/overlay"))
-    time.sleep(MATCH_S)
-    send(peer, wait_for, [message(2)])
-    wait_for(lambda: peer.heard["overlay"])
-    assert drawn == ["overlay"] and peer.heard["overlay"][0].header == header(2)
-
-
 def test_a_broken_picture_is_dropped_counted_and_told_and_the_node_goes_on(rig, wait_for):
     node, peer = rig()
     send(peer, wait_for, [message(0)])
@@ -192,7 +95,7 @@ def test_every_received_frame_is_answered_or_counted_when_they_come_too_fast(rig
     node, peer = rig()
     worker, slow = node._active.worker, threading.Event()
     process = worker._pipeline.process
-    worker._pipeline.process = lambda frame: (slow.wait(0.05), process(frame))[1]
+    worker._pipeline.process = lambda *given: (slow.wait(0.05), process(*given))[1]
     for i in range(30):
         peer.camera.publish(message(i % 10))
         time.sleep(0.01)
@@ -205,7 +108,7 @@ def test_every_received_frame_is_answered_or_counted_when_they_come_too_fast(rig
 def test_what_is_in_the_slot_is_answered_before_the_node_goes_inactive(rig, wait_for):
     node, peer = rig()
     process = node._active.worker._pipeline.process
-    node._active.worker._pipeline.process = lambda frame: (time.sleep(0.3), process(frame))[1]
+    node._active.worker._pipeline.process = lambda *given: (time.sleep(0.3), process(*given))[1]
     peer.camera.publish(message(0))
     wait_for(lambda: node._configured.traffic.counts.received == 1)
     peer.camera.publish(message(1))
@@ -214,49 +117,6 @@ def test_what_is_in_the_slot_is_answered_before_the_node_goes_inactive(rig, wait
     counts = node._configured.traffic.counts
     assert (counts.answered, counts.in_flight) == (2, 0)
     wait_for(lambda: len(peer.heard["detections"]) == 2)
-
-
-def test_a_stamp_that_jumps_back_starts_afresh(rig, wait_for, half_mask):
-    node, peer = rig(refresh_period=0, mask_mode="static", static_mask=half_mask)
-    peer.listen(Image, "mask", PICTURES)
-    wait_for(lambda: node.count_subscribers("/mask"))
-    time.sleep(MATCH_S)
-    send(peer, wait_for, [message(0), message(5), message(1), message(2)])
-    wait_for(lambda: len(peer.heard["mask"]) == 4)
-    whole = [min(m.data) == 255 for m in peer.heard["mask"]]
-    assert whole == [True, False, True, False]
-
-
-def test_a_stamp_of_zero_is_passed_on_unchanged(rig, wait_for):
-    node, peer = rig()
-    built = message(0)
-    built.header.stamp = stamp_of_ns(0)
-    send(peer, wait_for, [built, built])
-    assert [m.header for m in peer.heard["detections"]] == [built.header] * 2
-
-
-def test_ten_rounds_of_the_life_cycle_leave_nothing_behind(rig, wait_for):
-    node, peer = rig(autostart=False)
-    threads = threading.active_count()
-    for _ in range(10):
-        assert node.trigger_configure() is SUCCESS
-        assert node.trigger_activate() is SUCCESS
-        assert node.trigger_deactivate() is SUCCESS
-        assert node.trigger_activate() is SUCCESS
-        assert node.trigger_deactivate() is SUCCESS
-        assert node.trigger_cleanup() is SUCCESS
-    assert threading.active_count() == threads
-    topics = {p.topic_name for p in node.publishers}
-    assert not topics & {"/detections", "/mask", "/overlay", "/label_info", "/diagnostics"}
-    assert not list(node.timers) and "/image" not in {s.topic_name for s in node.subscriptions}
-    assert not node._managed_entities
-    node.trigger_configure()
-    node.trigger_activate()
-    wait_for(lambda: peer.camera.get_subscription_count())
-    time.sleep(MATCH_S)
-    send(peer, wait_for, [message(0)])
-    assert node.trigger_shutdown() is SUCCESS
-    assert node._configured is None and threading.active_count() == threads
 
 
 def test_publishers_exist_once_configured_and_speak_once_active(rig, wait_for):
@@ -290,7 +150,7 @@ def test_a_mask_file_that_is_missing_fails_the_transition(session, tiny_network,
 def test_a_fault_of_ours_drops_the_frame_and_does_not_end_the_node(rig, wait_for):
     node, peer = rig()
     worker = node._active.worker
-    process, publish = worker._pipeline.process, worker._publish
+    process, publish = worker._pipeline.process, worker._outputs.publish
 
     def fail(*given):
         raise RuntimeError("boom")
@@ -298,10 +158,10 @@ def test_a_fault_of_ours_drops_the_frame_and_does_not_end_the_node(rig, wait_for
     worker._pipeline.process = fail
     peer.camera.publish(message(0))
     wait_for(lambda: node._configured.traffic.counts.broken == 1)
-    worker._pipeline.process, worker._publish = process, fail
+    worker._pipeline.process, worker._outputs.publish = process, fail
     peer.camera.publish(message(1))
     wait_for(lambda: node._configured.traffic.counts.broken == 2)
-    worker._publish = publish
+    worker._outputs.publish = publish
     send(peer, wait_for, [message(2)])
     assert worker.last_failure.ours and "boom" in worker.last_failure.reason
     assert node._configured.traffic.counts.in_flight == 0
@@ -327,6 +187,11 @@ def test_a_set_of_changes_is_in_force_as_a_whole_or_not_at_all(rig, wait_for):
     assert not refused.successful and "static mask file" in refused.reason
     assert node.get_parameter("score_threshold").value == 0.0
     assert node._configured.pipeline.settings.score_threshold == 0.0
+    refused = change(refresh_period=3, score_threshold=1.5)
+    assert not refused.successful and node._configured.pipeline.settings.refresh_period == 8
+    refused = change(stale_detections="drop", classes=["disk"])
+    assert not refused.successful and "did you mean 'disc'?" in refused.reason
+    assert not node._active.worker._answers.drop_stale
     assert change(score_threshold=1.0, refresh_period=3, mask_mode="none").successful
     settings = node._configured.pipeline.settings
     assert (settings.score_threshold, settings.refresh_period, settings.mask) == (1.0, 3, "none")

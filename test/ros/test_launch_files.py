@@ -4,35 +4,67 @@ from __future__ import annotations
 
 import ast
 import importlib.util
+import json
 import xml.etree.ElementTree as ElementTree
 from pathlib import Path
 
+import numpy as np
 import pytest
 import yaml
+from bag_writer import START_NS, image, write_bag
 
 from regionmask_ros.ros.dds_profile import find_profile, picture_environment
+from regionmask_ros.ros.node import NODE_NAME
 from regionmask_ros.ros.parameters import BY_NAME
+from regionmask_ros.ros.publishers import LAZY
 
 REPOSITORY = Path(__file__).resolve().parents[2]
-LAUNCH = REPOSITORY / "launch" / "detector.launch.py"
-ARGUMENTS = ["image", "params_file", "backend", "static_mask", "namespace", "use_sim_time", "log_level", "rviz"]
+NEEDED = {"cameras", "bag", "output"}
+"""Arguments that have no default."""
+
+COMMON = ["params_file", "backend", "log_level"]
+ARGUMENTS = {
+    "bag.launch.py": ["bag", "output", "topic", "rate", *COMMON, "static_mask", "player"],
+    "detector.launch.py": ["image", *COMMON, "static_mask", "namespace", "use_sim_time", "rviz"],
+    "multi_camera.launch.py": ["cameras", "image", *COMMON, "static_masks", "one_process", "use_sim_time"],
+}
 
 
-def test_the_launch_file_compiles_and_declares_its_arguments_with_a_description():
-    tree = ast.parse(LAUNCH.read_text(encoding="utf-8"))
-    declared = [
-        call for call in ast.walk(tree)
-        if isinstance(call, ast.Call) and getattr(call.func, "id", "") == "DeclareLaunchArgument"
-    ]
-    assert [call.args[0].value for call in declared] == ARGUMENTS
-    for call in declared:
-        assert {"default_value", "description"} <= {keyword.arg for keyword in call.keywords}
+def declared_arguments(source: Path) -> list[ast.Call]:
+    """Those that all launch files have come from a function."""
+    calls, nodes = [], ast.walk(ast.parse(source.read_text(encoding="utf-8")))
+    for call in (node for node in nodes if isinstance(node, ast.Call)):
+        name = getattr(call.func, "id", "")
+        if name == "DeclareLaunchArgument":
+            calls.append(call)
+        elif name == "common_arguments":
+            calls += declared_arguments(REPOSITORY / "regionmask_ros" / "ros" / "launching.py")
+    return calls
 
 
-def test_files_that_the_launch_file_names_exist():
-    text = LAUNCH.read_text(encoding="utf-8")
-    for name in ("detector.yaml", "detector.rviz"):
-        assert f'config("{name}")' in text and (REPOSITORY / "config" / name).is_file()
+def test_every_launch_file_is_looked_at_here():
+    assert {path.name for path in (REPOSITORY / "launch").iterdir() if path.is_file()} == set(ARGUMENTS)
+
+
+@pytest.mark.parametrize("name", ARGUMENTS)
+def test_a_launch_file_compiles_and_declares_its_arguments_with_a_description(name):
+    calls = declared_arguments(REPOSITORY / "launch" / name)
+    assert sorted(call.args[0].value for call in calls) == sorted(ARGUMENTS[name])
+    for call in calls:
+        given = {keyword.arg for keyword in call.keywords}
+        assert "description" in given and ("default_value" in given) != (call.args[0].value in NEEDED)
+
+
+def test_files_and_parameters_that_launch_files_name_exist():
+    sources = [*(REPOSITORY / "launch").glob("*.py"), REPOSITORY / "regionmask_ros" / "ros" / "launching.py"]
+    named = {
+        call.args[0].value
+        for source in sources for call in ast.walk(ast.parse(source.read_text(encoding="utf-8")))
+        if isinstance(call, ast.Call) and getattr(call.func, "id", "") == "config"
+        and isinstance(call.args[0], ast.Constant)
+    }
+    assert {"detector.yaml", "detector.rviz"} <= named
+    assert all((REPOSITORY / "config" / name).is_file() for name in named)
     assert find_profile() == REPOSITORY / "config" / "fastdds_images.xml"
     assert {"backend", "static_mask", "mask_mode"} <= set(BY_NAME)
 
@@ -44,9 +76,23 @@ def test_rviz_shows_our_topics_with_a_quality_of_service_that_hears_them():
     pictures = {d["Name"]: d for d in manager["Displays"] if d["Class"] == "rviz_default_plugins/Image"}
     topics = {name: (d["Topic"]["Value"], d["Topic"]["Reliability Policy"]) for name, d in pictures.items()}
     assert topics == {
-        "Overlay": ("/overlay", "Reliable"), "Mask": ("/mask", "Reliable"), "Camera": ("/image", "Best Effort"),
+        "Overlay": ("/overlay", "Reliable"), "Mask": ("/mask", "Reliable"), "Static mask": ("/mask/static", "Reliable"),
+        "Camera": ("/image", "Best Effort"),
     }
     assert all(d["Enabled"] for d in pictures.values())
+
+
+def test_foxglove_shows_our_topics():
+    layout = json.loads((REPOSITORY / "config" / "foxglove_layout.json").read_text(encoding="utf-8"))
+    panels = layout["configById"]
+    shown = {panel["imageMode"]["imageTopic"] for name, panel in panels.items() if name.startswith("Image!")}
+    assert shown <= {f"/{topic}" for topic in LAZY} and {"/overlay/compressed", "/mask/age"} <= shown
+    assert set(leaves(layout["layout"])) == set(panels)
+    assert f"{NODE_NAME}: pictures" in panels["DiagnosticStatusPanel!health"]["selectedName"]
+
+
+def leaves(tree) -> list[str]:
+    return [tree] if isinstance(tree, str) else [*leaves(tree["first"]), *leaves(tree["second"])]
 
 
 def test_the_dds_profile_makes_room_for_a_4k_picture_and_is_not_ignored():
@@ -73,17 +119,20 @@ def test_a_profile_that_the_user_has_chosen_stays(environment, expected):
     assert picture_environment(Path("/p.xml"), environment) == expected
 
 
-def launched(**values: str):
-    """The processes of the launch file for these arguments, as ROS's launch sees them."""
+def launched(name: str, monkeypatch, **values: str):
+    """The processes of a launch file for these arguments, as ROS's launch sees them."""
     from launch import LaunchContext
 
-    spec = importlib.util.spec_from_file_location("detector_launch", LAUNCH)
+    from regionmask_ros.ros import launching
+
+    monkeypatch.setattr(launching, "config", lambda file: _Text(str(REPOSITORY / "config" / file)))
+    spec = importlib.util.spec_from_file_location("launched", REPOSITORY / "launch" / name)
     module = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(module)
-    module.config = lambda name: _Text(str(REPOSITORY / "config" / name))
     context = LaunchContext()
     defaults = {"image": "image", "backend": "", "static_mask": "", "namespace": "", "use_sim_time": "false",
-                "log_level": "info", "rviz": "false", "params_file": str(REPOSITORY / "config" / "detector.yaml")}
+                "log_level": "info", "rviz": "false", "params_file": str(REPOSITORY / "config" / "detector.yaml"),
+                "static_masks": "", "one_process": "true"}
     context.launch_configurations.update({**defaults, **values})
     return module.processes(context)
 
@@ -93,9 +142,31 @@ class _Text(str):
         return str(self)
 
 
-def test_the_launch_file_makes_the_node_and_rviz_where_launch_is_installed():
-    pytest.importorskip("launch_ros", reason="launch_ros is missing: only a ROS installation brings it")
-    assert [type(p).__name__ for p in launched()] == ["Node"]
-    node, rviz = launched(rviz="true", namespace="front", image="/cam/image", static_mask="1e5")
+NEEDS_LAUNCH = "launch_ros is missing: only a ROS installation brings it"
+
+
+def test_the_launch_file_makes_the_node_and_rviz_where_launch_is_installed(monkeypatch):
+    pytest.importorskip("launch_ros", reason=NEEDS_LAUNCH)
+    assert [type(p).__name__ for p in launched("detector.launch.py", monkeypatch)] == ["Node"]
+    node, rviz = launched(
+        "detector.launch.py", monkeypatch, rviz="true", namespace="front", image="/cam/image", static_mask="1e5"
+    )
     assert (node.node_package, node.node_executable) == ("regionmask_ros", "detector")
     assert rviz.node_package == "rviz2"
+
+
+@pytest.mark.parametrize("player", ["own", "ros2"])
+def test_a_bag_is_played_and_answers_are_recorded_where_launch_is_installed(monkeypatch, tmp_path, player):
+    pytest.importorskip("launch_ros", reason=NEEDS_LAUNCH)
+    pictures = [image(np.zeros((8, 8, 3), np.uint8), START_NS)]
+    bag = write_bag(tmp_path / "bag", {"/front/image_raw": pictures})
+    made = launched("bag.launch.py", monkeypatch, bag=bag, output="out", topic="", rate="1.0", player=player)
+    assert [type(action).__name__ for action in made[:2]] == ["Node", "Node" if player == "own" else "ExecuteProcess"]
+    assert len(made) == 5
+
+
+@pytest.mark.parametrize(("one_process", "processes"), [("true", 1), ("false", 2)])
+def test_several_cameras_make_one_process_or_several_where_launch_is_installed(monkeypatch, one_process, processes):
+    pytest.importorskip("launch_ros", reason=NEEDS_LAUNCH)
+    made = launched("multi_camera.launch.py", monkeypatch, cameras="[front,left]", one_process=one_process)
+    assert len(made) == processes and {node.node_executable for node in made} == {"detector"}

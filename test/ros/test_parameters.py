@@ -8,24 +8,36 @@ import pytest
 import yaml
 
 from regionmask_ros.errors import UserError
-from regionmask_ros.pipeline import PipelineSettings
+from regionmask_ros.pipeline import RECONFIGURABLE, PipelineSettings
 from regionmask_ros.ros.declaration import descriptor
-from regionmask_ros.ros.parameters import PARAMETERS, Changeable, settings_from, yaml_text
+from regionmask_ros.ros.parameter_pages import readme_table, with_table, yaml_text
+from regionmask_ros.ros.parameters import PARAMETERS, Changeable, answer_settings_from, settings_from
 
-CONFIG = Path(__file__).resolve().parents[2] / "config" / "detector.yaml"
+REPOSITORY = Path(__file__).resolve().parents[2]
+CURE = "run: python -m regionmask_ros.ros.parameter_pages"
 
 DEFAULTS = {spec.name: spec.default for spec in PARAMETERS}
 
 
 def test_the_yaml_file_is_what_the_table_says():
-    cure = "run: python -m regionmask_ros.ros.parameters > config/detector.yaml"
-    assert CONFIG.read_text(encoding="utf-8") == yaml_text(), cure
+    assert (REPOSITORY / "config" / "detector.yaml").read_text(encoding="utf-8") == yaml_text(), CURE
+
+
+def test_the_readme_has_the_table():
+    readme = (REPOSITORY / "README.md").read_text(encoding="utf-8")
+    assert with_table(readme) == readme, CURE
+    rows = [row.split(" | ")[0] for row in readme_table().splitlines() if row.startswith("| `")]
+    assert rows == [f"| `{spec.name}`" for spec in PARAMETERS]
+    assert not [row for row in readme_table().splitlines()[1:-1] if row.count("|") != 7], "a cell holds a bar"
+    with pytest.raises(UserError, match="missing"):
+        with_table("# no place for it")
 
 
 def test_the_yaml_holds_every_parameter_with_its_default_and_its_type():
     read = yaml.safe_load(yaml_text())["/**"]["ros__parameters"]
-    assert read == DEFAULTS
-    assert {name: type(value) for name, value in read.items()} == {s.name: type(s.default) for s in PARAMETERS}
+    assert {name: tuple(v) if isinstance(v, list) else v for name, v in read.items()} == DEFAULTS
+    types = {s.name: list if isinstance(s.default, tuple) else type(s.default) for s in PARAMETERS}
+    assert {name: type(value) for name, value in read.items()} == types
 
 
 @pytest.mark.parametrize("spec", PARAMETERS, ids=lambda spec: spec.name)
@@ -46,16 +58,36 @@ def test_the_defaults_are_the_pipelines_but_for_the_mask():
     assert settings_from(DEFAULTS) == PipelineSettings(mask="dynamic")
 
 
-def test_what_can_change_while_running_is_what_the_pipeline_can_change():
+def test_whatever_the_pipeline_can_change_can_be_set_while_running():
     running = {spec.name for spec in PARAMETERS if spec.changeable is Changeable.RUNNING}
-    assert running == {"mask_mode", "static_mask", "dynamic_mask", "refresh_period", "score_threshold", "nms_iou"}
+    of_pipeline = {{"mask": "mask_mode", "dynamic": "dynamic_mask"}.get(name, name) for name in RECONFIGURABLE}
+    assert running == of_pipeline | {"stale_detections", "attention_lifetime", "static_mask_output"}
+
+
+def test_lists_of_names_and_scores():
+    settings = settings_from({
+        **DEFAULTS, "classes": ("person", " traffic light ", ""),
+        "class_thresholds": ("person:0.5", "traffic light: 1"),
+    })
+    assert settings.classes == ("person", "traffic light")
+    assert settings.class_thresholds == (("person", 0.5), ("traffic light", 1.0))
+
+
+def test_what_the_node_itself_does():
+    kept = answer_settings_from(DEFAULTS)
+    assert not kept.drop_stale and kept.attention_ns == 10**9
+    dropped = answer_settings_from({**DEFAULTS, "stale_detections": "drop", "attention_lifetime": 0.25})
+    assert dropped.drop_stale and dropped.attention_ns == 250_000_000
 
 
 @pytest.mark.parametrize(("name", "value"), [
     ("mask_mode", "all"), ("backend", "gpu"), ("arithmetic", "float"), ("input_size", "450x450"),
-    ("dynamic_mask", "mgnet"), ("image_reliability", "maybe"), ("mask_mode", "static"),
+    ("dynamic_mask", "mgnet"), ("image_reliability", "maybe"), ("mask_mode", "static"), ("image_transport", "theora"),
+    ("stale_detections", "hide"), ("class_thresholds", ("person",)), ("class_thresholds", ("person:high",)),
+    ("class_thresholds", (":0.5",)), ("class_thresholds", ("person:1.5",)), ("class_thresholds", ("person:nan",)),
 ])
 def test_a_value_that_makes_no_sense_is_refused_by_name(name, value):
     with pytest.raises(UserError) as refused:
         settings_from({**DEFAULTS, name: value})
-    assert value in str(refused.value)
+    text = value if isinstance(value, str) else value[0].partition(":")[2] or value[0]
+    assert text in str(refused.value)

@@ -13,7 +13,7 @@ from rosgraph_msgs.msg import Clock
 from sensor_msgs.msg import Image
 
 from regionmask_ros.commands import play
-from regionmask_ros.ros.conversions import stamp_ns
+from regionmask_ros.sources.image_message import stamp_ns
 from regionmask_ros.ros.publishers import CAMERA, RESULTS
 
 FRAMES = 8

@@ -8,7 +8,7 @@ from regionmask_ros.ros.traffic import Answer, FrameCounts, Traffic, plausible_l
 
 
 def answer(time_s: float, masked_share: float | None = 0.5, node_ms: float = 10.0) -> Answer:
-    return Answer(time_s, node_ms, None, masked_share, 100, 1000)
+    return Answer(time_s, node_ms, None, masked_share, 100, 1000, pipeline_ms=node_ms - 1.0)
 
 
 def test_in_flight_is_what_is_neither_answered_nor_dropped():
@@ -31,7 +31,7 @@ def test_figures_are_those_of_the_last_five_seconds():
     figures = traffic.figures(10.0)
     assert figures.fps == pytest.approx(6 / 5)
     assert figures.masked_share == pytest.approx((0.5 + 0.6 + 0.7 + 0.8 + 0.9 + 1.0) / 6)
-    assert figures.node_ms_p50 == pytest.approx(7.5)
+    assert figures.node_ms_p50 == pytest.approx(7.5) and figures.pipeline_ms_p50 == pytest.approx(6.5)
     assert (figures.events_per_frame, figures.synops_per_frame) == (100.0, 1000.0)
 
 

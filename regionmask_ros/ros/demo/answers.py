@@ -10,7 +10,7 @@ import numpy as np
 from rosbags.highlevel import AnyReader
 
 from ...detection.detections import Detections
-from ..conversions import NANOSECONDS
+from ...sources.image_message import NANOSECONDS
 
 _OF_A_FRAME = ("/detections", "/mask", "/overlay")
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import secrets
 import time
 from contextlib import ExitStack
 from dataclasses import dataclass
@@ -12,6 +13,7 @@ from pathlib import Path
 from ...errors import UserError
 from ...frames import choose_input_size
 from ...sources import Source
+from ..availability import require
 from ..dds_profile import find_profile, picture_environment
 from .accounts import Account, account_of
 from .children import Child
@@ -51,13 +53,24 @@ def private_environment(domain_id: int) -> dict[str, str]:
     return {**os.environ, **picture_environment(profile, os.environ), **alone}
 
 
+def private_domain() -> dict[str, str]:
+    """``private_environment`` of a domain picked by chance, set for this process, too. Raises UserError without ROS.
+
+    Any domain, so that two hardly ever hear each other. Up to 101 all systems allow.
+    """
+    environment = private_environment(1 + secrets.randbelow(101))
+    os.environ.update(environment)
+    require("rclpy", "sensor_msgs", "diagnostic_msgs", "lifecycle_msgs", "std_srvs", "vision_msgs")
+    return environment
+
+
 def show(video: str, source: Source, rate: float, folder: Path, environment: dict[str, str]) -> Shown:
     """Plays the source through the node and leaves ``bag``, ``node.log`` and ``player.log`` in the folder.
 
     ``environment`` must be this process's too, as its recorder takes part. Raises UserError when a process fails.
     """
+    from ..recorder import BagWriter, Recorder
     from ..session import RosSession
-    from .recorder import BagWriter, Recorder
 
     with ExitStack() as stack:
         width, height = choose_input_size(source.size_wh)

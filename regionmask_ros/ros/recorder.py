@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import threading
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Callable
+from typing import Callable, Sequence
 
 from diagnostic_msgs.msg import DiagnosticArray
 from rclpy.node import Node
@@ -46,25 +46,34 @@ RECORDED = (
 )
 
 
-class BagWriter:
-    """A compressed mcap bag of RECORDED. For one thread at a time; closed once, by its owner."""
+def below(namespace: str, pictures: bool) -> tuple[Recorded, ...]:
+    """RECORDED of a node in that namespace. pictures: masks and overlays, too, which take the most room."""
+    inside = "/".join(["", *filter(None, namespace.split("/"))])
+    return tuple(
+        replace(topic, topic=topic.topic if topic.message_class is DiagnosticArray else f"{inside}{topic.topic}")
+        for topic in RECORDED if pictures or topic.message_class is not Image
+    )
 
-    def __init__(self, folder: Path) -> None:
+
+class BagWriter:
+    """A compressed mcap bag. For one thread at a time; closed once, by its owner."""
+
+    def __init__(self, folder: Path, recorded: Sequence[Recorded] = RECORDED) -> None:
         self._writer = Writer(folder, version=BAG_VERSION, storage_plugin=StoragePlugin.MCAP)
         self._writer.set_compression(CompressionMode.STORAGE, CompressionFormat.ZSTD)
         self._writer.open()
-        store = typestore_of(*(recorded.message_class for recorded in RECORDED))
+        store = typestore_of(*(topic.message_class for topic in recorded))
         self._connections: dict[str, Connection] = {
-            recorded.topic: self._writer.add_connection(
-                recorded.topic, type_name(recorded.message_class), typestore=store,
-                offered_qos_profiles=[_offered(recorded.latched)],
+            topic.topic: self._writer.add_connection(
+                topic.topic, type_name(topic.message_class), typestore=store,
+                offered_qos_profiles=[_offered(topic.latched)],
             )
-            for recorded in RECORDED
+            for topic in recorded
         }
 
-    def write(self, topic: str, raw: bytes) -> None:
-        """Appends a serialised message, stamped with the time of now."""
-        self._writer.write(self._connections[topic], time.time_ns(), raw)
+    def write(self, topic: str, raw: bytes, now_ns: int) -> None:
+        """Appends a serialised message, with the time at which it was heard."""
+        self._writer.write(self._connections[topic], now_ns, raw)
 
     def close(self) -> None:
         """Writes index and metadata."""
@@ -72,33 +81,35 @@ class BagWriter:
 
 
 class Recorder(Node):
-    """Subscribes to everything in RECORDED and writes it.
+    """Subscribes to all topics and writes what comes, with the node's time: on simulated time, that of the bag.
 
     Callbacks run in the session's executor thread; the main thread reads the counts, the last report and ``failure``,
     which is the error that ended the recording, such as a full disk.
     """
 
-    def __init__(self, bag: BagWriter, **node_arguments: object) -> None:
+    def __init__(
+        self, bag: BagWriter, recorded: Sequence[Recorded] = RECORDED, **node_arguments: object
+    ) -> None:
         super().__init__("recorder", **node_arguments)
         self._bag = bag
-        self.counts = {recorded.topic: 0 for recorded in RECORDED}
+        self.counts = {topic.topic: 0 for topic in recorded}
         self.report: dict[str, str] = {}
         self.report_time_ns = 0
         self.failure: OSError | None = None
         self.node_is_active = threading.Event()
-        for recorded in RECORDED:
+        for topic in recorded:
             self.create_subscription(
-                recorded.message_class, recorded.topic, self._take(recorded.topic), _wanted(recorded.latched), raw=True
+                topic.message_class, topic.topic, self._take(topic.topic), _wanted(topic.latched), raw=True
             )
 
     def _take(self, topic: str) -> Callable[[bytes], None]:
         def take(raw: bytes) -> None:
             try:
-                self._bag.write(topic, raw)
+                self._bag.write(topic, raw, self.get_clock().now().nanoseconds)
             except OSError as error:
                 self.failure = error
             self.counts[topic] += 1
-            if topic == "/label_info":
+            if topic.endswith("/label_info"):
                 self.node_is_active.set()
             elif topic == "/diagnostics":
                 self._read_report(raw)

@@ -1,0 +1,127 @@
+"""A bag through the detector on simulated time, and what it answers into a new bag.
+
+  ros2 launch regionmask_ros bag.launch.py bag:=street/ output:=results/
+  ros2 launch regionmask_ros bag.launch.py bag:=street/ topic:=/front/image_raw output:=results/ rate:=0.5
+
+Plays and records with ros2 bag where it is installed, with our own commands play and record where it is not. The bag
+is played once the detector is active, and all ends with it. Headers are those of the pictures; times in the new bag are
+the old bag's.
+"""
+
+from __future__ import annotations
+
+from importlib.util import find_spec
+from typing import Callable
+
+from launch import Action, LaunchContext, LaunchDescription
+from launch.actions import (
+    DeclareLaunchArgument,
+    EmitEvent,
+    ExecuteProcess,
+    OpaqueFunction,
+    RegisterEventHandler,
+    TimerAction,
+)
+from launch.event_handlers import OnProcessExit, OnProcessIO
+from launch.events import Shutdown
+from launch.events.process import ProcessIO
+from launch_ros.actions import Node
+
+from regionmask_ros.ros.launching import PACKAGE, common_arguments, process_settings, texts, value
+from regionmask_ros.sources.bag import BagPictures
+
+ACTIVE = b"active: pictures from"
+"""The detector says so when it listens."""
+
+OUTPUTS = ("detections", "label_info", "mask", "overlay")
+
+LAST_ANSWERS_S = 2.0
+
+
+def generate_launch_description() -> LaunchDescription:
+    return LaunchDescription([
+        DeclareLaunchArgument("bag", description="Folder of the bag with pictures, mcap or db3."),
+        DeclareLaunchArgument("output", description="Folder of the new bag, which must not exist yet."),
+        DeclareLaunchArgument("topic", default_value="", description="Topic of the pictures, if the bag has several."),
+        DeclareLaunchArgument("rate", default_value="1.0", description="Speed of playing; slower loses no picture."),
+        *common_arguments(),
+        DeclareLaunchArgument(
+            "static_mask", default_value="",
+            description="Mask file, attended as well as what the dynamic mask attends; empty: masks as in the file.",
+        ),
+        DeclareLaunchArgument(
+            "player", default_value="auto", choices=["auto", "ros2", "own"],
+            description="What plays and records. auto: ros2 bag where it is installed.",
+        ),
+        OpaqueFunction(function=processes),
+    ])
+
+
+def processes(context: LaunchContext) -> list[Action]:
+    """Detector and recorder at once, the player when the detector is active, the end when the player has ended."""
+    bag, static_mask = value(context, "bag"), value(context, "static_mask")
+    with BagPictures(bag, value(context, "topic")) as source:
+        topic, compressed = source.topic, source.compressed
+    image = topic.removesuffix("/compressed")
+    with_ros2 = {"ros2": True, "own": False, "auto": find_spec("ros2bag") is not None}[value(context, "player")]
+    own = texts(
+        backend=value(context, "backend"), static_mask=static_mask,
+        mask_mode="static+dynamic" if static_mask else "", image_transport="compressed" if compressed else "",
+    )
+    detector = Node(
+        package=PACKAGE,
+        executable="detector",
+        parameters=[value(context, "params_file"), {"use_sim_time": True}, *own],
+        # Our player publishes where the detector listens; ros2 bag publishes under the bag's own name.
+        remappings=[("image", image), *([(f"{image}/compressed", topic)] if compressed and with_ros2 else [])],
+        **process_settings(context),
+    )
+    tools = ros2_tools if with_ros2 else own_tools
+    player, recorder = tools(context, topic, image, compressed)
+    look = once_active(player)
+    return [
+        detector,
+        recorder,
+        RegisterEventHandler(OnProcessIO(target_action=detector, on_stdout=look, on_stderr=look)),
+        RegisterEventHandler(OnProcessExit(target_action=player, on_exit=[
+            TimerAction(period=LAST_ANSWERS_S, actions=[EmitEvent(event=Shutdown(reason="the bag is played"))]),
+        ])),
+        RegisterEventHandler(OnProcessExit(
+            target_action=detector, on_exit=[EmitEvent(event=Shutdown(reason="the detector has ended"))]
+        )),
+    ]
+
+
+def once_active(player: Action) -> Callable[[ProcessIO], list[Action]]:
+    """An event handler that starts the player when the detector says that it is active, and never again."""
+    waiting = [player]
+
+    def look(event: ProcessIO) -> list[Action]:
+        return [waiting.pop()] if waiting and ACTIVE in event.text else []
+
+    return look
+
+
+def ros2_tools(context: LaunchContext, topic: str, image: str, compressed: bool) -> tuple[Action, Action]:
+    """ros2 bag play and ros2 bag record."""
+    play = ["ros2", "bag", "play", value(context, "bag"), "--clock", "100", "--rate", value(context, "rate"),
+            "--topics", topic]
+    record = ["ros2", "bag", "record", "--use-sim-time", "-o", value(context, "output"),
+              *(f"/{name}" for name in OUTPUTS), "/diagnostics"]
+    return tuple(ExecuteProcess(cmd=command, **process_settings(context)) for command in (play, record))
+
+
+def own_tools(context: LaunchContext, topic: str, image: str, compressed: bool) -> tuple[Action, Action]:
+    """The commands play and record of this package."""
+    player = Node(
+        package=PACKAGE, executable="play", **process_settings(context),
+        arguments=[
+            value(context, "bag"), "--bag-topic", topic, "--topic", image, "--rate", value(context, "rate"),
+            "--clock", "--wait", "60", *(["--compressed"] if compressed else []),
+        ],
+    )
+    recorder = Node(
+        package=PACKAGE, executable="record", arguments=[value(context, "output")],
+        ros_arguments=["-p", "use_sim_time:=true"], **process_settings(context),
+    )
+    return player, recorder

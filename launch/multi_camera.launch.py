@@ -1,0 +1,60 @@
+"""One detector a camera, each in the camera's namespace.
+
+  ros2 launch regionmask_ros multi_camera.launch.py cameras:=[front,left] image:=image_raw
+  ros2 launch regionmask_ros multi_camera.launch.py cameras:=[front,left] static_masks:=my/masks one_process:=false
+
+The camera front publishes on /front/image_raw; its detections are on /front/detections, its static mask is
+my/masks/front.npz or front.png. Parameters of one camera go into the parameter file below /front/detector.
+"""
+
+from __future__ import annotations
+
+from launch import LaunchContext, LaunchDescription
+from launch.actions import DeclareLaunchArgument, OpaqueFunction
+from launch_ros.actions import Node
+
+from regionmask_ros.ros.cameras import Camera, parse_cameras, with_masks
+from regionmask_ros.ros.launching import PACKAGE, SWITCH, common_arguments, process_settings, texts, value
+
+
+def generate_launch_description() -> LaunchDescription:
+    return LaunchDescription([
+        DeclareLaunchArgument("cameras", description="Namespaces of the cameras, such as [front,left]."),
+        DeclareLaunchArgument(
+            "image", default_value="image", description="Topic of the pictures, below each camera's namespace."
+        ),
+        *common_arguments(),
+        DeclareLaunchArgument(
+            "static_masks", default_value="",
+            description="Folder with a mask file for some cameras, named like the camera; empty: none.",
+        ),
+        DeclareLaunchArgument(
+            "one_process", default_value="true", choices=SWITCH,
+            description="true: all detectors in one process, which share the network's weights. false: one each.",
+        ),
+        DeclareLaunchArgument("use_sim_time", default_value="false", choices=SWITCH, description="Time from /clock."),
+        OpaqueFunction(function=processes),
+    ])
+
+
+def processes(context: LaunchContext) -> list[Node]:
+    """The processes for the arguments' values, which are known only now."""
+    cameras = with_masks(parse_cameras(value(context, "cameras")), value(context, "static_masks"))
+    sim_time = [{"use_sim_time": True}] if value(context, "use_sim_time") == "true" else []
+    common = {
+        "package": PACKAGE,
+        "executable": "detector",
+        "parameters": [value(context, "params_file"), *sim_time, *texts(backend=value(context, "backend"))],
+        "remappings": [("image", value(context, "image"))],
+        "ros_arguments": ["--log-level", value(context, "log_level")],
+        **process_settings(context),
+    }
+    if value(context, "one_process") == "true":
+        return [Node(arguments=[word for c in cameras for word in ("--camera", str(c))], **common)]
+    return [alone(camera, common) for camera in cameras]
+
+
+def alone(camera: Camera, common: dict) -> Node:
+    """A process for one camera."""
+    own = texts(**camera.parameters)
+    return Node(namespace=camera.name, **{**common, "parameters": [*common["parameters"], *own]})

@@ -1,0 +1,76 @@
+"""Record what a detector publishes into a rosbag2 folder (mcap), until Ctrl-C.
+
+For computers without "ros2 bag". With use_sim_time the bag's times are those of /clock, so that it fits a bag that is
+being played; the messages keep their own stamps in any case.
+
+  python -m regionmask_ros record results/ --ros-args -p use_sim_time:=true
+  python -m regionmask_ros record results/ --namespace front --without-pictures
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import shutil
+from pathlib import Path
+from typing import Sequence
+
+from ..errors import UserError
+from ..ros.stopping import StopRequest
+from ._shell import EXIT_OK, command_main
+
+LOOK_S = 0.2
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("output", metavar="DIR", help="the bag's folder, which must not exist yet")
+    parser.add_argument("--namespace", default="", metavar="NS", help="namespace of the detector (default: none)")
+    parser.add_argument("--without-pictures", action="store_true", help="no masks and overlays, which take most room")
+    parser.add_argument(
+        "--ros-args", nargs=argparse.REMAINDER, default=[], metavar="...", help="such as: -p use_sim_time:=true"
+    )
+
+
+def run(args: argparse.Namespace) -> int:
+    """Records until a signal. The bag appears under its name when it is complete."""
+    target = Path(args.output)
+    if os.path.lexists(target):
+        raise UserError(f"{target}: exists already; a bag gets a folder of its own")
+    with StopRequest() as stop:
+        from ..ros.availability import require
+        from ..ros.dds_profile import use_profile
+
+        use_profile()
+        require("rclpy", "sensor_msgs", "diagnostic_msgs", "vision_msgs", "rosbags")
+        unfinished = target.parent / f".{target.name}.{os.getpid()}.part"
+        try:
+            target.parent.mkdir(parents=True, exist_ok=True)
+            counts = _record(args, unfinished, stop)
+            os.rename(unfinished, target)
+        finally:
+            shutil.rmtree(unfinished, ignore_errors=True)
+    for topic, count in counts.items():
+        print(f"{count:8d}  {topic}")
+    print(f"recorded in {target}")
+    return EXIT_OK
+
+
+def _record(args: argparse.Namespace, folder: Path, stop: StopRequest) -> dict[str, int]:
+    from contextlib import closing
+
+    from ..ros.recorder import BagWriter, Recorder, below
+    from ..ros.session import RosSession
+
+    topics = below(args.namespace, pictures=not args.without_pictures)
+    with closing(BagWriter(folder, topics)) as bag, RosSession(["--ros-args", *args.ros_args]) as session:
+        recorder = session.add(lambda **node: Recorder(bag, topics, **node))
+        session.spin()
+        while not stop.wait(LOOK_S) and recorder.failure is None:
+            pass
+        if recorder.failure is not None:
+            raise recorder.failure
+    return recorder.counts
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    return command_main("record", argv)

@@ -1,0 +1,104 @@
+"""Names of several cameras, and the one network that their nodes share in a process."""
+
+from __future__ import annotations
+
+import os
+import re
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Callable, Sequence
+
+from ..errors import UserError
+from ..mask.policy import DYNAMIC, STATIC
+from ..network.spec import Network
+
+_NAME = re.compile(r"/?[A-Za-z][A-Za-z0-9_]*(/[A-Za-z][A-Za-z0-9_]*)*")
+
+MASK_SUFFIXES = (".npz", ".png")
+
+
+@dataclass(frozen=True)
+class Camera:
+    """name: namespace of its node, with or without the first slash. static_mask: file, "" for none of its own."""
+
+    name: str
+    static_mask: str = ""
+
+    def __post_init__(self) -> None:
+        if not _NAME.fullmatch(self.name):
+            raise UserError(f"camera {self.name!r}: a name is letters, digits and _, such as front or robot/front")
+
+    @property
+    def parameters(self) -> dict[str, str]:
+        """Parameters that this camera's node gets besides the common ones."""
+        own = {"static_mask": self.static_mask, "mask_mode": f"{STATIC}+{DYNAMIC}"}
+        return own if self.static_mask else {}
+
+    def __str__(self) -> str:
+        return f"{self.name}={self.static_mask}" if self.static_mask else self.name
+
+
+def parse_camera(text: str) -> Camera:
+    """A name, or a name, an equals sign and the file of its static mask."""
+    name, _, mask = text.partition("=")
+    return Camera(name.strip(), mask.strip())
+
+
+def parse_cameras(text: str) -> tuple[Camera, ...]:
+    """A list as a launch argument has it: ``[front,left]``, also without brackets, each as in ``parse_camera``.
+
+    Raises UserError for an empty list, a name that is none, and one that comes twice.
+    """
+    cameras = tuple(parse_camera(part.strip().strip("'\"")) for part in text.strip().strip("[]").split(","))
+    return unlike(cameras)
+
+
+def unlike(cameras: Sequence[Camera]) -> tuple[Camera, ...]:
+    """The same. Raises UserError when a name comes twice."""
+    names = [camera.name.strip("/") for camera in cameras]
+    twice = next((name for name in names if names.count(name) > 1), None)
+    if twice is not None:
+        raise UserError(f"camera {twice}: named twice")
+    return tuple(cameras)
+
+
+def with_masks(cameras: Sequence[Camera], folder: str) -> tuple[Camera, ...]:
+    """Each with the mask that the folder holds for it, if any: front.npz or front.png for the camera front.
+
+    The camera robot/front has robot/front.npz. Raises UserError when no camera has one: the folder is another.
+    """
+    if not folder:
+        return tuple(cameras)
+    found = []
+    for camera in cameras:
+        files = [Path(folder, f"{camera.name.strip('/')}{suffix}") for suffix in MASK_SUFFIXES]
+        file = next((str(path) for path in files if path.is_file()), camera.static_mask)
+        found.append(Camera(camera.name, file))
+    if not any(camera.static_mask for camera in found):
+        raise UserError(f"{folder}: no mask in it, such as {found[0].name.strip('/')}{MASK_SUFFIXES[0]}")
+    return tuple(found)
+
+
+def shared(load: Callable[[str], Network]) -> Callable[[str], Network]:
+    """The same function, but a file that was loaded before, and has not changed since, gives the same Network.
+
+    Backends share the weights of one Network between all cameras of a process.
+    """
+    loaded: dict[tuple[str, int, int], Network] = {}
+
+    def load_once(file: str) -> Network:
+        key = (file, *_state(file))
+        if key not in loaded:
+            loaded[key] = load(file)
+        return loaded[key]
+
+    return load_once
+
+
+def _state(file: str) -> tuple[int, int]:
+    """Of the file: time and size; of the installed network, which has no name here, and of a missing file: nothing."""
+    try:
+        found = os.stat(os.path.expanduser(file)) if file else None
+    except OSError:
+        found = None
+    return (found.st_mtime_ns, found.st_size) if found else (0, 0)

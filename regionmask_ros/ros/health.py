@@ -1,0 +1,66 @@
+"""The node's own report, once a second by the computer's clock, and what it warns of."""
+
+from __future__ import annotations
+
+import time
+from collections import deque
+from typing import Callable
+
+from diagnostic_msgs.msg import DiagnosticArray
+from rclpy.clock import Clock, ClockType
+from rclpy.node import Node
+from std_msgs.msg import Header
+
+from .diagnostics import NodeFacts, NodeReport, is_starving, message_of, verdict
+from .publishers import RESULTS
+from .traffic import FrameCounts, Traffic
+
+REPORT_PERIOD_S = 1.0
+WARNING_REPORTS = 5
+"""A warning stays in as many reports, so that somebody who looks now and then sees it."""
+
+
+class Health:
+    """Reports until it is destroyed. facts: the node at the moment of the call, None: it is being cleaned up."""
+
+    def __init__(self, node: Node, traffic: Traffic, facts: Callable[[], NodeFacts | None]) -> None:
+        self._node, self._traffic, self._facts = node, traffic, facts
+        self._earlier = deque([FrameCounts()], WARNING_REPORTS)
+        self._received, self._heard_s = 0, time.monotonic()
+        self._state, self._clock_ns, self._starving = "", -1, False
+        self._publisher = node.create_publisher(DiagnosticArray, "/diagnostics", RESULTS)
+        # On simulated time a timer stops with the bag, and what diagnoses the node must not.
+        self._timer = node.create_timer(REPORT_PERIOD_S, self._tell, clock=Clock(clock_type=ClockType.STEADY_TIME))
+
+    def destroy(self) -> None:
+        self._node.destroy_timer(self._timer)
+        self._node.destroy_publisher(self._publisher)
+
+    def _tell(self) -> None:
+        facts = self._facts()
+        if facts is None:
+            return
+        report = self._report(facts)
+        starving = is_starving(report)
+        if starving and not self._starving:
+            self._node.get_logger().warning(verdict(report)[1])
+        self._starving = starving
+        self._publisher.publish(message_of(report, Header(stamp=self._node.get_clock().now().to_msg())))
+
+    def _report(self, facts: NodeFacts) -> NodeReport:
+        counts, now_s = self._traffic.counts, time.monotonic()
+        # An inactive node hears nothing and misses nothing.
+        if counts.received != self._received or facts.state != self._state:
+            self._received, self._state, self._heard_s = counts.received, facts.state, now_s
+        clock_ns, self._clock_ns = self._clock_ns, self._node.get_clock().now().nanoseconds
+        report = NodeReport(
+            facts=facts,
+            counts=counts,
+            earlier=self._earlier[0],
+            figures=self._traffic.figures(now_s),
+            quiet_s=now_s - self._heard_s,
+            publishers=self._node.count_publishers(facts.topic),
+            clock_stands=clock_ns == self._clock_ns,
+        )
+        self._earlier.append(counts)
+        return report

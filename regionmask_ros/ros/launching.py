@@ -1,0 +1,67 @@
+"""Bricks for the launch files. Imports ROS's launch, which only a ROS installation brings."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+from launch import LaunchContext
+from launch.actions import DeclareLaunchArgument
+from launch.substitutions import LaunchConfiguration, PathJoinSubstitution
+from launch_ros.parameter_descriptions import ParameterValue
+from launch_ros.substitutions import FindPackageShare
+
+from .dds_profile import PROFILE, picture_environment
+
+PACKAGE = "regionmask_ros"
+SWITCH = ["true", "false"]
+
+
+def config(name: str) -> PathJoinSubstitution:
+    """A file in the installed folder config/."""
+    return PathJoinSubstitution([FindPackageShare(PACKAGE), "config", name])
+
+
+def common_arguments() -> list[DeclareLaunchArgument]:
+    """Those that every launch file with a detector has."""
+    return [
+        DeclareLaunchArgument(
+            "params_file", default_value=config("detector.yaml"), description="Parameter file (YAML)."
+        ),
+        DeclareLaunchArgument(
+            "backend", default_value="", description="Where the network runs; empty: as in the file."
+        ),
+        DeclareLaunchArgument(
+            "log_level", default_value="info", choices=["debug", "info", "warn", "error", "fatal"],
+            description="Least severe messages that are shown.",
+        ),
+    ]
+
+
+def value(context: LaunchContext, name: str) -> str:
+    """What an argument was given, once the launch is under way."""
+    return LaunchConfiguration(name).perform(context)
+
+
+def process_settings(context: LaunchContext) -> dict:
+    """For each process: output on the screen, and the DDS profile that lets pictures through.
+
+    Only for these processes: a launch file that includes ours keeps its own environment.
+    """
+    profile = Path(config(PROFILE).perform(context))
+    return {"additional_env": picture_environment(profile, os.environ), "output": "screen"}
+
+
+def texts(**given: str) -> list[dict[str, ParameterValue]]:
+    """Parameters that were given as arguments; none for an empty one.
+
+    As text: otherwise a file named 1e5 would be read as a number.
+    """
+    chosen = {name: ParameterValue(text, value_type=str) for name, text in given.items() if text}
+    return [chosen] if chosen else []
+
+
+def absolute(topic: str, namespace: str) -> str:
+    """The full name that a topic has inside the namespace."""
+    inside = "/".join(["", *filter(None, namespace.split("/"))])
+    return topic if topic.startswith("/") else f"{inside}/{topic}"

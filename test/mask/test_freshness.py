@@ -1,0 +1,67 @@
+"""Ages of regions, and boxes that nothing sent now speaks for."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from regionmask_ros.detection.detections import Detections
+from regionmask_ros.errors import UserError
+from regionmask_ros.grid import RegionGrid
+from regionmask_ros.mask.freshness import OLDEST, aged, is_stale, never_sent
+from regionmask_ros.mask.seen import SeenRegions
+
+GRID, PICTURE = RegionGrid(4, 6), (96, 64)
+
+
+def objects(*boxes) -> Detections:
+    n = len(boxes)
+    return Detections(np.array(boxes, np.float32).reshape(n, 4), np.ones(n, np.float32), np.zeros(n, np.int32))
+
+
+def test_an_age_counts_the_frames_since_a_region_was_sent():
+    sent = np.zeros(GRID.shape, bool)
+    sent[1, 2] = True
+    first = aged(never_sent(GRID), GRID.full(True))
+    later = aged(aged(first, sent), sent)
+    assert first.dtype == later.dtype == np.uint16
+    assert not first.any() and later[1, 2] == 0 and later.sum() == 2 * (later.size - 1)
+
+
+def test_an_age_ends_at_the_largest_number_and_does_not_start_again():
+    nothing = GRID.full(False)
+    assert (aged(never_sent(GRID), nothing) == OLDEST).all()
+    assert (aged(np.full(GRID.shape, OLDEST - 1, np.uint16), nothing) == OLDEST).all()
+
+
+def test_a_box_is_stale_when_none_of_its_regions_was_sent():
+    keep = GRID.full(False)
+    keep[1, 2] = True
+    found = objects([32, 16, 48, 32], [40, 20, 90, 60], [0, 0, 32, 64], [48, 16, 64, 32], [96, 0, 96, 10])
+    assert is_stale(found, keep, PICTURE).tolist() == [False, False, True, True, True]
+    assert is_stale(Detections.empty(), keep, PICTURE).shape == (0,)
+
+
+@given(st.integers(0, 2**32 - 1))
+def test_it_says_what_covering_each_box_says(seed):
+    rng = np.random.default_rng(seed)
+    keep = rng.random(GRID.shape) < 0.2
+    corner = rng.uniform(-20, 90, (5, 2))
+    found = objects(*np.concatenate([corner, corner + rng.uniform(1, 40, (5, 2))], axis=1))
+    expected = [not (keep & GRID.cover(box, PICTURE)).any() for box in found.boxes]
+    stale, visible = is_stale(found, keep, PICTURE), GRID.spans(found.boxes, PICTURE)[2]
+    assert stale[visible].tolist() == [e for e, v in zip(expected, visible) if v]
+
+
+def test_seen_regions_come_from_whole_frames_only():
+    seen, part = SeenRegions(GRID), GRID.full(True)
+    part[0, 0] = False
+    seen.add(objects([70, 0, 80, 10]), part, PICTURE)
+    with pytest.raises(UserError, match="no object was seen yet"):
+        seen.mask()
+    seen.add(objects([34, 34, 46, 46]), GRID.full(True), PICTURE)
+    seen.add(Detections.empty(), GRID.full(True), PICTURE)
+    assert np.argwhere(seen.mask()).tolist() == [[r, c] for r in (1, 2, 3) for c in (1, 2, 3)]
+    assert seen.frames == 2 and seen.counts.max() == 1

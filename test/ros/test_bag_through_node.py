@@ -1,0 +1,116 @@
+"""A bag through the node gives what the same bag gives without ROS, frame by frame; looped and compressed playing."""
+
+from __future__ import annotations
+
+import time
+
+import numpy as np
+import pytest
+from bag_writer import START_NS, STEP_NS, image, write_bag
+from rig import MATCH_S, Peer, picture
+from sensor_msgs.msg import CompressedImage, Image
+
+from regionmask_ros.commands import play
+from regionmask_ros.pipeline import Pipeline, PipelineSettings
+from regionmask_ros.ros.player import Pace, Player
+from regionmask_ros.ros.publishers import CAMERA
+from regionmask_ros.ros.session import RosSession
+from regionmask_ros.ros.stopping import StopRequest
+from regionmask_ros.sources import open_source
+from regionmask_ros.sources.image_message import stamp_ns
+
+FRAMES = 12
+
+
+@pytest.fixture
+def bag(tmp_path) -> str:
+    messages = [image(picture(i), START_NS + i * STEP_NS) for i in range(FRAMES)]
+    return write_bag(tmp_path / "bag", {"/front/image_raw": messages})
+
+
+class Listener(Peer):
+    """No camera of its own: the player is the camera."""
+
+    def open_camera(self):
+        self.listen(Image, "image", CAMERA)
+        return self.create_publisher(Image, "unused", CAMERA)
+
+
+def rows(message) -> np.ndarray:
+    return np.array([
+        (box.center.position.x, box.center.position.y, box.size_x, box.size_y, d.results[0].hypothesis.score)
+        for d in message.detections for box in [d.bbox]
+    ]).reshape(-1, 5)
+
+
+@pytest.fixture
+def played(session, tiny_network, wait_for):
+    """A function that makes an active node on simulated time, and a listener."""
+    from rclpy.parameter import Parameter
+
+    from regionmask_ros.ros.node import DetectorNode
+
+    def make():
+        given = {"use_sim_time": True, "mask_mode": "dynamic", "score_threshold": 0.3, "refresh_period": 5}
+        overrides = [Parameter(name, value=value) for name, value in given.items()]
+        node = session.add(lambda **more: DetectorNode(
+            load=lambda file: tiny_network, parameter_overrides=overrides, **more
+        ))
+        listener = session.add(Listener)
+        session.spin()
+        node.start()
+        wait_for(lambda: node.count_subscribers("/detections"))
+        time.sleep(MATCH_S)
+        return node, listener
+
+    return make
+
+
+def expected(bag: str, network) -> list:
+    pipeline = Pipeline(network, PipelineSettings(mask="dynamic", score_threshold=0.3, refresh_period=5))
+    with open_source(bag) as source:
+        return [result for frame in source.frames() for result in pipeline.process(frame)]
+
+
+def assert_equal(answers, results) -> None:
+    assert [stamp_ns(a.header.stamp) for a in answers] == [r.frame.stamp_ns for r in results]
+    for answer, result in zip(answers, results):
+        found = result.detections
+        centres, sizes = (found.boxes[:, :2] + found.boxes[:, 2:]) / 2, found.boxes[:, 2:] - found.boxes[:, :2]
+        np.testing.assert_array_equal(rows(answer), np.column_stack([centres, sizes, found.scores]))
+
+
+def test_the_node_answers_a_bag_as_the_pipeline_does_frame_by_frame(played, bag, tiny_network, wait_for):
+    node, listener = played()
+    assert play.main([bag, "--clock", "--rate", "0.5", "--wait", "20"]) == 0
+    wait_for(lambda: len(listener.heard["detections"]) == FRAMES)
+    results = expected(bag, tiny_network)
+    assert_equal(listener.heard["detections"], results)
+    assert sum(len(r.detections) for r in results) > FRAMES and any(not r.mask.keep.all() for r in results)
+    assert {m.header.frame_id for m in listener.heard["detections"]} == {"front_optical"}
+
+
+def test_a_looped_bag_gives_the_same_again(played, bag, tiny_network, wait_for):
+    node, listener = played()
+    stop = StopRequest()
+    with RosSession() as own, open_source(bag) as source:
+        player = own.add(lambda **more: Player("image", True, **more))
+        player.wait_for_subscriber(20.0, stop)
+        for done in player.play(source, Pace(0.6, True, loop=True), stop):
+            if done.frames == 2 * FRAMES:
+                stop.set()
+        wait_for(lambda: len(listener.heard["detections"]) == 2 * FRAMES)
+    results = expected(bag, tiny_network)
+    assert_equal(listener.heard["detections"][:FRAMES], results)
+    assert_equal(listener.heard["detections"][FRAMES:], results)
+    assert node._configured.pipeline.fresh_starts == 1
+
+
+def test_compressed_pictures_go_out_below_the_topic(session, bag, wait_for):
+    heard = []
+    listener = session.add(lambda **more: Listener(**more))
+    listener.create_subscription(CompressedImage, "/cam/compressed", heard.append, CAMERA)
+    session.spin()
+    assert play.main([bag, "--topic", "/cam", "--compressed", "--rate", "2", "--wait", "20"]) == 0
+    wait_for(lambda: len(heard) == FRAMES)
+    assert {m.format for m in heard} == {"bgr8; jpeg compressed bgr8"}

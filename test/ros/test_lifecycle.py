@@ -1,0 +1,137 @@
+"""The life cycle as a manager drives it over ROS, and what rounds of it leave behind."""
+
+from __future__ import annotations
+
+import gc
+import os
+import threading
+import time
+
+import pytest
+from lifecycle_msgs.msg import State, Transition
+from lifecycle_msgs.srv import ChangeState, GetState
+from rclpy.lifecycle import TransitionCallbackReturn
+from rclpy.parameter import Parameter
+from rig import MATCH_S, message, send
+
+from regionmask_ros.errors import UserError
+from regionmask_ros.ros.node import DetectorNode
+
+SUCCESS, FAILURE = TransitionCallbackReturn.SUCCESS, TransitionCallbackReturn.FAILURE
+ERROR = TransitionCallbackReturn.ERROR
+
+
+class Manager:
+    """Drives a node's life cycle over its services."""
+
+    def __init__(self, peer, wait_for) -> None:
+        self._wait_for = wait_for
+        self._change = peer.create_client(ChangeState, "/detector/change_state")
+        self._get = peer.create_client(GetState, "/detector/get_state")
+        assert self._change.wait_for_service(10.0) and self._get.wait_for_service(10.0)
+
+    def change(self, transition: int) -> bool:
+        return self._call(self._change, ChangeState.Request(transition=Transition(id=transition))).success
+
+    def state(self) -> int:
+        return self._call(self._get, GetState.Request()).current_state.id
+
+    def _call(self, client, request):
+        future = client.call_async(request)
+        self._wait_for(future.done, 30.0)
+        return future.result()
+
+
+def test_a_manager_walks_through_all_states(rig, wait_for):
+    node, peer = rig(autostart=False)
+    manager = Manager(peer, wait_for)
+    walk = [
+        (Transition.TRANSITION_CONFIGURE, State.PRIMARY_STATE_INACTIVE),
+        (Transition.TRANSITION_ACTIVATE, State.PRIMARY_STATE_ACTIVE),
+        (Transition.TRANSITION_DEACTIVATE, State.PRIMARY_STATE_INACTIVE),
+        (Transition.TRANSITION_ACTIVATE, State.PRIMARY_STATE_ACTIVE),
+        (Transition.TRANSITION_DEACTIVATE, State.PRIMARY_STATE_INACTIVE),
+        (Transition.TRANSITION_CLEANUP, State.PRIMARY_STATE_UNCONFIGURED),
+        (Transition.TRANSITION_CONFIGURE, State.PRIMARY_STATE_INACTIVE),
+        (Transition.TRANSITION_ACTIVATE, State.PRIMARY_STATE_ACTIVE),
+    ]
+    assert manager.state() == State.PRIMARY_STATE_UNCONFIGURED
+    for transition, state in walk:
+        assert manager.change(transition) and manager.state() == state
+    wait_for(peer.camera.get_subscription_count)
+    time.sleep(MATCH_S)
+    send(peer, wait_for, [message(0)])
+    assert not manager.change(Transition.TRANSITION_CONFIGURE), "an active node cannot be configured"
+    assert manager.state() == State.PRIMARY_STATE_ACTIVE
+    assert manager.change(Transition.TRANSITION_ACTIVE_SHUTDOWN)
+    assert manager.state() == State.PRIMARY_STATE_FINALIZED and node._configured is None
+
+
+def test_a_bad_model_is_a_failed_transition_with_one_line(session, tmp_path, capfd):
+    bad = tmp_path / "network.pt"
+    bad.write_bytes(b"PK\3\4 no network")
+    node = session.add(lambda **given: DetectorNode(parameter_overrides=[
+        Parameter("autostart", value=False), Parameter("network_file", value=str(bad)),
+    ], **given))
+    assert node.trigger_configure() is FAILURE
+    said = [line for line in capfd.readouterr().err.splitlines() if "[ERROR]" in line or "Traceback" in line]
+    assert len(said) == 1 and "cannot configure" in said[0] and str(bad) in said[0]
+    assert node._state_machine.current_state[1] == "unconfigured"
+
+
+def test_a_class_that_the_network_does_not_know_fails_the_transition(session, tiny_network):
+    node = session.add(lambda **given: DetectorNode(load=lambda file: tiny_network, parameter_overrides=[
+        Parameter("classes", value=["squares"]),
+    ], **given))
+    with pytest.raises(UserError, match="'squares'.*'square'"):
+        node.start()
+
+
+def test_a_fault_of_ours_ends_in_the_unconfigured_state_and_can_be_tried_again(session, tiny_network):
+    answers = [RuntimeError("boom"), tiny_network]
+
+    def load(file: str):
+        answer = answers.pop(0)
+        if isinstance(answer, Exception):
+            raise answer
+        return answer
+
+    node = session.add(lambda **given: DetectorNode(load=load, parameter_overrides=[
+        Parameter("autostart", value=False),
+    ], **given))
+    assert node.trigger_configure() is not SUCCESS
+    assert node._state_machine.current_state[1] == "unconfigured"
+    assert node.trigger_configure() is SUCCESS
+
+
+def resident_bytes() -> int:
+    """Memory that this process really holds."""
+    with open("/proc/self/statm", encoding="ascii") as file:
+        return int(file.read().split()[1]) * os.sysconf("SC_PAGE_SIZE")
+
+
+def test_ten_full_rounds_leak_neither_threads_nor_memory(rig, wait_for):
+    node, peer = rig(autostart=False)
+    threads = threading.active_count()
+
+    def round_of_life(index: int) -> None:
+        assert node.trigger_configure() is SUCCESS and node.trigger_activate() is SUCCESS
+        wait_for(peer.camera.get_subscription_count)
+        before = len(peer.heard["detections"])
+        while len(peer.heard["detections"]) == before:  # a new subscription may miss the first pictures
+            peer.camera.publish(message(index))
+            time.sleep(MATCH_S)
+        assert node.trigger_deactivate() is SUCCESS and node.trigger_cleanup() is SUCCESS
+
+    used = []
+    for index in range(13):
+        round_of_life(index)
+        gc.collect()
+        used.append(resident_bytes())
+    assert threading.active_count() == threads
+    assert not node._managed_entities and not list(node.timers)
+    own = {"/detections", "/mask", "/overlay", "/label_info", "/diagnostics", "/events", "/mask/age"}
+    assert not own & {p.topic_name for p in node.publishers}
+    assert not {"/image", "/attention"} & {s.topic_name for s in node.subscriptions}
+    # The first rounds fill caches. A picture is 18 kB here, an engine some 100 kB: ten lost ones would show.
+    assert used[-1] - used[2] < 1_000_000, [u - used[0] for u in used]

@@ -1,0 +1,178 @@
+"""Everything that the node publishes besides boxes: what it shows, when it is made, and that it joins by time."""
+
+from __future__ import annotations
+
+import time
+from collections import Counter, defaultdict
+
+import cv2
+import numpy as np
+import pytest
+from rig import FRAME_NS, MATCH_S, SIZE_WH, START_NS, Peer, header, message, picture, send, watch
+from sensor_msgs.msg import CompressedImage, Image
+from vision_msgs.msg import Detection2DArray
+
+from regionmask_ros import pipeline as pipeline_module
+from regionmask_ros.frames import Frame
+from regionmask_ros.overlay import keep_to_picture
+from regionmask_ros.pipeline import Pipeline, PipelineSettings
+from regionmask_ros.ros import publishers
+from regionmask_ros.ros.conversions import jpeg_message
+from regionmask_ros.ros.publishers import CAMERA, LAZY, PICTURES, RESULTS
+
+FRAMES = 6
+
+
+def pixels_of(built: Image) -> np.ndarray:
+    kind = np.uint16 if built.encoding == "16UC1" else np.uint8
+    return np.frombuffer(built.data, kind).reshape(built.height, built.width, -1).squeeze()
+
+
+def decoded(built: CompressedImage) -> np.ndarray:
+    return cv2.imdecode(np.frombuffer(built.data, np.uint8), cv2.IMREAD_UNCHANGED)
+
+
+class ExactTime:
+    """Joins messages of several topics whose stamps are equal, by the rule of message_filters.TimeSynchronizer."""
+
+    def __init__(self, topics) -> None:
+        self.topics, self.sets, self._waiting = set(topics), {}, defaultdict(dict)
+
+    def put(self, topic: str, built) -> None:
+        stamp = built.header.stamp
+        row = self._waiting[stamp.sec, stamp.nanosec]
+        row[topic] = built
+        if set(row) == self.topics:
+            self.sets[stamp.sec, stamp.nanosec] = self._waiting.pop((stamp.sec, stamp.nanosec))
+
+
+def test_every_topic_shows_what_the_pipeline_decided_and_all_join_with_the_camera_by_time(
+    rig, wait_for, tiny_network, half_mask
+):
+    node, peer = rig(refresh_period=4, mask_mode="static+dynamic", static_mask=half_mask, score_threshold=0.9)
+    watch(peer, wait_for, node, {f"/{topic}": kind for topic, kind in LAZY.items()}, PICTURES)
+    peer.listen(Image, "/image", CAMERA)
+    wait_for(lambda: peer.camera.get_subscription_count() == 2)
+    time.sleep(MATCH_S)
+    send(peer, wait_for, [message(i) for i in range(FRAMES)])
+    wait_for(lambda: all(len(peer.heard[f"/{topic}"]) == FRAMES for topic in LAZY))
+
+    joined = ExactTime(["detections", "/image", *(f"/{topic}" for topic in LAZY)])
+    for topic in joined.topics:
+        for built in peer.heard[topic]:
+            joined.put(topic, built)
+    assert len(joined.sets) == FRAMES
+
+    twin = Pipeline(tiny_network, PipelineSettings(
+        mask="static+dynamic", static_mask=half_mask, refresh_period=4, score_threshold=0.9
+    ))
+    for i, row in enumerate(joined.sets.values()):
+        assert all(built.header == header(i) for built in row.values())
+        (result,) = twin.process(Frame(picture(i), "bgr", START_NS + i * FRAME_NS, "left_optical"), want_events=True)
+        shown, mask = {topic: row[f"/{topic}"] for topic in LAZY}, result.mask
+        whole = keep_to_picture(mask.keep, SIZE_WH)
+        np.testing.assert_array_equal(pixels_of(shown["mask"]), whole)
+        np.testing.assert_array_equal(decoded(shown["mask/compressed"]), whole)
+        np.testing.assert_array_equal(pixels_of(shown["mask/static"]), 255 * mask.sources["static"])
+        np.testing.assert_array_equal(pixels_of(shown["mask/dynamic"]), 255 * mask.sources["dynamic"])
+        assert shown["mask/age"].encoding == "16UC1"
+        np.testing.assert_array_equal(pixels_of(shown["mask/age"]), result.age)
+        np.testing.assert_array_equal(pixels_of(shown["events"]), result.events)
+        # Noise loses its colours in a JPEG, not its brightness.
+        grey = [cv2.blur(cv2.cvtColor(p, cv2.COLOR_BGR2GRAY), (8, 8)).astype(int)
+                for p in (pixels_of(shown["overlay"]), decoded(shown["overlay/compressed"]))]
+        assert shown["overlay"].encoding == "bgr8" and np.abs(grey[0] - grey[1]).mean() < 2
+    assert {pixels_of(built).max() for built in peer.heard["/mask/age"]} == {0, 1, 2, 3}
+
+
+def test_message_filters_joins_them_too(rig, wait_for):
+    message_filters = pytest.importorskip("message_filters", reason="message_filters is missing: ROS brings it")
+    node, peer = rig()
+    sets = []
+    inputs = [
+        message_filters.Subscriber(peer, kind, topic, qos_profile=qos)
+        for kind, topic, qos in ((Image, "image", CAMERA), (Detection2DArray, "detections", RESULTS),
+                                 (Image, "mask", PICTURES))
+    ]
+    message_filters.TimeSynchronizer(inputs, 10).registerCallback(lambda *row: sets.append(row))
+    wait_for(lambda: node.count_subscribers("/mask") and peer.camera.get_subscription_count() == 2)
+    time.sleep(MATCH_S)
+    send(peer, wait_for, [message(i) for i in range(3)])
+    wait_for(lambda: len(sets) == 3)
+    assert all(m.header == header(i) for i, row in enumerate(sets) for m in row)
+
+
+MAKERS = {
+    "/mask": ["keep_to_picture", "image_message"],
+    "/mask/compressed": ["keep_to_picture", "png_message"],
+    "/mask/static": ["image_message"],
+    "/mask/dynamic": ["image_message"],
+    "/mask/age": ["image_message"],
+    "/overlay": ["draw_overlay", "image_message"],
+    "/overlay/compressed": ["draw_overlay", "jpeg_message"],
+    "/events": ["_events_picture", "image_message"],
+}
+"""By topic: what is called for it, once a frame."""
+
+
+def test_pictures_that_nobody_looks_at_are_not_made(rig, wait_for, monkeypatch):
+    made = Counter()
+
+    def count(module, name: str) -> None:
+        real = getattr(module, name)
+        monkeypatch.setattr(module, name, lambda *given: made.update([name]) or real(*given))
+
+    for name in ("draw_overlay", "keep_to_picture", "image_message", "png_message", "jpeg_message", "is_stale"):
+        count(publishers, name)
+    count(pipeline_module, "_events_picture")
+    node, peer = rig()
+    send(peer, wait_for, [message(0), message(1)])
+    assert not made
+    assert MAKERS.keys() == {f"/{topic}" for topic in LAZY}
+    for index, (topic, makers) in enumerate(MAKERS.items()):
+        subscription = peer.listen(LAZY[topic[1:]], topic, PICTURES)
+        wait_for(lambda: node.count_subscribers(topic))
+        time.sleep(MATCH_S)
+        send(peer, wait_for, [message(2 + index)])
+        wait_for(lambda: peer.heard[topic])
+        assert made == Counter(makers) and peer.heard[topic][0].header == header(2 + index)
+        peer.destroy_subscription(subscription)
+        wait_for(lambda: not node.count_subscribers(topic))
+        time.sleep(MATCH_S)
+        made.clear()
+    send(peer, wait_for, [message(20)])
+    assert not made, "work ends with the last subscriber"
+
+
+class CompressedCamera(Peer):
+    def open_camera(self):
+        return self.create_publisher(CompressedImage, "image/compressed", CAMERA)
+
+
+def test_compressed_pictures_are_answered_and_depth_is_refused(rig, wait_for):
+    node, peer = rig(CompressedCamera, image_transport="compressed")
+    send(peer, wait_for, [jpeg_message(picture(i), header(i)) for i in range(2)])
+    assert [m.header for m in peer.heard["detections"]] == [header(0), header(1)]
+    depth = jpeg_message(picture(2), header(2))
+    depth.format = "16UC1; compressedDepth png"
+    peer.camera.publish(depth)
+    wait_for(lambda: peer.values().get("frames dropped (broken)") == "1", 3.0)
+    assert "compressed depth" in peer.verdict()
+    values = peer.values()
+    assert (values["image topic"], values["image transport"]) == ("/image/compressed", "compressed")
+
+
+def test_stale_boxes_are_kept_or_dropped(rig, wait_for, half_mask):
+    from rclpy.parameter import Parameter
+
+    node, peer = rig(refresh_period=0, mask_mode="static", static_mask=half_mask)
+    send(peer, wait_for, [message(0), message(1)])
+    assert node.set_parameters([Parameter("stale_detections", value="drop")])[0].successful
+    send(peer, wait_for, [message(2)])
+
+    def beyond(built: Detection2DArray) -> int:
+        """Boxes that lie in the masked half alone."""
+        return sum(d.bbox.center.position.x - d.bbox.size_x / 2 >= 48 for d in built.detections)
+
+    whole, kept, dropped = peer.heard["detections"]
+    assert beyond(whole) and beyond(kept) and dropped.detections and not beyond(dropped)

@@ -1,0 +1,66 @@
+"""The command record: every message byte by byte, with the times of /clock, under its name only when complete."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+from rig import MATCH_S, START_NS, message, send
+from rosbags.highlevel import AnyReader
+from rosgraph_msgs.msg import Clock
+
+from regionmask_ros.commands import record
+from regionmask_ros.ros.conversions import stamp_of_ns
+from regionmask_ros.ros.publishers import RESULTS
+from regionmask_ros.ros.recorder import RECORDED, below
+
+REPOSITORY = Path(__file__).resolve().parents[2]
+
+
+def test_what_the_node_says_is_in_the_bag_with_simulated_times(rig, wait_for, tmp_path):
+    folder = tmp_path / "new" / "bag"
+    node, peer = rig()
+    clock = peer.create_publisher(Clock, "/clock", RESULTS)
+    process = subprocess.Popen(
+        [sys.executable, "-m", "regionmask_ros", "record", str(folder), "--ros-args", "-p", "use_sim_time:=true"],
+        cwd=REPOSITORY, text=True, stdout=subprocess.PIPE, stderr=subprocess.PIPE, env=dict(os.environ),
+    )
+    try:
+        wait_for(lambda: node.count_subscribers("/overlay") and clock.get_subscription_count(), 30.0)
+        time.sleep(4 * MATCH_S)
+        for index in range(3):
+            clock.publish(Clock(clock=stamp_of_ns(START_NS + index)))
+            send(peer, wait_for, [message(index)])
+        time.sleep(4 * MATCH_S)
+        assert not folder.exists(), "it appears when it is complete"
+        process.send_signal(signal.SIGINT)
+        said, complaints = process.communicate(timeout=20.0)
+    finally:
+        process.kill()
+    assert process.returncode == 0 and complaints == "" and f"recorded in {folder}" in said
+    with AnyReader([folder]) as reader:
+        assert {c.topic for c in reader.connections} == {topic.topic for topic in RECORDED}
+        found = [(c.topic, ns, reader.deserialize(raw, c.msgtype)) for c, ns, raw in reader.messages()]
+    detections = [(ns, m.header.stamp.sec, m.header.stamp.nanosec) for topic, ns, m in found if topic == "/detections"]
+    stamps = [message(i).header.stamp for i in range(3)]
+    assert [d[1:] for d in detections] == [(s.sec, s.nanosec) for s in stamps]
+    assert {ns for ns, *_ in detections} <= {0, *(START_NS + i for i in range(3))}
+    assert not list(folder.parent.glob(".*"))
+
+
+def test_a_folder_that_exists_is_left_alone(tmp_path, capsys):
+    (tmp_path / "bag").mkdir()
+    assert record.main([str(tmp_path / "bag")]) == 2
+    assert "exists already" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(("namespace", "first"), [("", "/detections"), ("front", "/front/detections"),
+                                                  ("/a/b/", "/a/b/detections")])
+def test_topics_follow_the_namespace_and_diagnostics_do_not(namespace, first):
+    topics = below(namespace, pictures=False)
+    assert topics[0].topic == first and topics[-1].topic == "/diagnostics" and len(topics) == 3

@@ -1,0 +1,74 @@
+"""The node's services, over ROS."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from rig import message, send, watch
+from sensor_msgs.msg import Image
+from std_srvs.srv import Trigger
+
+from regionmask_ros.grid import RegionGrid
+from regionmask_ros.mask.files import load_static_mask
+from regionmask_ros.ros.publishers import PICTURES
+
+
+@pytest.fixture
+def ask(wait_for):
+    def call(peer, name: str) -> Trigger.Response:
+        client = peer.create_client(Trigger, f"/detector/{name}")
+        assert client.wait_for_service(10.0)
+        future = client.call_async(Trigger.Request())
+        wait_for(future.done)
+        return future.result()
+
+    return call
+
+
+def test_refresh_and_reset_send_everything_once(rig, wait_for, half_mask, ask):
+    node, peer = rig(refresh_period=0, mask_mode="static", static_mask=half_mask)
+    watch(peer, wait_for, node, {"/mask": Image, "/mask/age": Image}, PICTURES)
+    send(peer, wait_for, [message(0), message(1)])
+    assert ask(peer, "refresh").success
+    send(peer, wait_for, [message(2), message(3)])
+    assert node._configured.pipeline.fresh_starts == 0
+    assert ask(peer, "reset").success
+    send(peer, wait_for, [message(4), message(5)])
+    wait_for(lambda: len(peer.heard["/mask"]) == 6)
+    assert [min(m.data) == 255 for m in peer.heard["/mask"]] == [True, False] * 3
+    assert node._configured.pipeline.fresh_starts == 1
+
+
+def test_a_static_mask_of_what_was_seen_is_saved_and_fits_the_camera(rig, wait_for, tmp_path, ask):
+    file = tmp_path / "made" / "mask.npz"
+    node, peer = rig(mask_mode="none", score_threshold=0.3, static_mask_output=str(file))
+    refused = ask(peer, "save_static_mask")
+    assert not refused.success and "no picture has come yet" in refused.message
+    send(peer, wait_for, [message(i) for i in range(3)])
+    answer = ask(peer, "save_static_mask")
+    assert answer.success and str(file) in answer.message and "from 3 whole frames" in answer.message
+    saved, seen = load_static_mask(str(file), RegionGrid(4, 6), (96, 64)), np.zeros((4, 6), bool)
+    for found in peer.heard["detections"]:
+        for d in found.detections:
+            x, y, w, h = d.bbox.center.position.x, d.bbox.center.position.y, d.bbox.size_x, d.bbox.size_y
+            seen |= RegionGrid(4, 6).cover(np.array([[x - w / 2, y - h / 2, x + w / 2, y + h / 2]]), (96, 64), 1)
+    np.testing.assert_array_equal(saved, seen)
+
+
+def test_a_file_that_cannot_be_written_is_told(rig, wait_for, tmp_path, ask):
+    (tmp_path / "file").write_text("")
+    node, peer = rig(static_mask_output=str(tmp_path / "file" / "mask.npz"))
+    send(peer, wait_for, [message(0)])
+    answer = ask(peer, "save_static_mask")
+    assert not answer.success and str(tmp_path / "file") in answer.message
+
+
+def test_services_answer_an_inactive_node_and_go_with_cleanup(rig, wait_for, ask):
+    node, peer = rig(autostart=False)
+    names = {"~/reset", "~/refresh", "~/save_static_mask"}
+    assert not names & {s.srv_name for s in node.services}
+    node.trigger_configure()
+    assert names <= {s.srv_name for s in node.services}
+    assert ask(peer, "reset").success and ask(peer, "refresh").success
+    node.trigger_cleanup()
+    assert not names & {s.srv_name for s in node.services}

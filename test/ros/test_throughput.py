@@ -1,0 +1,39 @@
+"""`bench --ros`: a short run through real topics, whose counts add up; its figures are for a machine that is idle."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from regionmask_ros.commands import bench
+
+REPOSITORY = Path(__file__).resolve().parents[2]
+
+
+def test_every_published_picture_is_accounted_for(trained_file, real_video, tmp_path):
+    file = tmp_path / "bench.json"
+    done = subprocess.run(
+        [sys.executable, "-m", "regionmask_ros", "bench", "--ros", "--ros-seconds", "3", "--ros-masks", "dynamic",
+         "--sequence", real_video("bikes.mp4"), "--json", str(file)],
+        cwd=REPOSITORY, capture_output=True, text=True, timeout=120, env=dict(os.environ),
+    )
+    assert done.returncode == 0, done.stderr
+    (row,) = json.loads(file.read_text())["ros"]
+    assert row["published"] == 180 == row["lost"] + row["dropped"] + row["answered"]
+    assert row["answered"] > 0 and row["lost"] >= 0
+    assert 0 < row["pipeline_ms"][0] < row["node_ms"][0] < row["answer_ms"][0] + 50
+    assert row["overhead_ms"] == pytest.approx(row["node_ms"][0] - row["pipeline_ms"][0])
+    assert "180 pictures of 640x480" in done.stdout and "the node adds" in done.stdout
+
+
+@pytest.mark.parametrize(("arguments", "words"), [
+    (["--ros-masks", "all"], "--ros-masks 'all'"), (["--ros-seconds", "0"], "--ros-seconds 0.0"),
+])
+def test_bad_options_are_one_line(arguments, words, capsys):
+    assert bench.main(["--ros", *arguments]) == 2
+    assert words in capsys.readouterr().err

@@ -1,0 +1,115 @@
+"""Pictures out of bags of both storages, raw and compressed, and what is refused."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from bag_writer import START_NS, STEP_NS, image, png, write_bag
+
+from regionmask_ros.errors import UserError
+from regionmask_ros.sources import BagPictures, open_source
+from regionmask_ros.sources.bag import METADATA
+
+COUNT = 5
+
+
+def picture(index: int) -> np.ndarray:
+    return np.random.default_rng(index).integers(0, 256, (12, 16, 3)).astype(np.uint8)
+
+
+def raw_pictures() -> list:
+    return [image(picture(i), START_NS + i * STEP_NS) for i in range(COUNT)]
+
+
+@pytest.mark.parametrize("storage", ["mcap", "sqlite3"])
+@pytest.mark.parametrize("make", [image, png])
+def test_every_picture_comes_with_its_own_stamp_and_camera(tmp_path, storage, make):
+    messages = [make(picture(i), START_NS + i * STEP_NS) for i in range(COUNT)]
+    with open_source(write_bag(tmp_path / "bag", {"/cam/image": messages}, storage)) as source:
+        assert isinstance(source, BagPictures) and source.topic == "/cam/image"
+        assert (source.name, source.frame_count, source.size_wh) == ("bag", COUNT, (16, 12))
+        assert source.fps == pytest.approx(20.0)
+        for _ in range(2):
+            frames = list(source.frames())
+            assert [f.stamp_ns for f in frames] == [START_NS + i * STEP_NS for i in range(COUNT)]
+            assert {f.frame_id for f in frames} == {"front_optical"}
+            for i, frame in enumerate(frames):
+                np.testing.assert_array_equal(frame.bgr(), picture(i))
+
+
+def test_a_file_inside_the_folder_stands_for_it(tmp_path):
+    folder = write_bag(tmp_path / "bag", {"/cam/image": raw_pictures()})
+    (file,) = (tmp_path / "bag").glob("*.mcap")
+    with open_source(str(file)) as source:
+        assert source.name == "bag" and len(list(source.frames())) == COUNT
+    (tmp_path / "bag" / METADATA).unlink()
+    with pytest.raises(UserError, match="metadata.yaml is missing.*reindex"):
+        open_source(str(file))
+    assert folder
+
+
+def test_several_topics_must_be_told_apart(tmp_path):
+    folder = write_bag(tmp_path / "bag", {"/left": raw_pictures(), "/right": [image(picture(9), 5)]})
+    with pytest.raises(UserError, match="/left, /right: name one"):
+        open_source(folder)
+    with pytest.raises(UserError, match="no pictures on /rear; it has them on /left, /right"):
+        open_source(folder, "rear")
+    with open_source(folder, preferred="/left") as source:
+        assert source.topic == "/left"
+    with pytest.raises(UserError, match="name one"):
+        open_source(folder, preferred="image")
+    with open_source(folder, "right") as source:
+        (frame,) = source.frames()
+    np.testing.assert_array_equal(frame.bgr(), picture(9))
+
+
+def test_a_picture_without_a_stamp_has_the_time_of_its_recording(tmp_path):
+    with open_source(write_bag(tmp_path / "bag", {"/cam": [image(picture(i), 0) for i in range(2)]})) as source:
+        stamps = [frame.stamp_ns for frame in source.frames()]
+    assert stamps == [START_NS + 3_000_000, START_NS + STEP_NS + 3_000_000]
+
+
+def test_a_broken_picture_ends_it_after_the_last_good_one(tmp_path):
+    messages = raw_pictures()
+    messages[2].encoding = "h264"
+    taken = []
+    with open_source(write_bag(tmp_path / "bag", {"/cam": messages})) as source:
+        with pytest.raises(UserError, match="/cam at .* encoding 'h264'"):
+            taken.extend(iter_into(source.frames(), taken))
+    assert len(taken) == 2
+
+
+def iter_into(frames, taken: list) -> list:
+    for frame in frames:
+        taken.append(frame)
+    return []
+
+
+def test_closing_ends_an_iteration(tmp_path):
+    source = open_source(write_bag(tmp_path / "bag", {"/cam": raw_pictures()}))
+    frames = source.frames()
+    next(frames)
+    source.close()
+    assert list(frames) == []
+
+
+def test_what_is_no_bag_with_pictures_is_refused_in_one_line(tmp_path):
+    folder = tmp_path / "bag"
+    write_bag(folder, {"/cam": raw_pictures()})
+    data = next(folder.glob("*.mcap"))
+    whole = data.read_bytes()
+    for content in (b"", whole[:60], whole[: len(whole) // 2], b"\x89MCAP0\r\n" + bytes(500)):
+        data.write_bytes(content)
+        with pytest.raises(UserError) as refused:
+            with open_source(str(folder)) as source:
+                list(source.frames())
+        assert "\n" not in str(refused.value) and str(folder) in str(refused.value)
+    for text in ("", "rosbag2_bagfile_information: 7", "{", "a: !!python/object/apply:os.system [x]"):
+        (folder / METADATA).write_text(text)
+        with pytest.raises(UserError, match="not a bag that can be read"):
+            open_source(str(folder))
+
+
+def test_a_topic_is_for_bags_only(tmp_path, make_clip):
+    with pytest.raises(UserError, match="no topics"):
+        open_source(make_clip(3, 2), "/cam")
