@@ -6,14 +6,17 @@ it knows nothing of ROS.
 
 from __future__ import annotations
 
+import contextlib
 import time
 from dataclasses import dataclass, field, replace
-from typing import Mapping
+from types import MappingProxyType
+from typing import Iterator, Mapping
 
 import numpy as np
 
-from .backends import Backend, open_backend, resolve_arithmetic
+from .backends import Backend, BackendFailed, open_backend, options_of, resolve_arithmetic
 from .backends.base import BackendResult
+from .backends.options import Value
 from .detection.detections import Detections
 from .detection.yolo import decode
 from .encoder import Encoder
@@ -38,6 +41,7 @@ class PipelineSettings:
     refresh_period: every so many frames everything is attended; 0: the first frame only.
     score_threshold: lowest score reported. nms_iou: overlap above which the weaker box of a class goes.
     arithmetic: ``carry``, ``lava``, ``snap`` (see ``engine.arithmetic``) or "" for the backend's default.
+    backend_options: settings that only this backend has, by name, see its options class.
     """
 
     input_size: str | tuple[int, int] = "auto"
@@ -50,6 +54,7 @@ class PipelineSettings:
     nms_iou: float = 0.45
     backend: str = "cpu"
     arithmetic: str = ""
+    backend_options: Mapping[str, Value] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         if self.input_size == "auto":
@@ -67,6 +72,8 @@ class PipelineSettings:
             if not 0.0 <= value <= 1.0:
                 raise UserError(f"{name} {value}: must lie between 0 and 1")
         object.__setattr__(self, "arithmetic", resolve_arithmetic(self.backend, self.arithmetic))
+        options_of(self.backend, self.backend_options)
+        object.__setattr__(self, "backend_options", MappingProxyType(dict(self.backend_options)))
 
     @property
     def uses_static(self) -> bool:
@@ -156,6 +163,11 @@ class Pipeline:
         return self._camera.backend.kernels if self._camera else ""
 
     @property
+    def latency_steps(self) -> int | None:
+        """Time steps, one a frame, from a frame's events to its head; None before the first frame."""
+        return self._camera.backend.latency_steps if self._camera else None
+
+    @property
     def frames_to_refresh(self) -> int | None:
         """How many frames from the next one on until a refresh frame (0: the next one); None when none is due."""
         masked = self.settings.uses_static or self.settings.uses_dynamic
@@ -164,9 +176,15 @@ class Pipeline:
 
     def process(self, frame: Frame) -> list[StepResult]:
         """Takes a frame, returns the results that became ready: its own with the cpu backend, earlier ones with
-        pipelined backends. Raises UserError when the static mask does not fit the camera."""
+        pipelined backends.
+
+        Raises UserError when the static mask does not fit the camera. Raises BackendFailed when the backend has failed:
+        the results of frames inside it are lost, and the next frame opens it anew.
+        """
         start = time.perf_counter()
-        camera = self._camera_for(frame)
+        finished = self._leave_other_camera(frame)
+        camera = self._camera or self._open(frame)
+        camera.frame_id, camera.stamp_ns = frame.frame_id, frame.stamp_ns
         view = make_view(frame, camera.input_wh)
         resized = time.perf_counter()
         mask = decide(camera.policy, camera.state)
@@ -182,16 +200,18 @@ class Pipeline:
         pending = _Pending(self._frames, frame, mask, self._mask_text(), len(events), ms)
         camera.state = replace(camera.state, frame=camera.state.frame + 1)
         self._frames += 1
-        camera.backend.submit(events, pending)
-        ms["total"] = (time.perf_counter() - start) * 1e3
-        return self._collect(camera)
+        with self._closed_when_failed():
+            camera.backend.submit(events, pending)
+            ms["total"] = (time.perf_counter() - start) * 1e3
+            return finished + self._collect(camera)
 
     def drain(self) -> list[StepResult]:
         """The results of all frames that are still inside a pipelined backend."""
         if self._camera is None:
             return []
-        self._camera.backend.drain()
-        return self._collect(self._camera)
+        with self._closed_when_failed():
+            self._camera.backend.drain()
+            return self._collect(self._camera)
 
     def reset(self) -> None:
         """Forgets what it has seen: the next frame is a first frame. Results not yet returned are dropped."""
@@ -228,23 +248,40 @@ class Pipeline:
         refresh = {None: "", 0: ", refresh"}.get(ahead, f", refresh in {ahead}")
         return " + ".join(named) + refresh
 
-    def _camera_for(self, frame: Frame) -> _Camera:
+    def _leave_other_camera(self, frame: Frame) -> list[StepResult]:
+        """Starts afresh when this frame does not follow the last one. Results of earlier frames that were still inside
+        a pipelined backend."""
         camera = self._camera
-        if camera is None or camera.picture_wh != frame.size_wh:
-            camera = self._open(frame)
-        elif frame.stamp_ns < camera.stamp_ns or frame.frame_id != camera.frame_id:
+        if camera is None:
+            return []
+        other_size = camera.picture_wh != frame.size_wh
+        if not (other_size or frame.stamp_ns < camera.stamp_ns or frame.frame_id != camera.frame_id):
+            return []
+        finished = self.drain()
+        if other_size:
+            self.close()
+        else:
             self.reset()
-        camera.frame_id, camera.stamp_ns = frame.frame_id, frame.stamp_ns
-        return camera
+        return finished
+
+    @contextlib.contextmanager
+    def _closed_when_failed(self) -> Iterator[None]:
+        """A backend that has failed is of no more use."""
+        try:
+            yield
+        except BackendFailed:
+            self.close()
+            raise
 
     def _open(self, frame: Frame) -> _Camera:
         settings, picture_wh = self.settings, frame.size_wh
         auto = settings.input_size == "auto"
         input_wh = choose_input_size(picture_wh, settings.max_pixels) if auto else settings.input_size
         policy = _policy(settings, RegionGrid.of_input(input_wh), picture_wh)
-        self.close()
         encoder = Encoder(self.network.input_table, self.network.encoder_threshold, input_wh)
-        backend = open_backend(settings.backend, self.network, input_wh, settings.arithmetic)
+        backend = open_backend(
+            settings.backend, self.network, input_wh, settings.arithmetic, settings.backend_options
+        )
         self._camera = _Camera(picture_wh, input_wh, encoder, backend, policy)
         return self._camera
 

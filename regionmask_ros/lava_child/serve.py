@@ -1,0 +1,199 @@
+"""The loop over there: events in, one time step each; heads out, each with its frame's number.
+
+The main thread reads messages and injects. Other threads wait for heads, for the end of a process that computes, and
+for the end of the pipeline's process. When anything of it ends, all of it ends: see ``family``.
+"""
+
+from __future__ import annotations
+
+import importlib.metadata
+import os
+import platform
+import select
+import shutil
+import signal
+import socket
+import sys
+import threading
+import time
+from collections import deque
+from multiprocessing import connection
+from typing import Callable
+
+import numpy as np
+
+from . import family, messages
+from .counting import FrameCounts
+from .messages import NetworkHeader
+from .sim_graph import SimGraph, latency_steps
+from .wire import Message, Splitter, WireBroken, pack
+
+MOST_BYTES = 1 << 30
+CHUNK_BYTES = 1 << 20
+
+
+class Line:
+    """The socket to the pipeline's process: one thread reads, any may send. Sending waits, reading too."""
+
+    def __init__(self, end: socket.socket) -> None:
+        end.setblocking(True)
+        self._socket, self._sending = end, threading.Lock()
+        self._splitter, self._received = Splitter(MOST_BYTES), deque()
+
+    def send(self, kind: int, body: bytes = b"", sequence: int = 0) -> None:
+        with self._sending:
+            self._socket.sendall(pack(kind, body, sequence))
+
+    def receive(self) -> Message:
+        while not self._received:
+            data = self._socket.recv(CHUNK_BYTES)
+            if not data:
+                raise WireBroken("the pipeline's process has ended")
+            self._received.extend(self._splitter.feed(data))
+        return self._received.popleft()
+
+
+class Steps:
+    """What goes in and what comes out, paired: the n-th head belongs to the frame injected ``latency`` steps before.
+
+    Every layer sends before it takes in. So the head of a step comes out as soon as the step before is complete, and
+    the very first one before anything has been injected.
+    """
+
+    def __init__(self, network: NetworkHeader, graph: SimGraph, counts: FrameCounts, line: Line) -> None:
+        self._network, self._graph, self._counts, self._line = network, graph, counts, line
+        rows, cols, channels = network.shape
+        self._told = np.zeros(rows * cols * channels, np.int32)
+        self._latency = latency_steps(network)
+        self._sequences: deque[int | None] = deque()
+        self._injected_s = 0.0
+
+    def take(self, index: np.ndarray, message: np.ndarray, sequence: int | None) -> None:
+        """One frame's events; ``sequence`` None: a step of which nobody wants the head."""
+        self._told[index] += message
+        self._sequences.append(sequence)
+        self._injected_s = time.monotonic()
+        self._graph.inject(self._told.reshape(self._network.shape))
+
+    def give(self) -> None:
+        """Heads as they come, for ever; the first one tells nothing."""
+        self._graph.extract()
+        step, before_s = 1, 0.0
+        while True:
+            head = self._graph.extract()
+            step += 1
+            now_s = time.monotonic()
+            step_ms, before_s = (now_s - max(self._injected_s, before_s)) * 1e3, now_s
+            sequence = self._sequences.popleft() if step > self._latency else None
+            if sequence is None:
+                self._counts.forget_before(step - self._latency + 1)
+                self._line.send(messages.STEPPED)
+                continue
+            events, synops = self._counts.of(step - self._latency)
+            answer = messages.Answer(head, events, synops, step_ms)
+            self._line.send(messages.RESULT, messages.pack_result(answer), sequence)
+
+
+def main(descriptor: int, folder: str) -> None:
+    """Serves until the other end closes or asks for the end; then nothing of it is left.
+
+    descriptor: of the socket. folder: made for this process alone, all its temporary files lie there; it goes, too.
+    """
+    end = _End(folder)
+    signal.signal(signal.SIGTERM, lambda *_: end())
+    family.mark_segments()
+    line = Line(socket.socket(fileno=descriptor))
+    counts = os.pipe()
+    family.die_together((descriptor, counts[0]))
+    threading.Thread(target=_wait_for_hang_up, args=(descriptor, end), name="hang-up", daemon=True).start()
+    try:
+        network = _opened(line)
+        graph = SimGraph(network, str(network.settings.get("conv", "gemm")), counts[1])
+        steps = Steps(network, graph, FrameCounts(len(network.layers), counts[0]), line)
+        _start("heads", line, steps.give, end)
+        _start("watch", line, lambda: _watch(graph), end)
+        line.send(messages.READY, messages.pack_json({**versions(), "latency": latency_steps(network)}))
+        _serve(line, steps, network)
+    except (WireBroken, OSError):
+        pass
+    except BaseException as error:  # noqa: BLE001  whatever it is, the other end must be told, and nothing may stay
+        _fail(line, error)
+    end()
+
+
+def versions() -> dict[str, str]:
+    """Of what computes here, for people."""
+    return {
+        "python": platform.python_version(), "interpreter": sys.executable, "numpy": np.__version__,
+        "lava": importlib.metadata.version("lava-nc"),
+    }
+
+
+def _opened(line: Line) -> NetworkHeader:
+    message = line.receive()
+    if message.kind != messages.OPEN:
+        raise WireBroken(f"a message of kind {message.kind} came before a network")
+    return messages.unpack_open(message.body)
+
+
+def _serve(line: Line, steps: Steps, network: NetworkHeader) -> None:
+    size = int(np.prod(network.shape))
+    nothing = np.zeros(0, np.uint32), np.zeros(0, np.int8)
+    while (message := line.receive()).kind != messages.CLOSE:
+        if message.kind == messages.FRAME:
+            steps.take(*messages.unpack_frame(message.body, size), message.sequence)
+        elif message.kind == messages.FLUSH:
+            for _ in range(messages.unpack_flush(message.body)):
+                steps.take(*nothing, None)
+        else:
+            raise WireBroken(f"a message of kind {message.kind} came")
+
+
+def _start(name: str, line: Line, work: Callable[[], None], end: Callable[[], None]) -> None:
+    """A thread whose end is the end of everything: none of them returns while all is well."""
+
+    def guarded() -> None:
+        try:
+            work()
+        except (WireBroken, OSError):
+            pass
+        except BaseException as error:  # noqa: BLE001  as in main
+            _fail(line, error)
+        end()
+
+    threading.Thread(target=guarded, name=name, daemon=True).start()
+
+
+def _wait_for_hang_up(descriptor: int, end: Callable[[], None]) -> None:
+    """Ends all when the pipeline's process has gone, even while this one is busy with something that never returns."""
+    poll = select.poll()
+    poll.register(descriptor, select.POLLRDHUP | select.POLLHUP)
+    poll.poll()
+    end()
+
+
+def _watch(graph: SimGraph) -> None:
+    """Returns by raising as soon as one of the processes that compute has ended."""
+    connection.wait([actor.sentinel for actor in graph.actors()])
+    raise RuntimeError("one of Lava's processes has ended")
+
+
+def _fail(line: Line, error: BaseException) -> None:
+    try:
+        line.send(messages.FAILED, messages.one_line([f"{type(error).__name__}:", error]))
+    except OSError:
+        pass
+
+
+class _End:
+    """Ends this process and all below it, at once: an orderly stop of Lava waits for a step that may never come."""
+
+    def __init__(self, folder: str) -> None:
+        self._folder = folder
+
+    def __call__(self) -> None:
+        leader = os.getpid()
+        family.kill_session(leader, spare=leader)
+        family.remove_segments(leader)
+        shutil.rmtree(self._folder, ignore_errors=True)
+        os._exit(0)
