@@ -24,7 +24,6 @@ from .base import BackendFailed
 
 START = Path(__file__).resolve().parent.parent / "lava_child" / "start.py"
 MOST_BYTES = 1 << 28
-END_TIMEOUT_S = 3.0
 LONGEST_FOLDER = 60
 """Characters. The kernel allows 107 for a socket's name, which Lava makes some folders below."""
 
@@ -36,10 +35,11 @@ _OF_OUR_PYTHON = ("PYTHONPATH", "PYTHONHOME", "PYTHONSTARTUP", "LD_LIBRARY_PATH"
 class ChildProcess:
     """A started process with its network. Owns it until ``end``; it also ends with this object and with the program.
 
-    ready: what it told of itself (see ``messages``). Raises BackendFailed when it is not ready within ``timeout_s``.
+    ready: what it told of itself (see ``messages``). grace_s: how long it may take to end by itself before it is killed.
+    Raises BackendFailed when it is not ready within ``timeout_s``.
     """
 
-    def __init__(self, interpreter: Path, network: NetworkHeader, timeout_s: float) -> None:
+    def __init__(self, interpreter: Path, network: NetworkHeader, timeout_s: float, grace_s: float = 0.0) -> None:
         self._folder = _own_folder()
         ours, theirs = socket.socketpair()
         log = open(self._folder / "log", "wb")
@@ -55,7 +55,7 @@ class ChildProcess:
             shutil.rmtree(self._folder, ignore_errors=True)
             raise BackendFailed(one_line(f"{interpreter}: cannot be started, {error.strerror}")) from error
         self._connection = Connection(ours, MOST_BYTES)
-        self._end = weakref.finalize(self, _end, self._process, self._connection, self._folder)
+        self._end = weakref.finalize(self, _end, self._process, self._connection, self._folder, grace_s)
         self.ready = self._wait_until_ready(network, timeout_s)
 
     @property
@@ -138,11 +138,11 @@ def _last_line(log: Path) -> str:
     return told[-1] if told else ""
 
 
-def _end(process: subprocess.Popen, connection: Connection, folder: Path) -> None:
+def _end(process: subprocess.Popen, connection: Connection, folder: Path, grace_s: float) -> None:
     """Closing the socket asks it to end, and it takes all below it along. What then is still there is killed."""
     connection.close()
     try:
-        process.wait(END_TIMEOUT_S)
+        process.wait(grace_s)
     except subprocess.TimeoutExpired:
         pass
     family.kill_session(process.pid)

@@ -8,7 +8,7 @@ from __future__ import annotations
 import dataclasses
 import math
 from dataclasses import dataclass
-from typing import Any, Mapping, Union
+from typing import Any, Mapping, Sequence, Union
 
 from ..errors import UserError
 
@@ -17,10 +17,21 @@ Value = Union[bool, int, float, str]
 _TRUE, _FALSE = ("true", "yes", "on", "1"), ("false", "no", "off", "0")
 
 
-def option(default: Value, text: str, *, choices: tuple[str, ...] = (), low: float | None = None,
-           high: float | None = None) -> Any:
-    """A field of an options class. choices: of a text. low, high: both ends belong to the range of a number."""
-    return dataclasses.field(default=default, metadata={"text": text, "choices": choices, "low": low, "high": high})
+def option(
+    default: Value, text: str, *, choices: tuple[str, ...] = (), low: float | None = None, high: float | None = None,
+    parameter: str = "",
+) -> Any:
+    """A field of an options class. choices: of a text. low, high: both ends belong to the range of a number.
+
+    parameter: what the node calls it; empty: BACKEND_FIELD. A name that backends share is one parameter for all.
+    """
+    facts = {"text": text, "choices": choices, "low": low, "high": high, "parameter": parameter}
+    return dataclasses.field(default=default, metadata=facts)
+
+
+def parameter_name(backend: str, field: dataclasses.Field) -> str:
+    """What the node calls this setting."""
+    return field.metadata["parameter"] or f"{backend}_{field.name}"
 
 
 @dataclass(frozen=True)
@@ -32,10 +43,29 @@ class NoOptions:
 class ProcessOptions:
     """For a backend in a process of its own."""
 
-    python: str = option("", "Interpreter that has lava-nc; empty: the one that 'make lava' made.")
-    open_timeout: float = option(60.0, "Seconds within which it must be ready.", low=1.0, high=3600.0)
-    step_timeout: float = option(30.0, "Seconds that a time step may take before it counts as hung.", low=0.1,
-                                 high=3600.0)
+    python: str = option(
+        "", "Interpreter that has lava-nc, for backends that need it. Empty: the one that 'make lava' made.",
+        parameter="lava_python",
+    )
+    open_timeout: float = option(
+        60.0, "Seconds within which a backend with a process of its own must be ready.", low=1.0, high=3600.0,
+        parameter="backend_open_timeout",
+    )
+    step_timeout: float = option(
+        30.0, "Seconds that such a backend's time step may take before it counts as hung.", low=0.1, high=3600.0,
+        parameter="backend_step_timeout",
+    )
+
+
+def parse_pairs(pairs: Sequence[str]) -> dict[str, str]:
+    """``NAME=VALUE`` texts as a mapping. Raises UserError for one without a name or given twice."""
+    values: dict[str, str] = {}
+    for pair in pairs:
+        name, equals, value = pair.partition("=")
+        if not (name and equals) or name in values:
+            raise UserError(f"backend option {pair!r}: write NAME=VALUE, each name once")
+        values[name] = value
+    return values
 
 
 def make_options(kind: type, given: Mapping[str, Value], backend: str) -> Any:

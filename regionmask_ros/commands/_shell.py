@@ -24,6 +24,7 @@ COMMANDS = {
     "play": "publish a video or pictures as a camera would",
     "demo": "node and player on a real video, recorded and drawn",
     "model": "import or inspect a trained network",
+    "compare": "check that backends give the same integers on a video",
     "bench": "measure the engine against dense runtimes on the same network",
 }
 

@@ -23,6 +23,8 @@ import numpy as np
 from tqdm import tqdm
 
 from .. import __version__
+from ..backends import BACKENDS
+from ..backends.options import parse_pairs
 from ..errors import UserError
 from ..frames import choose_input_size, parse_input_size
 from ..mask.policy import MODES
@@ -53,8 +55,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--dynamic", metavar="NAME", default=DEFAULTS.dynamic, help="dynamic mask (default: tracking)")
     parser.add_argument("--refresh-period", metavar="N", type=int, default=DEFAULTS.refresh_period,
                         help="attend everything every N frames; 0: in the first frame only (default: 8)")
-    parser.add_argument("--backend", default=DEFAULTS.backend, help="detector process (default: cpu)")
-    parser.add_argument("--arithmetic", default="", help="carry, lava or snap (default: carry on cpu)")
+    parser.add_argument("--backend", default=DEFAULTS.backend,
+                        help=f"detector process: {', '.join(BACKENDS)} (default: cpu)")
+    parser.add_argument("--backend-option", metavar="NAME=VALUE", action="append", default=[],
+                        help="a setting that only this backend has; may be repeated")
+    parser.add_argument("--arithmetic", default="",
+                        help="carry, lava or snap (default: carry on cpu; lava_sim and loihi2 compute lava only)")
     parser.add_argument("--input-size", metavar="auto|WxH", default="auto",
                         help="network input, multiples of 32 (default: auto, the camera's shape)")
     parser.add_argument("--max-pixels", metavar="N", type=int, default=DEFAULTS.max_pixels,
@@ -103,6 +109,7 @@ def _settings(args: argparse.Namespace) -> PipelineSettings:
         nms_iou=args.nms_iou,
         backend=args.backend,
         arithmetic=args.arithmetic,
+        backend_options=parse_pairs(args.backend_option),
     )
     if args.static_mask and not settings.uses_static:
         raise UserError(
@@ -187,6 +194,7 @@ def _facts(pipeline: Pipeline) -> dict[str, Any]:
         "network_file": network.source_file,
         "backend": settings.backend,
         "kernels": pipeline.kernels,
+        "latency_steps": pipeline.latency_steps,
         "arithmetic": settings.arithmetic,
         "mask": settings.mask,
         "refresh_period": settings.refresh_period,

@@ -17,7 +17,7 @@ class NodeReport:
     """The node at one moment.
 
     state: of its life cycle. topic: where pictures are expected. counts, earlier: now and some seconds ago.
-    input_wh: of the network, None before the first frame. last_error: why the last frame was dropped that could not be
+    input_wh: of the network; latency_steps: of the backend (one a frame); both None before the first frame. last_error: why the last frame was dropped that could not be
     used, "" if none was. failing: that was not the picture's fault but the detector's.
     """
 
@@ -29,6 +29,7 @@ class NodeReport:
     arithmetic: str
     mask_mode: str
     network: str
+    latency_steps: int | None
     counts: FrameCounts
     earlier: FrameCounts
     figures: Figures
@@ -77,6 +78,7 @@ def status(report: NodeReport) -> DiagnosticStatus:
         "backend": report.backend,
         "kernels": report.kernels,
         "arithmetic": report.arithmetic,
+        "latency of the backend [steps]": "" if report.latency_steps is None else report.latency_steps,
         "mask mode": report.mask_mode,
         "network": report.network,
         "input size": "x".join(map(str, report.input_wh)) if report.input_wh else "",

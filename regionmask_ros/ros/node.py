@@ -273,6 +273,7 @@ class DetectorNode(LifecycleNode):
             arithmetic=settings.arithmetic,
             mask_mode=settings.mask,
             network=configured.network.source_file or configured.network.name,
+            latency_steps=configured.pipeline.latency_steps,
             counts=counts,
             earlier=configured.earlier[0],
             figures=configured.traffic.figures(time.monotonic()),

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import dataclasses
 import textwrap
 from dataclasses import dataclass
 from enum import Enum
 from typing import Mapping, Union
 
 from ..backends import BACKENDS
+from ..backends.options import parameter_name
 from ..engine.arithmetic import ARITHMETICS
 from ..errors import UserError
 from ..frames import ALIGNMENT, MAX_PIXELS, MOST_PIXELS, parse_input_size
@@ -46,6 +48,26 @@ class ParameterSpec:
     choices: tuple[str, ...] = ()
 
 
+def _backend_fields() -> list[tuple[str, str, dataclasses.Field]]:
+    """(parameter, backend, field) of every setting that only some backends have."""
+    return [
+        (parameter_name(name, field), name, field)
+        for name, kind in BACKENDS.items() for field in dataclasses.fields(kind.options_class)
+    ]
+
+
+def _backend_rows() -> tuple[ParameterSpec, ...]:
+    """A row for each of them; backends may share one."""
+    rows = {
+        parameter: ParameterSpec(
+            parameter, field.default, field.metadata["text"], Changeable.UNCONFIGURED, field.metadata["low"],
+            field.metadata["high"], field.metadata["choices"],
+        )
+        for parameter, _, field in _backend_fields()
+    }
+    return tuple(rows.values())
+
+
 _DEFAULTS = PipelineSettings()
 
 PARAMETERS: tuple[ParameterSpec, ...] = (
@@ -67,7 +89,8 @@ PARAMETERS: tuple[ParameterSpec, ...] = (
     ),
     ParameterSpec(
         "backend", _DEFAULTS.backend,
-        "Where the network runs. cpu: on this computer, work follows events.",
+        "Where the network runs. cpu: on this computer, work follows events. lava_sim: in Lava's simulator, the same "
+        "integers as on the chip, some frames a second, results 11 frames late.",
         Changeable.UNCONFIGURED, choices=tuple(BACKENDS),
     ),
     ParameterSpec(
@@ -122,6 +145,7 @@ PARAMETERS: tuple[ParameterSpec, ...] = (
         "boxes on one object.",
         Changeable.RUNNING, low=0.0, high=1.0,
     ),
+    *_backend_rows(),
 )
 
 BY_NAME: Mapping[str, ParameterSpec] = {spec.name: spec for spec in PARAMETERS}
@@ -149,6 +173,10 @@ def settings_from(values: Mapping[str, Value]) -> PipelineSettings:
         nms_iou=values["nms_iou"],
         backend=values["backend"],
         arithmetic=values["arithmetic"],
+        backend_options={
+            field.name: values[parameter] for parameter, backend, field in _backend_fields()
+            if backend == values["backend"]
+        },
     )
 
 

@@ -12,6 +12,7 @@ from rclpy.impl.rcutils_logger import RcutilsLogger
 from sensor_msgs.msg import Image
 from std_msgs.msg import Header
 
+from ..backends import BackendFailed
 from ..errors import UserError
 from ..frames import Frame
 from ..pipeline import Pipeline, PipelineSettings, StepResult
@@ -103,6 +104,9 @@ class Worker:
         try:
             with self._border:
                 results = self._pipeline.process(frame)
+        except BackendFailed as error:
+            self._lose_inside(str(error))
+            return
         except UserError as error:
             self._inside.pop()
             self._drop(Failure(str(error), ours=True))
