@@ -24,6 +24,9 @@ STEP = "lava"
 WANTED = (3, 10)
 """The Python that lava-nc is made for. On a newer one it is imported with a shim (``lava_child/shim.py``)."""
 
+_USUAL = ("/usr/bin/python3.10", "/usr/local/bin/python3.10")
+"""Beside PATH, which an activated environment may have changed."""
+
 _PROBE = """
 import ensurepip, json, sys, venv
 print(json.dumps([sys.executable, sys.version_info[:2]]))
@@ -73,7 +76,7 @@ def _candidates(environ: Mapping[str, str]) -> Iterator[str]:
     for folder in environ.get("PATH", os.defpath).split(os.pathsep):
         yield os.path.join(folder, "python3.10")
     yield from sorted(glob.glob(os.path.join(glob.escape(_pyenv_root(environ)), "versions", "3.10*", "bin", "python")))
-    yield from ("/usr/bin/python3.10", "/usr/local/bin/python3.10")
+    yield from _USUAL
 
 
 def _pyenv_root(environ: Mapping[str, str]) -> str:
