@@ -39,6 +39,7 @@ class PipelineSettings:
     input_size: ``auto`` (the camera's shape within ``max_pixels``) or (width, height), multiples of 32.
     mask: one of ``none``, ``static``, ``dynamic``, ``static+dynamic``. static_mask: file, for the static ones.
     refresh_period: every so many frames everything is attended; 0: the first frame only.
+    restart_period: every so many frames all starts afresh, against an arithmetic that drifts; 0: never.
     score_threshold: lowest score reported. nms_iou: overlap above which the weaker box of a class goes.
     arithmetic: ``carry``, ``lava``, ``snap`` (see ``engine.arithmetic``) or "" for the backend's default.
     backend_options: settings that only this backend has, by name, see its options class.
@@ -50,6 +51,7 @@ class PipelineSettings:
     static_mask: str = ""
     dynamic: str = "tracking"
     refresh_period: int = 8
+    restart_period: int = 0
     score_threshold: float = 0.4
     nms_iou: float = 0.45
     backend: str = "cpu"
@@ -68,6 +70,8 @@ class PipelineSettings:
         dynamic_mask(self.dynamic)
         if self.refresh_period < 0:
             raise UserError(f"refresh period {self.refresh_period}: must be 0 (first frame only) or more")
+        if self.restart_period < 0:
+            raise UserError(f"restart period {self.restart_period}: must be 0 (never) or more")
         for name, value in (("score threshold", self.score_threshold), ("NMS IoU", self.nms_iou)):
             if not 0.0 <= value <= 1.0:
                 raise UserError(f"{name} {value}: must lie between 0 and 1")
@@ -84,7 +88,9 @@ class PipelineSettings:
         return DYNAMIC in self.mask.split("+")
 
 
-RECONFIGURABLE = ("mask", "static_mask", "dynamic", "refresh_period", "score_threshold", "nms_iou")
+RECONFIGURABLE = (
+    "mask", "static_mask", "dynamic", "refresh_period", "restart_period", "score_threshold", "nms_iou"
+)
 """Settings that ``Pipeline.reconfigure`` can change while a camera runs."""
 
 
@@ -136,8 +142,8 @@ class _Camera:
 class Pipeline:
     """One camera's detector. Not for use by two threads at a time.
 
-    A stamp that jumps back, a change of the camera's frame or of the picture's size starts afresh: references are
-    forgotten and the next frame is a refresh frame.
+    A stamp that jumps back, a change of the camera's frame or of the picture's size, and the end of a restart period
+    start afresh: references are forgotten and the next frame is a refresh frame.
     """
 
     def __init__(self, network: Network, settings: PipelineSettings) -> None:
@@ -182,7 +188,7 @@ class Pipeline:
         the results of frames inside it are lost, and the next frame opens it anew.
         """
         start = time.perf_counter()
-        finished = self._leave_other_camera(frame)
+        finished = self._start_afresh_if_due(frame)
         camera = self._camera or self._open(frame)
         camera.frame_id, camera.stamp_ns = frame.frame_id, frame.stamp_ns
         view = make_view(frame, camera.input_wh)
@@ -248,14 +254,16 @@ class Pipeline:
         refresh = {None: "", 0: ", refresh"}.get(ahead, f", refresh in {ahead}")
         return " + ".join(named) + refresh
 
-    def _leave_other_camera(self, frame: Frame) -> list[StepResult]:
-        """Starts afresh when this frame does not follow the last one. Results of earlier frames that were still inside
-        a pipelined backend."""
+    def _start_afresh_if_due(self, frame: Frame) -> list[StepResult]:
+        """When this frame does not follow the last one, or a restart period is over. Results of earlier frames that were
+        still inside a pipelined backend."""
         camera = self._camera
         if camera is None:
             return []
         other_size = camera.picture_wh != frame.size_wh
-        if not (other_size or frame.stamp_ns < camera.stamp_ns or frame.frame_id != camera.frame_id):
+        jumps = frame.stamp_ns < camera.stamp_ns or frame.frame_id != camera.frame_id
+        restarts = 0 < self.settings.restart_period <= camera.state.frame
+        if not (other_size or jumps or restarts):
             return []
         finished = self.drain()
         if other_size:

@@ -107,7 +107,7 @@ class LavaSimBackend:
     def _step(self, kind: int, body: bytes, steps: int) -> None:
         """Sends what takes so many steps; waits while Lava has enough to do."""
         self._wait(lambda: self._steps_ahead < STEPS_AHEAD)
-        if not self._steps_ahead:
+        if self._steps_ahead <= 0:
             self._last_sign = time.monotonic()
         self._steps_ahead += steps
         self._process.send(kind, body, self._sequence, self._options.step_timeout)
@@ -127,12 +127,13 @@ class LavaSimBackend:
                 self._take(message)
             except WireBroken as error:
                 raise self._process.failed(str(error)) from error
-        elif self._steps_ahead and time.monotonic() - self._last_sign >= self._options.step_timeout:
+        elif self._steps_ahead > 0 and time.monotonic() - self._last_sign >= self._options.step_timeout:
             raise self._process.failed(f"hangs: no time step in {self._options.step_timeout:g} s")
         return message is not None
 
     def _take(self, message: Message) -> None:
-        if message.kind not in (messages.STEPPED, messages.RESULT) or not self._steps_ahead:
+        # One step more than were asked for may have answered: a head can come out before its step's frame goes in.
+        if message.kind not in (messages.STEPPED, messages.RESULT) or self._steps_ahead < 0:
             raise WireBroken(f"a message of kind {message.kind} came out of turn")
         self._steps_ahead -= 1
         if message.kind == messages.RESULT:

@@ -55,6 +55,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--dynamic", metavar="NAME", default=DEFAULTS.dynamic, help="dynamic mask (default: tracking)")
     parser.add_argument("--refresh-period", metavar="N", type=int, default=DEFAULTS.refresh_period,
                         help="attend everything every N frames; 0: in the first frame only (default: 8)")
+    parser.add_argument("--restart-period", metavar="N", type=int, default=DEFAULTS.restart_period,
+                        help="start afresh every N frames, against the drift of arithmetic lava; 0: never (default: 0)")
     parser.add_argument("--backend", default=DEFAULTS.backend,
                         help=f"detector process: {', '.join(BACKENDS)} (default: cpu)")
     parser.add_argument("--backend-option", metavar="NAME=VALUE", action="append", default=[],
@@ -105,6 +107,7 @@ def _settings(args: argparse.Namespace) -> PipelineSettings:
         static_mask=args.static_mask,
         dynamic=args.dynamic,
         refresh_period=args.refresh_period,
+        restart_period=args.restart_period,
         score_threshold=args.score_threshold,
         nms_iou=args.nms_iou,
         backend=args.backend,
@@ -198,6 +201,7 @@ def _facts(pipeline: Pipeline) -> dict[str, Any]:
         "arithmetic": settings.arithmetic,
         "mask": settings.mask,
         "refresh_period": settings.refresh_period,
+        "restart_period": settings.restart_period,
         "version": __version__,
     }
 

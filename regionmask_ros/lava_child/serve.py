@@ -56,8 +56,8 @@ class Line:
 class Steps:
     """What goes in and what comes out, paired: the n-th head belongs to the frame injected ``latency`` steps before.
 
-    Every layer sends before it takes in. So the head of a step comes out as soon as the step before is complete, and
-    the very first one before anything has been injected.
+    Every layer sends before it takes in. So in the simulator the head of a step comes out as soon as the step before is
+    complete, and the very first one before anything has been injected.
     """
 
     def __init__(self, network: NetworkHeader, graph: SimGraph, counts: FrameCounts, line: Line) -> None:
@@ -76,9 +76,8 @@ class Steps:
         self._graph.inject(self._told.reshape(self._network.shape))
 
     def give(self) -> None:
-        """Heads as they come, for ever; the first one tells nothing."""
-        self._graph.extract()
-        step, before_s = 1, 0.0
+        """Heads as they come, for ever."""
+        step, before_s = 0, 0.0
         while True:
             head = self._graph.extract()
             step += 1
@@ -110,9 +109,9 @@ def main(descriptor: int, folder: str) -> None:
         network = _opened(line)
         graph = SimGraph(network, str(network.settings.get("conv", "gemm")), counts[1])
         steps = Steps(network, graph, FrameCounts(len(network.layers), counts[0]), line)
+        line.send(messages.READY, messages.pack_json({**versions(), "latency": latency_steps(network)}))
         _start("heads", line, steps.give, end)
         _start("watch", line, lambda: _watch(graph), end)
-        line.send(messages.READY, messages.pack_json({**versions(), "latency": latency_steps(network)}))
         _serve(line, steps, network)
     except (WireBroken, OSError):
         pass

@@ -135,6 +135,12 @@ PARAMETERS: tuple[ParameterSpec, ...] = (
         Changeable.RUNNING, low=0, high=INTEGER_LIMIT,
     ),
     ParameterSpec(
+        "restart_period", _DEFAULTS.restart_period,
+        "Every so many frames the detector starts afresh, which ends the drift of the lava arithmetic. On lava_sim it "
+        "takes a second or two. 0: never.",
+        Changeable.RUNNING, low=0, high=INTEGER_LIMIT,
+    ),
+    ParameterSpec(
         "score_threshold", _DEFAULTS.score_threshold,
         "Lowest score that is reported. Lower finds more objects and more that are none.",
         Changeable.RUNNING, low=0.0, high=1.0,
@@ -169,6 +175,7 @@ def settings_from(values: Mapping[str, Value]) -> PipelineSettings:
         static_mask=values["static_mask"],
         dynamic=values["dynamic_mask"],
         refresh_period=values["refresh_period"],
+        restart_period=values["restart_period"],
         score_threshold=values["score_threshold"],
         nms_iou=values["nms_iou"],
         backend=values["backend"],
