@@ -9,11 +9,12 @@ from ..network.spec import Network
 from .base import Backend, BackendFailed
 from .cpu import CpuBackend
 from .lava_sim import LavaSimBackend
+from .loihi2 import Loihi2Backend
 from .options import Value, make_options
 
 __all__ = ["BACKENDS", "Backend", "BackendFailed", "check_backend", "open_backend", "options_of", "resolve_arithmetic"]
 
-BACKENDS = {"cpu": CpuBackend, "lava_sim": LavaSimBackend}
+BACKENDS = {"cpu": CpuBackend, "lava_sim": LavaSimBackend, "loihi2": Loihi2Backend}
 
 
 def resolve_arithmetic(backend: str, arithmetic: str) -> str:

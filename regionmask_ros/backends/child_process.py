@@ -35,7 +35,7 @@ _OF_OUR_PYTHON = ("PYTHONPATH", "PYTHONHOME", "PYTHONSTARTUP", "LD_LIBRARY_PATH"
 class ChildProcess:
     """A started process with its network. Owns it until ``end``; it also ends with this object and with the program.
 
-    ready: what it told of itself (see ``messages``). grace_s: how long it may take to end by itself before it is killed.
+    ready: what it told of itself (see ``messages``). grace_s: how long it may take to end before it is killed.
     Raises BackendFailed when it is not ready within ``timeout_s``.
     """
 
@@ -48,7 +48,7 @@ class ChildProcess:
                 self._process = subprocess.Popen(
                     [str(interpreter), str(START), str(theirs.fileno()), str(self._folder)], stdin=subprocess.DEVNULL,
                     stdout=log, stderr=log, pass_fds=(theirs.fileno(),), start_new_session=True, cwd=self._folder,
-                    env=_environment(os.environ, self._folder),
+                    env={**lava_environment(os.environ), "TMPDIR": str(self._folder)},
                 )
         except OSError as error:
             ours.close()
@@ -124,9 +124,10 @@ def _own_folder() -> Path:
     return Path(tempfile.mkdtemp(prefix="regionmask_", dir=usual if len(usual) <= LONGEST_FOLDER else "/tmp"))
 
 
-def _environment(environ: Mapping[str, str], folder: Path) -> dict[str, str]:
+def lava_environment(environ: Mapping[str, str]) -> dict[str, str]:
+    """The environment of an interpreter with Lava: without what leads to this Python's packages."""
     kept = {name: value for name, value in environ.items() if name not in _OF_OUR_PYTHON}
-    return {**kept, **dict.fromkeys(_ONE_THREAD, "1"), "TMPDIR": str(folder), "PYTHONDONTWRITEBYTECODE": "1"}
+    return {**kept, **dict.fromkeys(_ONE_THREAD, "1"), "PYTHONDONTWRITEBYTECODE": "1"}
 
 
 def _last_line(log: Path) -> str:

@@ -22,7 +22,7 @@ class FrameCounts:
         self._reports: dict[tuple[int, int], tuple[int, int]] = {}
 
     def of(self, step: int) -> tuple[tuple[int, ...], tuple[int, ...]]:
-        """(events of each layer but the head, synops of each layer) of the frame that was injected in ``step`` (from 1).
+        """(events of each layer but the head, synops of each layer) of the frame injected in ``step`` (from 1).
 
         Each frame can be asked for once.
         """

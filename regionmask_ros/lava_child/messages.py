@@ -15,7 +15,8 @@ from Lava   kind       body
 READY       65         JSON: versions, for people and diagnostics
 STEPPED     66         empty: one more step was taken, and no frame's answer fell due in it
 RESULT      67         one more step was taken; u32 rows, cols, channels, layers; f64 milliseconds of the step;
-                       i64 events of each layer but the head; i64 synops of each layer; the head, int32
+                       i64 events of each layer but the head; i64 synops of each layer; the head, int32.
+                       layers is 0, and there are no counts, where nobody counts
 FAILED      68         UTF-8 text, one line: why it ends now
 PROFILE     69         JSON: what a profiler measured
 ==========  =========  =====================================================================================
@@ -157,17 +158,21 @@ def pack_result(answer: Answer) -> bytes:
 
 
 def unpack_result(body: bytes, shape: tuple[int, int, int], layers: int) -> Answer:
-    """An answer whose head is [rows, cols, channels] of ``shape``. Raises WireBroken for any other."""
+    """An answer whose head is [rows, cols, channels] of ``shape``, with counts of so many layers (0: no counts).
+
+    Raises WireBroken for any other.
+    """
     try:
         *found, count, step_ms = _RESULT.unpack_from(body)
     except struct.error as error:
         raise WireBroken("a result came that is too short") from error
-    numbers = 2 * layers - 1
+    numbers = max(0, 2 * layers - 1)
     if tuple(found) != shape or count != layers or len(body) != _RESULT.size + 8 * numbers + 4 * int(np.prod(shape)):
         raise WireBroken(f"a result came of {found} and {count} layers, expected {list(shape)} and {layers}")
     counts = np.frombuffer(body, "<i8", numbers, _RESULT.size)
     head = np.frombuffer(body, "<i4", offset=_RESULT.size + 8 * numbers).reshape(shape).astype(np.int32)
-    return Answer(head, _numbers(counts[:layers - 1]), _numbers(counts[layers - 1:]), float(step_ms))
+    events = max(0, layers - 1)
+    return Answer(head, _numbers(counts[:events]), _numbers(counts[events:]), float(step_ms))
 
 
 def _numbers(counts: np.ndarray) -> tuple[int, ...]:

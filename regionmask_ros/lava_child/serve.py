@@ -18,18 +18,34 @@ import threading
 import time
 from collections import deque
 from multiprocessing import connection
-from typing import Callable
+from typing import Any, Callable, Protocol
 
 import numpy as np
 
 from . import family, messages
 from .counting import FrameCounts
 from .messages import NetworkHeader
-from .sim_graph import SimGraph, latency_steps
+from .sim_graph import SimGraph
 from .wire import Message, Splitter, WireBroken, pack
 
+LOIHI = "loihi2"
 MOST_BYTES = 1 << 30
 CHUNK_BYTES = 1 << 20
+
+
+class Graph(Protocol):
+    """The network in Lava, running: see ``SimGraph`` for what its members are."""
+
+    latency: int
+    lead_in: int
+
+    def inject(self, index: np.ndarray, message: np.ndarray) -> None: ...
+
+    def extract(self) -> np.ndarray: ...
+
+    def actors(self) -> list[Any]: ...
+
+    def stop(self) -> None: ...
 
 
 class Line:
@@ -60,20 +76,22 @@ class Steps:
     complete, and the very first one before anything has been injected.
     """
 
-    def __init__(self, network: NetworkHeader, graph: SimGraph, counts: FrameCounts, line: Line) -> None:
-        self._network, self._graph, self._counts, self._line = network, graph, counts, line
-        rows, cols, channels = network.shape
-        self._told = np.zeros(rows * cols * channels, np.int32)
-        self._latency = latency_steps(network)
+    def __init__(self, graph: Graph, counts: FrameCounts | None, line: Line) -> None:
+        self._graph, self._counts, self._line = graph, counts, line
         self._sequences: deque[int | None] = deque()
         self._injected_s = 0.0
+        self.pass_by(graph.lead_in)
 
     def take(self, index: np.ndarray, message: np.ndarray, sequence: int | None) -> None:
         """One frame's events; ``sequence`` None: a step of which nobody wants the head."""
-        self._told[index] += message
         self._sequences.append(sequence)
         self._injected_s = time.monotonic()
-        self._graph.inject(self._told.reshape(self._network.shape))
+        self._graph.inject(index, message)
+
+    def pass_by(self, steps: int) -> None:
+        """Steps without events."""
+        for _ in range(steps):
+            self.take(np.zeros(0, np.uint32), np.zeros(0, np.int8), None)
 
     def give(self) -> None:
         """Heads as they come, for ever."""
@@ -83,14 +101,18 @@ class Steps:
             step += 1
             now_s = time.monotonic()
             step_ms, before_s = (now_s - max(self._injected_s, before_s)) * 1e3, now_s
-            sequence = self._sequences.popleft() if step > self._latency else None
+            sequence = self._sequences.popleft() if step > self._graph.latency else None
             if sequence is None:
-                self._counts.forget_before(step - self._latency + 1)
+                self._forget(step - self._graph.latency + 1)
                 self._line.send(messages.STEPPED)
                 continue
-            events, synops = self._counts.of(step - self._latency)
+            events, synops = self._counts.of(step - self._graph.latency) if self._counts else ((), ())
             answer = messages.Answer(head, events, synops, step_ms)
             self._line.send(messages.RESULT, messages.pack_result(answer), sequence)
+
+    def _forget(self, step: int) -> None:
+        if self._counts:
+            self._counts.forget_before(step)
 
 
 def main(descriptor: int, folder: str) -> None:
@@ -107,12 +129,20 @@ def main(descriptor: int, folder: str) -> None:
     threading.Thread(target=_wait_for_hang_up, args=(descriptor, end), name="hang-up", daemon=True).start()
     try:
         network = _opened(line)
-        graph = SimGraph(network, str(network.settings.get("conv", "gemm")), counts[1])
-        steps = Steps(network, graph, FrameCounts(len(network.layers), counts[0]), line)
-        line.send(messages.READY, messages.pack_json({**versions(), "latency": latency_steps(network)}))
+        size = int(np.prod(network.shape))
+        if network.settings.get("backend") == LOIHI:
+            graph: Graph = _loihi(network, line)
+            end.before = graph.stop
+            counted, watched = None, graph.keep_running
+        else:
+            graph = SimGraph(network, str(network.settings["conv"]), counts[1])
+            counted, watched = FrameCounts(len(network.layers), counts[0]), lambda: _watch(graph)
+        facts = {**versions(), "latency": graph.latency, "lead_in": graph.lead_in}
+        line.send(messages.READY, messages.pack_json(facts))
+        steps = Steps(graph, counted, line)
         _start("heads", line, steps.give, end)
-        _start("watch", line, lambda: _watch(graph), end)
-        _serve(line, steps, network)
+        _start("watch", line, watched, end)
+        _serve(line, steps, size)
     except (WireBroken, OSError):
         pass
     except BaseException as error:  # noqa: BLE001  whatever it is, the other end must be told, and nothing may stay
@@ -135,15 +165,20 @@ def _opened(line: Line) -> NetworkHeader:
     return messages.unpack_open(message.body)
 
 
-def _serve(line: Line, steps: Steps, network: NetworkHeader) -> None:
-    size = int(np.prod(network.shape))
-    nothing = np.zeros(0, np.uint32), np.zeros(0, np.int8)
+def _loihi(network: NetworkHeader, line: Line) -> Graph:
+    from .loihi_graph import LoihiGraph
+
+    return LoihiGraph(
+        network, network.settings, lambda table: line.send(messages.PROFILE, messages.pack_json(table))
+    )
+
+
+def _serve(line: Line, steps: Steps, size: int) -> None:
     while (message := line.receive()).kind != messages.CLOSE:
         if message.kind == messages.FRAME:
             steps.take(*messages.unpack_frame(message.body, size), message.sequence)
         elif message.kind == messages.FLUSH:
-            for _ in range(messages.unpack_flush(message.body)):
-                steps.take(*nothing, None)
+            steps.pass_by(messages.unpack_flush(message.body))
         else:
             raise WireBroken(f"a message of kind {message.kind} came")
 
@@ -171,7 +206,7 @@ def _wait_for_hang_up(descriptor: int, end: Callable[[], None]) -> None:
     end()
 
 
-def _watch(graph: SimGraph) -> None:
+def _watch(graph: Graph) -> None:
     """Returns by raising as soon as one of the processes that compute has ended."""
     connection.wait([actor.sentinel for actor in graph.actors()])
     raise RuntimeError("one of Lava's processes has ended")
@@ -185,12 +220,23 @@ def _fail(line: Line, error: BaseException) -> None:
 
 
 class _End:
-    """Ends this process and all below it, at once: an orderly stop of Lava waits for a step that may never come."""
+    """Ends this process and all below it, at once: an orderly stop of Lava waits for a step that may never come.
+
+    before: what has to be given back first, if anything. Only the first call does something; it does not return.
+    """
 
     def __init__(self, folder: str) -> None:
-        self._folder = folder
+        self._folder, self._begun = folder, threading.Lock()
+        self.before: Callable[[], None] | None = None
 
     def __call__(self) -> None:
+        if not self._begun.acquire(blocking=False):
+            threading.Event().wait()
+        if self.before is not None:
+            try:
+                self.before()
+            except BaseException:  # noqa: BLE001  whatever it is, the rest must go
+                pass
         leader = os.getpid()
         family.kill_session(leader, spare=leader)
         family.remove_segments(leader)

@@ -1,6 +1,7 @@
 """The process that runs Lava: ``INTERPRETER start.py FD FOLDER``.
 
 FD is one end of a connected stream socket, FOLDER holds all temporary files and goes with the process.
+``INTERPRETER start.py --facts`` prints, as JSON, what this interpreter has.
 
 It is started by its path, because of the pipeline's package this interpreter may know nothing: what that needs (OpenCV,
 Numba, ROS) is not here, and what Lava needs (NumPy 1) must not be there.
@@ -30,6 +31,11 @@ def _know_the_package() -> None:
 
 if __name__ == "__main__":
     _know_the_package()
-    from regionmask_ros.lava_child.serve import main
+    if sys.argv[1:] == ["--facts"]:
+        from regionmask_ros.lava_child.facts import main as tell
 
-    main(int(sys.argv[1]), sys.argv[2])
+        tell()
+    else:
+        from regionmask_ros.lava_child.serve import main
+
+        main(int(sys.argv[1]), sys.argv[2])

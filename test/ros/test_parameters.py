@@ -48,7 +48,9 @@ def test_the_defaults_are_the_pipelines_but_for_the_mask():
 
 def test_what_can_change_while_running_is_what_the_pipeline_can_change():
     running = {spec.name for spec in PARAMETERS if spec.changeable is Changeable.RUNNING}
-    assert running == {"mask_mode", "static_mask", "dynamic_mask", "refresh_period", "score_threshold", "nms_iou"}
+    assert running == {
+        "mask_mode", "static_mask", "dynamic_mask", "refresh_period", "restart_period", "score_threshold", "nms_iou",
+    }
 
 
 @pytest.mark.parametrize(("name", "value"), [
