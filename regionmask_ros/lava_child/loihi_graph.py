@@ -13,6 +13,7 @@ Nobody has run this on hardware yet. It is tested against a stand-in of the exte
 from __future__ import annotations
 
 import threading
+import time
 from typing import Any, Callable, Mapping
 
 import numpy as np
@@ -25,7 +26,7 @@ from .profile import Profilers
 from .told import ToldPicture, as_xy
 
 INPUT_SLOTS = 8
-STOP_TIMEOUT_S = 30.0
+STOP_TIMEOUT_S, FEED_EVERY_S = 30.0, 0.5
 
 
 class LoihiGraph:
@@ -43,6 +44,7 @@ class LoihiGraph:
         from lava.proc.io.injector import Injector
 
         self._network, self._settings, self._report = network, settings, report
+        self._stopping = threading.Event()
         self._direct = settings["io"] == "ethernet"
         self.lead_in, self.latency = (1, len(network.layers)) if self._direct else (0, len(network.layers) + 1)
         self._told = ToldPicture(network.shape)
@@ -77,24 +79,21 @@ class LoihiGraph:
         """Run after run, for ever: each ends after its steps, and tells its profile when profiling is on."""
         while True:
             self._injector.wait()
+            if self._stopping.is_set():
+                threading.Event().wait()  # the end of the process is near
             if self._profilers is not None:
                 self._report(self._profilers.table(self.latency))
             self._run()
 
     def stop(self) -> None:
         """Gives the board back. A run that waits for events is freed by steps without any."""
-        stopped = threading.Event()
-
-        def feed() -> None:
-            nothing = np.zeros(0, np.uint32), np.zeros(0, np.int8)
-            while not stopped.wait(0.1):
-                self.inject(*nothing)
-
-        threading.Thread(target=feed, daemon=True).start()
+        self._stopping.set()
         stopping = threading.Thread(target=self._injector.stop, daemon=True)
         stopping.start()
-        stopping.join(STOP_TIMEOUT_S)
-        stopped.set()
+        nothing, deadline = (np.zeros(0, np.uint32), np.zeros(0, np.int8)), time.monotonic() + STOP_TIMEOUT_S
+        while stopping.is_alive() and time.monotonic() < deadline:
+            threading.Thread(target=self.inject, args=nothing, daemon=True).start()
+            stopping.join(FEED_EVERY_S)
 
     def _head_shape(self) -> tuple[int, int, int]:
         rows, cols, _ = self._network.shape
