@@ -10,7 +10,7 @@ import contextlib
 import time
 from dataclasses import dataclass, field, replace
 from types import MappingProxyType
-from typing import Iterator, Mapping
+from typing import Any, Iterator, Mapping
 
 import numpy as np
 
@@ -172,6 +172,11 @@ class Pipeline:
     def latency_steps(self) -> int | None:
         """Time steps, one a frame, from a frame's events to its head; None before the first frame."""
         return self._camera.backend.latency_steps if self._camera else None
+
+    @property
+    def profile(self) -> dict[str, Any] | None:
+        """What a profiler has measured on the backend's hardware; None where nothing was."""
+        return self._camera.backend.profile if self._camera else None
 
     @property
     def frames_to_refresh(self) -> int | None:

@@ -39,11 +39,13 @@ class Backend(Protocol):
     The tag leads back to the frame.
 
     latency_steps: time steps from a frame's events to its head; 0: at once. kernels: what computes it, for diagnostics.
+    profile: what a profiler has measured on hardware, in JSON's types; None where nothing was.
     Every method may raise BackendFailed; ``close`` never does.
     """
 
     kernels: str
     latency_steps: int
+    profile: dict[str, Any] | None
 
     def submit(self, events: Events, tag: Any) -> None:
         """Takes one frame's events; they are consumed before the call returns. Waits while it has enough to do."""

@@ -25,6 +25,7 @@ class CpuBackend:
     default_arithmetic = CARRY
     options_class = NoOptions
     latency_steps = 0
+    profile = None
 
     @staticmethod
     def check(options: NoOptions) -> None:

@@ -23,6 +23,7 @@ COMMANDS = {
     "detector": "the ROS 2 node",
     "play": "publish a video or pictures as a camera would",
     "demo": "node and player on a real video, recorded and drawn",
+    "doctor": "tell what is installed, what works, and what to do",
     "model": "import or inspect a trained network",
     "compare": "check that backends give the same integers on a video",
     "bench": "measure the engine against dense runtimes on the same network",

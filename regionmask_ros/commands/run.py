@@ -203,6 +203,7 @@ def _facts(pipeline: Pipeline) -> dict[str, Any]:
         "refresh_period": settings.refresh_period,
         "restart_period": settings.restart_period,
         "version": __version__,
+        **({} if pipeline.profile is None else {"profile_measured": pipeline.profile}),
     }
 
 

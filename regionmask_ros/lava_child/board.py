@@ -38,7 +38,8 @@ def choose_board(settings: Mapping[str, Any]) -> None:
 def _choose_by_slurm(partition: str, board: str) -> None:
     nodes = _nodes()
     fitting = [
-        (name, state) for name, of, state in nodes if (not partition or of == partition) and (not board or name == board)
+        (name, state) for name, of, state in nodes
+        if (not partition or of == partition) and (not board or name == board)
     ]
     wanted = f"board {board}" if board else f"partition {partition}" if partition else "any board"
     if not fitting:

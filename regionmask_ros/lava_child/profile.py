@@ -26,13 +26,13 @@ class Profilers:
         core that was used."""
         step_s = float(self._time.avg_time_per_step) * MICRO
         power_w = float(np.mean(self._power.total_power))
-        static_w = float(self._power.static_total_power)
+        static_w, cores = float(self._power.static_total_power), self._cores()
         return {
             "measured": "Loihi 2", "steps": self._steps, "step_s": step_s, "latency_s": step_s * latency_steps,
             "power_w": power_w, "static_power_w": static_w, "energy_j": power_w * step_s,
             "dynamic_energy_j": (power_w - static_w) * step_s,
             "energy_delay_js": power_w * step_s * step_s * latency_steps,
-            "cores": self._cores(),
+            "busiest_core_synops": max((core["synops"] for core in cores), default=0.0), "cores": cores,
         }
 
     def _cores(self) -> list[dict[str, float]]:

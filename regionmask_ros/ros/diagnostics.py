@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any, Mapping
 
 from diagnostic_msgs.msg import DiagnosticArray, DiagnosticStatus, KeyValue
 from std_msgs.msg import Header
@@ -17,7 +18,8 @@ class NodeReport:
     """The node at one moment.
 
     state: of its life cycle. topic: where pictures are expected. counts, earlier: now and some seconds ago.
-    input_wh: of the network; latency_steps: of the backend (one a frame); both None before the first frame. last_error: why the last frame was dropped that could not be
+    input_wh: of the network; latency_steps: of the backend, one a frame; both None before the first frame. profile: measured on
+    hardware, None where nothing was. last_error: why the last frame was dropped that could not be
     used, "" if none was. failing: that was not the picture's fault but the detector's.
     """
 
@@ -30,6 +32,7 @@ class NodeReport:
     mask_mode: str
     network: str
     latency_steps: int | None
+    profile: Mapping[str, Any] | None
     counts: FrameCounts
     earlier: FrameCounts
     figures: Figures
@@ -57,7 +60,7 @@ def verdict(report: NodeReport) -> tuple[bytes, str]:
 
 def status(report: NodeReport) -> DiagnosticStatus:
     """The report as a message: one status, whose keys never change."""
-    counts, figures = report.counts, report.figures
+    counts, figures, profile = report.counts, report.figures, report.profile or {}
     level, message = verdict(report)
     values = {
         "state": report.state,
@@ -79,6 +82,10 @@ def status(report: NodeReport) -> DiagnosticStatus:
         "kernels": report.kernels,
         "arithmetic": report.arithmetic,
         "latency of the backend [steps]": "" if report.latency_steps is None else report.latency_steps,
+        "measured step [us]": _number(profile.get("step_s"), 2, 1e6),
+        "measured power [W]": _number(profile.get("power_w"), 4),
+        "measured energy per frame [mJ]": _number(profile.get("energy_j"), 4, 1e3),
+        "measured busiest core [synops per step]": _number(profile.get("busiest_core_synops"), 1),
         "mask mode": report.mask_mode,
         "network": report.network,
         "input size": "x".join(map(str, report.input_wh)) if report.input_wh else "",
@@ -92,6 +99,6 @@ def message_of(report: NodeReport, header: Header) -> DiagnosticArray:
     return DiagnosticArray(header=header, status=[status(report)])
 
 
-def _number(value: float | None, digits: int = 2) -> str:
+def _number(value: float | None, digits: int = 2, scale: float = 1.0) -> str:
     """Empty when there is no value: a 0 would look like a measurement."""
-    return "" if value is None else f"{value:.{digits}f}"
+    return "" if value is None else f"{value * scale:.{digits}f}"

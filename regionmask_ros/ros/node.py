@@ -274,6 +274,7 @@ class DetectorNode(LifecycleNode):
             mask_mode=settings.mask,
             network=configured.network.source_file or configured.network.name,
             latency_steps=configured.pipeline.latency_steps,
+            profile=configured.pipeline.profile,
             counts=counts,
             earlier=configured.earlier[0],
             figures=configured.traffic.figures(time.monotonic()),

@@ -90,8 +90,8 @@ PARAMETERS: tuple[ParameterSpec, ...] = (
     ParameterSpec(
         "backend", _DEFAULTS.backend,
         "Where the network runs. cpu: on this computer, work follows events. lava_sim: in Lava's simulator, the same "
-        "integers as on the chip, some frames a second, results 11 frames late. loihi2: on the chip, see docs/LOIHI2.md; "
-        "not yet run on hardware.",
+        "integers as on the chip, some frames a second, results 11 frames late. loihi2: on the chip, see "
+        "docs/LOIHI2.md; not yet run on hardware.",
         Changeable.UNCONFIGURED, choices=tuple(BACKENDS),
     ),
     ParameterSpec(

@@ -110,6 +110,7 @@ def test_a_profile_is_measured_and_told(board, even_network):
     assert table["latency_s"] == pytest.approx(5 * 200e-6) and table["energy_j"] == pytest.approx(1.5 * 200e-6)
     assert table["dynamic_energy_j"] == pytest.approx(0.25 * 200e-6)
     assert table["energy_delay_js"] == pytest.approx(1.5 * 200e-6 * 1e-3)
+    assert table["busiest_core_synops"] == 300.0
     assert table["cores"][2] == {"chip": 1, "core": 0, "synops": 300.0, "neuron_updates": 30.0}
 
 
@@ -183,3 +184,16 @@ def test_without_the_extension_a_run_ends_within_a_second_and_with_status_2(lava
                           "--network", str(trained_file), "--backend-option", f"python={lava_python}"])
     told = capsys.readouterr().err
     assert status == 2 and told.count("\n") == 1 and "lava-loihi" in told and "LOIHI2.md" in told
+
+
+def test_a_profile_goes_into_a_runs_json(board, even_network, make_clip, tmp_path, monkeypatch):
+    """Through the command, with the small network in the place of the trained one."""
+    monkeypatch.setattr("regionmask_ros.commands.run.load_network", lambda path: even_network)
+    monkeypatch.setattr("regionmask_ros.commands.run.find_network", lambda path: "")
+    options = {"python": board, "profile": "on", "profile_steps": "20"}
+    given = [word for name, value in options.items() for word in ("--backend-option", f"{name}={value}")]
+    assert run_command([make_clip(5, 3), "--output", str(tmp_path / "out"), "--no-video", "--input-size", "96x64",
+                        "--backend", "loihi2", *given, "--json", str(tmp_path / "run.json")]) == 0
+    facts = json.loads((tmp_path / "run.json").read_text())
+    assert facts["backend"] == "loihi2" and facts["arithmetic"] == "lava" and facts["frames"] == 5
+    assert facts["profile_measured"]["steps"] == 20 and facts["profile_measured"]["measured"] == "Loihi 2"
