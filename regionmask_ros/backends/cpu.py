@@ -24,6 +24,7 @@ class CpuBackend:
     arithmetics = ARITHMETICS
     default_arithmetic = CARRY
     options_class = NoOptions
+    quick_to_open = True
     latency_steps = 0
     profile = None
 

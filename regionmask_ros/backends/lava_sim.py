@@ -26,6 +26,7 @@ class LavaSimBackend(SteppedBackend):
     arithmetics = (LAVA,)
     default_arithmetic = LAVA
     options_class = LavaSimOptions
+    quick_to_open = True
 
     @staticmethod
     def check(options: LavaSimOptions) -> None:

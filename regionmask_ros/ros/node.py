@@ -23,6 +23,7 @@ from rclpy.timer import Timer
 from sensor_msgs.msg import Image
 from std_msgs.msg import Header
 
+from ..backends import BACKENDS, check_backend
 from ..errors import UserError
 from ..frames import Frame
 from ..mask.files import read_static_mask
@@ -115,7 +116,9 @@ class DetectorNode(LifecycleNode):
             settings = self._settings(values)
             network = self._load(values["network_file"])
             pipeline = Pipeline(network, settings)
-            _rehearse(network, settings)
+            check_backend(settings.backend, settings.backend_options)
+            if BACKENDS[settings.backend].quick_to_open:
+                _rehearse(network, settings)
             self._configured = self._open(network, pipeline, values["image_reliability"])
         except Exception as error:  # noqa: BLE001
             self._free()
