@@ -51,7 +51,7 @@ class LoihiGraph:
         self._injector = Injector(shape=self._told.xy_shape, buffer_size=INPUT_SLOTS)
         self._extractor = Extractor(shape=self._head_shape(), buffer_size=INPUT_SLOTS)
         connect = self._connect_ethernet if self._direct else self._connect_adapters
-        models = connect(Injector, Extractor)
+        models = connect()
         self._steps = int(settings["profile_steps"] if settings["profile"] else settings["steps_per_run"])
         self._profilers = Profilers(self._steps) if settings["profile"] else None
         self._run(models)
@@ -70,10 +70,6 @@ class LoihiGraph:
         head = self._extractor.receive().transpose(1, 0, 2).astype(np.int32)
         beyond = MESSAGE_SHIFT - self._settings["spike_exp"]
         return head << beyond if beyond >= 0 else head >> -beyond
-
-    def actors(self) -> list[Any]:
-        """The extension watches over its own processes."""
-        return []
 
     def keep_running(self) -> None:
         """Run after run, for ever: each ends after its steps, and tells its profile when profiling is on."""
@@ -102,7 +98,7 @@ class LoihiGraph:
             rows, cols = ((side + 2 * zeros - kernel) // step + 1 for side in (rows, cols))
         return cols, rows, len(self._network.layers[-1].weight)
 
-    def _connect_adapters(self, injector: type, extractor: type) -> dict[type, Any]:
+    def _connect_adapters(self) -> dict[type, Any]:
         from lava.proc import embedded_io as eio
         from lava.proc.io.encoder import Compression, DeltaEncoder, PyDeltaEncoderModelSparse
 
@@ -123,10 +119,10 @@ class LoihiGraph:
         out.out.connect(self._extractor.in_port)
         return {DeltaEncoder: PyDeltaEncoderModelSparse}
 
-    def _connect_ethernet(self, injector: type, extractor: type) -> dict[type, Any]:
+    def _connect_ethernet(self) -> dict[type, Any]:
         from lava.magma.core.process.ports.connection_config import ConnectionConfig, SpikeIOInterface, SpikeIOMode
-        from lava.proc.io.extractor import PyLoihiExtractorModelAsync
-        from lava.proc.io.injector import PyLoihiInjectorModelAsync
+        from lava.proc.io.extractor import Extractor, PyLoihiExtractorModelAsync
+        from lava.proc.io.injector import Injector, PyLoihiInjectorModelAsync
 
         settings = self._settings
         link = ConnectionConfig(
@@ -137,7 +133,7 @@ class LoihiGraph:
         )
         layers = self._layers(self._injector.out_port, link)
         layers.head.s_out.connect(self._extractor.in_port, link)
-        return {injector: PyLoihiInjectorModelAsync, extractor: PyLoihiExtractorModelAsync}
+        return {Injector: PyLoihiInjectorModelAsync, Extractor: PyLoihiExtractorModelAsync}
 
     def _layers(self, source: Any, link: Any = None) -> Layers:
         return connect_layers(self._network, source, self._settings["spike_exp"], link)

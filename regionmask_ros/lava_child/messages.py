@@ -6,7 +6,6 @@ to Lava     kind       body
 OPEN        1          u32 length of JSON, JSON (``NetworkHeader``), then every layer's weight and bias, int32
 FRAME       2          u32 n, n times u32 index (flat, y x channel, ascending), n times i8 message / 2**4
 FLUSH       3          u32 n: as many steps without events; their answers are of kind STEPPED
-CLOSE       4          empty: end in order
 ==========  =========  =====================================================================================
 
 ==========  =========  =====================================================================================
@@ -20,6 +19,8 @@ RESULT      67         one more step was taken; u32 rows, cols, channels, layers
 FAILED      68         UTF-8 text, one line: why it ends now
 PROFILE     69         JSON: what a profiler measured
 ==========  =========  =====================================================================================
+
+Whoever has had enough closes the stream: then the other end ends, too.
 
 An encoder message is a multiple of 2**4 within 8 bits, so one byte holds it; a held pixel is not there at all.
 """
@@ -35,7 +36,7 @@ import numpy as np
 
 from .wire import WireBroken
 
-OPEN, FRAME, FLUSH, CLOSE = 1, 2, 3, 4
+OPEN, FRAME, FLUSH = 1, 2, 3
 READY, STEPPED, RESULT, FAILED, PROFILE = 65, 66, 67, 68, 69
 
 MESSAGE_SHIFT = 4

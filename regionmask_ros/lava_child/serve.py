@@ -17,8 +17,9 @@ import sys
 import threading
 import time
 from collections import deque
+from functools import partial
 from multiprocessing import connection
-from typing import Any, Callable, Protocol
+from typing import TYPE_CHECKING, Any, Callable, Protocol
 
 import numpy as np
 
@@ -27,6 +28,9 @@ from .counting import FrameCounts
 from .messages import NetworkHeader
 from .sim_graph import SimGraph
 from .wire import Message, Splitter, WireBroken, pack
+
+if TYPE_CHECKING:
+    from .loihi_graph import LoihiGraph
 
 LOIHI = "loihi2"
 MOST_BYTES = 1 << 30
@@ -42,10 +46,6 @@ class Graph(Protocol):
     def inject(self, index: np.ndarray, message: np.ndarray) -> None: ...
 
     def extract(self) -> np.ndarray: ...
-
-    def actors(self) -> list[Any]: ...
-
-    def stop(self) -> None: ...
 
 
 class Line:
@@ -116,7 +116,7 @@ class Steps:
 
 
 def main(descriptor: int, folder: str) -> None:
-    """Serves until the other end closes or asks for the end; then nothing of it is left.
+    """Serves until the other end closes; then nothing of it is left.
 
     descriptor: of the socket. folder: made for this process alone, all its temporary files lie there; it goes, too.
     """
@@ -131,12 +131,13 @@ def main(descriptor: int, folder: str) -> None:
         network = _opened(line)
         size = int(np.prod(network.shape))
         if network.settings.get("backend") == LOIHI:
-            graph: Graph = _loihi(network, line)
-            end.before = graph.stop
-            counted, watched = None, graph.keep_running
+            chip = _loihi(network, line)
+            end.before = chip.stop
+            graph, counted, watched = chip, None, chip.keep_running
         else:
-            graph = SimGraph(network, str(network.settings["conv"]), counts[1])
-            counted, watched = FrameCounts(len(network.layers), counts[0]), lambda: _watch(graph)
+            simulator = SimGraph(network, str(network.settings["conv"]), counts[1])
+            graph, counted = simulator, FrameCounts(len(network.layers), counts[0])
+            watched = partial(_watch, simulator.actors())
         facts = {**versions(), "latency": graph.latency, "lead_in": graph.lead_in}
         line.send(messages.READY, messages.pack_json(facts))
         steps = Steps(graph, counted, line)
@@ -165,7 +166,7 @@ def _opened(line: Line) -> NetworkHeader:
     return messages.unpack_open(message.body)
 
 
-def _loihi(network: NetworkHeader, line: Line) -> Graph:
+def _loihi(network: NetworkHeader, line: Line) -> LoihiGraph:
     from .loihi_graph import LoihiGraph
 
     return LoihiGraph(
@@ -174,7 +175,8 @@ def _loihi(network: NetworkHeader, line: Line) -> Graph:
 
 
 def _serve(line: Line, steps: Steps, size: int) -> None:
-    while (message := line.receive()).kind != messages.CLOSE:
+    while True:
+        message = line.receive()
         if message.kind == messages.FRAME:
             steps.take(*messages.unpack_frame(message.body, size), message.sequence)
         elif message.kind == messages.FLUSH:
@@ -206,9 +208,9 @@ def _wait_for_hang_up(descriptor: int, end: Callable[[], None]) -> None:
     end()
 
 
-def _watch(graph: Graph) -> None:
-    """Returns by raising as soon as one of the processes that compute has ended."""
-    connection.wait([actor.sentinel for actor in graph.actors()])
+def _watch(actors: list[Any]) -> None:
+    """Raises as soon as one of the processes that compute has ended."""
+    connection.wait([actor.sentinel for actor in actors])
     raise RuntimeError("one of Lava's processes has ended")
 
 

@@ -66,9 +66,6 @@ class SimGraph:
         """The operating system's processes that compute."""
         return self._injector.runtime._messaging_infrastructure.actors
 
-    def stop(self) -> None:
-        """Nothing that outlives its processes has been taken."""
-
     def _start(self, conv: str) -> None:
         from lava.magma.core.run_conditions import RunContinuous
         from lava.magma.core.run_configs import Loihi2SimCfg

@@ -38,11 +38,19 @@ def wait_until_clean(folder: Path, leader: int, timeout_s: float = 30.0) -> list
     return found
 
 
+def leads(pid: int) -> bool:
+    """Whether it leads a session; one that has ended meanwhile does not."""
+    try:
+        return os.getsid(pid) == pid
+    except ProcessLookupError:
+        return False
+
+
 def wait_for_leader(folder: Path, timeout_s: float = 60.0) -> int:
     """The process that leads the session, once Lava's processes and segments are there."""
     deadline = time.monotonic() + timeout_s
     while time.monotonic() < deadline:
-        leaders = [pid for pid in processes_of(folder) if os.getsid(pid) == pid]
+        leaders = [pid for pid in processes_of(folder) if leads(pid)]
         if leaders and len(processes_of(folder)) > 3 and any(SEGMENTS.glob(f"{mark_of(leaders[0])}*")):
             return leaders[0]
         time.sleep(0.05)
