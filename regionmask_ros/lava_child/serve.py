@@ -18,7 +18,7 @@ import threading
 import time
 from collections import deque
 from functools import partial
-from multiprocessing import connection
+from multiprocessing import Process, connection
 from typing import TYPE_CHECKING, Any, Callable, Protocol
 
 import numpy as np
@@ -33,6 +33,7 @@ if TYPE_CHECKING:
     from .loihi_graph import LoihiGraph
 
 LOIHI = "loihi2"
+GONE = "the pipeline's process has gone"
 MOST_BYTES = 1 << 30
 CHUNK_BYTES = 1 << 20
 
@@ -49,7 +50,10 @@ class Graph(Protocol):
 
 
 class Line:
-    """The socket to the pipeline's process: one thread reads, any may send. Sending waits, reading too."""
+    """The socket to the pipeline's process: one thread reads, any may send. Sending waits, reading too.
+
+    Both raise WireBroken when the other end has gone.
+    """
 
     def __init__(self, end: socket.socket) -> None:
         end.setblocking(True)
@@ -58,13 +62,19 @@ class Line:
 
     def send(self, kind: int, body: bytes = b"", sequence: int = 0) -> None:
         with self._sending:
-            self._socket.sendall(pack(kind, body, sequence))
+            try:
+                self._socket.sendall(pack(kind, body, sequence))
+            except OSError as error:
+                raise WireBroken(GONE) from error
 
     def receive(self) -> Message:
         while not self._received:
-            data = self._socket.recv(CHUNK_BYTES)
+            try:
+                data = self._socket.recv(CHUNK_BYTES)
+            except OSError as error:
+                raise WireBroken(GONE) from error
             if not data:
-                raise WireBroken("the pipeline's process has ended")
+                raise WireBroken(GONE)
             self._received.extend(self._splitter.feed(data))
         return self._received.popleft()
 
@@ -144,8 +154,6 @@ def main(descriptor: int, folder: str) -> None:
         _start("heads", line, steps.give, end)
         _start("watch", line, watched, end)
         _serve(line, steps, size)
-    except (WireBroken, OSError):
-        pass
     except BaseException as error:  # noqa: BLE001  whatever it is, the other end must be told, and nothing may stay
         _fail(line, error)
     end()
@@ -191,8 +199,6 @@ def _start(name: str, line: Line, work: Callable[[], None], end: Callable[[], No
     def guarded() -> None:
         try:
             work()
-        except (WireBroken, OSError):
-            pass
         except BaseException as error:  # noqa: BLE001  as in main
             _fail(line, error)
         end()
@@ -210,14 +216,17 @@ def _wait_for_hang_up(descriptor: int, end: Callable[[], None]) -> None:
 
 def _watch(actors: list[Any]) -> None:
     """Raises as soon as one of the processes that compute has ended."""
-    connection.wait([actor.sentinel for actor in actors])
-    raise RuntimeError("one of Lava's processes has ended")
+    ended = connection.wait([actor.sentinel for actor in actors])
+    (actor,) = [actor for actor in actors if actor.sentinel == ended[0]]
+    Process.join(actor, 1.0)  # Lava's own join takes no time limit
+    full = f"; {family.SEGMENTS} is full" if actor.exitcode == -signal.SIGBUS else ""
+    raise RuntimeError(f"one of Lava's processes has ended with {actor.exitcode}{full}")
 
 
 def _fail(line: Line, error: BaseException) -> None:
     try:
         line.send(messages.FAILED, messages.one_line([f"{type(error).__name__}:", error]))
-    except OSError:
+    except WireBroken:
         pass
 
 

@@ -21,7 +21,7 @@ from .told import ToldPicture
 CHANNEL_SLOTS = 2
 """Messages that a channel between processes holds. They run in step, so that is enough; Lava's 64 take gigabytes."""
 
-INPUT_SLOTS = 8
+INPUT_SLOTS = 4
 
 
 class SimGraph:

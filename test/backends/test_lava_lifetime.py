@@ -112,7 +112,7 @@ def test_after_kill_9_of_a_process_that_computes(backend, folder):
     leader = backend.pid
     below = [pid for pid in processes_of(folder) if pid != leader]
     os.kill(below[len(below) // 2], signal.SIGKILL)
-    assert "has failed" in submit_until_it_fails(backend)
+    assert "one of Lava's processes has ended with -9" in submit_until_it_fails(backend)
     assert left_behind(folder, leader) == []
 
 
