@@ -10,10 +10,11 @@ export VIDEO
 unexport PYTHONSAFEPATH
 
 .DEFAULT_GOAL := help
-.PHONY: help setup bench-setup test demo clean
+.PHONY: help setup lava bench-setup test demo clean
 
 help:
 	@echo "make setup        create .venv with everything that is needed (PYTHON=/path/to/python3.12: with another Python)"
+	@echo "make lava         add Lava's simulator, in .venv/lava with a Python of its own, for --backend lava_sim"
 	@echo "make bench-setup  add the dense runtimes that \`python -m regionmask_ros bench\` compares with, 350 MB"
 	@echo "make test         run all tests (ARGS=\"-k mask\": options for pytest)"
 	@echo "make demo         play a video through the ROS node, results in demo_output/ (VIDEO=file: your own video)"
@@ -23,6 +24,9 @@ setup:
 	@command -v "$(PYTHON)" >/dev/null || \
 	    { echo "regionmask_ros set-up: missing: $(PYTHON) (Debian package: python3)" >&2; exit 2; }
 	@$(BOOTSTRAP) setup $(if $(filter file,$(origin PYTHON)),,--with-this-python)
+
+lava: setup
+	@$(BOOTSTRAP) lava
 
 bench-setup: setup
 	@$(BOOTSTRAP) python -m pip --disable-pip-version-check --no-input install --quiet --no-user --progress-bar off \

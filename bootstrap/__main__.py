@@ -1,4 +1,4 @@
-"""``python3 -m bootstrap setup`` and ``python3 -m bootstrap python ARGUMENTS...``, both called by the Makefile."""
+"""``python3 -m bootstrap setup``, ``lava`` and ``python ARGUMENTS...``, called by the Makefile."""
 
 import sys
 

@@ -6,10 +6,12 @@ import os
 import signal
 import sys
 from pathlib import Path
+from typing import Callable
 
 from . import interpreter, sourced_ros
 from .environment import for_venv
 from .failures import SetupFailed
+from .lava import set_up_lava
 from .plan import MADE_FROM, OVER_ROS, Place, Plan, set_up
 from .state import State
 
@@ -17,48 +19,63 @@ ROOT = Path(__file__).resolve().parent.parent
 
 _EXIT_FAILED, _EXIT_USER, _EXIT_INTERRUPTED = 1, 2, 130
 _THIS = "--with-this-python"
-_USAGE = f"usage: python3 -m bootstrap setup [{_THIS}] | python3 -m bootstrap python ARGUMENTS..."
+_USAGE = f"usage: python3 -m bootstrap setup [{_THIS}] | lava | python ARGUMENTS..."
 # Why the set-up has been started again with another Python: each reason counts once, so that this ends.
 _CHOSEN = "REGIONMASK_SETUP_PYTHON_CHOSEN"
 
 
 def main(arguments: list[str]) -> int:
-    """``setup`` makes ``.venv``; ``python`` starts its Python in a fitting environment and becomes that process.
+    """``setup`` makes ``.venv``; ``lava`` makes ``.venv/lava``; ``python`` starts ``.venv``'s Python in a fitting
+    environment and becomes that process.
 
     Plain ``setup`` keeps the Python of a ``.venv`` that is there; with ``--with-this-python`` it is the running one.
     """
     if arguments[:1] == ["setup"] and arguments[1:] in ([], [_THIS]):
-        return _setup(arguments)
+        return _reported(lambda: _setup(arguments))
+    if arguments == ["lava"]:
+        return _reported(_lava)
     if arguments[:1] == ["python"]:
         return _become_python(arguments[1:])
     print(_USAGE, file=sys.stderr)
     return _EXIT_USER
 
 
-def _setup(arguments: list[str]) -> int:
+def _reported(work: Callable[[], int]) -> int:
+    """Its exit status; failures are told in words, with a status of their own."""
     signal.signal(signal.SIGTERM, _interrupt)
     try:
-        ros = _ros_for_this_python(arguments)
-        plan = Plan(ROOT, interpreter.running(), ros, os.environ)
-        state = State(plan.place.state)
-        if plan.is_done(state):
-            print(".venv is ready: nothing to do", flush=True)
-            return 0
-        if ros is None and sourced_ros.is_sourced(os.environ):
-            print(f"ROS {os.environ['ROS_DISTRO']} is sourced, but neither {sys.executable} nor "
-                  f"{sourced_ros.SYSTEM_PYTHON} can import its rclpy and NumPy: setting up without it", flush=True)
-        missing = plan.missing(state)
-        for thing in missing:
-            print(f"regionmask_ros set-up: {thing}", file=sys.stderr)
-        if missing:
-            return _EXIT_USER
-        set_up(plan)
+        return work()
     except (SetupFailed, OSError) as error:
         print(f"regionmask_ros set-up: error: {error}", file=sys.stderr)
         return _EXIT_FAILED
     except KeyboardInterrupt:
         print("regionmask_ros set-up: interrupted; the next run goes on", file=sys.stderr)
         return _EXIT_INTERRUPTED
+
+
+def _setup(arguments: list[str]) -> int:
+    ros = _ros_for_this_python(arguments)
+    plan = Plan(ROOT, interpreter.running(), ros, os.environ)
+    state = State(plan.place.state)
+    if plan.is_done(state):
+        print(".venv is ready: nothing to do", flush=True)
+        return 0
+    if ros is None and sourced_ros.is_sourced(os.environ):
+        print(f"ROS {os.environ['ROS_DISTRO']} is sourced, but neither {sys.executable} nor "
+              f"{sourced_ros.SYSTEM_PYTHON} can import its rclpy and NumPy: setting up without it", flush=True)
+    missing = plan.missing(state)
+    for thing in missing:
+        print(f"regionmask_ros set-up: {thing}", file=sys.stderr)
+    if missing:
+        return _EXIT_USER
+    set_up(plan)
+    return 0
+
+
+def _lava() -> int:
+    if not os.access(Place(ROOT).python, os.X_OK):
+        raise SetupFailed("there is no .venv yet; run: make setup")
+    set_up_lava(ROOT, os.environ)
     return 0
 
 

@@ -23,7 +23,7 @@ _PIP = ("-m", "pip", "--disable-pip-version-check", "--no-input")
 # older than the engine's fast kernels need, so it always comes from the lock.
 _MAY_BE_THERE = {
     "cv2": "opencv-python-headless", "matplotlib": "matplotlib", "tqdm": "tqdm", "yaml": "PyYAML", "pytest": "pytest",
-    "hypothesis": "hypothesis", "rosbags": "rosbags",
+    "hypothesis": "hypothesis", "rosbags": "rosbags", "h5py": "h5py",
 }
 _IMPORT_THEM = """
 import importlib, json, os, sys

@@ -6,14 +6,17 @@ it knows nothing of ROS.
 
 from __future__ import annotations
 
+import contextlib
 import time
 from dataclasses import dataclass, field, replace
-from typing import Mapping
+from types import MappingProxyType
+from typing import Any, Iterator, Mapping
 
 import numpy as np
 
-from .backends import Backend, open_backend, resolve_arithmetic
+from .backends import Backend, BackendFailed, open_backend, options_of, resolve_arithmetic
 from .backends.base import BackendResult
+from .backends.options import Value
 from .detection.detections import Detections
 from .detection.selection import Selection
 from .detection.yolo import decode
@@ -39,10 +42,12 @@ class PipelineSettings:
     input_size: ``auto`` (the camera's shape within ``max_pixels``) or (width, height), multiples of 32.
     mask: one of ``none``, ``static``, ``dynamic``, ``static+dynamic``. static_mask: file, for the static ones.
     refresh_period: every so many frames everything is attended; 0: the first frame only.
+    restart_period: every so many frames all starts afresh, against an arithmetic that drifts; 0: never.
     score_threshold: lowest score reported. nms_iou: overlap above which the weaker box of a class goes.
     classes: names of those that are reported; none: all. class_thresholds: (name, lowest score) for classes that have
     one of their own. max_detections: the best ones of a frame are reported; 0: all.
     arithmetic: ``carry``, ``lava``, ``snap`` (see ``engine.arithmetic``) or "" for the backend's default.
+    backend_options: settings that only this backend has, by name, see its options class.
     """
 
     input_size: str | tuple[int, int] = "auto"
@@ -51,6 +56,7 @@ class PipelineSettings:
     static_mask: str = ""
     dynamic: str = "tracking"
     refresh_period: int = 8
+    restart_period: int = 0
     score_threshold: float = 0.4
     nms_iou: float = 0.45
     classes: tuple[str, ...] = ()
@@ -58,6 +64,7 @@ class PipelineSettings:
     max_detections: int = 0
     backend: str = "cpu"
     arithmetic: str = ""
+    backend_options: Mapping[str, Value] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         if self.input_size == "auto":
@@ -71,6 +78,8 @@ class PipelineSettings:
         dynamic_mask(self.dynamic)
         if self.refresh_period < 0:
             raise UserError(f"refresh period {self.refresh_period}: must be 0 (first frame only) or more")
+        if self.restart_period < 0:
+            raise UserError(f"restart period {self.restart_period}: must be 0 (never) or more")
         own = [(f"score threshold of {name}", threshold) for name, threshold in self.class_thresholds]
         for name, value in (("score threshold", self.score_threshold), ("NMS IoU", self.nms_iou), *own):
             if not 0.0 <= value <= 1.0:
@@ -78,6 +87,8 @@ class PipelineSettings:
         if self.max_detections < 0:
             raise UserError(f"max detections {self.max_detections}: must be 0 (all) or more")
         object.__setattr__(self, "arithmetic", resolve_arithmetic(self.backend, self.arithmetic))
+        options_of(self.backend, self.backend_options)
+        object.__setattr__(self, "backend_options", MappingProxyType(dict(self.backend_options)))
 
     @property
     def uses_static(self) -> bool:
@@ -89,8 +100,8 @@ class PipelineSettings:
 
 
 RECONFIGURABLE = (
-    "mask", "static_mask", "dynamic", "refresh_period", "score_threshold", "nms_iou", "classes", "class_thresholds",
-    "max_detections",
+    "mask", "static_mask", "dynamic", "refresh_period", "restart_period", "score_threshold", "nms_iou", "classes",
+    "class_thresholds", "max_detections",
 )
 """Settings that ``Pipeline.reconfigure`` can change while a camera runs."""
 
@@ -134,7 +145,10 @@ class _Pending:
 
 @dataclass
 class _Camera:
-    """State that depends on the camera's picture size: made with the first frame, remade when the size changes."""
+    """State that depends on the camera's picture size: made with the first frame, remade when the size changes.
+
+    since_start: frames since it last started afresh; a refresh that was asked for does not count as that.
+    """
 
     picture_wh: tuple[int, int]
     input_wh: tuple[int, int]
@@ -144,6 +158,7 @@ class _Camera:
     seen: SeenRegions
     age: np.ndarray
     state: MaskState = field(default_factory=MaskState.initial)
+    since_start: int = 0
     frame_id: str = ""
     stamp_ns: int = 0
 
@@ -151,8 +166,9 @@ class _Camera:
 class Pipeline:
     """One camera's detector. Not for use by two threads at a time.
 
-    A stamp that jumps back, a change of the camera's frame or of the picture's size starts afresh: references are
-    forgotten and the next frame is a refresh frame. fresh_starts: how often that happened, resets included.
+    A stamp that jumps back, a change of the camera's frame or of the picture's size, and the end of a restart period
+    start afresh: references are forgotten and the next frame is a refresh frame. fresh_starts: how often that happened,
+    resets included.
     """
 
     def __init__(self, network: Network, settings: PipelineSettings) -> None:
@@ -181,6 +197,16 @@ class Pipeline:
         return self._camera.backend.kernels if self._camera else ""
 
     @property
+    def latency_steps(self) -> int | None:
+        """Time steps, one a frame, from a frame's events to its head; None before the first frame."""
+        return self._camera.backend.latency_steps if self._camera else None
+
+    @property
+    def profile(self) -> dict[str, Any] | None:
+        """What a profiler has measured on the backend's hardware; None where nothing was."""
+        return self._camera.backend.profile if self._camera else None
+
+    @property
     def frames_to_refresh(self) -> int | None:
         """How many frames from the next one on until a refresh frame (0: the next one); None when none is due."""
         masked = self.settings.uses_static or self.settings.uses_dynamic
@@ -189,10 +215,14 @@ class Pipeline:
 
     def process(self, frame: Frame, want_events: bool = False) -> list[StepResult]:
         """Takes a frame, returns the results that became ready: its own with the cpu backend, earlier ones with
-        pipelined backends. want_events: its result shall show where events arose. Raises UserError when the static mask
-        does not fit the camera."""
+        pipelined backends. want_events: its result shall show where events arose.
+
+        Raises UserError when the static mask does not fit the camera. Raises BackendFailed when the backend has failed:
+        the results of frames inside it are lost, and the next frame opens it anew.
+        """
         start = time.perf_counter()
-        camera = self._camera_for(frame)
+        camera, finished = self._camera_for(frame)
+        camera.frame_id, camera.stamp_ns = frame.frame_id, frame.stamp_ns
         view = make_view(frame, camera.input_wh)
         resized = time.perf_counter()
         mask = decide(camera.policy, camera.state, self._attention)
@@ -209,17 +239,20 @@ class Pipeline:
         shown = _events_picture(events) if want_events else None
         pending = _Pending(self._frames, frame, mask, self._mask_text(), camera.age, shown, len(events), ms)
         camera.state = replace(camera.state, frame=camera.state.frame + 1)
+        camera.since_start += 1
         self._frames += 1
-        camera.backend.submit(events, pending)
-        ms["total"] = (time.perf_counter() - start) * 1e3
-        return self._collect(camera)
+        with self._closed_when_failed():
+            camera.backend.submit(events, pending)
+            ms["total"] = (time.perf_counter() - start) * 1e3
+            return finished + self._collect(camera)
 
     def drain(self) -> list[StepResult]:
         """The results of all frames that are still inside a pipelined backend."""
         if self._camera is None:
             return []
-        self._camera.backend.drain()
-        return self._collect(self._camera)
+        with self._closed_when_failed():
+            self._camera.backend.drain()
+            return self._collect(self._camera)
 
     def reset(self) -> None:
         """Forgets what it has seen: the next frame is a first frame. Results not yet returned are dropped."""
@@ -278,37 +311,59 @@ class Pipeline:
         refresh = {None: "", 0: ", refresh"}.get(ahead, f", refresh in {ahead}")
         return " + ".join(named) + refresh
 
-    def _camera_for(self, frame: Frame) -> _Camera:
+    def _camera_for(self, frame: Frame) -> tuple[_Camera, list[StepResult]]:
+        """The camera's state, afresh where this frame does not follow the last one or a restart period is over; and the
+        results of earlier frames that were still inside a pipelined backend."""
         camera = self._camera
         if camera is None or camera.picture_wh != frame.size_wh:
-            camera = self._open(frame)
-        elif frame.frame_id != camera.frame_id:
+            return self._open(frame)
+        other_camera = frame.frame_id != camera.frame_id
+        jumps = frame.stamp_ns < camera.stamp_ns
+        restarts = 0 < self.settings.restart_period <= camera.since_start
+        if not (other_camera or jumps or restarts):
+            return camera, []
+        finished = self.drain()
+        if other_camera:
             self.reset()
-        elif frame.stamp_ns < camera.stamp_ns:
+        else:
             self._start_afresh(camera)
-        camera.frame_id, camera.stamp_ns = frame.frame_id, frame.stamp_ns
-        return camera
+        return camera, finished
+
+    @contextlib.contextmanager
+    def _closed_when_failed(self) -> Iterator[None]:
+        """A backend that has failed is of no more use."""
+        try:
+            yield
+        except BackendFailed:
+            self.fresh_starts += self._camera is not None
+            self.close()
+            raise
 
     def _start_afresh(self, camera: _Camera) -> None:
         camera.encoder.reset()
-        camera.backend.reset()
-        camera.state = MaskState.initial()
+        with self._closed_when_failed():
+            camera.backend.reset()
+        camera.state, camera.since_start = MaskState.initial(), 0
         self.fresh_starts += 1
 
-    def _open(self, frame: Frame) -> _Camera:
+    def _open(self, frame: Frame) -> tuple[_Camera, list[StepResult]]:
+        """A camera for pictures of this size, and what was still inside the one before it."""
         settings, picture_wh = self.settings, frame.size_wh
         auto = settings.input_size == "auto"
         input_wh = choose_input_size(picture_wh, settings.max_pixels) if auto else settings.input_size
         grid = RegionGrid.of_input(input_wh)
         policy = _policy(settings, grid, picture_wh)
+        finished = self.drain()
         self.fresh_starts += self._camera is not None
         self.close()
         encoder = Encoder(self.network.input_table, self.network.encoder_threshold, input_wh)
-        backend = open_backend(settings.backend, self.network, input_wh, settings.arithmetic)
+        backend = open_backend(
+            settings.backend, self.network, input_wh, settings.arithmetic, settings.backend_options
+        )
         self._camera = _Camera(
             picture_wh, input_wh, encoder, backend, policy, SeenRegions(grid), never_sent(grid)
         )
-        return self._camera
+        return self._camera, finished
 
     def _collect(self, camera: _Camera) -> list[StepResult]:
         results = []

@@ -10,6 +10,7 @@ import cv2
 import numpy as np
 import pytest
 
+from regionmask_ros.backends.lava_python import find_lava_python
 from regionmask_ros.errors import UserError
 from regionmask_ros.network.files import find_network, load_network
 from regionmask_ros.network.spec import ConvSpec, Network, YoloHead
@@ -69,6 +70,29 @@ def reference_folder() -> Path:
     if not (folder / "manifest.json").exists():
         pytest.skip(f"no reference vectors at {folder}; set REGIONMASK_REFERENCE to their folder")
     return folder
+
+
+@pytest.fixture(scope="session")
+def labelled_clip():
+    """A function from a sequence's name to its video. The sequences are not part of the repository."""
+
+    def find(name: str) -> str:
+        folder = Path(os.environ.get("REGIONMASK_DATA") or REPOSITORY.parent / "shared" / "data")
+        video = folder / name / "video.mp4"
+        if not video.exists():
+            pytest.skip(f"no sequence at {video}; set REGIONMASK_DATA to the folder of the sequences")
+        return str(video)
+
+    return find
+
+
+@pytest.fixture(scope="session")
+def lava_python() -> str:
+    """The interpreter that has Lava, from `make lava`."""
+    try:
+        return str(find_lava_python())
+    except UserError as error:
+        pytest.skip(f"Lava is not tested: {error}")
 
 
 @pytest.fixture(scope="session")

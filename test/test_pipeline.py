@@ -170,3 +170,16 @@ def test_settings_that_make_no_sense_are_refused(wrong, message):
 
 def test_the_default_arithmetic_is_carry():
     assert PipelineSettings().arithmetic == "carry"
+
+
+def test_a_restart_period_starts_afresh_and_loses_no_frame(tiny_network):
+    settings = PipelineSettings(arithmetic="lava", restart_period=3, refresh_period=0, mask="dynamic")
+    pipeline, frames = Pipeline(tiny_network, settings), clip(7)
+    results = [result for frame in frames for result in pipeline.process(frame)]
+    assert [result.frame for result in results] == frames
+    assert [result.mask.refresh for result in results] == [True, False, False, True, False, False, True]
+    afresh = Pipeline(tiny_network, settings)
+    for result in results[3:6]:
+        np.testing.assert_array_equal(result.head, afresh.process(result.frame)[0].head)
+    with pytest.raises(UserError, match="restart period -1"):
+        replace(settings, restart_period=-1)

@@ -2,12 +2,19 @@
 
 from __future__ import annotations
 
+from typing import Any, Mapping
+
 from ..errors import UserError
 from ..network.spec import Network
-from .base import Backend
+from .base import Backend, BackendFailed
 from .cpu import CpuBackend
+from .lava_sim import LavaSimBackend
+from .loihi2 import Loihi2Backend
+from .options import Value, make_options
 
-BACKENDS = {"cpu": CpuBackend}
+__all__ = ["BACKENDS", "Backend", "BackendFailed", "check_backend", "open_backend", "options_of", "resolve_arithmetic"]
+
+BACKENDS = {"cpu": CpuBackend, "lava_sim": LavaSimBackend, "loihi2": Loihi2Backend}
 
 
 def resolve_arithmetic(backend: str, arithmetic: str) -> str:
@@ -23,7 +30,22 @@ def resolve_arithmetic(backend: str, arithmetic: str) -> str:
     return arithmetic or BACKENDS[backend].default_arithmetic
 
 
-def open_backend(backend: str, network: Network, input_wh: tuple[int, int], arithmetic: str = "") -> Backend:
-    """A running backend for one camera. Raises UserError as ``resolve_arithmetic`` does."""
+def options_of(backend: str, given: Mapping[str, Value]) -> Any:
+    """The backend's own settings as its options class. Raises UserError for an unknown backend, name or value."""
+    resolve_arithmetic(backend, "")
+    return make_options(BACKENDS[backend].options_class, given, backend)
+
+
+def check_backend(backend: str, given: Mapping[str, Value]) -> None:
+    """What can be told within a second about whether it could be opened. Raises UserError when it could not."""
+    BACKENDS[backend].check(options_of(backend, given))
+
+
+def open_backend(
+    backend: str, network: Network, input_wh: tuple[int, int], arithmetic: str = "",
+    given: Mapping[str, Value] | None = None,
+) -> Backend:
+    """A running backend for one camera. Raises UserError as ``resolve_arithmetic`` and ``options_of`` do, and
+    BackendFailed when it cannot be opened."""
     arithmetic = resolve_arithmetic(backend, arithmetic)
-    return BACKENDS[backend](network, input_wh, arithmetic)
+    return BACKENDS[backend](network, input_wh, arithmetic, options_of(backend, given or {}))

@@ -3,18 +3,26 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
 
-from ..encoder import Events
+from ..errors import UserError
+
+if TYPE_CHECKING:
+    from ..encoder import Events
+
+
+class BackendFailed(UserError):
+    """A detector process cannot be opened, has ended, or hangs. One that was running is of no more use: close it."""
 
 
 @dataclass(frozen=True)
 class BackendResult:
     """tag: what ``submit`` was given for that frame. head: int32 [rows, cols, channels] at 2**16.
 
-    layer_events, synops: counts of the frame, see ``StepCounts``. engine_ms: time that the detector worked on it.
+    layer_events, synops: counts of the frame, see ``StepCounts``. engine_ms: time that the detector worked on it; of a
+    pipelined one, the time of the step that the frame came out in.
     """
 
     tag: Any
@@ -27,23 +35,32 @@ class BackendResult:
 class Backend(Protocol):
     """A detector process for one camera.
 
-    Backends may be pipelined: the result of a frame then comes out while later frames go in, always in order. The tag
-    leads back to the frame. kernels: what computes it, for diagnostics.
+    Backends may be pipelined, one time step a frame: a result then comes out while later frames go in, always in order.
+    The tag leads back to the frame.
+
+    latency_steps: time steps from a frame's events to its head; 0: at once. kernels: what computes it, for diagnostics.
+    profile: what a profiler has measured on hardware, in JSON's types; None where nothing was.
+    Every method may raise BackendFailed; ``close`` never does.
     """
 
     kernels: str
+    latency_steps: int
+    profile: dict[str, Any] | None
 
     def submit(self, events: Events, tag: Any) -> None:
-        """Takes one frame's events; they are consumed before the call returns."""
+        """Takes one frame's events; they are consumed before the call returns. Waits while it has enough to do."""
 
     def poll(self, timeout_s: float) -> BackendResult | None:
         """The next result, or None when there is none within the time."""
 
     def drain(self) -> None:
-        """Pushes frames that are still inside towards the output, so that ``poll`` returns all of them."""
+        """Pushes frames that are still inside to the output: ``poll(0)`` then returns all of them, one by one.
+
+        The state stays as it is, and more frames may follow.
+        """
 
     def reset(self) -> None:
         """Back to the warmed-up state; results that were not polled are forgotten."""
 
     def close(self) -> None:
-        """Frees everything. Harmless when called twice."""
+        """Frees everything, processes included. Harmless when called twice."""

@@ -12,6 +12,7 @@ from ..engine.arithmetic import ARITHMETICS, CARRY
 from ..engine.event_engine import EventEngine, PackedNetwork
 from ..network.spec import Network
 from .base import BackendResult
+from .options import NoOptions
 
 _PACKED: weakref.WeakKeyDictionary[Network, PackedNetwork] = weakref.WeakKeyDictionary()
 """Cameras that run the same network in one process share its weights."""
@@ -22,8 +23,18 @@ class CpuBackend:
 
     arithmetics = ARITHMETICS
     default_arithmetic = CARRY
+    options_class = NoOptions
+    quick_to_open = True
+    latency_steps = 0
+    profile = None
 
-    def __init__(self, network: Network, input_wh: tuple[int, int], arithmetic: str) -> None:
+    @staticmethod
+    def check(options: NoOptions) -> None:
+        """It is always there."""
+
+    def __init__(
+        self, network: Network, input_wh: tuple[int, int], arithmetic: str, options: NoOptions = NoOptions()
+    ) -> None:
         packed = _PACKED.get(network)
         if packed is None:
             packed = _PACKED[network] = PackedNetwork(network)

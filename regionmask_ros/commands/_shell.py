@@ -24,7 +24,9 @@ COMMANDS = {
     "play": "publish a video, pictures or a bag as a camera would",
     "record": "what a detector publishes, into a bag",
     "demo": "node and player on a real video, recorded and drawn",
+    "doctor": "tell what is installed, what works, and what to do",
     "model": "import or inspect a trained network",
+    "compare": "check that backends give the same integers on a video",
     "bench": "measure the engine against dense runtimes on the same network",
 }
 

@@ -24,6 +24,8 @@ import numpy as np
 from tqdm import tqdm
 
 from .. import __version__
+from ..backends import BACKENDS
+from ..backends.options import parse_pairs
 from ..errors import UserError
 from ..frames import choose_input_size, parse_input_size
 from ..mask.policy import MODES
@@ -56,8 +58,14 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--dynamic", metavar="NAME", default=DEFAULTS.dynamic, help="dynamic mask (default: tracking)")
     parser.add_argument("--refresh-period", metavar="N", type=int, default=DEFAULTS.refresh_period,
                         help="attend everything every N frames; 0: in the first frame only (default: 8)")
-    parser.add_argument("--backend", default=DEFAULTS.backend, help="detector process (default: cpu)")
-    parser.add_argument("--arithmetic", default="", help="carry, lava or snap (default: carry on cpu)")
+    parser.add_argument("--restart-period", metavar="N", type=int, default=DEFAULTS.restart_period,
+                        help="start afresh every N frames, against the drift of arithmetic lava; 0: never (default: 0)")
+    parser.add_argument("--backend", default=DEFAULTS.backend,
+                        help=f"detector process: {', '.join(BACKENDS)} (default: cpu)")
+    parser.add_argument("--backend-option", metavar="NAME=VALUE", action="append", default=[],
+                        help="a setting that only this backend has; may be repeated")
+    parser.add_argument("--arithmetic", default="",
+                        help="carry, lava or snap (default: carry on cpu; lava_sim and loihi2 compute lava only)")
     parser.add_argument("--input-size", metavar="auto|WxH", default="auto",
                         help="network input, multiples of 32 (default: auto, the camera's shape)")
     parser.add_argument("--max-pixels", metavar="N", type=int, default=DEFAULTS.max_pixels,
@@ -103,10 +111,12 @@ def _settings(args: argparse.Namespace) -> PipelineSettings:
         static_mask=args.static_mask,
         dynamic=args.dynamic,
         refresh_period=args.refresh_period,
+        restart_period=args.restart_period,
         score_threshold=args.score_threshold,
         nms_iou=args.nms_iou,
         backend=args.backend,
         arithmetic=args.arithmetic,
+        backend_options=parse_pairs(args.backend_option),
     )
     if args.static_mask and not settings.uses_static:
         raise UserError(
@@ -191,10 +201,13 @@ def _facts(pipeline: Pipeline) -> dict[str, Any]:
         "network_file": network.source_file,
         "backend": settings.backend,
         "kernels": pipeline.kernels,
+        "latency_steps": pipeline.latency_steps,
         "arithmetic": settings.arithmetic,
         "mask": settings.mask,
         "refresh_period": settings.refresh_period,
+        "restart_period": settings.restart_period,
         "version": __version__,
+        **({} if pipeline.profile is None else {"profile_measured": pipeline.profile}),
     }
 
 

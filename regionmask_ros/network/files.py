@@ -11,6 +11,7 @@ from ..untrusted.archive import looks_like_zip, open_regular, open_zip, read_lim
 from ..untrusted.refused import Refused, one_line
 from ..whole_file import write_whole
 from .lava_dl import parse_yolo_kp
+from .lava_net import looks_like_net, parse_net
 from .spec import Network
 
 ENVIRONMENT_KEY = "REGIONMASK_NETWORK"
@@ -58,12 +59,12 @@ def user_file() -> Path | None:
 
 
 def load_network(path: str | os.PathLike) -> Network:
-    """The network in a lava-dl checkpoint (.pt) or in the lava-dl wheel that brings it.
+    """The network in a lava-dl checkpoint (.pt), an export of lava-dl (.net), or the lava-dl wheel that brings one.
 
     Raises UserError, one line that names file and cause, for anything else.
     """
     try:
-        return parse_yolo_kp(read_checkpoint_bytes(path), os.fspath(path))
+        return _parse(read_checkpoint_bytes(path), os.fspath(path))
     except Refused as refused:
         raise refused.about(path) from refused
 
@@ -79,7 +80,7 @@ def read_checkpoint_bytes(path: str | os.PathLike) -> bytes:
 
 
 def install_network(source: str | os.PathLike, target: Path) -> Network:
-    """Copies the checkpoint in ``source`` (.pt or wheel) to ``target``, a file or folder, once it has proved readable.
+    """Copies the network in ``source`` (.pt, .net or wheel) to ``target``, a file or folder, once it proved readable.
 
     A file that was there is replaced in one step. Raises UserError; then ``target`` is as it was.
     """
@@ -87,8 +88,12 @@ def install_network(source: str | os.PathLike, target: Path) -> Network:
         target = target / FILE_NAME
     try:
         checkpoint = read_checkpoint_bytes(source)
-        network = parse_yolo_kp(checkpoint, str(target))
+        network = _parse(checkpoint, str(target))
     except Refused as refused:
         raise refused.about(source) from refused
     write_whole(target, checkpoint)
     return network
+
+
+def _parse(data: bytes, source_file: str) -> Network:
+    return parse_net(data, source_file) if looks_like_net(data) else parse_yolo_kp(data, source_file)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any, Mapping
 
 from diagnostic_msgs.msg import DiagnosticArray, DiagnosticStatus, KeyValue
 from std_msgs.msg import Header
@@ -22,7 +23,8 @@ LOSS_CURE = "give the camera's process the DDS profile for pictures (see README)
 class NodeFacts:
     """What the node knows about itself at one moment.
 
-    state: of its life cycle. topic: where pictures are expected. input_wh: of the network, None before the first frame.
+    state: of its life cycle. topic: where pictures are expected. input_wh: of the network; latency_steps: of the
+    backend, one a frame; both None before the first frame. profile: measured on hardware, None where nothing was.
     converter: what reads pictures. fresh_starts: how often the detector forgot what it had seen. last_error: why the
     last frame was dropped that could not be used, "" if none was. failing: that was not the picture's fault but the
     detector's.
@@ -38,6 +40,8 @@ class NodeFacts:
     arithmetic: str
     mask_mode: str
     network: str
+    latency_steps: int | None
+    profile: Mapping[str, Any] | None
     input_wh: tuple[int, int] | None
     fresh_starts: int
     last_error: str
@@ -98,7 +102,7 @@ def _silence(report: NodeReport) -> str:
 
 def status(report: NodeReport) -> DiagnosticStatus:
     """The report as a message: one status, whose keys never change."""
-    facts, counts, figures = report.facts, report.counts, report.figures
+    facts, counts, figures, profile = report.facts, report.counts, report.figures, report.facts.profile or {}
     level, message = verdict(report)
     values = {
         "state": facts.state,
@@ -127,6 +131,11 @@ def status(report: NodeReport) -> DiagnosticStatus:
         "backend": facts.backend,
         "kernels": facts.kernels,
         "arithmetic": facts.arithmetic,
+        "latency of the backend [steps]": "" if facts.latency_steps is None else facts.latency_steps,
+        "measured step [us]": _number(profile.get("step_s"), 2, 1e6),
+        "measured power [W]": _number(profile.get("power_w"), 4),
+        "measured energy per frame [mJ]": _number(profile.get("energy_j"), 4, 1e3),
+        "measured busiest core [synops per step]": _number(profile.get("busiest_core_synops"), 1),
         "mask mode": facts.mask_mode,
         "network": facts.network,
         "input size": "x".join(map(str, facts.input_wh)) if facts.input_wh else "",
@@ -140,6 +149,6 @@ def message_of(report: NodeReport, header: Header) -> DiagnosticArray:
     return DiagnosticArray(header=header, status=[status(report)])
 
 
-def _number(value: float | None, digits: int = 2) -> str:
+def _number(value: float | None, digits: int = 2, scale: float = 1.0) -> str:
     """Empty when there is no value: a 0 would look like a measurement."""
-    return "" if value is None else f"{value:.{digits}f}"
+    return "" if value is None else f"{value * scale:.{digits}f}"

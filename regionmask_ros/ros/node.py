@@ -19,6 +19,7 @@ from rclpy.parameter import Parameter
 from rclpy.subscription import Subscription
 from vision_msgs.msg import BoundingBox2DArray
 
+from ..backends import BACKENDS, check_backend
 from ..errors import UserError
 from ..frames import Frame
 from ..mask.files import read_static_mask, save_static_mask
@@ -121,7 +122,9 @@ class DetectorNode(LifecycleNode):
             settings = self._settings(values)
             network = self._load(values["network_file"])
             pipeline = Pipeline(network, settings)
-            _rehearse(network, settings)
+            check_backend(settings.backend, settings.backend_options)
+            if BACKENDS[settings.backend].quick_to_open:
+                _rehearse(network, settings)
             self._configured = self._open(network, pipeline, values["image_transport"])
         except Exception as error:  # noqa: BLE001
             self._free()
@@ -304,6 +307,8 @@ class DetectorNode(LifecycleNode):
             arithmetic=pipeline.settings.arithmetic,
             mask_mode=pipeline.settings.mask,
             network=configured.network.source_file or configured.network.name,
+            latency_steps=pipeline.latency_steps,
+            profile=pipeline.profile,
             input_wh=pipeline.input_size,
             fresh_starts=pipeline.fresh_starts,
             last_error=failure.reason,

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import dataclasses
 from dataclasses import dataclass
 from enum import Enum
 from typing import Mapping, Union
 
 from ..backends import BACKENDS
+from ..backends.options import parameter_name
 from ..engine.arithmetic import ARITHMETICS
 from ..errors import UserError
 from ..frames import ALIGNMENT, MAX_PIXELS, MOST_PIXELS, parse_input_size
@@ -48,6 +50,26 @@ class ParameterSpec:
     choices: tuple[str, ...] = ()
 
 
+def _backend_fields() -> list[tuple[str, str, dataclasses.Field]]:
+    """(parameter, backend, field) of every setting that only some backends have."""
+    return [
+        (parameter_name(name, field), name, field)
+        for name, kind in BACKENDS.items() for field in dataclasses.fields(kind.options_class)
+    ]
+
+
+def _backend_rows() -> tuple[ParameterSpec, ...]:
+    """A row for each of them; backends may share one."""
+    rows = {
+        parameter: ParameterSpec(
+            parameter, field.default, field.metadata["text"], Changeable.UNCONFIGURED, field.metadata["low"],
+            field.metadata["high"], field.metadata["choices"],
+        )
+        for parameter, _, field in _backend_fields()
+    }
+    return tuple(rows.values())
+
+
 _DEFAULTS = PipelineSettings()
 
 PARAMETERS: tuple[ParameterSpec, ...] = (
@@ -75,7 +97,9 @@ PARAMETERS: tuple[ParameterSpec, ...] = (
     ),
     ParameterSpec(
         "backend", _DEFAULTS.backend,
-        "Where the network runs. cpu: on this computer, work follows events.",
+        "Where the network runs. cpu: on this computer, work follows events. lava_sim: in Lava's simulator, the same "
+        "integers as on the chip, some frames a second, results 11 frames late. loihi2: on the chip, see "
+        "docs/LOIHI2.md; not yet run on hardware.",
         Changeable.UNCONFIGURED, choices=tuple(BACKENDS),
     ),
     ParameterSpec(
@@ -117,6 +141,12 @@ PARAMETERS: tuple[ParameterSpec, ...] = (
         "refresh_period", _DEFAULTS.refresh_period,
         "Every so many frames everything is sent, so that new objects are found and nothing goes stale. Smaller finds "
         "new objects sooner and costs more. 0: the first frame only.",
+        Changeable.RUNNING, low=0, high=INTEGER_LIMIT,
+    ),
+    ParameterSpec(
+        "restart_period", _DEFAULTS.restart_period,
+        "Every so many frames the detector starts afresh, which ends the drift of the lava arithmetic. On lava_sim it "
+        "takes a second or two. 0: never.",
         Changeable.RUNNING, low=0, high=INTEGER_LIMIT,
     ),
     ParameterSpec(
@@ -165,6 +195,7 @@ PARAMETERS: tuple[ParameterSpec, ...] = (
         "started in.",
         Changeable.RUNNING,
     ),
+    *_backend_rows(),
 )
 
 BY_NAME: Mapping[str, ParameterSpec] = {spec.name: spec for spec in PARAMETERS}
@@ -188,6 +219,7 @@ def settings_from(values: Mapping[str, Value]) -> PipelineSettings:
         static_mask=values["static_mask"],
         dynamic=values["dynamic_mask"],
         refresh_period=values["refresh_period"],
+        restart_period=values["restart_period"],
         score_threshold=values["score_threshold"],
         nms_iou=values["nms_iou"],
         classes=_texts(values["classes"]),
@@ -195,6 +227,10 @@ def settings_from(values: Mapping[str, Value]) -> PipelineSettings:
         max_detections=values["max_detections"],
         backend=values["backend"],
         arithmetic=values["arithmetic"],
+        backend_options={
+            field.name: values[parameter] for parameter, backend, field in _backend_fields()
+            if backend == values["backend"]
+        },
     )
 
 

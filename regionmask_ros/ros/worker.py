@@ -10,6 +10,7 @@ from typing import Callable, TypeVar
 
 from rclpy.impl.rcutils_logger import RcutilsLogger
 
+from ..backends import BackendFailed
 from ..errors import UserError
 from ..frames import Frame
 from ..pipeline import Pipeline, PipelineSettings, StepResult
@@ -118,6 +119,9 @@ class Worker:
                 lifetime_ns = self._answers.attention_ns
                 self._pipeline.attend(self._attention.in_force(frame.frame_id, self._now_ns(), lifetime_ns))
                 results = self._pipeline.process(frame, self._outputs.want_events)
+        except BackendFailed as error:
+            self._lose_inside(str(error))
+            return
         except UserError as error:
             self._inside.pop()
             self._drop(Failure(str(error), ours=True))

@@ -6,6 +6,7 @@ import importlib.metadata
 import re
 
 import pytest
+from bootstrap.lava import LOCK as LOCK_LAVA
 from bootstrap.packages import LOCK, LOCK_OLD_NUMPY, constraints_over_ros, pins
 
 PIN = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*==[0-9][A-Za-z0-9.]*"
@@ -20,7 +21,7 @@ def versions(lines: list[str]) -> dict[str, str]:
     return {normal(line.split("==")[0]): line.split("==")[1].split(";")[0] for line in lines}
 
 
-@pytest.mark.parametrize("lock", [LOCK, LOCK_OLD_NUMPY], ids=lambda lock: lock.name)
+@pytest.mark.parametrize("lock", [LOCK, LOCK_OLD_NUMPY, LOCK_LAVA], ids=lambda lock: lock.name)
 def test_every_line_is_one_exact_version(lock):
     assert [line for line in pins(lock) if not PIN.fullmatch(line)] == []
     assert len(versions(pins(lock))) == len(pins(lock))

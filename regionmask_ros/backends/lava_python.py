@@ -1,0 +1,44 @@
+"""Which interpreter runs Lava. It is looked for, never imported."""
+
+from __future__ import annotations
+
+import os
+import sys
+from pathlib import Path
+
+from ..errors import UserError
+from ..untrusted.refused import one_line
+
+ENVIRONMENT_KEY = "REGIONMASK_LAVA_PYTHON"
+FOLDER = "lava"
+CURE = "run 'make lava', or name one that has lava-nc in the environment variable " + ENVIRONMENT_KEY
+
+
+def find_lava_python(explicit: str = "") -> Path:
+    """The interpreter to use: ``explicit`` if given, else the first that exists of
+
+    what the environment variable REGIONMASK_LAVA_PYTHON names, lava/bin/python below this Python's prefix (where
+    ``make lava`` puts it), the same below the user's data folder, and this Python when it has Lava.
+
+    Raises UserError when there is none. Whether it works, only a start tells.
+    """
+    for named, by in ((explicit, "the backend option python"), (os.environ.get(ENVIRONMENT_KEY, ""), ENVIRONMENT_KEY)):
+        if named:
+            path = Path(os.path.expanduser(named))
+            if not os.access(path, os.X_OK) or path.is_dir():
+                raise UserError(one_line(f"{path}: no interpreter, but {by} names it; {CURE}"))
+            return path
+    for path in usual_places():
+        if os.access(path, os.X_OK):
+            return path
+    if any((Path(entry) / "lava" / "magma").is_dir() for entry in sys.path if os.path.isabs(entry)):
+        return Path(sys.executable)
+    raise UserError(f"no interpreter with Lava found; {CURE}")
+
+
+def usual_places() -> list[Path]:
+    """Where ``make lava`` puts the interpreter, and where a user without ``.venv`` may put one."""
+    base = os.environ.get("XDG_DATA_HOME", "")
+    if not os.path.isabs(base):
+        base = os.path.expanduser("~/.local/share")
+    return [Path(folder) / FOLDER / "bin" / "python" for folder in (sys.prefix, Path(base) / "regionmask_ros")]

@@ -1,0 +1,208 @@
+"""Check that backends give the same integers on a video or a folder of pictures.
+
+Every frame's events go to all backends, and every integer of their heads is compared with the first one's. Exit status:
+0 when all are equal, 1 when an integer differs, 2 after an error. Masks that follow results use the first backend's.
+
+example:
+  python -m regionmask_ros compare street.mp4 --backends cpu,lava_sim --input-size 448x448
+  python -m regionmask_ros compare street.mp4 --random-mask 0.6 --refresh-period 50 --json compare.json
+"""
+
+from __future__ import annotations
+
+import argparse
+import contextlib
+import json
+import sys
+import time
+from itertools import islice
+from pathlib import Path
+from typing import Any, Mapping, Sequence
+
+import numpy as np
+from tqdm import tqdm
+
+from .. import __version__
+from ..backends import BACKENDS, check_backend, open_backend, resolve_arithmetic
+from ..backends.base import BackendResult
+from ..backends.comparison import Comparison
+from ..backends.options import parse_pairs
+from ..detection.yolo import decode
+from ..encoder import Encoder
+from ..errors import UserError
+from ..frames import choose_input_size, make_view, parse_input_size
+from ..grid import RegionGrid
+from ..mask.dynamic import dynamic_mask
+from ..mask.files import load_static_mask
+from ..mask.policy import MODES, MaskPolicy, MaskState, decide
+from ..mask.schedule import is_refresh
+from ..network.files import find_network, load_network
+from ..network.spec import Network
+from ..pipeline import PipelineSettings
+from ..report.outputs import Outputs
+from ..sources import Source, open_source
+from ._shell import EXIT_OK, command_main
+
+EXIT_DIFFERENT = 1
+DEFAULTS = PipelineSettings()
+MASK_SEED = 2026
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("source", metavar="SOURCE", help="a video file, or a folder of pictures")
+    parser.add_argument("--backends", metavar="LIST", default="cpu,lava_sim",
+                        help="two or more; the first is the reference (default: cpu,lava_sim)")
+    parser.add_argument("--backend-option", metavar="BACKEND.NAME=VALUE", action="append", default=[],
+                        help="a setting that only this backend has; may be repeated")
+    parser.add_argument("--arithmetic", default="", help="default: the first that all of them compute")
+    parser.add_argument("--mask", choices=MODES, default="none", help="which regions are sent (default: none masked)")
+    parser.add_argument("--static-mask", metavar="FILE", default="", help="a .png (bright = attended) or .npz mask")
+    parser.add_argument("--random-mask", metavar="SHARE", type=float,
+                        help="mask this share of the regions, others in every frame, in the place of --mask")
+    parser.add_argument("--refresh-period", metavar="N", type=int, default=DEFAULTS.refresh_period,
+                        help="attend everything every N frames; 0: in the first frame only (default: 8)")
+    parser.add_argument("--input-size", metavar="auto|WxH", default="auto",
+                        help="network input, multiples of 32 (default: auto, the camera's shape)")
+    parser.add_argument("--network", metavar="FILE", default="", help="trained network (default: the installed one)")
+    parser.add_argument("--max-frames", metavar="N", type=int, help="stop after N frames")
+    parser.add_argument("--json", metavar="FILE", default="", help="write the outcome as JSON")
+
+
+def run(args: argparse.Namespace) -> int:
+    names = _backends(args.backends)
+    options = _options(args.backend_option, names)
+    arithmetic = _common_arithmetic(names, args.arithmetic)
+    if args.max_frames is not None and args.max_frames < 1:
+        raise UserError(f"--max-frames {args.max_frames}: must be 1 or more")
+    if args.random_mask is not None and not 0.0 <= args.random_mask <= 1.0:
+        raise UserError(f"--random-mask {args.random_mask}: must lie between 0 and 1")
+    # Checks the settings that it shares with a run.
+    PipelineSettings(mask=args.mask, static_mask=args.static_mask, refresh_period=args.refresh_period)
+    for name in names:
+        check_backend(name, options[name])
+    network = load_network(find_network(args.network))
+    size = parse_input_size(args.input_size)
+    with open_source(args.source) as source, Outputs((args.source, args.network, args.static_mask)) as outputs:
+        json_path = outputs.file(args.json) if args.json else ""
+        input_wh = choose_input_size(source.size_wh) if size == "auto" else size
+        start = time.monotonic()
+        with contextlib.ExitStack() as stack:
+            backends = {}
+            for name in names:
+                backends[name] = open_backend(name, network, input_wh, arithmetic, options[name])
+                stack.callback(backends[name].close)
+            comparison = Comparison(backends)
+            _feed(args, source, network, input_wh, comparison)
+            facts = _facts(args, names, arithmetic, input_wh, backends, comparison, time.monotonic() - start)
+        if json_path:
+            Path(json_path).write_text(json.dumps(facts, indent=1) + "\n", encoding="utf-8")
+        outputs.commit()
+    _tell(facts)
+    return EXIT_OK if comparison.equal else EXIT_DIFFERENT
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    return command_main("compare", argv)
+
+
+def _backends(text: str) -> list[str]:
+    names = [name.strip() for name in text.split(",")]
+    for name in names:
+        resolve_arithmetic(name, "")
+    if len(names) < 2 or len(set(names)) != len(names):
+        raise UserError(f"--backends {text!r}: name two or more different ones of {', '.join(BACKENDS)}")
+    return names
+
+
+def _options(pairs: Sequence[str], names: Sequence[str]) -> dict[str, dict[str, str]]:
+    options: dict[str, dict[str, str]] = {name: {} for name in names}
+    for key, value in parse_pairs(pairs).items():
+        backend, dot, name = key.partition(".")
+        if not dot or backend not in options:
+            raise UserError(f"--backend-option {key}: write BACKEND.NAME=VALUE for one of {', '.join(names)}")
+        options[backend][name] = value
+    return options
+
+
+def _common_arithmetic(names: Sequence[str], wanted: str) -> str:
+    for name in names:
+        resolve_arithmetic(name, wanted)
+    common = [a for a in BACKENDS[names[0]].arithmetics if all(a in BACKENDS[name].arithmetics for name in names)]
+    if not common:
+        raise UserError(f"--backends {','.join(names)}: there is no arithmetic that all of them compute")
+    return wanted or common[0]
+
+
+class _Masks:
+    """The mask of every frame, from the reference's results where it follows them."""
+
+    def __init__(self, args: argparse.Namespace, source: Source, network: Network, input_wh: tuple[int, int]) -> None:
+        settings = PipelineSettings(mask=args.mask, static_mask=args.static_mask)
+        grid = RegionGrid.of_input(input_wh)
+        static = load_static_mask(args.static_mask, grid, source.size_wh) if settings.uses_static else None
+        dynamic = dynamic_mask(settings.dynamic) if settings.uses_dynamic else None
+        self._policy = MaskPolicy(grid, source.size_wh, static, dynamic, args.refresh_period)
+        if dynamic is not None and network.head is None:
+            raise UserError(f"network {network.name}: its output means no boxes that a mask could follow")
+        self._state, self._head, self._share = MaskState.initial(), network.head, args.random_mask
+        self._random = np.random.default_rng(MASK_SEED)
+
+    def next(self) -> np.ndarray:
+        """bool [rows, cols], True = attended."""
+        state, policy = self._state, self._policy
+        self._state = MaskState(state.frame + 1, state.last)
+        if self._share is None:
+            return decide(policy, state).keep
+        kept = self._random.random(policy.grid.shape) >= self._share
+        return policy.grid.full(True) if is_refresh(state.frame, policy.refresh_period) else kept
+
+    def see(self, results: Sequence[BackendResult]) -> None:
+        if results and self._policy.dynamic is not None:
+            found = decode(
+                results[-1].head, self._head, self._policy.picture_wh, DEFAULTS.score_threshold, DEFAULTS.nms_iou
+            )
+            self._state = MaskState(self._state.frame, found)
+
+
+def _feed(args: argparse.Namespace, source: Source, network: Network, input_wh: tuple[int, int],
+          comparison: Comparison) -> None:
+    masks = _Masks(args, source, network, input_wh)
+    encoder = Encoder(network.input_table, network.encoder_threshold, input_wh)
+    most = min(args.max_frames or sys.maxsize, sys.maxsize)
+    total = min(source.frame_count or sys.maxsize, most)
+    with tqdm(islice(source.frames(), most), total=None if total == sys.maxsize else total, unit="frame",
+              desc=source.name, disable=None) as progress:
+        for number, frame in enumerate(progress):
+            events = encoder.step(make_view(frame, input_wh).image, masks.next())
+            masks.see(comparison.step(events, number))
+            progress.set_postfix_str(f"{sum(comparison.differing.values())} integers differ", refresh=False)
+        comparison.drain()
+
+
+def _facts(args: argparse.Namespace, names: Sequence[str], arithmetic: str, input_wh: tuple[int, int],
+           backends: Mapping[str, Any], comparison: Comparison, seconds: float) -> dict[str, Any]:
+    return {
+        **comparison.facts(), "source": args.source, "input_size": f"{input_wh[0]}x{input_wh[1]}",
+        "arithmetic": arithmetic, "backends": {name: backends[name].kernels for name in names},
+        "mask": args.mask if args.random_mask is None else f"random {args.random_mask:g}",
+        "refresh_period": args.refresh_period, "seconds": round(seconds, 3), "version": __version__,
+    }
+
+
+def _tell(facts: Mapping[str, Any]) -> None:
+    print(f"{facts['frames']} frames at {facts['input_size']}, {facts['integers']} integers, arithmetic "
+          f"{facts['arithmetic']}, mask {facts['mask']}, {facts['seconds']:.1f} s")
+    for name, kernels in facts["backends"].items():
+        if name == facts["reference"]:
+            print(f"  {name} ({kernels}): the reference")
+            continue
+        print(f"  {name} ({kernels}): {facts['differing_integers'][name]} integers differ, event and synop counts "
+              f"differ in {facts['frames_with_differing_counts'][name]} frames")
+    first = facts["first_difference"]
+    if first:
+        print(f"  first: frame {first['frame']}, {first['backend']} has {first['value']} at row, col, channel "
+              f"{tuple(first['place'])}, the reference {first['reference_value']}")
+
+
+if __name__ == "__main__":
+    sys.exit(main())

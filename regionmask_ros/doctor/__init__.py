@@ -1,0 +1,1 @@
+"""What is installed and what works, each with a one-line cure. ``finding`` is one answer; the others find them."""

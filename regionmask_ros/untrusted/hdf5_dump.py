@@ -1,0 +1,125 @@
+"""Turns an HDF5 file on standard input into plain whole numbers and texts on standard output, within limits.
+
+A program of its own: the HDF5 library may crash, or never return, on a damaged file. It imports h5py, NumPy and the
+standard library, follows hard links only, and reads no values that lie in other files or need a plug-in to unpack.
+
+Output: u32 length of JSON, JSON, then int32 values, all little endian. JSON is {"error": why} or {"entries": {path:
+entry}}, an entry being {"kind": "group"}, {"kind": "text", "text": it}, {"kind": "numbers", "shape": it, "offset":
+place in values} or {"kind": "refused", "why": it}. Paths are without the first slash.
+"""
+
+from __future__ import annotations
+
+import io
+import json
+import math
+import os
+import resource
+import struct
+import sys
+from typing import Any
+
+MAX_INPUT_BYTES = 256 << 20
+MAX_VALUES = 1 << 25
+MAX_ENTRIES = 4000
+MAX_DEPTH = 4
+MAX_TEXT = 64
+CPU_S, MEMORY_BYTES = 10, 4 << 30
+_OWN_FILTERS = {1, 2, 3}
+"""Deflate, shuffle, checksum: part of every HDF5 library."""
+
+
+class _Refused(Exception):
+    """Why an entry is not read."""
+
+
+def main() -> None:
+    # The folder of this file is no place to import from.
+    sys.path[:] = [entry for entry in sys.path if os.path.abspath(entry) != os.path.dirname(os.path.abspath(__file__))]
+    resource.setrlimit(resource.RLIMIT_CPU, (CPU_S, CPU_S))
+    resource.setrlimit(resource.RLIMIT_AS, (MEMORY_BYTES, MEMORY_BYTES))
+    resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
+    data = sys.stdin.buffer.read(MAX_INPUT_BYTES)
+    try:
+        import h5py
+    except ImportError:
+        _write({"error": "h5py"}, [])
+        return
+    entries: dict[str, Any] = {}
+    values: list[Any] = []
+    with h5py.File(io.BytesIO(data), "r") as file:
+        _walk(h5py, file, "", 1, entries, values)
+    _write({"entries": entries}, values)
+
+
+def _walk(h5py: Any, group: Any, path: str, depth: int, entries: dict[str, Any], values: list[Any]) -> None:
+    for name in group:
+        if len(entries) >= MAX_ENTRIES:
+            raise _Refused(f"it has more than {MAX_ENTRIES} entries")
+        if not isinstance(name, str):
+            raise _Refused("a name in it is no text")
+        below = f"{path}{name}"
+        try:
+            entries[below] = _entry(h5py, group, name, values)
+        except _Refused as refused:
+            entries[below] = {"kind": "refused", "why": str(refused)}
+        if entries[below]["kind"] == "group" and depth < MAX_DEPTH:
+            _walk(h5py, group[name], f"{below}/", depth + 1, entries, values)
+
+
+def _entry(h5py: Any, group: Any, name: str, values: list[Any]) -> dict[str, Any]:
+    if not isinstance(group.get(name, getlink=True), h5py.HardLink):
+        raise _Refused("is a link to somewhere else")
+    found = group[name]
+    if isinstance(found, h5py.Group):
+        return {"kind": "group"}
+    if not isinstance(found, h5py.Dataset) or found.shape is None:
+        raise _Refused("is no array")
+    made = found.id.get_create_plist()
+    if found.external or found.is_virtual:
+        raise _Refused("keeps its values in another file")
+    if {made.get_filter(number)[0] for number in range(made.get_nfilters())} - _OWN_FILTERS:
+        raise _Refused("is compressed by a plug-in")
+    if found.dtype.kind == "S" or h5py.check_string_dtype(found.dtype) is not None:
+        return {"kind": "text", "text": _text(found)}
+    return {"kind": "numbers", "shape": list(found.shape), "offset": _numbers(found, values)}
+
+
+def _text(dataset: Any) -> str:
+    if dataset.size != 1 or dataset.dtype.itemsize > MAX_TEXT:
+        raise _Refused("is no short text")
+    value = dataset[()] if dataset.shape == () else dataset[(0,) * len(dataset.shape)]
+    data = value.encode() if isinstance(value, str) else bytes(value)
+    if len(data) > MAX_TEXT or not data.isascii():
+        raise _Refused("is no short text")
+    return data.decode("ascii").rstrip("\0")
+
+
+def _numbers(dataset: Any, values: list[Any]) -> int:
+    import numpy as np
+
+    if dataset.dtype.kind not in "iufb" or dataset.dtype.itemsize > 8:
+        raise _Refused(f"is {dataset.dtype}, expected numbers")
+    held = sum(array.size for array in values)
+    if held + math.prod(dataset.shape) > MAX_VALUES:
+        raise _Refused(f"makes it more than {MAX_VALUES} numbers")
+    whole = np.asarray(dataset[()], np.float64)
+    if not (np.isfinite(whole).all() and (whole == np.rint(whole)).all() and (np.abs(whole) < 2**31).all()):
+        raise _Refused("holds values that are not whole numbers of 31 bits")
+    values.append(whole.astype("<i4"))
+    return held
+
+
+def _write(facts: dict[str, Any], values: list[Any]) -> None:
+    text = json.dumps(facts).encode()
+    out = sys.stdout.buffer
+    out.write(struct.pack("<I", len(text)) + text)
+    for array in values:
+        out.write(array.tobytes())
+
+
+if __name__ == "__main__":
+    try:
+        main()
+    except _Refused as refused:
+        _write({"error": str(refused)}, [])

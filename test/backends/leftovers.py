@@ -1,0 +1,57 @@
+"""What a Lava process could leave behind, found by the folder that all of its files and processes name."""
+
+from __future__ import annotations
+
+import os
+import time
+from pathlib import Path
+
+from regionmask_ros.lava_child.family import SEGMENTS, mark_of
+
+
+def processes_of(folder: Path) -> list[int]:
+    """Processes started with a folder below ``folder``: the leader and, as they are forks, all below it."""
+    found = []
+    for entry in os.listdir("/proc"):
+        if entry.isdecimal() and int(entry) != os.getpid():
+            try:
+                words = Path("/proc", entry, "cmdline").read_bytes()
+            except OSError:
+                continue
+            if b"start.py" in words and os.fsencode(folder) in words:
+                found.append(int(entry))
+    return found
+
+
+def left_behind(folder: Path, leader: int) -> list[str]:
+    """Processes, shared memory, sockets and files that are there now."""
+    segments = [segment.name for segment in SEGMENTS.glob(f"{mark_of(leader)}*")]
+    sockets = [line for line in Path("/proc/net/unix").read_text().splitlines() if str(folder) in line]
+    return [*map(str, processes_of(folder)), *segments, *sockets, *map(str, folder.glob("regionmask_*"))]
+
+
+def wait_until_clean(folder: Path, leader: int, timeout_s: float = 30.0) -> list[str]:
+    """What is still there after that time; returns as soon as there is nothing."""
+    deadline = time.monotonic() + timeout_s
+    while (found := left_behind(folder, leader)) and time.monotonic() < deadline:
+        time.sleep(0.05)
+    return found
+
+
+def leads(pid: int) -> bool:
+    """Whether it leads a session; one that has ended meanwhile does not."""
+    try:
+        return os.getsid(pid) == pid
+    except ProcessLookupError:
+        return False
+
+
+def wait_for_leader(folder: Path, timeout_s: float = 60.0) -> int:
+    """The process that leads the session, once Lava's processes and segments are there."""
+    deadline = time.monotonic() + timeout_s
+    while time.monotonic() < deadline:
+        leaders = [pid for pid in processes_of(folder) if leads(pid)]
+        if leaders and len(processes_of(folder)) > 3 and any(SEGMENTS.glob(f"{mark_of(leaders[0])}*")):
+            return leaders[0]
+        time.sleep(0.05)
+    raise AssertionError("Lava did not start")

@@ -1,0 +1,199 @@
+"""The Loihi 2 backend against a strict stand-in of the closed extension. Not yet run on hardware."""
+
+from __future__ import annotations
+
+import json
+import os
+import shlex
+import time
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from regionmask_ros.backends import BackendFailed, check_backend, open_backend
+from regionmask_ros.backends.comparison import Comparison
+from regionmask_ros.backends.lava_facts import ask_lava_python
+from regionmask_ros.backends.loihi2 import Loihi2Options, missing
+from regionmask_ros.commands.run import main as run_command
+from regionmask_ros.encoder import Encoder
+from regionmask_ros.errors import UserError
+from regionmask_ros.network.spec import ConvSpec, Network
+
+STAND_IN = Path(__file__).with_name("loihi_stand_in")
+SIZE_WH = (96, 64)
+
+
+@pytest.fixture(scope="module")
+def even_network(tiny_network):
+    """The small network with even weights, as the chip has them."""
+    layers = tuple(
+        ConvSpec(s.name, (s.weight * 2).astype(np.int32), s.bias, s.stride, s.padding, s.threshold)
+        for s in tiny_network.layers
+    )
+    return Network("even", layers, tiny_network.head, tiny_network.labels, tiny_network.input_table, 6)
+
+
+def script(path: Path, text: str) -> Path:
+    path.write_text(f"#!/bin/sh\n{text}\n")
+    path.chmod(0o755)
+    return path
+
+
+@pytest.fixture
+def board(lava_python, tmp_path, monkeypatch):
+    """An interpreter with the stand-in, a SLURM cluster of two boards, and the log of what the board saw."""
+    tools = tmp_path / "tools"
+    tools.mkdir()
+    script(tools / "sinfo", "echo 'og-01 oheogulch* idle'; echo 'kp-01 kapoho down*'")
+    script(tools / "ping", "echo pong")
+    monkeypatch.setenv("PATH", f"{tools}{os.pathsep}{os.environ['PATH']}")
+    monkeypatch.setenv("STAND_IN_LOG", str(tmp_path / "log"))
+    words = f"exec env PYTHONPATH={shlex.quote(str(STAND_IN))} {shlex.quote(lava_python)} {shlex.quote(str(STAND_IN))}"
+    return str(script(tmp_path / "python", f'{words}/run.py "$@"'))
+
+
+def seen(tmp_path: Path) -> list[dict]:
+    return [json.loads(line) for line in (tmp_path / "log").read_text().splitlines()]
+
+
+def compared(network, options: dict, frames: int = 8) -> tuple[Comparison, object]:
+    """The CPU engine and the board on the same masked noise; the board is closed."""
+    rng, encoder = np.random.default_rng(3), Encoder(network.input_table, 6, SIZE_WH)
+    board = open_backend("loihi2", network, SIZE_WH, "", options)
+    try:
+        comparison = Comparison({"cpu": open_backend("cpu", network, SIZE_WH, "lava"), "loihi2": board})
+        for number in range(frames):
+            image = rng.integers(0, 256, (64, 96, 3)).astype(np.uint8)
+            comparison.step(encoder.step(image, rng.random((4, 6)) < (1.0 if number == 0 else 0.4)), number)
+        comparison.drain()
+    finally:
+        board.close()
+    return comparison, board
+
+
+@pytest.mark.parametrize("compression", ["delta_sparse_8", "packed_4", "sparse"])
+def test_through_the_adapters(board, even_network, tmp_path, compression):
+    comparison, backend = compared(even_network, {"python": board, "compression": compression, "board": "og-01"})
+    assert comparison.frames == 8 and comparison.differing == {"loihi2": 0}
+    assert backend.latency_steps == 5 and "not yet run on hardware" in backend.kernels
+    compiled, stopped = seen(tmp_path)
+    assert compiled["compression"] == compression.upper() and compiled["spike_exp"] == 4
+    assert compiled["variables"]["SLURM"] == "1" and compiled["variables"]["BOARD"] == "og-01"
+    assert compiled["variables"]["LOIHI_GEN"] == "N3B3" and stopped["event"] == "stopped"
+
+
+def test_over_ethernet(board, even_network, tmp_path):
+    options = {
+        "python": board, "io": "ethernet", "host_mode": "ethernet", "nxsdk_host": "10.1.2.3", "generation": "N3C1",
+        "nx_options": "--pio-cfg-chip=0x41FF", "ethernet_interface": "enp1s0", "ethernet_mac": "0x80615f11b9d6",
+        "ethernet_chip_id": "2,2,1", "ethernet_chip_index": "12",
+    }
+    comparison, backend = compared(even_network, options)
+    assert comparison.frames == 8 and comparison.differing == {"loihi2": 0} and backend.latency_steps == 4
+    compiled = seen(tmp_path)[0]
+    assert compiled["link"] == {"interface": "enp1s0", "mac": "0x80615f11b9d6", "loihi": "0x0015edbeefed",
+                                "chip": [2, 2, 1], "index": 12}
+    assert compiled["variables"]["NXSDKHOST"] == "10.1.2.3" and compiled["variables"]["LOIHI_GEN"] == "N3C1"
+    assert compiled["variables"]["NXOPTIONS"] == "--pio-cfg-chip=0x41FF"
+
+
+def test_runs_follow_each_other_without_a_gap(board, even_network):
+    comparison, _ = compared(even_network, {"python": board, "steps_per_run": 3})
+    assert comparison.frames == 8 and comparison.differing == {"loihi2": 0}
+
+
+def test_a_profile_is_measured_and_told(board, even_network):
+    _, backend = compared(even_network, {"python": board, "profile": "true", "profile_steps": 30})
+    table = backend.profile
+    assert (table["steps"], table["step_s"], table["power_w"]) == (30, pytest.approx(200e-6), pytest.approx(1.5))
+    assert table["latency_s"] == pytest.approx(5 * 200e-6) and table["energy_j"] == pytest.approx(1.5 * 200e-6)
+    assert table["dynamic_energy_j"] == pytest.approx(0.25 * 200e-6)
+    assert table["energy_delay_js"] == pytest.approx(1.5 * 200e-6 * 1e-3)
+    assert table["busiest_core_synops"] == 300.0
+    assert table["cores"][2] == {"chip": 1, "core": 0, "synops": 300.0, "neuron_updates": 30.0}
+
+
+def test_what_the_extension_refuses_is_told_in_one_line(board, tiny_network):
+    """Odd weights do not fit the chip's synapses: the stand-in is as strict."""
+    with pytest.raises(BackendFailed, match="Misused: Conv: even weights") as caught:
+        odd = tiny_network.layers[0].weight.copy()
+        odd[0, 0, 0, 0] = 3
+        first = ConvSpec("c1", odd, tiny_network.layers[0].bias, 2, 1, 6)
+        network = Network("odd", (first, *tiny_network.layers[1:]), None, (), tiny_network.input_table, 6)
+        open_backend("loihi2", network, SIZE_WH, "", {"python": board})
+    assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize("changes, told", [
+    ({"partition": "none"}, "partition none is not found; SLURM knows kp-01 in kapoho, og-01 in oheogulch"),
+    ({"board": "og-99"}, "board og-99 is not found"),
+    ({"partition": "kapoho"}, "partition kapoho is down"),
+])
+def test_a_board_that_is_not_there_is_told_in_one_line(board, even_network, changes, told):
+    with pytest.raises(BackendFailed, match=told):
+        open_backend("loihi2", even_network, SIZE_WH, "", {"python": board, **changes})
+
+
+FACTS = {
+    "interpreter": "python", "packages": {"lava-nc": "0.10.0"}, "slurm": True, "variables": {},
+    "extension": {"lava.utils.loihi2_profiler": True, "lava.proc.embedded_io": True},
+}
+
+
+@pytest.mark.parametrize("facts, options, told", [
+    ({"packages": {"lava-nc": None}}, {}, "make lava"),
+    ({"extension": {"lava.utils.loihi2_profiler": False}}, {}, "lava-loihi"),
+    ({"extension": {"lava.utils.loihi2_profiler": True, "lava.proc.embedded_io": False}}, {}, "lava.proc.embedded_io"),
+    ({"slurm": False}, {}, "no command sinfo"),
+    ({}, {"host_mode": "environment"}, "SLURM or NXSDKHOST"),
+    ({}, {}, ""),
+    ({"slurm": False}, {"host_mode": "ethernet", "nxsdk_host": "10.0.0.1"}, ""),
+    ({"slurm": False, "variables": {"NXSDKHOST": "10.0.0.1"}}, {"host_mode": "environment"}, ""),
+])
+def test_what_is_missing_is_named_with_its_cure(facts, options, told):
+    answer = missing({**FACTS, **facts}, Loihi2Options(**options))
+    assert told in answer and bool(answer) == bool(told) and "\n" not in answer
+
+
+@pytest.mark.parametrize("options, told", [
+    ({"partition": "a", "board": "b"}, "partition and board"),
+    ({"host_mode": "ethernet"}, "nxsdk_host"),
+    ({"ethernet_mac": "90:e2:ba"}, "ethernet_mac"),
+    ({"ethernet_chip_id": "2,2"}, "ethernet_chip_id"),
+    ({"io": "usb"}, "adapter, ethernet"),
+    ({"generation": "Loihi1"}, "N3B3"),
+    ({"profile_steps": "many"}, "whole number"),
+    ({"profile": "perhaps"}, "true or false"),
+])
+def test_settings_that_make_no_sense_are_refused_by_name(options, told):
+    with pytest.raises(UserError, match=told):
+        check_backend("loihi2", options)
+
+
+def test_without_the_extension_a_run_ends_within_a_second_and_with_status_2(lava_python, make_clip, trained_file,
+                                                                            tmp_path, capsys):
+    facts = ask_lava_python(Path(lava_python))
+    if all(facts["extension"].values()):
+        pytest.skip("the extension is here")
+    start = time.monotonic()
+    with pytest.raises(BackendFailed, match="lava-loihi"):
+        check_backend("loihi2", {"python": lava_python})
+    assert time.monotonic() - start < 1.0
+    status = run_command([make_clip(3, 1), "--output", str(tmp_path / "out"), "--backend", "loihi2",
+                          "--network", str(trained_file), "--backend-option", f"python={lava_python}"])
+    told = capsys.readouterr().err
+    assert status == 2 and told.count("\n") == 1 and "lava-loihi" in told and "LOIHI2.md" in told
+
+
+def test_a_profile_goes_into_a_runs_json(board, even_network, make_clip, tmp_path, monkeypatch):
+    """Through the command, with the small network in the place of the trained one."""
+    monkeypatch.setattr("regionmask_ros.commands.run.load_network", lambda path: even_network)
+    monkeypatch.setattr("regionmask_ros.commands.run.find_network", lambda path: "")
+    options = {"python": board, "profile": "on", "profile_steps": "20"}
+    given = [word for name, value in options.items() for word in ("--backend-option", f"{name}={value}")]
+    assert run_command([make_clip(5, 3), "--output", str(tmp_path / "out"), "--no-video", "--input-size", "96x64",
+                        "--backend", "loihi2", *given, "--json", str(tmp_path / "run.json")]) == 0
+    facts = json.loads((tmp_path / "run.json").read_text())
+    assert facts["backend"] == "loihi2" and facts["arithmetic"] == "lava" and facts["frames"] == 5
+    assert facts["profile_measured"]["steps"] == 20 and facts["profile_measured"]["measured"] == "Loihi 2"

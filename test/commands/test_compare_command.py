@@ -1,0 +1,89 @@
+"""`compare`: equal backends, a differing one, and what cannot be compared."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+
+from regionmask_ros.backends import BACKENDS
+from regionmask_ros.backends.cpu import CpuBackend
+from regionmask_ros.commands.compare import main
+from regionmask_ros.mask.files import save_static_mask
+from regionmask_ros.grid import RegionGrid
+
+
+class SameAgain(CpuBackend):
+    """The CPU engine under another name."""
+
+
+class OtherRule(CpuBackend):
+    """The CPU engine with another arithmetic than it was asked for."""
+
+    def __init__(self, network, input_wh, arithmetic, options) -> None:
+        super().__init__(network, input_wh, "snap", options)
+
+
+@pytest.fixture
+def named(monkeypatch):
+    monkeypatch.setitem(BACKENDS, "same", SameAgain)
+    monkeypatch.setitem(BACKENDS, "other", OtherRule)
+
+
+def outcome(tmp_path, *arguments) -> tuple[int, dict]:
+    path = tmp_path / "compare.json"
+    status = main([*arguments, "--json", str(path)])
+    return status, json.loads(path.read_text())
+
+
+def test_equal_backends(named, trained_file, make_clip, tmp_path, capsys):
+    status, facts = outcome(tmp_path, make_clip(4, 3), "--backends", "cpu,same", "--input-size", "96x64",
+                            "--network", str(trained_file))
+    assert status == 0 and facts["equal"] and facts["frames"] == 4 and facts["first_difference"] is None
+    assert facts["integers"] == 4 * 3 * 2 * 255 and facts["arithmetic"] == "carry"
+    assert "0 integers differ" in capsys.readouterr().out
+
+
+def test_differing_backends(named, trained_file, make_clip, tmp_path, capsys):
+    status, facts = outcome(tmp_path, make_clip(6, 5), "--backends", "cpu,other,same", "--input-size", "96x64",
+                            "--network", str(trained_file), "--arithmetic", "lava", "--max-frames", "5")
+    assert status == 1 and not facts["equal"] and facts["frames"] == 5
+    assert facts["differing_integers"]["other"] > 0 and facts["differing_integers"]["same"] == 0
+    first = facts["first_difference"]
+    assert first["backend"] == "other" and first["value"] != first["reference_value"] and len(first["place"]) == 3
+    assert f"first: frame {first['frame']}, other" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize("mask", ["static", "random", "dynamic"])
+def test_masks_are_the_same_for_all(named, trained_file, make_clip, tmp_path, mask):
+    save_static_mask(str(tmp_path / "mask.npz"), RegionGrid.of_input((96, 64)).full(False), 16)
+    options = {
+        "static": ["--mask", "static", "--static-mask", str(tmp_path / "mask.npz")],
+        "random": ["--random-mask", "0.5"], "dynamic": ["--mask", "dynamic"],
+    }[mask]
+    status, facts = outcome(tmp_path, make_clip(4, 3), "--backends", "cpu,same", "--input-size", "96x64",
+                            "--network", str(trained_file), *options)
+    assert status == 0 and facts["frames"] == 4
+
+
+@pytest.mark.parametrize("arguments, told", [
+    (["--backends", "cpu"], "two or more"),
+    (["--backends", "cpu,cpu"], "two or more"),
+    (["--backends", "cpu,fpga"], "'fpga': unknown"),
+    (["--backends", "cpu,lava_sim", "--arithmetic", "carry"], "computes lava"),
+    (["--backends", "cpu,same", "--backend-option", "speed=9"], "BACKEND.NAME=VALUE"),
+    (["--backends", "cpu,same", "--backend-option", "cpu.speed=9"], "does not have it"),
+    (["--backends", "cpu,same", "--max-frames", "0"], "1 or more"),
+    (["--backends", "cpu,same", "--random-mask", "1.5"], "between 0 and 1"),
+])
+def test_what_cannot_be_compared_is_told_in_one_line(named, make_clip, capsys, arguments, told):
+    assert main([make_clip(2, 1), *arguments]) == 2
+    error = capsys.readouterr().err
+    assert told in error and error.count("\n") == 1
+
+
+def test_lava_against_the_engine(lava_python, trained_file, make_clip, tmp_path):
+    status, facts = outcome(tmp_path, make_clip(5, 4), "--input-size", "96x64", "--random-mask", "0.5",
+                            "--network", str(trained_file))
+    assert status == 0 and facts["frames"] == 5 and facts["arithmetic"] == "lava"
+    assert "lava-nc" in facts["backends"]["lava_sim"]

@@ -1,0 +1,85 @@
+"""The node with Lava's simulator: every answer has the header of its own picture, though it comes some pictures later."""
+
+from __future__ import annotations
+
+import time
+
+import numpy as np
+from diagnostic_msgs.msg import DiagnosticArray
+from rclpy.node import Node
+from rclpy.parameter import Parameter
+from sensor_msgs.msg import Image
+from std_msgs.msg import Header
+from vision_msgs.msg import Detection2DArray
+
+from regionmask_ros.frames import Frame
+from regionmask_ros.pipeline import Pipeline, PipelineSettings
+from regionmask_ros.ros.conversions import image_message, stamp_of_ns
+from regionmask_ros.ros.node import DetectorNode
+from regionmask_ros.ros.publishers import CAMERA, RESULTS
+
+PICTURES = 9
+
+
+def picture(index: int) -> Frame:
+    pixels = np.random.default_rng(4).integers(0, 256, (64, 96, 3)).astype(np.uint8)
+    pixels[20:40, 5 * index:5 * index + 20] = 250
+    return Frame(pixels, "bgr", 10**18 + index * 40_000_000, "left_optical")
+
+
+def test_answers_have_their_own_pictures_headers_and_detections(lava_python, session, tiny_network, wait_for):
+    chosen = {"backend": "lava_sim", "score_threshold": 0.2, "mask_mode": "none", "lava_python": lava_python}
+    node = session.add(lambda **given: DetectorNode(
+        load=lambda file: tiny_network, parameter_overrides=[Parameter(k, value=v) for k, v in chosen.items()], **given
+    ))
+    peer, heard = session.add(lambda **given: Node("peer", **given)), []
+    camera = peer.create_publisher(Image, "image", CAMERA)
+    peer.create_subscription(Detection2DArray, "detections", heard.append, RESULTS)
+    session.spin()
+    node.start()
+    wait_for(lambda: camera.get_subscription_count() and node.count_subscribers("/detections"))
+    time.sleep(0.2)
+    counts = node._configured.traffic
+    for index in range(PICTURES):
+        frame = picture(index)
+        header = Header(stamp=stamp_of_ns(frame.stamp_ns), frame_id=frame.frame_id)
+        camera.publish(image_message(frame.pixels, "bgr8", header))
+        wait_for(lambda: counts.counts.received == index + 1)
+        time.sleep(0.1)
+        if index == 0:
+            wait_for(lambda: node._configured.pipeline.latency_steps, 60.0)
+    assert len(heard) < PICTURES, "the simulator answers later"
+    node.trigger_deactivate()
+    wait_for(lambda: len(heard) == PICTURES - counts.counts.overwritten)
+    reference, taken = Pipeline(tiny_network, PipelineSettings(arithmetic="lava", score_threshold=0.2)), {}
+    answered = {message.header.stamp.nanosec for message in heard}
+    for index in range(PICTURES):
+        stamp = stamp_of_ns(picture(index).stamp_ns).nanosec
+        if stamp in answered:
+            (taken[stamp],) = reference.process(picture(index))
+    assert [message.header.stamp.nanosec for message in heard] == sorted(taken)
+    for message in heard:
+        assert len(message.detections) == len(taken[message.header.stamp.nanosec].detections)
+    assert len({len(result.detections) for result in taken.values()}) > 1, "all alike: this test would see no mix-up"
+
+
+def test_diagnostics_state_arithmetic_and_latency(lava_python, session, tiny_network, wait_for):
+    chosen = {"backend": "lava_sim", "input_size": "96x64", "lava_python": lava_python}
+    node = session.add(lambda **given: DetectorNode(
+        load=lambda file: tiny_network, parameter_overrides=[Parameter(k, value=v) for k, v in chosen.items()], **given
+    ))
+    peer, reports = session.add(lambda **given: Node("peer", **given)), []
+    camera = peer.create_publisher(Image, "image", CAMERA)
+    peer.create_subscription(DiagnosticArray, "/diagnostics", reports.append, RESULTS)
+    session.spin()
+    node.start()
+    wait_for(camera.get_subscription_count)
+    time.sleep(0.2)
+    camera.publish(image_message(picture(0).pixels, "bgr8", Header(stamp=stamp_of_ns(10**18))))
+
+    def values() -> dict[str, str]:
+        return {pair.key: pair.value for pair in reports[-1].status[0].values} if reports else {}
+
+    wait_for(lambda: values().get("latency of the backend [steps]") == "5", 60.0)
+    assert values()["arithmetic"] == "lava" and values()["backend"] == "lava_sim"
+    assert values()["kernels"].startswith("lava-nc 0.10.0, gemm convolution, Python 3.")
