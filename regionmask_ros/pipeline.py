@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import time
 from dataclasses import dataclass, field, replace
-from typing import Mapping
+from typing import Callable, Mapping
 
 import numpy as np
 
@@ -27,6 +27,8 @@ from .mask.region_mask import RegionMask
 from .mask.schedule import frames_to_refresh
 from .metrics.counts import StepCounts
 from .network.spec import Network
+
+PolicyMaker = Callable[[RegionGrid, "tuple[int, int]"], MaskPolicy]
 
 
 @dataclass(frozen=True)
@@ -131,12 +133,18 @@ class Pipeline:
 
     A stamp that jumps back, a change of the camera's frame or of the picture's size starts afresh: references are
     forgotten and the next frame is a refresh frame.
+
+    Two parts can be brought along, for experiments. open_backend: makes the backend, called as
+    ``backends.open_backend``. policy: makes the mask policy of a camera from the region grid and the picture's
+    (width, height); ``settings.mask`` then decides nothing.
     """
 
-    def __init__(self, network: Network, settings: PipelineSettings) -> None:
+    def __init__(self, network: Network, settings: PipelineSettings,
+                 open_backend: Callable[..., Backend] = open_backend, policy: PolicyMaker | None = None) -> None:
         if network.head is None:
             raise UserError(f"network {network.name}: its output means no boxes, so it cannot detect anything")
         self.network, self.settings = network, settings
+        self._open_backend, self._policy_maker = open_backend, policy
         self._camera: _Camera | None = None
         self._frames = 0
 
@@ -210,7 +218,7 @@ class Pipeline:
             if name not in RECONFIGURABLE and value != getattr(self.settings, name):
                 raise UserError(f"{name} cannot change while the detector runs; restart it")
         if self._camera:
-            self._camera.policy = _policy(settings, self._camera.policy.grid, self._camera.picture_wh)
+            self._camera.policy = self._policy(settings, self._camera.policy.grid, self._camera.picture_wh)
         self.settings = settings
 
     def close(self) -> None:
@@ -241,12 +249,19 @@ class Pipeline:
         settings, picture_wh = self.settings, frame.size_wh
         auto = settings.input_size == "auto"
         input_wh = choose_input_size(picture_wh, settings.max_pixels) if auto else settings.input_size
-        policy = _policy(settings, RegionGrid.of_input(input_wh), picture_wh)
+        policy = self._policy(settings, RegionGrid.of_input(input_wh), picture_wh)
         self.close()
         encoder = Encoder(self.network.input_table, self.network.encoder_threshold, input_wh)
-        backend = open_backend(settings.backend, self.network, input_wh, settings.arithmetic)
+        backend = self._open_backend(settings.backend, self.network, input_wh, settings.arithmetic)
         self._camera = _Camera(picture_wh, input_wh, encoder, backend, policy)
         return self._camera
+
+    def _policy(self, settings: PipelineSettings, grid: RegionGrid, picture_wh: tuple[int, int]) -> MaskPolicy:
+        if self._policy_maker is not None:
+            return self._policy_maker(grid, picture_wh)
+        static = load_static_mask(settings.static_mask, grid, picture_wh) if settings.uses_static else None
+        dynamic = dynamic_mask(settings.dynamic) if settings.uses_dynamic else None
+        return MaskPolicy(grid, picture_wh, static, dynamic, settings.refresh_period)
 
     def _collect(self, camera: _Camera) -> list[StepResult]:
         results = []
@@ -266,9 +281,3 @@ class Pipeline:
         return StepResult(
             pending.index, pending.frame, detections, pending.mask, pending.mask_text, raw.head, counts, ms
         )
-
-
-def _policy(settings: PipelineSettings, grid: RegionGrid, picture_wh: tuple[int, int]) -> MaskPolicy:
-    static = load_static_mask(settings.static_mask, grid, picture_wh) if settings.uses_static else None
-    dynamic = dynamic_mask(settings.dynamic) if settings.uses_dynamic else None
-    return MaskPolicy(grid, picture_wh, static, dynamic, settings.refresh_period)

@@ -11,6 +11,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from ..detection.overlap import own_overlap, union_overlap
+
 IOU = 0.5
 MOST_DETECTIONS = 100
 """Of one class in one frame, the best ones; COCO counts no more."""
@@ -52,25 +54,3 @@ def match(boxes: np.ndarray, scores: np.ndarray, objects: np.ndarray, ignored: n
         if free[best] >= iou:
             found_by[best], outcome[detection] = detection, RIGHT
     return FrameMatches(scores, outcome, len(objects), found_by)
-
-
-def union_overlap(a: np.ndarray, b: np.ndarray) -> np.ndarray:
-    """Intersection over union, float64 [len(a), len(b)]; 0 where both are without area."""
-    common = _intersection(a, b)
-    union = _area(a)[:, None] + _area(b)[None] - common
-    return common / np.maximum(union, np.finfo(np.float64).tiny)
-
-
-def own_overlap(a: np.ndarray, b: np.ndarray) -> np.ndarray:
-    """Intersection over the area of ``a``, float64 [len(a), len(b)]; 0 where that has none."""
-    return _intersection(a, b) / np.maximum(_area(a), np.finfo(np.float64).tiny)[:, None]
-
-
-def _intersection(a: np.ndarray, b: np.ndarray) -> np.ndarray:
-    low = np.maximum(a[:, None, :2], b[None, :, :2])
-    high = np.minimum(a[:, None, 2:], b[None, :, 2:])
-    return np.clip(high - low, 0.0, None).prod(axis=2)
-
-
-def _area(boxes: np.ndarray) -> np.ndarray:
-    return (boxes[:, 2] - boxes[:, 0]) * (boxes[:, 3] - boxes[:, 1])
