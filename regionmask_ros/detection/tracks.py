@@ -1,21 +1,27 @@
 """Objects over time, and where they are while nobody looks.
 
 A detection whose regions are not sent stays where it was last seen: the network is not told that anything moved. Its
-box is moved on with the object's own velocity instead.
+box is moved on with the object's own velocity instead. Velocities come from a Kalman filter, because a box shakes from
+frame to frame by more than a slow object moves: a velocity is believed as far as it is known.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
 from .detections import Detections
 from .overlap import union_overlap
 
-SAME_OBJECT_IOU = 0.25
-NEW_SHARE = 0.6
-"""Weight of the newest measured velocity against those before."""
+SAME_OBJECT_IOU = 0.15
+
+SHAKE = 0.1
+"""Standard deviation of a detected box's centre and size, in the box's size (the root of its area)."""
+CHANGE = 0.01
+"""How much an object's velocity changes in a frame, in sizes a frame; standard deviation."""
+EXPECTED_SPEED = (0.15, 0.01)
+"""Standard deviation of the velocity of an object seen once, in sizes a frame: of its centre, and of its size."""
 
 REMEMBERED = 16
 """Frames that an object which is not detected is remembered, so that its velocity is not lost by one miss."""
@@ -25,37 +31,38 @@ REMEMBERED = 16
 class Tracks:
     """n objects.
 
-    ids: int64 [n]. boxes: float64 [n, 4], x0 y0 x1 y1 in picture pixels, as last seen. velocities: float64 [n, 4],
-    pixels a frame of each side. class_ids: int64 [n]. seen: int64 [n], frame in which the box was measured. measured:
-    int64 [n], how often. present: int64 [n], frame in which there last was a detection. next_id: of the next new one.
+    ids: int64 [n]. class_ids: int64 [n]. boxes: float64 [n, 4], x0 y0 x1 y1 in picture pixels, as last seen.
+    state: float64 [n, 4], filtered centre x, y and width, height. velocity: float64 [n, 4], of the state, pixels a
+    frame. spread: float64 [n, 2, 3], variance of place, covariance, variance of velocity, in sizes; of centre and size.
+    seen: int64 [n], frame in which the box was measured. present: int64 [n], frame of the last detection, measured or
+    resting. next_id: of the next new object.
     """
 
     ids: np.ndarray
-    boxes: np.ndarray
-    velocities: np.ndarray
     class_ids: np.ndarray
+    boxes: np.ndarray
+    state: np.ndarray
+    velocity: np.ndarray
+    spread: np.ndarray
     seen: np.ndarray
-    measured: np.ndarray
     present: np.ndarray
     next_id: int = 0
 
     @classmethod
     def none(cls) -> Tracks:
-        whole = np.zeros(0, np.int64)
-        return cls(whole, np.zeros((0, 4)), np.zeros((0, 4)), whole, whole, whole, whole)
+        whole, four = np.zeros(0, np.int64), np.zeros((0, 4))
+        return cls(whole, whole, four, four, four, np.zeros((0, 2, 3)), whole, whole)
 
     def __len__(self) -> int:
         return len(self.ids)
 
     def expected(self, frame: int) -> np.ndarray:
-        """float64 [n, 4]: where the objects are in that frame, when they go on as before."""
-        return self.boxes + self.velocities * (frame - self.seen)[:, None]
+        """float64 [n, 4], x0 y0 x1 y1: where the objects are in that frame, when they go on as before."""
+        return _corners(self.state + self.velocity * (frame - self.seen)[:, None])
 
     def select(self, which: np.ndarray) -> Tracks:
-        return Tracks(
-            self.ids[which], self.boxes[which], self.velocities[which], self.class_ids[which], self.seen[which],
-            self.measured[which], self.present[which], self.next_id,
-        )
+        arrays = {name: value[which] for name, value in vars(self).items() if isinstance(value, np.ndarray)}
+        return replace(self, **arrays)
 
 
 def follow(tracks: Tracks, found: Detections, looked: np.ndarray, frame: int) -> tuple[Tracks, np.ndarray]:
@@ -64,13 +71,13 @@ def follow(tracks: Tracks, found: Detections, looked: np.ndarray, frame: int) ->
     looked: bool [len(found)], whether a detection's regions were sent in this frame: only then it is a measurement.
     frame: number of the frame; rises from call to call.
     """
-    boxes = found.boxes.astype(np.float64)
-    object_of = _assigned(tracks, boxes, found.class_ids, looked, frame)
+    boxes, class_ids = found.boxes.astype(np.float64), found.class_ids.astype(np.int64)
+    object_of = _assigned(tracks, boxes, class_ids, looked, frame)
     new = np.flatnonzero(object_of < 0)
+    again = np.flatnonzero(looked & (object_of >= 0))
     object_of[new] = len(tracks) + np.arange(len(new))
-    grown = _with_new(tracks, boxes[new], found.class_ids[new].astype(np.int64), frame)
-    again = np.flatnonzero(looked & (object_of < len(tracks)))
-    grown = _measured(grown, object_of[again], boxes[again], frame)
+    grown = _joined(tracks, _begun(boxes[new], class_ids[new], frame, tracks.next_id))
+    _correct(grown, object_of[again], boxes[again], frame)
     grown.present[object_of] = frame
     kept = frame - grown.present <= REMEMBERED
     return grown.select(kept), (np.cumsum(kept) - 1)[object_of]
@@ -78,9 +85,9 @@ def follow(tracks: Tracks, found: Detections, looked: np.ndarray, frame: int) ->
 
 def moved(found: Detections, looked: np.ndarray, tracks: Tracks, object_of: np.ndarray, frame: int,
           picture_wh: tuple[int, int]) -> Detections:
-    """The detections, those whose regions rest moved to where their objects are expected; clipped to the picture."""
-    shift = tracks.velocities[object_of] * (frame - tracks.seen[object_of])[:, None]
-    boxes = np.where(looked[:, None], found.boxes, found.boxes + shift)
+    """The detections, those whose regions rest moved as their objects are expected to; clipped to the picture."""
+    shift = tracks.velocity[object_of] * (frame - tracks.seen[object_of])[:, None]
+    boxes = np.where(looked[:, None], found.boxes, _corners(_centres(found.boxes) + shift))
     limit = np.tile(picture_wh, 2)
     return Detections(np.clip(boxes, 0.0, limit).astype(np.float32), found.scores, found.class_ids)
 
@@ -106,24 +113,51 @@ def _assigned(tracks: Tracks, boxes: np.ndarray, class_ids: np.ndarray, looked: 
     return object_of
 
 
-def _with_new(tracks: Tracks, boxes: np.ndarray, class_ids: np.ndarray, frame: int) -> Tracks:
-    """New objects behind the old ones; arrays are copies."""
+def _begun(boxes: np.ndarray, class_ids: np.ndarray, frame: int, next_id: int) -> Tracks:
+    """Objects that are seen for the first time."""
     count = len(boxes)
-    whole = np.full(count, frame, np.int64)
+    frames = np.full(count, frame, np.int64)
+    spread = np.array([(SHAKE**2, 0.0, speed**2) for speed in EXPECTED_SPEED])
     return Tracks(
-        np.concatenate([tracks.ids, tracks.next_id + np.arange(count)]), np.concatenate([tracks.boxes, boxes]),
-        np.concatenate([tracks.velocities, np.zeros((count, 4))]), np.concatenate([tracks.class_ids, class_ids]),
-        np.concatenate([tracks.seen, whole]), np.concatenate([tracks.measured, np.ones(count, np.int64)]),
-        np.concatenate([tracks.present, whole]), tracks.next_id + count,
+        next_id + np.arange(count), class_ids, boxes, _centres(boxes), np.zeros((count, 4)),
+        np.repeat(spread[None], count, axis=0), frames, frames, next_id + count,
     )
 
 
-def _measured(tracks: Tracks, places: np.ndarray, boxes: np.ndarray, frame: int) -> Tracks:
-    """Writes new measurements into tracks that belong to the caller."""
-    elapsed = np.maximum(frame - tracks.seen[places], 1)[:, None]
-    velocity = (boxes - tracks.boxes[places]) / elapsed
-    share = np.where(tracks.measured[places] > 1, NEW_SHARE, 1.0)[:, None]
-    tracks.velocities[places] = share * velocity + (1.0 - share) * tracks.velocities[places]
+def _joined(old: Tracks, new: Tracks) -> Tracks:
+    """New objects behind the old ones; all arrays are copies."""
+    arrays = {
+        name: np.concatenate([value, getattr(new, name)])
+        for name, value in vars(old).items() if isinstance(value, np.ndarray)
+    }
+    return replace(new, **arrays)
+
+
+def _correct(tracks: Tracks, places: np.ndarray, boxes: np.ndarray, frame: int) -> None:
+    """Writes new measurements into tracks that belong to the caller: the Kalman filter of constant velocity."""
+    elapsed = (frame - tracks.seen[places]).astype(np.float64)[:, None]
+    place, both, speed = np.moveaxis(tracks.spread[places], 2, 0)
+    place = place + elapsed * (2.0 * both + elapsed * speed) + CHANGE**2 * elapsed**3 / 3.0
+    both = both + elapsed * speed + CHANGE**2 * elapsed**2 / 2.0
+    speed = speed + CHANGE**2 * elapsed
+    # Gains of centre and size, each for its two coordinates.
+    total = place + SHAKE**2
+    place_gain, speed_gain = np.repeat(place / total, 2, axis=1), np.repeat(both / total, 2, axis=1)
+    expected = tracks.state[places] + tracks.velocity[places] * elapsed
+    surprise = _centres(boxes) - expected
+    tracks.state[places] = expected + place_gain * surprise
+    tracks.velocity[places] += speed_gain * surprise
+    tracks.spread[places] = np.stack(
+        [place * (1.0 - place / total), both * (1.0 - place / total), speed - both * both / total], axis=2)
     tracks.boxes[places], tracks.seen[places] = boxes, frame
-    tracks.measured[places] += 1
-    return tracks
+
+
+def _centres(boxes: np.ndarray) -> np.ndarray:
+    """Centre x, y and width, height from x0 y0 x1 y1."""
+    low, high = boxes[:, :2].astype(np.float64), boxes[:, 2:].astype(np.float64)
+    return np.hstack([(low + high) / 2.0, high - low])
+
+
+def _corners(state: np.ndarray) -> np.ndarray:
+    half = np.maximum(state[:, 2:], 0.0) / 2.0
+    return np.hstack([state[:, :2] - half, state[:, :2] + half])

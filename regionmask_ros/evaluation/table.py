@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-from typing import Any, Callable, Mapping, Sequence
-
-Column = "tuple[str, str, Callable[[Mapping[str, Any]], str]]"
+from typing import Any, Mapping, Sequence
 
 DASH = "-"
 
 
 def figure(value: float | None, digits: int = 2) -> str:
-    return DASH if value is None else f"{value:.{digits}f}"
+    # Rounded first: what is shown as 0 has no sign.
+    return DASH if value is None else f"{round(value, digits) + 0.0:.{digits}f}"
 
 
 def span(ends: Sequence[float | None]) -> str:
