@@ -23,6 +23,7 @@ COMMANDS = {
     "detector": "the ROS 2 node",
     "play": "publish a video or pictures as a camera would",
     "demo": "node and player on a real video, recorded and drawn",
+    "calibrate": "make a static mask for a fixed camera, from labels or from what is detected",
     "evaluate": "what masks cost in accuracy and save in work, on labelled sequences",
     "model": "import or inspect a trained network",
     "bench": "measure the engine against dense runtimes on the same network",

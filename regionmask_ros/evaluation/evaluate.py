@@ -49,7 +49,7 @@ def evaluate_sequence(network: Network, sequence: LabelledSequence, settings: Se
         count = source.frame_count or sequence.labels.last_frame + 1
         first = round(calibration_share * count)
         if count - first < LEAST_SCORED:
-            raise UserError(f"{sequence.name}: {count} frames are too few to learn on {first} and be scored on the rest")
+            raise UserError(f"{sequence.name}: {count} frames are too few to learn on {first} and score the rest")
         input_wh = base.input_size
         if input_wh == "auto":
             input_wh = choose_input_size(source.size_wh, base.max_pixels)

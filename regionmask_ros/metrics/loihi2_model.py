@@ -13,8 +13,9 @@ by one frame. The slowest core decides how long a step takes::
 What is left out: spikes between chips (their number depends on a placement that is not public, so they cannot be
 charged), input and output, and the host.
 
-Two placements. ``even``: a layer's synops are spread evenly over its cores, the best that a compiler could do. ``rows``:
-a layer's output rows lie contiguously over its cores, so that one busy place in the picture makes one core slow.
+Two placements. ``even``: a layer's synops are spread evenly over its cores, the best that a compiler could do.
+``rows``: a layer's output rows lie contiguously over its cores, so that one busy place in the picture makes one core
+slow.
 """
 
 from __future__ import annotations
@@ -42,8 +43,8 @@ SYNOP_NS = Constant(
     0.66, 0.66, 3.5, "ns", "A synaptic operation in a core. Loihi 1: 3.5 ns (Davies et al., IEEE Micro 38(1), 2018); "
     "Intel's technology brief of Loihi 2 (2021) says up to 5 times faster. The lower bound is used.")
 NEURON_NS = Constant(
-    4.0, 4.0, 8.4, "ns", "An update of a neuron; a sigma-delta neuron takes two. Loihi 1: 8.4 ns (Davies et al., 2018); "
-    "the brief says 2 times faster.")
+    4.0, 4.0, 8.4, "ns", "An update of a neuron; a sigma-delta neuron takes two. Loihi 1: 8.4 ns (Davies et al., 2018);"
+    " the brief says 2 times faster.")
 SHORTEST_STEP_US = Constant(
     10.0, 0.2, 10.0, "us", "The shortest time step of a network on several chips. The brief names 200 ns for an idle "
     "chip; 10 us is this project's fixed assumption for five chips in step.")
@@ -54,8 +55,8 @@ CHIP_W = Constant(
     0.25, 0.23, 0.28, "W", "Power of a chip that holds a network, whatever its load. This project's fixed assumption; "
     "to be replaced by a profile of the board.")
 SYNOP_PJ = Constant(
-    0.0, 0.0, 24.0, "pJ", "Energy of a synaptic operation. No figure of Loihi 2 is public; 24 pJ is Loihi 1's (Davies et "
-    "al., 2018, 23.6 pJ). Results are given for both bounds.")
+    0.0, 0.0, 24.0, "pJ", "Energy of a synaptic operation. No figure of Loihi 2 is public; 24 pJ is Loihi 1's (Davies "
+    "et al., 2018, 23.6 pJ). Results are given for both bounds.")
 CONSTANTS = {
     "SYNOP_NS": SYNOP_NS, "NEURON_NS": NEURON_NS, "SHORTEST_STEP_US": SHORTEST_STEP_US, "FIXED_US": FIXED_US,
     "CHIP_W": CHIP_W, "SYNOP_PJ": SYNOP_PJ,
@@ -139,7 +140,7 @@ def rows_cost(allocation: Allocation, row_synops: Sequence[np.ndarray], synop_pj
 def core_loads(row_synops: np.ndarray, cores: int) -> np.ndarray:
     """float64 [cores]: synops of each core when rows lie contiguously over them.
 
-    Every core has an equal stretch of rows, which may begin and end within one; a row's synops are shared out by length.
+    Every core has an equal stretch of rows, which may begin and end within one; a row's synops are shared by length.
     """
     done = np.concatenate([[0.0], np.cumsum(row_synops, dtype=np.float64)])
     borders = np.linspace(0.0, len(row_synops), cores + 1)

@@ -39,15 +39,15 @@ def write_tradeoff_page(paths: Pictures, result: Mapping[str, Any], command: str
     intro = (
         f"{len(summary)} settings on {len(names)} sequences: {', '.join(names)}. The first "
         f"{100 * result['calibration_share']:.0f} % of each sequence were for learning, the rest is scored. Drops and "
-        "gains refer to the unmasked run with trained thresholds. Bars and intervals hold 90 %, by block bootstrap: one "
-        "point of mAP is within the noise of a short sequence."
+        "gains refer to the unmasked run with trained thresholds. Bars and intervals hold 90 %, by block bootstrap: "
+        "one point of mAP is within the noise of a short sequence."
     )
     write_report(
         paths.page, "Masks: accuracy against cost", intro,
         tables=[*_tables("All sequences", summary, _summary_accuracy), *_sequence_tables(result["rows"], names)],
         figures=[
-            Figure("mAP against modelled energy-delay product, mean over the sequences (right and up is better; dashed: "
-                   "plain frame skipping)", tradeoff_svg(edp, EDP_LABEL, "edp")),
+            Figure("mAP against modelled energy-delay product, mean over the sequences (right and up is better; "
+                   "dashed: plain frame skipping)", tradeoff_svg(edp, EDP_LABEL, "edp")),
             Figure("mAP against measured processor time, mean over the sequences", tradeoff_svg(cpu, CPU_LABEL, "cpu")),
         ],
         command=command, version=version, figures_heading="Accuracy against cost",
@@ -84,7 +84,8 @@ def _tables(caption: str, rows: Sequence[Mapping[str, Any]], accuracy: Callable[
               lambda row: tuple(figure(row["edp_gain_modelled"][k]) for k in ("even", "rows_low", "rows_high")),
               MODEL_NOTE),
         table("measured processor time", ("gain", "mask, ms a frame"),
-              lambda row: (figure(row["cpu_gain"]), figure(row["mask_ms_mean"], 3)), "Ratio of mean times, one thread."),
+              lambda row: (figure(row["cpu_gain"]), figure(row["mask_ms_mean"], 3)),
+              "Ratio of mean times, one thread."),
     ]
 
 
