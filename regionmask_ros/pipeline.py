@@ -15,6 +15,7 @@ import numpy as np
 from .backends import Backend, open_backend, resolve_arithmetic
 from .backends.base import BackendResult
 from .detection.detections import Detections
+from .detection.tracks import follow, moved
 from .detection.yolo import decode
 from .encoder import Encoder
 from .errors import UserError
@@ -22,6 +23,7 @@ from .frames import MAX_PIXELS, Frame, check_input_size, choose_input_size, make
 from .grid import RegionGrid
 from .mask.dynamic import dynamic_mask
 from .mask.files import load_static_mask
+from .mask.looked import looked_at
 from .mask.policy import DYNAMIC, MODES, STATIC, MaskPolicy, MaskState, decide
 from .mask.region_mask import RegionMask
 from .mask.schedule import frames_to_refresh
@@ -107,6 +109,7 @@ class _Pending:
     """A frame on its way through the backend."""
 
     index: int
+    number: int
     frame: Frame
     mask: RegionMask
     mask_text: str
@@ -187,7 +190,7 @@ class Pipeline:
             "mask": (masked - resized) * 1e3,
             "encode": (encoded - masked) * 1e3,
         }
-        pending = _Pending(self._frames, frame, mask, self._mask_text(), len(events), ms)
+        pending = _Pending(self._frames, camera.state.frame, frame, mask, self._mask_text(), len(events), ms)
         camera.state = replace(camera.state, frame=camera.state.frame + 1)
         self._frames += 1
         camera.backend.submit(events, pending)
@@ -271,13 +274,32 @@ class Pipeline:
 
     def _finish(self, camera: _Camera, raw: BackendResult) -> StepResult:
         start = time.perf_counter()
-        pending, settings = raw.tag, self.settings
-        detections = decode(raw.head, self.network.head, camera.picture_wh, settings.score_threshold, settings.nms_iou)
+        pending, settings, schedule = raw.tag, self.settings, camera.policy.schedule
+        lowest = settings.score_threshold
+        if schedule is not None:
+            lowest = min(lowest, schedule.steer_threshold)
+        found = decode(raw.head, self.network.head, camera.picture_wh, lowest, settings.nms_iou)
+        decoded = time.perf_counter()
+        if schedule is not None:
+            found = self._followed(camera, pending, found, schedule.steer_threshold)
+        detections = found if lowest == settings.score_threshold else found.above(settings.score_threshold)
         camera.state = replace(camera.state, last=detections)
         counts = StepCounts(pending.encoder_events, raw.layer_events, raw.synops)
-        decode_ms = (time.perf_counter() - start) * 1e3
-        ms = {**pending.ms, "engine": raw.engine_ms, "decode": decode_ms}
-        ms["total"] += decode_ms
+        ended = time.perf_counter()
+        ms = {**pending.ms, "engine": raw.engine_ms, "decode": (decoded - start) * 1e3}
+        ms["mask"] += (ended - decoded) * 1e3
+        ms["total"] += (ended - start) * 1e3
         return StepResult(
             pending.index, pending.frame, detections, pending.mask, pending.mask_text, raw.head, counts, ms
         )
+
+    def _followed(self, camera: _Camera, pending: _Pending, found: Detections, steer_threshold: float) -> Detections:
+        """Objects that steer the schedule are followed; boxes whose regions rest are moved on."""
+        steering = found.above(steer_threshold)
+        looked = looked_at(steering.boxes, pending.mask.keep, camera.picture_wh)
+        tracks, object_of = follow(camera.state.tracks, steering, looked, pending.number)
+        camera.state = replace(camera.state, tracks=tracks)
+        resting = moved(steering, looked, tracks, object_of, pending.number, camera.picture_wh)
+        # Detections come best first, so those that steer nothing are the last ones.
+        boxes = np.concatenate([resting.boxes, found.boxes[len(steering):]])
+        return Detections(boxes, found.scores, found.class_ids)

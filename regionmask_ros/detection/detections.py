@@ -32,6 +32,11 @@ class Detections:
     def __len__(self) -> int:
         return len(self.scores)
 
+    def above(self, score: float) -> Detections:
+        """Those of at least that score, in the same order."""
+        kept = self.scores >= score
+        return Detections(self.boxes[kept], self.scores[kept], self.class_ids[kept])
+
     @classmethod
     def empty(cls) -> Detections:
         """No object: arrays of length 0 with the right types."""

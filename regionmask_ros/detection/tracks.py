@@ -16,11 +16,11 @@ from .overlap import union_overlap
 
 SAME_OBJECT_IOU = 0.15
 
-SHAKE = 0.1
+SHAKE = 0.2
 """Standard deviation of a detected box's centre and size, in the box's size (the root of its area)."""
 CHANGE = 0.01
 """How much an object's velocity changes in a frame, in sizes a frame; standard deviation."""
-EXPECTED_SPEED = (0.15, 0.01)
+EXPECTED_SPEED = (0.2, 0.01)
 """Standard deviation of the velocity of an object seen once, in sizes a frame: of its centre, and of its size."""
 
 REMEMBERED = 16
@@ -59,6 +59,12 @@ class Tracks:
     def expected(self, frame: int) -> np.ndarray:
         """float64 [n, 4], x0 y0 x1 y1: where the objects are in that frame, when they go on as before."""
         return _corners(self.state + self.velocity * (frame - self.seen)[:, None])
+
+    def place_variance(self, frame: int) -> np.ndarray:
+        """float64 [n]: variance of where each centre is in that frame, in sizes squared."""
+        elapsed = (frame - self.seen).astype(np.float64)
+        place, both, speed = self.spread[:, 0].T
+        return place + elapsed * (2.0 * both + elapsed * speed) + CHANGE**2 * elapsed**3 / 3.0
 
     def select(self, which: np.ndarray) -> Tracks:
         arrays = {name: value[which] for name, value in vars(self).items() if isinstance(value, np.ndarray)}

@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 
 from ..detection.detections import Detections
+from ..detection.tracks import Tracks
 from ..grid import RegionGrid
 from .dynamic import DynamicMask
 from .region_mask import RegionMask
 from .schedule import is_refresh
+from .scheduled import Schedule, is_full, scheduled
 
 STATIC, DYNAMIC = "static", "dynamic"
 MODES = ("none", "static", "dynamic", "static+dynamic")
@@ -22,6 +24,7 @@ class MaskPolicy:
 
     static: bool [rows, cols] or None. dynamic: a function from ``mask.dynamic`` or None. Without either, every region
     of every frame is attended. refresh_period: see ``schedule.is_refresh``.
+    schedule: decides instead of all of them when it is there.
     """
 
     grid: RegionGrid
@@ -29,14 +32,17 @@ class MaskPolicy:
     static: np.ndarray | None
     dynamic: DynamicMask | None
     refresh_period: int
+    schedule: Schedule | None = None
 
 
 @dataclass(frozen=True)
 class MaskState:
-    """What changes from frame to frame: frames since the last reset, and the objects of the last result."""
+    """What changes from frame to frame: frames since the last reset, the objects of the last result and, for a
+    schedule, those that are followed."""
 
     frame: int
     last: Detections
+    tracks: Tracks = field(default_factory=Tracks.none)
 
     @classmethod
     def initial(cls) -> MaskState:
@@ -45,6 +51,8 @@ class MaskState:
 
 def decide(policy: MaskPolicy, state: MaskState) -> RegionMask:
     """The mask of the next frame: the union of the sources, or everything on a refresh frame."""
+    if policy.schedule is not None:
+        return _scheduled(policy, policy.schedule, state)
     sources: dict[str, np.ndarray] = {}
     if policy.static is not None:
         sources[STATIC] = policy.static
@@ -54,4 +62,11 @@ def decide(policy: MaskPolicy, state: MaskState) -> RegionMask:
         return RegionMask(policy.grid.full(True), sources, refresh=state.frame == 0)
     if is_refresh(state.frame, policy.refresh_period):
         return RegionMask(policy.grid.full(True), sources, refresh=True)
+    return RegionMask(np.logical_or.reduce(list(sources.values())), sources, refresh=False)
+
+
+def _scheduled(policy: MaskPolicy, schedule: Schedule, state: MaskState) -> RegionMask:
+    if is_full(schedule, state.frame):
+        return RegionMask(policy.grid.full(True), {}, refresh=True)
+    sources = scheduled(schedule, state.tracks, state.frame, policy.grid, policy.picture_wh)
     return RegionMask(np.logical_or.reduce(list(sources.values())), sources, refresh=False)
