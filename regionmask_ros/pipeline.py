@@ -25,6 +25,7 @@ from .mask.dynamic import dynamic_mask
 from .mask.files import load_static_mask
 from .mask.looked import looked_at
 from .mask.policy import DYNAMIC, MODES, STATIC, MaskPolicy, MaskState, decide
+from .mask.presets import preset
 from .mask.region_mask import RegionMask
 from .mask.schedule import frames_to_refresh
 from .metrics.counts import StepCounts
@@ -39,6 +40,8 @@ class PipelineSettings:
 
     input_size: ``auto`` (the camera's shape within ``max_pixels``) or (width, height), multiples of 32.
     mask: one of ``none``, ``static``, ``dynamic``, ``static+dynamic``. static_mask: file, for the static ones.
+    preset: "", or ``careful``, ``balanced`` or ``fast``: a schedule that decides what is sent, refresh included, instead
+    of ``mask`` and ``refresh_period`` (see ``mask.scheduled``). Boxes move on while their regions rest.
     refresh_period: every so many frames everything is attended; 0: the first frame only.
     score_threshold: lowest score reported. nms_iou: overlap above which the weaker box of a class goes.
     arithmetic: ``carry``, ``lava``, ``snap`` (see ``engine.arithmetic``) or "" for the backend's default.
@@ -49,6 +52,7 @@ class PipelineSettings:
     mask: str = "none"
     static_mask: str = ""
     dynamic: str = "tracking"
+    preset: str = ""
     refresh_period: int = 8
     score_threshold: float = 0.4
     nms_iou: float = 0.45
@@ -65,6 +69,8 @@ class PipelineSettings:
         if self.uses_static and not self.static_mask:
             raise UserError(f"mask {self.mask}: needs a static mask file (a .png or .npz)")
         dynamic_mask(self.dynamic)
+        if preset(self.preset) and self.mask != "none":
+            raise UserError(f"preset {self.preset} decides the mask itself: leave out mask {self.mask}")
         if self.refresh_period < 0:
             raise UserError(f"refresh period {self.refresh_period}: must be 0 (first frame only) or more")
         for name, value in (("score threshold", self.score_threshold), ("NMS IoU", self.nms_iou)):
@@ -81,7 +87,7 @@ class PipelineSettings:
         return DYNAMIC in self.mask.split("+")
 
 
-RECONFIGURABLE = ("mask", "static_mask", "dynamic", "refresh_period", "score_threshold", "nms_iou")
+RECONFIGURABLE = ("mask", "static_mask", "dynamic", "preset", "refresh_period", "score_threshold", "nms_iou")
 """Settings that ``Pipeline.reconfigure`` can change while a camera runs."""
 
 
@@ -126,6 +132,7 @@ class _Camera:
     encoder: Encoder
     backend: Backend
     policy: MaskPolicy
+    unseen: np.ndarray
     state: MaskState = field(default_factory=MaskState.initial)
     frame_id: str = ""
     stamp_ns: int = 0
@@ -169,26 +176,28 @@ class Pipeline:
     @property
     def frames_to_refresh(self) -> int | None:
         """How many frames from the next one on until a refresh frame (0: the next one); None when none is due."""
-        masked = self.settings.uses_static or self.settings.uses_dynamic
+        settings, schedule = self.settings, preset(self.settings.preset)
+        period = settings.refresh_period if settings.uses_static or settings.uses_dynamic else 0
         frame = self._camera.state.frame if self._camera else 0
-        return frames_to_refresh(frame, self.settings.refresh_period if masked else 0)
+        return frames_to_refresh(frame, schedule.refresh_period if schedule else period)
 
     def process(self, frame: Frame) -> list[StepResult]:
         """Takes a frame, returns the results that became ready: its own with the cpu backend, earlier ones with
         pipelined backends. Raises UserError when the static mask does not fit the camera."""
         start = time.perf_counter()
         camera = self._camera_for(frame)
-        view = make_view(frame, camera.input_wh)
-        resized = time.perf_counter()
         mask = decide(camera.policy, camera.state)
         masked = time.perf_counter()
-        events = camera.encoder.step(view.image, mask.keep)
+        # Where nothing is attended, nobody looks at the picture.
+        image = make_view(frame, camera.input_wh).image if mask.keep.any() else camera.unseen
+        resized = time.perf_counter()
+        events = camera.encoder.step(image, mask.keep)
         encoded = time.perf_counter()
         ms = {
             "total": 0.0,
-            "resize": (resized - start) * 1e3,
-            "mask": (masked - resized) * 1e3,
-            "encode": (encoded - masked) * 1e3,
+            "resize": (resized - masked) * 1e3,
+            "mask": (masked - start) * 1e3,
+            "encode": (encoded - resized) * 1e3,
         }
         pending = _Pending(self._frames, camera.state.frame, frame, mask, self._mask_text(), len(events), ms)
         camera.state = replace(camera.state, frame=camera.state.frame + 1)
@@ -232,7 +241,9 @@ class Pipeline:
 
     def _mask_text(self) -> str:
         """What decides about the coming frame, in words."""
-        named = [STATIC] * self.settings.uses_static + [self.settings.dynamic] * self.settings.uses_dynamic
+        settings = self.settings
+        named = [STATIC] * settings.uses_static + [settings.dynamic] * settings.uses_dynamic
+        named += [settings.preset] * bool(settings.preset)
         if not named:
             return "no mask"
         ahead = self.frames_to_refresh
@@ -256,7 +267,8 @@ class Pipeline:
         self.close()
         encoder = Encoder(self.network.input_table, self.network.encoder_threshold, input_wh)
         backend = self._open_backend(settings.backend, self.network, input_wh, settings.arithmetic)
-        self._camera = _Camera(picture_wh, input_wh, encoder, backend, policy)
+        unseen = np.zeros((input_wh[1], input_wh[0], 3), np.uint8)
+        self._camera = _Camera(picture_wh, input_wh, encoder, backend, policy, unseen)
         return self._camera
 
     def _policy(self, settings: PipelineSettings, grid: RegionGrid, picture_wh: tuple[int, int]) -> MaskPolicy:
@@ -264,7 +276,7 @@ class Pipeline:
             return self._policy_maker(grid, picture_wh)
         static = load_static_mask(settings.static_mask, grid, picture_wh) if settings.uses_static else None
         dynamic = dynamic_mask(settings.dynamic) if settings.uses_dynamic else None
-        return MaskPolicy(grid, picture_wh, static, dynamic, settings.refresh_period)
+        return MaskPolicy(grid, picture_wh, static, dynamic, settings.refresh_period, preset(settings.preset))
 
     def _collect(self, camera: _Camera) -> list[StepResult]:
         results = []

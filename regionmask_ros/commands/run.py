@@ -26,6 +26,7 @@ from .. import __version__
 from ..errors import UserError
 from ..frames import choose_input_size, parse_input_size
 from ..mask.policy import MODES
+from ..mask.presets import PRESETS
 from ..metrics.run_summary import FrameRecord, summarise
 from ..network.files import find_network, load_network
 from ..network.spec import Network
@@ -51,6 +52,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--mask", choices=MODES, help="which regions are sent (default: none, or static with a file)")
     parser.add_argument("--static-mask", metavar="FILE", default="", help="a .png (bright = attended) or .npz mask")
     parser.add_argument("--dynamic", metavar="NAME", default=DEFAULTS.dynamic, help="dynamic mask (default: tracking)")
+    parser.add_argument("--preset", choices=("", *PRESETS), default="",
+                        help="a schedule decides what is sent, instead of --mask: careful, balanced or fast")
     parser.add_argument("--refresh-period", metavar="N", type=int, default=DEFAULTS.refresh_period,
                         help="attend everything every N frames; 0: in the first frame only (default: 8)")
     parser.add_argument("--backend", default=DEFAULTS.backend, help="detector process (default: cpu)")
@@ -98,6 +101,7 @@ def _settings(args: argparse.Namespace) -> PipelineSettings:
         mask=mask,
         static_mask=args.static_mask,
         dynamic=args.dynamic,
+        preset=args.preset,
         refresh_period=args.refresh_period,
         score_threshold=args.score_threshold,
         nms_iou=args.nms_iou,
@@ -188,8 +192,8 @@ def _facts(pipeline: Pipeline) -> dict[str, Any]:
         "backend": settings.backend,
         "kernels": pipeline.kernels,
         "arithmetic": settings.arithmetic,
-        "mask": settings.mask,
-        "refresh_period": settings.refresh_period,
+        "mask": settings.preset or settings.mask,
+        "refresh_period": PRESETS[settings.preset].refresh_period if settings.preset else settings.refresh_period,
         "version": __version__,
     }
 

@@ -106,9 +106,9 @@ def _assigned(tracks: Tracks, boxes: np.ndarray, class_ids: np.ndarray, looked: 
     object_of = np.full(len(boxes), -1, np.int64)
     if not len(tracks) or not len(boxes):
         return object_of
-    overlap = np.where(
-        looked[:, None], union_overlap(boxes, tracks.expected(frame)), union_overlap(boxes, tracks.boxes)
-    )
+    overlap = np.empty((len(boxes), len(tracks)))
+    overlap[looked] = union_overlap(boxes[looked], tracks.expected(frame))
+    overlap[~looked] = union_overlap(boxes[~looked], tracks.boxes)
     overlap[class_ids[:, None] != tracks.class_ids[None]] = 0.0
     first, second = np.nonzero(overlap >= SAME_OBJECT_IOU)
     free = np.ones(len(tracks), bool)

@@ -6,7 +6,7 @@ thresholds and the ``carry`` arithmetic whatever else is asked for.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Callable, Mapping
 
 import numpy as np
@@ -20,6 +20,7 @@ from ..mask.budget import attended_regions, nearest
 from ..mask.dynamic import tracking
 from ..mask.heat import holding, hottest
 from ..mask.policy import MaskPolicy
+from ..mask.presets import PRESETS
 from ..pipeline import PipelineSettings, PolicyMaker
 
 UNMASKED = "unmasked"
@@ -123,8 +124,23 @@ def _skip(period: int) -> Recipe:
                   extrapolate=True)
 
 
+def _preset(name: str) -> Recipe:
+    def policy(situation: Situation) -> PolicyMaker:
+        def make(grid: RegionGrid, picture_wh: tuple[int, int]) -> MaskPolicy:
+            schedule = PRESETS[name]
+            if situation.share is not None:
+                regions = attended_regions(grid, situation.share, schedule.refresh_period)
+                schedule = replace(schedule, most_attended=regions / (grid.rows * grid.cols))
+            return MaskPolicy(grid, picture_wh, None, None, schedule.refresh_period, schedule)
+
+        return make
+
+    return Recipe(f"the schedule {name}: objects are sent as often as they ask for", policy, extrapolate=True)
+
+
 RECIPES: Mapping[str, Recipe] = {
     UNMASKED: Recipe("everything in every frame", None, takes_share=False),
+    **{name: _preset(name) for name in PRESETS},
     "static": Recipe("where the unmasked detector saw objects before", _static, DETECTOR),
     "static-labels": Recipe("where objects were labelled before", _static, LABELS),
     "tracking": Recipe("the boxes of the last result, widened by a region", _tracking),
@@ -134,7 +150,7 @@ RECIPES: Mapping[str, Recipe] = {
     "skip4": _skip(4),
 }
 
-ANNOUNCED = ("careful", "balanced", "fast", "mgnet", "static+mgnet")
+ANNOUNCED = ("mgnet", "static+mgnet")
 """Settings that are planned, so that nobody takes their absence for a misspelling."""
 
 
