@@ -311,7 +311,6 @@ class Pipeline:
         looked = looked_at(steering.boxes, pending.mask.keep, camera.picture_wh)
         tracks, object_of = follow(camera.state.tracks, steering, looked, pending.number)
         camera.state = replace(camera.state, tracks=tracks)
-        resting = moved(steering, looked, tracks, object_of, pending.number, camera.picture_wh)
         # Detections come best first, so those that steer nothing are the last ones.
-        boxes = np.concatenate([resting.boxes, found.boxes[len(steering):]])
-        return Detections(boxes, found.scores, found.class_ids)
+        return moved(steering, looked, tracks, object_of, pending.number, camera.picture_wh).followed_by(
+            found.behind(len(steering)))

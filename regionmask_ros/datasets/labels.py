@@ -9,12 +9,11 @@ from typing import Iterable, Mapping
 
 import numpy as np
 
+from ..detection.detections import UNTRACKED
 from ..untrusted.refused import Refused
 
 ANY = "any"
 """Class of a region in which detections of every class are left out of the count."""
-
-UNTRACKED = -1
 
 VEHICLES = ("car", "truck", "bus")
 """Sources put vans and some larger vehicles under car: a detection of any of these counts as a car."""

@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Callable
 
 import numpy as np
+
+UNTRACKED = -1
 
 
 @dataclass(frozen=True)
@@ -13,6 +16,8 @@ class Detections:
 
     boxes: float32 [n, 4], x0 y0 x1 y1 in picture pixels, upper left corner (0, 0).
     scores: float32 [n], 0 to 1. class_ids: int32 [n], index into the network's labels.
+    track_ids: int64 [n], the object's number over the frames, UNTRACKED where nobody follows; that is the default.
+    resting: bool [n], the object's regions were not sent and its box is where it is expected; by default none rests.
 
     Raises ValueError when the lengths differ or a shape is wrong.
     """
@@ -20,14 +25,22 @@ class Detections:
     boxes: np.ndarray
     scores: np.ndarray
     class_ids: np.ndarray
+    track_ids: np.ndarray = None
+    resting: np.ndarray = None
 
     def __post_init__(self) -> None:
         n = len(self.scores)
+        if self.track_ids is None:
+            object.__setattr__(self, "track_ids", np.full(n, UNTRACKED, np.int64))
+        if self.resting is None:
+            object.__setattr__(self, "resting", np.zeros(n, bool))
         if self.boxes.shape != (n, 4) or self.scores.shape != (n,) or self.class_ids.shape != (n,):
             raise ValueError(
                 f"expected boxes [n, 4], scores [n], class_ids [n], got {list(self.boxes.shape)}, "
                 f"{list(self.scores.shape)}, {list(self.class_ids.shape)}"
             )
+        if self.track_ids.shape != (n,) or self.resting.shape != (n,):
+            raise ValueError(f"expected track_ids and resting [{n}]")
 
     def __len__(self) -> int:
         return len(self.scores)
@@ -35,7 +48,22 @@ class Detections:
     def above(self, score: float) -> Detections:
         """Those of at least that score, in the same order."""
         kept = self.scores >= score
-        return Detections(self.boxes[kept], self.scores[kept], self.class_ids[kept])
+        return self._each(lambda values: values[kept])
+
+    def behind(self, count: int) -> Detections:
+        """All but the first so many."""
+        return self._each(lambda values: values[count:])
+
+    def followed_by(self, others: Detections) -> Detections:
+        """These, then the others, whose scores must not be better."""
+        return Detections(*(np.concatenate([mine, theirs]) for mine, theirs in zip(self._arrays, others._arrays)))
+
+    @property
+    def _arrays(self) -> tuple[np.ndarray, ...]:
+        return self.boxes, self.scores, self.class_ids, self.track_ids, self.resting
+
+    def _each(self, change: Callable[[np.ndarray], np.ndarray]) -> Detections:
+        return Detections(*map(change, self._arrays))
 
     @classmethod
     def empty(cls) -> Detections:

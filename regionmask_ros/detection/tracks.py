@@ -86,6 +86,8 @@ def follow(tracks: Tracks, found: Detections, looked: np.ndarray, frame: int) ->
     _correct(grown, object_of[again], boxes[again], frame)
     grown.present[object_of] = frame
     kept = frame - grown.present <= REMEMBERED
+    if kept.all():
+        return grown, object_of
     return grown.select(kept), (np.cumsum(kept) - 1)[object_of]
 
 
@@ -95,7 +97,8 @@ def moved(found: Detections, looked: np.ndarray, tracks: Tracks, object_of: np.n
     shift = tracks.velocity[object_of] * (frame - tracks.seen[object_of])[:, None]
     boxes = np.where(looked[:, None], found.boxes, _corners(_centres(found.boxes) + shift))
     limit = np.tile(picture_wh, 2)
-    return Detections(np.clip(boxes, 0.0, limit).astype(np.float32), found.scores, found.class_ids)
+    boxes = np.clip(boxes, 0.0, limit).astype(np.float32)
+    return Detections(boxes, found.scores, found.class_ids, tracks.ids[object_of], ~looked)
 
 
 def _assigned(tracks: Tracks, boxes: np.ndarray, class_ids: np.ndarray, looked: np.ndarray, frame: int) -> np.ndarray:

@@ -20,7 +20,7 @@ def attended_share(boxes: np.ndarray, keep: np.ndarray, picture_wh: tuple[int, i
     boxes = np.asarray(boxes, np.float64).reshape(-1, 4)
     down = axis_overlap(boxes[:, 1], boxes[:, 3], keep.shape[0], picture_wh[1])
     across = axis_overlap(boxes[:, 0], boxes[:, 2], keep.shape[1], picture_wh[0])
-    attended = np.einsum("nr,rc,nc->n", down, keep, across, optimize=True)
+    attended = ((down @ keep) * across).sum(axis=1)
     whole = down.sum(axis=1) * across.sum(axis=1)
     return attended / np.where(whole > 0.0, whole, 1.0)
 

@@ -30,6 +30,7 @@ class Schedule:
     together: share of the tolerance from which an object goes along when another one is due.
     longest_rest: frames that an object rests at most. refresh_period: every so many frames everything is sent.
     border_period: every so many frames the border is sent, where newcomers enter; 0: never on its own.
+    pause_period: every so many frames nothing at all is sent, unless it is a refresh frame; 0: never.
     ring: regions that a box is widened by. most_attended: largest share of regions attended in a frame that is no
     refresh frame; the objects least known come first. steer_threshold: lowest score of a detection that is followed.
 
@@ -43,10 +44,12 @@ class Schedule:
     border_period: int
     ring: int = 1
     most_attended: float = 1.0
-    steer_threshold: float = 0.15
+    steer_threshold: float = 0.4
+    pause_period: int = 0
 
     def __post_init__(self) -> None:
-        for name, low in (("longest_rest", 1), ("refresh_period", 1), ("border_period", 0), ("ring", 0)):
+        for name, low in (("longest_rest", 1), ("refresh_period", 1), ("border_period", 0), ("ring", 0),
+                          ("pause_period", 0)):
             if getattr(self, name) < low:
                 raise UserError(f"schedule: {name} {getattr(self, name)} is below {low}")
         for name in ("together", "most_attended", "steer_threshold"):
@@ -63,6 +66,8 @@ def scheduled(schedule: Schedule, tracks: Tracks, frame: int, grid: RegionGrid,
     frame: number since the last reset, as the tracks count it.
     """
     border = grid.full(False)
+    if schedule.pause_period > 0 and frame % schedule.pause_period == schedule.pause_period - 1:
+        return {OBJECTS: grid.full(False), BORDER: border}
     beat = schedule.border_period > 0 and frame % schedule.border_period == 0
     if beat:
         border[[0, -1]] = border[:, [0, -1]] = True
