@@ -48,12 +48,18 @@ def test_the_defaults_are_the_pipelines_but_for_the_mask():
 
 def test_what_can_change_while_running_is_what_the_pipeline_can_change():
     running = {spec.name for spec in PARAMETERS if spec.changeable is Changeable.RUNNING}
-    assert running == {"mask_mode", "static_mask", "dynamic_mask", "refresh_period", "score_threshold", "nms_iou"}
+    assert running == {
+        "mask_mode", "static_mask", "dynamic_mask", "preset", "refresh_period", "score_threshold", "nms_iou",
+    }
+
+
+def test_a_preset_decides_instead_of_the_mask_mode():
+    assert settings_from({**DEFAULTS, "preset": "fast"}) == PipelineSettings(preset="fast")
 
 
 @pytest.mark.parametrize(("name", "value"), [
     ("mask_mode", "all"), ("backend", "gpu"), ("arithmetic", "float"), ("input_size", "450x450"),
-    ("dynamic_mask", "mgnet"), ("image_reliability", "maybe"), ("mask_mode", "static"),
+    ("dynamic_mask", "mgnet"), ("preset", "lazy"), ("image_reliability", "maybe"), ("mask_mode", "static"),
 ])
 def test_a_value_that_makes_no_sense_is_refused_by_name(name, value):
     with pytest.raises(UserError) as refused:
