@@ -57,7 +57,7 @@ def write_tradeoff_page(paths: Pictures, result: Mapping[str, Any], command: str
 def _points(summary: Sequence[Mapping[str, Any]], gain: Callable[[Mapping[str, Any]], float | None]) -> list[Point]:
     return [
         Point(row["setting"], gain(row), row["map50_drop_mean"], *row["map50_drop_ci90"],
-              rival=row["setting"].startswith("skip"))
+              rival=row["setting"].startswith(("skip", "unmasked")))
         for row in summary if gain(row) is not None and row["map50_drop_mean"] is not None
     ]
 
