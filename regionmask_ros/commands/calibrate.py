@@ -2,7 +2,7 @@
 
 From labels, or without any: then the unmasked detector's own confident detections teach it. Several sources are taken
 together, such as the same camera in the morning and at night. Writes static_mask.npz (for --static-mask),
-static_mask.png (to look at) and report.html into the output folder.
+static_mask.jpg (to look at) and report.html into the output folder.
 
 example:
   python -m regionmask_ros calibrate morning.mp4 night.mp4 --output calibrated --keep 0.4
@@ -19,7 +19,6 @@ from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any, Sequence
 
-import cv2
 import numpy as np
 from tqdm import tqdm
 
@@ -36,11 +35,14 @@ from ..network.files import find_network, load_network
 from ..pipeline import Pipeline, PipelineSettings
 from ..report.calibration_page import heat_picture, mask_picture, write_calibration_page
 from ..report.outputs import Outputs
+from ..report.samples import encode_jpeg
 from ..sources import Source, open_source
 from ..sources.naming import shown
 from ._shell import EXIT_OK, command_main, spelt
 
 DEFAULTS = PipelineSettings()
+PICTURE = "static_mask.jpg"
+"""Not a PNG, which could be taken for a painted mask."""
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -94,7 +96,7 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 def _places(outputs: Outputs, args: argparse.Namespace) -> dict[str, str]:
     outputs.folder(args.output)
-    names = ("static_mask.npz", "static_mask.png", "report.html")
+    names = ("static_mask.npz", PICTURE, "report.html")
     places = {name: outputs.file(os.path.join(args.output, name)) for name in names}
     return {**places, "json": outputs.file(args.json) if args.json else ""}
 
@@ -169,7 +171,7 @@ def _write(args: argparse.Namespace, places: dict[str, str], learner: _Learner, 
     summary = {**_summary(args, calibration, keep, target, settings), "losses": [asdict(loss) for loss in losses]}
     save_static_mask(places["static_mask.npz"], keep, calibration.grid.region_px)
     drawn = mask_picture(learner.frame, keep)
-    _write_png(places["static_mask.png"], drawn)
+    Path(places[PICTURE]).write_bytes(encode_jpeg(drawn))
     pictures = [("what is attended (in colour)", drawn), ("heat: where objects were",
                 heat_picture(learner.frame, calibration.heat))]
     write_calibration_page(
@@ -181,13 +183,6 @@ def _write(args: argparse.Namespace, places: dict[str, str], learner: _Learner, 
         f"{summary['frames']} frames, {summary['objects']} objects, {summary['learned_from']}: "
         f"{summary['kept_share']:.0%} of the regions attended, {lost / summary['objects']:.1%} of the objects lost"
     )
-
-
-def _write_png(path: str, picture: np.ndarray) -> None:
-    done, data = cv2.imencode(".png", picture)
-    if not done:
-        raise UserError(f"{shown(path)}: OpenCV cannot encode this picture as PNG")
-    Path(path).write_bytes(data.tobytes())
 
 
 def _summary(args: argparse.Namespace, calibration: Calibration, keep: np.ndarray, target: Target,

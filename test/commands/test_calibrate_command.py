@@ -48,7 +48,7 @@ def test_a_mask_from_labels(clip, labels, tmp_path, capfd):
     ]
     page = (out / "report.html").read_text()
     assert "car, below 24 px" in page and "100.0%" in page and page.count("data:image/jpeg") == 2
-    assert cv2.imread(str(out / "static_mask.png")).shape == (96, 160, 3)
+    assert cv2.imread(str(out / "static_mask.jpg")).shape == (96, 160, 3)
 
 
 def test_targets(clip, labels, tmp_path):
