@@ -28,6 +28,7 @@ from .mask.policy import DYNAMIC, MODES, STATIC, MaskPolicy, MaskState, decide
 from .mask.presets import preset
 from .mask.region_mask import RegionMask
 from .mask.schedule import frames_to_refresh
+from .mask.scheduled import follow_threshold
 from .metrics.counts import StepCounts
 from .network.spec import Network
 
@@ -289,11 +290,11 @@ class Pipeline:
         pending, settings, schedule = raw.tag, self.settings, camera.policy.schedule
         lowest = settings.score_threshold
         if schedule is not None:
-            lowest = min(lowest, schedule.steer_threshold)
+            lowest = min(lowest, follow_threshold(schedule))
         found = decode(raw.head, self.network.head, camera.picture_wh, lowest, settings.nms_iou)
         decoded = time.perf_counter()
         if schedule is not None:
-            found = self._followed(camera, pending, found, schedule.steer_threshold)
+            found = self._followed(camera, pending, found, follow_threshold(schedule))
         detections = found if lowest == settings.score_threshold else found.above(settings.score_threshold)
         camera.state = replace(camera.state, last=detections)
         counts = StepCounts(pending.encoder_events, raw.layer_events, raw.synops)
@@ -305,9 +306,9 @@ class Pipeline:
             pending.index, pending.frame, detections, pending.mask, pending.mask_text, raw.head, counts, ms
         )
 
-    def _followed(self, camera: _Camera, pending: _Pending, found: Detections, steer_threshold: float) -> Detections:
-        """Objects that steer the schedule are followed; boxes whose regions rest are moved on."""
-        steering = found.above(steer_threshold)
+    def _followed(self, camera: _Camera, pending: _Pending, found: Detections, lowest: float) -> Detections:
+        """Objects of at least that score are followed; boxes whose regions rest are moved on."""
+        steering = found.above(lowest)
         looked = looked_at(steering.boxes, pending.mask.keep, camera.picture_wh)
         tracks, object_of = follow(camera.state.tracks, steering, looked, pending.number)
         camera.state = replace(camera.state, tracks=tracks)

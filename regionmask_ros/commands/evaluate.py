@@ -4,8 +4,9 @@ Whatever a setting learns, it learns on the first part of a sequence (--calibrat
 is scored on the rest. The boxes that steer a mask are those of the masked run itself.
 
 data sets: csv:DIR (video.mp4 and gt.csv), mot:DIR (gt/gt.txt and img1/), kitti:DIR (label_02/ and image_02/),
-coco:FILE.json. Settings: unmasked, static, static-labels, tracking, oracle, skip2, skip3, skip4; with @0.6 for a wanted
-masked share, with :trained for trained thresholds and carry arithmetic.
+coco:FILE.json. Settings: unmasked; the presets careful, balanced, fast; static, static-labels, tracking, oracle; skip2,
+skip3, skip4 (plain frame skipping). With @0.6 for a wanted masked share, with :trained for trained thresholds and carry
+arithmetic.
 
 example:
   python -m regionmask_ros evaluate --dataset csv:street --settings unmasked,tracking,tracking@0.6,skip2 \\
@@ -45,7 +46,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--dataset", metavar="KIND:PATH", action="append", required=True,
                         help="labelled sequences; may be repeated")
     parser.add_argument("--settings", metavar="LIST", default=",".join(RECIPES),
-                        help="what to compare (default: all that need no @share)")
+                        help="what to compare (default: all of them, without @share)")
     parser.add_argument("--calibration-share", metavar="S", type=float, default=0.33,
                         help="first part of a sequence, to learn on and not scored (default: 0.33)")
     parser.add_argument("--input-size", metavar="auto|WxH", default="auto",

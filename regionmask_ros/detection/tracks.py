@@ -34,8 +34,9 @@ class Tracks:
     ids: int64 [n]. class_ids: int64 [n]. boxes: float64 [n, 4], x0 y0 x1 y1 in picture pixels, as last seen.
     state: float64 [n, 4], filtered centre x, y and width, height. velocity: float64 [n, 4], of the state, pixels a
     frame. spread: float64 [n, 2, 3], variance of place, covariance, variance of velocity, in sizes; of centre and size.
-    seen: int64 [n], frame in which the box was measured. present: int64 [n], frame of the last detection, measured or
-    resting. next_id: of the next new object.
+    scores: float64 [n], of the last detection. looks: int64 [n], how often the box was measured. seen: int64 [n], frame
+    in which that was last. present: int64 [n], frame of the last detection, measured or resting.
+    next_id: of the next new object.
     """
 
     ids: np.ndarray
@@ -44,6 +45,8 @@ class Tracks:
     state: np.ndarray
     velocity: np.ndarray
     spread: np.ndarray
+    scores: np.ndarray
+    looks: np.ndarray
     seen: np.ndarray
     present: np.ndarray
     next_id: int = 0
@@ -51,7 +54,7 @@ class Tracks:
     @classmethod
     def none(cls) -> Tracks:
         whole, four = np.zeros(0, np.int64), np.zeros((0, 4))
-        return cls(whole, whole, four, four, four, np.zeros((0, 2, 3)), whole, whole)
+        return cls(whole, whole, four, four, four, np.zeros((0, 2, 3)), np.zeros(0), whole, whole, whole)
 
     def __len__(self) -> int:
         return len(self.ids)
@@ -84,7 +87,7 @@ def follow(tracks: Tracks, found: Detections, looked: np.ndarray, frame: int) ->
     object_of[new] = len(tracks) + np.arange(len(new))
     grown = _joined(tracks, _begun(boxes[new], class_ids[new], frame, tracks.next_id))
     _correct(grown, object_of[again], boxes[again], frame)
-    grown.present[object_of] = frame
+    grown.present[object_of], grown.scores[object_of] = frame, found.scores
     kept = frame - grown.present <= REMEMBERED
     if kept.all():
         return grown, object_of
@@ -129,7 +132,8 @@ def _begun(boxes: np.ndarray, class_ids: np.ndarray, frame: int, next_id: int) -
     spread = np.array([(SHAKE**2, 0.0, speed**2) for speed in EXPECTED_SPEED])
     return Tracks(
         next_id + np.arange(count), class_ids, boxes, _centres(boxes), np.zeros((count, 4)),
-        np.repeat(spread[None], count, axis=0), frames, frames, next_id + count,
+        np.repeat(spread[None], count, axis=0), np.zeros(count), np.ones(count, np.int64), frames, frames,
+        next_id + count,
     )
 
 
@@ -159,6 +163,7 @@ def _correct(tracks: Tracks, places: np.ndarray, boxes: np.ndarray, frame: int) 
     tracks.spread[places] = np.stack(
         [place * (1.0 - place / total), both * (1.0 - place / total), speed - both * both / total], axis=2)
     tracks.boxes[places], tracks.seen[places] = boxes, frame
+    tracks.looks[places] += 1
 
 
 def _centres(boxes: np.ndarray) -> np.ndarray:

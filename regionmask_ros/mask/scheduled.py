@@ -32,7 +32,9 @@ class Schedule:
     border_period: every so many frames the border is sent, where newcomers enter; 0: never on its own.
     pause_period: every so many frames nothing at all is sent, unless it is a refresh frame; 0: never.
     ring: regions that a box is widened by. most_attended: largest share of regions attended in a frame that is no
-    refresh frame; the objects least known come first. steer_threshold: lowest score of a detection that is followed.
+    refresh frame; the objects least known come first. steer_threshold: lowest score of a detection that is looked at
+    again. trial_threshold, trial_looks: a weaker one, down to that score, is looked at so many times, because newcomers
+    are often weak; it is dropped when it does not grow. 0 looks: never.
 
     Raises UserError for a value that makes no sense.
     """
@@ -46,13 +48,15 @@ class Schedule:
     most_attended: float = 1.0
     steer_threshold: float = 0.4
     pause_period: int = 0
+    trial_threshold: float = 0.2
+    trial_looks: int = 0
 
     def __post_init__(self) -> None:
         for name, low in (("longest_rest", 1), ("refresh_period", 1), ("border_period", 0), ("ring", 0),
-                          ("pause_period", 0)):
+                          ("pause_period", 0), ("trial_looks", 0)):
             if getattr(self, name) < low:
                 raise UserError(f"schedule: {name} {getattr(self, name)} is below {low}")
-        for name in ("together", "most_attended", "steer_threshold"):
+        for name in ("together", "most_attended", "steer_threshold", "trial_threshold"):
             if not 0.0 <= getattr(self, name) <= 1.0:
                 raise UserError(f"schedule: {name} {getattr(self, name)} must lie between 0 and 1")
         if not self.tolerance >= 0.0:
@@ -82,17 +86,23 @@ def scheduled(schedule: Schedule, tracks: Tracks, frame: int, grid: RegionGrid,
     return {OBJECTS: objects, BORDER: border}
 
 
+def follow_threshold(schedule: Schedule) -> float:
+    """Lowest score of a detection that is followed."""
+    return min(schedule.steer_threshold, schedule.trial_threshold if schedule.trial_looks else 1.0)
+
+
 def is_full(schedule: Schedule, frame: int) -> bool:
     """Whether everything is sent in that frame."""
     return is_refresh(frame, schedule.refresh_period)
 
 
 def _urgency(schedule: Schedule, tracks: Tracks, frame: int) -> np.ndarray:
-    """float64 [n]: 1 and more for an object that is due. An object that is not detected any more is not."""
+    """float64 [n]: 1 and more for an object that is due; 0 for one that is not detected any more, or too weak."""
     rest = frame - tracks.seen
     known = np.sqrt(tracks.place_variance(frame))
     urgency = np.maximum(known / max(schedule.tolerance, 1e-9), rest / schedule.longest_rest)
-    return np.where(tracks.present >= frame - 1, urgency, 0.0)
+    strong = (tracks.scores >= schedule.steer_threshold) | (tracks.looks <= schedule.trial_looks)
+    return np.where((tracks.present >= frame - 1) & strong, urgency, 0.0)
 
 
 def _within(boxes: np.ndarray, ring: int, grid: RegionGrid, picture_wh: tuple[int, int], most: int) -> np.ndarray:

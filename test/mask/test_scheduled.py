@@ -10,7 +10,7 @@ from regionmask_ros.detection.tracks import Tracks, follow
 from regionmask_ros.errors import UserError
 from regionmask_ros.grid import RegionGrid
 from regionmask_ros.mask.policy import MaskPolicy, MaskState, decide
-from regionmask_ros.mask.scheduled import BORDER, OBJECTS, Schedule, scheduled
+from regionmask_ros.mask.scheduled import BORDER, OBJECTS, Schedule, follow_threshold, scheduled
 
 GRID, PICTURE = RegionGrid(12, 16), (256, 192)
 
@@ -56,6 +56,17 @@ def test_an_object_that_is_gone_is_not_looked_for():
     gone, _ = follow(standing(set(range(20)), 20), Detections.empty(), np.zeros(0, bool), 20)
     gone, _ = follow(gone, Detections.empty(), np.zeros(0, bool), 21)
     assert len(gone) == 1 and not scheduled(schedule(tolerance=0.0), gone, 22, GRID, PICTURE)[OBJECTS].any()
+
+
+def test_a_weak_newcomer_is_tried_some_times_and_then_dropped():
+    weak, tried = Detections(np.array([[100, 80, 130, 140]], np.float32), np.array([0.3], np.float32),
+                             np.zeros(1, np.int32)), schedule(tolerance=0.0, trial_looks=2, steer_threshold=0.4)
+    tracks, attended = Tracks.none(), []
+    for t in range(5):
+        tracks, _ = follow(tracks, weak, np.array([t == 0 or attended[-1]]), t)
+        attended.append(bool(scheduled(tried, tracks, t + 1, GRID, PICTURE)[OBJECTS].any()))
+    assert attended == [True, True, False, False, False]
+    assert follow_threshold(tried) == 0.2 and follow_threshold(schedule(steer_threshold=0.4)) == 0.4
 
 
 def test_the_border_has_a_beat_of_its_own():
