@@ -41,8 +41,8 @@ class PipelineSettings:
 
     input_size: ``auto`` (the camera's shape within ``max_pixels``) or (width, height), multiples of 32.
     mask: one of ``none``, ``static``, ``dynamic``, ``static+dynamic``. static_mask: file, for the static ones.
-    preset: "", or ``careful``, ``balanced`` or ``fast``: a schedule that decides what is sent, refresh included, instead
-    of ``mask`` and ``refresh_period`` (see ``mask.scheduled``). Boxes move on while their regions rest.
+    preset: "", or ``careful``, ``balanced`` or ``fast``: a schedule that decides what is sent, refresh included,
+    instead of ``mask`` and ``refresh_period`` (see ``mask.scheduled``). Boxes move on while their regions rest.
     refresh_period: every so many frames everything is attended; 0: the first frame only.
     score_threshold: lowest score reported. nms_iou: overlap above which the weaker box of a class goes.
     arithmetic: ``carry``, ``lava``, ``snap`` (see ``engine.arithmetic``) or "" for the backend's default.

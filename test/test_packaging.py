@@ -24,7 +24,7 @@ KEYS = {"cv2": "python3-opencv", "hypothesis": "python3-hypothesis", "llvmlite":
         "matplotlib": "python3-matplotlib", "numba": "python3-numba", "numpy": "python3-numpy",
         "pytest": "python3-pytest", "tqdm": "python3-tqdm", "yaml": "python3-yaml"}
 # Imported inside the one file that needs it, and no key exists for it.
-OPTIONAL = {"rosbags", "onnx", "onnxruntime", "openvino", "torch"}
+OPTIONAL = {"rosbags", "onnx", "onnxruntime", "openvino", "torch", "pycocotools"}
 # Declared for those who work with our pictures and masks in Python; our own conversion needs no cv_bridge.
 FOR_USERS = {"cv_bridge"}
 

@@ -108,8 +108,8 @@ PARAMETERS: tuple[ParameterSpec, ...] = (
     ),
     ParameterSpec(
         "preset", _DEFAULTS.preset,
-        "A schedule decides what is sent, instead of mask_mode and refresh_period: careful, balanced or fast. It follows "
-        "objects, and moves their boxes on while their regions rest. Empty: mask_mode decides.",
+        "A schedule decides what is sent, instead of mask_mode and refresh_period: careful, balanced or fast. It "
+        "follows objects, and moves their boxes on while their regions rest. Empty: mask_mode decides.",
         Changeable.RUNNING, choices=("", *PRESETS),
     ),
     ParameterSpec(

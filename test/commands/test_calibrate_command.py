@@ -52,8 +52,9 @@ def test_a_mask_from_labels(clip, labels, tmp_path, capfd):
 
 
 def test_targets(clip, labels, tmp_path):
-    for words, regions in ((["--cover", "1"], 4), (["--keep", "0.1"], 6), ([], 4), (["--keep", "0.02", "--ring", "1"], 9),
-                           (["--classes", "car", "--cover", "1"], 2)):
+    cases = ((["--cover", "1"], 4), (["--keep", "0.1"], 6), ([], 4), (["--keep", "0.02", "--ring", "1"], 9),
+             (["--classes", "car", "--cover", "1"], 2))
+    for words, regions in cases:
         out = tmp_path / "".join(words).replace("-", "").replace(".", "_") / "out"
         assert main([clip, "--labels", labels, "--output", str(out), *words]) == 0
         assert mask_of(out).sum() == regions, words
