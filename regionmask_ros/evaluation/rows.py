@@ -37,6 +37,7 @@ class SequenceRows:
             "map50_ci90": [_number(end, 2) for end in interval(accuracy.resampled)],
             "map50_drop": _number(self.baseline.map50 - accuracy.map50, 2),
             "map50_drop_ci90": [_number(e, 2) for e in interval(self.baseline.resampled - accuracy.resampled)],
+            "map50_24px": _number(accuracy.map50_tall, 2),
             "ap50": {kind: _number(value, 2) for kind, value in accuracy.ap50.items()},
             "masked_share": _number(steady(record.masked_share).mean(), 4),
             "encoder_events_per_frame": _number(_mean_events(run), 1),

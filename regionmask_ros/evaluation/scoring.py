@@ -12,18 +12,20 @@ from ..detection.detections import Detections
 from ..errors import UserError
 from .average_precision import PrecisionCurve, mean_over_classes
 from .bootstrap import frame_weights
-from .matching import NOBODY, FrameMatches, match
+from .matching import NOBODY, FrameMatches, match, match_tall
 
 
 @dataclass(frozen=True)
 class Accuracy:
     """ap50: for each scored class, 0 to 100; nan for one without an object in the scored frames. map50: their mean.
 
+    map50_tall: as map50, without objects lower than ``matching.TALL_PX``.
     resampled: float64 [resamples], map50 of the block bootstrap.
     """
 
     ap50: Mapping[str, float]
     map50: float
+    map50_tall: float
     resampled: np.ndarray
 
 
@@ -40,6 +42,7 @@ class Scorer:
                 raise UserError(f"class {name!r} is labelled, but the network does not know it")
             self._ids[name] = ids
         self._matches: dict[str, list[FrameMatches]] = {name: [] for name in self._ids}
+        self._tall: dict[str, list[FrameMatches]] = {name: [] for name in self._ids}
         self._old: set[tuple[str, int]] = set()
         self._first_seen: dict[tuple[str, int], int] = {}
         self._first_found: dict[tuple[str, int], int] = {}
@@ -54,6 +57,7 @@ class Scorer:
             objects, ignored = labels.of_class(name)
             matches = match(found.boxes[mine], found.scores[mine], objects, ignored)
             self._matches[name].append(matches)
+            self._tall[name].append(match_tall(found.boxes[mine], found.scores[mine], objects, ignored))
             self._note_tracks(number, name, labels, matches)
         self.frames += 1
 
@@ -65,7 +69,8 @@ class Scorer:
             mean_over_classes([curve.average_precision(weights) for curve in curves.values()])
             for weights in frame_weights(self.frames, seed_text)
         ])
-        return Accuracy(ap50, mean_over_classes(list(ap50.values())), resampled)
+        tall = mean_over_classes([PrecisionCurve(frames).average_precision() for frames in self._tall.values()])
+        return Accuracy(ap50, mean_over_classes(list(ap50.values())), tall, resampled)
 
     def delays(self) -> dict[tuple[str, int], tuple[int, bool]]:
         """For each track that begins after the first scored frame: frames from its first labelled appearance that is

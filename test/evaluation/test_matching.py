@@ -11,7 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from regionmask_ros.evaluation.average_precision import PrecisionCurve, mean_over_classes
-from regionmask_ros.evaluation.matching import FALSE, LEFT_OUT, NOBODY, RIGHT, match
+from regionmask_ros.evaluation.matching import FALSE, LEFT_OUT, NOBODY, RIGHT, match, match_tall
 
 NONE = np.zeros((0, 4))
 
@@ -39,6 +39,13 @@ def test_ignored_regions_take_any_number_and_objects_go_first():
     inside = boxes((10, 10, 20, 20), (30, 30, 40, 40), (95, 0, 105, 10), (96, 0, 106, 10))
     found = match(inside, [0.9, 0.8, 0.7, 0.6], boxes((10, 10, 20, 20)), ignored)
     assert found.outcome.tolist() == [RIGHT, LEFT_OUT, LEFT_OUT, FALSE], "half of its own area must lie on it"
+
+
+def test_small_objects_can_be_left_out():
+    objects = boxes((0, 0, 10, 24), (50, 0, 60, 23))
+    found = boxes((0, 0, 10, 24), (50, 0, 60, 23), (80, 0, 90, 23), (80, 50, 90, 74))
+    result = match_tall(found, [0.9, 0.8, 0.7, 0.6], objects, NONE)
+    assert result.objects == 1 and result.outcome.tolist() == [RIGHT, LEFT_OUT, LEFT_OUT, FALSE]
 
 
 def test_nothing_to_find_and_nothing_found():
