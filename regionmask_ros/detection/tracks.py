@@ -69,6 +69,12 @@ class Tracks:
         place, both, speed = self.spread[:, 0].T
         return place + elapsed * (2.0 * both + elapsed * speed) + CHANGE**2 * elapsed**3 / 3.0
 
+    def shift(self, frame: int) -> np.ndarray:
+        """float64 [n]: how far each centre has gone since it was seen, in sizes; what is not known counts as speed."""
+        size = np.sqrt(np.maximum(self.state[:, 2] * self.state[:, 3], 1.0))
+        speed = np.hypot(self.velocity[:, 0], self.velocity[:, 1]) / size
+        return np.sqrt(speed**2 + self.spread[:, 0, 2]) * (frame - self.seen)
+
     def select(self, which: np.ndarray) -> Tracks:
         arrays = {name: value[which] for name, value in vars(self).items() if isinstance(value, np.ndarray)}
         return replace(self, **arrays)

@@ -10,6 +10,7 @@ half full ones, because the deep layers fire at every seam between fresh and hel
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 
 import numpy as np
@@ -30,7 +31,8 @@ class Schedule:
     together: share of the tolerance from which an object goes along when another one is due.
     longest_rest: frames that an object rests at most. refresh_period: every so many frames everything is sent.
     border_period: every so many frames the border is sent, where newcomers enter; 0: never on its own.
-    pause_period: every so many frames nothing at all is sent, unless it is a refresh frame; 0: never.
+    pause_period: every so many frames all objects rest but the fast ones, unless it is a refresh frame; 0: never.
+    pause_shift: how far an object may go while it rests in a pause, in its size; infinite: none is too fast.
     ring: regions that a box is widened by. most_attended: largest share of regions attended in a frame that is no
     refresh frame; the objects least known come first. steer_threshold: lowest score of a detection that is looked at
     again. trial_threshold, trial_looks: a weaker one, down to that score, is looked at so many times, because newcomers
@@ -48,6 +50,7 @@ class Schedule:
     most_attended: float = 1.0
     steer_threshold: float = 0.4
     pause_period: int = 0
+    pause_shift: float = math.inf
     trial_threshold: float = 0.2
     trial_looks: int = 0
 
@@ -59,8 +62,9 @@ class Schedule:
         for name in ("together", "most_attended", "steer_threshold", "trial_threshold"):
             if not 0.0 <= getattr(self, name) <= 1.0:
                 raise UserError(f"schedule: {name} {getattr(self, name)} must lie between 0 and 1")
-        if not self.tolerance >= 0.0:
-            raise UserError(f"schedule: tolerance {self.tolerance} must be 0 or more")
+        for name in ("tolerance", "pause_shift"):
+            if not getattr(self, name) >= 0.0:
+                raise UserError(f"schedule: {name} {getattr(self, name)} must be 0 or more")
 
 
 def scheduled(schedule: Schedule, tracks: Tracks, frame: int, grid: RegionGrid,
@@ -70,12 +74,13 @@ def scheduled(schedule: Schedule, tracks: Tracks, frame: int, grid: RegionGrid,
     frame: number since the last reset, as the tracks count it.
     """
     border = grid.full(False)
-    if schedule.pause_period > 0 and frame % schedule.pause_period == schedule.pause_period - 1:
-        return {OBJECTS: grid.full(False), BORDER: border}
-    beat = schedule.border_period > 0 and frame % schedule.border_period == 0
+    pause = schedule.pause_period > 0 and frame % schedule.pause_period == schedule.pause_period - 1
+    beat = not pause and schedule.border_period > 0 and frame % schedule.border_period == 0
     if beat:
         border[[0, -1]] = border[:, [0, -1]] = True
     urgency = _urgency(schedule, tracks, frame)
+    if pause:
+        urgency[tracks.shift(frame) <= schedule.pause_shift] = 0.0
     going = urgency >= (schedule.together if beat or (urgency >= 1.0).any() else 1.0)
     boxes = tracks.expected(frame)[going]
     objects = grid.cover(boxes, picture_wh, schedule.ring)

@@ -69,6 +69,24 @@ def test_a_weak_newcomer_is_tried_some_times_and_then_dropped():
     assert follow_threshold(tried) == 0.2 and follow_threshold(schedule(steer_threshold=0.4)) == 0.4
 
 
+def test_in_a_pause_all_rest_but_those_that_are_fast():
+    tracks = Tracks.none()
+    for t in range(30):
+        both = objects((20, 20, 50, 60), (20 + 6 * t, 100, 50 + 6 * t, 140))
+        tracks, _ = follow(tracks, both, np.array([True, True]), t)
+
+    def attended(**other) -> np.ndarray:
+        always = schedule(tolerance=0.0, pause_period=2, border_period=1, **other)
+        return np.logical_or.reduce(list(scheduled(always, tracks, 31, GRID, PICTURE).values()))
+
+    assert not attended().any(), "frame 31 is a pause: no border either"
+    fast = attended(pause_shift=0.1)
+    assert fast.any() and not fast[:4].any(), "only the lower one moves by a fifth of its size a frame"
+    assert attended(pause_shift=0.0)[:4].any()
+    running = schedule(tolerance=0.0, pause_period=3)
+    assert scheduled(running, tracks, 31, GRID, PICTURE)[OBJECTS][:4].any(), "frame 31 is no pause of every third"
+
+
 def test_the_border_has_a_beat_of_its_own():
     for frame in range(1, 9):
         border = scheduled(schedule(border_period=3), Tracks.none(), frame, GRID, PICTURE)[BORDER]
@@ -105,7 +123,7 @@ def test_no_region_starves_longer_than_the_refresh_period(seed, tolerance, rest,
 @pytest.mark.parametrize("wrong, said", [
     ({"longest_rest": 0}, "longest_rest 0 is below 1"), ({"refresh_period": 0}, "refresh_period 0"),
     ({"together": 1.5}, "together 1.5"), ({"tolerance": float("nan")}, "tolerance nan"), ({"ring": -1}, "ring -1"),
-    ({"most_attended": -0.1}, "most_attended"), ({"steer_threshold": 2.0}, "steer_threshold 2.0"),
+    ({"pause_shift": -1.0}, "pause_shift -1.0"), ({"most_attended": -0.1}, "most_attended"), ({"steer_threshold": 2.0}, "steer_threshold 2.0"),
 ])
 def test_schedules_that_make_no_sense(wrong, said):
     with pytest.raises(UserError, match=said):
