@@ -71,7 +71,7 @@ def test_a_weak_newcomer_is_tried_some_times_and_then_dropped():
 
 def test_in_a_pause_all_rest_but_those_that_are_fast():
     tracks = Tracks.none()
-    for t in range(30):
+    for t in range(31):
         both = objects((20, 20, 50, 60), (20 + 6 * t, 100, 50 + 6 * t, 140))
         tracks, _ = follow(tracks, both, np.array([True, True]), t)
 
