@@ -8,13 +8,14 @@ from ..errors import UserError
 from .scheduled import Schedule
 
 _ALWAYS = {"tolerance": 0.0, "together": 0.0, "longest_rest": 1}
-"""Every object in every frame that is not a pause. Objects with rates of their own cost more accuracy than they save:
-where neighbours are fresh and stale by turns, the seams between them fire the deep layers and spoil the boxes."""
+"""Every object in every frame that is no pause. Rests that differ from object to object save less than common ones and
+cost more: where neighbours are fresh and stale by turns, the seams fire the deep layers and spoil the boxes."""
 
 PRESETS: Mapping[str, Schedule] = {
     "careful": Schedule(**_ALWAYS, refresh_period=6, border_period=2, steer_threshold=0.3),
-    "balanced": Schedule(**_ALWAYS, refresh_period=8, border_period=4, steer_threshold=0.5, pause_period=8),
-    "fast": Schedule(**_ALWAYS, refresh_period=8, border_period=4, steer_threshold=0.5, pause_period=2),
+    "balanced": Schedule(
+        **_ALWAYS, refresh_period=8, border_period=0, steer_threshold=0.5, pause_period=2, pause_shift=0.08),
+    "fast": Schedule(**_ALWAYS, refresh_period=8, border_period=0, steer_threshold=0.5, pause_period=3),
 }
 
 
