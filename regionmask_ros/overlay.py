@@ -7,6 +7,7 @@ blue and orange stay apart for colour-blind eyes. Sizes follow the height of the
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Sequence
 
 import cv2
 import numpy as np
@@ -73,7 +74,8 @@ class _Style:
 def draw_overlay(
     frame: Frame, detections: Detections, mask: RegionMask, labels: tuple[str, ...], caption: str
 ) -> np.ndarray:
-    """Draws mask, boxes with class and score, and the caption; no caption, no bar.
+    """Draws mask, boxes with class and score, and the caption; no caption, no bar. Of a box that rests, whose place is
+    expected and not seen, only the corners are drawn.
 
     labels: class names by class id; an id without a name is shown as its number. Text outside ASCII shows as "?".
     Returns uint8 [height, width, 3], BGR, of the frame's size, an array of its own.
@@ -184,7 +186,7 @@ def _draw_detections(
     height, width = picture.shape[:2]
     boxes = np.clip(detections.boxes, 0, [width, height, width, height]).round().astype(np.int64)
     visible = (boxes[:, 2:] > boxes[:, :2]).all(axis=1)
-    boxes = boxes[visible]
+    boxes, resting = boxes[visible], detections.resting[visible]
     texts = [
         _ascii(f"{labels[kind] if 0 <= kind < len(labels) else kind} {score:.2f}")
         for kind, score in zip(detections.class_ids[visible].tolist(), detections.scores[visible].tolist())
@@ -192,11 +194,27 @@ def _draw_detections(
     font, pad = style.label, style.pad
     sizes = [(font.width(text) + 2 * pad, font.capital + 2 * pad) for text in texts]
     tabs = place_labels(boxes, sizes, (width, height), bar)
-    for x0, y0, x1, y1 in boxes[::-1].tolist():
-        cv2.rectangle(picture[bar:], (x0, y0 - bar), (x1 - 1, y1 - 1 - bar), ORANGE, style.box_line, cv2.LINE_8)
+    for box, rests in zip(boxes[::-1].tolist(), resting[::-1].tolist()):
+        (_draw_corners if rests else _draw_box)(picture[bar:], box, bar, style.box_line)
     for text, (x0, y0, x1, y1) in zip(texts[::-1], tabs[::-1].tolist()):
         cv2.rectangle(picture, (x0, y0), (x1 - 1, y1 - 1), ORANGE, cv2.FILLED)
         cv2.putText(picture, text, (x0 + pad, y1 - pad - 1), FONT, font.scale, INK, font.line, cv2.LINE_AA)
+
+
+def _draw_box(below: np.ndarray, box: Sequence[int], bar: int, line: int) -> None:
+    """below: the picture under the bar."""
+    x0, y0, x1, y1 = box
+    cv2.rectangle(below, (x0, y0 - bar), (x1 - 1, y1 - 1 - bar), ORANGE, line, cv2.LINE_8)
+
+
+def _draw_corners(below: np.ndarray, box: Sequence[int], bar: int, line: int) -> None:
+    """A quarter of each side from every corner."""
+    x0, y0, x1, y1 = box[0], box[1] - bar, box[2] - 1, box[3] - 1 - bar
+    across, down = max(1, (x1 - x0) // 4), max(1, (y1 - y0) // 4)
+    for x, step_x in ((x0, across), (x1, -across)):
+        for y, step_y in ((y0, down), (y1, -down)):
+            cv2.line(below, (x, y), (x + step_x, y), ORANGE, line, cv2.LINE_8)
+            cv2.line(below, (x, y), (x, y + step_y), ORANGE, line, cv2.LINE_8)
 
 
 def _ascii(text: str) -> str:

@@ -9,101 +9,35 @@ from __future__ import annotations
 import contextlib
 import time
 from dataclasses import dataclass, field, replace
-from types import MappingProxyType
-from typing import Any, Iterator, Mapping
+from typing import Any, Callable, Iterator, Mapping
 
 import numpy as np
 
-from .backends import Backend, BackendFailed, open_backend, options_of, resolve_arithmetic
+from .backends import Backend, BackendFailed, open_backend
 from .backends.base import BackendResult
-from .backends.options import Value
 from .detection.detections import Detections
 from .detection.selection import Selection
+from .detection.tracks import follow, moved
 from .detection.yolo import decode
 from .encoder import Encoder, Events
 from .errors import UserError
-from .frames import MAX_PIXELS, Frame, check_input_size, choose_input_size, make_view
+from .frames import Frame, choose_input_size, make_view
 from .grid import RegionGrid
 from .mask.dynamic import dynamic_mask
 from .mask.files import load_static_mask
 from .mask.freshness import aged, never_sent
-from .mask.policy import ATTENTION, DYNAMIC, MODES, NO_BOXES, STATIC, MaskPolicy, MaskState, decide
+from .mask.looked import looked_at
+from .mask.policy import ATTENTION, NO_BOXES, STATIC, MaskPolicy, MaskState, decide
+from .mask.presets import preset
 from .mask.region_mask import RegionMask
 from .mask.schedule import frames_to_refresh
+from .mask.scheduled import follow_threshold
 from .mask.seen import SeenRegions
 from .metrics.counts import StepCounts
 from .network.spec import Network
+from .pipeline_settings import RECONFIGURABLE, PipelineSettings
 
-
-@dataclass(frozen=True)
-class PipelineSettings:
-    """Everything a user can choose. Raises UserError for a value that makes no sense, naming it.
-
-    input_size: ``auto`` (the camera's shape within ``max_pixels``) or (width, height), multiples of 32.
-    mask: one of ``none``, ``static``, ``dynamic``, ``static+dynamic``. static_mask: file, for the static ones.
-    refresh_period: every so many frames everything is attended; 0: the first frame only.
-    restart_period: every so many frames all starts afresh, against an arithmetic that drifts; 0: never.
-    score_threshold: lowest score reported. nms_iou: overlap above which the weaker box of a class goes.
-    classes: names of those that are reported; none: all. class_thresholds: (name, lowest score) for classes that have
-    one of their own. max_detections: the best ones of a frame are reported; 0: all.
-    arithmetic: ``carry``, ``lava``, ``snap`` (see ``engine.arithmetic``) or "" for the backend's default.
-    backend_options: settings that only this backend has, by name, see its options class.
-    """
-
-    input_size: str | tuple[int, int] = "auto"
-    max_pixels: int = MAX_PIXELS
-    mask: str = "none"
-    static_mask: str = ""
-    dynamic: str = "tracking"
-    refresh_period: int = 8
-    restart_period: int = 0
-    score_threshold: float = 0.4
-    nms_iou: float = 0.45
-    classes: tuple[str, ...] = ()
-    class_thresholds: tuple[tuple[str, float], ...] = ()
-    max_detections: int = 0
-    backend: str = "cpu"
-    arithmetic: str = ""
-    backend_options: Mapping[str, Value] = field(default_factory=dict)
-
-    def __post_init__(self) -> None:
-        if self.input_size == "auto":
-            choose_input_size((32, 32), self.max_pixels)
-        else:
-            check_input_size(self.input_size)
-        if self.mask not in MODES:
-            raise UserError(f"mask {self.mask!r}: unknown; use {', '.join(MODES)}")
-        if self.uses_static and not self.static_mask:
-            raise UserError(f"mask {self.mask}: needs a static mask file (a .png or .npz)")
-        dynamic_mask(self.dynamic)
-        if self.refresh_period < 0:
-            raise UserError(f"refresh period {self.refresh_period}: must be 0 (first frame only) or more")
-        if self.restart_period < 0:
-            raise UserError(f"restart period {self.restart_period}: must be 0 (never) or more")
-        own = [(f"score threshold of {name}", threshold) for name, threshold in self.class_thresholds]
-        for name, value in (("score threshold", self.score_threshold), ("NMS IoU", self.nms_iou), *own):
-            if not 0.0 <= value <= 1.0:
-                raise UserError(f"{name} {value}: must lie between 0 and 1")
-        if self.max_detections < 0:
-            raise UserError(f"max detections {self.max_detections}: must be 0 (all) or more")
-        object.__setattr__(self, "arithmetic", resolve_arithmetic(self.backend, self.arithmetic))
-        options_of(self.backend, self.backend_options)
-        object.__setattr__(self, "backend_options", MappingProxyType(dict(self.backend_options)))
-
-    @property
-    def uses_static(self) -> bool:
-        return STATIC in self.mask.split("+")
-
-    @property
-    def uses_dynamic(self) -> bool:
-        return DYNAMIC in self.mask.split("+")
-
-
-RECONFIGURABLE = (
-    "mask", "static_mask", "dynamic", "refresh_period", "restart_period", "score_threshold", "nms_iou", "classes",
-    "class_thresholds", "max_detections",
-)
-"""Settings that ``Pipeline.reconfigure`` can change while a camera runs."""
+PolicyMaker = Callable[[RegionGrid, "tuple[int, int]"], MaskPolicy]
 
 
 @dataclass(frozen=True)
@@ -131,9 +65,10 @@ class StepResult:
 
 @dataclass
 class _Pending:
-    """A frame on its way through the backend."""
+    """A frame on its way through the backend. number: since the last fresh start, as the mask's state counts."""
 
     index: int
+    number: int
     frame: Frame
     mask: RegionMask
     mask_text: str
@@ -147,7 +82,7 @@ class _Pending:
 class _Camera:
     """State that depends on the camera's picture size: made with the first frame, remade when the size changes.
 
-    since_start: frames since it last started afresh; a refresh that was asked for does not count as that.
+    unseen: a picture in the place of one that nobody looks at.
     """
 
     picture_wh: tuple[int, int]
@@ -155,10 +90,10 @@ class _Camera:
     encoder: Encoder
     backend: Backend
     policy: MaskPolicy
+    unseen: np.ndarray
     seen: SeenRegions
     age: np.ndarray
     state: MaskState = field(default_factory=MaskState.initial)
-    since_start: int = 0
     frame_id: str = ""
     stamp_ns: int = 0
 
@@ -169,13 +104,19 @@ class Pipeline:
     A stamp that jumps back, a change of the camera's frame or of the picture's size, and the end of a restart period
     start afresh: references are forgotten and the next frame is a refresh frame. fresh_starts: how often that happened,
     resets included.
+
+    Two parts can be brought along, for experiments. open_backend: makes the backend, called as
+    ``backends.open_backend``. policy: makes the mask policy of a camera from the region grid and the picture's
+    (width, height); ``settings.mask`` then decides nothing.
     """
 
-    def __init__(self, network: Network, settings: PipelineSettings) -> None:
+    def __init__(self, network: Network, settings: PipelineSettings,
+                 open_backend: Callable[..., Backend] = open_backend, policy: PolicyMaker | None = None) -> None:
         if network.head is None:
             raise UserError(f"network {network.name}: its output means no boxes, so it cannot detect anything")
         self.network, self.settings = network, settings
         self._selection = _selection(settings, network)
+        self._open_backend, self._policy_maker = open_backend, policy
         self._camera: _Camera | None = None
         self._attention = NO_BOXES
         self._frames = 0
@@ -209,9 +150,9 @@ class Pipeline:
     @property
     def frames_to_refresh(self) -> int | None:
         """How many frames from the next one on until a refresh frame (0: the next one); None when none is due."""
-        masked = self.settings.uses_static or self.settings.uses_dynamic
-        frame = self._camera.state.frame if self._camera else 0
-        return frames_to_refresh(frame, self.settings.refresh_period if masked else 0)
+        frame = self._camera.state.since_refresh if self._camera else 0
+        masked = self.settings.deciding != "none"
+        return frames_to_refresh(frame, self.settings.deciding_refresh_period if masked else 0)
 
     def process(self, frame: Frame, want_events: bool = False) -> list[StepResult]:
         """Takes a frame, returns the results that became ready: its own with the cpu backend, earlier ones with
@@ -223,23 +164,25 @@ class Pipeline:
         start = time.perf_counter()
         camera, finished = self._camera_for(frame)
         camera.frame_id, camera.stamp_ns = frame.frame_id, frame.stamp_ns
-        view = make_view(frame, camera.input_wh)
-        resized = time.perf_counter()
         mask = decide(camera.policy, camera.state, self._attention)
         camera.age = aged(camera.age, mask.keep)
         masked = time.perf_counter()
-        events = camera.encoder.step(view.image, mask.keep)
+        # Where nothing is attended, nobody looks at the picture.
+        image = make_view(frame, camera.input_wh).image if mask.keep.any() else camera.unseen
+        resized = time.perf_counter()
+        events = camera.encoder.step(image, mask.keep)
         encoded = time.perf_counter()
         ms = {
             "total": 0.0,
-            "resize": (resized - start) * 1e3,
-            "mask": (masked - resized) * 1e3,
-            "encode": (encoded - masked) * 1e3,
+            "resize": (resized - masked) * 1e3,
+            "mask": (masked - start) * 1e3,
+            "encode": (encoded - resized) * 1e3,
         }
         shown = _events_picture(events) if want_events else None
-        pending = _Pending(self._frames, frame, mask, self._mask_text(), camera.age, shown, len(events), ms)
+        pending = _Pending(
+            self._frames, camera.state.frame, frame, mask, self._mask_text(), camera.age, shown, len(events), ms
+        )
         camera.state = replace(camera.state, frame=camera.state.frame + 1)
-        camera.since_start += 1
         self._frames += 1
         with self._closed_when_failed():
             camera.backend.submit(events, pending)
@@ -263,7 +206,7 @@ class Pipeline:
     def refresh(self) -> None:
         """The next frame is a refresh frame, and the count to the one after it starts there."""
         if self._camera:
-            self._camera.state = replace(self._camera.state, frame=0)
+            self._camera.state = self._camera.state.refreshed()
 
     def attend(self, boxes: np.ndarray) -> None:
         """From the next frame on, the regions of these boxes are attended besides what the masks say.
@@ -292,7 +235,7 @@ class Pipeline:
                 raise UserError(f"{name} cannot change while the detector runs; restart it")
         selection = _selection(settings, self.network)
         if self._camera:
-            self._camera.policy = _policy(settings, self._camera.policy.grid, self._camera.picture_wh)
+            self._camera.policy = self._policy(settings, self._camera.policy.grid, self._camera.picture_wh)
         self.settings, self._selection = settings, selection
 
     def close(self) -> None:
@@ -303,7 +246,9 @@ class Pipeline:
 
     def _mask_text(self) -> str:
         """What decides about the coming frame, in words."""
-        named = [STATIC] * self.settings.uses_static + [self.settings.dynamic] * self.settings.uses_dynamic
+        settings = self.settings
+        named = [STATIC] * settings.uses_static + [settings.dynamic] * settings.uses_dynamic
+        named += [settings.preset] * bool(settings.preset)
         if not named:
             return "no mask"
         named += [ATTENTION] * bool(len(self._attention))
@@ -319,7 +264,7 @@ class Pipeline:
             return self._open(frame)
         other_camera = frame.frame_id != camera.frame_id
         jumps = frame.stamp_ns < camera.stamp_ns
-        restarts = 0 < self.settings.restart_period <= camera.since_start
+        restarts = 0 < self.settings.restart_period <= camera.state.frame
         if not (other_camera or jumps or restarts):
             return camera, []
         finished = self.drain()
@@ -343,7 +288,7 @@ class Pipeline:
         camera.encoder.reset()
         with self._closed_when_failed():
             camera.backend.reset()
-        camera.state, camera.since_start = MaskState.initial(), 0
+        camera.state = MaskState.initial()
         self.fresh_starts += 1
 
     def _open(self, frame: Frame) -> tuple[_Camera, list[StepResult]]:
@@ -352,18 +297,26 @@ class Pipeline:
         auto = settings.input_size == "auto"
         input_wh = choose_input_size(picture_wh, settings.max_pixels) if auto else settings.input_size
         grid = RegionGrid.of_input(input_wh)
-        policy = _policy(settings, grid, picture_wh)
+        policy = self._policy(settings, grid, picture_wh)
         finished = self.drain()
         self.fresh_starts += self._camera is not None
         self.close()
         encoder = Encoder(self.network.input_table, self.network.encoder_threshold, input_wh)
-        backend = open_backend(
+        backend = self._open_backend(
             settings.backend, self.network, input_wh, settings.arithmetic, settings.backend_options
         )
+        unseen = np.zeros((input_wh[1], input_wh[0], 3), np.uint8)
         self._camera = _Camera(
-            picture_wh, input_wh, encoder, backend, policy, SeenRegions(grid), never_sent(grid)
+            picture_wh, input_wh, encoder, backend, policy, unseen, SeenRegions(grid), never_sent(grid)
         )
         return self._camera, finished
+
+    def _policy(self, settings: PipelineSettings, grid: RegionGrid, picture_wh: tuple[int, int]) -> MaskPolicy:
+        if self._policy_maker is not None:
+            return self._policy_maker(grid, picture_wh)
+        static = load_static_mask(settings.static_mask, grid, picture_wh) if settings.uses_static else None
+        dynamic = dynamic_mask(settings.dynamic) if settings.uses_dynamic else None
+        return MaskPolicy(grid, picture_wh, static, dynamic, settings.refresh_period, preset(settings.preset))
 
     def _collect(self, camera: _Camera) -> list[StepResult]:
         results = []
@@ -373,20 +326,34 @@ class Pipeline:
 
     def _finish(self, camera: _Camera, raw: BackendResult) -> StepResult:
         start = time.perf_counter()
-        pending, wanted = raw.tag, self._selection
-        detections = wanted.apply(
-            decode(raw.head, self.network.head, camera.picture_wh, wanted.lowest, self.settings.nms_iou)
-        )
+        pending, wanted, schedule = raw.tag, self._selection, camera.policy.schedule
+        lowest = min(wanted.lowest, follow_threshold(schedule)) if schedule else wanted.lowest
+        found = decode(raw.head, self.network.head, camera.picture_wh, lowest, self.settings.nms_iou)
+        decoded = time.perf_counter()
+        if schedule:
+            found = self._followed(camera, pending, wanted.of_wanted_classes(found), follow_threshold(schedule))
+        detections = wanted.apply(found)
         camera.state = replace(camera.state, last=detections)
         camera.seen.add(detections, pending.mask.keep, camera.picture_wh)
         counts = StepCounts(pending.encoder_events, raw.layer_events, raw.synops)
-        decode_ms = (time.perf_counter() - start) * 1e3
-        ms = {**pending.ms, "engine": raw.engine_ms, "decode": decode_ms}
-        ms["total"] += decode_ms
+        ended = time.perf_counter()
+        ms = {**pending.ms, "engine": raw.engine_ms, "decode": (decoded - start) * 1e3}
+        ms["mask"] += (ended - decoded) * 1e3
+        ms["total"] += (ended - start) * 1e3
         return StepResult(
             pending.index, pending.frame, detections, pending.mask, pending.mask_text, pending.age, pending.events,
             raw.head, counts, ms,
         )
+
+    def _followed(self, camera: _Camera, pending: _Pending, found: Detections, lowest: float) -> Detections:
+        """Objects of at least that score are followed; boxes whose regions rest are moved on."""
+        steering = found.above(lowest)
+        looked = looked_at(steering.boxes, pending.mask.keep, camera.picture_wh)
+        tracks, object_of = follow(camera.state.tracks, steering, looked, pending.number)
+        camera.state = replace(camera.state, tracks=tracks)
+        # Detections come best first, so those that steer nothing are the last ones.
+        return moved(steering, looked, tracks, object_of, pending.number, camera.picture_wh).followed_by(
+            found.behind(len(steering)))
 
 
 def _events_picture(events: Events) -> np.ndarray:
@@ -400,9 +367,3 @@ def _selection(settings: PipelineSettings, network: Network) -> Selection:
     return Selection.of(
         network.labels, settings.score_threshold, settings.classes, settings.class_thresholds, settings.max_detections
     )
-
-
-def _policy(settings: PipelineSettings, grid: RegionGrid, picture_wh: tuple[int, int]) -> MaskPolicy:
-    static = load_static_mask(settings.static_mask, grid, picture_wh) if settings.uses_static else None
-    dynamic = dynamic_mask(settings.dynamic) if settings.uses_dynamic else None
-    return MaskPolicy(grid, picture_wh, static, dynamic, settings.refresh_period)

@@ -92,6 +92,14 @@ def test_the_frame_stays_as_it_was_and_its_channel_order_is_obeyed():
     assert np.array_equal(draw_overlay(other, detections, mask_of(keep), LABELS, "caption"), shown)
 
 
+def test_of_a_box_that_rests_only_the_corners_are_drawn():
+    picture, seen = colourful(160, 120), found((30, 50, 80, 100, 0.9, 0))
+    resting = Detections(seen.boxes, seen.scores, seen.class_ids, np.array([4]), np.array([True]))
+    whole, corners = ((draw(picture, np.ones((6, 8), bool), one) == ORANGE).all(axis=2) for one in (seen, resting))
+    assert whole[75, 30] and whole[99, 55] and not corners[75, 30] and not corners[99, 55]
+    assert corners[50, 30] and corners[99, 79] and corners[99, 30] and not (corners & ~whole).any()
+
+
 def test_a_label_hides_neither_its_object_nor_another_one():
     picture = colourful(640, 480)
     boxes = [(100, 100, 160, 200), (170, 110, 230, 210), (300, 30, 420, 300), (500, 380, 600, 470)]

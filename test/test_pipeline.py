@@ -13,6 +13,7 @@ from regionmask_ros.errors import UserError
 from regionmask_ros.frames import Frame, make_view
 from regionmask_ros.grid import RegionGrid
 from regionmask_ros.mask.files import save_static_mask
+from regionmask_ros.mask.presets import PRESETS
 from regionmask_ros.metrics.run_summary import STAGES
 from regionmask_ros.pipeline import Pipeline, PipelineSettings
 
@@ -154,6 +155,8 @@ def test_a_refused_reconfiguration_changes_nothing(tiny_network, half_mask, tmp_
     ({"mask": "both"}, "mask 'both': unknown"),
     ({"mask": "static"}, "needs a static mask file"),
     ({"dynamic": "mgnet"}, "does not have it yet"),
+    ({"preset": "lazy"}, "preset 'lazy': unknown; use careful, balanced, fast"),
+    ({"preset": "fast", "mask": "dynamic"}, "leave out mask dynamic"),
     ({"refresh_period": -1}, "refresh period -1"),
     ({"score_threshold": 1.5}, "score threshold 1.5"),
     ({"score_threshold": float("nan")}, "score threshold nan"),
@@ -183,3 +186,39 @@ def test_a_restart_period_starts_afresh_and_loses_no_frame(tiny_network):
         np.testing.assert_array_equal(result.head, afresh.process(result.frame)[0].head)
     with pytest.raises(UserError, match="restart period -1"):
         replace(settings, restart_period=-1)
+
+
+@pytest.mark.parametrize("preset", ["careful", "balanced", "fast"])
+def test_a_preset_sends_follows_and_lets_rest(tiny_network, preset):
+    settings = PipelineSettings(preset=preset, score_threshold=0.5)
+    schedule, frames = PRESETS[preset], clip(20)
+    pipeline = Pipeline(tiny_network, settings)
+    results = [pipeline.process(frame)[0] for frame in frames]
+    age, ids = np.zeros((4, 6), int), set()
+    for t, result in enumerate(results):
+        assert result.mask.refresh == (t % schedule.refresh_period == 0)
+        assert result.mask_text.startswith(preset)
+        age = np.where(result.mask.keep, 0, age + 1)
+        assert age.max() < schedule.refresh_period
+        found = result.detections
+        assert (found.scores >= 0.5).all() and (found.track_ids >= 0).all()
+        ids |= set(found.track_ids.tolist())
+        assert not found.resting.any() or not result.mask.keep.all()
+        if not result.mask.keep.any():
+            assert found.resting.all() and result.counts.encoder_events == 0
+    assert len(ids) < sum(len(result.detections) for result in results), "objects keep their numbers"
+
+
+def test_a_preset_gives_the_same_frame_by_frame_and_after_a_reset(tiny_network):
+    frames, pipeline = clip(10), Pipeline(tiny_network, PipelineSettings(preset="fast"))
+    first = heads(pipeline, frames)
+    pipeline.reset()
+    second = heads(pipeline, frames)
+    assert all((a == b).all() for a, b in zip(first, second))
+
+
+def test_a_preset_can_be_chosen_while_running(tiny_network):
+    pipeline, frames = Pipeline(tiny_network, PipelineSettings()), clip(6)
+    heads(pipeline, frames[:2])
+    pipeline.reconfigure(replace(pipeline.settings, preset="fast"))
+    assert not all(pipeline.process(frame)[0].mask.keep.all() for frame in frames[2:])

@@ -7,6 +7,8 @@ import weakref
 from collections import deque
 from typing import Any
 
+import numpy as np
+
 from ..encoder import Events
 from ..engine.arithmetic import ARITHMETICS, CARRY
 from ..engine.event_engine import EventEngine, PackedNetwork
@@ -47,6 +49,10 @@ class CpuBackend:
         result = self._engine.step_changes(events.changes)
         elapsed_ms = (time.perf_counter() - start) * 1e3
         self._results.append(BackendResult(tag, result.head, result.layer_events, result.synops, elapsed_ms))
+
+    def layer_state(self, number: int) -> tuple[np.ndarray, np.ndarray | None]:
+        """(sigma, reference) of a layer after the last frame, int32 [rows, cols, channels], views for looking at."""
+        return self._engine.state(number)
 
     def poll(self, timeout_s: float) -> BackendResult | None:
         return self._results.popleft() if self._results else None

@@ -24,6 +24,8 @@ COMMANDS = {
     "play": "publish a video, pictures or a bag as a camera would",
     "record": "what a detector publishes, into a bag",
     "demo": "node and player on a real video, recorded and drawn",
+    "calibrate": "make a static mask for a fixed camera, from labels or from what is detected",
+    "evaluate": "what masks cost in accuracy and save in work, on labelled sequences",
     "doctor": "tell what is installed, what works, and what to do",
     "model": "import or inspect a trained network",
     "compare": "check that backends give the same integers on a video",

@@ -29,6 +29,7 @@ from ..backends.options import parse_pairs
 from ..errors import UserError
 from ..frames import choose_input_size, parse_input_size
 from ..mask.policy import MODES
+from ..mask.presets import PRESETS
 from ..metrics.run_summary import FrameRecord, summarise
 from ..network.files import find_network, load_network
 from ..network.spec import Network
@@ -56,6 +57,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--mask", choices=MODES, help="which regions are sent (default: none, or static with a file)")
     parser.add_argument("--static-mask", metavar="FILE", default="", help="a .png (bright = attended) or .npz mask")
     parser.add_argument("--dynamic", metavar="NAME", default=DEFAULTS.dynamic, help="dynamic mask (default: tracking)")
+    parser.add_argument("--preset", choices=("", *PRESETS), default="",
+                        help="a schedule decides what is sent, instead of --mask: careful, balanced or fast")
     parser.add_argument("--refresh-period", metavar="N", type=int, default=DEFAULTS.refresh_period,
                         help="attend everything every N frames; 0: in the first frame only (default: 8)")
     parser.add_argument("--restart-period", metavar="N", type=int, default=DEFAULTS.restart_period,
@@ -110,6 +113,7 @@ def _settings(args: argparse.Namespace) -> PipelineSettings:
         mask=mask,
         static_mask=args.static_mask,
         dynamic=args.dynamic,
+        preset=args.preset,
         refresh_period=args.refresh_period,
         restart_period=args.restart_period,
         score_threshold=args.score_threshold,
@@ -203,8 +207,8 @@ def _facts(pipeline: Pipeline) -> dict[str, Any]:
         "kernels": pipeline.kernels,
         "latency_steps": pipeline.latency_steps,
         "arithmetic": settings.arithmetic,
-        "mask": settings.mask,
-        "refresh_period": settings.refresh_period,
+        "mask": settings.deciding,
+        "refresh_period": settings.deciding_refresh_period,
         "restart_period": settings.restart_period,
         "version": __version__,
         **({} if pipeline.profile is None else {"profile_measured": pipeline.profile}),

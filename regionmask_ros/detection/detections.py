@@ -6,6 +6,8 @@ from dataclasses import dataclass, fields
 
 import numpy as np
 
+UNTRACKED = -1
+
 
 @dataclass(frozen=True)
 class Detections:
@@ -13,6 +15,8 @@ class Detections:
 
     boxes: float32 [n, 4], x0 y0 x1 y1 in picture pixels, upper left corner (0, 0).
     scores: float32 [n], 0 to 1. class_ids: int32 [n], index into the network's labels.
+    track_ids: int64 [n], the object's number over the frames, UNTRACKED where nobody follows; that is the default.
+    resting: bool [n], the object's regions were not sent and its box is where it is expected; by default none rests.
 
     Raises ValueError when the lengths differ or a shape is wrong.
     """
@@ -20,21 +24,45 @@ class Detections:
     boxes: np.ndarray
     scores: np.ndarray
     class_ids: np.ndarray
+    track_ids: np.ndarray = None
+    resting: np.ndarray = None
 
     def __post_init__(self) -> None:
         n = len(self.scores)
+        if self.track_ids is None:
+            object.__setattr__(self, "track_ids", np.full(n, UNTRACKED, np.int64))
+        if self.resting is None:
+            object.__setattr__(self, "resting", np.zeros(n, bool))
         if self.boxes.shape != (n, 4) or self.scores.shape != (n,) or self.class_ids.shape != (n,):
             raise ValueError(
                 f"expected boxes [n, 4], scores [n], class_ids [n], got {list(self.boxes.shape)}, "
                 f"{list(self.scores.shape)}, {list(self.class_ids.shape)}"
             )
+        if self.track_ids.shape != (n,) or self.resting.shape != (n,):
+            raise ValueError(f"expected track_ids and resting [{n}]")
 
     def __len__(self) -> int:
         return len(self.scores)
 
     def take(self, rows: np.ndarray) -> Detections:
         """Some of them, in the order given. rows: integers, or bool [n]."""
-        return Detections(*(getattr(self, column.name)[rows] for column in fields(self)))
+        return Detections(*(column[rows] for column in self._columns))
+
+    def above(self, score: float) -> Detections:
+        """Those of at least that score, in the same order."""
+        return self.take(self.scores >= score)
+
+    def behind(self, count: int) -> Detections:
+        """All but the first so many."""
+        return self.take(np.arange(count, len(self)))
+
+    def followed_by(self, others: Detections) -> Detections:
+        """These, then the others, whose scores must not be better."""
+        return Detections(*(np.concatenate(pair) for pair in zip(self._columns, others._columns)))
+
+    @property
+    def _columns(self) -> tuple[np.ndarray, ...]:
+        return tuple(getattr(self, column.name) for column in fields(self))
 
     @classmethod
     def empty(cls) -> Detections:

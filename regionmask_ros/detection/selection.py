@@ -41,6 +41,10 @@ class Selection:
         limits = [t if number in wanted else np.inf for number, t in enumerate(thresholds)]
         return cls(np.array(limits, np.float32), min(limits), most)
 
+    def of_wanted_classes(self, found: Detections) -> Detections:
+        """Those of classes that are reported, whatever their scores, in the same order."""
+        return found.take(np.isfinite(self.thresholds[found.class_ids]))
+
     def apply(self, found: Detections) -> Detections:
         """found: best score first, each at or above ``lowest``. Returns those that are reported, in the same order.
 

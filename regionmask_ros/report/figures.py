@@ -52,7 +52,7 @@ def per_frame_svg(panels: Sequence[Panel], refresh: np.ndarray, x_label: str = "
     from matplotlib import rc_context
 
     with rc_context({"svg.fonttype": "none", "svg.hashsalt": "per_frame", "font.family": "sans-serif", "font.size": 9}):
-        return _page_svg(_per_frame_figure(panels, refresh, x_label))
+        return page_svg(_per_frame_figure(panels, refresh, x_label))
 
 
 def _per_frame_figure(panels: Sequence[Panel], refresh: np.ndarray, x_label: str) -> Figure:
@@ -122,7 +122,7 @@ def _envelope(values: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     return np.repeat(starts, 2), pairs.ravel()
 
 
-def _page_svg(figure: Figure) -> str:
+def page_svg(figure: Figure) -> str:
     """The figure as an <svg> element: colours from the page, no background, no needless decimals or identifiers."""
     buffer = io.StringIO()
     figure.savefig(buffer, format="svg", transparent=True, metadata={"Date": None, "Creator": None})

@@ -46,6 +46,7 @@ def write_report(
     pictures: Sequence[Picture] = (),
     command: str = "",
     version: str = "",
+    figures_heading: str = "Frame by frame",
 ) -> None:
     """Writes the page. All text is escaped; only the SVG of a figure goes in as it is.
 
@@ -55,7 +56,7 @@ def write_report(
         f"<h1>{escape(title)}</h1>",
         f'<p class="intro">{escape(intro)}</p>',
         _section("Figures of the run", '<div class="tables">' + "".join(map(_table, tables)) + "</div>", tables),
-        _section("Frame by frame", "".join(map(_figure, figures)), figures),
+        _section(figures_heading, "".join(map(_figure, figures)), figures),
         _section("Pictures", '<div class="pictures">' + "".join(map(_picture, pictures)) + "</div>", pictures),
         _section("The same again", f"<pre><code>{escape(command)}</code></pre>", command),
         f"<footer>regionmask_ros {escape(version)}</footer>" if version else "",

@@ -18,7 +18,7 @@ from vision_msgs.msg import (
     VisionClass,
 )
 
-from ..detection.detections import Detections
+from ..detection.detections import UNTRACKED, Detections
 from ..sources.image_message import NANOSECONDS
 
 JPEG_QUALITY = 90
@@ -63,24 +63,27 @@ def _compressed(
 
 
 def detections_message(detections: Detections, labels: tuple[str, ...], header: Header) -> Detection2DArray:
-    """All objects of a frame, none included. Boxes are centre and full size in the camera's pixels."""
+    """All objects of a frame, none included. Boxes are centre and full size in the camera's pixels; ``id`` is the
+    number of an object that is followed, else empty."""
     message = Detection2DArray(header=header)
     centres = (detections.boxes[:, :2] + detections.boxes[:, 2:]) / 2.0
     sizes = detections.boxes[:, 2:] - detections.boxes[:, :2]
-    rows = zip(centres.tolist(), sizes.tolist(), detections.scores.tolist(), detections.class_ids.tolist())
+    rows = zip(centres.tolist(), sizes.tolist(), detections.scores.tolist(), detections.class_ids.tolist(),
+               detections.track_ids.tolist())
     message.detections = [_detection(header, *row, labels) for row in rows]
     return message
 
 
 def _detection(
-    header: Header, centre: list[float], size: list[float], score: float, class_id: int, labels: tuple[str, ...]
+    header: Header, centre: list[float], size: list[float], score: float, class_id: int, track_id: int,
+    labels: tuple[str, ...],
 ) -> Detection2D:
     box = BoundingBox2D(size_x=size[0], size_y=size[1])
     box.center.position.x, box.center.position.y = centre
     kind = ObjectHypothesisWithPose()
     kind.hypothesis.class_id = labels[class_id]
     kind.hypothesis.score = score
-    return Detection2D(header=header, bbox=box, results=[kind])
+    return Detection2D(header=header, bbox=box, results=[kind], id="" if track_id == UNTRACKED else str(track_id))
 
 
 def label_info_message(labels: tuple[str, ...], threshold: float, header: Header) -> LabelInfo:

@@ -305,7 +305,7 @@ class DetectorNode(LifecycleNode):
             backend=pipeline.settings.backend,
             kernels=pipeline.kernels,
             arithmetic=pipeline.settings.arithmetic,
-            mask_mode=pipeline.settings.mask,
+            mask_mode=pipeline.settings.deciding,
             network=configured.network.source_file or configured.network.name,
             latency_steps=pipeline.latency_steps,
             profile=pipeline.profile,

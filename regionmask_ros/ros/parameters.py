@@ -14,6 +14,7 @@ from ..errors import UserError
 from ..frames import ALIGNMENT, MAX_PIXELS, MOST_PIXELS, parse_input_size
 from ..mask.dynamic import DYNAMIC_MASKS
 from ..mask.policy import MODES
+from ..mask.presets import PRESETS
 from ..pipeline import PipelineSettings
 
 Value = Union[bool, int, float, str, "tuple[str, ...]"]
@@ -138,6 +139,12 @@ PARAMETERS: tuple[ParameterSpec, ...] = (
         Changeable.RUNNING, choices=tuple(DYNAMIC_MASKS),
     ),
     ParameterSpec(
+        "preset", _DEFAULTS.preset,
+        "A schedule decides what is sent, instead of mask_mode and refresh_period: careful, balanced or fast. It "
+        "follows objects, and moves their boxes on while their regions rest. Empty: mask_mode decides.",
+        Changeable.RUNNING, choices=("", *PRESETS),
+    ),
+    ParameterSpec(
         "refresh_period", _DEFAULTS.refresh_period,
         "Every so many frames everything is sent, so that new objects are found and nothing goes stale. Smaller finds "
         "new objects sooner and costs more. 0: the first frame only.",
@@ -215,9 +222,10 @@ def settings_from(values: Mapping[str, Value]) -> PipelineSettings:
     return PipelineSettings(
         input_size=parse_input_size(values["input_size"]),
         max_pixels=values["max_pixels"],
-        mask=values["mask_mode"],
+        mask="none" if values["preset"] else values["mask_mode"],
         static_mask=values["static_mask"],
         dynamic=values["dynamic_mask"],
+        preset=values["preset"],
         refresh_period=values["refresh_period"],
         restart_period=values["restart_period"],
         score_threshold=values["score_threshold"],

@@ -19,6 +19,7 @@ from ..detection.detections import Detections
 from ..errors import UserError
 from ..mask.freshness import is_stale
 from ..mask.policy import DYNAMIC, STATIC
+from ..mask.scheduled import BORDER, OBJECTS
 from ..overlay import caption_line, draw_overlay, keep_to_picture
 from ..pipeline import StepResult
 from .conversions import (
@@ -110,10 +111,11 @@ class Outputs:
                 wanted[MASK].publish(image_message(picture, "mono8", header))
             if MASK_PNG in wanted:
                 wanted[MASK_PNG].publish(png_message(picture, header))
-        for topic, source in ((STATIC_MASK, STATIC), (DYNAMIC_MASK, DYNAMIC)):
+        for topic, sources in ((STATIC_MASK, (STATIC,)), (DYNAMIC_MASK, (DYNAMIC, OBJECTS, BORDER))):
             if topic in wanted:
                 # A mask that is not in use adds nothing to what is attended.
-                share = mask.sources.get(source, np.zeros_like(mask.keep))
+                shares = [mask.sources[source] for source in sources if source in mask.sources]
+                share = np.logical_or.reduce([np.zeros_like(mask.keep), *shares])
                 wanted[topic].publish(image_message(share.astype(np.uint8) * np.uint8(255), "mono8", header))
         if AGE in wanted:
             wanted[AGE].publish(image_message(result.age, "16UC1", header))

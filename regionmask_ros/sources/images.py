@@ -1,9 +1,9 @@
-"""Frames from a folder of images."""
+"""Frames from image files, in a list or in a folder."""
 
 from __future__ import annotations
 
 import os
-from typing import Iterator
+from typing import Iterator, Sequence
 
 import cv2
 import numpy as np
@@ -23,19 +23,19 @@ SUFFIXES = (".png", ".jpg", ".jpeg", ".bmp", ".tif", ".tiff", ".webp", ".ppm", "
 HEAD_BYTES = 4096
 
 
-class ImageFolder:
-    """The images of a folder as a Source, in natural order of their names.
+class ImageFiles:
+    """Image files as a Source, in the order given.
 
-    Files with other suffixes, hidden files and folders inside are passed over. Images may differ in size. Grey images
-    become BGR, 16-bit ones lose their low byte, transparency is ignored and a camera's EXIF orientation is obeyed.
+    Images may differ in size. Grey images become BGR, 16-bit ones lose their low byte, transparency is ignored and a
+    camera's EXIF orientation is obeyed.
 
-    Raises UserError when there is no image, one is empty, or the first cannot be decoded.
+    files: at least one. Raises UserError when the first cannot be decoded.
     """
 
-    def __init__(self, path: str, fps: float = DEFAULT_FPS) -> None:
+    def __init__(self, files: Sequence[str], name: str, fps: float = DEFAULT_FPS) -> None:
         self._open = False
-        self._files = _picture_files(path)
-        self.name = os.path.basename(os.path.abspath(path))
+        self._files = files
+        self.name = name
         self.fps = fps
         self.frame_count: int | None = len(self._files)
         first = read_picture(self._files[0])
@@ -52,11 +52,22 @@ class ImageFolder:
     def close(self) -> None:
         self._open = False
 
-    def __enter__(self) -> ImageFolder:
+    def __enter__(self) -> ImageFiles:
         return self
 
     def __exit__(self, *exception: object) -> None:
         self.close()
+
+
+class ImageFolder(ImageFiles):
+    """The images of a folder, in natural order of their names.
+
+    Files with other suffixes, hidden files and folders inside are passed over.
+    Raises UserError when there is no image, one is empty, or the first cannot be decoded.
+    """
+
+    def __init__(self, path: str, fps: float = DEFAULT_FPS) -> None:
+        super().__init__(_picture_files(path), os.path.basename(os.path.abspath(path)), fps)
 
 
 def read_picture(path: str) -> np.ndarray:

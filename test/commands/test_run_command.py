@@ -121,6 +121,13 @@ def test_max_frames_and_arithmetic(trained, clip, tmp_path):
     assert (heads["lava"] != heads["carry"]).any()
 
 
+def test_a_preset_decides_what_is_sent(trained, clip, tmp_path):
+    figures = tmp_path / "figures.json"
+    assert main([clip, "--output", str(tmp_path / "out"), "--preset", "fast", "--json", str(figures)]) == 0
+    summary = json.loads(figures.read_text())
+    assert summary["mask"] == "fast" and summary["refresh_period"] == 8 and summary["masked_share"] > 0.3
+
+
 def complaint(capfd, argv: list[str]) -> str:
     """The one line on stderr of a call that must fail with status 2."""
     assert dispatch_with(argv) == 2
@@ -143,6 +150,8 @@ def dispatch_with(argv: list[str]) -> int:
     (["--mask", "dynamic", "--static-mask", "HALF"], "not used with --mask dynamic"),
     (["--mask", "dynamic", "--dynamic", "mgnet"], "does not have it yet"),
     (["--dynamic", "magic"], "'magic': unknown"),
+    (["--preset", "lazy"], "invalid choice: 'lazy'"),
+    (["--preset", "fast", "--mask", "dynamic"], "leave out mask dynamic"),
     (["--refresh-period", "-1"], "refresh period -1"),
     (["--refresh-period", "x"], "invalid int value: 'x'"),
     (["--input-size", "448x450"], "multiples of 32"),

@@ -62,6 +62,13 @@ def test_detections_carry_names_centres_sizes_and_the_header_each():
     assert first.results[0].hypothesis.score == 0.75
 
 
+def test_an_object_that_is_followed_has_its_number_as_id():
+    found = Detections(
+        np.zeros((2, 4), np.float32), np.array([0.75, 0.5], np.float32), np.zeros(2, np.int32), np.array([7, -1]),
+    )
+    assert [one.id for one in detections_message(found, ("person",), HEADER).detections] == ["7", ""]
+
+
 def test_no_detection_is_an_empty_array_with_a_header():
     built = detections_message(Detections.empty(), ("person",), HEADER)
     assert built.header == HEADER and list(built.detections) == []

@@ -1,0 +1,181 @@
+"""Settings by name: what ``evaluate`` compares. To add one, add an entry to ``RECIPES``.
+
+A name is ``NAME``, ``NAME@SHARE`` for a wanted masked share, and either with ``:trained`` behind it, for the trained
+thresholds and the ``carry`` arithmetic whatever else is asked for.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import Callable, Mapping
+
+import numpy as np
+
+from ..datasets.labels import Labels
+from ..detection.detections import Detections
+from ..engine.arithmetic import CARRY
+from ..errors import UserError
+from ..grid import RegionGrid
+from ..mask.budget import attended_regions, nearest
+from ..mask.dynamic import tracking
+from ..mask.heat import holding, hottest
+from ..mask.policy import MaskPolicy
+from ..mask.presets import PRESETS
+from ..pipeline import PipelineSettings, PolicyMaker
+
+UNMASKED = "unmasked"
+TRAINED = ":trained"
+REFRESH_PERIOD = PipelineSettings().refresh_period
+
+NOTHING, DETECTOR, LABELS = "nothing", "detector", "labels"
+"""What a setting learns from, on the first part of a sequence: its own unmasked detections, or the labels."""
+
+
+@dataclass(frozen=True)
+class Situation:
+    """What a setting may know of a sequence before it is scored.
+
+    share: wanted masked share, None for the setting's own. heat: float64 [rows, cols], learned; zeros when the setting
+    learns nothing. labels, first_frame: the truth, and the number of the first scored frame, for the oracle alone.
+    """
+
+    share: float | None
+    heat: np.ndarray
+    labels: Labels
+    first_frame: int
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """help: one line. policy: makes the mask policy; None: everything is attended. learns: see above.
+
+    takes_share: whether ``@SHARE`` means something. extrapolate: boxes move on while their regions rest.
+    """
+
+    help: str
+    policy: Callable[[Situation], PolicyMaker] | None
+    learns: str = NOTHING
+    takes_share: bool = True
+    extrapolate: bool = False
+
+
+@dataclass(frozen=True)
+class Setting:
+    """A setting as asked for."""
+
+    name: str
+    recipe: Recipe
+    share: float | None
+    trained: bool
+
+    def arithmetic(self, asked: str) -> str:
+        return CARRY if self.trained else asked
+
+
+def _static(situation: Situation) -> PolicyMaker:
+    def make(grid: RegionGrid, picture_wh: tuple[int, int]) -> MaskPolicy:
+        if situation.share is None:
+            keep = holding(situation.heat)
+        else:
+            keep = hottest(situation.heat, attended_regions(grid, situation.share, REFRESH_PERIOD))
+        return MaskPolicy(grid, picture_wh, keep, None, REFRESH_PERIOD)
+
+    return make
+
+
+def _tracking(situation: Situation) -> PolicyMaker:
+    return lambda grid, picture_wh: MaskPolicy(
+        grid, picture_wh, None, _sized(tracking, situation.share, grid), REFRESH_PERIOD)
+
+
+def _oracle(situation: Situation) -> PolicyMaker:
+    return lambda grid, picture_wh: MaskPolicy(
+        grid, picture_wh, None, _TrueBoxes(situation, _sized(tracking, situation.share, grid)), REFRESH_PERIOD)
+
+
+class _TrueBoxes:
+    """A dynamic mask that sees the labels of the frame to come. It is asked once a frame, in order."""
+
+    def __init__(self, situation: Situation, around: Callable) -> None:
+        self._labels, self._frame = situation.labels, situation.first_frame
+        self._around = around
+
+    def __call__(self, last: Detections, grid: RegionGrid, picture_wh: tuple[int, int]) -> np.ndarray:
+        labels = self._labels.at(self._frame)
+        self._frame += 1
+        boxes = labels.boxes[~labels.ignore].astype(np.float32)
+        sure = Detections(boxes, np.ones(len(boxes), np.float32), np.zeros(len(boxes), np.int32))
+        return self._around(sure, grid, picture_wh)
+
+
+def _sized(rule: Callable, share: float | None, grid: RegionGrid) -> Callable:
+    """The rule itself or, for a wanted masked share, that many of the regions nearest to the boxes."""
+    if share is None:
+        return rule
+    regions = attended_regions(grid, share, REFRESH_PERIOD)
+    return lambda last, grid, picture_wh: nearest(last.boxes, last.scores, grid, picture_wh, regions)
+
+
+def _skip(period: int) -> Recipe:
+    def policy(situation: Situation) -> PolicyMaker:
+        return lambda grid, picture_wh: MaskPolicy(grid, picture_wh, grid.full(False), None, period)
+
+    return Recipe(f"everything in each {period}. frame, nothing between; boxes move on", policy, takes_share=False,
+                  extrapolate=True)
+
+
+def _preset(name: str) -> Recipe:
+    def policy(situation: Situation) -> PolicyMaker:
+        def make(grid: RegionGrid, picture_wh: tuple[int, int]) -> MaskPolicy:
+            schedule = PRESETS[name]
+            if situation.share is not None:
+                regions = attended_regions(grid, situation.share, schedule.refresh_period)
+                schedule = replace(schedule, most_attended=regions / (grid.rows * grid.cols))
+            return MaskPolicy(grid, picture_wh, None, None, schedule.refresh_period, schedule)
+
+        return make
+
+    return Recipe(f"the schedule {name}: objects are sent as often as they ask for", policy, extrapolate=True)
+
+
+RECIPES: Mapping[str, Recipe] = {
+    UNMASKED: Recipe("everything in every frame", None, takes_share=False),
+    **{name: _preset(name) for name in PRESETS},
+    "static": Recipe("where the unmasked detector saw objects before", _static, DETECTOR),
+    "static-labels": Recipe("where objects were labelled before", _static, LABELS),
+    "tracking": Recipe("the boxes of the last result, widened by a region", _tracking),
+    "oracle": Recipe("the true boxes of the frame to come, widened by a region: a ceiling, not a method", _oracle),
+    "skip2": _skip(2),
+    "skip3": _skip(3),
+    "skip4": _skip(4),
+}
+
+ANNOUNCED = ("mgnet", "static+mgnet")
+"""Settings that are planned, so that nobody takes their absence for a misspelling."""
+
+
+def parse_setting(text: str) -> Setting:
+    """Raises UserError for a name that is unknown, or does not exist yet, and for a share that makes no sense."""
+    trained = text.endswith(TRAINED)
+    base, at, share_text = text.removesuffix(TRAINED).partition("@")
+    known = ", ".join(RECIPES)
+    if base in ANNOUNCED and base not in RECIPES:
+        raise UserError(f"setting {base}: this version does not have it yet; use {known}")
+    if base not in RECIPES:
+        raise UserError(f"setting {text!r}: unknown; use {known}, with @0.6 for a wanted masked share")
+    recipe = RECIPES[base]
+    if at and not recipe.takes_share:
+        raise UserError(f"setting {text!r}: {base} has no masked share to choose")
+    return Setting(text, recipe, _share(text, share_text) if at else None, trained)
+
+
+def _share(text: str, share_text: str) -> float:
+    try:
+        share = float(share_text)
+    except ValueError:
+        share = -1.0
+    if not 0.0 <= share < 1.0:
+        raise UserError(f"setting {text!r}: the masked share is a number from 0 to below 1, such as @0.6")
+    # Refused now, not after minutes of calibration.
+    attended_regions(RegionGrid(1, 1), share, REFRESH_PERIOD)
+    return share

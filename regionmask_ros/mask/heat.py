@@ -1,0 +1,63 @@
+"""Heat: where objects have been, and the smallest static mask that holds enough of it."""
+
+from __future__ import annotations
+
+import cv2
+import numpy as np
+
+from ..errors import UserError
+from ..grid import RegionGrid
+from .looked import axis_overlap
+
+USUAL_COVER = 0.99
+"""Share of the heat that a static mask attends when nothing else is asked for."""
+
+BLUR_REGIONS = 2.0
+"""Standard deviation of the blur that decides between regions of equal heat: those near hot ones come first."""
+
+
+def heat_of(boxes: np.ndarray, grid: RegionGrid, picture_wh: tuple[int, int]) -> np.ndarray:
+    """How much of each region the boxes cover, summed over them: float64 [rows, cols].
+
+    boxes: float [n, 4], x0 y0 x1 y1 in pixels of a picture of ``picture_wh``. A box that covers a region as a whole
+    adds 1 to it.
+    """
+    boxes = np.asarray(boxes, np.float64).reshape(-1, 4)
+    cols = axis_overlap(boxes[:, 0], boxes[:, 2], grid.cols, picture_wh[0])
+    rows = axis_overlap(boxes[:, 1], boxes[:, 3], grid.rows, picture_wh[1])
+    return rows.T @ cols
+
+
+def hottest(heat: np.ndarray, regions: int) -> np.ndarray:
+    """bool [rows, cols]: so many regions, those of the most heat; of equals, those near hot ones."""
+    ranked = _ranked(heat)
+    keep = np.zeros(heat.size, bool)
+    keep[ranked[:regions]] = True
+    return keep.reshape(heat.shape)
+
+
+def holding(heat: np.ndarray, cover: float = USUAL_COVER) -> np.ndarray:
+    """bool [rows, cols]: the fewest regions that hold that share of the heat, 0 to 1.
+
+    Raises UserError when there is no heat: nothing was seen that a mask could be made from.
+    """
+    total = heat.sum()
+    if total <= 0.0:
+        raise UserError("no object was seen to make a static mask from: give more pictures, or labels")
+    held = np.cumsum(heat.ravel()[_ranked(heat)])
+    # A hair below, so that rounding in a sum of thousands does not ask for regions without heat.
+    regions = int(np.searchsorted(held, cover * total * (1.0 - 1e-12), side="left")) + 1
+    return hottest(heat, min(regions, heat.size))
+
+
+def _ranked(heat: np.ndarray) -> np.ndarray:
+    near = cv2.GaussianBlur(heat.astype(np.float64), (0, 0), BLUR_REGIONS)
+    return np.lexsort((-near.ravel(), -heat.ravel()))
+
+
+def widened(keep: np.ndarray, ring: int) -> np.ndarray:
+    """The mask grown by so many regions on every side."""
+    if ring == 0:
+        return keep.copy()
+    side = 2 * ring + 1
+    return cv2.dilate(keep.astype(np.uint8), np.ones((side, side), np.uint8)).astype(bool)

@@ -1,0 +1,163 @@
+"""What a frame would cost on Loihi 2: a model, not a measurement.
+
+Figures of this model stand in columns of their own, named *modelled*, never beside measured or counted ones.
+
+A network is laid over neuro-cores, one layer after the other, and works as a pipeline: a time step advances every layer
+by one frame. The slowest core decides how long a step takes::
+
+    step = fixed + max(slowest core's synops * SYNOP_NS, fullest core's neurons * 2 * NEURON_NS, SHORTEST_STEP_US)
+    latency = steps from input to output * step        (one a layer, and one for the input)
+    energy  = chips * CHIP_W * step + synops * energy of a synop
+    EDP     = mean energy * mean latency               over the frames of a run but the first
+
+What is left out: spikes between chips (their number depends on a placement that is not public, so they cannot be
+charged), input and output, and the host.
+
+Two placements. ``even``: a layer's synops are spread evenly over its cores, the best that a compiler could do.
+``rows``: a layer's output rows lie contiguously over its cores, so that one busy place in the picture makes one core
+slow.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Sequence
+
+import numpy as np
+
+from ..network.spec import Network
+
+
+@dataclass(frozen=True)
+class Constant:
+    """value: what is used. low, high: bounds of what is known. source: where that comes from."""
+
+    value: float
+    low: float
+    high: float
+    unit: str
+    source: str
+
+
+SYNOP_NS = Constant(
+    0.66, 0.66, 3.5, "ns", "A synaptic operation in a core. Loihi 1: 3.5 ns (Davies et al., IEEE Micro 38(1), 2018); "
+    "Intel's technology brief of Loihi 2 (2021) says up to 5 times faster. The lower bound is used.")
+NEURON_NS = Constant(
+    4.0, 4.0, 8.4, "ns", "An update of a neuron; a sigma-delta neuron takes two. Loihi 1: 8.4 ns (Davies et al., 2018);"
+    " the brief says 2 times faster.")
+SHORTEST_STEP_US = Constant(
+    10.0, 0.2, 10.0, "us", "The shortest time step of a network on several chips. The brief names 200 ns for an idle "
+    "chip; 10 us is this project's fixed assumption for five chips in step.")
+FIXED_US = Constant(
+    0.0, 0.0, 50.0, "us", "Time a step that does not depend on the load. Not known: 0 in all results, 50 us as a "
+    "sensitivity.")
+CHIP_W = Constant(
+    0.25, 0.23, 0.28, "W", "Power of a chip that holds a network, whatever its load. This project's fixed assumption; "
+    "to be replaced by a profile of the board.")
+SYNOP_PJ = Constant(
+    0.0, 0.0, 24.0, "pJ", "Energy of a synaptic operation. No figure of Loihi 2 is public; 24 pJ is Loihi 1's (Davies "
+    "et al., 2018, 23.6 pJ). Results are given for both bounds.")
+CONSTANTS = {
+    "SYNOP_NS": SYNOP_NS, "NEURON_NS": NEURON_NS, "SHORTEST_STEP_US": SHORTEST_STEP_US, "FIXED_US": FIXED_US,
+    "CHIP_W": CHIP_W, "SYNOP_PJ": SYNOP_PJ,
+}
+
+UPDATES_A_NEURON = 2
+CORES_A_CHIP = 120
+REFERENCE_INPUT_WH = (448, 448)
+REFERENCE_CORES = (224, 112, 56, 28, 56, 16, 32, 14, 32, 4)
+"""Cores of YOLO-KP's ten layers for a 448x448 input, 574 on 5 chips: lava-dl's allocation, as this project found it."""
+
+
+@dataclass(frozen=True)
+class LayerCores:
+    """Where a layer lies. rows: its output rows. neurons: its outputs. cores: neuro-cores that share them."""
+
+    rows: int
+    neurons: int
+    cores: int
+
+
+@dataclass(frozen=True)
+class Allocation:
+    layers: tuple[LayerCores, ...]
+    chips: int
+
+    @property
+    def latency_steps(self) -> int:
+        """Time steps from a frame's arrival to its result."""
+        return len(self.layers) + 1
+
+    @property
+    def slowest_update_ns(self) -> float:
+        """How long the core with most neurons takes to update them, events or not."""
+        return max(layer.neurons / layer.cores for layer in self.layers) * UPDATES_A_NEURON * NEURON_NS.value
+
+
+@dataclass(frozen=True)
+class FrameCost:
+    """Modelled. energy_j: of one time step. latency_s: from input to result."""
+
+    energy_j: float
+    latency_s: float
+
+
+def allocate(network: Network, input_wh: tuple[int, int]) -> Allocation | None:
+    """Cores for an input of that size: each layer's share of the reference grows with its outputs.
+
+    None for a network whose layers are not YOLO-KP's: nobody has laid it over cores.
+    """
+    if len(network.layers) != len(REFERENCE_CORES):
+        return None
+    layers = []
+    sizes = zip(network.output_size(input_wh), network.output_size(REFERENCE_INPUT_WH), REFERENCE_CORES)
+    for (rows, cols, channels), reference, cores in sizes:
+        outputs = rows * cols * channels
+        needed = -(-cores * outputs // (reference[0] * reference[1] * reference[2]))
+        layers.append(LayerCores(rows, outputs, needed))
+    return Allocation(tuple(layers), -(-sum(layer.cores for layer in layers) // CORES_A_CHIP))
+
+
+def even_cost(allocation: Allocation, synops: Sequence[int], synop_pj: float = SYNOP_PJ.value,
+              fixed_us: float = FIXED_US.value) -> FrameCost:
+    """Cost of a frame with each layer's synops spread evenly. synops: of each layer (``StepCounts.synops``)."""
+    busiest = max(count / layer.cores for count, layer in zip(synops, allocation.layers, strict=True))
+    return _cost(allocation, busiest, sum(synops), synop_pj, fixed_us)
+
+
+def rows_cost(allocation: Allocation, row_synops: Sequence[np.ndarray], synop_pj: float = SYNOP_PJ.value,
+              fixed_us: float = FIXED_US.value) -> FrameCost:
+    """Cost of a frame with output rows laid contiguously over cores.
+
+    row_synops: for each layer the synops that reach each of its output rows, int64 [rows] (``metrics.row_synops``).
+    """
+    busiest = max(
+        float(core_loads(rows, layer.cores).max()) for rows, layer in zip(row_synops, allocation.layers, strict=True)
+    )
+    return _cost(allocation, busiest, int(sum(rows.sum() for rows in row_synops)), synop_pj, fixed_us)
+
+
+def core_loads(row_synops: np.ndarray, cores: int) -> np.ndarray:
+    """float64 [cores]: synops of each core when rows lie contiguously over them.
+
+    Every core has an equal stretch of rows, which may begin and end within one; a row's synops are shared by length.
+    """
+    done = np.concatenate([[0.0], np.cumsum(row_synops, dtype=np.float64)])
+    borders = np.linspace(0.0, len(row_synops), cores + 1)
+    return np.diff(np.interp(borders, np.arange(len(row_synops) + 1), done))
+
+
+def energy_delay_product(costs: Sequence[FrameCost]) -> float:
+    """Joule seconds: mean energy times mean latency over all frames but the first (a single frame counts itself)."""
+    steady = costs[1:] or costs
+    return float(np.mean([c.energy_j for c in steady]) * np.mean([c.latency_s for c in steady]))
+
+
+def _cost(allocation: Allocation, busiest_synops: float, all_synops: int, synop_pj: float,
+          fixed_us: float) -> FrameCost:
+    slowest_ns = max(
+        busiest_synops * SYNOP_NS.value, allocation.slowest_update_ns, SHORTEST_STEP_US.value * 1e3
+    )
+    step_s = fixed_us * 1e-6 + slowest_ns * 1e-9
+    energy_j = allocation.chips * CHIP_W.value * step_s + synop_pj * 1e-12 * all_synops
+    return FrameCost(energy_j, allocation.latency_steps * step_s)

@@ -1,0 +1,102 @@
+"""Everything about the pipeline that a user can choose, checked as a set."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from types import MappingProxyType
+from typing import Mapping
+
+from .backends import options_of, resolve_arithmetic
+from .backends.options import Value
+from .errors import UserError
+from .frames import MAX_PIXELS, check_input_size, choose_input_size
+from .mask.dynamic import dynamic_mask
+from .mask.policy import DYNAMIC, MODES, STATIC
+from .mask.presets import preset
+
+
+@dataclass(frozen=True)
+class PipelineSettings:
+    """Everything a user can choose. Raises UserError for a value that makes no sense, naming it.
+
+    input_size: ``auto`` (the camera's shape within ``max_pixels``) or (width, height), multiples of 32.
+    mask: one of ``none``, ``static``, ``dynamic``, ``static+dynamic``. static_mask: file, for the static ones.
+    preset: "", or ``careful``, ``balanced`` or ``fast``: a schedule that decides what is sent, refresh included,
+    instead of ``mask`` and ``refresh_period`` (see ``mask.scheduled``). Boxes move on while their regions rest.
+    refresh_period: every so many frames everything is attended; 0: the first frame only.
+    restart_period: every so many frames all starts afresh, against an arithmetic that drifts; 0: never.
+    score_threshold: lowest score reported. nms_iou: overlap above which the weaker box of a class goes.
+    classes: names of those that are reported; none: all. class_thresholds: (name, lowest score) for classes that have
+    one of their own. max_detections: the best ones of a frame are reported; 0: all.
+    arithmetic: ``carry``, ``lava``, ``snap`` (see ``engine.arithmetic``) or "" for the backend's default.
+    backend_options: settings that only this backend has, by name, see its options class.
+    """
+
+    input_size: str | tuple[int, int] = "auto"
+    max_pixels: int = MAX_PIXELS
+    mask: str = "none"
+    static_mask: str = ""
+    dynamic: str = "tracking"
+    preset: str = ""
+    refresh_period: int = 8
+    restart_period: int = 0
+    score_threshold: float = 0.4
+    nms_iou: float = 0.45
+    classes: tuple[str, ...] = ()
+    class_thresholds: tuple[tuple[str, float], ...] = ()
+    max_detections: int = 0
+    backend: str = "cpu"
+    arithmetic: str = ""
+    backend_options: Mapping[str, Value] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        if self.input_size == "auto":
+            choose_input_size((32, 32), self.max_pixels)
+        else:
+            check_input_size(self.input_size)
+        if self.mask not in MODES:
+            raise UserError(f"mask {self.mask!r}: unknown; use {', '.join(MODES)}")
+        if self.uses_static and not self.static_mask:
+            raise UserError(f"mask {self.mask}: needs a static mask file (a .png or .npz)")
+        dynamic_mask(self.dynamic)
+        if preset(self.preset) and self.mask != "none":
+            raise UserError(f"preset {self.preset} decides the mask itself: leave out mask {self.mask}")
+        if self.refresh_period < 0:
+            raise UserError(f"refresh period {self.refresh_period}: must be 0 (first frame only) or more")
+        if self.restart_period < 0:
+            raise UserError(f"restart period {self.restart_period}: must be 0 (never) or more")
+        own = [(f"score threshold of {name}", threshold) for name, threshold in self.class_thresholds]
+        for name, value in (("score threshold", self.score_threshold), ("NMS IoU", self.nms_iou), *own):
+            if not 0.0 <= value <= 1.0:
+                raise UserError(f"{name} {value}: must lie between 0 and 1")
+        if self.max_detections < 0:
+            raise UserError(f"max detections {self.max_detections}: must be 0 (all) or more")
+        object.__setattr__(self, "arithmetic", resolve_arithmetic(self.backend, self.arithmetic))
+        options_of(self.backend, self.backend_options)
+        object.__setattr__(self, "backend_options", MappingProxyType(dict(self.backend_options)))
+
+    @property
+    def deciding(self) -> str:
+        """The name of what decides: of the preset, or else of the masks."""
+        return self.preset or self.mask
+
+    @property
+    def deciding_refresh_period(self) -> int:
+        """The one that is in force: a preset has its own."""
+        schedule = preset(self.preset)
+        return schedule.refresh_period if schedule else self.refresh_period
+
+    @property
+    def uses_static(self) -> bool:
+        return STATIC in self.mask.split("+")
+
+    @property
+    def uses_dynamic(self) -> bool:
+        return DYNAMIC in self.mask.split("+")
+
+
+RECONFIGURABLE = (
+    "mask", "static_mask", "dynamic", "preset", "refresh_period", "restart_period", "score_threshold", "nms_iou",
+    "classes", "class_thresholds", "max_detections",
+)
+"""Settings that ``Pipeline.reconfigure`` can change while a camera runs."""

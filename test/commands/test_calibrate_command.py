@@ -1,0 +1,97 @@
+"""`calibrate` as a user meets it: a mask that `run` takes, a picture, a page, and one line for every mistake."""
+
+from __future__ import annotations
+
+import json
+
+import cv2
+import numpy as np
+import pytest
+
+from regionmask_ros.commands.calibrate import main
+from regionmask_ros.commands.run import main as run_main
+from regionmask_ros.grid import RegionGrid
+from regionmask_ros.mask.files import load_static_mask
+
+GRID, PICTURE = RegionGrid(6, 10), (160, 96)
+
+
+@pytest.fixture(scope="module")
+def clip(make_clip) -> str:
+    return make_clip(12, 8)
+
+
+@pytest.fixture
+def labels(tmp_path) -> str:
+    """Persons of 16x32 pixels in two neighbouring regions, and one car elsewhere."""
+    lines = [f"{t},person,32,32,16,32,0" for t in range(12)] + ["3,car,112,64,32,16,0", "4,any,0,0,90,90,1"]
+    (tmp_path / "gt.csv").write_text("frame,class,x,y,w,h,ignore\n" + "\n".join(lines) + "\n")
+    return f"csv:{tmp_path / 'gt.csv'}"
+
+
+def mask_of(folder) -> np.ndarray:
+    return load_static_mask(str(folder / "static_mask.npz"), GRID, PICTURE)
+
+
+def test_a_mask_from_labels(clip, labels, tmp_path, capfd):
+    out, figures = tmp_path / "out", tmp_path / "figures.json"
+    assert main([clip, "--labels", labels, "--output", str(out), "--cover", "0.9", "--json", str(figures)]) == 0
+    said = capfd.readouterr()
+    assert said.err == "" and "12 frames, 13 objects, labelled" in said.out and "7.7% of the objects lost" in said.out
+    # 12 persons make 24 of the 26 heat, more than 90 %: the car's regions are not needed.
+    assert np.argwhere(mask_of(out)).tolist() == [[2, 2], [3, 2]]
+    summary = json.loads(figures.read_text())
+    assert summary["covered_heat"] == pytest.approx(24 / 26) and summary["kept_share"] == pytest.approx(2 / 60)
+    assert summary["losses"] == [
+        {"name": "person", "size": "24 to 63 px", "objects": 12, "lost": 0, "cut": 0},
+        {"name": "car", "size": "below 24 px", "objects": 1, "lost": 1, "cut": 0},
+    ]
+    page = (out / "report.html").read_text()
+    assert "car, below 24 px" in page and "100.0%" in page and page.count("data:image/jpeg") == 2
+    assert cv2.imread(str(out / "static_mask.jpg")).shape == (96, 160, 3)
+
+
+def test_targets(clip, labels, tmp_path):
+    cases = ((["--cover", "1"], 4), (["--keep", "0.1"], 6), ([], 4), (["--keep", "0.02", "--ring", "1"], 9),
+             (["--classes", "car", "--cover", "1"], 2))
+    for words, regions in cases:
+        out = tmp_path / "".join(words).replace("-", "").replace(".", "_") / "out"
+        assert main([clip, "--labels", labels, "--output", str(out), *words]) == 0
+        assert mask_of(out).sum() == regions, words
+
+
+def test_a_mask_without_labels_is_one_that_run_takes(trained, clip, tmp_path, capfd):
+    out = tmp_path / "out"
+    assert main([clip, clip, "--output", str(out), "--score-threshold", "0.02"]) == 0
+    assert "24 frames" in capfd.readouterr().out
+    assert 0 < mask_of(out).sum() <= 60
+    assert run_main([clip, "--output", str(tmp_path / "run"), "--static-mask", str(out / "static_mask.npz"),
+                     "--no-video"]) == 0
+
+
+@pytest.mark.parametrize("words, said", [
+    (["CLIP", "CLIP", "--labels", "LABELS"], "2 sources but 1 --labels"),
+    (["CLIP", "--labels", "zip:x"], "write KIND:PATH"),
+    (["CLIP", "--labels", "csv:/nowhere"], "no such file"),
+    (["CLIP", "--labels", "LABELS", "--cover", "0"], "cover 0: must lie above 0"),
+    (["CLIP", "--labels", "LABELS", "--keep", "1.5"], "keep 1.5"),
+    (["CLIP", "--labels", "LABELS", "--keep", "0.5", "--cover", "0.5"], "not allowed with"),
+    (["CLIP", "--labels", "LABELS", "--ring", "-1"], "ring -1"),
+    (["CLIP", "--labels", "LABELS", "--classes", "dragon"], "'dragon' is none of the labelled classes"),
+    (["/nowhere.mp4"], "no such file"),
+    (["CLIP", "--score-threshold", "1"], "no object was seen"),
+])
+def test_one_line_for_every_mistake(trained, clip, labels, tmp_path, capfd, words, said):
+    out = tmp_path / "out"
+    known = {"CLIP": clip, "LABELS": labels}
+    assert main([*(known.get(word, word) for word in words), "--output", str(out)]) == 2
+    err = [line for line in capfd.readouterr().err.splitlines() if line.startswith("regionmask_ros: error: ")]
+    assert len(err) == 1 and said in err[0] and not out.exists()
+
+
+def test_sources_of_another_shape_are_refused(trained, clip, tmp_path, capfd):
+    pictures = tmp_path / "tall"
+    pictures.mkdir()
+    cv2.imwrite(str(pictures / "0.png"), np.zeros((160, 96, 3), np.uint8))
+    assert main([clip, str(pictures), "--output", str(tmp_path / "out")]) == 2
+    assert "calibrate them one by one" in capfd.readouterr().err

@@ -1,0 +1,71 @@
+"""`evaluate` as a user meets it: rows, figures, page, and one line for every mistake."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+
+from regionmask_ros.commands.evaluate import main
+
+KEYS = {"sequence", "setting", "map50", "map50_ci90", "ap50", "masked_share", "encoder_events_per_frame",
+        "synops_per_frame", "synops_gain", "edp_gain_modelled", "cpu_ms_median", "cpu_gain", "new_object_delay_frames",
+        "frames", "input_size"}
+
+
+@pytest.fixture(scope="module")
+def street(make_clip, tmp_path_factory):
+    folder = tmp_path_factory.mktemp("data") / "street"
+    folder.mkdir()
+    (folder / "video.mp4").write_bytes(open(make_clip(16, 8), "rb").read())
+    lines = [f"{t},person,{8 * t},30,40,40,0,1\n{t},any,0,0,160,20,1,-1" for t in range(16)]
+    (folder / "gt.csv").write_text("frame,class,x,y,w,h,ignore,track\n" + "\n".join(lines) + "\n")
+    return folder
+
+
+NAMES = ["unmasked", "tracking", "skip2", "oracle@0.5", "static-labels"]
+
+
+def test_rows_figures_and_page(trained, street, tmp_path, capfd):
+    out, figures = tmp_path / "out", tmp_path / "rows.json"
+    assert main(["--dataset", f"csv:{street}", "--settings", ", ".join(NAMES),
+                 "--json", str(figures), "--output", str(out)]) == 0
+    said = capfd.readouterr()
+    assert said.err == "" and "modelled EDP gain" in said.out
+    assert "street, 160x96, 11 frames from frame 5 on" in said.out
+    result = json.loads(figures.read_text())
+    assert [row["setting"] for row in result["rows"]] == NAMES
+    for row in result["rows"]:
+        assert KEYS <= set(row) and row["sequence"] == "street" and row["frames"] == 11
+        assert 0 <= row["map50"] <= 100 and list(row["ap50"]) == ["person"] and len(row["map50_ci90"]) == 2
+        assert set(row["edp_gain_modelled"]) == {"rows_low", "rows_high", "even"}
+        assert set(row["new_object_delay_frames"]) == {"median", "p95", "tracks"}
+    by_name = {row["setting"]: row for row in result["rows"]}
+    assert by_name["unmasked"]["edp_gain_modelled"]["even"] == pytest.approx(1.0)
+    gains = by_name["skip2"]["edp_gain_modelled"]
+    assert 1.0 < gains["rows_low"] <= gains["rows_high"] and by_name["skip2"]["masked_share"] == 0.5
+    assert result["summary"][0]["map50_drop_mean"] == 0.0 and result["machine"]["cores"] >= 1
+    page = (out / "report.html").read_text()
+    assert page.count("<svg") == 2 and "static-labels" in page and "--settings" in page
+    assert 'src="http' not in page and 'href="http' not in page, "the page must need nothing from elsewhere"
+    assert all((out / name).read_bytes().startswith(b"\x89PNG") for name in ("map_vs_edp.png", "map_vs_cpu.png"))
+
+
+@pytest.mark.parametrize("wrong, said", [
+    (["--settings", "magic"], "setting 'magic': unknown"),
+    (["--settings", "mgnet"], "does not have it yet"),
+    (["--settings", "static", "--calibration-share", "0"], "static must learn first"),
+    (["--calibration-share", "1.5"], "--calibration-share 1.5"),
+    (["--dataset", "csv:/nowhere"], "no such file"),
+    (["--dataset", "zip:x"], "write KIND:PATH"),
+    (["--input-size", "7x7"], "multiples of 32"),
+    (["--arithmetic", "float"], "arithmetic 'float'"),
+    (["--network", "missing.pt"], "missing.pt"),
+])
+def test_one_line_for_every_mistake(trained, street, tmp_path, capfd, wrong, said):
+    out = tmp_path / "out"
+    assert main(["--dataset", f"csv:{street}", "--output", str(out), *wrong]) == 2
+    err = capfd.readouterr().err.splitlines()
+    complaints = [line for line in err if line.startswith("regionmask_ros: error: ")]
+    assert len(complaints) == 1 and said in complaints[0] and "Traceback" not in "".join(err)
+    assert not out.exists()

@@ -1,0 +1,234 @@
+"""Each kind of labels, from a sample written by hand: what is scored, what is ignored, and what is refused."""
+
+from __future__ import annotations
+
+import json
+
+import cv2
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from regionmask_ros.datasets import open_dataset, read_labels
+from regionmask_ros.datasets.labels import LabelRow, Labels
+from regionmask_ros.errors import UserError
+
+MOT16 = """1,7,11,21,30,40,1,1,0.9
+2,7,13,21,30,40,1,1,0.9
+2,8,1,1,10,20,1,1,0.2
+2,9,50,50,30,20,0,3,1
+2,10,5,5,10,20,0,8,1
+2,11,5,5,10,20,0,11,1
+3,7,15,21,30,40,0,1,0.9
+"""
+
+KITTI = """0 0 Car 0 0 -1.5 100.0 50.0 180.0 90.0 1.5 1.6 3.7 1 1 10 -1.6
+0 1 Van 0 0 -1.5 200 50 280 90 1.5 1.6 3.7 1 1 10 -1.6
+0 -1 DontCare -1 -1 -10 10 10 40 20 -1000 -1000 -1000 -10 -1 -1 -1
+1 2 Pedestrian 0 1 -1.5 100 50 120 90 1.5 1.6 3.7 1 1 10 -1.6
+1 3 Pedestrian 0 2 -1.5 130 50 150 90 1.5 1.6 3.7 1 1 10 -1.6
+1 4 Cyclist 0 0 -1.5 160 50 180 90 1.5 1.6 3.7 1 1 10 -1.6
+1 0 Car 2 0 -1.5 0 50 60 90 1.5 1.6 3.7 1 1 10 -1.6
+"""
+
+CSV = """frame,class,x,y,w,h,ignore,track
+0,person,10,20,30,40,0,3
+0,any,0,0,50,5,1,-1
+2,car,5,5,10,10,0,4
+2,person,11,20,30,40,1,3
+"""
+
+COCO = {
+    "images": [{"id": 12, "file_name": "b.png"}, {"id": 10, "file_name": "a.png"}],
+    "categories": [{"id": 1, "name": "person"}, {"id": 8, "name": "truck"}, {"id": 3, "name": "car"}],
+    "annotations": [
+        {"image_id": 10, "category_id": 1, "bbox": [1, 2, 3, 4], "iscrowd": 0, "track_id": 5},
+        {"image_id": 12, "category_id": 1, "bbox": [10, 20, 30, 40], "iscrowd": 1},
+        {"image_id": 12, "category_id": 3, "bbox": [1, 1, 9, 9]},
+    ],
+}
+
+
+def pictures(folder, names, size_wh=(64, 48)):
+    folder.mkdir(parents=True, exist_ok=True)
+    for shade, name in enumerate(names):
+        cv2.imwrite(str(folder / name), np.full((size_wh[1], size_wh[0], 3), 40 * shade, np.uint8))
+
+
+@pytest.fixture
+def mot(tmp_path):
+    folder = tmp_path / "MOT16-99"
+    (folder / "gt").mkdir(parents=True)
+    (folder / "gt" / "gt.txt").write_text(MOT16)
+    pictures(folder / "img1", ["000001.jpg", "000002.jpg", "000003.jpg"])
+    return folder
+
+
+@pytest.fixture
+def kitti(tmp_path):
+    root = tmp_path / "training"
+    (root / "label_02").mkdir(parents=True)
+    for name in ("0003", "0017"):
+        (root / "label_02" / f"{name}.txt").write_text(KITTI)
+        pictures(root / "image_02" / name, ["000000.png", "000001.png"])
+    return root
+
+
+@pytest.fixture
+def coco(tmp_path):
+    folder = tmp_path / "set"
+    pictures(folder / "images", ["a.png", "b.png"])
+    (folder / "labels.json").write_text(json.dumps(COCO))
+    return folder
+
+
+def frame_count(sequence) -> int:
+    with sequence.open() as source:
+        return sum(1 for _ in source.frames())
+
+
+def test_mot(mot):
+    (sequence,) = open_dataset(f"mot:{mot}")
+    labels = sequence.labels
+    assert sequence.name == "MOT16-99" and frame_count(sequence) == 3 and labels.last_frame == 2
+    assert labels.counted_as == {"car": ("car", "truck", "bus"), "person": ("person",)}
+    found, ignored = labels.at(0).of_class("person")
+    assert found.tolist() == [[10, 20, 40, 60]] and len(ignored) == 0, "MOT counts frames and pixels from 1"
+    found, ignored = labels.at(1).of_class("person")
+    assert found.tolist() == [[12, 20, 42, 60]]
+    assert ignored.tolist() == [[0, 0, 10, 20], [4, 4, 14, 24]], "hardly visible; a distractor; no occluder"
+    assert labels.at(1).of_class("car")[0].tolist() == [[49, 49, 79, 69]], "the flag is about pedestrians only"
+    assert len(labels.at(2).of_class("person")[1]) == 1 and labels.at(1).tracks.tolist() == [7, 8, 9, 10]
+
+
+def test_mot15_has_no_classes(tmp_path):
+    path = tmp_path / "gt.txt"
+    path.write_text("1,1,399,182,121,229,1,-1,-1,-1\n1,2,282,201,92,184,0,-1,-1,-1\n")
+    labels = read_labels(f"mot:{path}")
+    found, ignored = labels.at(0).of_class("person")
+    assert found.tolist() == [[398, 181, 519, 410]] and len(ignored) == 1
+
+
+def test_kitti(kitti):
+    both = open_dataset(f"kitti:{kitti}")
+    assert [sequence.name for sequence in both] == ["0003", "0017"]
+    (one,) = open_dataset(f"kitti:{kitti / 'image_02' / '0017'}")
+    assert one.name == "0017" and frame_count(one) == 2
+    assert open_dataset(f"kitti:{kitti / 'label_02' / '0017.txt'}")[0].name == "0017"
+    labels = one.labels
+    assert labels.counted_as == {"car": ("car", "truck", "bus"), "person": ("person",)}
+    found, ignored = labels.at(0).of_class("car")
+    assert found.tolist() == [[100, 50, 180, 90]]
+    assert ignored.tolist() == [[200, 50, 280, 90], [10, 10, 40, 20]], "a van, and a region of any class"
+    found, ignored = labels.at(1).of_class("person")
+    assert found.tolist() == [[100, 50, 120, 90]] and len(ignored) == 2, "largely occluded; a cyclist"
+    assert len(labels.at(1).of_class("car")[1]) == 1, "strongly truncated"
+
+
+def test_csv(tmp_path):
+    folder = tmp_path / "street"
+    pictures(folder, ["0.png", "1.png", "2.png"])
+    (folder / "gt.csv").write_text(CSV)
+    (sequence,) = open_dataset(f"csv:{folder}/")
+    assert sequence.name == "street" and frame_count(sequence) == 3
+    labels = sequence.labels
+    found, ignored = labels.at(0).of_class("person")
+    assert found.tolist() == [[10, 20, 40, 60]] and ignored.tolist() == [[0, 0, 50, 5]]
+    assert labels.at(0).of_class("car")[1].tolist() == [[0, 0, 50, 5]], "a region of any class is every class's"
+    assert len(labels.at(1).names) == 0 and labels.classes == ("car", "person")
+    assert read_labels(f"csv:{folder}").at(2).tracks.tolist() == [4, 3]
+
+
+def test_csv_without_ignore_and_track(tmp_path):
+    path = tmp_path / "t.csv"
+    path.write_text("class,frame,x,y,w,h\ncar,1,2,3,4,5\n")
+    labels = read_labels(f"csv:{path}")
+    assert labels.at(1).of_class("car")[0].tolist() == [[2, 3, 6, 8]] and labels.at(1).tracks.tolist() == [-1]
+
+
+def test_coco(coco):
+    (sequence,) = open_dataset(f"coco:{coco / 'labels.json'}")
+    assert sequence.name == "labels" and frame_count(sequence) == 2
+    labels = sequence.labels
+    assert labels.counted_as == {"car": ("car",), "person": ("person",)}, "COCO's classes stay apart"
+    assert labels.at(0).of_class("person")[0].tolist() == [[1, 2, 4, 6]], "images in the order of their id"
+    assert labels.at(1).of_class("person")[1].tolist() == [[10, 20, 40, 60]], "a crowd is ignored"
+    with sequence.open() as source:
+        assert [frame.pixels[0, 0, 0] for frame in source.frames()] == [0, 40]
+    assert read_labels(f"coco:{coco}").at(0).tracks.tolist() == [5]
+
+
+def test_coco_videos_become_sequences(coco):
+    content = {**COCO, "images": [{**image, "video_id": image["id"], "frame_id": 0} for image in COCO["images"]]}
+    (coco / "labels.json").write_text(json.dumps(content))
+    assert [sequence.name for sequence in open_dataset(f"coco:{coco}")] == ["labels-12", "labels-10"]
+    with pytest.raises(UserError, match="2 videos in it"):
+        read_labels(f"coco:{coco}")
+
+
+def test_a_scored_truck_does_not_count_as_a_car():
+    rows = [LabelRow(0, "car", 0, 0, 9, 9), LabelRow(0, "truck", 20, 0, 9, 9)]
+    assert Labels.of_rows(rows).counted_as == {"car": ("car", "bus"), "truck": ("truck",)}
+
+
+@pytest.mark.parametrize("kind, content, said", [
+    ("csv", "frame,class,x,y,w\n", "line 1: no column h"),
+    ("csv", "frame,class,x,y,w,h\n0,car,1,2,3\n", "line 2: too few values"),
+    ("csv", "frame,class,x,y,w,h\n0,car,1,2,3,nan\n", "line 2: a box of"),
+    ("csv", "frame,class,x,y,w,h\n-1,car,1,2,3,4\n", "line 2: frame -1"),
+    ("csv", "frame,class,x,y,w,h\n0,,1,2,3,4\n", "line 2: no class"),
+    ("csv", "frame,class,x,y,w,h,ignore\n0,car,1,2,3,4,yes\n", "ignore is 'yes'"),
+    ("csv", "\n\n", "empty table"),
+    ("mot", "1,2,3\n", "line 1:"),
+    ("mot", "1,2,3,4,5,6,1,99,1\n", "class 99"),
+    ("mot", "1,2,3,4,-5,6,1,1,1\n", "negative size"),
+    ("kitti", "0 0 Dragon 0 0 0 1 2 3 4\n", "type 'Dragon'"),
+    ("kitti", "zero 0 Car 0 0 0 1 2 3 4\n", "line 1: invalid literal"),
+    ("coco", "{]", "not COCO json"),
+    ("coco", "{}", "not COCO json: no 'images'"),
+    ("coco", "[" * 100_000, "not COCO json: nested too deeply|nested too deeply"),
+])
+def test_damaged_files_are_refused_with_the_place(tmp_path, kind, content, said):
+    path = tmp_path / "labels.txt"
+    path.write_text(content)
+    with pytest.raises(UserError, match=said) as refusal:
+        read_labels(f"{kind}:{path}")
+    assert "labels.txt" in str(refusal.value) and "\n" not in str(refusal.value)
+
+
+@pytest.mark.parametrize("spelt, said", [
+    ("zip:x", "write KIND:PATH"), ("csv", "write KIND:PATH"), ("csv:", "write KIND:PATH"),
+    ("csv:/nowhere", "no such file"), ("mot:/nowhere", "no such file"), ("kitti:/nowhere", "cannot be read"),
+    ("coco:/nowhere.json", "no such file"),
+])
+def test_wrong_places(spelt, said):
+    with pytest.raises(UserError, match=said):
+        open_dataset(spelt)
+
+
+def test_labels_without_pictures_or_objects(tmp_path):
+    (tmp_path / "gt.csv").write_text(CSV)
+    with pytest.raises(UserError, match="video.mp4: no such file"):
+        open_dataset(f"csv:{tmp_path}")
+    pictures(tmp_path, ["0.png"])
+    (tmp_path / "gt.csv").write_text("frame,class,x,y,w,h,ignore\n0,car,1,2,3,4,1\n")
+    with pytest.raises(UserError, match="no object is labelled"):
+        open_dataset(f"csv:{tmp_path}")
+
+
+def test_a_coco_image_must_lie_below_the_file(coco):
+    content = {**COCO, "images": [{"id": 10, "file_name": "../../secret.png"}]}
+    (coco / "labels.json").write_text(json.dumps(content))
+    with pytest.raises(UserError, match="does not lie below"):
+        open_dataset(f"coco:{coco}")
+
+
+@given(st.sampled_from(["csv", "mot", "kitti", "coco"]), st.text(alphabet="0123456789,.- \n{}[]\":aCr", max_size=60))
+def test_whatever_a_file_holds_the_answer_is_labels_or_one_line(tmp_path_factory, kind, content):
+    path = tmp_path_factory.getbasetemp() / "any.txt"
+    path.write_text(content)
+    try:
+        assert read_labels(f"{kind}:{path}").last_frame >= -1
+    except UserError as refusal:
+        assert str(refusal).isprintable()

@@ -1,0 +1,109 @@
+"""The modelled cost against calculations by hand, and synops by row against the engine's own counts."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from regionmask_ros.backends.cpu import CpuBackend
+from regionmask_ros.encoder import Encoder
+from regionmask_ros.grid import RegionGrid
+from regionmask_ros.metrics.loihi2_model import (
+    CONSTANTS, Allocation, FrameCost, LayerCores, allocate, core_loads, energy_delay_product, even_cost, rows_cost,
+)
+from regionmask_ros.metrics.row_synops import RowSynops
+
+ONE = Allocation((LayerCores(rows=4, neurons=8000, cores=2),), chips=3)
+
+
+def test_one_layer_by_hand():
+    # 2 cores, 100,000 synops: 50,000 each, 33 us; neurons 4000 * 2 * 4 ns = 32 us; the shortest step is 10 us.
+    cost = even_cost(ONE, [100_000])
+    assert cost.latency_s == pytest.approx(2 * 33e-6), "a step for the input, one for the layer"
+    assert cost.energy_j == pytest.approx(3 * 0.25 * 33e-6)
+    # With 24 pJ a synop: 2.4 uJ more.
+    assert even_cost(ONE, [100_000], synop_pj=24).energy_j == pytest.approx(3 * 0.25 * 33e-6 + 2.4e-6)
+    # Fewer synops: the neurons decide.
+    assert even_cost(ONE, [10]).latency_s == pytest.approx(2 * 32e-6)
+    assert even_cost(ONE, [10], fixed_us=50).latency_s == pytest.approx(2 * 82e-6)
+    # No work at all on a small layer: the shortest step.
+    assert even_cost(Allocation((LayerCores(4, 8, 2),), 1), [0]).latency_s == pytest.approx(2 * 10e-6)
+
+
+def test_rows_by_hand():
+    # Rows 0 and 1 lie on the first core: 90,000 synops, 59.4 us.
+    rows = [np.array([60_000, 30_000, 0, 10_000])]
+    assert rows_cost(ONE, rows).latency_s == pytest.approx(2 * 59.4e-6)
+    assert rows_cost(ONE, rows, synop_pj=24).energy_j == pytest.approx(3 * 0.25 * 59.4e-6 + 2.4e-6)
+
+
+def test_cores_share_a_row_that_lies_across_their_border():
+    np.testing.assert_allclose(core_loads(np.array([6, 4, 2]), 2), [8, 4])
+    np.testing.assert_allclose(core_loads(np.array([6, 4]), 4), [3, 3, 2, 2])
+
+
+@given(st.lists(st.integers(0, 10**6), min_size=1, max_size=40), st.integers(1, 60))
+def test_no_synop_is_lost_and_even_is_never_dearer(rows, cores):
+    loads = core_loads(np.array(rows), cores)
+    assert loads.sum() == pytest.approx(sum(rows)) and len(loads) == cores
+    layers = Allocation((LayerCores(len(rows), 100, cores),), 1)
+    assert even_cost(layers, [sum(rows)]).latency_s <= rows_cost(layers, [np.array(rows)]).latency_s * (1 + 1e-9)
+
+
+def test_the_product_leaves_the_first_frame_out():
+    costs = [FrameCost(9.0, 9.0), FrameCost(1.0, 2.0), FrameCost(3.0, 4.0)]
+    assert energy_delay_product(costs) == pytest.approx(2.0 * 3.0), "the mean energy times the mean latency"
+    assert energy_delay_product(costs[:1]) == pytest.approx(81.0)
+
+
+def test_every_constant_lies_within_its_bounds_and_names_a_source():
+    assert len(CONSTANTS) == 6
+    for constant in CONSTANTS.values():
+        assert constant.low <= constant.value <= constant.high and constant.source and constant.unit
+
+
+def test_cores_of_the_trained_network(trained):
+    reference = allocate(trained, (448, 448))
+    assert sum(layer.cores for layer in reference.layers) == 574 and reference.chips == 5
+    assert reference.latency_steps == 11
+    # 640x480 has 1.5306 times the outputs in every layer.
+    larger = allocate(trained, (640, 480))
+    assert [layer.cores for layer in larger.layers] == [343, 172, 86, 43, 86, 25, 49, 22, 49, 7]
+    assert larger.chips == 8 and larger.layers[0].rows == 240
+
+
+def test_other_networks_have_no_allocation(tiny_network):
+    assert allocate(tiny_network, (96, 64)) is None
+
+
+@pytest.mark.parametrize("arithmetic", ["carry", "lava", "snap"])
+def test_rows_add_up_to_the_synops_that_the_engine_counts(tiny_network, arithmetic):
+    input_wh, rng = (96, 64), np.random.default_rng(5)
+    encoder = Encoder(tiny_network.input_table, tiny_network.encoder_threshold, input_wh)
+    backend = CpuBackend(tiny_network, input_wh, arithmetic)
+    rows = RowSynops(tiny_network, input_wh, backend.layer_state)
+    for _ in range(4):
+        image = rng.integers(0, 255, (64, 96, 3)).astype(np.uint8)
+        events = encoder.step(image, RegionGrid.of_input(input_wh).full(True))
+        backend.submit(events, None)
+        assert tuple(int(r.sum()) for r in rows.step(events)) == backend.poll(0.0).synops
+
+
+def test_rows_know_where_events_arise(tiny_network):
+    input_wh = (96, 64)
+    encoder = Encoder(tiny_network.input_table, tiny_network.encoder_threshold, input_wh)
+    backend = CpuBackend(tiny_network, input_wh, "carry")
+    rows, image = RowSynops(tiny_network, input_wh, backend.layer_state), np.full((64, 96, 3), 90, np.uint8)
+    keep = RegionGrid.of_input(input_wh).full(True)
+    for _ in range(2):
+        events = encoder.step(image, keep)
+        backend.submit(events, None)
+        rows.step(events)
+        image[40:44] = 200
+    # Rows 40 to 43 of the input reach the outputs 20, 21 (kernel 3, stride 2, padding 1) and 22 through row 43.
+    image[40:44] = 30
+    events = encoder.step(image, keep)
+    backend.submit(events, None)
+    assert np.flatnonzero(rows.step(events)[0]).tolist() == [20, 21, 22]
