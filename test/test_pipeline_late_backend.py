@@ -1,0 +1,140 @@
+"""Masks, schedules and fresh starts together, with a backend whose results come some frames late, as Lava's do."""
+
+from __future__ import annotations
+
+from collections import deque
+from typing import Any
+
+import numpy as np
+import pytest
+
+from regionmask_ros.backends import BackendFailed, open_backend
+from regionmask_ros.frames import Frame
+from regionmask_ros.mask.presets import PRESETS
+from regionmask_ros.pipeline import Pipeline, PipelineSettings, StepResult
+
+LATE = 3
+
+
+class LateBackend:
+    """The cpu backend; each result waits until so many frames more have come."""
+
+    latency_steps = LATE
+
+    def __init__(self, *arguments: Any) -> None:
+        self._inner = open_backend(*arguments)
+        self.kernels, self.profile, self.fails = self._inner.kernels, None, False
+        self._waiting: deque = deque()
+        self._ready: deque = deque()
+
+    def submit(self, events: Any, tag: Any) -> None:
+        if self.fails:
+            raise BackendFailed("the detector has ended")
+        self._inner.submit(events, tag)
+        self._waiting.append(self._inner.poll(0.0))
+        if len(self._waiting) > LATE:
+            self._ready.append(self._waiting.popleft())
+
+    def poll(self, timeout_s: float) -> Any:
+        return self._ready.popleft() if self._ready else None
+
+    def drain(self) -> None:
+        self._ready.extend(self._waiting)
+        self._waiting.clear()
+
+    def reset(self) -> None:
+        self._waiting.clear()
+        self._ready.clear()
+        self._inner.reset()
+
+    def close(self) -> None:
+        self._inner.close()
+
+
+def clip(count: int, size_wh: tuple[int, int] = (96, 64), start_ns: int = 0) -> list[Frame]:
+    """Noise, and a square that moves."""
+    still = np.random.default_rng(0).integers(0, 256, (size_wh[1], size_wh[0], 3)).astype(np.uint8)
+    frames = []
+    for t in range(count):
+        pixels = still.copy()
+        pixels[20:40, 3 * t:3 * t + 20] = 255 - 20 * (t % 3)
+        frames.append(Frame(pixels, "bgr", start_ns + t * 40_000_000, "camera"))
+    return frames
+
+
+def played(pipeline: Pipeline, frames: list[Frame]) -> list[StepResult]:
+    results = [result for frame in frames for result in pipeline.process(frame)]
+    return results + pipeline.drain()
+
+
+@pytest.mark.parametrize("second", [clip(5, (64, 96), 10**9), clip(5)])
+def test_a_fresh_start_loses_no_result(tiny_network, second):
+    frames = clip(5) + second
+    pipeline = Pipeline(tiny_network, PipelineSettings(mask="dynamic", restart_period=4), LateBackend)
+    results = played(pipeline, frames)
+    assert [result.frame for result in results] == frames
+    assert [result.mask.refresh for result in results] == [True, False, False, False, True] * 2
+    # Restarts after four frames, twice, and one because of the other size or of the stamp that jumps back.
+    assert pipeline.fresh_starts == 3 and pipeline.latency_steps == LATE
+
+
+def test_the_same_heads_but_later(tiny_network):
+    settings = PipelineSettings(mask="none", arithmetic="lava")
+    late, at_once = Pipeline(tiny_network, settings, LateBackend), Pipeline(tiny_network, settings)
+    for one, other in zip(played(late, clip(8)), played(at_once, clip(8)), strict=True):
+        np.testing.assert_array_equal(one.head, other.head)
+        np.testing.assert_array_equal(one.age, other.age)
+
+
+@pytest.mark.parametrize("name", ["careful", "fast"])
+def test_a_preset_follows_objects_though_their_results_come_late(tiny_network, name):
+    pipeline = Pipeline(tiny_network, PipelineSettings(preset=name, score_threshold=0.5), LateBackend)
+    results = played(pipeline, clip(20))
+    period = PRESETS[name].refresh_period
+    between = [r.mask.sources["objects"] for r in results if r.index % period and r.index > LATE]
+    assert sum(objects.any() for objects in between) >= len(between) // 2
+    assert all((r.detections.track_ids >= 0).all() for r in results)
+
+
+def test_a_refresh_that_is_asked_for_moves_the_period_but_neither_objects_nor_the_restart(tiny_network):
+    pipeline = Pipeline(tiny_network, PipelineSettings(preset="fast", restart_period=12), LateBackend)
+    frames = clip(14)
+    results = [result for frame in frames[:5] for result in pipeline.process(frame)]
+    pipeline.refresh()
+    assert pipeline.frames_to_refresh == 0
+    results += played(pipeline, frames[5:])
+    assert [result.index for result in results if result.mask.refresh] == [0, 5, 12]
+    before, after = results[4].detections, results[6].detections
+    assert len(before) and set(before.track_ids) & set(after.track_ids), "objects keep their numbers"
+
+
+def test_a_preset_attends_what_a_planner_asks_for(tiny_network):
+    pipeline = Pipeline(tiny_network, PipelineSettings(preset="fast", classes=("disc",)))
+    pipeline.attend(np.array([[70.0, 50.0, 90.0, 60.0]]))
+    first, second, third = (result for frame in clip(3) for result in pipeline.process(frame))
+    assert first.mask.refresh and third.mask_text == "fast + attention, refresh in 6"
+    for result in (second, third):
+        assert result.mask.sources["attention"].any()
+        assert result.mask.keep[result.mask.sources["attention"]].all()
+
+
+def test_a_preset_follows_only_classes_that_are_reported(tiny_network):
+    both = played(Pipeline(tiny_network, PipelineSettings(preset="careful")), clip(8))
+    assert {kind for result in both for kind in result.detections.class_ids} == {0, 1}
+    settings = PipelineSettings(preset="careful", classes=("disc",), max_detections=2)
+    pipeline = Pipeline(tiny_network, settings)
+    for result in played(pipeline, clip(8)):
+        assert set(result.detections.class_ids) <= {1} and len(result.detections) <= 2
+        assert set(pipeline._camera.state.tracks.class_ids) <= {1}
+
+
+def test_a_backend_that_fails_is_opened_anew_with_the_next_frame(tiny_network):
+    pipeline, frames = Pipeline(tiny_network, PipelineSettings(mask="dynamic"), LateBackend), clip(6)
+    for frame in frames[:2]:
+        pipeline.process(frame)
+    pipeline._camera.backend.fails = True
+    with pytest.raises(BackendFailed):
+        pipeline.process(frames[2])
+    results = played(pipeline, frames[3:])
+    assert [result.frame for result in results] == frames[3:] and results[0].mask.refresh
+    assert pipeline.fresh_starts == 1
