@@ -7,7 +7,7 @@ import sys
 
 import numpy as np
 
-CASES = 60
+CASES = 30
 
 
 def main(models_file: str, shim_file: str) -> None:
