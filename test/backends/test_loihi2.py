@@ -176,10 +176,13 @@ def test_without_the_extension_a_run_ends_within_a_second_and_with_status_2(lava
     facts = ask_lava_python(Path(lava_python))
     if all(facts["extension"].values()):
         pytest.skip("the extension is here")
-    start = time.monotonic()
-    with pytest.raises(BackendFailed, match="lava-loihi"):
-        check_backend("loihi2", {"python": lava_python})
-    assert time.monotonic() - start < 1.0
+    took = []
+    for _ in range(3):  # a busy machine may be slow once
+        start = time.monotonic()
+        with pytest.raises(BackendFailed, match="lava-loihi"):
+            check_backend("loihi2", {"python": lava_python})
+        took.append(time.monotonic() - start)
+    assert min(took) < 1.0
     status = run_command([make_clip(3, 1), "--output", str(tmp_path / "out"), "--backend", "loihi2",
                           "--network", str(trained_file), "--backend-option", f"python={lava_python}"])
     told = capsys.readouterr().err

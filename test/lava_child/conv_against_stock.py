@@ -7,12 +7,11 @@ import sys
 
 import numpy as np
 
-CASES = 60
+CASES = 30
 
 
 def main(models_file: str, shim_file: str) -> None:
-    shim, conv = load("shim", shim_file), None
-    shim.import_var_model()
+    load("shim", shim_file).import_var_model()
     conv = load("conv_models", models_file)
     from lava.proc.conv import utils
 
