@@ -44,7 +44,8 @@ def write_calibration_page(path: str, summary: Mapping[str, Any], losses: Sequen
     """summary: what ``--json`` writes. pictures: caption and uint8 [height, width, 3] BGR."""
     intro = (
         f"A static mask from {summary['objects']:,} objects in {summary['frames']:,} frames, "
-        f"{summary['learned_from']}. It attends {summary['kept_share']:.0%} of the regions and holds {summary['covered_heat']:.1%} of the heat."
+        f"{summary['learned_from']}. It attends {summary['kept_share']:.0%} of the regions "
+        f"and holds {summary['covered_heat']:.1%} of the heat."
     )
     write_report(
         path, "Static mask", intro,

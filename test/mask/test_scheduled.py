@@ -123,7 +123,8 @@ def test_no_region_starves_longer_than_the_refresh_period(seed, tolerance, rest,
 @pytest.mark.parametrize("wrong, said", [
     ({"longest_rest": 0}, "longest_rest 0 is below 1"), ({"refresh_period": 0}, "refresh_period 0"),
     ({"together": 1.5}, "together 1.5"), ({"tolerance": float("nan")}, "tolerance nan"), ({"ring": -1}, "ring -1"),
-    ({"pause_shift": -1.0}, "pause_shift -1.0"), ({"most_attended": -0.1}, "most_attended"), ({"steer_threshold": 2.0}, "steer_threshold 2.0"),
+    ({"pause_shift": -1.0}, "pause_shift -1.0"),
+    ({"most_attended": -0.1}, "most_attended"), ({"steer_threshold": 2.0}, "steer_threshold 2.0"),
 ])
 def test_schedules_that_make_no_sense(wrong, said):
     with pytest.raises(UserError, match=said):
