@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import signal
-import threading
+from queue import Empty, SimpleQueue
 from types import FrameType
 
 SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
@@ -17,8 +17,9 @@ class StopRequest:
     """
 
     def __init__(self) -> None:
-        self._requested = threading.Event()
-        self._by_signal = False
+        # No Event: its lock may be held by the very thread that a handler interrupts. A SimpleQueue may be put to there.
+        self._woken: SimpleQueue[None] = SimpleQueue()
+        self._requested = self._by_signal = False
 
     def __enter__(self) -> StopRequest:
         wanted = [number for number in SIGNALS if signal.getsignal(number) is not signal.SIG_IGN]
@@ -31,14 +32,21 @@ class StopRequest:
 
     def _on_signal(self, number: int, frame: FrameType | None) -> None:
         self._by_signal = True
-        self._requested.set()
+        self.set()
 
     def set(self) -> None:
-        self._requested.set()
+        self._requested = True
+        self._woken.put(None)
 
     def is_set(self) -> bool:
-        return self._requested.is_set()
+        return self._requested
 
     def wait(self, timeout_s: float | None = None) -> bool:
         """Sleeps until the request or the timeout. True when it came."""
-        return self._requested.wait(timeout_s)
+        if not self._requested:
+            try:
+                self._woken.get(timeout=timeout_s)
+                self._woken.put(None)  # for whoever else waits
+            except Empty:
+                pass
+        return self._requested

@@ -119,6 +119,8 @@ def measure_throughput(
         session.spin()
         _wait(lambda: camera.is_active and camera.pictures.get_subscription_count(), node, START_TIMEOUT_S)
         time.sleep(SETTLE_S)
+        if camera.count_publishers("/detections") != 1 or camera.count_publishers("/image") != 1:
+            raise UserError("other programs use the ROS domain that was picked by chance: start it again")
         start_s = time.monotonic()
         published = camera.play(messages, seconds, node.must_run)
         elapsed_s, told = time.monotonic() - start_s, len(camera.reports)

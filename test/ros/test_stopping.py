@@ -1,0 +1,55 @@
+"""A request to end: from signals, from threads, and for whoever waits."""
+
+from __future__ import annotations
+
+import signal
+import subprocess
+import sys
+import threading
+from pathlib import Path
+
+from regionmask_ros.ros.stopping import StopRequest
+
+REPOSITORY = Path(__file__).resolve().parents[2]
+
+
+def test_a_wait_ends_with_the_request_or_the_time():
+    stop = StopRequest()
+    assert not stop.wait(0.0) and not stop.wait(0.01) and not stop.is_set()
+    waiters = [threading.Thread(target=stop.wait) for _ in range(3)]
+    for waiter in waiters:
+        waiter.start()
+    stop.set()
+    for waiter in waiters:
+        waiter.join(5.0)
+        assert not waiter.is_alive()
+    assert stop.is_set() and stop.wait() and stop.wait(0.0)
+
+
+HAIL = """
+import os, signal, threading, time
+from regionmask_ros.ros.stopping import StopRequest
+
+for index in range(1500):
+    with StopRequest() as stop:
+        hit = threading.Timer(index % 50 * 1e-5, os.kill, (os.getpid(), signal.SIGTERM))
+        hit.start()
+        while not stop.wait(1e-6):
+            pass
+        hit.join()
+    assert signal.getsignal(signal.SIGTERM) is signal.SIG_IGN, "later ones are of no interest"
+    signal.signal(signal.SIGTERM, signal.SIG_DFL)
+"""
+
+
+def test_a_signal_that_hits_a_waiter_at_any_point_never_blocks_it():
+    """A process of its own: a handler that took the waiter's lock would hang it."""
+    subprocess.run([sys.executable, "-c", HAIL], cwd=REPOSITORY, check=True, timeout=60.0)
+
+
+def test_without_a_signal_the_old_handlers_come_back():
+    before = signal.getsignal(signal.SIGTERM)
+    with StopRequest() as stop:
+        assert signal.getsignal(signal.SIGTERM) != before
+        stop.set()
+    assert signal.getsignal(signal.SIGTERM) is before
