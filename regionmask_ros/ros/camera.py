@@ -18,8 +18,8 @@ Picture = Union[Image, CompressedImage]
 LOG_EVERY_S = 5.0
 
 DEPTH = 5
-"""Only the newest picture is of use, but the slot behind the callback sees to that, and counts what it replaces. A queue
-of one would lose pictures uncounted whenever this process gets no processor for the time of a frame.
+"""Only the newest picture is of use, but the slot behind the callback sees to that, and counts what it replaces. A
+queue of one would lose pictures uncounted whenever this process gets no processor for the time of a frame.
 """
 
 MESSAGES = {"raw": Image, "compressed": CompressedImage}

@@ -17,7 +17,7 @@ class StopRequest:
     """
 
     def __init__(self) -> None:
-        # No Event: its lock may be held by the very thread that a handler interrupts. A SimpleQueue may be put to there.
+        # No Event: its lock may be held by the very thread that a handler interrupts. A SimpleQueue may be put to.
         self._woken: SimpleQueue[None] = SimpleQueue()
         self._requested = self._by_signal = False
 

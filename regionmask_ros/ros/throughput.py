@@ -38,9 +38,9 @@ class Throughput:
     """What was measured. Counts are of the whole run, warm-up included; times are in milliseconds.
 
     lost: published and never received by the node. dropped: received, and overwritten by a newer picture.
-    answer_ms: from publishing to the detections' arrival, (p50, p95). node_ms: from a picture's arrival in the node to its
-    answer's publishing, pipeline_ms: what of that the pipeline took; (p50, p95) both, the median and the worst of the
-    node's own reports, of which each covers five seconds.
+    answer_ms: from publishing to the detections' arrival, (p50, p95). node_ms: from a picture's arrival in the node to
+    its answer's publishing, pipeline_ms: what of that the pipeline took; (p50, p95) both, the median and the worst of
+    the node's own reports, of which each covers five seconds.
     """
 
     mask: str

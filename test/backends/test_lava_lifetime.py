@@ -17,7 +17,7 @@ import pytest
 from leftovers import left_behind, processes_of, wait_for_leader, wait_until_clean
 
 from regionmask_ros.backends import BackendFailed, open_backend
-from regionmask_ros.encoder import Events
+from regionmask_ros.encoder import Encoder
 from regionmask_ros.lava_child.family import SEGMENTS, mark_of
 
 REPOSITORY = Path(__file__).resolve().parents[2]
@@ -27,21 +27,27 @@ WORK = """
 import sys, time
 import numpy as np
 from regionmask_ros.backends import open_backend
-from regionmask_ros.encoder import Events
+from regionmask_ros.encoder import Encoder
 from regionmask_ros.network.spec import ConvSpec, Network
 weight = np.ones((2, 3, 3, 3), np.int32)
 layers = (ConvSpec("c1", weight, np.ones(2, np.int32), 2, 1, 6), ConvSpec("head", weight[:, :2], None, 1, 1, 0))
-network = Network("small", layers, None, (), np.zeros((256, 3), np.int32), 6)
+table = np.repeat(np.arange(-128, 128, dtype=np.int32)[:, None], 3, axis=1)
+encoder, image = Encoder(table, 6, (64, 64)), np.full((64, 64, 3), 128, np.uint8)
+network = Network("small", layers, None, (), table, 6)
 backend = open_backend("lava_sim", network, (64, 64))
 number = 0
 while True:
-    backend.submit(Events(np.array([number % 999], np.int32), np.array([96], np.int32), (64, 64, 3)), number)
+    image[0, number % 64] += 20
+    backend.submit(encoder.step(image, np.ones((4, 4), bool)), number)
     backend.poll(0.0)
     number += 1
     time.sleep(0.01)
 """
 
-SOME = Events(np.array([5], np.int32), np.array([96], np.int32), (64, 96, 3))
+IMAGE = np.full((64, 96, 3), 128, np.uint8)
+IMAGE[0, 1] = 255
+SOME = Encoder(np.repeat(np.arange(-128, 128)[:, None], 3, axis=1), 6, (96, 64)).step(IMAGE, np.ones((4, 6), bool))
+"""A few events, those of one pixel."""
 
 
 @pytest.fixture

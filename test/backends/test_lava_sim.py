@@ -22,15 +22,21 @@ LATENCY = 5
 
 
 def events_of(network, frames: int, keep_share: float = 1.0, seed: int = 0) -> list[Events]:
-    """Copies of what the encoder sends for noise that changes; from frame 1 on only some regions are kept."""
-    rng, encoder = np.random.default_rng(seed), Encoder(network.input_table, network.encoder_threshold, SIZE_WH)
-    image, sent = rng.integers(0, 256, (64, 96, 3)).astype(np.uint8), []
+    """What the encoder sends for noise that changes; from frame 1 on only some regions are kept."""
+    rng = np.random.default_rng(seed)
+    image, seen = rng.integers(0, 256, (64, 96, 3)).astype(np.uint8), []
     for t in range(frames):
-        keep = np.full((4, 6), True) if t == 0 else rng.random((4, 6)) < keep_share
-        events = encoder.step(image, keep)
-        sent.append(Events(events.index.copy(), events.message.copy(), events.shape))
+        seen.append((image, np.full((4, 6), True) if t == 0 else rng.random((4, 6)) < keep_share))
         image = np.where(rng.random(image.shape) < 0.2, rng.integers(0, 256, image.shape), image).astype(np.uint8)
-    return sent
+    return [_last_events(network, seen[:t + 1]) for t in range(frames)]
+
+
+def _last_events(network, seen: list[tuple[np.ndarray, np.ndarray]]) -> Events:
+    """By an encoder of its own, because events are valid only until the encoder's next step."""
+    encoder = Encoder(network.input_table, network.encoder_threshold, SIZE_WH)
+    for image, keep in seen:
+        events = encoder.step(image, keep)
+    return events
 
 
 def polled(backend) -> list:

@@ -1,4 +1,4 @@
-"""The node with Lava's simulator: every answer has the header of its own picture, though it comes some pictures later."""
+"""The node with Lava's simulator: every answer has the header of its own picture, though it comes some later."""
 
 from __future__ import annotations
 

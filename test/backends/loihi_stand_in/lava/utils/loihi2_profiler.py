@@ -35,7 +35,7 @@ class Loihi2Power(_Profiler):
         self._num_steps = num_steps
 
     def _measure(self, board) -> dict:
-        need(board.steps_of_run == self._num_steps, f"Loihi2Power for {self._num_steps} steps, {board.steps_of_run} ran")
+        need(board.steps_of_run == self._num_steps, f"Loihi2Power: {self._num_steps} steps, {board.steps_of_run} ran")
         return {"total_power": np.full(self._num_steps, 1.5), "static_total_power": 1.25}
 
 
