@@ -50,7 +50,7 @@ NEURON_NS = Constant(
 SHORTEST_STEP_US = Constant(
     10.0, 0.0, 10.0, "us", f"The shortest time step of a network on several chips. {RULE} Lower bound: none assumed.")
 FIXED_US = Constant(
-    0.0, 0.0, 50.0, "us", f"Time a step that does not depend on the load. {RULE} 50 us is a sensitivity, not a finding.")
+    0.0, 0.0, 50.0, "us", f"Time a step that does not depend on the load. {RULE} 50 us: a sensitivity.")
 CHIP_W = Constant(
     0.25, 0.23, 0.28, "W", f"Power of a chip that holds a network, whatever its load. {RULE} Bounds: assumed likewise; "
     "to be replaced by a profile of the board.")
