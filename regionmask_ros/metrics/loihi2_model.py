@@ -39,24 +39,24 @@ class Constant:
     source: str
 
 
+RULE = "Value: fixed by this project so that gains can be compared; not measured on a chip."
+UNCHECKED = "attributed to Davies et al., IEEE Micro 38(1), 2018, not checked against the paper."
+
 SYNOP_NS = Constant(
-    0.66, 0.66, 3.5, "ns", "A synaptic operation in a core. Loihi 1: 3.5 ns (Davies et al., IEEE Micro 38(1), 2018); "
-    "Intel's technology brief of Loihi 2 (2021) says up to 5 times faster. The lower bound is used.")
+    0.66, 0.66, 3.5, "ns", f"Time of a synaptic operation in a core. {RULE} Upper bound: Loihi 1's, {UNCHECKED}")
 NEURON_NS = Constant(
-    4.0, 4.0, 8.4, "ns", "An update of a neuron; a sigma-delta neuron takes two. Loihi 1: 8.4 ns (Davies et al., 2018);"
-    " the brief says 2 times faster.")
+    4.0, 4.0, 8.4, "ns", "Time of an update of a neuron; a sigma-delta neuron takes two. "
+    f"{RULE} Upper bound: Loihi 1's, {UNCHECKED}")
 SHORTEST_STEP_US = Constant(
-    10.0, 0.2, 10.0, "us", "The shortest time step of a network on several chips. The brief names 200 ns for an idle "
-    "chip; 10 us is this project's fixed assumption for five chips in step.")
+    10.0, 0.0, 10.0, "us", f"The shortest time step of a network on several chips. {RULE} Lower bound: none assumed.")
 FIXED_US = Constant(
-    0.0, 0.0, 50.0, "us", "Time a step that does not depend on the load. Not known: 0 in all results, 50 us as a "
-    "sensitivity.")
+    0.0, 0.0, 50.0, "us", f"Time a step that does not depend on the load. {RULE} 50 us: a sensitivity.")
 CHIP_W = Constant(
-    0.25, 0.23, 0.28, "W", "Power of a chip that holds a network, whatever its load. This project's fixed assumption; "
+    0.25, 0.23, 0.28, "W", f"Power of a chip that holds a network, whatever its load. {RULE} Bounds: assumed likewise; "
     "to be replaced by a profile of the board.")
 SYNOP_PJ = Constant(
-    0.0, 0.0, 24.0, "pJ", "Energy of a synaptic operation. No figure of Loihi 2 is public; 24 pJ is Loihi 1's (Davies "
-    "et al., 2018, 23.6 pJ). Results are given for both bounds.")
+    0.0, 0.0, 24.0, "pJ", "Energy of a synaptic operation. No figure of Loihi 2 is known to this project; results are "
+    f"given for both bounds. Upper bound: Loihi 1's 23.6 pJ, {UNCHECKED}")
 CONSTANTS = {
     "SYNOP_NS": SYNOP_NS, "NEURON_NS": NEURON_NS, "SHORTEST_STEP_US": SHORTEST_STEP_US, "FIXED_US": FIXED_US,
     "CHIP_W": CHIP_W, "SYNOP_PJ": SYNOP_PJ,
@@ -66,7 +66,8 @@ UPDATES_A_NEURON = 2
 CORES_A_CHIP = 120
 REFERENCE_INPUT_WH = (448, 448)
 REFERENCE_CORES = (224, 112, 56, 28, 56, 16, 32, 14, 32, 4)
-"""Cores of YOLO-KP's ten layers for a 448x448 input, 574 on 5 chips: lava-dl's allocation, as this project found it."""
+"""Cores of YOLO-KP's ten layers for a 448x448 input, 574 on 5 chips: this project's fixed allocation, not verified on a
+board."""
 
 
 @dataclass(frozen=True)
