@@ -21,8 +21,8 @@ PACKAGE = "regionmask_ros"
 
 # Where the name of an import and the key of its Debian or ROS package differ.
 KEYS = {"cv2": "python3-opencv", "h5py": "python3-h5py", "hypothesis": "python3-hypothesis",
-        "llvmlite": "python3-numba", "matplotlib": "python3-matplotlib", "numba": "python3-numba", "numpy": "python3-numpy",
-        "pytest": "python3-pytest", "tqdm": "python3-tqdm", "yaml": "python3-yaml"}
+        "llvmlite": "python3-numba", "matplotlib": "python3-matplotlib", "numba": "python3-numba",
+        "numpy": "python3-numpy", "pytest": "python3-pytest", "tqdm": "python3-tqdm", "yaml": "python3-yaml"}
 # Imported inside the one file that needs it, and no key exists for it.
 OPTIONAL = {"rosbags", "onnx", "onnxruntime", "openvino", "torch", "lava", "pycocotools"}
 
