@@ -85,6 +85,21 @@ def test_every_topic_shows_what_the_pipeline_decided_and_all_join_with_the_camer
     assert {pixels_of(built).max() for built in peer.heard["/mask/age"]} == {0, 1, 2, 3}
 
 
+def test_a_preset_shows_what_it_attends_and_numbers_the_objects(rig, wait_for, tiny_network):
+    node, peer = rig(preset="careful", score_threshold=0.5)
+    watch(peer, wait_for, node, {"/mask/dynamic": Image}, PICTURES)
+    send(peer, wait_for, [message(i) for i in range(FRAMES)])
+    wait_for(lambda: len(peer.heard["/mask/dynamic"]) == FRAMES and len(peer.heard["detections"]) == FRAMES)
+    twin = Pipeline(tiny_network, PipelineSettings(preset="careful", score_threshold=0.5))
+    for i, (shown, found) in enumerate(zip(peer.heard["/mask/dynamic"], peer.heard["detections"])):
+        (result,) = twin.process(Frame(picture(i), "bgr", START_NS + i * FRAME_NS, "left_optical"))
+        attended = np.zeros((4, 6), bool) if result.mask.refresh else result.mask.keep
+        np.testing.assert_array_equal(pixels_of(shown), 255 * attended)
+        assert [one.id for one in found.detections] == [str(number) for number in result.detections.track_ids]
+    assert any(pixels_of(shown).any() for shown in peer.heard["/mask/dynamic"]) and found.detections
+    assert node._facts().mask_mode == "careful"
+
+
 def test_message_filters_joins_them_too(rig, wait_for):
     message_filters = pytest.importorskip("message_filters", reason="message_filters is missing: ROS brings it")
     node, peer = rig()
