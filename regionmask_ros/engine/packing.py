@@ -78,6 +78,13 @@ class Convolution:
             raise ValueError(f"an input of {cols}x{rows} is too small for a {self.size}x{self.size} kernel")
         return size
 
+    def reach(self, length: int) -> np.ndarray:
+        """int32 [length]: outputs along one side, ``length`` inputs long, whose window holds an input."""
+        count = (length + 2 * self.padding - self.size) // self.stride + 1
+        windows = np.arange(count)[:, None] * self.stride - self.padding + np.arange(self.size)
+        inside = windows[(windows >= 0) & (windows < length)]
+        return np.bincount(inside, minlength=length).astype(np.int32)
+
 
 @dataclass(frozen=True)
 class StepTotals:

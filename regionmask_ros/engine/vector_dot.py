@@ -14,10 +14,10 @@ from .vector_ir import I32, I64, WIDTHS, call, constant, load, nested_sums, poin
 
 
 class _Weights:
-    """Rows of weights: int8 (widened when loaded) or int16, ``vectors`` vectors of pairs each."""
+    """Rows of weights: int8 (widened when loaded) or int16, ``vectors`` vectors of pairs each, ``used`` of them used."""
 
-    def __init__(self, builder, width, weight, vectors: int) -> None:
-        self.builder, self.width, self.vectors = builder, width, vectors
+    def __init__(self, builder, width, weight, used: int, vectors: int) -> None:
+        self.builder, self.width, self.used = builder, width, used
         self.bytes = weight.dtype.bitwidth // 8
         self.stored = ir.IntType(8 * self.bytes)
         self.row_length = ir.Constant(I64, 2 * width.lanes * vectors)
@@ -29,7 +29,7 @@ class _Weights:
     def load(self, row):
         """The row's vectors of int16 pairs."""
         kind, step = ir.VectorType(self.stored, 2 * self.width.lanes), 2 * self.width.lanes
-        loaded = [load(self.builder, row, kind, step * v, self.bytes) for v in range(self.vectors)]
+        loaded = [load(self.builder, row, kind, step * v, self.bytes) for v in range(self.used)]
         return loaded if self.bytes == 2 else [self.builder.sext(value, self.width.pairs) for value in loaded]
 
     def products(self, weights, word):
@@ -54,7 +54,7 @@ def dot(typing_context, weight, first, tap_rows, taps, pixel, tap, count, slots,
     def generate(context, builder, signature, arguments):
         kinds = signature.args
         _, first_, tap_rows_, taps_, _, _, _, slots_ = arguments[:8]
-        zero, rows = ir.Constant(I64, 0), _Weights(builder, width, weight, columns)
+        zero, rows = ir.Constant(I64, 0), _Weights(builder, width, weight, columns, columns)
         weights_ = pointer(context, builder, kinds[0], arguments[0], first_, rows.stored)
         pixels, numbers, counts, indices, pairs, totals = (
             pointer(context, builder, kinds[at], arguments[at], zero, I32) for at in (4, 5, 6, 8, 9, 10)
@@ -84,41 +84,49 @@ def dot(typing_context, weight, first, tap_rows, taps, pixel, tap, count, slots,
 
 
 @intrinsic(prefer_literal=True)
-def dot_dense(typing_context, weight, first, words, start, pitch, run, size, step, total, vectors, pixels, lanes):
-    """total[p, :lanes * vectors] = sum over a dense window of pixel p, for ``pixels`` neighbouring outputs at a time.
+def dot_dense(typing_context, weight, first, words, begin, pitch, run, size, total, first_total, columns, vectors, pixels,
+              lanes):
+    """total[p, :lanes * columns] = sum over a dense window of pixel p, for ``pixels`` outputs at a time.
 
-    Every weight is loaded once for all of them. weight: int8 or int16, from ``first`` on, rows in the window's order.
-    words: int32, pairs of messages; the window of pixel 0 begins at ``start`` and has ``size`` runs of ``run`` words,
-    ``pitch`` words apart. The next pixel's window begins ``step`` words later.
+    Every weight is loaded once for all of them. weight: int8 or int16, from ``first`` on; its rows, of lanes * vectors
+    outputs, are in the window's order, and only the first lanes * columns of each are used. words: int32, pairs of
+    messages; the window of pixel p begins at begin[p] (int64) and has ``size`` runs of ``run`` words, ``pitch`` words
+    apart. total: int32 [pixels, lanes * vectors], from first_total on.
     """
-    width, columns, outputs = WIDTHS[lanes.literal_value], vectors.literal_value, pixels.literal_value
-    signature = types.void(weight, types.intp, words, *[types.intp] * 5, total, vectors, pixels, lanes)
+    width, used, outputs = WIDTHS[lanes.literal_value], columns.literal_value, pixels.literal_value
+    signature = types.void(weight, types.intp, words, begin, *[types.intp] * 3, total, types.intp, columns, vectors,
+                           pixels, lanes)
 
     def generate(context, builder, signature, arguments):
-        kinds = signature.args
-        _, first_, _, start_, pitch_, run_, size_, step_ = arguments[:8]
-        rows = _Weights(builder, width, weight, columns)
-        weights_ = pointer(context, builder, kinds[0], arguments[0], first_, rows.stored)
-        window = pointer(context, builder, kinds[2], arguments[2], start_, I32)
-        totals = pointer(context, builder, kinds[8], arguments[8], ir.Constant(I64, 0), I32)
-        shifts = [builder.mul(step_, ir.Constant(I64, p)) for p in range(outputs)]
+        kinds, zero = signature.args, ir.Constant(I64, 0)
+        pitch_, run_, size_ = arguments[4:7]
+        rows = _Weights(builder, width, weight, used, vectors.literal_value)
+        weights_ = pointer(context, builder, kinds[0], arguments[0], arguments[1], rows.stored)
+        begins = pointer(context, builder, kinds[3], arguments[3], zero, I64)
+        totals = pointer(context, builder, kinds[7], arguments[7], arguments[8], I32)
+        windows = [
+            pointer(context, builder, kinds[2], arguments[2], builder.load(builder.gep(begins, [ir.Constant(I64, p)])), I32)
+            for p in range(outputs)
+        ]
 
         def enter(line):
-            line_start = builder.gep(window, [builder.mul(line, pitch_)])
-            return run_, (line_start, rows.row(weights_, builder.mul(line, run_)))
+            line_start = builder.mul(line, pitch_)
+            return run_, ([builder.gep(window, [line_start]) for window in windows],
+                          rows.row(weights_, builder.mul(line, run_)))
 
         def add(state, j, sums):
-            line_start, row_start = state
-            loaded, here, results = rows.load(rows.row(row_start, j)), builder.gep(line_start, [j]), []
-            for p, shift in enumerate(shifts):
-                products = rows.products(loaded, builder.load(builder.gep(here, [shift])))
-                mine = sums[columns * p:columns * (p + 1)]
+            line_starts, row_start = state
+            loaded, results = rows.load(rows.row(row_start, j)), []
+            for p, line_start in enumerate(line_starts):
+                products = rows.products(loaded, builder.load(builder.gep(line_start, [j])))
+                mine = sums[used * p:used * (p + 1)]
                 results += [builder.add(value, product) for value, product in zip(mine, products)]
             return results
 
-        sums = nested_sums(builder, [constant(width.vector, 0)] * (columns * outputs), size_, enter, add)
+        sums = nested_sums(builder, [constant(width.vector, 0)] * (used * outputs), size_, enter, add)
         for at, value in enumerate(sums):
-            store(builder, value, totals, width.lanes * at, 4)
+            place = (at // used * vectors.literal_value + at % used) * width.lanes
+            store(builder, value, totals, place, 4)
         return context.get_dummy_value()
 
     return signature, generate

@@ -93,30 +93,46 @@ class Neurons:
 
 
 @intrinsic(prefer_literal=True)
+def clear_words(typing_context, word, first, lanes):
+    """word[first:first + lanes / 2] = 0: the messages of a vector of channels."""
+    width = WIDTHS[lanes.literal_value]
+
+    def generate(context, builder, signature, arguments):
+        address = pointer(context, builder, signature.args[0], arguments[0], arguments[1], I32)
+        store(builder, constant(width.words, 0), address, 0, 4)
+        return context.get_dummy_value()
+
+    return types.void(word, types.intp, lanes), generate
+
+
+@intrinsic(prefer_literal=True)
 def fire(typing_context, total, first_total, bias, first_channel, threshold, release, sigma, reference, first,
-         index, pair, slot, spikes, vectors, lanes, carry, snap):
+         index, pair, word, slot, spikes, vectors, lanes, carry, snap):
     """lanes * vectors neurons: sigma, bias, ReLU, delta, threshold; appends their spikes to the pixel's list.
 
     total: int32, from first_total on, consumed; on return it holds the messages. bias: int32, from first_channel on.
     sigma, reference: int32, from ``first`` on. release, carry, snap: see ``arithmetic.Rule``. index, pair: the list, which
-    begins at ``slot`` and has ``spikes`` entries. carry, snap, vectors, lanes: literals.
+    begins at ``slot`` and has ``spikes`` entries; word: the same pairs, each in its place behind ``slot``. carry, snap,
+    vectors, lanes: literals.
     Returns the new number of entries, plus events << 16, plus 1 << 32 when a message may not fit 16 bits (the list
     then holds its nearest value that does).
     """
     width, columns = WIDTHS[lanes.literal_value], vectors.literal_value
     signature = types.int64(
         total, types.intp, bias, types.intp, types.int32, types.int32, sigma, reference, types.intp,
-        index, pair, types.intp, types.intp, vectors, lanes, carry, snap,
+        index, pair, word, types.intp, types.intp, vectors, lanes, carry, snap,
     )
 
     def generate(context, builder, signature, arguments):
-        first_total_, channel_, first_, slot_, n = (arguments[at] for at in (1, 3, 8, 11, 12))
-        totals, biases, states, references, indices, pairs = (
-            pointer(context, builder, signature.args[at], arguments[at], start, I32)
-            for at, start in ((0, first_total_), (2, channel_), (6, first_), (7, first_), (9, slot_), (10, slot_))
+        first_total_, channel_, first_, slot_, n = (arguments[at] for at in (1, 3, 8, 12, 13))
+        starts = {0: first_total_, 2: channel_, 6: first_, 7: first_, 9: slot_, 10: slot_, 11: slot_}
+        totals, biases, states, references, indices, pairs, places = (
+            pointer(context, builder, signature.args[at], arguments[at], start, I32) for at, start in starts.items()
         )
+        half_channel = builder.sdiv(channel_, ir.Constant(I64, 2))
+        places = builder.gep(places, [half_channel])
         neurons = Neurons(builder, width, *arguments[4:6], carry.literal_value, snap.literal_value)
-        first_pair = builder.trunc(builder.sdiv(channel_, ir.Constant(I64, 2)), I32)
+        first_pair = builder.trunc(half_channel, I32)
         events, sizes = ir.Constant(I64, 0), []
         for at in range(0, columns * width.lanes, width.lanes):
             def read(array, at=at):
@@ -134,6 +150,7 @@ def fire(typing_context, total, first_total, bias, first_channel, threshold, rel
             events = builder.add(events, bits_set(builder, fired))
             sizes.append(size)
             words = builder.bitcast(neurons.cut(told), width.words)
+            store(builder, words, places, at // 2, 4)
             pair_number = builder.add(first_pair, ir.Constant(I32, at // 2))
             n = neurons.append(words, pair_number, indices, pairs, n)
         wide = builder.zext(neurons.any_wide(sizes), I64)

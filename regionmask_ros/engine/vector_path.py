@@ -15,8 +15,11 @@ from numba.core.codegen import get_host_cpu_features
 
 from . import kernels, vector_kernels
 from .arithmetic import Rule
+from .change_map import FRAME, ChangeMap, reach_masks
 from .memory import aligned
-from .packing import Convolution, Lap, Layers, StepTotals, no_lap
+from .packing import Convolution, Lap, Layers, StepTotals, no_lap, stored_channels
+from .vector_input import InputMap
+from .vector_plan import MOST_SIZE, outputs_at_a_time, plan_lists, plan_map
 
 
 @dataclass(frozen=True)
@@ -44,6 +47,11 @@ AVX512 = Processor(16, 16, ("avx512f", "avx512bw", "avx512vl"))
 AVX2 = Processor(8, 8, ("avx2",))
 
 
+def can_run(convolutions: Sequence[Convolution]) -> bool:
+    """The bits of a line's windows must fit what is looked at of it."""
+    return all(spec.size <= MOST_SIZE and spec.padding <= FRAME for spec in convolutions)
+
+
 @dataclass(frozen=True)
 class PackedConvolution:
     """weight: int8 or int16, [group, ky, kx, pair of inputs, out, 2], flat, outputs padded to whole vectors.
@@ -65,17 +73,31 @@ class PackedConvolution:
     def padded(self) -> int:
         return self.vectors * self.groups * self.lanes
 
+    @property
+    def together(self) -> tuple[int, int]:
+        """Vectors and outputs of a dense turn: as many sums as fit the registers."""
+        import os
+        if self.lanes == 16:
+            c, p = map(int, os.environ.get("CP", "4,4").split(","))
+        else:
+            c, p = map(int, os.environ.get("CP8", "2,5").split(","))
+        return (1, 2 * p) if self.vectors == 1 else (c, p)
+
 
 def pack(convolutions: tuple[Convolution, ...], processor: Processor) -> tuple[PackedConvolution, ...]:
     """Weights as the kernels want them, once for all cameras."""
-    return tuple(_pack(spec, processor) for spec in convolutions)
+    packed, stored = [], stored_channels(convolutions[0].in_channels)
+    for spec in convolutions:
+        packed.append(_pack(spec, processor, stored))
+        stored = packed[-1].padded
+    return tuple(packed)
 
 
-def _pack(spec: Convolution, processor: Processor) -> PackedConvolution:
+def _pack(spec: Convolution, processor: Processor, in_channels: int) -> PackedConvolution:
     lanes = processor.lanes
     wanted = -(-spec.channels // lanes)
     vectors = max(v for v in (1, 2, 4, 8, 16) if v <= processor.most and wanted % v == 0)
-    groups, pairs, size = wanted // vectors, -(-spec.in_channels // 2), spec.size
+    groups, pairs, size = wanted // vectors, in_channels // 2, spec.size
     padded = np.zeros((wanted * lanes, 2 * pairs, size, size), np.int16)
     padded[:spec.channels, :spec.in_channels] = spec.weight
     narrow = padded.min() >= -128 and padded.max() <= 127
@@ -89,40 +111,31 @@ def _pack(spec: Convolution, processor: Processor) -> PackedConvolution:
     return PackedConvolution(spec, lanes, weight, bias, vectors, groups, pairs, plain)
 
 
-AT_A_TIME = 8
-"""Sums in registers in the first layer: output pixels times vectors."""
-
-
 class _Lists:
     """Spikes of one layer's outputs, see ``vector_kernels``. padding: width of the frame of empty pixels."""
 
     def __init__(self, rows: int, cols: int, channels: int, padding: int) -> None:
         self.padding, self.pitch, self.slots = padding, cols + 2 * padding, channels // 2
-        pixels = (rows + 2 * padding) * self.pitch
-        self.count, self.events = np.zeros(pixels, np.int32), np.zeros(pixels, np.int32)
-        self.index, self.pair = (aligned(pixels * self.slots, np.int32) for _ in range(2))
+        self.pixels = (rows + 2 * padding) * self.pitch
+        self.count = np.zeros(self.pixels, np.int32)
+        self.index, self.pair, self.word = (aligned(self.pixels * self.slots, np.int32) for _ in range(3))
 
-
-class _Input:
-    """The encoder's events as a dense map. value: int16 [pixel, 2 * pairs] (word: the same as int32), framed."""
-
-    def __init__(self, rows: int, cols: int, first: PackedConvolution, overhang: int) -> None:
-        self.padding, self.pitch = first.spec.padding, cols + 2 * first.spec.padding
-        pixels = (rows + 2 * self.padding) * self.pitch + overhang
-        self.value, self.events = aligned(pixels * 2 * first.pairs, np.int16), np.zeros(pixels, np.uint16)
-        self.word = self.value.view(np.int32)
+    def clear(self) -> None:
+        self.count[:], self.word[:] = 0, 0
 
 
 class _Layer:
     """sigma, reference: int32, flat, channels padded. extra: made when a message first exceeds 16 bits."""
 
-    def __init__(self, packed: PackedConvolution, in_rows: int, in_cols: int, next_padding: int) -> None:
+    def __init__(self, packed: PackedConvolution, in_rows: int, in_cols: int, after: PackedConvolution | None) -> None:
         self.packed, self.in_cols = packed, in_cols
         self.rows, self.cols = packed.spec.output_size(in_rows, in_cols)
         neurons = self.rows * self.cols * packed.padded
         self.sigma = aligned(neurons, np.int32)
         self.reference = aligned(0 if packed.spec.is_head else neurons, np.int32)
-        self.lists = _Lists(self.rows, self.cols, 0 if packed.spec.is_head else packed.padded, next_padding)
+        self.lists = _Lists(self.rows, self.cols, packed.padded if after else 0, after.spec.padding if after else 0)
+        reader = after.spec if after else None
+        self.reach = [reader.reach(n) if reader else np.zeros(0, np.int32) for n in (self.rows, self.cols)]
         self.extra = np.zeros(0, np.int32)
 
     @property
@@ -136,55 +149,69 @@ class VectorLayers(Layers):
     def __init__(self, packed: tuple[PackedConvolution, ...], input_wh: tuple[int, int], rule: Rule) -> None:
         self._rule, self.layers = rule, []
         rows, cols = input_wh[1], input_wh[0]
-        self._pixels = max(1, AT_A_TIME // packed[0].vectors)
-        self._input = _Input(rows, cols, packed[0], self._pixels * packed[0].spec.stride)
+        first = packed[0].spec
+        self._input = InputMap(rows, cols, first.in_channels)
+        self._input_reach = first.reach(rows), first.reach(cols)
+        self._input_masks = reach_masks(self._input_reach[1], self._input.stored)
         for convolution, after in zip(packed, [*packed[1:], None]):
-            self.layers.append(_Layer(convolution, rows, cols, after.spec.padding if after else 0))
+            self.layers.append(_Layer(convolution, rows, cols, after))
             rows, cols = self.layers[-1].rows, self.layers[-1].cols
         most = max(self._input.value.size, *(layer.real_neurons for layer in self.layers))
         # Worst case; memory that is never touched is never taken.
         self._wide_index, self._wide_rest = np.empty(most, np.int32), np.empty(most, np.int32)
-        taps = max(convolution.spec.size for convolution in packed) ** 2
-        self._pixel, self._tap = np.zeros(taps, np.int32), np.zeros(taps, np.int32)
-        self._column = np.zeros(self._input.pitch, np.int32)
-        self._total = aligned(max(AVX512.lanes * AVX512.most, AVX2.lanes * AVX2.most), np.int32)
+        self._scratch = _Scratch(self.layers)
 
     def step(self, index: np.ndarray, message: np.ndarray, lap: Lap = no_lap) -> StepTotals:
-        source, first = self._input, self.layers[0]
-        place = (len(index), first.packed.spec.in_channels, first.in_cols, source.padding, source.pitch,
-                 first.packed.pairs, source.value, source.events)
-        wide = vector_kernels.spread(index, message, *place, self._wide_index, self._wide_rest)
+        self._input.clear()
+        wide, reached = self._input.put(index, message, *self._input_reach, self._wide_index, self._wide_rest)
+        return self._through_all(reached, wide, lap)
+
+    def step_changes(self, changes: ChangeMap, lap: Lap = no_lap) -> StepTotals:
+        self._input.set_changes(changes)
+        return self._through_all(changes.reached(self._input_reach[0], self._input_masks), 0, lap)
+
+    def _through_all(self, reached: int, wide: int, lap: Lap) -> StepTotals:
         lap(-1)
         layer_events, synops = [], []
-        for number in range(len(self.layers)):
-            events, reached, wide = self._run(number, wide)
+        for number, layer in enumerate(self.layers):
+            synops.append(reached * layer.packed.spec.channels)
+            if wide:
+                self._add_wide(layer, wide)
+            events, reached, wide = self._from_map(layer, wide) if number == 0 else self._from_lists(number, wide)
             layer_events.append(events)
-            synops.append(reached * self.layers[number].packed.spec.channels)
             lap(number)
-        vector_kernels.sweep(index, *place)
         return StepTotals(tuple(layer_events[:-1]), tuple(synops))
 
-    def _run(self, number: int, wide: int) -> tuple[int, int, int]:
-        """One layer's kernel. wide: messages in the wide buffers that its input lacks; returned are those it leaves."""
-        layer = self.layers[number]
-        packed, spec, lists = layer.packed, layer.packed.spec, layer.lists
-        if wide:
-            self._add_wide(layer, wide)
-        shape = (packed.groups, spec.is_head, packed.weight, packed.pairs, spec.size,
-                 spec.stride)
-        neurons = (layer.rows, layer.cols, spec.channels, wide > 0, layer.extra, packed.bias, spec.threshold,
-                   self._rule.release(spec.threshold), layer.sigma, layer.reference)
-        output = (lists.padding, lists.pitch, lists.slots, lists.count, lists.events, lists.index, lists.pair,
-                  self._wide_index, self._wide_rest)
-        if number == 0:
-            source = self._input
-            kernel = vector_kernels.first_layer_kernel(packed.lanes, packed.vectors, *self._rule.flags, self._pixels)
-            return kernel(*shape, source.pitch, source.word, source.events, *neurons, *output, self._column,
-                          self._total)
-        source = self.layers[number - 1].lists
-        kernel = vector_kernels.layer_kernel(packed.lanes, packed.vectors, *self._rule.flags)
-        return kernel(*shape, source.pitch, source.slots, source.count, source.events, source.index, source.pair,
-                      *neurons, *output, self._pixel, self._tap, self._total)
+    def _from_map(self, layer: _Layer, wide: int) -> tuple[int, int, int]:
+        """The first layer. wide: messages in the wide buffers that its input lacks; returned are those it leaves."""
+        source, spec, scratch = self._input, layer.packed.spec, self._scratch
+        due = plan_map(wide > 0, source.fired, source.words, FRAME, spec.size, spec.stride, spec.padding,
+                       outputs_at_a_time(spec.size, spec.stride), layer.rows, layer.cols, scratch.dense)
+        none = scratch.nothing
+        return self._run(layer, scratch.dense, due, due, (FRAME - spec.padding, source.pitch, none, none, none,
+                                                          source.word), wide)
+
+    def _from_lists(self, number: int, wide: int) -> tuple[int, int, int]:
+        """As ``_from_map``, for the other layers."""
+        layer, source, scratch = self.layers[number], self.layers[number - 1].lists, self._scratch
+        packed, spec = layer.packed, layer.packed.spec
+        sparse, dense, entries = plan_lists(
+            wide > 0, source.count, source.pitch, spec.size, spec.stride, layer.rows, layer.cols, CROSS(packed),
+            scratch.column, scratch.sparse, scratch.dense)
+        scratch.dense[dense:dense + sparse] = scratch.sparse[:sparse]
+        return self._run(layer, scratch.dense, dense, dense + sparse, (
+            0, source.pitch, source.count, source.index, source.pair, source.word), wide)
+
+    def _run(self, layer: _Layer, place, dense: int, due: int, source: tuple, wide: int) -> tuple[int, int, int]:
+        packed, spec, lists, scratch = layer.packed, layer.packed.spec, layer.lists, self._scratch
+        vector_kernels.silence_kernel(packed.lanes)(lists.count, lists.pixels, lists.slots, lists.word)
+        kernel = vector_kernels.layer_kernel(packed.lanes, packed.vectors, *packed.together, *self._rule.flags)
+        return kernel(
+            place, dense, due, packed.groups, spec.is_head, packed.weight, packed.pairs, spec.size, spec.stride, *source,
+            layer.cols, spec.channels, wide > 0, layer.extra, packed.bias, spec.threshold,
+            self._rule.release(spec.threshold), layer.sigma, layer.reference, *layer.reach,
+            lists.padding, lists.pitch, lists.slots, lists.count, lists.index, lists.pair, lists.word,
+            self._wide_index, self._wide_rest, scratch.begin, scratch.pixel, scratch.tap, scratch.total)
 
     def _add_wide(self, layer: _Layer, wide: int) -> None:
         """Sums of what did not fit the input's lists, for the kernel to add."""
@@ -198,10 +225,10 @@ class VectorLayers(Layers):
         )
 
     def clear(self) -> None:
-        self._input.value[:] = 0
-        self._input.events[:] = 0
+        self._input.clear()
         for layer in self.layers:
             layer.extra[:] = 0
+            layer.lists.clear()
 
     def read(self, number: int) -> tuple[np.ndarray, np.ndarray | None]:
         layer = self.layers[number]
@@ -218,3 +245,23 @@ class VectorLayers(Layers):
             layer.sigma.reshape(shape)[:, :, :real] = sigma
             if reference is not None:
                 layer.reference.reshape(shape)[:, :, :real] = reference
+
+
+def CROSS(packed):
+    import os
+    return int(float(os.environ.get("CROSS", "0.4")) * packed.spec.size ** 2 * packed.pairs) + 1
+
+
+class _Scratch:
+    """Memory that no layer keeps anything in."""
+
+    def __init__(self, layers: Sequence[_Layer]) -> None:
+        outputs = max(layer.rows * layer.cols for layer in layers)
+        self.sparse, self.dense = (np.empty(outputs, np.int32) for _ in range(2))
+        self.nothing = np.zeros(0, np.int32)
+        self.column = np.zeros(max(layer.lists.pitch for layer in layers), np.int32)
+        taps = max(layer.packed.spec.size for layer in layers) ** 2
+        self.pixel, self.tap = np.zeros(taps, np.int32), np.zeros(taps, np.int32)
+        self.begin = np.zeros(max(layer.packed.together[1] for layer in layers), np.int64)
+        sums = max(layer.packed.together[1] * layer.packed.vectors * layer.packed.lanes for layer in layers)
+        self.total = aligned(sums, np.int32)
