@@ -73,6 +73,11 @@ class Neurons:
         nearest = b.select(b.icmp_signed(">", nearest, bottom), nearest, bottom)
         return b.trunc(nearest, ir.VectorType(I16, self.width.lanes))
 
+    def present(self, words):
+        """How many words are not 0."""
+        there = self.builder.icmp_signed("!=", words, constant(words.type, 0))
+        return bits_set(self.builder, self.builder.bitcast(there, ir.IntType(words.type.count)))
+
     def append(self, words, first_pair, indices, pairs, n):
         """Writes the words that are not 0, and their numbers, from entry n on; returns the new number of entries."""
         b, kind = self.builder, self.width.words
@@ -107,20 +112,20 @@ def clear_words(typing_context, word, first, lanes):
 
 @intrinsic(prefer_literal=True)
 def fire(typing_context, total, first_total, bias, first_channel, threshold, release, sigma, reference, first,
-         index, pair, word, slot, spikes, vectors, lanes, carry, snap):
+         index, pair, word, slot, spikes, vectors, lanes, carry, snap, listed):
     """lanes * vectors neurons: sigma, bias, ReLU, delta, threshold; appends their spikes to the pixel's list.
 
     total: int32, from first_total on, consumed; on return it holds the messages. bias: int32, from first_channel on.
     sigma, reference: int32, from ``first`` on. release, carry, snap: see ``arithmetic.Rule``. index, pair: the list, which
-    begins at ``slot`` and has ``spikes`` entries; word: the same pairs, each in its place behind ``slot``. carry, snap,
-    vectors, lanes: literals.
+    begins at ``slot`` and has ``spikes`` entries. Unless listed, they are only counted, and all pairs go to ``word``, each
+    in its place behind ``slot``. carry, snap, vectors, lanes, listed: literals.
     Returns the new number of entries, plus events << 16, plus 1 << 32 when a message may not fit 16 bits (the list
     then holds its nearest value that does).
     """
     width, columns = WIDTHS[lanes.literal_value], vectors.literal_value
     signature = types.int64(
         total, types.intp, bias, types.intp, types.int32, types.int32, sigma, reference, types.intp,
-        index, pair, word, types.intp, types.intp, vectors, lanes, carry, snap,
+        index, pair, word, types.intp, types.intp, vectors, lanes, carry, snap, listed,
     )
 
     def generate(context, builder, signature, arguments):
@@ -150,9 +155,12 @@ def fire(typing_context, total, first_total, bias, first_channel, threshold, rel
             events = builder.add(events, bits_set(builder, fired))
             sizes.append(size)
             words = builder.bitcast(neurons.cut(told), width.words)
-            store(builder, words, places, at // 2, 4)
-            pair_number = builder.add(first_pair, ir.Constant(I32, at // 2))
-            n = neurons.append(words, pair_number, indices, pairs, n)
+            if listed.literal_value:
+                pair_number = builder.add(first_pair, ir.Constant(I32, at // 2))
+                n = neurons.append(words, pair_number, indices, pairs, n)
+            else:
+                store(builder, words, places, at // 2, 4)
+                n = builder.add(n, neurons.present(words))
         wide = builder.zext(neurons.any_wide(sizes), I64)
         result = builder.or_(n, builder.shl(events, ir.Constant(I64, 16)))
         return builder.or_(result, builder.shl(wide, ir.Constant(I64, 32)))

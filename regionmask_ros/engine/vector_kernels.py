@@ -1,13 +1,13 @@
 """The layer kernel over lists of spikes, one list a pixel, for processors with vectors of 8 or 16 x int32.
 
 A pixel's list holds pairs of neighbouring channels of which at least one fired: ``index`` is the pair's number,
-``pair`` the two messages (int16, the even channel in the low half). ``count`` is the list's length. ``word`` is a map of
-the same pairs, each in its place, 0 where nothing fired. Pixels lie in a frame of empty ones, so that no window of the
-next layer leaves it.
+``pair`` the two messages (int16, the even channel in the low half). ``count`` is the list's length. Pixels lie in a
+frame of empty ones, so that no window of the next layer leaves it.
 
 Output by output, a kernel adds up what its window's spikes mean (the twin's ``correlate``) and lets its neurons fire
 (the rest of the twin's ``step``), with the sums in a small scratch in between. Outputs whose window is full of spikes
-are taken some at a time from the map: then every weight is loaded once for all of them.
+are taken some at a time from a map of the same pairs (``word``), each in its place, 0 where nothing fired: then every
+weight is loaded once for all of them.
 
 Channels are padded to whole vectors; padded ones have no weights and never fire. A message beyond 16 bits, which no
 trained network has shown, sends its nearest value through the list; the rest is kept aside (``wide``) and added by the
@@ -31,15 +31,23 @@ _COLUMNS = (1 << COLUMN_BITS) - 1
 _COUNT_MASK, _EVENTS_SHIFT, _WIDE_SHIFT = 0xFFFF, 16, 32
 
 
+@kernel
+def spread(count, index, pair, pixels, slots, word):
+    """All pixels' lists as a map: word, int32 [pixels, slots], all 0 before."""
+    for pixel in range(pixels):
+        first = pixel * slots
+        for j in range(first, first + count[pixel]):
+            word[first + index[j]] = pair[j]
+
+
 @lru_cache(maxsize=None)
 def silence_kernel(lanes):
-    """The kernel that empties all pixels' lists and takes their spikes out of the map."""
+    """The kernel that takes all pixels' spikes out of a map."""
 
     @kernel
     def silence(count, pixels, slots, word):
         for pixel in range(pixels):
             if count[pixel] != 0:
-                count[pixel] = 0
                 for at in range(pixel * slots, (pixel + 1) * slots, lanes // 2):
                     clear_words(word, at, lanes)
 
@@ -88,9 +96,10 @@ def window_taps(begin, pitch, size, count, pixel, tap):
 
 
 @lru_cache(maxsize=None)
-def layer_kernel(lanes, vectors, columns, pixels, carry, snap):
+def layer_kernel(lanes, vectors, columns, pixels, carry, snap, listed):
     """The kernel of a layer, for ``vectors`` vectors of ``lanes`` channels at a time, under a rule; dense outputs
-    ``pixels`` at a time and ``columns`` of the vectors.
+    ``pixels`` at a time and ``columns`` of the vectors. listed: whether its
+    outputs go to lists, else to a map.
 
     place: int32, y << 16 | x of outputs with work (see ``vector_plan``), of which the first ``dense`` are worked off
     from in_word. groups: so many times ``vectors`` make all channels; channels: without the padding. weight: see
@@ -150,7 +159,7 @@ def layer_kernel(lanes, vectors, columns, pixels, carry, snap):
                     target = (y + out_padding) * out_pitch + out_padding + x
                     answer = fire(
                         total, p * group, bias, g * group, threshold, release, sigma, reference, first,
-                        out_index, out_pair, out_word, target * out_slots, out_count[target], vectors, lanes, carry, snap)
+                        out_index, out_pair, out_word, target * out_slots, out_count[target], vectors, lanes, carry, snap, listed)
                     out_count[target] = answer & _COUNT_MASK
                     events = (answer >> _EVENTS_SHIFT) & _COUNT_MASK
                     fired += events

@@ -65,7 +65,8 @@ def plan_lists(everywhere, count, pitch, size, stride, rows, cols, crossover, co
     """Outputs of a layer that reads lists: ``sparse`` and, from ``crossover`` entries in a window on, ``dense``.
 
     count: int32, entries of each pixel's list, framed, lines ``pitch`` apart. column: int32 [pitch], scratch. sparse,
-    dense: int32, filled with y << 16 | x. Returns (number of sparse, of dense, entries in the windows of dense).
+    dense: int32, filled with y << 16 | x. Returns how many of each, and the
+    entries in the windows of ``dense``.
     """
     few = 0
     many = 0

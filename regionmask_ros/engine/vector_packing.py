@@ -1,0 +1,102 @@
+"""Weights for the vector kernels, and which processors run them."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Sequence
+
+import numpy as np
+from numba.core import config
+from numba.core.codegen import get_host_cpu_features
+
+from .change_map import FRAME
+from .memory import aligned
+from .oldest_numba import is_new_enough
+from .packing import Convolution, stored_channels
+from .vector_plan import MOST_SIZE
+
+
+@dataclass(frozen=True)
+class Processor:
+    """Vectors that a family of processors has.
+
+    most: sums that the dot product may hold in registers, so that weights and messages fit beside. needed: LLVM's names
+    of the features.
+    """
+
+    lanes: int
+    most: int
+    needed: tuple[str, ...]
+
+    @property
+    def is_here(self) -> bool:
+        """Whether this processor has the instructions and Numba will use them."""
+        if config.CPU_NAME or config.CPU_FEATURES or config.DISABLE_JIT or not is_new_enough():
+            return False
+        features = get_host_cpu_features().split(",")
+        return all(f"+{name}" in features for name in self.needed)
+
+
+AVX512 = Processor(16, 16, ("avx512f", "avx512bw", "avx512vl"))
+AVX2 = Processor(8, 8, ("avx2",))
+
+
+def can_pack(convolutions: Sequence[Convolution]) -> bool:
+    """The bits of a line's windows must fit what is looked at of it."""
+    return all(spec.size <= MOST_SIZE and spec.padding <= FRAME for spec in convolutions)
+
+
+@dataclass(frozen=True, eq=False)
+class PackedConvolution:
+    """weight: int8 or int16, [group, ky, kx, pair of inputs, out, 2], flat; inputs padded as the
+    layer before stores its outputs, outputs padded to whole vectors.
+
+    bias: int32 [padded out] at 2**16. lanes, vectors, groups: see ``vector_kernels.layer_kernel``. plain: int16
+    [ky, kx, in, out], flat, for the portable kernel that adds what did not fit the lists.
+    """
+
+    spec: Convolution
+    lanes: int
+    weight: np.ndarray
+    bias: np.ndarray
+    vectors: int
+    groups: int
+    pairs: int
+    plain: np.ndarray
+
+    @property
+    def padded(self) -> int:
+        return self.vectors * self.groups * self.lanes
+
+    @property
+    def together(self) -> tuple[int, int]:
+        """Vectors and outputs of a dense turn: as many sums as fit the registers beside weights and a message."""
+        columns = min(4, self.vectors) if self.lanes == AVX512.lanes else min(2, self.vectors)
+        return columns, (16 if self.lanes == AVX512.lanes else 8) // columns
+
+
+def pack(convolutions: tuple[Convolution, ...], processor: Processor) -> tuple[PackedConvolution, ...]:
+    """Weights as the kernels want them, once for all cameras."""
+    packed, stored = [], stored_channels(convolutions[0].in_channels)
+    for spec in convolutions:
+        packed.append(_pack(spec, processor, stored))
+        stored = packed[-1].padded
+    return tuple(packed)
+
+
+def _pack(spec: Convolution, processor: Processor, in_channels: int) -> PackedConvolution:
+    lanes = processor.lanes
+    wanted = -(-spec.channels // lanes)
+    vectors = max(v for v in (1, 2, 4, 8, 16) if v <= processor.most and wanted % v == 0)
+    groups, pairs, size = wanted // vectors, in_channels // 2, spec.size
+    padded = np.zeros((wanted * lanes, 2 * pairs, size, size), np.int16)
+    padded[:spec.channels, :spec.in_channels] = spec.weight
+    narrow = padded.min() >= -128 and padded.max() <= 127
+    order = padded.reshape(groups, vectors * lanes, pairs, 2, size, size).transpose(0, 4, 5, 2, 1, 3)
+    weight = aligned(order.size, np.int8 if narrow else np.int16)
+    weight[:] = order.ravel()
+    bias = np.zeros(wanted * lanes, np.int32)
+    if not spec.is_head:
+        bias[:spec.channels] = spec.bias
+    plain = np.ascontiguousarray(spec.weight.transpose(2, 3, 1, 0)).ravel()
+    return PackedConvolution(spec, lanes, weight, bias, vectors, groups, pairs, plain)
