@@ -107,6 +107,11 @@ def usable_paths(packed: PackedNetwork) -> tuple[str, ...]:
                  if not refused.get(name, name in _PROCESSORS and not vectors))
 
 
+def description(path: str) -> str:
+    """The path's name, and VNNI where its products use it."""
+    return f"{path} (vnni)" if path in _PROCESSORS and _PROCESSORS[path].has_vnni else path
+
+
 def choose_path(packed: PackedNetwork, path: str) -> str:
     """The path of that name; with "", the one that ``PATH_VARIABLE`` names, or the fastest. Raises PathError."""
     usable = usable_paths(packed)

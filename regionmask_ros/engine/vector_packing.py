@@ -21,24 +21,33 @@ class Processor:
     """Vectors that a family of processors has.
 
     most: sums that the dot product may hold in registers, so that weights and messages fit beside. needed: LLVM's names
-    of the features.
+    of the features. fused: features any of which lets LLVM multiply and add in one instruction (VNNI's vpdpwssd).
     """
 
     lanes: int
     most: int
     needed: tuple[str, ...]
+    fused: tuple[str, ...] = ()
 
     @property
     def is_here(self) -> bool:
         """Whether this processor has the instructions and Numba will use them."""
         if config.CPU_NAME or config.CPU_FEATURES or config.DISABLE_JIT or not is_new_enough():
             return False
-        features = get_host_cpu_features().split(",")
-        return all(f"+{name}" in features for name in self.needed)
+        return all(_has(name) for name in self.needed)
+
+    @property
+    def has_vnni(self) -> bool:
+        """Whether its products are added up by VNNI."""
+        return any(_has(name) for name in self.fused)
 
 
-AVX512 = Processor(16, 16, ("avx512f", "avx512bw", "avx512vl"))
-AVX2 = Processor(8, 8, ("avx2",))
+def _has(feature: str) -> bool:
+    return f"+{feature}" in get_host_cpu_features().split(",")
+
+
+AVX512 = Processor(16, 16, ("avx512f", "avx512bw", "avx512vl"), ("avx512vnni",))
+AVX2 = Processor(8, 8, ("avx2",), ("avxvnni", "avx512vnni"))
 
 
 def can_pack(convolutions: Sequence[Convolution]) -> bool:
