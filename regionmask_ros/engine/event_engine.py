@@ -19,14 +19,17 @@ AMX, PORTABLE = "amx", "portable"
 WARM_STATES = 4
 """Warmed-up states that are remembered: a topic whose pictures change their size must not fill the memory."""
 
+_PROCESSORS = {
+    "avx512": vector_packing.AVX512,
+    "avx2": vector_packing.AVX2,
+    "dotprod": vector_packing.DOTPROD,
+}
 _PACK = {
     AMX: tile_packing.pack,
-    "avx512": partial(vector_packing.pack, processor=vector_packing.AVX512),
-    "avx2": partial(vector_packing.pack, processor=vector_packing.AVX2),
+    **{name: partial(vector_packing.pack, processor=processor) for name, processor in _PROCESSORS.items()},
     PORTABLE: portable_path.pack,
 }
 _LAYERS = {AMX: tile_path.TileLayers, PORTABLE: portable_path.PortableLayers}
-_PROCESSORS = {"avx512": vector_packing.AVX512, "avx2": vector_packing.AVX2}
 
 
 def available_paths() -> tuple[str, ...]:
@@ -101,10 +104,13 @@ class PathError(ValueError):
 
 def usable_paths(packed: PackedNetwork) -> tuple[str, ...]:
     """Of ``available_paths``, those that can compute this network."""
-    refused = {AMX: not tile_packing.can_pack(packed.convolutions)}
-    vectors = vector_packing.can_pack(packed.convolutions)
-    return tuple(name for name in available_paths()
-                 if not refused.get(name, name in _PROCESSORS and not vectors))
+    return tuple(name for name in available_paths() if _can_compute(name, packed.convolutions))
+
+
+def _can_compute(path: str, convolutions: tuple[Convolution, ...]) -> bool:
+    if path in _PROCESSORS:
+        return vector_packing.can_pack(convolutions, _PROCESSORS[path])
+    return path != AMX or tile_packing.can_pack(convolutions)
 
 
 def description(path: str) -> str:

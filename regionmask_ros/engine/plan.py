@@ -82,11 +82,11 @@ def crossover_of(packed: PackedConvolution, rule: Rule, listed: bool) -> Crossov
 
 def _measure(packed: PackedConvolution, rule: Rule, listed: bool) -> Crossover:
     spec, together = packed.spec, packed.together[1]
-    of_a_turn = spec.size ** 2 * packed.pairs * packed.vectors * packed.groups * together
+    of_a_turn = spec.size ** 2 * packed.slots * packed.vectors * packed.groups * together
     outputs = together * max(2, _PRODUCTS // of_a_turn)
     layer = Layer(packed, 1, outputs, None if spec.is_head else packed)
     layer.listed = listed
-    lists = Lists(spec.size, (outputs - 1) * spec.stride + spec.size, 2 * packed.pairs, 0, packed.lanes)
+    lists = Lists(spec.size, (outputs - 1) * spec.stride + spec.size, packed.stored, 0, packed.lanes)
     scratch, word = Scratch([layer], 0), np.zeros_like(lists.word)
     place, source = np.arange(outputs, dtype=np.int32), lists.source(word)
     taps, gathered, spread = spec.size ** 2, [], 0.0
@@ -95,17 +95,17 @@ def _measure(packed: PackedConvolution, rule: Rule, listed: bool) -> Crossover:
         """Seconds for an output."""
         return _quickest(lambda: layer.run(place, dense, outputs, source, rule, 0, scratch)) / outputs
 
-    for spikes in (max(1, packed.pairs // 8), max(2, packed.pairs // 2)):
-        _fill(lists, spikes, packed.pairs)
+    for spikes in (max(1, packed.slots // 8), max(2, packed.slots // 2)):
+        _fill(lists, spikes, packed.slots)
         gathered.append((spikes * taps, run(0)))
         spread = _quickest(lambda: (lists.spread(word), lists.sweep(word))) / (spikes * lists.pixels)
-    return Crossover.of(*gathered, run(outputs), spread, taps * packed.pairs, taps, taps / spec.stride ** 2)
+    return Crossover.of(*gathered, run(outputs), spread, taps * packed.slots, taps, taps / spec.stride ** 2)
 
 
-def _fill(lists: Lists, spikes: int, pairs: int) -> None:
+def _fill(lists: Lists, spikes: int, slots: int) -> None:
     """So many spikes in every pixel, evenly spread over its channels; their messages are 1."""
     lists.count[:] = spikes
-    lists.index.reshape(lists.pixels, -1)[:, :spikes] = np.arange(spikes) * pairs // spikes
+    lists.index.reshape(lists.pixels, -1)[:, :spikes] = np.arange(spikes) * slots // spikes
     lists.pair.reshape(lists.pixels, -1)[:, :spikes] = 1
 
 

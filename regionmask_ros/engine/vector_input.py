@@ -16,23 +16,20 @@ from .vector_ir import I8, I16, constant, load, pointer, store
 
 
 class InputMap:
-    """value: int16 [line, pixel, stored channel], flat, framed, messages at 2**10 (word: the same as pairs, int32).
+    """value: int16 [line, pixel, stored channel], flat, framed, messages at 2**10 (word: the same as words).
 
     fired, words, stored: as in ``ChangeMap``, whose silent frame it has, too.
     """
 
-    def __init__(self, rows: int, cols: int, channels: int) -> None:
+    def __init__(self, rows: int, cols: int, channels: int, word: type, top: int) -> None:
+        """word: NumPy's type of a word. top: the largest message that it may hold."""
+        self.top = top
         self.rows, self.cols, self.channels, self.stored = rows, cols, channels, stored_channels(channels)
         self.pitch, self.words = cols + 2 * FRAME, 1 + -(-cols // WORD) + 4
         lines = rows + 2 * FRAME
         self.value = aligned((lines + 1) * self.pitch * self.stored, np.int16)
         self.fired = np.zeros(lines * self.words + 4, np.uint16)
-        self.word = self.value.view(np.int32)
-
-    @property
-    def slots(self) -> int:
-        """Pairs of channels of a pixel."""
-        return self.stored // 2
+        self.word = self.value.view(word)
 
     def set_changes(self, changes: ChangeMap) -> None:
         """Takes a frame of the encoder's changes in place of what the map held."""
@@ -42,18 +39,18 @@ class InputMap:
     def put(self, index, message, reach_y, reach_x, wide_index, wide_rest) -> tuple[int, int]:
         """Adds events to an empty map, see ``spread``."""
         return spread(index, message, len(index), self.channels, self.cols, self.pitch, self.stored, self.value,
-                      self.fired, self.words, reach_y, reach_x, wide_index, wide_rest)
+                      self.fired, self.words, self.top, reach_y, reach_x, wide_index, wide_rest)
 
     def clear(self) -> None:
         self.value[:], self.fired[:] = 0, 0
 
 
 @kernel
-def spread(index, message, spikes, channels, width, pitch, stored, value, fired, words, reach_y, reach_x, wide_index,
-           wide_rest):
+def spread(index, message, spikes, channels, width, pitch, stored, value, fired, words, top, reach_y, reach_x,
+           wide_index, wide_rest):
     """Events into their map.
 
-    Returns (messages beyond 16 bits, whose rest goes to wide_index and wide_rest; outputs that the events reach, each
+    Returns (messages beyond what a word holds, whose rest goes to wide_index and wide_rest; outputs that the events reach, each
     event counted).
     """
     wide = 0
@@ -62,7 +59,7 @@ def spread(index, message, spikes, channels, width, pitch, stored, value, fired,
         position = index[e] // channels
         y = position // width
         x = position - y * width
-        nearest = min(max(message[e], -32768), 32767)
+        nearest = min(max(message[e], -32768), top)
         value[((y + FRAME) * pitch + x + FRAME) * stored + index[e] - position * channels] = nearest
         fired[(y + FRAME) * words + 1 + x // WORD] |= np.uint16(1 << x % WORD)
         reached += reach_y[y] * reach_x[x]

@@ -1,16 +1,16 @@
-"""The layer kernel over lists of spikes, one list a pixel, for processors with vectors of 8 or 16 x int32.
+"""The layer kernel over lists of spikes, one list a pixel, for processors with vectors of 4, 8 or 16 x int32.
 
-A pixel's list holds pairs of neighbouring channels of which at least one fired: ``index`` is the pair's number,
-``pair`` the two messages (int16, the even channel in the low half). ``count`` is the list's length. Pixels lie in a
-frame of empty ones, so that no window of the next layer leaves it.
+A pixel's list holds words, which are two neighbouring channels (four where bytes are multiplied, see ``vector_dot``), of
+those in which a channel fired: ``index`` is the word's number, ``pair`` its messages (int16, the first channel lowest).
+``count`` is the list's length. Pixels lie in a frame of empty ones, so that no window of the next layer leaves it.
 
 Output by output, a kernel adds up what its window's spikes mean (the twin's ``correlate``) and lets its neurons fire
 (the rest of the twin's ``step``), with the sums in a small scratch in between. Outputs whose window is full of spikes
-are taken some at a time from a map of the same pairs (``word``), each in its place, 0 where nothing fired: then every
+are taken some at a time from a map of the same words (``word``), each in its place, 0 where nothing fired: then every
 weight is loaded once for all of them.
 
-Channels are padded to whole vectors; padded ones have no weights and never fire. A message beyond 16 bits, which no
-trained network has shown, sends its nearest value through the list; the rest is kept aside (``wide``) and added by the
+Channels are padded to whole vectors; padded ones have no weights and never fire. A message that a word cannot hold, which
+no trained network has shown, sends its nearest value through the list; the rest is kept aside (``wide``) and added by the
 portable kernel (``extra``).
 """
 
@@ -24,6 +24,7 @@ from .kernel_cache import kernel
 from .kernels import wrapped
 from .vector_dot import dot, dot_dense
 from .vector_fire import clear_words, fire
+from .vector_ir import WIDTHS
 from .vector_plan import COLUMN_BITS
 
 _COLUMNS = (1 << COLUMN_BITS) - 1
@@ -44,11 +45,13 @@ def spread(count, index, pair, pixels, slots, word):
 def silence_kernel(lanes):
     """The kernel that takes all pixels' spikes out of a map."""
 
+    words = lanes // WIDTHS[lanes].channels
+
     @kernel
     def silence(count, pixels, slots, word):
         for pixel in range(pixels):
             if count[pixel] != 0:
-                for at in range(pixel * slots, (pixel + 1) * slots, lanes // 2):
+                for at in range(pixel * slots, (pixel + 1) * slots, words):
                     clear_words(word, at, lanes)
 
     return silence
@@ -70,10 +73,10 @@ def add_to_head(total, first_total, sigma, first, channels):
 
 
 @kernel
-def set_aside(total, first_total, channels, first, wide, wide_index, wide_rest):
+def set_aside(total, first_total, channels, first, top, wide, wide_index, wide_rest):
     """Keeps what the list of a pixel lacks of its messages (in ``total``). Returns the new number kept."""
     for o in range(channels):
-        rest = total[first_total + o] - min(max(total[first_total + o], -32768), 32767)
+        rest = total[first_total + o] - min(max(total[first_total + o], -32768), top)
         if rest != 0:
             wide_index[wide] = first + o
             wide_rest[wide] = rest
@@ -111,13 +114,15 @@ def layer_kernel(lanes, vectors, columns, pixels, carry, snap, listed):
     Returns (events, events times the next layer's outputs that each reaches, messages beyond 16 bits).
     """
 
+    together, top = WIDTHS[lanes].channels, np.int32(WIDTHS[lanes].top)
+
     @kernel
     def layer(place, dense, due, groups, head, weight, tap_rows, size, stride, in_before, in_pitch,
               in_count, in_index, in_pair, in_word, cols, channels, use_extra, extra, bias, threshold, release,
               sigma, reference, reach_y, reach_x, out_padding, out_pitch, out_slots, out_count, out_index, out_pair, out_word,
               wide_index, wide_rest, begin, pixel, tap, total):
         group = vectors * lanes
-        window_values = size * size * tap_rows * group * 2
+        window_values = size * size * tap_rows * group * together
         fired = 0
         reached = 0
         wide = 0
@@ -142,7 +147,7 @@ def layer_kernel(lanes, vectors, columns, pixels, carry, snap, listed):
                 else:
                     for v in range(0, vectors, columns):
                         dot_dense(
-                            weight, g * window_values + v * lanes * 2, in_word, begin, in_pitch * tap_rows,
+                            weight, g * window_values + v * lanes * together, in_word, begin, in_pitch * tap_rows,
                             size * tap_rows, size, total, v * lanes, columns, vectors, pixels, lanes)
                 for p in range(here):
                     y = np.int64(place[done + p]) >> COLUMN_BITS
@@ -165,7 +170,7 @@ def layer_kernel(lanes, vectors, columns, pixels, carry, snap, listed):
                     fired += events
                     reached += events * reach_y[y] * reach_x[x]
                     if answer >> _WIDE_SHIFT:
-                        wide = set_aside(total, p * group, used, real, wide, wide_index, wide_rest)
+                        wide = set_aside(total, p * group, used, real, top, wide, wide_index, wide_rest)
             done += here
         return fired, reached, wide
 

@@ -9,8 +9,9 @@ import numpy as np
 from . import kernels
 from .arithmetic import Rule
 from .memory import aligned
+from .vector_ir import WIDTHS
 from .vector_kernels import layer_kernel, silence_kernel, spread
-from .vector_packing import PackedConvolution
+from .vector_packing import PackedConvolution, word_type
 
 if TYPE_CHECKING:
     from .plan import Crossover
@@ -32,11 +33,13 @@ class Lists:
 
     def __init__(self, rows: int, cols: int, channels: int, padding: int, lanes: int) -> None:
         self.lanes = lanes
-        self.padding, self.pitch, self.slots = padding, cols + 2 * padding, channels // 2
+        self.padding, self.pitch, self.slots = padding, cols + 2 * padding, channels // WIDTHS[lanes].channels
         self.pixels = (rows + 2 * padding) * self.pitch
         self.count = np.zeros(self.pixels, np.int32)
         # Of the lists and the map, what is never touched takes no memory.
-        self.index, self.pair, self.word = (aligned(self.pixels * self.slots, np.int32) for _ in range(3))
+        words = self.pixels * self.slots
+        self.index = aligned(words, np.int32)
+        self.pair, self.word = (aligned(words, word_type(lanes)) for _ in range(2))
 
     def source(self, word: np.ndarray) -> Source:
         """For the layer that reads them, from lists or the map ``word``."""
@@ -94,7 +97,7 @@ class Layer:
         lists.count[:] = 0
         kernel = layer_kernel(packed.lanes, packed.vectors, *packed.together, *rule.flags, int(self.listed))
         return kernel(
-            place, dense, due, packed.groups, spec.is_head, packed.weight, packed.pairs, spec.size, spec.stride, *source,
+            place, dense, due, packed.groups, spec.is_head, packed.weight, packed.slots, spec.size, spec.stride, *source,
             self.cols, spec.channels, wide > 0, self.extra, packed.bias, spec.threshold, rule.release(spec.threshold),
             self.sigma, self.reference, *self.reach, lists.padding, lists.pitch, lists.slots, lists.count, lists.index,
             lists.pair, lists.word, scratch.wide_index, scratch.wide_rest, scratch.begin, scratch.pixel, scratch.tap,
@@ -134,7 +137,7 @@ class Scratch:
         packed = [layer.packed for layer in layers]
         taps = max(convolution.spec.size for convolution in packed) ** 2
         self.pixel, self.tap = np.zeros(taps, np.int32), np.zeros(taps, np.int32)
-        self.word = aligned(max(layer.lists.pixels * layer.lists.slots for layer in layers), np.int32)
+        self.word = aligned(max(layer.lists.pixels * layer.lists.slots for layer in layers), word_type(packed[0].lanes))
         together = max(convolution.together[1] for convolution in packed)
         self.begin = np.zeros(together, np.int64)
         self.total = aligned(max(c.together[1] * c.vectors * c.lanes for c in packed), np.int32)

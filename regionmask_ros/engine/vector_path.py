@@ -16,8 +16,9 @@ from .change_map import FRAME, ChangeMap, reach_masks
 from .packing import Lap, Layers, StepTotals, no_lap
 from .plan import crossover_of
 from .vector_input import InputMap
+from .vector_ir import WIDTHS
 from .vector_layer import Layer, Scratch, Source
-from .vector_packing import PackedConvolution
+from .vector_packing import PackedConvolution, word_type
 from .vector_plan import outputs_at_a_time, plan_lists, plan_map
 
 _NOTHING = np.zeros(0, np.int32)
@@ -29,8 +30,8 @@ class VectorLayers(Layers):
     def __init__(self, packed: tuple[PackedConvolution, ...], input_wh: tuple[int, int], rule: Rule) -> None:
         self._rule, self.layers = rule, []
         rows, cols = input_wh[1], input_wh[0]
-        first = packed[0].spec
-        self._input = InputMap(rows, cols, first.in_channels)
+        first, lanes = packed[0].spec, packed[0].lanes
+        self._input = InputMap(rows, cols, first.in_channels, word_type(lanes), WIDTHS[lanes].top)
         self._reach = first.reach(rows), first.reach(cols)
         self._in_cols = []
         for convolution, after in zip(packed, [*packed[1:], None]):
