@@ -77,7 +77,7 @@ def _products(builder, width):
     return (_Pairs if width.multiply_add else _Quads)(builder, width)
 
 
-class _Weights:
+class WeightRows:
     """Rows of weights of a word's channels: ``vectors`` vectors each, of which the first ``used`` are used.
 
     They are stored as they are multiplied, or as int8 that are widened when loaded.
@@ -132,33 +132,40 @@ def dot(typing_context, weight, first, tap_rows, taps, pixel, tap, count, slots,
     def generate(context, builder, signature, arguments):
         kinds = signature.args
         _, first_, tap_rows_, taps_, _, _, _, slots_ = arguments[:8]
-        zero, rows = ir.Constant(I64, 0), _Weights(builder, width, kinds[0].dtype.bitwidth, columns, columns)
+        zero, rows = ir.Constant(I64, 0), WeightRows(builder, width, kinds[0].dtype.bitwidth, columns, columns)
         weights_ = pointer(context, builder, kinds[0], arguments[0], first_, rows.stored)
         pixels, numbers, counts, indices, totals = (
             pointer(context, builder, kinds[at], arguments[at], zero, I32) for at in (4, 5, 6, 8, 10)
         )
         pairs = pointer(context, builder, kinds[9], arguments[9], zero, width.word)
 
-        def read(array, at):
-            return builder.sext(builder.load(builder.gep(array, [at])), I64)
-
-        def enter(t):
-            place = read(pixels, t)
-            tap_start = rows.row(weights_, builder.mul(read(numbers, t), tap_rows_))
-            return read(counts, place), (builder.mul(place, slots_), tap_start)
-
-        def add(state, j, sums):
-            spikes, tap_start = state
-            at = builder.add(spikes, j)
-            loaded = rows.load(rows.row(tap_start, read(indices, at)))
-            return rows.add(sums, loaded, builder.load(builder.gep(pairs, [at])))
-
-        sums = nested_sums(builder, rows.empty(1), taps_, enter, add)
-        for v, value in enumerate(rows.totals(sums)):
-            store(builder, value, totals, width.lanes * v, 4)
+        emit_gathered(builder, rows, weights_, tap_rows_, taps_, pixels, numbers, counts, slots_, indices, pairs, totals)
         return context.get_dummy_value()
 
     return signature, generate
+
+
+def emit_gathered(builder, rows, weights, tap_rows, taps, pixels, numbers, counts, slots, indices, pairs, totals):
+    """The instructions of ``dot``, with pointers in place of arrays. Apart, so that they can be compiled for a processor
+    that is not this one; so are those of ``dot_dense``."""
+
+    def read(array, at):
+        return builder.sext(builder.load(builder.gep(array, [at])), I64)
+
+    def enter(t):
+        place = read(pixels, t)
+        tap_start = rows.row(weights, builder.mul(read(numbers, t), tap_rows))
+        return read(counts, place), (builder.mul(place, slots), tap_start)
+
+    def add(state, j, sums):
+        spikes, tap_start = state
+        at = builder.add(spikes, j)
+        loaded = rows.load(rows.row(tap_start, read(indices, at)))
+        return rows.add(sums, loaded, builder.load(builder.gep(pairs, [at])))
+
+    sums = nested_sums(builder, rows.empty(1), taps, enter, add)
+    for v, value in enumerate(rows.totals(sums)):
+        store(builder, value, totals, rows.products.width.lanes * v, 4)
 
 
 @intrinsic(prefer_literal=True)
@@ -176,7 +183,7 @@ def dot_dense(typing_context, weight, first, words, begin, pitch, run, size, tot
 
     def generate(context, builder, signature, arguments):
         kinds, zero = signature.args, ir.Constant(I64, 0)
-        rows = _Weights(builder, width, kinds[0].dtype.bitwidth, used, vectors.literal_value)
+        rows = WeightRows(builder, width, kinds[0].dtype.bitwidth, used, vectors.literal_value)
         weights_ = pointer(context, builder, kinds[0], arguments[0], arguments[1], rows.stored)
         begins = pointer(context, builder, kinds[3], arguments[3], zero, I64)
         totals = pointer(context, builder, kinds[7], arguments[7], arguments[8], I32)
@@ -193,7 +200,7 @@ def dot_dense(typing_context, weight, first, words, begin, pitch, run, size, tot
 
 def emit_dense(builder, rows, weights, windows, pitch, run, size, totals, distance):
     """The instructions of ``dot_dense``: pointers to the first weight, each output's window and the totals, of which the
-    next output's are ``distance`` later. Apart, so that they can be compiled for a processor that is not this one."""
+    next output's are ``distance`` later."""
     outputs = len(windows)
     mine = rows.used * rows.products.parts
 
