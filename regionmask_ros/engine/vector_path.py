@@ -99,7 +99,7 @@ class VectorLayers(Layers):
         scratch.dense[dense:due] = scratch.sparse[:sparse]
         if not before.listed:
             return due, due, lists.source(lists.word)
-        if not layer.crossover.pays(dense, entries, lambda: int(lists.count.sum())):
+        if not layer.crossover.pays(dense, entries, lists.pixels, lambda: int(lists.count.sum())):
             dense = 0
         if dense:
             lists.spread(scratch.word)

@@ -11,14 +11,14 @@ from hypothesis import strategies as st
 
 from regionmask_ros.encoder import Encoder
 from regionmask_ros.engine.event_engine import EventEngine, PackedNetwork, available_paths
-from regionmask_ros.engine.plan import ALL_DENSE, ALL_GATHERED, NEVER, Crossover
+from regionmask_ros.engine.plan import ALL_DENSE, ALL_GATHERED, NEVER, Crossover, Line
 from regionmask_ros.engine.twin import TwinNetwork
 from regionmask_ros.engine.vector_plan import outputs_at_a_time, plan_map
 from regionmask_ros.network.lava_dl import input_table
 from regionmask_ros.network.spec import ConvSpec
 
 VECTORS = [path for path in available_paths() if path in ("avx512", "avx2")]
-HALF = Crossover(20, 0.0, False)
+HALF = Crossover(20, 0.0, 0.0, False)
 """Some outputs of a layer each way."""
 
 
@@ -44,7 +44,7 @@ def force(engine: EventEngine, crossover: Crossover) -> None:
 
 
 @pytest.mark.parametrize("path", VECTORS)
-@pytest.mark.parametrize("crossover", [ALL_DENSE, ALL_GATHERED, HALF, Crossover(1, 0.0, False)])
+@pytest.mark.parametrize("crossover", [ALL_DENSE, ALL_GATHERED, HALF, Crossover(1, 0.0, 0.0, False)])
 @settings(max_examples=12, deadline=None)
 @given(st.integers(0, 2**32 - 1), st.sampled_from([1, 3]), st.sampled_from([1, 2]), st.sampled_from([0.05, 1.0]),
        st.sampled_from([1, 997]))
@@ -79,22 +79,24 @@ def test_change_maps_and_lists_give_the_same_when_they_alternate(path):
 
 
 def test_every_way_is_measured_and_chosen_by_its_time():
-    few, many = (10, 2.0), (20, 3.0)  # 1 + 0.1 a spike
-    assert Crossover.of(few, many, 5.0, 0.05, 100, 9, 9.0) == Crossover(40, pytest.approx(0.5), False)
+    gathered, cheap = Line.through((10, 2.0), (20, 3.0)), Line(0.3, 0.05)
+    assert gathered == Line(pytest.approx(1.0), pytest.approx(0.1))
+    assert Crossover.of(gathered, 4.95, cheap, 100, 9, 9.0) == Crossover(40, pytest.approx(3), pytest.approx(0.5), False)
     # Cheaper from fewer than a spike for each tap: lists are of no use.
-    assert Crossover.of(few, many, 1.5, 0.05, 100, 9, 9.0) == Crossover(5, pytest.approx(0.5), True)
+    assert Crossover.of(gathered, 1.45, cheap, 100, 9, 9.0) == Crossover(5, pytest.approx(3), pytest.approx(0.5), True)
     # Spreading costs more than gathering, and dense wins on most windows.
-    assert Crossover.of(few, many, 5.0, 1.0, 100, 9, 9.0).always_dense
-    assert not Crossover.of(few, many, 7.0, 1.0, 100, 9, 9.0).always_dense
+    assert Crossover.of(gathered, 4.95, Line(0.0, 1.0), 100, 9, 9.0).always_dense
+    assert not Crossover.of(gathered, 7.0, Line(0.0, 1.0), 100, 9, 9.0).always_dense
     # A clock that ran backwards for a while must not break anything.
-    assert Crossover.of(few, (20, 1.0), 5.0, 1.0, 100, 9, 9.0).spikes == NEVER
+    assert Crossover.of(Line(5.0, -1.0), 6.0, cheap, 100, 9, 9.0).spikes == NEVER
 
 
 def test_a_map_is_made_only_where_it_pays():
-    crossover = Crossover(100, 0.5, False)
-    assert crossover.pays(10, 10 * 150, lambda: 999)
-    assert not crossover.pays(10, 10 * 150, lambda: 1001)
-    assert not crossover.pays(0, 0, lambda: 0)
+    crossover = Crossover(100, 0.1, 0.5, False)
+    assert crossover.pays(10, 10 * 150, 1000, lambda: 799)
+    assert not crossover.pays(10, 10 * 150, 1000, lambda: 801)
+    assert not crossover.pays(10, 10 * 150, 6000, lambda: 0)
+    assert not crossover.pays(0, 0, 0, lambda: 0)
 
 
 @pytest.mark.parametrize("path", VECTORS)
