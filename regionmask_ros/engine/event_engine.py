@@ -131,14 +131,13 @@ def choose_path(packed: PackedNetwork, path: str) -> str:
 class EventEngine:
     """The network's state for one camera. Not for use by two threads at a time.
 
-    packed: shared weights. input_wh: width and height of the input. arithmetic: a name in ``RULES``.
-    path: one of ``available_paths()``; "" for the one that the environment variable REGIONMASK_ENGINE_PATH names, or the
-    fastest.
+    packed: shared weights. input_wh: width and height of the input. arithmetic: a name in ``RULES``. path: one of
+    ``available_paths()``; "" for the one that the environment variable REGIONMASK_ENGINE_PATH names, or the fastest.
     Raises ValueError for an unknown arithmetic or an input that is too small, and PathError, which is one, for a path
     that is not to be had.
 
-    lap: where set, ``step`` calls it with ``"input"`` once the events have been taken over, and with a layer's name right
-    after that layer.
+    lap: where set, ``step`` calls it with ``"input"`` once the events have been taken over, and with a layer's name
+    right after that layer.
     """
 
     lap: Callable[[str], None] | None = None

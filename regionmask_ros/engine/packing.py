@@ -1,11 +1,11 @@
 """What every way of computing the layers starts from, and what it must offer.
 
-Why no sum can overflow. A message that a kernel multiplies has 16 bits, a weight too, so each product fits int32. A sum of
-products may not (see ``Convolution.largest_sum``), but it never has to: all kernels add in int32 with wrap-around, none
-saturates, and so a sum is right modulo 2**32 whatever its size and whatever the order of its terms. The accumulator has
-24 bits, wraps as well, and 2**24 divides 2**32: its value is exact. The same holds where a message is taken apart, into
-bytes or into its nearest 16-bit value and a rest, as all parts are added modulo 2**32. Sigma is int32 and wraps by
-definition (see the twin).
+Why no sum can overflow. A message that a kernel multiplies has 16 bits, a weight too, so each product fits int32. A
+sum of products may not (see ``Convolution.largest_sum``), but it never has to: all kernels add in int32 with
+wrap-around, none saturates, and so a sum is right modulo 2**32 whatever its size and whatever the order of its terms.
+The accumulator has 24 bits, wraps as well, and 2**24 divides 2**32: its value is exact. The same holds where a
+message is taken apart, into bytes or into its nearest 16-bit value and a rest, as all parts are added modulo 2**32.
+Sigma is int32 and wraps by definition (see the twin).
 
 What could go wrong silently is checked when a network is loaded: weights, biases and thresholds that do not fit their
 integers, more channels than 16-bit counts of events can tell, and inputs whose values or sides 32-bit positions cannot.

@@ -1,13 +1,14 @@
 """When is it cheaper to work off a whole window than to gather its spikes?
 
-Both ways give the same integers, so the answer is free to depend on the machine, and it is measured there: once for each
-layer, when the first camera starts, in some hundredths of a second. An output whose window holds ``n`` spikes (list entries) costs
-about
+Both ways give the same integers, so the answer is free to depend on the machine, and it is measured there: once for
+each layer, when the first camera starts, in some hundredths of a second. An output whose window holds ``n`` spikes
+(list entries) costs about
 
     gathered: a + b * n        dense: c
 
-and before the dense way, a layer's lists are spread to a map, at a cost for each pixel and each spike. Both ways run on a few outputs
-with the layer's own weights, windows of few and of many spikes at random; the crossover is the ``n`` at which the lines meet.
+and before the dense way, a layer's lists are spread to a map, at a cost for each pixel and each spike. Both ways run
+on a few outputs with the layer's own weights, windows of few and of many spikes at random; the crossover is the ``n``
+at which the lines meet.
 """
 
 from __future__ import annotations
@@ -40,8 +41,8 @@ _OTHER = np.empty(1 << 21, np.uint8)
 @dataclass(frozen=True)
 class Crossover:
     """spikes: in an output's window, from which the dense way is cheaper. visit, spread: what it costs to look at a
-    pixel's list and to spread a spike of it, in gathered spikes. always_dense: all outputs are worked off from a map, and
-    lists are not even written.
+    pixel's list and to spread a spike of it, in gathered spikes. always_dense: all outputs are worked off from a map,
+    and lists are not even written.
     """
 
     spikes: int
@@ -51,12 +52,12 @@ class Crossover:
 
     @classmethod
     def of(cls, gathered: Line, dense: float, spread: Line, most: int, taps: int, windows: float) -> Crossover:
-        """gathered: time of a window by its spikes. dense: a window's time. spread: time of a pixel's list by its spikes.
-        most: spikes that a window may hold. windows: that hold a spike.
+        """gathered: time of a window by its spikes. dense: a window's time. spread: time of a pixel's list by its
+        spikes. most: spikes that a window may hold. windows: that hold a spike.
 
-        Lists are of no use if the dense way is cheaper from a spike for each tap on. And where a spike is gathered in no
-        more time than it is spread, lists never become a map: the layer before must write a map, or the dense way is not
-        to be had. It then is the better choice if it is cheaper for more than half of what a window may hold.
+        Lists are of no use if the dense way is cheaper from a spike for each tap on. And where a spike is gathered in
+        no more time than it is spread, lists never become a map: the layer before must write a map, or the dense way
+        is not to be had. It then is the better choice if it is cheaper for more than half of what a window may hold.
         """
         per_spike = max(gathered.slope, 1e-12)
         spikes = max(math.ceil(min((dense - gathered.start) / per_spike, NEVER)), 1)

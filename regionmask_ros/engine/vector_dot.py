@@ -1,8 +1,8 @@
 """Dot products of graded spikes with weights, all sums in registers: the twin's ``correlate`` for some output pixels.
 
 Neighbouring input channels are taken together, as a word of int16 messages. x86 multiplies pairs of int16. ARM's dot
-product multiplies quads of int8: there a message is two signed bytes, m = 256 * high + low, with a sum for each. ``lanes``
-and ``vectors`` are constants of the calling kernel: channels of a vector, and vectors at a time.
+product multiplies quads of int8: there a message is two signed bytes, m = 256 * high + low, with a sum for each.
+``lanes`` and ``vectors`` are constants of the calling kernel: channels of a vector, and vectors at a time.
 """
 
 from __future__ import annotations
@@ -31,7 +31,8 @@ class _Pairs:
 
     def add(self, value, weights, messages):
         """The sum plus weights times messages."""
-        return self.builder.add(value, call(self.builder, self.width.multiply_add, self.width.vector, [weights, messages]))
+        product = call(self.builder, self.width.multiply_add, self.width.vector, [weights, messages])
+        return self.builder.add(value, product)
 
     def total(self, sums):
         return sums[0]
@@ -57,7 +58,8 @@ class _Quads:
 
     def add(self, value, weights, messages):
         if self.has_instruction:
-            return call(self.builder, "llvm.aarch64.neon.sdot.v4i32.v16i8", self.width.vector, [value, weights, messages])
+            name = "llvm.aarch64.neon.sdot.v4i32.v16i8"
+            return call(self.builder, name, self.width.vector, [value, weights, messages])
         return self.added_one_by_one(value, weights, messages)
 
     def added_one_by_one(self, value, weights, messages):
@@ -139,15 +141,16 @@ def dot(typing_context, weight, first, tap_rows, taps, pixel, tap, count, slots,
         )
         pairs = pointer(context, builder, kinds[9], arguments[9], zero, width.word)
 
-        emit_gathered(builder, rows, weights_, tap_rows_, taps_, pixels, numbers, counts, slots_, indices, pairs, totals)
+        emit_gathered(
+            builder, rows, weights_, tap_rows_, taps_, pixels, numbers, counts, slots_, indices, pairs, totals)
         return context.get_dummy_value()
 
     return signature, generate
 
 
 def emit_gathered(builder, rows, weights, tap_rows, taps, pixels, numbers, counts, slots, indices, pairs, totals):
-    """The instructions of ``dot``, with pointers in place of arrays. Apart, so that they can be compiled for a processor
-    that is not this one; so are those of ``dot_dense``."""
+    """The instructions of ``dot``, with pointers in place of arrays. Apart, so that they can be compiled for a
+    processor that is not this one; so are those of ``dot_dense``."""
 
     def read(array, at):
         return builder.sext(builder.load(builder.gep(array, [at])), I64)
@@ -169,12 +172,13 @@ def emit_gathered(builder, rows, weights, tap_rows, taps, pixels, numbers, count
 
 
 @intrinsic(prefer_literal=True)
-def dot_dense(typing_context, weight, first, words, begin, pitch, run, size, total, first_total, columns, vectors, pixels,
-              lanes):
+def dot_dense(typing_context, weight, first, words, begin, pitch, run, size, total, first_total, columns, vectors,
+              pixels, lanes):
     """total[p, :lanes * columns] = sum over a dense window of pixel p, for ``pixels`` outputs at a time.
 
-    Every weight is loaded once for all of them. weight: int8 or int16, from ``first`` on; its rows, of lanes * vectors
-    outputs, are in the window's order, and only the first lanes * columns of each are used. words: of messages; the window of pixel p begins at begin[p] (int64) and has ``size`` runs of ``run`` words, ``pitch`` words
+    Every weight is loaded once for all of them. weight: int8 or int16, from ``first`` on; its rows, of lanes *
+    vectors outputs, are in the window's order, and only the first lanes * columns of each are used. words: of
+    messages; the window of pixel p begins at begin[p] (int64) and has ``size`` runs of ``run`` words, ``pitch`` words
     apart. total: int32 [pixels, lanes * vectors], from first_total on.
     """
     width, used, outputs = WIDTHS[lanes.literal_value], columns.literal_value, pixels.literal_value
@@ -199,14 +203,15 @@ def dot_dense(typing_context, weight, first, words, begin, pitch, run, size, tot
 
 
 def emit_dense(builder, rows, weights, windows, pitch, run, size, totals, distance):
-    """The instructions of ``dot_dense``: pointers to the first weight, each output's window and the totals, of which the
-    next output's are ``distance`` later."""
+    """The instructions of ``dot_dense``: pointers to the first weight, each output's window and the totals, of which
+    the next output's are ``distance`` later."""
     outputs = len(windows)
     mine = rows.used * rows.products.parts
 
     def enter(line):
         line_start = builder.mul(line, pitch)
-        return run, ([builder.gep(window, [line_start]) for window in windows], rows.row(weights, builder.mul(line, run)))
+        row_start = rows.row(weights, builder.mul(line, run))
+        return run, ([builder.gep(window, [line_start]) for window in windows], row_start)
 
     def add(state, j, sums):
         line_starts, row_start = state

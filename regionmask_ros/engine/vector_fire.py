@@ -117,11 +117,11 @@ def fire(typing_context, total, first_total, bias, first_channel, threshold, rel
     """lanes * vectors neurons: sigma, bias, ReLU, delta, threshold; appends their spikes to the pixel's list.
 
     total: int32, from first_total on, consumed; on return it holds the messages. bias: int32, from first_channel on.
-    sigma, reference: int32, from ``first`` on. release, carry, snap: see ``arithmetic.Rule``. index, pair: the list, which
-    begins at ``slot`` and has ``spikes`` entries. Unless listed, they are only counted, and all pairs go to ``word``, each
-    in its place behind ``slot``. carry, snap, vectors, lanes, listed: literals.
-    Returns the new number of entries, plus events << 16, plus 1 << 32 when a message may not fit 16 bits (the list
-    then holds its nearest value that does).
+    sigma, reference: int32, from ``first`` on. release, carry, snap: see ``arithmetic.Rule``. index, pair: the list,
+    which begins at ``slot`` and has ``spikes`` entries. Unless listed, they are only counted, and all pairs go to
+    ``word``, each in its place behind ``slot``. carry, snap, vectors, lanes, listed: literals. Returns the new number
+    of entries, plus events << 16, plus 1 << 32 when a message may not fit 16 bits (the list then holds its nearest
+    value that does).
     """
     width, columns = WIDTHS[lanes.literal_value], vectors.literal_value
     signature = types.int64(

@@ -50,8 +50,8 @@ def spread(index, message, spikes, channels, width, pitch, stored, value, fired,
            wide_index, wide_rest):
     """Events into their map.
 
-    Returns (messages beyond what a word holds, whose rest goes to wide_index and wide_rest; outputs that the events reach, each
-    event counted).
+    Returns (messages beyond what a word holds, whose rest goes to wide_index and wide_rest; outputs that the events
+    reach, each event counted).
     """
     wide = 0
     reached = 0

@@ -1,17 +1,18 @@
 """The layer kernel over lists of spikes, one list a pixel, for processors with vectors of 4, 8 or 16 x int32.
 
-A pixel's list holds words, which are two neighbouring channels (four where bytes are multiplied, see ``vector_dot``), of
-those in which a channel fired: ``index`` is the word's number, ``pair`` its messages (int16, the first channel lowest).
-``count`` is the list's length. Pixels lie in a frame of empty ones, so that no window of the next layer leaves it.
+A pixel's list holds words, which are two neighbouring channels (four where bytes are multiplied, see ``vector_dot``),
+of those in which a channel fired: ``index`` is the word's number, ``pair`` its messages (int16, the first channel
+lowest). ``count`` is the list's length. Pixels lie in a frame of empty ones, so that no window of the next layer
+leaves it.
 
 Output by output, a kernel adds up what its window's spikes mean (the twin's ``correlate``) and lets its neurons fire
 (the rest of the twin's ``step``), with the sums in a small scratch in between. Outputs whose window is full of spikes
 are taken some at a time from a map of the same words (``word``), each in its place, 0 where nothing fired: then every
 weight is loaded once for all of them.
 
-Channels are padded to whole vectors; padded ones have no weights and never fire. A message that a word cannot hold, which
-no trained network has shown, sends its nearest value through the list; the rest is kept aside (``wide``) and added by the
-portable kernel (``extra``).
+Channels are padded to whole vectors; padded ones have no weights and never fire. A message that a word cannot hold,
+which no trained network has shown, sends its nearest value through the list; the rest is kept aside (``wide``) and
+added by the portable kernel (``extra``).
 """
 
 from __future__ import annotations
@@ -108,8 +109,8 @@ def layer_kernel(lanes, vectors, columns, pixels, carry, snap, listed):
     from in_word. groups: so many times ``vectors`` make all channels; channels: without the padding. weight: see
     ``vector_path.PackedConvolution``; tap_rows: its rows for a tap. in_pitch: pixels; in_before: lines and pixels of
     frame that are not padding. bias, threshold, release, sigma, reference: at 2**16, channels padded. extra: int32
-    [rows * cols * channels] when use_extra. reach_y, reach_x: int32, lines and columns of the next layer's outputs that a
-    pixel reaches. begin: int64 [pixels], pixel, tap: int32 [size * size] and total: int32, scratch.
+    [rows * cols * channels] when use_extra. reach_y, reach_x: int32, lines and columns of the next layer's outputs
+    that a pixel reaches. begin: int64 [pixels], pixel, tap: int32 [size * size] and total: int32, scratch.
 
     Returns (events, events times the next layer's outputs that each reaches, messages beyond 16 bits).
     """
@@ -119,7 +120,8 @@ def layer_kernel(lanes, vectors, columns, pixels, carry, snap, listed):
     @kernel
     def layer(place, dense, due, groups, head, weight, tap_rows, size, stride, in_before, in_pitch,
               in_count, in_index, in_pair, in_word, cols, channels, use_extra, extra, bias, threshold, release,
-              sigma, reference, reach_y, reach_x, out_padding, out_pitch, out_slots, out_count, out_index, out_pair, out_word,
+              sigma, reference, reach_y, reach_x, out_padding, out_pitch, out_slots, out_count, out_index, out_pair,
+              out_word,
               wide_index, wide_rest, begin, pixel, tap, total):
         group = vectors * lanes
         window_values = size * size * tap_rows * group * together
@@ -164,7 +166,8 @@ def layer_kernel(lanes, vectors, columns, pixels, carry, snap, listed):
                     target = (y + out_padding) * out_pitch + out_padding + x
                     answer = fire(
                         total, p * group, bias, g * group, threshold, release, sigma, reference, first,
-                        out_index, out_pair, out_word, target * out_slots, out_count[target], vectors, lanes, carry, snap, listed)
+                        out_index, out_pair, out_word, target * out_slots, out_count[target], vectors, lanes, carry,
+                        snap, listed)
                     out_count[target] = answer & _COUNT_MASK
                     events = (answer >> _EVENTS_SHIFT) & _COUNT_MASK
                     fired += events

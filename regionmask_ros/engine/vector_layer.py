@@ -18,7 +18,8 @@ if TYPE_CHECKING:
 
 
 class Source(NamedTuple):
-    """What a layer reads, see ``vector_kernels.layer_kernel``. before: lines and pixels of frame that are not padding."""
+    """What a layer reads, see ``vector_kernels.layer_kernel``. before: lines and pixels of frame that are not
+    padding."""
 
     before: int
     pitch: int
@@ -97,7 +98,8 @@ class Layer:
         lists.count[:] = 0
         kernel = layer_kernel(packed.lanes, packed.vectors, *packed.together, *rule.flags, int(self.listed))
         return kernel(
-            place, dense, due, packed.groups, spec.is_head, packed.weight, packed.slots, spec.size, spec.stride, *source,
+            place, dense, due, packed.groups, spec.is_head, packed.weight, packed.slots, spec.size, spec.stride,
+            *source,
             self.cols, spec.channels, wide > 0, self.extra, packed.bias, spec.threshold, rule.release(spec.threshold),
             self.sigma, self.reference, *self.reach, lists.padding, lists.pitch, lists.slots, lists.count, lists.index,
             lists.pair, lists.word, scratch.wide_index, scratch.wide_rest, scratch.begin, scratch.pixel, scratch.tap,
@@ -123,7 +125,8 @@ class Layer:
 class Scratch:
     """Memory that no layer keeps anything in.
 
-    word: int32, a map for lists that are worked off densely, 0 between uses. sparse, dense: int32, places of outputs (see ``vector_plan``). wide_index, wide_rest: see ``vector_kernels``.
+    word: a map for lists that are worked off densely, 0 between uses. sparse, dense: int32, places of outputs
+    (see ``vector_plan``). wide_index, wide_rest: see ``vector_kernels``.
     """
 
     def __init__(self, layers: Sequence[Layer], inputs: int) -> None:

@@ -1,4 +1,4 @@
-"""The layers on processors with vectors: lists of spikes, gathered by their outputs, and dense windows where many fired.
+"""The layers on processors with vectors: lists of spikes, gathered by their outputs; whole windows where many fired.
 
 With AVX-512 (BW and VL) about three times as fast as the portable path on real video, with AVX2 about twice; the same
 integers.
@@ -68,7 +68,7 @@ class VectorLayers(Layers):
         return StepTotals(tuple(layer_events[:-1]), tuple(synops))
 
     def _run(self, number: int, wide: int) -> tuple[int, int, int]:
-        """One layer. wide: messages in the wide buffers that its input lacks; the last one returned: those it leaves."""
+        """One layer. wide: messages in the wide buffers that its input lacks; last returned: those it leaves."""
         layer, scratch = self.layers[number], self._scratch
         if wide:
             self._add_wide(number, wide)

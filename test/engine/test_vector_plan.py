@@ -81,7 +81,8 @@ def test_change_maps_and_lists_give_the_same_when_they_alternate(path):
 def test_every_way_is_measured_and_chosen_by_its_time():
     gathered, cheap = Line.through((10, 2.0), (20, 3.0)), Line(0.3, 0.05)
     assert gathered == Line(pytest.approx(1.0), pytest.approx(0.1))
-    assert Crossover.of(gathered, 4.95, cheap, 100, 9, 9.0) == Crossover(40, pytest.approx(3), pytest.approx(0.5), False)
+    usual = Crossover(40, pytest.approx(3), pytest.approx(0.5), False)
+    assert Crossover.of(gathered, 4.95, cheap, 100, 9, 9.0) == usual
     # Cheaper from fewer than a spike for each tap: lists are of no use.
     assert Crossover.of(gathered, 1.45, cheap, 100, 9, 9.0) == Crossover(5, pytest.approx(3), pytest.approx(0.5), True)
     # Spreading costs more than gathering, and dense wins on most windows.
@@ -105,7 +106,7 @@ def test_crossovers_are_measured_once_for_all_cameras(path):
     one, other = EventEngine(packed, (32, 32), "carry", path), EventEngine(packed, (48, 32), "carry", path)
     measured = [layer.crossover for layer in one._layers.layers[1:]]
     assert all(crossover.spikes >= 1 for crossover in measured)
-    assert all(mine is theirs for mine, theirs in zip(measured, [layer.crossover for layer in other._layers.layers[1:]]))
+    assert all(mine is layer.crossover for mine, layer in zip(measured, other._layers.layers[1:]))
 
 
 @settings(max_examples=60, deadline=None)
