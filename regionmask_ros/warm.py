@@ -34,6 +34,7 @@ def compile_kernels() -> None:
         events = Encoder(table, 6, (side, side)).step(image, np.ones((2, 2), bool))
     engine = EventEngine(packed, (side, side))
     engine.step(events.index, events.message)
+    engine.step_changes(events.changes)
     # Messages beyond 16 bits have a kernel of their own.
     engine.step(events.index, np.full(len(events), 1 << 16, np.int32))
 

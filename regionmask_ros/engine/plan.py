@@ -91,22 +91,18 @@ ALL_DENSE = Crossover(1, 0.0, 0.0, True)
 _measured: weakref.WeakKeyDictionary[PackedConvolution, Crossover] = weakref.WeakKeyDictionary()
 
 
-def crossover_of(packed: PackedConvolution, rule: Rule, listed: bool) -> Crossover:
-    """This layer's crossover on this machine. Measured at the first call.
-
-    listed: whether the layer writes lists, and with ``rule`` the kernel that is timed: one that is needed anyway.
-    """
+def crossover_of(packed: PackedConvolution, rule: Rule) -> Crossover:
+    """This layer's crossover on this machine. Measured at the first call, by a kernel that ``rule`` needs anyway."""
     if packed not in _measured:
-        _measured[packed] = _measure(packed, rule, listed)
+        _measured[packed] = _measure(packed, rule)
     return _measured[packed]
 
 
-def _measure(packed: PackedConvolution, rule: Rule, listed: bool) -> Crossover:
+def _measure(packed: PackedConvolution, rule: Rule) -> Crossover:
     spec, together = packed.spec, packed.together[1]
     of_a_turn = spec.size ** 2 * packed.slots * packed.vectors * packed.groups * together
     outputs = together * max(2, _PRODUCTS // of_a_turn)
     layer = Layer(packed, 1, outputs, None if spec.is_head else packed)
-    layer.listed = listed
     lists = Lists(spec.size, (outputs - 1) * spec.stride + spec.size, packed.stored, 0, packed.lanes)
     others = Lists(max(1, _SLOTS // packed.slots), 1, packed.stored, 0, packed.lanes)
     scratch, word = Scratch([layer], 0), np.zeros_like(others.word)

@@ -113,24 +113,24 @@ def clear_words(typing_context, word, first, lanes):
 
 @intrinsic(prefer_literal=True)
 def fire(typing_context, total, first_total, bias, first_channel, threshold, release, sigma, reference, first,
-         index, pair, word, slot, spikes, vectors, lanes, carry, snap, listed):
+         index, pair, word, slot, spikes, listed, vectors, lanes, carry, snap):
     """lanes * vectors neurons: sigma, bias, ReLU, delta, threshold; appends their spikes to the pixel's list.
 
     total: int32, from first_total on, consumed; on return it holds the messages. bias: int32, from first_channel on.
     sigma, reference: int32, from ``first`` on. release, carry, snap: see ``arithmetic.Rule``. index, pair: the list,
     which begins at ``slot`` and has ``spikes`` entries. Unless listed, they are only counted, and all pairs go to
-    ``word``, each in its place behind ``slot``. carry, snap, vectors, lanes, listed: literals. Returns the new number
+    ``word``, each in its place behind ``slot``. carry, snap, vectors, lanes: literals. Returns the new number
     of entries, plus events << 16, plus 1 << 32 when a message may not fit 16 bits (the list then holds its nearest
     value that does).
     """
     width, columns = WIDTHS[lanes.literal_value], vectors.literal_value
     signature = types.int64(
         total, types.intp, bias, types.intp, types.int32, types.int32, sigma, reference, types.intp,
-        index, pair, word, types.intp, types.intp, vectors, lanes, carry, snap, listed,
+        index, pair, word, types.intp, types.intp, types.boolean, vectors, lanes, carry, snap,
     )
 
     def generate(context, builder, signature, arguments):
-        first_total_, channel_, first_, slot_, n = (arguments[at] for at in (1, 3, 8, 12, 13))
+        first_total_, channel_, first_, slot_, n, listed_ = (arguments[at] for at in (1, 3, 8, 12, 13, 14))
         starts = {0: first_total_, 2: channel_, 6: first_, 7: first_, 9: slot_, 10: slot_, 11: slot_}
         totals, biases, states, references, indices, pairs, places = (
             pointer(context, builder, signature.args[at], arguments[at], start, width.word if at >= 10 else I32)
@@ -157,12 +157,18 @@ def fire(typing_context, total, first_total, bias, first_channel, threshold, rel
             events = builder.add(events, bits_set(builder, fired))
             sizes.append(size)
             words = builder.bitcast(neurons.cut(told), width.words)
-            if listed.literal_value:
-                pair_number = builder.add(first_pair, ir.Constant(I32, at // width.channels))
-                n = neurons.append(words, pair_number, indices, pairs, n)
-            else:
-                store(builder, words, places, at // width.channels, 4)
-                n = builder.add(n, neurons.present(words))
+            place = ir.Constant(I32, at // width.channels)
+            with builder.if_else(listed_) as (to_list, to_map):
+                with to_list:
+                    appended = neurons.append(words, builder.add(first_pair, place), indices, pairs, n)
+                    after_list = builder.block
+                with to_map:
+                    store(builder, words, places, at // width.channels, 4)
+                    counted = builder.add(n, neurons.present(words))
+                    after_map = builder.block
+            n = builder.phi(I64)
+            n.add_incoming(appended, after_list)
+            n.add_incoming(counted, after_map)
         wide = builder.zext(neurons.any_wide(sizes), I64)
         result = builder.or_(n, builder.shl(events, ir.Constant(I64, 16)))
         return builder.or_(result, builder.shl(wide, ir.Constant(I64, 32)))

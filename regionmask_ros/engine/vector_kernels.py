@@ -100,17 +100,17 @@ def window_taps(begin, pitch, size, count, pixel, tap):
 
 
 @lru_cache(maxsize=None)
-def layer_kernel(lanes, vectors, columns, pixels, carry, snap, listed):
+def layer_kernel(lanes, vectors, columns, pixels, carry, snap):
     """The kernel of a layer, for ``vectors`` vectors of ``lanes`` channels at a time, under a rule; dense outputs
-    ``pixels`` at a time and ``columns`` of the vectors. listed: whether its
-    outputs go to lists, else to a map.
+    ``pixels`` at a time and ``columns`` of the vectors. 
 
-    place: int32, y << 16 | x of outputs with work (see ``vector_plan``), of which the first ``dense`` are worked off
-    from in_word. groups: so many times ``vectors`` make all channels; channels: without the padding. weight: see
-    ``vector_path.PackedConvolution``; tap_rows: its rows for a tap. in_pitch: pixels; in_before: lines and pixels of
-    frame that are not padding. bias, threshold, release, sigma, reference: at 2**16, channels padded. extra: int32
-    [rows * cols * channels] when use_extra. reach_y, reach_x: int32, lines and columns of the next layer's outputs
-    that a pixel reaches. begin: int64 [pixels], pixel, tap: int32 [size * size] and total: int32, scratch.
+    listed: whether outputs go to lists, else to a map. place: int32, y << 16 | x of outputs with work (see
+    ``vector_plan``), of which the first ``dense`` are worked off from in_word. groups: so many times ``vectors`` make
+    all channels; channels: without the padding. weight: see ``vector_packing.PackedConvolution``; tap_rows: its rows for
+    a tap. in_pitch: pixels; in_before: lines and pixels of frame that are not padding. bias, threshold, release, sigma,
+    reference: at 2**16, channels padded. extra: int32 [rows * cols * channels] when use_extra. reach_y, reach_x: int32,
+    lines and columns of the next layer's outputs that a pixel reaches. begin: int64 [pixels], pixel, tap: int32 [size *
+    size] and total: int32, scratch.
 
     Returns (events, events times the next layer's outputs that each reaches, messages beyond 16 bits).
     """
@@ -118,7 +118,7 @@ def layer_kernel(lanes, vectors, columns, pixels, carry, snap, listed):
     together, top = WIDTHS[lanes].channels, np.int32(WIDTHS[lanes].top)
 
     @kernel
-    def layer(place, dense, due, groups, head, weight, tap_rows, size, stride, in_before, in_pitch,
+    def layer(listed, place, dense, due, groups, head, weight, tap_rows, size, stride, in_before, in_pitch,
               in_count, in_index, in_pair, in_word, cols, channels, use_extra, extra, bias, threshold, release,
               sigma, reference, reach_y, reach_x, out_padding, out_pitch, out_slots, out_count, out_index, out_pair,
               out_word,
@@ -166,8 +166,8 @@ def layer_kernel(lanes, vectors, columns, pixels, carry, snap, listed):
                     target = (y + out_padding) * out_pitch + out_padding + x
                     answer = fire(
                         total, p * group, bias, g * group, threshold, release, sigma, reference, first,
-                        out_index, out_pair, out_word, target * out_slots, out_count[target], vectors, lanes, carry,
-                        snap, listed)
+                        out_index, out_pair, out_word, target * out_slots, out_count[target], listed, vectors, lanes,
+                        carry, snap)
                     out_count[target] = answer & _COUNT_MASK
                     events = (answer >> _EVENTS_SHIFT) & _COUNT_MASK
                     fired += events

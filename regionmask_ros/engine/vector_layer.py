@@ -96,11 +96,10 @@ class Layer:
         if not self.listed:
             lists.sweep(lists.word)
         lists.count[:] = 0
-        kernel = layer_kernel(packed.lanes, packed.vectors, *packed.together, *rule.flags, int(self.listed))
+        kernel = layer_kernel(packed.lanes, packed.vectors, *packed.together, *rule.flags)
         return kernel(
-            place, dense, due, packed.groups, spec.is_head, packed.weight, packed.slots, spec.size, spec.stride,
-            *source,
-            self.cols, spec.channels, wide > 0, self.extra, packed.bias, spec.threshold, rule.release(spec.threshold),
+            self.listed, place, dense, due, packed.groups, spec.is_head, packed.weight, packed.slots, spec.size,
+            spec.stride, *source, self.cols, spec.channels, wide > 0, self.extra, packed.bias, spec.threshold, rule.release(spec.threshold),
             self.sigma, self.reference, *self.reach, lists.padding, lists.pitch, lists.slots, lists.count, lists.index,
             lists.pair, lists.word, scratch.wide_index, scratch.wide_rest, scratch.begin, scratch.pixel, scratch.tap,
             scratch.total)

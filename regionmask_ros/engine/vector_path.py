@@ -40,7 +40,7 @@ class VectorLayers(Layers):
             self.layers.append(Layer(convolution, rows, cols, after))
         self._scratch = Scratch(self.layers, self._input.value.size)
         for before, layer in zip(self.layers[-2::-1], self.layers[:0:-1]):
-            layer.crossover = crossover_of(layer.packed, rule, layer.listed)
+            layer.crossover = crossover_of(layer.packed, rule)
             before.listed = not layer.crossover.always_dense
 
     def step(self, index: np.ndarray, message: np.ndarray, lap: Lap = no_lap) -> StepTotals:

@@ -21,7 +21,7 @@ def test_products_are_added_up_by_vnni_where_the_description_says_so(path):
     engine = EventEngine(PackedNetwork(type("Layers", (), {"layers": layers})), (16, 16), "carry", path)
     engine.step(np.arange(3, dtype=np.int32), np.full(3, 1600, np.int32))
     layer = engine._layers.layers[1]
-    kernel = layer_kernel(processor.lanes, layer.packed.vectors, *layer.packed.together, 1, 0, 1)
+    kernel = layer_kernel(processor.lanes, layer.packed.vectors, *layer.packed.together, 1, 0)
     # A kernel that comes from the cache has no assembly, so it is compiled anew.
     fresh = type(kernel)(kernel.py_func, targetoptions=kernel.targetoptions)
     fresh.compile(kernel.signatures[0])
