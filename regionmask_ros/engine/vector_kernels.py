@@ -102,13 +102,13 @@ def window_taps(begin, pitch, size, count, pixel, tap):
 @lru_cache(maxsize=None)
 def layer_kernel(lanes, vectors, columns, pixels, carry, snap):
     """The kernel of a layer, for ``vectors`` vectors of ``lanes`` channels at a time, under a rule; dense outputs
-    ``pixels`` at a time and ``columns`` of the vectors. 
+    ``pixels`` at a time and ``columns`` of the vectors.
 
     listed: whether outputs go to lists, else to a map. place: int32, y << 16 | x of outputs with work (see
     ``vector_plan``), of which the first ``dense`` are worked off from in_word. groups: so many times ``vectors`` make
-    all channels; channels: without the padding. weight: see ``vector_packing.PackedConvolution``; tap_rows: its rows for
-    a tap. in_pitch: pixels; in_before: lines and pixels of frame that are not padding. bias, threshold, release, sigma,
-    reference: at 2**16, channels padded. extra: int32 [rows * cols * channels] when use_extra. reach_y, reach_x: int32,
+    all channels; channels: without the padding. weight: see ``vector_packing.PackedConvolution``; tap_rows: its rows
+    for a tap. in_pitch: pixels; in_before: lines and pixels of frame that are not padding. bias, threshold, release,
+    sigma, reference: at 2**16, channels padded. extra: int32 [rows * cols * channels] when use_extra. reach_y, reach_x: int32,
     lines and columns of the next layer's outputs that a pixel reaches. begin: int64 [pixels], pixel, tap: int32 [size *
     size] and total: int32, scratch.
 
