@@ -100,9 +100,9 @@ class Layer:
         return kernel(
             self.listed, place, dense, due, packed.groups, spec.is_head, packed.weight, packed.slots, spec.size,
             spec.stride, *source, self.cols, spec.channels, wide > 0, self.extra, packed.bias, spec.threshold,
-            rule.release(spec.threshold), self.sigma, self.reference, *self.reach, lists.padding,
-            lists.pitch, lists.slots, lists.count, lists.index, lists.pair, lists.word, scratch.wide_index, scratch.wide_rest, scratch.begin, scratch.pixel, scratch.tap,
-            scratch.total)
+            rule.release(spec.threshold), self.sigma, self.reference, *self.reach,
+            lists.padding, lists.pitch, lists.slots, lists.count, lists.index, lists.pair, lists.word,
+            scratch.wide_index, scratch.wide_rest, scratch.begin, scratch.pixel, scratch.tap, scratch.total)
 
     def add_wide(self, wide: int, in_cols: int, scratch: Scratch) -> None:
         """Sums of what did not fit the input, for the kernel to add. in_cols: pixels of an input's line."""
