@@ -108,9 +108,9 @@ def layer_kernel(lanes, vectors, columns, pixels, carry, snap):
     ``vector_plan``), of which the first ``dense`` are worked off from in_word. groups: so many times ``vectors`` make
     all channels; channels: without the padding. weight: see ``vector_packing.PackedConvolution``; tap_rows: its rows
     for a tap. in_pitch: pixels; in_before: lines and pixels of frame that are not padding. bias, threshold, release,
-    sigma, reference: at 2**16, channels padded. extra: int32 [rows * cols * channels] when use_extra. reach_y, reach_x:
-    int32, lines and columns of the next layer's outputs that a pixel reaches. begin: int64 [pixels], pixel, tap: int32 [size *
-    size] and total: int32, scratch.
+    sigma, reference: at 2**16, channels padded. extra: int32 [rows * cols * channels] when use_extra. reach_y,
+    reach_x: int32, lines and columns of the next layer's outputs that a pixel reaches. begin: int64 [pixels], pixel,
+    tap: int32 [size * size] and total: int32, scratch.
 
     Returns (events, events times the next layer's outputs that each reaches, messages beyond 16 bits).
     """
