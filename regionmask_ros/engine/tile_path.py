@@ -17,7 +17,7 @@ from .memory import aligned
 from .packing import Lap, Layers, StepTotals, no_lap
 from .tile_ir import ROWS, configuration, permitted
 from .tile_packing import MapView, PackedConvolution, SpikeMap, reach, view_of_changes
-from .vector_path import Processor
+from .vector_packing import Processor
 
 AMX = Processor(16, 2, ("amx-int8", "amx-tile", "avx512f", "avx512bw", "avx512vl", "bmi2"))
 
