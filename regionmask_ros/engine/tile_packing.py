@@ -135,11 +135,3 @@ def view_of_changes(changes: ChangeMap) -> MapView:
     """The encoder's map, whose only plane is that of the high bytes."""
     return MapView(changes.value.view(np.uint8), changes.value, FRAME, changes.pitch, changes.stored, changes.fired,
                    changes.lines, changes.words, 1)
-
-
-def reach(length: int, reader: Convolution) -> np.ndarray:
-    """int32 [length]: outputs of ``reader`` along one side whose window holds a place."""
-    count = (length + 2 * reader.padding - reader.size) // reader.stride + 1
-    windows = np.arange(count)[:, None] * reader.stride - reader.padding + np.arange(reader.size)
-    inside = windows[(windows >= 0) & (windows < length)]
-    return np.bincount(inside, minlength=length).astype(np.int32)

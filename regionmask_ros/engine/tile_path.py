@@ -16,7 +16,7 @@ from .change_map import FRAME, WORD, ChangeMap, reach_masks
 from .memory import aligned
 from .packing import Lap, Layers, StepTotals, no_lap
 from .tile_ir import ROWS, configuration, permitted
-from .tile_packing import MapView, PackedConvolution, SpikeMap, reach, view_of_changes
+from .tile_packing import MapView, PackedConvolution, SpikeMap, view_of_changes
 from .vector_packing import Processor
 
 AMX = Processor(16, 2, ("amx-int8", "amx-tile", "avx512f", "avx512bw", "avx512vl", "bmi2"))
@@ -75,7 +75,7 @@ class _Layer:
             fields.append(("rest", f"i{self.rest_bits // 8}", packed.tiles * WORD))
         self.state = aligned(neurons // (packed.tiles * WORD), np.dtype(fields))
         self.spikes = None if after is None else SpikeMap(self.rows, self.cols, after)
-        self._reach = tuple(reach(length, after.spec if after else spec) for length in (self.rows, self.cols))
+        self._reach = tuple((after.spec if after else spec).reach(length) for length in (self.rows, self.cols))
         self.extra = np.zeros(0, np.int32)
 
     def bind(self, source: MapView, planes: int, scratch: _Scratch) -> _Kernels:
@@ -122,7 +122,7 @@ class TileLayers(Layers):
     def __init__(self, packed: tuple[PackedConvolution, ...], input_wh: tuple[int, int], rule: Rule) -> None:
         self.layers: list[_Layer] = []
         cols, rows = self._input_wh = input_wh
-        self._input_reach = tuple(reach(length, packed[0].spec) for length in (rows, cols))
+        self._input_reach = tuple(packed[0].spec.reach(length) for length in (rows, cols))
         for convolution, after in zip(packed, [*packed[1:], None]):
             self.layers.append(_Layer(convolution, rows, cols, after, rule))
             rows, cols = self.layers[-1].rows, self.layers[-1].cols
