@@ -52,7 +52,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--accuracy", metavar="DIR", default="",
                         help="also mAP@0.5 on a labelled sequence: a folder with video.mp4 and gt.csv")
     parser.add_argument("--drift", metavar="N", type=int, default=0,
-                        help="also play each sequence forth and back for N frames: does the head stay near the dense one?")
+                        help="also play each sequence forth and back for N frames: does the head stay near dense?")
     parser.add_argument("--json", metavar="FILE", default="", help="write machine and rows as JSON")
     parser.add_argument("--output", metavar="DIR", default="",
                         help="also inputs from 320x192 to 1920x1088; write plots and PERFORMANCE.md there")

@@ -77,7 +77,8 @@ class PackedNetwork:
         if warm is None:
             fresh = self.layers_for(path, input_wh, rule)
             fresh.load(self._warmed_up(input_wh, rule))
-            warm = fresh.state()
+            # Copies in memory of their own: ``fresh`` goes, and with it the chunks that its arrays are cut from.
+            warm = [array.copy() for array in fresh.state()]
         with self._lock:
             self._warm.pop(key, None)
             self._warm[key] = warm
@@ -167,7 +168,11 @@ class EventEngine:
         return self._result(self._layers.step(index, message, self._lap()))
 
     def step_changes(self, changes: ChangeMap) -> EngineResult:
-        """As ``step``, with the encoder's events as a dense map."""
+        """As ``step``, with the encoder's events as a dense map. Raises ValueError for a map of another size."""
+        shape = self.input_wh[1], self.input_wh[0], self.packed.convolutions[0].in_channels
+        if (changes.rows, changes.cols, changes.channels) != shape:
+            raise ValueError(f"a map of {changes.cols}x{changes.rows}x{changes.channels}, the engine's input is "
+                             f"{shape[1]}x{shape[0]}x{shape[2]}")
         return self._result(self._layers.step_changes(changes, self._lap()))
 
     def _lap(self) -> Lap:

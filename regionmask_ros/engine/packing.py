@@ -14,6 +14,7 @@ integers, more channels than 16-bit counts of events can tell, and inputs whose 
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Callable, Protocol, Sequence
 
 import numpy as np
@@ -106,6 +107,11 @@ class Convolution:
             if max(height, width) > MOST_PIXELS or height * width * channels > MOST_VALUES:
                 raise ValueError(f"a layer of {width}x{height} pixels with {channels} channels is too large")
         return size
+
+    @cached_property
+    def taps_first(self) -> np.ndarray:
+        """The weights as int16 [ky, kx, in, out], flat: what an event adds lies together. Made when first used."""
+        return np.ascontiguousarray(self.weight.transpose(2, 3, 1, 0)).ravel()
 
     def reach(self, length: int) -> np.ndarray:
         """int32 [length]: outputs along one side, ``length`` inputs long, whose window holds an input."""

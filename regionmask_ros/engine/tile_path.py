@@ -57,8 +57,8 @@ class _Kernels(NamedTuple):
 class _Layer:
     """One layer's state and its kernels, bound to all that stays the same from frame to frame.
 
-    state: [pass, place, pixel], flat: each element holds the sigmas of a pass and what is left of their differences (see
-    ``tile_fire``). extra: made when a message first exceeds 16 bits.
+    state: [pass, place, pixel], flat: each element holds the sigmas of a pass and what is left of their differences
+    (see ``tile_fire``). extra: made when a message first exceeds 16 bits.
     """
 
     def __init__(self, packed: PackedConvolution, in_rows: int, in_cols: int, after: PackedConvolution | None,
@@ -91,12 +91,13 @@ class _Layer:
         chunk = max(1, _CHUNK_BYTES // line_bytes) * self.blocks
         kernel = tile_kernels.tile_layer_kernel(packed.tiles, planes, packed.parts, self.rest_bits, *self.rule.flags)
         run = partial(
-            kernel, configuration(min(self.cols, ROWS), packed.depth), spec.is_head, chunk, packed.weight, packed.passes,
-            packed.window_blocks, spec.stride, spec.padding, source.low, source.high, source.frame, source.pitch,
-            source.bytes, *scratch.work, self.rows, self.cols, spec.channels, packed.bias, spec.threshold,
-            self.rule.release(spec.threshold), self.state.view(np.uint8), target.low, target.high, target.frame,
-            target.pitch, target.bytes, target.fired, target.lines, target.words, *self._reach, scratch.wide_index,
-            scratch.wide_rest, scratch.total)
+            kernel, configuration(min(self.cols, ROWS), packed.depth), spec.is_head, chunk, packed.weight,
+            packed.passes, packed.window_blocks, spec.stride, spec.padding,
+            source.low, source.high, source.frame, source.pitch, source.bytes, *scratch.work,
+            self.rows, self.cols, spec.channels, packed.bias, spec.threshold, self.rule.release(spec.threshold),
+            self.state.view(np.uint8), target.low, target.high, target.frame, target.pitch, target.bytes,
+            target.fired, target.lines, target.words, *self._reach,
+            scratch.wide_index, scratch.wide_rest, scratch.total)
         return _Kernels(plan, None if spec.is_head else silence, run)
 
     def in_image_order(self, values: np.ndarray) -> np.ndarray:
@@ -180,8 +181,8 @@ class TileLayers(Layers):
         if not len(layer.extra):
             layer.extra = np.zeros(layer.rows * layer.cols * spec.channels, np.int32)
         kernels.accumulate(
-            self._scratch.wide_index, self._scratch.wide_rest, wide, layer.in_cols, spec.in_channels, layer.packed.plain, spec.size,
-            spec.stride, spec.padding, layer.rows, layer.cols, spec.channels, layer.extra,
+            self._scratch.wide_index, self._scratch.wide_rest, wide, layer.in_cols, spec.in_channels, spec.taps_first,
+            spec.size, spec.stride, spec.padding, layer.rows, layer.cols, spec.channels, layer.extra,
             np.zeros(layer.rows * layer.cols, np.bool_),
         )
 

@@ -110,7 +110,7 @@ class Layer:
         if not len(self.extra):
             self.extra = np.zeros(self.real_neurons, np.int32)
         kernels.accumulate(
-            scratch.wide_index, scratch.wide_rest, wide, in_cols, spec.in_channels, self.packed.plain, spec.size,
+            scratch.wide_index, scratch.wide_rest, wide, in_cols, spec.in_channels, spec.taps_first, spec.size,
             spec.stride, spec.padding, self.rows, self.cols, spec.channels, self.extra,
             np.zeros(self.rows * self.cols, np.bool_),
         )

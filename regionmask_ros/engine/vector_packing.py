@@ -75,8 +75,7 @@ class PackedConvolution:
     """weight: int8 or int16, [group, ky, kx, word of inputs, out, input of the word], flat; inputs padded as the layer
     before stores its outputs, outputs padded to whole vectors. slots: words of a pixel's inputs.
 
-    bias: int32 [padded out] at 2**16. lanes, vectors, groups: see ``vector_kernels.layer_kernel``. plain: int16
-    [ky, kx, in, out], flat, for the portable kernel that adds what did not fit the lists.
+    bias: int32 [padded out] at 2**16. lanes, vectors, groups: see ``vector_kernels.layer_kernel``.
     """
 
     spec: Convolution
@@ -86,7 +85,6 @@ class PackedConvolution:
     vectors: int
     groups: int
     slots: int
-    plain: np.ndarray
 
     @property
     def stored(self) -> int:
@@ -128,5 +126,4 @@ def _pack(spec: Convolution, processor: Processor, in_channels: int) -> PackedCo
     bias = np.zeros(wanted * lanes, np.int32)
     if not spec.is_head:
         bias[:spec.channels] = spec.bias
-    plain = np.ascontiguousarray(spec.weight.transpose(2, 3, 1, 0)).ravel()
-    return PackedConvolution(spec, lanes, weight, bias, vectors, groups, slots, plain)
+    return PackedConvolution(spec, lanes, weight, bias, vectors, groups, slots)
