@@ -5,6 +5,7 @@ from __future__ import annotations
 from functools import cached_property
 
 import numpy as np
+from numba.core import config
 
 from .engine import encoding
 from .engine.change_map import WORD, ChangeMap
@@ -72,7 +73,13 @@ class Encoder:
         self._changes = ChangeMap(*self.shape)
 
     def step(self, image: np.ndarray, keep: np.ndarray) -> Events:
-        """image: uint8 [height, width, channels]. keep: bool [rows, cols], True = attended."""
+        """image: uint8 [height, width, channels]. keep: bool [rows, cols], True = attended.
+
+        Raises ValueError when one of them has another shape.
+        """
+        if image.shape != self.shape or keep.shape != self.grid.shape:
+            raise ValueError(f"an image of {list(image.shape)} and a mask of {list(keep.shape)}: expected "
+                             f"{list(self.shape)} and {list(self.grid.shape)}")
         changes, channels = self._changes, self.shape[2]
         place = (keep, self.shape[0], self.grid.cols, self._reference, changes.value, changes.fired,
                  changes.words, changes.spikes)
@@ -95,7 +102,7 @@ def _as_affine(table: np.ndarray) -> tuple[np.ndarray, np.ndarray] | None:
 
     Normalisation is affine before it is rounded, so such integers usually exist; None when they do not.
     """
-    if table.shape[1] > encoding.MOST_VECTOR_CHANNELS:
+    if table.shape[1] > encoding.MOST_VECTOR_CHANNELS or config.DISABLE_JIT:
         return None
     value, slopes, offsets = np.arange(len(table), dtype=np.int64), [], []
     for column in table.astype(np.int64).T:

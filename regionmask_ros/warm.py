@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from .encoder import Encoder
-from .engine.event_engine import EventEngine, PackedNetwork, available_paths
+from .engine.event_engine import EventEngine, PackedNetwork, available_paths, description
 from .network.lava_dl import input_table
 from .network.spec import ConvSpec
 
@@ -38,6 +38,7 @@ def compile_kernels() -> None:
     engine = EventEngine(packed, (side, side))
     engine.step_changes(events.changes)
     engine.step(events.index, events.message)
+    engine.step_changes(events.changes)
     # Messages beyond 16 bits have a kernel of their own.
     engine.step(events.index, np.full(len(events), 1 << 16, np.int32))
 
@@ -46,7 +47,7 @@ def main() -> None:
     start = time.perf_counter()
     print("compiling kernels ...", flush=True)
     compile_kernels()
-    print(f"kernels ready after {time.perf_counter() - start:.1f} s ({available_paths()[0]})", flush=True)
+    print(f"kernels ready after {time.perf_counter() - start:.1f} s ({description(available_paths()[0])})", flush=True)
 
 
 if __name__ == "__main__":

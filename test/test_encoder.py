@@ -1,5 +1,9 @@
 from __future__ import annotations
 
+import os
+import subprocess
+import sys
+
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -97,3 +101,27 @@ def test_reset_forgets():
 def test_a_table_too_wide_for_the_reference_is_refused():
     with pytest.raises(ValueError, match="15 signed bits"):
         Encoder(np.full((256, 3), 1 << 14, np.int32), 6, (32, 32))
+
+
+@pytest.mark.parametrize("image_shape, keep_shape", [((16, 32, 3), (2, 2)), ((32, 32), (2, 2)), ((32, 32, 3), (1, 2))])
+def test_another_shape_is_refused(image_shape, keep_shape):
+    with pytest.raises(ValueError, match="expected \\[32, 32, 3\\] and \\[2, 2\\]"):
+        Encoder(input_table(), 6, (32, 32)).step(np.zeros(image_shape, np.uint8), np.ones(keep_shape, bool))
+
+
+def test_the_portable_path_runs_without_a_compiler():
+    script = """
+import numpy as np
+from regionmask_ros.encoder import Encoder
+from regionmask_ros.engine.event_engine import EventEngine, PackedNetwork
+from regionmask_ros.network.lava_dl import input_table
+from regionmask_ros.network.spec import ConvSpec
+class Layers: layers = (ConvSpec("head", np.ones((2, 3, 1, 1), np.int32), None, 1, 0, 0),)
+events = Encoder(input_table(), 6, (32, 32)).step(np.full((32, 32, 3), 200, np.uint8), np.ones((2, 2), bool))
+engine = EventEngine(PackedNetwork(Layers()), (32, 32))
+print(engine.path, int(engine.step_changes(events.changes).head[0, 0, 0]), int(events.message[:3].sum()))
+"""
+    environment = {**os.environ, "NUMBA_DISABLE_JIT": "1"}
+    told = subprocess.run([sys.executable, "-c", script], env=environment, capture_output=True, text=True, timeout=120)
+    path, head, expected = told.stdout.split()
+    assert path == "portable" and head == expected

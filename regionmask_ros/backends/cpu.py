@@ -11,13 +11,22 @@ import numpy as np
 
 from ..encoder import Events
 from ..engine.arithmetic import ARITHMETICS, CARRY
-from ..engine.event_engine import EventEngine, PackedNetwork
+from ..engine.event_engine import EventEngine, PackedNetwork, PathError
+from ..errors import UserError
 from ..network.spec import Network
 from .base import BackendResult
 from .options import NoOptions
 
 _PACKED: weakref.WeakKeyDictionary[Network, PackedNetwork] = weakref.WeakKeyDictionary()
 """Cameras that run the same network in one process share its weights."""
+
+
+def open_engine(packed: PackedNetwork, input_wh: tuple[int, int], arithmetic: str, path: str = "") -> EventEngine:
+    """An ``EventEngine``; a path that is not to be had is the user's to mend."""
+    try:
+        return EventEngine(packed, input_wh, arithmetic, path)
+    except PathError as refused:
+        raise UserError(str(refused)) from refused
 
 
 class CpuBackend:
@@ -40,7 +49,7 @@ class CpuBackend:
         packed = _PACKED.get(network)
         if packed is None:
             packed = _PACKED[network] = PackedNetwork(network)
-        self._engine = EventEngine(packed, input_wh, arithmetic)
+        self._engine = open_engine(packed, input_wh, arithmetic)
         self.kernels = self._engine.path
         self._results: deque[BackendResult] = deque()
 

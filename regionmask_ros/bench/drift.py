@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from itertools import islice
-from typing import Callable, Iterable, Iterator
+from typing import Callable, Iterable
 
 import numpy as np
 
@@ -12,16 +11,10 @@ from .clip import Clip
 from .dense import dense_head, encoded, rms
 from .event_engine import EventContestant
 from .settings import UNMASKED
+from .streams import forth_and_back
 
 LOOKED_AT = (24, 100, 300, 600)
 """Pictures of the first lap at which the distance is taken, beside the last picture at every visit."""
-
-
-def forth_and_back(count: int) -> Iterator[int]:
-    """0, 1, .. count - 1, count - 2, .. 0, 1, .. without end. count: at least 2."""
-    while True:
-        yield from range(count - 1)
-        yield from range(count - 1, 0, -1)
 
 
 def drift_rows(network: Network, clip: Clip, frames: int, keep: np.ndarray,
@@ -34,7 +27,8 @@ def drift_rows(network: Network, clip: Clip, frames: int, keep: np.ndarray,
     engine, last = EventContestant(network, clip.input_wh, UNMASKED, keep), len(clip.images) - 1
     exact: dict[int, np.ndarray] = {}
     rows = []
-    for played, at in zip(progress(range(frames)), islice(forth_and_back(last + 1), frames)):
+    for played in progress(range(frames)):
+        at = forth_and_back(played, last + 1)
         raw = engine.step(clip.images[at])
         if at != last and played not in LOOKED_AT:
             continue

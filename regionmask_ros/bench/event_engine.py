@@ -6,9 +6,10 @@ from typing import Callable
 
 import numpy as np
 
+from ..backends.cpu import open_engine
 from ..encoder import Encoder, Events
 from ..engine.arithmetic import CARRY, head_values
-from ..engine.event_engine import EventEngine, PackedNetwork
+from ..engine.event_engine import PackedNetwork
 from ..grid import RegionGrid
 from ..mask.schedule import is_refresh
 from ..metrics.counts import StepCounts
@@ -31,7 +32,7 @@ class EventContestant:
     def __init__(self, network: Network, input_wh: tuple[int, int], setting: str, keep: np.ndarray,
                  forced: str = "", packed: PackedNetwork | None = None) -> None:
         self._encoder = Encoder(network.input_table, network.encoder_threshold, input_wh)
-        self._engine = EventEngine(packed or PackedNetwork(network), input_wh, CARRY, forced)
+        self._engine = open_engine(packed or PackedNetwork(network), input_wh, CARRY, forced)
         self._full, self._keep = RegionGrid.of_input(input_wh).full(True), keep
         self._frame, self._refresh_period = 0, 0
         self._lap: Callable[[str], None] | None = None

@@ -30,8 +30,8 @@ def resident_bytes() -> int | None:
 def array_bytes(owners: Sequence[object], shared: Sequence[object] = ()) -> int:
     """Bytes of all arrays that the owners hold, in objects of this package and in containers, without the shared ones.
 
-    Memory that several arrays cover counts once. Pages that were never touched count too, which ``resident_bytes`` does not
-    see.
+    Memory that several arrays cover counts once. Pages that were never touched count too, which ``resident_bytes`` does
+    not see.
     """
     own, others = _memories(owners), _memories(shared)
     return _length([*own, *others]) - _length(others)

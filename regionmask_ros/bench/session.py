@@ -36,8 +36,9 @@ class Plan:
     """What to measure.
 
     input_sizes: each ``auto`` or (width, height). streams: cameras in one process, 0: do not measure it. accuracy: the
-    folder of a labelled sequence, or "". drift: frames to play for the distance from the dense evaluation. The rest is switched on: layers, worst (single frames), scale (small inputs to
-    large ones), start (fresh processes, and the stages before the network).
+    folder of a labelled sequence, or "". drift: frames to play for the distance from the dense evaluation. The rest is
+    switched on: layers, worst (single frames), scale (small inputs to large ones), start (fresh processes, and the
+    stages before the network).
     """
 
     settings: tuple[str, ...]

@@ -22,8 +22,8 @@ class ChangeMap:
 
     value: int8 [lines, pixels, stored channels], flat, framed. fired: uint16 [lines, words], flat: bit i of word
     1 + x // 16 tells whether pixel x + i sends anything; a line begins with an empty word and ends with four.
-    lines, pitch, words, stored: lengths of these axes. spikes: uint64 [rows, 64 stored channels], flat, without a frame:
-    a bit for each value of the map that is not 0. events: messages in all.
+    lines, pitch, words, stored: lengths of these axes. spikes: uint64 [rows, 64 stored channels], flat, without a
+    frame: a bit for each value of the map that is not 0. events: messages in all.
     """
 
     def __init__(self, rows: int, cols: int, channels: int) -> None:
@@ -42,11 +42,15 @@ class ChangeMap:
     def listed(self) -> tuple[np.ndarray, np.ndarray]:
         """(index, message) of all events: int32 [n], positions (y, x, channel) in image order; messages at 2**10."""
         index, message = np.empty(self.events, np.int32), np.empty(self.events, np.int32)
-        list_events(self.value, self.fired, self.rows, self.cols, self.channels, self.stored, self.words, index, message)
+        place = self.rows, self.cols, self.channels, self.stored, self.words
+        list_events(self.value, self.fired, *place, index, message)
         return index, message
 
     def reached(self, reach_y: np.ndarray, masks: np.ndarray) -> int:
-        """Sum over all events of reach_y[y] * reach_x[x], int32 [rows] and [cols]; masks: ``reach_masks`` of reach_x."""
+        """Sum over all events of reach_y[y] * reach_x[x], int32 [rows] and [cols].
+
+        masks: ``reach_masks`` of reach_x.
+        """
         return sum_reached(self.spikes, self.rows, reach_y, masks)
 
 

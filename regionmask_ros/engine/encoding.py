@@ -36,8 +36,8 @@ def encode_run(typing_context, image, first, slope, offset, threshold, reference
     """
     each, width = channels.literal_value, stored.literal_value
     lanes = WORD * each
-    signature = types.int64(image, types.intp, slope, offset, types.int16, reference, value, types.intp, spikes, types.intp,
-                            channels, stored)
+    signature = types.int64(image, types.intp, slope, offset, types.int16, reference, value, types.intp, spikes,
+                            types.intp, channels, stored)
 
     def generate(context, builder, signature, arguments):
         b, kinds = builder, signature.args
@@ -116,7 +116,8 @@ def affine_encoder(channels, stored):
 
 
 @kernel
-def encode_by_table(image, table, channels, stored, threshold, keep, rows, regions, reference, value, fired, words, spikes):
+def encode_by_table(image, table, channels, stored, threshold, keep, rows, regions, reference, value, fired, words,
+                    spikes):
     """As ``affine_encoder``, for any table: int16 [256, channels]."""
     pitch = regions * WORD + 2 * FRAME
     events = 0

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import threading
 from dataclasses import dataclass
 from functools import partial
@@ -9,7 +10,7 @@ from typing import Callable
 
 import numpy as np
 
-from . import portable_path, tile_packing, tile_path, vector_path
+from . import portable_path, tile_packing, tile_path, vector_packing, vector_path
 from .arithmetic import ARITHMETICS, CARRY, RULES, Rule
 from .change_map import ChangeMap
 from .packing import Convolution, Lap, Layers, StepTotals, no_lap
@@ -18,14 +19,17 @@ AMX, PORTABLE = "amx", "portable"
 WARM_STATES = 4
 """Warmed-up states that are remembered: a topic whose pictures change their size must not fill the memory."""
 
+_PROCESSORS = {
+    "avx512": vector_packing.AVX512,
+    "avx2": vector_packing.AVX2,
+    "dotprod": vector_packing.DOTPROD,
+}
 _PACK = {
     AMX: tile_packing.pack,
-    "avx512": partial(vector_path.pack, processor=vector_path.AVX512),
-    "avx2": partial(vector_path.pack, processor=vector_path.AVX2),
+    **{name: partial(vector_packing.pack, processor=processor) for name, processor in _PROCESSORS.items()},
     PORTABLE: portable_path.pack,
 }
 _LAYERS = {AMX: tile_path.TileLayers, PORTABLE: portable_path.PortableLayers}
-_PROCESSORS = {"avx512": vector_path.AVX512, "avx2": vector_path.AVX2}
 
 
 def available_paths() -> tuple[str, ...]:
@@ -73,7 +77,8 @@ class PackedNetwork:
         if warm is None:
             fresh = self.layers_for(path, input_wh, rule)
             fresh.load(self._warmed_up(input_wh, rule))
-            warm = fresh.state()
+            # Copies in memory of their own: ``fresh`` goes, and with it the chunks that its arrays are cut from.
+            warm = [array.copy() for array in fresh.state()]
         with self._lock:
             self._warm.pop(key, None)
             self._warm[key] = warm
@@ -90,15 +95,50 @@ class PackedNetwork:
         return [layers.read(number) for number in range(count)]
 
 
+PATH_VARIABLE = "REGIONMASK_ENGINE_PATH"
+"""Environment variable that forces a path; empty or unset for the fastest."""
+
+
+class PathError(ValueError):
+    """A path was asked for that there is not, or not on this processor, or not for this network."""
+
+
+def usable_paths(packed: PackedNetwork) -> tuple[str, ...]:
+    """Of ``available_paths``, those that can compute this network."""
+    return tuple(name for name in available_paths() if _can_compute(name, packed.convolutions))
+
+
+def _can_compute(path: str, convolutions: tuple[Convolution, ...]) -> bool:
+    if path in _PROCESSORS:
+        return vector_packing.can_pack(convolutions, _PROCESSORS[path])
+    return path != AMX or tile_packing.can_pack(convolutions)
+
+
+def description(path: str) -> str:
+    """The path's name, and VNNI where its products use it."""
+    return f"{path} (vnni)" if path in _PROCESSORS and _PROCESSORS[path].has_vnni else path
+
+
+def choose_path(packed: PackedNetwork, path: str) -> str:
+    """The path of that name; with "", the one that ``PATH_VARIABLE`` names, or the fastest. Raises PathError."""
+    usable = usable_paths(packed)
+    where = "path" if path else PATH_VARIABLE
+    wanted = path or os.environ.get(PATH_VARIABLE, "") or usable[0]
+    if wanted not in usable:
+        raise PathError(f"{where} {wanted!r}: this processor offers {', '.join(usable)} for this network")
+    return wanted
+
+
 class EventEngine:
     """The network's state for one camera. Not for use by two threads at a time.
 
-    packed: shared weights. input_wh: width and height of the input. arithmetic: a name in ``RULES``.
-    path: one of ``available_paths()``; "" for the fastest.
-    Raises ValueError for an unknown arithmetic, a path that is not available, or an input that is too small.
+    packed: shared weights. input_wh: width and height of the input. arithmetic: a name in ``RULES``. path: one of
+    ``available_paths()``; "" for the one that the environment variable REGIONMASK_ENGINE_PATH names, or the fastest.
+    Raises ValueError for an unknown arithmetic or an input that is too small, and PathError, which is one, for a path
+    that is not to be had.
 
-    lap: where set, ``step`` calls it with ``"input"`` once the events have been taken over, and with a layer's name right
-    after that layer.
+    lap: where set, ``step`` calls it with ``"input"`` once the events have been taken over, and with a layer's name
+    right after that layer.
     """
 
     lap: Callable[[str], None] | None = None
@@ -108,10 +148,7 @@ class EventEngine:
     ) -> None:
         if arithmetic not in ARITHMETICS:
             raise ValueError(f"arithmetic {arithmetic!r}: expected one of {', '.join(ARITHMETICS)}")
-        usable = [name for name in available_paths() if name != AMX or tile_packing.can_pack(packed.convolutions)]
-        self.path = path or usable[0]
-        if self.path not in usable:
-            raise ValueError(f"path {path!r}: this processor offers {', '.join(usable)} for this network")
+        self.path = choose_path(packed, path)
         self.packed, self.input_wh, self.arithmetic = packed, input_wh, arithmetic
         self._layers = packed.layers_for(self.path, input_wh, RULES[arithmetic])
         self.reset()
@@ -131,7 +168,11 @@ class EventEngine:
         return self._result(self._layers.step(index, message, self._lap()))
 
     def step_changes(self, changes: ChangeMap) -> EngineResult:
-        """As ``step``, with the encoder's events as a dense map."""
+        """As ``step``, with the encoder's events as a dense map. Raises ValueError for a map of another size."""
+        shape = self.input_wh[1], self.input_wh[0], self.packed.convolutions[0].in_channels
+        if (changes.rows, changes.cols, changes.channels) != shape:
+            raise ValueError(f"a map of {changes.cols}x{changes.rows}x{changes.channels}, the engine's input is "
+                             f"{shape[1]}x{shape[0]}x{shape[2]}")
         return self._result(self._layers.step_changes(changes, self._lap()))
 
     def _lap(self) -> Lap:

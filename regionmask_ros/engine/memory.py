@@ -7,7 +7,9 @@ eighth less.
 
 from __future__ import annotations
 
+import contextlib
 import mmap
+import os
 import threading
 
 import numpy as np
@@ -19,6 +21,15 @@ _CHUNK = 4 * _HUGE_PAGE
 _lock = threading.Lock()
 _chunk = np.empty(0, np.uint8)
 """What is left of the memory that small arrays are cut from. A chunk is freed with the last array cut from it."""
+
+
+def _start_in_child() -> None:
+    """After a fork: the parent's lock may be held by a thread that the child does not have."""
+    global _lock, _chunk
+    _lock, _chunk = threading.Lock(), np.empty(0, np.uint8)
+
+
+os.register_at_fork(after_in_child=_start_in_child)
 
 
 def aligned(count: int, dtype) -> np.ndarray:
@@ -38,7 +49,8 @@ def aligned(count: int, dtype) -> np.ndarray:
 def _huge_pages(size: int) -> np.ndarray:
     """uint8 zeros, at least ``size``, that begin at a huge page."""
     memory = mmap.mmap(-1, size + _HUGE_PAGE, flags=mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS)
-    if hasattr(mmap, "MADV_HUGEPAGE"):
+    # A kernel may have no huge pages, whatever Python was built for.
+    with contextlib.suppress(OSError, AttributeError):
         memory.madvise(mmap.MADV_HUGEPAGE)
     whole = np.frombuffer(memory, np.uint8)
     start = -whole.ctypes.data % _HUGE_PAGE

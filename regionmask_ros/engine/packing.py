@@ -1,8 +1,20 @@
-"""What every way of computing the layers starts from, and what it must offer."""
+"""What every way of computing the layers starts from, and what it must offer.
+
+Why no sum can overflow. A message that a kernel multiplies has 16 bits, a weight too, so each product fits int32. A
+sum of products may not (see ``Convolution.largest_sum``), but it never has to: all kernels add in int32 with
+wrap-around, none saturates, and so a sum is right modulo 2**32 whatever its size and whatever the order of its terms.
+The accumulator has 24 bits, wraps as well, and 2**24 divides 2**32: its value is exact. The same holds where a
+message is taken apart, into bytes or into its nearest 16-bit value and a rest, as all parts are added modulo 2**32.
+Sigma is int32 and wraps by definition (see the twin).
+
+What could go wrong silently is checked when a network is loaded: weights, biases and thresholds that do not fit their
+integers, more channels than 16-bit counts of events can tell, and inputs whose values or sides 32-bit positions cannot.
+"""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Callable, Protocol, Sequence
 
 import numpy as np
@@ -10,6 +22,14 @@ import numpy as np
 from .arithmetic import UNIT_EXP
 
 MOST_CHANNELS = (1 << 16) - 1
+MOST_PIXELS = (1 << 15) - 1
+"""On a side: a place of an output is one int32, half line and half column."""
+
+MOST_VALUES = (1 << 31) - 1
+"""Of a layer: their positions are int32."""
+
+LARGEST_MESSAGE = 1 << 15
+"""Its size at most; larger ones travel in parts."""
 
 
 BLOCK = 64
@@ -71,12 +91,34 @@ class Convolution:
         """Side of the kernel."""
         return self.weight.shape[2]
 
+    @property
+    def largest_sum(self) -> int:
+        """What the size of a sum of 16-bit messages times weights cannot exceed: a bound, proven from the weights."""
+        weights = np.abs(self.weight.astype(np.int64)).reshape(self.channels, -1)
+        return int(weights.sum(axis=1).max()) * LARGEST_MESSAGE
+
     def output_size(self, rows: int, cols: int) -> tuple[int, int]:
-        """Rows and columns of the outputs. Raises ValueError when there would be none."""
+        """Rows and columns of the outputs. Raises ValueError when there would be none, or when inputs or outputs are
+        more than positions can tell."""
         size = tuple((n + 2 * self.padding - self.size) // self.stride + 1 for n in (rows, cols))
         if min(size) < 1:
             raise ValueError(f"an input of {cols}x{rows} is too small for a {self.size}x{self.size} kernel")
+        for (height, width), channels in (((rows, cols), self.in_channels), (size, self.channels)):
+            if max(height, width) > MOST_PIXELS or height * width * channels > MOST_VALUES:
+                raise ValueError(f"a layer of {width}x{height} pixels with {channels} channels is too large")
         return size
+
+    @cached_property
+    def taps_first(self) -> np.ndarray:
+        """The weights as int16 [ky, kx, in, out], flat: what an event adds lies together. Made when first used."""
+        return np.ascontiguousarray(self.weight.transpose(2, 3, 1, 0)).ravel()
+
+    def reach(self, length: int) -> np.ndarray:
+        """int32 [length]: outputs along one side, ``length`` inputs long, whose window holds an input."""
+        count = (length + 2 * self.padding - self.size) // self.stride + 1
+        windows = np.arange(count)[:, None] * self.stride - self.padding + np.arange(self.size)
+        inside = windows[(windows >= 0) & (windows < length)]
+        return np.bincount(inside, minlength=length).astype(np.int32)
 
 
 @dataclass(frozen=True)

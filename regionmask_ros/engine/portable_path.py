@@ -24,7 +24,7 @@ class PackedConvolution:
 def pack(convolutions: tuple[Convolution, ...]) -> tuple[PackedConvolution, ...]:
     """Weights as the kernels want them."""
     return tuple(
-        PackedConvolution(spec, np.ascontiguousarray(spec.weight.transpose(2, 3, 1, 0)).ravel(), spec.bias)
+        PackedConvolution(spec, spec.taps_first, spec.bias)
         for spec in convolutions
     )
 

@@ -74,7 +74,8 @@ def integrate_pixel(typing_context, total, first_total, state, first, tiles, pla
 
     def generate(context, builder, signature, arguments):
         totals = pointer(context, builder, signature.args[0], arguments[0], arguments[1], I32)
-        neurons = _State(builder, pointer(context, builder, signature.args[2], arguments[2], arguments[3], I8), columns, 32)
+        address = pointer(context, builder, signature.args[2], arguments[2], arguments[3], I8)
+        neurons = _State(builder, address, columns, 32)
         sums = _Sums(builder, totals, columns, depth, pieces)
         for tile in range(columns):
             neurons.set_sigma(tile, builder.add(neurons.sigma(tile), sums.wrapped(tile)))

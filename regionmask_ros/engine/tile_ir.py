@@ -96,8 +96,8 @@ def add_products(typing_context, low, high, first, step, weight, first_weight, t
 
     low: uint8 and high: int8, the messages' bytes, of which high weighs 2**8; with one plane ``high`` alone is used.
     The first pixel's 64 bytes begin at ``first``, the next one's ``step`` bytes later.
-    weight: int8 [tile or part, 64 / 4, 16, 4] from ``first_weight`` on. Weights of more than 8 bits come in two parts, of
-    which the second weighs 2**8.
+    weight: int8 [tile or part, 64 / 4, 16, 4] from ``first_weight`` on. Weights of more than 8 bits come in two parts,
+    of which the second weighs 2**8.
     tiles (of 16 outputs), planes, parts: literals, 1 or 2; parts are 2 only with one tile. The sums of plane p are, for
     each tile, in the registers from p * tiles on; with two parts the products that weigh 2**(8 * k) are in register k.
     """

@@ -23,9 +23,6 @@ from .tile_fire import LANES, TILE, fire_pixel, integrate_pixel
 from .vector_ir import prefetch
 from .tile_ir import add_products, clear_sums, configure, registers, release, store_sums
 
-SPAN = 3 * WORD
-"""Pixels that the four words of a window hold beside the empty ones."""
-
 TOTALS = (2 * 2 * 2 + 1) * TILE
 """int32 of scratch: sums of two places, each of two planes of two tiles, and a tile for nobody."""
 
@@ -86,7 +83,7 @@ def sweep(index, spikes, channels, width, low, high, frame, pitch, pixel_bytes, 
 
 @kernel
 def bits_one_by_one(fired, line, words, first, last, stride):
-    """uint64, bit i: whether one of the pixels first + i * stride .. last + i * stride of a line fired, for 16 outputs."""
+    """uint64, for 16 outputs: bit i tells whether a pixel of first + i * stride .. last + i * stride fired in a line."""
     bits = np.uint64(0)
     for i in range(WORD):
         for x in range(first + i * stride, last + 1 + i * stride):
@@ -99,16 +96,16 @@ def bits_one_by_one(fired, line, words, first, last, stride):
 def plan_kernel(size, per_block, near):
     """The kernel that finds the work of one layer: places of 16 neighbouring outputs that an event reaches.
 
-    size: side of the windows. per_block: taps that share a block of 64 inputs. near: 1 when the windows of 16 outputs lie
-    within four words (see ``tile_packing.PackedConvolution.near``), else 0.
+    size: side of the windows. per_block: taps that share a block of 64 inputs. near: 1 when the windows of 16 outputs
+    lie within four words (see ``tile_packing.PackedConvolution.near``), else 0.
     """
     blocks = (size + per_block - 1) // per_block
 
     @kernel
     def plan(stride, padding, groups, in_frame, in_pitch, in_bytes, in_fired, in_lines, in_words,
              rows, cols, place, due, first, offset, number, everywhere):
-        """groups: blocks that share a tap. in_frame .. in_words: of the input's ``MapView``. everywhere: all outputs are
-        due.
+        """groups: blocks that share a tap. in_frame .. in_words: of the input's ``MapView``. everywhere: all outputs
+        are due.
 
         place: int32, y * ceil(cols / 16) + x // 16 of each place. due: uint64, bits of its outputs that are due. first:
         int32, its first entry in offset and number, int32: where a block of inputs lies behind the window's beginning,
@@ -219,17 +216,18 @@ def ask_for(memory, first, size):
 
 @lru_cache(maxsize=None)
 def tile_layer_kernel(tiles, planes, parts, rest_bits, carry, snap):
-    """The kernel of one layer, for ``tiles`` tiles of 16 output channels at a time, ``planes`` of messages, ``parts`` of
-    weights, what is left of differences in ``rest_bits``, and a rule.
+    """The kernel of one layer, for ``tiles`` tiles of 16 output channels at a time, ``planes`` of messages, ``parts``
+    of weights, what is left of differences in ``rest_bits``, and a rule.
 
     settings: see ``tile_ir.configuration``. chunk: places whose inputs stay in the cache while all channels are made.
-    weight: see ``tile_path.PackedConvolution``. in_low .. in_bytes: the input's ``MapView``. place .. number: see
+    weight: see ``tile_packing.PackedConvolution``. in_low .. in_bytes: the input's ``MapView``. place .. number: see
     ``plan_kernel``. extra: int32 [rows * cols * channels] when use_extra. state: uint8, [pass, place of all, pixel, see
     ``fire_pixel``], the head's sigma [place of all, pixel, channel]. out_low .. out_words: the output's
     map, silenced, unless head. reach_y, reach_x: int32 [rows], [cols], lines and columns of the next layer's outputs
     that a pixel reaches. total: scratch.
 
-    The neurons of a place fire while the tiles are busy with the next one; their variables begin with ``p_``.
+    The neurons of a place fire while the tiles are busy with the next one; their variables begin with ``p_``. That is
+    why both are one function: calls between them would cost more than the work of one pixel.
 
     Returns (events, events times the next layer's outputs that each reaches, messages beyond 16 bits).
     """
@@ -247,6 +245,7 @@ def tile_layer_kernel(tiles, planes, parts, rest_bits, carry, snap):
         blocks = (cols + WORD - 1) // WORD
         pixel_state = 4 * passes * lanes if head else (4 + rest_bits // 8) * lanes
         pass_state = 4 * lanes if head else rows * blocks * WORD * pixel_state
+        asked_bytes = pass_state if head else pixel_state
         fired = 0
         reached = 0
         wide = 0
@@ -280,7 +279,7 @@ def tile_layer_kernel(tiles, planes, parts, rest_bits, carry, snap):
                         store_sums(total, 2 * used, 1, 1, 1)
                     for _ in range(share):
                         if asked != 0:
-                            ask_for(state, asked_state + lowest(asked) * pixel_state, pass_state if head else pixel_state)
+                            ask_for(state, asked_state + lowest(asked) * pixel_state, asked_bytes)
                             asked &= asked - np.uint64(1)
             line = p_y + out_frame
             word = (p_channel // 64 * out_lines + line) * out_words + p_x // WORD + 1

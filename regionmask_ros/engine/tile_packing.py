@@ -10,7 +10,6 @@ import numpy as np
 from .change_map import FRAME, WORD, ChangeMap
 from .memory import aligned
 from .packing import BLOCK, Convolution, stored_channels
-from .tile_ir import ROWS
 
 _SPAN = 3 * WORD
 """Pixels that the four words of a window hold beside the empty ones."""
@@ -23,10 +22,11 @@ def can_pack(convolutions: Sequence[Convolution]) -> bool:
 
 @dataclass(frozen=True)
 class PackedConvolution:
-    """weight: int8 [pass, ky, group, block of taps, tile or part, 64 / 4, 16, 4], flat. bias: int32 [padded out] at 2**16.
+    """weight: int8 [pass, ky, group, block of taps, tile or part, 64 / 4, 16, 4], flat. bias: int32 [padded out] at
+    2**16.
 
-    tiles: of 16 outputs, made at a time; passes: so many times make all. parts: see ``tile_ir.add_products``. per_block: taps that share a block of 64
-    inputs; groups: blocks that share a tap. plain: int16 [ky, kx, in, out], flat, for the portable kernel.
+    tiles: of 16 outputs, made at a time; passes: so many times make all. parts: see ``tile_ir.add_products``.
+    per_block: taps that share a block of 64 inputs; groups: blocks that share a tap.
     """
 
     spec: Convolution
@@ -37,7 +37,6 @@ class PackedConvolution:
     passes: int
     per_block: int
     groups: int
-    plain: np.ndarray
 
     @property
     def in_bytes(self) -> int:
@@ -89,13 +88,12 @@ def _pack(spec: Convolution) -> PackedConvolution:
     bias = np.zeros(passes * tiles * WORD, np.int32)
     if not spec.is_head:
         bias[:spec.channels] = spec.bias
-    plain = np.ascontiguousarray(spec.weight.transpose(2, 3, 1, 0)).ravel()
-    return PackedConvolution(spec, weight, bias, tiles, parts, passes, per_block, groups, plain)
+    return PackedConvolution(spec, weight, bias, tiles, parts, passes, per_block, groups)
 
 
 class MapView(NamedTuple):
-    """What kernels need of a map: see ``SpikeMap``. frame: silent pixels on each side; lines, pitch (pixels), bytes (of a
-    pixel), words (of a line), groups: lengths of its axes."""
+    """What kernels need of a map: see ``SpikeMap``. frame: silent pixels on each side; lines, pitch (pixels), bytes (of
+    a pixel), words (of a line), groups: lengths of its axes."""
 
     low: np.ndarray
     high: np.ndarray
@@ -135,11 +133,3 @@ def view_of_changes(changes: ChangeMap) -> MapView:
     """The encoder's map, whose only plane is that of the high bytes."""
     return MapView(changes.value.view(np.uint8), changes.value, FRAME, changes.pitch, changes.stored, changes.fired,
                    changes.lines, changes.words, 1)
-
-
-def reach(length: int, reader: Convolution) -> np.ndarray:
-    """int32 [length]: outputs of ``reader`` along one side whose window holds a place."""
-    count = (length + 2 * reader.padding - reader.size) // reader.stride + 1
-    windows = np.arange(count)[:, None] * reader.stride - reader.padding + np.arange(reader.size)
-    inside = windows[(windows >= 0) & (windows < length)]
-    return np.bincount(inside, minlength=length).astype(np.int32)

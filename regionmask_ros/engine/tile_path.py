@@ -16,8 +16,8 @@ from .change_map import FRAME, WORD, ChangeMap, reach_masks
 from .memory import aligned
 from .packing import Lap, Layers, StepTotals, no_lap
 from .tile_ir import ROWS, configuration, permitted
-from .tile_packing import MapView, PackedConvolution, SpikeMap, reach, view_of_changes
-from .vector_path import Processor
+from .tile_packing import MapView, PackedConvolution, SpikeMap, view_of_changes
+from .vector_packing import Processor
 
 AMX = Processor(16, 2, ("amx-int8", "amx-tile", "avx512f", "avx512bw", "avx512vl", "bmi2"))
 
@@ -57,8 +57,8 @@ class _Kernels(NamedTuple):
 class _Layer:
     """One layer's state and its kernels, bound to all that stays the same from frame to frame.
 
-    state: [pass, place, pixel], flat: each element holds the sigmas of a pass and what is left of their differences (see
-    ``tile_fire``). extra: made when a message first exceeds 16 bits.
+    state: [pass, place, pixel], flat: each element holds the sigmas of a pass and what is left of their differences
+    (see ``tile_fire``). extra: made when a message first exceeds 16 bits.
     """
 
     def __init__(self, packed: PackedConvolution, in_rows: int, in_cols: int, after: PackedConvolution | None,
@@ -75,7 +75,7 @@ class _Layer:
             fields.append(("rest", f"i{self.rest_bits // 8}", packed.tiles * WORD))
         self.state = aligned(neurons // (packed.tiles * WORD), np.dtype(fields))
         self.spikes = None if after is None else SpikeMap(self.rows, self.cols, after)
-        self._reach = tuple(reach(length, after.spec if after else spec) for length in (self.rows, self.cols))
+        self._reach = tuple((after.spec if after else spec).reach(length) for length in (self.rows, self.cols))
         self.extra = np.zeros(0, np.int32)
 
     def bind(self, source: MapView, planes: int, scratch: _Scratch) -> _Kernels:
@@ -91,12 +91,13 @@ class _Layer:
         chunk = max(1, _CHUNK_BYTES // line_bytes) * self.blocks
         kernel = tile_kernels.tile_layer_kernel(packed.tiles, planes, packed.parts, self.rest_bits, *self.rule.flags)
         run = partial(
-            kernel, configuration(min(self.cols, ROWS), packed.depth), spec.is_head, chunk, packed.weight, packed.passes,
-            packed.window_blocks, spec.stride, spec.padding, source.low, source.high, source.frame, source.pitch,
-            source.bytes, *scratch.work, self.rows, self.cols, spec.channels, packed.bias, spec.threshold,
-            self.rule.release(spec.threshold), self.state.view(np.uint8), target.low, target.high, target.frame,
-            target.pitch, target.bytes, target.fired, target.lines, target.words, *self._reach, scratch.wide_index,
-            scratch.wide_rest, scratch.total)
+            kernel, configuration(min(self.cols, ROWS), packed.depth), spec.is_head, chunk, packed.weight,
+            packed.passes, packed.window_blocks, spec.stride, spec.padding,
+            source.low, source.high, source.frame, source.pitch, source.bytes, *scratch.work,
+            self.rows, self.cols, spec.channels, packed.bias, spec.threshold, self.rule.release(spec.threshold),
+            self.state.view(np.uint8), target.low, target.high, target.frame, target.pitch, target.bytes,
+            target.fired, target.lines, target.words, *self._reach,
+            scratch.wide_index, scratch.wide_rest, scratch.total)
         return _Kernels(plan, None if spec.is_head else silence, run)
 
     def in_image_order(self, values: np.ndarray) -> np.ndarray:
@@ -122,7 +123,7 @@ class TileLayers(Layers):
     def __init__(self, packed: tuple[PackedConvolution, ...], input_wh: tuple[int, int], rule: Rule) -> None:
         self.layers: list[_Layer] = []
         cols, rows = self._input_wh = input_wh
-        self._input_reach = tuple(reach(length, packed[0].spec) for length in (rows, cols))
+        self._input_reach = tuple(packed[0].spec.reach(length) for length in (rows, cols))
         for convolution, after in zip(packed, [*packed[1:], None]):
             self.layers.append(_Layer(convolution, rows, cols, after, rule))
             rows, cols = self.layers[-1].rows, self.layers[-1].cols
@@ -180,8 +181,8 @@ class TileLayers(Layers):
         if not len(layer.extra):
             layer.extra = np.zeros(layer.rows * layer.cols * spec.channels, np.int32)
         kernels.accumulate(
-            self._scratch.wide_index, self._scratch.wide_rest, wide, layer.in_cols, spec.in_channels, layer.packed.plain, spec.size,
-            spec.stride, spec.padding, layer.rows, layer.cols, spec.channels, layer.extra,
+            self._scratch.wide_index, self._scratch.wide_rest, wide, layer.in_cols, spec.in_channels, spec.taps_first,
+            spec.size, spec.stride, spec.padding, layer.rows, layer.cols, spec.channels, layer.extra,
             np.zeros(layer.rows * layer.cols, np.bool_),
         )
 

@@ -18,14 +18,18 @@ I1, I8, I16, I32, I64 = (ir.IntType(bits) for bits in (1, 8, 16, 32, 64))
 
 @dataclass(frozen=True)
 class Width:
-    """Vectors of ``lanes`` x int32, and the instructions that processors have for them.
+    """Vectors of ``lanes`` x int32, and how processors multiply with them.
 
-    multiply_add: products of pairs of int16, each pair added up to an int32. compress: moves the chosen words to the
-    front; None where there is no such instruction.
+    channels: neighbouring inputs that are multiplied at a time; their messages, int16, are one word. top: the largest
+    message that a word may hold. multiply_add: instruction for products of pairs of int16, each pair added up to an
+    int32; None where bytes are multiplied (see ``vector_dot``). compress: moves the chosen words to the front; None
+    where there is no such instruction.
     """
 
     lanes: int
-    multiply_add: str
+    channels: int
+    top: int
+    multiply_add: str | None
     compress: str | None
 
     @property
@@ -33,14 +37,13 @@ class Width:
         return ir.VectorType(I32, self.lanes)
 
     @property
-    def pairs(self) -> ir.VectorType:
-        """The same bits, as twice as many int16."""
-        return ir.VectorType(I16, 2 * self.lanes)
+    def word(self) -> ir.IntType:
+        return ir.IntType(16 * self.channels)
 
     @property
     def words(self) -> ir.VectorType:
-        """Messages of ``lanes`` channels, two to a word."""
-        return ir.VectorType(I32, self.lanes // 2)
+        """Messages of ``lanes`` channels."""
+        return ir.VectorType(self.word, self.lanes // self.channels)
 
     @property
     def mask(self) -> ir.IntType:
@@ -48,9 +51,14 @@ class Width:
         return ir.IntType(self.lanes)
 
 
+_PAIR_TOP = (1 << 15) - 1
+_BYTES_TOP = 127 * 256 + 127
+"""As two signed bytes, 256 * high + low."""
+
 WIDTHS = {
-    16: Width(16, "llvm.x86.avx512.pmaddw.d.512", "llvm.x86.avx512.mask.compress.v8i32"),
-    8: Width(8, "llvm.x86.avx2.pmadd.wd", None),
+    16: Width(16, 2, _PAIR_TOP, "llvm.x86.avx512.pmaddw.d.512", "llvm.x86.avx512.mask.compress.v8i32"),
+    8: Width(8, 2, _PAIR_TOP, "llvm.x86.avx2.pmadd.wd", None),
+    4: Width(4, 4, _BYTES_TOP, None, None),
 }
 
 

@@ -1,58 +1,61 @@
-"""Kernels over lists of spikes, one list a pixel, for processors with vectors of 8 or 16 x int32.
+"""The layer kernel over lists of spikes, one list a pixel, for processors with vectors of 4, 8 or 16 x int32.
 
-A pixel's list holds pairs of neighbouring channels of which at least one fired: ``index`` is the pair's number,
-``pair`` the two messages (int16, the even channel in the low half). ``count`` is the list's length, ``events`` the
-number of its messages that are not 0. Pixels lie in a frame of empty ones, so that no window of the next layer leaves
-it.
+A pixel's list holds words, which are two neighbouring channels (four where bytes are multiplied, see ``vector_dot``),
+of those in which a channel fired: ``index`` is the word's number, ``pair`` its messages (int16, the first channel
+lowest). ``count`` is the list's length. Pixels lie in a frame of empty ones, so that no window of the next layer
+leaves it.
 
 Output by output, a kernel adds up what its window's spikes mean (the twin's ``correlate``) and lets its neurons fire
-(the rest of the twin's ``step``), with the sums in a small scratch in between. Channels are padded to whole vectors;
-padded ones have no weights and never fire. A message beyond 16 bits, which no trained network has shown, sends its
-nearest value through the list; the rest is kept aside (``wide``) and added by the portable kernel (``extra``).
+(the rest of the twin's ``step``), with the sums in a small scratch in between. Outputs whose window is full of spikes
+are taken some at a time from a map of the same words (``word``), each in its place, 0 where nothing fired: then every
+weight is loaded once for all of them.
+
+Channels are padded to whole vectors; padded ones have no weights and never fire. A message that a word cannot hold,
+which no trained network has shown, sends its nearest value through the list; the rest is kept aside (``wide``) and
+added by the portable kernel (``extra``).
 """
 
 from __future__ import annotations
 
 from functools import lru_cache
 
+import numpy as np
+
 from .kernel_cache import kernel
 from .kernels import wrapped
 from .vector_dot import dot, dot_dense
-from .vector_fire import fire
+from .vector_fire import clear_words, fire
+from .vector_ir import WIDTHS
+from .vector_plan import COLUMN_BITS
+
+_COLUMNS = (1 << COLUMN_BITS) - 1
 
 _COUNT_MASK, _EVENTS_SHIFT, _WIDE_SHIFT = 0xFFFF, 16, 32
 
 
 @kernel
-def spread(index, message, spikes, channels, width, padding, pitch, slots, value, events, wide_index, wide_rest):
-    """Events of an input into a dense, framed map: value int16 [pixel, 2 * slots], events uint16 [pixel].
-
-    Returns the number of messages beyond 16 bits; what they lack goes to wide_index and wide_rest.
-    """
-    wide = 0
-    for e in range(spikes):
-        position = index[e] // channels
-        y = position // width
-        pixel = (y + padding) * pitch + position - y * width + padding
-        nearest = min(max(message[e], -32768), 32767)
-        value[pixel * 2 * slots + index[e] - position * channels] = nearest
-        events[pixel] += 1
-        if nearest != message[e]:
-            wide_index[wide] = index[e]
-            wide_rest[wide] = message[e] - nearest
-            wide += 1
-    return wide
+def spread(count, index, pair, pixels, slots, word):
+    """All pixels' lists as a map: word, int32 [pixels, slots], all 0 before."""
+    for pixel in range(pixels):
+        first = pixel * slots
+        for j in range(first, first + count[pixel]):
+            word[first + index[j]] = pair[j]
 
 
-@kernel
-def sweep(index, spikes, channels, width, padding, pitch, slots, value, events):
-    """Takes out again what ``spread`` has put in."""
-    for e in range(spikes):
-        position = index[e] // channels
-        y = position // width
-        pixel = (y + padding) * pitch + position - y * width + padding
-        value[pixel * 2 * slots + index[e] - position * channels] = 0
-        events[pixel] = 0
+@lru_cache(maxsize=None)
+def silence_kernel(lanes):
+    """The kernel that takes all pixels' spikes out of a map."""
+
+    words = lanes // WIDTHS[lanes].channels
+
+    @kernel
+    def silence(count, pixels, slots, word):
+        for pixel in range(pixels):
+            if count[pixel] != 0:
+                for at in range(pixel * slots, (pixel + 1) * slots, words):
+                    clear_words(word, at, lanes)
+
+    return silence
 
 
 @kernel
@@ -71,10 +74,10 @@ def add_to_head(total, first_total, sigma, first, channels):
 
 
 @kernel
-def set_aside(total, first_total, channels, first, wide, wide_index, wide_rest):
+def set_aside(total, first_total, channels, first, top, wide, wide_index, wide_rest):
     """Keeps what the list of a pixel lacks of its messages (in ``total``). Returns the new number kept."""
     for o in range(channels):
-        rest = total[first_total + o] - min(max(total[first_total + o], -32768), 32767)
+        rest = total[first_total + o] - min(max(total[first_total + o], -32768), top)
         if rest != 0:
             wide_index[wide] = first + o
             wide_rest[wide] = rest
@@ -83,139 +86,95 @@ def set_aside(total, first_total, channels, first, wide, wide_index, wide_rest):
 
 
 @kernel
-def count_columns(events, start, pitch, size, columns, column):
-    """column[x] = events of ``size`` pixels below each other, from ``start`` on. Returns how many there are in all."""
-    for x in range(columns):
-        column[x] = 0
-    for line in range(size):
-        row = events[start + line * pitch:]
-        for x in range(columns):
-            column[x] += row[x]
-    total = 0
-    for x in range(columns):
-        total += column[x]
-    return total
+def window_taps(begin, pitch, size, count, pixel, tap):
+    """Pixels of a window that have spikes, and their places in it, from its first pixel on. Returns how many."""
+    taps = 0
+    for ky in range(size):
+        start = begin + ky * pitch
+        for kx in range(size):
+            if count[start + kx]:
+                pixel[taps] = start + kx
+                tap[taps] = ky * size + kx
+                taps += 1
+    return taps
 
 
 @lru_cache(maxsize=None)
-def first_layer_kernel(lanes, vectors, carry, snap, pixels):
-    """The kernel of the layer that the encoder feeds: few input channels, so the whole window is worked off, for
-    ``pixels`` neighbouring outputs at a time, where any of them has an event. Otherwise as ``layer_kernel``."""
+def layer_kernel(lanes, vectors, columns, pixels, carry, snap):
+    """The kernel of a layer, for ``vectors`` vectors of ``lanes`` channels at a time, under a rule; dense outputs
+    ``pixels`` at a time and ``columns`` of the vectors.
 
-    @kernel
-    def first_layer(groups, head, weight, tap_rows, size, stride, in_pitch, in_value, in_events,
-                    rows, cols, channels, use_extra, extra, bias, threshold, release, sigma, reference,
-                    out_padding, out_pitch, out_slots, out_count, out_events, out_index, out_pair,
-                    wide_index, wide_rest, column, total):
-        group = vectors * lanes
-        fired = 0
-        reached = 0
-        wide = 0
-        for y in range(rows):
-            line = y * stride * in_pitch
-            some = count_columns(in_events, line, in_pitch, size, in_pitch, column)
-            if some == 0 and not use_extra:
-                start = (y + out_padding) * out_pitch + out_padding
-                out_count[start:start + cols] = 0
-                out_events[start:start + cols] = 0
-                continue
-            for x in range(0, cols, pixels):
-                here = min(pixels, cols - x)
-                seen = 0
-                for p in range(here):
-                    for kx in range(size):
-                        seen += column[(x + p) * stride + kx]
-                target = (y + out_padding) * out_pitch + out_padding + x
-                reached += seen
-                for p in range(here):
-                    out_count[target + p] = 0
-                    out_events[target + p] = 0
-                if seen == 0 and not use_extra:
-                    continue
-                for g in range(groups):
-                    dot_dense(
-                        weight, g * size * size * tap_rows * group * 2, in_value, (line + x * stride) * tap_rows,
-                        in_pitch * tap_rows, size * tap_rows, size, stride * tap_rows, total, vectors, pixels, lanes)
-                    for p in range(here):
-                        first = ((y * cols + x + p) * groups + g) * group
-                        real = (y * cols + x + p) * channels + g * group
-                        used = min(group, channels - g * group)
-                        if use_extra:
-                            add_extra(total, p * group, extra, real, used)
-                        if head:
-                            add_to_head(total, p * group, sigma, first, group)
-                            continue
-                        answer = fire(
-                            total, p * group, bias, g * group, threshold, release, sigma, reference, first,
-                            out_index, out_pair, (target + p) * out_slots, out_count[target + p], vectors, lanes,
-                            carry, snap)
-                        out_count[target + p] = answer & _COUNT_MASK
-                        out_events[target + p] += (answer >> _EVENTS_SHIFT) & _COUNT_MASK
-                        fired += (answer >> _EVENTS_SHIFT) & _COUNT_MASK
-                        if answer >> _WIDE_SHIFT:
-                            wide = set_aside(total, p * group, used, real, wide, wide_index, wide_rest)
-        return fired, reached, wide
+    listed: whether outputs go to lists, else to a map. place: int32, y << 16 | x of outputs with work (see
+    ``vector_plan``), of which the first ``dense`` are worked off from in_word. groups: so many times ``vectors`` make
+    all channels; channels: without the padding. weight: see ``vector_packing.PackedConvolution``; tap_rows: its rows
+    for a tap. in_pitch: pixels; in_before: lines and pixels of frame that are not padding. bias, threshold, release,
+    sigma, reference: at 2**16, channels padded. extra: int32 [rows * cols * channels] when use_extra. reach_y,
+    reach_x: int32, lines and columns of the next layer's outputs that a pixel reaches. begin: int64 [pixels], pixel,
+    tap: int32 [size * size] and total: int32, scratch.
 
-    return first_layer
-
-
-@lru_cache(maxsize=None)
-def layer_kernel(lanes, vectors, carry, snap):
-    """The kernel of the other layers, for ``vectors`` vectors of ``lanes`` channels at a time, under a rule.
-
-    groups: so many times ``vectors`` make all channels; channels: without the padding. weight: see ``vector_path.PackedConvolution``; tap_rows: its rows for a tap. bias, threshold,
-    release, sigma, reference: at 2**16, channels padded. extra: int32 [rows * cols * channels] when use_extra.
-    pixel, tap: int32 [size * size] and total: int32, scratch.
-
-    Returns (events, inputs that events reached, messages beyond 16 bits). Synops are the second times ``channels``.
+    Returns (events, events times the next layer's outputs that each reaches, messages beyond 16 bits).
     """
 
+    together, top = WIDTHS[lanes].channels, np.int32(WIDTHS[lanes].top)
+
     @kernel
-    def layer(groups, head, weight, tap_rows, size, stride, in_pitch, in_slots,
-              in_count, in_events, in_index, in_pair, rows, cols, channels, use_extra, extra, bias, threshold, release,
-              sigma, reference, out_padding, out_pitch, out_slots, out_count, out_events, out_index, out_pair,
-              wide_index, wide_rest, pixel, tap, total):
+    def layer(listed, place, dense, due, groups, head, weight, tap_rows, size, stride, in_before, in_pitch,
+              in_count, in_index, in_pair, in_word, cols, channels, use_extra, extra, bias, threshold, release,
+              sigma, reference, reach_y, reach_x, out_padding, out_pitch, out_slots, out_count, out_index, out_pair,
+              out_word,
+              wide_index, wide_rest, begin, pixel, tap, total):
         group = vectors * lanes
+        window_values = size * size * tap_rows * group * together
         fired = 0
         reached = 0
         wide = 0
-        for y in range(rows):
-            for x in range(cols):
-                taps = 0
-                for ky in range(size):
-                    start = (y * stride + ky) * in_pitch + x * stride
-                    for kx in range(size):
-                        if in_count[start + kx]:
-                            pixel[taps] = start + kx
-                            tap[taps] = ky * size + kx
-                            taps += 1
-                            reached += in_events[start + kx]
-                target = (y + out_padding) * out_pitch + out_padding + x
-                if not head:
-                    out_count[target] = 0
-                    out_events[target] = 0
-                if taps == 0 and not use_extra:
-                    continue
-                for g in range(groups):
-                    first = ((y * cols + x) * groups + g) * group
-                    real = (y * cols + x) * channels + g * group
+        done = 0
+        taps = 0
+        while done < due:
+            here = min(pixels, dense - done) if done < dense else 1
+            for p in range(here):
+                y = np.int64(place[done + p]) >> COLUMN_BITS
+                x = np.int64(place[done + p]) & _COLUMNS
+                begin[p] = (y * stride + in_before) * in_pitch + x * stride + in_before
+            if done >= dense:
+                taps = window_taps(begin[0], in_pitch, size, in_count, pixel, tap)
+            else:
+                for p in range(pixels):
+                    # Too few for a whole turn: the last one is worked off again for nothing.
+                    begin[p] = begin[p] * tap_rows if p < here else begin[here - 1]
+            for g in range(groups):
+                if done >= dense:
+                    dot(weight, g * window_values, tap_rows, taps, pixel, tap, in_count, tap_rows, in_index, in_pair,
+                        total, vectors, lanes)
+                else:
+                    for v in range(0, vectors, columns):
+                        dot_dense(
+                            weight, g * window_values + v * lanes * together, in_word, begin, in_pitch * tap_rows,
+                            size * tap_rows, size, total, v * lanes, columns, vectors, pixels, lanes)
+                for p in range(here):
+                    y = np.int64(place[done + p]) >> COLUMN_BITS
+                    x = np.int64(place[done + p]) & _COLUMNS
+                    at = y * cols + x
+                    first = (at * groups + g) * group
+                    real = at * channels + g * group
                     used = min(group, channels - g * group)
-                    dot(
-                        weight, g * size * size * tap_rows * group * 2, tap_rows, taps, pixel, tap,
-                        in_count, in_slots, in_index, in_pair, total, vectors, lanes)
                     if use_extra:
-                        add_extra(total, 0, extra, real, used)
+                        add_extra(total, p * group, extra, real, used)
                     if head:
-                        add_to_head(total, 0, sigma, first, group)
+                        add_to_head(total, p * group, sigma, first, group)
                         continue
+                    target = (y + out_padding) * out_pitch + out_padding + x
                     answer = fire(
-                        total, 0, bias, g * group, threshold, release, sigma, reference, first,
-                        out_index, out_pair, target * out_slots, out_count[target], vectors, lanes, carry, snap)
+                        total, p * group, bias, g * group, threshold, release, sigma, reference, first,
+                        out_index, out_pair, out_word, target * out_slots, out_count[target], listed, vectors, lanes,
+                        carry, snap)
                     out_count[target] = answer & _COUNT_MASK
-                    out_events[target] += (answer >> _EVENTS_SHIFT) & _COUNT_MASK
-                    fired += (answer >> _EVENTS_SHIFT) & _COUNT_MASK
+                    events = (answer >> _EVENTS_SHIFT) & _COUNT_MASK
+                    fired += events
+                    reached += events * reach_y[y] * reach_x[x]
                     if answer >> _WIDE_SHIFT:
-                        wide = set_aside(total, 0, used, real, wide, wide_index, wide_rest)
+                        wide = set_aside(total, p * group, used, real, top, wide, wide_index, wide_rest)
+            done += here
         return fired, reached, wide
 
     return layer

@@ -1,17 +1,10 @@
 from __future__ import annotations
 
-from itertools import islice
-
 import numpy as np
 
 from regionmask_ros.bench.clip import Clip
-from regionmask_ros.bench.drift import LOOKED_AT, drift_rows, forth_and_back
+from regionmask_ros.bench.drift import LOOKED_AT, drift_rows
 from regionmask_ros.grid import RegionGrid
-
-
-def test_forth_and_back():
-    assert list(islice(forth_and_back(4), 10)) == [0, 1, 2, 3, 2, 1, 0, 1, 2, 3]
-    assert list(islice(forth_and_back(2), 5)) == [0, 1, 0, 1, 0]
 
 
 def test_the_head_stays_near_the_dense_one(trained):

@@ -72,3 +72,24 @@ def test_a_map_is_empty_after_a_masked_frame_and_after_a_reset():
     encoder.reset()
     changes = encoder.step(image, nothing).changes
     assert not changes.value.any() and not changes.fired.any()
+
+
+@pytest.mark.parametrize("path", available_paths())
+def test_a_map_of_another_size_is_refused(path):
+    network, encoder, rng = random_case(5, 3)
+    changes = encoder.step(rng.integers(0, 256, (32, 64, 3)).astype(np.uint8), np.ones((2, 4), bool)).changes
+    with pytest.raises(ValueError, match="a map of 64x32x3, the engine's input is 32x32x3"):
+        EventEngine(PackedNetwork(network), (32, 32), "carry", path).step_changes(changes)
+
+
+@pytest.mark.parametrize("path", available_paths())
+def test_encoders_may_take_turns_and_lists_and_maps_too(path):
+    """An engine is bound to the map that it saw last; another map, or a list, must not be mistaken for it."""
+    network, encoder, rng = random_case(11, 3)
+    other = Encoder(np.arange(-128, 128, dtype=np.int32)[:, None].repeat(3, axis=1), 6, (64, 32))
+    engine, check = (EventEngine(PackedNetwork(network), (64, 32), "carry", path) for _ in range(2))
+    for turn in range(9):
+        image = rng.integers(0, 256, (32, 64, 3)).astype(np.uint8)
+        events = (encoder if turn % 2 else other).step(image, np.ones((2, 4), bool))
+        by_list = engine.step(events.index, events.message) if turn % 3 == 2 else engine.step_changes(events.changes)
+        np.testing.assert_array_equal(by_list.head, check.step(events.index, events.message).head)

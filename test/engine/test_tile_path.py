@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import mmap
+import os
+import signal
+import time
 from dataclasses import dataclass
 
 import numpy as np
@@ -9,7 +13,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from regionmask_ros.engine import tile_ir, tile_packing, tile_path
+from regionmask_ros.engine import memory, tile_ir, tile_packing, tile_path
 from regionmask_ros.engine.event_engine import AMX, EventEngine, PackedNetwork, available_paths
 from regionmask_ros.engine.memory import aligned
 from regionmask_ros.engine.packing import Convolution, stored_channels
@@ -79,3 +83,28 @@ def test_arrays_are_aligned_empty_and_apart(sizes):
         array[:] = number
     for number, array in enumerate(arrays, start=1):
         assert (array == number).all()
+
+
+def test_a_system_without_huge_pages_gets_ordinary_ones(monkeypatch):
+    class Refusing(mmap.mmap):
+        def madvise(self, *arguments):
+            raise OSError(22, "Invalid argument")
+
+    monkeypatch.setattr(memory.mmap, "mmap", Refusing)
+    monkeypatch.setattr(memory, "_chunk", np.empty(0, np.uint8))
+    assert not aligned(3000, np.int32).any() and not aligned(5_000_000, np.int32).any()
+
+
+def test_a_child_has_a_lock_and_memory_of_its_own():
+    with memory._lock:
+        child = os.fork()
+        if not child:
+            os._exit(0 if not aligned(100, np.int32).any() else 1)
+    for _ in range(200):
+        done, status = os.waitpid(child, os.WNOHANG)
+        if done:
+            break
+        time.sleep(0.05)
+    else:
+        os.kill(child, signal.SIGKILL)
+    assert done and status == 0
