@@ -71,6 +71,7 @@ class Encoder:
         self._threshold = max(1, min(threshold, np.iinfo(np.int16).max))
         self._reference = aligned(int(np.prod(self.shape)), np.int16)
         self._changes = ChangeMap(*self.shape)
+        self._attended, self._sounding = np.zeros(self.grid.cols, np.int32), self.grid.full(False)
 
     def step(self, image: np.ndarray, keep: np.ndarray) -> Events:
         """image: uint8 [height, width, channels]. keep: bool [rows, cols], True = attended.
@@ -82,7 +83,7 @@ class Encoder:
                              f"{list(self.shape)} and {list(self.grid.shape)}")
         changes, channels = self._changes, self.shape[2]
         place = (keep, self.shape[0], self.grid.cols, self._reference, changes.value, changes.fired,
-                 changes.words, changes.spikes)
+                 changes.words, changes.spikes, self._attended, self._sounding)
         if self._affine is None:
             changes.events = encoding.encode_by_table(
                 image.reshape(-1), self._table, channels, changes.stored, self._threshold, *place)
@@ -95,6 +96,7 @@ class Encoder:
         """Forgets everything: the next frame is sent as a first one."""
         self._reference[:] = 0
         self._changes.clear()
+        self._sounding[:] = False
 
 
 def _as_affine(table: np.ndarray) -> tuple[np.ndarray, np.ndarray] | None:

@@ -78,12 +78,32 @@ def _thresholded(b, change, threshold):
 
 
 @kernel
-def silence_region_line(value, first, bytes_of_run, fired, word, spikes, block):
-    """Empties a masked region's line, if it has sent anything before."""
-    if fired[word] != 0:
-        fired[word] = 0
-        value[first:first + bytes_of_run] = 0
-        spikes[block:block + bytes_of_run // BLOCK] = 0
+def attended_regions(keep, row, regions, value, stored, fired, words, spikes, attended, sounding):
+    """Lists the attended regions of one row of regions, and empties the masked ones where they have sent before.
+
+    value, fired, spikes: see ``ChangeMap``. attended: int32 [regions], filled from the front. sounding: bool
+    [.., regions], those that may not be empty. Returns how many are attended.
+    """
+    pitch = regions * WORD + 2 * FRAME
+    blocks = WORD * stored // BLOCK
+    found = 0
+    for region in range(regions):
+        if keep[row, region]:
+            attended[found] = region
+            found += 1
+            sounding[row, region] = True
+            continue
+        if not sounding[row, region]:
+            continue
+        sounding[row, region] = False
+        for y in range(row * WORD, (row + 1) * WORD):
+            word = (y + FRAME) * words + 1 + region
+            if fired[word] != 0:
+                fired[word] = 0
+                first = ((y + FRAME) * pitch + FRAME + region * WORD) * stored
+                value[first:first + WORD * stored] = 0
+                spikes[(y * regions + region) * blocks:(y * regions + region + 1) * blocks] = 0
+    return found
 
 
 @lru_cache(maxsize=None)
@@ -91,25 +111,26 @@ def affine_encoder(channels, stored):
     """The kernel for few channels whose table is affine: value = (pixel * slope + offset) >> 16, by vectors."""
 
     @kernel
-    def encode(image, slope, offset, threshold, keep, rows, regions, reference, value, fired, words, spikes):
+    def encode(image, slope, offset, threshold, keep, rows, regions, reference, value, fired, words, spikes, attended,
+               sounding):
         """image: uint8, reference: int16, [rows, 16 * regions, channels], flat. keep: bool [.., regions], a region for
-        16 lines. value, fired, spikes: see
-        ``ChangeMap``. Returns the number of events."""
+        16 lines. value, fired, spikes: see ``ChangeMap``. attended, sounding: see
+        ``attended_regions``. Returns the number of events."""
         run = WORD * channels
         pitch = regions * WORD + 2 * FRAME
         events = 0
-        for y in range(rows):
-            for region in range(regions):
-                word = (y + FRAME) * words + 1 + region
-                block = (y * regions + region) * WORD * stored // BLOCK
-                target = ((y + FRAME) * pitch + FRAME + region * WORD) * stored
-                if not keep[y // WORD, region]:
-                    silence_region_line(value, target, WORD * stored, fired, word, spikes, block)
-                    continue
-                answer = encode_run(image, (y * regions + region) * run, slope, offset, threshold, reference,
-                                    value, target, spikes, block, channels, stored)
-                fired[word] = answer & 0xFFFF
-                events += answer >> 16
+        for row in range(rows // WORD):
+            # A list, so that the lines of a region row have no branch that a processor could guess wrong.
+            found = attended_regions(keep, row, regions, value, stored, fired, words, spikes, attended, sounding)
+            for y in range(row * WORD, (row + 1) * WORD):
+                for i in range(found):
+                    region = attended[i]
+                    answer = encode_run(
+                        image, (y * regions + region) * run, slope, offset, threshold, reference,
+                        value, ((y + FRAME) * pitch + FRAME + region * WORD) * stored,
+                        spikes, (y * regions + region) * WORD * stored // BLOCK, channels, stored)
+                    fired[(y + FRAME) * words + 1 + region] = answer & 0xFFFF
+                    events += answer >> 16
         return events
 
     return encode
@@ -117,31 +138,31 @@ def affine_encoder(channels, stored):
 
 @kernel
 def encode_by_table(image, table, channels, stored, threshold, keep, rows, regions, reference, value, fired, words,
-                    spikes):
+                    spikes, attended, sounding):
     """As ``affine_encoder``, for any table: int16 [256, channels]."""
     pitch = regions * WORD + 2 * FRAME
+    blocks = WORD * stored // BLOCK
     events = 0
-    for y in range(rows):
-        for region in range(regions):
-            word = (y + FRAME) * words + 1 + region
-            block = (y * regions + region) * WORD * stored // BLOCK
-            target = ((y + FRAME) * pitch + FRAME + region * WORD) * stored
-            if not keep[y // WORD, region]:
-                silence_region_line(value, target, WORD * stored, fired, word, spikes, block)
-                continue
-            fired[word] = 0
-            spikes[block:block + WORD * stored // BLOCK] = 0
-            for i in range(WORD):
-                for c in range(channels):
-                    at = ((y * regions + region) * WORD + i) * channels + c
-                    change = np.int32(table[image[at], c]) - np.int32(reference[at])
-                    change = change if abs(change) >= threshold else np.int32(0)
-                    change = min(max(change, np.int32(MESSAGE_MIN)), np.int32(MESSAGE_MAX))
-                    reference[at] += change
-                    value[target + i * stored + c] = change
-                    if change != 0:
-                        fired[word] |= np.uint16(1 << i)
-                        bit = i * stored + c
-                        spikes[block + bit // BLOCK] |= np.uint64(1) << np.uint64(bit % BLOCK)
-                        events += 1
+    for row in range(rows // WORD):
+        found = attended_regions(keep, row, regions, value, stored, fired, words, spikes, attended, sounding)
+        for y in range(row * WORD, (row + 1) * WORD):
+            for region in attended[:found]:
+                word = (y + FRAME) * words + 1 + region
+                target = ((y + FRAME) * pitch + FRAME + region * WORD) * stored
+                block = (y * regions + region) * blocks
+                fired[word] = 0
+                spikes[block:block + blocks] = 0
+                for i in range(WORD):
+                    for c in range(channels):
+                        at = ((y * regions + region) * WORD + i) * channels + c
+                        change = np.int32(table[image[at], c]) - np.int32(reference[at])
+                        change = change if abs(change) >= threshold else np.int32(0)
+                        change = min(max(change, np.int32(MESSAGE_MIN)), np.int32(MESSAGE_MAX))
+                        reference[at] += change
+                        value[target + i * stored + c] = change
+                        if change != 0:
+                            bit = i * stored + c
+                            fired[word] |= np.uint16(1 << i)
+                            spikes[block + bit // BLOCK] |= np.uint64(1) << np.uint64(bit % BLOCK)
+                            events += 1
     return events

@@ -186,5 +186,5 @@ class EventEngine:
         return EngineResult(head.copy(), totals.layer_events, totals.synops)
 
     def state(self, number: int) -> tuple[np.ndarray, np.ndarray | None]:
-        """(sigma, reference) of a layer, int32 [rows, cols, channels], views; a head has no reference."""
+        """(sigma, reference) of a layer, int32 [rows, cols, channels], to be read only; a head has no reference."""
         return self._layers.read(number)

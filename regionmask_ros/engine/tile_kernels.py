@@ -83,7 +83,7 @@ def sweep(index, spikes, channels, width, low, high, frame, pitch, pixel_bytes, 
 
 @kernel
 def bits_one_by_one(fired, line, words, first, last, stride):
-    """uint64, for 16 outputs: bit i tells whether a pixel of first + i * stride .. last + i * stride fired in a line."""
+    """uint64, for 16 outputs: bit i tells whether a pixel of first + i * stride .. last + i * stride has fired."""
     bits = np.uint64(0)
     for i in range(WORD):
         for x in range(first + i * stride, last + 1 + i * stride):
