@@ -172,8 +172,11 @@ def interrupt(process: subprocess.Popen) -> str:
 
 
 def test_after_ctrl_c_of_a_run(lava_python, folder, trained_file, make_clip):
-    """As in a terminal: the signal goes to the whole process group, of which Lava is none."""
-    command = [sys.executable, "-m", "regionmask_ros", "run", make_clip(1500, 1), "--output", str(folder / "out"),
+    """As in a terminal: the signal goes to the whole process group, of which Lava is none.
+
+    The clip outlasts a signal or two that Python swallows.
+    """
+    command = [sys.executable, "-m", "regionmask_ros", "run", make_clip(6000, 1), "--output", str(folder / "out"),
                "--backend", "lava_sim", "--network", str(trained_file)]
     env = {**os.environ, "PYTHONPATH": str(REPOSITORY)}
     process = subprocess.Popen(command, env=env, cwd=folder, stderr=subprocess.PIPE, stdout=subprocess.DEVNULL,
