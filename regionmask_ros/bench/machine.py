@@ -5,6 +5,7 @@ from __future__ import annotations
 import importlib.metadata
 import os
 import platform
+from pathlib import Path
 
 import cv2
 import numba
@@ -28,12 +29,22 @@ def machine_facts() -> dict:
         "cores": len(os.sched_getaffinity(0)),
         "kernels": list(available_paths()),
         "os": platform.platform(),
+        "huge_pages": _huge_pages(),
         "python": platform.python_version(),
         "numpy": np.__version__,
         "numba": numba.__version__,
         "opencv": cv2.__version__,
         **{name: _installed(name) for name in PEER_PACKAGES},
     }
+
+
+def _huge_pages() -> str | None:
+    """Whether programs may have transparent huge pages: always, madvise or never; None where the system does not tell."""
+    try:
+        text = Path("/sys/kernel/mm/transparent_hugepage/enabled").read_text(encoding="ascii")
+    except OSError:
+        return None
+    return text.partition("[")[2].partition("]")[0] or None
 
 
 def _installed(package: str) -> str | None:

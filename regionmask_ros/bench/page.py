@@ -28,8 +28,9 @@ of a sequence (half of a short one) warm up and are not measured. The event engi
 regions where the unmasked detector sees most over the clip are attended, always the same ones, without refresh frames.
 `dense`: a runtime that computes everything. Integer peers are quantised per channel, calibrated on another clip.
 
-*Measured* are times and resident memory, *counted* are events and synops (one event times one weight). `head RMS` is
-the distance of the last head from the dense evaluation of the whole picture; masked rows have none.
+*Measured* are times and resident memory, *counted* are events and synops (one event times one weight), as means over
+the frames. `head RMS` is the distance of the last head from the dense evaluation of the whole picture; masked rows have
+none.
 """
 
 WORST = f"""\
@@ -129,7 +130,8 @@ def _inside(word: str) -> str:
 def _versions(result: Mapping[str, Any]) -> str:
     names = ("python", "numpy", "numba", "opencv", "onnxruntime", "openvino", "torch")
     told = [f"{name} {result['machine'][name]}" for name in names if result["machine"].get(name)]
-    return f"regionmask_ros {result['version']}, {', '.join(told)}; {result['machine']['os']}."
+    return f"regionmask_ros {result['version']}, {', '.join(told)}; {result['machine']['os']}, huge "\
+           f"pages: {result['machine']['huge_pages'] or 'unknown'}."
 
 
 def _tables(result: Mapping[str, Any], section: str, table: Callable[[Sequence[Mapping]], Table],
