@@ -19,9 +19,11 @@ import numpy as np
 from .bits import count, lowest, pick, window
 from .change_map import WORD
 from .kernel_cache import kernel
+from .packing import LARGEST_MESSAGE
 from .tile_fire import LANES, TILE, fire_pixel, integrate_pixel
-from .vector_ir import prefetch
 from .tile_ir import add_products, clear_sums, configure, registers, release, store_sums
+from .vector_ir import prefetch
+from .wide import add_extra, set_aside
 
 TOTALS = (2 * 2 * 2 + 1) * TILE
 """int32 of scratch: sums of two places, each of two planes of two tiles, and a tile for nobody."""
@@ -42,7 +44,7 @@ _EVENTS_MASK, _WIDE_SHIFT = 0xFFFFFFFF, 32
 @kernel
 def spread(index, message, spikes, channels, width, low, high, frame, pitch, pixel_bytes, fired, lines, words, groups,
            reach_y, reach_x, wide_index, wide_rest):
-    """Events of an input into its map.
+    """Events of an input into its map, which is empty.
 
     Returns (messages beyond 16 bits, whose rest goes to wide_index and wide_rest; outputs that the events reach, each
     event counted).
@@ -54,7 +56,7 @@ def spread(index, message, spikes, channels, width, low, high, frame, pitch, pix
         y = position // width
         x = position - y * width
         channel = index[e] - position * channels
-        nearest = min(max(message[e], -32768), 32767)
+        nearest = min(max(message[e], -LARGEST_MESSAGE), LARGEST_MESSAGE - 1)
         at = ((y + frame) * pitch + x + frame) * pixel_bytes + channel
         low[at] = nearest & 255
         high[at] = nearest >> 8
@@ -65,20 +67,6 @@ def spread(index, message, spikes, channels, width, low, high, frame, pitch, pix
             wide_rest[wide] = message[e] - nearest
             wide += 1
     return wide, reached
-
-
-@kernel
-def sweep(index, spikes, channels, width, low, high, frame, pitch, pixel_bytes, fired, lines, words, groups):
-    """Takes out again what ``spread`` has put in."""
-    for e in range(spikes):
-        position = index[e] // channels
-        y = position // width
-        x = position - y * width
-        channel = index[e] - position * channels
-        at = ((y + frame) * pitch + x + frame) * pixel_bytes + channel
-        low[at] = 0
-        high[at] = 0
-        fired[(channel // 64 * lines + y + frame) * words + 1 + x // WORD] = 0
 
 
 @kernel
@@ -187,27 +175,6 @@ def silence(low, high, frame, pitch, pixel_bytes, fired, lines, words, groups, r
 
 
 @kernel
-def add_extra(total, first_total, extra, first, channels):
-    """Adds to one pixel's sums what did not fit the map, and takes it out of ``extra``."""
-    for o in range(channels):
-        total[first_total + o // LANES * TILE + o % LANES] += extra[first + o]
-        extra[first + o] = 0
-
-
-@kernel
-def set_aside(total, first_total, channels, first, wide, wide_index, wide_rest):
-    """Keeps what the map lacks of one pixel's messages (in ``total``). Returns the new number kept."""
-    for o in range(channels):
-        told = total[first_total + o // LANES * TILE + o % LANES]
-        rest = told - min(max(told, -32768), 32767)
-        if rest != 0:
-            wide_index[wide] = first + o
-            wide_rest[wide] = rest
-            wide += 1
-    return wide
-
-
-@kernel
 def ask_for(memory, first, size):
     """Lets ``size`` bytes come into the cache while other work is done."""
     for line in range(0, size, 64):
@@ -289,7 +256,7 @@ def tile_layer_kernel(tiles, planes, parts, rest_bits, carry, snap):
                 own = p_state + p * pixel_state
                 here = (p_y * cols + p_x + p) * channels + p_channel
                 if use_extra:
-                    add_extra(total, p_total + p * LANES, extra, here, min(lanes, channels - p_channel))
+                    add_extra(total, p_total + p * LANES, LANES, TILE, extra, here, min(lanes, channels - p_channel))
                 if head:
                     integrate_pixel(total, p_total + p * LANES, state, own, tiles, planes, parts)
                     continue
@@ -302,8 +269,8 @@ def tile_layer_kernel(tiles, planes, parts, rest_bits, carry, snap):
                 reached += events * reach_y[p_y] * reach_x[p_x + p]
                 out_fired[word] |= np.uint16((events != 0) << p)
                 if answer >> _WIDE_SHIFT:
-                    wide = set_aside(total, p_total + p * LANES, min(lanes, channels - p_channel), here, wide,
-                                     wide_index, wide_rest)
+                    wide = set_aside(total, p_total + p * LANES, LANES, TILE, min(lanes, channels - p_channel), here,
+                                     LARGEST_MESSAGE - 1, wide, wide_index, wide_rest)
             if last:
                 break
             p_total = used - p_total

@@ -10,7 +10,7 @@ from typing import Callable, NamedTuple, Sequence
 
 import numpy as np
 
-from . import kernels, tile_kernels
+from . import tile_kernels
 from .arithmetic import Rule
 from .change_map import FRAME, WORD, ChangeMap, reach_masks
 from .memory import aligned
@@ -18,6 +18,7 @@ from .packing import Lap, Layers, StepTotals, no_lap
 from .tile_ir import ROWS, configuration, permitted
 from .tile_packing import MapView, PackedConvolution, SpikeMap, view_of_changes
 from .vector_packing import Processor
+from .wide import sum_rest
 
 AMX = Processor(16, 2, ("amx-int8", "amx-tile", "avx512f", "avx512bw", "avx512vl", "bmi2"))
 
@@ -105,7 +106,8 @@ class _Layer:
         packed, width = self.packed, self.blocks * WORD
         if not packed.spec.is_head:
             values = values.reshape(packed.passes, self.rows, width, -1).transpose(1, 2, 0, 3)
-        return values.reshape(self.rows, width, packed.padded)[:, :self.cols, :packed.spec.channels].astype(np.int32)
+        image = values.reshape(self.rows, width, packed.padded)[:, :self.cols, :packed.spec.channels]
+        return image.astype(np.int32, copy=False)
 
     def in_kernel_order(self, image: np.ndarray) -> np.ndarray:
         """The opposite: a field of ``state`` from an int array [line, pixel, channel]."""
@@ -138,13 +140,12 @@ class TileLayers(Layers):
         if self._input is None:
             self._input = SpikeMap(self._input_wh[1], self._input_wh[0], first.packed)
             self._from_list = first.bind(self._input.view, 2, scratch)
+        self._input.clear()
         place = len(index), first.packed.spec.in_channels, self._input_wh[0], *self._input.view
         wide, reached = tile_kernels.spread(
             index, message, *place, *self._input_reach, scratch.wide_index, scratch.wide_rest)
         lap(-1)
-        totals = self._through_all(self._from_list, reached, wide, lap)
-        tile_kernels.sweep(index, *place)
-        return totals
+        return self._through_all(self._from_list, reached, wide, lap)
 
     def step_changes(self, changes: ChangeMap, lap: Lap = no_lap) -> StepTotals:
         first = self.layers[0]
@@ -177,18 +178,10 @@ class TileLayers(Layers):
 
     def _add_wide(self, layer: _Layer, wide: int) -> None:
         """Sums of what did not fit the input's map, for the kernel to add."""
-        spec = layer.packed.spec
-        if not len(layer.extra):
-            layer.extra = np.zeros(layer.rows * layer.cols * spec.channels, np.int32)
-        kernels.accumulate(
-            self._scratch.wide_index, self._scratch.wide_rest, wide, layer.in_cols, spec.in_channels, spec.taps_first,
-            spec.size, spec.stride, spec.padding, layer.rows, layer.cols, spec.channels, layer.extra,
-            np.zeros(layer.rows * layer.cols, np.bool_),
-        )
+        layer.extra = sum_rest(layer.packed.spec, layer.extra, self._scratch.wide_index, self._scratch.wide_rest, wide,
+                               layer.in_cols, layer.rows, layer.cols)
 
     def clear(self) -> None:
-        if self._input is not None:
-            self._input.clear()
         for layer in self.layers:
             layer.extra[:] = 0
             if layer.spikes is not None:

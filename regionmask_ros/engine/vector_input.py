@@ -11,7 +11,7 @@ from .arithmetic import SPIKE_EXP
 from .change_map import FRAME, WORD, ChangeMap
 from .kernel_cache import kernel
 from .memory import aligned
-from .packing import BLOCK, stored_channels
+from .packing import BLOCK, LARGEST_MESSAGE, stored_channels
 from .vector_ir import I8, I16, constant, load, pointer, store
 
 
@@ -59,7 +59,7 @@ def spread(index, message, spikes, channels, width, pitch, stored, value, fired,
         position = index[e] // channels
         y = position // width
         x = position - y * width
-        nearest = min(max(message[e], -32768), top)
+        nearest = min(max(message[e], -LARGEST_MESSAGE), top)
         value[((y + FRAME) * pitch + x + FRAME) * stored + index[e] - position * channels] = nearest
         fired[(y + FRAME) * words + 1 + x // WORD] |= np.uint16(1 << x % WORD)
         reached += reach_y[y] * reach_x[x]

@@ -27,6 +27,7 @@ from .vector_dot import dot, dot_dense
 from .vector_fire import clear_words, fire
 from .vector_ir import WIDTHS
 from .vector_plan import COLUMN_BITS
+from .wide import add_extra, set_aside
 
 _COLUMNS = (1 << COLUMN_BITS) - 1
 
@@ -59,30 +60,10 @@ def silence_kernel(lanes):
 
 
 @kernel
-def add_extra(total, first_total, extra, first, channels):
-    """Adds to the sums of one pixel what did not fit the lists, and takes it out of ``extra``."""
-    for o in range(channels):
-        total[first_total + o] += extra[first + o]
-        extra[first + o] = 0
-
-
-@kernel
 def add_to_head(total, first_total, sigma, first, channels):
     """The head's neurons of one pixel: they only integrate."""
     for o in range(channels):
         sigma[first + o] += wrapped(total[first_total + o])
-
-
-@kernel
-def set_aside(total, first_total, channels, first, top, wide, wide_index, wide_rest):
-    """Keeps what the list of a pixel lacks of its messages (in ``total``). Returns the new number kept."""
-    for o in range(channels):
-        rest = total[first_total + o] - min(max(total[first_total + o], -32768), top)
-        if rest != 0:
-            wide_index[wide] = first + o
-            wide_rest[wide] = rest
-            wide += 1
-    return wide
 
 
 @kernel
@@ -159,7 +140,7 @@ def layer_kernel(lanes, vectors, columns, pixels, carry, snap):
                     real = at * channels + g * group
                     used = min(group, channels - g * group)
                     if use_extra:
-                        add_extra(total, p * group, extra, real, used)
+                        add_extra(total, p * group, group, group, extra, real, used)
                     if head:
                         add_to_head(total, p * group, sigma, first, group)
                         continue
@@ -173,7 +154,7 @@ def layer_kernel(lanes, vectors, columns, pixels, carry, snap):
                     fired += events
                     reached += events * reach_y[y] * reach_x[x]
                     if answer >> _WIDE_SHIFT:
-                        wide = set_aside(total, p * group, used, real, top, wide, wide_index, wide_rest)
+                        wide = set_aside(total, p * group, group, group, used, real, top, wide, wide_index, wide_rest)
             done += here
         return fired, reached, wide
 

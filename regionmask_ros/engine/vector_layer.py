@@ -6,12 +6,12 @@ from typing import TYPE_CHECKING, NamedTuple, Sequence
 
 import numpy as np
 
-from . import kernels
 from .arithmetic import Rule
 from .memory import aligned
 from .vector_ir import WIDTHS
 from .vector_kernels import layer_kernel, silence_kernel, spread
 from .vector_packing import PackedConvolution, word_type
+from .wide import sum_rest
 
 if TYPE_CHECKING:
     from .plan import Crossover
@@ -106,14 +106,8 @@ class Layer:
 
     def add_wide(self, wide: int, in_cols: int, scratch: Scratch) -> None:
         """Sums of what did not fit the input, for the kernel to add. in_cols: pixels of an input's line."""
-        spec = self.packed.spec
-        if not len(self.extra):
-            self.extra = np.zeros(self.real_neurons, np.int32)
-        kernels.accumulate(
-            scratch.wide_index, scratch.wide_rest, wide, in_cols, spec.in_channels, spec.taps_first, spec.size,
-            spec.stride, spec.padding, self.rows, self.cols, spec.channels, self.extra,
-            np.zeros(self.rows * self.cols, np.bool_),
-        )
+        self.extra = sum_rest(self.packed.spec, self.extra, scratch.wide_index, scratch.wide_rest, wide, in_cols,
+                              self.rows, self.cols)
 
     def clear(self) -> None:
         """Empties what a step leaves behind when it is broken off."""
