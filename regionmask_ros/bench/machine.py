@@ -39,7 +39,7 @@ def machine_facts() -> dict:
 
 
 def _huge_pages() -> str | None:
-    """Whether programs may have transparent huge pages: always, madvise or never; None where the system does not tell."""
+    """Whether programs may have transparent huge pages: always, madvise or never; None where nobody tells."""
     try:
         text = Path("/sys/kernel/mm/transparent_hugepage/enabled").read_text(encoding="ascii")
     except OSError:

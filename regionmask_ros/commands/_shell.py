@@ -54,6 +54,24 @@ def build_parser(module: ModuleType, prog: str) -> argparse.ArgumentParser:
     return parser
 
 
+def add_network(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--network", metavar="FILE", default="", help="trained network (default: the installed one)")
+
+
+def add_input_size(parser: argparse.ArgumentParser, shaped: str) -> None:
+    """shaped: what an automatic size takes its shape from."""
+    parser.add_argument("--input-size", metavar="auto|WxH", default="auto",
+                        help=f"network input, multiples of 32 (default: auto, the {shaped}'s shape)")
+
+
+def add_max_pixels(parser: argparse.ArgumentParser) -> None:
+    # Not above: commands that need no OpenCV, and tell when it is missing, begin here, too.
+    from ..frames import MAX_PIXELS
+
+    parser.add_argument("--max-pixels", metavar="N", type=int, default=MAX_PIXELS,
+                        help=f"budget of the automatic input size (default: {MAX_PIXELS})")
+
+
 def spelt(name: str, arguments: Sequence[str]) -> str:
     """The command line that does the same again, for a report."""
     here = os.path.join(os.getcwd(), "")

@@ -36,7 +36,7 @@ from ..errors import UserError
 from ..frames import parse_input_size
 from ..network.files import find_network, load_network
 from ..report.outputs import Outputs
-from ._shell import EXIT_OK, command_main, spelt
+from ._shell import EXIT_OK, add_network, command_main, spelt
 
 ENGINES = (EVENT, *PEERS)
 MOST_THREADS, MOST_STREAMS = 1024, 256
@@ -77,7 +77,7 @@ def _add_choices(parser: argparse.ArgumentParser) -> None:
                              "other (default: auto, the sequence's shape)")
     parser.add_argument("--frames", metavar="N", type=int, default=120,
                         help=f"frames measured, after {WARM_UP} for warming up (default: 120)")
-    parser.add_argument("--network", metavar="FILE", default="", help="trained network (default: the installed one)")
+    add_network(parser)
     parser.add_argument("--ros", action="store_true",
                         help="instead: the node, in a process of its own, through topics at 640x480 and 60 Hz")
     parser.add_argument("--ros-seconds", metavar="S", type=float, default=60.0, help="how long (default: 60)")

@@ -38,7 +38,7 @@ from ..report.outputs import Outputs
 from ..report.samples import encode_jpeg
 from ..sources import Source, open_source
 from ..sources.naming import shown
-from ._shell import EXIT_OK, command_main, spelt
+from ._shell import EXIT_OK, add_input_size, add_max_pixels, add_network, command_main, spelt
 
 DEFAULTS = PipelineSettings()
 PICTURE = "static_mask.jpg"
@@ -56,13 +56,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     target.add_argument("--keep", metavar="S", type=float, help="attend this share of the regions")
     parser.add_argument("--ring", metavar="N", type=int, default=0, help="widen the mask by N regions (default: 0)")
     parser.add_argument("--classes", metavar="LIST", default="", help="count these classes only (default: all)")
-    parser.add_argument("--input-size", metavar="auto|WxH", default="auto",
-                        help="network input, multiples of 32 (default: auto, the camera's shape)")
-    parser.add_argument("--max-pixels", metavar="N", type=int, default=DEFAULTS.max_pixels,
-                        help="budget of the automatic input size (default: 307200)")
+    add_input_size(parser, "camera")
+    add_max_pixels(parser)
     parser.add_argument("--score-threshold", metavar="S", type=float, default=DEFAULTS.score_threshold,
                         help="lowest score of a detection that counts, 0 to 1 (default: 0.4)")
-    parser.add_argument("--network", metavar="FILE", default="", help="trained network (default: the installed one)")
+    add_network(parser)
     parser.add_argument("--json", metavar="FILE", default="", help="write the figures as JSON")
 
 

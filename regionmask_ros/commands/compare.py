@@ -41,7 +41,7 @@ from ..network.spec import Network
 from ..pipeline import PipelineSettings
 from ..report.outputs import Outputs
 from ..sources import Source, open_source
-from ._shell import EXIT_OK, command_main
+from ._shell import EXIT_OK, add_input_size, add_network, command_main
 
 EXIT_DIFFERENT = 1
 DEFAULTS = PipelineSettings()
@@ -61,9 +61,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
                         help="mask this share of the regions, others in every frame, in the place of --mask")
     parser.add_argument("--refresh-period", metavar="N", type=int, default=DEFAULTS.refresh_period,
                         help="attend everything every N frames; 0: in the first frame only (default: 8)")
-    parser.add_argument("--input-size", metavar="auto|WxH", default="auto",
-                        help="network input, multiples of 32 (default: auto, the camera's shape)")
-    parser.add_argument("--network", metavar="FILE", default="", help="trained network (default: the installed one)")
+    add_input_size(parser, "camera")
+    add_network(parser)
     parser.add_argument("--max-frames", metavar="N", type=int, help="stop after N frames")
     parser.add_argument("--json", metavar="FILE", default="", help="write the outcome as JSON")
 

@@ -37,9 +37,7 @@ from ..network.files import find_network, load_network
 from ..pipeline import PipelineSettings
 from ..report.outputs import Outputs
 from ..report.tradeoff_page import Pictures, write_tradeoff_page
-from ._shell import EXIT_OK, command_main, spelt
-
-DEFAULTS = PipelineSettings()
+from ._shell import EXIT_OK, add_input_size, add_max_pixels, add_network, command_main, spelt
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -49,12 +47,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
                         help="what to compare (default: all of them, without @share)")
     parser.add_argument("--calibration-share", metavar="S", type=float, default=0.33,
                         help="first part of a sequence, to learn on and not scored (default: 0.33)")
-    parser.add_argument("--input-size", metavar="auto|WxH", default="auto",
-                        help="network input, multiples of 32 (default: auto, the sequence's shape)")
-    parser.add_argument("--max-pixels", metavar="N", type=int, default=DEFAULTS.max_pixels,
-                        help="budget of the automatic input size (default: 307200)")
+    add_input_size(parser, "sequence")
+    add_max_pixels(parser)
     parser.add_argument("--arithmetic", default="", help="carry, lava or snap (default: carry)")
-    parser.add_argument("--network", metavar="FILE", default="", help="trained network (default: the installed one)")
+    add_network(parser)
     parser.add_argument("--json", metavar="FILE", default="", help="write rows and summary as JSON")
     parser.add_argument("--output", metavar="DIR", default="", help="folder for report.html and figures")
 

@@ -44,7 +44,7 @@ from ..report.samples import SamplePictures
 from ..report.summary import summary_tables
 from ..report.video_writer import VideoWriter
 from ..sources import Source, open_source
-from ._shell import EXIT_OK, command_main, spelt
+from ._shell import EXIT_OK, add_input_size, add_max_pixels, add_network, command_main, spelt
 
 DEFAULTS = PipelineSettings()
 
@@ -69,15 +69,13 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
                         help="a setting that only this backend has; may be repeated")
     parser.add_argument("--arithmetic", default="",
                         help="carry, lava or snap (default: carry on cpu; lava_sim and loihi2 compute lava only)")
-    parser.add_argument("--input-size", metavar="auto|WxH", default="auto",
-                        help="network input, multiples of 32 (default: auto, the camera's shape)")
-    parser.add_argument("--max-pixels", metavar="N", type=int, default=DEFAULTS.max_pixels,
-                        help="budget of the automatic input size (default: 307200)")
+    add_input_size(parser, "camera")
+    add_max_pixels(parser)
     parser.add_argument("--score-threshold", metavar="S", type=float, default=DEFAULTS.score_threshold,
                         help="lowest score reported, 0 to 1 (default: 0.4)")
     parser.add_argument("--nms-iou", metavar="S", type=float, default=DEFAULTS.nms_iou,
                         help="overlap above which the weaker of two boxes of a class goes (default: 0.45)")
-    parser.add_argument("--network", metavar="FILE", default="", help="trained network (default: the installed one)")
+    add_network(parser)
     parser.add_argument("--max-frames", metavar="N", type=int, help="stop after N frames")
     parser.add_argument("--dump-head", metavar="FILE", default="", help="write raw heads and masks as .npz")
     parser.add_argument("--json", metavar="FILE", default="", help="write the figures as JSON")
