@@ -36,7 +36,7 @@ def offered(monkeypatch):
 @given(st.integers(0, 2**32 - 1), st.sampled_from([1, 3, 5]), st.sampled_from([1, 2]), st.sampled_from([0.05, 1.0]),
        st.sampled_from([1, 3, 997]), st.sampled_from(["carry", "lava", "snap"]),
        st.sampled_from([ALL_DENSE, ALL_GATHERED]))
-def test_quads_equal_the_twin(seed, size, stride, density, factor, arithmetic, crossover):
+def test_quads_equal_the_twin(equals_twin, seed, size, stride, density, factor, arithmetic, crossover):
     """factor: 3 takes messages around the limits of two bytes, 997 far beyond."""
     rng, shapes = np.random.default_rng(seed), ((3, 20), (20, 37), (37, 9))
     small = Layers(*(
@@ -46,13 +46,9 @@ def test_quads_equal_the_twin(seed, size, stride, density, factor, arithmetic, c
     twin, engine = TwinNetwork(small, (9, 7), arithmetic), EventEngine(PackedNetwork(small), (9, 7), arithmetic, PATH)
     for before, layer in zip(engine._layers.layers, engine._layers.layers[1:]):
         layer.crossover, before.listed = crossover, not crossover.always_dense
-    for _ in range(3):
-        message = np.where(rng.random((7, 9, 3)) < density, rng.integers(-128, 128, (7, 9, 3)) << 4, 0) * factor
-        expected = twin.step(message)
-        index = np.flatnonzero(message).astype(np.int32)
-        result = engine.step(index, message.ravel()[index].astype(np.int32))
-        np.testing.assert_array_equal(result.head, expected)
-        assert list(result.layer_events) == [np.count_nonzero(sent) for sent in twin.messages[1:]]
+    equals_twin(engine, twin, (
+        np.where(rng.random((7, 9, 3)) < density, rng.integers(-128, 128, (7, 9, 3)) << 4, 0) * factor
+        for _ in range(3)))
 
 
 @pytest.mark.parametrize("message", [-32768, -32641, -129, -128, 127, 128, 32639, 32640, 32767])

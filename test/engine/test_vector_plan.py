@@ -48,18 +48,14 @@ def force(engine: EventEngine, crossover: Crossover) -> None:
 @settings(max_examples=12, deadline=None)
 @given(st.integers(0, 2**32 - 1), st.sampled_from([1, 3]), st.sampled_from([1, 2]), st.sampled_from([0.05, 1.0]),
        st.sampled_from([1, 997]))
-def test_both_ways_equal_the_twin(path, crossover, seed, size, stride, density, factor):
+def test_both_ways_equal_the_twin(equals_twin, path, crossover, seed, size, stride, density, factor):
     small, rng = network(seed, (3, 20, 40, 64, 5), size, stride), np.random.default_rng(seed)
     twin = TwinNetwork(small, (11, 9), "carry")
     engine = EventEngine(PackedNetwork(small), (11, 9), "carry", path)
     force(engine, crossover)
-    for _ in range(3):
-        message = np.where(rng.random((9, 11, 3)) < density, rng.integers(-128, 128, (9, 11, 3)) << 4, 0) * factor
-        expected = twin.step(message)
-        index = np.flatnonzero(message).astype(np.int32)
-        result = engine.step(index, message.ravel()[index].astype(np.int32))
-        np.testing.assert_array_equal(result.head, expected)
-        assert list(result.layer_events) == [np.count_nonzero(sent) for sent in twin.messages[1:]]
+    equals_twin(engine, twin, (
+        np.where(rng.random((9, 11, 3)) < density, rng.integers(-128, 128, (9, 11, 3)) << 4, 0) * factor
+        for _ in range(3)))
 
 
 @pytest.mark.parametrize("path", VECTORS)

@@ -27,11 +27,15 @@ def picture(index: int) -> Frame:
     return Frame(pixels, "bgr", 10**18 + index * 40_000_000, "left_optical")
 
 
+def built(session, network, chosen: dict) -> DetectorNode:
+    """A node with that network and those parameters."""
+    overrides = [Parameter(name, value=value) for name, value in chosen.items()]
+    return session.add(lambda **given: DetectorNode(load=lambda file: network, parameter_overrides=overrides, **given))
+
+
 def test_answers_have_their_own_pictures_headers_and_detections(lava_python, session, tiny_network, wait_for):
     chosen = {"backend": "lava_sim", "score_threshold": 0.2, "mask_mode": "none", "lava_python": lava_python}
-    node = session.add(lambda **given: DetectorNode(
-        load=lambda file: tiny_network, parameter_overrides=[Parameter(k, value=v) for k, v in chosen.items()], **given
-    ))
+    node = built(session, tiny_network, chosen)
     peer, heard = session.add(lambda **given: Node("peer", **given)), []
     camera = peer.create_publisher(Image, "image", CAMERA)
     peer.create_subscription(Detection2DArray, "detections", heard.append, RESULTS)
@@ -65,9 +69,7 @@ def test_answers_have_their_own_pictures_headers_and_detections(lava_python, ses
 
 def test_diagnostics_state_arithmetic_and_latency(lava_python, session, tiny_network, wait_for):
     chosen = {"backend": "lava_sim", "input_size": "96x64", "lava_python": lava_python}
-    node = session.add(lambda **given: DetectorNode(
-        load=lambda file: tiny_network, parameter_overrides=[Parameter(k, value=v) for k, v in chosen.items()], **given
-    ))
+    node = built(session, tiny_network, chosen)
     peer, reports = session.add(lambda **given: Node("peer", **given)), []
     camera = peer.create_publisher(Image, "image", CAMERA)
     peer.create_subscription(DiagnosticArray, "/diagnostics", reports.append, RESULTS)
