@@ -23,18 +23,16 @@ from .encoder import Encoder, Events
 from .errors import UserError
 from .frames import Frame, choose_input_size, make_view
 from .grid import RegionGrid
-from .mask.dynamic import dynamic_mask
-from .mask.files import load_static_mask
 from .mask.freshness import aged, never_sent
 from .mask.looked import looked_at
-from .mask.policy import ATTENTION, NO_BOXES, STATIC, MaskPolicy, MaskState, decide
-from .mask.presets import preset
+from .mask.policy import ADAPTIVE, ATTENTION, NO_BOXES, STATIC, MaskPolicy, MaskState, decide
 from .mask.region_mask import RegionMask
 from .mask.schedule import frames_to_refresh
 from .mask.scheduled import follow_threshold
-from .mask.seen import SeenRegions
+from .mask.seen import Seen
 from .metrics.counts import StepCounts
 from .network.spec import Network
+from .pipeline_policy import first_seen, policy_of
 from .pipeline_settings import RECONFIGURABLE, PipelineSettings
 
 PolicyMaker = Callable[[RegionGrid, "tuple[int, int]"], MaskPolicy]
@@ -82,7 +80,8 @@ class _Pending:
 class _Camera:
     """State that depends on the camera's picture size: made with the first frame, remade when the size changes.
 
-    unseen: a picture in the place of one that nobody looks at.
+    unseen: a picture in the place of one that nobody looks at. seen, seen_at_first: where objects were, now and before
+    the first frame.
     """
 
     picture_wh: tuple[int, int]
@@ -91,7 +90,8 @@ class _Camera:
     backend: Backend
     policy: MaskPolicy
     unseen: np.ndarray
-    seen: SeenRegions
+    seen: Seen
+    seen_at_first: Seen
     age: np.ndarray
     state: MaskState = field(default_factory=MaskState.initial)
     frame_id: str = ""
@@ -201,7 +201,7 @@ class Pipeline:
         """Forgets what it has seen: the next frame is a first frame. Results not yet returned are dropped."""
         if self._camera:
             self._start_afresh(self._camera)
-            self._camera.seen = SeenRegions(self._camera.policy.grid)
+            _see(self._camera, self._camera.policy, self._camera.seen_at_first)
 
     def refresh(self) -> None:
         """The next frame is a refresh frame, and the count to the one after it starts there."""
@@ -216,13 +216,16 @@ class Pipeline:
         self._attention = boxes
 
     def seen_mask(self) -> tuple[RegionGrid, np.ndarray, int]:
-        """The grid, the regions in which objects were seen (bool [rows, cols]), and in how many whole frames.
+        """The grid, a static mask of what was seen (bool [rows, cols]), and in how many whole frames.
 
-        Raises UserError before the first frame and when nothing was seen.
+        The mask is the adaptive one in force or, without one, all regions in which objects were seen. Raises UserError
+        before the first frame and when nothing was seen.
         """
         if self._camera is None:
             raise UserError("no picture has come yet")
-        return self._camera.policy.grid, self._camera.seen.mask(), self._camera.seen.frames
+        policy, seen = self._camera.policy, self._camera.seen
+        ever = seen.mask()
+        return policy.grid, ever if policy.adaptive is None else policy.static_alone, seen.frames
 
     def reconfigure(self, settings: PipelineSettings) -> None:
         """Swaps masks, refresh and thresholds between two frames; the references stay.
@@ -234,8 +237,14 @@ class Pipeline:
             if name not in RECONFIGURABLE and value != getattr(self.settings, name):
                 raise UserError(f"{name} cannot change while the detector runs; restart it")
         selection = _selection(settings, self.network)
-        if self._camera:
-            self._camera.policy = self._policy(settings, self._camera.policy.grid, self._camera.picture_wh)
+        camera = self._camera
+        if camera:
+            policy = self._policy(settings, camera.policy.grid, camera.picture_wh)
+            first = first_seen(policy)
+            # What was seen stays known, unless the user brings another mask to start from.
+            begins = first.share.any() and not np.array_equal(first.share, camera.seen_at_first.share)
+            camera.seen_at_first = first
+            _see(camera, policy, first if begins else camera.seen)
         self.settings, self._selection = settings, selection
 
     def close(self) -> None:
@@ -247,7 +256,8 @@ class Pipeline:
     def _mask_text(self) -> str:
         """What decides about the coming frame, in words."""
         settings = self.settings
-        named = [STATIC] * settings.uses_static + [settings.dynamic] * settings.uses_dynamic
+        named = [STATIC] * settings.uses_static + [ADAPTIVE] * settings.uses_adaptive
+        named += [settings.dynamic] * settings.uses_dynamic
         named += [settings.preset] * bool(settings.preset)
         if not named:
             return "no mask"
@@ -306,17 +316,16 @@ class Pipeline:
             settings.backend, self.network, input_wh, settings.arithmetic, settings.backend_options
         )
         unseen = np.zeros((input_wh[1], input_wh[0], 3), np.uint8)
+        seen = first_seen(policy)
         self._camera = _Camera(
-            picture_wh, input_wh, encoder, backend, policy, unseen, SeenRegions(grid), never_sent(grid)
+            picture_wh, input_wh, encoder, backend, policy.seeing(seen), unseen, seen, seen, never_sent(grid)
         )
         return self._camera, finished
 
     def _policy(self, settings: PipelineSettings, grid: RegionGrid, picture_wh: tuple[int, int]) -> MaskPolicy:
         if self._policy_maker is not None:
             return self._policy_maker(grid, picture_wh)
-        static = load_static_mask(settings.static_mask, grid, picture_wh) if settings.uses_static else None
-        dynamic = dynamic_mask(settings.dynamic) if settings.uses_dynamic else None
-        return MaskPolicy(grid, picture_wh, static, dynamic, settings.refresh_period, preset(settings.preset))
+        return policy_of(settings, grid, picture_wh)
 
     def _collect(self, camera: _Camera) -> list[StepResult]:
         results = []
@@ -334,7 +343,8 @@ class Pipeline:
             found = self._followed(camera, pending, wanted.of_wanted_classes(found), follow_threshold(schedule))
         detections = wanted.apply(found)
         camera.state = replace(camera.state, last=detections)
-        camera.seen.add(detections, pending.mask.keep, camera.picture_wh)
+        if pending.mask.keep.all():
+            camera.policy, camera.seen = camera.policy.after(camera.seen, detections.boxes)
         counts = StepCounts(pending.encoder_events, raw.layer_events, raw.synops)
         ended = time.perf_counter()
         ms = {**pending.ms, "engine": raw.engine_ms, "decode": (decoded - start) * 1e3}
@@ -354,6 +364,10 @@ class Pipeline:
         # Detections come best first, so those that steer nothing are the last ones.
         return moved(steering, looked, tracks, object_of, pending.number, camera.picture_wh).followed_by(
             found.behind(len(steering)))
+
+
+def _see(camera: _Camera, policy: MaskPolicy, seen: Seen) -> None:
+    camera.policy, camera.seen = policy.seeing(seen), seen
 
 
 def _events_picture(events: Events) -> np.ndarray:

@@ -10,8 +10,11 @@ from .backends import options_of, resolve_arithmetic
 from .backends.options import Value
 from .errors import UserError
 from .frames import MAX_PIXELS, check_input_size, choose_input_size
+from .grid import RegionGrid
+from .mask.adaptive import Adaptive
+from .mask.budget import attended_regions
 from .mask.dynamic import dynamic_mask
-from .mask.policy import DYNAMIC, MODES, STATIC
+from .mask.policy import ADAPTIVE, DYNAMIC, MODES, STATIC
 from .mask.presets import preset
 
 
@@ -20,7 +23,10 @@ class PipelineSettings:
     """Everything a user can choose. Raises UserError for a value that makes no sense, naming it.
 
     input_size: ``auto`` (the camera's shape within ``max_pixels``) or (width, height), multiples of 32.
-    mask: one of ``none``, ``static``, ``dynamic``, ``static+dynamic``. static_mask: file, for the static ones.
+    mask: one of ``policy.MODES``, such as ``static+dynamic``. static_mask: file, for the static ones; for the adaptive
+    ones it is what they start from, and may be left out. adaptive: how those learn.
+    target_masked: share of the regions that is to be masked, over all frames, 0 to below 1; 0: as it comes. The masks
+    are cut down, or grown, to the regions that come first (see ``mask.budget``); a preset masks at least so much.
     preset: "", or ``careful``, ``balanced`` or ``fast``: a schedule that decides what is sent, refresh included,
     instead of ``mask`` and ``refresh_period`` (see ``mask.scheduled``). Boxes move on while their regions rest.
     refresh_period: every so many frames everything is attended; 0: the first frame only.
@@ -37,6 +43,8 @@ class PipelineSettings:
     mask: str = "none"
     static_mask: str = ""
     dynamic: str = "tracking"
+    adaptive: Adaptive = Adaptive()
+    target_masked: float = 0.0
     preset: str = ""
     refresh_period: int = 8
     restart_period: int = 0
@@ -65,6 +73,7 @@ class PipelineSettings:
             raise UserError(f"refresh period {self.refresh_period}: must be 0 (first frame only) or more")
         if self.restart_period < 0:
             raise UserError(f"restart period {self.restart_period}: must be 0 (never) or more")
+        self._check_target()
         own = [(f"score threshold of {name}", threshold) for name, threshold in self.class_thresholds]
         for name, value in (("score threshold", self.score_threshold), ("NMS IoU", self.nms_iou), *own):
             if not 0.0 <= value <= 1.0:
@@ -74,6 +83,15 @@ class PipelineSettings:
         object.__setattr__(self, "arithmetic", resolve_arithmetic(self.backend, self.arithmetic))
         options_of(self.backend, self.backend_options)
         object.__setattr__(self, "backend_options", MappingProxyType(dict(self.backend_options)))
+
+    def _check_target(self) -> None:
+        target = self.target_masked
+        if not 0.0 <= target < 1.0:
+            raise UserError(f"target masked share {target:g}: must be 0 (as it comes) or more, and below 1")
+        if target and self.deciding == "none":
+            raise UserError(f"target masked share {target:g}: needs a mask or a preset that chooses the regions")
+        if target:
+            attended_regions(RegionGrid(1, 1), target, self.deciding_refresh_period)
 
     @property
     def deciding(self) -> str:
@@ -91,12 +109,21 @@ class PipelineSettings:
         return STATIC in self.mask.split("+")
 
     @property
+    def uses_adaptive(self) -> bool:
+        return ADAPTIVE in self.mask.split("+")
+
+    @property
+    def reads_static_mask(self) -> bool:
+        """Whether the static mask's file is needed."""
+        return self.uses_static or (self.uses_adaptive and bool(self.static_mask))
+
+    @property
     def uses_dynamic(self) -> bool:
         return DYNAMIC in self.mask.split("+")
 
 
 RECONFIGURABLE = (
-    "mask", "static_mask", "dynamic", "preset", "refresh_period", "restart_period", "score_threshold", "nms_iou",
+    "mask", "static_mask", "dynamic", "adaptive", "target_masked", "preset", "refresh_period", "restart_period", "score_threshold", "nms_iou",
     "classes", "class_thresholds", "max_detections",
 )
 """Settings that ``Pipeline.reconfigure`` can change while a camera runs."""

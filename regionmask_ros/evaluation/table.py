@@ -50,6 +50,25 @@ SUMMARY_COLUMNS = (
     ("accuracy", "worst", lambda row: figure(row["map50_drop_worst"], 1)),
     *COUNTED, *MODELLED, *MEASURED_ROW[1:],
 )
+MOVED_COLUMNS = (
+    ("", "setting", lambda row: row["setting"]),
+    *((f"{span}", name, lambda row, span=span, make=make: make(row["moved_view"][span]))
+      for span in ("before", "settling", "after")
+      for name, make in (("mAP@0.5", lambda one: figure(one["map50"], 1)),
+                         ("of unmasked", lambda one: DASH if one["of_unmasked"] is None else percent(one["of_unmasked"])),
+                         ("masked", lambda one: percent(one["masked_share"])))),
+)
+
+
+def moved_title(rows: Sequence[Mapping[str, Any]]) -> str:
+    moved = rows[0]["moved_view"]
+    return (f"{rows[0]['sequence']}: the view moves by {percent(moved['share'])} of its width with frame {moved['frame']}; "
+            f"settling: the {moved['settling_frames']} frames from there on")
+
+
+def moved_table(rows: Sequence[Mapping[str, Any]]) -> str:
+    """Accuracy and masked share before the view of a sequence moves, and after."""
+    return f"{moved_title(rows)}\n{_table(MOVED_COLUMNS, rows)}"
 
 
 def sequence_table(rows: Sequence[Mapping[str, Any]]) -> str:
