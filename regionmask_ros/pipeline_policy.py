@@ -11,7 +11,6 @@ from .mask.budget import attended_regions, static_ranks
 from .mask.dynamic import dynamic_mask
 from .mask.files import load_static_mask
 from .mask.policy import MaskPolicy
-from .mask.presets import preset
 from .mask.scheduled import Schedule
 from .mask.seen import Seen
 from .pipeline_settings import PipelineSettings
@@ -29,7 +28,7 @@ def policy_of(settings: PipelineSettings, grid: RegionGrid, picture_wh: tuple[in
     if settings.target_masked:
         regions = attended_regions(grid, settings.target_masked, settings.deciding_refresh_period)
     hot = static_ranks(static) if regions is not None and static is not None else None
-    schedule = preset(settings.preset)
+    schedule = settings.schedule
     if schedule and regions is not None:
         schedule = within(schedule, regions, grid)
     return MaskPolicy(grid, picture_wh, static, dynamic, settings.refresh_period, schedule, adaptive, regions, hot)

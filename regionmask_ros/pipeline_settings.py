@@ -14,8 +14,10 @@ from .grid import RegionGrid
 from .mask.adaptive import Adaptive
 from .mask.budget import attended_regions
 from .mask.dynamic import dynamic_mask
+from .mask.knobs import Knobs
 from .mask.policy import ADAPTIVE, DYNAMIC, MODES, STATIC
 from .mask.presets import preset
+from .mask.scheduled import Schedule
 
 
 @dataclass(frozen=True)
@@ -29,6 +31,7 @@ class PipelineSettings:
     are cut down, or grown, to the regions that come first (see ``mask.budget``); a preset masks at least so much.
     preset: "", or ``careful``, ``balanced`` or ``fast``: a schedule that decides what is sent, refresh included,
     instead of ``mask`` and ``refresh_period`` (see ``mask.scheduled``). Boxes move on while their regions rest.
+    knobs: what is turned in the preset.
     refresh_period: every so many frames everything is attended; 0: the first frame only.
     restart_period: every so many frames all starts afresh, against an arithmetic that drifts; 0: never.
     score_threshold: lowest score reported. nms_iou: overlap above which the weaker box of a class goes.
@@ -46,6 +49,7 @@ class PipelineSettings:
     adaptive: Adaptive = Adaptive()
     target_masked: float = 0.0
     preset: str = ""
+    knobs: Knobs = Knobs()
     refresh_period: int = 8
     restart_period: int = 0
     score_threshold: float = 0.4
@@ -67,6 +71,8 @@ class PipelineSettings:
         if self.uses_static and not self.static_mask:
             raise UserError(f"mask {self.mask}: needs a static mask file (a .png or .npz)")
         dynamic_mask(self.dynamic)
+        if self.knobs != Knobs() and not self.preset:
+            raise UserError("a preset's knob is turned, but there is no preset: name one, or leave the knob out")
         if preset(self.preset) and self.mask != "none":
             raise UserError(f"preset {self.preset} decides the mask itself: leave out mask {self.mask}")
         if self.refresh_period < 0:
@@ -101,8 +107,14 @@ class PipelineSettings:
     @property
     def deciding_refresh_period(self) -> int:
         """The one that is in force: a preset has its own."""
-        schedule = preset(self.preset)
+        schedule = self.schedule
         return schedule.refresh_period if schedule else self.refresh_period
+
+    @property
+    def schedule(self) -> Schedule | None:
+        """The preset's, with the knobs as they are turned; None without a preset."""
+        schedule = preset(self.preset)
+        return self.knobs.applied(schedule) if schedule else None
 
     @property
     def uses_static(self) -> bool:
@@ -123,7 +135,7 @@ class PipelineSettings:
 
 
 RECONFIGURABLE = (
-    "mask", "static_mask", "dynamic", "adaptive", "target_masked", "preset", "refresh_period", "restart_period", "score_threshold", "nms_iou",
-    "classes", "class_thresholds", "max_detections",
+    "mask", "static_mask", "dynamic", "adaptive", "target_masked", "preset", "knobs", "refresh_period",
+    "restart_period", "score_threshold", "nms_iou", "classes", "class_thresholds", "max_detections",
 )
 """Settings that ``Pipeline.reconfigure`` can change while a camera runs."""

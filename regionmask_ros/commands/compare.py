@@ -34,7 +34,7 @@ from ..frames import choose_input_size, make_view, parse_input_size
 from ..grid import RegionGrid
 from ..mask.dynamic import dynamic_mask
 from ..mask.files import load_static_mask
-from ..mask.policy import MODES, MaskPolicy, MaskState, decide
+from ..mask.policy import ADAPTIVE, MODES, MaskPolicy, MaskState, decide
 from ..mask.schedule import is_refresh
 from ..network.files import find_network, load_network
 from ..network.spec import Network
@@ -46,6 +46,8 @@ from ._shell import EXIT_OK, add_input_size, add_network, command_main
 EXIT_DIFFERENT = 1
 DEFAULTS = PipelineSettings()
 MASK_SEED = 2026
+MASKS = tuple(mode for mode in MODES if ADAPTIVE not in mode.split("+"))
+"""An adaptive mask has nothing to add: it is a static one between two refreshes."""
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -55,7 +57,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--backend-option", metavar="BACKEND.NAME=VALUE", action="append", default=[],
                         help="a setting that only this backend has; may be repeated")
     parser.add_argument("--arithmetic", default="", help="default: the first that all of them compute")
-    parser.add_argument("--mask", choices=MODES, default="none", help="which regions are sent (default: none masked)")
+    parser.add_argument("--mask", choices=MASKS, default="none", help="which regions are sent (default: none masked)")
     parser.add_argument("--static-mask", metavar="FILE", default="", help="a .png (bright = attended) or .npz mask")
     parser.add_argument("--random-mask", metavar="SHARE", type=float,
                         help="mask this share of the regions, others in every frame, in the place of --mask")

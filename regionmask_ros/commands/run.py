@@ -16,7 +16,7 @@ import contextlib
 import json
 import os
 import sys
-from dataclasses import replace
+from dataclasses import fields, replace
 from itertools import islice
 from typing import Any, Sequence
 
@@ -28,6 +28,8 @@ from ..backends import BACKENDS
 from ..backends.options import parse_pairs
 from ..errors import UserError
 from ..frames import choose_input_size, parse_input_size
+from ..mask.adaptive import Adaptive
+from ..mask.knobs import Knobs
 from ..mask.policy import MODES
 from ..mask.presets import PRESETS
 from ..metrics.run_summary import FrameRecord, summarise
@@ -55,10 +57,22 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--topic", metavar="T", default="", help="topic of a bag that has pictures on several")
     parser.add_argument("--output", metavar="DIR", required=True, help="folder for the results, made if missing")
     parser.add_argument("--mask", choices=MODES, help="which regions are sent (default: none, or static with a file)")
-    parser.add_argument("--static-mask", metavar="FILE", default="", help="a .png (bright = attended) or .npz mask")
+    parser.add_argument("--static-mask", metavar="FILE", default="",
+                        help="a .png (bright = attended) or .npz mask; an adaptive mask starts from it")
     parser.add_argument("--dynamic", metavar="NAME", default=DEFAULTS.dynamic, help="dynamic mask (default: tracking)")
+    parser.add_argument("--adaptive-half-life", metavar="N", type=float, default=DEFAULTS.adaptive.half_life,
+                        help="refresh frames after which an adaptive mask counts what it saw half (default: 8)")
+    parser.add_argument("--adaptive-cover", metavar="S", type=float, default=DEFAULTS.adaptive.cover,
+                        help="share of what it saw that an adaptive mask attends (default: 0.99)")
+    parser.add_argument("--adaptive-ring", metavar="N", type=int, default=DEFAULTS.adaptive.ring,
+                        help="regions that a box is widened by before an adaptive mask counts it (default: 1)")
+    parser.add_argument("--target-masked", metavar="S", type=float, default=DEFAULTS.target_masked,
+                        help="share of the regions to be masked over all frames; 0: as it comes (default: 0)")
     parser.add_argument("--preset", choices=("", *PRESETS), default="",
                         help="a schedule decides what is sent, instead of --mask: careful, balanced or fast")
+    for field in fields(Knobs):
+        parser.add_argument(f"--preset-{field.name.replace('_', '-')}", metavar="X", type=type(field.default),
+                            default=field.default, help=f"{field.metadata['text']} (default: the preset's own)")
     parser.add_argument("--refresh-period", metavar="N", type=int, default=DEFAULTS.refresh_period,
                         help="attend everything every N frames; 0: in the first frame only (default: 8)")
     parser.add_argument("--restart-period", metavar="N", type=int, default=DEFAULTS.restart_period,
@@ -111,7 +125,10 @@ def _settings(args: argparse.Namespace) -> PipelineSettings:
         mask=mask,
         static_mask=args.static_mask,
         dynamic=args.dynamic,
+        adaptive=Adaptive(args.adaptive_half_life, args.adaptive_cover, args.adaptive_ring),
+        target_masked=args.target_masked,
         preset=args.preset,
+        knobs=Knobs(**{field.name: getattr(args, f"preset_{field.name}") for field in fields(Knobs)}),
         refresh_period=args.refresh_period,
         restart_period=args.restart_period,
         score_threshold=args.score_threshold,
@@ -120,9 +137,9 @@ def _settings(args: argparse.Namespace) -> PipelineSettings:
         arithmetic=args.arithmetic,
         backend_options=parse_pairs(args.backend_option),
     )
-    if args.static_mask and not settings.uses_static:
+    if args.static_mask and not settings.reads_static_mask:
         raise UserError(
-            f"--static-mask {args.static_mask}: not used with --mask {mask}; say --mask static+dynamic or static"
+            f"--static-mask {args.static_mask}: not used with --mask {mask}; say --mask static+dynamic, static or adaptive"
         )
     return settings
 

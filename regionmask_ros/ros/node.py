@@ -284,7 +284,7 @@ class DetectorNode(LifecycleNode):
     def _settings(self, values: dict[str, Value]) -> PipelineSettings:
         """Raises UserError also for a mask file that cannot be read; the first picture tells whether it fits."""
         settings = settings_from(values)
-        if settings.uses_static:
+        if settings.reads_static_mask:
             read_static_mask(settings.static_mask)
         elif settings.static_mask:
             self.get_logger().warning(f"static_mask is set, but mask_mode {settings.mask} does not use it")
@@ -323,6 +323,6 @@ def _rehearse(network: Network, settings: PipelineSettings) -> None:
     the commonest guess.
     """
     width, height = USUAL_CAMERA_WH if settings.input_size == "auto" else settings.input_size
-    rehearsal = Pipeline(network, replace(settings, mask="none"))
+    rehearsal = Pipeline(network, replace(settings, mask="none", target_masked=0.0))
     rehearsal.process(Frame(np.full((height, width, 3), 128, np.uint8), "bgr", 0, ""))
     rehearsal.close()
