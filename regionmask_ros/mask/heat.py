@@ -50,8 +50,9 @@ def holding(heat: np.ndarray, cover: float = USUAL_COVER) -> np.ndarray:
 
 
 def ranked(heat: np.ndarray) -> np.ndarray:
-    """int64 [rows * cols]: regions by number, the hottest first; of equals, those near hot ones."""
-    near = cv2.GaussianBlur(heat.astype(np.float64), (0, 0), BLUR_REGIONS)
+    """int64 [rows * cols]: regions by number, the hottest first; of equals, those near hot ones. A mask will do."""
+    heat = heat.astype(np.float64)
+    near = cv2.GaussianBlur(heat, (0, 0), BLUR_REGIONS)
     return np.lexsort((-near.ravel(), -heat.ravel()))
 
 

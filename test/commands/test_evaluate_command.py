@@ -56,6 +56,8 @@ def test_rows_figures_and_page(trained, street, tmp_path, capfd):
     (["--settings", "mgnet"], "does not have it yet"),
     (["--settings", "static", "--calibration-share", "0"], "static must learn first"),
     (["--calibration-share", "1.5"], "--calibration-share 1.5"),
+    (["--shift-view", "1.5"], "--shift-view 1.5"),
+    (["--shift-view", "0.3"], "after the view has moved are too few"),
     (["--dataset", "csv:/nowhere"], "no such file"),
     (["--dataset", "zip:x"], "write KIND:PATH"),
     (["--input-size", "7x7"], "multiples of 32"),

@@ -55,7 +55,7 @@ def rows_of(network, pictures, labels, names, share=SHARE, base=BASE):
     return {row["setting"]: row for row in one.rows}, one
 
 
-NAMES = ("unmasked", "static", "static@0.5", "static-labels", "tracking", "tracking@0.6", "oracle", "skip2", "skip3",
+NAMES = ("unmasked", "static", "static@0.5", "static-labels", "adaptive", "adaptive@0.5", "tracking", "tracking@0.6", "oracle", "skip2", "skip3",
          "unmasked:trained")
 
 
@@ -80,6 +80,7 @@ def test_masks_mask_what_they_say(rows):
     assert table["skip2"]["masked_share"] == 0.5 and table["skip3"]["masked_share"] == pytest.approx(14 / 20)
     kept = round(96 * (1 - 0.5 * 8 / 7))
     assert table["static@0.5"]["masked_share"] == pytest.approx(18 / 20 * (1 - kept / 96), 1e-3)
+    assert table["adaptive@0.5"]["masked_share"] == table["static@0.5"]["masked_share"]
     assert table["tracking@0.6"]["masked_share"] == pytest.approx(18 / 20 * 0.6 * 8 / 7, abs=0.01)
     for name in NAMES[1:-1]:
         row = table[name]
@@ -99,7 +100,7 @@ def test_equal_runs_give_equal_figures(tiny_network, pictures, detected, rows):
 def test_nothing_is_learned_from_the_scored_part(tiny_network, pictures, detected, rows):
     elsewhere = [row for row in detected if row.frame < FIRST]
     elsewhere += [LabelRow(t, "disc", 150, 90, 30, 30) for t in range(FIRST, FRAMES)]
-    changed, _ = rows_of(tiny_network, pictures, elsewhere, ("static", "static-labels", "tracking"))
+    changed, _ = rows_of(tiny_network, pictures, elsewhere, ("static", "static-labels", "adaptive", "tracking"))
     for name, row in changed.items():
         for key in ("masked_share", "synops_per_frame", "encoder_events_per_frame"):
             assert row[key] == rows[0][name][key]
@@ -142,8 +143,8 @@ def test_the_suffix_brings_back_carry(tiny_network, pictures, detected):
 
 
 def test_sequences_that_cannot_be_split(tiny_network, pictures, detected):
-    with pytest.raises(UserError, match="static must learn first"):
-        rows_of(tiny_network, pictures, detected, ("static",), share=0.0)
+    with pytest.raises(UserError, match="static, adaptive must learn first"):
+        rows_of(tiny_network, pictures, detected, ("static", "adaptive", "tracking"), share=0.0)
     with pytest.raises(UserError, match="too few"):
         rows_of(tiny_network, pictures, detected, ("unmasked",), share=0.99)
     with pytest.raises(UserError, match="'unicorn' is labelled"):

@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 from regionmask_ros.detection.detections import Detections
 from regionmask_ros.errors import UserError
 from regionmask_ros.grid import RegionGrid
+from regionmask_ros.mask.budget import nearest, static_ranks
 from regionmask_ros.mask.dynamic import dynamic_mask, tracking
 from regionmask_ros.mask.policy import MaskPolicy, MaskState, decide
 from regionmask_ros.mask.schedule import is_refresh
@@ -84,3 +85,81 @@ def test_what_a_planner_asks_for_is_attended_besides_the_masks():
     assert np.argwhere(mask.sources["attention"]).tolist() == [[1, 2], [1, 3]]
     assert "attention" not in decide(policy(static), MaskState(1, Detections.empty())).sources
     assert decide(policy(), MaskState(1, Detections.empty()), asked).keep.all(), "without a mask nothing is to be added"
+
+
+@st.composite
+def situations(draw):
+    """A policy of random masks, a state with random objects, and boxes of a planner."""
+    rng = np.random.default_rng(draw(st.integers(0, 2**32 - 1)))
+
+    def some(most: int) -> np.ndarray:
+        corner = rng.uniform(-10, 90, (rng.integers(0, most + 1), 2))
+        return np.hstack([corner, corner + rng.uniform(1, 50, corner.shape)])
+
+    static = rng.random(GRID.shape) < rng.random() if draw(st.booleans()) else None
+    dynamic = tracking if static is None or draw(st.booleans()) else None
+    period = draw(st.integers(0, 6))
+    state = MaskState(draw(st.integers(0, 12)), objects(*some(4)))
+    return policy(static, dynamic, period), state, some(2)
+
+
+@given(situations())
+def test_union_laws(situation):
+    deciding, state, asked = situation
+    mask, more = decide(deciding, state), decide(deciding, state, asked)
+    sources = list(more.sources.values())
+    assert more.keep[mask.keep].all(), "asking for more never masks anything"
+    assert more.keep[GRID.cover(asked, PICTURE)].all()
+    assert all(more.keep[source].all() for source in sources)
+    if not more.refresh:
+        np.testing.assert_array_equal(more.keep, np.logical_or.reduce(sources), "and nothing else is attended")
+        again = decide(replace(deciding, static=more.keep), state, asked)
+        np.testing.assert_array_equal(again.keep, more.keep, "a union with what is in it already adds nothing")
+    doubled = objects(*state.last.boxes, *state.last.boxes)
+    np.testing.assert_array_equal(decide(deciding, replace(state, last=doubled), asked).keep, more.keep)
+    assert more.masked_share <= mask.masked_share
+
+
+@given(situations(), st.integers(0, 24))
+def test_a_budget_is_kept_by_every_mask_and_cuts_nothing_that_a_planner_asks_for(situation, regions):
+    free, state, asked = situation
+    hot = None if free.static is None else static_ranks(free.static)
+    tight = replace(free, regions=regions, hot=hot)
+    own, mask = decide(free, state, asked), decide(tight, state, asked)
+    assert mask.refresh == own.refresh
+    if mask.refresh:
+        assert mask.keep.all()
+        return
+    wanted = GRID.cover(asked, PICTURE)
+    assert mask.keep[wanted].all()
+    np.testing.assert_array_equal(mask.keep, np.logical_or.reduce(list(mask.sources.values())))
+    if free.static is None and not GRID.cover(state.last.boxes, PICTURE).any():
+        assert mask.keep.sum() == wanted.sum(), "without a box and a static mask nothing is known to attend"
+    else:
+        assert mask.keep.sum() == max(regions, wanted.sum())
+    if own.keep.sum() <= regions:
+        assert mask.keep[own.keep].all(), "grown around what the masks attend"
+    elif not len(asked):
+        assert own.keep[mask.keep].all(), "cut down inside it"
+    if free.static is None and not len(asked):
+        np.testing.assert_array_equal(
+            mask.keep, nearest(state.last.boxes, state.last.scores, GRID, PICTURE, regions))
+
+
+def test_what_follows_objects_comes_before_the_static_mask():
+    static = GRID.full(False)
+    static[:, 0] = True
+    tight = replace(policy(static, tracking), regions=10, hot=static_ranks(static))
+    mask = decide(tight, MaskState(1, objects([66, 18, 78, 30])))
+    followed = GRID.cover(np.array([[66, 18, 78, 30]]), PICTURE, ring=1)
+    assert mask.keep[followed].all() and (mask.keep & static).sum() == 1
+    np.testing.assert_array_equal(mask.sources["static"], mask.keep & static)
+    np.testing.assert_array_equal(mask.sources["dynamic"], followed)
+
+
+def test_shares_by_cause():
+    static = GRID.full(False)
+    static[0] = True
+    mask = decide(policy(static, tracking), MaskState(1, objects([34, 34, 46, 46])), np.array([[0.0, 0.0, 16.0, 16.0]]))
+    assert mask.attended_shares == pytest.approx({"static": 6 / 24, "dynamic": 9 / 24, "attention": 1 / 24})
+    assert decide(policy(static), MaskState(0, Detections.empty())).attended_shares == {"refresh": 1.0}
