@@ -63,7 +63,8 @@ def test_accuracy_is_told_before_and_after(tiny_network, walk):
         unmasked, adaptive = (rows[name]["moved_view"][span] for name in ("unmasked", "adaptive@0.5"))
         assert unmasked == {"map50": 100.0, "of_unmasked": 1.0, "masked_share": 0.0}
         assert adaptive["masked_share"] == pytest.approx(0.5, abs=0.04)
-        assert adaptive["of_unmasked"] == pytest.approx(adaptive["map50"] / 100.0, abs=1e-4) and adaptive["map50"] > 20
+        assert adaptive["of_unmasked"] == pytest.approx(adaptive["map50"] / 100.0, abs=1e-4)
+        assert 0.0 < adaptive["map50"] < 100.0
     table = moved_table(list(rows.values()))
     assert f"the view moves by 30 % of its width with frame {MOVED}" in table and "adaptive" in table
 
