@@ -215,8 +215,8 @@ class Pipeline:
         """
         self._attention = boxes
 
-    def seen_mask(self) -> tuple[RegionGrid, np.ndarray, int]:
-        """The grid, a static mask of what was seen (bool [rows, cols]), and in how many whole frames.
+    def seen_mask(self) -> tuple[RegionGrid, np.ndarray, Seen]:
+        """The grid, a static mask of what was seen (bool [rows, cols]), and what it is made of.
 
         The mask is the adaptive one in force or, without one, all regions in which objects were seen. Raises UserError
         before the first frame and when nothing was seen.
@@ -225,7 +225,7 @@ class Pipeline:
             raise UserError("no picture has come yet")
         policy, seen = self._camera.policy, self._camera.seen
         ever = seen.mask()
-        return policy.grid, ever if policy.adaptive is None else policy.static_alone, seen.frames
+        return policy.grid, ever if policy.adaptive is None else policy.static_alone, seen
 
     def reconfigure(self, settings: PipelineSettings) -> None:
         """Swaps masks, refresh and thresholds between two frames; the references stay.

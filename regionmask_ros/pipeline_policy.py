@@ -4,12 +4,10 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-import numpy as np
-
 from .grid import RegionGrid
 from .mask.budget import attended_regions, static_ranks
 from .mask.dynamic import dynamic_mask
-from .mask.files import load_static_mask
+from .mask.files import read_static_mask
 from .mask.policy import MaskPolicy
 from .mask.scheduled import Schedule
 from .mask.seen import Seen
@@ -21,13 +19,14 @@ def policy_of(settings: PipelineSettings, grid: RegionGrid, picture_wh: tuple[in
 
     Raises UserError when the static mask's file cannot be read or is for another grid or picture.
     """
-    static = load_static_mask(settings.static_mask, grid, picture_wh) if settings.reads_static_mask else None
+    file = read_static_mask(settings.static_mask) if settings.reads_static_mask else None
+    static = file.fit(grid, picture_wh) if file else None
     dynamic = dynamic_mask(settings.dynamic) if settings.uses_dynamic else None
     adaptive = settings.adaptive if settings.uses_adaptive else None
     regions = None
     if settings.target_masked:
         regions = attended_regions(grid, settings.target_masked, settings.deciding_refresh_period)
-    hot = static_ranks(static) if regions is not None and static is not None else None
+    hot = static_ranks(static if file.heat is None else file.heat) if file and regions is not None else None
     schedule = settings.schedule
     if schedule and regions is not None:
         schedule = within(schedule, regions, grid)

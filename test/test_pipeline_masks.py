@@ -56,8 +56,8 @@ def test_an_adaptive_mask_learns_from_refresh_frames_alone(tiny_network):
         shown.add(expected.tobytes())
         assert result.mask_text.startswith("adaptive")
     assert len(shown) > 2 and not expected.all(), "the clip must make the mask move"
-    grid, mask, frames = pipeline.seen_mask()
-    assert grid == GRID and frames == 6
+    grid, mask, told = pipeline.seen_mask()
+    assert grid == GRID and told.frames == 6
     np.testing.assert_array_equal(mask, expected)
 
 
@@ -81,7 +81,7 @@ def test_what_was_seen_stays_known_when_masks_are_swapped(tiny_network, left_mas
     (first,) = pipeline.process(frames[6])
     assert not first.mask.keep.all(), "whole frames before the swap have taught it"
     pipeline.reconfigure(replace(ADAPTIVE, static_mask=left_mask, adaptive=Adaptive(cover=1.0)))
-    assert pipeline.seen_mask()[2] == 0, "a mask that the user brings is a new start"
+    assert pipeline.seen_mask()[2].frames == 0, "a mask that the user brings is a new start"
     pipeline.reconfigure(replace(ADAPTIVE, static_mask=left_mask))
     np.testing.assert_array_equal(np.flatnonzero(pipeline.seen_mask()[1].any(axis=0)), [0, 1])
 
@@ -93,6 +93,15 @@ def test_every_mask_holds_a_target(tiny_network, left_mask, mask, target):
         mask=mask, static_mask=left_mask if "static" in mask else "", target_masked=target, score_threshold=0.3)
     masked = [r.mask.masked_share for r in results(Pipeline(tiny_network, settings), clip(24))]
     assert np.mean(masked) == pytest.approx(target, abs=0.01)
+
+
+def test_a_target_takes_the_hottest_regions_of_a_file(tiny_network, tmp_path):
+    heat = np.random.default_rng(3).random(GRID.shape)
+    save_static_mask(str(tmp_path / "hot.npz"), heat > 0.5, 16, heat)
+    settings = PipelineSettings(
+        mask="static", static_mask=str(tmp_path / "hot.npz"), target_masked=0.75, refresh_period=0)
+    (_, second) = results(Pipeline(tiny_network, settings), clip(2))
+    assert np.flatnonzero(second.mask.keep).tolist() == sorted(np.argsort(-heat.ravel())[:24].tolist())
 
 
 @pytest.mark.parametrize("preset", ["careful", "balanced", "fast"])

@@ -167,7 +167,7 @@ def _write(args: argparse.Namespace, places: dict[str, str], learner: _Learner, 
     keep = target.mask(calibration.heat)
     losses = calibration.losses(keep)
     summary = {**_summary(args, calibration, keep, target, settings), "losses": [asdict(loss) for loss in losses]}
-    save_static_mask(places["static_mask.npz"], keep, calibration.grid.region_px)
+    save_static_mask(places["static_mask.npz"], keep, calibration.grid.region_px, calibration.heat)
     drawn = mask_picture(learner.frame, keep)
     Path(places[PICTURE]).write_bytes(encode_jpeg(drawn))
     pictures = [("what is attended (in colour)", drawn), ("heat: where objects were",

@@ -25,17 +25,21 @@ ATTENDED_ABOVE = 127
 LONGEST_SIDE = 16_384
 """Pixels. A larger picture is refused before it is decoded."""
 
+HOTTEST = 65_535
+
 
 @dataclass(frozen=True)
 class StaticMaskFile:
     """A mask as a file holds it. attended: bool [h, w].
 
     region_px: side of the regions that it is for, one value a region; None for a picture, whose size tells what it is.
+    heat: uint16 [h, w], how hot the regions are; None where that is not known.
     """
 
     path: str
     attended: np.ndarray
     region_px: int | None
+    heat: np.ndarray | None = None
 
     def fit(self, grid: RegionGrid, picture_wh: tuple[int, int]) -> np.ndarray:
         """bool [rows, cols] of the grid. Raises UserError when the mask is for another grid or picture."""
@@ -73,10 +77,17 @@ def load_static_mask(path: str, grid: RegionGrid, picture_wh: tuple[int, int]) -
     return read_static_mask(path).fit(grid, picture_wh)
 
 
-def save_static_mask(path: str, keep: np.ndarray, region_px: int) -> None:
-    """Writes a mask as ``.npz``: ``keep`` bool [rows, cols] and ``region_px``. The file appears when it is complete."""
+def save_static_mask(path: str, keep: np.ndarray, region_px: int, heat: np.ndarray | None = None) -> None:
+    """Writes a mask as ``.npz``: ``keep`` bool [rows, cols], ``region_px`` and, if it is given, ``heat``: the hottest
+    region has 65535. The file appears when it is complete.
+
+    heat: float [rows, cols], 0 or more.
+    """
+    arrays = {"keep": np.asarray(keep, np.bool_), "region_px": np.int32(region_px)}
+    if heat is not None:
+        arrays["heat"] = np.round(heat * (HOTTEST / max(float(heat.max()), 1e-300))).astype(np.uint16)
     content = io.BytesIO()
-    np.savez_compressed(content, keep=np.asarray(keep, np.bool_), region_px=np.int32(region_px))
+    np.savez_compressed(content, **arrays)
     write_whole(Path(path), content.getvalue())
 
 
@@ -117,13 +128,18 @@ def _from_picture(attended: np.ndarray, grid: RegionGrid, picture_wh: tuple[int,
     return keep
 
 
-def _read_npz(file: io.BufferedReader) -> tuple[np.ndarray, int]:
+def _read_npz(file: io.BufferedReader) -> tuple[np.ndarray, int, np.ndarray | None]:
     archive = open_zip(file)
     keep = _read_array(archive, "keep")
     region_px = _read_array(archive, "region_px")
     if keep.dtype != np.bool_ or keep.ndim != 2 or region_px.ndim or region_px.dtype.kind not in "iu":
         raise Refused("not a mask: it needs keep, bool [rows, cols], and region_px, one integer")
-    return keep, int(region_px)
+    if "heat.npy" not in archive.namelist():
+        return keep, int(region_px), None
+    heat = _read_array(archive, "heat")
+    if heat.dtype != np.uint16 or heat.shape != keep.shape:
+        raise Refused(f"not a mask: its heat must be uint16 {list(keep.shape)}, not {heat.dtype} {list(heat.shape)}")
+    return keep, int(region_px), heat
 
 
 def _read_array(archive: zipfile.ZipFile, name: str) -> np.ndarray:

@@ -252,10 +252,10 @@ class DetectorNode(LifecycleNode):
         return "the next picture is sent as a whole"
 
     def _on_save_static_mask(self) -> str:
-        grid, keep, frames = self._at_border(Pipeline.seen_mask)
+        grid, keep, seen = self._at_border(Pipeline.seen_mask)
         path = Path(self.get_parameter("static_mask_output").value).absolute()
-        save_static_mask(str(path), keep, grid.region_px)
-        return f"{path}: {np.count_nonzero(keep)} of {keep.size} regions attended, from {frames} whole frames"
+        save_static_mask(str(path), keep, grid.region_px, seen.share)
+        return f"{path}: {np.count_nonzero(keep)} of {keep.size} regions attended, from {seen.frames} whole frames"
 
     # Parameters and diagnostics.
 
