@@ -139,7 +139,7 @@ def _settings(args: argparse.Namespace) -> PipelineSettings:
     )
     if args.static_mask and not settings.reads_static_mask:
         raise UserError(
-            f"--static-mask {args.static_mask}: not used with --mask {mask}; say --mask static+dynamic, static or adaptive"
+            f"--static-mask {args.static_mask}: not used with --mask {mask}; use a mask with static or adaptive in it"
         )
     return settings
 
@@ -223,6 +223,7 @@ def _facts(pipeline: Pipeline) -> dict[str, Any]:
         "latency_steps": pipeline.latency_steps,
         "arithmetic": settings.arithmetic,
         "mask": settings.deciding,
+        "target_masked": settings.target_masked,
         "refresh_period": settings.deciding_refresh_period,
         "restart_period": settings.restart_period,
         "version": __version__,

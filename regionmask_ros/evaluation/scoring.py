@@ -73,8 +73,8 @@ class Scorer:
         return Accuracy(ap50, mean_over_classes(list(ap50.values())), tall, resampled)
 
     def map50_of(self, first: int, end: int) -> float:
-        """As ``Accuracy.map50``, over some of the frames: from the first-th scored one to before the end-th; nan without
-        an object in them."""
+        """As ``Accuracy.map50``, over the scored frames from number ``first`` to before ``end``, counted from 0; nan
+        without an object in them."""
         weights = np.zeros(self.frames, np.int64)
         weights[first:end] = 1
         return mean_over_classes(

@@ -1,7 +1,7 @@
-"""Where objects were seen while a camera runs: what a static mask can be made of, or go on learning from, without labels.
+"""Where objects were seen while a camera runs: what a static mask can be made of, or go on learning from.
 
-Only whole frames count, that is frames in which everything was sent. Others would tell what the mask let through, and a
-mask made of that would shrink each time.
+No labels are needed. Only whole frames count, that is frames in which everything was sent. Others would tell what the
+mask let through, and a mask made of that would shrink each time.
 """
 
 from __future__ import annotations

@@ -128,6 +128,20 @@ def test_a_preset_decides_what_is_sent(trained, clip, tmp_path):
     assert summary["mask"] == "fast" and summary["refresh_period"] == 8 and summary["masked_share"] > 0.3
 
 
+def test_a_mask_that_learns_and_a_target_that_is_held(trained, clip, half, tmp_path):
+    figures = tmp_path / "figures.json"
+
+    def masked(*options: str) -> float:
+        assert main([clip, "--output", str(tmp_path / "out"), "--no-video", "--json", str(figures), *options]) == 0
+        return json.loads(figures.read_text())["masked_share"]
+
+    # 11 frames count, one of them a refresh frame.
+    assert masked("--mask", "adaptive", "--static-mask", half, "--score-threshold", "1") == pytest.approx(0.5 * 10 / 11)
+    assert masked("--mask", "static", "--static-mask", half, "--target-masked", "0.7") == pytest.approx(
+        0.7 * 8 / 7 * 10 / 11)
+    assert masked("--preset", "fast", "--preset-refresh-period", "1") == 0.0
+
+
 def complaint(capfd, argv: list[str]) -> str:
     """The one line on stderr of a call that must fail with status 2."""
     assert dispatch_with(argv) == 2
@@ -153,6 +167,10 @@ def dispatch_with(argv: list[str]) -> int:
     (["--preset", "lazy"], "invalid choice: 'lazy'"),
     (["--preset", "fast", "--mask", "dynamic"], "leave out mask dynamic"),
     (["--refresh-period", "-1"], "refresh period -1"),
+    (["--target-masked", "0.5"], "needs a mask or a preset"),
+    (["--mask", "dynamic", "--target-masked", "0.9"], "out of reach"),
+    (["--mask", "adaptive", "--adaptive-half-life", "0"], "adaptive half-life 0"),
+    (["--preset-pause-period", "2"], "there is no preset"),
     (["--refresh-period", "x"], "invalid int value: 'x'"),
     (["--input-size", "448x450"], "multiples of 32"),
     (["--input-size", "big"], "input size 'big'"),

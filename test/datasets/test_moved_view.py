@@ -26,8 +26,8 @@ def sequence(tmp_path_factory):
         picture[10:30, 60:80] = 255
         cv2.imwrite(str(folder / f"{t}.png"), picture)
     rows = [LabelRow(t, "person", 60, 10, 20, 20, track=1) for t in range(FRAMES)]
-    rows += [LabelRow(1, "person", 95, 0, 12, 9), LabelRow(1, "person", 80, 0, 30, 9), LabelRow(1, "any", 70, 30, 60, 9, True)]
-    rows += [LabelRow(1, "person", 110, 0, 9, 9)]
+    rows += [LabelRow(1, "person", 95, 0, 12, 9), LabelRow(1, "person", 80, 0, 30, 9)]
+    rows += [LabelRow(1, "any", 70, 30, 60, 9, ignore=True), LabelRow(1, "person", 110, 0, 9, 9)]
     return LabelledSequence("still", Labels.of_rows(rows), lambda: open_source(str(folder)), (str(folder),))
 
 

@@ -55,8 +55,8 @@ def rows_of(network, pictures, labels, names, share=SHARE, base=BASE):
     return {row["setting"]: row for row in one.rows}, one
 
 
-NAMES = ("unmasked", "static", "static@0.5", "static-labels", "adaptive", "adaptive@0.5", "tracking", "tracking@0.6", "oracle", "skip2", "skip3",
-         "unmasked:trained")
+NAMES = ("unmasked", "static", "static@0.5", "static-labels", "adaptive", "adaptive@0.5", "tracking", "tracking@0.6",
+         "oracle", "skip2", "skip3", "unmasked:trained")
 
 
 @pytest.fixture(scope="module")
