@@ -40,7 +40,8 @@ def available_paths() -> tuple[str, ...]:
 
 @dataclass(frozen=True)
 class EngineResult:
-    """head: int32 [rows, cols, channels], sigma at 2**16, a copy. Counts: see ``StepCounts``."""
+    """head: int32 [rows, cols, channels], sigma at 2**16, a copy. Counts: see ``StepCounts``; empty when counting is
+    off."""
 
     head: np.ndarray
     layer_events: tuple[int, ...]
@@ -137,10 +138,12 @@ class EventEngine:
     Raises ValueError for an unknown arithmetic or an input that is too small, and PathError, which is one, for a path
     that is not to be had.
 
+    counting: whether operations are counted. It costs little, and nothing when it is off.
     lap: where set, ``step`` calls it with ``"input"`` once the events have been taken over, and with a layer's name
     right after that layer.
     """
 
+    counting: bool = True
     lap: Callable[[str], None] | None = None
 
     def __init__(
@@ -165,6 +168,7 @@ class EventEngine:
 
         index: int32 [n], strictly ascending positions in the input (y, x, channel), flat. message: int32 [n] at 2**10.
         """
+        self._layers.counting = self.counting
         return self._result(self._layers.step(index, message, self._lap()))
 
     def step_changes(self, changes: ChangeMap) -> EngineResult:
@@ -173,6 +177,7 @@ class EventEngine:
         if (changes.rows, changes.cols, changes.channels) != shape:
             raise ValueError(f"a map of {changes.cols}x{changes.rows}x{changes.channels}, the engine's input is "
                              f"{shape[1]}x{shape[0]}x{shape[2]}")
+        self._layers.counting = self.counting
         return self._result(self._layers.step_changes(changes, self._lap()))
 
     def _lap(self) -> Lap:
@@ -183,7 +188,8 @@ class EventEngine:
 
     def _result(self, totals: StepTotals) -> EngineResult:
         head, _ = self._layers.read(len(self.packed.convolutions) - 1)
-        return EngineResult(head.copy(), totals.layer_events, totals.synops)
+        counts = (totals.layer_events, totals.synops) if self.counting else ((), ())
+        return EngineResult(head.copy(), *counts)
 
     def state(self, number: int) -> tuple[np.ndarray, np.ndarray | None]:
         """(sigma, reference) of a layer, int32 [rows, cols, channels], to be read only; a head has no reference."""
