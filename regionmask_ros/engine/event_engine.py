@@ -14,6 +14,7 @@ from . import portable_path, tile_packing, tile_path, vector_packing, vector_pat
 from .arithmetic import ARITHMETICS, CARRY, RULES, Rule
 from .change_map import ChangeMap
 from .packing import Convolution, Lap, Layers, StepTotals, no_lap
+from .warm_up import warmed_up
 
 AMX, PORTABLE = "amx", "portable"
 WARM_STATES = 4
@@ -77,7 +78,7 @@ class PackedNetwork:
             warm = self._warm.get(key)
         if warm is None:
             fresh = self.layers_for(path, input_wh, rule)
-            fresh.load(self._warmed_up(input_wh, rule))
+            fresh.load(warmed_up(self.convolutions, input_wh, rule))
             # Copies in memory of their own: ``fresh`` goes, and with it the chunks that its arrays are cut from.
             warm = [array.copy() for array in fresh.state()]
         with self._lock:
@@ -86,14 +87,6 @@ class PackedNetwork:
             while len(self._warm) > WARM_STATES:
                 del self._warm[next(iter(self._warm))]
         return warm
-
-    def _warmed_up(self, input_wh: tuple[int, int], rule: Rule) -> list[tuple[np.ndarray, np.ndarray | None]]:
-        """Runs layers ahead of frame 0, layer i (from 1) i + 1 times, as Lava's pipeline does (see the twin)."""
-        layers = self.layers_for(PORTABLE, input_wh, rule)
-        count = len(layers.layers)
-        for frame in range(-(count + 1), 0):
-            layers.run_ahead(max(0, -frame - 2))
-        return [layers.read(number) for number in range(count)]
 
 
 PATH_VARIABLE = "REGIONMASK_ENGINE_PATH"
