@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import logging
 from dataclasses import dataclass
+from itertools import cycle
 from typing import TYPE_CHECKING, Sequence
 
 from .figures import GRID, INK, LINE, MARK, page_svg
@@ -17,6 +18,8 @@ PNG_COLOURS = {INK: "#222222", GRID: "#cccccc", LINE: "#0072b2", MARK: "#d55e00"
 PNG_DPI = 150
 PANELS_A_ROW = 2
 _SHAPES = "o^DvPX<>p"
+_CORNERS = ((1, 1), (1, -1), (-1, 1), (-1, -1))
+"""Where names stand, in turn, so that those of neighbours keep apart."""
 
 
 @dataclass(frozen=True)
@@ -87,13 +90,14 @@ def _draw(axis: Axes, points: Sequence[Point], colours: dict[str, str]) -> None:
         members = sorted((p for p in points if p.family == family), key=lambda p: p.x)
         families[family] = shape
         axis.plot([p.x for p in members], [-p.y for p in members], color=colours[LINE], linewidth=0.8, alpha=0.6)
-    for point in points:
+    for point, (right, up) in zip(sorted(points, key=lambda p: p.x), cycle(_CORNERS)):
         colour = colours[MARK if point.rival or point.theirs else LINE]
         shape = "*" if point.theirs else "s" if point.rival else families.get(point.family, "o")
         axis.plot([point.x] * 2, [-point.y_low, -point.y_high], color=colour, linewidth=1.0, alpha=0.3)
         axis.plot([point.x], [-point.y], shape, color=colour, markersize=9 if point.theirs else 5)
-        axis.annotate(point.name, (point.x, -point.y), xytext=(6, 4), textcoords="offset points", color=colours[INK],
-                      fontsize=7 if point.family else 8)
+        axis.annotate(point.name, (point.x, -point.y), xytext=(6 * right, 6 * up), textcoords="offset points",
+                      color=colours[INK], fontsize=7 if point.family else 8, ha="left" if right > 0 else "right",
+                      va="bottom" if up > 0 else "top")
 
 
 def _label(axis: Axes, x_label: str, colours: dict[str, str]) -> None:
