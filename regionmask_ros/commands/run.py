@@ -16,7 +16,7 @@ import contextlib
 import json
 import os
 import sys
-from dataclasses import fields, replace
+from dataclasses import replace
 from itertools import islice
 from typing import Any, Sequence
 
@@ -28,10 +28,6 @@ from ..backends import BACKENDS
 from ..backends.options import parse_pairs
 from ..errors import UserError
 from ..frames import choose_input_size, parse_input_size
-from ..mask.adaptive import Adaptive
-from ..mask.knobs import Knobs
-from ..mask.policy import MODES
-from ..mask.presets import PRESETS
 from ..metrics.run_summary import FrameRecord, summarise
 from ..network.files import find_network, load_network
 from ..network.spec import Network
@@ -46,6 +42,7 @@ from ..report.samples import SamplePictures
 from ..report.summary import summary_tables
 from ..report.video_writer import VideoWriter
 from ..sources import Source, open_source
+from ._masks import add_masks, mask_settings
 from ._shell import EXIT_OK, add_input_size, add_max_pixels, add_network, command_main, spelt
 
 DEFAULTS = PipelineSettings()
@@ -56,25 +53,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
                         help="a video file, a folder of pictures (shown at 10 a second), or a bag (mcap or db3)")
     parser.add_argument("--topic", metavar="T", default="", help="topic of a bag that has pictures on several")
     parser.add_argument("--output", metavar="DIR", required=True, help="folder for the results, made if missing")
-    parser.add_argument("--mask", choices=MODES, help="which regions are sent (default: none, or static with a file)")
-    parser.add_argument("--static-mask", metavar="FILE", default="",
-                        help="a .png (bright = attended) or .npz mask; an adaptive mask starts from it")
-    parser.add_argument("--dynamic", metavar="NAME", default=DEFAULTS.dynamic, help="dynamic mask (default: tracking)")
-    parser.add_argument("--adaptive-half-life", metavar="N", type=float, default=DEFAULTS.adaptive.half_life,
-                        help="refresh frames after which an adaptive mask counts what it saw half (default: 8)")
-    parser.add_argument("--adaptive-cover", metavar="S", type=float, default=DEFAULTS.adaptive.cover,
-                        help="share of what it saw that an adaptive mask attends (default: 0.99)")
-    parser.add_argument("--adaptive-ring", metavar="N", type=int, default=DEFAULTS.adaptive.ring,
-                        help="regions that a box is widened by before an adaptive mask counts it (default: 1)")
-    parser.add_argument("--target-masked", metavar="S", type=float, default=DEFAULTS.target_masked,
-                        help="share of the regions to be masked over all frames; 0: as it comes (default: 0)")
-    parser.add_argument("--preset", choices=("", *PRESETS), default="",
-                        help="a schedule decides what is sent, instead of --mask: careful, balanced or fast")
-    for field in fields(Knobs):
-        parser.add_argument(f"--preset-{field.name.replace('_', '-')}", metavar="X", type=type(field.default),
-                            default=field.default, help=f"{field.metadata['text']} (default: the preset's own)")
-    parser.add_argument("--refresh-period", metavar="N", type=int, default=DEFAULTS.refresh_period,
-                        help="attend everything every N frames; 0: in the first frame only (default: 8)")
+    add_masks(parser)
     parser.add_argument("--restart-period", metavar="N", type=int, default=DEFAULTS.restart_period,
                         help="start afresh every N frames, against the drift of arithmetic lava; 0: never (default: 0)")
     parser.add_argument("--backend", default=DEFAULTS.backend,
@@ -118,18 +97,10 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 def _settings(args: argparse.Namespace) -> PipelineSettings:
-    mask = args.mask or ("static" if args.static_mask else "none")
-    settings = PipelineSettings(
+    return PipelineSettings(
+        **mask_settings(args),
         input_size=parse_input_size(args.input_size),
         max_pixels=args.max_pixels,
-        mask=mask,
-        static_mask=args.static_mask,
-        dynamic=args.dynamic,
-        adaptive=Adaptive(args.adaptive_half_life, args.adaptive_cover, args.adaptive_ring),
-        target_masked=args.target_masked,
-        preset=args.preset,
-        knobs=Knobs(**{field.name: getattr(args, f"preset_{field.name}") for field in fields(Knobs)}),
-        refresh_period=args.refresh_period,
         restart_period=args.restart_period,
         score_threshold=args.score_threshold,
         nms_iou=args.nms_iou,
@@ -137,11 +108,6 @@ def _settings(args: argparse.Namespace) -> PipelineSettings:
         arithmetic=args.arithmetic,
         backend_options=parse_pairs(args.backend_option),
     )
-    if args.static_mask and not settings.reads_static_mask:
-        raise UserError(
-            f"--static-mask {args.static_mask}: not used with --mask {mask}; use a mask with static or adaptive in it"
-        )
-    return settings
 
 
 class _Recorder:
