@@ -17,7 +17,7 @@ import json
 import os
 import sys
 from dataclasses import replace
-from itertools import islice
+from itertools import chain, islice, repeat
 from typing import Any, Sequence
 
 import numpy as np
@@ -44,7 +44,7 @@ from ..report.samples import SamplePictures
 from ..report.summary import summary_tables
 from ..report.video_writer import VideoWriter
 from ..sources import Source, open_source
-from ._shell import EXIT_OK, add_input_size, add_max_pixels, add_network, command_main, spelt
+from ._shell import EXIT_OK, add_input_size, add_max_pixels, add_network, add_topic, command_main, spelt
 
 DEFAULTS = PipelineSettings()
 
@@ -52,7 +52,10 @@ DEFAULTS = PipelineSettings()
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("source", metavar="SOURCE",
                         help="a video file, a folder of pictures (shown at 10 a second), or a bag (mcap or db3)")
-    parser.add_argument("--topic", metavar="T", default="", help="topic of a bag that has pictures on several")
+    add_topic(parser)
+    parser.add_argument("--compressed", action="store_true",
+                        help="of a bag, a camera's compressed pictures (default: the raw ones, where it has both)")
+    parser.add_argument("--loop", action="store_true", help="from the beginning again, until --max-frames are done")
     parser.add_argument("--output", metavar="DIR", required=True, help="folder for the results, made if missing")
     parser.add_argument("--mask", choices=MODES, help="which regions are sent (default: none, or static with a file)")
     parser.add_argument("--static-mask", metavar="FILE", default="", help="a .png (bright = attended) or .npz mask")
@@ -85,10 +88,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(args: argparse.Namespace) -> int:
     if args.max_frames is not None and args.max_frames < 1:
         raise UserError(f"--max-frames {args.max_frames}: must be 1 or more")
+    if args.loop and args.max_frames is None:
+        raise UserError("--loop: goes on for ever; say with --max-frames when it shall end")
     settings = _settings(args)
     network = load_network(find_network(args.network))
     used = (args.source, args.static_mask, args.network)
-    with open_source(args.source, args.topic) as source, Outputs(used) as outputs:
+    with _open(args) as source, Outputs(used) as outputs:
         if settings.input_size == "auto":
             # Fixed by the first picture, so that heads and masks of a folder of mixed sizes have one shape.
             settings = replace(settings, input_size=choose_input_size(source.size_wh, settings.max_pixels))
@@ -97,6 +102,10 @@ def run(args: argparse.Namespace) -> int:
         written = outputs.commit()
     _tell(summary, written)
     return EXIT_OK
+
+
+def _open(args: argparse.Namespace) -> Source:
+    return open_source(args.source, args.topic, only_compressed=args.compressed)
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -172,15 +181,9 @@ class _Recorder:
 def _process(args: argparse.Namespace, source: Source, pipeline: Pipeline, outputs: Outputs) -> dict[str, Any]:
     outputs.folder(args.output)
     json_path = outputs.file(args.json) if args.json else ""
-    most = min(args.max_frames or sys.maxsize, sys.maxsize)
-    total = min(source.frame_count or sys.maxsize, most)
     with contextlib.ExitStack() as stack:
         recorder = _Recorder(args, outputs, pipeline.network, source.fps, stack)
-        progress = stack.enter_context(tqdm(
-            islice(source.frames(), most), total=None if total == sys.maxsize else total, unit="frame",
-            desc=source.name, disable=None,
-        ))
-        for frame in progress:
+        for frame in stack.enter_context(_frames(args, source)):
             for result in pipeline.process(frame):
                 recorder.add(result)
         for result in pipeline.drain():
@@ -192,6 +195,20 @@ def _process(args: argparse.Namespace, source: Source, pipeline: Pipeline, outpu
             json.dump(summary, file, indent=1)
             file.write("\n")
     return summary
+
+
+def _frames(args: argparse.Namespace, source: Source) -> tqdm:
+    """The frames that were asked for, with a progress bar. Each pass of a loop starts the pipeline afresh, as its
+    stamps jump back."""
+    most = min(args.max_frames or sys.maxsize, sys.maxsize)
+    promised = None if args.loop else source.frame_count
+    total = min(promised or sys.maxsize, most)
+    passes = repeat(source) if args.loop else (source,)
+    frames = chain.from_iterable(one.frames() for one in passes)
+    return tqdm(
+        islice(frames, most), total=None if total == sys.maxsize else total, unit="frame", desc=source.name,
+        disable=None,
+    )
 
 
 def _facts(pipeline: Pipeline) -> dict[str, Any]:
