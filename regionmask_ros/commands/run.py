@@ -6,6 +6,7 @@ error or Ctrl-C leaves nothing behind.
 example:
   python -m regionmask_ros run street.mp4 --output result --mask dynamic
   python -m regionmask_ros run my_bag/ --topic /front/image_raw --output result --mask dynamic
+  python -m regionmask_ros run street.mp4 --output result --rerun result/street.rrd --no-video
   python -m regionmask_ros run pictures/ --output result --mask static --static-mask painted.png --json result.json
 """
 
@@ -40,6 +41,7 @@ from ..report.figures import Panel, per_frame_svg
 from ..report.head_dump import HeadDump
 from ..report.html import Figure, write_report
 from ..report.outputs import Outputs
+from ..report.rerun_log import ENDING, RerunLog
 from ..report.samples import SamplePictures
 from ..report.summary import summary_tables
 from ..report.video_writer import VideoWriter
@@ -81,6 +83,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add_network(parser)
     parser.add_argument("--max-frames", metavar="N", type=int, help="stop after N frames")
     parser.add_argument("--dump-head", metavar="FILE", default="", help="write raw heads and masks as .npz")
+    parser.add_argument("--rerun", metavar="FILE.rrd", default="", help="write a recording for the Rerun viewer")
     parser.add_argument("--json", metavar="FILE", default="", help="write the figures as JSON")
     parser.add_argument("--no-video", action="store_true", help="no annotated.mp4")
 
@@ -90,6 +93,8 @@ def run(args: argparse.Namespace) -> int:
         raise UserError(f"--max-frames {args.max_frames}: must be 1 or more")
     if args.loop and args.max_frames is None:
         raise UserError("--loop: goes on for ever; say with --max-frames when it shall end")
+    if args.rerun and not args.rerun.endswith(ENDING):
+        raise UserError(f"--rerun {args.rerun}: the viewer knows its files by the ending {ENDING}: add it")
     settings = _settings(args)
     network = load_network(find_network(args.network))
     used = (args.source, args.static_mask, args.network)
@@ -149,18 +154,22 @@ class _Recorder:
         self.samples = SamplePictures()
         self._table = stack.enter_context(DetectionsCsv(outputs.file(place("detections.csv")), network.labels))
         self.report_path = outputs.file(place("report.html"))
-        self._video = self._heads = None
+        self._video = self._heads = self._rerun = None
         if not args.no_video:
             path = outputs.file(place("annotated.mp4"))
             self._video = stack.enter_context(VideoWriter(path, fps, name=place("annotated.mp4")))
         if args.dump_head:
             self._heads = stack.enter_context(HeadDump(outputs.file(args.dump_head)))
+        if args.rerun:
+            self._rerun = stack.enter_context(RerunLog(outputs.file(args.rerun), args.rerun))
 
     def add(self, result: StepResult) -> None:
         counts, mask, found = result.counts, result.mask, result.detections
         self._table.add(result.index, result.frame.stamp_ns, found)
         if self._heads:
             self._heads.add(result.head, ~mask.keep)
+        if self._rerun:
+            self._rerun.add(result, self.labels)
         # A sample shows something: objects, and a mask at work rather than a refresh frame.
         rank = min(len(found), 6) + (not mask.refresh)
         wanted = self.samples.wants(result.index, rank)
@@ -184,7 +193,7 @@ def _process(args: argparse.Namespace, source: Source, pipeline: Pipeline, outpu
     with contextlib.ExitStack() as stack:
         recorder = _Recorder(args, outputs, pipeline.network, source.fps, stack)
         for frame in stack.enter_context(_frames(args, source)):
-            for result in pipeline.process(frame):
+            for result in pipeline.process(frame, want_events=bool(args.rerun)):
                 recorder.add(result)
         for result in pipeline.drain():
             recorder.add(result)
