@@ -58,6 +58,15 @@ def add_network(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--network", metavar="FILE", default="", help="trained network (default: the installed one)")
 
 
+def add_topic(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--topic", metavar="T", default="", help="topic of a bag that has pictures on several")
+
+
+def add_truth_topic(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--truth-topic", metavar="T", default="",
+                        help="topic of the labels of a bag that has detections on several")
+
+
 def add_input_size(parser: argparse.ArgumentParser, shaped: str) -> None:
     """shaped: what an automatic size takes its shape from."""
     parser.add_argument("--input-size", metavar="auto|WxH", default="auto",

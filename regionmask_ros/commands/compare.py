@@ -1,4 +1,4 @@
-"""Check that backends give the same integers on a video or a folder of pictures.
+"""Check that backends give the same integers on a video, a folder of pictures or a bag.
 
 Every frame's events go to all backends, and every integer of their heads is compared with the first one's. Exit status:
 0 when all are equal, 1 when an integer differs, 2 after an error. Masks that follow results use the first backend's.
@@ -41,7 +41,7 @@ from ..network.spec import Network
 from ..pipeline import PipelineSettings
 from ..report.outputs import Outputs
 from ..sources import Source, open_source
-from ._shell import EXIT_OK, add_input_size, add_network, command_main
+from ._shell import EXIT_OK, add_input_size, add_network, add_topic, command_main
 
 EXIT_DIFFERENT = 1
 DEFAULTS = PipelineSettings()
@@ -51,7 +51,8 @@ MASKS = tuple(mode for mode in MODES if ADAPTIVE not in mode.split("+"))
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("source", metavar="SOURCE", help="a video file, or a folder of pictures")
+    parser.add_argument("source", metavar="SOURCE", help="a video file, a folder of pictures, or a bag (mcap or db3)")
+    add_topic(parser)
     parser.add_argument("--backends", metavar="LIST", default="cpu,lava_sim",
                         help="two or more; the first is the reference (default: cpu,lava_sim)")
     parser.add_argument("--backend-option", metavar="BACKEND.NAME=VALUE", action="append", default=[],
@@ -83,7 +84,8 @@ def run(args: argparse.Namespace) -> int:
         check_backend(name, options[name])
     network = load_network(find_network(args.network))
     size = parse_input_size(args.input_size)
-    with open_source(args.source) as source, Outputs((args.source, args.network, args.static_mask)) as outputs:
+    used = (args.source, args.network, args.static_mask)
+    with open_source(args.source, args.topic) as source, Outputs(used) as outputs:
         json_path = outputs.file(args.json) if args.json else ""
         input_wh = choose_input_size(source.size_wh) if size == "auto" else size
         start = time.monotonic()

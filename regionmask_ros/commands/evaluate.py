@@ -4,14 +4,16 @@ Whatever a setting learns, it learns on the first part of a sequence (--calibrat
 is scored on the rest. The boxes that steer a mask are those of the masked run itself.
 
 data sets: csv:DIR (video.mp4 and gt.csv), mot:DIR (gt/gt.txt and img1/), kitti:DIR (label_02/ and image_02/),
-coco:FILE.json. Settings: unmasked; the presets careful, balanced, fast; static, static-labels, adaptive, tracking,
-oracle; skip2, skip3, skip4 (plain frame skipping). With @0.6 for a wanted masked share, with :trained for trained
+coco:FILE.json, bag:DIR (pictures, and vision_msgs/Detection2DArray with their stamps).
+
+settings: unmasked; the presets careful, balanced, fast; static, static-labels, adaptive, tracking, oracle; skip2, skip3, skip4 (plain frame skipping). With @0.6 for a wanted masked share, with :trained for trained
 thresholds and carry arithmetic.
 
 example:
   python -m regionmask_ros evaluate --dataset csv:street --settings unmasked,tracking,tracking@0.6,skip2 \\
       --json result.json --output result
   python -m regionmask_ros evaluate --dataset csv:street --settings unmasked,static,adaptive --shift-view 0.3
+  python -m regionmask_ros evaluate --dataset bag:drive --topic /front/image_raw --truth-topic /truth
 """
 
 from __future__ import annotations
@@ -26,7 +28,7 @@ from tqdm import tqdm
 
 from .. import __version__
 from ..bench.machine import machine_facts
-from ..datasets import open_dataset
+from ..datasets import BagTopics, has_bag, open_dataset
 from ..datasets.moved_view import LARGEST_MOVE
 from ..datasets.sequence import LabelledSequence
 from ..errors import UserError
@@ -39,12 +41,16 @@ from ..network.files import find_network, load_network
 from ..pipeline import PipelineSettings
 from ..report.outputs import Outputs
 from ..report.tradeoff_page import Pictures, write_tradeoff_page
-from ._shell import EXIT_OK, add_input_size, add_max_pixels, add_network, command_main, spelt
+from ._shell import (
+    EXIT_OK, add_input_size, add_max_pixels, add_network, add_topic, add_truth_topic, command_main, spelt,
+)
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--dataset", metavar="KIND:PATH", action="append", required=True,
                         help="labelled sequences; may be repeated")
+    add_topic(parser)
+    add_truth_topic(parser)
     parser.add_argument("--settings", metavar="LIST", default=",".join(RECIPES),
                         help="what to compare (default: all of them, without @share)")
     parser.add_argument("--calibration-share", metavar="S", type=float, default=0.33,
@@ -68,7 +74,7 @@ def run(args: argparse.Namespace) -> int:
         raise UserError(f"--shift-view {args.shift_view}: must lie between 0 and {LARGEST_MOVE:g}")
     base = PipelineSettings(
         input_size=parse_input_size(args.input_size), max_pixels=args.max_pixels, arithmetic=args.arithmetic)
-    sequences = [sequence for spelt_so in dict.fromkeys(args.dataset) for sequence in open_dataset(spelt_so)]
+    sequences = _sequences(args)
     network = load_network(find_network(args.network))
     inputs = [path for sequence in sequences for path in sequence.inputs]
     with Outputs(inputs) as outputs:
@@ -98,6 +104,13 @@ def run(args: argparse.Namespace) -> int:
 
 def main(argv: Sequence[str] | None = None) -> int:
     return command_main("evaluate", argv)
+
+
+def _sequences(args: argparse.Namespace) -> list[LabelledSequence]:
+    if (args.topic or args.truth_topic) and not has_bag(args.dataset):
+        raise UserError("--topic and --truth-topic are for bags, but no --dataset is written bag:PATH")
+    topics = BagTopics(args.topic, args.truth_topic)
+    return [sequence for spelt_so in dict.fromkeys(args.dataset) for sequence in open_dataset(spelt_so, topics)]
 
 
 def _page(outputs: Outputs, folder: str) -> Pictures:

@@ -1,0 +1,129 @@
+"""A run as a recording for the Rerun viewer: pictures, boxes, masks, events and figures on a common time line."""
+
+from __future__ import annotations
+
+import os
+import shutil
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from ..errors import UserError
+from ..overlay import keep_to_picture
+from ..pipeline import StepResult
+from ..sources.naming import shown
+from .samples import encode_jpeg
+
+if TYPE_CHECKING:
+    import rerun
+
+APPLICATION = "regionmask_ros"
+LEAST_FREE_BYTES = 1_000_000
+ENDING = ".rrd"
+
+CAMERA, MASK, OBJECTS, EVENTS, FIGURES = "camera", "camera/mask", "camera/objects", "events", "figures"
+
+FLUSH_TIMEOUT_S = 60.0
+
+MASKED, ATTENDED = 1, 2
+"""Values of the mask's picture; 0 is what the viewer takes for nothing."""
+
+SHADE = (0, 0, 0, 170)
+CLEAR = (0, 0, 0, 0)
+
+FIRST_DATE_NS = 10**18
+"""In 2001. Earlier stamps count from the beginning of a video, and are no dates."""
+
+FIGURES_OF = {
+    "masked_share": "masked share, %",
+    "events": "events a frame, counted",
+    "synops": "synops a frame, counted",
+    "ms": "milliseconds a frame, measured",
+}
+"""Each has a plot of its own."""
+
+
+class RerunLog:
+    """Writes a recording, frame by frame. Time lines: ``frame`` counts from 0, ``stamp`` is the picture's own.
+
+    path: where to write. name: what messages call it. Raises UserError when the library is missing.
+    """
+
+    def __init__(self, path: str, name: str = "") -> None:
+        self._rr, self._name = _library(), shown(name or path)
+        # On a disk that is full from the start the library waits for ever, out of the reach of Ctrl-C.
+        if shutil.disk_usage(os.path.dirname(os.path.abspath(path))).free < LEAST_FREE_BYTES:
+            raise UserError(f"{self._name}: cannot be written: the disk is full")
+        self._stream = self._rr.RecordingStream(APPLICATION)
+        self._is_date: bool | None = None
+        self._stream.save(path, default_blueprint=_layout(self._rr))
+        classes = [(MASKED, "masked", SHADE), (ATTENDED, "attended", CLEAR)]
+        self._log(MASK, self._rr.AnnotationContext(classes), static=True)
+
+    def add(self, result: StepResult, labels: tuple[str, ...]) -> None:
+        """Appends one frame. labels: class names by class id."""
+        rr, found = self._rr, result.detections
+        self._set_time(result.index, result.frame.stamp_ns)
+        jpeg = encode_jpeg(result.frame.bgr(), max_width=result.frame.size_wh[0])
+        self._log(CAMERA, rr.EncodedImage(contents=jpeg, media_type="image/jpeg"))
+        attended = keep_to_picture(result.mask.keep, result.frame.size_wh) > 0
+        self._log(MASK, rr.SegmentationImage(np.where(attended, ATTENDED, MASKED).astype(np.uint8)))
+        self._log(OBJECTS, rr.Boxes2D(
+            array=found.boxes, array_format=rr.Box2DFormat.XYXY, class_ids=found.class_ids.astype(np.uint16),
+            labels=[f"{labels[kind]} {score:.2f}" for kind, score in zip(found.class_ids, found.scores)],
+        ))
+        if result.events is not None:
+            self._log(EVENTS, rr.Image(result.events))
+        values = (100 * result.mask.masked_share, result.counts.events, result.counts.total_synops, result.ms["total"])
+        for figure, value in zip(FIGURES_OF, values):
+            self._log(f"{FIGURES}/{figure}", rr.Scalars(float(value)))
+
+    def close(self) -> None:
+        """Finishes the file. Raises UserError when it could not be written as a whole."""
+        try:
+            self._stream.flush(timeout_sec=FLUSH_TIMEOUT_S)
+        except Exception as error:  # noqa: BLE001  the library has no class of errors of its own
+            raise UserError(f"{self._name}: not all of it was written: is the disk full? ({error})") from error
+        finally:
+            self._stream.disconnect()
+
+    def __enter__(self) -> RerunLog:
+        return self
+
+    def __exit__(self, kind: object, error: object, trace: object) -> None:
+        if kind is None:
+            self.close()
+        else:
+            self._stream.disconnect()
+
+    def _log(self, entity: str, content: Any, static: bool = False) -> None:
+        self._rr.log(entity, content, static=static, recording=self._stream, strict=True)
+
+    def _set_time(self, index: int, stamp_ns: int) -> None:
+        rr = self._rr
+        if self._is_date is None:
+            self._is_date = stamp_ns >= FIRST_DATE_NS
+        kind, unit = ("timestamp", np.datetime64) if self._is_date else ("duration", np.timedelta64)
+        rr.set_time("frame", sequence=index, recording=self._stream)
+        rr.set_time("stamp", **{kind: unit(stamp_ns, "ns")}, recording=self._stream)
+
+
+def _library() -> rerun:
+    try:
+        import rerun
+    except ImportError as error:
+        cure = "run 'make rerun-setup', or: pip install 'rerun-sdk>=0.39'"
+        raise UserError(f"--rerun needs rerun-sdk, which cannot be imported ({error}): {cure}") from None
+    return rerun
+
+
+def _layout(rr: rerun) -> rerun.blueprint.Blueprint:
+    """The camera with mask and boxes, where events arose, and a plot for each figure."""
+    from rerun import blueprint as rrb
+
+    plots = [rrb.TimeSeriesView(origin=f"{FIGURES}/{figure}", name=name) for figure, name in FIGURES_OF.items()]
+    seen = rrb.Vertical(
+        rrb.Spatial2DView(origin=CAMERA, name="camera"), rrb.Spatial2DView(origin=EVENTS, name="where events arose"),
+        row_shares=[2, 1],
+    )
+    return rrb.Blueprint(rrb.Horizontal(seen, rrb.Vertical(*plots), column_shares=[3, 2]), collapse_panels=True)
