@@ -118,6 +118,7 @@ class Pipeline:
         self._selection = _selection(settings, network)
         self._open_backend, self._policy_maker = open_backend, policy
         self._camera: _Camera | None = None
+        self._spare: tuple[tuple[int, int], Backend] | None = None
         self._attention = NO_BOXES
         self._frames = 0
         self.fresh_starts = 0
@@ -238,8 +239,32 @@ class Pipeline:
             self._camera.policy = self._policy(settings, self._camera.policy.grid, self._camera.picture_wh)
         self.settings, self._selection = settings, selection
 
+    def take_over(
+        self, settings: PipelineSettings, input_wh: tuple[int, int] | None = None, backend: Backend | None = None
+    ) -> Backend | None:
+        """Goes on with the backend of these settings: starts afresh with the next frame. Drain before, or results that
+        were not returned yet are dropped. ``reconfigure`` is for the other settings, which must be the same.
+
+        input_wh, backend: one that is open for that input size, unless it is to be opened with the next frame. Returns
+        the one before, which is the caller's to close, None when none was open.
+        """
+        camera, spare = self._camera, self._spare
+        self.settings, self._spare = settings, None
+        before = camera.backend if camera else spare[1] if spare else None
+        if camera is not None and backend is not None and camera.input_wh == input_wh:
+            camera.backend = backend
+            self._start_afresh(camera)
+        else:
+            self.fresh_starts += camera is not None
+            self._camera = None
+            self._spare = (input_wh, backend) if backend is not None else None
+        return before
+
     def close(self) -> None:
         """Frees the backend. Harmless when called twice."""
+        if self._spare:
+            self._spare[1].close()
+            self._spare = None
         if self._camera:
             self._camera.backend.close()
             self._camera = None
@@ -299,17 +324,27 @@ class Pipeline:
         grid = RegionGrid.of_input(input_wh)
         policy = self._policy(settings, grid, picture_wh)
         finished = self.drain()
-        self.fresh_starts += self._camera is not None
-        self.close()
+        if self._camera:
+            self.fresh_starts += 1
+            self.close()
         encoder = Encoder(self.network.input_table, self.network.encoder_threshold, input_wh)
-        backend = self._open_backend(
-            settings.backend, self.network, input_wh, settings.arithmetic, settings.backend_options
-        )
+        backend = self._opened_backend(input_wh)
         unseen = np.zeros((input_wh[1], input_wh[0], 3), np.uint8)
         self._camera = _Camera(
             picture_wh, input_wh, encoder, backend, policy, unseen, SeenRegions(grid), never_sent(grid)
         )
         return self._camera, finished
+
+    def _opened_backend(self, input_wh: tuple[int, int]) -> Backend:
+        spare, self._spare = self._spare, None
+        if spare and spare[0] == input_wh:
+            return spare[1]
+        if spare:
+            spare[1].close()
+        settings = self.settings
+        return self._open_backend(
+            settings.backend, self.network, input_wh, settings.arithmetic, settings.backend_options
+        )
 
     def _policy(self, settings: PipelineSettings, grid: RegionGrid, picture_wh: tuple[int, int]) -> MaskPolicy:
         if self._policy_maker is not None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from types import MappingProxyType
 from typing import Mapping
 
@@ -86,6 +86,10 @@ class PipelineSettings:
         schedule = preset(self.preset)
         return schedule.refresh_period if schedule else self.refresh_period
 
+    def with_backend_of(self, other: PipelineSettings) -> PipelineSettings:
+        """The same, on the other's backend with its arithmetic and options."""
+        return replace(self, **{name: getattr(other, name) for name in BACKEND_SETTINGS})
+
     @property
     def uses_static(self) -> bool:
         return STATIC in self.mask.split("+")
@@ -100,3 +104,6 @@ RECONFIGURABLE = (
     "classes", "class_thresholds", "max_detections",
 )
 """Settings that ``Pipeline.reconfigure`` can change while a camera runs."""
+
+BACKEND_SETTINGS = ("backend", "arithmetic", "backend_options")
+"""Settings that ``Pipeline.take_over`` can change while a camera runs."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any, Callable, Protocol
 
 import numpy as np
 
@@ -15,6 +15,15 @@ if TYPE_CHECKING:
 
 class BackendFailed(UserError):
     """A detector process cannot be opened, has ended, or hangs. One that was running is of no more use: close it."""
+
+
+GivenUp = Callable[[], bool]
+"""Whether a backend that is being opened is wanted no more. Called now and then, from the thread that opens it."""
+
+
+def wanted_all_along() -> bool:
+    """A GivenUp for whoever waits until a backend is open."""
+    return False
 
 
 @dataclass(frozen=True)

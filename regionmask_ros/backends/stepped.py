@@ -11,7 +11,7 @@ from ..lava_child import messages
 from ..lava_child.messages import LayerArrays, NetworkHeader
 from ..lava_child.wire import Message, WireBroken
 from ..network.spec import Network
-from .base import BackendResult
+from .base import BackendResult, GivenUp, wanted_all_along
 from .child_process import ChildProcess
 from .lava_python import find_lava_python
 from .options import ProcessOptions
@@ -23,13 +23,14 @@ STEPS_AHEAD = 3
 class SteppedBackend:
     """Only events cross to the process; a held pixel is none.
 
-    settings: for the process, in JSON's types. counted_layers: layers whose events and synops it counts. grace_s: how
-    long it may take to end by itself. wire_bytes: sent for frames so far. profile: what was measured last, if anything.
+    settings: for the process, in JSON's types. counted_layers: layers whose events and synops it counts. given_up:
+    ends the wait for a process that is started. grace_s: how long it may take to end by itself. wire_bytes: sent for
+    frames so far. profile: what was measured last, if anything.
     """
 
     def __init__(
         self, network: Network, input_wh: tuple[int, int], options: ProcessOptions, settings: dict[str, Any],
-        counted_layers: int, grace_s: float = 0.0,
+        counted_layers: int, given_up: GivenUp, grace_s: float = 0.0,
     ) -> None:
         self._interpreter = find_lava_python(options.python)
         self._options, self._counted_layers, self._grace_s = options, counted_layers, grace_s
@@ -37,7 +38,7 @@ class SteppedBackend:
         self._head_shape = network.output_size(input_wh)[-1]
         self.wire_bytes = 0
         self.profile: dict[str, Any] | None = None
-        self._open()
+        self._open(given_up)
         self.latency_steps = int(self._process.ready["latency"])
 
     @property
@@ -79,9 +80,9 @@ class SteppedBackend:
         self._results.clear()
         self._process.end()
 
-    def _open(self) -> None:
+    def _open(self, given_up: GivenUp = wanted_all_along) -> None:
         self._process = ChildProcess(
-            self._interpreter, self._header, self._options.open_timeout, self._grace_s
+            self._interpreter, self._header, self._options.open_timeout, given_up, self._grace_s
         )
         self._inside: deque[tuple[int, Any]] = deque()
         self._results: deque[BackendResult] = deque()
