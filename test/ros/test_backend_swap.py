@@ -77,7 +77,7 @@ def running(node) -> str:
 
 
 def child(node) -> int:
-    return node._configured.pipeline._camera.backend.pid
+    return node._configured.pipeline._seat.backend.pid
 
 
 def gone(pid: int) -> bool:
@@ -220,7 +220,7 @@ def test_while_inactive_and_when_it_is_cleaned_up_meanwhile(rig, wait_for, ask, 
     node.trigger_deactivate()
     assert ask.set(peer, backend="lava_sim", lava_python=lava_python).successful
     wait_for(lambda: running(node) == "lava_sim", OPEN_S)
-    leader = node._configured.pipeline._spare[1].pid
+    leader = node._configured.pipeline._seat.backend.pid
     assert ask.set(peer, lava_python=sleeper(tmp_path / "python")).successful
     opening = node._configured.swap._opening
     start = time.monotonic()
