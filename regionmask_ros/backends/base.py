@@ -48,7 +48,7 @@ class Backend(Protocol):
     The tag leads back to the frame.
 
     latency_steps: time steps from a frame's events to its head; 0: at once. kernels: what computes it, for diagnostics.
-    profile: what a profiler has measured on hardware, in JSON's types; None where nothing was.
+    profile: what a profiler has measured on hardware, a table as in ``metrics.loihi2_table``; None where nothing was.
     Every method may raise BackendFailed; ``close`` never does.
     """
 

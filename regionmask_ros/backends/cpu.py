@@ -38,6 +38,7 @@ class CpuBackend:
     arithmetics = ARITHMETICS
     default_arithmetic = CARRY
     options_class = NoOptions
+    counts_synops = True
     quick_to_open = True
     latency_steps = 0
     profile = None

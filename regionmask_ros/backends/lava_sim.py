@@ -27,6 +27,7 @@ class LavaSimBackend(SteppedBackend):
     arithmetics = (LAVA,)
     default_arithmetic = LAVA
     options_class = LavaSimOptions
+    counts_synops = True
     quick_to_open = True
 
     @staticmethod

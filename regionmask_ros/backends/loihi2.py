@@ -94,6 +94,7 @@ class Loihi2Backend(SteppedBackend):
     arithmetics = (LAVA,)
     default_arithmetic = LAVA
     options_class = Loihi2Options
+    counts_synops = False
     quick_to_open = False
 
     @staticmethod

@@ -10,6 +10,7 @@ from ..encoder import Events
 from ..lava_child import messages
 from ..lava_child.messages import LayerArrays, NetworkHeader
 from ..lava_child.wire import Message, WireBroken
+from ..metrics.loihi2_table import measured_table
 from ..network.spec import Network
 from .base import BackendResult, GivenUp, wanted_all_along
 from .child_process import ChildProcess
@@ -25,7 +26,7 @@ class SteppedBackend:
 
     settings: for the process, in JSON's types. counted_layers: layers whose events and synops it counts. given_up:
     ends the wait for a process that is started. grace_s: how long it may take to end by itself. wire_bytes: sent for
-    frames so far. profile: what was measured last, if anything.
+    frames so far. profile: what was measured last, if anything, see ``metrics.loihi2_table``.
     """
 
     def __init__(
@@ -123,7 +124,10 @@ class SteppedBackend:
 
     def _take(self, message: Message) -> None:
         if message.kind == messages.PROFILE:
-            self.profile = messages.unpack_json(message.body)
+            try:
+                self.profile = measured_table(messages.unpack_json(message.body), self.latency_steps)
+            except (KeyError, TypeError) as error:
+                raise WireBroken("a profile came that is none") from error
             return
         # One step more than were asked for may have answered: a head can come out before its step's frame goes in.
         if message.kind not in (messages.STEPPED, messages.RESULT) or self._steps_ahead < 0:
