@@ -12,8 +12,9 @@ from enum import Enum
 GOOD_WHILE_S = 600.0
 """So long after a restart the next failure counts as a first one.
 
-A cause that stays, such as a network that does not fit into memory, brings the failure back within seconds. One in ten
-minutes is an accident, and costs little: with the default time limits, of a step and of opening, at most 15 % of the time.
+A cause that stays, such as a network that does not fit into memory, brings the failure back within seconds. One in
+ten minutes is an accident, and costs little: with the default limits for a step and for opening, at most 15 % of the
+time.
 """
 
 FRESH_S = 5.0

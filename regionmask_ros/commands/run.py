@@ -82,8 +82,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--dump-head", metavar="FILE", default="", help="write raw heads and masks as .npz")
     parser.add_argument("--json", metavar="FILE", default="", help="write the figures as JSON")
     parser.add_argument("--loihi2-table", metavar="FILE", default="",
-                        help="write what frames cost on Loihi 2 as JSON: modelled from the counts, or measured where the "
-                        "backend measures; the same keys")
+                        help="write what frames cost on Loihi 2 as JSON: modelled from the counts, or measured where "
+                        "the backend measures; the same keys")
     parser.add_argument("--no-video", action="store_true", help="no annotated.mp4")
 
 

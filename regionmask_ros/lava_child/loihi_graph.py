@@ -30,7 +30,7 @@ STOP_TIMEOUT_S, FEED_EVERY_S = 30.0, 0.5
 
 
 class LoihiGraph:
-    """The running graph. ``report`` gets what was measured after each run of ``profile_steps`` steps, when profiling is on.
+    """The running graph. ``report`` gets figures after each run of ``profile_steps`` steps, when profiling is on.
 
     latency, lead_in: see ``sim_graph``. settings: those of ``backends.loihi2``.
     """

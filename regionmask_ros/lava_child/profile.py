@@ -1,4 +1,4 @@
-"""What Lava's Loihi 2 profilers measure. ``metrics.loihi2_table`` makes the table of it that modelled figures have, too."""
+"""What Lava's Loihi 2 profilers measure; ``metrics.loihi2_table`` makes the table of it."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ class Profilers:
         self.callbacks = [self._power, self._time, self._activity]
 
     def figures(self) -> dict[str, Any]:
-        """After the run, means over the steps: time in seconds, power in W; counts a step, of each core that was used."""
+        """After the run, means over the steps: seconds, W, and counts a step of each core that was used."""
         return {
             "steps": self._steps, "step_s": float(self._time.avg_time_per_step) * MICRO,
             "power_w": float(np.mean(self._power.total_power)),

@@ -1,7 +1,7 @@
 """Another backend for a running node: opened beside the one that runs, and moved over to when it is ready.
 
-A request is answered before the opening begins, so parameters run ahead. When the opening fails, and when a backend that
-has failed was replaced, they are set back: what a parameter says is what runs, or is being opened.
+A request is answered before the opening begins, so parameters run ahead. When the opening fails, and when a backend
+that has failed was replaced, they are set back: what a parameter says is what runs, or is being opened.
 """
 
 from __future__ import annotations

@@ -108,7 +108,8 @@ PARAMETERS: tuple[ParameterSpec, ...] = (
     ParameterSpec(
         "fallback", "cpu",
         "What happens when a backend has failed or hung, was started once more and failed again. cpu: that backend "
-        "goes on, and the parameter backend says so. none: pictures are refused until another backend is set.",
+        "goes on, and the parameter backend says so. none: pictures are refused until another backend is set, reset is "
+        "called, or ten minutes are over.",
         Changeable.RUNNING, choices=FALLBACKS,
     ),
     ParameterSpec(

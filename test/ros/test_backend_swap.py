@@ -159,7 +159,7 @@ def test_the_new_backend_starts_afresh_with_a_refresh_frame(rig, wait_for, ask, 
 
 
 def test_results_inside_come_out_when_pictures_stop(rig, wait_for, lava_python):
-    node, peer = rig(backend="lava_sim", lava_python=lava_python, mask_mode="none")
+    node, peer = rig(backend="lava_sim", input_size="96x64", lava_python=lava_python, mask_mode="none")
     for index in range(8):
         peer.camera.publish(message(index))
         wait_for(lambda: node._configured.traffic.counts.received == index + 1)
@@ -231,7 +231,9 @@ def test_while_inactive_and_when_it_is_cleaned_up_meanwhile(rig, wait_for, ask, 
 
 @pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGSTOP], ids=["dies", "hangs"])
 def test_a_backend_that_fails_is_started_once_more_and_then_replaced(rig, wait_for, ask, lava_python, number):
-    node, peer = rig(backend="lava_sim", lava_python=lava_python, backend_step_timeout=1.0, mask_mode="none")
+    node, peer = rig(
+        backend="lava_sim", input_size="96x64", lava_python=lava_python, backend_step_timeout=1.0, mask_mode="none"
+    )
     with Film(peer):
         goes_on(peer, wait_for, OPEN_S)
         first = child(node)
@@ -255,7 +257,7 @@ def test_a_backend_that_fails_is_started_once_more_and_then_replaced(rig, wait_f
 
 
 def test_without_a_fallback_the_node_lives_and_says_error(rig, wait_for, ask, lava_python):
-    node, peer = rig(backend="lava_sim", lava_python=lava_python, fallback="none", mask_mode="none")
+    node, peer = rig(backend="lava_sim", input_size="96x64", lava_python=lava_python, fallback="none", mask_mode="none")
     with Film(peer):
         for _ in range(2):
             goes_on(peer, wait_for, OPEN_S)
