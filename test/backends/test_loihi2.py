@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
-import shlex
 import time
 from pathlib import Path
 
@@ -22,38 +20,8 @@ from regionmask_ros.metrics.loihi2_model import Allocation, LayerCores
 from regionmask_ros.metrics.loihi2_table import modelled_table
 from regionmask_ros.network.spec import ConvSpec, Network
 
-STAND_IN = Path(__file__).with_name("loihi_stand_in")
 SIZE_WH = (96, 64)
 ONE_CORE = Allocation((LayerCores(rows=1, neurons=1, cores=1),), 1)
-
-
-@pytest.fixture(scope="module")
-def even_network(tiny_network):
-    """The small network with even weights, as the chip has them."""
-    layers = tuple(
-        ConvSpec(s.name, (s.weight * 2).astype(np.int32), s.bias, s.stride, s.padding, s.threshold)
-        for s in tiny_network.layers
-    )
-    return Network("even", layers, tiny_network.head, tiny_network.labels, tiny_network.input_table, 6)
-
-
-def script(path: Path, text: str) -> Path:
-    path.write_text(f"#!/bin/sh\n{text}\n")
-    path.chmod(0o755)
-    return path
-
-
-@pytest.fixture
-def board(lava_python, tmp_path, monkeypatch):
-    """An interpreter with the stand-in, a SLURM cluster of two boards, and the log of what the board saw."""
-    tools = tmp_path / "tools"
-    tools.mkdir()
-    script(tools / "sinfo", "echo 'og-01 oheogulch* idle'; echo 'kp-01 kapoho down*'")
-    script(tools / "ping", "echo pong")
-    monkeypatch.setenv("PATH", f"{tools}{os.pathsep}{os.environ['PATH']}")
-    monkeypatch.setenv("STAND_IN_LOG", str(tmp_path / "log"))
-    words = f"exec env PYTHONPATH={shlex.quote(str(STAND_IN))} {shlex.quote(lava_python)} {shlex.quote(str(STAND_IN))}"
-    return str(script(tmp_path / "python", f'{words}/run.py "$@"'))
 
 
 def seen(tmp_path: Path) -> list[dict]:
