@@ -10,6 +10,7 @@ from typing import Callable
 import numpy as np
 
 from .backends import Backend, open_backend
+from .backends.base import GivenUp, wanted_all_along
 from .encoder import Encoder
 from .errors import UserError
 from .grid import RegionGrid
@@ -67,7 +68,7 @@ class Opening:
     def _work(self) -> None:
         start, backend, reason = time.monotonic(), None, ""
         try:
-            backend = self._open()
+            backend = open_warm(self._network, self.settings, self._input_wh, lambda: not self._wanted)
         except UserError as error:
             reason = str(error)
         except Exception as error:  # noqa: BLE001  a fault of ours must not end what runs
@@ -82,28 +83,30 @@ class Opening:
         elif backend is not None:
             backend.close()
 
-    def _open(self) -> Backend:
-        settings = self.settings
-        backend = open_backend(
-            settings.backend, self._network, self._input_wh, settings.arithmetic, settings.backend_options,
-            lambda: not self._wanted,
-        )
-        try:
-            if not backend.latency_steps:
-                _warm_up(backend, self._network, self._input_wh)
-        except BaseException:
-            backend.close()
-            raise
-        return backend
+
+def open_warm(
+    network: Network, settings: PipelineSettings, input_wh: tuple[int, int], given_up: GivenUp = wanted_all_along
+) -> Backend:
+    """A backend as these settings want it, all of whose kernels, and the encoder's, are loaded. Raises as
+    ``open_backend``."""
+    backend = open_backend(
+        settings.backend, network, input_wh, settings.arithmetic, settings.backend_options, given_up
+    )
+    try:
+        _warm_up(backend, network, input_wh)
+    except BaseException:
+        backend.close()
+        raise
+    return backend
 
 
 def _warm_up(backend: Backend, network: Network, input_wh: tuple[int, int]) -> None:
-    """One grey picture: kernels are compiled or loaded at their first use. One in a process of its own has done so."""
+    """One grey picture: kernels are compiled or loaded at their first use."""
     width, height = input_wh
     encoder = Encoder(network.input_table, network.encoder_threshold, input_wh)
-    grey = np.full((height, width, 3), 128, np.uint8)
-    backend.submit(encoder.step(grey, RegionGrid.of_input(input_wh).full(True)), None)
-    backend.drain()
-    while backend.poll(0.0) is not None:
-        pass
-    backend.reset()
+    events = encoder.step(np.full((height, width, 3), 128, np.uint8), RegionGrid.of_input(input_wh).full(True))
+    # One in a process of its own is ready when it is open, and would need a new process afterwards.
+    if not backend.latency_steps:
+        backend.submit(events, None)
+        backend.poll(0.0)
+        backend.reset()

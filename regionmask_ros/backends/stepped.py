@@ -12,7 +12,7 @@ from ..lava_child.messages import LayerArrays, NetworkHeader
 from ..lava_child.wire import Message, WireBroken
 from ..metrics.loihi2_table import measured_table
 from ..network.spec import Network
-from .base import BackendResult, GivenUp, wanted_all_along
+from .base import BackendResult, GivenUp
 from .child_process import ChildProcess
 from .lava_python import find_lava_python
 from .options import ProcessOptions
@@ -34,12 +34,13 @@ class SteppedBackend:
         counted_layers: int, given_up: GivenUp, grace_s: float = 0.0,
     ) -> None:
         self._interpreter = find_lava_python(options.python)
-        self._options, self._counted_layers, self._grace_s = options, counted_layers, grace_s
+        self._options, self._counted_layers = options, counted_layers
+        self._given_up, self._grace_s = given_up, grace_s
         self._header = header_of(network, input_wh, settings)
         self._head_shape = network.output_size(input_wh)[-1]
         self.wire_bytes = 0
         self.profile: dict[str, Any] | None = None
-        self._open(given_up)
+        self._open()
         self.latency_steps = int(self._process.ready["latency"])
 
     @property
@@ -81,9 +82,9 @@ class SteppedBackend:
         self._results.clear()
         self._process.end()
 
-    def _open(self, given_up: GivenUp = wanted_all_along) -> None:
+    def _open(self) -> None:
         self._process = ChildProcess(
-            self._interpreter, self._header, self._options.open_timeout, given_up, self._grace_s
+            self._interpreter, self._header, self._options.open_timeout, self._given_up, self._grace_s
         )
         self._inside: deque[tuple[int, Any]] = deque()
         self._results: deque[BackendResult] = deque()

@@ -6,7 +6,7 @@ Given up means that another backend takes its place, or, where none is wanted, t
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import Enum
 
 GOOD_WHILE_S = 600.0
@@ -67,6 +67,13 @@ class Supervisor:
         self.state, verdict = after_failure(self.state, backend, reason, fallback, now_s)
         return verdict
 
+    def works(self, now_s: float) -> None:
+        """It has taken a frame: it is up again, if it was not."""
+        if self.state.given_up_s is not None:
+            self.forgive()
+        elif self.state.restarted_s is not None and self.state.trouble.until_s == math.inf:
+            self.state = replace(self.state, trouble=replace(self.state.trouble, until_s=now_s + FRESH_S))
+
     def forgive(self) -> None:
         """What has failed is no longer in use, or works again: it starts without a past."""
         self.state = Supervision(self.state.restarts)
@@ -77,7 +84,7 @@ def after_failure(
 ) -> tuple[Supervision, Verdict]:
     """backend: its name. reason: one line. fallback: the name of the one to go on with, "" for none."""
     if before.restarted_s is None or now_s - before.restarted_s >= GOOD_WHILE_S:
-        trouble = Trouble(f"backend {backend} failed and is started again: {reason}", False, now_s + FRESH_S)
+        trouble = Trouble(f"backend {backend} failed and is started again: {reason}", False, math.inf)
         return Supervision(before.restarts + 1, now_s, None, reason, trouble), Verdict.RESTART
     if fallback:
         trouble = Trouble(f"backend {backend} failed twice, {fallback} goes on: {reason}", False, math.inf)

@@ -6,10 +6,12 @@ the same way back. Whatever a transition made, its opposite frees.
 
 from __future__ import annotations
 
+import threading
 import time
 from collections.abc import Callable
 from concurrent.futures import Future
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import TypeVar
 
@@ -20,18 +22,18 @@ from rclpy.parameter import Parameter
 from rclpy.subscription import Subscription
 from vision_msgs.msg import BoundingBox2DArray
 
-from ..backends import BACKENDS, Backend, check_backend
+from ..backends import BACKENDS, Backend, check_backend, open_backend
 from ..backends.supervision import Supervisor
 from ..errors import UserError
 from ..frames import Frame
 from ..mask.files import read_static_mask, save_static_mask
 from ..network.files import find_network, load_network
 from ..network.spec import Network
-from ..opening import Opened
+from ..opening import Opened, open_warm
 from ..pipeline import Pipeline, PipelineSettings
 from ..sources.image_message import frame_from_compressed
 from .attention import Attention
-from .backend_swap import USUAL_CAMERA_WH, BackendSwap
+from .backend_swap import BackendSwap, likely_input_wh
 from .bridge import choose_reading
 from .camera import CameraInput, Picture, picture_topic
 from .declaration import changes_in, declare_all, read_all
@@ -104,6 +106,8 @@ class DetectorNode(LifecycleNode):
         self._load = load
         self._configured: _Configured | None = None
         self._active: _Active | None = None
+        # Ends the wait of a worker that opens a backend, which may take minutes on a board.
+        self._leaving = threading.Event()
         self._refusal = ""
         declare_all(self)
         check(read_all(self))
@@ -126,11 +130,13 @@ class DetectorNode(LifecycleNode):
             values = read_all(self)
             settings = self._settings(values)
             network = self._load(values["network_file"])
-            pipeline = Pipeline(network, settings)
+            pipeline = Pipeline(network, settings, partial(open_backend, given_up=self._leaving.is_set))
             check_backend(settings.backend, settings.backend_options)
-            if BACKENDS[settings.backend].quick_to_open:
-                _rehearse(network, settings)
             self._configured = self._open(network, pipeline, values["image_transport"])
+            if BACKENDS[settings.backend].quick_to_open:
+                # Otherwise the camera's first pictures would be dropped meanwhile.
+                input_wh = likely_input_wh(settings)
+                pipeline.take_over(settings, input_wh, open_warm(network, settings, input_wh))
         except Exception as error:  # noqa: BLE001
             self._free()
             return self._refuse("configure", error)
@@ -193,6 +199,7 @@ class DetectorNode(LifecycleNode):
         )
 
     def _work(self, configured: _Configured, values: dict[str, Value]) -> _Active:
+        self._leaving.clear()
         worker = Worker(
             configured.pipeline, answer_settings_from(values), configured.read, configured.attention,
             configured.outputs, configured.traffic, configured.supervisor, configured.swap.look,
@@ -214,6 +221,7 @@ class DetectorNode(LifecycleNode):
             return True
         active.camera.destroy()
         self.destroy_subscription(active.attention)
+        self._leaving.set()
         stopped = active.worker.stop(STOP_TIMEOUT_S)
         self._configured.last_failure = active.worker.last_failure
         if not stopped:
@@ -303,7 +311,7 @@ class DetectorNode(LifecycleNode):
         if configured is None or not changes:
             return
         configured.swap.check(settings)
-        if active and changes.keys() <= set(BACKEND_PARAMETERS):
+        if active and changes.keys() <= {"fallback", *BACKEND_PARAMETERS}:
             # Not at a border: a backend that hangs must not keep anybody from setting another one.
             active.worker.answer_as(answer_settings_from(values))
         elif active:
@@ -353,15 +361,3 @@ class DetectorNode(LifecycleNode):
             trouble=swap.trouble.at(now_s) if swap.trouble.at(now_s).line else supervision.trouble.at(now_s),
             last_trouble=supervision.trouble.line or swap.trouble.line,
         )
-
-
-def _rehearse(network: Network, settings: PipelineSettings) -> None:
-    """One grey picture through a pipeline of its own: it loads the kernels and warms the network up for its input size.
-
-    Otherwise the camera's first pictures would be dropped meanwhile. An automatic input size is not known yet: VGA is
-    the commonest guess.
-    """
-    width, height = USUAL_CAMERA_WH if settings.input_size == "auto" else settings.input_size
-    rehearsal = Pipeline(network, replace(settings, mask="none"))
-    rehearsal.process(Frame(np.full((height, width, 3), 128, np.uint8), "bgr", 0, ""))
-    rehearsal.close()

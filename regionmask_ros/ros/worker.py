@@ -202,13 +202,14 @@ class Worker:
             self._lose_inside(self._told(error))
             self._pipeline.reset()
             return
-        if self._supervisor.state.given_up_s is not None:
-            self._supervisor.forgive()
+        self._supervisor.works(time.monotonic())
         self._deliver(results)
 
     def _fail(self, reason: str) -> None:
         """The backend has failed, and with it all frames inside. What comes next is the supervisor's to say."""
         self._lose_inside(reason)
+        if self._slot.ended:
+            return
         fallback, failed = self._answers.fallback, self._pipeline.settings.backend
         name = fallback.backend if fallback and fallback.backend != failed else ""
         verdict = self._supervisor.failed(failed, reason, name, time.monotonic())

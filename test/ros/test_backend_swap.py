@@ -271,3 +271,19 @@ def test_without_a_fallback_the_node_lives_and_says_error(rig, wait_for, ask, la
         wait_for(lambda: running(node) == "cpu")
         goes_on(peer, wait_for)
         wait_for(lambda: level(peer) == WARN and "cpu goes on" in peer.verdict(), 5.0)
+
+
+def test_a_node_that_opens_its_backend_can_be_left(rig, wait_for, tmp_path, lava_python):
+    """With a picture of another size than the one that the simulator was opened for, and a process that never starts."""
+    python = tmp_path / "python"
+    python.write_text(f'#!/bin/sh\ntest -e {tmp_path}/no_more && exec sleep 600\nexec {lava_python} "$@"\n')
+    python.chmod(0o755)
+    node, peer = rig(backend="lava_sim", lava_python=str(python), backend_open_timeout=600.0)
+    (tmp_path / "no_more").touch()
+    peer.camera.publish(message(0))
+    wait_for(lambda: node._configured.traffic.counts.received == 1)
+    time.sleep(0.3)
+    start = time.monotonic()
+    node.trigger_deactivate()
+    assert time.monotonic() - start < 5.0 and node._configured.traffic.counts.broken == 1
+    assert node._configured.supervisor.state.restarts == 0

@@ -38,7 +38,8 @@ def test_answers_have_their_own_pictures_headers_and_detections(
     lava_python, session, tiny_network, wait_for, monkeypatch
 ):
     monkeypatch.setattr(worker, "QUIET_S", 60.0)  # only the node's end pushes results out
-    chosen = {"backend": "lava_sim", "score_threshold": 0.2, "mask_mode": "none", "lava_python": lava_python}
+    chosen = {"backend": "lava_sim", "score_threshold": 0.2, "mask_mode": "none", "lava_python": lava_python,
+              "input_size": "96x64"}
     node = built(session, tiny_network, chosen)
     peer, heard = session.add(lambda **given: Node("peer", **given)), []
     camera = peer.create_publisher(Image, "image", CAMERA)
@@ -54,8 +55,6 @@ def test_answers_have_their_own_pictures_headers_and_detections(
         camera.publish(image_message(frame.pixels, "bgr8", header))
         wait_for(lambda: counts.counts.received == index + 1)
         time.sleep(0.1)
-        if index == 0:
-            wait_for(lambda: node._configured.pipeline.latency_steps, 60.0)
     assert len(heard) < PICTURES, "the simulator answers later"
     node.trigger_deactivate()
     wait_for(lambda: len(heard) == PICTURES - counts.counts.overwritten)
