@@ -15,6 +15,7 @@ import numpy as np
 
 from .backends import Backend, BackendFailed, open_backend
 from .backends.base import BackendResult
+from .backends.seat import BackendSeat
 from .detection.detections import Detections
 from .detection.selection import Selection
 from .detection.tracks import follow, moved
@@ -87,7 +88,6 @@ class _Camera:
     picture_wh: tuple[int, int]
     input_wh: tuple[int, int]
     encoder: Encoder
-    backend: Backend
     policy: MaskPolicy
     unseen: np.ndarray
     seen: Seen
@@ -99,11 +99,11 @@ class _Camera:
 
 
 class Pipeline:
-    """One camera's detector. Not for use by two threads at a time.
+    """One camera's detector. Not for use by two threads at a time, but any may look at its properties and settings.
 
-    A stamp that jumps back, a change of the camera's frame or of the picture's size, and the end of a restart period
-    start afresh: references are forgotten and the next frame is a refresh frame. fresh_starts: how often that happened,
-    resets included.
+    A stamp that jumps back, a change of the camera's frame or of the picture's size, another backend and the end of a
+    restart period start afresh: references are forgotten and the next frame is a refresh frame. fresh_starts: how often
+    that happened, resets included.
 
     Two parts can be brought along, for experiments. open_backend: makes the backend, called as
     ``backends.open_backend``. policy: makes the mask policy of a camera from the region grid and the picture's
@@ -116,7 +116,7 @@ class Pipeline:
             raise UserError(f"network {network.name}: its output means no boxes, so it cannot detect anything")
         self.network, self.settings = network, settings
         self._selection = _selection(settings, network)
-        self._open_backend, self._policy_maker = open_backend, policy
+        self._seat, self._policy_maker = BackendSeat(network, open_backend), policy
         self._camera: _Camera | None = None
         self._attention = NO_BOXES
         self._frames = 0
@@ -125,27 +125,32 @@ class Pipeline:
     @property
     def input_size(self) -> tuple[int, int] | None:
         """Width and height of the network's input; None before the first frame when it follows the camera."""
-        return self._camera.input_wh if self._camera else None
+        camera = self._camera
+        return camera.input_wh if camera else None
 
     @property
     def grid(self) -> RegionGrid | None:
         """The region grid; None before the first frame."""
-        return self._camera.policy.grid if self._camera else None
+        camera = self._camera
+        return camera.policy.grid if camera else None
 
     @property
     def kernels(self) -> str:
-        """What the backend computes with; "" before the first frame."""
-        return self._camera.backend.kernels if self._camera else ""
+        """What the backend computes with; "" while none is open, as before the first frame."""
+        backend = self._seat.backend
+        return backend.kernels if backend else ""
 
     @property
     def latency_steps(self) -> int | None:
-        """Time steps, one a frame, from a frame's events to its head; None before the first frame."""
-        return self._camera.backend.latency_steps if self._camera else None
+        """Time steps, one a frame, from a frame's events to its head; None while no backend is open."""
+        backend = self._seat.backend
+        return backend.latency_steps if backend else None
 
     @property
     def profile(self) -> dict[str, Any] | None:
         """What a profiler has measured on the backend's hardware; None where nothing was."""
-        return self._camera.backend.profile if self._camera else None
+        backend = self._seat.backend
+        return backend.profile if backend else None
 
     @property
     def frames_to_refresh(self) -> int | None:
@@ -185,16 +190,16 @@ class Pipeline:
         camera.state = replace(camera.state, frame=camera.state.frame + 1)
         self._frames += 1
         with self._closed_when_failed():
-            camera.backend.submit(events, pending)
+            self._seat.backend.submit(events, pending)
             ms["total"] = (time.perf_counter() - start) * 1e3
             return finished + self._collect(camera)
 
     def drain(self) -> list[StepResult]:
         """The results of all frames that are still inside a pipelined backend."""
-        if self._camera is None:
+        if self._camera is None or self._seat.backend is None:
             return []
         with self._closed_when_failed():
-            self._camera.backend.drain()
+            self._seat.backend.drain()
             return self._collect(self._camera)
 
     def reset(self) -> None:
@@ -247,11 +252,24 @@ class Pipeline:
             _see(camera, policy, first if begins else camera.seen)
         self.settings, self._selection = settings, selection
 
+    def take_over(
+        self, settings: PipelineSettings, input_wh: tuple[int, int] | None = None, backend: Backend | None = None
+    ) -> Backend | None:
+        """Goes on with the backend of these settings, which differ in nothing else, afresh with the next frame. Drain
+        before: results that were not returned yet are dropped.
+
+        input_wh, backend: one that is open for that input size; else one is opened with the next frame. Returns the one
+        before, which is the caller's to close, None when none was open.
+        """
+        before, self.settings = self._seat.exchange(backend, input_wh), settings
+        if self._camera and self._seat.has(self._camera.input_wh):
+            self._start_afresh(self._camera)
+        return before
+
     def close(self) -> None:
         """Frees the backend. Harmless when called twice."""
-        if self._camera:
-            self._camera.backend.close()
-            self._camera = None
+        self._seat.close()
+        self._camera = None
 
     def _mask_text(self) -> str:
         """What decides about the coming frame, in words."""
@@ -272,6 +290,9 @@ class Pipeline:
         camera = self._camera
         if camera is None or camera.picture_wh != frame.size_wh:
             return self._open(frame)
+        if not self._seat.has(camera.input_wh):
+            self._seat.opened(self.settings, camera.input_wh)
+            self._start_afresh(camera)
         other_camera = frame.frame_id != camera.frame_id
         jumps = frame.stamp_ns < camera.stamp_ns
         restarts = 0 < self.settings.restart_period <= camera.state.frame
@@ -286,18 +307,18 @@ class Pipeline:
 
     @contextlib.contextmanager
     def _closed_when_failed(self) -> Iterator[None]:
-        """A backend that has failed is of no more use."""
+        """A backend that has failed is of no more use. What is known of the camera stays."""
         try:
             yield
         except BackendFailed:
-            self.fresh_starts += self._camera is not None
-            self.close()
+            self._seat.close()
             raise
 
     def _start_afresh(self, camera: _Camera) -> None:
         camera.encoder.reset()
         with self._closed_when_failed():
-            camera.backend.reset()
+            if self._seat.backend is not None:
+                self._seat.backend.reset()
         camera.state = MaskState.initial()
         self.fresh_starts += 1
 
@@ -309,16 +330,13 @@ class Pipeline:
         grid = RegionGrid.of_input(input_wh)
         policy = self._policy(settings, grid, picture_wh)
         finished = self.drain()
-        self.fresh_starts += self._camera is not None
-        self.close()
         encoder = Encoder(self.network.input_table, self.network.encoder_threshold, input_wh)
-        backend = self._open_backend(
-            settings.backend, self.network, input_wh, settings.arithmetic, settings.backend_options
-        )
+        self._seat.opened(settings, input_wh).reset()
+        self.fresh_starts += self._camera is not None
         unseen = np.zeros((input_wh[1], input_wh[0], 3), np.uint8)
         seen = first_seen(policy)
         self._camera = _Camera(
-            picture_wh, input_wh, encoder, backend, policy.seeing(seen), unseen, seen, seen, never_sent(grid)
+            picture_wh, input_wh, encoder, policy.seeing(seen), unseen, seen, seen, never_sent(grid)
         )
         return self._camera, finished
 
@@ -329,7 +347,7 @@ class Pipeline:
 
     def _collect(self, camera: _Camera) -> list[StepResult]:
         results = []
-        while (raw := camera.backend.poll(0.0)) is not None:
+        while (raw := self._seat.backend.poll(0.0)) is not None:
             results.append(self._finish(camera, raw))
         return results
 

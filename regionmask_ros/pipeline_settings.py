@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from types import MappingProxyType
 from typing import Mapping
 
@@ -110,6 +110,10 @@ class PipelineSettings:
         schedule = self.schedule
         return schedule.refresh_period if schedule else self.refresh_period
 
+    def with_backend_of(self, other: PipelineSettings) -> PipelineSettings:
+        """The same, on the other's backend with its arithmetic and options."""
+        return replace(self, **{name: getattr(other, name) for name in BACKEND_SETTINGS})
+
     @property
     def schedule(self) -> Schedule | None:
         """The preset's, with the knobs as they are turned; None without a preset."""
@@ -139,3 +143,6 @@ RECONFIGURABLE = (
     "restart_period", "score_threshold", "nms_iou", "classes", "class_thresholds", "max_detections",
 )
 """Settings that ``Pipeline.reconfigure`` can change while a camera runs."""
+
+BACKEND_SETTINGS = ("backend", "arithmetic", "backend_options")
+"""Settings that ``Pipeline.take_over`` can change while a camera runs."""

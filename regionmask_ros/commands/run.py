@@ -19,16 +19,18 @@ import os
 import sys
 from dataclasses import replace
 from itertools import chain, islice, repeat
-from typing import Any, Sequence
+from typing import Any, Mapping, Sequence
 
 import numpy as np
 from tqdm import tqdm
 
 from .. import __version__
-from ..backends import BACKENDS
+from ..backends import BACKENDS, options_of
 from ..backends.options import parse_pairs
 from ..errors import UserError
 from ..frames import choose_input_size, parse_input_size
+from ..metrics.loihi2_model import REFERENCE_INPUT_WH, allocate
+from ..metrics.loihi2_table import modelled_table
 from ..metrics.run_summary import FrameRecord, summarise
 from ..network.files import find_network, load_network
 from ..network.spec import Network
@@ -78,6 +80,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--dump-head", metavar="FILE", default="", help="write raw heads and masks as .npz")
     parser.add_argument("--rerun", metavar="FILE.rrd", default="", help="write a recording for the Rerun viewer")
     parser.add_argument("--json", metavar="FILE", default="", help="write the figures as JSON")
+    parser.add_argument("--loihi2-table", metavar="FILE", default="",
+                        help="write what frames cost on Loihi 2 as JSON: modelled from the counts, or measured where "
+                        "the backend measures; the same keys")
     parser.add_argument("--no-video", action="store_true", help="no annotated.mp4")
 
 
@@ -90,6 +95,8 @@ def run(args: argparse.Namespace) -> int:
         raise UserError(f"--rerun {args.rerun}: the viewer knows its files by the ending {ENDING}: add it")
     settings = _settings(args)
     network = load_network(find_network(args.network))
+    if args.loihi2_table:
+        _check_loihi2_table(settings, network)
     used = (args.source, args.static_mask, args.network)
     with _open(args) as source, Outputs(used) as outputs:
         if settings.input_size == "auto":
@@ -173,6 +180,7 @@ class _Recorder:
 def _process(args: argparse.Namespace, source: Source, pipeline: Pipeline, outputs: Outputs) -> dict[str, Any]:
     outputs.folder(args.output)
     json_path = outputs.file(args.json) if args.json else ""
+    table_path = outputs.file(args.loihi2_table) if args.loihi2_table else ""
     with contextlib.ExitStack() as stack:
         recorder = _Recorder(args, outputs, pipeline.network, source.fps, stack)
         for frame in stack.enter_context(_frames(args, source)):
@@ -183,9 +191,9 @@ def _process(args: argparse.Namespace, source: Source, pipeline: Pipeline, outpu
     summary = {**summarise(recorder.records), **_facts(pipeline)}
     _write_report(args, source, recorder, summary)
     if json_path:
-        with open(json_path, "w", encoding="utf-8") as file:
-            json.dump(summary, file, indent=1)
-            file.write("\n")
+        _write_json(json_path, summary)
+    if table_path:
+        _write_json(table_path, _loihi2_table(pipeline, recorder.records))
     return summary
 
 
@@ -201,6 +209,30 @@ def _frames(args: argparse.Namespace, source: Source) -> tqdm:
         islice(frames, most), total=None if total == sys.maxsize else total, unit="frame", desc=source.name,
         disable=None,
     )
+
+
+def _write_json(path: str, facts: Mapping[str, Any]) -> None:
+    with open(path, "w", encoding="utf-8") as file:
+        json.dump(facts, file, indent=1)
+        file.write("\n")
+
+
+def _check_loihi2_table(settings: PipelineSettings, network: Network) -> None:
+    """Raises UserError where nothing will be measured and the model knows no answer."""
+    if getattr(options_of(settings.backend, settings.backend_options), "profile", False):
+        return
+    if not BACKENDS[settings.backend].counts_synops:
+        raise UserError(f"--loihi2-table: backend {settings.backend} counts no synops, and measures nothing without "
+                        "--backend-option profile=true; or use backend cpu with --arithmetic lava")
+    if allocate(network, REFERENCE_INPUT_WH) is None:
+        raise UserError(f"--loihi2-table: how network {network.name} lies on the chip is not known")
+
+
+def _loihi2_table(pipeline: Pipeline, records: Sequence[FrameRecord]) -> dict[str, Any]:
+    if pipeline.profile is not None:
+        return pipeline.profile
+    allocation = allocate(pipeline.network, pipeline.input_size)
+    return modelled_table(allocation, [record.counts.synops for record in records])
 
 
 def _facts(pipeline: Pipeline) -> dict[str, Any]:

@@ -200,7 +200,7 @@ def test_a_set_of_changes_is_in_force_as_a_whole_or_not_at_all(rig, wait_for):
 
 
 REFUSED = (
-    ("backend", "other", "while the detector is configured"),
+    ("backend", "other", "unknown"),
     ("input_size", "448x448", "while the detector is configured"),
     ("autostart", False, "when the node starts"),
     ("mask_mode", "everything", "unknown"),

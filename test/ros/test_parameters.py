@@ -15,7 +15,9 @@ from regionmask_ros.mask.presets import PRESETS
 from regionmask_ros.pipeline import RECONFIGURABLE, PipelineSettings
 from regionmask_ros.ros.declaration import descriptor
 from regionmask_ros.ros.parameter_pages import readme_table, with_table, yaml_text
-from regionmask_ros.ros.parameters import PARAMETERS, Changeable, answer_settings_from, settings_from
+from regionmask_ros.ros.parameters import (
+    BACKEND_PARAMETERS, PARAMETERS, Changeable, answer_settings_from, settings_from,
+)
 
 REPOSITORY = Path(__file__).resolve().parents[2]
 CURE = "run: python -m regionmask_ros.ros.parameter_pages"
@@ -68,7 +70,8 @@ def test_whatever_the_pipeline_can_change_can_be_set_while_running():
              "adaptive": [f"adaptive_{field.name}" for field in fields(Adaptive)],
              "knobs": [f"preset_{field.name}" for field in fields(Knobs)]}
     of_pipeline = {one for name in RECONFIGURABLE for one in parts.get(name, [name])}
-    assert running == of_pipeline | {"stale_detections", "attention_lifetime", "static_mask_output"}
+    of_node = {"stale_detections", "attention_lifetime", "static_mask_output", "fallback"}
+    assert running == of_pipeline | of_node | set(BACKEND_PARAMETERS)
 
 
 def test_lists_of_names_and_scores():
