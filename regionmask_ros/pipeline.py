@@ -17,7 +17,7 @@ from .backends import Backend, BackendFailed, open_backend
 from .backends.base import BackendResult
 from .detection.detections import Detections
 from .detection.selection import Selection
-from .detection.tracks import follow, moved
+from .detection.flow import Motion, coarse
 from .detection.yolo import decode
 from .encoder import Encoder, Events
 from .errors import UserError
@@ -25,8 +25,8 @@ from .frames import Frame, choose_input_size, make_view
 from .grid import RegionGrid
 from .mask.dynamic import dynamic_mask
 from .mask.files import load_static_mask
+from .mask.following import followed
 from .mask.freshness import aged, never_sent
-from .mask.looked import looked_at
 from .mask.policy import ATTENTION, NO_BOXES, STATIC, MaskPolicy, MaskState, decide
 from .mask.presets import preset
 from .mask.region_mask import RegionMask
@@ -82,7 +82,7 @@ class _Pending:
 class _Camera:
     """State that depends on the camera's picture size: made with the first frame, remade when the size changes.
 
-    unseen: a picture in the place of one that nobody looks at.
+    unseen: a picture in the place of one that nobody looks at. coarse: the last result's picture, for a schedule.
     """
 
     picture_wh: tuple[int, int]
@@ -94,6 +94,7 @@ class _Camera:
     seen: SeenRegions
     age: np.ndarray
     state: MaskState = field(default_factory=MaskState.initial)
+    coarse: np.ndarray | None = None
     frame_id: str = ""
     stamp_ns: int = 0
 
@@ -288,7 +289,7 @@ class Pipeline:
         camera.encoder.reset()
         with self._closed_when_failed():
             camera.backend.reset()
-        camera.state = MaskState.initial()
+        camera.state, camera.coarse = MaskState.initial(), None
         self.fresh_starts += 1
 
     def _open(self, frame: Frame) -> tuple[_Camera, list[StepResult]]:
@@ -347,13 +348,14 @@ class Pipeline:
 
     def _followed(self, camera: _Camera, pending: _Pending, found: Detections, lowest: float) -> Detections:
         """Objects of at least that score are followed; boxes whose regions rest are moved on."""
-        steering = found.above(lowest)
-        looked = looked_at(steering.boxes, pending.mask.keep, camera.picture_wh)
-        tracks, object_of = follow(camera.state.tracks, steering, looked, pending.number)
+        steering, picture = found.above(lowest), coarse(pending.frame.pixels)
+        motion = None if camera.coarse is None else Motion(camera.coarse, picture)
+        camera.coarse = picture
+        tracks, steering = followed(
+            camera.state.tracks, steering, pending.mask.keep, camera.picture_wh, pending.number, motion)
         camera.state = replace(camera.state, tracks=tracks)
         # Detections come best first, so those that steer nothing are the last ones.
-        return moved(steering, looked, tracks, object_of, pending.number, camera.picture_wh).followed_by(
-            found.behind(len(steering)))
+        return steering.followed_by(found.behind(len(steering)))
 
 
 def _events_picture(events: Events) -> np.ndarray:
