@@ -18,14 +18,14 @@ from .backends.base import BackendResult
 from .backends.seat import BackendSeat
 from .detection.detections import Detections
 from .detection.selection import Selection
-from .detection.tracks import follow, moved
+from .detection.flow import Motion, coarse
 from .detection.yolo import decode
 from .encoder import Encoder, Events
 from .errors import UserError
 from .frames import Frame, choose_input_size, make_view
 from .grid import RegionGrid
+from .mask.following import followed
 from .mask.freshness import aged, never_sent
-from .mask.looked import looked_at
 from .mask.policy import ADAPTIVE, ATTENTION, NO_BOXES, STATIC, MaskPolicy, MaskState, decide
 from .mask.region_mask import RegionMask
 from .mask.schedule import frames_to_refresh
@@ -82,7 +82,7 @@ class _Camera:
     """State that depends on the camera's picture size: made with the first frame, remade when the size changes.
 
     unseen: a picture in the place of one that nobody looks at. seen, seen_at_first: where objects were, now and before
-    the first frame.
+    the first frame. coarse: the last result's picture, for a schedule.
     """
 
     picture_wh: tuple[int, int]
@@ -94,6 +94,7 @@ class _Camera:
     seen_at_first: Seen
     age: np.ndarray
     state: MaskState = field(default_factory=MaskState.initial)
+    coarse: np.ndarray | None = None
     frame_id: str = ""
     stamp_ns: int = 0
 
@@ -319,7 +320,7 @@ class Pipeline:
         with self._closed_when_failed():
             if self._seat.backend is not None:
                 self._seat.backend.reset()
-        camera.state = MaskState.initial()
+        camera.state, camera.coarse = MaskState.initial(), None
         self.fresh_starts += 1
 
     def _open(self, frame: Frame) -> tuple[_Camera, list[StepResult]]:
@@ -375,13 +376,14 @@ class Pipeline:
 
     def _followed(self, camera: _Camera, pending: _Pending, found: Detections, lowest: float) -> Detections:
         """Objects of at least that score are followed; boxes whose regions rest are moved on."""
-        steering = found.above(lowest)
-        looked = looked_at(steering.boxes, pending.mask.keep, camera.picture_wh)
-        tracks, object_of = follow(camera.state.tracks, steering, looked, pending.number)
+        steering, picture = found.above(lowest), coarse(pending.frame.pixels)
+        motion = None if camera.coarse is None else Motion(camera.coarse, picture)
+        camera.coarse = picture
+        tracks, steering = followed(
+            camera.state.tracks, steering, pending.mask.keep, camera.picture_wh, pending.number, motion)
         camera.state = replace(camera.state, tracks=tracks)
         # Detections come best first, so those that steer nothing are the last ones.
-        return moved(steering, looked, tracks, object_of, pending.number, camera.picture_wh).followed_by(
-            found.behind(len(steering)))
+        return steering.followed_by(found.behind(len(steering)))
 
 
 def _see(camera: _Camera, policy: MaskPolicy, seen: Seen) -> None:

@@ -18,6 +18,11 @@ from .mask.knobs import Knobs
 from .mask.policy import ADAPTIVE, DYNAMIC, MODES, STATIC
 from .mask.presets import preset
 from .mask.scheduled import Schedule
+from .network.thresholds import shipped
+
+TRAINED, TUNED = "trained", "tuned"
+TUNED_BACKEND = "cpu"
+"""The others compute as Lava does, for which the thresholds were not tuned."""
 
 
 @dataclass(frozen=True)
@@ -37,7 +42,9 @@ class PipelineSettings:
     score_threshold: lowest score reported. nms_iou: overlap above which the weaker box of a class goes.
     classes: names of those that are reported; none: all. class_thresholds: (name, lowest score) for classes that have
     one of their own. max_detections: the best ones of a frame are reported; 0: all.
-    arithmetic: ``carry``, ``lava``, ``snap`` (see ``engine.arithmetic``) or "" for the backend's default.
+    arithmetic: ``carry``, ``lava``, ``snap`` (see ``engine.arithmetic``) or "" for what the thresholds are for.
+    thresholds: ``trained``; ``tuned``, those that come with the package, for a preset on the cpu backend; "" is tuned
+    where that can be and no arithmetic is asked for, else trained.
     backend_options: settings that only this backend has, by name, see its options class.
     """
 
@@ -59,6 +66,7 @@ class PipelineSettings:
     max_detections: int = 0
     backend: str = "cpu"
     arithmetic: str = ""
+    thresholds: str = ""
     backend_options: Mapping[str, Value] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
@@ -86,7 +94,7 @@ class PipelineSettings:
                 raise UserError(f"{name} {value}: must lie between 0 and 1")
         if self.max_detections < 0:
             raise UserError(f"max detections {self.max_detections}: must be 0 (all) or more")
-        object.__setattr__(self, "arithmetic", resolve_arithmetic(self.backend, self.arithmetic))
+        self._resolve_thresholds()
         options_of(self.backend, self.backend_options)
         object.__setattr__(self, "backend_options", MappingProxyType(dict(self.backend_options)))
 
@@ -98,6 +106,21 @@ class PipelineSettings:
             raise UserError(f"target masked share {target:g}: needs a mask or a preset that chooses the regions")
         if target:
             attended_regions(RegionGrid(1, 1), target, self.deciding_refresh_period)
+
+    def _resolve_thresholds(self) -> None:
+        if self.thresholds not in ("", TRAINED, TUNED):
+            raise UserError(f"thresholds {self.thresholds!r}: unknown; use {TRAINED} or {TUNED}")
+        arithmetic = resolve_arithmetic(self.backend, self.arithmetic)
+        usable = bool(self.preset) and self.backend == TUNED_BACKEND
+        if self.thresholds == TUNED and not usable:
+            raise UserError(f"thresholds {TUNED}: only a preset on the {TUNED_BACKEND} backend uses them")
+        tuned = usable and (self.thresholds == TUNED or not (self.thresholds or self.arithmetic))
+        if tuned:
+            arithmetic = shipped().arithmetic
+            if self.arithmetic not in ("", arithmetic):
+                raise UserError(f"arithmetic {self.arithmetic}: the tuned thresholds are for {arithmetic}")
+        object.__setattr__(self, "thresholds", TUNED if tuned else TRAINED)
+        object.__setattr__(self, "arithmetic", arithmetic)
 
     @property
     def deciding(self) -> str:

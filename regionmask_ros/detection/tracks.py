@@ -1,8 +1,9 @@
 """Objects over time, and where they are while nobody looks.
 
 A detection whose regions are not sent stays where it was last seen: the network is not told that anything moved. Its
-box is moved on with the object's own velocity instead. Velocities come from a Kalman filter, because a box shakes from
-frame to frame by more than a slow object moves: a velocity is believed as far as it is known.
+box is moved on instead, with what it shows in the picture (``detection.flow``) or, where that cannot be told, with the
+object's own velocity. Velocities come from a Kalman filter, because a box shakes from frame to frame by more than a
+slow object moves: a velocity is believed as far as it is known.
 """
 
 from __future__ import annotations
@@ -12,6 +13,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from .detections import Detections
+from .flow import Motion
 from .overlap import union_overlap
 
 SAME_OBJECT_IOU = 0.15
@@ -32,17 +34,19 @@ class Tracks:
     """n objects.
 
     ids: int64 [n]. class_ids: int64 [n]. boxes: float64 [n, 4], x0 y0 x1 y1 in picture pixels, as last seen.
+    now: float64 [n, 4], the same boxes where they are in the last frame: as last seen, and moved on while they rested.
     state: float64 [n, 4], filtered centre x, y and width, height. velocity: float64 [n, 4], of the state, pixels a
     frame. spread: float64 [n, 2, 3], variance of place, covariance, variance of velocity, in sizes; of centre and size.
     scores: float64 [n], of the last detection. looks: int64 [n], how often the box was measured. seen: int64 [n], frame
     in which that was last. present: int64 [n], frame of the last detection, measured or resting.
-    next_id: of the next new object. last: frame of the last result, -1 before the first; of a pipelined backend it lies
-    some frames back.
+    next_id: of the next new object. last: the frame that ``now`` belongs to, that of the last result, -1 before the
+    first; of a pipelined backend it lies some frames back.
     """
 
     ids: np.ndarray
     class_ids: np.ndarray
     boxes: np.ndarray
+    now: np.ndarray
     state: np.ndarray
     velocity: np.ndarray
     spread: np.ndarray
@@ -56,14 +60,14 @@ class Tracks:
     @classmethod
     def none(cls) -> Tracks:
         whole, four = np.zeros(0, np.int64), np.zeros((0, 4))
-        return cls(whole, whole, four, four, four, np.zeros((0, 2, 3)), np.zeros(0), whole, whole, whole)
+        return cls(whole, whole, four, four, four, four, np.zeros((0, 2, 3)), np.zeros(0), whole, whole, whole)
 
     def __len__(self) -> int:
         return len(self.ids)
 
     def expected(self, frame: int) -> np.ndarray:
         """float64 [n, 4], x0 y0 x1 y1: where the objects are in that frame, when they go on as before."""
-        return _corners(self.state + self.velocity * (frame - self.seen)[:, None])
+        return _corners(_centres(self.now) + self.velocity * (frame - self.last))
 
     def place_variance(self, frame: int) -> np.ndarray:
         """float64 [n]: variance of where each centre is in that frame, in sizes squared."""
@@ -82,8 +86,26 @@ class Tracks:
         return replace(self, **arrays)
 
 
+def carried(tracks: Tracks, resting: np.ndarray, motion: Motion | None, frame: int) -> Tracks:
+    """The objects with ``now`` moved on to that frame, which becomes the last one.
+
+    resting: bool [n], those whose regions are not sent in it: they go with the picture. The others are about to be
+    measured, and go on with their velocity until then. motion: from the frame before to this one, None if not known.
+    """
+    shift, growth = tracks.velocity[:, :2] * (frame - tracks.last), np.ones(len(tracks))
+    if motion is not None and resting.any():
+        seen_shift, growth[resting] = motion.of(tracks.now[resting])
+        shift[resting] = np.where(np.isnan(seen_shift), shift[resting], seen_shift)
+    place = _centres(tracks.now)
+    place[:, :2] += shift
+    place[:, 2:] *= growth[:, None]
+    return replace(tracks, now=_corners(place), last=frame)
+
+
 def follow(tracks: Tracks, found: Detections, looked: np.ndarray, frame: int) -> tuple[Tracks, np.ndarray]:
     """Objects after one more frame, and for each detection the place of its object in them, int64 [len(found)].
+
+    tracks: with ``now`` in this frame, see ``carried``.
 
     looked: bool [len(found)], whether a detection's regions were sent in this frame: only then it is a measurement.
     frame: number of the frame; rises from call to call.
@@ -102,11 +124,14 @@ def follow(tracks: Tracks, found: Detections, looked: np.ndarray, frame: int) ->
     return grown.select(kept), (np.cumsum(kept) - 1)[object_of]
 
 
-def moved(found: Detections, looked: np.ndarray, tracks: Tracks, object_of: np.ndarray, frame: int,
+def moved(found: Detections, looked: np.ndarray, tracks: Tracks, object_of: np.ndarray,
           picture_wh: tuple[int, int]) -> Detections:
-    """The detections, those whose regions rest moved as their objects are expected to; clipped to the picture."""
-    shift = tracks.velocity[object_of] * (frame - tracks.seen[object_of])[:, None]
-    boxes = np.where(looked[:, None], found.boxes, _corners(_centres(found.boxes) + shift))
+    """The detections, those whose regions rest moved as their objects have; clipped to the picture."""
+    seen, now = _centres(tracks.boxes[object_of]), _centres(tracks.now[object_of])
+    place = _centres(found.boxes)
+    place[:, :2] += now[:, :2] - seen[:, :2]
+    place[:, 2:] *= now[:, 2:] / np.maximum(seen[:, 2:], 1e-6)
+    boxes = np.where(looked[:, None], found.boxes, _corners(place))
     limit = np.tile(picture_wh, 2)
     boxes = np.clip(boxes, 0.0, limit).astype(np.float32)
     return Detections(boxes, found.scores, found.class_ids, tracks.ids[object_of], ~looked)
@@ -139,7 +164,7 @@ def _begun(boxes: np.ndarray, class_ids: np.ndarray, frame: int, next_id: int) -
     frames = np.full(count, frame, np.int64)
     spread = np.array([(SHAKE**2, 0.0, speed**2) for speed in EXPECTED_SPEED])
     return Tracks(
-        next_id + np.arange(count), class_ids, boxes, _centres(boxes), np.zeros((count, 4)),
+        next_id + np.arange(count), class_ids, boxes, boxes.copy(), _centres(boxes), np.zeros((count, 4)),
         np.repeat(spread[None], count, axis=0), np.zeros(count), np.ones(count, np.int64), frames, frames,
         next_id + count, frame,
     )
@@ -170,7 +195,7 @@ def _correct(tracks: Tracks, places: np.ndarray, boxes: np.ndarray, frame: int) 
     tracks.velocity[places] += speed_gain * surprise
     tracks.spread[places] = np.stack(
         [place * (1.0 - place / total), both * (1.0 - place / total), speed - both * both / total], axis=2)
-    tracks.boxes[places], tracks.seen[places] = boxes, frame
+    tracks.boxes[places], tracks.now[places], tracks.seen[places] = boxes, boxes, frame
     tracks.looks[places] += 1
 
 

@@ -8,10 +8,11 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from ..detection.detections import Detections
-from ..detection.tracks import Tracks, follow, moved
+from ..detection.flow import Motion, coarse
+from ..detection.tracks import Tracks
 from ..detection.yolo import decode
 from ..frames import Frame
-from ..mask.looked import looked_at
+from ..mask.following import followed
 from ..metrics.counts import StepCounts
 from ..metrics.loihi2_model import SYNOP_PJ, FrameCost, even_cost, rows_cost
 from ..network.spec import Network
@@ -50,7 +51,7 @@ class SettingRun:
         self._network, self._settings = network, settings
         self.pipeline = Pipeline(network, settings, self._watch.open, policy)
         self.scorer, self.record = scorer, Record()
-        self._extrapolate, self._tracks = extrapolate, Tracks.none()
+        self._extrapolate, self._tracks, self._coarse = extrapolate, Tracks.none(), None
 
     def step(self, number: int, frame: Frame) -> None:
         """number: of the frame, from the start of the sequence."""
@@ -81,9 +82,11 @@ class SettingRun:
         found = decode(result.head, self._network.head, picture_wh, SCORED_ABOVE, self._settings.nms_iou)
         if not self._extrapolate:
             return found
-        looked = looked_at(found.boxes, result.mask.keep, picture_wh)
-        self._tracks, object_of = follow(self._tracks, found, looked, result.index)
-        return moved(found, looked, self._tracks, object_of, result.index, picture_wh)
+        picture = coarse(result.frame.pixels)
+        motion = None if self._coarse is None else Motion(self._coarse, picture)
+        self._coarse = picture
+        self._tracks, found = followed(self._tracks, found, result.mask.keep, picture_wh, result.index, motion)
+        return found
 
 
 def steady(values: list) -> np.ndarray:

@@ -1,0 +1,103 @@
+"""Other firing thresholds for a trained network, and the file that holds some that were tuned.
+
+The file is JSON, made to be read by people before it is used::
+
+    {"network": "7f98a6...",                        digest of the network with its trained thresholds
+     "arithmetic": "snap",                          the rule that they are for
+     "thresholds": {"encoder": 3, "conv1": 3, ...}, in 1/64, one for the encoder and for every layer but the head
+     "made": {...}}                                 from what, how, and with which figures
+"""
+
+from __future__ import annotations
+
+import json
+import weakref
+from dataclasses import dataclass, replace
+from functools import lru_cache
+from pathlib import Path
+from typing import Any, Mapping
+
+from ..engine.arithmetic import ARITHMETICS
+from ..errors import UserError
+from ..untrusted.archive import open_regular, read_limited
+from ..untrusted.refused import Refused
+from .spec import Network
+
+ENCODER = "encoder"
+SHIPPED = Path(__file__).with_name("yolo_kp_tuned.json")
+LARGEST = 31
+"""In 1/64. Up to here the difference that a neuron keeps to itself fits 16 bits, and kernels are the usual ones."""
+
+_TUNED: weakref.WeakKeyDictionary[Network, Network] = weakref.WeakKeyDictionary()
+"""Cameras that run the same network share its weights, so they must get the same object."""
+
+
+@dataclass(frozen=True)
+class TunedThresholds:
+    """network: digest of the network that they belong to. arithmetic: the rule that they are for.
+
+    thresholds: in 1/64, 1 to ``LARGEST``, by layer name, ``encoder`` included. made: how, for people.
+    """
+
+    network: str
+    arithmetic: str
+    thresholds: Mapping[str, int]
+    made: Mapping[str, Any]
+
+    def to_json(self) -> str:
+        content = {"network": self.network, "arithmetic": self.arithmetic, "thresholds": dict(self.thresholds),
+                   "made": dict(self.made)}
+        return json.dumps(content, indent=1, allow_nan=False) + "\n"
+
+
+def thresholds_of(network: Network) -> dict[str, int]:
+    """The encoder's and each layer's but the head's, by name."""
+    return {ENCODER: network.encoder_threshold, **{spec.name: spec.threshold for spec in network.layers[:-1]}}
+
+
+def with_thresholds(network: Network, thresholds: Mapping[str, int]) -> Network:
+    """The same network with other thresholds. thresholds: as ``thresholds_of`` gives them.
+
+    Raises ValueError unless exactly the encoder and the layers but the head are named.
+    """
+    if set(thresholds) != set(thresholds_of(network)):
+        raise ValueError(f"thresholds for {', '.join(thresholds)}; {network.name} has {', '.join(thresholds_of(network))}")
+    layers = (*(replace(spec, threshold=thresholds[spec.name]) for spec in network.layers[:-1]), network.layers[-1])
+    return replace(network, layers=layers, encoder_threshold=thresholds[ENCODER])
+
+
+def read_tuned(path: Path) -> TunedThresholds:
+    """Raises UserError, one line with file and cause, for anything but such a file."""
+    try:
+        with open_regular(path) as file:
+            return _checked(json.loads(read_limited(file)))
+    except Refused as refused:
+        raise refused.about(path) from refused
+    except (ValueError, RecursionError) as error:
+        raise UserError(f"{path}: no file of thresholds, it cannot be read as JSON") from error
+
+
+def _checked(content: Any) -> TunedThresholds:
+    kinds = {"network": str, "arithmetic": str, "thresholds": dict, "made": dict}
+    if not isinstance(content, dict) or any(not isinstance(content.get(key), kind) for key, kind in kinds.items()):
+        raise Refused("no file of thresholds: it needs network, arithmetic, thresholds and made")
+    if content["arithmetic"] not in ARITHMETICS:
+        raise Refused(f"arithmetic {content['arithmetic']!r} is unknown; there are {', '.join(ARITHMETICS)}")
+    for name, value in content["thresholds"].items():
+        if type(value) is not int or not 1 <= value <= LARGEST:
+            raise Refused(f"threshold of {name} is {value!r}: it must be a whole number from 1 to {LARGEST}")
+    return TunedThresholds(*(content[key] for key in kinds))
+
+
+@lru_cache(maxsize=None)
+def shipped() -> TunedThresholds:
+    """Those that come with the package."""
+    return read_tuned(SHIPPED)
+
+
+def tuned_network(network: Network) -> Network | None:
+    """The network with the thresholds that come with the package; None when these belong to another network."""
+    known = _TUNED.get(network)
+    if known is None and network.digest == shipped().network:
+        known = _TUNED[network] = with_thresholds(network, shipped().thresholds)
+    return known
