@@ -10,7 +10,7 @@ from .backends import options_of, resolve_arithmetic
 from .backends.options import Value
 from .errors import UserError
 from .frames import MAX_PIXELS, check_input_size, choose_input_size
-from .mask.dynamic import dynamic_mask
+from .mask.dynamic import DynamicChoice
 from .mask.policy import DYNAMIC, MODES, STATIC
 from .mask.presets import preset
 
@@ -21,6 +21,7 @@ class PipelineSettings:
 
     input_size: ``auto`` (the camera's shape within ``max_pixels``) or (width, height), multiples of 32.
     mask: one of ``none``, ``static``, ``dynamic``, ``static+dynamic``. static_mask: file, for the static ones.
+    dynamic, mgnet_weights, target_masked: see ``mask.dynamic.DynamicChoice``; the latter two are mgnet's.
     preset: "", or ``careful``, ``balanced`` or ``fast``: a schedule that decides what is sent, refresh included,
     instead of ``mask`` and ``refresh_period`` (see ``mask.scheduled``). Boxes move on while their regions rest.
     refresh_period: every so many frames everything is attended; 0: the first frame only.
@@ -37,6 +38,8 @@ class PipelineSettings:
     mask: str = "none"
     static_mask: str = ""
     dynamic: str = "tracking"
+    mgnet_weights: str = ""
+    target_masked: float = 0.0
     preset: str = ""
     refresh_period: int = 8
     restart_period: int = 0
@@ -58,7 +61,7 @@ class PipelineSettings:
             raise UserError(f"mask {self.mask!r}: unknown; use {', '.join(MODES)}")
         if self.uses_static and not self.static_mask:
             raise UserError(f"mask {self.mask}: needs a static mask file (a .png or .npz)")
-        dynamic_mask(self.dynamic)
+        self.dynamic_choice  # noqa: B018  made to be checked
         if preset(self.preset) and self.mask != "none":
             raise UserError(f"preset {self.preset} decides the mask itself: leave out mask {self.mask}")
         if self.refresh_period < 0:
@@ -74,6 +77,10 @@ class PipelineSettings:
         object.__setattr__(self, "arithmetic", resolve_arithmetic(self.backend, self.arithmetic))
         options_of(self.backend, self.backend_options)
         object.__setattr__(self, "backend_options", MappingProxyType(dict(self.backend_options)))
+
+    @property
+    def dynamic_choice(self) -> DynamicChoice:
+        return DynamicChoice(self.dynamic, self.mgnet_weights, self.target_masked)
 
     @property
     def deciding(self) -> str:
@@ -96,7 +103,7 @@ class PipelineSettings:
 
 
 RECONFIGURABLE = (
-    "mask", "static_mask", "dynamic", "preset", "refresh_period", "restart_period", "score_threshold", "nms_iou",
-    "classes", "class_thresholds", "max_detections",
+    "mask", "static_mask", "dynamic", "mgnet_weights", "target_masked", "preset", "refresh_period", "restart_period",
+    "score_threshold", "nms_iou", "classes", "class_thresholds", "max_detections",
 )
 """Settings that ``Pipeline.reconfigure`` can change while a camera runs."""

@@ -17,7 +17,8 @@ from ..engine.arithmetic import CARRY
 from ..errors import UserError
 from ..grid import RegionGrid
 from ..mask.budget import attended_regions, nearest
-from ..mask.dynamic import tracking
+from ..mask.cues import Cues
+from ..mask.dynamic import DynamicMask, tracking
 from ..mask.heat import holding, hottest
 from ..mask.policy import MaskPolicy
 from ..mask.presets import PRESETS
@@ -96,24 +97,24 @@ def _oracle(situation: Situation) -> PolicyMaker:
 class _TrueBoxes:
     """A dynamic mask that sees the labels of the frame to come. It is asked once a frame, in order."""
 
-    def __init__(self, situation: Situation, around: Callable) -> None:
+    def __init__(self, situation: Situation, around: DynamicMask) -> None:
         self._labels, self._frame = situation.labels, situation.first_frame
         self._around = around
 
-    def __call__(self, last: Detections, grid: RegionGrid, picture_wh: tuple[int, int]) -> np.ndarray:
+    def __call__(self, cues: Cues) -> np.ndarray:
         labels = self._labels.at(self._frame)
         self._frame += 1
         boxes = labels.boxes[~labels.ignore].astype(np.float32)
         sure = Detections(boxes, np.ones(len(boxes), np.float32), np.zeros(len(boxes), np.int32))
-        return self._around(sure, grid, picture_wh)
+        return self._around(replace(cues, last=sure))
 
 
-def _sized(rule: Callable, share: float | None, grid: RegionGrid) -> Callable:
+def _sized(rule: DynamicMask, share: float | None, grid: RegionGrid) -> DynamicMask:
     """The rule itself or, for a wanted masked share, that many of the regions nearest to the boxes."""
     if share is None:
         return rule
     regions = attended_regions(grid, share, REFRESH_PERIOD)
-    return lambda last, grid, picture_wh: nearest(last.boxes, last.scores, grid, picture_wh, regions)
+    return lambda cues: nearest(cues.last.boxes, cues.last.scores, cues.grid, cues.picture_wh, regions)
 
 
 def _skip(period: int) -> Recipe:
