@@ -28,7 +28,8 @@ LONGEST_REUSE = 3
 class MgnetMask:
     """One camera's mask. Starts afresh with frame 0.
 
-    runs: how often the network has looked, of how many frames it was asked about.
+    runs: how often the network has looked. frames: how many it was asked about. last_scores: float32 [rows, cols], what
+    it said last.
     """
 
     def __init__(self, weights: MaskWeights, masked_share: float | None = None, every_frame: bool = False) -> None:
@@ -39,18 +40,18 @@ class MgnetMask:
         self._weights, self._every_frame = weights, every_frame
         self._holder = None if masked_share is None else ShareHolder(masked_share)
         self._network: LightNetwork | PaperNetwork | None = None
-        self._scores = self._seen = self._keep = None
+        self.last_scores = self._seen = self._keep = None
         self._reused = self.runs = self.frames = 0
 
     def __call__(self, cues: Cues) -> np.ndarray:
-        """bool [rows, cols], True = attended."""
-        scores = self.scores(cues)
+        """bool [rows, cols], True = attended. The cues need a glance."""
+        scores = with_boxes(self.network_scores(cues), cues)
         threshold = self._weights.threshold if self._holder is None else self._holder.threshold(scores)
         self._keep = scores > threshold
         return self._keep
 
-    def scores(self, cues: Cues) -> np.ndarray:
-        """float32 [rows, cols]: the network's, 0 to 1, and the boxes'. The cues need a glance."""
+    def network_scores(self, cues: Cues) -> np.ndarray:
+        """float32 [rows, cols], 0 to 1: what the network says of this frame, or said of a recent one."""
         if cues.frame == 0 or self._network is None:
             self._start(cues)
         if self._must_look(cues.glance.change):
@@ -58,12 +59,17 @@ class MgnetMask:
         else:
             self._reused += 1
         self.frames += 1
-        return with_boxes(self._scores, cues)
+        return self.last_scores
+
+    @property
+    def macs(self) -> int:
+        """Multiplications of one run; 0 before the first frame."""
+        return self._network.macs if self._network else 0
 
     def _start(self, cues: Cues) -> None:
         make = {"light": LightNetwork, "paper": PaperNetwork}[self._weights.architecture]
         self._network = make(self._weights.arrays, (cues.grid.cols, cues.grid.rows))
-        self._scores = self._seen = self._keep = None
+        self.last_scores = self._seen = self._keep = None
         if self._holder is not None:
             self._holder.reset()
 
@@ -77,7 +83,7 @@ class MgnetMask:
         logits = self._network.run(glance.image, glance.change)
         if logits.shape != (rows, cols):
             logits = cv2.resize(logits, (cols, rows), interpolation=cv2.INTER_LINEAR)
-        self._scores = 1.0 / (1.0 + np.exp(-logits))
+        self.last_scores = 1.0 / (1.0 + np.exp(-logits))
         self._seen = glance.change
         self._reused = 0
         self.runs += 1

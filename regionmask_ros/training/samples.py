@@ -12,14 +12,17 @@ import numpy as np
 
 from .clips import Clip
 
+LEAST_ZOOM, MOST_ZOOM = 0.3, 1.6
+"""Side of the window, in sides of the picture. Where it is larger, the picture is continued by its mirror image."""
+
 CHANGE_GREY = 6
 """Grey values from which on a pixel counts as changed: about the encoder's threshold."""
 
 LONGEST_REST = 8
 """Frames back to the one that the change refers to, at most: as long as a region may rest between refreshes."""
 
-NEWCOMER_WEIGHT, KNOWN_WEIGHT = 3.0, 0.5
-HALO = (0.6, 0.35, 0.2, 0.1)
+NEWCOMER_WEIGHT, KNOWN_WEIGHT = 3.0, 1.0
+HALO = (0.7, 0.45, 0.25, 0.12)
 """What is wanted of cells one, two, .. away from an object."""
 
 KNOWN_SHARE = 0.5
@@ -66,7 +69,7 @@ def draw(clip: Clip, number: int, size_hw: tuple[int, int], cells: tuple[int, in
     """A sample around that frame. size_hw: of its picture. cells: rows and columns of scores."""
     pictures, target_wh = clip.pictures, np.array(size_hw[::-1])
     source_wh = np.array(pictures.shape[2:0:-1])
-    window = _window(clip, number, source_wh, target_wh, rng)
+    window = window_at(clip, number, source_wh, target_wh, rng)
     before = _earlier(clip, number, rng)
     double = tuple(int(side) for side in 2 * target_wh)
     now, then = (
@@ -95,9 +98,9 @@ def whole(clip: Clip, number: int, size_hw: tuple[int, int], cells: tuple[int, i
     return Sample(np.ascontiguousarray(values), *_judgement(clip, number, window, cells))
 
 
-def _window(clip: Clip, number: int, source_wh: np.ndarray, target_wh: np.ndarray,
+def window_at(clip: Clip, number: int, source_wh: np.ndarray, target_wh: np.ndarray,
             rng: np.random.Generator) -> _Window:
-    zoom = np.exp(rng.uniform(np.log(0.5), np.log(1.6)))
+    zoom = np.exp(rng.uniform(np.log(LEAST_ZOOM), np.log(MOST_ZOOM)))
     aspect = target_wh[0] / target_wh[1] * np.exp(rng.uniform(-0.25, 0.25))
     side = zoom * np.sqrt(source_wh.prod())
     size = side * np.array([np.sqrt(aspect), 1 / np.sqrt(aspect)]) / source_wh
@@ -160,7 +163,7 @@ def _judgement(clip: Clip, number: int, window: _Window, cells: tuple[int, int])
     overlap = (share * covered).sum(axis=(1, 2)) / np.maximum(share.sum(axis=(1, 2)), 1e-6)
     worth = np.where(overlap < KNOWN_SHARE, NEWCOMER_WEIGHT, KNOWN_WEIGHT)
     # A large object has many cells; each object is to count about the same.
-    worth = worth * np.clip(8.0 / np.maximum(touched.sum(axis=(1, 2)), 1), 0.4, 3.0)
+    worth = worth * np.clip(8.0 / np.maximum(touched.sum(axis=(1, 2)), 1), 1.0, 3.0)
     inner = touched.any(axis=0)
     weight = np.where(_covering(doubtful, cells).max(axis=0, initial=0.0) > TOUCHED_CELL, 0.0, 1.0)
     weight = np.where(inner, (touched * worth[:, None, None]).max(axis=0, initial=0.0), weight)

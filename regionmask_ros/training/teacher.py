@@ -54,18 +54,19 @@ class Taught:
     known: tuple[np.ndarray, ...]
 
 
-def watch(network: Network, frames: Iterable[Frame], tick: Callable[[], None] = lambda: None) -> np.ndarray:
+def watch(network: Network, frames: Iterable[Frame], tick: Callable[[], None] = lambda: None,
+          teach: bool = True) -> np.ndarray:
     """float32 [n, 7]: frame, x0, y0, x1, y1 as shares of the picture, score, and 1 for the teacher's boxes, doubtful or
     not, 0 for those of the detector as it is in use.
 
-    frames: of one clip, in order, all of one size.
+    frames: of one clip, in order, all of one size. teach: False for the latter alone.
     """
     rows: list[np.ndarray] = []
     with contextlib.ExitStack() as stack:
         used = stack.enter_context(contextlib.closing(Pipeline(network, PipelineSettings(classes=_classes(network)))))
         views: list[_View] = []
         for number, frame in enumerate(frames):
-            if not views:
+            if teach and not views:
                 views = [stack.enter_context(contextlib.closing(_View(network, frame.size_wh, corner)))
                          for corner in (None, (0, 0), (1, 0), (0, 1), (1, 1))]
             (result,) = used.process(frame)

@@ -15,11 +15,12 @@ LONGEST_SIDE = 16_384
 MOST_SIDES = 2
 
 
-def read_array(archive: zipfile.ZipFile, name: str, kinds: str, what: str) -> np.ndarray:
+def read_array(archive: zipfile.ZipFile, name: str, kinds: str, what: str,
+               longest: int = LONGEST_SIDE) -> np.ndarray:
     """One array of at most two axes. Its header is checked before memory is taken; objects (pickles) are refused.
 
     kinds: the dtype kinds that may be, as NumPy names them. what: what the file should be, for people, such as
-    "a mask". Raises Refused.
+    "a mask". longest: length that an axis may have. Raises Refused.
     """
     if f"{name}.npy" not in archive.namelist():
         raise Refused(f"not {what}: no array {name} in it")
@@ -38,7 +39,7 @@ def read_array(archive: zipfile.ZipFile, name: str, kinds: str, what: str) -> np
     if dtype.kind not in kinds or len(shape) > MOST_SIDES:
         raise Refused(f"array {name} is {dtype} {list(shape)}: not {what}")
     content = data[stream.tell():]
-    sane = all(type(side) is int and 0 <= side <= LONGEST_SIDE for side in shape)
+    sane = all(type(side) is int and 0 <= side <= longest for side in shape)
     if not sane or len(content) != int(np.prod(shape, dtype=object)) * dtype.itemsize:
         raise Refused(f"damaged array {name}: its size is not what it says")
     return np.frombuffer(content, dtype).reshape(shape, order="F" if fortran else "C")
