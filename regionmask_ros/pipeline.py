@@ -9,6 +9,7 @@ from __future__ import annotations
 import contextlib
 import time
 from dataclasses import dataclass, field, replace
+from functools import cached_property
 from typing import Any, Callable, Iterator, Mapping
 
 import numpy as np
@@ -99,6 +100,28 @@ class _Camera:
     stamp_ns: int = 0
 
 
+class _Glance:
+    """A frame before it is sent, for masks that look at it. Nothing is made that nobody asks for.
+
+    resize_s: seconds that the image took.
+    """
+
+    def __init__(self, frame: Frame, camera: _Camera) -> None:
+        self._frame, self._input_wh, self._encoder = frame, camera.input_wh, camera.encoder
+        self.resize_s = 0.0
+
+    @cached_property
+    def image(self) -> np.ndarray:
+        start = time.perf_counter()
+        image = make_view(self._frame, self._input_wh).image
+        self.resize_s = time.perf_counter() - start
+        return image
+
+    @cached_property
+    def change(self) -> np.ndarray:
+        return self._encoder.pending(self.image)
+
+
 class Pipeline:
     """One camera's detector. Not for use by two threads at a time, but any may look at its properties and settings.
 
@@ -170,18 +193,18 @@ class Pipeline:
         start = time.perf_counter()
         camera, finished = self._camera_for(frame)
         camera.frame_id, camera.stamp_ns = frame.frame_id, frame.stamp_ns
-        mask = decide(camera.policy, camera.state, self._attention)
+        glance = _Glance(frame, camera)
+        mask = decide(camera.policy, camera.state, self._attention, glance)
         camera.age = aged(camera.age, mask.keep)
-        masked = time.perf_counter()
         # Where nothing is attended, nobody looks at the picture.
-        image = make_view(frame, camera.input_wh).image if mask.keep.any() else camera.unseen
+        image = glance.image if mask.keep.any() else camera.unseen
         resized = time.perf_counter()
         events = camera.encoder.step(image, mask.keep)
         encoded = time.perf_counter()
         ms = {
             "total": 0.0,
-            "resize": (resized - masked) * 1e3,
-            "mask": (masked - start) * 1e3,
+            "resize": glance.resize_s * 1e3,
+            "mask": (resized - start - glance.resize_s) * 1e3,
             "encode": (encoded - resized) * 1e3,
         }
         shown = _events_picture(events) if want_events else None

@@ -6,7 +6,6 @@ from dataclasses import replace
 
 from .grid import RegionGrid
 from .mask.budget import attended_regions, static_ranks
-from .mask.dynamic import dynamic_mask
 from .mask.files import read_static_mask
 from .mask.policy import MaskPolicy
 from .mask.scheduled import Schedule
@@ -21,10 +20,10 @@ def policy_of(settings: PipelineSettings, grid: RegionGrid, picture_wh: tuple[in
     """
     file = read_static_mask(settings.static_mask) if settings.reads_static_mask else None
     static = file.fit(grid, picture_wh) if file else None
-    dynamic = dynamic_mask(settings.dynamic) if settings.uses_dynamic else None
+    dynamic = settings.dynamic_choice.make(settings.refresh_period) if settings.uses_dynamic else None
     adaptive = settings.adaptive if settings.uses_adaptive else None
     regions = None
-    if settings.target_masked:
+    if settings.target_masked and not settings.target_moves_threshold:
         regions = attended_regions(grid, settings.target_masked, settings.deciding_refresh_period)
     hot = static_ranks(static if file.heat is None else file.heat) if file and regions is not None else None
     schedule = settings.schedule

@@ -13,7 +13,7 @@ from .frames import MAX_PIXELS, check_input_size, choose_input_size
 from .grid import RegionGrid
 from .mask.adaptive import Adaptive
 from .mask.budget import attended_regions
-from .mask.dynamic import dynamic_mask
+from .mask.dynamic import MGNET, DynamicChoice
 from .mask.knobs import Knobs
 from .mask.policy import ADAPTIVE, DYNAMIC, MODES, STATIC
 from .mask.presets import preset
@@ -33,7 +33,9 @@ class PipelineSettings:
     mask: one of ``policy.MODES``, such as ``static+dynamic``. static_mask: file, for the static ones; for the adaptive
     ones it is what they start from, and may be left out. adaptive: how those learn.
     target_masked: share of the regions that is to be masked, over all frames, 0 to below 1; 0: as it comes. The masks
-    are cut down, or grown, to the regions that come first (see ``mask.budget``); a preset masks at least so much.
+    are cut down, or grown, to the regions that come first (see ``mask.budget``); mgnet alone moves its threshold; a
+    preset masks at least so much.
+    dynamic, mgnet_weights: see ``mask.dynamic.DynamicChoice``.
     preset: "", or ``careful``, ``balanced`` or ``fast``: a schedule that decides what is sent, refresh included,
     instead of ``mask`` and ``refresh_period`` (see ``mask.scheduled``). Boxes move on while their regions rest.
     knobs: what is turned in the preset.
@@ -54,6 +56,7 @@ class PipelineSettings:
     static_mask: str = ""
     dynamic: str = "tracking"
     adaptive: Adaptive = Adaptive()
+    mgnet_weights: str = ""
     target_masked: float = 0.0
     preset: str = ""
     knobs: Knobs = Knobs()
@@ -78,9 +81,9 @@ class PipelineSettings:
             raise UserError(f"mask {self.mask!r}: unknown; use {', '.join(MODES)}")
         if self.uses_static and not self.static_mask:
             raise UserError(f"mask {self.mask}: needs a static mask file (a .png or .npz)")
-        dynamic_mask(self.dynamic)
         if self.knobs != Knobs() and not self.preset:
             raise UserError("a preset's knob is turned, but there is no preset: name one, or leave the knob out")
+        self.dynamic_choice  # noqa: B018  made to be checked
         if preset(self.preset) and self.mask != "none":
             raise UserError(f"preset {self.preset} decides the mask itself: leave out mask {self.mask}")
         if self.refresh_period < 0:
@@ -123,6 +126,17 @@ class PipelineSettings:
         object.__setattr__(self, "arithmetic", arithmetic)
 
     @property
+    def dynamic_choice(self) -> DynamicChoice:
+        """Which dynamic mask."""
+        return DynamicChoice(
+            self.dynamic, self.mgnet_weights, self.target_masked if self.target_moves_threshold else 0.0)
+
+    @property
+    def target_moves_threshold(self) -> bool:
+        """Whether a dynamic mask holds the target by itself."""
+        return self.mask == DYNAMIC and self.dynamic == MGNET
+
+    @property
     def deciding(self) -> str:
         """The name of what decides: of the preset, or else of the masks."""
         return self.preset or self.mask
@@ -162,7 +176,7 @@ class PipelineSettings:
 
 
 RECONFIGURABLE = (
-    "mask", "static_mask", "dynamic", "adaptive", "target_masked", "preset", "knobs", "refresh_period",
+    "mask", "static_mask", "dynamic", "mgnet_weights", "adaptive", "target_masked", "preset", "knobs", "refresh_period",
     "restart_period", "score_threshold", "nms_iou", "classes", "class_thresholds", "max_detections",
 )
 """Settings that ``Pipeline.reconfigure`` can change while a camera runs."""

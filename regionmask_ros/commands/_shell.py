@@ -26,6 +26,7 @@ COMMANDS = {
     "demo": "node and player on a real video, recorded and drawn",
     "calibrate": "make a static mask for a fixed camera, from labels or from what is detected",
     "tune_thresholds": "firing thresholds that save work, from unlabelled video",
+    "train_mgnet": "teach a mask network where objects are, or measure how well one knows",
     "evaluate": "what masks cost in accuracy and save in work, on labelled sequences",
     "doctor": "tell what is installed, what works, and what to do",
     "model": "import or inspect a trained network",

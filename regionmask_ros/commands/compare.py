@@ -32,7 +32,6 @@ from ..encoder import Encoder
 from ..errors import UserError
 from ..frames import choose_input_size, make_view, parse_input_size
 from ..grid import RegionGrid
-from ..mask.dynamic import dynamic_mask
 from ..mask.files import load_static_mask
 from ..mask.policy import ADAPTIVE, MODES, MaskPolicy, MaskState, decide
 from ..mask.schedule import is_refresh
@@ -143,7 +142,7 @@ class _Masks:
         settings = PipelineSettings(mask=args.mask, static_mask=args.static_mask)
         grid = RegionGrid.of_input(input_wh)
         static = load_static_mask(args.static_mask, grid, source.size_wh) if settings.uses_static else None
-        dynamic = dynamic_mask(settings.dynamic) if settings.uses_dynamic else None
+        dynamic = settings.dynamic_choice.make(args.refresh_period) if settings.uses_dynamic else None
         self._policy = MaskPolicy(grid, source.size_wh, static, dynamic, args.refresh_period)
         if dynamic is not None and network.head is None:
             raise UserError(f"network {network.name}: its output means no boxes that a mask could follow")

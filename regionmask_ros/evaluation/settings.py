@@ -18,6 +18,7 @@ from ..errors import UserError
 from ..grid import RegionGrid
 from ..mask.adaptive import Adaptive
 from ..mask.budget import attended_regions, nearest
+from ..mask.cues import Cues
 from ..mask.dynamic import tracking
 from ..mask.heat import holding, hottest
 from ..mask.policy import MaskPolicy
@@ -114,14 +115,14 @@ class _TrueBoxes:
         self._labels, self._frame = situation.labels, situation.first_frame
         self._regions = regions
 
-    def __call__(self, last: Detections, grid: RegionGrid, picture_wh: tuple[int, int]) -> np.ndarray:
+    def __call__(self, cues: Cues) -> np.ndarray:
         labels = self._labels.at(self._frame)
         self._frame += 1
         boxes = labels.boxes[~labels.ignore].astype(np.float32)
         sure = Detections(boxes, np.ones(len(boxes), np.float32), np.zeros(len(boxes), np.int32))
         if self._regions is None:
-            return tracking(sure, grid, picture_wh)
-        return nearest(sure.boxes, sure.scores, grid, picture_wh, self._regions)
+            return tracking(replace(cues, last=sure))
+        return nearest(sure.boxes, sure.scores, cues.grid, cues.picture_wh, self._regions)
 
 
 def _skip(period: int) -> Recipe:

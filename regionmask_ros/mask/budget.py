@@ -19,13 +19,21 @@ def attended_regions(grid: RegionGrid, masked_share: float, refresh_period: int)
     masked_share: 0 to 1, of all regions of all frames; refresh frames mask nothing, so the others mask more.
     Raises UserError when the refresh frames leave too few others.
     """
+    return round(grid.rows * grid.cols * (1.0 - share_between_refreshes(masked_share, refresh_period)))
+
+
+def share_between_refreshes(masked_share: float, refresh_period: int) -> float:
+    """The masked share, 0 to 1, of a frame that is no refresh frame, so that ``masked_share`` is that of all frames.
+
+    Raises UserError when the refresh frames leave too few others.
+    """
     others = 1.0 - 1.0 / refresh_period if refresh_period > 0 else 1.0
     if not 0.0 <= masked_share <= others:
         raise UserError(
             f"a masked share of {masked_share:g} is out of reach: with a refresh every {refresh_period} frames at most "
             f"{others:.2f} can be masked"
         )
-    return round(grid.rows * grid.cols * (1.0 - masked_share / others)) if others else grid.rows * grid.cols
+    return masked_share / others if others else 0.0
 
 
 def nearest(boxes: np.ndarray, scores: np.ndarray, grid: RegionGrid, picture_wh: tuple[int, int],

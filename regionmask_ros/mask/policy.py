@@ -11,6 +11,7 @@ from ..detection.tracks import Tracks
 from ..grid import RegionGrid
 from .adaptive import Adaptive, learned, mask_of
 from .budget import best, box_ranks, static_ranks, united_ranks
+from .cues import Cues, Glance
 from .dynamic import DynamicMask
 from .region_mask import RegionMask
 from .schedule import is_refresh
@@ -27,7 +28,7 @@ MODES = ("none", "static", "adaptive", "dynamic", "static+dynamic", "adaptive+dy
 class MaskPolicy:
     """What decides, fixed while a camera runs.
 
-    static: bool [rows, cols] or None. dynamic: a function from ``mask.dynamic`` or None. Without either, every region
+    static: bool [rows, cols] or None. dynamic: one of ``mask.dynamic`` or None. Without either, every region
     of every frame is attended. refresh_period: see ``schedule.is_refresh``.
     schedule: decides instead of all of them when it is there.
     adaptive: how the static mask goes on learning, see ``after``; None: it stays.
@@ -94,10 +95,12 @@ class MaskState:
         return replace(self, refresh_from=self.frame)
 
 
-def decide(policy: MaskPolicy, state: MaskState, attention: np.ndarray = NO_BOXES) -> RegionMask:
+def decide(policy: MaskPolicy, state: MaskState, attention: np.ndarray = NO_BOXES,
+           glance: Glance | None = None) -> RegionMask:
     """The mask of the next frame: the union of the sources, or everything on a refresh frame.
 
     attention: float [n, 4], x0 y0 x1 y1 in picture pixels: boxes whose regions are attended besides.
+    glance: the frame to come, for dynamic masks that look at it.
     """
     if policy.schedule is not None:
         return _scheduled(policy, policy.schedule, state, attention)
@@ -105,7 +108,7 @@ def decide(policy: MaskPolicy, state: MaskState, attention: np.ndarray = NO_BOXE
     if policy.static is not None:
         sources[STATIC] = policy.static
     if policy.dynamic is not None:
-        sources[DYNAMIC] = policy.dynamic(state.last, policy.grid, policy.picture_wh)
+        sources[DYNAMIC] = policy.dynamic(Cues(state.last, policy.grid, policy.picture_wh, state.frame, glance))
     if not sources:
         return RegionMask(policy.grid.full(True), sources, refresh=state.since_refresh == 0)
     if len(attention):

@@ -11,7 +11,8 @@ from regionmask_ros.detection.detections import Detections
 from regionmask_ros.errors import UserError
 from regionmask_ros.grid import RegionGrid
 from regionmask_ros.mask.budget import nearest, static_ranks
-from regionmask_ros.mask.dynamic import dynamic_mask, tracking
+from regionmask_ros.mask.cues import Cues
+from regionmask_ros.mask.dynamic import DynamicChoice, tracking
 from regionmask_ros.mask.policy import MaskPolicy, MaskState, decide
 from regionmask_ros.mask.schedule import is_refresh
 
@@ -39,9 +40,9 @@ def test_refresh_frames(period, expected):
 
 
 def test_tracking_attends_boxes_and_one_region_around():
-    keep = tracking(objects([34, 34, 46, 46]), GRID, PICTURE)
+    keep = tracking(Cues(objects([34, 34, 46, 46]), GRID, PICTURE))
     assert np.argwhere(keep).tolist() == [[r, c] for r in (1, 2, 3) for c in (1, 2, 3)]
-    assert not tracking(Detections.empty(), GRID, PICTURE).any()
+    assert not tracking(Cues(Detections.empty(), GRID, PICTURE)).any()
 
 
 @given(st.integers(0, 2**32 - 1), st.integers(1, 30), st.integers(0, 9))
@@ -69,11 +70,15 @@ def test_deciding_changes_nothing():
 
 
 def test_mask_names():
-    assert dynamic_mask("tracking") is tracking
-    with pytest.raises(UserError, match="mgnet: this version does not have it yet; use tracking"):
-        dynamic_mask("mgnet")
-    with pytest.raises(UserError, match="'magic': unknown; use tracking"):
-        dynamic_mask("magic")
+    assert DynamicChoice("tracking").make(8) is tracking
+    with pytest.raises(UserError, match="'magic': unknown; use tracking, mgnet"):
+        DynamicChoice("magic")
+    with pytest.raises(UserError, match="tracking: has neither weights nor a masked share"):
+        DynamicChoice("tracking", masked_share=0.5)
+    with pytest.raises(UserError, match="target masked 1.0"):
+        DynamicChoice("mgnet", masked_share=1.0)
+    with pytest.raises(UserError, match="at most 0.88 can be masked"):
+        DynamicChoice("mgnet", masked_share=0.9).make(8)
 
 
 def test_what_a_planner_asks_for_is_attended_besides_the_masks():
