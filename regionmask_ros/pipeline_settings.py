@@ -104,9 +104,9 @@ class PipelineSettings:
     def _check_target(self) -> None:
         target = self.target_masked
         if not 0.0 <= target < 1.0:
-            raise UserError(f"target masked share {target:g}: must be 0 (as it comes) or more, and below 1")
+            raise UserError(f"target masked {target}: must be 0 (as it comes), or below 1")
         if target and self.deciding == "none":
-            raise UserError(f"target masked share {target:g}: needs a mask or a preset that chooses the regions")
+            raise UserError(f"target masked {target}: needs a mask or a preset that chooses the regions")
         if target:
             attended_regions(RegionGrid(1, 1), target, self.deciding_refresh_period)
 

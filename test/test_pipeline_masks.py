@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
+from dataclasses import fields, replace
 
 import numpy as np
 import pytest
@@ -13,6 +13,8 @@ from regionmask_ros.grid import RegionGrid
 from regionmask_ros.mask.adaptive import Adaptive, mask_of
 from regionmask_ros.mask.files import save_static_mask
 from regionmask_ros.mask.knobs import Knobs
+from regionmask_ros.mask.presets import PRESETS
+from regionmask_ros.mask.scheduled import Schedule
 from regionmask_ros.mask.seen import Seen, looked
 from regionmask_ros.pipeline import Pipeline, PipelineSettings
 
@@ -122,7 +124,7 @@ def test_a_target_can_change_between_frames(tiny_network):
 
 
 def test_knobs_turn_what_a_preset_does(tiny_network):
-    settings = PipelineSettings(preset="fast", knobs=Knobs(refresh_period=3, pause_period=0), score_threshold=0.5)
+    settings = PipelineSettings(preset="fast", knobs=Knobs(refresh_period=3), score_threshold=0.5)
     assert settings.deciding_refresh_period == 3
     pipeline = Pipeline(tiny_network, settings)
     assert [r.mask.refresh for r in results(pipeline, clip(7))] == [True, False, False] * 2 + [True]
@@ -130,8 +132,19 @@ def test_knobs_turn_what_a_preset_does(tiny_network):
     assert [r.mask.refresh for r in results(pipeline, clip(12)[7:])] == [False, False, False, True, False]
 
 
+def test_every_knob_is_a_value_of_a_schedule():
+    of_schedules = {field.name: field.type for field in fields(Schedule)}
+    assert {field.name: field.type for field in fields(Knobs)}.items() <= of_schedules.items()
+    for preset in PRESETS.values():
+        assert Knobs().applied(preset) == preset
+        for field in fields(Knobs):
+            turned = Knobs(**{field.name: 1}).applied(preset)
+            assert getattr(turned, field.name) == 1 and replace(
+                turned, **{field.name: getattr(preset, field.name)}) == preset
+
+
 @pytest.mark.parametrize("wrong, said", [
-    ({"target_masked": 1.0}, "target masked share 1"), ({"target_masked": float("nan")}, "target masked share nan"),
+    ({"target_masked": 1.0}, "target masked 1.0"), ({"target_masked": float("nan")}, "target masked nan"),
     ({"target_masked": 0.5}, "needs a mask or a preset"),
     ({"target_masked": 0.9, "mask": "dynamic"}, "at most 0.88 can be masked"),
     ({"target_masked": 0.8, "preset": "balanced", "knobs": Knobs(refresh_period=4)}, "at most 0.75"),
@@ -144,8 +157,8 @@ def test_settings_that_do_not_go_together(wrong, said):
 
 
 @pytest.mark.parametrize("wrong, said", [
-    ({"refresh_period": 0}, "refresh_period 0: must be 1 to"), ({"pause_shift": -0.5}, "pause_shift -0.5"),
-    ({"steer_threshold": 1.5}, "steer_threshold 1.5"), ({"pause_shift": float("nan")}, "pause_shift nan"),
+    ({"refresh_period": 0}, "refresh_period 0: must be 1 to"), ({"border_period": -2}, "border_period -2"),
+    ({"steer_threshold": 1.5}, "steer_threshold 1.5"), ({"steer_threshold": float("nan")}, "steer_threshold nan"),
 ])
 def test_knobs_that_make_no_sense(wrong, said):
     with pytest.raises(UserError, match=said):

@@ -181,7 +181,7 @@ def dispatch_with(argv: list[str]) -> int:
     (["--target-masked", "0.5"], "needs a mask or a preset"),
     (["--mask", "dynamic", "--target-masked", "0.9"], "out of reach"),
     (["--mask", "adaptive", "--adaptive-half-life", "0"], "adaptive half-life 0"),
-    (["--preset-pause-period", "2"], "there is no preset"),
+    (["--preset-border-period", "2"], "there is no preset"),
     (["--refresh-period", "x"], "invalid int value: 'x'"),
     (["--input-size", "448x450"], "multiples of 32"),
     (["--input-size", "big"], "input size 'big'"),

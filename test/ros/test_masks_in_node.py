@@ -99,15 +99,15 @@ def test_before_the_first_frame_no_share_is_told(rig, wait_for):
 
 @pytest.mark.parametrize("preset", ["", "fast"])
 def test_masks_and_their_knobs_change_while_running(rig, wait_for, half_mask, preset):
-    node, peer = rig()
+    node, peer = rig(arithmetic="carry")
     send(peer, wait_for, [message(0)])
     for step, mode in enumerate(MODES[1:], start=1):
         assert change(node, preset="", mask_mode=mode, static_mask=half_mask, target_masked=0.5).successful
-        assert change(node, preset=preset, adaptive_half_life=1.0 + step, preset_pause_period=step).successful
+        assert change(node, preset=preset, adaptive_half_life=1.0 + step, preset_border_period=step).successful
         settings = node._configured.pipeline.settings
         assert settings.target_masked == 0.5 and settings.adaptive.half_life == 1.0 + step
         assert settings.deciding == (preset or mode)
-        assert not preset or settings.schedule.pause_period == step
+        assert not preset or settings.schedule.border_period == step
         send(peer, wait_for, [message(step)])
     before = node._configured.pipeline.settings
     for refused, reason in (

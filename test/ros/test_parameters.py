@@ -95,10 +95,10 @@ def test_a_preset_decides_instead_of_the_mask_mode():
 
 
 def test_knobs_are_turned_in_a_preset_and_wait_for_one():
-    turned = {**DEFAULTS, "preset_pause_period": 4, "preset_pause_shift": 0.5}
+    turned = {**DEFAULTS, "preset_border_period": 4, "preset_steer_threshold": 0.625}
     assert settings_from(turned) == settings_from(DEFAULTS)
     schedule = settings_from({**turned, "preset": "fast"}).schedule
-    assert (schedule.pause_period, schedule.pause_shift) == (4, 0.5)
+    assert (schedule.border_period, schedule.steer_threshold) == (4, 0.625)
     assert schedule.refresh_period == PRESETS["fast"].refresh_period
 
 
