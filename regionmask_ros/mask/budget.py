@@ -59,8 +59,9 @@ def box_ranks(boxes: np.ndarray, scores: np.ndarray, grid: RegionGrid, picture_w
     across = _rings(inside[:, 0], inside[:, 2], grid.cols, width)
     down = _rings(inside[:, 1], inside[:, 3], grid.rows, height)
     # One number a box and region: the ring, and less than a ring for the score.
-    rank = np.maximum(down[:, :, None], across[:, None, :]) - 0.5 * np.clip(scores, 0.0, 1.0)[:, None, None]
-    return rank.min(axis=0)
+    rank = np.maximum(down[:, :, None], across[:, None, :])
+    rank -= (0.5 * np.clip(scores, 0.0, 1.0)).astype(np.float32)[:, None, None]
+    return rank.min(axis=0).astype(np.float64)
 
 
 def static_ranks(heat: np.ndarray) -> np.ndarray:
@@ -95,8 +96,8 @@ def best(ranks: np.ndarray, regions: int) -> np.ndarray:
 
 
 def _rings(low: np.ndarray, high: np.ndarray, cells: int, length: float) -> np.ndarray:
-    """float64 [n, cells]: how many cells each lies away from those that a box touches along one axis."""
-    cell = np.arange(cells)[None]
-    first = np.floor(low * cells / length)[:, None]
-    last = (np.ceil(high * cells / length) - 1)[:, None]
+    """float32 [n, cells]: how many cells each lies away from those that a box touches along one axis."""
+    cell = np.arange(cells, dtype=np.float32)[None]
+    first = np.floor(low * cells / length)[:, None].astype(np.float32)
+    last = (np.ceil(high * cells / length) - 1)[:, None].astype(np.float32)
     return np.maximum(np.maximum(first - cell, cell - last), 0.0)

@@ -26,7 +26,7 @@ MODES = ("none", "static", "adaptive", "dynamic", "static+dynamic", "adaptive+dy
 
 @dataclass(frozen=True)
 class MaskPolicy:
-    """What decides, fixed while a camera runs.
+    """What decides. Fixed while a camera runs, but for the static mask of an adaptive one, which ``after`` renews.
 
     static: bool [rows, cols] or None. dynamic: one of ``mask.dynamic`` or None. Without either, every region
     of every frame is attended. refresh_period: see ``schedule.is_refresh``.
@@ -113,10 +113,10 @@ def decide(policy: MaskPolicy, state: MaskState, attention: np.ndarray = NO_BOXE
         return RegionMask(policy.grid.full(True), sources, refresh=state.since_refresh == 0)
     if len(attention):
         sources[ATTENTION] = policy.grid.cover(attention, policy.picture_wh)
-    if is_refresh(state.since_refresh, policy.refresh_period):
-        return RegionMask(policy.grid.full(True), sources, refresh=True)
     if policy.regions is not None and (policy.static is None or policy.hot is not None):
         sources = _within_budget(policy, policy.regions, state, sources)
+    if is_refresh(state.since_refresh, policy.refresh_period):
+        return RegionMask(policy.grid.full(True), sources, refresh=True)
     return RegionMask(np.logical_or.reduce(list(sources.values())), sources, refresh=False)
 
 
@@ -128,11 +128,13 @@ def _within_budget(policy: MaskPolicy, regions: int, state: MaskState,
     if dynamic is not None:
         near = box_ranks(state.last.boxes, state.last.scores, policy.grid, policy.picture_wh)
     ranks = united_ranks(static, policy.hot, dynamic, near)
-    asked = sources.get(ATTENTION)
-    if asked is not None:
-        ranks[asked] = -1.0
-        regions = max(regions, np.count_nonzero(asked))
-    keep = best(ranks, regions)
+    if ATTENTION not in sources:
+        keep = best(ranks, regions)
+    else:
+        asked = sources[ATTENTION]
+        keep = best(np.where(asked, -np.inf, ranks), max(regions, np.count_nonzero(asked)))
+        # What only the planner asks for is no share of the masks.
+        keep &= ~asked | np.logical_or.reduce([mask for mask in (static, dynamic) if mask is not None])
     if static is not None and dynamic is not None:
         return {**sources, STATIC: keep & static, DYNAMIC: keep & (dynamic | ~static)}
     return {**sources, (DYNAMIC if static is None else STATIC): keep}

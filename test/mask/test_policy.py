@@ -134,10 +134,16 @@ def test_a_budget_is_kept_by_every_mask_and_cuts_nothing_that_a_planner_asks_for
     assert mask.refresh == own.refresh
     if mask.refresh:
         assert mask.keep.all()
+        between = decide(replace(tight, refresh_period=0), replace(state, frame=1), asked)
+        for name, source in between.sources.items():
+            np.testing.assert_array_equal(mask.sources[name], source, "a refresh changes nothing of what masks say")
         return
     wanted = GRID.cover(asked, PICTURE)
     assert mask.keep[wanted].all()
     np.testing.assert_array_equal(mask.keep, np.logical_or.reduce(list(mask.sources.values())))
+    chosen = np.logical_or.reduce([own.sources[name] for name in own.sources if name != "attention"])
+    for name in set(mask.sources) - {"attention"}:
+        assert not (mask.sources[name] & wanted & ~chosen).any(), "what only a planner asks for is told as attention"
     if free.static is None and not GRID.cover(state.last.boxes, PICTURE).any():
         assert mask.keep.sum() == wanted.sum(), "without a box and a static mask nothing is known to attend"
     else:
