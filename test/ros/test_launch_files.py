@@ -12,6 +12,7 @@ import numpy as np
 import pytest
 import yaml
 from bag_writer import START_NS, image, write_bag
+from sensor_msgs.msg import Image
 
 from regionmask_ros.ros.dds_profile import find_profile, picture_environment
 from regionmask_ros.ros.node import NODE_NAME
@@ -77,16 +78,29 @@ def test_rviz_shows_our_topics_with_a_quality_of_service_that_hears_them():
     topics = {name: (d["Topic"]["Value"], d["Topic"]["Reliability Policy"]) for name, d in pictures.items()}
     assert topics == {
         "Overlay": ("/overlay", "Reliable"), "Mask": ("/mask", "Reliable"), "Static mask": ("/mask/static", "Reliable"),
-        "Camera": ("/image", "Best Effort"),
+        "Camera": ("/image", "Best Effort"), "Dynamic mask": ("/mask/dynamic", "Reliable"),
+        "Age": ("/mask/age", "Reliable"), "Events": ("/events", "Reliable"),
     }
-    assert all(d["Enabled"] for d in pictures.values())
+    shown = {name for name, display in pictures.items() if display["Enabled"]}
+    assert shown == {"Overlay", "Mask", "Static mask", "Camera"}
+    every_output = {f"/{topic}" for topic in LAZY if LAZY[topic] is Image}
+    assert every_output == {topic for topic, _ in topics.values()} - {"/image"}
+
+
+def test_rviz_finds_the_outputs_of_a_namespace():
+    source = (REPOSITORY / "launch" / "detector.launch.py").read_text(encoding="utf-8")
+    (renamed,) = [node.value for node in ast.walk(ast.parse(source))
+                  if isinstance(node, ast.Assign) and getattr(node.targets[0], "id", "") == "OUTPUTS"]
+    assert set(ast.literal_eval(renamed)) == {topic for topic in LAZY if LAZY[topic] is Image}
 
 
 def test_foxglove_shows_our_topics():
     layout = json.loads((REPOSITORY / "config" / "foxglove_layout.json").read_text(encoding="utf-8"))
     panels = layout["configById"]
     shown = {panel["imageMode"]["imageTopic"] for name, panel in panels.items() if name.startswith("Image!")}
-    assert shown <= {f"/{topic}" for topic in LAZY} and {"/overlay/compressed", "/mask/age"} <= shown
+    assert {topic.removesuffix("/compressed") for topic in shown} == {
+        "/image", *(f"/{topic.removesuffix('/compressed')}" for topic in LAZY)}
+    assert {"/overlay/compressed", "/mask/compressed"} <= shown, "they come over a network"
     assert set(leaves(layout["layout"])) == set(panels)
     assert f"{NODE_NAME}: pictures" in panels["DiagnosticStatusPanel!health"]["selectedName"]
 
