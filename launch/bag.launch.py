@@ -35,6 +35,9 @@ ACTIVE = b"active: pictures from"
 
 OUTPUTS = ("detections", "label_info", "mask", "overlay")
 
+FIRST_PICTURE_S = "2.0"
+"""ros2 bag waits for nobody: what it plays before detector and player have found each other would be lost."""
+
 LAST_ANSWERS_S = 2.0
 
 
@@ -103,9 +106,9 @@ def once_active(player: Action) -> Callable[[ProcessIO], list[Action]]:
 
 
 def ros2_tools(context: LaunchContext, topic: str, image: str, compressed: bool) -> tuple[Action, Action]:
-    """ros2 bag play and ros2 bag record."""
+    """ros2 bag play and ros2 bag record, in words that Humble's and later ones understand."""
     play = ["ros2", "bag", "play", value(context, "bag"), "--clock", "100", "--rate", value(context, "rate"),
-            "--topics", topic]
+            "--delay", FIRST_PICTURE_S, "--topics", topic]
     record = ["ros2", "bag", "record", "--use-sim-time", "-o", value(context, "output"),
               *(f"/{name}" for name in OUTPUTS), "/diagnostics"]
     return tuple(ExecuteProcess(cmd=command, **process_settings(context)) for command in (play, record))

@@ -67,15 +67,21 @@ class RerunLog:
         jpeg = encode_jpeg(result.frame.bgr(), max_width=result.frame.size_wh[0])
         self._log(CAMERA, rr.EncodedImage(contents=jpeg, media_type="image/jpeg"))
         attended = keep_to_picture(result.mask.keep, result.frame.size_wh) > 0
-        self._log(MASK, rr.SegmentationImage(np.where(attended, ATTENDED, MASKED).astype(np.uint8)))
+        values = np.where(attended, ATTENDED, MASKED).astype(np.uint8)
+        self._log(MASK, rr.SegmentationImage(values, opacity=1.0))
         self._log(OBJECTS, rr.Boxes2D(
             array=found.boxes, array_format=rr.Box2DFormat.XYXY, class_ids=found.class_ids.astype(np.uint16),
             labels=[f"{labels[kind]} {score:.2f}" for kind, score in zip(found.class_ids, found.scores)],
         ))
         if result.events is not None:
             self._log(EVENTS, rr.Image(result.events))
-        values = (100 * result.mask.masked_share, result.counts.events, result.counts.total_synops, result.ms["total"])
-        for figure, value in zip(FIGURES_OF, values):
+        figures = {
+            "masked_share": 100 * result.mask.masked_share, "events": result.counts.events,
+            "synops": result.counts.total_synops,
+            # The first frame pays for opening: next to its time all others would be a flat line.
+            **({"ms": result.ms["total"]} if result.index else {}),
+        }
+        for figure, value in figures.items():
             self._log(f"{FIGURES}/{figure}", rr.Scalars(float(value)))
 
     def close(self) -> None:

@@ -79,7 +79,9 @@ def test_everything_about_a_frame_is_in_the_recording(trained, bag, half, tmp_pa
         assert set(np.unique(shown)) <= {MASKED, ATTENDED}
     shares = [row["scalars"][0] for row in logged(file, "/figures/masked_share")]
     assert shares == [pytest.approx(100 * grid.mean()) for grid in masked] and 50.0 in shares
-    assert all(row["scalars"][0] > 0 for name in ("ms", "synops") for row in logged(file, f"/figures/{name}"))
+    ms, synops = (logged(file, f"/figures/{name}") for name in ("ms", "synops"))
+    assert all(row["scalars"][0] > 0 for row in (*ms, *synops))
+    assert [row["frame"] for row in ms] == list(range(1, FRAMES)), "the first frame pays for opening"
     arose = [np.array(row["buffer"][0], np.uint8) for row in logged(file, "/events")]
     assert len(arose) == FRAMES and arose[0].min() == 255 and set(np.unique(arose[1])) == {0, 255}
 
