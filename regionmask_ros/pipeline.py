@@ -10,7 +10,7 @@ import contextlib
 import time
 from dataclasses import dataclass, field, replace
 from functools import cached_property
-from typing import Any, Callable, Iterator, Mapping
+from typing import Any, Callable, Iterator
 
 import numpy as np
 
@@ -23,12 +23,11 @@ from .detection.flow import Motion, coarse
 from .detection.yolo import decode
 from .encoder import Encoder, Events
 from .errors import UserError
-from .frames import Frame, choose_input_size, make_view
+from .frames import Frame, make_view
 from .grid import RegionGrid
 from .mask.following import followed
 from .mask.freshness import aged, never_sent
 from .mask.policy import ADAPTIVE, ATTENTION, NO_BOXES, STATIC, MaskPolicy, MaskState, decide
-from .mask.region_mask import RegionMask
 from .mask.schedule import frames_to_refresh
 from .mask.scheduled import follow_threshold
 from .mask.seen import Seen
@@ -36,46 +35,9 @@ from .metrics.counts import StepCounts
 from .network.spec import Network
 from .pipeline_policy import first_seen, policy_of
 from .pipeline_settings import RECONFIGURABLE, PipelineSettings
+from .step_result import Pending, StepResult
 
 PolicyMaker = Callable[[RegionGrid, "tuple[int, int]"], MaskPolicy]
-
-
-@dataclass(frozen=True)
-class StepResult:
-    """What became of one frame.
-
-    index: 0 for the pipeline's first frame. frame: the input, its header included. head: int32 [rows, cols, channels].
-    age: uint16 [rows, cols], frames since a region was last sent; 0: in this one.
-    events: uint8 [height, width] of the network's input, 255 where a pixel sent events; None unless asked for.
-    mask_text: what decided about this frame, for people, such as "tracking, refresh in 4".
-    ms: wall time of each stage in ``metrics.run_summary.STAGES``; ``total`` is all the pipeline did for this frame.
-    """
-
-    index: int
-    frame: Frame
-    detections: Detections
-    mask: RegionMask
-    mask_text: str
-    age: np.ndarray
-    events: np.ndarray | None
-    head: np.ndarray
-    counts: StepCounts
-    ms: Mapping[str, float]
-
-
-@dataclass
-class _Pending:
-    """A frame on its way through the backend. number: since the last fresh start, as the mask's state counts."""
-
-    index: int
-    number: int
-    frame: Frame
-    mask: RegionMask
-    mask_text: str
-    age: np.ndarray
-    events: np.ndarray | None
-    encoder_events: int
-    ms: dict[str, float]
 
 
 @dataclass
@@ -208,7 +170,7 @@ class Pipeline:
             "encode": (encoded - resized) * 1e3,
         }
         shown = _events_picture(events) if want_events else None
-        pending = _Pending(
+        pending = Pending(
             self._frames, camera.state.frame, frame, mask, self._mask_text(), camera.age, shown, len(events), ms
         )
         camera.state = replace(camera.state, frame=camera.state.frame + 1)
@@ -276,6 +238,19 @@ class Pipeline:
             _see(camera, policy, first if begins else camera.seen)
         self.settings, self._selection = settings, selection
 
+    def input_for(self, settings: PipelineSettings) -> tuple[int, int] | None:
+        """The size that the network's input would have; None before the first frame when it follows the camera.
+
+        Raises UserError when the static mask does not fit it.
+        """
+        camera = self._camera
+        if camera is None:
+            return None if settings.input_size == "auto" else settings.input_size
+        input_wh = settings.input_wh(camera.picture_wh)
+        if input_wh != camera.input_wh:
+            self._policy(settings, RegionGrid.of_input(input_wh), camera.picture_wh)
+        return input_wh
+
     def take_over(
         self, settings: PipelineSettings, input_wh: tuple[int, int] | None = None, backend: Backend | None = None
     ) -> Backend | None:
@@ -288,6 +263,9 @@ class Pipeline:
         before, self.settings = self._seat.exchange(backend, input_wh), settings
         if self._camera and self._seat.has(self._camera.input_wh):
             self._start_afresh(self._camera)
+        elif self._camera and backend is not None:
+            # The picture will be seen in another size: nothing of the camera's state fits.
+            self._camera, self.fresh_starts = None, self.fresh_starts + 1
         return before
 
     def close(self) -> None:
@@ -349,8 +327,7 @@ class Pipeline:
     def _open(self, frame: Frame) -> tuple[_Camera, list[StepResult]]:
         """A camera for pictures of this size, and what was still inside the one before it."""
         settings, picture_wh = self.settings, frame.size_wh
-        auto = settings.input_size == "auto"
-        input_wh = choose_input_size(picture_wh, settings.max_pixels) if auto else settings.input_size
+        input_wh = settings.input_wh(picture_wh)
         grid = RegionGrid.of_input(input_wh)
         policy = self._policy(settings, grid, picture_wh)
         finished = self.drain()
@@ -397,7 +374,7 @@ class Pipeline:
             raw.head, counts, ms,
         )
 
-    def _followed(self, camera: _Camera, pending: _Pending, found: Detections, lowest: float) -> Detections:
+    def _followed(self, camera: _Camera, pending: Pending, found: Detections, lowest: float) -> Detections:
         """Objects of at least that score are followed; boxes whose regions rest are moved on."""
         steering, picture = found.above(lowest), coarse(pending.frame.pixels)
         motion = None if camera.coarse is None else Motion(camera.coarse, picture)

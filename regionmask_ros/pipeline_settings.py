@@ -136,6 +136,10 @@ class PipelineSettings:
         """Whether a dynamic mask holds the target by itself."""
         return self.mask == DYNAMIC and self.dynamic == MGNET
 
+    def input_wh(self, picture_wh: tuple[int, int]) -> tuple[int, int]:
+        """Width and height of the network's input for pictures of that size."""
+        return choose_input_size(picture_wh, self.max_pixels) if self.input_size == "auto" else self.input_size
+
     @property
     def deciding(self) -> str:
         """The name of what decides: of the preset, or else of the masks."""
@@ -148,7 +152,7 @@ class PipelineSettings:
         return schedule.refresh_period if schedule else self.refresh_period
 
     def with_backend_of(self, other: PipelineSettings) -> PipelineSettings:
-        """The same, on the other's backend with its arithmetic and options."""
+        """The same, on the other's backend with its arithmetic, options and input size."""
         return replace(self, **{name: getattr(other, name) for name in BACKEND_SETTINGS})
 
     @property
@@ -181,5 +185,5 @@ RECONFIGURABLE = (
 )
 """Settings that ``Pipeline.reconfigure`` can change while a camera runs."""
 
-BACKEND_SETTINGS = ("backend", "arithmetic", "backend_options")
+BACKEND_SETTINGS = ("backend", "arithmetic", "backend_options", "input_size", "max_pixels")
 """Settings that ``Pipeline.take_over`` can change while a camera runs."""

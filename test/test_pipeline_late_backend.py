@@ -12,6 +12,7 @@ import pytest
 from regionmask_ros.backends import BackendFailed, open_backend
 from regionmask_ros.errors import UserError
 from regionmask_ros.frames import Frame
+from regionmask_ros.mask.files import save_static_mask
 from regionmask_ros.mask.presets import PRESETS
 from regionmask_ros.pipeline import Pipeline, PipelineSettings, StepResult
 
@@ -198,3 +199,27 @@ def test_without_one_handed_in_it_is_opened_with_the_next_frame(tiny_network):
     assert pipeline.kernels == "" and pipeline.drain() == []
     (result,) = pipeline.process(frames[1])
     assert result.mask.refresh and pipeline.kernels
+
+
+def test_one_for_another_input_size_takes_over_with_a_new_grid(tiny_network):
+    pipeline, frames = Pipeline(tiny_network, PipelineSettings(mask="dynamic"), LateBackend), clip(5)
+    for frame in frames[:2]:
+        pipeline.process(frame)
+    assert [result.frame for result in pipeline.drain()] == frames[:2]
+    wanted = replace(pipeline.settings, input_size=(160, 128))
+    assert pipeline.input_for(wanted) == (160, 128) and pipeline.input_size == (96, 64)
+    pipeline.take_over(wanted, (160, 128), open_backend("cpu", tiny_network, (160, 128))).close()
+    results = played(pipeline, frames[2:])
+    assert [result.frame for result in results] == frames[2:] and [r.mask.refresh for r in results] == [True] + [False] * 2
+    assert pipeline.input_size == (160, 128) and results[0].mask.keep.shape == (8, 10) and pipeline.fresh_starts == 1
+
+
+def test_a_static_mask_that_would_not_fit_another_input_size_is_told(tiny_network, tmp_path):
+    save_static_mask(str(tmp_path / "mask.npz"), np.ones((4, 6), bool), 16)
+    pipeline = Pipeline(tiny_network, PipelineSettings(mask="static", static_mask=str(tmp_path / "mask.npz")))
+    wanted = replace(pipeline.settings, input_size=(160, 128))
+    assert pipeline.input_for(wanted) == (160, 128) and pipeline.input_for(pipeline.settings) is None
+    pipeline.process(clip(1)[0])
+    with pytest.raises(UserError, match="mask.npz"):
+        pipeline.input_for(wanted)
+    assert pipeline.input_for(replace(wanted, mask="none")) == (160, 128)

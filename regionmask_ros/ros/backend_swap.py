@@ -17,21 +17,14 @@ from rclpy.parameter import Parameter
 
 from ..backends import Backend, check_backend
 from ..backends.supervision import FRESH_S, Trouble
-from ..frames import choose_input_size
 from ..opening import CLOSE_TIMEOUT_S, Opened, Opening
 from ..pipeline import Pipeline, PipelineSettings
 from .parameters import BACKEND_PARAMETERS, Value
 
 USUAL_CAMERA_WH = (640, 480)
+"""The commonest, while none has sent a picture."""
 
 MoveOver = Callable[[Opened], "Future[Backend | None]"]
-
-
-def likely_input_wh(settings: PipelineSettings) -> tuple[int, int]:
-    """Before the first picture: that of the commonest camera, when the input follows it."""
-    if settings.input_size == "auto":
-        return choose_input_size(USUAL_CAMERA_WH, settings.max_pixels)
-    return settings.input_size
 
 
 class BackendSwap:
@@ -61,6 +54,7 @@ class BackendSwap:
         """Raises UserError, soon, for a backend that is neither running nor being opened and cannot be opened."""
         if settings != settings.with_backend_of(self._coming() or self._pipeline.settings):
             check_backend(settings.backend, settings.backend_options)
+            self._pipeline.input_for(settings)
 
     def want(self, settings: PipelineSettings, before: Mapping[str, Value]) -> None:
         """From now on this backend is wanted, with its arithmetic and options; returns at once.
@@ -83,7 +77,7 @@ class BackendSwap:
         was = {name: value for name, value in before.items() if name in BACKEND_PARAMETERS}
         self._before = {**was, **self._before}
         self._tell(f"backend {settings.backend}: opening beside {running.backend}")
-        input_wh = self._pipeline.input_size or likely_input_wh(settings)
+        input_wh = self._pipeline.input_for(settings) or settings.input_wh(USUAL_CAMERA_WH)
         self._opening = Opening(self._pipeline.network, settings, input_wh, self.look)
 
     def look(self) -> None:

@@ -33,7 +33,7 @@ from ..opening import Opened, open_warm
 from ..pipeline import Pipeline, PipelineSettings
 from ..sources.image_message import frame_from_compressed
 from .attention import Attention
-from .backend_swap import BackendSwap, likely_input_wh
+from .backend_swap import USUAL_CAMERA_WH, BackendSwap
 from .bridge import choose_reading
 from .camera import CameraInput, Picture, picture_topic
 from .declaration import changes_in, declare_all, read_all
@@ -135,7 +135,7 @@ class DetectorNode(LifecycleNode):
             self._configured = self._open(network, pipeline, values["image_transport"])
             if BACKENDS[settings.backend].quick_to_open:
                 # Otherwise the camera's first pictures would be dropped meanwhile.
-                input_wh = likely_input_wh(settings)
+                input_wh = settings.input_wh(USUAL_CAMERA_WH)
                 pipeline.take_over(settings, input_wh, open_warm(network, settings, input_wh))
         except Exception as error:  # noqa: BLE001
             self._free()

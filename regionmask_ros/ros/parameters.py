@@ -137,12 +137,12 @@ PARAMETERS: tuple[ParameterSpec, ...] = (
         "input_size", "auto",
         "Size of the network's input. auto: the camera's shape within max_pixels. WxH such as 448x448: that size, both "
         "multiples of 32. Larger finds smaller objects and costs more.",
-        Changeable.UNCONFIGURED,
+        Changeable.RUNNING,
     ),
     ParameterSpec(
         "max_pixels", MAX_PIXELS,
         "Most pixels that an automatic input size may have.",
-        Changeable.UNCONFIGURED, low=ALIGNMENT * ALIGNMENT, high=MOST_PIXELS,
+        Changeable.RUNNING, low=ALIGNMENT * ALIGNMENT, high=MOST_PIXELS,
     ),
     ParameterSpec(
         "mask_mode", "dynamic",
@@ -253,8 +253,8 @@ PARAMETERS: tuple[ParameterSpec, ...] = (
     *_backend_rows(),
 )
 
-BACKEND_PARAMETERS = ("backend", "arithmetic", *(spec.name for spec in _backend_rows()))
-"""Those that decide which backend runs, and how. They change in the background."""
+BACKEND_PARAMETERS = ("backend", "arithmetic", "input_size", "max_pixels", *(spec.name for spec in _backend_rows()))
+"""Those that decide which backend runs, how, and on which input. They change in the background."""
 
 BY_NAME: Mapping[str, ParameterSpec] = {spec.name: spec for spec in PARAMETERS}
 

@@ -287,3 +287,15 @@ def test_a_node_that_opens_its_backend_can_be_left(rig, wait_for, tmp_path, lava
     node.trigger_deactivate()
     assert time.monotonic() - start < 5.0 and node._configured.traffic.counts.broken == 1
     assert node._configured.supervisor.state.restarts == 0
+
+
+def test_the_input_size_changes_in_the_same_way(rig, wait_for, ask):
+    node, peer = rig()
+    with Film(peer):
+        goes_on(peer, wait_for)
+        assert ask.set(peer, input_size="160x128", arithmetic="lava").successful
+        wait_for(lambda: peer.values().get("input size") == "160x128" and peer.values()["arithmetic"] == "lava", 5.0)
+        assert ask.set(peer, input_size="auto").successful
+        wait_for(lambda: peer.values()["input size"] == "96x64", 5.0)
+    counts = wait_for(lambda: (c := node._configured.traffic.counts) and not c.in_flight and c)
+    assert counts.broken == 0 and node._configured.pipeline.fresh_starts == 2
