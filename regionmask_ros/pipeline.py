@@ -83,6 +83,7 @@ class _Camera:
     """State that depends on the camera's picture size: made with the first frame, remade when the size changes.
 
     unseen: a picture in the place of one that nobody looks at. coarse: the last result's picture, for a schedule.
+    shown: what the head of the last result shows; None when that is not known for the settings in force.
     """
 
     picture_wh: tuple[int, int]
@@ -95,6 +96,7 @@ class _Camera:
     age: np.ndarray
     state: MaskState = field(default_factory=MaskState.initial)
     coarse: np.ndarray | None = None
+    shown: Detections | None = None
     frame_id: str = ""
     stamp_ns: int = 0
 
@@ -237,6 +239,7 @@ class Pipeline:
         selection = _selection(settings, self.network)
         if self._camera:
             self._camera.policy = self._policy(settings, self._camera.policy.grid, self._camera.picture_wh)
+            self._camera.shown = None
         self.settings, self._selection = settings, selection
 
     def close(self) -> None:
@@ -289,7 +292,7 @@ class Pipeline:
         camera.encoder.reset()
         with self._closed_when_failed():
             camera.backend.reset()
-        camera.state, camera.coarse = MaskState.initial(), None
+        camera.state, camera.coarse, camera.shown = MaskState.initial(), None, None
         self.fresh_starts += 1
 
     def _open(self, frame: Frame) -> tuple[_Camera, list[StepResult]]:
@@ -329,7 +332,10 @@ class Pipeline:
         start = time.perf_counter()
         pending, wanted, schedule = raw.tag, self._selection, camera.policy.schedule
         lowest = min(wanted.lowest, follow_threshold(schedule)) if schedule else wanted.lowest
-        found = decode(raw.head, self.network.head, camera.picture_wh, lowest, self.settings.nms_iou)
+        # Without a synop no neuron has changed, and what the head shows is known.
+        if camera.shown is None or any(raw.synops):
+            camera.shown = decode(raw.head, self.network.head, camera.picture_wh, lowest, self.settings.nms_iou)
+        found = camera.shown
         decoded = time.perf_counter()
         if schedule:
             found = self._followed(camera, pending, wanted.of_wanted_classes(found), follow_threshold(schedule))

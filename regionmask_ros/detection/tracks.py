@@ -76,8 +76,12 @@ class Tracks:
         return np.hypot(gone[:, 0], gone[:, 1]) / size
 
     def select(self, which: np.ndarray) -> Tracks:
+        """Some of them, as copies."""
         arrays = {name: value[which] for name, value in vars(self).items() if isinstance(value, np.ndarray)}
         return replace(self, **arrays)
+
+    def copied(self) -> Tracks:
+        return replace(self, **{name: value.copy() for name, value in vars(self).items() if isinstance(value, np.ndarray)})
 
 
 def carried(tracks: Tracks, resting: np.ndarray, motion: Motion | None, frame: int) -> Tracks:
@@ -109,8 +113,11 @@ def follow(tracks: Tracks, found: Detections, looked: np.ndarray, frame: int) ->
     new = np.flatnonzero(object_of < 0)
     again = np.flatnonzero(looked & (object_of >= 0))
     object_of[new] = len(tracks) + np.arange(len(new))
-    grown = _joined(tracks, _begun(boxes[new], class_ids[new], frame, tracks.next_id))
-    _correct(grown, object_of[again], boxes[again], frame)
+    grown = tracks.copied()
+    if len(new):
+        grown = _joined(tracks, _begun(boxes[new], class_ids[new], frame, tracks.next_id))
+    if len(again):
+        _correct(grown, object_of[again], boxes[again], frame)
     grown.present[object_of], grown.scores[object_of] = frame, found.scores
     kept = frame - grown.present <= REMEMBERED
     if kept.all():
