@@ -9,19 +9,20 @@ from __future__ import annotations
 import contextlib
 import time
 from dataclasses import dataclass, field, replace
-from typing import Any, Callable, Iterator, Mapping
+from typing import Any, Callable, Iterator
 
 import numpy as np
 
 from .backends import Backend, BackendFailed, open_backend
 from .backends.base import BackendResult
+from .backends.seat import BackendSeat
 from .detection.detections import Detections
 from .detection.selection import Selection
 from .detection.flow import Motion, coarse
 from .detection.yolo import decode
 from .encoder import Encoder, Events
 from .errors import UserError
-from .frames import Frame, choose_input_size, make_view
+from .frames import Frame, make_view
 from .grid import RegionGrid
 from .mask.dynamic import dynamic_mask
 from .mask.files import load_static_mask
@@ -29,53 +30,15 @@ from .mask.following import followed
 from .mask.freshness import aged, never_sent
 from .mask.policy import ATTENTION, NO_BOXES, STATIC, MaskPolicy, MaskState, decide
 from .mask.presets import preset
-from .mask.region_mask import RegionMask
 from .mask.schedule import frames_to_refresh
 from .mask.scheduled import follow_threshold
 from .mask.seen import SeenRegions
 from .metrics.counts import StepCounts
 from .network.spec import Network
 from .pipeline_settings import RECONFIGURABLE, PipelineSettings
+from .step_result import Pending, StepResult
 
 PolicyMaker = Callable[[RegionGrid, "tuple[int, int]"], MaskPolicy]
-
-
-@dataclass(frozen=True)
-class StepResult:
-    """What became of one frame.
-
-    index: 0 for the pipeline's first frame. frame: the input, its header included. head: int32 [rows, cols, channels].
-    age: uint16 [rows, cols], frames since a region was last sent; 0: in this one.
-    events: uint8 [height, width] of the network's input, 255 where a pixel sent events; None unless asked for.
-    mask_text: what decided about this frame, for people, such as "tracking, refresh in 4".
-    ms: wall time of each stage in ``metrics.run_summary.STAGES``; ``total`` is all the pipeline did for this frame.
-    """
-
-    index: int
-    frame: Frame
-    detections: Detections
-    mask: RegionMask
-    mask_text: str
-    age: np.ndarray
-    events: np.ndarray | None
-    head: np.ndarray
-    counts: StepCounts
-    ms: Mapping[str, float]
-
-
-@dataclass
-class _Pending:
-    """A frame on its way through the backend. number: since the last fresh start, as the mask's state counts."""
-
-    index: int
-    number: int
-    frame: Frame
-    mask: RegionMask
-    mask_text: str
-    age: np.ndarray
-    events: np.ndarray | None
-    encoder_events: int
-    ms: dict[str, float]
 
 
 @dataclass
@@ -89,7 +52,6 @@ class _Camera:
     picture_wh: tuple[int, int]
     input_wh: tuple[int, int]
     encoder: Encoder
-    backend: Backend
     policy: MaskPolicy
     unseen: np.ndarray
     seen: SeenRegions
@@ -102,11 +64,11 @@ class _Camera:
 
 
 class Pipeline:
-    """One camera's detector. Not for use by two threads at a time.
+    """One camera's detector. Not for use by two threads at a time, but any may look at its properties and settings.
 
-    A stamp that jumps back, a change of the camera's frame or of the picture's size, and the end of a restart period
-    start afresh: references are forgotten and the next frame is a refresh frame. fresh_starts: how often that happened,
-    resets included.
+    A stamp that jumps back, a change of the camera's frame or of the picture's size, another backend and the end of a
+    restart period start afresh: references are forgotten and the next frame is a refresh frame. fresh_starts: how often
+    that happened, resets included.
 
     Two parts can be brought along, for experiments. open_backend: makes the backend, called as
     ``backends.open_backend``. policy: makes the mask policy of a camera from the region grid and the picture's
@@ -117,9 +79,9 @@ class Pipeline:
                  open_backend: Callable[..., Backend] = open_backend, policy: PolicyMaker | None = None) -> None:
         if network.head is None:
             raise UserError(f"network {network.name}: its output means no boxes, so it cannot detect anything")
-        self.network, self.settings = network, settings
+        self.network, self.settings = network, settings.for_network(network)
         self._selection = _selection(settings, network)
-        self._open_backend, self._policy_maker = open_backend, policy
+        self._seat, self._policy_maker = BackendSeat(network, open_backend), policy
         self._camera: _Camera | None = None
         self._attention = NO_BOXES
         self._frames = 0
@@ -128,27 +90,32 @@ class Pipeline:
     @property
     def input_size(self) -> tuple[int, int] | None:
         """Width and height of the network's input; None before the first frame when it follows the camera."""
-        return self._camera.input_wh if self._camera else None
+        camera = self._camera
+        return camera.input_wh if camera else None
 
     @property
     def grid(self) -> RegionGrid | None:
         """The region grid; None before the first frame."""
-        return self._camera.policy.grid if self._camera else None
+        camera = self._camera
+        return camera.policy.grid if camera else None
 
     @property
     def kernels(self) -> str:
-        """What the backend computes with; "" before the first frame."""
-        return self._camera.backend.kernels if self._camera else ""
+        """What the backend computes with; "" while none is open, as before the first frame."""
+        backend = self._seat.backend
+        return backend.kernels if backend else ""
 
     @property
     def latency_steps(self) -> int | None:
-        """Time steps, one a frame, from a frame's events to its head; None before the first frame."""
-        return self._camera.backend.latency_steps if self._camera else None
+        """Time steps, one a frame, from a frame's events to its head; None while no backend is open."""
+        backend = self._seat.backend
+        return backend.latency_steps if backend else None
 
     @property
     def profile(self) -> dict[str, Any] | None:
         """What a profiler has measured on the backend's hardware; None where nothing was."""
-        return self._camera.backend.profile if self._camera else None
+        backend = self._seat.backend
+        return backend.profile if backend else None
 
     @property
     def frames_to_refresh(self) -> int | None:
@@ -182,22 +149,22 @@ class Pipeline:
             "encode": (encoded - resized) * 1e3,
         }
         shown = _events_picture(events) if want_events else None
-        pending = _Pending(
+        pending = Pending(
             self._frames, camera.state.frame, frame, mask, self._mask_text(), camera.age, shown, len(events), ms
         )
         camera.state = replace(camera.state, frame=camera.state.frame + 1)
         self._frames += 1
         with self._closed_when_failed():
-            camera.backend.submit(events, pending)
+            self._seat.backend.submit(events, pending)
             ms["total"] = (time.perf_counter() - start) * 1e3
             return finished + self._collect(camera)
 
     def drain(self) -> list[StepResult]:
         """The results of all frames that are still inside a pipelined backend."""
-        if self._camera is None:
+        if self._camera is None or self._seat.backend is None:
             return []
         with self._closed_when_failed():
-            self._camera.backend.drain()
+            self._seat.backend.drain()
             return self._collect(self._camera)
 
     def reset(self) -> None:
@@ -233,6 +200,7 @@ class Pipeline:
         Raises UserError, and changes nothing, when a setting differs that needs a new pipeline, when the new static
         mask cannot be read or does not fit the camera, or when the network has no class of a name.
         """
+        settings = settings.for_network(self.network)
         for name, value in vars(settings).items():
             if name not in RECONFIGURABLE and value != getattr(self.settings, name):
                 raise UserError(f"{name} cannot change while the detector runs; restart it")
@@ -242,11 +210,41 @@ class Pipeline:
             self._camera.shown = None
         self.settings, self._selection = settings, selection
 
+    def input_for(self, settings: PipelineSettings) -> tuple[int, int] | None:
+        """The size that the network's input would have; None before the first frame when it follows the camera.
+
+        Raises UserError when the static mask does not fit it.
+        """
+        camera = self._camera
+        if camera is None:
+            return None if settings.input_size == "auto" else settings.input_size
+        input_wh = settings.input_wh(camera.picture_wh)
+        if input_wh != camera.input_wh:
+            self._policy(settings, RegionGrid.of_input(input_wh), camera.picture_wh)
+        return input_wh
+
+    def take_over(
+        self, settings: PipelineSettings, input_wh: tuple[int, int] | None = None, backend: Backend | None = None
+    ) -> Backend | None:
+        """Goes on with the backend of these settings, which differ in nothing else, afresh with the next frame. Drain
+        before: results that were not returned yet are dropped.
+
+        input_wh, backend: one that is open for that input size; else one is opened with the next frame. Returns the one
+        before, which is the caller's to close, None when none was open.
+        """
+        before, self.settings = self._seat.exchange(backend, input_wh), settings.for_network(self.network)
+        if self._camera and self._seat.has(self._camera.input_wh):
+            self._camera.encoder = self._encoder(self._camera.input_wh)
+            self._start_afresh(self._camera)
+        elif self._camera and backend is not None:
+            # The picture will be seen in another size: nothing of the camera's state fits.
+            self._camera, self.fresh_starts = None, self.fresh_starts + 1
+        return before
+
     def close(self) -> None:
         """Frees the backend. Harmless when called twice."""
-        if self._camera:
-            self._camera.backend.close()
-            self._camera = None
+        self._seat.close()
+        self._camera = None
 
     def _mask_text(self) -> str:
         """What decides about the coming frame, in words."""
@@ -266,6 +264,10 @@ class Pipeline:
         camera = self._camera
         if camera is None or camera.picture_wh != frame.size_wh:
             return self._open(frame)
+        if not self._seat.has(camera.input_wh):
+            self._seat.opened(self.settings, camera.input_wh)
+            camera.encoder = self._encoder(camera.input_wh)
+            self._start_afresh(camera)
         other_camera = frame.frame_id != camera.frame_id
         jumps = frame.stamp_ns < camera.stamp_ns
         restarts = 0 < self.settings.restart_period <= camera.state.frame
@@ -280,40 +282,40 @@ class Pipeline:
 
     @contextlib.contextmanager
     def _closed_when_failed(self) -> Iterator[None]:
-        """A backend that has failed is of no more use."""
+        """A backend that has failed is of no more use. What is known of the camera stays."""
         try:
             yield
         except BackendFailed:
-            self.fresh_starts += self._camera is not None
-            self.close()
+            self._seat.close()
             raise
 
     def _start_afresh(self, camera: _Camera) -> None:
         camera.encoder.reset()
         with self._closed_when_failed():
-            camera.backend.reset()
+            if self._seat.backend is not None:
+                self._seat.backend.reset()
         camera.state, camera.coarse, camera.shown = MaskState.initial(), None, None
         self.fresh_starts += 1
 
     def _open(self, frame: Frame) -> tuple[_Camera, list[StepResult]]:
         """A camera for pictures of this size, and what was still inside the one before it."""
         settings, picture_wh = self.settings, frame.size_wh
-        auto = settings.input_size == "auto"
-        input_wh = choose_input_size(picture_wh, settings.max_pixels) if auto else settings.input_size
+        input_wh = settings.input_wh(picture_wh)
         grid = RegionGrid.of_input(input_wh)
         policy = self._policy(settings, grid, picture_wh)
         finished = self.drain()
+        encoder = self._encoder(input_wh)
+        self._seat.opened(settings, input_wh).reset()
         self.fresh_starts += self._camera is not None
-        self.close()
-        encoder = Encoder(self.network.input_table, self.network.encoder_threshold, input_wh)
-        backend = self._open_backend(
-            settings.backend, self.network, input_wh, settings.arithmetic, settings.backend_options
-        )
         unseen = np.zeros((input_wh[1], input_wh[0], 3), np.uint8)
         self._camera = _Camera(
-            picture_wh, input_wh, encoder, backend, policy, unseen, SeenRegions(grid), never_sent(grid)
+            picture_wh, input_wh, encoder, policy, unseen, SeenRegions(grid), never_sent(grid)
         )
         return self._camera, finished
+
+    def _encoder(self, input_wh: tuple[int, int]) -> Encoder:
+        network = self.settings.network(self.network)
+        return Encoder(network.input_table, network.encoder_threshold, input_wh)
 
     def _policy(self, settings: PipelineSettings, grid: RegionGrid, picture_wh: tuple[int, int]) -> MaskPolicy:
         if self._policy_maker is not None:
@@ -324,7 +326,7 @@ class Pipeline:
 
     def _collect(self, camera: _Camera) -> list[StepResult]:
         results = []
-        while (raw := camera.backend.poll(0.0)) is not None:
+        while (raw := self._seat.backend.poll(0.0)) is not None:
             results.append(self._finish(camera, raw))
         return results
 
@@ -352,7 +354,7 @@ class Pipeline:
             raw.head, counts, ms,
         )
 
-    def _followed(self, camera: _Camera, pending: _Pending, found: Detections, lowest: float) -> Detections:
+    def _followed(self, camera: _Camera, pending: Pending, found: Detections, lowest: float) -> Detections:
         """Objects of at least that score are followed; boxes whose regions rest are moved on."""
         steering, picture = found.above(lowest), coarse(pending.frame.pixels)
         motion = None if camera.coarse is None else Motion(camera.coarse, picture)

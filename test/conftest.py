@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shlex
 import sys
 from pathlib import Path
 
@@ -16,6 +17,7 @@ from regionmask_ros.network.files import find_network, load_network
 from regionmask_ros.network.spec import ConvSpec, Network, YoloHead
 
 REPOSITORY = Path(__file__).resolve().parent.parent
+STAND_IN = REPOSITORY / "test" / "backends" / "loihi_stand_in"
 
 
 @pytest.fixture(scope="session")
@@ -107,3 +109,32 @@ def tiny_network():
     layers = (conv("c1", 3, 8, 2), conv("c2", 8, 8, 2), conv("c3", 8, 12, 4), conv("head", 12, 7 * 2, 2, head=True))
     table = (np.arange(256, dtype=np.int32) - 128)[:, None].repeat(3, axis=1)
     return Network("tiny", layers, YoloHead(((0.3, 0.3), (0.2, 0.5)), 2, 0.0), ("square", "disc"), table, 6)
+
+
+@pytest.fixture(scope="session")
+def even_network(tiny_network):
+    """The small network with even weights, as the chip has them."""
+    layers = tuple(
+        ConvSpec(s.name, (s.weight * 2).astype(np.int32), s.bias, s.stride, s.padding, s.threshold)
+        for s in tiny_network.layers
+    )
+    return Network("even", layers, tiny_network.head, tiny_network.labels, tiny_network.input_table, 6)
+
+
+def _script(path: Path, text: str) -> Path:
+    path.write_text(f"#!/bin/sh\n{text}\n")
+    path.chmod(0o755)
+    return path
+
+
+@pytest.fixture
+def board(lava_python, tmp_path, monkeypatch):
+    """An interpreter with the stand-in, a SLURM cluster of two boards, and the log of what the board saw."""
+    tools = tmp_path / "tools"
+    tools.mkdir()
+    _script(tools / "sinfo", "echo 'og-01 oheogulch* idle'; echo 'kp-01 kapoho down*'")
+    _script(tools / "ping", "echo pong")
+    monkeypatch.setenv("PATH", f"{tools}{os.pathsep}{os.environ['PATH']}")
+    monkeypatch.setenv("STAND_IN_LOG", str(tmp_path / "log"))
+    words = f"exec env PYTHONPATH={shlex.quote(str(STAND_IN))} {shlex.quote(lava_python)} {shlex.quote(str(STAND_IN))}"
+    return str(_script(tmp_path / "python", f'{words}/run.py "$@"'))

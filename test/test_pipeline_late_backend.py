@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 from collections import deque
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
 import pytest
 
 from regionmask_ros.backends import BackendFailed, open_backend
+from regionmask_ros.errors import UserError
 from regionmask_ros.frames import Frame
+from regionmask_ros.mask.files import save_static_mask
 from regionmask_ros.mask.presets import PRESETS
 from regionmask_ros.pipeline import Pipeline, PipelineSettings, StepResult
 
@@ -132,9 +135,91 @@ def test_a_backend_that_fails_is_opened_anew_with_the_next_frame(tiny_network):
     pipeline, frames = Pipeline(tiny_network, PipelineSettings(mask="dynamic"), LateBackend), clip(6)
     for frame in frames[:2]:
         pipeline.process(frame)
-    pipeline._camera.backend.fails = True
+    pipeline._seat.backend.fails = True
     with pytest.raises(BackendFailed):
         pipeline.process(frames[2])
+    assert pipeline.drain() == [] and pipeline.kernels == "" and pipeline.input_size == (96, 64)
     results = played(pipeline, frames[3:])
     assert [result.frame for result in results] == frames[3:] and results[0].mask.refresh
     assert pipeline.fresh_starts == 1
+
+
+def test_what_is_known_of_the_camera_outlives_its_backend(tiny_network):
+    pipeline, frames = Pipeline(tiny_network, PipelineSettings(), LateBackend), clip(6)
+    for frame in frames[:5]:
+        pipeline.process(frame)
+    pipeline._seat.backend.fails = True
+    with pytest.raises(BackendFailed):
+        pipeline.process(frames[5])
+    assert pipeline.seen_mask()[2] == 5 - LATE
+    pipeline.reset()
+    with pytest.raises(UserError, match="nothing"):
+        pipeline.seen_mask()
+
+
+def handed_in(network, pipeline: Pipeline, input_wh: tuple[int, int]) -> tuple[Any, Any]:
+    """A cpu backend in another arithmetic takes over; it, and the one before."""
+    settings = replace(pipeline.settings, arithmetic="lava")
+    backend = open_backend("cpu", network, input_wh, "lava")
+    return backend, pipeline.take_over(settings, input_wh, backend)
+
+
+def test_another_backend_takes_over_afresh_between_two_frames(tiny_network):
+    settings = PipelineSettings(mask="dynamic", refresh_period=0, arithmetic="carry")
+    pipeline, frames = Pipeline(tiny_network, settings, LateBackend), clip(8)
+    for frame in frames[:4]:
+        pipeline.process(frame)
+    late, rest = pipeline._seat.backend, pipeline.drain()
+    assert [result.frame for result in rest] == frames[1:4]
+    backend, before = handed_in(tiny_network, pipeline, (96, 64))
+    assert before is late and pipeline._seat.backend is backend
+    results = [result for frame in frames[4:] for result in pipeline.process(frame)]
+    assert [result.frame for result in results] == frames[4:] and results[0].index == 4
+    assert [result.mask.refresh for result in results] == [True, False, False, False]
+    alone = Pipeline(tiny_network, replace(settings, arithmetic="lava"))
+    for one, other in zip(results, played(alone, frames[4:]), strict=True):
+        np.testing.assert_array_equal(one.head, other.head)
+    assert pipeline.fresh_starts == 1
+
+
+@pytest.mark.parametrize("input_wh, used", [((96, 64), True), ((64, 96), False)])
+def test_one_that_is_handed_in_before_the_first_frame_is_used_if_it_fits(tiny_network, input_wh, used):
+    pipeline = Pipeline(tiny_network, PipelineSettings())
+    backend, before = handed_in(tiny_network, pipeline, input_wh)
+    (result,) = pipeline.process(clip(1)[0])
+    assert before is None and (pipeline._seat.backend is backend) == used
+    (alone,) = Pipeline(tiny_network, PipelineSettings(arithmetic="lava")).process(clip(1)[0])
+    np.testing.assert_array_equal(result.head, alone.head)
+
+
+def test_without_one_handed_in_it_is_opened_with_the_next_frame(tiny_network):
+    pipeline, frames = Pipeline(tiny_network, PipelineSettings()), clip(2)
+    pipeline.process(frames[0])
+    pipeline.take_over(replace(pipeline.settings, arithmetic="lava")).close()
+    assert pipeline.kernels == "" and pipeline.drain() == []
+    (result,) = pipeline.process(frames[1])
+    assert result.mask.refresh and pipeline.kernels
+
+
+def test_one_for_another_input_size_takes_over_with_a_new_grid(tiny_network):
+    pipeline, frames = Pipeline(tiny_network, PipelineSettings(mask="dynamic"), LateBackend), clip(5)
+    for frame in frames[:2]:
+        pipeline.process(frame)
+    assert [result.frame for result in pipeline.drain()] == frames[:2]
+    wanted = replace(pipeline.settings, input_size=(160, 128))
+    assert pipeline.input_for(wanted) == (160, 128) and pipeline.input_size == (96, 64)
+    pipeline.take_over(wanted, (160, 128), open_backend("cpu", tiny_network, (160, 128))).close()
+    results = played(pipeline, frames[2:])
+    assert [result.frame for result in results] == frames[2:] and [r.mask.refresh for r in results] == [True] + [False] * 2
+    assert pipeline.input_size == (160, 128) and results[0].mask.keep.shape == (8, 10) and pipeline.fresh_starts == 1
+
+
+def test_a_static_mask_that_would_not_fit_another_input_size_is_told(tiny_network, tmp_path):
+    save_static_mask(str(tmp_path / "mask.npz"), np.ones((4, 6), bool), 16)
+    pipeline = Pipeline(tiny_network, PipelineSettings(mask="static", static_mask=str(tmp_path / "mask.npz")))
+    wanted = replace(pipeline.settings, input_size=(160, 128))
+    assert pipeline.input_for(wanted) == (160, 128) and pipeline.input_for(pipeline.settings) is None
+    pipeline.process(clip(1)[0])
+    with pytest.raises(UserError, match="mask.npz"):
+        pipeline.input_for(wanted)
+    assert pipeline.input_for(replace(wanted, mask="none")) == (160, 128)

@@ -6,7 +6,7 @@ from typing import Any, Mapping
 
 from ..errors import UserError
 from ..network.spec import Network
-from .base import Backend, BackendFailed
+from .base import Backend, BackendFailed, GivenUp, wanted_all_along
 from .cpu import CpuBackend
 from .lava_sim import LavaSimBackend
 from .loihi2 import Loihi2Backend
@@ -43,9 +43,9 @@ def check_backend(backend: str, given: Mapping[str, Value]) -> None:
 
 def open_backend(
     backend: str, network: Network, input_wh: tuple[int, int], arithmetic: str = "",
-    given: Mapping[str, Value] | None = None,
+    given: Mapping[str, Value] | None = None, given_up: GivenUp = wanted_all_along,
 ) -> Backend:
     """A running backend for one camera. Raises UserError as ``resolve_arithmetic`` and ``options_of`` do, and
-    BackendFailed when it cannot be opened."""
+    BackendFailed when it cannot be opened or is given up meanwhile."""
     arithmetic = resolve_arithmetic(backend, arithmetic)
-    return BACKENDS[backend](network, input_wh, arithmetic, options_of(backend, given or {}))
+    return BACKENDS[backend](network, input_wh, arithmetic, options_of(backend, given or {}), given_up)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any, Callable, Protocol
 
 import numpy as np
 
@@ -15,6 +15,15 @@ if TYPE_CHECKING:
 
 class BackendFailed(UserError):
     """A detector process cannot be opened, has ended, or hangs. One that was running is of no more use: close it."""
+
+
+GivenUp = Callable[[], bool]
+"""Whether a backend that is being opened is wanted no more. Called now and then, from the thread that opens it."""
+
+
+def wanted_all_along() -> bool:
+    """A GivenUp for whoever waits until a backend is open."""
+    return False
 
 
 @dataclass(frozen=True)
@@ -39,7 +48,7 @@ class Backend(Protocol):
     The tag leads back to the frame.
 
     latency_steps: time steps from a frame's events to its head; 0: at once. kernels: what computes it, for diagnostics.
-    profile: what a profiler has measured on hardware, in JSON's types; None where nothing was.
+    profile: what a profiler has measured on hardware, a table as in ``metrics.loihi2_table``; None where nothing was.
     Every method may raise BackendFailed; ``close`` never does.
     """
 

@@ -20,10 +20,13 @@ from ..lava_child import family, messages
 from ..lava_child.messages import NetworkHeader
 from ..lava_child.wire import Connection, Message, WireBroken, pack
 from ..untrusted.refused import one_line
-from .base import BackendFailed
+from .base import BackendFailed, GivenUp
 
 START = Path(__file__).resolve().parent.parent / "lava_child" / "start.py"
 MOST_BYTES = 1 << 28
+ASK_EVERY_S = 0.1
+"""Whether a process that starts is still wanted."""
+
 LONGEST_FOLDER = 60
 """Characters. The kernel allows 107 for a socket's name, which Lava makes some folders below."""
 
@@ -36,10 +39,12 @@ class ChildProcess:
     """A started process with its network. Owns it until ``end``; it also ends with this object and with the program.
 
     ready: what it told of itself (see ``messages``). grace_s: how long it may take to end before it is killed.
-    Raises BackendFailed when it is not ready within ``timeout_s``.
+    Raises BackendFailed when it is not ready within ``timeout_s``, or is given up before.
     """
 
-    def __init__(self, interpreter: Path, network: NetworkHeader, timeout_s: float, grace_s: float = 0.0) -> None:
+    def __init__(
+        self, interpreter: Path, network: NetworkHeader, timeout_s: float, given_up: GivenUp, grace_s: float = 0.0
+    ) -> None:
         self._folder = _own_folder()
         ours, theirs = socket.socketpair()
         log = open(self._folder / "log", "wb")
@@ -56,7 +61,7 @@ class ChildProcess:
             raise BackendFailed(one_line(f"{interpreter}: cannot be started, {error.strerror}")) from error
         self._connection = Connection(ours, MOST_BYTES)
         self._end = weakref.finalize(self, _end, self._process, self._connection, self._folder, grace_s)
-        self.ready = self._wait_until_ready(network, timeout_s)
+        self.ready = self._wait_until_ready(network, timeout_s, given_up)
 
     @property
     def pid(self) -> int:
@@ -91,10 +96,14 @@ class ChildProcess:
         except WireBroken as error:
             raise self._failed(str(error)) from error
 
-    def _wait_until_ready(self, network: NetworkHeader, timeout_s: float) -> dict[str, Any]:
+    def _wait_until_ready(self, network: NetworkHeader, timeout_s: float, given_up: GivenUp) -> dict[str, Any]:
         deadline = time.monotonic() + timeout_s
         self._send(pack(messages.OPEN, messages.pack_open(network)), timeout_s)
-        message = self.receive(max(0.0, deadline - time.monotonic()))
+        message = None
+        while message is None and (left_s := deadline - time.monotonic()) > 0.0:
+            if given_up():
+                raise self.failed("was given up while it started")
+            message = self.receive(min(left_s, ASK_EVERY_S))
         if message is None:
             raise self.failed(f"was not ready within {timeout_s:g} s")
         try:

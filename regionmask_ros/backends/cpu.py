@@ -14,7 +14,7 @@ from ..engine.arithmetic import ARITHMETICS, CARRY
 from ..engine.event_engine import EventEngine, PackedNetwork, PathError
 from ..errors import UserError
 from ..network.spec import Network
-from .base import BackendResult
+from .base import BackendResult, GivenUp, wanted_all_along
 from .options import NoOptions
 
 _PACKED: weakref.WeakKeyDictionary[Network, PackedNetwork] = weakref.WeakKeyDictionary()
@@ -30,11 +30,15 @@ def open_engine(packed: PackedNetwork, input_wh: tuple[int, int], arithmetic: st
 
 
 class CpuBackend:
-    """Computes at once, in the caller's thread: a frame's result is ready when ``submit`` returns."""
+    """Computes at once, in the caller's thread: a frame's result is ready when ``submit`` returns.
+
+    given_up: not asked, because opening takes no time to speak of.
+    """
 
     arithmetics = ARITHMETICS
     default_arithmetic = CARRY
     options_class = NoOptions
+    counts_synops = True
     quick_to_open = True
     latency_steps = 0
     profile = None
@@ -44,7 +48,8 @@ class CpuBackend:
         """It is always there."""
 
     def __init__(
-        self, network: Network, input_wh: tuple[int, int], arithmetic: str, options: NoOptions = NoOptions()
+        self, network: Network, input_wh: tuple[int, int], arithmetic: str, options: NoOptions = NoOptions(),
+        given_up: GivenUp = wanted_all_along,
     ) -> None:
         packed = _PACKED.get(network)
         if packed is None:

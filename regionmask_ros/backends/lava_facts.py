@@ -8,15 +8,15 @@ import subprocess
 from pathlib import Path
 from typing import Any
 
-from ..errors import UserError
 from ..untrusted.refused import one_line
+from .base import BackendFailed
 from .child_process import START, lava_environment
 
 TIMEOUT_S = 5.0
 
 
 def ask_lava_python(interpreter: Path) -> dict[str, Any]:
-    """The facts of ``lava_child.facts``. Raises UserError when it does not answer."""
+    """The facts of ``lava_child.facts``. Raises BackendFailed when it does not answer."""
     try:
         done = subprocess.run(
             [str(interpreter), str(START), "--facts"], stdin=subprocess.DEVNULL, capture_output=True,
@@ -30,4 +30,4 @@ def ask_lava_python(interpreter: Path) -> dict[str, Any]:
     except ValueError:
         last = done.stderr.decode(errors="replace").strip().splitlines()[-1:]
         cause = f"is no usable Python: {last[0] if last else f'it ended with {done.returncode}'}"
-    raise UserError(one_line(f"{interpreter}: {cause}"))
+    raise BackendFailed(one_line(f"{interpreter}: {cause}"))

@@ -6,8 +6,8 @@ import os
 import sys
 from pathlib import Path
 
-from ..errors import UserError
 from ..untrusted.refused import one_line
+from .base import BackendFailed
 
 ENVIRONMENT_KEY = "REGIONMASK_LAVA_PYTHON"
 FOLDER = "lava"
@@ -20,20 +20,20 @@ def find_lava_python(explicit: str = "") -> Path:
     what the environment variable REGIONMASK_LAVA_PYTHON names, lava/bin/python below this Python's prefix (where
     ``make lava`` puts it), the same below the user's data folder, and this Python when it has Lava.
 
-    Raises UserError when there is none. Whether it works, only a start tells.
+    Raises BackendFailed when there is none. Whether it works, only a start tells.
     """
     for named, by in ((explicit, "the backend option python"), (os.environ.get(ENVIRONMENT_KEY, ""), ENVIRONMENT_KEY)):
         if named:
             path = Path(os.path.expanduser(named))
             if not os.access(path, os.X_OK) or path.is_dir():
-                raise UserError(one_line(f"{path}: no interpreter, but {by} names it; {CURE}"))
+                raise BackendFailed(one_line(f"{path}: no interpreter, but {by} names it; {CURE}"))
             return path
     for path in usual_places():
         if os.access(path, os.X_OK):
             return path
     if any((Path(entry) / "lava" / "magma").is_dir() for entry in sys.path if os.path.isabs(entry)):
         return Path(sys.executable)
-    raise UserError(f"no interpreter with Lava found; {CURE}")
+    raise BackendFailed(f"no interpreter with Lava found; {CURE}")
 
 
 def usual_places() -> list[Path]:

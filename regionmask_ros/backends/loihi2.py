@@ -12,7 +12,7 @@ from typing import Any, Mapping
 
 from ..errors import UserError
 from ..network.spec import Network
-from .base import BackendFailed
+from .base import BackendFailed, GivenUp, wanted_all_along
 from .lava_facts import ask_lava_python
 from .lava_python import find_lava_python
 from .options import ProcessOptions, option
@@ -94,6 +94,7 @@ class Loihi2Backend(SteppedBackend):
     arithmetics = (LAVA,)
     default_arithmetic = LAVA
     options_class = Loihi2Options
+    counts_synops = False
     quick_to_open = False
 
     @staticmethod
@@ -104,11 +105,12 @@ class Loihi2Backend(SteppedBackend):
             raise BackendFailed(told)
 
     def __init__(
-        self, network: Network, input_wh: tuple[int, int], arithmetic: str, options: Loihi2Options
+        self, network: Network, input_wh: tuple[int, int], arithmetic: str, options: Loihi2Options,
+        given_up: GivenUp = wanted_all_along,
     ) -> None:
         self.check(options)
         settings = {"backend": "loihi2", **dataclasses.asdict(options)}
-        super().__init__(network, input_wh, options, settings, 0, GRACE_S)
+        super().__init__(network, input_wh, options, settings, 0, given_up, GRACE_S)
         ready = self._process.ready
         self.kernels = f"Loihi 2 {options.generation} by {options.io}, lava-nc {ready['lava']}, not yet run on hardware"
 

@@ -10,8 +10,9 @@ from ..encoder import Events
 from ..lava_child import messages
 from ..lava_child.messages import LayerArrays, NetworkHeader
 from ..lava_child.wire import Message, WireBroken
+from ..metrics.loihi2_table import measured_table
 from ..network.spec import Network
-from .base import BackendResult
+from .base import BackendResult, GivenUp
 from .child_process import ChildProcess
 from .lava_python import find_lava_python
 from .options import ProcessOptions
@@ -23,16 +24,18 @@ STEPS_AHEAD = 3
 class SteppedBackend:
     """Only events cross to the process; a held pixel is none.
 
-    settings: for the process, in JSON's types. counted_layers: layers whose events and synops it counts. grace_s: how
-    long it may take to end by itself. wire_bytes: sent for frames so far. profile: what was measured last, if anything.
+    settings: for the process, in JSON's types. counted_layers: layers whose events and synops it counts. given_up:
+    ends the wait for a process that is started. grace_s: how long it may take to end by itself. wire_bytes: sent for
+    frames so far. profile: what was measured last, if anything, see ``metrics.loihi2_table``.
     """
 
     def __init__(
         self, network: Network, input_wh: tuple[int, int], options: ProcessOptions, settings: dict[str, Any],
-        counted_layers: int, grace_s: float = 0.0,
+        counted_layers: int, given_up: GivenUp, grace_s: float = 0.0,
     ) -> None:
         self._interpreter = find_lava_python(options.python)
-        self._options, self._counted_layers, self._grace_s = options, counted_layers, grace_s
+        self._options, self._counted_layers = options, counted_layers
+        self._given_up, self._grace_s = given_up, grace_s
         self._header = header_of(network, input_wh, settings)
         self._head_shape = network.output_size(input_wh)[-1]
         self.wire_bytes = 0
@@ -81,7 +84,7 @@ class SteppedBackend:
 
     def _open(self) -> None:
         self._process = ChildProcess(
-            self._interpreter, self._header, self._options.open_timeout, self._grace_s
+            self._interpreter, self._header, self._options.open_timeout, self._given_up, self._grace_s
         )
         self._inside: deque[tuple[int, Any]] = deque()
         self._results: deque[BackendResult] = deque()
@@ -122,7 +125,10 @@ class SteppedBackend:
 
     def _take(self, message: Message) -> None:
         if message.kind == messages.PROFILE:
-            self.profile = messages.unpack_json(message.body)
+            try:
+                self.profile = measured_table(messages.unpack_json(message.body), self.latency_steps)
+            except (KeyError, TypeError) as error:
+                raise WireBroken("a profile came that is none") from error
             return
         # One step more than were asked for may have answered: a head can come out before its step's frame goes in.
         if message.kind not in (messages.STEPPED, messages.RESULT) or self._steps_ahead < 0:

@@ -18,21 +18,24 @@ import os
 import sys
 from dataclasses import replace
 from itertools import islice
-from typing import Any, Sequence
+from typing import Any, Mapping, Sequence
 
 import numpy as np
 from tqdm import tqdm
 
 from .. import __version__
-from ..backends import BACKENDS
+from ..backends import BACKENDS, options_of
 from ..backends.options import parse_pairs
 from ..errors import UserError
 from ..frames import choose_input_size, parse_input_size
 from ..mask.policy import MODES
 from ..mask.presets import PRESETS
+from ..metrics.loihi2_model import REFERENCE_INPUT_WH, allocate
+from ..metrics.loihi2_table import modelled_table
 from ..metrics.run_summary import FrameRecord, summarise
 from ..network.files import find_network, load_network
 from ..network.spec import Network
+from ..network.thresholds import TRAINED, TUNED
 from ..overlay import caption_line, draw_overlay
 from ..pipeline import Pipeline, PipelineSettings, StepResult
 from ..report.detections_csv import DetectionsCsv
@@ -69,6 +72,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
                         help="a setting that only this backend has; may be repeated")
     parser.add_argument("--arithmetic", default="",
                         help="carry, lava or snap (default: carry on cpu; lava_sim and loihi2 compute lava only)")
+    parser.add_argument("--thresholds", choices=(TRAINED, TUNED), default="",
+                        help="firing thresholds (default: tuned for a preset on cpu without --arithmetic, else trained)")
     add_input_size(parser, "camera")
     add_max_pixels(parser)
     parser.add_argument("--score-threshold", metavar="S", type=float, default=DEFAULTS.score_threshold,
@@ -79,6 +84,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--max-frames", metavar="N", type=int, help="stop after N frames")
     parser.add_argument("--dump-head", metavar="FILE", default="", help="write raw heads and masks as .npz")
     parser.add_argument("--json", metavar="FILE", default="", help="write the figures as JSON")
+    parser.add_argument("--loihi2-table", metavar="FILE", default="",
+                        help="write what frames cost on Loihi 2 as JSON: modelled from the counts, or measured where "
+                        "the backend measures; the same keys")
     parser.add_argument("--no-video", action="store_true", help="no annotated.mp4")
 
 
@@ -87,6 +95,8 @@ def run(args: argparse.Namespace) -> int:
         raise UserError(f"--max-frames {args.max_frames}: must be 1 or more")
     settings = _settings(args)
     network = load_network(find_network(args.network))
+    if args.loihi2_table:
+        _check_loihi2_table(settings, network)
     used = (args.source, args.static_mask, args.network)
     with open_source(args.source, args.topic) as source, Outputs(used) as outputs:
         if settings.input_size == "auto":
@@ -105,6 +115,8 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 def _settings(args: argparse.Namespace) -> PipelineSettings:
     mask = args.mask or ("static" if args.static_mask else "none")
+    if args.thresholds == TUNED and not args.preset:
+        raise UserError(f"--thresholds {TUNED}: only a preset uses them; say --preset, or leave it out")
     settings = PipelineSettings(
         input_size=parse_input_size(args.input_size),
         max_pixels=args.max_pixels,
@@ -118,6 +130,7 @@ def _settings(args: argparse.Namespace) -> PipelineSettings:
         nms_iou=args.nms_iou,
         backend=args.backend,
         arithmetic=args.arithmetic,
+        thresholds=args.thresholds,
         backend_options=parse_pairs(args.backend_option),
     )
     if args.static_mask and not settings.uses_static:
@@ -172,6 +185,7 @@ class _Recorder:
 def _process(args: argparse.Namespace, source: Source, pipeline: Pipeline, outputs: Outputs) -> dict[str, Any]:
     outputs.folder(args.output)
     json_path = outputs.file(args.json) if args.json else ""
+    table_path = outputs.file(args.loihi2_table) if args.loihi2_table else ""
     most = min(args.max_frames or sys.maxsize, sys.maxsize)
     total = min(source.frame_count or sys.maxsize, most)
     with contextlib.ExitStack() as stack:
@@ -188,10 +202,34 @@ def _process(args: argparse.Namespace, source: Source, pipeline: Pipeline, outpu
     summary = {**summarise(recorder.records), **_facts(pipeline)}
     _write_report(args, source, recorder, summary)
     if json_path:
-        with open(json_path, "w", encoding="utf-8") as file:
-            json.dump(summary, file, indent=1)
-            file.write("\n")
+        _write_json(json_path, summary)
+    if table_path:
+        _write_json(table_path, _loihi2_table(pipeline, recorder.records))
     return summary
+
+
+def _write_json(path: str, facts: Mapping[str, Any]) -> None:
+    with open(path, "w", encoding="utf-8") as file:
+        json.dump(facts, file, indent=1)
+        file.write("\n")
+
+
+def _check_loihi2_table(settings: PipelineSettings, network: Network) -> None:
+    """Raises UserError where nothing will be measured and the model knows no answer."""
+    if getattr(options_of(settings.backend, settings.backend_options), "profile", False):
+        return
+    if not BACKENDS[settings.backend].counts_synops:
+        raise UserError(f"--loihi2-table: backend {settings.backend} counts no synops, and measures nothing without "
+                        "--backend-option profile=true; or use backend cpu with --arithmetic lava")
+    if allocate(network, REFERENCE_INPUT_WH) is None:
+        raise UserError(f"--loihi2-table: how network {network.name} lies on the chip is not known")
+
+
+def _loihi2_table(pipeline: Pipeline, records: Sequence[FrameRecord]) -> dict[str, Any]:
+    if pipeline.profile is not None:
+        return pipeline.profile
+    allocation = allocate(pipeline.network, pipeline.input_size)
+    return modelled_table(allocation, [record.counts.synops for record in records])
 
 
 def _facts(pipeline: Pipeline) -> dict[str, Any]:
@@ -205,6 +243,7 @@ def _facts(pipeline: Pipeline) -> dict[str, Any]:
         "kernels": pipeline.kernels,
         "latency_steps": pipeline.latency_steps,
         "arithmetic": settings.arithmetic,
+        "thresholds": settings.thresholds,
         "mask": settings.deciding,
         "refresh_period": settings.deciding_refresh_period,
         "restart_period": settings.restart_period,

@@ -30,7 +30,7 @@ STOP_TIMEOUT_S, FEED_EVERY_S = 30.0, 0.5
 
 
 class LoihiGraph:
-    """The running graph. ``report`` gets a profile after each run of ``profile_steps`` steps, when profiling is on.
+    """The running graph. ``report`` gets figures after each run of ``profile_steps`` steps, when profiling is on.
 
     latency, lead_in: see ``sim_graph``. settings: those of ``backends.loihi2``.
     """
@@ -78,7 +78,7 @@ class LoihiGraph:
             if self._stopping.is_set():
                 threading.Event().wait()  # the end of the process is near
             if self._profilers is not None:
-                self._report(self._profilers.table(self.latency))
+                self._report(self._profilers.figures())
             self._run()
 
     def stop(self) -> None:

@@ -1,4 +1,4 @@
-"""What Lava's Loihi 2 profilers measure, as one table: *measured* figures, to be set beside the modelled ones."""
+"""What Lava's Loihi 2 profilers measure; ``metrics.loihi2_table`` makes the table of it."""
 
 from __future__ import annotations
 
@@ -21,18 +21,12 @@ class Profilers:
         self._activity = loihi2_profiler.Loihi2Activity()
         self.callbacks = [self._power, self._time, self._activity]
 
-    def table(self, latency_steps: int) -> dict[str, Any]:
-        """After the run: times in seconds, power in W, energies in J, all means over the steps; counts a step, of each
-        core that was used."""
-        step_s = float(self._time.avg_time_per_step) * MICRO
-        power_w = float(np.mean(self._power.total_power))
-        static_w, cores = float(self._power.static_total_power), self._cores()
+    def figures(self) -> dict[str, Any]:
+        """After the run, means over the steps: seconds, W, and counts a step of each core that was used."""
         return {
-            "measured": "Loihi 2", "steps": self._steps, "step_s": step_s, "latency_s": step_s * latency_steps,
-            "power_w": power_w, "static_power_w": static_w, "energy_j": power_w * step_s,
-            "dynamic_energy_j": (power_w - static_w) * step_s,
-            "energy_delay_js": power_w * step_s * step_s * latency_steps,
-            "busiest_core_synops": max((core["synops"] for core in cores), default=0.0), "cores": cores,
+            "steps": self._steps, "step_s": float(self._time.avg_time_per_step) * MICRO,
+            "power_w": float(np.mean(self._power.total_power)),
+            "static_power_w": float(self._power.static_total_power), "cores": self._cores(),
         }
 
     def _cores(self) -> list[dict[str, float]]:

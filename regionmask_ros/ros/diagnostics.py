@@ -8,6 +8,7 @@ from typing import Any, Mapping
 from diagnostic_msgs.msg import DiagnosticArray, DiagnosticStatus, KeyValue
 from std_msgs.msg import Header
 
+from ..backends.supervision import Trouble
 from .traffic import Figures, FrameCounts
 
 OK, WARN, ERROR = DiagnosticStatus.OK, DiagnosticStatus.WARN, DiagnosticStatus.ERROR
@@ -27,7 +28,8 @@ class NodeFacts:
     backend, one a frame; both None before the first frame. profile: measured on hardware, None where nothing was.
     converter: what reads pictures. fresh_starts: how often the detector forgot what it had seen. last_error: why the
     last frame was dropped that could not be used, "" if none was. failing: that was not the picture's fault but the
-    detector's.
+    detector's. opening: the backend that is being opened beside, "" for none. restarts: of backends that failed.
+    trouble: what is to be told of backends now. last_trouble: what was told of them last.
     """
 
     name: str
@@ -38,6 +40,7 @@ class NodeFacts:
     backend: str
     kernels: str
     arithmetic: str
+    thresholds: str
     mask_mode: str
     network: str
     latency_steps: int | None
@@ -46,6 +49,10 @@ class NodeFacts:
     fresh_starts: int
     last_error: str
     failing: bool
+    opening: str
+    restarts: int
+    trouble: Trouble
+    last_trouble: str
 
 
 @dataclass(frozen=True)
@@ -70,6 +77,8 @@ def verdict(report: NodeReport) -> tuple[bytes, str]:
     facts, now, earlier = report.facts, report.counts, report.earlier
     if facts.state != "active":
         return OK, facts.state
+    if facts.trouble.line:
+        return (ERROR if facts.trouble.error else WARN), facts.trouble.line
     if now.broken > earlier.broken:
         return (ERROR if facts.failing else WARN), f"frame dropped: {facts.last_error}"
     if now.received == earlier.received and not now.in_flight:
@@ -129,8 +138,12 @@ def status(report: NodeReport) -> DiagnosticStatus:
         "image transport": facts.transport,
         "image converter": facts.converter,
         "backend": facts.backend,
+        "backend that is being opened": facts.opening,
+        "restarts of the backend": facts.restarts,
+        "last trouble with backends": facts.last_trouble,
         "kernels": facts.kernels,
         "arithmetic": facts.arithmetic,
+        "thresholds": facts.thresholds,
         "latency of the backend [steps]": "" if facts.latency_steps is None else facts.latency_steps,
         "measured step [us]": _number(profile.get("step_s"), 2, 1e6),
         "measured power [W]": _number(profile.get("power_w"), 4),

@@ -6,9 +6,12 @@ the same way back. Whatever a transition made, its opposite frees.
 
 from __future__ import annotations
 
+import threading
 import time
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from concurrent.futures import Future
+from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import TypeVar
 
@@ -19,21 +22,24 @@ from rclpy.parameter import Parameter
 from rclpy.subscription import Subscription
 from vision_msgs.msg import BoundingBox2DArray
 
-from ..backends import BACKENDS, check_backend
+from ..backends import BACKENDS, Backend, check_backend, open_backend
+from ..backends.supervision import Supervisor
 from ..errors import UserError
 from ..frames import Frame
 from ..mask.files import read_static_mask, save_static_mask
 from ..network.files import find_network, load_network
 from ..network.spec import Network
+from ..opening import Opened, open_warm
 from ..pipeline import Pipeline, PipelineSettings
 from ..sources.image_message import frame_from_compressed
 from .attention import Attention
+from .backend_swap import USUAL_CAMERA_WH, BackendSwap
 from .bridge import choose_reading
 from .camera import CameraInput, Picture, picture_topic
 from .declaration import changes_in, declare_all, read_all
 from .diagnostics import NodeFacts
 from .health import Health
-from .parameters import Value, answer_settings_from, check, settings_from
+from .parameters import BACKEND_PARAMETERS, Value, answer_settings_from, check, settings_from
 from .publishers import RESULTS, Outputs
 from .services import Triggers
 from .traffic import Traffic
@@ -43,8 +49,6 @@ NODE_NAME = "detector"
 STOP_TIMEOUT_S = 10.0
 
 T = TypeVar("T")
-
-USUAL_CAMERA_WH = (640, 480)
 
 SUCCESS, FAILURE, ERROR = (
     TransitionCallbackReturn.SUCCESS, TransitionCallbackReturn.FAILURE, TransitionCallbackReturn.ERROR
@@ -64,11 +68,14 @@ class _Configured:
     attention: Attention
     health: Health
     services: Triggers
+    swap: BackendSwap
+    supervisor: Supervisor
     last_failure: Failure = Failure()
 
     def destroy(self) -> None:
         self.services.destroy()
         self.health.destroy()
+        self.swap.destroy()
         self.outputs.destroy()
         self.pipeline.close()
 
@@ -99,6 +106,8 @@ class DetectorNode(LifecycleNode):
         self._load = load
         self._configured: _Configured | None = None
         self._active: _Active | None = None
+        # Ends the wait of a worker that opens a backend, which may take minutes on a board.
+        self._leaving = threading.Event()
         self._refusal = ""
         declare_all(self)
         check(read_all(self))
@@ -121,11 +130,13 @@ class DetectorNode(LifecycleNode):
             values = read_all(self)
             settings = self._settings(values)
             network = self._load(values["network_file"])
-            pipeline = Pipeline(network, settings)
+            pipeline = Pipeline(network, settings, partial(open_backend, given_up=self._leaving.is_set))
             check_backend(settings.backend, settings.backend_options)
-            if BACKENDS[settings.backend].quick_to_open:
-                _rehearse(network, settings)
             self._configured = self._open(network, pipeline, values["image_transport"])
+            if BACKENDS[settings.backend].quick_to_open:
+                # Otherwise the camera's first pictures would be dropped meanwhile.
+                input_wh = settings.input_wh(USUAL_CAMERA_WH)
+                pipeline.take_over(settings, input_wh, open_warm(network, settings, input_wh))
         except Exception as error:  # noqa: BLE001
             self._free()
             return self._refuse("configure", error)
@@ -182,12 +193,17 @@ class DetectorNode(LifecycleNode):
             "reset": self._on_reset, "refresh": self._on_refresh, "save_static_mask": self._on_save_static_mask,
         })
         health = Health(self, traffic, self._facts)
-        return _Configured(network, pipeline, read, converter, outputs, traffic, Attention(), health, services)
+        swap, supervisor = BackendSwap(self, pipeline, self._move_over), Supervisor()
+        return _Configured(
+            network, pipeline, read, converter, outputs, traffic, Attention(), health, services, swap, supervisor
+        )
 
     def _work(self, configured: _Configured, values: dict[str, Value]) -> _Active:
+        self._leaving.clear()
         worker = Worker(
             configured.pipeline, answer_settings_from(values), configured.read, configured.attention,
-            configured.outputs, configured.traffic, lambda: self.get_clock().now().nanoseconds, self.get_logger(),
+            configured.outputs, configured.traffic, configured.supervisor, configured.swap.look,
+            lambda: self.get_clock().now().nanoseconds, self.get_logger(),
         )
         try:
             camera = CameraInput(
@@ -205,6 +221,7 @@ class DetectorNode(LifecycleNode):
             return True
         active.camera.destroy()
         self.destroy_subscription(active.attention)
+        self._leaving.set()
         stopped = active.worker.stop(STOP_TIMEOUT_S)
         self._configured.last_failure = active.worker.last_failure
         if not stopped:
@@ -243,8 +260,28 @@ class DetectorNode(LifecycleNode):
             raise UserError("the detector is not configured")
         return active.worker.at_border(action) if active else action(configured.pipeline)
 
+    def _move_over(self, opened: Opened) -> Future[Backend | None]:
+        """See ``BackendSwap``."""
+        active, configured = self._active, self._configured
+
+        def go_on(pipeline: Pipeline) -> Backend | None:
+            configured.supervisor.forgive()
+            settings = pipeline.settings.with_backend_of(opened.settings)
+            return pipeline.take_over(settings, opened.input_wh, opened.backend)
+
+        if active:
+            return active.worker.when_drained(go_on)
+        moved: Future[Backend | None] = Future()
+        moved.set_result(go_on(configured.pipeline))
+        return moved
+
     def _on_reset(self) -> str:
-        self._at_border(Pipeline.reset)
+        def reset(pipeline: Pipeline) -> None:
+            pipeline.reset()
+            if self._configured.supervisor.state.given_up_s is not None:
+                self._configured.supervisor.forgive()
+
+        self._at_border(reset)
         return "the detector has forgotten what it has seen; the next picture is sent as a whole"
 
     def _on_refresh(self) -> str:
@@ -264,26 +301,33 @@ class DetectorNode(LifecycleNode):
         try:
             current = read_all(self)
             changes = changes_in(parameters, current, self._configured is not None)
-            self._apply({**current, **changes}, changes)
+            self._apply({**current, **changes}, changes, {name: current[name] for name in changes})
         except UserError as error:
             return SetParametersResult(successful=False, reason=str(error))
         return SetParametersResult(successful=True)
 
-    def _apply(self, values: dict[str, Value], changes: dict[str, Value]) -> None:
-        settings = self._settings(values)
-        configured = self._configured
+    def _apply(self, values: dict[str, Value], changes: dict[str, Value], before: dict[str, Value]) -> None:
+        settings, configured, active = self._settings(values), self._configured, self._active
         if configured is None or not changes:
             return
-        if self._active:
-            self._active.worker.reconfigure(settings, answer_settings_from(values))
+        configured.swap.check(settings)
+        if active and changes.keys() <= {"fallback", *BACKEND_PARAMETERS}:
+            # Not at a border: a backend that hangs must not keep anybody from setting another one.
+            active.worker.answer_as(answer_settings_from(values))
+        elif active:
+            active.worker.reconfigure(settings, answer_settings_from(values))
         else:
-            configured.pipeline.reconfigure(settings)
+            pipeline = configured.pipeline
+            pipeline.reconfigure(settings.with_backend_of(pipeline.settings))
+        configured.swap.want(settings, before)
         if "score_threshold" in changes:
             configured.outputs.publish_labels(settings.score_threshold)
 
     def _settings(self, values: dict[str, Value]) -> PipelineSettings:
         """Raises UserError also for a mask file that cannot be read; the first picture tells whether it fits."""
         settings = settings_from(values)
+        if self._configured is not None:
+            settings = settings.for_network(self._configured.network)
         if settings.uses_static:
             read_static_mask(settings.static_mask)
         elif settings.static_mask:
@@ -295,6 +339,7 @@ class DetectorNode(LifecycleNode):
         if configured is None:
             return None
         failure = active.worker.last_failure if active else configured.last_failure
+        swap, supervision, now_s = configured.swap, configured.supervisor.state, time.monotonic()
         pipeline, transport = configured.pipeline, self.get_parameter("image_transport").value
         return NodeFacts(
             name=f"{self.get_fully_qualified_name()[1:]}: pictures",
@@ -305,6 +350,7 @@ class DetectorNode(LifecycleNode):
             backend=pipeline.settings.backend,
             kernels=pipeline.kernels,
             arithmetic=pipeline.settings.arithmetic,
+            thresholds=pipeline.settings.thresholds,
             mask_mode=pipeline.settings.deciding,
             network=configured.network.source_file or configured.network.name,
             latency_steps=pipeline.latency_steps,
@@ -313,16 +359,8 @@ class DetectorNode(LifecycleNode):
             fresh_starts=pipeline.fresh_starts,
             last_error=failure.reason,
             failing=failure.ours,
+            opening=swap.opening,
+            restarts=supervision.restarts,
+            trouble=swap.trouble.at(now_s) if swap.trouble.at(now_s).line else supervision.trouble.at(now_s),
+            last_trouble=supervision.trouble.line or swap.trouble.line,
         )
-
-
-def _rehearse(network: Network, settings: PipelineSettings) -> None:
-    """One grey picture through a pipeline of its own: it loads the kernels and warms the network up for its input size.
-
-    Otherwise the camera's first pictures would be dropped meanwhile. An automatic input size is not known yet: VGA is
-    the commonest guess.
-    """
-    width, height = USUAL_CAMERA_WH if settings.input_size == "auto" else settings.input_size
-    rehearsal = Pipeline(network, replace(settings, mask="none"))
-    rehearsal.process(Frame(np.full((height, width, 3), 128, np.uint8), "bgr", 0, ""))
-    rehearsal.close()

@@ -15,6 +15,7 @@ from ..frames import ALIGNMENT, MAX_PIXELS, MOST_PIXELS, parse_input_size
 from ..mask.dynamic import DYNAMIC_MASKS
 from ..mask.policy import MODES
 from ..mask.presets import PRESETS
+from ..network.thresholds import TRAINED
 from ..pipeline import PipelineSettings
 
 Value = Union[bool, int, float, str, "tuple[str, ...]"]
@@ -22,6 +23,7 @@ Value = Union[bool, int, float, str, "tuple[str, ...]"]
 TRANSPORTS = ("raw", "compressed")
 RELIABILITIES = ("best_effort", "reliable")
 STALE = ("keep", "drop")
+FALLBACKS = ("cpu", "none")
 
 INTEGER_LIMIT = 2**31 - 1
 
@@ -63,7 +65,7 @@ def _backend_rows() -> tuple[ParameterSpec, ...]:
     """A row for each of them; backends may share one."""
     rows = {
         parameter: ParameterSpec(
-            parameter, field.default, field.metadata["text"], Changeable.UNCONFIGURED, field.metadata["low"],
+            parameter, field.default, field.metadata["text"], Changeable.RUNNING, field.metadata["low"],
             field.metadata["high"], field.metadata["choices"],
         )
         for parameter, _, field in _backend_fields()
@@ -100,26 +102,40 @@ PARAMETERS: tuple[ParameterSpec, ...] = (
         "backend", _DEFAULTS.backend,
         "Where the network runs. cpu: on this computer, work follows events. lava_sim: in Lava's simulator, the same "
         "integers as on the chip, some frames a second, results 11 frames late. loihi2: on the chip, see "
-        "docs/LOIHI2.md; not yet run on hardware.",
-        Changeable.UNCONFIGURED, choices=tuple(BACKENDS),
+        "docs/LOIHI2.md; not yet run on hardware. While running, the new one opens beside the old one and takes over "
+        "when it is ready; if it cannot be opened the old one stays and this parameter goes back.",
+        Changeable.RUNNING, choices=tuple(BACKENDS),
+    ),
+    ParameterSpec(
+        "fallback", "cpu",
+        "What happens when a backend has failed or hung, was started once more and failed again. cpu: that backend "
+        "goes on, and the parameter backend says so. none: pictures are refused until another backend is set, reset is "
+        "called, or ten minutes are over.",
+        Changeable.RUNNING, choices=FALLBACKS,
     ),
     ParameterSpec(
         "arithmetic", "",
         "Rule of the neurons. carry: nothing drifts. lava: integer for integer as Lava computes, which drifts. "
         "snap: as carry, and silent neurons take back what they still claim. "
-        "Empty: the backend's default.",
-        Changeable.UNCONFIGURED, choices=("", *ARITHMETICS),
+        "Empty: the backend's default, or what tuned thresholds are for.",
+        Changeable.RUNNING, choices=("", *ARITHMETICS),
+    ),
+    ParameterSpec(
+        "thresholds", "",
+        "What a neuron's change must reach before it is sent. trained: as the network was trained. Empty: tuned ones, "
+        "which save work, for a preset on the cpu backend unless an arithmetic is set; trained ones for everything else.",
+        Changeable.RUNNING, choices=("", TRAINED),
     ),
     ParameterSpec(
         "input_size", "auto",
         "Size of the network's input. auto: the camera's shape within max_pixels. WxH such as 448x448: that size, both "
         "multiples of 32. Larger finds smaller objects and costs more.",
-        Changeable.UNCONFIGURED,
+        Changeable.RUNNING,
     ),
     ParameterSpec(
         "max_pixels", MAX_PIXELS,
         "Most pixels that an automatic input size may have.",
-        Changeable.UNCONFIGURED, low=ALIGNMENT * ALIGNMENT, high=MOST_PIXELS,
+        Changeable.RUNNING, low=ALIGNMENT * ALIGNMENT, high=MOST_PIXELS,
     ),
     ParameterSpec(
         "mask_mode", "dynamic",
@@ -205,6 +221,9 @@ PARAMETERS: tuple[ParameterSpec, ...] = (
     *_backend_rows(),
 )
 
+BACKEND_PARAMETERS = ("backend", "arithmetic", "thresholds", "input_size", "max_pixels", *(spec.name for spec in _backend_rows()))
+"""Those that decide which backend runs, how, and on which input. They change in the background."""
+
 BY_NAME: Mapping[str, ParameterSpec] = {spec.name: spec for spec in PARAMETERS}
 
 
@@ -235,6 +254,7 @@ def settings_from(values: Mapping[str, Value]) -> PipelineSettings:
         max_detections=values["max_detections"],
         backend=values["backend"],
         arithmetic=values["arithmetic"],
+        thresholds=values["thresholds"],
         backend_options={
             field.name: values[parameter] for parameter, backend, field in _backend_fields()
             if backend == values["backend"]
@@ -247,15 +267,19 @@ class AnswerSettings:
     """What the node, not the pipeline, does with pictures and answers while it runs.
 
     drop_stale: boxes in regions that were not sent are not reported. attention_ns: life time of boxes of a planner.
+    fallback: the settings to go on with when the backend is given up; None: no others.
     """
 
     drop_stale: bool
     attention_ns: int
+    fallback: PipelineSettings | None
 
 
 def answer_settings_from(values: Mapping[str, Value]) -> AnswerSettings:
     """For a full set of values that ``settings_from`` has checked."""
-    return AnswerSettings(values["stale_detections"] == "drop", round(values["attention_lifetime"] * 1e9))
+    name = values["fallback"]
+    fallback = None if name == "none" else settings_from({**values, "backend": name})
+    return AnswerSettings(values["stale_detections"] == "drop", round(values["attention_lifetime"] * 1e9), fallback)
 
 
 def _texts(values: tuple[str, ...]) -> tuple[str, ...]:

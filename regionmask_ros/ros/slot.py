@@ -17,7 +17,7 @@ class NewestSlot(Generic[T]):
     def __init__(self) -> None:
         self._changed = threading.Condition()
         self._items: list[T] = []
-        self._closed = False
+        self._closed = self._woken = False
 
     def put(self, item: T) -> bool:
         """Never blocks. Returns True when an item that was not taken had to go.
@@ -32,14 +32,25 @@ class NewestSlot(Generic[T]):
             self._changed.notify()
             return overwritten
 
-    def take(self) -> T | None:
-        """The item, as soon as there is one. None once the slot is closed and empty."""
+    @property
+    def ended(self) -> bool:
+        """It is closed and empty."""
         with self._changed:
-            while not self._items:
-                if self._closed:
-                    return None
-                self._changed.wait()
-            return self._items.pop()
+            return self._closed and not self._items
+
+    def take(self, timeout_s: float | None = None) -> T | None:
+        """The item, as soon as there is one. None when there is none within the time, after ``wake``, and once the slot
+        has ended."""
+        with self._changed:
+            self._changed.wait_for(lambda: self._items or self._closed or self._woken, timeout_s)
+            self._woken = False
+            return self._items.pop() if self._items else None
+
+    def wake(self) -> None:
+        """Whoever waits in ``take``, or comes next, goes on without an item if there is none."""
+        with self._changed:
+            self._woken = True
+            self._changed.notify_all()
 
     def close(self) -> None:
         """No more items. The one inside, if any, can still be taken. Harmless when called twice."""

@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+import queue
 import threading
 import time
 import traceback
+from concurrent.futures import Future
+from concurrent.futures import TimeoutError as NotInTime
 from dataclasses import dataclass
 from typing import Callable, TypeVar
 
 from rclpy.impl.rcutils_logger import RcutilsLogger
 
 from ..backends import BackendFailed
+from ..backends.supervision import Supervisor, Verdict
 from ..errors import UserError
 from ..frames import Frame
 from ..pipeline import Pipeline, PipelineSettings, StepResult
@@ -24,6 +28,15 @@ from .traffic import Answer, Traffic, plausible_latency_ms
 T = TypeVar("T")
 
 LOG_EVERY_S = 5.0
+
+QUIET_S = 1.0
+"""When no picture has come for so long, results that are still inside a pipelined backend are pushed out.
+
+Longer than between two pictures of a camera that runs: its own next pictures push them.
+"""
+
+BORDER_TIMEOUT_S = 10.0
+"""So long a call may wait for the frame that is worked on. Longer than a step of Lava's own convolution."""
 
 
 @dataclass(frozen=True)
@@ -43,10 +56,11 @@ class Failure:
 
 
 class Worker:
-    """Owns the thread; the pipeline is lent to it, and only ``at_border`` and ``reconfigure`` may touch it meanwhile.
+    """Owns the thread; the pipeline is lent to it: others call it through ``at_border`` and ``when_drained`` only.
 
-    read: from a message to its picture. attention: what planners ask for. now_ns: the node's time. Each picture that is
-    put ends as exactly one answer or one counted drop, also when the worker is stopped.
+    read: from a message to its picture. attention: what planners ask for. supervisor: what has become of the backend.
+    on_fallback: called, in the thread, when another backend has taken the place of one that failed. now_ns: the node's
+    time. Each picture that is put ends as exactly one answer or one counted drop, also when the worker is stopped.
     """
 
     def __init__(
@@ -57,15 +71,19 @@ class Worker:
         attention: Attention,
         outputs: Outputs,
         traffic: Traffic,
+        supervisor: Supervisor,
+        on_fallback: Callable[[], None],
         now_ns: Callable[[], int],
         logger: RcutilsLogger,
     ) -> None:
         self._pipeline, self._answers, self._read = pipeline, answers, read
         self._attention, self._outputs, self._traffic = attention, outputs, traffic
+        self._supervisor, self._on_fallback = supervisor, on_fallback
         self._now_ns, self._logger = now_ns, logger
         self._slot: NewestSlot[Arrival] = NewestSlot()
-        self._border = threading.Lock()
+        self._calls: queue.SimpleQueue[tuple[Future, Callable[[], object]]] = queue.SimpleQueue()
         self._inside: list[tuple[Frame, Arrival]] = []
+        self._busy_s = time.monotonic()
         self._abandoned = False
         self.last_failure = Failure()
         # A daemon, so that a detector that hangs cannot keep the process alive. Whoever starts it calls stop().
@@ -79,32 +97,87 @@ class Worker:
             self._traffic.count(overwritten=1)
 
     def at_border(self, action: Callable[[Pipeline], T]) -> T:
-        """Calls with the pipeline between two frames; waits for the one that is being worked on."""
-        with self._border:
+        """Calls with the pipeline between two frames; waits for the one that is being worked on.
+
+        Raises UserError, without having called, when that takes too long.
+        """
+        future = self._call(lambda: action(self._pipeline))
+        try:
+            return future.result(BORDER_TIMEOUT_S)
+        except NotInTime:
+            if future.cancel():
+                raise UserError("the detector is busy: its backend is being opened, or hangs; try again") from None
+            return future.result()
+
+    def when_drained(self, action: Callable[[Pipeline], T]) -> Future[T]:
+        """Calls with the pipeline between two frames, after all results inside the backend have been answered.
+
+        Returns at once.
+        """
+        def drain_and_call() -> T:
+            self._drain("lost inside the backend that was left")
             return action(self._pipeline)
 
+        return self._call(drain_and_call)
+
     def reconfigure(self, settings: PipelineSettings, answers: AnswerSettings) -> None:
-        """Both are in force from the next frame on. Raises UserError, and changes nothing, as the pipeline does."""
-        with self._border:
-            self._pipeline.reconfigure(settings)
+        """Both are in force from the next frame on, but for the backend, which stays as it is.
+
+        Raises UserError, and changes nothing, as the pipeline does.
+        """
+        def change(pipeline: Pipeline) -> None:
+            pipeline.reconfigure(settings.with_backend_of(pipeline.settings))
             self._answers = answers
+
+        self.at_border(change)
+
+    def answer_as(self, answers: AnswerSettings) -> None:
+        """In force at once; does not wait for the frame that is being worked on."""
+        self._answers = answers
 
     def stop(self, timeout_s: float) -> bool:
         """Finishes the pictures that are in, then ends. False when that takes too long: the thread is then given up.
 
-        No picture may be put any more.
+        No picture may be put any more, and nothing be called.
         """
         self._slot.close()
         self._thread.join(timeout_s)
         self._abandoned = self._thread.is_alive()
         return not self._abandoned
 
+    def _call(self, action: Callable[[], T]) -> Future[T]:
+        future: Future[T] = Future()
+        self._calls.put((future, action))
+        self._slot.wake()
+        return future
+
     def _work(self) -> None:
-        while (arrival := self._slot.take()) is not None:
-            self._step(arrival)
-        self._finish()
+        while not self._slot.ended:
+            arrival = self._slot.take(QUIET_S if self._inside else None)
+            self._answer_calls()
+            if arrival is not None:
+                self._step(arrival)
+                self._busy_s = time.monotonic()
+            elif self._inside and time.monotonic() - self._busy_s >= QUIET_S:
+                self._drain("forgotten when the detector started afresh")
+        self._answer_calls()
+        self._drain("the detector was stopped")
+
+    def _answer_calls(self) -> None:
+        while not self._calls.empty():
+            future, action = self._calls.get()
+            if future.set_running_or_notify_cancel():
+                try:
+                    future.set_result(action())
+                except BaseException as error:  # noqa: BLE001  whoever has called is told
+                    future.set_exception(error)
 
     def _step(self, arrival: Arrival) -> None:
+        if self._supervisor.state.rests(time.monotonic()):
+            if self._answers.fallback is None:
+                self._drop(Failure(self._supervisor.state.trouble.line, ours=True))
+                return
+            self._fail(self._supervisor.state.reason)
         try:
             frame = self._read(arrival.message)
         except UserError as error:
@@ -115,12 +188,11 @@ class Worker:
             return
         self._inside.append((frame, arrival))
         try:
-            with self._border:
-                lifetime_ns = self._answers.attention_ns
-                self._pipeline.attend(self._attention.in_force(frame.frame_id, self._now_ns(), lifetime_ns))
-                results = self._pipeline.process(frame, self._outputs.want_events)
+            lifetime_ns = self._answers.attention_ns
+            self._pipeline.attend(self._attention.in_force(frame.frame_id, self._now_ns(), lifetime_ns))
+            results = self._pipeline.process(frame, self._outputs.want_events)
         except BackendFailed as error:
-            self._lose_inside(str(error))
+            self._fail(str(error))
             return
         except UserError as error:
             self._inside.pop()
@@ -130,17 +202,31 @@ class Worker:
             self._lose_inside(self._told(error))
             self._pipeline.reset()
             return
+        self._supervisor.works(time.monotonic())
         self._deliver(results)
 
-    def _finish(self) -> None:
+    def _fail(self, reason: str) -> None:
+        """The backend has failed, and with it all frames inside. What comes next is the supervisor's to say."""
+        self._lose_inside(reason)
+        if self._slot.ended:
+            return
+        fallback, failed = self._answers.fallback, self._pipeline.settings.backend
+        name = fallback.backend if fallback and fallback.backend != failed else ""
+        verdict = self._supervisor.failed(failed, reason, name, time.monotonic())
+        self._logger.warning(self._supervisor.state.trouble.line)
+        if verdict is Verdict.FALL_BACK:
+            self._pipeline.take_over(self._pipeline.settings.with_backend_of(fallback))
+            self._on_fallback()
+
+    def _drain(self, reason: str) -> None:
         """What is still inside a pipelined backend comes out; what does not is counted."""
         try:
-            with self._border:
-                results = self._pipeline.drain()
-            self._deliver(results)
+            self._deliver(self._pipeline.drain())
+        except BackendFailed as error:
+            self._fail(str(error))
         except Exception as error:  # noqa: BLE001  as in _step
             self._told(error)
-        self._lose_inside("the detector was stopped")
+        self._lose_inside(reason)
 
     def _deliver(self, results: list[StepResult]) -> None:
         for result in results:

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
-import shlex
 import time
 from pathlib import Path
 
@@ -18,39 +16,12 @@ from regionmask_ros.backends.loihi2 import Loihi2Options, missing
 from regionmask_ros.commands.run import main as run_command
 from regionmask_ros.encoder import Encoder
 from regionmask_ros.errors import UserError
+from regionmask_ros.metrics.loihi2_model import Allocation, LayerCores
+from regionmask_ros.metrics.loihi2_table import modelled_table
 from regionmask_ros.network.spec import ConvSpec, Network
 
-STAND_IN = Path(__file__).with_name("loihi_stand_in")
 SIZE_WH = (96, 64)
-
-
-@pytest.fixture(scope="module")
-def even_network(tiny_network):
-    """The small network with even weights, as the chip has them."""
-    layers = tuple(
-        ConvSpec(s.name, (s.weight * 2).astype(np.int32), s.bias, s.stride, s.padding, s.threshold)
-        for s in tiny_network.layers
-    )
-    return Network("even", layers, tiny_network.head, tiny_network.labels, tiny_network.input_table, 6)
-
-
-def script(path: Path, text: str) -> Path:
-    path.write_text(f"#!/bin/sh\n{text}\n")
-    path.chmod(0o755)
-    return path
-
-
-@pytest.fixture
-def board(lava_python, tmp_path, monkeypatch):
-    """An interpreter with the stand-in, a SLURM cluster of two boards, and the log of what the board saw."""
-    tools = tmp_path / "tools"
-    tools.mkdir()
-    script(tools / "sinfo", "echo 'og-01 oheogulch* idle'; echo 'kp-01 kapoho down*'")
-    script(tools / "ping", "echo pong")
-    monkeypatch.setenv("PATH", f"{tools}{os.pathsep}{os.environ['PATH']}")
-    monkeypatch.setenv("STAND_IN_LOG", str(tmp_path / "log"))
-    words = f"exec env PYTHONPATH={shlex.quote(str(STAND_IN))} {shlex.quote(lava_python)} {shlex.quote(str(STAND_IN))}"
-    return str(script(tmp_path / "python", f'{words}/run.py "$@"'))
+ONE_CORE = Allocation((LayerCores(rows=1, neurons=1, cores=1),), 1)
 
 
 def seen(tmp_path: Path) -> list[dict]:
@@ -106,11 +77,13 @@ def test_runs_follow_each_other_without_a_gap(board, even_network):
 def test_a_profile_is_measured_and_told(board, even_network):
     _, backend = compared(even_network, {"python": board, "profile": "true", "profile_steps": 30})
     table = backend.profile
+    assert table["kind"] == "measured" and list(table) == list(modelled_table(ONE_CORE, [(1,)]))
     assert (table["steps"], table["step_s"], table["power_w"]) == (30, pytest.approx(200e-6), pytest.approx(1.5))
     assert table["latency_s"] == pytest.approx(5 * 200e-6) and table["energy_j"] == pytest.approx(1.5 * 200e-6)
     assert table["dynamic_energy_j"] == pytest.approx(0.25 * 200e-6)
     assert table["energy_delay_js"] == pytest.approx(1.5 * 200e-6 * 1e-3)
     assert table["busiest_core_synops"] == 300.0
+    assert list(table["cores"][2]) == list(modelled_table(ONE_CORE, [(1,)])["cores"][0])
     assert table["cores"][2] == {"chip": 1, "core": 0, "synops": 300.0, "neuron_updates": 30.0}
 
 
@@ -196,7 +169,9 @@ def test_a_profile_goes_into_a_runs_json(board, even_network, make_clip, tmp_pat
     options = {"python": board, "profile": "on", "profile_steps": "20"}
     given = [word for name, value in options.items() for word in ("--backend-option", f"{name}={value}")]
     assert run_command([make_clip(5, 3), "--output", str(tmp_path / "out"), "--no-video", "--input-size", "96x64",
-                        "--backend", "loihi2", *given, "--json", str(tmp_path / "run.json")]) == 0
+                        "--backend", "loihi2", *given, "--json", str(tmp_path / "run.json"),
+                        "--loihi2-table", str(tmp_path / "table.json")]) == 0
     facts = json.loads((tmp_path / "run.json").read_text())
     assert facts["backend"] == "loihi2" and facts["arithmetic"] == "lava" and facts["frames"] == 5
-    assert facts["profile_measured"]["steps"] == 20 and facts["profile_measured"]["measured"] == "Loihi 2"
+    assert facts["profile_measured"]["steps"] == 20 and facts["profile_measured"]["kind"] == "measured"
+    assert json.loads((tmp_path / "table.json").read_text()) == facts["profile_measured"]

@@ -20,8 +20,8 @@ class SameAgain(CpuBackend):
 class OtherRule(CpuBackend):
     """The CPU engine with another arithmetic than it was asked for."""
 
-    def __init__(self, network, input_wh, arithmetic, options) -> None:
-        super().__init__(network, input_wh, "snap", options)
+    def __init__(self, network, input_wh, arithmetic, *others) -> None:
+        super().__init__(network, input_wh, "snap", *others)
 
 
 @pytest.fixture

@@ -128,6 +128,17 @@ def test_a_preset_decides_what_is_sent(trained, clip, tmp_path):
     assert summary["mask"] == "fast" and summary["refresh_period"] == 8 and summary["masked_share"] > 0.3
 
 
+def test_the_loihi_2_table_is_modelled_from_what_was_counted(trained, clip, tmp_path, capfd):
+    table, figures, given = tmp_path / "table.json", tmp_path / "j", ["--output", str(tmp_path / "out"), "--no-video"]
+    assert main([clip, *given, "--loihi2-table", str(table), "--json", str(figures)]) == 0
+    modelled, summary = json.loads(table.read_text()), json.loads(figures.read_text())
+    assert modelled["kind"] == "modelled" and modelled["steps"] == FRAMES - 1
+    assert sum(core["synops"] for core in modelled["cores"]) == pytest.approx(summary["synops_per_frame"])
+    assert str(table) in capfd.readouterr().out
+    told = complaint(capfd, ["run", clip, *given, "--loihi2-table", str(table), "--backend", "loihi2"])
+    assert "profile=true" in told
+
+
 def complaint(capfd, argv: list[str]) -> str:
     """The one line on stderr of a call that must fail with status 2."""
     assert dispatch_with(argv) == 2

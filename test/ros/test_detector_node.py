@@ -200,8 +200,10 @@ def test_a_set_of_changes_is_in_force_as_a_whole_or_not_at_all(rig, wait_for):
 
 
 REFUSED = (
-    ("backend", "other", "while the detector is configured"),
-    ("input_size", "448x448", "while the detector is configured"),
+    ("backend", "other", "unknown"),
+    ("image_transport", "compressed", "while the detector is configured"),
+    ("input_size", "450x450", "multiples of 32"),
+    ("input_size", "128x96", "half.npz"),
     ("autostart", False, "when the node starts"),
     ("mask_mode", "everything", "unknown"),
     ("score_threshold", 1.5, ""),

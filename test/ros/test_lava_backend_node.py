@@ -14,6 +14,7 @@ from vision_msgs.msg import Detection2DArray
 
 from regionmask_ros.frames import Frame
 from regionmask_ros.pipeline import Pipeline, PipelineSettings
+from regionmask_ros.ros import worker
 from regionmask_ros.ros.conversions import image_message, stamp_of_ns
 from regionmask_ros.ros.node import DetectorNode
 from regionmask_ros.ros.publishers import CAMERA, RESULTS
@@ -33,8 +34,12 @@ def built(session, network, chosen: dict) -> DetectorNode:
     return session.add(lambda **given: DetectorNode(load=lambda file: network, parameter_overrides=overrides, **given))
 
 
-def test_answers_have_their_own_pictures_headers_and_detections(lava_python, session, tiny_network, wait_for):
-    chosen = {"backend": "lava_sim", "score_threshold": 0.2, "mask_mode": "none", "lava_python": lava_python}
+def test_answers_have_their_own_pictures_headers_and_detections(
+    lava_python, session, tiny_network, wait_for, monkeypatch
+):
+    monkeypatch.setattr(worker, "QUIET_S", 60.0)  # only the node's end pushes results out
+    chosen = {"backend": "lava_sim", "score_threshold": 0.2, "mask_mode": "none", "lava_python": lava_python,
+              "input_size": "96x64"}
     node = built(session, tiny_network, chosen)
     peer, heard = session.add(lambda **given: Node("peer", **given)), []
     camera = peer.create_publisher(Image, "image", CAMERA)
@@ -50,8 +55,6 @@ def test_answers_have_their_own_pictures_headers_and_detections(lava_python, ses
         camera.publish(image_message(frame.pixels, "bgr8", header))
         wait_for(lambda: counts.counts.received == index + 1)
         time.sleep(0.1)
-        if index == 0:
-            wait_for(lambda: node._configured.pipeline.latency_steps, 60.0)
     assert len(heard) < PICTURES, "the simulator answers later"
     node.trigger_deactivate()
     wait_for(lambda: len(heard) == PICTURES - counts.counts.overwritten)
@@ -85,3 +88,31 @@ def test_diagnostics_state_arithmetic_and_latency(lava_python, session, tiny_net
     wait_for(lambda: values().get("latency of the backend [steps]") == "5", 60.0)
     assert values()["arithmetic"] == "lava" and values()["backend"] == "lava_sim"
     assert values()["kernels"].startswith("lava-nc 0.10.0, gemm convolution, Python 3.")
+
+
+def test_what_is_measured_on_the_chip_is_in_the_diagnostics(board, session, even_network, wait_for):
+    """On the stand-in of a board, which the running node moves to."""
+    node = built(session, even_network, {"input_size": "96x64", "loihi2_profile_steps": 20, "lava_python": board})
+    peer, reports, heard = session.add(lambda **given: Node("peer", **given)), [], []
+    camera = peer.create_publisher(Image, "image", CAMERA)
+    peer.create_subscription(DiagnosticArray, "/diagnostics", reports.append, RESULTS)
+    peer.create_subscription(Detection2DArray, "detections", heard.append, RESULTS)
+    session.spin()
+    node.start()
+    wait_for(lambda: camera.get_subscription_count() and node.count_subscribers("/detections"))
+    time.sleep(0.2)
+    chosen = {"backend": "loihi2", "loihi2_profile": True}
+    assert node.set_parameters_atomically([Parameter(name, value=value) for name, value in chosen.items()]).successful
+    wait_for(lambda: node._configured.pipeline.settings.backend == "loihi2", 60.0)
+    for index in range(3):
+        camera.publish(image_message(picture(index).pixels, "bgr8", Header(stamp=stamp_of_ns(10**18 + index))))
+        wait_for(lambda: node._configured.traffic.counts.received == index + 1)
+    # No more pictures come: results are pushed out, and the run that is measured is filled up.
+    wait_for(lambda: len(heard) == 3 - node._configured.traffic.counts.overwritten)
+
+    def values() -> dict[str, str]:
+        return {pair.key: pair.value for pair in reports[-1].status[0].values} if reports else {}
+
+    wait_for(lambda: values().get("measured step [us]") == "200.00", 10.0)
+    assert values()["measured power [W]"] == "1.5000" and values()["measured busiest core [synops per step]"] == "300.0"
+    assert "not yet run on hardware" in values()["kernels"]

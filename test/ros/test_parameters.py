@@ -11,7 +11,9 @@ from regionmask_ros.errors import UserError
 from regionmask_ros.pipeline import RECONFIGURABLE, PipelineSettings
 from regionmask_ros.ros.declaration import descriptor
 from regionmask_ros.ros.parameter_pages import readme_table, with_table, yaml_text
-from regionmask_ros.ros.parameters import PARAMETERS, Changeable, answer_settings_from, settings_from
+from regionmask_ros.ros.parameters import (
+    BACKEND_PARAMETERS, PARAMETERS, Changeable, answer_settings_from, settings_from,
+)
 
 REPOSITORY = Path(__file__).resolve().parents[2]
 CURE = "run: python -m regionmask_ros.ros.parameter_pages"
@@ -61,7 +63,8 @@ def test_the_defaults_are_the_pipelines_but_for_the_mask():
 def test_whatever_the_pipeline_can_change_can_be_set_while_running():
     running = {spec.name for spec in PARAMETERS if spec.changeable is Changeable.RUNNING}
     of_pipeline = {{"mask": "mask_mode", "dynamic": "dynamic_mask"}.get(name, name) for name in RECONFIGURABLE}
-    assert running == of_pipeline | {"stale_detections", "attention_lifetime", "static_mask_output"}
+    of_node = {"stale_detections", "attention_lifetime", "static_mask_output", "fallback"}
+    assert running == of_pipeline | of_node | set(BACKEND_PARAMETERS)
 
 
 def test_lists_of_names_and_scores():

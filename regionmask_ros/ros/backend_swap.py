@@ -1,0 +1,168 @@
+"""Another backend for a running node: opened beside the one that runs, and moved over to when it is ready.
+
+A request is answered before the opening begins, so parameters run ahead. When the opening fails, and when a backend
+that has failed was replaced, they are set back: what a parameter says is what runs, or is being opened.
+"""
+
+from __future__ import annotations
+
+import threading
+import time
+from concurrent.futures import Future
+from dataclasses import replace
+from typing import Callable, Mapping
+
+from rclpy.node import Node
+from rclpy.parameter import Parameter
+
+from ..backends import Backend, check_backend
+from ..backends.supervision import FRESH_S, Trouble
+from ..opening import CLOSE_TIMEOUT_S, Opened, Opening
+from ..pipeline import Pipeline, PipelineSettings
+from .parameters import BACKEND_PARAMETERS, Value
+
+USUAL_CAMERA_WH = (640, 480)
+"""The commonest, while none has sent a picture."""
+
+MoveOver = Callable[[Opened], "Future[Backend | None]"]
+
+
+class BackendSwap:
+    """For the thread that runs the node's callbacks, but for ``look``.
+
+    move_over: lets the pipeline go on with what was opened, between two frames and drained; the future is the backend
+    before. trouble: what has gone wrong last, to be told for a while.
+    """
+
+    def __init__(self, node: Node, pipeline: Pipeline, move_over: MoveOver) -> None:
+        self._node, self._pipeline, self._move_over = node, pipeline, move_over
+        self._opening: Opening | None = None
+        self._moving: tuple[Opened, Future[Backend | None]] | None = None
+        self._next: tuple[PipelineSettings, Mapping[str, Value]] | None = None
+        self._before: dict[str, Value] = {}
+        self._closings: list[threading.Thread] = []
+        self.trouble = Trouble()
+        self._guard = node.create_guard_condition(self._go_on)
+
+    @property
+    def opening(self) -> str:
+        """The name of the backend that is being opened; "" for none."""
+        coming = self._coming()
+        return coming.backend if coming else ""
+
+    def check(self, settings: PipelineSettings) -> None:
+        """Raises UserError, soon, for a backend that is neither running nor being opened and cannot be opened."""
+        if settings != settings.with_backend_of(self._coming() or self._pipeline.settings):
+            check_backend(settings.backend, settings.backend_options)
+            self._pipeline.input_for(settings)
+
+    def want(self, settings: PipelineSettings, before: Mapping[str, Value]) -> None:
+        """From now on this backend is wanted, with its arithmetic and options; returns at once.
+
+        The last one who asks wins: what is being opened for an earlier request is given up. before: what the changed
+        parameters were, in case it cannot be opened.
+        """
+        if settings == settings.with_backend_of(self._coming() or self._pipeline.settings):
+            return
+        if self._moving is not None:
+            self._next = settings, before
+            return
+        if self._opening is not None:
+            self._tell(f"backend {self._opening.settings.backend}: given up before it was open")
+            self._give_up()
+        running = self._pipeline.settings
+        if settings == settings.with_backend_of(running):
+            self._before.clear()
+            return
+        was = {name: value for name, value in before.items() if name in BACKEND_PARAMETERS}
+        self._before = {**was, **self._before}
+        self._tell(f"backend {settings.backend}: opening beside {running.backend}")
+        input_wh = self._pipeline.input_for(settings) or settings.input_wh(USUAL_CAMERA_WH)
+        self._opening = Opening(self._pipeline.network, settings, input_wh, self.look)
+
+    def look(self) -> None:
+        """Something may have happened: to be called from any thread."""
+        self._guard.trigger()
+
+    def destroy(self) -> None:
+        """Gives up what is being opened, and waits for what is being closed. No frame may be worked on any more."""
+        self._give_up()
+        if self._moving is not None:
+            (opened, future), self._moving = self._moving, None
+            self._close_aside(opened.backend if future.cancel() else future.result() if future.done() else None)
+        for closing in self._closings:
+            closing.join(CLOSE_TIMEOUT_S)
+        self._node.destroy_guard_condition(self._guard)
+
+    def _coming(self) -> PipelineSettings | None:
+        """What will run if all goes well; None: what runs now."""
+        if self._next is not None:
+            return self._next[0]
+        if self._moving is not None:
+            return self._moving[0].settings
+        return self._opening.settings if self._opening is not None else None
+
+    def _go_on(self) -> None:
+        if self._moving is not None and self._moving[1].done():
+            self._moved()
+        if self._opening is not None and (opened := self._opening.take()) is not None:
+            self._opening = None
+            if opened.backend is None:
+                self._failed(opened)
+            else:
+                future = self._move_over(opened)
+                self._moving = opened, future
+                future.add_done_callback(lambda _: self.look())
+        if self._coming() is None:
+            self._set_back({})
+
+    def _moved(self) -> None:
+        (opened, future), self._moving = self._moving, None
+        if (error := future.exception()) is not None:
+            self._close_aside(opened.backend)
+            self._failed(replace(opened, backend=None, reason=f"{type(error).__name__}: {error}"))
+            return
+        self._before.clear()
+        self._close_aside(future.result())
+        self._tell(f"backend {opened.settings.backend}: in use from now on, opened in {opened.took_s:.1f} s")
+        self.trouble = Trouble()
+        following, self._next = self._next, None
+        if following is not None:
+            self.want(*following)
+
+    def _failed(self, opened: Opened) -> None:
+        wanted, running = opened.settings.backend, self._pipeline.settings.backend
+        line = f"backend {wanted} could not be opened, {running} stays: {opened.reason}"
+        self.trouble = Trouble(line, False, time.monotonic() + FRESH_S)
+        self._node.get_logger().warning(line)
+        values, self._before = self._before, {}
+        self._set_back(values)
+
+    def _set_back(self, values: Mapping[str, Value]) -> None:
+        """Parameters say again what runs."""
+        values = {**values, "backend": self._pipeline.settings.backend}
+        wrong = {name: value for name, value in values.items() if self._node.get_parameter(name).value != value}
+        if not wrong:
+            return
+        result = self._node.set_parameters_atomically([Parameter(name, value=value) for name, value in wrong.items()])
+        if not result.successful:
+            self._node.get_logger().error(f"parameters {', '.join(wrong)} could not be set back: {result.reason}")
+
+    def _give_up(self) -> None:
+        opening, self._opening = self._opening, None
+        if opening is not None:
+            opening.give_up()
+            self._aside(opening.join)
+
+    def _close_aside(self, backend: Backend | None) -> None:
+        """A board takes its time to be given back."""
+        if backend is not None:
+            self._aside(backend.close)
+
+    def _aside(self, work: Callable[[], None]) -> None:
+        self._closings = [closing for closing in self._closings if closing.is_alive()]
+        self._closings.append(threading.Thread(target=work, name="closing", daemon=True))
+        self._closings[-1].start()
+
+    def _tell(self, line: str) -> None:
+        self._node.get_logger().info(line)
