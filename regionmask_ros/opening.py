@@ -34,7 +34,7 @@ class Opened:
 class Opening:
     """Begins at once. Owns the backend until ``take``.
 
-    settings: their backend, arithmetic and options count. done: called in the thread once ``take`` has something to
+    settings: their backend, arithmetic, thresholds and options count. done: called in the thread once ``take`` has something to
     give.
     """
 
@@ -89,6 +89,7 @@ def open_warm(
 ) -> Backend:
     """A backend as these settings want it, all of whose kernels, and the encoder's, are loaded. Raises as
     ``open_backend``."""
+    network = settings.network(network)
     backend = open_backend(
         settings.backend, network, input_wh, settings.arithmetic, settings.backend_options, given_up
     )

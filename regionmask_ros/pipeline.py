@@ -46,6 +46,7 @@ class _Camera:
 
     unseen: a picture in the place of one that nobody looks at. seen, seen_at_first: where objects were, now and before
     the first frame. coarse: the last result's picture, for a schedule.
+    shown: what the head of the last result shows; None when that is not known for the settings in force.
     """
 
     picture_wh: tuple[int, int]
@@ -58,6 +59,7 @@ class _Camera:
     age: np.ndarray
     state: MaskState = field(default_factory=MaskState.initial)
     coarse: np.ndarray | None = None
+    shown: Detections | None = None
     frame_id: str = ""
     stamp_ns: int = 0
 
@@ -100,7 +102,7 @@ class Pipeline:
                  open_backend: Callable[..., Backend] = open_backend, policy: PolicyMaker | None = None) -> None:
         if network.head is None:
             raise UserError(f"network {network.name}: its output means no boxes, so it cannot detect anything")
-        self.network, self.settings = network, settings
+        self.network, self.settings = network, settings.for_network(network)
         self._selection = _selection(settings, network)
         self._seat, self._policy_maker = BackendSeat(network, open_backend), policy
         self._camera: _Camera | None = None
@@ -224,6 +226,7 @@ class Pipeline:
         Raises UserError, and changes nothing, when a setting differs that needs a new pipeline, when the new static
         mask cannot be read or does not fit the camera, or when the network has no class of a name.
         """
+        settings = settings.for_network(self.network)
         for name, value in vars(settings).items():
             if name not in RECONFIGURABLE and value != getattr(self.settings, name):
                 raise UserError(f"{name} cannot change while the detector runs; restart it")
@@ -236,6 +239,7 @@ class Pipeline:
             begins = first.share.any() and not np.array_equal(first.share, camera.seen_at_first.share)
             camera.seen_at_first = first
             _see(camera, policy, first if begins else camera.seen)
+            camera.shown = None
         self.settings, self._selection = settings, selection
 
     def input_for(self, settings: PipelineSettings) -> tuple[int, int] | None:
@@ -260,8 +264,9 @@ class Pipeline:
         input_wh, backend: one that is open for that input size; else one is opened with the next frame. Returns the one
         before, which is the caller's to close, None when none was open.
         """
-        before, self.settings = self._seat.exchange(backend, input_wh), settings
+        before, self.settings = self._seat.exchange(backend, input_wh), settings.for_network(self.network)
         if self._camera and self._seat.has(self._camera.input_wh):
+            self._camera.encoder = self._encoder(self._camera.input_wh)
             self._start_afresh(self._camera)
         elif self._camera and backend is not None:
             # The picture will be seen in another size: nothing of the camera's state fits.
@@ -294,6 +299,7 @@ class Pipeline:
             return self._open(frame)
         if not self._seat.has(camera.input_wh):
             self._seat.opened(self.settings, camera.input_wh)
+            camera.encoder = self._encoder(camera.input_wh)
             self._start_afresh(camera)
         other_camera = frame.frame_id != camera.frame_id
         jumps = frame.stamp_ns < camera.stamp_ns
@@ -321,7 +327,7 @@ class Pipeline:
         with self._closed_when_failed():
             if self._seat.backend is not None:
                 self._seat.backend.reset()
-        camera.state, camera.coarse = MaskState.initial(), None
+        camera.state, camera.coarse, camera.shown = MaskState.initial(), None, None
         self.fresh_starts += 1
 
     def _open(self, frame: Frame) -> tuple[_Camera, list[StepResult]]:
@@ -331,7 +337,7 @@ class Pipeline:
         grid = RegionGrid.of_input(input_wh)
         policy = self._policy(settings, grid, picture_wh)
         finished = self.drain()
-        encoder = Encoder(self.network.input_table, self.network.encoder_threshold, input_wh)
+        encoder = self._encoder(input_wh)
         self._seat.opened(settings, input_wh).reset()
         self.fresh_starts += self._camera is not None
         unseen = np.zeros((input_wh[1], input_wh[0], 3), np.uint8)
@@ -340,6 +346,10 @@ class Pipeline:
             picture_wh, input_wh, encoder, policy.seeing(seen), unseen, seen, seen, never_sent(grid)
         )
         return self._camera, finished
+
+    def _encoder(self, input_wh: tuple[int, int]) -> Encoder:
+        network = self.settings.network(self.network)
+        return Encoder(network.input_table, network.encoder_threshold, input_wh)
 
     def _policy(self, settings: PipelineSettings, grid: RegionGrid, picture_wh: tuple[int, int]) -> MaskPolicy:
         if self._policy_maker is not None:
@@ -356,7 +366,10 @@ class Pipeline:
         start = time.perf_counter()
         pending, wanted, schedule = raw.tag, self._selection, camera.policy.schedule
         lowest = min(wanted.lowest, follow_threshold(schedule)) if schedule else wanted.lowest
-        found = decode(raw.head, self.network.head, camera.picture_wh, lowest, self.settings.nms_iou)
+        # Without a synop no neuron has changed, and what the head shows is known.
+        if camera.shown is None or any(raw.synops):
+            camera.shown = decode(raw.head, self.network.head, camera.picture_wh, lowest, self.settings.nms_iou)
+        found = camera.shown
         decoded = time.perf_counter()
         if schedule:
             found = self._followed(camera, pending, wanted.of_wanted_classes(found), follow_threshold(schedule))

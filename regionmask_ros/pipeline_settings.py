@@ -18,9 +18,9 @@ from .mask.knobs import Knobs
 from .mask.policy import ADAPTIVE, DYNAMIC, MODES, STATIC
 from .mask.presets import preset
 from .mask.scheduled import Schedule
-from .network.thresholds import shipped
+from .network.spec import Network
+from .network.thresholds import TRAINED, TUNED, shipped, tuned_network
 
-TRAINED, TUNED = "trained", "tuned"
 TUNED_BACKEND = "cpu"
 """The others compute as Lava does, for which the thresholds were not tuned."""
 
@@ -45,8 +45,8 @@ class PipelineSettings:
     classes: names of those that are reported; none: all. class_thresholds: (name, lowest score) for classes that have
     one of their own. max_detections: the best ones of a frame are reported; 0: all.
     arithmetic: ``carry``, ``lava``, ``snap`` (see ``engine.arithmetic``) or "" for what the thresholds are for.
-    thresholds: ``trained``; ``tuned``, those that come with the package, for a preset on the cpu backend; "" is tuned
-    where that can be and no arithmetic is asked for, else trained.
+    thresholds: ``trained``; ``tuned``, those that come with the package, on the cpu backend; "": tuned for a preset on
+    that backend unless an arithmetic is asked for, else trained.
     backend_options: settings that only this backend has, by name, see its options class.
     """
 
@@ -113,11 +113,11 @@ class PipelineSettings:
     def _resolve_thresholds(self) -> None:
         if self.thresholds not in ("", TRAINED, TUNED):
             raise UserError(f"thresholds {self.thresholds!r}: unknown; use {TRAINED} or {TUNED}")
-        arithmetic = resolve_arithmetic(self.backend, self.arithmetic)
-        usable = bool(self.preset) and self.backend == TUNED_BACKEND
+        arithmetic, usable = resolve_arithmetic(self.backend, self.arithmetic), self.backend == TUNED_BACKEND
         if self.thresholds == TUNED and not usable:
-            raise UserError(f"thresholds {TUNED}: only a preset on the {TUNED_BACKEND} backend uses them")
-        tuned = usable and (self.thresholds == TUNED or not (self.thresholds or self.arithmetic))
+            raise UserError(f"thresholds {TUNED}: only the {TUNED_BACKEND} backend uses them")
+        implied = bool(self.preset) and usable and not (self.thresholds or self.arithmetic)
+        tuned = self.thresholds == TUNED or implied
         if tuned:
             arithmetic = shipped().arithmetic
             if self.arithmetic not in ("", arithmetic):
@@ -136,6 +136,16 @@ class PipelineSettings:
         """Whether a dynamic mask holds the target by itself."""
         return self.mask == DYNAMIC and self.dynamic == MGNET
 
+    def network(self, trained: Network) -> Network:
+        """The network with the thresholds in force. Settings that do not fit it get the trained ones."""
+        return (tuned_network(trained) or trained) if self.thresholds == TUNED else trained
+
+    def for_network(self, trained: Network) -> PipelineSettings:
+        """The same, with trained thresholds where the tuned ones belong to another network."""
+        if self.thresholds == TUNED and tuned_network(trained) is None:
+            return replace(self, thresholds=TRAINED, arithmetic="")
+        return self
+
     def input_wh(self, picture_wh: tuple[int, int]) -> tuple[int, int]:
         """Width and height of the network's input for pictures of that size."""
         return choose_input_size(picture_wh, self.max_pixels) if self.input_size == "auto" else self.input_size
@@ -152,7 +162,7 @@ class PipelineSettings:
         return schedule.refresh_period if schedule else self.refresh_period
 
     def with_backend_of(self, other: PipelineSettings) -> PipelineSettings:
-        """The same, on the other's backend with its arithmetic, options and input size."""
+        """The same, on the other's backend with its arithmetic, thresholds, options and input size."""
         return replace(self, **{name: getattr(other, name) for name in BACKEND_SETTINGS})
 
     @property
@@ -185,5 +195,5 @@ RECONFIGURABLE = (
 )
 """Settings that ``Pipeline.reconfigure`` can change while a camera runs."""
 
-BACKEND_SETTINGS = ("backend", "arithmetic", "backend_options", "input_size", "max_pixels")
+BACKEND_SETTINGS = ("backend", "arithmetic", "thresholds", "backend_options", "input_size", "max_pixels")
 """Settings that ``Pipeline.take_over`` can change while a camera runs."""

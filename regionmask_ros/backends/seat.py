@@ -28,7 +28,8 @@ class BackendSeat:
         if not self.has(input_wh):
             self.close()
             backend = self._open_backend(
-                settings.backend, self._network, input_wh, settings.arithmetic, settings.backend_options
+                settings.backend, settings.network(self._network), input_wh, settings.arithmetic,
+                settings.backend_options,
             )
             self.exchange(backend, input_wh)
         return self.backend

@@ -34,6 +34,7 @@ from ..metrics.loihi2_table import modelled_table
 from ..metrics.run_summary import FrameRecord, summarise
 from ..network.files import find_network, load_network
 from ..network.spec import Network
+from ..network.thresholds import TRAINED, TUNED
 from ..overlay import caption_line, draw_overlay
 from ..pipeline import Pipeline, PipelineSettings, StepResult
 from ..report.detections_csv import DetectionsCsv
@@ -69,6 +70,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
                         help="a setting that only this backend has; may be repeated")
     parser.add_argument("--arithmetic", default="",
                         help="carry, lava or snap (default: carry on cpu; lava_sim and loihi2 compute lava only)")
+    parser.add_argument("--thresholds", choices=(TRAINED, TUNED), default="",
+                        help="firing thresholds (default: tuned for a preset on cpu without --arithmetic, else trained)")
     add_input_size(parser, "camera")
     add_max_pixels(parser)
     parser.add_argument("--score-threshold", metavar="S", type=float, default=DEFAULTS.score_threshold,
@@ -118,6 +121,8 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 def _settings(args: argparse.Namespace) -> PipelineSettings:
+    if args.thresholds == TUNED and not args.preset:
+        raise UserError(f"--thresholds {TUNED}: only a preset uses them; say --preset, or leave it out")
     return PipelineSettings(
         **mask_settings(args),
         input_size=parse_input_size(args.input_size),
@@ -127,6 +132,7 @@ def _settings(args: argparse.Namespace) -> PipelineSettings:
         nms_iou=args.nms_iou,
         backend=args.backend,
         arithmetic=args.arithmetic,
+        thresholds=args.thresholds,
         backend_options=parse_pairs(args.backend_option),
     )
 
@@ -246,6 +252,7 @@ def _facts(pipeline: Pipeline) -> dict[str, Any]:
         "kernels": pipeline.kernels,
         "latency_steps": pipeline.latency_steps,
         "arithmetic": settings.arithmetic,
+        "thresholds": settings.thresholds,
         "mask": settings.deciding,
         "target_masked": settings.target_masked,
         "refresh_period": settings.deciding_refresh_period,

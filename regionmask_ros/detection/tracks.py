@@ -69,21 +69,19 @@ class Tracks:
         """float64 [n, 4], x0 y0 x1 y1: where the objects are in that frame, when they go on as before."""
         return _corners(_centres(self.now) + self.velocity * (frame - self.last))
 
-    def place_variance(self, frame: int) -> np.ndarray:
-        """float64 [n]: variance of where each centre is in that frame, in sizes squared."""
-        elapsed = (frame - self.seen).astype(np.float64)
-        place, both, speed = self.spread[:, 0].T
-        return place + elapsed * (2.0 * both + elapsed * speed) + CHANGE**2 * elapsed**3 / 3.0
-
     def shift(self, frame: int) -> np.ndarray:
-        """float64 [n]: how far each centre has gone since it was seen, in sizes; what is not known counts as speed."""
+        """float64 [n]: how far each centre has gone by that frame from where it was last seen, in the object's size."""
         size = np.sqrt(np.maximum(self.state[:, 2] * self.state[:, 3], 1.0))
-        speed = np.hypot(self.velocity[:, 0], self.velocity[:, 1]) / size
-        return np.sqrt(speed**2 + self.spread[:, 0, 2]) * (frame - self.seen)
+        gone = _centres(self.expected(frame))[:, :2] - _centres(self.boxes)[:, :2]
+        return np.hypot(gone[:, 0], gone[:, 1]) / size
 
     def select(self, which: np.ndarray) -> Tracks:
+        """Some of them, as copies."""
         arrays = {name: value[which] for name, value in vars(self).items() if isinstance(value, np.ndarray)}
         return replace(self, **arrays)
+
+    def copied(self) -> Tracks:
+        return replace(self, **{name: value.copy() for name, value in vars(self).items() if isinstance(value, np.ndarray)})
 
 
 def carried(tracks: Tracks, resting: np.ndarray, motion: Motion | None, frame: int) -> Tracks:
@@ -115,8 +113,11 @@ def follow(tracks: Tracks, found: Detections, looked: np.ndarray, frame: int) ->
     new = np.flatnonzero(object_of < 0)
     again = np.flatnonzero(looked & (object_of >= 0))
     object_of[new] = len(tracks) + np.arange(len(new))
-    grown = _joined(tracks, _begun(boxes[new], class_ids[new], frame, tracks.next_id))
-    _correct(grown, object_of[again], boxes[again], frame)
+    grown = tracks.copied()
+    if len(new):
+        grown = _joined(tracks, _begun(boxes[new], class_ids[new], frame, tracks.next_id))
+    if len(again):
+        _correct(grown, object_of[again], boxes[again], frame)
     grown.present[object_of], grown.scores[object_of] = frame, found.scores
     kept = frame - grown.present <= REMEMBERED
     if kept.all():

@@ -18,7 +18,7 @@ def followed(tracks: Tracks, found: Detections, keep: np.ndarray, picture_wh: tu
     from call to call. motion: of the picture since the frame before, None when that is not known.
     """
     if len(tracks):
-        resting = ~looked_at(tracks.now, keep, picture_wh)
+        resting = ~looked_at(tracks.now, keep, picture_wh) & (tracks.present >= tracks.last)
         tracks = carried(tracks, resting, motion, frame)
     looked = looked_at(found.boxes, keep, picture_wh)
     tracks, object_of = follow(tracks, found, looked, frame)

@@ -143,7 +143,8 @@ def _within_budget(policy: MaskPolicy, regions: int, state: MaskState,
 def _scheduled(policy: MaskPolicy, schedule: Schedule, state: MaskState, attention: np.ndarray) -> RegionMask:
     if is_full(schedule, state.since_refresh):
         return RegionMask(policy.grid.full(True), {}, refresh=True)
-    sources = scheduled(schedule, state.tracks, state.frame, policy.grid, policy.picture_wh)
+    sources = scheduled(
+        schedule, state.tracks, state.frame, state.since_refresh, policy.grid, policy.picture_wh)
     if len(attention):
         sources[ATTENTION] = policy.grid.cover(attention, policy.picture_wh)
     return RegionMask(np.logical_or.reduce(list(sources.values())), sources, refresh=False)

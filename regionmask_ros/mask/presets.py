@@ -7,18 +7,10 @@ from typing import Mapping
 from ..errors import UserError
 from .scheduled import Schedule
 
-_ALWAYS = {"tolerance": 0.0, "together": 0.0, "longest_rest": 1}
-"""Every object in every frame that is no pause. Rests of their own for each object, by tolerance, were tried on three
-sequences and did worse than common ones at equal cost; the differences were within the noise of so little video.
-
-The values below were chosen by comparing variants on the sequences that README.md reports: figures on those are likely
-to be better than elsewhere."""
-
 PRESETS: Mapping[str, Schedule] = {
-    "careful": Schedule(**_ALWAYS, refresh_period=6, border_period=2, steer_threshold=0.3),
-    "balanced": Schedule(
-        **_ALWAYS, refresh_period=8, border_period=0, steer_threshold=0.5, pause_period=2, pause_shift=0.08),
-    "fast": Schedule(**_ALWAYS, refresh_period=8, border_period=0, steer_threshold=0.5, pause_period=3),
+    "careful": Schedule(refresh_period=6, border_period=2, steer_threshold=0.3),
+    "balanced": Schedule(refresh_period=8, work=1, rest=1, rest_shift=0.1),
+    "fast": Schedule(refresh_period=12, work=1, rest=2),
 }
 
 

@@ -1,11 +1,11 @@
 """Scheduled masks: every object's regions are sent as often as the object asks for.
 
-An object is looked at again when its box is no longer known well enough. How well it is known, its Kalman filter tells:
-the uncertainty grows from frame to frame, fast for an object that is new or turns, slowly for one that stands or walks
-straight on. Between two looks its box is moved on (``detection.tracks``).
+Between two looks an object's box goes with the picture (``detection.tracks``), so that an object may rest. It is looked
+at again when it has moved far, for its size, from where it was last seen, or has rested for long: a parked car is sent
+seldom, a cyclist often.
 
-Objects that are nearly due go with those that are: one frame with much to send and one with nothing cost less than two
-half full ones, because the deep layers fire at every seam between fresh and held regions.
+Looks come in bursts: frames with much to send and frames with nothing cost less than as many half full ones, because
+the deep layers fire at every seam between fresh and held regions.
 """
 
 from __future__ import annotations
@@ -27,61 +27,63 @@ OBJECTS, BORDER = "objects", "border"
 class Schedule:
     """What decides how often something is sent.
 
-    tolerance: standard deviation of a box's place up to which an object may rest, in the object's size.
-    together: share of the tolerance from which an object goes along when another one is due.
-    longest_rest: frames that an object rests at most. refresh_period: every so many frames everything is sent.
+    work, rest: so many frames are for looking, then so many are not; 0 frames of rest: all are for looking.
+    refresh_period: every so many frames everything is sent; best a multiple of work + rest.
+    tolerance: how far an object may have gone from where it was last seen, in its size, before it is due.
+    longest_rest: frames after which it is due in any case. rest_shift: as tolerance, for frames of rest; infinite: none
+    is looked at then.
     border_period: every so many frames the border is sent, where newcomers enter; 0: never on its own.
-    pause_period: every so many frames all objects rest but the fast ones, unless it is a refresh frame; 0: never.
-    pause_shift: how far an object may go while it rests in a pause, in its size; infinite: none is too fast.
     ring: regions that a box is widened by. most_attended: largest share of regions attended in a frame that is no
-    refresh frame; the objects least known come first. steer_threshold: lowest score of a detection that is looked at
+    refresh frame; the objects most due come first. steer_threshold: lowest score of a detection that is looked at
     again. trial_threshold, trial_looks: a weaker one, down to that score, is looked at so many times, because newcomers
     are often weak; it is dropped when it does not grow. 0 looks: never.
 
     Raises UserError for a value that makes no sense.
     """
 
-    tolerance: float
-    together: float
-    longest_rest: int
     refresh_period: int
-    border_period: int
+    work: int = 1
+    rest: int = 0
+    tolerance: float = 0.0
+    longest_rest: int = 1
+    rest_shift: float = math.inf
+    border_period: int = 0
     ring: int = 1
     most_attended: float = 1.0
     steer_threshold: float = 0.4
-    pause_period: int = 0
-    pause_shift: float = math.inf
     trial_threshold: float = 0.2
     trial_looks: int = 0
 
     def __post_init__(self) -> None:
-        for name, low in (("longest_rest", 1), ("refresh_period", 1), ("border_period", 0), ("ring", 0),
-                          ("pause_period", 0), ("trial_looks", 0)):
+        for name, low in (("refresh_period", 1), ("work", 1), ("rest", 0), ("longest_rest", 1), ("border_period", 0),
+                          ("ring", 0), ("trial_looks", 0)):
             if getattr(self, name) < low:
                 raise UserError(f"schedule: {name} {getattr(self, name)} is below {low}")
-        for name in ("together", "most_attended", "steer_threshold", "trial_threshold"):
+        for name in ("most_attended", "steer_threshold", "trial_threshold"):
             if not 0.0 <= getattr(self, name) <= 1.0:
                 raise UserError(f"schedule: {name} {getattr(self, name)} must lie between 0 and 1")
-        for name in ("tolerance", "pause_shift"):
+        for name in ("tolerance", "rest_shift"):
             if not getattr(self, name) >= 0.0:
                 raise UserError(f"schedule: {name} {getattr(self, name)} must be 0 or more")
 
+    def rests(self, frame: int) -> bool:
+        """Whether that frame, counted from a refresh frame, is one of rest."""
+        return frame % (self.work + self.rest) >= self.work
 
-def scheduled(schedule: Schedule, tracks: Tracks, frame: int, grid: RegionGrid,
+
+def scheduled(schedule: Schedule, tracks: Tracks, frame: int, since_refresh: int, grid: RegionGrid,
               picture_wh: tuple[int, int]) -> dict[str, np.ndarray]:
     """What is sent in a frame that is no refresh frame, by cause: bool [rows, cols] each.
 
-    frame: number since the last reset, as the tracks count it.
+    frame: number since the last reset, as the tracks count it. since_refresh: from where the refresh period counts.
     """
-    border = grid.full(False)
-    pause = schedule.pause_period > 0 and frame % schedule.pause_period == schedule.pause_period - 1
-    beat = not pause and schedule.border_period > 0 and frame % schedule.border_period == 0
-    if beat:
+    border, resting = grid.full(False), schedule.rests(since_refresh)
+    if not resting and schedule.border_period > 0 and since_refresh % schedule.border_period == 0:
         border[[0, -1]] = border[:, [0, -1]] = True
-    urgency = _urgency(schedule, tracks, frame)
-    if pause:
-        urgency[tracks.shift(frame) <= schedule.pause_shift] = 0.0
-    going = urgency >= (schedule.together if beat or (urgency >= 1.0).any() else 1.0)
+    if resting and math.isinf(schedule.rest_shift):
+        return {OBJECTS: grid.full(False), BORDER: border}
+    urgency = _urgency(schedule, tracks, frame, resting)
+    going = np.flatnonzero(urgency >= 1.0)
     boxes = tracks.expected(frame)[going]
     objects = grid.cover(boxes, picture_wh, schedule.ring)
     most = int(schedule.most_attended * objects.size)
@@ -101,11 +103,13 @@ def is_full(schedule: Schedule, frame: int) -> bool:
     return is_refresh(frame, schedule.refresh_period)
 
 
-def _urgency(schedule: Schedule, tracks: Tracks, frame: int) -> np.ndarray:
+def _urgency(schedule: Schedule, tracks: Tracks, frame: int, resting: bool) -> np.ndarray:
     """float64 [n]: 1 and more for an object that is due; 0 for one that is not detected any more, or too weak."""
-    rest = frame - tracks.seen
-    known = np.sqrt(tracks.place_variance(frame))
-    urgency = np.maximum(known / max(schedule.tolerance, 1e-9), rest / schedule.longest_rest)
+    shift = tracks.shift(frame)
+    if resting:
+        urgency = np.where(shift > schedule.rest_shift, 1.0 + shift, 0.0)
+    else:
+        urgency = np.maximum(shift / max(schedule.tolerance, 1e-9), (frame - tracks.seen) / schedule.longest_rest)
     strong = (tracks.scores >= schedule.steer_threshold) | (tracks.looks <= schedule.trial_looks)
     return np.where((tracks.present >= tracks.last) & strong, urgency, 0.0)
 

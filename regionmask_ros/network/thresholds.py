@@ -23,6 +23,7 @@ from ..untrusted.archive import open_regular, read_limited
 from ..untrusted.refused import Refused
 from .spec import Network
 
+TRAINED, TUNED = "trained", "tuned"
 ENCODER = "encoder"
 SHIPPED = Path(__file__).with_name("yolo_kp_tuned.json")
 LARGEST = 31

@@ -14,7 +14,8 @@ def summary_tables(summary: Mapping[str, Any]) -> list[Table]:
     """Tables from the mapping that ``--json`` writes.
 
     Uses frames, masked_share, detections, events_per_frame, synops_per_frame, ms (a mapping of stages, each with median
-    and p90), input_size, network, backend, arithmetic, mask and refresh_period. A key that is missing leaves its row
+    and p90), input_size, network, backend, arithmetic, thresholds, mask and
+    refresh_period. A key that is missing leaves its row
     out.
     """
     return [table for table in (_settings(summary), _counted(summary), _measured(summary)) if table.rows]
@@ -51,6 +52,7 @@ def _settings(summary: Mapping[str, Any]) -> Table:
         _row("refresh frames", "first frame only" if period == 0 else period, "{}" if period == 0 else "every {}"),
         _row("backend", summary.get("backend"), "{}"),
         _row("arithmetic", summary.get("arithmetic"), "{}"),
+        _row("thresholds", summary.get("thresholds"), "{}"),
     ]
     return Table("Settings", ("setting", "value"), tuple(row for row in rows if row))
 

@@ -46,6 +46,7 @@ class NodeFacts:
     backend: str
     kernels: str
     arithmetic: str
+    thresholds: str
     mask_mode: str
     network: str
     latency_steps: int | None
@@ -149,6 +150,7 @@ def status(report: NodeReport) -> DiagnosticStatus:
         "last trouble with backends": facts.last_trouble,
         "kernels": facts.kernels,
         "arithmetic": facts.arithmetic,
+        "thresholds": facts.thresholds,
         "latency of the backend [steps]": "" if facts.latency_steps is None else facts.latency_steps,
         "measured step [us]": _number(profile.get("step_s"), 2, 1e6),
         "measured power [W]": _number(profile.get("power_w"), 4),

@@ -326,6 +326,8 @@ class DetectorNode(LifecycleNode):
     def _settings(self, values: dict[str, Value]) -> PipelineSettings:
         """Raises UserError also for a mask file that cannot be read; the first picture tells whether it fits."""
         settings = settings_from(values)
+        if self._configured is not None:
+            settings = settings.for_network(self._configured.network)
         if settings.reads_static_mask:
             read_static_mask(settings.static_mask)
         elif settings.static_mask:
@@ -348,6 +350,7 @@ class DetectorNode(LifecycleNode):
             backend=pipeline.settings.backend,
             kernels=pipeline.kernels,
             arithmetic=pipeline.settings.arithmetic,
+            thresholds=pipeline.settings.thresholds,
             mask_mode=pipeline.settings.deciding,
             network=configured.network.source_file or configured.network.name,
             latency_steps=pipeline.latency_steps,

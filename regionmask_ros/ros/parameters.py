@@ -17,6 +17,7 @@ from ..mask.dynamic import DYNAMIC_MASKS
 from ..mask.knobs import PRESETS_OWN, Knobs
 from ..mask.policy import MODES
 from ..mask.presets import PRESETS
+from ..network.thresholds import TRAINED
 from ..pipeline import PipelineSettings
 
 Value = Union[bool, int, float, str, "tuple[str, ...]"]
@@ -130,8 +131,14 @@ PARAMETERS: tuple[ParameterSpec, ...] = (
         "arithmetic", "",
         "Rule of the neurons. carry: nothing drifts. lava: integer for integer as Lava computes, which drifts. "
         "snap: as carry, and silent neurons take back what they still claim. "
-        "Empty: the backend's default.",
+        "Empty: the backend's default, or what tuned thresholds are for.",
         Changeable.RUNNING, choices=("", *ARITHMETICS),
+    ),
+    ParameterSpec(
+        "thresholds", "",
+        "What a neuron's change must reach before it is sent. trained: as the network was trained. Empty: tuned ones, "
+        "which save work, for a preset on the cpu backend unless an arithmetic is set; trained ones for everything else.",
+        Changeable.RUNNING, choices=("", TRAINED),
     ),
     ParameterSpec(
         "input_size", "auto",
@@ -253,7 +260,7 @@ PARAMETERS: tuple[ParameterSpec, ...] = (
     *_backend_rows(),
 )
 
-BACKEND_PARAMETERS = ("backend", "arithmetic", "input_size", "max_pixels", *(spec.name for spec in _backend_rows()))
+BACKEND_PARAMETERS = ("backend", "arithmetic", "thresholds", "input_size", "max_pixels", *(spec.name for spec in _backend_rows()))
 """Those that decide which backend runs, how, and on which input. They change in the background."""
 
 BY_NAME: Mapping[str, ParameterSpec] = {spec.name: spec for spec in PARAMETERS}
@@ -291,6 +298,7 @@ def settings_from(values: Mapping[str, Value]) -> PipelineSettings:
         max_detections=values["max_detections"],
         backend=values["backend"],
         arithmetic=values["arithmetic"],
+        thresholds=values["thresholds"],
         backend_options={
             field.name: values[parameter] for parameter, backend, field in _backend_fields()
             if backend == values["backend"]

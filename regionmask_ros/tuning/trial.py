@@ -24,7 +24,8 @@ LEAST_OBJECTS = 20
 
 @dataclass(frozen=True)
 class ClipFigures:
-    """Of one clip. edp_js: modelled, synops spread evenly. cpu_ms: of the pipeline, a frame.
+    """Of one clip. edp_js: modelled, synops spread evenly. synops, events: counted, of the encoder and all layers.
+    cpu_ms: of the pipeline. All a frame.
 
     agreement: average precision against the dense network, 0 to 100; None where that sees next to nothing.
     head_rms: root of the mean squared difference of the head from the dense one.
@@ -32,6 +33,7 @@ class ClipFigures:
 
     edp_js: float
     synops: float
+    events: float
     cpu_ms: float
     agreement: float | None
     head_rms: float
@@ -53,7 +55,7 @@ class Outcome:
         return float(np.mean([c.head_rms for c in self.clips.values()]))
 
     def gain(self, over: Outcome, figure: str) -> float:
-        """Geometric mean over the clips: how many times less than ``over`` of ``edp_js``, ``synops`` or ``cpu_ms``."""
+        """Geometric mean over the clips: how many times less than ``over`` of ``edp_js``, ``synops``, ``events`` or ``cpu_ms``."""
         ratios = [getattr(over.clips[name], figure) / getattr(mine, figure) for name, mine in self.clips.items()]
         return float(np.exp(np.mean(np.log(ratios))))
 
@@ -88,7 +90,7 @@ class Footage:
         return Outcome({name: self._clip(network, settings, name) for name in names})
 
     def _clip(self, network: Network, settings: PipelineSettings, name: str) -> ClipFigures:
-        costs, counts, cpu_ms, found, errors = [], [], [], [], []
+        costs, synops, events, cpu_ms, found, errors = [], [], [], [], [], []
         with contextlib.closing(Pipeline(network, settings)) as pipeline:
             for stretch, truths in zip(self._stretches, self._truths):
                 if stretch.name != name:
@@ -104,11 +106,12 @@ class Footage:
                     # A first frame sends everything, whatever the thresholds.
                     if number:
                         costs.append(even_cost(allocation, result.counts.synops))
-                        counts.append(result.counts.total_synops)
+                        synops.append(result.counts.total_synops)
+                        events.append(result.counts.events)
                         cpu_ms.append(elapsed_s * 1e3)
         objects = sum(one.objects for one in found)
         return ClipFigures(
             float(np.mean([c.energy_j for c in costs]) * np.mean([c.latency_s for c in costs])),
-            float(np.mean(counts)), float(np.mean(cpu_ms)),
+            float(np.mean(synops)), float(np.mean(events)), float(np.mean(cpu_ms)),
             average_precision(found) if objects >= LEAST_OBJECTS else None, float(np.sqrt(np.mean(errors))),
         )
