@@ -15,31 +15,30 @@ PRESETS_OWN = -1
 MOST_FRAMES = 2**31 - 1
 
 
-def _knob(default: int | float, high: float, text: str) -> Any:
-    """A field of ``Knobs``, named as in ``Schedule``. high: its largest value."""
-    return dataclasses.field(default=default, metadata={"high": high, "text": text})
+def _knob(default: int | float, low: int, high: float, text: str) -> Any:
+    """A field of ``Knobs``, named as in ``Schedule``. low, high: both ends belong to its range."""
+    return dataclasses.field(default=default, metadata={"low": low, "high": high, "text": text})
 
 
 @dataclass(frozen=True)
 class Knobs:
     """Values that take the place of a preset's. Raises UserError for one that makes no sense."""
 
-    refresh_period: int = _knob(
-        PRESETS_OWN, MOST_FRAMES, "Every so many frames everything is sent; at least 1.")
+    refresh_period: int = _knob(PRESETS_OWN, 1, MOST_FRAMES, "Every so many frames everything is sent.")
     border_period: int = _knob(
-        PRESETS_OWN, MOST_FRAMES, "Every so many frames the border is sent, where objects enter. 0: never on its own.")
+        PRESETS_OWN, 0, MOST_FRAMES,
+        "Every so many frames the border is sent, where objects enter. 0: never on its own.")
     pause_period: int = _knob(
-        PRESETS_OWN, MOST_FRAMES, "Every so many frames all objects rest but the fast ones. 0: never.")
+        PRESETS_OWN, 0, MOST_FRAMES, "Every so many frames all objects rest but the fast ones. 0: never.")
     pause_shift: float = _knob(
-        float(PRESETS_OWN), 1e6,
+        float(PRESETS_OWN), 0, 1e6,
         "How far an object may go while it rests in a pause, in its own size; faster ones are sent.")
     steer_threshold: float = _knob(
-        float(PRESETS_OWN), 1.0, "Lowest score of an object that is followed and looked at again.")
+        float(PRESETS_OWN), 0, 1.0, "Lowest score of an object that is followed and looked at again.")
 
     def __post_init__(self) -> None:
         for field in dataclasses.fields(self):
-            value, high = getattr(self, field.name), field.metadata["high"]
-            low = 1 if field.name == "refresh_period" else 0
+            value, low, high = getattr(self, field.name), field.metadata["low"], field.metadata["high"]
             if value != PRESETS_OWN and not low <= value <= high:
                 raise UserError(
                     f"preset {field.name} {value:g}: must be {low} to {high:g}, or {PRESETS_OWN} for the preset's own")
