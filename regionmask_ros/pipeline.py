@@ -337,7 +337,7 @@ class Pipeline:
         if self._policy_maker is not None:
             return self._policy_maker(grid, picture_wh)
         static = load_static_mask(settings.static_mask, grid, picture_wh) if settings.uses_static else None
-        dynamic = settings.dynamic_choice.make(settings.refresh_period) if settings.uses_dynamic else None
+        dynamic = settings.dynamic_choice.make(settings.refresh_period, static) if settings.uses_dynamic else None
         return MaskPolicy(grid, picture_wh, static, dynamic, settings.refresh_period, preset(settings.preset))
 
     def _collect(self, camera: _Camera) -> list[StepResult]:

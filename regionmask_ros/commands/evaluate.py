@@ -4,8 +4,8 @@ Whatever a setting learns, it learns on the first part of a sequence (--calibrat
 is scored on the rest. The boxes that steer a mask are those of the masked run itself.
 
 data sets: csv:DIR (video.mp4 and gt.csv), mot:DIR (gt/gt.txt and img1/), kitti:DIR (label_02/ and image_02/),
-coco:FILE.json. Settings: unmasked; the presets careful, balanced, fast; static, static-labels, tracking, oracle; skip2,
-skip3, skip4 (plain frame skipping). With @0.6 for a wanted masked share, with :trained for trained thresholds and carry
+coco:FILE.json. Settings: unmasked; the presets careful, balanced, fast; static, static-labels, tracking, mgnet,
+static+mgnet, oracle; skip2, skip3, skip4 (plain frame skipping). With @0.6 for a wanted masked share, with :trained for trained thresholds and carry
 arithmetic.
 
 example:
@@ -33,6 +33,7 @@ from ..evaluation.rows import SequenceRows, summarise
 from ..evaluation.settings import RECIPES, Setting, parse_setting
 from ..evaluation.table import sequence_table, summary_table
 from ..frames import parse_input_size
+from ..mask.dynamic import MGNET
 from ..network.files import find_network, load_network
 from ..pipeline import PipelineSettings
 from ..report.outputs import Outputs
@@ -51,6 +52,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add_max_pixels(parser)
     parser.add_argument("--arithmetic", default="", help="carry, lava or snap (default: carry)")
     add_network(parser)
+    parser.add_argument("--mgnet-weights", metavar="FILE", default="",
+                        help="mask network of mgnet and static+mgnet (default: the package's)")
     parser.add_argument("--json", metavar="FILE", default="", help="write rows and summary as JSON")
     parser.add_argument("--output", metavar="DIR", default="", help="folder for report.html and figures")
 
@@ -60,7 +63,8 @@ def run(args: argparse.Namespace) -> int:
     if not 0.0 <= args.calibration_share < 1.0:
         raise UserError(f"--calibration-share {args.calibration_share}: must be 0 or more, and below 1")
     base = PipelineSettings(
-        input_size=parse_input_size(args.input_size), max_pixels=args.max_pixels, arithmetic=args.arithmetic)
+        input_size=parse_input_size(args.input_size), max_pixels=args.max_pixels, arithmetic=args.arithmetic,
+        dynamic=MGNET, mgnet_weights=args.mgnet_weights)
     sequences = [sequence for spelt_so in dict.fromkeys(args.dataset) for sequence in open_dataset(spelt_so)]
     network = load_network(find_network(args.network))
     inputs = [path for sequence in sequences for path in sequence.inputs]

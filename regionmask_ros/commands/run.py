@@ -56,7 +56,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--output", metavar="DIR", required=True, help="folder for the results, made if missing")
     parser.add_argument("--mask", choices=MODES, help="which regions are sent (default: none, or static with a file)")
     parser.add_argument("--static-mask", metavar="FILE", default="", help="a .png (bright = attended) or .npz mask")
-    parser.add_argument("--dynamic", metavar="NAME", default=DEFAULTS.dynamic, help="dynamic mask (default: tracking)")
+    parser.add_argument("--dynamic", metavar="NAME", default=DEFAULTS.dynamic,
+                        help="dynamic mask: tracking, or mgnet (default: tracking)")
+    parser.add_argument("--mgnet-weights", metavar="FILE", default="",
+                        help="mask network of mgnet, from train_mgnet (default: the package's)")
+    parser.add_argument("--target-masked", metavar="S", type=float, default=DEFAULTS.target_masked,
+                        help="share of the regions that mgnet masks in the mean over time (default: its own threshold)")
     parser.add_argument("--preset", choices=("", *PRESETS), default="",
                         help="a schedule decides what is sent, instead of --mask: careful, balanced or fast")
     parser.add_argument("--refresh-period", metavar="N", type=int, default=DEFAULTS.refresh_period,
@@ -111,6 +116,8 @@ def _settings(args: argparse.Namespace) -> PipelineSettings:
         mask=mask,
         static_mask=args.static_mask,
         dynamic=args.dynamic,
+        mgnet_weights=args.mgnet_weights,
+        target_masked=args.target_masked,
         preset=args.preset,
         refresh_period=args.refresh_period,
         restart_period=args.restart_period,

@@ -13,10 +13,14 @@ from .cues import Cues
 from .mgnet_files import MaskWeights
 from .mgnet_light import LightNetwork
 from .mgnet_paper import PaperNetwork
-from .share_holder import ShareHolder
+from .share_holder import TOP, ShareHolder
 
 BOX_SCORE, RING_SCORE = 0.6, 0.3
 """What a region inside a box of the last result gets on top of the network's score, and one that touches such a region."""
+
+LEVEL_SHARE = 0.5
+"""So much of a frame's mean logit is taken away. A place unlike those of the training gets scores that are too high or
+too low as a whole; taking all of the mean away would mask the same share of every frame, full or empty."""
 
 NEWS = 0.2
 """The network looks again once this much more of a masked region has changed than when it looked last."""
@@ -32,11 +36,14 @@ class MgnetMask:
     it said last.
     """
 
-    def __init__(self, weights: MaskWeights, masked_share: float | None = None, every_frame: bool = False) -> None:
+    def __init__(self, weights: MaskWeights, masked_share: float | None = None, static: np.ndarray | None = None,
+                 every_frame: bool = False) -> None:
         """masked_share: of the regions, to be held in the mean over time; None: the weights' own threshold.
 
+        static: bool [rows, cols], regions that are attended anyway; they count when the share is held.
         every_frame: look at every frame, rather than where something is new.
         """
+        self._static = static
         self._weights, self._every_frame = weights, every_frame
         self._holder = None if masked_share is None else ShareHolder(masked_share)
         self._network: LightNetwork | PaperNetwork | None = None
@@ -46,6 +53,8 @@ class MgnetMask:
     def __call__(self, cues: Cues) -> np.ndarray:
         """bool [rows, cols], True = attended. The cues need a glance."""
         scores = with_boxes(self.network_scores(cues), cues)
+        if self._static is not None:
+            scores = np.where(self._static, np.float32(TOP), scores)
         threshold = self._weights.threshold if self._holder is None else self._holder.threshold(scores)
         self._keep = scores > threshold
         return self._keep
@@ -83,10 +92,15 @@ class MgnetMask:
         logits = self._network.run(glance.image, glance.change)
         if logits.shape != (rows, cols):
             logits = cv2.resize(logits, (cols, rows), interpolation=cv2.INTER_LINEAR)
-        self.last_scores = 1.0 / (1.0 + np.exp(-logits))
+        self.last_scores = 1.0 / (1.0 + np.exp(-levelled(logits)))
         self._seen = glance.change
         self._reused = 0
         self.runs += 1
+
+
+def levelled(logits: np.ndarray) -> np.ndarray:
+    """Logits of a frame without a part of their mean."""
+    return logits - np.float32(LEVEL_SHARE) * logits.mean()
 
 
 def with_boxes(scores: np.ndarray, cues: Cues) -> np.ndarray:

@@ -135,8 +135,20 @@ PARAMETERS: tuple[ParameterSpec, ...] = (
     ),
     ParameterSpec(
         "dynamic_mask", _DEFAULTS.dynamic,
-        "How the dynamic mask is made. tracking: the boxes of the last result, widened by a region.",
-        Changeable.RUNNING, choices=tuple(DYNAMIC_MASKS),
+        "How the dynamic mask is made. tracking: the boxes of the last result, widened by a region. mgnet: these boxes "
+        "and what a small network sees in the picture, so that newcomers are found sooner.",
+        Changeable.RUNNING, choices=DYNAMIC_MASKS,
+    ),
+    ParameterSpec(
+        "mgnet_weights", _DEFAULTS.mgnet_weights,
+        "File with the mask network of dynamic_mask mgnet, written by train_mgnet. Empty: the package's.",
+        Changeable.RUNNING,
+    ),
+    ParameterSpec(
+        "target_masked", _DEFAULTS.target_masked,
+        "Share of the regions that dynamic_mask mgnet masks in the mean over time; it moves its threshold for that. "
+        "0: the threshold that comes with the network.",
+        Changeable.RUNNING, low=0.0, high=0.99,
     ),
     ParameterSpec(
         "preset", _DEFAULTS.preset,
@@ -225,6 +237,8 @@ def settings_from(values: Mapping[str, Value]) -> PipelineSettings:
         mask="none" if values["preset"] else values["mask_mode"],
         static_mask=values["static_mask"],
         dynamic=values["dynamic_mask"],
+        mgnet_weights=values["mgnet_weights"],
+        target_masked=values["target_masked"],
         preset=values["preset"],
         refresh_period=values["refresh_period"],
         restart_period=values["restart_period"],

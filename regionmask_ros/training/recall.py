@@ -27,7 +27,7 @@ _FINE = RegionGrid(180, 320)
 class Outcome:
     """recall, newcomers: percent of objects attended, network and boxes together, at the wanted masked share.
 
-    alone: recall of the network without boxes. threshold: of scores with boxes.
+    alone: recall of the network without boxes. 0 where there are no objects. threshold: of scores with boxes.
     """
 
     recall: float
@@ -69,4 +69,4 @@ def _boxes(known: np.ndarray, shape: tuple[int, int]) -> np.ndarray:
 
 
 def _percent(hits: np.ndarray) -> float:
-    return 100.0 * float(hits.mean()) if len(hits) else float("nan")
+    return 100.0 * float(hits.mean()) if len(hits) else 0.0

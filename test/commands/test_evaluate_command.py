@@ -53,7 +53,7 @@ def test_rows_figures_and_page(trained, street, tmp_path, capfd):
 
 @pytest.mark.parametrize("wrong, said", [
     (["--settings", "magic"], "setting 'magic': unknown"),
-    (["--settings", "mgnet"], "does not have it yet"),
+    (["--settings", "mgnet", "--mgnet-weights", "/nowhere.npz"], "/nowhere.npz: no such file"),
     (["--settings", "static", "--calibration-share", "0"], "static must learn first"),
     (["--calibration-share", "1.5"], "--calibration-share 1.5"),
     (["--dataset", "csv:/nowhere"], "no such file"),
