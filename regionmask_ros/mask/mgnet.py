@@ -25,8 +25,9 @@ too low as a whole; taking all of the mean away would mask the same share of eve
 NEWS = 0.2
 """The network looks again once this much more of a masked region has changed than when it looked last."""
 
-LONGEST_REUSE = 3
-"""Frames that its last scores serve at most."""
+SHORTEST_REUSE, LONGEST_REUSE = 1, 3
+"""Frames that its last scores serve at least, and at most. A newcomer is there for longer than a frame, so that every
+second look would tell what the one before it told."""
 
 
 class MgnetMask:
@@ -63,7 +64,7 @@ class MgnetMask:
         """float32 [rows, cols], 0 to 1: what the network says of this frame, or said of a recent one."""
         if cues.frame == 0 or self._network is None:
             self._start(cues)
-        if self._must_look(cues.glance.change):
+        if self._must_look(cues):
             self._look(cues)
         else:
             self._reused += 1
@@ -82,10 +83,12 @@ class MgnetMask:
         if self._holder is not None:
             self._holder.reset()
 
-    def _must_look(self, change: np.ndarray) -> bool:
+    def _must_look(self, cues: Cues) -> bool:
         if self._every_frame or self._keep is None or self._reused >= LONGEST_REUSE:
             return True
-        return bool(((change - self._seen > NEWS) & ~self._keep).any())
+        if self._reused < SHORTEST_REUSE:
+            return False
+        return bool(((cues.glance.change - self._seen > NEWS) & ~self._keep).any())
 
     def _look(self, cues: Cues) -> None:
         glance, (rows, cols) = cues.glance, cues.grid.shape

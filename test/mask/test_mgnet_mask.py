@@ -130,9 +130,9 @@ def test_it_looks_where_something_is_new(weights):
         always(cues(frame, seen()))
     assert always.runs == 5
     moving = MgnetMask(MaskWeights("light", weights.arrays, 0.99))
-    for frame in range(4):
-        moving(cues(frame, seen(change=0.25 * frame)))
-    assert moving.runs == 4, "masked regions change: it looks at every frame"
+    for frame in range(6):
+        moving(cues(frame, seen(change=0.15 * frame)))
+    assert moving.runs == 3, "masked regions change: it looks at every second frame"
 
 
 def test_news_where_everything_is_attended_anyway_are_none(weights):
