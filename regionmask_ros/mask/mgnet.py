@@ -18,6 +18,10 @@ from .share_holder import TOP, ShareHolder
 BOX_SCORE, RING_SCORE = 0.6, 0.3
 """What a region inside a box of the last result gets on top of the network's score, and one that touches such a region."""
 
+CHANGE_WEIGHT = 4.0
+"""What a region's change adds to its logit, beyond the mean change of the frame: where a camera stands still, change is
+the best sign of a newcomer; where it moves, all regions change alike, and this adds little."""
+
 LEVEL_SHARE = 0.5
 """So much of a frame's mean logit is taken away. A place unlike those of the training gets scores that are too high or
 too low as a whole; taking all of the mean away would mask the same share of every frame, full or empty."""
@@ -48,7 +52,7 @@ class MgnetMask:
         self._weights, self._every_frame = weights, every_frame
         self._holder = None if masked_share is None else ShareHolder(masked_share)
         self._network: LightNetwork | PaperNetwork | None = None
-        self.last_scores = self._seen = self._keep = None
+        self.last_scores = self._logits = self._seen = self._keep = None
         self._reused = self.runs = self.frames = 0
 
     def __call__(self, cues: Cues) -> np.ndarray:
@@ -61,7 +65,8 @@ class MgnetMask:
         return self._keep
 
     def network_scores(self, cues: Cues) -> np.ndarray:
-        """float32 [rows, cols], 0 to 1: what the network says of this frame, or said of a recent one."""
+        """float32 [rows, cols], 0 to 1: what the network says of this frame, or said of a recent one, and what
+        changes."""
         if cues.frame == 0 or self._network is None:
             self._start(cues)
         if self._must_look(cues):
@@ -69,6 +74,7 @@ class MgnetMask:
         else:
             self._reused += 1
         self.frames += 1
+        self.last_scores = region_scores(self._logits, cues.glance.change)
         return self.last_scores
 
     @property
@@ -79,7 +85,7 @@ class MgnetMask:
     def _start(self, cues: Cues) -> None:
         make = {"light": LightNetwork, "paper": PaperNetwork}[self._weights.architecture]
         self._network = make(self._weights.arrays, (cues.grid.cols, cues.grid.rows))
-        self.last_scores = self._seen = self._keep = None
+        self.last_scores = self._logits = self._seen = self._keep = None
         if self._holder is not None:
             self._holder.reset()
 
@@ -95,15 +101,20 @@ class MgnetMask:
         logits = self._network.run(glance.image, glance.change)
         if logits.shape != (rows, cols):
             logits = cv2.resize(logits, (cols, rows), interpolation=cv2.INTER_LINEAR)
-        self.last_scores = 1.0 / (1.0 + np.exp(-levelled(logits)))
+        # A copy: the network writes into its own array again.
+        self._logits = logits.copy()
         self._seen = glance.change
         self._reused = 0
         self.runs += 1
 
 
-def levelled(logits: np.ndarray) -> np.ndarray:
-    """Logits of a frame without a part of their mean."""
-    return logits - np.float32(LEVEL_SHARE) * logits.mean()
+def region_scores(logits: np.ndarray, change: np.ndarray) -> np.ndarray:
+    """float32 [rows, cols], 0 to 1: what the network says and what changes, without a part of the frame's level.
+
+    logits: float32 [rows, cols], of the network. change: float32 [rows, cols], 0 to 1, of now.
+    """
+    moved = logits + np.float32(CHANGE_WEIGHT) * (change - change.mean())
+    return 1.0 / (1.0 + np.exp(np.float32(LEVEL_SHARE) * moved.mean() - moved))
 
 
 def with_boxes(scores: np.ndarray, cues: Cues) -> np.ndarray:

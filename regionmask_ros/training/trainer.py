@@ -6,11 +6,12 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Sequence
 
+import cv2
 import numpy as np
 import torch
 from torch.nn import functional
 
-from ..mask.mgnet import levelled
+from ..mask.mgnet import region_scores
 from ..mask.mgnet_files import MaskWeights
 from .clips import Clip
 from .kinds import KINDS, MEAN, SCALE
@@ -138,8 +139,9 @@ class Trainer:
 
     def _scores(self, values: np.ndarray) -> np.ndarray:
         with torch.no_grad():
-            logits = self._mean(_shown_to_network(values[None]))[0].numpy()
-        return 1.0 / (1.0 + np.exp(-levelled(logits)))
+            logits = self._mean(_shown_to_network(values[None, :self.kind.channels]))[0].numpy()
+        change = cv2.resize(values[3], logits.shape[::-1], interpolation=cv2.INTER_AREA)
+        return region_scores(logits, change.astype(np.float32) / np.float32(255.0))
 
 
 _MOMENTS = ("exp_avg", "exp_avg_sq")

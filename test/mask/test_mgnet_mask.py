@@ -16,7 +16,14 @@ from regionmask_ros.detection.detections import Detections
 from regionmask_ros.errors import UserError
 from regionmask_ros.grid import RegionGrid
 from regionmask_ros.mask.cues import Cues
-from regionmask_ros.mask.mgnet import BOX_SCORE, LONGEST_REUSE, RING_SCORE, MgnetMask, levelled, with_boxes
+from regionmask_ros.mask.mgnet import (
+    BOX_SCORE,
+    LONGEST_REUSE,
+    RING_SCORE,
+    MgnetMask,
+    region_scores,
+    with_boxes,
+)
 from regionmask_ros.mask.mgnet_files import SHIPPED, MaskWeights, load_weights, save_weights
 from regionmask_ros.mask.share_holder import ShareHolder
 
@@ -115,9 +122,13 @@ def test_boxes_come_on_top_of_the_network():
     assert both[1, 1] == both[3, 3] == pytest.approx(0.25 + RING_SCORE)
 
 
-def test_half_of_a_frames_level_is_taken_away():
-    logits = np.array([[1.0, 3.0], [5.0, 7.0]], np.float32)
-    np.testing.assert_allclose(levelled(logits), logits - 2.0)
+def test_scores_are_relative_to_the_frame():
+    logits, still = np.array([[1.0, 3.0], [5.0, 7.0]], np.float32), np.zeros((2, 2), np.float32)
+    np.testing.assert_allclose(region_scores(logits, still), 1 / (1 + np.exp(2.0 - logits)), rtol=1e-6)
+    np.testing.assert_allclose(region_scores(logits, still + 0.7), region_scores(logits, still), rtol=1e-6)
+    moved = still.copy()
+    moved[0, 0] = 1.0
+    assert region_scores(logits, moved)[0, 0] > region_scores(logits, still)[0, 0] + 0.3
 
 
 def test_it_looks_where_something_is_new(weights):
