@@ -85,8 +85,8 @@ def test_a_run_that_was_stopped_ends_where_it_would_have_ended(architecture, ste
 def test_it_learns_what_a_square_is():
     from regionmask_ros.training.trainer import Plan, Trainer
 
-    trainer = Trainer(Plan("light", 30, 0, 0.6), [clip("a", 0), clip("b", 1)], [clip("c", 2)])
-    for _ in range(30):
+    trainer = Trainer(Plan("light", 20, 0, 0.6), [clip("a", 0), clip("b", 1)], [clip("c", 2)])
+    for _ in range(20):
         trainer.advance()
     assert np.mean(trainer.losses[-5:]) < 0.9 * np.mean(trainer.losses[:5])
     outcome = trainer.look()
