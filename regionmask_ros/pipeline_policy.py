@@ -20,7 +20,7 @@ def policy_of(settings: PipelineSettings, grid: RegionGrid, picture_wh: tuple[in
     """
     file = read_static_mask(settings.static_mask) if settings.reads_static_mask else None
     static = file.fit(grid, picture_wh) if file else None
-    dynamic = settings.dynamic_choice.make(settings.refresh_period) if settings.uses_dynamic else None
+    dynamic = settings.dynamic_choice.make(settings.refresh_period, static) if settings.uses_dynamic else None
     adaptive = settings.adaptive if settings.uses_adaptive else None
     regions = None
     if settings.target_masked and not settings.target_moves_threshold:

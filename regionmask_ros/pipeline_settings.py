@@ -33,8 +33,8 @@ class PipelineSettings:
     mask: one of ``policy.MODES``, such as ``static+dynamic``. static_mask: file, for the static ones; for the adaptive
     ones it is what they start from, and may be left out. adaptive: how those learn.
     target_masked: share of the regions that is to be masked, over all frames, 0 to below 1; 0: as it comes. The masks
-    are cut down, or grown, to the regions that come first (see ``mask.budget``); mgnet alone moves its threshold; a
-    preset masks at least so much.
+    are cut down, or grown, to the regions that come first (see ``mask.budget``); mgnet moves its threshold
+    instead, unless beside an adaptive mask; a preset masks at least so much.
     dynamic, mgnet_weights: see ``mask.dynamic.DynamicChoice``.
     preset: "", or ``careful``, ``balanced`` or ``fast``: a schedule that decides what is sent, refresh included,
     instead of ``mask`` and ``refresh_period`` (see ``mask.scheduled``). Boxes move on while their regions rest.
@@ -134,7 +134,7 @@ class PipelineSettings:
     @property
     def target_moves_threshold(self) -> bool:
         """Whether a dynamic mask holds the target by itself."""
-        return self.mask == DYNAMIC and self.dynamic == MGNET
+        return self.dynamic == MGNET and self.uses_dynamic and not self.uses_adaptive
 
     def network(self, trained: Network) -> Network:
         """The network with the thresholds in force. Settings that do not fit it get the trained ones."""

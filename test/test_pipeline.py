@@ -155,7 +155,7 @@ def test_a_refused_reconfiguration_changes_nothing(tiny_network, half_mask, tmp_
     ({"mask": "both"}, "mask 'both': unknown"),
     ({"mask": "static"}, "needs a static mask file"),
     ({"dynamic": "magic"}, "dynamic mask 'magic': unknown"),
-    ({"target_masked": 0.5}, "tracking: has neither weights nor a masked share"),
+    ({"mgnet_weights": "m.npz"}, "tracking: has neither weights nor a masked share"),
     ({"dynamic": "mgnet", "target_masked": 1.0}, "target masked 1.0"),
     ({"preset": "lazy"}, "preset 'lazy': unknown; use careful, balanced, fast"),
     ({"preset": "fast", "mask": "dynamic"}, "leave out mask dynamic"),

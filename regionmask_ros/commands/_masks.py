@@ -20,7 +20,10 @@ def add_masks(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--mask", choices=MODES, help="which regions are sent (default: none, or static with a file)")
     parser.add_argument("--static-mask", metavar="FILE", default="",
                         help="a .png (bright = attended) or .npz mask; an adaptive mask starts from it")
-    parser.add_argument("--dynamic", metavar="NAME", default=DEFAULTS.dynamic, help="dynamic mask (default: tracking)")
+    parser.add_argument("--dynamic", metavar="NAME", default=DEFAULTS.dynamic,
+                        help="dynamic mask: tracking, or mgnet (default: tracking)")
+    parser.add_argument("--mgnet-weights", metavar="FILE", default="",
+                        help="mask network of mgnet, from train_mgnet (default: the package's)")
     parser.add_argument("--adaptive-half-life", metavar="N", type=float, default=DEFAULTS.adaptive.half_life,
                         help="refresh frames after which an adaptive mask counts what it saw half (default: 8)")
     parser.add_argument("--adaptive-cover", metavar="S", type=float, default=DEFAULTS.adaptive.cover,
@@ -45,6 +48,7 @@ def mask_settings(args: argparse.Namespace) -> dict[str, Any]:
         "mask": mask,
         "static_mask": args.static_mask,
         "dynamic": args.dynamic,
+        "mgnet_weights": args.mgnet_weights,
         "adaptive": Adaptive(args.adaptive_half_life, args.adaptive_cover, args.adaptive_ring),
         "target_masked": args.target_masked,
         "preset": args.preset,

@@ -6,7 +6,8 @@ is scored on the rest. The boxes that steer a mask are those of the masked run i
 data sets: csv:DIR (video.mp4 and gt.csv), mot:DIR (gt/gt.txt and img1/), kitti:DIR (label_02/ and image_02/),
 coco:FILE.json, bag:DIR (pictures, and vision_msgs/Detection2DArray with their stamps).
 
-settings: unmasked; the presets careful, balanced, fast; static, static-labels, adaptive, tracking, oracle; skip2, skip3, skip4 (plain frame skipping). With @0.6 for a wanted masked share, with :trained for trained
+settings: unmasked; the presets careful, balanced, fast; static, static-labels, adaptive, tracking, mgnet, static+mgnet,
+oracle; skip2, skip3, skip4 (plain frame skipping). With @0.6 for a wanted masked share, with :trained for trained
 thresholds and carry arithmetic.
 
 example:
@@ -37,6 +38,7 @@ from ..evaluation.rows import SequenceRows, summarise
 from ..evaluation.settings import RECIPES, Setting, parse_setting
 from ..evaluation.table import moved_table, sequence_table, summary_table
 from ..frames import parse_input_size
+from ..mask.dynamic import MGNET
 from ..network.files import find_network, load_network
 from ..pipeline import PipelineSettings
 from ..report.outputs import Outputs
@@ -62,6 +64,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add_max_pixels(parser)
     parser.add_argument("--arithmetic", default="", help="carry, lava or snap (default: carry)")
     add_network(parser)
+    parser.add_argument("--mgnet-weights", metavar="FILE", default="",
+                        help="mask network of mgnet and static+mgnet (default: the package's)")
     parser.add_argument("--json", metavar="FILE", default="", help="write rows and summary as JSON")
     parser.add_argument("--output", metavar="DIR", default="", help="folder for report.html and figures")
 
@@ -73,7 +77,8 @@ def run(args: argparse.Namespace) -> int:
     if not 0.0 <= args.shift_view <= LARGEST_MOVE:
         raise UserError(f"--shift-view {args.shift_view}: must lie between 0 and {LARGEST_MOVE:g}")
     base = PipelineSettings(
-        input_size=parse_input_size(args.input_size), max_pixels=args.max_pixels, arithmetic=args.arithmetic)
+        input_size=parse_input_size(args.input_size), max_pixels=args.max_pixels, arithmetic=args.arithmetic,
+        dynamic=MGNET, mgnet_weights=args.mgnet_weights)
     sequences = _sequences(args)
     network = load_network(find_network(args.network))
     inputs = [path for sequence in sequences for path in sequence.inputs]

@@ -146,4 +146,6 @@ def _table(rows: Sequence[dict], masked: float) -> str:
             f"{row['method']:{width}}  {figure(row['recall'], 1):>6} {figure(row['newcomers'], 1):>5} "
             f"| {figure(row['recall_pooled'], 1):>6} {figure(row['newcomers_pooled'], 1):>5} | {macs:>10} "
             f"{row['us_median']:>7.0f} {row['us_mean']:>7.0f}  {looks}")
+    low, high = rows[0]["detector_mmac"]
+    lines.append(f"For comparison: the detector on these sequences, dense, {low:.0f}..{high:.0f} MMAC.")
     return "\n".join(lines)

@@ -128,7 +128,7 @@ def _open(network: Network, labels: Labels, settings: Sequence[Setting], base: P
           heats: Mapping[str, np.ndarray], first: int) -> dict[str, SettingRun]:
     runs = {}
     for setting in (_baseline(), *settings):
-        situation = Situation(setting.share, heats[setting.recipe.learns], labels, first)
+        situation = Situation(setting.share, heats[setting.recipe.learns], labels, first, base.mgnet_weights)
         policy = setting.recipe.policy(situation) if setting.recipe.policy else None
         own = replace(base, arithmetic=setting.arithmetic(base.arithmetic))
         runs[setting.name] = SettingRun(

@@ -45,9 +45,9 @@ Scorer = Callable[[Cues], np.ndarray]
 
 @dataclass
 class _Notes:
-    """What was seen of one sequence. scores: by method, float32 [rows, cols] a frame. us: time of each, by method.
+    """What was seen of one sequence. scores: by method, float32 [rows, cols] a frame. us: processor time of each, by method.
 
-    objects: boxes a frame, float64 [n, 4] in picture pixels. new: bool [n] a frame.
+    objects: boxes a frame, float64 [n, 4] in picture pixels. new: bool [n] a frame. detector_mmac: of a dense run.
     """
 
     scores: dict[str, list[np.ndarray]]
@@ -55,6 +55,7 @@ class _Notes:
     objects: list[np.ndarray] = field(default_factory=list)
     new: list[np.ndarray] = field(default_factory=list)
     picture_wh: tuple[int, int] = (0, 0)
+    detector_mmac: float = 0.0
 
 
 def scorers(weights: Mapping[str, MaskWeights]) -> dict[str, Scorer]:
@@ -94,9 +95,9 @@ class _Watcher:
         # The picture and its change are there anyway: the encoder's resize, and a cue that it shares.
         _ = cues.glance.change
         for name, method in self._methods.items():
-            start = time.perf_counter()
+            start = time.thread_time()
             scores = np.array(method(cues), np.float32)
-            notes.us[name].append((time.perf_counter() - start) * 1e6)
+            notes.us[name].append((time.thread_time() - start) * 1e6)
             notes.scores[name].append(scores)
         boxes = _objects(self._labels.at(cues.frame), self._labels.classes)
         notes.objects.append(boxes)
@@ -127,7 +128,9 @@ def measure(network: Network, sequences: Sequence[LabelledSequence], weights: Ma
     for name, one in notes.items():
         if not any(map(len, one.objects)):
             raise UserError(f"{name}: no labelled object is taller than {LEAST_HEIGHT_PX} pixels")
-    return [{**_row(name, notes, masked_share), **_effort(masks)} for name, masks in looks.items()]
+    detector = [one.detector_mmac for one in notes.values()]
+    return [{**_row(name, notes, masked_share), **_effort(masks), "detector_mmac": (min(detector), max(detector))}
+            for name, masks in looks.items()]
 
 
 def _watched(network: Network, sequence: LabelledSequence, methods: Mapping[str, Scorer],
@@ -139,6 +142,7 @@ def _watched(network: Network, sequence: LabelledSequence, methods: Mapping[str,
         for frame in source.frames():
             pipeline.process(frame)
             tick()
+        notes.detector_mmac = sum(network.dense_macs(pipeline.input_size)) / 1e6
     # The first frame follows nothing: there are no boxes, and all of it is new.
     for series in (*notes.scores.values(), *notes.us.values(), notes.objects, notes.new):
         del series[0]

@@ -19,7 +19,7 @@ from ..grid import RegionGrid
 from ..mask.adaptive import Adaptive
 from ..mask.budget import attended_regions, nearest
 from ..mask.cues import Cues
-from ..mask.dynamic import tracking
+from ..mask.dynamic import MGNET, DynamicChoice, tracking
 from ..mask.heat import holding, hottest
 from ..mask.policy import MaskPolicy
 from ..mask.presets import PRESETS
@@ -40,12 +40,14 @@ class Situation:
 
     share: wanted masked share, None for the setting's own. heat: float64 [rows, cols], learned; zeros when the setting
     learns nothing. labels, first_frame: the truth, and the number of the first scored frame, for the oracle alone.
+    mgnet_weights: file of a mask network, "" for the package's.
     """
 
     share: float | None
     heat: np.ndarray
     labels: Labels
     first_frame: int
+    mgnet_weights: str = ""
 
 
 @dataclass(frozen=True)
@@ -98,6 +100,29 @@ def _regions(situation: Situation, grid: RegionGrid) -> int | None:
 def _tracking(situation: Situation) -> PolicyMaker:
     return lambda grid, picture_wh: MaskPolicy(
         grid, picture_wh, None, tracking, REFRESH_PERIOD, regions=_regions(situation, grid))
+
+
+def _mgnet(situation: Situation) -> PolicyMaker:
+    choice = _mgnet_choice(situation)
+    return lambda grid, picture_wh: MaskPolicy(grid, picture_wh, None, choice.make(REFRESH_PERIOD), REFRESH_PERIOD)
+
+
+def _static_mgnet(situation: Situation) -> PolicyMaker:
+    """For a wanted share, the static mask takes half of what may be attended."""
+    choice = _mgnet_choice(situation)
+
+    def make(grid: RegionGrid, picture_wh: tuple[int, int]) -> MaskPolicy:
+        if situation.share is None:
+            keep = holding(situation.heat)
+        else:
+            keep = hottest(situation.heat, attended_regions(grid, situation.share, REFRESH_PERIOD) // 2)
+        return MaskPolicy(grid, picture_wh, keep, choice.make(REFRESH_PERIOD, keep), REFRESH_PERIOD)
+
+    return make
+
+
+def _mgnet_choice(situation: Situation) -> DynamicChoice:
+    return DynamicChoice(MGNET, situation.mgnet_weights, situation.share or 0.0)
 
 
 def _oracle(situation: Situation) -> PolicyMaker:
@@ -154,23 +179,20 @@ RECIPES: Mapping[str, Recipe] = {
     "static-labels": Recipe("where objects were labelled before", _static, LABELS),
     "adaptive": Recipe("begins as static and learns on, from the frames that are sent as a whole", _adaptive, DETECTOR),
     "tracking": Recipe("the boxes of the last result, widened by a region", _tracking),
+    "mgnet": Recipe("what a mask network and the boxes of the last result say", _mgnet),
+    "static+mgnet": Recipe("what either of static and mgnet attends", _static_mgnet, DETECTOR),
     "oracle": Recipe("the true boxes of the frame to come, widened by a region: a ceiling, not a method", _oracle),
     "skip2": _skip(2),
     "skip3": _skip(3),
     "skip4": _skip(4),
 }
 
-ANNOUNCED = ("mgnet", "static+mgnet")
-"""Settings that are planned, so that nobody takes their absence for a misspelling."""
-
 
 def parse_setting(text: str) -> Setting:
-    """Raises UserError for a name that is unknown, or does not exist yet, and for a share that makes no sense."""
+    """Raises UserError for a name that is unknown, and for a share that makes no sense."""
     trained = text.endswith(TRAINED)
     base, at, share_text = text.removesuffix(TRAINED).partition("@")
     known = ", ".join(RECIPES)
-    if base in ANNOUNCED and base not in RECIPES:
-        raise UserError(f"setting {base}: this version does not have it yet; use {known}")
     if base not in RECIPES:
         raise UserError(f"setting {text!r}: unknown; use {known}, with @0.6 for a wanted masked share")
     recipe = RECIPES[base]

@@ -28,7 +28,7 @@ class DynamicChoice:
     """Which dynamic mask, and what it needs. Raises UserError for what makes no sense; no file is read yet.
 
     weights: file of a mask network, "" for the package's. masked_share: of the regions, held in the mean over time by
-    moving the threshold of scores; 0: the threshold that comes with the weights.
+    moving the threshold of scores, what a static mask attends included; 0: the threshold that comes with the weights.
     """
 
     name: str = TRACKING
@@ -43,13 +43,16 @@ class DynamicChoice:
         if self.name != MGNET and (self.weights or self.masked_share):
             raise UserError(f"dynamic mask {self.name}: has neither weights nor a masked share; mgnet has")
 
-    def make(self, refresh_period: int) -> DynamicMask:
-        """A new mask, for one camera. Raises UserError when the weights cannot be read, or the share is out of reach
-        because of refresh frames, which mask nothing."""
+    def make(self, refresh_period: int, static: np.ndarray | None = None) -> DynamicMask:
+        """A new mask, for one camera. static: bool [rows, cols], what another mask attends besides.
+
+        Raises UserError when the weights cannot be read, or the share is out of reach because of refresh frames, which
+        mask nothing.
+        """
         if self.name == TRACKING:
             return tracking
         share = share_between_refreshes(self.masked_share, refresh_period) if self.masked_share else None
-        return MgnetMask(load_weights(self.weights), share)
+        return MgnetMask(load_weights(self.weights), share, static)
 
 
 def tracking(cues: Cues) -> np.ndarray:

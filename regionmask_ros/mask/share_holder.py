@@ -31,4 +31,6 @@ class ShareHolder:
         self._counts *= 0.5 ** (1.0 / HALF_LIFE)
         self._counts += np.bincount(places, minlength=BINS)
         below = np.cumsum(self._counts)
-        return TOP / BINS * float(np.searchsorted(below, self._share * below[-1], side="left") + 1)
+        # Below the last bin, in which there is what must be attended.
+        place = min(int(np.searchsorted(below, self._share * below[-1], side="left")) + 1, BINS - 1)
+        return TOP / BINS * place

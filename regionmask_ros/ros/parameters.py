@@ -166,8 +166,14 @@ PARAMETERS: tuple[ParameterSpec, ...] = (
     ),
     ParameterSpec(
         "dynamic_mask", _DEFAULTS.dynamic,
-        "How the dynamic mask is made. tracking: the boxes of the last result, widened by a region.",
-        Changeable.RUNNING, choices=tuple(DYNAMIC_MASKS),
+        "How the dynamic mask is made. tracking: the boxes of the last result, widened by a region. mgnet: these boxes "
+        "and what a small network sees in the picture, so that newcomers are found sooner.",
+        Changeable.RUNNING, choices=DYNAMIC_MASKS,
+    ),
+    ParameterSpec(
+        "mgnet_weights", _DEFAULTS.mgnet_weights,
+        "File with the mask network of dynamic_mask mgnet, written by train_mgnet. Empty: the package's.",
+        Changeable.RUNNING,
     ),
     ParameterSpec(
         "adaptive_half_life", _DEFAULTS.adaptive.half_life,
@@ -284,6 +290,7 @@ def settings_from(values: Mapping[str, Value]) -> PipelineSettings:
         static_mask=values["static_mask"],
         dynamic=values["dynamic_mask"],
         adaptive=Adaptive(values["adaptive_half_life"], values["adaptive_cover"], values["adaptive_ring"]),
+        mgnet_weights=values["mgnet_weights"],
         target_masked=values["target_masked"],
         preset=values["preset"],
         knobs=Knobs(**{

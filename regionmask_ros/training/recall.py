@@ -27,7 +27,7 @@ _FINE = RegionGrid(180, 320)
 class Outcome:
     """recall, newcomers: percent of objects attended, network and boxes together, at the wanted masked share.
 
-    alone: recall of the network without boxes. threshold: of scores with boxes.
+    alone: recall of the network without boxes. 0 where there are no objects. threshold: of scores with boxes.
     """
 
     recall: float
@@ -37,14 +37,14 @@ class Outcome:
 
 
 def judge(clips: Sequence[Clip], kind: Kind, scores: Callable[[np.ndarray], np.ndarray], masked: float) -> Outcome:
-    """scores: from uint8 [channels, h, w] to float32 [rows, cols], 0 to 1. masked: share, 0 to 1, over all clips."""
+    """scores: from uint8 [4, h, w] to float32 [rows, cols], 0 to 1. masked: share, 0 to 1, over all clips."""
     seen = []
     for clip in clips:
         grid = _fitting(kind, clip)
         for number in np.unique(np.linspace(1, len(clip.pictures) - 1, FRAMES_A_CLIP).astype(int)):
             sample = whole(clip, int(number), kind.size_hw(grid), grid)
             known = clip.taught.known[number - 1]
-            seen.append((clip.taught.objects[number], known, scores(sample.values[:kind.channels])))
+            seen.append((clip.taught.objects[number], known, scores(sample.values)))
     boxed = [score + _boxes(known, score.shape) for _, known, score in seen]
     threshold = float(np.quantile(np.concatenate([one.ravel() for one in boxed]), masked))
     own = float(np.quantile(np.concatenate([score.ravel() for _, _, score in seen]), masked))
@@ -69,4 +69,4 @@ def _boxes(known: np.ndarray, shape: tuple[int, int]) -> np.ndarray:
 
 
 def _percent(hits: np.ndarray) -> float:
-    return 100.0 * float(hits.mean()) if len(hits) else float("nan")
+    return 100.0 * float(hits.mean()) if len(hits) else 0.0

@@ -12,8 +12,11 @@ import numpy as np
 
 from .clips import Clip
 
-LEAST_ZOOM, MOST_ZOOM = 0.3, 1.6
+LEAST_ZOOM, MOST_ZOOM = 0.4, 1.6
 """Side of the window, in sides of the picture. Where it is larger, the picture is continued by its mirror image."""
+
+GREY_SHARE = 0.25
+"""Share of samples without colours, so that the network does not rely on those of a dozen places."""
 
 CHANGE_GREY = 6
 """Grey values from which on a pixel counts as changed: about the encoder's threshold."""
@@ -21,7 +24,7 @@ CHANGE_GREY = 6
 LONGEST_REST = 8
 """Frames back to the one that the change refers to, at most: as long as a region may rest between refreshes."""
 
-NEWCOMER_WEIGHT, KNOWN_WEIGHT = 3.0, 1.0
+NEWCOMER_WEIGHT, KNOWN_WEIGHT = 3.0, 0.7
 HALO = (0.7, 0.45, 0.25, 0.12)
 """What is wanted of cells one, two, .. away from an object."""
 
@@ -86,6 +89,12 @@ def draw(clip: Clip, number: int, size_hw: tuple[int, int], cells: tuple[int, in
     return Sample(np.ascontiguousarray(values), target, weight)
 
 
+def side_by_side(left: Sample, right: Sample) -> Sample:
+    """One sample of two halves from different places: what is an object in one must outdo what is none in the other."""
+    return Sample(*(np.concatenate(pair, axis=-1) for pair in (
+        (left.values, right.values), (left.target, right.target), (left.weight, right.weight))))
+
+
 def whole(clip: Clip, number: int, size_hw: tuple[int, int], cells: tuple[int, int]) -> Sample:
     """The whole frame as it is, with the change since the one before it."""
     pictures, wh = clip.pictures, size_hw[::-1]
@@ -132,7 +141,7 @@ def _coloured(now: np.ndarray, then: np.ndarray, rng: np.random.Generator) -> tu
     """Both pictures with the same change of colours, the earlier one a little off, and noise in each."""
     gain = np.exp(rng.normal(0, 0.25)) * np.exp(rng.normal(0, 0.06, 3))
     shift = rng.normal(0, 20)
-    grey = rng.random() < 0.12
+    grey = rng.random() < GREY_SHARE
     noise = rng.uniform(0, 3.0) if rng.random() < 0.5 else 0.0
     blur = rng.random() < 0.2
     results = []
@@ -163,7 +172,7 @@ def _judgement(clip: Clip, number: int, window: _Window, cells: tuple[int, int])
     overlap = (share * covered).sum(axis=(1, 2)) / np.maximum(share.sum(axis=(1, 2)), 1e-6)
     worth = np.where(overlap < KNOWN_SHARE, NEWCOMER_WEIGHT, KNOWN_WEIGHT)
     # A large object has many cells; each object is to count about the same.
-    worth = worth * np.clip(8.0 / np.maximum(touched.sum(axis=(1, 2)), 1), 1.0, 3.0)
+    worth = worth * np.clip(8.0 / np.maximum(touched.sum(axis=(1, 2)), 1), 0.6, 3.0)
     inner = touched.any(axis=0)
     weight = np.where(_covering(doubtful, cells).max(axis=0, initial=0.0) > TOUCHED_CELL, 0.0, 1.0)
     weight = np.where(inner, (touched * worth[:, None, None]).max(axis=0, initial=0.0), weight)

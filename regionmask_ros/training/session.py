@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import sys
 import time
 from pathlib import Path
 from typing import Sequence
@@ -62,6 +63,7 @@ class Session:
                     progress.write(
                         f"step {trainer.step}: loss {loss:.4f}, recall {outcome.recall:.1f} %, newcomers "
                         f"{outcome.newcomers:.1f} %, without boxes {outcome.alone:.1f} %")
+                    sys.stdout.flush()
         if not trainer.outcomes:
             trainer.look()
         self.save()

@@ -6,15 +6,17 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Sequence
 
+import cv2
 import numpy as np
 import torch
 from torch.nn import functional
 
+from ..mask.mgnet import region_scores
 from ..mask.mgnet_files import MaskWeights
 from .clips import Clip
 from .kinds import KINDS, MEAN, SCALE
 from .recall import Outcome, judge
-from .samples import Sample, draw
+from .samples import Sample, draw, side_by_side
 from .torch_model import MODELS
 
 WARM_UP = 200
@@ -24,6 +26,9 @@ AVERAGE, AVERAGE_START = 0.998, 20
 
 SHOWN_SHARE = 0.5
 """Share of samples drawn among frames that show something; the others are spread evenly over the clips."""
+
+SPLIT_SHARE = 0.3
+"""Share of samples that show two places side by side."""
 
 LEAST_RATE = 0.02
 
@@ -119,6 +124,12 @@ class Trainer:
                 torch.from_numpy(np.stack([sample.weight for sample in samples])))
 
     def _sample(self, grid: tuple[int, int], rng: np.random.Generator) -> Sample:
+        if rng.random() < SPLIT_SHARE:
+            half = grid[0], grid[1] // 2
+            return side_by_side(self._drawn(half, rng), self._drawn(half, rng))
+        return self._drawn(grid, rng)
+
+    def _drawn(self, grid: tuple[int, int], rng: np.random.Generator) -> Sample:
         if self._shown and rng.random() < SHOWN_SHARE:
             clip, number = self._shown[rng.integers(len(self._shown))]
         else:
@@ -128,7 +139,9 @@ class Trainer:
 
     def _scores(self, values: np.ndarray) -> np.ndarray:
         with torch.no_grad():
-            return torch.sigmoid(self._mean(_shown_to_network(values[None])))[0].numpy()
+            logits = self._mean(_shown_to_network(values[None, :self.kind.channels]))[0].numpy()
+        change = cv2.resize(values[3], logits.shape[::-1], interpolation=cv2.INTER_AREA)
+        return region_scores(logits, change.astype(np.float32) / np.float32(255.0))
 
 
 _MOMENTS = ("exp_avg", "exp_avg_sq")

@@ -84,7 +84,7 @@ def test_a_bag_is_scored_as_the_same_files_are(trained, street, street_bag, tmp_
     (["--truth-topic", "/truth"], "no --dataset is written bag:PATH"),
     (["--dataset", "bag:/nowhere"], "/nowhere: no such file"),
     (["--settings", "magic"], "setting 'magic': unknown"),
-    (["--settings", "mgnet"], "does not have it yet"),
+    (["--settings", "mgnet", "--mgnet-weights", "/nowhere.npz"], "/nowhere.npz: no such file"),
     (["--settings", "static", "--calibration-share", "0"], "static must learn first"),
     (["--calibration-share", "1.5"], "--calibration-share 1.5"),
     (["--shift-view", "1.5"], "--shift-view 1.5"),

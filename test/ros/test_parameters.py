@@ -104,7 +104,7 @@ def test_knobs_are_turned_in_a_preset_and_wait_for_one():
 
 @pytest.mark.parametrize(("name", "value"), [
     ("mask_mode", "all"), ("backend", "gpu"), ("arithmetic", "float"), ("input_size", "450x450"),
-    ("dynamic_mask", "mgnet"), ("preset", "lazy"), ("image_reliability", "maybe"), ("mask_mode", "static"),
+    ("dynamic_mask", "magic"), ("preset", "lazy"), ("image_reliability", "maybe"), ("mask_mode", "static"),
     ("image_transport", "theora"), ("stale_detections", "hide"),
     ("target_masked", 0.9), ("class_thresholds", ("person",)), ("class_thresholds", ("person:high",)),
     ("class_thresholds", (":0.5",)), ("class_thresholds", ("person:1.5",)), ("class_thresholds", ("person:nan",)),
