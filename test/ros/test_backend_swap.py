@@ -265,8 +265,8 @@ def test_without_a_fallback_the_node_lives_and_says_error(rig, wait_for, ask, la
             before = node._configured.traffic.counts.broken
             wait_for(lambda: node._configured.traffic.counts.broken > before)
         wait_for(lambda: "given up, fallback is none" in peer.verdict())
-        wait_for(lambda: level(peer) == ERROR and node._configured.traffic.counts.broken > before + 5)
-        assert running(node) == "lava_sim" and "given up" in peer.values()["last error"]
+        wait_for(lambda: level(peer) == ERROR and "given up" in peer.values()["last error"])
+        assert running(node) == "lava_sim" and node._configured.traffic.counts.broken > before
         assert ask.set(peer, fallback="cpu").successful
         wait_for(lambda: running(node) == "cpu")
         goes_on(peer, wait_for)

@@ -151,7 +151,8 @@ def test_pictures_that_nobody_looks_at_are_not_made(rig, wait_for, monkeypatch):
         send(peer, wait_for, [message(2 + index)])
         wait_for(lambda: peer.heard[topic])
         assert made == Counter(makers) and peer.heard[topic][0].header == header(2 + index)
-        peer.destroy_subscription(subscription)
+        # In the thread that waits for the subscription's messages: elsewhere it would go under that one's hands.
+        peer.executor.create_task(peer.destroy_subscription, subscription)
         wait_for(lambda: not node.count_subscribers(topic))
         time.sleep(MATCH_S)
         made.clear()
