@@ -15,6 +15,7 @@ from bag_writer import START_NS, image, write_bag
 from sensor_msgs.msg import Image
 
 from regionmask_ros.ros.dds_profile import find_profile, picture_environment
+from regionmask_ros.ros.diagnostics import HARDWARE_ID
 from regionmask_ros.ros.node import NODE_NAME
 from regionmask_ros.ros.parameters import BY_NAME
 from regionmask_ros.ros.publishers import LAZY
@@ -102,7 +103,8 @@ def test_foxglove_shows_our_topics():
         "/image", *(f"/{topic.removesuffix('/compressed')}" for topic in LAZY)}
     assert {"/overlay/compressed", "/mask/compressed"} <= shown, "they come over a network"
     assert set(leaves(layout["layout"])) == set(panels)
-    assert f"{NODE_NAME}: pictures" in panels["DiagnosticStatusPanel!health"]["selectedName"]
+    health = panels["DiagnosticStatusPanel!health"]
+    assert (health["selectedName"], health["selectedHardwareId"]) == (f"{NODE_NAME}: pictures", HARDWARE_ID)
 
 
 def leaves(tree) -> list[str]:
