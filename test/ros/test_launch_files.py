@@ -189,6 +189,8 @@ def test_a_bag_is_played_and_answers_are_recorded_where_launch_is_installed(
         (True if has_ros2bag else None) if name == "ros2bag" else real(name, *more)))
     made = launched("bag.launch.py", monkeypatch, bag=bag, output="out", topic="", rate="0.5", player=player)
     detector, recorder, starts_player = made[:3]
+    own = {str(name[0].text): given.value for block in detector._Node__parameters[2:] for name, given in block.items()}
+    assert own == {"input_size": "32x32"}, "of pictures of 8x8"
     assert words_of(detector) == "detector" and words_of(recorder) == record and len(made) == 5
     hear = starts_player.event_handler.handle
     assert not hear(said_by(detector, b"configuring"), launch_context())
