@@ -28,6 +28,7 @@ from launch.events.process import ProcessIO
 from launch_ros.actions import Node
 
 from regionmask_ros.ros.launching import PACKAGE, common_arguments, process_settings, texts, value
+from regionmask_ros.ros.parameter_files import input_size_for
 from regionmask_ros.sources.bag import BagPictures
 
 ACTIVE = b"active: pictures from"
@@ -65,11 +66,14 @@ def processes(context: LaunchContext) -> list[Action]:
     bag, static_mask = value(context, "bag"), value(context, "static_mask")
     with BagPictures(bag, value(context, "topic")) as source:
         topic, compressed = source.topic, source.compressed
+        # Opening takes the time of some pictures: a detector that knows their size has done it before they come.
+        size = input_size_for(value(context, "params_file"), source.size_wh)
     image = topic.removesuffix("/compressed")
     with_ros2 = {"ros2": True, "own": False, "auto": find_spec("ros2bag") is not None}[value(context, "player")]
     own = texts(
         backend=value(context, "backend"), static_mask=static_mask,
         mask_mode="static+dynamic" if static_mask else "", image_transport="compressed" if compressed else "",
+        input_size=size,
     )
     detector = Node(
         package=PACKAGE,

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import os
-import shutil
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -12,18 +10,16 @@ from ..errors import UserError
 from ..overlay import keep_to_picture
 from ..pipeline import StepResult
 from ..sources.naming import shown
+from .piped_file import PipedFile
 from .samples import encode_jpeg
 
 if TYPE_CHECKING:
     import rerun
 
 APPLICATION = "regionmask_ros"
-LEAST_FREE_BYTES = 1_000_000
 ENDING = ".rrd"
 
 CAMERA, MASK, OBJECTS, EVENTS, FIGURES = "camera", "camera/mask", "camera/objects", "events", "figures"
-
-FLUSH_TIMEOUT_S = 60.0
 
 MASKED, ATTENDED = 1, 2
 """Values of the mask's picture; 0 is what the viewer takes for nothing."""
@@ -51,12 +47,12 @@ class RerunLog:
 
     def __init__(self, path: str, name: str = "") -> None:
         self._rr, self._name = _library(), shown(name or path)
-        # On a disk that is full from the start the library waits for ever, out of the reach of Ctrl-C.
-        if shutil.disk_usage(os.path.dirname(os.path.abspath(path))).free < LEAST_FREE_BYTES:
-            raise UserError(f"{self._name}: cannot be written: the disk is full")
         self._stream = self._rr.RecordingStream(APPLICATION)
         self._is_date: bool | None = None
-        self._stream.save(path, default_blueprint=_layout(self._rr))
+        # On a full disk the library's own thread ends, and then it waits for that for ever, out of the reach of Ctrl-C.
+        self._file = PipedFile(path)
+        self._stream.save(self._file.inlet, default_blueprint=_layout(self._rr))
+        self._file.opened()
         classes = [(MASKED, "masked", SHADE), (ATTENDED, "attended", CLEAR)]
         self._log(MASK, self._rr.AnnotationContext(classes), static=True)
 
@@ -86,12 +82,11 @@ class RerunLog:
 
     def close(self) -> None:
         """Finishes the file. Raises UserError when it could not be written as a whole."""
+        self._stream.disconnect()
         try:
-            self._stream.flush(timeout_sec=FLUSH_TIMEOUT_S)
-        except Exception as error:  # noqa: BLE001  the library has no class of errors of its own
-            raise UserError(f"{self._name}: not all of it was written: is the disk full? ({error})") from error
-        finally:
-            self._stream.disconnect()
+            self._file.close()
+        except OSError as error:
+            raise UserError(f"{self._name}: not all of it was written: {error.strerror}") from error
 
     def __enter__(self) -> RerunLog:
         return self

@@ -17,6 +17,9 @@ from .traffic import Figures, FrameCounts
 CAUSES = (STATIC, DYNAMIC, ATTENTION, OBJECTS, BORDER, REFRESH)
 """Why regions are attended; a static mask may be an adaptive one, objects and border are a preset's."""
 
+HARDWARE_ID = "regionmask_ros"
+"""Viewers find a status by it and by its name, so both stay what they are, whatever the backend."""
+
 OK, WARN, ERROR = DiagnosticStatus.OK, DiagnosticStatus.WARN, DiagnosticStatus.ERROR
 
 
@@ -162,7 +165,7 @@ def status(report: NodeReport) -> DiagnosticStatus:
         "last error": facts.last_error,
     }
     pairs = [KeyValue(key=key, value=str(value)) for key, value in values.items()]
-    return DiagnosticStatus(level=level, name=facts.name, message=message, hardware_id=facts.backend, values=pairs)
+    return DiagnosticStatus(level=level, name=facts.name, message=message, hardware_id=HARDWARE_ID, values=pairs)
 
 
 def message_of(report: NodeReport, header: Header) -> DiagnosticArray:

@@ -119,7 +119,8 @@ def test_without_the_library_or_the_ending_nothing_is_done(trained, bag, tmp_pat
         assert said in line and not (tmp_path / "out").exists() and not (tmp_path / name).exists()
 
 
-def test_a_disk_that_is_full_is_told_and_leaves_nothing(trained, tmp_path, capfd):
+@pytest.mark.parametrize("limit", [1_000, 50_000])
+def test_a_disk_that_is_full_is_told_and_leaves_nothing(trained, tmp_path, capfd, limit):
     pytest.importorskip("rerun", reason=needs_rerun)
     import resource
 
@@ -128,9 +129,9 @@ def test_a_disk_that_is_full_is_told_and_leaves_nothing(trained, tmp_path, capfd
     bag = write_bag(tmp_path / "noise", {"/cam": pictures})
     _, hard = before = resource.getrlimit(resource.RLIMIT_FSIZE)
     try:
-        resource.setrlimit(resource.RLIMIT_FSIZE, (50_000, hard))
+        resource.setrlimit(resource.RLIMIT_FSIZE, (limit, hard))
         assert main([bag, "--output", str(tmp_path / "out"), "--no-video", "--rerun", str(tmp_path / "out" / "c.rrd")]) == 2
     finally:
         resource.setrlimit(resource.RLIMIT_FSIZE, before)
-    assert "c.rrd: not all of it was written: is the disk full?" in capfd.readouterr().err
+    assert "c.rrd: not all of it was written: File too large" in capfd.readouterr().err
     assert not (tmp_path / "out").exists()

@@ -15,6 +15,7 @@ from bag_writer import START_NS, image, write_bag
 from sensor_msgs.msg import Image
 
 from regionmask_ros.ros.dds_profile import find_profile, picture_environment
+from regionmask_ros.ros.diagnostics import HARDWARE_ID
 from regionmask_ros.ros.node import NODE_NAME
 from regionmask_ros.ros.parameters import BY_NAME
 from regionmask_ros.ros.publishers import LAZY
@@ -102,7 +103,8 @@ def test_foxglove_shows_our_topics():
         "/image", *(f"/{topic.removesuffix('/compressed')}" for topic in LAZY)}
     assert {"/overlay/compressed", "/mask/compressed"} <= shown, "they come over a network"
     assert set(leaves(layout["layout"])) == set(panels)
-    assert f"{NODE_NAME}: pictures" in panels["DiagnosticStatusPanel!health"]["selectedName"]
+    health = panels["DiagnosticStatusPanel!health"]
+    assert (health["selectedName"], health["selectedHardwareId"]) == (f"{NODE_NAME}: pictures", HARDWARE_ID)
 
 
 def leaves(tree) -> list[str]:
@@ -187,6 +189,8 @@ def test_a_bag_is_played_and_answers_are_recorded_where_launch_is_installed(
         (True if has_ros2bag else None) if name == "ros2bag" else real(name, *more)))
     made = launched("bag.launch.py", monkeypatch, bag=bag, output="out", topic="", rate="0.5", player=player)
     detector, recorder, starts_player = made[:3]
+    own = {str(name[0].text): given.value for block in detector._Node__parameters[2:] for name, given in block.items()}
+    assert own == {"input_size": "32x32"}, "of pictures of 8x8"
     assert words_of(detector) == "detector" and words_of(recorder) == record and len(made) == 5
     hear = starts_player.event_handler.handle
     assert not hear(said_by(detector, b"configuring"), launch_context())
