@@ -8,15 +8,11 @@ import numpy as np
 from numba.core import config
 
 from .engine import encoding
+from .engine.affine import affine_numbers
 from .engine.change_map import WORD, ChangeMap
-from .engine.encoding import AFFINE_SHIFT
 from .engine.memory import aligned
 from .engine.pending import pending_share
 from .grid import RegionGrid
-
-SLOPE_SEARCH = 400
-"""Slopes tried on each side of the line from the first to the last value: half a unit over 255 steps is 128."""
-
 
 class Events:
     """Graded spikes of one frame, a view of the encoder's buffers: valid until its next step.
@@ -68,7 +64,7 @@ class Encoder:
         self.shape = (input_wh[1], input_wh[0], input_table.shape[1])
         self.grid = RegionGrid.of_input(input_wh)
         self._table = np.ascontiguousarray(input_table, np.int16)
-        self._affine = _as_affine(input_table)
+        self._line = _line_of(input_table)
         self._threshold = max(1, min(threshold, np.iinfo(np.int16).max))
         self._reference = aligned(int(np.prod(self.shape)), np.int16)
         self._changes = ChangeMap(*self.shape)
@@ -85,12 +81,12 @@ class Encoder:
         changes, channels = self._changes, self.shape[2]
         place = (keep, self.shape[0], self.grid.cols, self._reference, changes.value, changes.fired,
                  changes.words, changes.spikes, self._attended, self._sounding)
-        if self._affine is None:
+        if self._line is None:
             changes.events = encoding.encode_by_table(
                 image.reshape(-1), self._table, channels, changes.stored, self._threshold, *place)
         else:
             encode = encoding.affine_encoder(channels, changes.stored)
-            changes.events = encode(image.reshape(-1), *self._affine, self._threshold, *place)
+            changes.events = encode(image.reshape(-1), self._line, self._threshold, *place)
         return Events(changes)
 
     def pending(self, image: np.ndarray) -> np.ndarray:
@@ -111,24 +107,9 @@ class Encoder:
         self._sounding[:] = False
 
 
-def _as_affine(table: np.ndarray) -> tuple[np.ndarray, np.ndarray] | None:
-    """(slope, offset), int32 [16 * channels]: ``(v * slope + offset) >> 16`` equals the table.
-
-    Normalisation is affine before it is rounded, so such integers usually exist; None when they do not.
-    """
+def _line_of(table: np.ndarray) -> np.ndarray | None:
+    """int16, flat: ``affine_numbers`` for the 16 pixels that vectors take at a time; None when that cannot be."""
     if table.shape[1] > encoding.MOST_VECTOR_CHANNELS or config.DISABLE_JIT:
         return None
-    value, slopes, offsets = np.arange(len(table), dtype=np.int64), [], []
-    for column in table.astype(np.int64).T:
-        middle = round((column[-1] - column[0]) * 2**AFFINE_SHIFT / (len(column) - 1))
-        for slope in range(middle - SLOPE_SEARCH, middle + SLOPE_SEARCH + 1):
-            low = (column << AFFINE_SHIFT) - value * slope
-            if low.max() < low.min() + (1 << AFFINE_SHIFT):
-                slopes.append(slope)
-                offsets.append(low.max())
-                break
-        else:
-            return None
-    if max(np.abs(slopes).max() * 255, np.abs(offsets).max()) >= 1 << 30:
-        return None
-    return np.tile(slopes, WORD).astype(np.int32), np.tile(offsets, WORD).astype(np.int32)
+    numbers = affine_numbers(table)
+    return None if numbers is None else np.tile(numbers, WORD).ravel()

@@ -9,8 +9,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from regionmask_ros.encoder import Encoder, _as_affine
-from regionmask_ros.engine.encoding import AFFINE_SHIFT
+from regionmask_ros.encoder import Encoder
+from regionmask_ros.engine.affine import affine_numbers, affine_values
 from regionmask_ros.engine.twin import TwinEncoder
 from regionmask_ros.network.lava_dl import input_table
 
@@ -39,7 +39,7 @@ def test_the_trained_network_s_table(seed, threshold):
 @settings(max_examples=20, deadline=None)
 @given(st.integers(0, 2**32 - 1), st.integers(1, 60))
 def test_a_table_that_is_not_affine(seed, threshold):
-    assert _as_affine(RANDOM_TABLE) is None
+    assert affine_numbers(RANDOM_TABLE) is None
     check_against_twin(RANDOM_TABLE, threshold, seed)
 
 
@@ -53,15 +53,23 @@ def test_any_number_of_channels(seed, threshold, channels, straight):
 
 
 @settings(max_examples=100, deadline=None)
-@given(st.integers(-3 << AFFINE_SHIFT, 3 << AFFINE_SHIFT), st.integers(-200 << AFFINE_SHIFT, 200 << AFFINE_SHIFT))
-def test_straight_lines_are_found(slope, offset):
-    table = ((np.arange(256, dtype=np.int64) * slope + offset) >> AFFINE_SHIFT).astype(np.int32)[:, None]
-    slopes, offsets = _as_affine(table)
-    assert (((np.arange(256) * slopes[0] + offsets[0]) >> AFFINE_SHIFT) == table[:, 0]).all()
+@given(st.integers(0, 100), st.floats(0.05, 1.0), st.integers(1, 64))
+def test_normalisation_is_a_straight_line(mean, deviation, unit):
+    table = np.rint(unit * (np.arange(256) / 255 - mean / 100) / deviation).astype(np.int32)[:, None]
+    np.testing.assert_array_equal(affine_values(affine_numbers(table)), table)
 
 
-def test_the_trained_network_s_table_is_affine():
-    assert _as_affine(input_table()) is not None
+@settings(max_examples=100, deadline=None)
+@given(st.integers(-3 << 16, 3 << 16), st.integers(-200 << 16, 200 << 16))
+def test_numbers_that_are_found_give_the_table(slope, offset):
+    table = ((np.arange(256, dtype=np.int64) * slope + offset) >> 16).astype(np.int32)[:, None]
+    numbers = affine_numbers(table)
+    assert numbers is None or (affine_values(numbers) == table).all()
+
+
+def test_the_trained_network_s_table_is_a_straight_line():
+    table = input_table()
+    np.testing.assert_array_equal(affine_values(affine_numbers(table)), table)
 
 
 def test_a_slow_ramp_fires_once_it_has_added_up():

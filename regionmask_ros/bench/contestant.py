@@ -16,6 +16,7 @@ class Contestant(Protocol):
     """An engine with its own state.
 
     engine, setting, path: how its row is called. threads: how many it computes with.
+    counting: whether steps are counted; off while time is measured.
     calibration: the sequence that its integers were calibrated on, "" where nothing is calibrated.
     """
 
@@ -24,6 +25,7 @@ class Contestant(Protocol):
     path: str
     threads: int
     calibration: str
+    counting: bool
 
     def step(self, image: np.ndarray) -> np.ndarray:
         """The timed part. image: uint8 [height, width, 3], RGB. Returns the raw head in the engine's own layout."""
@@ -33,7 +35,7 @@ class Contestant(Protocol):
         first one only. Means nothing to an engine without a state."""
 
     def counts(self) -> StepCounts | None:
-        """Of the last step; None where nothing is counted."""
+        """Of the last step, if counting was on; None where nothing is ever counted."""
 
     def real_head(self, raw: np.ndarray) -> np.ndarray:
         """float64 [rows, cols, channels] of what ``step`` returned."""

@@ -28,6 +28,7 @@ class EventContestant:
 
     threads = 1
     calibration = ""
+    counting = True
 
     def __init__(self, network: Network, input_wh: tuple[int, int], setting: str, keep: np.ndarray,
                  forced: str = "", packed: PackedNetwork | None = None) -> None:
@@ -47,6 +48,7 @@ class EventContestant:
         events = self._encoder.step(image, keep)
         if self._lap:
             self._lap("encoder")
+        self._engine.counting = self.counting
         result = self._engine.step_changes(events.changes)
         self._frame += 1
         self.last_events = events

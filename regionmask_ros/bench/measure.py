@@ -1,10 +1,10 @@
-"""One interleaved run: for every picture each contestant takes its turn."""
+"""One interleaved run: each contestant takes its turn, some pictures long."""
 
 from __future__ import annotations
 
 import time
 from dataclasses import dataclass, field
-from typing import Iterable, Sequence
+from typing import Iterable, Iterator, Sequence
 
 import numpy as np
 
@@ -16,18 +16,24 @@ from .settings import UNMASKED
 
 WARM_UP = 10
 
+TURN = 10
+"""Frames of a turn. The first one finds the caches as others have left them, the rest as the contestant itself has:
+both happen on a robot, and both are told."""
+
 
 @dataclass
 class Record:
     """What one contestant did after the warm-up.
 
     For each frame: ms, processor time of the whole process, all its threads; wall_ms, time that went by; synops and
-    events, counted, empty where nothing is. head_rms: distance of the last head from the dense evaluation of the whole
+    events, counted in a replay of the same frames, empty where nothing is. cold_ms: ms of each turn's first frame alone.
+    head_rms: distance of the last head from the dense evaluation of the whole
     picture; None with a mask, which leaves parts of it out.
     """
 
     ms: list[float] = field(default_factory=list)
     wall_ms: list[float] = field(default_factory=list)
+    cold_ms: list[float] = field(default_factory=list)
     synops: list[int] = field(default_factory=list)
     events: list[int] = field(default_factory=list)
     head_rms: float | None = None
@@ -45,41 +51,64 @@ def take_turns(contestants: Sequence[Contestant], clip: Clip, skipped: int,
 
     indices: 0, 1, ... len(clip.images) - 1. Returns records without ``head_rms``, and what each one's last step gave.
 
-    Each frame has an order of its own, always the same ones: with a fixed order, or one that only rotates, everybody
-    would always find the caches as the same other one left them.
+    A turn is ``TURN`` frames long, or what is left. Each round has an order of its own, always the same ones: with a
+    fixed order, or one that only rotates, everybody would always come after the same other one.
     """
     orders = np.random.default_rng(0)
     records = [Record() for _ in contestants]
     raw = [None] * len(contestants)
-    for index in indices:
-        image = clip.images[index]
+    for turn in _turns(indices, skipped):
         for number in orders.permutation(len(contestants)):
-            wall, start = time.perf_counter(), time.process_time()
-            raw[number] = contestants[number].step(image)
-            elapsed, wall = time.process_time() - start, time.perf_counter() - wall
-            if index >= skipped:
-                _note(records[number], contestants[number], elapsed, wall)
+            contestant, record = contestants[number], records[number]
+            contestant.counting = False
+            for index in turn:
+                wall, start = time.perf_counter(), time.process_time()
+                raw[number] = contestant.step(clip.images[index])
+                elapsed, wall = time.process_time() - start, time.perf_counter() - wall
+                if index >= skipped:
+                    record.ms.append(elapsed * 1e3)
+                    record.wall_ms.append(wall * 1e3)
+            if turn[0] >= skipped:
+                record.cold_ms.append(record.ms[-len(turn)])
+            contestant.counting = True
     return records, raw
+
+
+def _turns(indices: Iterable[int], skipped: int) -> Iterator[list[int]]:
+    """Lists of up to ``TURN`` indices; one begins with the first frame that is not skipped."""
+    turn: list[int] = []
+    for index in indices:
+        if len(turn) == TURN or turn and index == skipped:
+            yield turn
+            turn = []
+        turn.append(index)
+    if turn:
+        yield turn
 
 
 def measure(network: Network, contestants: Sequence[Contestant], clip: Clip, skipped: int,
             indices: Iterable[int]) -> list[Record]:
-    """``take_turns``, and how far the last heads are from the dense evaluation."""
+    """``take_turns`` and ``count``, and how far the last heads are from the dense evaluation."""
     records, raw = take_turns(contestants, clip, skipped, indices)
     exact = dense_head(network, encoded(network, clip.images[-1]))
     for record, contestant, head in zip(records, contestants, raw):
         if contestant.setting in (DENSE, UNMASKED):
             record.head_rms = rms(contestant.real_head(head), exact)
+        count(record, contestant, clip, skipped)
     return records
 
 
-def _note(record: Record, contestant: Contestant, elapsed_s: float, wall_s: float) -> None:
-    record.ms.append(elapsed_s * 1e3)
-    record.wall_ms.append(wall_s * 1e3)
-    counts = contestant.counts()
-    if counts is not None:
-        record.synops.append(int(counts.total_synops))
-        record.events.append(int(counts.events))
+def count(record: Record, contestant: Contestant, clip: Clip, skipped: int) -> None:
+    """Notes the operations of a replay from the start: the integers, and so the counts, are the same as before."""
+    if contestant.counts() is None:
+        return
+    contestant.reset()
+    for index, image in enumerate(clip.images):
+        contestant.step(image)
+        if index >= skipped:
+            counts = contestant.counts()
+            record.synops.append(int(counts.total_synops))
+            record.events.append(int(counts.events))
 
 
 def spread(ms: Sequence[float]) -> dict[str, float]:
@@ -106,6 +135,7 @@ def row_of(clip: Clip, contestant: Contestant, record: Record) -> dict:
         **subject(clip, contestant),
         "frames": len(record.ms),
         **spread(record.ms),
+        "cold_ms": round(float(np.median(record.cold_ms)), 4),
         "median_wall_ms": round(float(np.median(record.wall_ms)), 4),
         "synops_per_frame": round(float(np.mean(record.synops)), 1) if record.synops else None,
         "events_per_frame": round(float(np.mean(record.events)), 1) if record.events else None,
@@ -115,11 +145,13 @@ def row_of(clip: Clip, contestant: Contestant, record: Record) -> dict:
 
 
 def add_ratios(rows: Sequence[dict]) -> None:
-    """Gives the rows of one sequence ``ratio_to``: each peer's median over the row's own."""
-    peers = {row["engine"]: row["median_ms"] for row in rows if row["synops_per_frame"] is None}
-    for row in rows:
-        others = {name: median for name, median in peers.items() if name != row["engine"]}
-        row["ratio_to"] = {name: round(median / row["median_ms"], 3) for name, median in others.items()}
+    """Gives the rows of one sequence ``ratio_to``, each peer's median over the row's own, and ``ratio_to_cold``, the
+    same of the turns' first frames."""
+    for name, time_of in (("ratio_to", "median_ms"), ("ratio_to_cold", "cold_ms")):
+        peers = {row["engine"]: row[time_of] for row in rows if row["synops_per_frame"] is None}
+        for row in rows:
+            others = {peer: median for peer, median in peers.items() if peer != row["engine"]}
+            row[name] = {peer: round(median / row[time_of], 3) for peer, median in others.items()}
 
 
 def series_of(clip: Clip, contestant: Contestant, record: Record) -> dict:

@@ -9,9 +9,9 @@ from pathlib import PurePath
 from typing import Any, Callable, Iterable, Mapping, Sequence
 
 from . import sections
-from .accuracy_run import ALLOWED_POINTS, SCORE_THRESHOLD
+from .accuracy import ALLOWED_POINTS, SCORE_THRESHOLD
 from .event_engine import EVENT
-from .measure import WARM_UP
+from .measure import TURN, WARM_UP
 from .scale import FRAMES
 from .streams import STEADY_FPS
 from .table import Table, as_markdown
@@ -20,13 +20,16 @@ from .worst import REFRESH_PERIOD, REPLAYS
 PAGE = "PERFORMANCE.md"
 
 MEASURED = f"""\
-All engines compute the same network with the same weights, one picture at a time, and take turns on every frame, in an
+All engines compute the same network with the same weights, one picture at a time, and take turns of {TURN} frames, in an
 order that changes. A time is the processor time of the whole process, all its threads, from the network's uint8 input
 to the head's output: encoder or normalisation included; decoding, resize and boxes left out. The first {WARM_UP} frames
-of a sequence (half of a short one) warm up and are not measured. The event engine has one thread and computes in
-`carry` arithmetic; its first frame is attended as a whole. `unmasked`: so are all others. `masked60`: the 40 % of
-regions where the unmasked detector sees most over the clip are attended, always the same ones, without refresh frames.
-`dense`: a runtime that computes everything. Integer peers are quantised per channel, calibrated on another clip.
+of a sequence (half of a short one) warm up and are not measured. Within a turn an engine finds its data in the caches,
+as where frames follow each other; in a turn's first frame it finds what the others have left there, as where a robot
+does much else between two frames. Medians are over all frames of all turns; a table of their own tells the first ones.
+The event engine has one thread, computes in `carry` arithmetic and, while time is measured, does not count what it
+does; its first frame is attended as a whole. `unmasked`: so are all others. `masked60`: the 40 % of regions where the
+unmasked detector sees most over the clip are attended, always the same ones, without refresh frames. `dense`: a runtime
+that computes everything. Integer peers are quantised per channel, calibrated on another clip.
 
 *Measured* are times and resident memory, *counted* are events and synops (one event times one weight), as means over
 the frames. `head RMS` is the distance of the last head from the dense evaluation of the whole picture; masked rows have
@@ -102,6 +105,7 @@ def page(result: Mapping[str, Any]) -> str:
         "## Engines in turn", *_tables(result, "rows", sections.rows_table, ("sequence", "input_size")),
         _plot("How many times as fast as each peer", "performance_ratios.png"),
     ]
+    parts += ["## Turns' first frames", *_tables(result, "rows", sections.cold_table, ("sequence", "input_size"))]
     if any("worst_ms" in row for row in result["rows"]):
         parts += ["## Slowest frames", WORST]
         parts += _tables(result, "rows", sections.worst_table, ("sequence", "input_size"))

@@ -9,7 +9,7 @@ from ..network.spec import Network
 from .clip import Clip
 from .contestant import Contestant
 from .event_engine import EVENT, EventContestant
-from .measure import row_of, take_turns
+from .measure import count, row_of, take_turns
 from .peers.choice import ORT_INT8, PeerModels, open_peers
 from .settings import UNMASKED
 
@@ -32,5 +32,7 @@ def scale_rows(network: Network, clip: Clip, engines: Sequence[str], threads: in
     contestants += open_peers(peers, PeerModels(network, clip, threads, CALIBRATION_FRAMES), tell)
     skipped = min(SKIPPED, len(clip.images) // 2)
     records, _ = take_turns(contestants, clip, skipped, indices) if contestants else ([], [])
+    for record, contestant in zip(records, contestants):
+        count(record, contestant, clip, skipped)
     width, height = clip.input_wh
     return [{**row_of(clip, *pair), "pixels": width * height} for pair in zip(contestants, records)]

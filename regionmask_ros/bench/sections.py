@@ -33,6 +33,14 @@ def rows_table(rows: Sequence[Mapping]) -> Table:
     return Table(f"{_of(rows)}, {rows[0]['frames']} frames{_calibrated(rows)}", columns, tuple(rows))
 
 
+def cold_table(rows: Sequence[Mapping]) -> Table:
+    """The turns' first frames, of one sequence at one input size."""
+    peers = sorted({name for row in rows for name in row["ratio_to_cold"]})
+    columns = (*ENGINE, Column("median", "cold_ms", "{:.3f}", MEASURED),
+               *(Ratio(name, "ratio_to_cold", "{:.2f}", TIMES, of=name) for name in peers))
+    return Table(f"{_of(rows)}: the first frame of every turn", columns, tuple(rows))
+
+
 def _accuracy_columns(rows: Sequence[Mapping]) -> tuple[Column, ...]:
     scored_on = next((row["map50_on"] for row in rows if row.get("map50_on")), None)
     if scored_on is None:

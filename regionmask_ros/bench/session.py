@@ -11,7 +11,7 @@ from tqdm import tqdm
 from ..errors import UserError
 from ..network.spec import Network
 from . import sections
-from .accuracy_run import accuracy_rows, add_accuracy, labelled_video
+from .accuracy import accuracy_rows, add_accuracy, labelled
 from .clip import MOST_FRAMES, Clip, load_clip, sequence_name
 from .contestant import Contestant
 from .drift import drift_rows
@@ -116,6 +116,7 @@ class Session:
         if accuracy is not None:
             add_accuracy(rows, accuracy)
         self._add("rows", rows, sections.rows_table)
+        self._show(sections.cold_table(rows))
         if plan.worst:
             self._show(sections.worst_table(rows))
         self.result.setdefault("frames", []).extend(
@@ -163,12 +164,13 @@ class Session:
         """The labelled sequence at one of the input sizes. A forced path gives the default one's integers: it is not
         scored."""
         plan = self._plan
-        clip = load_clip(labelled_video(plan.accuracy), size, plan.frames + WARM_UP)
+        sequence = labelled(plan.accuracy)
+        clip = load_clip(sequence.inputs[1], size, plan.frames + WARM_UP)
         keeps = {one: keep_mask(one, self._network, clip) for one in plan.settings} if EVENT in plan.engines else {}
         _, contestants = self._contestants(clip, keeps, paths=())
         name = f"{sequence_name(clip.path)}, accuracy"
         rows = accuracy_rows(
-            self._network, contestants, clip, plan.accuracy,
+            self._network, contestants, clip, sequence,
             lambda frames, total: tqdm(frames, total=total, desc=name, unit="frame", disable=None),
         )
         self._add("accuracy", rows, sections.accuracy_table)

@@ -13,51 +13,55 @@ from llvmlite import ir
 from numba.core import types
 from numba.extending import intrinsic
 
+from .affine import OFFSET_BITS, SLOPE_BITS
 from .arithmetic import MESSAGE_MAX, MESSAGE_MIN
 from .change_map import FRAME, WORD
 from .kernel_cache import kernel
 from .packing import BLOCK
 from .vector_ir import I8, I16, I32, I64, bits_set, constant, load, pointer, shuffle, splat, store
 
-AFFINE_SHIFT = 16
 MOST_VECTOR_CHANNELS = 4
 """A region's line then has 64 stored values, whose bits share an integer."""
 
 
 @intrinsic(prefer_literal=True)
-def encode_run(typing_context, image, first, slope, offset, threshold, reference, value, target, spikes, block,
-               channels, stored):
-    """The 16 pixels of a region's line: change = clip(pixel * slope + offset >> 16, minus reference).
+def encode_run(typing_context, image, first, line, threshold, reference, value, target, spikes, block, channels,
+               stored):
+    """The 16 pixels of a region's line: change = clip(value of the pixel - reference).
 
-    image: uint8 and reference: int16, flat, from ``first`` on. slope, offset: int32 [16 * channels]. threshold: int16,
-    at least 1. value: int8, from ``target`` on, gets the changes, ``stored`` to a pixel, and spikes: uint64, from
+    image: uint8 and reference: int16, flat, from ``first`` on. line: int16 [4, 16 * channels], flat, see
+    ``affine``, whose equation this computes.
+    threshold: int16, at least 1. value: int8, from ``target`` on, gets the changes, ``stored`` to a pixel, and spikes: uint64, from
     ``block`` on, a bit for each that is not 0. channels, stored: literals.
     Returns the bits of the pixels that send anything, plus the number of events << 16.
     """
     each, width = channels.literal_value, stored.literal_value
     lanes = WORD * each
-    signature = types.int64(image, types.intp, slope, offset, types.int16, reference, value, types.intp, spikes,
-                            types.intp, channels, stored)
+    signature = types.int64(image, types.intp, line, types.int16, reference, value, types.intp, spikes, types.intp,
+                            channels, stored)
 
     def generate(context, builder, signature, arguments):
         b, kinds = builder, signature.args
         zero = ir.Constant(I64, 0)
         wide, half, narrow = (ir.VectorType(kind, lanes) for kind in (I32, I16, I8))
         pixels = load(b, pointer(context, b, kinds[0], arguments[0], arguments[1], I8), narrow, 0, 1)
-        slopes, offsets = (
-            load(b, pointer(context, b, kinds[at], arguments[at], zero, I32), wide, 0, 4) for at in (2, 3))
-        scaled = b.add(b.mul(b.zext(pixels, wide), slopes), offsets)
-        now = b.trunc(b.ashr(scaled, constant(wide, AFFINE_SHIFT)), half)
-        references = pointer(context, b, kinds[5], arguments[5], arguments[1], I16)
+        numbers = pointer(context, b, kinds[2], arguments[2], zero, I16)
+        whole, slope, offset, base = (load(b, numbers, half, lanes * row, 2) for row in range(4))
+        # The upper half of a 16-bit product: one instruction.
+        high = b.mul(b.zext(b.shl(b.zext(pixels, half), constant(half, OFFSET_BITS)), wide), b.zext(slope, wide))
+        part = b.trunc(b.lshr(high, constant(wide, SLOPE_BITS)), half)
+        part = b.lshr(b.add(part, offset), constant(half, OFFSET_BITS))
+        now = b.add(b.add(b.mul(b.zext(pixels, half), whole), base), part)
+        references = pointer(context, b, kinds[4], arguments[4], arguments[1], I16)
         told = load(b, references, half, 0, 2)
-        change = _thresholded(b, b.sub(now, told), splat(b, arguments[4], half))
+        change = _thresholded(b, b.sub(now, told), splat(b, arguments[3], half))
         store(b, b.add(told, change), references, 0, 2)
         change = b.trunc(change, narrow)
         order = [p * each + c if c < each else lanes for p in range(WORD) for c in range(width)]
         spread = shuffle(b, change, constant(narrow, 0), order)
-        store(b, spread, pointer(context, b, kinds[6], arguments[6], arguments[7], I8), 0, 1)
+        store(b, spread, pointer(context, b, kinds[5], arguments[5], arguments[6], I8), 0, 1)
         there = b.bitcast(b.icmp_signed("!=", spread, constant(spread.type, 0)), ir.IntType(WORD * width))
-        store(b, there, pointer(context, b, kinds[8], arguments[8], arguments[9], I64), 0, 8)
+        store(b, there, pointer(context, b, kinds[7], arguments[7], arguments[8], I64), 0, 8)
         pixel = ir.VectorType(ir.IntType(8 * width), WORD)
         speaking = b.bitcast(b.icmp_signed("!=", b.bitcast(spread, pixel), constant(pixel, 0)), ir.IntType(WORD))
         events = bits_set(b, there)
@@ -108,10 +112,10 @@ def attended_regions(keep, row, regions, value, stored, fired, words, spikes, at
 
 @lru_cache(maxsize=None)
 def affine_encoder(channels, stored):
-    """The kernel for few channels whose table is affine: value = (pixel * slope + offset) >> 16, by vectors."""
+    """The kernel for few channels whose table is a straight line (see ``affine``), by vectors."""
 
     @kernel
-    def encode(image, slope, offset, threshold, keep, rows, regions, reference, value, fired, words, spikes, attended,
+    def encode(image, line, threshold, keep, rows, regions, reference, value, fired, words, spikes, attended,
                sounding):
         """image: uint8, reference: int16, [rows, 16 * regions, channels], flat. keep: bool [.., regions], a region for
         16 lines. value, fired, spikes: see ``ChangeMap``. attended, sounding: see
@@ -126,7 +130,7 @@ def affine_encoder(channels, stored):
                 for i in range(found):
                     region = attended[i]
                     answer = encode_run(
-                        image, (y * regions + region) * run, slope, offset, threshold, reference,
+                        image, (y * regions + region) * run, line, threshold, reference,
                         value, ((y + FRAME) * pitch + FRAME + region * WORD) * stored,
                         spikes, (y * regions + region) * WORD * stored // BLOCK, channels, stored)
                     fired[(y + FRAME) * words + 1 + region] = answer & 0xFFFF

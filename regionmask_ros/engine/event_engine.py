@@ -14,6 +14,7 @@ from . import portable_path, tile_packing, tile_path, vector_packing, vector_pat
 from .arithmetic import ARITHMETICS, CARRY, RULES, Rule
 from .change_map import ChangeMap
 from .packing import Convolution, Lap, Layers, StepTotals, no_lap
+from .warm_up import warmed_up
 
 AMX, PORTABLE = "amx", "portable"
 WARM_STATES = 4
@@ -40,7 +41,8 @@ def available_paths() -> tuple[str, ...]:
 
 @dataclass(frozen=True)
 class EngineResult:
-    """head: int32 [rows, cols, channels], sigma at 2**16, a copy. Counts: see ``StepCounts``."""
+    """head: int32 [rows, cols, channels], sigma at 2**16, a copy. Counts: see ``StepCounts``; empty when counting is
+    off."""
 
     head: np.ndarray
     layer_events: tuple[int, ...]
@@ -76,7 +78,7 @@ class PackedNetwork:
             warm = self._warm.get(key)
         if warm is None:
             fresh = self.layers_for(path, input_wh, rule)
-            fresh.load(self._warmed_up(input_wh, rule))
+            fresh.load(warmed_up(self.convolutions, input_wh, rule))
             # Copies in memory of their own: ``fresh`` goes, and with it the chunks that its arrays are cut from.
             warm = [array.copy() for array in fresh.state()]
         with self._lock:
@@ -85,14 +87,6 @@ class PackedNetwork:
             while len(self._warm) > WARM_STATES:
                 del self._warm[next(iter(self._warm))]
         return warm
-
-    def _warmed_up(self, input_wh: tuple[int, int], rule: Rule) -> list[tuple[np.ndarray, np.ndarray | None]]:
-        """Runs layers ahead of frame 0, layer i (from 1) i + 1 times, as Lava's pipeline does (see the twin)."""
-        layers = self.layers_for(PORTABLE, input_wh, rule)
-        count = len(layers.layers)
-        for frame in range(-(count + 1), 0):
-            layers.run_ahead(max(0, -frame - 2))
-        return [layers.read(number) for number in range(count)]
 
 
 PATH_VARIABLE = "REGIONMASK_ENGINE_PATH"
@@ -137,10 +131,12 @@ class EventEngine:
     Raises ValueError for an unknown arithmetic or an input that is too small, and PathError, which is one, for a path
     that is not to be had.
 
+    counting: whether operations are counted. It costs little, and nothing when it is off.
     lap: where set, ``step`` calls it with ``"input"`` once the events have been taken over, and with a layer's name
     right after that layer.
     """
 
+    counting: bool = True
     lap: Callable[[str], None] | None = None
 
     def __init__(
@@ -165,6 +161,7 @@ class EventEngine:
 
         index: int32 [n], strictly ascending positions in the input (y, x, channel), flat. message: int32 [n] at 2**10.
         """
+        self._layers.counting = self.counting
         return self._result(self._layers.step(index, message, self._lap()))
 
     def step_changes(self, changes: ChangeMap) -> EngineResult:
@@ -173,6 +170,7 @@ class EventEngine:
         if (changes.rows, changes.cols, changes.channels) != shape:
             raise ValueError(f"a map of {changes.cols}x{changes.rows}x{changes.channels}, the engine's input is "
                              f"{shape[1]}x{shape[0]}x{shape[2]}")
+        self._layers.counting = self.counting
         return self._result(self._layers.step_changes(changes, self._lap()))
 
     def _lap(self) -> Lap:
@@ -183,7 +181,8 @@ class EventEngine:
 
     def _result(self, totals: StepTotals) -> EngineResult:
         head, _ = self._layers.read(len(self.packed.convolutions) - 1)
-        return EngineResult(head.copy(), totals.layer_events, totals.synops)
+        counts = (totals.layer_events, totals.synops) if self.counting else ((), ())
+        return EngineResult(head.copy(), *counts)
 
     def state(self, number: int) -> tuple[np.ndarray, np.ndarray | None]:
         """(sigma, reference) of a layer, int32 [rows, cols, channels], to be read only; a head has no reference."""

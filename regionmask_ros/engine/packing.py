@@ -141,6 +141,8 @@ class Layers(Protocol):
     """The layers of one camera: their state, and one way of computing their steps."""
 
     layers: list
+    counting: bool = True
+    """Off: totals may be wrong, and nothing is done for them alone."""
 
     def step(self, index: np.ndarray, message: np.ndarray, lap: Lap = no_lap) -> StepTotals:
         """One frame of events (see ``EventEngine.step``) through all layers."""

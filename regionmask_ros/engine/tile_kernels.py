@@ -22,7 +22,7 @@ from .kernel_cache import kernel
 from .packing import LARGEST_MESSAGE
 from .tile_fire import LANES, TILE, fire_pixel, integrate_pixel
 from .tile_ir import add_products, clear_sums, configure, registers, release, store_sums
-from .vector_ir import prefetch
+from .vector_ir import clear_16, prefetch
 from .wide import add_extra, set_aside
 
 TOTALS = (2 * 2 * 2 + 1) * TILE
@@ -168,9 +168,11 @@ def silence(low, high, frame, pitch, pixel_bytes, fired, lines, words, groups, r
                 fired[word] = 0
             before &= ~now
             while before != 0:
-                pixel = (y + frame) * pitch + frame + b * WORD + lowest(before)
-                low[pixel * pixel_bytes:(pixel + 1) * pixel_bytes] = 0
-                high[pixel * pixel_bytes:(pixel + 1) * pixel_bytes] = 0
+                pixel = ((y + frame) * pitch + frame + b * WORD + lowest(before)) * pixel_bytes
+                # Of a smaller pixel's neighbours nothing is lost: they are emptied as well, or written anew.
+                for part in range(pixel, pixel + pixel_bytes, 16):
+                    clear_16(low, part)
+                    clear_16(high, part)
                 before &= before - np.uint64(1)
 
 

@@ -154,7 +154,7 @@ class TileLayers(Layers):
         if changes is not self._changes:
             self._changes, self._from_changes = changes, first.bind(view_of_changes(changes), 1, self._scratch)
             self._input_masks = reach_masks(self._input_reach[1], changes.stored)
-        reached = changes.reached(self._input_reach[0], self._input_masks)
+        reached = changes.reached(self._input_reach[0], self._input_masks) if self.counting else 0
         lap(-1)
         return self._through_all(self._from_changes, reached, 0, lap)
 

@@ -157,6 +157,18 @@ def nested_sums(builder, start, times, enter, add):
 
 
 @intrinsic
+def clear_16(typing_context, array, first):
+    """Sets 16 bytes of a flat array of bytes to 0, from that one on. A slice would call the C library for it."""
+
+    def generate(context, builder, signature, arguments):
+        zeros = constant(ir.VectorType(I8, 16), 0)
+        store(builder, zeros, pointer(context, builder, signature.args[0], *arguments, I8), 0, 1)
+        return context.get_dummy_value()
+
+    return types.void(array, types.intp), generate
+
+
+@intrinsic
 def prefetch(typing_context, array, first):
     """Asks for the cache line that holds that element of a flat array, for it to be changed soon."""
 

@@ -50,7 +50,8 @@ class VectorLayers(Layers):
 
     def step_changes(self, changes: ChangeMap, lap: Lap = no_lap) -> StepTotals:
         self._input.set_changes(changes)
-        return self._through_all(changes.reached(self._reach[0], self._masks), 0, lap)
+        reached = changes.reached(self._reach[0], self._masks) if self.counting else 0
+        return self._through_all(reached, 0, lap)
 
     @cached_property
     def _masks(self) -> np.ndarray:

@@ -61,6 +61,10 @@ class Scorer:
             self._note_tracks(number, name, labels, matches)
         self.frames += 1
 
+    def map50(self) -> float:
+        """0 to 100, the mean over the scored classes; nan without an object."""
+        return mean_over_classes([PrecisionCurve(frames).average_precision() for frames in self._matches.values()])
+
     def accuracy(self, seed_text: str) -> Accuracy:
         """seed_text: decides which frames the bootstrap draws, see ``bootstrap.frame_weights``."""
         curves = {name: PrecisionCurve(frames) for name, frames in self._matches.items()}

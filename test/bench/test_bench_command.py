@@ -20,7 +20,8 @@ from regionmask_ros.engine.event_engine import available_paths
 FRAMES = 20
 KEYS = {
     "sequence", "setting", "engine", "path", "threads", "input_size", "frames", "median_ms", "p10_ms", "p90_ms",
-    "median_wall_ms", "synops_per_frame", "events_per_frame", "head_rms", "calibration", "ratio_to",
+    "cold_ms", "median_wall_ms", "synops_per_frame", "events_per_frame", "head_rms", "calibration", "ratio_to",
+    "ratio_to_cold",
 }
 
 
@@ -46,6 +47,7 @@ def test_rows_have_every_key_and_say_what_was_measured(result, clip):
         assert set(row) == KEYS
         assert row["sequence"] == clip and row["input_size"] == "160x96" and row["threads"] == 1
         assert 0 < row["p10_ms"] <= row["median_ms"] <= row["p90_ms"] and row["median_wall_ms"] > 0
+        assert row["cold_ms"] > 0 and row["ratio_to_cold"] == {}
         assert row["frames"] == FRAMES // 2 and row["ratio_to"] == {} and row["calibration"] is None
     assert [row["path"] for row in rows] == [available_paths()[0]] * 2 + ["portable"] * 2
 
@@ -66,8 +68,9 @@ def test_the_machine_is_told(result):
 
 def test_table_keeps_measured_and_counted_apart(clip, trained_file, capsys):
     assert main(["--sequence", clip, "--engines", "event", "--settings", "unmasked", "--frames", "3"]) == 0
-    title, groups, heads, row = capsys.readouterr().out.strip().splitlines()
+    title, groups, heads, row, *cold = capsys.readouterr().out.strip().splitlines()
     assert title == "a clip.mp4, 160x96, 3 frames"
+    assert cold[-4] == "a clip.mp4, 160x96: the first frame of every turn" and cold[-1].startswith("event")
     assert groups.index("measured") < groups.index("counted")
     assert heads.split()[:2] == ["engine", "setting"] and row.split()[:2] == ["event", "unmasked"]
 
@@ -89,7 +92,8 @@ def test_peers_measured_in_the_same_run(clip, trained_file, real_video, tmp_path
     # Rounding to 8 bits costs something, and little against heads that spread over several units.
     assert fp32["head_rms"] < 0.1 and all(fp32["head_rms"] < row["head_rms"] < 0.6 for row in int8)
     assert event["worst_to_int8"] == pytest.approx(event["worst_ms"] / int8[0]["median_ms"], abs=1e-3)
-    assert all(row["worst_ms"] > 0.5 * row["median_ms"] for row in rows) and event["worst_kind"] == "first"
+    assert all(row["worst_ms"] > 0.5 * row["median_ms"] for row in rows)
+    assert (event["worst_kind"] == "first") == (event["worst_frame"] == 0)
     assert capfd.readouterr().err == ""
 
 
@@ -127,7 +131,7 @@ def test_a_peer_that_is_not_installed_is_left_out_with_one_line(clip, trained_fi
     (["--streams", "2", "--engines", PEERS[0]], ("--streams", "event")),
     (["--layers", "--engines", PEERS[0]], ("--layers", "event")),
     (["--input-size", "auto,"], ("input size ''",)),
-    (["--accuracy", "/no/such/folder"], ("--accuracy", "video.mp4")),
+    (["--accuracy", "/no/such/folder"], ("/no/such/folder/gt.csv",)),
 ])
 def test_mistakes_are_one_line(arguments, words, capsys, trained_file):
     assert main(arguments) == 2

@@ -8,7 +8,7 @@ import pytest
 from regionmask_ros.bench.clip import Clip
 from regionmask_ros.bench.event_engine import EventContestant
 from regionmask_ros.bench.layers import layer_rows
-from regionmask_ros.bench.measure import row_of, take_turns
+from regionmask_ros.bench.measure import count, row_of, take_turns
 from regionmask_ros.engine.event_engine import available_paths
 
 
@@ -19,6 +19,7 @@ def test_layers_add_up_to_the_run(tiny_network, path):
     clip = Clip("by hand", images, (96, 64), (96, 64), 25.0)
     contestant = EventContestant(tiny_network, (96, 64), "unmasked", np.ones((4, 6), bool), path)
     [record], _ = take_turns([contestant], clip, 2, range(6))
+    count(record, contestant, clip, 2)
     whole = row_of(clip, contestant, record)
     rows = layer_rows(tiny_network, contestant, clip, 2, range(6))
     assert [row["layer"] for row in rows] == ["encoder", "input", "c1", "c2", "c3", "head", "output"]

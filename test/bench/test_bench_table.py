@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from regionmask_ros.bench.sections import layers_table, rows_table, streams_table, worst_table
+from regionmask_ros.bench.sections import cold_table, layers_table, rows_table, streams_table, worst_table
 from regionmask_ros.bench.table import Column, Ratio, Table, as_markdown, as_text
 
 TABLE = Table("Fruit", (
@@ -19,6 +19,7 @@ ROW = {
     "input_size": "64x64", "frames": 9, "median_ms": 2.0, "p10_ms": 1.0, "p90_ms": 3.0,
     "median_wall_ms": 2.5, "synops_per_frame": 5e6,
     "events_per_frame": 7e3, "head_rms": 0.5, "calibration": None, "ratio_to": {"onnxruntime_int8": 1.5},
+    "cold_ms": 4.0, "ratio_to_cold": {"onnxruntime_int8": 1.25},
 }
 
 
@@ -61,7 +62,7 @@ def test_what_is_measured_and_what_is_counted_have_columns_of_their_own():
     stream = {**ROW, "cameras": 2, "mean_ms": 2.0, "fps": 25.0, "cameras_per_core": {"at_fps": 20.0, "at_30": 16.7},
               "memory_mb": 30.0, "state_mb": 33.0}
     worst = {**ROW, "worst_ms": 9.0, "worst_frame": 0, "worst_kind": "first", "worst_to_int8": 1.2}
-    for table, row in ((rows_table, ROW), (layers_table, layer), (streams_table, stream), (worst_table, worst)):
+    for table, row in ((rows_table, ROW), (cold_table, ROW), (layers_table, layer), (streams_table, stream), (worst_table, worst)):
         made = table([row])
         for column in made.columns:
             counted = column.key in ("synops_per_frame", "events_per_frame", "state_mb")

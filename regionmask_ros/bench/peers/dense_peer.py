@@ -13,6 +13,7 @@ class DensePeer(ABC):
     """A contestant that computes everything in every frame. path: the runtime and its version."""
 
     setting = DENSE
+    counting = True
 
     def __init__(self, engine: str, path: str, threads: int, calibration: str = "") -> None:
         self.engine, self.path, self.threads, self.calibration = engine, path, threads, calibration

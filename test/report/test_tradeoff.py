@@ -1,0 +1,57 @@
+"""The figures of accuracy against cost: every point is there, families are joined, the paper's figure is marked."""
+
+from __future__ import annotations
+
+import re
+
+import cv2
+import numpy as np
+import pytest
+
+from regionmask_ros.report.tradeoff import Panel, Point, tradeoff_png, tradeoff_svg
+from regionmask_ros.report.tradeoff_page import SEED, Pictures, write_tradeoff_page
+
+pytest.importorskip("matplotlib")
+
+
+def row(setting: str, drop: float, gain: float, sequence: str = "street") -> dict:
+    return {
+        "sequence": sequence, "setting": setting, "map50": 50 - drop, "map50_ci90": [40.0, 60.0], "map50_drop": drop,
+        "map50_drop_mean": drop, "map50_drop_worst": drop, "map50_drop_ci90": [drop - 1, drop + 1],
+        "edp_gain_modelled": {"even": gain, "rows_low": gain, "rows_high": gain}, "cpu_gain": gain / 2,
+        "synops_gain": gain, "masked_share": 0.5, "mask_ms_mean": 0.1, "input_size": "64x64", "frames": 5,
+        "new_object_delay_frames": {"median": 0, "p95": 1},
+    }
+
+
+SETTINGS = (("unmasked", 0.0, 1.0), ("skip2", 4.0, 2.0), ("static@0.2", 1.0, 1.2), ("static@0.6", 5.0, 1.5),
+            ("tracking", 0.5, 1.4))
+
+
+def test_points_and_the_paper_s_are_named():
+    svg = tradeoff_svg([*(Point(name, gain, drop, drop, drop) for name, drop, gain in SETTINGS), SEED], "gain", "test")
+    texts = re.findall(r">([^<>]+)</text>", svg)
+    assert {name for name, *_ in SETTINGS} | {SEED.name} <= set(texts)
+
+
+def test_a_family_is_joined_by_a_line():
+    def lines(family: str) -> int:
+        points = [Point(name, gain, drop, drop, drop, family=family) for name, drop, gain in SETTINGS[2:4]]
+        return tradeoff_svg(points, "gain", "test").count("<path")
+
+    assert lines("static") > lines("")
+
+
+@pytest.mark.parametrize("names, panels", [(["street"], 1), (["street", "yard"], 3)])
+def test_each_of_several_sequences_has_a_panel(names, panels, tmp_path):
+    rows = [row(*one, sequence=name) for name in names for one in SETTINGS]
+    result = {"rows": rows, "summary": [row(*one) for one in SETTINGS], "calibration_share": 0.33}
+    paths = Pictures(*(str(tmp_path / name) for name in ("page.html", "edp.png", "cpu.png")))
+    write_tradeoff_page(paths, result, "regionmask_ros evaluate", "1.0")
+    page = (tmp_path / "page.html").read_text()
+    assert page.count("<svg") == 2 and SEED.name in page and "static@0.6" in page
+    one = tradeoff_png([Panel("", [SEED])], "gain")
+    height, width = cv2.imdecode(np.frombuffer(one, np.uint8), 1).shape[:2]
+    for name in ("edp.png", "cpu.png"):
+        shape = cv2.imread(str(tmp_path / name)).shape
+        assert (shape[0] * shape[1] > 2 * height * width) == (panels > 1)
