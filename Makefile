@@ -21,7 +21,7 @@ help:
 	@echo "make setup        create .venv with everything that is needed (PYTHON=/path/to/python3.12: with another Python)"
 	@echo "make lava         add Lava's simulator, in .venv/lava with a Python of its own, for --backend lava_sim"
 	@echo "make bench-setup  add the dense runtimes that \`python -m regionmask_ros bench\` compares with, 350 MB"
-	@echo "make rerun-setup  add what writes recordings for the Rerun viewer, and the viewer, 480 MB"
+	@echo "make rerun-setup  add what writes recordings for the Rerun viewer, and the viewer, 630 MB"
 	@echo "make train-setup  add PyTorch for \`python -m regionmask_ros train_mgnet\` (TORCH=torch==2.13.0: another one)"
 	@echo "make test         run all tests (ARGS=\"-k mask\": options for pytest)"
 	@echo "make demo         play a video through the ROS node, results in demo_output/ (VIDEO=file: your own video)"
