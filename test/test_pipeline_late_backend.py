@@ -151,7 +151,7 @@ def test_what_is_known_of_the_camera_outlives_its_backend(tiny_network):
     pipeline._seat.backend.fails = True
     with pytest.raises(BackendFailed):
         pipeline.process(frames[5])
-    assert pipeline.seen_mask()[2] == 5 - LATE
+    assert pipeline._camera.seen.frames == 5 - LATE
     pipeline.reset()
     with pytest.raises(UserError, match="nothing"):
         pipeline.seen_mask()
