@@ -318,3 +318,22 @@ def test_a_request_while_the_node_moves_over_is_heard_afterwards(rig, wait_for, 
     wait_for(lambda: node._configured.pipeline.settings.arithmetic == "snap")
     assert ask.get(peer, "arithmetic") == "snap" and node._configured.pipeline.fresh_starts == 2
     wait_for(lambda: len(peer.heard["detections"]) == 2)
+
+
+def test_away_from_a_backend_that_hangs(rig, wait_for, ask, lava_python):
+    """Nobody waits for it to be found out: what is set is answered, and opened, meanwhile."""
+    node, peer = rig(
+        backend="lava_sim", input_size="96x64", lava_python=lava_python, backend_step_timeout=3.0, mask_mode="none"
+    )
+    with Film(peer):
+        goes_on(peer, wait_for, OPEN_S)
+        leader = child(node)
+        os.killpg(leader, signal.SIGSTOP)
+        time.sleep(0.5)
+        assert ask.set(peer, backend="cpu").successful and ask.took_s < 1.0
+        assert running(node) == "lava_sim" and not gone(leader)
+        wait_for(lambda: running(node) == "cpu")
+        goes_on(peer, wait_for)
+        assert gone(leader) and ask.get(peer, "backend") == "cpu"
+    counts = wait_for(lambda: (c := node._configured.traffic.counts) and not c.in_flight and c)
+    assert counts.received == counts.answered + counts.overwritten + counts.broken and counts.broken > 0
