@@ -5,8 +5,8 @@ is scored on the rest. The boxes that steer a mask are those of the masked run i
 
 data sets: csv:DIR (video.mp4 and gt.csv), mot:DIR (gt/gt.txt and img1/), kitti:DIR (label_02/ and image_02/),
 coco:FILE.json. Settings: unmasked; the presets careful, balanced, fast; static, static-labels, tracking, mgnet,
-static+mgnet, oracle; skip2, skip3, skip4 (plain frame skipping). With @0.6 for a wanted masked share, with :trained for trained thresholds and carry
-arithmetic.
+static+mgnet, oracle; skip2, skip3, skip4 (plain frame skipping). With @0.6 for a wanted masked share, with :trained for
+trained thresholds and carry arithmetic.
 
 example:
   python -m regionmask_ros evaluate --dataset csv:street --settings unmasked,tracking,tracking@0.6,skip2 \\
