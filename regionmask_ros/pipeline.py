@@ -9,7 +9,6 @@ from __future__ import annotations
 import contextlib
 import time
 from dataclasses import dataclass, field, replace
-from functools import cached_property
 from typing import Any, Callable, Iterator
 
 import numpy as np
@@ -23,7 +22,8 @@ from .detection.flow import Motion, coarse
 from .detection.yolo import decode
 from .encoder import Encoder, Events
 from .errors import UserError
-from .frames import Frame, make_view
+from .frames import Frame
+from .glance import Glance
 from .grid import RegionGrid
 from .mask.following import followed
 from .mask.freshness import aged, never_sent
@@ -62,28 +62,6 @@ class _Camera:
     shown: Detections | None = None
     frame_id: str = ""
     stamp_ns: int = 0
-
-
-class _Glance:
-    """A frame before it is sent, for masks that look at it. Nothing is made that nobody asks for.
-
-    resize_s: seconds that the image took.
-    """
-
-    def __init__(self, frame: Frame, camera: _Camera) -> None:
-        self._frame, self._input_wh, self._encoder = frame, camera.input_wh, camera.encoder
-        self.resize_s = 0.0
-
-    @cached_property
-    def image(self) -> np.ndarray:
-        start = time.perf_counter()
-        image = make_view(self._frame, self._input_wh).image
-        self.resize_s = time.perf_counter() - start
-        return image
-
-    @cached_property
-    def change(self) -> np.ndarray:
-        return self._encoder.pending(self.image)
 
 
 class Pipeline:
@@ -157,7 +135,7 @@ class Pipeline:
         start = time.perf_counter()
         camera, finished = self._camera_for(frame)
         camera.frame_id, camera.stamp_ns = frame.frame_id, frame.stamp_ns
-        glance = _Glance(frame, camera)
+        glance = Glance(frame, camera.input_wh, camera.encoder)
         mask = decide(camera.policy, camera.state, self._attention, glance)
         camera.age = aged(camera.age, mask.keep)
         # Where nothing is attended, nobody looks at the picture.

@@ -20,6 +20,7 @@ from ..datasets.sequence import LabelledSequence
 from ..errors import UserError
 from ..grid import RegionGrid
 from ..mask.cues import Cues
+from ..mask.dynamic import tracking
 from ..mask.looked import attended_share
 from ..mask.mgnet import MgnetMask, with_boxes
 from ..mask.mgnet_files import MaskWeights
@@ -45,8 +46,9 @@ Scorer = Callable[[Cues], np.ndarray]
 
 @dataclass
 class _Notes:
-    """What was seen of one sequence. scores: by method, float32 [rows, cols] a frame. us: processor time of each, by method.
+    """What was seen of one sequence.
 
+    scores: by method, float32 [rows, cols] a frame. us: processor time of each, by method.
     objects: boxes a frame, float64 [n, 4] in picture pixels. new: bool [n] a frame. detector_mmac: of a dense run.
     """
 
@@ -64,7 +66,7 @@ def scorers(weights: Mapping[str, MaskWeights]) -> dict[str, Scorer]:
     found: dict[str, Scorer] = {
         "random": lambda cues: chance.random(cues.grid.shape, np.float32),
         "motion": lambda cues: cues.glance.change,
-        "boxes+ring, then motion": lambda cues: cues.glance.change + cues.grid.cover(cues.last.boxes, cues.picture_wh, 1),
+        "boxes+ring, then motion": lambda cues: cues.glance.change + tracking(cues),
     }
     for name, one in weights.items():
         found[name] = _Learned(MgnetMask(one, every_frame=True), boxes=False)

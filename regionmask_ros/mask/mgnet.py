@@ -1,7 +1,7 @@
 """The learned dynamic mask: a small network looks at the frame, and the boxes of the last result are added to it.
 
-The boxes stay outside the network, which would copy them and look no further. What it adds is newcomers: objects that no
-box tells of yet.
+The boxes stay outside the network, which would copy them and look no further. What it adds is newcomers: objects that
+no box tells of yet.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from .mgnet_paper import PaperNetwork
 from .share_holder import TOP, ShareHolder
 
 BOX_SCORE, RING_SCORE = 0.6, 0.3
-"""What a region inside a box of the last result gets on top of the network's score, and one that touches such a region."""
+"""What a region inside a box of the last result gets on top of the network's score, and one beside such a region."""
 
 CHANGE_WEIGHT = 4.0
 """What a region's change adds to its logit, beyond the mean change of the frame: where a camera stands still, change is

@@ -36,8 +36,8 @@ _FLOATS = ir.VectorType(_F32, LANES)
 
 
 @intrinsic(prefer_literal=True)
-def _vector_tile(typing_context, source, first, step, pitch, runs, run, weight, bias, column, columns, target, place, width,
-          lowest, rows, vectors):
+def _vector_tile(typing_context, source, first, step, pitch, runs, run, weight, bias, column, columns, target, place,
+                 width, lowest, rows, vectors):
     """``rows`` (a literal) results of ``vectors`` (a literal) vectors, from ``column`` on. See ``product``."""
     height, across = rows.literal_value, vectors.literal_value
     index = types.intp

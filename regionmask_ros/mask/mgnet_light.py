@@ -1,7 +1,7 @@
 """The light mask network: three convolutions on a small picture, one transformer block, a score for every cell.
 
-The picture has 8 pixels a token along each side, and a fourth channel: how much each place has changed. A cell is half a
-token wide and high. Keys and values are means of 2x2 tokens, a quarter of the work at no loss that could be measured.
+The picture has 8 pixels a token along each side, and a fourth channel: how much each place has changed. A cell is half
+a token wide and high. Keys and values are those of means of 2x2 tokens, which is a quarter of the work.
 """
 
 from __future__ import annotations
@@ -78,7 +78,8 @@ class LightNetwork:
         room = -(-pooled // LANES) * LANES
         self._small = np.empty((rows * TOKEN_PX, cols * TOKEN_PX, 3), np.uint8)
         depths = (CHANNELS, *STEM, WIDTH)
-        self._maps = [_bordered(rows * TOKEN_PX >> level, cols * TOKEN_PX >> level, depths[level]) for level in range(4)]
+        self._maps = [_bordered(rows * TOKEN_PX >> level, cols * TOKEN_PX >> level, depth)
+                      for level, depth in enumerate(depths)]
         self._mixing, self._mixed = _bordered(rows, cols, WIDTH), _bordered(rows, cols, WIDTH)
         self._stream, self._normal, self._query, self._attended, self._change = np.empty((5, count, WIDTH), np.float32)
         self._pool, self._key, self._value = np.empty((3, pooled, WIDTH), np.float32)

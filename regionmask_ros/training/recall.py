@@ -1,4 +1,4 @@
-"""How well scores of held-out clips attend the objects that the teacher sees there: to choose recipes and thresholds."""
+"""How well scores attend the objects that the teacher sees in clips: to choose recipes and thresholds by."""
 
 from __future__ import annotations
 

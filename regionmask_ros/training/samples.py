@@ -64,7 +64,9 @@ class _Window:
     def place(self, boxes: np.ndarray) -> np.ndarray:
         """Boxes, shares of the picture, as shares of the window."""
         placed = (boxes - np.tile(self.centre - self.size / 2, 2)) / np.tile(self.size, 2)
-        return np.column_stack([1 - placed[:, 2], placed[:, 1], 1 - placed[:, 0], placed[:, 3]]) if self.flip else placed
+        if self.flip:
+            placed = np.column_stack([1 - placed[:, 2], placed[:, 1], 1 - placed[:, 0], placed[:, 3]])
+        return placed
 
 
 def draw(clip: Clip, number: int, size_hw: tuple[int, int], cells: tuple[int, int],

@@ -95,6 +95,6 @@ class Session:
         return {
             "architecture": args.architecture, "steps": trainer.step, "batch": trainer.kind.batch, "seed": args.seed,
             "frames": self._frames, "clips": [Path(path).name for path in args.sources],
-            "held_out": [Path(path).name for path in args.hold_out], "cpu_seconds": round(self._seconds),
+            "held_out": [Path(path).name for path in args.hold_out], "cpu_seconds_of_this_run": round(self._seconds),
             "judged_at_step": step, "masked": args.masked, **vars(outcome),
         }

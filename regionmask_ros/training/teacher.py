@@ -1,4 +1,4 @@
-"""The teacher: the unmasked detector, given more pixels than in use, tells where road users are in clips without labels.
+"""The teacher: the unmasked detector, given more pixels than in use, tells where road users are in unlabelled clips.
 
 Its raw word is too loud: it marks empty road with huge weak boxes, and an object comes and goes from frame to frame. So
 a box counts when it is confident, or when neighbouring frames say the same; what is left in doubt is neither object nor
@@ -29,7 +29,8 @@ TILE_SHARE = 0.6
 """Side of a tile in sides of the picture: two of them overlap by a fifth, so that most objects are whole in one."""
 
 EDGE_SHARE = 0.03
-"""A tile's box that comes so near to a side inside the picture, in sides of the tile, is cut there: it does not count."""
+"""A tile's box that comes so near to a side inside the picture, in sides of the tile, is cut there and does not
+count."""
 
 SURE, PLAUSIBLE = 0.6, 0.3
 LARGE_SHARE = 0.25
