@@ -8,9 +8,11 @@ from dataclasses import dataclass
 import numpy as np
 
 from .encoder import Encoder
+from .engine.arithmetic import CARRY
 from .engine.event_engine import EventEngine, PackedNetwork, available_paths, description
 from .network.lava_dl import input_table
 from .network.spec import ConvSpec
+from .network.thresholds import shipped
 
 CHANNELS = (16, 32, 64, 128, 256)
 """Layers with as many output channels as YOLO-KP's: each needs kernels of its own."""
@@ -35,12 +37,14 @@ def compile_kernels() -> None:
     packed, image = PackedNetwork(_Layers(tuple(layers))), np.full((side, side, 3), 200, np.uint8)
     for table in (np.arange(768).reshape(256, 3) ** 2 % 97, input_table()):
         events = Encoder(table, 6, (side, side)).step(image, np.ones((2, 2), bool))
-    engine = EventEngine(packed, (side, side))
-    engine.step_changes(events.changes)
-    engine.step(events.index, events.message)
-    engine.step_changes(events.changes)
-    # Messages beyond 16 bits have a kernel of their own.
-    engine.step(events.index, np.full(len(events), 1 << 16, np.int32))
+    # Each rule has kernels of its own: the usual one, and the one that the presets' thresholds are for.
+    for arithmetic in dict.fromkeys((CARRY, shipped().arithmetic)):
+        engine = EventEngine(packed, (side, side), arithmetic)
+        engine.step_changes(events.changes)
+        engine.step(events.index, events.message)
+        engine.step_changes(events.changes)
+        # Messages beyond 16 bits have a kernel of their own.
+        engine.step(events.index, np.full(len(events), 1 << 16, np.int32))
 
 
 def main() -> None:

@@ -5,8 +5,8 @@ is scored on the rest. The boxes that steer a mask are those of the masked run i
 
 data sets: csv:DIR (video.mp4 and gt.csv), mot:DIR (gt/gt.txt and img1/), kitti:DIR (label_02/ and image_02/),
 coco:FILE.json. Settings: unmasked; the presets careful, balanced, fast; static, static-labels, tracking, oracle; skip2,
-skip3, skip4 (plain frame skipping). With @0.6 for a wanted masked share, with :trained for trained thresholds and carry
-arithmetic.
+skip3, skip4 (plain frame skipping). With @0.6 for a wanted masked share. Presets run with tuned thresholds; with
+:trained behind their name, with trained ones and carry arithmetic.
 
 example:
   python -m regionmask_ros evaluate --dataset csv:street --settings unmasked,tracking,tracking@0.6,skip2 \\
@@ -34,6 +34,7 @@ from ..evaluation.settings import RECIPES, Setting, parse_setting
 from ..evaluation.table import sequence_table, summary_table
 from ..frames import parse_input_size
 from ..network.files import find_network, load_network
+from ..network.thresholds import TRAINED, TUNED
 from ..pipeline import PipelineSettings
 from ..report.outputs import Outputs
 from ..report.tradeoff_page import Pictures, write_tradeoff_page
@@ -50,6 +51,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add_input_size(parser, "sequence")
     add_max_pixels(parser)
     parser.add_argument("--arithmetic", default="", help="carry, lava or snap (default: carry)")
+    parser.add_argument("--thresholds", choices=(TRAINED, TUNED), default=TUNED,
+                        help="what the presets run with; with --arithmetic, and everything else, trained "
+                             "(default: tuned)")
     add_network(parser)
     parser.add_argument("--json", metavar="FILE", default="", help="write rows and summary as JSON")
     parser.add_argument("--output", metavar="DIR", default="", help="folder for report.html and figures")
@@ -62,6 +66,7 @@ def run(args: argparse.Namespace) -> int:
     base = PipelineSettings(
         input_size=parse_input_size(args.input_size), max_pixels=args.max_pixels, arithmetic=args.arithmetic)
     sequences = [sequence for spelt_so in dict.fromkeys(args.dataset) for sequence in open_dataset(spelt_so)]
+    tuned = args.thresholds == TUNED and not args.arithmetic
     network = load_network(find_network(args.network))
     inputs = [path for sequence in sequences for path in sequence.inputs]
     with Outputs(inputs) as outputs:
@@ -69,7 +74,7 @@ def run(args: argparse.Namespace) -> int:
         page = _page(outputs, args.output) if args.output else None
         done = []
         for sequence in sequences:
-            done.append(_evaluated(network, sequence, settings, base, args.calibration_share))
+            done.append(_evaluated(network, sequence, settings, base, args.calibration_share, tuned))
             print(sequence_table(done[-1].rows), end="\n\n", flush=True)
         result = {
             "rows": [row for one in done for row in one.rows], "summary": summarise(done),
@@ -99,9 +104,9 @@ def _page(outputs: Outputs, folder: str) -> Pictures:
 
 
 def _evaluated(network, sequence: LabelledSequence, settings: Sequence[Setting], base: PipelineSettings,
-               calibration_share: float) -> SequenceRows:
+               calibration_share: float, tuned: bool) -> SequenceRows:
     with sequence.open() as source:
         total = source.frame_count
     with tqdm(total=total, unit="frame", desc=sequence.name, disable=None) as progress:
-        runs = evaluate_sequence(network, sequence, settings, base, calibration_share, progress.update)
+        runs = evaluate_sequence(network, sequence, settings, base, calibration_share, progress.update, tuned)
     return SequenceRows(runs)
