@@ -8,11 +8,13 @@ from dataclasses import dataclass
 import numpy as np
 
 from .encoder import Encoder
+from .engine.arithmetic import CARRY
 from .engine.event_engine import EventEngine, PackedNetwork, available_paths, description
 from .mask.mgnet_files import load_weights
 from .mask.mgnet_light import LightNetwork
 from .network.lava_dl import input_table
 from .network.spec import ConvSpec
+from .network.thresholds import shipped
 
 CHANNELS = (16, 32, 64, 128, 256)
 """Layers with as many output channels as YOLO-KP's: each needs kernels of its own."""
@@ -41,12 +43,14 @@ def compile_kernels() -> None:
         change = encoder.pending(image)
     # Any picture will do, as the network makes its own of it.
     LightNetwork(load_weights().arrays, (side, side)).run(image, change)
-    engine = EventEngine(packed, (side, side))
-    engine.step_changes(events.changes)
-    engine.step(events.index, events.message)
-    engine.step_changes(events.changes)
-    # Messages beyond 16 bits have a kernel of their own.
-    engine.step(events.index, np.full(len(events), 1 << 16, np.int32))
+    # Each rule has kernels of its own: the usual one, and the one that the presets' thresholds are for.
+    for arithmetic in dict.fromkeys((CARRY, shipped().arithmetic)):
+        engine = EventEngine(packed, (side, side), arithmetic)
+        engine.step_changes(events.changes)
+        engine.step(events.index, events.message)
+        engine.step_changes(events.changes)
+        # Messages beyond 16 bits have a kernel of their own.
+        engine.step(events.index, np.full(len(events), 1 << 16, np.int32))
 
 
 def main() -> None:

@@ -7,8 +7,8 @@ data sets: csv:DIR (video.mp4 and gt.csv), mot:DIR (gt/gt.txt and img1/), kitti:
 coco:FILE.json, bag:DIR (pictures, and vision_msgs/Detection2DArray with their stamps).
 
 settings: unmasked; the presets careful, balanced, fast; static, static-labels, adaptive, tracking, mgnet, static+mgnet,
-oracle; skip2, skip3, skip4 (plain frame skipping). With @0.6 for a wanted masked share, with :trained for trained
-thresholds and carry arithmetic.
+oracle; skip2, skip3, skip4 (plain frame skipping). With @0.6 for a wanted masked share. Presets run with tuned
+thresholds; with :trained behind their name, with trained ones and carry arithmetic.
 
 example:
   python -m regionmask_ros evaluate --dataset csv:street --settings unmasked,tracking,tracking@0.6,skip2 \\
@@ -40,6 +40,7 @@ from ..evaluation.table import moved_table, sequence_table, summary_table
 from ..frames import parse_input_size
 from ..mask.dynamic import MGNET
 from ..network.files import find_network, load_network
+from ..network.thresholds import TRAINED, TUNED
 from ..pipeline import PipelineSettings
 from ..report.outputs import Outputs
 from ..report.tradeoff_page import Pictures, write_tradeoff_page
@@ -63,6 +64,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add_input_size(parser, "sequence")
     add_max_pixels(parser)
     parser.add_argument("--arithmetic", default="", help="carry, lava or snap (default: carry)")
+    parser.add_argument("--thresholds", choices=(TRAINED, TUNED), default=TUNED,
+                        help="what the presets run with; with --arithmetic, and everything else, trained "
+                             "(default: tuned)")
     add_network(parser)
     parser.add_argument("--mgnet-weights", metavar="FILE", default="",
                         help="mask network of mgnet and static+mgnet (default: the package's)")
@@ -131,5 +135,6 @@ def _evaluated(network, sequence: LabelledSequence, settings: Sequence[Setting],
         total = source.frame_count
     with tqdm(total=total, unit="frame", desc=sequence.name, disable=None) as progress:
         runs = evaluate_sequence(
-            network, sequence, settings, base, args.calibration_share, progress.update, args.shift_view)
+            network, sequence, settings, base, args.calibration_share, progress.update, args.shift_view,
+            tuned=args.thresholds == TUNED and not args.arithmetic)
     return SequenceRows(runs)

@@ -2,7 +2,7 @@
 
 Needs no labels: the dense network's detections on unlabelled video are the truth. The search multiplies one threshold
 at a time; it minimises the modelled energy-delay product, or processor time, while average precision against the dense
-network falls no further below that of the trained thresholds than --slack allows. The result is a small JSON file: read
+network falls no further below that of the trained thresholds than --slack allows. With --preset, both run behind its masks. The result is a small JSON file: read
 it, and look at the figures of the held-out clips in it, before it is used.
 
 Ctrl-C loses nothing: the same command goes on where it stopped.
@@ -61,7 +61,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
                         help="modelled energy-delay product, that times the number of events, synops, or processor time "
                              "(default: edp)")
     parser.add_argument("--slack", metavar="P", type=float, default=0.0,
-                        help="points of average precision that may be lost against the trained thresholds (default: 0)")
+                        help="points of average precision that may be lost against the trained thresholds; below 0: so many "
+                             "must be won (default: 0)")
     parser.add_argument("--preset", choices=("", *PRESETS), default="", help="mask while tuning (default: no mask)")
     parser.add_argument("--start", metavar="N,N,...", default="",
                         help="thresholds to start from, encoder first (default: from the trained ones)")
@@ -102,8 +103,8 @@ def _check(args: argparse.Namespace) -> None:
     for name, low in (("rounds", 0), ("frames", 2), ("stretches", 1), ("seed", 0)):
         if getattr(args, name) < low:
             raise UserError(f"--{name} {getattr(args, name)}: must be {low} or more")
-    if not 0.0 <= args.slack <= 100.0:
-        raise UserError(f"--slack {args.slack}: must lie between 0 and 100 points")
+    if not -100.0 <= args.slack <= 100.0:
+        raise UserError(f"--slack {args.slack}: must lie between -100 and 100 points")
     names = [Path(clip).stem for clip in (*args.clips, *args.hold_out)]
     if len(set(names)) < len(names):
         raise UserError("two clips of one name: figures are told by it, so give each another one")

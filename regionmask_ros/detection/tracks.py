@@ -113,7 +113,7 @@ def follow(tracks: Tracks, found: Detections, looked: np.ndarray, frame: int) ->
     new = np.flatnonzero(object_of < 0)
     again = np.flatnonzero(looked & (object_of >= 0))
     object_of[new] = len(tracks) + np.arange(len(new))
-    grown = tracks.copied()
+    grown = replace(tracks.copied(), last=frame)
     if len(new):
         grown = _joined(tracks, _begun(boxes[new], class_ids[new], frame, tracks.next_id))
     if len(again):

@@ -47,11 +47,13 @@ class SequenceRuns:
 
 def evaluate_sequence(network: Network, sequence: LabelledSequence, settings: Sequence[Setting],
                       base: PipelineSettings, calibration_share: float,
-                      tick: Callable[[], None] = lambda: None, moved_share: float = 0.0) -> SequenceRuns:
+                      tick: Callable[[], None] = lambda: None, moved_share: float = 0.0,
+                      tuned: bool = True) -> SequenceRuns:
     """Runs the settings on what is left of the sequence after the calibration share.
 
     base: input size, arithmetic and thresholds of all settings; its mask is not used. tick: called once a frame.
     moved_share: the view moves by that share of its width in the middle of the scored part; 0: it stays.
+    tuned: whether settings that have tuned thresholds use these instead.
     Every setting starts afresh with the first scored frame. Raises UserError when the sequence is too short.
     """
     with sequence.open() as source:
@@ -72,7 +74,7 @@ def evaluate_sequence(network: Network, sequence: LabelledSequence, settings: Se
         base = replace(base, input_size=input_wh, mask="none")
         frames = _numbered(source, tick)
         heats = _Calibration(network, sequence, settings, base, first, source.size_wh).learn(frames)
-        runs = _open(network, sequence.labels, settings, base, heats, first)
+        runs = _open(network, sequence.labels, settings, base, heats, first, tuned)
         try:
             _take_turns(frames, runs)
         finally:
@@ -125,12 +127,12 @@ class _Calibration:
 
 
 def _open(network: Network, labels: Labels, settings: Sequence[Setting], base: PipelineSettings,
-          heats: Mapping[str, np.ndarray], first: int) -> dict[str, SettingRun]:
+          heats: Mapping[str, np.ndarray], first: int, tuned: bool) -> dict[str, SettingRun]:
     runs = {}
     for setting in (_baseline(), *settings):
         situation = Situation(setting.share, heats[setting.recipe.learns], labels, first, base.mgnet_weights)
         policy = setting.recipe.policy(situation) if setting.recipe.policy else None
-        own = replace(base, arithmetic=setting.arithmetic(base.arithmetic))
+        own = setting.settings(base, tuned)
         runs[setting.name] = SettingRun(
             network, own, policy, Scorer(labels, network.labels), setting.recipe.extrapolate)
     return runs

@@ -53,6 +53,7 @@ class SequenceRows:
             "first_frame": self._runs.first_frame,
             "input_size": f"{width}x{height}",
             "arithmetic": run.pipeline.settings.arithmetic,
+            "thresholds": run.pipeline.settings.thresholds,
         }
         return row if self._runs.move is None else {**row, "moved_view": moved_figures(self._runs, run)}
 

@@ -23,6 +23,7 @@ from ..mask.dynamic import MGNET, DynamicChoice, tracking
 from ..mask.heat import holding, hottest
 from ..mask.policy import MaskPolicy
 from ..mask.presets import PRESETS
+from ..network import thresholds
 from ..pipeline import PipelineSettings, PolicyMaker
 from ..pipeline_policy import within
 
@@ -55,6 +56,7 @@ class Recipe:
     """help: one line. policy: makes the mask policy; None: everything is attended. learns: see above.
 
     takes_share: whether ``@SHARE`` means something. extrapolate: boxes move on while their regions rest.
+    tuned: runs with the tuned thresholds, unless trained ones or an arithmetic are asked for.
     """
 
     help: str
@@ -62,6 +64,7 @@ class Recipe:
     learns: str = NOTHING
     takes_share: bool = True
     extrapolate: bool = False
+    tuned: bool = False
 
 
 @dataclass(frozen=True)
@@ -73,8 +76,13 @@ class Setting:
     share: float | None
     trained: bool
 
-    def arithmetic(self, asked: str) -> str:
-        return CARRY if self.trained else asked
+    def settings(self, base: PipelineSettings, tuned: bool) -> PipelineSettings:
+        """The base with this setting's thresholds and arithmetic. tuned: whether tuned thresholds may be used."""
+        if self.trained:
+            return replace(base, thresholds=thresholds.TRAINED, arithmetic=CARRY)
+        if self.recipe.tuned and tuned:
+            return replace(base, thresholds=thresholds.TUNED, arithmetic="")
+        return base
 
 
 def _static(situation: Situation) -> PolicyMaker:
@@ -169,7 +177,7 @@ def _preset(name: str) -> Recipe:
 
         return make
 
-    return Recipe(f"the schedule {name}: objects are sent as often as they ask for", policy, extrapolate=True)
+    return Recipe(f"the schedule {name}: objects are sent as often as they ask for", policy, extrapolate=True, tuned=True)
 
 
 RECIPES: Mapping[str, Recipe] = {

@@ -12,6 +12,7 @@ from regionmask_ros.errors import UserError
 from regionmask_ros.evaluation.evaluate import evaluate_sequence
 from regionmask_ros.evaluation.rows import SequenceRows, summarise
 from regionmask_ros.evaluation.settings import parse_setting
+from regionmask_ros.network.thresholds import shipped
 from regionmask_ros.pipeline import Pipeline, PipelineSettings
 from regionmask_ros.sources import open_source
 
@@ -165,5 +166,10 @@ def test_settings_that_make_no_sense(name, said):
 
 def test_names_of_settings():
     one = parse_setting("static@0.6:trained")
-    assert (one.name, one.share, one.trained) == ("static@0.6:trained", 0.6, True) and one.arithmetic("snap") == "carry"
+    assert (one.name, one.share, one.trained) == ("static@0.6:trained", 0.6, True)
+    asked = PipelineSettings(arithmetic="lava")
+    assert one.settings(asked, True).arithmetic == "carry" and parse_setting("static").settings(asked, True) is asked
+    tuned = parse_setting("fast").settings(PipelineSettings(), True)
+    assert (tuned.thresholds, tuned.arithmetic) == ("tuned", shipped().arithmetic)
+    assert parse_setting("fast").settings(PipelineSettings(), False).thresholds == "trained"
     assert parse_setting("tracking").arithmetic("snap") == "snap" and parse_setting("tracking").share is None

@@ -1,14 +1,20 @@
 from __future__ import annotations
 
+from dataclasses import replace
+
+import cv2
 import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from regionmask_ros.detection.detections import Detections
-from regionmask_ros.detection.tracks import Tracks, follow
+from regionmask_ros.detection.flow import Motion, coarse
+from regionmask_ros.detection.tracks import Tracks, carried, follow
 from regionmask_ros.errors import UserError
 from regionmask_ros.grid import RegionGrid
+from regionmask_ros.mask.following import followed
+from regionmask_ros.mask.looked import looked_at
 from regionmask_ros.mask.policy import MaskPolicy, MaskState, decide
 from regionmask_ros.mask.scheduled import BORDER, OBJECTS, Schedule, follow_threshold, scheduled
 
@@ -16,8 +22,11 @@ GRID, PICTURE = RegionGrid(12, 16), (256, 192)
 
 
 def schedule(**other) -> Schedule:
-    usual = {"tolerance": 0.25, "together": 0.7, "longest_rest": 4, "refresh_period": 8, "border_period": 0}
-    return Schedule(**{**usual, **other})
+    return Schedule(**{"refresh_period": 8, **other})
+
+
+def sent(plan: Schedule, tracks: Tracks, frame: int) -> dict[str, np.ndarray]:
+    return scheduled(plan, tracks, frame, frame, GRID, PICTURE)
 
 
 def objects(*boxes) -> Detections:
@@ -33,81 +42,74 @@ def standing(looks, frame: int, box=(100, 80, 130, 140)) -> Tracks:
     return tracks
 
 
-def test_a_new_object_is_due_at_once_and_a_known_one_rests():
-    new = standing({0}, 1)
-    assert scheduled(schedule(), new, 1, GRID, PICTURE)[OBJECTS].any()
-    known = standing(set(range(20)), 20)
-    assert not scheduled(schedule(), known, 20, GRID, PICTURE)[OBJECTS].any()
-    still_there = standing(set(range(20)), 24)
-    assert scheduled(schedule(), still_there, 24, GRID, PICTURE)[OBJECTS].any(), "nobody rests longer than asked"
-    assert scheduled(schedule(tolerance=0.0), known, 20, GRID, PICTURE)[OBJECTS].any()
-
-
-def test_those_that_are_nearly_due_go_along():
-    tracks = standing(set(range(20)), 20)
-    second = objects((100, 80, 130, 140), (10, 10, 40, 50))
-    tracks, _ = follow(tracks, second, np.array([False, True]), 20)
-    alone = scheduled(schedule(together=1.0), tracks, 21, GRID, PICTURE)[OBJECTS]
-    both = scheduled(schedule(together=0.2), tracks, 21, GRID, PICTURE)[OBJECTS]
-    assert alone.any() and both.sum() > alone.sum() and both[alone].all()
+def test_an_object_rests_until_it_has_moved_or_rested_for_long():
+    patient = schedule(tolerance=0.2, longest_rest=4)
+    assert not sent(patient, standing({0}, 1), 1)[OBJECTS].any()
+    assert not sent(patient, standing({0}, 3), 3)[OBJECTS].any()
+    assert sent(patient, standing({0}, 4), 4)[OBJECTS].any(), "nobody rests longer than asked"
+    assert sent(schedule(), standing({0}, 1), 1)[OBJECTS].any(), "by default everybody is due in every frame"
+    tracks = standing({0}, 1)
+    went = replace(tracks, now=tracks.now + [15, 0, 15, 0])
+    assert sent(patient, went, 1)[OBJECTS].any(), "15 pixels of about 42"
+    assert not sent(schedule(tolerance=0.5, longest_rest=4), went, 1)[OBJECTS].any()
 
 
 def test_an_object_that_is_gone_is_not_looked_for():
     gone, _ = follow(standing(set(range(20)), 20), Detections.empty(), np.zeros(0, bool), 20)
     gone, _ = follow(gone, Detections.empty(), np.zeros(0, bool), 21)
-    assert len(gone) == 1 and not scheduled(schedule(tolerance=0.0), gone, 22, GRID, PICTURE)[OBJECTS].any()
+    assert len(gone) == 1 and not sent(schedule(), gone, 22)[OBJECTS].any()
 
 
 def test_a_weak_newcomer_is_tried_some_times_and_then_dropped():
     weak, tried = Detections(np.array([[100, 80, 130, 140]], np.float32), np.array([0.3], np.float32),
-                             np.zeros(1, np.int32)), schedule(tolerance=0.0, trial_looks=2, steer_threshold=0.4)
+                             np.zeros(1, np.int32)), schedule(trial_looks=2, steer_threshold=0.4)
     tracks, attended = Tracks.none(), []
     for t in range(5):
         tracks, _ = follow(tracks, weak, np.array([t == 0 or attended[-1]]), t)
-        attended.append(bool(scheduled(tried, tracks, t + 1, GRID, PICTURE)[OBJECTS].any()))
+        attended.append(bool(sent(tried, tracks, t + 1)[OBJECTS].any()))
     assert attended == [True, True, False, False, False]
     assert follow_threshold(tried) == 0.2 and follow_threshold(schedule(steer_threshold=0.4)) == 0.4
 
 
-def test_in_a_pause_all_rest_but_those_that_are_fast():
+def test_in_frames_of_rest_nothing_is_sent_but_what_is_fast():
     tracks = Tracks.none()
     for t in range(31):
         both = objects((20, 20, 50, 60), (20 + 6 * t, 100, 50 + 6 * t, 140))
-        tracks, _ = follow(tracks, both, np.array([True, True]), t)
+        tracks, _ = follow(carried(tracks, np.zeros(len(tracks), bool), None, t), both, np.array([True, True]), t)
 
     def attended(**other) -> np.ndarray:
-        always = schedule(tolerance=0.0, pause_period=2, border_period=1, **other)
-        return np.logical_or.reduce(list(scheduled(always, tracks, 31, GRID, PICTURE).values()))
+        return np.logical_or.reduce(list(sent(schedule(border_period=1, **other), tracks, 31).values()))
 
-    assert not attended().any(), "frame 31 is a pause: no border either"
-    fast = attended(pause_shift=0.1)
+    assert not attended(rest=1).any(), "frame 31 is one of rest: no border either"
+    fast = attended(rest=1, rest_shift=0.1)
     assert fast.any() and not fast[:4].any(), "only the lower one moves by a fifth of its size a frame"
-    assert attended(pause_shift=0.0)[:4].any()
-    running = schedule(tolerance=0.0, pause_period=3)
-    assert scheduled(running, tracks, 31, GRID, PICTURE)[OBJECTS][:4].any(), "frame 31 is no pause of every third"
+    assert attended(work=2, rest=1)[:4].any(), "frame 31 is no third one"
+    rests = [schedule(work=2, rest=2).rests(frame) for frame in range(8)]
+    assert rests == [False, False, True, True] * 2
 
 
 def test_the_border_has_a_beat_of_its_own():
     for frame in range(1, 9):
-        border = scheduled(schedule(border_period=3), Tracks.none(), frame, GRID, PICTURE)[BORDER]
+        border = sent(schedule(border_period=3), Tracks.none(), frame)[BORDER]
         assert border.sum() == (52 if frame % 3 == 0 else 0)
 
 
-def test_a_budget_is_kept_and_the_least_known_come_first():
+def test_a_budget_is_kept_and_those_most_due_come_first():
     tracks = standing(set(range(20)), 24)
     tracks, _ = follow(tracks, objects((100, 80, 130, 140), (10, 10, 40, 50)), np.array([False, True]), 24)
-    whole = scheduled(schedule(together=0.1), tracks, 25, GRID, PICTURE)[OBJECTS]
-    tight = scheduled(schedule(together=0.1, most_attended=0.12), tracks, 25, GRID, PICTURE)[OBJECTS]
-    assert tight.mean() <= 0.12 < whole.mean() and tight.any() and whole[tight].all()
+    whole = sent(schedule(), tracks, 25)[OBJECTS]
+    tight = sent(schedule(most_attended=0.2), tracks, 25)[OBJECTS]
+    assert tight.mean() <= 0.2 < whole.mean() and tight[6].any() and not tight[0].any()
 
 
 @settings(max_examples=40)
 @given(st.integers(0, 2**32 - 1), st.floats(0, 1), st.integers(1, 6), st.integers(1, 9), st.integers(0, 4),
-       st.floats(0.05, 1))
-def test_no_region_starves_longer_than_the_refresh_period(seed, tolerance, rest, period, border, most):
+       st.integers(1, 3), st.integers(0, 3), st.floats(0.05, 1))
+def test_no_region_starves_longer_than_the_refresh_period(seed, tolerance, longest, period, border, work, rest, most):
     rng = np.random.default_rng(seed)
     policy = MaskPolicy(GRID, PICTURE, None, None, 8, schedule(
-        tolerance=tolerance, longest_rest=rest, refresh_period=period, border_period=border, most_attended=most))
+        tolerance=tolerance, longest_rest=longest, refresh_period=period, border_period=border, work=work, rest=rest,
+        most_attended=most))
     state, age = MaskState.initial(), np.zeros(GRID.shape, int)
     for frame in range(25):
         mask = decide(policy, MaskState(frame, state.last, state.tracks))
@@ -116,14 +118,37 @@ def test_no_region_starves_longer_than_the_refresh_period(seed, tolerance, rest,
         assert mask.refresh or mask.keep.sum() <= max(1, most * mask.keep.size)
         corner = rng.uniform(0, 200, (rng.integers(0, 5), 2))
         found = objects(*np.hstack([corner, corner + rng.uniform(8, 60, corner.shape)]))
-        tracks, _ = follow(state.tracks, found, rng.random(len(found)) < 0.5, frame)
+        tracks, _ = followed(state.tracks, found, mask.keep, PICTURE, frame, None)
         state = MaskState(frame + 1, found, tracks)
+
+
+def test_an_object_is_looked_at_as_often_as_it_asks_for():
+    rng = np.random.default_rng(0)
+    still, walker = (cv2.GaussianBlur(rng.integers(0, 256, shape).astype(np.uint8), (0, 0), 4)
+                     for shape in ((192, 256, 3), (40, 30, 3)))
+    policy = MaskPolicy(GRID, PICTURE, None, None, 8, schedule(refresh_period=100, tolerance=0.15, longest_rest=10))
+    state, looks, before = MaskState.initial(), np.zeros(2, int), None
+    shown = objects((20, 20, 50, 60), (20, 120, 50, 160))
+    for t in range(50):
+        picture = still.copy()
+        picture[120:160, 20 + 3 * t:50 + 3 * t] = walker
+        mask, now = decide(policy, state), coarse(picture)
+        real = objects((20, 20, 50, 60), (20 + 3 * t, 120, 50 + 3 * t, 160))
+        looked = looked_at(real.boxes, mask.keep, PICTURE)
+        looks += looked
+        shown = objects(*np.where(looked[:, None], real.boxes, shown.boxes))
+        motion = None if before is None else Motion(before, now)
+        tracks, last = followed(state.tracks, shown, mask.keep, PICTURE, t, motion)
+        np.testing.assert_allclose(last.boxes, real.boxes, atol=6.0)
+        state, before = MaskState(t + 1, last, tracks), now
+    assert 4 <= looks[0] <= 8 and looks[1] > 2 * looks[0] and len(tracks) == 2, looks
 
 
 @pytest.mark.parametrize("wrong, said", [
     ({"longest_rest": 0}, "longest_rest 0 is below 1"), ({"refresh_period": 0}, "refresh_period 0"),
-    ({"together": 1.5}, "together 1.5"), ({"tolerance": float("nan")}, "tolerance nan"), ({"ring": -1}, "ring -1"),
-    ({"pause_shift": -1.0}, "pause_shift -1.0"),
+    ({"work": 0}, "work 0"), ({"rest": -1}, "rest -1"),
+    ({"tolerance": float("nan")}, "tolerance nan"), ({"ring": -1}, "ring -1"),
+    ({"rest_shift": -1.0}, "rest_shift -1.0"),
     ({"most_attended": -0.1}, "most_attended"), ({"steer_threshold": 2.0}, "steer_threshold 2.0"),
 ])
 def test_schedules_that_make_no_sense(wrong, said):

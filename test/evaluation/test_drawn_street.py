@@ -1,0 +1,46 @@
+"""Accuracy, guarded on a drawn sample: 20 labelled frames, the trained network, masks on and off."""
+
+from __future__ import annotations
+
+import cv2
+import drawn_street
+import pytest
+
+from regionmask_ros.datasets.labels import Labels
+from regionmask_ros.datasets.sequence import LabelledSequence
+from regionmask_ros.evaluation.evaluate import evaluate_sequence
+from regionmask_ros.evaluation.rows import SequenceRows
+from regionmask_ros.evaluation.settings import parse_setting
+from regionmask_ros.pipeline import PipelineSettings
+from regionmask_ros.sources import open_source
+
+NAMES = ("unmasked", "careful", "balanced", "fast", "balanced:trained")
+
+
+@pytest.fixture(scope="module")
+def rows(trained, tmp_path_factory):
+    folder = tmp_path_factory.mktemp("drawn")
+    pictures, labels = drawn_street.frames()
+    for t, picture in enumerate(pictures):
+        cv2.imwrite(str(folder / f"{t:02d}.png"), picture)
+    sequence = LabelledSequence("drawn", Labels.of_rows(labels), lambda: open_source(str(folder)), (str(folder),))
+    runs = evaluate_sequence(trained, sequence, [parse_setting(name) for name in NAMES], PipelineSettings(), 0.0)
+    return {row["setting"]: row for row in SequenceRows(runs).rows}
+
+
+def test_the_unmasked_network_finds_what_is_drawn(rows):
+    row = rows["unmasked"]
+    assert row["frames"] == drawn_street.FRAMES and row["input_size"] == "384x256"
+    assert set(row["ap50"]) == {"clock", "stop sign", "traffic light"} and min(row["ap50"].values()) > 85.0
+
+
+@pytest.mark.parametrize("name", NAMES[1:])
+def test_masks_cost_little_accuracy(rows, name):
+    row = rows[name]
+    assert row["map50_drop"] < 4.0, row
+    assert row["masked_share"] > 0.4 and row["synops_gain"] > 1.2
+
+
+def test_presets_run_with_the_tuned_thresholds(rows):
+    assert [rows[n]["thresholds"] for n in NAMES] == ["trained", "tuned", "tuned", "tuned", "trained"]
+    assert rows["fast"]["edp_gain_modelled"]["even"] > rows["balanced:trained"]["edp_gain_modelled"]["even"]
