@@ -20,6 +20,7 @@ from regionmask_ros.mask.mgnet import (
     BOX_SCORE,
     LONGEST_REUSE,
     RING_SCORE,
+    SHORTEST_REUSE,
     MgnetMask,
     region_scores,
     with_boxes,
@@ -141,16 +142,17 @@ def test_it_looks_where_something_is_new(weights):
         always(cues(frame, seen()))
     assert always.runs == 5
     moving = MgnetMask(MaskWeights("light", weights.arrays, 0.99))
-    for frame in range(6):
-        moving(cues(frame, seen(change=0.15 * frame)))
-    assert moving.runs == 3, "masked regions change: it looks at every second frame"
+    for frame in range(2 * (SHORTEST_REUSE + 1)):
+        moving(cues(frame, seen(change=0.1 * frame)))
+    assert moving.runs == 2, "masked regions change: it looks as often as it may"
+    assert SHORTEST_REUSE < LONGEST_REUSE
 
 
 def test_news_where_everything_is_attended_anyway_are_none(weights):
     mask = MgnetMask(MaskWeights("light", weights.arrays, -1.0))
     assert mask(cues(0, seen())).all()
-    for frame in range(1, 4):
-        mask(cues(frame, seen(change=0.3 * frame)))
+    for frame in range(1, LONGEST_REUSE + 1):
+        mask(cues(frame, seen(change=0.1 * frame)))
     assert mask.runs == 1
 
 
