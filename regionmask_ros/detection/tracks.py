@@ -147,8 +147,11 @@ def _assigned(tracks: Tracks, boxes: np.ndarray, class_ids: np.ndarray, looked: 
     if not len(tracks) or not len(boxes):
         return object_of
     overlap = np.empty((len(boxes), len(tracks)))
-    overlap[looked] = union_overlap(boxes[looked], tracks.expected(frame))
-    overlap[~looked] = union_overlap(boxes[~looked], tracks.boxes)
+    # Mostly all are looked at, or none.
+    if looked.any():
+        overlap[looked] = union_overlap(boxes[looked], tracks.expected(frame))
+    if not looked.all():
+        overlap[~looked] = union_overlap(boxes[~looked], tracks.boxes)
     overlap[class_ids[:, None] != tracks.class_ids[None]] = 0.0
     first, second = np.nonzero(overlap >= SAME_OBJECT_IOU)
     free = np.ones(len(tracks), bool)
@@ -202,10 +205,17 @@ def _correct(tracks: Tracks, places: np.ndarray, boxes: np.ndarray, frame: int) 
 
 def _centres(boxes: np.ndarray) -> np.ndarray:
     """Centre x, y and width, height from x0 y0 x1 y1."""
-    low, high = boxes[:, :2].astype(np.float64), boxes[:, 2:].astype(np.float64)
-    return np.hstack([(low + high) / 2.0, high - low])
+    state = np.empty((len(boxes), 4))
+    np.add(boxes[:, :2], boxes[:, 2:], out=state[:, :2], dtype=np.float64)
+    state[:, :2] *= 0.5
+    np.subtract(boxes[:, 2:], boxes[:, :2], out=state[:, 2:], dtype=np.float64)
+    return state
 
 
 def _corners(state: np.ndarray) -> np.ndarray:
-    half = np.maximum(state[:, 2:], 0.0) / 2.0
-    return np.hstack([state[:, :2] - half, state[:, :2] + half])
+    boxes = np.empty((len(state), 4))
+    half = np.maximum(state[:, 2:], 0.0)
+    half *= 0.5
+    np.subtract(state[:, :2], half, out=boxes[:, :2])
+    np.add(state[:, :2], half, out=boxes[:, 2:])
+    return boxes
