@@ -33,7 +33,7 @@ REMEMBERED = 16
 class Tracks:
     """n objects.
 
-    ids: int64 [n]. class_ids: int64 [n]. boxes: float64 [n, 4], x0 y0 x1 y1 in picture pixels, as last seen.
+    ids: int64 [n], rising. class_ids: int64 [n]. boxes: float64 [n, 4], x0 y0 x1 y1 in picture pixels, as last seen.
     now: float64 [n, 4], the same boxes where they are in the last frame: as last seen, and moved on while they rested.
     state: float64 [n, 4], filtered centre x, y and width, height. velocity: float64 [n, 4], of the state, pixels a
     frame. spread: float64 [n, 2, 3], variance of place, covariance, variance of velocity, in sizes; of centre and size.
@@ -123,6 +123,21 @@ def follow(tracks: Tracks, found: Detections, looked: np.ndarray, frame: int) ->
     if kept.all():
         return grown, object_of
     return grown.select(kept), (np.cumsum(kept) - 1)[object_of]
+
+
+def rested(tracks: Tracks, ids: np.ndarray, frame: int) -> tuple[Tracks, np.ndarray]:
+    """As ``follow``, for detections that are those of the frame before, none of them looked at. ids: of their objects.
+
+    Which object is whose is known then, and nothing was measured.
+    """
+    object_of = np.searchsorted(tracks.ids, ids)
+    present = tracks.present.copy()
+    present[object_of] = frame
+    tracks = replace(tracks, present=present, last=frame)
+    kept = frame - present <= REMEMBERED
+    if kept.all():
+        return tracks, object_of
+    return tracks.select(kept), (np.cumsum(kept) - 1)[object_of]
 
 
 def moved(found: Detections, looked: np.ndarray, tracks: Tracks, object_of: np.ndarray,
