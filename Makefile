@@ -2,20 +2,27 @@
 PYTHON ?= python3
 # The video that the demo plays; empty: a street scene that the set-up has brought.
 VIDEO ?=
+# The PyTorch that `make train-setup` installs. As pip has it, it may come with CUDA, which is several GB.
+TORCH ?= torch>=2.1,<3
 # Options for pytest, such as ARGS="-k mask".
 ARGS ?=
 
 BOOTSTRAP = $(PYTHON) -m bootstrap
-export VIDEO
+# Installs what a file lists, and nothing else: what .venv has stays as it is.
+ADD = $(BOOTSTRAP) python -m pip --disable-pip-version-check --no-input install --quiet --no-user --progress-bar off \
+	--no-deps -r
+export VIDEO TORCH
 unexport PYTHONSAFEPATH
 
 .DEFAULT_GOAL := help
-.PHONY: help setup lava bench-setup test demo clean
+.PHONY: help setup lava bench-setup rerun-setup train-setup test demo clean
 
 help:
 	@echo "make setup        create .venv with everything that is needed (PYTHON=/path/to/python3.12: with another Python)"
 	@echo "make lava         add Lava's simulator, in .venv/lava with a Python of its own, for --backend lava_sim"
 	@echo "make bench-setup  add the dense runtimes that \`python -m regionmask_ros bench\` compares with, 350 MB"
+	@echo "make rerun-setup  add what writes recordings for the Rerun viewer, and the viewer, 630 MB"
+	@echo "make train-setup  add PyTorch for \`python -m regionmask_ros train_mgnet\` (TORCH=torch==2.13.0: another one)"
 	@echo "make test         run all tests (ARGS=\"-k mask\": options for pytest)"
 	@echo "make demo         play a video through the ROS node, results in demo_output/ (VIDEO=file: your own video)"
 	@echo "make clean        remove .venv and everything else that these commands made"
@@ -29,9 +36,17 @@ lava: setup
 	@$(BOOTSTRAP) lava
 
 bench-setup: setup
-	@$(BOOTSTRAP) python -m pip --disable-pip-version-check --no-input install --quiet --no-user --progress-bar off \
-	    --no-deps -r bootstrap/lock_bench.txt
+	@$(ADD) bootstrap/lock_bench.txt
 	@$(BOOTSTRAP) python -c "import onnxruntime.quantization, openvino; print('ready: python -m regionmask_ros bench')"
+
+rerun-setup: setup
+	@$(ADD) bootstrap/lock_rerun.txt
+	@$(BOOTSTRAP) python -c "import rerun; print('ready: python -m regionmask_ros run VIDEO --output DIR --rerun FILE.rrd')"
+
+train-setup: setup
+	@$(BOOTSTRAP) python -m pip --disable-pip-version-check --no-input install --quiet --no-user --progress-bar off \
+	    --constraint bootstrap/lock.txt "$$TORCH"
+	@$(BOOTSTRAP) python -c "import torch; print('ready: python -m regionmask_ros train_mgnet')"
 
 # A test that hangs is ended after five minutes, so that a run always ends.
 test: setup

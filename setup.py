@@ -44,7 +44,7 @@ setup(
     package_data={NAME: files_that_are_no_code()},
     data_files=installed_files(),
     install_requires=["setuptools"],
-    extras_require={"test": ["hypothesis", "pytest"]},
+    extras_require={"test": ["hypothesis", "pytest"], "rerun": ["rerun-sdk>=0.39"], "train": ["torch>=2.1,<3"]},
     entry_points={"console_scripts": executables()},
     zip_safe=False,
 )

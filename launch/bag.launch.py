@@ -28,12 +28,16 @@ from launch.events.process import ProcessIO
 from launch_ros.actions import Node
 
 from regionmask_ros.ros.launching import PACKAGE, common_arguments, process_settings, texts, value
+from regionmask_ros.ros.parameter_files import input_size_for
 from regionmask_ros.sources.bag import BagPictures
 
 ACTIVE = b"active: pictures from"
 """The detector says so when it listens."""
 
 OUTPUTS = ("detections", "label_info", "mask", "overlay")
+
+FIRST_PICTURE_S = "2.0"
+"""ros2 bag waits for nobody: what it plays before detector and player have found each other would be lost."""
 
 LAST_ANSWERS_S = 2.0
 
@@ -62,11 +66,14 @@ def processes(context: LaunchContext) -> list[Action]:
     bag, static_mask = value(context, "bag"), value(context, "static_mask")
     with BagPictures(bag, value(context, "topic")) as source:
         topic, compressed = source.topic, source.compressed
+        # Opening takes the time of some pictures: a detector that knows their size has done it before they come.
+        size = input_size_for(value(context, "params_file"), source.size_wh)
     image = topic.removesuffix("/compressed")
     with_ros2 = {"ros2": True, "own": False, "auto": find_spec("ros2bag") is not None}[value(context, "player")]
     own = texts(
         backend=value(context, "backend"), static_mask=static_mask,
         mask_mode="static+dynamic" if static_mask else "", image_transport="compressed" if compressed else "",
+        input_size=size,
     )
     detector = Node(
         package=PACKAGE,
@@ -103,9 +110,9 @@ def once_active(player: Action) -> Callable[[ProcessIO], list[Action]]:
 
 
 def ros2_tools(context: LaunchContext, topic: str, image: str, compressed: bool) -> tuple[Action, Action]:
-    """ros2 bag play and ros2 bag record."""
+    """ros2 bag play and ros2 bag record, in words that Humble's and later ones understand."""
     play = ["ros2", "bag", "play", value(context, "bag"), "--clock", "100", "--rate", value(context, "rate"),
-            "--topics", topic]
+            "--delay", FIRST_PICTURE_S, "--topics", topic]
     record = ["ros2", "bag", "record", "--use-sim-time", "-o", value(context, "output"),
               *(f"/{name}" for name in OUTPUTS), "/diagnostics"]
     return tuple(ExecuteProcess(cmd=command, **process_settings(context)) for command in (play, record))

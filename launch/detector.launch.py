@@ -23,7 +23,7 @@ from regionmask_ros.ros.launching import (
     value,
 )
 
-OUTPUTS = ("mask", "mask/static", "overlay")
+OUTPUTS = ("mask", "mask/static", "mask/dynamic", "mask/age", "overlay", "events")
 
 
 def generate_launch_description() -> LaunchDescription:

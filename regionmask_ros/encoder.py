@@ -11,6 +11,7 @@ from .engine import encoding
 from .engine.affine import affine_numbers
 from .engine.change_map import WORD, ChangeMap
 from .engine.memory import aligned
+from .engine.pending import pending_share
 from .grid import RegionGrid
 
 class Events:
@@ -87,6 +88,17 @@ class Encoder:
             encode = encoding.affine_encoder(channels, changes.stored)
             changes.events = encode(image.reshape(-1), self._line, self._threshold, *place)
         return Events(changes)
+
+    def pending(self, image: np.ndarray) -> np.ndarray:
+        """How much of each region would send events if it were attended: float32 [rows, cols], 0 to 1.
+
+        An estimate from some pixels of the middle channel; nothing is sent, and no reference moves.
+        """
+        channel = self.shape[2] // 2
+        share = np.empty(self.grid.shape, np.float32)
+        pending_share(image.reshape(-1), np.ascontiguousarray(self._table[:, channel]), channel, self.shape[2],
+                      self._threshold, self._reference, share)
+        return share
 
     def reset(self) -> None:
         """Forgets everything: the next frame is sent as a first one."""

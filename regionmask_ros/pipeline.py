@@ -22,19 +22,18 @@ from .detection.flow import Motion, coarse
 from .detection.yolo import decode
 from .encoder import Encoder, Events
 from .errors import UserError
-from .frames import Frame, make_view
+from .frames import Frame
+from .glance import Glance
 from .grid import RegionGrid
-from .mask.dynamic import dynamic_mask
-from .mask.files import load_static_mask
 from .mask.following import followed
 from .mask.freshness import aged, never_sent
-from .mask.policy import ATTENTION, NO_BOXES, STATIC, MaskPolicy, MaskState, decide
-from .mask.presets import preset
+from .mask.policy import ADAPTIVE, ATTENTION, NO_BOXES, STATIC, MaskPolicy, MaskState, decide
 from .mask.schedule import frames_to_refresh
 from .mask.scheduled import follow_threshold
-from .mask.seen import SeenRegions
+from .mask.seen import Seen
 from .metrics.counts import StepCounts
 from .network.spec import Network
+from .pipeline_policy import first_seen, policy_of
 from .pipeline_settings import RECONFIGURABLE, PipelineSettings
 from .step_result import Pending, StepResult
 
@@ -45,8 +44,10 @@ PolicyMaker = Callable[[RegionGrid, "tuple[int, int]"], MaskPolicy]
 class _Camera:
     """State that depends on the camera's picture size: made with the first frame, remade when the size changes.
 
-    unseen: a picture in the place of one that nobody looks at. coarse: the last result's picture, for a schedule.
-    shown: what the head of the last result shows; None when that is not known for the settings in force.
+    unseen: a picture in the place of one that nobody looks at. seen, seen_at_first: where objects were, now and before
+    the first frame. coarse: the last result's picture, for a schedule.
+    shown: what the head of the last result shows; None when that is not known for the settings in force. shown_ids:
+    int64, numbers of those of them that are followed; None when they are not known yet.
     """
 
     picture_wh: tuple[int, int]
@@ -54,11 +55,13 @@ class _Camera:
     encoder: Encoder
     policy: MaskPolicy
     unseen: np.ndarray
-    seen: SeenRegions
+    seen: Seen
+    seen_at_first: Seen
     age: np.ndarray
     state: MaskState = field(default_factory=MaskState.initial)
     coarse: np.ndarray | None = None
     shown: Detections | None = None
+    shown_ids: np.ndarray | None = None
     frame_id: str = ""
     stamp_ns: int = 0
 
@@ -134,18 +137,18 @@ class Pipeline:
         start = time.perf_counter()
         camera, finished = self._camera_for(frame)
         camera.frame_id, camera.stamp_ns = frame.frame_id, frame.stamp_ns
-        mask = decide(camera.policy, camera.state, self._attention)
+        glance = Glance(frame, camera.input_wh, camera.encoder)
+        mask = decide(camera.policy, camera.state, self._attention, glance)
         camera.age = aged(camera.age, mask.keep)
-        masked = time.perf_counter()
         # Where nothing is attended, nobody looks at the picture.
-        image = make_view(frame, camera.input_wh).image if mask.keep.any() else camera.unseen
+        image = glance.image if mask.keep.any() else camera.unseen
         resized = time.perf_counter()
         events = camera.encoder.step(image, mask.keep)
         encoded = time.perf_counter()
         ms = {
             "total": 0.0,
-            "resize": (resized - masked) * 1e3,
-            "mask": (masked - start) * 1e3,
+            "resize": glance.resize_s * 1e3,
+            "mask": (resized - start - glance.resize_s) * 1e3,
             "encode": (encoded - resized) * 1e3,
         }
         shown = _events_picture(events) if want_events else None
@@ -171,7 +174,7 @@ class Pipeline:
         """Forgets what it has seen: the next frame is a first frame. Results not yet returned are dropped."""
         if self._camera:
             self._start_afresh(self._camera)
-            self._camera.seen = SeenRegions(self._camera.policy.grid)
+            _see(self._camera, self._camera.policy, self._camera.seen_at_first)
 
     def refresh(self) -> None:
         """The next frame is a refresh frame, and the count to the one after it starts there."""
@@ -185,14 +188,17 @@ class Pipeline:
         """
         self._attention = boxes
 
-    def seen_mask(self) -> tuple[RegionGrid, np.ndarray, int]:
-        """The grid, the regions in which objects were seen (bool [rows, cols]), and in how many whole frames.
+    def seen_mask(self) -> tuple[RegionGrid, np.ndarray, Seen]:
+        """The grid, a static mask of what was seen (bool [rows, cols]), and what it is made of.
 
-        Raises UserError before the first frame and when nothing was seen.
+        The mask is the adaptive one in force or, without one, all regions in which objects were seen. Raises UserError
+        before the first frame and when nothing was seen.
         """
         if self._camera is None:
             raise UserError("no picture has come yet")
-        return self._camera.policy.grid, self._camera.seen.mask(), self._camera.seen.frames
+        policy, seen = self._camera.policy, self._camera.seen
+        ever = seen.mask()
+        return policy.grid, ever if policy.adaptive is None else policy.static_alone, seen
 
     def reconfigure(self, settings: PipelineSettings) -> None:
         """Swaps masks, refresh and thresholds between two frames; the references stay.
@@ -205,9 +211,15 @@ class Pipeline:
             if name not in RECONFIGURABLE and value != getattr(self.settings, name):
                 raise UserError(f"{name} cannot change while the detector runs; restart it")
         selection = _selection(settings, self.network)
-        if self._camera:
-            self._camera.policy = self._policy(settings, self._camera.policy.grid, self._camera.picture_wh)
-            self._camera.shown = None
+        camera = self._camera
+        if camera:
+            policy = self._policy(settings, camera.policy.grid, camera.picture_wh)
+            first = first_seen(policy)
+            # What was seen stays known, unless the user brings another mask to start from.
+            begins = first.share.any() and not np.array_equal(first.share, camera.seen_at_first.share)
+            camera.seen_at_first = first
+            _see(camera, policy, first if begins else camera.seen)
+            camera.shown = camera.shown_ids = None
         self.settings, self._selection = settings, selection
 
     def input_for(self, settings: PipelineSettings) -> tuple[int, int] | None:
@@ -249,7 +261,8 @@ class Pipeline:
     def _mask_text(self) -> str:
         """What decides about the coming frame, in words."""
         settings = self.settings
-        named = [STATIC] * settings.uses_static + [settings.dynamic] * settings.uses_dynamic
+        named = [STATIC] * settings.uses_static + [ADAPTIVE] * settings.uses_adaptive
+        named += [settings.dynamic] * settings.uses_dynamic
         named += [settings.preset] * bool(settings.preset)
         if not named:
             return "no mask"
@@ -294,7 +307,7 @@ class Pipeline:
         with self._closed_when_failed():
             if self._seat.backend is not None:
                 self._seat.backend.reset()
-        camera.state, camera.coarse, camera.shown = MaskState.initial(), None, None
+        camera.state, camera.coarse, camera.shown, camera.shown_ids = MaskState.initial(), None, None, None
         self.fresh_starts += 1
 
     def _open(self, frame: Frame) -> tuple[_Camera, list[StepResult]]:
@@ -308,8 +321,9 @@ class Pipeline:
         self._seat.opened(settings, input_wh).reset()
         self.fresh_starts += self._camera is not None
         unseen = np.zeros((input_wh[1], input_wh[0], 3), np.uint8)
+        seen = first_seen(policy)
         self._camera = _Camera(
-            picture_wh, input_wh, encoder, policy, unseen, SeenRegions(grid), never_sent(grid)
+            picture_wh, input_wh, encoder, policy.seeing(seen), unseen, seen, seen, never_sent(grid)
         )
         return self._camera, finished
 
@@ -320,9 +334,7 @@ class Pipeline:
     def _policy(self, settings: PipelineSettings, grid: RegionGrid, picture_wh: tuple[int, int]) -> MaskPolicy:
         if self._policy_maker is not None:
             return self._policy_maker(grid, picture_wh)
-        static = load_static_mask(settings.static_mask, grid, picture_wh) if settings.uses_static else None
-        dynamic = dynamic_mask(settings.dynamic) if settings.uses_dynamic else None
-        return MaskPolicy(grid, picture_wh, static, dynamic, settings.refresh_period, preset(settings.preset))
+        return policy_of(settings, grid, picture_wh)
 
     def _collect(self, camera: _Camera) -> list[StepResult]:
         results = []
@@ -334,8 +346,9 @@ class Pipeline:
         start = time.perf_counter()
         pending, wanted, schedule = raw.tag, self._selection, camera.policy.schedule
         lowest = min(wanted.lowest, follow_threshold(schedule)) if schedule else wanted.lowest
-        # Without a synop no neuron has changed, and what the head shows is known.
-        if camera.shown is None or any(raw.synops):
+        # Where synops are counted and there is none, no neuron has changed, and what the head shows is known.
+        if camera.shown is None or not raw.synops or any(raw.synops):
+            camera.shown_ids = None
             camera.shown = decode(raw.head, self.network.head, camera.picture_wh, lowest, self.settings.nms_iou)
         found = camera.shown
         decoded = time.perf_counter()
@@ -343,7 +356,8 @@ class Pipeline:
             found = self._followed(camera, pending, wanted.of_wanted_classes(found), follow_threshold(schedule))
         detections = wanted.apply(found)
         camera.state = replace(camera.state, last=detections)
-        camera.seen.add(detections, pending.mask.keep, camera.picture_wh)
+        if pending.mask.keep.all():
+            camera.policy, camera.seen = camera.policy.after(camera.seen, detections.boxes)
         counts = StepCounts(pending.encoder_events, raw.layer_events, raw.synops)
         ended = time.perf_counter()
         ms = {**pending.ms, "engine": raw.engine_ms, "decode": (decoded - start) * 1e3}
@@ -360,10 +374,15 @@ class Pipeline:
         motion = None if camera.coarse is None else Motion(camera.coarse, picture)
         camera.coarse = picture
         tracks, steering = followed(
-            camera.state.tracks, steering, pending.mask.keep, camera.picture_wh, pending.number, motion)
-        camera.state = replace(camera.state, tracks=tracks)
+            camera.state.tracks, steering, pending.mask.keep, camera.picture_wh, pending.number, motion,
+            camera.shown_ids)
+        camera.state, camera.shown_ids = replace(camera.state, tracks=tracks), steering.track_ids
         # Detections come best first, so those that steer nothing are the last ones.
         return steering.followed_by(found.behind(len(steering)))
+
+
+def _see(camera: _Camera, policy: MaskPolicy, seen: Seen) -> None:
+    camera.policy, camera.seen = policy.seeing(seen), seen
 
 
 def _events_picture(events: Events) -> np.ndarray:

@@ -10,9 +10,14 @@ from .backends import options_of, resolve_arithmetic
 from .backends.options import Value
 from .errors import UserError
 from .frames import MAX_PIXELS, check_input_size, choose_input_size
-from .mask.dynamic import dynamic_mask
-from .mask.policy import DYNAMIC, MODES, STATIC
+from .grid import RegionGrid
+from .mask.adaptive import Adaptive
+from .mask.budget import attended_regions
+from .mask.dynamic import MGNET, DynamicChoice
+from .mask.knobs import Knobs
+from .mask.policy import ADAPTIVE, DYNAMIC, MODES, STATIC
 from .mask.presets import preset
+from .mask.scheduled import Schedule
 from .network.spec import Network
 from .network.thresholds import TRAINED, TUNED, shipped, tuned_network
 
@@ -25,9 +30,15 @@ class PipelineSettings:
     """Everything a user can choose. Raises UserError for a value that makes no sense, naming it.
 
     input_size: ``auto`` (the camera's shape within ``max_pixels``) or (width, height), multiples of 32.
-    mask: one of ``none``, ``static``, ``dynamic``, ``static+dynamic``. static_mask: file, for the static ones.
+    mask: one of ``policy.MODES``, such as ``static+dynamic``. static_mask: file, for the static ones; for the adaptive
+    ones it is what they start from, and may be left out. adaptive: how those learn.
+    target_masked: share of the regions that is to be masked, over all frames, 0 to below 1; 0: as it comes. The masks
+    are cut down, or grown, to the regions that come first (see ``mask.budget``); mgnet moves its threshold
+    instead, unless beside an adaptive mask; a preset masks at least so much.
+    dynamic, mgnet_weights: see ``mask.dynamic.DynamicChoice``.
     preset: "", or ``careful``, ``balanced`` or ``fast``: a schedule that decides what is sent, refresh included,
     instead of ``mask`` and ``refresh_period`` (see ``mask.scheduled``). Boxes move on while their regions rest.
+    knobs: what is turned in the preset.
     refresh_period: every so many frames everything is attended; 0: the first frame only.
     restart_period: every so many frames all starts afresh, against an arithmetic that drifts; 0: never.
     score_threshold: lowest score reported. nms_iou: overlap above which the weaker box of a class goes.
@@ -44,7 +55,11 @@ class PipelineSettings:
     mask: str = "none"
     static_mask: str = ""
     dynamic: str = "tracking"
+    adaptive: Adaptive = Adaptive()
+    mgnet_weights: str = ""
+    target_masked: float = 0.0
     preset: str = ""
+    knobs: Knobs = Knobs()
     refresh_period: int = 8
     restart_period: int = 0
     score_threshold: float = 0.4
@@ -66,13 +81,16 @@ class PipelineSettings:
             raise UserError(f"mask {self.mask!r}: unknown; use {', '.join(MODES)}")
         if self.uses_static and not self.static_mask:
             raise UserError(f"mask {self.mask}: needs a static mask file (a .png or .npz)")
-        dynamic_mask(self.dynamic)
+        if self.knobs != Knobs() and not self.preset:
+            raise UserError("a preset's knob is turned, but there is no preset: name one, or leave the knob out")
+        self.dynamic_choice  # noqa: B018  made to be checked
         if preset(self.preset) and self.mask != "none":
             raise UserError(f"preset {self.preset} decides the mask itself: leave out mask {self.mask}")
         if self.refresh_period < 0:
             raise UserError(f"refresh period {self.refresh_period}: must be 0 (first frame only) or more")
         if self.restart_period < 0:
             raise UserError(f"restart period {self.restart_period}: must be 0 (never) or more")
+        self._check_target()
         own = [(f"score threshold of {name}", threshold) for name, threshold in self.class_thresholds]
         for name, value in (("score threshold", self.score_threshold), ("NMS IoU", self.nms_iou), *own):
             if not 0.0 <= value <= 1.0:
@@ -82,6 +100,15 @@ class PipelineSettings:
         self._resolve_thresholds()
         options_of(self.backend, self.backend_options)
         object.__setattr__(self, "backend_options", MappingProxyType(dict(self.backend_options)))
+
+    def _check_target(self) -> None:
+        target = self.target_masked
+        if not 0.0 <= target < 1.0:
+            raise UserError(f"target masked {target}: must be 0 (as it comes), or below 1")
+        if target and self.deciding == "none":
+            raise UserError(f"target masked {target}: needs a mask or a preset that chooses the regions")
+        if target:
+            attended_regions(RegionGrid(1, 1), target, self.deciding_refresh_period)
 
     def _resolve_thresholds(self) -> None:
         if self.thresholds not in ("", TRAINED, TUNED):
@@ -97,6 +124,17 @@ class PipelineSettings:
                 raise UserError(f"arithmetic {self.arithmetic}: the tuned thresholds are for {arithmetic}")
         object.__setattr__(self, "thresholds", TUNED if tuned else TRAINED)
         object.__setattr__(self, "arithmetic", arithmetic)
+
+    @property
+    def dynamic_choice(self) -> DynamicChoice:
+        """Which dynamic mask."""
+        return DynamicChoice(
+            self.dynamic, self.mgnet_weights, self.target_masked if self.target_moves_threshold else 0.0)
+
+    @property
+    def target_moves_threshold(self) -> bool:
+        """Whether a dynamic mask holds the target by itself."""
+        return self.dynamic == MGNET and self.uses_dynamic and not self.uses_adaptive
 
     def network(self, trained: Network) -> Network:
         """The network with the thresholds in force. Settings that do not fit it get the trained ones."""
@@ -120,7 +158,7 @@ class PipelineSettings:
     @property
     def deciding_refresh_period(self) -> int:
         """The one that is in force: a preset has its own."""
-        schedule = preset(self.preset)
+        schedule = self.schedule
         return schedule.refresh_period if schedule else self.refresh_period
 
     def with_backend_of(self, other: PipelineSettings) -> PipelineSettings:
@@ -128,8 +166,23 @@ class PipelineSettings:
         return replace(self, **{name: getattr(other, name) for name in BACKEND_SETTINGS})
 
     @property
+    def schedule(self) -> Schedule | None:
+        """The preset's, with the knobs as they are turned; None without a preset."""
+        schedule = preset(self.preset)
+        return self.knobs.applied(schedule) if schedule else None
+
+    @property
     def uses_static(self) -> bool:
         return STATIC in self.mask.split("+")
+
+    @property
+    def uses_adaptive(self) -> bool:
+        return ADAPTIVE in self.mask.split("+")
+
+    @property
+    def reads_static_mask(self) -> bool:
+        """Whether the static mask's file is needed."""
+        return self.uses_static or (self.uses_adaptive and bool(self.static_mask))
 
     @property
     def uses_dynamic(self) -> bool:
@@ -137,8 +190,8 @@ class PipelineSettings:
 
 
 RECONFIGURABLE = (
-    "mask", "static_mask", "dynamic", "preset", "refresh_period", "restart_period", "score_threshold", "nms_iou",
-    "classes", "class_thresholds", "max_detections",
+    "mask", "static_mask", "dynamic", "mgnet_weights", "adaptive", "target_masked", "preset", "knobs", "refresh_period",
+    "restart_period", "score_threshold", "nms_iou", "classes", "class_thresholds", "max_detections",
 )
 """Settings that ``Pipeline.reconfigure`` can change while a camera runs."""
 

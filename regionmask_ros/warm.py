@@ -10,6 +10,8 @@ import numpy as np
 from .encoder import Encoder
 from .engine.arithmetic import CARRY
 from .engine.event_engine import EventEngine, PackedNetwork, available_paths, description
+from .mask.mgnet_files import load_weights
+from .mask.mgnet_light import LightNetwork
 from .network.lava_dl import input_table
 from .network.spec import ConvSpec
 from .network.thresholds import shipped
@@ -36,7 +38,11 @@ def compile_kernels() -> None:
     layers.append(ConvSpec("head", np.ones((_CLASSES, inputs, 1, 1), np.int32), None, 1, 0, 0))
     packed, image = PackedNetwork(_Layers(tuple(layers))), np.full((side, side, 3), 200, np.uint8)
     for table in (np.arange(768).reshape(256, 3) ** 2 % 97, input_table()):
-        events = Encoder(table, 6, (side, side)).step(image, np.ones((2, 2), bool))
+        encoder = Encoder(table, 6, (side, side))
+        events = encoder.step(image, np.ones((2, 2), bool))
+        change = encoder.pending(image)
+    # Any picture will do, as the network makes its own of it.
+    LightNetwork(load_weights().arrays, (side, side)).run(image, change)
     # Each rule has kernels of its own: the usual one, and the one that the presets' thresholds are for.
     for arithmetic in dict.fromkeys((CARRY, shipped().arithmetic)):
         engine = EventEngine(packed, (side, side), arithmetic)

@@ -2,14 +2,20 @@
 
 from __future__ import annotations
 
+import contextlib
+import sqlite3
 from pathlib import Path
 
 import cv2
 import numpy as np
 from rosbags.rosbag2 import StoragePlugin, Writer
-from rosbags.typesys import Stores, get_typestore
+from rosbags.typesys import Stores, get_types_from_msg, get_typestore
+
+from regionmask_ros.sources.vision_messages import DEFINITIONS
 
 STORE = get_typestore(Stores.ROS2_HUMBLE)
+for _name, _text in DEFINITIONS.items():
+    STORE.register(get_types_from_msg(_text, _name))
 _TYPES = STORE.types
 
 START_NS = 1_700_000_000_000_000_000
@@ -31,6 +37,37 @@ def image(pixels: np.ndarray, stamp_ns: int, encoding: str = "bgr8"):
 def png(pixels: np.ndarray, stamp_ns: int, format_text: str = "bgr8; png compressed bgr8"):
     data = cv2.imencode(".png", pixels)[1].reshape(-1)
     return _TYPES["sensor_msgs/msg/CompressedImage"](header(stamp_ns), format_text, data)
+
+
+def detections(stamp_ns: int, *objects: tuple):
+    """A Detection2DArray. objects: (id, class name, score, x, y, w, h, radians); a name may be a dict of scores."""
+    return _vision("Detection2DArray")(header(stamp_ns), [_detection(stamp_ns, *one) for one in objects])
+
+
+def _detection(stamp_ns: int, track: str, name: str | dict, score: float, x: float, y: float, w: float, h: float,
+               theta: float = 0.0):
+    scores = name if isinstance(name, dict) else {name: score}
+    nowhere = _TYPES["geometry_msgs/msg/Pose"](
+        _TYPES["geometry_msgs/msg/Point"](0.0, 0.0, 0.0), _TYPES["geometry_msgs/msg/Quaternion"](0.0, 0.0, 0.0, 1.0))
+    pose = _TYPES["geometry_msgs/msg/PoseWithCovariance"](nowhere, np.zeros(36))
+    results = [
+        _vision("ObjectHypothesisWithPose")(_vision("ObjectHypothesis")(one, sure), pose) for one, sure in scores.items()
+    ]
+    centre = _vision("Pose2D")(_vision("Point2D")(x + w / 2, y + h / 2), theta)
+    return _vision("Detection2D")(header(stamp_ns), results, _vision("BoundingBox2D")(centre, w, h), track)
+
+
+def _vision(name: str) -> type:
+    return _TYPES[f"vision_msgs/msg/{name}"]
+
+
+def without_definitions(folder: str) -> None:
+    """Makes a db3 bag one of Humble's, which hold no definitions of their messages."""
+    (file,) = Path(folder).glob("*.db3")
+    with contextlib.closing(sqlite3.connect(file)) as database:
+        database.execute("DROP TABLE message_definitions")
+        database.execute("DROP TABLE schema")
+        database.commit()
 
 
 def write_bag(folder: Path, topics: dict[str, list], storage: str = "mcap") -> str:

@@ -96,6 +96,25 @@ def test_held_regions_send_the_whole_difference_later():
     np.testing.assert_array_equal(held.message.reshape(-1, 3), np.tile(change, (32 * 16, 1)))
 
 
+@settings(max_examples=30, deadline=None)
+@given(st.integers(0, 2**32 - 1), st.integers(1, 6))
+def test_a_region_that_was_masked_for_any_time_sends_what_changed_over_all_of_it(seed, held):
+    """Frames in between are as if they had never been: where a region rests, its reference does."""
+    rng = np.random.default_rng(seed)
+    frames = rng.integers(0, 256, (held + 2, 32, 64, 3)).astype(np.uint8)
+    resting = rng.random((2, 4)) < 0.5
+    through, skipping = Encoder(input_table(), 6, (64, 32)), Encoder(input_table(), 6, (64, 32))
+    for encoder in (through, skipping):
+        encoder.step(frames[0], np.ones((2, 4), bool))
+    for frame in frames[1:-1]:
+        sent = through.step(frame, ~resting)
+        y, x = np.divmod(sent.index // 3, 64)
+        assert not resting[y // 16, x // 16].any(), "nothing comes from a region that rests"
+    late, at_once = (encoder.step(frames[-1], resting) for encoder in (through, skipping))
+    np.testing.assert_array_equal(late.index, at_once.index)
+    np.testing.assert_array_equal(late.message, at_once.message)
+
+
 def test_reset_forgets():
     encoder, keep = Encoder(input_table(), 6, (32, 32)), np.ones((2, 2), bool)
     image = np.full((32, 32, 3), 200, np.uint8)

@@ -154,7 +154,9 @@ def test_a_refused_reconfiguration_changes_nothing(tiny_network, half_mask, tmp_
 @pytest.mark.parametrize("wrong, message", [
     ({"mask": "both"}, "mask 'both': unknown"),
     ({"mask": "static"}, "needs a static mask file"),
-    ({"dynamic": "mgnet"}, "does not have it yet"),
+    ({"dynamic": "magic"}, "dynamic mask 'magic': unknown"),
+    ({"mgnet_weights": "m.npz"}, "tracking: has neither weights nor a masked share"),
+    ({"dynamic": "mgnet", "target_masked": 1.0}, "target masked 1.0"),
     ({"preset": "lazy"}, "preset 'lazy': unknown; use careful, balanced, fast"),
     ({"preset": "fast", "mask": "dynamic"}, "leave out mask dynamic"),
     ({"refresh_period": -1}, "refresh period -1"),

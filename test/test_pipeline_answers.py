@@ -107,8 +107,8 @@ def test_seen_regions_survive_a_looped_bag_but_no_reset(tiny_network):
         pipeline.seen_mask()
     for frame in (*frames, *frames):
         pipeline.process(frame)
-    grid, mask, whole = pipeline.seen_mask()
-    assert whole == 6 and mask.shape == grid.shape == (4, 6) and mask.any()
+    grid, mask, seen = pipeline.seen_mask()
+    assert seen.frames == 6 and mask.shape == grid.shape == (4, 6) and mask.any()
     assert pipeline.fresh_starts == 1
     pipeline.reset()
     with pytest.raises(UserError, match="no object was seen yet"):

@@ -14,6 +14,8 @@ from regionmask_ros.network.files import load_network
 from regionmask_ros.pipeline import Pipeline, PipelineSettings
 pipeline = Pipeline(load_network(sys.argv[1]), PipelineSettings(input_size=(64, 64)))
 pipeline.process(Frame(np.full((64, 64, 3), 90, np.uint8), "bgr", 0, ""))
+pipeline.reconfigure(PipelineSettings(input_size=(64, 64), mask="dynamic", dynamic="mgnet"))
+pipeline.process(Frame(np.full((64, 64, 3), 90, np.uint8), "bgr", 1, ""))
 """
 
 

@@ -26,6 +26,7 @@ COMMANDS = {
     "demo": "node and player on a real video, recorded and drawn",
     "calibrate": "make a static mask for a fixed camera, from labels or from what is detected",
     "tune_thresholds": "firing thresholds that save work, from unlabelled video",
+    "train_mgnet": "teach a mask network where objects are, or measure how well one knows",
     "evaluate": "what masks cost in accuracy and save in work, on labelled sequences",
     "doctor": "tell what is installed, what works, and what to do",
     "model": "import or inspect a trained network",
@@ -57,6 +58,15 @@ def build_parser(module: ModuleType, prog: str) -> argparse.ArgumentParser:
 
 def add_network(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--network", metavar="FILE", default="", help="trained network (default: the installed one)")
+
+
+def add_topic(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--topic", metavar="T", default="", help="topic of a bag that has pictures on several")
+
+
+def add_truth_topic(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--truth-topic", metavar="T", default="",
+                        help="topic of the labels of a bag that has detections on several")
 
 
 def add_input_size(parser: argparse.ArgumentParser, shaped: str) -> None:

@@ -23,7 +23,7 @@ import numpy as np
 from tqdm import tqdm
 
 from .. import __version__
-from ..datasets import read_labels
+from ..datasets import BagTopics, has_bag, read_labels
 from ..datasets.labels import ANY, Labels
 from ..errors import UserError
 from ..frames import Frame, choose_input_size, parse_input_size
@@ -38,7 +38,9 @@ from ..report.outputs import Outputs
 from ..report.samples import encode_jpeg
 from ..sources import Source, open_source
 from ..sources.naming import shown
-from ._shell import EXIT_OK, add_input_size, add_max_pixels, add_network, command_main, spelt
+from ._shell import (
+    EXIT_OK, add_input_size, add_max_pixels, add_network, add_topic, add_truth_topic, command_main, spelt,
+)
 
 DEFAULTS = PipelineSettings()
 PICTURE = "static_mask.jpg"
@@ -46,10 +48,12 @@ PICTURE = "static_mask.jpg"
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("sources", metavar="SOURCE", nargs="+", help="a video file, or a folder of pictures")
+    parser.add_argument("sources", metavar="SOURCE", nargs="+", help="a video file, a folder of pictures, or a bag (mcap or db3)")
+    add_topic(parser)
     parser.add_argument("--output", metavar="DIR", required=True, help="folder for the results, made if missing")
     parser.add_argument("--labels", metavar="KIND:PATH", action="append", default=[],
-                        help="labels of the sources, in their order: csv:, mot:, kitti: or coco: (default: none)")
+                        help="labels of the sources, in their order: csv:, mot:, kitti:, coco: or bag: (default: none)")
+    add_truth_topic(parser)
     target = parser.add_mutually_exclusive_group()
     target.add_argument("--cover", metavar="S", type=float,
                         help=f"attend the fewest regions that hold this share of the heat (default: {USUAL_COVER})")
@@ -71,11 +75,14 @@ def run(args: argparse.Namespace) -> int:
     target = Target(cover, args.keep, args.ring)
     settings = PipelineSettings(
         input_size=parse_input_size(args.input_size), max_pixels=args.max_pixels, score_threshold=args.score_threshold)
-    labels = [read_labels(spelt_so) for spelt_so in args.labels]
+    if args.truth_topic and not has_bag(args.labels):
+        raise UserError(f"--truth-topic {args.truth_topic}: none of the --labels is written bag:PATH")
+    topics = BagTopics(args.topic, args.truth_topic)
+    labels = [read_labels(spelt_so, topics) for spelt_so in args.labels]
     network = None if labels else load_network(find_network(args.network))
     inputs = [*args.sources, *(spelt_so.partition(":")[2] for spelt_so in args.labels)]
     with contextlib.ExitStack() as stack:
-        sources = [stack.enter_context(open_source(path)) for path in args.sources]
+        sources = [stack.enter_context(open_source(path, args.topic)) for path in args.sources]
         settings = replace(settings, input_size=_common_input(args.sources, sources, settings))
         outputs = stack.enter_context(Outputs(inputs))
         places = _places(outputs, args)
@@ -167,7 +174,7 @@ def _write(args: argparse.Namespace, places: dict[str, str], learner: _Learner, 
     keep = target.mask(calibration.heat)
     losses = calibration.losses(keep)
     summary = {**_summary(args, calibration, keep, target, settings), "losses": [asdict(loss) for loss in losses]}
-    save_static_mask(places["static_mask.npz"], keep, calibration.grid.region_px)
+    save_static_mask(places["static_mask.npz"], keep, calibration.grid.region_px, calibration.heat)
     drawn = mask_picture(learner.frame, keep)
     Path(places[PICTURE]).write_bytes(encode_jpeg(drawn))
     pictures = [("what is attended (in colour)", drawn), ("heat: where objects were",

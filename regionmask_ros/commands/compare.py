@@ -1,4 +1,4 @@
-"""Check that backends give the same integers on a video or a folder of pictures.
+"""Check that backends give the same integers on a video, a folder of pictures or a bag.
 
 Every frame's events go to all backends, and every integer of their heads is compared with the first one's. Exit status:
 0 when all are equal, 1 when an integer differs, 2 after an error. Masks that follow results use the first backend's.
@@ -32,30 +32,32 @@ from ..encoder import Encoder
 from ..errors import UserError
 from ..frames import choose_input_size, make_view, parse_input_size
 from ..grid import RegionGrid
-from ..mask.dynamic import dynamic_mask
 from ..mask.files import load_static_mask
-from ..mask.policy import MODES, MaskPolicy, MaskState, decide
+from ..mask.policy import ADAPTIVE, MODES, MaskPolicy, MaskState, decide
 from ..mask.schedule import is_refresh
 from ..network.files import find_network, load_network
 from ..network.spec import Network
 from ..pipeline import PipelineSettings
 from ..report.outputs import Outputs
 from ..sources import Source, open_source
-from ._shell import EXIT_OK, add_input_size, add_network, command_main
+from ._shell import EXIT_OK, add_input_size, add_network, add_topic, command_main
 
 EXIT_DIFFERENT = 1
 DEFAULTS = PipelineSettings()
 MASK_SEED = 2026
+MASKS = tuple(mode for mode in MODES if ADAPTIVE not in mode.split("+"))
+"""An adaptive mask has nothing to add: it is a static one between two refreshes."""
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("source", metavar="SOURCE", help="a video file, or a folder of pictures")
+    parser.add_argument("source", metavar="SOURCE", help="a video file, a folder of pictures, or a bag (mcap or db3)")
+    add_topic(parser)
     parser.add_argument("--backends", metavar="LIST", default="cpu,lava_sim",
                         help="two or more; the first is the reference (default: cpu,lava_sim)")
     parser.add_argument("--backend-option", metavar="BACKEND.NAME=VALUE", action="append", default=[],
                         help="a setting that only this backend has; may be repeated")
     parser.add_argument("--arithmetic", default="", help="default: the first that all of them compute")
-    parser.add_argument("--mask", choices=MODES, default="none", help="which regions are sent (default: none masked)")
+    parser.add_argument("--mask", choices=MASKS, default="none", help="which regions are sent (default: none masked)")
     parser.add_argument("--static-mask", metavar="FILE", default="", help="a .png (bright = attended) or .npz mask")
     parser.add_argument("--random-mask", metavar="SHARE", type=float,
                         help="mask this share of the regions, others in every frame, in the place of --mask")
@@ -81,7 +83,8 @@ def run(args: argparse.Namespace) -> int:
         check_backend(name, options[name])
     network = load_network(find_network(args.network))
     size = parse_input_size(args.input_size)
-    with open_source(args.source) as source, Outputs((args.source, args.network, args.static_mask)) as outputs:
+    used = (args.source, args.network, args.static_mask)
+    with open_source(args.source, args.topic) as source, Outputs(used) as outputs:
         json_path = outputs.file(args.json) if args.json else ""
         input_wh = choose_input_size(source.size_wh) if size == "auto" else size
         start = time.monotonic()
@@ -139,7 +142,7 @@ class _Masks:
         settings = PipelineSettings(mask=args.mask, static_mask=args.static_mask)
         grid = RegionGrid.of_input(input_wh)
         static = load_static_mask(args.static_mask, grid, source.size_wh) if settings.uses_static else None
-        dynamic = dynamic_mask(settings.dynamic) if settings.uses_dynamic else None
+        dynamic = settings.dynamic_choice.make(args.refresh_period) if settings.uses_dynamic else None
         self._policy = MaskPolicy(grid, source.size_wh, static, dynamic, args.refresh_period)
         if dynamic is not None and network.head is None:
             raise UserError(f"network {network.name}: its output means no boxes that a mask could follow")

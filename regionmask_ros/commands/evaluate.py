@@ -4,13 +4,17 @@ Whatever a setting learns, it learns on the first part of a sequence (--calibrat
 is scored on the rest. The boxes that steer a mask are those of the masked run itself.
 
 data sets: csv:DIR (video.mp4 and gt.csv), mot:DIR (gt/gt.txt and img1/), kitti:DIR (label_02/ and image_02/),
-coco:FILE.json. Settings: unmasked; the presets careful, balanced, fast; static, static-labels, tracking, oracle; skip2,
-skip3, skip4 (plain frame skipping). With @0.6 for a wanted masked share. Presets run with tuned thresholds; with
-:trained behind their name, with trained ones and carry arithmetic.
+coco:FILE.json, bag:DIR (pictures, and vision_msgs/Detection2DArray with their stamps).
+
+settings: unmasked; the presets careful, balanced, fast; static, static-labels, adaptive, tracking, mgnet, static+mgnet,
+oracle; skip2, skip3, skip4 (plain frame skipping). With @0.6 for a wanted masked share. Presets run with tuned
+thresholds; with :trained behind their name, with trained ones and carry arithmetic.
 
 example:
   python -m regionmask_ros evaluate --dataset csv:street --settings unmasked,tracking,tracking@0.6,skip2 \\
       --json result.json --output result
+  python -m regionmask_ros evaluate --dataset csv:street --settings unmasked,static,adaptive --shift-view 0.3
+  python -m regionmask_ros evaluate --dataset bag:drive --topic /front/image_raw --truth-topic /truth
 """
 
 from __future__ import annotations
@@ -25,29 +29,38 @@ from tqdm import tqdm
 
 from .. import __version__
 from ..bench.machine import machine_facts
-from ..datasets import open_dataset
+from ..datasets import BagTopics, has_bag, open_dataset
+from ..datasets.moved_view import LARGEST_MOVE
 from ..datasets.sequence import LabelledSequence
 from ..errors import UserError
 from ..evaluation.evaluate import evaluate_sequence
 from ..evaluation.rows import SequenceRows, summarise
 from ..evaluation.settings import RECIPES, Setting, parse_setting
-from ..evaluation.table import sequence_table, summary_table
+from ..evaluation.table import moved_table, sequence_table, summary_table
 from ..frames import parse_input_size
+from ..mask.dynamic import MGNET
 from ..network.files import find_network, load_network
 from ..network.thresholds import TRAINED, TUNED
 from ..pipeline import PipelineSettings
 from ..report.outputs import Outputs
 from ..report.tradeoff_page import Pictures, write_tradeoff_page
-from ._shell import EXIT_OK, add_input_size, add_max_pixels, add_network, command_main, spelt
+from ._shell import (
+    EXIT_OK, add_input_size, add_max_pixels, add_network, add_topic, add_truth_topic, command_main, spelt,
+)
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--dataset", metavar="KIND:PATH", action="append", required=True,
                         help="labelled sequences; may be repeated")
+    add_topic(parser)
+    add_truth_topic(parser)
     parser.add_argument("--settings", metavar="LIST", default=",".join(RECIPES),
                         help="what to compare (default: all of them, without @share)")
     parser.add_argument("--calibration-share", metavar="S", type=float, default=0.33,
                         help="first part of a sequence, to learn on and not scored (default: 0.33)")
+    parser.add_argument("--shift-view", metavar="S", type=float, default=0.0,
+                        help="in the middle of the scored part the view moves by this share of its width, 0 to 1; "
+                             "accuracy is told before and after (default: 0, it stays)")
     add_input_size(parser, "sequence")
     add_max_pixels(parser)
     parser.add_argument("--arithmetic", default="", help="carry, lava or snap (default: carry)")
@@ -55,6 +68,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
                         help="what the presets run with; with --arithmetic, and everything else, trained "
                              "(default: tuned)")
     add_network(parser)
+    parser.add_argument("--mgnet-weights", metavar="FILE", default="",
+                        help="mask network of mgnet and static+mgnet (default: the package's)")
     parser.add_argument("--json", metavar="FILE", default="", help="write rows and summary as JSON")
     parser.add_argument("--output", metavar="DIR", default="", help="folder for report.html and figures")
 
@@ -63,10 +78,12 @@ def run(args: argparse.Namespace) -> int:
     settings = [parse_setting(name.strip()) for name in dict.fromkeys(args.settings.split(","))]
     if not 0.0 <= args.calibration_share < 1.0:
         raise UserError(f"--calibration-share {args.calibration_share}: must be 0 or more, and below 1")
+    if not 0.0 <= args.shift_view <= LARGEST_MOVE:
+        raise UserError(f"--shift-view {args.shift_view}: must lie between 0 and {LARGEST_MOVE:g}")
     base = PipelineSettings(
-        input_size=parse_input_size(args.input_size), max_pixels=args.max_pixels, arithmetic=args.arithmetic)
-    sequences = [sequence for spelt_so in dict.fromkeys(args.dataset) for sequence in open_dataset(spelt_so)]
-    tuned = args.thresholds == TUNED and not args.arithmetic
+        input_size=parse_input_size(args.input_size), max_pixels=args.max_pixels, arithmetic=args.arithmetic,
+        dynamic=MGNET, mgnet_weights=args.mgnet_weights)
+    sequences = _sequences(args)
     network = load_network(find_network(args.network))
     inputs = [path for sequence in sequences for path in sequence.inputs]
     with Outputs(inputs) as outputs:
@@ -74,8 +91,10 @@ def run(args: argparse.Namespace) -> int:
         page = _page(outputs, args.output) if args.output else None
         done = []
         for sequence in sequences:
-            done.append(_evaluated(network, sequence, settings, base, args.calibration_share, tuned))
+            done.append(_evaluated(network, sequence, settings, base, args))
             print(sequence_table(done[-1].rows), end="\n\n", flush=True)
+            if args.shift_view:
+                print(moved_table(done[-1].rows), end="\n\n", flush=True)
         result = {
             "rows": [row for one in done for row in one.rows], "summary": summarise(done),
             "calibration_share": args.calibration_share, "network": network.digest, "machine": machine_facts(),
@@ -96,6 +115,13 @@ def main(argv: Sequence[str] | None = None) -> int:
     return command_main("evaluate", argv)
 
 
+def _sequences(args: argparse.Namespace) -> list[LabelledSequence]:
+    if (args.topic or args.truth_topic) and not has_bag(args.dataset):
+        raise UserError("--topic and --truth-topic are for bags, but no --dataset is written bag:PATH")
+    topics = BagTopics(args.topic, args.truth_topic)
+    return [sequence for spelt_so in dict.fromkeys(args.dataset) for sequence in open_dataset(spelt_so, topics)]
+
+
 def _page(outputs: Outputs, folder: str) -> Pictures:
     outputs.folder(folder)
     return Pictures(*(
@@ -104,9 +130,11 @@ def _page(outputs: Outputs, folder: str) -> Pictures:
 
 
 def _evaluated(network, sequence: LabelledSequence, settings: Sequence[Setting], base: PipelineSettings,
-               calibration_share: float, tuned: bool) -> SequenceRows:
+               args: argparse.Namespace) -> SequenceRows:
     with sequence.open() as source:
         total = source.frame_count
     with tqdm(total=total, unit="frame", desc=sequence.name, disable=None) as progress:
-        runs = evaluate_sequence(network, sequence, settings, base, calibration_share, progress.update, tuned)
+        runs = evaluate_sequence(
+            network, sequence, settings, base, args.calibration_share, progress.update, args.shift_view,
+            tuned=args.thresholds == TUNED and not args.arithmetic)
     return SequenceRows(runs)

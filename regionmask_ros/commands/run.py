@@ -6,6 +6,7 @@ error or Ctrl-C leaves nothing behind.
 example:
   python -m regionmask_ros run street.mp4 --output result --mask dynamic
   python -m regionmask_ros run my_bag/ --topic /front/image_raw --output result --mask dynamic
+  python -m regionmask_ros run street.mp4 --output result --rerun result/street.rrd --no-video
   python -m regionmask_ros run pictures/ --output result --mask static --static-mask painted.png --json result.json
 """
 
@@ -17,7 +18,7 @@ import json
 import os
 import sys
 from dataclasses import replace
-from itertools import islice
+from itertools import chain, islice, repeat
 from typing import Any, Mapping, Sequence
 
 import numpy as np
@@ -28,8 +29,6 @@ from ..backends import BACKENDS, options_of
 from ..backends.options import parse_pairs
 from ..errors import UserError
 from ..frames import choose_input_size, parse_input_size
-from ..mask.policy import MODES
-from ..mask.presets import PRESETS
 from ..metrics.loihi2_model import REFERENCE_INPUT_WH, allocate
 from ..metrics.loihi2_table import modelled_table
 from ..metrics.run_summary import FrameRecord, summarise
@@ -43,11 +42,13 @@ from ..report.figures import Panel, per_frame_svg
 from ..report.head_dump import HeadDump
 from ..report.html import Figure, write_report
 from ..report.outputs import Outputs
+from ..report.rerun_log import ENDING, RerunLog
 from ..report.samples import SamplePictures
 from ..report.summary import summary_tables
 from ..report.video_writer import VideoWriter
 from ..sources import Source, open_source
-from ._shell import EXIT_OK, add_input_size, add_max_pixels, add_network, command_main, spelt
+from ._masks import add_masks, mask_settings
+from ._shell import EXIT_OK, add_input_size, add_max_pixels, add_network, add_topic, command_main, spelt
 
 DEFAULTS = PipelineSettings()
 
@@ -55,15 +56,12 @@ DEFAULTS = PipelineSettings()
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("source", metavar="SOURCE",
                         help="a video file, a folder of pictures (shown at 10 a second), or a bag (mcap or db3)")
-    parser.add_argument("--topic", metavar="T", default="", help="topic of a bag that has pictures on several")
+    add_topic(parser)
+    parser.add_argument("--compressed", action="store_true",
+                        help="of a bag, a camera's compressed pictures (default: the raw ones, where it has both)")
+    parser.add_argument("--loop", action="store_true", help="from the beginning again, until --max-frames are done")
     parser.add_argument("--output", metavar="DIR", required=True, help="folder for the results, made if missing")
-    parser.add_argument("--mask", choices=MODES, help="which regions are sent (default: none, or static with a file)")
-    parser.add_argument("--static-mask", metavar="FILE", default="", help="a .png (bright = attended) or .npz mask")
-    parser.add_argument("--dynamic", metavar="NAME", default=DEFAULTS.dynamic, help="dynamic mask (default: tracking)")
-    parser.add_argument("--preset", choices=("", *PRESETS), default="",
-                        help="a schedule decides what is sent, instead of --mask: careful, balanced or fast")
-    parser.add_argument("--refresh-period", metavar="N", type=int, default=DEFAULTS.refresh_period,
-                        help="attend everything every N frames; 0: in the first frame only (default: 8)")
+    add_masks(parser)
     parser.add_argument("--restart-period", metavar="N", type=int, default=DEFAULTS.restart_period,
                         help="start afresh every N frames, against the drift of arithmetic lava; 0: never (default: 0)")
     parser.add_argument("--backend", default=DEFAULTS.backend,
@@ -83,6 +81,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add_network(parser)
     parser.add_argument("--max-frames", metavar="N", type=int, help="stop after N frames")
     parser.add_argument("--dump-head", metavar="FILE", default="", help="write raw heads and masks as .npz")
+    parser.add_argument("--rerun", metavar="FILE.rrd", default="", help="write a recording for the Rerun viewer")
     parser.add_argument("--json", metavar="FILE", default="", help="write the figures as JSON")
     parser.add_argument("--loihi2-table", metavar="FILE", default="",
                         help="write what frames cost on Loihi 2 as JSON: modelled from the counts, or measured where "
@@ -93,12 +92,16 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(args: argparse.Namespace) -> int:
     if args.max_frames is not None and args.max_frames < 1:
         raise UserError(f"--max-frames {args.max_frames}: must be 1 or more")
+    if args.loop and args.max_frames is None:
+        raise UserError("--loop: goes on for ever; say with --max-frames when it shall end")
+    if args.rerun and not args.rerun.endswith(ENDING):
+        raise UserError(f"--rerun {args.rerun}: the viewer knows its files by the ending {ENDING}: add it")
     settings = _settings(args)
     network = load_network(find_network(args.network))
     if args.loihi2_table:
         _check_loihi2_table(settings, network)
     used = (args.source, args.static_mask, args.network)
-    with open_source(args.source, args.topic) as source, Outputs(used) as outputs:
+    with _open(args) as source, Outputs(used) as outputs:
         if settings.input_size == "auto":
             # Fixed by the first picture, so that heads and masks of a folder of mixed sizes have one shape.
             settings = replace(settings, input_size=choose_input_size(source.size_wh, settings.max_pixels))
@@ -109,22 +112,21 @@ def run(args: argparse.Namespace) -> int:
     return EXIT_OK
 
 
+def _open(args: argparse.Namespace) -> Source:
+    return open_source(args.source, args.topic, only_compressed=args.compressed)
+
+
 def main(argv: Sequence[str] | None = None) -> int:
     return command_main("run", argv)
 
 
 def _settings(args: argparse.Namespace) -> PipelineSettings:
-    mask = args.mask or ("static" if args.static_mask else "none")
     if args.thresholds == TUNED and not args.preset:
         raise UserError(f"--thresholds {TUNED}: only a preset uses them; say --preset, or leave it out")
-    settings = PipelineSettings(
+    return PipelineSettings(
+        **mask_settings(args),
         input_size=parse_input_size(args.input_size),
         max_pixels=args.max_pixels,
-        mask=mask,
-        static_mask=args.static_mask,
-        dynamic=args.dynamic,
-        preset=args.preset,
-        refresh_period=args.refresh_period,
         restart_period=args.restart_period,
         score_threshold=args.score_threshold,
         nms_iou=args.nms_iou,
@@ -133,11 +135,6 @@ def _settings(args: argparse.Namespace) -> PipelineSettings:
         thresholds=args.thresholds,
         backend_options=parse_pairs(args.backend_option),
     )
-    if args.static_mask and not settings.uses_static:
-        raise UserError(
-            f"--static-mask {args.static_mask}: not used with --mask {mask}; say --mask static+dynamic or static"
-        )
-    return settings
 
 
 class _Recorder:
@@ -153,18 +150,22 @@ class _Recorder:
         self.samples = SamplePictures()
         self._table = stack.enter_context(DetectionsCsv(outputs.file(place("detections.csv")), network.labels))
         self.report_path = outputs.file(place("report.html"))
-        self._video = self._heads = None
+        self._video = self._heads = self._rerun = None
         if not args.no_video:
             path = outputs.file(place("annotated.mp4"))
             self._video = stack.enter_context(VideoWriter(path, fps, name=place("annotated.mp4")))
         if args.dump_head:
             self._heads = stack.enter_context(HeadDump(outputs.file(args.dump_head)))
+        if args.rerun:
+            self._rerun = stack.enter_context(RerunLog(outputs.file(args.rerun), args.rerun))
 
     def add(self, result: StepResult) -> None:
         counts, mask, found = result.counts, result.mask, result.detections
         self._table.add(result.index, result.frame.stamp_ns, found)
         if self._heads:
             self._heads.add(result.head, ~mask.keep)
+        if self._rerun:
+            self._rerun.add(result, self.labels)
         # A sample shows something: objects, and a mask at work rather than a refresh frame.
         rank = min(len(found), 6) + (not mask.refresh)
         wanted = self.samples.wants(result.index, rank)
@@ -186,16 +187,10 @@ def _process(args: argparse.Namespace, source: Source, pipeline: Pipeline, outpu
     outputs.folder(args.output)
     json_path = outputs.file(args.json) if args.json else ""
     table_path = outputs.file(args.loihi2_table) if args.loihi2_table else ""
-    most = min(args.max_frames or sys.maxsize, sys.maxsize)
-    total = min(source.frame_count or sys.maxsize, most)
     with contextlib.ExitStack() as stack:
         recorder = _Recorder(args, outputs, pipeline.network, source.fps, stack)
-        progress = stack.enter_context(tqdm(
-            islice(source.frames(), most), total=None if total == sys.maxsize else total, unit="frame",
-            desc=source.name, disable=None,
-        ))
-        for frame in progress:
-            for result in pipeline.process(frame):
+        for frame in stack.enter_context(_frames(args, source)):
+            for result in pipeline.process(frame, want_events=bool(args.rerun)):
                 recorder.add(result)
         for result in pipeline.drain():
             recorder.add(result)
@@ -206,6 +201,20 @@ def _process(args: argparse.Namespace, source: Source, pipeline: Pipeline, outpu
     if table_path:
         _write_json(table_path, _loihi2_table(pipeline, recorder.records))
     return summary
+
+
+def _frames(args: argparse.Namespace, source: Source) -> tqdm:
+    """The frames that were asked for, with a progress bar. Each pass of a loop starts the pipeline afresh, as its
+    stamps jump back."""
+    most = min(args.max_frames or sys.maxsize, sys.maxsize)
+    promised = None if args.loop else source.frame_count
+    total = min(promised or sys.maxsize, most)
+    passes = repeat(source) if args.loop else (source,)
+    frames = chain.from_iterable(one.frames() for one in passes)
+    return tqdm(
+        islice(frames, most), total=None if total == sys.maxsize else total, unit="frame", desc=source.name,
+        disable=None,
+    )
 
 
 def _write_json(path: str, facts: Mapping[str, Any]) -> None:
@@ -245,6 +254,7 @@ def _facts(pipeline: Pipeline) -> dict[str, Any]:
         "arithmetic": settings.arithmetic,
         "thresholds": settings.thresholds,
         "mask": settings.deciding,
+        "target_masked": settings.target_masked,
         "refresh_period": settings.deciding_refresh_period,
         "restart_period": settings.restart_period,
         "version": __version__,

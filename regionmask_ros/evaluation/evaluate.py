@@ -10,6 +10,7 @@ import cv2
 import numpy as np
 
 from ..datasets.labels import Labels
+from ..datasets.moved_view import Move, moved_view
 from ..datasets.sequence import LabelledSequence
 from ..errors import UserError
 from ..frames import Frame, choose_input_size
@@ -20,37 +21,53 @@ from ..pipeline import Pipeline, PipelineSettings
 from ..sources import Source
 from .run import SettingRun
 from .scoring import Scorer
-from .settings import DETECTOR, LABELS, NOTHING, UNMASKED, Setting, Situation, parse_setting
+from .settings import DETECTOR, LABELS, NOTHING, REFRESH_PERIOD, UNMASKED, Setting, Situation, parse_setting
 
 LEAST_SCORED = 2
 """Frames: with one, there would be nothing but the first frame."""
 
+SETTLING_FRAMES = 8 * REFRESH_PERIOD
+"""Eight refreshes: so long a mask may take to find its way when the view has moved."""
+
 
 @dataclass(frozen=True)
 class SequenceRuns:
-    """runs: by setting name. baseline: the unmasked run that gains and delays refer to. first_frame: first scored."""
+    """runs: by setting name. baseline: the unmasked run that gains and delays refer to. first_frame: first scored.
+
+    move: of the view, None where it stays.
+    """
 
     name: str
     runs: Mapping[str, SettingRun]
     baseline: SettingRun
     first_frame: int
     input_wh: tuple[int, int]
+    move: Move | None = None
 
 
 def evaluate_sequence(network: Network, sequence: LabelledSequence, settings: Sequence[Setting],
                       base: PipelineSettings, calibration_share: float,
-                      tick: Callable[[], None] = lambda: None, tuned: bool = True) -> SequenceRuns:
+                      tick: Callable[[], None] = lambda: None, moved_share: float = 0.0,
+                      tuned: bool = True) -> SequenceRuns:
     """Runs the settings on what is left of the sequence after the calibration share.
 
     base: input size, arithmetic and thresholds of all settings; its mask is not used. tick: called once a frame.
+    moved_share: the view moves by that share of its width in the middle of the scored part; 0: it stays.
     tuned: whether settings that have tuned thresholds use these instead.
     Every setting starts afresh with the first scored frame. Raises UserError when the sequence is too short.
     """
-    with sequence.open() as source, _one_thread():
+    with sequence.open() as source:
         count = source.frame_count or sequence.labels.last_frame + 1
-        first = round(calibration_share * count)
-        if count - first < LEAST_SCORED:
-            raise UserError(f"{sequence.name}: {count} frames are too few to learn on {first} and score the rest")
+    first, move = round(calibration_share * count), None
+    if count - first < LEAST_SCORED:
+        raise UserError(f"{sequence.name}: {count} frames are too few to learn on {first} and score the rest")
+    if moved_share:
+        move = Move(moved_share, (first + count) // 2)
+        sequence = moved_view(sequence, move)
+        if count - move.frame <= SETTLING_FRAMES:
+            raise UserError(f"{sequence.name}: {count - move.frame} frames after the view has moved are too few: "
+                            f"{SETTLING_FRAMES} of them are for settling")
+    with sequence.open() as source, _one_thread():
         input_wh = base.input_size
         if input_wh == "auto":
             input_wh = choose_input_size(source.size_wh, base.max_pixels)
@@ -64,7 +81,7 @@ def evaluate_sequence(network: Network, sequence: LabelledSequence, settings: Se
             for run in runs.values():
                 run.close()
     baseline = runs[_baseline().name]
-    return SequenceRuns(sequence.name, {s.name: runs[s.name] for s in settings}, baseline, first, input_wh)
+    return SequenceRuns(sequence.name, {s.name: runs[s.name] for s in settings}, baseline, first, input_wh, move)
 
 
 def _numbered(source: Source, tick: Callable[[], None]) -> Iterator[tuple[int, Frame]]:
@@ -113,7 +130,7 @@ def _open(network: Network, labels: Labels, settings: Sequence[Setting], base: P
           heats: Mapping[str, np.ndarray], first: int, tuned: bool) -> dict[str, SettingRun]:
     runs = {}
     for setting in (_baseline(), *settings):
-        situation = Situation(setting.share, heats[setting.recipe.learns], labels, first)
+        situation = Situation(setting.share, heats[setting.recipe.learns], labels, first, base.mgnet_weights)
         policy = setting.recipe.policy(situation) if setting.recipe.policy else None
         own = setting.settings(base, tuned)
         runs[setting.name] = SettingRun(

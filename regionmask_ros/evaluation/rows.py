@@ -9,7 +9,7 @@ import numpy as np
 
 from ..metrics.loihi2_model import energy_delay_product
 from .bootstrap import interval
-from .evaluate import SequenceRuns
+from .evaluate import SETTLING_FRAMES, SequenceRuns
 from .run import SettingRun, steady
 from .scoring import Accuracy, delay_figures
 
@@ -30,7 +30,7 @@ class SequenceRows:
         record, baseline = run.record, self._runs.baseline
         width, height = self._runs.input_wh
         own, theirs = steady(record.cpu_ms), steady(baseline.record.cpu_ms)
-        return {
+        row = {
             "sequence": self._runs.name,
             "setting": name,
             "map50": _number(accuracy.map50, 2),
@@ -55,6 +55,20 @@ class SequenceRows:
             "arithmetic": run.pipeline.settings.arithmetic,
             "thresholds": run.pipeline.settings.thresholds,
         }
+        return row if self._runs.move is None else {**row, "moved_view": moved_figures(self._runs, run)}
+
+
+def moved_figures(runs: SequenceRuns, run: SettingRun) -> dict[str, Any]:
+    """Accuracy before the view moves, while a mask may settle, and after, each also as a share of the unmasked one."""
+    moved = runs.move.frame - runs.first_frame
+    figures: dict[str, Any] = {"share": runs.move.share, "frame": runs.move.frame, "settling_frames": SETTLING_FRAMES}
+    settled = moved + SETTLING_FRAMES
+    for name, span in (("before", (0, moved)), ("settling", (moved, settled)), ("after", (settled, run.scorer.frames))):
+        own, theirs = run.scorer.map50_of(*span), runs.baseline.scorer.map50_of(*span)
+        masked = np.asarray(run.record.masked_share[slice(*span)], np.float64).mean()
+        figures[name] = {
+            "map50": _number(own, 2), "of_unmasked": _ratio(own, theirs), "masked_share": _number(masked, 4)}
+    return figures
 
 
 def edp_gains(baseline: SettingRun, run: SettingRun) -> dict[str, float | None]:
@@ -112,7 +126,8 @@ def _number(value: float, digits: int) -> float | None:
 
 
 def _ratio(above: float, below: float) -> float | None:
-    return round(above / below, 4) if below > 0.0 else None
+    """None where there is nothing to divide by, or no number to divide."""
+    return round(above / below, 4) if below > 0.0 and not math.isnan(above) else None
 
 
 def _geometric(values: Sequence[float | None]) -> float | None:

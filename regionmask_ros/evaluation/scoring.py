@@ -76,6 +76,14 @@ class Scorer:
         tall = mean_over_classes([PrecisionCurve(frames).average_precision() for frames in self._tall.values()])
         return Accuracy(ap50, mean_over_classes(list(ap50.values())), tall, resampled)
 
+    def map50_of(self, first: int, end: int) -> float:
+        """As ``Accuracy.map50``, over the scored frames from number ``first`` to before ``end``, counted from 0; nan
+        without an object in them."""
+        weights = np.zeros(self.frames, np.int64)
+        weights[first:end] = 1
+        return mean_over_classes(
+            [PrecisionCurve(frames).average_precision(weights) for frames in self._matches.values()])
+
     def delays(self) -> dict[tuple[str, int], tuple[int, bool]]:
         """For each track that begins after the first scored frame: frames from its first labelled appearance that is
         not ignored to its first match, and whether there was one. Without one, the frames until it is gone."""

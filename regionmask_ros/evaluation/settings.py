@@ -16,13 +16,16 @@ from ..detection.detections import Detections
 from ..engine.arithmetic import CARRY
 from ..errors import UserError
 from ..grid import RegionGrid
+from ..mask.adaptive import Adaptive
 from ..mask.budget import attended_regions, nearest
-from ..mask.dynamic import tracking
+from ..mask.cues import Cues
+from ..mask.dynamic import MGNET, DynamicChoice, tracking
 from ..mask.heat import holding, hottest
 from ..mask.policy import MaskPolicy
 from ..mask.presets import PRESETS
 from ..network import thresholds
 from ..pipeline import PipelineSettings, PolicyMaker
+from ..pipeline_policy import within
 
 UNMASKED = "unmasked"
 TRAINED = ":trained"
@@ -38,12 +41,14 @@ class Situation:
 
     share: wanted masked share, None for the setting's own. heat: float64 [rows, cols], learned; zeros when the setting
     learns nothing. labels, first_frame: the truth, and the number of the first scored frame, for the oracle alone.
+    mgnet_weights: file of a mask network, "" for the package's.
     """
 
     share: float | None
     heat: np.ndarray
     labels: Labels
     first_frame: int
+    mgnet_weights: str = ""
 
 
 @dataclass(frozen=True)
@@ -82,46 +87,75 @@ class Setting:
 
 def _static(situation: Situation) -> PolicyMaker:
     def make(grid: RegionGrid, picture_wh: tuple[int, int]) -> MaskPolicy:
-        if situation.share is None:
-            keep = holding(situation.heat)
-        else:
-            keep = hottest(situation.heat, attended_regions(grid, situation.share, REFRESH_PERIOD))
+        regions = _regions(situation, grid)
+        keep = holding(situation.heat) if regions is None else hottest(situation.heat, regions)
         return MaskPolicy(grid, picture_wh, keep, None, REFRESH_PERIOD)
 
     return make
 
 
+def _adaptive(situation: Situation) -> PolicyMaker:
+    """Begins as ``static`` does, and goes on learning from its own refresh frames while it is scored."""
+    return lambda grid, picture_wh: replace(
+        _static(situation)(grid, picture_wh), adaptive=Adaptive(), regions=_regions(situation, grid))
+
+
+def _regions(situation: Situation, grid: RegionGrid) -> int | None:
+    """So many are attended in a frame that is no refresh frame, for the wanted share."""
+    return None if situation.share is None else attended_regions(grid, situation.share, REFRESH_PERIOD)
+
+
 def _tracking(situation: Situation) -> PolicyMaker:
     return lambda grid, picture_wh: MaskPolicy(
-        grid, picture_wh, None, _sized(tracking, situation.share, grid), REFRESH_PERIOD)
+        grid, picture_wh, None, tracking, REFRESH_PERIOD, regions=_regions(situation, grid))
+
+
+def _mgnet(situation: Situation) -> PolicyMaker:
+    choice = _mgnet_choice(situation)
+    return lambda grid, picture_wh: MaskPolicy(grid, picture_wh, None, choice.make(REFRESH_PERIOD), REFRESH_PERIOD)
+
+
+def _static_mgnet(situation: Situation) -> PolicyMaker:
+    """For a wanted share, the static mask takes half of what may be attended."""
+    choice = _mgnet_choice(situation)
+
+    def make(grid: RegionGrid, picture_wh: tuple[int, int]) -> MaskPolicy:
+        if situation.share is None:
+            keep = holding(situation.heat)
+        else:
+            keep = hottest(situation.heat, attended_regions(grid, situation.share, REFRESH_PERIOD) // 2)
+        return MaskPolicy(grid, picture_wh, keep, choice.make(REFRESH_PERIOD, keep), REFRESH_PERIOD)
+
+    return make
+
+
+def _mgnet_choice(situation: Situation) -> DynamicChoice:
+    return DynamicChoice(MGNET, situation.mgnet_weights, situation.share or 0.0)
 
 
 def _oracle(situation: Situation) -> PolicyMaker:
     return lambda grid, picture_wh: MaskPolicy(
-        grid, picture_wh, None, _TrueBoxes(situation, _sized(tracking, situation.share, grid)), REFRESH_PERIOD)
+        grid, picture_wh, None, _TrueBoxes(situation, _regions(situation, grid)), REFRESH_PERIOD)
 
 
 class _TrueBoxes:
-    """A dynamic mask that sees the labels of the frame to come. It is asked once a frame, in order."""
+    """A dynamic mask that sees the labels of the frame to come. It is asked once a frame, in order.
 
-    def __init__(self, situation: Situation, around: Callable) -> None:
+    regions: so many of those nearest to the boxes, instead of what ``tracking`` attends.
+    """
+
+    def __init__(self, situation: Situation, regions: int | None) -> None:
         self._labels, self._frame = situation.labels, situation.first_frame
-        self._around = around
+        self._regions = regions
 
-    def __call__(self, last: Detections, grid: RegionGrid, picture_wh: tuple[int, int]) -> np.ndarray:
+    def __call__(self, cues: Cues) -> np.ndarray:
         labels = self._labels.at(self._frame)
         self._frame += 1
         boxes = labels.boxes[~labels.ignore].astype(np.float32)
         sure = Detections(boxes, np.ones(len(boxes), np.float32), np.zeros(len(boxes), np.int32))
-        return self._around(sure, grid, picture_wh)
-
-
-def _sized(rule: Callable, share: float | None, grid: RegionGrid) -> Callable:
-    """The rule itself or, for a wanted masked share, that many of the regions nearest to the boxes."""
-    if share is None:
-        return rule
-    regions = attended_regions(grid, share, REFRESH_PERIOD)
-    return lambda last, grid, picture_wh: nearest(last.boxes, last.scores, grid, picture_wh, regions)
+        if self._regions is None:
+            return tracking(replace(cues, last=sure))
+        return nearest(sure.boxes, sure.scores, cues.grid, cues.picture_wh, self._regions)
 
 
 def _skip(period: int) -> Recipe:
@@ -137,8 +171,8 @@ def _preset(name: str) -> Recipe:
         def make(grid: RegionGrid, picture_wh: tuple[int, int]) -> MaskPolicy:
             schedule = PRESETS[name]
             if situation.share is not None:
-                regions = attended_regions(grid, situation.share, schedule.refresh_period)
-                schedule = replace(schedule, most_attended=regions / (grid.rows * grid.cols))
+                schedule = within(
+                    schedule, attended_regions(grid, situation.share, schedule.refresh_period), grid)
             return MaskPolicy(grid, picture_wh, None, None, schedule.refresh_period, schedule)
 
         return make
@@ -151,24 +185,22 @@ RECIPES: Mapping[str, Recipe] = {
     **{name: _preset(name) for name in PRESETS},
     "static": Recipe("where the unmasked detector saw objects before", _static, DETECTOR),
     "static-labels": Recipe("where objects were labelled before", _static, LABELS),
+    "adaptive": Recipe("begins as static and learns on, from the frames that are sent as a whole", _adaptive, DETECTOR),
     "tracking": Recipe("the boxes of the last result, widened by a region", _tracking),
+    "mgnet": Recipe("what a mask network and the boxes of the last result say", _mgnet),
+    "static+mgnet": Recipe("what either of static and mgnet attends", _static_mgnet, DETECTOR),
     "oracle": Recipe("the true boxes of the frame to come, widened by a region: a ceiling, not a method", _oracle),
     "skip2": _skip(2),
     "skip3": _skip(3),
     "skip4": _skip(4),
 }
 
-ANNOUNCED = ("mgnet", "static+mgnet")
-"""Settings that are planned, so that nobody takes their absence for a misspelling."""
-
 
 def parse_setting(text: str) -> Setting:
-    """Raises UserError for a name that is unknown, or does not exist yet, and for a share that makes no sense."""
+    """Raises UserError for a name that is unknown, and for a share that makes no sense."""
     trained = text.endswith(TRAINED)
     base, at, share_text = text.removesuffix(TRAINED).partition("@")
     known = ", ".join(RECIPES)
-    if base in ANNOUNCED and base not in RECIPES:
-        raise UserError(f"setting {base}: this version does not have it yet; use {known}")
     if base not in RECIPES:
         raise UserError(f"setting {text!r}: unknown; use {known}, with @0.6 for a wanted masked share")
     recipe = RECIPES[base]

@@ -16,8 +16,8 @@ def span(ends: Sequence[float | None]) -> str:
     return f"{figure(ends[0], 1)}..{figure(ends[1], 1)}"
 
 
-def percent(share: float) -> str:
-    return f"{100 * share:.0f} %"
+def percent(share: float | None) -> str:
+    return DASH if share is None else f"{100 * share:.0f} %"
 
 
 COUNTED = (
@@ -50,6 +50,30 @@ SUMMARY_COLUMNS = (
     ("accuracy", "worst", lambda row: figure(row["map50_drop_worst"], 1)),
     *COUNTED, *MODELLED, *MEASURED_ROW[1:],
 )
+SPANS = ("before", "settling", "after")
+"""Of a sequence whose view moves, see ``rows.moved_figures``."""
+
+_OF_A_SPAN = (
+    ("mAP@0.5", lambda one: figure(one["map50"], 1)),
+    ("of unmasked", lambda one: percent(one["of_unmasked"])),
+    ("masked", lambda one: percent(one["masked_share"])),
+)
+MOVED_COLUMNS = (
+    ("", "setting", lambda row: row["setting"]),
+    *((span, name, lambda row, span=span, make=make: make(row["moved_view"][span]))
+      for span in SPANS for name, make in _OF_A_SPAN),
+)
+
+
+def moved_title(rows: Sequence[Mapping[str, Any]]) -> str:
+    moved = rows[0]["moved_view"]
+    return (f"{rows[0]['sequence']}: the view moves by {percent(moved['share'])} of its width with frame "
+            f"{moved['frame']}; settling: the {moved['settling_frames']} frames from there on")
+
+
+def moved_table(rows: Sequence[Mapping[str, Any]]) -> str:
+    """Accuracy and masked share before the view of a sequence moves, and after."""
+    return f"{moved_title(rows)}\n{_table(MOVED_COLUMNS, rows)}"
 
 
 def sequence_table(rows: Sequence[Mapping[str, Any]]) -> str:

@@ -6,6 +6,11 @@ import numpy as np
 
 from ..errors import UserError
 from ..grid import RegionGrid
+from .heat import ranked
+
+_OWN, _STATIC, _NEAR, _REST = 0.0, 1e4, 2e4, 3e4
+"""What comes first when a budget is short: what follows objects, then the static mask, then what lies around objects,
+then what lies around the static mask. Ranks within each stay far below these steps."""
 
 
 def attended_regions(grid: RegionGrid, masked_share: float, refresh_period: int) -> int:
@@ -14,13 +19,21 @@ def attended_regions(grid: RegionGrid, masked_share: float, refresh_period: int)
     masked_share: 0 to 1, of all regions of all frames; refresh frames mask nothing, so the others mask more.
     Raises UserError when the refresh frames leave too few others.
     """
+    return round(grid.rows * grid.cols * (1.0 - share_between_refreshes(masked_share, refresh_period)))
+
+
+def share_between_refreshes(masked_share: float, refresh_period: int) -> float:
+    """The masked share, 0 to 1, of a frame that is no refresh frame, so that ``masked_share`` is that of all frames.
+
+    Raises UserError when the refresh frames leave too few others.
+    """
     others = 1.0 - 1.0 / refresh_period if refresh_period > 0 else 1.0
     if not 0.0 <= masked_share <= others:
         raise UserError(
             f"a masked share of {masked_share:g} is out of reach: with a refresh every {refresh_period} frames at most "
             f"{others:.2f} can be masked"
         )
-    return round(grid.rows * grid.cols * (1.0 - masked_share / others)) if others else grid.rows * grid.cols
+    return masked_share / others if others else 0.0
 
 
 def nearest(boxes: np.ndarray, scores: np.ndarray, grid: RegionGrid, picture_wh: tuple[int, int],
@@ -30,26 +43,61 @@ def nearest(boxes: np.ndarray, scores: np.ndarray, grid: RegionGrid, picture_wh:
     boxes: float [n, 4] in picture pixels. scores: float [n]; at equal distance the better box's regions come first.
     Without any box nothing is attended.
     """
-    keep = grid.full(False)
+    ranks = box_ranks(boxes, scores, grid, picture_wh)
+    return best(ranks, regions)
+
+
+def box_ranks(boxes: np.ndarray, scores: np.ndarray, grid: RegionGrid, picture_wh: tuple[int, int]) -> np.ndarray:
+    """float64 [rows, cols]: rings from the nearest box, less half the score of that box; infinite without any box."""
     boxes = np.asarray(boxes, np.float64).reshape(-1, 4)
     width, height = picture_wh
     inside = np.clip(boxes, 0.0, [width, height, width, height])
     visible = (inside[:, 2:] > inside[:, :2]).all(axis=1)
     inside, scores = inside[visible], np.asarray(scores, np.float64)[visible]
     if not len(inside):
-        return keep
+        return np.full(grid.shape, np.inf)
     across = _rings(inside[:, 0], inside[:, 2], grid.cols, width)
     down = _rings(inside[:, 1], inside[:, 3], grid.rows, height)
     # One number a box and region: the ring, and less than a ring for the score.
-    rank = np.maximum(down[:, :, None], across[:, None, :]) - 0.5 * np.clip(scores, 0.0, 1.0)[:, None, None]
-    order = np.argsort(rank.min(axis=0).ravel(), kind="stable")
-    keep.ravel()[order[:regions]] = True
-    return keep
+    rank = np.maximum(down[:, :, None], across[:, None, :])
+    rank -= (0.5 * np.clip(scores, 0.0, 1.0)).astype(np.float32)[:, None, None]
+    return rank.min(axis=0).astype(np.float64)
+
+
+def static_ranks(heat: np.ndarray) -> np.ndarray:
+    """float64 [rows, cols], 0 to below 1: the hottest region first, see ``heat.hottest``. heat: a mask will do."""
+    ranks = np.empty(heat.size)
+    ranks[ranked(heat)] = np.arange(heat.size) / heat.size
+    return ranks.reshape(heat.shape)
+
+
+def united_ranks(static: np.ndarray | None, hot: np.ndarray | None, dynamic: np.ndarray | None,
+                 near: np.ndarray) -> np.ndarray:
+    """float64 [rows, cols]: the order in which regions are attended when only so many may be.
+
+    static, dynamic: bool [rows, cols], the masks. hot: of ``static_ranks``. near: of ``box_ranks``. A mask that is not
+    in use is None; then what it alone could rank is infinite.
+    """
+    ranks = np.full(near.shape, np.inf)
+    if static is not None:
+        ranks = np.where(static, _STATIC, _REST) + hot
+    if dynamic is not None:
+        ranks = np.minimum(ranks, _NEAR + near)
+        ranks = np.where(dynamic, _OWN + np.minimum(near, _STATIC - 1.0), ranks)
+    return ranks
+
+
+def best(ranks: np.ndarray, regions: int) -> np.ndarray:
+    """bool [rows, cols]: so many regions of the lowest ranks, fewer where the others are infinite."""
+    keep = np.zeros(ranks.size, bool)
+    first = np.argsort(ranks.ravel(), kind="stable")[:regions]
+    keep[first] = ranks.ravel()[first] < np.inf
+    return keep.reshape(ranks.shape)
 
 
 def _rings(low: np.ndarray, high: np.ndarray, cells: int, length: float) -> np.ndarray:
-    """float64 [n, cells]: how many cells each lies away from those that a box touches along one axis."""
-    cell = np.arange(cells)[None]
-    first = np.floor(low * cells / length)[:, None]
-    last = (np.ceil(high * cells / length) - 1)[:, None]
+    """float32 [n, cells]: how many cells each lies away from those that a box touches along one axis."""
+    cell = np.arange(cells, dtype=np.float32)[None]
+    first = np.floor(low * cells / length)[:, None].astype(np.float32)
+    last = (np.ceil(high * cells / length) - 1)[:, None].astype(np.float32)
     return np.maximum(np.maximum(first - cell, cell - last), 0.0)

@@ -1,39 +1,63 @@
 """Dynamic masks by name: what in the current situation deserves attention.
 
-A dynamic mask is a function of the last result, the region grid and the picture's size; it returns bool [rows, cols],
-True = attended.
+A dynamic mask is called with the ``Cues`` of every frame, in order; it returns bool [rows, cols], True = attended. One
+that remembers something starts afresh with frame 0.
 """
 
 from __future__ import annotations
 
-from typing import Callable, Mapping
+from dataclasses import dataclass
+from typing import Callable
 
 import numpy as np
 
-from ..detection.detections import Detections
 from ..errors import UserError
-from ..grid import RegionGrid
+from .budget import share_between_refreshes
+from .cues import Cues
+from .mgnet import MgnetMask
+from .mgnet_files import load_weights
 
-DynamicMask = Callable[[Detections, RegionGrid, "tuple[int, int]"], np.ndarray]
+DynamicMask = Callable[[Cues], np.ndarray]
+
+TRACKING, MGNET = "tracking", "mgnet"
+DYNAMIC_MASKS = (TRACKING, MGNET)
 
 
-def tracking(last: Detections, grid: RegionGrid, picture_wh: tuple[int, int]) -> np.ndarray:
+@dataclass(frozen=True)
+class DynamicChoice:
+    """Which dynamic mask, and what it needs. Raises UserError for what makes no sense; no file is read yet.
+
+    weights: file of a mask network, "" for the package's. masked_share: of the regions, held in the mean over time by
+    moving the threshold of scores, what a static mask attends included; 0: the threshold that comes with the weights.
+    """
+
+    name: str = TRACKING
+    weights: str = ""
+    masked_share: float = 0.0
+
+    def __post_init__(self) -> None:
+        if self.name not in DYNAMIC_MASKS:
+            raise UserError(f"dynamic mask {self.name!r}: unknown; use {', '.join(DYNAMIC_MASKS)}")
+        if not 0.0 <= self.masked_share < 1.0:
+            raise UserError(f"target masked {self.masked_share}: must be 0 (the network's own), or below 1")
+        if self.name != MGNET and (self.weights or self.masked_share):
+            raise UserError(f"dynamic mask {self.name}: has neither weights nor a masked share; mgnet has")
+
+    def make(self, refresh_period: int, static: np.ndarray | None = None) -> DynamicMask:
+        """A new mask, for one camera. static: bool [rows, cols], what another mask attends besides.
+
+        Raises UserError when the weights cannot be read, or the share is out of reach because of refresh frames, which
+        mask nothing.
+        """
+        if self.name == TRACKING:
+            return tracking
+        share = share_between_refreshes(self.masked_share, refresh_period) if self.masked_share else None
+        return MgnetMask(load_weights(self.weights), share, static)
+
+
+def tracking(cues: Cues) -> np.ndarray:
     """Where the last result saw objects: its boxes, widened by one region on every side.
 
     The ring is the room that an object may move in before the next result, and what the network needs around it.
     """
-    return grid.cover(last.boxes, picture_wh, ring=1)
-
-
-DYNAMIC_MASKS: Mapping[str, DynamicMask] = {"tracking": tracking}
-ANNOUNCED = ("mgnet",)
-
-
-def dynamic_mask(name: str) -> DynamicMask:
-    """The function of that name. Raises UserError for an unknown one, and for one that does not exist yet."""
-    if name in DYNAMIC_MASKS:
-        return DYNAMIC_MASKS[name]
-    choices = ", ".join(DYNAMIC_MASKS)
-    if name in ANNOUNCED:
-        raise UserError(f"dynamic mask {name}: this version does not have it yet; use {choices}")
-    raise UserError(f"dynamic mask {name!r}: unknown; use {choices}")
+    return cues.grid.cover(cues.last.boxes, cues.picture_wh, ring=1)

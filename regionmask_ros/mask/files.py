@@ -6,8 +6,6 @@ A file is data from anybody: it is read within limits, and nothing in it is exec
 from __future__ import annotations
 
 import io
-import warnings
-import zipfile
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -15,7 +13,8 @@ import cv2
 import numpy as np
 
 from ..grid import RegionGrid
-from ..untrusted.archive import open_regular, open_zip, read_limited, read_member
+from ..untrusted.archive import open_regular, open_zip, read_limited
+from ..untrusted.arrays import read_array
 from ..untrusted.refused import Refused
 from ..whole_file import write_whole
 from ..sources.picture_file import PNG_MAGIC, damage_of
@@ -25,17 +24,21 @@ ATTENDED_ABOVE = 127
 LONGEST_SIDE = 16_384
 """Pixels. A larger picture is refused before it is decoded."""
 
+HOTTEST = 65_535
+
 
 @dataclass(frozen=True)
 class StaticMaskFile:
     """A mask as a file holds it. attended: bool [h, w].
 
     region_px: side of the regions that it is for, one value a region; None for a picture, whose size tells what it is.
+    heat: uint16 [h, w], how hot the regions are; None where that is not known.
     """
 
     path: str
     attended: np.ndarray
     region_px: int | None
+    heat: np.ndarray | None = None
 
     def fit(self, grid: RegionGrid, picture_wh: tuple[int, int]) -> np.ndarray:
         """bool [rows, cols] of the grid. Raises UserError when the mask is for another grid or picture."""
@@ -73,10 +76,17 @@ def load_static_mask(path: str, grid: RegionGrid, picture_wh: tuple[int, int]) -
     return read_static_mask(path).fit(grid, picture_wh)
 
 
-def save_static_mask(path: str, keep: np.ndarray, region_px: int) -> None:
-    """Writes a mask as ``.npz``: ``keep`` bool [rows, cols] and ``region_px``. The file appears when it is complete."""
+def save_static_mask(path: str, keep: np.ndarray, region_px: int, heat: np.ndarray | None = None) -> None:
+    """Writes a mask as ``.npz``: ``keep`` bool [rows, cols], ``region_px`` and, if it is given, ``heat``: the hottest
+    region has 65535. The file appears when it is complete.
+
+    heat: float [rows, cols], 0 or more.
+    """
+    arrays = {"keep": np.asarray(keep, np.bool_), "region_px": np.int32(region_px)}
+    if heat is not None:
+        arrays["heat"] = np.round(heat * (HOTTEST / max(float(heat.max()), 1e-300))).astype(np.uint16)
     content = io.BytesIO()
-    np.savez_compressed(content, keep=np.asarray(keep, np.bool_), region_px=np.int32(region_px))
+    np.savez_compressed(content, **arrays)
     write_whole(Path(path), content.getvalue())
 
 
@@ -117,38 +127,17 @@ def _from_picture(attended: np.ndarray, grid: RegionGrid, picture_wh: tuple[int,
     return keep
 
 
-def _read_npz(file: io.BufferedReader) -> tuple[np.ndarray, int]:
+def _read_npz(file: io.BufferedReader) -> tuple[np.ndarray, int, np.ndarray | None]:
     archive = open_zip(file)
-    keep = _read_array(archive, "keep")
-    region_px = _read_array(archive, "region_px")
+    keep, region_px = (read_array(archive, name, "biu", "a mask") for name in ("keep", "region_px"))
     if keep.dtype != np.bool_ or keep.ndim != 2 or region_px.ndim or region_px.dtype.kind not in "iu":
         raise Refused("not a mask: it needs keep, bool [rows, cols], and region_px, one integer")
-    return keep, int(region_px)
-
-
-def _read_array(archive: zipfile.ZipFile, name: str) -> np.ndarray:
-    """One array. Its header is checked before memory is taken; object arrays (pickles) are refused."""
-    if f"{name}.npy" not in archive.namelist():
-        raise Refused(f"not a mask: no array {name} in it")
-    data = read_member(archive, archive.getinfo(f"{name}.npy"))
-    stream = io.BytesIO(data)
-    try:
-        version = np.lib.format.read_magic(stream)
-        read_header = {(1, 0): np.lib.format.read_array_header_1_0, (2, 0): np.lib.format.read_array_header_2_0}
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")
-            shape, fortran, dtype = read_header[version](stream)
-    except (ValueError, KeyError, TypeError, SyntaxError, RecursionError, MemoryError) as error:
-        raise Refused(f"damaged array {name}") from error
-    if dtype.hasobject:
-        raise Refused(f"array {name} holds Python objects; only numbers are read")
-    if dtype.kind not in "biu" or len(shape) > 2:
-        raise Refused(f"array {name} is {dtype} {list(shape)}: not a mask")
-    content = data[stream.tell():]
-    sane = all(type(side) is int and 0 <= side <= LONGEST_SIDE for side in shape)
-    if not sane or len(content) != int(np.prod(shape, dtype=object)) * dtype.itemsize:
-        raise Refused(f"damaged array {name}: its size is not what it says")
-    return np.frombuffer(content, dtype).reshape(shape, order="F" if fortran else "C")
+    if "heat.npy" not in archive.namelist():
+        return keep, int(region_px), None
+    heat = read_array(archive, "heat", "biu", "a mask")
+    if heat.dtype != np.uint16 or heat.shape != keep.shape:
+        raise Refused(f"not a mask: its heat must be uint16 {list(keep.shape)}, not {heat.dtype} {list(heat.shape)}")
+    return keep, int(region_px), heat
 
 
 def _from_regions(keep: np.ndarray, region_px: int, grid: RegionGrid) -> np.ndarray:

@@ -30,10 +30,7 @@ def heat_of(boxes: np.ndarray, grid: RegionGrid, picture_wh: tuple[int, int]) ->
 
 def hottest(heat: np.ndarray, regions: int) -> np.ndarray:
     """bool [rows, cols]: so many regions, those of the most heat; of equals, those near hot ones."""
-    ranked = _ranked(heat)
-    keep = np.zeros(heat.size, bool)
-    keep[ranked[:regions]] = True
-    return keep.reshape(heat.shape)
+    return _first(ranked(heat), regions, heat.shape)
 
 
 def holding(heat: np.ndarray, cover: float = USUAL_COVER) -> np.ndarray:
@@ -44,14 +41,23 @@ def holding(heat: np.ndarray, cover: float = USUAL_COVER) -> np.ndarray:
     total = heat.sum()
     if total <= 0.0:
         raise UserError("no object was seen to make a static mask from: give more pictures, or labels")
-    held = np.cumsum(heat.ravel()[_ranked(heat)])
+    order = ranked(heat)
+    held = np.cumsum(heat.ravel()[order])
     # A hair below, so that rounding in a sum of thousands does not ask for regions without heat.
     regions = int(np.searchsorted(held, cover * total * (1.0 - 1e-12), side="left")) + 1
-    return hottest(heat, min(regions, heat.size))
+    return _first(order, regions, heat.shape)
 
 
-def _ranked(heat: np.ndarray) -> np.ndarray:
-    near = cv2.GaussianBlur(heat.astype(np.float64), (0, 0), BLUR_REGIONS)
+def _first(order: np.ndarray, regions: int, shape: tuple[int, int]) -> np.ndarray:
+    keep = np.zeros(shape, bool)
+    keep.ravel()[order[:regions]] = True
+    return keep
+
+
+def ranked(heat: np.ndarray) -> np.ndarray:
+    """int64 [rows * cols]: regions by number, the hottest first; of equals, those near hot ones. A mask will do."""
+    heat = heat.astype(np.float64)
+    near = cv2.GaussianBlur(heat, (0, 0), BLUR_REGIONS)
     return np.lexsort((-near.ravel(), -heat.ravel()))
 
 

@@ -9,24 +9,32 @@ import numpy as np
 from ..detection.detections import Detections
 from ..detection.tracks import Tracks
 from ..grid import RegionGrid
+from .adaptive import Adaptive, learned, mask_of
+from .budget import best, box_ranks, static_ranks, united_ranks
+from .cues import Cues, Glance
 from .dynamic import DynamicMask
 from .region_mask import RegionMask
 from .schedule import is_refresh
 from .scheduled import Schedule, is_full, scheduled
+from .seen import Seen, looked
 
-STATIC, DYNAMIC, ATTENTION = "static", "dynamic", "attention"
+STATIC, ADAPTIVE, DYNAMIC, ATTENTION = "static", "adaptive", "dynamic", "attention"
 NO_BOXES = np.zeros((0, 4))
 
-MODES = ("none", "static", "dynamic", "static+dynamic")
+MODES = ("none", "static", "adaptive", "dynamic", "static+dynamic", "adaptive+dynamic")
 
 
 @dataclass(frozen=True)
 class MaskPolicy:
-    """What decides, fixed while a camera runs.
+    """What decides. Fixed while a camera runs, but for the static mask of an adaptive one, which ``after`` renews.
 
-    static: bool [rows, cols] or None. dynamic: a function from ``mask.dynamic`` or None. Without either, every region
+    static: bool [rows, cols] or None. dynamic: one of ``mask.dynamic`` or None. Without either, every region
     of every frame is attended. refresh_period: see ``schedule.is_refresh``.
     schedule: decides instead of all of them when it is there.
+    adaptive: how the static mask goes on learning, see ``after``; None: it stays.
+    regions: so many are attended in a frame that is no refresh frame, the first ones by ``budget.united_ranks``; None:
+    as many as the masks say. hot: float64 [rows, cols], of ``budget.static_ranks``, for a static mask with ``regions``;
+    None: nothing is known to rank it by, so it is attended as a whole.
     """
 
     grid: RegionGrid
@@ -35,6 +43,29 @@ class MaskPolicy:
     dynamic: DynamicMask | None
     refresh_period: int
     schedule: Schedule | None = None
+    adaptive: Adaptive | None = None
+    regions: int | None = None
+    hot: np.ndarray | None = None
+
+    @property
+    def static_alone(self) -> np.ndarray | None:
+        """bool [rows, cols]: what the static or adaptive mask attends when no other does."""
+        return self.static if self.hot is None else best(self.hot, self.regions)
+
+    def seeing(self, seen: Seen) -> MaskPolicy:
+        """With the static mask that an adaptive one has learned so far; any other is as before."""
+        if self.adaptive is None:
+            return self
+        ranks = self.regions is not None and seen.share.any()
+        return replace(
+            self, static=mask_of(self.adaptive, seen), hot=static_ranks(seen.share) if ranks else None)
+
+    def after(self, seen: Seen, boxes: np.ndarray) -> tuple[MaskPolicy, Seen]:
+        """What is known, and decides, after one more frame that was sent as a whole, with those boxes in it."""
+        if self.adaptive is None:
+            return self, looked(seen, boxes, self.grid, self.picture_wh)
+        more = learned(self.adaptive, seen, boxes, self.grid, self.picture_wh)
+        return self.seeing(more), more
 
 
 @dataclass(frozen=True)
@@ -64,10 +95,12 @@ class MaskState:
         return replace(self, refresh_from=self.frame)
 
 
-def decide(policy: MaskPolicy, state: MaskState, attention: np.ndarray = NO_BOXES) -> RegionMask:
+def decide(policy: MaskPolicy, state: MaskState, attention: np.ndarray = NO_BOXES,
+           glance: Glance | None = None) -> RegionMask:
     """The mask of the next frame: the union of the sources, or everything on a refresh frame.
 
     attention: float [n, 4], x0 y0 x1 y1 in picture pixels: boxes whose regions are attended besides.
+    glance: the frame to come, for dynamic masks that look at it.
     """
     if policy.schedule is not None:
         return _scheduled(policy, policy.schedule, state, attention)
@@ -75,14 +108,36 @@ def decide(policy: MaskPolicy, state: MaskState, attention: np.ndarray = NO_BOXE
     if policy.static is not None:
         sources[STATIC] = policy.static
     if policy.dynamic is not None:
-        sources[DYNAMIC] = policy.dynamic(state.last, policy.grid, policy.picture_wh)
+        sources[DYNAMIC] = policy.dynamic(Cues(state.last, policy.grid, policy.picture_wh, state.frame, glance))
     if not sources:
         return RegionMask(policy.grid.full(True), sources, refresh=state.since_refresh == 0)
     if len(attention):
         sources[ATTENTION] = policy.grid.cover(attention, policy.picture_wh)
+    if policy.regions is not None and (policy.static is None or policy.hot is not None):
+        sources = _within_budget(policy, policy.regions, state, sources)
     if is_refresh(state.since_refresh, policy.refresh_period):
         return RegionMask(policy.grid.full(True), sources, refresh=True)
     return RegionMask(np.logical_or.reduce(list(sources.values())), sources, refresh=False)
+
+
+def _within_budget(policy: MaskPolicy, regions: int, state: MaskState,
+                   sources: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
+    """The sources cut down, or grown, to so many regions together; what a planner asks for is never cut."""
+    static, dynamic = sources.get(STATIC), sources.get(DYNAMIC)
+    near = np.full(policy.grid.shape, np.inf)
+    if dynamic is not None:
+        near = box_ranks(state.last.boxes, state.last.scores, policy.grid, policy.picture_wh)
+    ranks = united_ranks(static, policy.hot, dynamic, near)
+    if ATTENTION not in sources:
+        keep = best(ranks, regions)
+    else:
+        asked = sources[ATTENTION]
+        keep = best(np.where(asked, -np.inf, ranks), max(regions, np.count_nonzero(asked)))
+        # What only the planner asks for is no share of the masks.
+        keep &= ~asked | np.logical_or.reduce([mask for mask in (static, dynamic) if mask is not None])
+    if static is not None and dynamic is not None:
+        return {**sources, STATIC: keep & static, DYNAMIC: keep & (dynamic | ~static)}
+    return {**sources, (DYNAMIC if static is None else STATIC): keep}
 
 
 def _scheduled(policy: MaskPolicy, schedule: Schedule, state: MaskState, attention: np.ndarray) -> RegionMask:

@@ -7,6 +7,9 @@ from typing import Mapping
 
 import numpy as np
 
+REFRESH = "refresh"
+"""The cause of a frame that is sent as a whole."""
+
 
 @dataclass(frozen=True)
 class RegionMask:
@@ -19,6 +22,14 @@ class RegionMask:
     keep: np.ndarray
     sources: Mapping[str, np.ndarray]
     refresh: bool
+
+    @property
+    def attended_shares(self) -> dict[str, float]:
+        """Share of the regions that each cause attends, 0 to 1; causes may overlap. On a refresh frame the refresh is
+        the only cause."""
+        if self.refresh:
+            return {REFRESH: 1.0}
+        return {cause: np.count_nonzero(keep) / keep.size for cause, keep in self.sources.items()}
 
     @property
     def masked_share(self) -> float:

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Callable, Mapping, Sequence
 
-from ..evaluation.table import figure, percent, span
+from ..evaluation.table import SPANS, figure, moved_title, percent, span
 from .html import Figure, Table, write_report
 from .tradeoff import Panel, Point, tradeoff_png, tradeoff_svg
 
@@ -93,8 +93,22 @@ def _sequence_tables(rows: Sequence[Mapping[str, Any]], names: Sequence[str]) ->
     tables = []
     for name in names:
         mine = [row for row in rows if row["sequence"] == name]
+        if "moved_view" in mine[0]:
+            tables.append(_moved(mine))
         tables += _tables(f"{name}, {mine[0]['input_size']}, {mine[0]['frames']} frames", mine, _row_accuracy)
     return tables
+
+
+def _moved(rows: Sequence[Mapping[str, Any]]) -> Table:
+    columns = ("setting", *(f"{span}: {what}" for span in SPANS for what in ("mAP@0.5", "of unmasked")))
+    body = tuple(
+        (row["setting"], *(text for span in SPANS for text in _span_cells(row["moved_view"][span]))) for row in rows)
+    return Table(f"{moved_title(rows)}: accuracy", columns, body,
+                 "Both views are cut from the pictures of the sequence; its labels move with them.")
+
+
+def _span_cells(one: Mapping[str, float | None]) -> tuple[str, str]:
+    return figure(one["map50"], 1), percent(one["of_unmasked"])
 
 
 def _tables(caption: str, rows: Sequence[Mapping[str, Any]], accuracy: Callable[[str, Sequence], Table]) -> list[Table]:

@@ -9,7 +9,6 @@ from __future__ import annotations
 import threading
 import time
 from concurrent.futures import Future
-from dataclasses import replace
 from typing import Callable, Mapping
 
 from rclpy.node import Node
@@ -17,6 +16,7 @@ from rclpy.parameter import Parameter
 
 from ..backends import Backend, check_backend
 from ..backends.supervision import FRESH_S, Trouble
+from ..errors import UserError
 from ..opening import CLOSE_TIMEOUT_S, Opened, Opening
 from ..pipeline import Pipeline, PipelineSettings
 from .parameters import BACKEND_PARAMETERS, Value
@@ -65,7 +65,7 @@ class BackendSwap:
         if settings == settings.with_backend_of(self._coming() or self._pipeline.settings):
             return
         if self._moving is not None:
-            self._next = settings, before
+            self._next = settings, {**before, **(self._next[1] if self._next else {})}
             return
         if self._opening is not None:
             self._tell(f"backend {self._opening.settings.backend}: given up before it was open")
@@ -77,8 +77,11 @@ class BackendSwap:
         was = {name: value for name, value in before.items() if name in BACKEND_PARAMETERS}
         self._before = {**was, **self._before}
         self._tell(f"backend {settings.backend}: opening beside {running.backend}")
-        input_wh = self._pipeline.input_for(settings) or settings.input_wh(USUAL_CAMERA_WH)
-        self._opening = Opening(self._pipeline.network, settings, input_wh, self.look)
+        try:
+            input_wh = self._pipeline.input_for(settings) or settings.input_wh(USUAL_CAMERA_WH)
+            self._opening = Opening(self._pipeline.network, settings, input_wh, self.look)
+        except UserError as error:
+            self._failed(settings.backend, str(error))
 
     def look(self) -> None:
         """Something may have happened: to be called from any thread."""
@@ -89,7 +92,10 @@ class BackendSwap:
         self._give_up()
         if self._moving is not None:
             (opened, future), self._moving = self._moving, None
-            self._close_aside(opened.backend if future.cancel() else future.result() if future.done() else None)
+            if future.cancel() or future.done() and future.exception():
+                self._close_aside(opened.backend)
+            elif future.done():
+                self._close_aside(future.result())
         for closing in self._closings:
             closing.join(CLOSE_TIMEOUT_S)
         self._node.destroy_guard_condition(self._guard)
@@ -108,7 +114,7 @@ class BackendSwap:
         if self._opening is not None and (opened := self._opening.take()) is not None:
             self._opening = None
             if opened.backend is None:
-                self._failed(opened)
+                self._failed(opened.settings.backend, opened.reason)
             else:
                 future = self._move_over(opened)
                 self._moving = opened, future
@@ -120,19 +126,18 @@ class BackendSwap:
         (opened, future), self._moving = self._moving, None
         if (error := future.exception()) is not None:
             self._close_aside(opened.backend)
-            self._failed(replace(opened, backend=None, reason=f"{type(error).__name__}: {error}"))
-            return
-        self._before.clear()
-        self._close_aside(future.result())
-        self._tell(f"backend {opened.settings.backend}: in use from now on, opened in {opened.took_s:.1f} s")
-        self.trouble = Trouble()
+            self._failed(opened.settings.backend, f"{type(error).__name__}: {error}")
+        else:
+            self._before.clear()
+            self._close_aside(future.result())
+            self._tell(f"backend {opened.settings.backend}: in use from now on, opened in {opened.took_s:.1f} s")
+            self.trouble = Trouble()
         following, self._next = self._next, None
         if following is not None:
             self.want(*following)
 
-    def _failed(self, opened: Opened) -> None:
-        wanted, running = opened.settings.backend, self._pipeline.settings.backend
-        line = f"backend {wanted} could not be opened, {running} stays: {opened.reason}"
+    def _failed(self, wanted: str, reason: str) -> None:
+        line = f"backend {wanted} could not be opened, {self._pipeline.settings.backend} stays: {reason}"
         self.trouble = Trouble(line, False, time.monotonic() + FRESH_S)
         self._node.get_logger().warning(line)
         values, self._before = self._before, {}

@@ -9,7 +9,16 @@ from diagnostic_msgs.msg import DiagnosticArray, DiagnosticStatus, KeyValue
 from std_msgs.msg import Header
 
 from ..backends.supervision import Trouble
+from ..mask.policy import ATTENTION, DYNAMIC, STATIC
+from ..mask.region_mask import REFRESH
+from ..mask.scheduled import BORDER, OBJECTS
 from .traffic import Figures, FrameCounts
+
+CAUSES = (STATIC, DYNAMIC, ATTENTION, OBJECTS, BORDER, REFRESH)
+"""Why regions are attended; a static mask may be an adaptive one, objects and border are a preset's."""
+
+HARDWARE_ID = "regionmask_ros"
+"""Viewers find a status by it and by its name, so both stay what they are, whatever the backend."""
 
 OK, WARN, ERROR = DiagnosticStatus.OK, DiagnosticStatus.WARN, DiagnosticStatus.ERROR
 
@@ -132,6 +141,7 @@ def status(report: NodeReport) -> DiagnosticStatus:
         "pipeline p50 [ms]": _number(figures.pipeline_ms_p50),
         "pipeline p95 [ms]": _number(figures.pipeline_ms_p95),
         "masked share": _number(figures.masked_share, 4),
+        **{f"attended share, {cause}": _attended(figures, cause) for cause in CAUSES},
         "events per frame": _number(figures.events_per_frame, 1),
         "synops per frame": _number(figures.synops_per_frame, 1),
         "image topic": facts.topic,
@@ -155,11 +165,16 @@ def status(report: NodeReport) -> DiagnosticStatus:
         "last error": facts.last_error,
     }
     pairs = [KeyValue(key=key, value=str(value)) for key, value in values.items()]
-    return DiagnosticStatus(level=level, name=facts.name, message=message, hardware_id=facts.backend, values=pairs)
+    return DiagnosticStatus(level=level, name=facts.name, message=message, hardware_id=HARDWARE_ID, values=pairs)
 
 
 def message_of(report: NodeReport, header: Header) -> DiagnosticArray:
     return DiagnosticArray(header=header, status=[status(report)])
+
+
+def _attended(figures: Figures, cause: str) -> str:
+    """Empty as long as there is no masked share either."""
+    return _number(None if figures.masked_share is None else figures.attended_shares.get(cause, 0.0), 4)
 
 
 def _number(value: float | None, digits: int = 2, scale: float = 1.0) -> str:

@@ -289,10 +289,10 @@ class DetectorNode(LifecycleNode):
         return "the next picture is sent as a whole"
 
     def _on_save_static_mask(self) -> str:
-        grid, keep, frames = self._at_border(Pipeline.seen_mask)
+        grid, keep, seen = self._at_border(Pipeline.seen_mask)
         path = Path(self.get_parameter("static_mask_output").value).absolute()
-        save_static_mask(str(path), keep, grid.region_px)
-        return f"{path}: {np.count_nonzero(keep)} of {keep.size} regions attended, from {frames} whole frames"
+        save_static_mask(str(path), keep, grid.region_px, seen.share)
+        return f"{path}: {np.count_nonzero(keep)} of {keep.size} regions attended, from {seen.frames} whole frames"
 
     # Parameters and diagnostics.
 
@@ -328,7 +328,7 @@ class DetectorNode(LifecycleNode):
         settings = settings_from(values)
         if self._configured is not None:
             settings = settings.for_network(self._configured.network)
-        if settings.uses_static:
+        if settings.reads_static_mask:
             read_static_mask(settings.static_mask)
         elif settings.static_mask:
             self.get_logger().warning(f"static_mask is set, but mask_mode {settings.mask} does not use it")

@@ -12,7 +12,9 @@ from ..backends.options import parameter_name
 from ..engine.arithmetic import ARITHMETICS
 from ..errors import UserError
 from ..frames import ALIGNMENT, MAX_PIXELS, MOST_PIXELS, parse_input_size
+from ..mask.adaptive import Adaptive
 from ..mask.dynamic import DYNAMIC_MASKS
+from ..mask.knobs import PRESETS_OWN, Knobs
 from ..mask.policy import MODES
 from ..mask.presets import PRESETS
 from ..network.thresholds import TRAINED
@@ -71,6 +73,18 @@ def _backend_rows() -> tuple[ParameterSpec, ...]:
         for parameter, _, field in _backend_fields()
     }
     return tuple(rows.values())
+
+
+def _knob_rows() -> tuple[ParameterSpec, ...]:
+    """A row for each value of a preset that can be turned."""
+    return tuple(
+        ParameterSpec(
+            f"preset_{field.name}", field.default,
+            f"Of a preset. {field.metadata['text']} {PRESETS_OWN}: the preset's own.",
+            Changeable.RUNNING, low=PRESETS_OWN, high=field.metadata["high"],
+        )
+        for field in dataclasses.fields(Knobs)
+    )
 
 
 _DEFAULTS = PipelineSettings()
@@ -140,19 +154,49 @@ PARAMETERS: tuple[ParameterSpec, ...] = (
     ParameterSpec(
         "mask_mode", "dynamic",
         "Which masks decide what is sent. none: everything is. static: what the mask file attends. dynamic: what "
-        "dynamic_mask attends. static+dynamic: what either attends.",
+        "dynamic_mask attends. adaptive: a static mask that is learned while the node runs. static+dynamic, "
+        "adaptive+dynamic: what either attends.",
         Changeable.RUNNING, choices=MODES,
     ),
     ParameterSpec(
         "static_mask", "",
         "File of the static mask: a .png, bright where attended, in picture size or one pixel a region, or an .npz "
-        "from our tools. Used by static and static+dynamic only.",
+        "from our tools. static and static+dynamic need it; adaptive and adaptive+dynamic start from it, if it is set.",
         Changeable.RUNNING,
     ),
     ParameterSpec(
         "dynamic_mask", _DEFAULTS.dynamic,
-        "How the dynamic mask is made. tracking: the boxes of the last result, widened by a region.",
-        Changeable.RUNNING, choices=tuple(DYNAMIC_MASKS),
+        "How the dynamic mask is made. tracking: the boxes of the last result, widened by a region. mgnet: these boxes "
+        "and what a small network sees in the picture, so that newcomers are found sooner.",
+        Changeable.RUNNING, choices=DYNAMIC_MASKS,
+    ),
+    ParameterSpec(
+        "mgnet_weights", _DEFAULTS.mgnet_weights,
+        "File with the mask network of dynamic_mask mgnet, written by train_mgnet. Empty: the package's.",
+        Changeable.RUNNING,
+    ),
+    ParameterSpec(
+        "adaptive_half_life", _DEFAULTS.adaptive.half_life,
+        "Refresh frames after which an adaptive mask counts what it saw half. Smaller follows a moved camera sooner, "
+        "larger remembers rare objects longer.",
+        Changeable.RUNNING, low=0.1, high=1e6,
+    ),
+    ParameterSpec(
+        "adaptive_cover", _DEFAULTS.adaptive.cover,
+        "Share of what it saw that an adaptive mask attends, with the fewest regions. Smaller masks more.",
+        Changeable.RUNNING, low=0.01, high=1.0,
+    ),
+    ParameterSpec(
+        "adaptive_ring", _DEFAULTS.adaptive.ring,
+        "Regions that a box is widened by before an adaptive mask counts it: room to move in between two refreshes.",
+        Changeable.RUNNING, low=0, high=100,
+    ),
+    ParameterSpec(
+        "target_masked", _DEFAULTS.target_masked,
+        "Share of the regions to be masked, over all frames, refreshes included. Masks are cut down or grown to it: "
+        "regions that follow objects come first, then the hottest of a static or adaptive mask, then those around "
+        "objects. A preset masks at least so much. 0: as it comes.",
+        Changeable.RUNNING, low=0.0, high=0.99,
     ),
     ParameterSpec(
         "preset", _DEFAULTS.preset,
@@ -160,6 +204,7 @@ PARAMETERS: tuple[ParameterSpec, ...] = (
         "follows objects, and moves their boxes on while their regions rest. Empty: mask_mode decides.",
         Changeable.RUNNING, choices=("", *PRESETS),
     ),
+    *_knob_rows(),
     ParameterSpec(
         "refresh_period", _DEFAULTS.refresh_period,
         "Every so many frames everything is sent, so that new objects are found and nothing goes stale. Smaller finds "
@@ -244,7 +289,13 @@ def settings_from(values: Mapping[str, Value]) -> PipelineSettings:
         mask="none" if values["preset"] else values["mask_mode"],
         static_mask=values["static_mask"],
         dynamic=values["dynamic_mask"],
+        adaptive=Adaptive(values["adaptive_half_life"], values["adaptive_cover"], values["adaptive_ring"]),
+        mgnet_weights=values["mgnet_weights"],
+        target_masked=values["target_masked"],
         preset=values["preset"],
+        knobs=Knobs(**{
+            field.name: values[f"preset_{field.name}"] for field in dataclasses.fields(Knobs) if values["preset"]
+        }),
         refresh_period=values["refresh_period"],
         restart_period=values["restart_period"],
         score_threshold=values["score_threshold"],

@@ -23,6 +23,7 @@ from .conversions import image_message
 from .demo.children import Child
 from .publishers import CAMERA, LATCHED, RESULTS
 from .session import RosSession
+from .traffic import WINDOW_S
 
 PICTURE_WH, RATE_HZ = (640, 480), 60.0
 CLIP_FRAMES = 150
@@ -40,7 +41,7 @@ class Throughput:
     lost: published and never received by the node. dropped: received, and overwritten by a newer picture.
     answer_ms: from publishing to the detections' arrival, (p50, p95). node_ms: from a picture's arrival in the node to
     its answer's publishing, pipeline_ms: what of that the pipeline took; (p50, p95) both, the median and the worst of
-    the node's own reports, of which each covers five seconds.
+    the node's own reports that cover five seconds of the run. (Of a shorter run: of the last one.)
     """
 
     mask: str
@@ -69,6 +70,14 @@ class Throughput:
         ]
 
 
+@dataclass(frozen=True)
+class Report:
+    """What the node said about itself. time_s: monotonic, when it came."""
+
+    time_s: float
+    values: Mapping[str, str]
+
+
 class Camera(Node):
     """Publishes on time, and notes when answers come."""
 
@@ -77,7 +86,7 @@ class Camera(Node):
         self.pictures = self.create_publisher(Image, "image", CAMERA)
         self.is_active = False
         self.answer_ms: list[float] = []
-        self.reports: list[Mapping[str, str]] = []
+        self.reports: list[Report] = []
         self.create_subscription(LabelInfo, "label_info", self._on_labels, LATCHED)
         self.create_subscription(Detection2DArray, "detections", self._on_answer, RESULTS)
         self.create_subscription(DiagnosticArray, "/diagnostics", self._on_report, RESULTS)
@@ -102,7 +111,7 @@ class Camera(Node):
         self.answer_ms.append((self.get_clock().now().nanoseconds - stamp_ns(message.header.stamp)) / 1e6)
 
     def _on_report(self, message: DiagnosticArray) -> None:
-        self.reports.append({pair.key: pair.value for pair in message.status[0].values})
+        self.reports.append(Report(time.monotonic(), {pair.key: pair.value for pair in message.status[0].values}))
 
 
 def measure_throughput(
@@ -126,13 +135,20 @@ def measure_throughput(
         elapsed_s, told = time.monotonic() - start_s, len(camera.reports)
         time.sleep(ANSWER_S)
         _wait(lambda: len(camera.reports) > told + ANSWER_S - 1.0, node, START_TIMEOUT_S)
-        last, running = camera.reports[-1], camera.reports[:told]
+        last, running = camera.reports[-1].values, during(camera.reports[:told], start_s)
     received = int(last["frames received"])
     return Throughput(
         mask, published, elapsed_s, published - received, int(last["frames dropped (overwritten)"]),
         int(last["frames answered"]), _percentiles(camera.answer_ms), _reported(running, "latency in node"),
         _reported(running, "pipeline"),
     )
+
+
+def during(reports: Sequence[Report], start_s: float) -> list[Mapping[str, str]]:
+    """Those that look back upon WINDOW_S of the run, or the last one: the 95th percentile of the first few frames would
+    be the time of the first."""
+    whole = [report.values for report in reports if report.time_s >= start_s + WINDOW_S]
+    return whole or [report.values for report in reports[-1:]]
 
 
 def clip_messages(path: str) -> list[Image]:

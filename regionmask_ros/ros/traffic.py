@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import threading
 from collections import deque
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
+from typing import Mapping, Sequence
 
 import numpy as np
 
@@ -42,7 +43,8 @@ class Answer:
 
     node_ms: from the picture's arrival to its outputs. stamp_ms: from its stamp to its outputs, None when the stamp is
     not plausible. masked_share: 0 to 1, None for a first frame, which does not count towards it. pipeline_ms: what the
-    pipeline itself took; the rest of node_ms is reading, waiting and publishing.
+    pipeline itself took; the rest of node_ms is reading, waiting and publishing. attended_shares: share of the regions
+    that each cause attends, see ``RegionMask``; not looked at for a first frame.
     """
 
     time_s: float
@@ -52,11 +54,13 @@ class Answer:
     events: int
     synops: int
     pipeline_ms: float
+    attended_shares: Mapping[str, float] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
 class Figures:
-    """Means and percentiles over the window; None where nothing gave a value."""
+    """Means and percentiles over the window; None where nothing gave a value. attended_shares: by cause, means over the
+    same frames as masked_share; a cause that was at work in none of them is missing."""
 
     fps: float
     node_ms_p50: float | None
@@ -68,6 +72,7 @@ class Figures:
     masked_share: float | None
     events_per_frame: float | None
     synops_per_frame: float | None
+    attended_shares: Mapping[str, float]
 
 
 class Traffic:
@@ -110,6 +115,7 @@ class Traffic:
             _mean([a.masked_share for a in answers if a.masked_share is not None]),
             _mean([a.events for a in answers]),
             _mean([a.synops for a in answers]),
+            _mean_by_cause([a.attended_shares for a in answers if a.masked_share is not None]),
         )
 
     def _forget(self, now_s: float) -> None:
@@ -132,3 +138,8 @@ def _percentiles(values: list[float]) -> tuple[float | None, float | None]:
 
 def _mean(values: list[float]) -> float | None:
     return float(np.mean(values)) if values else None
+
+
+def _mean_by_cause(frames: Sequence[Mapping[str, float]]) -> dict[str, float]:
+    causes = {cause for frame in frames for cause in frame}
+    return {cause: float(np.mean([frame.get(cause, 0.0) for frame in frames])) for cause in causes}

@@ -253,6 +253,7 @@ class Worker:
             events=result.counts.events,
             synops=result.counts.total_synops,
             pipeline_ms=result.ms["total"],
+            attended_shares=result.mask.attended_shares,
         ))
 
     def _told(self, error: Exception) -> str:

@@ -6,7 +6,8 @@ import os
 import stat
 
 from ..errors import UserError
-from .bag import BagPictures, is_bag
+from .bag import BagPictures
+from .bag_reader import is_bag
 from .images import ImageFolder
 from .naming import must_be_utf8, shown
 from .quiet import quiet_decoders
@@ -16,10 +17,11 @@ from .video import VideoFile
 __all__ = ["BagPictures", "ImageFolder", "Source", "VideoFile", "open_source"]
 
 
-def open_source(path: str, topic: str = "", preferred: str = "") -> Source:
+def open_source(path: str, topic: str = "", preferred: str = "", only_compressed: bool = False) -> Source:
     """Opens a video file, a folder of images, or a rosbag2 folder (mcap or db3).
 
-    topic: the one with the pictures, for a bag that has several. preferred: taken if the bag has it and none is named.
+    Three are for bags. topic: the one with the pictures, for a bag that has several. preferred: taken if the bag has it
+    and none is named. only_compressed: a camera's compressed pictures, not its raw ones.
 
     What can be wrong is looked for here, before any frame is processed: a missing path, something that is neither file
     nor folder, a file that is empty, text, a single picture or cut short, a video without a frame, a folder without a
@@ -34,8 +36,8 @@ def open_source(path: str, topic: str = "", preferred: str = "") -> Source:
     except (OSError, ValueError) as error:
         raise UserError(f"{shown(path)}: cannot be read: {getattr(error, 'strerror', None) or error}") from None
     if is_bag(path):
-        return BagPictures(path, topic, preferred)
-    if topic:
+        return BagPictures(path, topic, preferred, only_compressed)
+    if topic or only_compressed:
         raise UserError(f"{shown(path)}: has no topics, as it is no bag (a folder with metadata.yaml)")
     if stat.S_ISDIR(mode):
         return ImageFolder(path)

@@ -7,6 +7,7 @@ import json
 import cv2
 import numpy as np
 import pytest
+from bag_writer import START_NS, STEP_NS, detections, image, write_bag
 
 from regionmask_ros.commands.calibrate import main
 from regionmask_ros.commands.run import main as run_main
@@ -95,3 +96,19 @@ def test_sources_of_another_shape_are_refused(trained, clip, tmp_path, capfd):
     cv2.imwrite(str(pictures / "0.png"), np.zeros((160, 96, 3), np.uint8))
     assert main([clip, str(pictures), "--output", str(tmp_path / "out")]) == 2
     assert "calibrate them one by one" in capfd.readouterr().err
+
+
+def test_a_bag_is_a_source_and_brings_its_own_labels(tmp_path, capfd):
+    still = np.random.default_rng(0).integers(0, 120, (96, 160, 3)).astype(np.uint8)
+    stamps = [START_NS + t * STEP_NS for t in range(4)]
+    bag = write_bag(tmp_path / "bag", {
+        "/cam": [image(still, s) for s in stamps], "/other": [image(still[:32, :32], stamps[0])],
+        "/truth": [detections(s, ("1", "person", 1.0, 8 * t, 32, 16, 16)) for t, s in enumerate(stamps)],
+    })
+    figures = tmp_path / "figures.json"
+    words = [bag, "--topic", "/cam", "--labels", f"bag:{bag}", "--output", str(tmp_path / "out")]
+    assert main([*words, "--json", str(figures)]) == 0
+    summary = json.loads(figures.read_text())
+    assert (summary["frames"], summary["objects"], summary["learned_from"]) == (4, 4, "labelled")
+    assert main([*words[:3], "--truth-topic", "/truth", *words[-2:]]) == 2
+    assert "none of the --labels is written bag:PATH" in capfd.readouterr().err

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import json
 
+import numpy as np
 import pytest
+from bag_writer import START_NS, image, write_bag
 
 from regionmask_ros.backends import BACKENDS
 from regionmask_ros.backends.cpu import CpuBackend
@@ -42,6 +44,13 @@ def test_equal_backends(named, trained_file, make_clip, tmp_path, capsys):
     assert status == 0 and facts["equal"] and facts["frames"] == 4 and facts["first_difference"] is None
     assert facts["integers"] == 4 * 3 * 2 * 255 and facts["arithmetic"] == "carry"
     assert "0 integers differ" in capsys.readouterr().out
+
+
+def test_a_bag_s_topic(named, trained_file, tmp_path):
+    pixels = np.random.default_rng(0).integers(0, 255, (64, 96, 3)).astype(np.uint8)
+    bag = write_bag(tmp_path / "bag", {"/left": [image(pixels, START_NS)] * 3, "/right": [image(pixels, START_NS)]})
+    status, facts = outcome(tmp_path, bag, "--topic", "/left", "--backends", "cpu,same", "--network", str(trained_file))
+    assert status == 0 and facts["frames"] == 3
 
 
 def test_differing_backends(named, trained_file, make_clip, tmp_path, capsys):

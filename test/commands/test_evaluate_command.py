@@ -5,8 +5,10 @@ from __future__ import annotations
 import json
 
 import pytest
+from bag_writer import START_NS, STEP_NS, detections, image, write_bag
 
 from regionmask_ros.commands.evaluate import main
+from regionmask_ros.sources import open_source
 
 KEYS = {"sequence", "setting", "map50", "map50_ci90", "ap50", "masked_share", "encoder_events_per_frame",
         "synops_per_frame", "synops_gain", "edp_gain_modelled", "cpu_ms_median", "cpu_gain", "new_object_delay_frames",
@@ -21,6 +23,21 @@ def street(make_clip, tmp_path_factory):
     lines = [f"{t},person,{8 * t},30,40,40,0,1\n{t},any,0,0,160,20,1,-1" for t in range(16)]
     (folder / "gt.csv").write_text("frame,class,x,y,w,h,ignore,track\n" + "\n".join(lines) + "\n")
     return folder
+
+
+@pytest.fixture(scope="module", params=["mcap", "sqlite3"])
+def street_bag(request, street, tmp_path_factory):
+    """The same street and the same labels, as a bag."""
+    with open_source(str(street / "video.mp4")) as source:
+        pictures = [frame.bgr() for frame in source.frames()]
+    stamps = [START_NS + t * STEP_NS for t in range(len(pictures))]
+    truth = [
+        detections(stamp, ("1", "person", 1.0, 8 * t, 30, 40, 40), ("", "any", 1.0, 0, 0, 160, 20))
+        for t, stamp in enumerate(stamps)
+    ]
+    return write_bag(tmp_path_factory.mktemp("bags") / "street", {
+        "/cam/image_raw": [image(p, s) for p, s in zip(pictures, stamps)], "/truth": truth, "/detections": truth[:2],
+    }, request.param)
 
 
 NAMES = ["unmasked", "tracking", "skip2", "oracle@0.5", "static-labels"]
@@ -51,11 +68,27 @@ def test_rows_figures_and_page(trained, street, tmp_path, capfd):
     assert all((out / name).read_bytes().startswith(b"\x89PNG") for name in ("map_vs_edp.png", "map_vs_cpu.png"))
 
 
+def test_a_bag_is_scored_as_the_same_files_are(trained, street, street_bag, tmp_path):
+    rows = []
+    for words in (["--dataset", f"csv:{street}"],
+                  ["--dataset", f"bag:{street_bag}", "--topic", "/cam/image_raw", "--truth-topic", "truth"]):
+        figures = tmp_path / "rows.json"
+        assert main([*words, "--settings", "tracking,static-labels", "--json", str(figures)]) == 0
+        rows.append(json.loads(figures.read_text())["rows"])
+    of_files, of_bag = ([{k: v for k, v in row.items() if not {"cpu", "ms"} & set(k.split("_"))} for row in one]
+                        for one in rows)
+    assert of_bag == of_files and of_bag[1]["map50"] > 0
+
+
 @pytest.mark.parametrize("wrong, said", [
+    (["--truth-topic", "/truth"], "no --dataset is written bag:PATH"),
+    (["--dataset", "bag:/nowhere"], "/nowhere: no such file"),
     (["--settings", "magic"], "setting 'magic': unknown"),
-    (["--settings", "mgnet"], "does not have it yet"),
+    (["--settings", "mgnet", "--mgnet-weights", "/nowhere.npz"], "/nowhere.npz: no such file"),
     (["--settings", "static", "--calibration-share", "0"], "static must learn first"),
     (["--calibration-share", "1.5"], "--calibration-share 1.5"),
+    (["--shift-view", "1.5"], "--shift-view 1.5"),
+    (["--shift-view", "0.3"], "after the view has moved are too few"),
     (["--dataset", "csv:/nowhere"], "no such file"),
     (["--dataset", "zip:x"], "write KIND:PATH"),
     (["--input-size", "7x7"], "multiples of 32"),

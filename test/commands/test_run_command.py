@@ -17,6 +17,7 @@ import pytest
 from regionmask_ros.__main__ import main as dispatch
 from regionmask_ros.commands.run import main
 from regionmask_ros.mask.files import save_static_mask
+from regionmask_ros.mask.presets import PRESETS
 
 FRAMES, SIZE_WH = 12, (160, 96)
 
@@ -125,7 +126,22 @@ def test_a_preset_decides_what_is_sent(trained, clip, tmp_path):
     figures = tmp_path / "figures.json"
     assert main([clip, "--output", str(tmp_path / "out"), "--preset", "fast", "--json", str(figures)]) == 0
     summary = json.loads(figures.read_text())
-    assert summary["mask"] == "fast" and summary["refresh_period"] == 8 and summary["masked_share"] > 0.3
+    assert summary["mask"] == "fast" and summary["refresh_period"] == PRESETS["fast"].refresh_period
+    assert summary["masked_share"] > 0.3
+
+
+def test_a_mask_that_learns_and_a_target_that_is_held(trained, clip, half, tmp_path):
+    figures = tmp_path / "figures.json"
+
+    def masked(*options: str) -> float:
+        assert main([clip, "--output", str(tmp_path / "out"), "--no-video", "--json", str(figures), *options]) == 0
+        return json.loads(figures.read_text())["masked_share"]
+
+    # 11 frames count, one of them a refresh frame.
+    assert masked("--mask", "adaptive", "--static-mask", half, "--score-threshold", "1") == pytest.approx(0.5 * 10 / 11)
+    assert masked("--mask", "static", "--static-mask", half, "--target-masked", "0.7") == pytest.approx(
+        0.7 * 8 / 7 * 10 / 11)
+    assert masked("--preset", "fast", "--preset-refresh-period", "1") == 0.0
 
 
 def test_the_loihi_2_table_is_modelled_from_what_was_counted(trained, clip, tmp_path, capfd):
@@ -159,17 +175,25 @@ def dispatch_with(argv: list[str]) -> int:
     (["--mask", "both"], "invalid choice: 'both'"),
     (["--mask", "static"], "needs a static mask file"),
     (["--mask", "dynamic", "--static-mask", "HALF"], "not used with --mask dynamic"),
-    (["--mask", "dynamic", "--dynamic", "mgnet"], "does not have it yet"),
+    (["--mask", "dynamic", "--dynamic", "magic"], "unknown; use tracking, mgnet"),
+    (["--mask", "dynamic", "--dynamic", "mgnet", "--mgnet-weights", "/nowhere.npz"], "/nowhere.npz: no such file"),
     (["--dynamic", "magic"], "'magic': unknown"),
     (["--preset", "lazy"], "invalid choice: 'lazy'"),
     (["--preset", "fast", "--mask", "dynamic"], "leave out mask dynamic"),
     (["--refresh-period", "-1"], "refresh period -1"),
+    (["--target-masked", "0.5"], "needs a mask or a preset"),
+    (["--mask", "dynamic", "--target-masked", "0.9"], "out of reach"),
+    (["--mask", "adaptive", "--adaptive-half-life", "0"], "adaptive half-life 0"),
+    (["--preset-border-period", "2"], "there is no preset"),
     (["--refresh-period", "x"], "invalid int value: 'x'"),
     (["--input-size", "448x450"], "multiples of 32"),
     (["--input-size", "big"], "input size 'big'"),
     (["--score-threshold", "2"], "score threshold 2.0"),
     (["--score-threshold", "nan"], "score threshold nan"),
     (["--max-frames", "0"], "--max-frames 0"),
+    (["--loop"], "say with --max-frames"),
+    (["--topic", "/cam"], "has no topics"),
+    (["--compressed"], "has no topics"),
     (["--input-size", "65536x65536"], "more than"),
     (["--backend", "abacus"], "backend 'abacus'"),
     (["--arithmetic", "float"], "arithmetic 'float'"),

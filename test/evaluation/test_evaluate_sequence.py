@@ -11,7 +11,7 @@ from regionmask_ros.datasets.sequence import LabelledSequence
 from regionmask_ros.errors import UserError
 from regionmask_ros.evaluation.evaluate import evaluate_sequence
 from regionmask_ros.evaluation.rows import SequenceRows, summarise
-from regionmask_ros.evaluation.settings import ANNOUNCED, RECIPES, parse_setting
+from regionmask_ros.evaluation.settings import parse_setting
 from regionmask_ros.network.thresholds import shipped
 from regionmask_ros.pipeline import Pipeline, PipelineSettings
 from regionmask_ros.sources import open_source
@@ -56,8 +56,8 @@ def rows_of(network, pictures, labels, names, share=SHARE, base=BASE):
     return {row["setting"]: row for row in one.rows}, one
 
 
-NAMES = ("unmasked", "static", "static@0.5", "static-labels", "tracking", "tracking@0.6", "oracle", "skip2", "skip3",
-         "unmasked:trained")
+NAMES = ("unmasked", "static", "static@0.5", "static-labels", "adaptive", "adaptive@0.5", "tracking", "tracking@0.6",
+         "mgnet", "mgnet@0.6", "static+mgnet@0.6", "oracle", "skip2", "skip3", "unmasked:trained")
 
 
 @pytest.fixture(scope="module")
@@ -81,7 +81,10 @@ def test_masks_mask_what_they_say(rows):
     assert table["skip2"]["masked_share"] == 0.5 and table["skip3"]["masked_share"] == pytest.approx(14 / 20)
     kept = round(96 * (1 - 0.5 * 8 / 7))
     assert table["static@0.5"]["masked_share"] == pytest.approx(18 / 20 * (1 - kept / 96), 1e-3)
+    assert table["adaptive@0.5"]["masked_share"] == table["static@0.5"]["masked_share"]
     assert table["tracking@0.6"]["masked_share"] == pytest.approx(18 / 20 * 0.6 * 8 / 7, abs=0.01)
+    for name in ("mgnet@0.6", "static+mgnet@0.6"):
+        assert table[name]["masked_share"] == pytest.approx(18 / 20 * 0.6 * 8 / 7, abs=0.1), "held in the mean"
     for name in NAMES[1:-1]:
         row = table[name]
         assert row["synops_gain"] >= 1.0 and 0 < row["masked_share"] < 1 and row["cpu_ms_median"] > 0
@@ -100,7 +103,7 @@ def test_equal_runs_give_equal_figures(tiny_network, pictures, detected, rows):
 def test_nothing_is_learned_from_the_scored_part(tiny_network, pictures, detected, rows):
     elsewhere = [row for row in detected if row.frame < FIRST]
     elsewhere += [LabelRow(t, "disc", 150, 90, 30, 30) for t in range(FIRST, FRAMES)]
-    changed, _ = rows_of(tiny_network, pictures, elsewhere, ("static", "static-labels", "tracking"))
+    changed, _ = rows_of(tiny_network, pictures, elsewhere, ("static", "static-labels", "adaptive", "tracking"))
     for name, row in changed.items():
         for key in ("masked_share", "synops_per_frame", "encoder_events_per_frame"):
             assert row[key] == rows[0][name][key]
@@ -143,8 +146,8 @@ def test_the_suffix_brings_back_carry(tiny_network, pictures, detected):
 
 
 def test_sequences_that_cannot_be_split(tiny_network, pictures, detected):
-    with pytest.raises(UserError, match="static must learn first"):
-        rows_of(tiny_network, pictures, detected, ("static",), share=0.0)
+    with pytest.raises(UserError, match="static, adaptive must learn first"):
+        rows_of(tiny_network, pictures, detected, ("static", "adaptive", "tracking"), share=0.0)
     with pytest.raises(UserError, match="too few"):
         rows_of(tiny_network, pictures, detected, ("unmasked",), share=0.99)
     with pytest.raises(UserError, match="'unicorn' is labelled"):
@@ -154,11 +157,9 @@ def test_sequences_that_cannot_be_split(tiny_network, pictures, detected):
 @pytest.mark.parametrize("name, said", [
     ("magic", "unknown; use unmasked"), ("skip2@0.5", "no masked share"), ("static@x", "a number from 0"),
     ("static@1", "a number from 0"), ("tracking@0.9", "out of reach"), ("unmasked@0.5", "no masked share"),
-    ("", "unknown"), *((name, "does not have it yet") for name in ANNOUNCED),
+    ("", "unknown"),
 ])
 def test_settings_that_make_no_sense(name, said):
-    if name in RECIPES:
-        pytest.skip(f"{name} exists by now")
     with pytest.raises(UserError, match=said):
         parse_setting(name)
 
@@ -171,4 +172,5 @@ def test_names_of_settings():
     tuned = parse_setting("fast").settings(PipelineSettings(), True)
     assert (tuned.thresholds, tuned.arithmetic) == ("tuned", shipped().arithmetic)
     assert parse_setting("fast").settings(PipelineSettings(), False).thresholds == "trained"
-    assert parse_setting("tracking").arithmetic("snap") == "snap" and parse_setting("tracking").share is None
+    assert parse_setting("tracking").settings(PipelineSettings(arithmetic="snap"), True).arithmetic == "snap"
+    assert parse_setting("tracking").share is None

@@ -3,15 +3,12 @@
 from __future__ import annotations
 
 import numpy as np
-import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from regionmask_ros.detection.detections import Detections
-from regionmask_ros.errors import UserError
 from regionmask_ros.grid import RegionGrid
 from regionmask_ros.mask.freshness import OLDEST, aged, is_stale, never_sent
-from regionmask_ros.mask.seen import SeenRegions
 
 GRID, PICTURE = RegionGrid(4, 6), (96, 64)
 
@@ -53,15 +50,3 @@ def test_it_says_what_covering_each_box_says(seed):
     expected = [not (keep & GRID.cover(box, PICTURE)).any() for box in found.boxes]
     stale, visible = is_stale(found, keep, PICTURE), GRID.spans(found.boxes, PICTURE)[2]
     assert stale[visible].tolist() == [e for e, v in zip(expected, visible) if v]
-
-
-def test_seen_regions_come_from_whole_frames_only():
-    seen, part = SeenRegions(GRID), GRID.full(True)
-    part[0, 0] = False
-    seen.add(objects([70, 0, 80, 10]), part, PICTURE)
-    with pytest.raises(UserError, match="no object was seen yet"):
-        seen.mask()
-    seen.add(objects([34, 34, 46, 46]), GRID.full(True), PICTURE)
-    seen.add(Detections.empty(), GRID.full(True), PICTURE)
-    assert np.argwhere(seen.mask()).tolist() == [[r, c] for r in (1, 2, 3) for c in (1, 2, 3)]
-    assert seen.frames == 2 and seen.counts.max() == 1

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from regionmask_ros.errors import UserError
 from regionmask_ros.grid import RegionGrid
-from regionmask_ros.mask.files import load_static_mask, save_static_mask
+from regionmask_ros.mask.files import load_static_mask, read_static_mask, save_static_mask
 
 GRID, PICTURE = RegionGrid(4, 6), (120, 90)
 
@@ -64,6 +64,20 @@ def test_saved_masks_come_back(tmp_path):
     save_static_mask(str(tmp_path / "m.npz"), keep, 16)
     np.testing.assert_array_equal(load_static_mask(str(tmp_path / "m.npz"), GRID, PICTURE), keep)
     assert [p.name for p in tmp_path.iterdir()] == ["m.npz"]
+
+
+def test_heat_is_kept_beside_the_mask(tmp_path):
+    heat = np.zeros(GRID.shape)
+    heat[1, 2], heat[0, 0] = 4.0, 1.0
+    save_static_mask(str(tmp_path / "m.npz"), heat > 2, 16, heat)
+    read = read_static_mask(str(tmp_path / "m.npz"))
+    assert read.heat.dtype == np.uint16 and (read.heat[1, 2], read.heat[0, 0], read.heat.sum()) == (65535, 16384, 81919)
+    save_static_mask(str(tmp_path / "m.npz"), heat > 2, 16)
+    assert read_static_mask(str(tmp_path / "m.npz")).heat is None
+    np.savez(tmp_path / "m.npz", keep=heat > 2, region_px=16, heat=np.zeros((3, 3), np.uint16))
+    assert "its heat must be uint16 [4, 6], not uint16 [3, 3]" in refusal(tmp_path / "m.npz")
+    np.savez(tmp_path / "m.npz", keep=heat > 2, region_px=16, heat=np.zeros(GRID.shape, np.int32))
+    assert "not int32 [4, 6]" in refusal(tmp_path / "m.npz")
 
 
 def test_a_mask_of_another_grid_is_refused(tmp_path):
@@ -126,7 +140,7 @@ def mask_bytes(tmp_path, suffix: str) -> bytes:
     if suffix == ".png":
         painted(path, np.full(GRID.shape, 255, np.uint8))
     else:
-        save_static_mask(str(path), np.ones(GRID.shape, bool), 16)
+        save_static_mask(str(path), np.ones(GRID.shape, bool), 16, np.ones(GRID.shape))
     return path.read_bytes()
 
 

@@ -265,8 +265,8 @@ def test_without_a_fallback_the_node_lives_and_says_error(rig, wait_for, ask, la
             before = node._configured.traffic.counts.broken
             wait_for(lambda: node._configured.traffic.counts.broken > before)
         wait_for(lambda: "given up, fallback is none" in peer.verdict())
-        wait_for(lambda: level(peer) == ERROR and node._configured.traffic.counts.broken > before + 5)
-        assert running(node) == "lava_sim" and "given up" in peer.values()["last error"]
+        wait_for(lambda: level(peer) == ERROR and "given up" in peer.values()["last error"])
+        assert running(node) == "lava_sim" and node._configured.traffic.counts.broken > before
         assert ask.set(peer, fallback="cpu").successful
         wait_for(lambda: running(node) == "cpu")
         goes_on(peer, wait_for)
@@ -274,7 +274,7 @@ def test_without_a_fallback_the_node_lives_and_says_error(rig, wait_for, ask, la
 
 
 def test_a_node_that_opens_its_backend_can_be_left(rig, wait_for, tmp_path, lava_python):
-    """With a picture of another size than the one that the simulator was opened for, and a process that never starts."""
+    """With a picture of another size than what the simulator was opened for, and a process that never starts."""
     python = tmp_path / "python"
     python.write_text(f'#!/bin/sh\ntest -e {tmp_path}/no_more && exec sleep 600\nexec {lava_python} "$@"\n')
     python.chmod(0o755)
@@ -299,3 +299,41 @@ def test_the_input_size_changes_in_the_same_way(rig, wait_for, ask):
         wait_for(lambda: peer.values()["input size"] == "96x64", 5.0)
     counts = wait_for(lambda: (c := node._configured.traffic.counts) and not c.in_flight and c)
     assert counts.broken == 0 and node._configured.pipeline.fresh_starts == 2
+
+
+def test_a_request_while_the_node_moves_over_is_heard_afterwards(rig, wait_for, ask):
+    node, peer = rig()
+    peer.camera.publish(message(0))
+    wait_for(lambda: peer.heard["detections"])
+    process, go_on = node._configured.pipeline.process, threading.Event()
+    node._configured.pipeline.process = lambda *given: (go_on.wait(10.0), process(*given))[1]
+    peer.camera.publish(message(1))
+    wait_for(lambda: node._configured.traffic.counts.received == 2)
+    assert ask.set(peer, arithmetic="lava").successful
+    wait_for(lambda: node._configured.swap._moving)
+    for arithmetic in ("", "snap"):
+        assert ask.set(peer, arithmetic=arithmetic).successful and ask.took_s < 1.0
+    assert node._configured.pipeline.settings.arithmetic == "carry"
+    go_on.set()
+    wait_for(lambda: node._configured.pipeline.settings.arithmetic == "snap")
+    assert ask.get(peer, "arithmetic") == "snap" and node._configured.pipeline.fresh_starts == 2
+    wait_for(lambda: len(peer.heard["detections"]) == 2)
+
+
+def test_away_from_a_backend_that_hangs(rig, wait_for, ask, lava_python):
+    """Nobody waits for it to be found out: what is set is answered, and opened, meanwhile."""
+    node, peer = rig(
+        backend="lava_sim", input_size="96x64", lava_python=lava_python, backend_step_timeout=3.0, mask_mode="none"
+    )
+    with Film(peer):
+        goes_on(peer, wait_for, OPEN_S)
+        leader = child(node)
+        os.killpg(leader, signal.SIGSTOP)
+        time.sleep(0.5)
+        assert ask.set(peer, backend="cpu").successful and ask.took_s < 1.0
+        assert running(node) == "lava_sim" and not gone(leader)
+        wait_for(lambda: running(node) == "cpu")
+        goes_on(peer, wait_for)
+        assert gone(leader) and ask.get(peer, "backend") == "cpu"
+    counts = wait_for(lambda: (c := node._configured.traffic.counts) and not c.in_flight and c)
+    assert counts.received == counts.answered + counts.overwritten + counts.broken and counts.broken > 0

@@ -229,7 +229,7 @@ def test_diagnostics_tell_numbers_once_a_second(rig, wait_for):
     wait_for(lambda: len(peer.heard["/diagnostics"]) >= 3 and peer.values()["frames answered"] == "5", 5.0)
     first, last = peer.heard["/diagnostics"][0], peer.heard["/diagnostics"][-1]
     assert first.status[0].name == last.status[0].name == "detector: pictures"
-    assert first.status[0].hardware_id == "cpu"
+    assert first.status[0].hardware_id == "regionmask_ros"
     assert [pair.key for pair in first.status[0].values] == [pair.key for pair in last.status[0].values]
     values = peer.values()
     assert values["input size"] == "96x64" and values["last error"] == ""

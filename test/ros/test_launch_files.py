@@ -12,8 +12,10 @@ import numpy as np
 import pytest
 import yaml
 from bag_writer import START_NS, image, write_bag
+from sensor_msgs.msg import Image
 
 from regionmask_ros.ros.dds_profile import find_profile, picture_environment
+from regionmask_ros.ros.diagnostics import HARDWARE_ID
 from regionmask_ros.ros.node import NODE_NAME
 from regionmask_ros.ros.parameters import BY_NAME
 from regionmask_ros.ros.publishers import LAZY
@@ -77,18 +79,32 @@ def test_rviz_shows_our_topics_with_a_quality_of_service_that_hears_them():
     topics = {name: (d["Topic"]["Value"], d["Topic"]["Reliability Policy"]) for name, d in pictures.items()}
     assert topics == {
         "Overlay": ("/overlay", "Reliable"), "Mask": ("/mask", "Reliable"), "Static mask": ("/mask/static", "Reliable"),
-        "Camera": ("/image", "Best Effort"),
+        "Camera": ("/image", "Best Effort"), "Dynamic mask": ("/mask/dynamic", "Reliable"),
+        "Age": ("/mask/age", "Reliable"), "Events": ("/events", "Reliable"),
     }
-    assert all(d["Enabled"] for d in pictures.values())
+    shown = {name for name, display in pictures.items() if display["Enabled"]}
+    assert shown == {"Overlay", "Mask", "Static mask", "Camera"}
+    every_output = {f"/{topic}" for topic in LAZY if LAZY[topic] is Image}
+    assert every_output == {topic for topic, _ in topics.values()} - {"/image"}
+
+
+def test_rviz_finds_the_outputs_of_a_namespace():
+    source = (REPOSITORY / "launch" / "detector.launch.py").read_text(encoding="utf-8")
+    (renamed,) = [node.value for node in ast.walk(ast.parse(source))
+                  if isinstance(node, ast.Assign) and getattr(node.targets[0], "id", "") == "OUTPUTS"]
+    assert set(ast.literal_eval(renamed)) == {topic for topic in LAZY if LAZY[topic] is Image}
 
 
 def test_foxglove_shows_our_topics():
     layout = json.loads((REPOSITORY / "config" / "foxglove_layout.json").read_text(encoding="utf-8"))
     panels = layout["configById"]
     shown = {panel["imageMode"]["imageTopic"] for name, panel in panels.items() if name.startswith("Image!")}
-    assert shown <= {f"/{topic}" for topic in LAZY} and {"/overlay/compressed", "/mask/age"} <= shown
+    assert {topic.removesuffix("/compressed") for topic in shown} == {
+        "/image", *(f"/{topic.removesuffix('/compressed')}" for topic in LAZY)}
+    assert {"/overlay/compressed", "/mask/compressed"} <= shown, "they come over a network"
     assert set(leaves(layout["layout"])) == set(panels)
-    assert f"{NODE_NAME}: pictures" in panels["DiagnosticStatusPanel!health"]["selectedName"]
+    health = panels["DiagnosticStatusPanel!health"]
+    assert (health["selectedName"], health["selectedHardwareId"]) == (f"{NODE_NAME}: pictures", HARDWARE_ID)
 
 
 def leaves(tree) -> list[str]:
@@ -121,15 +137,13 @@ def test_a_profile_that_the_user_has_chosen_stays(environment, expected):
 
 def launched(name: str, monkeypatch, **values: str):
     """The processes of a launch file for these arguments, as ROS's launch sees them."""
-    from launch import LaunchContext
-
     from regionmask_ros.ros import launching
 
     monkeypatch.setattr(launching, "config", lambda file: _Text(str(REPOSITORY / "config" / file)))
     spec = importlib.util.spec_from_file_location("launched", REPOSITORY / "launch" / name)
     module = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(module)
-    context = LaunchContext()
+    context = launch_context()
     defaults = {"image": "image", "backend": "", "static_mask": "", "namespace": "", "use_sim_time": "false",
                 "log_level": "info", "rviz": "false", "params_file": str(REPOSITORY / "config" / "detector.yaml"),
                 "static_masks": "", "one_process": "true"}
@@ -155,14 +169,55 @@ def test_the_launch_file_makes_the_node_and_rviz_where_launch_is_installed(monke
     assert rviz.node_package == "rviz2"
 
 
-@pytest.mark.parametrize("player", ["own", "ros2"])
-def test_a_bag_is_played_and_answers_are_recorded_where_launch_is_installed(monkeypatch, tmp_path, player):
+PLAY = "ros2 bag play {bag} --clock 100 --rate 0.5 --delay 2.0 --topics /front/image_raw"
+RECORD = "ros2 bag record --use-sim-time -o out /detections /label_info /mask /overlay /diagnostics"
+OWN_PLAY = "play {bag} --bag-topic /front/image_raw --topic /front/image_raw --rate 0.5 --clock --wait 60"
+
+
+@pytest.mark.parametrize(("player", "has_ros2bag", "play", "record"), [
+    ("own", True, OWN_PLAY, "record out"), ("ros2", False, PLAY, RECORD), ("auto", True, PLAY, RECORD),
+    ("auto", False, OWN_PLAY, "record out"),
+])
+def test_a_bag_is_played_and_answers_are_recorded_where_launch_is_installed(
+    monkeypatch, tmp_path, player, has_ros2bag, play, record
+):
     pytest.importorskip("launch_ros", reason=NEEDS_LAUNCH)
     pictures = [image(np.zeros((8, 8, 3), np.uint8), START_NS)]
     bag = write_bag(tmp_path / "bag", {"/front/image_raw": pictures})
-    made = launched("bag.launch.py", monkeypatch, bag=bag, output="out", topic="", rate="1.0", player=player)
-    assert [type(action).__name__ for action in made[:2]] == ["Node", "Node" if player == "own" else "ExecuteProcess"]
-    assert len(made) == 5
+    real = importlib.util.find_spec
+    monkeypatch.setattr(importlib.util, "find_spec", lambda name, *more: (
+        (True if has_ros2bag else None) if name == "ros2bag" else real(name, *more)))
+    made = launched("bag.launch.py", monkeypatch, bag=bag, output="out", topic="", rate="0.5", player=player)
+    detector, recorder, starts_player = made[:3]
+    own = {str(name[0].text): given.value for block in detector._Node__parameters[2:] for name, given in block.items()}
+    assert own == {"input_size": "32x32"}, "of pictures of 8x8"
+    assert words_of(detector) == "detector" and words_of(recorder) == record and len(made) == 5
+    hear = starts_player.event_handler.handle
+    assert not hear(said_by(detector, b"configuring"), launch_context())
+    (started,) = hear(said_by(detector, b"[detector]: active: pictures from /front/image_raw"), launch_context())
+    assert words_of(started) == play.format(bag=bag)
+    assert not hear(said_by(detector, b"[detector]: active: pictures from /front/image_raw"), launch_context())
+
+
+def said_by(process, text: bytes):
+    from launch.events.process import ProcessStdout
+
+    return ProcessStdout(text=text, action=process, name="detector", cmd=[], cwd=None, env=None, pid=1)
+
+
+def words_of(process) -> str:
+    """The command line of a launch action; of one of our own, the command's name and its arguments."""
+    context = launch_context()
+    words = ["".join(part.perform(context) for part in word) for word in process.cmd]
+    own = getattr(process, "node_executable", None)
+    # launch_ros puts the way to the executable first and ROS's own arguments last.
+    return " ".join([own, *words[1:]] if own else words).partition(" --ros-args")[0]
+
+
+def launch_context():
+    from launch import LaunchContext
+
+    return LaunchContext()
 
 
 @pytest.mark.parametrize(("one_process", "processes"), [("true", 1), ("false", 2)])

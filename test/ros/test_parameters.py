@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+from dataclasses import fields
 from pathlib import Path
 
 import pytest
 import yaml
 
 from regionmask_ros.errors import UserError
+from regionmask_ros.mask.adaptive import Adaptive
+from regionmask_ros.mask.knobs import Knobs
+from regionmask_ros.mask.presets import PRESETS
 from regionmask_ros.pipeline import RECONFIGURABLE, PipelineSettings
 from regionmask_ros.ros.declaration import descriptor
 from regionmask_ros.ros.parameter_pages import readme_table, with_table, yaml_text
@@ -62,7 +66,10 @@ def test_the_defaults_are_the_pipelines_but_for_the_mask():
 
 def test_whatever_the_pipeline_can_change_can_be_set_while_running():
     running = {spec.name for spec in PARAMETERS if spec.changeable is Changeable.RUNNING}
-    of_pipeline = {{"mask": "mask_mode", "dynamic": "dynamic_mask"}.get(name, name) for name in RECONFIGURABLE}
+    parts = {"mask": ["mask_mode"], "dynamic": ["dynamic_mask"],
+             "adaptive": [f"adaptive_{field.name}" for field in fields(Adaptive)],
+             "knobs": [f"preset_{field.name}" for field in fields(Knobs)]}
+    of_pipeline = {one for name in RECONFIGURABLE for one in parts.get(name, [name])}
     of_node = {"stale_detections", "attention_lifetime", "static_mask_output", "fallback"}
     assert running == of_pipeline | of_node | set(BACKEND_PARAMETERS)
 
@@ -87,15 +94,23 @@ def test_a_preset_decides_instead_of_the_mask_mode():
     assert settings_from({**DEFAULTS, "preset": "fast"}) == PipelineSettings(preset="fast")
 
 
+def test_knobs_are_turned_in_a_preset_and_wait_for_one():
+    turned = {**DEFAULTS, "preset_border_period": 4, "preset_steer_threshold": 0.625}
+    assert settings_from(turned) == settings_from(DEFAULTS)
+    schedule = settings_from({**turned, "preset": "fast"}).schedule
+    assert (schedule.border_period, schedule.steer_threshold) == (4, 0.625)
+    assert schedule.refresh_period == PRESETS["fast"].refresh_period
+
+
 @pytest.mark.parametrize(("name", "value"), [
     ("mask_mode", "all"), ("backend", "gpu"), ("arithmetic", "float"), ("input_size", "450x450"),
-    ("dynamic_mask", "mgnet"), ("preset", "lazy"), ("image_reliability", "maybe"), ("mask_mode", "static"),
+    ("dynamic_mask", "magic"), ("preset", "lazy"), ("image_reliability", "maybe"), ("mask_mode", "static"),
     ("image_transport", "theora"), ("stale_detections", "hide"),
-    ("class_thresholds", ("person",)), ("class_thresholds", ("person:high",)),
+    ("target_masked", 0.9), ("class_thresholds", ("person",)), ("class_thresholds", ("person:high",)),
     ("class_thresholds", (":0.5",)), ("class_thresholds", ("person:1.5",)), ("class_thresholds", ("person:nan",)),
 ])
 def test_a_value_that_makes_no_sense_is_refused_by_name(name, value):
     with pytest.raises(UserError) as refused:
         settings_from({**DEFAULTS, name: value})
-    text = value if isinstance(value, str) else value[0].partition(":")[2] or value[0]
-    assert text in str(refused.value)
+    text = value if isinstance(value, (str, float)) else value[0].partition(":")[2] or value[0]
+    assert str(text) in str(refused.value)

@@ -100,6 +100,20 @@ def test_a_preset_shows_what_it_attends_and_numbers_the_objects(rig, wait_for, t
     assert node._facts().mask_mode == "careful"
 
 
+def test_mgnet_decides_in_the_node_as_it_does_in_the_pipeline(rig, wait_for, tiny_network):
+    chosen = {"refresh_period": 4, "score_threshold": 0.9, "target_masked": 0.5}
+    node, peer = rig(mask_mode="dynamic", dynamic_mask="mgnet", **chosen)
+    watch(peer, wait_for, node, {"/mask": Image, "/mask/dynamic": Image}, PICTURES)
+    send(peer, wait_for, [message(i) for i in range(FRAMES)])
+    wait_for(lambda: len(peer.heard["/mask"]) == len(peer.heard["/mask/dynamic"]) == FRAMES)
+    twin = Pipeline(tiny_network, PipelineSettings(mask="dynamic", dynamic="mgnet", **chosen))
+    for i, (mask, dynamic) in enumerate(zip(peer.heard["/mask"], peer.heard["/mask/dynamic"])):
+        (result,) = twin.process(Frame(picture(i), "bgr", START_NS + i * FRAME_NS, "left_optical"))
+        np.testing.assert_array_equal(pixels_of(mask), keep_to_picture(result.mask.keep, SIZE_WH))
+        np.testing.assert_array_equal(pixels_of(dynamic), 255 * result.mask.sources["dynamic"])
+    assert node._facts().mask_mode == "dynamic"
+
+
 def test_message_filters_joins_them_too(rig, wait_for):
     message_filters = pytest.importorskip("message_filters", reason="message_filters is missing: ROS brings it")
     node, peer = rig()
@@ -151,7 +165,8 @@ def test_pictures_that_nobody_looks_at_are_not_made(rig, wait_for, monkeypatch):
         send(peer, wait_for, [message(2 + index)])
         wait_for(lambda: peer.heard[topic])
         assert made == Counter(makers) and peer.heard[topic][0].header == header(2 + index)
-        peer.destroy_subscription(subscription)
+        # In the thread that waits for the subscription's messages: elsewhere it would go under that one's hands.
+        peer.executor.create_task(peer.destroy_subscription, subscription)
         wait_for(lambda: not node.count_subscribers(topic))
         time.sleep(MATCH_S)
         made.clear()

@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 
 from regionmask_ros.commands import bench
+from regionmask_ros.ros.throughput import Report, during
 
 REPOSITORY = Path(__file__).resolve().parents[2]
 
@@ -37,3 +38,10 @@ def test_every_published_picture_is_accounted_for(trained_file, real_video, tmp_
 def test_bad_options_are_one_line(arguments, words, capsys):
     assert bench.main(["--ros", *arguments]) == 2
     assert words in capsys.readouterr().err
+
+
+def test_percentiles_are_of_reports_that_look_back_upon_five_seconds_of_the_run():
+    reports = [Report(100.0 + second, {"at": str(second)}) for second in range(-2, 9)]
+    assert [values["at"] for values in during(reports, 100.0)] == ["5", "6", "7", "8"]
+    assert [values["at"] for values in during(reports[:5], 100.0)] == ["2"]
+    assert during([], 100.0) == []

@@ -8,7 +8,7 @@ from bag_writer import START_NS, STEP_NS, image, png, write_bag
 
 from regionmask_ros.errors import UserError
 from regionmask_ros.sources import BagPictures, open_source
-from regionmask_ros.sources.bag import METADATA
+from regionmask_ros.sources.bag_reader import METADATA
 
 COUNT = 5
 
@@ -113,3 +113,26 @@ def test_what_is_no_bag_with_pictures_is_refused_in_one_line(tmp_path):
 def test_a_topic_is_for_bags_only(tmp_path, make_clip):
     with pytest.raises(UserError, match="no topics"):
         open_source(make_clip(3, 2), "/cam")
+
+
+def test_a_camera_whose_pictures_are_there_raw_and_compressed_is_one(tmp_path):
+    both = {"/cam/image": raw_pictures(), "/cam/image/compressed": [png(picture(7), START_NS)]}
+    folder = write_bag(tmp_path / "bag", both)
+    with open_source(folder) as raw, open_source(folder, only_compressed=True) as compressed:
+        assert (raw.topic, compressed.topic) == ("/cam/image", "/cam/image/compressed")
+        np.testing.assert_array_equal(next(compressed.frames()).bgr(), picture(7))
+    with open_source(folder, "/cam/image", only_compressed=True) as below:
+        assert below.topic == "/cam/image/compressed"
+    with open_source(folder, "cam/image/compressed") as named:
+        assert named.compressed
+    alone = write_bag(tmp_path / "raw", {"/cam/image": raw_pictures()})
+    with pytest.raises(UserError, match="no topic with compressed pictures"):
+        open_source(alone, only_compressed=True)
+
+
+def test_stamps_are_told_without_a_look_at_the_pictures(tmp_path):
+    messages = raw_pictures()
+    messages[2].encoding = "h264"
+    messages[3].header.stamp.sec = messages[3].header.stamp.nanosec = 0
+    with open_source(write_bag(tmp_path / "bag", {"/cam": messages})) as source:
+        assert source.stamps() == [START_NS + i * STEP_NS + (3_000_000 if i == 3 else 0) for i in range(COUNT)]

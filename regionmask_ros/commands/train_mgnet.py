@@ -1,0 +1,151 @@
+"""Teach a mask network where objects are, or measure how well one knows (--score).
+
+The objects are those of labels or, without any, those that the unmasked detector sees when it is given more pixels than
+in use. Writes mgnet.npz (for --mgnet-weights), curves.png and checkpoint.npz into the output folder, again and again;
+Ctrl-C stops, --resume goes on. --score needs no torch: it tells how many labelled objects a mask that masks a given
+share of the regions leaves whole, for each network given and for rules without learning.
+
+example:
+  python -m regionmask_ros train_mgnet street.mp4 crossing.mp4 --hold-out square.mp4 --output taught
+  python -m regionmask_ros train_mgnet --score csv:data/pets --score csv:data/campus --weights mine=taught/mgnet.npz
+"""
+
+from __future__ import annotations
+
+import argparse
+import importlib.util
+import json
+import os
+from pathlib import Path
+from typing import Any, Sequence
+
+from tqdm import tqdm
+
+from .. import __version__
+from ..bench.machine import machine_facts
+from ..datasets import open_dataset, read_labels
+from ..errors import UserError
+from ..evaluation.mask_recall import measure
+from ..evaluation.table import figure
+from ..frames import parse_input_size
+from ..mask.mgnet_files import SHAPES, load_weights
+from ..network.files import find_network, load_network
+from ..pipeline import PipelineSettings
+from ..report.outputs import Outputs
+from ._shell import EXIT_INTERRUPTED, EXIT_OK, add_input_size, add_max_pixels, add_network, command_main
+
+SHIPPED_NAME = "light"
+LOOK_EVERY = 500
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("sources", metavar="SOURCE", nargs="*", help="videos or folders of pictures to learn from")
+    parser.add_argument("--output", metavar="DIR", default="", help="folder for the results, made if missing")
+    parser.add_argument("--architecture", choices=tuple(SHAPES), default="light", help="(default: light)")
+    parser.add_argument("--labels", metavar="KIND:PATH", action="append", default=[],
+                        help="labels of the sources, in their order: csv:, mot:, kitti: or coco: (default: none)")
+    parser.add_argument("--hold-out", metavar="SOURCE", action="append", default=[],
+                        help="a video to judge the network by, not to learn from; may be repeated")
+    parser.add_argument("--steps", metavar="N", type=int, default=8000, help="steps in all (default: 8000)")
+    parser.add_argument("--look-every", metavar="N", type=int, default=LOOK_EVERY,
+                        help=f"judge and save every N steps (default: {LOOK_EVERY})")
+    parser.add_argument("--seed", metavar="N", type=int, default=0, help="(default: 0)")
+    parser.add_argument("--resume", action="store_true", help="go on from the output folder's checkpoint")
+    parser.add_argument("--score", metavar="KIND:PATH", action="append", default=[],
+                        help="measure on a labelled sequence instead of training; may be repeated")
+    parser.add_argument("--weights", metavar="[NAME=]FILE", action="append", default=[],
+                        help="with --score: a network to measure beside the installed one; may be repeated")
+    parser.add_argument("--masked", metavar="S", type=float, default=0.6,
+                        help="share of the regions that is masked when objects are counted (default: 0.6)")
+    add_input_size(parser, "sequence")
+    add_max_pixels(parser)
+    add_network(parser)
+    parser.add_argument("--json", metavar="FILE", default="", help="with --score: write the figures as JSON")
+
+
+def run(args: argparse.Namespace) -> int:
+    if not 0.0 < args.masked < 1.0:
+        raise UserError(f"--masked {args.masked}: must lie between 0 and 1")
+    if args.score:
+        return _score(args)
+    return _train(args)
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    return command_main("train_mgnet", argv)
+
+
+def _train(args: argparse.Namespace) -> int:
+    if not args.sources or not args.output:
+        raise UserError("give videos to learn from and --output DIR, or --score KIND:PATH to measure (see --help)")
+    if args.labels and len(args.labels) != len(args.sources):
+        raise UserError(f"{len(args.sources)} sources but {len(args.labels)} --labels: give one for each, or none")
+    for name, value in (("--steps", args.steps), ("--look-every", args.look_every)):
+        if value < 1:
+            raise UserError(f"{name} {value}: must be 1 or more")
+    if args.seed < 0:
+        raise UserError(f"--seed {args.seed}: must be 0 or more")
+    if importlib.util.find_spec("torch") is None:
+        raise UserError("train_mgnet needs torch, which is not installed: run 'make train-setup' (the extra 'train')")
+    from ..training.session import Session
+
+    network = load_network(find_network(args.network))
+    with Outputs([*args.sources, *args.hold_out]) as outputs:
+        outputs.folder(args.output)
+        outputs.commit()
+    session = Session(args, network, [read_labels(spelt_so) for spelt_so in args.labels])
+    try:
+        session.run()
+    except KeyboardInterrupt:
+        session.save()
+        print(f"stopped at step {session.step} of {args.steps}; the same command with --resume goes on")
+        return EXIT_INTERRUPTED
+    return EXIT_OK
+
+
+def _score(args: argparse.Namespace) -> int:
+    if args.sources or args.output or args.resume:
+        raise UserError("--score measures and does not train: leave out the sources, --output and --resume")
+    weights = {SHIPPED_NAME: load_weights(), **dict(map(_named_weights, args.weights))}
+    sequences = [sequence for spelt_so in dict.fromkeys(args.score) for sequence in open_dataset(spelt_so)]
+    settings = PipelineSettings(input_size=parse_input_size(args.input_size), max_pixels=args.max_pixels)
+    network = load_network(find_network(args.network))
+    inputs = [path for sequence in sequences for path in sequence.inputs]
+    with Outputs(inputs) as outputs:
+        json_path = outputs.file(args.json) if args.json else ""
+        with tqdm(unit="frame", disable=None) as progress:
+            rows = measure(network, sequences, weights, settings, args.masked, progress.update)
+        print(_table(rows, args.masked))
+        if json_path:
+            result = {"rows": rows, "masked": args.masked, "machine": machine_facts(), "network": network.digest,
+                      "version": __version__}
+            Path(json_path).write_text(json.dumps(result, indent=1, allow_nan=False) + "\n", encoding="utf-8")
+        for written in outputs.commit():
+            print(f"  {written}")
+    return EXIT_OK
+
+
+def _named_weights(spelt_so: str) -> tuple[str, Any]:
+    name, equals, path = spelt_so.partition("=")
+    if not equals:
+        name, path = Path(spelt_so).stem, spelt_so
+    if not name or name == SHIPPED_NAME:
+        raise UserError(f"--weights {spelt_so}: give it a name of its own, such as mine={os.path.basename(path)}")
+    return name, load_weights(path)
+
+
+def _table(rows: Sequence[dict], masked: float) -> str:
+    width = max(len(row["method"]) for row in rows)
+    lines = [f"{masked:.0%} of the regions masked in the mean, one threshold; mean over {len(rows[0]['sequences'])} "
+             f"sequences, and over all their objects",
+             f"{'':{width}}  recall  new  | of all  new  | MMAC   us median  mean  looks at"]
+    for row in rows:
+        looks = "" if row["looks_share"] is None else f"{row['looks_share']:.0%} of the frames"
+        macs = "" if row["mmac"] is None else f"{row['mmac'][0]:.1f}..{row['mmac'][1]:.1f}"
+        lines.append(
+            f"{row['method']:{width}}  {figure(row['recall'], 1):>6} {figure(row['newcomers'], 1):>5} "
+            f"| {figure(row['recall_pooled'], 1):>6} {figure(row['newcomers_pooled'], 1):>5} | {macs:>10} "
+            f"{row['us_median']:>7.0f} {row['us_mean']:>7.0f}  {looks}")
+    low, high = rows[0]["detector_mmac"]
+    lines.append(f"For comparison: the detector on these sequences, dense, {low:.0f}..{high:.0f} MMAC.")
+    return "\n".join(lines)

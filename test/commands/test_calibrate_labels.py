@@ -1,0 +1,51 @@
+"""`calibrate` learns the same from every kind of labels."""
+
+from __future__ import annotations
+
+import json
+
+import numpy as np
+import pytest
+
+from regionmask_ros.commands.calibrate import main
+from regionmask_ros.grid import RegionGrid
+from regionmask_ros.mask.files import load_static_mask
+
+FRAMES = 4
+X, Y, W, H = 32, 48, 16, 32
+"""One person who stands on two of the 6x10 regions."""
+
+
+def csv(folder) -> str:
+    rows = [f"{t},person,{X},{Y},{W},{H},0" for t in range(FRAMES)]
+    (folder / "gt.csv").write_text("\n".join(["frame,class,x,y,w,h,ignore", *rows]) + "\n")
+    return str(folder / "gt.csv")
+
+
+def mot(folder) -> str:
+    (folder / "gt.txt").write_text("".join(f"{t + 1},1,{X + 1},{Y + 1},{W},{H},1,1,1.0\n" for t in range(FRAMES)))
+    return str(folder / "gt.txt")
+
+
+def kitti(folder) -> str:
+    rows = [f"{t} 0 Pedestrian 0 0 0 {X} {Y} {X + W} {Y + H} 1 1 1 0 0 0 0\n" for t in range(FRAMES)]
+    (folder / "0000.txt").write_text("".join(rows))
+    return str(folder / "0000.txt")
+
+
+def coco(folder) -> str:
+    (folder / "labels.json").write_text(json.dumps({
+        "images": [{"id": t, "file_name": f"{t}.png"} for t in range(FRAMES)],
+        "categories": [{"id": 1, "name": "person"}],
+        "annotations": [{"image_id": t, "category_id": 1, "bbox": [X, Y, W, H], "iscrowd": 0} for t in range(FRAMES)],
+    }))
+    return str(folder / "labels.json")
+
+
+@pytest.mark.parametrize("kind, write", [("csv", csv), ("mot", mot), ("kitti", kitti), ("coco", coco)])
+def test_the_same_objects_give_the_same_mask(make_clip, tmp_path, capfd, kind, write):
+    out = tmp_path / "out"
+    assert main([make_clip(FRAMES, 8), "--labels", f"{kind}:{write(tmp_path)}", "--output", str(out)]) == 0
+    keep = load_static_mask(str(out / "static_mask.npz"), RegionGrid(6, 10), (160, 96))
+    assert np.argwhere(keep).tolist() == [[3, 2], [4, 2]]
+    assert f"{FRAMES} frames, {FRAMES} objects, labelled" in capfd.readouterr().out

@@ -1,0 +1,183 @@
+"""The learned dynamic mask: its weights on disk, boxes on top, when it looks, and the share that it holds."""
+
+from __future__ import annotations
+
+import io
+import zipfile
+from dataclasses import dataclass
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from mgnet_examples import random_weights
+
+from regionmask_ros.detection.detections import Detections
+from regionmask_ros.errors import UserError
+from regionmask_ros.grid import RegionGrid
+from regionmask_ros.mask.cues import Cues
+from regionmask_ros.mask.mgnet import (
+    BOX_SCORE,
+    LONGEST_REUSE,
+    RING_SCORE,
+    MgnetMask,
+    region_scores,
+    with_boxes,
+)
+from regionmask_ros.mask.mgnet_files import SHIPPED, MaskWeights, load_weights, save_weights
+from regionmask_ros.mask.share_holder import ShareHolder
+
+GRID, PICTURE = RegionGrid(8, 12), (192, 128)
+
+
+@dataclass
+class Seen:
+    """A glance at a picture that is there already."""
+
+    image: np.ndarray
+    change: np.ndarray
+
+
+def seen(seed: int = 0, change: float = 0.0) -> Seen:
+    rng = np.random.default_rng(seed)
+    return Seen(rng.integers(0, 256, (128, 192, 3)).astype(np.uint8), np.full(GRID.shape, change, np.float32))
+
+
+def cues(frame: int, glance: Seen, *boxes) -> Cues:
+    n = len(boxes)
+    last = Detections(np.array(boxes, np.float32).reshape(n, 4), np.ones(n, np.float32), np.zeros(n, np.int32))
+    return Cues(last, GRID, PICTURE, frame, glance)
+
+
+@pytest.fixture(scope="module")
+def weights() -> MaskWeights:
+    return MaskWeights("light", random_weights("light"), 0.6)
+
+
+def test_the_shipped_network_is_small_and_whole():
+    assert SHIPPED.stat().st_size < 500_000
+    one = load_weights()
+    assert one.architecture == "light" and 0.0 < one.threshold < 1.6
+
+
+@pytest.mark.parametrize("kind", ["light", "paper"])
+def test_weights_come_back(kind, tmp_path):
+    path = str(tmp_path / "one.npz")
+    save_weights(path, MaskWeights(kind, random_weights(kind), 0.25))
+    one = load_weights(path)
+    assert one.architecture == kind and one.threshold == 0.25
+    for name, value in random_weights(kind).items():
+        np.testing.assert_array_equal(one.arrays[name], value)
+
+
+def archive(**arrays) -> bytes:
+    content = io.BytesIO()
+    np.savez(content, **arrays)
+    return content.getvalue()
+
+
+def not_finite() -> bytes:
+    arrays = random_weights("light")
+    arrays["score.bias"][0] = np.nan
+    return archive(**arrays, threshold=np.float32(0.5))
+
+
+def of_objects() -> bytes:
+    arrays = {**random_weights("light"), "score.bias": np.array([None] * 4, object)}
+    return archive(**arrays, threshold=np.float32(0.5))
+
+
+def not_packed() -> bytes:
+    content = io.BytesIO()
+    with zipfile.ZipFile(content, "w") as file:
+        for name in [*random_weights("light"), "threshold"]:
+            file.writestr(f"{name}.npy", b"\x93NUMPY nonsense")
+    return content.getvalue()
+
+
+@pytest.mark.parametrize("content, said", [
+    (b"", "empty file"), (b"PK\x03\x04 and no more", "damaged zip"), (b"text", "damaged zip"),
+    (archive(keep=np.ones((2, 2))), "not weights of a mask network"),
+    (archive(**random_weights("light")), "not weights of a mask network"),
+    (archive(**{**random_weights("light"), "score.bias": np.zeros(5, np.float32)}, threshold=np.float32(0)),
+     r"score.bias is \[5\], expected \[4\]"),
+    (archive(**{**random_weights("light"), "score.bias": np.zeros(4, np.int32)}, threshold=np.float32(0)), "int32"),
+    (not_finite(), "numbers that no trained network has"), (of_objects(), "Python objects"),
+    (not_packed(), "damaged array"),
+], ids=range(10))
+def test_a_file_that_is_no_network_is_refused_in_one_line(content, said, tmp_path):
+    path = tmp_path / "bad.npz"
+    path.write_bytes(content)
+    with pytest.raises(UserError, match=said) as error:
+        load_weights(str(path))
+    assert str(path) in str(error.value) and "\n" not in str(error.value)
+    with pytest.raises(UserError, match="no such file"):
+        load_weights(str(tmp_path / "none.npz"))
+
+
+def test_boxes_come_on_top_of_the_network():
+    scores = np.full(GRID.shape, 0.25, np.float32)
+    both = with_boxes(scores, cues(1, seen(), (34, 34, 46, 46)))
+    assert both[2, 2] == pytest.approx(0.25 + BOX_SCORE) and both[0, 0] == 0.25
+    assert both[1, 1] == both[3, 3] == pytest.approx(0.25 + RING_SCORE)
+
+
+def test_scores_are_relative_to_the_frame():
+    logits, still = np.array([[1.0, 3.0], [5.0, 7.0]], np.float32), np.zeros((2, 2), np.float32)
+    np.testing.assert_allclose(region_scores(logits, still), 1 / (1 + np.exp(2.0 - logits)), rtol=1e-6)
+    np.testing.assert_allclose(region_scores(logits, still + 0.7), region_scores(logits, still), rtol=1e-6)
+    moved = still.copy()
+    moved[0, 0] = 1.0
+    assert region_scores(logits, moved)[0, 0] > region_scores(logits, still)[0, 0] + 0.3
+
+
+def test_it_looks_where_something_is_new(weights):
+    still = MgnetMask(weights)
+    for frame in range(2 * (LONGEST_REUSE + 1)):
+        still(cues(frame, seen()))
+    assert (still.runs, still.frames) == (2, 2 * (LONGEST_REUSE + 1)), "nothing happens: it looks now and then"
+    always = MgnetMask(weights, every_frame=True)
+    for frame in range(5):
+        always(cues(frame, seen()))
+    assert always.runs == 5
+    moving = MgnetMask(MaskWeights("light", weights.arrays, 0.99))
+    for frame in range(6):
+        moving(cues(frame, seen(change=0.15 * frame)))
+    assert moving.runs == 3, "masked regions change: it looks at every second frame"
+
+
+def test_news_where_everything_is_attended_anyway_are_none(weights):
+    mask = MgnetMask(MaskWeights("light", weights.arrays, -1.0))
+    assert mask(cues(0, seen())).all()
+    for frame in range(1, 4):
+        mask(cues(frame, seen(change=0.3 * frame)))
+    assert mask.runs == 1
+
+
+def test_frame_0_starts_afresh(weights):
+    mask = MgnetMask(weights, 0.6)
+    first = [mask(cues(frame, seen(frame, 0.1 * frame))) for frame in range(6)]
+    again = [mask(cues(frame, seen(frame, 0.1 * frame))) for frame in range(6)]
+    np.testing.assert_array_equal(first, again)
+
+
+def test_what_a_static_mask_attends_counts_for_the_share(weights):
+    static = GRID.full(False)
+    static[:3] = True
+    mask = MgnetMask(weights, 0.5, static)
+    for frame in range(8):
+        keep = mask(cues(frame, seen(frame)))
+        assert keep[:3].all()
+    assert 0.3 < keep.mean() < 0.6
+
+
+@settings(max_examples=30)
+@given(st.floats(0.05, 0.95), st.integers(0, 2**31), st.floats(0.2, 1.0))
+def test_the_share_is_held_in_the_mean(share, seed, spread):
+    rng, holder = np.random.default_rng(seed), ShareHolder(share)
+    masked = []
+    for _ in range(40):
+        scores = np.clip(rng.normal(0.5, 0.2 * spread, (10, 12)) + 0.2 * rng.normal(), 0, 1.9).astype(np.float32)
+        masked.append((scores <= holder.threshold(scores)).mean())
+    assert abs(np.mean(masked) - share) < 0.12
+    assert np.std(masked) > 0.0, "a full frame is masked less than an empty one"

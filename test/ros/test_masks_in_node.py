@@ -1,0 +1,130 @@
+"""Masks through the real node: parameters that change them, topics that show them, diagnostics that tell why."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from rclpy.parameter import Parameter
+from rig import FRAME_NS, START_NS, message, picture, send, watch
+from sensor_msgs.msg import Image
+from std_srvs.srv import Trigger
+
+from regionmask_ros.frames import Frame
+from regionmask_ros.grid import RegionGrid
+from regionmask_ros.mask.adaptive import Adaptive
+from regionmask_ros.mask.files import load_static_mask
+from regionmask_ros.mask.policy import MODES
+from regionmask_ros.pipeline import Pipeline, PipelineSettings
+from regionmask_ros.ros.diagnostics import CAUSES
+from regionmask_ros.ros.publishers import PICTURES
+
+FRAMES = 10
+
+
+def offline(pipeline: Pipeline) -> list:
+    """The results of the frames that the tests send, without ROS."""
+    frames = [Frame(picture(i), "bgr", START_NS + i * FRAME_NS, "left_optical") for i in range(FRAMES)]
+    return [result for frame in frames for result in pipeline.process(frame)]
+
+
+def shown(built: Image) -> np.ndarray:
+    return np.frombuffer(built.data, np.uint8).reshape(built.height, built.width)
+
+
+def change(node, **values: object):
+    return node.set_parameters_atomically([Parameter(name, value=value) for name, value in values.items()])
+
+
+def attended(values: dict[str, str]) -> dict[str, float]:
+    return {cause: float(values[f"attended share, {cause}"]) for cause in CAUSES}
+
+
+def told_by_cause(peer, wait_for, results) -> None:
+    """The diagnostics say of all frames but the first what these results say."""
+    shares = [result.mask.attended_shares for result in results[1:]]
+    expected = {cause: np.mean([share.get(cause, 0.0) for share in shares]) for cause in CAUSES}
+    assert sum(value > 0.0 for value in expected.values()) >= 2, "the clip must give causes, or this test sees nothing"
+    wait_for(lambda: peer.values().get("frames answered") == str(len(results)), 3.0)
+    assert attended(peer.values()) == pytest.approx(expected, abs=1e-4)
+    masked = np.mean([result.mask.masked_share for result in results[1:]])
+    assert float(peer.values()["masked share"]) == pytest.approx(masked, abs=1e-4)
+
+
+def test_an_adaptive_mask_is_shown_told_and_saved_and_is_the_same_as_offline(rig, wait_for, tiny_network, tmp_path):
+    file = tmp_path / "learned.npz"
+    node, peer = rig(
+        mask_mode="adaptive", refresh_period=3, score_threshold=0.6, adaptive_half_life=2.0, adaptive_cover=0.9,
+        adaptive_ring=0, static_mask_output=str(file))
+    watch(peer, wait_for, node, {"/mask/static": Image, "/mask/dynamic": Image}, PICTURES)
+    send(peer, wait_for, [message(i) for i in range(FRAMES)])
+    wait_for(lambda: all(len(peer.heard[topic]) == FRAMES for topic in ("/mask/static", "/mask/dynamic")))
+    twin = Pipeline(tiny_network, PipelineSettings(
+        mask="adaptive", refresh_period=3, score_threshold=0.6, adaptive=Adaptive(2.0, 0.9, 0)))
+    results = offline(twin)
+    for built, result in zip(peer.heard["/mask/static"], results):
+        np.testing.assert_array_equal(shown(built), 255 * result.mask.sources["static"])
+    assert not any(shown(built).any() for built in peer.heard["/mask/dynamic"])
+    assert len({bytes(built.data) for built in peer.heard["/mask/static"]}) > 2, "the mask must learn in this clip"
+    told_by_cause(peer, wait_for, results)
+    assert peer.values()["mask mode"] == "adaptive"
+
+    client = peer.create_client(Trigger, "/detector/save_static_mask")
+    assert client.wait_for_service(10.0)
+    future = client.call_async(Trigger.Request())
+    wait_for(future.done)
+    assert future.result().success and "from 4 whole frames" in future.result().message
+    saved = load_static_mask(str(file), RegionGrid(4, 6), (96, 64))
+    np.testing.assert_array_equal(saved, twin.seen_mask()[1])
+
+
+def test_a_preset_tells_objects_border_and_refresh(rig, wait_for, tiny_network):
+    node, peer = rig(preset="careful", score_threshold=0.5, preset_steer_threshold=0.6)
+    send(peer, wait_for, [message(i) for i in range(FRAMES)])
+    told_by_cause(peer, wait_for, offline(Pipeline(tiny_network, node._configured.pipeline.settings)))
+    assert node._configured.pipeline.settings.schedule.steer_threshold == 0.6
+
+
+def test_both_masks_tell_their_shares(rig, wait_for, tiny_network, half_mask):
+    node, peer = rig(mask_mode="static+dynamic", static_mask=half_mask, refresh_period=4, score_threshold=0.9)
+    send(peer, wait_for, [message(i) for i in range(FRAMES)])
+    told_by_cause(peer, wait_for, offline(Pipeline(tiny_network, node._configured.pipeline.settings)))
+    assert attended(peer.values())["static"] == pytest.approx(0.5 * 7 / 9, abs=1e-4)
+
+
+def test_before_the_first_frame_no_share_is_told(rig, wait_for):
+    node, peer = rig()
+    wait_for(lambda: peer.values().get("state") == "active", 3.0)
+    assert {peer.values()[f"attended share, {cause}"] for cause in CAUSES} == {""}
+
+
+@pytest.mark.parametrize("preset", ["", "fast"])
+def test_masks_and_their_knobs_change_while_running(rig, wait_for, half_mask, preset):
+    node, peer = rig(arithmetic="carry")
+    send(peer, wait_for, [message(0)])
+    for step, mode in enumerate(MODES[1:], start=1):
+        assert change(node, preset="", mask_mode=mode, static_mask=half_mask, target_masked=0.5).successful
+        assert change(node, preset=preset, adaptive_half_life=1.0 + step, preset_border_period=step).successful
+        settings = node._configured.pipeline.settings
+        assert settings.target_masked == 0.5 and settings.adaptive.half_life == 1.0 + step
+        assert settings.deciding == (preset or mode)
+        assert not preset or settings.schedule.border_period == step
+        send(peer, wait_for, [message(step)])
+    before = node._configured.pipeline.settings
+    for refused, reason in (
+        ({"mask_mode": "none", "preset": ""}, "needs a mask or a preset"),
+        ({"target_masked": 0.95}, "out of reach"), ({"preset": "fast", "preset_refresh_period": 0}, "must be 1"),
+    ):
+        answer = change(node, **refused)
+        assert not answer.successful and reason in answer.reason, answer.reason
+        assert node._configured.pipeline.settings == before
+    assert change(node, target_masked=0.0, mask_mode="none", preset="").successful
+
+
+def test_a_target_is_held_in_the_node(rig, wait_for, half_mask):
+    node, peer = rig(mask_mode="static", static_mask=half_mask, refresh_period=0, target_masked=0.75)
+    send(peer, wait_for, [message(0), message(1)])
+    assert change(node, target_masked=0.25).successful
+    send(peer, wait_for, [message(2)])
+    wait_for(lambda: peer.values().get("frames answered") == "3", 3.0)
+    assert float(peer.values()["masked share"]) == pytest.approx((0.75 + 0.25) / 2, abs=1e-4)
+    assert attended(peer.values())["static"] == pytest.approx((0.25 + 0.75) / 2, abs=1e-4)
