@@ -26,14 +26,13 @@ from tqdm import tqdm
 from .. import __version__
 from ..engine.arithmetic import ARITHMETICS
 from ..errors import UserError
-from ..frames import MAX_PIXELS
 from ..mask.presets import PRESETS
 from ..metrics.loihi2_model import REFERENCE_CORES
 from ..network.files import find_network, load_network
 from ..network.spec import Network
 from ..network.thresholds import LARGEST, TunedThresholds, thresholds_of
 from ..pipeline import PipelineSettings
-from ..tuning.agreement import SURE, Truth, dense_truth
+from ..tuning.agreement import SURE, dense_truth
 from ..tuning.journal import Journal, key_of
 from ..tuning.search import Score, search, trials_of
 from ..tuning.stretches import Clip, Stretch, read_stretches
