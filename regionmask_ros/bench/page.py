@@ -20,8 +20,8 @@ from .worst import REFRESH_PERIOD, REPLAYS
 PAGE = "PERFORMANCE.md"
 
 MEASURED = f"""\
-All engines compute the same network with the same weights, one picture at a time, and take turns of {TURN} frames, in an
-order that changes. A time is the processor time of the whole process, all its threads, from the network's uint8 input
+All engines compute the same network with the same weights, one picture at a time, and take turns of {TURN} frames, in
+an order that changes. A time is the processor time of the whole process, all its threads, from the network's uint8 input
 to the head's output: encoder or normalisation included; decoding, resize and boxes left out. The first {WARM_UP} frames
 of a sequence (half of a short one) warm up and are not measured. Within a turn an engine finds its data in the caches,
 as where frames follow each other; in a turn's first frame it finds what the others have left there, as where a robot
