@@ -46,7 +46,8 @@ class _Camera:
 
     unseen: a picture in the place of one that nobody looks at. seen, seen_at_first: where objects were, now and before
     the first frame. coarse: the last result's picture, for a schedule.
-    shown: what the head of the last result shows; None when that is not known for the settings in force.
+    shown: what the head of the last result shows; None when that is not known for the settings in force. shown_ids:
+    int64, numbers of those of them that are followed; None when they are not known yet.
     """
 
     picture_wh: tuple[int, int]
@@ -60,6 +61,7 @@ class _Camera:
     state: MaskState = field(default_factory=MaskState.initial)
     coarse: np.ndarray | None = None
     shown: Detections | None = None
+    shown_ids: np.ndarray | None = None
     frame_id: str = ""
     stamp_ns: int = 0
 
@@ -217,7 +219,7 @@ class Pipeline:
             begins = first.share.any() and not np.array_equal(first.share, camera.seen_at_first.share)
             camera.seen_at_first = first
             _see(camera, policy, first if begins else camera.seen)
-            camera.shown = None
+            camera.shown = camera.shown_ids = None
         self.settings, self._selection = settings, selection
 
     def input_for(self, settings: PipelineSettings) -> tuple[int, int] | None:
@@ -305,7 +307,7 @@ class Pipeline:
         with self._closed_when_failed():
             if self._seat.backend is not None:
                 self._seat.backend.reset()
-        camera.state, camera.coarse, camera.shown = MaskState.initial(), None, None
+        camera.state, camera.coarse, camera.shown, camera.shown_ids = MaskState.initial(), None, None, None
         self.fresh_starts += 1
 
     def _open(self, frame: Frame) -> tuple[_Camera, list[StepResult]]:
@@ -344,8 +346,9 @@ class Pipeline:
         start = time.perf_counter()
         pending, wanted, schedule = raw.tag, self._selection, camera.policy.schedule
         lowest = min(wanted.lowest, follow_threshold(schedule)) if schedule else wanted.lowest
-        # Without a synop no neuron has changed, and what the head shows is known.
-        if camera.shown is None or any(raw.synops):
+        # Where synops are counted and there is none, no neuron has changed, and what the head shows is known.
+        if camera.shown is None or not raw.synops or any(raw.synops):
+            camera.shown_ids = None
             camera.shown = decode(raw.head, self.network.head, camera.picture_wh, lowest, self.settings.nms_iou)
         found = camera.shown
         decoded = time.perf_counter()
@@ -371,8 +374,9 @@ class Pipeline:
         motion = None if camera.coarse is None else Motion(camera.coarse, picture)
         camera.coarse = picture
         tracks, steering = followed(
-            camera.state.tracks, steering, pending.mask.keep, camera.picture_wh, pending.number, motion)
-        camera.state = replace(camera.state, tracks=tracks)
+            camera.state.tracks, steering, pending.mask.keep, camera.picture_wh, pending.number, motion,
+            camera.shown_ids)
+        camera.state, camera.shown_ids = replace(camera.state, tracks=tracks), steering.track_ids
         # Detections come best first, so those that steer nothing are the last ones.
         return steering.followed_by(found.behind(len(steering)))
 

@@ -33,7 +33,7 @@ REMEMBERED = 16
 class Tracks:
     """n objects.
 
-    ids: int64 [n]. class_ids: int64 [n]. boxes: float64 [n, 4], x0 y0 x1 y1 in picture pixels, as last seen.
+    ids: int64 [n], rising. class_ids: int64 [n]. boxes: float64 [n, 4], x0 y0 x1 y1 in picture pixels, as last seen.
     now: float64 [n, 4], the same boxes where they are in the last frame: as last seen, and moved on while they rested.
     state: float64 [n, 4], filtered centre x, y and width, height. velocity: float64 [n, 4], of the state, pixels a
     frame. spread: float64 [n, 2, 3], variance of place, covariance, variance of velocity, in sizes; of centre and size.
@@ -81,7 +81,8 @@ class Tracks:
         return replace(self, **arrays)
 
     def copied(self) -> Tracks:
-        return replace(self, **{name: value.copy() for name, value in vars(self).items() if isinstance(value, np.ndarray)})
+        arrays = {name: value.copy() for name, value in vars(self).items() if isinstance(value, np.ndarray)}
+        return replace(self, **arrays)
 
 
 def carried(tracks: Tracks, resting: np.ndarray, motion: Motion | None, frame: int) -> Tracks:
@@ -125,6 +126,21 @@ def follow(tracks: Tracks, found: Detections, looked: np.ndarray, frame: int) ->
     return grown.select(kept), (np.cumsum(kept) - 1)[object_of]
 
 
+def rested(tracks: Tracks, ids: np.ndarray, frame: int) -> tuple[Tracks, np.ndarray]:
+    """As ``follow``, for detections that are those of the frame before, none of them looked at. ids: of their objects.
+
+    Which object is whose is known then, and nothing was measured.
+    """
+    object_of = np.searchsorted(tracks.ids, ids)
+    present = tracks.present.copy()
+    present[object_of] = frame
+    tracks = replace(tracks, present=present, last=frame)
+    kept = frame - present <= REMEMBERED
+    if kept.all():
+        return tracks, object_of
+    return tracks.select(kept), (np.cumsum(kept) - 1)[object_of]
+
+
 def moved(found: Detections, looked: np.ndarray, tracks: Tracks, object_of: np.ndarray,
           picture_wh: tuple[int, int]) -> Detections:
     """The detections, those whose regions rest moved as their objects have; clipped to the picture."""
@@ -147,8 +163,11 @@ def _assigned(tracks: Tracks, boxes: np.ndarray, class_ids: np.ndarray, looked: 
     if not len(tracks) or not len(boxes):
         return object_of
     overlap = np.empty((len(boxes), len(tracks)))
-    overlap[looked] = union_overlap(boxes[looked], tracks.expected(frame))
-    overlap[~looked] = union_overlap(boxes[~looked], tracks.boxes)
+    # Mostly all are looked at, or none.
+    if looked.any():
+        overlap[looked] = union_overlap(boxes[looked], tracks.expected(frame))
+    if not looked.all():
+        overlap[~looked] = union_overlap(boxes[~looked], tracks.boxes)
     overlap[class_ids[:, None] != tracks.class_ids[None]] = 0.0
     first, second = np.nonzero(overlap >= SAME_OBJECT_IOU)
     free = np.ones(len(tracks), bool)
@@ -202,10 +221,17 @@ def _correct(tracks: Tracks, places: np.ndarray, boxes: np.ndarray, frame: int) 
 
 def _centres(boxes: np.ndarray) -> np.ndarray:
     """Centre x, y and width, height from x0 y0 x1 y1."""
-    low, high = boxes[:, :2].astype(np.float64), boxes[:, 2:].astype(np.float64)
-    return np.hstack([(low + high) / 2.0, high - low])
+    state = np.empty((len(boxes), 4))
+    np.add(boxes[:, :2], boxes[:, 2:], out=state[:, :2], dtype=np.float64)
+    state[:, :2] *= 0.5
+    np.subtract(boxes[:, 2:], boxes[:, :2], out=state[:, 2:], dtype=np.float64)
+    return state
 
 
 def _corners(state: np.ndarray) -> np.ndarray:
-    half = np.maximum(state[:, 2:], 0.0) / 2.0
-    return np.hstack([state[:, :2] - half, state[:, :2] + half])
+    boxes = np.empty((len(state), 4))
+    half = np.maximum(state[:, 2:], 0.0)
+    half *= 0.5
+    np.subtract(state[:, :2], half, out=boxes[:, :2])
+    np.add(state[:, :2], half, out=boxes[:, 2:])
+    return boxes

@@ -172,4 +172,5 @@ def test_names_of_settings():
     tuned = parse_setting("fast").settings(PipelineSettings(), True)
     assert (tuned.thresholds, tuned.arithmetic) == ("tuned", shipped().arithmetic)
     assert parse_setting("fast").settings(PipelineSettings(), False).thresholds == "trained"
-    assert parse_setting("tracking").arithmetic("snap") == "snap" and parse_setting("tracking").share is None
+    assert parse_setting("tracking").settings(PipelineSettings(arithmetic="snap"), True).arithmetic == "snap"
+    assert parse_setting("tracking").share is None

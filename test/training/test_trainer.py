@@ -148,7 +148,8 @@ def test_a_step_is_finished_before_a_stop(number):
 @needs_torch
 def test_ctrl_c_leaves_a_checkpoint_to_go_on_from(trained_file, make_clip, tmp_path):
     video, labels, out = make_clip(8, 6), tmp_path / "gt.csv", tmp_path / "out"
-    labels.write_text("frame,class,x,y,w,h,ignore,track\n" + "".join(f"{t},car,{6 * t},30,40,40,0,1\n" for t in range(8)))
+    rows = "".join(f"{t},car,{6 * t},30,40,40,0,1\n" for t in range(8))
+    labels.write_text("frame,class,x,y,w,h,ignore,track\n" + rows)
     command = [sys.executable, "-m", "regionmask_ros", "train_mgnet", video, "--labels", f"csv:{labels}", "--output",
                str(out), "--network", str(trained_file), "--look-every", "2", "--steps", "100000"]
     run = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)

@@ -1,0 +1,84 @@
+"""Other thresholds for a network, and the file that brings some."""
+
+from __future__ import annotations
+
+import json
+
+import numpy as np
+import pytest
+
+from regionmask_ros.engine.twin import TwinEncoder, TwinNetwork
+from regionmask_ros.errors import UserError
+from regionmask_ros.frames import Frame, make_view
+from regionmask_ros.network.thresholds import (
+    LARGEST, SHIPPED, TunedThresholds, read_tuned, shipped, thresholds_of, tuned_network, with_thresholds)
+from regionmask_ros.pipeline import Pipeline, PipelineSettings
+
+GOOD = {"network": "abc", "arithmetic": "snap", "thresholds": {"encoder": 3, "c1": 9}, "made": {"trials": 4}}
+
+
+def test_a_network_with_other_thresholds_is_the_same_but_for_them(tiny_network):
+    values = {"encoder": 2, "c1": 3, "c2": 7, "c3": 12}
+    changed = with_thresholds(tiny_network, values)
+    assert thresholds_of(changed) == values and thresholds_of(tiny_network) == dict.fromkeys(values, 6)
+    assert changed.digest != tiny_network.digest and changed.head == tiny_network.head
+    for one, other in zip(changed.layers, tiny_network.layers):
+        np.testing.assert_array_equal(one.weight, other.weight)
+    with pytest.raises(ValueError, match="c1, c2, c3"):
+        with_thresholds(tiny_network, {"encoder": 2})
+
+
+def test_the_engine_computes_other_thresholds_as_the_twin(tiny_network):
+    changed = with_thresholds(tiny_network, {"encoder": 3, "c1": 2, "c2": 11, "c3": 20})
+    pipeline = Pipeline(changed, PipelineSettings(arithmetic="snap"))
+    encoder, twin = TwinEncoder((64, 96, 3), 3), TwinNetwork(changed, (96, 64), "snap")
+    rng = np.random.default_rng(0)
+    still = rng.integers(0, 256, (64, 96, 3))
+    for t in range(6):
+        frame = Frame(np.clip(still + rng.integers(-9, 10, still.shape), 0, 255).astype(np.uint8), "rgb", t, "")
+        image = make_view(frame, (96, 64)).image
+        value = np.stack([changed.input_table[image[..., c], c] for c in range(3)], axis=2)
+        np.testing.assert_array_equal(pipeline.process(frame)[0].head, twin.step(encoder.step(value.astype(np.int64))))
+
+
+def test_a_file_is_read_as_it_was_written(tmp_path):
+    path = tmp_path / "tuned.json"
+    path.write_text(TunedThresholds(**GOOD).to_json())
+    assert read_tuned(path) == TunedThresholds(**GOOD)
+
+
+@pytest.mark.parametrize("change, said", [
+    ({"arithmetic": "float"}, "arithmetic 'float' is unknown"),
+    ({"thresholds": {"encoder": 0}}, "threshold of encoder is 0"),
+    ({"thresholds": {"encoder": LARGEST + 1}}, f"from 1 to {LARGEST}"),
+    ({"thresholds": {"encoder": 3.0}}, "whole number"), ({"thresholds": {"encoder": True}}, "whole number"),
+    ({"thresholds": [3]}, "it needs network"), ({"network": None}, "it needs network"),
+])
+def test_files_that_are_refused(tmp_path, change, said):
+    path = tmp_path / "tuned.json"
+    path.write_text(json.dumps({**GOOD, **change}))
+    with pytest.raises(UserError, match=said) as told:
+        read_tuned(path)
+    assert str(path) in str(told.value)
+
+
+@pytest.mark.parametrize("content", [b"", b"{", b"[" * 100_000, b"\xff\xfe", b"3", b'{"network": NaN}'])
+def test_anything_else_is_refused_in_one_line(tmp_path, content):
+    (tmp_path / "x.json").write_bytes(content)
+    with pytest.raises(UserError) as told:
+        read_tuned(tmp_path / "x.json")
+    assert "\n" not in str(told.value)
+    with pytest.raises(UserError, match="no such file"):
+        read_tuned(tmp_path / "none.json")
+
+
+def test_the_file_of_the_package_is_for_the_trained_network(trained):
+    assert shipped().network == trained.digest and set(shipped().thresholds) == set(thresholds_of(trained))
+    assert thresholds_of(tuned_network(trained)) == shipped().thresholds
+    assert tuned_network(trained) is tuned_network(trained), "cameras share the weights"
+    assert {"command", "tuning", "held_out", "trials"} <= set(shipped().made)
+    assert SHIPPED.stat().st_size < 10_000 and "/" not in shipped().made["command"]
+
+
+def test_it_is_for_no_other_network(tiny_network):
+    assert tuned_network(tiny_network) is None

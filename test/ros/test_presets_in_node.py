@@ -1,0 +1,86 @@
+"""Presets in a running node: the same answers as without ROS, and thresholds that follow the preset."""
+
+from __future__ import annotations
+
+import sys
+import time
+from pathlib import Path
+
+import numpy as np
+import pytest
+from rclpy.parameter import Parameter
+from rig import FRAME_NS, MATCH_S, START_NS, Peer, header, message, send
+
+from regionmask_ros.frames import Frame
+from regionmask_ros.network.thresholds import shipped
+from regionmask_ros.pipeline import Pipeline, PipelineSettings
+from regionmask_ros.ros import health
+from regionmask_ros.ros.conversions import image_message
+from regionmask_ros.ros.node import DetectorNode
+
+sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "evaluation"))
+import drawn_street  # noqa: E402
+
+
+@pytest.fixture
+def with_trained(session, trained, wait_for, monkeypatch):
+    """A function that makes an active node with the trained network, and its peer."""
+    monkeypatch.setattr(health, "REPORT_PERIOD_S", 0.2)
+
+    def make(**parameters: object) -> tuple[DetectorNode, Peer]:
+        overrides = [Parameter(name, value=value) for name, value in {"score_threshold": 0.02, **parameters}.items()]
+        node = session.add(lambda **given: DetectorNode(
+            load=lambda file: trained, parameter_overrides=overrides, **given))
+        peer = session.add(Peer)
+        session.spin()
+        node.start()
+        wait_for(lambda: peer.camera.get_subscription_count() and node.count_subscribers("/diagnostics"))
+        time.sleep(MATCH_S)
+        return node, peer
+
+    return make
+
+
+def corners(detections) -> np.ndarray:
+    """float64 [n, 4], x0 y0 x1 y1, of a message."""
+    boxes = [(d.bbox.center.position.x, d.bbox.center.position.y, d.bbox.size_x, d.bbox.size_y) for d in detections]
+    centre, size = np.hsplit(np.array(boxes, np.float64).reshape(-1, 4), 2)
+    return np.hstack([centre - size / 2, centre + size / 2])
+
+
+@pytest.mark.parametrize("preset", ["careful", "balanced", "fast"])
+def test_online_and_offline_results_are_equal(with_trained, wait_for, trained, preset):
+    _, peer = with_trained(preset=preset)
+    pictures = drawn_street.frames()[0][:14]
+    send(peer, wait_for, [image_message(one, "bgr8", header(i)) for i, one in enumerate(pictures)])
+    pipeline = Pipeline(trained, PipelineSettings(preset=preset, score_threshold=0.02))
+    found = 0
+    for i, heard in enumerate(peer.heard["detections"]):
+        frame = Frame(pictures[i], "bgr", START_NS + i * FRAME_NS, "left_optical")
+        (result,) = pipeline.process(frame)
+        np.testing.assert_allclose(corners(heard.detections), result.detections.boxes, atol=1e-3)
+        found += len(result.detections)
+    assert found >= 28 and len(peer.heard["detections"]) == 14
+
+
+def test_thresholds_follow_the_preset_while_the_node_runs(with_trained, wait_for):
+    node, peer = with_trained()
+    sent = iter(range(10_000))
+
+    def in_force(*expected: str) -> bool:
+        send(peer, wait_for, [message(next(sent))])
+        return (peer.values().get("thresholds"), peer.values().get("arithmetic")) == expected
+
+    wait_for(lambda: in_force("trained", "carry"))
+    for values, expected in (
+        ({"preset": "balanced"}, ("tuned", shipped().arithmetic)),
+        ({"preset": "fast"}, ("tuned", shipped().arithmetic)),
+        ({"thresholds": "trained"}, ("trained", "carry")), ({"thresholds": "", "preset": ""}, ("trained", "carry")),
+        ({"preset": "careful"}, ("tuned", shipped().arithmetic)),
+        ({"arithmetic": "lava"}, ("trained", "lava")),
+    ):
+        result = node.set_parameters_atomically([Parameter(name, value=value) for name, value in values.items()])
+        assert result.successful, result.reason
+        wait_for(lambda: in_force(*expected), 30.0)
+    wait_for(lambda: peer.values().get("frames answered") == peer.values().get("frames received"))
+    assert peer.values()["frames dropped (broken)"] == "0"
