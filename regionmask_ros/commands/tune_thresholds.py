@@ -2,8 +2,8 @@
 
 Needs no labels: the dense network's detections on unlabelled video are the truth. The search multiplies one threshold
 at a time; it minimises the modelled energy-delay product, or processor time, while average precision against the dense
-network falls no further below that of the trained thresholds than --slack allows. With --preset, both run behind its masks. The result is a small JSON file: read
-it, and look at the figures of the held-out clips in it, before it is used.
+network falls no further below that of the trained thresholds than --slack allows. With --preset, both run behind its
+masks. The result is a small JSON file: read it, and look at the figures of the held-out clips, before it is used.
 
 Ctrl-C loses nothing: the same command goes on where it stopped.
 
@@ -58,11 +58,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--output", metavar="FILE", required=True, help="the result, a .json")
     parser.add_argument("--arithmetic", choices=RULES, default="snap", help="rule to tune for (default: snap)")
     parser.add_argument("--minimise", choices=tuple(WORK), default="edp",
-                        help="modelled energy-delay product, that times the number of events, synops, or processor time "
-                             "(default: edp)")
+                        help="modelled energy-delay product, that times the number of events, synops, or processor "
+                             "time (default: edp)")
     parser.add_argument("--slack", metavar="P", type=float, default=0.0,
-                        help="points of average precision that may be lost against the trained thresholds; below 0: so many "
-                             "must be won (default: 0)")
+                        help="points of average precision that may be lost against the trained thresholds; below 0: so "
+                             "many must be won (default: 0)")
     parser.add_argument("--preset", choices=("", *PRESETS), default="", help="mask while tuning (default: no mask)")
     parser.add_argument("--start", metavar="N,N,...", default="",
                         help="thresholds to start from, encoder first (default: from the trained ones)")
@@ -163,7 +163,8 @@ def _footage(network: Network, clips: Sequence[str], cuts: Mapping[str, tuple[in
     footage = Footage(network, stretches, truths, args.preset)
     trained = footage.trained()
     if all(figures.agreement is None for figures in trained.clips.values()):
-        raise UserError(f"{', '.join(clips)}: the dense network sees hardly anything at a score of {SURE}; give other clips")
+        raise UserError(
+            f"{', '.join(clips)}: the dense network sees hardly anything at a score of {SURE}; give other clips")
     return _Set(footage, trained)
 
 

@@ -81,7 +81,8 @@ class Tracks:
         return replace(self, **arrays)
 
     def copied(self) -> Tracks:
-        return replace(self, **{name: value.copy() for name, value in vars(self).items() if isinstance(value, np.ndarray)})
+        arrays = {name: value.copy() for name, value in vars(self).items() if isinstance(value, np.ndarray)}
+        return replace(self, **arrays)
 
 
 def carried(tracks: Tracks, resting: np.ndarray, motion: Motion | None, frame: int) -> Tracks:

@@ -177,7 +177,8 @@ def _preset(name: str) -> Recipe:
 
         return make
 
-    return Recipe(f"the schedule {name}: objects are sent as often as they ask for", policy, extrapolate=True, tuned=True)
+    return Recipe(
+        f"the schedule {name}: objects are sent as often as they ask for", policy, extrapolate=True, tuned=True)
 
 
 RECIPES: Mapping[str, Recipe] = {

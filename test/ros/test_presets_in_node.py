@@ -73,7 +73,8 @@ def test_thresholds_follow_the_preset_while_the_node_runs(with_trained, wait_for
 
     wait_for(lambda: in_force("trained", "carry"))
     for values, expected in (
-        ({"preset": "balanced"}, ("tuned", shipped().arithmetic)), ({"preset": "fast"}, ("tuned", shipped().arithmetic)),
+        ({"preset": "balanced"}, ("tuned", shipped().arithmetic)),
+        ({"preset": "fast"}, ("tuned", shipped().arithmetic)),
         ({"thresholds": "trained"}, ("trained", "carry")), ({"thresholds": "", "preset": ""}, ("trained", "carry")),
         ({"preset": "careful"}, ("tuned", shipped().arithmetic)),
         ({"arithmetic": "lava"}, ("trained", "lava")),
