@@ -34,8 +34,8 @@ class Opened:
 class Opening:
     """Begins at once. Owns the backend until ``take``.
 
-    settings: their backend, arithmetic, thresholds and options count. done: called in the thread once ``take`` has something to
-    give.
+    settings: their backend, arithmetic, thresholds and options count. done: called in the thread once ``take`` has
+    something to give.
     """
 
     def __init__(

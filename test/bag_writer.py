@@ -51,7 +51,8 @@ def _detection(stamp_ns: int, track: str, name: str | dict, score: float, x: flo
         _TYPES["geometry_msgs/msg/Point"](0.0, 0.0, 0.0), _TYPES["geometry_msgs/msg/Quaternion"](0.0, 0.0, 0.0, 1.0))
     pose = _TYPES["geometry_msgs/msg/PoseWithCovariance"](nowhere, np.zeros(36))
     results = [
-        _vision("ObjectHypothesisWithPose")(_vision("ObjectHypothesis")(one, sure), pose) for one, sure in scores.items()
+        _vision("ObjectHypothesisWithPose")(_vision("ObjectHypothesis")(one, sure), pose)
+        for one, sure in scores.items()
     ]
     centre = _vision("Pose2D")(_vision("Point2D")(x + w / 2, y + h / 2), theta)
     return _vision("Detection2D")(header(stamp_ns), results, _vision("BoundingBox2D")(centre, w, h), track)

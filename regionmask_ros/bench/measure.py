@@ -26,7 +26,7 @@ class Record:
     """What one contestant did after the warm-up.
 
     For each frame: ms, processor time of the whole process, all its threads; wall_ms, time that went by; synops and
-    events, counted in a replay of the same frames, empty where nothing is. cold_ms: ms of each turn's first frame alone.
+    events, counted in a replay of the same frames, empty where nothing is. cold_ms: ms of each turn's first frame.
     head_rms: distance of the last head from the dense evaluation of the whole
     picture; None with a mask, which leaves parts of it out.
     """

@@ -20,12 +20,14 @@ from .worst import REFRESH_PERIOD, REPLAYS
 PAGE = "PERFORMANCE.md"
 
 MEASURED = f"""\
-All engines compute the same network with the same weights, one picture at a time, and take turns of {TURN} frames, in an
-order that changes. A time is the processor time of the whole process, all its threads, from the network's uint8 input
-to the head's output: encoder or normalisation included; decoding, resize and boxes left out. The first {WARM_UP} frames
-of a sequence (half of a short one) warm up and are not measured. Within a turn an engine finds its data in the caches,
-as where frames follow each other; in a turn's first frame it finds what the others have left there, as where a robot
-does much else between two frames. Medians are over all frames of all turns; a table of their own tells the first ones.
+All engines compute the same network with the same weights, one picture at a time, and take turns of {TURN} frames, in
+an order that changes. A time is the processor time of the whole process, all its threads, from the network's uint8
+input to the head's output: encoder or normalisation included; decoding, resize and boxes left out. The first {WARM_UP}
+frames of a sequence (half of a short one) warm up and are not measured. Within a turn an engine finds its data in the
+caches, as where frames follow each other; in a turn's first frame it finds what the others have left there, as where a
+robot does much else between two frames. Medians are over all frames of all turns; a table of their own tells the first
+ones.
+
 The event engine has one thread, computes in `carry` arithmetic and, while time is measured, does not count what it
 does; its first frame is attended as a whole. `unmasked`: so are all others. `masked60`: the 40 % of regions where the
 unmasked detector sees most over the clip are attended, always the same ones, without refresh frames. `dense`: a runtime

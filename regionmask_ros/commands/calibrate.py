@@ -48,7 +48,8 @@ PICTURE = "static_mask.jpg"
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("sources", metavar="SOURCE", nargs="+", help="a video file, a folder of pictures, or a bag (mcap or db3)")
+    parser.add_argument("sources", metavar="SOURCE", nargs="+",
+                        help="a video file, a folder of pictures, or a bag (mcap or db3)")
     add_topic(parser)
     parser.add_argument("--output", metavar="DIR", required=True, help="folder for the results, made if missing")
     parser.add_argument("--labels", metavar="KIND:PATH", action="append", default=[],

@@ -71,8 +71,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--arithmetic", default="",
                         help="carry, lava or snap (default: carry on cpu; lava_sim and loihi2 compute lava only)")
     parser.add_argument("--thresholds", choices=(TRAINED, TUNED), default="",
-                        help="firing thresholds (default: tuned for a preset on cpu unless --arithmetic is given, else "
-                             "trained)")
+                        help="firing thresholds (default: tuned for a preset on cpu, if no --arithmetic; else trained)")
     add_input_size(parser, "camera")
     add_max_pixels(parser)
     parser.add_argument("--score-threshold", metavar="S", type=float, default=DEFAULTS.score_threshold,

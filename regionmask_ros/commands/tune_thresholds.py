@@ -3,7 +3,7 @@
 Needs no labels: the dense network's detections on unlabelled video are the truth. The search multiplies one threshold
 at a time; it minimises the modelled energy-delay product, or processor time, while average precision against the dense
 network falls no further below that of the trained thresholds than --slack allows. With --preset, both run behind its
-masks. The result is a small JSON file: read it, and look at the figures of the held-out clips, before it is used.
+masks. The result is a small JSON file: read it, and look at the figures of the held-out clips in it, before it is used.
 
 Ctrl-C loses nothing: the same command goes on where it stopped.
 
@@ -26,14 +26,13 @@ from tqdm import tqdm
 from .. import __version__
 from ..engine.arithmetic import ARITHMETICS
 from ..errors import UserError
-from ..frames import MAX_PIXELS
 from ..mask.presets import PRESETS
 from ..metrics.loihi2_model import REFERENCE_CORES
 from ..network.files import find_network, load_network
 from ..network.spec import Network
 from ..network.thresholds import LARGEST, TunedThresholds, thresholds_of
 from ..pipeline import PipelineSettings
-from ..tuning.agreement import SURE, Truth, dense_truth
+from ..tuning.agreement import SURE, dense_truth
 from ..tuning.journal import Journal, key_of
 from ..tuning.search import Score, search, trials_of
 from ..tuning.stretches import Clip, Stretch, read_stretches

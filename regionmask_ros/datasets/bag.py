@@ -1,8 +1,8 @@
 """Bags with pictures and, on a topic of vision_msgs/Detection2DArray, the objects in them.
 
 A message labels the picture whose stamp it has, an empty one as well: it says that there is no object. Pictures without
-a message are not labelled, and detections in them are left out of the count. ``class_id`` is a COCO name, or ``any`` for
-a region in which detections of every class are left out; of several results the one with the best score counts.
+a message are not labelled, and detections in them are left out of the count. ``class_id`` is a COCO name, or ``any``
+for a region in which detections of every class are left out; of several results the one with the best score counts.
 """
 
 from __future__ import annotations

@@ -31,8 +31,8 @@ def encode_run(typing_context, image, first, line, threshold, reference, value, 
 
     image: uint8 and reference: int16, flat, from ``first`` on. line: int16 [4, 16 * channels], flat, see
     ``affine``, whose equation this computes.
-    threshold: int16, at least 1. value: int8, from ``target`` on, gets the changes, ``stored`` to a pixel, and spikes: uint64, from
-    ``block`` on, a bit for each that is not 0. channels, stored: literals.
+    threshold: int16, at least 1. value: int8, from ``target`` on, gets the changes, ``stored`` to a pixel, and spikes:
+    uint64, from ``block`` on, a bit for each that is not 0. channels, stored: literals.
     Returns the bits of the pixels that send anything, plus the number of events << 16.
     """
     each, width = channels.literal_value, stored.literal_value

@@ -7,8 +7,8 @@ import numpy as np
 from .change_map import WORD
 from .kernel_cache import kernel
 
-EVERY_LINE, EVERY_PIXEL = 4, 2
-"""Every fourth line, and in it every second pixel: 32 of a region's 256, chosen by where they lie."""
+EVERY_LINE, EVERY_PIXEL = 8, 2
+"""Every eighth line, and in it every second pixel: 16 of a region's 256, chosen by where they lie."""
 
 
 @kernel

@@ -1,4 +1,4 @@
-"""The state before frame 0: each layer has fired on its biases alone, as often as Lava's pipeline lets it (see the twin).
+"""The state before frame 0: each layer has fired on its biases alone, as often as Lava's pipeline lets it (``twin``).
 
 Nothing has come from outside, so all neurons of a channel do the same, but for those near enough to an edge to feel the
 padding. A small input therefore tells the state of a large one: its edges, and its middle repeated.

@@ -29,9 +29,9 @@ too low as a whole; taking all of the mean away would mask the same share of eve
 NEWS = 0.2
 """The network looks again once this much more of a masked region has changed than when it looked last."""
 
-SHORTEST_REUSE, LONGEST_REUSE = 1, 3
-"""Frames that its last scores serve at least, and at most. A newcomer is there for longer than a frame, so that every
-second look would tell what the one before it told."""
+SHORTEST_REUSE, LONGEST_REUSE = 3, 7
+"""Frames that its last logits serve at least, and at most, after the one that they were made for. A newcomer is there
+for longer than a frame, and the change, which is looked at in every frame, tells of it meanwhile."""
 
 
 class MgnetMask:
@@ -119,5 +119,11 @@ def region_scores(logits: np.ndarray, change: np.ndarray) -> np.ndarray:
 
 def with_boxes(scores: np.ndarray, cues: Cues) -> np.ndarray:
     """Scores of the regions, and on top what the boxes of the last result say."""
-    near, inside = (cues.grid.cover(cues.last.boxes, cues.picture_wh, ring) for ring in (1, 0))
-    return scores + np.float32(RING_SCORE) * near + np.float32(BOX_SCORE - RING_SCORE) * inside
+    low, high, visible = cues.grid.spans(cues.last.boxes, cues.picture_wh)
+    extra, low, high = np.zeros(scores.shape, np.float32), low[visible].tolist(), high[visible].tolist()
+    for (c0, r0), (c1, r1) in zip(low, high):
+        extra[max(r0 - 1, 0):r1 + 1, max(c0 - 1, 0):c1 + 1] = RING_SCORE
+    # After all rings, which may lie on other boxes.
+    for (c0, r0), (c1, r1) in zip(low, high):
+        extra[r0:r1, c0:c1] = BOX_SCORE
+    return scores + extra

@@ -13,7 +13,7 @@ from numba.core import config, types
 from numba.extending import intrinsic
 
 from ..engine.kernel_cache import kernel
-from ..engine.vector_ir import call, constant, load, nested_sums, pointer, splat, store
+from ..engine.vector_ir import call, load, nested_sums, pointer, splat, store
 
 LANES = 8
 """Numbers of a vector. Rows of results and of weights are padded to a multiple of it."""

@@ -62,8 +62,8 @@ def with_thresholds(network: Network, thresholds: Mapping[str, int]) -> Network:
     Raises ValueError unless exactly the encoder and the layers but the head are named.
     """
     if set(thresholds) != set(thresholds_of(network)):
-        raise ValueError(
-            f"thresholds for {', '.join(thresholds)}; {network.name} has {', '.join(thresholds_of(network))}")
+        there = ", ".join(thresholds_of(network))
+        raise ValueError(f"thresholds for {', '.join(thresholds)}; {network.name} has {there}")
     layers = (*(replace(spec, threshold=thresholds[spec.name]) for spec in network.layers[:-1]), network.layers[-1])
     return replace(network, layers=layers, encoder_threshold=thresholds[ENCODER])
 

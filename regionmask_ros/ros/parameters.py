@@ -137,7 +137,7 @@ PARAMETERS: tuple[ParameterSpec, ...] = (
     ParameterSpec(
         "thresholds", "",
         "What a neuron's change must reach before it is sent. trained: as the network was trained. Empty: tuned ones, "
-        "which save work, for a preset on the cpu backend unless an arithmetic is set; trained ones for everything else.",
+        "which save work, for a preset on the cpu backend unless an arithmetic is set; trained ones for all else.",
         Changeable.RUNNING, choices=("", TRAINED),
     ),
     ParameterSpec(
@@ -266,7 +266,8 @@ PARAMETERS: tuple[ParameterSpec, ...] = (
     *_backend_rows(),
 )
 
-BACKEND_PARAMETERS = ("backend", "arithmetic", "thresholds", "input_size", "max_pixels", *(spec.name for spec in _backend_rows()))
+BACKEND_PARAMETERS = (
+    "backend", "arithmetic", "thresholds", "input_size", "max_pixels", *(spec.name for spec in _backend_rows()))
 """Those that decide which backend runs, how, and on which input. They change in the background."""
 
 BY_NAME: Mapping[str, ParameterSpec] = {spec.name: spec for spec in PARAMETERS}

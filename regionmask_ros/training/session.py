@@ -22,6 +22,7 @@ from .curves import curves_png
 from .kinds import KINDS
 from .material import read_clip
 from .trainer import Plan, Trainer
+from .uninterrupted import uninterrupted
 
 CHECKPOINT, WEIGHTS, CURVES, CARD, TAUGHT = "checkpoint.npz", "mgnet.npz", "curves.png", "training.json", "taught"
 
@@ -54,7 +55,8 @@ class Session:
         start = time.process_time()
         with tqdm(initial=trainer.step, total=args.steps, unit="step", disable=None) as progress:
             while trainer.step < args.steps:
-                loss = trainer.advance()
+                with uninterrupted():
+                    loss = trainer.advance()
                 progress.update()
                 if trainer.step % args.look_every == 0 or trainer.step == args.steps:
                     outcome = trainer.look()

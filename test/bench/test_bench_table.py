@@ -62,7 +62,8 @@ def test_what_is_measured_and_what_is_counted_have_columns_of_their_own():
     stream = {**ROW, "cameras": 2, "mean_ms": 2.0, "fps": 25.0, "cameras_per_core": {"at_fps": 20.0, "at_30": 16.7},
               "memory_mb": 30.0, "state_mb": 33.0}
     worst = {**ROW, "worst_ms": 9.0, "worst_frame": 0, "worst_kind": "first", "worst_to_int8": 1.2}
-    for table, row in ((rows_table, ROW), (cold_table, ROW), (layers_table, layer), (streams_table, stream), (worst_table, worst)):
+    for table, row in ((rows_table, ROW), (cold_table, ROW), (layers_table, layer), (streams_table, stream),
+                       (worst_table, worst)):
         made = table([row])
         for column in made.columns:
             counted = column.key in ("synops_per_frame", "events_per_frame", "state_mb")

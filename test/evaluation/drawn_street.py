@@ -1,4 +1,4 @@
-"""A street that is drawn, with boxes known to the pixel: what the trained network finds in drawings is signs and clocks.
+"""A drawn street, with boxes known to the pixel: what the trained network finds in drawings is signs and clocks.
 
 Seen from a fixed camera: a traffic light that stands, and a clock and a stop sign that are carried past.
 """

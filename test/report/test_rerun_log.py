@@ -130,7 +130,8 @@ def test_a_disk_that_is_full_is_told_and_leaves_nothing(trained, tmp_path, capfd
     _, hard = before = resource.getrlimit(resource.RLIMIT_FSIZE)
     try:
         resource.setrlimit(resource.RLIMIT_FSIZE, (limit, hard))
-        assert main([bag, "--output", str(tmp_path / "out"), "--no-video", "--rerun", str(tmp_path / "out" / "c.rrd")]) == 2
+        rerun = str(tmp_path / "out" / "c.rrd")
+        assert main([bag, "--output", str(tmp_path / "out"), "--no-video", "--rerun", rerun]) == 2
     finally:
         resource.setrlimit(resource.RLIMIT_FSIZE, before)
     assert "c.rrd: not all of it was written: File too large" in capfd.readouterr().err

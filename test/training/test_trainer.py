@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import importlib.util
 import json
+import signal
+import subprocess
+import sys
 
 import numpy as np
 import pytest
@@ -14,6 +17,7 @@ from regionmask_ros.mask.mgnet_files import load_weights
 from regionmask_ros.training.checkpoint import load_checkpoint, save_checkpoint
 from regionmask_ros.training.clips import Clip
 from regionmask_ros.training.teacher import Taught
+from regionmask_ros.training.uninterrupted import uninterrupted
 
 needs_torch = pytest.mark.skipif(
     importlib.util.find_spec("torch") is None, reason="torch is not installed: run 'make train-setup'")
@@ -125,3 +129,38 @@ def test_the_command_trains_from_labels_and_goes_on(trained_file, make_clip, tmp
     capsys.readouterr()
     assert main([*command, "--steps", "4", "--resume"]) == 2
     assert "its --steps is 3, not 4" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_a_step_is_finished_before_a_stop(number):
+    before, done = signal.signal(number, signal.default_int_handler), []
+    try:
+        with pytest.raises(KeyboardInterrupt):
+            with uninterrupted():
+                signal.raise_signal(number)
+                done.append("rest of the step")
+            done.append("next step")
+        assert done == ["rest of the step"] and signal.getsignal(number) is signal.default_int_handler
+    finally:
+        signal.signal(number, before)
+
+
+@needs_torch
+def test_ctrl_c_leaves_a_checkpoint_to_go_on_from(trained_file, make_clip, tmp_path):
+    video, labels, out = make_clip(8, 6), tmp_path / "gt.csv", tmp_path / "out"
+    rows = "".join(f"{t},car,{6 * t},30,40,40,0,1\n" for t in range(8))
+    labels.write_text("frame,class,x,y,w,h,ignore,track\n" + rows)
+    command = [sys.executable, "-m", "regionmask_ros", "train_mgnet", video, "--labels", f"csv:{labels}", "--output",
+               str(out), "--network", str(trained_file), "--look-every", "2", "--steps", "100000"]
+    run = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    try:
+        assert run.stdout.readline().startswith("step 2: loss")
+        run.send_signal(signal.SIGINT)
+        said, errors = run.communicate(timeout=60)
+    finally:
+        run.kill()
+    assert run.returncode == 130 and "Traceback" not in errors
+    last = said.splitlines()[-1]
+    assert last.startswith("stopped at step") and "--resume" in last
+    assert int(np.load(out / "checkpoint.npz")["step"]) == int(last.split()[3])
+    assert not list(out.glob("*.partial*")) and not list(out.glob(".*partial*"))
