@@ -10,6 +10,7 @@ from typing import Any, Mapping, Sequence
 import numpy as np
 
 from ..engine.arithmetic import CARRY
+from ..evaluation.run import steady
 from ..metrics.loihi2_model import allocate, even_cost
 from ..network.spec import Network
 from ..network.thresholds import with_thresholds
@@ -54,8 +55,10 @@ class Outcome:
         return float(np.mean([c.head_rms for c in self.clips.values()]))
 
     def gain(self, over: Outcome, figure: str) -> float:
-        """Geometric mean over the clips: how many times less than ``over`` of ``edp_js``, ``synops``, ``events`` or
-    ``cpu_ms``."""
+        """Geometric mean over the clips: how many times less than ``over``.
+
+        figure: ``edp_js``, ``synops``, ``events`` or ``cpu_ms``.
+        """
         ratios = [getattr(over.clips[name], figure) / getattr(mine, figure) for name, mine in self.clips.items()]
         return float(np.exp(np.mean(np.log(ratios))))
 
