@@ -12,6 +12,7 @@ from typing import Mapping
 import cv2
 import numpy as np
 
+from .mgnet_block import MEAN, SCALE, block_shapes
 from .mgnet_kernels import LANES, LOWEST, ZERO, attend, convolve, linear, normalise, pool_pairs
 from .mgnet_picture import prepare, shrink
 
@@ -20,22 +21,15 @@ TOKENS = 200
 
 TOKEN_PX = 8
 CHANNELS, STEM, WIDTH, HIDDEN, HEADS, PLACES = 4, (16, 24), 32, 64, 2, 5
-MEAN, SCALE = np.float32(0.45), np.float32(4.0)
-"""The network sees (value / 255 - MEAN) * SCALE, of a colour as of the change."""
+
+_MEAN, _SCALE = np.float32(MEAN), np.float32(SCALE)
 
 SHAPES: Mapping[str, tuple[int, ...]] = {
     "stem1.weight": (9 * CHANNELS, STEM[0]), "stem1.bias": (STEM[0],),
     "stem2.weight": (9 * STEM[0], STEM[1]), "stem2.bias": (STEM[1],),
     "stem3.weight": (9 * STEM[1], WIDTH), "stem3.bias": (WIDTH,),
     "place.weight": (PLACES, WIDTH),
-    "norm1.scale": (WIDTH,), "norm1.shift": (WIDTH,),
-    "query.weight": (WIDTH, WIDTH), "query.bias": (WIDTH,),
-    "key.weight": (WIDTH, WIDTH), "key.bias": (WIDTH,),
-    "value.weight": (WIDTH, WIDTH), "value.bias": (WIDTH,),
-    "join.weight": (WIDTH, WIDTH), "join.bias": (WIDTH,),
-    "norm2.scale": (WIDTH,), "norm2.shift": (WIDTH,),
-    "up.weight": (WIDTH, HIDDEN), "up.bias": (HIDDEN,),
-    "down.weight": (HIDDEN, WIDTH), "down.bias": (WIDTH,),
+    **block_shapes(WIDTH, HIDDEN),
     "mix.weight": (9 * WIDTH, WIDTH), "mix.bias": (WIDTH,),
     "score.weight": (WIDTH, 4), "score.bias": (4,),
     "fine.weight": (STEM[1], 1), "fine.bias": (1,),
@@ -109,7 +103,7 @@ class LightNetwork:
         height, width = self._small.shape[:2]
         shrink(picture, self._small)
         moved = cv2.resize(change, (width, height), interpolation=cv2.INTER_LINEAR)
-        prepare(self._small, moved, SCALE, MEAN, self._maps[0])
+        prepare(self._small, moved, _SCALE, _MEAN, self._maps[0])
         return self._of_map()
 
     def of_input(self, values: np.ndarray) -> np.ndarray:

@@ -11,6 +11,7 @@ from typing import Mapping
 
 import numpy as np
 
+from .mgnet_block import MEAN, SCALE, block_shapes
 from .mgnet_kernels import LANES, LOWEST, ZERO, attend, linear, normalise, product
 
 PATCH_PX = 16
@@ -18,20 +19,12 @@ WIDTH, HIDDEN, HEADS = 192, 384, 3
 PLACE_SIDE = 28
 """Rows and columns of the learned table of places; other grids interpolate it."""
 
-MEAN, SCALE = np.float32(0.45), np.float32(4.0)
-"""The network sees (value / 255 - MEAN) * SCALE."""
+_MEAN, _SCALE = np.float32(MEAN), np.float32(SCALE)
 
 SHAPES: Mapping[str, tuple[int, ...]] = {
     "patch.weight": (PATCH_PX * PATCH_PX * 3, WIDTH), "patch.bias": (WIDTH,),
     "place.weight": (PLACE_SIDE * PLACE_SIDE, WIDTH), "class.token": (1, WIDTH),
-    "norm1.scale": (WIDTH,), "norm1.shift": (WIDTH,),
-    "query.weight": (WIDTH, WIDTH), "query.bias": (WIDTH,),
-    "key.weight": (WIDTH, WIDTH), "key.bias": (WIDTH,),
-    "value.weight": (WIDTH, WIDTH), "value.bias": (WIDTH,),
-    "join.weight": (WIDTH, WIDTH), "join.bias": (WIDTH,),
-    "norm2.scale": (WIDTH,), "norm2.shift": (WIDTH,),
-    "up.weight": (WIDTH, HIDDEN), "up.bias": (HIDDEN,),
-    "down.weight": (HIDDEN, WIDTH), "down.bias": (WIDTH,),
+    **block_shapes(WIDTH, HIDDEN),
     "norm3.scale": (WIDTH,), "norm3.shift": (WIDTH,),
     "class_query.weight": (WIDTH, WIDTH), "class_query.bias": (WIDTH,),
     "class_key.weight": (WIDTH, WIDTH), "class_key.bias": (WIDTH,),
@@ -74,8 +67,8 @@ class PaperNetwork:
 
         picture: uint8 [16 * rows, 16 * cols, 3], RGB. change: not looked at; the light network does.
         """
-        np.multiply(picture, SCALE / np.float32(255.0), out=self._input, casting="unsafe")
-        self._input -= MEAN * SCALE
+        np.multiply(picture, _SCALE / np.float32(255.0), out=self._input, casting="unsafe")
+        self._input -= _MEAN * _SCALE
         return self._of_input()
 
     def of_input(self, values: np.ndarray) -> np.ndarray:

@@ -5,9 +5,6 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Mapping
 
-MEAN, SCALE = 0.45, 4.0
-"""Values are shown to a network as (value / 255 - MEAN) * SCALE, as inference does."""
-
 
 @dataclass(frozen=True)
 class Kind:

@@ -12,9 +12,10 @@ import torch
 from torch.nn import functional
 
 from ..mask.mgnet import region_scores
+from ..mask.mgnet_block import MEAN, SCALE
 from ..mask.mgnet_files import MaskWeights
 from .clips import Clip
-from .kinds import KINDS, MEAN, SCALE
+from .kinds import KINDS
 from .recall import Outcome, judge
 from .samples import Sample, draw, side_by_side
 from .torch_model import MODELS
