@@ -8,6 +8,7 @@ from typing import Mapping
 import numpy as np
 
 from .detection.detections import Detections
+from .detection.flow import Coarse
 from .frames import Frame
 from .mask.region_mask import RegionMask
 from .metrics.counts import StepCounts
@@ -38,7 +39,10 @@ class StepResult:
 
 @dataclass
 class Pending:
-    """A frame on its way through the backend. number: since the last fresh start, as the mask's state counts."""
+    """A frame on its way through the backend. number: since the last fresh start, as the mask's state counts.
+
+    coarse: its picture as a schedule looks at it.
+    """
 
     index: int
     number: int
@@ -48,4 +52,5 @@ class Pending:
     age: np.ndarray
     events: np.ndarray | None
     encoder_events: int
+    coarse: Coarse
     ms: dict[str, float]

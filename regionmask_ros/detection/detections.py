@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
 
 import numpy as np
 
@@ -50,19 +50,22 @@ class Detections:
 
     def above(self, score: float) -> Detections:
         """Those of at least that score, in the same order."""
-        return self.take(self.scores >= score)
+        enough = self.scores >= score
+        return self if enough.all() else self.take(enough)
 
     def behind(self, count: int) -> Detections:
         """All but the first so many."""
-        return self.take(np.arange(count, len(self)))
+        return Detections(*(column[count:] for column in self._columns))
 
     def followed_by(self, others: Detections) -> Detections:
         """These, then the others, whose scores must not be better."""
+        if not len(others):
+            return self
         return Detections(*(np.concatenate(pair) for pair in zip(self._columns, others._columns)))
 
     @property
     def _columns(self) -> tuple[np.ndarray, ...]:
-        return tuple(getattr(self, column.name) for column in fields(self))
+        return self.boxes, self.scores, self.class_ids, self.track_ids, self.resting
 
     @classmethod
     def empty(cls) -> Detections:

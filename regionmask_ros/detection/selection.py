@@ -43,7 +43,8 @@ class Selection:
 
     def of_wanted_classes(self, found: Detections) -> Detections:
         """Those of classes that are reported, whatever their scores, in the same order."""
-        return found.take(np.isfinite(self.thresholds[found.class_ids]))
+        wanted = np.isfinite(self.thresholds[found.class_ids])
+        return found if wanted.all() else found.take(wanted)
 
     def apply(self, found: Detections) -> Detections:
         """found: best score first, each at or above ``lowest``. Returns those that are reported, in the same order.

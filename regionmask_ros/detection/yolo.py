@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from ..engine.arithmetic import head_values
+from ..engine.kernel_cache import kernel
 from ..network.spec import YoloHead
 from .detections import Detections
 
@@ -51,18 +52,24 @@ def suppress(boxes: np.ndarray, class_ids: np.ndarray, nms_iou: float) -> np.nda
     boxes: float [n, 4], x0 y0 x1 y1, best first. Returns the indices that stay, ascending: a box goes when its
     intersection over union with a better one *that stays* is above ``nms_iou``.
     """
-    area = (boxes[:, 2] - boxes[:, 0]) * (boxes[:, 3] - boxes[:, 1])
     alive = np.ones(len(boxes), bool)
+    _suppress(np.ascontiguousarray(boxes, np.float64), class_ids.astype(np.int64), float(nms_iou), alive)
+    return np.flatnonzero(alive)
+
+
+@kernel
+def _suppress(boxes, class_ids, nms_iou, alive):
     for best in range(len(boxes)):
         if not alive[best]:
             continue
-        rest = best + 1 + np.flatnonzero(alive[best + 1:] & (class_ids[best + 1:] == class_ids[best]))
-        low = np.maximum(boxes[rest, :2], boxes[best, :2])
-        high = np.minimum(boxes[rest, 2:], boxes[best, 2:])
-        overlap = np.clip(high - low, 0.0, None).prod(axis=1)
-        union = area[rest] + area[best] - overlap
-        alive[rest[overlap > nms_iou * union]] = False
-    return np.flatnonzero(alive)
+        for rest in range(best + 1, len(boxes)):
+            if alive[rest] and class_ids[rest] == class_ids[best]:
+                across = min(boxes[rest, 2], boxes[best, 2]) - max(boxes[rest, 0], boxes[best, 0])
+                down = min(boxes[rest, 3], boxes[best, 3]) - max(boxes[rest, 1], boxes[best, 1])
+                overlap = max(across, 0.0) * max(down, 0.0)
+                area = (boxes[rest, 2] - boxes[rest, 0]) * (boxes[rest, 3] - boxes[rest, 1])
+                union = area + (boxes[best, 2] - boxes[best, 0]) * (boxes[best, 3] - boxes[best, 1]) - overlap
+                alive[rest] = not overlap > nms_iou * union
 
 
 def _sigmoid(x: np.ndarray) -> np.ndarray:
