@@ -18,7 +18,8 @@ from .backends.base import BackendResult
 from .backends.seat import BackendSeat
 from .detection.detections import Detections
 from .detection.selection import Selection
-from .detection.flow import Coarse, Motion
+from .detection.flow import Motion, coarse
+from .detection.tracks import Tracks
 from .detection.yolo import decode
 from .encoder import Encoder, Events
 from .errors import UserError
@@ -45,7 +46,7 @@ class _Camera:
     """State that depends on the camera's picture size: made with the first frame, remade when the size changes.
 
     unseen: a picture in the place of one that nobody looks at. seen, seen_at_first: where objects were, now and before
-    the first frame. coarse: the last result's picture, where a schedule decides.
+    the first frame. coarse: the last result's, see ``Pending``.
     shown: what the head of the last result shows; None when that is not known for the settings in force. shown_ids:
     int64, numbers of those of them that are followed; None when they are not known yet.
     """
@@ -59,7 +60,7 @@ class _Camera:
     seen_at_first: Seen
     age: np.ndarray
     state: MaskState = field(default_factory=MaskState.initial)
-    coarse: Coarse | None = None
+    coarse: np.ndarray | None = None
     shown: Detections | None = None
     shown_ids: np.ndarray | None = None
     frame_id: str = ""
@@ -123,9 +124,11 @@ class Pipeline:
     @property
     def frames_to_refresh(self) -> int | None:
         """How many frames from the next one on until a refresh frame (0: the next one); None when none is due."""
-        frame = self._camera.state.since_refresh if self._camera else 0
-        masked = self.settings.deciding != "none"
-        return frames_to_refresh(frame, self.settings.deciding_refresh_period if masked else 0)
+        if self._camera is None:
+            return 0
+        policy = self._camera.policy
+        period = (policy.schedule or policy).refresh_period if self.settings.deciding != "none" else 0
+        return frames_to_refresh(self._camera.state.since_refresh, period)
 
     def process(self, frame: Frame, want_events: bool = False) -> list[StepResult]:
         """Takes a frame, returns the results that became ready: its own with the cpu backend, earlier ones with
@@ -142,10 +145,8 @@ class Pipeline:
         camera.age = aged(camera.age, mask.keep)
         # Where nothing is attended, nobody looks at the picture.
         image = glance.image if mask.keep.any() else camera.unseen
-        coarse = Coarse(frame.pixels)
-        if glance.resize_s and _compares_soon(camera):
-            # The resize has just read the picture: it costs half as much as when it has left the caches.
-            coarse.make()
+        # Here, because the resize has just read the picture: later it costs twice as much.
+        picture = coarse(frame.pixels) if camera.policy.schedule else None
         resized = time.perf_counter()
         events = camera.encoder.step(image, mask.keep)
         encoded = time.perf_counter()
@@ -157,7 +158,7 @@ class Pipeline:
         }
         shown = _events_picture(events) if want_events else None
         pending = Pending(
-            self._frames, camera.state.frame, frame, mask, self._mask_text(), camera.age, shown, len(events), coarse,
+            self._frames, camera.state.frame, frame, mask, self._mask_text(), camera.age, shown, len(events), picture,
             ms,
         )
         camera.state = replace(camera.state, frame=camera.state.frame + 1)
@@ -357,10 +358,11 @@ class Pipeline:
             camera.shown = decode(raw.head, self.network.head, camera.picture_wh, lowest, self.settings.nms_iou)
         found = camera.shown
         decoded = time.perf_counter()
+        tracks = camera.state.tracks
         if schedule:
-            found = self._followed(camera, pending, wanted.of_wanted_classes(found), follow_threshold(schedule))
-        detections = wanted.apply(found)
-        camera.state = replace(camera.state, last=detections)
+            tracks, found = _followed(camera, pending, wanted.of_wanted_classes(found), follow_threshold(schedule))
+        camera.coarse, detections = pending.coarse, wanted.apply(found)
+        camera.state = replace(camera.state, last=detections, tracks=tracks)
         if pending.mask.keep.all():
             camera.policy, camera.seen = camera.policy.after(camera.seen, detections.boxes)
         counts = StepCounts(pending.encoder_events, raw.layer_events, raw.synops)
@@ -373,23 +375,16 @@ class Pipeline:
             raw.head, counts, ms,
         )
 
-    def _followed(self, camera: _Camera, pending: Pending, found: Detections, lowest: float) -> Detections:
-        """Objects of at least that score are followed; boxes whose regions rest are moved on."""
-        steering = found.above(lowest)
-        motion = None if camera.coarse is None else Motion(camera.coarse, pending.coarse)
-        camera.coarse = pending.coarse
-        tracks, steering = followed(
-            camera.state.tracks, steering, pending.mask.keep, camera.picture_wh, pending.number, motion,
-            camera.shown_ids)
-        camera.state, camera.shown_ids = replace(camera.state, tracks=tracks), steering.track_ids
-        # Detections come best first, so those that steer nothing are the last ones.
-        return steering.followed_by(found.behind(len(steering)))
 
-
-def _compares_soon(camera: _Camera) -> bool:
-    """Whether boxes will probably move on with the picture, in the coming frame or in the one after it."""
-    schedule, frame = camera.policy.schedule, camera.state.since_refresh
-    return schedule is not None and (schedule.rests(frame) or schedule.rests(frame + 1))
+def _followed(camera: _Camera, pending: Pending, found: Detections, lowest: float) -> tuple[Tracks, Detections]:
+    """Objects of at least that score are followed; boxes whose regions rest are moved on."""
+    steering, before, now = found.above(lowest), camera.coarse, pending.coarse
+    motion = None if before is None or now is None else Motion(before, now)
+    tracks, steering = followed(
+        camera.state.tracks, steering, pending.mask.keep, camera.picture_wh, pending.number, motion, camera.shown_ids)
+    camera.shown_ids = steering.track_ids
+    # Detections come best first, so those that steer nothing are the last ones.
+    return tracks, steering.followed_by(found.behind(len(steering)))
 
 
 def _see(camera: _Camera, policy: MaskPolicy, seen: Seen) -> None:

@@ -8,7 +8,6 @@ from typing import Mapping
 import numpy as np
 
 from .detection.detections import Detections
-from .detection.flow import Coarse
 from .frames import Frame
 from .mask.region_mask import RegionMask
 from .metrics.counts import StepCounts
@@ -41,7 +40,7 @@ class StepResult:
 class Pending:
     """A frame on its way through the backend. number: since the last fresh start, as the mask's state counts.
 
-    coarse: its picture as a schedule looks at it.
+    coarse: its picture for ``detection.flow``; None where no schedule decides.
     """
 
     index: int
@@ -52,5 +51,5 @@ class Pending:
     age: np.ndarray
     events: np.ndarray | None
     encoder_events: int
-    coarse: Coarse
+    coarse: np.ndarray | None
     ms: dict[str, float]

@@ -7,10 +7,10 @@ enough for that, and cost a tenth of a millisecond.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from functools import cached_property
 
 import cv2
 import numpy as np
+from numba.core import config
 
 from ..engine.kernel_cache import kernel
 
@@ -31,34 +31,20 @@ MOST_GROWTH = 0.15
 
 _ACROSS, _DOWN = np.meshgrid(SIDE, SIDE)
 _PLACES = np.stack([_ACROSS.ravel(), _DOWN.ravel()], axis=1)
+_LINES = 8
+"""Lines that are read side by side. A camera's picture lies far from the processor, and memory answers many questions
+at a time: one line after the other takes three times as long."""
+
 _WINDOW, _LEVELS = (9, 9), 1
 _STOP = (cv2.TERM_CRITERIA_COUNT | cv2.TERM_CRITERIA_EPS, 5, 0.03)
 
 
-class Coarse:
-    """A coarse copy of a picture, uint8 [height, width, 3]. It is made when it is first asked for: until then, the
-    picture must stay as it is."""
-
-    def __init__(self, pixels: np.ndarray) -> None:
-        self._pixels = pixels
-
-    @cached_property
-    def picture(self) -> np.ndarray:
-        """uint8 [height / STEP, width / STEP]: every fourth pixel's green, the middle channel in any order."""
-        picture, self._pixels = np.ascontiguousarray(self._pixels[::STEP, ::STEP, 1]), None
-        return picture
-
-    def make(self) -> None:
-        """Now, because the picture is at hand."""
-        _ = self.picture
-
-
 @dataclass(frozen=True)
 class Motion:
-    """The pictures of two frames that follow each other."""
+    """The pictures of two frames that follow each other, as ``coarse`` gives them."""
 
-    before: Coarse
-    now: Coarse
+    before: np.ndarray
+    now: np.ndarray
 
     def of(self, boxes: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """How far what each box showed has moved, float64 [n, 2] in picture pixels, and by what factor it has grown,
@@ -66,20 +52,41 @@ class Motion:
 
         boxes: float [n, 4], x0 y0 x1 y1 in picture pixels, in the first of the two pictures.
         """
-        unknown = np.full((len(boxes), 2), np.nan), np.ones(len(boxes))
-        if not len(boxes):
-            return unknown
-        before, now = self.before.picture, self.now.picture
-        if before.shape != now.shape or min(now.shape) < 2 * _WINDOW[0]:
-            return unknown
+        shift, growth = np.full((len(boxes), 2), np.nan), np.ones(len(boxes))
+        if not len(boxes) or self.before.shape != self.now.shape or min(self.now.shape) < 2 * _WINDOW[0]:
+            return shift, growth
         boxes = np.asarray(boxes, np.float64)
         start = (boxes[:, None, :2] + _PLACES * (boxes[:, None, 2:] - boxes[:, None, :2])) / STEP
         end, found, _ = cv2.calcOpticalFlowPyrLK(
-            before, now, start.astype(np.float32).reshape(-1, 1, 2), None,
+            self.before, self.now, start.astype(np.float32).reshape(-1, 1, 2), None,
             winSize=_WINDOW, maxLevel=_LEVELS, criteria=_STOP)
-        shift, growth = unknown
         _tell(start, end.reshape(start.shape), found.reshape(start.shape[:2]), shift, growth)
         return shift, growth
+
+
+def coarse(pixels: np.ndarray) -> np.ndarray:
+    """uint8 [height / STEP, width / STEP]: every fourth pixel's green, which is the middle channel in any order.
+
+    pixels: uint8 [height, width, 3], contiguous.
+    """
+    if config.DISABLE_JIT:
+        return np.ascontiguousarray(pixels[::STEP, ::STEP, 1])
+    picture = np.empty((-(-pixels.shape[0] // STEP), -(-pixels.shape[1] // STEP)), np.uint8)
+    _coarse(pixels, picture)
+    return picture
+
+
+@kernel
+def _coarse(pixels, picture):
+    height, width = picture.shape
+    together = height - height % _LINES
+    for y in range(0, together, _LINES):
+        for x in range(width):
+            for line in range(_LINES):
+                picture[y + line, x] = pixels[(y + line) * STEP, x * STEP, 1]
+    for y in range(together, height):
+        for x in range(width):
+            picture[y, x] = pixels[y * STEP, x * STEP, 1]
 
 
 @kernel

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import difflib
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 
@@ -43,8 +44,11 @@ class Selection:
 
     def of_wanted_classes(self, found: Detections) -> Detections:
         """Those of classes that are reported, whatever their scores, in the same order."""
-        wanted = np.isfinite(self.thresholds[found.class_ids])
-        return found if wanted.all() else found.take(wanted)
+        return found if self._wants_all else found.take(np.isfinite(self.thresholds[found.class_ids]))
+
+    @cached_property
+    def _wants_all(self) -> bool:
+        return bool(np.isfinite(self.thresholds).all())
 
     def apply(self, found: Detections) -> Detections:
         """found: best score first, each at or above ``lowest``. Returns those that are reported, in the same order.

@@ -71,6 +71,10 @@ class Tracks:
         """Some of them, as copies."""
         return Tracks(*(value[which] for value in self.arrays), self.next_id, self.last)
 
+    def moved_to(self, now: np.ndarray, frame: int) -> Tracks:
+        """The same objects, where they are in that frame, which becomes the last one."""
+        return Tracks(self.ids, self.class_ids, self.boxes, now, *self.arrays[4:], self.next_id, frame)
+
     @property
     def arrays(self) -> tuple[np.ndarray, ...]:
         """All that is known of the objects, in the order of the fields."""
@@ -89,7 +93,7 @@ def carried(tracks: Tracks, resting: np.ndarray, motion: Motion | None, frame: i
         shift, growth = motion.of(tracks.now[resting])
     now = np.empty((len(tracks), 4))
     carry(tracks.now, tracks.velocity, float(frame - tracks.last), resting, shift, growth, now)
-    return replace(tracks, now=now, last=frame)
+    return tracks.moved_to(now, frame)
 
 
 def follow(tracks: Tracks, found: Detections, looked: np.ndarray, frame: int) -> tuple[Tracks, np.ndarray]:

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from ..detection.detections import Detections
-from ..detection.flow import Coarse, Motion
+from ..detection.flow import Motion, coarse
 from ..detection.tracks import Tracks
 from ..detection.yolo import decode
 from ..frames import Frame
@@ -82,7 +82,7 @@ class SettingRun:
         found = decode(result.head, self._network.head, picture_wh, SCORED_ABOVE, self._settings.nms_iou)
         if not self._extrapolate:
             return found
-        picture = Coarse(result.frame.pixels)
+        picture = coarse(result.frame.pixels)
         motion = None if self._coarse is None else Motion(self._coarse, picture)
         self._coarse = picture
         self._tracks, found = followed(self._tracks, found, result.mask.keep, picture_wh, result.index, motion)

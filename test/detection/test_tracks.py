@@ -7,7 +7,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from regionmask_ros.detection.detections import Detections
-from regionmask_ros.detection.flow import Coarse, Motion
+from regionmask_ros.detection.flow import Motion, coarse
 from regionmask_ros.detection.overlap import own_overlap, union_overlap
 from regionmask_ros.detection.tracks import REMEMBERED, Tracks, carried, follow, moved
 
@@ -64,7 +64,7 @@ def test_a_new_object_does_not_move_before_its_velocity_is_known():
 def test_a_resting_box_goes_with_the_picture():
     rng = np.random.default_rng(3)
     texture = cv2.GaussianBlur(rng.integers(0, 256, (480, 640, 3)).astype(np.uint8), (0, 0), 6)
-    pictures = [Coarse(np.ascontiguousarray(np.roll(texture, (4 * t, 8 * t), (0, 1)))) for t in range(4)]
+    pictures = [coarse(np.ascontiguousarray(np.roll(texture, (4 * t, 8 * t), (0, 1)))) for t in range(4)]
     tracks, object_of = step(Tracks.none(), found([200, 150, 280, 290]), np.array([True]), 0)
     for t in range(1, 4):
         tracks, object_of = step(tracks, found([200, 150, 280, 290]), np.array([False]), t,

@@ -9,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from regionmask_ros.detection.detections import Detections
-from regionmask_ros.detection.flow import Coarse, Motion
+from regionmask_ros.detection.flow import Motion, coarse
 from regionmask_ros.detection.tracks import Tracks, carried, follow
 from regionmask_ros.errors import UserError
 from regionmask_ros.grid import RegionGrid
@@ -132,7 +132,7 @@ def test_an_object_is_looked_at_as_often_as_it_asks_for():
     for t in range(50):
         picture = still.copy()
         picture[120:160, 20 + 3 * t:50 + 3 * t] = walker
-        mask, now = decide(policy, state), Coarse(picture)
+        mask, now = decide(policy, state), coarse(picture)
         real = objects((20, 20, 50, 60), (20 + 3 * t, 120, 50 + 3 * t, 160))
         looked = looked_at(real.boxes, mask.keep, PICTURE)
         looks += looked
