@@ -60,7 +60,7 @@ class Motion:
         end, found, _ = cv2.calcOpticalFlowPyrLK(
             self.before, self.now, start.astype(np.float32).reshape(-1, 1, 2), None,
             winSize=_WINDOW, maxLevel=_LEVELS, criteria=_STOP)
-        _tell(start, end.reshape(start.shape), found.reshape(start.shape[:2]), shift, growth)
+        _tell(start, end.reshape(start.shape).astype(np.float64), found.reshape(start.shape[:2]), shift, growth)
         return shift, growth
 
 
@@ -91,9 +91,10 @@ def _coarse(pixels, picture):
 
 @kernel
 def _tell(start, end, found, shift, growth):
-    """Medians over points and over pairs of them; leaves shift [n, 2] and growth [n] as they are where too few are found.
+    """Medians over points, and over pairs of them. Leaves shift [n, 2] and growth [n] as they are where too few are
+    found.
 
-    start: float64 [n, points, 2], end: float32 [n, points, 2], coarse pixels. found: uint8 [n, points].
+    start, end: float64 [n, points, 2], coarse pixels. found: uint8 [n, points].
     """
     values = np.empty(max(found.shape[1], len(PAIRS)))
     for i in range(len(start)):
@@ -110,9 +111,8 @@ def _tell(start, end, found, shift, growth):
             a, b = PAIRS[k, 0], PAIRS[k, 1]
             if found[i, a] and found[i, b]:
                 before = (start[i, a, 0] - start[i, b, 0]) ** 2 + (start[i, a, 1] - start[i, b, 1]) ** 2
-                # Of numbers, not of their difference in 32 bits.
-                across, down = float(end[i, a, 0]) - float(end[i, b, 0]), float(end[i, a, 1]) - float(end[i, b, 1])
-                values[count] = np.sqrt((across**2 + down**2) / max(before, 1e-9))
+                after = (end[i, a, 0] - end[i, b, 0]) ** 2 + (end[i, a, 1] - end[i, b, 1]) ** 2
+                values[count] = np.sqrt(after / max(before, 1e-9))
                 count += 1
         if count >= LEAST_PAIRS:
             growth[i] = min(max(_median(values, count), 1.0 - MOST_GROWTH), 1.0 + MOST_GROWTH)

@@ -124,8 +124,8 @@ def _correct(box, j, elapsed, state, velocity, spread, i):
     measured = (0.5 * (box[j, 0] + box[j, 2]), 0.5 * (box[j, 1] + box[j, 3]), size[0], size[1])
     for part in range(2):
         place, both, speed = spread[i, part, 0], spread[i, part, 1], spread[i, part, 2]
-        place += elapsed * (2.0 * both + elapsed * speed) + CHANGE**2 * elapsed**3 / 3.0
-        both += elapsed * speed + CHANGE**2 * elapsed**2 / 2.0
+        place = place + elapsed * (2.0 * both + elapsed * speed) + CHANGE**2 * elapsed**3 / 3.0
+        both = both + elapsed * speed + CHANGE**2 * elapsed**2 / 2.0
         speed += CHANGE**2 * elapsed
         total = place + SHAKE**2
         for c in range(2 * part, 2 * part + 2):
