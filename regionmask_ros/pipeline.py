@@ -21,7 +21,7 @@ from .detection.selection import Selection
 from .detection.flow import Motion, coarse
 from .detection.tracks import Tracks
 from .detection.yolo import decode
-from .encoder import Encoder, Events
+from .encoder import Encoder
 from .errors import UserError
 from .frames import Frame
 from .glance import Glance
@@ -36,7 +36,7 @@ from .metrics.counts import StepCounts
 from .network.spec import Network
 from .pipeline_policy import first_seen, policy_of
 from .pipeline_settings import RECONFIGURABLE, PipelineSettings
-from .step_result import Pending, StepResult
+from .step_result import Pending, StepResult, events_picture
 
 PolicyMaker = Callable[[RegionGrid, "tuple[int, int]"], MaskPolicy]
 
@@ -156,7 +156,7 @@ class Pipeline:
             "mask": (resized - start - glance.resize_s) * 1e3,
             "encode": (encoded - resized) * 1e3,
         }
-        shown = _events_picture(events) if want_events else None
+        shown = events_picture(events) if want_events else None
         pending = Pending(
             self._frames, camera.state.frame, frame, mask, self._mask_text(), camera.age, shown, len(events), picture,
             ms,
@@ -389,13 +389,6 @@ def _followed(camera: _Camera, pending: Pending, found: Detections, lowest: floa
 
 def _see(camera: _Camera, policy: MaskPolicy, seen: Seen) -> None:
     camera.policy, camera.seen = policy.seeing(seen), seen
-
-
-def _events_picture(events: Events) -> np.ndarray:
-    height, width, channels = events.shape
-    picture = np.zeros(height * width, np.uint8)
-    picture[events.index // channels] = 255
-    return picture.reshape(height, width)
 
 
 def _selection(settings: PipelineSettings, network: Network) -> Selection:

@@ -8,6 +8,7 @@ from typing import Mapping
 import numpy as np
 
 from .detection.detections import Detections
+from .encoder import Events
 from .frames import Frame
 from .mask.region_mask import RegionMask
 from .metrics.counts import StepCounts
@@ -53,3 +54,11 @@ class Pending:
     encoder_events: int
     coarse: np.ndarray | None
     ms: dict[str, float]
+
+
+def events_picture(events: Events) -> np.ndarray:
+    """``StepResult.events``: where these arose."""
+    height, width, channels = events.shape
+    picture = np.zeros(height * width, np.uint8)
+    picture[events.index // channels] = 255
+    return picture.reshape(height, width)

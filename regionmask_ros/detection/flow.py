@@ -99,14 +99,15 @@ def _tell(start, end, found, shift, growth):
     values = np.empty(max(found.shape[1], len(PAIRS)))
     for i in range(len(start)):
         for axis in range(2):
-            count = 0
+            # A plain 0 would be a type of its own, and compiled for.
+            count = np.int64(0)
             for k in range(found.shape[1]):
                 if found[i, k]:
                     values[count] = (end[i, k, axis] - start[i, k, axis]) * STEP
                     count += 1
             if count >= LEAST_POINTS:
                 shift[i, axis] = _median(values, count)
-        count = 0
+        count = np.int64(0)
         for k in range(len(PAIRS)):
             a, b = PAIRS[k, 0], PAIRS[k, 1]
             if found[i, a] and found[i, b]:

@@ -60,24 +60,21 @@ def carry(now, velocity, elapsed, resting, shift, growth, result):
 
 
 @kernel
-def move(found, looked, object_of, seen, now, width, height, result):
-    """result, float32 [n, 4]: boxes ``found``, float32, clipped to the picture; those that are not looked at moved and
-    grown as their objects have from ``seen`` to ``now``, both [objects, 4]."""
-    place = np.empty((1, 4))
+def move(found, looked, object_of, seen, now, width, height):
+    """Moves those boxes [n, 4] that are not looked at, and lets them grow, as their objects have from ``seen`` to
+    ``now``, both [objects, 4]; clips all to the picture."""
     for j in range(len(found)):
-        for c in range(4):
-            place[0, c] = found[j, c]
         if not looked[j]:
             i = object_of[j]
             _set_corners(
-                place, 0,
-                0.5 * (place[0, 0] + place[0, 2]) + (0.5 * (now[i, 0] + now[i, 2]) - 0.5 * (seen[i, 0] + seen[i, 2])),
-                0.5 * (place[0, 1] + place[0, 3]) + (0.5 * (now[i, 1] + now[i, 3]) - 0.5 * (seen[i, 1] + seen[i, 3])),
-                (place[0, 2] - place[0, 0]) * ((now[i, 2] - now[i, 0]) / max(seen[i, 2] - seen[i, 0], 1e-6)),
-                (place[0, 3] - place[0, 1]) * ((now[i, 3] - now[i, 1]) / max(seen[i, 3] - seen[i, 1], 1e-6)))
+                found, j,
+                0.5 * (found[j, 0] + found[j, 2]) + (0.5 * (now[i, 0] + now[i, 2]) - 0.5 * (seen[i, 0] + seen[i, 2])),
+                0.5 * (found[j, 1] + found[j, 3]) + (0.5 * (now[i, 1] + now[i, 3]) - 0.5 * (seen[i, 1] + seen[i, 3])),
+                (found[j, 2] - found[j, 0]) * ((now[i, 2] - now[i, 0]) / max(seen[i, 2] - seen[i, 0], 1e-6)),
+                (found[j, 3] - found[j, 1]) * ((now[i, 3] - now[i, 1]) / max(seen[i, 3] - seen[i, 1], 1e-6)))
         for c in range(0, 4, 2):
-            result[j, c] = min(max(place[0, c], 0.0), width)
-            result[j, c + 1] = min(max(place[0, c + 1], 0.0), height)
+            found[j, c] = min(max(found[j, c], 0.0), width)
+            found[j, c + 1] = min(max(found[j, c + 1], 0.0), height)
 
 
 @kernel
@@ -143,7 +140,8 @@ def _begin(box, j, state, velocity, spread, i):
     """Object i is seen for the first time."""
     state[i, 0], state[i, 1] = 0.5 * (box[j, 0] + box[j, 2]), 0.5 * (box[j, 1] + box[j, 3])
     state[i, 2], state[i, 3] = box[j, 2] - box[j, 0], box[j, 3] - box[j, 1]
-    velocity[i] = 0.0
+    for c in range(4):
+        velocity[i, c] = 0.0
     for part in range(2):
         spread[i, part, 0], spread[i, part, 1] = SHAKE**2, 0.0
         spread[i, part, 2] = EXPECTED_SPEED[part] ** 2
@@ -164,25 +162,35 @@ def follow_on(old, elapsed, found, frame, next_id, new, object_of):
     expected, detection_of = np.empty((len(ids), 4)), np.empty(len(ids), np.int64)
     go_on(now, velocity, elapsed, expected)
     _assign(box, box_class, looked, class_ids, expected, boxes, object_of, detection_of)
-    count = 0
+    # A plain 0 would be a type of its own, for which everything below is compiled once more.
+    count = np.int64(0)
     for i in range(len(ids)):
         j = detection_of[i]
         if j < 0 and frame - present[i] > REMEMBERED:
             continue
         to_ids[count], to_class[count], to_looks[count], to_seen[count] = ids[i], class_ids[i], looks[i], seen[i]
-        to_boxes[count], to_now[count], to_state[count], to_velocity[count] = boxes[i], now[i], state[i], velocity[i]
-        to_spread[count], to_scores[count], to_present[count] = spread[i], scores[i], present[i]
+        to_scores[count], to_present[count] = scores[i], present[i]
+        # Numbers, not rows: those make compiling this three times as long.
+        for c in range(4):
+            to_boxes[count, c], to_now[count, c] = boxes[i, c], now[i, c]
+            to_state[count, c], to_velocity[count, c] = state[i, c], velocity[i, c]
+        for part in range(2):
+            for c in range(3):
+                to_spread[count, part, c] = spread[i, part, c]
         if j >= 0:
             to_scores[count], to_present[count], object_of[j] = box_score[j], frame, count
             if looked[j]:
                 _correct(box, j, float(frame - seen[i]), to_state, to_velocity, to_spread, count)
-                to_boxes[count], to_now[count], to_seen[count] = box[j], box[j], frame
-                to_looks[count] += 1
+                for c in range(4):
+                    to_boxes[count, c] = to_now[count, c] = box[j, c]
+                to_looks[count], to_seen[count] = to_looks[count] + 1, frame
         count += 1
     for j in range(len(box)):
         if object_of[j] < 0:
             to_ids[count], to_class[count], to_scores[count], to_looks[count] = next_id, box_class[j], box_score[j], 1
-            to_boxes[count], to_now[count], to_seen[count], to_present[count] = box[j], box[j], frame, frame
+            to_seen[count] = to_present[count] = frame
+            for c in range(4):
+                to_boxes[count, c] = to_now[count, c] = box[j, c]
             _begin(box, j, to_state, to_velocity, to_spread, count)
             object_of[j] = count
             next_id, count = next_id + 1, count + 1

@@ -130,10 +130,10 @@ def rested(tracks: Tracks, ids: np.ndarray, frame: int) -> tuple[Tracks, np.ndar
 def moved(found: Detections, looked: np.ndarray, tracks: Tracks, object_of: np.ndarray,
           picture_wh: tuple[int, int]) -> Detections:
     """The detections, those whose regions rest moved as their objects have; clipped to the picture."""
-    boxes, (width, height) = np.empty((len(found), 4), np.float32), picture_wh
-    seen, now = tracks.boxes, tracks.now
-    move(found.boxes.astype(np.float32, copy=False), looked, object_of, seen, now, float(width), float(height), boxes)
-    return Detections(boxes, found.scores, found.class_ids, tracks.ids[object_of], ~looked)
+    boxes, (width, height) = found.boxes.astype(np.float64), picture_wh
+    move(boxes, looked, object_of, tracks.boxes, tracks.now, float(width), float(height))
+    return Detections(
+        boxes.astype(np.float32), found.scores, found.class_ids, tracks.ids[object_of], ~looked)
 
 
 def _room(count: int) -> tuple[np.ndarray, ...]:
