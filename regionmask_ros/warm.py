@@ -7,10 +7,9 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from .detection.detections import Detections
 from .detection.flow import Motion, coarse
 from .detection.tracks import Tracks
-from .detection.yolo import suppress
+from .detection.yolo import decode
 from .encoder import Encoder
 from .engine.arithmetic import CARRY
 from .engine.event_engine import EventEngine, PackedNetwork, available_paths, description
@@ -19,7 +18,7 @@ from .mask.following import followed
 from .mask.mgnet_files import load_weights
 from .mask.mgnet_light import LightNetwork
 from .network.lava_dl import input_table
-from .network.spec import ConvSpec
+from .network.spec import ConvSpec, YoloHead
 from .network.thresholds import shipped
 
 CHANNELS = (16, 32, 64, 128, 256)
@@ -68,9 +67,8 @@ def _follow_an_object() -> None:
     # Some sources lend their pictures for reading only, which is another type to Numba.
     picture.flags.writeable = False
     pictures.append(coarse(picture))
-    box = np.array([[8, 8, 40, 72]], np.float32)
-    found = Detections(box, np.ones(1, np.float32), suppress(box, np.zeros(1, np.int32), 0.5).astype(np.int32))
-    keep = grid.cover([50, 50, 60, 60], picture_wh)
+    found = decode(np.zeros((1, 1, 6), np.int32), YoloHead(((0.3, 0.6),), 1, 0.0), picture_wh, 0.0, 0.5)
+    keep = grid.cover(np.array([80, 80, 90, 90]), picture_wh)
     tracks = Tracks.none()
     for frame in range(2):
         tracks, _ = followed(tracks, found, keep, picture_wh, frame, Motion(*pictures))

@@ -107,7 +107,8 @@ def follow(tracks: Tracks, found: Detections, looked: np.ndarray, frame: int) ->
     detections = (found.boxes.astype(np.float64), found.class_ids.astype(np.int64),
                   found.scores.astype(np.float32, copy=False), looked)
     room, object_of = _room(len(tracks) + len(found)), np.empty(len(found), np.int64)
-    count, next_id = follow_on(tracks.arrays, float(frame - tracks.last), detections, frame, tracks.next_id, room, object_of)
+    count, next_id = follow_on(
+        tracks.arrays, float(frame - tracks.last), detections, frame, tracks.next_id, room, object_of)
     grown = (array[:count] for array in room)
     return Tracks(*grown, next_id, frame), object_of
 
