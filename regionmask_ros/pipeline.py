@@ -84,7 +84,7 @@ class Pipeline:
         if network.head is None:
             raise UserError(f"network {network.name}: its output means no boxes, so it cannot detect anything")
         self.network, self.settings = network, settings.for_network(network)
-        self._selection = _selection(settings, network)
+        self._selection, self._named = _selection(settings, network), _named(settings)
         self._seat, self._policy_maker = BackendSeat(network, open_backend), policy
         self._camera: _Camera | None = None
         self._attention = NO_BOXES
@@ -145,7 +145,7 @@ class Pipeline:
         camera.age = aged(camera.age, mask.keep)
         # Where nothing is attended, nobody looks at the picture.
         image = glance.image if mask.keep.any() else camera.unseen
-        # Here, because the resize has just read the picture: later it costs twice as much.
+        # Now, while some of the picture that the resize has read is still near.
         picture = coarse(frame.pixels) if camera.policy.schedule else None
         resized = time.perf_counter()
         events = camera.encoder.step(image, mask.keep)
@@ -226,7 +226,7 @@ class Pipeline:
             camera.seen_at_first = first
             _see(camera, policy, first if begins else camera.seen)
             camera.shown = camera.shown_ids = None
-        self.settings, self._selection = settings, selection
+        self.settings, self._selection, self._named = settings, selection, _named(settings)
 
     def input_for(self, settings: PipelineSettings) -> tuple[int, int] | None:
         """The size that the network's input would have; None before the first frame when it follows the camera.
@@ -266,13 +266,9 @@ class Pipeline:
 
     def _mask_text(self) -> str:
         """What decides about the coming frame, in words."""
-        settings = self.settings
-        named = [STATIC] * settings.uses_static + [ADAPTIVE] * settings.uses_adaptive
-        named += [settings.dynamic] * settings.uses_dynamic
-        named += [settings.preset] * bool(settings.preset)
-        if not named:
+        if not self._named:
             return "no mask"
-        named += [ATTENTION] * bool(len(self._attention))
+        named = [*self._named, *[ATTENTION] * bool(len(self._attention))]
         ahead = self.frames_to_refresh
         refresh = {None: "", 0: ", refresh"}.get(ahead, f", refresh in {ahead}")
         return " + ".join(named) + refresh
@@ -356,9 +352,8 @@ class Pipeline:
         if camera.shown is None or not raw.synops or any(raw.synops):
             camera.shown_ids = None
             camera.shown = decode(raw.head, self.network.head, camera.picture_wh, lowest, self.settings.nms_iou)
-        found = camera.shown
+        found, tracks = camera.shown, camera.state.tracks
         decoded = time.perf_counter()
-        tracks = camera.state.tracks
         if schedule:
             tracks, found = _followed(camera, pending, wanted.of_wanted_classes(found), follow_threshold(schedule))
         camera.coarse, detections = pending.coarse, wanted.apply(found)
@@ -383,12 +378,20 @@ def _followed(camera: _Camera, pending: Pending, found: Detections, lowest: floa
     tracks, steering = followed(
         camera.state.tracks, steering, pending.mask.keep, camera.picture_wh, pending.number, motion, camera.shown_ids)
     camera.shown_ids = steering.track_ids
+    if len(steering) == len(found):
+        return tracks, steering
     # Detections come best first, so those that steer nothing are the last ones.
     return tracks, steering.followed_by(found.behind(len(steering)))
 
 
 def _see(camera: _Camera, policy: MaskPolicy, seen: Seen) -> None:
     camera.policy, camera.seen = policy.seeing(seen), seen
+
+
+def _named(settings: PipelineSettings) -> list[str]:
+    """The masks, or the preset, that decide."""
+    named = [STATIC] * settings.uses_static + [ADAPTIVE] * settings.uses_adaptive
+    return named + [settings.dynamic] * settings.uses_dynamic + [settings.preset] * bool(settings.preset)
 
 
 def _selection(settings: PipelineSettings, network: Network) -> Selection:

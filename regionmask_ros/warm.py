@@ -15,6 +15,7 @@ from .engine.arithmetic import CARRY
 from .engine.event_engine import EventEngine, PackedNetwork, available_paths, description
 from .grid import RegionGrid
 from .mask.following import followed
+from .mask.freshness import aged, never_sent
 from .mask.mgnet_files import load_weights
 from .mask.mgnet_light import LightNetwork
 from .network.lava_dl import input_table
@@ -72,7 +73,8 @@ def _follow_an_object() -> None:
     tracks = Tracks.none()
     for frame in range(2):
         tracks, _ = followed(tracks, found, keep, picture_wh, frame, Motion(*pictures))
-    tracks.expected(frame)
+    tracks.expected(frame), tracks.shift(frame)
+    aged(never_sent(grid), keep)
 
 
 def main() -> None:

@@ -44,18 +44,20 @@ class Detections:
     def __len__(self) -> int:
         return len(self.scores)
 
-    def take(self, rows: np.ndarray) -> Detections:
-        """Some of them, in the order given. rows: integers, or bool [n]."""
+    def take(self, rows: np.ndarray | slice) -> Detections:
+        """Some of them, in the order given. rows: integers, bool [n], or a slice."""
         return Detections(*(column[rows] for column in self._columns))
 
     def above(self, score: float) -> Detections:
         """Those of at least that score, in the same order."""
-        enough = self.scores >= score
-        return self if enough.all() else self.take(enough)
+        # They are the first ones.
+        if not len(self) or self.scores[-1] >= score:
+            return self
+        return self.take(slice(np.count_nonzero(self.scores >= score)))
 
     def behind(self, count: int) -> Detections:
         """All but the first so many."""
-        return Detections(*(column[count:] for column in self._columns))
+        return self.take(slice(count, None))
 
     def followed_by(self, others: Detections) -> Detections:
         """These, then the others, whose scores must not be better."""

@@ -47,6 +47,10 @@ class Selection:
         return found if self._wants_all else found.take(np.isfinite(self.thresholds[found.class_ids]))
 
     @cached_property
+    def _one_for_all(self) -> bool:
+        return bool((self.thresholds == self.thresholds[0]).all())
+
+    @cached_property
     def _wants_all(self) -> bool:
         return bool(np.isfinite(self.thresholds).all())
 
@@ -55,6 +59,8 @@ class Selection:
 
         This may follow the suppression of overlaps: it works within a class, where a box only goes for a better one.
         """
+        if self._one_for_all and not self.most:
+            return found.above(self.lowest)
         kept = np.flatnonzero(found.scores >= self.thresholds[found.class_ids])
         if self.most:
             kept = kept[:self.most]

@@ -42,6 +42,15 @@ def go_on(now, velocity, elapsed, result):
 
 
 @kernel
+def gone(now, velocity, elapsed, seen, state, result):
+    """result [n]: how far each centre is from its box ``seen``, so many frames later, in the size of its ``state``."""
+    for i in range(len(now)):
+        x = 0.5 * (now[i, 0] + now[i, 2]) + velocity[i, 0] * elapsed - 0.5 * (seen[i, 0] + seen[i, 2])
+        y = 0.5 * (now[i, 1] + now[i, 3]) + velocity[i, 1] * elapsed - 0.5 * (seen[i, 1] + seen[i, 3])
+        result[i] = np.sqrt((x * x + y * y) / max(state[i, 2] * state[i, 3], 1.0))
+
+
+@kernel
 def carry(now, velocity, elapsed, resting, shift, growth, result):
     """As ``go_on`` with sizes that stay; but the k-th of those that rest moves by shift[k] and grows by growth[k].
 

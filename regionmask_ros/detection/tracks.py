@@ -8,13 +8,13 @@ slow object moves: a velocity is believed as far as it is known.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 import numpy as np
 
 from .detections import Detections
 from .flow import Motion
-from .track_kernels import REMEMBERED, carry, follow_on, go_on, move
+from .track_kernels import REMEMBERED, carry, follow_on, go_on, gone, move
 
 _NO_SHIFT, _NO_GROWTH = np.zeros((0, 2)), np.zeros(0)
 
@@ -62,18 +62,18 @@ class Tracks:
 
     def shift(self, frame: int) -> np.ndarray:
         """float64 [n]: how far each centre has gone by that frame from where it was last seen, in the object's size."""
-        size = np.sqrt(np.maximum(self.state[:, 2] * self.state[:, 3], 1.0))
-        gone = self.expected(frame)
-        gone -= self.boxes
-        return np.hypot(gone[:, 0] + gone[:, 2], gone[:, 1] + gone[:, 3]) / (2.0 * size)
+        shift = np.empty(len(self))
+        gone(self.now, self.velocity, float(frame - self.last), self.boxes, self.state, shift)
+        return shift
 
     def select(self, which: np.ndarray) -> Tracks:
         """Some of them, as copies."""
         return Tracks(*(value[which] for value in self.arrays), self.next_id, self.last)
 
-    def moved_to(self, now: np.ndarray, frame: int) -> Tracks:
-        """The same objects, where they are in that frame, which becomes the last one."""
-        return Tracks(self.ids, self.class_ids, self.boxes, now, *self.arrays[4:], self.next_id, frame)
+    def at(self, frame: int, now: np.ndarray, present: np.ndarray) -> Tracks:
+        """The same objects in that frame, which becomes the last one."""
+        return Tracks(self.ids, self.class_ids, self.boxes, now, self.state, self.velocity, self.spread, self.scores,
+                      self.looks, self.seen, present, self.next_id, frame)
 
     @property
     def arrays(self) -> tuple[np.ndarray, ...]:
@@ -93,7 +93,7 @@ def carried(tracks: Tracks, resting: np.ndarray, motion: Motion | None, frame: i
         shift, growth = motion.of(tracks.now[resting])
     now = np.empty((len(tracks), 4))
     carry(tracks.now, tracks.velocity, float(frame - tracks.last), resting, shift, growth, now)
-    return tracks.moved_to(now, frame)
+    return tracks.at(frame, now, tracks.present)
 
 
 def follow(tracks: Tracks, found: Detections, looked: np.ndarray, frame: int) -> tuple[Tracks, np.ndarray]:
@@ -121,7 +121,7 @@ def rested(tracks: Tracks, ids: np.ndarray, frame: int) -> tuple[Tracks, np.ndar
     object_of = np.searchsorted(tracks.ids, ids)
     present = tracks.present.copy()
     present[object_of] = frame
-    tracks = replace(tracks, present=present, last=frame)
+    tracks = tracks.at(frame, tracks.now, present)
     kept = frame - present <= REMEMBERED
     if kept.all():
         return tracks, object_of

@@ -11,10 +11,14 @@ LOOKED_SHARE = 0.5
 
 
 def looked_at(boxes: np.ndarray, keep: np.ndarray, picture_wh: tuple[int, int]) -> np.ndarray:
-    """bool [n]. boxes: float [n, 4], x0 y0 x1 y1 in pixels of a picture of ``picture_wh``. keep: bool [rows, cols]."""
-    if keep.all() or not keep.any():
-        return np.full(len(boxes), bool(keep.all()))
-    return attended_share(boxes, keep, picture_wh) >= LOOKED_SHARE
+    """bool [n]. boxes: float [n, 4], x0 y0 x1 y1 in pixels of a picture of ``picture_wh``. keep: bool [rows, cols].
+
+    Where everything is attended, or nothing, that holds for boxes outside the picture, too.
+    """
+    boxes = np.ascontiguousarray(boxes, np.float64).reshape(-1, 4)
+    looked, (width, height) = np.empty(len(boxes), bool), picture_wh
+    _look(boxes, np.ascontiguousarray(keep), float(width), float(height), looked)
+    return looked
 
 
 def attended_share(boxes: np.ndarray, keep: np.ndarray, picture_wh: tuple[int, int]) -> np.ndarray:
@@ -23,6 +27,18 @@ def attended_share(boxes: np.ndarray, keep: np.ndarray, picture_wh: tuple[int, i
     share, (width, height) = np.empty(len(boxes)), picture_wh
     _share(boxes, np.ascontiguousarray(keep), float(width), float(height), share)
     return share
+
+
+@kernel
+def _look(boxes, keep, width, height, looked):
+    attended = keep.sum()
+    if attended == 0 or attended == keep.size:
+        looked[:] = attended > 0
+        return
+    share = np.empty(len(boxes))
+    _share(boxes, keep, width, height, share)
+    for i in range(len(boxes)):
+        looked[i] = share[i] >= LOOKED_SHARE
 
 
 @kernel
