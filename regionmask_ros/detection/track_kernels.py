@@ -1,5 +1,6 @@
-"""The arithmetic of ``tracks``, an object at a time: with some tens of objects, arrays as wholes cost ten times as much.
+"""The arithmetic of ``tracks``, an object at a time.
 
+There are some tens of objects: in NumPy, calls would cost far more than what they compute.
 Boxes are float64, x0 y0 x1 y1; a state is centre x, y and width, height. What a kernel writes belongs to its caller.
 """
 
@@ -124,8 +125,10 @@ def _assign(boxes, class_ids, looked, object_class, expected, seen, object_of, d
 
 
 @kernel
-def _correct(box, j, elapsed, state, velocity, spread, i):
+def _correct(box, j, elapsed, boxes, now, state, velocity, spread, i):
     """Writes a new measurement into object i: the Kalman filter of constant velocity, for centre and size."""
+    for c in range(4):
+        boxes[i, c] = now[i, c] = box[j, c]
     size = box[j, 2] - box[j, 0], box[j, 3] - box[j, 1]
     measured = (0.5 * (box[j, 0] + box[j, 2]), 0.5 * (box[j, 1] + box[j, 3]), size[0], size[1])
     for part in range(2):
@@ -145,12 +148,13 @@ def _correct(box, j, elapsed, state, velocity, spread, i):
 
 
 @kernel
-def _begin(box, j, state, velocity, spread, i):
+def _begin(box, j, boxes, now, state, velocity, spread, i):
     """Object i is seen for the first time."""
+    for c in range(4):
+        boxes[i, c] = now[i, c] = box[j, c]
+        velocity[i, c] = 0.0
     state[i, 0], state[i, 1] = 0.5 * (box[j, 0] + box[j, 2]), 0.5 * (box[j, 1] + box[j, 3])
     state[i, 2], state[i, 3] = box[j, 2] - box[j, 0], box[j, 3] - box[j, 1]
-    for c in range(4):
-        velocity[i, c] = 0.0
     for part in range(2):
         spread[i, part, 0], spread[i, part, 1] = SHAKE**2, 0.0
         spread[i, part, 2] = EXPECTED_SPEED[part] ** 2
@@ -189,18 +193,14 @@ def follow_on(old, elapsed, found, frame, next_id, new, object_of):
         if j >= 0:
             to_scores[count], to_present[count], object_of[j] = box_score[j], frame, count
             if looked[j]:
-                _correct(box, j, float(frame - seen[i]), to_state, to_velocity, to_spread, count)
-                for c in range(4):
-                    to_boxes[count, c] = to_now[count, c] = box[j, c]
+                _correct(box, j, float(frame - seen[i]), to_boxes, to_now, to_state, to_velocity, to_spread, count)
                 to_looks[count], to_seen[count] = to_looks[count] + 1, frame
         count += 1
     for j in range(len(box)):
         if object_of[j] < 0:
             to_ids[count], to_class[count], to_scores[count], to_looks[count] = next_id, box_class[j], box_score[j], 1
             to_seen[count] = to_present[count] = frame
-            for c in range(4):
-                to_boxes[count, c] = to_now[count, c] = box[j, c]
-            _begin(box, j, to_state, to_velocity, to_spread, count)
+            _begin(box, j, to_boxes, to_now, to_state, to_velocity, to_spread, count)
             object_of[j] = count
             next_id, count = next_id + 1, count + 1
     return count, next_id

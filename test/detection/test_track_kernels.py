@@ -143,8 +143,11 @@ def test_objects_are_carried_and_their_boxes_moved_by_the_rule(seed, later):
     after = carried(tracks, resting, Told(shift, growth), frame)
     np.testing.assert_allclose(after.now, boxes_of(state), atol=1e-9)
     assert after.last == frame
-    np.testing.assert_allclose(
-        tracks.expected(frame), boxes_of(state_of(tracks.now) + tracks.velocity * later), atol=1e-9)
+    on = state_of(tracks.now) + tracks.velocity * later
+    np.testing.assert_allclose(tracks.expected(frame), boxes_of(on), atol=1e-9)
+    away = np.linalg.norm((on - state_of(tracks.boxes))[:, :2], axis=1)
+    sizes = np.sqrt(np.maximum(tracks.state[:, 2] * tracks.state[:, 3], 1.0))
+    np.testing.assert_allclose(tracks.shift(frame), away / sizes, atol=1e-9)
 
     found = detections(rng).take(slice(0, len(tracks)))
     object_of, looked = rng.permutation(len(tracks))[:len(found)], rng.random(len(found)) < 0.4
