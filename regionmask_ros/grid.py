@@ -6,6 +6,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from .engine.kernel_cache import kernel
+
 REGION_PX = 16
 
 
@@ -45,9 +47,8 @@ class RegionGrid:
         outside the picture, or without area, touches nothing.
         """
         keep = np.zeros(self.shape, bool)
-        low, high, visible = self.spans(boxes, picture_wh)
-        for (c0, r0), (c1, r1) in zip(np.maximum(low[visible] - ring, 0), high[visible] + ring):
-            keep[r0:r1, c0:c1] = True
+        width, height = picture_wh
+        _cover(np.ascontiguousarray(boxes, np.float64).reshape(-1, 4), float(width), float(height), ring, keep)
         return keep
 
     def spans(self, boxes: np.ndarray, picture_wh: tuple[int, int]) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
@@ -57,8 +58,20 @@ class RegionGrid:
         """
         width, height = picture_wh
         boxes = np.asarray(boxes, np.float64).reshape(-1, 4)
-        clipped = np.clip(boxes, 0.0, [width, height, width, height])
-        scale = np.array([self.cols / width, self.rows / height])
-        low = np.floor(clipped[:, :2] * scale).astype(np.int64)
-        high = np.ceil(clipped[:, 2:] * scale).astype(np.int64)
-        return low, high, (clipped[:, 2:] > clipped[:, :2]).all(axis=1)
+        clipped = np.minimum(np.maximum(boxes, 0.0), (width, height) * 2)
+        scaled = clipped * ((self.cols / width, self.rows / height) * 2)
+        # Nothing is below 0, where integers would be rounded up.
+        low, high = scaled[:, :2].astype(np.int64), np.ceil(scaled[:, 2:]).astype(np.int64)
+        return low, high, (clipped[:, 2] > clipped[:, 0]) & (clipped[:, 3] > clipped[:, 1])
+
+
+@kernel
+def _cover(boxes, width, height, ring, keep):
+    rows, cols = keep.shape
+    across, down = cols / width, rows / height
+    for i in range(len(boxes)):
+        x0, x1 = min(max(boxes[i, 0], 0.0), width), min(max(boxes[i, 2], 0.0), width)
+        y0, y1 = min(max(boxes[i, 1], 0.0), height), min(max(boxes[i, 3], 0.0), height)
+        if x1 > x0 and y1 > y0:
+            keep[max(int(y0 * down) - ring, 0):int(np.ceil(y1 * down)) + ring,
+                 max(int(x0 * across) - ring, 0):int(np.ceil(x1 * across)) + ring] = True

@@ -19,8 +19,9 @@ from .backends.seat import BackendSeat
 from .detection.detections import Detections
 from .detection.selection import Selection
 from .detection.flow import Motion, coarse
+from .detection.tracks import Tracks
 from .detection.yolo import decode
-from .encoder import Encoder, Events
+from .encoder import Encoder
 from .errors import UserError
 from .frames import Frame
 from .glance import Glance
@@ -35,7 +36,7 @@ from .metrics.counts import StepCounts
 from .network.spec import Network
 from .pipeline_policy import first_seen, policy_of
 from .pipeline_settings import RECONFIGURABLE, PipelineSettings
-from .step_result import Pending, StepResult
+from .step_result import Pending, StepResult, events_picture
 
 PolicyMaker = Callable[[RegionGrid, "tuple[int, int]"], MaskPolicy]
 
@@ -45,7 +46,7 @@ class _Camera:
     """State that depends on the camera's picture size: made with the first frame, remade when the size changes.
 
     unseen: a picture in the place of one that nobody looks at. seen, seen_at_first: where objects were, now and before
-    the first frame. coarse: the last result's picture, for a schedule.
+    the first frame. coarse: the last result's, see ``Pending``.
     shown: what the head of the last result shows; None when that is not known for the settings in force. shown_ids:
     int64, numbers of those of them that are followed; None when they are not known yet.
     """
@@ -83,7 +84,7 @@ class Pipeline:
         if network.head is None:
             raise UserError(f"network {network.name}: its output means no boxes, so it cannot detect anything")
         self.network, self.settings = network, settings.for_network(network)
-        self._selection = _selection(settings, network)
+        self._selection, self._named = _selection(settings, network), _named(settings)
         self._seat, self._policy_maker = BackendSeat(network, open_backend), policy
         self._camera: _Camera | None = None
         self._attention = NO_BOXES
@@ -123,9 +124,11 @@ class Pipeline:
     @property
     def frames_to_refresh(self) -> int | None:
         """How many frames from the next one on until a refresh frame (0: the next one); None when none is due."""
-        frame = self._camera.state.since_refresh if self._camera else 0
-        masked = self.settings.deciding != "none"
-        return frames_to_refresh(frame, self.settings.deciding_refresh_period if masked else 0)
+        if self._camera is None:
+            return 0
+        policy = self._camera.policy
+        period = (policy.schedule or policy).refresh_period if self.settings.deciding != "none" else 0
+        return frames_to_refresh(self._camera.state.since_refresh, period)
 
     def process(self, frame: Frame, want_events: bool = False) -> list[StepResult]:
         """Takes a frame, returns the results that became ready: its own with the cpu backend, earlier ones with
@@ -142,6 +145,8 @@ class Pipeline:
         camera.age = aged(camera.age, mask.keep)
         # Where nothing is attended, nobody looks at the picture.
         image = glance.image if mask.keep.any() else camera.unseen
+        # Now, while some of the picture that the resize has read is still near.
+        picture = coarse(frame.pixels) if camera.policy.schedule else None
         resized = time.perf_counter()
         events = camera.encoder.step(image, mask.keep)
         encoded = time.perf_counter()
@@ -151,9 +156,10 @@ class Pipeline:
             "mask": (resized - start - glance.resize_s) * 1e3,
             "encode": (encoded - resized) * 1e3,
         }
-        shown = _events_picture(events) if want_events else None
+        shown = events_picture(events) if want_events else None
         pending = Pending(
-            self._frames, camera.state.frame, frame, mask, self._mask_text(), camera.age, shown, len(events), ms
+            self._frames, camera.state.frame, frame, mask, self._mask_text(), camera.age, shown, len(events), picture,
+            ms,
         )
         camera.state = replace(camera.state, frame=camera.state.frame + 1)
         self._frames += 1
@@ -220,7 +226,7 @@ class Pipeline:
             camera.seen_at_first = first
             _see(camera, policy, first if begins else camera.seen)
             camera.shown = camera.shown_ids = None
-        self.settings, self._selection = settings, selection
+        self.settings, self._selection, self._named = settings, selection, _named(settings)
 
     def input_for(self, settings: PipelineSettings) -> tuple[int, int] | None:
         """The size that the network's input would have; None before the first frame when it follows the camera.
@@ -260,13 +266,9 @@ class Pipeline:
 
     def _mask_text(self) -> str:
         """What decides about the coming frame, in words."""
-        settings = self.settings
-        named = [STATIC] * settings.uses_static + [ADAPTIVE] * settings.uses_adaptive
-        named += [settings.dynamic] * settings.uses_dynamic
-        named += [settings.preset] * bool(settings.preset)
-        if not named:
+        if not self._named:
             return "no mask"
-        named += [ATTENTION] * bool(len(self._attention))
+        named = [*self._named, *[ATTENTION] * bool(len(self._attention))]
         ahead = self.frames_to_refresh
         refresh = {None: "", 0: ", refresh"}.get(ahead, f", refresh in {ahead}")
         return " + ".join(named) + refresh
@@ -350,12 +352,12 @@ class Pipeline:
         if camera.shown is None or not raw.synops or any(raw.synops):
             camera.shown_ids = None
             camera.shown = decode(raw.head, self.network.head, camera.picture_wh, lowest, self.settings.nms_iou)
-        found = camera.shown
+        found, tracks = camera.shown, camera.state.tracks
         decoded = time.perf_counter()
         if schedule:
-            found = self._followed(camera, pending, wanted.of_wanted_classes(found), follow_threshold(schedule))
-        detections = wanted.apply(found)
-        camera.state = replace(camera.state, last=detections)
+            tracks, found = _followed(camera, pending, wanted.of_wanted_classes(found), follow_threshold(schedule))
+        camera.coarse, detections = pending.coarse, wanted.apply(found)
+        camera.state = replace(camera.state, last=detections, tracks=tracks)
         if pending.mask.keep.all():
             camera.policy, camera.seen = camera.policy.after(camera.seen, detections.boxes)
         counts = StepCounts(pending.encoder_events, raw.layer_events, raw.synops)
@@ -368,28 +370,28 @@ class Pipeline:
             raw.head, counts, ms,
         )
 
-    def _followed(self, camera: _Camera, pending: Pending, found: Detections, lowest: float) -> Detections:
-        """Objects of at least that score are followed; boxes whose regions rest are moved on."""
-        steering, picture = found.above(lowest), coarse(pending.frame.pixels)
-        motion = None if camera.coarse is None else Motion(camera.coarse, picture)
-        camera.coarse = picture
-        tracks, steering = followed(
-            camera.state.tracks, steering, pending.mask.keep, camera.picture_wh, pending.number, motion,
-            camera.shown_ids)
-        camera.state, camera.shown_ids = replace(camera.state, tracks=tracks), steering.track_ids
-        # Detections come best first, so those that steer nothing are the last ones.
-        return steering.followed_by(found.behind(len(steering)))
+
+def _followed(camera: _Camera, pending: Pending, found: Detections, lowest: float) -> tuple[Tracks, Detections]:
+    """Objects of at least that score are followed; boxes whose regions rest are moved on."""
+    steering, before, now = found.above(lowest), camera.coarse, pending.coarse
+    motion = None if before is None or now is None else Motion(before, now)
+    tracks, steering = followed(
+        camera.state.tracks, steering, pending.mask.keep, camera.picture_wh, pending.number, motion, camera.shown_ids)
+    camera.shown_ids = steering.track_ids
+    if len(steering) == len(found):
+        return tracks, steering
+    # Detections come best first, so those that steer nothing are the last ones.
+    return tracks, steering.followed_by(found.behind(len(steering)))
 
 
 def _see(camera: _Camera, policy: MaskPolicy, seen: Seen) -> None:
     camera.policy, camera.seen = policy.seeing(seen), seen
 
 
-def _events_picture(events: Events) -> np.ndarray:
-    height, width, channels = events.shape
-    picture = np.zeros(height * width, np.uint8)
-    picture[events.index // channels] = 255
-    return picture.reshape(height, width)
+def _named(settings: PipelineSettings) -> list[str]:
+    """The masks, or the preset, that decide."""
+    named = [STATIC] * settings.uses_static + [ADAPTIVE] * settings.uses_adaptive
+    return named + [settings.dynamic] * settings.uses_dynamic + [settings.preset] * bool(settings.preset)
 
 
 def _selection(settings: PipelineSettings, network: Network) -> Selection:

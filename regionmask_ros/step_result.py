@@ -8,6 +8,7 @@ from typing import Mapping
 import numpy as np
 
 from .detection.detections import Detections
+from .encoder import Events
 from .frames import Frame
 from .mask.region_mask import RegionMask
 from .metrics.counts import StepCounts
@@ -38,7 +39,10 @@ class StepResult:
 
 @dataclass
 class Pending:
-    """A frame on its way through the backend. number: since the last fresh start, as the mask's state counts."""
+    """A frame on its way through the backend. number: since the last fresh start, as the mask's state counts.
+
+    coarse: its picture for ``detection.flow``; None where no schedule decides.
+    """
 
     index: int
     number: int
@@ -48,4 +52,13 @@ class Pending:
     age: np.ndarray
     events: np.ndarray | None
     encoder_events: int
+    coarse: np.ndarray | None
     ms: dict[str, float]
+
+
+def events_picture(events: Events) -> np.ndarray:
+    """``StepResult.events``: where these arose."""
+    height, width, channels = events.shape
+    picture = np.zeros(height * width, np.uint8)
+    picture[events.index // channels] = 255
+    return picture.reshape(height, width)

@@ -7,13 +7,19 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from .detection.flow import Motion, coarse
+from .detection.tracks import Tracks
+from .detection.yolo import decode
 from .encoder import Encoder
 from .engine.arithmetic import CARRY
 from .engine.event_engine import EventEngine, PackedNetwork, available_paths, description
+from .grid import RegionGrid
+from .mask.following import followed
+from .mask.freshness import aged, never_sent
 from .mask.mgnet_files import load_weights
 from .mask.mgnet_light import LightNetwork
 from .network.lava_dl import input_table
-from .network.spec import ConvSpec
+from .network.spec import ConvSpec, YoloHead
 from .network.thresholds import shipped
 
 CHANNELS = (16, 32, 64, 128, 256)
@@ -29,6 +35,7 @@ class _Layers:
 
 def compile_kernels() -> None:
     """Runs every kernel of the fastest path once, on small layers with the types of real ones; compiles if need be."""
+    _follow_an_object()
     side, inputs, layers = 32, 3, []
     for channels in CHANNELS:
         weight = np.ones((channels, inputs, 3, 3), np.int32)
@@ -51,6 +58,23 @@ def compile_kernels() -> None:
         engine.step_changes(events.changes)
         # Messages beyond 16 bits have a kernel of their own.
         engine.step(events.index, np.full(len(events), 1 << 16, np.int32))
+
+
+def _follow_an_object() -> None:
+    """What runs between a head and the next mask: a box that is detected, and one that rests in the next frame."""
+    grid, picture_wh = RegionGrid(6, 6), (96, 96)
+    picture = np.zeros((*picture_wh, 3), np.uint8)
+    pictures = [coarse(picture)]
+    # Some sources lend their pictures for reading only, which is another type to Numba.
+    picture.flags.writeable = False
+    pictures.append(coarse(picture))
+    found = decode(np.zeros((1, 1, 6), np.int32), YoloHead(((0.3, 0.6),), 1, 0.0), picture_wh, 0.0, 0.5)
+    keep = grid.cover(np.array([80, 80, 90, 90]), picture_wh)
+    tracks = Tracks.none()
+    for frame in range(2):
+        tracks, _ = followed(tracks, found, keep, picture_wh, frame, Motion(*pictures))
+    tracks.expected(frame), tracks.shift(frame)
+    aged(never_sent(grid), keep)
 
 
 def main() -> None:

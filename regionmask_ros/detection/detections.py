@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
 
 import numpy as np
 
@@ -44,25 +44,30 @@ class Detections:
     def __len__(self) -> int:
         return len(self.scores)
 
-    def take(self, rows: np.ndarray) -> Detections:
-        """Some of them, in the order given. rows: integers, or bool [n]."""
+    def take(self, rows: np.ndarray | slice) -> Detections:
+        """Some of them, in the order given. rows: integers, bool [n], or a slice."""
         return Detections(*(column[rows] for column in self._columns))
 
     def above(self, score: float) -> Detections:
         """Those of at least that score, in the same order."""
-        return self.take(self.scores >= score)
+        # They are the first ones.
+        if not len(self) or self.scores[-1] >= score:
+            return self
+        return self.take(slice(np.count_nonzero(self.scores >= score)))
 
     def behind(self, count: int) -> Detections:
         """All but the first so many."""
-        return self.take(np.arange(count, len(self)))
+        return self.take(slice(count, None))
 
     def followed_by(self, others: Detections) -> Detections:
         """These, then the others, whose scores must not be better."""
+        if not len(others):
+            return self
         return Detections(*(np.concatenate(pair) for pair in zip(self._columns, others._columns)))
 
     @property
     def _columns(self) -> tuple[np.ndarray, ...]:
-        return tuple(getattr(self, column.name) for column in fields(self))
+        return self.boxes, self.scores, self.class_ids, self.track_ids, self.resting
 
     @classmethod
     def empty(cls) -> Detections:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import difflib
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 
@@ -43,13 +44,23 @@ class Selection:
 
     def of_wanted_classes(self, found: Detections) -> Detections:
         """Those of classes that are reported, whatever their scores, in the same order."""
-        return found.take(np.isfinite(self.thresholds[found.class_ids]))
+        return found if self._wants_all else found.take(np.isfinite(self.thresholds[found.class_ids]))
+
+    @cached_property
+    def _one_for_all(self) -> bool:
+        return bool((self.thresholds == self.thresholds[0]).all())
+
+    @cached_property
+    def _wants_all(self) -> bool:
+        return bool(np.isfinite(self.thresholds).all())
 
     def apply(self, found: Detections) -> Detections:
         """found: best score first, each at or above ``lowest``. Returns those that are reported, in the same order.
 
         This may follow the suppression of overlaps: it works within a class, where a box only goes for a better one.
         """
+        if self._one_for_all and not self.most:
+            return found.above(self.lowest)
         kept = np.flatnonzero(found.scores >= self.thresholds[found.class_ids])
         if self.most:
             kept = kept[:self.most]

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import numpy as np
 
-from ..engine.arithmetic import head_values
+from ..engine.arithmetic import ACCUMULATOR_BITS, HEAD_EXP
+from ..engine.kernel_cache import kernel
 from ..network.spec import YoloHead
 from .detections import Detections
 
@@ -21,28 +22,63 @@ def decode(head: np.ndarray, layout: YoloHead, picture_wh: tuple[int, int], scor
     For the cell in column gx and row gy: x = (sigmoid(tx) + gx) / cols, w = exp(min(tw, clamp)) * anchor_w / cols, in
     shares of the picture's width; y and h likewise (lava-dl 0.6, ``object_detection/yolo_base.py``).
     """
-    rows, cols, _ = head.shape
-    raw = head.reshape(rows, cols, len(layout.anchors), 5 + layout.num_classes)
-    objectness = _sigmoid(head_values(raw[..., 4]))
-    gy, gx, anchor = np.nonzero(objectness >= score_threshold)
-    if len(gy) == 0:
+    # Numba takes an array that is for reading only for another type.
+    head = np.require(head, np.int32, ("C", "W"))
+    most, anchors = head.shape[0] * head.shape[1] * len(layout.anchors), np.array(layout.anchors, np.float64)
+    boxes, scores, class_ids = np.empty((most, 4)), np.empty(most), np.empty(most, np.int64)
+    count = _read(head, anchors, float(layout.clamp_max), float(score_threshold), boxes, scores, class_ids)
+    if count == 0:
         return Detections.empty()
-    cells = head_values(raw[gy, gx, anchor])
-    likelihood = np.exp(cells[:, 5:] - cells[:, 5:].max(axis=1, keepdims=True))
-    class_ids = likelihood.argmax(axis=1)
-    scores = objectness[gy, gx, anchor] * likelihood.max(axis=1) / likelihood.sum(axis=1)
-
-    centre = (_sigmoid(cells[:, :2]) + np.stack([gx, gy], axis=1)) / [cols, rows]
-    size = np.exp(np.minimum(cells[:, 2:4], layout.clamp_max)) * np.array(layout.anchors)[anchor] / [cols, rows]
-    boxes = np.concatenate([centre - size / 2, centre + size / 2], axis=1)
-    boxes *= np.tile(picture_wh, 2)
-
-    order = np.argsort(-scores, kind="stable")
-    order = order[scores[order] >= score_threshold]
-    boxes, scores, class_ids = boxes[order], scores[order], class_ids[order]
+    order = np.argsort(-scores[:count], kind="stable")
+    boxes, scores, class_ids = boxes[order] * (picture_wh * 2), scores[order], class_ids[order]
     kept = suppress(boxes, class_ids, nms_iou)
-    boxes = np.clip(boxes, 0.0, np.tile(picture_wh, 2))
-    return Detections(boxes[kept].astype(np.float32), scores[kept].astype(np.float32), class_ids[kept].astype(np.int32))
+    boxes = np.minimum(np.maximum(boxes[kept], 0.0), picture_wh * 2)
+    return Detections(boxes.astype(np.float32), scores[kept].astype(np.float32), class_ids[kept].astype(np.int32))
+
+
+@kernel
+def _read(head, anchors, clamp_max, score_threshold, boxes, scores, class_ids):
+    """Writes the boxes, in shares of the picture, whose score is high enough; returns how many."""
+    rows, cols = head.shape[:2]
+    values = head.shape[2] // len(anchors)
+    # A plain 0 would be a type of its own, and compiled for.
+    count = np.int64(0)
+    for row in range(rows):
+        for col in range(cols):
+            for anchor in range(len(anchors)):
+                cell = head[row, col, anchor * values:(anchor + 1) * values]
+                objectness = _sigmoid(_value(cell[4]))
+                if not objectness >= score_threshold:
+                    continue
+                best = 5
+                for c in range(6, values):
+                    if _value(cell[c]) > _value(cell[best]):
+                        best = c
+                total = 0.0
+                for c in range(5, values):
+                    total += np.exp(_value(cell[c]) - _value(cell[best]))
+                if not objectness / total >= score_threshold:
+                    continue
+                x, y = (_sigmoid(_value(cell[0])) + col) / cols, (_sigmoid(_value(cell[1])) + row) / rows
+                across = 0.5 * (np.exp(min(_value(cell[2]), clamp_max)) * anchors[anchor, 0] / cols)
+                down = 0.5 * (np.exp(min(_value(cell[3]), clamp_max)) * anchors[anchor, 1] / rows)
+                boxes[count, 0], boxes[count, 1] = x - across, y - down
+                boxes[count, 2], boxes[count, 3] = x + across, y + down
+                scores[count], class_ids[count] = objectness / total, best - 5
+                count += 1
+    return count
+
+
+@kernel
+def _value(sigma):
+    """As ``engine.arithmetic.head_values``, of one number."""
+    half = np.int64(1) << (ACCUMULATOR_BITS - 1)
+    return (((sigma + half) & (2 * half - 1)) - half) / float(1 << HEAD_EXP)
+
+
+@kernel
+def _sigmoid(x):
+    return 1.0 / (1.0 + np.exp(-x))
 
 
 def suppress(boxes: np.ndarray, class_ids: np.ndarray, nms_iou: float) -> np.ndarray:
@@ -51,19 +87,21 @@ def suppress(boxes: np.ndarray, class_ids: np.ndarray, nms_iou: float) -> np.nda
     boxes: float [n, 4], x0 y0 x1 y1, best first. Returns the indices that stay, ascending: a box goes when its
     intersection over union with a better one *that stays* is above ``nms_iou``.
     """
-    area = (boxes[:, 2] - boxes[:, 0]) * (boxes[:, 3] - boxes[:, 1])
     alive = np.ones(len(boxes), bool)
-    for best in range(len(boxes)):
-        if not alive[best]:
-            continue
-        rest = best + 1 + np.flatnonzero(alive[best + 1:] & (class_ids[best + 1:] == class_ids[best]))
-        low = np.maximum(boxes[rest, :2], boxes[best, :2])
-        high = np.minimum(boxes[rest, 2:], boxes[best, 2:])
-        overlap = np.clip(high - low, 0.0, None).prod(axis=1)
-        union = area[rest] + area[best] - overlap
-        alive[rest[overlap > nms_iou * union]] = False
+    _suppress(np.ascontiguousarray(boxes, np.float64), class_ids.astype(np.int64), float(nms_iou), alive)
     return np.flatnonzero(alive)
 
 
-def _sigmoid(x: np.ndarray) -> np.ndarray:
-    return 1.0 / (1.0 + np.exp(-x))
+@kernel
+def _suppress(boxes, class_ids, nms_iou, alive):
+    for best in range(len(boxes)):
+        if not alive[best]:
+            continue
+        for rest in range(best + 1, len(boxes)):
+            if alive[rest] and class_ids[rest] == class_ids[best]:
+                across = min(boxes[rest, 2], boxes[best, 2]) - max(boxes[rest, 0], boxes[best, 0])
+                down = min(boxes[rest, 3], boxes[best, 3]) - max(boxes[rest, 1], boxes[best, 1])
+                overlap = max(across, 0.0) * max(down, 0.0)
+                area = (boxes[rest, 2] - boxes[rest, 0]) * (boxes[rest, 3] - boxes[rest, 1])
+                union = area + (boxes[best, 2] - boxes[best, 0]) * (boxes[best, 3] - boxes[best, 1]) - overlap
+                alive[rest] = not overlap > nms_iou * union

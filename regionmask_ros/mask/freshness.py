@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from ..detection.detections import Detections
+from ..engine.kernel_cache import kernel
 from ..grid import RegionGrid
 
 OLDEST = 65_535
@@ -22,7 +23,17 @@ def aged(age: np.ndarray, keep: np.ndarray) -> np.ndarray:
     age: uint16 [rows, cols], frames since a region was last sent. keep: bool [rows, cols], True = sent in this frame.
     Returns a new array.
     """
-    return np.where(keep, np.uint16(0), age + (age < OLDEST)).astype(np.uint16, copy=False)
+    older = np.empty(age.shape, np.uint16)
+    _age(age, keep, older)
+    return older
+
+
+@kernel
+def _age(age, keep, older):
+    rows, cols = age.shape
+    for row in range(rows):
+        for col in range(cols):
+            older[row, col] = 0 if keep[row, col] else min(np.int64(age[row, col]) + 1, OLDEST)
 
 
 def is_stale(found: Detections, keep: np.ndarray, picture_wh: tuple[int, int]) -> np.ndarray:

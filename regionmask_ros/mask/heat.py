@@ -7,7 +7,6 @@ import numpy as np
 
 from ..errors import UserError
 from ..grid import RegionGrid
-from .looked import axis_overlap
 
 USUAL_COVER = 0.99
 """Share of the heat that a static mask attends when nothing else is asked for."""
@@ -23,9 +22,15 @@ def heat_of(boxes: np.ndarray, grid: RegionGrid, picture_wh: tuple[int, int]) ->
     adds 1 to it.
     """
     boxes = np.asarray(boxes, np.float64).reshape(-1, 4)
-    cols = axis_overlap(boxes[:, 0], boxes[:, 2], grid.cols, picture_wh[0])
-    rows = axis_overlap(boxes[:, 1], boxes[:, 3], grid.rows, picture_wh[1])
+    cols = _axis_overlap(boxes[:, 0], boxes[:, 2], grid.cols, picture_wh[0])
+    rows = _axis_overlap(boxes[:, 1], boxes[:, 3], grid.rows, picture_wh[1])
     return rows.T @ cols
+
+
+def _axis_overlap(low: np.ndarray, high: np.ndarray, cells: int, length: float) -> np.ndarray:
+    """float64 [n, cells]: share of each region, along one axis, that lies between low and high pixels."""
+    start, scale = np.arange(cells), cells / length
+    return np.clip(np.minimum(high[:, None] * scale, start + 1) - np.maximum(low[:, None] * scale, start), 0.0, 1.0)
 
 
 def hottest(heat: np.ndarray, regions: int) -> np.ndarray:

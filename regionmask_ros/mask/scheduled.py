@@ -4,6 +4,8 @@ Between two looks an object's box goes with the picture (``detection.tracks``), 
 at again when it has moved far, for its size, from where it was last seen, or has rested for long: a parked car is sent
 seldom, a cyclist often.
 
+An object is looked at where it is now and where it was last seen: there the network still believes in it.
+
 Looks come in bursts: frames with much to send and frames with nothing cost less than as many half full ones, because
 the deep layers fire at every seam between fresh and held regions.
 """
@@ -84,11 +86,11 @@ def scheduled(schedule: Schedule, tracks: Tracks, frame: int, since_refresh: int
         return {OBJECTS: grid.full(False), BORDER: border}
     urgency = _urgency(schedule, tracks, frame, resting)
     going = np.flatnonzero(urgency >= 1.0)
-    boxes = tracks.expected(frame)[going]
-    objects = grid.cover(boxes, picture_wh, schedule.ring)
+    places = np.stack([tracks.expected(frame)[going], tracks.boxes[going]], axis=1)
+    objects = grid.cover(places, picture_wh, schedule.ring)
     most = int(schedule.most_attended * objects.size)
     if np.count_nonzero(objects | border) > most:
-        objects = _within(boxes[np.argsort(-urgency[going], kind="stable")], schedule.ring, grid, picture_wh, most)
+        objects = _within(places[np.argsort(-urgency[going], kind="stable")], schedule.ring, grid, picture_wh, most)
         border &= False
     return {OBJECTS: objects, BORDER: border}
 
@@ -114,11 +116,11 @@ def _urgency(schedule: Schedule, tracks: Tracks, frame: int, resting: bool) -> n
     return np.where((tracks.present >= tracks.last) & strong, urgency, 0.0)
 
 
-def _within(boxes: np.ndarray, ring: int, grid: RegionGrid, picture_wh: tuple[int, int], most: int) -> np.ndarray:
-    """Boxes one by one, as long as no more than so many regions are attended."""
+def _within(places: np.ndarray, ring: int, grid: RegionGrid, picture_wh: tuple[int, int], most: int) -> np.ndarray:
+    """Objects one by one, as long as no more than so many regions are attended. places: [n, boxes of an object, 4]."""
     keep = grid.full(False)
-    for box in boxes:
-        grown = keep | grid.cover(box, picture_wh, ring)
+    for boxes in places:
+        grown = keep | grid.cover(boxes, picture_wh, ring)
         if np.count_nonzero(grown) <= most:
             keep = grown
     return keep

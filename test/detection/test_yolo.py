@@ -4,7 +4,7 @@ import math
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from regionmask_ros.detection.yolo import decode, suppress
@@ -34,6 +34,36 @@ def test_one_cell_gives_the_box_worked_out_by_hand():
     expected = np.clip([x - w / 2, y - h / 2, x + w / 2, y + h / 2], 0, [800, 200, 800, 200])
     np.testing.assert_allclose(found.boxes[0], expected, atol=1e-2)
     assert found.boxes.dtype == np.float32 and found.class_ids.dtype == np.int32
+
+
+@settings(max_examples=60, deadline=None)
+@given(st.integers(0, 2**32 - 1), st.sampled_from([0.0, 0.02, 0.3]))
+def test_every_cell_gives_the_box_that_its_numbers_say(seed, threshold):
+    rng = np.random.default_rng(seed)
+    head = np.rint(rng.normal(0, 2, (3, 5, LAYOUT.channels)) * 65536).astype(np.int32)
+    # A limit that no overlap is above: all stay.
+    found = decode(head, LAYOUT, (500, 300), threshold, 1.0)
+    values, expected = head.reshape(3, 5, 2, 8) / 65536, []
+    for row, col, anchor in np.ndindex(3, 5, 2):
+        tx, ty, tw, th, objectness, *classes = values[row, col, anchor]
+        share = np.exp(classes) / np.exp(classes).sum()
+        centre = np.array([col + 1 / (1 + np.exp(-tx)), row + 1 / (1 + np.exp(-ty))]) * 100
+        half = np.exp(np.minimum([tw, th], LAYOUT.clamp_max)) * LAYOUT.anchors[anchor] * 50
+        box = np.clip([*(centre - half), *(centre + half)], 0, [500, 300, 500, 300])
+        expected.append((share.max() / (1 + np.exp(-objectness)), int(share.argmax()), *box))
+    expected = [one for one in sorted(expected, reverse=True) if one[0] >= threshold]
+    assert found.class_ids.tolist() == [one[1] for one in expected]
+    np.testing.assert_allclose(found.scores, [one[0] for one in expected], rtol=1e-5)
+    np.testing.assert_allclose(found.boxes, np.array([one[2:] for one in expected]).reshape(-1, 4), atol=1e-2)
+
+
+def test_a_head_may_be_for_reading_only():
+    head = empty_head(2, 2)
+    head[1, 1, 4] = 3 << 16
+    lent = head.copy()
+    lent.flags.writeable = False
+    np.testing.assert_array_equal(decode(lent, LAYOUT, (64, 64), 0.1, 0.45).boxes,
+                                  decode(head, LAYOUT, (64, 64), 0.1, 0.45).boxes)
 
 
 def test_only_the_low_24_bits_count():

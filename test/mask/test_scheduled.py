@@ -54,6 +54,15 @@ def test_an_object_rests_until_it_has_moved_or_rested_for_long():
     assert not sent(schedule(tolerance=0.5, longest_rest=4), went, 1)[OBJECTS].any()
 
 
+def test_an_object_is_looked_at_where_it_was_last_seen_too():
+    tracks = standing({0}, 1)
+    went = replace(tracks, now=tracks.now + [90, 0, 90, 0])
+    attended = sent(schedule(), went, 1)[OBJECTS]
+    for boxes in (tracks.boxes, went.now):
+        assert attended[GRID.cover(boxes, PICTURE, 1)].all()
+    assert not attended[:, :4].any()
+
+
 def test_an_object_that_is_gone_is_not_looked_for():
     gone, _ = follow(standing(set(range(20)), 20), Detections.empty(), np.zeros(0, bool), 20)
     gone, _ = follow(gone, Detections.empty(), np.zeros(0, bool), 21)

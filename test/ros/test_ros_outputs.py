@@ -139,7 +139,7 @@ MAKERS = {
     "/mask/age": ["image_message"],
     "/overlay": ["draw_overlay", "image_message"],
     "/overlay/compressed": ["draw_overlay", "jpeg_message"],
-    "/events": ["_events_picture", "image_message"],
+    "/events": ["events_picture", "image_message"],
 }
 """By topic: what is called for it, once a frame."""
 
@@ -153,7 +153,7 @@ def test_pictures_that_nobody_looks_at_are_not_made(rig, wait_for, monkeypatch):
 
     for name in ("draw_overlay", "keep_to_picture", "image_message", "png_message", "jpeg_message", "is_stale"):
         count(publishers, name)
-    count(pipeline_module, "_events_picture")
+    count(pipeline_module, "events_picture")
     node, peer = rig()
     send(peer, wait_for, [message(0), message(1)])
     assert not made
