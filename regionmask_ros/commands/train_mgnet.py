@@ -46,7 +46,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
                         help="labels of the sources, in their order: csv:, mot:, kitti: or coco: (default: none)")
     parser.add_argument("--hold-out", metavar="SOURCE", action="append", default=[],
                         help="a video to judge the network by, not to learn from; may be repeated")
-    parser.add_argument("--steps", metavar="N", type=int, default=8000, help="steps in all (default: 8000)")
+    parser.add_argument("--steps", metavar="N", type=int, default=1500, help="steps in all (default: 1500)")
     parser.add_argument("--look-every", metavar="N", type=int, default=LOOK_EVERY,
                         help=f"judge and save every N steps (default: {LOOK_EVERY})")
     parser.add_argument("--seed", metavar="N", type=int, default=0, help="(default: 0)")

@@ -18,13 +18,22 @@ from .share_holder import TOP, ShareHolder
 BOX_SCORE, RING_SCORE = 0.6, 0.3
 """What a region inside a box of the last result gets on top of the network's score, and one beside such a region."""
 
-CHANGE_WEIGHT = 4.0
-"""What a region's change adds to its logit, beyond the mean change of the frame: where a camera stands still, change is
-the best sign of a newcomer; where it moves, all regions change alike, and this adds little."""
+CHANGE_WEIGHT, STILL = 1.5, 0.2
+"""A region's change, in mean changes of the frame, adds so much to its logit: where a camera stands still, change is the
+best sign of a newcomer; where it moves, all regions change alike, and this tells little. ``STILL`` is added to the mean
+change, so that a frame in which next to nothing changes does not make much of it."""
 
-LEVEL_SHARE = 0.5
+LEVEL_SHARE = 0.6
 """So much of a frame's mean logit is taken away. A place unlike those of the training gets scores that are too high or
 too low as a whole; taking all of the mean away would mask the same share of every frame, full or empty."""
+
+LASTING_LOGITS, LASTING_CHANGE = 0.4, 0.6
+"""So much of what was seen a frame ago is still believed: an object is there for longer than a frame, and between two
+steps a walker's feet rest."""
+
+CLOSED, SMOOTHED = 3, 3
+"""Regions, across: holes and gaps narrower than the first are filled, as inside of a large object whose outline alone is
+told from the ground; then scores are means over the second."""
 
 NEWS = 0.2
 """The network looks again once this much more of a masked region has changed than when it looked last."""
@@ -52,7 +61,7 @@ class MgnetMask:
         self._weights, self._every_frame = weights, every_frame
         self._holder = None if masked_share is None else ShareHolder(masked_share)
         self._network: LightNetwork | PaperNetwork | None = None
-        self.last_scores = self._logits = self._seen = self._keep = None
+        self.last_scores = self._logits = self._change = self._seen = self._keep = None
         self._reused = self.runs = self.frames = 0
 
     def __call__(self, cues: Cues) -> np.ndarray:
@@ -74,7 +83,9 @@ class MgnetMask:
         else:
             self._reused += 1
         self.frames += 1
-        self.last_scores = region_scores(self._logits, cues.glance.change)
+        # All of the first frame is new, which tells nothing about the second.
+        self._change = _lasting(self._change if cues.frame > 1 else None, cues.glance.change, LASTING_CHANGE)
+        self.last_scores = region_scores(self._logits, self._change)
         return self.last_scores
 
     @property
@@ -85,7 +96,7 @@ class MgnetMask:
     def _start(self, cues: Cues) -> None:
         make = {"light": LightNetwork, "paper": PaperNetwork}[self._weights.architecture]
         self._network = make(self._weights.arrays, (cues.grid.cols, cues.grid.rows))
-        self.last_scores = self._logits = self._seen = self._keep = None
+        self.last_scores = self._logits = self._change = self._seen = self._keep = None
         if self._holder is not None:
             self._holder.reset()
 
@@ -101,20 +112,27 @@ class MgnetMask:
         logits = self._network.run(glance.image, glance.change)
         if logits.shape != (rows, cols):
             logits = cv2.resize(logits, (cols, rows), interpolation=cv2.INTER_LINEAR)
-        # A copy: the network writes into its own array again.
-        self._logits = logits.copy()
+        self._logits = _lasting(self._logits, logits, LASTING_LOGITS ** (self._reused + 1))
         self._seen = glance.change
         self._reused = 0
         self.runs += 1
 
 
 def region_scores(logits: np.ndarray, change: np.ndarray) -> np.ndarray:
-    """float32 [rows, cols], 0 to 1: what the network says and what changes, without a part of the frame's level.
+    """float32 [rows, cols], 0 to 1: what the network says and what changes, without a part of the frame's level, and
+    without holes.
 
-    logits: float32 [rows, cols], of the network. change: float32 [rows, cols], 0 to 1, of now.
+    logits: float32 [rows, cols], of the network. change: float32 [rows, cols], 0 to 1.
     """
-    moved = logits + np.float32(CHANGE_WEIGHT) * (change - change.mean())
-    return 1.0 / (1.0 + np.exp(np.float32(LEVEL_SHARE) * moved.mean() - moved))
+    moved = logits + np.float32(CHANGE_WEIGHT) / (change.mean() + np.float32(STILL)) * change
+    scores = 1.0 / (1.0 + np.exp(np.float32(LEVEL_SHARE) * moved.mean() - moved))
+    closed = cv2.morphologyEx(scores, cv2.MORPH_CLOSE, np.ones((CLOSED, CLOSED), np.uint8))
+    return cv2.blur(closed, (SMOOTHED, SMOOTHED), borderType=cv2.BORDER_REPLICATE)
+
+
+def _lasting(before: np.ndarray | None, now: np.ndarray, share: float) -> np.ndarray:
+    """A mean of both, ``share`` of it from before; a new array."""
+    return now.copy() if before is None else now + np.float32(share) * (before - now)
 
 
 def with_boxes(scores: np.ndarray, cues: Cues) -> np.ndarray:

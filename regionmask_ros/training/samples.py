@@ -31,17 +31,27 @@ HALO = (0.7, 0.45, 0.25, 0.12)
 KNOWN_SHARE = 0.5
 """Covered share of a box from which on it is known from the last result, and no newcomer."""
 
+MOSTLY, LEAST_CELLS = 0.6, 0.5
+"""An object counts as one that is to be attended as a whole when more than this share of its box lies in the picture,
+and when it covers so many cells."""
+
 TOUCHED_CELL, TOUCHED_BOX = 0.1, 0.2
 """A cell belongs to an object that covers so much of it, or that lies in it with so much of its own area."""
 
 
 @dataclass(frozen=True)
 class Sample:
-    """values: uint8 [4, h, w], red, green, blue and change. target, weight: float32 [rows, cols] of cells."""
+    """values: uint8 [4, h, w], red, green, blue and change. target, weight: float32 [rows, cols] of cells.
+
+    covered: float32 [n, rows, cols], the share of each cell that each object covers, of those that are mostly in the
+    picture. worth: float32 [n], how much each of these counts.
+    """
 
     values: np.ndarray
     target: np.ndarray
     weight: np.ndarray
+    covered: np.ndarray
+    worth: np.ndarray
 
 
 @dataclass(frozen=True)
@@ -87,14 +97,17 @@ def draw(clip: Clip, number: int, size_hw: tuple[int, int], cells: tuple[int, in
     change = cv2.resize(coarse, size_hw[::-1], interpolation=cv2.INTER_LINEAR)
     picture = cv2.resize(now, size_hw[::-1], interpolation=cv2.INTER_AREA)
     values = np.concatenate([picture, change[:, :, None]], axis=2).transpose(2, 0, 1)
-    target, weight = _judgement(clip, number, window, cells)
-    return Sample(np.ascontiguousarray(values), target, weight)
+    return Sample(np.ascontiguousarray(values), *_judgement(clip, number, window, cells))
 
 
 def side_by_side(left: Sample, right: Sample) -> Sample:
     """One sample of two halves from different places: what is an object in one must outdo what is none in the other."""
-    return Sample(*(np.concatenate(pair, axis=-1) for pair in (
-        (left.values, right.values), (left.target, right.target), (left.weight, right.weight))))
+    values, target, weight = (np.concatenate(pair, axis=-1) for pair in (
+        (left.values, right.values), (left.target, right.target), (left.weight, right.weight)))
+    width = left.target.shape[1]
+    covered = np.concatenate([np.pad(left.covered, ((0, 0), (0, 0), (0, width))),
+                              np.pad(right.covered, ((0, 0), (0, 0), (width, 0)))])
+    return Sample(values, target, weight, covered, np.concatenate([left.worth, right.worth]))
 
 
 def whole(clip: Clip, number: int, size_hw: tuple[int, int], cells: tuple[int, int]) -> Sample:
@@ -163,8 +176,8 @@ def _coloured(now: np.ndarray, then: np.ndarray, rng: np.random.Generator) -> tu
     return results[0], results[1]
 
 
-def _judgement(clip: Clip, number: int, window: _Window, cells: tuple[int, int]) -> tuple[np.ndarray, np.ndarray]:
-    """target and weight, float32 of cells."""
+def _judgement(clip: Clip, number: int, window: _Window, cells: tuple[int, int]) -> tuple[np.ndarray, ...]:
+    """target, weight, covered and worth of a sample."""
     taught = clip.taught
     objects, doubtful = window.place(taught.objects[number]), window.place(taught.doubtful[number])
     same_shot = number > 0 and clip.shot[number - 1] == clip.shot[number]
@@ -173,12 +186,15 @@ def _judgement(clip: Clip, number: int, window: _Window, cells: tuple[int, int])
     share = _covering(objects, cells)
     overlap = (share * covered).sum(axis=(1, 2)) / np.maximum(share.sum(axis=(1, 2)), 1e-6)
     worth = np.where(overlap < KNOWN_SHARE, NEWCOMER_WEIGHT, KNOWN_WEIGHT)
+    area = _area(objects)
+    seen = (share.sum(axis=(1, 2)) >= LEAST_CELLS) & (_area(np.clip(objects, 0, 1)) > MOSTLY * area)
+    each = share[seen].astype(np.float32), worth[seen].astype(np.float32)
     # A large object has many cells; each object is to count about the same.
     worth = worth * np.clip(8.0 / np.maximum(touched.sum(axis=(1, 2)), 1), 0.6, 3.0)
     inner = touched.any(axis=0)
     weight = np.where(_covering(doubtful, cells).max(axis=0, initial=0.0) > TOUCHED_CELL, 0.0, 1.0)
     weight = np.where(inner, (touched * worth[:, None, None]).max(axis=0, initial=0.0), weight)
-    return _with_halo(inner), (weight * _inside(window, cells)).astype(np.float32)
+    return _with_halo(inner), (weight * _inside(window, cells)).astype(np.float32), *each
 
 
 def _with_halo(inner: np.ndarray) -> np.ndarray:
@@ -210,5 +226,9 @@ def _covering(boxes: np.ndarray, cells: tuple[int, int]) -> np.ndarray:
 def _touched(boxes: np.ndarray, cells: tuple[int, int]) -> np.ndarray:
     """bool [n, rows, cols]"""
     share = _covering(boxes, cells)
-    area = np.maximum((boxes[:, 2] - boxes[:, 0]) * (boxes[:, 3] - boxes[:, 1]) * cells[0] * cells[1], 1e-9)
+    area = np.maximum(_area(boxes) * cells[0] * cells[1], 1e-9)
     return (share >= TOUCHED_CELL) | (share >= TOUCHED_BOX * area[:, None, None])
+
+
+def _area(boxes: np.ndarray) -> np.ndarray:
+    return (boxes[:, 2] - boxes[:, 0]) * (boxes[:, 3] - boxes[:, 1])

@@ -9,13 +9,13 @@ from typing import Sequence
 import cv2
 import numpy as np
 import torch
-from torch.nn import functional
 
 from ..mask.mgnet import region_scores
 from ..mask.mgnet_block import MEAN, SCALE
 from ..mask.mgnet_files import MaskWeights
 from .clips import Clip
 from .kinds import KINDS
+from .loss import loss_of
 from .recall import Outcome, judge
 from .samples import Sample, draw, side_by_side
 from .torch_model import MODELS
@@ -64,9 +64,9 @@ class Trainer:
         rate = self.kind.rate * min(1.0, (self.step + 1) / WARM_UP) * self._cosine()
         for group in self._optimiser.param_groups:
             group["lr"] = rate
-        values, target, weight = self._batch(np.random.default_rng([self.plan.seed, self.step]))
-        loss = functional.binary_cross_entropy_with_logits(self._model(values), target, reduction="none")
-        loss = (loss * weight).sum() / weight.sum().clamp(min=1.0)
+        samples = self._batch(np.random.default_rng([self.plan.seed, self.step]))
+        values = _shown_to_network(np.stack([sample.values[:self.kind.channels] for sample in samples]))
+        loss = loss_of(self._model(values), samples)
         self._optimiser.zero_grad()
         loss.backward()
         torch.nn.utils.clip_grad_norm_(self._model.parameters(), CLIP_NORM)
@@ -117,12 +117,9 @@ class Trainer:
         done = min(1.0, self.step / self.plan.steps)
         return LEAST_RATE + (1.0 - LEAST_RATE) * 0.5 * (1.0 + np.cos(np.pi * done))
 
-    def _batch(self, rng: np.random.Generator) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
+    def _batch(self, rng: np.random.Generator) -> list[Sample]:
         grid = self.kind.grids[rng.integers(len(self.kind.grids))]
-        samples = [self._sample(grid, rng) for _ in range(self.kind.batch)]
-        values = np.stack([sample.values[:self.kind.channels] for sample in samples])
-        return (_shown_to_network(values), torch.from_numpy(np.stack([sample.target for sample in samples])),
-                torch.from_numpy(np.stack([sample.weight for sample in samples])))
+        return [self._sample(grid, rng) for _ in range(self.kind.batch)]
 
     def _sample(self, grid: tuple[int, int], rng: np.random.Generator) -> Sample:
         if rng.random() < SPLIT_SHARE:

@@ -18,6 +18,7 @@ from regionmask_ros.grid import RegionGrid
 from regionmask_ros.mask.cues import Cues
 from regionmask_ros.mask.mgnet import (
     BOX_SCORE,
+    LEVEL_SHARE,
     LONGEST_REUSE,
     RING_SCORE,
     SHORTEST_REUSE,
@@ -123,13 +124,65 @@ def test_boxes_come_on_top_of_the_network():
     assert both[1, 1] == both[3, 3] == pytest.approx(0.25 + RING_SCORE)
 
 
+FLAT = np.zeros((9, 9), np.float32)
+
+
 def test_scores_are_relative_to_the_frame():
-    logits, still = np.array([[1.0, 3.0], [5.0, 7.0]], np.float32), np.zeros((2, 2), np.float32)
-    np.testing.assert_allclose(region_scores(logits, still), 1 / (1 + np.exp(2.0 - logits)), rtol=1e-6)
-    np.testing.assert_allclose(region_scores(logits, still + 0.7), region_scores(logits, still), rtol=1e-6)
-    moved = still.copy()
-    moved[0, 0] = 1.0
-    assert region_scores(logits, moved)[0, 0] > region_scores(logits, still)[0, 0] + 0.3
+    logits = FLAT.copy()
+    logits[:, 5:] = 3.0
+    scores = region_scores(logits, FLAT)
+    rest = (1.0 - LEVEL_SHARE) * logits.mean()
+    assert scores[0, 0] == pytest.approx(1 / (1 + np.exp(logits.mean() - rest)), rel=1e-5)
+    assert scores[0, 8] == pytest.approx(1 / (1 + np.exp(logits.mean() - rest - 3.0)), rel=1e-5)
+    np.testing.assert_allclose(region_scores(logits + 10.0, FLAT) > 0.9, True, err_msg="but not altogether")
+
+
+def test_change_counts_where_the_camera_stands_still():
+    def gain(elsewhere: float) -> float:
+        change = np.full_like(FLAT, elsewhere)
+        change[3:6, 3:6] = 1.0
+        scores = region_scores(FLAT, change)
+        return float(scores[4, 4] - scores[0, 0])
+
+    assert gain(0.0) > 0.3 > gain(0.7) > 0.0 and gain(1.0) == pytest.approx(0.0, abs=1e-6)
+
+
+def test_a_hole_in_an_object_is_filled():
+    object_with_hole = FLAT - 3.0
+    object_with_hole[2:7, 2:7] = 3.0
+    object_with_hole[4, 4] = -3.0
+    full = object_with_hole.copy()
+    full[4, 4] = 3.0
+    there, whole = region_scores(object_with_hole, FLAT), region_scores(full, FLAT)
+    assert there[4, 4] == there[4, 3] and there[4, 4] == pytest.approx(whole[4, 4], abs=0.02)
+    assert there[4, 4] > there[0, 0] + 0.5
+
+
+def test_change_lasts_a_little_but_not_that_of_the_first_frame(weights):
+    indifferent = MaskWeights("light", {name: np.zeros_like(value) for name, value in weights.arrays.items()}, 0.6)
+
+    def scores(*changes: float) -> np.ndarray:
+        mask = MgnetMask(indifferent, every_frame=True)
+        for frame, change in enumerate(changes):
+            glance = seen()
+            glance.change[2:6, 2:6] = change
+            mask(cues(frame, glance))
+        return mask.last_scores
+
+    never = scores(0, 0, 0, 0)
+    assert scores(0, 0, 0, 0.8)[3, 3] > scores(0, 0, 0.8, 0)[3, 3] > never[3, 3] + 0.1
+    np.testing.assert_array_equal(scores(0.8, 0, 0, 0), never, "all of a first frame is new")
+
+
+def test_what_the_network_said_lasts_a_little(weights):
+    def scores(*pictures: int) -> np.ndarray:
+        mask = MgnetMask(weights, every_frame=True)
+        for frame, picture in enumerate(pictures):
+            mask(cues(frame, seen(picture)))
+        return mask.last_scores
+
+    other, later, much_later = (np.abs(scores(1, *[2] * n) - scores(2, 2)).max() for n in (0, 1, 8))
+    assert other > later > 10 * much_later
 
 
 def test_it_looks_where_something_is_new(weights):
