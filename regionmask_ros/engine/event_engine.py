@@ -41,8 +41,8 @@ def available_paths() -> tuple[str, ...]:
 
 @dataclass(frozen=True)
 class EngineResult:
-    """head: int32 [rows, cols, channels], sigma at 2**16, a copy. Counts: see ``StepCounts``; empty when counting is
-    off."""
+    """head: int32 [rows, cols, channels], sigma at 2**16, to be read only. Counts: see ``StepCounts``; empty when
+    counting is off."""
 
     head: np.ndarray
     layer_events: tuple[int, ...]
@@ -152,6 +152,7 @@ class EventEngine:
     def reset(self) -> None:
         """Back to the warmed-up state, as before the first frame."""
         self._layers.clear()
+        self._head: np.ndarray | None = None
         warm = self.packed.warm_state(self.path, self.input_wh, RULES[self.arithmetic])
         for state, value in zip(self._layers.state(), warm):
             state[:] = value
@@ -170,6 +171,9 @@ class EventEngine:
         if (changes.rows, changes.cols, changes.channels) != shape:
             raise ValueError(f"a map of {changes.cols}x{changes.rows}x{changes.channels}, the engine's input is "
                              f"{shape[1]}x{shape[0]}x{shape[2]}")
+        if changes.events == 0 and self.lap is None:
+            # Neurons that nothing reaches cannot fire, and what layers sent last is taken back when they next fire.
+            return self._result(StepTotals.silent(len(self.packed.convolutions)), self._head)
         self._layers.counting = self.counting
         return self._result(self._layers.step_changes(changes, self._lap()))
 
@@ -179,10 +183,11 @@ class EventEngine:
         names = {-1: "input", **dict(enumerate(self.packed.names))}
         return lambda part: self.lap(names[part])
 
-    def _result(self, totals: StepTotals) -> EngineResult:
-        head, _ = self._layers.read(len(self.packed.convolutions) - 1)
+    def _result(self, totals: StepTotals, head: np.ndarray | None = None) -> EngineResult:
+        """head: what it still shows; None: to be read."""
+        self._head = self._layers.read(len(self.packed.convolutions) - 1)[0].copy() if head is None else head
         counts = (totals.layer_events, totals.synops) if self.counting else ((), ())
-        return EngineResult(head.copy(), *counts)
+        return EngineResult(self._head, *counts)
 
     def state(self, number: int) -> tuple[np.ndarray, np.ndarray | None]:
         """(sigma, reference) of a layer, int32 [rows, cols, channels], to be read only; a head has no reference."""

@@ -128,6 +128,11 @@ class StepTotals:
     layer_events: tuple[int, ...]
     synops: tuple[int, ...]
 
+    @classmethod
+    def silent(cls, layers: int) -> StepTotals:
+        """Of a frame without events, through so many layers."""
+        return cls((0,) * (layers - 1), (0,) * layers)
+
 
 Lap = Callable[[int], None]
 """Told each part of a step once it is done, for a clock: -1 for the input, then the number of each layer."""

@@ -93,3 +93,26 @@ def test_encoders_may_take_turns_and_lists_and_maps_too(path):
         events = (encoder if turn % 2 else other).step(image, np.ones((2, 4), bool))
         by_list = engine.step(events.index, events.message) if turn % 3 == 2 else engine.step_changes(events.changes)
         np.testing.assert_array_equal(by_list.head, check.step(events.index, events.message).head)
+
+
+@pytest.mark.parametrize("path", available_paths())
+@settings(max_examples=15, deadline=None)
+@given(st.integers(0, 2**32 - 1), st.sampled_from(["lava", "carry", "snap"]))
+def test_a_frame_without_events_changes_nothing_and_the_next_one_is_as_without_it(path, seed, arithmetic):
+    """Such a frame is passed over; an engine that is being timed takes it through all layers."""
+    _, encoder, rng = random_case(seed, 3)
+    sizes = ((3, 20), (20, 40), (40, 7))
+    convolutions = [ConvSpec(
+        f"c{n}", rng.integers(-60, 60, (after, before, 3, 3)).astype(np.int32),
+        rng.integers(-500, 500, after).astype(np.int32), 1, 1, 6) for n, (before, after) in enumerate(sizes)]
+    head = ConvSpec("head", rng.integers(-60, 60, (5, 7, 1, 1)).astype(np.int32), None, 1, 0, 0)
+    packed = PackedNetwork(Layers((*convolutions, head)))
+    quick, whole = (EventEngine(packed, (64, 32), arithmetic, path) for _ in range(2))
+    whole.lap = lambda part: None
+    for attended in (0.0, 1.0, 0.0, 0.0, 0.5, 0.0, 1.0):
+        keep = rng.random((2, 4)) < attended
+        changes = encoder.step(rng.integers(0, 256, (32, 64, 3)).astype(np.uint8), keep).changes
+        one, other = quick.step_changes(changes), whole.step_changes(changes)
+        np.testing.assert_array_equal(one.head, other.head)
+        assert (one.layer_events, one.synops) == (other.layer_events, other.synops)
+        assert changes.events or not any(one.synops)
