@@ -30,7 +30,7 @@ from ..mask.presets import PRESETS
 from ..metrics.loihi2_model import REFERENCE_CORES
 from ..network.files import find_network, load_network
 from ..network.spec import Network
-from ..network.thresholds import LARGEST, TunedThresholds, thresholds_of
+from ..network.thresholds import INPUT_STEPS, LARGEST, TunedThresholds, thresholds_of
 from ..pipeline import PipelineSettings
 from ..tuning.agreement import SURE, dense_truth
 from ..tuning.journal import Journal, key_of
@@ -56,6 +56,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
                         help="first frames of new shots in a clip, where everything starts afresh; may be repeated")
     parser.add_argument("--output", metavar="FILE", required=True, help="the result, a .json")
     parser.add_argument("--arithmetic", choices=RULES, default="snap", help="rule to tune for (default: snap)")
+    parser.add_argument("--input-step", type=int, choices=INPUT_STEPS, default=2,
+                        help="what a unit of the encoder's messages is worth, in 1/64: with 1 they are Lava's and a "
+                             "large change takes two frames to arrive, with 2 one (default: 2)")
     parser.add_argument("--minimise", choices=tuple(WORK), default="edp",
                         help="modelled energy-delay product, that times the number of events, synops, or processor "
                              "time (default: edp)")
@@ -171,7 +174,7 @@ def _searched(args: argparse.Namespace, tuning: _Set, journal: Journal, start: M
     bound, work = tuning.trained.disagreement + args.slack, WORK[args.minimise]
     with tqdm(total=trials_of(len(start), args.rounds), unit="trial", desc="search", disable=None) as progress:
         def judge(thresholds: Mapping[str, int]) -> Score:
-            outcome = journal.outcome(key_of(thresholds), lambda: tuning.footage.trial(thresholds, args.arithmetic))
+            outcome = journal.outcome(key_of(thresholds), lambda: tuning.footage.trial(thresholds, args.arithmetic, args.input_step))
             gains = [outcome.gain(tuning.trained, figure) for figure in work]
             score = Score(-float(np.log(gains).sum()), outcome.disagreement, bound)
             progress.set_postfix_str(f"{key_of(thresholds)}: gain {np.exp(-score.log_cost):.2f}, "
@@ -185,7 +188,7 @@ def _searched(args: argparse.Namespace, tuning: _Set, journal: Journal, start: M
 def _question(args: argparse.Namespace, network: Network) -> str:
     """What outcomes depend on. The seed draws the stretches."""
     parts = [args.clips, args.hold_out, args.cut, args.frames, args.stretches, args.seed, args.preset, args.arithmetic,
-             args.max_pixels, network.digest]
+             args.input_step, args.max_pixels, network.digest]
     return json.dumps(parts)
 
 
@@ -197,16 +200,16 @@ def _result(args: argparse.Namespace, network: Network, found: Mapping[str, int]
         "truth": f"detections of the dense network from a score of {SURE} on, average precision at IoU 0.5",
         "minimised": args.minimise,
         "trials": len(journal),
-        "tuning": _figures(tuning, found, args.arithmetic),
+        "tuning": _figures(tuning, found, args),
     }
     if checking:
-        made["held_out"] = _figures(checking, found, args.arithmetic)
-    return TunedThresholds(network.digest, args.arithmetic, dict(found), made)
+        made["held_out"] = _figures(checking, found, args)
+    return TunedThresholds(network.digest, args.arithmetic, args.input_step, dict(found), made)
 
 
-def _figures(where: _Set, thresholds: Mapping[str, int], arithmetic: str) -> dict[str, Any]:
+def _figures(where: _Set, thresholds: Mapping[str, int], args: argparse.Namespace) -> dict[str, Any]:
     """Gains over the trained thresholds, and agreement with the dense network; means over the clips."""
-    outcome = where.footage.trial(thresholds, arithmetic)
+    outcome = where.footage.trial(thresholds, args.arithmetic, args.input_step)
     return {
         "clips": list(outcome.clips),
         "events_gain": round(outcome.gain(where.trained, "events"), 3),

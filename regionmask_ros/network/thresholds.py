@@ -4,6 +4,7 @@ The file is JSON, made to be read by people before it is used::
 
     {"network": "7f98a6...",                        digest of the network with its trained thresholds
      "arithmetic": "snap",                          the rule that they are for
+     "input_step": 2,                               what a unit of the encoder's messages is worth, in 1/64
      "thresholds": {"encoder": 3, "conv1": 3, ...}, in 1/64, one for the encoder and for every layer but the head
      "made": {...}}                                 from what, how, and with which figures
 """
@@ -26,6 +27,10 @@ from .spec import Network
 TRAINED, TUNED = "trained", "tuned"
 ENCODER = "encoder"
 SHIPPED = Path(__file__).with_name("yolo_kp_tuned.json")
+INPUT_STEPS = (1, 2)
+"""With 1 the encoder is Lava's: a message has 8 bits, and a change from dark to bright takes two frames to arrive. With
+2 nearly every change arrives at once, for values known to 2/64, about two of 256 grey levels."""
+
 LARGEST = 31
 """In 1/64. Up to here the difference that a neuron keeps to itself fits 16 bits, and kernels are the usual ones."""
 
@@ -37,17 +42,19 @@ _TUNED: weakref.WeakKeyDictionary[Network, Network] = weakref.WeakKeyDictionary(
 class TunedThresholds:
     """network: digest of the network that they belong to. arithmetic: the rule that they are for.
 
-    thresholds: in 1/64, 1 to ``LARGEST``, by layer name, ``encoder`` included. made: how, for people.
+    input_step: of ``INPUT_STEPS``. thresholds: in 1/64, 1 to ``LARGEST``, by layer name, ``encoder`` included. made:
+    how, for people.
     """
 
     network: str
     arithmetic: str
+    input_step: int
     thresholds: Mapping[str, int]
     made: Mapping[str, Any]
 
     def to_json(self) -> str:
-        content = {"network": self.network, "arithmetic": self.arithmetic, "thresholds": dict(self.thresholds),
-                   "made": dict(self.made)}
+        content = {"network": self.network, "arithmetic": self.arithmetic, "input_step": self.input_step,
+                   "thresholds": dict(self.thresholds), "made": dict(self.made)}
         return json.dumps(content, indent=1, allow_nan=False) + "\n"
 
 
@@ -56,16 +63,20 @@ def thresholds_of(network: Network) -> dict[str, int]:
     return {ENCODER: network.encoder_threshold, **{spec.name: spec.threshold for spec in network.layers[:-1]}}
 
 
-def with_thresholds(network: Network, thresholds: Mapping[str, int]) -> Network:
+def with_thresholds(network: Network, thresholds: Mapping[str, int], input_step: int = 1) -> Network:
     """The same network with other thresholds. thresholds: as ``thresholds_of`` gives them.
 
-    Raises ValueError unless exactly the encoder and the layers but the head are named.
+    input_step: the encoder counts in so many 64ths, and the first layer's weights make up for it; its threshold is
+    rounded up to whole steps. Raises ValueError unless exactly the encoder and the layers but the head are named.
     """
     if set(thresholds) != set(thresholds_of(network)):
         there = ", ".join(thresholds_of(network))
         raise ValueError(f"thresholds for {', '.join(thresholds)}; {network.name} has {there}")
-    layers = (*(replace(spec, threshold=thresholds[spec.name]) for spec in network.layers[:-1]), network.layers[-1])
-    return replace(network, layers=layers, encoder_threshold=thresholds[ENCODER])
+    *layers, head = network.layers
+    layers = [replace(spec, threshold=thresholds[spec.name]) for spec in layers]
+    layers[0] = replace(layers[0], weight=layers[0].weight * input_step)
+    return replace(network, layers=(*layers, head), input_table=network.input_table // input_step,
+                   encoder_threshold=-(-thresholds[ENCODER] // input_step))
 
 
 def read_tuned(path: Path) -> TunedThresholds:
@@ -80,11 +91,13 @@ def read_tuned(path: Path) -> TunedThresholds:
 
 
 def _checked(content: Any) -> TunedThresholds:
-    kinds = {"network": str, "arithmetic": str, "thresholds": dict, "made": dict}
-    if not isinstance(content, dict) or any(not isinstance(content.get(key), kind) for key, kind in kinds.items()):
-        raise Refused("no file of thresholds: it needs network, arithmetic, thresholds and made")
+    kinds = {"network": str, "arithmetic": str, "input_step": int, "thresholds": dict, "made": dict}
+    if not isinstance(content, dict) or any(type(content.get(key)) is not kind for key, kind in kinds.items()):
+        raise Refused("no file of thresholds: it needs network, arithmetic, input_step, thresholds and made")
     if content["arithmetic"] not in ARITHMETICS:
         raise Refused(f"arithmetic {content['arithmetic']!r} is unknown; there are {', '.join(ARITHMETICS)}")
+    if content["input_step"] not in INPUT_STEPS:
+        raise Refused(f"input_step {content['input_step']!r}: it must be one of {', '.join(map(str, INPUT_STEPS))}")
     for name, value in content["thresholds"].items():
         if type(value) is not int or not 1 <= value <= LARGEST:
             raise Refused(f"threshold of {name} is {value!r}: it must be a whole number from 1 to {LARGEST}")
@@ -101,5 +114,5 @@ def tuned_network(network: Network) -> Network | None:
     """The network with the thresholds that come with the package; None when these belong to another network."""
     known = _TUNED.get(network)
     if known is None and network.digest == shipped().network:
-        known = _TUNED[network] = with_thresholds(network, shipped().thresholds)
+        known = _TUNED[network] = with_thresholds(network, shipped().thresholds, shipped().input_step)
     return known

@@ -83,8 +83,9 @@ class Footage:
         """What everything is compared with: trained thresholds and ``carry``, the same masks."""
         return self._run(self._network, CARRY)
 
-    def trial(self, thresholds: Mapping[str, int], arithmetic: str) -> Outcome:
-        return self._run(with_thresholds(self._network, thresholds), arithmetic)
+    def trial(self, thresholds: Mapping[str, int], arithmetic: str, input_step: int) -> Outcome:
+        """input_step: see ``network.thresholds``."""
+        return self._run(with_thresholds(self._network, thresholds, input_step), arithmetic)
 
     def _run(self, network: Network, arithmetic: str) -> Outcome:
         settings = PipelineSettings(arithmetic=arithmetic, thresholds="trained", preset=self._preset,

@@ -14,7 +14,8 @@ from regionmask_ros.network.thresholds import (
     LARGEST, SHIPPED, TunedThresholds, read_tuned, shipped, thresholds_of, tuned_network, with_thresholds)
 from regionmask_ros.pipeline import Pipeline, PipelineSettings
 
-GOOD = {"network": "abc", "arithmetic": "snap", "thresholds": {"encoder": 3, "c1": 9}, "made": {"trials": 4}}
+GOOD = {"network": "abc", "arithmetic": "snap", "input_step": 2, "thresholds": {"encoder": 3, "c1": 9},
+        "made": {"trials": 4}}
 
 
 def test_a_network_with_other_thresholds_is_the_same_but_for_them(tiny_network):
@@ -41,6 +42,28 @@ def test_the_engine_computes_other_thresholds_as_the_twin(tiny_network):
         np.testing.assert_array_equal(pipeline.process(frame)[0].head, twin.step(encoder.step(value.astype(np.int64))))
 
 
+def test_in_steps_of_two_a_change_from_dark_to_bright_arrives_in_one_frame(trained):
+    values = thresholds_of(trained)
+    coarse = with_thresholds(trained, {**values, "encoder": 5}, 2)
+    assert coarse.encoder_threshold == 3, "rounded up: 6/64"
+    np.testing.assert_array_equal(coarse.layers[0].weight, 2 * trained.layers[0].weight)
+    np.testing.assert_allclose(2 * coarse.input_table, trained.input_table, atol=1)
+    with_head = [Pipeline(network, PipelineSettings()) for network in (trained, coarse)]
+    for pipeline in with_head:
+        dark, bright, still = (pipeline.process(Frame(np.full((64, 64, 3), grey, np.uint8), "rgb", t, ""))[0].counts
+                               for t, grey in enumerate((0, 230, 230)))
+        assert bright.encoder_events == 64 * 64 * 3
+        assert (still.encoder_events == 0) == (pipeline is with_head[1]), "Lava's 8 bits leave a rest to be sent"
+
+
+def test_the_first_layer_answers_alike_in_either_step(trained):
+    fine, coarse = (with_thresholds(trained, thresholds_of(trained), step) for step in (1, 2))
+    image = np.random.default_rng(0).integers(60, 200, (64, 64, 3)).astype(np.uint8)
+    heads = [Pipeline(network, PipelineSettings()).process(Frame(image, "rgb", 0, ""))[0].head.astype(float)
+             for network in (fine, coarse)]
+    assert np.corrcoef(heads[0].ravel(), heads[1].ravel())[0, 1] > 0.995
+
+
 def test_a_file_is_read_as_it_was_written(tmp_path):
     path = tmp_path / "tuned.json"
     path.write_text(TunedThresholds(**GOOD).to_json())
@@ -52,6 +75,7 @@ def test_a_file_is_read_as_it_was_written(tmp_path):
     ({"thresholds": {"encoder": 0}}, "threshold of encoder is 0"),
     ({"thresholds": {"encoder": LARGEST + 1}}, f"from 1 to {LARGEST}"),
     ({"thresholds": {"encoder": 3.0}}, "whole number"), ({"thresholds": {"encoder": True}}, "whole number"),
+    ({"input_step": 3}, "input_step 3: it must be one of 1, 2"), ({"input_step": True}, "it needs network"),
     ({"thresholds": [3]}, "it needs network"), ({"network": None}, "it needs network"),
 ])
 def test_files_that_are_refused(tmp_path, change, said):
@@ -74,7 +98,9 @@ def test_anything_else_is_refused_in_one_line(tmp_path, content):
 
 def test_the_file_of_the_package_is_for_the_trained_network(trained):
     assert shipped().network == trained.digest and set(shipped().thresholds) == set(thresholds_of(trained))
-    assert thresholds_of(tuned_network(trained)) == shipped().thresholds
+    assert thresholds_of(with_thresholds(trained, shipped().thresholds)) == shipped().thresholds
+    assert tuned_network(trained).digest == with_thresholds(
+        trained, shipped().thresholds, shipped().input_step).digest
     assert tuned_network(trained) is tuned_network(trained), "cameras share the weights"
     assert {"command", "tuning", "held_out", "trials"} <= set(shipped().made)
     assert SHIPPED.stat().st_size < 10_000 and "/" not in shipped().made["command"]
