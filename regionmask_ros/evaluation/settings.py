@@ -183,6 +183,7 @@ def _preset(name: str) -> Recipe:
 
 RECIPES: Mapping[str, Recipe] = {
     UNMASKED: Recipe("everything in every frame", None, takes_share=False),
+    "unmasked-tuned": Recipe("the same, with the thresholds of the presets", None, takes_share=False, tuned=True),
     **{name: _preset(name) for name in PRESETS},
     "static": Recipe("where the unmasked detector saw objects before", _static, DETECTOR),
     "static-labels": Recipe("where objects were labelled before", _static, LABELS),
