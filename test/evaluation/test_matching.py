@@ -93,7 +93,8 @@ def random_frames(seed: int, count: int):
 
 def by_pycocotools(frames) -> float:
     coco = pytest.importorskip(
-        "pycocotools.coco", reason="pycocotools is not installed: agreement with it is not tested here")
+        "pycocotools.coco", reason="pycocotools is not installed: agreement with it is not tested here",
+        exc_type=ImportError)
     from pycocotools.cocoeval import COCOeval
 
     def rows(all_boxes, image, **more):
