@@ -81,7 +81,7 @@ def _add_choices(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--ros", action="store_true",
                         help="instead: the node, in a process of its own, through topics at 640x480 and 60 Hz")
     parser.add_argument("--ros-seconds", metavar="S", type=float, default=60.0, help="how long (default: 60)")
-    parser.add_argument("--ros-masks", metavar="LIST", default="dynamic", help="none, dynamic (default: dynamic)")
+    parser.add_argument("--ros-masks", metavar="LIST", default="dynamic", help="none, dynamic, preset (default: dynamic)")
 
 
 def run(args: argparse.Namespace) -> int:
@@ -119,7 +119,7 @@ def run(args: argparse.Namespace) -> int:
 def _through_ros(args: argparse.Namespace) -> int:
     from ..ros.demo.show import private_domain
 
-    masks = _names(args.ros_masks, "--ros-masks", ("none", "dynamic"))
+    masks = _names(args.ros_masks, "--ros-masks", ("none", "dynamic", "preset"))
     if not 1.0 <= args.ros_seconds <= 3600.0:
         raise UserError(f"--ros-seconds {args.ros_seconds}: must be 1 to 3600")
     path = next(iter(args.sequence or standard_sequences()), None)

@@ -2,7 +2,7 @@
 
 It runs until Ctrl-C. Topics (remap them) and parameters are ROS's; "ros2 param describe /detector NAME" explains one.
 
-  python -m regionmask_ros detector --ros-args -r image:=/camera/image_raw -p mask_mode:=dynamic
+  python -m regionmask_ros detector --ros-args -r image:=/camera/image_raw -p preset:=careful
   python -m regionmask_ros detector --ros-args --params-file my.yaml
   python -m regionmask_ros detector --camera front --camera left=masks/left.npz --ros-args -r image:=image_raw
 """

@@ -7,9 +7,11 @@ from typing import Mapping
 from ..errors import UserError
 from .scheduled import Schedule
 
+BALANCED = "balanced"
+
 PRESETS: Mapping[str, Schedule] = {
     "careful": Schedule(refresh_period=5, work=4, rest=1, border_period=2, steer_threshold=0.3),
-    "balanced": Schedule(refresh_period=9, work=2, rest=1, steer_threshold=0.25),
+    BALANCED: Schedule(refresh_period=9, work=2, rest=1, steer_threshold=0.25),
     "fast": Schedule(refresh_period=12, work=2, rest=2, rest_shift=0.4, steer_threshold=0.3),
 }
 

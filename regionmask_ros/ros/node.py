@@ -331,7 +331,7 @@ class DetectorNode(LifecycleNode):
         if settings.reads_static_mask:
             read_static_mask(settings.static_mask)
         elif settings.static_mask:
-            self.get_logger().warning(f"static_mask is set, but mask_mode {settings.mask} does not use it")
+            self.get_logger().warning(f"static_mask is set, but mask_mode {values['mask_mode']} does not use it")
         return settings
 
     def _facts(self) -> NodeFacts | None:

@@ -16,7 +16,7 @@ from ..mask.adaptive import Adaptive
 from ..mask.dynamic import DYNAMIC_MASKS
 from ..mask.knobs import PRESETS_OWN, Knobs
 from ..mask.policy import MODES
-from ..mask.presets import PRESETS
+from ..mask.presets import BALANCED, PRESETS
 from ..network.thresholds import TRAINED
 from ..pipeline import PipelineSettings
 
@@ -89,6 +89,9 @@ def _knob_rows() -> tuple[ParameterSpec, ...]:
 
 _DEFAULTS = PipelineSettings()
 
+PRESET = "preset"
+"""The mask mode in which a preset decides."""
+
 PARAMETERS: tuple[ParameterSpec, ...] = (
     ParameterSpec(
         "autostart", True,
@@ -152,11 +155,11 @@ PARAMETERS: tuple[ParameterSpec, ...] = (
         Changeable.RUNNING, low=ALIGNMENT * ALIGNMENT, high=MOST_PIXELS,
     ),
     ParameterSpec(
-        "mask_mode", "dynamic",
-        "Which masks decide what is sent. none: everything is. static: what the mask file attends. dynamic: what "
-        "dynamic_mask attends. adaptive: a static mask that is learned while the node runs. static+dynamic, "
-        "adaptive+dynamic: what either attends.",
-        Changeable.RUNNING, choices=MODES,
+        "mask_mode", PRESET,
+        "What decides what is sent. preset: a schedule, see there. none: everything is sent. static: what the mask file "
+        "attends. dynamic: what dynamic_mask attends. adaptive: a static mask that is learned while the node runs. "
+        "static+dynamic, adaptive+dynamic: what either attends.",
+        Changeable.RUNNING, choices=(PRESET, *MODES),
     ),
     ParameterSpec(
         "static_mask", "",
@@ -199,16 +202,16 @@ PARAMETERS: tuple[ParameterSpec, ...] = (
         Changeable.RUNNING, low=0.0, high=0.99,
     ),
     ParameterSpec(
-        "preset", _DEFAULTS.preset,
-        "A schedule decides what is sent, instead of mask_mode and refresh_period: careful, balanced or fast. It "
-        "follows objects, and moves their boxes on while their regions rest. Empty: mask_mode decides.",
-        Changeable.RUNNING, choices=("", *PRESETS),
+        "preset", BALANCED,
+        "Which schedule decides in mask_mode preset: careful, balanced or fast. It follows objects, moves their boxes "
+        "on while their regions rest, and has a refresh period of its own. The preset_ parameters turn its values.",
+        Changeable.RUNNING, choices=tuple(PRESETS),
     ),
     *_knob_rows(),
     ParameterSpec(
         "refresh_period", _DEFAULTS.refresh_period,
         "Every so many frames everything is sent, so that new objects are found and nothing goes stale. Smaller finds "
-        "new objects sooner and costs more. 0: the first frame only.",
+        "new objects sooner and costs more. 0: the first frame only. A preset has its own, preset_refresh_period.",
         Changeable.RUNNING, low=0, high=INTEGER_LIMIT,
     ),
     ParameterSpec(
@@ -284,18 +287,19 @@ def check(values: Mapping[str, Value]) -> None:
 def settings_from(values: Mapping[str, Value]) -> PipelineSettings:
     """The pipeline's settings for a full set of values. Raises UserError for one that makes no sense."""
     check(values)
+    scheduled = values["mask_mode"] == PRESET
     return PipelineSettings(
         input_size=parse_input_size(values["input_size"]),
         max_pixels=values["max_pixels"],
-        mask="none" if values["preset"] else values["mask_mode"],
+        mask="none" if scheduled else values["mask_mode"],
         static_mask=values["static_mask"],
         dynamic=values["dynamic_mask"],
         adaptive=Adaptive(values["adaptive_half_life"], values["adaptive_cover"], values["adaptive_ring"]),
         mgnet_weights=values["mgnet_weights"],
         target_masked=values["target_masked"],
-        preset=values["preset"],
+        preset=values["preset"] if scheduled else "",
         knobs=Knobs(**{
-            field.name: values[f"preset_{field.name}"] for field in dataclasses.fields(Knobs) if values["preset"]
+            field.name: values[f"preset_{field.name}"] for field in dataclasses.fields(Knobs) if scheduled
         }),
         refresh_period=values["refresh_period"],
         restart_period=values["restart_period"],

@@ -97,27 +97,28 @@ def test_before_the_first_frame_no_share_is_told(rig, wait_for):
     assert {peer.values()[f"attended share, {cause}"] for cause in CAUSES} == {""}
 
 
-@pytest.mark.parametrize("preset", ["", "fast"])
-def test_masks_and_their_knobs_change_while_running(rig, wait_for, half_mask, preset):
+@pytest.mark.parametrize("scheduled", [False, True])
+def test_masks_and_their_knobs_change_while_running(rig, wait_for, half_mask, scheduled):
     node, peer = rig(arithmetic="carry")
     send(peer, wait_for, [message(0)])
     for step, mode in enumerate(MODES[1:], start=1):
-        assert change(node, preset="", mask_mode=mode, static_mask=half_mask, target_masked=0.5).successful
-        assert change(node, preset=preset, adaptive_half_life=1.0 + step, preset_border_period=step).successful
+        assert change(node, mask_mode=mode, static_mask=half_mask, target_masked=0.5).successful
+        more = {"mask_mode": "preset", "preset": "fast"} if scheduled else {}
+        assert change(node, adaptive_half_life=1.0 + step, preset_border_period=step, **more).successful
         settings = node._configured.pipeline.settings
         assert settings.target_masked == 0.5 and settings.adaptive.half_life == 1.0 + step
-        assert settings.deciding == (preset or mode)
-        assert not preset or settings.schedule.border_period == step
+        assert settings.deciding == ("fast" if scheduled else mode)
+        assert not scheduled or settings.schedule.border_period == step
         send(peer, wait_for, [message(step)])
     before = node._configured.pipeline.settings
     for refused, reason in (
-        ({"mask_mode": "none", "preset": ""}, "needs a mask or a preset"),
-        ({"target_masked": 0.95}, "out of reach"), ({"preset": "fast", "preset_refresh_period": 0}, "must be 1"),
+        ({"mask_mode": "none"}, "needs a mask or a preset"), ({"preset": ""}, "unknown; use careful"),
+        ({"target_masked": 0.95}, "out of reach"), ({"mask_mode": "preset", "preset_refresh_period": 0}, "must be 1"),
     ):
         answer = change(node, **refused)
         assert not answer.successful and reason in answer.reason, answer.reason
         assert node._configured.pipeline.settings == before
-    assert change(node, target_masked=0.0, mask_mode="none", preset="").successful
+    assert change(node, target_masked=0.0, mask_mode="none").successful
 
 
 def test_a_target_is_held_in_the_node(rig, wait_for, half_mask):

@@ -11,6 +11,7 @@ import yaml
 from regionmask_ros.errors import UserError
 from regionmask_ros.mask.adaptive import Adaptive
 from regionmask_ros.mask.knobs import Knobs
+from regionmask_ros.mask.policy import MODES
 from regionmask_ros.mask.presets import PRESETS
 from regionmask_ros.pipeline import RECONFIGURABLE, PipelineSettings
 from regionmask_ros.ros.declaration import descriptor
@@ -61,7 +62,8 @@ def test_every_parameter_is_described_and_every_number_has_a_range_that_holds_it
 
 
 def test_the_defaults_are_the_pipelines_but_for_the_mask():
-    assert settings_from(DEFAULTS) == PipelineSettings(mask="dynamic")
+    assert settings_from(DEFAULTS) == PipelineSettings(preset="balanced")
+    assert settings_from({**DEFAULTS, "mask_mode": "dynamic"}) == PipelineSettings(mask="dynamic")
 
 
 def test_whatever_the_pipeline_can_change_can_be_set_while_running():
@@ -96,7 +98,9 @@ def test_a_preset_decides_instead_of_the_mask_mode():
 
 def test_knobs_are_turned_in_a_preset_and_wait_for_one():
     turned = {**DEFAULTS, "preset_border_period": 4, "preset_steer_threshold": 0.625}
-    assert settings_from(turned) == settings_from(DEFAULTS)
+    for mode in MODES:
+        other = {"mask_mode": mode, "static_mask": "left.png"}
+        assert settings_from({**turned, **other}) == settings_from({**DEFAULTS, **other})
     schedule = settings_from({**turned, "preset": "fast"}).schedule
     assert (schedule.border_period, schedule.steer_threshold) == (4, 0.625)
     assert schedule.refresh_period == PRESETS["fast"].refresh_period

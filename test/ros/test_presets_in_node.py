@@ -64,7 +64,7 @@ def test_online_and_offline_results_are_equal(with_trained, wait_for, trained, p
 
 
 def test_thresholds_follow_the_preset_while_the_node_runs(with_trained, wait_for):
-    node, peer = with_trained()
+    node, peer = with_trained(mask_mode="none")
     sent = iter(range(10_000))
 
     def in_force(*expected: str) -> bool:
@@ -73,10 +73,10 @@ def test_thresholds_follow_the_preset_while_the_node_runs(with_trained, wait_for
 
     wait_for(lambda: in_force("trained", "carry"))
     for values, expected in (
-        ({"preset": "balanced"}, ("tuned", shipped().arithmetic)),
+        ({"mask_mode": "preset"}, ("tuned", shipped().arithmetic)),
         ({"preset": "fast"}, ("tuned", shipped().arithmetic)),
-        ({"thresholds": "trained"}, ("trained", "carry")), ({"thresholds": "", "preset": ""}, ("trained", "carry")),
-        ({"preset": "careful"}, ("tuned", shipped().arithmetic)),
+        ({"thresholds": "trained"}, ("trained", "carry")), ({"thresholds": "", "mask_mode": "dynamic"}, ("trained", "carry")),
+        ({"mask_mode": "preset", "preset": "careful"}, ("tuned", shipped().arithmetic)),
         ({"arithmetic": "lava"}, ("trained", "lava")),
     ):
         result = node.set_parameters_atomically([Parameter(name, value=value) for name, value in values.items()])
