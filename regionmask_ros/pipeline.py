@@ -28,7 +28,7 @@ from .glance import Glance
 from .grid import RegionGrid
 from .mask.following import followed
 from .mask.freshness import aged, never_sent
-from .mask.policy import ADAPTIVE, ATTENTION, NO_BOXES, STATIC, MaskPolicy, MaskState, decide
+from .mask.policy import ATTENTION, NO_BOXES, MaskPolicy, MaskState, decide
 from .mask.schedule import frames_to_refresh
 from .mask.scheduled import follow_threshold
 from .mask.seen import Seen
@@ -84,7 +84,7 @@ class Pipeline:
         if network.head is None:
             raise UserError(f"network {network.name}: its output means no boxes, so it cannot detect anything")
         self.network, self.settings = network, settings.for_network(network)
-        self._selection, self._named = _selection(settings, network), _named(settings)
+        self._selection, self._named = _selection(settings, network), settings.deciders
         self._seat, self._policy_maker = BackendSeat(network, open_backend), policy
         self._camera: _Camera | None = None
         self._attention = NO_BOXES
@@ -124,11 +124,11 @@ class Pipeline:
     @property
     def frames_to_refresh(self) -> int | None:
         """How many frames from the next one on until a refresh frame (0: the next one); None when none is due."""
-        if self._camera is None:
+        camera = self._camera
+        if camera is None:
             return 0
-        policy = self._camera.policy
-        period = (policy.schedule or policy).refresh_period if self.settings.deciding != "none" else 0
-        return frames_to_refresh(self._camera.state.since_refresh, period)
+        period = (camera.policy.schedule or camera.policy).refresh_period if self.settings.deciding != "none" else 0
+        return frames_to_refresh(camera.state.since_refresh, period)
 
     def process(self, frame: Frame, want_events: bool = False) -> list[StepResult]:
         """Takes a frame, returns the results that became ready: its own with the cpu backend, earlier ones with
@@ -226,7 +226,7 @@ class Pipeline:
             camera.seen_at_first = first
             _see(camera, policy, first if begins else camera.seen)
             camera.shown = camera.shown_ids = None
-        self.settings, self._selection, self._named = settings, selection, _named(settings)
+        self.settings, self._selection, self._named = settings, selection, settings.deciders
 
     def input_for(self, settings: PipelineSettings) -> tuple[int, int] | None:
         """The size that the network's input would have; None before the first frame when it follows the camera.
@@ -386,12 +386,6 @@ def _followed(camera: _Camera, pending: Pending, found: Detections, lowest: floa
 
 def _see(camera: _Camera, policy: MaskPolicy, seen: Seen) -> None:
     camera.policy, camera.seen = policy.seeing(seen), seen
-
-
-def _named(settings: PipelineSettings) -> list[str]:
-    """The masks, or the preset, that decide."""
-    named = [STATIC] * settings.uses_static + [ADAPTIVE] * settings.uses_adaptive
-    return named + [settings.dynamic] * settings.uses_dynamic + [settings.preset] * bool(settings.preset)
 
 
 def _selection(settings: PipelineSettings, network: Network) -> Selection:

@@ -156,6 +156,12 @@ class PipelineSettings:
         return self.preset or self.mask
 
     @property
+    def deciders(self) -> list[str]:
+        """Names of the masks, or of the preset, that decide; none where everything is sent."""
+        named = [STATIC] * self.uses_static + [ADAPTIVE] * self.uses_adaptive
+        return named + [self.dynamic] * self.uses_dynamic + [self.preset] * bool(self.preset)
+
+    @property
     def deciding_refresh_period(self) -> int:
         """The one that is in force: a preset has its own."""
         schedule = self.schedule

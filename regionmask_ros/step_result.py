@@ -19,6 +19,7 @@ class StepResult:
     """What became of one frame.
 
     index: 0 for the pipeline's first frame. frame: the input, its header included. head: int32 [rows, cols, channels].
+    What arrays it holds are to be read only: results of frames in which nothing was sent may share them.
     age: uint16 [rows, cols], frames since a region was last sent; 0: in this one.
     events: uint8 [height, width] of the network's input, 255 where a pixel sent events; None unless asked for.
     mask_text: what decided about this frame, for people, such as "tracking, refresh in 4".

@@ -73,7 +73,8 @@ def _follow_an_object() -> None:
     tracks = Tracks.none()
     for frame in range(2):
         tracks, _ = followed(tracks, found, keep, picture_wh, frame, Motion(*pictures))
-    tracks.expected(frame), tracks.shift(frame)
+    tracks.expected(frame)
+    tracks.shift(frame)
     aged(never_sent(grid), keep)
 
 

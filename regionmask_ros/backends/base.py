@@ -28,7 +28,8 @@ def wanted_all_along() -> bool:
 
 @dataclass(frozen=True)
 class BackendResult:
-    """tag: what ``submit`` was given for that frame. head: int32 [rows, cols, channels] at 2**16.
+    """tag: what ``submit`` was given for that frame. head: int32 [rows, cols, channels] at 2**16, to be read only:
+    results of frames in which nothing was sent may share it.
 
     layer_events, synops: counts of the frame, see ``StepCounts``. engine_ms: time that the detector worked on it; of a
     pipelined one, the time of the step that the frame came out in.

@@ -81,7 +81,8 @@ def _add_choices(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--ros", action="store_true",
                         help="instead: the node, in a process of its own, through topics at 640x480 and 60 Hz")
     parser.add_argument("--ros-seconds", metavar="S", type=float, default=60.0, help="how long (default: 60)")
-    parser.add_argument("--ros-masks", metavar="LIST", default="dynamic", help="none, dynamic, preset (default: dynamic)")
+    parser.add_argument("--ros-masks", metavar="LIST", default="dynamic",
+                        help="none, dynamic, preset (default: dynamic)")
 
 
 def run(args: argparse.Namespace) -> int:

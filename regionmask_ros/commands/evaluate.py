@@ -6,9 +6,9 @@ is scored on the rest. The boxes that steer a mask are those of the masked run i
 data sets: csv:DIR (video.mp4 and gt.csv), mot:DIR (gt/gt.txt and img1/), kitti:DIR (label_02/ and image_02/),
 coco:FILE.json, bag:DIR (pictures, and vision_msgs/Detection2DArray with their stamps).
 
-settings: unmasked, unmasked-tuned; the presets careful, balanced, fast; static, static-labels, adaptive, tracking, mgnet, static+mgnet,
-oracle; skip2, skip3, skip4 (plain frame skipping). With @0.6 for a wanted masked share. Presets and
-unmasked-tuned run with tuned thresholds; with :trained behind their name, with trained ones and carry arithmetic.
+settings: unmasked, unmasked-tuned; the presets careful, balanced, fast; static, static-labels, adaptive, tracking,
+mgnet, static+mgnet, oracle; skip2, skip3, skip4 (plain frame skipping). With @0.6 for a wanted masked share. Presets
+and unmasked-tuned run with tuned thresholds; with :trained behind a name, with trained ones and carry arithmetic.
 
 example:
   python -m regionmask_ros evaluate --dataset csv:street --settings unmasked,tracking,tracking@0.6,skip2 \\

@@ -30,7 +30,7 @@ from ..mask.presets import PRESETS
 from ..metrics.loihi2_model import REFERENCE_CORES
 from ..network.files import find_network, load_network
 from ..network.spec import Network
-from ..network.thresholds import INPUT_STEPS, LARGEST, TunedThresholds, thresholds_of
+from ..network.thresholds import INPUT_STEPS, LARGEST, TunedThresholds, thresholds_of, whole_steps
 from ..pipeline import PipelineSettings
 from ..tuning.agreement import SURE, dense_truth
 from ..tuning.journal import Journal, key_of
@@ -174,7 +174,9 @@ def _searched(args: argparse.Namespace, tuning: _Set, journal: Journal, start: M
     bound, work = tuning.trained.disagreement + args.slack, WORK[args.minimise]
     with tqdm(total=trials_of(len(start), args.rounds), unit="trial", desc="search", disable=None) as progress:
         def judge(thresholds: Mapping[str, int]) -> Score:
-            outcome = journal.outcome(key_of(thresholds), lambda: tuning.footage.trial(thresholds, args.arithmetic, args.input_step))
+            known = whole_steps(thresholds, args.input_step)
+            outcome = journal.outcome(
+                key_of(known), lambda: tuning.footage.trial(known, args.arithmetic, args.input_step))
             gains = [outcome.gain(tuning.trained, figure) for figure in work]
             score = Score(-float(np.log(gains).sum()), outcome.disagreement, bound)
             progress.set_postfix_str(f"{key_of(thresholds)}: gain {np.exp(-score.log_cost):.2f}, "
@@ -182,7 +184,8 @@ def _searched(args: argparse.Namespace, tuning: _Set, journal: Journal, start: M
             progress.update()
             return score
 
-        return search(start, judge, args.rounds, np.random.default_rng(args.seed))
+        found = search(start, judge, args.rounds, np.random.default_rng(args.seed))
+    return whole_steps(found, args.input_step)
 
 
 def _question(args: argparse.Namespace, network: Network) -> str:

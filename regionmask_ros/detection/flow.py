@@ -70,6 +70,7 @@ def coarse(pixels: np.ndarray) -> np.ndarray:
     pixels: uint8 [height, width, 3], contiguous.
     """
     if config.DISABLE_JIT:
+        # Loops in plain Python would take longer than all the rest.
         return np.ascontiguousarray(pixels[::STEP, ::STEP, 1])
     picture = np.empty((-(-pixels.shape[0] // STEP), -(-pixels.shape[1] // STEP)), np.uint8)
     _coarse(pixels, picture)

@@ -52,7 +52,7 @@ def gone(now, velocity, elapsed, seen, state, result):
 
 
 @kernel
-def carry(now, velocity, elapsed, resting, shift, growth, result):
+def move_on(now, velocity, elapsed, resting, shift, growth, result):
     """As ``go_on`` with sizes that stay; but the k-th of those that rest moves by shift[k] and grows by growth[k].
 
     resting: bool [n]. shift: [number of them, 2], nan where the velocity tells more. growth: [the same].
@@ -161,6 +161,18 @@ def _begin(box, j, boxes, now, state, velocity, spread, i):
 
 
 @kernel
+def _keep(boxes, now, state, velocity, spread, i, to_boxes, to_now, to_state, to_velocity, to_spread, count):
+    """Object i goes on, as number ``count``."""
+    # Numbers, not rows: those make compiling this three times as long.
+    for c in range(4):
+        to_boxes[count, c], to_now[count, c] = boxes[i, c], now[i, c]
+        to_state[count, c], to_velocity[count, c] = state[i, c], velocity[i, c]
+    for part in range(2):
+        for c in range(3):
+            to_spread[count, part, c] = spread[i, part, c]
+
+
+@kernel
 def follow_on(old, elapsed, found, frame, next_id, new, object_of):
     """Objects after one more frame: writes the first of ``new``, returns how many, and the next id.
 
@@ -183,13 +195,7 @@ def follow_on(old, elapsed, found, frame, next_id, new, object_of):
             continue
         to_ids[count], to_class[count], to_looks[count], to_seen[count] = ids[i], class_ids[i], looks[i], seen[i]
         to_scores[count], to_present[count] = scores[i], present[i]
-        # Numbers, not rows: those make compiling this three times as long.
-        for c in range(4):
-            to_boxes[count, c], to_now[count, c] = boxes[i, c], now[i, c]
-            to_state[count, c], to_velocity[count, c] = state[i, c], velocity[i, c]
-        for part in range(2):
-            for c in range(3):
-                to_spread[count, part, c] = spread[i, part, c]
+        _keep(boxes, now, state, velocity, spread, i, to_boxes, to_now, to_state, to_velocity, to_spread, count)
         if j >= 0:
             to_scores[count], to_present[count], object_of[j] = box_score[j], frame, count
             if looked[j]:

@@ -14,7 +14,7 @@ import numpy as np
 
 from .detections import Detections
 from .flow import Motion
-from .track_kernels import REMEMBERED, carry, follow_on, go_on, gone, move
+from .track_kernels import REMEMBERED, follow_on, go_on, gone, move, move_on
 
 _NO_SHIFT, _NO_GROWTH = np.zeros((0, 2)), np.zeros(0)
 
@@ -92,7 +92,7 @@ def carried(tracks: Tracks, resting: np.ndarray, motion: Motion | None, frame: i
     if motion is not None and resting.any():
         shift, growth = motion.of(tracks.now[resting])
     now = np.empty((len(tracks), 4))
-    carry(tracks.now, tracks.velocity, float(frame - tracks.last), resting, shift, growth, now)
+    move_on(tracks.now, tracks.velocity, float(frame - tracks.last), resting, shift, growth, now)
     return tracks.at(frame, now, tracks.present)
 
 

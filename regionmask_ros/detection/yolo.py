@@ -20,8 +20,11 @@ def decode(head: np.ndarray, layout: YoloHead, picture_wh: tuple[int, int], scor
     nms_iou: of two boxes of a class that overlap more than this, the better one stays.
 
     For the cell in column gx and row gy: x = (sigmoid(tx) + gx) / cols, w = exp(min(tw, clamp)) * anchor_w / cols, in
-    shares of the picture's width; y and h likewise (lava-dl 0.6, ``object_detection/yolo_base.py``).
+    shares of the picture's width; y and h likewise (lava-dl 0.6, ``object_detection/yolo_base.py``). Raises ValueError
+    for a head of another number of channels.
     """
+    if head.shape[2] != layout.channels:
+        raise ValueError(f"a head of {head.shape[2]} channels, expected {layout.channels}")
     # Numba takes an array that is for reading only for another type.
     head = np.require(head, np.int32, ("C", "W"))
     most, anchors = head.shape[0] * head.shape[1] * len(layout.anchors), np.array(layout.anchors, np.float64)

@@ -185,7 +185,9 @@ class EventEngine:
 
     def _result(self, totals: StepTotals, head: np.ndarray | None = None) -> EngineResult:
         """head: what it still shows; None: to be read."""
-        self._head = self._layers.read(len(self.packed.convolutions) - 1)[0].copy() if head is None else head
+        if head is None:
+            head = self._layers.read(len(self.packed.convolutions) - 1)[0].copy()
+        self._head = head
         counts = (totals.layer_events, totals.synops) if self.counting else ((), ())
         return EngineResult(self._head, *counts)
 

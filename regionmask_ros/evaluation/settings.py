@@ -116,14 +116,14 @@ def _mgnet(situation: Situation) -> PolicyMaker:
 
 
 def _static_mgnet(situation: Situation) -> PolicyMaker:
-    """For a wanted share, the static mask takes half of what may be attended."""
+    """For a wanted share, the static mask takes a third of what may be attended."""
     choice = _mgnet_choice(situation)
 
     def make(grid: RegionGrid, picture_wh: tuple[int, int]) -> MaskPolicy:
         if situation.share is None:
             keep = holding(situation.heat)
         else:
-            keep = hottest(situation.heat, attended_regions(grid, situation.share, REFRESH_PERIOD) // 2)
+            keep = hottest(situation.heat, attended_regions(grid, situation.share, REFRESH_PERIOD) // 3)
         return MaskPolicy(grid, picture_wh, keep, choice.make(REFRESH_PERIOD, keep), REFRESH_PERIOD)
 
     return make

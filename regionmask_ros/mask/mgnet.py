@@ -19,9 +19,9 @@ BOX_SCORE, RING_SCORE = 0.6, 0.3
 """What a region inside a box of the last result gets on top of the network's score, and one beside such a region."""
 
 CHANGE_WEIGHT, STILL = 1.5, 0.2
-"""A region's change, in mean changes of the frame, adds so much to its logit: where a camera stands still, change is the
-best sign of a newcomer; where it moves, all regions change alike, and this tells little. ``STILL`` is added to the mean
-change, so that a frame in which next to nothing changes does not make much of it."""
+"""A region's change, in mean changes of the frame, adds so much to its logit: where a camera stands still, change is
+the best sign of a newcomer; where it moves, all regions change alike, and this tells little. ``STILL`` is added to the
+mean change, so that a frame in which next to nothing changes does not make much of it."""
 
 LEVEL_SHARE = 0.6
 """So much of a frame's mean logit is taken away. A place unlike those of the training gets scores that are too high or
@@ -32,8 +32,8 @@ LASTING_LOGITS, LASTING_CHANGE = 0.4, 0.6
 steps a walker's feet rest."""
 
 CLOSED, SMOOTHED = 3, 3
-"""Regions, across: holes and gaps narrower than the first are filled, as inside of a large object whose outline alone is
-told from the ground; then scores are means over the second."""
+"""Regions, across: holes and gaps narrower than the first are filled, as inside of a large object whose outline alone
+is told from the ground; then scores are means over the second."""
 
 NEWS = 0.2
 """The network looks again once this much more of a masked region has changed than when it looked last."""

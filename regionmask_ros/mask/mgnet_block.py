@@ -1,4 +1,4 @@
-"""What mask networks of both shapes have in common: how they are shown values, and the arrays of a transformer block."""
+"""What mask networks of both shapes have in common: how they see values, and the arrays of a transformer block."""
 
 from __future__ import annotations
 

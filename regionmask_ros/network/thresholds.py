@@ -72,11 +72,17 @@ def with_thresholds(network: Network, thresholds: Mapping[str, int], input_step:
     if set(thresholds) != set(thresholds_of(network)):
         there = ", ".join(thresholds_of(network))
         raise ValueError(f"thresholds for {', '.join(thresholds)}; {network.name} has {there}")
-    *layers, head = network.layers
-    layers = [replace(spec, threshold=thresholds[spec.name]) for spec in layers]
-    layers[0] = replace(layers[0], weight=layers[0].weight * input_step)
-    return replace(network, layers=(*layers, head), input_table=network.input_table // input_step,
-                   encoder_threshold=-(-thresholds[ENCODER] // input_step))
+    *others, head = network.layers
+    first, *rest = (*(replace(spec, threshold=thresholds[spec.name]) for spec in others), head)
+    return replace(
+        network, layers=(replace(first, weight=first.weight * input_step), *rest),
+        input_table=network.input_table // input_step,
+        encoder_threshold=whole_steps(thresholds, input_step)[ENCODER] // input_step)
+
+
+def whole_steps(thresholds: Mapping[str, int], input_step: int) -> dict[str, int]:
+    """The same, with the encoder's rounded up to whole steps: those between cannot be told apart."""
+    return {**thresholds, ENCODER: -(-thresholds[ENCODER] // input_step) * input_step}
 
 
 def read_tuned(path: Path) -> TunedThresholds:
@@ -101,6 +107,8 @@ def _checked(content: Any) -> TunedThresholds:
     for name, value in content["thresholds"].items():
         if type(value) is not int or not 1 <= value <= LARGEST:
             raise Refused(f"threshold of {name} is {value!r}: it must be a whole number from 1 to {LARGEST}")
+    if content["thresholds"].get(ENCODER, 0) % content["input_step"]:
+        raise Refused(f"threshold of {ENCODER} is {content['thresholds'][ENCODER]}: no multiple of input_step")
     return TunedThresholds(*(content[key] for key in kinds))
 
 

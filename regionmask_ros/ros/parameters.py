@@ -156,9 +156,9 @@ PARAMETERS: tuple[ParameterSpec, ...] = (
     ),
     ParameterSpec(
         "mask_mode", PRESET,
-        "What decides what is sent. preset: a schedule, see there. none: everything is sent. static: what the mask file "
-        "attends. dynamic: what dynamic_mask attends. adaptive: a static mask that is learned while the node runs. "
-        "static+dynamic, adaptive+dynamic: what either attends.",
+        "What decides what is sent. preset: a schedule, see there. none: everything is sent. static: what the mask "
+        "file attends. dynamic: what dynamic_mask attends. adaptive: a static mask that is learned while the node "
+        "runs. static+dynamic, adaptive+dynamic: what either attends.",
         Changeable.RUNNING, choices=(PRESET, *MODES),
     ),
     ParameterSpec(

@@ -10,7 +10,6 @@ from typing import Any, Mapping, Sequence
 import numpy as np
 
 from ..engine.arithmetic import CARRY
-from ..evaluation.run import steady
 from ..metrics.loihi2_model import allocate, even_cost
 from ..network.spec import Network
 from ..network.thresholds import with_thresholds

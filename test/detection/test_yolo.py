@@ -66,6 +66,13 @@ def test_a_head_may_be_for_reading_only():
                                   decode(head, LAYOUT, (64, 64), 0.1, 0.45).boxes)
 
 
+def test_a_head_of_another_number_of_channels_is_refused():
+    layout = YoloHead(((1.0, 1.0), (1.0, 1.0)), 3, 2.0)
+    for channels in (5, 15, 17):
+        with pytest.raises(ValueError, match=f"a head of {channels} channels, expected 16"):
+            decode(np.zeros((2, 2, channels), np.int32), layout, (64, 64), 0.0, 1.0)
+
+
 def test_only_the_low_24_bits_count():
     head = empty_head(2, 2)
     head[1, 1, 4] = 3 << 16

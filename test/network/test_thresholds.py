@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -14,7 +15,7 @@ from regionmask_ros.network.thresholds import (
     LARGEST, SHIPPED, TunedThresholds, read_tuned, shipped, thresholds_of, tuned_network, with_thresholds)
 from regionmask_ros.pipeline import Pipeline, PipelineSettings
 
-GOOD = {"network": "abc", "arithmetic": "snap", "input_step": 2, "thresholds": {"encoder": 3, "c1": 9},
+GOOD = {"network": "abc", "arithmetic": "snap", "input_step": 2, "thresholds": {"encoder": 4, "c1": 9},
         "made": {"trials": 4}}
 
 
@@ -27,6 +28,15 @@ def test_a_network_with_other_thresholds_is_the_same_but_for_them(tiny_network):
         np.testing.assert_array_equal(one.weight, other.weight)
     with pytest.raises(ValueError, match="c1, c2, c3"):
         with_thresholds(tiny_network, {"encoder": 2})
+
+
+def test_a_network_that_is_a_head_alone_has_the_encoders_threshold(tiny_network):
+    alone = replace(tiny_network, layers=tiny_network.layers[-1:], head=None, labels=(), input_table=np.zeros(
+        (256, tiny_network.layers[-1].in_channels), np.int32))
+    for step in (1, 2):
+        changed = with_thresholds(alone, {"encoder": 8}, step)
+        assert changed.encoder_threshold == 8 // step
+        np.testing.assert_array_equal(changed.layers[0].weight, step * alone.layers[0].weight)
 
 
 def test_the_engine_computes_other_thresholds_as_the_twin(tiny_network):
@@ -56,7 +66,7 @@ def test_in_steps_of_two_a_change_from_dark_to_bright_arrives_in_one_frame(train
         assert (still.encoder_events == 0) == (pipeline is with_head[1]), "Lava's 8 bits leave a rest to be sent"
 
 
-def test_the_first_layer_answers_alike_in_either_step(trained):
+def test_the_head_is_nearly_the_same_in_either_step(trained):
     fine, coarse = (with_thresholds(trained, thresholds_of(trained), step) for step in (1, 2))
     image = np.random.default_rng(0).integers(60, 200, (64, 64, 3)).astype(np.uint8)
     heads = [Pipeline(network, PipelineSettings()).process(Frame(image, "rgb", 0, ""))[0].head.astype(float)
@@ -74,7 +84,8 @@ def test_a_file_is_read_as_it_was_written(tmp_path):
     ({"arithmetic": "float"}, "arithmetic 'float' is unknown"),
     ({"thresholds": {"encoder": 0}}, "threshold of encoder is 0"),
     ({"thresholds": {"encoder": LARGEST + 1}}, f"from 1 to {LARGEST}"),
-    ({"thresholds": {"encoder": 3.0}}, "whole number"), ({"thresholds": {"encoder": True}}, "whole number"),
+    ({"thresholds": {"encoder": 4.0}}, "whole number"), ({"thresholds": {"encoder": True}}, "whole number"),
+    ({"thresholds": {"encoder": 3}}, "threshold of encoder is 3: no multiple"),
     ({"input_step": 3}, "input_step 3: it must be one of 1, 2"), ({"input_step": True}, "it needs network"),
     ({"thresholds": [3]}, "it needs network"), ({"network": None}, "it needs network"),
 ])
@@ -99,8 +110,8 @@ def test_anything_else_is_refused_in_one_line(tmp_path, content):
 def test_the_file_of_the_package_is_for_the_trained_network(trained):
     assert shipped().network == trained.digest and set(shipped().thresholds) == set(thresholds_of(trained))
     assert thresholds_of(with_thresholds(trained, shipped().thresholds)) == shipped().thresholds
-    assert tuned_network(trained).digest == with_thresholds(
-        trained, shipped().thresholds, shipped().input_step).digest
+    tuned = tuned_network(trained)
+    assert (shipped().input_step, tuned.encoder_threshold) == (2, shipped().thresholds["encoder"] // 2)
     assert tuned_network(trained) is tuned_network(trained), "cameras share the weights"
     assert {"command", "tuning", "held_out", "trials"} <= set(shipped().made)
     assert SHIPPED.stat().st_size < 10_000 and "/" not in shipped().made["command"]

@@ -75,7 +75,8 @@ def test_thresholds_follow_the_preset_while_the_node_runs(with_trained, wait_for
     for values, expected in (
         ({"mask_mode": "preset"}, ("tuned", shipped().arithmetic)),
         ({"preset": "fast"}, ("tuned", shipped().arithmetic)),
-        ({"thresholds": "trained"}, ("trained", "carry")), ({"thresholds": "", "mask_mode": "dynamic"}, ("trained", "carry")),
+        ({"thresholds": "trained"}, ("trained", "carry")),
+        ({"thresholds": "", "mask_mode": "dynamic"}, ("trained", "carry")),
         ({"mask_mode": "preset", "preset": "careful"}, ("tuned", shipped().arithmetic)),
         ({"arithmetic": "lava"}, ("trained", "lava")),
     ):
