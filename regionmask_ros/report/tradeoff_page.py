@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Callable, Mapping, Sequence
 
+from ..evaluation.settings import TRAINED, UNMASKED
 from ..evaluation.table import SPANS, figure, moved_title, percent, span
 from .html import Figure, Table, write_report
 from .tradeoff import Panel, Point, tradeoff_png, tradeoff_svg
@@ -86,7 +87,8 @@ def _point(row: Mapping[str, Any], gain: float, drop: float, interval: Sequence[
     name = row["setting"]
     base, at, share = name.partition("@")
     family = base + "".join(share.partition(":")[1:]) if at else ""
-    return Point(name, gain, drop, *interval, family=family, rival=name.startswith(("skip", "unmasked")))
+    rival = name.startswith("skip") or name.removesuffix(TRAINED) == UNMASKED
+    return Point(name, gain, drop, *interval, family=family, rival=rival)
 
 
 def _sequence_tables(rows: Sequence[Mapping[str, Any]], names: Sequence[str]) -> list[Table]:

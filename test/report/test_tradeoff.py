@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from regionmask_ros.report.tradeoff import Panel, Point, tradeoff_png, tradeoff_svg
-from regionmask_ros.report.tradeoff_page import SEED, Pictures, write_tradeoff_page
+from regionmask_ros.report.tradeoff_page import SEED, Pictures, _point, write_tradeoff_page
 
 pytest.importorskip("matplotlib")
 
@@ -26,6 +26,12 @@ def row(setting: str, drop: float, gain: float, sequence: str = "street") -> dic
 
 SETTINGS = (("unmasked", 0.0, 1.0), ("skip2", 4.0, 2.0), ("static@0.2", 1.0, 1.2), ("static@0.6", 5.0, 1.5),
             ("tracking", 0.5, 1.4))
+
+
+def test_every_frame_and_frame_skipping_are_the_rival_and_nothing_else():
+    settings = ("unmasked", "unmasked:trained", "skip2", "skip4:trained", "unmasked-tuned", "careful", "static@0.6")
+    rivals = [name for name in settings if _point({"setting": name}, 1.0, 0.0, (0.0, 0.0)).rival]
+    assert rivals == ["unmasked", "unmasked:trained", "skip2", "skip4:trained"]
 
 
 def test_points_and_the_paper_s_are_named():
