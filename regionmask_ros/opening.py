@@ -16,6 +16,7 @@ from .errors import UserError
 from .grid import RegionGrid
 from .network.spec import Network
 from .pipeline_settings import PipelineSettings
+from .warm import follow_an_object
 
 CLOSE_TIMEOUT_S = 10.0
 
@@ -87,14 +88,15 @@ class Opening:
 def open_warm(
     network: Network, settings: PipelineSettings, input_wh: tuple[int, int], given_up: GivenUp = wanted_all_along
 ) -> Backend:
-    """A backend as these settings want it, all of whose kernels, and the encoder's, are loaded. Raises as
-    ``open_backend``."""
+    """A backend as these settings want it. All kernels that a picture meets, from the encoder's to those that read boxes
+    and follow objects, are loaded then. Raises as ``open_backend``."""
     network = settings.network(network)
     backend = open_backend(
         settings.backend, network, input_wh, settings.arithmetic, settings.backend_options, given_up
     )
     try:
         _warm_up(backend, network, input_wh)
+        follow_an_object()
     except BaseException:
         backend.close()
         raise

@@ -35,7 +35,7 @@ class _Layers:
 
 def compile_kernels() -> None:
     """Runs every kernel of the fastest path once, on small layers with the types of real ones; compiles if need be."""
-    _follow_an_object()
+    follow_an_object()
     side, inputs, layers = 32, 3, []
     for channels in CHANNELS:
         weight = np.ones((channels, inputs, 3, 3), np.int32)
@@ -60,7 +60,7 @@ def compile_kernels() -> None:
         engine.step(events.index, np.full(len(events), 1 << 16, np.int32))
 
 
-def _follow_an_object() -> None:
+def follow_an_object() -> None:
     """What runs between a head and the next mask: a box that is detected, and one that rests in the next frame."""
     grid, picture_wh = RegionGrid(6, 6), (96, 96)
     picture = np.zeros((*picture_wh, 3), np.uint8)
