@@ -7,6 +7,7 @@ from dataclasses import replace
 import cv2
 import numpy as np
 import pytest
+from moving_square import moving_square
 
 from regionmask_ros.engine.twin import TwinEncoder, TwinNetwork
 from regionmask_ros.errors import UserError
@@ -19,15 +20,7 @@ from regionmask_ros.pipeline import Pipeline, PipelineSettings
 
 
 def clip(count: int, size_wh: tuple[int, int] = (96, 64), seed: int = 0, frame_id: str = "camera") -> list[Frame]:
-    """Noise that changes a little from frame to frame, with a square that moves."""
-    rng = np.random.default_rng(seed)
-    still = rng.integers(0, 256, (size_wh[1], size_wh[0], 3)).astype(np.uint8)
-    frames = []
-    for t in range(count):
-        pixels = still.copy()
-        pixels[20:40, 4 * t:4 * t + 20] = 255 - 20 * (t % 3)
-        frames.append(Frame(pixels, "bgr", t * 40_000_000, frame_id))
-    return frames
+    return moving_square(count, size_wh, seed=seed, frame_id=frame_id)
 
 
 def heads(pipeline: Pipeline, frames: list[Frame]) -> list[np.ndarray]:

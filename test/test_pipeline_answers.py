@@ -6,6 +6,7 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
+from moving_square import moving_square
 
 from regionmask_ros.errors import UserError
 from regionmask_ros.frames import Frame
@@ -16,14 +17,7 @@ WH = (96, 64)
 
 
 def clip(count: int) -> list[Frame]:
-    """Still noise with a square that moves."""
-    still = np.random.default_rng(0).integers(0, 256, (WH[1], WH[0], 3)).astype(np.uint8)
-    frames = []
-    for t in range(count):
-        pixels = still.copy()
-        pixels[20:40, 4 * t:4 * t + 20] = 255
-        frames.append(Frame(pixels, "bgr", t * 40_000_000, "camera"))
-    return frames
+    return moving_square(count, WH, greys=(255,))
 
 
 @pytest.fixture

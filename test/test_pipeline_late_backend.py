@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from moving_square import moving_square
 
 from regionmask_ros.backends import BackendFailed, open_backend
 from regionmask_ros.errors import UserError
@@ -55,14 +56,7 @@ class LateBackend:
 
 
 def clip(count: int, size_wh: tuple[int, int] = (96, 64), start_ns: int = 0) -> list[Frame]:
-    """Noise, and a square that moves."""
-    still = np.random.default_rng(0).integers(0, 256, (size_wh[1], size_wh[0], 3)).astype(np.uint8)
-    frames = []
-    for t in range(count):
-        pixels = still.copy()
-        pixels[20:40, 3 * t:3 * t + 20] = 255 - 20 * (t % 3)
-        frames.append(Frame(pixels, "bgr", start_ns + t * 40_000_000, "camera"))
-    return frames
+    return moving_square(count, size_wh, step=3, start_ns=start_ns)
 
 
 def played(pipeline: Pipeline, frames: list[Frame]) -> list[StepResult]:

@@ -6,6 +6,7 @@ from dataclasses import fields, replace
 
 import numpy as np
 import pytest
+from moving_square import moving_square
 
 from regionmask_ros.errors import UserError
 from regionmask_ros.frames import Frame
@@ -23,13 +24,7 @@ ADAPTIVE = PipelineSettings(mask="adaptive", refresh_period=4, score_threshold=0
 
 
 def clip(count: int) -> list[Frame]:
-    still = np.random.default_rng(0).integers(0, 120, (WH[1], WH[0], 3)).astype(np.uint8)
-    frames = []
-    for t in range(count):
-        pixels = still.copy()
-        pixels[30:80, 4 * t:4 * t + 40] = 230
-        frames.append(Frame(pixels, "bgr", t * 40_000_000, "camera"))
-    return frames
+    return moving_square(count, WH, top=30, square_wh=(40, 50), greys=(230,), noise=120)
 
 
 def results(pipeline: Pipeline, frames: list[Frame]) -> list:

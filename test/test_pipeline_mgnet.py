@@ -6,6 +6,7 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
+from moving_square import moving_square
 
 from regionmask_ros.encoder import Encoder
 from regionmask_ros.errors import UserError
@@ -19,13 +20,7 @@ SETTINGS = PipelineSettings(mask="dynamic", dynamic="mgnet", target_masked=0.5, 
 
 
 def clip(count: int) -> list[Frame]:
-    still = np.random.default_rng(0).integers(0, 256, (128, 192, 3)).astype(np.uint8)
-    frames = []
-    for t in range(count):
-        pixels = still.copy()
-        pixels[20:60, 6 * t:6 * t + 30] = 255 - 20 * (t % 3)
-        frames.append(Frame(pixels, "bgr", t * 40_000_000, "camera"))
-    return frames
+    return moving_square(count, (192, 128), square_wh=(30, 40), step=6)
 
 
 def run(pipeline: Pipeline, frames: list[Frame]) -> list:

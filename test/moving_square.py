@@ -1,0 +1,26 @@
+"""Pictures for pipelines: noise that stands still, and a square that moves over it."""
+
+from __future__ import annotations
+
+from typing import Sequence
+
+import numpy as np
+
+from regionmask_ros.frames import Frame
+
+FRAME_NS = 40_000_000
+FLICKER = (255, 235, 215)
+
+
+def moving_square(count: int, size_wh: tuple[int, int], *, top: int = 20, square_wh: tuple[int, int] = (20, 20),
+                  step: int = 4, greys: Sequence[int] = FLICKER, noise: int = 256, seed: int = 0, start_ns: int = 0,
+                  frame_id: str = "camera") -> list[Frame]:
+    """step: pixels to the right a frame. greys: of the square, in turn. noise: values below this one."""
+    width, height = square_wh
+    still = np.random.default_rng(seed).integers(0, noise, (size_wh[1], size_wh[0], 3)).astype(np.uint8)
+    frames = []
+    for t in range(count):
+        pixels = still.copy()
+        pixels[top:top + height, step * t:step * t + width] = greys[t % len(greys)]
+        frames.append(Frame(pixels, "bgr", start_ns + t * FRAME_NS, frame_id))
+    return frames
