@@ -39,6 +39,11 @@ class Knobs:
         "Every so many frames the border is sent, where objects enter. 0: never on its own.")
     steer_threshold: float = _knob(
         float(PRESETS_OWN), 0, 1.0, "Lowest score of an object that is followed and looked at again.")
+    trial_looks: int = _knob(
+        PRESETS_OWN, 0, MOST_FRAMES,
+        "A weaker object is looked at so many times, because newcomers are often weak. 0: never.")
+    trial_threshold: float = _knob(
+        float(PRESETS_OWN), 0, 1.0, "Lowest score of an object that is looked at a few times.")
 
     def __post_init__(self) -> None:
         for field in dataclasses.fields(self):
