@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from pathlib import Path
 
-
 _NO_NETWORK = (
     "Failed to establish a new connection", "Name or service not known", "Temporary failure in name resolution",
     "Network is unreachable", "Connection refused",

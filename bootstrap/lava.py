@@ -22,7 +22,7 @@ from .state import State, digest, only_one
 LOCK = Path(__file__).with_name("lock_lava.txt")
 STEP = "lava"
 WANTED = (3, 10)
-"""The Python that lava-nc is made for. On a newer one it is imported with a shim (``lava_child/shim.py``)."""
+"""The Python that lava-nc is made for. On a newer one it is imported with a shim (``lava_worker/shim.py``)."""
 
 _USUAL = ("/usr/bin/python3.10", "/usr/local/bin/python3.10")
 """Beside PATH, which an activated environment may have changed."""
@@ -108,7 +108,7 @@ def _install(progress: Progress, env: Mapping[str, str], root: Path, found: str,
         python, "-m", "pip", "--disable-pip-version-check", "--no-input", "install", "--no-user", "--progress-bar",
         "off", "--no-deps", "--ignore-requires-python", "-r", LOCK,
     ], env, "lava")
-    shim = root / "regionmask_ros" / "lava_child" / "shim.py"
+    shim = root / "regionmask_ros" / "lava_worker" / "shim.py"
     progress.run("importing Lava", [python, "-c", _TRY_IT, shim], env, "lava")
     shutil.rmtree(folder, ignore_errors=True)
     try:

@@ -195,7 +195,7 @@ def _assets_and_kernels(plan: Plan, state: State, progress: Progress) -> None:
     assets.video()
     if not state.has("kernels", plan.kernels_key):
         progress.say("compiling the engine's kernels")
-        progress.run("compiling the kernels", [place.python, "-m", "regionmask_ros.warm"], plan.env, "kernels")
+        progress.run("compiling the kernels", [place.python, "-m", "regionmask_ros.pipeline.warmup"], plan.env, "kernels")
         state.set("kernels", plan.kernels_key)
 
 

@@ -13,7 +13,6 @@ from __future__ import annotations
 from importlib.util import find_spec
 from typing import Callable
 
-from launch import Action, LaunchContext, LaunchDescription
 from launch.actions import (
     DeclareLaunchArgument,
     EmitEvent,
@@ -27,6 +26,7 @@ from launch.events import Shutdown
 from launch.events.process import ProcessIO
 from launch_ros.actions import Node
 
+from launch import Action, LaunchContext, LaunchDescription
 from regionmask_ros.ros.launching import PACKAGE, common_arguments, process_settings, texts, value
 from regionmask_ros.ros.parameter_files import input_size_for
 from regionmask_ros.sources.bag import BagPictures

@@ -8,10 +8,10 @@ An argument left empty leaves the parameter file's value alone. The node activat
 
 from __future__ import annotations
 
-from launch import LaunchContext, LaunchDescription
 from launch.actions import DeclareLaunchArgument, OpaqueFunction
 from launch_ros.actions import Node
 
+from launch import LaunchContext, LaunchDescription
 from regionmask_ros.ros.launching import (
     PACKAGE,
     SWITCH,

@@ -9,10 +9,10 @@ my/masks/front.npz or front.png. Parameters of one camera go into the parameter 
 
 from __future__ import annotations
 
-from launch import LaunchContext, LaunchDescription
 from launch.actions import DeclareLaunchArgument, OpaqueFunction
 from launch_ros.actions import Node
 
+from launch import LaunchContext, LaunchDescription
 from regionmask_ros.ros.cameras import Camera, parse_cameras, with_masks
 from regionmask_ros.ros.launching import PACKAGE, SWITCH, common_arguments, process_settings, texts, value
 

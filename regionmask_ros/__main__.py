@@ -5,7 +5,7 @@ from __future__ import annotations
 import sys
 
 from . import __version__
-from .commands._shell import COMMANDS, EXIT_OK, command_main, guarded
+from .commands._cli import COMMANDS, EXIT_OK, command_main, guarded
 from .errors import UserError
 
 

@@ -11,10 +11,10 @@ import cv2
 import numpy as np
 import pytest
 
-from regionmask_ros.backends.lava_python import find_lava_python
+from regionmask_ros.backends.lava_env import find_lava_python
 from regionmask_ros.errors import UserError
 from regionmask_ros.network.files import find_network, load_network
-from regionmask_ros.network.spec import ConvSpec, Network, YoloHead
+from regionmask_ros.network.graph import ConvSpec, Network, YoloHead
 
 REPOSITORY = Path(__file__).resolve().parent.parent
 STAND_IN = REPOSITORY / "test" / "backends" / "loihi_stand_in"

@@ -6,7 +6,7 @@ import os
 import time
 from pathlib import Path
 
-from regionmask_ros.lava_child.family import SEGMENTS, mark_of
+from regionmask_ros.lava_worker.processes import SEGMENTS, mark_of
 
 
 def processes_of(folder: Path) -> list[int]:

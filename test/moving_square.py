@@ -6,7 +6,7 @@ from typing import Sequence
 
 import numpy as np
 
-from regionmask_ros.frames import Frame
+from regionmask_ros.core.frame import Frame
 
 FRAME_NS = 40_000_000
 FLICKER = (255, 235, 215)

@@ -14,6 +14,7 @@ from importlib.util import find_spec
 from pathlib import Path
 
 import pytest
+
 import regionmask_ros
 
 ROOT = Path(__file__).resolve().parents[1]

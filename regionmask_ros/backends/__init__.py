@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from typing import Any, Mapping
 
+from ..core.options import Value, make_options
 from ..errors import UserError
-from ..network.spec import Network
+from ..network.graph import Network
 from .base import Backend, BackendFailed, GivenUp, wanted_all_along
 from .cpu import CpuBackend
-from .lava_sim import LavaSimBackend
+from .lava import LavaSimBackend
 from .loihi2 import Loihi2Backend
-from .options import Value, make_options
 
 __all__ = ["BACKENDS", "Backend", "BackendFailed", "check_backend", "open_backend", "options_of", "resolve_arithmetic"]
 

@@ -10,7 +10,7 @@ import numpy as np
 from ..errors import UserError
 
 if TYPE_CHECKING:
-    from ..encoder import Events
+    from ..encoder.encoder import Events
 
 
 class BackendFailed(UserError):

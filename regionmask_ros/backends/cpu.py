@@ -9,13 +9,13 @@ from typing import Any
 
 import numpy as np
 
-from ..encoder import Events
+from ..core.options import NoOptions
+from ..encoder.encoder import Events
 from ..engine.arithmetic import ARITHMETICS, CARRY
-from ..engine.event_engine import EventEngine, PackedNetwork, PathError
+from ..engine.engine import EventEngine, PackedNetwork, PathError
 from ..errors import UserError
-from ..network.spec import Network
+from ..network.graph import Network
 from .base import BackendResult, GivenUp, wanted_all_along
-from .options import NoOptions
 
 _PACKED: weakref.WeakKeyDictionary[Network, PackedNetwork] = weakref.WeakKeyDictionary()
 """Cameras that run the same network in one process share its weights."""

@@ -10,13 +10,12 @@ import re
 from dataclasses import dataclass
 from typing import Any, Mapping
 
+from ..core.options import ProcessOptions, option
 from ..errors import UserError
-from ..network.spec import Network
+from ..network.graph import Network
 from .base import BackendFailed, GivenUp, wanted_all_along
-from .lava_facts import ask_lava_python
-from .lava_python import find_lava_python
-from .options import ProcessOptions, option
-from .stepped import SteppedBackend
+from .lava import SteppedBackend
+from .lava_env import ask_lava_python, find_lava_python
 
 LAVA = "lava"
 GUIDE = "see docs/LOIHI2.md"

@@ -23,20 +23,20 @@ from pathlib import Path
 from typing import Any, Sequence
 
 from .. import __version__
-from ..bench.clip import MOST_FRAMES, standard_sequences
-from ..bench.event_engine import EVENT
-from ..bench.machine import machine_facts
-from ..bench.measure import WARM_UP
-from ..bench.peers.choice import PEERS, limit_threads
-from ..bench.session import Plan, Session
-from ..bench.settings import SETTINGS
-from ..bench.table import as_text
-from ..engine.event_engine import available_paths
+from ..core.frame import parse_input_size
+from ..engine.engine import available_paths
 from ..errors import UserError
-from ..frames import parse_input_size
+from ..files.outputs import Outputs
+from ..lab.bench.clip import MOST_FRAMES, standard_sequences
+from ..lab.bench.engine import EVENT
+from ..lab.bench.masks import SETTINGS
+from ..lab.bench.measure import WARM_UP
+from ..lab.bench.runtimes.choice import PEERS, limit_threads
+from ..lab.bench.session import Plan, Session
+from ..lab.bench.table import as_text
+from ..metrics.machine import machine_facts
 from ..network.files import find_network, load_network
-from ..report.outputs import Outputs
-from ._shell import EXIT_OK, add_network, command_main, spelt
+from ._cli import EXIT_OK, add_network, command_main, spelt
 
 ENGINES = (EVENT, *PEERS)
 MOST_THREADS, MOST_STREAMS = 1024, 256
@@ -181,16 +181,16 @@ def _names(text: str, option: str, known: Sequence[str]) -> tuple[str, ...]:
 def _page_files(outputs: Outputs, folder: str) -> dict[str, str]:
     """Temporary names of the page and its plots, by their final names."""
     # Imported now, so that a missing matplotlib is told before minutes of measuring.
-    from ..bench.page import PAGE
-    from ..bench.plots import PLOTS
+    from ..lab.bench.page import PAGE
+    from ..lab.bench.plots import PLOTS
 
     place = outputs.folder(folder)
     return {name: outputs.file(os.path.join(place, name)) for name in (*PLOTS, PAGE)}
 
 
 def _write_pages(files: dict[str, str], result: dict[str, Any]) -> None:
-    from ..bench.page import PAGE, page
-    from ..bench.plots import PLOTS
+    from ..lab.bench.page import PAGE, page
+    from ..lab.bench.plots import PLOTS
 
     for name, draw in PLOTS.items():
         Path(files[name]).write_bytes(draw(result))

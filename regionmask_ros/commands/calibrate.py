@@ -23,24 +23,22 @@ import numpy as np
 from tqdm import tqdm
 
 from .. import __version__
+from ..core.frame import Frame, choose_input_size, parse_input_size
+from ..core.grid import RegionGrid
 from ..datasets import BagTopics, has_bag, read_labels
 from ..datasets.labels import ANY, Labels
 from ..errors import UserError
-from ..frames import Frame, choose_input_size, parse_input_size
-from ..grid import RegionGrid
+from ..files.atomic import shown
+from ..files.outputs import Outputs
 from ..mask.calibration import Calibration, Target
-from ..mask.files import save_static_mask
 from ..mask.heat import USUAL_COVER
+from ..mask.static import save_static_mask
 from ..network.files import find_network, load_network
-from ..pipeline import Pipeline, PipelineSettings
+from ..pipeline.pipeline import Pipeline, PipelineSettings
 from ..report.calibration_page import heat_picture, mask_picture, write_calibration_page
-from ..report.outputs import Outputs
-from ..report.samples import encode_jpeg
+from ..report.run_page import encode_jpeg
 from ..sources import Source, open_source
-from ..sources.naming import shown
-from ._shell import (
-    EXIT_OK, add_input_size, add_max_pixels, add_network, add_topic, add_truth_topic, command_main, spelt,
-)
+from ._cli import EXIT_OK, add_input_size, add_max_pixels, add_network, add_topic, add_truth_topic, command_main, spelt
 
 DEFAULTS = PipelineSettings()
 PICTURE = "static_mask.jpg"

@@ -25,22 +25,22 @@ from tqdm import tqdm
 from .. import __version__
 from ..backends import BACKENDS, check_backend, open_backend, resolve_arithmetic
 from ..backends.base import BackendResult
-from ..backends.comparison import Comparison
-from ..backends.options import parse_pairs
+from ..core.frame import choose_input_size, make_view, parse_input_size
+from ..core.grid import RegionGrid
+from ..core.options import parse_pairs
 from ..detection.yolo import decode
-from ..encoder import Encoder
+from ..encoder.encoder import Encoder
 from ..errors import UserError
-from ..frames import choose_input_size, make_view, parse_input_size
-from ..grid import RegionGrid
-from ..mask.files import load_static_mask
+from ..files.outputs import Outputs
+from ..lab.backend_comparison import Comparison
 from ..mask.policy import ADAPTIVE, MODES, MaskPolicy, MaskState, decide
-from ..mask.schedule import is_refresh
+from ..mask.scheduling import is_refresh
+from ..mask.static import load_static_mask
 from ..network.files import find_network, load_network
-from ..network.spec import Network
-from ..pipeline import PipelineSettings
-from ..report.outputs import Outputs
+from ..network.graph import Network
+from ..pipeline.pipeline import PipelineSettings
 from ..sources import Source, open_source
-from ._shell import EXIT_OK, add_input_size, add_network, add_topic, command_main
+from ._cli import EXIT_OK, add_input_size, add_network, add_topic, command_main
 
 EXIT_DIFFERENT = 1
 DEFAULTS = PipelineSettings()

@@ -18,7 +18,7 @@ from typing import Sequence
 
 from ..errors import UserError
 from ..sources import Source, open_source
-from ._shell import EXIT_OK, command_main, spelt
+from ._cli import EXIT_OK, command_main, spelt
 from .play import check_rate
 
 SHORT_VIDEO_S = 20.0
@@ -38,7 +38,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(args: argparse.Namespace) -> int:
     """Runs the demonstration. Bad input is found before any process starts."""
     from ..network.files import find_network
-    from ..ros.availability import require
+    from ..ros.setup import require
 
     if args.rate is not None:
         check_rate(args.rate)
@@ -52,8 +52,7 @@ def run(args: argparse.Namespace) -> int:
 
 def _demonstrate(args: argparse.Namespace, source: Source) -> int:
     from ..ros.demo.folder import DemoFolder
-    from ..ros.demo.progress import Progress
-    from ..ros.demo.show import private_domain, show
+    from ..ros.demo.show import Progress, private_domain, show
 
     environment = private_domain()
     from ..ros.demo.pages import Story, write_files, write_page

@@ -12,11 +12,10 @@ from __future__ import annotations
 import argparse
 from typing import TYPE_CHECKING, Sequence
 
-from ..ros.availability import require
 from ..ros.cameras import Camera, parse_camera, shared, unlike
-from ..ros.dds_profile import use_profile
-from ..ros.stopping import StopRequest
-from ._shell import EXIT_OK, command_main
+from ..ros.session import StopRequest
+from ..ros.setup import require, use_profile
+from ._cli import EXIT_OK, command_main
 
 if TYPE_CHECKING:
     from ..ros.node import DetectorNode

@@ -17,10 +17,10 @@ from pathlib import Path
 from typing import Iterator, Sequence
 
 from .. import __version__
-from ..doctor import here
-from ..doctor.finding import ABSENT, BROKEN, OK, Finding
-from ..whole_file import write_whole
-from ._shell import EXIT_OK, command_main
+from ..files.atomic import write_whole
+from ..lab.doctor import installation as here
+from ..lab.doctor.finding import ABSENT, BROKEN, OK, Finding
+from ._cli import EXIT_OK, command_main
 
 EXIT_BROKEN = 1
 _MARKS = {OK: "ok  ", ABSENT: "--  ", BROKEN: "FAIL"}
@@ -53,7 +53,7 @@ def _findings() -> Iterator[Finding]:
         yield finding
     if not broken:
         # It computes, so it needs what was just found.
-        from ..doctor import lava
+        from ..lab.doctor import lava
 
         yield from lava.findings()
 

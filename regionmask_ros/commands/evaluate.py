@@ -28,25 +28,23 @@ from typing import Sequence
 from tqdm import tqdm
 
 from .. import __version__
-from ..bench.machine import machine_facts
+from ..core.frame import parse_input_size
 from ..datasets import BagTopics, has_bag, open_dataset
+from ..datasets.labels import LabelledSequence
 from ..datasets.moved_view import LARGEST_MOVE
-from ..datasets.sequence import LabelledSequence
 from ..errors import UserError
-from ..evaluation.evaluate import evaluate_sequence
-from ..evaluation.rows import SequenceRows, summarise
-from ..evaluation.settings import RECIPES, Setting, parse_setting
-from ..evaluation.table import moved_table, sequence_table, summary_table
-from ..frames import parse_input_size
+from ..files.outputs import Outputs
+from ..lab.evaluation.evaluate import evaluate_sequence
+from ..lab.evaluation.page import Pictures, write_tradeoff_page
+from ..lab.evaluation.rows import SequenceRows, summarise
+from ..lab.evaluation.settings import RECIPES, Setting, parse_setting
+from ..lab.evaluation.table import moved_table, sequence_table, summary_table
 from ..mask.dynamic import MGNET
+from ..metrics.machine import machine_facts
 from ..network.files import find_network, load_network
 from ..network.thresholds import TRAINED, TUNED
-from ..pipeline import PipelineSettings
-from ..report.outputs import Outputs
-from ..report.tradeoff_page import Pictures, write_tradeoff_page
-from ._shell import (
-    EXIT_OK, add_input_size, add_max_pixels, add_network, add_topic, add_truth_topic, command_main, spelt,
-)
+from ..pipeline.pipeline import PipelineSettings
+from ._cli import EXIT_OK, add_input_size, add_max_pixels, add_network, add_topic, add_truth_topic, command_main, spelt
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:

@@ -17,10 +17,10 @@ from pathlib import Path
 from typing import Any, Sequence
 
 from ..errors import UserError
+from ..files.atomic import write_whole
 from ..network.files import find_network, install_network, load_network, user_file
-from ..network.spec import Network
-from ..whole_file import write_whole
-from ._shell import EXIT_OK, command_main
+from ..network.graph import Network
+from ._cli import EXIT_OK, command_main
 
 TRAINED_SIZE_WH = (448, 448)
 _COLUMNS = ("layer", "in", "out", "kernel", "stride", "weights", "dense MACs", "threshold")

@@ -18,9 +18,9 @@ from pathlib import Path
 from typing import Sequence
 
 from ..errors import UserError
-from ..ros.stopping import StopRequest
+from ..ros.session import StopRequest
 from ..sources import Source, open_source
-from ._shell import EXIT_OK, command_main
+from ._cli import EXIT_OK, command_main
 
 SLOWEST, FASTEST = 0.001, 1000.0
 
@@ -49,8 +49,7 @@ def run(args: argparse.Namespace) -> int:
     _check(args)
     with StopRequest() as stop:
         with open_source(args.source, args.bag_topic, args.topic) as source:
-            from ..ros.availability import require
-            from ..ros.dds_profile import use_profile
+            from ..ros.setup import require, use_profile
 
             use_profile()
             require("rclpy", "sensor_msgs", "vision_msgs")
@@ -71,7 +70,7 @@ def _check(args: argparse.Namespace) -> None:
 
 
 def _play(source: Source, args: argparse.Namespace, stop: StopRequest) -> None:
-    from ..whole_file import write_whole
+    from ..files.atomic import write_whole
     from ..ros.player import Pace, Played, Player
     from ..ros.session import RosSession
 

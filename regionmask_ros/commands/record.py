@@ -16,8 +16,8 @@ from pathlib import Path
 from typing import Sequence
 
 from ..errors import UserError
-from ..ros.stopping import StopRequest
-from ._shell import EXIT_OK, command_main
+from ..ros.session import StopRequest
+from ._cli import EXIT_OK, command_main
 
 LOOK_S = 0.2
 
@@ -37,8 +37,7 @@ def run(args: argparse.Namespace) -> int:
     if os.path.lexists(target):
         raise UserError(f"{target}: exists already; a bag gets a folder of its own")
     with StopRequest() as stop:
-        from ..ros.availability import require
-        from ..ros.dds_profile import use_profile
+        from ..ros.setup import require, use_profile
 
         use_profile()
         require("rclpy", "sensor_msgs", "diagnostic_msgs", "vision_msgs", "rosbags")

@@ -26,29 +26,35 @@ from tqdm import tqdm
 
 from .. import __version__
 from ..backends import BACKENDS, options_of
-from ..backends.options import parse_pairs
+from ..core.frame import choose_input_size, parse_input_size
+from ..core.options import parse_pairs
 from ..errors import UserError
-from ..frames import choose_input_size, parse_input_size
-from ..metrics.loihi2_model import REFERENCE_INPUT_WH, allocate
-from ..metrics.loihi2_table import modelled_table
+from ..files.outputs import Outputs
+from ..metrics.loihi2 import REFERENCE_INPUT_WH, allocate, modelled_table
 from ..metrics.run_summary import FrameRecord, summarise
 from ..network.files import find_network, load_network
-from ..network.spec import Network
+from ..network.graph import Network
 from ..network.thresholds import TRAINED, TUNED
-from ..overlay import caption_line, draw_overlay
-from ..pipeline import Pipeline, PipelineSettings, StepResult
-from ..report.detections_csv import DetectionsCsv
-from ..report.figures import Panel, per_frame_svg
-from ..report.head_dump import HeadDump
-from ..report.html import Figure, write_report
-from ..report.outputs import Outputs
-from ..report.rerun_log import ENDING, RerunLog
-from ..report.samples import SamplePictures
-from ..report.summary import summary_tables
-from ..report.video_writer import VideoWriter
+from ..pipeline.pipeline import Pipeline, PipelineSettings, StepResult
+from ..report.overlay import caption_line, draw_overlay
+from ..report.page import Figure, write_report
+from ..report.plots import Panel, per_frame_svg
+from ..report.rerun import ENDING, RerunLog
+from ..report.run_page import SamplePictures
+from ..report.tables import summary_tables
+from ..report.writers import DetectionsCsv, HeadDump, VideoWriter
 from ..sources import Source, open_source
-from ._masks import add_masks, mask_settings
-from ._shell import EXIT_OK, add_input_size, add_max_pixels, add_network, add_topic, command_main, spelt
+from ._cli import (
+    EXIT_OK,
+    add_input_size,
+    add_masks,
+    add_max_pixels,
+    add_network,
+    add_topic,
+    command_main,
+    mask_settings,
+    spelt,
+)
 
 DEFAULTS = PipelineSettings()
 

@@ -22,17 +22,17 @@ from typing import Any, Sequence
 from tqdm import tqdm
 
 from .. import __version__
-from ..bench.machine import machine_facts
+from ..core.frame import parse_input_size
 from ..datasets import open_dataset, read_labels
 from ..errors import UserError
-from ..evaluation.mask_recall import measure
-from ..evaluation.table import figure
-from ..frames import parse_input_size
-from ..mask.mgnet_files import SHAPES, load_weights
+from ..files.outputs import Outputs
+from ..lab.evaluation.mask_recall import measure
+from ..lab.evaluation.table import figure
+from ..mask.mgnet.weights import SHAPES, load_weights
+from ..metrics.machine import machine_facts
 from ..network.files import find_network, load_network
-from ..pipeline import PipelineSettings
-from ..report.outputs import Outputs
-from ._shell import EXIT_INTERRUPTED, EXIT_OK, add_input_size, add_max_pixels, add_network, command_main
+from ..pipeline.pipeline import PipelineSettings
+from ._cli import EXIT_INTERRUPTED, EXIT_OK, add_input_size, add_max_pixels, add_network, command_main
 
 SHIPPED_NAME = "light"
 LOOK_EVERY = 500
@@ -87,7 +87,7 @@ def _train(args: argparse.Namespace) -> int:
         raise UserError(f"--seed {args.seed}: must be 0 or more")
     if importlib.util.find_spec("torch") is None:
         raise UserError("train_mgnet needs torch, which is not installed: run 'make train-setup' (the extra 'train')")
-    from ..training.session import Session
+    from ..lab.training.session import Session
 
     network = load_network(find_network(args.network))
     with Outputs([*args.sources, *args.hold_out]) as outputs:

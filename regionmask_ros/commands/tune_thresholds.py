@@ -26,19 +26,16 @@ from tqdm import tqdm
 from .. import __version__
 from ..engine.arithmetic import ARITHMETICS
 from ..errors import UserError
-from ..mask.presets import PRESETS
-from ..metrics.loihi2_model import REFERENCE_CORES
+from ..files.atomic import write_whole
+from ..lab.tuning.search import Journal, Score, key_of, search, trials_of
+from ..lab.tuning.trial import SURE, Clip, Footage, Outcome, Stretch, dense_truth, read_stretches
+from ..mask.scheduling import PRESETS
+from ..metrics.loihi2 import REFERENCE_CORES
 from ..network.files import find_network, load_network
-from ..network.spec import Network
+from ..network.graph import Network
 from ..network.thresholds import INPUT_STEPS, LARGEST, TunedThresholds, thresholds_of, whole_steps
-from ..pipeline import PipelineSettings
-from ..tuning.agreement import SURE, dense_truth
-from ..tuning.journal import Journal, key_of
-from ..tuning.search import Score, search, trials_of
-from ..tuning.stretches import Clip, Stretch, read_stretches
-from ..tuning.trial import Footage, Outcome
-from ..whole_file import write_whole
-from ._shell import EXIT_OK, add_max_pixels, add_network, command_main, spelt
+from ..pipeline.pipeline import PipelineSettings
+from ._cli import EXIT_OK, add_max_pixels, add_network, command_main, spelt
 
 WORK = {"edp": ("edp_js",), "edp+events": ("edp_js", "events"), "synops": ("synops",), "cpu": ("cpu_ms",)}
 """Figures whose product is minimised. Processor time shakes; events, which it follows, are counted."""

@@ -10,8 +10,7 @@ from typing import Callable, Mapping, Sequence
 from ..errors import UserError
 from . import bag, coco, csv_table, kitti, mot
 from .bag import BagTopics
-from .labels import Labels
-from .sequence import LabelledSequence
+from .labels import LabelledSequence, Labels
 
 BAG = "bag"
 """The only kind that has topics."""

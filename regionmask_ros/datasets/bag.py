@@ -13,14 +13,11 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
-from ..errors import UserError
-from ..sources.bag import BagPictures
-from ..sources.bag_reader import bag_folder, choose_topic, messages, opened
+from ..errors import Refused, UserError
+from ..files.atomic import shown
+from ..sources.bag import BagPictures, bag_folder, choose_topic, messages, opened
 from ..sources.image_message import stamp_ns
-from ..sources.naming import shown
-from ..untrusted.refused import Refused
-from .labels import ANY, UNTRACKED, LabelRow, Labels, checked
-from .sequence import LabelledSequence
+from .labels import ANY, UNTRACKED, LabelledSequence, LabelRow, Labels, checked
 
 DETECTIONS = "vision_msgs/msg/Detection2DArray"
 

@@ -12,12 +12,10 @@ import os
 from collections import defaultdict
 from typing import Any, Mapping
 
-from ..errors import UserError
+from ..errors import Refused, UserError
+from ..files.atomic import must_be_utf8, shown
 from ..sources.images import ImageFiles
-from ..sources.naming import must_be_utf8, shown
-from ..untrusted.refused import Refused
-from .labels import UNTRACKED, LabelRow, Labels, checked
-from .sequence import LabelledSequence
+from .labels import UNTRACKED, LabelledSequence, LabelRow, Labels, checked
 from .text_table import read_text
 
 PICTURE_FOLDERS = ("", "images", "img", "data")

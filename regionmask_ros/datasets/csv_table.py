@@ -10,10 +10,9 @@ from __future__ import annotations
 import csv
 import os
 
+from ..errors import Refused
 from ..sources.images import SUFFIXES
-from ..untrusted.refused import Refused
-from .labels import ANY, UNTRACKED, LabelRow, Labels, checked
-from .sequence import LabelledSequence, folder_name, of_files
+from .labels import ANY, UNTRACKED, LabelledSequence, LabelRow, Labels, checked, folder_name, of_files
 from .text_table import BAD_LINE, line_error, read_text
 
 TABLE, VIDEO = "gt.csv", "video.mp4"

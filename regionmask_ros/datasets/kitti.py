@@ -9,11 +9,9 @@ from __future__ import annotations
 import os
 from typing import Sequence
 
-from ..errors import UserError
-from ..sources.naming import natural_key, shown
-from ..untrusted.refused import Refused
-from .labels import ANY, UNTRACKED, LabelRow, Labels
-from .sequence import LabelledSequence, of_files
+from ..errors import Refused, UserError
+from ..files.atomic import natural_key, shown
+from .labels import ANY, UNTRACKED, LabelledSequence, LabelRow, Labels, of_files
 from .text_table import rows_of
 
 LABELS, PICTURES = "label_02", "image_02"

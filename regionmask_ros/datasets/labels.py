@@ -1,16 +1,22 @@
-"""Objects that people marked in pictures, whatever file they were written in."""
+"""Objects that people marked in pictures, whatever file they were written in.
+
+A sequence of pictures with the labels that belong to it.
+"""
 
 from __future__ import annotations
 
 import math
+import os
 from collections import defaultdict
 from dataclasses import dataclass, field
-from typing import Iterable, Mapping
+from typing import Callable, Iterable, Mapping
 
 import numpy as np
 
-from ..detection.detections import UNTRACKED
-from ..untrusted.refused import Refused
+from ..core.detections import UNTRACKED
+from ..errors import Refused, UserError
+from ..files.atomic import shown
+from ..sources import Source, open_source
 
 ANY = "any"
 """Class of a region in which detections of every class are left out of the count."""
@@ -122,3 +128,32 @@ def checked(row: LabelRow) -> LabelRow:
     if row.width < 0.0 or row.height < 0.0:
         raise Refused(f"a box of negative size, {row.width} x {row.height}")
     return row
+
+
+@dataclass(frozen=True)
+class LabelledSequence:
+    """name: what results call it. labels: by frame, in the order of the pictures. open: a new source of the pictures.
+
+    inputs: files and folders that it is read from.
+    """
+
+    name: str
+    labels: Labels
+    open: Callable[[], Source]
+    inputs: tuple[str, ...]
+
+
+def of_files(labels_path: str, pictures: str, name: str, labels: Labels) -> LabelledSequence:
+    """A sequence whose pictures are a video file or a folder.
+
+    Raises UserError when the pictures are missing, or nothing is labelled that could be scored."""
+    if not os.path.exists(pictures):
+        raise UserError(f"{shown(pictures)}: no such file or folder; the labels {shown(labels_path)} belong to it")
+    if not labels.classes:
+        raise UserError(f"{shown(labels_path)}: no object is labelled that could be scored")
+    return LabelledSequence(name, labels, lambda: open_source(pictures), (labels_path, pictures))
+
+
+def folder_name(path: str) -> str:
+    """Last part of a path, whatever its spelling."""
+    return os.path.basename(os.path.realpath(path))

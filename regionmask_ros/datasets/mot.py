@@ -9,9 +9,8 @@ from __future__ import annotations
 import os
 from typing import Sequence
 
-from ..untrusted.refused import Refused
-from .labels import LabelRow, Labels
-from .sequence import LabelledSequence, folder_name, of_files
+from ..errors import Refused
+from .labels import LabelledSequence, LabelRow, Labels, folder_name, of_files
 from .text_table import rows_of
 
 TABLE, PICTURES = os.path.join("gt", "gt.txt"), "img1"

@@ -11,11 +11,10 @@ from typing import Iterator
 
 import numpy as np
 
+from ..core.frame import Frame
 from ..errors import UserError
-from ..frames import Frame
 from ..sources import Source
-from .labels import FrameLabels, Labels
-from .sequence import LabelledSequence
+from .labels import FrameLabels, LabelledSequence, Labels
 
 LARGEST_MOVE = 1.0
 VISIBLE_SHARE = 0.5

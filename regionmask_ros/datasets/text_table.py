@@ -5,9 +5,8 @@ from __future__ import annotations
 import os
 from typing import Callable, Iterator, Sequence
 
-from ..errors import UserError
-from ..untrusted.archive import open_regular, read_limited
-from ..untrusted.refused import Refused
+from ..errors import Refused, UserError
+from ..files.safe_read import open_regular, read_limited
 from .labels import LabelRow, checked
 
 BAD_LINE = (ValueError, IndexError, OverflowError, Refused)

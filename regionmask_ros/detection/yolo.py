@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import numpy as np
 
+from ..core.detections import Detections
 from ..engine.arithmetic import ACCUMULATOR_BITS, HEAD_EXP
-from ..engine.kernel_cache import kernel
-from ..network.spec import YoloHead
-from .detections import Detections
+from ..jit.cache import kernel
+from ..network.graph import YoloHead
 
 
 def decode(head: np.ndarray, layout: YoloHead, picture_wh: tuple[int, int], score_threshold: float,

@@ -1,4 +1,9 @@
-"""Adaptive static masks: where objects were seen lately, learned while the camera runs.
+"""Where objects were seen while a camera runs: what a static mask can be made of, or go on learning from.
+
+No labels are needed. Only whole frames count, that is frames in which everything was sent. Others would tell what the
+mask let through, and a mask made of that would shrink each time.
+
+Adaptive static masks: where objects were seen lately, learned while the camera runs.
 
 A static mask is right for one view. When the camera is moved, or other traffic comes, its heat is learned anew from the
 refresh frames, and what is no longer confirmed fades.
@@ -10,10 +15,56 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from ..core.grid import RegionGrid
 from ..errors import UserError
-from ..grid import RegionGrid
 from .heat import USUAL_COVER, holding
-from .seen import RING, Seen, looked
+
+RING = 1
+"""Regions around a box that count as seen, too: the room that an object may move in."""
+
+FOR_EVER = 0.0
+"""A half-life with which nothing is forgotten."""
+
+
+@dataclass(frozen=True)
+class Seen:
+    """share: float64 [rows, cols], 0 to 1: in what share of the whole frames an object covered the region; with a
+    half-life, later ones count more. frames: whole frames so far. supposed: frames that the share starts from without
+    having been seen, 0 or 1.
+    """
+
+    share: np.ndarray
+    frames: int = 0
+    supposed: int = 0
+
+    @classmethod
+    def nothing(cls, grid: RegionGrid) -> Seen:
+        return cls(np.zeros(grid.shape))
+
+    @classmethod
+    def as_if(cls, keep: np.ndarray) -> Seen:
+        """As though there had been one whole frame, with objects in all these regions: bool [rows, cols]."""
+        return cls(keep.astype(np.float64), supposed=1)
+
+    def mask(self) -> np.ndarray:
+        """bool [rows, cols], True where an object was ever seen. Raises UserError when none was."""
+        if not self.share.any():
+            raise UserError(f"no object was seen yet (in {self.frames} whole frames), so there is nothing to attend")
+        return self.share > 0.0
+
+
+def looked(seen: Seen, boxes: np.ndarray, grid: RegionGrid, picture_wh: tuple[int, int], ring: int = RING,
+           half_life: float = FOR_EVER) -> Seen:
+    """After one more whole frame, in which those boxes were detected: float [n, 4], x0 y0 x1 y1 in picture pixels.
+
+    ring: regions around a box that count as covered. half_life: whole frames after which a frame counts half; until
+    there were about as many, all frames count the same.
+    """
+    gain = 1.0 / (seen.supposed + seen.frames + 1)
+    if half_life > 0.0:
+        gain = max(gain, 1.0 - 0.5 ** (1.0 / half_life))
+    covered = grid.cover(boxes, picture_wh, ring)
+    return Seen(seen.share + gain * (covered - seen.share), seen.frames + 1, seen.supposed)
 
 
 @dataclass(frozen=True)

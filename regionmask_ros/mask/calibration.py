@@ -7,10 +7,9 @@ from typing import Sequence
 
 import numpy as np
 
+from ..core.grid import LOOKED_SHARE, RegionGrid, attended_share
 from ..errors import UserError
-from ..grid import RegionGrid
 from .heat import heat_of, holding, hottest, widened
-from .looked import LOOKED_SHARE, attended_share
 
 WHOLE_SHARE = 0.8
 """An object of which less is attended, but at least ``LOOKED_SHARE``, is cut: its box will suffer."""

@@ -13,9 +13,9 @@ import numpy as np
 
 from ..errors import UserError
 from .budget import share_between_refreshes
-from .cues import Cues
-from .mgnet import MgnetMask
-from .mgnet_files import load_weights
+from .mgnet.source import MgnetMask
+from .mgnet.weights import load_weights
+from .source import Cues
 
 DynamicMask = Callable[[Cues], np.ndarray]
 

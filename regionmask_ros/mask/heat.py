@@ -5,8 +5,8 @@ from __future__ import annotations
 import cv2
 import numpy as np
 
+from ..core.grid import RegionGrid
 from ..errors import UserError
-from ..grid import RegionGrid
 
 USUAL_COVER = 0.99
 """Share of the heat that a static mask attends when nothing else is asked for."""

@@ -7,7 +7,7 @@ from typing import Any, Mapping, Sequence
 
 import numpy as np
 
-from .counts import StepCounts
+from ..core.result import StepCounts
 
 STAGES = ("total", "resize", "mask", "encode", "engine", "decode")
 """What is timed of every frame; ``total`` is everything."""

@@ -6,13 +6,12 @@ import os
 import sys
 from pathlib import Path
 
-from ..errors import UserError
-from ..untrusted.archive import looks_like_zip, open_regular, open_zip, read_limited, read_member
-from ..untrusted.refused import Refused, one_line
-from ..whole_file import write_whole
-from .lava_dl import parse_yolo_kp
-from .lava_net import looks_like_net, parse_net
-from .spec import Network
+from ..errors import Refused, UserError, one_line
+from ..files.atomic import write_whole
+from ..files.safe_read import looks_like_zip, open_regular, open_zip, read_limited, read_member
+from .formats.lava_dl import parse_yolo_kp
+from .formats.lava_net import looks_like_net, parse_net
+from .graph import Network
 
 ENVIRONMENT_KEY = "REGIONMASK_NETWORK"
 FILE_NAME = "yolo_kp.pt"

@@ -19,10 +19,9 @@ from pathlib import Path
 from typing import Any, Mapping
 
 from ..engine.arithmetic import ARITHMETICS
-from ..errors import UserError
-from ..untrusted.archive import open_regular, read_limited
-from ..untrusted.refused import Refused
-from .spec import Network
+from ..errors import Refused, UserError
+from ..files.safe_read import open_regular, read_limited
+from .graph import Network
 
 TRAINED, TUNED = "trained", "tuned"
 ENCODER = "encoder"

@@ -7,13 +7,13 @@ from typing import Any, Mapping, Sequence
 import cv2
 import numpy as np
 
-from ..detection.detections import Detections
-from ..frames import Frame
+from ..core.detections import Detections
+from ..core.frame import Frame
+from ..core.result import RegionMask
 from ..mask.calibration import Loss
-from ..mask.region_mask import RegionMask
-from ..overlay import draw_overlay
-from .html import Picture, Table, write_report
-from .samples import encode_jpeg
+from .overlay import draw_overlay
+from .page import Picture, Table, write_report
+from .run_page import encode_jpeg
 
 HEAT_WEIGHT = 0.6
 SAME_PICTURES = (

@@ -15,10 +15,9 @@ from rclpy.node import Node
 from rclpy.parameter import Parameter
 
 from ..backends import Backend, check_backend
-from ..backends.supervision import FRESH_S, Trouble
 from ..errors import UserError
-from ..opening import CLOSE_TIMEOUT_S, Opened, Opening
-from ..pipeline import Pipeline, PipelineSettings
+from ..pipeline.backend_manager import CLOSE_TIMEOUT_S, FRESH_S, Opened, Opening, Trouble
+from ..pipeline.pipeline import Pipeline, PipelineSettings
 from .parameters import BACKEND_PARAMETERS, Value
 
 USUAL_CAMERA_WH = (640, 480)

@@ -1,17 +1,124 @@
-"""The subscription to the camera: raw or compressed pictures, and what can be noticed about their way here."""
+"""cv_bridge for reading pictures, where it is installed and gives the right pixels.
+
+Its compiled part fits one NumPy only, and some versions misread padded rows or big-endian samples. So each combination
+of encoding and byte order is tried on a small picture first, and what it gets wrong stays with our own reading.
+
+What the time stamps of a camera's pictures give away.
+
+The subscription to the camera: raw or compressed pictures, and what can be noticed about their way here.
+"""
 
 from __future__ import annotations
 
-from typing import Callable, Union
+from dataclasses import dataclass
+from functools import partial
+from typing import Any, Callable, Union
 
+import numpy as np
 from rclpy.node import Node
 from rclpy.qos import HistoryPolicy, QoSProfile, ReliabilityPolicy
 from sensor_msgs.msg import CompressedImage, Image
 
-from ..sources.image_message import stamp_ns
-from .qos_events import subscribe
-from .stamps import StampWatch
-from .traffic import Traffic
+from ..core.frame import Frame
+from ..sources.image_message import ENCODINGS, Encoding, SamplesOf, frame_from, samples_of, stamp_ns
+from .diagnostics import Traffic
+from .qos import subscribe
+
+OWN, BRIDGE = "numpy", "cv_bridge"
+
+WIDTH, HEIGHT = 4, 2
+
+
+class BridgeSamples:
+    """SamplesOf by a CvBridge for all that it has read rightly, by ``samples_of`` for the rest.
+
+    trusted: pairs of encoding and ``is_bigendian``.
+    """
+
+    def __init__(self, bridge: Any) -> None:
+        self._bridge = bridge
+        self.trusted = frozenset(
+            (name, order) for name in ENCODINGS for order in (0, 1) if _reads_rightly(bridge, name, order)
+        )
+
+    def __call__(self, message: Image, encoding: Encoding) -> np.ndarray:
+        # A row that is padded by part of a pixel has no shape that cv_bridge could give it.
+        whole = message.step % (encoding.channels * encoding.sample_bytes) == 0
+        if whole and (message.encoding, message.is_bigendian) in self.trusted:
+            return _samples(self._bridge, message, encoding)
+        return samples_of(message, encoding)
+
+
+def choose_reading() -> tuple[Callable[[Image], Frame], str]:
+    """How raw pictures are read, and its name for the diagnostics: ``cv_bridge`` or ``numpy``."""
+    try:
+        from cv_bridge import CvBridge
+
+        reading: SamplesOf = BridgeSamples(CvBridge())
+    except Exception:  # noqa: BLE001  built for another NumPy it fails in several ways, none of which is ours to tell
+        return frame_from, OWN
+    return (partial(frame_from, samples=reading), BRIDGE) if reading.trusted else (frame_from, OWN)
+
+
+def _samples(bridge: Any, message: Image, encoding: Encoding) -> np.ndarray:
+    samples = np.asarray(bridge.imgmsg_to_cv2(message, desired_encoding="passthrough"))
+    return samples.reshape(encoding.rows(message.height), message.width, encoding.channels)
+
+
+def _reads_rightly(bridge: Any, name: str, bigendian: int) -> bool:
+    """Tries a picture whose samples all differ and whose rows are padded by one pixel."""
+    encoding = ENCODINGS[name]
+    step = (WIDTH + 1) * encoding.channels * encoding.sample_bytes
+    message = Image(encoding=name, width=WIDTH, height=HEIGHT, step=step, is_bigendian=bigendian)
+    message.data.frombytes(bytes(range(1, 1 + step * encoding.rows(HEIGHT))))
+    try:
+        samples = _samples(bridge, message, encoding)
+    except Exception:  # noqa: BLE001  whatever it stumbles over, it cannot read this
+        return False
+    return np.array_equal(samples, samples_of(message, encoding))
+
+
+@dataclass(frozen=True)
+class StampNews:
+    """warning: to be told to the user, "" for none. repeated: the stamp is the same as the last picture's."""
+
+    warning: str = ""
+    repeated: bool = False
+
+
+NOTHING = StampNews()
+
+ZERO = "pictures have no time stamp: passed on as they are, to be joined with nothing"
+REPEATED = "two pictures have the same time stamp: both are answered, but joins by time will mix them up"
+
+
+class StampWatch:
+    """Looks at each stamp once. A stamp of 0 is none at all, and neither repeats nor jumps.
+
+    Zero and repeated stamps are told the first time, because they go on for ever; each jump back is told.
+    """
+
+    def __init__(self) -> None:
+        self._last_ns = 0
+        self._told: set[str] = set()
+
+    def look(self, stamp_ns: int) -> StampNews:
+        """The next picture's stamp, in nanoseconds."""
+        last, self._last_ns = self._last_ns, stamp_ns
+        if not stamp_ns:
+            return StampNews(self._once(ZERO))
+        if stamp_ns == last:
+            return StampNews(self._once(REPEATED), repeated=True)
+        if stamp_ns < last:
+            return StampNews(f"time stamps jumped back by {(last - stamp_ns) / 1e9:.3f} s: the detector starts afresh")
+        return NOTHING
+
+    def _once(self, warning: str) -> str:
+        if warning in self._told:
+            return ""
+        self._told.add(warning)
+        return warning
+
 
 Picture = Union[Image, CompressedImage]
 

@@ -10,7 +10,7 @@ from typing import Callable, Sequence
 
 from ..errors import UserError
 from ..mask.policy import DYNAMIC, STATIC
-from ..network.spec import Network
+from ..network.graph import Network
 
 _NAME = re.compile(r"/?[A-Za-z][A-Za-z0-9_]*(/[A-Za-z][A-Za-z0-9_]*)*")
 

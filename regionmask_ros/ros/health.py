@@ -11,9 +11,8 @@ from rclpy.clock import Clock, ClockType
 from rclpy.node import Node
 from std_msgs.msg import Header
 
-from .diagnostics import NodeFacts, NodeReport, is_starving, message_of, verdict
+from .diagnostics import FrameCounts, NodeFacts, NodeReport, Traffic, is_starving, message_of, verdict
 from .publishers import RESULTS
-from .traffic import FrameCounts, Traffic
 
 REPORT_PERIOD_S = 1.0
 WARNING_REPORTS = 5

@@ -5,13 +5,14 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
-from launch import LaunchContext
 from launch.actions import DeclareLaunchArgument
 from launch.substitutions import LaunchConfiguration, PathJoinSubstitution
 from launch_ros.parameter_descriptions import ParameterValue
 from launch_ros.substitutions import FindPackageShare
 
-from .dds_profile import PROFILE, picture_environment
+from launch import LaunchContext
+
+from .setup import PROFILE, picture_environment
 
 PACKAGE = "regionmask_ros"
 SWITCH = ["true", "false"]

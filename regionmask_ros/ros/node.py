@@ -23,26 +23,31 @@ from rclpy.subscription import Subscription
 from vision_msgs.msg import BoundingBox2DArray
 
 from ..backends import BACKENDS, Backend, check_backend, open_backend
-from ..backends.supervision import Supervisor
+from ..core.frame import Frame
 from ..errors import UserError
-from ..frames import Frame
-from ..mask.files import read_static_mask, save_static_mask
+from ..mask.static import read_static_mask, save_static_mask
 from ..network.files import find_network, load_network
-from ..network.spec import Network
-from ..opening import Opened, open_warm
-from ..pipeline import Pipeline, PipelineSettings
+from ..network.graph import Network
+from ..pipeline.backend_manager import Opened, Supervisor, open_warm
+from ..pipeline.pipeline import Pipeline, PipelineSettings
 from ..sources.image_message import frame_from_compressed
 from .attention import Attention
 from .backend_swap import USUAL_CAMERA_WH, BackendSwap
-from .bridge import choose_reading
-from .camera import CameraInput, Picture, picture_topic
-from .declaration import changes_in, declare_all, read_all
-from .diagnostics import NodeFacts
+from .camera import CameraInput, Picture, choose_reading, picture_topic
+from .diagnostics import NodeFacts, Traffic
 from .health import Health
-from .parameters import BACKEND_PARAMETERS, Value, answer_settings_from, check, settings_from
+from .parameters import (
+    BACKEND_PARAMETERS,
+    Value,
+    answer_settings_from,
+    changes_in,
+    check,
+    declare_all,
+    read_all,
+    settings_from,
+)
 from .publishers import RESULTS, Outputs
-from .services import Triggers
-from .traffic import Traffic
+from .qos import Triggers
 from .worker import Failure, Worker
 
 NODE_NAME = "detector"

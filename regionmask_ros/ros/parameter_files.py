@@ -7,8 +7,8 @@ from typing import Any
 
 import yaml
 
+from ..core.frame import MAX_PIXELS, choose_input_size
 from ..errors import UserError
-from ..frames import MAX_PIXELS, choose_input_size
 
 PARAMETERS = "ros__parameters"
 AUTO = "auto"

@@ -13,11 +13,10 @@ from rosgraph_msgs.msg import Clock
 from sensor_msgs.msg import CompressedImage, Image
 from std_msgs.msg import Header
 
-from ..frames import Frame
+from ..core.frame import Frame
 from ..sources import Source
-from .conversions import image_message, jpeg_message, stamp_of_ns
-from .publishers import CAMERA, RESULTS
-from .stopping import StopRequest
+from .publishers import CAMERA, RESULTS, image_message, jpeg_message, stamp_of_ns
+from .session import StopRequest
 
 SIMULATED_START_NS = 1_000_000_000
 """Where simulated time begins for sources whose stamps begin at 0, which ROS takes for no stamp at all.

@@ -19,11 +19,10 @@ from vision_msgs.msg import Detection2DArray, LabelInfo
 from ..errors import UserError
 from ..sources import open_source
 from ..sources.image_message import stamp_ns
-from .conversions import image_message
 from .demo.children import Child
-from .publishers import CAMERA, LATCHED, RESULTS
+from .diagnostics import WINDOW_S
+from .publishers import CAMERA, LATCHED, RESULTS, image_message
 from .session import RosSession
-from .traffic import WINDOW_S
 
 PICTURE_WH, RATE_HZ = (640, 480), 60.0
 CLIP_FRAMES = 150

@@ -1,4 +1,7 @@
-"""The one thread that works on frames: from the slot through the pipeline to the outputs."""
+"""The newest-wins slot between a callback that must return at once and a worker that takes its time.
+
+The one thread that works on frames: from the slot through the pipeline to the outputs.
+"""
 
 from __future__ import annotations
 
@@ -9,23 +12,74 @@ import traceback
 from concurrent.futures import Future
 from concurrent.futures import TimeoutError as NotInTime
 from dataclasses import dataclass
-from typing import Callable, TypeVar
+from typing import Callable, Generic, TypeVar
 
 from rclpy.impl.rcutils_logger import RcutilsLogger
 
 from ..backends import BackendFailed
-from ..backends.supervision import Supervisor, Verdict
+from ..core.frame import Frame
 from ..errors import UserError
-from ..frames import Frame
-from ..pipeline import Pipeline, PipelineSettings, StepResult
+from ..pipeline.backend_manager import Supervisor, Verdict
+from ..pipeline.pipeline import Pipeline, PipelineSettings, StepResult
 from .attention import Attention
 from .camera import Picture
+from .diagnostics import Answer, Traffic, plausible_latency_ms
 from .parameters import AnswerSettings
 from .publishers import Outputs
-from .slot import NewestSlot
-from .traffic import Answer, Traffic, plausible_latency_ms
 
 T = TypeVar("T")
+
+
+class NewestSlot(Generic[T]):
+    """Room for one item. A new one replaces one that nobody has taken yet: old pictures are of no use to a robot.
+
+    For any number of threads that put and one that takes.
+    """
+
+    def __init__(self) -> None:
+        self._changed = threading.Condition()
+        self._items: list[T] = []
+        self._closed = self._woken = False
+
+    def put(self, item: T) -> bool:
+        """Never blocks. Returns True when an item that was not taken had to go.
+
+        Raises RuntimeError when the slot is closed: the item would vanish without being counted.
+        """
+        with self._changed:
+            if self._closed:
+                raise RuntimeError("the slot is closed")
+            overwritten = bool(self._items)
+            self._items[:] = [item]
+            self._changed.notify()
+            return overwritten
+
+    @property
+    def ended(self) -> bool:
+        """It is closed and empty."""
+        with self._changed:
+            return self._closed and not self._items
+
+    def take(self, timeout_s: float | None = None) -> T | None:
+        """The item, as soon as there is one. None when there is none within the time, after ``wake``, and once the slot
+        has ended."""
+        with self._changed:
+            self._changed.wait_for(lambda: self._items or self._closed or self._woken, timeout_s)
+            self._woken = False
+            return self._items.pop() if self._items else None
+
+    def wake(self) -> None:
+        """Whoever waits in ``take``, or comes next, goes on without an item if there is none."""
+        with self._changed:
+            self._woken = True
+            self._changed.notify_all()
+
+    def close(self) -> None:
+        """No more items. The one inside, if any, can still be taken. Harmless when called twice."""
+        with self._changed:
+            self._closed = True
+            self._changed.notify_all()
+
 
 LOG_EVERY_S = 5.0
 

@@ -6,12 +6,10 @@ import os
 import stat
 
 from ..errors import UserError
-from .bag import BagPictures
-from .bag_reader import is_bag
+from ..files.atomic import must_be_utf8, shown
+from .bag import BagPictures, is_bag
+from .base import Source, quiet_decoders
 from .images import ImageFolder
-from .naming import must_be_utf8, shown
-from .quiet import quiet_decoders
-from .source import Source
 from .video import VideoFile
 
 __all__ = ["BagPictures", "ImageFolder", "Source", "VideoFile", "open_source"]

@@ -12,8 +12,8 @@ import os
 from typing import BinaryIO
 
 from ..errors import UserError
-from .naming import shown
-from .picture_file import picture_kind
+from ..files.atomic import shown
+from .images import picture_kind
 
 HEAD_BYTES = 4096
 

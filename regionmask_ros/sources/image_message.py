@@ -11,9 +11,9 @@ from typing import Any, Callable, Mapping, NamedTuple
 import cv2
 import numpy as np
 
+from ..core.frame import Frame
 from ..errors import UserError
-from ..frames import Frame
-from .picture_file import damage_of
+from .images import damage_of
 
 NANOSECONDS = 1_000_000_000
 

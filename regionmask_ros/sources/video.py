@@ -8,11 +8,11 @@ from typing import Iterator
 import cv2
 import numpy as np
 
+from ..core.frame import Frame
 from ..errors import UserError
-from ..frames import Frame
+from ..files.atomic import shown
+from .base import FRAME_ID, stamp_of
 from .container import check_container
-from .naming import shown
-from .source import FRAME_ID, stamp_of
 
 DEFAULT_FPS = 25.0
 """Rate of a video that tells none, or one beyond belief."""

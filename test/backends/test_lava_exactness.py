@@ -11,10 +11,10 @@ import numpy as np
 import pytest
 
 from regionmask_ros.backends import open_backend
-from regionmask_ros.backends.comparison import Comparison
-from regionmask_ros.encoder import Encoder
-from regionmask_ros.frames import make_view
-from regionmask_ros.grid import RegionGrid
+from regionmask_ros.core.frame import make_view
+from regionmask_ros.core.grid import RegionGrid
+from regionmask_ros.encoder.encoder import Encoder
+from regionmask_ros.lab.backend_comparison import Comparison
 from regionmask_ros.sources import open_source
 
 UNMASKED, MASKED = 3, 4

@@ -17,8 +17,8 @@ import pytest
 from leftovers import left_behind, processes_of, wait_for_leader, wait_until_clean
 
 from regionmask_ros.backends import BackendFailed, open_backend
-from regionmask_ros.encoder import Encoder
-from regionmask_ros.lava_child.family import SEGMENTS, mark_of
+from regionmask_ros.encoder.encoder import Encoder
+from regionmask_ros.lava_worker.processes import SEGMENTS, mark_of
 
 REPOSITORY = Path(__file__).resolve().parents[2]
 

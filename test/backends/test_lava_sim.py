@@ -11,10 +11,10 @@ import numpy as np
 import pytest
 
 from regionmask_ros.backends import BACKENDS, BackendFailed, check_backend, open_backend
-from regionmask_ros.encoder import Encoder, Events
+from regionmask_ros.core.frame import Frame
+from regionmask_ros.encoder.encoder import Encoder, Events
 from regionmask_ros.errors import UserError
-from regionmask_ros.frames import Frame
-from regionmask_ros.pipeline import Pipeline, PipelineSettings
+from regionmask_ros.pipeline.pipeline import Pipeline, PipelineSettings
 
 SIZE_WH = (96, 64)
 LATENCY = 5

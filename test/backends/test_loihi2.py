@@ -10,15 +10,14 @@ import numpy as np
 import pytest
 
 from regionmask_ros.backends import BackendFailed, check_backend, open_backend
-from regionmask_ros.backends.comparison import Comparison
-from regionmask_ros.backends.lava_facts import ask_lava_python
+from regionmask_ros.backends.lava_env import ask_lava_python
 from regionmask_ros.backends.loihi2 import Loihi2Options, missing
 from regionmask_ros.commands.run import main as run_command
-from regionmask_ros.encoder import Encoder
+from regionmask_ros.encoder.encoder import Encoder
 from regionmask_ros.errors import UserError
-from regionmask_ros.metrics.loihi2_model import Allocation, LayerCores
-from regionmask_ros.metrics.loihi2_table import modelled_table
-from regionmask_ros.network.spec import ConvSpec, Network
+from regionmask_ros.lab.backend_comparison import Comparison
+from regionmask_ros.metrics.loihi2 import Allocation, LayerCores, modelled_table
+from regionmask_ros.network.graph import ConvSpec, Network
 
 SIZE_WH = (96, 64)
 ONE_CORE = Allocation((LayerCores(rows=1, neurons=1, cores=1),), 1)

@@ -6,6 +6,7 @@ import importlib.metadata
 import re
 
 import pytest
+
 from bootstrap.packages import LOCK, pins
 
 LOCKS = {"bench-setup": "lock_bench.txt", "rerun-setup": "lock_rerun.txt"}

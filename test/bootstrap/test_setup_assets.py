@@ -7,6 +7,7 @@ import sys
 from pathlib import Path
 
 import pytest
+
 from bootstrap import user_cache
 from bootstrap.assets import NETWORK, VIDEO, Assets
 from bootstrap.environment import for_venv

@@ -6,6 +6,7 @@ import importlib.metadata
 import re
 
 import pytest
+
 from bootstrap.lava import LOCK as LOCK_LAVA
 from bootstrap.packages import LOCK, LOCK_OLD_NUMPY, constraints_over_ros, pins
 

@@ -9,6 +9,7 @@ import sys
 import zipfile
 
 import pytest
+
 from bootstrap.message_types import SOURCES
 from bootstrap.wheel_file import pack_prefix
 

@@ -11,6 +11,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
+
 from bootstrap import interpreter
 from bootstrap.environment import for_venv
 from bootstrap.prerequisites import missing

@@ -7,6 +7,7 @@ import sys
 
 import numpy
 import pytest
+
 from bootstrap import sourced_ros
 from bootstrap.environment import for_venv
 

@@ -10,6 +10,7 @@ import time
 from pathlib import Path
 
 import pytest
+
 from bootstrap import interpreter, sourced_ros
 from bootstrap.environment import for_venv
 from bootstrap.plan import Plan

@@ -11,8 +11,8 @@ from bag_writer import START_NS, STEP_NS, detections, image, write_bag
 
 from regionmask_ros.commands.calibrate import main
 from regionmask_ros.commands.run import main as run_main
-from regionmask_ros.grid import RegionGrid
-from regionmask_ros.mask.files import load_static_mask
+from regionmask_ros.core.grid import RegionGrid
+from regionmask_ros.mask.static import load_static_mask
 
 GRID, PICTURE = RegionGrid(6, 10), (160, 96)
 

@@ -8,8 +8,8 @@ import numpy as np
 import pytest
 
 from regionmask_ros.commands.calibrate import main
-from regionmask_ros.grid import RegionGrid
-from regionmask_ros.mask.files import load_static_mask
+from regionmask_ros.core.grid import RegionGrid
+from regionmask_ros.mask.static import load_static_mask
 
 FRAMES = 4
 X, Y, W, H = 32, 48, 16, 32

@@ -11,8 +11,8 @@ from bag_writer import START_NS, image, write_bag
 from regionmask_ros.backends import BACKENDS
 from regionmask_ros.backends.cpu import CpuBackend
 from regionmask_ros.commands.compare import main
-from regionmask_ros.mask.files import save_static_mask
-from regionmask_ros.grid import RegionGrid
+from regionmask_ros.core.grid import RegionGrid
+from regionmask_ros.mask.static import save_static_mask
 
 
 class SameAgain(CpuBackend):

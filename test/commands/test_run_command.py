@@ -16,8 +16,8 @@ import pytest
 
 from regionmask_ros.__main__ import main as dispatch
 from regionmask_ros.commands.run import main
-from regionmask_ros.mask.files import save_static_mask
-from regionmask_ros.mask.presets import PRESETS
+from regionmask_ros.mask.scheduling import PRESETS
+from regionmask_ros.mask.static import save_static_mask
 
 FRAMES, SIZE_WH = 12, (160, 96)
 

@@ -12,7 +12,7 @@ import pytest
 from regionmask_ros.commands.tune_thresholds import main
 from regionmask_ros.network.thresholds import read_tuned, thresholds_of
 
-sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "evaluation"))
+sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "lab" / "evaluation"))
 import drawn_street  # noqa: E402
 
 QUICK = ["--frames", "8", "--stretches", "1", "--rounds", "1", "--max-pixels", "60000"]

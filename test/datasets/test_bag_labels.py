@@ -12,7 +12,7 @@ from bag_writer import START_NS, STEP_NS, detections, image, png, without_defini
 from regionmask_ros.datasets import BagTopics, open_dataset, read_labels
 from regionmask_ros.datasets.labels import ANY, UNTRACKED
 from regionmask_ros.errors import UserError
-from regionmask_ros.sources.vision_messages import DEFINITIONS
+from regionmask_ros.sources.bag import DEFINITIONS
 
 COUNT = 4
 SIZE_WH = (48, 32)

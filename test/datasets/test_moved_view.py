@@ -8,9 +8,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from regionmask_ros.datasets.labels import LabelRow, Labels
+from regionmask_ros.datasets.labels import LabelledSequence, LabelRow, Labels
 from regionmask_ros.datasets.moved_view import Move, moved_view
-from regionmask_ros.datasets.sequence import LabelledSequence
 from regionmask_ros.errors import UserError
 from regionmask_ros.sources import open_source
 

@@ -7,8 +7,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from regionmask_ros.detection.detections import Detections
-from regionmask_ros.detection.selection import Selection
+from regionmask_ros.core.detections import Detections
+from regionmask_ros.detection.filter import Selection
 from regionmask_ros.detection.yolo import suppress
 from regionmask_ros.errors import UserError
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from regionmask_ros.encoder import Encoder
-from regionmask_ros.engine.event_engine import EventEngine, PackedNetwork, available_paths
+from regionmask_ros.encoder.encoder import Encoder
+from regionmask_ros.engine.engine import EventEngine, PackedNetwork, available_paths
 
 
 @pytest.mark.parametrize("path", available_paths())

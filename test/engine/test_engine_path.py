@@ -9,12 +9,17 @@ import numpy as np
 import pytest
 
 from regionmask_ros.backends.cpu import CpuBackend
-from regionmask_ros.engine import oldest_numba
-from regionmask_ros.engine.event_engine import (
-    PATH_VARIABLE, EventEngine, PackedNetwork, PathError, available_paths, usable_paths,
+from regionmask_ros.engine.engine import (
+    PATH_VARIABLE,
+    EventEngine,
+    PackedNetwork,
+    PathError,
+    available_paths,
+    usable_paths,
 )
 from regionmask_ros.errors import UserError
-from regionmask_ros.network.spec import ConvSpec
+from regionmask_ros.jit import cache as oldest_numba
+from regionmask_ros.network.graph import ConvSpec
 
 
 @pytest.fixture

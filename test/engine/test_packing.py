@@ -5,9 +5,9 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from regionmask_ros.engine.event_engine import EventEngine, PackedNetwork, available_paths
-from regionmask_ros.engine.packing import LARGEST_MESSAGE, Convolution
-from regionmask_ros.network.spec import ConvSpec
+from regionmask_ros.engine.engine import EventEngine, PackedNetwork, available_paths
+from regionmask_ros.engine.layer import LARGEST_MESSAGE, Convolution
+from regionmask_ros.network.graph import ConvSpec
 
 each_path = pytest.mark.parametrize("path", [path for path in available_paths() if path != "amx"])
 

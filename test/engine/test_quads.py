@@ -9,13 +9,13 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from llvmlite import ir
 
-from regionmask_ros.engine import event_engine
-from regionmask_ros.engine.event_engine import EventEngine, PackedNetwork, usable_paths
-from regionmask_ros.engine.plan import ALL_DENSE, ALL_GATHERED
-from regionmask_ros.engine.twin import TwinNetwork
-from regionmask_ros.engine.vector_dot import WeightRows, emit_dense, emit_gathered
-from regionmask_ros.engine.vector_ir import I8, I32, I64, WIDTHS
-from regionmask_ros.network.spec import ConvSpec
+from regionmask_ros.engine import engine as event_engine
+from regionmask_ros.engine.engine import EventEngine, PackedNetwork, usable_paths
+from regionmask_ros.engine.reference import TwinNetwork
+from regionmask_ros.engine.simd.crossover import ALL_DENSE, ALL_GATHERED
+from regionmask_ros.engine.simd.dot import WeightRows, emit_dense, emit_gathered
+from regionmask_ros.jit.simd import I8, I32, I64, WIDTHS
+from regionmask_ros.network.graph import ConvSpec
 
 ARM = "aarch64-linux-gnu"
 PATH = "dotprod"

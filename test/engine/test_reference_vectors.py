@@ -8,9 +8,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from regionmask_ros.engine.event_engine import EventEngine, PackedNetwork, available_paths
-from regionmask_ros.engine.twin import TwinEncoder, TwinNetwork
-from regionmask_ros.network.spec import ConvSpec
+from regionmask_ros.engine.engine import EventEngine, PackedNetwork, available_paths
+from regionmask_ros.engine.reference import TwinEncoder, TwinNetwork
+from regionmask_ros.network.graph import ConvSpec
 
 
 @dataclass(frozen=True)

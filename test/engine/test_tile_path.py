@@ -13,11 +13,14 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from regionmask_ros.engine import memory, tile_ir, tile_packing, tile_path
-from regionmask_ros.engine.event_engine import AMX, EventEngine, PackedNetwork, available_paths
-from regionmask_ros.engine.memory import aligned
-from regionmask_ros.engine.packing import Convolution, stored_channels
-from regionmask_ros.network.spec import ConvSpec
+from regionmask_ros.engine.amx import layers as tile_path
+from regionmask_ros.engine.amx import neurons as tile_ir
+from regionmask_ros.engine.amx import packing as tile_packing
+from regionmask_ros.engine.engine import AMX, EventEngine, PackedNetwork, available_paths
+from regionmask_ros.engine.layer import Convolution, stored_channels
+from regionmask_ros.jit import memory
+from regionmask_ros.jit.memory import aligned
+from regionmask_ros.network.graph import ConvSpec
 
 
 @dataclass(frozen=True)

@@ -10,9 +10,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from regionmask_ros.engine.arithmetic import ARITHMETICS
-from regionmask_ros.engine.event_engine import EventEngine, PackedNetwork, available_paths
-from regionmask_ros.engine.twin import TwinNetwork
-from regionmask_ros.network.spec import ConvSpec
+from regionmask_ros.engine.engine import EventEngine, PackedNetwork, available_paths
+from regionmask_ros.engine.reference import TwinNetwork
+from regionmask_ros.network.graph import ConvSpec
 
 each_path = pytest.mark.parametrize("path", available_paths())
 

@@ -5,10 +5,10 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from regionmask_ros.engine.event_engine import EventEngine, PackedNetwork, available_paths, description
-from regionmask_ros.engine.vector_kernels import layer_kernel
-from regionmask_ros.engine.vector_packing import AVX2, AVX512
-from regionmask_ros.network.spec import ConvSpec
+from regionmask_ros.engine.engine import EventEngine, PackedNetwork, available_paths, description
+from regionmask_ros.engine.simd.kernels import layer_kernel
+from regionmask_ros.engine.simd.packing import AVX2, AVX512
+from regionmask_ros.network.graph import ConvSpec
 
 PROCESSORS = {"avx512": AVX512, "avx2": AVX2}
 

@@ -9,13 +9,13 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from regionmask_ros.encoder import Encoder
-from regionmask_ros.engine.event_engine import EventEngine, PackedNetwork, available_paths
-from regionmask_ros.engine.plan import ALL_DENSE, ALL_GATHERED, NEVER, Crossover, Line
-from regionmask_ros.engine.twin import TwinNetwork
-from regionmask_ros.engine.vector_plan import outputs_at_a_time, plan_map
-from regionmask_ros.network.lava_dl import input_table
-from regionmask_ros.network.spec import ConvSpec
+from regionmask_ros.encoder.encoder import Encoder
+from regionmask_ros.engine.engine import EventEngine, PackedNetwork, available_paths
+from regionmask_ros.engine.reference import TwinNetwork
+from regionmask_ros.engine.simd.crossover import ALL_DENSE, ALL_GATHERED, NEVER, Crossover, Line
+from regionmask_ros.engine.simd.kernels import outputs_at_a_time, plan_map
+from regionmask_ros.network.formats.lava_dl import input_table
+from regionmask_ros.network.graph import ConvSpec
 
 VECTORS = [path for path in available_paths() if path in ("avx512", "avx2")]
 HALF = Crossover(20, 0.0, 0.0, False)

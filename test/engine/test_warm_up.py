@@ -9,10 +9,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from regionmask_ros.engine.arithmetic import ARITHMETICS, RULES
-from regionmask_ros.engine.packing import Convolution
-from regionmask_ros.engine.twin import TwinNetwork
-from regionmask_ros.engine.warm_up import enough, warmed_up
-from regionmask_ros.network.spec import ConvSpec
+from regionmask_ros.engine.layer import Convolution
+from regionmask_ros.engine.reference import TwinNetwork
+from regionmask_ros.engine.warm_state import enough, warmed_up
+from regionmask_ros.network.graph import ConvSpec
 
 
 @dataclass(frozen=True)

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import numpy as np
 
-from regionmask_ros.mask import mgnet_light, mgnet_paper
-from regionmask_ros.mask.mgnet_light import LightNetwork, tokens_of
-from regionmask_ros.mask.mgnet_paper import PaperNetwork
+from regionmask_ros.mask.mgnet import light as mgnet_light
+from regionmask_ros.mask.mgnet import paper as mgnet_paper
+from regionmask_ros.mask.mgnet.light import LightNetwork, tokens_of
+from regionmask_ros.mask.mgnet.paper import PaperNetwork
 
 GRID = (5, 7)
 """Rows and columns of regions of the paper-shaped example."""

@@ -7,13 +7,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from regionmask_ros.detection.detections import Detections
+from regionmask_ros.core.detections import Detections
+from regionmask_ros.core.grid import RegionGrid
 from regionmask_ros.errors import UserError
-from regionmask_ros.grid import RegionGrid
-from regionmask_ros.mask.adaptive import Adaptive, learned, mask_of
+from regionmask_ros.mask.adaptive import FOR_EVER, Adaptive, Seen, learned, looked, mask_of
 from regionmask_ros.mask.budget import static_ranks
 from regionmask_ros.mask.policy import MaskPolicy, MaskState, decide
-from regionmask_ros.mask.seen import FOR_EVER, Seen, looked
 
 GRID, PICTURE = RegionGrid(4, 6), (96, 64)
 LEFT, RIGHT, NONE = np.array([[2, 18, 14, 30]]), np.array([[82, 18, 94, 30]]), np.zeros((0, 4))

@@ -6,9 +6,9 @@ import numpy as np
 from hypothesis import given
 from hypothesis import strategies as st
 
-from regionmask_ros.detection.detections import Detections
-from regionmask_ros.grid import RegionGrid
-from regionmask_ros.mask.freshness import OLDEST, aged, is_stale, never_sent
+from regionmask_ros.core.detections import Detections
+from regionmask_ros.core.grid import RegionGrid
+from regionmask_ros.mask.policy import OLDEST, aged, is_stale, never_sent
 
 GRID, PICTURE = RegionGrid(4, 6), (96, 64)
 

@@ -5,11 +5,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from regionmask_ros.core.grid import RegionGrid, attended_share, looked_at
 from regionmask_ros.errors import UserError
-from regionmask_ros.grid import RegionGrid
 from regionmask_ros.mask.budget import attended_regions, nearest
 from regionmask_ros.mask.heat import heat_of, holding, hottest, widened
-from regionmask_ros.mask.looked import attended_share, looked_at
 
 GRID, PICTURE = RegionGrid(4, 6), (96, 64)
 

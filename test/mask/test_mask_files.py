@@ -9,9 +9,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from regionmask_ros.core.grid import RegionGrid
 from regionmask_ros.errors import UserError
-from regionmask_ros.grid import RegionGrid
-from regionmask_ros.mask.files import load_static_mask, read_static_mask, save_static_mask
+from regionmask_ros.mask.static import load_static_mask, read_static_mask, save_static_mask
 
 GRID, PICTURE = RegionGrid(4, 6), (120, 90)
 

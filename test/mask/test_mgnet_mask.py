@@ -12,11 +12,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from mgnet_examples import random_weights
 
-from regionmask_ros.detection.detections import Detections
+from regionmask_ros.core.detections import Detections
+from regionmask_ros.core.grid import RegionGrid
 from regionmask_ros.errors import UserError
-from regionmask_ros.grid import RegionGrid
-from regionmask_ros.mask.cues import Cues
-from regionmask_ros.mask.mgnet import (
+from regionmask_ros.mask.budget import ShareHolder
+from regionmask_ros.mask.mgnet.source import (
     BOX_SCORE,
     LEVEL_SHARE,
     LONGEST_REUSE,
@@ -26,8 +26,8 @@ from regionmask_ros.mask.mgnet import (
     region_scores,
     with_boxes,
 )
-from regionmask_ros.mask.mgnet_files import SHIPPED, MaskWeights, load_weights, save_weights
-from regionmask_ros.mask.share_holder import ShareHolder
+from regionmask_ros.mask.mgnet.weights import SHIPPED, MaskWeights, load_weights, save_weights
+from regionmask_ros.mask.source import Cues
 
 GRID, PICTURE = RegionGrid(8, 12), (192, 128)
 

@@ -13,9 +13,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from mgnet_examples import example, random_weights
 
-from regionmask_ros.mask.mgnet_kernels import LOWEST, ZERO, attend, convolve, linear, pool_pairs
-from regionmask_ros.mask.mgnet_light import TOKENS, LightNetwork, tokens_of
-from regionmask_ros.mask.mgnet_paper import PaperNetwork
+from regionmask_ros.mask.mgnet.kernels import LOWEST, ZERO, attend, convolve, linear, pool_pairs
+from regionmask_ros.mask.mgnet.light import TOKENS, LightNetwork, tokens_of
+from regionmask_ros.mask.mgnet.paper import PaperNetwork
 
 VECTORS = Path(__file__).with_name("mgnet_vectors.npz")
 TOLERANCE = 1e-4
@@ -32,7 +32,7 @@ def test_equal_to_what_torch_computed(kind):
                                          ("paper", (2, 3)), ("paper", (28, 28)), ("paper", (9, 31))])
 def test_equal_to_torch_where_it_is(kind, shape):
     torch = pytest.importorskip("torch", reason="torch is not installed: run 'make train-setup'")
-    from regionmask_ros.training.torch_model import MODELS
+    from regionmask_ros.lab.training.model import MODELS
 
     model, weights = MODELS[kind](0), random_weights(kind, 3)
     model.set_weights(weights)

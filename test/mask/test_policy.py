@@ -7,14 +7,14 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from regionmask_ros.detection.detections import Detections
+from regionmask_ros.core.detections import Detections
+from regionmask_ros.core.grid import RegionGrid
 from regionmask_ros.errors import UserError
-from regionmask_ros.grid import RegionGrid
 from regionmask_ros.mask.budget import nearest, static_ranks
-from regionmask_ros.mask.cues import Cues
 from regionmask_ros.mask.dynamic import DynamicChoice, tracking
 from regionmask_ros.mask.policy import MaskPolicy, MaskState, decide
-from regionmask_ros.mask.schedule import is_refresh
+from regionmask_ros.mask.scheduling import is_refresh
+from regionmask_ros.mask.source import Cues
 
 GRID, PICTURE = RegionGrid(4, 6), (96, 64)
 

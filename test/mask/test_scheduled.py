@@ -8,15 +8,13 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from regionmask_ros.detection.detections import Detections
-from regionmask_ros.detection.flow import Motion, coarse
-from regionmask_ros.detection.tracks import Tracks, carried, follow
+from regionmask_ros.core.detections import Detections
+from regionmask_ros.core.grid import RegionGrid, looked_at
 from regionmask_ros.errors import UserError
-from regionmask_ros.grid import RegionGrid
-from regionmask_ros.mask.following import followed
-from regionmask_ros.mask.looked import looked_at
 from regionmask_ros.mask.policy import MaskPolicy, MaskState, decide
-from regionmask_ros.mask.scheduled import BORDER, OBJECTS, Schedule, follow_threshold, scheduled
+from regionmask_ros.mask.scheduling import BORDER, OBJECTS, Schedule, follow_threshold, scheduled
+from regionmask_ros.tracking.motion import Motion, coarse
+from regionmask_ros.tracking.tracker import Tracks, carried, follow, followed
 
 GRID, PICTURE = RegionGrid(12, 16), (256, 192)
 

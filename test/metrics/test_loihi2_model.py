@@ -8,12 +8,20 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from regionmask_ros.backends.cpu import CpuBackend
-from regionmask_ros.encoder import Encoder
-from regionmask_ros.grid import RegionGrid
-from regionmask_ros.metrics.loihi2_model import (
-    CONSTANTS, Allocation, FrameCost, LayerCores, allocate, core_loads, energy_delay_product, even_cost, rows_cost,
+from regionmask_ros.core.grid import RegionGrid
+from regionmask_ros.encoder.encoder import Encoder
+from regionmask_ros.metrics.loihi2 import (
+    CONSTANTS,
+    Allocation,
+    FrameCost,
+    LayerCores,
+    RowSynops,
+    allocate,
+    core_loads,
+    energy_delay_product,
+    even_cost,
+    rows_cost,
 )
-from regionmask_ros.metrics.row_synops import RowSynops
 
 ONE = Allocation((LayerCores(rows=4, neurons=8000, cores=2),), chips=3)
 

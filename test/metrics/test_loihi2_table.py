@@ -4,8 +4,15 @@ from __future__ import annotations
 
 import pytest
 
-from regionmask_ros.metrics.loihi2_model import Allocation, LayerCores, allocate, energy_delay_product, even_cost
-from regionmask_ros.metrics.loihi2_table import measured_table, modelled_table
+from regionmask_ros.metrics.loihi2 import (
+    Allocation,
+    LayerCores,
+    allocate,
+    energy_delay_product,
+    even_cost,
+    measured_table,
+    modelled_table,
+)
 
 TWO = Allocation((LayerCores(rows=4, neurons=8000, cores=2), LayerCores(rows=2, neurons=100, cores=1)), chips=1)
 

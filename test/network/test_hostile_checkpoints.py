@@ -9,16 +9,31 @@ import zipfile
 import numpy as np
 import pytest
 from checkpoint_writer import (
-    CALL, END, FLOAT_STORAGE, ORDERED_DICT, REBUILD, TUPLE, checkpoint, index, index_of, members_of, number, numbers,
-    pack, small_yolo_kp, storage, tensor, text,
+    CALL,
+    END,
+    FLOAT_STORAGE,
+    ORDERED_DICT,
+    REBUILD,
+    TUPLE,
+    checkpoint,
+    index,
+    index_of,
+    members_of,
+    number,
+    numbers,
+    pack,
+    small_yolo_kp,
+    storage,
+    tensor,
+    text,
 )
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from regionmask_ros.errors import UserError
-from regionmask_ros.untrusted.archive import MAX_BYTES
+from regionmask_ros.files.safe_read import MAX_BYTES
 from regionmask_ros.network.files import load_network
-from regionmask_ros.network.state_dict import MAX_PICKLE_BYTES
+from regionmask_ros.network.formats.torch_checkpoint import MAX_PICKLE_BYTES
 
 SMALL = small_yolo_kp()
 SMALL_FILE = checkpoint(SMALL)

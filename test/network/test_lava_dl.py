@@ -13,9 +13,8 @@ import pytest
 from checkpoint_writer import checkpoint, small_yolo_kp
 
 from regionmask_ros.errors import UserError
-from regionmask_ros.network.files import find_network
-from regionmask_ros.network.files import load_network
-from regionmask_ros.network.lava_dl import input_table, parse_yolo_kp
+from regionmask_ros.network.files import find_network, load_network
+from regionmask_ros.network.formats.lava_dl import input_table, parse_yolo_kp
 
 HERE = Path(__file__).resolve().parent
 DIGESTS = json.loads((HERE / "yolo_kp_digests.json").read_text())

@@ -13,12 +13,14 @@ h5py = pytest.importorskip("h5py", reason="h5py is missing: `make setup` brings 
 
 from net_writer import write_net  # noqa: E402
 
-from regionmask_ros.errors import UserError  # noqa: E402
+from regionmask_ros.errors import (
+    Refused,  # noqa: E402
+    UserError,  # noqa: E402
+)
+from regionmask_ros.files import hdf5  # noqa: E402
 from regionmask_ros.network.files import install_network, load_network  # noqa: E402
-from regionmask_ros.network.lava_net import parse_net  # noqa: E402
-from regionmask_ros.network.spec import Network  # noqa: E402
-from regionmask_ros.untrusted import hdf5  # noqa: E402
-from regionmask_ros.untrusted.refused import Refused  # noqa: E402
+from regionmask_ros.network.formats.lava_net import parse_net  # noqa: E402
+from regionmask_ros.network.graph import Network  # noqa: E402
 
 
 def written(network: Network, change=None) -> bytes:

@@ -11,9 +11,14 @@ import pytest
 from checkpoint_writer import checkpoint, pack, small_yolo_kp
 
 from regionmask_ros.errors import UserError
-from regionmask_ros.untrusted.archive import MAX_BYTES
+from regionmask_ros.files.safe_read import MAX_BYTES
 from regionmask_ros.network.files import (
-    LAVA_DL_MEMBER, find_network, install_network, load_network, user_file, write_whole,
+    LAVA_DL_MEMBER,
+    find_network,
+    install_network,
+    load_network,
+    user_file,
+    write_whole,
 )
 
 SMALL_FILE = checkpoint(small_yolo_kp())

@@ -8,12 +8,20 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from regionmask_ros.engine.twin import TwinEncoder, TwinNetwork
+from regionmask_ros.core.frame import Frame, make_view
+from regionmask_ros.engine.reference import TwinEncoder, TwinNetwork
 from regionmask_ros.errors import UserError
-from regionmask_ros.frames import Frame, make_view
 from regionmask_ros.network.thresholds import (
-    LARGEST, SHIPPED, TunedThresholds, read_tuned, shipped, thresholds_of, tuned_network, with_thresholds)
-from regionmask_ros.pipeline import Pipeline, PipelineSettings
+    LARGEST,
+    SHIPPED,
+    TunedThresholds,
+    read_tuned,
+    shipped,
+    thresholds_of,
+    tuned_network,
+    with_thresholds,
+)
+from regionmask_ros.pipeline.pipeline import Pipeline, PipelineSettings
 
 GOOD = {"network": "abc", "arithmetic": "snap", "input_step": 2, "thresholds": {"encoder": 4, "c1": 9},
         "made": {"trials": 4}}

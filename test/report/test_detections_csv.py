@@ -6,8 +6,8 @@ import csv
 
 import numpy as np
 
-from regionmask_ros.detection.detections import Detections
-from regionmask_ros.report.detections_csv import DetectionsCsv
+from regionmask_ros.core.detections import Detections
+from regionmask_ros.report.writers import DetectionsCsv
 
 
 def test_each_object_is_a_line(tmp_path):

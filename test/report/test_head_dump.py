@@ -7,7 +7,7 @@ import os
 import numpy as np
 import pytest
 
-from regionmask_ros.report.head_dump import HeadDump
+from regionmask_ros.report.writers import HeadDump
 
 
 @pytest.mark.parametrize("frames", [1, 7])

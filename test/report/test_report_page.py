@@ -9,10 +9,10 @@ from xml.etree import ElementTree
 import numpy as np
 import pytest
 
-from regionmask_ros.report.figures import Panel, per_frame_svg
-from regionmask_ros.report.html import Figure, Picture, Table, write_report
-from regionmask_ros.report.samples import encode_jpeg
-from regionmask_ros.report.summary import summary_tables
+from regionmask_ros.report.page import Figure, Picture, Table, write_report
+from regionmask_ros.report.plots import Panel, per_frame_svg
+from regionmask_ros.report.run_page import encode_jpeg
+from regionmask_ros.report.tables import summary_tables
 
 VOID = {"meta", "img", "br"}
 NASTY = "<script>alert('x')</script> & \"quotes\" {braces}"

@@ -10,7 +10,7 @@ import pytest
 from bag_writer import START_NS, STEP_NS, image, write_bag
 
 from regionmask_ros.commands.run import main
-from regionmask_ros.report.rerun_log import ATTENDED, MASKED
+from regionmask_ros.report.rerun import ATTENDED, MASKED
 
 FRAMES, SIZE_WH = 6, (96, 64)
 needs_rerun = "rerun-sdk is not installed: `make rerun-setup` brings it"

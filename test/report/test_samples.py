@@ -6,7 +6,7 @@ import cv2
 import numpy as np
 import pytest
 
-from regionmask_ros.report.samples import SamplePictures, encode_jpeg
+from regionmask_ros.report.run_page import SamplePictures, encode_jpeg
 
 
 def chosen(length: int, rank=lambda index: 0.0, count: int = 6) -> list[int]:

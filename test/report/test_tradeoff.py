@@ -8,8 +8,8 @@ import cv2
 import numpy as np
 import pytest
 
-from regionmask_ros.report.tradeoff import Panel, Point, tradeoff_png, tradeoff_svg
-from regionmask_ros.report.tradeoff_page import SEED, Pictures, _point, write_tradeoff_page
+from regionmask_ros.lab.evaluation.page import SEED, Pictures, _point, write_tradeoff_page
+from regionmask_ros.report.plots import Point, TradeoffPanel, tradeoff_png, tradeoff_svg
 
 pytest.importorskip("matplotlib")
 
@@ -56,7 +56,7 @@ def test_each_of_several_sequences_has_a_panel(names, panels, tmp_path):
     write_tradeoff_page(paths, result, "regionmask_ros evaluate", "1.0")
     page = (tmp_path / "page.html").read_text()
     assert page.count("<svg") == 2 and SEED.name in page and "static@0.6" in page
-    one = tradeoff_png([Panel("", [SEED])], "gain")
+    one = tradeoff_png([TradeoffPanel("", [SEED])], "gain")
     height, width = cv2.imdecode(np.frombuffer(one, np.uint8), 1).shape[:2]
     for name in ("edp.png", "cpu.png"):
         shape = cv2.imread(str(tmp_path / name)).shape

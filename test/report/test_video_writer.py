@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from regionmask_ros.errors import UserError
-from regionmask_ros.report.video_writer import VideoWriter
+from regionmask_ros.report.writers import VideoWriter
 from regionmask_ros.sources import open_source
 
 

@@ -13,11 +13,11 @@ pytest.importorskip("vision_msgs", reason="vision_msgs is missing: `make setup` 
 
 from rclpy.parameter import Parameter  # noqa: E402
 
-from regionmask_ros.mask.files import save_static_mask  # noqa: E402
+from regionmask_ros.mask.static import save_static_mask  # noqa: E402
 from regionmask_ros.ros import health  # noqa: E402
-from regionmask_ros.ros.dds_profile import find_profile, picture_environment  # noqa: E402
 from regionmask_ros.ros.node import DetectorNode  # noqa: E402
 from regionmask_ros.ros.session import RosSession  # noqa: E402
+from regionmask_ros.ros.setup import find_profile, picture_environment  # noqa: E402
 
 
 @pytest.fixture(scope="session", autouse=True)

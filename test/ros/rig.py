@@ -13,8 +13,7 @@ from sensor_msgs.msg import Image
 from std_msgs.msg import Header
 from vision_msgs.msg import Detection2DArray
 
-from regionmask_ros.ros.conversions import image_message, stamp_of_ns
-from regionmask_ros.ros.publishers import CAMERA, RESULTS
+from regionmask_ros.ros.publishers import CAMERA, RESULTS, image_message, stamp_of_ns
 
 SIZE_WH = (96, 64)
 START_NS = 10**18

@@ -15,10 +15,9 @@ from rclpy.parameter import Parameter
 from rig import FRAME_NS, START_NS, Peer, header, message, picture, watch
 from sensor_msgs.msg import Image
 
-from regionmask_ros.frames import Frame
-from regionmask_ros.pipeline import Pipeline, PipelineSettings
-from regionmask_ros.ros.conversions import image_message
-from regionmask_ros.ros.publishers import PICTURES
+from regionmask_ros.core.frame import Frame
+from regionmask_ros.pipeline.pipeline import Pipeline, PipelineSettings
+from regionmask_ros.ros.publishers import PICTURES, image_message
 
 OPEN_S = 60.0
 WARN, ERROR = b"\x01", b"\x02"

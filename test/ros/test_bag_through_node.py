@@ -11,11 +11,10 @@ from rig import MATCH_S, Peer, picture
 from sensor_msgs.msg import CompressedImage, Image
 
 from regionmask_ros.commands import play
-from regionmask_ros.pipeline import Pipeline, PipelineSettings
+from regionmask_ros.pipeline.pipeline import Pipeline, PipelineSettings
 from regionmask_ros.ros.player import Pace, Player
 from regionmask_ros.ros.publishers import CAMERA
-from regionmask_ros.ros.session import RosSession
-from regionmask_ros.ros.stopping import StopRequest
+from regionmask_ros.ros.session import RosSession, StopRequest
 from regionmask_ros.sources import open_source
 from regionmask_ros.sources.image_message import stamp_ns
 

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 from sensor_msgs.msg import Image
 
-from regionmask_ros.ros.bridge import BRIDGE, BridgeSamples, choose_reading
+from regionmask_ros.ros.camera import BRIDGE, BridgeSamples, choose_reading
 from regionmask_ros.sources.image_message import ENCODINGS, frame_from
 
 PADDINGS = (0, 1, 2, 12)

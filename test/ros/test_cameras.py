@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 from rclpy.parameter import Parameter
 
+from regionmask_ros.core.frame import Frame
 from regionmask_ros.errors import UserError
-from regionmask_ros.frames import Frame
 from regionmask_ros.ros.cameras import Camera, parse_camera, parse_cameras, shared, unlike, with_masks
 from regionmask_ros.ros.node import DetectorNode
 

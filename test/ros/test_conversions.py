@@ -10,8 +10,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from std_msgs.msg import Header
 
-from regionmask_ros.detection.detections import Detections
-from regionmask_ros.ros.conversions import (
+from regionmask_ros.core.detections import Detections
+from regionmask_ros.ros.publishers import (
     detections_message,
     image_message,
     jpeg_message,

@@ -17,15 +17,13 @@ from sensor_msgs.msg import Image
 from std_msgs.msg import Header
 from vision_msgs.msg import Detection2DArray, LabelInfo
 
-from regionmask_ros.detection.detections import Detections
+from regionmask_ros.core.detections import Detections
 from regionmask_ros.errors import UserError
-from regionmask_ros.ros.conversions import detections_message, image_message, label_info_message, stamp_of_ns
-from regionmask_ros.ros.demo.accounts import Account, account_of
-from regionmask_ros.ros.demo.answers import RecordedBag
-from regionmask_ros.ros.definitions import msg_type, typestore_of
 from regionmask_ros.ros.demo.folder import MARKER, DemoFolder
-from regionmask_ros.ros.demo.pages import write_files
-from regionmask_ros.ros.recorder import BagWriter
+from regionmask_ros.ros.demo.pages import RecordedBag, write_files
+from regionmask_ros.ros.demo.show import Account, account_of
+from regionmask_ros.ros.publishers import detections_message, image_message, label_info_message, stamp_of_ns
+from regionmask_ros.ros.recorder import BagWriter, msg_type, typestore_of
 
 
 def test_every_frame_played_is_answered_dropped_or_lost():

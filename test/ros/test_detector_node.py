@@ -13,10 +13,10 @@ from rig import MATCH_S, SIZE_WH, header, message, picture, send
 from sensor_msgs.msg import Image
 from vision_msgs.msg import LabelInfo
 
+from regionmask_ros.core.frame import Frame
 from regionmask_ros.errors import UserError
-from regionmask_ros.frames import Frame
-from regionmask_ros.mask.files import save_static_mask
-from regionmask_ros.pipeline import Pipeline, PipelineSettings
+from regionmask_ros.mask.static import save_static_mask
+from regionmask_ros.pipeline.pipeline import Pipeline, PipelineSettings
 from regionmask_ros.ros.node import DetectorNode
 from regionmask_ros.ros.publishers import LATCHED, PICTURES
 

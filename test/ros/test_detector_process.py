@@ -22,8 +22,7 @@ from std_msgs.msg import Header
 from std_srvs.srv import Trigger
 from vision_msgs.msg import Detection2DArray, LabelInfo
 
-from regionmask_ros.ros.conversions import image_message, stamp_of_ns
-from regionmask_ros.ros.publishers import CAMERA, LATCHED, RESULTS
+from regionmask_ros.ros.publishers import CAMERA, LATCHED, RESULTS, image_message, stamp_of_ns
 from regionmask_ros.sources import open_source
 
 REPOSITORY = Path(__file__).resolve().parents[2]

@@ -14,11 +14,11 @@ import yaml
 from bag_writer import START_NS, image, write_bag
 from sensor_msgs.msg import Image
 
-from regionmask_ros.ros.dds_profile import find_profile, picture_environment
 from regionmask_ros.ros.diagnostics import HARDWARE_ID
 from regionmask_ros.ros.node import NODE_NAME
 from regionmask_ros.ros.parameters import BY_NAME
 from regionmask_ros.ros.publishers import LAZY
+from regionmask_ros.ros.setup import find_profile, picture_environment
 
 REPOSITORY = Path(__file__).resolve().parents[2]
 NEEDED = {"cameras", "bag", "output"}

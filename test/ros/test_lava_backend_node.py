@@ -12,12 +12,11 @@ from sensor_msgs.msg import Image
 from std_msgs.msg import Header
 from vision_msgs.msg import Detection2DArray
 
-from regionmask_ros.frames import Frame
-from regionmask_ros.pipeline import Pipeline, PipelineSettings
+from regionmask_ros.core.frame import Frame
+from regionmask_ros.pipeline.pipeline import Pipeline, PipelineSettings
 from regionmask_ros.ros import worker
-from regionmask_ros.ros.conversions import image_message, stamp_of_ns
 from regionmask_ros.ros.node import DetectorNode
-from regionmask_ros.ros.publishers import CAMERA, RESULTS
+from regionmask_ros.ros.publishers import CAMERA, RESULTS, image_message, stamp_of_ns
 
 PICTURES = 9
 

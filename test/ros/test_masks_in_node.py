@@ -9,12 +9,12 @@ from rig import FRAME_NS, START_NS, message, picture, send, watch
 from sensor_msgs.msg import Image
 from std_srvs.srv import Trigger
 
-from regionmask_ros.frames import Frame
-from regionmask_ros.grid import RegionGrid
+from regionmask_ros.core.frame import Frame
+from regionmask_ros.core.grid import RegionGrid
 from regionmask_ros.mask.adaptive import Adaptive
-from regionmask_ros.mask.files import load_static_mask
 from regionmask_ros.mask.policy import MODES
-from regionmask_ros.pipeline import Pipeline, PipelineSettings
+from regionmask_ros.mask.static import load_static_mask
+from regionmask_ros.pipeline.pipeline import Pipeline, PipelineSettings
 from regionmask_ros.ros.diagnostics import CAUSES
 from regionmask_ros.ros.publishers import PICTURES
 

@@ -10,18 +10,21 @@ import yaml
 
 from regionmask_ros.errors import UserError
 from regionmask_ros.mask.adaptive import Adaptive
-from regionmask_ros.mask.knobs import Knobs
 from regionmask_ros.mask.policy import MODES
-from regionmask_ros.mask.presets import PRESETS
-from regionmask_ros.pipeline import RECONFIGURABLE, PipelineSettings
-from regionmask_ros.ros.declaration import descriptor
-from regionmask_ros.ros.parameter_pages import readme_table, with_table, yaml_text
+from regionmask_ros.mask.scheduling import PRESETS, Knobs
+from regionmask_ros.pipeline.pipeline import RECONFIGURABLE, PipelineSettings
+from regionmask_ros.ros.parameter_docs import readme_table, with_table, yaml_text
 from regionmask_ros.ros.parameters import (
-    BACKEND_PARAMETERS, PARAMETERS, Changeable, answer_settings_from, settings_from,
+    BACKEND_PARAMETERS,
+    PARAMETERS,
+    Changeable,
+    answer_settings_from,
+    descriptor,
+    settings_from,
 )
 
 REPOSITORY = Path(__file__).resolve().parents[2]
-CURE = "run: python -m regionmask_ros.ros.parameter_pages"
+CURE = "run: python -m regionmask_ros.ros.parameter_docs"
 
 DEFAULTS = {spec.name: spec.default for spec in PARAMETERS}
 

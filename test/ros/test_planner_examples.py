@@ -68,7 +68,7 @@ def test_fresh_objects_are_told_from_believed_ones(rig, session, wait_for, half_
 
 
 def _nothing(folder: Path) -> str:
-    from regionmask_ros.mask.files import save_static_mask
+    from regionmask_ros.mask.static import save_static_mask
 
     save_static_mask(str(folder / "nothing.npz"), np.zeros((4, 6), bool), 16)
     return str(folder / "nothing.npz")

@@ -13,8 +13,8 @@ from rosgraph_msgs.msg import Clock
 from sensor_msgs.msg import Image
 
 from regionmask_ros.commands import play
-from regionmask_ros.sources.image_message import stamp_ns
 from regionmask_ros.ros.publishers import CAMERA, RESULTS
+from regionmask_ros.sources.image_message import stamp_ns
 
 FRAMES = 8
 
@@ -95,8 +95,7 @@ def test_bad_input_is_one_line_and_status_2(arguments, words, folder, capsys):
 
 def test_it_ends_early_and_well_when_asked_to(listener, folder, wait_for):
     from regionmask_ros.ros.player import Pace, Player
-    from regionmask_ros.ros.session import RosSession
-    from regionmask_ros.ros.stopping import StopRequest
+    from regionmask_ros.ros.session import RosSession, StopRequest
     from regionmask_ros.sources import open_source
 
     stop = StopRequest()

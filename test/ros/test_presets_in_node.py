@@ -11,14 +11,14 @@ import pytest
 from rclpy.parameter import Parameter
 from rig import FRAME_NS, MATCH_S, START_NS, Peer, header, message, send
 
-from regionmask_ros.frames import Frame
+from regionmask_ros.core.frame import Frame
 from regionmask_ros.network.thresholds import shipped
-from regionmask_ros.pipeline import Pipeline, PipelineSettings
+from regionmask_ros.pipeline.pipeline import Pipeline, PipelineSettings
 from regionmask_ros.ros import health
-from regionmask_ros.ros.conversions import image_message
 from regionmask_ros.ros.node import DetectorNode
+from regionmask_ros.ros.publishers import image_message
 
-sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "evaluation"))
+sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "lab" / "evaluation"))
 import drawn_street  # noqa: E402
 
 

@@ -15,8 +15,7 @@ from rosbags.highlevel import AnyReader
 from rosgraph_msgs.msg import Clock
 
 from regionmask_ros.commands import record
-from regionmask_ros.ros.conversions import stamp_of_ns
-from regionmask_ros.ros.publishers import RESULTS
+from regionmask_ros.ros.publishers import RESULTS, stamp_of_ns
 from regionmask_ros.ros.recorder import RECORDED, below
 
 REPOSITORY = Path(__file__).resolve().parents[2]

@@ -12,13 +12,12 @@ from rig import FRAME_NS, MATCH_S, SIZE_WH, START_NS, Peer, header, message, pic
 from sensor_msgs.msg import CompressedImage, Image
 from vision_msgs.msg import Detection2DArray
 
-from regionmask_ros import pipeline as pipeline_module
-from regionmask_ros.frames import Frame
-from regionmask_ros.overlay import keep_to_picture
-from regionmask_ros.pipeline import Pipeline, PipelineSettings
+from regionmask_ros.core.frame import Frame
+from regionmask_ros.pipeline import pipeline as pipeline_module
+from regionmask_ros.pipeline.pipeline import Pipeline, PipelineSettings
+from regionmask_ros.report.overlay import keep_to_picture
 from regionmask_ros.ros import publishers
-from regionmask_ros.ros.conversions import jpeg_message
-from regionmask_ros.ros.publishers import CAMERA, LAZY, PICTURES, RESULTS
+from regionmask_ros.ros.publishers import CAMERA, LAZY, PICTURES, RESULTS, jpeg_message
 
 FRAMES = 6
 

@@ -8,8 +8,8 @@ from rig import message, send, watch
 from sensor_msgs.msg import Image
 from std_srvs.srv import Trigger
 
-from regionmask_ros.grid import RegionGrid
-from regionmask_ros.mask.files import load_static_mask
+from regionmask_ros.core.grid import RegionGrid
+from regionmask_ros.mask.static import load_static_mask
 from regionmask_ros.ros.publishers import PICTURES
 
 

@@ -6,7 +6,7 @@ import threading
 
 import pytest
 
-from regionmask_ros.ros.slot import NewestSlot
+from regionmask_ros.ros.worker import NewestSlot
 
 
 def test_the_newest_item_wins_and_the_loss_is_told():

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from regionmask_ros.ros.stamps import NOTHING, REPEATED, ZERO, StampWatch
+from regionmask_ros.ros.camera import NOTHING, REPEATED, ZERO, StampWatch
 
 
 def test_time_that_goes_on_is_no_news():

@@ -8,7 +8,7 @@ import sys
 import threading
 from pathlib import Path
 
-from regionmask_ros.ros.stopping import StopRequest
+from regionmask_ros.ros.session import StopRequest
 
 REPOSITORY = Path(__file__).resolve().parents[2]
 

@@ -9,8 +9,7 @@ from rig import MATCH_S, START_NS, header, message, send, watch
 from rosgraph_msgs.msg import Clock
 from sensor_msgs.msg import Image
 
-from regionmask_ros.ros.conversions import stamp_of_ns
-from regionmask_ros.ros.publishers import CAMERA, PICTURES, RESULTS
+from regionmask_ros.ros.publishers import CAMERA, PICTURES, RESULTS, stamp_of_ns
 
 
 def whole(peer) -> list[bool]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from regionmask_ros.ros.traffic import Answer, FrameCounts, Traffic, plausible_latency_ms
+from regionmask_ros.ros.diagnostics import Answer, FrameCounts, Traffic, plausible_latency_ms
 
 
 def answer(time_s: float, masked_share: float | None = 0.5, node_ms: float = 10.0) -> Answer:

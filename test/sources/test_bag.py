@@ -8,7 +8,7 @@ from bag_writer import START_NS, STEP_NS, image, png, write_bag
 
 from regionmask_ros.errors import UserError
 from regionmask_ros.sources import BagPictures, open_source
-from regionmask_ros.sources.bag_reader import METADATA
+from regionmask_ros.sources.bag import METADATA
 
 COUNT = 5
 

@@ -1,23 +1,120 @@
-"""The demonstration from start to end: start, record, play, account, stop."""
+"""Where every frame that was played went.
+
+Progress for people: a bar on a terminal, a line now and then elsewhere.
+
+The demonstration from start to end: start, record, play, account, stop.
+"""
 
 from __future__ import annotations
 
 import json
 import os
 import secrets
+import sys
 import time
 from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Mapping
 
+from tqdm import tqdm
+
+from ...core.frame import choose_input_size
 from ...errors import UserError
-from ...frames import choose_input_size
 from ...sources import Source
-from ..availability import require
-from ..dds_profile import find_profile, picture_environment
-from .accounts import Account, account_of
+from ..setup import find_profile, picture_environment, require
 from .children import Child
-from .progress import Progress
+
+
+@dataclass(frozen=True)
+class Account:
+    """Frames. played: published by the player. The others as the node counted them, see FrameCounts.
+
+    Raises ValueError when they do not add up: then a frame is unaccounted for.
+    """
+
+    played: int
+    received: int
+    answered: int
+    overwritten: int
+    broken: int
+
+    def __post_init__(self) -> None:
+        if self.received != self.answered + self.overwritten + self.broken:
+            raise ValueError(f"{self.received} frames received, but {self.answered} answered, "
+                             f"{self.overwritten} overwritten and {self.broken} broken")
+        if self.lost < 0:
+            raise ValueError(f"{self.received} frames received, but only {self.played} played")
+
+    @property
+    def lost(self) -> int:
+        """Frames that never reached the node."""
+        return self.played - self.received
+
+    def line(self) -> str:
+        """The sum in words."""
+        return (
+            f"{self.played} frames played = {self.answered} answered "
+            f"+ {self.overwritten + self.broken} dropped by the node ({self.overwritten} overwritten, "
+            f"{self.broken} broken) + {self.lost} lost before the node"
+        )
+
+    def as_json(self) -> dict[str, int]:
+        return {
+            "played": self.played,
+            "answered": self.answered,
+            "dropped_overwritten": self.overwritten,
+            "dropped_broken": self.broken,
+            "lost_before_node": self.lost,
+        }
+
+
+def account_of(played: int, diagnostics: Mapping[str, str]) -> Account:
+    """From the values of the node's last report."""
+    return Account(
+        played,
+        int(diagnostics["frames received"]),
+        int(diagnostics["frames answered"]),
+        int(diagnostics["frames dropped (overwritten)"]),
+        int(diagnostics["frames dropped (broken)"]),
+    )
+
+
+LINE_EVERY_S = 1.0
+
+
+class Progress:
+    """Context manager. total: None when nobody knows it."""
+
+    def __init__(self, what: str, total: int | None, unit: str = "frame") -> None:
+        self._what, self._total, self._unit = what, total, unit
+        self._bar = tqdm(total=total, desc=what, unit=unit) if sys.stderr.isatty() else None
+        self._next_s = 0.0
+        self._told = self._done = 0
+
+    def at(self, done: int) -> None:
+        """So many are done by now."""
+        self._done = done
+        if self._bar is not None:
+            self._bar.update(done - self._bar.n)
+        elif time.monotonic() >= self._next_s:
+            self._next_s = time.monotonic() + LINE_EVERY_S
+            self._tell()
+
+    def __enter__(self) -> Progress:
+        return self
+
+    def __exit__(self, *exception: object) -> None:
+        if self._bar is not None:
+            self._bar.close()
+        elif self._done != self._told:
+            self._tell()
+
+    def _tell(self) -> None:
+        of = f" of {self._total}" if self._total else ""
+        print(f"{self._what}: {self._done}{of} {self._unit}s", flush=True)
+        self._told = self._done
+
 
 START_TIMEOUT_S = 180.0
 """The node's first start on a computer may have to compile its kernels."""

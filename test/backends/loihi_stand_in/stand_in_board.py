@@ -78,7 +78,7 @@ class Board:
     """A runtime in the form that processes know: start, wait, stop."""
 
     def __init__(self, injector: Injector, run_cfg: Loihi2HwCfg) -> None:
-        from regionmask_ros.engine.twin import TwinLayer
+        from regionmask_ros.engine.reference import TwinLayer
 
         self.steps_of_run, self._callbacks = 0, run_cfg.callback_fxs
         need(all(type(callback) in PROFILERS for callback in self._callbacks), "callback_fxs: profilers only")

@@ -1,1 +1,0 @@
-"""Dense runtimes with the same network and weights. Each is imported only in its own file, when it is asked for."""

@@ -1,0 +1,129 @@
+"""Pictures: what a camera delivers, and what the network sees of it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import cv2
+import numpy as np
+
+from ..errors import UserError
+
+ALIGNMENT = 32
+"""Width and height of a network input are multiples of this: five layers of stride 2."""
+
+MAX_PIXELS = 307_200
+"""Default budget of the automatic input size: 640x480 pixels."""
+
+ASPECT_TOLERANCE = 0.05
+
+MOST_PIXELS = 1 << 26
+"""Largest network input: some gigabytes of state. Far beyond it, indices of the widest layer would leave 32 bits."""
+
+
+@dataclass(frozen=True)
+class Frame:
+    """One picture of the camera.
+
+    pixels: uint8 [height, width, 3], C-contiguous, with channels in ``order`` ("bgr" or "rgb").
+    stamp_ns: acquisition time in nanoseconds. frame_id: the camera's coordinate frame.
+
+    Raises ValueError when the array is of another shape, type or layout.
+    """
+
+    pixels: np.ndarray
+    order: str
+    stamp_ns: int
+    frame_id: str
+
+    def __post_init__(self) -> None:
+        pixels = self.pixels
+        if pixels.dtype != np.uint8 or pixels.ndim != 3 or pixels.shape[2] != 3:
+            raise ValueError(f"pixels must be uint8 [height, width, 3], not {pixels.dtype} {list(pixels.shape)}")
+        if not pixels.flags.c_contiguous or 0 in pixels.shape:
+            raise ValueError("pixels must be contiguous and not empty")
+        if self.order not in ("bgr", "rgb"):
+            raise ValueError(f"order must be 'bgr' or 'rgb', not {self.order!r}")
+
+    @property
+    def size_wh(self) -> tuple[int, int]:
+        """Width and height in pixels."""
+        return self.pixels.shape[1], self.pixels.shape[0]
+
+    def bgr(self) -> np.ndarray:
+        """Pixels in OpenCV's channel order; the frame's own array when it has that order already."""
+        return self.pixels if self.order == "bgr" else cv2.cvtColor(self.pixels, cv2.COLOR_RGB2BGR)
+
+
+@dataclass(frozen=True)
+class View:
+    """What the network sees of a frame.
+
+    image: uint8 [height, width, 3], RGB. scale_xy: picture pixels per input pixel, along x and y.
+    """
+
+    image: np.ndarray
+    scale_xy: tuple[float, float]
+
+
+def make_view(frame: Frame, input_wh: tuple[int, int]) -> View:
+    """One plain bilinear resize of the whole picture to the network's input: no letterbox, no crop.
+
+    The resize works on the channels as they come; only the small result is reordered.
+    """
+    width, height = frame.size_wh
+    image = cv2.resize(frame.pixels, input_wh, interpolation=cv2.INTER_LINEAR)
+    if frame.order == "bgr":
+        image = cv2.cvtColor(image, cv2.COLOR_BGR2RGB)
+    return View(image, (width / input_wh[0], height / input_wh[1]))
+
+
+def choose_input_size(picture_wh: tuple[int, int], max_pixels: int = MAX_PIXELS) -> tuple[int, int]:
+    """The input size that follows the camera's shape within a budget of pixels.
+
+    Among all sizes that are multiples of 32, hold at most ``max_pixels`` and are not larger than the picture rounded up
+    to 32: the largest whose aspect is within 5 % of the picture's; if there is none, the one of the nearest aspect.
+
+    >>> choose_input_size((1280, 720)), choose_input_size((640, 480)), choose_input_size((320, 240))
+    ((736, 416), (640, 480), (288, 224))
+
+    Raises UserError when not even 32x32 fits the budget.
+    """
+    if max_pixels < ALIGNMENT * ALIGNMENT:
+        raise UserError(f"max_pixels is {max_pixels}: give at least {ALIGNMENT * ALIGNMENT}, one 32x32 input")
+    aspect = picture_wh[0] / picture_wh[1]
+    limit_w, limit_h = (-(-side // ALIGNMENT) * ALIGNMENT for side in picture_wh)
+    sizes = [
+        (w, h)
+        for w in range(ALIGNMENT, limit_w + 1, ALIGNMENT)
+        for h in range(ALIGNMENT, min(limit_h, max_pixels // w) + 1, ALIGNMENT)
+    ]
+
+    def error(size: tuple[int, int]) -> float:
+        return abs(size[0] / size[1] / aspect - 1.0)
+
+    fitting = [size for size in sizes if error(size) <= ASPECT_TOLERANCE]
+    if fitting:
+        return max(fitting, key=lambda size: (size[0] * size[1], -error(size)))
+    return min(sizes, key=lambda size: (error(size), -size[0] * size[1]))
+
+
+def parse_input_size(text: str) -> str | tuple[int, int]:
+    """``auto``, or ``WxH`` as a pair. Raises UserError for anything else."""
+    if text == "auto":
+        return "auto"
+    width, cross, height = text.lower().partition("x")
+    if not (cross and text.isascii() and width.isdecimal() and height.isdecimal() and len(text) < 16):
+        raise UserError(f"input size {text!r}: write auto, or width x height such as 448x448")
+    size = int(width), int(height)
+    check_input_size(size)
+    return size
+
+
+def check_input_size(size_wh: tuple[int, int]) -> None:
+    """Raises UserError unless both sides are multiples of 32, and their product is not beyond ``MOST_PIXELS``."""
+    width, height = size_wh
+    if any(side % ALIGNMENT or side < ALIGNMENT for side in size_wh):
+        raise UserError(f"input size {width}x{height}: width and height must be multiples of {ALIGNMENT}")
+    if width * height > MOST_PIXELS:
+        raise UserError(f"input size {width}x{height}: more than {MOST_PIXELS} pixels")

@@ -1,0 +1,247 @@
+"""How much of each region waits to be sent: a look at some of its pixels, without sending anything.
+
+The input table as a straight line in integers, so that vectors can compute it instead of looking it up.
+
+For a byte ``v`` and 16-bit numbers of its channel::
+
+    value(v) = v * whole + base + ((v * slope >> 8) + offset >> 8)
+
+``v * slope >> 8`` is the upper half of a 16-bit product, of ``v << 8``, and with ``slope`` below 2**16 and ``offset``
+below 2**8 no sum behind it leaves 16 unsigned bits. As floors of floors are floors, this is a line with a slope of
+``whole + slope / 2**16`` and an offset of ``base + offset / 2**8``.
+
+Kernels of the sigma-delta input encoder. The twin is ``twin.TwinEncoder``.
+
+An event is sent when |value - reference| reaches the threshold; it carries the difference, clipped to 8 bits, by which
+the reference then advances. Masked regions send nothing and keep their reference.
+"""
+
+from __future__ import annotations
+
+from functools import lru_cache
+
+import numpy as np
+from llvmlite import ir
+from numba.core import types
+from numba.extending import intrinsic
+
+from ..core.events import FRAME, WORD
+from ..engine.arithmetic import MESSAGE_MAX, MESSAGE_MIN
+from ..engine.layer import BLOCK
+from ..jit.cache import kernel
+from ..jit.simd import I8, I16, I32, I64, bits_set, constant, load, pointer, shuffle, splat, store
+
+EVERY_LINE, EVERY_PIXEL = 8, 2
+"""Every eighth line, and in it every second pixel: 16 of a region's 256, chosen by where they lie."""
+
+
+@kernel
+def pending_share(image, column, channel, channels, threshold, reference, result):
+    """Share of the pixels looked at whose value is away from its reference by the threshold or more, 0 to 1.
+
+    image: uint8 and reference: int16, flat, [16 * rows, 16 * cols, channels]. column: int16 [256], the values of that
+    channel. result: float32 [rows, cols].
+    """
+    rows, cols = result.shape
+    part = np.float32(EVERY_LINE * EVERY_PIXEL) / np.float32(WORD * WORD)
+    for row in range(rows):
+        for region in range(cols):
+            changed = 0
+            for y in range(row * WORD + EVERY_LINE // 2, (row + 1) * WORD, EVERY_LINE):
+                line = (y * cols + region) * WORD * channels + channel
+                for x in range(0, WORD, EVERY_PIXEL):
+                    at = line + x * channels
+                    difference = np.int32(column[image[at]]) - np.int32(reference[at])
+                    changed += abs(difference) >= threshold
+            result[row, region] = np.float32(changed) * part
+
+
+SLOPE_BITS, OFFSET_BITS = 16, 8
+
+_SEARCH = 400
+"""Slopes tried on each side of the line from the first to the last value: half a unit over 255 steps is 128."""
+
+
+def affine_numbers(table: np.ndarray) -> np.ndarray | None:
+    """int16 [4, channels]: whole, slope, offset and base that give the table, int [256, channels].
+
+    Normalisation is affine before it is rounded, so they usually exist; None when they do not.
+    """
+    columns = [_line(column) for column in table.astype(np.int64).T]
+    if any(column is None for column in columns):
+        return None
+    # Numbers beyond 16 bits count modulo 2**16, and so does the sum: that is right, because a table has 15 bits.
+    return np.array(columns, np.int64).T.astype(np.uint16).view(np.int16)
+
+
+def affine_values(numbers: np.ndarray) -> np.ndarray:
+    """int16 [256, channels]: the table that such numbers stand for; the equation above, plainly."""
+    whole, slope, offset, base = numbers.astype(np.int64)
+    byte = np.arange(256, dtype=np.int64)[:, None]
+    part = (byte * (slope % (1 << SLOPE_BITS)) >> OFFSET_BITS) + offset >> OFFSET_BITS
+    return (byte * whole + base + part).astype(np.int16)
+
+
+def _line(column: np.ndarray) -> tuple[int, int, int, int] | None:
+    """The numbers of one channel, int64 [256]."""
+    byte, unit = np.arange(len(column), dtype=np.int64), 1 << SLOPE_BITS
+    middle = round((column[-1] - column[0]) * unit / (len(column) - 1))
+    for steep in range(middle - _SEARCH, middle + _SEARCH + 1):
+        # Offsets from the largest of these on, and below the smallest one plus a unit, give the column.
+        least = (column << SLOPE_BITS) - byte * steep
+        offset = -(-int(least.max()) >> OFFSET_BITS)
+        if offset << OFFSET_BITS < least.min() + unit:
+            return (*divmod(steep, unit), *reversed(divmod(offset, 1 << OFFSET_BITS)))
+    return None
+
+
+MOST_VECTOR_CHANNELS = 4
+"""A region's line then has 64 stored values, whose bits share an integer."""
+
+
+@intrinsic(prefer_literal=True)
+def encode_run(typing_context, image, first, line, threshold, reference, value, target, spikes, block, channels,
+               stored):
+    """The 16 pixels of a region's line: change = clip(value of the pixel - reference).
+
+    image: uint8 and reference: int16, flat, from ``first`` on. line: int16 [4, 16 * channels], flat, see
+    ``affine``, whose equation this computes.
+    threshold: int16, at least 1. value: int8, from ``target`` on, gets the changes, ``stored`` to a pixel, and spikes:
+    uint64, from ``block`` on, a bit for each that is not 0. channels, stored: literals.
+    Returns the bits of the pixels that send anything, plus the number of events << 16.
+    """
+    each, width = channels.literal_value, stored.literal_value
+    lanes = WORD * each
+    signature = types.int64(image, types.intp, line, types.int16, reference, value, types.intp, spikes, types.intp,
+                            channels, stored)
+
+    def generate(context, builder, signature, arguments):
+        b, kinds = builder, signature.args
+        zero = ir.Constant(I64, 0)
+        wide, half, narrow = (ir.VectorType(kind, lanes) for kind in (I32, I16, I8))
+        pixels = load(b, pointer(context, b, kinds[0], arguments[0], arguments[1], I8), narrow, 0, 1)
+        numbers = pointer(context, b, kinds[2], arguments[2], zero, I16)
+        whole, slope, offset, base = (load(b, numbers, half, lanes * row, 2) for row in range(4))
+        # The upper half of a 16-bit product: one instruction.
+        high = b.mul(b.zext(b.shl(b.zext(pixels, half), constant(half, OFFSET_BITS)), wide), b.zext(slope, wide))
+        part = b.trunc(b.lshr(high, constant(wide, SLOPE_BITS)), half)
+        part = b.lshr(b.add(part, offset), constant(half, OFFSET_BITS))
+        now = b.add(b.add(b.mul(b.zext(pixels, half), whole), base), part)
+        references = pointer(context, b, kinds[4], arguments[4], arguments[1], I16)
+        told = load(b, references, half, 0, 2)
+        change = _thresholded(b, b.sub(now, told), splat(b, arguments[3], half))
+        store(b, b.add(told, change), references, 0, 2)
+        change = b.trunc(change, narrow)
+        order = [p * each + c if c < each else lanes for p in range(WORD) for c in range(width)]
+        spread = shuffle(b, change, constant(narrow, 0), order)
+        store(b, spread, pointer(context, b, kinds[5], arguments[5], arguments[6], I8), 0, 1)
+        there = b.bitcast(b.icmp_signed("!=", spread, constant(spread.type, 0)), ir.IntType(WORD * width))
+        store(b, there, pointer(context, b, kinds[7], arguments[7], arguments[8], I64), 0, 8)
+        pixel = ir.VectorType(ir.IntType(8 * width), WORD)
+        speaking = b.bitcast(b.icmp_signed("!=", b.bitcast(spread, pixel), constant(pixel, 0)), ir.IntType(WORD))
+        events = bits_set(b, there)
+        return b.or_(b.zext(speaking, I64), b.shl(events, ir.Constant(I64, WORD)))
+
+    return signature, generate
+
+
+def _thresholded(b, change, threshold):
+    """Changes that reach the threshold, cut to what a message may be; the others 0."""
+    kind = change.type
+    minus = b.sub(constant(kind, 0), change)
+    size = b.select(b.icmp_signed(">", change, minus), change, minus)
+    sent = b.select(b.icmp_signed(">=", size, threshold), change, constant(kind, 0))
+    top, bottom = constant(kind, MESSAGE_MAX), constant(kind, MESSAGE_MIN)
+    sent = b.select(b.icmp_signed("<", sent, top), sent, top)
+    return b.select(b.icmp_signed(">", sent, bottom), sent, bottom)
+
+
+@kernel
+def attended_regions(keep, row, regions, value, stored, fired, words, spikes, attended, sounding):
+    """Lists the attended regions of one row of regions, and empties the masked ones where they have sent before.
+
+    value, fired, spikes: see ``ChangeMap``. attended: int32 [regions], filled from the front. sounding: bool
+    [.., regions], those that may not be empty. Returns how many are attended.
+    """
+    pitch = regions * WORD + 2 * FRAME
+    blocks = WORD * stored // BLOCK
+    found = 0
+    for region in range(regions):
+        if keep[row, region]:
+            attended[found] = region
+            found += 1
+            sounding[row, region] = True
+            continue
+        if not sounding[row, region]:
+            continue
+        sounding[row, region] = False
+        for y in range(row * WORD, (row + 1) * WORD):
+            word = (y + FRAME) * words + 1 + region
+            if fired[word] != 0:
+                fired[word] = 0
+                first = ((y + FRAME) * pitch + FRAME + region * WORD) * stored
+                value[first:first + WORD * stored] = 0
+                spikes[(y * regions + region) * blocks:(y * regions + region + 1) * blocks] = 0
+    return found
+
+
+@lru_cache(maxsize=None)
+def affine_encoder(channels, stored):
+    """The kernel for few channels whose table is a straight line (see ``affine``), by vectors."""
+
+    @kernel
+    def encode(image, line, threshold, keep, rows, regions, reference, value, fired, words, spikes, attended,
+               sounding):
+        """image: uint8, reference: int16, [rows, 16 * regions, channels], flat. keep: bool [.., regions], a region for
+        16 lines. value, fired, spikes: see ``ChangeMap``. attended, sounding: see
+        ``attended_regions``. Returns the number of events."""
+        run = WORD * channels
+        pitch = regions * WORD + 2 * FRAME
+        events = 0
+        for row in range(rows // WORD):
+            # A list, so that the lines of a region row have no branch that a processor could guess wrong.
+            found = attended_regions(keep, row, regions, value, stored, fired, words, spikes, attended, sounding)
+            for y in range(row * WORD, (row + 1) * WORD):
+                for i in range(found):
+                    region = attended[i]
+                    answer = encode_run(
+                        image, (y * regions + region) * run, line, threshold, reference,
+                        value, ((y + FRAME) * pitch + FRAME + region * WORD) * stored,
+                        spikes, (y * regions + region) * WORD * stored // BLOCK, channels, stored)
+                    fired[(y + FRAME) * words + 1 + region] = answer & 0xFFFF
+                    events += answer >> 16
+        return events
+
+    return encode
+
+
+@kernel
+def encode_by_table(image, table, channels, stored, threshold, keep, rows, regions, reference, value, fired, words,
+                    spikes, attended, sounding):
+    """As ``affine_encoder``, for any table: int16 [256, channels]."""
+    pitch = regions * WORD + 2 * FRAME
+    blocks = WORD * stored // BLOCK
+    events = 0
+    for row in range(rows // WORD):
+        found = attended_regions(keep, row, regions, value, stored, fired, words, spikes, attended, sounding)
+        for y in range(row * WORD, (row + 1) * WORD):
+            for region in attended[:found]:
+                word = (y + FRAME) * words + 1 + region
+                target = ((y + FRAME) * pitch + FRAME + region * WORD) * stored
+                block = (y * regions + region) * blocks
+                fired[word] = 0
+                spikes[block:block + blocks] = 0
+                for i in range(WORD):
+                    for c in range(channels):
+                        at = ((y * regions + region) * WORD + i) * channels + c
+                        change = np.int32(table[image[at], c]) - np.int32(reference[at])
+                        change = change if abs(change) >= threshold else np.int32(0)
+                        change = min(max(change, np.int32(MESSAGE_MIN)), np.int32(MESSAGE_MAX))
+                        reference[at] += change
+                        value[target + i * stored + c] = change
+                        if change != 0:
+                            bit = i * stored + c
+                            fired[word] |= np.uint16(1 << i)
+                            spikes[block + bit // BLOCK] |= np.uint64(1) << np.uint64(bit % BLOCK)
+                            events += 1
+    return events

@@ -1,0 +1,112 @@
+"""Lava and Loihi 2: which interpreter, which versions, and does the simulator compute what the engine computes?"""
+
+from __future__ import annotations
+
+import shutil
+from typing import Any, Iterator
+
+import numpy as np
+
+from ...backends import open_backend
+from ...backends.lava_env import ask_lava_python, find_lava_python
+from ...backends.loihi2 import Loihi2Options, missing
+from ...encoder.encoder import Encoder
+from ...errors import UserError
+from ...lava_worker.processes import SEGMENTS
+from ...lava_worker.shim import NEEDED_FROM
+from ...network.graph import ConvSpec, Network
+from ..backend_comparison import Comparison
+from .finding import ABSENT, BROKEN, OK, Finding
+
+MAKE_LAVA = "run 'make lava'"
+NOT_YET = "not yet run on hardware"
+NEEDED_SHARED_BYTES = 256 << 20
+_TRIAL_WH, _TRIAL_FRAMES = (64, 64), 3
+
+
+def findings() -> Iterator[Finding]:
+    """Starts the interpreter with Lava, and the simulator for a moment."""
+    yield _shared_memory()
+    try:
+        python = find_lava_python()
+        facts = ask_lava_python(python)
+    except UserError as error:
+        yield Finding("Lava", ABSENT, str(error), f"{MAKE_LAVA}; only the backends lava_sim and loihi2 need it")
+        return
+    yield _interpreter(facts)
+    yield _versions(facts)
+    if facts["packages"]["lava-nc"] is not None:
+        yield _simulator()
+    yield _loihi(facts)
+
+
+def _shared_memory() -> Finding:
+    try:
+        free = shutil.disk_usage(SEGMENTS).free
+    except OSError:
+        return Finding("shared memory", BROKEN, f"there is no {SEGMENTS}", "Lava cannot run without it")
+    fact = f"{free >> 20} MB free in {SEGMENTS}"
+    if free < NEEDED_SHARED_BYTES:
+        return Finding("shared memory", BROKEN, fact, f"lava_sim needs {NEEDED_SHARED_BYTES >> 20} MB: free some, or "
+                       "start the container with --shm-size=1g")
+    return Finding("shared memory", OK, fact)
+
+
+def _interpreter(facts: dict[str, Any]) -> Finding:
+    version = tuple(int(part) for part in facts["python"].split(".")[:2])
+    shim = ", with the import shim" if version >= NEEDED_FROM else ""
+    return Finding("Lava's Python", OK, f"{facts['python']} at {facts['interpreter']}{shim}")
+
+
+def _versions(facts: dict[str, Any]) -> Finding:
+    packages = facts["packages"]
+    told = ", ".join(f"{name} {version}" for name, version in packages.items() if version)
+    absent = [name for name in ("lava-nc", "numpy", "scipy", "networkx") if not packages[name]]
+    if absent:
+        return Finding("Lava", BROKEN, f"{', '.join(absent)} missing; {told or 'nothing of it is there'}", MAKE_LAVA)
+    if int(packages["numpy"].split(".")[0]) >= 2:
+        return Finding("Lava", BROKEN, f"{told}: Lava hangs on NumPy 2", MAKE_LAVA)
+    return Finding("Lava", OK, told)
+
+
+def _simulator() -> Finding:
+    """Some frames through both, on a network of two layers."""
+    network, backends = _trial_network(), {}
+    try:
+        for name in ("cpu", "lava_sim"):
+            backends[name] = open_backend(name, network, _TRIAL_WH, "lava")
+        comparison, rng = Comparison(backends), np.random.default_rng(0)
+        encoder = Encoder(network.input_table, network.encoder_threshold, _TRIAL_WH)
+        for number in range(_TRIAL_FRAMES):
+            image = rng.integers(0, 256, (*_TRIAL_WH, 3)).astype(np.uint8)
+            comparison.step(encoder.step(image, encoder.grid.full(True)), number)
+        comparison.drain()
+    except UserError as error:
+        return Finding("lava_sim", BROKEN, str(error), MAKE_LAVA)
+    finally:
+        for backend in backends.values():
+            backend.close()
+    if not comparison.equal:
+        return Finding("lava_sim", BROKEN, "computes other integers than the event engine", "please report this")
+    return Finding("lava_sim", OK, f"{comparison.frames} frames of noise equal the event engine's, every integer")
+
+
+def _trial_network() -> Network:
+    rng = np.random.default_rng(1)
+    weights = [2 * rng.integers(-12, 13, shape).astype(np.int32) for shape in ((8, 3, 3, 3), (5, 8, 3, 3))]
+    layers = (
+        ConvSpec("conv", weights[0], np.full(8, 20, np.int32), 2, 1, 6), ConvSpec("head", weights[1], None, 2, 1, 0),
+    )
+    table = (np.arange(256, dtype=np.int32) - 128)[:, None].repeat(3, axis=1)
+    return Network("trial", layers, None, (), table, 6)
+
+
+def _loihi(facts: dict[str, Any]) -> Finding:
+    variables = facts["variables"]
+    mode = "environment" if "NXSDKHOST" in variables else "slurm"
+    told = missing(facts, Loihi2Options(host_mode=mode))
+    if told:
+        what, _, cure = told.partition("; ")
+        return Finding("Loihi 2", ABSENT, f"{what}; {NOT_YET}", cure)
+    where = f"NXSDKHOST {variables['NXSDKHOST']}" if mode == "environment" else "a SLURM cluster"
+    return Finding("Loihi 2", OK, f"the extension is there, and {where}; {NOT_YET}")

@@ -1,0 +1,157 @@
+"""All settings on one sequence, side by side: each frame is decoded once, and every setting takes its turn on it."""
+
+from __future__ import annotations
+
+import contextlib
+from dataclasses import dataclass, replace
+from typing import Callable, Iterator, Mapping, Sequence
+
+import cv2
+import numpy as np
+
+from ...core.frame import Frame, choose_input_size
+from ...core.grid import RegionGrid
+from ...datasets.labels import LabelledSequence, Labels
+from ...datasets.moved_view import Move, moved_view
+from ...errors import UserError
+from ...mask.heat import heat_of
+from ...network.graph import Network
+from ...pipeline.pipeline import Pipeline, PipelineSettings
+from ...sources import Source
+from .run import SettingRun
+from .scoring import Scorer
+from .settings import DETECTOR, LABELS, NOTHING, REFRESH_PERIOD, UNMASKED, Setting, Situation, parse_setting
+
+LEAST_SCORED = 2
+"""Frames: with one, there would be nothing but the first frame."""
+
+SETTLING_FRAMES = 8 * REFRESH_PERIOD
+"""Eight refreshes: so long a mask may take to find its way when the view has moved."""
+
+
+@dataclass(frozen=True)
+class SequenceRuns:
+    """runs: by setting name. baseline: the unmasked run that gains and delays refer to. first_frame: first scored.
+
+    move: of the view, None where it stays.
+    """
+
+    name: str
+    runs: Mapping[str, SettingRun]
+    baseline: SettingRun
+    first_frame: int
+    input_wh: tuple[int, int]
+    move: Move | None = None
+
+
+def evaluate_sequence(network: Network, sequence: LabelledSequence, settings: Sequence[Setting],
+                      base: PipelineSettings, calibration_share: float,
+                      tick: Callable[[], None] = lambda: None, moved_share: float = 0.0,
+                      tuned: bool = True) -> SequenceRuns:
+    """Runs the settings on what is left of the sequence after the calibration share.
+
+    base: input size, arithmetic and thresholds of all settings; its mask is not used. tick: called once a frame.
+    moved_share: the view moves by that share of its width in the middle of the scored part; 0: it stays.
+    tuned: whether settings that have tuned thresholds use these instead.
+    Every setting starts afresh with the first scored frame. Raises UserError when the sequence is too short.
+    """
+    with sequence.open() as source:
+        count = source.frame_count or sequence.labels.last_frame + 1
+    first, move = round(calibration_share * count), None
+    if count - first < LEAST_SCORED:
+        raise UserError(f"{sequence.name}: {count} frames are too few to learn on {first} and score the rest")
+    if moved_share:
+        move = Move(moved_share, (first + count) // 2)
+        sequence = moved_view(sequence, move)
+        if count - move.frame <= SETTLING_FRAMES:
+            raise UserError(f"{sequence.name}: {count - move.frame} frames after the view has moved are too few: "
+                            f"{SETTLING_FRAMES} of them are for settling")
+    with sequence.open() as source, _one_thread():
+        input_wh = base.input_size
+        if input_wh == "auto":
+            input_wh = choose_input_size(source.size_wh, base.max_pixels)
+        base = replace(base, input_size=input_wh, mask="none")
+        frames = _numbered(source, tick)
+        heats = _Calibration(network, sequence, settings, base, first, source.size_wh).learn(frames)
+        runs = _open(network, sequence.labels, settings, base, heats, first, tuned)
+        try:
+            _take_turns(frames, runs)
+        finally:
+            for run in runs.values():
+                run.close()
+    baseline = runs[_baseline().name]
+    return SequenceRuns(sequence.name, {s.name: runs[s.name] for s in settings}, baseline, first, input_wh, move)
+
+
+def _numbered(source: Source, tick: Callable[[], None]) -> Iterator[tuple[int, Frame]]:
+    for number, frame in enumerate(source.frames()):
+        yield number, frame
+        tick()
+
+
+def _baseline() -> Setting:
+    """What gains refer to: unmasked, trained thresholds."""
+    return parse_setting(f"{UNMASKED}:trained")
+
+
+class _Calibration:
+    """What settings learn on the first part of a sequence, and on nothing else of it."""
+
+    def __init__(self, network: Network, sequence: LabelledSequence, settings: Sequence[Setting],
+                 base: PipelineSettings, frames: int, picture_wh: tuple[int, int]) -> None:
+        self._network, self._base, self._frames = network, base, frames
+        self._labels, self._picture_wh = sequence.labels, picture_wh
+        self._grid = RegionGrid.of_input(base.input_size)
+        self._learns = {setting.recipe.learns for setting in settings}
+        if frames == 0 and self._learns & {DETECTOR, LABELS}:
+            learners = ", ".join(s.name for s in settings if s.recipe.learns in (DETECTOR, LABELS))
+            raise UserError(f"{sequence.name}: {learners} must learn first: give a calibration share above 0")
+
+    def learn(self, frames: Iterator[tuple[int, Frame]]) -> dict[str, np.ndarray]:
+        """Takes the calibration frames out of ``frames``. Returns heat by what it was learned from."""
+        heats = {kind: np.zeros(self._grid.shape) for kind in (NOTHING, DETECTOR, LABELS)}
+        for number in range(self._frames):
+            heats[LABELS] += self._of_labels(number)
+        with contextlib.closing(Pipeline(self._network, self._base)) as detector:
+            for _ in range(self._frames):
+                _, frame = next(frames)
+                if DETECTOR in self._learns:
+                    (result,) = detector.process(frame)
+                    heats[DETECTOR] += heat_of(result.detections.boxes, self._grid, frame.size_wh)
+        return heats
+
+    def _of_labels(self, number: int) -> np.ndarray:
+        labels = self._labels.at(number)
+        return heat_of(labels.boxes[~labels.ignore], self._grid, self._picture_wh)
+
+
+def _open(network: Network, labels: Labels, settings: Sequence[Setting], base: PipelineSettings,
+          heats: Mapping[str, np.ndarray], first: int, tuned: bool) -> dict[str, SettingRun]:
+    runs = {}
+    for setting in (_baseline(), *settings):
+        situation = Situation(setting.share, heats[setting.recipe.learns], labels, first, base.mgnet_weights)
+        policy = setting.recipe.policy(situation) if setting.recipe.policy else None
+        own = setting.settings(base, tuned)
+        runs[setting.name] = SettingRun(
+            network, own, policy, Scorer(labels, network.labels), setting.recipe.extrapolate)
+    return runs
+
+
+def _take_turns(frames: Iterator[tuple[int, Frame]], runs: Mapping[str, SettingRun]) -> None:
+    """Each frame has an order of its own, always the same ones, so that nobody always finds the caches as the same
+    other one left them."""
+    orders, all_runs = np.random.default_rng(0), list(runs.values())
+    for number, frame in frames:
+        for place in orders.permutation(len(all_runs)):
+            all_runs[place].step(number, frame)
+
+
+@contextlib.contextmanager
+def _one_thread() -> Iterator[None]:
+    """OpenCV works in the caller's thread inside the block: only that one's time is measured."""
+    before = cv2.getNumThreads()
+    cv2.setNumThreads(1)
+    try:
+        yield
+    finally:
+        cv2.setNumThreads(before)

@@ -1,0 +1,164 @@
+"""A backend under observation: the same results, and what the cost model needs to know about each frame.
+
+One setting on one sequence: the pipeline in closed loop, and what is noted of every frame.
+"""
+
+from __future__ import annotations
+
+import time
+from dataclasses import dataclass, field
+from typing import Any, Mapping
+
+import numpy as np
+
+from ...backends import open_backend
+from ...backends.base import Backend, BackendResult
+from ...core.detections import Detections
+from ...core.frame import Frame
+from ...core.options import Value
+from ...core.result import StepCounts
+from ...detection.yolo import decode
+from ...encoder.encoder import Events
+from ...metrics.loihi2 import SYNOP_PJ, FrameCost, RowSynops, allocate, even_cost, rows_cost
+from ...network.graph import Network
+from ...pipeline.pipeline import Pipeline, PipelineSettings, PolicyMaker, StepResult
+from ...tracking.motion import Motion, coarse
+from ...tracking.tracker import Tracks, followed
+from .scoring import Scorer
+
+
+class Watch:
+    """Opens the backend of a pipeline, and sees every frame that goes through it.
+
+    rows: synops by output row of each layer, for the last frame; None where the backend cannot show its layers.
+    allocation: how the cost model lays the network over cores; None where it cannot.
+    spent_s: processor time of this thread that the watching itself has taken.
+    """
+
+    def __init__(self) -> None:
+        self.rows: list[np.ndarray] | None = None
+        self.allocation = None
+        self.spent_s = 0.0
+
+    def open(self, backend: str, network: Network, input_wh: tuple[int, int], arithmetic: str = "",
+             given: Mapping[str, Value] | None = None) -> WatchedBackend:
+        """As ``backends.open_backend``."""
+        start = time.thread_time()
+        inner = open_backend(backend, network, input_wh, arithmetic, given)
+        self.allocation = allocate(network, input_wh)
+        opened = WatchedBackend(inner, self, network, input_wh)
+        self.spent_s += time.thread_time() - start
+        return opened
+
+
+class WatchedBackend:
+    """See ``backends.base.Backend``."""
+
+    def __init__(self, inner: Backend, watch: Watch, network: Network, input_wh: tuple[int, int]) -> None:
+        self._inner, self._watch = inner, watch
+        self._network, self._input_wh = network, input_wh
+        self.kernels, self.latency_steps = inner.kernels, inner.latency_steps
+        self._counter = self._new_counter()
+
+    @property
+    def profile(self) -> dict[str, Any] | None:
+        return self._inner.profile
+
+    def submit(self, events: Events, tag: Any) -> None:
+        self._inner.submit(events, tag)
+        if self._counter is not None:
+            start = time.thread_time()
+            self._watch.rows = self._counter.step(events)
+            self._watch.spent_s += time.thread_time() - start
+
+    def poll(self, timeout_s: float) -> BackendResult | None:
+        return self._inner.poll(timeout_s)
+
+    def drain(self) -> None:
+        self._inner.drain()
+
+    def reset(self) -> None:
+        self._inner.reset()
+        self._counter = self._new_counter()
+
+    def close(self) -> None:
+        self._inner.close()
+
+    def _new_counter(self) -> RowSynops | None:
+        """Only a backend that computes at once can show the layers as they are after a frame."""
+        state = getattr(self._inner, "layer_state", None)
+        return None if state is None else RowSynops(self._network, self._input_wh, state)
+
+
+SCORED_ABOVE = 0.02
+"""Detections are scored from this score on, whatever score steers the mask or is reported."""
+
+
+@dataclass
+class Record:
+    """What was noted of the frames of a run, one entry a frame.
+
+    masked_share: 0 to 1. cpu_ms: processor time of the pipeline. mask_ms: the mask stage's part of it, wall time.
+    even, rows_low, rows_high: modelled costs; the rows' with a free synop and with the dearest. Empty where the model
+    does not apply.
+    """
+
+    masked_share: list[float] = field(default_factory=list)
+    counts: list[StepCounts] = field(default_factory=list)
+    cpu_ms: list[float] = field(default_factory=list)
+    mask_ms: list[float] = field(default_factory=list)
+    even: list[FrameCost] = field(default_factory=list)
+    rows_low: list[FrameCost] = field(default_factory=list)
+    rows_high: list[FrameCost] = field(default_factory=list)
+
+
+class SettingRun:
+    """The mask sees only what its own run detects. Scored is a copy of each result with the weak detections, too."""
+
+    def __init__(self, network: Network, settings: PipelineSettings, policy: PolicyMaker | None, scorer: Scorer,
+                 extrapolate: bool) -> None:
+        self._watch = Watch()
+        self._network, self._settings = network, settings
+        self.pipeline = Pipeline(network, settings, self._watch.open, policy)
+        self.scorer, self.record = scorer, Record()
+        self._extrapolate, self._tracks, self._coarse = extrapolate, Tracks.none(), None
+
+    def step(self, number: int, frame: Frame) -> None:
+        """number: of the frame, from the start of the sequence."""
+        watched, start = self._watch.spent_s, time.thread_time()
+        (result,) = self.pipeline.process(frame)
+        elapsed = time.thread_time() - start - (self._watch.spent_s - watched)
+        self._note(result, elapsed)
+        self.scorer.add(number, self._scored(result))
+
+    def close(self) -> None:
+        self.pipeline.close()
+
+    def _note(self, result: StepResult, elapsed_s: float) -> None:
+        record, watch = self.record, self._watch
+        record.masked_share.append(result.mask.masked_share)
+        record.counts.append(result.counts)
+        record.cpu_ms.append(elapsed_s * 1e3)
+        record.mask_ms.append(result.ms["mask"])
+        if watch.allocation is None:
+            return
+        record.even.append(even_cost(watch.allocation, result.counts.synops))
+        if watch.rows is not None:
+            record.rows_low.append(rows_cost(watch.allocation, watch.rows, SYNOP_PJ.low))
+            record.rows_high.append(rows_cost(watch.allocation, watch.rows, SYNOP_PJ.high))
+
+    def _scored(self, result: StepResult) -> Detections:
+        picture_wh = result.frame.size_wh
+        found = decode(result.head, self._network.head, picture_wh, SCORED_ABOVE, self._settings.nms_iou)
+        if not self._extrapolate:
+            return found
+        picture = coarse(result.frame.pixels)
+        motion = None if self._coarse is None else Motion(self._coarse, picture)
+        self._coarse = picture
+        self._tracks, found = followed(self._tracks, found, result.mask.keep, picture_wh, result.index, motion)
+        return found
+
+
+def steady(values: list) -> np.ndarray:
+    """All frames but the first, which sends everything whatever the mask; a single frame counts itself."""
+    return np.asarray(values[1:] or values, np.float64)

@@ -1,0 +1,124 @@
+"""Accuracy of a run: what was detected in each frame against what was labelled."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Mapping, Sequence
+
+import numpy as np
+
+from ...core.detections import Detections
+from ...datasets.labels import UNTRACKED, FrameLabels, Labels
+from ...errors import UserError
+from ...metrics.average_precision import NOBODY, FrameMatches, PrecisionCurve, match, match_tall, mean_over_classes
+from ...metrics.bootstrap import frame_weights
+
+
+@dataclass(frozen=True)
+class Accuracy:
+    """ap50: for each scored class, 0 to 100; nan for one without an object in the scored frames. map50: their mean.
+
+    map50_tall: as map50, without objects lower than ``matching.TALL_PX``.
+    resampled: float64 [resamples], map50 of the block bootstrap.
+    """
+
+    ap50: Mapping[str, float]
+    map50: float
+    map50_tall: float
+    resampled: np.ndarray
+
+
+class Scorer:
+    """Collects the matches of one run on one sequence, frame by frame."""
+
+    def __init__(self, labels: Labels, detector_classes: Sequence[str]) -> None:
+        """detector_classes: names by class id. Raises UserError for a scored class that the detector does not know."""
+        self._labels = labels
+        self._ids = {}
+        for name, detected in labels.counted_as.items():
+            ids = [detector_classes.index(one) for one in detected if one in detector_classes]
+            if not ids:
+                raise UserError(f"class {name!r} is labelled, but the network does not know it")
+            self._ids[name] = ids
+        self._matches: dict[str, list[FrameMatches]] = {name: [] for name in self._ids}
+        self._tall: dict[str, list[FrameMatches]] = {name: [] for name in self._ids}
+        self._old: set[tuple[str, int]] = set()
+        self._first_seen: dict[tuple[str, int], int] = {}
+        self._first_found: dict[tuple[str, int], int] = {}
+        self._last_seen: dict[tuple[str, int], int] = {}
+        self.frames = 0
+
+    def add(self, number: int, found: Detections) -> None:
+        """Detections of the frame of that number, which counts from the start of the sequence."""
+        labels = self._labels.at(number)
+        for name, ids in self._ids.items():
+            mine = np.isin(found.class_ids, ids)
+            objects, ignored = labels.of_class(name)
+            matches = match(found.boxes[mine], found.scores[mine], objects, ignored)
+            self._matches[name].append(matches)
+            self._tall[name].append(match_tall(found.boxes[mine], found.scores[mine], objects, ignored))
+            self._note_tracks(number, name, labels, matches)
+        self.frames += 1
+
+    def map50(self) -> float:
+        """0 to 100, the mean over the scored classes; nan without an object."""
+        return mean_over_classes([PrecisionCurve(frames).average_precision() for frames in self._matches.values()])
+
+    def accuracy(self, seed_text: str) -> Accuracy:
+        """seed_text: decides which frames the bootstrap draws, see ``bootstrap.frame_weights``."""
+        curves = {name: PrecisionCurve(frames) for name, frames in self._matches.items()}
+        ap50 = {name: curve.average_precision() for name, curve in curves.items()}
+        resampled = np.array([
+            mean_over_classes([curve.average_precision(weights) for curve in curves.values()])
+            for weights in frame_weights(self.frames, seed_text)
+        ])
+        tall = mean_over_classes([PrecisionCurve(frames).average_precision() for frames in self._tall.values()])
+        return Accuracy(ap50, mean_over_classes(list(ap50.values())), tall, resampled)
+
+    def map50_of(self, first: int, end: int) -> float:
+        """As ``Accuracy.map50``, over the scored frames from number ``first`` to before ``end``, counted from 0; nan
+        without an object in them."""
+        weights = np.zeros(self.frames, np.int64)
+        weights[first:end] = 1
+        return mean_over_classes(
+            [PrecisionCurve(frames).average_precision(weights) for frames in self._matches.values()])
+
+    def delays(self) -> dict[tuple[str, int], tuple[int, bool]]:
+        """For each track that begins after the first scored frame: frames from its first labelled appearance that is
+        not ignored to its first match, and whether there was one. Without one, the frames until it is gone."""
+        delays = {}
+        for key, first in self._first_seen.items():
+            found = self._first_found.get(key)
+            delays[key] = (self._last_seen[key] + 1 - first, False) if found is None else (found - first, True)
+        return delays
+
+    def _note_tracks(self, number: int, name: str, labels: FrameLabels, matches: FrameMatches) -> None:
+        counted = [i for i, one in enumerate(labels.names) if one == name and not labels.ignore[i]]
+        for place, found_by in zip(counted, matches.found_by):
+            key = name, int(labels.tracks[place])
+            if key[1] == UNTRACKED:
+                continue
+            if self.frames == 0:
+                self._old.add(key)
+            if key in self._old:
+                continue
+            self._first_seen.setdefault(key, number)
+            self._last_seen[key] = number
+            if found_by != NOBODY:
+                self._first_found.setdefault(key, number)
+
+
+def delay_figures(run: Scorer, reference: Scorer) -> dict[str, float | int | None]:
+    """Frames that new objects are found later than in the reference run: median and 95th percentile over tracks.
+
+    Tracks that the reference run never finds are left out: no mask can find them. One that only the reference run
+    finds counts until it is gone.
+    """
+    expected = reference.delays()
+    later = [delay - expected[key][0] for key, (delay, _) in run.delays().items() if expected[key][1]]
+    median, p95 = np.percentile(later, [50, 95]) if later else (None, None)
+    return {
+        "median": None if median is None else round(float(median), 2),
+        "p95": None if p95 is None else round(float(p95), 2),
+        "tracks": len(later),
+    }

@@ -1,0 +1,69 @@
+"""Weights of mask networks on disk: an ``.npz`` of plain numbers. A file is data from anybody."""
+
+from __future__ import annotations
+
+import io
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Mapping
+
+import numpy as np
+
+from ...errors import Refused
+from ...files.atomic import write_whole
+from ...files.safe_read import open_regular, open_zip, read_array
+from . import light as mgnet_light
+from . import paper as mgnet_paper
+
+SHAPES: Mapping[str, Mapping[str, tuple[int, ...]]] = {"light": mgnet_light.SHAPES, "paper": mgnet_paper.SHAPES}
+"""Arrays of each architecture, and their shapes."""
+
+SHIPPED = Path(__file__).with_name("mgnet_light.npz")
+WHAT = "weights of a mask network"
+LARGEST_WEIGHT = 1e4
+
+
+@dataclass(frozen=True)
+class MaskWeights:
+    """architecture: ``light`` or ``paper``. arrays: float32, by name, as ``SHAPES`` says.
+
+    threshold: score above which a region is attended when no masked share is asked for, 0 to 2.
+    """
+
+    architecture: str
+    arrays: Mapping[str, np.ndarray]
+    threshold: float
+
+
+def load_weights(path: str = "") -> MaskWeights:
+    """The weights in a file, or those of the package. Raises UserError, one line with file and cause."""
+    path = path or str(SHIPPED)
+    try:
+        with open_regular(path) as file:
+            archive = open_zip(file)
+            names = {name[:-len(".npy")] for name in archive.namelist()}
+            fitting = [kind for kind, shapes in SHAPES.items() if names == {*shapes, "threshold"}]
+            if not fitting:
+                raise Refused(f"not {WHAT}: it needs the arrays that train_mgnet writes, and no others")
+            arrays = {name: _read(archive, name, shape) for name, shape in SHAPES[fitting[0]].items()}
+            threshold = float(_read(archive, "threshold", ()))
+    except Refused as refused:
+        raise refused.about(path) from refused
+    return MaskWeights(fitting[0], arrays, threshold)
+
+
+def save_weights(path: str, weights: MaskWeights) -> None:
+    """The file appears when it is complete."""
+    content = io.BytesIO()
+    arrays = {name: np.asarray(value, np.float32) for name, value in weights.arrays.items()}
+    np.savez(content, **arrays, threshold=np.float32(weights.threshold))
+    write_whole(Path(path), content.getvalue())
+
+
+def _read(archive, name: str, shape: tuple[int, ...]) -> np.ndarray:
+    array = read_array(archive, name, "f", WHAT)
+    if array.shape != shape:
+        raise Refused(f"array {name} is {list(array.shape)}, expected {list(shape)}")
+    if not (np.abs(array) < LARGEST_WEIGHT).all():
+        raise Refused(f"array {name} holds numbers that no trained network has")
+    return array.astype(np.float32)

@@ -1,0 +1,156 @@
+"""Class names of the COCO detection task, in the order of the network's channels.
+
+YOLO-KP, trained by lava-dl, as integers.
+
+The checkpoint holds real numbers; lava-dl quantises them when it exports, and this module does the same, integer for
+integer. A normalised kernel is ``w = weight_v * weight_g / ||weight_v||`` (norm over one output channel's kernel), and
+
+    weight = clip(2 * rint(32 * w), -512, 510)        bias = -clip(2 * rint(32 * running_mean), -256, 254)
+
+``rint`` rounds halves to even. Shapes, anchors and thresholds come from the file; strides and paddings, which it does
+not hold, are YOLO-KP's.
+"""
+
+from __future__ import annotations
+
+import hashlib
+
+import numpy as np
+
+from ...errors import Refused
+from ..graph import ConvSpec, Network, YoloHead
+from .torch_checkpoint import read_tensors
+
+COCO_LABELS: tuple[str, ...] = (
+    "person", "bicycle", "car", "motorcycle", "airplane", "bus", "train", "truck", "boat", "traffic light",
+    "fire hydrant", "stop sign", "parking meter", "bench", "bird", "cat", "dog", "horse", "sheep", "cow",
+    "elephant", "bear", "zebra", "giraffe", "backpack", "umbrella", "handbag", "tie", "suitcase", "frisbee",
+    "skis", "snowboard", "sports ball", "kite", "baseball bat", "baseball glove", "skateboard", "surfboard",
+    "tennis racket", "bottle", "wine glass", "cup", "fork", "knife", "spoon", "bowl", "banana", "apple",
+    "sandwich", "orange", "broccoli", "carrot", "hot dog", "pizza", "donut", "cake", "chair", "couch",
+    "potted plant", "bed", "dining table", "toilet", "tv", "laptop", "mouse", "remote", "keyboard", "cell phone",
+    "microwave", "oven", "toaster", "sink", "refrigerator", "book", "clock", "vase", "scissors", "teddy bear",
+    "hair drier", "toothbrush",
+)
+
+
+NAME = "YOLO-KP"
+
+# (name, stride, padding); the kernel is 2 * padding + 1. Blocks 0 to 8 of the checkpoint, then its head.
+BLOCKS = (
+    ("conv1", 2, 1), ("conv2", 2, 1), ("conv3", 2, 1), ("conv4", 2, 1), ("conv5", 1, 1), ("conv6", 2, 1),
+    ("conv7", 1, 1), ("conv8", 1, 0), ("conv9", 1, 1),
+)
+HEAD = ("head", 1, 0)
+INPUT_MEAN = (0.485, 0.456, 0.406)
+INPUT_STD = (0.229, 0.224, 0.225)
+CLAMP_MAX = 5.0
+MAX_THRESHOLD = 1 << 15
+_SCALE = 64
+
+
+def parse_yolo_kp(data: bytes, source_file: str) -> Network:
+    """The network in a checkpoint's bytes, which ``source_file`` is noted for. Raises Refused."""
+    tensors = _Tensors(read_tensors(data))
+    encoder_threshold = tensors.threshold("input_blocks.0.neuron.delta.threshold")
+    layers = [_block(tensors, index, *row) for index, row in enumerate(BLOCKS)]
+    name, stride, padding = HEAD
+    weight = _quantise(tensors.kernel("heads.0.weight", padding).astype(np.float64), 512)
+    layers.append(_layer(name, weight, None, stride, padding, 0))
+    head = YoloHead(tensors.anchors("anchors"), len(COCO_LABELS), CLAMP_MAX)
+    tensors.check_nothing_left("blocks.", "heads.", "input_blocks.")
+    try:
+        return Network(
+            NAME, tuple(layers), head, COCO_LABELS, input_table(), encoder_threshold, source_file,
+            hashlib.sha256(data).hexdigest(),
+        )
+    except ValueError as error:
+        raise Refused(f"not a YOLO-KP checkpoint with COCO classes: {error}") from error
+
+
+def input_table() -> np.ndarray:
+    """int32 [256, 3]: the encoder's integer for an 8-bit R, G or B value, ImageNet-normalised in float32."""
+    value = np.arange(256, dtype=np.float32)[:, None] / np.float32(255)
+    normal = (value - np.array(INPUT_MEAN, np.float32)) / np.array(INPUT_STD, np.float32)
+    return np.rint(normal * np.float32(_SCALE)).astype(np.int32)
+
+
+class _Tensors:
+    """The checkpoint's tensors by name, checked as they are taken."""
+
+    def __init__(self, tensors: dict[str, np.ndarray]) -> None:
+        self._tensors = tensors
+        self._taken: set[str] = set()
+
+    def take(self, name: str) -> np.ndarray:
+        if name not in self._tensors:
+            raise Refused(f"no tensor {name}: not a YOLO-KP checkpoint")
+        self._taken.add(name)
+        tensor = self._tensors[name]
+        if not np.isfinite(tensor).all():
+            raise Refused(f"tensor {name} holds NaN or infinite values")
+        return tensor
+
+    def kernel(self, name: str, padding: int) -> np.ndarray:
+        """float32 [out, in, k, k]; the file has a time axis of length 1 behind."""
+        tensor, side = self.take(name), 2 * padding + 1
+        if tensor.ndim != 5 or tensor.shape[2:] != (side, side, 1):
+            raise Refused(f"tensor {name} is {list(tensor.shape)}, expected [out, in, {side}, {side}, 1]")
+        return tensor[..., 0]
+
+    def per_channel(self, name: str, channels: int) -> np.ndarray:
+        """float32 [channels]; axes of length 1 may follow."""
+        tensor = self.take(name)
+        if tensor.size != channels or tensor.shape[:1] != (channels,):
+            raise Refused(f"tensor {name} is {list(tensor.shape)}, expected {channels} values")
+        return tensor.reshape(channels)
+
+    def threshold(self, name: str) -> int:
+        """At scale 2^6, rounded down as lava-dl does; it has rounded already, so the file holds multiples of 1/64."""
+        value = float(self.per_channel(name, 1)[0])
+        if not 1 <= value * _SCALE < MAX_THRESHOLD:
+            raise Refused(f"tensor {name} is {value:g}, expected a threshold of at least 1/{_SCALE}")
+        return int(value * _SCALE)
+
+    def anchors(self, name: str) -> tuple[tuple[float, float], ...]:
+        """In grid cells. The file has 0.28 in float32; the shortest decimal that means it is what the trainer wrote."""
+        tensor = self.take(name)
+        if tensor.ndim != 3 or tensor.shape[::2] != (1, 2) or not (tensor > 0).all():
+            raise Refused(f"tensor {name} is {list(tensor.shape)}, expected [1, anchors, 2] positive numbers")
+        return tuple((float(str(w)), float(str(h))) for w, h in tensor[0])
+
+    def check_nothing_left(self, *prefixes: str) -> None:
+        """A tensor that YOLO-KP does not have means another network; ``neuron.bias`` is never used by lava-dl."""
+        for name in self._tensors:
+            if name not in self._taken and name.startswith(prefixes) and not name.endswith(".neuron.bias"):
+                raise Refused(f"tensor {name} does not belong to YOLO-KP")
+
+
+def _block(tensors: _Tensors, index: int, name: str, stride: int, padding: int) -> ConvSpec:
+    direction = tensors.kernel(f"blocks.{index}.synapse.weight_v", padding).astype(np.float64)
+    channels = len(direction)
+    length = tensors.per_channel(f"blocks.{index}.synapse.weight_g", channels).astype(np.float64)
+    norm = np.sqrt(np.square(direction).sum(axis=(1, 2, 3)))
+    if not norm.all():
+        raise Refused(f"tensor blocks.{index}.synapse.weight_v has a channel of zeros, which cannot be normalised")
+    direction *= (length / norm)[:, None, None, None]
+    mean = tensors.per_channel(f"blocks.{index}.neuron.norm.running_mean", channels).astype(np.float64)
+    threshold = tensors.threshold(f"blocks.{index}.neuron.delta.threshold")
+    return _layer(name, _quantise(direction, 512), -_quantise(mean, 256), stride, padding, threshold)
+
+
+def _layer(
+    name: str, weight: np.ndarray, bias: np.ndarray | None, stride: int, padding: int, threshold: int
+) -> ConvSpec:
+    try:
+        return ConvSpec(name, weight, bias, stride, padding, threshold)
+    except ValueError as error:
+        raise Refused(f"not a YOLO-KP checkpoint: {error}") from error
+
+
+def _quantise(real: np.ndarray, limit: int) -> np.ndarray:
+    """float64 (overwritten) to even int32 at scale 2^6, within -limit .. limit - 2."""
+    real *= _SCALE // 2
+    np.rint(real, out=real)
+    real *= 2
+    return np.clip(real, -limit, limit - 2, out=real).astype(np.int32)

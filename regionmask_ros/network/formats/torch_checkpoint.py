@@ -1,0 +1,299 @@
+"""A torch checkpoint (zip form, plain float32 tensors) as NumPy arrays, without torch.
+
+The index of a torch checkpoint (its ``data.pkl``) as plain data, without executing it.
+
+torch stores a state dict as a pickle: a program for a small stack machine, which in the hands of ``pickle`` may call
+any function there is. Here ``pickletools`` only splits it into opcodes, and the machine below knows those that a flat
+dict of float32 tensors consists of. It builds dicts, tuples, strings, integers and the two records of this module; it
+imports nothing and calls nothing that the file names. Everything else is ``Refused``.
+"""
+
+from __future__ import annotations
+
+import io
+import math
+import pickletools
+import zipfile
+from dataclasses import dataclass
+from typing import Any, Callable
+
+import numpy as np
+
+from ...errors import Refused
+from ...files.safe_read import ZIP_MAGIC, open_zip, read_member
+
+INDEX = "data.pkl"
+
+
+def read_tensors(data: bytes) -> dict[str, np.ndarray]:
+    """float32 arrays by name, read-only views of the checkpoint's storages (which tensors may share).
+
+    Raises Refused for anything else than such a checkpoint. Values are not looked at: they may be NaN.
+    """
+    if not data.startswith(ZIP_MAGIC):
+        raise Refused(f"not a torch zip checkpoint (first bytes {data[:4].hex(' ')})")
+    with open_zip(io.BytesIO(data)) as archive:
+        folder = _folder(archive)
+        members = _members(archive, len(data))
+        if f"{folder}byteorder" in members:
+            _check_byte_order(read_member(archive, members[f"{folder}byteorder"]))
+        places = parse_state_dict(read_member(archive, members[folder + INDEX]))
+        storages: dict[StoragePlace, np.ndarray] = {}
+        for place in places.values():
+            if place.storage not in storages:
+                storages[place.storage] = _read_storage(archive, members, folder, place.storage)
+        return {name: _view(storages[place.storage], place) for name, place in places.items()}
+
+
+def _members(archive: zipfile.ZipFile, size: int) -> dict[str, zipfile.ZipInfo]:
+    """torch stores without compression, so members that claim more than the file holds are a trap."""
+    for info in archive.infolist():
+        if info.compress_type != zipfile.ZIP_STORED:
+            raise Refused(f"not a torch zip checkpoint, {info.filename} in it is compressed")
+    if sum(info.file_size for info in archive.infolist()) > size:
+        raise Refused("refused, its members claim more bytes than the file has")
+    return {info.filename: info for info in archive.infolist()}
+
+
+def _folder(archive: zipfile.ZipFile) -> str:
+    """The folder that holds the index, with its slash; torch names it after the file."""
+    found = [name for name in archive.namelist() if name.count("/") == 1 and name.endswith(f"/{INDEX}")]
+    if len(found) != 1:
+        raise Refused(f"not a torch zip checkpoint, a zip archive with {len(found) or 'no'} {INDEX}")
+    return found[0][: -len(INDEX)]
+
+
+def _check_byte_order(order: bytes) -> None:
+    if order != b"little":
+        raise Refused(f"its byte order is {order[:20]!r}; only little-endian checkpoints are read")
+
+
+def _read_storage(
+    archive: zipfile.ZipFile, members: dict[str, zipfile.ZipInfo], folder: str, place: StoragePlace
+) -> np.ndarray:
+    name = f"{folder}data/{place.key}"
+    if name not in members:
+        raise Refused(f"damaged checkpoint, it lacks {name}")
+    if members[name].file_size != 4 * place.count:
+        held = f"{members[name].file_size} bytes for {place.count} float32 values"
+        raise Refused(f"damaged checkpoint, {name} has {held}")
+    return np.frombuffer(read_member(archive, members[name]), "<f4")
+
+
+def _view(storage: np.ndarray, place: TensorPlace) -> np.ndarray:
+    strides = [4 * step for step in place.stride]
+    return np.lib.stride_tricks.as_strided(storage[place.offset :], place.size, strides, writeable=False)
+
+
+# A real index has 8 kB. The limit bounds time and memory, which grow no faster than its length.
+MAX_PICKLE_BYTES = 1 << 18
+MAX_DIMS = 8
+
+
+@dataclass(frozen=True)
+class StoragePlace:
+    """A run of ``count`` float32 values, kept in the archive under ``key``."""
+
+    key: str
+    count: int
+
+
+@dataclass(frozen=True)
+class TensorPlace:
+    """A view of a storage; ``offset`` and ``stride`` count values. It has been checked to lie within the storage."""
+
+    storage: StoragePlace
+    offset: int
+    size: tuple[int, ...]
+    stride: tuple[int, ...]
+
+
+class _Mark:
+    """Where a group of values begins on the stack."""
+
+
+@dataclass(frozen=True)
+class _Global:
+    """A name that the file refers to: never looked up, only compared."""
+
+    name: str
+
+
+_ORDERED_DICT = _Global("collections.OrderedDict")
+_REBUILD_TENSOR = _Global("torch._utils._rebuild_tensor_v2")
+_REBUILD_PARAMETER = _Global("torch._utils._rebuild_parameter")
+_FLOAT_STORAGE = _Global("torch.FloatStorage")
+_KNOWN_GLOBALS = {known.name: known for known in (_ORDERED_DICT, _REBUILD_TENSOR, _REBUILD_PARAMETER, _FLOAT_STORAGE)}
+
+
+def parse_state_dict(pickled: bytes) -> dict[str, TensorPlace]:
+    """Tensor places by name, in the file's order. Raises Refused for anything but a flat dict of float32 tensors."""
+    if len(pickled) > MAX_PICKLE_BYTES:
+        raise Refused(f"its index is larger than {MAX_PICKLE_BYTES >> 10} kB")
+    machine = _Machine()
+    try:
+        for opcode, argument, _ in pickletools.genops(pickled):
+            machine.step(opcode.name, argument)
+    except (ValueError, DeprecationWarning) as error:  # the warning: odd escapes in a name, where warnings are errors
+        raise Refused("its index is damaged") from error
+    if len(machine.stack) != 1 or type(machine.stack[0]) is not dict:
+        raise Refused("it does not hold a dict of tensors")
+    tensors = machine.stack[0]
+    for name, value in tensors.items():
+        if type(value) is not TensorPlace:
+            raise Refused(f"not a plain state dict, its entry {name} is no tensor")
+    return tensors
+
+
+class _Machine:
+    """The stack machine. Keys are strings only, since hashing a tuple built by a stranger can take for ever."""
+
+    def __init__(self) -> None:
+        self.stack: list[Any] = []
+        self.memo: dict[int, Any] = {}
+
+    def step(self, name: str, argument: Any) -> None:
+        if name in _LITERALS:
+            self.stack.append(argument)
+        elif name in _CONSTANTS:
+            self.stack.append(_CONSTANTS[name]())
+        elif name in _ACTIONS:
+            _ACTIONS[name](self, argument)
+        elif name not in _IGNORED:
+            raise Refused(f"refused, it uses the pickle opcode {name}; only plain tensors are read")
+
+    def pop(self, kind: type) -> Any:
+        if not self.stack or type(self.stack[-1]) is not kind:
+            raise Refused(f"its index is damaged, a {kind.__name__.lower().strip('_')} is missing")
+        return self.stack.pop()
+
+    def top(self, kind: type) -> Any:
+        value = self.pop(kind)
+        self.stack.append(value)
+        return value
+
+    def pop_to_mark(self) -> list[Any]:
+        values = []
+        while self.stack and type(self.stack[-1]) is not _Mark:
+            values.append(self.stack.pop())
+        self.pop(_Mark)
+        return values[::-1]
+
+    def name_global(self, argument: str) -> None:
+        self.push_global(argument.replace(" ", "."))
+
+    def name_stack_global(self, _: None) -> None:
+        name, module = self.pop(str), self.pop(str)
+        self.push_global(f"{module}.{name}")
+
+    def push_global(self, name: str) -> None:
+        if name not in _KNOWN_GLOBALS:
+            if name.startswith("torch.") and name.endswith("Storage"):
+                raise Refused(f"refused, it holds a {name}; only float32 tensors (torch.FloatStorage) are read")
+            raise Refused(f"refused, it wants to call {name}; only plain tensors are read")
+        self.stack.append(_KNOWN_GLOBALS[name])
+
+    def remember(self, slot: int) -> None:
+        if not self.stack:
+            raise Refused("its index is damaged, a value is missing")
+        self.memo[slot] = self.stack[-1]
+
+    def remember_next(self, _: None) -> None:
+        self.remember(len(self.memo))
+
+    def recall(self, slot: int) -> None:
+        if slot not in self.memo:
+            raise Refused("its index is damaged, it recalls what it never kept")
+        self.stack.append(self.memo[slot])
+
+    def take_tuple(self, _: None) -> None:
+        self.stack.append(tuple(self.pop_to_mark()))
+
+    def take_short_tuple(self, length: int) -> None:
+        if len(self.stack) < length or any(type(value) is _Mark for value in self.stack[-length:]):
+            raise Refused("its index is damaged, a value is missing")
+        values = tuple(self.stack[-length:])
+        del self.stack[-length:]
+        self.stack.append(values)
+
+    def set_item(self, _: None) -> None:
+        self.take_short_tuple(2)
+        self.fill([*self.pop(tuple)])
+
+    def set_items(self, _: None) -> None:
+        self.fill(self.pop_to_mark())
+
+    def fill(self, flat: list[Any]) -> None:
+        keys, values = flat[::2], flat[1::2]
+        if len(keys) != len(values) or any(type(key) is not str for key in keys):
+            raise Refused("not a plain state dict, a key in it is no text")
+        self.top(dict).update(zip(keys, values))
+
+    def load_storage(self, _: None) -> None:
+        place = self.pop(tuple)
+        if len(place) != 5 or place[0] != "storage" or place[1] is not _FLOAT_STORAGE:
+            raise Refused("refused, it refers to something that is not a storage; only plain tensors are read")
+        _, _, key, device, count = place
+        if type(key) is not str or type(device) is not str or not _is_size(count):
+            raise Refused("its index is damaged, a storage has no proper name or size")
+        self.stack.append(StoragePlace(key, count))
+
+    def call(self, _: None) -> None:
+        arguments, function = self.pop(tuple), self.pop(_Global)
+        if function is _ORDERED_DICT and arguments == ():
+            self.stack.append({})
+        elif function is _REBUILD_TENSOR:
+            self.stack.append(_tensor(arguments))
+        elif function is _REBUILD_PARAMETER and len(arguments) == 3 and type(arguments[0]) is TensorPlace:
+            self.stack.append(arguments[0])
+        else:
+            raise Refused(f"refused, it calls {function.name} in an unusual way; only plain tensors are read")
+
+    def drop_attributes(self, _: None) -> None:
+        """torch hangs version notes (``_metadata``) on the dict; they change no tensor."""
+        self.pop(dict)
+        self.top(dict)
+
+
+def _is_size(value: Any) -> bool:
+    return type(value) is int and value >= 0
+
+
+def _tensor(arguments: tuple) -> TensorPlace:
+    if not 6 <= len(arguments) <= 7 or type(arguments[0]) is not StoragePlace:
+        raise Refused("its index is damaged, a tensor has no storage")
+    storage, offset, size, stride = arguments[:4]
+    if type(size) is not tuple or type(stride) is not tuple or len(size) != len(stride) or len(size) > MAX_DIMS:
+        raise Refused("its index is damaged, a tensor has no proper shape")
+    if not all(map(_is_size, (offset, *size, *stride))) or 0 in size:
+        raise Refused("refused, a tensor has a size, stride or offset that cannot be")
+    last = offset + sum((n - 1) * step for n, step in zip(size, stride))
+    # The second bound keeps a stride of 0 from making a huge array out of one value.
+    if last >= storage.count or math.prod(size) > storage.count:
+        raise Refused(f"refused, a tensor reaches beyond its storage of {storage.count} values")
+    return TensorPlace(storage, offset, size, stride)
+
+
+_LITERALS = frozenset({"BINUNICODE", "SHORT_BINUNICODE", "BININT", "BININT1", "BININT2"})
+_IGNORED = frozenset({"PROTO", "FRAME", "STOP"})
+_CONSTANTS: dict[str, Callable[[], Any]] = {
+    "MARK": _Mark, "EMPTY_DICT": dict, "EMPTY_TUPLE": tuple, "NEWTRUE": lambda: True, "NEWFALSE": lambda: False,
+}
+_ACTIONS: dict[str, Callable[[_Machine, Any], None]] = {
+    "GLOBAL": _Machine.name_global,
+    "STACK_GLOBAL": _Machine.name_stack_global,
+    "BINPUT": _Machine.remember,
+    "LONG_BINPUT": _Machine.remember,
+    "MEMOIZE": _Machine.remember_next,
+    "BINGET": _Machine.recall,
+    "LONG_BINGET": _Machine.recall,
+    "TUPLE": _Machine.take_tuple,
+    "TUPLE1": lambda machine, _: machine.take_short_tuple(1),
+    "TUPLE2": lambda machine, _: machine.take_short_tuple(2),
+    "TUPLE3": lambda machine, _: machine.take_short_tuple(3),
+    "SETITEM": _Machine.set_item,
+    "SETITEMS": _Machine.set_items,
+    "BINPERSID": _Machine.load_storage,
+    "REDUCE": _Machine.call,
+    "BUILD": _Machine.drop_attributes,
+}

@@ -1,0 +1,389 @@
+"""The one composition: frame in, detections and mask out.
+
+Resize, mask, encode, detector process, decode. The node, the commands, the evaluation and the benchmark all call this;
+it knows nothing of ROS.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import time
+from dataclasses import dataclass, field, replace
+from typing import Any, Callable, Iterator
+
+import numpy as np
+
+from ..backends import Backend, BackendFailed, open_backend
+from ..backends.base import BackendResult
+from ..core.detections import Detections
+from ..core.frame import Frame
+from ..core.grid import RegionGrid
+from ..core.result import Pending, StepCounts, StepResult, events_picture
+from ..detection.filter import Selection
+from ..detection.yolo import decode
+from ..encoder.encoder import Encoder, Glance
+from ..errors import UserError
+from ..mask.adaptive import Seen
+from ..mask.policy import ATTENTION, NO_BOXES, MaskPolicy, MaskState, aged, decide, never_sent
+from ..mask.scheduling import follow_threshold, frames_to_refresh
+from ..network.graph import Network
+from ..tracking.motion import Motion, coarse
+from ..tracking.tracker import Tracks, followed
+from .backend_seat import BackendSeat
+from .policy import first_seen, policy_of
+from .settings import RECONFIGURABLE, PipelineSettings
+
+PolicyMaker = Callable[[RegionGrid, "tuple[int, int]"], MaskPolicy]
+
+
+@dataclass
+class _Camera:
+    """State that depends on the camera's picture size: made with the first frame, remade when the size changes.
+
+    unseen: a picture in the place of one that nobody looks at. seen, seen_at_first: where objects were, now and before
+    the first frame. coarse: the last result's, see ``Pending``.
+    shown: what the head of the last result shows; None when that is not known for the settings in force. shown_ids:
+    int64, numbers of those of them that are followed; None when they are not known yet.
+    """
+
+    picture_wh: tuple[int, int]
+    input_wh: tuple[int, int]
+    encoder: Encoder
+    policy: MaskPolicy
+    unseen: np.ndarray
+    seen: Seen
+    seen_at_first: Seen
+    age: np.ndarray
+    state: MaskState = field(default_factory=MaskState.initial)
+    coarse: np.ndarray | None = None
+    shown: Detections | None = None
+    shown_ids: np.ndarray | None = None
+    frame_id: str = ""
+    stamp_ns: int = 0
+
+
+class Pipeline:
+    """One camera's detector. Not for use by two threads at a time, but any may look at its properties and settings.
+
+    A stamp that jumps back, a change of the camera's frame or of the picture's size, another backend and the end of a
+    restart period start afresh: references are forgotten and the next frame is a refresh frame. fresh_starts: how often
+    that happened, resets included.
+
+    Two parts can be brought along, for experiments. open_backend: makes the backend, called as
+    ``backends.open_backend``. policy: makes the mask policy of a camera from the region grid and the picture's
+    (width, height); ``settings.mask`` then decides nothing.
+    """
+
+    def __init__(self, network: Network, settings: PipelineSettings,
+                 open_backend: Callable[..., Backend] = open_backend, policy: PolicyMaker | None = None) -> None:
+        if network.head is None:
+            raise UserError(f"network {network.name}: its output means no boxes, so it cannot detect anything")
+        self.network, self.settings = network, settings.for_network(network)
+        self._selection, self._named = _selection(settings, network), settings.deciders
+        self._seat, self._policy_maker = BackendSeat(network, open_backend), policy
+        self._camera: _Camera | None = None
+        self._attention = NO_BOXES
+        self._frames = 0
+        self.fresh_starts = 0
+
+    @property
+    def input_size(self) -> tuple[int, int] | None:
+        """Width and height of the network's input; None before the first frame when it follows the camera."""
+        camera = self._camera
+        return camera.input_wh if camera else None
+
+    @property
+    def grid(self) -> RegionGrid | None:
+        """The region grid; None before the first frame."""
+        camera = self._camera
+        return camera.policy.grid if camera else None
+
+    @property
+    def kernels(self) -> str:
+        """What the backend computes with; "" while none is open, as before the first frame."""
+        backend = self._seat.backend
+        return backend.kernels if backend else ""
+
+    @property
+    def latency_steps(self) -> int | None:
+        """Time steps, one a frame, from a frame's events to its head; None while no backend is open."""
+        backend = self._seat.backend
+        return backend.latency_steps if backend else None
+
+    @property
+    def profile(self) -> dict[str, Any] | None:
+        """What a profiler has measured on the backend's hardware; None where nothing was."""
+        backend = self._seat.backend
+        return backend.profile if backend else None
+
+    @property
+    def frames_to_refresh(self) -> int | None:
+        """How many frames from the next one on until a refresh frame (0: the next one); None when none is due."""
+        camera = self._camera
+        if camera is None:
+            return 0
+        period = (camera.policy.schedule or camera.policy).refresh_period if self.settings.deciding != "none" else 0
+        return frames_to_refresh(camera.state.since_refresh, period)
+
+    def process(self, frame: Frame, want_events: bool = False) -> list[StepResult]:
+        """Takes a frame, returns the results that became ready: its own with the cpu backend, earlier ones with
+        pipelined backends. want_events: its result shall show where events arose.
+
+        Raises UserError when the static mask does not fit the camera. Raises BackendFailed when the backend has failed:
+        the results of frames inside it are lost, and the next frame opens it anew.
+        """
+        start = time.perf_counter()
+        camera, finished = self._camera_for(frame)
+        camera.frame_id, camera.stamp_ns = frame.frame_id, frame.stamp_ns
+        glance = Glance(frame, camera.input_wh, camera.encoder)
+        mask = decide(camera.policy, camera.state, self._attention, glance)
+        camera.age = aged(camera.age, mask.keep)
+        # Where nothing is attended, nobody looks at the picture.
+        image = glance.image if mask.keep.any() else camera.unseen
+        # Now, while some of the picture that the resize has read is still near.
+        picture = coarse(frame.pixels) if camera.policy.schedule else None
+        resized = time.perf_counter()
+        events = camera.encoder.step(image, mask.keep)
+        encoded = time.perf_counter()
+        ms = {
+            "total": 0.0,
+            "resize": glance.resize_s * 1e3,
+            "mask": (resized - start - glance.resize_s) * 1e3,
+            "encode": (encoded - resized) * 1e3,
+        }
+        shown = events_picture(events) if want_events else None
+        pending = Pending(
+            self._frames, camera.state.frame, frame, mask, self._mask_text(), camera.age, shown, len(events), picture,
+            ms,
+        )
+        camera.state = replace(camera.state, frame=camera.state.frame + 1)
+        self._frames += 1
+        with self._closed_when_failed():
+            self._seat.backend.submit(events, pending)
+            ms["total"] = (time.perf_counter() - start) * 1e3
+            return finished + self._collect(camera)
+
+    def drain(self) -> list[StepResult]:
+        """The results of all frames that are still inside a pipelined backend."""
+        if self._camera is None or self._seat.backend is None:
+            return []
+        with self._closed_when_failed():
+            self._seat.backend.drain()
+            return self._collect(self._camera)
+
+    def reset(self) -> None:
+        """Forgets what it has seen: the next frame is a first frame. Results not yet returned are dropped."""
+        if self._camera:
+            self._start_afresh(self._camera)
+            _see(self._camera, self._camera.policy, self._camera.seen_at_first)
+
+    def refresh(self) -> None:
+        """The next frame is a refresh frame, and the count to the one after it starts there."""
+        if self._camera:
+            self._camera.state = self._camera.state.refreshed()
+
+    def attend(self, boxes: np.ndarray) -> None:
+        """From the next frame on, the regions of these boxes are attended besides what the masks say.
+
+        boxes: float [n, 4], x0 y0 x1 y1 in picture pixels; they take the place of earlier ones.
+        """
+        self._attention = boxes
+
+    def seen_mask(self) -> tuple[RegionGrid, np.ndarray, Seen]:
+        """The grid, a static mask of what was seen (bool [rows, cols]), and what it is made of.
+
+        The mask is the adaptive one in force or, without one, all regions in which objects were seen. Raises UserError
+        before the first frame and when nothing was seen.
+        """
+        if self._camera is None:
+            raise UserError("no picture has come yet")
+        policy, seen = self._camera.policy, self._camera.seen
+        ever = seen.mask()
+        return policy.grid, ever if policy.adaptive is None else policy.static_alone, seen
+
+    def reconfigure(self, settings: PipelineSettings) -> None:
+        """Swaps masks, refresh and thresholds between two frames; the references stay.
+
+        Raises UserError, and changes nothing, when a setting differs that needs a new pipeline, when the new static
+        mask cannot be read or does not fit the camera, or when the network has no class of a name.
+        """
+        settings = settings.for_network(self.network)
+        for name, value in vars(settings).items():
+            if name not in RECONFIGURABLE and value != getattr(self.settings, name):
+                raise UserError(f"{name} cannot change while the detector runs; restart it")
+        selection = _selection(settings, self.network)
+        camera = self._camera
+        if camera:
+            policy = self._policy(settings, camera.policy.grid, camera.picture_wh)
+            first = first_seen(policy)
+            # What was seen stays known, unless the user brings another mask to start from.
+            begins = first.share.any() and not np.array_equal(first.share, camera.seen_at_first.share)
+            camera.seen_at_first = first
+            _see(camera, policy, first if begins else camera.seen)
+            camera.shown = camera.shown_ids = None
+        self.settings, self._selection, self._named = settings, selection, settings.deciders
+
+    def input_for(self, settings: PipelineSettings) -> tuple[int, int] | None:
+        """The size that the network's input would have; None before the first frame when it follows the camera.
+
+        Raises UserError when the static mask does not fit it.
+        """
+        camera = self._camera
+        if camera is None:
+            return None if settings.input_size == "auto" else settings.input_size
+        input_wh = settings.input_wh(camera.picture_wh)
+        if input_wh != camera.input_wh:
+            self._policy(settings, RegionGrid.of_input(input_wh), camera.picture_wh)
+        return input_wh
+
+    def take_over(
+        self, settings: PipelineSettings, input_wh: tuple[int, int] | None = None, backend: Backend | None = None
+    ) -> Backend | None:
+        """Goes on with the backend of these settings, which differ in nothing else, afresh with the next frame. Drain
+        before: results that were not returned yet are dropped.
+
+        input_wh, backend: one that is open for that input size; else one is opened with the next frame. Returns the one
+        before, which is the caller's to close, None when none was open.
+        """
+        before, self.settings = self._seat.exchange(backend, input_wh), settings.for_network(self.network)
+        if self._camera and self._seat.has(self._camera.input_wh):
+            self._camera.encoder = self._encoder(self._camera.input_wh)
+            self._start_afresh(self._camera)
+        elif self._camera and backend is not None:
+            # The picture will be seen in another size: nothing of the camera's state fits.
+            self._camera, self.fresh_starts = None, self.fresh_starts + 1
+        return before
+
+    def close(self) -> None:
+        """Frees the backend. Harmless when called twice."""
+        self._seat.close()
+        self._camera = None
+
+    def _mask_text(self) -> str:
+        """What decides about the coming frame, in words."""
+        if not self._named:
+            return "no mask"
+        named = [*self._named, *[ATTENTION] * bool(len(self._attention))]
+        ahead = self.frames_to_refresh
+        refresh = {None: "", 0: ", refresh"}.get(ahead, f", refresh in {ahead}")
+        return " + ".join(named) + refresh
+
+    def _camera_for(self, frame: Frame) -> tuple[_Camera, list[StepResult]]:
+        """The camera's state, afresh where this frame does not follow the last one or a restart period is over; and the
+        results of earlier frames that were still inside a pipelined backend."""
+        camera = self._camera
+        if camera is None or camera.picture_wh != frame.size_wh:
+            return self._open(frame)
+        if not self._seat.has(camera.input_wh):
+            self._seat.opened(self.settings, camera.input_wh)
+            camera.encoder = self._encoder(camera.input_wh)
+            self._start_afresh(camera)
+        other_camera = frame.frame_id != camera.frame_id
+        jumps = frame.stamp_ns < camera.stamp_ns
+        restarts = 0 < self.settings.restart_period <= camera.state.frame
+        if not (other_camera or jumps or restarts):
+            return camera, []
+        finished = self.drain()
+        if other_camera:
+            self.reset()
+        else:
+            self._start_afresh(camera)
+        return camera, finished
+
+    @contextlib.contextmanager
+    def _closed_when_failed(self) -> Iterator[None]:
+        """A backend that has failed is of no more use. What is known of the camera stays."""
+        try:
+            yield
+        except BackendFailed:
+            self._seat.close()
+            raise
+
+    def _start_afresh(self, camera: _Camera) -> None:
+        camera.encoder.reset()
+        with self._closed_when_failed():
+            if self._seat.backend is not None:
+                self._seat.backend.reset()
+        camera.state, camera.coarse, camera.shown, camera.shown_ids = MaskState.initial(), None, None, None
+        self.fresh_starts += 1
+
+    def _open(self, frame: Frame) -> tuple[_Camera, list[StepResult]]:
+        """A camera for pictures of this size, and what was still inside the one before it."""
+        settings, picture_wh = self.settings, frame.size_wh
+        input_wh = settings.input_wh(picture_wh)
+        grid = RegionGrid.of_input(input_wh)
+        policy = self._policy(settings, grid, picture_wh)
+        finished = self.drain()
+        encoder = self._encoder(input_wh)
+        self._seat.opened(settings, input_wh).reset()
+        self.fresh_starts += self._camera is not None
+        unseen = np.zeros((input_wh[1], input_wh[0], 3), np.uint8)
+        seen = first_seen(policy)
+        self._camera = _Camera(
+            picture_wh, input_wh, encoder, policy.seeing(seen), unseen, seen, seen, never_sent(grid)
+        )
+        return self._camera, finished
+
+    def _encoder(self, input_wh: tuple[int, int]) -> Encoder:
+        network = self.settings.network(self.network)
+        return Encoder(network.input_table, network.encoder_threshold, input_wh)
+
+    def _policy(self, settings: PipelineSettings, grid: RegionGrid, picture_wh: tuple[int, int]) -> MaskPolicy:
+        if self._policy_maker is not None:
+            return self._policy_maker(grid, picture_wh)
+        return policy_of(settings, grid, picture_wh)
+
+    def _collect(self, camera: _Camera) -> list[StepResult]:
+        results = []
+        while (raw := self._seat.backend.poll(0.0)) is not None:
+            results.append(self._finish(camera, raw))
+        return results
+
+    def _finish(self, camera: _Camera, raw: BackendResult) -> StepResult:
+        start = time.perf_counter()
+        pending, wanted, schedule = raw.tag, self._selection, camera.policy.schedule
+        lowest = min(wanted.lowest, follow_threshold(schedule)) if schedule else wanted.lowest
+        # Where synops are counted and there is none, no neuron has changed, and what the head shows is known.
+        if camera.shown is None or not raw.synops or any(raw.synops):
+            camera.shown_ids = None
+            camera.shown = decode(raw.head, self.network.head, camera.picture_wh, lowest, self.settings.nms_iou)
+        found, tracks = camera.shown, camera.state.tracks
+        decoded = time.perf_counter()
+        if schedule:
+            tracks, found = _followed(camera, pending, wanted.of_wanted_classes(found), follow_threshold(schedule))
+        camera.coarse, detections = pending.coarse, wanted.apply(found)
+        camera.state = replace(camera.state, last=detections, tracks=tracks)
+        if pending.mask.keep.all():
+            camera.policy, camera.seen = camera.policy.after(camera.seen, detections.boxes)
+        counts = StepCounts(pending.encoder_events, raw.layer_events, raw.synops)
+        ended = time.perf_counter()
+        ms = {**pending.ms, "engine": raw.engine_ms, "decode": (decoded - start) * 1e3}
+        ms["mask"] += (ended - decoded) * 1e3
+        ms["total"] += (ended - start) * 1e3
+        return StepResult(
+            pending.index, pending.frame, detections, pending.mask, pending.mask_text, pending.age, pending.events,
+            raw.head, counts, ms,
+        )
+
+
+def _followed(camera: _Camera, pending: Pending, found: Detections, lowest: float) -> tuple[Tracks, Detections]:
+    """Objects of at least that score are followed; boxes whose regions rest are moved on."""
+    steering, before, now = found.above(lowest), camera.coarse, pending.coarse
+    motion = None if before is None or now is None else Motion(before, now)
+    tracks, steering = followed(
+        camera.state.tracks, steering, pending.mask.keep, camera.picture_wh, pending.number, motion, camera.shown_ids)
+    camera.shown_ids = steering.track_ids
+    if len(steering) == len(found):
+        return tracks, steering
+    # Detections come best first, so those that steer nothing are the last ones.
+    return tracks, steering.followed_by(found.behind(len(steering)))
+
+
+def _see(camera: _Camera, policy: MaskPolicy, seen: Seen) -> None:
+    camera.policy, camera.seen = policy.seeing(seen), seen
+
+
+def _selection(settings: PipelineSettings, network: Network) -> Selection:
+    return Selection.of(
+        network.labels, settings.score_threshold, settings.classes, settings.class_thresholds, settings.max_detections
+    )

@@ -1,0 +1,88 @@
+"""Compiles the kernels and keeps them on disk, so that the first start is quick: ``python -m regionmask_ros.pipeline.warmup``."""
+
+from __future__ import annotations
+
+import time
+from dataclasses import dataclass
+
+import numpy as np
+
+from ..core.grid import RegionGrid
+from ..detection.yolo import decode
+from ..encoder.encoder import Encoder
+from ..engine.arithmetic import CARRY
+from ..engine.engine import EventEngine, PackedNetwork, available_paths, description
+from ..mask.mgnet.light import LightNetwork
+from ..mask.mgnet.weights import load_weights
+from ..mask.policy import aged, never_sent
+from ..network.formats.lava_dl import input_table
+from ..network.graph import ConvSpec, YoloHead
+from ..network.thresholds import shipped
+from ..tracking.motion import Motion, coarse
+from ..tracking.tracker import Tracks, followed
+
+CHANNELS = (16, 32, 64, 128, 256)
+"""Layers with as many output channels as YOLO-KP's: each needs kernels of its own."""
+
+_CLASSES = 255
+
+
+@dataclass(frozen=True)
+class _Layers:
+    layers: tuple[ConvSpec, ...]
+
+
+def compile_kernels() -> None:
+    """Runs every kernel of the fastest path once, on small layers with the types of real ones; compiles if need be."""
+    follow_an_object()
+    side, inputs, layers = 32, 3, []
+    for channels in CHANNELS:
+        weight = np.ones((channels, inputs, 3, 3), np.int32)
+        layers.append(ConvSpec(f"c{channels}", weight, np.zeros(channels, np.int32), 2, 1, 6))
+        inputs = channels
+    layers.append(ConvSpec("point", np.ones((inputs, inputs, 1, 1), np.int32), np.zeros(inputs, np.int32), 1, 0, 6))
+    layers.append(ConvSpec("head", np.ones((_CLASSES, inputs, 1, 1), np.int32), None, 1, 0, 0))
+    packed, image = PackedNetwork(_Layers(tuple(layers))), np.full((side, side, 3), 200, np.uint8)
+    for table in (np.arange(768).reshape(256, 3) ** 2 % 97, input_table()):
+        encoder = Encoder(table, 6, (side, side))
+        events = encoder.step(image, np.ones((2, 2), bool))
+        change = encoder.pending(image)
+    # Any picture will do, as the network makes its own of it.
+    LightNetwork(load_weights().arrays, (side, side)).run(image, change)
+    # Each rule has kernels of its own: the usual one, and the one that the presets' thresholds are for.
+    for arithmetic in dict.fromkeys((CARRY, shipped().arithmetic)):
+        engine = EventEngine(packed, (side, side), arithmetic)
+        engine.step_changes(events.changes)
+        engine.step(events.index, events.message)
+        engine.step_changes(events.changes)
+        # Messages beyond 16 bits have a kernel of their own.
+        engine.step(events.index, np.full(len(events), 1 << 16, np.int32))
+
+
+def follow_an_object() -> None:
+    """What runs between a head and the next mask: a box that is detected, and one that rests in the next frame."""
+    grid, picture_wh = RegionGrid(6, 6), (96, 96)
+    picture = np.zeros((*picture_wh, 3), np.uint8)
+    pictures = [coarse(picture)]
+    # Some sources lend their pictures for reading only, which is another type to Numba.
+    picture.flags.writeable = False
+    pictures.append(coarse(picture))
+    found = decode(np.zeros((1, 1, 6), np.int32), YoloHead(((0.3, 0.6),), 1, 0.0), picture_wh, 0.0, 0.5)
+    keep = grid.cover(np.array([80, 80, 90, 90]), picture_wh)
+    tracks = Tracks.none()
+    for frame in range(2):
+        tracks, _ = followed(tracks, found, keep, picture_wh, frame, Motion(*pictures))
+    tracks.expected(frame)
+    tracks.shift(frame)
+    aged(never_sent(grid), keep)
+
+
+def main() -> None:
+    start = time.perf_counter()
+    print("compiling kernels ...", flush=True)
+    compile_kernels()
+    print(f"kernels ready after {time.perf_counter() - start:.1f} s ({description(available_paths()[0])})", flush=True)
+
+
+if __name__ == "__main__":
+    main()

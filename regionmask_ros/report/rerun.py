@@ -1,0 +1,130 @@
+"""A run as a recording for the Rerun viewer: pictures, boxes, masks, events and figures on a common time line."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from ..errors import UserError
+from ..files.atomic import shown
+from ..files.outputs import PipedFile
+from ..pipeline.pipeline import StepResult
+from .overlay import keep_to_picture
+from .run_page import encode_jpeg
+
+if TYPE_CHECKING:
+    import rerun
+
+APPLICATION = "regionmask_ros"
+ENDING = ".rrd"
+
+CAMERA, MASK, OBJECTS, EVENTS, FIGURES = "camera", "camera/mask", "camera/objects", "events", "figures"
+
+MASKED, ATTENDED = 1, 2
+"""Values of the mask's picture; 0 is what the viewer takes for nothing."""
+
+SHADE = (0, 0, 0, 170)
+CLEAR = (0, 0, 0, 0)
+
+FIRST_DATE_NS = 10**18
+"""In 2001. Earlier stamps count from the beginning of a video, and are no dates."""
+
+FIGURES_OF = {
+    "masked_share": "masked share, %",
+    "events": "events a frame, counted",
+    "synops": "synops a frame, counted",
+    "ms": "milliseconds a frame, measured",
+}
+"""Each has a plot of its own."""
+
+
+class RerunLog:
+    """Writes a recording, frame by frame. Time lines: ``frame`` counts from 0, ``stamp`` is the picture's own.
+
+    path: where to write. name: what messages call it. Raises UserError when the library is missing.
+    """
+
+    def __init__(self, path: str, name: str = "") -> None:
+        self._rr, self._name = _library(), shown(name or path)
+        self._stream = self._rr.RecordingStream(APPLICATION)
+        self._is_date: bool | None = None
+        # On a full disk the library's own thread ends, and then it waits for that for ever, out of the reach of Ctrl-C.
+        self._file = PipedFile(path)
+        self._stream.save(self._file.inlet, default_blueprint=_layout(self._rr))
+        self._file.opened()
+        classes = [(MASKED, "masked", SHADE), (ATTENDED, "attended", CLEAR)]
+        self._log(MASK, self._rr.AnnotationContext(classes), static=True)
+
+    def add(self, result: StepResult, labels: tuple[str, ...]) -> None:
+        """Appends one frame. labels: class names by class id."""
+        rr, found = self._rr, result.detections
+        self._set_time(result.index, result.frame.stamp_ns)
+        jpeg = encode_jpeg(result.frame.bgr(), max_width=result.frame.size_wh[0])
+        self._log(CAMERA, rr.EncodedImage(contents=jpeg, media_type="image/jpeg"))
+        attended = keep_to_picture(result.mask.keep, result.frame.size_wh) > 0
+        values = np.where(attended, ATTENDED, MASKED).astype(np.uint8)
+        self._log(MASK, rr.SegmentationImage(values, opacity=1.0))
+        self._log(OBJECTS, rr.Boxes2D(
+            array=found.boxes, array_format=rr.Box2DFormat.XYXY, class_ids=found.class_ids.astype(np.uint16),
+            labels=[f"{labels[kind]} {score:.2f}" for kind, score in zip(found.class_ids, found.scores)],
+        ))
+        if result.events is not None:
+            self._log(EVENTS, rr.Image(result.events))
+        figures = {
+            "masked_share": 100 * result.mask.masked_share, "events": result.counts.events,
+            "synops": result.counts.total_synops,
+            # The first frame pays for opening: next to its time all others would be a flat line.
+            **({"ms": result.ms["total"]} if result.index else {}),
+        }
+        for figure, value in figures.items():
+            self._log(f"{FIGURES}/{figure}", rr.Scalars(float(value)))
+
+    def close(self) -> None:
+        """Finishes the file. Raises UserError when it could not be written as a whole."""
+        self._stream.disconnect()
+        try:
+            self._file.close()
+        except OSError as error:
+            raise UserError(f"{self._name}: not all of it was written: {error.strerror}") from error
+
+    def __enter__(self) -> RerunLog:
+        return self
+
+    def __exit__(self, kind: object, error: object, trace: object) -> None:
+        if kind is None:
+            self.close()
+        else:
+            self._stream.disconnect()
+
+    def _log(self, entity: str, content: Any, static: bool = False) -> None:
+        self._rr.log(entity, content, static=static, recording=self._stream, strict=True)
+
+    def _set_time(self, index: int, stamp_ns: int) -> None:
+        rr = self._rr
+        if self._is_date is None:
+            self._is_date = stamp_ns >= FIRST_DATE_NS
+        kind, unit = ("timestamp", np.datetime64) if self._is_date else ("duration", np.timedelta64)
+        rr.set_time("frame", sequence=index, recording=self._stream)
+        rr.set_time("stamp", **{kind: unit(stamp_ns, "ns")}, recording=self._stream)
+
+
+def _library() -> rerun:
+    try:
+        import rerun
+    except ImportError as error:
+        cure = "run 'make rerun-setup', or: pip install 'rerun-sdk>=0.39'"
+        raise UserError(f"--rerun needs rerun-sdk, which cannot be imported ({error}): {cure}") from None
+    return rerun
+
+
+def _layout(rr: rerun) -> rerun.blueprint.Blueprint:
+    """The camera with mask and boxes, where events arose, and a plot for each figure."""
+    from rerun import blueprint as rrb
+
+    plots = [rrb.TimeSeriesView(origin=f"{FIGURES}/{figure}", name=name) for figure, name in FIGURES_OF.items()]
+    seen = rrb.Vertical(
+        rrb.Spatial2DView(origin=CAMERA, name="camera"), rrb.Spatial2DView(origin=EVENTS, name="where events arose"),
+        row_shares=[2, 1],
+    )
+    return rrb.Blueprint(rrb.Horizontal(seen, rrb.Vertical(*plots), column_shares=[3, 2]), collapse_panels=True)

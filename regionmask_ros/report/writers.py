@@ -1,0 +1,201 @@
+"""The annotated video.
+
+Detections as a table of text, one line an object.
+
+The network's raw answers of a whole run, as one ``.npz`` file.
+"""
+
+from __future__ import annotations
+
+import csv
+import os
+import shutil
+import tempfile
+import zipfile
+from typing import BinaryIO
+
+import cv2
+import numpy as np
+
+from ..core.detections import Detections
+from ..errors import UserError
+from ..files.atomic import shown
+from ..sources.base import quiet_decoders
+
+CODEC = "mp4v"
+"""MPEG-4 part 2: the one that every build of OpenCV can write into an MP4 file."""
+
+
+class VideoWriter:
+    """Writes pictures to an MP4 file, which starts with the first picture and has its size.
+
+    The codec wants even sizes: an odd width or height grows by one pixel, a copy of the last column or row. Pictures of
+    another size than the first are scaled to it.
+
+    path: where to write, ending in .mp4. name: what messages call it.
+    """
+
+    def __init__(self, path: str, fps: float, name: str = "") -> None:
+        self._path, self._fps = path, fps
+        self._name = shown(name or path)
+        self._writer: cv2.VideoWriter | None = None
+        self._size_wh = (0, 0)
+        self._count = 0
+
+    def add(self, picture: np.ndarray) -> None:
+        """Appends one picture, uint8 [height, width, 3], BGR. Raises UserError when the video cannot be started."""
+        if self._writer is None:
+            self._size_wh = (picture.shape[1], picture.shape[0])
+            self._writer = self._start()
+        if (picture.shape[1], picture.shape[0]) != self._size_wh:
+            picture = cv2.resize(picture, self._size_wh, interpolation=cv2.INTER_AREA)
+        odd_w, odd_h = self._size_wh[0] % 2, self._size_wh[1] % 2
+        if odd_w or odd_h:
+            picture = cv2.copyMakeBorder(picture, 0, odd_h, 0, odd_w, cv2.BORDER_REPLICATE)
+        self._writer.write(picture)
+        self._count += 1
+
+    def close(self) -> None:
+        """Finishes the file. Raises UserError when it does not hold every picture: OpenCV itself says nothing."""
+        if self._writer is None:
+            return
+        self._writer.release()
+        self._writer = None
+        capture = cv2.VideoCapture(os.path.abspath(self._path))
+        held = int(capture.get(cv2.CAP_PROP_FRAME_COUNT))
+        capture.release()
+        if held != self._count:
+            held = max(0, held)
+            raise UserError(f"{self._name}: only {held} of {self._count} pictures were written: is the disk full?")
+
+    def __enter__(self) -> VideoWriter:
+        return self
+
+    def __exit__(self, kind: object, error: object, trace: object) -> None:
+        if kind is None:
+            self.close()
+        elif self._writer is not None:
+            self._writer.release()
+            self._writer = None
+
+    def _start(self) -> cv2.VideoWriter:
+        quiet_decoders()
+        width, height = self._size_wh
+        even = (width + width % 2, height + height % 2)
+        writer = cv2.VideoWriter(os.path.abspath(self._path), cv2.VideoWriter_fourcc(*CODEC), self._fps, even)
+        if not writer.isOpened():
+            raise UserError(
+                f"{self._name}: OpenCV cannot write an MP4 video of {width}x{height} here: "
+                "check the folder, or go without the video"
+            )
+        return writer
+
+
+COLUMNS = ("frame", "stamp_ns", "class", "score", "x", "y", "w", "h")
+
+
+class DetectionsCsv:
+    """Writes ``frame,stamp_ns,class,score,x,y,w,h`` while frames come in.
+
+    x and y are the upper left corner, w and h the size, in pixels of the picture with two decimals; score has four. A
+    class id without a name is written as its number.
+    """
+
+    def __init__(self, path: str, labels: tuple[str, ...]) -> None:
+        self._labels = labels
+        self._file = open(path, "w", newline="", encoding="utf-8")
+        self._writer = csv.writer(self._file, lineterminator="\n")
+        self._writer.writerow(COLUMNS)
+
+    def add(self, index: int, stamp_ns: int, detections: Detections) -> None:
+        """Adds the objects of the frame of that index, in their order."""
+        rows = zip(detections.boxes.tolist(), detections.scores.tolist(), detections.class_ids.tolist())
+        for (x0, y0, x1, y1), score, kind in rows:
+            name = self._labels[kind] if 0 <= kind < len(self._labels) else str(kind)
+            corner_and_size = (f"{value:.2f}" for value in (x0, y0, x1 - x0, y1 - y0))
+            self._writer.writerow((index, stamp_ns, name, f"{score:.4f}", *corner_and_size))
+
+    def close(self) -> None:
+        self._file.close()
+
+    def __enter__(self) -> DetectionsCsv:
+        return self
+
+    def __exit__(self, *exception: object) -> None:
+        self.close()
+
+
+COPY_BYTES = 1 << 20
+
+
+class HeadDump:
+    """Collects heads and masks frame by frame and writes ``head`` and ``masked``.
+
+    head: int32 [frames, rows, cols, channels]. masked: bool [frames, rows, cols], True = not sent in that frame; its
+    grid is the regions', not the head's.
+
+    How many frames there will be is unknown, and together they may be larger than memory: they wait in nameless files
+    in the target's folder, and the archive is put together at the end. numpy.load reads it without pickle.
+    """
+
+    def __init__(self, path: str) -> None:
+        self._path = path
+        folder = os.path.dirname(os.path.abspath(path))
+        self._members = {
+            "head": _Member(np.dtype("<i4"), 3, tempfile.TemporaryFile(dir=folder)),
+            "masked": _Member(np.dtype(bool), 2, tempfile.TemporaryFile(dir=folder)),
+        }
+
+    def add(self, head: np.ndarray, masked: np.ndarray) -> None:
+        """Appends one frame: head int32 [rows, cols, channels], masked bool [rows, cols].
+
+        Raises ValueError when a type is another one, or a shape differs from the first frame's.
+        """
+        self._members["head"].add(head)
+        self._members["masked"].add(masked)
+
+    def close(self) -> None:
+        """Writes the archive."""
+        with zipfile.ZipFile(self._path, "w", zipfile.ZIP_STORED) as archive:
+            for name, member in self._members.items():
+                with archive.open(f"{name}.npy", "w", force_zip64=True) as target:
+                    member.write_to(target)
+        self._release()
+
+    def __enter__(self) -> HeadDump:
+        return self
+
+    def __exit__(self, kind: object, error: object, trace: object) -> None:
+        if kind is None:
+            self.close()
+        else:
+            self._release()
+
+    def _release(self) -> None:
+        for member in self._members.values():
+            member.file.close()
+
+
+class _Member:
+    """One array of the archive, whose first axis grows."""
+
+    def __init__(self, dtype: np.dtype, dimensions: int, file: BinaryIO) -> None:
+        self.file = file
+        self._dtype = dtype
+        self._shape = (0,) * dimensions
+        self._count = 0
+
+    def add(self, array: np.ndarray) -> None:
+        if self._count == 0 and array.ndim == len(self._shape):
+            self._shape = array.shape
+        if array.dtype != self._dtype or array.shape != self._shape:
+            raise ValueError(f"expected {self._dtype} {list(self._shape)}, got {array.dtype} {list(array.shape)}")
+        self.file.write(np.ascontiguousarray(array).data)
+        self._count += 1
+
+    def write_to(self, target: BinaryIO) -> None:
+        shape = (self._count, *self._shape)
+        header = {"descr": np.lib.format.dtype_to_descr(self._dtype), "fortran_order": False, "shape": shape}
+        np.lib.format.write_array_header_1_0(target, header)
+        self.file.seek(0)
+        shutil.copyfileobj(self.file, target, COPY_BYTES)

@@ -1,0 +1,75 @@
+"""The table of parameters as people read it: config/detector.yaml, and the table in the README.
+
+In a repository, ``python -m regionmask_ros.ros.parameter_pages`` writes both; a test holds them equal to the table.
+"""
+
+from __future__ import annotations
+
+import textwrap
+from pathlib import Path
+
+from ..errors import UserError
+from ..files.atomic import write_whole
+from .parameters import PARAMETERS, ParameterSpec, Value
+
+START, END = "<!-- parameters: made by regionmask_ros.ros.parameter_pages -->", "<!-- end of parameters -->"
+
+_TYPE_NAMES = {bool: "bool", int: "int", float: "double", str: "string", tuple: "string[]"}
+
+
+def yaml_text() -> str:
+    """config/detector.yaml: every parameter with its default, and a comment that explains it."""
+    lines = [
+        "# All parameters of the detector node, with their defaults. Copy it, change what you need, and pass it:",
+        "#   ros2 launch regionmask_ros detector.launch.py params_file:=/path/to/my.yaml",
+        "# Made from the table in regionmask_ros/ros/parameters.py; a test keeps the two equal.",
+        "/**:",
+        "  ros__parameters:",
+    ]
+    for spec in PARAMETERS:
+        limits = _limits(spec)
+        for note in (spec.description, f"{limits}{'. ' if limits else ''}Can be set {spec.changeable.value}."):
+            lines += textwrap.wrap(note, 110, initial_indent="    # ", subsequent_indent="    # ")
+        lines += [f"    {spec.name}: {_yaml_value(spec.default)}", ""]
+    return "\n".join(lines)
+
+
+def readme_table() -> str:
+    """The table between START and END, both included."""
+    rows = ["| parameter | type | default | range | can be set | |", "| --- | --- | --- | --- | --- | --- |"]
+    for spec in PARAMETERS:
+        default = f"`{_yaml_value(spec.default)}`"
+        kind = _TYPE_NAMES[type(spec.default)]
+        rows.append(
+            f"| `{spec.name}` | {kind} | {default} | {_limits(spec)} | {spec.changeable.value} | {spec.description} |"
+        )
+    return "\n".join([START, *rows, END])
+
+
+def with_table(readme: str) -> str:
+    """The README with its table renewed. Raises UserError when it has no place for it."""
+    before, start, rest = readme.partition(START)
+    _, end, after = rest.partition(END)
+    if not (start and end):
+        raise UserError(f"README.md: the lines {START} and {END} are missing")
+    return f"{before}{readme_table()}{after}"
+
+
+def _limits(spec: ParameterSpec) -> str:
+    if spec.low is not None:
+        return f"From {spec.low} to {spec.high}"
+    return f"Values: {', '.join(choice or 'empty' for choice in spec.choices)}" if spec.choices else ""
+
+
+def _yaml_value(value: Value) -> str:
+    if isinstance(value, bool):
+        return "true" if value else "false"
+    if isinstance(value, tuple):
+        return f"[{', '.join(map(_yaml_value, value))}]"
+    return f'"{value}"' if isinstance(value, str) else repr(value)
+
+
+if __name__ == "__main__":
+    root = Path(__file__).resolve().parents[2]
+    write_whole(root / "config" / "detector.yaml", yaml_text().encode())
+    write_whole(root / "README.md", with_table((root / "README.md").read_text(encoding="utf-8")).encode())

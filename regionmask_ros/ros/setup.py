@@ -1,0 +1,70 @@
+"""Is ROS 2 there? Asked before anything imports it, so that the answer is one line and not a traceback.
+
+Which environment a process needs so that pictures get through shared memory (see config/fastdds_images.xml).
+
+Imports nothing of ROS: the launch file and the demo use it before there is any.
+"""
+
+from __future__ import annotations
+
+import importlib
+import os
+import sys
+from pathlib import Path
+from typing import Mapping
+
+from ..errors import UserError
+
+SOURCED = "source your ROS 2 (. /opt/ros/<distro>/setup.sh)"
+WHEELS = "without one, run 'make setup' and use .venv/bin/python"
+
+CURES = {
+    "rclpy": f"{SOURCED}; {WHEELS}",
+    "vision_msgs": f"apt install ros-<distro>-vision-msgs; {WHEELS}",
+    "rosbags": "run 'make setup', or: pip install rosbags",
+}
+"""What brings a module. Messages of the ROS core come with rclpy."""
+
+
+def require(*modules: str) -> None:
+    """Imports them. Raises UserError that names the first one that fails, why it failed and what brings it."""
+    for name in modules:
+        try:
+            importlib.import_module(name)
+        except ImportError as error:
+            package = name.partition(".")[0]
+            cure = CURES.get(package, f"apt install ros-<distro>-{package.replace('_', '-')}; {WHEELS}")
+            raise UserError(f"{package} cannot be imported ({error}): {cure}") from error
+
+
+PROFILE = "fastdds_images.xml"
+
+PROFILE_KEYS = ("FASTDDS_DEFAULT_PROFILES_FILE", "FASTRTPS_DEFAULT_PROFILES_FILE")
+"""Kilted and later read the first; Humble to Jazzy know only the second, which makes later ones complain."""
+
+OLDER_DISTRIBUTIONS = ("humble", "iron", "jazzy")
+
+TRANSPORTS_KEY = "FASTDDS_BUILTIN_TRANSPORTS"
+
+
+def picture_environment(profile: Path, environment: Mapping[str, str]) -> dict[str, str]:
+    """Variables to add to this environment; none when the user has chosen a profile or transports."""
+    if any(environment.get(key) for key in (*PROFILE_KEYS, TRANSPORTS_KEY)):
+        return {}
+    newer, older = PROFILE_KEYS
+    return {older if environment.get("ROS_DISTRO") in OLDER_DISTRIBUTIONS else newer: str(profile)}
+
+
+def use_profile() -> None:
+    """Gives this process the profile, unless the user has chosen; called before ROS is initialised."""
+    profile = find_profile()
+    if profile is not None:
+        os.environ.update(picture_environment(profile, os.environ))
+
+
+def find_profile() -> Path | None:
+    """The profile beside this package's source, below this Python's prefix, or where colcon has installed it."""
+    prefixes = [Path(sys.prefix), *map(Path, filter(None, os.environ.get("AMENT_PREFIX_PATH", "").split(os.pathsep)))]
+    places = [prefix / "share" / "regionmask_ros" / "config" / PROFILE for prefix in prefixes]
+    beside = Path(__file__).resolve().parents[2] / "config" / PROFILE
+    return next((place for place in (beside, *places) if place.is_file()), None)

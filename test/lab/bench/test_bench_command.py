@@ -1,0 +1,165 @@
+"""`bench` as a user meets it: its rows, and one line for every mistake."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+
+import cv2
+import numpy as np
+import pytest
+
+from regionmask_ros.__main__ import main as dispatch
+from regionmask_ros.commands.bench import main
+from regionmask_ros.engine.engine import available_paths
+from regionmask_ros.lab.bench.runtimes.choice import PEERS
+
+FRAMES = 20
+KEYS = {
+    "sequence", "setting", "engine", "path", "threads", "input_size", "frames", "median_ms", "p10_ms", "p90_ms",
+    "cold_ms", "median_wall_ms", "synops_per_frame", "events_per_frame", "head_rms", "calibration", "ratio_to",
+    "ratio_to_cold",
+}
+
+
+@pytest.fixture(scope="module")
+def clip(make_clip) -> str:
+    return make_clip(FRAMES, 6)
+
+
+@pytest.fixture(scope="module")
+def result(clip, trained_file, tmp_path_factory) -> dict:
+    target = tmp_path_factory.mktemp("result") / "bench.json"
+    arguments = ["--sequence", clip, "--engines", "event", "--paths", "portable", "--json", str(target)]
+    assert main(arguments) == 0
+    return json.loads(target.read_text())
+
+
+def test_rows_have_every_key_and_say_what_was_measured(result, clip):
+    rows = result["rows"]
+    assert [(row["engine"], row["setting"]) for row in rows] == [
+        ("event", "unmasked"), ("event", "masked60"), ("event:portable", "unmasked"), ("event:portable", "masked60"),
+    ]
+    for row in rows:
+        assert set(row) == KEYS
+        assert row["sequence"] == clip and row["input_size"] == "160x96" and row["threads"] == 1
+        assert 0 < row["p10_ms"] <= row["median_ms"] <= row["p90_ms"] and row["median_wall_ms"] > 0
+        assert row["cold_ms"] > 0 and row["ratio_to_cold"] == {}
+        assert row["frames"] == FRAMES // 2 and row["ratio_to"] == {} and row["calibration"] is None
+    assert [row["path"] for row in rows] == [available_paths()[0]] * 2 + ["portable"] * 2
+
+
+def test_paths_count_the_same_and_a_mask_counts_less(result):
+    full, masked, full_portable, masked_portable = result["rows"]
+    for name in ("synops_per_frame", "events_per_frame", "head_rms"):
+        assert full[name] == full_portable[name] and masked[name] == masked_portable[name]
+    assert masked["synops_per_frame"] < full["synops_per_frame"]
+    assert full["head_rms"] > 0 and masked["head_rms"] is None
+
+
+def test_the_machine_is_told(result):
+    machine = result["machine"]
+    assert {"cpu", "flags", "cores", "os", "python", "numpy", "numba"} <= set(machine)
+    assert machine["numpy"] == np.__version__ and machine["cores"] >= 1 and machine["cpu"]
+
+
+def test_table_keeps_measured_and_counted_apart(clip, trained_file, capsys):
+    assert main(["--sequence", clip, "--engines", "event", "--settings", "unmasked", "--frames", "3"]) == 0
+    title, groups, heads, row, *cold = capsys.readouterr().out.strip().splitlines()
+    assert title == "a clip.mp4, 160x96, 3 frames"
+    assert cold[-4] == "a clip.mp4, 160x96: the first frame of every turn" and cold[-1].startswith("event")
+    assert groups.index("measured") < groups.index("counted")
+    assert heads.split()[:2] == ["engine", "setting"] and row.split()[:2] == ["event", "unmasked"]
+
+
+def test_peers_measured_in_the_same_run(clip, trained_file, real_video, tmp_path, capfd):
+    for package in ("onnx", "onnxruntime", "openvino"):
+        pytest.importorskip(package, reason=f"no {package}: `make bench-setup` brings it")
+    real_video("bikes.mp4")
+    target = tmp_path / "bench.json"
+    names = ["onnxruntime_fp32", "onnxruntime_int8", "openvino_int8"]
+    arguments = ["--sequence", clip, "--settings", "unmasked", "--engines", ",".join(["event", *names])]
+    assert main([*arguments, "--frames", "5", "--worst", "--json", str(target)]) == 0
+    rows = json.loads(target.read_text())["rows"]
+    assert [row["engine"] for row in rows] == ["event", *names]
+    event, fp32, *int8 = rows
+    assert {row["setting"] for row in rows[1:]} == {"dense"} and set(event["ratio_to"]) == set(names)
+    assert event["ratio_to"]["onnxruntime_fp32"] == pytest.approx(fp32["median_ms"] / event["median_ms"], abs=1e-3)
+    assert [os.path.basename(row["calibration"]) for row in int8] == ["bikes.mp4"] * 2 and fp32["calibration"] is None
+    # Rounding to 8 bits costs something, and little against heads that spread over several units.
+    assert fp32["head_rms"] < 0.1 and all(fp32["head_rms"] < row["head_rms"] < 0.6 for row in int8)
+    assert event["worst_to_int8"] == pytest.approx(event["worst_ms"] / int8[0]["median_ms"], abs=1e-3)
+    assert all(row["worst_ms"] > 0.5 * row["median_ms"] for row in rows)
+    assert (event["worst_kind"] == "first") == (event["worst_frame"] == 0)
+    assert capfd.readouterr().err == ""
+
+
+def test_a_peer_that_is_not_installed_is_left_out_with_one_line(clip, trained_file, tmp_path):
+    """In a Python that cannot find the peers' packages, whether they are installed or not."""
+    hide = (
+        "import sys\n"
+        "for name in ('torch', 'onnx', 'onnxruntime', 'openvino'): sys.modules[name] = None\n"
+        "from regionmask_ros.commands.bench import main\n"
+        "sys.exit(main(sys.argv[1:]))\n"
+    )
+    engines = "event,onnxruntime_fp32,torch_fp32"
+    command = [sys.executable, "-c", hide, "--sequence", clip, "--sequence", os.path.dirname(clip) + "/./a clip.mp4"]
+    options = {"capture_output": True, "text": True, "timeout": 120}
+    done = subprocess.run([*command, "--engines", engines, "--frames", "2"], **options)
+    assert done.returncode == 0 and "onnxruntime_fp32" not in done.stdout
+    lines = done.stderr.splitlines()
+    assert len(lines) == 2 and "make bench-setup" in lines[0] and "install torch" in lines[1]
+    done = subprocess.run([*command, "--engines", "torch_fp32"], **options)
+    assert done.returncode == 2
+    assert done.stderr.splitlines()[-1].startswith("regionmask_ros: error: none of the engines")
+
+
+@pytest.mark.parametrize("arguments, words", [
+    (["--settings", "masked70"], ("--settings", "masked70", "masked60")),
+    (["--engines", "event,"], ("--engines", "openvino_int8")),
+    (["--paths", "sse2"], ("--paths", "sse2", "portable")),
+    (["--paths", "portable", "--engines", PEERS[0]], ("--paths", "event")),
+    (["--threads", "0"], ("--threads 0",)),
+    (["--frames", "-3"], ("--frames -3",)),
+    (["--frames", "many"], ("--frames",)),
+    (["--input-size", "100x100"], ("100x100", "32")),
+    (["--sequence", "/no/such.mp4"], ("/no/such.mp4", "no such file")),
+    (["--streams", "-1"], ("--streams -1",)),
+    (["--streams", "2", "--engines", PEERS[0]], ("--streams", "event")),
+    (["--layers", "--engines", PEERS[0]], ("--layers", "event")),
+    (["--input-size", "auto,"], ("input size ''",)),
+    (["--accuracy", "/no/such/folder"], ("/no/such/folder/gt.csv",)),
+])
+def test_mistakes_are_one_line(arguments, words, capsys, trained_file):
+    assert main(arguments) == 2
+    captured = capsys.readouterr()
+    assert captured.out == "" and captured.err.startswith("regionmask_ros: error: ")
+    assert captured.err.count("\n") == 1 and all(word in captured.err for word in words)
+
+
+def test_one_frame_is_not_enough(tmp_path, capsys, trained_file):
+    cv2.imwrite(str(tmp_path / "one.png"), np.zeros((64, 64, 3), np.uint8))
+    assert main(["--sequence", str(tmp_path), "--engines", "event"]) == 2
+    assert "at least 2 frames" in capsys.readouterr().err
+
+
+def test_help_lists_it(capsys, monkeypatch):
+    monkeypatch.setattr(sys, "argv", ["regionmask_ros", "--help"])
+    assert dispatch() == 0
+    assert "bench" in capsys.readouterr().out
+
+
+def test_interrupt_leaves_no_file(clip, trained_file, real_video, tmp_path):
+    """After the first of two sequences."""
+    command = [sys.executable, "-m", "regionmask_ros", "bench", "--sequence", clip, "--sequence"]
+    command += [real_video("bikes.mp4"), "--engines", "event", "--paths", "portable"]
+    command += ["--json", str(tmp_path / "bench.json")]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
+        assert process.stdout.readline().startswith("a clip.mp4")
+        process.send_signal(signal.SIGINT)
+        _, err = process.communicate(timeout=60)
+    assert process.returncode == 130 and err.splitlines()[-1] == "regionmask_ros: interrupted"
+    assert "Traceback" not in err and list(tmp_path.iterdir()) == []

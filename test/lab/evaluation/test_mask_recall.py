@@ -1,0 +1,72 @@
+"""Recall at a masked share, on objects that the small random network itself detects."""
+
+from __future__ import annotations
+
+import json
+
+import cv2
+import numpy as np
+import pytest
+
+from regionmask_ros.commands.train_mgnet import main
+from regionmask_ros.datasets.labels import LabelledSequence, LabelRow, Labels
+from regionmask_ros.errors import UserError
+from regionmask_ros.lab.evaluation.mask_recall import measure
+from regionmask_ros.mask.mgnet.weights import load_weights
+from regionmask_ros.pipeline.pipeline import PipelineSettings
+from regionmask_ros.sources import open_source
+
+FRAMES = 14
+BASE = PipelineSettings(score_threshold=0.2)
+
+
+@pytest.fixture(scope="module")
+def pictures(tmp_path_factory):
+    """A block walks over still noise; from the eighth frame on a second one is there."""
+    folder = tmp_path_factory.mktemp("walk")
+    still = np.random.default_rng(0).integers(0, 120, (128, 192, 3)).astype(np.uint8)
+    for t in range(FRAMES):
+        picture = still.copy()
+        picture[30:80, 4 * t:4 * t + 40] = 230
+        if t >= 8:
+            picture[90:120, 140:180] = 255
+        cv2.imwrite(str(folder / f"{t:02d}.png"), picture)
+    return str(folder)
+
+
+def sequence(pictures, height: int = 50) -> LabelledSequence:
+    rows = [LabelRow(t, "square", 4.0 * t, 30, 40, height) for t in range(FRAMES)]
+    rows += [LabelRow(t, "square", 100, 10, 20, 90, ignore=True) for t in range(FRAMES)]
+    return LabelledSequence("walk", Labels.of_rows(rows), lambda: open_source(pictures), (pictures,))
+
+
+def test_every_way_masks_the_wanted_share(tiny_network, pictures):
+    rows = {row["method"]: row for row in measure(
+        tiny_network, [sequence(pictures)], {"light": load_weights()}, BASE, 0.6)}
+    assert set(rows) == {"random", "motion", "boxes+ring, then motion", "light", "light+boxes", "light+boxes, on news"}
+    for row in rows.values():
+        assert row["masked_share"] == pytest.approx(0.6, abs=0.01)
+        one = row["sequences"]["walk"]
+        assert one["objects"] == FRAMES - 1, "one object a frame is counted; the first frame and ignored ones are not"
+        assert row["recall"] == row["recall_pooled"] == one["recall"] and row["us_median"] > 0
+    assert rows["motion"]["recall"] > rows["random"]["recall"], "the block moves, the noise does not"
+    assert rows["light"]["looks_share"] == 1.0 and rows["light+boxes, on news"]["looks_share"] < 1.0
+    assert 0.0 < rows["light"]["mmac"][0] <= 10.5 and rows["motion"]["mmac"] is None
+
+
+def test_small_objects_do_not_count(tiny_network, pictures):
+    with pytest.raises(UserError, match="walk: no labelled object is taller than 24"):
+        measure(tiny_network, [sequence(pictures, height=20)], {}, BASE, 0.6)
+
+
+def test_the_command_measures_without_torch(trained_file, make_clip, tmp_path, capsys):
+    folder = tmp_path / "street"
+    folder.mkdir()
+    (folder / "video.mp4").write_bytes(open(make_clip(6, 6), "rb").read())
+    rows = [f"{t},car,{6 * t},30,40,40,0,1" for t in range(6)]
+    (folder / "gt.csv").write_text("frame,class,x,y,w,h,ignore,track\n" + "\n".join(rows) + "\n")
+    json_path = tmp_path / "recall.json"
+    assert main(["--score", f"csv:{folder}", "--network", str(trained_file), "--json", str(json_path)]) == 0
+    assert "light+boxes" in capsys.readouterr().out
+    result = json.loads(json_path.read_text())
+    assert result["masked"] == 0.6 and {row["method"] for row in result["rows"]} >= {"random", "light"}

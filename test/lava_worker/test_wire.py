@@ -1,0 +1,164 @@
+"""The byte stream to Lava: what goes in comes out whatever the pieces, and nothing that cannot be is let through."""
+
+from __future__ import annotations
+
+import socket
+import threading
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from regionmask_ros.lava_worker import protocol as messages
+from regionmask_ros.lava_worker.protocol import (
+    HEAD,
+    Answer,
+    Connection,
+    LayerArrays,
+    NetworkHeader,
+    Splitter,
+    WireBroken,
+    pack,
+)
+
+MESSAGES = st.lists(st.tuples(st.integers(0, 255), st.binary(max_size=50), st.integers(0, 2**64 - 1)), max_size=5)
+
+
+@given(sent=MESSAGES, cuts=st.lists(st.integers(1, 40), min_size=1, max_size=20))
+def test_messages_survive_any_cutting_of_the_stream(sent, cuts):
+    stream, splitter, received, place = b"".join(pack(*message) for message in sent), Splitter(50), [], 0
+    while place < len(stream):
+        step = cuts[place % len(cuts)]
+        received += splitter.feed(stream[place:place + step])
+        place += step
+    assert [(m.kind, m.body, m.sequence) for m in received] == sent
+
+
+@pytest.mark.parametrize("place, value", [(0, b"X"), (4, b"\x02"), (6, b"\x01")], ids=["magic", "version", "zero"])
+def test_a_head_of_another_format_breaks_the_wire(place, value):
+    data = bytearray(pack(1, b"body"))
+    data[place:place + 1] = value
+    with pytest.raises(WireBroken):
+        Splitter(50).feed(bytes(data))
+
+
+def test_a_body_that_is_too_long_is_refused_before_it_arrives():
+    Splitter(4).feed(pack(1, b"1234"))
+    with pytest.raises(WireBroken, match="at most 4"):
+        Splitter(4).feed(pack(1, b"12345")[:HEAD.size])
+
+
+def test_two_ends_that_send_much_to_each_other_do_not_wait_for_ever():
+    ends = [Connection(end, 1 << 25) for end in socket.socketpair()]
+    body, received = bytes(1 << 24), []
+
+    def exchange(end: Connection) -> None:
+        end.send(pack(1, body), 10.0)
+        received.append(end.receive(10.0))
+
+    threads = [threading.Thread(target=exchange, args=(end,), daemon=True) for end in ends]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join(20.0)
+    assert [message.body == body for message in received] == [True, True]
+    for end in ends:
+        end.close()
+
+
+def test_an_end_that_closes_is_told_at_once():
+    here, there = (Connection(end, 100) for end in socket.socketpair())
+    there.send(pack(3), 1.0)
+    there.close()
+    assert here.receive(1.0).kind == 3
+    with pytest.raises(WireBroken, match="ended"):
+        here.receive(60.0)
+    with pytest.raises(WireBroken, match="ended"):
+        here.send(pack(1, bytes(1 << 20)), 60.0)
+    here.close()
+
+
+def test_a_peer_that_takes_nothing_does_not_hold_us_up():
+    here, there = socket.socketpair()
+    with pytest.raises(WireBroken, match="took no data"):
+        Connection(here, 100).send(pack(1, bytes(1 << 24)), 0.2)
+    there.close()
+    here.close()
+
+
+@given(data=st.data())
+@settings(max_examples=50)
+def test_frames_come_back_as_they_went(data):
+    index = np.array(sorted(data.draw(st.sets(st.integers(0, 999), max_size=30))), np.int32)
+    small = data.draw(st.lists(st.integers(-128, 127), min_size=len(index), max_size=len(index)))
+    message = np.array(small, np.int32) << messages.MESSAGE_SHIFT
+    body = messages.pack_frame(index, message)
+    assert len(body) == 4 + 5 * len(index)
+    found_index, found_message = messages.unpack_frame(body, 1000)
+    np.testing.assert_array_equal(found_index, index)
+    np.testing.assert_array_equal(found_message, small)
+
+
+@pytest.mark.parametrize("message", [16 * 128, -16 * 129, 8, 17])
+def test_what_is_no_encoder_message_is_not_sent(message):
+    with pytest.raises(ValueError):
+        messages.pack_frame(np.array([0], np.int32), np.array([message], np.int32))
+
+
+@pytest.mark.parametrize("index, size", [([5], 5), ([3, 2], 9), ([2, 2], 9)], ids=["outside", "descending", "twice"])
+def test_frames_with_impossible_places_are_refused(index, size):
+    body = messages.pack_frame(np.array(index, np.int32), np.full(len(index), 96, np.int32))
+    with pytest.raises(WireBroken):
+        messages.unpack_frame(body, size)
+
+
+def header() -> NetworkHeader:
+    rng = np.random.default_rng(0)
+    layers = (
+        LayerArrays("c1", rng.integers(-9, 9, (2, 3, 3, 3)).astype(np.int32), np.array([1, -2], np.int32), 2, 1, 6),
+        LayerArrays("head", rng.integers(-9, 9, (4, 2, 1, 1)).astype(np.int32), None, 1, 0, 0),
+    )
+    return NetworkHeader((32, 64, 3), 6, layers, {"conv": "gemm"})
+
+
+def test_a_network_comes_back_as_it_went():
+    sent, found = header(), messages.unpack_open(messages.pack_open(header()))
+    assert (found.shape, found.encoder_threshold, found.settings) == (sent.shape, 6, {"conv": "gemm"})
+    for before, after in zip(sent.layers, found.layers, strict=True):
+        np.testing.assert_array_equal(after.weight, before.weight)
+        assert (after.bias is None) == (before.bias is None)
+        assert after.bias is None or (after.bias == before.bias).all()
+        assert (after.name, after.stride, after.padding, after.threshold) == (
+            before.name, before.stride, before.padding, before.threshold)
+
+
+def test_results_come_back_as_they_went():
+    head = np.arange(24, dtype=np.int32).reshape(2, 3, 4) - (2**31 - 1)
+    found = messages.unpack_result(messages.pack_result(Answer(head, (7,), (2**40, 3), 1.5)), (2, 3, 4), 2)
+    np.testing.assert_array_equal(found.head, head)
+    assert (found.layer_events, found.synops, found.step_ms) == ((7,), (2**40, 3), 1.5)
+    with pytest.raises(WireBroken):
+        messages.unpack_result(messages.pack_result(Answer(head, (7,), (1, 2), 1.5)), (3, 2, 4), 2)
+
+
+@given(body=st.binary(max_size=200))
+def test_any_other_body_breaks_the_wire_and_nothing_else(body):
+    for read in (
+        messages.unpack_open, lambda b: messages.unpack_frame(b, 100), messages.unpack_flush, messages.unpack_json,
+        lambda b: messages.unpack_result(b, (2, 3, 4), 2),
+    ):
+        try:
+            read(body)
+        except WireBroken:
+            pass
+
+
+@given(place=st.integers(0, 2**31), value=st.integers(0, 255))
+def test_a_damaged_network_breaks_the_wire_and_nothing_else(place, value):
+    body = bytearray(messages.pack_open(header()))
+    body[place % len(body)] = value
+    try:
+        messages.unpack_open(bytes(body))
+    except WireBroken:
+        pass

@@ -1,0 +1,219 @@
+"""The composition, on a small random network: what a frame meets on its way, and what starts it afresh."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import cv2
+import numpy as np
+import pytest
+from moving_square import moving_square
+
+from regionmask_ros.core.frame import Frame, make_view
+from regionmask_ros.core.grid import RegionGrid
+from regionmask_ros.engine.reference import TwinEncoder, TwinNetwork
+from regionmask_ros.errors import UserError
+from regionmask_ros.mask.scheduling import PRESETS
+from regionmask_ros.mask.static import save_static_mask
+from regionmask_ros.metrics.run_summary import STAGES
+from regionmask_ros.pipeline.pipeline import Pipeline, PipelineSettings
+
+
+def clip(count: int, size_wh: tuple[int, int] = (96, 64), seed: int = 0, frame_id: str = "camera") -> list[Frame]:
+    return moving_square(count, size_wh, seed=seed, frame_id=frame_id)
+
+
+def heads(pipeline: Pipeline, frames: list[Frame]) -> list[np.ndarray]:
+    return [result.head for frame in frames for result in pipeline.process(frame)]
+
+
+@pytest.fixture
+def half_mask(tmp_path) -> str:
+    """A static mask that attends the left half of a 96x64 input."""
+    keep = np.zeros((4, 6), bool)
+    keep[:, :3] = True
+    save_static_mask(str(tmp_path / "half.npz"), keep, 16)
+    return str(tmp_path / "half.npz")
+
+
+@pytest.mark.parametrize("arithmetic", ["carry", "lava"])
+def test_pipeline_equals_the_twin_with_held_references(tiny_network, half_mask, arithmetic):
+    settings = PipelineSettings(mask="static", static_mask=half_mask, refresh_period=3, arithmetic=arithmetic)
+    pipeline, frames = Pipeline(tiny_network, settings), clip(8)
+    encoder = TwinEncoder((64, 96, 3), tiny_network.encoder_threshold)
+    twin = TwinNetwork(tiny_network, (96, 64), arithmetic)
+    held = np.zeros((64, 96), bool)
+    held[:, :48] = True
+    for t, frame in enumerate(frames):
+        (result,) = pipeline.process(frame)
+        image = make_view(frame, (96, 64)).image
+        value = np.stack([tiny_network.input_table[image[..., c], c] for c in range(3)], axis=2)
+        message = encoder.step(value.astype(np.int64), None if t % 3 == 0 else held)
+        np.testing.assert_array_equal(result.head, twin.step(message))
+        assert result.counts.encoder_events == np.count_nonzero(message)
+        assert result.mask.refresh == (t % 3 == 0)
+        assert result.mask.masked_share == (0.0 if t % 3 == 0 else 0.5)
+
+
+def test_results_carry_their_frame_and_times(tiny_network):
+    pipeline, frames = Pipeline(tiny_network, PipelineSettings(score_threshold=0.2)), clip(3)
+    for t, frame in enumerate(frames):
+        (result,) = pipeline.process(frame)
+        assert result.index == t and result.frame is frame
+        assert set(result.ms) == set(STAGES) and all(value >= 0 for value in result.ms.values())
+        assert sum(result.ms[s] for s in STAGES[1:]) <= result.ms["total"] + 1e-6
+    assert pipeline.input_size == (96, 64) and pipeline.grid == RegionGrid(4, 6) and pipeline.drain() == []
+
+
+def test_tracking_follows_the_last_result(tiny_network):
+    settings = PipelineSettings(mask="dynamic", refresh_period=0, score_threshold=0.2)
+    pipeline, last = Pipeline(tiny_network, settings), None
+    seen = set()
+    for frame in clip(10):
+        (result,) = pipeline.process(frame)
+        if last is not None:
+            np.testing.assert_array_equal(result.mask.keep, pipeline.grid.cover(last.boxes, (96, 64), ring=1))
+            seen.add(result.mask.keep.tobytes())
+        last = result.detections
+    assert len(seen) > 1, "the clip must make the mask move, or this test sees nothing"
+
+
+def test_reset_gives_the_same_results_again(tiny_network):
+    pipeline, frames = Pipeline(tiny_network, PipelineSettings(mask="dynamic", score_threshold=0.2)), clip(5)
+    first = heads(pipeline, frames)
+    pipeline.reset()
+    np.testing.assert_array_equal(first, heads(pipeline, frames))
+
+
+@pytest.mark.parametrize("change", [
+    lambda frames: frames,                                                       # stamps start again: a looped bag
+    lambda frames: [replace(f, stamp_ns=f.stamp_ns + 10**12, frame_id="rear") for f in frames],
+], ids=["stamp jumps back", "another camera frame"])
+def test_what_starts_afresh(tiny_network, change):
+    pipeline, frames = Pipeline(tiny_network, PipelineSettings()), clip(4)
+    first = heads(pipeline, frames)
+    np.testing.assert_array_equal(first, heads(pipeline, change(frames)))
+    later = [replace(f, stamp_ns=f.stamp_ns + 10**13, frame_id=change(frames)[0].frame_id) for f in frames]
+    assert not np.array_equal(first[0], heads(pipeline, later)[0]), "time that goes on keeps the references"
+
+
+def test_another_picture_size_opens_anew(tiny_network):
+    pipeline = Pipeline(tiny_network, PipelineSettings())
+    heads(pipeline, clip(2))
+    (result,) = pipeline.process(clip(1, (64, 128))[0])
+    assert pipeline.input_size == (64, 128) and result.mask.refresh
+    np.testing.assert_array_equal(result.head, heads(Pipeline(tiny_network, PipelineSettings()), clip(1, (64, 128)))[0])
+
+
+def test_frames_to_refresh_counts_down(tiny_network):
+    pipeline = Pipeline(tiny_network, PipelineSettings(mask="dynamic", refresh_period=3))
+    counted = []
+    for frame in clip(5):
+        counted.append(pipeline.frames_to_refresh)
+        (result,) = pipeline.process(frame)
+        assert result.mask.refresh == (counted[-1] == 0)
+    assert counted == [0, 2, 1, 0, 2]
+    bare = Pipeline(tiny_network, PipelineSettings(refresh_period=3))
+    bare.process(clip(1)[0])
+    assert bare.frames_to_refresh is None, "without a mask every frame is whole"
+    once = Pipeline(tiny_network, PipelineSettings(mask="dynamic", refresh_period=0))
+    once.process(clip(1)[0])
+    assert once.frames_to_refresh is None
+
+
+def test_reconfigure_swaps_masks_and_keeps_references(tiny_network, half_mask):
+    pipeline, frames = Pipeline(tiny_network, PipelineSettings()), clip(6)
+    heads(pipeline, frames[:3])
+    new = replace(pipeline.settings, mask="static", static_mask=half_mask, refresh_period=0, score_threshold=0.9)
+    pipeline.reconfigure(new)
+    (result,) = pipeline.process(frames[3])
+    assert result.mask.masked_share == 0.5 and not result.mask.refresh
+    assert (result.detections.scores >= 0.9).all()
+
+
+def test_a_refused_reconfiguration_changes_nothing(tiny_network, half_mask, tmp_path):
+    pipeline, frames = Pipeline(tiny_network, PipelineSettings()), clip(4)
+    heads(pipeline, frames[:2])
+    before = pipeline.settings
+    with pytest.raises(UserError, match="arithmetic cannot change"):
+        pipeline.reconfigure(replace(before, arithmetic="lava"))
+    cv2.imwrite(str(tmp_path / "other.png"), np.zeros((9, 9), np.uint8))
+    with pytest.raises(UserError, match="a picture of 9x9"):
+        pipeline.reconfigure(replace(before, mask="static", static_mask=str(tmp_path / "other.png")))
+    assert pipeline.settings is before
+    assert pipeline.process(frames[2])[0].mask.keep.all()
+
+
+@pytest.mark.parametrize("wrong, message", [
+    ({"mask": "both"}, "mask 'both': unknown"),
+    ({"mask": "static"}, "needs a static mask file"),
+    ({"dynamic": "magic"}, "dynamic mask 'magic': unknown"),
+    ({"mgnet_weights": "m.npz"}, "tracking: has neither weights nor a masked share"),
+    ({"dynamic": "mgnet", "target_masked": 1.0}, "target masked 1.0"),
+    ({"preset": "lazy"}, "preset 'lazy': unknown; use careful, balanced, fast"),
+    ({"preset": "fast", "mask": "dynamic"}, "leave out mask dynamic"),
+    ({"refresh_period": -1}, "refresh period -1"),
+    ({"score_threshold": 1.5}, "score threshold 1.5"),
+    ({"score_threshold": float("nan")}, "score threshold nan"),
+    ({"nms_iou": -0.1}, "NMS IoU -0.1"),
+    ({"input_size": (448, 100)}, "multiples of 32"),
+    ({"max_pixels": 10}, "max_pixels is 10"),
+    ({"backend": "gpu"}, "backend 'gpu': unknown"),
+    ({"arithmetic": "float"}, "arithmetic 'float'"),
+])
+def test_settings_that_make_no_sense_are_refused(wrong, message):
+    with pytest.raises(UserError, match=message):
+        PipelineSettings(**wrong)
+
+
+def test_the_default_arithmetic_is_carry():
+    assert PipelineSettings().arithmetic == "carry"
+
+
+def test_a_restart_period_starts_afresh_and_loses_no_frame(tiny_network):
+    settings = PipelineSettings(arithmetic="lava", restart_period=3, refresh_period=0, mask="dynamic")
+    pipeline, frames = Pipeline(tiny_network, settings), clip(7)
+    results = [result for frame in frames for result in pipeline.process(frame)]
+    assert [result.frame for result in results] == frames
+    assert [result.mask.refresh for result in results] == [True, False, False, True, False, False, True]
+    afresh = Pipeline(tiny_network, settings)
+    for result in results[3:6]:
+        np.testing.assert_array_equal(result.head, afresh.process(result.frame)[0].head)
+    with pytest.raises(UserError, match="restart period -1"):
+        replace(settings, restart_period=-1)
+
+
+@pytest.mark.parametrize("preset", ["careful", "balanced", "fast"])
+def test_a_preset_sends_follows_and_lets_rest(tiny_network, preset):
+    settings = PipelineSettings(preset=preset, score_threshold=0.5)
+    schedule, frames = PRESETS[preset], clip(20)
+    pipeline = Pipeline(tiny_network, settings)
+    results = [pipeline.process(frame)[0] for frame in frames]
+    age, ids = np.zeros((4, 6), int), set()
+    for t, result in enumerate(results):
+        assert result.mask.refresh == (t % schedule.refresh_period == 0)
+        assert result.mask_text.startswith(preset)
+        age = np.where(result.mask.keep, 0, age + 1)
+        assert age.max() < schedule.refresh_period
+        found = result.detections
+        assert (found.scores >= 0.5).all() and (found.track_ids >= 0).all()
+        ids |= set(found.track_ids.tolist())
+        assert not found.resting.any() or not result.mask.keep.all()
+        if not result.mask.keep.any():
+            assert found.resting.all() and result.counts.encoder_events == 0
+    assert len(ids) < sum(len(result.detections) for result in results), "objects keep their numbers"
+
+
+def test_a_preset_gives_the_same_frame_by_frame_and_after_a_reset(tiny_network):
+    frames, pipeline = clip(10), Pipeline(tiny_network, PipelineSettings(preset="fast"))
+    first = heads(pipeline, frames)
+    pipeline.reset()
+    second = heads(pipeline, frames)
+    assert all((a == b).all() for a, b in zip(first, second))
+
+
+def test_a_preset_can_be_chosen_while_running(tiny_network):
+    pipeline, frames = Pipeline(tiny_network, PipelineSettings()), clip(6)
+    heads(pipeline, frames[:2])
+    pipeline.reconfigure(replace(pipeline.settings, preset="fast"))
+    assert not all(pipeline.process(frame)[0].mask.keep.all() for frame in frames[2:])

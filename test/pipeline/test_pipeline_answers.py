@@ -1,0 +1,110 @@
+"""What a planner can ask of the pipeline, and what it tells besides boxes."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+from moving_square import moving_square
+
+from regionmask_ros.core.frame import Frame
+from regionmask_ros.errors import UserError
+from regionmask_ros.mask.static import save_static_mask
+from regionmask_ros.pipeline.pipeline import Pipeline, PipelineSettings
+
+WH = (96, 64)
+
+
+def clip(count: int) -> list[Frame]:
+    return moving_square(count, WH, greys=(255,))
+
+
+@pytest.fixture
+def corner_mask(tmp_path) -> str:
+    """A static mask that attends the upper left region only."""
+    keep = np.zeros((4, 6), bool)
+    keep[0, 0] = True
+    save_static_mask(str(tmp_path / "corner.npz"), keep, 16)
+    return str(tmp_path / "corner.npz")
+
+
+@pytest.fixture
+def corner(tiny_network, corner_mask) -> Pipeline:
+    """Sends everything in the first frame, and one region from then on."""
+    return Pipeline(tiny_network, PipelineSettings(
+        mask="static", static_mask=corner_mask, refresh_period=0, score_threshold=0.2
+    ))
+
+
+def test_ages_count_from_the_frame_in_which_a_region_was_sent(corner):
+    ages = [corner.process(frame)[0].age for frame in clip(4)]
+    for t, age in enumerate(ages):
+        assert age[0, 0] == 0 and (np.delete(age.ravel(), 0) == t).all()
+
+
+def test_a_refresh_that_was_asked_for_sends_everything_once(corner):
+    frames = clip(4)
+    shares = []
+    for t, frame in enumerate(frames):
+        if t == 2:
+            corner.refresh()
+        (result,) = corner.process(frame)
+        shares.append((result.mask.refresh, bool(result.mask.keep.all()), bool(result.age.any())))
+    assert shares == [(True, True, False), (False, False, True), (True, True, False), (False, False, True)]
+    assert corner.fresh_starts == 0
+
+
+def test_boxes_of_a_planner_are_attended_until_others_come(corner):
+    frames = clip(4)
+    corner.process(frames[0])
+    corner.attend(np.array([[40.0, 20.0, 60.0, 30.0]]))
+    (asked,) = corner.process(frames[1])
+    assert np.argwhere(asked.mask.keep).tolist() == [[0, 0], [1, 2], [1, 3]]
+    assert "attention" in asked.mask_text
+    corner.attend(np.zeros((0, 4)))
+    (after,) = corner.process(frames[2])
+    assert np.argwhere(after.mask.keep).tolist() == [[0, 0]] and "attention" not in after.mask_text
+
+
+def test_events_are_shown_only_when_asked_for_and_lie_where_the_picture_changed(tiny_network):
+    pipeline, frames = Pipeline(tiny_network, PipelineSettings()), clip(3)
+    assert pipeline.process(frames[0])[0].events is None
+    (result,) = pipeline.process(frames[1], want_events=True)
+    changed = (frames[0].pixels != frames[1].pixels).any(axis=2)
+    shown = result.events == 255
+    assert shown.shape == (WH[1], WH[0]) and shown.any() and not (result.events[~shown]).any()
+    far = ~changed
+    (quiet,) = pipeline.process(frames[1], want_events=True)
+    assert quiet.events[far].sum() <= result.events[far].sum(), "what stays as it was goes silent"
+    assert shown[changed].mean() > 0.5
+
+
+def test_only_wanted_classes_are_reported_and_it_can_change_between_frames(tiny_network):
+    pipeline, frames = Pipeline(tiny_network, PipelineSettings(score_threshold=0.2)), clip(3)
+    everything = pipeline.process(frames[0])[0].detections
+    assert set(everything.class_ids) == {0, 1}
+    pipeline.reconfigure(replace(pipeline.settings, classes=("disc",), max_detections=2))
+    found = pipeline.process(frames[1])[0].detections
+    assert 1 <= len(found) <= 2 and set(found.class_ids) == {1}
+    before = pipeline.settings
+    with pytest.raises(UserError, match="class 'disk'.*'disc'"):
+        pipeline.reconfigure(replace(before, classes=("disk",)))
+    assert pipeline.settings is before
+    with pytest.raises(UserError, match="class 'disk'"):
+        Pipeline(tiny_network, PipelineSettings(classes=("disk",)))
+
+
+def test_seen_regions_survive_a_looped_bag_but_no_reset(tiny_network):
+    pipeline, frames = Pipeline(tiny_network, PipelineSettings(score_threshold=0.2)), clip(3)
+    with pytest.raises(UserError, match="no picture has come yet"):
+        pipeline.seen_mask()
+    for frame in (*frames, *frames):
+        pipeline.process(frame)
+    grid, mask, seen = pipeline.seen_mask()
+    assert seen.frames == 6 and mask.shape == grid.shape == (4, 6) and mask.any()
+    assert pipeline.fresh_starts == 1
+    pipeline.reset()
+    with pytest.raises(UserError, match="no object was seen yet"):
+        pipeline.seen_mask()
+    assert pipeline.fresh_starts == 2

@@ -1,0 +1,157 @@
+"""Masks that learn, and masks of a wanted size, through the whole pipeline."""
+
+from __future__ import annotations
+
+from dataclasses import fields, replace
+
+import numpy as np
+import pytest
+from moving_square import moving_square
+
+from regionmask_ros.core.frame import Frame
+from regionmask_ros.core.grid import RegionGrid
+from regionmask_ros.errors import UserError
+from regionmask_ros.mask.adaptive import Adaptive, Seen, looked, mask_of
+from regionmask_ros.mask.scheduling import PRESETS, Knobs, Schedule
+from regionmask_ros.mask.static import save_static_mask
+from regionmask_ros.pipeline.pipeline import Pipeline, PipelineSettings
+
+WH, GRID = (192, 128), RegionGrid(8, 12)
+ADAPTIVE = PipelineSettings(mask="adaptive", refresh_period=4, score_threshold=0.3)
+
+
+def clip(count: int) -> list[Frame]:
+    return moving_square(count, WH, top=30, square_wh=(40, 50), greys=(230,), noise=120)
+
+
+def results(pipeline: Pipeline, frames: list[Frame]) -> list:
+    return [result for frame in frames for result in pipeline.process(frame)]
+
+
+@pytest.fixture
+def left_mask(tmp_path) -> str:
+    """A static mask that attends the two leftmost columns."""
+    keep = GRID.full(False)
+    keep[:, :2] = True
+    save_static_mask(str(tmp_path / "left.npz"), keep, 16)
+    return str(tmp_path / "left.npz")
+
+
+def test_an_adaptive_mask_learns_from_refresh_frames_alone(tiny_network):
+    pipeline, seen, expected = Pipeline(tiny_network, ADAPTIVE), Seen.nothing(GRID), None
+    shown = set()
+    for result in results(pipeline, clip(24)):
+        if result.index % 4 == 0:
+            assert result.mask.refresh
+            seen = looked(seen, result.detections.boxes, GRID, WH, half_life=ADAPTIVE.adaptive.half_life)
+            expected = mask_of(ADAPTIVE.adaptive, seen)
+        else:
+            np.testing.assert_array_equal(result.mask.keep, expected)
+        shown.add(expected.tobytes())
+        assert result.mask_text.startswith("adaptive")
+    assert len(shown) > 2 and not expected.all(), "the clip must make the mask move"
+    grid, mask, told = pipeline.seen_mask()
+    assert grid == GRID and told.frames == 6
+    np.testing.assert_array_equal(mask, expected)
+
+
+def test_it_starts_from_a_file_and_a_reset_goes_back_to_it(tiny_network, left_mask):
+    settings = replace(ADAPTIVE, static_mask=left_mask, score_threshold=1.0)
+    pipeline = Pipeline(tiny_network, settings)
+    assert results(pipeline, clip(4))[-1].mask.sources["static"][:, :2].all(), "no object was seen that says otherwise"
+    pipeline.reconfigure(replace(settings, score_threshold=0.3))
+    later = results(pipeline, clip(12)[4:])[-1].mask.sources["static"]
+    assert later[:, 2:].any()
+    pipeline.reset()
+    pipeline.reconfigure(settings)
+    again = results(pipeline, clip(4))[-1].mask.sources["static"]
+    assert again[:, :2].all() and not again[:, 2:].any()
+
+
+def test_what_was_seen_stays_known_when_masks_are_swapped(tiny_network, left_mask):
+    pipeline, frames = Pipeline(tiny_network, replace(ADAPTIVE, mask="none")), clip(12)
+    results(pipeline, frames[:6])
+    pipeline.reconfigure(ADAPTIVE)
+    (first,) = pipeline.process(frames[6])
+    assert not first.mask.keep.all(), "whole frames before the swap have taught it"
+    pipeline.reconfigure(replace(ADAPTIVE, static_mask=left_mask, adaptive=Adaptive(cover=1.0)))
+    assert pipeline.seen_mask()[2].frames == 0, "a mask that the user brings is a new start"
+    pipeline.reconfigure(replace(ADAPTIVE, static_mask=left_mask))
+    np.testing.assert_array_equal(np.flatnonzero(pipeline.seen_mask()[1].any(axis=0)), [0, 1])
+
+
+@pytest.mark.parametrize("mask", ["static", "dynamic", "static+dynamic", "adaptive", "adaptive+dynamic"])
+@pytest.mark.parametrize("target", [0.3, 0.6])
+def test_every_mask_holds_a_target(tiny_network, left_mask, mask, target):
+    settings = PipelineSettings(
+        mask=mask, static_mask=left_mask if "static" in mask else "", target_masked=target, score_threshold=0.3)
+    masked = [r.mask.masked_share for r in results(Pipeline(tiny_network, settings), clip(24))]
+    assert np.mean(masked) == pytest.approx(target, abs=0.01)
+
+
+def test_a_target_takes_the_hottest_regions_of_a_file(tiny_network, tmp_path):
+    heat = np.random.default_rng(3).random(GRID.shape)
+    save_static_mask(str(tmp_path / "hot.npz"), heat > 0.5, 16, heat)
+    settings = PipelineSettings(
+        mask="static", static_mask=str(tmp_path / "hot.npz"), target_masked=0.75, refresh_period=0)
+    (_, second) = results(Pipeline(tiny_network, settings), clip(2))
+    assert np.flatnonzero(second.mask.keep).tolist() == sorted(np.argsort(-heat.ravel())[:24].tolist())
+
+
+@pytest.mark.parametrize("preset", ["careful", "balanced", "fast"])
+def test_a_preset_masks_at_least_the_target(tiny_network, preset):
+    # 24 frames hold a whole number of every preset's refresh periods.
+    masked = [r.mask.masked_share for r in results(
+        Pipeline(tiny_network, PipelineSettings(preset=preset, target_masked=0.7, score_threshold=0.2)), clip(24))]
+    assert 0.69 <= np.mean(masked)
+
+
+def test_a_target_can_change_between_frames(tiny_network):
+    pipeline, frames = Pipeline(tiny_network, replace(ADAPTIVE, refresh_period=0)), clip(9)
+    results(pipeline, frames[:3])
+    for target in (0.25, 0.75):
+        pipeline.reconfigure(replace(pipeline.settings, target_masked=target))
+        assert results(pipeline, frames[3:4])[0].mask.masked_share == target
+        frames = frames[1:]
+
+
+def test_knobs_turn_what_a_preset_does(tiny_network):
+    settings = PipelineSettings(preset="fast", knobs=Knobs(refresh_period=3), score_threshold=0.5)
+    assert settings.deciding_refresh_period == 3
+    pipeline = Pipeline(tiny_network, settings)
+    assert [r.mask.refresh for r in results(pipeline, clip(7))] == [True, False, False] * 2 + [True]
+    pipeline.reconfigure(replace(settings, knobs=Knobs(refresh_period=5)))
+    assert [r.mask.refresh for r in results(pipeline, clip(12)[7:])] == [False, False, False, True, False]
+
+
+def test_every_knob_is_a_value_of_a_schedule():
+    of_schedules = {field.name: field.type for field in fields(Schedule)}
+    assert {field.name: field.type for field in fields(Knobs)}.items() <= of_schedules.items()
+    for preset in PRESETS.values():
+        assert Knobs().applied(preset) == preset
+        for field in fields(Knobs):
+            turned = Knobs(**{field.name: 1}).applied(preset)
+            assert getattr(turned, field.name) == 1 and replace(
+                turned, **{field.name: getattr(preset, field.name)}) == preset
+
+
+@pytest.mark.parametrize("wrong, said", [
+    ({"target_masked": 1.0}, "target masked 1.0"), ({"target_masked": float("nan")}, "target masked nan"),
+    ({"target_masked": 0.5}, "needs a mask or a preset"),
+    ({"target_masked": 0.9, "mask": "dynamic"}, "at most 0.88 can be masked"),
+    ({"target_masked": 0.8, "preset": "balanced", "knobs": Knobs(refresh_period=4)}, "at most 0.75"),
+    ({"knobs": Knobs(refresh_period=4)}, "there is no preset"),
+    ({"mask": "adaptive", "preset": "fast"}, "leave out mask adaptive"),
+])
+def test_settings_that_do_not_go_together(wrong, said):
+    with pytest.raises(UserError, match=said):
+        PipelineSettings(**wrong)
+
+
+@pytest.mark.parametrize("wrong, said", [
+    ({"refresh_period": 0}, "refresh_period 0: must be 1 to"), ({"border_period": -2}, "border_period -2"),
+    ({"steer_threshold": 1.5}, "steer_threshold 1.5"), ({"steer_threshold": float("nan")}, "steer_threshold nan"),
+])
+def test_knobs_that_make_no_sense(wrong, said):
+    with pytest.raises(UserError, match=said):
+        Knobs(**wrong)

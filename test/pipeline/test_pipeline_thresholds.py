@@ -1,0 +1,84 @@
+"""Which thresholds are in force: tuned ones for a preset on this processor, trained ones for everything else."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from regionmask_ros.core.frame import Frame
+from regionmask_ros.errors import UserError
+from regionmask_ros.network.thresholds import shipped, tuned_network
+from regionmask_ros.pipeline.pipeline import Pipeline, PipelineSettings
+
+TUNED = ("tuned", shipped().arithmetic)
+
+
+def in_force(**settings) -> tuple[str, str]:
+    made = PipelineSettings(**settings)
+    return made.thresholds, made.arithmetic
+
+
+@pytest.mark.parametrize("asked, expected", [
+    ({"preset": "balanced"}, TUNED), ({"preset": "careful", "thresholds": "tuned"}, TUNED),
+    ({"preset": "fast", "thresholds": "trained"}, ("trained", "carry")),
+    ({"preset": "fast", "arithmetic": "carry"}, ("trained", "carry")),
+    ({"preset": "fast", "arithmetic": "snap"}, ("trained", "snap")),
+    ({"preset": "fast", "arithmetic": TUNED[1], "thresholds": "tuned"}, TUNED),
+    ({"preset": "fast", "backend": "lava_sim"}, ("trained", "lava")),
+    ({"preset": "fast", "backend": "loihi2"}, ("trained", "lava")),
+    ({}, ("trained", "carry")), ({"mask": "dynamic"}, ("trained", "carry")),
+])
+def test_what_is_in_force(asked, expected):
+    assert in_force(**asked) == expected
+
+
+@pytest.mark.parametrize("wrong, said", [
+    ({"thresholds": "guessed"}, "thresholds 'guessed'"),
+    ({"preset": "fast", "backend": "lava_sim", "thresholds": "tuned"}, "only the cpu backend"),
+    ({"preset": "fast", "arithmetic": "lava", "thresholds": "tuned"}, f"thresholds are for {TUNED[1]}"),
+])
+def test_what_is_refused(wrong, said):
+    with pytest.raises(UserError, match=said):
+        PipelineSettings(**wrong)
+
+
+def pictures(count: int) -> list[Frame]:
+    rng = np.random.default_rng(0)
+    still = rng.integers(0, 200, (64, 96, 3))
+    return [Frame((still + rng.integers(0, 40, still.shape)).astype(np.uint8), "rgb", t, "") for t in range(count)]
+
+
+def test_another_network_keeps_its_trained_thresholds(tiny_network):
+    pipeline = Pipeline(tiny_network, PipelineSettings(preset="fast"))
+    assert (pipeline.settings.thresholds, pipeline.settings.arithmetic) == ("trained", "carry")
+    pipeline.reconfigure(PipelineSettings(preset="balanced"))
+
+
+def test_a_preset_computes_with_the_tuned_network(trained):
+    frames = pictures(3)
+    preset = Pipeline(trained, PipelineSettings(preset="careful"))
+    plain = Pipeline(tuned_network(trained), PipelineSettings(arithmetic=TUNED[1]))
+    for frame in frames[:1]:
+        np.testing.assert_array_equal(preset.process(frame)[0].head, plain.process(frame)[0].head)
+    assert preset.settings.thresholds == "tuned"
+
+
+def test_taking_over_swaps_thresholds_and_starts_afresh(trained):
+    frames, pipeline = pictures(4), Pipeline(trained, PipelineSettings())
+    pipeline.process(frames[0])
+    wanted = PipelineSettings(preset="fast")
+    with pytest.raises(UserError, match="cannot change while the detector runs"):
+        pipeline.reconfigure(wanted)
+    pipeline.reconfigure(wanted.with_backend_of(pipeline.settings))
+    assert (pipeline.settings.preset, pipeline.settings.thresholds) == ("fast", "trained")
+    pipeline.take_over(pipeline.settings.with_backend_of(wanted)).close()
+    (result,) = pipeline.process(frames[1])
+    (fresh,) = Pipeline(trained, wanted).process(frames[1])
+    assert result.mask.refresh and pipeline.settings == wanted
+    np.testing.assert_array_equal(result.head, fresh.head)
+    assert result.counts == fresh.counts
+    pipeline.reconfigure(replace(wanted, preset=""))
+    pipeline.take_over(pipeline.settings.with_backend_of(PipelineSettings())).close()
+    assert pipeline.process(frames[2])[0].mask.refresh and pipeline.settings == PipelineSettings()

@@ -1,0 +1,42 @@
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+
+import pytest
+
+START = """
+import sys
+import numpy as np
+from regionmask_ros.mask.knobs import Knobs
+from regionmask_ros.frames import Frame
+from regionmask_ros.network.files import load_network
+from regionmask_ros.pipeline import Pipeline, PipelineSettings
+pipeline = Pipeline(load_network(sys.argv[1]), PipelineSettings(input_size=(64, 64)))
+pipeline.process(Frame(np.full((64, 64, 3), 90, np.uint8), "bgr", 0, ""))
+pipeline.reconfigure(PipelineSettings(input_size=(64, 64), mask="dynamic", dynamic="mgnet"))
+pipeline.process(Frame(np.full((64, 64, 3), 90, np.uint8), "bgr", 1, ""))
+# Weak detections of noise are enough to be followed.
+pipeline = Pipeline(load_network(sys.argv[1]), PipelineSettings(
+    input_size=(64, 64), preset="balanced", score_threshold=0.0, knobs=Knobs(steer_threshold=0.0)))
+for index in range(4):
+    noise = np.random.default_rng(index).integers(0, 256, (96, 96, 3)).astype(np.uint8)
+    (result,) = pipeline.process(Frame(noise, "bgr", index, ""))
+    assert len(result.detections)
+"""
+
+
+def cache_files(folder: str) -> set[str]:
+    return {name for _, _, names in os.walk(folder) for name in names if name.endswith(".nbc")}
+
+
+def test_nothing_is_left_to_compile_for_the_trained_network(trained_file, tmp_path):
+    """After warming up, a real start adds no compiled kernel to the cache."""
+    environment = {**os.environ, "XDG_CACHE_HOME": str(tmp_path)}
+    subprocess.run([sys.executable, "-m", "regionmask_ros.pipeline.warmup"], env=environment, check=True, timeout=300)
+    warmed = cache_files(str(tmp_path))
+    if not warmed:
+        pytest.skip("this Numba keeps no cache here")
+    subprocess.run([sys.executable, "-c", START, str(trained_file)], env=environment, check=True, timeout=300)
+    assert cache_files(str(tmp_path)) == warmed

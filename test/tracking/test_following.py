@@ -1,0 +1,51 @@
+"""Objects of a masked camera over frames in which nothing is sent."""
+
+from __future__ import annotations
+
+import numpy as np
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from regionmask_ros.core.detections import Detections
+from regionmask_ros.tracking.tracker import REMEMBERED, Tracks, followed
+
+PICTURE = (640, 480)
+EVERYTHING, NOTHING = np.ones((15, 20), bool), np.zeros((15, 20), bool)
+
+
+@st.composite
+def apart(draw):
+    """Boxes in cells of their own: which is whose can be told in one way only."""
+    cells = draw(st.lists(st.tuples(st.integers(0, 6), st.integers(0, 4)), min_size=1, max_size=12, unique=True))
+    rng = np.random.default_rng(draw(st.integers(0, 2**32 - 1)))
+    low = np.array(cells) * 90.0 + rng.uniform(0, 10, (len(cells), 2))
+    boxes = np.hstack([low, low + rng.uniform(20, 70, (len(cells), 2))])
+    scores = np.sort(rng.uniform(0.3, 1.0, len(cells)))[::-1]
+    return Detections(boxes.astype(np.float32), scores.astype(np.float32), rng.integers(0, 3, len(cells)))
+
+
+@settings(max_examples=60, deadline=None)
+@given(apart(), st.integers(1, REMEMBERED + 4))
+def test_what_was_shown_before_needs_no_new_assignment(found, frames):
+    tracks, shown = followed(Tracks.none(), found, EVERYTHING, PICTURE, 0, None)
+    known, searched, same = tracks, tracks, shown.track_ids
+    for frame in range(1, frames):
+        known, one = followed(known, found, NOTHING, PICTURE, frame, None, same)
+        searched, other = followed(searched, found, NOTHING, PICTURE, frame, None)
+        same = one.track_ids
+        np.testing.assert_array_equal(one.track_ids, other.track_ids)
+        np.testing.assert_allclose(one.boxes, other.boxes, atol=1e-3)
+        assert one.resting.all()
+    for name, value in vars(known).items():
+        np.testing.assert_allclose(value, getattr(searched, name), err_msg=name)
+
+
+def test_objects_that_are_no_longer_shown_are_forgotten_in_rest_too():
+    two = Detections(np.array([[10, 10, 60, 90], [300, 10, 350, 90]], np.float32), np.array([0.9, 0.8], np.float32),
+                     np.zeros(2, np.int32))
+    tracks, _ = followed(Tracks.none(), two, EVERYTHING, PICTURE, 0, None)
+    one = two.above(0.85)
+    tracks, shown = followed(tracks, one, EVERYTHING, PICTURE, 1, None)
+    for frame in range(2, REMEMBERED + 3):
+        tracks, shown = followed(tracks, one, NOTHING, PICTURE, frame, None, shown.track_ids)
+    assert tracks.ids.tolist() == [0] and shown.track_ids.tolist() == [0]

@@ -1,0 +1,123 @@
+from __future__ import annotations
+
+import cv2
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from regionmask_ros.core.boxes import own_overlap, union_overlap
+from regionmask_ros.core.detections import Detections
+from regionmask_ros.tracking.motion import Motion, coarse
+from regionmask_ros.tracking.tracker import REMEMBERED, Tracks, carried, follow, moved
+
+PICTURE = (640, 480)
+
+
+def found(*boxes, class_ids=None) -> Detections:
+    n = len(boxes)
+    ids = np.zeros(n, np.int32) if class_ids is None else np.array(class_ids, np.int32)
+    return Detections(np.array(boxes, np.float32).reshape(n, 4), np.full(n, 0.5, np.float32), ids)
+
+
+def walk(t: float) -> list[float]:
+    """A box of 40 x 100 pixels that moves 6 pixels a frame to the right, 2 down."""
+    return [100 + 6 * t, 50 + 2 * t, 140 + 6 * t, 150 + 2 * t]
+
+
+def step(tracks: Tracks, detections: Detections, looked: np.ndarray, t: int, motion=None):
+    """One frame in which a track rests unless something was looked at."""
+    resting = np.full(len(tracks), not looked.any())
+    return follow(carried(tracks, resting, motion, t), detections, looked, t)
+
+
+def after(frames, tracks=None):
+    tracks = Tracks.none() if tracks is None else tracks
+    for t in frames:
+        tracks, object_of = step(tracks, found(walk(t)), np.array([True]), t)
+    return tracks, object_of
+
+
+def test_a_resting_box_moves_on_with_its_object():
+    tracks, _ = after(range(0, 24, 3))
+    for t in (22, 23):
+        resting = found(walk(21))
+        tracks, object_of = step(tracks, resting, np.array([False]), t)
+        out = moved(resting, np.array([False]), tracks, object_of, PICTURE)
+        np.testing.assert_allclose(out.boxes[0], walk(t), atol=1.0)
+    assert len(tracks) == 1 and tracks.ids.tolist() == [0] and tracks.seen.tolist() == [21]
+
+
+def test_a_box_that_was_looked_at_stays_where_it_was_seen():
+    tracks, object_of = after(range(5))
+    out = moved(found(walk(4)), np.array([True]), tracks, object_of, PICTURE)
+    np.testing.assert_array_equal(out.boxes[0], np.float32(walk(4)))
+
+
+def test_a_new_object_does_not_move_before_its_velocity_is_known():
+    tracks, object_of = step(Tracks.none(), found(walk(0)), np.array([True]), 0)
+    tracks, object_of = step(tracks, found(walk(0)), np.array([False]), 1)
+    out = moved(found(walk(0)), np.array([False]), tracks, object_of, PICTURE)
+    np.testing.assert_allclose(out.boxes[0], walk(0))
+
+
+def test_a_resting_box_goes_with_the_picture():
+    rng = np.random.default_rng(3)
+    texture = cv2.GaussianBlur(rng.integers(0, 256, (480, 640, 3)).astype(np.uint8), (0, 0), 6)
+    pictures = [coarse(np.ascontiguousarray(np.roll(texture, (4 * t, 8 * t), (0, 1)))) for t in range(4)]
+    tracks, object_of = step(Tracks.none(), found([200, 150, 280, 290]), np.array([True]), 0)
+    for t in range(1, 4):
+        tracks, object_of = step(tracks, found([200, 150, 280, 290]), np.array([False]), t,
+                                 Motion(pictures[t - 1], pictures[t]))
+        out = moved(found([200, 150, 280, 290]), np.array([False]), tracks, object_of, PICTURE)
+        np.testing.assert_allclose(out.boxes[0], np.array([200, 150, 280, 290]) + [8 * t, 4 * t] * 2, atol=1.5)
+        np.testing.assert_allclose(tracks.shift(t), np.hypot(8, 4) * t / np.sqrt(80 * 140), atol=0.02)
+    assert len(tracks) == 1 and tracks.boxes[0].tolist() == [200, 150, 280, 290]
+
+
+def test_shaking_boxes_give_calm_velocities():
+    rng, tracks = np.random.default_rng(2), Tracks.none()
+    for t in range(40):
+        box = np.array([100, 50, 140, 150]) + rng.normal(0, 3, 4)
+        tracks, _ = step(tracks, found(box), np.array([True]), t)
+    assert len(tracks) == 1 and np.abs(tracks.velocity).max() < 1.0
+
+
+def test_other_classes_and_far_boxes_are_other_objects():
+    tracks, _ = after(range(3))
+    tracks, object_of = step(tracks, found(walk(3), [400, 300, 440, 400], class_ids=[2, 0]), np.array([True] * 2), 3)
+    assert tracks.ids[object_of].tolist() == [1, 2] and len(tracks) == 3
+
+
+def test_a_lost_object_is_remembered_for_a_while():
+    tracks, _ = after(range(3))
+    for t in range(3, 3 + REMEMBERED + 2):
+        tracks, _ = step(tracks, Detections.empty(), np.zeros(0, bool), t)
+        assert len(tracks) == (t - 2 <= REMEMBERED)
+
+
+@settings(max_examples=60)
+@given(st.integers(0, 2**32 - 1))
+def test_each_detection_has_one_object_and_arguments_stay_as_they_are(seed):
+    rng, tracks = np.random.default_rng(seed), Tracks.none()
+    for t in range(6):
+        corner = rng.uniform(0, 300, (rng.integers(0, 8), 2))
+        detections = found(*np.hstack([corner, corner + rng.uniform(5, 90, corner.shape)]))
+        looked = rng.random(len(detections)) < 0.6
+        before = {name: np.copy(value) for name, value in vars(tracks).items()}
+        new, object_of = step(tracks, detections, looked, t)
+        for name, value in before.items():
+            np.testing.assert_array_equal(value, getattr(tracks, name))
+        assert len(set(object_of.tolist())) == len(detections) and len(set(new.ids.tolist())) == len(new)
+        np.testing.assert_allclose(new.boxes[object_of][looked], detections.boxes[looked])
+        out = moved(detections, looked, new, object_of, PICTURE).boxes
+        assert np.isfinite(out).all() and (out[:, 2:] >= out[:, :2]).all() and (out >= 0).all()
+        tracks = new
+
+
+def test_overlaps_by_hand():
+    a, b = np.array([[0, 0, 10, 10.0]]), np.array([[5, 0, 15, 10.0], [20, 20, 30, 30], [0, 0, 0, 0]])
+    np.testing.assert_allclose(union_overlap(a, b), [[1 / 3, 0, 0]])
+    np.testing.assert_allclose(own_overlap(a, b), [[0.5, 0, 0]])
+    assert union_overlap(a, np.zeros((0, 4))).shape == (1, 0)
+    assert own_overlap(np.zeros((1, 4)), a)[0, 0] == pytest.approx(0)
