@@ -10,11 +10,16 @@ from pathlib import Path
 import cv2
 import numpy as np
 import pytest
+from hypothesis import settings
 
 from regionmask_ros.backends.lava_env import find_lava_python
 from regionmask_ros.errors import UserError
 from regionmask_ros.network.files import find_network, load_network
 from regionmask_ros.network.graph import ConvSpec, Network, YoloHead
+
+# The first example of a kernel compiles it, and a machine may be busy: a time limit would only tell that.
+settings.register_profile("no_deadline", deadline=None)
+settings.load_profile("no_deadline")
 
 REPOSITORY = Path(__file__).resolve().parent.parent
 STAND_IN = REPOSITORY / "test" / "backends" / "loihi_stand_in"

@@ -32,10 +32,10 @@ def _know_the_package() -> None:
 if __name__ == "__main__":
     _know_the_package()
     if sys.argv[1:] == ["--facts"]:
-        from .probe import main as tell
+        from regionmask_ros.lava_worker.probe import main as tell
 
         tell()
     else:
-        from .main import main
+        from regionmask_ros.lava_worker.main import main
 
         main(int(sys.argv[1]), sys.argv[2])

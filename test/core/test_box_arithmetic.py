@@ -33,7 +33,7 @@ def inside(box: np.ndarray) -> np.ndarray:
     return painted(box)[20:20 + HEIGHT, 20:20 + WIDTH]
 
 
-@settings(deadline=None, max_examples=40)
+@settings(max_examples=40)
 @given(boxes, boxes)
 def test_overlaps_are_those_of_pixels(some, others):
     union, own = union_overlap(some, others), own_overlap(some, others)
@@ -53,7 +53,7 @@ def test_a_box_overlaps_itself_wholly_and_moving_all_changes_nothing(some):
     np.testing.assert_array_equal(union_overlap(some + 64.0, some + 64.0), union_overlap(some, some))
 
 
-@settings(deadline=None, max_examples=40)
+@settings(max_examples=40)
 @given(boxes, masks)
 def test_what_is_attended_of_a_box_is_its_share_of_pixels(some, keep):
     attended = np.kron(keep, np.ones((8, 8), bool)).astype(bool)

@@ -34,7 +34,7 @@ def random_case(seed: int, channels: int):
 
 
 @pytest.mark.parametrize("path", available_paths())
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=25)
 @given(st.integers(0, 2**32 - 1), st.sampled_from([1, 3, 4, 5, 70]))
 def test_a_frame_as_map_and_as_list_gives_the_same(path, seed, channels):
     network, encoder, rng = random_case(seed, channels)
@@ -50,7 +50,7 @@ def test_a_frame_as_map_and_as_list_gives_the_same(path, seed, channels):
         assert (one.layer_events, one.synops) == (other.layer_events, other.synops)
 
 
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=30)
 @given(st.integers(0, 2**32 - 1), st.sampled_from([1, 3, 4, 6, 20]))
 def test_reached_outputs_are_counted_by_event(seed, channels):
     _, encoder, rng = random_case(seed, channels)
@@ -96,7 +96,7 @@ def test_encoders_may_take_turns_and_lists_and_maps_too(path):
 
 
 @pytest.mark.parametrize("path", available_paths())
-@settings(max_examples=15, deadline=None)
+@settings(max_examples=15)
 @given(st.integers(0, 2**32 - 1), st.sampled_from(["lava", "carry", "snap"]))
 def test_a_frame_without_events_changes_nothing_and_the_next_one_is_as_without_it(path, seed, arithmetic):
     """Such a frame is passed over; an engine that is being timed takes it through all layers."""

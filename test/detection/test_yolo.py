@@ -36,7 +36,7 @@ def test_one_cell_gives_the_box_worked_out_by_hand():
     assert found.boxes.dtype == np.float32 and found.class_ids.dtype == np.int32
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(st.integers(0, 2**32 - 1), st.sampled_from([0.0, 0.02, 0.3]))
 def test_every_cell_gives_the_box_that_its_numbers_say(seed, threshold):
     rng = np.random.default_rng(seed)

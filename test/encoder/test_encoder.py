@@ -30,20 +30,20 @@ def check_against_twin(table: np.ndarray, threshold: int, seed: int, frames: int
         np.testing.assert_array_equal(events.message, expected[events.index])
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 @given(st.integers(0, 2**32 - 1), st.integers(1, 60))
 def test_the_trained_network_s_table(seed, threshold):
     check_against_twin(input_table(), threshold, seed)
 
 
-@settings(max_examples=20, deadline=None)
+@settings(max_examples=20)
 @given(st.integers(0, 2**32 - 1), st.integers(1, 60))
 def test_a_table_that_is_not_affine(seed, threshold):
     assert affine_numbers(RANDOM_TABLE) is None
     check_against_twin(RANDOM_TABLE, threshold, seed)
 
 
-@settings(max_examples=20, deadline=None)
+@settings(max_examples=20)
 @given(st.integers(0, 2**32 - 1), st.integers(1, 60), st.integers(1, 20), st.booleans())
 def test_any_number_of_channels(seed, threshold, channels, straight):
     table = np.random.default_rng(seed).integers(-170, 170, (256, channels))
@@ -52,7 +52,7 @@ def test_any_number_of_channels(seed, threshold, channels, straight):
     check_against_twin(table.astype(np.int32), threshold, seed)
 
 
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=100)
 @given(st.integers(0, 100), st.floats(0.05, 1.0), st.integers(1, 64))
 def test_normalisation_is_a_straight_line(mean, deviation, unit):
     exact = unit * (np.arange(256) / 255 - mean / 100) / deviation
@@ -62,7 +62,7 @@ def test_normalisation_is_a_straight_line(mean, deviation, unit):
     np.testing.assert_array_equal(affine_values(affine_numbers(table)), table)
 
 
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=100)
 @given(st.integers(-3 << 16, 3 << 16), st.integers(-200 << 16, 200 << 16))
 def test_numbers_that_are_found_give_the_table(slope, offset):
     table = ((np.arange(256, dtype=np.int64) * slope + offset) >> 16).astype(np.int32)[:, None]
@@ -99,7 +99,7 @@ def test_held_regions_send_the_whole_difference_later():
     np.testing.assert_array_equal(held.message.reshape(-1, 3), np.tile(change, (32 * 16, 1)))
 
 
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=30)
 @given(st.integers(0, 2**32 - 1), st.integers(1, 6))
 def test_a_region_that_was_masked_for_any_time_sends_what_changed_over_all_of_it(seed, held):
     """Frames in between are as if they had never been: where a region rests, its reference does."""

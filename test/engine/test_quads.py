@@ -32,7 +32,7 @@ def offered(monkeypatch):
     monkeypatch.setattr(event_engine, "available_paths", lambda: (PATH, "portable"))
 
 
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=25)
 @given(st.integers(0, 2**32 - 1), st.sampled_from([1, 3, 5]), st.sampled_from([1, 2]), st.sampled_from([0.05, 1.0]),
        st.sampled_from([1, 3, 997]), st.sampled_from(["carry", "lava", "snap"]),
        st.sampled_from([ALL_DENSE, ALL_GATHERED]))

@@ -56,7 +56,7 @@ def random_messages(rng: np.random.Generator, shape: tuple[int, ...], density: f
 
 
 @each_path
-@settings(max_examples=120, deadline=None)
+@settings(max_examples=120)
 @given(random_networks(), st.sampled_from(ARITHMETICS), st.sampled_from([0.02, 0.3, 1.0]), st.sampled_from([1, 997]))
 def test_engine_equals_twin_in_every_integer(path, case, arithmetic, density, factor):
     """factor: 997 takes messages far beyond 16 bits, which no encoder sends but a layer could."""
@@ -78,7 +78,7 @@ def test_engine_equals_twin_in_every_integer(path, case, arithmetic, density, fa
 
 
 @each_path
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(random_networks())
 def test_synops_count_the_outputs_that_events_reach(path, case):
     network, (width, height, channels), rng = case

@@ -45,7 +45,7 @@ def force(engine: EventEngine, crossover: Crossover) -> None:
 
 @pytest.mark.parametrize("path", VECTORS)
 @pytest.mark.parametrize("crossover", [ALL_DENSE, ALL_GATHERED, HALF, Crossover(1, 0.0, 0.0, False)])
-@settings(max_examples=12, deadline=None)
+@settings(max_examples=12)
 @given(st.integers(0, 2**32 - 1), st.sampled_from([1, 3]), st.sampled_from([1, 2]), st.sampled_from([0.05, 1.0]),
        st.sampled_from([1, 997]))
 def test_both_ways_equal_the_twin(equals_twin, path, crossover, seed, size, stride, density, factor):
@@ -105,7 +105,7 @@ def test_crossovers_are_measured_once_for_all_cameras(path):
     assert all(mine is layer.crossover for mine, layer in zip(measured, other._layers.layers[1:]))
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(st.integers(0, 2**32 - 1), st.integers(1, 5), st.integers(1, 4), st.integers(16, 70))
 def test_the_plan_of_a_map_finds_exactly_the_outputs_that_a_spike_reaches(seed, size, stride, cols_in):
     rng, rows_in, padding, before = np.random.default_rng(seed), 7, size // 2, 8

@@ -37,7 +37,7 @@ def small_networks(draw):
     return Layers(tuple(layers))
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=150)
 @given(small_networks(), st.integers(1, 150), st.integers(1, 150), st.sampled_from(ARITHMETICS))
 def test_every_neuron_is_as_the_twin_s(network, width, height, arithmetic):
     convolutions = [Convolution.of(spec) for spec in network.layers]

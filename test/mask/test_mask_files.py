@@ -51,7 +51,7 @@ def test_one_painted_pixel_attends_its_region(tmp_path):
 
 
 @given(st.integers(0, 2**32 - 1), st.integers(1, 12), st.integers(1, 12), st.integers(12, 90), st.integers(12, 90))
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=30)
 def test_a_mask_blown_up_to_the_picture_comes_back(tmp_path_factory, seed, rows, cols, width, height):
     keep = np.random.default_rng(seed).random((rows, cols)) < 0.4
     y, x = np.arange(height) * rows // height, np.arange(width) * cols // width

@@ -232,7 +232,7 @@ The mean over n such frames then varies by 0.5 / sqrt(n) with *any* threshold, t
 frames, by 0.025 over 400. The error is four times that."""
 
 
-@settings(max_examples=20, deadline=None)
+@settings(max_examples=20)
 @given(st.floats(0.05, 0.95), st.integers(0, 2**31), st.floats(0.2, 1.0))
 def test_the_share_is_held_in_the_mean(share, seed, spread):
     rng, holder = np.random.default_rng(seed), ShareHolder(share)

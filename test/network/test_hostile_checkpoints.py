@@ -39,7 +39,7 @@ SMALL = small_yolo_kp()
 SMALL_FILE = checkpoint(SMALL)
 SMALL_INDEX = index_of(SMALL)
 ANCHORS = tensor(storage("0", 6), 0, (1, 3, 2), (6, 2, 1))
-ON_DISK = settings(deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+ON_DISK = settings(suppress_health_check=[HealthCheck.function_scoped_fixture])
 
 
 def refusal(folder, data: bytes) -> str:

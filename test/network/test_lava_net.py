@@ -177,7 +177,7 @@ def test_a_file_that_makes_the_library_hang_or_crash_is_refused(monkeypatch):
         hdf5.read_hdf5(b"\x89HDF\r\n\x1a\n" + bytes(100))
 
 
-@settings(max_examples=12, suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None)
+@settings(max_examples=12, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(data=st.data())
 def test_damage_is_refused_or_changes_nothing_but_numbers(tiny_network, data):
     """Bytes changed anywhere, or the end cut off: a network or Refused, never another error."""

@@ -171,7 +171,7 @@ def test_a_walk_without_end_is_given_up(tmp_path, monkeypatch):
     assert check_container(str(tmp_path / "many")) is False
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=150)
 @given(st.sampled_from(sorted(COMPLETE)), st.lists(st.tuples(st.integers(0, 400), st.integers(0, 255)), max_size=6))
 def test_damaged_sizes_end_in_an_answer(tmp_path_factory, kind, changes):
     data = bytearray(COMPLETE[kind])

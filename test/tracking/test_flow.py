@@ -49,7 +49,7 @@ def test_nothing_is_told_where_nothing_can_be():
     assert [part.shape for part in Motion(whole, whole).of(np.zeros((0, 4)))] == [(0, 2), (0,)]
 
 
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=25)
 @given(st.integers(0, 2**32 - 1))
 def test_any_boxes_and_pictures_give_finite_or_unknown_shifts(seed):
     rng = np.random.default_rng(seed)

@@ -24,7 +24,7 @@ def apart(draw):
     return Detections(boxes.astype(np.float32), scores.astype(np.float32), rng.integers(0, 3, len(cells)))
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(apart(), st.integers(1, REMEMBERED + 4))
 def test_what_was_shown_before_needs_no_new_assignment(found, frames):
     tracks, shown = followed(Tracks.none(), found, EVERYTHING, PICTURE, 0, None)

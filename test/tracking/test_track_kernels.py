@@ -71,7 +71,7 @@ def plain_kalman(state, velocity, spread, measured, elapsed):
     return expected + gain * (measured - expected[0]), [after[0, 0], after[0, 1], after[1, 1]]
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(seeds, st.integers(0, 4), st.integers(1, REMEMBERED + 3))
 def test_objects_are_followed_by_the_rule(seed, frames, later):
     rng = np.random.default_rng(seed)
@@ -126,7 +126,7 @@ class Told:
         return self._told
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 @given(seeds, st.integers(1, 4))
 def test_objects_are_carried_and_their_boxes_moved_by_the_rule(seed, later):
     rng = np.random.default_rng(seed)
@@ -160,7 +160,7 @@ def test_objects_are_carried_and_their_boxes_moved_by_the_rule(seed, later):
     assert out.resting.tolist() == (~looked).tolist() and out.track_ids.tolist() == after.ids[object_of].tolist()
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 @given(seeds, st.integers(0, 5))
 def test_what_the_points_of_a_box_tell_is_their_median(seed, boxes):
     rng = np.random.default_rng(seed)
@@ -180,7 +180,7 @@ def test_what_the_points_of_a_box_tell_is_their_median(seed, boxes):
         np.testing.assert_allclose(growth[i], np.clip(grown, 1 - MOST_GROWTH, 1 + MOST_GROWTH))
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 @given(st.integers(1, 90), st.integers(1, 90), seeds, st.booleans())
 def test_the_coarse_picture_is_every_fourth_pixel(height, width, seed, writeable):
     pixels = np.random.default_rng(seed).integers(0, 256, (height, width, 3)).astype(np.uint8)

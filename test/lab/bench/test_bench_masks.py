@@ -13,7 +13,7 @@ from regionmask_ros.lab.bench.clip import Clip, load_clip
 from regionmask_ros.lab.bench.masks import busiest, keep_mask
 
 
-@settings(deadline=None, max_examples=50)
+@settings(max_examples=50)
 @given(hnp.arrays(np.int64, st.tuples(st.integers(1, 9), st.integers(1, 9)), elements=st.integers(0, 3)), st.data())
 def test_busiest_keeps_the_share_and_nothing_below_what_it_drops(heat, data):
     events = data.draw(hnp.arrays(np.int64, heat.shape, elements=st.integers(0, 3)))
