@@ -19,7 +19,7 @@ def installed_files():
     return places
 
 
-def files_that_are_no_code():
+def find_data_files():
     """Every file below the package that is not Python, relative to it."""
     paths = (path for path in Path(NAME).rglob("*") if path.is_file() and "__pycache__" not in path.parts)
     return sorted(path.relative_to(NAME).as_posix() for path in paths if path.suffix not in (".py", ".pyc"))
@@ -41,7 +41,7 @@ setup(
     license="Apache-2.0",
     python_requires=">=3.10",
     packages=find_packages(include=[NAME, f"{NAME}.*"]),
-    package_data={NAME: files_that_are_no_code()},
+    package_data={NAME: find_data_files()},
     data_files=installed_files(),
     install_requires=["setuptools"],
     extras_require={"test": ["hypothesis", "pytest"], "rerun": ["rerun-sdk>=0.39"], "train": ["torch>=2.1,<3"]},

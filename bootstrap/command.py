@@ -9,10 +9,10 @@ from pathlib import Path
 from typing import Callable
 
 from . import interpreter, sourced_ros
-from .environment import for_venv
-from .failures import SetupFailed
+from .environment import venv_environment
+from .failures import SetupError
 from .lava import set_up_lava
-from .plan import MADE_FROM, OVER_ROS, Place, Plan, set_up
+from .plan import MADE_FROM, OVER_ROS, Plan, SetupPaths, set_up
 from .state import State
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -35,7 +35,7 @@ def main(arguments: list[str]) -> int:
     if arguments == ["lava"]:
         return _reported(_lava)
     if arguments[:1] == ["python"]:
-        return _become_python(arguments[1:])
+        return _exec_python(arguments[1:])
     print(_USAGE, file=sys.stderr)
     return _EXIT_USER
 
@@ -45,7 +45,7 @@ def _reported(work: Callable[[], int]) -> int:
     signal.signal(signal.SIGTERM, _interrupt)
     try:
         return work()
-    except (SetupFailed, OSError) as error:
+    except (SetupError, OSError) as error:
         print(f"regionmask_ros set-up: error: {error}", file=sys.stderr)
         return _EXIT_FAILED
     except KeyboardInterrupt:
@@ -73,8 +73,8 @@ def _setup(arguments: list[str]) -> int:
 
 
 def _lava() -> int:
-    if not os.access(Place(ROOT).python, os.X_OK):
-        raise SetupFailed("there is no .venv yet; run: make setup")
+    if not os.access(SetupPaths(ROOT).python, os.X_OK):
+        raise SetupError("there is no .venv yet; run: make setup")
     set_up_lava(ROOT, os.environ)
     return 0
 
@@ -87,30 +87,30 @@ def _ros_for_this_python(arguments: list[str]) -> sourced_ros.SourcedRos | None:
     why = os.environ.pop(_CHOSEN, "")
     if why == "fits":
         return sourced_ros.find(os.environ, (sys.executable,))
-    outside = interpreter.outside_virtual_environments()
+    outside = interpreter.base_interpreter()
     if outside and not why:
-        _start_again_with(outside, arguments, "outside")
+        _restart_with(outside, arguments, "outside")
     ros = sourced_ros.find(os.environ)
     if ros is None:
-        made_from = State(Place(ROOT).state).keys.get(MADE_FROM, "")
+        made_from = State(SetupPaths(ROOT).state).keys.get(MADE_FROM, "")
         if _THIS not in arguments and made_from != os.path.realpath(sys.executable) and os.access(made_from, os.X_OK):
-            _start_again_with(made_from, arguments, "fits")
+            _restart_with(made_from, arguments, "fits")
     elif ros.python != sys.executable:
-        _start_again_with(ros.python, arguments, "fits")
+        _restart_with(ros.python, arguments, "fits")
     return ros
 
 
-def _start_again_with(python: str, arguments: list[str], why: str) -> None:
+def _restart_with(python: str, arguments: list[str], why: str) -> None:
     os.execve(python, [python, "-m", "bootstrap", *arguments], {**os.environ, _CHOSEN: why})
 
 
-def _become_python(arguments: list[str]) -> int:
-    place = Place(ROOT)
+def _exec_python(arguments: list[str]) -> int:
+    place = SetupPaths(ROOT)
     if not os.access(place.python, os.X_OK):
         print("regionmask_ros set-up: error: there is no .venv yet; run: make setup", file=sys.stderr)
         return _EXIT_USER
     over_ros = State(place.state).keys.get(OVER_ROS) == "yes"
-    os.execve(place.python, [str(place.python), *arguments], for_venv(over_ros))
+    os.execve(place.python, [str(place.python), *arguments], venv_environment(over_ros))
 
 
 def _interrupt(*_: object) -> None:

@@ -17,7 +17,7 @@ _OF_ANOTHER_INSTALLATION = (
 _NEVER = ("VIRTUAL_ENV", "PIP_TARGET", "PIP_PREFIX", "PIP_USER", "PIP_ROOT", "MAKEFLAGS", "MFLAGS", "MAKELEVEL")
 
 
-def for_venv(over_ros: bool, environ: Mapping[str, str] | None = None) -> dict[str, str]:
+def venv_environment(over_ros: bool, environ: Mapping[str, str] | None = None) -> dict[str, str]:
     """A copy of the environment that suits ``.venv/bin/python``.
 
     Over a sourced ROS its variables stay. With wheels, everything that points to another installation goes.

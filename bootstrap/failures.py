@@ -10,15 +10,15 @@ _NO_NETWORK = (
 )
 
 
-class SetupFailed(Exception):
+class SetupError(Exception):
     """A step could not be done; the text says what and what to do."""
 
 
-class Stopped(Exception):
+class StepCancelled(Exception):
     """Another step has failed, so this one was ended too. Not shown: the other one is."""
 
 
-class CommandFailed(SetupFailed):
+class CommandError(SetupError):
     """A program that a step ran has failed; the text holds the end of its log and the log's path."""
 
     def __init__(self, what: str, exit_code: int, log: Path, tail_lines: int = 15) -> None:

@@ -45,7 +45,7 @@ def running() -> Interpreter:
         has_venv=_importable("venv") and _importable("ensurepip"), has_headers=os.path.isfile(headers))
 
 
-def outside_virtual_environments() -> str | None:
+def base_interpreter() -> str | None:
     """The Python below an activated virtual environment; None when none is active or its base is not found.
 
     ``.venv`` itself may be the active one: it cannot be rebuilt from the inside.

@@ -11,11 +11,11 @@ from pathlib import Path
 from typing import Iterator, Mapping
 
 from . import interpreter
-from .environment import for_venv
-from .failures import SetupFailed
+from .environment import venv_environment
+from .failures import SetupError
 from .interpreter import Interpreter
 from .packages import pins
-from .plan import Place
+from .plan import SetupPaths
 from .progress import Progress
 from .state import State, digest, only_one
 
@@ -45,11 +45,11 @@ import lava.magma.compiler.compiler, lava.proc.conv.models, lava.proc.io.extract
 
 def set_up_lava(root: Path, environ: Mapping[str, str]) -> None:
     """Makes ``.venv/lava`` unless it is there already; ``.venv`` must be there. Raises SetupFailed or OSError."""
-    place = Place(root)
+    place = SetupPaths(root)
     folder = place.venv / "lava"
     with only_one(LOCK, lambda: print("another set-up of Lava is at work; waiting for it", flush=True)) as lock:
         progress = Progress(place.venv / "log", hold=lock)
-        env = for_venv(False, environ)
+        env = venv_environment(False, environ)
         found, version = choose_python(environ)
         key = digest(LOCK, Path(__file__), str(folder), found, f"{version}")
         state = State(place.state)
@@ -59,7 +59,7 @@ def set_up_lava(root: Path, environ: Mapping[str, str]) -> None:
         _install(progress, env, root, found, version, folder)
         # Read again: another set-up may have written meanwhile.
         State(place.state).set(STEP, key)
-        progress.say(f"ready: {folder / 'bin' / 'python'}")
+        progress.print_line(f"ready: {folder / 'bin' / 'python'}")
 
 
 def choose_python(environ: Mapping[str, str]) -> tuple[str, tuple[int, int]]:
@@ -69,7 +69,7 @@ def choose_python(environ: Mapping[str, str]) -> tuple[str, tuple[int, int]]:
         if answer and answer[1] == WANTED:
             return answer
     running: Interpreter = interpreter.running()
-    return interpreter.outside_virtual_environments() or running.executable, running.version
+    return interpreter.base_interpreter() or running.executable, running.version
 
 
 def _candidates(environ: Mapping[str, str]) -> Iterator[str]:
@@ -101,7 +101,7 @@ def _install(progress: Progress, env: Mapping[str, str], root: Path, found: str,
     """Everything happens under another name; the folder appears when it works."""
     unfinished = folder.with_name("lava.part")
     shutil.rmtree(unfinished, ignore_errors=True)
-    progress.say(f"Lava: an environment with Python {version[0]}.{version[1]} and {len(pins(LOCK))} pinned packages")
+    progress.print_line(f"Lava: an environment with Python {version[0]}.{version[1]} and {len(pins(LOCK))} pinned packages")
     progress.run("creating .venv/lava", [found, "-m", "venv", unfinished], env, "lava")
     python = unfinished / "bin" / "python"
     progress.run("installing Lava", [
@@ -114,4 +114,4 @@ def _install(progress: Progress, env: Mapping[str, str], root: Path, found: str,
     try:
         os.replace(unfinished, folder)
     except OSError as error:
-        raise SetupFailed(f"{folder} cannot be put in place: {error.strerror}") from error
+        raise SetupError(f"{folder} cannot be put in place: {error.strerror}") from error

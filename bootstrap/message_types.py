@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Mapping
 
 from . import user_cache
-from .failures import CommandFailed, SetupFailed
+from .failures import CommandError, SetupError
 from .progress import Progress
 from .state import digest
 from .wheel_file import pack_prefix
@@ -68,7 +68,7 @@ def install(python: Path, env: Mapping[str, str], progress: Progress, wheel: Pat
                  [python, "-m", "pip", "--disable-pip-version-check", "--no-input", "install", "--no-user", "--no-deps",
                   "--no-index", "--force-reinstall", wheel], env, "vision_msgs")
     if not importable(python, env):
-        raise SetupFailed("vision_msgs: the types were built and installed, but cannot be imported")
+        raise SetupError("vision_msgs: the types were built and installed, but cannot be imported")
 
 
 def _build(venv: Path, env: Mapping[str, str], progress: Progress, folder: Path, staging: Path) -> None:
@@ -84,9 +84,9 @@ def _build(venv: Path, env: Mapping[str, str], progress: Progress, folder: Path,
             f"-DCMAKE_INSTALL_PREFIX={staging}", "-DCMAKE_INSTALL_LIBDIR=lib", "-DCMAKE_INSTALL_RPATH=$ORIGIN",
             "-DCMAKE_BUILD_TYPE=Release", "-DBUILD_TESTING=OFF"], tools, "vision_msgs")
         progress.run("building vision_msgs", ["cmake", "--build", work, "--target", "install"], tools, "vision_msgs")
-    except CommandFailed as error:
+    except CommandError as error:
         distro = env.get("ROS_DISTRO")
         if distro is None:
             raise
-        raise SetupFailed(f"{error}\n  this ROS can bring the types ready-made: "
+        raise SetupError(f"{error}\n  this ROS can bring the types ready-made: "
                           f"apt-get install ros-{distro}-vision-msgs") from error

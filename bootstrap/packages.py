@@ -9,7 +9,7 @@ import tempfile
 from pathlib import Path
 from typing import Mapping
 
-from .failures import SetupFailed
+from .failures import SetupError
 from .progress import Progress
 from .sourced_ros import SourcedRos
 
@@ -47,7 +47,7 @@ def install_all(python: Path, env: Mapping[str, str], progress: Progress) -> Non
     _install(python, env, progress, "--no-deps", "--no-build-isolation", "-r", str(LOCK))
 
 
-def install_over_ros(python: Path, env: Mapping[str, str], progress: Progress, ros: SourcedRos) -> None:
+def install_on_ros(python: Path, env: Mapping[str, str], progress: Progress, ros: SourcedRos) -> None:
     """Installs what this ROS does not bring; its NumPy stays, because its messages are built against it."""
     may_be_there = dict(_MAY_BE_THERE) if ros.has_vision_msgs else dict(_MAY_BE_THERE, setuptools="setuptools")
     there = _imports_outside_venv(python, env, list(may_be_there))
@@ -56,7 +56,7 @@ def install_over_ros(python: Path, env: Mapping[str, str], progress: Progress, r
         wanted += ["cmake", "ninja"]
     with tempfile.TemporaryDirectory() as folder:
         constraints = Path(folder) / "constraints.txt"
-        constraints.write_text("\n".join(constraints_over_ros(ros.numpy)) + "\n")
+        constraints.write_text("\n".join(ros_constraints(ros.numpy)) + "\n")
         _install(python, env, progress, "-c", str(constraints), *wanted)
     _check_numpy(python, env, ros.numpy)
 
@@ -67,7 +67,7 @@ def pins(lock: Path) -> list[str]:
     return [line for line in lines if line]
 
 
-def constraints_over_ros(numpy: str) -> list[str]:
+def ros_constraints(numpy: str) -> list[str]:
     """The lock without ROS and with the NumPy that is there; older releases of what needs a newer NumPy than that."""
     wanted = {_name(line): line for line in pins(LOCK) if not line.startswith("ros-")}
     if tuple(int(part) for part in re.findall(r"\d+", numpy)[:2]) < (1, 23):
@@ -95,4 +95,4 @@ def _check_numpy(python: Path, env: Mapping[str, str], wanted: str) -> None:
     done = subprocess.run([str(python), "-c", "import numpy; print(numpy.__version__)"], env=dict(env),
                           stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
     if done.returncode or done.stdout.split()[-1:] != [wanted]:
-        raise SetupFailed(f"NumPy {wanted} of ROS should have stayed, but .venv now sees: {done.stdout.strip()[-200:]}")
+        raise SetupError(f"NumPy {wanted} of ROS should have stayed, but .venv now sees: {done.stdout.strip()[-200:]}")

@@ -12,8 +12,8 @@ from typing import Callable, Mapping
 
 from . import message_types, packages, prerequisites, user_cache
 from .assets import NETWORK, PEDESTRIANS, VIDEO, Assets
-from .environment import for_venv
-from .failures import SetupFailed
+from .environment import venv_environment
+from .failures import SetupError
 from .interpreter import Interpreter
 from .progress import Progress
 from .sourced_ros import SourcedRos
@@ -25,7 +25,7 @@ _APT_LISTS = Path("/var/lib/apt/lists")
 
 
 @dataclass(frozen=True)
-class Place:
+class SetupPaths:
     """Where everything goes: the repository and the paths below its ``.venv``."""
 
     root: Path
@@ -51,8 +51,8 @@ class Plan:
     """What is known before the first step: the Python, the ROS if one is sourced, the wanted key of each step."""
 
     def __init__(self, root: Path, python: Interpreter, ros: SourcedRos | None, environ: Mapping[str, str]) -> None:
-        self.place, self.base, self.ros, self.environ = Place(root), python, ros, environ
-        self.env = for_venv(ros is not None, environ)
+        self.place, self.base, self.ros, self.environ = SetupPaths(root), python, ros, environ
+        self.env = venv_environment(ros is not None, environ)
         self.cache = user_cache.folder(environ)
         here = Path(__file__).parent
         origin = f"ROS {ros.distro} NumPy {ros.numpy} {ros.has_vision_msgs}" if ros else "wheels"
@@ -86,7 +86,7 @@ class Plan:
         """The optional video is there, or no package list is newer than the last try to get it."""
         return PEDESTRIANS.is_at(self.place.share) or state.has("no vtest.avi", _apt_lists_stamp())
 
-    def missing(self, state: State) -> list[prerequisites.Missing]:
+    def missing(self, state: State) -> list[prerequisites.MissingPackage]:
         """What the machine lacks for the steps that are due."""
         space = [] if self.place.python.exists() else prerequisites.missing_space(self.place.root)
         builds_messages = self.builds_messages and not state.has("vision_msgs", self.messages_key)
@@ -103,12 +103,12 @@ def set_up(plan: Plan) -> None:
         progress = Progress(place.venv / "log", hold=lock)
         state = _virtual_environment(plan, progress)
         _packages(plan, state, progress)
-        _all_at_once(progress, [
+        _run_parallel(progress, [
             lambda: _messages(plan, state, progress),
             lambda: _assets_and_kernels(plan, state, progress),
             lambda: _pedestrians(plan, state, progress),
         ])
-        progress.say(f"ready: {place.python}")
+        progress.print_line(f"ready: {place.python}")
 
 
 def _virtual_environment(plan: Plan, progress: Progress) -> State:
@@ -120,10 +120,10 @@ def _virtual_environment(plan: Plan, progress: Progress) -> State:
         venv.unlink()
     elif venv.exists():
         why = "was left half-made" if state.unfinished else "is of another place, Python or ROS"
-        progress.say(f".venv {why}: making it anew")
+        progress.print_line(f".venv {why}: making it anew")
         shutil.rmtree(venv)
     over = f" over ROS {plan.ros.distro}" if plan.ros else ""
-    progress.say(f"creating .venv with Python {plan.base.dotted}{over}")
+    progress.print_line(f"creating .venv with Python {plan.base.dotted}{over}")
     venv.mkdir()
     state = State(plan.place.state)
     with state.writing("venv"):
@@ -142,10 +142,10 @@ def _packages(plan: Plan, state: State, progress: Progress) -> None:
     python = plan.place.python
     with state.writing("packages"):
         if plan.ros:
-            progress.say(f"installing what ROS {plan.ros.distro} lacks; its NumPy {plan.ros.numpy} stays")
-            packages.install_over_ros(python, plan.env, progress, plan.ros)
+            progress.print_line(f"installing what ROS {plan.ros.distro} lacks; its NumPy {plan.ros.numpy} stays")
+            packages.install_on_ros(python, plan.env, progress, plan.ros)
         else:
-            progress.say(f"installing {len(packages.pins(packages.LOCK))} pinned packages")
+            progress.print_line(f"installing {len(packages.pins(packages.LOCK))} pinned packages")
             packages.install_all(python, plan.env, progress)
         _make_repository_importable(plan)
     state.set("packages", plan.packages_key)
@@ -158,7 +158,7 @@ def _make_repository_importable(plan: Plan) -> None:
 
 def _messages(plan: Plan, state: State, progress: Progress) -> None:
     if not plan.has_ros:
-        progress.say(f"no ROS: there are no wheels for {plan.base.machine}, so the node needs a sourced ROS")
+        progress.print_line(f"no ROS: there are no wheels for {plan.base.machine}, so the node needs a sourced ROS")
         return
     if state.has("vision_msgs", plan.messages_key):
         return
@@ -167,7 +167,7 @@ def _messages(plan: Plan, state: State, progress: Progress) -> None:
         wheel = message_types.Wheel(plan.ros_versions)
         cached = wheel.in_cache(plan.cache)
         if cached is None or not _installs_from_cache(plan, state, progress, cached):
-            progress.say("vision_msgs: building the message types")
+            progress.print_line("vision_msgs: building the message types")
             with tempfile.TemporaryDirectory() as folder:
                 built = wheel.build(plan.place.venv, plan.env, progress, plan.cache, Path(folder))
                 _install_messages(plan, state, progress, built)
@@ -175,10 +175,10 @@ def _messages(plan: Plan, state: State, progress: Progress) -> None:
 
 
 def _installs_from_cache(plan: Plan, state: State, progress: Progress, cached: Path) -> bool:
-    progress.say("vision_msgs: message types from the user's cache")
+    progress.print_line("vision_msgs: message types from the user's cache")
     try:
         _install_messages(plan, state, progress, cached)
-    except SetupFailed:
+    except SetupError:
         return False
     return True
 
@@ -194,7 +194,7 @@ def _assets_and_kernels(plan: Plan, state: State, progress: Progress) -> None:
     assets.network()
     assets.video()
     if not state.has("kernels", plan.kernels_key):
-        progress.say("compiling the engine's kernels")
+        progress.print_line("compiling the engine's kernels")
         progress.run("compiling the kernels", [place.python, "-m", "regionmask_ros.pipeline.warmup"], plan.env, "kernels")
         state.set("kernels", plan.kernels_key)
 
@@ -214,7 +214,7 @@ def _apt_lists_stamp() -> str:
         return "none"
 
 
-def _all_at_once(progress: Progress, jobs: list[Callable[[], None]]) -> None:
+def _run_parallel(progress: Progress, jobs: list[Callable[[], None]]) -> None:
     """Runs the jobs in threads. When one fails the others are ended, and its failure is raised."""
     with concurrent.futures.ThreadPoolExecutor(len(jobs)) as pool:
         running = [pool.submit(job) for job in jobs]

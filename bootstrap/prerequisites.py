@@ -11,11 +11,11 @@ from typing import Callable, Mapping
 
 from .interpreter import NEWEST, OLDEST, Interpreter
 
-NEEDED_BYTES = 1_500_000_000
+REQUIRED_BYTES = 1_500_000_000
 
 
 @dataclass(frozen=True)
-class Missing:
+class MissingPackage:
     """One thing that is missing and the Debian package (``""``: none) that brings it."""
 
     what: str
@@ -26,31 +26,31 @@ class Missing:
 
 
 def missing(python: Interpreter, builds_messages: bool, environ: Mapping[str, str],
-            which: Callable[[str], str | None] = shutil.which) -> list[Missing]:
+            which: Callable[[str], str | None] = shutil.which) -> list[MissingPackage]:
     """Everything that is missing, not only the first thing. ``builds_messages``: a compiler and headers are needed."""
     found = []
     if not python.supported:
         oldest, newest = (f"{version[0]}.{version[1]}" for version in (OLDEST, NEWEST))
-        found.append(Missing(f"Python {oldest} to {newest}, this is {python.dotted} at {python.executable}; "
+        found.append(MissingPackage(f"Python {oldest} to {newest}, this is {python.dotted} at {python.executable}; "
                              "name another one: make setup PYTHON=/path/to/python3.12", "python3"))
     if not python.has_venv:
-        found.append(Missing(f"the venv and ensurepip modules of {python.executable}", _package(python, "venv")))
+        found.append(MissingPackage(f"the venv and ensurepip modules of {python.executable}", _package(python, "venv")))
     if builds_messages:
         if not python.has_headers:
-            found.append(Missing(f"Python.h, the headers of {python.executable}", _package(python, "dev")))
+            found.append(MissingPackage(f"Python.h, the headers of {python.executable}", _package(python, "dev")))
         if not _compiler("CC", ("cc", "gcc"), environ, which):
-            found.append(Missing(_compiler_name("C", "CC", environ), "gcc"))
+            found.append(MissingPackage(_compiler_name("C", "CC", environ), "gcc"))
         if not _compiler("CXX", ("c++", "g++"), environ, which):
-            found.append(Missing(_compiler_name("C++", "CXX", environ), "g++"))
+            found.append(MissingPackage(_compiler_name("C++", "CXX", environ), "g++"))
     return found
 
 
-def missing_space(root: Path) -> list[Missing]:
+def missing_space(root: Path) -> list[MissingPackage]:
     """A disk that is too full for a new ``.venv``."""
     free = shutil.disk_usage(root).free
-    if free >= NEEDED_BYTES:
+    if free >= REQUIRED_BYTES:
         return []
-    return [Missing(f"{NEEDED_BYTES / 1e9:.1f} GB of free disk space at {root}, there are {free / 1e9:.1f} GB", "")]
+    return [MissingPackage(f"{REQUIRED_BYTES / 1e9:.1f} GB of free disk space at {root}, there are {free / 1e9:.1f} GB", "")]
 
 
 def _package(python: Interpreter, kind: str) -> str:

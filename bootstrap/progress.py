@@ -8,7 +8,7 @@ import time
 from pathlib import Path
 from typing import Mapping, Sequence
 
-from .failures import CommandFailed, Stopped
+from .failures import CommandError, StepCancelled
 
 HEARTBEAT_S = 20.0
 
@@ -30,7 +30,7 @@ class Progress:
     def seconds(self) -> float:
         return time.monotonic() - self._start
 
-    def say(self, text: str) -> None:
+    def print_line(self, text: str) -> None:
         with self._print:
             print(f"[{self.seconds:6.1f} s] {text}", flush=True)
 
@@ -51,7 +51,7 @@ class Progress:
                 stderr=subprocess.STDOUT, pass_fds=() if self.hold is None else (self.hold,))
             exit_code = self._wait(what, child)
         if exit_code:
-            raise CommandFailed(what, exit_code, path)
+            raise CommandError(what, exit_code, path)
 
     def _wait(self, what: str, child: subprocess.Popen) -> int:
         begin, told = time.monotonic(), 0.0
@@ -62,10 +62,10 @@ class Progress:
                 except subprocess.TimeoutExpired:
                     passed = time.monotonic() - begin
                 if self._stop.is_set():
-                    raise Stopped
+                    raise StepCancelled
                 if passed - told >= HEARTBEAT_S:
                     told = passed
-                    self.say(f"... still {what}")
+                    self.print_line(f"... still {what}")
         finally:
             if child.poll() is None:
                 child.terminate()

@@ -29,14 +29,14 @@ from launch_ros.actions import Node
 from launch import Action, LaunchContext, LaunchDescription
 from regionmask_ros.ros.launching import PACKAGE, common_arguments, process_settings, texts, value
 from regionmask_ros.ros.parameter_files import input_size_for
-from regionmask_ros.sources.bag import BagPictures
+from regionmask_ros.sources.bag import BagImages
 
 ACTIVE = b"active: pictures from"
 """The detector says so when it listens."""
 
 OUTPUTS = ("detections", "label_info", "mask", "overlay")
 
-FIRST_PICTURE_S = "2.0"
+FIRST_IMAGE_S = "2.0"
 """ros2 bag waits for nobody: what it plays before detector and player have found each other would be lost."""
 
 LAST_ANSWERS_S = 2.0
@@ -64,7 +64,7 @@ def generate_launch_description() -> LaunchDescription:
 def processes(context: LaunchContext) -> list[Action]:
     """Detector and recorder at once, the player when the detector is active, the end when the player has ended."""
     bag, static_mask = value(context, "bag"), value(context, "static_mask")
-    with BagPictures(bag, value(context, "topic")) as source:
+    with BagImages(bag, value(context, "topic")) as source:
         topic, compressed = source.topic, source.compressed
         # Opening takes the time of some pictures: a detector that knows their size has done it before they come.
         size = input_size_for(value(context, "params_file"), source.size_wh)
@@ -83,9 +83,9 @@ def processes(context: LaunchContext) -> list[Action]:
         remappings=[("image", image), *([(f"{image}/compressed", topic)] if compressed and with_ros2 else [])],
         **process_settings(context),
     )
-    tools = ros2_tools if with_ros2 else own_tools
+    tools = ros2_tools if with_ros2 else package_tools
     player, recorder = tools(context, topic, image, compressed)
-    look = once_active(player)
+    look = start_when_active(player)
     return [
         detector,
         recorder,
@@ -99,7 +99,7 @@ def processes(context: LaunchContext) -> list[Action]:
     ]
 
 
-def once_active(player: Action) -> Callable[[ProcessIO], list[Action]]:
+def start_when_active(player: Action) -> Callable[[ProcessIO], list[Action]]:
     """An event handler that starts the player when the detector says that it is active, and never again."""
     waiting = [player]
 
@@ -112,13 +112,13 @@ def once_active(player: Action) -> Callable[[ProcessIO], list[Action]]:
 def ros2_tools(context: LaunchContext, topic: str, image: str, compressed: bool) -> tuple[Action, Action]:
     """ros2 bag play and ros2 bag record, in words that Humble's and later ones understand."""
     play = ["ros2", "bag", "play", value(context, "bag"), "--clock", "100", "--rate", value(context, "rate"),
-            "--delay", FIRST_PICTURE_S, "--topics", topic]
+            "--delay", FIRST_IMAGE_S, "--topics", topic]
     record = ["ros2", "bag", "record", "--use-sim-time", "-o", value(context, "output"),
               *(f"/{name}" for name in OUTPUTS), "/diagnostics"]
     return tuple(ExecuteProcess(cmd=command, **process_settings(context)) for command in (play, record))
 
 
-def own_tools(context: LaunchContext, topic: str, image: str, compressed: bool) -> tuple[Action, Action]:
+def package_tools(context: LaunchContext, topic: str, image: str, compressed: bool) -> tuple[Action, Action]:
     """The commands play and record of this package."""
     player = Node(
         package=PACKAGE, executable="play", **process_settings(context),

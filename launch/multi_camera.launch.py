@@ -13,7 +13,7 @@ from launch.actions import DeclareLaunchArgument, OpaqueFunction
 from launch_ros.actions import Node
 
 from launch import LaunchContext, LaunchDescription
-from regionmask_ros.ros.cameras import Camera, parse_cameras, with_masks
+from regionmask_ros.ros.cameras import Camera, find_masks, parse_cameras
 from regionmask_ros.ros.launching import PACKAGE, SWITCH, common_arguments, process_settings, texts, value
 
 
@@ -39,7 +39,7 @@ def generate_launch_description() -> LaunchDescription:
 
 def processes(context: LaunchContext) -> list[Node]:
     """The processes for the arguments' values, which are known only now."""
-    cameras = with_masks(parse_cameras(value(context, "cameras")), value(context, "static_masks"))
+    cameras = find_masks(parse_cameras(value(context, "cameras")), value(context, "static_masks"))
     sim_time = [{"use_sim_time": True}] if value(context, "use_sim_time") == "true" else []
     common = {
         "package": PACKAGE,

@@ -5,12 +5,12 @@ from __future__ import annotations
 import sys
 
 from . import __version__
-from .commands._cli import COMMANDS, EXIT_OK, command_main, guarded
+from .commands._cli import COMMANDS, EXIT_OK, command_main, run_guarded
 from .errors import UserError
 
 
 def main() -> int:
-    return guarded(lambda: _dispatch(sys.argv[1:]))
+    return run_guarded(lambda: _dispatch(sys.argv[1:]))
 
 
 def _dispatch(arguments: list[str]) -> int:

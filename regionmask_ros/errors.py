@@ -16,18 +16,18 @@ class UserError(Exception):
     """
 
 
-LONGEST_LINE = 1000
+MAX_LINE_LENGTH = 1000
 
 
-class Refused(Exception):
+class InvalidFile(Exception):
     """``str`` is the cause. It may quote the file's content as it is; only ``about`` makes it fit for a terminal."""
 
     def about(self, file: str | os.PathLike) -> UserError:
         """The one line for the user: file and cause, whatever characters either is made of."""
-        return UserError(one_line(f"{file}: {self}"))
+        return UserError(to_one_line(f"{file}: {self}"))
 
 
-def one_line(text: str) -> str:
+def to_one_line(text: str) -> str:
     """Printable characters only (the others escaped), and not endlessly many."""
     clean = "".join(c if c.isprintable() else c.encode("unicode_escape").decode("ascii") for c in text)
-    return clean if len(clean) <= LONGEST_LINE else clean[: LONGEST_LINE - 4] + " ..."
+    return clean if len(clean) <= MAX_LINE_LENGTH else clean[: MAX_LINE_LENGTH - 4] + " ..."

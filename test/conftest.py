@@ -61,9 +61,9 @@ def make_clip(tmp_path_factory):
         writer = cv2.VideoWriter(path, cv2.VideoWriter_fourcc(*"mp4v"), 20.0, (160, 96))
         still = np.random.default_rng(0).integers(0, 120, (96, 160, 3)).astype(np.uint8)
         for t in range(frames):
-            picture = still.copy()
-            picture[30:70, pixels_a_frame * t:pixels_a_frame * t + 40] = 230
-            writer.write(picture)
+            image = still.copy()
+            image[30:70, pixels_a_frame * t:pixels_a_frame * t + 40] = 230
+            writer.write(image)
         writer.release()
         return path
 

@@ -6,7 +6,7 @@ import os
 import time
 from pathlib import Path
 
-from regionmask_ros.lava_worker.processes import SEGMENTS, mark_of
+from regionmask_ros.lava_worker.processes import SEGMENTS, segment_prefix
 
 
 def processes_of(folder: Path) -> list[int]:
@@ -25,7 +25,7 @@ def processes_of(folder: Path) -> list[int]:
 
 def left_behind(folder: Path, leader: int) -> list[str]:
     """Processes, shared memory, sockets and files that are there now."""
-    segments = [segment.name for segment in SEGMENTS.glob(f"{mark_of(leader)}*")]
+    segments = [segment.name for segment in SEGMENTS.glob(f"{segment_prefix(leader)}*")]
     sockets = [line for line in Path("/proc/net/unix").read_text().splitlines() if str(folder) in line]
     return [*map(str, processes_of(folder)), *segments, *sockets, *map(str, folder.glob("regionmask_*"))]
 
@@ -51,7 +51,7 @@ def wait_for_leader(folder: Path, timeout_s: float = 60.0) -> int:
     deadline = time.monotonic() + timeout_s
     while time.monotonic() < deadline:
         leaders = [pid for pid in processes_of(folder) if leads(pid)]
-        if leaders and len(processes_of(folder)) > 3 and any(SEGMENTS.glob(f"{mark_of(leaders[0])}*")):
+        if leaders and len(processes_of(folder)) > 3 and any(SEGMENTS.glob(f"{segment_prefix(leaders[0])}*")):
             return leaders[0]
         time.sleep(0.05)
     raise AssertionError("Lava did not start")

@@ -7,12 +7,12 @@ from typing import Any, Mapping
 from ..core.options import Value, make_options
 from ..errors import UserError
 from ..network.graph import Network
-from .base import Backend, BackendFailed, GivenUp, wanted_all_along
+from .base import Backend, BackendError, IsCancelled, never_cancelled
 from .cpu import CpuBackend
 from .lava import LavaSimBackend
 from .loihi2 import Loihi2Backend
 
-__all__ = ["BACKENDS", "Backend", "BackendFailed", "check_backend", "open_backend", "options_of", "resolve_arithmetic"]
+__all__ = ["BACKENDS", "Backend", "BackendError", "check_backend", "open_backend", "parse_options", "resolve_arithmetic"]
 
 BACKENDS = {"cpu": CpuBackend, "lava_sim": LavaSimBackend, "loihi2": Loihi2Backend}
 
@@ -30,7 +30,7 @@ def resolve_arithmetic(backend: str, arithmetic: str) -> str:
     return arithmetic or BACKENDS[backend].default_arithmetic
 
 
-def options_of(backend: str, given: Mapping[str, Value]) -> Any:
+def parse_options(backend: str, given: Mapping[str, Value]) -> Any:
     """The backend's own settings as its options class. Raises UserError for an unknown backend, name or value."""
     resolve_arithmetic(backend, "")
     return make_options(BACKENDS[backend].options_class, given, backend)
@@ -38,14 +38,14 @@ def options_of(backend: str, given: Mapping[str, Value]) -> Any:
 
 def check_backend(backend: str, given: Mapping[str, Value]) -> None:
     """What can be told within a second about whether it could be opened. Raises UserError when it could not."""
-    BACKENDS[backend].check(options_of(backend, given))
+    BACKENDS[backend].check(parse_options(backend, given))
 
 
 def open_backend(
     backend: str, network: Network, input_wh: tuple[int, int], arithmetic: str = "",
-    given: Mapping[str, Value] | None = None, given_up: GivenUp = wanted_all_along,
+    given: Mapping[str, Value] | None = None, is_cancelled: IsCancelled = never_cancelled,
 ) -> Backend:
-    """A running backend for one camera. Raises UserError as ``resolve_arithmetic`` and ``options_of`` do, and
+    """A running backend for one camera. Raises UserError as ``resolve_arithmetic`` and ``parse_options`` do, and
     BackendFailed when it cannot be opened or is given up meanwhile."""
     arithmetic = resolve_arithmetic(backend, arithmetic)
-    return BACKENDS[backend](network, input_wh, arithmetic, options_of(backend, given or {}), given_up)
+    return BACKENDS[backend](network, input_wh, arithmetic, parse_options(backend, given or {}), is_cancelled)

@@ -13,15 +13,15 @@ if TYPE_CHECKING:
     from ..encoder.encoder import Events
 
 
-class BackendFailed(UserError):
+class BackendError(UserError):
     """A detector process cannot be opened, has ended, or hangs. One that was running is of no more use: close it."""
 
 
-GivenUp = Callable[[], bool]
+IsCancelled = Callable[[], bool]
 """Whether a backend that is being opened is wanted no more. Called now and then, from the thread that opens it."""
 
 
-def wanted_all_along() -> bool:
+def never_cancelled() -> bool:
     """A GivenUp for whoever waits until a backend is open."""
     return False
 

@@ -12,10 +12,10 @@ import numpy as np
 from ..core.options import NoOptions
 from ..encoder.encoder import Events
 from ..engine.arithmetic import ARITHMETICS, CARRY
-from ..engine.engine import EventEngine, PackedNetwork, PathError
+from ..engine.engine import EventEngine, KernelSetError, PackedNetwork
 from ..errors import UserError
 from ..network.graph import Network
-from .base import BackendResult, GivenUp, wanted_all_along
+from .base import BackendResult, IsCancelled, never_cancelled
 
 _PACKED: weakref.WeakKeyDictionary[Network, PackedNetwork] = weakref.WeakKeyDictionary()
 """Cameras that run the same network in one process share its weights."""
@@ -25,7 +25,7 @@ def open_engine(packed: PackedNetwork, input_wh: tuple[int, int], arithmetic: st
     """An ``EventEngine``; a path that is not to be had is the user's to mend."""
     try:
         return EventEngine(packed, input_wh, arithmetic, path)
-    except PathError as refused:
+    except KernelSetError as refused:
         raise UserError(str(refused)) from refused
 
 
@@ -49,7 +49,7 @@ class CpuBackend:
 
     def __init__(
         self, network: Network, input_wh: tuple[int, int], arithmetic: str, options: NoOptions = NoOptions(),
-        given_up: GivenUp = wanted_all_along,
+        is_cancelled: IsCancelled = never_cancelled,
     ) -> None:
         packed = _PACKED.get(network)
         if packed is None:

@@ -13,10 +13,10 @@ from typing import Any, Callable
 from ..core.options import ProcessOptions, option
 from ..encoder.encoder import Events
 from ..lava_worker import protocol as messages
-from ..lava_worker.protocol import LayerArrays, Message, NetworkHeader, WireBroken
+from ..lava_worker.protocol import LayerArrays, Message, NetworkHeader, ProtocolError
 from ..metrics.loihi2 import measured_table
 from ..network.graph import Network
-from .base import BackendResult, GivenUp, wanted_all_along
+from .base import BackendResult, IsCancelled, never_cancelled
 from .lava_env import find_lava_python
 from .worker_process import ChildProcess
 
@@ -34,12 +34,12 @@ class SteppedBackend:
 
     def __init__(
         self, network: Network, input_wh: tuple[int, int], options: ProcessOptions, settings: dict[str, Any],
-        counted_layers: int, given_up: GivenUp, grace_s: float = 0.0,
+        counted_layers: int, is_cancelled: IsCancelled, grace_s: float = 0.0,
     ) -> None:
         self._interpreter = find_lava_python(options.python)
         self._options, self._counted_layers = options, counted_layers
-        self._given_up, self._grace_s = given_up, grace_s
-        self._header = header_of(network, input_wh, settings)
+        self._is_cancelled, self._grace_s = is_cancelled, grace_s
+        self._header = make_header(network, input_wh, settings)
         self._head_shape = network.output_size(input_wh)[-1]
         self.wire_bytes = 0
         self.profile: dict[str, Any] | None = None
@@ -71,7 +71,7 @@ class SteppedBackend:
 
     def drain(self) -> None:
         if self._inside:
-            self._pass_by(self.latency_steps)
+            self._skip_steps(self.latency_steps)
             self._wait(lambda: not self._inside)
 
     def reset(self) -> None:
@@ -87,7 +87,7 @@ class SteppedBackend:
 
     def _open(self) -> None:
         self._process = ChildProcess(
-            self._interpreter, self._header, self._options.open_timeout, self._given_up, self._grace_s
+            self._interpreter, self._header, self._options.open_timeout, self._is_cancelled, self._grace_s
         )
         self._inside: deque[tuple[int, Any]] = deque()
         self._results: deque[BackendResult] = deque()
@@ -95,7 +95,7 @@ class SteppedBackend:
         self._steps_ahead = int(self._process.ready["lead_in"])
         self._fresh, self._stale = True, False
 
-    def _pass_by(self, steps: int) -> None:
+    def _skip_steps(self, steps: int) -> None:
         """Steps without events, which change nothing."""
         self._step(messages.FLUSH, messages.pack_flush(steps), steps)
 
@@ -120,7 +120,7 @@ class SteppedBackend:
             self._last_sign = time.monotonic()
             try:
                 self._take(message)
-            except WireBroken as error:
+            except ProtocolError as error:
                 raise self._process.failed(str(error)) from error
         elif self._steps_ahead > 0 and time.monotonic() - self._last_sign >= self._options.step_timeout:
             raise self._process.failed(f"hangs: no time step in {self._options.step_timeout:g} s")
@@ -131,23 +131,23 @@ class SteppedBackend:
             try:
                 self.profile = measured_table(messages.unpack_json(message.body), self.latency_steps)
             except (KeyError, TypeError) as error:
-                raise WireBroken("a profile came that is none") from error
+                raise ProtocolError("a profile came that is none") from error
             return
         # One step more than were asked for may have answered: a head can come out before its step's frame goes in.
         if message.kind not in (messages.STEPPED, messages.RESULT) or self._steps_ahead < 0:
-            raise WireBroken(f"a message of kind {message.kind} came out of turn")
+            raise ProtocolError(f"a message of kind {message.kind} came out of turn")
         self._steps_ahead -= 1
         if message.kind == messages.RESULT:
             answer = messages.unpack_result(message.body, self._head_shape, self._counted_layers)
             if not self._inside or self._inside[0][0] != message.sequence:
-                raise WireBroken(f"the result of frame {message.sequence} came out of turn")
+                raise ProtocolError(f"the result of frame {message.sequence} came out of turn")
             _, tag = self._inside.popleft()
             self._results.append(
                 BackendResult(tag, answer.head, answer.layer_events, answer.synops, answer.step_ms)
             )
 
 
-def header_of(network: Network, input_wh: tuple[int, int], settings: dict[str, Any]) -> NetworkHeader:
+def make_header(network: Network, input_wh: tuple[int, int], settings: dict[str, Any]) -> NetworkHeader:
     """The network as it goes over the wire."""
     layers = tuple(
         LayerArrays(layer.name, layer.weight, layer.bias, layer.stride, layer.padding, layer.threshold)
@@ -184,8 +184,8 @@ class LavaSimBackend(SteppedBackend):
 
     def __init__(
         self, network: Network, input_wh: tuple[int, int], arithmetic: str, options: LavaSimOptions,
-        given_up: GivenUp = wanted_all_along,
+        is_cancelled: IsCancelled = never_cancelled,
     ) -> None:
-        super().__init__(network, input_wh, options, {"conv": options.conv}, len(network.layers), given_up)
+        super().__init__(network, input_wh, options, {"conv": options.conv}, len(network.layers), is_cancelled)
         ready = self._process.ready
         self.kernels = f"lava-nc {ready['lava']}, {options.conv} convolution, Python {ready['python']}"

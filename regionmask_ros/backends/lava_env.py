@@ -12,8 +12,8 @@ import sys
 from pathlib import Path
 from typing import Any
 
-from ..errors import one_line
-from .base import BackendFailed
+from ..errors import to_one_line
+from .base import BackendError
 from .worker_process import START, lava_environment
 
 TIMEOUT_S = 5.0
@@ -34,12 +34,12 @@ def ask_lava_python(interpreter: Path) -> dict[str, Any]:
     except ValueError:
         last = done.stderr.decode(errors="replace").strip().splitlines()[-1:]
         cause = f"is no usable Python: {last[0] if last else f'it ended with {done.returncode}'}"
-    raise BackendFailed(one_line(f"{interpreter}: {cause}"))
+    raise BackendError(to_one_line(f"{interpreter}: {cause}"))
 
 
 ENVIRONMENT_KEY = "REGIONMASK_LAVA_PYTHON"
 FOLDER = "lava"
-CURE = "run 'make lava', or name one that has lava-nc in the environment variable " + ENVIRONMENT_KEY
+HINT = "run 'make lava', or name one that has lava-nc in the environment variable " + ENVIRONMENT_KEY
 
 
 def find_lava_python(explicit: str = "") -> Path:
@@ -54,14 +54,14 @@ def find_lava_python(explicit: str = "") -> Path:
         if named:
             path = Path(os.path.expanduser(named))
             if not os.access(path, os.X_OK) or path.is_dir():
-                raise BackendFailed(one_line(f"{path}: no interpreter, but {by} names it; {CURE}"))
+                raise BackendError(to_one_line(f"{path}: no interpreter, but {by} names it; {HINT}"))
             return path
     for path in usual_places():
         if os.access(path, os.X_OK):
             return path
     if any((Path(entry) / "lava" / "magma").is_dir() for entry in sys.path if os.path.isabs(entry)):
         return Path(sys.executable)
-    raise BackendFailed(f"no interpreter with Lava found; {CURE}")
+    raise BackendError(f"no interpreter with Lava found; {HINT}")
 
 
 def usual_places() -> list[Path]:

@@ -13,7 +13,7 @@ from typing import Any, Mapping
 from ..core.options import ProcessOptions, option
 from ..errors import UserError
 from ..network.graph import Network
-from .base import BackendFailed, GivenUp, wanted_all_along
+from .base import BackendError, IsCancelled, never_cancelled
 from .lava import SteppedBackend
 from .lava_env import ask_lava_python, find_lava_python
 
@@ -101,15 +101,15 @@ class Loihi2Backend(SteppedBackend):
         """What can be told at once. Raises BackendFailed that says what is missing and what to do."""
         told = missing(ask_lava_python(find_lava_python(options.python)), options)
         if told:
-            raise BackendFailed(told)
+            raise BackendError(told)
 
     def __init__(
         self, network: Network, input_wh: tuple[int, int], arithmetic: str, options: Loihi2Options,
-        given_up: GivenUp = wanted_all_along,
+        is_cancelled: IsCancelled = never_cancelled,
     ) -> None:
         self.check(options)
         settings = {"backend": "loihi2", **dataclasses.asdict(options)}
-        super().__init__(network, input_wh, options, settings, 0, given_up, GRACE_S)
+        super().__init__(network, input_wh, options, settings, 0, is_cancelled, GRACE_S)
         ready = self._process.ready
         self.kernels = f"Loihi 2 {options.generation} by {options.io}, lava-nc {ready['lava']}, not yet run on hardware"
 
@@ -117,5 +117,5 @@ class Loihi2Backend(SteppedBackend):
         """While measuring, a run that is not complete is filled up with steps without events."""
         super().drain()
         if self._options.profile and self.profile is None:
-            self._pass_by(self._options.profile_steps)
+            self._skip_steps(self._options.profile_steps)
             self._wait(lambda: self.profile is not None)

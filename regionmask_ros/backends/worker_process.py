@@ -16,18 +16,18 @@ import weakref
 from pathlib import Path
 from typing import Any, Mapping
 
-from ..errors import one_line
+from ..errors import to_one_line
 from ..lava_worker import processes as family
 from ..lava_worker import protocol as messages
-from ..lava_worker.protocol import Connection, Message, NetworkHeader, WireBroken, pack
-from .base import BackendFailed, GivenUp
+from ..lava_worker.protocol import Connection, Message, NetworkHeader, ProtocolError, pack
+from .base import BackendError, IsCancelled
 
 START = Path(__file__).resolve().parent.parent / "lava_worker" / "start.py"
-MOST_BYTES = 1 << 28
-ASK_EVERY_S = 0.1
+MAX_BYTES = 1 << 28
+POLL_PERIOD_S = 0.1
 """Whether a process that starts is still wanted."""
 
-LONGEST_FOLDER = 60
+MAX_FOLDER_LENGTH = 60
 """Characters. The kernel allows 107 for a socket's name, which Lava makes some folders below."""
 
 # Each process computes with one thread: with more, a forked BLAS can wait for ever.
@@ -43,9 +43,9 @@ class ChildProcess:
     """
 
     def __init__(
-        self, interpreter: Path, network: NetworkHeader, timeout_s: float, given_up: GivenUp, grace_s: float = 0.0
+        self, interpreter: Path, network: NetworkHeader, timeout_s: float, is_cancelled: IsCancelled, grace_s: float = 0.0
     ) -> None:
-        self._folder = _own_folder()
+        self._folder = _make_runtime_folder()
         ours, theirs = socket.socketpair()
         log = open(self._folder / "log", "wb")
         try:
@@ -58,10 +58,10 @@ class ChildProcess:
         except OSError as error:
             ours.close()
             shutil.rmtree(self._folder, ignore_errors=True)
-            raise BackendFailed(one_line(f"{interpreter}: cannot be started, {error.strerror}")) from error
-        self._connection = Connection(ours, MOST_BYTES)
+            raise BackendError(to_one_line(f"{interpreter}: cannot be started, {error.strerror}")) from error
+        self._connection = Connection(ours, MAX_BYTES)
         self._end = weakref.finalize(self, _end, self._process, self._connection, self._folder, grace_s)
-        self.ready = self._wait_until_ready(network, timeout_s, given_up)
+        self.ready = self._wait_until_ready(network, timeout_s, is_cancelled)
 
     @property
     def pid(self) -> int:
@@ -75,16 +75,16 @@ class ChildProcess:
         """The next message, None when none comes within the time. Raises BackendFailed when it has failed or ended."""
         try:
             message = self._connection.receive(timeout_s)
-        except WireBroken as error:
+        except ProtocolError as error:
             raise self._failed(str(error)) from error
         if message is not None and message.kind == messages.FAILED:
             raise self.failed(f"has failed: {message.body.decode(errors='replace')}")
         return message
 
-    def failed(self, why: str) -> BackendFailed:
+    def failed(self, why: str) -> BackendError:
         """Ends it, and the error to raise."""
         self.end()
-        return BackendFailed(one_line(f"the Lava process {why}"))
+        return BackendError(to_one_line(f"the Lava process {why}"))
 
     def end(self) -> None:
         """Ends it and removes all that it may have left. Harmless when called twice."""
@@ -93,27 +93,27 @@ class ChildProcess:
     def _send(self, data: bytes, timeout_s: float) -> None:
         try:
             self._connection.send(data, timeout_s)
-        except WireBroken as error:
+        except ProtocolError as error:
             raise self._failed(str(error)) from error
 
-    def _wait_until_ready(self, network: NetworkHeader, timeout_s: float, given_up: GivenUp) -> dict[str, Any]:
+    def _wait_until_ready(self, network: NetworkHeader, timeout_s: float, is_cancelled: IsCancelled) -> dict[str, Any]:
         deadline = time.monotonic() + timeout_s
         self._send(pack(messages.OPEN, messages.pack_open(network)), timeout_s)
         message = None
         while message is None and (left_s := deadline - time.monotonic()) > 0.0:
-            if given_up():
+            if is_cancelled():
                 raise self.failed("was given up while it started")
-            message = self.receive(min(left_s, ASK_EVERY_S))
+            message = self.receive(min(left_s, POLL_PERIOD_S))
         if message is None:
             raise self.failed(f"was not ready within {timeout_s:g} s")
         try:
             if message.kind != messages.READY:
-                raise WireBroken(f"it began with a message of kind {message.kind}")
+                raise ProtocolError(f"it began with a message of kind {message.kind}")
             return messages.unpack_json(message.body)
-        except WireBroken as error:
+        except ProtocolError as error:
             raise self.failed(str(error)) from error
 
-    def _failed(self, told: str) -> BackendFailed:
+    def _failed(self, told: str) -> BackendError:
         """Ends it; its own words come first, then the last line of its log, then what the wire tells."""
         try:
             message = self._connection.receive(0.0)
@@ -121,16 +121,16 @@ class ChildProcess:
                 message = self._connection.receive(0.0)
             if message is not None:
                 return self.failed(f"has failed: {message.body.decode(errors='replace')}")
-        except (WireBroken, OSError):
+        except (ProtocolError, OSError):
             pass
         said = _last_line(self._folder / "log")
         return self.failed(f"has failed: {said or told}")
 
 
-def _own_folder() -> Path:
+def _make_runtime_folder() -> Path:
     """A new folder for the process's temporary files, with a name that is short enough for sockets in it."""
     usual = tempfile.gettempdir()
-    return Path(tempfile.mkdtemp(prefix="regionmask_", dir=usual if len(usual) <= LONGEST_FOLDER else "/tmp"))
+    return Path(tempfile.mkdtemp(prefix="regionmask_", dir=usual if len(usual) <= MAX_FOLDER_LENGTH else "/tmp"))
 
 
 def lava_environment(environ: Mapping[str, str]) -> dict[str, str]:

@@ -17,10 +17,10 @@ from dataclasses import fields
 from types import ModuleType
 from typing import Any, Callable, Iterator, Sequence
 
-from ..errors import UserError, one_line
+from ..errors import UserError, to_one_line
 from ..mask.adaptive import Adaptive
 from ..mask.policy import MODES
-from ..mask.scheduling import PRESETS, Knobs
+from ..mask.scheduling import PRESETS, PresetOverrides
 from ..pipeline.settings import PipelineSettings
 
 DEFAULTS = PipelineSettings()
@@ -44,7 +44,7 @@ def add_masks(parser: argparse.ArgumentParser) -> None:
                         help="share of the regions to be masked over all frames; 0: as it comes (default: 0)")
     parser.add_argument("--preset", choices=("", *PRESETS), default="",
                         help="a schedule decides what is sent, instead of --mask: careful, balanced or fast")
-    for field in fields(Knobs):
+    for field in fields(PresetOverrides):
         parser.add_argument(f"--preset-{field.name.replace('_', '-')}", metavar="X", type=type(field.default),
                             default=field.default, help=f"{field.metadata['text']} (default: the preset's own)")
     parser.add_argument("--refresh-period", metavar="N", type=int, default=DEFAULTS.refresh_period,
@@ -62,7 +62,7 @@ def mask_settings(args: argparse.Namespace) -> dict[str, Any]:
         "adaptive": Adaptive(args.adaptive_half_life, args.adaptive_cover, args.adaptive_ring),
         "target_masked": args.target_masked,
         "preset": args.preset,
-        "knobs": Knobs(**{field.name: getattr(args, f"preset_{field.name}") for field in fields(Knobs)}),
+        "knobs": PresetOverrides(**{field.name: getattr(args, f"preset_{field.name}") for field in fields(PresetOverrides)}),
         "refresh_period": args.refresh_period,
     }
     if args.static_mask and not PipelineSettings(**chosen).reads_static_mask:
@@ -138,7 +138,7 @@ def add_max_pixels(parser: argparse.ArgumentParser) -> None:
                         help=f"budget of the automatic input size (default: {MAX_PIXELS})")
 
 
-def spelt(name: str, arguments: Sequence[str]) -> str:
+def format_command(name: str, arguments: Sequence[str]) -> str:
     """The command line that does the same again, for a report."""
     here = os.path.join(os.getcwd(), "")
     python = sys.executable[len(here):] if sys.executable.startswith(here) else "python3"
@@ -155,16 +155,16 @@ def command_main(name: str, argv: Sequence[str] | None = None) -> int:
         args.argv = arguments
         return module.run(args)
 
-    return guarded(call)
+    return run_guarded(call)
 
 
-def guarded(call: Callable[[], int]) -> int:
+def run_guarded(call: Callable[[], int]) -> int:
     """Calls, and turns what a user can cause into one line and an exit status. SIGTERM and SIGHUP count as Ctrl-C."""
     try:
         with _terminated_as_interrupted():
             return call()
     except UserError as error:
-        return _complain(str(error))
+        return _print_error(str(error))
     except KeyboardInterrupt:
         print("regionmask_ros: interrupted", file=sys.stderr)
         return EXIT_INTERRUPTED
@@ -175,12 +175,12 @@ def guarded(call: Callable[[], int]) -> int:
         return EXIT_USER_ERROR
     except ModuleNotFoundError as error:
         package = (error.name or "a package").partition(".")[0]
-        return _complain(f"{package} is missing in {sys.executable}: run 'make setup' and use .venv/bin/python")
+        return _print_error(f"{package} is missing in {sys.executable}: run 'make setup' and use .venv/bin/python")
     except MemoryError:
-        return _complain("out of memory; choose a smaller input size")
+        return _print_error("out of memory; choose a smaller input size")
     except OSError as error:
         place = f"{error.filename}: " if error.filename else ""
-        return _complain(f"{place}{error.strerror or error}")
+        return _print_error(f"{place}{error.strerror or error}")
 
 
 @contextlib.contextmanager
@@ -201,6 +201,6 @@ def _terminated_as_interrupted() -> Iterator[None]:
             signal.signal(number, handler)
 
 
-def _complain(line: str) -> int:
-    print(f"regionmask_ros: error: {one_line(' '.join(line.split()))}", file=sys.stderr)
+def _print_error(line: str) -> int:
+    print(f"regionmask_ros: error: {to_one_line(' '.join(line.split()))}", file=sys.stderr)
     return EXIT_USER_ERROR

@@ -24,23 +24,23 @@ from typing import Any, Sequence
 
 from .. import __version__
 from ..core.frame import parse_input_size
-from ..engine.engine import available_paths
+from ..engine.engine import available_kernel_sets
 from ..errors import UserError
 from ..files.outputs import Outputs
-from ..lab.bench.clip import MOST_FRAMES, standard_sequences
+from ..lab.bench.clip import MAX_FRAMES, standard_sequences
 from ..lab.bench.engine import EVENT
 from ..lab.bench.masks import SETTINGS
 from ..lab.bench.measure import WARM_UP
-from ..lab.bench.runtimes.choice import PEERS, limit_threads
+from ..lab.bench.runtimes.choice import BASELINES, limit_threads
 from ..lab.bench.session import Plan, Session
 from ..lab.bench.table import as_text
 from ..metrics.machine import machine_facts
 from ..network.files import find_network, load_network
-from ._cli import EXIT_OK, add_network, command_main, spelt
+from ._cli import EXIT_OK, add_network, command_main, format_command
 
-ENGINES = (EVENT, *PEERS)
+ENGINES = (EVENT, *BASELINES)
 MOST_THREADS, MOST_STREAMS = 1024, 256
-MOST_DRIFT = 10_000_000
+MAX_DRIFT = 10_000_000
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -69,7 +69,7 @@ def _add_choices(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--engines", metavar="LIST", default=",".join(ENGINES),
                         help=f"some of {', '.join(ENGINES)} (default: all)")
     parser.add_argument("--paths", metavar="LIST", default="",
-                        help=f"kernels to measure in addition to the default ones: {', '.join(available_paths())}")
+                        help=f"kernels to measure in addition to the default ones: {', '.join(available_kernel_sets())}")
     parser.add_argument("--threads", metavar="N", type=int, default=1,
                         help="threads of the peers; our engine has one, and its rows say so (default: 1)")
     parser.add_argument("--input-size", metavar="auto|WxH", default="auto",
@@ -87,7 +87,7 @@ def _add_choices(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     if args.ros:
-        return _through_ros(args)
+        return _bench_ros(args)
     plan = _plan(args)
     sequences = list(dict.fromkeys(args.sequence or standard_sequences()))
     if not sequences:
@@ -107,7 +107,7 @@ def run(args: argparse.Namespace) -> int:
         pages = _page_files(outputs, args.output) if args.output else {}
         session.run(sequences)
         result = {"machine": machine_facts(), "version": __version__, "network": network.digest,
-                  "command": spelt("bench", args.argv), **session.result}
+                  "command": format_command("bench", args.argv), **session.result}
         if json_path:
             Path(json_path).write_text(json.dumps(result, indent=1) + "\n", encoding="utf-8")
         if pages:
@@ -117,8 +117,8 @@ def run(args: argparse.Namespace) -> int:
     return EXIT_OK
 
 
-def _through_ros(args: argparse.Namespace) -> int:
-    from ..ros.demo.show import private_domain
+def _bench_ros(args: argparse.Namespace) -> int:
+    from ..ros.demo.show import use_private_domain
 
     masks = _names(args.ros_masks, "--ros-masks", ("none", "dynamic", "preset"))
     if not 1.0 <= args.ros_seconds <= 3600.0:
@@ -126,7 +126,7 @@ def _through_ros(args: argparse.Namespace) -> int:
     path = next(iter(args.sequence or standard_sequences()), None)
     if path is None:
         raise UserError("no video is installed; give one with --sequence FILE, or run 'make setup'")
-    environment = private_domain()
+    environment = use_private_domain()
     from ..ros.throughput import measure_throughput
 
     rows = []
@@ -150,9 +150,9 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 def _plan(args: argparse.Namespace) -> Plan:
     engines = _names(args.engines, "--engines", ENGINES)
-    paths = _names(args.paths, "--paths", available_paths()) if args.paths else ()
-    limits = (("--threads", args.threads, 1, MOST_THREADS), ("--frames", args.frames, 1, MOST_FRAMES),
-              ("--streams", args.streams, 0, MOST_STREAMS), ("--drift", args.drift, 0, MOST_DRIFT))
+    paths = _names(args.paths, "--paths", available_kernel_sets()) if args.paths else ()
+    limits = (("--threads", args.threads, 1, MOST_THREADS), ("--frames", args.frames, 1, MAX_FRAMES),
+              ("--streams", args.streams, 0, MOST_STREAMS), ("--drift", args.drift, 0, MAX_DRIFT))
     for option, value, least, most in limits:
         if not least <= value <= most:
             raise UserError(f"{option} {value}: must be {least} to {most}")

@@ -28,17 +28,26 @@ from ..core.grid import RegionGrid
 from ..datasets import BagTopics, has_bag, read_labels
 from ..datasets.labels import ANY, Labels
 from ..errors import UserError
-from ..files.atomic import shown
+from ..files.atomic import display_path
 from ..files.outputs import Outputs
 from ..mask.calibration import Calibration, Target
-from ..mask.heat import USUAL_COVER
+from ..mask.heat import DEFAULT_COVER
 from ..mask.static import save_static_mask
 from ..network.files import find_network, load_network
 from ..pipeline.pipeline import Pipeline, PipelineSettings
-from ..report.calibration_page import heat_picture, mask_picture, write_calibration_page
+from ..report.calibration_page import heat_image, mask_image, write_calibration_page
 from ..report.run_page import encode_jpeg
 from ..sources import Source, open_source
-from ._cli import EXIT_OK, add_input_size, add_max_pixels, add_network, add_topic, add_truth_topic, command_main, spelt
+from ._cli import (
+    EXIT_OK,
+    add_input_size,
+    add_max_pixels,
+    add_network,
+    add_topic,
+    add_truth_topic,
+    command_main,
+    format_command,
+)
 
 DEFAULTS = PipelineSettings()
 PICTURE = "static_mask.jpg"
@@ -55,7 +64,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add_truth_topic(parser)
     target = parser.add_mutually_exclusive_group()
     target.add_argument("--cover", metavar="S", type=float,
-                        help=f"attend the fewest regions that hold this share of the heat (default: {USUAL_COVER})")
+                        help=f"attend the fewest regions that hold this share of the heat (default: {DEFAULT_COVER})")
     target.add_argument("--keep", metavar="S", type=float, help="attend this share of the regions")
     parser.add_argument("--ring", metavar="N", type=int, default=0, help="widen the mask by N regions (default: 0)")
     parser.add_argument("--classes", metavar="LIST", default="", help="count these classes only (default: all)")
@@ -70,22 +79,22 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(args: argparse.Namespace) -> int:
     if args.labels and len(args.labels) != len(args.sources):
         raise UserError(f"{len(args.sources)} sources but {len(args.labels)} --labels: give one for each, or none")
-    cover = USUAL_COVER if args.cover is None and args.keep is None else args.cover
+    cover = DEFAULT_COVER if args.cover is None and args.keep is None else args.cover
     target = Target(cover, args.keep, args.ring)
     settings = PipelineSettings(
         input_size=parse_input_size(args.input_size), max_pixels=args.max_pixels, score_threshold=args.score_threshold)
     if args.truth_topic and not has_bag(args.labels):
         raise UserError(f"--truth-topic {args.truth_topic}: none of the --labels is written bag:PATH")
     topics = BagTopics(args.topic, args.truth_topic)
-    labels = [read_labels(spelt_so, topics) for spelt_so in args.labels]
+    labels = [read_labels(spec_text, topics) for spec_text in args.labels]
     network = None if labels else load_network(find_network(args.network))
-    inputs = [*args.sources, *(spelt_so.partition(":")[2] for spelt_so in args.labels)]
+    inputs = [*args.sources, *(spec_text.partition(":")[2] for spec_text in args.labels)]
     with contextlib.ExitStack() as stack:
         sources = [stack.enter_context(open_source(path, args.topic)) for path in args.sources]
         settings = replace(settings, input_size=_common_input(args.sources, sources, settings))
         outputs = stack.enter_context(Outputs(inputs))
         places = _places(outputs, args)
-        learner = _Learner(settings, _class_filter(args, labels, network))
+        learner = _CalibrationRun(settings, _class_filter(args, labels, network))
         for number, source in enumerate(sources):
             learner.learn(source, labels[number] if labels else None, network)
         _write(args, places, learner, target, settings)
@@ -113,7 +122,7 @@ def _common_input(paths: Sequence[str], sources: Sequence[Source], settings: Pip
     for path, size in zip(paths, sizes):
         if size != sizes[0]:
             raise UserError(
-                f"{shown(path)}: its network input is {size[0]}x{size[1]}, that of {shown(paths[0])} "
+                f"{display_path(path)}: its network input is {size[0]}x{size[1]}, that of {display_path(paths[0])} "
                 f"{sizes[0][0]}x{sizes[0][1]}; calibrate them one by one, or give --input-size"
             )
     return sizes[0]
@@ -132,7 +141,7 @@ def _class_filter(args: argparse.Namespace, labels: Sequence[Labels], network) -
     return frozenset(wanted)
 
 
-class _Learner:
+class _CalibrationRun:
     """Objects of all sources, and a frame of the last one to draw on."""
 
     def __init__(self, settings: PipelineSettings, classes: frozenset[str] | None) -> None:
@@ -144,7 +153,7 @@ class _Learner:
         detector = None if network is None else Pipeline(network, self._settings)
         with tqdm(total=source.frame_count, unit="frame", desc=source.name, disable=None) as progress:
             for number, frame in enumerate(source.frames()):
-                boxes, names = _labelled(labels, number) if detector is None else _detected(detector, frame)
+                boxes, names = _labelled_objects(labels, number) if detector is None else _detect_objects(detector, frame)
                 if self._classes is not None:
                     wanted = [place for place, name in enumerate(names) if name in self._classes]
                     boxes, names = boxes[wanted], [names[place] for place in wanted]
@@ -155,31 +164,31 @@ class _Learner:
             detector.close()
 
 
-def _labelled(labels: Labels, number: int) -> tuple[np.ndarray, list[str]]:
+def _labelled_objects(labels: Labels, number: int) -> tuple[np.ndarray, list[str]]:
     """Objects of a frame that are not to be ignored."""
     one = labels.at(number)
     wanted = [place for place, name in enumerate(one.names) if not one.ignore[place] and name != ANY]
     return one.boxes[wanted], [one.names[place] for place in wanted]
 
 
-def _detected(detector: Pipeline, frame: Frame) -> tuple[np.ndarray, list[str]]:
+def _detect_objects(detector: Pipeline, frame: Frame) -> tuple[np.ndarray, list[str]]:
     (result,) = detector.process(frame)
     return result.detections.boxes, [detector.network.labels[kind] for kind in result.detections.class_ids]
 
 
-def _write(args: argparse.Namespace, places: dict[str, str], learner: _Learner, target: Target,
+def _write(args: argparse.Namespace, places: dict[str, str], learner: _CalibrationRun, target: Target,
            settings: PipelineSettings) -> None:
     calibration = learner.calibration
     keep = target.mask(calibration.heat)
     losses = calibration.losses(keep)
     summary = {**_summary(args, calibration, keep, target, settings), "losses": [asdict(loss) for loss in losses]}
     save_static_mask(places["static_mask.npz"], keep, calibration.grid.region_px, calibration.heat)
-    drawn = mask_picture(learner.frame, keep)
+    drawn = mask_image(learner.frame, keep)
     Path(places[PICTURE]).write_bytes(encode_jpeg(drawn))
-    pictures = [("what is attended (in colour)", drawn), ("heat: where objects were",
-                heat_picture(learner.frame, calibration.heat))]
+    images = [("what is attended (in colour)", drawn), ("heat: where objects were",
+                heat_image(learner.frame, calibration.heat))]
     write_calibration_page(
-        places["report.html"], summary, losses, pictures, spelt("calibrate", args.argv), __version__)
+        places["report.html"], summary, losses, images, format_command("calibrate", args.argv), __version__)
     if places["json"]:
         Path(places["json"]).write_text(json.dumps(summary, indent=1) + "\n", encoding="utf-8")
     lost = sum(loss.lost for loss in losses)

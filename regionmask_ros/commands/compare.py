@@ -33,7 +33,7 @@ from ..encoder.encoder import Encoder
 from ..errors import UserError
 from ..files.outputs import Outputs
 from ..lab.backend_comparison import Comparison
-from ..mask.policy import ADAPTIVE, MODES, MaskPolicy, MaskState, decide
+from ..mask.policy import ADAPTIVE, MODES, MaskComposer, MaskState, compose
 from ..mask.scheduling import is_refresh
 from ..mask.static import load_static_mask
 from ..network.files import find_network, load_network
@@ -143,7 +143,7 @@ class _Masks:
         grid = RegionGrid.of_input(input_wh)
         static = load_static_mask(args.static_mask, grid, source.size_wh) if settings.uses_static else None
         dynamic = settings.dynamic_choice.make(args.refresh_period) if settings.uses_dynamic else None
-        self._policy = MaskPolicy(grid, source.size_wh, static, dynamic, args.refresh_period)
+        self._policy = MaskComposer(grid, source.size_wh, static, dynamic, args.refresh_period)
         if dynamic is not None and network.head is None:
             raise UserError(f"network {network.name}: its output means no boxes that a mask could follow")
         self._state, self._head, self._share = MaskState.initial(), network.head, args.random_mask
@@ -154,14 +154,14 @@ class _Masks:
         state, policy = self._state, self._policy
         self._state = MaskState(state.frame + 1, state.last)
         if self._share is None:
-            return decide(policy, state).keep
+            return compose(policy, state).keep
         kept = self._random.random(policy.grid.shape) >= self._share
         return policy.grid.full(True) if is_refresh(state.frame, policy.refresh_period) else kept
 
     def see(self, results: Sequence[BackendResult]) -> None:
         if results and self._policy.dynamic is not None:
             found = decode(
-                results[-1].head, self._head, self._policy.picture_wh, DEFAULTS.score_threshold, DEFAULTS.nms_iou
+                results[-1].head, self._head, self._policy.image_wh, DEFAULTS.score_threshold, DEFAULTS.nms_iou
             )
             self._state = MaskState(self._state.frame, found)
 

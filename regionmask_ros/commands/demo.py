@@ -18,7 +18,7 @@ from typing import Sequence
 
 from ..errors import UserError
 from ..sources import Source, open_source
-from ._cli import EXIT_OK, command_main, spelt
+from ._cli import EXIT_OK, command_main, format_command
 from .play import check_rate
 
 SHORT_VIDEO_S = 20.0
@@ -52,20 +52,20 @@ def run(args: argparse.Namespace) -> int:
 
 def _demonstrate(args: argparse.Namespace, source: Source) -> int:
     from ..ros.demo.folder import DemoFolder
-    from ..ros.demo.show import Progress, private_domain, show
+    from ..ros.demo.show import Progress, show, use_private_domain
 
-    environment = private_domain()
-    from ..ros.demo.pages import Story, write_files, write_page
+    environment = use_private_domain()
+    from ..ros.demo.pages import FrameSeries, write_files, write_page
 
     with DemoFolder(args.output) as folder:
         rate = _rate(args, source)
         print(f"starting the node; then {source.name} is played to it, at {rate:g} times its speed", flush=True)
         shown = show(args.video, source, rate, folder.work, environment)
-        story = Story()
+        story = FrameSeries()
         with Progress("drawing from the bag", shown.account.answered) as progress:
             for story in write_files(folder.work / "bag", folder.work, source.fps):
                 progress.at(len(story.objects))
-        command = spelt("demo", args.argv)
+        command = format_command("demo", args.argv)
         write_page(folder.work / "report.html", source.name, shown.account, story, command)
         summary = {
             "video": source.name, **shown.account.as_json(), **story.summary(), "rate": rate, "seconds": shown.seconds,

@@ -12,7 +12,7 @@ from __future__ import annotations
 import argparse
 from typing import TYPE_CHECKING, Sequence
 
-from ..ros.cameras import Camera, parse_camera, shared, unlike
+from ..ros.cameras import Camera, cache_loads, parse_camera, require_distinct
 from ..ros.session import StopRequest
 from ..ros.setup import require, use_profile
 from ._cli import EXIT_OK, command_main
@@ -35,7 +35,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Runs the node until a signal. Exit status 0 then, also after SIGTERM."""
-    cameras = unlike([parse_camera(text) for text in args.camera])
+    cameras = require_distinct([parse_camera(text) for text in args.camera])
     with StopRequest() as stop:
         use_profile()
         require("rclpy", "sensor_msgs", "diagnostic_msgs", "lifecycle_msgs", "std_srvs", "vision_msgs")
@@ -57,7 +57,7 @@ def _nodes(session: RosSession, cameras: Sequence[Camera]) -> list[DetectorNode]
 
     if not cameras:
         return [session.add(DetectorNode)]
-    load = shared(load_installed)
+    load = cache_loads(load_installed)
 
     def make(camera: Camera) -> DetectorNode:
         own = [Parameter(name, value=text) for name, text in camera.parameters.items()]

@@ -31,20 +31,29 @@ from .. import __version__
 from ..core.frame import parse_input_size
 from ..datasets import BagTopics, has_bag, open_dataset
 from ..datasets.labels import LabelledSequence
-from ..datasets.moved_view import LARGEST_MOVE
+from ..datasets.moved_view import MAX_MOVE
 from ..errors import UserError
 from ..files.outputs import Outputs
 from ..lab.evaluation.evaluate import evaluate_sequence
 from ..lab.evaluation.page import Pictures, write_tradeoff_page
 from ..lab.evaluation.rows import SequenceRows, summarise
 from ..lab.evaluation.settings import RECIPES, Setting, parse_setting
-from ..lab.evaluation.table import moved_table, sequence_table, summary_table
+from ..lab.evaluation.table import sequence_table, shift_table, summary_table
 from ..mask.dynamic import MGNET
 from ..metrics.machine import machine_facts
 from ..network.files import find_network, load_network
 from ..network.thresholds import TRAINED, TUNED
 from ..pipeline.pipeline import PipelineSettings
-from ._cli import EXIT_OK, add_input_size, add_max_pixels, add_network, add_topic, add_truth_topic, command_main, spelt
+from ._cli import (
+    EXIT_OK,
+    add_input_size,
+    add_max_pixels,
+    add_network,
+    add_topic,
+    add_truth_topic,
+    command_main,
+    format_command,
+)
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -76,8 +85,8 @@ def run(args: argparse.Namespace) -> int:
     settings = [parse_setting(name.strip()) for name in dict.fromkeys(args.settings.split(","))]
     if not 0.0 <= args.calibration_share < 1.0:
         raise UserError(f"--calibration-share {args.calibration_share}: must be 0 or more, and below 1")
-    if not 0.0 <= args.shift_view <= LARGEST_MOVE:
-        raise UserError(f"--shift-view {args.shift_view}: must lie between 0 and {LARGEST_MOVE:g}")
+    if not 0.0 <= args.shift_view <= MAX_MOVE:
+        raise UserError(f"--shift-view {args.shift_view}: must lie between 0 and {MAX_MOVE:g}")
     base = PipelineSettings(
         input_size=parse_input_size(args.input_size), max_pixels=args.max_pixels, arithmetic=args.arithmetic,
         dynamic=MGNET, mgnet_weights=args.mgnet_weights)
@@ -89,10 +98,10 @@ def run(args: argparse.Namespace) -> int:
         page = _page(outputs, args.output) if args.output else None
         done = []
         for sequence in sequences:
-            done.append(_evaluated(network, sequence, settings, base, args))
+            done.append(_evaluate(network, sequence, settings, base, args))
             print(sequence_table(done[-1].rows), end="\n\n", flush=True)
             if args.shift_view:
-                print(moved_table(done[-1].rows), end="\n\n", flush=True)
+                print(shift_table(done[-1].rows), end="\n\n", flush=True)
         result = {
             "rows": [row for one in done for row in one.rows], "summary": summarise(done),
             "calibration_share": args.calibration_share, "network": network.digest, "machine": machine_facts(),
@@ -103,7 +112,7 @@ def run(args: argparse.Namespace) -> int:
         if json_path:
             Path(json_path).write_text(json.dumps(result, indent=1, allow_nan=False) + "\n", encoding="utf-8")
         if page:
-            write_tradeoff_page(page, result, spelt("evaluate", args.argv), __version__)
+            write_tradeoff_page(page, result, format_command("evaluate", args.argv), __version__)
         for written in outputs.commit():
             print(f"  {written}")
     return EXIT_OK
@@ -117,7 +126,7 @@ def _sequences(args: argparse.Namespace) -> list[LabelledSequence]:
     if (args.topic or args.truth_topic) and not has_bag(args.dataset):
         raise UserError("--topic and --truth-topic are for bags, but no --dataset is written bag:PATH")
     topics = BagTopics(args.topic, args.truth_topic)
-    return [sequence for spelt_so in dict.fromkeys(args.dataset) for sequence in open_dataset(spelt_so, topics)]
+    return [sequence for spec_text in dict.fromkeys(args.dataset) for sequence in open_dataset(spec_text, topics)]
 
 
 def _page(outputs: Outputs, folder: str) -> Pictures:
@@ -127,7 +136,7 @@ def _page(outputs: Outputs, folder: str) -> Pictures:
     ))
 
 
-def _evaluated(network, sequence: LabelledSequence, settings: Sequence[Setting], base: PipelineSettings,
+def _evaluate(network, sequence: LabelledSequence, settings: Sequence[Setting], base: PipelineSettings,
                args: argparse.Namespace) -> SequenceRows:
     with sequence.open() as source:
         total = source.frame_count

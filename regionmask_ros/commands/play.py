@@ -71,14 +71,14 @@ def _check(args: argparse.Namespace) -> None:
 
 def _play(source: Source, args: argparse.Namespace, stop: StopRequest) -> None:
     from ..files.atomic import write_whole
-    from ..ros.player import Pace, Played, Player
+    from ..ros.player import Pace, PlaybackStats, Player
     from ..ros.session import RosSession
 
     with RosSession(["--ros-args", *args.ros_args]) as session:
         player = session.add(lambda **node: Player(args.topic, args.clock, args.compressed, **node))
         if not player.wait_for_subscriber(args.wait, stop) and not stop.is_set():
             print(f"nobody listens on {player.topic} yet; playing all the same", file=sys.stderr)
-        played = Played(0, 0.0)
+        played = PlaybackStats(0, 0.0)
         for played in player.play(source, Pace(args.rate, args.clock, args.loop), stop):
             pass
         stop.wait(LINGER_S)

@@ -19,7 +19,7 @@ from ..errors import UserError
 from ..ros.session import StopRequest
 from ._cli import EXIT_OK, command_main
 
-LOOK_S = 0.2
+POLL_PERIOD_S = 0.2
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -57,14 +57,14 @@ def run(args: argparse.Namespace) -> int:
 def _record(args: argparse.Namespace, folder: Path, stop: StopRequest) -> dict[str, int]:
     from contextlib import closing
 
-    from ..ros.recorder import BagWriter, Recorder, below
+    from ..ros.recorder import BagWriter, Recorder, topics_below
     from ..ros.session import RosSession
 
-    topics = below(args.namespace, pictures=not args.without_pictures)
+    topics = topics_below(args.namespace, pictures=not args.without_pictures)
     with closing(BagWriter(folder, topics)) as bag, RosSession(["--ros-args", *args.ros_args]) as session:
         recorder = session.add(lambda **node: Recorder(bag, topics, **node))
         session.spin()
-        while not stop.wait(LOOK_S) and recorder.failure is None:
+        while not stop.wait(POLL_PERIOD_S) and recorder.failure is None:
             pass
         if recorder.failure is not None:
             raise recorder.failure

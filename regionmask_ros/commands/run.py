@@ -25,7 +25,7 @@ import numpy as np
 from tqdm import tqdm
 
 from .. import __version__
-from ..backends import BACKENDS, options_of
+from ..backends import BACKENDS, parse_options
 from ..core.frame import choose_input_size, parse_input_size
 from ..core.options import parse_pairs
 from ..errors import UserError
@@ -40,7 +40,7 @@ from ..report.overlay import caption_line, draw_overlay
 from ..report.page import Figure, write_report
 from ..report.plots import Panel, per_frame_svg
 from ..report.rerun import ENDING, RerunLog
-from ..report.run_page import SamplePictures
+from ..report.run_page import ImageSampler
 from ..report.tables import summary_tables
 from ..report.writers import DetectionsCsv, HeadDump, VideoWriter
 from ..sources import Source, open_source
@@ -52,8 +52,8 @@ from ._cli import (
     add_network,
     add_topic,
     command_main,
+    format_command,
     mask_settings,
-    spelt,
 )
 
 DEFAULTS = PipelineSettings()
@@ -153,7 +153,7 @@ class _Recorder:
 
         self.labels = network.labels
         self.records: list[FrameRecord] = []
-        self.samples = SamplePictures()
+        self.samples = ImageSampler()
         self._table = stack.enter_context(DetectionsCsv(outputs.file(place("detections.csv")), network.labels))
         self.report_path = outputs.file(place("report.html"))
         self._video = self._heads = self._rerun = None
@@ -179,11 +179,11 @@ class _Recorder:
             caption = caption_line(
                 mask.masked_share, counts.events, counts.total_synops, result.ms["total"], result.mask_text
             )
-            picture = draw_overlay(result.frame, found, mask, self.labels, caption)
+            image = draw_overlay(result.frame, found, mask, self.labels, caption)
             if self._video:
-                self._video.add(picture)
+                self._video.add(image)
             if wanted:
-                self.samples.add(result.index, rank, f"frame {result.index}", picture)
+                self.samples.add(result.index, rank, f"frame {result.index}", image)
         self.records.append(FrameRecord(
             result.index, result.frame.stamp_ns, mask.refresh, mask.masked_share, len(found), counts, result.ms,
         ))
@@ -231,7 +231,7 @@ def _write_json(path: str, facts: Mapping[str, Any]) -> None:
 
 def _check_loihi2_table(settings: PipelineSettings, network: Network) -> None:
     """Raises UserError where nothing will be measured and the model knows no answer."""
-    if getattr(options_of(settings.backend, settings.backend_options), "profile", False):
+    if getattr(parse_options(settings.backend, settings.backend_options), "profile", False):
         return
     if not BACKENDS[settings.backend].counts_synops:
         raise UserError(f"--loihi2-table: backend {settings.backend} counts no synops, and measures nothing without "
@@ -261,7 +261,7 @@ def _facts(pipeline: Pipeline) -> dict[str, Any]:
         "thresholds": settings.thresholds,
         "mask": settings.deciding,
         "target_masked": settings.target_masked,
-        "refresh_period": settings.deciding_refresh_period,
+        "refresh_period": settings.effective_refresh_period,
         "restart_period": settings.restart_period,
         "version": __version__,
         **({} if pipeline.profile is None else {"profile_measured": pipeline.profile}),
@@ -289,7 +289,7 @@ def _write_report(args: argparse.Namespace, source: Source, recorder: _Recorder,
         tables=summary_tables(summary),
         figures=[Figure("Masked share, events, synops and time of every frame", plot)],
         pictures=recorder.samples.pictures(),
-        command=spelt("run", args.argv),
+        command=format_command("run", args.argv),
         version=__version__,
     )
 

@@ -35,7 +35,7 @@ from ..pipeline.pipeline import PipelineSettings
 from ._cli import EXIT_INTERRUPTED, EXIT_OK, add_input_size, add_max_pixels, add_network, command_main
 
 SHIPPED_NAME = "light"
-LOOK_EVERY = 500
+EVALUATION_PERIOD = 500
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -47,8 +47,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--hold-out", metavar="SOURCE", action="append", default=[],
                         help="a video to judge the network by, not to learn from; may be repeated")
     parser.add_argument("--steps", metavar="N", type=int, default=1500, help="steps in all (default: 1500)")
-    parser.add_argument("--look-every", metavar="N", type=int, default=LOOK_EVERY,
-                        help=f"judge and save every N steps (default: {LOOK_EVERY})")
+    parser.add_argument("--look-every", metavar="N", type=int, default=EVALUATION_PERIOD,
+                        help=f"judge and save every N steps (default: {EVALUATION_PERIOD})")
     parser.add_argument("--seed", metavar="N", type=int, default=0, help="(default: 0)")
     parser.add_argument("--resume", action="store_true", help="go on from the output folder's checkpoint")
     parser.add_argument("--score", metavar="KIND:PATH", action="append", default=[],
@@ -93,7 +93,7 @@ def _train(args: argparse.Namespace) -> int:
     with Outputs([*args.sources, *args.hold_out]) as outputs:
         outputs.folder(args.output)
         outputs.commit()
-    session = Session(args, network, [read_labels(spelt_so) for spelt_so in args.labels])
+    session = Session(args, network, [read_labels(spec_text) for spec_text in args.labels])
     try:
         session.run()
     except KeyboardInterrupt:
@@ -107,7 +107,7 @@ def _score(args: argparse.Namespace) -> int:
     if args.sources or args.output or args.resume:
         raise UserError("--score measures and does not train: leave out the sources, --output and --resume")
     weights = {SHIPPED_NAME: load_weights(), **dict(map(_named_weights, args.weights))}
-    sequences = [sequence for spelt_so in dict.fromkeys(args.score) for sequence in open_dataset(spelt_so)]
+    sequences = [sequence for spec_text in dict.fromkeys(args.score) for sequence in open_dataset(spec_text)]
     settings = PipelineSettings(input_size=parse_input_size(args.input_size), max_pixels=args.max_pixels)
     network = load_network(find_network(args.network))
     inputs = [path for sequence in sequences for path in sequence.inputs]
@@ -125,12 +125,12 @@ def _score(args: argparse.Namespace) -> int:
     return EXIT_OK
 
 
-def _named_weights(spelt_so: str) -> tuple[str, Any]:
-    name, equals, path = spelt_so.partition("=")
+def _named_weights(spec_text: str) -> tuple[str, Any]:
+    name, equals, path = spec_text.partition("=")
     if not equals:
-        name, path = Path(spelt_so).stem, spelt_so
+        name, path = Path(spec_text).stem, spec_text
     if not name or name == SHIPPED_NAME:
-        raise UserError(f"--weights {spelt_so}: give it a name of its own, such as mine={os.path.basename(path)}")
+        raise UserError(f"--weights {spec_text}: give it a name of its own, such as mine={os.path.basename(path)}")
     return name, load_weights(path)
 
 

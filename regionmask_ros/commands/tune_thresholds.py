@@ -27,15 +27,15 @@ from .. import __version__
 from ..engine.arithmetic import ARITHMETICS
 from ..errors import UserError
 from ..files.atomic import write_whole
-from ..lab.tuning.search import Journal, Score, key_of, search, trials_of
-from ..lab.tuning.trial import SURE, Clip, Footage, Outcome, Stretch, dense_truth, read_stretches
+from ..lab.tuning.search import Journal, Score, count_trials, make_key, search
+from ..lab.tuning.trial import SURE, Clip, Footage, Outcome, Stretch, dense_references, read_stretches
 from ..mask.scheduling import PRESETS
 from ..metrics.loihi2 import REFERENCE_CORES
 from ..network.files import find_network, load_network
 from ..network.graph import Network
-from ..network.thresholds import INPUT_STEPS, LARGEST, TunedThresholds, thresholds_of, whole_steps
+from ..network.thresholds import INPUT_STEPS, LARGEST, TunedThresholds, get_thresholds, round_up_encoder
 from ..pipeline.pipeline import PipelineSettings
-from ._cli import EXIT_OK, add_max_pixels, add_network, command_main, spelt
+from ._cli import EXIT_OK, add_max_pixels, add_network, command_main, format_command
 
 WORK = {"edp": ("edp_js",), "edp+events": ("edp_js", "events"), "synops": ("synops",), "cpu": ("cpu_ms",)}
 """Figures whose product is minimised. Processor time shakes; events, which it follows, are counted."""
@@ -86,7 +86,7 @@ def run(args: argparse.Namespace) -> int:
     journal = Journal(Path(f"{args.output}.journal"), _question(args, network))
     if len(journal):
         print(f"{len(journal)} trials are known from an earlier run")
-    found = _searched(args, tuning, journal, start)
+    found = _search(args, tuning, journal, start)
     result = _result(args, network, found, tuning, checking, journal)
     write_whole(Path(args.output), result.to_json().encode())
     journal.remove()
@@ -126,7 +126,7 @@ def _cuts(texts: Sequence[str], clips: Sequence[str]) -> dict[str, tuple[int, ..
 
 
 def _start(text: str, network: Network) -> dict[str, int]:
-    trained = thresholds_of(network)
+    trained = get_thresholds(network)
     if not text:
         scales = (SCALE_FRONT if place < FRONT else SCALE_REST for place in range(len(trained)))
         return {name: max(1, round(value * scale)) for (name, value), scale in zip(trained.items(), scales)}
@@ -158,7 +158,7 @@ def _footage(network: Network, clips: Sequence[str], cuts: Mapping[str, tuple[in
             stretches += read_stretches(clip, args.frames, args.stretches, args.max_pixels, rng, progress.update)
     nms_iou, truths = PipelineSettings().nms_iou, []
     for stretch in tqdm(stretches, unit="stretch", desc="dense network", disable=None):
-        truths.append(dense_truth(network, stretch, nms_iou))
+        truths.append(dense_references(network, stretch, nms_iou))
     footage = Footage(network, stretches, truths, args.preset)
     trained = footage.trained()
     if all(figures.agreement is None for figures in trained.clips.values()):
@@ -167,22 +167,22 @@ def _footage(network: Network, clips: Sequence[str], cuts: Mapping[str, tuple[in
     return _Set(footage, trained)
 
 
-def _searched(args: argparse.Namespace, tuning: _Set, journal: Journal, start: Mapping[str, int]) -> dict[str, int]:
+def _search(args: argparse.Namespace, tuning: _Set, journal: Journal, start: Mapping[str, int]) -> dict[str, int]:
     bound, work = tuning.trained.disagreement + args.slack, WORK[args.minimise]
-    with tqdm(total=trials_of(len(start), args.rounds), unit="trial", desc="search", disable=None) as progress:
+    with tqdm(total=count_trials(len(start), args.rounds), unit="trial", desc="search", disable=None) as progress:
         def judge(thresholds: Mapping[str, int]) -> Score:
-            known = whole_steps(thresholds, args.input_step)
+            known = round_up_encoder(thresholds, args.input_step)
             outcome = journal.outcome(
-                key_of(known), lambda: tuning.footage.trial(known, args.arithmetic, args.input_step))
+                make_key(known), lambda: tuning.footage.trial(known, args.arithmetic, args.input_step))
             gains = [outcome.gain(tuning.trained, figure) for figure in work]
             score = Score(-float(np.log(gains).sum()), outcome.disagreement, bound)
-            progress.set_postfix_str(f"{key_of(thresholds)}: gain {np.exp(-score.log_cost):.2f}, "
+            progress.set_postfix_str(f"{make_key(thresholds)}: gain {np.exp(-score.log_cost):.2f}, "
                                      f"disagreement {score.disagreement:.1f} of {bound:.1f}")
             progress.update()
             return score
 
         found = search(start, judge, args.rounds, np.random.default_rng(args.seed))
-    return whole_steps(found, args.input_step)
+    return round_up_encoder(found, args.input_step)
 
 
 def _question(args: argparse.Namespace, network: Network) -> str:
@@ -195,7 +195,7 @@ def _question(args: argparse.Namespace, network: Network) -> str:
 def _result(args: argparse.Namespace, network: Network, found: Mapping[str, int], tuning: _Set,
             checking: _Set | None, journal: Journal) -> TunedThresholds:
     made: dict[str, Any] = {
-        "command": spelt("tune_thresholds", args.argv),
+        "command": format_command("tune_thresholds", args.argv),
         "version": __version__,
         "truth": f"detections of the dense network from a score of {SURE} on, average precision at IoU 0.5",
         "minimised": args.minimise,

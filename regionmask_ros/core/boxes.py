@@ -5,14 +5,14 @@ from __future__ import annotations
 import numpy as np
 
 
-def union_overlap(a: np.ndarray, b: np.ndarray) -> np.ndarray:
+def iou_matrix(a: np.ndarray, b: np.ndarray) -> np.ndarray:
     """Intersection over union, float64 [len(a), len(b)]; 0 where both are without area."""
     common = _intersection(a, b)
     union = _area(a)[:, None] + _area(b)[None] - common
     return common / np.maximum(union, np.finfo(np.float64).tiny)
 
 
-def own_overlap(a: np.ndarray, b: np.ndarray) -> np.ndarray:
+def covered_fraction(a: np.ndarray, b: np.ndarray) -> np.ndarray:
     """Intersection over the area of ``a``, float64 [len(a), len(b)]; 0 where that has none."""
     return _intersection(a, b) / np.maximum(_area(a), np.finfo(np.float64).tiny)[:, None]
 

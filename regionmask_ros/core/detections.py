@@ -48,18 +48,18 @@ class Detections:
         """Some of them, in the order given. rows: integers, bool [n], or a slice."""
         return Detections(*(column[rows] for column in self._columns))
 
-    def above(self, score: float) -> Detections:
+    def with_min_score(self, score: float) -> Detections:
         """Those of at least that score, in the same order."""
         # They are the first ones.
         if not len(self) or self.scores[-1] >= score:
             return self
         return self.take(slice(np.count_nonzero(self.scores >= score)))
 
-    def behind(self, count: int) -> Detections:
+    def skip_first(self, count: int) -> Detections:
         """All but the first so many."""
         return self.take(slice(count, None))
 
-    def followed_by(self, others: Detections) -> Detections:
+    def concat(self, others: Detections) -> Detections:
         """These, then the others, whose scores must not be better."""
         if not len(others):
             return self

@@ -39,7 +39,7 @@ class ChangeMap:
     def clear(self) -> None:
         self.value[:], self.fired[:], self.spikes[:], self.events = 0, 0, 0, 0
 
-    def listed(self) -> tuple[np.ndarray, np.ndarray]:
+    def list_changes(self) -> tuple[np.ndarray, np.ndarray]:
         """(index, message) of all events: int32 [n], positions (y, x, channel) in image order; messages at 2**10."""
         index, message = np.empty(self.events, np.int32), np.empty(self.events, np.int32)
         place = self.rows, self.cols, self.channels, self.stored, self.words
@@ -51,12 +51,12 @@ class ChangeMap:
 
         masks: ``reach_masks`` of reach_x.
         """
-        return sum_reached(self.spikes, self.rows, reach_y, masks)
+        return sum_reach(self.spikes, self.rows, reach_y, masks)
 
 
 @kernel
 def list_events(value, fired, rows, cols, channels, stored, words, index, message):
-    """Fills index and message, see ``ChangeMap.listed``."""
+    """Fills index and message, see ``ChangeMap.list_changes``."""
     pitch = cols + 2 * FRAME
     n = 0
     for y in range(rows):
@@ -88,7 +88,7 @@ def reach_masks(reach: np.ndarray, stored: int) -> np.ndarray:
 
 
 @kernel
-def sum_reached(spikes, rows, reach_y, masks):
+def sum_reach(spikes, rows, reach_y, masks):
     """See ``ChangeMap.reached``."""
     blocks, levels = masks.shape
     total = 0

@@ -17,7 +17,7 @@ MAX_PIXELS = 307_200
 
 ASPECT_TOLERANCE = 0.05
 
-MOST_PIXELS = 1 << 26
+MAX_IMAGE_PIXELS = 1 << 26
 """Largest network input: some gigabytes of state. Far beyond it, indices of the widest layer would leave 32 bits."""
 
 
@@ -78,7 +78,7 @@ def make_view(frame: Frame, input_wh: tuple[int, int]) -> View:
     return View(image, (width / input_wh[0], height / input_wh[1]))
 
 
-def choose_input_size(picture_wh: tuple[int, int], max_pixels: int = MAX_PIXELS) -> tuple[int, int]:
+def choose_input_size(image_wh: tuple[int, int], max_pixels: int = MAX_PIXELS) -> tuple[int, int]:
     """The input size that follows the camera's shape within a budget of pixels.
 
     Among all sizes that are multiples of 32, hold at most ``max_pixels`` and are not larger than the picture rounded up
@@ -91,8 +91,8 @@ def choose_input_size(picture_wh: tuple[int, int], max_pixels: int = MAX_PIXELS)
     """
     if max_pixels < ALIGNMENT * ALIGNMENT:
         raise UserError(f"max_pixels is {max_pixels}: give at least {ALIGNMENT * ALIGNMENT}, one 32x32 input")
-    aspect = picture_wh[0] / picture_wh[1]
-    limit_w, limit_h = (-(-side // ALIGNMENT) * ALIGNMENT for side in picture_wh)
+    aspect = image_wh[0] / image_wh[1]
+    limit_w, limit_h = (-(-side // ALIGNMENT) * ALIGNMENT for side in image_wh)
     sizes = [
         (w, h)
         for w in range(ALIGNMENT, limit_w + 1, ALIGNMENT)
@@ -121,9 +121,9 @@ def parse_input_size(text: str) -> str | tuple[int, int]:
 
 
 def check_input_size(size_wh: tuple[int, int]) -> None:
-    """Raises UserError unless both sides are multiples of 32, and their product is not beyond ``MOST_PIXELS``."""
+    """Raises UserError unless both sides are multiples of 32, and their product is not beyond ``MAX_IMAGE_PIXELS``."""
     width, height = size_wh
     if any(side % ALIGNMENT or side < ALIGNMENT for side in size_wh):
         raise UserError(f"input size {width}x{height}: width and height must be multiples of {ALIGNMENT}")
-    if width * height > MOST_PIXELS:
-        raise UserError(f"input size {width}x{height}: more than {MOST_PIXELS} pixels")
+    if width * height > MAX_IMAGE_PIXELS:
+        raise UserError(f"input size {width}x{height}: more than {MAX_IMAGE_PIXELS} pixels")

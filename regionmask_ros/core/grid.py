@@ -42,24 +42,24 @@ class RegionGrid:
         """bool [rows, cols], all attended or all masked."""
         return np.full(self.shape, attended)
 
-    def cover(self, boxes: np.ndarray, picture_wh: tuple[int, int], ring: int = 0) -> np.ndarray:
+    def cover(self, boxes: np.ndarray, image_wh: tuple[int, int], ring: int = 0) -> np.ndarray:
         """Regions that boxes touch, each box widened by ``ring`` regions on every side.
 
-        boxes: float [n, 4], x0 y0 x1 y1 in pixels of a picture of ``picture_wh``, which the grid covers as a whole.
+        boxes: float [n, 4], x0 y0 x1 y1 in pixels of a picture of ``image_wh``, which the grid covers as a whole.
         Returns bool [rows, cols]. A box whose edge lies exactly on a border touches only the region inside it; a box
         outside the picture, or without area, touches nothing.
         """
         keep = np.zeros(self.shape, bool)
-        width, height = picture_wh
+        width, height = image_wh
         _cover(np.ascontiguousarray(boxes, np.float64).reshape(-1, 4), float(width), float(height), ring, keep)
         return keep
 
-    def spans(self, boxes: np.ndarray, picture_wh: tuple[int, int]) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    def spans(self, boxes: np.ndarray, image_wh: tuple[int, int]) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
         """First and end (column, row) of the regions that each box touches, int64 [n, 2] both, ends excluded.
 
         boxes: as for ``cover``. The third array, bool [n], is False for boxes without area inside the picture.
         """
-        width, height = picture_wh
+        width, height = image_wh
         boxes = np.asarray(boxes, np.float64).reshape(-1, 4)
         clipped = np.minimum(np.maximum(boxes, 0.0), (width, height) * 2)
         scaled = clipped * ((self.cols / width, self.rows / height) * 2)
@@ -80,25 +80,25 @@ def _cover(boxes, width, height, ring, keep):
                  max(int(x0 * across) - ring, 0):int(np.ceil(x1 * across)) + ring] = True
 
 
-LOOKED_SHARE = 0.5
+OBSERVED_SHARE = 0.5
 """An object is looked at when at least this share of its box is attended."""
 
 
-def looked_at(boxes: np.ndarray, keep: np.ndarray, picture_wh: tuple[int, int]) -> np.ndarray:
-    """bool [n]. boxes: float [n, 4], x0 y0 x1 y1 in pixels of a picture of ``picture_wh``. keep: bool [rows, cols].
+def is_observed(boxes: np.ndarray, keep: np.ndarray, image_wh: tuple[int, int]) -> np.ndarray:
+    """bool [n]. boxes: float [n, 4], x0 y0 x1 y1 in pixels of a picture of ``image_wh``. keep: bool [rows, cols].
 
     Where everything is attended, or nothing, that holds for boxes outside the picture, too.
     """
     boxes = np.ascontiguousarray(boxes, np.float64).reshape(-1, 4)
-    looked, (width, height) = np.empty(len(boxes), bool), picture_wh
+    looked, (width, height) = np.empty(len(boxes), bool), image_wh
     _look(boxes, np.ascontiguousarray(keep), float(width), float(height), looked)
     return looked
 
 
-def attended_share(boxes: np.ndarray, keep: np.ndarray, picture_wh: tuple[int, int]) -> np.ndarray:
+def coverage(boxes: np.ndarray, keep: np.ndarray, image_wh: tuple[int, int]) -> np.ndarray:
     """float64 [n]: the share of each box's area that is attended; 0 for a box without area in the picture."""
     boxes = np.ascontiguousarray(boxes, np.float64).reshape(-1, 4)
-    share, (width, height) = np.empty(len(boxes)), picture_wh
+    share, (width, height) = np.empty(len(boxes)), image_wh
     _share(boxes, np.ascontiguousarray(keep), float(width), float(height), share)
     return share
 
@@ -112,7 +112,7 @@ def _look(boxes, keep, width, height, looked):
     share = np.empty(len(boxes))
     _share(boxes, keep, width, height, share)
     for i in range(len(boxes)):
-        looked[i] = share[i] >= LOOKED_SHARE
+        looked[i] = share[i] >= OBSERVED_SHARE
 
 
 @kernel

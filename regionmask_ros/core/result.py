@@ -112,9 +112,9 @@ class Pending:
     ms: dict[str, float]
 
 
-def events_picture(events: Events) -> np.ndarray:
+def events_image(events: Events) -> np.ndarray:
     """``StepResult.events``: where these arose."""
     height, width, channels = events.shape
-    picture = np.zeros(height * width, np.uint8)
-    picture[events.index // channels] = 255
-    return picture.reshape(height, width)
+    image = np.zeros(height * width, np.uint8)
+    image[events.index // channels] = 255
+    return image.reshape(height, width)

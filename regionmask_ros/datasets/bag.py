@@ -13,9 +13,9 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
-from ..errors import Refused, UserError
-from ..files.atomic import shown
-from ..sources.bag import BagPictures, bag_folder, choose_topic, messages, opened
+from ..errors import InvalidFile, UserError
+from ..files.atomic import display_path
+from ..sources.bag import BagImages, bag_folder, choose_topic, messages, opened
 from ..sources.image_message import stamp_ns
 from .labels import ANY, UNTRACKED, LabelledSequence, LabelRow, Labels, checked
 
@@ -34,27 +34,27 @@ def sequences(path: str, topics: BagTopics = BagTopics()) -> list[LabelledSequen
     """The one sequence of a bag. Raises UserError when its labels cannot be used."""
     labels = read_labels(path, topics)
     if not labels.classes:
-        raise UserError(f"{shown(path)}: no object is labelled that could be scored")
+        raise UserError(f"{display_path(path)}: no object is labelled that could be scored")
     folder = bag_folder(path)
     name = os.path.basename(os.path.realpath(folder))
-    return [LabelledSequence(name, labels, lambda: BagPictures(path, topics.pictures), (str(folder),))]
+    return [LabelledSequence(name, labels, lambda: BagImages(path, topics.pictures), (str(folder),))]
 
 
 def read_labels(path: str, topics: BagTopics = BagTopics()) -> Labels:
     """Labels of a bag, by number of the picture. Raises UserError: no bag, no such topic, no stamp that both have."""
-    pictures = BagPictures(path, topics.pictures)
+    images = BagImages(path, topics.pictures)
     topic, found = _detections(path, topics.truth)
     by_stamp = {stamp_ns(message.header.stamp): message for message in found}
-    (width, height), rows, labelled = pictures.size_wh, [], 0
+    (width, height), rows, labelled = images.size_wh, [], 0
     tracks: dict[str, int] = {}
-    for number, stamp in enumerate(pictures.stamps()):
+    for number, stamp in enumerate(images.stamps()):
         if stamp in by_stamp:
-            rows += _rows(by_stamp[stamp], number, tracks, f"{shown(path)}: {topic}")
+            rows += _rows(by_stamp[stamp], number, tracks, f"{display_path(path)}: {topic}")
             labelled += 1
         else:
             rows.append(LabelRow(number, ANY, 0.0, 0.0, width, height, ignore=True))
     if not labelled:
-        raise UserError(f"{shown(path)}: nothing on {topic} has the stamp of a picture on {pictures.topic}")
+        raise UserError(f"{display_path(path)}: nothing on {topic} has the stamp of a picture on {images.topic}")
     return Labels.of_rows(rows)
 
 
@@ -77,7 +77,7 @@ def _rows(message: Any, number: int, tracks: dict[str, int], place: str) -> Iter
             yield checked(LabelRow(
                 number, name, centre.x - width / 2, centre.y - height / 2, width, height, name == ANY, track,
             ))
-        except Refused as refused:
+        except InvalidFile as refused:
             raise UserError(f"{place}: {refused}") from None
 
 

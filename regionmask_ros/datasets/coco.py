@@ -12,16 +12,16 @@ import os
 from collections import defaultdict
 from typing import Any, Mapping
 
-from ..errors import Refused, UserError
-from ..files.atomic import must_be_utf8, shown
+from ..errors import InvalidFile, UserError
+from ..files.atomic import check_utf8, display_path
 from ..sources.images import ImageFiles
 from .labels import UNTRACKED, LabelledSequence, LabelRow, Labels, checked
 from .text_table import read_text
 
-PICTURE_FOLDERS = ("", "images", "img", "data")
+IMAGE_FOLDERS = ("", "images", "img", "data")
 """Where an image may lie, seen from the folder of the json file."""
 
-FORMAT_ERRORS = (KeyError, TypeError, ValueError, AttributeError, IndexError, OverflowError, Refused)
+FORMAT_ERRORS = (KeyError, TypeError, ValueError, AttributeError, IndexError, OverflowError, InvalidFile)
 
 
 def sequences(path: str) -> list[LabelledSequence]:
@@ -34,7 +34,7 @@ def sequences(path: str) -> list[LabelledSequence]:
     except FORMAT_ERRORS as error:
         raise _unreadable(path, error) from None
     if not found:
-        raise Refused("no image in it").about(path)
+        raise InvalidFile("no image in it").about(path)
     return found
 
 
@@ -45,7 +45,7 @@ def read_labels(path: str) -> Labels:
         content = _load(path)
         groups = _groups(content["images"])
         if len(groups) != 1:
-            raise Refused(f"{len(groups)} videos in it; labels for one sequence are needed")
+            raise InvalidFile(f"{len(groups)} videos in it; labels for one sequence are needed")
         return _labels(next(iter(groups.values())), content)
     except FORMAT_ERRORS as error:
         raise _unreadable(path, error) from None
@@ -55,14 +55,14 @@ def _load(path: str) -> Mapping[str, Any]:
     try:
         return json.loads(read_text(path))
     except RecursionError:
-        raise Refused("nested too deeply") from None
+        raise InvalidFile("nested too deeply") from None
 
 
 def _unreadable(path: str, error: Exception) -> UserError:
-    if isinstance(error, Refused):
+    if isinstance(error, InvalidFile):
         return error.about(path)
     what = f"no {error}" if isinstance(error, KeyError) else str(error)
-    return Refused(f"not COCO json: {what}").about(path)
+    return InvalidFile(f"not COCO json: {what}").about(path)
 
 
 def _json_file(path: str) -> str:
@@ -70,7 +70,7 @@ def _json_file(path: str) -> str:
         return path
     files = [name for name in sorted(os.listdir(path)) if name.endswith(".json")]
     if len(files) != 1:
-        raise UserError(f"{shown(path)}: {len(files)} json files in this folder; name the one with the labels")
+        raise UserError(f"{display_path(path)}: {len(files)} json files in this folder; name the one with the labels")
     return os.path.join(path, files[0])
 
 
@@ -86,24 +86,24 @@ def _groups(images: list[Mapping[str, Any]]) -> dict[str, list[Mapping[str, Any]
 def _sequence(path: str, video: str, images: list[Mapping[str, Any]], content: Mapping[str, Any]) -> LabelledSequence:
     labels = _labels(images, content)
     if not labels.classes:
-        raise Refused("no object is labelled that could be scored")
+        raise InvalidFile("no object is labelled that could be scored")
     folder = os.path.dirname(os.path.abspath(path))
-    files = [_picture(folder, str(image["file_name"])) for image in images]
+    files = [_image(folder, str(image["file_name"])) for image in images]
     stem = os.path.splitext(os.path.basename(path))[0]
     name = f"{stem}-{video}" if video else stem
     return LabelledSequence(name, labels, lambda: ImageFiles(files, name), (path, *{os.path.dirname(f) for f in files}))
 
 
-def _picture(folder: str, name: str) -> str:
+def _image(folder: str, name: str) -> str:
     """The file of an image, which must lie below the json's folder."""
     if os.path.isabs(name) or ".." in name.split("/"):
-        raise Refused(f"image {name!r} does not lie below the json's folder")
-    for between in PICTURE_FOLDERS:
+        raise InvalidFile(f"image {name!r} does not lie below the json's folder")
+    for between in IMAGE_FOLDERS:
         file = os.path.join(folder, between, name)
         if os.path.isfile(file):
-            must_be_utf8(file)
+            check_utf8(file)
             return file
-    raise Refused(f"image {name!r} is neither beside it nor in {', '.join(filter(None, PICTURE_FOLDERS))}")
+    raise InvalidFile(f"image {name!r} is neither beside it nor in {', '.join(filter(None, IMAGE_FOLDERS))}")
 
 
 def _labels(images: list[Mapping[str, Any]], content: Mapping[str, Any]) -> Labels:
@@ -114,7 +114,7 @@ def _labels(images: list[Mapping[str, Any]], content: Mapping[str, Any]) -> Labe
         if one["image_id"] not in frames:
             continue
         if one["category_id"] not in names:
-            raise Refused(f"annotation {number} is of category {one['category_id']}, which is not in the file")
+            raise InvalidFile(f"annotation {number} is of category {one['category_id']}, which is not in the file")
         ignore = bool(one.get("iscrowd", 0)) or bool(one.get("ignore", 0))
         track = int(one.get("track_id", one.get("instance_id", UNTRACKED)))
         x, y, width, height = map(float, one["bbox"])

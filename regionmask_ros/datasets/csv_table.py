@@ -10,13 +10,13 @@ from __future__ import annotations
 import csv
 import os
 
-from ..errors import Refused
+from ..errors import InvalidFile
 from ..sources.images import SUFFIXES
 from .labels import ANY, UNTRACKED, LabelledSequence, LabelRow, Labels, checked, folder_name, of_files
-from .text_table import BAD_LINE, line_error, read_text
+from .text_table import LINE_ERRORS, line_error, read_text
 
 TABLE, VIDEO = "gt.csv", "video.mp4"
-NEEDED = ("frame", "class", "x", "y", "w", "h")
+REQUIRED = ("frame", "class", "x", "y", "w", "h")
 
 
 def sequences(path: str) -> list[LabelledSequence]:
@@ -24,8 +24,8 @@ def sequences(path: str) -> list[LabelledSequence]:
     table = os.path.join(path, TABLE)
     labels = read_labels(table)
     video = os.path.join(path, VIDEO)
-    folder_of_pictures = not os.path.exists(video) and any(n.lower().endswith(SUFFIXES) for n in os.listdir(path))
-    return [of_files(table, path if folder_of_pictures else video, folder_name(path), labels)]
+    has_image_folder = not os.path.exists(video) and any(n.lower().endswith(SUFFIXES) for n in os.listdir(path))
+    return [of_files(table, path if has_image_folder else video, folder_name(path), labels)]
 
 
 def read_labels(path: str) -> Labels:
@@ -41,18 +41,18 @@ def read_labels(path: str) -> Labels:
                 columns = _columns(cells)
                 continue
             rows.append(_row(cells, columns))
-    except (*BAD_LINE, csv.Error) as error:
+    except (*LINE_ERRORS, csv.Error) as error:
         raise line_error(path, lines.line_num, error) from None
     if columns is None:
-        raise Refused("empty table").about(path)
+        raise InvalidFile("empty table").about(path)
     return Labels.of_rows(rows)
 
 
 def _columns(cells: list[str]) -> dict[str, int]:
     columns = {name.strip(): place for place, name in enumerate(cells)}
-    missing = [name for name in NEEDED if name not in columns]
+    missing = [name for name in REQUIRED if name not in columns]
     if missing:
-        raise Refused(f"no column {', '.join(missing)}; a table of labels begins with {','.join(NEEDED)}")
+        raise InvalidFile(f"no column {', '.join(missing)}; a table of labels begins with {','.join(REQUIRED)}")
     return columns
 
 
@@ -62,10 +62,10 @@ def _row(cells: list[str], columns: dict[str, int]) -> LabelRow:
 
     ignore = cell("ignore", "0")
     if ignore not in ("0", "1"):
-        raise Refused(f"ignore is {ignore!r}, expected 0 or 1")
+        raise InvalidFile(f"ignore is {ignore!r}, expected 0 or 1")
     name = cell("class")
     if not name:
-        raise Refused("no class")
+        raise InvalidFile("no class")
     return checked(LabelRow(
         int(cell("frame")), name, *(float(cell(side)) for side in ("x", "y", "w", "h")),
         ignore=ignore == "1" or name == ANY, track=int(cell("track", str(UNTRACKED))),

@@ -9,12 +9,12 @@ from __future__ import annotations
 import os
 from typing import Sequence
 
-from ..errors import Refused, UserError
-from ..files.atomic import natural_key, shown
+from ..errors import InvalidFile, UserError
+from ..files.atomic import display_path, natural_key
 from .labels import ANY, UNTRACKED, LabelledSequence, LabelRow, Labels, of_files
-from .text_table import rows_of
+from .text_table import parse_rows
 
-LABELS, PICTURES = "label_02", "image_02"
+LABELS, IMAGES = "label_02", "image_02"
 
 CLASSES = {"Car": "car", "Pedestrian": "person", "Truck": "truck", "Tram": "train"}
 IGNORED_CLASSES = {"Van": "car", "Cyclist": "person", "Person": "person", "Person_sitting": "person",
@@ -30,26 +30,26 @@ def sequences(path: str) -> list[LabelledSequence]:
     (``.../image_02/NNNN``) or labels (``.../label_02/NNNN.txt``) the path names."""
     folder = os.path.abspath(path)
     parent, last = os.path.split(folder)
-    if os.path.basename(parent) in (LABELS, PICTURES):
+    if os.path.basename(parent) in (LABELS, IMAGES):
         return [_sequence(os.path.dirname(parent), os.path.splitext(last)[0])]
     try:
         files = sorted(os.listdir(os.path.join(folder, LABELS)), key=natural_key)
     except OSError as error:
-        raise UserError(f"{shown(os.path.join(path, LABELS))}: cannot be read: {error.strerror}") from None
+        raise UserError(f"{display_path(os.path.join(path, LABELS))}: cannot be read: {error.strerror}") from None
     names = [name[:-4] for name in files if name.endswith(".txt")]
     if not names:
-        raise UserError(f"{shown(os.path.join(path, LABELS))}: no .txt file with labels in it")
+        raise UserError(f"{display_path(os.path.join(path, LABELS))}: no .txt file with labels in it")
     return [_sequence(folder, name) for name in names]
 
 
 def _sequence(root: str, name: str) -> LabelledSequence:
     table = os.path.join(root, LABELS, f"{name}.txt")
-    return of_files(table, os.path.join(root, PICTURES, name), name, read_labels(table))
+    return of_files(table, os.path.join(root, IMAGES, name), name, read_labels(table))
 
 
 def read_labels(path: str) -> Labels:
     """Labels of one ``label_02/NNNN.txt``. Raises UserError with file and line."""
-    return Labels.of_rows(rows_of(path, None, _row))
+    return Labels.of_rows(parse_rows(path, None, _row))
 
 
 def _row(cells: Sequence[str]) -> LabelRow:
@@ -57,7 +57,7 @@ def _row(cells: Sequence[str]) -> LabelRow:
     truncated, occluded = float(cells[3]), int(cells[4])
     left, top, right, bottom = map(float, cells[6:10])
     if kind not in CLASSES and kind not in IGNORED_CLASSES:
-        raise Refused(f"type {kind!r} is none of KITTI's")
+        raise InvalidFile(f"type {kind!r} is none of KITTI's")
     hidden = truncated > MOST_TRUNCATED or occluded > MOST_OCCLUDED
     name = CLASSES.get(kind) or IGNORED_CLASSES[kind]
     ignore = kind in IGNORED_CLASSES or hidden

@@ -14,8 +14,8 @@ from typing import Callable, Iterable, Mapping
 import numpy as np
 
 from ..core.detections import UNTRACKED
-from ..errors import Refused, UserError
-from ..files.atomic import shown
+from ..errors import InvalidFile, UserError
+from ..files.atomic import display_path
 from ..sources import Source, open_source
 
 ANY = "any"
@@ -24,7 +24,7 @@ ANY = "any"
 VEHICLES = ("car", "truck", "bus")
 """Sources put vans and some larger vehicles under car: a detection of any of these counts as a car."""
 
-MOST_FRAMES = 1_000_000
+MAX_FRAMES = 1_000_000
 LARGEST = 1e6
 """Pixels. No picture is that wide; a box beyond it is a damaged number."""
 
@@ -87,7 +87,7 @@ class Labels:
     """
 
     frames: Mapping[int, FrameLabels]
-    counted_as: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    counted_class: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
 
     @classmethod
     def of_rows(cls, rows: Iterable[LabelRow], merge_vehicles: bool = True) -> Labels:
@@ -107,7 +107,7 @@ class Labels:
     @property
     def classes(self) -> tuple[str, ...]:
         """Names of the classes that are scored."""
-        return tuple(self.counted_as)
+        return tuple(self.counted_class)
 
     @property
     def last_frame(self) -> int:
@@ -120,13 +120,13 @@ class Labels:
 
 def checked(row: LabelRow) -> LabelRow:
     """The row itself. Raises Refused for a frame or a box that no picture has."""
-    if not 0 <= row.frame < MOST_FRAMES:
-        raise Refused(f"frame {row.frame} is not between 0 and {MOST_FRAMES}")
+    if not 0 <= row.frame < MAX_FRAMES:
+        raise InvalidFile(f"frame {row.frame} is not between 0 and {MAX_FRAMES}")
     numbers = (row.x, row.y, row.width, row.height)
     if not all(math.isfinite(number) and abs(number) <= LARGEST for number in numbers):
-        raise Refused(f"a box of {numbers} is not in any picture")
+        raise InvalidFile(f"a box of {numbers} is not in any picture")
     if row.width < 0.0 or row.height < 0.0:
-        raise Refused(f"a box of negative size, {row.width} x {row.height}")
+        raise InvalidFile(f"a box of negative size, {row.width} x {row.height}")
     return row
 
 
@@ -148,9 +148,9 @@ def of_files(labels_path: str, pictures: str, name: str, labels: Labels) -> Labe
 
     Raises UserError when the pictures are missing, or nothing is labelled that could be scored."""
     if not os.path.exists(pictures):
-        raise UserError(f"{shown(pictures)}: no such file or folder; the labels {shown(labels_path)} belong to it")
+        raise UserError(f"{display_path(pictures)}: no such file or folder; the labels {display_path(labels_path)} belong to it")
     if not labels.classes:
-        raise UserError(f"{shown(labels_path)}: no object is labelled that could be scored")
+        raise UserError(f"{display_path(labels_path)}: no object is labelled that could be scored")
     return LabelledSequence(name, labels, lambda: open_source(pictures), (labels_path, pictures))
 
 

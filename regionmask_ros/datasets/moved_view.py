@@ -16,13 +16,13 @@ from ..errors import UserError
 from ..sources import Source
 from .labels import FrameLabels, LabelledSequence, Labels
 
-LARGEST_MOVE = 1.0
+MAX_MOVE = 1.0
 VISIBLE_SHARE = 0.5
 """An object of which less is in the view is neither to be found nor to be missed."""
 
 
 @dataclass(frozen=True)
-class Move:
+class ViewShift:
     """The view moves to the right by that share of its own width, with the frame of that number, which counts from 0.
 
     Raises UserError for a share that is not above 0, or above 1.
@@ -32,7 +32,7 @@ class Move:
     frame: int
 
     def __post_init__(self) -> None:
-        if not 0.0 < self.share <= LARGEST_MOVE:
+        if not 0.0 < self.share <= MAX_MOVE:
             raise UserError(f"a view moved by {self.share:g}: must be above 0 and at most 1, the width of the view")
 
     def span(self, width: int, frame: int) -> tuple[int, int]:
@@ -41,10 +41,10 @@ class Move:
         return (0, shown) if frame < self.frame else (width - shown, width)
 
 
-class MovedView:
+class ShiftedView:
     """A source whose pictures are the views, see ``sources.source``."""
 
-    def __init__(self, inner: Source, move: Move) -> None:
+    def __init__(self, inner: Source, move: ViewShift) -> None:
         self._inner, self._move = inner, move
         self.name, self.fps, self.frame_count = inner.name, inner.fps, inner.frame_count
         low, high = move.span(inner.size_wh[0], 0)
@@ -58,7 +58,7 @@ class MovedView:
     def close(self) -> None:
         self._inner.close()
 
-    def __enter__(self) -> MovedView:
+    def __enter__(self) -> ShiftedView:
         self._inner.__enter__()
         return self
 
@@ -66,16 +66,16 @@ class MovedView:
         self._inner.__exit__(*exception)
 
 
-def moved_view(sequence: LabelledSequence, move: Move) -> LabelledSequence:
+def shift_view(sequence: LabelledSequence, move: ViewShift) -> LabelledSequence:
     """The sequence as that view shows it, its labels with it."""
     with sequence.open() as source:
         width = source.size_wh[0]
-    frames = {number: _in_view(one, *move.span(width, number)) for number, one in sequence.labels.frames.items()}
+    frames = {number: _crop_labels(one, *move.span(width, number)) for number, one in sequence.labels.frames.items()}
     return replace(
-        sequence, labels=Labels(frames, sequence.labels.counted_as), open=lambda: MovedView(sequence.open(), move))
+        sequence, labels=Labels(frames, sequence.labels.counted_class), open=lambda: ShiftedView(sequence.open(), move))
 
 
-def _in_view(labels: FrameLabels, low: int, high: int) -> FrameLabels:
+def _crop_labels(labels: FrameLabels, low: int, high: int) -> FrameLabels:
     """Labels in pixels of the view, cut at its edges; objects that are mostly beyond them are ignored."""
     boxes = labels.boxes.copy()
     boxes[:, 0::2] = np.clip(boxes[:, 0::2], low, high) - low

@@ -5,11 +5,11 @@ from __future__ import annotations
 import os
 from typing import Callable, Iterator, Sequence
 
-from ..errors import Refused, UserError
+from ..errors import InvalidFile, UserError
 from ..files.safe_read import open_regular, read_limited
 from .labels import LabelRow, checked
 
-BAD_LINE = (ValueError, IndexError, OverflowError, Refused)
+LINE_ERRORS = (ValueError, IndexError, OverflowError, InvalidFile)
 """What a parser may raise for a line that cannot be read."""
 
 
@@ -19,15 +19,15 @@ def read_text(path: str) -> str:
         with open_regular(path) as file:
             return read_limited(file).decode("utf-8-sig")
     except UnicodeDecodeError:
-        raise Refused("not a text file").about(path) from None
-    except Refused as refused:
+        raise InvalidFile("not a text file").about(path) from None
+    except InvalidFile as refused:
         raise refused.about(path) from refused
 
 
-def rows_of(path: str, separator: str | None, parse: Callable[[Sequence[str]], LabelRow | None]) -> Iterator[LabelRow]:
+def parse_rows(path: str, separator: str | None, parse: Callable[[Sequence[str]], LabelRow | None]) -> Iterator[LabelRow]:
     """One row for each line that ``parse`` makes one of; empty lines are passed over.
 
-    parse: from the line's cells to a row, None for an object that is of no use; one of ``BAD_LINE`` for a line that
+    parse: from the line's cells to a row, None for an object that is of no use; one of ``LINE_ERRORS`` for a line that
     cannot be read. Raises UserError with file and line.
     """
     for number, line in enumerate(read_text(path).splitlines(), 1):
@@ -37,10 +37,10 @@ def rows_of(path: str, separator: str | None, parse: Callable[[Sequence[str]], L
             row = parse([cell.strip() for cell in line.split(separator)])
             if row is not None:
                 yield checked(row)
-        except BAD_LINE as error:
+        except LINE_ERRORS as error:
             raise line_error(path, number, error) from None
 
 
 def line_error(path: str | os.PathLike, number: int, cause: Exception) -> UserError:
     """What to raise for a line that could not be read."""
-    return Refused(f"line {number}: {'too few values' if isinstance(cause, IndexError) else cause}").about(path)
+    return InvalidFile(f"line {number}: {'too few values' if isinstance(cause, IndexError) else cause}").about(path)

@@ -16,7 +16,7 @@ CLOSE_ENOUGH = 0.5
 
 
 @dataclass(frozen=True)
-class Selection:
+class DetectionFilter:
     """thresholds: float32 [classes], lowest score that is reported of each class; infinite: the class is not reported.
 
     lowest: the least of them. most: number of objects that is reported at most, the best ones; 0: all.
@@ -30,7 +30,7 @@ class Selection:
     def of(
         cls, labels: tuple[str, ...], score_threshold: float, classes: tuple[str, ...] = (),
         class_thresholds: tuple[tuple[str, float], ...] = (), most: int = 0,
-    ) -> Selection:
+    ) -> DetectionFilter:
         """classes: names of those that are reported; none: all. class_thresholds: pairs of a name and its threshold.
 
         Raises UserError for a name that is not among the labels.
@@ -44,14 +44,14 @@ class Selection:
 
     def of_wanted_classes(self, found: Detections) -> Detections:
         """Those of classes that are reported, whatever their scores, in the same order."""
-        return found if self._wants_all else found.take(np.isfinite(self.thresholds[found.class_ids]))
+        return found if self._selects_all else found.take(np.isfinite(self.thresholds[found.class_ids]))
 
     @cached_property
-    def _one_for_all(self) -> bool:
+    def _single_threshold(self) -> bool:
         return bool((self.thresholds == self.thresholds[0]).all())
 
     @cached_property
-    def _wants_all(self) -> bool:
+    def _selects_all(self) -> bool:
         return bool(np.isfinite(self.thresholds).all())
 
     def apply(self, found: Detections) -> Detections:
@@ -59,8 +59,8 @@ class Selection:
 
         This may follow the suppression of overlaps: it works within a class, where a box only goes for a better one.
         """
-        if self._one_for_all and not self.most:
-            return found.above(self.lowest)
+        if self._single_threshold and not self.most:
+            return found.with_min_score(self.lowest)
         kept = np.flatnonzero(found.scores >= self.thresholds[found.class_ids])
         if self.most:
             kept = kept[:self.most]

@@ -10,7 +10,7 @@ from ..jit.cache import kernel
 from ..network.graph import YoloHead
 
 
-def decode(head: np.ndarray, layout: YoloHead, picture_wh: tuple[int, int], score_threshold: float,
+def decode(head: np.ndarray, layout: YoloHead, image_wh: tuple[int, int], score_threshold: float,
            nms_iou: float) -> Detections:
     """Boxes of one frame, best score first.
 
@@ -33,9 +33,9 @@ def decode(head: np.ndarray, layout: YoloHead, picture_wh: tuple[int, int], scor
     if count == 0:
         return Detections.empty()
     order = np.argsort(-scores[:count], kind="stable")
-    boxes, scores, class_ids = boxes[order] * (picture_wh * 2), scores[order], class_ids[order]
+    boxes, scores, class_ids = boxes[order] * (image_wh * 2), scores[order], class_ids[order]
     kept = suppress(boxes, class_ids, nms_iou)
-    boxes = np.minimum(np.maximum(boxes[kept], 0.0), picture_wh * 2)
+    boxes = np.minimum(np.maximum(boxes[kept], 0.0), image_wh * 2)
     return Detections(boxes.astype(np.float32), scores[kept].astype(np.float32), class_ids[kept].astype(np.int32))
 
 

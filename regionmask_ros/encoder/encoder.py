@@ -16,11 +16,11 @@ from ..core.frame import Frame, make_view
 from ..core.grid import RegionGrid
 from ..jit.memory import aligned
 from . import kernels as encoding
-from .kernels import affine_numbers, pending_share
+from .kernels import affine_parameters, changed_share
 
 
-class Glance:
-    """Nothing is made that nobody asks for; what was made serves the encoder, too. See ``mask.cues.Glance``.
+class FrameView:
+    """Nothing is made that nobody asks for; what was made serves the encoder, too. See ``mask.cues.FrameView``.
 
     resize_s: seconds that the image took.
     """
@@ -59,7 +59,7 @@ class Events:
 
     @cached_property
     def _listed(self) -> tuple[np.ndarray, np.ndarray]:
-        return self.changes.listed()
+        return self.changes.list_changes()
 
     @property
     def index(self) -> np.ndarray:
@@ -123,7 +123,7 @@ class Encoder:
         """
         channel = self.shape[2] // 2
         share = np.empty(self.grid.shape, np.float32)
-        pending_share(image.reshape(-1), np.ascontiguousarray(self._table[:, channel]), channel, self.shape[2],
+        changed_share(image.reshape(-1), np.ascontiguousarray(self._table[:, channel]), channel, self.shape[2],
                       self._threshold, self._reference, share)
         return share
 
@@ -135,8 +135,8 @@ class Encoder:
 
 
 def _line_of(table: np.ndarray) -> np.ndarray | None:
-    """int16, flat: ``affine_numbers`` for the 16 pixels that vectors take at a time; None when that cannot be."""
-    if table.shape[1] > encoding.MOST_VECTOR_CHANNELS or config.DISABLE_JIT:
+    """int16, flat: ``affine_parameters`` for the 16 pixels that vectors take at a time; None when that cannot be."""
+    if table.shape[1] > encoding.MAX_VECTOR_CHANNELS or config.DISABLE_JIT:
         return None
-    numbers = affine_numbers(table)
+    numbers = affine_parameters(table)
     return None if numbers is None else np.tile(numbers, WORD).ravel()

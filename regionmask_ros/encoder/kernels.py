@@ -10,7 +10,7 @@ For a byte ``v`` and 16-bit numbers of its channel::
 below 2**8 no sum behind it leaves 16 unsigned bits. As floors of floors are floors, this is a line with a slope of
 ``whole + slope / 2**16`` and an offset of ``base + offset / 2**8``.
 
-Kernels of the sigma-delta input encoder. The twin is ``twin.TwinEncoder``.
+Kernels of the sigma-delta input encoder. The twin is ``reference_network.ReferenceEncoder``.
 
 An event is sent when |value - reference| reaches the threshold; it carries the difference, clipped to 8 bits, by which
 the reference then advances. Masked regions send nothing and keep their reference.
@@ -36,7 +36,7 @@ EVERY_LINE, EVERY_PIXEL = 8, 2
 
 
 @kernel
-def pending_share(image, column, channel, channels, threshold, reference, result):
+def changed_share(image, column, channel, channels, threshold, reference, result):
     """Share of the pixels looked at whose value is away from its reference by the threshold or more, 0 to 1.
 
     image: uint8 and reference: int16, flat, [16 * rows, 16 * cols, channels]. column: int16 [256], the values of that
@@ -62,7 +62,7 @@ _SEARCH = 400
 """Slopes tried on each side of the line from the first to the last value: half a unit over 255 steps is 128."""
 
 
-def affine_numbers(table: np.ndarray) -> np.ndarray | None:
+def affine_parameters(table: np.ndarray) -> np.ndarray | None:
     """int16 [4, channels]: whole, slope, offset and base that give the table, int [256, channels].
 
     Normalisation is affine before it is rounded, so they usually exist; None when they do not.
@@ -95,7 +95,7 @@ def _line(column: np.ndarray) -> tuple[int, int, int, int] | None:
     return None
 
 
-MOST_VECTOR_CHANNELS = 4
+MAX_VECTOR_CHANNELS = 4
 """A region's line then has 64 stored values, whose bits share an integer."""
 
 
@@ -129,7 +129,7 @@ def encode_run(typing_context, image, first, line, threshold, reference, value, 
         now = b.add(b.add(b.mul(b.zext(pixels, half), whole), base), part)
         references = pointer(context, b, kinds[4], arguments[4], arguments[1], I16)
         told = load(b, references, half, 0, 2)
-        change = _thresholded(b, b.sub(now, told), splat(b, arguments[3], half))
+        change = _apply_threshold(b, b.sub(now, told), splat(b, arguments[3], half))
         store(b, b.add(told, change), references, 0, 2)
         change = b.trunc(change, narrow)
         order = [p * each + c if c < each else lanes for p in range(WORD) for c in range(width)]
@@ -145,7 +145,7 @@ def encode_run(typing_context, image, first, line, threshold, reference, value, 
     return signature, generate
 
 
-def _thresholded(b, change, threshold):
+def _apply_threshold(b, change, threshold):
     """Changes that reach the threshold, cut to what a message may be; the others 0."""
     kind = change.type
     minus = b.sub(constant(kind, 0), change)

@@ -1,6 +1,6 @@
 """The event engine: sigma-delta layers in exact integers, with work only where events arrive.
 
-Read ``arithmetic`` and ``twin`` first: they are the whole network in a page of NumPy. Everything else computes the same
+Read ``arithmetic`` and ``reference_network`` first: they are the whole network in a page of NumPy. Everything else computes the same
 integers, faster:
 
 - ``encoding`` makes the encoder's events, ``change_map`` holds them; ``packing`` checks weights and says what a path

@@ -15,10 +15,10 @@ from .amx import layers as tile_path
 from .amx import packing as tile_packing
 from .arithmetic import ARITHMETICS, CARRY, RULES, Rule
 from .generic import layers as portable_path
-from .layer import Convolution, Lap, Layers, StepTotals, no_lap
+from .layer import Convolution, Layers, ProfileHook, StepTotals, no_profile_hook
 from .simd import layers as vector_path
 from .simd import packing as vector_packing
-from .warm_state import warmed_up
+from .warm_state import initial_state
 
 AMX, PORTABLE = "amx", "portable"
 WARM_STATES = 4
@@ -34,13 +34,13 @@ _PACK = {
     **{name: partial(vector_packing.pack, processor=processor) for name, processor in _PROCESSORS.items()},
     PORTABLE: portable_path.pack,
 }
-_LAYERS = {AMX: tile_path.TileLayers, PORTABLE: portable_path.PortableLayers}
+_LAYERS = {AMX: tile_path.AmxLayers, PORTABLE: portable_path.PortableLayers}
 
 
-def available_paths() -> tuple[str, ...]:
+def available_kernel_sets() -> tuple[str, ...]:
     """Names of the ways in which this processor can compute the layers, the fastest first. All give equal integers."""
-    tiles = (AMX,) if tile_path.is_here() else ()
-    return (*tiles, *(name for name, processor in _PROCESSORS.items() if processor.is_here), PORTABLE)
+    tiles = (AMX,) if tile_path.is_supported() else ()
+    return (*tiles, *(name for name, processor in _PROCESSORS.items() if processor.is_supported), PORTABLE)
 
 
 @dataclass(frozen=True)
@@ -73,7 +73,7 @@ class PackedNetwork:
         with self._lock:
             if path not in self._packed:
                 self._packed[path] = _PACK[path](self.convolutions)
-        return _LAYERS.get(path, vector_path.VectorLayers)(self._packed[path], input_wh, rule)
+        return _LAYERS.get(path, vector_path.SimdLayers)(self._packed[path], input_wh, rule)
 
     def warm_state(self, path: str, input_wh: tuple[int, int], rule: Rule) -> list[np.ndarray]:
         """``Layers.state`` before the first frame."""
@@ -82,7 +82,7 @@ class PackedNetwork:
             warm = self._warm.get(key)
         if warm is None:
             fresh = self.layers_for(path, input_wh, rule)
-            fresh.load(warmed_up(self.convolutions, input_wh, rule))
+            fresh.load(initial_state(self.convolutions, input_wh, rule))
             # Copies in memory of their own: ``fresh`` goes, and with it the chunks that its arrays are cut from.
             warm = [array.copy() for array in fresh.state()]
         with self._lock:
@@ -93,17 +93,17 @@ class PackedNetwork:
         return warm
 
 
-PATH_VARIABLE = "REGIONMASK_ENGINE_PATH"
+KERNEL_SET_VARIABLE = "REGIONMASK_ENGINE_PATH"
 """Environment variable that forces a path; empty or unset for the fastest."""
 
 
-class PathError(ValueError):
+class KernelSetError(ValueError):
     """A path was asked for that there is not, or not on this processor, or not for this network."""
 
 
-def usable_paths(packed: PackedNetwork) -> tuple[str, ...]:
-    """Of ``available_paths``, those that can compute this network."""
-    return tuple(name for name in available_paths() if _can_compute(name, packed.convolutions))
+def usable_kernel_sets(packed: PackedNetwork) -> tuple[str, ...]:
+    """Of ``available_kernel_sets``, those that can compute this network."""
+    return tuple(name for name in available_kernel_sets() if _can_compute(name, packed.convolutions))
 
 
 def _can_compute(path: str, convolutions: tuple[Convolution, ...]) -> bool:
@@ -117,13 +117,13 @@ def description(path: str) -> str:
     return f"{path} (vnni)" if path in _PROCESSORS and _PROCESSORS[path].has_vnni else path
 
 
-def choose_path(packed: PackedNetwork, path: str) -> str:
-    """The path of that name; with "", the one that ``PATH_VARIABLE`` names, or the fastest. Raises PathError."""
-    usable = usable_paths(packed)
-    where = "path" if path else PATH_VARIABLE
-    wanted = path or os.environ.get(PATH_VARIABLE, "") or usable[0]
+def choose_kernel_set(packed: PackedNetwork, path: str) -> str:
+    """The path of that name; with "", the one that ``KERNEL_SET_VARIABLE`` names, or the fastest. Raises PathError."""
+    usable = usable_kernel_sets(packed)
+    where = "path" if path else KERNEL_SET_VARIABLE
+    wanted = path or os.environ.get(KERNEL_SET_VARIABLE, "") or usable[0]
     if wanted not in usable:
-        raise PathError(f"{where} {wanted!r}: this processor offers {', '.join(usable)} for this network")
+        raise KernelSetError(f"{where} {wanted!r}: this processor offers {', '.join(usable)} for this network")
     return wanted
 
 
@@ -131,7 +131,7 @@ class EventEngine:
     """The network's state for one camera. Not for use by two threads at a time.
 
     packed: shared weights. input_wh: width and height of the input. arithmetic: a name in ``RULES``. path: one of
-    ``available_paths()``; "" for the one that the environment variable REGIONMASK_ENGINE_PATH names, or the fastest.
+    ``available_kernel_sets()``; "" for the one that the environment variable REGIONMASK_ENGINE_PATH names, or the fastest.
     Raises ValueError for an unknown arithmetic or an input that is too small, and PathError, which is one, for a path
     that is not to be had.
 
@@ -141,14 +141,14 @@ class EventEngine:
     """
 
     counting: bool = True
-    lap: Callable[[str], None] | None = None
+    profile_hook: Callable[[str], None] | None = None
 
     def __init__(
         self, packed: PackedNetwork, input_wh: tuple[int, int], arithmetic: str = CARRY, path: str = ""
     ) -> None:
         if arithmetic not in ARITHMETICS:
             raise ValueError(f"arithmetic {arithmetic!r}: expected one of {', '.join(ARITHMETICS)}")
-        self.path = choose_path(packed, path)
+        self.path = choose_kernel_set(packed, path)
         self.packed, self.input_wh, self.arithmetic = packed, input_wh, arithmetic
         self._layers = packed.layers_for(self.path, input_wh, RULES[arithmetic])
         self.reset()
@@ -167,7 +167,7 @@ class EventEngine:
         index: int32 [n], strictly ascending positions in the input (y, x, channel), flat. message: int32 [n] at 2**10.
         """
         self._layers.counting = self.counting
-        return self._result(self._layers.step(index, message, self._lap()))
+        return self._result(self._layers.step(index, message, self._profile_hook()))
 
     def step_changes(self, changes: ChangeMap) -> EngineResult:
         """As ``step``, with the encoder's events as a dense map. Raises ValueError for a map of another size."""
@@ -175,17 +175,17 @@ class EventEngine:
         if (changes.rows, changes.cols, changes.channels) != shape:
             raise ValueError(f"a map of {changes.cols}x{changes.rows}x{changes.channels}, the engine's input is "
                              f"{shape[1]}x{shape[0]}x{shape[2]}")
-        if changes.events == 0 and self.lap is None:
+        if changes.events == 0 and self.profile_hook is None:
             # Neurons that nothing reaches cannot fire, and what layers sent last is taken back when they next fire.
             return self._result(StepTotals.silent(len(self.packed.convolutions)), self._head)
         self._layers.counting = self.counting
-        return self._result(self._layers.step_changes(changes, self._lap()))
+        return self._result(self._layers.step_changes(changes, self._profile_hook()))
 
-    def _lap(self) -> Lap:
-        if self.lap is None:
-            return no_lap
+    def _profile_hook(self) -> ProfileHook:
+        if self.profile_hook is None:
+            return no_profile_hook
         names = {-1: "input", **dict(enumerate(self.packed.names))}
-        return lambda part: self.lap(names[part])
+        return lambda part: self.profile_hook(names[part])
 
     def _result(self, totals: StepTotals, head: np.ndarray | None = None) -> EngineResult:
         """head: what it still shows; None: to be read."""

@@ -1,7 +1,7 @@
 """What every way of computing the layers starts from, and what it must offer.
 
 Why no sum can overflow. A message that a kernel multiplies has 16 bits, a weight too, so each product fits int32. A
-sum of products may not (see ``Convolution.largest_sum``), but it never has to: all kernels add in int32 with
+sum of products may not (see ``Convolution.sum_bound``), but it never has to: all kernels add in int32 with
 wrap-around, none saturates, and so a sum is right modulo 2**32 whatever its size and whatever the order of its terms.
 The accumulator has 24 bits, wraps as well, and 2**24 divides 2**32: its value is exact. The same holds where a
 message is taken apart, into bytes or into its nearest 16-bit value and a rest, as all parts are added modulo 2**32.
@@ -21,14 +21,14 @@ import numpy as np
 
 from .arithmetic import UNIT_EXP
 
-MOST_CHANNELS = (1 << 16) - 1
-MOST_PIXELS = (1 << 15) - 1
+MAX_CHANNELS = (1 << 16) - 1
+MAX_IMAGE_PIXELS = (1 << 15) - 1
 """On a side: a place of an output is one int32, half line and half column."""
 
-MOST_VALUES = (1 << 31) - 1
+MAX_VALUES = (1 << 31) - 1
 """Of a layer: their positions are int32."""
 
-LARGEST_MESSAGE = 1 << 15
+MAX_MESSAGE = 1 << 15
 """Its size at most; larger ones travel in parts."""
 
 
@@ -63,8 +63,8 @@ class Convolution:
         limit = np.iinfo(np.int16)
         if spec.weight.min() < limit.min or spec.weight.max() > limit.max:
             raise ValueError(f"{spec.name}: weights must fit 16 signed bits")
-        if max(spec.weight.shape[:2]) > MOST_CHANNELS:
-            raise ValueError(f"{spec.name}: at most {MOST_CHANNELS} channels")
+        if max(spec.weight.shape[:2]) > MAX_CHANNELS:
+            raise ValueError(f"{spec.name}: at most {MAX_CHANNELS} channels")
         weight = spec.weight.astype(np.int16)
         if spec.bias is None:
             return cls(weight, None, 0, spec.stride, spec.padding)
@@ -92,10 +92,10 @@ class Convolution:
         return self.weight.shape[2]
 
     @property
-    def largest_sum(self) -> int:
+    def sum_bound(self) -> int:
         """What the size of a sum of 16-bit messages times weights cannot exceed: a bound, proven from the weights."""
         weights = np.abs(self.weight.astype(np.int64)).reshape(self.channels, -1)
-        return int(weights.sum(axis=1).max()) * LARGEST_MESSAGE
+        return int(weights.sum(axis=1).max()) * MAX_MESSAGE
 
     def output_size(self, rows: int, cols: int) -> tuple[int, int]:
         """Rows and columns of the outputs. Raises ValueError when there would be none, or when inputs or outputs are
@@ -104,12 +104,12 @@ class Convolution:
         if min(size) < 1:
             raise ValueError(f"an input of {cols}x{rows} is too small for a {self.size}x{self.size} kernel")
         for (height, width), channels in (((rows, cols), self.in_channels), (size, self.channels)):
-            if max(height, width) > MOST_PIXELS or height * width * channels > MOST_VALUES:
+            if max(height, width) > MAX_IMAGE_PIXELS or height * width * channels > MAX_VALUES:
                 raise ValueError(f"a layer of {width}x{height} pixels with {channels} channels is too large")
         return size
 
     @cached_property
-    def taps_first(self) -> np.ndarray:
+    def tap_major_weights(self) -> np.ndarray:
         """The weights as int16 [ky, kx, in, out], flat: what an event adds lies together. Made when first used."""
         return np.ascontiguousarray(self.weight.transpose(2, 3, 1, 0)).ravel()
 
@@ -134,11 +134,11 @@ class StepTotals:
         return cls((0,) * (layers - 1), (0,) * layers)
 
 
-Lap = Callable[[int], None]
+ProfileHook = Callable[[int], None]
 """Told each part of a step once it is done, for a clock: -1 for the input, then the number of each layer."""
 
 
-def no_lap(part: int) -> None:
+def no_profile_hook(part: int) -> None:
     """Nobody looks at the clock."""
 
 
@@ -149,12 +149,12 @@ class Layers(Protocol):
     counting: bool = True
     """Off: totals may be wrong, and nothing is done for them alone."""
 
-    def step(self, index: np.ndarray, message: np.ndarray, lap: Lap = no_lap) -> StepTotals:
+    def step(self, index: np.ndarray, message: np.ndarray, profile_hook: ProfileHook = no_profile_hook) -> StepTotals:
         """One frame of events (see ``EventEngine.step``) through all layers."""
 
-    def step_changes(self, changes, lap: Lap = no_lap) -> StepTotals:
+    def step_changes(self, changes, profile_hook: ProfileHook = no_profile_hook) -> StepTotals:
         """One frame of the encoder's ``ChangeMap`` through all layers."""
-        return self.step(*changes.listed(), lap)
+        return self.step(*changes.list_changes(), profile_hook)
 
     def clear(self) -> None:
         """Empties what a step leaves behind when it is broken off; sigma and reference stay."""

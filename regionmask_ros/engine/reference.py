@@ -21,7 +21,7 @@ def correlate(message: np.ndarray, weight: np.ndarray, stride: int, padding: int
     return np.rint(sums).astype(np.int64).reshape(rows, cols, -1)
 
 
-class TwinEncoder:
+class ReferenceEncoder:
     """State: reference int64 [h, w, c] in encoder units. ``threshold`` in encoder units."""
 
     def __init__(self, shape: tuple[int, int, int], threshold: int) -> None:
@@ -38,7 +38,7 @@ class TwinEncoder:
         return sent << SPIKE_EXP
 
 
-class TwinLayer:
+class ReferenceLayer:
     """One convolution with its neurons. ``spec`` is a ``ConvSpec``; one without bias is the head."""
 
     def __init__(self, spec, in_shape: tuple[int, int, int], arithmetic: str) -> None:
@@ -68,14 +68,14 @@ class TwinLayer:
         return told
 
 
-class TwinNetwork:
+class ReferenceNetwork:
     """The whole network, warmed up. After ``step``, ``messages`` holds those of the encoder and of each layer."""
 
     def __init__(self, network, input_wh: tuple[int, int], arithmetic: str) -> None:
         shape = (input_wh[1], input_wh[0], network.layers[0].weight.shape[1])
         self.layers = []
         for spec in network.layers:
-            self.layers.append(TwinLayer(spec, shape, arithmetic))
+            self.layers.append(ReferenceLayer(spec, shape, arithmetic))
             shape = self.layers[-1].out_shape
         self.messages: list[np.ndarray] = []
         self._warm_up()

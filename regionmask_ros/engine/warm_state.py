@@ -1,4 +1,4 @@
-"""The state before frame 0: each layer has fired on its biases alone, as often as Lava's pipeline lets it (``twin``).
+"""The state before frame 0: each layer has fired on its biases alone, as often as Lava's pipeline lets it (``reference_network``).
 
 Nothing has come from outside, so all neurons of a channel do the same, but for those near enough to an edge to feel the
 padding. A small input therefore tells the state of a large one: its edges, and its middle repeated.
@@ -18,9 +18,9 @@ State = "tuple[np.ndarray, np.ndarray | None]"
 """Sigma and reference of a layer, as ``Layers.read`` returns them."""
 
 
-def warmed_up(convolutions: Sequence[Convolution], input_wh: tuple[int, int], rule: Rule) -> list[State]:
+def initial_state(convolutions: Sequence[Convolution], input_wh: tuple[int, int], rule: Rule) -> list[State]:
     """The state of every layer for that input size; layer i, from 1, has worked i + 1 times."""
-    small_wh = tuple(enough(convolutions, length) for length in input_wh)
+    small_wh = tuple(min_warm_up_length(convolutions, length) for length in input_wh)
     layers = PortableLayers(pack(tuple(convolutions)), small_wh, rule)
     count = len(layers.layers)
     for frame in range(-(count + 1), 0):
@@ -28,11 +28,11 @@ def warmed_up(convolutions: Sequence[Convolution], input_wh: tuple[int, int], ru
     states, (cols, rows) = [], input_wh
     for number, spec in enumerate(convolutions):
         rows, cols = spec.output_size(rows, cols)
-        states.append(tuple(None if one is None else stretched(one, rows, cols) for one in layers.read(number)))
+        states.append(tuple(None if one is None else stretch_state(one, rows, cols) for one in layers.read(number)))
     return states
 
 
-def enough(convolutions: Sequence[Convolution], length: int) -> int:
+def min_warm_up_length(convolutions: Sequence[Convolution], length: int) -> int:
     """The least length of an input's side whose edges and middle are those of ``length``; itself when none is less.
 
     It differs by a multiple of all strides, so that windows meet the far edge in the same way.
@@ -59,7 +59,7 @@ def _has_middle(convolutions: Sequence[Convolution], length: int) -> bool:
     return True
 
 
-def stretched(small: np.ndarray, rows: int, cols: int) -> np.ndarray:
+def stretch_state(small: np.ndarray, rows: int, cols: int) -> np.ndarray:
     """[rows, cols, channels] from a smaller or equal one: its middle line and column are repeated."""
     lines, columns = (_repeating_middle(have, want) for have, want in zip(small.shape, (rows, cols)))
     return small[lines[:, None], columns]

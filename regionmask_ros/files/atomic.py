@@ -9,7 +9,7 @@ import os
 import re
 from pathlib import Path
 
-from ..errors import UserError, one_line
+from ..errors import UserError, to_one_line
 from .safe_read import system_cause
 
 
@@ -19,18 +19,18 @@ def natural_key(name: str) -> tuple:
     return tuple(int(part) if index % 2 else part.casefold() for index, part in enumerate(parts)), name
 
 
-def shown(path: str | os.PathLike) -> str:
+def display_path(path: str | os.PathLike) -> str:
     """A path as it may stand in a one-line message: without control characters or undecodable bytes."""
     text = os.fspath(path)
     return text if text.isprintable() and text else repr(text)
 
 
-def must_be_utf8(path: str) -> None:
+def check_utf8(path: str) -> None:
     """Raises UserError for a path that is not: OpenCV crashes on it."""
     try:
         os.path.abspath(path).encode("utf-8")
     except UnicodeEncodeError:
-        raise UserError(f"{shown(path)}: this name is not valid UTF-8: rename the file or folder") from None
+        raise UserError(f"{display_path(path)}: this name is not valid UTF-8: rename the file or folder") from None
 
 
 def write_whole(target: Path, content: bytes) -> None:
@@ -44,4 +44,4 @@ def write_whole(target: Path, content: bytes) -> None:
         finally:
             unfinished.unlink(missing_ok=True)
     except OSError as error:
-        raise UserError(one_line(f"{target}: cannot be written, {system_cause(error)}")) from error
+        raise UserError(to_one_line(f"{target}: cannot be written, {system_cause(error)}")) from error

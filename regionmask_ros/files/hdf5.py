@@ -17,11 +17,11 @@ from typing import Any, Mapping
 
 import numpy as np
 
-from ..errors import Refused
+from ..errors import InvalidFile
 
 DUMP = Path(__file__).with_name("hdf5_dump.py")
 TIMEOUT_S = 60.0
-CURE = "reading an HDF5 file needs h5py: run 'make setup', or: pip install h5py"
+HINT = "reading an HDF5 file needs h5py: run 'make setup', or: pip install h5py"
 DAMAGED = "truncated or damaged HDF5 file"
 _LENGTH = struct.Struct("<I")
 
@@ -44,7 +44,7 @@ class Group:
         entry = self._entry(name, "numbers")
         shape, offset = entry["shape"], entry["offset"]
         if len(shape) not in np.atleast_1d(dimensions):
-            raise Refused(f"/{self._path}{name} is {shape}, expected {dimensions} dimensions")
+            raise InvalidFile(f"/{self._path}{name} is {shape}, expected {dimensions} dimensions")
         return self._values[offset:offset + math.prod(shape)].reshape(shape).astype(np.int32)
 
     def text(self, name: str) -> str:
@@ -54,12 +54,12 @@ class Group:
     def _entry(self, name: str, kind: str) -> Mapping[str, Any]:
         path = f"{self._path}{name}"
         if path not in self._entries:
-            raise Refused(f"no {name} in /{self._path}: not an export of a lava-dl network")
+            raise InvalidFile(f"no {name} in /{self._path}: not an export of a lava-dl network")
         entry = self._entries[path]
         if entry["kind"] == "refused":
-            raise Refused(f"refused, /{path} {entry['why']}")
+            raise InvalidFile(f"refused, /{path} {entry['why']}")
         if entry["kind"] != kind:
-            raise Refused(f"/{path} is {entry['kind']}, expected {kind}")
+            raise InvalidFile(f"/{path} is {entry['kind']}, expected {kind}")
         return entry
 
 
@@ -68,17 +68,17 @@ def read_hdf5(data: bytes) -> Group:
     try:
         done = subprocess.run([sys.executable, str(DUMP)], input=data, capture_output=True, timeout=TIMEOUT_S)
     except subprocess.TimeoutExpired as error:
-        raise Refused(f"{DAMAGED}, it cannot be read in {TIMEOUT_S:g} s") from error
+        raise InvalidFile(f"{DAMAGED}, it cannot be read in {TIMEOUT_S:g} s") from error
     except OSError as error:
-        raise Refused(f"cannot be read, {sys.executable} does not start") from error
+        raise InvalidFile(f"cannot be read, {sys.executable} does not start") from error
     if done.returncode:
-        raise Refused(DAMAGED)
+        raise InvalidFile(DAMAGED)
     try:
         (length,) = _LENGTH.unpack_from(done.stdout)
         facts = json.loads(done.stdout[_LENGTH.size:_LENGTH.size + length])
         values = np.frombuffer(done.stdout, "<i4", offset=_LENGTH.size + length)
     except (struct.error, ValueError) as error:
-        raise Refused(DAMAGED) from error
+        raise InvalidFile(DAMAGED) from error
     if "error" in facts:
-        raise Refused(CURE if facts["error"] == "h5py" else f"refused, {facts['error']}")
+        raise InvalidFile(HINT if facts["error"] == "h5py" else f"refused, {facts['error']}")
     return Group(facts["entries"], values)

@@ -29,7 +29,7 @@ _OWN_FILTERS = {1, 2, 3}
 """Deflate, shuffle, checksum: part of every HDF5 library."""
 
 
-class _Refused(Exception):
+class _UnreadableEntry(Exception):
     """Why an entry is not read."""
 
 
@@ -55,13 +55,13 @@ def main() -> None:
 def _walk(h5py: Any, group: Any, path: str, depth: int, entries: dict[str, Any], values: list[Any]) -> None:
     for name in group:
         if len(entries) >= MAX_ENTRIES:
-            raise _Refused(f"it has more than {MAX_ENTRIES} entries")
+            raise _UnreadableEntry(f"it has more than {MAX_ENTRIES} entries")
         if not isinstance(name, str):
-            raise _Refused("a name in it is no text")
+            raise _UnreadableEntry("a name in it is no text")
         below = f"{path}{name}"
         try:
             entries[below] = _entry(h5py, group, name, values)
-        except _Refused as refused:
+        except _UnreadableEntry as refused:
             entries[below] = {"kind": "refused", "why": str(refused)}
         if entries[below]["kind"] == "group" and depth < MAX_DEPTH:
             _walk(h5py, group[name], f"{below}/", depth + 1, entries, values)
@@ -69,17 +69,17 @@ def _walk(h5py: Any, group: Any, path: str, depth: int, entries: dict[str, Any],
 
 def _entry(h5py: Any, group: Any, name: str, values: list[Any]) -> dict[str, Any]:
     if not isinstance(group.get(name, getlink=True), h5py.HardLink):
-        raise _Refused("is a link to somewhere else")
+        raise _UnreadableEntry("is a link to somewhere else")
     found = group[name]
     if isinstance(found, h5py.Group):
         return {"kind": "group"}
     if not isinstance(found, h5py.Dataset) or found.shape is None:
-        raise _Refused("is no array")
+        raise _UnreadableEntry("is no array")
     made = found.id.get_create_plist()
     if found.external or found.is_virtual:
-        raise _Refused("keeps its values in another file")
+        raise _UnreadableEntry("keeps its values in another file")
     if {made.get_filter(number)[0] for number in range(made.get_nfilters())} - _OWN_FILTERS:
-        raise _Refused("is compressed by a plug-in")
+        raise _UnreadableEntry("is compressed by a plug-in")
     if found.dtype.kind == "S" or h5py.check_string_dtype(found.dtype) is not None:
         return {"kind": "text", "text": _text(found)}
     return {"kind": "numbers", "shape": list(found.shape), "offset": _numbers(found, values)}
@@ -87,11 +87,11 @@ def _entry(h5py: Any, group: Any, name: str, values: list[Any]) -> dict[str, Any
 
 def _text(dataset: Any) -> str:
     if dataset.size != 1 or dataset.dtype.itemsize > MAX_TEXT:
-        raise _Refused("is no short text")
+        raise _UnreadableEntry("is no short text")
     value = dataset[()] if dataset.shape == () else dataset[(0,) * len(dataset.shape)]
     data = value.encode() if isinstance(value, str) else bytes(value)
     if len(data) > MAX_TEXT or not data.isascii():
-        raise _Refused("is no short text")
+        raise _UnreadableEntry("is no short text")
     return data.decode("ascii").rstrip("\0")
 
 
@@ -99,13 +99,13 @@ def _numbers(dataset: Any, values: list[Any]) -> int:
     import numpy as np
 
     if dataset.dtype.kind not in "iufb" or dataset.dtype.itemsize > 8:
-        raise _Refused(f"is {dataset.dtype}, expected numbers")
+        raise _UnreadableEntry(f"is {dataset.dtype}, expected numbers")
     held = sum(array.size for array in values)
     if held + math.prod(dataset.shape) > MAX_VALUES:
-        raise _Refused(f"makes it more than {MAX_VALUES} numbers")
+        raise _UnreadableEntry(f"makes it more than {MAX_VALUES} numbers")
     whole = np.asarray(dataset[()], np.float64)
     if not (np.isfinite(whole).all() and (whole == np.rint(whole)).all() and (np.abs(whole) < 2**31).all()):
-        raise _Refused("holds values that are not whole numbers of 31 bits")
+        raise _UnreadableEntry("holds values that are not whole numbers of 31 bits")
     values.append(whole.astype("<i4"))
     return held
 
@@ -121,5 +121,5 @@ def _write(facts: dict[str, Any], values: list[Any]) -> None:
 if __name__ == "__main__":
     try:
         main()
-    except _Refused as refused:
+    except _UnreadableEntry as refused:
         _write({"error": str(refused)}, [])

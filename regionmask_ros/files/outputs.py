@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from typing import Sequence
 
 from ..errors import UserError
-from .atomic import must_be_utf8, shown
+from .atomic import check_utf8, display_path
 
 CHUNK_BYTES = 1 << 20
 
@@ -82,7 +82,7 @@ class Outputs:
         """Makes the folder and those above it where they are missing; an abort takes the new ones away again."""
         if not path:
             raise UserError("the output folder's name is empty")
-        must_be_utf8(path)
+        check_utf8(path)
         missing = []
         level = os.path.abspath(path)
         while not os.path.lexists(level):
@@ -93,9 +93,9 @@ class Outputs:
                 os.mkdir(level)
                 self._made.append(level)
         except OSError as error:
-            raise UserError(f"{shown(path)}: cannot make this folder: {error.strerror}") from None
+            raise UserError(f"{display_path(path)}: cannot make this folder: {error.strerror}") from None
         if not os.path.isdir(path):
-            raise UserError(f"{shown(path)}: not a folder: give another place for the output")
+            raise UserError(f"{display_path(path)}: not a folder: give another place for the output")
         return path
 
     def file(self, path: str) -> str:
@@ -107,7 +107,7 @@ class Outputs:
         try:
             os.close(os.open(temporary, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o666))
         except OSError as error:
-            raise UserError(f"{shown(path)}: cannot be written: {error.strerror}") from None
+            raise UserError(f"{display_path(path)}: cannot be written: {error.strerror}") from None
         self._pending.append(_Pending(temporary, path))
         return temporary
 
@@ -119,7 +119,7 @@ class Outputs:
             try:
                 os.replace(pending.temporary, pending.final)
             except OSError as error:
-                raise UserError(f"{shown(pending.final)}: cannot be written: {error.strerror}") from None
+                raise UserError(f"{display_path(pending.final)}: cannot be written: {error.strerror}") from None
             written.append(self._pending.pop(0).final)
         self._made.clear()
         return written
@@ -139,32 +139,32 @@ class Outputs:
         return self
 
     def __exit__(self, kind: object, error: BaseException | None, trace: object) -> None:
-        places = [shown(pending.final) for pending in self._pending]
+        places = [display_path(pending.final) for pending in self._pending]
         self.abort()
         if isinstance(error, OSError) and error.errno in _DISK_TROUBLE and places:
             raise UserError(f"{', '.join(places)}: cannot be written: {error.strerror}") from None
 
     def _refuse(self, path: str) -> None:
         """Raises UserError for a path that cannot, or must not, become an output."""
-        must_be_utf8(path)
+        check_utf8(path)
         try:
             os.lstat(path)
         except FileNotFoundError:
             pass
         except OSError as error:
-            raise UserError(f"{shown(path)}: cannot be written: {error.strerror}") from None
+            raise UserError(f"{display_path(path)}: cannot be written: {error.strerror}") from None
         if not os.path.basename(path) or os.path.isdir(path):
-            raise UserError(f"{shown(path)}: a folder: give the name of a file")
+            raise UserError(f"{display_path(path)}: a folder: give the name of a file")
         if os.path.exists(path) and not os.path.isfile(path):
-            raise UserError(f"{shown(path)}: not a regular file: give another name")
+            raise UserError(f"{display_path(path)}: not a regular file: give another name")
         if os.path.realpath(path) in (os.path.realpath(pending.final) for pending in self._pending):
-            raise UserError(f"{shown(path)}: named for two outputs: give another name")
+            raise UserError(f"{display_path(path)}: named for two outputs: give another name")
         for source in filter(None, self._inputs):
-            if os.path.exists(path) and os.path.exists(source) and _is_part_of(path, source):
-                raise UserError(f"{shown(path)}: would replace the input: give another name")
+            if os.path.exists(path) and os.path.exists(source) and _contains_output(path, source):
+                raise UserError(f"{display_path(path)}: would replace the input: give another name")
 
 
-def _is_part_of(path: str, source: str) -> bool:
+def _contains_output(path: str, source: str) -> bool:
     """Whether the file is the source or, where that is a folder, lies in it."""
     folder = os.path.dirname(os.path.realpath(path))
     return os.path.samefile(path, source) or (os.path.isdir(source) and os.path.samefile(folder, source))

@@ -1,6 +1,6 @@
 """Files and zip archives that may come from anybody, read within limits.
 
-Nothing is ever extracted to a path that an archive names. Every failure is ``Refused``.
+Nothing is ever extracted to a path that an archive names. Every failure is ``InvalidFile``.
 
 Arrays in ``.npz`` archives that may come from anybody: numbers only, and no larger than the file says.
 """
@@ -18,7 +18,7 @@ from typing import BinaryIO
 
 import numpy as np
 
-from ..errors import Refused
+from ..errors import InvalidFile
 
 MAX_BYTES = 256 << 20
 ZIP_MAGIC = b"PK\x03\x04"
@@ -35,18 +35,18 @@ def open_regular(path: str | os.PathLike) -> BinaryIO:
     try:
         found = os.stat(path)
         if stat.S_ISDIR(found.st_mode):
-            raise Refused("this is a folder, not a file")
+            raise InvalidFile("this is a folder, not a file")
         if not stat.S_ISREG(found.st_mode):
-            raise Refused("not a regular file")
+            raise InvalidFile("not a regular file")
         if found.st_size == 0:
-            raise Refused("empty file")
+            raise InvalidFile("empty file")
         if found.st_size > MAX_BYTES:
-            raise Refused(f"larger than {MAX_BYTES >> 20} MB")
+            raise InvalidFile(f"larger than {MAX_BYTES >> 20} MB")
         return open(path, "rb")
     except OSError as error:
-        raise Refused(system_cause(error)) from error
+        raise InvalidFile(system_cause(error)) from error
     except ValueError as error:
-        raise Refused(f"not a file name: {error}") from error
+        raise InvalidFile(f"not a file name: {error}") from error
 
 
 def read_limited(file: BinaryIO) -> bytes:
@@ -55,7 +55,7 @@ def read_limited(file: BinaryIO) -> bytes:
         file.seek(0)
         return file.read(MAX_BYTES)
     except OSError as error:
-        raise Refused(system_cause(error)) from error
+        raise InvalidFile(system_cause(error)) from error
 
 
 def looks_like_zip(file: BinaryIO) -> bool:
@@ -77,11 +77,11 @@ def open_zip(file: BinaryIO) -> zipfile.ZipFile:
     try:
         archive = zipfile.ZipFile(file)
     except _ZIP_ERRORS as error:
-        raise Refused("truncated or damaged zip archive") from error
+        raise InvalidFile("truncated or damaged zip archive") from error
     seen: set[str] = set()
     for name in archive.namelist():
         if name in seen:
-            raise Refused(f"damaged zip archive, {name} is in it twice")
+            raise InvalidFile(f"damaged zip archive, {name} is in it twice")
         seen.add(name)
     return archive
 
@@ -89,32 +89,32 @@ def open_zip(file: BinaryIO) -> zipfile.ZipFile:
 def read_member(archive: zipfile.ZipFile, info: zipfile.ZipInfo) -> bytes:
     """One member, as long as its entry says and at most MAX_BYTES; its checksum is verified."""
     if info.file_size > MAX_BYTES:
-        raise Refused(f"{info.filename} in it is said to be larger than {MAX_BYTES >> 20} MB")
+        raise InvalidFile(f"{info.filename} in it is said to be larger than {MAX_BYTES >> 20} MB")
     if info.compress_type not in (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED):
-        raise Refused(f"{info.filename} in it is compressed in a way that is not read")
+        raise InvalidFile(f"{info.filename} in it is compressed in a way that is not read")
     try:
         with archive.open(info) as member:
             data = member.read(info.file_size + 1)
     except _ZIP_ERRORS as error:
-        raise Refused(f"damaged zip archive, {info.filename} cannot be read") from error
+        raise InvalidFile(f"damaged zip archive, {info.filename} cannot be read") from error
     if len(data) != info.file_size:
-        raise Refused(f"damaged zip archive, {info.filename} is shorter than said")
+        raise InvalidFile(f"damaged zip archive, {info.filename} is shorter than said")
     return data
 
 
-LONGEST_SIDE = 16_384
-MOST_SIDES = 2
+MAX_SIDE = 16_384
+MAX_SIDES = 2
 
 
 def read_array(archive: zipfile.ZipFile, name: str, kinds: str, what: str,
-               longest: int = LONGEST_SIDE) -> np.ndarray:
+               longest: int = MAX_SIDE) -> np.ndarray:
     """One array of at most two axes. Its header is checked before memory is taken; objects (pickles) are refused.
 
     kinds: the dtype kinds that may be, as NumPy names them. what: what the file should be, for people, such as
     "a mask". longest: length that an axis may have. Raises Refused.
     """
     if f"{name}.npy" not in archive.namelist():
-        raise Refused(f"not {what}: no array {name} in it")
+        raise InvalidFile(f"not {what}: no array {name} in it")
     data = read_member(archive, archive.getinfo(f"{name}.npy"))
     stream = io.BytesIO(data)
     try:
@@ -124,13 +124,13 @@ def read_array(archive: zipfile.ZipFile, name: str, kinds: str, what: str,
             warnings.simplefilter("ignore")
             shape, fortran, dtype = read_header[version](stream)
     except (ValueError, KeyError, TypeError, SyntaxError, RecursionError, MemoryError) as error:
-        raise Refused(f"damaged array {name}") from error
+        raise InvalidFile(f"damaged array {name}") from error
     if dtype.hasobject:
-        raise Refused(f"array {name} holds Python objects; only numbers are read")
-    if dtype.kind not in kinds or len(shape) > MOST_SIDES:
-        raise Refused(f"array {name} is {dtype} {list(shape)}: not {what}")
+        raise InvalidFile(f"array {name} holds Python objects; only numbers are read")
+    if dtype.kind not in kinds or len(shape) > MAX_SIDES:
+        raise InvalidFile(f"array {name} is {dtype} {list(shape)}: not {what}")
     content = data[stream.tell():]
     sane = all(type(side) is int and 0 <= side <= longest for side in shape)
     if not sane or len(content) != int(np.prod(shape, dtype=object)) * dtype.itemsize:
-        raise Refused(f"damaged array {name}: its size is not what it says")
+        raise InvalidFile(f"damaged array {name}: its size is not what it says")
     return np.frombuffer(content, dtype).reshape(shape, order="F" if fortran else "C")

@@ -32,7 +32,7 @@ OLDEST = (0, 55)
 
 
 @lru_cache(maxsize=None)
-def is_new_enough() -> bool:
+def is_numba_supported() -> bool:
     """Whether this Numba compiles vector code. Says once when it does not."""
     found = tuple(map(int, re.findall(r"\d+", numba.__version__)[:2]))
     if found < OLDEST:
@@ -80,7 +80,7 @@ _FOLDER = cache_folder()
 _DECORATING = threading.Lock()
 
 
-class _ForgivingCache(FunctionCache):
+class _FaultTolerantCache(FunctionCache):
     """Numba's cache of one function, without its ways to fail.
 
     An index that a power cut has left empty would raise at every start, and for ever; it is thrown away. A kernel that
@@ -98,12 +98,12 @@ class _ForgivingCache(FunctionCache):
 
     def save_overload(self, sig: Any, data: Any) -> None:
         # The kernel is compiled and works: a full disk, for one, only means that the next start compiles it again.
-        with contextlib.suppress(Exception), _one_process_at_a_time():
+        with contextlib.suppress(Exception), _lock_compilation():
             super().save_overload(sig, data)
 
 
 @contextlib.contextmanager
-def _one_process_at_a_time() -> Iterator[None]:
+def _lock_compilation() -> Iterator[None]:
     with open(_FOLDER / "lock", "w") as file:
         fcntl.flock(file, fcntl.LOCK_EX)
         yield
@@ -122,7 +122,7 @@ def kernel(function: Callable) -> Callable:
     with _DECORATING:
         previous, config.CACHE_DIR = config.CACHE_DIR, str(_FOLDER)
         try:
-            compiled._cache = _ForgivingCache(function)
+            compiled._cache = _FaultTolerantCache(function)
         finally:
             config.CACHE_DIR = previous
     return compiled

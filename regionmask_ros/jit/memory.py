@@ -23,13 +23,13 @@ _chunk = np.empty(0, np.uint8)
 """What is left of the memory that small arrays are cut from. A chunk is freed with the last array cut from it."""
 
 
-def _start_in_child() -> None:
+def _reset_in_child() -> None:
     """After a fork: the parent's lock may be held by a thread that the child does not have."""
     global _lock, _chunk
     _lock, _chunk = threading.Lock(), np.empty(0, np.uint8)
 
 
-os.register_at_fork(after_in_child=_start_in_child)
+os.register_at_fork(after_in_child=_reset_in_child)
 
 
 def aligned(count: int, dtype) -> np.ndarray:

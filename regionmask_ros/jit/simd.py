@@ -159,7 +159,7 @@ def nested_sums(builder, start, times, enter, add):
 
 
 @intrinsic
-def clear_16(typing_context, array, first):
+def clear_16_bytes(typing_context, array, first):
     """Sets 16 bytes of a flat array of bytes to 0, from that one on. A slice would call the C library for it."""
 
     def generate(context, builder, signature, arguments):

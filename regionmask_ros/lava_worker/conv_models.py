@@ -99,7 +99,7 @@ class WindowProduct:
         self._reach = int(np.abs(matrix.astype(np.int64)).sum(axis=0).max())
         self._matrices = {np.float32: matrix.astype(np.float32), np.float64: matrix.astype(np.float64)}
         padded = [side + 2 * zeros for side, zeros in zip(input_shape, self._padding)]
-        self._padded = {kind: np.zeros((*padded, input_shape[2]), kind) for kind in (np.float32, np.float64)}
+        self._pad_lanes = {kind: np.zeros((*padded, input_shape[2]), kind) for kind in (np.float32, np.float64)}
         self._events = np.zeros(padded, bool)
         self._out_shape = tuple(
             (side - kernel) // step + 1 for side, kernel, step in zip(padded, self._kernel, self._stride)
@@ -135,7 +135,7 @@ class WindowProduct:
 
     def _all_windows(self, data: np.ndarray, kind: type) -> np.ndarray:
         """[x, y, kernel x, kernel y * in] of the output, a view."""
-        padded = self._padded[kind]
+        padded = self._pad_lanes[kind]
         self._inside(padded)[:] = data
         by_x, by_y, by_value = padded.strides
         shape = (*self._out_shape, self._kernel[0], self._kernel[1] * padded.shape[2])

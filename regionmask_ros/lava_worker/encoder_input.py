@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 
-class ToldPicture:
+class AccumulatedInput:
     """Sums of all events, in the encoder's units. shape: (rows, cols, channels); Lava's arrays are (x, y, channel)."""
 
     def __init__(self, shape: tuple[int, int, int]) -> None:

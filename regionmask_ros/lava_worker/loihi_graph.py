@@ -28,7 +28,7 @@ from typing import Any, Callable, Mapping
 import numpy as np
 
 from . import shim
-from .encoder_input import ToldPicture, as_xy
+from .encoder_input import AccumulatedInput, as_xy
 from .protocol import MESSAGE_SHIFT, NetworkHeader
 from .sim_graph import GRADED_BITS, MESSAGE_BITS, Layers, connect_layers, encoder_threshold
 
@@ -36,7 +36,7 @@ SINFO = ("sinfo", "--noheader", "--Node", "--format=%N %P %t")
 SINFO_TIMEOUT_S = 20.0
 
 
-class NoBoard(Exception):
+class BoardNotFound(Exception):
     """The board that was asked for is not there; ``str`` says so in one line."""
 
 
@@ -66,9 +66,9 @@ def _choose_by_slurm(partition: str, board: str) -> None:
     wanted = f"board {board}" if board else f"partition {partition}" if partition else "any board"
     if not fitting:
         known = ", ".join(sorted({f"{name} in {of}" for name, of, _ in nodes})) or "no node at all"
-        raise NoBoard(f"{wanted} is not found; SLURM knows {known}")
+        raise BoardNotFound(f"{wanted} is not found; SLURM knows {known}")
     if all("down" in state for _, state in fitting):
-        raise NoBoard(f"{wanted} is down, says SLURM")
+        raise BoardNotFound(f"{wanted} is down, says SLURM")
     for name, value in (("SLURM", "1"), ("NOSLURM", ""), ("PARTITION", partition), ("BOARD", board)):
         os.environ.pop(name, None)
         if value:
@@ -80,7 +80,7 @@ def _nodes() -> list[tuple[str, str, str]]:
     try:
         done = subprocess.run(SINFO, capture_output=True, text=True, timeout=SINFO_TIMEOUT_S, check=True)
     except (OSError, subprocess.SubprocessError) as error:
-        raise NoBoard(f"SLURM does not answer: {error}") from error
+        raise BoardNotFound(f"SLURM does not answer: {error}") from error
     words = (line.split() for line in done.stdout.splitlines())
     return [(node, partition.rstrip("*"), state) for node, partition, state in (w for w in words if len(w) == 3)]
 
@@ -140,7 +140,7 @@ class LoihiGraph:
         self._stopping = threading.Event()
         self._direct = settings["io"] == "ethernet"
         self.lead_in, self.latency = (1, len(network.layers)) if self._direct else (0, len(network.layers) + 1)
-        self._told = ToldPicture(network.shape)
+        self._told = AccumulatedInput(network.shape)
         self._injector = Injector(shape=self._told.xy_shape, buffer_size=INPUT_SLOTS)
         self._extractor = Extractor(shape=self._head_shape(), buffer_size=INPUT_SLOTS)
         connect = self._connect_ethernet if self._direct else self._connect_adapters
@@ -164,7 +164,7 @@ class LoihiGraph:
         beyond = MESSAGE_SHIFT - self._settings["spike_exp"]
         return head << beyond if beyond >= 0 else head >> -beyond
 
-    def keep_running(self) -> None:
+    def run_forever(self) -> None:
         """Run after run, for ever: each ends after its steps, and tells its profile when profiling is on."""
         while True:
             self._injector.wait()

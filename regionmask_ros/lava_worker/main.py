@@ -25,7 +25,7 @@ import numpy as np
 
 from . import processes as family
 from . import protocol as messages
-from .protocol import Message, NetworkHeader, Splitter, WireBroken, pack
+from .protocol import Message, NetworkHeader, ProtocolError, Splitter, pack
 from .sim_graph import FrameCounts, SimGraph
 
 if TYPE_CHECKING:
@@ -33,7 +33,7 @@ if TYPE_CHECKING:
 
 LOIHI = "loihi2"
 GONE = "the pipeline's process has gone"
-MOST_BYTES = 1 << 30
+MAX_BYTES = 1 << 30
 CHUNK_BYTES = 1 << 20
 
 
@@ -57,23 +57,23 @@ class Line:
     def __init__(self, end: socket.socket) -> None:
         end.setblocking(True)
         self._socket, self._sending = end, threading.Lock()
-        self._splitter, self._received = Splitter(MOST_BYTES), deque()
+        self._splitter, self._received = Splitter(MAX_BYTES), deque()
 
     def send(self, kind: int, body: bytes = b"", sequence: int = 0) -> None:
         with self._sending:
             try:
                 self._socket.sendall(pack(kind, body, sequence))
             except OSError as error:
-                raise WireBroken(GONE) from error
+                raise ProtocolError(GONE) from error
 
     def receive(self) -> Message:
         while not self._received:
             try:
                 data = self._socket.recv(CHUNK_BYTES)
             except OSError as error:
-                raise WireBroken(GONE) from error
+                raise ProtocolError(GONE) from error
             if not data:
-                raise WireBroken(GONE)
+                raise ProtocolError(GONE)
             self._received.extend(self._splitter.feed(data))
         return self._received.popleft()
 
@@ -89,7 +89,7 @@ class Steps:
         self._graph, self._counts, self._line = graph, counts, line
         self._sequences: deque[int | None] = deque()
         self._injected_s = 0.0
-        self.pass_by(graph.lead_in)
+        self.skip_steps(graph.lead_in)
 
     def take(self, index: np.ndarray, message: np.ndarray, sequence: int | None) -> None:
         """One frame's events; ``sequence`` None: a step of which nobody wants the head."""
@@ -97,7 +97,7 @@ class Steps:
         self._injected_s = time.monotonic()
         self._graph.inject(index, message)
 
-    def pass_by(self, steps: int) -> None:
+    def skip_steps(self, steps: int) -> None:
         """Steps without events."""
         for _ in range(steps):
             self.take(np.zeros(0, np.uint32), np.zeros(0, np.int8), None)
@@ -121,7 +121,7 @@ class Steps:
 
     def _forget(self, step: int) -> None:
         if self._counts:
-            self._counts.forget_before(step)
+            self._counts.discard_before(step)
 
 
 def main(descriptor: int, folder: str) -> None:
@@ -129,20 +129,20 @@ def main(descriptor: int, folder: str) -> None:
 
     descriptor: of the socket. folder: made for this process alone, all its temporary files lie there; it goes, too.
     """
-    end = _End(folder)
+    end = _ProcessTerminator(folder)
     signal.signal(signal.SIGTERM, lambda *_: end())
     family.mark_segments()
     line = Line(socket.socket(fileno=descriptor))
     counts = os.pipe()
-    family.die_together((descriptor, counts[0]))
-    threading.Thread(target=_wait_for_hang_up, args=(descriptor, end), name="hang-up", daemon=True).start()
+    family.kill_children_with_parent((descriptor, counts[0]))
+    threading.Thread(target=_exit_on_hang_up, args=(descriptor, end), name="hang-up", daemon=True).start()
     try:
-        network = _opened(line)
+        network = _open_network(line)
         size = int(np.prod(network.shape))
         if network.settings.get("backend") == LOIHI:
             chip = _loihi(network, line)
             end.before = chip.stop
-            graph, counted, watched = chip, None, chip.keep_running
+            graph, counted, watched = chip, None, chip.run_forever
         else:
             simulator = SimGraph(network, str(network.settings["conv"]), counts[1])
             graph, counted = simulator, FrameCounts(len(network.layers), counts[0])
@@ -166,10 +166,10 @@ def versions() -> dict[str, str]:
     }
 
 
-def _opened(line: Line) -> NetworkHeader:
+def _open_network(line: Line) -> NetworkHeader:
     message = line.receive()
     if message.kind != messages.OPEN:
-        raise WireBroken(f"a message of kind {message.kind} came before a network")
+        raise ProtocolError(f"a message of kind {message.kind} came before a network")
     return messages.unpack_open(message.body)
 
 
@@ -187,25 +187,25 @@ def _serve(line: Line, steps: Steps, size: int) -> None:
         if message.kind == messages.FRAME:
             steps.take(*messages.unpack_frame(message.body, size), message.sequence)
         elif message.kind == messages.FLUSH:
-            steps.pass_by(messages.unpack_flush(message.body))
+            steps.skip_steps(messages.unpack_flush(message.body))
         else:
-            raise WireBroken(f"a message of kind {message.kind} came")
+            raise ProtocolError(f"a message of kind {message.kind} came")
 
 
 def _start(name: str, line: Line, work: Callable[[], None], end: Callable[[], None]) -> None:
     """A thread whose end is the end of everything: none of them returns while all is well."""
 
-    def guarded() -> None:
+    def run_guarded() -> None:
         try:
             work()
         except BaseException as error:  # noqa: BLE001  as in main
             _fail(line, error)
         end()
 
-    threading.Thread(target=guarded, name=name, daemon=True).start()
+    threading.Thread(target=run_guarded, name=name, daemon=True).start()
 
 
-def _wait_for_hang_up(descriptor: int, end: Callable[[], None]) -> None:
+def _exit_on_hang_up(descriptor: int, end: Callable[[], None]) -> None:
     """Ends all when the pipeline's process has gone, even while this one is busy with something that never returns."""
     poll = select.poll()
     poll.register(descriptor, select.POLLRDHUP | select.POLLHUP)
@@ -224,12 +224,12 @@ def _watch(actors: list[Any]) -> None:
 
 def _fail(line: Line, error: BaseException) -> None:
     try:
-        line.send(messages.FAILED, messages.one_line([f"{type(error).__name__}:", error]))
-    except WireBroken:
+        line.send(messages.FAILED, messages.to_one_line([f"{type(error).__name__}:", error]))
+    except ProtocolError:
         pass
 
 
-class _End:
+class _ProcessTerminator:
     """Ends this process and all below it, at once: an orderly stop of Lava waits for a step that may never come.
 
     before: what has to be given back first, if anything. Only the first call does something; it does not return.

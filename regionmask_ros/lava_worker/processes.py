@@ -19,7 +19,7 @@ _DEATH_SIGNAL = 1
 """prctl's PR_SET_PDEATHSIG."""
 
 
-def mark_of(leader: int) -> str:
+def segment_prefix(leader: int) -> str:
     """What the names of all segments below the process ``leader`` begin with."""
     return f"{MARK_PREFIX}{leader}_"
 
@@ -31,12 +31,12 @@ def mark_segments() -> None:
     """
     from multiprocessing import shared_memory
 
-    prefix = f"/{mark_of(os.getpid())}"
+    prefix = f"/{segment_prefix(os.getpid())}"
     shared_memory._SHM_NAME_PREFIX = prefix
     shared_memory._SHM_SAFE_NAME_LENGTH = len(prefix) + 12
 
 
-def die_together(inherited: tuple[int, ...]) -> None:
+def kill_children_with_parent(inherited: tuple[int, ...]) -> None:
     """Children that are forked from now on are killed by the kernel when the thread that made them ends.
 
     inherited: file descriptors that a child must not keep open, or the other end would not see this process go.
@@ -44,7 +44,7 @@ def die_together(inherited: tuple[int, ...]) -> None:
     libc, forking = ctypes.CDLL(None), {}
     nothing = os.open(os.devnull, os.O_RDWR)
 
-    def in_child() -> None:
+    def restart_in_child() -> None:
         libc.prctl(_DEATH_SIGNAL, signal.SIGKILL)
         if os.getppid() != forking["pid"]:
             os._exit(1)  # it has ended already, before it could be told of
@@ -52,7 +52,7 @@ def die_together(inherited: tuple[int, ...]) -> None:
             # Python objects hold the number; it must not become another file's.
             os.dup2(nothing, descriptor)
 
-    os.register_at_fork(before=lambda: forking.update(pid=os.getpid()), after_in_child=in_child)
+    os.register_at_fork(before=lambda: forking.update(pid=os.getpid()), after_in_child=restart_in_child)
 
 
 def members(session: int) -> list[int]:
@@ -87,5 +87,5 @@ def kill_session(session: int, spare: int = 0, timeout_s: float = 5.0) -> None:
 
 def remove_segments(leader: int) -> None:
     """Unlinks the segments that bear the mark of ``leader``."""
-    for segment in SEGMENTS.glob(f"{mark_of(leader)}*"):
+    for segment in SEGMENTS.glob(f"{segment_prefix(leader)}*"):
         segment.unlink(missing_ok=True)

@@ -58,7 +58,7 @@ MAGIC, VERSION = b"RMLW", 1
 CHUNK_BYTES = 1 << 20
 
 
-class WireBroken(Exception):
+class ProtocolError(Exception):
     """The other end has gone, or does not speak this format. ``str`` says which."""
 
 
@@ -77,10 +77,10 @@ def pack(kind: int, body: bytes = b"", sequence: int = 0) -> bytes:
 
 
 class Splitter:
-    """Cuts a stream into messages. ``most_bytes``: a longer body breaks the wire before it takes memory."""
+    """Cuts a stream into messages. ``max_bytes``: a longer body breaks the wire before it takes memory."""
 
-    def __init__(self, most_bytes: int) -> None:
-        self._most_bytes = most_bytes
+    def __init__(self, max_bytes: int) -> None:
+        self._max_bytes = max_bytes
         self._buffer = bytearray()
 
     def feed(self, data: bytes) -> list[Message]:
@@ -90,9 +90,9 @@ class Splitter:
         while len(self._buffer) - start >= HEAD.size:
             magic, version, kind, zero, length, sequence = HEAD.unpack_from(self._buffer, start)
             if magic != MAGIC or version != VERSION or zero:
-                raise WireBroken("what came is not a message of this version")
-            if length > self._most_bytes:
-                raise WireBroken(f"a message of {length} bytes came, at most {self._most_bytes} are allowed")
+                raise ProtocolError("what came is not a message of this version")
+            if length > self._max_bytes:
+                raise ProtocolError(f"a message of {length} bytes came, at most {self._max_bytes} are allowed")
             end = start + HEAD.size + length
             if len(self._buffer) < end:
                 break
@@ -108,10 +108,10 @@ class Connection:
     While it sends it also receives, so that two ends that send to each other cannot wait for ever.
     """
 
-    def __init__(self, end: socket.socket, most_bytes: int) -> None:
+    def __init__(self, end: socket.socket, max_bytes: int) -> None:
         end.setblocking(False)
         self._socket = end
-        self._splitter = Splitter(most_bytes)
+        self._splitter = Splitter(max_bytes)
         self._received: deque[Message] = deque()
 
     def send(self, data: bytes, timeout_s: float) -> None:
@@ -120,7 +120,7 @@ class Connection:
         while rest:
             readable, writable, _ = select.select([self._socket], [self._socket], [], timeout_s)
             if not (readable or writable):
-                raise WireBroken(f"it took no data for {timeout_s:g} s")
+                raise ProtocolError(f"it took no data for {timeout_s:g} s")
             if readable:
                 self._read()
             if writable:
@@ -129,7 +129,7 @@ class Connection:
                 except BlockingIOError:
                     continue
                 except OSError as error:
-                    raise WireBroken("it has ended") from error
+                    raise ProtocolError("it has ended") from error
 
     def receive(self, timeout_s: float) -> Message | None:
         """The next message, or None when none is complete within the time. Raises WireBroken."""
@@ -151,9 +151,9 @@ class Connection:
         except BlockingIOError:
             return
         except OSError as error:
-            raise WireBroken("it has ended") from error
+            raise ProtocolError("it has ended") from error
         if not data:
-            raise WireBroken("it has ended")
+            raise ProtocolError("it has ended")
         self._received.extend(self._splitter.feed(data))
 
 
@@ -163,7 +163,7 @@ READY, STEPPED, RESULT, FAILED, PROFILE = 65, 66, 67, 68, 69
 MESSAGE_SHIFT = 4
 """An encoder message on the wire is worth 2**4 of the engine's: the spike exponent of Lava's models here."""
 
-MOST_LAYERS = 1000
+MAX_LAYERS = 1000
 _COUNT = struct.Struct("<I")
 _RESULT = struct.Struct("<IIIId")
 
@@ -230,9 +230,9 @@ def unpack_open(body: bytes) -> NetworkHeader:
         rows, cols, channels = (int(side) for side in facts["shape"])
         threshold, settings = int(facts["encoder_threshold"]), dict(facts["settings"])
     except (struct.error, ValueError, KeyError, TypeError) as error:
-        raise WireBroken("a network came that cannot be read") from error
+        raise ProtocolError("a network came that cannot be read") from error
     if place != len(body):
-        raise WireBroken("a network came that is longer than it says")
+        raise ProtocolError("a network came that is longer than it says")
     return NetworkHeader((rows, cols, channels), threshold, tuple(layers), settings)
 
 
@@ -255,11 +255,11 @@ def unpack_frame(body: bytes, size: int) -> tuple[np.ndarray, np.ndarray]:
     """(index uint32 [n], message / 2**4 int8 [n]) of an input of ``size`` values. Raises WireBroken."""
     count = _count_in(body)
     if len(body) != _COUNT.size + 5 * count:
-        raise WireBroken("a frame came whose length is not what it says")
+        raise ProtocolError("a frame came whose length is not what it says")
     index = np.frombuffer(body, "<u4", count, _COUNT.size)
     message = np.frombuffer(body, "i1", count, _COUNT.size + 4 * count)
     if count and (index[-1] >= size or (index[1:] <= index[:-1]).any()):
-        raise WireBroken("a frame came with events outside of the input, or out of order")
+        raise ProtocolError("a frame came with events outside of the input, or out of order")
     return index, message
 
 
@@ -269,7 +269,7 @@ def pack_flush(steps: int) -> bytes:
 
 def unpack_flush(body: bytes) -> int:
     if len(body) != _COUNT.size:
-        raise WireBroken("a flush came whose length is wrong")
+        raise ProtocolError("a flush came whose length is wrong")
     return _count_in(body)
 
 
@@ -287,10 +287,10 @@ def unpack_result(body: bytes, shape: tuple[int, int, int], layers: int) -> Answ
     try:
         *found, count, step_ms = _RESULT.unpack_from(body)
     except struct.error as error:
-        raise WireBroken("a result came that is too short") from error
+        raise ProtocolError("a result came that is too short") from error
     numbers = max(0, 2 * layers - 1)
     if tuple(found) != shape or count != layers or len(body) != _RESULT.size + 8 * numbers + 4 * int(np.prod(shape)):
-        raise WireBroken(f"a result came of {found} and {count} layers, expected {list(shape)} and {layers}")
+        raise ProtocolError(f"a result came of {found} and {count} layers, expected {list(shape)} and {layers}")
     counts = np.frombuffer(body, "<i8", numbers, _RESULT.size)
     head = np.frombuffer(body, "<i4", offset=_RESULT.size + 8 * numbers).reshape(shape).astype(np.int32)
     events = max(0, layers - 1)
@@ -310,18 +310,18 @@ def unpack_json(body: bytes) -> dict[str, Any]:
     try:
         facts = json.loads(body)
     except ValueError as error:
-        raise WireBroken("facts came that are no JSON") from error
+        raise ProtocolError("facts came that are no JSON") from error
     if not isinstance(facts, dict):
-        raise WireBroken("facts came that are no JSON object")
+        raise ProtocolError("facts came that are no JSON object")
     return facts
 
 
-def one_line(words: Sequence[object]) -> bytes:
+def to_one_line(words: Sequence[object]) -> bytes:
     """The body of FAILED."""
     return " ".join(" ".join(map(str, words)).split())[:1000].encode()
 
 
 def _count_in(body: bytes) -> int:
     if len(body) < _COUNT.size:
-        raise WireBroken("a message came that is too short")
+        raise ProtocolError("a message came that is too short")
     return _COUNT.unpack_from(body)[0]

@@ -21,8 +21,8 @@ from typing import Any
 import numpy as np
 
 from . import shim
-from .encoder_input import ToldPicture
-from .protocol import MESSAGE_SHIFT, MOST_LAYERS, NetworkHeader
+from .encoder_input import AccumulatedInput
+from .protocol import MAX_LAYERS, MESSAGE_SHIFT, NetworkHeader
 
 STATE_EXP = 6
 MESSAGE_BITS = 8
@@ -98,7 +98,7 @@ class FrameCounts:
         reports = [self._reports.pop(key) for key in wanted]
         return tuple(events for events, _ in reports[1:]), tuple(synops for _, synops in reports)
 
-    def forget_before(self, step: int) -> None:
+    def discard_before(self, step: int) -> None:
         """Drops reports about frames that nobody asks for: those injected before ``step``."""
         while select.select([self._descriptor], [], [], 0.0)[0]:
             self._read()
@@ -107,7 +107,7 @@ class FrameCounts:
                 del self._reports[layer, at]
 
     def _read(self) -> None:
-        data = os.read(self._descriptor, self._record.size * MOST_LAYERS)
+        data = os.read(self._descriptor, self._record.size * MAX_LAYERS)
         # Reports are shorter than PIPE_BUF, so they come whole.
         for layer, step, events, synops in self._record.iter_unpack(data):
             self._reports[layer, step] = events, synops
@@ -136,7 +136,7 @@ class SimGraph:
         from .conv_models import COUNTS_FD_KEY, LAYER_KEY
 
         self.latency = len(network.layers) + 1
-        self._told = ToldPicture(network.shape)
+        self._told = AccumulatedInput(network.shape)
         self._injector = Injector(shape=self._told.xy_shape, buffer_size=INPUT_SLOTS)
         encoder = DeltaEncoder(
             shape=self._told.xy_shape, vth=encoder_threshold(network), spike_exp=MESSAGE_SHIFT, num_bits=MESSAGE_BITS

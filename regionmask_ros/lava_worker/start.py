@@ -16,7 +16,7 @@ from pathlib import Path
 PACKAGE = "regionmask_ros"
 
 
-def _know_the_package() -> None:
+def _add_package_path() -> None:
     """Makes ``regionmask_ros`` importable from where this file lies, and nothing else that lies beside it."""
     room = Path(__file__).resolve().parent
     sys.path[:] = [entry for entry in sys.path if Path(entry or ".").resolve() != room]
@@ -30,7 +30,7 @@ def _know_the_package() -> None:
 
 
 if __name__ == "__main__":
-    _know_the_package()
+    _add_package_path()
     if sys.argv[1:] == ["--facts"]:
         from regionmask_ros.lava_worker.probe import main as tell
 

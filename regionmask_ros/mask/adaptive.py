@@ -17,17 +17,17 @@ import numpy as np
 
 from ..core.grid import RegionGrid
 from ..errors import UserError
-from .heat import USUAL_COVER, holding
+from .heat import DEFAULT_COVER, min_cover_mask
 
 RING = 1
 """Regions around a box that count as seen, too: the room that an object may move in."""
 
-FOR_EVER = 0.0
+NO_DECAY = 0.0
 """A half-life with which nothing is forgotten."""
 
 
 @dataclass(frozen=True)
-class Seen:
+class OccupancyStats:
     """share: float64 [rows, cols], 0 to 1: in what share of the whole frames an object covered the region; with a
     half-life, later ones count more. frames: whole frames so far. supposed: frames that the share starts from without
     having been seen, 0 or 1.
@@ -35,16 +35,16 @@ class Seen:
 
     share: np.ndarray
     frames: int = 0
-    supposed: int = 0
+    assumed: int = 0
 
     @classmethod
-    def nothing(cls, grid: RegionGrid) -> Seen:
+    def nothing(cls, grid: RegionGrid) -> OccupancyStats:
         return cls(np.zeros(grid.shape))
 
     @classmethod
-    def as_if(cls, keep: np.ndarray) -> Seen:
+    def from_mask(cls, keep: np.ndarray) -> OccupancyStats:
         """As though there had been one whole frame, with objects in all these regions: bool [rows, cols]."""
-        return cls(keep.astype(np.float64), supposed=1)
+        return cls(keep.astype(np.float64), assumed=1)
 
     def mask(self) -> np.ndarray:
         """bool [rows, cols], True where an object was ever seen. Raises UserError when none was."""
@@ -53,18 +53,18 @@ class Seen:
         return self.share > 0.0
 
 
-def looked(seen: Seen, boxes: np.ndarray, grid: RegionGrid, picture_wh: tuple[int, int], ring: int = RING,
-           half_life: float = FOR_EVER) -> Seen:
+def update_occupancy(seen: OccupancyStats, boxes: np.ndarray, grid: RegionGrid, image_wh: tuple[int, int], ring: int = RING,
+           half_life: float = NO_DECAY) -> OccupancyStats:
     """After one more whole frame, in which those boxes were detected: float [n, 4], x0 y0 x1 y1 in picture pixels.
 
     ring: regions around a box that count as covered. half_life: whole frames after which a frame counts half; until
     there were about as many, all frames count the same.
     """
-    gain = 1.0 / (seen.supposed + seen.frames + 1)
+    gain = 1.0 / (seen.assumed + seen.frames + 1)
     if half_life > 0.0:
         gain = max(gain, 1.0 - 0.5 ** (1.0 / half_life))
-    covered = grid.cover(boxes, picture_wh, ring)
-    return Seen(seen.share + gain * (covered - seen.share), seen.frames + 1, seen.supposed)
+    covered = grid.cover(boxes, image_wh, ring)
+    return OccupancyStats(seen.share + gain * (covered - seen.share), seen.frames + 1, seen.assumed)
 
 
 @dataclass(frozen=True)
@@ -78,7 +78,7 @@ class Adaptive:
     """
 
     half_life: float = 8.0
-    cover: float = USUAL_COVER
+    cover: float = DEFAULT_COVER
     ring: int = RING
 
     def __post_init__(self) -> None:
@@ -90,12 +90,12 @@ class Adaptive:
             raise UserError(f"adaptive ring {self.ring}: must be 0 to 100 regions")
 
 
-def learned(adaptive: Adaptive, seen: Seen, boxes: np.ndarray, grid: RegionGrid,
-            picture_wh: tuple[int, int]) -> Seen:
-    """After one more whole frame with these boxes, see ``seen.looked``."""
-    return looked(seen, boxes, grid, picture_wh, adaptive.ring, adaptive.half_life)
+def update_adaptive(adaptive: Adaptive, seen: OccupancyStats, boxes: np.ndarray, grid: RegionGrid,
+            image_wh: tuple[int, int]) -> OccupancyStats:
+    """After one more whole frame with these boxes, see ``seen.update_occupancy``."""
+    return update_occupancy(seen, boxes, grid, image_wh, adaptive.ring, adaptive.half_life)
 
 
-def mask_of(adaptive: Adaptive, seen: Seen) -> np.ndarray:
+def mask_of(adaptive: Adaptive, seen: OccupancyStats) -> np.ndarray:
     """bool [rows, cols]: what is attended; everything as long as no object was seen."""
-    return holding(seen.share, adaptive.cover) if seen.share.any() else np.ones(seen.share.shape, bool)
+    return min_cover_mask(seen.share, adaptive.cover) if seen.share.any() else np.ones(seen.share.shape, bool)

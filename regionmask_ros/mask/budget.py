@@ -11,7 +11,7 @@ import numpy as np
 
 from ..core.grid import RegionGrid
 from ..errors import UserError
-from .heat import ranked
+from .heat import rank_regions
 
 _OWN, _STATIC, _NEAR, _REST = 0.0, 1e4, 2e4, 3e4
 """What comes first when a budget is short: what follows objects, then the static mask, then what lies around objects,
@@ -24,10 +24,10 @@ def attended_regions(grid: RegionGrid, masked_share: float, refresh_period: int)
     masked_share: 0 to 1, of all regions of all frames; refresh frames mask nothing, so the others mask more.
     Raises UserError when the refresh frames leave too few others.
     """
-    return round(grid.rows * grid.cols * (1.0 - share_between_refreshes(masked_share, refresh_period)))
+    return round(grid.rows * grid.cols * (1.0 - non_refresh_share(masked_share, refresh_period)))
 
 
-def share_between_refreshes(masked_share: float, refresh_period: int) -> float:
+def non_refresh_share(masked_share: float, refresh_period: int) -> float:
     """The masked share, 0 to 1, of a frame that is no refresh frame, so that ``masked_share`` is that of all frames.
 
     Raises UserError when the refresh frames leave too few others.
@@ -41,21 +41,21 @@ def share_between_refreshes(masked_share: float, refresh_period: int) -> float:
     return masked_share / others if others else 0.0
 
 
-def nearest(boxes: np.ndarray, scores: np.ndarray, grid: RegionGrid, picture_wh: tuple[int, int],
+def nearest_regions(boxes: np.ndarray, scores: np.ndarray, grid: RegionGrid, image_wh: tuple[int, int],
             regions: int) -> np.ndarray:
     """bool [rows, cols]: so many regions around boxes; those inside first, then ring by ring.
 
     boxes: float [n, 4] in picture pixels. scores: float [n]; at equal distance the better box's regions come first.
     Without any box nothing is attended.
     """
-    ranks = box_ranks(boxes, scores, grid, picture_wh)
-    return best(ranks, regions)
+    ranks = rank_by_boxes(boxes, scores, grid, image_wh)
+    return select_best(ranks, regions)
 
 
-def box_ranks(boxes: np.ndarray, scores: np.ndarray, grid: RegionGrid, picture_wh: tuple[int, int]) -> np.ndarray:
+def rank_by_boxes(boxes: np.ndarray, scores: np.ndarray, grid: RegionGrid, image_wh: tuple[int, int]) -> np.ndarray:
     """float64 [rows, cols]: rings from the nearest box, less half the score of that box; infinite without any box."""
     boxes = np.asarray(boxes, np.float64).reshape(-1, 4)
-    width, height = picture_wh
+    width, height = image_wh
     inside = np.clip(boxes, 0.0, [width, height, width, height])
     visible = (inside[:, 2:] > inside[:, :2]).all(axis=1)
     inside, scores = inside[visible], np.asarray(scores, np.float64)[visible]
@@ -69,18 +69,18 @@ def box_ranks(boxes: np.ndarray, scores: np.ndarray, grid: RegionGrid, picture_w
     return rank.min(axis=0).astype(np.float64)
 
 
-def static_ranks(heat: np.ndarray) -> np.ndarray:
-    """float64 [rows, cols], 0 to below 1: the hottest region first, see ``heat.hottest``. heat: a mask will do."""
+def rank_by_heat(heat: np.ndarray) -> np.ndarray:
+    """float64 [rows, cols], 0 to below 1: the hottest region first, see ``heat.top_k_mask``. heat: a mask will do."""
     ranks = np.empty(heat.size)
-    ranks[ranked(heat)] = np.arange(heat.size) / heat.size
+    ranks[rank_regions(heat)] = np.arange(heat.size) / heat.size
     return ranks.reshape(heat.shape)
 
 
-def united_ranks(static: np.ndarray | None, hot: np.ndarray | None, dynamic: np.ndarray | None,
+def merge_ranks(static: np.ndarray | None, hot: np.ndarray | None, dynamic: np.ndarray | None,
                  near: np.ndarray) -> np.ndarray:
     """float64 [rows, cols]: the order in which regions are attended when only so many may be.
 
-    static, dynamic: bool [rows, cols], the masks. hot: of ``static_ranks``. near: of ``box_ranks``. A mask that is not
+    static, dynamic: bool [rows, cols], the masks. hot: of ``rank_by_heat``. near: of ``rank_by_boxes``. A mask that is not
     in use is None; then what it alone could rank is infinite.
     """
     ranks = np.full(near.shape, np.inf)
@@ -92,7 +92,7 @@ def united_ranks(static: np.ndarray | None, hot: np.ndarray | None, dynamic: np.
     return ranks
 
 
-def best(ranks: np.ndarray, regions: int) -> np.ndarray:
+def select_best(ranks: np.ndarray, regions: int) -> np.ndarray:
     """bool [rows, cols]: so many regions of the lowest ranks, fewer where the others are infinite."""
     keep = np.zeros(ranks.size, bool)
     first = np.argsort(ranks.ravel(), kind="stable")[:regions]
@@ -115,7 +115,7 @@ HALF_LIFE = 200
 """Frames after which a score counts half: long enough for a street to be empty and full in turn."""
 
 
-class ShareHolder:
+class QuantileThreshold:
     """Remembers which scores there were, and knows the one that parts them as wanted."""
 
     def __init__(self, masked_share: float) -> None:

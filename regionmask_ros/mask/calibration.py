@@ -7,12 +7,12 @@ from typing import Sequence
 
 import numpy as np
 
-from ..core.grid import LOOKED_SHARE, RegionGrid, attended_share
+from ..core.grid import OBSERVED_SHARE, RegionGrid, coverage
 from ..errors import UserError
-from .heat import heat_of, holding, hottest, widened
+from .heat import compute_heat, grow_mask, min_cover_mask, top_k_mask
 
 WHOLE_SHARE = 0.8
-"""An object of which less is attended, but at least ``LOOKED_SHARE``, is cut: its box will suffer."""
+"""An object of which less is attended, but at least ``OBSERVED_SHARE``, is cut: its box will suffer."""
 
 SIZE_BORDERS_PX = (24, 64, 128)
 """Heights in picture pixels that part small from large objects."""
@@ -41,14 +41,14 @@ class Target:
 
     def mask(self, heat: np.ndarray) -> np.ndarray:
         """bool [rows, cols]. Raises UserError when there is no heat."""
-        keep = holding(heat, self.cover or 1.0)
+        keep = min_cover_mask(heat, self.cover or 1.0)
         if self.keep is not None:
-            keep = hottest(heat, max(1, round(self.keep * heat.size)))
-        return widened(keep, self.ring)
+            keep = top_k_mask(heat, max(1, round(self.keep * heat.size)))
+        return grow_mask(keep, self.ring)
 
 
 @dataclass(frozen=True)
-class Loss:
+class CoverageLoss:
     """Objects of a class in a range of heights. lost: hardly attended (below half). cut: attended below 80 %.
 
     size: such as "24 to 63 px".
@@ -74,19 +74,19 @@ class Calibration:
     def objects(self) -> int:
         return sum(len(names) for _, names, _ in self._boxes)
 
-    def add(self, boxes: np.ndarray, names: Sequence[str], picture_wh: tuple[int, int]) -> None:
+    def add(self, boxes: np.ndarray, names: Sequence[str], image_wh: tuple[int, int]) -> None:
         """boxes: float [n, 4], x0 y0 x1 y1 in picture pixels, of one frame. names: the class of each."""
         self.frames += 1
         if len(names):
-            self.heat += heat_of(boxes, self.grid, picture_wh)
-            self._boxes.append((np.asarray(boxes, np.float64), names, picture_wh))
+            self.heat += compute_heat(boxes, self.grid, image_wh)
+            self._boxes.append((np.asarray(boxes, np.float64), names, image_wh))
 
-    def losses(self, keep: np.ndarray) -> list[Loss]:
+    def losses(self, keep: np.ndarray) -> list[CoverageLoss]:
         """What a mask would lose of the objects it was made from, by class and height; classes with most objects
         first. Held-out pictures may show other objects elsewhere: this is a lower bound."""
         rows: dict[tuple[str, int], list[float]] = {}
-        for boxes, names, picture_wh in self._boxes:
-            shares = attended_share(boxes, keep, picture_wh)
+        for boxes, names, image_wh in self._boxes:
+            shares = coverage(boxes, keep, image_wh)
             sizes = np.searchsorted(SIZE_BORDERS_PX, boxes[:, 3] - boxes[:, 1], side="right")
             for name, size, share in zip(names, sizes, shares):
                 rows.setdefault((name, int(size)), []).append(float(share))
@@ -97,9 +97,9 @@ class Calibration:
         return [_loss(name, size, np.array(rows[name, size])) for name, size in order]
 
 
-def _loss(name: str, size: int, shares: np.ndarray) -> Loss:
-    lost = int(np.count_nonzero(shares < LOOKED_SHARE))
-    return Loss(name, size_text(size), len(shares), lost, int(np.count_nonzero(shares < WHOLE_SHARE)) - lost)
+def _loss(name: str, size: int, shares: np.ndarray) -> CoverageLoss:
+    lost = int(np.count_nonzero(shares < OBSERVED_SHARE))
+    return CoverageLoss(name, size_text(size), len(shares), lost, int(np.count_nonzero(shares < WHOLE_SHARE)) - lost)
 
 
 def size_text(size: int) -> str:

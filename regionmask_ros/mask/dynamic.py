@@ -1,6 +1,6 @@
 """Dynamic masks by name: what in the current situation deserves attention.
 
-A dynamic mask is called with the ``Cues`` of every frame, in order; it returns bool [rows, cols], True = attended. One
+A dynamic mask is called with the ``MaskContext`` of every frame, in order; it returns bool [rows, cols], True = attended. One
 that remembers something starts afresh with frame 0.
 """
 
@@ -12,12 +12,12 @@ from typing import Callable
 import numpy as np
 
 from ..errors import UserError
-from .budget import share_between_refreshes
+from .budget import non_refresh_share
 from .mgnet.source import MgnetMask
 from .mgnet.weights import load_weights
-from .source import Cues
+from .source import MaskContext
 
-DynamicMask = Callable[[Cues], np.ndarray]
+DynamicMask = Callable[[MaskContext], np.ndarray]
 
 TRACKING, MGNET = "tracking", "mgnet"
 DYNAMIC_MASKS = (TRACKING, MGNET)
@@ -51,13 +51,13 @@ class DynamicChoice:
         """
         if self.name == TRACKING:
             return tracking
-        share = share_between_refreshes(self.masked_share, refresh_period) if self.masked_share else None
+        share = non_refresh_share(self.masked_share, refresh_period) if self.masked_share else None
         return MgnetMask(load_weights(self.weights), share, static)
 
 
-def tracking(cues: Cues) -> np.ndarray:
+def tracking(cues: MaskContext) -> np.ndarray:
     """Where the last result saw objects: its boxes, widened by one region on every side.
 
     The ring is the room that an object may move in before the next result, and what the network needs around it.
     """
-    return cues.grid.cover(cues.last.boxes, cues.picture_wh, ring=1)
+    return cues.grid.cover(cues.last.boxes, cues.image_wh, ring=1)

@@ -98,8 +98,8 @@ class Schedule:
         return frame % (self.work + self.rest) >= self.work
 
 
-def scheduled(schedule: Schedule, tracks: Tracks, frame: int, since_refresh: int, grid: RegionGrid,
-              picture_wh: tuple[int, int]) -> dict[str, np.ndarray]:
+def schedule_regions(schedule: Schedule, tracks: Tracks, frame: int, since_refresh: int, grid: RegionGrid,
+              image_wh: tuple[int, int]) -> dict[str, np.ndarray]:
     """What is sent in a frame that is no refresh frame, by cause: bool [rows, cols] each.
 
     frame: number since the last reset, as the tracks count it. since_refresh: from where the refresh period counts.
@@ -112,15 +112,15 @@ def scheduled(schedule: Schedule, tracks: Tracks, frame: int, since_refresh: int
     urgency = _urgency(schedule, tracks, frame, resting)
     going = np.flatnonzero(urgency >= 1.0)
     places = np.stack([tracks.expected(frame)[going], tracks.boxes[going]], axis=1)
-    objects = grid.cover(places, picture_wh, schedule.ring)
+    objects = grid.cover(places, image_wh, schedule.ring)
     most = int(schedule.most_attended * objects.size)
     if np.count_nonzero(objects | border) > most:
-        objects = _within(places[np.argsort(-urgency[going], kind="stable")], schedule.ring, grid, picture_wh, most)
+        objects = _limit_regions(places[np.argsort(-urgency[going], kind="stable")], schedule.ring, grid, image_wh, most)
         border &= False
     return {OBJECTS: objects, BORDER: border}
 
 
-def follow_threshold(schedule: Schedule) -> float:
+def min_track_score(schedule: Schedule) -> float:
     """Lowest score of a detection that is followed."""
     return min(schedule.steer_threshold, schedule.trial_threshold if schedule.trial_looks else 1.0)
 
@@ -141,11 +141,11 @@ def _urgency(schedule: Schedule, tracks: Tracks, frame: int, resting: bool) -> n
     return np.where((tracks.present >= tracks.last) & strong, urgency, 0.0)
 
 
-def _within(places: np.ndarray, ring: int, grid: RegionGrid, picture_wh: tuple[int, int], most: int) -> np.ndarray:
+def _limit_regions(places: np.ndarray, ring: int, grid: RegionGrid, image_wh: tuple[int, int], most: int) -> np.ndarray:
     """Objects one by one, as long as no more than so many regions are attended. places: [n, boxes of an object, 4]."""
     keep = grid.full(False)
     for boxes in places:
-        grown = keep | grid.cover(boxes, picture_wh, ring)
+        grown = keep | grid.cover(boxes, image_wh, ring)
         if np.count_nonzero(grown) <= most:
             keep = grown
     return keep
@@ -167,50 +167,50 @@ def preset(name: str) -> Schedule | None:
     return PRESETS[name] if name else None
 
 
-PRESETS_OWN = -1
+USE_PRESET = -1
 """In every knob, this value takes the preset's."""
 
-MOST_FRAMES = 2**31 - 1
+MAX_FRAMES = 2**31 - 1
 
 
-def _knob(default: int | float, low: int, high: float, text: str) -> Any:
-    """A field of ``Knobs``, named as in ``Schedule``. low, high: both ends belong to its range."""
+def _override(default: int | float, low: int, high: float, text: str) -> Any:
+    """A field of ``PresetOverrides``, named as in ``Schedule``. low, high: both ends belong to its range."""
     return dataclasses.field(default=default, metadata={"low": low, "high": high, "text": text})
 
 
 @dataclass(frozen=True)
-class Knobs:
+class PresetOverrides:
     """Values that take the place of a preset's. Raises UserError for one that makes no sense."""
 
-    refresh_period: int = _knob(
-        PRESETS_OWN, 1, MOST_FRAMES, "Every so many frames everything is sent; best a multiple of work and rest.")
-    work: int = _knob(PRESETS_OWN, 1, MOST_FRAMES, "So many frames are for looking at objects, then rest follows.")
-    rest: int = _knob(PRESETS_OWN, 0, MOST_FRAMES, "So many frames after those of work nothing is looked at. 0: none.")
-    rest_shift: float = _knob(
-        float(PRESETS_OWN), 0, 1e6, "An object that has gone so far, in its own size, is looked at in rest, too.")
-    tolerance: float = _knob(
-        float(PRESETS_OWN), 0, 1e6, "An object is looked at again once it has gone so far, in its own size.")
-    longest_rest: int = _knob(
-        PRESETS_OWN, 1, MOST_FRAMES, "An object is looked at again after so many frames in any case.")
-    border_period: int = _knob(
-        PRESETS_OWN, 0, MOST_FRAMES,
+    refresh_period: int = _override(
+        USE_PRESET, 1, MAX_FRAMES, "Every so many frames everything is sent; best a multiple of work and rest.")
+    work: int = _override(USE_PRESET, 1, MAX_FRAMES, "So many frames are for looking at objects, then rest follows.")
+    rest: int = _override(USE_PRESET, 0, MAX_FRAMES, "So many frames after those of work nothing is looked at. 0: none.")
+    rest_shift: float = _override(
+        float(USE_PRESET), 0, 1e6, "An object that has gone so far, in its own size, is looked at in rest, too.")
+    tolerance: float = _override(
+        float(USE_PRESET), 0, 1e6, "An object is looked at again once it has gone so far, in its own size.")
+    longest_rest: int = _override(
+        USE_PRESET, 1, MAX_FRAMES, "An object is looked at again after so many frames in any case.")
+    border_period: int = _override(
+        USE_PRESET, 0, MAX_FRAMES,
         "Every so many frames the border is sent, where objects enter. 0: never on its own.")
-    steer_threshold: float = _knob(
-        float(PRESETS_OWN), 0, 1.0, "Lowest score of an object that is followed and looked at again.")
-    trial_looks: int = _knob(
-        PRESETS_OWN, 0, MOST_FRAMES,
+    steer_threshold: float = _override(
+        float(USE_PRESET), 0, 1.0, "Lowest score of an object that is followed and looked at again.")
+    trial_looks: int = _override(
+        USE_PRESET, 0, MAX_FRAMES,
         "A weaker object is looked at so many times, because newcomers are often weak. 0: never.")
-    trial_threshold: float = _knob(
-        float(PRESETS_OWN), 0, 1.0, "Lowest score of an object that is looked at a few times.")
+    trial_threshold: float = _override(
+        float(USE_PRESET), 0, 1.0, "Lowest score of an object that is looked at a few times.")
 
     def __post_init__(self) -> None:
         for field in dataclasses.fields(self):
             value, low, high = getattr(self, field.name), field.metadata["low"], field.metadata["high"]
-            if value != PRESETS_OWN and not low <= value <= high:
+            if value != USE_PRESET and not low <= value <= high:
                 raise UserError(
-                    f"preset {field.name} {value:g}: must be {low} to {high:g}, or {PRESETS_OWN} for the preset's own")
+                    f"preset {field.name} {value:g}: must be {low} to {high:g}, or {USE_PRESET} for the preset's own")
 
     def applied(self, schedule: Schedule) -> Schedule:
         """The schedule with those values that are set."""
-        turned = {name: value for name, value in vars(self).items() if value != PRESETS_OWN}
+        turned = {name: value for name, value in vars(self).items() if value != USE_PRESET}
         return dataclasses.replace(schedule, **turned)

@@ -11,7 +11,7 @@ from ..core.detections import Detections
 from ..core.grid import RegionGrid
 
 
-class Glance(Protocol):
+class FrameView(Protocol):
     """The frame itself, before anything of it is sent. Both are made when they are first asked for."""
 
     @property
@@ -24,7 +24,7 @@ class Glance(Protocol):
 
 
 @dataclass(frozen=True)
-class Cues:
+class MaskContext:
     """last: objects of the last result. picture_wh: size of the camera's picture. frame: since the last fresh start.
 
     glance: the frame; None where nobody can show it, which only masks stand that do not look.
@@ -32,6 +32,6 @@ class Cues:
 
     last: Detections
     grid: RegionGrid
-    picture_wh: tuple[int, int]
+    image_wh: tuple[int, int]
     frame: int = 0
-    glance: Glance | None = None
+    frame_view: FrameView | None = None

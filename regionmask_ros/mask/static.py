@@ -13,17 +13,17 @@ import cv2
 import numpy as np
 
 from ..core.grid import RegionGrid
-from ..errors import Refused
+from ..errors import InvalidFile
 from ..files.atomic import write_whole
 from ..files.safe_read import open_regular, open_zip, read_array, read_limited
-from ..sources.base import stderr_closed
-from ..sources.images import PNG_MAGIC, damage_of
+from ..sources.base import close_stderr
+from ..sources.images import PNG_MAGIC, find_damage
 
 ATTENDED_ABOVE = 127
-LONGEST_SIDE = 16_384
+MAX_SIDE = 16_384
 """Pixels. A larger picture is refused before it is decoded."""
 
-HOTTEST = 65_535
+MAX_HEAT = 65_535
 
 
 @dataclass(frozen=True)
@@ -39,13 +39,13 @@ class StaticMaskFile:
     region_px: int | None
     heat: np.ndarray | None = None
 
-    def fit(self, grid: RegionGrid, picture_wh: tuple[int, int]) -> np.ndarray:
+    def fit(self, grid: RegionGrid, image_wh: tuple[int, int]) -> np.ndarray:
         """bool [rows, cols] of the grid. Raises UserError when the mask is for another grid or picture."""
         try:
             if self.region_px is None:
-                return _from_picture(self.attended, grid, picture_wh)
+                return _from_image(self.attended, grid, image_wh)
             return _from_regions(self.attended, self.region_px, grid)
-        except Refused as refused:
+        except InvalidFile as refused:
             raise refused.about(self.path) from refused
 
 
@@ -65,14 +65,14 @@ def read_static_mask(path: str) -> StaticMaskFile:
                 return StaticMaskFile(path, _decode_png(read_limited(file)) > ATTENDED_ABOVE, None)
             if magic[:2] == b"PK":
                 return StaticMaskFile(path, *_read_npz(file))
-        raise Refused("neither a PNG picture nor an .npz mask")
-    except Refused as refused:
+        raise InvalidFile("neither a PNG picture nor an .npz mask")
+    except InvalidFile as refused:
         raise refused.about(path) from refused
 
 
-def load_static_mask(path: str, grid: RegionGrid, picture_wh: tuple[int, int]) -> np.ndarray:
+def load_static_mask(path: str, grid: RegionGrid, image_wh: tuple[int, int]) -> np.ndarray:
     """bool [rows, cols] of the grid, True = attended. Raises UserError as reading and fitting do."""
-    return read_static_mask(path).fit(grid, picture_wh)
+    return read_static_mask(path).fit(grid, image_wh)
 
 
 def save_static_mask(path: str, keep: np.ndarray, region_px: int, heat: np.ndarray | None = None) -> None:
@@ -83,7 +83,7 @@ def save_static_mask(path: str, keep: np.ndarray, region_px: int, heat: np.ndarr
     """
     arrays = {"keep": np.asarray(keep, np.bool_), "region_px": np.int32(region_px)}
     if heat is not None:
-        arrays["heat"] = np.round(heat * (HOTTEST / max(float(heat.max()), 1e-300))).astype(np.uint16)
+        arrays["heat"] = np.round(heat * (MAX_HEAT / max(float(heat.max()), 1e-300))).astype(np.uint16)
     content = io.BytesIO()
     np.savez_compressed(content, **arrays)
     write_whole(Path(path), content.getvalue())
@@ -91,16 +91,16 @@ def save_static_mask(path: str, keep: np.ndarray, region_px: int, heat: np.ndarr
 
 def _decode_png(data: bytes) -> np.ndarray:
     """uint8 [h, w] brightness, times opacity."""
-    damage = damage_of(data)
+    damage = find_damage(data)
     if damage:
-        raise Refused(damage)
+        raise InvalidFile(damage)
     width, height = (int.from_bytes(data[at:at + 4], "big") for at in (16, 20))
-    if not (0 < width <= LONGEST_SIDE and 0 < height <= LONGEST_SIDE):
-        raise Refused(f"a picture of {width}x{height} is no mask; sides up to {LONGEST_SIDE} pixels are read")
-    with stderr_closed():
+    if not (0 < width <= MAX_SIDE and 0 < height <= MAX_SIDE):
+        raise InvalidFile(f"a picture of {width}x{height} is no mask; sides up to {MAX_SIDE} pixels are read")
+    with close_stderr():
         pixels = cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_UNCHANGED)
     if pixels is None or pixels.shape[:2] != (height, width):
-        raise Refused("damaged PNG image")
+        raise InvalidFile("damaged PNG image")
     if pixels.dtype == np.uint16:
         pixels = (pixels >> 8).astype(np.uint8)
     if pixels.ndim == 2:
@@ -111,13 +111,13 @@ def _decode_png(data: bytes) -> np.ndarray:
     return grey
 
 
-def _from_picture(attended: np.ndarray, grid: RegionGrid, picture_wh: tuple[int, int]) -> np.ndarray:
+def _from_image(attended: np.ndarray, grid: RegionGrid, image_wh: tuple[int, int]) -> np.ndarray:
     if attended.shape == grid.shape:
         return attended.copy()
     height, width = attended.shape
-    if (width, height) != picture_wh:
-        raise Refused(
-            f"a picture of {width}x{height}, but this camera needs {picture_wh[0]}x{picture_wh[1]} "
+    if (width, height) != image_wh:
+        raise InvalidFile(
+            f"a picture of {width}x{height}, but this camera needs {image_wh[0]}x{image_wh[1]} "
             f"(its picture) or {grid.cols}x{grid.rows} (one pixel a region)"
         )
     y, x = np.nonzero(attended)
@@ -130,17 +130,17 @@ def _read_npz(file: io.BufferedReader) -> tuple[np.ndarray, int, np.ndarray | No
     archive = open_zip(file)
     keep, region_px = (read_array(archive, name, "biu", "a mask") for name in ("keep", "region_px"))
     if keep.dtype != np.bool_ or keep.ndim != 2 or region_px.ndim or region_px.dtype.kind not in "iu":
-        raise Refused("not a mask: it needs keep, bool [rows, cols], and region_px, one integer")
+        raise InvalidFile("not a mask: it needs keep, bool [rows, cols], and region_px, one integer")
     if "heat.npy" not in archive.namelist():
         return keep, int(region_px), None
     heat = read_array(archive, "heat", "biu", "a mask")
     if heat.dtype != np.uint16 or heat.shape != keep.shape:
-        raise Refused(f"not a mask: its heat must be uint16 {list(keep.shape)}, not {heat.dtype} {list(heat.shape)}")
+        raise InvalidFile(f"not a mask: its heat must be uint16 {list(keep.shape)}, not {heat.dtype} {list(heat.shape)}")
     return keep, int(region_px), heat
 
 
 def _from_regions(keep: np.ndarray, region_px: int, grid: RegionGrid) -> np.ndarray:
     if keep.shape != grid.shape or region_px != grid.region_px:
         made = f"{keep.shape[0]}x{keep.shape[1]} regions of {region_px} pixels"
-        raise Refused(f"made for {made}, but this input has {grid.rows}x{grid.cols} of {grid.region_px}")
+        raise InvalidFile(f"made for {made}, but this input has {grid.rows}x{grid.cols} of {grid.region_px}")
     return keep.copy()

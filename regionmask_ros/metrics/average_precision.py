@@ -14,17 +14,17 @@ from typing import Sequence
 
 import numpy as np
 
-from ..core.boxes import own_overlap, union_overlap
+from ..core.boxes import covered_fraction, iou_matrix
 
 IOU = 0.5
-MOST_DETECTIONS = 100
+MAX_DETECTIONS = 100
 """Of one class in one frame, the best ones; COCO counts no more."""
 
 TALL_PX = 24
 """Smaller objects, in picture pixels, are labelled unevenly: accuracy is also told without them."""
 
 FALSE, RIGHT, LEFT_OUT = 0, 1, 2
-NOBODY = -1
+UNMATCHED = -1
 
 
 @dataclass(frozen=True)
@@ -47,14 +47,14 @@ def match(boxes: np.ndarray, scores: np.ndarray, objects: np.ndarray, ignored: n
 
     All boxes are x0 y0 x1 y1. An overlap of exactly ``iou`` is enough; of equal overlaps the later object is taken.
     """
-    order = np.argsort(-np.asarray(scores, np.float64), kind="stable")[:MOST_DETECTIONS]
+    order = np.argsort(-np.asarray(scores, np.float64), kind="stable")[:MAX_DETECTIONS]
     boxes, scores = np.asarray(boxes, np.float64).reshape(-1, 4)[order], np.asarray(scores, np.float64)[order]
-    overlap = union_overlap(boxes, objects)
-    on_ignored = own_overlap(boxes, ignored).max(axis=1, initial=0.0) >= iou
+    overlap = iou_matrix(boxes, objects)
+    on_ignored = covered_fraction(boxes, ignored).max(axis=1, initial=0.0) >= iou
     outcome = np.where(on_ignored, LEFT_OUT, FALSE).astype(np.int8)
-    found_by = np.full(len(objects), NOBODY, np.int64)
+    found_by = np.full(len(objects), UNMATCHED, np.int64)
     for detection in np.flatnonzero(overlap.max(axis=1, initial=0.0) >= iou):
-        free = np.where(found_by == NOBODY, overlap[detection], -1.0)
+        free = np.where(found_by == UNMATCHED, overlap[detection], -1.0)
         # From the back, so that the later one of equals is found, as COCO does.
         best = len(free) - 1 - int(free[::-1].argmax())
         if free[best] >= iou:
@@ -66,7 +66,7 @@ def match_tall(boxes: np.ndarray, scores: np.ndarray, objects: np.ndarray, ignor
     """As ``match``, without objects lower than ``TALL_PX``: those are ignored, and so are false detections as low."""
     tall = objects[:, 3] - objects[:, 1] >= TALL_PX
     found = match(boxes, scores, objects[tall], np.concatenate([ignored, objects[~tall]]))
-    order = np.argsort(-np.asarray(scores, np.float64), kind="stable")[:MOST_DETECTIONS]
+    order = np.argsort(-np.asarray(scores, np.float64), kind="stable")[:MAX_DETECTIONS]
     low = (boxes[:, 3] - boxes[:, 1] < TALL_PX)[order]
     found.outcome[low & (found.outcome == FALSE)] = LEFT_OUT
     return found

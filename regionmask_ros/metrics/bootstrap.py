@@ -12,15 +12,15 @@ from typing import Sequence
 import numpy as np
 
 RESAMPLES = 400
-LONGEST_BLOCK = 25
-LEAST_BLOCKS = 5
+MAX_BLOCK = 25
+MIN_BLOCKS = 5
 LOW, HIGH = 5.0, 95.0
 """Percentiles of a 90 % interval."""
 
 
 def block_length(frames: int) -> int:
     """Frames in a block: up to 25, a second or so of video, but at least five blocks a sequence."""
-    return max(1, min(LONGEST_BLOCK, frames // LEAST_BLOCKS))
+    return max(1, min(MAX_BLOCK, frames // MIN_BLOCKS))
 
 
 def frame_weights(frames: int, seed_text: str, resamples: int = RESAMPLES) -> np.ndarray:
@@ -36,7 +36,7 @@ def frame_weights(frames: int, seed_text: str, resamples: int = RESAMPLES) -> np
     return np.stack([np.bincount(one, minlength=frames) for one in drawn]) if frames else np.zeros((resamples, 0), int)
 
 
-def interval(values: Sequence[float]) -> tuple[float, float]:
+def confidence_interval(values: Sequence[float]) -> tuple[float, float]:
     """The 90 % interval of resampled values; those that are no number are left out. (nan, nan) without any."""
     numbers = np.asarray(values, np.float64)
     numbers = numbers[~np.isnan(numbers)]

@@ -117,8 +117,8 @@ CONSTANTS = {
     "CHIP_W": CHIP_W, "SYNOP_PJ": SYNOP_PJ,
 }
 
-UPDATES_A_NEURON = 2
-CORES_A_CHIP = 120
+UPDATES_PER_NEURON = 2
+CORES_PER_CHIP = 120
 REFERENCE_INPUT_WH = (448, 448)
 REFERENCE_CORES = (224, 112, 56, 28, 56, 16, 32, 14, 32, 4)
 """Cores of YOLO-KP's ten layers for a 448x448 input, 574 on 5 chips: this project's fixed allocation, not verified on a
@@ -147,7 +147,7 @@ class Allocation:
     @property
     def slowest_update_ns(self) -> float:
         """How long the core with most neurons takes to update them, events or not."""
-        return max(layer.neurons / layer.cores for layer in self.layers) * UPDATES_A_NEURON * NEURON_NS.value
+        return max(layer.neurons / layer.cores for layer in self.layers) * UPDATES_PER_NEURON * NEURON_NS.value
 
 
 @dataclass(frozen=True)
@@ -171,7 +171,7 @@ def allocate(network: Network, input_wh: tuple[int, int]) -> Allocation | None:
         outputs = rows * cols * channels
         needed = -(-cores * outputs // (reference[0] * reference[1] * reference[2]))
         layers.append(LayerCores(rows, outputs, needed))
-    return Allocation(tuple(layers), -(-sum(layer.cores for layer in layers) // CORES_A_CHIP))
+    return Allocation(tuple(layers), -(-sum(layer.cores for layer in layers) // CORES_PER_CHIP))
 
 
 def even_cost(allocation: Allocation, synops: Sequence[int], synop_pj: float = SYNOP_PJ.value,
@@ -267,10 +267,10 @@ def _table(
 def _even_cores(allocation: Allocation, layer_synops: np.ndarray) -> list[Core]:
     """Layer after layer, chip after chip."""
     loads = [
-        (float(synops) / layer.cores, UPDATES_A_NEURON * layer.neurons / layer.cores)
+        (float(synops) / layer.cores, UPDATES_PER_NEURON * layer.neurons / layer.cores)
         for layer, synops in zip(allocation.layers, layer_synops, strict=True) for _ in range(layer.cores)
     ]
     return [
-        {"chip": place // CORES_A_CHIP, "core": place % CORES_A_CHIP, "synops": synops, "neuron_updates": updates}
+        {"chip": place // CORES_PER_CHIP, "core": place % CORES_PER_CHIP, "synops": synops, "neuron_updates": updates}
         for place, (synops, updates) in enumerate(loads)
     ]

@@ -17,7 +17,7 @@ import cv2
 import numba
 import numpy as np
 
-from ..engine.engine import available_paths
+from ..engine.engine import available_kernel_sets
 
 
 def resident_bytes() -> int | None:
@@ -79,7 +79,7 @@ def _memories(owners: Sequence[object]) -> list[tuple[int, int]]:
     return found
 
 
-PEER_PACKAGES = ("onnx", "onnxruntime", "openvino", "torch")
+BASELINE_PACKAGES = ("onnx", "onnxruntime", "openvino", "torch")
 FLAGS = ("avx2", "fma", "avx_vnni", "avx512f", "avx512bw", "avx512_vnni", "amx_int8", "amx_bf16", "asimddp", "i8mm")
 """Instruction sets that decide how fast integers and floats are convolved, as Linux spells them."""
 
@@ -93,14 +93,14 @@ def machine_facts() -> dict:
         "cpu": info.get("model name") or platform.processor() or platform.machine(),
         "flags": [flag for flag in FLAGS if flag in present],
         "cores": len(os.sched_getaffinity(0)),
-        "kernels": list(available_paths()),
+        "kernels": list(available_kernel_sets()),
         "os": platform.platform(),
         "huge_pages": _huge_pages(),
         "python": platform.python_version(),
         "numpy": np.__version__,
         "numba": numba.__version__,
         "opencv": cv2.__version__,
-        **{name: _installed(name) for name in PEER_PACKAGES},
+        **{name: _installed_version(name) for name in BASELINE_PACKAGES},
     }
 
 
@@ -113,7 +113,7 @@ def _huge_pages() -> str | None:
     return text.partition("[")[2].partition("]")[0] or None
 
 
-def _installed(package: str) -> str | None:
+def _installed_version(package: str) -> str | None:
     try:
         return importlib.metadata.version(package)
     except importlib.metadata.PackageNotFoundError:

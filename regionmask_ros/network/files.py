@@ -6,7 +6,7 @@ import os
 import sys
 from pathlib import Path
 
-from ..errors import Refused, UserError, one_line
+from ..errors import InvalidFile, UserError, to_one_line
 from ..files.atomic import write_whole
 from ..files.safe_read import looks_like_zip, open_regular, open_zip, read_limited, read_member
 from .formats.lava_dl import parse_yolo_kp
@@ -16,7 +16,7 @@ from .graph import Network
 ENVIRONMENT_KEY = "REGIONMASK_NETWORK"
 FILE_NAME = "yolo_kp.pt"
 LAVA_DL_MEMBER = "lava/lib/dl/slayer/object_detection/models/Trained_yolo_kp/network.pt"
-CURE = "run 'make setup', or 'python -m regionmask_ros model import lava_dl-0.6.0-py3-none-any.whl'"
+HINT = "run 'make setup', or 'python -m regionmask_ros model import lava_dl-0.6.0-py3-none-any.whl'"
 _PACKAGE = "regionmask_ros"
 
 
@@ -33,7 +33,7 @@ def find_network(explicit: str = "") -> Path:
     if named:
         path = Path(os.path.expanduser(named))
         if not os.path.exists(path):
-            raise UserError(one_line(f"{path}: no such file; the environment variable {ENVIRONMENT_KEY} names it"))
+            raise UserError(to_one_line(f"{path}: no such file; the environment variable {ENVIRONMENT_KEY} names it"))
         return path
     usual = [prefix_file(), user_file()]
     installed = [Path(entry) / LAVA_DL_MEMBER for entry in sys.path if os.path.isabs(entry)]
@@ -41,7 +41,7 @@ def find_network(explicit: str = "") -> Path:
         if path is not None and os.path.isfile(path):
             return path
     places = ", ".join([*(str(path) for path in usual if path is not None), "an installed lava-dl"])
-    raise UserError(one_line(f"no network file found ({places}); {CURE}"))
+    raise UserError(to_one_line(f"no network file found ({places}); {HINT}"))
 
 
 def prefix_file() -> Path:
@@ -64,7 +64,7 @@ def load_network(path: str | os.PathLike) -> Network:
     """
     try:
         return _parse(read_checkpoint_bytes(path), os.fspath(path))
-    except Refused as refused:
+    except InvalidFile as refused:
         raise refused.about(path) from refused
 
 
@@ -88,7 +88,7 @@ def install_network(source: str | os.PathLike, target: Path) -> Network:
     try:
         checkpoint = read_checkpoint_bytes(source)
         network = _parse(checkpoint, str(target))
-    except Refused as refused:
+    except InvalidFile as refused:
         raise refused.about(source) from refused
     write_whole(target, checkpoint)
     return network

@@ -19,7 +19,7 @@ from pathlib import Path
 from typing import Any, Mapping
 
 from ..engine.arithmetic import ARITHMETICS
-from ..errors import Refused, UserError
+from ..errors import InvalidFile, UserError
 from ..files.safe_read import open_regular, read_limited
 from .graph import Network
 
@@ -57,29 +57,29 @@ class TunedThresholds:
         return json.dumps(content, indent=1, allow_nan=False) + "\n"
 
 
-def thresholds_of(network: Network) -> dict[str, int]:
+def get_thresholds(network: Network) -> dict[str, int]:
     """The encoder's and each layer's but the head's, by name."""
     return {ENCODER: network.encoder_threshold, **{spec.name: spec.threshold for spec in network.layers[:-1]}}
 
 
 def with_thresholds(network: Network, thresholds: Mapping[str, int], input_step: int = 1) -> Network:
-    """The same network with other thresholds. thresholds: as ``thresholds_of`` gives them.
+    """The same network with other thresholds. thresholds: as ``get_thresholds`` gives them.
 
     input_step: the encoder counts in so many 64ths, and the first layer's weights make up for it; its threshold is
     rounded up to whole steps. Raises ValueError unless exactly the encoder and the layers but the head are named.
     """
-    if set(thresholds) != set(thresholds_of(network)):
-        there = ", ".join(thresholds_of(network))
+    if set(thresholds) != set(get_thresholds(network)):
+        there = ", ".join(get_thresholds(network))
         raise ValueError(f"thresholds for {', '.join(thresholds)}; {network.name} has {there}")
     *others, head = network.layers
     first, *rest = (*(replace(spec, threshold=thresholds[spec.name]) for spec in others), head)
     return replace(
         network, layers=(replace(first, weight=first.weight * input_step), *rest),
         input_table=network.input_table // input_step,
-        encoder_threshold=whole_steps(thresholds, input_step)[ENCODER] // input_step)
+        encoder_threshold=round_up_encoder(thresholds, input_step)[ENCODER] // input_step)
 
 
-def whole_steps(thresholds: Mapping[str, int], input_step: int) -> dict[str, int]:
+def round_up_encoder(thresholds: Mapping[str, int], input_step: int) -> dict[str, int]:
     """The same, with the encoder's rounded up to whole steps: those between cannot be told apart."""
     return {**thresholds, ENCODER: -(-thresholds[ENCODER] // input_step) * input_step}
 
@@ -89,7 +89,7 @@ def read_tuned(path: Path) -> TunedThresholds:
     try:
         with open_regular(path) as file:
             return _checked(json.loads(read_limited(file)))
-    except Refused as refused:
+    except InvalidFile as refused:
         raise refused.about(path) from refused
     except (ValueError, RecursionError) as error:
         raise UserError(f"{path}: no file of thresholds, it cannot be read as JSON") from error
@@ -98,21 +98,21 @@ def read_tuned(path: Path) -> TunedThresholds:
 def _checked(content: Any) -> TunedThresholds:
     kinds = {"network": str, "arithmetic": str, "input_step": int, "thresholds": dict, "made": dict}
     if not isinstance(content, dict) or any(type(content.get(key)) is not kind for key, kind in kinds.items()):
-        raise Refused("no file of thresholds: it needs network, arithmetic, input_step, thresholds and made")
+        raise InvalidFile("no file of thresholds: it needs network, arithmetic, input_step, thresholds and made")
     if content["arithmetic"] not in ARITHMETICS:
-        raise Refused(f"arithmetic {content['arithmetic']!r} is unknown; there are {', '.join(ARITHMETICS)}")
+        raise InvalidFile(f"arithmetic {content['arithmetic']!r} is unknown; there are {', '.join(ARITHMETICS)}")
     if content["input_step"] not in INPUT_STEPS:
-        raise Refused(f"input_step {content['input_step']!r}: it must be one of {', '.join(map(str, INPUT_STEPS))}")
+        raise InvalidFile(f"input_step {content['input_step']!r}: it must be one of {', '.join(map(str, INPUT_STEPS))}")
     for name, value in content["thresholds"].items():
         if type(value) is not int or not 1 <= value <= LARGEST:
-            raise Refused(f"threshold of {name} is {value!r}: it must be a whole number from 1 to {LARGEST}")
+            raise InvalidFile(f"threshold of {name} is {value!r}: it must be a whole number from 1 to {LARGEST}")
     if content["thresholds"].get(ENCODER, 0) % content["input_step"]:
-        raise Refused(f"threshold of {ENCODER} is {content['thresholds'][ENCODER]}: no multiple of input_step")
+        raise InvalidFile(f"threshold of {ENCODER} is {content['thresholds'][ENCODER]}: no multiple of input_step")
     return TunedThresholds(*(content[key] for key in kinds))
 
 
 @lru_cache(maxsize=None)
-def shipped() -> TunedThresholds:
+def bundled_thresholds() -> TunedThresholds:
     """Those that come with the package."""
     return read_tuned(SHIPPED)
 
@@ -120,6 +120,6 @@ def shipped() -> TunedThresholds:
 def tuned_network(network: Network) -> Network | None:
     """The network with the thresholds that come with the package; None when these belong to another network."""
     known = _TUNED.get(network)
-    if known is None and network.digest == shipped().network:
-        known = _TUNED[network] = with_thresholds(network, shipped().thresholds, shipped().input_step)
+    if known is None and network.digest == bundled_thresholds().network:
+        known = _TUNED[network] = with_thresholds(network, bundled_thresholds().thresholds, bundled_thresholds().input_step)
     return known

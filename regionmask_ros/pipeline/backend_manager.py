@@ -17,7 +17,7 @@ from typing import Callable
 import numpy as np
 
 from ..backends import Backend, open_backend
-from ..backends.base import GivenUp, wanted_all_along
+from ..backends.base import IsCancelled, never_cancelled
 from ..core.grid import RegionGrid
 from ..encoder.encoder import Encoder
 from ..errors import UserError
@@ -29,7 +29,7 @@ CLOSE_TIMEOUT_S = 10.0
 
 
 @dataclass(frozen=True)
-class Opened:
+class OpenResult:
     """How an opening ended. backend: None when it failed, reason then tells why in one line. took_s: seconds."""
 
     settings: PipelineSettings
@@ -51,17 +51,17 @@ class Opening:
     ) -> None:
         self.settings = settings
         self._network, self._input_wh, self._done = network, input_wh, done
-        self._changing, self._wanted, self._opened = threading.Lock(), True, None
+        self._changing, self._wanted, self._open_network = threading.Lock(), True, None
         self._thread = threading.Thread(target=self._work, name="opening", daemon=True)
         self._thread.start()
 
-    def take(self) -> Opened | None:
+    def take(self) -> OpenResult | None:
         """How it ended; the backend is then the caller's. None before, and when it was taken already."""
         with self._changing:
-            opened, self._opened = self._opened, None
+            opened, self._open_network = self._open_network, None
             return opened
 
-    def give_up(self) -> None:
+    def abandon(self) -> None:
         """It is wanted no more: closed, or ended as soon as it can be."""
         with self._changing:
             self._wanted = False
@@ -70,7 +70,7 @@ class Opening:
             opened.backend.close()
 
     def join(self) -> None:
-        """After ``give_up``: waits until nothing of it is left, within reason."""
+        """After ``abandon``: waits until nothing of it is left, within reason."""
         self._thread.join(CLOSE_TIMEOUT_S)
 
     def _work(self) -> None:
@@ -81,11 +81,11 @@ class Opening:
             reason = str(error)
         except Exception as error:  # noqa: BLE001  a fault of ours must not end what runs
             reason = f"{type(error).__name__}: {error}"
-        opened = Opened(self.settings, self._input_wh, backend, reason, time.monotonic() - start)
+        opened = OpenResult(self.settings, self._input_wh, backend, reason, time.monotonic() - start)
         with self._changing:
             wanted = self._wanted
             if wanted:
-                self._opened = opened
+                self._open_network = opened
         if wanted:
             self._done()
         elif backend is not None:
@@ -93,13 +93,13 @@ class Opening:
 
 
 def open_warm(
-    network: Network, settings: PipelineSettings, input_wh: tuple[int, int], given_up: GivenUp = wanted_all_along
+    network: Network, settings: PipelineSettings, input_wh: tuple[int, int], is_cancelled: IsCancelled = never_cancelled
 ) -> Backend:
     """A backend as these settings want it. All kernels that a picture meets, from the encoder's to those that read boxes
     and follow objects, are loaded then. Raises as ``open_backend``."""
     network = settings.network(network)
     backend = open_backend(
-        settings.backend, network, input_wh, settings.arithmetic, settings.backend_options, given_up
+        settings.backend, network, input_wh, settings.arithmetic, settings.backend_options, is_cancelled
     )
     try:
         _warm_up(backend, network, input_wh)
@@ -122,7 +122,7 @@ def _warm_up(backend: Backend, network: Network, input_wh: tuple[int, int]) -> N
         backend.reset()
 
 
-GOOD_WHILE_S = 600.0
+STABLE_AFTER_S = 600.0
 """So long after a restart the next failure counts as a first one.
 
 A cause that stays, such as a network that does not fit into memory, brings the failure back within seconds. One in
@@ -130,43 +130,43 @@ ten minutes is an accident, and costs little: with the default limits for a step
 time.
 """
 
-FRESH_S = 5.0
+NOTICE_LIFETIME_S = 5.0
 """What is over and done with stays a warning for so long, so that somebody who looks now and then sees it."""
 
 
-class Verdict(Enum):
+class FailureAction(Enum):
     RESTART = "open it again"
     FALL_BACK = "another one takes its place"
     GIVE_UP = "nothing takes its place"
 
 
 @dataclass(frozen=True)
-class Trouble:
+class BackendNotice:
     """What people are told. line: "" for nothing. error: nothing is detected meanwhile. until_s: monotonic."""
 
     line: str = ""
     error: bool = False
-    until_s: float = -math.inf
+    expires_s: float = -math.inf
 
-    def at(self, now_s: float) -> Trouble:
+    def at(self, now_s: float) -> BackendNotice:
         """Itself while it lasts, then nothing."""
-        return self if now_s < self.until_s else Trouble()
+        return self if now_s < self.expires_s else BackendNotice()
 
 
 @dataclass(frozen=True)
 class Supervision:
     """restarts: so far. restarted_s: when last (monotonic), None: not in a while. given_up_s: since when pictures are
-    refused, None: they are not. reason: of the last failure. trouble: the last one, see ``Trouble.at``."""
+    refused, None: they are not. reason: of the last failure. trouble: the last one, see ``BackendNotice.at``."""
 
     restarts: int = 0
     restarted_s: float | None = None
     given_up_s: float | None = None
     reason: str = ""
-    trouble: Trouble = Trouble()
+    notice: BackendNotice = BackendNotice()
 
     def rests(self, now_s: float) -> bool:
         """Given up, and too lately to try again."""
-        return self.given_up_s is not None and now_s - self.given_up_s < GOOD_WHILE_S
+        return self.given_up_s is not None and now_s - self.given_up_s < STABLE_AFTER_S
 
 
 class Supervisor:
@@ -175,32 +175,32 @@ class Supervisor:
     def __init__(self) -> None:
         self.state = Supervision()
 
-    def failed(self, backend: str, reason: str, fallback: str, now_s: float) -> Verdict:
-        """What is to be done: see ``after_failure``."""
-        self.state, verdict = after_failure(self.state, backend, reason, fallback, now_s)
+    def failed(self, backend: str, reason: str, fallback: str, now_s: float) -> FailureAction:
+        """What is to be done: see ``decide_recovery``."""
+        self.state, verdict = decide_recovery(self.state, backend, reason, fallback, now_s)
         return verdict
 
     def works(self, now_s: float) -> None:
         """It has taken a frame: it is up again, if it was not."""
         if self.state.given_up_s is not None:
-            self.forgive()
-        elif self.state.restarted_s is not None and self.state.trouble.until_s == math.inf:
-            self.state = replace(self.state, trouble=replace(self.state.trouble, until_s=now_s + FRESH_S))
+            self.clear_failures()
+        elif self.state.restarted_s is not None and self.state.notice.expires_s == math.inf:
+            self.state = replace(self.state, notice=replace(self.state.notice, expires_s=now_s + NOTICE_LIFETIME_S))
 
-    def forgive(self) -> None:
+    def clear_failures(self) -> None:
         """What has failed is no longer in use, or works again: it starts without a past."""
         self.state = Supervision(self.state.restarts)
 
 
-def after_failure(
+def decide_recovery(
     before: Supervision, backend: str, reason: str, fallback: str, now_s: float
-) -> tuple[Supervision, Verdict]:
+) -> tuple[Supervision, FailureAction]:
     """backend: its name. reason: one line. fallback: the name of the one to go on with, "" for none."""
-    if before.restarted_s is None or now_s - before.restarted_s >= GOOD_WHILE_S:
-        trouble = Trouble(f"backend {backend} failed and is started again: {reason}", False, math.inf)
-        return Supervision(before.restarts + 1, now_s, None, reason, trouble), Verdict.RESTART
+    if before.restarted_s is None or now_s - before.restarted_s >= STABLE_AFTER_S:
+        notice = BackendNotice(f"backend {backend} failed and is started again: {reason}", False, math.inf)
+        return Supervision(before.restarts + 1, now_s, None, reason, notice), FailureAction.RESTART
     if fallback:
-        trouble = Trouble(f"backend {backend} failed twice, {fallback} goes on: {reason}", False, math.inf)
-        return Supervision(before.restarts, None, None, reason, trouble), Verdict.FALL_BACK
-    trouble = Trouble(f"backend {backend} failed twice and is given up, fallback is none: {reason}", True, math.inf)
-    return Supervision(before.restarts, before.restarted_s, now_s, reason, trouble), Verdict.GIVE_UP
+        notice = BackendNotice(f"backend {backend} failed twice, {fallback} goes on: {reason}", False, math.inf)
+        return Supervision(before.restarts, None, None, reason, notice), FailureAction.FALL_BACK
+    notice = BackendNotice(f"backend {backend} failed twice and is given up, fallback is none: {reason}", True, math.inf)
+    return Supervision(before.restarts, before.restarted_s, now_s, reason, notice), FailureAction.GIVE_UP

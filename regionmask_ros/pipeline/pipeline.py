@@ -13,27 +13,27 @@ from typing import Any, Callable, Iterator
 
 import numpy as np
 
-from ..backends import Backend, BackendFailed, open_backend
+from ..backends import Backend, BackendError, open_backend
 from ..backends.base import BackendResult
 from ..core.detections import Detections
 from ..core.frame import Frame
 from ..core.grid import RegionGrid
-from ..core.result import Pending, StepCounts, StepResult, events_picture
-from ..detection.filter import Selection
+from ..core.result import Pending, StepCounts, StepResult, events_image
+from ..detection.filter import DetectionFilter
 from ..detection.yolo import decode
-from ..encoder.encoder import Encoder, Glance
+from ..encoder.encoder import Encoder, FrameView
 from ..errors import UserError
-from ..mask.adaptive import Seen
-from ..mask.policy import ATTENTION, NO_BOXES, MaskPolicy, MaskState, aged, decide, never_sent
-from ..mask.scheduling import follow_threshold, frames_to_refresh
+from ..mask.adaptive import OccupancyStats
+from ..mask.policy import ATTENTION, NO_BOXES, MaskComposer, MaskState, compose, initial_age, update_age
+from ..mask.scheduling import frames_to_refresh, min_track_score
 from ..network.graph import Network
-from ..tracking.motion import Motion, coarse
-from ..tracking.tracker import Tracks, followed
+from ..tracking.motion import OpticalFlow, downsample
+from ..tracking.tracker import Tracks, update_tracks
 from .backend_seat import BackendSeat
-from .policy import first_seen, policy_of
+from .policy import initial_mask_state, make_composer
 from .settings import RECONFIGURABLE, PipelineSettings
 
-PolicyMaker = Callable[[RegionGrid, "tuple[int, int]"], MaskPolicy]
+ComposerFactory = Callable[[RegionGrid, "tuple[int, int]"], MaskComposer]
 
 
 @dataclass
@@ -46,18 +46,18 @@ class _Camera:
     int64, numbers of those of them that are followed; None when they are not known yet.
     """
 
-    picture_wh: tuple[int, int]
+    image_wh: tuple[int, int]
     input_wh: tuple[int, int]
     encoder: Encoder
-    policy: MaskPolicy
-    unseen: np.ndarray
-    seen: Seen
-    seen_at_first: Seen
+    policy: MaskComposer
+    blank_input: np.ndarray
+    seen: OccupancyStats
+    initial_occupancy: OccupancyStats
     age: np.ndarray
     state: MaskState = field(default_factory=MaskState.initial)
     coarse: np.ndarray | None = None
     shown: Detections | None = None
-    shown_ids: np.ndarray | None = None
+    displayed_ids: np.ndarray | None = None
     frame_id: str = ""
     stamp_ns: int = 0
 
@@ -75,16 +75,16 @@ class Pipeline:
     """
 
     def __init__(self, network: Network, settings: PipelineSettings,
-                 open_backend: Callable[..., Backend] = open_backend, policy: PolicyMaker | None = None) -> None:
+                 open_backend: Callable[..., Backend] = open_backend, policy: ComposerFactory | None = None) -> None:
         if network.head is None:
             raise UserError(f"network {network.name}: its output means no boxes, so it cannot detect anything")
         self.network, self.settings = network, settings.for_network(network)
-        self._selection, self._named = _selection(settings, network), settings.deciders
+        self._detection_filter, self._with_sequence_name = _detection_filter(settings, network), settings.active_sources
         self._seat, self._policy_maker = BackendSeat(network, open_backend), policy
         self._camera: _Camera | None = None
         self._attention = NO_BOXES
         self._frames = 0
-        self.fresh_starts = 0
+        self.resets = 0
 
     @property
     def input_size(self) -> tuple[int, int] | None:
@@ -135,30 +135,30 @@ class Pipeline:
         start = time.perf_counter()
         camera, finished = self._camera_for(frame)
         camera.frame_id, camera.stamp_ns = frame.frame_id, frame.stamp_ns
-        glance = Glance(frame, camera.input_wh, camera.encoder)
-        mask = decide(camera.policy, camera.state, self._attention, glance)
-        camera.age = aged(camera.age, mask.keep)
+        frame_view = FrameView(frame, camera.input_wh, camera.encoder)
+        mask = compose(camera.policy, camera.state, self._attention, frame_view)
+        camera.age = update_age(camera.age, mask.keep)
         # Where nothing is attended, nobody looks at the picture.
-        image = glance.image if mask.keep.any() else camera.unseen
+        image = frame_view.image if mask.keep.any() else camera.blank_input
         # Now, while some of the picture that the resize has read is still near.
-        picture = coarse(frame.pixels) if camera.policy.schedule else None
+        picture = downsample(frame.pixels) if camera.policy.schedule else None
         resized = time.perf_counter()
         events = camera.encoder.step(image, mask.keep)
         encoded = time.perf_counter()
         ms = {
             "total": 0.0,
-            "resize": glance.resize_s * 1e3,
-            "mask": (resized - start - glance.resize_s) * 1e3,
+            "resize": frame_view.resize_s * 1e3,
+            "mask": (resized - start - frame_view.resize_s) * 1e3,
             "encode": (encoded - resized) * 1e3,
         }
-        shown = events_picture(events) if want_events else None
+        shown = events_image(events) if want_events else None
         pending = Pending(
             self._frames, camera.state.frame, frame, mask, self._mask_text(), camera.age, shown, len(events), picture,
             ms,
         )
         camera.state = replace(camera.state, frame=camera.state.frame + 1)
         self._frames += 1
-        with self._closed_when_failed():
+        with self._closing_on_failure():
             self._seat.backend.submit(events, pending)
             ms["total"] = (time.perf_counter() - start) * 1e3
             return finished + self._collect(camera)
@@ -167,20 +167,20 @@ class Pipeline:
         """The results of all frames that are still inside a pipelined backend."""
         if self._camera is None or self._seat.backend is None:
             return []
-        with self._closed_when_failed():
+        with self._closing_on_failure():
             self._seat.backend.drain()
             return self._collect(self._camera)
 
     def reset(self) -> None:
         """Forgets what it has seen: the next frame is a first frame. Results not yet returned are dropped."""
         if self._camera:
-            self._start_afresh(self._camera)
-            _see(self._camera, self._camera.policy, self._camera.seen_at_first)
+            self._reset(self._camera)
+            _see(self._camera, self._camera.policy, self._camera.initial_occupancy)
 
     def refresh(self) -> None:
         """The next frame is a refresh frame, and the count to the one after it starts there."""
         if self._camera:
-            self._camera.state = self._camera.state.refreshed()
+            self._camera.state = self._camera.state.restart_refresh()
 
     def attend(self, boxes: np.ndarray) -> None:
         """From the next frame on, the regions of these boxes are attended besides what the masks say.
@@ -189,7 +189,7 @@ class Pipeline:
         """
         self._attention = boxes
 
-    def seen_mask(self) -> tuple[RegionGrid, np.ndarray, Seen]:
+    def learned_mask(self) -> tuple[RegionGrid, np.ndarray, OccupancyStats]:
         """The grid, a static mask of what was seen (bool [rows, cols]), and what it is made of.
 
         The mask is the adaptive one in force or, without one, all regions in which objects were seen. Raises UserError
@@ -199,7 +199,7 @@ class Pipeline:
             raise UserError("no picture has come yet")
         policy, seen = self._camera.policy, self._camera.seen
         ever = seen.mask()
-        return policy.grid, ever if policy.adaptive is None else policy.static_alone, seen
+        return policy.grid, ever if policy.adaptive is None else policy.static_region_mask, seen
 
     def reconfigure(self, settings: PipelineSettings) -> None:
         """Swaps masks, refresh and thresholds between two frames; the references stay.
@@ -211,17 +211,17 @@ class Pipeline:
         for name, value in vars(settings).items():
             if name not in RECONFIGURABLE and value != getattr(self.settings, name):
                 raise UserError(f"{name} cannot change while the detector runs; restart it")
-        selection = _selection(settings, self.network)
+        selection = _detection_filter(settings, self.network)
         camera = self._camera
         if camera:
-            policy = self._policy(settings, camera.policy.grid, camera.picture_wh)
-            first = first_seen(policy)
+            policy = self._policy(settings, camera.policy.grid, camera.image_wh)
+            first = initial_mask_state(policy)
             # What was seen stays known, unless the user brings another mask to start from.
-            begins = first.share.any() and not np.array_equal(first.share, camera.seen_at_first.share)
-            camera.seen_at_first = first
+            begins = first.share.any() and not np.array_equal(first.share, camera.initial_occupancy.share)
+            camera.initial_occupancy = first
             _see(camera, policy, first if begins else camera.seen)
-            camera.shown = camera.shown_ids = None
-        self.settings, self._selection, self._named = settings, selection, settings.deciders
+            camera.shown = camera.displayed_ids = None
+        self.settings, self._detection_filter, self._with_sequence_name = settings, selection, settings.active_sources
 
     def input_for(self, settings: PipelineSettings) -> tuple[int, int] | None:
         """The size that the network's input would have; None before the first frame when it follows the camera.
@@ -231,9 +231,9 @@ class Pipeline:
         camera = self._camera
         if camera is None:
             return None if settings.input_size == "auto" else settings.input_size
-        input_wh = settings.input_wh(camera.picture_wh)
+        input_wh = settings.input_wh(camera.image_wh)
         if input_wh != camera.input_wh:
-            self._policy(settings, RegionGrid.of_input(input_wh), camera.picture_wh)
+            self._policy(settings, RegionGrid.of_input(input_wh), camera.image_wh)
         return input_wh
 
     def take_over(
@@ -248,10 +248,10 @@ class Pipeline:
         before, self.settings = self._seat.exchange(backend, input_wh), settings.for_network(self.network)
         if self._camera and self._seat.has(self._camera.input_wh):
             self._camera.encoder = self._encoder(self._camera.input_wh)
-            self._start_afresh(self._camera)
+            self._reset(self._camera)
         elif self._camera and backend is not None:
             # The picture will be seen in another size: nothing of the camera's state fits.
-            self._camera, self.fresh_starts = None, self.fresh_starts + 1
+            self._camera, self.resets = None, self.resets + 1
         return before
 
     def close(self) -> None:
@@ -261,9 +261,9 @@ class Pipeline:
 
     def _mask_text(self) -> str:
         """What decides about the coming frame, in words."""
-        if not self._named:
+        if not self._with_sequence_name:
             return "no mask"
-        named = [*self._named, *[ATTENTION] * bool(len(self._attention))]
+        named = [*self._with_sequence_name, *[ATTENTION] * bool(len(self._attention))]
         ahead = self.frames_to_refresh
         refresh = {None: "", 0: ", refresh"}.get(ahead, f", refresh in {ahead}")
         return " + ".join(named) + refresh
@@ -272,12 +272,12 @@ class Pipeline:
         """The camera's state, afresh where this frame does not follow the last one or a restart period is over; and the
         results of earlier frames that were still inside a pipelined backend."""
         camera = self._camera
-        if camera is None or camera.picture_wh != frame.size_wh:
+        if camera is None or camera.image_wh != frame.size_wh:
             return self._open(frame)
         if not self._seat.has(camera.input_wh):
             self._seat.opened(self.settings, camera.input_wh)
             camera.encoder = self._encoder(camera.input_wh)
-            self._start_afresh(camera)
+            self._reset(camera)
         other_camera = frame.frame_id != camera.frame_id
         jumps = frame.stamp_ns < camera.stamp_ns
         restarts = 0 < self.settings.restart_period <= camera.state.frame
@@ -287,40 +287,40 @@ class Pipeline:
         if other_camera:
             self.reset()
         else:
-            self._start_afresh(camera)
+            self._reset(camera)
         return camera, finished
 
     @contextlib.contextmanager
-    def _closed_when_failed(self) -> Iterator[None]:
+    def _closing_on_failure(self) -> Iterator[None]:
         """A backend that has failed is of no more use. What is known of the camera stays."""
         try:
             yield
-        except BackendFailed:
+        except BackendError:
             self._seat.close()
             raise
 
-    def _start_afresh(self, camera: _Camera) -> None:
+    def _reset(self, camera: _Camera) -> None:
         camera.encoder.reset()
-        with self._closed_when_failed():
+        with self._closing_on_failure():
             if self._seat.backend is not None:
                 self._seat.backend.reset()
-        camera.state, camera.coarse, camera.shown, camera.shown_ids = MaskState.initial(), None, None, None
-        self.fresh_starts += 1
+        camera.state, camera.coarse, camera.shown, camera.displayed_ids = MaskState.initial(), None, None, None
+        self.resets += 1
 
     def _open(self, frame: Frame) -> tuple[_Camera, list[StepResult]]:
         """A camera for pictures of this size, and what was still inside the one before it."""
-        settings, picture_wh = self.settings, frame.size_wh
-        input_wh = settings.input_wh(picture_wh)
+        settings, image_wh = self.settings, frame.size_wh
+        input_wh = settings.input_wh(image_wh)
         grid = RegionGrid.of_input(input_wh)
-        policy = self._policy(settings, grid, picture_wh)
+        policy = self._policy(settings, grid, image_wh)
         finished = self.drain()
         encoder = self._encoder(input_wh)
         self._seat.opened(settings, input_wh).reset()
-        self.fresh_starts += self._camera is not None
-        unseen = np.zeros((input_wh[1], input_wh[0], 3), np.uint8)
-        seen = first_seen(policy)
+        self.resets += self._camera is not None
+        blank_input = np.zeros((input_wh[1], input_wh[0], 3), np.uint8)
+        seen = initial_mask_state(policy)
         self._camera = _Camera(
-            picture_wh, input_wh, encoder, policy.seeing(seen), unseen, seen, seen, never_sent(grid)
+            image_wh, input_wh, encoder, policy.with_static_mask(seen), blank_input, seen, seen, initial_age(grid)
         )
         return self._camera, finished
 
@@ -328,10 +328,10 @@ class Pipeline:
         network = self.settings.network(self.network)
         return Encoder(network.input_table, network.encoder_threshold, input_wh)
 
-    def _policy(self, settings: PipelineSettings, grid: RegionGrid, picture_wh: tuple[int, int]) -> MaskPolicy:
+    def _policy(self, settings: PipelineSettings, grid: RegionGrid, image_wh: tuple[int, int]) -> MaskComposer:
         if self._policy_maker is not None:
-            return self._policy_maker(grid, picture_wh)
-        return policy_of(settings, grid, picture_wh)
+            return self._policy_maker(grid, image_wh)
+        return make_composer(settings, grid, image_wh)
 
     def _collect(self, camera: _Camera) -> list[StepResult]:
         results = []
@@ -341,16 +341,16 @@ class Pipeline:
 
     def _finish(self, camera: _Camera, raw: BackendResult) -> StepResult:
         start = time.perf_counter()
-        pending, wanted, schedule = raw.tag, self._selection, camera.policy.schedule
-        lowest = min(wanted.lowest, follow_threshold(schedule)) if schedule else wanted.lowest
+        pending, wanted, schedule = raw.tag, self._detection_filter, camera.policy.schedule
+        lowest = min(wanted.lowest, min_track_score(schedule)) if schedule else wanted.lowest
         # Where synops are counted and there is none, no neuron has changed, and what the head shows is known.
         if camera.shown is None or not raw.synops or any(raw.synops):
-            camera.shown_ids = None
-            camera.shown = decode(raw.head, self.network.head, camera.picture_wh, lowest, self.settings.nms_iou)
+            camera.displayed_ids = None
+            camera.shown = decode(raw.head, self.network.head, camera.image_wh, lowest, self.settings.nms_iou)
         found, tracks = camera.shown, camera.state.tracks
         decoded = time.perf_counter()
         if schedule:
-            tracks, found = _followed(camera, pending, wanted.of_wanted_classes(found), follow_threshold(schedule))
+            tracks, found = _update_tracks(camera, pending, wanted.of_wanted_classes(found), min_track_score(schedule))
         camera.coarse, detections = pending.coarse, wanted.apply(found)
         camera.state = replace(camera.state, last=detections, tracks=tracks)
         if pending.mask.keep.all():
@@ -366,24 +366,24 @@ class Pipeline:
         )
 
 
-def _followed(camera: _Camera, pending: Pending, found: Detections, lowest: float) -> tuple[Tracks, Detections]:
+def _update_tracks(camera: _Camera, pending: Pending, found: Detections, lowest: float) -> tuple[Tracks, Detections]:
     """Objects of at least that score are followed; boxes whose regions rest are moved on."""
-    steering, before, now = found.above(lowest), camera.coarse, pending.coarse
-    motion = None if before is None or now is None else Motion(before, now)
-    tracks, steering = followed(
-        camera.state.tracks, steering, pending.mask.keep, camera.picture_wh, pending.number, motion, camera.shown_ids)
-    camera.shown_ids = steering.track_ids
+    steering, before, now = found.with_min_score(lowest), camera.coarse, pending.coarse
+    motion = None if before is None or now is None else OpticalFlow(before, now)
+    tracks, steering = update_tracks(
+        camera.state.tracks, steering, pending.mask.keep, camera.image_wh, pending.number, motion, camera.displayed_ids)
+    camera.displayed_ids = steering.track_ids
     if len(steering) == len(found):
         return tracks, steering
     # Detections come best first, so those that steer nothing are the last ones.
-    return tracks, steering.followed_by(found.behind(len(steering)))
+    return tracks, steering.concat(found.skip_first(len(steering)))
 
 
-def _see(camera: _Camera, policy: MaskPolicy, seen: Seen) -> None:
-    camera.policy, camera.seen = policy.seeing(seen), seen
+def _see(camera: _Camera, policy: MaskComposer, seen: OccupancyStats) -> None:
+    camera.policy, camera.seen = policy.with_static_mask(seen), seen
 
 
-def _selection(settings: PipelineSettings, network: Network) -> Selection:
-    return Selection.of(
+def _detection_filter(settings: PipelineSettings, network: Network) -> DetectionFilter:
+    return DetectionFilter.of(
         network.labels, settings.score_threshold, settings.classes, settings.class_thresholds, settings.max_detections
     )

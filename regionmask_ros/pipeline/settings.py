@@ -6,7 +6,7 @@ from dataclasses import dataclass, field, replace
 from types import MappingProxyType
 from typing import Mapping
 
-from ..backends import options_of, resolve_arithmetic
+from ..backends import parse_options, resolve_arithmetic
 from ..core.frame import MAX_PIXELS, check_input_size, choose_input_size
 from ..core.grid import RegionGrid
 from ..core.options import Value
@@ -15,9 +15,9 @@ from ..mask.adaptive import Adaptive
 from ..mask.budget import attended_regions
 from ..mask.dynamic import MGNET, DynamicChoice
 from ..mask.policy import ADAPTIVE, DYNAMIC, MODES, STATIC
-from ..mask.scheduling import Knobs, Schedule, preset
+from ..mask.scheduling import PresetOverrides, Schedule, preset
 from ..network.graph import Network
-from ..network.thresholds import TRAINED, TUNED, shipped, tuned_network
+from ..network.thresholds import TRAINED, TUNED, bundled_thresholds, tuned_network
 
 TUNED_BACKEND = "cpu"
 """The others compute as Lava does, for which the thresholds were not tuned."""
@@ -35,7 +35,7 @@ class PipelineSettings:
     instead, unless beside an adaptive mask; a preset masks at least so much.
     dynamic, mgnet_weights: see ``mask.dynamic.DynamicChoice``.
     preset: "", or ``careful``, ``balanced`` or ``fast``: a schedule that decides what is sent, refresh included,
-    instead of ``mask`` and ``refresh_period`` (see ``mask.scheduled``). Boxes move on while their regions rest.
+    instead of ``mask`` and ``refresh_period`` (see ``mask.schedule_regions``). Boxes move on while their regions rest.
     knobs: what is turned in the preset.
     refresh_period: every so many frames everything is attended; 0: the first frame only.
     restart_period: every so many frames all starts afresh, against an arithmetic that drifts; 0: never.
@@ -57,7 +57,7 @@ class PipelineSettings:
     mgnet_weights: str = ""
     target_masked: float = 0.0
     preset: str = ""
-    knobs: Knobs = Knobs()
+    knobs: PresetOverrides = PresetOverrides()
     refresh_period: int = 8
     restart_period: int = 0
     score_threshold: float = 0.4
@@ -79,7 +79,7 @@ class PipelineSettings:
             raise UserError(f"mask {self.mask!r}: unknown; use {', '.join(MODES)}")
         if self.uses_static and not self.static_mask:
             raise UserError(f"mask {self.mask}: needs a static mask file (a .png or .npz)")
-        if self.knobs != Knobs() and not self.preset:
+        if self.knobs != PresetOverrides() and not self.preset:
             raise UserError("a preset's knob is turned, but there is no preset: name one, or leave the knob out")
         self.dynamic_choice  # noqa: B018  made to be checked
         if preset(self.preset) and self.mask != "none":
@@ -96,7 +96,7 @@ class PipelineSettings:
         if self.max_detections < 0:
             raise UserError(f"max detections {self.max_detections}: must be 0 (all) or more")
         self._resolve_thresholds()
-        options_of(self.backend, self.backend_options)
+        parse_options(self.backend, self.backend_options)
         object.__setattr__(self, "backend_options", MappingProxyType(dict(self.backend_options)))
 
     def _check_target(self) -> None:
@@ -106,7 +106,7 @@ class PipelineSettings:
         if target and self.deciding == "none":
             raise UserError(f"target masked {target}: needs a mask or a preset that chooses the regions")
         if target:
-            attended_regions(RegionGrid(1, 1), target, self.deciding_refresh_period)
+            attended_regions(RegionGrid(1, 1), target, self.effective_refresh_period)
 
     def _resolve_thresholds(self) -> None:
         if self.thresholds not in ("", TRAINED, TUNED):
@@ -117,7 +117,7 @@ class PipelineSettings:
         implied = bool(self.preset) and usable and not (self.thresholds or self.arithmetic)
         tuned = self.thresholds == TUNED or implied
         if tuned:
-            arithmetic = shipped().arithmetic
+            arithmetic = bundled_thresholds().arithmetic
             if self.arithmetic not in ("", arithmetic):
                 raise UserError(f"arithmetic {self.arithmetic}: the tuned thresholds are for {arithmetic}")
         object.__setattr__(self, "thresholds", TUNED if tuned else TRAINED)
@@ -144,9 +144,9 @@ class PipelineSettings:
             return replace(self, thresholds=TRAINED, arithmetic="")
         return self
 
-    def input_wh(self, picture_wh: tuple[int, int]) -> tuple[int, int]:
+    def input_wh(self, image_wh: tuple[int, int]) -> tuple[int, int]:
         """Width and height of the network's input for pictures of that size."""
-        return choose_input_size(picture_wh, self.max_pixels) if self.input_size == "auto" else self.input_size
+        return choose_input_size(image_wh, self.max_pixels) if self.input_size == "auto" else self.input_size
 
     @property
     def deciding(self) -> str:
@@ -154,18 +154,18 @@ class PipelineSettings:
         return self.preset or self.mask
 
     @property
-    def deciders(self) -> list[str]:
+    def active_sources(self) -> list[str]:
         """Names of the masks, or of the preset, that decide; none where everything is sent."""
         named = [STATIC] * self.uses_static + [ADAPTIVE] * self.uses_adaptive
         return named + [self.dynamic] * self.uses_dynamic + [self.preset] * bool(self.preset)
 
     @property
-    def deciding_refresh_period(self) -> int:
+    def effective_refresh_period(self) -> int:
         """The one that is in force: a preset has its own."""
         schedule = self.schedule
         return schedule.refresh_period if schedule else self.refresh_period
 
-    def with_backend_of(self, other: PipelineSettings) -> PipelineSettings:
+    def keep_backend(self, other: PipelineSettings) -> PipelineSettings:
         """The same, on the other's backend with its arithmetic, thresholds, options and input size."""
         return replace(self, **{name: getattr(other, name) for name in BACKEND_SETTINGS})
 

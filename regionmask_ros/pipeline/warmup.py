@@ -11,15 +11,15 @@ from ..core.grid import RegionGrid
 from ..detection.yolo import decode
 from ..encoder.encoder import Encoder
 from ..engine.arithmetic import CARRY
-from ..engine.engine import EventEngine, PackedNetwork, available_paths, description
+from ..engine.engine import EventEngine, PackedNetwork, available_kernel_sets, description
 from ..mask.mgnet.light import LightNetwork
 from ..mask.mgnet.weights import load_weights
-from ..mask.policy import aged, never_sent
+from ..mask.policy import initial_age, update_age
 from ..network.formats.lava_dl import input_table
 from ..network.graph import ConvSpec, YoloHead
-from ..network.thresholds import shipped
-from ..tracking.motion import Motion, coarse
-from ..tracking.tracker import Tracks, followed
+from ..network.thresholds import bundled_thresholds
+from ..tracking.motion import OpticalFlow, downsample
+from ..tracking.tracker import Tracks, update_tracks
 
 CHANNELS = (16, 32, 64, 128, 256)
 """Layers with as many output channels as YOLO-KP's: each needs kernels of its own."""
@@ -50,7 +50,7 @@ def compile_kernels() -> None:
     # Any picture will do, as the network makes its own of it.
     LightNetwork(load_weights().arrays, (side, side)).run(image, change)
     # Each rule has kernels of its own: the usual one, and the one that the presets' thresholds are for.
-    for arithmetic in dict.fromkeys((CARRY, shipped().arithmetic)):
+    for arithmetic in dict.fromkeys((CARRY, bundled_thresholds().arithmetic)):
         engine = EventEngine(packed, (side, side), arithmetic)
         engine.step_changes(events.changes)
         engine.step(events.index, events.message)
@@ -61,27 +61,27 @@ def compile_kernels() -> None:
 
 def follow_an_object() -> None:
     """What runs between a head and the next mask: a box that is detected, and one that rests in the next frame."""
-    grid, picture_wh = RegionGrid(6, 6), (96, 96)
-    picture = np.zeros((*picture_wh, 3), np.uint8)
-    pictures = [coarse(picture)]
+    grid, image_wh = RegionGrid(6, 6), (96, 96)
+    image = np.zeros((*image_wh, 3), np.uint8)
+    images = [downsample(image)]
     # Some sources lend their pictures for reading only, which is another type to Numba.
-    picture.flags.writeable = False
-    pictures.append(coarse(picture))
-    found = decode(np.zeros((1, 1, 6), np.int32), YoloHead(((0.3, 0.6),), 1, 0.0), picture_wh, 0.0, 0.5)
-    keep = grid.cover(np.array([80, 80, 90, 90]), picture_wh)
+    image.flags.writeable = False
+    images.append(downsample(image))
+    found = decode(np.zeros((1, 1, 6), np.int32), YoloHead(((0.3, 0.6),), 1, 0.0), image_wh, 0.0, 0.5)
+    keep = grid.cover(np.array([80, 80, 90, 90]), image_wh)
     tracks = Tracks.none()
     for frame in range(2):
-        tracks, _ = followed(tracks, found, keep, picture_wh, frame, Motion(*pictures))
+        tracks, _ = update_tracks(tracks, found, keep, image_wh, frame, OpticalFlow(*images))
     tracks.expected(frame)
     tracks.shift(frame)
-    aged(never_sent(grid), keep)
+    update_age(initial_age(grid), keep)
 
 
 def main() -> None:
     start = time.perf_counter()
     print("compiling kernels ...", flush=True)
     compile_kernels()
-    print(f"kernels ready after {time.perf_counter() - start:.1f} s ({description(available_paths()[0])})", flush=True)
+    print(f"kernels ready after {time.perf_counter() - start:.1f} s ({description(available_kernel_sets()[0])})", flush=True)
 
 
 if __name__ == "__main__":

@@ -10,26 +10,26 @@ import numpy as np
 from ..core.detections import Detections
 from ..core.frame import Frame
 from ..core.result import RegionMask
-from ..mask.calibration import Loss
+from ..mask.calibration import CoverageLoss
 from .overlay import draw_overlay
 from .page import Picture, Table, write_report
 from .run_page import encode_jpeg
 
 HEAT_WEIGHT = 0.6
-SAME_PICTURES = (
+SAME_IMAGES = (
     "Counted on the pictures that the mask was made from: on others it will lose more. Lost: less than half of the box "
     "is attended; cut: less than 80 % of it."
 )
 
 
-def mask_picture(frame: Frame, keep: np.ndarray) -> np.ndarray:
+def mask_image(frame: Frame, keep: np.ndarray) -> np.ndarray:
     """uint8 [height, width, 3], BGR: the frame, attended regions in colour, the rest grey and dark."""
     mask = RegionMask(keep, {"static": keep}, refresh=False)
     caption = f"static mask: {mask.masked_share:.0%} of the regions masked"
     return draw_overlay(frame, Detections.empty(), mask, (), caption)
 
 
-def heat_picture(frame: Frame, heat: np.ndarray) -> np.ndarray:
+def heat_image(frame: Frame, heat: np.ndarray) -> np.ndarray:
     """uint8 [height, width, 3], BGR: the frame with the heat of each region on it, its root, so that rare places
     show."""
     scaled = np.sqrt(heat / max(float(heat.max()), 1e-12))
@@ -39,7 +39,7 @@ def heat_picture(frame: Frame, heat: np.ndarray) -> np.ndarray:
     return cv2.addWeighted(colours, HEAT_WEIGHT, grey, 1.0 - HEAT_WEIGHT, 0.0)
 
 
-def write_calibration_page(path: str, summary: Mapping[str, Any], losses: Sequence[Loss],
+def write_calibration_page(path: str, summary: Mapping[str, Any], losses: Sequence[CoverageLoss],
                            pictures: Sequence[tuple[str, np.ndarray]], command: str, version: str) -> None:
     """summary: what ``--json`` writes. pictures: caption and uint8 [height, width, 3] BGR."""
     intro = (
@@ -50,7 +50,7 @@ def write_calibration_page(path: str, summary: Mapping[str, Any], losses: Sequen
     write_report(
         path, "Static mask", intro,
         tables=[_settings(summary), _losses(losses)],
-        pictures=[Picture(caption, encode_jpeg(picture)) for caption, picture in pictures],
+        pictures=[Picture(caption, encode_jpeg(image)) for caption, image in pictures],
         command=command, version=version,
     )
 
@@ -69,11 +69,11 @@ def _settings(summary: Mapping[str, Any]) -> Table:
     return Table("How it was made", ("", ""), rows)
 
 
-def _losses(losses: Sequence[Loss]) -> Table:
+def _losses(losses: Sequence[CoverageLoss]) -> Table:
     rows = tuple(
         (f"{loss.name}, {loss.size}", f"{loss.objects:,}", f"{loss.lost / loss.objects:.1%}",
          f"{loss.cut / loss.objects:.1%}")
         for loss in losses
     )
     return Table("Objects that the mask would have lost", ("class and height", "objects", "lost", "cut"), rows,
-                 SAME_PICTURES)
+                 SAME_IMAGES)

@@ -25,7 +25,7 @@ ORDER_COST = 0.02
 
 
 def place_labels(
-    boxes: np.ndarray, sizes_wh: Sequence[tuple[int, int]], picture_wh: tuple[int, int], top: int = 0
+    boxes: np.ndarray, sizes_wh: Sequence[tuple[int, int]], image_wh: tuple[int, int], top: int = 0
 ) -> np.ndarray:
     """Chooses a place for each box's label, the first box first.
 
@@ -39,14 +39,14 @@ def place_labels(
     boxes = np.asarray(boxes, np.int64).reshape(-1, 4)
     placed = np.zeros_like(boxes)
     for index, (box, size) in enumerate(zip(boxes, sizes_wh)):
-        places = _places(box, size, picture_wh, top)
+        places = _places(box, size, image_wh, top)
         area = max(1, size[0] * size[1])
         cost = LABEL_COST * _cover(places, placed[:index]) + OBJECT_COST * _cover(places, boxes)
         placed[index] = places[np.argmin(cost / area + ORDER_COST * np.arange(len(places)))]
     return placed
 
 
-def _places(box: np.ndarray, size_wh: tuple[int, int], picture_wh: tuple[int, int], top: int) -> np.ndarray:
+def _places(box: np.ndarray, size_wh: tuple[int, int], image_wh: tuple[int, int], top: int) -> np.ndarray:
     """int64 [7, 4]: candidates in order of preference, pushed into the picture."""
     x0, y0, x1, y1 = box.tolist()
     width, height = size_wh
@@ -62,7 +62,7 @@ def _places(box: np.ndarray, size_wh: tuple[int, int], picture_wh: tuple[int, in
         ],
         np.int64,
     )
-    room = np.array([max(0, picture_wh[0] - width), max(0, picture_wh[1] - height)])
+    room = np.array([max(0, image_wh[0] - width), max(0, image_wh[1] - height)])
     corners = np.minimum(np.maximum(corners, (0, min(top, int(room[1])))), room)
     return np.hstack([corners, corners + size_wh])
 
@@ -138,13 +138,13 @@ def draw_overlay(
     Returns uint8 [height, width, 3], BGR, of the frame's size, an array of its own.
     """
     style = _Style.of_height(frame.size_wh[1])
-    picture = _shade(frame.bgr(), mask.keep, style.outline)
-    bar = _draw_bar(picture, caption, style) if caption else 0
-    _draw_detections(picture, detections, labels, style, bar)
-    return picture
+    image = _shade(frame.bgr(), mask.keep, style.outline)
+    bar = _draw_bar(image, caption, style) if caption else 0
+    _draw_detections(image, detections, labels, style, bar)
+    return image
 
 
-def keep_to_picture(keep: np.ndarray, size_wh: tuple[int, int]) -> np.ndarray:
+def keep_to_image(keep: np.ndarray, size_wh: tuple[int, int]) -> np.ndarray:
     """A grid of regions, stretched over a picture: uint8 [height, width], 255 = attended, 0 = masked.
 
     keep: bool [rows, cols]. The pixel (x, y) shows the region of row floor(y * rows / height) and column
@@ -162,11 +162,11 @@ def caption_line(masked_share: float, events: int, synops: int, ms_total: float,
     >>> caption_line(0.84, 12_345, 54_100_000, 9.83, "tracking, refresh in 4")
     'masked 84 %   events 12.3 k   synops 54.1 M   9.8 ms   tracking, refresh in 4'
     """
-    figures = f"masked {100 * masked_share:.0f} %   events {_short(events)}   synops {_short(synops)}"
+    figures = f"masked {100 * masked_share:.0f} %   events {_format_count(events)}   synops {_format_count(synops)}"
     return f"{figures}   {ms_total:.1f} ms   {mask_text}".rstrip()
 
 
-def _short(count: int) -> str:
+def _format_count(count: int) -> str:
     """A count in at most four digits and a unit: 812, 12.3 k, 54.1 M, 1.2 G."""
     if count < 1000:
         return str(int(count))
@@ -183,12 +183,12 @@ def _shade(bgr: np.ndarray, keep: np.ndarray, outline: int) -> np.ndarray:
     if keep.all():
         return bgr.copy()
     grey = cv2.cvtColor(cv2.cvtColor(bgr, cv2.COLOR_BGR2GRAY), cv2.COLOR_GRAY2BGR)
-    picture = cv2.addWeighted(grey, GREY_SHARE, bgr, COLOUR_SHARE, 0.0)
+    image = cv2.addWeighted(grey, GREY_SHARE, bgr, COLOUR_SHARE, 0.0)
     height, width = bgr.shape[:2]
-    cv2.copyTo(bgr, keep_to_picture(keep, (width, height)), picture)
+    cv2.copyTo(bgr, keep_to_image(keep, (width, height)), image)
     for x0, y0, x1, y1 in _borders(keep, (width, height), outline):
-        cv2.rectangle(picture, (x0, y0), (x1 - 1, y1 - 1), SKY_BLUE, cv2.FILLED)
-    return picture
+        cv2.rectangle(image, (x0, y0), (x1 - 1, y1 - 1), SKY_BLUE, cv2.FILLED)
+    return image
 
 
 def _borders(keep: np.ndarray, size_wh: tuple[int, int], thickness: int) -> list[tuple[int, int, int, int]]:
@@ -219,28 +219,28 @@ def _edge_runs(keep: np.ndarray) -> list[tuple[int, int, int, bool]]:
     return runs
 
 
-def _draw_bar(picture: np.ndarray, caption: str, style: _Style) -> int:
+def _draw_bar(image: np.ndarray, caption: str, style: _Style) -> int:
     """The dark bar with the caption, which shrinks when the picture is too narrow for it. Returns the bar's height."""
-    height, width = picture.shape[:2]
+    height, width = image.shape[:2]
     bar = min(height, style.caption.capital + 4 * style.pad)
-    strip = picture[:bar]
+    strip = image[:bar]
     cv2.convertScaleAbs(strip, dst=strip, alpha=BAR_TRANSPARENCY, beta=BAR_SHADE)
     text = _ascii(caption)
     room = max(1, width - 4 * style.pad)
     scale = style.caption.scale * min(1.0, room / max(1, style.caption.width(text)))
     baseline = round((bar + scale * FONT_CAPITAL_PX) / 2)
-    cv2.putText(picture, text, (2 * style.pad, baseline), FONT, scale, PAPER, style.caption.line, cv2.LINE_AA)
+    cv2.putText(image, text, (2 * style.pad, baseline), FONT, scale, PAPER, style.caption.line, cv2.LINE_AA)
     return bar
 
 
 def _draw_detections(
-    picture: np.ndarray, detections: Detections, labels: tuple[str, ...], style: _Style, bar: int
+    image: np.ndarray, detections: Detections, labels: tuple[str, ...], style: _Style, bar: int
 ) -> None:
     """All boxes first, then all labels, so that no box crosses a label; the best score comes last and lies on top.
 
     Boxes end at the bar with the caption: no line crosses its text.
     """
-    height, width = picture.shape[:2]
+    height, width = image.shape[:2]
     boxes = np.clip(detections.boxes, 0, [width, height, width, height]).round().astype(np.int64)
     visible = (boxes[:, 2:] > boxes[:, :2]).all(axis=1)
     boxes, resting = boxes[visible], detections.resting[visible]
@@ -252,10 +252,10 @@ def _draw_detections(
     sizes = [(font.width(text) + 2 * pad, font.capital + 2 * pad) for text in texts]
     tabs = place_labels(boxes, sizes, (width, height), bar)
     for box, rests in zip(boxes[::-1].tolist(), resting[::-1].tolist()):
-        (_draw_corners if rests else _draw_box)(picture[bar:], box, bar, style.box_line)
+        (_draw_corners if rests else _draw_box)(image[bar:], box, bar, style.box_line)
     for text, (x0, y0, x1, y1) in zip(texts[::-1], tabs[::-1].tolist()):
-        cv2.rectangle(picture, (x0, y0), (x1 - 1, y1 - 1), ORANGE, cv2.FILLED)
-        cv2.putText(picture, text, (x0 + pad, y1 - pad - 1), FONT, font.scale, INK, font.line, cv2.LINE_AA)
+        cv2.rectangle(image, (x0, y0), (x1 - 1, y1 - 1), ORANGE, cv2.FILLED)
+        cv2.putText(image, text, (x0 + pad, y1 - pad - 1), FONT, font.scale, INK, font.line, cv2.LINE_AA)
 
 
 def _draw_box(below: np.ndarray, box: Sequence[int], bar: int, line: int) -> None:

@@ -57,7 +57,7 @@ def write_report(
         f'<p class="intro">{escape(intro)}</p>',
         _section("Figures of the run", '<div class="tables">' + "".join(map(_table, tables)) + "</div>", tables),
         _section(figures_heading, "".join(map(_figure, figures)), figures),
-        _section("Pictures", '<div class="pictures">' + "".join(map(_picture, pictures)) + "</div>", pictures),
+        _section("Pictures", '<div class="pictures">' + "".join(map(_image, pictures)) + "</div>", pictures),
         _section("The same again", f"<pre><code>{escape(command)}</code></pre>", command),
         f"<footer>regionmask_ros {escape(version)}</footer>" if version else "",
     ]
@@ -93,12 +93,12 @@ def _figure(figure: Figure) -> str:
     )
 
 
-def _picture(picture: Picture) -> str:
-    data = base64.b64encode(picture.jpeg).decode("ascii")
-    alt = escape(picture.caption, quote=True)
+def _image(image: Picture) -> str:
+    data = base64.b64encode(image.jpeg).decode("ascii")
+    alt = escape(image.caption, quote=True)
     return (
         f'<figure><img src="data:image/jpeg;base64,{data}" alt="{alt}">'
-        f"<figcaption>{escape(picture.caption)}</figcaption></figure>\n"
+        f"<figcaption>{escape(image.caption)}</figcaption></figure>\n"
     )
 
 

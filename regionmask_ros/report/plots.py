@@ -30,7 +30,7 @@ PAGE_COLOURS = {
 
 PNG_COLOURS = {INK: "#222222", GRID: "#cccccc", LINE: "#0072b2", MARK: "#d55e00"}
 PNG_DPI = 150
-PANELS_A_ROW = 2
+PANELS_PER_ROW = 2
 _SHAPES = "o^DvPX<>p"
 _CORNERS = ((1, 1), (1, -1), (-1, 1), (-1, -1))
 """Where names stand, in turn, so that those of neighbours keep apart."""
@@ -83,7 +83,7 @@ def _figure(panels: Sequence[TradeoffPanel], x_label: str, colours: dict[str, st
     logging.getLogger("matplotlib").setLevel(logging.ERROR)
     from matplotlib.figure import Figure
 
-    a_row = min(len(panels), PANELS_A_ROW)
+    a_row = min(len(panels), PANELS_PER_ROW)
     rows = -(-len(panels) // a_row)
     figure = Figure(figsize=(8.4 * (1 + 0.5 * (a_row - 1)), 4.6 * rows), layout="constrained")
     axes = figure.subplots(rows, a_row, squeeze=False).ravel()
@@ -186,7 +186,7 @@ def _per_frame_figure(panels: Sequence[Panel], refresh: np.ndarray, x_label: str
 
 
 def _draw_panel(panel: Axes, title: str, values: np.ndarray, refresh: np.ndarray) -> None:
-    frames, shown = _envelope(values)
+    frames, shown = _bin_envelope(values)
     panel.plot(frames, shown, color=LINE, linewidth=1.2)
     panel.fill_between(frames, shown, color=LINE, alpha=0.14, linewidth=0)
     marks = np.flatnonzero(refresh)
@@ -222,7 +222,7 @@ def _with_unit(value: float) -> str:
     return EngFormatter(places=1, sep=" ")(value)
 
 
-def _envelope(values: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+def _bin_envelope(values: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """Frame numbers and values; of a long run the lowest and highest of each bin, so that no peak is lost."""
     if len(values) <= MAX_POINTS:
         return np.arange(len(values)), values

@@ -7,10 +7,10 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from ..errors import UserError
-from ..files.atomic import shown
+from ..files.atomic import display_path
 from ..files.outputs import PipedFile
 from ..pipeline.pipeline import StepResult
-from .overlay import keep_to_picture
+from .overlay import keep_to_image
 from .run_page import encode_jpeg
 
 if TYPE_CHECKING:
@@ -46,7 +46,7 @@ class RerunLog:
     """
 
     def __init__(self, path: str, name: str = "") -> None:
-        self._rr, self._name = _library(), shown(name or path)
+        self._rr, self._name = _library(), display_path(name or path)
         self._stream = self._rr.RecordingStream(APPLICATION)
         self._is_date: bool | None = None
         # On a full disk the library's own thread ends, and then it waits for that for ever, out of the reach of Ctrl-C.
@@ -62,7 +62,7 @@ class RerunLog:
         self._set_time(result.index, result.frame.stamp_ns)
         jpeg = encode_jpeg(result.frame.bgr(), max_width=result.frame.size_wh[0])
         self._log(CAMERA, rr.EncodedImage(contents=jpeg, media_type="image/jpeg"))
-        attended = keep_to_picture(result.mask.keep, result.frame.size_wh) > 0
+        attended = keep_to_image(result.mask.keep, result.frame.size_wh) > 0
         values = np.where(attended, ATTENDED, MASKED).astype(np.uint8)
         self._log(MASK, rr.SegmentationImage(values, opacity=1.0))
         self._log(OBJECTS, rr.Boxes2D(

@@ -20,7 +20,7 @@ class _Sample:
     picture: Picture
 
 
-class SamplePictures:
+class ImageSampler:
     """Keeps at most ``2 * count`` pictures of a run of unknown length, spread over it, and hands out ``count``.
 
     The run so far is cut into windows of equal length, and each window keeps its frame of the highest rank. When there
@@ -38,14 +38,14 @@ class SamplePictures:
         last = self._samples[-1] if self._samples else None
         return last is None or last.window != index // self._span or rank > last.rank
 
-    def add(self, index: int, rank: float, caption: str, picture: np.ndarray) -> None:
+    def add(self, index: int, rank: float, caption: str, image: np.ndarray) -> None:
         """Keeps a frame that is wanted. picture: uint8 [height, width, 3], BGR."""
         if not self.wants(index, rank):
             return
         window = index // self._span
         if self._samples and self._samples[-1].window == window:
             self._samples.pop()
-        self._samples.append(_Sample(window, rank, Picture(caption, encode_jpeg(picture))))
+        self._samples.append(_Sample(window, rank, Picture(caption, encode_jpeg(image))))
         if len(self._samples) > 2 * self._count:
             self._merge()
 
@@ -66,13 +66,13 @@ class SamplePictures:
         self._samples = list(best.values())
 
 
-def encode_jpeg(picture: np.ndarray, max_width: int = MAX_WIDTH) -> bytes:
+def encode_jpeg(image: np.ndarray, max_width: int = MAX_WIDTH) -> bytes:
     """uint8 [height, width, 3], BGR, as a JPEG file; a wider picture is scaled down to ``max_width``."""
-    height, width = picture.shape[:2]
+    height, width = image.shape[:2]
     if width > max_width:
         size_wh = (max_width, max(1, round(height * max_width / width)))
-        picture = cv2.resize(picture, size_wh, interpolation=cv2.INTER_AREA)
-    done, data = cv2.imencode(".jpg", picture, [cv2.IMWRITE_JPEG_QUALITY, JPEG_QUALITY])
+        image = cv2.resize(image, size_wh, interpolation=cv2.INTER_AREA)
+    done, data = cv2.imencode(".jpg", image, [cv2.IMWRITE_JPEG_QUALITY, JPEG_QUALITY])
     if not done:
         raise ValueError(f"OpenCV cannot encode a picture of {width}x{height} as JPEG")
     return data.tobytes()

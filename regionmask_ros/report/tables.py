@@ -7,7 +7,7 @@ from typing import Any, Mapping
 from ..metrics.run_summary import STAGES
 from .page import Table
 
-WITHOUT_FIRST = "Shares and figures a frame leave the first frame out: it sends everything, whatever the mask."
+FIRST_FRAME_NOTE = "Shares and figures a frame leave the first frame out: it sends everything, whatever the mask."
 
 
 def summary_tables(summary: Mapping[str, Any]) -> list[Table]:
@@ -30,7 +30,7 @@ def _counted(summary: Mapping[str, Any]) -> Table:
         _row("events a frame", summary.get("events_per_frame"), "{:,.0f}"),
         _row("synops a frame", summary.get("synops_per_frame"), "{:,.0f}"),
     ]
-    return Table("Counted", ("quantity", "value"), tuple(row for row in rows if row), WITHOUT_FIRST)
+    return Table("Counted", ("quantity", "value"), tuple(row for row in rows if row), FIRST_FRAME_NOTE)
 
 
 def _measured(summary: Mapping[str, Any]) -> Table:

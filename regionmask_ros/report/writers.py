@@ -19,8 +19,8 @@ import numpy as np
 
 from ..core.detections import Detections
 from ..errors import UserError
-from ..files.atomic import shown
-from ..sources.base import quiet_decoders
+from ..files.atomic import display_path
+from ..sources.base import silence_decoders
 
 CODEC = "mp4v"
 """MPEG-4 part 2: the one that every build of OpenCV can write into an MP4 file."""
@@ -37,22 +37,22 @@ class VideoWriter:
 
     def __init__(self, path: str, fps: float, name: str = "") -> None:
         self._path, self._fps = path, fps
-        self._name = shown(name or path)
+        self._name = display_path(name or path)
         self._writer: cv2.VideoWriter | None = None
         self._size_wh = (0, 0)
         self._count = 0
 
-    def add(self, picture: np.ndarray) -> None:
+    def add(self, image: np.ndarray) -> None:
         """Appends one picture, uint8 [height, width, 3], BGR. Raises UserError when the video cannot be started."""
         if self._writer is None:
-            self._size_wh = (picture.shape[1], picture.shape[0])
+            self._size_wh = (image.shape[1], image.shape[0])
             self._writer = self._start()
-        if (picture.shape[1], picture.shape[0]) != self._size_wh:
-            picture = cv2.resize(picture, self._size_wh, interpolation=cv2.INTER_AREA)
+        if (image.shape[1], image.shape[0]) != self._size_wh:
+            image = cv2.resize(image, self._size_wh, interpolation=cv2.INTER_AREA)
         odd_w, odd_h = self._size_wh[0] % 2, self._size_wh[1] % 2
         if odd_w or odd_h:
-            picture = cv2.copyMakeBorder(picture, 0, odd_h, 0, odd_w, cv2.BORDER_REPLICATE)
-        self._writer.write(picture)
+            image = cv2.copyMakeBorder(image, 0, odd_h, 0, odd_w, cv2.BORDER_REPLICATE)
+        self._writer.write(image)
         self._count += 1
 
     def close(self) -> None:
@@ -79,7 +79,7 @@ class VideoWriter:
             self._writer = None
 
     def _start(self) -> cv2.VideoWriter:
-        quiet_decoders()
+        silence_decoders()
         width, height = self._size_wh
         even = (width + width % 2, height + height % 2)
         writer = cv2.VideoWriter(os.path.abspath(self._path), cv2.VideoWriter_fourcc(*CODEC), self._fps, even)

@@ -18,42 +18,42 @@ MOST_MESSAGES, MOST_BOXES = 64, 256
 
 
 @dataclass(frozen=True)
-class _Wish:
+class _Request:
     frame_id: str
     boxes: np.ndarray
     put_ns: int
 
 
-class Attention:
+class AttentionRequests:
     """For one thread that puts and one that asks. Times are the node's, so that they stand still with a paused bag."""
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
-        self._wishes: deque[_Wish] = deque(maxlen=MOST_MESSAGES)
+        self._requests: deque[_Request] = deque(maxlen=MOST_MESSAGES)
 
     def put(self, message: BoundingBox2DArray, now_ns: int) -> None:
         """Adds boxes; a message without boxes takes all back. Raises UserError for a box that makes no sense."""
-        boxes = boxes_of(message)
+        boxes = request_boxes(message)
         with self._lock:
             if len(boxes):
-                self._wishes.append(_Wish(message.header.frame_id, boxes, now_ns))
+                self._requests.append(_Request(message.header.frame_id, boxes, now_ns))
             else:
-                self._wishes.clear()
+                self._requests.clear()
 
-    def in_force(self, frame_id: str, now_ns: int, lifetime_ns: int) -> np.ndarray:
+    def active_boxes(self, frame_id: str, now_ns: int, lifetime_ns: int) -> np.ndarray:
         """float [n, 4], x0 y0 x1 y1 in pixels: those for that camera frame, or for none, whose time is not over.
 
         Those from the future are forgotten: time has jumped back.
         """
-        if not self._wishes:
+        if not self._requests:
             return NO_BOXES
         with self._lock:
-            alive = [wish for wish in self._wishes if 0 <= now_ns - wish.put_ns < lifetime_ns]
-            self._wishes = deque(alive, MOST_MESSAGES)
-        return np.concatenate([NO_BOXES, *(wish.boxes for wish in alive if wish.frame_id in ("", frame_id))])
+            alive = [request for request in self._requests if 0 <= now_ns - request.put_ns < lifetime_ns]
+            self._requests = deque(alive, MOST_MESSAGES)
+        return np.concatenate([NO_BOXES, *(request.boxes for request in alive if request.frame_id in ("", frame_id))])
 
 
-def boxes_of(message: BoundingBox2DArray) -> np.ndarray:
+def request_boxes(message: BoundingBox2DArray) -> np.ndarray:
     """float [n, 4], x0 y0 x1 y1: the upright box around each. Raises UserError for a size or place that is none."""
     return np.array([_upright(box) for box in message.boxes[:MOST_BOXES]], np.float64).reshape(-1, 4)
 

@@ -20,8 +20,8 @@ from rclpy.qos import HistoryPolicy, QoSProfile, ReliabilityPolicy
 from sensor_msgs.msg import CompressedImage, Image
 
 from ..core.frame import Frame
-from ..sources.image_message import ENCODINGS, Encoding, SamplesOf, frame_from, samples_of, stamp_ns
-from .diagnostics import Traffic
+from ..sources.image_message import ENCODINGS, Encoding, SampleReader, frame_from, read_samples, stamp_ns
+from .diagnostics import FrameStats
 from .qos import subscribe
 
 OWN, BRIDGE = "numpy", "cv_bridge"
@@ -30,7 +30,7 @@ WIDTH, HEIGHT = 4, 2
 
 
 class BridgeSamples:
-    """SamplesOf by a CvBridge for all that it has read rightly, by ``samples_of`` for the rest.
+    """SamplesOf by a CvBridge for all that it has read rightly, by ``read_samples`` for the rest.
 
     trusted: pairs of encoding and ``is_bigendian``.
     """
@@ -38,7 +38,7 @@ class BridgeSamples:
     def __init__(self, bridge: Any) -> None:
         self._bridge = bridge
         self.trusted = frozenset(
-            (name, order) for name in ENCODINGS for order in (0, 1) if _reads_rightly(bridge, name, order)
+            (name, order) for name in ENCODINGS for order in (0, 1) if _decodes_correctly(bridge, name, order)
         )
 
     def __call__(self, message: Image, encoding: Encoding) -> np.ndarray:
@@ -46,7 +46,7 @@ class BridgeSamples:
         whole = message.step % (encoding.channels * encoding.sample_bytes) == 0
         if whole and (message.encoding, message.is_bigendian) in self.trusted:
             return _samples(self._bridge, message, encoding)
-        return samples_of(message, encoding)
+        return read_samples(message, encoding)
 
 
 def choose_reading() -> tuple[Callable[[Image], Frame], str]:
@@ -54,7 +54,7 @@ def choose_reading() -> tuple[Callable[[Image], Frame], str]:
     try:
         from cv_bridge import CvBridge
 
-        reading: SamplesOf = BridgeSamples(CvBridge())
+        reading: SampleReader = BridgeSamples(CvBridge())
     except Exception:  # noqa: BLE001  built for another NumPy it fails in several ways, none of which is ours to tell
         return frame_from, OWN
     return (partial(frame_from, samples=reading), BRIDGE) if reading.trusted else (frame_from, OWN)
@@ -65,7 +65,7 @@ def _samples(bridge: Any, message: Image, encoding: Encoding) -> np.ndarray:
     return samples.reshape(encoding.rows(message.height), message.width, encoding.channels)
 
 
-def _reads_rightly(bridge: Any, name: str, bigendian: int) -> bool:
+def _decodes_correctly(bridge: Any, name: str, bigendian: int) -> bool:
     """Tries a picture whose samples all differ and whose rows are padded by one pixel."""
     encoding = ENCODINGS[name]
     step = (WIDTH + 1) * encoding.channels * encoding.sample_bytes
@@ -75,24 +75,24 @@ def _reads_rightly(bridge: Any, name: str, bigendian: int) -> bool:
         samples = _samples(bridge, message, encoding)
     except Exception:  # noqa: BLE001  whatever it stumbles over, it cannot read this
         return False
-    return np.array_equal(samples, samples_of(message, encoding))
+    return np.array_equal(samples, read_samples(message, encoding))
 
 
 @dataclass(frozen=True)
-class StampNews:
+class StampCheck:
     """warning: to be told to the user, "" for none. repeated: the stamp is the same as the last picture's."""
 
     warning: str = ""
     repeated: bool = False
 
 
-NOTHING = StampNews()
+NOTHING = StampCheck()
 
 ZERO = "pictures have no time stamp: passed on as they are, to be joined with nothing"
-REPEATED = "two pictures have the same time stamp: both are answered, but joins by time will mix them up"
+REPEATED_STAMP = "two pictures have the same time stamp: both are answered, but joins by time will mix them up"
 
 
-class StampWatch:
+class StampMonitor:
     """Looks at each stamp once. A stamp of 0 is none at all, and neither repeats nor jumps.
 
     Zero and repeated stamps are told the first time, because they go on for ever; each jump back is told.
@@ -102,15 +102,15 @@ class StampWatch:
         self._last_ns = 0
         self._told: set[str] = set()
 
-    def look(self, stamp_ns: int) -> StampNews:
+    def look(self, stamp_ns: int) -> StampCheck:
         """The next picture's stamp, in nanoseconds."""
         last, self._last_ns = self._last_ns, stamp_ns
         if not stamp_ns:
-            return StampNews(self._once(ZERO))
+            return StampCheck(self._once(ZERO))
         if stamp_ns == last:
-            return StampNews(self._once(REPEATED), repeated=True)
+            return StampCheck(self._once(REPEATED_STAMP), repeated=True)
         if stamp_ns < last:
-            return StampNews(f"time stamps jumped back by {(last - stamp_ns) / 1e9:.3f} s: the detector starts afresh")
+            return StampCheck(f"time stamps jumped back by {(last - stamp_ns) / 1e9:.3f} s: the detector starts afresh")
         return NOTHING
 
     def _once(self, warning: str) -> str:
@@ -122,7 +122,7 @@ class StampWatch:
 
 Picture = Union[Image, CompressedImage]
 
-LOG_EVERY_S = 5.0
+LOG_PERIOD_S = 5.0
 
 DEPTH = 5
 """Only the newest picture is of use, but the slot behind the callback sees to that, and counts what it replaces. A
@@ -133,7 +133,7 @@ MESSAGES = {"raw": Image, "compressed": CompressedImage}
 """By image_transport."""
 
 
-def picture_topic(node: Node, transport: str) -> str:
+def image_topic(node: Node, transport: str) -> str:
     """Full name of the topic that pictures come on, as image_transport would choose it."""
     image = node.resolve_topic_name("image")
     return image if transport == "raw" else node.resolve_topic_name(f"{image}/{transport}")
@@ -146,14 +146,14 @@ class CameraInput:
     """
 
     def __init__(
-        self, node: Node, transport: str, reliability: str, put: Callable[[Picture], None], traffic: Traffic
+        self, node: Node, transport: str, reliability: str, put: Callable[[Picture], None], frame_stats: FrameStats
     ) -> None:
-        self._node, self._put, self._traffic = node, put, traffic
-        self._watch = StampWatch()
+        self._node, self._put, self._frame_stats = node, put, frame_stats
+        self._watch = StampMonitor()
         qos = QoSProfile(
             history=HistoryPolicy.KEEP_LAST, depth=DEPTH, reliability=ReliabilityPolicy[reliability.upper()]
         )
-        topic = picture_topic(node, transport)
+        topic = image_topic(node, transport)
         self._subscription = subscribe(node, MESSAGES[transport], topic, self._take, qos, self._lost)
 
     @property
@@ -166,13 +166,13 @@ class CameraInput:
     def _take(self, message: Picture) -> None:
         news = self._watch.look(stamp_ns(message.header.stamp))
         if news.repeated:
-            self._traffic.count(repeated=1)
+            self._frame_stats.count(repeated=1)
         if news.warning:
-            self._node.get_logger().warning(news.warning, throttle_duration_sec=LOG_EVERY_S)
+            self._node.get_logger().warning(news.warning, throttle_duration_sec=LOG_PERIOD_S)
         self._put(message)
 
     def _lost(self, more: int) -> None:
-        self._traffic.count(lost=more)
+        self._frame_stats.count(lost=more)
         self._node.get_logger().warning(
             "pictures are lost on the way here: give the camera's process the DDS profile for pictures (see README)",
             once=True,

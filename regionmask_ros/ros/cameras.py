@@ -50,10 +50,10 @@ def parse_cameras(text: str) -> tuple[Camera, ...]:
     Raises UserError for an empty list, a name that is none, and one that comes twice.
     """
     cameras = tuple(parse_camera(part.strip().strip("'\"")) for part in text.strip().strip("[]").split(","))
-    return unlike(cameras)
+    return require_distinct(cameras)
 
 
-def unlike(cameras: Sequence[Camera]) -> tuple[Camera, ...]:
+def require_distinct(cameras: Sequence[Camera]) -> tuple[Camera, ...]:
     """The same. Raises UserError when a name comes twice."""
     names = [camera.name.strip("/") for camera in cameras]
     twice = next((name for name in names if names.count(name) > 1), None)
@@ -62,7 +62,7 @@ def unlike(cameras: Sequence[Camera]) -> tuple[Camera, ...]:
     return tuple(cameras)
 
 
-def with_masks(cameras: Sequence[Camera], folder: str) -> tuple[Camera, ...]:
+def find_masks(cameras: Sequence[Camera], folder: str) -> tuple[Camera, ...]:
     """Each with the mask that the folder holds for it, if any: front.npz or front.png for the camera front.
 
     The camera robot/front has robot/front.npz. Raises UserError when no camera has one: the folder is another.
@@ -79,20 +79,20 @@ def with_masks(cameras: Sequence[Camera], folder: str) -> tuple[Camera, ...]:
     return tuple(found)
 
 
-def shared(load: Callable[[str], Network]) -> Callable[[str], Network]:
+def cache_loads(load: Callable[[str], Network]) -> Callable[[str], Network]:
     """The same function, but a file that was loaded before, and has not changed since, gives the same Network.
 
     Backends share the weights of one Network between all cameras of a process.
     """
     loaded: dict[tuple[str, int, int], Network] = {}
 
-    def load_once(file: str) -> Network:
+    def load_cached(file: str) -> Network:
         key = (file, *_state(file))
         if key not in loaded:
             loaded[key] = load(file)
         return loaded[key]
 
-    return load_once
+    return load_cached
 
 
 def _state(file: str) -> tuple[int, int]:

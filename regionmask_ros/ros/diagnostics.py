@@ -17,7 +17,7 @@ from std_msgs.msg import Header
 from ..core.result import REFRESH
 from ..mask.policy import ATTENTION, DYNAMIC, STATIC
 from ..mask.scheduling import BORDER, OBJECTS
-from ..pipeline.backend_manager import Trouble
+from ..pipeline.backend_manager import BackendNotice
 
 CAUSES = (STATIC, DYNAMIC, ATTENTION, OBJECTS, BORDER, REFRESH)
 """Why regions are attended; a static mask may be an adaptive one, objects and border are a preset's."""
@@ -28,10 +28,10 @@ HARDWARE_ID = "regionmask_ros"
 OK, WARN, ERROR = DiagnosticStatus.OK, DiagnosticStatus.WARN, DiagnosticStatus.ERROR
 
 
-STARVING_S = 3.0
+INPUT_TIMEOUT_S = 3.0
 """So long nothing may come from a publisher that is there before it is told."""
 
-LOSS_CURE = "give the camera's process the DDS profile for pictures (see README)"
+LOSS_HINT = "give the camera's process the DDS profile for pictures (see README)"
 
 
 @dataclass(frozen=True)
@@ -60,13 +60,13 @@ class NodeFacts:
     latency_steps: int | None
     profile: Mapping[str, Any] | None
     input_wh: tuple[int, int] | None
-    fresh_starts: int
+    resets: int
     last_error: str
     failing: bool
     opening: str
     restarts: int
-    trouble: Trouble
-    last_trouble: str
+    notice: BackendNotice
+    last_notice: str
 
 
 @dataclass(frozen=True)
@@ -83,22 +83,22 @@ class NodeReport:
     figures: Figures
     quiet_s: float
     publishers: int
-    clock_stands: bool
+    is_clock_stopped: bool
 
 
-def verdict(report: NodeReport) -> tuple[bytes, str]:
+def assess_health(report: NodeReport) -> tuple[bytes, str]:
     """Level and the one line that says why."""
     facts, now, earlier = report.facts, report.counts, report.earlier
     if facts.state != "active":
         return OK, facts.state
-    if facts.trouble.line:
-        return (ERROR if facts.trouble.error else WARN), facts.trouble.line
+    if facts.notice.line:
+        return (ERROR if facts.notice.error else WARN), facts.notice.line
     if now.broken > earlier.broken:
         return (ERROR if facts.failing else WARN), f"frame dropped: {facts.last_error}"
     if now.received == earlier.received and not now.in_flight:
         return WARN, _silence(report)
     if now.lost > earlier.lost:
-        return WARN, f"pictures are lost on the way: {LOSS_CURE}"
+        return WARN, f"pictures are lost on the way: {LOSS_HINT}"
     if report.publishers > 1:
         return WARN, f"{report.publishers} publishers on {facts.topic}: their pictures mix, and time seems to jump"
     if now.overwritten > earlier.overwritten:
@@ -106,18 +106,18 @@ def verdict(report: NodeReport) -> tuple[bytes, str]:
     return OK, f"{report.figures.fps:.1f} frames a second"
 
 
-def is_starving(report: NodeReport) -> bool:
+def is_input_missing(report: NodeReport) -> bool:
     """Somebody publishes pictures, time goes on, and none has come for a while."""
-    due = report.facts.state == "active" and report.publishers > 0 and not report.clock_stands
-    return due and report.quiet_s >= STARVING_S
+    due = report.facts.state == "active" and report.publishers > 0 and not report.is_clock_stopped
+    return due and report.quiet_s >= INPUT_TIMEOUT_S
 
 
 def _silence(report: NodeReport) -> str:
     topic = report.facts.topic
-    if report.clock_stands:
+    if report.is_clock_stopped:
         return f"no pictures on {topic}: simulated time stands still"
-    if is_starving(report):
-        cure = f"{LOSS_CURE}, check image_reliability"
+    if is_input_missing(report):
+        cure = f"{LOSS_HINT}, check image_reliability"
         return f"publisher present on {topic}, no frames for {report.quiet_s:.0f} s: {cure}"
     hint = "" if report.counts.received else "; is the camera running and the topic remapped?"
     return f"no pictures on {topic}{hint}"
@@ -126,7 +126,7 @@ def _silence(report: NodeReport) -> str:
 def status(report: NodeReport) -> DiagnosticStatus:
     """The report as a message: one status, whose keys never change."""
     facts, counts, figures, profile = report.facts, report.counts, report.figures, report.facts.profile or {}
-    level, message = verdict(report)
+    level, message = assess_health(report)
     values = {
         "state": facts.state,
         "frames received": counts.received,
@@ -136,7 +136,7 @@ def status(report: NodeReport) -> DiagnosticStatus:
         "frames in flight": counts.in_flight,
         "frames lost before the node": counts.lost,
         "frames with a repeated stamp": counts.repeated,
-        "fresh starts": facts.fresh_starts,
+        "fresh starts": facts.resets,
         "publishers of pictures": report.publishers,
         "fps": _number(figures.fps),
         "latency stamp to publish p50 [ms]": _number(figures.stamp_ms_p50),
@@ -155,7 +155,7 @@ def status(report: NodeReport) -> DiagnosticStatus:
         "backend": facts.backend,
         "backend that is being opened": facts.opening,
         "restarts of the backend": facts.restarts,
-        "last trouble with backends": facts.last_trouble,
+        "last trouble with backends": facts.last_notice,
         "kernels": facts.kernels,
         "arithmetic": facts.arithmetic,
         "thresholds": facts.thresholds,
@@ -173,7 +173,7 @@ def status(report: NodeReport) -> DiagnosticStatus:
     return DiagnosticStatus(level=level, name=facts.name, message=message, hardware_id=HARDWARE_ID, values=pairs)
 
 
-def message_of(report: NodeReport, header: Header) -> DiagnosticArray:
+def make_status_message(report: NodeReport, header: Header) -> DiagnosticArray:
     return DiagnosticArray(header=header, status=[status(report)])
 
 
@@ -253,7 +253,7 @@ class Figures:
     attended_shares: Mapping[str, float]
 
 
-class Traffic:
+class FrameStats:
     """Counts and the answers of the last seconds, for one thread that receives and one that answers."""
 
     def __init__(self, now_s: float) -> None:

@@ -12,7 +12,7 @@ from launch_ros.substitutions import FindPackageShare
 
 from launch import LaunchContext
 
-from .setup import PROFILE, picture_environment
+from .setup import PROFILE, image_environment
 
 PACKAGE = "regionmask_ros"
 SWITCH = ["true", "false"]
@@ -50,7 +50,7 @@ def process_settings(context: LaunchContext) -> dict:
     Only for these processes: a launch file that includes ours keeps its own environment.
     """
     profile = Path(config(PROFILE).perform(context))
-    return {"additional_env": picture_environment(profile, os.environ), "output": "screen"}
+    return {"additional_env": image_environment(profile, os.environ), "output": "screen"}
 
 
 def texts(**given: str) -> list[dict[str, ParameterValue]]:

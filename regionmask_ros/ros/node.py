@@ -28,27 +28,27 @@ from ..errors import UserError
 from ..mask.static import read_static_mask, save_static_mask
 from ..network.files import find_network, load_network
 from ..network.graph import Network
-from ..pipeline.backend_manager import Opened, Supervisor, open_warm
+from ..pipeline.backend_manager import OpenResult, Supervisor, open_warm
 from ..pipeline.pipeline import Pipeline, PipelineSettings
 from ..sources.image_message import frame_from_compressed
-from .attention import Attention
-from .backend_swap import USUAL_CAMERA_WH, BackendSwap
-from .camera import CameraInput, Picture, choose_reading, picture_topic
-from .diagnostics import NodeFacts, Traffic
-from .health import Health
+from .attention import AttentionRequests
+from .backend_swap import DEFAULT_CAMERA_WH, BackendSwap
+from .camera import CameraInput, Picture, choose_reading, image_topic
+from .diagnostics import FrameStats, NodeFacts
+from .health import HealthReporter
 from .parameters import (
     BACKEND_PARAMETERS,
     Value,
-    answer_settings_from,
     changes_in,
     check,
     declare_all,
     read_all,
+    response_settings_from,
     settings_from,
 )
 from .publishers import RESULTS, Outputs
-from .qos import Triggers
-from .worker import Failure, Worker
+from .qos import TriggerServices
+from .worker import DropReason, Worker
 
 NODE_NAME = "detector"
 STOP_TIMEOUT_S = 10.0
@@ -69,13 +69,13 @@ class _Configured:
     read: Callable[[Picture], Frame]
     converter: str
     outputs: Outputs
-    traffic: Traffic
-    attention: Attention
-    health: Health
-    services: Triggers
+    frame_stats: FrameStats
+    attention: AttentionRequests
+    health: HealthReporter
+    services: TriggerServices
     swap: BackendSwap
     supervisor: Supervisor
-    last_failure: Failure = Failure()
+    last_failure: DropReason = DropReason()
 
     def destroy(self) -> None:
         self.services.destroy()
@@ -135,12 +135,12 @@ class DetectorNode(LifecycleNode):
             values = read_all(self)
             settings = self._settings(values)
             network = self._load(values["network_file"])
-            pipeline = Pipeline(network, settings, partial(open_backend, given_up=self._leaving.is_set))
+            pipeline = Pipeline(network, settings, partial(open_backend, is_cancelled=self._leaving.is_set))
             check_backend(settings.backend, settings.backend_options)
             self._configured = self._open(network, pipeline, values["image_transport"])
             if BACKENDS[settings.backend].quick_to_open:
                 # Otherwise the camera's first pictures would be dropped meanwhile.
-                input_wh = settings.input_wh(USUAL_CAMERA_WH)
+                input_wh = settings.input_wh(DEFAULT_CAMERA_WH)
                 pipeline.take_over(settings, input_wh, open_warm(network, settings, input_wh))
         except Exception as error:  # noqa: BLE001
             self._free()
@@ -192,27 +192,27 @@ class DetectorNode(LifecycleNode):
 
     def _open(self, network: Network, pipeline: Pipeline, transport: str) -> _Configured:
         read, converter = choose_reading() if transport == "raw" else (frame_from_compressed, "OpenCV")
-        traffic = Traffic(time.monotonic())
+        frame_stats = FrameStats(time.monotonic())
         outputs = Outputs(self, network.labels)
-        services = Triggers(self, {
+        services = TriggerServices(self, {
             "reset": self._on_reset, "refresh": self._on_refresh, "save_static_mask": self._on_save_static_mask,
         })
-        health = Health(self, traffic, self._facts)
-        swap, supervisor = BackendSwap(self, pipeline, self._move_over), Supervisor()
+        health = HealthReporter(self, frame_stats, self._facts)
+        swap, supervisor = BackendSwap(self, pipeline, self._switch_backend), Supervisor()
         return _Configured(
-            network, pipeline, read, converter, outputs, traffic, Attention(), health, services, swap, supervisor
+            network, pipeline, read, converter, outputs, frame_stats, AttentionRequests(), health, services, swap, supervisor
         )
 
     def _work(self, configured: _Configured, values: dict[str, Value]) -> _Active:
         self._leaving.clear()
         worker = Worker(
-            configured.pipeline, answer_settings_from(values), configured.read, configured.attention,
-            configured.outputs, configured.traffic, configured.supervisor, configured.swap.look,
+            configured.pipeline, response_settings_from(values), configured.read, configured.attention,
+            configured.outputs, configured.frame_stats, configured.supervisor, configured.swap.look,
             lambda: self.get_clock().now().nanoseconds, self.get_logger(),
         )
         try:
             camera = CameraInput(
-                self, values["image_transport"], values["image_reliability"], worker.put, configured.traffic
+                self, values["image_transport"], values["image_reliability"], worker.put, configured.frame_stats
             )
         except Exception:
             worker.stop(STOP_TIMEOUT_S)
@@ -258,24 +258,24 @@ class DetectorNode(LifecycleNode):
         except UserError as error:
             self.get_logger().warning(str(error), throttle_duration_sec=5.0)
 
-    def _at_border(self, action: Callable[[Pipeline], T]) -> T:
+    def _run_between_frames(self, action: Callable[[Pipeline], T]) -> T:
         """Calls with the pipeline while nothing else uses it. Raises UserError when there is none."""
         active, configured = self._active, self._configured
         if configured is None:
             raise UserError("the detector is not configured")
-        return active.worker.at_border(action) if active else action(configured.pipeline)
+        return active.worker.run_between_frames(action) if active else action(configured.pipeline)
 
-    def _move_over(self, opened: Opened) -> Future[Backend | None]:
+    def _switch_backend(self, opened: OpenResult) -> Future[Backend | None]:
         """See ``BackendSwap``."""
         active, configured = self._active, self._configured
 
         def go_on(pipeline: Pipeline) -> Backend | None:
-            configured.supervisor.forgive()
-            settings = pipeline.settings.with_backend_of(opened.settings)
+            configured.supervisor.clear_failures()
+            settings = pipeline.settings.keep_backend(opened.settings)
             return pipeline.take_over(settings, opened.input_wh, opened.backend)
 
         if active:
-            return active.worker.when_drained(go_on)
+            return active.worker.run_after_drain(go_on)
         moved: Future[Backend | None] = Future()
         moved.set_result(go_on(configured.pipeline))
         return moved
@@ -284,17 +284,17 @@ class DetectorNode(LifecycleNode):
         def reset(pipeline: Pipeline) -> None:
             pipeline.reset()
             if self._configured.supervisor.state.given_up_s is not None:
-                self._configured.supervisor.forgive()
+                self._configured.supervisor.clear_failures()
 
-        self._at_border(reset)
+        self._run_between_frames(reset)
         return "the detector has forgotten what it has seen; the next picture is sent as a whole"
 
     def _on_refresh(self) -> str:
-        self._at_border(Pipeline.refresh)
+        self._run_between_frames(Pipeline.refresh)
         return "the next picture is sent as a whole"
 
     def _on_save_static_mask(self) -> str:
-        grid, keep, seen = self._at_border(Pipeline.seen_mask)
+        grid, keep, seen = self._run_between_frames(Pipeline.learned_mask)
         path = Path(self.get_parameter("static_mask_output").value).absolute()
         save_static_mask(str(path), keep, grid.region_px, seen.share)
         return f"{path}: {np.count_nonzero(keep)} of {keep.size} regions attended, from {seen.frames} whole frames"
@@ -318,13 +318,13 @@ class DetectorNode(LifecycleNode):
         configured.swap.check(settings)
         if active and changes.keys() <= {"fallback", *BACKEND_PARAMETERS}:
             # Not at a border: a backend that hangs must not keep anybody from setting another one.
-            active.worker.answer_as(answer_settings_from(values))
+            active.worker.set_response(response_settings_from(values))
         elif active:
-            active.worker.reconfigure(settings, answer_settings_from(values))
+            active.worker.reconfigure(settings, response_settings_from(values))
         else:
             pipeline = configured.pipeline
-            pipeline.reconfigure(settings.with_backend_of(pipeline.settings))
-        configured.swap.want(settings, before)
+            pipeline.reconfigure(settings.keep_backend(pipeline.settings))
+        configured.swap.request_backend(settings, before)
         if "score_threshold" in changes:
             configured.outputs.publish_labels(settings.score_threshold)
 
@@ -349,7 +349,7 @@ class DetectorNode(LifecycleNode):
         return NodeFacts(
             name=f"{self.get_fully_qualified_name()[1:]}: pictures",
             state=self._state_machine.current_state[1],
-            topic=picture_topic(self, transport),
+            topic=image_topic(self, transport),
             transport=transport,
             converter=configured.converter,
             backend=pipeline.settings.backend,
@@ -361,11 +361,11 @@ class DetectorNode(LifecycleNode):
             latency_steps=pipeline.latency_steps,
             profile=pipeline.profile,
             input_wh=pipeline.input_size,
-            fresh_starts=pipeline.fresh_starts,
+            resets=pipeline.resets,
             last_error=failure.reason,
             failing=failure.ours,
             opening=swap.opening,
             restarts=supervision.restarts,
-            trouble=swap.trouble.at(now_s) if swap.trouble.at(now_s).line else supervision.trouble.at(now_s),
-            last_trouble=supervision.trouble.line or swap.trouble.line,
+            notice=swap.notice.at(now_s) if swap.notice.at(now_s).line else supervision.notice.at(now_s),
+            last_notice=supervision.notice.line or swap.notice.line,
         )

@@ -46,7 +46,7 @@ def readme_table() -> str:
     return "\n".join([START, *rows, END])
 
 
-def with_table(readme: str) -> str:
+def insert_table(readme: str) -> str:
     """The README with its table renewed. Raises UserError when it has no place for it."""
     before, start, rest = readme.partition(START)
     _, end, after = rest.partition(END)
@@ -72,4 +72,4 @@ def _yaml_value(value: Value) -> str:
 if __name__ == "__main__":
     root = Path(__file__).resolve().parents[2]
     write_whole(root / "config" / "detector.yaml", yaml_text().encode())
-    write_whole(root / "README.md", with_table((root / "README.md").read_text(encoding="utf-8")).encode())
+    write_whole(root / "README.md", insert_table((root / "README.md").read_text(encoding="utf-8")).encode())

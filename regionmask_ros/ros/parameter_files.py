@@ -14,7 +14,7 @@ PARAMETERS = "ros__parameters"
 AUTO = "auto"
 
 
-def input_size_for(params_file: str, picture_wh: tuple[int, int]) -> str:
+def input_size_for(params_file: str, image_wh: tuple[int, int]) -> str:
     """WxH that an automatic input size comes to for pictures of that size. A detector that knows it beforehand is ready
     before its first picture.
 
@@ -27,7 +27,7 @@ def input_size_for(params_file: str, picture_wh: tuple[int, int]) -> str:
                 given.update(block)
         if given.get("input_size", AUTO) != AUTO:
             return ""
-        width, height = choose_input_size(picture_wh, given.get("max_pixels", MAX_PIXELS))
+        width, height = choose_input_size(image_wh, given.get("max_pixels", MAX_PIXELS))
     except (OSError, ValueError, TypeError, yaml.YAMLError, UserError):
         return ""
     return f"{width}x{height}"

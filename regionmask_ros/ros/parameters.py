@@ -16,14 +16,14 @@ from rclpy.node import Node
 from rclpy.parameter import Parameter
 
 from ..backends import BACKENDS
-from ..core.frame import ALIGNMENT, MAX_PIXELS, MOST_PIXELS, parse_input_size
+from ..core.frame import ALIGNMENT, MAX_IMAGE_PIXELS, MAX_PIXELS, parse_input_size
 from ..core.options import parameter_name
 from ..engine.arithmetic import ARITHMETICS
 from ..errors import UserError
 from ..mask.adaptive import Adaptive
 from ..mask.dynamic import DYNAMIC_MASKS
 from ..mask.policy import MODES
-from ..mask.scheduling import BALANCED, PRESETS, PRESETS_OWN, Knobs
+from ..mask.scheduling import BALANCED, PRESETS, USE_PRESET, PresetOverrides
 from ..network.thresholds import TRAINED
 from ..pipeline.pipeline import PipelineSettings
 
@@ -37,7 +37,7 @@ FALLBACKS = ("cpu", "none")
 INTEGER_LIMIT = 2**31 - 1
 
 
-class Changeable(Enum):
+class ChangePolicy(Enum):
     """When a parameter can be set."""
 
     START = "when the node starts"
@@ -56,7 +56,7 @@ class ParameterSpec:
     name: str
     default: Value
     description: str
-    changeable: Changeable
+    changeable: ChangePolicy
     low: float | None = None
     high: float | None = None
     choices: tuple[str, ...] = ()
@@ -74,7 +74,7 @@ def _backend_rows() -> tuple[ParameterSpec, ...]:
     """A row for each of them; backends may share one."""
     rows = {
         parameter: ParameterSpec(
-            parameter, field.default, field.metadata["text"], Changeable.RUNNING, field.metadata["low"],
+            parameter, field.default, field.metadata["text"], ChangePolicy.RUNNING, field.metadata["low"],
             field.metadata["high"], field.metadata["choices"],
         )
         for parameter, _, field in _backend_fields()
@@ -82,15 +82,15 @@ def _backend_rows() -> tuple[ParameterSpec, ...]:
     return tuple(rows.values())
 
 
-def _knob_rows() -> tuple[ParameterSpec, ...]:
+def _override_rows() -> tuple[ParameterSpec, ...]:
     """A row for each value of a preset that can be turned."""
     return tuple(
         ParameterSpec(
             f"preset_{field.name}", field.default,
-            f"Of a preset. {field.metadata['text']} {PRESETS_OWN}: the preset's own.",
-            Changeable.RUNNING, low=PRESETS_OWN, high=field.metadata["high"],
+            f"Of a preset. {field.metadata['text']} {USE_PRESET}: the preset's own.",
+            ChangePolicy.RUNNING, low=USE_PRESET, high=field.metadata["high"],
         )
-        for field in dataclasses.fields(Knobs)
+        for field in dataclasses.fields(PresetOverrides)
     )
 
 
@@ -103,24 +103,24 @@ PARAMETERS: tuple[ParameterSpec, ...] = (
     ParameterSpec(
         "autostart", True,
         "The node configures and activates itself. false: a lifecycle manager does.",
-        Changeable.START,
+        ChangePolicy.START,
     ),
     ParameterSpec(
         "image_transport", "raw",
         "How pictures come. raw: sensor_msgs/Image on image. compressed: sensor_msgs/CompressedImage, JPEG or PNG, on "
         "image/compressed.",
-        Changeable.UNCONFIGURED, choices=TRANSPORTS,
+        ChangePolicy.UNCONFIGURED, choices=TRANSPORTS,
     ),
     ParameterSpec(
         "image_reliability", "best_effort",
         "How pictures are subscribed to. best_effort hears every camera and never waits for a lost picture. "
         "reliable asks again for lost pictures, but hears nothing from a camera that publishes best effort.",
-        Changeable.UNCONFIGURED, choices=RELIABILITIES,
+        ChangePolicy.UNCONFIGURED, choices=RELIABILITIES,
     ),
     ParameterSpec(
         "network_file", "",
         "File of the trained network. Empty: the one that the set-up installed.",
-        Changeable.UNCONFIGURED,
+        ChangePolicy.UNCONFIGURED,
     ),
     ParameterSpec(
         "backend", _DEFAULTS.backend,
@@ -128,150 +128,150 @@ PARAMETERS: tuple[ParameterSpec, ...] = (
         "integers as on the chip, some frames a second, results 11 frames late. loihi2: on the chip, see "
         "docs/LOIHI2.md; not yet run on hardware. While running, the new one opens beside the old one and takes over "
         "when it is ready; if it cannot be opened the old one stays and this parameter goes back.",
-        Changeable.RUNNING, choices=tuple(BACKENDS),
+        ChangePolicy.RUNNING, choices=tuple(BACKENDS),
     ),
     ParameterSpec(
         "fallback", "cpu",
         "What happens when a backend has failed or hung, was started once more and failed again. cpu: that backend "
         "goes on, and the parameter backend says so. none: pictures are refused until another backend is set, reset is "
         "called, or ten minutes are over.",
-        Changeable.RUNNING, choices=FALLBACKS,
+        ChangePolicy.RUNNING, choices=FALLBACKS,
     ),
     ParameterSpec(
         "arithmetic", "",
         "Rule of the neurons. carry: nothing drifts. lava: integer for integer as Lava computes, which drifts. "
         "snap: as carry, and silent neurons take back what they still claim. "
         "Empty: the backend's default, or what tuned thresholds are for.",
-        Changeable.RUNNING, choices=("", *ARITHMETICS),
+        ChangePolicy.RUNNING, choices=("", *ARITHMETICS),
     ),
     ParameterSpec(
         "thresholds", "",
         "What a neuron's change must reach before it is sent. trained: as the network was trained. Empty: tuned ones, "
         "which save work, for a preset on the cpu backend unless an arithmetic is set; trained ones for all else.",
-        Changeable.RUNNING, choices=("", TRAINED),
+        ChangePolicy.RUNNING, choices=("", TRAINED),
     ),
     ParameterSpec(
         "input_size", "auto",
         "Size of the network's input. auto: the camera's shape within max_pixels. WxH such as 448x448: that size, both "
         "multiples of 32. Larger finds smaller objects and costs more.",
-        Changeable.RUNNING,
+        ChangePolicy.RUNNING,
     ),
     ParameterSpec(
         "max_pixels", MAX_PIXELS,
         "Most pixels that an automatic input size may have.",
-        Changeable.RUNNING, low=ALIGNMENT * ALIGNMENT, high=MOST_PIXELS,
+        ChangePolicy.RUNNING, low=ALIGNMENT * ALIGNMENT, high=MAX_IMAGE_PIXELS,
     ),
     ParameterSpec(
         "mask_mode", PRESET,
         "What decides what is sent. preset: a schedule, see there. none: everything is sent. static: what the mask "
         "file attends. dynamic: what dynamic_mask attends. adaptive: a static mask that is learned while the node "
         "runs. static+dynamic, adaptive+dynamic: what either attends.",
-        Changeable.RUNNING, choices=(PRESET, *MODES),
+        ChangePolicy.RUNNING, choices=(PRESET, *MODES),
     ),
     ParameterSpec(
         "static_mask", "",
         "File of the static mask: a .png, bright where attended, in picture size or one pixel a region, or an .npz "
         "from our tools. static and static+dynamic need it; adaptive and adaptive+dynamic start from it, if it is set.",
-        Changeable.RUNNING,
+        ChangePolicy.RUNNING,
     ),
     ParameterSpec(
         "dynamic_mask", _DEFAULTS.dynamic,
         "How the dynamic mask is made. tracking: the boxes of the last result, widened by a region. mgnet: these boxes "
         "and what a small network sees in the picture, so that newcomers are found sooner.",
-        Changeable.RUNNING, choices=DYNAMIC_MASKS,
+        ChangePolicy.RUNNING, choices=DYNAMIC_MASKS,
     ),
     ParameterSpec(
         "mgnet_weights", _DEFAULTS.mgnet_weights,
         "File with the mask network of dynamic_mask mgnet, written by train_mgnet. Empty: the package's.",
-        Changeable.RUNNING,
+        ChangePolicy.RUNNING,
     ),
     ParameterSpec(
         "adaptive_half_life", _DEFAULTS.adaptive.half_life,
         "Refresh frames after which an adaptive mask counts what it saw half. Smaller follows a moved camera sooner, "
         "larger remembers rare objects longer.",
-        Changeable.RUNNING, low=0.1, high=1e6,
+        ChangePolicy.RUNNING, low=0.1, high=1e6,
     ),
     ParameterSpec(
         "adaptive_cover", _DEFAULTS.adaptive.cover,
         "Share of what it saw that an adaptive mask attends, with the fewest regions. Smaller masks more.",
-        Changeable.RUNNING, low=0.01, high=1.0,
+        ChangePolicy.RUNNING, low=0.01, high=1.0,
     ),
     ParameterSpec(
         "adaptive_ring", _DEFAULTS.adaptive.ring,
         "Regions that a box is widened by before an adaptive mask counts it: room to move in between two refreshes.",
-        Changeable.RUNNING, low=0, high=100,
+        ChangePolicy.RUNNING, low=0, high=100,
     ),
     ParameterSpec(
         "target_masked", _DEFAULTS.target_masked,
         "Share of the regions to be masked, over all frames, refreshes included. Masks are cut down or grown to it: "
         "regions that follow objects come first, then the hottest of a static or adaptive mask, then those around "
         "objects. A preset masks at least so much. 0: as it comes.",
-        Changeable.RUNNING, low=0.0, high=0.99,
+        ChangePolicy.RUNNING, low=0.0, high=0.99,
     ),
     ParameterSpec(
         "preset", BALANCED,
         "Which schedule decides in mask_mode preset: careful, balanced or fast. It follows objects, moves their boxes "
         "on while their regions rest, and has a refresh period of its own. The preset_ parameters turn its values.",
-        Changeable.RUNNING, choices=tuple(PRESETS),
+        ChangePolicy.RUNNING, choices=tuple(PRESETS),
     ),
-    *_knob_rows(),
+    *_override_rows(),
     ParameterSpec(
         "refresh_period", _DEFAULTS.refresh_period,
         "Every so many frames everything is sent, so that new objects are found and nothing goes stale. Smaller finds "
         "new objects sooner and costs more. 0: the first frame only. A preset has its own, preset_refresh_period.",
-        Changeable.RUNNING, low=0, high=INTEGER_LIMIT,
+        ChangePolicy.RUNNING, low=0, high=INTEGER_LIMIT,
     ),
     ParameterSpec(
         "restart_period", _DEFAULTS.restart_period,
         "Every so many frames the detector starts afresh, which ends the drift of the lava arithmetic. On lava_sim it "
         "takes a second or two. 0: never.",
-        Changeable.RUNNING, low=0, high=INTEGER_LIMIT,
+        ChangePolicy.RUNNING, low=0, high=INTEGER_LIMIT,
     ),
     ParameterSpec(
         "score_threshold", _DEFAULTS.score_threshold,
         "Lowest score that is reported. Lower finds more objects and more that are none.",
-        Changeable.RUNNING, low=0.0, high=1.0,
+        ChangePolicy.RUNNING, low=0.0, high=1.0,
     ),
     ParameterSpec(
         "nms_iou", _DEFAULTS.nms_iou,
         "Overlap (intersection over union) above which the weaker of two boxes of a class goes. Larger keeps more "
         "boxes on one object.",
-        Changeable.RUNNING, low=0.0, high=1.0,
+        ChangePolicy.RUNNING, low=0.0, high=1.0,
     ),
     ParameterSpec(
         "classes", ("",),
         "Names of the classes that are reported, and followed by the dynamic mask, such as [person, bicycle]. One "
         "empty text: all.",
-        Changeable.RUNNING,
+        ChangePolicy.RUNNING,
     ),
     ParameterSpec(
         "class_thresholds", ("",),
         "Lowest score of classes that have one of their own, each written name:score, such as [person:0.5, "
         "traffic light:0.3]. The others keep score_threshold.",
-        Changeable.RUNNING,
+        ChangePolicy.RUNNING,
     ),
     ParameterSpec(
         "max_detections", _DEFAULTS.max_detections,
         "So many objects of a frame are reported at most, those with the best scores. 0: all.",
-        Changeable.RUNNING, low=0, high=10_000,
+        ChangePolicy.RUNNING, low=0, high=10_000,
     ),
     ParameterSpec(
         "stale_detections", "keep",
         "What becomes of a box none of whose regions was sent in this frame, so that it may be a ghost. keep: it is "
         "reported, and mask/age tells which it is. drop: it is not reported.",
-        Changeable.RUNNING, choices=STALE,
+        ChangePolicy.RUNNING, choices=STALE,
     ),
     ParameterSpec(
         "attention_lifetime", 1.0,
         "Seconds for which the regions of a box from the topic attention are attended. Longer suits planners that "
         "speak seldom.",
-        Changeable.RUNNING, low=0.01, high=3600.0,
+        ChangePolicy.RUNNING, low=0.01, high=3600.0,
     ),
     ParameterSpec(
         "static_mask_output", "static_mask.npz",
         "File that the service save_static_mask writes, an .npz. A relative name is below the folder that the node was "
         "started in.",
-        Changeable.RUNNING,
+        ChangePolicy.RUNNING,
     ),
     *_backend_rows(),
 )
@@ -305,8 +305,8 @@ def settings_from(values: Mapping[str, Value]) -> PipelineSettings:
         mgnet_weights=values["mgnet_weights"],
         target_masked=values["target_masked"],
         preset=values["preset"] if scheduled else "",
-        knobs=Knobs(**{
-            field.name: values[f"preset_{field.name}"] for field in dataclasses.fields(Knobs) if scheduled
+        knobs=PresetOverrides(**{
+            field.name: values[f"preset_{field.name}"] for field in dataclasses.fields(PresetOverrides) if scheduled
         }),
         refresh_period=values["refresh_period"],
         restart_period=values["restart_period"],
@@ -326,7 +326,7 @@ def settings_from(values: Mapping[str, Value]) -> PipelineSettings:
 
 
 @dataclass(frozen=True)
-class AnswerSettings:
+class ResponseSettings:
     """What the node, not the pipeline, does with pictures and answers while it runs.
 
     drop_stale: boxes in regions that were not sent are not reported. attention_ns: life time of boxes of a planner.
@@ -338,11 +338,11 @@ class AnswerSettings:
     fallback: PipelineSettings | None
 
 
-def answer_settings_from(values: Mapping[str, Value]) -> AnswerSettings:
+def response_settings_from(values: Mapping[str, Value]) -> ResponseSettings:
     """For a full set of values that ``settings_from`` has checked."""
     name = values["fallback"]
     fallback = None if name == "none" else settings_from({**values, "backend": name})
-    return AnswerSettings(values["stale_detections"] == "drop", round(values["attention_lifetime"] * 1e9), fallback)
+    return ResponseSettings(values["stale_detections"] == "drop", round(values["attention_lifetime"] * 1e9), fallback)
 
 
 def _texts(values: tuple[str, ...]) -> tuple[str, ...]:
@@ -420,8 +420,8 @@ def changes_in(parameters: Iterable[Parameter], current: dict[str, Value], confi
         when = BY_NAME[name].changeable
         if value is None:
             raise UserError(f"{name} cannot be removed")
-        if when is Changeable.START:
+        if when is ChangePolicy.START:
             raise UserError(f"{name} is read only when the node starts: set it in the parameter file and restart")
-        if when is Changeable.UNCONFIGURED and configured:
+        if when is ChangePolicy.UNCONFIGURED and configured:
             raise UserError(f"{name} is fixed while the detector is configured: clean it up first, or restart the node")
     return changes

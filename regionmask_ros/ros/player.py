@@ -15,7 +15,7 @@ from std_msgs.msg import Header
 
 from ..core.frame import Frame
 from ..sources import Source
-from .publishers import CAMERA, RESULTS, image_message, jpeg_message, stamp_of_ns
+from .publishers import CAMERA, RESULTS, image_message, jpeg_message, stamp_from_ns
 from .session import StopRequest
 
 SIMULATED_START_NS = 1_000_000_000
@@ -44,7 +44,7 @@ class Pace:
 
 
 @dataclass(frozen=True)
-class Played:
+class PlaybackStats:
     """frames: published. seconds: from the first to the last of them."""
 
     frames: int
@@ -59,7 +59,7 @@ class Player(Node):
 
     def __init__(self, topic: str, simulated: bool, compressed: bool = False, **node_arguments: object) -> None:
         super().__init__("player", **node_arguments)
-        self._compressed = compressed
+        self._compress = compressed
         kind, name = Image, topic
         if compressed:
             kind, name = CompressedImage, f"{self.resolve_topic_name(topic)}/compressed"
@@ -80,7 +80,7 @@ class Player(Node):
         stop.wait(SETTLE_S)
         return True
 
-    def play(self, source: Source, pace: Pace, stop: StopRequest) -> Iterator[Played]:
+    def play(self, source: Source, pace: Pace, stop: StopRequest) -> Iterator[PlaybackStats]:
         """Publishes all frames and yields after each. Ends early when a stop is requested.
 
         The moment of a frame is reckoned from the first one, so that lateness does not add up; a frame that is late
@@ -100,28 +100,28 @@ class Player(Node):
                 message.header.stamp = self._stamp(frame.stamp_ns + offset_ns)
                 self._pictures.publish(message)
                 frames += 1
-                yield Played(frames, time.monotonic() - start_s)
+                yield PlaybackStats(frames, time.monotonic() - start_s)
             if not pace.loop:
                 return
             pass_s = max(due_s + 1.0 / source.fps / pace.rate, time.monotonic())
 
     def _message(self, frame: Frame) -> Image | CompressedImage:
         header = Header(frame_id=frame.frame_id)
-        return jpeg_message(frame.bgr(), header) if self._compressed else image_message(frame.bgr(), "bgr8", header)
+        return jpeg_message(frame.bgr(), header) if self._compress else image_message(frame.bgr(), "bgr8", header)
 
     def _wait_until(self, due_s: float, stamp_ns: int, pace: Pace, stop: StopRequest) -> bool:
         """Sleeps, and keeps simulated time going meanwhile. False when a stop is requested."""
         while (left_s := due_s - time.monotonic()) > 0.0:
             if self._time_of_source:
-                self._tell_time(max(0, stamp_ns - round(left_s * 1e9 * pace.rate)))
+                self._publish_clock(max(0, stamp_ns - round(left_s * 1e9 * pace.rate)))
             if stop.wait(min(left_s, CLOCK_STEP_S) if self._time_of_source else left_s):
                 return False
         if self._time_of_source:
-            self._tell_time(stamp_ns)
+            self._publish_clock(stamp_ns)
         return not stop.is_set()
 
     def _stamp(self, stamp_ns: int) -> Time:
-        return stamp_of_ns(stamp_ns) if self._time_of_source else self.get_clock().now().to_msg()
+        return stamp_from_ns(stamp_ns) if self._time_of_source else self.get_clock().now().to_msg()
 
-    def _tell_time(self, now_ns: int) -> None:
-        self._time_of_source.publish(Clock(clock=stamp_of_ns(now_ns)))
+    def _publish_clock(self, now_ns: int) -> None:
+        self._time_of_source.publish(Clock(clock=stamp_from_ns(now_ns)))

@@ -29,17 +29,17 @@ from vision_msgs.msg import (
 
 from ..core.detections import UNTRACKED, Detections
 from ..errors import UserError
-from ..mask.policy import DYNAMIC, STATIC, is_stale
+from ..mask.policy import DYNAMIC, STATIC, unobserved
 from ..mask.scheduling import BORDER, OBJECTS
 from ..pipeline.pipeline import StepResult
-from ..report.overlay import caption_line, draw_overlay, keep_to_picture
+from ..report.overlay import caption_line, draw_overlay, keep_to_image
 from ..sources.image_message import NANOSECONDS
 from .qos import advertise
 
 JPEG_QUALITY = 90
 
 
-def stamp_of_ns(nanoseconds: int) -> Time:
+def stamp_from_ns(nanoseconds: int) -> Time:
     """The stamp of so many nanoseconds, which must fit its 32 bits of seconds."""
     sec, nanosec = divmod(nanoseconds, NANOSECONDS)
     return Time(sec=sec, nanosec=nanosec)
@@ -60,15 +60,15 @@ def image_message(pixels: np.ndarray, encoding: str, header: Header) -> Image:
 
 def png_message(grey: np.ndarray, header: Header) -> CompressedImage:
     """A mask as PNG, which keeps every value. grey: uint8 [height, width]."""
-    return _compressed(".png", grey, [cv2.IMWRITE_PNG_COMPRESSION, 1], "mono8; png compressed ", header)
+    return _compress(".png", grey, [cv2.IMWRITE_PNG_COMPRESSION, 1], "mono8; png compressed ", header)
 
 
 def jpeg_message(bgr: np.ndarray, header: Header) -> CompressedImage:
     """A picture for people as JPEG. bgr: uint8 [height, width, 3]."""
-    return _compressed(".jpg", bgr, [cv2.IMWRITE_JPEG_QUALITY, JPEG_QUALITY], "bgr8; jpeg compressed bgr8", header)
+    return _compress(".jpg", bgr, [cv2.IMWRITE_JPEG_QUALITY, JPEG_QUALITY], "bgr8; jpeg compressed bgr8", header)
 
 
-def _compressed(
+def _compress(
     suffix: str, pixels: np.ndarray, options: list[int], format_text: str, header: Header
 ) -> CompressedImage:
     """``format`` is written as image_transport's own plugins write it."""
@@ -118,7 +118,7 @@ CAMERA = _qos(ReliabilityPolicy.BEST_EFFORT, 5)
 
 RESULTS = _qos(ReliabilityPolicy.RELIABLE, 10)
 
-PICTURES = _qos(ReliabilityPolicy.RELIABLE, 4)
+IMAGES = _qos(ReliabilityPolicy.RELIABLE, 4)
 """Pictures that we publish. Less deep than results: they are large."""
 
 LATCHED = _qos(ReliabilityPolicy.RELIABLE, 1, DurabilityPolicy.TRANSIENT_LOCAL)
@@ -146,7 +146,7 @@ class Outputs:
         try:
             self._detections = self._advertise(Detection2DArray, "detections", RESULTS)
             self._label_info = self._advertise(LabelInfo, "label_info", LATCHED)
-            self._lazy = {topic: self._advertise(kind, topic, PICTURES) for topic, kind in LAZY.items()}
+            self._lazy = {topic: self._advertise(kind, topic, IMAGES) for topic, kind in LAZY.items()}
         except UserError:
             self.destroy()
             raise
@@ -171,21 +171,21 @@ class Outputs:
         drop_stale: leaves out boxes in regions that were not sent in this frame.
         """
         if drop_stale:
-            result = replace(result, detections=_without_stale(result))
+            result = replace(result, detections=_drop_unobserved(result))
         self._detections.publish(detections_message(result.detections, self._labels, header))
         wanted = {topic: p for topic, p in self._lazy.items() if p.get_subscription_count()}
         if wanted:
             self._publish_masks(wanted, result, header)
-            self._publish_pictures(wanted, result, header)
+            self._publish_images(wanted, result, header)
 
     def _publish_masks(self, wanted: dict[str, Publisher], result: StepResult, header: Header) -> None:
         mask = result.mask
         if MASK in wanted or MASK_PNG in wanted:
-            picture = keep_to_picture(mask.keep, result.frame.size_wh)
+            image = keep_to_image(mask.keep, result.frame.size_wh)
             if MASK in wanted:
-                wanted[MASK].publish(image_message(picture, "mono8", header))
+                wanted[MASK].publish(image_message(image, "mono8", header))
             if MASK_PNG in wanted:
-                wanted[MASK_PNG].publish(png_message(picture, header))
+                wanted[MASK_PNG].publish(png_message(image, header))
         for topic, sources in ((STATIC_MASK, (STATIC,)), (DYNAMIC_MASK, (DYNAMIC, OBJECTS, BORDER))):
             if topic in wanted:
                 # A mask that is not in use adds nothing to what is attended.
@@ -195,13 +195,13 @@ class Outputs:
         if AGE in wanted:
             wanted[AGE].publish(image_message(result.age, "16UC1", header))
 
-    def _publish_pictures(self, wanted: dict[str, Publisher], result: StepResult, header: Header) -> None:
+    def _publish_images(self, wanted: dict[str, Publisher], result: StepResult, header: Header) -> None:
         if OVERLAY in wanted or OVERLAY_JPEG in wanted:
-            picture = draw_overlay(result.frame, result.detections, result.mask, self._labels, _caption(result))
+            image = draw_overlay(result.frame, result.detections, result.mask, self._labels, _caption(result))
             if OVERLAY in wanted:
-                wanted[OVERLAY].publish(image_message(picture, "bgr8", header))
+                wanted[OVERLAY].publish(image_message(image, "bgr8", header))
             if OVERLAY_JPEG in wanted:
-                wanted[OVERLAY_JPEG].publish(jpeg_message(picture, header))
+                wanted[OVERLAY_JPEG].publish(jpeg_message(image, header))
         # None: the subscriber came while this frame was being worked on.
         if EVENTS in wanted and result.events is not None:
             wanted[EVENTS].publish(image_message(result.events, "mono8", header))
@@ -211,11 +211,11 @@ class Outputs:
             self._node.destroy_lifecycle_publisher(publisher)
 
 
-def _without_stale(result: StepResult) -> Detections:
+def _drop_unobserved(result: StepResult) -> Detections:
     found = result.detections
     if not len(found) or result.mask.keep.all():
         return found
-    return found.take(~is_stale(found, result.mask.keep, result.frame.size_wh))
+    return found.take(~unobserved(found, result.mask.keep, result.frame.size_wh))
 
 
 def _caption(result: StepResult) -> str:

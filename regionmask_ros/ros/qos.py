@@ -29,7 +29,7 @@ except ImportError:  # Humble keeps them in a module of another name.
 
 EntityT = TypeVar("EntityT")
 
-CURES = {
+HINTS = {
     "RELIABILITY": "set the parameter image_reliability to best_effort, or let the publisher be reliable",
     "DURABILITY": "let the publisher be transient local, or take the override of durability away",
 }
@@ -44,15 +44,15 @@ def subscribe(
 
     Raises UserError for an override that makes no sense.
     """
-    def unfit(event: Any) -> None:
+    def is_incompatible(event: Any) -> None:
         policy = policy_name(event.last_policy_kind)
-        cure = CURES.get(policy, "compare both ends with: ros2 topic info -v")
+        cure = HINTS.get(policy, "compare both ends with: ros2 topic info -v")
         node.get_logger().warning(f"a publisher on {name} has another {policy.lower()} than is asked for: {cure}")
 
     name = node.resolve_topic_name(topic)
 
     def make(**events: Any) -> Subscription:
-        callbacks = SubscriptionEventCallbacks(incompatible_qos=unfit, **events)
+        callbacks = SubscriptionEventCallbacks(incompatible_qos=is_incompatible, **events)
         return node.create_subscription(
             message_class, topic, take, copy.copy(qos), event_callbacks=callbacks,
             qos_overriding_options=_overriding(node, name),
@@ -66,7 +66,7 @@ def subscribe(
 
 def advertise(node: LifecycleNode, message_class: type, topic: str, qos: QoSProfile) -> Publisher:
     """Like LifecycleNode.create_lifecycle_publisher. Raises UserError for an override that makes no sense."""
-    def unfit(event: Any) -> None:
+    def is_incompatible(event: Any) -> None:
         policy = policy_name(event.last_policy_kind).lower()
         node.get_logger().warning(
             f"a subscriber of {name} asks for another {policy} than is offered and hears nothing: "
@@ -75,7 +75,7 @@ def advertise(node: LifecycleNode, message_class: type, topic: str, qos: QoSProf
 
     name = node.resolve_topic_name(topic)
     return _told(lambda: node.create_lifecycle_publisher(
-        message_class, topic, copy.copy(qos), event_callbacks=PublisherEventCallbacks(incompatible_qos=unfit),
+        message_class, topic, copy.copy(qos), event_callbacks=PublisherEventCallbacks(incompatible_qos=is_incompatible),
         qos_overriding_options=_overriding(node, name),
     ), name)
 
@@ -100,7 +100,7 @@ def _told(make: Callable[[], EntityT], topic: str) -> EntityT:
         raise UserError(f"{topic}: {' '.join(str(error).split())}; correct qos_overrides") from error
 
 
-class Triggers:
+class TriggerServices:
     """Offers services below the node's own name until it is destroyed.
 
     actions: by name; each returns the line that tells what it did, or raises UserError.

@@ -31,7 +31,7 @@ _SEQUENCE = re.compile(r"sequence<(?P<item>.+?)(, (?P<bound>\d+))?>")
 _ARRAY = re.compile(r"(?P<item>.+)\[(?P<length>\d+)\]")
 
 
-def typestore_of(*message_classes: type) -> Typestore:
+def make_typestore(*message_classes: type) -> Typestore:
     """The definitions of these messages and of all that they are made of."""
     store = get_typestore(Stores.EMPTY)
     wanted = [type_name(message_class) for message_class in message_classes]
@@ -84,11 +84,11 @@ BAG_VERSION = 8
 DEPTH = 100
 """Messages that may wait while a chunk of the bag is compressed."""
 
-FOREVER = QosTime(*divmod(2**63 - 1, 10**9))
+INFINITE_DURATION = QosTime(*divmod(2**63 - 1, 10**9))
 
 
 @dataclass(frozen=True)
-class Recorded:
+class RecordedTopic:
     """A topic of the node. latched: the last message is kept for late subscribers."""
 
     topic: str
@@ -97,15 +97,15 @@ class Recorded:
 
 
 RECORDED = (
-    Recorded("/detections", Detection2DArray),
-    Recorded("/label_info", LabelInfo, latched=True),
-    Recorded("/mask", Image),
-    Recorded("/overlay", Image),
-    Recorded("/diagnostics", DiagnosticArray),
+    RecordedTopic("/detections", Detection2DArray),
+    RecordedTopic("/label_info", LabelInfo, latched=True),
+    RecordedTopic("/mask", Image),
+    RecordedTopic("/overlay", Image),
+    RecordedTopic("/diagnostics", DiagnosticArray),
 )
 
 
-def below(namespace: str, pictures: bool) -> tuple[Recorded, ...]:
+def topics_below(namespace: str, pictures: bool) -> tuple[RecordedTopic, ...]:
     """RECORDED of a node in that namespace. pictures: masks and overlays, too, which take the most room."""
     inside = "/".join(["", *filter(None, namespace.split("/"))])
     return tuple(
@@ -117,15 +117,15 @@ def below(namespace: str, pictures: bool) -> tuple[Recorded, ...]:
 class BagWriter:
     """A compressed mcap bag. For one thread at a time; closed once, by its owner."""
 
-    def __init__(self, folder: Path, recorded: Sequence[Recorded] = RECORDED) -> None:
+    def __init__(self, folder: Path, recorded: Sequence[RecordedTopic] = RECORDED) -> None:
         self._writer = Writer(folder, version=BAG_VERSION, storage_plugin=StoragePlugin.MCAP)
         self._writer.set_compression(CompressionMode.STORAGE, CompressionFormat.ZSTD)
         self._writer.open()
-        store = typestore_of(*(topic.message_class for topic in recorded))
+        store = make_typestore(*(topic.message_class for topic in recorded))
         self._connections: dict[str, Connection] = {
             topic.topic: self._writer.add_connection(
                 topic.topic, type_name(topic.message_class), typestore=store,
-                offered_qos_profiles=[_offered(topic.latched)],
+                offered_qos_profiles=[_offered_qos(topic.latched)],
             )
             for topic in recorded
         }
@@ -147,7 +147,7 @@ class Recorder(Node):
     """
 
     def __init__(
-        self, bag: BagWriter, recorded: Sequence[Recorded] = RECORDED, **node_arguments: object
+        self, bag: BagWriter, recorded: Sequence[RecordedTopic] = RECORDED, **node_arguments: object
     ) -> None:
         super().__init__("recorder", **node_arguments)
         self._bag = bag
@@ -188,16 +188,16 @@ def _wanted(latched: bool) -> QoSProfile:
     )
 
 
-def _offered(latched: bool) -> Qos:
+def _offered_qos(latched: bool) -> Qos:
     """What a bag player should offer, so that whoever listened to the node can listen to the bag."""
     return Qos(
         history=QosHistory.KEEP_LAST,
         depth=1 if latched else 10,
         reliability=QosReliability.RELIABLE,
         durability=QosDurability.TRANSIENT_LOCAL if latched else QosDurability.VOLATILE,
-        deadline=FOREVER,
-        lifespan=FOREVER,
+        deadline=INFINITE_DURATION,
+        lifespan=INFINITE_DURATION,
         liveliness=QosLiveliness.AUTOMATIC,
-        liveliness_lease_duration=FOREVER,
+        liveliness_lease_duration=INFINITE_DURATION,
         avoid_ros_namespace_conventions=False,
     )

@@ -22,7 +22,7 @@ from rclpy.node import Node
 from rclpy.signals import SignalHandlerOptions
 
 from ..errors import UserError
-from ..sources.base import stderr_closed
+from ..sources.base import close_stderr
 
 SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
@@ -74,7 +74,7 @@ NodeT = TypeVar("NodeT", bound=Node)
 
 JOIN_TIMEOUT_S = 10.0
 
-HIGHEST_DOMAIN = 232
+MAX_DOMAIN = 232
 
 
 class RosSession:
@@ -88,7 +88,7 @@ class RosSession:
         self._context = Context()
         _check_domain()
         # rcl writes its complaint about arguments to the terminal before it raises the same: one line is enough.
-        with stderr_closed():
+        with close_stderr():
             _told(lambda: rclpy.init(
                 args=list(ros_arguments), context=self._context, domain_id=domain_id,
                 signal_handler_options=SignalHandlerOptions.NO,
@@ -130,8 +130,8 @@ class RosSession:
 def _check_domain() -> None:
     """Raises UserError for a domain that the middleware would stumble over."""
     text = os.environ.get("ROS_DOMAIN_ID", "")
-    if text and not (text.isascii() and text.isdecimal() and int(text) <= HIGHEST_DOMAIN):
-        raise UserError(f"ROS_DOMAIN_ID is {text!r}: must be a number from 0 to {HIGHEST_DOMAIN}")
+    if text and not (text.isascii() and text.isdecimal() and int(text) <= MAX_DOMAIN):
+        raise UserError(f"ROS_DOMAIN_ID is {text!r}: must be a number from 0 to {MAX_DOMAIN}")
 
 
 def _told(call: Callable[[], NodeT]) -> NodeT:

@@ -18,7 +18,7 @@ from ..errors import UserError
 SOURCED = "source your ROS 2 (. /opt/ros/<distro>/setup.sh)"
 WHEELS = "without one, run 'make setup' and use .venv/bin/python"
 
-CURES = {
+HINTS = {
     "rclpy": f"{SOURCED}; {WHEELS}",
     "vision_msgs": f"apt install ros-<distro>-vision-msgs; {WHEELS}",
     "rosbags": "run 'make setup', or: pip install rosbags",
@@ -33,7 +33,7 @@ def require(*modules: str) -> None:
             importlib.import_module(name)
         except ImportError as error:
             package = name.partition(".")[0]
-            cure = CURES.get(package, f"apt install ros-<distro>-{package.replace('_', '-')}; {WHEELS}")
+            cure = HINTS.get(package, f"apt install ros-<distro>-{package.replace('_', '-')}; {WHEELS}")
             raise UserError(f"{package} cannot be imported ({error}): {cure}") from error
 
 
@@ -47,7 +47,7 @@ OLDER_DISTRIBUTIONS = ("humble", "iron", "jazzy")
 TRANSPORTS_KEY = "FASTDDS_BUILTIN_TRANSPORTS"
 
 
-def picture_environment(profile: Path, environment: Mapping[str, str]) -> dict[str, str]:
+def image_environment(profile: Path, environment: Mapping[str, str]) -> dict[str, str]:
     """Variables to add to this environment; none when the user has chosen a profile or transports."""
     if any(environment.get(key) for key in (*PROFILE_KEYS, TRANSPORTS_KEY)):
         return {}
@@ -59,7 +59,7 @@ def use_profile() -> None:
     """Gives this process the profile, unless the user has chosen; called before ROS is initialised."""
     profile = find_profile()
     if profile is not None:
-        os.environ.update(picture_environment(profile, os.environ))
+        os.environ.update(image_environment(profile, os.environ))
 
 
 def find_profile() -> Path | None:

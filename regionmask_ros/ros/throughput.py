@@ -24,7 +24,7 @@ from .diagnostics import WINDOW_S
 from .publishers import CAMERA, LATCHED, RESULTS, image_message
 from .session import RosSession
 
-PICTURE_WH, RATE_HZ = (640, 480), 60.0
+IMAGE_WH, RATE_HZ = (640, 480), 60.0
 CLIP_FRAMES = 150
 """Played forth and back, so that motion goes on. All of them are held in memory, a megabyte each."""
 
@@ -61,7 +61,7 @@ class Throughput:
     def lines(self) -> list[str]:
         """For people."""
         return [
-            f"{self.published} pictures of {PICTURE_WH[0]}x{PICTURE_WH[1]} in {self.seconds:.1f} s, mask {self.mask}: "
+            f"{self.published} pictures of {IMAGE_WH[0]}x{IMAGE_WH[1]} in {self.seconds:.1f} s, mask {self.mask}: "
             f"{self.lost} lost on the way, {self.dropped} overwritten, {self.answered} answered",
             f"publish to detections: p50 {self.answer_ms[0]:.1f} ms, p95 {self.answer_ms[1]:.1f} ms",
             f"in the node: p50 {self.node_ms[0]:.1f} ms, p95 of the worst five seconds {self.node_ms[1]:.1f} ms",
@@ -87,7 +87,7 @@ class Camera(Node):
         self.answer_ms: list[float] = []
         self.reports: list[Report] = []
         self.create_subscription(LabelInfo, "label_info", self._on_labels, LATCHED)
-        self.create_subscription(Detection2DArray, "detections", self._on_answer, RESULTS)
+        self.create_subscription(Detection2DArray, "detections", self._on_detections, RESULTS)
         self.create_subscription(DiagnosticArray, "/diagnostics", self._on_report, RESULTS)
 
     def play(self, messages: Sequence[Image], seconds: float, check: Callable[[], None]) -> int:
@@ -106,7 +106,7 @@ class Camera(Node):
     def _on_labels(self, message: LabelInfo) -> None:
         self.is_active = True
 
-    def _on_answer(self, message: Detection2DArray) -> None:
+    def _on_detections(self, message: Detection2DArray) -> None:
         self.answer_ms.append((self.get_clock().now().nanoseconds - stamp_ns(message.header.stamp)) / 1e6)
 
     def _on_report(self, message: DiagnosticArray) -> None:
@@ -130,11 +130,11 @@ def measure_throughput(
         if camera.count_publishers("/detections") != 1 or camera.count_publishers("/image") != 1:
             raise UserError("other programs use the ROS domain that was picked by chance: start it again")
         start_s = time.monotonic()
-        published = camera.play(messages, seconds, node.must_run)
+        published = camera.play(messages, seconds, node.check_running)
         elapsed_s, told = time.monotonic() - start_s, len(camera.reports)
         time.sleep(ANSWER_S)
         _wait(lambda: len(camera.reports) > told + ANSWER_S - 1.0, node, START_TIMEOUT_S)
-        last, running = camera.reports[-1].values, during(camera.reports[:told], start_s)
+        last, running = camera.reports[-1].values, reports_in_window(camera.reports[:told], start_s)
     received = int(last["frames received"])
     return Throughput(
         mask, published, elapsed_s, published - received, int(last["frames dropped (overwritten)"]),
@@ -143,7 +143,7 @@ def measure_throughput(
     )
 
 
-def during(reports: Sequence[Report], start_s: float) -> list[Mapping[str, str]]:
+def reports_in_window(reports: Sequence[Report], start_s: float) -> list[Mapping[str, str]]:
     """Those that look back upon WINDOW_S of the run, or the last one: the 95th percentile of the first few frames would
     be the time of the first."""
     whole = [report.values for report in reports if report.time_s >= start_s + WINDOW_S]
@@ -153,8 +153,8 @@ def during(reports: Sequence[Report], start_s: float) -> list[Mapping[str, str]]
 def clip_messages(path: str) -> list[Image]:
     """The first frames of a sequence as pictures of PICTURE_WH."""
     with open_source(path) as source:
-        pictures = [cv2.resize(frame.bgr(), PICTURE_WH) for frame in islice(source.frames(), CLIP_FRAMES)]
-    return [image_message(pixels, "bgr8", Header(frame_id="camera")) for pixels in pictures]
+        images = [cv2.resize(frame.bgr(), IMAGE_WH) for frame in islice(source.frames(), CLIP_FRAMES)]
+    return [image_message(pixels, "bgr8", Header(frame_id="camera")) for pixels in images]
 
 
 def _reported(reports: Sequence[Mapping[str, str]], what: str) -> tuple[float, float]:
@@ -175,7 +175,7 @@ def _percentiles(values: Sequence[float]) -> tuple[float, float]:
 def _wait(condition: Callable[[], object], node: Child, timeout_s: float) -> None:
     deadline = time.monotonic() + timeout_s
     while not condition():
-        node.must_run()
+        node.check_running()
         if time.monotonic() > deadline:
             raise UserError(f"the node was not ready within {timeout_s:.0f} s")
         time.sleep(0.05)

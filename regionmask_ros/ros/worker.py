@@ -16,15 +16,15 @@ from typing import Callable, Generic, TypeVar
 
 from rclpy.impl.rcutils_logger import RcutilsLogger
 
-from ..backends import BackendFailed
+from ..backends import BackendError
 from ..core.frame import Frame
 from ..errors import UserError
-from ..pipeline.backend_manager import Supervisor, Verdict
+from ..pipeline.backend_manager import FailureAction, Supervisor
 from ..pipeline.pipeline import Pipeline, PipelineSettings, StepResult
-from .attention import Attention
+from .attention import AttentionRequests
 from .camera import Picture
-from .diagnostics import Answer, Traffic, plausible_latency_ms
-from .parameters import AnswerSettings
+from .diagnostics import Answer, FrameStats, plausible_latency_ms
+from .parameters import ResponseSettings
 from .publishers import Outputs
 
 T = TypeVar("T")
@@ -81,7 +81,7 @@ class NewestSlot(Generic[T]):
             self._changed.notify_all()
 
 
-LOG_EVERY_S = 5.0
+LOG_PERIOD_S = 5.0
 
 QUIET_S = 1.0
 """When no picture has come for so long, results that are still inside a pipelined backend are pushed out.
@@ -89,12 +89,12 @@ QUIET_S = 1.0
 Longer than between two pictures of a camera that runs: its own next pictures push them.
 """
 
-BORDER_TIMEOUT_S = 10.0
+CALL_TIMEOUT_S = 10.0
 """So long a call may wait for the frame that is worked on. Longer than a step of Lava's own convolution."""
 
 
 @dataclass(frozen=True)
-class Arrival:
+class ReceivedImage:
     """A picture as it came. time_s: monotonic."""
 
     message: Picture
@@ -102,7 +102,7 @@ class Arrival:
 
 
 @dataclass(frozen=True)
-class Failure:
+class DropReason:
     """Why a frame was dropped. ours: the picture was fine, the detector was not."""
 
     reason: str = ""
@@ -110,7 +110,7 @@ class Failure:
 
 
 class Worker:
-    """Owns the thread; the pipeline is lent to it: others call it through ``at_border`` and ``when_drained`` only.
+    """Owns the thread; the pipeline is lent to it: others call it through ``run_between_frames`` and ``run_after_drain`` only.
 
     read: from a message to its picture. attention: what planners ask for. supervisor: what has become of the backend.
     on_fallback: called, in the thread, when another backend has taken the place of one that failed. now_ns: the node's
@@ -120,50 +120,50 @@ class Worker:
     def __init__(
         self,
         pipeline: Pipeline,
-        answers: AnswerSettings,
+        answers: ResponseSettings,
         read: Callable[[Picture], Frame],
-        attention: Attention,
+        attention: AttentionRequests,
         outputs: Outputs,
-        traffic: Traffic,
+        frame_stats: FrameStats,
         supervisor: Supervisor,
         on_fallback: Callable[[], None],
         now_ns: Callable[[], int],
         logger: RcutilsLogger,
     ) -> None:
         self._pipeline, self._answers, self._read = pipeline, answers, read
-        self._attention, self._outputs, self._traffic = attention, outputs, traffic
+        self._attention, self._outputs, self._frame_stats = attention, outputs, frame_stats
         self._supervisor, self._on_fallback = supervisor, on_fallback
         self._now_ns, self._logger = now_ns, logger
-        self._slot: NewestSlot[Arrival] = NewestSlot()
+        self._slot: NewestSlot[ReceivedImage] = NewestSlot()
         self._calls: queue.SimpleQueue[tuple[Future, Callable[[], object]]] = queue.SimpleQueue()
-        self._inside: list[tuple[Frame, Arrival]] = []
+        self._inside: list[tuple[Frame, ReceivedImage]] = []
         self._busy_s = time.monotonic()
         self._abandoned = False
-        self.last_failure = Failure()
+        self.last_failure = DropReason()
         # A daemon, so that a detector that hangs cannot keep the process alive. Whoever starts it calls stop().
         self._thread = threading.Thread(target=self._work, name="detector", daemon=True)
         self._thread.start()
 
     def put(self, message: Picture) -> None:
         """Takes a picture; called from the subscription, returns at once."""
-        self._traffic.count(received=1)
-        if self._slot.put(Arrival(message, time.monotonic())):
-            self._traffic.count(overwritten=1)
+        self._frame_stats.count(received=1)
+        if self._slot.put(ReceivedImage(message, time.monotonic())):
+            self._frame_stats.count(overwritten=1)
 
-    def at_border(self, action: Callable[[Pipeline], T]) -> T:
+    def run_between_frames(self, action: Callable[[Pipeline], T]) -> T:
         """Calls with the pipeline between two frames; waits for the one that is being worked on.
 
         Raises UserError, without having called, when that takes too long.
         """
         future = self._call(lambda: action(self._pipeline))
         try:
-            return future.result(BORDER_TIMEOUT_S)
+            return future.result(CALL_TIMEOUT_S)
         except NotInTime:
             if future.cancel():
                 raise UserError("the detector is busy: its backend is being opened, or hangs; try again") from None
             return future.result()
 
-    def when_drained(self, action: Callable[[Pipeline], T]) -> Future[T]:
+    def run_after_drain(self, action: Callable[[Pipeline], T]) -> Future[T]:
         """Calls with the pipeline between two frames, after all results inside the backend have been answered.
 
         Returns at once.
@@ -174,18 +174,18 @@ class Worker:
 
         return self._call(drain_and_call)
 
-    def reconfigure(self, settings: PipelineSettings, answers: AnswerSettings) -> None:
+    def reconfigure(self, settings: PipelineSettings, answers: ResponseSettings) -> None:
         """Both are in force from the next frame on, but for the backend, which stays as it is.
 
         Raises UserError, and changes nothing, as the pipeline does.
         """
         def change(pipeline: Pipeline) -> None:
-            pipeline.reconfigure(settings.with_backend_of(pipeline.settings))
+            pipeline.reconfigure(settings.keep_backend(pipeline.settings))
             self._answers = answers
 
-        self.at_border(change)
+        self.run_between_frames(change)
 
-    def answer_as(self, answers: AnswerSettings) -> None:
+    def set_response(self, answers: ResponseSettings) -> None:
         """In force at once; does not wait for the frame that is being worked on."""
         self._answers = answers
 
@@ -226,34 +226,34 @@ class Worker:
                 except BaseException as error:  # noqa: BLE001  whoever has called is told
                     future.set_exception(error)
 
-    def _step(self, arrival: Arrival) -> None:
+    def _step(self, arrival: ReceivedImage) -> None:
         if self._supervisor.state.rests(time.monotonic()):
             if self._answers.fallback is None:
-                self._drop(Failure(self._supervisor.state.trouble.line, ours=True))
+                self._drop(DropReason(self._supervisor.state.notice.line, ours=True))
                 return
             self._fail(self._supervisor.state.reason)
         try:
             frame = self._read(arrival.message)
         except UserError as error:
-            self._drop(Failure(str(error)))
+            self._drop(DropReason(str(error)))
             return
         except Exception as error:  # noqa: BLE001  a picture that nobody thought of must not end the node
-            self._drop(Failure(self._told(error), ours=True))
+            self._drop(DropReason(self._told(error), ours=True))
             return
         self._inside.append((frame, arrival))
         try:
             lifetime_ns = self._answers.attention_ns
-            self._pipeline.attend(self._attention.in_force(frame.frame_id, self._now_ns(), lifetime_ns))
+            self._pipeline.attend(self._attention.active_boxes(frame.frame_id, self._now_ns(), lifetime_ns))
             results = self._pipeline.process(frame, self._outputs.want_events)
-        except BackendFailed as error:
+        except BackendError as error:
             self._fail(str(error))
             return
         except UserError as error:
             self._inside.pop()
-            self._drop(Failure(str(error), ours=True))
+            self._drop(DropReason(str(error), ours=True))
             return
         except Exception as error:  # noqa: BLE001  a fault of ours must not end the node
-            self._lose_inside(self._told(error))
+            self._count_lost(self._told(error))
             self._pipeline.reset()
             return
         self._supervisor.works(time.monotonic())
@@ -261,45 +261,45 @@ class Worker:
 
     def _fail(self, reason: str) -> None:
         """The backend has failed, and with it all frames inside. What comes next is the supervisor's to say."""
-        self._lose_inside(reason)
+        self._count_lost(reason)
         if self._slot.ended:
             return
         fallback, failed = self._answers.fallback, self._pipeline.settings.backend
         name = fallback.backend if fallback and fallback.backend != failed else ""
         verdict = self._supervisor.failed(failed, reason, name, time.monotonic())
-        self._logger.warning(self._supervisor.state.trouble.line)
-        if verdict is Verdict.FALL_BACK:
-            self._pipeline.take_over(self._pipeline.settings.with_backend_of(fallback))
+        self._logger.warning(self._supervisor.state.notice.line)
+        if verdict is FailureAction.FALL_BACK:
+            self._pipeline.take_over(self._pipeline.settings.keep_backend(fallback))
             self._on_fallback()
 
     def _drain(self, reason: str) -> None:
         """What is still inside a pipelined backend comes out; what does not is counted."""
         try:
             self._deliver(self._pipeline.drain())
-        except BackendFailed as error:
+        except BackendError as error:
             self._fail(str(error))
         except Exception as error:  # noqa: BLE001  as in _step
             self._told(error)
-        self._lose_inside(reason)
+        self._count_lost(reason)
 
     def _deliver(self, results: list[StepResult]) -> None:
         for result in results:
             # Results come in the order of their frames. A frame without one was forgotten by a reset.
             while self._inside[0][0] is not result.frame:
                 self._inside.pop(0)
-                self._drop(Failure("forgotten when the detector started afresh", ours=True))
+                self._drop(DropReason("forgotten when the detector started afresh", ours=True))
             _, arrival = self._inside.pop(0)
             if not self._abandoned:
                 self._answer(result, arrival)
 
-    def _answer(self, result: StepResult, arrival: Arrival) -> None:
+    def _answer(self, result: StepResult, arrival: ReceivedImage) -> None:
         try:
             self._outputs.publish(result, arrival.message.header, self._answers.drop_stale)
         except Exception as error:  # noqa: BLE001  as in _step
-            self._drop(Failure(self._told(error), ours=True))
+            self._drop(DropReason(self._told(error), ours=True))
             return
         now_s = time.monotonic()
-        self._traffic.answer(Answer(
+        self._frame_stats.answer(Answer(
             time_s=now_s,
             node_ms=(now_s - arrival.time_s) * 1e3,
             stamp_ms=plausible_latency_ms(result.frame.stamp_ns, self._now_ns()),
@@ -312,15 +312,15 @@ class Worker:
 
     def _told(self, error: Exception) -> str:
         """An unforeseen error as a reason; where it came from goes to the log."""
-        self._logger.error(traceback.format_exc(), throttle_duration_sec=LOG_EVERY_S)
+        self._logger.error(traceback.format_exc(), throttle_duration_sec=LOG_PERIOD_S)
         return f"{type(error).__name__}: {error}"
 
-    def _lose_inside(self, reason: str) -> None:
+    def _count_lost(self, reason: str) -> None:
         for _ in self._inside:
-            self._drop(Failure(reason, ours=True))
+            self._drop(DropReason(reason, ours=True))
         self._inside.clear()
 
-    def _drop(self, failure: Failure) -> None:
+    def _drop(self, failure: DropReason) -> None:
         self.last_failure = failure
-        self._traffic.count(broken=1)
-        self._logger.warning(f"frame dropped: {failure.reason}", throttle_duration_sec=LOG_EVERY_S)
+        self._frame_stats.count(broken=1)
+        self._logger.warning(f"frame dropped: {failure.reason}", throttle_duration_sec=LOG_PERIOD_S)

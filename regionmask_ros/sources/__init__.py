@@ -6,13 +6,13 @@ import os
 import stat
 
 from ..errors import UserError
-from ..files.atomic import must_be_utf8, shown
-from .bag import BagPictures, is_bag
-from .base import Source, quiet_decoders
+from ..files.atomic import check_utf8, display_path
+from .bag import BagImages, is_bag
+from .base import Source, silence_decoders
 from .images import ImageFolder
 from .video import VideoFile
 
-__all__ = ["BagPictures", "ImageFolder", "Source", "VideoFile", "open_source"]
+__all__ = ["BagImages", "ImageFolder", "Source", "VideoFile", "open_source"]
 
 
 def open_source(path: str, topic: str = "", preferred: str = "", only_compressed: bool = False) -> Source:
@@ -25,20 +25,20 @@ def open_source(path: str, topic: str = "", preferred: str = "", only_compressed
     nor folder, a file that is empty, text, a single picture or cut short, a video without a frame, a folder without a
     picture. What shows only while decoding is raised by ``frames()``. Both raise UserError.
     """
-    quiet_decoders()
-    must_be_utf8(path)
+    silence_decoders()
+    check_utf8(path)
     try:
         mode = os.stat(path).st_mode
     except (FileNotFoundError, NotADirectoryError):
-        raise UserError(f"{shown(path)}: no such file or folder") from None
+        raise UserError(f"{display_path(path)}: no such file or folder") from None
     except (OSError, ValueError) as error:
-        raise UserError(f"{shown(path)}: cannot be read: {getattr(error, 'strerror', None) or error}") from None
+        raise UserError(f"{display_path(path)}: cannot be read: {getattr(error, 'strerror', None) or error}") from None
     if is_bag(path):
-        return BagPictures(path, topic, preferred, only_compressed)
+        return BagImages(path, topic, preferred, only_compressed)
     if topic or only_compressed:
-        raise UserError(f"{shown(path)}: has no topics, as it is no bag (a folder with metadata.yaml)")
+        raise UserError(f"{display_path(path)}: has no topics, as it is no bag (a folder with metadata.yaml)")
     if stat.S_ISDIR(mode):
         return ImageFolder(path)
     if stat.S_ISREG(mode):
         return VideoFile(path)
-    raise UserError(f"{shown(path)}: neither a file nor a folder: give a video file, a folder of images or a bag")
+    raise UserError(f"{display_path(path)}: neither a file nor a folder: give a video file, a folder of images or a bag")

@@ -19,8 +19,8 @@ from typing import TYPE_CHECKING, Any, Callable
 import numpy as np
 
 from ..core.frame import Frame
-from ..errors import UserError, one_line
-from ..files.atomic import shown
+from ..errors import UserError, to_one_line
+from ..files.atomic import display_path
 from .image_message import frame_from, frame_from_compressed, stamp_ns
 
 if TYPE_CHECKING:
@@ -68,11 +68,11 @@ def is_bag(path: str) -> bool:
 def bag_folder(path: str) -> Path:
     """The bag's folder, also for a file inside it. Raises UserError for a file that is alone."""
     if not os.path.exists(path):
-        raise UserError(f"{shown(path)}: no such file or folder")
+        raise UserError(f"{display_path(path)}: no such file or folder")
     folder = Path(path) if os.path.isdir(path) else Path(os.path.abspath(path)).parent
     if not (folder / METADATA).is_file():
-        cure = f"make it with: ros2 bag reindex {shown(folder)}"
-        raise UserError(f"{shown(path)}: {METADATA} is missing beside it; {cure}")
+        cure = f"make it with: ros2 bag reindex {display_path(folder)}"
+        raise UserError(f"{display_path(path)}: {METADATA} is missing beside it; {cure}")
     return folder
 
 
@@ -83,8 +83,8 @@ def opened(folder: Path) -> Iterator[AnyReader]:
         from rosbags.highlevel import AnyReader
     except ImportError:
         raise UserError("rosbags is missing, which reads bags: run 'make setup', or: pip install rosbags") from None
-    reader = told(lambda: AnyReader([folder], default_typestore=_typestore()), str(folder))
-    told(reader.open, str(folder))
+    reader = translate_errors(lambda: AnyReader([folder], default_typestore=_typestore()), str(folder))
+    translate_errors(reader.open, str(folder))
     try:
         yield reader
     finally:
@@ -97,9 +97,9 @@ def messages(reader: AnyReader, connections: Collection[Connection], path: str) 
     Raises UserError, after the last good one, when the bag is damaged.
     """
     raws = reader.messages(connections)
-    while (entry := told(lambda: next(raws, None), path)) is not None:
+    while (entry := translate_errors(lambda: next(raws, None), path)) is not None:
         connection, log_ns, raw = entry
-        yield told(lambda: reader.deserialize(raw, connection.msgtype), path), log_ns
+        yield translate_errors(lambda: reader.deserialize(raw, connection.msgtype), path), log_ns
 
 
 def choose_topic(known: Collection[str], what: str, topic: str, path: str) -> str:
@@ -108,15 +108,15 @@ def choose_topic(known: Collection[str], what: str, topic: str, path: str) -> st
     Raises UserError, naming the known ones, when there is none of that name, none at all, or several to choose from.
     """
     if not known:
-        raise UserError(f"{shown(path)}: this bag has no topic with {what}")
+        raise UserError(f"{display_path(path)}: this bag has no topic with {what}")
     listed = ", ".join(sorted(known))
     if topic:
         full = full_name(topic)
         if full in known:
             return full
-        raise UserError(f"{shown(path)}: no {what} on {shown(full)}; it has them on {listed}")
+        raise UserError(f"{display_path(path)}: no {what} on {display_path(full)}; it has them on {listed}")
     if len(known) > 1:
-        raise UserError(f"{shown(path)}: {what} on several topics, {listed}: name one of them")
+        raise UserError(f"{display_path(path)}: {what} on several topics, {listed}: name one of them")
     return next(iter(known))
 
 
@@ -125,7 +125,7 @@ def full_name(topic: str) -> str:
     return topic if topic.startswith("/") else f"/{topic}"
 
 
-def told(call: Callable[[], Any], path: str) -> Any:
+def translate_errors(call: Callable[[], Any], path: str) -> Any:
     """Whatever the library stumbles over in somebody's file, in one line."""
     try:
         return call()
@@ -133,7 +133,7 @@ def told(call: Callable[[], Any], path: str) -> Any:
         raise
     except Exception as error:  # noqa: BLE001  a damaged bag raises anything, from KeyError to sqlite3.DatabaseError
         cause = str(error) or type(error).__name__
-        raise UserError(one_line(f"{shown(path)}: not a bag that can be read ({cause})")) from error
+        raise UserError(to_one_line(f"{display_path(path)}: not a bag that can be read ({cause})")) from error
 
 
 def _typestore() -> Typestore:
@@ -152,7 +152,7 @@ READERS: dict[str, Callable[[Any], Frame]] = {
     "sensor_msgs/msg/Image": frame_from, COMPRESSED: frame_from_compressed,
 }
 
-BELOW = "/compressed"
+COMPRESSED_SUFFIX = "/compressed"
 """What image_transport appends to the topic of a camera for its compressed pictures."""
 
 DEFAULT_FPS = 10.0
@@ -172,7 +172,7 @@ class _Recorded:
         return stamp_ns(self.message.header.stamp) or self.log_ns
 
 
-class BagPictures:
+class BagImages:
     """The pictures of one topic as a Source; stamps and camera frame are those of their headers.
 
     A picture without a stamp has the time at which it was recorded. topic: may be left out when the bag holds one topic
@@ -192,7 +192,7 @@ class BagPictures:
             self.frame_count: int | None = sum(c.msgcount for c in _connections(reader, self.topic))
             first = list(islice(self._messages(reader), FPS_MESSAGES))
             if not first:
-                raise UserError(f"{shown(path)}: no picture on {self.topic}")
+                raise UserError(f"{display_path(path)}: no picture on {self.topic}")
             self.size_wh = self._frame(first[0]).size_wh
         steps = np.diff([recorded.log_ns for recorded in first])
         self.fps = float(1e9 / np.median(steps)) if len(steps) and np.median(steps) > 0 else DEFAULT_FPS
@@ -215,7 +215,7 @@ class BagPictures:
     def close(self) -> None:
         self._reader = None
 
-    def __enter__(self) -> BagPictures:
+    def __enter__(self) -> BagImages:
         return self
 
     def __exit__(self, *exception: object) -> None:
@@ -230,7 +230,7 @@ class BagPictures:
         try:
             frame = READERS[message.__msgtype__](message)
         except UserError as error:
-            raise UserError(f"{shown(self._path)}: {self.topic} at {recorded.log_ns} ns: {error}") from error
+            raise UserError(f"{display_path(self._path)}: {self.topic} at {recorded.log_ns} ns: {error}") from error
         if stamp_ns(message.header.stamp):
             return frame
         return Frame(frame.pixels, frame.order, recorded.log_ns, frame.frame_id)
@@ -244,12 +244,12 @@ def _choose(reader: AnyReader, topic: str, preferred: str, only_compressed: bool
     known = {c.topic for c in reader.connections if c.msgtype in READERS}
     if only_compressed:
         known = {c.topic for c in reader.connections if c.msgtype == COMPRESSED}
-        if topic and full_name(topic) not in known and full_name(topic) + BELOW in known:
-            topic += BELOW
+        if topic and full_name(topic) not in known and full_name(topic) + COMPRESSED_SUFFIX in known:
+            topic += COMPRESSED_SUFFIX
         return choose_topic(known, "compressed pictures", topic, path)
     if not topic and preferred and full_name(preferred) in known:
         return full_name(preferred)
     if not topic:
         # Both topics of a camera show the same.
-        known = {name for name in known if name.removesuffix(BELOW) == name or name.removesuffix(BELOW) not in known}
+        known = {name for name in known if name.removesuffix(COMPRESSED_SUFFIX) == name or name.removesuffix(COMPRESSED_SUFFIX) not in known}
     return choose_topic(known, "pictures", topic, path)

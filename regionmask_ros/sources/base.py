@@ -20,7 +20,7 @@ FFMPEG_SILENT = "-8"
 OPENCV_SILENT = 0
 
 
-def quiet_decoders() -> None:
+def silence_decoders() -> None:
     """Turns the logs of OpenCV and its FFmpeg off, each unless the user has chosen a level in the environment."""
     os.environ.setdefault("OPENCV_FFMPEG_LOGLEVEL", FFMPEG_SILENT)
     if "OPENCV_LOG_LEVEL" not in os.environ:
@@ -28,7 +28,7 @@ def quiet_decoders() -> None:
 
 
 @contextlib.contextmanager
-def stderr_closed() -> Iterator[None]:
+def close_stderr() -> Iterator[None]:
     """File descriptor 2 leads nowhere inside the block, for C libraries that know no switch.
 
     The descriptor belongs to the whole process: keep the block as short as one call of a decoder.
@@ -80,6 +80,6 @@ class Source(Protocol):
     def __exit__(self, *exception: object) -> None: ...
 
 
-def stamp_of(index: int, fps: float) -> int:
+def frame_stamp_ns(index: int, fps: float) -> int:
     """Time of the frame of that index, in nanoseconds from the first one."""
     return round(index * 1e9 / fps)

@@ -12,8 +12,8 @@ import os
 from typing import BinaryIO
 
 from ..errors import UserError
-from ..files.atomic import shown
-from .images import picture_kind
+from ..files.atomic import display_path
+from .images import image_format
 
 HEAD_BYTES = 4096
 
@@ -31,7 +31,7 @@ ASF_FILE_PROPERTIES = bytes.fromhex("a1dcab8c47a9cf118ee400c00c205365")
 FLV_TAGS = (8, 9, 18)
 """Sound, picture, script."""
 
-MOST_STEPS = 1_000_000
+MAX_STEPS = 1_000_000
 """A walk through more ASF objects or FLV tags than a long film has is given up: the file is accepted."""
 
 _CONTROL = bytes(range(32)).translate(None, b"\t\n\r\f\x1b")
@@ -46,7 +46,7 @@ def check_container(path: str) -> bool:
         with open(path, "rb") as file:
             size = os.fstat(file.fileno()).st_size
             head = file.read(HEAD_BYTES)
-            _refuse_what_is_no_video(path, head)
+            _reject_non_video(path, head)
             if head[4:8] in MP4_FIRST_BOXES:
                 fault, counts = _mp4_fault(file, size), True
             elif head[:4] == b"RIFF" and head[8:12] == b"AVI ":
@@ -60,22 +60,22 @@ def check_container(path: str) -> bool:
             else:
                 fault, counts = None, False
     except OSError as error:
-        raise UserError(f"{shown(path)}: cannot be read: {error.strerror or error}") from None
+        raise UserError(f"{display_path(path)}: cannot be read: {error.strerror or error}") from None
     if fault:
-        raise UserError(f"{shown(path)}: truncated video: {fault}")
+        raise UserError(f"{display_path(path)}: truncated video: {fault}")
     return counts
 
 
-def _refuse_what_is_no_video(path: str, head: bytes) -> None:
+def _reject_non_video(path: str, head: bytes) -> None:
     if not head:
-        raise UserError(f"{shown(path)}: empty file")
-    kind = picture_kind(head)
+        raise UserError(f"{display_path(path)}: empty file")
+    kind = image_format(head)
     motion_jpeg = kind == "JPEG" and path.lower().endswith((".mjpg", ".mjpeg"))
     if kind and not motion_jpeg:
-        raise UserError(f"{shown(path)}: a single {kind} picture, not a video: give the folder that holds the pictures")
+        raise UserError(f"{display_path(path)}: a single {kind} picture, not a video: give the folder that holds the pictures")
     # FFmpeg would show a text as a film of a terminal, and follow a play list to other files.
     if _is_text(head):
-        raise UserError(f"{shown(path)}: a text file, not a video")
+        raise UserError(f"{display_path(path)}: a text file, not a video")
 
 
 def _is_text(head: bytes) -> bool:
@@ -173,7 +173,7 @@ def _asf_fault(file: BinaryIO, size: int) -> str | None:
     file.seek(16)
     end = whole = int.from_bytes(file.read(8), "little")
     position = 30
-    for _ in range(MOST_STEPS):
+    for _ in range(MAX_STEPS):
         if position + 24 > min(end, size):
             break
         file.seek(position)
@@ -199,7 +199,7 @@ def _flv_fault(file: BinaryIO, size: int) -> str | None:
     position = int.from_bytes(file.read(4), "big") + 4
     if position >= size:
         return "its content is missing"
-    for _ in range(MOST_STEPS):
+    for _ in range(MAX_STEPS):
         file.seek(position)
         header = file.read(4)
         if not header or header[0] not in FLV_TAGS:

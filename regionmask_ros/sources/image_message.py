@@ -13,7 +13,7 @@ import numpy as np
 
 from ..core.frame import Frame
 from ..errors import UserError
-from .images import damage_of
+from .images import find_damage
 
 NANOSECONDS = 1_000_000_000
 
@@ -39,49 +39,49 @@ class Encoding(NamedTuple):
         return height + height // 2 if self.planar else height
 
 
-def _grey_of_16_bits(picture: np.ndarray) -> np.ndarray:
+def _grey_from_16_bits(image: np.ndarray) -> np.ndarray:
     """65535 becomes 255; the nearest value, as there are no ties."""
-    grey = ((picture.reshape(picture.shape[:2]).astype(np.uint32) + 128) // 257).astype(np.uint8)
+    grey = ((image.reshape(image.shape[:2]).astype(np.uint32) + 128) // 257).astype(np.uint8)
     return cv2.cvtColor(grey, cv2.COLOR_GRAY2BGR)
 
 
-def _by_opencv(code: int) -> Reader:
-    def read(picture: np.ndarray) -> np.ndarray:
-        return cv2.cvtColor(np.ascontiguousarray(picture), code)
+def _convert_with_opencv(code: int) -> Reader:
+    def read(image: np.ndarray) -> np.ndarray:
+        return cv2.cvtColor(np.ascontiguousarray(image), code)
 
     return read
 
 
-_UYVY = Encoding(2, 1, "bgr", _by_opencv(cv2.COLOR_YUV2BGR_UYVY), pairs=True)
-_YUYV = Encoding(2, 1, "bgr", _by_opencv(cv2.COLOR_YUV2BGR_YUY2), pairs=True)
-_GREY, _GREY_16 = Encoding(1, 1, "bgr", _by_opencv(cv2.COLOR_GRAY2BGR)), Encoding(1, 2, "bgr", _grey_of_16_bits)
+_UYVY = Encoding(2, 1, "bgr", _convert_with_opencv(cv2.COLOR_YUV2BGR_UYVY), pairs=True)
+_YUYV = Encoding(2, 1, "bgr", _convert_with_opencv(cv2.COLOR_YUV2BGR_YUY2), pairs=True)
+_GREY, _GREY_16 = Encoding(1, 1, "bgr", _convert_with_opencv(cv2.COLOR_GRAY2BGR)), Encoding(1, 2, "bgr", _grey_from_16_bits)
 
 ENCODINGS: Mapping[str, Encoding] = {
     "rgb8": Encoding(3, 1, "rgb", np.ascontiguousarray),
     "bgr8": Encoding(3, 1, "bgr", np.ascontiguousarray),
     "8UC3": Encoding(3, 1, "bgr", np.ascontiguousarray),
-    "rgba8": Encoding(4, 1, "bgr", _by_opencv(cv2.COLOR_RGBA2BGR)),
-    "bgra8": Encoding(4, 1, "bgr", _by_opencv(cv2.COLOR_BGRA2BGR)),
+    "rgba8": Encoding(4, 1, "bgr", _convert_with_opencv(cv2.COLOR_RGBA2BGR)),
+    "bgra8": Encoding(4, 1, "bgr", _convert_with_opencv(cv2.COLOR_BGRA2BGR)),
     "mono8": _GREY,
     "8UC1": _GREY,
     "mono16": _GREY_16,
     "16UC1": _GREY_16,
     # OpenCV names a Bayer pattern by the pixels of the second row from the second column on, ROS by those of the first
     # row: what ROS calls RGGB is OpenCV's BG.
-    "bayer_rggb8": Encoding(1, 1, "bgr", _by_opencv(cv2.COLOR_BayerBG2BGR)),
-    "bayer_bggr8": Encoding(1, 1, "bgr", _by_opencv(cv2.COLOR_BayerRG2BGR)),
-    "bayer_gbrg8": Encoding(1, 1, "bgr", _by_opencv(cv2.COLOR_BayerGR2BGR)),
-    "bayer_grbg8": Encoding(1, 1, "bgr", _by_opencv(cv2.COLOR_BayerGB2BGR)),
+    "bayer_rggb8": Encoding(1, 1, "bgr", _convert_with_opencv(cv2.COLOR_BayerBG2BGR)),
+    "bayer_bggr8": Encoding(1, 1, "bgr", _convert_with_opencv(cv2.COLOR_BayerRG2BGR)),
+    "bayer_gbrg8": Encoding(1, 1, "bgr", _convert_with_opencv(cv2.COLOR_BayerGR2BGR)),
+    "bayer_grbg8": Encoding(1, 1, "bgr", _convert_with_opencv(cv2.COLOR_BayerGB2BGR)),
     "yuv422": _UYVY,
     "uyvy": _UYVY,
     "yuv422_yuy2": _YUYV,
     "yuyv": _YUYV,
-    "nv12": Encoding(1, 1, "bgr", _by_opencv(cv2.COLOR_YUV2BGR_NV12), pairs=True, planar=True),
-    "nv21": Encoding(1, 1, "bgr", _by_opencv(cv2.COLOR_YUV2BGR_NV21), pairs=True, planar=True),
+    "nv12": Encoding(1, 1, "bgr", _convert_with_opencv(cv2.COLOR_YUV2BGR_NV12), pairs=True, planar=True),
+    "nv21": Encoding(1, 1, "bgr", _convert_with_opencv(cv2.COLOR_YUV2BGR_NV21), pairs=True, planar=True),
 }
 """The sensor_msgs/Image encodings that can be read."""
 
-SamplesOf = Callable[[Any, Encoding], np.ndarray]
+SampleReader = Callable[[Any, Encoding], np.ndarray]
 """From a checked message to its samples, uint8 or uint16 [rows, width, channels] in this computer's byte order."""
 
 
@@ -90,7 +90,7 @@ def stamp_ns(stamp: Any) -> int:
     return stamp.sec * NANOSECONDS + stamp.nanosec
 
 
-def samples_of(message: Any, encoding: Encoding) -> np.ndarray:
+def read_samples(message: Any, encoding: Encoding) -> np.ndarray:
     """See SamplesOf: a view of the message's memory, without the padding at the end of rows."""
     rows = encoding.rows(message.height)
     data = np.frombuffer(message.data, np.uint8, message.step * rows).reshape(rows, message.step)
@@ -100,7 +100,7 @@ def samples_of(message: Any, encoding: Encoding) -> np.ndarray:
     return data.reshape(rows, message.width, encoding.channels)
 
 
-def frame_from(message: Any, samples: SamplesOf = samples_of) -> Frame:
+def frame_from(message: Any, samples: SampleReader = read_samples) -> Frame:
     """The picture in a sensor_msgs/Image. Its pixels may be the message's own memory, which they keep alive.
 
     Raises UserError, naming what is wrong, for a picture that is broken or has an unknown encoding.
@@ -139,7 +139,7 @@ def frame_from_compressed(message: Any) -> Frame:
     data = bytes(message.data)
     if not data.startswith((b"\xff\xd8\xff", b"\x89PNG\r\n\x1a\n")):
         raise UserError(f"format {message.format!r}: the data is neither JPEG nor PNG")
-    damage = damage_of(data)
+    damage = find_damage(data)
     if damage:
         raise UserError(f"format {message.format!r}: {damage}")
     # The size must be the camera's, so a note about the orientation is not obeyed.
@@ -158,7 +158,7 @@ def frame_from_compressed(message: Any) -> Frame:
 def _three_channels(pixels: np.ndarray) -> np.ndarray:
     """uint8 [height, width, 3] of what a PNG may hold: grey or colour, 8 or 16 bits, with or without opacity."""
     if pixels.ndim == 2:
-        return _grey_of_16_bits(pixels) if pixels.dtype == np.uint16 else cv2.cvtColor(pixels, cv2.COLOR_GRAY2BGR)
+        return _grey_from_16_bits(pixels) if pixels.dtype == np.uint16 else cv2.cvtColor(pixels, cv2.COLOR_GRAY2BGR)
     if pixels.dtype == np.uint16:
         pixels = ((pixels.astype(np.uint32) + 128) // 257).astype(np.uint8)
     return np.ascontiguousarray(pixels[:, :, :3])

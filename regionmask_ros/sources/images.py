@@ -15,15 +15,15 @@ import numpy as np
 
 from ..core.frame import Frame
 from ..errors import UserError
-from ..files.atomic import natural_key, shown
-from .base import FRAME_ID, stamp_of, stderr_closed
+from ..files.atomic import display_path, natural_key
+from .base import FRAME_ID, close_stderr, frame_stamp_ns
 
 PNG_MAGIC = b"\x89PNG\r\n\x1a\n"
 JPEG_MAGIC = b"\xff\xd8\xff"
 JPEG_END = b"\xff\xd9"
 JPEG_SCAN = 0xDA
 
-PICTURE_MAGICS = (
+IMAGE_MAGICS = (
     (PNG_MAGIC, "PNG"),
     (JPEG_MAGIC, "JPEG"),
     (b"BM", "BMP"),
@@ -32,16 +32,16 @@ PICTURE_MAGICS = (
 )
 
 
-def picture_kind(head: bytes) -> str | None:
+def image_format(head: bytes) -> str | None:
     """The format of an image file by its first bytes, None for anything else."""
     if head[:4] == b"RIFF" and head[8:12] == b"WEBP":
         return "WebP"
     if re.match(rb"P[1-6]\s", head):
         return "PNM"
-    return next((kind for magic, kind in PICTURE_MAGICS if head.startswith(magic)), None)
+    return next((kind for magic, kind in IMAGE_MAGICS if head.startswith(magic)), None)
 
 
-def damage_of(data: bytes) -> str | None:
+def find_damage(data: bytes) -> str | None:
     """What is wrong with the bytes of an image file, None when they look whole.
 
     Looks into JPEG and PNG; the other formats' decoders refuse a short file themselves.
@@ -121,7 +121,7 @@ class ImageFiles:
         self.name = name
         self.fps = fps
         self.frame_count: int | None = len(self._files)
-        first = read_picture(self._files[0])
+        first = read_image(self._files[0])
         self.size_wh = (first.shape[1], first.shape[0])
 
     def frames(self) -> Iterator[Frame]:
@@ -130,7 +130,7 @@ class ImageFiles:
         for index, file in enumerate(self._files):
             if not self._open:
                 return
-            yield Frame(read_picture(file), "bgr", stamp_of(index, self.fps), FRAME_ID)
+            yield Frame(read_image(file), "bgr", frame_stamp_ns(index, self.fps), FRAME_ID)
 
     def close(self) -> None:
         self._open = False
@@ -150,44 +150,44 @@ class ImageFolder(ImageFiles):
     """
 
     def __init__(self, path: str, fps: float = DEFAULT_FPS) -> None:
-        super().__init__(_picture_files(path), os.path.basename(os.path.abspath(path)), fps)
+        super().__init__(_image_files(path), os.path.basename(os.path.abspath(path)), fps)
 
 
-def read_picture(path: str) -> np.ndarray:
+def read_image(path: str) -> np.ndarray:
     """Decodes one image file completely: uint8 [height, width, 3], BGR. Raises UserError when that is impossible."""
     try:
         with open(path, "rb") as file:
             data = file.read()
     except OSError as error:
-        raise UserError(f"{shown(path)}: cannot be read: {error.strerror or error}") from None
-    damage = damage_of(data)
+        raise UserError(f"{display_path(path)}: cannot be read: {error.strerror or error}") from None
+    damage = find_damage(data)
     if damage:
-        raise UserError(f"{shown(path)}: {damage}")
+        raise UserError(f"{display_path(path)}: {damage}")
     maximum = pixel_maximum(data[:HEAD_BYTES])
     flags = cv2.IMREAD_COLOR if maximum is None else cv2.IMREAD_UNCHANGED
     try:
-        with stderr_closed():
+        with close_stderr():
             pixels = cv2.imdecode(np.frombuffer(data, np.uint8), flags)
     except cv2.error:
         pixels = None
     if pixels is None:
-        raise UserError(f"{shown(path)}: not an image that can be decoded, or a damaged one")
+        raise UserError(f"{display_path(path)}: not an image that can be decoded, or a damaged one")
     if maximum is not None:
         pixels = cv2.convertScaleAbs(pixels, alpha=255.0 / maximum)
         pixels = cv2.cvtColor(pixels, cv2.COLOR_GRAY2BGR) if pixels.ndim == 2 else pixels
     return np.ascontiguousarray(pixels)
 
 
-def _picture_files(path: str) -> list[str]:
+def _image_files(path: str) -> list[str]:
     try:
         names = sorted(os.listdir(path), key=natural_key)
     except OSError as error:
-        raise UserError(f"{shown(path)}: cannot be read: {error.strerror or error}") from None
+        raise UserError(f"{display_path(path)}: cannot be read: {error.strerror or error}") from None
     names = [name for name in names if name.lower().endswith(SUFFIXES) and not name.startswith(".")]
     files = [file for file in (os.path.join(path, name) for name in names) if os.path.isfile(file)]
     if not files:
-        raise UserError(f"{shown(path)}: no image in this folder ({' '.join(SUFFIXES)})")
+        raise UserError(f"{display_path(path)}: no image in this folder ({' '.join(SUFFIXES)})")
     for file in files:
         if os.path.getsize(file) == 0:
-            raise UserError(f"{shown(file)}: empty file")
+            raise UserError(f"{display_path(file)}: empty file")
     return files

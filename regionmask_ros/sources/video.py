@@ -10,8 +10,8 @@ import numpy as np
 
 from ..core.frame import Frame
 from ..errors import UserError
-from ..files.atomic import shown
-from .base import FRAME_ID, stamp_of
+from ..files.atomic import display_path
+from .base import FRAME_ID, frame_stamp_ns
 from .container import check_container
 
 DEFAULT_FPS = 25.0
@@ -35,7 +35,7 @@ class VideoFile:
         try:
             first = _read(capture)
             if first is None:
-                raise UserError(f"{shown(path)}: opens as a video but holds no frame that can be decoded")
+                raise UserError(f"{display_path(path)}: opens as a video but holds no frame that can be decoded")
             fps = capture.get(cv2.CAP_PROP_FPS)
             count = capture.get(cv2.CAP_PROP_FRAME_COUNT)
         finally:
@@ -55,14 +55,14 @@ class VideoFile:
             pixels = _read(capture)
             if pixels is None:
                 break
-            yield Frame(pixels, "bgr", stamp_of(index, self.fps), FRAME_ID)
+            yield Frame(pixels, "bgr", frame_stamp_ns(index, self.fps), FRAME_ID)
             index += 1
         else:
             return
         self.close()
         if index < self._least:
             raise UserError(
-                f"{shown(self._path)}: ends after {index} of {self.frame_count or 'some'} frames: damaged or truncated"
+                f"{display_path(self._path)}: ends after {index} of {self.frame_count or 'some'} frames: damaged or truncated"
             )
 
     def close(self) -> None:
@@ -86,7 +86,7 @@ class VideoFile:
         except cv2.error:
             opened = False
         if not opened:
-            raise UserError(f"{shown(self._path)}: not a video that OpenCV can open")
+            raise UserError(f"{display_path(self._path)}: not a video that OpenCV can open")
         return capture
 
 

@@ -13,14 +13,14 @@ from ..jit.cache import kernel
 # Numba would not notice that a constant has changed in another file.
 SAME_OBJECT_IOU = 0.15
 
-SHAKE = 0.2
+MEASUREMENT_STD = 0.2
 """Standard deviation of a detected box's centre and size, in the box's size (the root of its area)."""
 CHANGE = 0.01
 """How much an object's velocity changes in a frame, in sizes a frame; standard deviation."""
 EXPECTED_SPEED = (0.2, 0.01)
 """Standard deviation of the velocity of an object seen once, in sizes a frame: of its centre, and of its size."""
 
-REMEMBERED = 16
+MEMORY_FRAMES = 16
 """Frames that an object which is not detected is remembered, so that its velocity is not lost by one miss."""
 
 _TINY = np.finfo(np.float64).tiny
@@ -33,7 +33,7 @@ def _set_corners(boxes, i, x, y, width, height):
 
 
 @kernel
-def go_on(now, velocity, elapsed, result):
+def predict_boxes(now, velocity, elapsed, result):
     """result [n, 4]: where boxes ``now`` are so many frames later. velocity: [n, 4], of the state, a frame."""
     for i in range(len(now)):
         _set_corners(
@@ -43,7 +43,7 @@ def go_on(now, velocity, elapsed, result):
 
 
 @kernel
-def gone(now, velocity, elapsed, seen, state, result):
+def displacement(now, velocity, elapsed, seen, state, result):
     """result [n]: how far each centre is from its box ``seen``, so many frames later, in the size of its ``state``."""
     for i in range(len(now)):
         x = 0.5 * (now[i, 0] + now[i, 2]) + velocity[i, 0] * elapsed - 0.5 * (seen[i, 0] + seen[i, 2])
@@ -52,8 +52,8 @@ def gone(now, velocity, elapsed, seen, state, result):
 
 
 @kernel
-def move_on(now, velocity, elapsed, resting, shift, growth, result):
-    """As ``go_on`` with sizes that stay; but the k-th of those that rest moves by shift[k] and grows by growth[k].
+def predict_sized(now, velocity, elapsed, resting, shift, growth, result):
+    """As ``predict_boxes`` with sizes that stay; but the k-th of those that rest moves by shift[k] and grows by growth[k].
 
     resting: bool [n]. shift: [number of them, 2], nan where the velocity tells more. growth: [the same].
     """
@@ -70,7 +70,7 @@ def move_on(now, velocity, elapsed, resting, shift, growth, result):
 
 
 @kernel
-def move(found, looked, object_of, seen, now, width, height):
+def move_resting_boxes(found, looked, object_of, seen, now, width, height):
     """Moves those boxes [n, 4] that are not looked at, and lets them grow, as their objects have from ``seen`` to
     ``now``, both [objects, 4]; clips all to the picture."""
     for j in range(len(found)):
@@ -88,8 +88,8 @@ def move(found, looked, object_of, seen, now, width, height):
 
 
 @kernel
-def _union_overlap(a, i, b, j):
-    """Intersection over union of two boxes, as ``overlap.union_overlap``."""
+def _iou(a, i, b, j):
+    """Intersection over union of two boxes, as ``overlap.iou_matrix``."""
     across = min(a[i, 2], b[j, 2]) - max(a[i, 0], b[j, 0])
     down = min(a[i, 3], b[j, 3]) - max(a[i, 1], b[j, 1])
     common = max(across, 0.0) * max(down, 0.0)
@@ -110,7 +110,7 @@ def _assign(boxes, class_ids, looked, object_class, expected, seen, object_of, d
     for j in range(len(boxes)):
         for i in range(len(seen)):
             if class_ids[j] == object_class[i]:
-                common = _union_overlap(boxes, j, expected, i) if looked[j] else _union_overlap(boxes, j, seen, i)
+                common = _iou(boxes, j, expected, i) if looked[j] else _iou(boxes, j, seen, i)
                 if common >= SAME_OBJECT_IOU:
                     pair[count, 0], pair[count, 1], overlap[count] = j, i, common
                     count += 1
@@ -136,12 +136,12 @@ def _correct(box, j, elapsed, boxes, now, state, velocity, spread, i):
         place = place + elapsed * (2.0 * both + elapsed * speed) + CHANGE**2 * elapsed**3 / 3.0
         both = both + elapsed * speed + CHANGE**2 * elapsed**2 / 2.0
         speed += CHANGE**2 * elapsed
-        total = place + SHAKE**2
+        total = place + MEASUREMENT_STD**2
         for c in range(2 * part, 2 * part + 2):
             expected = state[i, c] + velocity[i, c] * elapsed
-            surprise = measured[c] - expected
-            state[i, c] = expected + place / total * surprise
-            velocity[i, c] += both / total * surprise
+            innovation = measured[c] - expected
+            state[i, c] = expected + place / total * innovation
+            velocity[i, c] += both / total * innovation
         spread[i, part, 0] = place * (1.0 - place / total)
         spread[i, part, 1] = both * (1.0 - place / total)
         spread[i, part, 2] = speed - both * both / total
@@ -156,7 +156,7 @@ def _begin(box, j, boxes, now, state, velocity, spread, i):
     state[i, 0], state[i, 1] = 0.5 * (box[j, 0] + box[j, 2]), 0.5 * (box[j, 1] + box[j, 3])
     state[i, 2], state[i, 3] = box[j, 2] - box[j, 0], box[j, 3] - box[j, 1]
     for part in range(2):
-        spread[i, part, 0], spread[i, part, 1] = SHAKE**2, 0.0
+        spread[i, part, 0], spread[i, part, 1] = MEASUREMENT_STD**2, 0.0
         spread[i, part, 2] = EXPECTED_SPEED[part] ** 2
 
 
@@ -173,7 +173,7 @@ def _keep(boxes, now, state, velocity, spread, i, to_boxes, to_now, to_state, to
 
 
 @kernel
-def follow_on(old, elapsed, found, frame, next_id, new, object_of):
+def advance_tracks(old, elapsed, found, frame, next_id, new, object_of):
     """Objects after one more frame: writes the first of ``new``, returns how many, and the next id.
 
     old: ids, class_ids, boxes, now, state, velocity, spread, scores, looks, seen, present, as in ``tracks.Tracks``.
@@ -185,13 +185,13 @@ def follow_on(old, elapsed, found, frame, next_id, new, object_of):
     to_ids, to_class, to_boxes, to_now, to_state, to_velocity, to_spread, to_scores, to_looks, to_seen, to_present = new
     box, box_class, box_score, looked = found
     expected, detection_of = np.empty((len(ids), 4)), np.empty(len(ids), np.int64)
-    go_on(now, velocity, elapsed, expected)
+    predict_boxes(now, velocity, elapsed, expected)
     _assign(box, box_class, looked, class_ids, expected, boxes, object_of, detection_of)
     # A plain 0 would be a type of its own, for which everything below is compiled once more.
     count = np.int64(0)
     for i in range(len(ids)):
         j = detection_of[i]
-        if j < 0 and frame - present[i] > REMEMBERED:
+        if j < 0 and frame - present[i] > MEMORY_FRAMES:
             continue
         to_ids[count], to_class[count], to_looks[count], to_seen[count] = ids[i], class_ids[i], looks[i], seen[i]
         to_scores[count], to_present[count] = scores[i], present[i]

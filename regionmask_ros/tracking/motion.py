@@ -26,7 +26,7 @@ PAIRS = np.array([(0, 2), (6, 8), (3, 5), (0, 6), (2, 8), (1, 7), (0, 8), (2, 6)
 LEAST_POINTS, LEAST_PAIRS = 4, 3
 """So many must be found again, or nothing is told."""
 
-MOST_GROWTH = 0.15
+MAX_GROWTH = 0.15
 """Of a box's size in a frame. What seems to grow faster is a background that shows through."""
 
 _ACROSS, _DOWN = np.meshgrid(SIDE, SIDE)
@@ -40,8 +40,8 @@ _STOP = (cv2.TERM_CRITERIA_COUNT | cv2.TERM_CRITERIA_EPS, 5, 0.03)
 
 
 @dataclass(frozen=True)
-class Motion:
-    """The pictures of two frames that follow each other, as ``coarse`` gives them."""
+class OpticalFlow:
+    """The pictures of two frames that follow each other, as ``downsample`` gives them."""
 
     before: np.ndarray
     now: np.ndarray
@@ -64,7 +64,7 @@ class Motion:
         return shift, growth
 
 
-def coarse(pixels: np.ndarray) -> np.ndarray:
+def downsample(pixels: np.ndarray) -> np.ndarray:
     """uint8 [height / STEP, width / STEP]: every fourth pixel's green, which is the middle channel in any order.
 
     pixels: uint8 [height, width, 3], contiguous.
@@ -72,13 +72,13 @@ def coarse(pixels: np.ndarray) -> np.ndarray:
     if config.DISABLE_JIT:
         # Loops in plain Python would take longer than all the rest.
         return np.ascontiguousarray(pixels[::STEP, ::STEP, 1])
-    picture = np.empty((-(-pixels.shape[0] // STEP), -(-pixels.shape[1] // STEP)), np.uint8)
-    _coarse(pixels, picture)
-    return picture
+    image = np.empty((-(-pixels.shape[0] // STEP), -(-pixels.shape[1] // STEP)), np.uint8)
+    _downsample(pixels, image)
+    return image
 
 
 @kernel
-def _coarse(pixels, picture):
+def _downsample(pixels, picture):
     height, width = picture.shape
     together = height - height % _LINES
     for y in range(0, together, _LINES):
@@ -117,7 +117,7 @@ def _tell(start, end, found, shift, growth):
                 values[count] = np.sqrt(after / max(before, 1e-9))
                 count += 1
         if count >= LEAST_PAIRS:
-            growth[i] = min(max(_median(values, count), 1.0 - MOST_GROWTH), 1.0 + MOST_GROWTH)
+            growth[i] = min(max(_median(values, count), 1.0 - MAX_GROWTH), 1.0 + MAX_GROWTH)
 
 
 @kernel

@@ -15,9 +15,9 @@ from dataclasses import dataclass
 import numpy as np
 
 from ..core.detections import Detections
-from ..core.grid import looked_at
-from .kernels import REMEMBERED, follow_on, go_on, gone, move, move_on
-from .motion import Motion
+from ..core.grid import is_observed
+from .kernels import MEMORY_FRAMES, advance_tracks, displacement, move_resting_boxes, predict_boxes, predict_sized
+from .motion import OpticalFlow
 
 _NO_SHIFT, _NO_GROWTH = np.zeros((0, 2)), np.zeros(0)
 
@@ -52,7 +52,7 @@ class Tracks:
 
     @classmethod
     def none(cls) -> Tracks:
-        return cls(*_room(0))
+        return cls(*_make_arrays(0))
 
     def __len__(self) -> int:
         return len(self.ids)
@@ -60,13 +60,13 @@ class Tracks:
     def expected(self, frame: int) -> np.ndarray:
         """float64 [n, 4], x0 y0 x1 y1: where the objects are in that frame, when they go on as before."""
         boxes = np.empty((len(self), 4))
-        go_on(self.now, self.velocity, float(frame - self.last), boxes)
+        predict_boxes(self.now, self.velocity, float(frame - self.last), boxes)
         return boxes
 
     def shift(self, frame: int) -> np.ndarray:
         """float64 [n]: how far each centre has gone by that frame from where it was last seen, in the object's size."""
         shift = np.empty(len(self))
-        gone(self.now, self.velocity, float(frame - self.last), self.boxes, self.state, shift)
+        displacement(self.now, self.velocity, float(frame - self.last), self.boxes, self.state, shift)
         return shift
 
     def select(self, which: np.ndarray) -> Tracks:
@@ -85,7 +85,7 @@ class Tracks:
                 self.looks, self.seen, self.present)
 
 
-def carried(tracks: Tracks, resting: np.ndarray, motion: Motion | None, frame: int) -> Tracks:
+def predict(tracks: Tracks, resting: np.ndarray, motion: OpticalFlow | None, frame: int) -> Tracks:
     """The objects with ``now`` moved on to that frame, which becomes the last one.
 
     resting: bool [n], those whose regions are not sent in it: they go with the picture. The others are about to be
@@ -95,29 +95,29 @@ def carried(tracks: Tracks, resting: np.ndarray, motion: Motion | None, frame: i
     if motion is not None and resting.any():
         shift, growth = motion.of(tracks.now[resting])
     now = np.empty((len(tracks), 4))
-    move_on(tracks.now, tracks.velocity, float(frame - tracks.last), resting, shift, growth, now)
+    predict_sized(tracks.now, tracks.velocity, float(frame - tracks.last), resting, shift, growth, now)
     return tracks.at(frame, now, tracks.present)
 
 
-def follow(tracks: Tracks, found: Detections, looked: np.ndarray, frame: int) -> tuple[Tracks, np.ndarray]:
+def associate(tracks: Tracks, found: Detections, looked: np.ndarray, frame: int) -> tuple[Tracks, np.ndarray]:
     """Objects after one more frame, and for each detection the place of its object in them, int64 [len(found)].
 
-    tracks: with ``now`` in this frame, see ``carried``.
+    tracks: with ``now`` in this frame, see ``predict``.
 
     looked: bool [len(found)], whether a detection's regions were sent in this frame: only then it is a measurement.
     frame: number of the frame; rises from call to call.
     """
     detections = (found.boxes.astype(np.float64), found.class_ids.astype(np.int64),
                   found.scores.astype(np.float32, copy=False), looked)
-    room, object_of = _room(len(tracks) + len(found)), np.empty(len(found), np.int64)
-    count, next_id = follow_on(
+    room, object_of = _make_arrays(len(tracks) + len(found)), np.empty(len(found), np.int64)
+    count, next_id = advance_tracks(
         tracks.arrays, float(frame - tracks.last), detections, frame, tracks.next_id, room, object_of)
     grown = (array[:count] for array in room)
     return Tracks(*grown, next_id, frame), object_of
 
 
-def rested(tracks: Tracks, ids: np.ndarray, frame: int) -> tuple[Tracks, np.ndarray]:
-    """As ``follow``, for detections that are those of the frame before, none of them looked at. ids: of their objects.
+def keep_unobserved(tracks: Tracks, ids: np.ndarray, frame: int) -> tuple[Tracks, np.ndarray]:
+    """As ``associate``, for detections that are those of the frame before, none of them looked at. ids: of their objects.
 
     Which object is whose is known then, and nothing was measured.
     """
@@ -125,30 +125,30 @@ def rested(tracks: Tracks, ids: np.ndarray, frame: int) -> tuple[Tracks, np.ndar
     present = tracks.present.copy()
     present[object_of] = frame
     tracks = tracks.at(frame, tracks.now, present)
-    kept = frame - present <= REMEMBERED
+    kept = frame - present <= MEMORY_FRAMES
     if kept.all():
         return tracks, object_of
     return tracks.select(kept), (np.cumsum(kept) - 1)[object_of]
 
 
-def moved(found: Detections, looked: np.ndarray, tracks: Tracks, object_of: np.ndarray,
-          picture_wh: tuple[int, int]) -> Detections:
+def apply_motion(found: Detections, looked: np.ndarray, tracks: Tracks, object_of: np.ndarray,
+          image_wh: tuple[int, int]) -> Detections:
     """The detections, those whose regions rest moved as their objects have; clipped to the picture."""
-    boxes, (width, height) = found.boxes.astype(np.float64), picture_wh
-    move(boxes, looked, object_of, tracks.boxes, tracks.now, float(width), float(height))
+    boxes, (width, height) = found.boxes.astype(np.float64), image_wh
+    move_resting_boxes(boxes, looked, object_of, tracks.boxes, tracks.now, float(width), float(height))
     return Detections(
         boxes.astype(np.float32), found.scores, found.class_ids, tracks.ids[object_of], ~looked)
 
 
-def _room(count: int) -> tuple[np.ndarray, ...]:
+def _make_arrays(count: int) -> tuple[np.ndarray, ...]:
     """Arrays for so many objects, as ``Tracks.arrays``."""
     whole, numbers = np.empty((5, count), np.int64), np.empty((4, count, 4))
     ids, class_ids, looks, seen, present = whole
     return (ids, class_ids, *numbers, np.empty((count, 2, 3)), np.empty(count), looks, seen, present)
 
 
-def followed(tracks: Tracks, found: Detections, keep: np.ndarray, picture_wh: tuple[int, int], frame: int,
-             motion: Motion | None, same: np.ndarray | None = None) -> tuple[Tracks, Detections]:
+def update_tracks(tracks: Tracks, found: Detections, keep: np.ndarray, image_wh: tuple[int, int], frame: int,
+             motion: OpticalFlow | None, same: np.ndarray | None = None) -> tuple[Tracks, Detections]:
     """The objects after one more frame, and its detections with their numbers, those that rest moved on.
 
     found: as the network shows them. keep: bool [rows, cols], what was sent in this frame. frame: its number, rising
@@ -156,11 +156,11 @@ def followed(tracks: Tracks, found: Detections, keep: np.ndarray, picture_wh: tu
     [len(found)], numbers of the detections' objects in the frame before when it showed the very same; None if not.
     """
     if len(tracks):
-        resting = ~looked_at(tracks.now, keep, picture_wh) & (tracks.present >= tracks.last)
-        tracks = carried(tracks, resting, motion, frame)
-    looked = looked_at(found.boxes, keep, picture_wh)
+        resting = ~is_observed(tracks.now, keep, image_wh) & (tracks.present >= tracks.last)
+        tracks = predict(tracks, resting, motion, frame)
+    looked = is_observed(found.boxes, keep, image_wh)
     if same is not None and not looked.any():
-        tracks, object_of = rested(tracks, same, frame)
+        tracks, object_of = keep_unobserved(tracks, same, frame)
     else:
-        tracks, object_of = follow(tracks, found, looked, frame)
-    return tracks, moved(found, looked, tracks, object_of, picture_wh)
+        tracks, object_of = associate(tracks, found, looked, frame)
+    return tracks, apply_motion(found, looked, tracks, object_of, image_wh)

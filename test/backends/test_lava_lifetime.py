@@ -16,9 +16,9 @@ import numpy as np
 import pytest
 from leftovers import left_behind, processes_of, wait_for_leader, wait_until_clean
 
-from regionmask_ros.backends import BackendFailed, open_backend
+from regionmask_ros.backends import BackendError, open_backend
 from regionmask_ros.encoder.encoder import Encoder
-from regionmask_ros.lava_worker.processes import SEGMENTS, mark_of
+from regionmask_ros.lava_worker.processes import SEGMENTS, segment_prefix
 
 REPOSITORY = Path(__file__).resolve().parents[2]
 
@@ -84,7 +84,7 @@ def worker(lava_python, folder):
 
 def submit_until_it_fails(backend) -> str:
     deadline = time.monotonic() + 60.0
-    with pytest.raises(BackendFailed) as caught:
+    with pytest.raises(BackendError) as caught:
         while time.monotonic() < deadline:
             backend.submit(SOME, 1)
             time.sleep(0.02)
@@ -96,7 +96,7 @@ def test_after_closing(backend, folder):
     other = shared_memory.SharedMemory(create=True, size=8)
     try:
         leader = backend.pid
-        assert len(processes_of(folder)) > 5 and any(SEGMENTS.glob(f"{mark_of(leader)}*"))
+        assert len(processes_of(folder)) > 5 and any(SEGMENTS.glob(f"{segment_prefix(leader)}*"))
         start = time.monotonic()
         backend.close()
         assert left_behind(folder, leader) == [] and time.monotonic() - start < 20.0

@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from regionmask_ros.backends import BackendFailed, check_backend, open_backend
+from regionmask_ros.backends import BackendError, check_backend, open_backend
 from regionmask_ros.backends.lava_env import ask_lava_python
 from regionmask_ros.backends.loihi2 import Loihi2Options, missing
 from regionmask_ros.commands.run import main as run_command
@@ -88,7 +88,7 @@ def test_a_profile_is_measured_and_told(board, even_network):
 
 def test_what_the_extension_refuses_is_told_in_one_line(board, tiny_network):
     """Odd weights do not fit the chip's synapses: the stand-in is as strict."""
-    with pytest.raises(BackendFailed, match="Misused: Conv: even weights") as caught:
+    with pytest.raises(BackendError, match="Misused: Conv: even weights") as caught:
         odd = tiny_network.layers[0].weight.copy()
         odd[0, 0, 0, 0] = 3
         first = ConvSpec("c1", odd, tiny_network.layers[0].bias, 2, 1, 6)
@@ -103,7 +103,7 @@ def test_what_the_extension_refuses_is_told_in_one_line(board, tiny_network):
     ({"partition": "kapoho"}, "partition kapoho is down"),
 ])
 def test_a_board_that_is_not_there_is_told_in_one_line(board, even_network, changes, told):
-    with pytest.raises(BackendFailed, match=told):
+    with pytest.raises(BackendError, match=told):
         open_backend("loihi2", even_network, SIZE_WH, "", {"python": board, **changes})
 
 
@@ -151,7 +151,7 @@ def test_without_the_extension_a_run_ends_within_a_second_and_with_status_2(lava
     took = []
     for _ in range(3):  # a busy machine may be slow once
         start = time.monotonic()
-        with pytest.raises(BackendFailed, match="lava-loihi"):
+        with pytest.raises(BackendError, match="lava-loihi"):
             check_backend("loihi2", {"python": lava_python})
         took.append(time.monotonic() - start)
     assert min(took) < 1.0

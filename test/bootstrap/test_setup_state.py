@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from bootstrap import interpreter, sourced_ros
-from bootstrap.environment import for_venv
+from bootstrap.environment import venv_environment
 from bootstrap.plan import Plan
 from bootstrap.state import State, digest, only_one
 
@@ -21,7 +21,7 @@ ROOT = Path(__file__).resolve().parents[2]
 
 def plan_for(root: Path) -> Plan:
     """The plan of the Python below .venv: over a sourced ROS it sees less than .venv, which has our additions."""
-    below = interpreter.outside_virtual_environments() or sys.executable
+    below = interpreter.base_interpreter() or sys.executable
     return Plan(root, interpreter.running(), sourced_ros.find(os.environ, (below,)), os.environ)
 
 
@@ -38,7 +38,7 @@ def present():
 def test_a_second_set_up_takes_under_two_seconds(present):
     over_ros = present[0].ros is not None
     start = time.monotonic()
-    done = subprocess.run([sys.executable, "-m", "bootstrap", "setup"], cwd=ROOT, env=for_venv(over_ros),
+    done = subprocess.run([sys.executable, "-m", "bootstrap", "setup"], cwd=ROOT, env=venv_environment(over_ros),
                           capture_output=True, text=True, timeout=60)
     assert (done.returncode, done.stdout, done.stderr) == (0, ".venv is ready: nothing to do\n", "")
     assert time.monotonic() - start < 2.0

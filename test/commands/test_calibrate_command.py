@@ -91,10 +91,10 @@ def test_one_line_for_every_mistake(trained, clip, labels, tmp_path, capfd, word
 
 
 def test_sources_of_another_shape_are_refused(trained, clip, tmp_path, capfd):
-    pictures = tmp_path / "tall"
-    pictures.mkdir()
-    cv2.imwrite(str(pictures / "0.png"), np.zeros((160, 96, 3), np.uint8))
-    assert main([clip, str(pictures), "--output", str(tmp_path / "out")]) == 2
+    images = tmp_path / "tall"
+    images.mkdir()
+    cv2.imwrite(str(images / "0.png"), np.zeros((160, 96, 3), np.uint8))
+    assert main([clip, str(images), "--output", str(tmp_path / "out")]) == 2
     assert "calibrate them one by one" in capfd.readouterr().err
 
 

@@ -29,14 +29,14 @@ def street(make_clip, tmp_path_factory):
 def street_bag(request, street, tmp_path_factory):
     """The same street and the same labels, as a bag."""
     with open_source(str(street / "video.mp4")) as source:
-        pictures = [frame.bgr() for frame in source.frames()]
-    stamps = [START_NS + t * STEP_NS for t in range(len(pictures))]
+        images = [frame.bgr() for frame in source.frames()]
+    stamps = [START_NS + t * STEP_NS for t in range(len(images))]
     truth = [
         detections(stamp, ("1", "person", 1.0, 8 * t, 30, 40, 40), ("", "any", 1.0, 0, 0, 160, 20))
         for t, stamp in enumerate(stamps)
     ]
     return write_bag(tmp_path_factory.mktemp("bags") / "street", {
-        "/cam/image_raw": [image(p, s) for p, s in zip(pictures, stamps)], "/truth": truth, "/detections": truth[:2],
+        "/cam/image_raw": [image(p, s) for p, s in zip(images, stamps)], "/truth": truth, "/detections": truth[:2],
     }, request.param)
 
 

@@ -74,11 +74,11 @@ def test_everything_a_run_leaves(trained, clip, half, tmp_path, capfd):
 
 
 def test_a_folder_of_pictures_is_a_source(trained, tmp_path):
-    pictures = tmp_path / "pictures"
-    pictures.mkdir()
+    images = tmp_path / "pictures"
+    images.mkdir()
     for t in range(3):
-        cv2.imwrite(str(pictures / f"{t}.png"), np.full((64, 64, 3), 60 * t, np.uint8))
-    assert main([str(pictures), "--output", str(tmp_path / "out"), "--no-video", "--json", str(tmp_path / "j")]) == 0
+        cv2.imwrite(str(images / f"{t}.png"), np.full((64, 64, 3), 60 * t, np.uint8))
+    assert main([str(images), "--output", str(tmp_path / "out"), "--no-video", "--json", str(tmp_path / "j")]) == 0
     assert json.loads((tmp_path / "j").read_text())["frames"] == 3
     assert not (tmp_path / "out" / "annotated.mp4").exists()
 
@@ -101,14 +101,14 @@ def test_names_that_are_not_utf8_are_refused(trained, clip, tmp_path, capfd):
 
 
 def test_pictures_of_the_source_are_never_replaced(trained, tmp_path, capfd):
-    pictures = tmp_path / "pictures"
-    pictures.mkdir()
+    images = tmp_path / "pictures"
+    images.mkdir()
     for t in range(2):
-        cv2.imwrite(str(pictures / f"{t}.png"), np.full((64, 64, 3), 60 * t, np.uint8))
-    before = (pictures / "1.png").read_bytes()
-    argv = ["run", str(pictures), "--output", str(tmp_path / "out"), "--json", str(pictures / "1.png")]
+        cv2.imwrite(str(images / f"{t}.png"), np.full((64, 64, 3), 60 * t, np.uint8))
+    before = (images / "1.png").read_bytes()
+    argv = ["run", str(images), "--output", str(tmp_path / "out"), "--json", str(images / "1.png")]
     assert "would replace the input" in complaint(capfd, argv)
-    assert (pictures / "1.png").read_bytes() == before
+    assert (images / "1.png").read_bytes() == before
 
 
 def test_max_frames_and_arithmetic(trained, clip, tmp_path):
@@ -256,15 +256,15 @@ def test_commands_that_are_wrong(argv, said, capfd):
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
 def test_an_interrupted_run_leaves_nothing(trained, clip, tmp_path, number):
-    pictures, out = tmp_path / "pictures", tmp_path / "out"
-    pictures.mkdir()
+    images, out = tmp_path / "pictures", tmp_path / "out"
+    images.mkdir()
     # One large picture under many names: minutes of work, whatever the processor.
     noise = np.random.default_rng(0).integers(0, 255, (1200, 1600, 3)).astype(np.uint8)
-    cv2.imwrite(str(pictures / "0.png"), noise)
+    cv2.imwrite(str(images / "0.png"), noise)
     for t in range(1, 3000):
-        os.link(pictures / "0.png", pictures / f"{t}.png")
+        os.link(images / "0.png", images / f"{t}.png")
     process = subprocess.Popen(
-        [sys.executable, "-m", "regionmask_ros", "run", str(pictures), "--output", str(out)],
+        [sys.executable, "-m", "regionmask_ros", "run", str(images), "--output", str(out)],
         stderr=subprocess.PIPE, text=True,
     )
     deadline = time.monotonic() + 30

@@ -10,7 +10,7 @@ import cv2
 import pytest
 
 from regionmask_ros.commands.tune_thresholds import main
-from regionmask_ros.network.thresholds import read_tuned, thresholds_of
+from regionmask_ros.network.thresholds import get_thresholds, read_tuned
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "lab" / "evaluation"))
 import drawn_street  # noqa: E402
@@ -24,8 +24,8 @@ def street(tmp_path_factory):
     folder = tmp_path_factory.mktemp("streets")
     for seed, name in enumerate(("one.mp4", "two.mp4")):
         writer = cv2.VideoWriter(str(folder / name), cv2.VideoWriter_fourcc(*"mp4v"), 10.0, drawn_street.SIZE_WH)
-        for picture in drawn_street.frames(seed)[0]:
-            writer.write(picture)
+        for image in drawn_street.frames(seed)[0]:
+            writer.write(image)
         writer.release()
     return folder
 
@@ -37,7 +37,7 @@ def test_a_file_of_thresholds_and_the_same_again_after_an_interruption(trained, 
     assert main(asked) == 0
     said, first = capfd.readouterr(), read_tuned(target)
     assert "held-out: synops gain" in said.out and str(target) in said.out and "Traceback" not in said.err
-    assert first.network == trained.digest and list(first.thresholds) == list(thresholds_of(trained))
+    assert first.network == trained.digest and list(first.thresholds) == list(get_thresholds(trained))
     assert first.made["tuning"]["clips"] == ["one.mp4"] and first.made["held_out"]["clips"] == ["two.mp4"]
     assert first.made["trials"] > 10 and not list(tmp_path.glob("*.journal"))
     target.unlink()

@@ -7,9 +7,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from regionmask_ros.core.boxes import own_overlap, union_overlap
-from regionmask_ros.core.grid import LOOKED_SHARE, RegionGrid, attended_share, looked_at
-from regionmask_ros.mask.heat import heat_of
+from regionmask_ros.core.boxes import covered_fraction, iou_matrix
+from regionmask_ros.core.grid import OBSERVED_SHARE, RegionGrid, coverage, is_observed
+from regionmask_ros.mask.heat import compute_heat
 
 GRID, WIDTH, HEIGHT = RegionGrid(3, 4), 32, 24
 """Regions of 8x8 pixels."""
@@ -36,9 +36,9 @@ def inside(box: np.ndarray) -> np.ndarray:
 @settings(max_examples=40)
 @given(boxes, boxes)
 def test_overlaps_are_those_of_pixels(some, others):
-    union, own = union_overlap(some, others), own_overlap(some, others)
+    union, own = iou_matrix(some, others), covered_fraction(some, others)
     assert union.shape == own.shape == (len(some), len(others))
-    np.testing.assert_array_equal(union, union_overlap(others, some).T)
+    np.testing.assert_array_equal(union, iou_matrix(others, some).T)
     for i, one in enumerate(map(painted, some)):
         for j, other in enumerate(map(painted, others)):
             common, either = np.count_nonzero(one & other), np.count_nonzero(one | other)
@@ -49,8 +49,8 @@ def test_overlaps_are_those_of_pixels(some, others):
 @given(boxes)
 def test_a_box_overlaps_itself_wholly_and_moving_all_changes_nothing(some):
     area = (some[:, 2] - some[:, 0]) * (some[:, 3] - some[:, 1]) > 0
-    np.testing.assert_array_equal(np.diag(union_overlap(some, some)), area.astype(float))
-    np.testing.assert_array_equal(union_overlap(some + 64.0, some + 64.0), union_overlap(some, some))
+    np.testing.assert_array_equal(np.diag(iou_matrix(some, some)), area.astype(float))
+    np.testing.assert_array_equal(iou_matrix(some + 64.0, some + 64.0), iou_matrix(some, some))
 
 
 @settings(max_examples=40)
@@ -59,18 +59,18 @@ def test_what_is_attended_of_a_box_is_its_share_of_pixels(some, keep):
     attended = np.kron(keep, np.ones((8, 8), bool)).astype(bool)
     expected = [
         np.count_nonzero(pixels & attended) / max(np.count_nonzero(pixels), 1) for pixels in map(inside, some)]
-    assert attended_share(some, keep, (WIDTH, HEIGHT)) == pytest.approx(expected)
-    assert attended_share(some, ~keep, (WIDTH, HEIGHT)) == pytest.approx(
+    assert coverage(some, keep, (WIDTH, HEIGHT)) == pytest.approx(expected)
+    assert coverage(some, ~keep, (WIDTH, HEIGHT)) == pytest.approx(
         [inside(box).any() - share for box, share in zip(some, expected)]), "what is not attended is masked"
     if keep.any() and not keep.all():
-        seen = [share >= LOOKED_SHARE for share in attended_share(some, keep, (WIDTH, HEIGHT))]
-        assert looked_at(some, keep, (WIDTH, HEIGHT)).tolist() == seen
+        seen = [share >= OBSERVED_SHARE for share in coverage(some, keep, (WIDTH, HEIGHT))]
+        assert is_observed(some, keep, (WIDTH, HEIGHT)).tolist() == seen
 
 
 @given(boxes)
 def test_boxes_touch_exactly_the_regions_that_they_heat(some):
     touched = GRID.cover(some, (WIDTH, HEIGHT))
-    np.testing.assert_array_equal(touched, heat_of(some, GRID, (WIDTH, HEIGHT)) > 0)
+    np.testing.assert_array_equal(touched, compute_heat(some, GRID, (WIDTH, HEIGHT)) > 0)
     low, high, visible = GRID.spans(some, (WIDTH, HEIGHT))
     assert (low >= 0).all() and (high <= [GRID.cols, GRID.rows]).all()
     for box, start, end, shown in zip(some, low, high, visible):

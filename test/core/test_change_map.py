@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from regionmask_ros.core.events import reach_masks
 from regionmask_ros.encoder.encoder import Encoder
-from regionmask_ros.engine.engine import EventEngine, PackedNetwork, available_paths
+from regionmask_ros.engine.engine import EventEngine, PackedNetwork, available_kernel_sets
 from regionmask_ros.network.graph import ConvSpec
 
 
@@ -33,7 +33,7 @@ def random_case(seed: int, channels: int):
     return network, Encoder(table, 6, (64, 32)), rng
 
 
-@pytest.mark.parametrize("path", available_paths())
+@pytest.mark.parametrize("path", available_kernel_sets())
 @settings(max_examples=25)
 @given(st.integers(0, 2**32 - 1), st.sampled_from([1, 3, 4, 5, 70]))
 def test_a_frame_as_map_and_as_list_gives_the_same(path, seed, channels):
@@ -74,7 +74,7 @@ def test_a_map_is_empty_after_a_masked_frame_and_after_a_reset():
     assert not changes.value.any() and not changes.fired.any()
 
 
-@pytest.mark.parametrize("path", available_paths())
+@pytest.mark.parametrize("path", available_kernel_sets())
 def test_a_map_of_another_size_is_refused(path):
     network, encoder, rng = random_case(5, 3)
     changes = encoder.step(rng.integers(0, 256, (32, 64, 3)).astype(np.uint8), np.ones((2, 4), bool)).changes
@@ -82,7 +82,7 @@ def test_a_map_of_another_size_is_refused(path):
         EventEngine(PackedNetwork(network), (32, 32), "carry", path).step_changes(changes)
 
 
-@pytest.mark.parametrize("path", available_paths())
+@pytest.mark.parametrize("path", available_kernel_sets())
 def test_encoders_may_take_turns_and_lists_and_maps_too(path):
     """An engine is bound to the map that it saw last; another map, or a list, must not be mistaken for it."""
     network, encoder, rng = random_case(11, 3)
@@ -95,7 +95,7 @@ def test_encoders_may_take_turns_and_lists_and_maps_too(path):
         np.testing.assert_array_equal(by_list.head, check.step(events.index, events.message).head)
 
 
-@pytest.mark.parametrize("path", available_paths())
+@pytest.mark.parametrize("path", available_kernel_sets())
 @settings(max_examples=15)
 @given(st.integers(0, 2**32 - 1), st.sampled_from(["lava", "carry", "snap"]))
 def test_a_frame_without_events_changes_nothing_and_the_next_one_is_as_without_it(path, seed, arithmetic):
@@ -108,7 +108,7 @@ def test_a_frame_without_events_changes_nothing_and_the_next_one_is_as_without_i
     head = ConvSpec("head", rng.integers(-60, 60, (5, 7, 1, 1)).astype(np.int32), None, 1, 0, 0)
     packed = PackedNetwork(Layers((*convolutions, head)))
     quick, whole = (EventEngine(packed, (64, 32), arithmetic, path) for _ in range(2))
-    whole.lap = lambda part: None
+    whole.profile_hook = lambda part: None
     for attended in (0.0, 1.0, 0.0, 0.0, 0.5, 0.0, 1.0):
         keep = rng.random((2, 4)) < attended
         changes = encoder.step(rng.integers(0, 256, (32, 64, 3)).astype(np.uint8), keep).changes

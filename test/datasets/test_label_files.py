@@ -92,7 +92,7 @@ def test_mot(mot):
     (sequence,) = open_dataset(f"mot:{mot}")
     labels = sequence.labels
     assert sequence.name == "MOT16-99" and frame_count(sequence) == 3 and labels.last_frame == 2
-    assert labels.counted_as == {"car": ("car", "truck", "bus"), "person": ("person",)}
+    assert labels.counted_class == {"car": ("car", "truck", "bus"), "person": ("person",)}
     found, ignored = labels.at(0).of_class("person")
     assert found.tolist() == [[10, 20, 40, 60]] and len(ignored) == 0, "MOT counts frames and pixels from 1"
     found, ignored = labels.at(1).of_class("person")
@@ -117,7 +117,7 @@ def test_kitti(kitti):
     assert one.name == "0017" and frame_count(one) == 2
     assert open_dataset(f"kitti:{kitti / 'label_02' / '0017.txt'}")[0].name == "0017"
     labels = one.labels
-    assert labels.counted_as == {"car": ("car", "truck", "bus"), "person": ("person",)}
+    assert labels.counted_class == {"car": ("car", "truck", "bus"), "person": ("person",)}
     found, ignored = labels.at(0).of_class("car")
     assert found.tolist() == [[100, 50, 180, 90]]
     assert ignored.tolist() == [[200, 50, 280, 90], [10, 10, 40, 20]], "a van, and a region of any class"
@@ -151,7 +151,7 @@ def test_coco(coco):
     (sequence,) = open_dataset(f"coco:{coco / 'labels.json'}")
     assert sequence.name == "labels" and frame_count(sequence) == 2
     labels = sequence.labels
-    assert labels.counted_as == {"car": ("car",), "person": ("person",)}, "COCO's classes stay apart"
+    assert labels.counted_class == {"car": ("car",), "person": ("person",)}, "COCO's classes stay apart"
     assert labels.at(0).of_class("person")[0].tolist() == [[1, 2, 4, 6]], "images in the order of their id"
     assert labels.at(1).of_class("person")[1].tolist() == [[10, 20, 40, 60]], "a crowd is ignored"
     with sequence.open() as source:
@@ -169,7 +169,7 @@ def test_coco_videos_become_sequences(coco):
 
 def test_a_scored_truck_does_not_count_as_a_car():
     rows = [LabelRow(0, "car", 0, 0, 9, 9), LabelRow(0, "truck", 20, 0, 9, 9)]
-    assert Labels.of_rows(rows).counted_as == {"car": ("car", "bus"), "truck": ("truck",)}
+    assert Labels.of_rows(rows).counted_class == {"car": ("car", "bus"), "truck": ("truck",)}
 
 
 @pytest.mark.parametrize("kind, content, said", [

@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from regionmask_ros.datasets.labels import LabelledSequence, LabelRow, Labels
-from regionmask_ros.datasets.moved_view import Move, moved_view
+from regionmask_ros.datasets.moved_view import ViewShift, shift_view
 from regionmask_ros.errors import UserError
 from regionmask_ros.sources import open_source
 
@@ -21,9 +21,9 @@ def sequence(tmp_path_factory):
     """A marked square that stands at columns 60 to 80; one object is half beyond what the first view shows."""
     folder = tmp_path_factory.mktemp("pictures")
     for t in range(FRAMES):
-        picture = np.full((HEIGHT, WIDTH, 3), 10 * t, np.uint8)
-        picture[10:30, 60:80] = 255
-        cv2.imwrite(str(folder / f"{t}.png"), picture)
+        image = np.full((HEIGHT, WIDTH, 3), 10 * t, np.uint8)
+        image[10:30, 60:80] = 255
+        cv2.imwrite(str(folder / f"{t}.png"), image)
     rows = [LabelRow(t, "person", 60, 10, 20, 20, track=1) for t in range(FRAMES)]
     rows += [LabelRow(1, "person", 95, 0, 12, 9), LabelRow(1, "person", 80, 0, 30, 9)]
     rows += [LabelRow(1, "any", 70, 30, 60, 9, ignore=True), LabelRow(1, "person", 110, 0, 9, 9)]
@@ -31,7 +31,7 @@ def sequence(tmp_path_factory):
 
 
 def test_pictures_and_labels_move_together(sequence):
-    moved = moved_view(sequence, Move(0.3, 3))
+    moved = shift_view(sequence, ViewShift(0.3, 3))
     with moved.open() as source:
         assert source.size_wh == (100, HEIGHT) and source.frame_count == FRAMES and source.name == sequence.open().name
         frames = list(source.frames())
@@ -41,18 +41,18 @@ def test_pictures_and_labels_move_together(sequence):
         assert (x0, x1, track) == ((60, 80, 1) if t < 3 else (30, 50, 1))
         bright = np.argwhere(frame.pixels[..., 0] == 255)
         assert [*bright.min(axis=0), *(bright.max(axis=0) + 1)] == [y0, x0, y1, x1]
-    assert moved.labels.counted_as == sequence.labels.counted_as
+    assert moved.labels.counted_class == sequence.labels.counted_class
 
 
 def test_what_is_mostly_beyond_the_view_is_ignored(sequence):
-    labels = moved_view(sequence, Move(0.3, 3)).labels.at(1)
+    labels = shift_view(sequence, ViewShift(0.3, 3)).labels.at(1)
     assert labels.boxes.tolist() == [[60, 10, 80, 30], [95, 0, 100, 9], [80, 0, 100, 9], [70, 30, 100, 39]]
     assert labels.ignore.tolist() == [False, True, False, True] and labels.names[3] == "any"
 
 
 @given(st.floats(0.01, 1.0), st.integers(2, 4000))
 def test_the_second_view_lies_that_share_of_its_width_further_right(share, width):
-    move = Move(share, 5)
+    move = ViewShift(share, 5)
     (left, end), (low, right) = move.span(width, 4), move.span(width, 5)
     assert left == 0 and right == width and end == right - low > 0
     assert abs(low - share * end) <= 1.0 + 1e-9
@@ -61,4 +61,4 @@ def test_the_second_view_lies_that_share_of_its_width_further_right(share, width
 @pytest.mark.parametrize("share", [0.0, -0.1, 1.5, float("nan")])
 def test_moves_that_make_no_sense(share):
     with pytest.raises(UserError, match="a view moved by"):
-        Move(share, 3)
+        ViewShift(share, 3)

@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from regionmask_ros.core.detections import Detections
-from regionmask_ros.detection.filter import Selection
+from regionmask_ros.detection.filter import DetectionFilter
 from regionmask_ros.detection.yolo import suppress
 from regionmask_ros.errors import UserError
 
@@ -23,7 +23,7 @@ def found(*rows: tuple[int, float]) -> Detections:
     )
 
 
-def reported(selection: Selection, detections: Detections) -> list[tuple[int, float]]:
+def reported(selection: DetectionFilter, detections: Detections) -> list[tuple[int, float]]:
     kept = selection.apply(detections)
     return [(int(c), round(float(s), 3)) for c, s in zip(kept.class_ids, kept.scores)]
 
@@ -32,24 +32,24 @@ EVERYTHING = found((0, 0.9), (2, 0.8), (1, 0.6), (0, 0.5), (2, 0.3))
 
 
 def test_without_wishes_everything_is_reported_and_nothing_copied():
-    selection = Selection.of(LABELS, 0.3)
+    selection = DetectionFilter.of(LABELS, 0.3)
     assert selection.apply(EVERYTHING) is EVERYTHING and selection.lowest == 0.3
 
 
 def test_only_wanted_classes():
-    selection = Selection.of(LABELS, 0.3, classes=("person", "bicycle"))
+    selection = DetectionFilter.of(LABELS, 0.3, classes=("person", "bicycle"))
     assert reported(selection, EVERYTHING) == [(0, 0.9), (1, 0.6), (0, 0.5)]
 
 
 def test_a_class_may_have_a_higher_or_a_lower_threshold_and_its_value_counts_as_reached():
-    selection = Selection.of(LABELS, 0.7, class_thresholds=(("car", 0.3), ("person", 0.9)))
+    selection = DetectionFilter.of(LABELS, 0.7, class_thresholds=(("car", 0.3), ("person", 0.9)))
     assert selection.lowest == 0.3
     assert reported(selection, EVERYTHING) == [(0, 0.9), (2, 0.8), (2, 0.3)]
 
 
 def test_the_best_ones_are_kept_when_there_are_too_many():
-    assert reported(Selection.of(LABELS, 0.3, most=2), EVERYTHING) == [(0, 0.9), (2, 0.8)]
-    cars = Selection.of(LABELS, 0.3, classes=("car",), most=2)
+    assert reported(DetectionFilter.of(LABELS, 0.3, most=2), EVERYTHING) == [(0, 0.9), (2, 0.8)]
+    cars = DetectionFilter.of(LABELS, 0.3, classes=("car",), most=2)
     assert reported(cars, EVERYTHING) == [(2, 0.8), (2, 0.3)]
 
 
@@ -63,7 +63,7 @@ def test_rows_are_taken_by_number_or_by_truth():
 @pytest.mark.parametrize("given_names", [{"classes": ("persn",)}, {"class_thresholds": (("persn", 0.5),)}])
 def test_an_unknown_class_is_refused_with_the_one_that_was_meant(given_names):
     with pytest.raises(UserError, match="'persn'.*'person'"):
-        Selection.of(LABELS, 0.3, **given_names)
+        DetectionFilter.of(LABELS, 0.3, **given_names)
 
 
 boxes = st.lists(st.tuples(st.integers(0, 6), st.integers(0, 6), st.integers(0, 2), st.integers(1, 99)), max_size=20)
@@ -76,7 +76,7 @@ def test_selecting_after_suppression_equals_selecting_before(rows, thresholds):
     kinds = np.array([k for _, _, k, _ in rows], np.int32)
     scores = np.array([s / 100 for *_, s in rows], np.float32)
     limits = tuple(t / 100 for t in thresholds)
-    selection = Selection.of(LABELS, 1.0, class_thresholds=tuple(zip(LABELS, limits)))
+    selection = DetectionFilter.of(LABELS, 1.0, class_thresholds=tuple(zip(LABELS, limits)))
 
     kept = suppress(corners, kinds, 0.3)
     after = selection.apply(Detections(corners[kept], scores[kept], kinds[kept]))

@@ -10,21 +10,21 @@ from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
 from regionmask_ros.encoder.encoder import Encoder
-from regionmask_ros.encoder.kernels import affine_numbers, affine_values
-from regionmask_ros.engine.reference import TwinEncoder
+from regionmask_ros.encoder.kernels import affine_parameters, affine_values
+from regionmask_ros.engine.reference import ReferenceEncoder
 from regionmask_ros.network.formats.lava_dl import input_table
 
 RANDOM_TABLE = np.random.default_rng(4).integers(-170, 170, (256, 3)).astype(np.int32)
 
 
-def check_against_twin(table: np.ndarray, threshold: int, seed: int, frames: int = 4) -> None:
+def check_against_reference(table: np.ndarray, threshold: int, seed: int, frames: int = 4) -> None:
     rng = np.random.default_rng(seed)
-    encoder, twin = Encoder(table, threshold, (64, 32)), TwinEncoder((32, 64, table.shape[1]), threshold)
+    encoder, reference_network = Encoder(table, threshold, (64, 32)), ReferenceEncoder((32, 64, table.shape[1]), threshold)
     for _ in range(frames):
         image = rng.integers(0, 256, (32, 64, table.shape[1])).astype(np.uint8)
         keep = rng.random((2, 4)) < 0.7
         value = np.stack([table[image[..., c], c] for c in range(table.shape[1])], axis=2).astype(np.int64)
-        expected = twin.step(value, np.kron(keep, np.ones((16, 16), bool)).astype(bool)).ravel()
+        expected = reference_network.step(value, np.kron(keep, np.ones((16, 16), bool)).astype(bool)).ravel()
         events = encoder.step(image, keep)
         np.testing.assert_array_equal(events.index, np.flatnonzero(expected))
         np.testing.assert_array_equal(events.message, expected[events.index])
@@ -33,14 +33,14 @@ def check_against_twin(table: np.ndarray, threshold: int, seed: int, frames: int
 @settings(max_examples=40)
 @given(st.integers(0, 2**32 - 1), st.integers(1, 60))
 def test_the_trained_network_s_table(seed, threshold):
-    check_against_twin(input_table(), threshold, seed)
+    check_against_reference(input_table(), threshold, seed)
 
 
 @settings(max_examples=20)
 @given(st.integers(0, 2**32 - 1), st.integers(1, 60))
 def test_a_table_that_is_not_affine(seed, threshold):
-    assert affine_numbers(RANDOM_TABLE) is None
-    check_against_twin(RANDOM_TABLE, threshold, seed)
+    assert affine_parameters(RANDOM_TABLE) is None
+    check_against_reference(RANDOM_TABLE, threshold, seed)
 
 
 @settings(max_examples=20)
@@ -49,7 +49,7 @@ def test_any_number_of_channels(seed, threshold, channels, straight):
     table = np.random.default_rng(seed).integers(-170, 170, (256, channels))
     if straight:
         table = np.arange(-128, 128)[:, None].repeat(channels, axis=1)
-    check_against_twin(table.astype(np.int32), threshold, seed)
+    check_against_reference(table.astype(np.int32), threshold, seed)
 
 
 @settings(max_examples=100)
@@ -59,20 +59,20 @@ def test_normalisation_is_a_straight_line(mean, deviation, unit):
     # Where a value lies half-way between two integers, floats round it either way, and no line does that.
     assume(np.abs(exact % 1.0 - 0.5).min() > 1e-9)
     table = np.rint(exact).astype(np.int32)[:, None]
-    np.testing.assert_array_equal(affine_values(affine_numbers(table)), table)
+    np.testing.assert_array_equal(affine_values(affine_parameters(table)), table)
 
 
 @settings(max_examples=100)
 @given(st.integers(-3 << 16, 3 << 16), st.integers(-200 << 16, 200 << 16))
 def test_numbers_that_are_found_give_the_table(slope, offset):
     table = ((np.arange(256, dtype=np.int64) * slope + offset) >> 16).astype(np.int32)[:, None]
-    numbers = affine_numbers(table)
+    numbers = affine_parameters(table)
     assert numbers is None or (affine_values(numbers) == table).all()
 
 
 def test_the_trained_network_s_table_is_a_straight_line():
     table = input_table()
-    np.testing.assert_array_equal(affine_values(affine_numbers(table)), table)
+    np.testing.assert_array_equal(affine_values(affine_parameters(table)), table)
 
 
 def test_a_slow_ramp_fires_once_it_has_added_up():

@@ -6,10 +6,10 @@ import numpy as np
 import pytest
 
 from regionmask_ros.encoder.encoder import Encoder
-from regionmask_ros.engine.engine import EventEngine, PackedNetwork, available_paths
+from regionmask_ros.engine.engine import EventEngine, PackedNetwork, available_kernel_sets
 
 
-@pytest.mark.parametrize("path", available_paths())
+@pytest.mark.parametrize("path", available_kernel_sets())
 def test_heads_do_not_depend_on_counting(tiny_network, path):
     random, keep = np.random.default_rng(5), np.ones((4, 6), bool)
     encoder = Encoder(tiny_network.input_table, tiny_network.encoder_threshold, (96, 64))

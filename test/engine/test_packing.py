@@ -5,11 +5,11 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from regionmask_ros.engine.engine import EventEngine, PackedNetwork, available_paths
-from regionmask_ros.engine.layer import LARGEST_MESSAGE, Convolution
+from regionmask_ros.engine.engine import EventEngine, PackedNetwork, available_kernel_sets
+from regionmask_ros.engine.layer import MAX_MESSAGE, Convolution
 from regionmask_ros.network.graph import ConvSpec
 
-each_path = pytest.mark.parametrize("path", [path for path in available_paths() if path != "amx"])
+each_path = pytest.mark.parametrize("path", [path for path in available_kernel_sets() if path != "amx"])
 
 
 def spec(weight: np.ndarray, bias=None, threshold: int = 6, stride: int = 1, padding: int = 0) -> ConvSpec:
@@ -61,13 +61,13 @@ def test_positions_fit_their_integers(rows, cols, fits):
 def test_the_largest_sum_is_what_the_worst_messages_give():
     rng = np.random.default_rng(2)
     weight = rng.integers(-500, 500, (5, 6, 3, 3))
-    worst = max(int(np.abs(one).sum()) for one in weight) * LARGEST_MESSAGE
-    assert Convolution.of(spec(weight)).largest_sum == worst
+    worst = max(int(np.abs(one).sum()) for one in weight) * MAX_MESSAGE
+    assert Convolution.of(spec(weight)).sum_bound == worst
 
 
 def test_the_trained_networks_sums_stay_within_32_bits_by_proof(trained):
     """Not needed (see ``packing``), but true of this network where messages fit 16 bits: nothing wraps beyond int32."""
-    assert all(Convolution.of(layer).largest_sum < 2**31 for layer in trained.layers)
+    assert all(Convolution.of(layer).sum_bound < 2**31 for layer in trained.layers)
 
 
 @each_path

@@ -10,8 +10,8 @@ from hypothesis import strategies as st
 from llvmlite import ir
 
 from regionmask_ros.engine import engine as event_engine
-from regionmask_ros.engine.engine import EventEngine, PackedNetwork, usable_paths
-from regionmask_ros.engine.reference import TwinNetwork
+from regionmask_ros.engine.engine import EventEngine, PackedNetwork, usable_kernel_sets
+from regionmask_ros.engine.reference import ReferenceNetwork
 from regionmask_ros.engine.simd.crossover import ALL_DENSE, ALL_GATHERED
 from regionmask_ros.engine.simd.dot import WeightRows, emit_dense, emit_gathered
 from regionmask_ros.jit.simd import I8, I32, I64, WIDTHS
@@ -29,24 +29,24 @@ class Layers:
 @pytest.fixture(autouse=True)
 def offered(monkeypatch):
     """Processors without the instruction do not offer the path; its kernels run there all the same, only slowly."""
-    monkeypatch.setattr(event_engine, "available_paths", lambda: (PATH, "portable"))
+    monkeypatch.setattr(event_engine, "available_kernel_sets", lambda: (PATH, "portable"))
 
 
 @settings(max_examples=25)
 @given(st.integers(0, 2**32 - 1), st.sampled_from([1, 3, 5]), st.sampled_from([1, 2]), st.sampled_from([0.05, 1.0]),
        st.sampled_from([1, 3, 997]), st.sampled_from(["carry", "lava", "snap"]),
        st.sampled_from([ALL_DENSE, ALL_GATHERED]))
-def test_quads_equal_the_twin(equals_twin, seed, size, stride, density, factor, arithmetic, crossover):
+def test_quads_equal_the_twin(equals_reference, seed, size, stride, density, factor, arithmetic, crossover):
     """factor: 3 takes messages around the limits of two bytes, 997 far beyond."""
     rng, shapes = np.random.default_rng(seed), ((3, 20), (20, 37), (37, 9))
     small = Layers(*(
         ConvSpec(f"c{n}", rng.integers(-128, 128, (o, i, size, size)).astype(np.int32),
                  None if n == 2 else rng.integers(-90, 90, o).astype(np.int32), stride if n == 1 else 1, size // 2, 6)
         for n, (i, o) in enumerate(shapes)))
-    twin, engine = TwinNetwork(small, (9, 7), arithmetic), EventEngine(PackedNetwork(small), (9, 7), arithmetic, PATH)
+    reference_network, engine = ReferenceNetwork(small, (9, 7), arithmetic), EventEngine(PackedNetwork(small), (9, 7), arithmetic, PATH)
     for before, layer in zip(engine._layers.layers, engine._layers.layers[1:]):
-        layer.crossover, before.listed = crossover, not crossover.always_dense
-    equals_twin(engine, twin, (
+        layer.crossover, before.list_changes = crossover, not crossover.always_dense
+    equals_reference(engine, reference_network, (
         np.where(rng.random((7, 9, 3)) < density, rng.integers(-128, 128, (7, 9, 3)) << 4, 0) * factor
         for _ in range(3)))
 
@@ -61,7 +61,7 @@ def test_a_message_is_two_signed_bytes_or_leaves_a_rest(message):
 
 def test_weights_beyond_a_byte_are_left_to_another_path():
     wide = PackedNetwork(Layers(ConvSpec("head", np.full((1, 1, 1, 1), 128, np.int32), None, 1, 0, 0)))
-    assert usable_paths(wide) == ("portable",)
+    assert usable_kernel_sets(wide) == ("portable",)
 
 
 def arm_machine() -> llvm.TargetMachine:

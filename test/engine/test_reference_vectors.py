@@ -8,8 +8,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from regionmask_ros.engine.engine import EventEngine, PackedNetwork, available_paths
-from regionmask_ros.engine.reference import TwinEncoder, TwinNetwork
+from regionmask_ros.engine.engine import EventEngine, PackedNetwork, available_kernel_sets
+from regionmask_ros.engine.reference import ReferenceEncoder, ReferenceNetwork
 from regionmask_ros.network.graph import ConvSpec
 
 
@@ -36,7 +36,7 @@ def small_network(small):
 
 @pytest.mark.parametrize("prefix", ["", "masked_"])
 def test_twin_equals_lava_on_the_small_network(small, small_network, prefix):
-    encoder, network = TwinEncoder((16, 16, 2), 6), TwinNetwork(small_network, (16, 16), "lava")
+    encoder, network = ReferenceEncoder((16, 16, 2), 6), ReferenceNetwork(small_network, (16, 16), "lava")
     for t, value in enumerate(small["input"]):
         head = network.step(encoder.step(value, ~small["masked"][t] if prefix else None))
         for k, message in enumerate(network.messages):
@@ -44,7 +44,7 @@ def test_twin_equals_lava_on_the_small_network(small, small_network, prefix):
         np.testing.assert_array_equal(head, small[prefix + "output"][t])
 
 
-@pytest.mark.parametrize("path", available_paths())
+@pytest.mark.parametrize("path", available_kernel_sets())
 @pytest.mark.parametrize("prefix", ["", "masked_"])
 def test_kernels_equal_lava_on_the_small_network(small, small_network, prefix, path):
     engine = EventEngine(PackedNetwork(small_network), (16, 16), "lava", path)
@@ -57,7 +57,7 @@ def test_kernels_equal_lava_on_the_small_network(small, small_network, prefix, p
         assert list(result.layer_events) == counts
 
 
-@pytest.mark.parametrize("path", available_paths())
+@pytest.mark.parametrize("path", available_kernel_sets())
 @pytest.mark.parametrize("name", ["vtest_25", "vtest_25_masked", "bikes_12"])
 def test_engine_equals_lava_on_real_video(name, reference_folder, trained, path):
     with np.load(reference_folder / f"{name}.npz") as file:

@@ -10,11 +10,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from regionmask_ros.engine.arithmetic import ARITHMETICS
-from regionmask_ros.engine.engine import EventEngine, PackedNetwork, available_paths
-from regionmask_ros.engine.reference import TwinNetwork
+from regionmask_ros.engine.engine import EventEngine, PackedNetwork, available_kernel_sets
+from regionmask_ros.engine.reference import ReferenceNetwork
 from regionmask_ros.network.graph import ConvSpec
 
-each_path = pytest.mark.parametrize("path", available_paths())
+each_path = pytest.mark.parametrize("path", available_kernel_sets())
 
 
 @dataclass(frozen=True)
@@ -61,16 +61,16 @@ def random_messages(rng: np.random.Generator, shape: tuple[int, ...], density: f
 def test_engine_equals_twin_in_every_integer(path, case, arithmetic, density, factor):
     """factor: 997 takes messages far beyond 16 bits, which no encoder sends but a layer could."""
     network, (width, height, channels), rng = case
-    twin = TwinNetwork(network, (width, height), arithmetic)
+    reference_network = ReferenceNetwork(network, (width, height), arithmetic)
     engine = EventEngine(PackedNetwork(network), (width, height), arithmetic, path)
     for _ in range(4):
         message = random_messages(rng, (height, width, channels), density) * factor
-        expected = twin.step(message)
+        expected = reference_network.step(message)
         index = np.flatnonzero(message).astype(np.int32)
         result = engine.step(index, message.ravel()[index].astype(np.int32))
         np.testing.assert_array_equal(result.head, expected)
-        assert list(result.layer_events) == [np.count_nonzero(m) for m in twin.messages[1:]]
-        for number, layer in enumerate(twin.layers):
+        assert list(result.layer_events) == [np.count_nonzero(m) for m in reference_network.messages[1:]]
+        for number, layer in enumerate(reference_network.layers):
             sigma, reference = engine.state(number)
             np.testing.assert_array_equal(sigma, layer.sigma)
             if reference is not None:
@@ -195,7 +195,7 @@ def test_reset_also_mends_a_step_that_was_broken_off(path, broken_call, monkeypa
         return call
 
     layers = type(engine._layers)
-    for name in ("_run", "_add_wide", "_accumulate", "_fire"):
+    for name in ("_run", "_add_overflow", "_accumulate", "_fire"):
         if hasattr(layers, name):
             monkeypatch.setattr(layers, name, breaking(getattr(layers, name)))
     with pytest.raises(MemoryError):
@@ -225,5 +225,5 @@ def test_sums_beyond_31_bits_wrap_as_lava_does(path):
     head = int(engine.step(np.arange(25, dtype=np.int32), message).head[0, 0, 0])
     exact = 25 * 510 * (1 << 20)
     assert head == (exact + (1 << 23)) % (1 << 24) - (1 << 23)
-    twin = TwinNetwork(network, (5, 5), "carry")
-    assert int(twin.step(message.reshape(5, 5, 1))[0, 0, 0]) == head
+    reference_network = ReferenceNetwork(network, (5, 5), "carry")
+    assert int(reference_network.step(message.reshape(5, 5, 1))[0, 0, 0]) == head

@@ -5,15 +5,15 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from regionmask_ros.engine.engine import EventEngine, PackedNetwork, available_paths, description
-from regionmask_ros.engine.simd.kernels import layer_kernel
+from regionmask_ros.engine.engine import EventEngine, PackedNetwork, available_kernel_sets, description
+from regionmask_ros.engine.simd.kernels import simd_layer_kernel
 from regionmask_ros.engine.simd.packing import AVX2, AVX512
 from regionmask_ros.network.graph import ConvSpec
 
 PROCESSORS = {"avx512": AVX512, "avx2": AVX2}
 
 
-@pytest.mark.parametrize("path", [path for path in available_paths() if path in PROCESSORS])
+@pytest.mark.parametrize("path", [path for path in available_kernel_sets() if path in PROCESSORS])
 def test_products_are_added_up_by_vnni_where_the_description_says_so(path):
     processor = PROCESSORS[path]
     layers = (ConvSpec("a", np.ones((16, 3, 1, 1), np.int32), np.zeros(16, np.int32), 1, 0, 6),
@@ -21,7 +21,7 @@ def test_products_are_added_up_by_vnni_where_the_description_says_so(path):
     engine = EventEngine(PackedNetwork(type("Layers", (), {"layers": layers})), (16, 16), "carry", path)
     engine.step(np.arange(3, dtype=np.int32), np.full(3, 1600, np.int32))
     layer = engine._layers.layers[1]
-    kernel = layer_kernel(processor.lanes, layer.packed.vectors, *layer.packed.together, 1, 0)
+    kernel = simd_layer_kernel(processor.lanes, layer.packed.vectors, *layer.packed.together, 1, 0)
     # A kernel that comes from the cache has no assembly, so it is compiled anew.
     fresh = type(kernel)(kernel.py_func, targetoptions=kernel.targetoptions)
     fresh.compile(kernel.signatures[0])

@@ -10,14 +10,14 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from regionmask_ros.encoder.encoder import Encoder
-from regionmask_ros.engine.engine import EventEngine, PackedNetwork, available_paths
-from regionmask_ros.engine.reference import TwinNetwork
+from regionmask_ros.engine.engine import EventEngine, PackedNetwork, available_kernel_sets
+from regionmask_ros.engine.reference import ReferenceNetwork
 from regionmask_ros.engine.simd.crossover import ALL_DENSE, ALL_GATHERED, NEVER, Crossover, Line
-from regionmask_ros.engine.simd.kernels import outputs_at_a_time, plan_map
+from regionmask_ros.engine.simd.kernels import outputs_per_step, plan_map
 from regionmask_ros.network.formats.lava_dl import input_table
 from regionmask_ros.network.graph import ConvSpec
 
-VECTORS = [path for path in available_paths() if path in ("avx512", "avx2")]
+VECTORS = [path for path in available_kernel_sets() if path in ("avx512", "avx2")]
 HALF = Crossover(20, 0.0, 0.0, False)
 """Some outputs of a layer each way."""
 
@@ -40,7 +40,7 @@ def network(seed: int, channels: tuple[int, ...], size: int, stride: int) -> Lay
 def force(engine: EventEngine, crossover: Crossover) -> None:
     layers = engine._layers.layers
     for before, layer in zip(layers, layers[1:]):
-        layer.crossover, before.listed = crossover, not crossover.always_dense
+        layer.crossover, before.list_changes = crossover, not crossover.always_dense
 
 
 @pytest.mark.parametrize("path", VECTORS)
@@ -48,12 +48,12 @@ def force(engine: EventEngine, crossover: Crossover) -> None:
 @settings(max_examples=12)
 @given(st.integers(0, 2**32 - 1), st.sampled_from([1, 3]), st.sampled_from([1, 2]), st.sampled_from([0.05, 1.0]),
        st.sampled_from([1, 997]))
-def test_both_ways_equal_the_twin(equals_twin, path, crossover, seed, size, stride, density, factor):
+def test_both_ways_equal_the_twin(equals_reference, path, crossover, seed, size, stride, density, factor):
     small, rng = network(seed, (3, 20, 40, 64, 5), size, stride), np.random.default_rng(seed)
-    twin = TwinNetwork(small, (11, 9), "carry")
+    reference_network = ReferenceNetwork(small, (11, 9), "carry")
     engine = EventEngine(PackedNetwork(small), (11, 9), "carry", path)
     force(engine, crossover)
-    equals_twin(engine, twin, (
+    equals_reference(engine, reference_network, (
         np.where(rng.random((9, 11, 3)) < density, rng.integers(-128, 128, (9, 11, 3)) << 4, 0) * factor
         for _ in range(3)))
 
@@ -90,10 +90,10 @@ def test_every_way_is_measured_and_chosen_by_its_time():
 
 def test_a_map_is_made_only_where_it_pays():
     crossover = Crossover(100, 0.1, 0.5, False)
-    assert crossover.pays(10, 10 * 150, 1000, lambda: 799)
-    assert not crossover.pays(10, 10 * 150, 1000, lambda: 801)
-    assert not crossover.pays(10, 10 * 150, 6000, lambda: 0)
-    assert not crossover.pays(0, 0, 0, lambda: 0)
+    assert crossover.is_worthwhile(10, 10 * 150, 1000, lambda: 799)
+    assert not crossover.is_worthwhile(10, 10 * 150, 1000, lambda: 801)
+    assert not crossover.is_worthwhile(10, 10 * 150, 6000, lambda: 0)
+    assert not crossover.is_worthwhile(0, 0, 0, lambda: 0)
 
 
 @pytest.mark.parametrize("path", VECTORS)
@@ -120,5 +120,5 @@ def test_the_plan_of_a_map_finds_exactly_the_outputs_that_a_spike_reaches(seed, 
            if padded[y * stride:y * stride + size, x * stride:x * stride + size].any()]
     place = np.empty(rows * cols, np.int32)
     flat = np.concatenate([fired.ravel(), np.zeros(4, np.uint16)])
-    n = plan_map(False, flat, words, before, size, stride, padding, outputs_at_a_time(size, stride), rows, cols, place)
+    n = plan_map(False, flat, words, before, size, stride, padding, outputs_per_step(size, stride), rows, cols, place)
     assert place[:n].tolist() == due

@@ -10,8 +10,8 @@ from hypothesis import strategies as st
 
 from regionmask_ros.engine.arithmetic import ARITHMETICS, RULES
 from regionmask_ros.engine.layer import Convolution
-from regionmask_ros.engine.reference import TwinNetwork
-from regionmask_ros.engine.warm_state import enough, warmed_up
+from regionmask_ros.engine.reference import ReferenceNetwork
+from regionmask_ros.engine.warm_state import initial_state, min_warm_up_length
 from regionmask_ros.network.graph import ConvSpec
 
 
@@ -46,10 +46,10 @@ def test_every_neuron_is_as_the_twin_s(network, width, height, arithmetic):
             spec.output_size(rows, cols)
     except ValueError:
         return
-    twin = TwinNetwork(network, (width, height), arithmetic)
-    for layer, (sigma, reference) in zip(twin.layers, warmed_up(convolutions, (width, height), RULES[arithmetic])):
+    reference_network = ReferenceNetwork(network, (width, height), arithmetic)
+    for layer, (sigma, reference) in zip(reference_network.layers, initial_state(convolutions, (width, height), RULES[arithmetic])):
         np.testing.assert_array_equal(sigma, layer.sigma)
-        assert (reference is None) == (layer is twin.layers[-1])
+        assert (reference is None) == (layer is reference_network.layers[-1])
         if reference is not None:
             np.testing.assert_array_equal(reference, layer.reference)
 
@@ -62,7 +62,7 @@ def _sizes(convolutions, rows, cols):
 
 def test_large_inputs_are_made_from_small_ones(trained):
     convolutions = [Convolution.of(spec) for spec in trained.layers]
-    lengths = {enough(convolutions, length) for length in range(448, 2048, 32)}
+    lengths = {min_warm_up_length(convolutions, length) for length in range(448, 2048, 32)}
     assert len(lengths) == 1 and max(lengths) < 448
     # What is too small to have a middle stays as it is.
-    assert enough(convolutions, 32) == 32
+    assert min_warm_up_length(convolutions, 32) == 32

@@ -6,7 +6,7 @@ import numpy as np
 
 from regionmask_ros.mask.mgnet import light as mgnet_light
 from regionmask_ros.mask.mgnet import paper as mgnet_paper
-from regionmask_ros.mask.mgnet.light import LightNetwork, tokens_of
+from regionmask_ros.mask.mgnet.light import LightNetwork, token_grid
 from regionmask_ros.mask.mgnet.paper import PaperNetwork
 
 GRID = (5, 7)
@@ -33,7 +33,7 @@ def example(kind: str):
     """(weights, prepared input float32 [h, w, channels], network)"""
     weights, chance = random_weights(kind), np.random.RandomState(8)
     if kind == "light":
-        rows, cols = tokens_of((640, 480))
+        rows, cols = token_grid((640, 480))
         size, network = (8 * rows, 8 * cols, 4), LightNetwork(weights, (640, 480))
     else:
         size, network = (16 * GRID[0], 16 * GRID[1], 3), PaperNetwork(weights, GRID[::-1])

@@ -10,18 +10,18 @@ from hypothesis import strategies as st
 from regionmask_ros.core.detections import Detections
 from regionmask_ros.core.grid import RegionGrid
 from regionmask_ros.errors import UserError
-from regionmask_ros.mask.adaptive import FOR_EVER, Adaptive, Seen, learned, looked, mask_of
-from regionmask_ros.mask.budget import static_ranks
-from regionmask_ros.mask.policy import MaskPolicy, MaskState, decide
+from regionmask_ros.mask.adaptive import NO_DECAY, Adaptive, OccupancyStats, mask_of, update_adaptive, update_occupancy
+from regionmask_ros.mask.budget import rank_by_heat
+from regionmask_ros.mask.policy import MaskComposer, MaskState, compose
 
 GRID, PICTURE = RegionGrid(4, 6), (96, 64)
 LEFT, RIGHT, NONE = np.array([[2, 18, 14, 30]]), np.array([[82, 18, 94, 30]]), np.zeros((0, 4))
 
 
-def seen_after(*frames: np.ndarray, ring: int = 0, half_life: float = FOR_EVER, first: Seen | None = None) -> Seen:
-    seen = first or Seen.nothing(GRID)
+def seen_after(*frames: np.ndarray, ring: int = 0, half_life: float = NO_DECAY, first: OccupancyStats | None = None) -> OccupancyStats:
+    seen = first or OccupancyStats.nothing(GRID)
     for boxes in frames:
-        seen = looked(seen, boxes, GRID, PICTURE, ring, half_life)
+        seen = update_occupancy(seen, boxes, GRID, PICTURE, ring, half_life)
     return seen
 
 
@@ -37,7 +37,7 @@ def test_without_a_half_life_it_is_the_share_of_the_frames():
 
 @given(st.floats(0.5, 50), st.integers(1, 60))
 def test_after_a_half_life_what_was_seen_counts_half(half_life, frames):
-    settled = Seen(seen_after(LEFT).share, frames=1000)
+    settled = OccupancyStats(seen_after(LEFT).share, frames=1000)
     later = seen_after(*[RIGHT] * frames, half_life=half_life, first=settled)
     assert later.share[1, 0] == pytest.approx(0.5 ** (frames / half_life))
     assert later.share[1, 5] == pytest.approx(1 - 0.5 ** (frames / half_life))
@@ -51,9 +51,9 @@ def test_the_first_frames_count_the_same_until_there_are_many():
 def test_a_supposed_mask_weighs_one_frame():
     keep = GRID.full(False)
     keep[0] = True
-    first = Seen.as_if(keep)
+    first = OccupancyStats.from_mask(keep)
     assert np.array_equal(mask_of(Adaptive(cover=1.0), first), keep) and first.frames == 0
-    later = learned(Adaptive(ring=0), first, LEFT, GRID, PICTURE)
+    later = update_adaptive(Adaptive(ring=0), first, LEFT, GRID, PICTURE)
     assert later.share[0, 0] == later.share[1, 0] == pytest.approx(0.5) and later.frames == 1
 
 
@@ -62,18 +62,18 @@ def test_shares_stay_shares(seed, ring, half_life):
     rng = np.random.default_rng(seed)
     corners = rng.uniform(-20, 100, (6, 3, 2))
     frames = [np.hstack([c, c + rng.uniform(1, 40, c.shape)]) for c in corners]
-    seen = seen_after(*frames, ring=ring, half_life=half_life, first=Seen.as_if(rng.random(GRID.shape) < 0.3))
+    seen = seen_after(*frames, ring=ring, half_life=half_life, first=OccupancyStats.from_mask(rng.random(GRID.shape) < 0.3))
     assert 0.0 <= seen.share.min() and seen.share.max() <= 1.0
 
 
 def test_nothing_is_masked_before_an_object_was_seen():
-    assert mask_of(Adaptive(), Seen.nothing(GRID)).all()
-    policy = MaskPolicy(GRID, PICTURE, None, None, 8, adaptive=Adaptive(), regions=3).seeing(Seen.nothing(GRID))
-    assert decide(policy, MaskState(1, Detections.empty())).keep.all(), "nothing is known to choose three regions by"
+    assert mask_of(Adaptive(), OccupancyStats.nothing(GRID)).all()
+    policy = MaskComposer(GRID, PICTURE, None, None, 8, adaptive=Adaptive(), regions=3).with_static_mask(OccupancyStats.nothing(GRID))
+    assert compose(policy, MaskState(1, Detections.empty())).keep.all(), "nothing is known to choose three regions by"
 
 
 def test_a_view_that_is_moved_is_learned_anew_and_the_old_one_fades():
-    policy, seen = MaskPolicy(GRID, PICTURE, None, None, 8, adaptive=Adaptive(4.0, 0.9, 0)), Seen.nothing(GRID)
+    policy, seen = MaskComposer(GRID, PICTURE, None, None, 8, adaptive=Adaptive(4.0, 0.9, 0)), OccupancyStats.nothing(GRID)
     for _ in range(30):
         policy, seen = policy.after(seen, LEFT)
     assert np.argwhere(policy.static).tolist() == [[1, 0]]
@@ -82,25 +82,25 @@ def test_a_view_that_is_moved_is_learned_anew_and_the_old_one_fades():
         policy, seen = policy.after(seen, RIGHT)
         masks.append((bool(policy.static[1, 0]), bool(policy.static[1, 5])))
     assert masks[0] == (True, True) and masks[-1] == (False, True)
-    assert decide(policy, MaskState(1, Detections.empty())).keep.tolist() == policy.static.tolist()
+    assert compose(policy, MaskState(1, Detections.empty())).keep.tolist() == policy.static.tolist()
 
 
 def test_a_static_mask_does_not_learn():
     keep = GRID.full(False)
     keep[3] = True
-    policy, seen = MaskPolicy(GRID, PICTURE, keep, None, 8), Seen.nothing(GRID)
+    policy, seen = MaskComposer(GRID, PICTURE, keep, None, 8), OccupancyStats.nothing(GRID)
     policy, seen = policy.after(seen, LEFT)
-    assert np.array_equal(policy.static, keep) and policy.seeing(seen) is policy
+    assert np.array_equal(policy.static, keep) and policy.with_static_mask(seen) is policy
     assert np.count_nonzero(seen.share) == 6, "what was seen is noted all the same, for save_static_mask"
 
 
 def test_a_budget_takes_the_hottest():
-    seen = Seen(np.arange(24.0).reshape(4, 6) / 24, frames=9)
-    policy = MaskPolicy(GRID, PICTURE, None, None, 8, adaptive=Adaptive(), regions=5).seeing(seen)
-    mask = decide(policy, MaskState(1, Detections.empty()))
+    seen = OccupancyStats(np.arange(24.0).reshape(4, 6) / 24, frames=9)
+    policy = MaskComposer(GRID, PICTURE, None, None, 8, adaptive=Adaptive(), regions=5).with_static_mask(seen)
+    mask = compose(policy, MaskState(1, Detections.empty()))
     assert np.flatnonzero(mask.keep).tolist() == [19, 20, 21, 22, 23]
-    assert np.array_equal(policy.static_alone, mask.keep) and np.array_equal(mask.sources["static"], mask.keep)
-    assert np.array_equal(policy.hot, static_ranks(seen.share))
+    assert np.array_equal(policy.static_region_mask, mask.keep) and np.array_equal(mask.sources["static"], mask.keep)
+    assert np.array_equal(policy.hot, rank_by_heat(seen.share))
 
 
 @pytest.mark.parametrize("wrong, said", [

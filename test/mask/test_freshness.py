@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from regionmask_ros.core.detections import Detections
 from regionmask_ros.core.grid import RegionGrid
-from regionmask_ros.mask.policy import OLDEST, aged, is_stale, never_sent
+from regionmask_ros.mask.policy import OLDEST, initial_age, unobserved, update_age
 
 GRID, PICTURE = RegionGrid(4, 6), (96, 64)
 
@@ -21,24 +21,24 @@ def objects(*boxes) -> Detections:
 def test_an_age_counts_the_frames_since_a_region_was_sent():
     sent = np.zeros(GRID.shape, bool)
     sent[1, 2] = True
-    first = aged(never_sent(GRID), GRID.full(True))
-    later = aged(aged(first, sent), sent)
+    first = update_age(initial_age(GRID), GRID.full(True))
+    later = update_age(update_age(first, sent), sent)
     assert first.dtype == later.dtype == np.uint16
     assert not first.any() and later[1, 2] == 0 and later.sum() == 2 * (later.size - 1)
 
 
 def test_an_age_ends_at_the_largest_number_and_does_not_start_again():
     nothing = GRID.full(False)
-    assert (aged(never_sent(GRID), nothing) == OLDEST).all()
-    assert (aged(np.full(GRID.shape, OLDEST - 1, np.uint16), nothing) == OLDEST).all()
+    assert (update_age(initial_age(GRID), nothing) == OLDEST).all()
+    assert (update_age(np.full(GRID.shape, OLDEST - 1, np.uint16), nothing) == OLDEST).all()
 
 
 def test_a_box_is_stale_when_none_of_its_regions_was_sent():
     keep = GRID.full(False)
     keep[1, 2] = True
     found = objects([32, 16, 48, 32], [40, 20, 90, 60], [0, 0, 32, 64], [48, 16, 64, 32], [96, 0, 96, 10])
-    assert is_stale(found, keep, PICTURE).tolist() == [False, False, True, True, True]
-    assert is_stale(Detections.empty(), keep, PICTURE).shape == (0,)
+    assert unobserved(found, keep, PICTURE).tolist() == [False, False, True, True, True]
+    assert unobserved(Detections.empty(), keep, PICTURE).shape == (0,)
 
 
 @given(st.integers(0, 2**32 - 1))
@@ -48,5 +48,5 @@ def test_it_says_what_covering_each_box_says(seed):
     corner = rng.uniform(-20, 90, (5, 2))
     found = objects(*np.concatenate([corner, corner + rng.uniform(1, 40, (5, 2))], axis=1))
     expected = [not (keep & GRID.cover(box, PICTURE)).any() for box in found.boxes]
-    stale, visible = is_stale(found, keep, PICTURE), GRID.spans(found.boxes, PICTURE)[2]
+    stale, visible = unobserved(found, keep, PICTURE), GRID.spans(found.boxes, PICTURE)[2]
     assert stale[visible].tolist() == [e for e, v in zip(expected, visible) if v]

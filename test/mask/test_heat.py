@@ -5,10 +5,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from regionmask_ros.core.grid import RegionGrid, attended_share, looked_at
+from regionmask_ros.core.grid import RegionGrid, coverage, is_observed
 from regionmask_ros.errors import UserError
-from regionmask_ros.mask.budget import attended_regions, nearest
-from regionmask_ros.mask.heat import heat_of, holding, hottest, widened
+from regionmask_ros.mask.budget import attended_regions, nearest_regions
+from regionmask_ros.mask.heat import compute_heat, grow_mask, min_cover_mask, top_k_mask
 
 GRID, PICTURE = RegionGrid(4, 6), (96, 64)
 
@@ -18,7 +18,7 @@ boxes = st.lists(
 
 
 def test_heat_is_what_boxes_cover():
-    heat = heat_of(np.array([[16, 16, 40, 32], [16, 16, 32, 32]]), GRID, PICTURE)
+    heat = compute_heat(np.array([[16, 16, 40, 32], [16, 16, 32, 32]]), GRID, PICTURE)
     assert heat[1, 1] == 2 and heat[1, 2] == 0.5 and heat.sum() == 2.5
 
 
@@ -26,32 +26,32 @@ def test_heat_is_what_boxes_cover():
 def test_heat_adds_up_to_the_boxes_area_in_the_picture(some):
     inside = np.clip(some, 0, [96, 64, 96, 64])
     area = ((inside[:, 2] - inside[:, 0]) * (inside[:, 3] - inside[:, 1])).sum()
-    assert heat_of(some, GRID, PICTURE).sum() * 256 == pytest.approx(area, abs=1e-6)
+    assert compute_heat(some, GRID, PICTURE).sum() * 256 == pytest.approx(area, abs=1e-6)
 
 
 def test_the_smallest_mask_that_holds_a_share():
     heat = np.zeros((4, 6))
     heat[0, :4] = 5, 3, 1, 1
-    assert np.flatnonzero(holding(heat, 0.5)).tolist() == [0]
-    assert np.flatnonzero(holding(heat, 0.8)).tolist() == [0, 1]
-    assert np.flatnonzero(holding(heat, 1.0)).tolist() == [0, 1, 2, 3]
+    assert np.flatnonzero(min_cover_mask(heat, 0.5)).tolist() == [0]
+    assert np.flatnonzero(min_cover_mask(heat, 0.8)).tolist() == [0, 1]
+    assert np.flatnonzero(min_cover_mask(heat, 1.0)).tolist() == [0, 1, 2, 3]
     with pytest.raises(UserError, match="no object was seen"):
-        holding(np.zeros((4, 6)))
+        min_cover_mask(np.zeros((4, 6)))
 
 
 @given(st.integers(0, 2**32 - 1), st.floats(0.01, 1.0))
 def test_it_holds_the_share_and_one_region_less_would_not(seed, cover):
     heat = np.random.default_rng(seed).exponential(1.0, (4, 6)).round(2) + 0.01
-    keep = holding(heat, cover)
+    keep = min_cover_mask(heat, cover)
     assert heat[keep].sum() >= cover * heat.sum() * (1 - 1e-9)
-    assert heat[hottest(heat, int(keep.sum()) - 1)].sum() < cover * heat.sum()
+    assert heat[top_k_mask(heat, int(keep.sum()) - 1)].sum() < cover * heat.sum()
 
 
 def test_regions_of_equal_heat_come_from_where_it_is_hot():
     heat = np.zeros((9, 9))
     heat[4, 4] = 1
-    assert np.array_equal(hottest(heat, 9), widened(heat > 0, 1))
-    assert not hottest(heat, 0).any() and hottest(heat, 81).all()
+    assert np.array_equal(top_k_mask(heat, 9), grow_mask(heat > 0, 1))
+    assert not top_k_mask(heat, 0).any() and top_k_mask(heat, 81).all()
 
 
 def test_a_budget_counts_the_refresh_frames():
@@ -65,17 +65,17 @@ def test_a_budget_counts_the_refresh_frames():
 
 def test_the_nearest_regions_come_ring_by_ring_and_better_boxes_first():
     one = np.array([[34, 18, 46, 30]])
-    assert np.argwhere(nearest(one, [0.5], GRID, PICTURE, 1)).tolist() == [[1, 2]]
-    assert np.array_equal(nearest(one, [0.5], GRID, PICTURE, 9), GRID.cover(one, PICTURE, ring=1))
+    assert np.argwhere(nearest_regions(one, [0.5], GRID, PICTURE, 1)).tolist() == [[1, 2]]
+    assert np.array_equal(nearest_regions(one, [0.5], GRID, PICTURE, 9), GRID.cover(one, PICTURE, ring=1))
     two = np.array([[0, 0, 16, 16], [80, 48, 96, 64]])
-    assert np.argwhere(nearest(two, [0.3, 0.9], GRID, PICTURE, 1)).tolist() == [[3, 5]]
-    assert not nearest(np.zeros((0, 4)), [], GRID, PICTURE, 5).any()
-    assert not nearest(np.array([[200, 200, 220, 220]]), [1.0], GRID, PICTURE, 5).any(), "outside the picture"
+    assert np.argwhere(nearest_regions(two, [0.3, 0.9], GRID, PICTURE, 1)).tolist() == [[3, 5]]
+    assert not nearest_regions(np.zeros((0, 4)), [], GRID, PICTURE, 5).any()
+    assert not nearest_regions(np.array([[200, 200, 220, 220]]), [1.0], GRID, PICTURE, 5).any(), "outside the picture"
 
 
 @given(boxes, st.integers(0, 24))
 def test_a_budget_is_kept(some, regions):
-    keep = nearest(some, np.full(len(some), 0.5), GRID, PICTURE, regions)
+    keep = nearest_regions(some, np.full(len(some), 0.5), GRID, PICTURE, regions)
     touched = GRID.cover(some, PICTURE)
     assert keep.sum() == (regions if touched.any() else 0)
     assert keep[touched].all() or not keep[~touched].any(), "boxes come before anything else"
@@ -85,6 +85,6 @@ def test_what_is_looked_at():
     keep = GRID.full(False)
     keep[:, :3] = True
     some = np.array([[0, 0, 20, 20], [40, 0, 56, 30], [40, 0, 57, 30], [60, 0, 80, 20], [100, 100, 120, 120]])
-    assert attended_share(some, keep, PICTURE).tolist() == pytest.approx([1, 0.5, 8 / 17, 0, 0])
-    assert looked_at(some, keep, PICTURE).tolist() == [True, True, False, False, False]
-    assert looked_at(some, GRID.full(True), PICTURE).all() and not looked_at(some, GRID.full(False), PICTURE).any()
+    assert coverage(some, keep, PICTURE).tolist() == pytest.approx([1, 0.5, 8 / 17, 0, 0])
+    assert is_observed(some, keep, PICTURE).tolist() == [True, True, False, False, False]
+    assert is_observed(some, GRID.full(True), PICTURE).all() and not is_observed(some, GRID.full(False), PICTURE).any()

@@ -15,7 +15,7 @@ from mgnet_examples import random_weights
 from regionmask_ros.core.detections import Detections
 from regionmask_ros.core.grid import RegionGrid
 from regionmask_ros.errors import UserError
-from regionmask_ros.mask.budget import ShareHolder
+from regionmask_ros.mask.budget import QuantileThreshold
 from regionmask_ros.mask.mgnet.source import (
     BOX_SCORE,
     LEVEL_SHARE,
@@ -23,11 +23,11 @@ from regionmask_ros.mask.mgnet.source import (
     RING_SCORE,
     SHORTEST_REUSE,
     MgnetMask,
+    add_box_scores,
     region_scores,
-    with_boxes,
 )
 from regionmask_ros.mask.mgnet.weights import SHIPPED, MaskWeights, load_weights, save_weights
-from regionmask_ros.mask.source import Cues
+from regionmask_ros.mask.source import MaskContext
 
 GRID, PICTURE = RegionGrid(8, 12), (192, 128)
 
@@ -45,10 +45,10 @@ def seen(seed: int = 0, change: float = 0.0) -> Seen:
     return Seen(rng.integers(0, 256, (128, 192, 3)).astype(np.uint8), np.full(GRID.shape, change, np.float32))
 
 
-def cues(frame: int, glance: Seen, *boxes) -> Cues:
+def cues(frame: int, frame_view: Seen, *boxes) -> MaskContext:
     n = len(boxes)
     last = Detections(np.array(boxes, np.float32).reshape(n, 4), np.ones(n, np.float32), np.zeros(n, np.int32))
-    return Cues(last, GRID, PICTURE, frame, glance)
+    return MaskContext(last, GRID, PICTURE, frame, frame_view)
 
 
 @pytest.fixture(scope="module")
@@ -119,7 +119,7 @@ def test_a_file_that_is_no_network_is_refused_in_one_line(content, said, tmp_pat
 
 def test_boxes_come_on_top_of_the_network():
     scores = np.full(GRID.shape, 0.25, np.float32)
-    both = with_boxes(scores, cues(1, seen(), (34, 34, 46, 46)))
+    both = add_box_scores(scores, cues(1, seen(), (34, 34, 46, 46)))
     assert both[2, 2] == pytest.approx(0.25 + BOX_SCORE) and both[0, 0] == 0.25
     assert both[1, 1] == both[3, 3] == pytest.approx(0.25 + RING_SCORE)
 
@@ -164,9 +164,9 @@ def test_change_lasts_a_little_but_not_that_of_the_first_frame(weights):
     def scores(*changes: float) -> np.ndarray:
         mask = MgnetMask(indifferent, every_frame=True)
         for frame, change in enumerate(changes):
-            glance = seen()
-            glance.change[2:6, 2:6] = change
-            mask(cues(frame, glance))
+            frame_view = seen()
+            frame_view.change[2:6, 2:6] = change
+            mask(cues(frame, frame_view))
         return mask.last_scores
 
     never = scores(0, 0, 0, 0)
@@ -177,8 +177,8 @@ def test_change_lasts_a_little_but_not_that_of_the_first_frame(weights):
 def test_what_the_network_said_lasts_a_little(weights):
     def scores(*pictures: int) -> np.ndarray:
         mask = MgnetMask(weights, every_frame=True)
-        for frame, picture in enumerate(pictures):
-            mask(cues(frame, seen(picture)))
+        for frame, image in enumerate(pictures):
+            mask(cues(frame, seen(image)))
         return mask.last_scores
 
     other, later, much_later = (np.abs(scores(1, *[2] * n) - scores(2, 2)).max() for n in (0, 1, 8))
@@ -235,7 +235,7 @@ frames, by 0.025 over 400. The error is four times that."""
 @settings(max_examples=20)
 @given(st.floats(0.05, 0.95), st.integers(0, 2**31), st.floats(0.2, 1.0))
 def test_the_share_is_held_in_the_mean(share, seed, spread):
-    rng, holder = np.random.default_rng(seed), ShareHolder(share)
+    rng, holder = np.random.default_rng(seed), QuantileThreshold(share)
     masked = []
     for _ in range(FRAMES):
         scores = np.clip(rng.normal(0.5, 0.2 * spread, (10, 12)) + 0.2 * rng.normal(), 0, 1.9).astype(np.float32)
@@ -245,7 +245,7 @@ def test_the_share_is_held_in_the_mean(share, seed, spread):
 
 
 def test_the_share_is_held_after_a_scene_has_changed_for_good():
-    rng, holder = np.random.default_rng(3), ShareHolder(0.6)
+    rng, holder = np.random.default_rng(3), QuantileThreshold(0.6)
     masked = []
     for frame in range(2000):
         scores = np.clip(rng.normal(0.4 + 0.5 * (frame >= 400), 0.1, (10, 12)), 0, 1.9).astype(np.float32)

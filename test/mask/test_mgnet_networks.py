@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from mgnet_examples import example, random_weights
 
 from regionmask_ros.mask.mgnet.kernels import LOWEST, ZERO, attend, convolve, linear, pool_pairs
-from regionmask_ros.mask.mgnet.light import TOKENS, LightNetwork, tokens_of
+from regionmask_ros.mask.mgnet.light import TOKENS, LightNetwork, token_grid
 from regionmask_ros.mask.mgnet.paper import PaperNetwork
 
 VECTORS = Path(__file__).with_name("mgnet_vectors.npz")
@@ -37,7 +37,7 @@ def test_equal_to_torch_where_it_is(kind, shape):
     model, weights = MODELS[kind](0), random_weights(kind, 3)
     model.set_weights(weights)
     if kind == "light":
-        network, (rows, cols) = LightNetwork(weights, shape), tokens_of(shape)
+        network, (rows, cols) = LightNetwork(weights, shape), token_grid(shape)
         values = np.random.default_rng(1).standard_normal((8 * rows, 8 * cols, 4), np.float32)
     else:
         network = PaperNetwork(weights, shape)
@@ -59,7 +59,7 @@ def test_a_run_leaves_nothing_behind():
 
 @given(st.integers(32, 4096), st.integers(32, 4096))
 def test_any_camera_gets_a_grid_within_the_budget(width, height):
-    rows, cols = tokens_of((width, height))
+    rows, cols = token_grid((width, height))
     assert rows % 2 == cols % 2 == 0 and 2 <= min(rows, cols) and rows * cols <= TOKENS
     assert LightNetwork(random_weights("light"), (width, height)).macs <= 10.5e6
     if 0.25 < width / height < 4.0:

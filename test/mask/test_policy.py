@@ -10,17 +10,17 @@ from hypothesis import strategies as st
 from regionmask_ros.core.detections import Detections
 from regionmask_ros.core.grid import RegionGrid
 from regionmask_ros.errors import UserError
-from regionmask_ros.mask.budget import nearest, static_ranks
+from regionmask_ros.mask.budget import nearest_regions, rank_by_heat
 from regionmask_ros.mask.dynamic import DynamicChoice, tracking
-from regionmask_ros.mask.policy import MaskPolicy, MaskState, decide
+from regionmask_ros.mask.policy import MaskComposer, MaskState, compose
 from regionmask_ros.mask.scheduling import is_refresh
-from regionmask_ros.mask.source import Cues
+from regionmask_ros.mask.source import MaskContext
 
 GRID, PICTURE = RegionGrid(4, 6), (96, 64)
 
 
-def policy(static=None, dynamic=None, period=8) -> MaskPolicy:
-    return MaskPolicy(GRID, PICTURE, static, dynamic, period)
+def policy(static=None, dynamic=None, period=8) -> MaskComposer:
+    return MaskComposer(GRID, PICTURE, static, dynamic, period)
 
 
 def objects(*boxes) -> Detections:
@@ -30,7 +30,7 @@ def objects(*boxes) -> Detections:
 
 def test_without_sources_everything_is_always_attended():
     for frame in range(20):
-        mask = decide(policy(), MaskState(frame, Detections.empty()))
+        mask = compose(policy(), MaskState(frame, Detections.empty()))
         assert mask.keep.all() and mask.masked_share == 0.0 and mask.refresh == (frame == 0)
 
 
@@ -40,9 +40,9 @@ def test_refresh_frames(period, expected):
 
 
 def test_tracking_attends_boxes_and_one_region_around():
-    keep = tracking(Cues(objects([34, 34, 46, 46]), GRID, PICTURE))
+    keep = tracking(MaskContext(objects([34, 34, 46, 46]), GRID, PICTURE))
     assert np.argwhere(keep).tolist() == [[r, c] for r in (1, 2, 3) for c in (1, 2, 3)]
-    assert not tracking(Cues(Detections.empty(), GRID, PICTURE)).any()
+    assert not tracking(MaskContext(Detections.empty(), GRID, PICTURE)).any()
 
 
 @given(st.integers(0, 2**32 - 1), st.integers(1, 30), st.integers(0, 9))
@@ -51,11 +51,11 @@ def test_the_union_attends_what_either_source_attends(seed, frame, period):
     static = rng.random(GRID.shape) < 0.3
     corner = rng.uniform(0, 80, 2)
     state = MaskState(frame, objects([*corner, *(corner + 20)]))
-    both = decide(policy(static, tracking, period), state)
+    both = compose(policy(static, tracking, period), state)
     if is_refresh(frame, period):
         assert both.refresh and both.keep.all()
     else:
-        single = [decide(policy(s, d, period), state).keep for s, d in ((static, None), (None, tracking))]
+        single = [compose(policy(s, d, period), state).keep for s, d in ((static, None), (None, tracking))]
         np.testing.assert_array_equal(both.keep, single[0] | single[1])
     np.testing.assert_array_equal(both.sources["static"], static)
     assert both.masked_share == pytest.approx(1 - both.keep.mean())
@@ -63,7 +63,7 @@ def test_the_union_attends_what_either_source_attends(seed, frame, period):
 
 def test_deciding_changes_nothing():
     static = np.zeros(GRID.shape, bool)
-    mask = decide(policy(static), MaskState(1, Detections.empty()))
+    mask = compose(policy(static), MaskState(1, Detections.empty()))
     assert not mask.keep.any()
     state = MaskState.initial()
     assert replace(state, frame=state.frame + 1).frame == 1 and state.frame == 0
@@ -85,11 +85,11 @@ def test_what_a_planner_asks_for_is_attended_besides_the_masks():
     static = np.zeros(GRID.shape, bool)
     static[0, 0] = True
     asked = np.array([[40.0, 20.0, 60.0, 30.0]])
-    mask = decide(policy(static), MaskState(1, Detections.empty()), asked)
+    mask = compose(policy(static), MaskState(1, Detections.empty()), asked)
     assert np.argwhere(mask.keep).tolist() == [[0, 0], [1, 2], [1, 3]]
     assert np.argwhere(mask.sources["attention"]).tolist() == [[1, 2], [1, 3]]
-    assert "attention" not in decide(policy(static), MaskState(1, Detections.empty())).sources
-    assert decide(policy(), MaskState(1, Detections.empty()), asked).keep.all(), "without a mask nothing is to be added"
+    assert "attention" not in compose(policy(static), MaskState(1, Detections.empty())).sources
+    assert compose(policy(), MaskState(1, Detections.empty()), asked).keep.all(), "without a mask nothing is to be added"
 
 
 @st.composite
@@ -109,32 +109,32 @@ def situations(draw):
 
 
 @given(situations())
-def test_union_laws(situation):
-    deciding, state, asked = situation
-    mask, more = decide(deciding, state), decide(deciding, state, asked)
+def test_union_laws(sequence_context):
+    deciding, state, asked = sequence_context
+    mask, more = compose(deciding, state), compose(deciding, state, asked)
     sources = list(more.sources.values())
     assert more.keep[mask.keep].all(), "asking for more never masks anything"
     assert more.keep[GRID.cover(asked, PICTURE)].all()
     assert all(more.keep[source].all() for source in sources)
     if not more.refresh:
         np.testing.assert_array_equal(more.keep, np.logical_or.reduce(sources), "and nothing else is attended")
-        again = decide(replace(deciding, static=more.keep), state, asked)
+        again = compose(replace(deciding, static=more.keep), state, asked)
         np.testing.assert_array_equal(again.keep, more.keep, "a union with what is in it already adds nothing")
     doubled = objects(*state.last.boxes, *state.last.boxes)
-    np.testing.assert_array_equal(decide(deciding, replace(state, last=doubled), asked).keep, more.keep)
+    np.testing.assert_array_equal(compose(deciding, replace(state, last=doubled), asked).keep, more.keep)
     assert more.masked_share <= mask.masked_share
 
 
 @given(situations(), st.integers(0, 24))
-def test_a_budget_is_kept_by_every_mask_and_cuts_nothing_that_a_planner_asks_for(situation, regions):
-    free, state, asked = situation
-    hot = None if free.static is None else static_ranks(free.static)
+def test_a_budget_is_kept_by_every_mask_and_cuts_nothing_that_a_planner_asks_for(sequence_context, regions):
+    free, state, asked = sequence_context
+    hot = None if free.static is None else rank_by_heat(free.static)
     tight = replace(free, regions=regions, hot=hot)
-    own, mask = decide(free, state, asked), decide(tight, state, asked)
+    own, mask = compose(free, state, asked), compose(tight, state, asked)
     assert mask.refresh == own.refresh
     if mask.refresh:
         assert mask.keep.all()
-        between = decide(replace(tight, refresh_period=0), replace(state, frame=1), asked)
+        between = compose(replace(tight, refresh_period=0), replace(state, frame=1), asked)
         for name, source in between.sources.items():
             np.testing.assert_array_equal(mask.sources[name], source, "a refresh changes nothing of what masks say")
         return
@@ -154,14 +154,14 @@ def test_a_budget_is_kept_by_every_mask_and_cuts_nothing_that_a_planner_asks_for
         assert own.keep[mask.keep].all(), "cut down inside it"
     if free.static is None and not len(asked):
         np.testing.assert_array_equal(
-            mask.keep, nearest(state.last.boxes, state.last.scores, GRID, PICTURE, regions))
+            mask.keep, nearest_regions(state.last.boxes, state.last.scores, GRID, PICTURE, regions))
 
 
 def test_what_follows_objects_comes_before_the_static_mask():
     static = GRID.full(False)
     static[:, 0] = True
-    tight = replace(policy(static, tracking), regions=10, hot=static_ranks(static))
-    mask = decide(tight, MaskState(1, objects([66, 18, 78, 30])))
+    tight = replace(policy(static, tracking), regions=10, hot=rank_by_heat(static))
+    mask = compose(tight, MaskState(1, objects([66, 18, 78, 30])))
     followed = GRID.cover(np.array([[66, 18, 78, 30]]), PICTURE, ring=1)
     assert mask.keep[followed].all() and (mask.keep & static).sum() == 1
     np.testing.assert_array_equal(mask.sources["static"], mask.keep & static)
@@ -171,6 +171,6 @@ def test_what_follows_objects_comes_before_the_static_mask():
 def test_shares_by_cause():
     static = GRID.full(False)
     static[0] = True
-    mask = decide(policy(static, tracking), MaskState(1, objects([34, 34, 46, 46])), np.array([[0.0, 0.0, 16.0, 16.0]]))
+    mask = compose(policy(static, tracking), MaskState(1, objects([34, 34, 46, 46])), np.array([[0.0, 0.0, 16.0, 16.0]]))
     assert mask.attended_shares == pytest.approx({"static": 6 / 24, "dynamic": 9 / 24, "attention": 1 / 24})
-    assert decide(policy(static), MaskState(0, Detections.empty())).attended_shares == {"refresh": 1.0}
+    assert compose(policy(static), MaskState(0, Detections.empty())).attended_shares == {"refresh": 1.0}

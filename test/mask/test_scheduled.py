@@ -9,12 +9,12 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from regionmask_ros.core.detections import Detections
-from regionmask_ros.core.grid import RegionGrid, looked_at
+from regionmask_ros.core.grid import RegionGrid, is_observed
 from regionmask_ros.errors import UserError
-from regionmask_ros.mask.policy import MaskPolicy, MaskState, decide
-from regionmask_ros.mask.scheduling import BORDER, OBJECTS, Schedule, follow_threshold, scheduled
-from regionmask_ros.tracking.motion import Motion, coarse
-from regionmask_ros.tracking.tracker import Tracks, carried, follow, followed
+from regionmask_ros.mask.policy import MaskComposer, MaskState, compose
+from regionmask_ros.mask.scheduling import BORDER, OBJECTS, Schedule, min_track_score, schedule_regions
+from regionmask_ros.tracking.motion import OpticalFlow, downsample
+from regionmask_ros.tracking.tracker import Tracks, associate, predict, update_tracks
 
 GRID, PICTURE = RegionGrid(12, 16), (256, 192)
 
@@ -24,7 +24,7 @@ def schedule(**other) -> Schedule:
 
 
 def sent(plan: Schedule, tracks: Tracks, frame: int) -> dict[str, np.ndarray]:
-    return scheduled(plan, tracks, frame, frame, GRID, PICTURE)
+    return schedule_regions(plan, tracks, frame, frame, GRID, PICTURE)
 
 
 def objects(*boxes) -> Detections:
@@ -36,7 +36,7 @@ def standing(looks, frame: int, box=(100, 80, 130, 140)) -> Tracks:
     """An object that was looked at in those frames, and detected in all up to ``frame - 1``."""
     tracks = Tracks.none()
     for t in range(frame):
-        tracks, _ = follow(tracks, objects(box), np.array([t in looks]), t)
+        tracks, _ = associate(tracks, objects(box), np.array([t in looks]), t)
     return tracks
 
 
@@ -62,8 +62,8 @@ def test_an_object_is_looked_at_where_it_was_last_seen_too():
 
 
 def test_an_object_that_is_gone_is_not_looked_for():
-    gone, _ = follow(standing(set(range(20)), 20), Detections.empty(), np.zeros(0, bool), 20)
-    gone, _ = follow(gone, Detections.empty(), np.zeros(0, bool), 21)
+    gone, _ = associate(standing(set(range(20)), 20), Detections.empty(), np.zeros(0, bool), 20)
+    gone, _ = associate(gone, Detections.empty(), np.zeros(0, bool), 21)
     assert len(gone) == 1 and not sent(schedule(), gone, 22)[OBJECTS].any()
 
 
@@ -72,17 +72,17 @@ def test_a_weak_newcomer_is_tried_some_times_and_then_dropped():
                              np.zeros(1, np.int32)), schedule(trial_looks=2, steer_threshold=0.4)
     tracks, attended = Tracks.none(), []
     for t in range(5):
-        tracks, _ = follow(tracks, weak, np.array([t == 0 or attended[-1]]), t)
+        tracks, _ = associate(tracks, weak, np.array([t == 0 or attended[-1]]), t)
         attended.append(bool(sent(tried, tracks, t + 1)[OBJECTS].any()))
     assert attended == [True, True, False, False, False]
-    assert follow_threshold(tried) == 0.2 and follow_threshold(schedule(steer_threshold=0.4)) == 0.4
+    assert min_track_score(tried) == 0.2 and min_track_score(schedule(steer_threshold=0.4)) == 0.4
 
 
 def test_in_frames_of_rest_nothing_is_sent_but_what_is_fast():
     tracks = Tracks.none()
     for t in range(31):
         both = objects((20, 20, 50, 60), (20 + 6 * t, 100, 50 + 6 * t, 140))
-        tracks, _ = follow(carried(tracks, np.zeros(len(tracks), bool), None, t), both, np.array([True, True]), t)
+        tracks, _ = associate(predict(tracks, np.zeros(len(tracks), bool), None, t), both, np.array([True, True]), t)
 
     def attended(**other) -> np.ndarray:
         return np.logical_or.reduce(list(sent(schedule(border_period=1, **other), tracks, 31).values()))
@@ -103,7 +103,7 @@ def test_the_border_has_a_beat_of_its_own():
 
 def test_a_budget_is_kept_and_those_most_due_come_first():
     tracks = standing(set(range(20)), 24)
-    tracks, _ = follow(tracks, objects((100, 80, 130, 140), (10, 10, 40, 50)), np.array([False, True]), 24)
+    tracks, _ = associate(tracks, objects((100, 80, 130, 140), (10, 10, 40, 50)), np.array([False, True]), 24)
     whole = sent(schedule(), tracks, 25)[OBJECTS]
     tight = sent(schedule(most_attended=0.2), tracks, 25)[OBJECTS]
     assert tight.mean() <= 0.2 < whole.mean() and tight[6].any() and not tight[0].any()
@@ -114,18 +114,18 @@ def test_a_budget_is_kept_and_those_most_due_come_first():
        st.integers(1, 3), st.integers(0, 3), st.floats(0.05, 1))
 def test_no_region_starves_longer_than_the_refresh_period(seed, tolerance, longest, period, border, work, rest, most):
     rng = np.random.default_rng(seed)
-    policy = MaskPolicy(GRID, PICTURE, None, None, 8, schedule(
+    policy = MaskComposer(GRID, PICTURE, None, None, 8, schedule(
         tolerance=tolerance, longest_rest=longest, refresh_period=period, border_period=border, work=work, rest=rest,
         most_attended=most))
     state, age = MaskState.initial(), np.zeros(GRID.shape, int)
     for frame in range(25):
-        mask = decide(policy, MaskState(frame, state.last, state.tracks))
+        mask = compose(policy, MaskState(frame, state.last, state.tracks))
         age = np.where(mask.keep, 0, age + 1)
         assert age.max() < period and mask.refresh == (frame % period == 0)
         assert mask.refresh or mask.keep.sum() <= max(1, most * mask.keep.size)
         corner = rng.uniform(0, 200, (rng.integers(0, 5), 2))
         found = objects(*np.hstack([corner, corner + rng.uniform(8, 60, corner.shape)]))
-        tracks, _ = followed(state.tracks, found, mask.keep, PICTURE, frame, None)
+        tracks, _ = update_tracks(state.tracks, found, mask.keep, PICTURE, frame, None)
         state = MaskState(frame + 1, found, tracks)
 
 
@@ -133,19 +133,19 @@ def test_an_object_is_looked_at_as_often_as_it_asks_for():
     rng = np.random.default_rng(0)
     still, walker = (cv2.GaussianBlur(rng.integers(0, 256, shape).astype(np.uint8), (0, 0), 4)
                      for shape in ((192, 256, 3), (40, 30, 3)))
-    policy = MaskPolicy(GRID, PICTURE, None, None, 8, schedule(refresh_period=100, tolerance=0.15, longest_rest=10))
+    policy = MaskComposer(GRID, PICTURE, None, None, 8, schedule(refresh_period=100, tolerance=0.15, longest_rest=10))
     state, looks, before = MaskState.initial(), np.zeros(2, int), None
     shown = objects((20, 20, 50, 60), (20, 120, 50, 160))
     for t in range(50):
-        picture = still.copy()
-        picture[120:160, 20 + 3 * t:50 + 3 * t] = walker
-        mask, now = decide(policy, state), coarse(picture)
+        image = still.copy()
+        image[120:160, 20 + 3 * t:50 + 3 * t] = walker
+        mask, now = compose(policy, state), downsample(image)
         real = objects((20, 20, 50, 60), (20 + 3 * t, 120, 50 + 3 * t, 160))
-        looked = looked_at(real.boxes, mask.keep, PICTURE)
+        looked = is_observed(real.boxes, mask.keep, PICTURE)
         looks += looked
         shown = objects(*np.where(looked[:, None], real.boxes, shown.boxes))
-        motion = None if before is None else Motion(before, now)
-        tracks, last = followed(state.tracks, shown, mask.keep, PICTURE, t, motion)
+        motion = None if before is None else OpticalFlow(before, now)
+        tracks, last = update_tracks(state.tracks, shown, mask.keep, PICTURE, t, motion)
         np.testing.assert_allclose(last.boxes, real.boxes, atol=6.0)
         state, before = MaskState(t + 1, last, tracks), now
     assert 4 <= looks[0] <= 8 and looks[1] > 2 * looks[0] and len(tracks) == 2, looks

@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from regionmask_ros.metrics.bootstrap import block_length, frame_weights, interval
+from regionmask_ros.metrics.bootstrap import block_length, confidence_interval, frame_weights
 
 
 def test_blocks_are_a_second_long_or_a_fifth_of_the_sequence():
@@ -29,6 +29,6 @@ def test_equal_texts_draw_equal_frames_and_neighbours_come_together():
 def test_the_interval_of_a_mean_has_its_usual_width():
     values = np.random.default_rng(3).normal(10.0, 2.0, 400)
     means = frame_weights(400, "x", 2000) @ values / 400
-    low, high = interval(means)
+    low, high = confidence_interval(means)
     assert (high - low) == pytest.approx(2 * 1.645 * 2.0 / 20, rel=0.25) and low < 10 < high
-    assert interval([float("nan"), 3.0]) == (3.0, 3.0) and np.isnan(interval([])).all()
+    assert confidence_interval([float("nan"), 3.0]) == (3.0, 3.0) and np.isnan(confidence_interval([])).all()

@@ -13,8 +13,8 @@ from hypothesis import strategies as st
 from regionmask_ros.metrics.average_precision import (
     FALSE,
     LEFT_OUT,
-    NOBODY,
     RIGHT,
+    UNMATCHED,
     PrecisionCurve,
     match,
     match_tall,
@@ -57,7 +57,7 @@ def test_small_objects_can_be_left_out():
 
 
 def test_nothing_to_find_and_nothing_found():
-    assert match(NONE, [], boxes((0, 0, 1, 1)), NONE).found_by.tolist() == [NOBODY]
+    assert match(NONE, [], boxes((0, 0, 1, 1)), NONE).found_by.tolist() == [UNMATCHED]
     assert match(boxes((0, 0, 1, 1)), [0.3], NONE, NONE).outcome.tolist() == [FALSE]
     assert match(boxes((1, 1, 1, 1)), [0.3], boxes((1, 1, 1, 1)), NONE).outcome.tolist() == [FALSE], "no area, no match"
 
@@ -139,7 +139,7 @@ def test_laws_of_matching(seed):
     for found, scores, objects, ignored in random_frames(seed, 3):
         result = match(found, scores, objects, ignored)
         right = np.flatnonzero(result.outcome == RIGHT)
-        assert sorted(result.found_by[result.found_by != NOBODY]) == right.tolist(), "one detection an object"
+        assert sorted(result.found_by[result.found_by != UNMATCHED]) == right.tolist(), "one detection an object"
         without = match(found, scores, objects, NONE)
         assert (result.outcome == RIGHT).sum() == (without.outcome == RIGHT).sum(), "ignored regions take no match"
         assert (np.diff(result.scores) <= 0).all()

@@ -14,7 +14,7 @@ h5py = pytest.importorskip("h5py", reason="h5py is missing: `make setup` brings 
 from net_writer import write_net  # noqa: E402
 
 from regionmask_ros.errors import (
-    Refused,  # noqa: E402
+    InvalidFile,  # noqa: E402
     UserError,  # noqa: E402
 )
 from regionmask_ros.files import hdf5  # noqa: E402
@@ -128,7 +128,7 @@ def huge(file) -> None:
     (lambda file: file.__delitem__("layer"), "no layer"),
 ])
 def test_what_does_not_belong_there_is_refused_in_one_line(tiny_network, change, told):
-    with pytest.raises(Refused, match=told) as caught:
+    with pytest.raises(InvalidFile, match=told) as caught:
         parse_net(written(tiny_network, change), "")
     assert "\n" not in str(caught.value)
 
@@ -170,10 +170,10 @@ def test_without_h5py_one_line_says_so(tiny_network, tmp_path, monkeypatch):
 def test_a_file_that_makes_the_library_hang_or_crash_is_refused(monkeypatch):
     """Whatever the reading program dies of, here it is one line."""
     monkeypatch.setattr(hdf5, "TIMEOUT_S", 1e-3)
-    with pytest.raises(Refused, match="cannot be read in"):
+    with pytest.raises(InvalidFile, match="cannot be read in"):
         hdf5.read_hdf5(b"\x89HDF\r\n\x1a\n")
     monkeypatch.undo()
-    with pytest.raises(Refused, match="damaged"):
+    with pytest.raises(InvalidFile, match="damaged"):
         hdf5.read_hdf5(b"\x89HDF\r\n\x1a\n" + bytes(100))
 
 
@@ -187,5 +187,5 @@ def test_damage_is_refused_or_changes_nothing_but_numbers(tiny_network, data):
     cut = data.draw(st.sampled_from([len(content), len(content) // 2, 100]))
     try:
         parse_net(bytes(content[:cut]), "")
-    except Refused as refused:
+    except InvalidFile as refused:
         assert str(refused)

@@ -9,15 +9,15 @@ import numpy as np
 import pytest
 
 from regionmask_ros.core.frame import Frame, make_view
-from regionmask_ros.engine.reference import TwinEncoder, TwinNetwork
+from regionmask_ros.engine.reference import ReferenceEncoder, ReferenceNetwork
 from regionmask_ros.errors import UserError
 from regionmask_ros.network.thresholds import (
     LARGEST,
     SHIPPED,
     TunedThresholds,
+    bundled_thresholds,
+    get_thresholds,
     read_tuned,
-    shipped,
-    thresholds_of,
     tuned_network,
     with_thresholds,
 )
@@ -30,7 +30,7 @@ GOOD = {"network": "abc", "arithmetic": "snap", "input_step": 2, "thresholds": {
 def test_a_network_with_other_thresholds_is_the_same_but_for_them(tiny_network):
     values = {"encoder": 2, "c1": 3, "c2": 7, "c3": 12}
     changed = with_thresholds(tiny_network, values)
-    assert thresholds_of(changed) == values and thresholds_of(tiny_network) == dict.fromkeys(values, 6)
+    assert get_thresholds(changed) == values and get_thresholds(tiny_network) == dict.fromkeys(values, 6)
     assert changed.digest != tiny_network.digest and changed.head == tiny_network.head
     for one, other in zip(changed.layers, tiny_network.layers):
         np.testing.assert_array_equal(one.weight, other.weight)
@@ -50,18 +50,18 @@ def test_a_network_that_is_a_head_alone_has_the_encoders_threshold(tiny_network)
 def test_the_engine_computes_other_thresholds_as_the_twin(tiny_network):
     changed = with_thresholds(tiny_network, {"encoder": 3, "c1": 2, "c2": 11, "c3": 20})
     pipeline = Pipeline(changed, PipelineSettings(arithmetic="snap"))
-    encoder, twin = TwinEncoder((64, 96, 3), 3), TwinNetwork(changed, (96, 64), "snap")
+    encoder, reference_network = ReferenceEncoder((64, 96, 3), 3), ReferenceNetwork(changed, (96, 64), "snap")
     rng = np.random.default_rng(0)
     still = rng.integers(0, 256, (64, 96, 3))
     for t in range(6):
         frame = Frame(np.clip(still + rng.integers(-9, 10, still.shape), 0, 255).astype(np.uint8), "rgb", t, "")
         image = make_view(frame, (96, 64)).image
         value = np.stack([changed.input_table[image[..., c], c] for c in range(3)], axis=2)
-        np.testing.assert_array_equal(pipeline.process(frame)[0].head, twin.step(encoder.step(value.astype(np.int64))))
+        np.testing.assert_array_equal(pipeline.process(frame)[0].head, reference_network.step(encoder.step(value.astype(np.int64))))
 
 
 def test_in_steps_of_two_a_change_from_dark_to_bright_arrives_in_one_frame(trained):
-    values = thresholds_of(trained)
+    values = get_thresholds(trained)
     coarse = with_thresholds(trained, {**values, "encoder": 5}, 2)
     assert coarse.encoder_threshold == 3, "rounded up: 6/64"
     np.testing.assert_array_equal(coarse.layers[0].weight, 2 * trained.layers[0].weight)
@@ -75,7 +75,7 @@ def test_in_steps_of_two_a_change_from_dark_to_bright_arrives_in_one_frame(train
 
 
 def test_the_head_is_nearly_the_same_in_either_step(trained):
-    fine, coarse = (with_thresholds(trained, thresholds_of(trained), step) for step in (1, 2))
+    fine, coarse = (with_thresholds(trained, get_thresholds(trained), step) for step in (1, 2))
     image = np.random.default_rng(0).integers(60, 200, (64, 64, 3)).astype(np.uint8)
     heads = [Pipeline(network, PipelineSettings()).process(Frame(image, "rgb", 0, ""))[0].head.astype(float)
              for network in (fine, coarse)]
@@ -116,13 +116,13 @@ def test_anything_else_is_refused_in_one_line(tmp_path, content):
 
 
 def test_the_file_of_the_package_is_for_the_trained_network(trained):
-    assert shipped().network == trained.digest and set(shipped().thresholds) == set(thresholds_of(trained))
-    assert thresholds_of(with_thresholds(trained, shipped().thresholds)) == shipped().thresholds
+    assert bundled_thresholds().network == trained.digest and set(bundled_thresholds().thresholds) == set(get_thresholds(trained))
+    assert get_thresholds(with_thresholds(trained, bundled_thresholds().thresholds)) == bundled_thresholds().thresholds
     tuned = tuned_network(trained)
-    assert (shipped().input_step, tuned.encoder_threshold) == (2, shipped().thresholds["encoder"] // 2)
+    assert (bundled_thresholds().input_step, tuned.encoder_threshold) == (2, bundled_thresholds().thresholds["encoder"] // 2)
     assert tuned_network(trained) is tuned_network(trained), "cameras share the weights"
-    assert {"command", "tuning", "held_out", "trials"} <= set(shipped().made)
-    assert SHIPPED.stat().st_size < 10_000 and "/" not in shipped().made["command"]
+    assert {"command", "tuning", "held_out", "trials"} <= set(bundled_thresholds().made)
+    assert SHIPPED.stat().st_size < 10_000 and "/" not in bundled_thresholds().made["command"]
 
 
 def test_it_is_for_no_other_network(tiny_network):

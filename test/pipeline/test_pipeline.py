@@ -11,7 +11,7 @@ from moving_square import moving_square
 
 from regionmask_ros.core.frame import Frame, make_view
 from regionmask_ros.core.grid import RegionGrid
-from regionmask_ros.engine.reference import TwinEncoder, TwinNetwork
+from regionmask_ros.engine.reference import ReferenceEncoder, ReferenceNetwork
 from regionmask_ros.errors import UserError
 from regionmask_ros.mask.scheduling import PRESETS
 from regionmask_ros.mask.static import save_static_mask
@@ -40,8 +40,8 @@ def half_mask(tmp_path) -> str:
 def test_pipeline_equals_the_twin_with_held_references(tiny_network, half_mask, arithmetic):
     settings = PipelineSettings(mask="static", static_mask=half_mask, refresh_period=3, arithmetic=arithmetic)
     pipeline, frames = Pipeline(tiny_network, settings), clip(8)
-    encoder = TwinEncoder((64, 96, 3), tiny_network.encoder_threshold)
-    twin = TwinNetwork(tiny_network, (96, 64), arithmetic)
+    encoder = ReferenceEncoder((64, 96, 3), tiny_network.encoder_threshold)
+    reference_network = ReferenceNetwork(tiny_network, (96, 64), arithmetic)
     held = np.zeros((64, 96), bool)
     held[:, :48] = True
     for t, frame in enumerate(frames):
@@ -49,7 +49,7 @@ def test_pipeline_equals_the_twin_with_held_references(tiny_network, half_mask, 
         image = make_view(frame, (96, 64)).image
         value = np.stack([tiny_network.input_table[image[..., c], c] for c in range(3)], axis=2)
         message = encoder.step(value.astype(np.int64), None if t % 3 == 0 else held)
-        np.testing.assert_array_equal(result.head, twin.step(message))
+        np.testing.assert_array_equal(result.head, reference_network.step(message))
         assert result.counts.encoder_events == np.count_nonzero(message)
         assert result.mask.refresh == (t % 3 == 0)
         assert result.mask.masked_share == (0.0 if t % 3 == 0 else 0.5)

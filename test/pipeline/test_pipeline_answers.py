@@ -52,7 +52,7 @@ def test_a_refresh_that_was_asked_for_sends_everything_once(corner):
         (result,) = corner.process(frame)
         shares.append((result.mask.refresh, bool(result.mask.keep.all()), bool(result.age.any())))
     assert shares == [(True, True, False), (False, False, True), (True, True, False), (False, False, True)]
-    assert corner.fresh_starts == 0
+    assert corner.resets == 0
 
 
 def test_boxes_of_a_planner_are_attended_until_others_come(corner):
@@ -98,13 +98,13 @@ def test_only_wanted_classes_are_reported_and_it_can_change_between_frames(tiny_
 def test_seen_regions_survive_a_looped_bag_but_no_reset(tiny_network):
     pipeline, frames = Pipeline(tiny_network, PipelineSettings(score_threshold=0.2)), clip(3)
     with pytest.raises(UserError, match="no picture has come yet"):
-        pipeline.seen_mask()
+        pipeline.learned_mask()
     for frame in (*frames, *frames):
         pipeline.process(frame)
-    grid, mask, seen = pipeline.seen_mask()
+    grid, mask, seen = pipeline.learned_mask()
     assert seen.frames == 6 and mask.shape == grid.shape == (4, 6) and mask.any()
-    assert pipeline.fresh_starts == 1
+    assert pipeline.resets == 1
     pipeline.reset()
     with pytest.raises(UserError, match="no object was seen yet"):
-        pipeline.seen_mask()
-    assert pipeline.fresh_starts == 2
+        pipeline.learned_mask()
+    assert pipeline.resets == 2

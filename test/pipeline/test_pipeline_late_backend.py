@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 from moving_square import moving_square
 
-from regionmask_ros.backends import BackendFailed, open_backend
+from regionmask_ros.backends import BackendError, open_backend
 from regionmask_ros.core.frame import Frame
 from regionmask_ros.errors import UserError
 from regionmask_ros.mask.scheduling import PRESETS
@@ -33,7 +33,7 @@ class LateBackend:
 
     def submit(self, events: Any, tag: Any) -> None:
         if self.fails:
-            raise BackendFailed("the detector has ended")
+            raise BackendError("the detector has ended")
         self._inner.submit(events, tag)
         self._waiting.append(self._inner.poll(0.0))
         if len(self._waiting) > LATE:
@@ -72,7 +72,7 @@ def test_a_fresh_start_loses_no_result(tiny_network, second):
     assert [result.frame for result in results] == frames
     assert [result.mask.refresh for result in results] == [True, False, False, False, True] * 2
     # Restarts after four frames, twice, and one because of the other size or of the stamp that jumps back.
-    assert pipeline.fresh_starts == 3 and pipeline.latency_steps == LATE
+    assert pipeline.resets == 3 and pipeline.latency_steps == LATE
 
 
 def test_the_same_heads_but_later(tiny_network):
@@ -131,12 +131,12 @@ def test_a_backend_that_fails_is_opened_anew_with_the_next_frame(tiny_network):
     for frame in frames[:2]:
         pipeline.process(frame)
     pipeline._seat.backend.fails = True
-    with pytest.raises(BackendFailed):
+    with pytest.raises(BackendError):
         pipeline.process(frames[2])
     assert pipeline.drain() == [] and pipeline.kernels == "" and pipeline.input_size == (96, 64)
     results = played(pipeline, frames[3:])
     assert [result.frame for result in results] == frames[3:] and results[0].mask.refresh
-    assert pipeline.fresh_starts == 1
+    assert pipeline.resets == 1
 
 
 def test_what_is_known_of_the_camera_outlives_its_backend(tiny_network):
@@ -144,12 +144,12 @@ def test_what_is_known_of_the_camera_outlives_its_backend(tiny_network):
     for frame in frames[:5]:
         pipeline.process(frame)
     pipeline._seat.backend.fails = True
-    with pytest.raises(BackendFailed):
+    with pytest.raises(BackendError):
         pipeline.process(frames[5])
     assert pipeline._camera.seen.frames == 5 - LATE
     pipeline.reset()
     with pytest.raises(UserError, match="nothing"):
-        pipeline.seen_mask()
+        pipeline.learned_mask()
 
 
 def handed_in(network, pipeline: Pipeline, input_wh: tuple[int, int]) -> tuple[Any, Any]:
@@ -174,7 +174,7 @@ def test_another_backend_takes_over_afresh_between_two_frames(tiny_network):
     alone = Pipeline(tiny_network, replace(settings, arithmetic="lava"))
     for one, other in zip(results, played(alone, frames[4:]), strict=True):
         np.testing.assert_array_equal(one.head, other.head)
-    assert pipeline.fresh_starts == 1
+    assert pipeline.resets == 1
 
 
 @pytest.mark.parametrize("input_wh, used", [((96, 64), True), ((64, 96), False)])
@@ -207,7 +207,7 @@ def test_one_for_another_input_size_takes_over_with_a_new_grid(tiny_network):
     results = played(pipeline, frames[2:])
     assert [result.frame for result in results] == frames[2:]
     assert [result.mask.refresh for result in results] == [True, False, False]
-    assert pipeline.input_size == (160, 128) and results[0].mask.keep.shape == (8, 10) and pipeline.fresh_starts == 1
+    assert pipeline.input_size == (160, 128) and results[0].mask.keep.shape == (8, 10) and pipeline.resets == 1
 
 
 def test_a_static_mask_that_would_not_fit_another_input_size_is_told(tiny_network, tmp_path):

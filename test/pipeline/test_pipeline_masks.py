@@ -11,8 +11,8 @@ from moving_square import moving_square
 from regionmask_ros.core.frame import Frame
 from regionmask_ros.core.grid import RegionGrid
 from regionmask_ros.errors import UserError
-from regionmask_ros.mask.adaptive import Adaptive, Seen, looked, mask_of
-from regionmask_ros.mask.scheduling import PRESETS, Knobs, Schedule
+from regionmask_ros.mask.adaptive import Adaptive, OccupancyStats, mask_of, update_occupancy
+from regionmask_ros.mask.scheduling import PRESETS, PresetOverrides, Schedule
 from regionmask_ros.mask.static import save_static_mask
 from regionmask_ros.pipeline.pipeline import Pipeline, PipelineSettings
 
@@ -38,19 +38,19 @@ def left_mask(tmp_path) -> str:
 
 
 def test_an_adaptive_mask_learns_from_refresh_frames_alone(tiny_network):
-    pipeline, seen, expected = Pipeline(tiny_network, ADAPTIVE), Seen.nothing(GRID), None
+    pipeline, seen, expected = Pipeline(tiny_network, ADAPTIVE), OccupancyStats.nothing(GRID), None
     shown = set()
     for result in results(pipeline, clip(24)):
         if result.index % 4 == 0:
             assert result.mask.refresh
-            seen = looked(seen, result.detections.boxes, GRID, WH, half_life=ADAPTIVE.adaptive.half_life)
+            seen = update_occupancy(seen, result.detections.boxes, GRID, WH, half_life=ADAPTIVE.adaptive.half_life)
             expected = mask_of(ADAPTIVE.adaptive, seen)
         else:
             np.testing.assert_array_equal(result.mask.keep, expected)
         shown.add(expected.tobytes())
         assert result.mask_text.startswith("adaptive")
     assert len(shown) > 2 and not expected.all(), "the clip must make the mask move"
-    grid, mask, told = pipeline.seen_mask()
+    grid, mask, told = pipeline.learned_mask()
     assert grid == GRID and told.frames == 6
     np.testing.assert_array_equal(mask, expected)
 
@@ -75,9 +75,9 @@ def test_what_was_seen_stays_known_when_masks_are_swapped(tiny_network, left_mas
     (first,) = pipeline.process(frames[6])
     assert not first.mask.keep.all(), "whole frames before the swap have taught it"
     pipeline.reconfigure(replace(ADAPTIVE, static_mask=left_mask, adaptive=Adaptive(cover=1.0)))
-    assert pipeline.seen_mask()[2].frames == 0, "a mask that the user brings is a new start"
+    assert pipeline.learned_mask()[2].frames == 0, "a mask that the user brings is a new start"
     pipeline.reconfigure(replace(ADAPTIVE, static_mask=left_mask))
-    np.testing.assert_array_equal(np.flatnonzero(pipeline.seen_mask()[1].any(axis=0)), [0, 1])
+    np.testing.assert_array_equal(np.flatnonzero(pipeline.learned_mask()[1].any(axis=0)), [0, 1])
 
 
 @pytest.mark.parametrize("mask", ["static", "dynamic", "static+dynamic", "adaptive", "adaptive+dynamic"])
@@ -116,21 +116,21 @@ def test_a_target_can_change_between_frames(tiny_network):
 
 
 def test_knobs_turn_what_a_preset_does(tiny_network):
-    settings = PipelineSettings(preset="fast", knobs=Knobs(refresh_period=3), score_threshold=0.5)
-    assert settings.deciding_refresh_period == 3
+    settings = PipelineSettings(preset="fast", knobs=PresetOverrides(refresh_period=3), score_threshold=0.5)
+    assert settings.effective_refresh_period == 3
     pipeline = Pipeline(tiny_network, settings)
     assert [r.mask.refresh for r in results(pipeline, clip(7))] == [True, False, False] * 2 + [True]
-    pipeline.reconfigure(replace(settings, knobs=Knobs(refresh_period=5)))
+    pipeline.reconfigure(replace(settings, knobs=PresetOverrides(refresh_period=5)))
     assert [r.mask.refresh for r in results(pipeline, clip(12)[7:])] == [False, False, False, True, False]
 
 
 def test_every_knob_is_a_value_of_a_schedule():
     of_schedules = {field.name: field.type for field in fields(Schedule)}
-    assert {field.name: field.type for field in fields(Knobs)}.items() <= of_schedules.items()
+    assert {field.name: field.type for field in fields(PresetOverrides)}.items() <= of_schedules.items()
     for preset in PRESETS.values():
-        assert Knobs().applied(preset) == preset
-        for field in fields(Knobs):
-            turned = Knobs(**{field.name: 1}).applied(preset)
+        assert PresetOverrides().applied(preset) == preset
+        for field in fields(PresetOverrides):
+            turned = PresetOverrides(**{field.name: 1}).applied(preset)
             assert getattr(turned, field.name) == 1 and replace(
                 turned, **{field.name: getattr(preset, field.name)}) == preset
 
@@ -139,8 +139,8 @@ def test_every_knob_is_a_value_of_a_schedule():
     ({"target_masked": 1.0}, "target masked 1.0"), ({"target_masked": float("nan")}, "target masked nan"),
     ({"target_masked": 0.5}, "needs a mask or a preset"),
     ({"target_masked": 0.9, "mask": "dynamic"}, "at most 0.88 can be masked"),
-    ({"target_masked": 0.8, "preset": "balanced", "knobs": Knobs(refresh_period=4)}, "at most 0.75"),
-    ({"knobs": Knobs(refresh_period=4)}, "there is no preset"),
+    ({"target_masked": 0.8, "preset": "balanced", "knobs": PresetOverrides(refresh_period=4)}, "at most 0.75"),
+    ({"knobs": PresetOverrides(refresh_period=4)}, "there is no preset"),
     ({"mask": "adaptive", "preset": "fast"}, "leave out mask adaptive"),
 ])
 def test_settings_that_do_not_go_together(wrong, said):
@@ -154,4 +154,4 @@ def test_settings_that_do_not_go_together(wrong, said):
 ])
 def test_knobs_that_make_no_sense(wrong, said):
     with pytest.raises(UserError, match=said):
-        Knobs(**wrong)
+        PresetOverrides(**wrong)

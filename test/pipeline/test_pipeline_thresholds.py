@@ -9,10 +9,10 @@ import pytest
 
 from regionmask_ros.core.frame import Frame
 from regionmask_ros.errors import UserError
-from regionmask_ros.network.thresholds import shipped, tuned_network
+from regionmask_ros.network.thresholds import bundled_thresholds, tuned_network
 from regionmask_ros.pipeline.pipeline import Pipeline, PipelineSettings
 
-TUNED = ("tuned", shipped().arithmetic)
+TUNED = ("tuned", bundled_thresholds().arithmetic)
 
 
 def in_force(**settings) -> tuple[str, str]:
@@ -71,14 +71,14 @@ def test_taking_over_swaps_thresholds_and_starts_afresh(trained):
     wanted = PipelineSettings(preset="fast")
     with pytest.raises(UserError, match="cannot change while the detector runs"):
         pipeline.reconfigure(wanted)
-    pipeline.reconfigure(wanted.with_backend_of(pipeline.settings))
+    pipeline.reconfigure(wanted.keep_backend(pipeline.settings))
     assert (pipeline.settings.preset, pipeline.settings.thresholds) == ("fast", "trained")
-    pipeline.take_over(pipeline.settings.with_backend_of(wanted)).close()
+    pipeline.take_over(pipeline.settings.keep_backend(wanted)).close()
     (result,) = pipeline.process(frames[1])
     (fresh,) = Pipeline(trained, wanted).process(frames[1])
     assert result.mask.refresh and pipeline.settings == wanted
     np.testing.assert_array_equal(result.head, fresh.head)
     assert result.counts == fresh.counts
     pipeline.reconfigure(replace(wanted, preset=""))
-    pipeline.take_over(pipeline.settings.with_backend_of(PipelineSettings())).close()
+    pipeline.take_over(pipeline.settings.keep_backend(PipelineSettings())).close()
     assert pipeline.process(frames[2])[0].mask.refresh and pipeline.settings == PipelineSettings()

@@ -11,18 +11,18 @@ import pytest
 from regionmask_ros.core.detections import Detections
 from regionmask_ros.core.frame import Frame
 from regionmask_ros.core.result import RegionMask
-from regionmask_ros.report.overlay import ORANGE, SKY_BLUE, caption_line, draw_overlay, keep_to_picture
+from regionmask_ros.report.overlay import ORANGE, SKY_BLUE, caption_line, draw_overlay, keep_to_image
 
 LABELS = ("person", "car")
 
 
 def colourful(width: int, height: int) -> np.ndarray:
     """Smooth colours, none of them grey, orange or the outline's blue."""
-    picture = np.empty((height, width, 3), np.uint8)
-    picture[..., 0] = np.linspace(60, 90, width, dtype=np.uint8)
-    picture[..., 1] = np.linspace(180, 220, height, dtype=np.uint8)[:, None]
-    picture[..., 2] = 40
-    return picture
+    image = np.empty((height, width, 3), np.uint8)
+    image[..., 0] = np.linspace(60, 90, width, dtype=np.uint8)
+    image[..., 1] = np.linspace(180, 220, height, dtype=np.uint8)[:, None]
+    image[..., 2] = 40
+    return image
 
 
 def mask_of(keep: np.ndarray, refresh: bool = False) -> RegionMask:
@@ -34,34 +34,34 @@ def found(*rows: tuple[float, float, float, float, float, int]) -> Detections:
     return Detections(table[:, :4].copy(), table[:, 4].copy(), table[:, 5].astype(np.int32))
 
 
-def draw(picture, keep, detections=None, caption=""):
-    return draw_overlay(Frame(picture, "bgr", 0, ""), detections or Detections.empty(), mask_of(keep), LABELS, caption)
+def draw(image, keep, detections=None, caption=""):
+    return draw_overlay(Frame(image, "bgr", 0, ""), detections or Detections.empty(), mask_of(keep), LABELS, caption)
 
 
 @pytest.mark.parametrize("size_wh", [(64, 32), (100, 37), (13, 9), (5, 3)])
 @pytest.mark.parametrize("grid", [(2, 4), (3, 7), (1, 1)])
 def test_a_pixel_belongs_to_the_region_that_the_formula_names(size_wh, grid):
     keep = np.random.default_rng(1).random(grid) < 0.5
-    picture = keep_to_picture(keep, size_wh)
+    image = keep_to_image(keep, size_wh)
     width, height = size_wh
-    assert picture.dtype == np.uint8 and picture.shape == (height, width) and picture.flags.c_contiguous
+    assert image.dtype == np.uint8 and image.shape == (height, width) and image.flags.c_contiguous
     for y in range(height):
         for x in range(width):
-            assert picture[y, x] == 255 * keep[y * grid[0] // height, x * grid[1] // width]
+            assert image[y, x] == 255 * keep[y * grid[0] // height, x * grid[1] // width]
 
 
 def test_attended_pixels_keep_their_colour_and_masked_ones_are_dark_and_nearly_grey():
-    picture = colourful(160, 120)
+    image = colourful(160, 120)
     keep = np.zeros((6, 8), bool)
     keep[2:4, 3:6] = True
-    shown = draw(picture, keep)
+    shown = draw(image, keep)
     inside = np.s_[42:78, 62:118]
-    assert np.array_equal(shown[inside], picture[inside])
-    outside = keep_to_picture(keep, (160, 120)) == 0
-    grey = cv2.cvtColor(picture, cv2.COLOR_BGR2GRAY)[outside].astype(float)
+    assert np.array_equal(shown[inside], image[inside])
+    outside = keep_to_image(keep, (160, 120)) == 0
+    grey = cv2.cvtColor(image, cv2.COLOR_BGR2GRAY)[outside].astype(float)
     dark = shown[outside].astype(float)
     assert np.abs(dark.mean(axis=1) - 0.45 * grey).max() < 14
-    assert np.ptp(dark, axis=1).mean() < 0.12 * np.ptp(picture[outside].astype(float), axis=1).mean()
+    assert np.ptp(dark, axis=1).mean() < 0.12 * np.ptp(image[outside].astype(float), axis=1).mean()
 
 
 def test_the_outline_runs_around_the_union_on_its_inner_side_and_not_between_its_regions():
@@ -69,54 +69,54 @@ def test_the_outline_runs_around_the_union_on_its_inner_side_and_not_between_its
     keep[2:4, 3:6] = True
     keep[4, 5] = True
     blue = (draw(colourful(160, 120), keep) == SKY_BLUE).all(axis=2)
-    area = keep_to_picture(keep, (160, 120)) > 0
+    area = keep_to_image(keep, (160, 120)) > 0
     cross = cv2.getStructuringElement(cv2.MORPH_CROSS, (3, 3))
     rim = area & ~cv2.erode(area.astype(np.uint8), cross).astype(bool)
     assert np.array_equal(blue, rim)
 
 
 def test_attending_everything_changes_no_pixel_and_returns_an_array_of_its_own():
-    picture = colourful(64, 48)
-    shown = draw(picture, np.ones((3, 4), bool))
-    assert np.array_equal(shown, picture) and not np.shares_memory(shown, picture)
+    image = colourful(64, 48)
+    shown = draw(image, np.ones((3, 4), bool))
+    assert np.array_equal(shown, image) and not np.shares_memory(shown, image)
 
 
 def test_the_frame_stays_as_it_was_and_its_channel_order_is_obeyed():
-    picture = colourful(160, 120)
-    before = picture.copy()
+    image = colourful(160, 120)
+    before = image.copy()
     detections = found((30, 50, 80, 100, 0.9, 0))
     keep = np.eye(6, 8, dtype=bool)
-    shown = draw(picture, keep, detections, "caption")
-    assert np.array_equal(picture, before)
-    other = Frame(np.ascontiguousarray(picture[..., ::-1]), "rgb", 0, "")
+    shown = draw(image, keep, detections, "caption")
+    assert np.array_equal(image, before)
+    other = Frame(np.ascontiguousarray(image[..., ::-1]), "rgb", 0, "")
     assert np.array_equal(draw_overlay(other, detections, mask_of(keep), LABELS, "caption"), shown)
 
 
 def test_of_a_box_that_rests_only_the_corners_are_drawn():
-    picture, seen = colourful(160, 120), found((30, 50, 80, 100, 0.9, 0))
+    image, seen = colourful(160, 120), found((30, 50, 80, 100, 0.9, 0))
     resting = Detections(seen.boxes, seen.scores, seen.class_ids, np.array([4]), np.array([True]))
-    whole, corners = ((draw(picture, np.ones((6, 8), bool), one) == ORANGE).all(axis=2) for one in (seen, resting))
+    whole, corners = ((draw(image, np.ones((6, 8), bool), one) == ORANGE).all(axis=2) for one in (seen, resting))
     assert whole[75, 30] and whole[99, 55] and not corners[75, 30] and not corners[99, 55]
     assert corners[50, 30] and corners[99, 79] and corners[99, 30] and not (corners & ~whole).any()
 
 
 def test_a_label_hides_neither_its_object_nor_another_one():
-    picture = colourful(640, 480)
+    image = colourful(640, 480)
     boxes = [(100, 100, 160, 200), (170, 110, 230, 210), (300, 30, 420, 300), (500, 380, 600, 470)]
     detections = found(*[(*box, 0.5, 0) for box in boxes])
-    shown = draw(picture, np.ones((3, 4), bool), detections, "caption")
+    shown = draw(image, np.ones((3, 4), bool), detections, "caption")
     for x0, y0, x1, y1 in boxes:
         inner = np.s_[y0 + 4 : y1 - 4, x0 + 4 : x1 - 4]
-        assert np.array_equal(shown[inner], picture[inner])
+        assert np.array_equal(shown[inner], image[inner])
         assert (shown[y0, x0:x1] == ORANGE).all()
     orange = (shown == ORANGE).all(axis=2).sum()
     assert orange > 4 * 60 * 12  # four filled tabs
 
 
 def test_the_caption_is_a_dark_strip_at_the_top_and_absent_without_text():
-    picture = np.full((480, 640, 3), 200, np.uint8)
-    with_caption = draw(picture, np.ones((3, 4), bool), caption="masked 84 %")
-    changed = np.nonzero((with_caption != picture).any(axis=(1, 2)))[0]
+    image = np.full((480, 640, 3), 200, np.uint8)
+    with_caption = draw(image, np.ones((3, 4), bool), caption="masked 84 %")
+    changed = np.nonzero((with_caption != image).any(axis=(1, 2)))[0]
     assert changed[0] == 0 and changed[-1] == len(changed) - 1 and 18 <= len(changed) <= 40
     assert with_caption[: len(changed), 400:].max() < 80
     assert with_caption[: len(changed), :200].max() > 220
@@ -125,8 +125,8 @@ def test_the_caption_is_a_dark_strip_at_the_top_and_absent_without_text():
 def test_text_grows_with_the_picture():
     heights = []
     for size in [(640, 480), (3840, 2160)]:
-        picture = np.full((size[1], size[0], 3), 200, np.uint8)
-        shown = draw(picture, np.ones((3, 4), bool), caption="EH")
+        image = np.full((size[1], size[0], 3), 200, np.uint8)
+        shown = draw(image, np.ones((3, 4), bool), caption="EH")
         letters = np.nonzero((shown[:60, :, 0] > 180).any(axis=1) & (shown[:60, -1, 0] < 100))[0]
         heights.append(np.ptp(letters) + 1)
     assert heights[0] >= 9 and heights[1] >= 2.5 * heights[0]
@@ -143,8 +143,8 @@ def test_odd_and_tiny_pictures_are_drawn(size_wh):
 
 
 def test_an_object_outside_the_picture_leaves_no_trace():
-    picture = colourful(160, 120)
-    assert np.array_equal(draw(picture, np.ones((2, 2)), found((-40, -40, -5, -5, 0.9, 0))), picture)
+    image = colourful(160, 120)
+    assert np.array_equal(draw(image, np.ones((2, 2)), found((-40, -40, -5, -5, 0.9, 0))), image)
 
 
 def test_unknown_classes_and_foreign_letters_do_not_stop_it():
@@ -168,13 +168,13 @@ def test_the_line_of_figures(figures, line):
 
 
 def test_an_overlay_costs_little_next_to_the_network():
-    picture = colourful(640, 480)
+    image = colourful(640, 480)
     keep = np.zeros((30, 40), bool)
     keep[5:12, 6:20] = keep[18:25, 22:35] = True
     objects = found(*[(40 * i, 90, 40 * i + 25, 160, 0.5, 0) for i in range(1, 13)])
     times = []
     for _ in range(15):
         start = time.perf_counter()
-        draw(picture, keep, objects, "caption")
+        draw(image, keep, objects, "caption")
         times.append(time.perf_counter() - start)
     assert min(times) < 0.010

@@ -64,11 +64,11 @@ def test_everything_about_a_frame_is_in_the_recording(trained, bag, half, tmp_pa
                  "--no-video", "--dump-head", str(tmp_path / "h.npz"), "--rerun", str(file)]) == 0
     assert capfd.readouterr().err == "" and sorted(p.name for p in out.iterdir()) == [
         "cam.rrd", "detections.csv", "report.html"]
-    pictures = logged(file, "/camera")
-    assert [row["frame"] for row in pictures] == list(range(FRAMES))
+    images = logged(file, "/camera")
+    assert [row["frame"] for row in images] == list(range(FRAMES))
     stamps = [("timestamp[ns]", START_NS + i * STEP_NS) for i in range(FRAMES)]
-    assert [row["stamp"] for row in pictures] == stamps
-    for index, row in enumerate(pictures):
+    assert [row["stamp"] for row in images] == stamps
+    for index, row in enumerate(images):
         decoded = cv2.imdecode(np.array(row["blob"][0], np.uint8), cv2.IMREAD_COLOR)
         assert np.abs(decoded.astype(int) - picture(index)).mean() < 12
     with np.load(tmp_path / "h.npz") as dump:
@@ -124,9 +124,9 @@ def test_a_disk_that_is_full_is_told_and_leaves_nothing(trained, tmp_path, capfd
     pytest.importorskip("rerun", reason=needs_rerun)
     import resource
 
-    pictures = [image(np.random.default_rng(i).integers(0, 255, (64, 96, 3)).astype(np.uint8), START_NS + i * STEP_NS)
+    images = [image(np.random.default_rng(i).integers(0, 255, (64, 96, 3)).astype(np.uint8), START_NS + i * STEP_NS)
                 for i in range(40)]
-    bag = write_bag(tmp_path / "noise", {"/cam": pictures})
+    bag = write_bag(tmp_path / "noise", {"/cam": images})
     _, hard = before = resource.getrlimit(resource.RLIMIT_FSIZE)
     try:
         resource.setrlimit(resource.RLIMIT_FSIZE, (limit, hard))

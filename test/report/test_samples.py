@@ -6,15 +6,15 @@ import cv2
 import numpy as np
 import pytest
 
-from regionmask_ros.report.run_page import SamplePictures, encode_jpeg
+from regionmask_ros.report.run_page import ImageSampler, encode_jpeg
 
 
 def chosen(length: int, rank=lambda index: 0.0, count: int = 6) -> list[int]:
-    samples = SamplePictures(count)
-    picture = np.zeros((8, 8, 3), np.uint8)
+    samples = ImageSampler(count)
+    image = np.zeros((8, 8, 3), np.uint8)
     for index in range(length):
         if samples.wants(index, rank(index)):
-            samples.add(index, rank(index), str(index), picture)
+            samples.add(index, rank(index), str(index), image)
     return [int(sample.caption) for sample in samples.pictures()]
 
 
@@ -36,5 +36,5 @@ def test_the_best_frame_of_its_stretch_is_kept():
 
 def test_a_wide_picture_becomes_narrower_and_keeps_its_shape():
     data = encode_jpeg(np.full((216, 3840, 3), 90, np.uint8))
-    picture = cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_COLOR)
-    assert picture.shape == (54, 960, 3) and abs(int(picture.mean()) - 90) <= 1
+    image = cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_COLOR)
+    assert image.shape == (54, 960, 3) and abs(int(image.mean()) - 90) <= 1

@@ -14,10 +14,10 @@ from regionmask_ros.sources import open_source
 
 
 def ramp(width: int, height: int, shift: int = 0) -> np.ndarray:
-    picture = np.zeros((height, width, 3), np.uint8)
-    picture[..., 1] = np.linspace(30, 200, width)[None, :]
-    picture[..., 2] = 60 + shift
-    return picture
+    image = np.zeros((height, width, 3), np.uint8)
+    image[..., 1] = np.linspace(30, 200, width)[None, :]
+    image[..., 2] = 60 + shift
+    return image
 
 
 @pytest.mark.parametrize("size_wh, held_wh", [((64, 48), (64, 48)), ((63, 48), (64, 48)), ((33, 31), (34, 32))])

@@ -17,14 +17,14 @@ from regionmask_ros.mask.static import save_static_mask  # noqa: E402
 from regionmask_ros.ros import health  # noqa: E402
 from regionmask_ros.ros.node import DetectorNode  # noqa: E402
 from regionmask_ros.ros.session import RosSession  # noqa: E402
-from regionmask_ros.ros.setup import find_profile, picture_environment  # noqa: E402
+from regionmask_ros.ros.setup import find_profile, image_environment  # noqa: E402
 
 
 @pytest.fixture(scope="session", autouse=True)
 def ros_environment():
     """For this process and those that tests start. Other systems than Linux allow domains up to 101."""
     alone = {"ROS_DOMAIN_ID": str(1 + os.getpid() % 100), "ROS_AUTOMATIC_DISCOVERY_RANGE": "LOCALHOST"}
-    os.environ.update({**alone, **picture_environment(find_profile(), os.environ)})
+    os.environ.update({**alone, **image_environment(find_profile(), os.environ)})
 
 
 @pytest.fixture

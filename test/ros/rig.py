@@ -13,7 +13,7 @@ from sensor_msgs.msg import Image
 from std_msgs.msg import Header
 from vision_msgs.msg import Detection2DArray
 
-from regionmask_ros.ros.publishers import CAMERA, RESULTS, image_message, stamp_of_ns
+from regionmask_ros.ros.publishers import CAMERA, RESULTS, image_message, stamp_from_ns
 
 SIZE_WH = (96, 64)
 START_NS = 10**18
@@ -58,7 +58,7 @@ def picture(index: int, size_wh: tuple[int, int] = SIZE_WH) -> np.ndarray:
 
 
 def header(index: int, frame_id: str = "left_optical") -> Header:
-    return Header(stamp=stamp_of_ns(START_NS + index * FRAME_NS), frame_id=frame_id)
+    return Header(stamp=stamp_from_ns(START_NS + index * FRAME_NS), frame_id=frame_id)
 
 
 def message(index: int) -> Image:

@@ -17,7 +17,7 @@ from sensor_msgs.msg import Image
 
 from regionmask_ros.core.frame import Frame
 from regionmask_ros.pipeline.pipeline import Pipeline, PipelineSettings
-from regionmask_ros.ros.publishers import PICTURES, image_message
+from regionmask_ros.ros.publishers import IMAGES, image_message
 
 OPEN_S = 60.0
 WARN, ERROR = b"\x01", b"\x02"
@@ -111,7 +111,7 @@ def sleeper(path) -> str:
 
 def test_to_lava_and_back_loses_no_accepted_picture(rig, wait_for, ask, lava_python, tiny_network):
     node, peer = rig(mask_mode="none", score_threshold=0.2)
-    watch(peer, wait_for, node, {"/mask": Image}, PICTURES)
+    watch(peer, wait_for, node, {"/mask": Image}, IMAGES)
     with Film(peer):
         goes_on(peer, wait_for)
         assert ask.set(peer, backend="lava_sim", lava_python=lava_python).successful and ask.took_s < 1.0
@@ -128,18 +128,18 @@ def test_to_lava_and_back_loses_no_accepted_picture(rig, wait_for, ask, lava_pyt
         wait_for(lambda: gone(leader))
         goes_on(peer, wait_for)
         assert ask.get(peer, "backend") == "cpu"
-    counts = wait_for(lambda: (c := node._configured.traffic.counts) and not c.in_flight and c)
+    counts = wait_for(lambda: (c := node._configured.frame_stats.counts) and not c.in_flight and c)
     assert counts.broken == 0 and counts.received == counts.answered + counts.overwritten
     wait_for(lambda: len(peer.heard["detections"]) == counts.answered)
     assert stamps(peer) == sorted(set(stamps(peer))), "each with its own header, in order"
-    assert node._configured.pipeline.fresh_starts == 2
+    assert node._configured.pipeline.resets == 2
 
 
 def test_the_new_backend_starts_afresh_with_a_refresh_frame(rig, wait_for, ask, lava_python, tiny_network, half_mask):
     """What it answers is what the CPU engine answers in its arithmetic from the same picture on."""
     masks = {"static_mask": half_mask, "refresh_period": 0, "score_threshold": 0.2}
     node, peer = rig(mask_mode="static", **masks)
-    watch(peer, wait_for, node, {"/mask": Image}, PICTURES)
+    watch(peer, wait_for, node, {"/mask": Image}, IMAGES)
     for index in range(3):
         peer.camera.publish(message(index))
         wait_for(lambda: len(peer.heard["/mask"]) == index + 1)
@@ -147,13 +147,13 @@ def test_the_new_backend_starts_afresh_with_a_refresh_frame(rig, wait_for, ask, 
     wait_for(lambda: running(node) == "lava_sim", OPEN_S)
     for index in range(3, 7):
         peer.camera.publish(message(index))
-        wait_for(lambda: node._configured.traffic.counts.received == index + 1)
+        wait_for(lambda: node._configured.frame_stats.counts.received == index + 1)
         time.sleep(0.05)
     wait_for(lambda: len(peer.heard["/mask"]) == 7)  # no picture comes any more, and still all are answered
     assert [min(m.data) for m in peer.heard["/mask"]] == [255, 0, 0, 255, 0, 0, 0] and stamps(peer) == list(range(7))
-    twin = Pipeline(tiny_network, PipelineSettings(mask="static", arithmetic="lava", **masks))
+    reference_network = Pipeline(tiny_network, PipelineSettings(mask="static", arithmetic="lava", **masks))
     for index in range(3, 7):
-        (result,) = twin.process(Frame(picture(index), "bgr", index, ""))
+        (result,) = reference_network.process(Frame(picture(index), "bgr", index, ""))
         assert len(peer.heard["detections"][index].detections) == len(result.detections) > 0
 
 
@@ -161,13 +161,13 @@ def test_results_inside_come_out_when_pictures_stop(rig, wait_for, lava_python):
     node, peer = rig(backend="lava_sim", input_size="96x64", lava_python=lava_python, mask_mode="none")
     for index in range(8):
         peer.camera.publish(message(index))
-        wait_for(lambda: node._configured.traffic.counts.received == index + 1)
+        wait_for(lambda: node._configured.frame_stats.counts.received == index + 1)
         wait_for(lambda: not node._active.worker._slot._items, OPEN_S)
         if index == 3:
             wait_for(lambda: len(peer.heard["detections"]) == 4)  # and the next ones follow
     wait_for(lambda: len(peer.heard["detections"]) == 8)
     assert stamps(peer) == list(range(8))
-    assert node._configured.pipeline.fresh_starts == 0 and node._configured.traffic.counts.in_flight == 0
+    assert node._configured.pipeline.resets == 0 and node._configured.frame_stats.counts.in_flight == 0
 
 
 def test_what_is_seen_to_be_impossible_is_refused_at_once(rig, wait_for, ask, tmp_path):
@@ -193,7 +193,7 @@ def test_what_cannot_be_opened_leaves_the_old_one_and_sets_parameters_back(rig, 
         assert "cpu stays" in peer.values()["last trouble with backends"]
         assert ask.get(peer, "backend") == "cpu" and ask.get(peer, "lava_python") == ""
         goes_on(peer, wait_for)
-    assert node._configured.pipeline.fresh_starts == 0 and node._configured.traffic.counts.broken == 0
+    assert node._configured.pipeline.resets == 0 and node._configured.frame_stats.counts.broken == 0
 
 
 def test_of_two_requests_the_later_one_wins(rig, wait_for, ask, tmp_path, lava_python):
@@ -250,7 +250,7 @@ def test_a_backend_that_fails_is_started_once_more_and_then_replaced(rig, wait_f
         assert ask.set(peer, backend="lava_sim").successful, "it may be tried again"
         wait_for(lambda: running(node) == "lava_sim", OPEN_S)
         wait_for(lambda: "failed twice" not in peer.verdict())
-    counts = node._configured.traffic.counts
+    counts = node._configured.frame_stats.counts
     assert counts.received == counts.answered + counts.overwritten + counts.broken + counts.in_flight
     assert np.all(np.diff(stamps(peer)) > 0)
 
@@ -261,11 +261,11 @@ def test_without_a_fallback_the_node_lives_and_says_error(rig, wait_for, ask, la
         for _ in range(2):
             goes_on(peer, wait_for, OPEN_S)
             os.killpg(child(node), signal.SIGKILL)
-            before = node._configured.traffic.counts.broken
-            wait_for(lambda: node._configured.traffic.counts.broken > before)
+            before = node._configured.frame_stats.counts.broken
+            wait_for(lambda: node._configured.frame_stats.counts.broken > before)
         wait_for(lambda: "given up, fallback is none" in peer.verdict())
         wait_for(lambda: level(peer) == ERROR and "given up" in peer.values()["last error"])
-        assert running(node) == "lava_sim" and node._configured.traffic.counts.broken > before
+        assert running(node) == "lava_sim" and node._configured.frame_stats.counts.broken > before
         assert ask.set(peer, fallback="cpu").successful
         wait_for(lambda: running(node) == "cpu")
         goes_on(peer, wait_for)
@@ -280,11 +280,11 @@ def test_a_node_that_opens_its_backend_can_be_left(rig, wait_for, tmp_path, lava
     node, peer = rig(backend="lava_sim", lava_python=str(python), backend_open_timeout=600.0)
     (tmp_path / "no_more").touch()
     peer.camera.publish(message(0))
-    wait_for(lambda: node._configured.traffic.counts.received == 1)
+    wait_for(lambda: node._configured.frame_stats.counts.received == 1)
     time.sleep(0.3)
     start = time.monotonic()
     node.trigger_deactivate()
-    assert time.monotonic() - start < 5.0 and node._configured.traffic.counts.broken == 1
+    assert time.monotonic() - start < 5.0 and node._configured.frame_stats.counts.broken == 1
     assert node._configured.supervisor.state.restarts == 0
 
 
@@ -296,8 +296,8 @@ def test_the_input_size_changes_in_the_same_way(rig, wait_for, ask):
         wait_for(lambda: peer.values().get("input size") == "160x128" and peer.values()["arithmetic"] == "lava", 5.0)
         assert ask.set(peer, input_size="auto").successful
         wait_for(lambda: peer.values()["input size"] == "96x64", 5.0)
-    counts = wait_for(lambda: (c := node._configured.traffic.counts) and not c.in_flight and c)
-    assert counts.broken == 0 and node._configured.pipeline.fresh_starts == 2
+    counts = wait_for(lambda: (c := node._configured.frame_stats.counts) and not c.in_flight and c)
+    assert counts.broken == 0 and node._configured.pipeline.resets == 2
 
 
 def test_a_request_while_the_node_moves_over_is_heard_afterwards(rig, wait_for, ask):
@@ -307,7 +307,7 @@ def test_a_request_while_the_node_moves_over_is_heard_afterwards(rig, wait_for, 
     process, go_on = node._configured.pipeline.process, threading.Event()
     node._configured.pipeline.process = lambda *given: (go_on.wait(10.0), process(*given))[1]
     peer.camera.publish(message(1))
-    wait_for(lambda: node._configured.traffic.counts.received == 2)
+    wait_for(lambda: node._configured.frame_stats.counts.received == 2)
     assert ask.set(peer, arithmetic="lava").successful
     wait_for(lambda: node._configured.swap._moving)
     for arithmetic in ("", "snap"):
@@ -315,7 +315,7 @@ def test_a_request_while_the_node_moves_over_is_heard_afterwards(rig, wait_for, 
     assert node._configured.pipeline.settings.arithmetic == "carry"
     go_on.set()
     wait_for(lambda: node._configured.pipeline.settings.arithmetic == "snap")
-    assert ask.get(peer, "arithmetic") == "snap" and node._configured.pipeline.fresh_starts == 2
+    assert ask.get(peer, "arithmetic") == "snap" and node._configured.pipeline.resets == 2
     wait_for(lambda: len(peer.heard["detections"]) == 2)
 
 
@@ -334,5 +334,5 @@ def test_away_from_a_backend_that_hangs(rig, wait_for, ask, lava_python):
         wait_for(lambda: running(node) == "cpu")
         goes_on(peer, wait_for)
         assert gone(leader) and ask.get(peer, "backend") == "cpu"
-    counts = wait_for(lambda: (c := node._configured.traffic.counts) and not c.in_flight and c)
+    counts = wait_for(lambda: (c := node._configured.frame_stats.counts) and not c.in_flight and c)
     assert counts.received == counts.answered + counts.overwritten + counts.broken and counts.broken > 0

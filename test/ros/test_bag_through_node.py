@@ -102,7 +102,7 @@ def test_a_looped_bag_gives_the_same_again(played, bag, tiny_network, wait_for):
     results = expected(bag, tiny_network)
     assert_equal(listener.heard["detections"][:FRAMES], results)
     assert_equal(listener.heard["detections"][FRAMES:], results)
-    assert node._configured.pipeline.fresh_starts == 1
+    assert node._configured.pipeline.resets == 1
 
 
 def test_compressed_pictures_go_out_below_the_topic(session, bag, wait_for):

@@ -8,7 +8,7 @@ from rclpy.parameter import Parameter
 
 from regionmask_ros.core.frame import Frame
 from regionmask_ros.errors import UserError
-from regionmask_ros.ros.cameras import Camera, parse_camera, parse_cameras, shared, unlike, with_masks
+from regionmask_ros.ros.cameras import Camera, cache_loads, find_masks, parse_camera, parse_cameras, require_distinct
 from regionmask_ros.ros.node import DetectorNode
 
 
@@ -32,23 +32,23 @@ def test_a_name_that_is_none_is_refused(text):
 
 def test_a_name_that_comes_twice_is_refused():
     with pytest.raises(UserError, match="camera front: named twice"):
-        unlike([Camera("front"), Camera("/front")])
+        require_distinct([Camera("front"), Camera("/front")])
 
 
 def test_masks_are_found_in_a_folder_by_name(tmp_path):
     (tmp_path / "robot").mkdir()
     for name in ("front.png", "robot/left.npz"):
         (tmp_path / name).touch()
-    cameras = with_masks(parse_cameras("front,/robot/left,rear"), str(tmp_path))
+    cameras = find_masks(parse_cameras("front,/robot/left,rear"), str(tmp_path))
     assert [c.static_mask for c in cameras] == [str(tmp_path / "front.png"), str(tmp_path / "robot/left.npz"), ""]
-    assert with_masks(parse_cameras("front"), "") == (Camera("front"),)
+    assert find_masks(parse_cameras("front"), "") == (Camera("front"),)
     with pytest.raises(UserError, match="no mask in it, such as rear.npz"):
-        with_masks(parse_cameras("rear"), str(tmp_path))
+        find_masks(parse_cameras("rear"), str(tmp_path))
 
 
 def test_a_network_is_loaded_once_until_its_file_changes(tmp_path):
     loaded = []
-    load = shared(lambda file: loaded.append(file) or object())
+    load = cache_loads(lambda file: loaded.append(file) or object())
     file = tmp_path / "network.pt"
     file.write_bytes(b"one")
     first = load(str(file))
@@ -58,7 +58,7 @@ def test_a_network_is_loaded_once_until_its_file_changes(tmp_path):
 
 
 def test_nodes_of_one_process_share_the_network_and_no_state(session, tiny_network):
-    load = shared(lambda file: tiny_network)
+    load = cache_loads(lambda file: tiny_network)
     nodes = [
         session.add(lambda **given: DetectorNode(
             load, namespace=name, parameter_overrides=[Parameter("score_threshold", value=0.1)], **given
@@ -69,8 +69,8 @@ def test_nodes_of_one_process_share_the_network_and_no_state(session, tiny_netwo
         node.start()
     assert [node.get_fully_qualified_name() for node in nodes] == ["/front/detector", "/left/detector"]
     front, left = (node._configured.pipeline for node in nodes)
-    picture = Frame(np.zeros((64, 96, 3), np.uint8), "bgr", 1, "camera")
-    front.process(picture)
-    left.process(picture)
+    image = Frame(np.zeros((64, 96, 3), np.uint8), "bgr", 1, "camera")
+    front.process(image)
+    left.process(image)
     assert front.network is left.network, "backends share the weights of one network"
     assert front._camera.encoder is not left._camera.encoder

@@ -17,7 +17,7 @@ from regionmask_ros.ros.publishers import (
     jpeg_message,
     label_info_message,
     png_message,
-    stamp_of_ns,
+    stamp_from_ns,
 )
 from regionmask_ros.sources.image_message import stamp_ns
 
@@ -41,11 +41,11 @@ def test_a_mask_survives_its_png_and_says_so():
 
 
 def test_a_picture_for_people_goes_out_as_jpeg():
-    picture = np.full((20, 30, 3), (10, 120, 240), np.uint8)
-    built = jpeg_message(picture, HEADER)
+    image = np.full((20, 30, 3), (10, 120, 240), np.uint8)
+    built = jpeg_message(image, HEADER)
     assert built.header == HEADER and built.format == "bgr8; jpeg compressed bgr8"
     decoded = cv2.imdecode(np.frombuffer(built.data, np.uint8), cv2.IMREAD_COLOR)
-    assert np.abs(decoded.astype(int) - picture).max() <= 3
+    assert np.abs(decoded.astype(int) - image).max() <= 3
 
 
 def test_detections_carry_names_centres_sizes_and_the_header_each():
@@ -82,4 +82,4 @@ def test_label_info_leads_from_number_to_name_and_back():
 
 @given(st.integers(0, 2**31 * 10**9 - 1))
 def test_stamps_survive(nanoseconds):
-    assert stamp_ns(stamp_of_ns(nanoseconds)) == nanoseconds
+    assert stamp_ns(stamp_from_ns(nanoseconds)) == nanoseconds

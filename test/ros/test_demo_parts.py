@@ -21,9 +21,9 @@ from regionmask_ros.core.detections import Detections
 from regionmask_ros.errors import UserError
 from regionmask_ros.ros.demo.folder import MARKER, DemoFolder
 from regionmask_ros.ros.demo.pages import RecordedBag, write_files
-from regionmask_ros.ros.demo.show import Account, account_of
-from regionmask_ros.ros.publishers import detections_message, image_message, label_info_message, stamp_of_ns
-from regionmask_ros.ros.recorder import BagWriter, msg_type, typestore_of
+from regionmask_ros.ros.demo.show import Account, make_account
+from regionmask_ros.ros.publishers import detections_message, image_message, label_info_message, stamp_from_ns
+from regionmask_ros.ros.recorder import BagWriter, make_typestore, msg_type
 
 
 def test_every_frame_played_is_answered_dropped_or_lost():
@@ -45,7 +45,7 @@ def test_a_sum_that_is_not_exact_is_refused(counts):
 def test_an_account_is_read_from_the_nodes_diagnostics():
     report = {"frames received": "9", "frames answered": "6", "frames dropped (overwritten)": "2",
               "frames dropped (broken)": "1"}
-    assert account_of(10, report) == Account(10, 9, 6, 2, 1)
+    assert make_account(10, report) == Account(10, 9, 6, 2, 1)
 
 
 def files(folder: Path) -> set[str]:
@@ -93,7 +93,7 @@ def test_field_types_are_written_as_in_a_msg_file(told, written):
 
 
 def test_definitions_have_the_hashes_by_which_ros_knows_the_types():
-    ours, known = typestore_of(Image, DiagnosticArray), get_typestore(Stores.ROS2_KILTED)
+    ours, known = make_typestore(Image, DiagnosticArray), get_typestore(Stores.ROS2_KILTED)
     for name in ("sensor_msgs/msg/Image", "diagnostic_msgs/msg/DiagnosticArray", "std_msgs/msg/Header"):
         assert ours.hash_rihs01(name) == known.hash_rihs01(name)
 
@@ -104,7 +104,7 @@ def test_definitions_of_vision_msgs_have_the_hashes_that_the_generator_gave():
     share = next((share for share in shares if (share / "LabelInfo.json").exists()), None)
     if share is None:
         pytest.skip("this ROS has no type hashes (Humble has none)")
-    ours = typestore_of(Detection2DArray, LabelInfo)
+    ours = make_typestore(Detection2DArray, LabelInfo)
     for name in ("Detection2DArray", "LabelInfo"):
         generated = share / f"{name}.json"
         hashes = {h["type_name"]: h["hash_string"] for h in json.loads(generated.read_text())["type_hashes"]}
@@ -120,7 +120,7 @@ def bag(tmp_path):
     writer = BagWriter(tmp_path / "bag")
     writer.write("/label_info", serialize_message(label_info_message(LABELS, 0.4, Header())), time.time_ns())
     for index in range(3):
-        header = Header(stamp=stamp_of_ns(10**9 * (index + 1)), frame_id="camera")
+        header = Header(stamp=stamp_from_ns(10**9 * (index + 1)), frame_id="camera")
         found = Detections(np.full((index, 4), [10, 20, 30, 60], np.float32), np.full(index, 0.5, np.float32),
                            np.ones(index, np.int32))
         mask = np.zeros((48, 64), np.uint8)

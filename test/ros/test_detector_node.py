@@ -18,15 +18,15 @@ from regionmask_ros.errors import UserError
 from regionmask_ros.mask.static import save_static_mask
 from regionmask_ros.pipeline.pipeline import Pipeline, PipelineSettings
 from regionmask_ros.ros.node import DetectorNode
-from regionmask_ros.ros.publishers import LATCHED, PICTURES
+from regionmask_ros.ros.publishers import IMAGES, LATCHED
 
 SUCCESS, FAILURE = TransitionCallbackReturn.SUCCESS, TransitionCallbackReturn.FAILURE
 
 
 def test_every_output_has_its_pictures_header_and_says_what_the_pipeline_says(rig, wait_for, tiny_network, half_mask):
     node, peer = rig(refresh_period=4, mask_mode="static", static_mask=half_mask)
-    peer.listen(Image, "mask", PICTURES)
-    peer.listen(Image, "overlay", PICTURES)
+    peer.listen(Image, "mask", IMAGES)
+    peer.listen(Image, "overlay", IMAGES)
     peer.listen(LabelInfo, "label_info", LATCHED)
     wait_for(lambda: peer.heard["label_info"])
     time.sleep(MATCH_S)
@@ -70,9 +70,9 @@ def test_a_broken_picture_is_dropped_counted_and_told_and_the_node_goes_on(rig, 
     unknown = message(2)
     unknown.encoding = "h264"
     for built in (cut, unknown):
-        before = node._configured.traffic.counts.broken
+        before = node._configured.frame_stats.counts.broken
         peer.camera.publish(built)
-        wait_for(lambda: node._configured.traffic.counts.broken > before)
+        wait_for(lambda: node._configured.frame_stats.counts.broken > before)
     send(peer, wait_for, [message(3)])
     # A report may catch the last one on its way.
     wait_for(lambda: (peer.values().get("frames received"), peer.values().get("frames in flight")) == ("4", "0"), 3.0)
@@ -100,7 +100,7 @@ def test_every_received_frame_is_answered_or_counted_when_they_come_too_fast(rig
     for i in range(30):
         peer.camera.publish(message(i % 10))
         time.sleep(0.01)
-    counts = wait_for(lambda: (c := node._configured.traffic.counts).received > 10 and not c.in_flight and c)
+    counts = wait_for(lambda: (c := node._configured.frame_stats.counts).received > 10 and not c.in_flight and c)
     assert counts.overwritten > 0 and counts.broken == 0
     assert counts.received == counts.answered + counts.overwritten
     wait_for(lambda: len(peer.heard["detections"]) == counts.answered)
@@ -111,11 +111,11 @@ def test_what_is_in_the_slot_is_answered_before_the_node_goes_inactive(rig, wait
     process = node._active.worker._pipeline.process
     node._active.worker._pipeline.process = lambda *given: (time.sleep(0.3), process(*given))[1]
     peer.camera.publish(message(0))
-    wait_for(lambda: node._configured.traffic.counts.received == 1)
+    wait_for(lambda: node._configured.frame_stats.counts.received == 1)
     peer.camera.publish(message(1))
-    wait_for(lambda: node._configured.traffic.counts.received == 2)
+    wait_for(lambda: node._configured.frame_stats.counts.received == 2)
     assert node.trigger_deactivate() is SUCCESS
-    counts = node._configured.traffic.counts
+    counts = node._configured.frame_stats.counts
     assert (counts.answered, counts.in_flight) == (2, 0)
     wait_for(lambda: len(peer.heard["detections"]) == 2)
 
@@ -158,14 +158,14 @@ def test_a_fault_of_ours_drops_the_frame_and_does_not_end_the_node(rig, wait_for
 
     worker._pipeline.process = fail
     peer.camera.publish(message(0))
-    wait_for(lambda: node._configured.traffic.counts.broken == 1)
+    wait_for(lambda: node._configured.frame_stats.counts.broken == 1)
     worker._pipeline.process, worker._outputs.publish = process, fail
     peer.camera.publish(message(1))
-    wait_for(lambda: node._configured.traffic.counts.broken == 2)
+    wait_for(lambda: node._configured.frame_stats.counts.broken == 2)
     worker._outputs.publish = publish
     send(peer, wait_for, [message(2)])
     assert worker.last_failure.ours and "boom" in worker.last_failure.reason
-    assert node._configured.traffic.counts.in_flight == 0
+    assert node._configured.frame_stats.counts.in_flight == 0
 
 
 def test_autostart_raises_the_reason(session, tmp_path):

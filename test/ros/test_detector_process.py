@@ -22,7 +22,7 @@ from std_msgs.msg import Header
 from std_srvs.srv import Trigger
 from vision_msgs.msg import Detection2DArray, LabelInfo
 
-from regionmask_ros.ros.publishers import CAMERA, LATCHED, RESULTS, image_message, stamp_of_ns
+from regionmask_ros.ros.publishers import CAMERA, LATCHED, RESULTS, image_message, stamp_from_ns
 from regionmask_ros.sources import open_source
 
 REPOSITORY = Path(__file__).resolve().parents[2]
@@ -61,9 +61,9 @@ def test_it_answers_real_pictures_and_ends_well_at_a_signal(session, trained_fil
         session.spin()
         wait_for(lambda: peer.labels and peer.camera.get_subscription_count(), 60.0)
         with open_source(real_video("bikes.mp4")) as source:
-            pictures = [frame.pixels for frame in islice(source.frames(), 110, 113)]
-        for index, pixels in enumerate(pictures):
-            header = Header(stamp=stamp_of_ns((index + 1) * 10**9), frame_id="street")
+            images = [frame.pixels for frame in islice(source.frames(), 110, 113)]
+        for index, pixels in enumerate(images):
+            header = Header(stamp=stamp_from_ns((index + 1) * 10**9), frame_id="street")
             wait_for(lambda: _ask(peer, image_message(pixels, "bgr8", header)), 20.0)
         assert [(a.header.stamp.sec, a.header.frame_id) for a in peer.answers] == [(i, "street") for i in (1, 2, 3)]
         names = {d.results[0].hypothesis.class_id for a in peer.answers for d in a.detections}
@@ -93,12 +93,12 @@ def _set(peer: Peer, wait_for, **values: object) -> list[bool]:
     return [result.successful for result in future.result().results]
 
 
-def _ask(peer: Peer, picture: Image) -> bool:
+def _ask(peer: Peer, image: Image) -> bool:
     """Sends the picture, again when best effort has lost it. True when it is answered."""
     def answered() -> bool:
-        return any(answer.header == picture.header for answer in peer.answers)
+        return any(answer.header == image.header for answer in peer.answers)
 
-    peer.camera.publish(picture)
+    peer.camera.publish(image)
     patience = time.monotonic() + 2.0
     while not answered() and time.monotonic() < patience:
         time.sleep(0.02)
@@ -168,7 +168,7 @@ def test_two_cameras_in_one_process_answer_each_for_itself(session, trained_file
             (frame,) = islice(source.frames(), 110, 111)
         for index in range(3):
             for peer, name in ((front, "front"), (left, "left")):
-                header = Header(stamp=stamp_of_ns((index + 1) * 10**9), frame_id=name)
+                header = Header(stamp=stamp_from_ns((index + 1) * 10**9), frame_id=name)
                 wait_for(lambda: _ask(peer, image_message(frame.pixels, "bgr8", header)), 20.0)
         assert [a.header.frame_id for a in front.answers] == ["front"] * 3
         assert [a.header.frame_id for a in left.answers] == ["left"] * 3

@@ -81,9 +81,9 @@ def test_yuv_pairs_in_both_orders(encoding, pair):
     def row(y: int, u: int, v: int) -> bytes:
         return bytes({"Y": y, "U": u, "V": v}[c] for c in pair)
 
-    picture = np.array(bgr(message(encoding, [row(16, 128, 128), row(235, 128, 128), row(81, 90, 240)], 2)))
+    image = np.array(bgr(message(encoding, [row(16, 128, 128), row(235, 128, 128), row(81, 90, 240)], 2)))
     expected = np.array([[[0, 0, 0]] * 2, [[255, 255, 255]] * 2, [[0, 0, 255]] * 2])
-    assert np.abs(picture - expected).max() <= 2
+    assert np.abs(image - expected).max() <= 2
 
 
 @pytest.mark.parametrize(("encoding", "colour"), [("nv12", (90, 240)), ("nv21", (240, 90))])
@@ -94,9 +94,9 @@ def test_a_plane_of_brightness_and_one_of_colour(encoding, colour, padding):
     rows = [bytes([81] * 2 + [235] * 2)] * 4 + [red + grey] * 2
     built = message(encoding, rows, 4, 4 + padding)
     built.height = 4
-    picture = frame_from(built).bgr().astype(int)
-    assert picture.shape == (4, 4, 3)
-    assert np.abs(picture[:, :2] - [0, 0, 255]).max() <= 2 and np.abs(picture[:, 2:] - 255).max() <= 2
+    image = frame_from(built).bgr().astype(int)
+    assert image.shape == (4, 4, 3)
+    assert np.abs(image[:, :2] - [0, 0, 255]).max() <= 2 and np.abs(image[:, 2:] - 255).max() <= 2
 
 
 def compressed(suffix: str, pixels: np.ndarray, format_text: str) -> CompressedImage:

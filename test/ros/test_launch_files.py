@@ -18,10 +18,10 @@ from regionmask_ros.ros.diagnostics import HARDWARE_ID
 from regionmask_ros.ros.node import NODE_NAME
 from regionmask_ros.ros.parameters import BY_NAME
 from regionmask_ros.ros.publishers import LAZY
-from regionmask_ros.ros.setup import find_profile, picture_environment
+from regionmask_ros.ros.setup import find_profile, image_environment
 
 REPOSITORY = Path(__file__).resolve().parents[2]
-NEEDED = {"cameras", "bag", "output"}
+REQUIRED = {"cameras", "bag", "output"}
 """Arguments that have no default."""
 
 COMMON = ["params_file", "backend", "log_level"]
@@ -54,7 +54,7 @@ def test_a_launch_file_compiles_and_declares_its_arguments_with_a_description(na
     assert sorted(call.args[0].value for call in calls) == sorted(ARGUMENTS[name])
     for call in calls:
         given = {keyword.arg for keyword in call.keywords}
-        assert "description" in given and ("default_value" in given) != (call.args[0].value in NEEDED)
+        assert "description" in given and ("default_value" in given) != (call.args[0].value in REQUIRED)
 
 
 def test_files_and_parameters_that_launch_files_name_exist():
@@ -75,14 +75,14 @@ def test_rviz_shows_our_topics_with_a_quality_of_service_that_hears_them():
     config = yaml.safe_load((REPOSITORY / "config" / "detector.rviz").read_text(encoding="utf-8"))
     manager = config["Visualization Manager"]
     assert manager["Global Options"]["Fixed Frame"] == "camera"
-    pictures = {d["Name"]: d for d in manager["Displays"] if d["Class"] == "rviz_default_plugins/Image"}
-    topics = {name: (d["Topic"]["Value"], d["Topic"]["Reliability Policy"]) for name, d in pictures.items()}
+    images = {d["Name"]: d for d in manager["Displays"] if d["Class"] == "rviz_default_plugins/Image"}
+    topics = {name: (d["Topic"]["Value"], d["Topic"]["Reliability Policy"]) for name, d in images.items()}
     assert topics == {
         "Overlay": ("/overlay", "Reliable"), "Mask": ("/mask", "Reliable"), "Static mask": ("/mask/static", "Reliable"),
         "Camera": ("/image", "Best Effort"), "Dynamic mask": ("/mask/dynamic", "Reliable"),
         "Age": ("/mask/age", "Reliable"), "Events": ("/events", "Reliable"),
     }
-    shown = {name for name, display in pictures.items() if display["Enabled"]}
+    shown = {name for name, display in images.items() if display["Enabled"]}
     assert shown == {"Overlay", "Mask", "Static mask", "Camera"}
     every_output = {f"/{topic}" for topic in LAZY if LAZY[topic] is Image}
     assert every_output == {topic for topic, _ in topics.values()} - {"/image"}
@@ -132,7 +132,7 @@ def test_the_dds_profile_makes_room_for_a_4k_picture_and_is_not_ignored():
     ({"FASTDDS_BUILTIN_TRANSPORTS": "LARGE_DATA"}, {}),
 ])
 def test_a_profile_that_the_user_has_chosen_stays(environment, expected):
-    assert picture_environment(Path("/p.xml"), environment) == expected
+    assert image_environment(Path("/p.xml"), environment) == expected
 
 
 def launched(name: str, monkeypatch, **values: str):
@@ -182,8 +182,8 @@ def test_a_bag_is_played_and_answers_are_recorded_where_launch_is_installed(
     monkeypatch, tmp_path, player, has_ros2bag, play, record
 ):
     pytest.importorskip("launch_ros", reason=NEEDS_LAUNCH)
-    pictures = [image(np.zeros((8, 8, 3), np.uint8), START_NS)]
-    bag = write_bag(tmp_path / "bag", {"/front/image_raw": pictures})
+    images = [image(np.zeros((8, 8, 3), np.uint8), START_NS)]
+    bag = write_bag(tmp_path / "bag", {"/front/image_raw": images})
     real = importlib.util.find_spec
     monkeypatch.setattr(importlib.util, "find_spec", lambda name, *more: (
         (True if has_ros2bag else None) if name == "ros2bag" else real(name, *more)))

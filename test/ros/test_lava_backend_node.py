@@ -16,9 +16,9 @@ from regionmask_ros.core.frame import Frame
 from regionmask_ros.pipeline.pipeline import Pipeline, PipelineSettings
 from regionmask_ros.ros import worker
 from regionmask_ros.ros.node import DetectorNode
-from regionmask_ros.ros.publishers import CAMERA, RESULTS, image_message, stamp_of_ns
+from regionmask_ros.ros.publishers import CAMERA, RESULTS, image_message, stamp_from_ns
 
-PICTURES = 9
+IMAGES = 9
 
 
 def picture(index: int) -> Frame:
@@ -47,20 +47,20 @@ def test_answers_have_their_own_pictures_headers_and_detections(
     node.start()
     wait_for(lambda: camera.get_subscription_count() and node.count_subscribers("/detections"))
     time.sleep(0.2)
-    counts = node._configured.traffic
-    for index in range(PICTURES):
+    counts = node._configured.frame_stats
+    for index in range(IMAGES):
         frame = picture(index)
-        header = Header(stamp=stamp_of_ns(frame.stamp_ns), frame_id=frame.frame_id)
+        header = Header(stamp=stamp_from_ns(frame.stamp_ns), frame_id=frame.frame_id)
         camera.publish(image_message(frame.pixels, "bgr8", header))
         wait_for(lambda: counts.counts.received == index + 1)
         time.sleep(0.1)
-    assert len(heard) < PICTURES, "the simulator answers later"
+    assert len(heard) < IMAGES, "the simulator answers later"
     node.trigger_deactivate()
-    wait_for(lambda: len(heard) == PICTURES - counts.counts.overwritten)
+    wait_for(lambda: len(heard) == IMAGES - counts.counts.overwritten)
     reference, taken = Pipeline(tiny_network, PipelineSettings(arithmetic="lava", score_threshold=0.2)), {}
     answered = {message.header.stamp.nanosec for message in heard}
-    for index in range(PICTURES):
-        stamp = stamp_of_ns(picture(index).stamp_ns).nanosec
+    for index in range(IMAGES):
+        stamp = stamp_from_ns(picture(index).stamp_ns).nanosec
         if stamp in answered:
             (taken[stamp],) = reference.process(picture(index))
     assert [message.header.stamp.nanosec for message in heard] == sorted(taken)
@@ -79,7 +79,7 @@ def test_diagnostics_state_arithmetic_and_latency(lava_python, session, tiny_net
     node.start()
     wait_for(camera.get_subscription_count)
     time.sleep(0.2)
-    camera.publish(image_message(picture(0).pixels, "bgr8", Header(stamp=stamp_of_ns(10**18))))
+    camera.publish(image_message(picture(0).pixels, "bgr8", Header(stamp=stamp_from_ns(10**18))))
 
     def values() -> dict[str, str]:
         return {pair.key: pair.value for pair in reports[-1].status[0].values} if reports else {}
@@ -104,10 +104,10 @@ def test_what_is_measured_on_the_chip_is_in_the_diagnostics(board, session, even
     assert node.set_parameters_atomically([Parameter(name, value=value) for name, value in chosen.items()]).successful
     wait_for(lambda: node._configured.pipeline.settings.backend == "loihi2", 60.0)
     for index in range(3):
-        camera.publish(image_message(picture(index).pixels, "bgr8", Header(stamp=stamp_of_ns(10**18 + index))))
-        wait_for(lambda: node._configured.traffic.counts.received == index + 1)
+        camera.publish(image_message(picture(index).pixels, "bgr8", Header(stamp=stamp_from_ns(10**18 + index))))
+        wait_for(lambda: node._configured.frame_stats.counts.received == index + 1)
     # No more pictures come: results are pushed out, and the run that is measured is filled up.
-    wait_for(lambda: len(heard) == 3 - node._configured.traffic.counts.overwritten)
+    wait_for(lambda: len(heard) == 3 - node._configured.frame_stats.counts.overwritten)
 
     def values() -> dict[str, str]:
         return {pair.key: pair.value for pair in reports[-1].status[0].values} if reports else {}

@@ -16,7 +16,7 @@ from regionmask_ros.mask.policy import MODES
 from regionmask_ros.mask.static import load_static_mask
 from regionmask_ros.pipeline.pipeline import Pipeline, PipelineSettings
 from regionmask_ros.ros.diagnostics import CAUSES
-from regionmask_ros.ros.publishers import PICTURES
+from regionmask_ros.ros.publishers import IMAGES
 
 FRAMES = 10
 
@@ -55,12 +55,12 @@ def test_an_adaptive_mask_is_shown_told_and_saved_and_is_the_same_as_offline(rig
     node, peer = rig(
         mask_mode="adaptive", refresh_period=3, score_threshold=0.6, adaptive_half_life=2.0, adaptive_cover=0.9,
         adaptive_ring=0, static_mask_output=str(file))
-    watch(peer, wait_for, node, {"/mask/static": Image, "/mask/dynamic": Image}, PICTURES)
+    watch(peer, wait_for, node, {"/mask/static": Image, "/mask/dynamic": Image}, IMAGES)
     send(peer, wait_for, [message(i) for i in range(FRAMES)])
     wait_for(lambda: all(len(peer.heard[topic]) == FRAMES for topic in ("/mask/static", "/mask/dynamic")))
-    twin = Pipeline(tiny_network, PipelineSettings(
+    reference_network = Pipeline(tiny_network, PipelineSettings(
         mask="adaptive", refresh_period=3, score_threshold=0.6, adaptive=Adaptive(2.0, 0.9, 0)))
-    results = offline(twin)
+    results = offline(reference_network)
     for built, result in zip(peer.heard["/mask/static"], results):
         np.testing.assert_array_equal(shown(built), 255 * result.mask.sources["static"])
     assert not any(shown(built).any() for built in peer.heard["/mask/dynamic"])
@@ -74,7 +74,7 @@ def test_an_adaptive_mask_is_shown_told_and_saved_and_is_the_same_as_offline(rig
     wait_for(future.done)
     assert future.result().success and "from 4 whole frames" in future.result().message
     saved = load_static_mask(str(file), RegionGrid(4, 6), (96, 64))
-    np.testing.assert_array_equal(saved, twin.seen_mask()[1])
+    np.testing.assert_array_equal(saved, reference_network.learned_mask()[1])
 
 
 def test_a_preset_tells_objects_border_and_refresh(rig, wait_for, tiny_network):

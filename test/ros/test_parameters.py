@@ -11,36 +11,36 @@ import yaml
 from regionmask_ros.errors import UserError
 from regionmask_ros.mask.adaptive import Adaptive
 from regionmask_ros.mask.policy import MODES
-from regionmask_ros.mask.scheduling import PRESETS, Knobs
+from regionmask_ros.mask.scheduling import PRESETS, PresetOverrides
 from regionmask_ros.pipeline.pipeline import RECONFIGURABLE, PipelineSettings
-from regionmask_ros.ros.parameter_docs import readme_table, with_table, yaml_text
+from regionmask_ros.ros.parameter_docs import insert_table, readme_table, yaml_text
 from regionmask_ros.ros.parameters import (
     BACKEND_PARAMETERS,
     PARAMETERS,
-    Changeable,
-    answer_settings_from,
+    ChangePolicy,
     descriptor,
+    response_settings_from,
     settings_from,
 )
 
 REPOSITORY = Path(__file__).resolve().parents[2]
-CURE = "run: python -m regionmask_ros.ros.parameter_docs"
+HINT = "run: python -m regionmask_ros.ros.parameter_docs"
 
 DEFAULTS = {spec.name: spec.default for spec in PARAMETERS}
 
 
 def test_the_yaml_file_is_what_the_table_says():
-    assert (REPOSITORY / "config" / "detector.yaml").read_text(encoding="utf-8") == yaml_text(), CURE
+    assert (REPOSITORY / "config" / "detector.yaml").read_text(encoding="utf-8") == yaml_text(), HINT
 
 
 def test_the_readme_has_the_table():
     readme = (REPOSITORY / "README.md").read_text(encoding="utf-8")
-    assert with_table(readme) == readme, CURE
+    assert insert_table(readme) == readme, HINT
     rows = [row.split(" | ")[0] for row in readme_table().splitlines() if row.startswith("| `")]
     assert rows == [f"| `{spec.name}`" for spec in PARAMETERS]
     assert not [row for row in readme_table().splitlines()[1:-1] if row.count("|") != 7], "a cell holds a bar"
     with pytest.raises(UserError, match="missing"):
-        with_table("# no place for it")
+        insert_table("# no place for it")
 
 
 def test_the_yaml_holds_every_parameter_with_its_default_and_its_type():
@@ -70,10 +70,10 @@ def test_the_defaults_are_the_pipelines_but_for_the_mask():
 
 
 def test_whatever_the_pipeline_can_change_can_be_set_while_running():
-    running = {spec.name for spec in PARAMETERS if spec.changeable is Changeable.RUNNING}
+    running = {spec.name for spec in PARAMETERS if spec.changeable is ChangePolicy.RUNNING}
     parts = {"mask": ["mask_mode"], "dynamic": ["dynamic_mask"],
              "adaptive": [f"adaptive_{field.name}" for field in fields(Adaptive)],
-             "knobs": [f"preset_{field.name}" for field in fields(Knobs)]}
+             "knobs": [f"preset_{field.name}" for field in fields(PresetOverrides)]}
     of_pipeline = {one for name in RECONFIGURABLE for one in parts.get(name, [name])}
     of_node = {"stale_detections", "attention_lifetime", "static_mask_output", "fallback"}
     assert running == of_pipeline | of_node | set(BACKEND_PARAMETERS)
@@ -89,9 +89,9 @@ def test_lists_of_names_and_scores():
 
 
 def test_what_the_node_itself_does():
-    kept = answer_settings_from(DEFAULTS)
+    kept = response_settings_from(DEFAULTS)
     assert not kept.drop_stale and kept.attention_ns == 10**9
-    dropped = answer_settings_from({**DEFAULTS, "stale_detections": "drop", "attention_lifetime": 0.25})
+    dropped = response_settings_from({**DEFAULTS, "stale_detections": "drop", "attention_lifetime": 0.25})
     assert dropped.drop_stale and dropped.attention_ns == 250_000_000
 
 

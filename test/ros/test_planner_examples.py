@@ -13,7 +13,7 @@ import pytest
 from rig import MATCH_S, message, send, watch
 from sensor_msgs.msg import Image
 
-from regionmask_ros.ros.publishers import PICTURES
+from regionmask_ros.ros.publishers import IMAGES
 
 PAGE = Path(__file__).resolve().parents[2] / "docs" / "PLANNERS.md"
 
@@ -45,10 +45,10 @@ def test_an_example_is_short_and_compiles(name):
 
 def test_looking_left_attends_the_left_third(rig, session, wait_for, tmp_path, load):
     node, peer = rig(refresh_period=0, mask_mode="static", static_mask=_nothing(tmp_path))
-    watch(peer, wait_for, node, {"/mask": Image}, PICTURES)
+    watch(peer, wait_for, node, {"/mask": Image}, IMAGES)
     send(peer, wait_for, [message(0)])
     session.add(lambda **given: load("LookLeft")(**given))
-    wait_for(lambda: node._configured.attention._wishes)
+    wait_for(lambda: node._configured.attention._requests)
     send(peer, wait_for, [message(1)])
     wait_for(lambda: len(peer.heard["/mask"]) == 2)
     sent = np.frombuffer(peer.heard["/mask"][1].data, np.uint8)

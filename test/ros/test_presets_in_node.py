@@ -12,7 +12,7 @@ from rclpy.parameter import Parameter
 from rig import FRAME_NS, MATCH_S, START_NS, Peer, header, message, send
 
 from regionmask_ros.core.frame import Frame
-from regionmask_ros.network.thresholds import shipped
+from regionmask_ros.network.thresholds import bundled_thresholds
 from regionmask_ros.pipeline.pipeline import Pipeline, PipelineSettings
 from regionmask_ros.ros import health
 from regionmask_ros.ros.node import DetectorNode
@@ -51,12 +51,12 @@ def corners(detections) -> np.ndarray:
 @pytest.mark.parametrize("preset", ["careful", "balanced", "fast"])
 def test_online_and_offline_results_are_equal(with_trained, wait_for, trained, preset):
     _, peer = with_trained(preset=preset)
-    pictures = drawn_street.frames()[0][:14]
-    send(peer, wait_for, [image_message(one, "bgr8", header(i)) for i, one in enumerate(pictures)])
+    images = drawn_street.frames()[0][:14]
+    send(peer, wait_for, [image_message(one, "bgr8", header(i)) for i, one in enumerate(images)])
     pipeline = Pipeline(trained, PipelineSettings(preset=preset, score_threshold=0.02))
     found = 0
     for i, heard in enumerate(peer.heard["detections"]):
-        frame = Frame(pictures[i], "bgr", START_NS + i * FRAME_NS, "left_optical")
+        frame = Frame(images[i], "bgr", START_NS + i * FRAME_NS, "left_optical")
         (result,) = pipeline.process(frame)
         np.testing.assert_allclose(corners(heard.detections), result.detections.boxes, atol=1e-3)
         found += len(result.detections)
@@ -73,11 +73,11 @@ def test_thresholds_follow_the_preset_while_the_node_runs(with_trained, wait_for
 
     wait_for(lambda: in_force("trained", "carry"))
     for values, expected in (
-        ({"mask_mode": "preset"}, ("tuned", shipped().arithmetic)),
-        ({"preset": "fast"}, ("tuned", shipped().arithmetic)),
+        ({"mask_mode": "preset"}, ("tuned", bundled_thresholds().arithmetic)),
+        ({"preset": "fast"}, ("tuned", bundled_thresholds().arithmetic)),
         ({"thresholds": "trained"}, ("trained", "carry")),
         ({"thresholds": "", "mask_mode": "dynamic"}, ("trained", "carry")),
-        ({"mask_mode": "preset", "preset": "careful"}, ("tuned", shipped().arithmetic)),
+        ({"mask_mode": "preset", "preset": "careful"}, ("tuned", bundled_thresholds().arithmetic)),
         ({"arithmetic": "lava"}, ("trained", "lava")),
     ):
         result = node.set_parameters_atomically([Parameter(name, value=value) for name, value in values.items()])

@@ -21,7 +21,7 @@ def reliability(node, topic: str) -> ReliabilityPolicy:
 
 
 def test_a_reliable_subscription_that_hears_nothing_says_what_to_do(rig, wait_for, capfd, monkeypatch):
-    monkeypatch.setattr(diagnostics, "STARVING_S", 0.5)
+    monkeypatch.setattr(diagnostics, "INPUT_TIMEOUT_S", 0.5)
     node, peer = rig(autostart=False, image_reliability="reliable")
     node.trigger_configure()
     node.trigger_activate()

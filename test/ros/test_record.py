@@ -15,8 +15,8 @@ from rosbags.highlevel import AnyReader
 from rosgraph_msgs.msg import Clock
 
 from regionmask_ros.commands import record
-from regionmask_ros.ros.publishers import RESULTS, stamp_of_ns
-from regionmask_ros.ros.recorder import RECORDED, below
+from regionmask_ros.ros.publishers import RESULTS, stamp_from_ns
+from regionmask_ros.ros.recorder import RECORDED, topics_below
 
 REPOSITORY = Path(__file__).resolve().parents[2]
 
@@ -33,7 +33,7 @@ def test_what_the_node_says_is_in_the_bag_with_simulated_times(rig, wait_for, tm
         wait_for(lambda: node.count_subscribers("/overlay") and clock.get_subscription_count(), 30.0)
         time.sleep(4 * MATCH_S)
         for index in range(3):
-            clock.publish(Clock(clock=stamp_of_ns(START_NS + index)))
+            clock.publish(Clock(clock=stamp_from_ns(START_NS + index)))
             send(peer, wait_for, [message(index)])
         time.sleep(4 * MATCH_S)
         assert not folder.exists(), "it appears when it is complete"
@@ -61,5 +61,5 @@ def test_a_folder_that_exists_is_left_alone(tmp_path, capsys):
 @pytest.mark.parametrize(("namespace", "first"), [("", "/detections"), ("front", "/front/detections"),
                                                   ("/a/b/", "/a/b/detections")])
 def test_topics_follow_the_namespace_and_diagnostics_do_not(namespace, first):
-    topics = below(namespace, pictures=False)
+    topics = topics_below(namespace, pictures=False)
     assert topics[0].topic == first and topics[-1].topic == "/diagnostics" and len(topics) == 3

@@ -15,9 +15,9 @@ from vision_msgs.msg import Detection2DArray
 from regionmask_ros.core.frame import Frame
 from regionmask_ros.pipeline import pipeline as pipeline_module
 from regionmask_ros.pipeline.pipeline import Pipeline, PipelineSettings
-from regionmask_ros.report.overlay import keep_to_picture
+from regionmask_ros.report.overlay import keep_to_image
 from regionmask_ros.ros import publishers
-from regionmask_ros.ros.publishers import CAMERA, LAZY, PICTURES, RESULTS, jpeg_message
+from regionmask_ros.ros.publishers import CAMERA, IMAGES, LAZY, RESULTS, jpeg_message
 
 FRAMES = 6
 
@@ -49,7 +49,7 @@ def test_every_topic_shows_what_the_pipeline_decided_and_all_join_with_the_camer
     rig, wait_for, tiny_network, half_mask
 ):
     node, peer = rig(refresh_period=4, mask_mode="static+dynamic", static_mask=half_mask, score_threshold=0.9)
-    watch(peer, wait_for, node, {f"/{topic}": kind for topic, kind in LAZY.items()}, PICTURES)
+    watch(peer, wait_for, node, {f"/{topic}": kind for topic, kind in LAZY.items()}, IMAGES)
     peer.listen(Image, "/image", CAMERA)
     wait_for(lambda: peer.camera.get_subscription_count() == 2)
     time.sleep(MATCH_S)
@@ -62,14 +62,14 @@ def test_every_topic_shows_what_the_pipeline_decided_and_all_join_with_the_camer
             joined.put(topic, built)
     assert len(joined.sets) == FRAMES
 
-    twin = Pipeline(tiny_network, PipelineSettings(
+    reference_network = Pipeline(tiny_network, PipelineSettings(
         mask="static+dynamic", static_mask=half_mask, refresh_period=4, score_threshold=0.9
     ))
     for i, row in enumerate(joined.sets.values()):
         assert all(built.header == header(i) for built in row.values())
-        (result,) = twin.process(Frame(picture(i), "bgr", START_NS + i * FRAME_NS, "left_optical"), want_events=True)
+        (result,) = reference_network.process(Frame(picture(i), "bgr", START_NS + i * FRAME_NS, "left_optical"), want_events=True)
         shown, mask = {topic: row[f"/{topic}"] for topic in LAZY}, result.mask
-        whole = keep_to_picture(mask.keep, SIZE_WH)
+        whole = keep_to_image(mask.keep, SIZE_WH)
         np.testing.assert_array_equal(pixels_of(shown["mask"]), whole)
         np.testing.assert_array_equal(decoded(shown["mask/compressed"]), whole)
         np.testing.assert_array_equal(pixels_of(shown["mask/static"]), 255 * mask.sources["static"])
@@ -86,12 +86,12 @@ def test_every_topic_shows_what_the_pipeline_decided_and_all_join_with_the_camer
 
 def test_a_preset_shows_what_it_attends_and_numbers_the_objects(rig, wait_for, tiny_network):
     node, peer = rig(preset="careful", score_threshold=0.5)
-    watch(peer, wait_for, node, {"/mask/dynamic": Image}, PICTURES)
+    watch(peer, wait_for, node, {"/mask/dynamic": Image}, IMAGES)
     send(peer, wait_for, [message(i) for i in range(FRAMES)])
     wait_for(lambda: len(peer.heard["/mask/dynamic"]) == FRAMES and len(peer.heard["detections"]) == FRAMES)
-    twin = Pipeline(tiny_network, PipelineSettings(preset="careful", score_threshold=0.5))
+    reference_network = Pipeline(tiny_network, PipelineSettings(preset="careful", score_threshold=0.5))
     for i, (shown, found) in enumerate(zip(peer.heard["/mask/dynamic"], peer.heard["detections"])):
-        (result,) = twin.process(Frame(picture(i), "bgr", START_NS + i * FRAME_NS, "left_optical"))
+        (result,) = reference_network.process(Frame(picture(i), "bgr", START_NS + i * FRAME_NS, "left_optical"))
         attended = np.zeros((4, 6), bool) if result.mask.refresh else result.mask.keep
         np.testing.assert_array_equal(pixels_of(shown), 255 * attended)
         assert [one.id for one in found.detections] == [str(number) for number in result.detections.track_ids]
@@ -102,13 +102,13 @@ def test_a_preset_shows_what_it_attends_and_numbers_the_objects(rig, wait_for, t
 def test_mgnet_decides_in_the_node_as_it_does_in_the_pipeline(rig, wait_for, tiny_network):
     chosen = {"refresh_period": 4, "score_threshold": 0.9, "target_masked": 0.5}
     node, peer = rig(mask_mode="dynamic", dynamic_mask="mgnet", **chosen)
-    watch(peer, wait_for, node, {"/mask": Image, "/mask/dynamic": Image}, PICTURES)
+    watch(peer, wait_for, node, {"/mask": Image, "/mask/dynamic": Image}, IMAGES)
     send(peer, wait_for, [message(i) for i in range(FRAMES)])
     wait_for(lambda: len(peer.heard["/mask"]) == len(peer.heard["/mask/dynamic"]) == FRAMES)
-    twin = Pipeline(tiny_network, PipelineSettings(mask="dynamic", dynamic="mgnet", **chosen))
+    reference_network = Pipeline(tiny_network, PipelineSettings(mask="dynamic", dynamic="mgnet", **chosen))
     for i, (mask, dynamic) in enumerate(zip(peer.heard["/mask"], peer.heard["/mask/dynamic"])):
-        (result,) = twin.process(Frame(picture(i), "bgr", START_NS + i * FRAME_NS, "left_optical"))
-        np.testing.assert_array_equal(pixels_of(mask), keep_to_picture(result.mask.keep, SIZE_WH))
+        (result,) = reference_network.process(Frame(picture(i), "bgr", START_NS + i * FRAME_NS, "left_optical"))
+        np.testing.assert_array_equal(pixels_of(mask), keep_to_image(result.mask.keep, SIZE_WH))
         np.testing.assert_array_equal(pixels_of(dynamic), 255 * result.mask.sources["dynamic"])
     assert node._facts().mask_mode == "dynamic"
 
@@ -120,7 +120,7 @@ def test_message_filters_joins_them_too(rig, wait_for):
     inputs = [
         message_filters.Subscriber(peer, kind, topic, qos_profile=qos)
         for kind, topic, qos in ((Image, "image", CAMERA), (Detection2DArray, "detections", RESULTS),
-                                 (Image, "mask", PICTURES))
+                                 (Image, "mask", IMAGES))
     ]
     message_filters.TimeSynchronizer(inputs, 10).registerCallback(lambda *row: sets.append(row))
     wait_for(lambda: node.count_subscribers("/mask") and peer.camera.get_subscription_count() == 2)
@@ -131,14 +131,14 @@ def test_message_filters_joins_them_too(rig, wait_for):
 
 
 MAKERS = {
-    "/mask": ["keep_to_picture", "image_message"],
-    "/mask/compressed": ["keep_to_picture", "png_message"],
+    "/mask": ["keep_to_image", "image_message"],
+    "/mask/compressed": ["keep_to_image", "png_message"],
     "/mask/static": ["image_message"],
     "/mask/dynamic": ["image_message"],
     "/mask/age": ["image_message"],
     "/overlay": ["draw_overlay", "image_message"],
     "/overlay/compressed": ["draw_overlay", "jpeg_message"],
-    "/events": ["events_picture", "image_message"],
+    "/events": ["events_image", "image_message"],
 }
 """By topic: what is called for it, once a frame."""
 
@@ -150,15 +150,15 @@ def test_pictures_that_nobody_looks_at_are_not_made(rig, wait_for, monkeypatch):
         real = getattr(module, name)
         monkeypatch.setattr(module, name, lambda *given: made.update([name]) or real(*given))
 
-    for name in ("draw_overlay", "keep_to_picture", "image_message", "png_message", "jpeg_message", "is_stale"):
+    for name in ("draw_overlay", "keep_to_image", "image_message", "png_message", "jpeg_message", "unobserved"):
         count(publishers, name)
-    count(pipeline_module, "events_picture")
+    count(pipeline_module, "events_image")
     node, peer = rig()
     send(peer, wait_for, [message(0), message(1)])
     assert not made
     assert MAKERS.keys() == {f"/{topic}" for topic in LAZY}
     for index, (topic, makers) in enumerate(MAKERS.items()):
-        subscription = peer.listen(LAZY[topic[1:]], topic, PICTURES)
+        subscription = peer.listen(LAZY[topic[1:]], topic, IMAGES)
         wait_for(lambda: node.count_subscribers(topic))
         time.sleep(MATCH_S)
         send(peer, wait_for, [message(2 + index)])

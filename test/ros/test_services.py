@@ -10,7 +10,7 @@ from std_srvs.srv import Trigger
 
 from regionmask_ros.core.grid import RegionGrid
 from regionmask_ros.mask.static import load_static_mask
-from regionmask_ros.ros.publishers import PICTURES
+from regionmask_ros.ros.publishers import IMAGES
 
 
 @pytest.fixture
@@ -27,16 +27,16 @@ def ask(wait_for):
 
 def test_refresh_and_reset_send_everything_once(rig, wait_for, half_mask, ask):
     node, peer = rig(refresh_period=0, mask_mode="static", static_mask=half_mask)
-    watch(peer, wait_for, node, {"/mask": Image, "/mask/age": Image}, PICTURES)
+    watch(peer, wait_for, node, {"/mask": Image, "/mask/age": Image}, IMAGES)
     send(peer, wait_for, [message(0), message(1)])
     assert ask(peer, "refresh").success
     send(peer, wait_for, [message(2), message(3)])
-    assert node._configured.pipeline.fresh_starts == 0
+    assert node._configured.pipeline.resets == 0
     assert ask(peer, "reset").success
     send(peer, wait_for, [message(4), message(5)])
     wait_for(lambda: len(peer.heard["/mask"]) == 6)
     assert [min(m.data) == 255 for m in peer.heard["/mask"]] == [True, False] * 3
-    assert node._configured.pipeline.fresh_starts == 1
+    assert node._configured.pipeline.resets == 1
 
 
 def test_a_static_mask_of_what_was_seen_is_saved_and_fits_the_camera(rig, wait_for, tmp_path, ask):

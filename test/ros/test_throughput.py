@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from regionmask_ros.commands import bench
-from regionmask_ros.ros.throughput import Report, during
+from regionmask_ros.ros.throughput import Report, reports_in_window
 
 REPOSITORY = Path(__file__).resolve().parents[2]
 
@@ -42,6 +42,6 @@ def test_bad_options_are_one_line(arguments, words, capsys):
 
 def test_percentiles_are_of_reports_that_look_back_upon_five_seconds_of_the_run():
     reports = [Report(100.0 + second, {"at": str(second)}) for second in range(-2, 9)]
-    assert [values["at"] for values in during(reports, 100.0)] == ["5", "6", "7", "8"]
-    assert [values["at"] for values in during(reports[:5], 100.0)] == ["2"]
-    assert during([], 100.0) == []
+    assert [values["at"] for values in reports_in_window(reports, 100.0)] == ["5", "6", "7", "8"]
+    assert [values["at"] for values in reports_in_window(reports[:5], 100.0)] == ["2"]
+    assert reports_in_window([], 100.0) == []

@@ -9,7 +9,7 @@ from rig import MATCH_S, START_NS, header, message, send, watch
 from rosgraph_msgs.msg import Clock
 from sensor_msgs.msg import Image
 
-from regionmask_ros.ros.publishers import CAMERA, PICTURES, RESULTS, stamp_of_ns
+from regionmask_ros.ros.publishers import CAMERA, IMAGES, RESULTS, stamp_from_ns
 
 
 def whole(peer) -> list[bool]:
@@ -19,7 +19,7 @@ def whole(peer) -> list[bool]:
 
 def test_a_stamp_that_jumps_back_starts_afresh_and_is_told(rig, wait_for, half_mask, capfd):
     node, peer = rig(refresh_period=0, mask_mode="static", static_mask=half_mask)
-    watch(peer, wait_for, node, {"/mask": Image}, PICTURES)
+    watch(peer, wait_for, node, {"/mask": Image}, IMAGES)
     send(peer, wait_for, [message(0), message(5), message(1), message(2)])
     wait_for(lambda: len(peer.heard["/mask"]) == 4)
     assert whole(peer) == [True, False, True, False]
@@ -29,14 +29,14 @@ def test_a_stamp_that_jumps_back_starts_afresh_and_is_told(rig, wait_for, half_m
 
 def test_a_stamp_of_zero_is_passed_on_unchanged_and_starts_nothing_afresh(rig, wait_for, half_mask, capfd):
     node, peer = rig(refresh_period=0, mask_mode="static", static_mask=half_mask)
-    watch(peer, wait_for, node, {"/mask": Image}, PICTURES)
+    watch(peer, wait_for, node, {"/mask": Image}, IMAGES)
     built = message(0)
-    built.header.stamp = stamp_of_ns(0)
+    built.header.stamp = stamp_from_ns(0)
     send(peer, wait_for, [built, built, built])
     wait_for(lambda: len(peer.heard["/mask"]) == 3)
     assert [m.header for m in peer.heard["detections"]] == [built.header] * 3
     assert whole(peer) == [True, False, False]
-    assert node._configured.traffic.counts.repeated == 0
+    assert node._configured.frame_stats.counts.repeated == 0
     wait_for(lambda: peer.values().get("frames answered") == "3", 3.0)
     assert peer.values()["latency stamp to publish p50 [ms]"] == ""
     assert capfd.readouterr().err.count("pictures have no time stamp") == 1
@@ -44,11 +44,11 @@ def test_a_stamp_of_zero_is_passed_on_unchanged_and_starts_nothing_afresh(rig, w
 
 def test_repeated_stamps_are_answered_each_and_counted(rig, wait_for, half_mask, capfd):
     node, peer = rig(refresh_period=0, mask_mode="static", static_mask=half_mask)
-    watch(peer, wait_for, node, {"/mask": Image}, PICTURES)
+    watch(peer, wait_for, node, {"/mask": Image}, IMAGES)
     send(peer, wait_for, [message(3), message(3), message(3)])
     wait_for(lambda: len(peer.heard["/mask"]) == 3)
     assert whole(peer) == [True, False, False] and len(peer.heard["detections"]) == 3
-    assert node._configured.traffic.counts.repeated == 2
+    assert node._configured.frame_stats.counts.repeated == 2
     assert capfd.readouterr().err.count("two pictures have the same time stamp") == 1
 
 
@@ -64,7 +64,7 @@ def test_two_publishers_on_one_topic_are_told_and_each_picture_is_answered_with_
         (other if i % 2 else peer.camera).publish(built)
         wait_for(lambda: len(peer.heard["detections"]) > before)
     assert [m.header.frame_id for m in peer.heard["detections"]] == ["right_optical", "left_optical"] * 2
-    assert node._configured.pipeline.fresh_starts == 3, "each change of camera starts afresh"
+    assert node._configured.pipeline.resets == 3, "each change of camera starts afresh"
     wait_for(lambda: peer.verdict().startswith("2 publishers on /image"), 3.0)
     assert peer.values()["publishers of pictures"] == "2"
 
@@ -73,13 +73,13 @@ def test_a_paused_and_a_looped_bag_on_simulated_time(rig, wait_for, half_mask):
     node, peer = rig(
         use_sim_time=True, refresh_period=0, mask_mode="static", static_mask=half_mask, attention_lifetime=100.0
     )
-    watch(peer, wait_for, node, {"/mask": Image}, PICTURES)
+    watch(peer, wait_for, node, {"/mask": Image}, IMAGES)
     clock = peer.create_publisher(Clock, "/clock", RESULTS)
     wait_for(clock.get_subscription_count)
     time.sleep(MATCH_S)
 
     def tell(now_ns: int) -> None:
-        clock.publish(Clock(clock=stamp_of_ns(now_ns)))
+        clock.publish(Clock(clock=stamp_from_ns(now_ns)))
         wait_for(lambda: node.get_clock().now().nanoseconds == now_ns)
 
     tell(START_NS + 5_000_000)
@@ -87,7 +87,7 @@ def test_a_paused_and_a_looped_bag_on_simulated_time(rig, wait_for, half_mask):
     # The bag pauses: diagnostics go on, in the bag's time, and say why nothing comes.
     wait_for(lambda: "simulated time stands still" in peer.verdict() and peer.values()["frames answered"] == "2")
     report = peer.heard["/diagnostics"][-1]
-    assert report.header.stamp == stamp_of_ns(START_NS + 5_000_000)
+    assert report.header.stamp == stamp_from_ns(START_NS + 5_000_000)
     # It goes on, and starts again from the beginning.
     tell(START_NS + 90_000_000)
     send(peer, wait_for, [message(2)])

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from regionmask_ros.ros.diagnostics import Answer, FrameCounts, Traffic, plausible_latency_ms
+from regionmask_ros.ros.diagnostics import Answer, FrameCounts, FrameStats, plausible_latency_ms
 
 
 def answer(time_s: float, masked_share: float | None = 0.5, node_ms: float = 10.0) -> Answer:
@@ -16,19 +16,19 @@ def test_in_flight_is_what_is_neither_answered_nor_dropped():
 
 
 def test_counts_add_up():
-    traffic = Traffic(0.0)
-    traffic.count(received=1)
-    traffic.count(received=1, overwritten=1)
-    traffic.answer(answer(1.0))
-    assert traffic.counts == FrameCounts(received=2, answered=1, overwritten=1)
-    assert traffic.counts.in_flight == 0
+    frame_stats = FrameStats(0.0)
+    frame_stats.count(received=1)
+    frame_stats.count(received=1, overwritten=1)
+    frame_stats.answer(answer(1.0))
+    assert frame_stats.counts == FrameCounts(received=2, answered=1, overwritten=1)
+    assert frame_stats.counts.in_flight == 0
 
 
 def test_figures_are_those_of_the_last_five_seconds():
-    traffic = Traffic(0.0)
+    frame_stats = FrameStats(0.0)
     for second in range(11):
-        traffic.answer(answer(float(second), masked_share=second / 10, node_ms=float(second)))
-    figures = traffic.figures(10.0)
+        frame_stats.answer(answer(float(second), masked_share=second / 10, node_ms=float(second)))
+    figures = frame_stats.figures(10.0)
     assert figures.fps == pytest.approx(6 / 5)
     assert figures.masked_share == pytest.approx((0.5 + 0.6 + 0.7 + 0.8 + 0.9 + 1.0) / 6)
     assert figures.node_ms_p50 == pytest.approx(7.5) and figures.pipeline_ms_p50 == pytest.approx(6.5)
@@ -36,18 +36,18 @@ def test_figures_are_those_of_the_last_five_seconds():
 
 
 def test_when_pictures_stop_the_rate_falls_to_zero_and_figures_become_unknown():
-    traffic = Traffic(0.0)
-    traffic.answer(answer(1.0))
-    figures = traffic.figures(7.0)
+    frame_stats = FrameStats(0.0)
+    frame_stats.answer(answer(1.0))
+    figures = frame_stats.figures(7.0)
     assert figures.fps == 0.0
     assert figures.node_ms_p50 is None and figures.masked_share is None and figures.events_per_frame is None
 
 
 def test_a_first_frame_does_not_count_towards_the_masked_share():
-    traffic = Traffic(0.0)
-    traffic.answer(answer(1.0, masked_share=None))
-    traffic.answer(answer(1.1, masked_share=0.6))
-    assert traffic.figures(1.2).masked_share == pytest.approx(0.6)
+    frame_stats = FrameStats(0.0)
+    frame_stats.answer(answer(1.0, masked_share=None))
+    frame_stats.answer(answer(1.1, masked_share=0.6))
+    assert frame_stats.figures(1.2).masked_share == pytest.approx(0.6)
 
 
 @pytest.mark.parametrize(("stamp_ns", "expected_ms"), [

@@ -7,7 +7,7 @@ import pytest
 from bag_writer import START_NS, STEP_NS, image, png, write_bag
 
 from regionmask_ros.errors import UserError
-from regionmask_ros.sources import BagPictures, open_source
+from regionmask_ros.sources import BagImages, open_source
 from regionmask_ros.sources.bag import METADATA
 
 COUNT = 5
@@ -17,7 +17,7 @@ def picture(index: int) -> np.ndarray:
     return np.random.default_rng(index).integers(0, 256, (12, 16, 3)).astype(np.uint8)
 
 
-def raw_pictures() -> list:
+def raw_images() -> list:
     return [image(picture(i), START_NS + i * STEP_NS) for i in range(COUNT)]
 
 
@@ -26,7 +26,7 @@ def raw_pictures() -> list:
 def test_every_picture_comes_with_its_own_stamp_and_camera(tmp_path, storage, make):
     messages = [make(picture(i), START_NS + i * STEP_NS) for i in range(COUNT)]
     with open_source(write_bag(tmp_path / "bag", {"/cam/image": messages}, storage)) as source:
-        assert isinstance(source, BagPictures) and source.topic == "/cam/image"
+        assert isinstance(source, BagImages) and source.topic == "/cam/image"
         assert (source.name, source.frame_count, source.size_wh) == ("bag", COUNT, (16, 12))
         assert source.fps == pytest.approx(20.0)
         for _ in range(2):
@@ -38,7 +38,7 @@ def test_every_picture_comes_with_its_own_stamp_and_camera(tmp_path, storage, ma
 
 
 def test_a_file_inside_the_folder_stands_for_it(tmp_path):
-    folder = write_bag(tmp_path / "bag", {"/cam/image": raw_pictures()})
+    folder = write_bag(tmp_path / "bag", {"/cam/image": raw_images()})
     (file,) = (tmp_path / "bag").glob("*.mcap")
     with open_source(str(file)) as source:
         assert source.name == "bag" and len(list(source.frames())) == COUNT
@@ -49,7 +49,7 @@ def test_a_file_inside_the_folder_stands_for_it(tmp_path):
 
 
 def test_several_topics_must_be_told_apart(tmp_path):
-    folder = write_bag(tmp_path / "bag", {"/left": raw_pictures(), "/right": [image(picture(9), 5)]})
+    folder = write_bag(tmp_path / "bag", {"/left": raw_images(), "/right": [image(picture(9), 5)]})
     with pytest.raises(UserError, match="/left, /right: name one"):
         open_source(folder)
     with pytest.raises(UserError, match="no pictures on /rear; it has them on /left, /right"):
@@ -70,7 +70,7 @@ def test_a_picture_without_a_stamp_has_the_time_of_its_recording(tmp_path):
 
 
 def test_a_broken_picture_ends_it_after_the_last_good_one(tmp_path):
-    messages = raw_pictures()
+    messages = raw_images()
     messages[2].encoding = "h264"
     taken = []
     with open_source(write_bag(tmp_path / "bag", {"/cam": messages})) as source:
@@ -86,7 +86,7 @@ def iter_into(frames, taken: list) -> list:
 
 
 def test_closing_ends_an_iteration(tmp_path):
-    source = open_source(write_bag(tmp_path / "bag", {"/cam": raw_pictures()}))
+    source = open_source(write_bag(tmp_path / "bag", {"/cam": raw_images()}))
     frames = source.frames()
     next(frames)
     source.close()
@@ -95,7 +95,7 @@ def test_closing_ends_an_iteration(tmp_path):
 
 def test_what_is_no_bag_with_pictures_is_refused_in_one_line(tmp_path):
     folder = tmp_path / "bag"
-    write_bag(folder, {"/cam": raw_pictures()})
+    write_bag(folder, {"/cam": raw_images()})
     data = next(folder.glob("*.mcap"))
     whole = data.read_bytes()
     for content in (b"", whole[:60], whole[: len(whole) // 2], b"\x89MCAP0\r\n" + bytes(500)):
@@ -116,7 +116,7 @@ def test_a_topic_is_for_bags_only(tmp_path, make_clip):
 
 
 def test_a_camera_whose_pictures_are_there_raw_and_compressed_is_one(tmp_path):
-    both = {"/cam/image": raw_pictures(), "/cam/image/compressed": [png(picture(7), START_NS)]}
+    both = {"/cam/image": raw_images(), "/cam/image/compressed": [png(picture(7), START_NS)]}
     folder = write_bag(tmp_path / "bag", both)
     with open_source(folder) as raw, open_source(folder, only_compressed=True) as compressed:
         assert (raw.topic, compressed.topic) == ("/cam/image", "/cam/image/compressed")
@@ -125,13 +125,13 @@ def test_a_camera_whose_pictures_are_there_raw_and_compressed_is_one(tmp_path):
         assert below.topic == "/cam/image/compressed"
     with open_source(folder, "cam/image/compressed") as named:
         assert named.compressed
-    alone = write_bag(tmp_path / "raw", {"/cam/image": raw_pictures()})
+    alone = write_bag(tmp_path / "raw", {"/cam/image": raw_images()})
     with pytest.raises(UserError, match="no topic with compressed pictures"):
         open_source(alone, only_compressed=True)
 
 
 def test_stamps_are_told_without_a_look_at_the_pictures(tmp_path):
-    messages = raw_pictures()
+    messages = raw_images()
     messages[2].encoding = "h264"
     messages[3].header.stamp.sec = messages[3].header.stamp.nanosec = 0
     with open_source(write_bag(tmp_path / "bag", {"/cam": messages})) as source:

@@ -25,8 +25,8 @@ def chunk(kind: bytes, body: bytes, size: int | None = None) -> bytes:
 
 def avi(movi_size: int | None = None, riff_size: int | None = None) -> bytes:
     headers = chunk(b"LIST", b"hdrl" + bytes(100))
-    pictures = chunk(b"LIST", b"movi" + bytes(2000), movi_size)
-    return chunk(b"RIFF", b"AVI " + headers + pictures + chunk(b"idx1", bytes(200)), riff_size)
+    images = chunk(b"LIST", b"movi" + bytes(2000), movi_size)
+    return chunk(b"RIFF", b"AVI " + headers + images + chunk(b"idx1", bytes(200)), riff_size)
 
 
 def matroska(size_field: bytes, body: bytes = bytes(300)) -> bytes:
@@ -39,7 +39,7 @@ def asf_object(kind: str, body: bytes) -> bytes:
 
 
 def asf(told: int | None = None, flags: int = 2, first: bytes = asf_object("ab" * 16, bytes(30))) -> bytes:
-    """A header object of two objects, the second with the file's size (``told``, when given), and 500 bytes of data."""
+    """A header object of two objects, the second with the file's size (``translate_errors``, when given), and 500 bytes of data."""
     header_length, data = 30 + len(first) + 104, bytes(500)
     whole = header_length + len(data) if told is None else told
     properties = bytes(16) + struct.pack("<Q", whole) + bytes(40) + struct.pack("<I", flags) + bytes(12)
@@ -163,7 +163,7 @@ def test_a_written_video_passes_whole(written, tmp_path, suffix, fourcc):
 
 
 def test_a_walk_without_end_is_given_up(tmp_path, monkeypatch):
-    monkeypatch.setattr(container, "MOST_STEPS", 3)
+    monkeypatch.setattr(container, "MAX_STEPS", 3)
     (tmp_path / "few").write_bytes(FLV_HEAD + flv_tag(8, b"") * 2 + flv_tag(8, bytes(9))[:-5])
     (tmp_path / "many").write_bytes(FLV_HEAD + flv_tag(8, b"") * 3 + flv_tag(8, bytes(9))[:-5])
     with pytest.raises(UserError, match="truncated"):

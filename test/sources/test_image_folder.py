@@ -13,21 +13,21 @@ from hypothesis import strategies as st
 from regionmask_ros.errors import UserError
 from regionmask_ros.files.atomic import natural_key
 from regionmask_ros.sources import open_source
-from regionmask_ros.sources.images import read_picture
+from regionmask_ros.sources.images import read_image
 
 
 def scene(index: int) -> np.ndarray:
     """Noise and a bar that starts at column ``index``: uint8 [48, 64, 3], BGR."""
-    picture = np.random.default_rng(index).integers(0, 120, (48, 64, 3), np.uint8)
-    picture[:, index : index + 8] = 255
-    return picture
+    image = np.random.default_rng(index).integers(0, 120, (48, 64, 3), np.uint8)
+    image[:, index : index + 8] = 255
+    return image
 
 
 SMOOTH = cv2.GaussianBlur(scene(5), (9, 9), 0)
 
 
-def encode(suffix: str, picture: np.ndarray) -> bytes:
-    done, data = cv2.imencode(suffix, picture)
+def encode(suffix: str, image: np.ndarray) -> bytes:
+    done, data = cv2.imencode(suffix, image)
     assert done
     return data.tobytes()
 
@@ -55,13 +55,13 @@ def test_images_may_differ_in_size(tmp_path):
 @pytest.mark.parametrize("suffix", [".png", ".bmp", ".tif", ".ppm"])
 def test_lossless_formats_come_back_exactly(tmp_path, suffix):
     (tmp_path / f"a{suffix}").write_bytes(encode(suffix, SMOOTH))
-    assert np.array_equal(read_picture(str(tmp_path / f"a{suffix}")), SMOOTH)
+    assert np.array_equal(read_image(str(tmp_path / f"a{suffix}")), SMOOTH)
 
 
 @pytest.mark.parametrize("suffix", [".jpg", ".webp"])
 def test_lossy_formats_come_back_nearly(tmp_path, suffix):
     (tmp_path / f"a{suffix}").write_bytes(encode(suffix, SMOOTH))
-    assert np.abs(read_picture(str(tmp_path / f"a{suffix}")).astype(int) - SMOOTH).mean() < 4
+    assert np.abs(read_image(str(tmp_path / f"a{suffix}")).astype(int) - SMOOTH).mean() < 4
 
 
 @pytest.mark.parametrize(
@@ -79,7 +79,7 @@ def test_lossy_formats_come_back_nearly(tmp_path, suffix):
 )
 def test_every_depth_becomes_8_bit_bgr(tmp_path, suffix, picture, expected):
     (tmp_path / f"a{suffix}").write_bytes(encode(suffix, np.ascontiguousarray(picture)))
-    pixels = read_picture(str(tmp_path / f"a{suffix}"))
+    pixels = read_image(str(tmp_path / f"a{suffix}"))
     assert pixels.dtype == np.uint8 and pixels.flags.c_contiguous
     assert np.array_equal(pixels, expected)
 
@@ -94,8 +94,8 @@ def test_every_depth_becomes_8_bit_bgr(tmp_path, suffix, picture, expected):
 )
 def test_white_of_a_pgm_is_what_its_head_says(tmp_path, head, values):
     (tmp_path / "a.pgm").write_bytes(head + values)
-    assert read_picture(str(tmp_path / "a.pgm"))[0, :, 1].tolist() == pytest.approx([0, 255, 128, 64], abs=8)
-    assert read_picture(str(tmp_path / "a.pgm"))[0, 1].tolist() == [255, 255, 255]
+    assert read_image(str(tmp_path / "a.pgm"))[0, :, 1].tolist() == pytest.approx([0, 255, 128, 64], abs=8)
+    assert read_image(str(tmp_path / "a.pgm"))[0, 1].tolist() == [255, 255, 255]
 
 
 def test_a_photograph_with_a_thumbnail_and_bytes_behind_it_is_whole(tmp_path):
@@ -103,10 +103,10 @@ def test_a_photograph_with_a_thumbnail_and_bytes_behind_it_is_whole(tmp_path):
     thumbnail = encode(".jpg", SMOOTH[:8, :8])
     extra = b"\xff\xe1" + (2 + len(thumbnail)).to_bytes(2, "big") + thumbnail
     (tmp_path / "a.jpg").write_bytes(data[:2] + extra + data[2:] + b"a film from the telephone")
-    assert read_picture(str(tmp_path / "a.jpg")).shape == SMOOTH.shape
+    assert read_image(str(tmp_path / "a.jpg")).shape == SMOOTH.shape
     (tmp_path / "a.jpg").write_bytes(data[:2] + extra + data[2:-40])
     with pytest.raises(UserError, match="truncated JPEG image"):
-        read_picture(str(tmp_path / "a.jpg"))
+        read_image(str(tmp_path / "a.jpg"))
 
 
 @pytest.mark.parametrize("suffix", [".png", ".jpg", ".bmp", ".tif", ".webp", ".ppm"])
@@ -126,7 +126,7 @@ def test_a_png_with_a_flipped_bit_is_damaged(tmp_path):
     data[len(data) // 2] ^= 1
     (tmp_path / "a.png").write_bytes(data)
     with pytest.raises(UserError, match="checksum"):
-        read_picture(str(tmp_path / "a.png"))
+        read_image(str(tmp_path / "a.png"))
 
 
 def test_folders_that_cannot_be_shown_are_refused(tmp_path):

@@ -19,14 +19,14 @@ VIDEO_FRAMES = 40
 
 def scene(index: int) -> np.ndarray:
     """Noise, so that frames need bytes, and a bar whose place tells the index: uint8 [48, 64, 3], BGR."""
-    picture = np.random.default_rng(index).integers(0, 120, (VIDEO_WH[1], VIDEO_WH[0], 3), np.uint8)
-    picture[:, index : index + 8] = 255
-    return picture
+    image = np.random.default_rng(index).integers(0, 120, (VIDEO_WH[1], VIDEO_WH[0], 3), np.uint8)
+    image[:, index : index + 8] = 255
+    return image
 
 
-def index_of(picture: np.ndarray) -> int:
+def index_of(image: np.ndarray) -> int:
     """The index that ``scene`` has drawn."""
-    column = picture.astype(np.float32).mean(axis=(0, 2))
+    column = image.astype(np.float32).mean(axis=(0, 2))
     return int(np.argmax(np.convolve(column, np.ones(8), "valid")))
 
 

@@ -7,7 +7,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from regionmask_ros.core.detections import Detections
-from regionmask_ros.tracking.tracker import REMEMBERED, Tracks, followed
+from regionmask_ros.tracking.tracker import MEMORY_FRAMES, Tracks, update_tracks
 
 PICTURE = (640, 480)
 EVERYTHING, NOTHING = np.ones((15, 20), bool), np.zeros((15, 20), bool)
@@ -25,13 +25,13 @@ def apart(draw):
 
 
 @settings(max_examples=60)
-@given(apart(), st.integers(1, REMEMBERED + 4))
+@given(apart(), st.integers(1, MEMORY_FRAMES + 4))
 def test_what_was_shown_before_needs_no_new_assignment(found, frames):
-    tracks, shown = followed(Tracks.none(), found, EVERYTHING, PICTURE, 0, None)
+    tracks, shown = update_tracks(Tracks.none(), found, EVERYTHING, PICTURE, 0, None)
     known, searched, same = tracks, tracks, shown.track_ids
     for frame in range(1, frames):
-        known, one = followed(known, found, NOTHING, PICTURE, frame, None, same)
-        searched, other = followed(searched, found, NOTHING, PICTURE, frame, None)
+        known, one = update_tracks(known, found, NOTHING, PICTURE, frame, None, same)
+        searched, other = update_tracks(searched, found, NOTHING, PICTURE, frame, None)
         same = one.track_ids
         np.testing.assert_array_equal(one.track_ids, other.track_ids)
         np.testing.assert_allclose(one.boxes, other.boxes, atol=1e-3)
@@ -43,9 +43,9 @@ def test_what_was_shown_before_needs_no_new_assignment(found, frames):
 def test_objects_that_are_no_longer_shown_are_forgotten_in_rest_too():
     two = Detections(np.array([[10, 10, 60, 90], [300, 10, 350, 90]], np.float32), np.array([0.9, 0.8], np.float32),
                      np.zeros(2, np.int32))
-    tracks, _ = followed(Tracks.none(), two, EVERYTHING, PICTURE, 0, None)
-    one = two.above(0.85)
-    tracks, shown = followed(tracks, one, EVERYTHING, PICTURE, 1, None)
-    for frame in range(2, REMEMBERED + 3):
-        tracks, shown = followed(tracks, one, NOTHING, PICTURE, frame, None, shown.track_ids)
+    tracks, _ = update_tracks(Tracks.none(), two, EVERYTHING, PICTURE, 0, None)
+    one = two.with_min_score(0.85)
+    tracks, shown = update_tracks(tracks, one, EVERYTHING, PICTURE, 1, None)
+    for frame in range(2, MEMORY_FRAMES + 3):
+        tracks, shown = update_tracks(tracks, one, NOTHING, PICTURE, frame, None, shown.track_ids)
     assert tracks.ids.tolist() == [0] and shown.track_ids.tolist() == [0]

@@ -8,12 +8,12 @@ import numpy as np
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from regionmask_ros.core.boxes import union_overlap
+from regionmask_ros.core.boxes import iou_matrix
 from regionmask_ros.core.detections import Detections
 from regionmask_ros.tracking import motion as flow
-from regionmask_ros.tracking.kernels import CHANGE, EXPECTED_SPEED, REMEMBERED, SAME_OBJECT_IOU, SHAKE
-from regionmask_ros.tracking.motion import LEAST_PAIRS, LEAST_POINTS, MOST_GROWTH, PAIRS, STEP, coarse
-from regionmask_ros.tracking.tracker import Tracks, carried, follow, moved
+from regionmask_ros.tracking.kernels import CHANGE, EXPECTED_SPEED, MEASUREMENT_STD, MEMORY_FRAMES, SAME_OBJECT_IOU
+from regionmask_ros.tracking.motion import LEAST_PAIRS, LEAST_POINTS, MAX_GROWTH, PAIRS, STEP, downsample
+from regionmask_ros.tracking.tracker import Tracks, apply_motion, associate, predict
 
 PICTURE = (320, 240)
 seeds = st.integers(0, 2**32 - 1)
@@ -42,7 +42,7 @@ def scene(rng: np.random.Generator, frames: int) -> Tracks:
     tracks = Tracks.none()
     for frame in range(frames):
         found = detections(rng)
-        tracks, _ = follow(tracks, found, rng.random(len(found)) < 0.6, frame)
+        tracks, _ = associate(tracks, found, rng.random(len(found)) < 0.6, frame)
     return replace(tracks, now=tracks.now + rng.normal(0, 5, tracks.now.shape))
 
 
@@ -50,7 +50,7 @@ def plain_pairs(tracks: Tracks, found: Detections, looked: np.ndarray, frame: in
     """Detection to object, the largest overlap first."""
     expected = boxes_of(state_of(tracks.now) + tracks.velocity * (frame - tracks.last))
     boxes = found.boxes.astype(np.float64)
-    overlap = np.where(looked[:, None], union_overlap(boxes, expected), union_overlap(boxes, tracks.boxes))
+    overlap = np.where(looked[:, None], iou_matrix(boxes, expected), iou_matrix(boxes, tracks.boxes))
     overlap[found.class_ids[:, None] != tracks.class_ids[None]] = 0.0
     pairs: dict[int, int] = {}
     while overlap.size and overlap.max() >= SAME_OBJECT_IOU:
@@ -65,22 +65,22 @@ def plain_kalman(state, velocity, spread, measured, elapsed):
     step = np.array([[1.0, elapsed], [0.0, 1.0]])
     noise = CHANGE**2 * np.array([[elapsed**3 / 3, elapsed**2 / 2], [elapsed**2 / 2, elapsed]])
     covariance = step @ np.array([[spread[0], spread[1]], [spread[1], spread[2]]]) @ step.T + noise
-    gain = covariance[:, 0] / (covariance[0, 0] + SHAKE**2)
+    gain = covariance[:, 0] / (covariance[0, 0] + MEASUREMENT_STD**2)
     expected = step @ [state, velocity]
     after = covariance - np.outer(gain, covariance[0])
     return expected + gain * (measured - expected[0]), [after[0, 0], after[0, 1], after[1, 1]]
 
 
 @settings(max_examples=60)
-@given(seeds, st.integers(0, 4), st.integers(1, REMEMBERED + 3))
+@given(seeds, st.integers(0, 4), st.integers(1, MEMORY_FRAMES + 3))
 def test_objects_are_followed_by_the_rule(seed, frames, later):
     rng = np.random.default_rng(seed)
     tracks, found, frame = scene(rng, frames), detections(rng), frames + later
     looked = rng.random(len(found)) < 0.6
-    after, object_of = follow(tracks, found, looked, frame)
+    after, object_of = associate(tracks, found, looked, frame)
 
     pairs = plain_pairs(tracks, found, looked, frame)
-    stay = [i for i in range(len(tracks)) if i in pairs.values() or frame - tracks.present[i] <= REMEMBERED]
+    stay = [i for i in range(len(tracks)) if i in pairs.values() or frame - tracks.present[i] <= MEMORY_FRAMES]
     new = [j for j in range(len(found)) if j not in pairs]
     assert after.ids.tolist() == [*tracks.ids[stay], *range(tracks.next_id, tracks.next_id + len(new))]
     assert (after.next_id, after.last) == (tracks.next_id + len(new), frame)
@@ -101,7 +101,7 @@ def test_objects_are_followed_by_the_rule(seed, frames, later):
             np.testing.assert_array_equal(after.boxes[place], found.boxes[j])
             np.testing.assert_array_equal(after.state[place], state)
             assert not after.velocity[place].any()
-            np.testing.assert_allclose(after.spread[place], [[SHAKE**2, 0, v**2] for v in EXPECTED_SPEED])
+            np.testing.assert_allclose(after.spread[place], [[MEASUREMENT_STD**2, 0, v**2] for v in EXPECTED_SPEED])
         elif looked[j]:
             i = pairs[j]
             np.testing.assert_array_equal(after.now[place], found.boxes[j])
@@ -136,11 +136,11 @@ def test_objects_are_carried_and_their_boxes_moved_by_the_rule(seed, later):
     growth = rng.uniform(0.85, 1.15, resting.sum())
     state = state_of(tracks.now)
     state[:, :2] += tracks.velocity[:, :2] * later
-    np.testing.assert_allclose(carried(tracks, resting, None, frame).now, boxes_of(state), atol=1e-9)
+    np.testing.assert_allclose(predict(tracks, resting, None, frame).now, boxes_of(state), atol=1e-9)
     state[resting, :2] = state_of(tracks.now)[resting, :2] + np.where(
         np.isnan(shift), tracks.velocity[resting, :2] * later, shift)
     state[resting, 2:] *= growth[:, None]
-    after = carried(tracks, resting, Told(shift, growth), frame)
+    after = predict(tracks, resting, Told(shift, growth), frame)
     np.testing.assert_allclose(after.now, boxes_of(state), atol=1e-9)
     assert after.last == frame
     on = state_of(tracks.now) + tracks.velocity * later
@@ -154,7 +154,7 @@ def test_objects_are_carried_and_their_boxes_moved_by_the_rule(seed, later):
     seen, now, place = state_of(after.boxes[object_of]), state_of(after.now[object_of]), state_of(found.boxes)
     place[:, :2] += now[:, :2] - seen[:, :2]
     place[:, 2:] *= now[:, 2:] / seen[:, 2:]
-    out = moved(found, looked, after, object_of, PICTURE)
+    out = apply_motion(found, looked, after, object_of, PICTURE)
     expected = np.clip(np.where(looked[:, None], found.boxes, boxes_of(place)), 0, [*PICTURE, *PICTURE])
     np.testing.assert_allclose(out.boxes, expected, rtol=1e-6, atol=1e-3)
     assert out.resting.tolist() == (~looked).tolist() and out.track_ids.tolist() == after.ids[object_of].tolist()
@@ -177,7 +177,7 @@ def test_what_the_points_of_a_box_tell_is_their_median(seed, boxes):
         ratios = [np.linalg.norm(end[i, a] - end[i, b]) / np.linalg.norm(start[i, a] - start[i, b])
                   for a, b in PAIRS if known[a] and known[b]]
         grown = np.median(ratios) if len(ratios) >= LEAST_PAIRS else 1.0
-        np.testing.assert_allclose(growth[i], np.clip(grown, 1 - MOST_GROWTH, 1 + MOST_GROWTH))
+        np.testing.assert_allclose(growth[i], np.clip(grown, 1 - MAX_GROWTH, 1 + MAX_GROWTH))
 
 
 @settings(max_examples=40)
@@ -185,4 +185,4 @@ def test_what_the_points_of_a_box_tell_is_their_median(seed, boxes):
 def test_the_coarse_picture_is_every_fourth_pixel(height, width, seed, writeable):
     pixels = np.random.default_rng(seed).integers(0, 256, (height, width, 3)).astype(np.uint8)
     pixels.flags.writeable = writeable
-    np.testing.assert_array_equal(coarse(pixels), pixels[::STEP, ::STEP, 1])
+    np.testing.assert_array_equal(downsample(pixels), pixels[::STEP, ::STEP, 1])

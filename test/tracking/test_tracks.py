@@ -6,10 +6,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from regionmask_ros.core.boxes import own_overlap, union_overlap
+from regionmask_ros.core.boxes import covered_fraction, iou_matrix
 from regionmask_ros.core.detections import Detections
-from regionmask_ros.tracking.motion import Motion, coarse
-from regionmask_ros.tracking.tracker import REMEMBERED, Tracks, carried, follow, moved
+from regionmask_ros.tracking.motion import OpticalFlow, downsample
+from regionmask_ros.tracking.tracker import MEMORY_FRAMES, Tracks, apply_motion, associate, predict
 
 PICTURE = (640, 480)
 
@@ -28,7 +28,7 @@ def walk(t: float) -> list[float]:
 def step(tracks: Tracks, detections: Detections, looked: np.ndarray, t: int, motion=None):
     """One frame in which a track rests unless something was looked at."""
     resting = np.full(len(tracks), not looked.any())
-    return follow(carried(tracks, resting, motion, t), detections, looked, t)
+    return associate(predict(tracks, resting, motion, t), detections, looked, t)
 
 
 def after(frames, tracks=None):
@@ -43,33 +43,33 @@ def test_a_resting_box_moves_on_with_its_object():
     for t in (22, 23):
         resting = found(walk(21))
         tracks, object_of = step(tracks, resting, np.array([False]), t)
-        out = moved(resting, np.array([False]), tracks, object_of, PICTURE)
+        out = apply_motion(resting, np.array([False]), tracks, object_of, PICTURE)
         np.testing.assert_allclose(out.boxes[0], walk(t), atol=1.0)
     assert len(tracks) == 1 and tracks.ids.tolist() == [0] and tracks.seen.tolist() == [21]
 
 
 def test_a_box_that_was_looked_at_stays_where_it_was_seen():
     tracks, object_of = after(range(5))
-    out = moved(found(walk(4)), np.array([True]), tracks, object_of, PICTURE)
+    out = apply_motion(found(walk(4)), np.array([True]), tracks, object_of, PICTURE)
     np.testing.assert_array_equal(out.boxes[0], np.float32(walk(4)))
 
 
 def test_a_new_object_does_not_move_before_its_velocity_is_known():
     tracks, object_of = step(Tracks.none(), found(walk(0)), np.array([True]), 0)
     tracks, object_of = step(tracks, found(walk(0)), np.array([False]), 1)
-    out = moved(found(walk(0)), np.array([False]), tracks, object_of, PICTURE)
+    out = apply_motion(found(walk(0)), np.array([False]), tracks, object_of, PICTURE)
     np.testing.assert_allclose(out.boxes[0], walk(0))
 
 
 def test_a_resting_box_goes_with_the_picture():
     rng = np.random.default_rng(3)
     texture = cv2.GaussianBlur(rng.integers(0, 256, (480, 640, 3)).astype(np.uint8), (0, 0), 6)
-    pictures = [coarse(np.ascontiguousarray(np.roll(texture, (4 * t, 8 * t), (0, 1)))) for t in range(4)]
+    images = [downsample(np.ascontiguousarray(np.roll(texture, (4 * t, 8 * t), (0, 1)))) for t in range(4)]
     tracks, object_of = step(Tracks.none(), found([200, 150, 280, 290]), np.array([True]), 0)
     for t in range(1, 4):
         tracks, object_of = step(tracks, found([200, 150, 280, 290]), np.array([False]), t,
-                                 Motion(pictures[t - 1], pictures[t]))
-        out = moved(found([200, 150, 280, 290]), np.array([False]), tracks, object_of, PICTURE)
+                                 OpticalFlow(images[t - 1], images[t]))
+        out = apply_motion(found([200, 150, 280, 290]), np.array([False]), tracks, object_of, PICTURE)
         np.testing.assert_allclose(out.boxes[0], np.array([200, 150, 280, 290]) + [8 * t, 4 * t] * 2, atol=1.5)
         np.testing.assert_allclose(tracks.shift(t), np.hypot(8, 4) * t / np.sqrt(80 * 140), atol=0.02)
     assert len(tracks) == 1 and tracks.boxes[0].tolist() == [200, 150, 280, 290]
@@ -91,9 +91,9 @@ def test_other_classes_and_far_boxes_are_other_objects():
 
 def test_a_lost_object_is_remembered_for_a_while():
     tracks, _ = after(range(3))
-    for t in range(3, 3 + REMEMBERED + 2):
+    for t in range(3, 3 + MEMORY_FRAMES + 2):
         tracks, _ = step(tracks, Detections.empty(), np.zeros(0, bool), t)
-        assert len(tracks) == (t - 2 <= REMEMBERED)
+        assert len(tracks) == (t - 2 <= MEMORY_FRAMES)
 
 
 @settings(max_examples=60)
@@ -110,14 +110,14 @@ def test_each_detection_has_one_object_and_arguments_stay_as_they_are(seed):
             np.testing.assert_array_equal(value, getattr(tracks, name))
         assert len(set(object_of.tolist())) == len(detections) and len(set(new.ids.tolist())) == len(new)
         np.testing.assert_allclose(new.boxes[object_of][looked], detections.boxes[looked])
-        out = moved(detections, looked, new, object_of, PICTURE).boxes
+        out = apply_motion(detections, looked, new, object_of, PICTURE).boxes
         assert np.isfinite(out).all() and (out[:, 2:] >= out[:, :2]).all() and (out >= 0).all()
         tracks = new
 
 
 def test_overlaps_by_hand():
     a, b = np.array([[0, 0, 10, 10.0]]), np.array([[5, 0, 15, 10.0], [20, 20, 30, 30], [0, 0, 0, 0]])
-    np.testing.assert_allclose(union_overlap(a, b), [[1 / 3, 0, 0]])
-    np.testing.assert_allclose(own_overlap(a, b), [[0.5, 0, 0]])
-    assert union_overlap(a, np.zeros((0, 4))).shape == (1, 0)
-    assert own_overlap(np.zeros((1, 4)), a)[0, 0] == pytest.approx(0)
+    np.testing.assert_allclose(iou_matrix(a, b), [[1 / 3, 0, 0]])
+    np.testing.assert_allclose(covered_fraction(a, b), [[0.5, 0, 0]])
+    assert iou_matrix(a, np.zeros((0, 4))).shape == (1, 0)
+    assert covered_fraction(np.zeros((1, 4)), a)[0, 0] == pytest.approx(0)

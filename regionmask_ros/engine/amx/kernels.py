@@ -18,9 +18,9 @@ import numpy as np
 
 from ...core.events import WORD
 from ...jit.cache import kernel
-from ...jit.simd import clear_16, count, lowest, pick, prefetch, window
-from ..layer import LARGEST_MESSAGE
-from ..overflow import add_extra, set_aside
+from ...jit.simd import clear_16_bytes, count, lowest, pick, prefetch, window
+from ..layer import MAX_MESSAGE
+from ..overflow import add_overflow_sums, store_overflow
 from .neurons import (
     LANES,
     TILE,
@@ -40,7 +40,7 @@ TOTALS = (2 * 2 * 2 + 1) * TILE
 AHEAD = 2
 """Places between the one whose products are summed and the one whose state is asked for: memory is that slow."""
 
-MOST_ASKED = 512
+MAX_REQUESTED = 512
 """Bytes of each plane of a place's outputs that are asked for: all of the shallow layers', whose maps are large."""
 
 BREATH = 32
@@ -52,7 +52,7 @@ _EVENTS_MASK, _WIDE_SHIFT = 0xFFFFFFFF, 32
 
 @kernel
 def spread(index, message, spikes, channels, width, low, high, frame, pitch, pixel_bytes, fired, lines, words, groups,
-           reach_y, reach_x, wide_index, wide_rest):
+           reach_y, reach_x, overflow_index, overflow_rest):
     """Events of an input into its map, which is empty.
 
     Returns (messages beyond 16 bits, whose rest goes to wide_index and wide_rest; outputs that the events reach, each
@@ -65,21 +65,21 @@ def spread(index, message, spikes, channels, width, low, high, frame, pitch, pix
         y = position // width
         x = position - y * width
         channel = index[e] - position * channels
-        nearest = min(max(message[e], -LARGEST_MESSAGE), LARGEST_MESSAGE - 1)
+        nearest = min(max(message[e], -MAX_MESSAGE), MAX_MESSAGE - 1)
         at = ((y + frame) * pitch + x + frame) * pixel_bytes + channel
         low[at] = nearest & 255
         high[at] = nearest >> 8
         fired[(channel // 64 * lines + y + frame) * words + 1 + x // WORD] |= np.uint16(1 << x % WORD)
         reached += reach_y[y] * reach_x[x]
         if nearest != message[e]:
-            wide_index[wide] = index[e]
-            wide_rest[wide] = message[e] - nearest
+            overflow_index[wide] = index[e]
+            overflow_rest[wide] = message[e] - nearest
             wide += 1
     return wide, reached
 
 
 @kernel
-def bits_one_by_one(fired, line, words, first, last, stride):
+def touched_bits(fired, line, words, first, last, stride):
     """uint64, for 16 outputs: bit i tells whether a pixel of first + i * stride .. last + i * stride has fired."""
     bits = np.uint64(0)
     for i in range(WORD):
@@ -139,7 +139,7 @@ def plan_kernel(size, per_block, near):
                                     here |= bits >> np.uint64(kx)
                             else:
                                 begin = (b * stride + 1) * WORD - padding
-                                here = bits_one_by_one(
+                                here = touched_bits(
                                     in_fired, word, in_words, begin + j * per_block, begin + end - 1, stride)
                             here &= real
                             if here != 0:
@@ -180,20 +180,20 @@ def silence(low, high, frame, pitch, pixel_bytes, fired, lines, words, groups, r
                 pixel = ((y + frame) * pitch + frame + b * WORD + lowest(before)) * pixel_bytes
                 # Of a smaller pixel's neighbours nothing is lost: they are emptied as well, or written anew.
                 for part in range(pixel, pixel + pixel_bytes, 16):
-                    clear_16(low, part)
-                    clear_16(high, part)
+                    clear_16_bytes(low, part)
+                    clear_16_bytes(high, part)
                 before &= before - np.uint64(1)
 
 
 @kernel
-def ask_for(memory, first, size):
+def prefetch_bytes(memory, first, size):
     """Lets ``size`` bytes come into the cache while other work is done."""
     for line in range(0, size, 64):
         prefetch(memory, first + line)
 
 
 @lru_cache(maxsize=None)
-def tile_layer_kernel(tiles, planes, parts, rest_bits, carry, snap):
+def amx_layer_kernel(tiles, planes, parts, rest_bits, carry, snap):
     """The kernel of one layer, for ``tiles`` tiles of 16 output channels at a time, ``planes`` of messages, ``parts``
     of weights, what is left of differences in ``rest_bits``, and a rule.
 
@@ -217,7 +217,7 @@ def tile_layer_kernel(tiles, planes, parts, rest_bits, carry, snap):
               in_low, in_high, in_frame, in_pitch, in_bytes, place, due, first, offset, number,
               rows, cols, channels, bias, threshold, release_from, state,
               out_low, out_high, out_frame, out_pitch, out_bytes, out_fired, out_lines, out_words,
-              reach_y, reach_x, wide_index, wide_rest, total, places, use_extra, extra):
+              reach_y, reach_x, overflow_index, overflow_rest, total, places, use_extra, extra):
         configure(settings)
         lanes = tiles * LANES
         blocks = (cols + WORD - 1) // WORD
@@ -247,8 +247,8 @@ def tile_layer_kernel(tiles, planes, parts, rest_bits, carry, snap):
                     line = place[ahead] // blocks
                     asked_out = ((line + out_frame) * out_pitch + out_frame
                                  + (place[ahead] - line * blocks) * WORD) * out_bytes
-                    ask_for(out_low, asked_out, min(WORD * out_bytes, MOST_ASKED))
-                    ask_for(out_high, asked_out, min(WORD * out_bytes, MOST_ASKED))
+                    prefetch_bytes(out_low, asked_out, min(WORD * out_bytes, MAX_REQUESTED))
+                    prefetch_bytes(out_high, asked_out, min(WORD * out_bytes, MAX_REQUESTED))
                 clear_sums(tiles, planes, parts)
                 for entry in range(first[at], first[at + 1]):
                     add_products(in_low, in_high, first_in + offset[entry], stride * in_bytes,
@@ -257,7 +257,7 @@ def tile_layer_kernel(tiles, planes, parts, rest_bits, carry, snap):
                         store_sums(total, 2 * used, 1, 1, 1)
                     for _ in range(share):
                         if asked != 0:
-                            ask_for(state, asked_state + lowest(asked) * pixel_state, asked_bytes)
+                            prefetch_bytes(state, asked_state + lowest(asked) * pixel_state, asked_bytes)
                             asked &= asked - np.uint64(1)
             line = p_y + out_frame
             word = (p_channel // 64 * out_lines + line) * out_words + p_x // WORD + 1
@@ -267,7 +267,7 @@ def tile_layer_kernel(tiles, planes, parts, rest_bits, carry, snap):
                 own = p_state + p * pixel_state
                 here = (p_y * cols + p_x + p) * channels + p_channel
                 if use_extra:
-                    add_extra(total, p_total + p * LANES, LANES, TILE, extra, here, min(lanes, channels - p_channel))
+                    add_overflow_sums(total, p_total + p * LANES, LANES, TILE, extra, here, min(lanes, channels - p_channel))
                 if head:
                     integrate_pixel(total, p_total + p * LANES, state, own, tiles, planes, parts)
                     continue
@@ -280,8 +280,8 @@ def tile_layer_kernel(tiles, planes, parts, rest_bits, carry, snap):
                 reached += events * reach_y[p_y] * reach_x[p_x + p]
                 out_fired[word] |= np.uint16((events != 0) << p)
                 if answer >> _WIDE_SHIFT:
-                    wide = set_aside(total, p_total + p * LANES, LANES, TILE, min(lanes, channels - p_channel), here,
-                                     LARGEST_MESSAGE - 1, wide, wide_index, wide_rest)
+                    wide = store_overflow(total, p_total + p * LANES, LANES, TILE, min(lanes, channels - p_channel), here,
+                                     MAX_MESSAGE - 1, wide, overflow_index, overflow_rest)
             if last:
                 break
             p_total = used - p_total

@@ -13,8 +13,8 @@ import numpy as np
 from ...core.events import FRAME, WORD, ChangeMap, reach_masks
 from ...jit.memory import aligned
 from ..arithmetic import Rule
-from ..layer import Lap, Layers, StepTotals, no_lap
-from ..overflow import sum_rest
+from ..layer import Layers, ProfileHook, StepTotals, no_profile_hook
+from ..overflow import sum_overflow
 from ..simd.packing import Processor
 from . import kernels as tile_kernels
 from .neurons import ROWS, configuration, permitted
@@ -26,9 +26,9 @@ _CHUNK_BYTES = 1 << 18
 """Inputs that are worked on at a time: they and the weights of one pass shall stay in the second-level cache."""
 
 
-def is_here() -> bool:
+def is_supported() -> bool:
     """Whether this processor has tiles, Numba will use them and the system lets us."""
-    return AMX.is_here and permitted()
+    return AMX.is_supported and permitted()
 
 
 class _Scratch:
@@ -38,7 +38,7 @@ class _Scratch:
         """inputs: values of the input."""
         # Worst case; memory that is never touched is never taken.
         most = max(inputs, *(layer.rows * layer.cols * layer.packed.spec.channels for layer in layers))
-        self.wide_index, self.wide_rest = np.empty(most, np.int32), np.empty(most, np.int32)
+        self.overflow_index, self.overflow_rest = np.empty(most, np.int32), np.empty(most, np.int32)
         places = max(layer.rows * layer.blocks for layer in layers) + 1
         blocks = max(layer.rows * layer.blocks * layer.packed.window_blocks for layer in layers)
         self.place, self.first, self.due = (np.empty(places, kind) for kind in (np.int32, np.int32, np.uint64))
@@ -90,7 +90,7 @@ class _Layer:
         silence = partial(tile_kernels.silence, *target, self.rows, self.cols, scratch.place, scratch.due)
         line_bytes = 2 * source.pitch * source.bytes * spec.stride
         chunk = max(1, _CHUNK_BYTES // line_bytes) * self.blocks
-        kernel = tile_kernels.tile_layer_kernel(packed.tiles, planes, packed.parts, self.rest_bits, *self.rule.flags)
+        kernel = tile_kernels.amx_layer_kernel(packed.tiles, planes, packed.parts, self.rest_bits, *self.rule.flags)
         run = partial(
             kernel, configuration(min(self.cols, ROWS), packed.depth), spec.is_head, chunk, packed.weight,
             packed.passes, packed.window_blocks, spec.stride, spec.padding,
@@ -98,10 +98,10 @@ class _Layer:
             self.rows, self.cols, spec.channels, packed.bias, spec.threshold, self.rule.release(spec.threshold),
             self.state.view(np.uint8), target.low, target.high, target.frame, target.pitch, target.bytes,
             target.fired, target.lines, target.words, *self._reach,
-            scratch.wide_index, scratch.wide_rest, scratch.total)
+            scratch.overflow_index, scratch.overflow_rest, scratch.total)
         return _Kernels(plan, None if spec.is_head else silence, run)
 
-    def in_image_order(self, values: np.ndarray) -> np.ndarray:
+    def to_image_order(self, values: np.ndarray) -> np.ndarray:
         """int32 [line, pixel, channel], without padding, of a field of ``state``."""
         packed, width = self.packed, self.blocks * WORD
         if not packed.spec.is_head:
@@ -109,7 +109,7 @@ class _Layer:
         image = values.reshape(self.rows, width, packed.padded)[:, :self.cols, :packed.spec.channels]
         return image.astype(np.int32, copy=False)
 
-    def in_kernel_order(self, image: np.ndarray) -> np.ndarray:
+    def to_kernel_order(self, image: np.ndarray) -> np.ndarray:
         """The opposite: a field of ``state`` from an int array [line, pixel, channel]."""
         packed, width = self.packed, self.blocks * WORD
         padded = np.zeros((self.rows, width, packed.padded), image.dtype)
@@ -119,7 +119,7 @@ class _Layer:
         return padded.reshape(len(self.state), -1)
 
 
-class TileLayers(Layers):
+class AmxLayers(Layers):
     """State of all layers for one camera, and their steps."""
 
     def __init__(self, packed: tuple[PackedConvolution, ...], input_wh: tuple[int, int], rule: Rule) -> None:
@@ -135,7 +135,7 @@ class TileLayers(Layers):
         self._input: SpikeMap | None = None
         self._changes: ChangeMap | None = None
 
-    def step(self, index: np.ndarray, message: np.ndarray, lap: Lap = no_lap) -> StepTotals:
+    def step(self, index: np.ndarray, message: np.ndarray, profile_hook: ProfileHook = no_profile_hook) -> StepTotals:
         first, scratch = self.layers[0], self._scratch
         if self._input is None:
             self._input = SpikeMap(self._input_wh[1], self._input_wh[0], first.packed)
@@ -143,42 +143,42 @@ class TileLayers(Layers):
         self._input.clear()
         place = len(index), first.packed.spec.in_channels, self._input_wh[0], *self._input.view
         wide, reached = tile_kernels.spread(
-            index, message, *place, *self._input_reach, scratch.wide_index, scratch.wide_rest)
-        lap(-1)
-        return self._through_all(self._from_list, reached, wide, lap)
+            index, message, *place, *self._input_reach, scratch.overflow_index, scratch.overflow_rest)
+        profile_hook(-1)
+        return self._through_all(self._from_list, reached, wide, profile_hook)
 
-    def step_changes(self, changes: ChangeMap, lap: Lap = no_lap) -> StepTotals:
+    def step_changes(self, changes: ChangeMap, profile_hook: ProfileHook = no_profile_hook) -> StepTotals:
         first = self.layers[0]
         if first.packed.groups > 1 or first.packed.spec.padding > FRAME or not first.packed.near:
-            return self.step(*changes.listed(), lap)
+            return self.step(*changes.list_changes(), profile_hook)
         if changes is not self._changes:
             self._changes, self._from_changes = changes, first.bind(view_of_changes(changes), 1, self._scratch)
             self._input_masks = reach_masks(self._input_reach[1], changes.stored)
         reached = changes.reached(self._input_reach[0], self._input_masks) if self.counting else 0
-        lap(-1)
-        return self._through_all(self._from_changes, reached, 0, lap)
+        profile_hook(-1)
+        return self._through_all(self._from_changes, reached, 0, profile_hook)
 
-    def _through_all(self, first: _Kernels, reached: int, wide: int, lap: Lap) -> StepTotals:
+    def _through_all(self, first: _Kernels, reached: int, wide: int, profile_hook: ProfileHook) -> StepTotals:
         layer_events, synops = [], []
         for number, (layer, kernels_) in enumerate(zip(self.layers, (first, *self._behind))):
             synops.append(reached * layer.packed.spec.channels)
             events, reached, wide = self._run(layer, kernels_, wide)
             layer_events.append(events)
-            lap(number)
+            profile_hook(number)
         return StepTotals(tuple(layer_events[:-1]), tuple(synops))
 
     def _run(self, layer: _Layer, kernels_: _Kernels, wide: int) -> tuple[int, int, int]:
         """One layer. wide: messages in the wide buffers that its input lacks. Returns what its kernel returns."""
         if wide:
-            self._add_wide(layer, wide)
+            self._add_overflow(layer, wide)
         places = kernels_.plan(wide > 0)
         if kernels_.silence is not None:
             kernels_.silence(places)
         return kernels_.run(places, wide > 0, layer.extra)
 
-    def _add_wide(self, layer: _Layer, wide: int) -> None:
+    def _add_overflow(self, layer: _Layer, wide: int) -> None:
         """Sums of what did not fit the input's map, for the kernel to add."""
-        layer.extra = sum_rest(layer.packed.spec, layer.extra, self._scratch.wide_index, self._scratch.wide_rest, wide,
+        layer.extra = sum_overflow(layer.packed.spec, layer.extra, self._scratch.overflow_index, self._scratch.overflow_rest, wide,
                                layer.in_cols, layer.rows, layer.cols)
 
     def clear(self) -> None:
@@ -189,17 +189,17 @@ class TileLayers(Layers):
 
     def read(self, number: int) -> tuple[np.ndarray, np.ndarray | None]:
         layer = self.layers[number]
-        sigma = layer.in_image_order(layer.state["sigma"])
+        sigma = layer.to_image_order(layer.state["sigma"])
         if layer.packed.spec.is_head:
             return sigma, None
-        return sigma, np.maximum(sigma + layer.packed.spec.bias, 0) - layer.in_image_order(layer.state["rest"])
+        return sigma, np.maximum(sigma + layer.packed.spec.bias, 0) - layer.to_image_order(layer.state["rest"])
 
     def load(self, states: Sequence[tuple[np.ndarray, np.ndarray | None]]) -> None:
         for layer, (sigma, reference) in zip(self.layers, states):
-            layer.state["sigma"] = layer.in_kernel_order(sigma)
+            layer.state["sigma"] = layer.to_kernel_order(sigma)
             if reference is not None:
                 rest = np.maximum(sigma + layer.packed.spec.bias, 0) - reference
-                layer.state["rest"] = layer.in_kernel_order(rest)
+                layer.state["rest"] = layer.to_kernel_order(rest)
 
     def state(self) -> list[np.ndarray]:
         return [layer.state for layer in self.layers]

@@ -194,16 +194,16 @@ class _State:
     def set_sigma(self, tile, value):
         store(self.builder, value, self.address, 4 * LANES * tile, 4)
 
-    def _rest_at(self, tile):
+    def _residual_at(self, tile):
         return 4 * LANES * self.tiles + tile * LANES * self.kind.element.width // 8
 
     def rest(self, tile):
-        stored = load(self.builder, self.address, self.kind, self._rest_at(tile), 2)
+        stored = load(self.builder, self.address, self.kind, self._residual_at(tile), 2)
         return self.builder.sext(stored, _WIDTH.vector) if self.kind.element.width < 32 else stored
 
     def set_rest(self, tile, value):
         value = self.builder.trunc(value, self.kind) if self.kind.element.width < 32 else value
-        store(self.builder, value, self.address, self._rest_at(tile), 2)
+        store(self.builder, value, self.address, self._residual_at(tile), 2)
 
 
 @intrinsic(prefer_literal=True)
@@ -258,24 +258,24 @@ def fire_pixel(typing_context, total, first_total, bias, first_channel, threshol
             active = neurons.active(sigma, bias_)
             reference = builder.sub(neurons.active(before, bias_), state.rest(tile))
             delta = builder.sub(active, reference)
-            due, size = neurons.due(active, delta, reference)
+            fires, size = neurons.fires(active, delta, reference)
             state.set_sigma(tile, sigma)
-            state.set_rest(tile, builder.select(due, neurons.kept(delta), delta))
-            messages.append(neurons.told(due, delta))
+            state.set_rest(tile, builder.select(fires, neurons.residual(delta), delta))
+            messages.append(neurons.sent(fires, delta))
             sizes.append(size)
             masks.append(builder.icmp_signed("!=", messages[-1], neurons.zero))
-        _store_bytes(builder, [neurons.cut(told) for told in messages], lows, highs)
-        events = bits_set(builder, builder.bitcast(_concatenated(builder, masks), ir.IntType(columns * LANES)))
-        wide = neurons.any_wide(sizes)
+        _store_bytes(builder, [neurons.cut(sent) for sent in messages], lows, highs)
+        events = bits_set(builder, builder.bitcast(_concatenate(builder, masks), ir.IntType(columns * LANES)))
+        wide = neurons.any_overflow(sizes)
         with builder.if_then(wide, likely=False):
-            for tile, told in enumerate(messages):
-                store(builder, told, totals, tile * TILE, 4)
+            for tile, sent in enumerate(messages):
+                store(builder, sent, totals, tile * TILE, 4)
         return builder.or_(events, builder.shl(builder.zext(wide, I64), ir.Constant(I64, 32)))
 
     return signature, generate
 
 
-def _concatenated(builder, vectors):
+def _concatenate(builder, vectors):
     if len(vectors) == 1:
         return vectors[0]
     return shuffle(builder, *vectors, range(len(vectors) * LANES))
@@ -283,7 +283,7 @@ def _concatenated(builder, vectors):
 
 def _store_bytes(builder, messages, lows, highs):
     """Writes the low and the high bytes of messages, int16, a vector for each tile."""
-    narrow = _concatenated(builder, messages)
+    narrow = _concatenate(builder, messages)
     kind = ir.VectorType(I8, len(messages) * LANES)
     high = builder.ashr(narrow, constant(narrow.type, _BYTE))
     for value, address in ((narrow, lows), (high, highs)):

@@ -1,4 +1,4 @@
-"""Numba kernels. Each has a line in ``twin`` that computes the same integers.
+"""Numba kernels. Each has a line in ``reference_network`` that computes the same integers.
 
 Arrays are flat, in image order (y, x, channel). An event is a pair (index into that order, message). Sums wrap modulo
 2**32; since the accumulator's 24 bits divide that, the wrapped 24-bit value is right whatever the size of the sum.

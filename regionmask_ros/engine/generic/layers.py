@@ -8,7 +8,7 @@ from typing import Sequence
 import numpy as np
 
 from ..arithmetic import Rule
-from ..layer import Convolution, Lap, Layers, StepTotals, no_lap
+from ..layer import Convolution, Layers, ProfileHook, StepTotals, no_profile_hook
 from . import kernels
 
 
@@ -24,7 +24,7 @@ class PackedConvolution:
 def pack(convolutions: tuple[Convolution, ...]) -> tuple[PackedConvolution, ...]:
     """Weights as the kernels want them."""
     return tuple(
-        PackedConvolution(spec, spec.taps_first, spec.bias)
+        PackedConvolution(spec, spec.tap_major_weights, spec.bias)
         for spec in convolutions
     )
 
@@ -57,15 +57,15 @@ class PortableLayers(Layers):
         self._sent = np.zeros(max(convolution.spec.channels for convolution in packed), np.int32)
         self._buffers = [(np.empty(largest, np.int32), np.empty(largest, np.int32)) for _ in range(2)]
 
-    def step(self, index: np.ndarray, message: np.ndarray, lap: Lap = no_lap) -> StepTotals:
-        lap(-1)
+    def step(self, index: np.ndarray, message: np.ndarray, profile_hook: ProfileHook = no_profile_hook) -> StepTotals:
+        profile_hook(-1)
         events, synops, layer_events = len(index), [], []
         for number, layer in enumerate(self.layers):
             synops.append(self._accumulate(layer, index, message, events))
             index, message = self._buffers[number % 2]
             events = self._fire(layer, False, index, message)
             layer_events.append(events)
-            lap(number)
+            profile_hook(number)
         return StepTotals(tuple(layer_events[:-1]), tuple(synops))
 
     def run_ahead(self, first: int) -> None:

@@ -22,7 +22,7 @@ from typing import Callable
 import numpy as np
 
 from ..arithmetic import Rule
-from .layer import Layer, Lists, Scratch
+from .layer import Layer, Scratch, SpikeLists
 from .packing import PackedConvolution
 
 _PRODUCTS = 1 << 17
@@ -65,7 +65,7 @@ class Crossover:
         return cls(spikes, max(spread.start, 0.0) / per_spike, max(spread.slope, 0.0) / per_spike,
                    spikes <= taps or never_spread)
 
-    def pays(self, outputs: int, spikes: int, pixels: int, all_spikes: Callable[[], int]) -> bool:
+    def is_worthwhile(self, outputs: int, spikes: int, pixels: int, all_spikes: Callable[[], int]) -> bool:
         """Whether so many outputs, with so many spikes in their windows, are worth a map of the layer's spikes."""
         gain = spikes - self.spikes * outputs - self.visit * pixels
         return gain > 0 and gain > self.spread * all_spikes()
@@ -91,7 +91,7 @@ ALL_DENSE = Crossover(1, 0.0, 0.0, True)
 _measured: weakref.WeakKeyDictionary[PackedConvolution, Crossover] = weakref.WeakKeyDictionary()
 
 
-def crossover_of(packed: PackedConvolution, rule: Rule) -> Crossover:
+def measure_crossover(packed: PackedConvolution, rule: Rule) -> Crossover:
     """This layer's crossover on this machine. Measured at the first call, by a kernel that ``rule`` needs anyway."""
     if packed not in _measured:
         _measured[packed] = _measure(packed, rule)
@@ -103,8 +103,8 @@ def _measure(packed: PackedConvolution, rule: Rule) -> Crossover:
     of_a_turn = spec.size ** 2 * packed.slots * packed.vectors * packed.groups * together
     outputs = together * max(2, _PRODUCTS // of_a_turn)
     layer = Layer(packed, 1, outputs, None if spec.is_head else packed)
-    lists = Lists(spec.size, (outputs - 1) * spec.stride + spec.size, packed.stored, 0, packed.lanes)
-    others = Lists(max(1, _SLOTS // packed.slots), 1, packed.stored, 0, packed.lanes)
+    lists = SpikeLists(spec.size, (outputs - 1) * spec.stride + spec.size, packed.stored, 0, packed.lanes)
+    others = SpikeLists(max(1, _SLOTS // packed.slots), 1, packed.stored, 0, packed.lanes)
     scratch, word = Scratch([layer], 0), np.zeros_like(others.word)
     place = np.arange(outputs, dtype=np.int32)
     source = lists.source(np.zeros_like(lists.word))
@@ -112,19 +112,19 @@ def _measure(packed: PackedConvolution, rule: Rule) -> Crossover:
 
     def run(dense: int) -> float:
         """Seconds for an output."""
-        return _quickest(lambda: layer.run(place, dense, outputs, source, rule, 0, scratch)) / outputs
+        return _min_duration(lambda: layer.run(place, dense, outputs, source, rule, 0, scratch)) / outputs
 
     for share in (1 / 8, 1 / 2):
         _fill(lists, share)
         gathered.append((lists.count.mean() * taps, run(0)))
         _fill(others, share)
-        seconds = _quickest(lambda: (others.spread(word), others.sweep(word)), _forget)
+        seconds = _min_duration(lambda: (others.spread(word), others.sweep(word)), _forget)
         spread.append((others.count.mean(), seconds / others.pixels))
     return Crossover.of(Line.through(*gathered), run(outputs), Line.through(*spread), taps * packed.slots, taps,
                         taps / spec.stride ** 2)
 
 
-def _fill(lists: Lists, share: float) -> None:
+def _fill(lists: SpikeLists, share: float) -> None:
     """Lists that hold that share of all spikes, from none to twice as many a pixel: as uneven as a picture, because
     processors are slow where they cannot guess how long a list is. Messages are 1."""
     rng = np.random.default_rng(0)
@@ -134,7 +134,7 @@ def _fill(lists: Lists, share: float) -> None:
     lists.pair[:] = 1
 
 
-def _quickest(work: Callable[[], object], before: Callable[[], object] = lambda: None) -> float:
+def _min_duration(work: Callable[[], object], before: Callable[[], object] = lambda: None) -> float:
     """Seconds that it takes when nothing else disturbs it, after ``before``."""
     times = []
     for _ in range(_RUNS):

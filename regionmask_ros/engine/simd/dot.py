@@ -60,9 +60,9 @@ class _Quads:
         if self.has_instruction:
             name = "llvm.aarch64.neon.sdot.v4i32.v16i8"
             return call(self.builder, name, self.width.vector, [value, weights, messages])
-        return self.added_one_by_one(value, weights, messages)
+        return self.multiply_add_reference(value, weights, messages)
 
-    def added_one_by_one(self, value, weights, messages):
+    def multiply_add_reference(self, value, weights, messages):
         """What the instruction means: for processors that lack it, so that tests can run these kernels anywhere."""
         b, wide = self.builder, ir.VectorType(I32, 4 * self.width.lanes)
         products = b.mul(b.sext(weights, wide), b.sext(messages, wide))

@@ -29,11 +29,11 @@ import numpy as np
 from ...jit.cache import kernel
 from ...jit.simd import WIDTHS, lowest, window
 from ..generic.kernels import wrapped
-from ..overflow import add_extra, set_aside
+from ..overflow import add_overflow_sums, store_overflow
 from .dot import dot, dot_dense
 from .neurons import clear_words, fire
 
-MOST_SIZE = 32
+MAX_SIZE = 32
 """Of windows: their bits must fit what ``plan_map`` looks at in one go."""
 
 COLUMN_BITS = 16
@@ -42,7 +42,7 @@ COLUMN_BITS = 16
 _SPAN, _WORD = 64, 16
 
 
-def outputs_at_a_time(size: int, stride: int) -> int:
+def outputs_per_step(size: int, stride: int) -> int:
     """Neighbouring outputs whose windows' bits fit 64, wherever in a word of 16 they begin."""
     return min(_WORD, (_SPAN - _WORD - size) // stride + 1)
 
@@ -52,7 +52,7 @@ def plan_map(everywhere, fired, words, lines_before, size, stride, padding, toge
     """Outputs of the layer that reads a dense map. Returns how many.
 
     fired: see ``ChangeMap``, with ``lines_before`` empty lines. everywhere: all outputs have work. together: see
-    ``outputs_at_a_time``. place: int32, filled with y << 16 | x.
+    ``outputs_per_step``. place: int32, filled with y << 16 | x.
     """
     n = 0
     every = np.uint64(0)
@@ -172,7 +172,7 @@ def window_taps(begin, pitch, size, count, pixel, tap):
 
 
 @lru_cache(maxsize=None)
-def layer_kernel(lanes, vectors, columns, pixels, carry, snap):
+def simd_layer_kernel(lanes, vectors, columns, pixels, carry, snap):
     """The kernel of a layer, for ``vectors`` vectors of ``lanes`` channels at a time, under a rule; dense outputs
     ``pixels`` at a time and ``columns`` of the vectors.
 
@@ -194,7 +194,7 @@ def layer_kernel(lanes, vectors, columns, pixels, carry, snap):
               in_count, in_index, in_pair, in_word, cols, channels, use_extra, extra, bias, threshold, release,
               sigma, reference, reach_y, reach_x, out_padding, out_pitch, out_slots, out_count, out_index, out_pair,
               out_word,
-              wide_index, wide_rest, begin, pixel, tap, total):
+              overflow_index, overflow_rest, begin, pixel, tap, total):
         group = vectors * lanes
         window_values = size * size * tap_rows * group * together
         fired = 0
@@ -231,7 +231,7 @@ def layer_kernel(lanes, vectors, columns, pixels, carry, snap):
                     real = at * channels + g * group
                     used = min(group, channels - g * group)
                     if use_extra:
-                        add_extra(total, p * group, group, group, extra, real, used)
+                        add_overflow_sums(total, p * group, group, group, extra, real, used)
                     if head:
                         add_to_head(total, p * group, sigma, first, group)
                         continue
@@ -245,7 +245,7 @@ def layer_kernel(lanes, vectors, columns, pixels, carry, snap):
                     fired += events
                     reached += events * reach_y[y] * reach_x[x]
                     if answer >> _WIDE_SHIFT:
-                        wide = set_aside(total, p * group, group, group, used, real, top, wide, wide_index, wide_rest)
+                        wide = store_overflow(total, p * group, group, group, used, real, top, wide, overflow_index, overflow_rest)
             done += here
         return fired, reached, wide
 

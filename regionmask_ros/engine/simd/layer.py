@@ -9,8 +9,8 @@ import numpy as np
 from ...jit.memory import aligned
 from ...jit.simd import WIDTHS
 from ..arithmetic import Rule
-from ..overflow import sum_rest
-from .kernels import layer_kernel, silence_kernel, spread
+from ..overflow import sum_overflow
+from .kernels import silence_kernel, simd_layer_kernel, spread
 from .packing import PackedConvolution, word_type
 
 if TYPE_CHECKING:
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 
 class Source(NamedTuple):
-    """What a layer reads, see ``vector_kernels.layer_kernel``. before: lines and pixels of frame that are not
+    """What a layer reads, see ``vector_kernels.simd_layer_kernel``. before: lines and pixels of frame that are not
     padding."""
 
     before: int
@@ -29,7 +29,7 @@ class Source(NamedTuple):
     word: np.ndarray
 
 
-class Lists:
+class SpikeLists:
     """Spikes of one layer's outputs, see ``vector_kernels``. padding: width of the frame of empty pixels."""
 
     def __init__(self, rows: int, cols: int, channels: int, padding: int, lanes: int) -> None:
@@ -71,12 +71,12 @@ class Layer:
         neurons = rows * cols * packed.padded
         self.sigma = aligned(neurons, np.int32)
         self.reference = aligned(0 if packed.spec.is_head else neurons, np.int32)
-        self.lists = Lists(rows, cols, packed.padded if after else 0, after.spec.padding if after else 0,
+        self.lists = SpikeLists(rows, cols, packed.padded if after else 0, after.spec.padding if after else 0,
                            packed.lanes)
         self.reach = [after.spec.reach(n) if after else np.zeros(0, np.int32) for n in (rows, cols)]
         self.extra = np.zeros(0, np.int32)
         self.crossover: Crossover | None = None
-        self.listed = True
+        self.list_changes = True
 
     @property
     def real_neurons(self) -> int:
@@ -88,25 +88,25 @@ class Layer:
 
     def run(self, place: np.ndarray, dense: int, due: int, source: Source, rule: Rule, wide: int,
             scratch: Scratch) -> tuple[int, int, int]:
-        """One step of the outputs in ``place``: see ``vector_kernels.layer_kernel``, also for what is returned.
+        """One step of the outputs in ``to_window``: see ``vector_kernels.simd_layer_kernel``, also for what is returned.
 
         wide: messages in the wide buffers that the source lacks.
         """
         packed, spec, lists = self.packed, self.packed.spec, self.lists
-        if not self.listed:
+        if not self.list_changes:
             lists.sweep(lists.word)
         lists.count[:] = 0
-        kernel = layer_kernel(packed.lanes, packed.vectors, *packed.together, *rule.flags)
+        kernel = simd_layer_kernel(packed.lanes, packed.vectors, *packed.together, *rule.flags)
         return kernel(
-            self.listed, place, dense, due, packed.groups, spec.is_head, packed.weight, packed.slots, spec.size,
+            self.list_changes, place, dense, due, packed.groups, spec.is_head, packed.weight, packed.slots, spec.size,
             spec.stride, *source, self.cols, spec.channels, wide > 0, self.extra, packed.bias, spec.threshold,
             rule.release(spec.threshold), self.sigma, self.reference, *self.reach,
             lists.padding, lists.pitch, lists.slots, lists.count, lists.index, lists.pair, lists.word,
-            scratch.wide_index, scratch.wide_rest, scratch.begin, scratch.pixel, scratch.tap, scratch.total)
+            scratch.overflow_index, scratch.overflow_rest, scratch.begin, scratch.pixel, scratch.tap, scratch.total)
 
-    def add_wide(self, wide: int, in_cols: int, scratch: Scratch) -> None:
+    def add_overflow(self, wide: int, in_cols: int, scratch: Scratch) -> None:
         """Sums of what did not fit the input, for the kernel to add. in_cols: pixels of an input's line."""
-        self.extra = sum_rest(self.packed.spec, self.extra, scratch.wide_index, scratch.wide_rest, wide, in_cols,
+        self.extra = sum_overflow(self.packed.spec, self.extra, scratch.overflow_index, scratch.overflow_rest, wide, in_cols,
                               self.rows, self.cols)
 
     def clear(self) -> None:
@@ -129,7 +129,7 @@ class Scratch:
         self.column = np.zeros(max(layer.lists.pitch for layer in layers), np.int32)
         # Worst case; memory that is never touched is never taken.
         most = max(inputs, *(layer.real_neurons for layer in layers))
-        self.wide_index, self.wide_rest = np.empty(most, np.int32), np.empty(most, np.int32)
+        self.overflow_index, self.overflow_rest = np.empty(most, np.int32), np.empty(most, np.int32)
         packed = [layer.packed for layer in layers]
         taps = max(convolution.spec.size for convolution in packed) ** 2
         self.pixel, self.tap = np.zeros(taps, np.int32), np.zeros(taps, np.int32)

@@ -14,16 +14,16 @@ import numpy as np
 from ...core.events import FRAME, ChangeMap, reach_masks
 from ...jit.simd import WIDTHS
 from ..arithmetic import Rule
-from ..layer import Lap, Layers, StepTotals, no_lap
-from .crossover import crossover_of
-from .kernels import outputs_at_a_time, plan_lists, plan_map
+from ..layer import Layers, ProfileHook, StepTotals, no_profile_hook
+from .crossover import measure_crossover
+from .kernels import outputs_per_step, plan_lists, plan_map
 from .layer import Layer, Scratch, Source
 from .packing import InputMap, PackedConvolution, word_type
 
 _NOTHING = np.zeros(0, np.int32)
 
 
-class VectorLayers(Layers):
+class SimdLayers(Layers):
     """State of all layers for one camera, and their steps."""
 
     def __init__(self, packed: tuple[PackedConvolution, ...], input_wh: tuple[int, int], rule: Rule) -> None:
@@ -39,53 +39,53 @@ class VectorLayers(Layers):
             self.layers.append(Layer(convolution, rows, cols, after))
         self._scratch = Scratch(self.layers, self._input.value.size)
         for before, layer in zip(self.layers[-2::-1], self.layers[:0:-1]):
-            layer.crossover = crossover_of(layer.packed, rule)
-            before.listed = not layer.crossover.always_dense
+            layer.crossover = measure_crossover(layer.packed, rule)
+            before.list_changes = not layer.crossover.always_dense
 
-    def step(self, index: np.ndarray, message: np.ndarray, lap: Lap = no_lap) -> StepTotals:
+    def step(self, index: np.ndarray, message: np.ndarray, profile_hook: ProfileHook = no_profile_hook) -> StepTotals:
         self._input.clear()
-        wide, reached = self._input.put(index, message, *self._reach, self._scratch.wide_index, self._scratch.wide_rest)
-        return self._through_all(reached, wide, lap)
+        wide, reached = self._input.put(index, message, *self._reach, self._scratch.overflow_index, self._scratch.overflow_rest)
+        return self._through_all(reached, wide, profile_hook)
 
-    def step_changes(self, changes: ChangeMap, lap: Lap = no_lap) -> StepTotals:
+    def step_changes(self, changes: ChangeMap, profile_hook: ProfileHook = no_profile_hook) -> StepTotals:
         self._input.set_changes(changes)
         reached = changes.reached(self._reach[0], self._masks) if self.counting else 0
-        return self._through_all(reached, 0, lap)
+        return self._through_all(reached, 0, profile_hook)
 
     @cached_property
     def _masks(self) -> np.ndarray:
         """Change maps only have whole words of pixels; lists may come in any size."""
         return reach_masks(self._reach[1], self._input.stored)
 
-    def _through_all(self, reached: int, wide: int, lap: Lap) -> StepTotals:
-        lap(-1)
+    def _through_all(self, reached: int, wide: int, profile_hook: ProfileHook) -> StepTotals:
+        profile_hook(-1)
         layer_events, synops = [], []
         for number, layer in enumerate(self.layers):
             synops.append(reached * layer.packed.spec.channels)
             events, reached, wide = self._run(number, wide)
             layer_events.append(events)
-            lap(number)
+            profile_hook(number)
         return StepTotals(tuple(layer_events[:-1]), tuple(synops))
 
     def _run(self, number: int, wide: int) -> tuple[int, int, int]:
         """One layer. wide: messages in the wide buffers that its input lacks; last returned: those it leaves."""
         layer, scratch = self.layers[number], self._scratch
         if wide:
-            self._add_wide(number, wide)
+            self._add_overflow(number, wide)
         dense, due, source = self._plan_first(layer, wide) if number == 0 else self._plan(number, wide)
         result = layer.run(scratch.dense, dense, due, source, self._rule, wide, scratch)
         if dense and source.word is scratch.word:
             self.layers[number - 1].lists.sweep(scratch.word)
         return result
 
-    def _add_wide(self, number: int, wide: int) -> None:
-        self.layers[number].add_wide(wide, self._in_cols[number], self._scratch)
+    def _add_overflow(self, number: int, wide: int) -> None:
+        self.layers[number].add_overflow(wide, self._in_cols[number], self._scratch)
 
     def _plan_first(self, layer: Layer, wide: int) -> tuple[int, int, Source]:
         """(dense outputs, all outputs, input) of the layer that the encoder feeds: few channels, so all are dense."""
         source, spec = self._input, layer.packed.spec
         due = plan_map(wide > 0, source.fired, source.words, FRAME, spec.size, spec.stride, spec.padding,
-                       outputs_at_a_time(spec.size, spec.stride), layer.rows, layer.cols, self._scratch.dense)
+                       outputs_per_step(spec.size, spec.stride), layer.rows, layer.cols, self._scratch.dense)
         return due, due, Source(FRAME - spec.padding, source.pitch, _NOTHING, _NOTHING, _NOTHING, source.word)
 
     def _plan(self, number: int, wide: int) -> tuple[int, int, Source]:
@@ -97,9 +97,9 @@ class VectorLayers(Layers):
             scratch.column, scratch.sparse, scratch.dense)
         due = sparse + dense
         scratch.dense[dense:due] = scratch.sparse[:sparse]
-        if not before.listed:
+        if not before.list_changes:
             return due, due, lists.source(lists.word)
-        if not layer.crossover.pays(dense, entries, lists.pixels, lambda: int(lists.count.sum())):
+        if not layer.crossover.is_worthwhile(dense, entries, lists.pixels, lambda: int(lists.count.sum())):
             dense = 0
         if dense:
             lists.spread(scratch.word)

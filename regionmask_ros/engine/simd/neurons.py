@@ -32,30 +32,30 @@ class Neurons:
         value = self.builder.add(state, bias)
         return self.builder.select(self.builder.icmp_signed(">", value, self.zero), value, self.zero)
 
-    def due(self, active, delta, reference):
+    def fires(self, active, delta, reference):
         """(whether each neuron sends, size of its difference)."""
         b = self.builder
         minus = b.sub(self.zero, delta)
         size = b.select(b.icmp_signed(">", delta, minus), delta, minus)
-        due = b.icmp_signed(">=", size, self.threshold)
+        fires = b.icmp_signed(">=", size, self.threshold)
         if self.snap:
             silent = b.icmp_signed("==", active, self.zero)
-            due = b.or_(due, b.and_(silent, b.icmp_signed(">=", reference, self.release)))
-        return due, size
+            fires = b.or_(fires, b.and_(silent, b.icmp_signed(">=", reference, self.release)))
+        return fires, size
 
-    def told(self, due, delta):
+    def sent(self, fires, delta):
         """Messages; 0 where nothing is due."""
-        return self.builder.select(due, self.builder.ashr(delta, self.shift), self.zero)
+        return self.builder.select(fires, self.builder.ashr(delta, self.shift), self.zero)
 
-    def heard(self, delta):
+    def acknowledged(self, delta):
         """By how much the reference of a neuron that sends advances."""
         return self.builder.and_(delta, constant(self.width.vector, -(1 << STATE_EXP))) if self.carry else delta
 
-    def kept(self, delta):
+    def residual(self, delta):
         """What a neuron that sends keeps of its difference."""
         return self.builder.and_(delta, constant(self.width.vector, (1 << STATE_EXP) - 1)) if self.carry else self.zero
 
-    def any_wide(self, sizes):
+    def any_overflow(self, sizes):
         """Whether one of the differences might be a message that a word cannot hold."""
         b, largest = self.builder, sizes[0]
         for size in sizes[1:]:
@@ -64,11 +64,11 @@ class Neurons:
         beyond = b.bitcast(b.icmp_unsigned(">", largest, limit), self.width.mask)
         return b.icmp_unsigned("!=", beyond, ir.Constant(self.width.mask, 0))
 
-    def cut(self, told):
+    def cut(self, sent):
         """int16: the nearest values that a word may hold."""
         b = self.builder
         top, bottom = (constant(self.width.vector, value) for value in (self.width.top, _BOTTOM))
-        nearest = b.select(b.icmp_signed("<", told, top), told, top)
+        nearest = b.select(b.icmp_signed("<", sent, top), sent, top)
         nearest = b.select(b.icmp_signed(">", nearest, bottom), nearest, bottom)
         return b.trunc(nearest, ir.VectorType(I16, self.width.lanes))
 
@@ -147,15 +147,15 @@ def fire(typing_context, total, first_total, bias, first_channel, threshold, rel
             state = builder.add(read(states), neurons.wrap(read(totals)))
             active, reference = neurons.active(state, read(biases)), read(references)
             delta = builder.sub(active, reference)
-            due, size = neurons.due(active, delta, reference)
-            told = neurons.told(due, delta)
-            new_reference = builder.select(due, builder.add(reference, neurons.heard(delta)), reference)
-            for value, array in ((state, states), (new_reference, references), (told, totals)):
+            fires, size = neurons.fires(active, delta, reference)
+            sent = neurons.sent(fires, delta)
+            new_reference = builder.select(fires, builder.add(reference, neurons.acknowledged(delta)), reference)
+            for value, array in ((state, states), (new_reference, references), (sent, totals)):
                 store(builder, value, array, at, 4)
-            fired = builder.bitcast(builder.icmp_signed("!=", told, neurons.zero), width.mask)
+            fired = builder.bitcast(builder.icmp_signed("!=", sent, neurons.zero), width.mask)
             events = builder.add(events, bits_set(builder, fired))
             sizes.append(size)
-            words = builder.bitcast(neurons.cut(told), width.words)
+            words = builder.bitcast(neurons.cut(sent), width.words)
             place = ir.Constant(I32, at // width.channels)
             with builder.if_else(listed_) as (to_list, to_map):
                 with to_list:
@@ -168,7 +168,7 @@ def fire(typing_context, total, first_total, bias, first_channel, threshold, rel
             n = builder.phi(I64)
             n.add_incoming(appended, after_list)
             n.add_incoming(counted, after_map)
-        wide = builder.zext(neurons.any_wide(sizes), I64)
+        wide = builder.zext(neurons.any_overflow(sizes), I64)
         result = builder.or_(n, builder.shl(events, ir.Constant(I64, 16)))
         return builder.or_(result, builder.shl(wide, ir.Constant(I64, 32)))
 

@@ -15,12 +15,12 @@ from numba.core.codegen import get_host_cpu_features
 from numba.extending import intrinsic
 
 from ...core.events import FRAME, WORD, ChangeMap
-from ...jit.cache import is_new_enough, kernel
+from ...jit.cache import is_numba_supported, kernel
 from ...jit.memory import aligned
 from ...jit.simd import I8, I16, WIDTHS, constant, load, pointer, store
 from ..arithmetic import SPIKE_EXP
-from ..layer import BLOCK, LARGEST_MESSAGE, Convolution, stored_channels
-from .kernels import MOST_SIZE
+from ..layer import BLOCK, MAX_MESSAGE, Convolution, stored_channels
+from .kernels import MAX_SIZE
 
 
 @dataclass(frozen=True)
@@ -37,9 +37,9 @@ class Processor:
     fused: tuple[str, ...] = ()
 
     @property
-    def is_here(self) -> bool:
+    def is_supported(self) -> bool:
         """Whether this processor has the instructions and Numba will use them."""
-        if config.CPU_NAME or config.CPU_FEATURES or config.DISABLE_JIT or not is_new_enough():
+        if config.CPU_NAME or config.CPU_FEATURES or config.DISABLE_JIT or not is_numba_supported():
             return False
         return all(_has(name) for name in self.needed)
 
@@ -63,7 +63,7 @@ def can_pack(convolutions: Sequence[Convolution], processor: Processor) -> bool:
     """The bits of a line's windows must fit what is looked at of it, and weights must fit bytes where these are
     multiplied."""
     bytes_only = WIDTHS[processor.lanes].multiply_add is None
-    return all(spec.size <= MOST_SIZE and spec.padding <= FRAME and (_is_narrow(spec) or not bytes_only)
+    return all(spec.size <= MAX_SIZE and spec.padding <= FRAME and (_is_narrow(spec) or not bytes_only)
                for spec in convolutions)
 
 
@@ -81,7 +81,7 @@ class PackedConvolution:
     """weight: int8 or int16, [group, ky, kx, word of inputs, out, input of the word], flat; inputs padded as the layer
     before stores its outputs, outputs padded to whole vectors. slots: words of a pixel's inputs.
 
-    bias: int32 [padded out] at 2**16. lanes, vectors, groups: see ``vector_kernels.layer_kernel``.
+    bias: int32 [padded out] at 2**16. lanes, vectors, groups: see ``vector_kernels.simd_layer_kernel``.
     """
 
     spec: Convolution
@@ -156,10 +156,10 @@ class InputMap:
         widen(changes.value, changes.fired, changes.rows + 2 * FRAME, self.words, self.pitch, self.stored, self.value,
               self.fired)
 
-    def put(self, index, message, reach_y, reach_x, wide_index, wide_rest) -> tuple[int, int]:
+    def put(self, index, message, reach_y, reach_x, overflow_index, overflow_rest) -> tuple[int, int]:
         """Adds events to an empty map, see ``spread``."""
         return spread(index, message, len(index), self.channels, self.cols, self.pitch, self.stored, self.value,
-                      self.fired, self.words, self.top, reach_y, reach_x, wide_index, wide_rest)
+                      self.fired, self.words, self.top, reach_y, reach_x, overflow_index, overflow_rest)
 
     def clear(self) -> None:
         self.value[:], self.fired[:] = 0, 0
@@ -167,7 +167,7 @@ class InputMap:
 
 @kernel
 def spread(index, message, spikes, channels, width, pitch, stored, value, fired, words, top, reach_y, reach_x,
-           wide_index, wide_rest):
+           overflow_index, overflow_rest):
     """Events into their map.
 
     Returns (messages beyond what a word holds, whose rest goes to wide_index and wide_rest; outputs that the events
@@ -179,13 +179,13 @@ def spread(index, message, spikes, channels, width, pitch, stored, value, fired,
         position = index[e] // channels
         y = position // width
         x = position - y * width
-        nearest = min(max(message[e], -LARGEST_MESSAGE), top)
+        nearest = min(max(message[e], -MAX_MESSAGE), top)
         value[((y + FRAME) * pitch + x + FRAME) * stored + index[e] - position * channels] = nearest
         fired[(y + FRAME) * words + 1 + x // WORD] |= np.uint16(1 << x % WORD)
         reached += reach_y[y] * reach_x[x]
         if nearest != message[e]:
-            wide_index[wide] = index[e]
-            wide_rest[wide] = message[e] - nearest
+            overflow_index[wide] = index[e]
+            overflow_rest[wide] = message[e] - nearest
             wide += 1
     return wide, reached
 

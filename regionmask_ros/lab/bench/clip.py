@@ -14,7 +14,7 @@ from ...core.frame import choose_input_size, make_view
 from ...errors import UserError
 from ...sources import open_source
 
-MOST_FRAMES = 2000
+MAX_FRAMES = 2000
 """All pictures of a clip are held in memory, up to a megabyte each at the automatic size."""
 
 STANDARD = ("vtest.avi", "bikes.mp4")
@@ -32,7 +32,7 @@ class Clip:
     path: str
     images: tuple[np.ndarray, ...]
     input_wh: tuple[int, int]
-    picture_wh: tuple[int, int]
+    image_wh: tuple[int, int]
     fps: float
 
 

@@ -22,7 +22,7 @@ from ...network.graph import Network
 EVENT = "event"
 
 
-class EventContestant:
+class EventCandidate:
     """One camera. The first frame is attended as a whole, all others in the regions of ``keep``.
 
     keep: bool [rows, cols]. forced: a path's name; "" for the default. packed: weights to share with other cameras;
@@ -39,7 +39,7 @@ class EventContestant:
         self._engine = open_engine(packed or PackedNetwork(network), input_wh, CARRY, forced)
         self._full, self._keep = RegionGrid.of_input(input_wh).full(True), keep
         self._frame, self._refresh_period = 0, 0
-        self._lap: Callable[[str], None] | None = None
+        self._profile_hook: Callable[[str], None] | None = None
         self.setting, self.path = setting, self._engine.path
         self.engine = f"{EVENT}:{forced}" if forced else EVENT
         self.last_events: Events | None = None
@@ -49,8 +49,8 @@ class EventContestant:
         """The head's sigma, int32 [rows, cols, channels] at 2**16."""
         keep = self._full if is_refresh(self._frame, self._refresh_period) else self._keep
         events = self._encoder.step(image, keep)
-        if self._lap:
-            self._lap("encoder")
+        if self._profile_hook:
+            self._profile_hook("encoder")
         self._engine.counting = self.counting
         result = self._engine.step_changes(events.changes)
         self._frame += 1
@@ -63,10 +63,10 @@ class EventContestant:
         self._engine.reset()
         self._frame, self._refresh_period = 0, refresh_period
 
-    def watch(self, lap: Callable[[str], None] | None) -> None:
-        """From now on calls ``lap`` with ``"encoder"`` after the encoder, then as ``EventEngine.lap`` says; None ends
+    def watch(self, profile_hook: Callable[[str], None] | None) -> None:
+        """From now on calls ``profile_hook`` with ``"encoder"`` after the encoder, then as ``EventEngine.profile_hook`` says; None ends
         it."""
-        self._lap = self._engine.lap = lap
+        self._profile_hook = self._engine.profile_hook = profile_hook
 
     def counts(self) -> StepCounts | None:
         return self._last_counts
@@ -82,7 +82,7 @@ class EventContestant:
 UNIT = 64.0
 
 
-def encoded(network: Network, image: np.ndarray) -> np.ndarray:
+def encode_exactly(network: Network, image: np.ndarray) -> np.ndarray:
     """float64 [height, width, channels]: a uint8 picture as the encoder's integers mean it, rounded to 1/64."""
     return network.input_table[image, np.arange(image.shape[2])] / UNIT
 

@@ -10,7 +10,7 @@ import json
 import sys
 import time
 
-PICTURE_WH = (1280, 720)
+IMAGE_WH = (1280, 720)
 
 
 def main(network_file: str, started: float) -> None:
@@ -21,7 +21,7 @@ def main(network_file: str, started: float) -> None:
     from ...network.files import find_network, load_network
     from ...pipeline.pipeline import Pipeline, PipelineSettings
 
-    width, height = PICTURE_WH
+    width, height = IMAGE_WH
     pixels = np.random.default_rng(0).integers(0, 256, (height, width, 3)).astype(np.uint8)
     pipeline = Pipeline(load_network(find_network(network_file)), PipelineSettings())
     pipeline.process(Frame(pixels, "bgr", 0, "camera"))

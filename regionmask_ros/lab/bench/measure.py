@@ -14,14 +14,14 @@ import numpy as np
 from ...core.result import StepCounts
 from ...network.graph import Network
 from .clip import Clip
-from .engine import dense_head, encoded, rms
+from .engine import dense_head, encode_exactly, rms
 from .masks import UNMASKED
 
 DENSE = "dense"
 """The setting of engines that compute everything in every frame."""
 
 
-class Contestant(Protocol):
+class Candidate(Protocol):
     """An engine with its own state.
 
     engine, setting, path: how its row is called. threads: how many it computes with.
@@ -52,7 +52,7 @@ class Contestant(Protocol):
 
 WARM_UP = 10
 
-TURN = 10
+FRAMES_PER_TURN = 10
 """Frames of a turn. The first one finds the caches as others have left them, the rest as the contestant itself has:
 both happen on a robot, and both are told."""
 
@@ -81,40 +81,40 @@ def warm_up_frames(there: int, wanted: int) -> int:
     return max(min(WARM_UP, there // 2), there - wanted)
 
 
-def take_turns(contestants: Sequence[Contestant], clip: Clip, skipped: int,
+def run_interleaved(candidates: Sequence[Candidate], clip: Clip, skipped: int,
                indices: Iterable[int]) -> tuple[list[Record], list[np.ndarray]]:
     """Runs the frames of the clip in order; all are seen by all, and recorded but for the first ``skipped``.
 
     indices: 0, 1, ... len(clip.images) - 1. Returns records without ``head_rms``, and what each one's last step gave.
 
-    A turn is ``TURN`` frames long, or what is left. Each round has an order of its own, always the same ones: with a
+    A turn is ``FRAMES_PER_TURN`` frames long, or what is left. Each round has an order of its own, always the same ones: with a
     fixed order, or one that only rotates, everybody would always come after the same other one.
     """
     orders = np.random.default_rng(0)
-    records = [Record() for _ in contestants]
-    raw = [None] * len(contestants)
+    records = [Record() for _ in candidates]
+    raw = [None] * len(candidates)
     for turn in _turns(indices, skipped):
-        for number in orders.permutation(len(contestants)):
-            contestant, record = contestants[number], records[number]
-            contestant.counting = False
+        for number in orders.permutation(len(candidates)):
+            candidate, record = candidates[number], records[number]
+            candidate.counting = False
             for index in turn:
                 wall, start = time.perf_counter(), time.process_time()
-                raw[number] = contestant.step(clip.images[index])
+                raw[number] = candidate.step(clip.images[index])
                 elapsed, wall = time.process_time() - start, time.perf_counter() - wall
                 if index >= skipped:
                     record.ms.append(elapsed * 1e3)
                     record.wall_ms.append(wall * 1e3)
             if turn[0] >= skipped:
                 record.cold_ms.append(record.ms[-len(turn)])
-            contestant.counting = True
+            candidate.counting = True
     return records, raw
 
 
 def _turns(indices: Iterable[int], skipped: int) -> Iterator[list[int]]:
-    """Lists of up to ``TURN`` indices; one begins with the first frame that is not skipped."""
+    """Lists of up to ``FRAMES_PER_TURN`` indices; one begins with the first frame that is not skipped."""
     turn: list[int] = []
     for index in indices:
-        if len(turn) == TURN or turn and index == skipped:
+        if len(turn) == FRAMES_PER_TURN or turn and index == skipped:
             yield turn
             turn = []
         turn.append(index)
@@ -122,27 +122,27 @@ def _turns(indices: Iterable[int], skipped: int) -> Iterator[list[int]]:
         yield turn
 
 
-def measure(network: Network, contestants: Sequence[Contestant], clip: Clip, skipped: int,
+def measure(network: Network, candidates: Sequence[Candidate], clip: Clip, skipped: int,
             indices: Iterable[int]) -> list[Record]:
-    """``take_turns`` and ``count``, and how far the last heads are from the dense evaluation."""
-    records, raw = take_turns(contestants, clip, skipped, indices)
-    exact = dense_head(network, encoded(network, clip.images[-1]))
-    for record, contestant, head in zip(records, contestants, raw):
-        if contestant.setting in (DENSE, UNMASKED):
-            record.head_rms = rms(contestant.real_head(head), exact)
-        count(record, contestant, clip, skipped)
+    """``run_interleaved`` and ``count``, and how far the last heads are from the dense evaluation."""
+    records, raw = run_interleaved(candidates, clip, skipped, indices)
+    exact = dense_head(network, encode_exactly(network, clip.images[-1]))
+    for record, candidate, head in zip(records, candidates, raw):
+        if candidate.setting in (DENSE, UNMASKED):
+            record.head_rms = rms(candidate.real_head(head), exact)
+        count(record, candidate, clip, skipped)
     return records
 
 
-def count(record: Record, contestant: Contestant, clip: Clip, skipped: int) -> None:
+def count(record: Record, candidate: Candidate, clip: Clip, skipped: int) -> None:
     """Notes the operations of a replay from the start: the integers, and so the counts, are the same as before."""
-    if contestant.counts() is None:
+    if candidate.counts() is None:
         return
-    contestant.reset()
+    candidate.reset()
     for index, image in enumerate(clip.images):
-        contestant.step(image)
+        candidate.step(image)
         if index >= skipped:
-            counts = contestant.counts()
+            counts = candidate.counts()
             record.synops.append(int(counts.total_synops))
             record.events.append(int(counts.events))
 
@@ -153,22 +153,22 @@ def spread(ms: Sequence[float]) -> dict[str, float]:
     return {name: round(float(value), 4) for name, value in zip(("median_ms", "p10_ms", "p90_ms"), (median, p10, p90))}
 
 
-def subject(clip: Clip, contestant: Contestant) -> dict:
+def subject(clip: Clip, candidate: Candidate) -> dict:
     """What a row is about."""
     return {
         "sequence": clip.path,
-        "setting": contestant.setting,
-        "engine": contestant.engine,
-        "path": contestant.path,
-        "threads": contestant.threads,
+        "setting": candidate.setting,
+        "engine": candidate.engine,
+        "path": candidate.path,
+        "threads": candidate.threads,
         "input_size": "{}x{}".format(*clip.input_wh),
     }
 
 
-def row_of(clip: Clip, contestant: Contestant, record: Record) -> dict:
+def make_row(clip: Clip, candidate: Candidate, record: Record) -> dict:
     """One row of the result, but for ``ratio_to``. Counts are means; None where nothing is counted."""
     return {
-        **subject(clip, contestant),
+        **subject(clip, candidate),
         "frames": len(record.ms),
         **spread(record.ms),
         "cold_ms": round(float(np.median(record.cold_ms)), 4),
@@ -176,7 +176,7 @@ def row_of(clip: Clip, contestant: Contestant, record: Record) -> dict:
         "synops_per_frame": round(float(np.mean(record.synops)), 1) if record.synops else None,
         "events_per_frame": round(float(np.mean(record.events)), 1) if record.events else None,
         "head_rms": None if record.head_rms is None else round(record.head_rms, 4),
-        "calibration": contestant.calibration or None,
+        "calibration": candidate.calibration or None,
     }
 
 
@@ -184,12 +184,12 @@ def add_ratios(rows: Sequence[dict]) -> None:
     """Gives the rows of one sequence ``ratio_to``, each peer's median over the row's own, and ``ratio_to_cold``, the
     same of the turns' first frames."""
     for name, time_of in (("ratio_to", "median_ms"), ("ratio_to_cold", "cold_ms")):
-        peers = {row["engine"]: row[time_of] for row in rows if row["synops_per_frame"] is None}
+        baselines = {row["engine"]: row[time_of] for row in rows if row["synops_per_frame"] is None}
         for row in rows:
-            others = {peer: median for peer, median in peers.items() if peer != row["engine"]}
-            row[name] = {peer: round(median / row[time_of], 3) for peer, median in others.items()}
+            others = {baseline: median for baseline, median in baselines.items() if baseline != row["engine"]}
+            row[name] = {baseline: round(median / row[time_of], 3) for baseline, median in others.items()}
 
 
-def series_of(clip: Clip, contestant: Contestant, record: Record) -> dict:
+def frame_series(clip: Clip, candidate: Candidate, record: Record) -> dict:
     """Time and synops of every measured frame of an engine that counts."""
-    return {**subject(clip, contestant), "ms": [round(ms, 4) for ms in record.ms], "synops": record.synops}
+    return {**subject(clip, candidate), "ms": [round(ms, 4) for ms in record.ms], "synops": record.synops}

@@ -10,7 +10,7 @@ from typing import Any, Callable, Iterable, Mapping, Sequence
 
 from . import sections
 from .engine import EVENT
-from .measure import TURN, WARM_UP
+from .measure import FRAMES_PER_TURN, WARM_UP
 from .quality import ALLOWED_POINTS, FRAMES, SCORE_THRESHOLD
 from .speed import REFRESH_PERIOD, REPLAYS, STEADY_FPS
 from .table import Table, as_markdown
@@ -18,7 +18,7 @@ from .table import Table, as_markdown
 PAGE = "PERFORMANCE.md"
 
 MEASURED = f"""\
-All engines compute the same network with the same weights, one picture at a time, and take turns of {TURN} frames, in
+All engines compute the same network with the same weights, one picture at a time, and take turns of {FRAMES_PER_TURN} frames, in
 an order that changes. A time is the processor time of the whole process, all its threads, from the network's uint8
 input to the head's output: encoder or normalisation included; decoding, resize and boxes left out. The first {WARM_UP}
 frames of a sequence (half of a short one) warm up and are not measured. Within a turn an engine finds its data in the

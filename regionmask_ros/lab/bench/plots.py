@@ -35,7 +35,7 @@ def size_plot(result: Mapping[str, Any]) -> bytes:
             axis.plot([row["pixels"] / MEGA for row in line], [row["median_ms"] for row in line],
                       "o-" if engine == EVENT else "s:", color=_colour(number), markersize=4,
                       label=f"{sequence_name(sequence)}, {engine}")
-    _dress(axis, "ms a frame against input size", "million pixels", "CPU ms a frame, median")
+    _style_axes(axis, "ms a frame against input size", "million pixels", "CPU ms a frame, median")
     return _png(figure)
 
 
@@ -49,7 +49,7 @@ def synops_plot(result: Mapping[str, Any]) -> bytes:
         for size_number, size in enumerate(_distinct(row["input_size"] for row in here)):
             group = [row for row in here if row["input_size"] == size]
             _points(axis, group, size_number)
-        _dress(axis, sequence_name(sequence), "million synops, counted", "CPU ms")
+        _style_axes(axis, sequence_name(sequence), "million synops, counted", "CPU ms")
     return _png(figure)
 
 
@@ -70,21 +70,21 @@ def _points(axis: Axes, group: Sequence[Mapping], size_number: int) -> None:
 def ratios_plot(result: Mapping[str, Any]) -> bytes:
     """How many times as fast as each peer, a group of bars for each row of our engine."""
     rows = [row for row in result["rows"] if row["engine"] == EVENT]
-    peers = _distinct(name for row in rows for name in row["ratio_to"])
-    figure = _figure(1, 2.0, 0.4 + 0.04 * max(8, len(rows) * (len(peers) + 1)))
+    baselines = _distinct(name for row in rows for name in row["ratio_to"])
+    figure = _figure(1, 2.0, 0.4 + 0.04 * max(8, len(rows) * (len(baselines) + 1)))
     axis = figure.subplots()
-    height = 0.8 / max(1, len(peers))
-    for number, peer in enumerate(peers):
+    height = 0.8 / max(1, len(baselines))
+    for number, baseline in enumerate(baselines):
         at = [place - 0.4 + (number + 0.5) * height for place in range(len(rows))]
-        ratios = [row["ratio_to"].get(peer, 0.0) for row in rows]
-        bars = axis.barh(at, ratios, height, color=_colour(number), label=peer)
+        ratios = [row["ratio_to"].get(baseline, 0.0) for row in rows]
+        bars = axis.barh(at, ratios, height, color=_colour(number), label=baseline)
         axis.bar_label(bars, fmt="%.2f", padding=2, fontsize=7)
     axis.axvline(1.0, color="#666666", linewidth=1)
     axis.set_yticks(range(len(rows)), [
         f"{sequence_name(row['sequence'])}\n{row['setting']}, {row['input_size']}" for row in rows
     ], fontsize=8)
     axis.set_ylim(max(1, len(rows)) - 0.4, -0.6)
-    _dress(axis, "Event engine: times as fast as", "peer's median over ours; right of 1 ours is faster", "")
+    _style_axes(axis, "Event engine: times as fast as", "peer's median over ours; right of 1 ours is faster", "")
     return _png(figure)
 
 
@@ -106,7 +106,7 @@ def _figure(panels: int, width: float = 1.0, height: float = 1.0) -> Figure:
     return Figure(figsize=(SIDE * panels * width, SIDE * height), layout="constrained")
 
 
-def _dress(axis: Axes, title: str, x_label: str, y_label: str) -> None:
+def _style_axes(axis: Axes, title: str, x_label: str, y_label: str) -> None:
     axis.set_title(title, loc="left", fontsize=10)
     axis.set_xlabel(x_label)
     axis.set_ylabel(y_label)

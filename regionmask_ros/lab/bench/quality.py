@@ -23,11 +23,11 @@ from ...detection.yolo import decode
 from ...network.graph import Network
 from ..evaluation.scoring import Scorer
 from .clip import Clip
-from .engine import EVENT, EventContestant, dense_head, encoded, rms
+from .engine import EVENT, EventCandidate, dense_head, encode_exactly, rms
 from .masks import NMS_IOU, UNMASKED
-from .measure import Contestant, count, row_of, subject, take_turns
-from .runtimes.choice import ORT_FP32, ORT_INT8, PeerModels, open_peers
-from .speed import forth_and_back
+from .measure import Candidate, count, make_row, run_interleaved, subject
+from .runtimes.choice import ORT_FP32, ORT_INT8, BaselineModels, open_baselines
+from .speed import ping_pong_index
 
 SCORE_THRESHOLD = 0.02
 ALLOWED_POINTS = 2.0
@@ -40,30 +40,30 @@ def labelled(folder: str) -> LabelledSequence:
     return open_dataset(f"csv:{folder}")[0]
 
 
-def accuracy_rows(network: Network, contestants: Sequence[Contestant], clip: Clip, sequence: LabelledSequence,
+def accuracy_rows(network: Network, candidates: Sequence[Candidate], clip: Clip, sequence: LabelledSequence,
                   progress: Callable[[Iterable, int | None], Iterable]) -> list[dict]:
     """map50 of each contestant over the whole sequence, in percent; accuracy_note where it is more than 2 points below
     ONNX Runtime fp32, else None.
 
     clip: frames of that sequence, for its sizes. All contestants start from the first frame.
     """
-    scorers = [Scorer(sequence.labels, network.labels) for _ in contestants]
+    scorers = [Scorer(sequence.labels, network.labels) for _ in candidates]
     with sequence.open() as source:
         for number, frame in enumerate(progress(source.frames(), source.frame_count)):
             image = make_view(frame, clip.input_wh).image
-            for contestant, scorer in zip(contestants, scorers):
-                head = fixed_head(contestant.real_head(contestant.step(image)))
-                scorer.add(number, decode(head, network.head, clip.picture_wh, SCORE_THRESHOLD, NMS_IOU))
+            for candidate, scorer in zip(candidates, scorers):
+                head = to_fixed_point(candidate.real_head(candidate.step(image)))
+                scorer.add(number, decode(head, network.head, clip.image_wh, SCORE_THRESHOLD, NMS_IOU))
     rows = [
-        {**subject(clip, contestant), "frames": scorer.frames, "calibration": contestant.calibration or None,
+        {**subject(clip, candidate), "frames": scorer.frames, "calibration": candidate.calibration or None,
          "map50": round(scorer.map50(), 2)}
-        for contestant, scorer in zip(contestants, scorers)
+        for candidate, scorer in zip(candidates, scorers)
     ]
     _add_notes(rows)
     return rows
 
 
-def fixed_head(real: np.ndarray) -> np.ndarray:
+def to_fixed_point(real: np.ndarray) -> np.ndarray:
     """int32, as the engine's sigma: real values at 2**16, clipped to its 24 bits."""
     return np.rint(np.clip(real * FIXED_POINT, -LARGEST, LARGEST)).astype(np.int32)
 
@@ -87,7 +87,7 @@ def add_accuracy(rows: Sequence[dict], accuracy: Sequence[dict]) -> None:
         row.update(map50=known.get("map50"), map50_on=known.get("sequence"), accuracy_note=known.get("accuracy_note"))
 
 
-LOOKED_AT = (24, 100, 300, 600)
+OBSERVED = (24, 100, 300, 600)
 """Pictures of the first lap at which the distance is taken, beside the last picture at every visit."""
 
 
@@ -98,16 +98,16 @@ def drift_rows(network: Network, clip: Clip, frames: int, keep: np.ndarray,
     keep: bool [rows, cols], all True. head_rms: root mean square of the difference over the head, in its raw units;
     output_rms: of the dense head itself.
     """
-    engine, last = EventContestant(network, clip.input_wh, UNMASKED, keep), len(clip.images) - 1
+    engine, last = EventCandidate(network, clip.input_wh, UNMASKED, keep), len(clip.images) - 1
     exact: dict[int, np.ndarray] = {}
     rows = []
     for played in progress(range(frames)):
-        at = forth_and_back(played, last + 1)
+        at = ping_pong_index(played, last + 1)
         raw = engine.step(clip.images[at])
-        if at != last and played not in LOOKED_AT:
+        if at != last and played not in OBSERVED:
             continue
         if at not in exact:
-            exact[at] = dense_head(network, encoded(network, clip.images[at]))
+            exact[at] = dense_head(network, encode_exactly(network, clip.images[at]))
         rows.append({
             "sequence": clip.path, "input_size": "{}x{}".format(*clip.input_wh), "path": engine.path,
             "played": played, "picture": at,
@@ -128,18 +128,18 @@ def scale_rows(network: Network, clip: Clip, engines: Sequence[str], threads: in
 
     ``pixels`` is added to what other rows have; heads are not compared.
     """
-    contestants: list[Contestant] = []
+    candidates: list[Candidate] = []
     if EVENT in engines:
         everything = RegionGrid.of_input(clip.input_wh).full(True)
-        contestants.append(EventContestant(network, clip.input_wh, UNMASKED, everything))
-    peers = [engine for engine in engines if engine == ORT_INT8]
-    contestants += open_peers(peers, PeerModels(network, clip, threads, CALIBRATION_FRAMES), tell)
+        candidates.append(EventCandidate(network, clip.input_wh, UNMASKED, everything))
+    baselines = [engine for engine in engines if engine == ORT_INT8]
+    candidates += open_baselines(baselines, BaselineModels(network, clip, threads, CALIBRATION_FRAMES), tell)
     skipped = min(SKIPPED, len(clip.images) // 2)
-    records, _ = take_turns(contestants, clip, skipped, indices) if contestants else ([], [])
-    for record, contestant in zip(records, contestants):
-        count(record, contestant, clip, skipped)
+    records, _ = run_interleaved(candidates, clip, skipped, indices) if candidates else ([], [])
+    for record, candidate in zip(records, candidates):
+        count(record, candidate, clip, skipped)
     width, height = clip.input_wh
-    return [{**row_of(clip, *pair), "pixels": width * height} for pair in zip(contestants, records)]
+    return [{**make_row(clip, *pair), "pixels": width * height} for pair in zip(candidates, records)]
 
 
 MEGA = 1e6
@@ -176,10 +176,10 @@ def fit(x: Sequence[float], y: Sequence[float]) -> Line | None:
 def linearity_rows(scale: Iterable[dict], frames: Iterable[dict]) -> list[dict]:
     """A row for each line: slope_ms for each unit that ``against`` names, intercept_ms, r2, points.
 
-    scale: rows of ``scale_rows``, one point for each size. frames: of ``series_of``, one point for each frame.
+    scale: rows of ``scale_rows``, one point for each size. frames: of ``frame_series``, one point for each frame.
     """
     lines = []
-    for group in _grouped(scale, "sequence", "engine"):
+    for group in _group_rows(scale, "sequence", "engine"):
         about, ms = {**group[0], "input_size": "all"}, [row["median_ms"] for row in group]
         lines.append(_row(about, AREA, [row["pixels"] / MEGA for row in group], ms))
         if about["engine"] == EVENT:
@@ -188,7 +188,7 @@ def linearity_rows(scale: Iterable[dict], frames: Iterable[dict]) -> list[dict]:
     return [line for line in lines if line]
 
 
-def _grouped(rows: Iterable[dict], *keys: str) -> Iterator[list[dict]]:
+def _group_rows(rows: Iterable[dict], *keys: str) -> Iterator[list[dict]]:
     def key(row: dict) -> tuple[str, ...]:
         return tuple(row[name] for name in keys)
 

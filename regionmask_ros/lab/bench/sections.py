@@ -22,22 +22,22 @@ INPUT = Column("input", "input_size")
 
 def rows_table(rows: Sequence[Mapping]) -> Table:
     """The rows of one sequence at one input size."""
-    peers = sorted({name for row in rows for name in row["ratio_to"]})
+    baselines = sorted({name for row in rows for name in row["ratio_to"]})
     # With one thread only what else the machine does lies between both.
     wall = (Column("median", "median_wall_ms", "{:.3f}", "measured, wall ms"),)
     shown = wall if any(row["threads"] > 1 for row in rows) else ()
     columns = (
         *ENGINE, Column("threads", "threads"), *SPREAD, *shown, *COUNTS, Column("head RMS", "head_rms", "{:.3f}"),
-        *(Ratio(name, "ratio_to", "{:.2f}", TIMES, of=name) for name in peers), *_accuracy_columns(rows),
+        *(Ratio(name, "ratio_to", "{:.2f}", TIMES, of=name) for name in baselines), *_accuracy_columns(rows),
     )
-    return Table(f"{_of(rows)}, {rows[0]['frames']} frames{_calibrated(rows)}", columns, tuple(rows))
+    return Table(f"{_of(rows)}, {rows[0]['frames']} frames{_calibrate(rows)}", columns, tuple(rows))
 
 
 def cold_table(rows: Sequence[Mapping]) -> Table:
     """The turns' first frames, of one sequence at one input size."""
-    peers = sorted({name for row in rows for name in row["ratio_to_cold"]})
+    baselines = sorted({name for row in rows for name in row["ratio_to_cold"]})
     columns = (*ENGINE, Column("median", "cold_ms", "{:.3f}", MEASURED),
-               *(Ratio(name, "ratio_to_cold", "{:.2f}", TIMES, of=name) for name in peers))
+               *(Ratio(name, "ratio_to_cold", "{:.2f}", TIMES, of=name) for name in baselines))
     return Table(f"{_of(rows)}: the first frame of every turn", columns, tuple(rows))
 
 
@@ -63,7 +63,7 @@ def _of(rows: Sequence[Mapping]) -> str:
     return f"{sequence_name(rows[0]['sequence'])}, {rows[0]['input_size']}"
 
 
-def _calibrated(rows: Sequence[Mapping]) -> str:
+def _calibrate(rows: Sequence[Mapping]) -> str:
     names = sorted({sequence_name(row["calibration"]) for row in rows if row["calibration"]})
     return f"; int8 peers calibrated on {', '.join(names)}" if names else ""
 
@@ -85,13 +85,13 @@ def streams_table(rows: Sequence[Mapping]) -> Table:
         Column("one more camera", "memory_mb", "{:.1f}", memory),
         Column("arrays", "state_mb", "{:.1f}", "counted, MB"),
     )
-    return Table("Several cameras in one process, weights shared", columns, _named(rows))
+    return Table("Several cameras in one process, weights shared", columns, _with_sequence_name(rows))
 
 
 def stages_table(rows: Sequence[Mapping]) -> Table:
     columns = (Column("stage", "stage", words=True), SEQUENCE, Column("setting", "setting", words=True),
                Column("picture", "picture"), INPUT, *SPREAD, Column("aim: at most", "limit_ms", "{:.1f}"))
-    return Table("Before the network", columns, _named(rows))
+    return Table("Before the network", columns, _with_sequence_name(rows))
 
 
 def start_table(rows: Sequence[Mapping]) -> Table:
@@ -119,7 +119,7 @@ def linearity_table(rows: Sequence[Mapping]) -> Table:
         Column("for each unit", "slope_ms", "{:.4f}", per), Column("at zero", "intercept_ms", "{:.3f}", per),
         Column("R2", "r2", "{:.3f}"), Column("points", "points"),
     )
-    return Table(f"Straight lines of least squares ({AREA.split(',')[0]}: a million pixels)", columns, _named(rows))
+    return Table(f"Straight lines of least squares ({AREA.split(',')[0]}: a million pixels)", columns, _with_sequence_name(rows))
 
 
 def drift_table(rows: Sequence[Mapping]) -> Table:
@@ -135,9 +135,9 @@ def drift_table(rows: Sequence[Mapping]) -> Table:
 
 def accuracy_table(rows: Sequence[Mapping]) -> Table:
     columns = (*ENGINE, Column("mAP@0.5, %", "map50", "{:.1f}"), Column("note", "accuracy_note", words=True))
-    return Table(f"Accuracy on {_of(rows)}, {rows[0]['frames']} frames{_calibrated(rows)}", columns, tuple(rows))
+    return Table(f"Accuracy on {_of(rows)}, {rows[0]['frames']} frames{_calibrate(rows)}", columns, tuple(rows))
 
 
-def _named(rows: Sequence[Mapping]) -> tuple[Mapping, ...]:
+def _with_sequence_name(rows: Sequence[Mapping]) -> tuple[Mapping, ...]:
     """With the sequence's name; rows without a sequence stay as they are."""
     return tuple({**row, "name": sequence_name(row["sequence"])} if row.get("sequence") else row for row in rows)

@@ -11,10 +11,10 @@ from tqdm import tqdm
 from ...errors import UserError
 from ...network.graph import Network
 from . import sections
-from .clip import MOST_FRAMES, Clip, load_clip, sequence_name
-from .engine import EVENT, EventContestant
+from .clip import MAX_FRAMES, Clip, load_clip, sequence_name
+from .engine import EVENT, EventCandidate
 from .masks import UNMASKED, keep_mask
-from .measure import WARM_UP, Contestant, add_ratios, measure, row_of, series_of, warm_up_frames
+from .measure import WARM_UP, Candidate, add_ratios, frame_series, make_row, measure, warm_up_frames
 from .quality import (
     FRAMES,
     SIZES,
@@ -26,7 +26,7 @@ from .quality import (
     linearity_rows,
     scale_rows,
 )
-from .runtimes.choice import PeerModels, open_peers
+from .runtimes.choice import BaselineModels, open_baselines
 from .speed import add_worst, encode_row, layer_rows, resize_row, stream_row, worst_frames
 from .startup import start_rows
 from .table import Table
@@ -107,14 +107,14 @@ class Session:
     def _sequence(self, clip: Clip, accuracy: list[dict] | None) -> None:
         plan, name = self._plan, sequence_name(clip.path)
         keeps = {one: keep_mask(one, self._network, clip) for one in plan.settings} if EVENT in plan.engines else {}
-        own, contestants = self._contestants(clip, keeps)
+        own, candidates = self._make_candidates(clip, keeps)
         skipped = warm_up_frames(len(clip.images), plan.frames)
         frames = range(len(clip.images))
-        records = measure(self._network, contestants, clip, skipped, _progress(name)(frames))
-        rows = [row_of(clip, *pair) for pair in zip(contestants, records)]
+        records = measure(self._network, candidates, clip, skipped, _progress(name)(frames))
+        rows = [make_row(clip, *pair) for pair in zip(candidates, records)]
         add_ratios(rows)
         if plan.worst:
-            found = worst_frames(contestants, clip, lambda indices, words: _progress(f"{name}, {words}")(indices))
+            found = worst_frames(candidates, clip, lambda indices, words: _progress(f"{name}, {words}")(indices))
             add_worst(rows, found)
         if accuracy is not None:
             add_accuracy(rows, accuracy)
@@ -123,15 +123,15 @@ class Session:
         if plan.worst:
             self._show(sections.worst_table(rows))
         self.result.setdefault("frames", []).extend(
-            series_of(clip, *pair) for pair in zip(contestants, records) if pair[0].engine == EVENT
+            frame_series(clip, *pair) for pair in zip(candidates, records) if pair[0].engine == EVENT
         )
         if plan.layers:
             layers = [
-                row for contestant in own
-                for row in layer_rows(self._network, contestant, clip, skipped, _progress(f"{name}, layers")(frames))
+                row for candidate in own
+                for row in layer_rows(self._network, candidate, clip, skipped, _progress(f"{name}, layers")(frames))
             ]
             self._add("layers", layers, sections.layers_table)
-        del own, contestants  # Their memory is free before cameras are weighed.
+        del own, candidates  # Their memory is free before cameras are weighed.
         self._cameras(clip, keeps, skipped)
 
     def _cameras(self, clip: Clip, keeps: dict[str, np.ndarray], skipped: int) -> None:
@@ -150,15 +150,15 @@ class Session:
                 for setting, keep in keeps.items()
             )
 
-    def _contestants(self, clip: Clip, keeps: dict[str, np.ndarray],
-                     paths: Sequence[str] | None = None) -> tuple[list[EventContestant], list[Contestant]]:
+    def _make_candidates(self, clip: Clip, keeps: dict[str, np.ndarray],
+                     paths: Sequence[str] | None = None) -> tuple[list[EventCandidate], list[Candidate]]:
         """Our engine's, and all. paths: kernels besides the default ones; None: those of the plan."""
         plan = self._plan
         own = [
-            EventContestant(self._network, clip.input_wh, setting, keep, forced)
+            EventCandidate(self._network, clip.input_wh, setting, keep, forced)
             for forced in ("", *(plan.paths if paths is None else paths)) for setting, keep in keeps.items()
         ]
-        everybody = [*own, *open_peers(plan.engines, PeerModels(self._network, clip, plan.threads), self._tell)]
+        everybody = [*own, *open_baselines(plan.engines, BaselineModels(self._network, clip, plan.threads), self._tell)]
         if not everybody:
             raise UserError(f"none of the engines {', '.join(plan.engines)} can run here")
         return own, everybody
@@ -170,10 +170,10 @@ class Session:
         sequence = labelled(plan.accuracy)
         clip = load_clip(sequence.inputs[1], size, plan.frames + WARM_UP)
         keeps = {one: keep_mask(one, self._network, clip) for one in plan.settings} if EVENT in plan.engines else {}
-        _, contestants = self._contestants(clip, keeps, paths=())
+        _, candidates = self._make_candidates(clip, keeps, paths=())
         name = f"{sequence_name(clip.path)}, accuracy"
         rows = accuracy_rows(
-            self._network, contestants, clip, sequence,
+            self._network, candidates, clip, sequence,
             lambda frames, total: tqdm(frames, total=total, desc=name, unit="frame", disable=None),
         )
         self._add("accuracy", rows, sections.accuracy_table)
@@ -181,7 +181,7 @@ class Session:
 
     def _drift(self, path: str) -> None:
         """At the first input size of the plan, over the whole sequence."""
-        clip = load_clip(path, self._plan.input_sizes[0], MOST_FRAMES)
+        clip = load_clip(path, self._plan.input_sizes[0], MAX_FRAMES)
         everywhere = keep_mask(UNMASKED, self._network, clip)
         rows = drift_rows(self._network, clip, self._plan.drift, everywhere,
                           _progress(f"{sequence_name(path)}, forth and back"))

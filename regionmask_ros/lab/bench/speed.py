@@ -19,22 +19,22 @@ from ...core.frame import Frame, choose_input_size, make_view
 from ...core.grid import RegionGrid
 from ...encoder.encoder import Encoder
 from ...engine.engine import PackedNetwork
-from ...mask.policy import MaskPolicy, MaskState, decide
+from ...mask.policy import MaskComposer, MaskState, compose
 from ...mask.scheduling import is_refresh
 from ...metrics.machine import resident_bytes
 from ...network.graph import Network
 from .clip import Clip
-from .engine import EventContestant
-from .first_result import PICTURE_WH
+from .engine import EventCandidate
+from .first_result import IMAGE_WH
 from .masks import UNMASKED
-from .measure import DENSE, WARM_UP, Contestant, spread, subject, take_turns
+from .measure import DENSE, WARM_UP, Candidate, run_interleaved, spread, subject
 from .runtimes.choice import ORT_INT8
 
 ENCODER, INPUT, OUTPUT = "encoder", "input", "output"
 """Before the layers: from picture to events, and their way into the engine. After them: the head's copy."""
 
 
-class _LapClock:
+class _StageTimer:
     """Processor time since the last lap, by the lap's name."""
 
     def __init__(self) -> None:
@@ -44,39 +44,39 @@ class _LapClock:
     def start(self) -> None:
         self._last = time.process_time()
 
-    def lap(self, name: str) -> None:
+    def profile_hook(self, name: str) -> None:
         now = time.process_time()
         self.ms[name] = (now - self._last) * 1e3
         # Read again, so that the note itself belongs to nobody.
         self._last = time.process_time()
 
 
-def layer_rows(network: Network, contestant: EventContestant, clip: Clip, skipped: int,
+def layer_rows(network: Network, candidate: EventCandidate, clip: Clip, skipped: int,
                indices: Iterable[int]) -> list[dict]:
     """A row for the encoder, for each layer, and for what lies before and after them.
 
     The clip is replayed from the start for this alone: reading the clock between layers would disturb other figures.
     Counts are means over the frames, of the events that a layer sends and the synops that it does.
     """
-    clock, laps, counts = _LapClock(), [], []
-    contestant.reset()
-    contestant.watch(clock.lap)
+    clock, laps, counts = _StageTimer(), [], []
+    candidate.reset()
+    candidate.watch(clock.profile_hook)
     for index in indices:
         clock.start()
-        contestant.step(clip.images[index])
-        clock.lap(OUTPUT)
+        candidate.step(clip.images[index])
+        clock.profile_hook(OUTPUT)
         if index >= skipped:
             laps.append(dict(clock.ms))
-            counts.append(contestant.counts())
-    contestant.watch(None)
+            counts.append(candidate.counts())
+    candidate.watch(None)
     names = [layer.name for layer in network.layers]
     events = dict(zip([ENCODER, *names], np.mean([(c.encoder_events, *c.layer_events) for c in counts], axis=0)))
     synops = dict(zip(names, np.mean([c.synops for c in counts], axis=0)))
-    total = sum(np.median([lap[name] for lap in laps]) for name in laps[0])
+    total = sum(np.median([profile_hook[name] for profile_hook in laps]) for name in laps[0])
     return [
         {
-            **subject(clip, contestant), "layer": name, **spread([lap[name] for lap in laps]),
-            "share": round(float(np.median([lap[name] for lap in laps]) / total), 4),
+            **subject(clip, candidate), "layer": name, **spread([profile_hook[name] for profile_hook in laps]),
+            "share": round(float(np.median([profile_hook[name] for profile_hook in laps]) / total), 4),
             "synops_per_frame": _rounded(synops.get(name)), "events_per_frame": _rounded(events.get(name)),
         }
         for name in (ENCODER, INPUT, *names, OUTPUT)
@@ -91,7 +91,7 @@ STEADY_FPS = 30.0
 MEGABYTE = 1e6
 
 
-def forth_and_back(position: int, length: int) -> int:
+def ping_pong_index(position: int, length: int) -> int:
     """Index into a clip that is played forwards, then backwards, for ever: there is no cut where it turns.
 
     >>> [forth_and_back(position, 3) for position in range(7)]
@@ -104,13 +104,13 @@ def forth_and_back(position: int, length: int) -> int:
 class _Camera:
     """A contestant that has its own place in the clip."""
 
-    def __init__(self, contestant: EventContestant, clip: Clip, offset: int) -> None:
-        self.contestant, self._clip, self._position = contestant, clip, offset
+    def __init__(self, candidate: EventCandidate, clip: Clip, offset: int) -> None:
+        self.candidate, self._clip, self._position = candidate, clip, offset
 
     def step(self) -> np.ndarray:
-        image = self._clip.images[forth_and_back(self._position, len(self._clip.images))]
+        image = self._clip.images[ping_pong_index(self._position, len(self._clip.images))]
         self._position += 1
-        return self.contestant.step(image)
+        return self.candidate.step(image)
 
 
 def stream_row(network: Network, clip: Clip, setting: str, keep: np.ndarray, cameras: int, frames: int,
@@ -121,7 +121,7 @@ def stream_row(network: Network, clip: Clip, setting: str, keep: np.ndarray, cam
     the sequence's rate and at 30 frames a second. memory_mb: growth of the process's resident memory by one more camera
     that has run; measured on at least one more than the first. state_mb: all arrays of one camera, touched or not.
     """
-    served, growth = _warmed_up(network, clip, setting, keep, cameras)
+    served, growth = _warm_up_cameras(network, clip, setting, keep, cameras)
     ms = []
     for _ in progress(range(frames)):
         for camera in served:
@@ -129,9 +129,9 @@ def stream_row(network: Network, clip: Clip, setting: str, keep: np.ndarray, cam
             camera.step()
             ms.append((time.process_time() - start) * 1e3)
     mean = float(np.mean(ms))
-    contestant = served[0].contestant
+    candidate = served[0].candidate
     return {
-        **subject(clip, contestant),
+        **subject(clip, candidate),
         "cameras": cameras,
         "frames": frames,
         "mean_ms": round(mean, 4),
@@ -139,11 +139,11 @@ def stream_row(network: Network, clip: Clip, setting: str, keep: np.ndarray, cam
         "fps": round(clip.fps, 3),
         "cameras_per_core": {"at_fps": round(1e3 / mean / clip.fps, 2), "at_30": round(1e3 / mean / STEADY_FPS, 2)},
         "memory_mb": None if growth is None else round(growth / MEGABYTE, 2),
-        "state_mb": round(contestant.state_bytes() / MEGABYTE, 2),
+        "state_mb": round(candidate.state_bytes() / MEGABYTE, 2),
     }
 
 
-def _warmed_up(network: Network, clip: Clip, setting: str, keep: np.ndarray,
+def _warm_up_cameras(network: Network, clip: Clip, setting: str, keep: np.ndarray,
                cameras: int) -> tuple[list[_Camera], float | None]:
     """The cameras after some frames each, and the bytes by which memory has grown with each one after the first.
 
@@ -151,8 +151,8 @@ def _warmed_up(network: Network, clip: Clip, setting: str, keep: np.ndarray,
     """
     packed, opened, resident = PackedNetwork(network), [], []
     for number in range(max(2, cameras)):
-        contestant = EventContestant(network, clip.input_wh, setting, keep, packed=packed)
-        opened.append(_Camera(contestant, clip, number * len(clip.images) // cameras))
+        candidate = EventCandidate(network, clip.input_wh, setting, keep, packed=packed)
+        opened.append(_Camera(candidate, clip, number * len(clip.images) // cameras))
         for _ in range(WARM_UP):
             opened[-1].step()
         resident.append(resident_bytes())
@@ -166,19 +166,19 @@ Progress = Callable[[range, str], Iterable[int]]
 """Wraps the frames of one replay, with a word about it, and yields them."""
 
 
-def worst_frames(contestants: Sequence[Contestant], clip: Clip, progress: Progress) -> list[dict]:
+def worst_frames(candidates: Sequence[Candidate], clip: Clip, progress: Progress) -> list[dict]:
     """For each contestant worst_ms, worst_frame and worst_kind (first, refresh or other).
 
     A frame's time is the least of ``REPLAYS`` replays of the whole clip from the start: state and events are the same
     in each, so what differs is the machine's doing. Masks are replayed without refresh, and once more with a refresh
     frame every ``REFRESH_PERIOD`` frames; the slower of both counts.
     """
-    plain = _least_ms(contestants, clip, 0, progress)
-    masked = any(contestant.setting not in (DENSE, UNMASKED) for contestant in contestants)
-    refreshed = _least_ms(contestants, clip, REFRESH_PERIOD, progress) if masked else plain
+    plain = _least_ms(candidates, clip, 0, progress)
+    masked = any(candidate.setting not in (DENSE, UNMASKED) for candidate in candidates)
+    refreshed = _least_ms(candidates, clip, REFRESH_PERIOD, progress) if masked else plain
     found = []
-    for contestant, without, having in zip(contestants, plain, refreshed):
-        same = contestant.setting in (DENSE, UNMASKED)
+    for candidate, without, having in zip(candidates, plain, refreshed):
+        same = candidate.setting in (DENSE, UNMASKED)
         found.append(_worst(without, 0) if same else max(_worst(without, 0), _worst(having, REFRESH_PERIOD), key=_ms))
     return found
 
@@ -194,14 +194,14 @@ def _worst(ms: np.ndarray, refresh_period: int) -> dict:
     return {"worst_ms": round(float(ms[frame]), 4), "worst_frame": frame, "worst_kind": kind}
 
 
-def _least_ms(contestants: Sequence[Contestant], clip: Clip, refresh_period: int, progress: Progress) -> np.ndarray:
+def _least_ms(candidates: Sequence[Candidate], clip: Clip, refresh_period: int, progress: Progress) -> np.ndarray:
     """float [contestants, frames]: processor time of every frame, the least of the replays."""
-    least = np.full((len(contestants), len(clip.images)), np.inf)
+    least = np.full((len(candidates), len(clip.images)), np.inf)
     for replay in range(REPLAYS):
-        for contestant in contestants:
-            contestant.reset(refresh_period)
+        for candidate in candidates:
+            candidate.reset(refresh_period)
         words = f"worst frame, replay {replay + 1} of {REPLAYS}" + (", refreshed" if refresh_period else "")
-        records, _ = take_turns(contestants, clip, 0, progress(range(len(clip.images)), words))
+        records, _ = run_interleaved(candidates, clip, 0, progress(range(len(clip.images)), words))
         least = np.minimum(least, [record.ms for record in records])
     return least
 
@@ -221,34 +221,34 @@ LIMIT_MS = {RESIZE: 0.6, ENCODE: 0.3}
 
 def resize_row() -> dict:
     """A camera's picture of 1280x720 to the network's input of the automatic size, in RGB."""
-    width, height = PICTURE_WH
+    width, height = IMAGE_WH
     pixels = np.random.default_rng(0).integers(0, 256, (height, width, 3)).astype(np.uint8)
-    frame, input_wh, ms = Frame(pixels, "bgr", 0, "camera"), choose_input_size(PICTURE_WH), []
+    frame, input_wh, ms = Frame(pixels, "bgr", 0, "camera"), choose_input_size(IMAGE_WH), []
     for _ in range(SKIPPED + REPEATS):
         start = time.process_time()
         make_view(frame, input_wh)
         ms.append((time.process_time() - start) * 1e3)
-    return _row(RESIZE, "", "", PICTURE_WH, input_wh, ms[SKIPPED:])
+    return _row(RESIZE, "", "", IMAGE_WH, input_wh, ms[SKIPPED:])
 
 
 def encode_row(network: Network, clip: Clip, setting: str, keep: np.ndarray, skipped: int,
                indices: Iterable[int]) -> dict:
     """The decision about each frame's mask and the encoder's step with it. keep: bool [rows, cols]."""
     grid = RegionGrid.of_input(clip.input_wh)
-    policy = MaskPolicy(grid, clip.picture_wh, None if setting == UNMASKED else keep, None, 0)
+    policy = MaskComposer(grid, clip.image_wh, None if setting == UNMASKED else keep, None, 0)
     encoder, state, ms = Encoder(network.input_table, network.encoder_threshold, clip.input_wh), MaskState.initial(), []
     for index in indices:
         start = time.process_time()
-        encoder.step(clip.images[index], decide(policy, state).keep)
+        encoder.step(clip.images[index], compose(policy, state).keep)
         ms.append((time.process_time() - start) * 1e3)
         state = replace(state, frame=state.frame + 1)
-    return _row(ENCODE, clip.path, setting, clip.picture_wh, clip.input_wh, ms[skipped:])
+    return _row(ENCODE, clip.path, setting, clip.image_wh, clip.input_wh, ms[skipped:])
 
 
-def _row(stage: str, sequence: str, setting: str, picture_wh: tuple[int, int], input_wh: tuple[int, int],
+def _row(stage: str, sequence: str, setting: str, image_wh: tuple[int, int], input_wh: tuple[int, int],
          ms: list[float]) -> dict:
     return {
         "stage": stage, "sequence": sequence or None, "setting": setting or None,
-        "picture": "{}x{}".format(*picture_wh), "input_size": "{}x{}".format(*input_wh), "frames": len(ms),
+        "picture": "{}x{}".format(*image_wh), "input_size": "{}x{}".format(*input_wh), "frames": len(ms),
         **spread(ms), "limit_ms": LIMIT_MS[stage],
     }

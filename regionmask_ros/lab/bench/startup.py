@@ -16,11 +16,11 @@ import numpy as np
 import regionmask_ros
 
 from ...errors import UserError
-from .first_result import PICTURE_WH
+from .first_result import IMAGE_WH
 
 WARM_REPEATS = 3
 LIMIT_S = {"warm": 1.0, "cold": 30.0}
-LONGEST_S = 600
+MAX_DURATION_S = 600
 
 
 def start_rows(network_file: str, progress: Callable[[range], Iterable[int]]) -> list[dict]:
@@ -37,7 +37,7 @@ def start_rows(network_file: str, progress: Callable[[range], Iterable[int]]) ->
 
 def _row(kind: str, runs: list[dict]) -> dict:
     return {
-        "start": kind, "path": runs[0]["path"], "picture": "{}x{}".format(*PICTURE_WH), "repeats": len(runs),
+        "start": kind, "path": runs[0]["path"], "picture": "{}x{}".format(*IMAGE_WH), "repeats": len(runs),
         **{name: round(float(np.median([run[name] for run in runs])), 3) for name in ("wall_s", "cpu_s")},
         "limit_s": LIMIT_S[kind],
     }
@@ -49,9 +49,9 @@ def _first_result(network_file: str, cache: str) -> dict:
     command = [sys.executable, "-m", f"{__package__}.first_result", network_file, repr(time.monotonic())]
     try:
         done = subprocess.run(command, env={**os.environ, "PYTHONPATH": path, "XDG_CACHE_HOME": cache},
-                              capture_output=True, text=True, timeout=LONGEST_S)
+                              capture_output=True, text=True, timeout=MAX_DURATION_S)
     except subprocess.TimeoutExpired:
-        raise UserError(f"--start: no result within {LONGEST_S} s") from None
+        raise UserError(f"--start: no result within {MAX_DURATION_S} s") from None
     if done.returncode:
         said = done.stderr.strip().splitlines() or ["no message"]
         raise UserError(f"--start: the fresh process failed: {said[-1]}")

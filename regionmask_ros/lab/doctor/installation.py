@@ -15,7 +15,7 @@ from .finding import ABSENT, BROKEN, OK, Finding
 
 SETUP = "run 'make setup' and use .venv/bin/python"
 PYTHONS = ((3, 10), (3, 13))
-NEEDED = (("NumPy", "numpy"), ("OpenCV", "cv2"), ("Numba", "numba"))
+REQUIRED = (("NumPy", "numpy"), ("OpenCV", "cv2"), ("Numba", "numba"))
 
 USEFUL = (
     ("ROS 2", "rclpy", "source your ROS 2 (. /opt/ros/<distro>/setup.sh), or run 'make setup'; only the node needs it"),
@@ -31,18 +31,18 @@ def findings() -> Iterator[Finding]:
     yield Finding("Python", OK if fits else BROKEN, f"{platform.python_version()} at {sys.executable}",
                   "" if fits else "use a Python from 3.10 to 3.13")
     missing = False
-    for name, module in NEEDED:
-        found = _imported(name, module, BROKEN, SETUP)
+    for name, module in REQUIRED:
+        found = _try_import(name, module, BROKEN, SETUP)
         missing |= found.state == BROKEN
         yield found
     if not missing:
         yield _engine()
     yield _network()
     for name, module, cure in USEFUL:
-        yield _imported(name, module, ABSENT, cure)
+        yield _try_import(name, module, ABSENT, cure)
 
 
-def _imported(name: str, module: str, without: str, cure: str) -> Finding:
+def _try_import(name: str, module: str, without: str, cure: str) -> Finding:
     try:
         there = importlib.util.find_spec(module) is not None
     except (ImportError, ValueError):
@@ -57,9 +57,9 @@ def _imported(name: str, module: str, without: str, cure: str) -> Finding:
 
 
 def _engine() -> Finding:
-    from ...engine.engine import PORTABLE, available_paths
+    from ...engine.engine import PORTABLE, available_kernel_sets
 
-    path = available_paths()[0]
+    path = available_kernel_sets()[0]
     slow = " (this processor has neither AVX-512 nor AVX2: two to three times slower)" if path == PORTABLE else ""
     return Finding("event engine", OK, f"kernels for {path}{slow}")
 

@@ -20,7 +20,7 @@ from .finding import ABSENT, BROKEN, OK, Finding
 
 MAKE_LAVA = "run 'make lava'"
 NOT_YET = "not yet run on hardware"
-NEEDED_SHARED_BYTES = 256 << 20
+REQUIRED_SHARED_BYTES = 256 << 20
 _TRIAL_WH, _TRIAL_FRAMES = (64, 64), 3
 
 
@@ -46,8 +46,8 @@ def _shared_memory() -> Finding:
     except OSError:
         return Finding("shared memory", BROKEN, f"there is no {SEGMENTS}", "Lava cannot run without it")
     fact = f"{free >> 20} MB free in {SEGMENTS}"
-    if free < NEEDED_SHARED_BYTES:
-        return Finding("shared memory", BROKEN, fact, f"lava_sim needs {NEEDED_SHARED_BYTES >> 20} MB: free some, or "
+    if free < REQUIRED_SHARED_BYTES:
+        return Finding("shared memory", BROKEN, fact, f"lava_sim needs {REQUIRED_SHARED_BYTES >> 20} MB: free some, or "
                        "start the container with --shm-size=1g")
     return Finding("shared memory", OK, fact)
 

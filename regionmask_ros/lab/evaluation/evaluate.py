@@ -12,17 +12,17 @@ import numpy as np
 from ...core.frame import Frame, choose_input_size
 from ...core.grid import RegionGrid
 from ...datasets.labels import LabelledSequence, Labels
-from ...datasets.moved_view import Move, moved_view
+from ...datasets.moved_view import ViewShift, shift_view
 from ...errors import UserError
-from ...mask.heat import heat_of
+from ...mask.heat import compute_heat
 from ...network.graph import Network
 from ...pipeline.pipeline import Pipeline, PipelineSettings
 from ...sources import Source
 from .run import SettingRun
 from .scoring import Scorer
-from .settings import DETECTOR, LABELS, NOTHING, REFRESH_PERIOD, UNMASKED, Setting, Situation, parse_setting
+from .settings import DETECTOR, LABELS, NOTHING, REFRESH_PERIOD, UNMASKED, SequenceContext, Setting, parse_setting
 
-LEAST_SCORED = 2
+MIN_SCORED = 2
 """Frames: with one, there would be nothing but the first frame."""
 
 SETTLING_FRAMES = 8 * REFRESH_PERIOD
@@ -41,7 +41,7 @@ class SequenceRuns:
     baseline: SettingRun
     first_frame: int
     input_wh: tuple[int, int]
-    move: Move | None = None
+    move: ViewShift | None = None
 
 
 def evaluate_sequence(network: Network, sequence: LabelledSequence, settings: Sequence[Setting],
@@ -58,24 +58,24 @@ def evaluate_sequence(network: Network, sequence: LabelledSequence, settings: Se
     with sequence.open() as source:
         count = source.frame_count or sequence.labels.last_frame + 1
     first, move = round(calibration_share * count), None
-    if count - first < LEAST_SCORED:
+    if count - first < MIN_SCORED:
         raise UserError(f"{sequence.name}: {count} frames are too few to learn on {first} and score the rest")
     if moved_share:
-        move = Move(moved_share, (first + count) // 2)
-        sequence = moved_view(sequence, move)
+        move = ViewShift(moved_share, (first + count) // 2)
+        sequence = shift_view(sequence, move)
         if count - move.frame <= SETTLING_FRAMES:
             raise UserError(f"{sequence.name}: {count - move.frame} frames after the view has moved are too few: "
                             f"{SETTLING_FRAMES} of them are for settling")
-    with sequence.open() as source, _one_thread():
+    with sequence.open() as source, _single_opencv_thread():
         input_wh = base.input_size
         if input_wh == "auto":
             input_wh = choose_input_size(source.size_wh, base.max_pixels)
         base = replace(base, input_size=input_wh, mask="none")
-        frames = _numbered(source, tick)
+        frames = _number_frames(source, tick)
         heats = _Calibration(network, sequence, settings, base, first, source.size_wh).learn(frames)
         runs = _open(network, sequence.labels, settings, base, heats, first, tuned)
         try:
-            _take_turns(frames, runs)
+            _interleave(frames, runs)
         finally:
             for run in runs.values():
                 run.close()
@@ -83,7 +83,7 @@ def evaluate_sequence(network: Network, sequence: LabelledSequence, settings: Se
     return SequenceRuns(sequence.name, {s.name: runs[s.name] for s in settings}, baseline, first, input_wh, move)
 
 
-def _numbered(source: Source, tick: Callable[[], None]) -> Iterator[tuple[int, Frame]]:
+def _number_frames(source: Source, tick: Callable[[], None]) -> Iterator[tuple[int, Frame]]:
     for number, frame in enumerate(source.frames()):
         yield number, frame
         tick()
@@ -98,9 +98,9 @@ class _Calibration:
     """What settings learn on the first part of a sequence, and on nothing else of it."""
 
     def __init__(self, network: Network, sequence: LabelledSequence, settings: Sequence[Setting],
-                 base: PipelineSettings, frames: int, picture_wh: tuple[int, int]) -> None:
+                 base: PipelineSettings, frames: int, image_wh: tuple[int, int]) -> None:
         self._network, self._base, self._frames = network, base, frames
-        self._labels, self._picture_wh = sequence.labels, picture_wh
+        self._labels, self._image_wh = sequence.labels, image_wh
         self._grid = RegionGrid.of_input(base.input_size)
         self._learns = {setting.recipe.learns for setting in settings}
         if frames == 0 and self._learns & {DETECTOR, LABELS}:
@@ -117,27 +117,27 @@ class _Calibration:
                 _, frame = next(frames)
                 if DETECTOR in self._learns:
                     (result,) = detector.process(frame)
-                    heats[DETECTOR] += heat_of(result.detections.boxes, self._grid, frame.size_wh)
+                    heats[DETECTOR] += compute_heat(result.detections.boxes, self._grid, frame.size_wh)
         return heats
 
     def _of_labels(self, number: int) -> np.ndarray:
         labels = self._labels.at(number)
-        return heat_of(labels.boxes[~labels.ignore], self._grid, self._picture_wh)
+        return compute_heat(labels.boxes[~labels.ignore], self._grid, self._image_wh)
 
 
 def _open(network: Network, labels: Labels, settings: Sequence[Setting], base: PipelineSettings,
           heats: Mapping[str, np.ndarray], first: int, tuned: bool) -> dict[str, SettingRun]:
     runs = {}
     for setting in (_baseline(), *settings):
-        situation = Situation(setting.share, heats[setting.recipe.learns], labels, first, base.mgnet_weights)
-        policy = setting.recipe.policy(situation) if setting.recipe.policy else None
+        sequence_context = SequenceContext(setting.share, heats[setting.recipe.learns], labels, first, base.mgnet_weights)
+        policy = setting.recipe.policy(sequence_context) if setting.recipe.policy else None
         own = setting.settings(base, tuned)
         runs[setting.name] = SettingRun(
             network, own, policy, Scorer(labels, network.labels), setting.recipe.extrapolate)
     return runs
 
 
-def _take_turns(frames: Iterator[tuple[int, Frame]], runs: Mapping[str, SettingRun]) -> None:
+def _interleave(frames: Iterator[tuple[int, Frame]], runs: Mapping[str, SettingRun]) -> None:
     """Each frame has an order of its own, always the same ones, so that nobody always finds the caches as the same
     other one left them."""
     orders, all_runs = np.random.default_rng(0), list(runs.values())
@@ -147,7 +147,7 @@ def _take_turns(frames: Iterator[tuple[int, Frame]], runs: Mapping[str, SettingR
 
 
 @contextlib.contextmanager
-def _one_thread() -> Iterator[None]:
+def _single_opencv_thread() -> Iterator[None]:
     """OpenCV works in the caller's thread inside the block: only that one's time is measured."""
     before = cv2.getNumThreads()
     cv2.setNumThreads(1)

@@ -15,14 +15,14 @@ from typing import Callable, Collection, Mapping, Sequence
 import cv2
 import numpy as np
 
-from ...core.grid import RegionGrid, attended_share
+from ...core.grid import RegionGrid, coverage
 from ...datasets.labels import FrameLabels, LabelledSequence
 from ...errors import UserError
 from ...mask.dynamic import tracking
-from ...mask.mgnet.source import MgnetMask, with_boxes
+from ...mask.mgnet.source import MgnetMask, add_box_scores
 from ...mask.mgnet.weights import MaskWeights
-from ...mask.policy import MaskPolicy
-from ...mask.source import Cues
+from ...mask.policy import MaskComposer
+from ...mask.source import MaskContext
 from ...network.graph import Network
 from ...pipeline.pipeline import Pipeline, PipelineSettings
 
@@ -32,14 +32,14 @@ WHOLE_SHARE = 0.8
 KNOWN_SHARE = 0.5
 """An object of which the last boxes cover less is a newcomer."""
 
-LEAST_HEIGHT_PX = 24
+MIN_HEIGHT_PX = 24
 PAINT_PX = 4
 """Last boxes are painted on squares of so many pixels, to see how much of an object they cover together."""
 
-TIE = 1e-3
+TIE_TOLERANCE = 1e-3
 """Equal scores are parted by chance, by at most that much."""
 
-Scorer = Callable[[Cues], np.ndarray]
+Scorer = Callable[[MaskContext], np.ndarray]
 
 
 @dataclass
@@ -54,46 +54,46 @@ class _Notes:
     us: dict[str, list[float]]
     objects: list[np.ndarray] = field(default_factory=list)
     new: list[np.ndarray] = field(default_factory=list)
-    picture_wh: tuple[int, int] = (0, 0)
+    image_wh: tuple[int, int] = (0, 0)
     detector_mmac: float = 0.0
 
 
-def scorers(weights: Mapping[str, MaskWeights]) -> dict[str, Scorer]:
+def make_scorers(weights: Mapping[str, MaskWeights]) -> dict[str, Scorer]:
     """Ways to score regions by name, for one sequence; of each network alone, with boxes, and on news only."""
     chance = np.random.default_rng(0)
     found: dict[str, Scorer] = {
         "random": lambda cues: chance.random(cues.grid.shape, np.float32),
-        "motion": lambda cues: cues.glance.change,
-        "boxes+ring, then motion": lambda cues: cues.glance.change + tracking(cues),
+        "motion": lambda cues: cues.frame_view.change,
+        "boxes+ring, then motion": lambda cues: cues.frame_view.change + tracking(cues),
     }
     for name, one in weights.items():
-        found[name] = _Learned(MgnetMask(one, every_frame=True), boxes=False)
-        found[f"{name}+boxes"] = _Learned(MgnetMask(one, every_frame=True), boxes=True)
-        found[f"{name}+boxes, on news"] = _Learned(MgnetMask(one), boxes=True)
+        found[name] = _NetworkScorer(MgnetMask(one, every_frame=True), boxes=False)
+        found[f"{name}+boxes"] = _NetworkScorer(MgnetMask(one, every_frame=True), boxes=True)
+        found[f"{name}+boxes, on news"] = _NetworkScorer(MgnetMask(one), boxes=True)
     return found
 
 
-class _Learned:
+class _NetworkScorer:
     """A network's scores, with or without those of the last boxes."""
 
     def __init__(self, mask: MgnetMask, boxes: bool) -> None:
         self.mask, self._boxes = mask, boxes
 
-    def __call__(self, cues: Cues) -> np.ndarray:
+    def __call__(self, cues: MaskContext) -> np.ndarray:
         self.mask(cues)
-        return with_boxes(self.mask.last_scores, cues) if self._boxes else self.mask.last_scores
+        return add_box_scores(self.mask.last_scores, cues) if self._boxes else self.mask.last_scores
 
 
-class _Watcher:
+class _ScoreCollector:
     """A dynamic mask that attends everything, and notes what others would have said."""
 
     def __init__(self, methods: Mapping[str, Scorer], sequence: LabelledSequence, notes: _Notes) -> None:
         self._methods, self._labels, self._notes = methods, sequence.labels, notes
 
-    def __call__(self, cues: Cues) -> np.ndarray:
+    def __call__(self, cues: MaskContext) -> np.ndarray:
         notes = self._notes
         # The picture and its change are there anyway: the encoder's resize, and a cue that it shares.
-        _ = cues.glance.change
+        _ = cues.frame_view.change
         for name, method in self._methods.items():
             start = time.thread_time()
             scores = np.array(method(cues), np.float32)
@@ -101,8 +101,8 @@ class _Watcher:
             notes.scores[name].append(scores)
         boxes = _objects(self._labels.at(cues.frame), self._labels.classes)
         notes.objects.append(boxes)
-        notes.new.append(_covered(boxes, cues) < KNOWN_SHARE)
-        notes.picture_wh = cues.picture_wh
+        notes.new.append(_covered_share(boxes, cues) < KNOWN_SHARE)
+        notes.image_wh = cues.image_wh
         return cues.grid.full(True)
 
 
@@ -119,25 +119,25 @@ def measure(network: Network, sequences: Sequence[LabelledSequence], weights: Ma
         looks: dict[str, list[MgnetMask]] = {}
         notes = {}
         for sequence in sequences:
-            methods = scorers(weights)
-            notes[sequence.name] = _watched(network, sequence, methods, settings, tick)
+            methods = make_scorers(weights)
+            notes[sequence.name] = _observe_sequence(network, sequence, methods, settings, tick)
             for name, method in methods.items():
-                looks.setdefault(name, []).append(method.mask if isinstance(method, _Learned) else None)
+                looks.setdefault(name, []).append(method.mask if isinstance(method, _NetworkScorer) else None)
     finally:
         cv2.setNumThreads(before)
     for name, one in notes.items():
         if not any(map(len, one.objects)):
-            raise UserError(f"{name}: no labelled object is taller than {LEAST_HEIGHT_PX} pixels")
+            raise UserError(f"{name}: no labelled object is taller than {MIN_HEIGHT_PX} pixels")
     detector = [one.detector_mmac for one in notes.values()]
     return [{**_row(name, notes, masked_share), **_effort(masks), "detector_mmac": (min(detector), max(detector))}
             for name, masks in looks.items()]
 
 
-def _watched(network: Network, sequence: LabelledSequence, methods: Mapping[str, Scorer],
+def _observe_sequence(network: Network, sequence: LabelledSequence, methods: Mapping[str, Scorer],
              settings: PipelineSettings, tick: Callable[[], None]) -> _Notes:
     notes = _Notes({name: [] for name in methods}, {name: [] for name in methods})
-    watcher = _Watcher(methods, sequence, notes)
-    pipeline = Pipeline(network, settings, policy=lambda grid, wh: MaskPolicy(grid, wh, None, watcher, 0))
+    watcher = _ScoreCollector(methods, sequence, notes)
+    pipeline = Pipeline(network, settings, policy=lambda grid, wh: MaskComposer(grid, wh, None, watcher, 0))
     with sequence.open() as source, contextlib.closing(pipeline):
         for frame in source.frames():
             pipeline.process(frame)
@@ -152,19 +152,19 @@ def _watched(network: Network, sequence: LabelledSequence, methods: Mapping[str,
 def _objects(labels: FrameLabels, classes: Sequence[str]) -> np.ndarray:
     counted = np.array([name in classes for name in labels.names], bool) & ~labels.ignore
     boxes = labels.boxes[counted]
-    return boxes[boxes[:, 3] - boxes[:, 1] > LEAST_HEIGHT_PX]
+    return boxes[boxes[:, 3] - boxes[:, 1] > MIN_HEIGHT_PX]
 
 
-def _covered(boxes: np.ndarray, cues: Cues) -> np.ndarray:
+def _covered_share(boxes: np.ndarray, cues: MaskContext) -> np.ndarray:
     """float64 [n]: share of each box that the last boxes cover together."""
-    width, height = cues.picture_wh
+    width, height = cues.image_wh
     paint = RegionGrid(-(-height // PAINT_PX), -(-width // PAINT_PX))
-    return attended_share(boxes, paint.cover(cues.last.boxes, cues.picture_wh), cues.picture_wh)
+    return coverage(boxes, paint.cover(cues.last.boxes, cues.image_wh), cues.image_wh)
 
 
 def _row(name: str, notes: Mapping[str, _Notes], masked_share: float) -> dict:
     chance = np.random.default_rng(1)
-    parted = {key: [s + TIE * chance.random(s.shape, np.float32) for s in one.scores[name]]
+    parted = {key: [s + TIE_TOLERANCE * chance.random(s.shape, np.float32) for s in one.scores[name]]
               for key, one in notes.items()}
     threshold = _threshold([np.concatenate([s.ravel() for s in scores]) for scores in parted.values()], masked_share)
     each = {key: _of_sequence(one, parted[key], threshold) for key, one in notes.items()}
@@ -201,7 +201,7 @@ def _of_sequence(notes: _Notes, scores: Sequence[np.ndarray], threshold: float) 
     for boxes, one in zip(notes.objects, scores):
         keep = one > threshold
         kept.append(keep.mean())
-        attended.append(attended_share(boxes, keep, notes.picture_wh) >= WHOLE_SHARE)
+        attended.append(coverage(boxes, keep, notes.image_wh) >= WHOLE_SHARE)
     whole, new = np.concatenate(attended), np.concatenate(notes.new)
     return {
         "recall": 100.0 * float(whole.mean()), "newcomers": 100.0 * float(whole[new].mean()) if new.any() else None,

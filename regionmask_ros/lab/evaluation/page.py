@@ -9,11 +9,11 @@ from typing import Any, Callable, Mapping, Sequence
 from ...report.page import Figure, Table, write_report
 from ...report.plots import Point, TradeoffPanel, tradeoff_png, tradeoff_svg
 from .settings import TRAINED, UNMASKED
-from .table import SPANS, figure, moved_title, percent, span
+from .table import SPANS, figure, percent, shift_title, span
 
 EDP_LABEL = "gain in modelled energy-delay product (Loihi 2 model, synops spread evenly)"
 CPU_LABEL = "gain in measured processor time"
-WITHOUT_FIRST = "The first frame of a run sends everything and is left out of all but the accuracy."
+FIRST_FRAME_NOTE = "The first frame of a run sends everything and is left out of all but the accuracy."
 MODEL_NOTE = (
     "A model of Loihi 2, not a measurement. even: synops spread evenly over a layer's cores; rows: output rows laid "
     "over cores, the smaller and the larger gain of a free synop and one of 24 pJ."
@@ -23,7 +23,7 @@ SEED = Point("Sarkar et al. 2025 (theirs)", 1.65, 1.09, 1.09, 1.09, theirs=True)
 """What arXiv 2503.16775 reports for about 60 % of regions masked: another network, other video, a chip that was
 measured."""
 
-MOST_PANELS = 10
+MAX_PANELS = 10
 """Sequences that get a panel of their own; more would be too small to read."""
 
 
@@ -74,7 +74,7 @@ def _panels(result: Mapping[str, Any], names: Sequence[str], gain: Gain, theirs:
         if gain(row) is not None and row["map50_drop_mean"] is not None
     ]
     panels = [TradeoffPanel("mean over the sequences" if len(names) > 1 else names[0], [*mean, *theirs])]
-    for name in names if 1 < len(names) <= MOST_PANELS else ():
+    for name in names if 1 < len(names) <= MAX_PANELS else ():
         panels.append(TradeoffPanel(name, [
             _point(row, gain(row), row["map50_drop"], row["map50_drop_ci90"]) for row in result["rows"]
             if row["sequence"] == name and gain(row) is not None and row["map50_drop"] is not None
@@ -105,7 +105,7 @@ def _moved(rows: Sequence[Mapping[str, Any]]) -> Table:
     columns = ("setting", *(f"{span}: {what}" for span in SPANS for what in ("mAP@0.5", "of unmasked")))
     body = tuple(
         (row["setting"], *(text for span in SPANS for text in _span_cells(row["moved_view"][span]))) for row in rows)
-    return Table(f"{moved_title(rows)}: accuracy", columns, body,
+    return Table(f"{shift_title(rows)}: accuracy", columns, body,
                  "Both views are cut from the pictures of the sequence; its labels move with them.")
 
 
@@ -122,7 +122,7 @@ def _tables(caption: str, rows: Sequence[Mapping[str, Any]], accuracy: Callable[
     return [
         accuracy(caption, rows),
         table("counted", ("masked", "synops gain"),
-              lambda row: (percent(row["masked_share"]), figure(row["synops_gain"])), WITHOUT_FIRST),
+              lambda row: (percent(row["masked_share"]), figure(row["synops_gain"])), FIRST_FRAME_NOTE),
         table("modelled EDP gain", ("even", "rows, low", "rows, high"),
               lambda row: tuple(figure(row["edp_gain_modelled"][k]) for k in ("even", "rows_low", "rows_high")),
               MODEL_NOTE),

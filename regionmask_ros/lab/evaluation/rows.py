@@ -7,10 +7,10 @@ from typing import Any, Sequence
 
 import numpy as np
 
-from ...metrics.bootstrap import interval
+from ...metrics.bootstrap import confidence_interval
 from ...metrics.loihi2 import energy_delay_product
 from .evaluate import SETTLING_FRAMES, SequenceRuns
-from .run import SettingRun, steady
+from .run import SettingRun, without_first_frame
 from .scoring import Accuracy, delay_figures
 
 EDP_KINDS = ("rows_low", "rows_high", "even")
@@ -29,25 +29,25 @@ class SequenceRows:
     def _row(self, name: str, run: SettingRun, accuracy: Accuracy) -> dict[str, Any]:
         record, baseline = run.record, self._runs.baseline
         width, height = self._runs.input_wh
-        own, theirs = steady(record.cpu_ms), steady(baseline.record.cpu_ms)
+        own, theirs = without_first_frame(record.cpu_ms), without_first_frame(baseline.record.cpu_ms)
         row = {
             "sequence": self._runs.name,
             "setting": name,
             "map50": _number(accuracy.map50, 2),
-            "map50_ci90": [_number(end, 2) for end in interval(accuracy.resampled)],
+            "map50_ci90": [_number(end, 2) for end in confidence_interval(accuracy.resampled)],
             "map50_drop": _number(self.baseline.map50 - accuracy.map50, 2),
-            "map50_drop_ci90": [_number(e, 2) for e in interval(self.baseline.resampled - accuracy.resampled)],
+            "map50_drop_ci90": [_number(e, 2) for e in confidence_interval(self.baseline.resampled - accuracy.resampled)],
             "map50_24px": _number(accuracy.map50_tall, 2),
             "ap50": {kind: _number(value, 2) for kind, value in accuracy.ap50.items()},
-            "masked_share": _number(steady(record.masked_share).mean(), 4),
+            "masked_share": _number(without_first_frame(record.masked_share).mean(), 4),
             "encoder_events_per_frame": _number(_mean_events(run), 1),
             "synops_per_frame": _number(_mean_synops(run), 1),
             "synops_gain": _ratio(_mean_synops(baseline), _mean_synops(run)),
-            "edp_gain_modelled": {kind: value for kind, value in edp_gains(baseline, run).items()},
+            "edp_gain_modelled": {kind: value for kind, value in edp_gain_factors(baseline, run).items()},
             "cpu_ms_median": _number(np.median(own), 4),
             "cpu_ms_mean": _number(own.mean(), 4),
             "cpu_gain": _ratio(theirs.mean(), own.mean()),
-            "mask_ms_mean": _number(steady(record.mask_ms).mean(), 4),
+            "mask_ms_mean": _number(without_first_frame(record.mask_ms).mean(), 4),
             "new_object_delay_frames": delay_figures(run.scorer, baseline.scorer),
             "frames": run.scorer.frames,
             "first_frame": self._runs.first_frame,
@@ -55,10 +55,10 @@ class SequenceRows:
             "arithmetic": run.pipeline.settings.arithmetic,
             "thresholds": run.pipeline.settings.thresholds,
         }
-        return row if self._runs.move is None else {**row, "moved_view": moved_figures(self._runs, run)}
+        return row if self._runs.move is None else {**row, "moved_view": accuracy_after_shift(self._runs, run)}
 
 
-def moved_figures(runs: SequenceRuns, run: SettingRun) -> dict[str, Any]:
+def accuracy_after_shift(runs: SequenceRuns, run: SettingRun) -> dict[str, Any]:
     """Accuracy before the view moves, while a mask may settle, and after, each also as a share of the unmasked one."""
     moved = runs.move.frame - runs.first_frame
     figures: dict[str, Any] = {"share": runs.move.share, "frame": runs.move.frame, "settling_frames": SETTLING_FRAMES}
@@ -71,7 +71,7 @@ def moved_figures(runs: SequenceRuns, run: SettingRun) -> dict[str, Any]:
     return figures
 
 
-def edp_gains(baseline: SettingRun, run: SettingRun) -> dict[str, float | None]:
+def edp_gain_factors(baseline: SettingRun, run: SettingRun) -> dict[str, float | None]:
     """Modelled energy-delay product of the baseline over the run's: for synops spread evenly (a free synop), and for
     rows laid over cores, the smaller and the larger of the gains with a free and with the dearest synop. None where
     the model does not apply."""
@@ -99,7 +99,7 @@ def summarise(sequences: Sequence[SequenceRows]) -> list[dict[str, Any]]:
             "sequences": len(rows),
             "map50": _number(np.mean([s.accuracies[name].map50 for s in sequences]), 2),
             "map50_drop_mean": _number(np.mean(drops), 2),
-            "map50_drop_ci90": [_number(end, 2) for end in interval(pooled)],
+            "map50_drop_ci90": [_number(end, 2) for end in confidence_interval(pooled)],
             "map50_drop_worst": _number(max(drops), 2),
             "masked_share": _number(np.mean([row["masked_share"] for row in rows]), 4),
             "synops_gain": _geometric([row["synops_gain"] for row in rows]),
@@ -113,11 +113,11 @@ def summarise(sequences: Sequence[SequenceRows]) -> list[dict[str, Any]]:
 
 
 def _mean_events(run: SettingRun) -> float:
-    return float(steady([counts.encoder_events for counts in run.record.counts]).mean())
+    return float(without_first_frame([counts.encoder_events for counts in run.record.counts]).mean())
 
 
 def _mean_synops(run: SettingRun) -> float:
-    return float(steady([counts.total_synops for counts in run.record.counts]).mean())
+    return float(without_first_frame([counts.total_synops for counts in run.record.counts]).mean())
 
 
 def _number(value: float, digits: int) -> float | None:

@@ -21,13 +21,13 @@ from ...detection.yolo import decode
 from ...encoder.encoder import Events
 from ...metrics.loihi2 import SYNOP_PJ, FrameCost, RowSynops, allocate, even_cost, rows_cost
 from ...network.graph import Network
-from ...pipeline.pipeline import Pipeline, PipelineSettings, PolicyMaker, StepResult
-from ...tracking.motion import Motion, coarse
-from ...tracking.tracker import Tracks, followed
+from ...pipeline.pipeline import ComposerFactory, Pipeline, PipelineSettings, StepResult
+from ...tracking.motion import OpticalFlow, downsample
+from ...tracking.tracker import Tracks, update_tracks
 from .scoring import Scorer
 
 
-class Watch:
+class BackendObserver:
     """Opens the backend of a pipeline, and sees every frame that goes through it.
 
     rows: synops by output row of each layer, for the last frame; None where the backend cannot show its layers.
@@ -41,20 +41,20 @@ class Watch:
         self.spent_s = 0.0
 
     def open(self, backend: str, network: Network, input_wh: tuple[int, int], arithmetic: str = "",
-             given: Mapping[str, Value] | None = None) -> WatchedBackend:
+             given: Mapping[str, Value] | None = None) -> ObservedBackend:
         """As ``backends.open_backend``."""
         start = time.thread_time()
         inner = open_backend(backend, network, input_wh, arithmetic, given)
         self.allocation = allocate(network, input_wh)
-        opened = WatchedBackend(inner, self, network, input_wh)
+        opened = ObservedBackend(inner, self, network, input_wh)
         self.spent_s += time.thread_time() - start
         return opened
 
 
-class WatchedBackend:
+class ObservedBackend:
     """See ``backends.base.Backend``."""
 
-    def __init__(self, inner: Backend, watch: Watch, network: Network, input_wh: tuple[int, int]) -> None:
+    def __init__(self, inner: Backend, watch: BackendObserver, network: Network, input_wh: tuple[int, int]) -> None:
         self._inner, self._watch = inner, watch
         self._network, self._input_wh = network, input_wh
         self.kernels, self.latency_steps = inner.kernels, inner.latency_steps
@@ -115,9 +115,9 @@ class Record:
 class SettingRun:
     """The mask sees only what its own run detects. Scored is a copy of each result with the weak detections, too."""
 
-    def __init__(self, network: Network, settings: PipelineSettings, policy: PolicyMaker | None, scorer: Scorer,
+    def __init__(self, network: Network, settings: PipelineSettings, policy: ComposerFactory | None, scorer: Scorer,
                  extrapolate: bool) -> None:
-        self._watch = Watch()
+        self._watch = BackendObserver()
         self._network, self._settings = network, settings
         self.pipeline = Pipeline(network, settings, self._watch.open, policy)
         self.scorer, self.record = scorer, Record()
@@ -129,7 +129,7 @@ class SettingRun:
         (result,) = self.pipeline.process(frame)
         elapsed = time.thread_time() - start - (self._watch.spent_s - watched)
         self._note(result, elapsed)
-        self.scorer.add(number, self._scored(result))
+        self.scorer.add(number, self._select_scored(result))
 
     def close(self) -> None:
         self.pipeline.close()
@@ -147,18 +147,18 @@ class SettingRun:
             record.rows_low.append(rows_cost(watch.allocation, watch.rows, SYNOP_PJ.low))
             record.rows_high.append(rows_cost(watch.allocation, watch.rows, SYNOP_PJ.high))
 
-    def _scored(self, result: StepResult) -> Detections:
-        picture_wh = result.frame.size_wh
-        found = decode(result.head, self._network.head, picture_wh, SCORED_ABOVE, self._settings.nms_iou)
+    def _select_scored(self, result: StepResult) -> Detections:
+        image_wh = result.frame.size_wh
+        found = decode(result.head, self._network.head, image_wh, SCORED_ABOVE, self._settings.nms_iou)
         if not self._extrapolate:
             return found
-        picture = coarse(result.frame.pixels)
-        motion = None if self._coarse is None else Motion(self._coarse, picture)
-        self._coarse = picture
-        self._tracks, found = followed(self._tracks, found, result.mask.keep, picture_wh, result.index, motion)
+        image = downsample(result.frame.pixels)
+        motion = None if self._coarse is None else OpticalFlow(self._coarse, image)
+        self._coarse = image
+        self._tracks, found = update_tracks(self._tracks, found, result.mask.keep, image_wh, result.index, motion)
         return found
 
 
-def steady(values: list) -> np.ndarray:
+def without_first_frame(values: list) -> np.ndarray:
     """All frames but the first, which sends everything whatever the mask; a single frame counts itself."""
     return np.asarray(values[1:] or values, np.float64)

@@ -10,7 +10,7 @@ import numpy as np
 from ...core.detections import Detections
 from ...datasets.labels import UNTRACKED, FrameLabels, Labels
 from ...errors import UserError
-from ...metrics.average_precision import NOBODY, FrameMatches, PrecisionCurve, match, match_tall, mean_over_classes
+from ...metrics.average_precision import UNMATCHED, FrameMatches, PrecisionCurve, match, match_tall, mean_over_classes
 from ...metrics.bootstrap import frame_weights
 
 
@@ -35,7 +35,7 @@ class Scorer:
         """detector_classes: names by class id. Raises UserError for a scored class that the detector does not know."""
         self._labels = labels
         self._ids = {}
-        for name, detected in labels.counted_as.items():
+        for name, detected in labels.counted_class.items():
             ids = [detector_classes.index(one) for one in detected if one in detector_classes]
             if not ids:
                 raise UserError(f"class {name!r} is labelled, but the network does not know it")
@@ -104,7 +104,7 @@ class Scorer:
                 continue
             self._first_seen.setdefault(key, number)
             self._last_seen[key] = number
-            if found_by != NOBODY:
+            if found_by != UNMATCHED:
                 self._first_found.setdefault(key, number)
 
 

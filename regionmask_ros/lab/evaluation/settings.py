@@ -17,15 +17,15 @@ from ...datasets.labels import Labels
 from ...engine.arithmetic import CARRY
 from ...errors import UserError
 from ...mask.adaptive import Adaptive
-from ...mask.budget import attended_regions, nearest
+from ...mask.budget import attended_regions, nearest_regions
 from ...mask.dynamic import MGNET, DynamicChoice, tracking
-from ...mask.heat import holding, hottest
-from ...mask.policy import MaskPolicy
+from ...mask.heat import min_cover_mask, top_k_mask
+from ...mask.policy import MaskComposer
 from ...mask.scheduling import PRESETS
-from ...mask.source import Cues
+from ...mask.source import MaskContext
 from ...network import thresholds
-from ...pipeline.pipeline import PipelineSettings, PolicyMaker
-from ...pipeline.policy import within
+from ...pipeline.pipeline import ComposerFactory, PipelineSettings
+from ...pipeline.policy import limit_schedule
 
 UNMASKED = "unmasked"
 TRAINED = ":trained"
@@ -36,7 +36,7 @@ NOTHING, DETECTOR, LABELS = "nothing", "detector", "labels"
 
 
 @dataclass(frozen=True)
-class Situation:
+class SequenceContext:
     """What a setting may know of a sequence before it is scored.
 
     share: wanted masked share, None for the setting's own. heat: float64 [rows, cols], learned; zeros when the setting
@@ -60,9 +60,9 @@ class Recipe:
     """
 
     help: str
-    policy: Callable[[Situation], PolicyMaker] | None
+    policy: Callable[[SequenceContext], ComposerFactory] | None
     learns: str = NOTHING
-    takes_share: bool = True
+    accepts_share: bool = True
     extrapolate: bool = False
     tuned: bool = False
 
@@ -85,57 +85,57 @@ class Setting:
         return base
 
 
-def _static(situation: Situation) -> PolicyMaker:
-    def make(grid: RegionGrid, picture_wh: tuple[int, int]) -> MaskPolicy:
-        regions = _regions(situation, grid)
-        keep = holding(situation.heat) if regions is None else hottest(situation.heat, regions)
-        return MaskPolicy(grid, picture_wh, keep, None, REFRESH_PERIOD)
+def _static(sequence_context: SequenceContext) -> ComposerFactory:
+    def make(grid: RegionGrid, image_wh: tuple[int, int]) -> MaskComposer:
+        regions = _regions(sequence_context, grid)
+        keep = min_cover_mask(sequence_context.heat) if regions is None else top_k_mask(sequence_context.heat, regions)
+        return MaskComposer(grid, image_wh, keep, None, REFRESH_PERIOD)
 
     return make
 
 
-def _adaptive(situation: Situation) -> PolicyMaker:
+def _adaptive(sequence_context: SequenceContext) -> ComposerFactory:
     """Begins as ``static`` does, and goes on learning from its own refresh frames while it is scored."""
-    return lambda grid, picture_wh: replace(
-        _static(situation)(grid, picture_wh), adaptive=Adaptive(), regions=_regions(situation, grid))
+    return lambda grid, image_wh: replace(
+        _static(sequence_context)(grid, image_wh), adaptive=Adaptive(), regions=_regions(sequence_context, grid))
 
 
-def _regions(situation: Situation, grid: RegionGrid) -> int | None:
+def _regions(sequence_context: SequenceContext, grid: RegionGrid) -> int | None:
     """So many are attended in a frame that is no refresh frame, for the wanted share."""
-    return None if situation.share is None else attended_regions(grid, situation.share, REFRESH_PERIOD)
+    return None if sequence_context.share is None else attended_regions(grid, sequence_context.share, REFRESH_PERIOD)
 
 
-def _tracking(situation: Situation) -> PolicyMaker:
-    return lambda grid, picture_wh: MaskPolicy(
-        grid, picture_wh, None, tracking, REFRESH_PERIOD, regions=_regions(situation, grid))
+def _tracking(sequence_context: SequenceContext) -> ComposerFactory:
+    return lambda grid, image_wh: MaskComposer(
+        grid, image_wh, None, tracking, REFRESH_PERIOD, regions=_regions(sequence_context, grid))
 
 
-def _mgnet(situation: Situation) -> PolicyMaker:
-    choice = _mgnet_choice(situation)
-    return lambda grid, picture_wh: MaskPolicy(grid, picture_wh, None, choice.make(REFRESH_PERIOD), REFRESH_PERIOD)
+def _mgnet(sequence_context: SequenceContext) -> ComposerFactory:
+    choice = _mgnet_choice(sequence_context)
+    return lambda grid, image_wh: MaskComposer(grid, image_wh, None, choice.make(REFRESH_PERIOD), REFRESH_PERIOD)
 
 
-def _static_mgnet(situation: Situation) -> PolicyMaker:
+def _static_mgnet(sequence_context: SequenceContext) -> ComposerFactory:
     """For a wanted share, the static mask takes a third of what may be attended."""
-    choice = _mgnet_choice(situation)
+    choice = _mgnet_choice(sequence_context)
 
-    def make(grid: RegionGrid, picture_wh: tuple[int, int]) -> MaskPolicy:
-        if situation.share is None:
-            keep = holding(situation.heat)
+    def make(grid: RegionGrid, image_wh: tuple[int, int]) -> MaskComposer:
+        if sequence_context.share is None:
+            keep = min_cover_mask(sequence_context.heat)
         else:
-            keep = hottest(situation.heat, attended_regions(grid, situation.share, REFRESH_PERIOD) // 3)
-        return MaskPolicy(grid, picture_wh, keep, choice.make(REFRESH_PERIOD, keep), REFRESH_PERIOD)
+            keep = top_k_mask(sequence_context.heat, attended_regions(grid, sequence_context.share, REFRESH_PERIOD) // 3)
+        return MaskComposer(grid, image_wh, keep, choice.make(REFRESH_PERIOD, keep), REFRESH_PERIOD)
 
     return make
 
 
-def _mgnet_choice(situation: Situation) -> DynamicChoice:
-    return DynamicChoice(MGNET, situation.mgnet_weights, situation.share or 0.0)
+def _mgnet_choice(sequence_context: SequenceContext) -> DynamicChoice:
+    return DynamicChoice(MGNET, sequence_context.mgnet_weights, sequence_context.share or 0.0)
 
 
-def _oracle(situation: Situation) -> PolicyMaker:
-    return lambda grid, picture_wh: MaskPolicy(
-        grid, picture_wh, None, _TrueBoxes(situation, _regions(situation, grid)), REFRESH_PERIOD)
+def _oracle(sequence_context: SequenceContext) -> ComposerFactory:
+    return lambda grid, image_wh: MaskComposer(
+        grid, image_wh, None, _TrueBoxes(sequence_context, _regions(sequence_context, grid)), REFRESH_PERIOD)
 
 
 class _TrueBoxes:
@@ -144,36 +144,36 @@ class _TrueBoxes:
     regions: so many of those nearest to the boxes, instead of what ``tracking`` attends.
     """
 
-    def __init__(self, situation: Situation, regions: int | None) -> None:
-        self._labels, self._frame = situation.labels, situation.first_frame
+    def __init__(self, sequence_context: SequenceContext, regions: int | None) -> None:
+        self._labels, self._frame = sequence_context.labels, sequence_context.first_frame
         self._regions = regions
 
-    def __call__(self, cues: Cues) -> np.ndarray:
+    def __call__(self, cues: MaskContext) -> np.ndarray:
         labels = self._labels.at(self._frame)
         self._frame += 1
         boxes = labels.boxes[~labels.ignore].astype(np.float32)
         sure = Detections(boxes, np.ones(len(boxes), np.float32), np.zeros(len(boxes), np.int32))
         if self._regions is None:
             return tracking(replace(cues, last=sure))
-        return nearest(sure.boxes, sure.scores, cues.grid, cues.picture_wh, self._regions)
+        return nearest_regions(sure.boxes, sure.scores, cues.grid, cues.image_wh, self._regions)
 
 
 def _skip(period: int) -> Recipe:
-    def policy(situation: Situation) -> PolicyMaker:
-        return lambda grid, picture_wh: MaskPolicy(grid, picture_wh, grid.full(False), None, period)
+    def policy(sequence_context: SequenceContext) -> ComposerFactory:
+        return lambda grid, image_wh: MaskComposer(grid, image_wh, grid.full(False), None, period)
 
-    return Recipe(f"everything in each {period}. frame, nothing between; boxes move on", policy, takes_share=False,
+    return Recipe(f"everything in each {period}. frame, nothing between; boxes move on", policy, accepts_share=False,
                   extrapolate=True)
 
 
 def _preset(name: str) -> Recipe:
-    def policy(situation: Situation) -> PolicyMaker:
-        def make(grid: RegionGrid, picture_wh: tuple[int, int]) -> MaskPolicy:
+    def policy(sequence_context: SequenceContext) -> ComposerFactory:
+        def make(grid: RegionGrid, image_wh: tuple[int, int]) -> MaskComposer:
             schedule = PRESETS[name]
-            if situation.share is not None:
-                schedule = within(
-                    schedule, attended_regions(grid, situation.share, schedule.refresh_period), grid)
-            return MaskPolicy(grid, picture_wh, None, None, schedule.refresh_period, schedule)
+            if sequence_context.share is not None:
+                schedule = limit_schedule(
+                    schedule, attended_regions(grid, sequence_context.share, schedule.refresh_period), grid)
+            return MaskComposer(grid, image_wh, None, None, schedule.refresh_period, schedule)
 
         return make
 
@@ -182,8 +182,8 @@ def _preset(name: str) -> Recipe:
 
 
 RECIPES: Mapping[str, Recipe] = {
-    UNMASKED: Recipe("everything in every frame", None, takes_share=False),
-    "unmasked-tuned": Recipe("the same, with the thresholds of the presets", None, takes_share=False, tuned=True),
+    UNMASKED: Recipe("everything in every frame", None, accepts_share=False),
+    "unmasked-tuned": Recipe("the same, with the thresholds of the presets", None, accepts_share=False, tuned=True),
     **{name: _preset(name) for name in PRESETS},
     "static": Recipe("where the unmasked detector saw objects before", _static, DETECTOR),
     "static-labels": Recipe("where objects were labelled before", _static, LABELS),
@@ -206,7 +206,7 @@ def parse_setting(text: str) -> Setting:
     if base not in RECIPES:
         raise UserError(f"setting {text!r}: unknown; use {known}, with @0.6 for a wanted masked share")
     recipe = RECIPES[base]
-    if at and not recipe.takes_share:
+    if at and not recipe.accepts_share:
         raise UserError(f"setting {text!r}: {base} has no masked share to choose")
     return Setting(text, recipe, _share(text, share_text) if at else None, trained)
 

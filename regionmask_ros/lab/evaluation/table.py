@@ -51,7 +51,7 @@ SUMMARY_COLUMNS = (
     *COUNTED, *MODELLED, *MEASURED_ROW[1:],
 )
 SPANS = ("before", "settling", "after")
-"""Of a sequence whose view moves, see ``rows.moved_figures``."""
+"""Of a sequence whose view moves, see ``rows.accuracy_after_shift``."""
 
 _OF_A_SPAN = (
     ("mAP@0.5", lambda one: figure(one["map50"], 1)),
@@ -65,15 +65,15 @@ MOVED_COLUMNS = (
 )
 
 
-def moved_title(rows: Sequence[Mapping[str, Any]]) -> str:
+def shift_title(rows: Sequence[Mapping[str, Any]]) -> str:
     moved = rows[0]["moved_view"]
     return (f"{rows[0]['sequence']}: the view moves by {percent(moved['share'])} of its width with frame "
             f"{moved['frame']}; settling: the {moved['settling_frames']} frames from there on")
 
 
-def moved_table(rows: Sequence[Mapping[str, Any]]) -> str:
+def shift_table(rows: Sequence[Mapping[str, Any]]) -> str:
     """Accuracy and masked share before the view of a sequence moves, and after."""
-    return f"{moved_title(rows)}\n{_table(MOVED_COLUMNS, rows)}"
+    return f"{shift_title(rows)}\n{_table(MOVED_COLUMNS, rows)}"
 
 
 def sequence_table(rows: Sequence[Mapping[str, Any]]) -> str:

@@ -14,13 +14,13 @@ from typing import Iterator, Mapping
 
 import numpy as np
 
-from ...errors import Refused
+from ...errors import InvalidFile
 from ...files.atomic import write_whole
 from ...files.safe_read import open_regular, open_zip, read_array
 
 
 @contextlib.contextmanager
-def uninterrupted() -> Iterator[None]:
+def defer_interrupts() -> Iterator[None]:
     """Inside the block Ctrl-C and SIGTERM wait; at its end they do what they would have done.
 
     A step that is broken off has moved some of the weights and not counted: going on from there would end elsewhere.
@@ -40,8 +40,8 @@ def uninterrupted() -> Iterator[None]:
         signal.raise_signal(waiting[0])
 
 
-WHAT = "a checkpoint of train_mgnet"
-MOST_STEPS = 10_000_000
+FILE_KIND = "a checkpoint of train_mgnet"
+MAX_STEPS = 10_000_000
 
 
 def save_checkpoint(path: Path, state: Mapping[str, np.ndarray]) -> None:
@@ -57,13 +57,13 @@ def load_checkpoint(path: Path, like: Mapping[str, np.ndarray]) -> dict[str, np.
     try:
         with open_regular(path) as file:
             archive = open_zip(file)
-            found = {name: read_array(archive, name, "fiu", WHAT, MOST_STEPS) for name in like}
+            found = {name: read_array(archive, name, "fiu", FILE_KIND, MAX_STEPS) for name in like}
         for name, wanted in like.items():
             skip = name.startswith("history")
             if found[name].ndim != wanted.ndim or found[name].shape[skip:] != wanted.shape[skip:]:
-                raise Refused(f"array {name} is {list(found[name].shape)}: from another training")
+                raise InvalidFile(f"array {name} is {list(found[name].shape)}: from another training")
             if not np.isfinite(found[name]).all():
-                raise Refused(f"array {name} holds numbers that are not finite")
-    except Refused as refused:
+                raise InvalidFile(f"array {name} holds numbers that are not finite")
+    except InvalidFile as refused:
         raise refused.about(str(path)) from refused
     return found

@@ -9,7 +9,7 @@ import cv2
 import numpy as np
 
 from ...core.frame import Frame
-from .teacher import Taught
+from .teacher import TeacherLabels
 
 CUT_CHANGE = 28.0
 """Mean change of a thumbnail's grey values from which on a new shot begins; moving cameras stay below 20."""
@@ -23,11 +23,11 @@ class Clip:
 
     name: str
     pictures: np.ndarray
-    taught: Taught
+    taught: TeacherLabels
     shot: np.ndarray
 
 
-def small_pictures(frames: Iterable[Frame], width: int) -> np.ndarray:
+def small_images(frames: Iterable[Frame], width: int) -> np.ndarray:
     """uint8 [n, h, width, 3], RGB: every frame, made smaller; one that is small already keeps its size."""
     small = []
     for frame in frames:
@@ -39,14 +39,14 @@ def small_pictures(frames: Iterable[Frame], width: int) -> np.ndarray:
     return np.stack(small)
 
 
-def cuts_of(pictures: np.ndarray) -> np.ndarray:
+def find_cuts(pictures: np.ndarray) -> np.ndarray:
     """int64 [m]: first frames of new shots, the very first one excluded. pictures: uint8 [n, h, w, 3]."""
-    thumbs = np.stack([cv2.resize(picture, _THUMBNAIL, interpolation=cv2.INTER_AREA) for picture in pictures])
+    thumbs = np.stack([cv2.resize(image, _THUMBNAIL, interpolation=cv2.INTER_AREA) for image in pictures])
     change = np.abs(np.diff(thumbs.astype(np.int16), axis=0)).mean(axis=(1, 2, 3))
     return np.flatnonzero(change >= CUT_CHANGE) + 1
 
 
-def shots_of(cuts: np.ndarray, frames: int) -> np.ndarray:
+def label_shots(cuts: np.ndarray, frames: int) -> np.ndarray:
     """int64 [frames]: 0 for the first shot, 1 for the next."""
     starts = np.zeros(frames, np.int64)
     starts[cuts] = 1

@@ -13,15 +13,15 @@ from tqdm import tqdm
 
 from ...core.frame import Frame
 from ...datasets.labels import ANY, Labels
-from ...errors import Refused, UserError
+from ...errors import InvalidFile, UserError
 from ...files.atomic import write_whole
 from ...files.safe_read import open_regular, open_zip, read_array
 from ...network.graph import Network
 from ...sources import open_source
-from .clips import Clip, cuts_of, shots_of, small_pictures
-from .teacher import COLUMNS, Taught, judged, watch
+from .clips import Clip, find_cuts, label_shots, small_images
+from .teacher import COLUMNS, TeacherLabels, select_labels, watch
 
-WHAT = "what a teacher said"
+FILE_KIND = "what a teacher said"
 
 
 def read_clip(path: str, width: int, network: Network, labels: Labels | None, cache: Path) -> Clip:
@@ -32,42 +32,42 @@ def read_clip(path: str, width: int, network: Network, labels: Labels | None, ca
     with open_source(path) as source:
         name = source.name
         with tqdm(total=source.frame_count, unit="frame", desc=f"{name}: read", disable=None, leave=False) as progress:
-            pictures = small_pictures(_ticking(source.frames(), progress.update), width)
-        picture_wh = source.size_wh
+            images = small_images(_report_progress(source.frames(), progress.update), width)
+        image_wh = source.size_wh
         teach = labels is None
         kept = cache / f"{Path(name).stem}.{_digest(path, network, teach)}.npz"
         seen = _read(kept) if kept.exists() else None
         if seen is None:
-            with tqdm(total=len(pictures), unit="frame", desc=f"{name}: ask the detector", disable=None) as progress:
+            with tqdm(total=len(images), unit="frame", desc=f"{name}: ask the detector", disable=None) as progress:
                 seen = watch(network, source.frames(), progress.update, teach)
             content = io.BytesIO()
             np.savez_compressed(content, seen=seen)
             write_whole(kept, content.getvalue())
-    cuts = cuts_of(pictures)
-    taught = judged(seen, len(pictures), cuts)
+    cuts = find_cuts(images)
+    taught = select_labels(seen, len(images), cuts)
     if labels is not None:
-        taught = _of_labels(labels, taught, picture_wh)
+        taught = _of_labels(labels, taught, image_wh)
     if not any(map(len, taught.objects)):
         raise UserError(f"{path}: no object is {'detected' if teach else 'labelled'} in it, so it teaches nothing")
-    return Clip(name, pictures, taught, shots_of(cuts, len(pictures)))
+    return Clip(name, images, taught, label_shots(cuts, len(images)))
 
 
-def _ticking(frames: Iterable[Frame], tick: Callable[[], object]) -> Iterator[Frame]:
+def _report_progress(frames: Iterable[Frame], tick: Callable[[], object]) -> Iterator[Frame]:
     for frame in frames:
         yield frame
         tick()
 
 
-def _of_labels(labels: Labels, taught: Taught, picture_wh: tuple[int, int]) -> Taught:
+def _of_labels(labels: Labels, taught: TeacherLabels, image_wh: tuple[int, int]) -> TeacherLabels:
     """What labels say, and what the detector in use knows."""
-    objects, doubtful = [], []
+    objects, uncertain = [], []
     for number in range(len(taught.known)):
         one = labels.at(number)
-        boxes = np.clip(one.boxes / np.tile(picture_wh, 2), 0.0, 1.0).astype(np.float32)
+        boxes = np.clip(one.boxes / np.tile(image_wh, 2), 0.0, 1.0).astype(np.float32)
         unsure = one.ignore | np.array([name == ANY for name in one.names], bool)
         objects.append(boxes[~unsure])
-        doubtful.append(boxes[unsure])
-    return Taught(tuple(objects), tuple(doubtful), taught.known)
+        uncertain.append(boxes[unsure])
+    return TeacherLabels(tuple(objects), tuple(uncertain), taught.known)
 
 
 def _digest(path: str, network: Network, teach: bool) -> str:
@@ -81,7 +81,7 @@ def _read(kept: Path) -> np.ndarray | None:
     """What was kept; None for a damaged file, so that the detector is asked again."""
     try:
         with open_regular(kept) as file:
-            seen = read_array(open_zip(file), "seen", "f", WHAT, longest=1 << 26)
-    except Refused:
+            seen = read_array(open_zip(file), "seen", "f", FILE_KIND, longest=1 << 26)
+    except InvalidFile:
         return None
     return seen if seen.ndim == 2 and seen.shape[1] == COLUMNS and np.isfinite(seen).all() else None

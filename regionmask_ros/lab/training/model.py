@@ -72,7 +72,7 @@ class LightModel(MaskModel):
         second = self.convolution("stem2", first, 2)
         third = self.convolution("stem3", second, 2)
         rows, cols = third.shape[2:]
-        place = torch.from_numpy(light.places(rows, cols)) @ self.of("place.weight")
+        place = torch.from_numpy(light.token_positions(rows, cols)) @ self.of("place.weight")
         stream = third.flatten(2).transpose(1, 2) + place
         normal = self.norm("norm1", stream)
         pool = functional.avg_pool2d(_as_map(normal, rows), 2).flatten(2).transpose(1, 2)

@@ -10,10 +10,10 @@ from typing import Callable, Mapping, Sequence
 
 import numpy as np
 
-from ...core.grid import RegionGrid, attended_share
+from ...core.grid import RegionGrid, coverage
 from ...mask.mgnet.source import BOX_SCORE, RING_SCORE
 from .clips import Clip
-from .samples import KNOWN_SHARE, whole
+from .samples import KNOWN_SHARE, whole_frame_sample
 
 
 @dataclass(frozen=True)
@@ -27,7 +27,7 @@ class Kind:
     cell_px: int
     channels: int
     grids: tuple[tuple[int, int], ...]
-    picture_width: int
+    image_width: int
     batch: int
     rate: float
 
@@ -43,11 +43,11 @@ KINDS: Mapping[str, Kind] = {
 
 
 WHOLE_SHARE = 0.8
-LEAST_HEIGHT = 0.033
+MIN_HEIGHT = 0.033
 """Of the picture: 24 pixels of 720."""
 
 UNIT = (1, 1)
-FRAMES_A_CLIP = 60
+FRAMES_PER_CLIP = 60
 _FINE = RegionGrid(180, 320)
 
 
@@ -69,8 +69,8 @@ def judge(clips: Sequence[Clip], kind: Kind, scores: Callable[[np.ndarray], np.n
     seen = []
     for clip in clips:
         grid = _fitting(kind, clip)
-        for number in np.unique(np.linspace(1, len(clip.pictures) - 1, FRAMES_A_CLIP).astype(int)):
-            sample = whole(clip, int(number), kind.size_hw(grid), grid)
+        for number in np.unique(np.linspace(1, len(clip.pictures) - 1, FRAMES_PER_CLIP).astype(int)):
+            sample = whole_frame_sample(clip, int(number), kind.size_hw(grid), grid)
             known = clip.taught.known[number - 1]
             seen.append((clip.taught.objects[number], known, scores(sample.values)))
     boxed = [score + _boxes(known, score.shape) for _, known, score in seen]
@@ -78,10 +78,10 @@ def judge(clips: Sequence[Clip], kind: Kind, scores: Callable[[np.ndarray], np.n
     own = float(np.quantile(np.concatenate([score.ravel() for _, _, score in seen]), masked))
     kept, alone, new = [], [], []
     for (objects, known, score), both in zip(seen, boxed):
-        objects = objects[objects[:, 3] - objects[:, 1] >= LEAST_HEIGHT]
-        kept.append(attended_share(objects, both > threshold, UNIT) >= WHOLE_SHARE)
-        alone.append(attended_share(objects, score > own, UNIT) >= WHOLE_SHARE)
-        new.append(attended_share(objects, _FINE.cover(known, UNIT), UNIT) < KNOWN_SHARE)
+        objects = objects[objects[:, 3] - objects[:, 1] >= MIN_HEIGHT]
+        kept.append(coverage(objects, both > threshold, UNIT) >= WHOLE_SHARE)
+        alone.append(coverage(objects, score > own, UNIT) >= WHOLE_SHARE)
+        new.append(coverage(objects, _FINE.cover(known, UNIT), UNIT) < KNOWN_SHARE)
     whole_ones, newcomers = np.concatenate(kept), np.concatenate(new)
     return Outcome(_percent(whole_ones), _percent(whole_ones[newcomers]), _percent(np.concatenate(alone)), threshold)
 

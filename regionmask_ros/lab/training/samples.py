@@ -21,7 +21,7 @@ GREY_SHARE = 0.25
 CHANGE_GREY = 6
 """Grey values from which on a pixel counts as changed: about the encoder's threshold."""
 
-LONGEST_REST = 8
+MAX_IDLE_FRAMES = 8
 """Frames back to the one that the change refers to, at most: as long as a region may rest between refreshes."""
 
 NEWCOMER_WEIGHT, KNOWN_WEIGHT = 3.0, 0.7
@@ -79,28 +79,28 @@ class _Window:
         return placed
 
 
-def draw(clip: Clip, number: int, size_hw: tuple[int, int], cells: tuple[int, int],
+def draw_sample(clip: Clip, number: int, size_hw: tuple[int, int], cells: tuple[int, int],
          rng: np.random.Generator) -> Sample:
     """A sample around that frame. size_hw: of its picture. cells: rows and columns of scores."""
-    pictures, target_wh = clip.pictures, np.array(size_hw[::-1])
-    source_wh = np.array(pictures.shape[2:0:-1])
-    window = window_at(clip, number, source_wh, target_wh, rng)
-    before = _earlier(clip, number, rng)
+    images, target_wh = clip.pictures, np.array(size_hw[::-1])
+    source_wh = np.array(images.shape[2:0:-1])
+    window = crop_window(clip, number, source_wh, target_wh, rng)
+    before = _earlier_frame(clip, number, rng)
     double = tuple(int(side) for side in 2 * target_wh)
     now, then = (
-        cv2.warpAffine(pictures[t], part.matrix(source_wh, 2 * target_wh), double, borderMode=cv2.BORDER_REFLECT_101,
+        cv2.warpAffine(images[t], part.matrix(source_wh, 2 * target_wh), double, borderMode=cv2.BORDER_REFLECT_101,
                        flags=cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP)
-        for t, part in ((number, window), (before, _shaken(window, rng))))
-    now, then = _coloured(now, then, rng)
+        for t, part in ((number, window), (before, _jitter_window(window, rng))))
+    now, then = _jitter_colours(now, then, rng)
     moved = (cv2.absdiff(now[:, :, 1], then[:, :, 1]) >= CHANGE_GREY).astype(np.uint8) * 255
     coarse = cv2.resize(moved, cells[::-1], interpolation=cv2.INTER_AREA)
     change = cv2.resize(coarse, size_hw[::-1], interpolation=cv2.INTER_LINEAR)
-    picture = cv2.resize(now, size_hw[::-1], interpolation=cv2.INTER_AREA)
-    values = np.concatenate([picture, change[:, :, None]], axis=2).transpose(2, 0, 1)
+    image = cv2.resize(now, size_hw[::-1], interpolation=cv2.INTER_AREA)
+    values = np.concatenate([image, change[:, :, None]], axis=2).transpose(2, 0, 1)
     return Sample(np.ascontiguousarray(values), *_judgement(clip, number, window, cells))
 
 
-def side_by_side(left: Sample, right: Sample) -> Sample:
+def join_halves(left: Sample, right: Sample) -> Sample:
     """One sample of two halves from different places: what is an object in one must outdo what is none in the other."""
     values, target, weight = (np.concatenate(pair, axis=-1) for pair in (
         (left.values, right.values), (left.target, right.target), (left.weight, right.weight)))
@@ -110,19 +110,19 @@ def side_by_side(left: Sample, right: Sample) -> Sample:
     return Sample(values, target, weight, covered, np.concatenate([left.worth, right.worth]))
 
 
-def whole(clip: Clip, number: int, size_hw: tuple[int, int], cells: tuple[int, int]) -> Sample:
+def whole_frame_sample(clip: Clip, number: int, size_hw: tuple[int, int], cells: tuple[int, int]) -> Sample:
     """The whole frame as it is, with the change since the one before it."""
-    pictures, wh = clip.pictures, size_hw[::-1]
+    images, wh = clip.pictures, size_hw[::-1]
     before = number - 1 if number and clip.shot[number - 1] == clip.shot[number] else number
-    moved = (cv2.absdiff(pictures[number][:, :, 1], pictures[before][:, :, 1]) >= CHANGE_GREY).astype(np.uint8) * 255
+    moved = (cv2.absdiff(images[number][:, :, 1], images[before][:, :, 1]) >= CHANGE_GREY).astype(np.uint8) * 255
     change = cv2.resize(cv2.resize(moved, cells[::-1], interpolation=cv2.INTER_AREA), wh)
-    picture = cv2.resize(pictures[number], wh, interpolation=cv2.INTER_AREA)
-    values = np.concatenate([picture, change[:, :, None]], axis=2).transpose(2, 0, 1)
+    image = cv2.resize(images[number], wh, interpolation=cv2.INTER_AREA)
+    values = np.concatenate([image, change[:, :, None]], axis=2).transpose(2, 0, 1)
     window = _Window(np.array([0.5, 0.5]), np.array([1.0, 1.0]), False)
     return Sample(np.ascontiguousarray(values), *_judgement(clip, number, window, cells))
 
 
-def window_at(clip: Clip, number: int, source_wh: np.ndarray, target_wh: np.ndarray,
+def crop_window(clip: Clip, number: int, source_wh: np.ndarray, target_wh: np.ndarray,
             rng: np.random.Generator) -> _Window:
     zoom = np.exp(rng.uniform(np.log(LEAST_ZOOM), np.log(MOST_ZOOM)))
     aspect = target_wh[0] / target_wh[1] * np.exp(rng.uniform(-0.25, 0.25))
@@ -139,7 +139,7 @@ def window_at(clip: Clip, number: int, source_wh: np.ndarray, target_wh: np.ndar
     return _Window(np.clip(centre, low, high), size, bool(rng.random() < 0.5))
 
 
-def _shaken(window: _Window, rng: np.random.Generator) -> _Window:
+def _jitter_window(window: _Window, rng: np.random.Generator) -> _Window:
     """Where an earlier frame is looked at: elsewhere, as if the camera had moved, in every third sample."""
     if rng.random() < 0.65:
         return window
@@ -147,12 +147,12 @@ def _shaken(window: _Window, rng: np.random.Generator) -> _Window:
     return _Window(window.centre + rng.normal(0, 0.02, 2) * window.size, size, window.flip)
 
 
-def _earlier(clip: Clip, number: int, rng: np.random.Generator) -> int:
-    before = max(0, number - int(rng.choice([1, 1, 2, 3, 5, LONGEST_REST])))
+def _earlier_frame(clip: Clip, number: int, rng: np.random.Generator) -> int:
+    before = max(0, number - int(rng.choice([1, 1, 2, 3, 5, MAX_IDLE_FRAMES])))
     return before if clip.shot[before] == clip.shot[number] else number
 
 
-def _coloured(now: np.ndarray, then: np.ndarray, rng: np.random.Generator) -> tuple[np.ndarray, np.ndarray]:
+def _jitter_colours(now: np.ndarray, then: np.ndarray, rng: np.random.Generator) -> tuple[np.ndarray, np.ndarray]:
     """Both pictures with the same change of colours, the earlier one a little off, and noise in each."""
     gain = np.exp(rng.normal(0, 0.25)) * np.exp(rng.normal(0, 0.06, 3))
     shift = rng.normal(0, 20)
@@ -160,30 +160,30 @@ def _coloured(now: np.ndarray, then: np.ndarray, rng: np.random.Generator) -> tu
     noise = rng.uniform(0, 3.0) if rng.random() < 0.5 else 0.0
     blur = rng.random() < 0.2
     results = []
-    for picture, drift in ((now, 0.0), (then, rng.normal(0, 1.5))):
+    for image, drift in ((now, 0.0), (then, rng.normal(0, 1.5))):
         table = np.clip(np.arange(256)[:, None] * gain + shift + drift, 0, 255).astype(np.uint8)
-        picture = cv2.LUT(picture, table[:, None, :])
+        image = cv2.LUT(image, table[:, None, :])
         if grey:
-            picture = cv2.cvtColor(cv2.cvtColor(picture, cv2.COLOR_RGB2GRAY), cv2.COLOR_GRAY2RGB)
+            image = cv2.cvtColor(cv2.cvtColor(image, cv2.COLOR_RGB2GRAY), cv2.COLOR_GRAY2RGB)
         if blur:
-            picture = cv2.GaussianBlur(picture, (5, 5), 0)
+            image = cv2.GaussianBlur(image, (5, 5), 0)
         if noise:
-            grain = np.empty(picture.shape, np.int16)
+            grain = np.empty(image.shape, np.int16)
             cv2.setRNGSeed(int(rng.integers(1 << 30)))
             cv2.randn(grain, 0, noise)
-            picture = cv2.add(picture, grain, dtype=cv2.CV_8U)
-        results.append(picture)
+            image = cv2.add(image, grain, dtype=cv2.CV_8U)
+        results.append(image)
     return results[0], results[1]
 
 
 def _judgement(clip: Clip, number: int, window: _Window, cells: tuple[int, int]) -> tuple[np.ndarray, ...]:
     """target, weight, covered and worth of a sample."""
     taught = clip.taught
-    objects, doubtful = window.place(taught.objects[number]), window.place(taught.doubtful[number])
+    objects, uncertain = window.place(taught.objects[number]), window.place(taught.uncertain[number])
     same_shot = number > 0 and clip.shot[number - 1] == clip.shot[number]
     known = window.place(taught.known[number - 1]) if same_shot else np.zeros((0, 4))
-    touched, covered = _touched(objects, cells), _covering(known, cells).max(axis=0, initial=0.0)
-    share = _covering(objects, cells)
+    touched, covered = _touched_cells(objects, cells), _cell_coverage(known, cells).max(axis=0, initial=0.0)
+    share = _cell_coverage(objects, cells)
     overlap = (share * covered).sum(axis=(1, 2)) / np.maximum(share.sum(axis=(1, 2)), 1e-6)
     worth = np.where(overlap < KNOWN_SHARE, NEWCOMER_WEIGHT, KNOWN_WEIGHT)
     area = _area(objects)
@@ -192,7 +192,7 @@ def _judgement(clip: Clip, number: int, window: _Window, cells: tuple[int, int])
     # A large object has many cells; each object is to count about the same.
     worth = worth * np.clip(8.0 / np.maximum(touched.sum(axis=(1, 2)), 1), 0.6, 3.0)
     inner = touched.any(axis=0)
-    weight = np.where(_covering(doubtful, cells).max(axis=0, initial=0.0) > TOUCHED_CELL, 0.0, 1.0)
+    weight = np.where(_cell_coverage(uncertain, cells).max(axis=0, initial=0.0) > TOUCHED_CELL, 0.0, 1.0)
     weight = np.where(inner, (touched * worth[:, None, None]).max(axis=0, initial=0.0), weight)
     return _with_halo(inner), (weight * _inside(window, cells)).astype(np.float32), *each
 
@@ -214,7 +214,7 @@ def _inside(window: _Window, cells: tuple[int, int]) -> np.ndarray:
     return ((middle[0] > low[1]) & (middle[0] < high[1]))[:, None] & ((middle[1] > low[0]) & (middle[1] < high[0]))
 
 
-def _covering(boxes: np.ndarray, cells: tuple[int, int]) -> np.ndarray:
+def _cell_coverage(boxes: np.ndarray, cells: tuple[int, int]) -> np.ndarray:
     """float64 [n, rows, cols]: covered share of each cell."""
     down, across = (
         np.clip(np.minimum(boxes[:, 2 + axis, None] * count, np.arange(1, count + 1))
@@ -223,9 +223,9 @@ def _covering(boxes: np.ndarray, cells: tuple[int, int]) -> np.ndarray:
     return down[:, :, None] * across[:, None, :]
 
 
-def _touched(boxes: np.ndarray, cells: tuple[int, int]) -> np.ndarray:
+def _touched_cells(boxes: np.ndarray, cells: tuple[int, int]) -> np.ndarray:
     """bool [n, rows, cols]"""
-    share = _covering(boxes, cells)
+    share = _cell_coverage(boxes, cells)
     area = np.maximum(_area(boxes) * cells[0] * cells[1], 1e-9)
     return (share >= TOUCHED_CELL) | (share >= TOUCHED_BOX * area[:, None, None])
 

@@ -24,7 +24,7 @@ from ...files.atomic import write_whole
 from ...mask.mgnet.weights import save_weights
 from ...network.graph import Network
 from ...report.plots import GRID, INK, LINE, MARK, PNG_COLOURS, PNG_DPI
-from .checkpoint import load_checkpoint, save_checkpoint, uninterrupted
+from .checkpoint import defer_interrupts, load_checkpoint, save_checkpoint
 from .material import read_clip
 from .recall import KINDS, Outcome
 from .trainer import Plan, Trainer
@@ -75,7 +75,7 @@ class Session:
         self._args, self._folder = args, Path(args.output)
         if args.resume and not (self._folder / CHECKPOINT).exists():
             raise UserError(f"{self._folder / CHECKPOINT}: no such file, so there is nothing to resume")
-        width, cache = KINDS[args.architecture].picture_width, self._folder / TAUGHT
+        width, cache = KINDS[args.architecture].image_width, self._folder / TAUGHT
         clips = [read_clip(path, width, network, labels[number] if labels else None, cache)
                  for number, path in enumerate(args.sources)]
         held_out = [read_clip(path, width, network, None, cache) for path in args.hold_out]
@@ -95,7 +95,7 @@ class Session:
         start = time.process_time()
         with tqdm(initial=trainer.step, total=args.steps, unit="step", disable=None) as progress:
             while trainer.step < args.steps:
-                with uninterrupted():
+                with defer_interrupts():
                     loss = trainer.advance()
                 progress.update()
                 if trainer.step % args.look_every == 0 or trainer.step == args.steps:

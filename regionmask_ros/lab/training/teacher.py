@@ -13,14 +13,14 @@ from typing import Callable, Iterable
 
 import numpy as np
 
-from ...core.boxes import union_overlap
+from ...core.boxes import iou_matrix
 from ...core.detections import Detections
 from ...core.frame import Frame, choose_input_size
 from ...network.graph import Network
 from ...pipeline.pipeline import Pipeline, PipelineSettings
 
 ROAD_USERS = ("person", "bicycle", "car", "motorcycle", "bus", "truck")
-LOWEST_SCORE = 0.15
+MIN_SCORE = 0.15
 COLUMNS = 7
 WHOLE_PIXELS, TILE_PIXELS = 460_000, 230_000
 """Network input for the whole picture and for each tile: 1.4 and 1.7 times a picture of 640x360, along each side."""
@@ -43,7 +43,7 @@ SUPPORT = {SURE: 1, PLAUSIBLE: 2}
 
 
 @dataclass(frozen=True)
-class Taught:
+class TeacherLabels:
     """What is known about one clip, by frame number.
 
     objects: boxes, float32 [n, 4] a frame, x0 y0 x1 y1 as shares of the picture. doubtful: the same, for what may be
@@ -51,7 +51,7 @@ class Taught:
     """
 
     objects: tuple[np.ndarray, ...]
-    doubtful: tuple[np.ndarray, ...]
+    uncertain: tuple[np.ndarray, ...]
     known: tuple[np.ndarray, ...]
 
 
@@ -81,8 +81,8 @@ def _classes(network: Network) -> tuple[str, ...]:
     return tuple(name for name in ROAD_USERS if name in network.labels)
 
 
-def _rows(number: int, found: Detections, picture_wh: tuple[int, int], teacher: int) -> np.ndarray:
-    boxes = found.boxes / np.tile(np.float32(picture_wh), 2)
+def _rows(number: int, found: Detections, image_wh: tuple[int, int], teacher: int) -> np.ndarray:
+    boxes = found.boxes / np.tile(np.float32(image_wh), 2)
     ends = np.tile(np.float32([number, teacher]), (len(found), 1))
     return np.column_stack([ends[:, 0], boxes, found.scores, ends[:, 1]]).astype(np.float32)
 
@@ -90,16 +90,16 @@ def _rows(number: int, found: Detections, picture_wh: tuple[int, int], teacher: 
 class _View:
     """A detector for the whole picture (corner None), or for the tile at a corner (0 or 1 across, 0 or 1 down)."""
 
-    def __init__(self, network: Network, picture_wh: tuple[int, int], corner: tuple[int, int] | None) -> None:
+    def __init__(self, network: Network, image_wh: tuple[int, int], corner: tuple[int, int] | None) -> None:
         share = 1.0 if corner is None else TILE_SHARE
-        self._wh = tuple(round(side * share) for side in picture_wh)
+        self._wh = tuple(round(side * share) for side in image_wh)
         across, down = corner or (0, 0)
-        self._place = across * (picture_wh[0] - self._wh[0]), down * (picture_wh[1] - self._wh[1])
-        self._picture_wh = picture_wh
+        self._place = across * (image_wh[0] - self._wh[0]), down * (image_wh[1] - self._wh[1])
+        self._image_wh = image_wh
         budget = WHOLE_PIXELS if corner is None else TILE_PIXELS
         input_wh = choose_input_size((self._wh[0] * 2, self._wh[1] * 2), budget)
         self._detector = Pipeline(network, PipelineSettings(
-            input_size=input_wh, score_threshold=LOWEST_SCORE, classes=_classes(network)))
+            input_size=input_wh, score_threshold=MIN_SCORE, classes=_classes(network)))
 
     def see(self, frame: Frame) -> Detections:
         """Boxes in pixels of the whole picture."""
@@ -115,26 +115,26 @@ class _View:
     def _whole(self, found: Detections) -> Detections:
         """Without boxes that a side of the tile cuts, unless it is the picture's own side."""
         (x, y), (width, height) = self._place, self._wh
-        inner = np.array([x > 0, y > 0, x + width < self._picture_wh[0], y + height < self._picture_wh[1]])
+        inner = np.array([x > 0, y > 0, x + width < self._image_wh[0], y + height < self._image_wh[1]])
         margin = EDGE_SHARE * np.array([width, height, width, height])
         gap = np.abs(found.boxes - [0, 0, width, height])
         return found.take(~((gap < margin) & inner).any(axis=1))
 
 
-def judged(seen: np.ndarray, frames: int, cuts: Iterable[int] = ()) -> Taught:
+def select_labels(seen: np.ndarray, frames: int, cuts: Iterable[int] = ()) -> TeacherLabels:
     """seen: what ``watch`` returned for a clip of so many frames. cuts: first frames of new shots."""
     shot = np.zeros(frames, np.int64)
     shot[[cut for cut in cuts if cut < frames]] = 1
     shot = shot.cumsum()
     teacher, used = (_by_frame(seen[seen[:, 6] == kind], frames) for kind in (1, 0))
-    objects, doubtful = [], []
+    objects, uncertain = [], []
     for number, found in enumerate(teacher):
         near = [teacher[number + step] for step in NEIGHBOURS
                 if 0 <= number + step < frames and shot[number + step] == shot[number]]
-        believed = _believed(found, near)
+        believed = _is_reliable(found, near)
         objects.append(found[believed, :4])
-        doubtful.append(found[~believed & (_area(found) < LARGE_SHARE), :4])
-    return Taught(tuple(objects), tuple(doubtful), tuple(found[:, :4] for found in used))
+        uncertain.append(found[~believed & (_area(found) < LARGE_SHARE), :4])
+    return TeacherLabels(tuple(objects), tuple(uncertain), tuple(found[:, :4] for found in used))
 
 
 def _by_frame(seen: np.ndarray, frames: int) -> list[np.ndarray]:
@@ -142,12 +142,12 @@ def _by_frame(seen: np.ndarray, frames: int) -> list[np.ndarray]:
     return np.split(seen[:, 1:6], np.searchsorted(seen[:, 0], np.arange(1, frames)))
 
 
-def _believed(found: np.ndarray, near: list[np.ndarray]) -> np.ndarray:
+def _is_reliable(found: np.ndarray, near: list[np.ndarray]) -> np.ndarray:
     """bool [n]. found, near: float32 [., 5] each, boxes and scores."""
     support = np.zeros(len(found), np.int64)
     for other in near:
         if len(other) and len(found):
-            support += (union_overlap(found[:, :4], other[:, :4]) >= SAME_OVERLAP).any(axis=1)
+            support += (iou_matrix(found[:, :4], other[:, :4]) >= SAME_OVERLAP).any(axis=1)
     score = found[:, 4]
     believed = np.zeros(len(found), bool)
     for lowest, wanted in SUPPORT.items():

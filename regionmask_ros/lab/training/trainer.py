@@ -25,7 +25,7 @@ from ...mask.mgnet.weights import MaskWeights
 from .clips import Clip
 from .model import MODELS
 from .recall import KINDS, Outcome, judge
-from .samples import Sample, draw, side_by_side
+from .samples import Sample, draw_sample, join_halves
 
 SPARED_SHARE = 0.2
 """Of a box that need not be attended."""
@@ -43,7 +43,7 @@ _AROUND = (-1, 0, 1)
 """The deciding cell and its neighbours in order: their mean, so that one cell is not pulled at alone."""
 
 
-def loss_of(logits: torch.Tensor, samples: Sequence[Sample]) -> torch.Tensor:
+def compute_loss(logits: torch.Tensor, samples: Sequence[Sample]) -> torch.Tensor:
     """logits: [batch, rows, cols], of these samples, which have cells of the same rows and columns."""
     target, weight = (torch.from_numpy(np.stack([getattr(one, name) for one in samples]))
                       for name in ("target", "weight"))
@@ -53,9 +53,9 @@ def loss_of(logits: torch.Tensor, samples: Sequence[Sample]) -> torch.Tensor:
     loss = (cells * weight).sum() / weight.sum().clamp(min=1.0) + OBJECTS_WEIGHT * PRICE * price
     worth = torch.from_numpy(np.concatenate([one.worth for one in samples]))
     if len(worth):
-        picture = torch.from_numpy(np.repeat(np.arange(len(samples)), [len(one.worth) for one in samples]))
+        image = torch.from_numpy(np.repeat(np.arange(len(samples)), [len(one.worth) for one in samples]))
         covered = torch.from_numpy(np.concatenate([one.covered for one in samples]))
-        lost = functional.softplus((MARK - deciding(logits[picture], covered)) / SOFTNESS)
+        lost = functional.softplus((MARK - deciding(logits[image], covered)) / SOFTNESS)
         loss = loss + OBJECTS_WEIGHT * (lost * worth).sum() / worth.sum()
     return loss
 
@@ -84,7 +84,7 @@ SHOWN_SHARE = 0.5
 SPLIT_SHARE = 0.3
 """Share of samples that show two places side by side."""
 
-LEAST_RATE = 0.02
+MIN_RATE = 0.02
 
 
 @dataclass(frozen=True)
@@ -119,7 +119,7 @@ class Trainer:
             group["lr"] = rate
         samples = self._batch(np.random.default_rng([self.plan.seed, self.step]))
         values = _shown_to_network(np.stack([sample.values[:self.kind.channels] for sample in samples]))
-        loss = loss_of(self._model(values), samples)
+        loss = compute_loss(self._model(values), samples)
         self._optimiser.zero_grad()
         loss.backward()
         torch.nn.utils.clip_grad_norm_(self._model.parameters(), CLIP_NORM)
@@ -168,7 +168,7 @@ class Trainer:
 
     def _cosine(self) -> float:
         done = min(1.0, self.step / self.plan.steps)
-        return LEAST_RATE + (1.0 - LEAST_RATE) * 0.5 * (1.0 + np.cos(np.pi * done))
+        return MIN_RATE + (1.0 - MIN_RATE) * 0.5 * (1.0 + np.cos(np.pi * done))
 
     def _batch(self, rng: np.random.Generator) -> list[Sample]:
         grid = self.kind.grids[rng.integers(len(self.kind.grids))]
@@ -177,7 +177,7 @@ class Trainer:
     def _sample(self, grid: tuple[int, int], rng: np.random.Generator) -> Sample:
         if rng.random() < SPLIT_SHARE:
             half = grid[0], grid[1] // 2
-            return side_by_side(self._drawn(half, rng), self._drawn(half, rng))
+            return join_halves(self._drawn(half, rng), self._drawn(half, rng))
         return self._drawn(grid, rng)
 
     def _drawn(self, grid: tuple[int, int], rng: np.random.Generator) -> Sample:
@@ -186,7 +186,7 @@ class Trainer:
         else:
             clip = self._clips[rng.integers(len(self._clips))]
             number = int(rng.integers(len(clip.pictures)))
-        return draw(clip, number, self.kind.size_hw(grid), grid, rng)
+        return draw_sample(clip, number, self.kind.size_hw(grid), grid, rng)
 
     def _scores(self, values: np.ndarray) -> np.ndarray:
         with torch.no_grad():

@@ -58,7 +58,7 @@ class Journal:
                             "the file away to begin anew")
 
 
-def key_of(thresholds: Mapping[str, int]) -> str:
+def make_key(thresholds: Mapping[str, int]) -> str:
     return " ".join(map(str, thresholds.values()))
 
 
@@ -105,7 +105,7 @@ def search(start: Mapping[str, int], judge: Judge, rounds: int, rng: np.random.G
     return best
 
 
-def trials_of(layers: int, rounds: int) -> int:
+def count_trials(layers: int, rounds: int) -> int:
     """How many vectors a search tries at most."""
     return 1 + rounds * (2 * layers + TRADES)
 

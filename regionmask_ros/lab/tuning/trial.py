@@ -25,7 +25,7 @@ from ...network.graph import Network
 from ...network.thresholds import with_thresholds
 from ...pipeline.pipeline import Pipeline, PipelineSettings
 from ...sources import open_source
-from ..bench.engine import dense_head, encoded
+from ..bench.engine import dense_head, encode_exactly
 
 
 @dataclass(frozen=True)
@@ -53,17 +53,17 @@ def read_stretches(clip: Clip, length: int, count: int, max_pixels: int, rng: np
     """
     with open_source(clip.path) as source:
         input_wh = choose_input_size(source.size_wh, max_pixels)
-        pictures = []
+        images = []
         for frame in source.frames():
             # A third of the memory, and a resize less in every trial.
-            pictures.append(Frame(make_view(frame, input_wh).image, "rgb", frame.stamp_ns, frame.frame_id))
+            images.append(Frame(make_view(frame, input_wh).image, "rgb", frame.stamp_ns, frame.frame_id))
             tick()
         name = source.name
-    starts = windows(len(pictures), clip.cuts, length)
+    starts = windows(len(images), clip.cuts, length)
     if not starts:
         raise UserError(f"{clip.path}: no shot of {length} frames; give shorter stretches")
     drawn = np.sort(rng.choice(len(starts), min(count, len(starts)), replace=False))
-    return [Stretch(name, starts[i], tuple(pictures[starts[i]:starts[i] + length])) for i in drawn]
+    return [Stretch(name, starts[i], tuple(images[starts[i]:starts[i] + length])) for i in drawn]
 
 
 def windows(frames: int, cuts: Sequence[int], length: int) -> list[int]:
@@ -80,24 +80,24 @@ SCORED_ABOVE = 0.02
 
 
 @dataclass(frozen=True)
-class Truth:
+class DenseReference:
     """What the dense network says about a frame. head: float32 [rows, cols, channels]. found: from ``UNSURE`` on."""
 
     head: np.ndarray
     found: Detections
 
 
-def dense_truth(network: Network, stretch: Stretch, nms_iou: float) -> list[Truth]:
+def dense_references(network: Network, stretch: Stretch, nms_iou: float) -> list[DenseReference]:
     """One entry a frame."""
     truths = []
     for frame in stretch.frames:
-        head = dense_head(network, encoded(network, frame.pixels))
+        head = dense_head(network, encode_exactly(network, frame.pixels))
         whole = np.rint(head * (1 << HEAD_EXP)).astype(np.int64).astype(np.int32)
-        truths.append(Truth(head.astype(np.float32), decode(whole, network.head, frame.size_wh, UNSURE, nms_iou)))
+        truths.append(DenseReference(head.astype(np.float32), decode(whole, network.head, frame.size_wh, UNSURE, nms_iou)))
     return truths
 
 
-def matches(found: Detections, truth: Truth) -> list[FrameMatches]:
+def match_frames(found: Detections, truth: DenseReference) -> list[FrameMatches]:
     """One entry for every class that either of them sees."""
     result = []
     sure = truth.found.scores >= SURE
@@ -113,17 +113,17 @@ def average_precision(frames: Sequence[FrameMatches]) -> float:
     return PrecisionCurve(frames).average_precision()
 
 
-def head_error(head: np.ndarray, truth: Truth) -> float:
+def head_error(head: np.ndarray, truth: DenseReference) -> float:
     """Mean squared difference of a head (int32, sigma) from the dense one."""
     return float(np.mean(np.square(head_values(head) - truth.head)))
 
 
-LEAST_OBJECTS = 20
+MIN_OBJECTS = 20
 """A clip in which the dense network sees fewer says nothing about agreement."""
 
 
 @dataclass(frozen=True)
-class ClipFigures:
+class ClipMetrics:
     """Of one clip. edp_js: modelled, synops spread evenly. synops, events: counted, of the encoder and all layers.
     cpu_ms: of the pipeline. All a frame.
 
@@ -143,7 +143,7 @@ class ClipFigures:
 class Outcome:
     """By clip."""
 
-    clips: Mapping[str, ClipFigures]
+    clips: Mapping[str, ClipMetrics]
 
     @property
     def disagreement(self) -> float:
@@ -168,13 +168,13 @@ class Outcome:
     @classmethod
     def of_json(cls, content: Mapping[str, Any]) -> Outcome:
         """Raises TypeError or AttributeError when that is none."""
-        return cls({name: ClipFigures(**figures) for name, figures in content.items()})
+        return cls({name: ClipMetrics(**figures) for name, figures in content.items()})
 
 
 class Footage:
     """Stretches and what the dense network says about them; trials run on these."""
 
-    def __init__(self, network: Network, stretches: Sequence[Stretch], truths: Sequence[Sequence[Truth]],
+    def __init__(self, network: Network, stretches: Sequence[Stretch], truths: Sequence[Sequence[DenseReference]],
                  preset: str = "") -> None:
         """preset: what masks while the thresholds are tried, "" for nothing."""
         self._network, self._stretches, self._truths, self._preset = network, stretches, truths, preset
@@ -193,7 +193,7 @@ class Footage:
         names = list(dict.fromkeys(stretch.name for stretch in self._stretches))
         return Outcome({name: self._clip(network, settings, name) for name in names})
 
-    def _clip(self, network: Network, settings: PipelineSettings, name: str) -> ClipFigures:
+    def _clip(self, network: Network, settings: PipelineSettings, name: str) -> ClipMetrics:
         costs, synops, events, cpu_ms, found, errors = [], [], [], [], [], []
         with contextlib.closing(Pipeline(network, settings)) as pipeline:
             for stretch, truths in zip(self._stretches, self._truths):
@@ -205,7 +205,7 @@ class Footage:
                     start = time.thread_time()
                     (result,) = pipeline.process(frame)
                     elapsed_s = time.thread_time() - start
-                    found += matches(result.detections, truth)
+                    found += match_frames(result.detections, truth)
                     errors.append(head_error(result.head, truth))
                     # A first frame sends everything, whatever the thresholds.
                     if number:
@@ -214,8 +214,8 @@ class Footage:
                         events.append(result.counts.events)
                         cpu_ms.append(elapsed_s * 1e3)
         objects = sum(one.objects for one in found)
-        return ClipFigures(
+        return ClipMetrics(
             float(np.mean([c.energy_j for c in costs]) * np.mean([c.latency_s for c in costs])),
             float(np.mean(synops)), float(np.mean(events)), float(np.mean(cpu_ms)),
-            average_precision(found) if objects >= LEAST_OBJECTS else None, float(np.sqrt(np.mean(errors))),
+            average_precision(found) if objects >= MIN_OBJECTS else None, float(np.sqrt(np.mean(errors))),
         )

@@ -28,10 +28,10 @@ ZERO, LOWEST = np.float32(0.0), np.float32(-np.inf)
 """What a result is at least: with a rectifier, and without one."""
 
 _LOG2_E = np.float32(1.4426950408889634)
-_LEAST_EXPONENT = np.float32(-80.0)
+_MIN_EXPONENT = np.float32(-80.0)
 _SMALLEST_POWER = -120
 _POWERS = (2.0 ** np.arange(_SMALLEST_POWER, 1)).astype(np.float32)
-"""Powers of two up to 1. exp(``_LEAST_EXPONENT``) needs 2**-116."""
+"""Powers of two up to 1. exp(``_MIN_EXPONENT``) needs 2**-116."""
 
 _F32, _I64 = ir.FloatType(), ir.IntType(64)
 _FLOATS = ir.VectorType(_F32, LANES)
@@ -220,7 +220,7 @@ def _softmax(row):
         top = max(top, row[j])
     top = max(max(top, top1), max(top2, top3))
     for j in range(n):
-        x = max(row[j] - top, _LEAST_EXPONENT) * _LOG2_E
+        x = max(row[j] - top, _MIN_EXPONENT) * _LOG2_E
         whole = np.floor(x)
         rest = x - whole
         # 2**rest for 0 to 1, a polynomial fit, relative error 1e-7.

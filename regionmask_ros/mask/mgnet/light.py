@@ -18,19 +18,19 @@ from ...jit.cache import kernel
 from .kernels import LANES, LOWEST, MEAN, SCALE, ZERO, attend, block_shapes, convolve, linear, normalise, pool_pairs
 
 
-def shrink(picture: np.ndarray, small: np.ndarray) -> None:
+def shrink_into(image: np.ndarray, small: np.ndarray) -> None:
     """Fills small, uint8 [h, w, 3], with the whole of picture, uint8 of any size.
 
     By way of twice the size wanted, at which the nearest pixels are taken: means of four pixels each. A mean over all
     of them takes ten times as long, and the network does not tell the two apart.
     """
     height, width = small.shape[:2]
-    middle = cv2.resize(picture, (2 * width, 2 * height), interpolation=cv2.INTER_NEAREST)
+    middle = cv2.resize(image, (2 * width, 2 * height), interpolation=cv2.INTER_NEAREST)
     cv2.resize(middle, (width, height), dst=small, interpolation=cv2.INTER_AREA)
 
 
 @kernel
-def prepare(small, change, scale, mean, result):
+def normalise_into(small, change, scale, mean, result):
     """(value - mean) * scale into result, float32 [h + 2, w + 2, 4], inside its border.
 
     small: uint8 [h, w, 3], 255 counts as 1. change: float32 [h, w].
@@ -64,24 +64,24 @@ SHAPES: Mapping[str, tuple[int, ...]] = {
 """Arrays of a weights file. A convolution's rows are ordered by y, x, channel."""
 
 
-def tokens_of(picture_wh: tuple[int, int]) -> tuple[int, int]:
+def token_grid(image_wh: tuple[int, int]) -> tuple[int, int]:
     """Rows and columns of tokens for a picture of that shape: even numbers, at most ``TOKENS`` of them in all.
 
     >>> tokens_of((640, 480)), tokens_of((1280, 720)), tokens_of((1224, 370))
     ((12, 16), (10, 18), (8, 24))
     """
-    aspect = picture_wh[0] / picture_wh[1]
+    aspect = image_wh[0] / image_wh[1]
     sizes = [(rows, cols) for rows in range(2, TOKENS // 2 + 1, 2) for cols in range(2, TOKENS // rows + 1, 2)]
 
-    def misfit(size: tuple[int, int]) -> float:
+    def shape_error(size: tuple[int, int]) -> float:
         rows, cols = size
         return abs(math.log(cols / rows / aspect)) + 0.5 * math.log(TOKENS / (rows * cols))
 
-    return min(sizes, key=misfit)
+    return min(sizes, key=shape_error)
 
 
-def places(rows: int, cols: int) -> np.ndarray:
-    """float32 [rows * cols, PLACES]: where each token lies, from -1 to 1, for ``place.weight``."""
+def token_positions(rows: int, cols: int) -> np.ndarray:
+    """float32 [rows * cols, PLACES]: where each token lies, from -1 to 1, for ``to_window.weight``."""
     y, x = np.meshgrid((np.arange(rows) + 0.5) / rows * 2 - 1, (np.arange(cols) + 0.5) / cols * 2 - 1, indexing="ij")
     return np.stack([y, x, y * y, x * x, y * x], axis=2).reshape(-1, PLACES).astype(np.float32)
 
@@ -89,19 +89,19 @@ def places(rows: int, cols: int) -> np.ndarray:
 class LightNetwork:
     """One camera's network with its buffers. shape: rows and columns of cells, twice those of tokens."""
 
-    def __init__(self, weights: Mapping[str, np.ndarray], picture_wh: tuple[int, int]) -> None:
+    def __init__(self, weights: Mapping[str, np.ndarray], image_wh: tuple[int, int]) -> None:
         """weights: as ``SHAPES`` says, float32."""
-        rows, cols = tokens_of(picture_wh)
+        rows, cols = token_grid(image_wh)
         self.shape, self._tokens = (2 * rows, 2 * cols), (rows, cols)
-        self._weights = {name: _padded(weights[name]) for name in SHAPES}
-        self._place = places(rows, cols) @ np.asarray(weights["place.weight"], np.float32)
+        self._weights = {name: _pad_lanes(weights[name]) for name in SHAPES}
+        self._place = token_positions(rows, cols) @ np.asarray(weights["place.weight"], np.float32)
         count, pooled = rows * cols, rows * cols // 4
         room = -(-pooled // LANES) * LANES
         self._small = np.empty((rows * TOKEN_PX, cols * TOKEN_PX, 3), np.uint8)
         depths = (CHANNELS, *STEM, WIDTH)
-        self._maps = [_bordered(rows * TOKEN_PX >> level, cols * TOKEN_PX >> level, depth)
+        self._maps = [_add_border(rows * TOKEN_PX >> level, cols * TOKEN_PX >> level, depth)
                       for level, depth in enumerate(depths)]
-        self._mixing, self._mixed = _bordered(rows, cols, WIDTH), _bordered(rows, cols, WIDTH)
+        self._mixing, self._mixed = _add_border(rows, cols, WIDTH), _add_border(rows, cols, WIDTH)
         self._stream, self._normal, self._query, self._attended, self._change = np.empty((5, count, WIDTH), np.float32)
         self._pool, self._key, self._value = np.empty((3, pooled, WIDTH), np.float32)
         self._hidden = np.empty((count, HIDDEN), np.float32)
@@ -122,15 +122,15 @@ class LightNetwork:
         return (16 * count * size["stem1.weight"] + 4 * count * (size["stem2.weight"] + size["fine.weight"])
                 + count * per_token + pooled * (size["key.weight"] + size["value.weight"]) + 2 * count * pooled * WIDTH)
 
-    def run(self, picture: np.ndarray, change: np.ndarray) -> np.ndarray:
+    def run(self, image: np.ndarray, change: np.ndarray) -> np.ndarray:
         """Logits of the cells, float32 [2 * rows, 2 * cols], valid until the next run.
 
         picture: uint8 [h, w, 3], RGB, of any size. change: float32 [r, c], 0 to 1, over the same area.
         """
         height, width = self._small.shape[:2]
-        shrink(picture, self._small)
+        shrink_into(image, self._small)
         moved = cv2.resize(change, (width, height), interpolation=cv2.INTER_LINEAR)
-        prepare(self._small, moved, _SCALE, _MEAN, self._maps[0])
+        normalise_into(self._small, moved, _SCALE, _MEAN, self._maps[0])
         return self._of_map()
 
     def of_input(self, values: np.ndarray) -> np.ndarray:
@@ -175,13 +175,13 @@ class LightNetwork:
         np.add(stream, change, out=stream)
 
 
-def _padded(weight: np.ndarray) -> np.ndarray:
+def _pad_lanes(weight: np.ndarray) -> np.ndarray:
     """The last axis filled up with zeros to a multiple of ``LANES``."""
     missing = -weight.shape[-1] % LANES
     return np.ascontiguousarray(np.pad(weight, [(0, 0)] * (weight.ndim - 1) + [(0, missing)]), np.float32)
 
 
-def _bordered(rows: int, cols: int, depth: int) -> np.ndarray:
+def _add_border(rows: int, cols: int, depth: int) -> np.ndarray:
     return np.zeros((rows + 2, cols + 2, depth), np.float32)
 
 

@@ -29,7 +29,7 @@ SHAPES: Mapping[str, tuple[int, ...]] = {
     "class_key.weight": (WIDTH, WIDTH), "class_key.bias": (WIDTH,),
     "score.weight": (HEADS, 1), "score.bias": (1,),
 }
-"""Arrays of a weights file. ``patch.weight``'s rows are ordered by y, x, channel; ``place.weight``'s by row, column."""
+"""Arrays of a weights file. ``patch.weight``'s rows are ordered by y, x, channel; ``to_window.weight``'s by row, column."""
 
 
 class PaperNetwork:
@@ -41,7 +41,7 @@ class PaperNetwork:
         self.shape, count = (rows, cols), rows * cols
         self._weights = {name: np.ascontiguousarray(weights[name], np.float32) for name in SHAPES}
         table = self._weights["place.weight"].reshape(PLACE_SIDE, PLACE_SIDE, WIDTH)
-        self._place = _interpolated(table, rows, cols).reshape(count, WIDTH)
+        self._place = _interpolate(table, rows, cols).reshape(count, WIDTH)
         self._input = np.empty((rows * PATCH_PX, cols * PATCH_PX, 3), np.float32)
         self._stream, self._normal, self._query, self._key, self._value, self._attended, self._change = np.empty(
             (7, count + 1, WIDTH), np.float32)
@@ -61,12 +61,12 @@ class PaperNetwork:
         return (count * (size["patch.weight"] + size["class_key.weight"] + WIDTH + HEADS) + size["class_query.weight"]
                 + (count + 1) * of_all + 2 * (count + 1) ** 2 * WIDTH)
 
-    def run(self, picture: np.ndarray, change: np.ndarray) -> np.ndarray:
+    def run(self, image: np.ndarray, change: np.ndarray) -> np.ndarray:
         """Logits of the regions, float32 [rows, cols].
 
         picture: uint8 [16 * rows, 16 * cols, 3], RGB. change: not looked at; the light network does.
         """
-        np.multiply(picture, _SCALE / np.float32(255.0), out=self._input, casting="unsafe")
+        np.multiply(image, _SCALE / np.float32(255.0), out=self._input, casting="unsafe")
         self._input -= _MEAN * _SCALE
         return self._of_input()
 
@@ -111,7 +111,7 @@ class PaperNetwork:
         return scores.reshape(self.shape)
 
 
-def _interpolated(table: np.ndarray, rows: int, cols: int) -> np.ndarray:
+def _interpolate(table: np.ndarray, rows: int, cols: int) -> np.ndarray:
     """float32 [rows, cols, n] from [r, c, n], bilinear, as torch's ``interpolate`` has it."""
     for axis, count in ((0, rows), (1, cols)):
         size = table.shape[axis]

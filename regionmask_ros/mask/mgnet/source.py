@@ -9,8 +9,8 @@ from __future__ import annotations
 import cv2
 import numpy as np
 
-from ..budget import TOP, ShareHolder
-from ..source import Cues
+from ..budget import TOP, QuantileThreshold
+from ..source import MaskContext
 from .light import LightNetwork
 from .paper import PaperNetwork
 from .weights import MaskWeights
@@ -59,32 +59,32 @@ class MgnetMask:
         """
         self._static = static
         self._weights, self._every_frame = weights, every_frame
-        self._holder = None if masked_share is None else ShareHolder(masked_share)
+        self._holder = None if masked_share is None else QuantileThreshold(masked_share)
         self._network: LightNetwork | PaperNetwork | None = None
         self.last_scores = self._logits = self._change = self._seen = self._keep = None
         self._reused = self.runs = self.frames = 0
 
-    def __call__(self, cues: Cues) -> np.ndarray:
+    def __call__(self, cues: MaskContext) -> np.ndarray:
         """bool [rows, cols], True = attended. The cues need a glance."""
-        scores = with_boxes(self.network_scores(cues), cues)
+        scores = add_box_scores(self.network_scores(cues), cues)
         if self._static is not None:
             scores = np.where(self._static, np.float32(TOP), scores)
         threshold = self._weights.threshold if self._holder is None else self._holder.threshold(scores)
         self._keep = scores > threshold
         return self._keep
 
-    def network_scores(self, cues: Cues) -> np.ndarray:
+    def network_scores(self, cues: MaskContext) -> np.ndarray:
         """float32 [rows, cols], 0 to 1: what the network says of this frame, or said of a recent one, and what
         changes."""
         if cues.frame == 0 or self._network is None:
             self._start(cues)
-        if self._must_look(cues):
+        if self._must_run_network(cues):
             self._look(cues)
         else:
             self._reused += 1
         self.frames += 1
         # All of the first frame is new, which tells nothing about the second.
-        self._change = _lasting(self._change if cues.frame > 1 else None, cues.glance.change, LASTING_CHANGE)
+        self._change = _running_mean(self._change if cues.frame > 1 else None, cues.frame_view.change, LASTING_CHANGE)
         self.last_scores = region_scores(self._logits, self._change)
         return self.last_scores
 
@@ -93,27 +93,27 @@ class MgnetMask:
         """Multiplications of one run; 0 before the first frame."""
         return self._network.macs if self._network else 0
 
-    def _start(self, cues: Cues) -> None:
+    def _start(self, cues: MaskContext) -> None:
         make = {"light": LightNetwork, "paper": PaperNetwork}[self._weights.architecture]
         self._network = make(self._weights.arrays, (cues.grid.cols, cues.grid.rows))
         self.last_scores = self._logits = self._change = self._seen = self._keep = None
         if self._holder is not None:
             self._holder.reset()
 
-    def _must_look(self, cues: Cues) -> bool:
+    def _must_run_network(self, cues: MaskContext) -> bool:
         if self._every_frame or self._keep is None or self._reused >= LONGEST_REUSE:
             return True
         if self._reused < SHORTEST_REUSE:
             return False
-        return bool(((cues.glance.change - self._seen > NEWS) & ~self._keep).any())
+        return bool(((cues.frame_view.change - self._seen > NEWS) & ~self._keep).any())
 
-    def _look(self, cues: Cues) -> None:
-        glance, (rows, cols) = cues.glance, cues.grid.shape
-        logits = self._network.run(glance.image, glance.change)
+    def _look(self, cues: MaskContext) -> None:
+        frame_view, (rows, cols) = cues.frame_view, cues.grid.shape
+        logits = self._network.run(frame_view.image, frame_view.change)
         if logits.shape != (rows, cols):
             logits = cv2.resize(logits, (cols, rows), interpolation=cv2.INTER_LINEAR)
-        self._logits = _lasting(self._logits, logits, LASTING_LOGITS ** (self._reused + 1))
-        self._seen = glance.change
+        self._logits = _running_mean(self._logits, logits, LASTING_LOGITS ** (self._reused + 1))
+        self._seen = frame_view.change
         self._reused = 0
         self.runs += 1
 
@@ -130,14 +130,14 @@ def region_scores(logits: np.ndarray, change: np.ndarray) -> np.ndarray:
     return cv2.blur(closed, (SMOOTHED, SMOOTHED), borderType=cv2.BORDER_REPLICATE)
 
 
-def _lasting(before: np.ndarray | None, now: np.ndarray, share: float) -> np.ndarray:
+def _running_mean(before: np.ndarray | None, now: np.ndarray, share: float) -> np.ndarray:
     """A mean of both, ``share`` of it from before; a new array."""
     return now.copy() if before is None else now + np.float32(share) * (before - now)
 
 
-def with_boxes(scores: np.ndarray, cues: Cues) -> np.ndarray:
+def add_box_scores(scores: np.ndarray, cues: MaskContext) -> np.ndarray:
     """Scores of the regions, and on top what the boxes of the last result say."""
-    low, high, visible = cues.grid.spans(cues.last.boxes, cues.picture_wh)
+    low, high, visible = cues.grid.spans(cues.last.boxes, cues.image_wh)
     extra, low, high = np.zeros(scores.shape, np.float32), low[visible].tolist(), high[visible].tolist()
     for (c0, r0), (c1, r1) in zip(low, high):
         extra[max(r0 - 1, 0):r1 + 1, max(c0 - 1, 0):c1 + 1] = RING_SCORE

@@ -9,7 +9,7 @@ from typing import Mapping
 
 import numpy as np
 
-from ...errors import Refused
+from ...errors import InvalidFile
 from ...files.atomic import write_whole
 from ...files.safe_read import open_regular, open_zip, read_array
 from . import light as mgnet_light
@@ -19,8 +19,8 @@ SHAPES: Mapping[str, Mapping[str, tuple[int, ...]]] = {"light": mgnet_light.SHAP
 """Arrays of each architecture, and their shapes."""
 
 SHIPPED = Path(__file__).with_name("mgnet_light.npz")
-WHAT = "weights of a mask network"
-LARGEST_WEIGHT = 1e4
+FILE_KIND = "weights of a mask network"
+MAX_WEIGHT = 1e4
 
 
 @dataclass(frozen=True)
@@ -44,10 +44,10 @@ def load_weights(path: str = "") -> MaskWeights:
             names = {name[:-len(".npy")] for name in archive.namelist()}
             fitting = [kind for kind, shapes in SHAPES.items() if names == {*shapes, "threshold"}]
             if not fitting:
-                raise Refused(f"not {WHAT}: it needs the arrays that train_mgnet writes, and no others")
+                raise InvalidFile(f"not {FILE_KIND}: it needs the arrays that train_mgnet writes, and no others")
             arrays = {name: _read(archive, name, shape) for name, shape in SHAPES[fitting[0]].items()}
             threshold = float(_read(archive, "threshold", ()))
-    except Refused as refused:
+    except InvalidFile as refused:
         raise refused.about(path) from refused
     return MaskWeights(fitting[0], arrays, threshold)
 
@@ -61,9 +61,9 @@ def save_weights(path: str, weights: MaskWeights) -> None:
 
 
 def _read(archive, name: str, shape: tuple[int, ...]) -> np.ndarray:
-    array = read_array(archive, name, "f", WHAT)
+    array = read_array(archive, name, "f", FILE_KIND)
     if array.shape != shape:
-        raise Refused(f"array {name} is {list(array.shape)}, expected {list(shape)}")
-    if not (np.abs(array) < LARGEST_WEIGHT).all():
-        raise Refused(f"array {name} holds numbers that no trained network has")
+        raise InvalidFile(f"array {name} is {list(array.shape)}, expected {list(shape)}")
+    if not (np.abs(array) < MAX_WEIGHT).all():
+        raise InvalidFile(f"array {name} holds numbers that no trained network has")
     return array.astype(np.float32)

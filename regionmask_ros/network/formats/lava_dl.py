@@ -17,7 +17,7 @@ import hashlib
 
 import numpy as np
 
-from ...errors import Refused
+from ...errors import InvalidFile
 from ..graph import ConvSpec, Network, YoloHead
 from .torch_checkpoint import read_tensors
 
@@ -65,7 +65,7 @@ def parse_yolo_kp(data: bytes, source_file: str) -> Network:
             hashlib.sha256(data).hexdigest(),
         )
     except ValueError as error:
-        raise Refused(f"not a YOLO-KP checkpoint with COCO classes: {error}") from error
+        raise InvalidFile(f"not a YOLO-KP checkpoint with COCO classes: {error}") from error
 
 
 def input_table() -> np.ndarray:
@@ -84,46 +84,46 @@ class _Tensors:
 
     def take(self, name: str) -> np.ndarray:
         if name not in self._tensors:
-            raise Refused(f"no tensor {name}: not a YOLO-KP checkpoint")
+            raise InvalidFile(f"no tensor {name}: not a YOLO-KP checkpoint")
         self._taken.add(name)
         tensor = self._tensors[name]
         if not np.isfinite(tensor).all():
-            raise Refused(f"tensor {name} holds NaN or infinite values")
+            raise InvalidFile(f"tensor {name} holds NaN or infinite values")
         return tensor
 
     def kernel(self, name: str, padding: int) -> np.ndarray:
         """float32 [out, in, k, k]; the file has a time axis of length 1 behind."""
         tensor, side = self.take(name), 2 * padding + 1
         if tensor.ndim != 5 or tensor.shape[2:] != (side, side, 1):
-            raise Refused(f"tensor {name} is {list(tensor.shape)}, expected [out, in, {side}, {side}, 1]")
+            raise InvalidFile(f"tensor {name} is {list(tensor.shape)}, expected [out, in, {side}, {side}, 1]")
         return tensor[..., 0]
 
     def per_channel(self, name: str, channels: int) -> np.ndarray:
         """float32 [channels]; axes of length 1 may follow."""
         tensor = self.take(name)
         if tensor.size != channels or tensor.shape[:1] != (channels,):
-            raise Refused(f"tensor {name} is {list(tensor.shape)}, expected {channels} values")
+            raise InvalidFile(f"tensor {name} is {list(tensor.shape)}, expected {channels} values")
         return tensor.reshape(channels)
 
     def threshold(self, name: str) -> int:
         """At scale 2^6, rounded down as lava-dl does; it has rounded already, so the file holds multiples of 1/64."""
         value = float(self.per_channel(name, 1)[0])
         if not 1 <= value * _SCALE < MAX_THRESHOLD:
-            raise Refused(f"tensor {name} is {value:g}, expected a threshold of at least 1/{_SCALE}")
+            raise InvalidFile(f"tensor {name} is {value:g}, expected a threshold of at least 1/{_SCALE}")
         return int(value * _SCALE)
 
     def anchors(self, name: str) -> tuple[tuple[float, float], ...]:
         """In grid cells. The file has 0.28 in float32; the shortest decimal that means it is what the trainer wrote."""
         tensor = self.take(name)
         if tensor.ndim != 3 or tensor.shape[::2] != (1, 2) or not (tensor > 0).all():
-            raise Refused(f"tensor {name} is {list(tensor.shape)}, expected [1, anchors, 2] positive numbers")
+            raise InvalidFile(f"tensor {name} is {list(tensor.shape)}, expected [1, anchors, 2] positive numbers")
         return tuple((float(str(w)), float(str(h))) for w, h in tensor[0])
 
     def check_nothing_left(self, *prefixes: str) -> None:
         """A tensor that YOLO-KP does not have means another network; ``neuron.bias`` is never used by lava-dl."""
         for name in self._tensors:
             if name not in self._taken and name.startswith(prefixes) and not name.endswith(".neuron.bias"):
-                raise Refused(f"tensor {name} does not belong to YOLO-KP")
+                raise InvalidFile(f"tensor {name} does not belong to YOLO-KP")
 
 
 def _block(tensors: _Tensors, index: int, name: str, stride: int, padding: int) -> ConvSpec:
@@ -132,7 +132,7 @@ def _block(tensors: _Tensors, index: int, name: str, stride: int, padding: int) 
     length = tensors.per_channel(f"blocks.{index}.synapse.weight_g", channels).astype(np.float64)
     norm = np.sqrt(np.square(direction).sum(axis=(1, 2, 3)))
     if not norm.all():
-        raise Refused(f"tensor blocks.{index}.synapse.weight_v has a channel of zeros, which cannot be normalised")
+        raise InvalidFile(f"tensor blocks.{index}.synapse.weight_v has a channel of zeros, which cannot be normalised")
     direction *= (length / norm)[:, None, None, None]
     mean = tensors.per_channel(f"blocks.{index}.neuron.norm.running_mean", channels).astype(np.float64)
     threshold = tensors.threshold(f"blocks.{index}.neuron.delta.threshold")
@@ -145,7 +145,7 @@ def _layer(
     try:
         return ConvSpec(name, weight, bias, stride, padding, threshold)
     except ValueError as error:
-        raise Refused(f"not a YOLO-KP checkpoint: {error}") from error
+        raise InvalidFile(f"not a YOLO-KP checkpoint: {error}") from error
 
 
 def _quantise(real: np.ndarray, limit: int) -> np.ndarray:

@@ -14,14 +14,14 @@ import hashlib
 
 import numpy as np
 
-from ...errors import Refused
+from ...errors import InvalidFile
 from ...files.hdf5 import Group, read_hdf5
 from ..graph import ConvSpec, Network, YoloHead
 from .lava_dl import CLAMP_MAX, COCO_LABELS, MAX_THRESHOLD, input_table
 
 HDF5_MAGIC = b"\x89HDF\r\n\x1a\n"
 YOLO_KP_ANCHORS = ((0.28, 0.22), (0.38, 0.48), (0.9, 0.78))
-MOST_LAYERS = 100
+MAX_LAYERS = 100
 _SCALE = 64
 
 
@@ -44,59 +44,59 @@ def parse_net(data: bytes, source_file: str) -> Network:
         return Network("lava-dl export", layers, None, (), _plain_table(layers[0].in_channels), encoder_threshold,
                        source_file, digest)
     except ValueError as error:
-        raise Refused(f"not a network that can be run: {error}") from error
+        raise InvalidFile(f"not a network that can be run: {error}") from error
 
 
 def _blocks(layers: Group) -> list[Group]:
     count = len(layers.names)
-    if not 3 <= count <= MOST_LAYERS or sorted(layers.names) != sorted(map(str, range(count))):
-        raise Refused(f"its layers are {', '.join(sorted(layers.names)[:5]) or 'none'}; expected 0, 1, 2 and so on")
+    if not 3 <= count <= MAX_LAYERS or sorted(layers.names) != sorted(map(str, range(count))):
+        raise InvalidFile(f"its layers are {', '.join(sorted(layers.names)[:5]) or 'none'}; expected 0, 1, 2 and so on")
     return [layers.group(str(number)) for number in range(count)]
 
 
 def _encoder_threshold(block: Group) -> int:
     if block.text("type") != "input":
-        raise Refused(f"layer 0 is of type {block.text('type')}, expected input")
+        raise InvalidFile(f"layer 0 is of type {block.text('type')}, expected input")
     if "weight" in block.names or "bias" in block.names:
-        raise Refused("layer 0 transforms its input, which is not supported")
+        raise InvalidFile("layer 0 transforms its input, which is not supported")
     return _threshold(block, 0)
 
 
 def _conv(block: Group, number: int, is_last: bool) -> ConvSpec:
     if block.text("type") != "conv":
-        raise Refused(f"layer {number} is of type {block.text('type')}; only convolutions are supported")
+        raise InvalidFile(f"layer {number} is of type {block.text('type')}; only convolutions are supported")
     if "delay" in block.names:
-        raise Refused(f"layer {number} has delays, which are not supported")
+        raise InvalidFile(f"layer {number} has delays, which are not supported")
     hands_out_sigma = "sigma_output" in block.group("neuron").names
     if hands_out_sigma != is_last:
-        raise Refused(f"layer {number} {'hands out its sigma, but is not' if hands_out_sigma else 'is'} the last one")
+        raise InvalidFile(f"layer {number} {'hands out its sigma, but is not' if hands_out_sigma else 'is'} the last one")
     if block.integers("groups", 0) != 1 or _one(block, "dilation", number) != 1:
-        raise Refused(f"layer {number} has groups or dilation, which are not supported")
+        raise InvalidFile(f"layer {number} has groups or dilation, which are not supported")
     weight = block.integers("weight", (4, 5))
     if weight.ndim == 5:
         if weight.shape[4] != 1:
-            raise Refused(f"layer {number} has a kernel over time, which is not supported")
+            raise InvalidFile(f"layer {number} has a kernel over time, which is not supported")
         weight = weight[..., 0]
     bias = None
     if not is_last:
         bias = block.integers("bias", 1) if "bias" in block.names else np.zeros(len(weight), np.int32)
     elif "bias" in block.names:
-        raise Refused(f"layer {number} is the last one and has a bias, which is not supported")
+        raise InvalidFile(f"layer {number} is the last one and has a bias, which is not supported")
     name = "head" if is_last else f"conv{number}"
     try:
         return ConvSpec(name, weight, bias, _one(block, "stride", number), _one(block, "padding", number),
                         0 if is_last else _threshold(block, number))
     except ValueError as error:
-        raise Refused(f"layer {number}: {error}") from error
+        raise InvalidFile(f"layer {number}: {error}") from error
 
 
 def _threshold(block: Group, number: int) -> int:
     neuron = block.group("neuron")
     if neuron.text("type") != "SDNN":
-        raise Refused(f"layer {number} has neurons of type {neuron.text('type')}, expected SDNN (sigma-delta)")
+        raise InvalidFile(f"layer {number} has neurons of type {neuron.text('type')}, expected SDNN (sigma-delta)")
     threshold = int(neuron.integers("vThMant", 0))
     if not 1 <= threshold < MAX_THRESHOLD:
-        raise Refused(f"layer {number} has the threshold {threshold}/{_SCALE}, expected at least 1/{_SCALE}")
+        raise InvalidFile(f"layer {number} has the threshold {threshold}/{_SCALE}, expected at least 1/{_SCALE}")
     return threshold
 
 
@@ -104,7 +104,7 @@ def _one(block: Group, key: str, number: int) -> int:
     """A value for both directions: one number, or two that are equal."""
     values = np.atleast_1d(block.integers(key, (0, 1)))
     if len(values) not in (1, 2) or (values != values[0]).any():
-        raise Refused(f"layer {number} has the {key} {values.tolist()}, expected the same along both sides")
+        raise InvalidFile(f"layer {number} has the {key} {values.tolist()}, expected the same along both sides")
     return int(values[0])
 
 

@@ -5,7 +5,7 @@ The index of a torch checkpoint (its ``data.pkl``) as plain data, without execut
 torch stores a state dict as a pickle: a program for a small stack machine, which in the hands of ``pickle`` may call
 any function there is. Here ``pickletools`` only splits it into opcodes, and the machine below knows those that a flat
 dict of float32 tensors consists of. It builds dicts, tuples, strings, integers and the two records of this module; it
-imports nothing and calls nothing that the file names. Everything else is ``Refused``.
+imports nothing and calls nothing that the file names. Everything else is ``InvalidFile``.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from typing import Any, Callable
 
 import numpy as np
 
-from ...errors import Refused
+from ...errors import InvalidFile
 from ...files.safe_read import ZIP_MAGIC, open_zip, read_member
 
 INDEX = "data.pkl"
@@ -31,7 +31,7 @@ def read_tensors(data: bytes) -> dict[str, np.ndarray]:
     Raises Refused for anything else than such a checkpoint. Values are not looked at: they may be NaN.
     """
     if not data.startswith(ZIP_MAGIC):
-        raise Refused(f"not a torch zip checkpoint (first bytes {data[:4].hex(' ')})")
+        raise InvalidFile(f"not a torch zip checkpoint (first bytes {data[:4].hex(' ')})")
     with open_zip(io.BytesIO(data)) as archive:
         folder = _folder(archive)
         members = _members(archive, len(data))
@@ -49,9 +49,9 @@ def _members(archive: zipfile.ZipFile, size: int) -> dict[str, zipfile.ZipInfo]:
     """torch stores without compression, so members that claim more than the file holds are a trap."""
     for info in archive.infolist():
         if info.compress_type != zipfile.ZIP_STORED:
-            raise Refused(f"not a torch zip checkpoint, {info.filename} in it is compressed")
+            raise InvalidFile(f"not a torch zip checkpoint, {info.filename} in it is compressed")
     if sum(info.file_size for info in archive.infolist()) > size:
-        raise Refused("refused, its members claim more bytes than the file has")
+        raise InvalidFile("refused, its members claim more bytes than the file has")
     return {info.filename: info for info in archive.infolist()}
 
 
@@ -59,13 +59,13 @@ def _folder(archive: zipfile.ZipFile) -> str:
     """The folder that holds the index, with its slash; torch names it after the file."""
     found = [name for name in archive.namelist() if name.count("/") == 1 and name.endswith(f"/{INDEX}")]
     if len(found) != 1:
-        raise Refused(f"not a torch zip checkpoint, a zip archive with {len(found) or 'no'} {INDEX}")
+        raise InvalidFile(f"not a torch zip checkpoint, a zip archive with {len(found) or 'no'} {INDEX}")
     return found[0][: -len(INDEX)]
 
 
 def _check_byte_order(order: bytes) -> None:
     if order != b"little":
-        raise Refused(f"its byte order is {order[:20]!r}; only little-endian checkpoints are read")
+        raise InvalidFile(f"its byte order is {order[:20]!r}; only little-endian checkpoints are read")
 
 
 def _read_storage(
@@ -73,10 +73,10 @@ def _read_storage(
 ) -> np.ndarray:
     name = f"{folder}data/{place.key}"
     if name not in members:
-        raise Refused(f"damaged checkpoint, it lacks {name}")
+        raise InvalidFile(f"damaged checkpoint, it lacks {name}")
     if members[name].file_size != 4 * place.count:
         held = f"{members[name].file_size} bytes for {place.count} float32 values"
-        raise Refused(f"damaged checkpoint, {name} has {held}")
+        raise InvalidFile(f"damaged checkpoint, {name} has {held}")
     return np.frombuffer(read_member(archive, members[name]), "<f4")
 
 
@@ -129,19 +129,19 @@ _KNOWN_GLOBALS = {known.name: known for known in (_ORDERED_DICT, _REBUILD_TENSOR
 def parse_state_dict(pickled: bytes) -> dict[str, TensorPlace]:
     """Tensor places by name, in the file's order. Raises Refused for anything but a flat dict of float32 tensors."""
     if len(pickled) > MAX_PICKLE_BYTES:
-        raise Refused(f"its index is larger than {MAX_PICKLE_BYTES >> 10} kB")
+        raise InvalidFile(f"its index is larger than {MAX_PICKLE_BYTES >> 10} kB")
     machine = _Machine()
     try:
         for opcode, argument, _ in pickletools.genops(pickled):
             machine.step(opcode.name, argument)
     except (ValueError, DeprecationWarning) as error:  # the warning: odd escapes in a name, where warnings are errors
-        raise Refused("its index is damaged") from error
+        raise InvalidFile("its index is damaged") from error
     if len(machine.stack) != 1 or type(machine.stack[0]) is not dict:
-        raise Refused("it does not hold a dict of tensors")
+        raise InvalidFile("it does not hold a dict of tensors")
     tensors = machine.stack[0]
     for name, value in tensors.items():
         if type(value) is not TensorPlace:
-            raise Refused(f"not a plain state dict, its entry {name} is no tensor")
+            raise InvalidFile(f"not a plain state dict, its entry {name} is no tensor")
     return tensors
 
 
@@ -160,11 +160,11 @@ class _Machine:
         elif name in _ACTIONS:
             _ACTIONS[name](self, argument)
         elif name not in _IGNORED:
-            raise Refused(f"refused, it uses the pickle opcode {name}; only plain tensors are read")
+            raise InvalidFile(f"refused, it uses the pickle opcode {name}; only plain tensors are read")
 
     def pop(self, kind: type) -> Any:
         if not self.stack or type(self.stack[-1]) is not kind:
-            raise Refused(f"its index is damaged, a {kind.__name__.lower().strip('_')} is missing")
+            raise InvalidFile(f"its index is damaged, a {kind.__name__.lower().strip('_')} is missing")
         return self.stack.pop()
 
     def top(self, kind: type) -> Any:
@@ -189,13 +189,13 @@ class _Machine:
     def push_global(self, name: str) -> None:
         if name not in _KNOWN_GLOBALS:
             if name.startswith("torch.") and name.endswith("Storage"):
-                raise Refused(f"refused, it holds a {name}; only float32 tensors (torch.FloatStorage) are read")
-            raise Refused(f"refused, it wants to call {name}; only plain tensors are read")
+                raise InvalidFile(f"refused, it holds a {name}; only float32 tensors (torch.FloatStorage) are read")
+            raise InvalidFile(f"refused, it wants to call {name}; only plain tensors are read")
         self.stack.append(_KNOWN_GLOBALS[name])
 
     def remember(self, slot: int) -> None:
         if not self.stack:
-            raise Refused("its index is damaged, a value is missing")
+            raise InvalidFile("its index is damaged, a value is missing")
         self.memo[slot] = self.stack[-1]
 
     def remember_next(self, _: None) -> None:
@@ -203,7 +203,7 @@ class _Machine:
 
     def recall(self, slot: int) -> None:
         if slot not in self.memo:
-            raise Refused("its index is damaged, it recalls what it never kept")
+            raise InvalidFile("its index is damaged, it recalls what it never kept")
         self.stack.append(self.memo[slot])
 
     def take_tuple(self, _: None) -> None:
@@ -211,7 +211,7 @@ class _Machine:
 
     def take_short_tuple(self, length: int) -> None:
         if len(self.stack) < length or any(type(value) is _Mark for value in self.stack[-length:]):
-            raise Refused("its index is damaged, a value is missing")
+            raise InvalidFile("its index is damaged, a value is missing")
         values = tuple(self.stack[-length:])
         del self.stack[-length:]
         self.stack.append(values)
@@ -226,16 +226,16 @@ class _Machine:
     def fill(self, flat: list[Any]) -> None:
         keys, values = flat[::2], flat[1::2]
         if len(keys) != len(values) or any(type(key) is not str for key in keys):
-            raise Refused("not a plain state dict, a key in it is no text")
+            raise InvalidFile("not a plain state dict, a key in it is no text")
         self.top(dict).update(zip(keys, values))
 
     def load_storage(self, _: None) -> None:
         place = self.pop(tuple)
         if len(place) != 5 or place[0] != "storage" or place[1] is not _FLOAT_STORAGE:
-            raise Refused("refused, it refers to something that is not a storage; only plain tensors are read")
+            raise InvalidFile("refused, it refers to something that is not a storage; only plain tensors are read")
         _, _, key, device, count = place
         if type(key) is not str or type(device) is not str or not _is_size(count):
-            raise Refused("its index is damaged, a storage has no proper name or size")
+            raise InvalidFile("its index is damaged, a storage has no proper name or size")
         self.stack.append(StoragePlace(key, count))
 
     def call(self, _: None) -> None:
@@ -247,9 +247,9 @@ class _Machine:
         elif function is _REBUILD_PARAMETER and len(arguments) == 3 and type(arguments[0]) is TensorPlace:
             self.stack.append(arguments[0])
         else:
-            raise Refused(f"refused, it calls {function.name} in an unusual way; only plain tensors are read")
+            raise InvalidFile(f"refused, it calls {function.name} in an unusual way; only plain tensors are read")
 
-    def drop_attributes(self, _: None) -> None:
+    def ignore_attributes(self, _: None) -> None:
         """torch hangs version notes (``_metadata``) on the dict; they change no tensor."""
         self.pop(dict)
         self.top(dict)
@@ -261,16 +261,16 @@ def _is_size(value: Any) -> bool:
 
 def _tensor(arguments: tuple) -> TensorPlace:
     if not 6 <= len(arguments) <= 7 or type(arguments[0]) is not StoragePlace:
-        raise Refused("its index is damaged, a tensor has no storage")
+        raise InvalidFile("its index is damaged, a tensor has no storage")
     storage, offset, size, stride = arguments[:4]
     if type(size) is not tuple or type(stride) is not tuple or len(size) != len(stride) or len(size) > MAX_DIMS:
-        raise Refused("its index is damaged, a tensor has no proper shape")
+        raise InvalidFile("its index is damaged, a tensor has no proper shape")
     if not all(map(_is_size, (offset, *size, *stride))) or 0 in size:
-        raise Refused("refused, a tensor has a size, stride or offset that cannot be")
+        raise InvalidFile("refused, a tensor has a size, stride or offset that cannot be")
     last = offset + sum((n - 1) * step for n, step in zip(size, stride))
     # The second bound keeps a stride of 0 from making a huge array out of one value.
     if last >= storage.count or math.prod(size) > storage.count:
-        raise Refused(f"refused, a tensor reaches beyond its storage of {storage.count} values")
+        raise InvalidFile(f"refused, a tensor reaches beyond its storage of {storage.count} values")
     return TensorPlace(storage, offset, size, stride)
 
 
@@ -295,5 +295,5 @@ _ACTIONS: dict[str, Callable[[_Machine, Any], None]] = {
     "SETITEMS": _Machine.set_items,
     "BINPERSID": _Machine.load_storage,
     "REDUCE": _Machine.call,
-    "BUILD": _Machine.drop_attributes,
+    "BUILD": _Machine.ignore_attributes,
 }

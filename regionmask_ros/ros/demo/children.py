@@ -41,7 +41,7 @@ class Child:
             raise UserError(f"the {self.name} ended with status {status}: {self._last_line()}")
         return status is not None
 
-    def must_run(self) -> None:
+    def check_running(self) -> None:
         """Raises UserError when it has ended, however."""
         if self.ended():
             raise UserError(f"the {self.name} ended too early: {self._last_line()}")

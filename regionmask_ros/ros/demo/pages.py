@@ -18,7 +18,7 @@ from ... import __version__
 from ...core.detections import Detections
 from ...report.page import Figure, Table, write_report
 from ...report.plots import Panel, per_frame_svg
-from ...report.run_page import SamplePictures
+from ...report.run_page import ImageSampler
 from ...report.writers import DetectionsCsv, VideoWriter
 from ...sources.image_message import NANOSECONDS
 from .show import Account
@@ -65,10 +65,10 @@ class RecordedBag:
                     self.report = {pair.key: pair.value for pair in message.status[0].values}
                 elif connection.topic in _OF_A_FRAME:
                     waiting.setdefault(_stamp_ns(message), {})[connection.topic] = (recorded_ns, message)
-                yield from self._finished(waiting, PENDING_LIMIT)
-        yield from self._finished(waiting, 0)
+                yield from self._pop_finished(waiting, PENDING_LIMIT)
+        yield from self._pop_finished(waiting, 0)
 
-    def _finished(self, waiting: dict[int, dict[str, tuple[int, object]]], limit: int) -> Iterator[Answer]:
+    def _pop_finished(self, waiting: dict[int, dict[str, tuple[int, object]]], limit: int) -> Iterator[Answer]:
         """From the oldest on: answers that are complete, and those that more than ``limit`` others wait behind."""
         while waiting:
             stamp_ns, parts = next(iter(waiting.items()))
@@ -80,8 +80,8 @@ class RecordedBag:
 
     def _answer(self, stamp_ns: int, parts: dict[str, tuple[int, object]]) -> Answer:
         recorded_ns, message = parts["/detections"]
-        pictures = {topic[1:]: _pixels(parts[topic][1]) for topic in ("/mask", "/overlay") if topic in parts}
-        return Answer(stamp_ns, recorded_ns, self._detections(message), **pictures)
+        images = {topic[1:]: _pixels(parts[topic][1]) for topic in ("/mask", "/overlay") if topic in parts}
+        return Answer(stamp_ns, recorded_ns, self._detections(message), **images)
 
     @staticmethod
     def _read_labels(reader: AnyReader) -> tuple[str, ...]:
@@ -113,11 +113,11 @@ def _pixels(message) -> np.ndarray:
     return np.asarray(message.data).reshape(shape)
 
 
-MOST_CLASSES = 8
+MAX_CLASSES = 8
 
 
 @dataclass
-class Story:
+class FrameSeries:
     """What the bag says, frame by frame, for page and summary. masked_share: 0 to 1, nan where no mask was recorded."""
 
     labels: tuple[str, ...] = ()
@@ -128,7 +128,7 @@ class Story:
     by_class: Counter[str] = field(default_factory=Counter)
     masks: int = 0
     overlays: int = 0
-    samples: SamplePictures = field(default_factory=SamplePictures)
+    samples: ImageSampler = field(default_factory=ImageSampler)
 
     def add(self, answer: Answer, labels: tuple[str, ...]) -> None:
         """Takes in the next frame."""
@@ -165,9 +165,9 @@ class Story:
         }
 
 
-def write_files(bag: Path, folder: Path, fps: float) -> Iterator[Story]:
+def write_files(bag: Path, folder: Path, fps: float) -> Iterator[FrameSeries]:
     """Writes detections.csv and annotated.mp4 into the folder. Yields the growing story after each frame."""
-    recorded, story = RecordedBag(bag), Story()
+    recorded, story = RecordedBag(bag), FrameSeries()
     answers = recorded.answers()
     first = next(answers, None)
     with DetectionsCsv(str(folder / "detections.csv"), recorded.labels) as table, \
@@ -184,7 +184,7 @@ def write_files(bag: Path, folder: Path, fps: float) -> Iterator[Story]:
     yield story
 
 
-def write_page(path: Path, source: str, account: Account, story: Story, command: str) -> None:
+def write_page(path: Path, source: str, account: Account, story: FrameSeries, command: str) -> None:
     """report.html: the account of all frames, what was found, how it went frame by frame, and pictures."""
     summary = story.summary()
     write_report(
@@ -207,7 +207,7 @@ def _tables(account: Account, summary: dict[str, Any]) -> list[Table]:
     counted = [
         ("detections", f"{summary['detections']:,}"),
         ("detections a frame", f"{summary['detections'] / frames:.2f}"),
-        *((f"of these {name}", f"{n:,}") for name, n in list(summary["by_class"].items())[:MOST_CLASSES]),
+        *((f"of these {name}", f"{n:,}") for name, n in list(summary["by_class"].items())[:MAX_CLASSES]),
         ("masked share, without the first frame", "" if share is None else f"{100 * share:.1f} %"),
     ]
     names = {"played": "played", "answered": "answered", "dropped_overwritten": "dropped: a newer one came",
@@ -224,7 +224,7 @@ def _tables(account: Account, summary: dict[str, Any]) -> list[Table]:
     ]
 
 
-def _svg(story: Story) -> str:
+def _svg(story: FrameSeries) -> str:
     """Masked share, objects and latency over the answered frames. Returns an <svg> element."""
     panels = (
         Panel("masked share, %", np.array(story.masked_share), percent=True),

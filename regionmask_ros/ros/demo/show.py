@@ -22,7 +22,7 @@ from tqdm import tqdm
 from ...core.frame import choose_input_size
 from ...errors import UserError
 from ...sources import Source
-from ..setup import find_profile, picture_environment, require
+from ..setup import find_profile, image_environment, require
 from .children import Child
 
 
@@ -69,7 +69,7 @@ class Account:
         }
 
 
-def account_of(played: int, diagnostics: Mapping[str, str]) -> Account:
+def make_account(played: int, diagnostics: Mapping[str, str]) -> Account:
     """From the values of the node's last report."""
     return Account(
         played,
@@ -80,7 +80,7 @@ def account_of(played: int, diagnostics: Mapping[str, str]) -> Account:
     )
 
 
-LINE_EVERY_S = 1.0
+LINE_PERIOD_S = 1.0
 
 
 class Progress:
@@ -98,7 +98,7 @@ class Progress:
         if self._bar is not None:
             self._bar.update(done - self._bar.n)
         elif time.monotonic() >= self._next_s:
-            self._next_s = time.monotonic() + LINE_EVERY_S
+            self._next_s = time.monotonic() + LINE_PERIOD_S
             self._tell()
 
     def __enter__(self) -> Progress:
@@ -123,13 +123,13 @@ SETTLE_S = 0.5
 """Until subscribers and publishers have found each other both ways."""
 
 ANSWER_TIMEOUT_S = 30.0
-LOOK_S = 0.1
+POLL_PERIOD_S = 0.1
 
 MASK_MODE = "dynamic"
 
 
 @dataclass(frozen=True)
-class Shown:
+class DemoResult:
     """account: of all frames played. seconds: how long playing took."""
 
     account: Account
@@ -147,10 +147,10 @@ def private_environment(domain_id: int) -> dict[str, str]:
     alone = {"ROS_DOMAIN_ID": str(domain_id), "ROS_AUTOMATIC_DISCOVERY_RANGE": "LOCALHOST"}
     if os.environ.get("ROS_DISTRO") == "humble":  # Newer ones warn that this is outdated.
         alone = {"ROS_DOMAIN_ID": str(domain_id), "ROS_LOCALHOST_ONLY": "1"}
-    return {**os.environ, **picture_environment(profile, os.environ), **alone}
+    return {**os.environ, **image_environment(profile, os.environ), **alone}
 
 
-def private_domain() -> dict[str, str]:
+def use_private_domain() -> dict[str, str]:
     """``private_environment`` of a domain picked by chance, set for this process, too. Raises UserError without ROS.
 
     Any domain, so that two hardly ever hear each other. Up to 101 all systems allow.
@@ -161,7 +161,7 @@ def private_domain() -> dict[str, str]:
     return environment
 
 
-def show(video: str, source: Source, rate: float, folder: Path, environment: dict[str, str]) -> Shown:
+def show(video: str, source: Source, rate: float, folder: Path, environment: dict[str, str]) -> DemoResult:
     """Plays the source through the node and leaves ``bag``, ``node.log`` and ``player.log`` in the folder.
 
     ``environment`` must be this process's too, as its recorder takes part. Raises UserError when a process fails.
@@ -180,25 +180,25 @@ def show(video: str, source: Source, rate: float, folder: Path, environment: dic
         recorder = session.add(lambda **arguments: Recorder(bag, **arguments))
         session.spin()
         _wait_until_active(node, recorder)
-        _must_be_alone(recorder, environment["ROS_DOMAIN_ID"])
+        _check_no_publishers(recorder, environment["ROS_DOMAIN_ID"])
         played = _play(video, source, rate, folder, environment, node, recorder)
-        account = _settle(played["frames"], node, recorder)
+        account = _wait_until_idle(played["frames"], node, recorder)
         node.stop()
         node.ended()
-    return Shown(account, played["seconds"])
+    return DemoResult(account, played["seconds"])
 
 
 def _wait_until_active(node: Child, recorder) -> None:
     """The latched label_info tells that the node is active, and that it and the recorder have found each other."""
     deadline = time.monotonic() + START_TIMEOUT_S
-    while not recorder.node_is_active.wait(LOOK_S):
-        node.must_run()
+    while not recorder.node_is_active.wait(POLL_PERIOD_S):
+        node.check_running()
         if time.monotonic() > deadline:
             raise UserError(f"the node was not ready within {START_TIMEOUT_S:.0f} s")
     time.sleep(SETTLE_S)
 
 
-def _must_be_alone(recorder, domain_id: str) -> None:
+def _check_no_publishers(recorder, domain_id: str) -> None:
     """Raises UserError when others publish what we are about to: their frames would spoil the account."""
     if recorder.count_publishers("/image") or recorder.count_publishers("/detections") != 1:
         raise UserError(f"other programs use ROS domain {domain_id}, which this demo picked by chance: start it again")
@@ -212,32 +212,32 @@ def _play(video: str, source: Source, rate: float, folder: Path, environment: di
     with Child("player", arguments, environment, folder / "player.log") as player, \
             Progress("playing", source.frame_count) as progress:
         while not player.ended():
-            node.must_run()
+            node.check_running()
             _check(recorder)
             progress.at(recorder.counts["/detections"])
-            time.sleep(LOOK_S)
+            time.sleep(POLL_PERIOD_S)
     played = json.loads(told.read_text())
     told.unlink()
     return played
 
 
-def _settle(played: int, node: Child, recorder) -> Account:
+def _wait_until_idle(played: int, node: Child, recorder) -> Account:
     """Waits for a report that was made after the last picture and leaves nothing in flight, and for what it tells to
     be recorded."""
     end_ns, deadline = time.time_ns(), time.monotonic() + ANSWER_TIMEOUT_S
     while not (recorder.report_time_ns > end_ns and recorder.report["frames in flight"] == "0"):
-        node.must_run()
+        node.check_running()
         _check(recorder)
         if time.monotonic() > deadline:
             raise UserError(f"the node has not answered all frames within {ANSWER_TIMEOUT_S:.0f} s")
-        time.sleep(LOOK_S)
+        time.sleep(POLL_PERIOD_S)
     try:
-        account = account_of(played, recorder.report)
+        account = make_account(played, recorder.report)
     except ValueError as error:
         raise UserError(f"frames are unaccounted for ({error}): does another program publish on /image?") from error
     recorded_by = time.monotonic() + 2.0
     while recorder.counts["/overlay"] < account.answered and time.monotonic() < recorded_by:
-        time.sleep(LOOK_S)
+        time.sleep(POLL_PERIOD_S)
     return account
 
 

@@ -78,7 +78,7 @@ class Board:
     """A runtime in the form that processes know: start, wait, stop."""
 
     def __init__(self, injector: Injector, run_cfg: Loihi2HwCfg) -> None:
-        from regionmask_ros.engine.reference import TwinLayer
+        from regionmask_ros.engine.reference import ReferenceLayer
 
         self.steps_of_run, self._callbacks = 0, run_cfg.callback_fxs
         need(all(type(callback) in PROFILERS for callback in self._callbacks), "callback_fxs: profilers only")
@@ -86,7 +86,7 @@ class Board:
         shape = self._graph.shape
         self._layers = []
         for spec in self._graph.specs:
-            self._layers.append(TwinLayer(spec, shape, "lava"))
+            self._layers.append(ReferenceLayer(spec, shape, "lava"))
             shape = self._layers[-1].out_shape
         self._into, self._out = Pipe(injector.out_port.shape), Pipe(self._graph.extractor.in_port.shape)
         injector.in_port.external_pipe_csp_send_port = self._into

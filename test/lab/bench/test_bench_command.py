@@ -14,8 +14,8 @@ import pytest
 
 from regionmask_ros.__main__ import main as dispatch
 from regionmask_ros.commands.bench import main
-from regionmask_ros.engine.engine import available_paths
-from regionmask_ros.lab.bench.runtimes.choice import PEERS
+from regionmask_ros.engine.engine import available_kernel_sets
+from regionmask_ros.lab.bench.runtimes.choice import BASELINES
 
 FRAMES = 20
 KEYS = {
@@ -49,7 +49,7 @@ def test_rows_have_every_key_and_say_what_was_measured(result, clip):
         assert 0 < row["p10_ms"] <= row["median_ms"] <= row["p90_ms"] and row["median_wall_ms"] > 0
         assert row["cold_ms"] > 0 and row["ratio_to_cold"] == {}
         assert row["frames"] == FRAMES // 2 and row["ratio_to"] == {} and row["calibration"] is None
-    assert [row["path"] for row in rows] == [available_paths()[0]] * 2 + ["portable"] * 2
+    assert [row["path"] for row in rows] == [available_kernel_sets()[0]] * 2 + ["portable"] * 2
 
 
 def test_paths_count_the_same_and_a_mask_counts_less(result):
@@ -121,15 +121,15 @@ def test_a_peer_that_is_not_installed_is_left_out_with_one_line(clip, trained_fi
     (["--settings", "masked70"], ("--settings", "masked70", "masked60")),
     (["--engines", "event,"], ("--engines", "openvino_int8")),
     (["--paths", "sse2"], ("--paths", "sse2", "portable")),
-    (["--paths", "portable", "--engines", PEERS[0]], ("--paths", "event")),
+    (["--paths", "portable", "--engines", BASELINES[0]], ("--paths", "event")),
     (["--threads", "0"], ("--threads 0",)),
     (["--frames", "-3"], ("--frames -3",)),
     (["--frames", "many"], ("--frames",)),
     (["--input-size", "100x100"], ("100x100", "32")),
     (["--sequence", "/no/such.mp4"], ("/no/such.mp4", "no such file")),
     (["--streams", "-1"], ("--streams -1",)),
-    (["--streams", "2", "--engines", PEERS[0]], ("--streams", "event")),
-    (["--layers", "--engines", PEERS[0]], ("--layers", "event")),
+    (["--streams", "2", "--engines", BASELINES[0]], ("--streams", "event")),
+    (["--layers", "--engines", BASELINES[0]], ("--layers", "event")),
     (["--input-size", "auto,"], ("input size ''",)),
     (["--accuracy", "/no/such/folder"], ("/no/such/folder/gt.csv",)),
 ])

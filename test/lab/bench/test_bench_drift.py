@@ -4,7 +4,7 @@ import numpy as np
 
 from regionmask_ros.core.grid import RegionGrid
 from regionmask_ros.lab.bench.clip import Clip
-from regionmask_ros.lab.bench.quality import LOOKED_AT, drift_rows
+from regionmask_ros.lab.bench.quality import OBSERVED, drift_rows
 
 
 def test_the_head_stays_near_the_dense_one(trained):
@@ -17,7 +17,7 @@ def test_the_head_stays_near_the_dense_one(trained):
         images.append(image)
     clip = Clip("square", tuple(images), (64, 64), (64, 64), 25.0)
     rows = drift_rows(trained, clip, 200, RegionGrid.of_input((64, 64)).full(True), lambda frames: frames)
-    assert [row["played"] for row in rows] == sorted([*range(9, 200, 18), *(n for n in LOOKED_AT if n < 200)])
+    assert [row["played"] for row in rows] == sorted([*range(9, 200, 18), *(n for n in OBSERVED if n < 200)])
     at_end = [row["head_rms"] for row in rows if row["picture"] == 9]
     assert max(at_end) < 0.35 * rows[0]["output_rms"]
     assert max(at_end[2:]) <= 1.15 * max(at_end[:2])

@@ -10,14 +10,14 @@ from hypothesis.extra import numpy as hnp
 
 from regionmask_ros.core.grid import RegionGrid
 from regionmask_ros.lab.bench.clip import Clip, load_clip
-from regionmask_ros.lab.bench.masks import busiest, keep_mask
+from regionmask_ros.lab.bench.masks import busiest_regions, keep_mask
 
 
 @settings(max_examples=50)
 @given(hnp.arrays(np.int64, st.tuples(st.integers(1, 9), st.integers(1, 9)), elements=st.integers(0, 3)), st.data())
 def test_busiest_keeps_the_share_and_nothing_below_what_it_drops(heat, data):
     events = data.draw(hnp.arrays(np.int64, heat.shape, elements=st.integers(0, 3)))
-    keep = busiest(heat, events, 0.4)
+    keep = busiest_regions(heat, events, 0.4)
     assert keep.sum() == round(0.4 * heat.size)
     kept, dropped = ([*zip(heat[where], events[where])] for where in (keep, ~keep))
     if kept and dropped:
@@ -26,7 +26,7 @@ def test_busiest_keeps_the_share_and_nothing_below_what_it_drops(heat, data):
 
 def test_ties_go_by_events():
     heat, events = np.array([[0, 2, 2, 2, 0]]), np.array([[9, 1, 5, 3, 9]])
-    assert busiest(heat, events, 0.4).tolist() == [[False, False, True, True, False]]
+    assert busiest_regions(heat, events, 0.4).tolist() == [[False, False, True, True, False]]
 
 
 def clip_of(images: list[np.ndarray]) -> Clip:

@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 
 from regionmask_ros.lab.bench.clip import Clip
-from regionmask_ros.lab.bench.engine import EventContestant
-from regionmask_ros.lab.bench.measure import add_ratios, measure, row_of, warm_up_frames
+from regionmask_ros.lab.bench.engine import EventCandidate
+from regionmask_ros.lab.bench.measure import add_ratios, make_row, measure, warm_up_frames
 
 
 @pytest.mark.parametrize("there, wanted, warm", [(130, 120, 10), (13, 3, 10), (20, 120, 10), (12, 120, 6), (2, 9, 1)])
@@ -15,7 +15,7 @@ def test_warm_up_leaves_frames_to_measure(there, wanted, warm):
     assert warm_up_frames(there, wanted) == warm
 
 
-class Watched(EventContestant):
+class Watched(EventCandidate):
     """The real one, which also writes down whose turn it was while time was measured."""
 
     turns: list[tuple[int, str]] = []
@@ -37,8 +37,8 @@ def run(tiny_network, frames, skipped):
 def test_every_contestant_sees_every_frame_once_and_in_order(tiny_network):
     frames, skipped = 45, 13
     clip, three, records = run(tiny_network, frames, skipped)
-    for contestant in three:
-        assert [at for at, name in Watched.turns if name == contestant.setting] == [4 * t for t in range(frames)]
+    for candidate in three:
+        assert [at for at, name in Watched.turns if name == candidate.setting] == [4 * t for t in range(frames)]
     # Turns of ten, one of which begins with the first measured frame.
     lengths, orders, at = (10, 3, 10, 10, 10, 2), set(), 0
     for length in lengths:
@@ -50,12 +50,12 @@ def test_every_contestant_sees_every_frame_once_and_in_order(tiny_network):
     for record in records:
         assert len(record.ms) == len(record.synops) == frames - skipped and min(record.ms) > 0
         assert record.cold_ms == [record.ms[k] for k in (0, 10, 20, 30)]
-    assert row_of(clip, three[0], records[0])["frames"] == frames - skipped
+    assert make_row(clip, three[0], records[0])["frames"] == frames - skipped
 
 
 def test_counts_of_the_replay_are_those_of_the_run(tiny_network):
-    _, (contestant, *_), (record, *_) = run(tiny_network, 8, 3)
-    engine = EventContestant(tiny_network, (64, 64), "unmasked", np.ones((4, 4), bool))
+    _, (candidate, *_), (record, *_) = run(tiny_network, 8, 3)
+    engine = EventCandidate(tiny_network, (64, 64), "unmasked", np.ones((4, 4), bool))
     counts = []
     for t in range(8):
         engine.step(np.full((64, 64, 3), 4 * t, np.uint8))

@@ -70,14 +70,14 @@ def test_plots_are_pictures_and_the_page_shows_them(folder):
     shown = re.findall(r"!\[[^\]]+\]\(([^)]+)\)", (folder / "docs" / "PERFORMANCE.md").read_text())
     assert sorted(shown) == sorted(PLOTS) == sorted(path.name for path in (folder / "docs").glob("*.png"))
     for name in PLOTS:
-        picture = cv2.imread(str(folder / "docs" / name))
-        assert min(picture.shape[:2]) > 200 and np.ptp(picture) > 100
+        image = cv2.imread(str(folder / "docs" / name))
+        assert min(image.shape[:2]) > 200 and np.ptp(image) > 100
 
 
 def test_plots_without_our_engine(result):
     """As after --engines onnxruntime_int8: what is there is drawn."""
-    peer = {"engine": "onnxruntime_int8", "setting": "dense"}
-    bare = {**result, "frames": [], "rows": [{**row, **peer} for row in result["rows"]],
-            "scale": [{**row, **peer} for row in result["scale"]]}
+    baseline = {"engine": "onnxruntime_int8", "setting": "dense"}
+    bare = {**result, "frames": [], "rows": [{**row, **baseline} for row in result["rows"]],
+            "scale": [{**row, **baseline} for row in result["scale"]]}
     for draw in PLOTS.values():
         assert draw(bare).startswith(b"\x89PNG")

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from regionmask_ros.commands.bench import main
-from regionmask_ros.engine.engine import available_paths
+from regionmask_ros.engine.engine import available_kernel_sets
 from regionmask_ros.errors import UserError
 from regionmask_ros.lab.bench.clip import load_clip
 from regionmask_ros.lab.bench.speed import encode_row, resize_row
@@ -22,7 +22,7 @@ def test_cold_and_warm_start_and_stages_are_in_the_result(trained_file, make_cli
     result = json.loads((tmp_path / "result.json").read_text())
     cold, warm = result["start"]
     assert (cold["start"], cold["repeats"], warm["start"], warm["repeats"]) == ("cold", 1, "warm", 3)
-    assert cold["path"] == warm["path"] == available_paths()[0]
+    assert cold["path"] == warm["path"] == available_kernel_sets()[0]
     # Compiling takes seconds; a warm start has none of it.
     assert cold["cpu_s"] > warm["cpu_s"] + 1.0 and 0 < warm["cpu_s"] <= warm["wall_s"] + 0.5
     assert [(row["stage"], row["setting"]) for row in result["stages"]] == [

@@ -9,8 +9,8 @@ from hypothesis import strategies as st
 
 from regionmask_ros.engine.engine import PackedNetwork
 from regionmask_ros.lab.bench.clip import Clip
-from regionmask_ros.lab.bench.engine import EventContestant
-from regionmask_ros.lab.bench.speed import forth_and_back, stream_row
+from regionmask_ros.lab.bench.engine import EventCandidate
+from regionmask_ros.lab.bench.speed import ping_pong_index, stream_row
 
 SIZE_WH = (96, 64)
 EVERYTHING = np.ones((4, 6), bool)
@@ -25,18 +25,18 @@ def clip() -> Clip:
 
 @given(st.integers(0, 500), st.integers(1, 40))
 def test_forth_and_back_has_no_cut_and_misses_nothing(start, length):
-    indices = [forth_and_back(position, length) for position in range(start, start + 2 * length)]
+    indices = [ping_pong_index(position, length) for position in range(start, start + 2 * length)]
     assert set(indices) == set(range(length))
     assert all(abs(one - other) == (length > 1) for one, other in zip(indices, indices[1:]))
 
 
 def test_cameras_with_shared_weights_do_not_disturb_each_other(tiny_network, clip):
     packed = PackedNetwork(tiny_network)
-    alone = [EventContestant(tiny_network, SIZE_WH, "unmasked", EVERYTHING) for _ in range(3)]
-    together = [EventContestant(tiny_network, SIZE_WH, "unmasked", EVERYTHING, packed=packed) for _ in range(3)]
+    alone = [EventCandidate(tiny_network, SIZE_WH, "unmasked", EVERYTHING) for _ in range(3)]
+    together = [EventCandidate(tiny_network, SIZE_WH, "unmasked", EVERYTHING, packed=packed) for _ in range(3)]
     for t in range(5):
         for camera, (one, other) in enumerate(zip(alone, together)):
-            image = clip.images[forth_and_back(t + 2 * camera, len(clip.images))]
+            image = clip.images[ping_pong_index(t + 2 * camera, len(clip.images))]
             assert np.array_equal(one.step(image), other.step(image))
 
 
@@ -55,7 +55,7 @@ def test_row_says_what_a_core_can_serve_and_what_a_camera_takes(tiny_network, cl
 def test_state_grows_with_the_picture_and_leaves_weights_out(tiny_network):
     def state(size_wh, packed=None):
         keep = np.ones((size_wh[1] // 16, size_wh[0] // 16), bool)
-        return EventContestant(tiny_network, size_wh, "unmasked", keep, packed=packed).state_bytes()
+        return EventCandidate(tiny_network, size_wh, "unmasked", keep, packed=packed).state_bytes()
 
     small, large = state((96, 64)), state((384, 256))
     assert 10 * small < large < 20 * small

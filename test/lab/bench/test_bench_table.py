@@ -53,8 +53,8 @@ def test_rows_show_accuracy_only_where_it_was_measured():
 
 def test_wall_time_is_shown_once_there_are_more_threads_than_one():
     assert "wall" not in as_text(rows_table([ROW]))
-    peer = {**ROW, "engine": "onnxruntime_int8", "setting": "dense", "threads": 2}
-    assert "measured, wall ms" in as_text(rows_table([ROW, peer]))
+    baseline = {**ROW, "engine": "onnxruntime_int8", "setting": "dense", "threads": 2}
+    assert "measured, wall ms" in as_text(rows_table([ROW, baseline]))
 
 
 def test_what_is_measured_and_what_is_counted_have_columns_of_their_own():

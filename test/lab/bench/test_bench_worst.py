@@ -8,14 +8,14 @@ import numpy as np
 import pytest
 
 from regionmask_ros.lab.bench.clip import Clip
-from regionmask_ros.lab.bench.engine import EventContestant
+from regionmask_ros.lab.bench.engine import EventCandidate
 from regionmask_ros.lab.bench.speed import REFRESH_PERIOD, REPLAYS, add_worst, worst_frames
 from regionmask_ros.mask.scheduling import is_refresh
 
 FRAMES = 12
 
 
-class Slow(EventContestant):
+class Slow(EventCandidate):
     """The real one, which also burns time in chosen frames: always in one, now and then in another."""
 
     replays, at, seldom = 0, -1, -1
@@ -44,9 +44,9 @@ def clip() -> Clip:
 
 
 def slow(network, setting: str, **where) -> Slow:
-    contestant = Slow(network, (64, 64), setting, np.ones((4, 4), bool))
-    vars(contestant).update(where)
-    return contestant
+    candidate = Slow(network, (64, 64), setting, np.ones((4, 4), bool))
+    vars(candidate).update(where)
+    return candidate
 
 
 def test_worst_is_the_slowest_of_the_frames_least_times(tiny_network, clip):
@@ -75,14 +75,14 @@ def test_without_a_mask_nothing_is_replayed_with_refresh(tiny_network, clip):
 
 def test_refresh_frames_attend_everything_and_the_rest_does_not(tiny_network, clip):
     keep = np.zeros((4, 4), bool)
-    contestant = EventContestant(tiny_network, (64, 64), "masked60", keep)
+    candidate = EventCandidate(tiny_network, (64, 64), "masked60", keep)
 
     def sending(refresh_period: int) -> list[int]:
-        contestant.reset(refresh_period)
+        candidate.reset(refresh_period)
         events = []
         for image in clip.images:
-            contestant.step(image)
-            events.append(contestant.counts().encoder_events)
+            candidate.step(image)
+            events.append(candidate.counts().encoder_events)
         return [frame for frame, count in enumerate(events) if count]
 
     assert sending(REFRESH_PERIOD) == [0, 8] and sending(0) == [0] and sending(4) == [0, 4, 8]

@@ -10,8 +10,8 @@ import numpy as np
 import pytest
 
 from regionmask_ros.lab.bench.clip import Clip
-from regionmask_ros.lab.bench.engine import EventContestant, dense_head, encoded, rms
-from regionmask_ros.lab.bench.runtimes.choice import PeerModels
+from regionmask_ros.lab.bench.engine import EventCandidate, dense_head, encode_exactly, rms
+from regionmask_ros.lab.bench.runtimes.choice import BaselineModels
 from regionmask_ros.network.formats.lava_dl import INPUT_MEAN, INPUT_STD, input_table
 
 SIZE_WH = (96, 64)
@@ -30,8 +30,8 @@ def images() -> list[np.ndarray]:
     return [rng.integers(0, 256, (SIZE_WH[1], SIZE_WH[0], 3)).astype(np.uint8) for _ in range(8)]
 
 
-def peer(name: str, network, images):
-    opened = PeerModels(network, Clip("made by hand", tuple(images), SIZE_WH, SIZE_WH, 25.0), 1).open(name)
+def baseline(name: str, network, images):
+    opened = BaselineModels(network, Clip("made by hand", tuple(images), SIZE_WH, SIZE_WH, 25.0), 1).open(name)
     if isinstance(opened, str):
         pytest.skip(opened)
     return opened
@@ -43,29 +43,29 @@ def exact_input(image: np.ndarray) -> np.ndarray:
 
 @pytest.mark.parametrize("name", ["onnxruntime_fp32", "torch_fp32"])
 def test_fp32_peer_is_the_dense_network(name, network, images):
-    contestant = peer(name, network, images)
-    head = contestant.real_head(contestant.step(images[0]))
+    candidate = baseline(name, network, images)
+    head = candidate.real_head(candidate.step(images[0]))
     expected = dense_head(network, exact_input(images[0]))
     assert head.shape == expected.shape and np.ptp(expected) > 1
     assert rms(head, expected) < 1e-5 * np.ptp(expected)
     # The integer network rounds its input to 1/64; that is all the difference there is.
-    assert rms(head, dense_head(network, encoded(network, images[0]))) < 1e-2
+    assert rms(head, dense_head(network, encode_exactly(network, images[0]))) < 1e-2
 
 
 @pytest.mark.parametrize("name", ["onnxruntime_int8", "openvino_int8"])
 def test_int8_peer_is_near_the_dense_network(name, network, images, real_video):
     real_video("bikes.mp4")
-    contestant = peer(name, network, images)
+    candidate = baseline(name, network, images)
     expected = dense_head(network, exact_input(images[0]))
-    head = contestant.real_head(contestant.step(images[0]))
+    head = candidate.real_head(candidate.step(images[0]))
     assert 0 < rms(head, expected) < 0.05 * np.ptp(expected)
 
 
 def test_our_engine_is_near_the_dense_network_after_some_frames(network, images):
-    contestant = EventContestant(network, SIZE_WH, "unmasked", np.ones((4, 6), bool))
+    candidate = EventCandidate(network, SIZE_WH, "unmasked", np.ones((4, 6), bool))
     for _ in range(4):
-        head = contestant.real_head(contestant.step(images[0]))
-    expected = dense_head(network, encoded(network, images[0]))
+        head = candidate.real_head(candidate.step(images[0]))
+    expected = dense_head(network, encode_exactly(network, images[0]))
     assert rms(head, expected) < 0.2 * np.ptp(expected)
 
 

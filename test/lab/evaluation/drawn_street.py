@@ -21,47 +21,47 @@ def frames(seed: int = 0) -> tuple[list[np.ndarray], list[LabelRow]]:
     width, height = SIZE_WH
     ground = np.where(np.arange(height)[:, None, None] < 110, (225.0, 200.0, 170.0), (110.0, 108.0, 105.0))
     still = np.broadcast_to(ground, (height, width, 3)) + rng.normal(0.0, 6.0, (height, width, 3))
-    pictures, labels = [], []
+    images, labels = [], []
     for t in range(FRAMES):
-        picture = np.clip(still + rng.normal(0.0, 2.0, still.shape), 0, 255).astype(np.uint8)
+        image = np.clip(still + rng.normal(0.0, 2.0, still.shape), 0, 255).astype(np.uint8)
         shown = [
-            ("traffic light", _traffic_light(picture, 20, 40, 100)),
-            ("clock", _clock(picture, 120 + 4 * t, 70, 34)),
-            ("stop sign", _stop_sign(picture, 290 - 4 * t, 190, 44)),
+            ("traffic light", _traffic_light(image, 20, 40, 100)),
+            ("clock", _clock(image, 120 + 4 * t, 70, 34)),
+            ("stop sign", _stop_sign(image, 290 - 4 * t, 190, 44)),
         ]
         for track, (name, (x, y, w, h)) in enumerate(shown):
             labels.append(LabelRow(t, name, x, y, w, h, track=track))
-        pictures.append(picture)
-    return pictures, labels
+        images.append(image)
+    return images, labels
 
 
-def _traffic_light(picture: np.ndarray, x: int, y: int, height: int) -> tuple[int, int, int, int]:
+def _traffic_light(image: np.ndarray, x: int, y: int, height: int) -> tuple[int, int, int, int]:
     width = int(0.4 * height)
-    cv2.rectangle(picture, (x, y), (x + width, y + height), (25, 25, 25), -1)
+    cv2.rectangle(image, (x, y), (x + width, y + height), (25, 25, 25), -1)
     for place, colour in ((0.18, (40, 40, 255)), (0.5, (0, 150, 180)), (0.82, (40, 200, 40))):
-        cv2.circle(picture, (x + width // 2, y + int(place * height)), int(0.12 * height), colour, -1, cv2.LINE_AA)
+        cv2.circle(image, (x + width // 2, y + int(place * height)), int(0.12 * height), colour, -1, cv2.LINE_AA)
     return x, y, width, height
 
 
-def _clock(picture: np.ndarray, x: int, y: int, radius: int) -> tuple[int, int, int, int]:
-    cv2.circle(picture, (x, y), radius, BLACK, -1, cv2.LINE_AA)
-    cv2.circle(picture, (x, y), int(0.9 * radius), (245, 245, 245), -1, cv2.LINE_AA)
+def _clock(image: np.ndarray, x: int, y: int, radius: int) -> tuple[int, int, int, int]:
+    cv2.circle(image, (x, y), radius, BLACK, -1, cv2.LINE_AA)
+    cv2.circle(image, (x, y), int(0.9 * radius), (245, 245, 245), -1, cv2.LINE_AA)
     for hour in range(12):
         way = np.array([np.cos(hour * np.pi / 6), np.sin(hour * np.pi / 6)])
         ends = (np.array([x, y]) + np.outer((0.72, 0.85), radius * way)).round().astype(int)
-        cv2.line(picture, tuple(map(int, ends[0])), tuple(map(int, ends[1])), BLACK, 2, cv2.LINE_AA)
-    cv2.line(picture, (x, y), (x, y - int(0.65 * radius)), BLACK, 2, cv2.LINE_AA)
-    cv2.line(picture, (x, y), (x + int(0.4 * radius), y + int(0.2 * radius)), BLACK, 3, cv2.LINE_AA)
+        cv2.line(image, tuple(map(int, ends[0])), tuple(map(int, ends[1])), BLACK, 2, cv2.LINE_AA)
+    cv2.line(image, (x, y), (x, y - int(0.65 * radius)), BLACK, 2, cv2.LINE_AA)
+    cv2.line(image, (x, y), (x + int(0.4 * radius), y + int(0.2 * radius)), BLACK, 3, cv2.LINE_AA)
     return x - radius, y - radius, 2 * radius, 2 * radius
 
 
-def _stop_sign(picture: np.ndarray, x: int, y: int, radius: int) -> tuple[int, int, int, int]:
+def _stop_sign(image: np.ndarray, x: int, y: int, radius: int) -> tuple[int, int, int, int]:
     corner = np.pi / 8 + np.arange(8) * np.pi / 4
     for size, colour in ((radius, WHITE), (0.92 * radius, (30, 30, 190))):
         edge = np.stack([x + size * np.cos(corner), y + size * np.sin(corner)], axis=1)
-        cv2.fillPoly(picture, [edge.round().astype(np.int32)], colour, cv2.LINE_AA)
+        cv2.fillPoly(image, [edge.round().astype(np.int32)], colour, cv2.LINE_AA)
     scale = radius / 48
-    cv2.putText(picture, "STOP", (int(x - 34 * scale), int(y + 12 * scale)), cv2.FONT_HERSHEY_SIMPLEX, 0.9 * scale,
+    cv2.putText(image, "STOP", (int(x - 34 * scale), int(y + 12 * scale)), cv2.FONT_HERSHEY_SIMPLEX, 0.9 * scale,
                 WHITE, 3, cv2.LINE_AA)
     half = round(radius * np.cos(np.pi / 8))
     return x - half, y - half, 2 * half, 2 * half

@@ -23,9 +23,9 @@ NAMES = ("unmasked", "unmasked-tuned", *MASKS)
 @pytest.fixture(scope="module")
 def rows(trained, tmp_path_factory):
     folder = tmp_path_factory.mktemp("drawn")
-    pictures, labels = drawn_street.frames()
-    for t, picture in enumerate(pictures):
-        cv2.imwrite(str(folder / f"{t:02d}.png"), picture)
+    images, labels = drawn_street.frames()
+    for t, image in enumerate(images):
+        cv2.imwrite(str(folder / f"{t:02d}.png"), image)
     sequence = LabelledSequence("drawn", Labels.of_rows(labels), lambda: open_source(str(folder)), (str(folder),))
     runs = evaluate_sequence(trained, sequence, [parse_setting(name) for name in NAMES], PipelineSettings(), 0.0)
     return {row["setting"]: row for row in SequenceRows(runs).rows}

@@ -11,7 +11,7 @@ from regionmask_ros.errors import UserError
 from regionmask_ros.lab.evaluation.evaluate import evaluate_sequence
 from regionmask_ros.lab.evaluation.rows import SequenceRows, summarise
 from regionmask_ros.lab.evaluation.settings import parse_setting
-from regionmask_ros.network.thresholds import shipped
+from regionmask_ros.network.thresholds import bundled_thresholds
 from regionmask_ros.pipeline.pipeline import Pipeline, PipelineSettings
 from regionmask_ros.sources import open_source
 
@@ -25,9 +25,9 @@ def pictures(tmp_path_factory):
     folder = tmp_path_factory.mktemp("walk")
     still = np.random.default_rng(0).integers(0, 120, (128, 192, 3)).astype(np.uint8)
     for t in range(FRAMES):
-        picture = still.copy()
-        picture[30:80, 4 * t:4 * t + 40] = 230
-        cv2.imwrite(str(folder / f"{t}.png"), picture)
+        image = still.copy()
+        image[30:80, 4 * t:4 * t + 40] = 230
+        cv2.imwrite(str(folder / f"{t}.png"), image)
     return str(folder)
 
 
@@ -169,7 +169,7 @@ def test_names_of_settings():
     asked = PipelineSettings(arithmetic="lava")
     assert one.settings(asked, True).arithmetic == "carry" and parse_setting("static").settings(asked, True) is asked
     tuned = parse_setting("fast").settings(PipelineSettings(), True)
-    assert (tuned.thresholds, tuned.arithmetic) == ("tuned", shipped().arithmetic)
+    assert (tuned.thresholds, tuned.arithmetic) == ("tuned", bundled_thresholds().arithmetic)
     assert parse_setting("fast").settings(PipelineSettings(), False).thresholds == "trained"
     assert parse_setting("tracking").settings(PipelineSettings(arithmetic="snap"), True).arithmetic == "snap"
     assert parse_setting("tracking").share is None

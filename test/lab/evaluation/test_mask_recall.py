@@ -26,11 +26,11 @@ def pictures(tmp_path_factory):
     folder = tmp_path_factory.mktemp("walk")
     still = np.random.default_rng(0).integers(0, 120, (128, 192, 3)).astype(np.uint8)
     for t in range(FRAMES):
-        picture = still.copy()
-        picture[30:80, 4 * t:4 * t + 40] = 230
+        image = still.copy()
+        image[30:80, 4 * t:4 * t + 40] = 230
         if t >= 8:
-            picture[90:120, 140:180] = 255
-        cv2.imwrite(str(folder / f"{t:02d}.png"), picture)
+            image[90:120, 140:180] = 255
+        cv2.imwrite(str(folder / f"{t:02d}.png"), image)
     return str(folder)
 
 

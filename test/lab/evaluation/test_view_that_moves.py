@@ -12,12 +12,12 @@ import pytest
 
 from regionmask_ros.datasets import open_dataset
 from regionmask_ros.datasets.labels import LabelledSequence, LabelRow, Labels
-from regionmask_ros.datasets.moved_view import Move, moved_view
+from regionmask_ros.datasets.moved_view import ViewShift, shift_view
 from regionmask_ros.errors import UserError
 from regionmask_ros.lab.evaluation.evaluate import SETTLING_FRAMES, evaluate_sequence
 from regionmask_ros.lab.evaluation.rows import SequenceRows
 from regionmask_ros.lab.evaluation.settings import parse_setting
-from regionmask_ros.lab.evaluation.table import moved_table
+from regionmask_ros.lab.evaluation.table import shift_table
 from regionmask_ros.pipeline.pipeline import Pipeline, PipelineSettings
 from regionmask_ros.sources import open_source
 
@@ -37,12 +37,12 @@ def walk(tmp_path_factory, tiny_network):
     folder = tmp_path_factory.mktemp("walk")
     still = np.random.default_rng(0).integers(0, 120, (64, 125, 3)).astype(np.uint8)
     for t in range(COUNT):
-        picture = still.copy()
-        picture[10:40, t % 90:t % 90 + 30] = 230
-        cv2.imwrite(str(folder / f"{t}.png"), picture)
+        image = still.copy()
+        image[10:40, t % 90:t % 90 + 30] = 230
+        cv2.imwrite(str(folder / f"{t}.png"), image)
     sequence = LabelledSequence("walk", Labels.of_rows([]), lambda: open_source(str(folder)), (str(folder),))
-    move, rows, pipeline = Move(0.3, MOVED), [], Pipeline(tiny_network, BASE)
-    with moved_view(sequence, move).open() as source:
+    move, rows, pipeline = ViewShift(0.3, MOVED), [], Pipeline(tiny_network, BASE)
+    with shift_view(sequence, move).open() as source:
         for t, frame in enumerate(source.frames()):
             if t == FIRST:
                 pipeline.reset()
@@ -64,7 +64,7 @@ def test_accuracy_is_told_before_and_after(tiny_network, walk):
         assert adaptive["masked_share"] == pytest.approx(0.5, abs=0.04)
         assert adaptive["of_unmasked"] == pytest.approx(adaptive["map50"] / 100.0, abs=1e-4)
         assert 0.0 < adaptive["map50"] < 100.0
-    table = moved_table(list(rows.values()))
+    table = shift_table(list(rows.values()))
     assert f"the view moves by 30 % of its width with frame {MOVED}" in table and "adaptive" in table
 
 

@@ -7,12 +7,12 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from regionmask_ros.core.grid import attended_share
+from regionmask_ros.core.grid import coverage
 from regionmask_ros.lab.training.samples import Sample
 
 torch = pytest.importorskip("torch", reason="torch is not installed: run 'make train-setup'")
 
-from regionmask_ros.lab.training.trainer import MARK, SPARED_SHARE, deciding, loss_of  # noqa: E402
+from regionmask_ros.lab.training.trainer import MARK, SPARED_SHARE, compute_loss, deciding  # noqa: E402
 
 ROWS, COLS = 6, 8
 
@@ -41,10 +41,10 @@ def test_above_the_deciding_score_an_object_is_whole_and_below_it_is_cut(seed, c
         inside = np.sort(scores[covered > 0])
         below, above = inside[inside < mark - 1e-3], inside[inside > mark + 1e-3]
         if len(below) > 1:
-            whole = attended_share(box[None], scores > below[-2], (COLS, ROWS))[0]
+            whole = coverage(box[None], scores > below[-2], (COLS, ROWS))[0]
             assert whole >= 1.0 - SPARED_SHARE - 1e-6
         if len(above) > 2:
-            cut = attended_share(box[None], scores > above[1], (COLS, ROWS))[0]
+            cut = coverage(box[None], scores > above[1], (COLS, ROWS))[0]
             assert cut <= 1.0 - SPARED_SHARE + 1e-6
 
 
@@ -53,7 +53,7 @@ def test_a_hole_in_an_object_costs_and_so_does_attending_everything():
     good = torch.where(torch.from_numpy(one.target) > 0, MARK + 3.0, MARK - 3.0)
     holed = good.clone()
     holed[2:4, 2:5] = MARK - 3.0
-    losses = [float(loss_of(logits[None], [one])) for logits in (good, holed, torch.full_like(good, MARK + 3.0))]
+    losses = [float(compute_loss(logits[None], [one])) for logits in (good, holed, torch.full_like(good, MARK + 3.0))]
     assert losses[0] < min(losses[1:]) - 0.1
 
 
@@ -67,7 +67,7 @@ def test_the_gradient_lifts_the_deciding_cells_alone():
 
 def test_pictures_without_objects_have_a_loss_too():
     nothing = sample()
-    loss = loss_of(torch.zeros(2, ROWS, COLS), [nothing, nothing])
+    loss = compute_loss(torch.zeros(2, ROWS, COLS), [nothing, nothing])
     assert 0.0 < float(loss) < 5.0
-    both = loss_of(torch.zeros(2, ROWS, COLS), [nothing, sample((0, 0, 3, 3))])
+    both = compute_loss(torch.zeros(2, ROWS, COLS), [nothing, sample((0, 0, 3, 3))])
     assert float(both) > float(loss)

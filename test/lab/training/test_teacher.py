@@ -7,9 +7,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from regionmask_ros.lab.training.clips import Clip, cuts_of, shots_of
-from regionmask_ros.lab.training.samples import draw, side_by_side, whole
-from regionmask_ros.lab.training.teacher import Taught, judged
+from regionmask_ros.lab.training.clips import Clip, find_cuts, label_shots
+from regionmask_ros.lab.training.samples import draw_sample, join_halves, whole_frame_sample
+from regionmask_ros.lab.training.teacher import TeacherLabels, select_labels
 
 BOX = (0.2, 0.2, 0.3, 0.4)
 
@@ -20,8 +20,8 @@ def said(*rows) -> np.ndarray:
 
 
 def counts(seen: np.ndarray, frames: int = 5, cuts=()) -> tuple[list[int], list[int]]:
-    taught = judged(seen, frames, cuts)
-    return [len(boxes) for boxes in taught.objects], [len(boxes) for boxes in taught.doubtful]
+    taught = select_labels(seen, frames, cuts)
+    return [len(boxes) for boxes in taught.objects], [len(boxes) for boxes in taught.uncertain]
 
 
 def test_a_box_counts_when_its_neighbours_say_the_same():
@@ -44,15 +44,15 @@ def test_large_weak_boxes_are_dropped_altogether():
 
 
 def test_what_the_detector_in_use_reports_is_known_and_teaches_nothing():
-    taught = judged(said((0, BOX, 0.9, 0), (1, BOX, 0.9, 0), (2, BOX, 0.9, 0)), 3)
+    taught = select_labels(said((0, BOX, 0.9, 0), (1, BOX, 0.9, 0), (2, BOX, 0.9, 0)), 3)
     assert [len(boxes) for boxes in taught.known] == [1, 1, 1] and not any(map(len, taught.objects))
 
 
 def test_cuts_are_found():
     dark, bright = np.full((4, 90, 160, 3), 40, np.uint8), np.full((3, 90, 160, 3), 200, np.uint8)
-    pictures = np.concatenate([dark, bright, dark])
-    assert cuts_of(pictures).tolist() == [4, 7]
-    assert shots_of(cuts_of(pictures), 11).tolist() == [0] * 4 + [1] * 3 + [2] * 4
+    images = np.concatenate([dark, bright, dark])
+    assert find_cuts(images).tolist() == [4, 7]
+    assert label_shots(find_cuts(images), 11).tolist() == [0] * 4 + [1] * 3 + [2] * 4
 
 
 @pytest.fixture(scope="module")
@@ -60,13 +60,13 @@ def clip() -> Clip:
     """A bright square walks over darkness; the teacher knows it exactly."""
     frames, boxes = [], []
     for t in range(12):
-        picture = np.full((180, 320, 3), 30, np.uint8)
+        image = np.full((180, 320, 3), 30, np.uint8)
         x = 40 + 12 * t
-        picture[60:110, x:x + 50] = 220
-        frames.append(picture)
+        image[60:110, x:x + 50] = 220
+        frames.append(image)
         boxes.append(np.array([[x / 320, 60 / 180, (x + 50) / 320, 110 / 180]], np.float32))
     nothing = tuple(np.zeros((0, 4), np.float32) for _ in boxes)
-    return Clip("square", np.stack(frames), Taught(tuple(boxes), nothing, nothing), np.zeros(12, np.int64))
+    return Clip("square", np.stack(frames), TeacherLabels(tuple(boxes), nothing, nothing), np.zeros(12, np.int64))
 
 
 CELLS, SIZE = (20, 36), (80, 144)
@@ -74,7 +74,7 @@ CELLS, SIZE = (20, 36), (80, 144)
 
 @given(st.integers(0, 11), st.integers(0, 2**31))
 def test_the_target_lies_on_the_object_however_the_picture_is_bent(clip, number, seed):
-    sample = draw(clip, number, SIZE, CELLS, np.random.default_rng(seed))
+    sample = draw_sample(clip, number, SIZE, CELLS, np.random.default_rng(seed))
     assert sample.values.shape == (4, *SIZE) and sample.values.dtype == np.uint8
     assert sample.target.shape == sample.weight.shape == CELLS and 0.0 <= sample.target.min()
     brightness = sample.values[:3].mean(axis=0).reshape(CELLS[0], 4, CELLS[1], 4).mean(axis=(1, 3))
@@ -85,11 +85,11 @@ def test_the_target_lies_on_the_object_however_the_picture_is_bent(clip, number,
 
 
 def test_the_whole_frame_has_its_target_and_its_change(clip):
-    sample = whole(clip, 5, SIZE, CELLS)
+    sample = whole_frame_sample(clip, 5, SIZE, CELLS)
     rows, cols = np.nonzero(sample.target == 1.0)
     # 50 pixels of 180 down and of 320 across, on a grid of 20x36.
     assert (rows.min(), rows.max()) == (6, 12) and (cols.min(), cols.max()) == (11, 16)
     assert sample.target[rows.min() - 1, cols.min()] == pytest.approx(0.7), "less beside it"
     assert sample.values[3].max() > 100 and sample.values[3][:20].max() == 0, "change where the square moved"
-    both = side_by_side(sample, sample)
+    both = join_halves(sample, sample)
     assert both.values.shape == (4, 80, 288) and both.target.shape == (20, 72)

@@ -13,9 +13,9 @@ import pytest
 
 from regionmask_ros.commands.train_mgnet import main
 from regionmask_ros.errors import UserError
-from regionmask_ros.lab.training.checkpoint import load_checkpoint, save_checkpoint, uninterrupted
+from regionmask_ros.lab.training.checkpoint import defer_interrupts, load_checkpoint, save_checkpoint
 from regionmask_ros.lab.training.clips import Clip
-from regionmask_ros.lab.training.teacher import Taught
+from regionmask_ros.lab.training.teacher import TeacherLabels
 from regionmask_ros.mask.mgnet.weights import load_weights
 
 needs_torch = pytest.mark.skipif(
@@ -49,14 +49,14 @@ def test_what_makes_no_sense_is_refused(arguments, said, capsys):
 def clip(name: str, seed: int, frames: int = 6) -> Clip:
     """A bright square on noise."""
     rng = np.random.default_rng(seed)
-    pictures = rng.integers(0, 90, (frames, 90, 160, 3)).astype(np.uint8)
+    images = rng.integers(0, 90, (frames, 90, 160, 3)).astype(np.uint8)
     boxes = []
     for t in range(frames):
         x, y = 10 + 8 * t, 20 + 5 * seed
-        pictures[t, y:y + 40, x:x + 30] = 230
+        images[t, y:y + 40, x:x + 30] = 230
         boxes.append(np.array([[x / 160, y / 90, (x + 30) / 160, (y + 40) / 90]], np.float32))
     nothing = tuple(np.zeros((0, 4), np.float32) for _ in boxes)
-    return Clip(name, pictures, Taught(tuple(boxes), nothing, nothing), np.zeros(frames, np.int64))
+    return Clip(name, images, TeacherLabels(tuple(boxes), nothing, nothing), np.zeros(frames, np.int64))
 
 
 @needs_torch
@@ -135,7 +135,7 @@ def test_a_step_is_finished_before_a_stop(number):
     before, done = signal.signal(number, signal.default_int_handler), []
     try:
         with pytest.raises(KeyboardInterrupt):
-            with uninterrupted():
+            with defer_interrupts():
                 signal.raise_signal(number)
                 done.append("rest of the step")
             done.append("next step")

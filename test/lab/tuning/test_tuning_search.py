@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 
 from regionmask_ros.errors import UserError
-from regionmask_ros.lab.tuning.search import Journal, Score, key_of, search, trials_of
-from regionmask_ros.lab.tuning.trial import ClipFigures, Outcome
+from regionmask_ros.lab.tuning.search import Journal, Score, count_trials, make_key, search
+from regionmask_ros.lab.tuning.trial import ClipMetrics, Outcome
 from regionmask_ros.network.thresholds import LARGEST
 
 START = {"encoder": 6, "conv1": 6, "conv2": 6}
@@ -18,7 +18,7 @@ COSTS = {"encoder": 3.0, "conv1": 0.2, "conv2": 0.1}
 def outcome(thresholds) -> Outcome:
     work = float(np.prod([1.0 / value for value in thresholds.values()]))
     points = sum(COSTS[name] * value for name, value in thresholds.items())
-    return Outcome({"clip": ClipFigures(work, work, work, work, 100.0 - points, 0.1)})
+    return Outcome({"clip": ClipMetrics(work, work, work, work, 100.0 - points, 0.1)})
 
 
 def judge(thresholds) -> Score:
@@ -36,11 +36,11 @@ def test_a_seed_decides_the_way_and_few_trials_are_made():
     tried: list[list[str]] = [[], []]
     for ways in tried:
         def noted(thresholds, ways=ways) -> Score:
-            ways.append(key_of(thresholds))
+            ways.append(make_key(thresholds))
             return judge(thresholds)
 
         search(START, noted, 3, np.random.default_rng(7))
-    assert tried[0] == tried[1] and len(tried[0]) <= trials_of(len(START), 3)
+    assert tried[0] == tried[1] and len(tried[0]) <= count_trials(len(START), 3)
 
 
 def test_an_interrupted_search_goes_on_where_it_was(tmp_path):
@@ -52,11 +52,11 @@ def test_an_interrupted_search_goes_on_where_it_was(tmp_path):
         def run(thresholds) -> Outcome:
             if len(runs) == stop_after:
                 raise KeyboardInterrupt
-            runs.append(key_of(thresholds))
+            runs.append(make_key(thresholds))
             return outcome(thresholds)
 
         def noted(thresholds) -> Score:
-            known = journal.outcome(key_of(thresholds), lambda: run(thresholds))
+            known = journal.outcome(make_key(thresholds), lambda: run(thresholds))
             return Score(float(np.log(known.clips["clip"].edp_js)), known.disagreement, 12.0)
 
         return search(START, noted, 3, np.random.default_rng(0))
@@ -74,9 +74,9 @@ def test_an_interrupted_search_goes_on_where_it_was(tmp_path):
 
 
 def test_an_outcome_counts_clips_alike_and_leaves_silent_ones_out():
-    quiet = ClipFigures(1.0, 10.0, 10.0, 1.0, None, 0.3)
-    one = Outcome({"a": ClipFigures(1.0, 10.0, 10.0, 2.0, 90.0, 0.1), "b": quiet})
-    other = Outcome({"a": ClipFigures(4.0, 10.0, 40.0, 2.0, 80.0, 0.1), "b": quiet})
+    quiet = ClipMetrics(1.0, 10.0, 10.0, 1.0, None, 0.3)
+    one = Outcome({"a": ClipMetrics(1.0, 10.0, 10.0, 2.0, 90.0, 0.1), "b": quiet})
+    other = Outcome({"a": ClipMetrics(4.0, 10.0, 40.0, 2.0, 80.0, 0.1), "b": quiet})
     assert one.disagreement == pytest.approx(10.0) and one.head_rms == pytest.approx(0.2)
     assert one.gain(other, "edp_js") == pytest.approx(2.0) and one.gain(other, "events") == pytest.approx(2.0)
     assert Outcome.of_json(one.as_json()) == one

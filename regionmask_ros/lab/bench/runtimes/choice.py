@@ -7,16 +7,16 @@ from typing import Callable, Sequence
 
 from ....network.graph import Network
 from ..clip import Clip, calibration_clip, spread_images
-from ..measure import Contestant
+from ..measure import Candidate
 
 ORT_FP32, ORT_INT8, OPENVINO_INT8, TORCH_FP32 = "onnxruntime_fp32", "onnxruntime_int8", "openvino_int8", "torch_fp32"
-PEERS = (ORT_FP32, ORT_INT8, OPENVINO_INT8, TORCH_FP32)
+BASELINES = (ORT_FP32, ORT_INT8, OPENVINO_INT8, TORCH_FP32)
 CALIBRATION_FRAMES = 64
 _BROUGHT, _LARGE = "run 'make bench-setup'", "it is large, so get it yourself: .venv/bin/python -m pip install torch"
 _THREAD_SETTINGS = ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS")
 
 
-class PeerModels:
+class BaselineModels:
     """The models of one clip's peers, each made when it is first needed."""
 
     def __init__(self, network: Network, clip: Clip, threads: int,
@@ -27,9 +27,9 @@ class PeerModels:
         self._calibration = calibration_clip(clip.path)
         self._int8: bytes | None = None
 
-    def open(self, engine: str) -> Contestant | str:
+    def open(self, engine: str) -> Candidate | str:
         """The peer, or one line that says why there is none."""
-        makers: dict[str, Callable[[], Contestant | str]] = {
+        makers: dict[str, Callable[[], Candidate | str]] = {
             ORT_FP32: self._onnxruntime_fp32, ORT_INT8: self._onnxruntime_int8,
             OPENVINO_INT8: self._openvino_int8, TORCH_FP32: self._torch_fp32,
         }
@@ -42,29 +42,29 @@ class PeerModels:
             why = f"no {error.name.partition('.')[0]} here" if gone else " ".join(str(error).split())
             return f"{engine} is left out: {why}; {_LARGE if engine == TORCH_FP32 else _BROUGHT}"
 
-    def _onnxruntime_fp32(self) -> Contestant:
+    def _onnxruntime_fp32(self) -> Candidate:
         from ..onnx_export import export_onnx
-        from .onnxruntime_peer import OnnxRuntimePeer
+        from .onnxruntime_peer import OnnxRuntimeBaseline
 
         model = export_onnx(self._network, self._clip.input_wh).SerializeToString()
-        return OnnxRuntimePeer(ORT_FP32, model, self._threads)
+        return OnnxRuntimeBaseline(ORT_FP32, model, self._threads)
 
-    def _onnxruntime_int8(self) -> Contestant:
-        from .onnxruntime_peer import OnnxRuntimePeer
+    def _onnxruntime_int8(self) -> Candidate:
+        from .onnxruntime_peer import OnnxRuntimeBaseline
 
-        return OnnxRuntimePeer(ORT_INT8, self._quantised(), self._threads, self._calibration)
+        return OnnxRuntimeBaseline(ORT_INT8, self._quantise_model(), self._threads, self._calibration)
 
-    def _openvino_int8(self) -> Contestant:
-        from .openvino_peer import OpenVinoPeer
+    def _openvino_int8(self) -> Candidate:
+        from .openvino_peer import OpenVinoBaseline
 
-        return OpenVinoPeer(OPENVINO_INT8, self._quantised(), self._threads, self._calibration)
+        return OpenVinoBaseline(OPENVINO_INT8, self._quantise_model(), self._threads, self._calibration)
 
-    def _torch_fp32(self) -> Contestant:
-        from .torch_peer import TorchPeer
+    def _torch_fp32(self) -> Candidate:
+        from .torch_peer import TorchBaseline
 
-        return TorchPeer(TORCH_FP32, self._network, self._threads)
+        return TorchBaseline(TORCH_FP32, self._network, self._threads)
 
-    def _quantised(self) -> bytes:
+    def _quantise_model(self) -> bytes:
         if self._int8 is None:
             from ..onnx_export import export_onnx, quantise
 
@@ -79,10 +79,10 @@ def limit_threads(threads: int) -> None:
         os.environ[name] = str(threads)
 
 
-def open_peers(engines: Sequence[str], models: PeerModels, tell: Callable[[str], None]) -> list[Contestant]:
+def open_baselines(engines: Sequence[str], models: BaselineModels, tell: Callable[[str], None]) -> list[Candidate]:
     """Those of ``engines`` that are peers and can run here; ``tell`` gets a line for each one that cannot."""
-    opened = [models.open(engine) for engine in engines if engine in PEERS]
+    opened = [models.open(engine) for engine in engines if engine in BASELINES]
     for line in opened:
         if isinstance(line, str):
             tell(line)
-    return [peer for peer in opened if not isinstance(peer, str)]
+    return [baseline for baseline in opened if not isinstance(baseline, str)]

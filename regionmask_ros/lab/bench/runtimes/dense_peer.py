@@ -9,7 +9,7 @@ import numpy as np
 from ..measure import DENSE
 
 
-class DensePeer(ABC):
+class DenseBaseline(ABC):
     """A contestant that computes everything in every frame. path: the runtime and its version."""
 
     setting = DENSE

@@ -6,12 +6,12 @@ import numpy as np
 import onnxruntime
 
 from ..onnx_export import INPUT, OUTPUT
-from .dense_peer import DensePeer
+from .dense_peer import DenseBaseline
 
 ERRORS_ONLY = 3
 
 
-class OnnxRuntimePeer(DensePeer):
+class OnnxRuntimeBaseline(DenseBaseline):
     """Runs an ONNX model with the processor's kernels; idle workers sleep, or they would count as computing."""
 
     def __init__(self, engine: str, model: bytes, threads: int, calibration: str = "") -> None:

@@ -5,10 +5,10 @@ from __future__ import annotations
 import numpy as np
 import openvino
 
-from .dense_peer import DensePeer
+from .dense_peer import DenseBaseline
 
 
-class OpenVinoPeer(DensePeer):
+class OpenVinoBaseline(DenseBaseline):
     """Compiles an ONNX model, one with quantise nodes to integer kernels, AMX included where the processor has it."""
 
     def __init__(self, engine: str, model: bytes, threads: int, calibration: str = "") -> None:

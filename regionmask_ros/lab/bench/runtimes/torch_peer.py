@@ -8,12 +8,12 @@ from torch.nn import functional
 
 from ....network.formats.lava_dl import INPUT_MEAN, INPUT_STD
 from ....network.graph import Network
-from .dense_peer import DensePeer
+from .dense_peer import DenseBaseline
 
 UNIT = np.float32(64)
 
 
-class TorchPeer(DensePeer):
+class TorchBaseline(DenseBaseline):
     """The same convolutions by hand; normalisation is part of the timed step."""
 
     def __init__(self, engine: str, network: Network, threads: int) -> None:
