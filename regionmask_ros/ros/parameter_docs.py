@@ -1,6 +1,6 @@
 """The table of parameters as people read it: config/detector.yaml, and the table in the README.
 
-In a repository, ``python -m regionmask_ros.ros.parameter_pages`` writes both; a test holds them equal to the table.
+In a repository, ``python -m regionmask_ros.ros.parameter_docs`` writes both; a test holds them equal to the table.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from ..errors import UserError
 from ..files.atomic import write_whole
 from .parameters import PARAMETERS, ParameterSpec, Value
 
-START, END = "<!-- parameters: made by regionmask_ros.ros.parameter_pages -->", "<!-- end of parameters -->"
+START, END = "<!-- parameters: made by regionmask_ros.ros.parameter_docs -->", "<!-- end of parameters -->"
 
 _TYPE_NAMES = {bool: "bool", int: "int", float: "double", str: "string", tuple: "string[]"}
 

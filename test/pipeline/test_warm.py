@@ -9,10 +9,10 @@ import pytest
 START = """
 import sys
 import numpy as np
-from regionmask_ros.mask.knobs import PresetOverrides
-from regionmask_ros.frames import Frame
+from regionmask_ros.mask.scheduling import PresetOverrides
+from regionmask_ros.core.frame import Frame
 from regionmask_ros.network.files import load_network
-from regionmask_ros.pipeline import Pipeline, PipelineSettings
+from regionmask_ros.pipeline.pipeline import Pipeline, PipelineSettings
 pipeline = Pipeline(load_network(sys.argv[1]), PipelineSettings(input_size=(64, 64)))
 pipeline.process(Frame(np.full((64, 64, 3), 90, np.uint8), "bgr", 0, ""))
 pipeline.reconfigure(PipelineSettings(input_size=(64, 64), mask="dynamic", dynamic="mgnet"))

@@ -28,7 +28,7 @@ def test_a_wait_ends_with_the_request_or_the_time():
 
 HAIL = """
 import os, signal, threading, time
-from regionmask_ros.ros.stopping import StopRequest
+from regionmask_ros.ros.session import StopRequest
 
 for index in range(1500):
     with StopRequest() as stop:
