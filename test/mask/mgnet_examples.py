@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import numpy as np
 
-from regionmask_ros.mask.mgnet.source import light as mgnet_light
-from regionmask_ros.mask.mgnet.source import paper as mgnet_paper
+from regionmask_ros.mask.mgnet import light as mgnet_light
+from regionmask_ros.mask.mgnet import paper as mgnet_paper
 from regionmask_ros.mask.mgnet.light import LightNetwork, token_grid
 from regionmask_ros.mask.mgnet.paper import PaperNetwork
 

@@ -13,7 +13,7 @@ from sensor_msgs.msg import CompressedImage, Image
 from vision_msgs.msg import Detection2DArray
 
 from regionmask_ros.core.frame import Frame
-from regionmask_ros.pipeline.pipeline import pipeline as pipeline_module
+from regionmask_ros.pipeline import pipeline as pipeline_module
 from regionmask_ros.pipeline.pipeline import Pipeline, PipelineSettings
 from regionmask_ros.report.overlay import keep_to_image
 from regionmask_ros.ros import publishers
