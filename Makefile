@@ -6,6 +6,8 @@ VIDEO ?=
 TORCH ?= torch>=2.1,<3
 # Options for pytest, such as ARGS="-k mask".
 ARGS ?=
+# The checks that `make check` runs, such as CHECKS="ruff mypy"; empty: all.
+CHECKS ?=
 
 BOOTSTRAP = $(PYTHON) -m bootstrap
 # Installs what a file lists, and nothing else: what .venv has stays as it is.
@@ -15,7 +17,7 @@ export VIDEO TORCH
 unexport PYTHONSAFEPATH
 
 .DEFAULT_GOAL := help
-.PHONY: help setup lava bench-setup rerun-setup train-setup test demo clean
+.PHONY: help setup lava bench-setup rerun-setup train-setup check-setup check test demo clean
 
 help:
 	@echo "make setup        create .venv with everything that is needed (PYTHON=/path/to/python3.12: with another Python)"
@@ -23,6 +25,7 @@ help:
 	@echo "make bench-setup  add the dense runtimes that \`python -m regionmask_ros bench\` compares with, 350 MB"
 	@echo "make rerun-setup  add what writes recordings for the Rerun viewer, and the viewer, 630 MB"
 	@echo "make train-setup  add PyTorch for \`python -m regionmask_ros train_mgnet\` (TORCH=torch==2.13.0: another one)"
+	@echo "make check        check style, types, imports, spelling and the documentation (CHECKS=\"ruff mypy\": some of them)"
 	@echo "make test         run all tests (ARGS=\"-k mask\": options for pytest)"
 	@echo "make demo         play a video through the ROS node, results in demo_output/ (VIDEO=file: your own video)"
 	@echo "make clean        remove .venv and everything else that these commands made"
@@ -48,6 +51,14 @@ train-setup: setup
 	    --constraint bootstrap/lock.txt "$$TORCH"
 	@$(BOOTSTRAP) python -c "import torch; print('ready: python -m regionmask_ros train_mgnet')"
 
+# Not with $(ADD): over a sourced ROS, .venv lacks some packages of lock.txt that these need.
+check-setup: setup
+	@$(BOOTSTRAP) python -m pip --disable-pip-version-check --no-input install --quiet --no-user --progress-bar off \
+	    --constraint bootstrap/lock.txt -r bootstrap/lock_check.txt
+
+check: check-setup
+	@$(BOOTSTRAP) python -m checks $(CHECKS)
+
 # A test that hangs is ended after five minutes, so that a run always ends.
 test: setup
 	@PYTEST_TIMEOUT=300 $(BOOTSTRAP) python -m pytest $(ARGS)
@@ -57,5 +68,5 @@ demo: setup
 	    --video "$${VIDEO:-.venv/share/regionmask_ros/bikes.mp4}"
 
 clean:
-	rm -rf .venv demo_output build install log .pytest_cache .hypothesis
+	rm -rf .venv demo_output build install log .pytest_cache .hypothesis .mypy_cache .ruff_cache
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +

@@ -4,12 +4,12 @@ import sys
 
 if sys.version_info < (3, 10):
     sys.stderr.write(
-        "regionmask_ros set-up: missing: Python 3.10 to 3.13, this is %d.%d at %s"
-        " (Debian package: python3; or name another one: make setup PYTHON=/path/to/python3.12)\n"
-        % (sys.version_info[0], sys.version_info[1], sys.executable)
+        "regionmask_ros set-up: missing: Python 3.10 to 3.13; %s is %d.%d. To use another one:"
+        " make setup PYTHON=/path/to/python3.12 (Debian package: python3)\n"
+        % (sys.executable, sys.version_info[0], sys.version_info[1])
     )
     sys.exit(2)
 
-from .command import main  # noqa: E402  (the check above must come first: the rest does not parse on older Pythons)
+from .command import main  # after the check: older Pythons cannot parse the rest
 
 sys.exit(main(sys.argv[1:]))

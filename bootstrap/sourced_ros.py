@@ -1,14 +1,14 @@
-"""Is a real ROS sourced here, and for which Python?"""
+"""Finds out whether a ROS is sourced in this shell, and which Python can use it."""
 
 from __future__ import annotations
 
 import json
 import subprocess
 import sys
+from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Mapping
 
-# Importing the compiled parts tells a ROS of another Python apart, which `import rclpy` alone does not.
+# It imports compiled parts, because `import rclpy` alone also succeeds with a ROS that was built for another Python.
 _PROBE = """
 import json, sys
 import rclpy.node
@@ -24,13 +24,20 @@ except ImportError:
 print(json.dumps([numpy.__version__, vision_msgs]))
 """
 
-# What ROS's own packages are built for, whatever `python3` on PATH is.
+# ROS's own packages are built for it, whatever `python3` on PATH is.
 SYSTEM_PYTHON = "/usr/bin/python3"
 
 
 @dataclass(frozen=True)
 class SourcedRos:
-    """``distro`` as in ROS_DISTRO, the version of the NumPy that its messages use, whether vision_msgs is there."""
+    """A ROS that is sourced and works.
+
+    Attributes:
+        distro: Its name, as in ROS_DISTRO.
+        python: The Python that can use it.
+        numpy: The version of the NumPy that its messages use.
+        has_vision_msgs: Whether vision_msgs is installed.
+    """
 
     distro: str
     python: str
@@ -39,25 +46,34 @@ class SourcedRos:
 
 
 def is_sourced(environ: Mapping[str, str]) -> bool:
-    """A set-up script of ROS has run in this shell. That says nothing yet about Python."""
+    """Checks whether a set-up script of ROS has run in this shell, which says nothing yet about Python."""
     return bool(environ.get("ROS_DISTRO")) and bool(environ.get("AMENT_PREFIX_PATH"))
 
 
 def find(environ: Mapping[str, str], pythons: tuple[str, ...] = (sys.executable, SYSTEM_PYTHON)) -> SourcedRos | None:
-    """The sourced ROS with the first of ``pythons`` that can use it; None without one."""
+    """Finds the sourced ROS.
+
+    Args:
+        environ: The shell's environment.
+        pythons: Interpreters to try, the preferred one first.
+
+    Returns:
+        The ROS with the first Python that can use it; None if none is sourced or none of them can.
+    """
     if not is_sourced(environ):
         return None
     for python in pythons:
-        answer = _ask(python, environ)
+        answer = _probe(python, environ)
         if answer is not None:
             return SourcedRos(environ["ROS_DISTRO"], python, *answer)
     return None
 
 
-def _ask(python: str, environ: Mapping[str, str]) -> tuple[str, bool] | None:
+def _probe(python: str, environ: Mapping[str, str]) -> tuple[str, bool] | None:
+    """NumPy's version and whether vision_msgs is there; None when this Python cannot use the ROS."""
     try:
         done = subprocess.run([python, "-c", _PROBE], env=dict(environ), stdin=subprocess.DEVNULL, timeout=60,
-                              stdout=subprocess.PIPE, stderr=subprocess.DEVNULL)
+                              stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, check=False)
     except (OSError, subprocess.TimeoutExpired):
         return None
     if done.returncode:

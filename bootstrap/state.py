@@ -1,4 +1,4 @@
-"""What has been done already, in one small file in ``.venv``, and the lock that keeps two set-ups apart."""
+"""Remembers which steps are done, in one small file in ``.venv``, and keeps two set-ups apart with a lock."""
 
 from __future__ import annotations
 
@@ -9,21 +9,24 @@ import hashlib
 import json
 import os
 import threading
+from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Callable, Iterator
 
 _FORMAT = 1
 
 
 class State:
-    """Step name to key. A step whose key equals the wanted one is done. Written after every change, by renaming.
+    """The steps that are done. Saved after every change, by renaming. Several threads may use it.
 
-    Several threads may use it.
-
-    ``unfinished`` names a step that was writing into ``.venv`` when the set-up was ended: packages may be half there.
+    Attributes:
+        path: The file.
+        keys: Step name to key. A step is done if its key equals the wanted one.
+        unfinished: The step that was writing into ``.venv`` when the set-up ended, or empty. If it is not empty,
+            packages may be half installed.
     """
 
     def __init__(self, path: Path) -> None:
+        """Reads the file. One that is missing or damaged counts as nothing done."""
         self.path = path
         self.keys: dict[str, str] = {}
         self.unfinished = ""
@@ -36,16 +39,25 @@ class State:
             pass
 
     def has(self, step: str, key: str) -> bool:
+        """Checks whether a step was done with this key."""
         return self.keys.get(step) == key
 
     def set(self, step: str, key: str) -> None:
+        """Records that a step is done."""
         with self._lock:
             self.keys[step] = key
         self.save()
 
     @contextlib.contextmanager
     def writing(self, step: str) -> Iterator[None]:
-        """While inside, a sudden end leaves the mark `unfinished`. An ordinary failure leaves it too."""
+        """Marks a step as unfinished while the block runs. After an exception or a sudden end the mark stays.
+
+        Args:
+            step: The step that writes into ``.venv``. It no longer counts as done.
+
+        Yields:
+            Nothing.
+        """
         with self._lock:
             self.keys.pop(step, None)
             self.unfinished = step
@@ -55,6 +67,7 @@ class State:
         self.save()
 
     def save(self) -> None:
+        """Writes the file."""
         with self._lock:
             content = {"format": _FORMAT, "unfinished": self.unfinished, "keys": self.keys}
             temporary = self.path.with_suffix(".tmp")
@@ -62,8 +75,15 @@ class State:
             os.replace(temporary, self.path)
 
 
-def digest(*parts: str | Path) -> str:
-    """A short hash over texts, files, and all files of folders. A missing file counts as such."""
+def compute_digest(*parts: str | Path) -> str:
+    """Computes a short hash over texts and files.
+
+    Args:
+        *parts: Texts, files, and folders, which count with all files below them. A missing file counts as such.
+
+    Returns:
+        24 hexadecimal digits.
+    """
     total = hashlib.sha256()
     for part in parts:
         if isinstance(part, str):
@@ -78,8 +98,19 @@ def digest(*parts: str | Path) -> str:
 
 
 @contextlib.contextmanager
-def only_one(path: Path, on_wait: Callable[[], None]) -> Iterator[int]:
-    """Holds an exclusive lock on ``path`` (a committed file, which is not changed); yields its file descriptor."""
+def lock_exclusively(path: Path, on_wait: Callable[[], None]) -> Iterator[int]:
+    """Holds an exclusive lock on a file while the block runs.
+
+    Args:
+        path: A committed file, which is not changed.
+        on_wait: Called once if another process holds the lock.
+
+    Yields:
+        The descriptor of the open file. Processes that inherit it keep the lock.
+
+    Raises:
+        OSError: When the file cannot be opened.
+    """
     try:
         handle = os.open(path, os.O_RDWR)
     except OSError:

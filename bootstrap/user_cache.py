@@ -1,20 +1,28 @@
-"""Files that another clone of this user can use again: built wheels, the trained network, the demo video.
+"""Keeps files that another clone of this user can use again: built wheels, the trained network, the demo video.
 
-A cache is a help, never a need: whatever goes wrong with it is ignored.
+The set-up works without the cache: all its failures are ignored.
 """
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import os
 import shutil
 import tempfile
+from collections.abc import Mapping
 from pathlib import Path
-from typing import Mapping
 
 
-def folder(environ: Mapping[str, str]) -> Path | None:
-    """``$XDG_CACHE_HOME/regionmask_ros`` or ``~/.cache/regionmask_ros``; None without an absolute place."""
+def find_folder(environ: Mapping[str, str]) -> Path | None:
+    """Finds the cache's folder.
+
+    Args:
+        environ: The environment, with ``XDG_CACHE_HOME`` or ``HOME``.
+
+    Returns:
+        ``$XDG_CACHE_HOME/regionmask_ros`` or ``~/.cache/regionmask_ros``; None if neither is an absolute path.
+    """
     base = environ.get("XDG_CACHE_HOME", "")
     if not os.path.isabs(base):
         base = os.path.join(os.path.expanduser("~"), ".cache")
@@ -22,7 +30,7 @@ def folder(environ: Mapping[str, str]) -> Path | None:
 
 
 def sha256(path: Path) -> str:
-    """The hash of a file; empty when it cannot be read."""
+    """Computes the SHA-256 of a file in hexadecimal; empty when it cannot be read."""
     total = hashlib.sha256()
     try:
         with open(path, "rb") as file:
@@ -33,17 +41,15 @@ def sha256(path: Path) -> str:
     return total.hexdigest()
 
 
-def keep(source: Path, cache: Path | None, name: str) -> None:
-    """Stores a copy as ``cache/name``."""
+def store(source: Path, cache: Path | None, name: str) -> None:
+    """Stores a copy of ``source`` as ``cache/name``; does nothing without a cache."""
     if cache is not None:
-        try:
-            copy(source, cache / name)
-        except OSError:
-            pass
+        with contextlib.suppress(OSError):
+            copy_atomically(source, cache / name)
 
 
-def copy(source: Path, target: Path) -> None:
-    """Copies to a temporary name beside the target, then renames: nobody sees half a file."""
+def copy_atomically(source: Path, target: Path) -> None:
+    """Copies to a temporary name beside the target, then renames, so that half a file is never visible."""
     target.parent.mkdir(parents=True, exist_ok=True)
     handle, temporary = tempfile.mkstemp(dir=target.parent, prefix=target.name + ".")
     os.close(handle)

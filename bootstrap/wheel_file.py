@@ -1,4 +1,4 @@
-"""Packs the installed files of an interface package into a wheel, which pip can install and take away again."""
+"""Packs the installed files of an interface package into a wheel, which pip can install and uninstall."""
 
 from __future__ import annotations
 
@@ -20,7 +20,17 @@ for _library in sorted(Path(__file__).resolve().parents[3].glob("lib{name}__*.so
 
 
 def pack_prefix(prefix: Path, name: str, version: str, wheel: Path) -> Path:
-    """Writes ``wheel`` from the tree below ``prefix``: Python modules to its root, all else as data files."""
+    """Writes a wheel from an installed package.
+
+    Args:
+        prefix: The installation prefix. Python modules go to the wheel's root, all other files are data files.
+        name: The name of the ROS package and of its Python module.
+        version: Its version.
+        wheel: The file to write. Its name must be a valid name of a wheel: distribution, version, tags.
+
+    Returns:
+        ``wheel``.
+    """
     modules = next(prefix.rglob(f"{name}/__init__.py")).parent.parent
     distribution = "-".join(wheel.name.split("-")[:2])
     tag = "-".join(wheel.name[:-len(".whl")].split("-")[2:])
@@ -39,13 +49,14 @@ def pack_prefix(prefix: Path, name: str, version: str, wheel: Path) -> Path:
                                  "License: Apache-2.0\n").encode()
     files[f"{info}/WHEEL"] = (f"Wheel-Version: 1.0\nGenerator: regionmask_ros set-up\nRoot-Is-Purelib: false\n"
                               f"Tag: {tag}\n").encode()
-    record = "".join(f"{path},sha256={_digest(content)},{len(content)}\n" for path, content in files.items())
+    record = "".join(f"{entry},sha256={_hash(content)},{len(content)}\n" for entry, content in files.items())
     files[f"{info}/RECORD"] = f"{record}{info}/RECORD,,\n".encode()
     with zipfile.ZipFile(wheel, "w", zipfile.ZIP_DEFLATED) as archive:
-        for path, content in files.items():
-            archive.writestr(path, content)
+        for entry, content in files.items():
+            archive.writestr(entry, content)
     return wheel
 
 
-def _digest(content: bytes) -> str:
+def _hash(content: bytes) -> str:
+    """The hash of a file as RECORD wants it: URL-safe Base64 without padding."""
     return base64.urlsafe_b64encode(hashlib.sha256(content).digest()).rstrip(b"=").decode()

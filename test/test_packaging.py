@@ -47,7 +47,7 @@ def committed_files() -> list[Path]:
         return [ROOT / name for name in listed if name and (ROOT / name).is_file()]
     except (OSError, subprocess.CalledProcessError):
         made = {".venv", ".git", "demo_output", "build", "install", "log", "__pycache__", ".pytest_cache",
-                ".hypothesis"}
+                ".hypothesis", ".mypy_cache", ".ruff_cache"}
         return [path for path in ROOT.rglob("*") if path.is_file() and made.isdisjoint(path.relative_to(ROOT).parts)]
 
 
@@ -150,7 +150,7 @@ def test_colcon_test_runs_pytest_and_counts(clone, tmp_path):
 
 def keys_of(sources: list[Path]) -> set[str]:
     """Keys of everything that the files import and that is neither Python's own nor a file beside them."""
-    known = {PACKAGE, "bootstrap", *OPTIONAL, *sys.stdlib_module_names, *(path.stem for path in sources)}
+    known = {PACKAGE, "bootstrap", "checks", *OPTIONAL, *sys.stdlib_module_names, *(path.stem for path in sources)}
     return {KEYS.get(name, name) for name in set().union(*map(imported_modules, sources)) - known}
 
 

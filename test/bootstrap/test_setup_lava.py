@@ -8,14 +8,14 @@ from pathlib import Path
 import pytest
 
 from bootstrap import lava
-from bootstrap.packages import LOCK, pins
+from bootstrap.packages import LOCK, read_pins
 
 
 @pytest.fixture
 def nowhere(tmp_path, monkeypatch):
     """A machine on which no Python 3.10 is installed in the usual places."""
     monkeypatch.setattr(lava, "_pyenv_root", lambda environ: str(tmp_path / "none"))
-    monkeypatch.setattr(lava, "_USUAL", ())
+    monkeypatch.setattr(lava, "_USUAL_PLACES", ())
     return tmp_path
 
 
@@ -50,8 +50,8 @@ def test_one_that_cannot_make_environments_is_passed_over(nowhere):
 
 
 def test_the_lock_has_an_old_numpy_and_no_framework():
-    locked = dict(line.split("==") for line in pins(lava.LOCK))
+    locked = dict(line.split("==") for line in read_pins(lava.LOCK))
     assert locked["lava-nc"] == "0.10.0" and locked["lava-dl"] == "0.6.0"
     assert locked["numpy"].startswith("1.") and "torch" not in locked
-    ours = dict(line.split(";")[0].split("==") for line in pins(LOCK))
+    ours = dict(line.split(";")[0].split("==") for line in read_pins(LOCK))
     assert not {"lava-nc", "lava-dl"} & set(ours)

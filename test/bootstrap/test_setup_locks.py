@@ -8,7 +8,7 @@ import re
 import pytest
 
 from bootstrap.lava import LOCK as LOCK_LAVA
-from bootstrap.packages import LOCK, LOCK_OLD_NUMPY, pins, ros_constraints
+from bootstrap.packages import LOCK, LOCK_OLD_NUMPY, make_constraints, read_pins
 
 PIN = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*==[0-9][A-Za-z0-9.]*"
                  r'(; (python_version < "3\.1[0-9]"|platform_machine == "x86_64"))?')
@@ -24,15 +24,15 @@ def versions(lines: list[str]) -> dict[str, str]:
 
 @pytest.mark.parametrize("lock", [LOCK, LOCK_OLD_NUMPY, LOCK_LAVA], ids=lambda lock: lock.name)
 def test_every_line_is_one_exact_version(lock):
-    assert [line for line in pins(lock) if not PIN.fullmatch(line)] == []
-    assert len(versions(pins(lock))) == len(pins(lock))
+    assert [line for line in read_pins(lock) if not PIN.fullmatch(line)] == []
+    assert len(versions(read_pins(lock))) == len(read_pins(lock))
     assert "://" not in lock.read_text() and "\n-" not in lock.read_text()
 
 
 def test_what_the_packages_need_is_locked_too():
     """They are installed without looking at what they need, so a hole in the lock would show as an ImportError."""
     requirement = pytest.importorskip("packaging.requirements", reason="needs the package `packaging`").Requirement
-    locked = versions(pins(LOCK))
+    locked = versions(read_pins(LOCK))
     installed = {normal(found.metadata["Name"]): found for found in importlib.metadata.distributions()}
     same = [name for name, version in locked.items() if name in installed and installed[name].version == version]
     if len(same) < 100:
@@ -45,19 +45,19 @@ def test_what_the_packages_need_is_locked_too():
 
 
 def test_no_deep_learning_framework_comes_in():
-    assert {"torch", "lava-nc", "lava-dl", "tensorflow"}.isdisjoint(versions(pins(LOCK)))
+    assert {"torch", "lava-nc", "lava-dl", "tensorflow"}.isdisjoint(versions(read_pins(LOCK)))
 
 
 @pytest.mark.parametrize("numpy, numba", [
-    ("1.21.5", versions(pins(LOCK_OLD_NUMPY))["numba"]), ("1.22.4", versions(pins(LOCK_OLD_NUMPY))["numba"]),
-    ("1.23.0", versions(pins(LOCK))["numba"]), ("1.26.4", versions(pins(LOCK))["numba"]),
-    ("2.3.4", versions(pins(LOCK))["numba"]),
+    ("1.21.5", versions(read_pins(LOCK_OLD_NUMPY))["numba"]), ("1.22.4", versions(read_pins(LOCK_OLD_NUMPY))["numba"]),
+    ("1.23.0", versions(read_pins(LOCK))["numba"]), ("1.26.4", versions(read_pins(LOCK))["numba"]),
+    ("2.3.4", versions(read_pins(LOCK))["numba"]),
 ])
 def test_over_ros_its_numpy_stays_and_numba_fits_it(numpy, numba):
-    constraints = versions(ros_constraints(numpy))
+    constraints = versions(make_constraints(numpy))
     assert constraints["numpy"] == numpy and constraints["numba"] == numba
     assert not [name for name in constraints if name.startswith("ros-")]
 
 
 def test_old_releases_take_the_place_of_locked_ones():
-    assert set(versions(pins(LOCK_OLD_NUMPY))) <= set(versions(pins(LOCK)))
+    assert set(versions(read_pins(LOCK_OLD_NUMPY))) <= set(versions(read_pins(LOCK)))
