@@ -10,8 +10,8 @@ the old bag's.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from importlib.util import find_spec
-from typing import Callable
 
 from launch.actions import (
     DeclareLaunchArgument,

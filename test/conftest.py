@@ -58,7 +58,7 @@ def make_clip(tmp_path_factory):
 
     def make(frames: int, pixels_a_frame: int) -> str:
         path = str(tmp_path_factory.mktemp("clip") / "a clip.mp4")
-        writer = cv2.VideoWriter(path, cv2.VideoWriter_fourcc(*"mp4v"), 20.0, (160, 96))
+        writer = cv2.VideoWriter(path, cv2.VideoWriter.fourcc(*"mp4v"), 20.0, (160, 96))
         still = np.random.default_rng(0).integers(0, 120, (96, 160, 3)).astype(np.uint8)
         for t in range(frames):
             image = still.copy()

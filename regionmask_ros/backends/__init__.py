@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import Any, Mapping
+from collections.abc import Mapping
+from typing import Any
 
 from ..core.options import Value, make_options
 from ..errors import UserError
@@ -46,6 +47,7 @@ def open_backend(
     given: Mapping[str, Value] | None = None, is_cancelled: IsCancelled = never_cancelled,
 ) -> Backend:
     """A running backend for one camera. Raises UserError as ``resolve_arithmetic`` and ``parse_options`` do, and
-    BackendFailed when it cannot be opened or is given up meanwhile."""
+    BackendFailed when it cannot be opened or is given up meanwhile.
+    """
     arithmetic = resolve_arithmetic(backend, arithmetic)
     return BACKENDS[backend](network, input_wh, arithmetic, parse_options(backend, given or {}), is_cancelled)

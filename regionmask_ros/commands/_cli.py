@@ -13,9 +13,10 @@ import shlex
 import signal
 import sys
 import threading
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import fields
 from types import ModuleType
-from typing import Any, Callable, Iterator, Sequence
+from typing import Any
 
 from ..errors import UserError, to_one_line
 from ..mask.adaptive import Adaptive

@@ -15,9 +15,10 @@ import argparse
 import contextlib
 import json
 import os
+from collections.abc import Sequence
 from dataclasses import asdict, replace
 from pathlib import Path
-from typing import Any, Sequence
+from typing import Any
 
 import numpy as np
 from tqdm import tqdm
@@ -25,7 +26,8 @@ from tqdm import tqdm
 from .. import __version__
 from ..core.frame import Frame, choose_input_size, parse_input_size
 from ..core.grid import RegionGrid
-from ..datasets import BagTopics, has_bag, read_labels
+from ..datasets import has_bag, read_labels
+from ..datasets.bag import BagTopics
 from ..datasets.labels import ANY, Labels
 from ..errors import UserError
 from ..files.atomic import display_path
@@ -34,7 +36,8 @@ from ..mask.calibration import Calibration, Target
 from ..mask.heat import DEFAULT_COVER
 from ..mask.static import save_static_mask
 from ..network.files import find_network, load_network
-from ..pipeline.pipeline import Pipeline, PipelineSettings
+from ..pipeline.pipeline import Pipeline
+from ..pipeline.settings import PipelineSettings
 from ..report.calibration_page import heat_image, mask_image, write_calibration_page
 from ..report.run_page import encode_jpeg
 from ..sources import Source, open_source

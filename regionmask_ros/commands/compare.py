@@ -15,9 +15,10 @@ import contextlib
 import json
 import sys
 import time
+from collections.abc import Mapping, Sequence
 from itertools import islice
 from pathlib import Path
-from typing import Any, Mapping, Sequence
+from typing import Any
 
 import numpy as np
 from tqdm import tqdm
@@ -38,7 +39,7 @@ from ..mask.scheduling import is_refresh
 from ..mask.static import load_static_mask
 from ..network.files import find_network, load_network
 from ..network.graph import Network
-from ..pipeline.pipeline import PipelineSettings
+from ..pipeline.settings import PipelineSettings
 from ..sources import Source, open_source
 from ._cli import EXIT_OK, add_input_size, add_network, add_topic, command_main
 

@@ -10,7 +10,8 @@ It runs until Ctrl-C. Topics (remap them) and parameters are ROS's; "ros2 param 
 from __future__ import annotations
 
 import argparse
-from typing import TYPE_CHECKING, Sequence
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
 from ..ros.cameras import Camera, cache_loads, parse_camera, require_distinct
 from ..ros.session import StopRequest

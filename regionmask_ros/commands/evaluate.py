@@ -22,14 +22,15 @@ from __future__ import annotations
 import argparse
 import json
 import os
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Sequence
 
 from tqdm import tqdm
 
 from .. import __version__
 from ..core.frame import parse_input_size
-from ..datasets import BagTopics, has_bag, open_dataset
+from ..datasets import has_bag, open_dataset
+from ..datasets.bag import BagTopics
 from ..datasets.labels import LabelledSequence
 from ..datasets.moved_view import MAX_MOVE
 from ..errors import UserError
@@ -43,7 +44,7 @@ from ..mask.dynamic import MGNET
 from ..metrics.machine import machine_facts
 from ..network.files import find_network, load_network
 from ..network.thresholds import TRAINED, TUNED
-from ..pipeline.pipeline import PipelineSettings
+from ..pipeline.settings import PipelineSettings
 from ._cli import (
     EXIT_OK,
     add_input_size,

@@ -14,8 +14,8 @@ import argparse
 import json
 import math
 import sys
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Sequence
 
 from ..errors import UserError
 from ..ros.session import StopRequest
@@ -47,13 +47,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(args: argparse.Namespace) -> int:
     """Plays to the end or to Ctrl-C, and tells how many frames were published."""
     _check(args)
-    with StopRequest() as stop:
-        with open_source(args.source, args.bag_topic, args.topic) as source:
-            from ..ros.setup import require, use_profile
+    with StopRequest() as stop, open_source(args.source, args.bag_topic, args.topic) as source:
+        from ..ros.setup import require, use_profile
 
-            use_profile()
-            require("rclpy", "sensor_msgs", "vision_msgs")
-            _play(source, args, stop)
+        use_profile()
+        require("rclpy", "sensor_msgs", "vision_msgs")
+        _play(source, args, stop)
     return EXIT_OK
 
 

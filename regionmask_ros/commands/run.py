@@ -17,9 +17,10 @@ import contextlib
 import json
 import os
 import sys
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from itertools import chain, islice, repeat
-from typing import Any, Mapping, Sequence
+from typing import Any
 
 import numpy as np
 from tqdm import tqdm
@@ -28,6 +29,7 @@ from .. import __version__
 from ..backends import BACKENDS, parse_options
 from ..core.frame import choose_input_size, parse_input_size
 from ..core.options import parse_pairs
+from ..core.result import StepResult
 from ..errors import UserError
 from ..files.outputs import Outputs
 from ..metrics.loihi2 import REFERENCE_INPUT_WH, allocate, modelled_table
@@ -35,7 +37,8 @@ from ..metrics.run_summary import FrameRecord, summarise
 from ..network.files import find_network, load_network
 from ..network.graph import Network
 from ..network.thresholds import TRAINED, TUNED
-from ..pipeline.pipeline import Pipeline, PipelineSettings, StepResult
+from ..pipeline.pipeline import Pipeline
+from ..pipeline.settings import PipelineSettings
 from ..report.overlay import caption_line, draw_overlay
 from ..report.page import Figure, write_report
 from ..report.plots import Panel, per_frame_svg
@@ -211,7 +214,8 @@ def _process(args: argparse.Namespace, source: Source, pipeline: Pipeline, outpu
 
 def _frames(args: argparse.Namespace, source: Source) -> tqdm:
     """The frames that were asked for, with a progress bar. Each pass of a loop starts the pipeline afresh, as its
-    stamps jump back."""
+    stamps jump back.
+    """
     most = min(args.max_frames or sys.maxsize, sys.maxsize)
     promised = None if args.loop else source.frame_count
     total = min(promised or sys.maxsize, most)

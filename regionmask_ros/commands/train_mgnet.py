@@ -16,8 +16,9 @@ import argparse
 import importlib.util
 import json
 import os
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Any, Sequence
+from typing import Any
 
 from tqdm import tqdm
 
@@ -31,7 +32,7 @@ from ..lab.evaluation.table import figure
 from ..mask.mgnet.weights import SHAPES, load_weights
 from ..metrics.machine import machine_facts
 from ..network.files import find_network, load_network
-from ..pipeline.pipeline import PipelineSettings
+from ..pipeline.settings import PipelineSettings
 from ._cli import EXIT_INTERRUPTED, EXIT_OK, add_input_size, add_max_pixels, add_network, command_main
 
 SHIPPED_NAME = "light"

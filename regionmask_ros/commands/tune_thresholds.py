@@ -16,9 +16,10 @@ from __future__ import annotations
 
 import argparse
 import json
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Mapping, Sequence
+from typing import Any
 
 import numpy as np
 from tqdm import tqdm
@@ -34,7 +35,7 @@ from ..metrics.loihi2 import REFERENCE_CORES
 from ..network.files import find_network, load_network
 from ..network.graph import Network
 from ..network.thresholds import INPUT_STEPS, LARGEST, TunedThresholds, get_thresholds, round_up_encoder
-from ..pipeline.pipeline import PipelineSettings
+from ..pipeline.settings import PipelineSettings
 from ._cli import EXIT_OK, add_max_pixels, add_network, command_main, format_command
 
 WORK = {"edp": ("edp_js",), "edp+events": ("edp_js", "events"), "synops": ("synops",), "cpu": ("cpu_ms",)}

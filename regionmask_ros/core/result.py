@@ -7,8 +7,8 @@ One frame on its way through the pipeline, and what became of it.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Mapping
 
 import numpy as np
 
@@ -58,7 +58,8 @@ class RegionMask:
     @property
     def attended_shares(self) -> dict[str, float]:
         """Share of the regions that each cause attends, 0 to 1; causes may overlap. On a refresh frame the refresh is
-        the only cause."""
+        the only cause.
+        """
         if self.refresh:
             return {REFRESH: 1.0}
         return {cause: np.count_nonzero(keep) / keep.size for cause, keep in self.sources.items()}

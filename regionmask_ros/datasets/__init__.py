@@ -5,7 +5,7 @@ A data set is written ``KIND:PATH``. Labels alone, for pictures that come from e
 
 from __future__ import annotations
 
-from typing import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 
 from ..errors import UserError
 from . import bag, coco, csv_table, kitti, mot
@@ -35,7 +35,8 @@ LABEL_FILES: Mapping[str, Callable[..., Labels]] = {
 def open_dataset(spelt: str, topics: BagTopics = BagTopics()) -> list[LabelledSequence]:
     """The sequences of ``KIND:PATH``, at least one. topics: of a bag.
 
-    Raises UserError: unknown kind, missing or damaged files."""
+    Raises UserError: unknown kind, missing or damaged files.
+    """
     return _by_kind(DATASETS, spelt, topics, "data set")
 
 

@@ -13,11 +13,12 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
+from ..core.detections import UNTRACKED
 from ..errors import InvalidFile, UserError
 from ..files.atomic import display_path
 from ..sources.bag import BagImages, bag_folder, choose_topic, messages, opened
 from ..sources.image_message import stamp_ns
-from .labels import ANY, UNTRACKED, LabelledSequence, LabelRow, Labels, checked
+from .labels import ANY, LabelledSequence, LabelRow, Labels, checked
 
 DETECTIONS = "vision_msgs/msg/Detection2DArray"
 

@@ -10,12 +10,14 @@ from __future__ import annotations
 import json
 import os
 from collections import defaultdict
-from typing import Any, Mapping
+from collections.abc import Mapping
+from typing import Any
 
+from ..core.detections import UNTRACKED
 from ..errors import InvalidFile, UserError
 from ..files.atomic import check_utf8, display_path
 from ..sources.images import ImageFiles
-from .labels import UNTRACKED, LabelledSequence, LabelRow, Labels, checked
+from .labels import LabelledSequence, LabelRow, Labels, checked
 from .text_table import read_text
 
 IMAGE_FOLDERS = ("", "images", "img", "data")

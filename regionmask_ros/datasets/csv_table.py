@@ -10,9 +10,10 @@ from __future__ import annotations
 import csv
 import os
 
+from ..core.detections import UNTRACKED
 from ..errors import InvalidFile
 from ..sources.images import SUFFIXES
-from .labels import ANY, UNTRACKED, LabelledSequence, LabelRow, Labels, checked, folder_name, of_files
+from .labels import ANY, LabelledSequence, LabelRow, Labels, checked, folder_name, of_files
 from .text_table import LINE_ERRORS, line_error, read_text
 
 TABLE, VIDEO = "gt.csv", "video.mp4"

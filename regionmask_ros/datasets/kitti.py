@@ -7,11 +7,12 @@ to three dimensions. Frames and pixels count from 0.
 from __future__ import annotations
 
 import os
-from typing import Sequence
+from collections.abc import Sequence
 
+from ..core.detections import UNTRACKED
 from ..errors import InvalidFile, UserError
 from ..files.atomic import display_path, natural_key
-from .labels import ANY, UNTRACKED, LabelledSequence, LabelRow, Labels, of_files
+from .labels import ANY, LabelledSequence, LabelRow, Labels, of_files
 from .text_table import parse_rows
 
 LABELS, IMAGES = "label_02", "image_02"
@@ -27,7 +28,8 @@ MOST_OCCLUDED, MOST_TRUNCATED = 1, 1
 
 def sequences(path: str) -> list[LabelledSequence]:
     """All sequences below a folder that holds ``label_02`` and ``image_02``, or the one whose pictures
-    (``.../image_02/NNNN``) or labels (``.../label_02/NNNN.txt``) the path names."""
+    (``.../image_02/NNNN``) or labels (``.../label_02/NNNN.txt``) the path names.
+    """
     folder = os.path.abspath(path)
     parent, last = os.path.split(folder)
     if os.path.basename(parent) in (LABELS, IMAGES):

@@ -8,8 +8,8 @@ from __future__ import annotations
 import math
 import os
 from collections import defaultdict
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
-from typing import Callable, Iterable, Mapping
 
 import numpy as np
 
@@ -146,7 +146,8 @@ class LabelledSequence:
 def of_files(labels_path: str, pictures: str, name: str, labels: Labels) -> LabelledSequence:
     """A sequence whose pictures are a video file or a folder.
 
-    Raises UserError when the pictures are missing, or nothing is labelled that could be scored."""
+    Raises UserError when the pictures are missing, or nothing is labelled that could be scored.
+    """
     if not os.path.exists(pictures):
         raise UserError(f"{display_path(pictures)}: no such file or folder; the labels {display_path(labels_path)} belong to it")
     if not labels.classes:

@@ -7,7 +7,7 @@ from 1. MOT15 has no classes: every object is a person, and flag 0 means that it
 from __future__ import annotations
 
 import os
-from typing import Sequence
+from collections.abc import Sequence
 
 from ..errors import InvalidFile
 from .labels import LabelledSequence, LabelRow, Labels, folder_name, of_files

@@ -18,7 +18,7 @@ the reference then advances. Masked regions send nothing and keep their referenc
 
 from __future__ import annotations
 
-from functools import lru_cache
+from functools import cache
 
 import numpy as np
 from llvmlite import ir
@@ -185,7 +185,7 @@ def attended_regions(keep, row, regions, value, stored, fired, words, spikes, at
     return found
 
 
-@lru_cache(maxsize=None)
+@cache
 def affine_encoder(channels, stored):
     """The kernel for few channels whose table is a straight line (see ``affine``), by vectors."""
 
@@ -194,7 +194,8 @@ def affine_encoder(channels, stored):
                sounding):
         """image: uint8, reference: int16, [rows, 16 * regions, channels], flat. keep: bool [.., regions], a region for
         16 lines. value, fired, spikes: see ``ChangeMap``. attended, sounding: see
-        ``attended_regions``. Returns the number of events."""
+        ``attended_regions``. Returns the number of events.
+        """
         run = WORD * channels
         pitch = regions * WORD + 2 * FRAME
         events = 0

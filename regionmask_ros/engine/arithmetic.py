@@ -26,8 +26,8 @@ Three rules say what a neuron remembers of a message that it sent (``sent`` is t
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Mapping
 
 import numpy as np
 

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import os
 import threading
+from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
-from typing import Callable
 
 import numpy as np
 
@@ -46,7 +46,8 @@ def available_kernel_sets() -> tuple[str, ...]:
 @dataclass(frozen=True)
 class EngineResult:
     """head: int32 [rows, cols, channels], sigma at 2**16, to be read only. Counts: see ``StepCounts``; empty when
-    counting is off."""
+    counting is off.
+    """
 
     head: np.ndarray
     layer_events: tuple[int, ...]

@@ -13,9 +13,10 @@ integers, more channels than 16-bit counts of events can tell, and inputs whose 
 
 from __future__ import annotations
 
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Callable, Protocol, Sequence
+from typing import Protocol
 
 import numpy as np
 
@@ -59,7 +60,8 @@ class Convolution:
     @classmethod
     def of(cls, spec) -> Convolution:
         """From a ``ConvSpec``. Raises ValueError when a weight does not fit 16 bits, or a bias or threshold 22, or when
-        there are more channels than the vector kernels' 16-bit counts of events can tell."""
+        there are more channels than the vector kernels' 16-bit counts of events can tell.
+        """
         limit = np.iinfo(np.int16)
         if spec.weight.min() < limit.min or spec.weight.max() > limit.max:
             raise ValueError(f"{spec.name}: weights must fit 16 signed bits")
@@ -99,7 +101,8 @@ class Convolution:
 
     def output_size(self, rows: int, cols: int) -> tuple[int, int]:
         """Rows and columns of the outputs. Raises ValueError when there would be none, or when inputs or outputs are
-        more than positions can tell."""
+        more than positions can tell.
+        """
         size = tuple((n + 2 * self.padding - self.size) // self.stride + 1 for n in (rows, cols))
         if min(size) < 1:
             raise ValueError(f"an input of {cols}x{rows} is too small for a {self.size}x{self.size} kernel")

@@ -6,7 +6,7 @@ padding. A small input therefore tells the state of a large one: its edges, and 
 
 from __future__ import annotations
 
-from typing import Sequence
+from collections.abc import Sequence
 
 import numpy as np
 

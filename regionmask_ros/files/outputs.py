@@ -10,8 +10,8 @@ import errno
 import os
 import secrets
 import threading
+from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Sequence
 
 from ..errors import UserError
 from .atomic import check_utf8, display_path

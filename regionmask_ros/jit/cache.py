@@ -17,9 +17,10 @@ import os
 import re
 import tempfile
 import threading
-from functools import lru_cache
+from collections.abc import Callable, Iterator
+from functools import cache
 from pathlib import Path
-from typing import Any, Callable, Iterator
+from typing import Any, TypeVar, cast
 
 import llvmlite.binding
 import numba
@@ -31,7 +32,7 @@ OLDEST = (0, 55)
 """The first that knows Python 3.10 and LLVM 11; 0.55.2 with llvmlite 0.38 is tested and runs all paths."""
 
 
-@lru_cache(maxsize=None)
+@cache
 def is_numba_supported() -> bool:
     """Whether this Numba compiles vector code. Says once when it does not."""
     found = tuple(map(int, re.findall(r"\d+", numba.__version__)[:2]))
@@ -76,6 +77,9 @@ def _key() -> str:
     return digest.hexdigest()[:24]
 
 
+# To a type checker, `kernel` changes nothing: a kernel is called with the arguments that its function has.
+_F = TypeVar("_F", bound=Callable[..., Any])
+
 _FOLDER = cache_folder()
 _DECORATING = threading.Lock()
 
@@ -109,20 +113,19 @@ def _lock_compilation() -> Iterator[None]:
         yield
 
 
-def kernel(function: Callable) -> Callable:
+def kernel(function: _F) -> _F:
     """Decorator: compile for this processor at the first call, keep the result on disk where that is possible.
 
     Kernels release the interpreter's lock, do not check bounds, and never raise.
     """
-    compiled = numba.njit(nogil=True, boundscheck=False, error_model="numpy")(function)
-    if _FOLDER is None or config.DISABLE_JIT:
-        return compiled
-    # Numba reads its setting when the cache is made. It is put back so that other users of Numba in this process keep
-    # their own.
-    with _DECORATING:
-        previous, config.CACHE_DIR = config.CACHE_DIR, str(_FOLDER)
-        try:
-            compiled._cache = _FaultTolerantCache(function)
-        finally:
-            config.CACHE_DIR = previous
-    return compiled
+    compiled: Any = numba.njit(nogil=True, boundscheck=False, error_model="numpy")(function)
+    if _FOLDER is not None and not config.DISABLE_JIT:
+        # Numba reads its setting when the cache is made. It is put back so that other users of Numba in this process
+        # keep their own.
+        with _DECORATING:
+            previous, config.CACHE_DIR = config.CACHE_DIR, str(_FOLDER)
+            try:
+                compiled._cache = _FaultTolerantCache(function)
+            finally:
+                config.CACHE_DIR = previous
+    return cast(_F, compiled)

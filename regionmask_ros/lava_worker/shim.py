@@ -12,7 +12,8 @@ import dataclasses
 import functools
 import importlib
 import sys
-from typing import Any, Callable, Iterator
+from collections.abc import Callable, Iterator
+from typing import Any
 
 MODULE = "lava.magma.compiler.var_model"
 NEEDED_FROM = (3, 11)

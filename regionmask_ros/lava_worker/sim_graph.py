@@ -40,7 +40,8 @@ class Layers:
 
 def encoder_threshold(network: NetworkHeader) -> int:
     """What Lava's encoder compares with. Events have passed the network's threshold already, and one that was clipped
-    to 8 bits may be smaller than a threshold beyond them."""
+    to 8 bits may be smaller than a threshold beyond them.
+    """
     return min(network.encoder_threshold, (1 << (MESSAGE_BITS - 1)) - 1)
 
 

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Sequence
 
 import numpy as np
 
@@ -83,7 +83,8 @@ class Calibration:
 
     def losses(self, keep: np.ndarray) -> list[CoverageLoss]:
         """What a mask would lose of the objects it was made from, by class and height; classes with most objects
-        first. Held-out pictures may show other objects elsewhere: this is a lower bound."""
+        first. Held-out pictures may show other objects elsewhere: this is a lower bound.
+        """
         rows: dict[tuple[str, int], list[float]] = {}
         for boxes, names, image_wh in self._boxes:
             shares = coverage(boxes, keep, image_wh)

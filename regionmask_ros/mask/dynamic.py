@@ -6,8 +6,8 @@ that remembers something starts afresh with frame 0.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Callable
 
 import numpy as np
 

@@ -9,8 +9,8 @@ Average precision of one class over a sequence, as COCO computes it, and over re
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Sequence
 
 import numpy as np
 

@@ -7,7 +7,7 @@ replacement, until there are as many frames as before; a block that runs over th
 from __future__ import annotations
 
 import zlib
-from typing import Sequence
+from collections.abc import Sequence
 
 import numpy as np
 

@@ -29,8 +29,9 @@ A measured table can so take the place of a modelled one. ``kind`` says which it
 
 from __future__ import annotations
 
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Callable, Mapping, Sequence
+from typing import Any
 
 import numpy as np
 

@@ -10,8 +10,8 @@ import gc
 import importlib.metadata
 import os
 import platform
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Sequence
 
 import cv2
 import numba
@@ -86,7 +86,8 @@ FLAGS = ("avx2", "fma", "avx_vnni", "avx512f", "avx512bw", "avx512_vnni", "amx_i
 
 def machine_facts() -> dict:
     """cpu, flags (those of ``FLAGS`` that are here), cores (that this process may use), kernels (paths that are
-    available here, the default first), os, and versions; None for a peer that is not installed."""
+    available here, the default first), os, and versions; None for a peer that is not installed.
+    """
     info = _cpu_info()
     present = info.get("flags", info.get("Features", "")).split()
     return {

@@ -13,10 +13,11 @@ from __future__ import annotations
 
 import json
 import weakref
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
-from functools import lru_cache
+from functools import cache
 from pathlib import Path
-from typing import Any, Mapping
+from typing import Any
 
 from ..engine.arithmetic import ARITHMETICS
 from ..errors import InvalidFile, UserError
@@ -111,7 +112,7 @@ def _checked(content: Any) -> TunedThresholds:
     return TunedThresholds(*(content[key] for key in kinds))
 
 
-@lru_cache(maxsize=None)
+@cache
 def bundled_thresholds() -> TunedThresholds:
     """Those that come with the package."""
     return read_tuned(SHIPPED)

@@ -10,9 +10,9 @@ from __future__ import annotations
 import math
 import threading
 import time
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from enum import Enum
-from typing import Callable
 
 import numpy as np
 
@@ -96,7 +96,8 @@ def open_warm(
     network: Network, settings: PipelineSettings, input_wh: tuple[int, int], is_cancelled: IsCancelled = never_cancelled
 ) -> Backend:
     """A backend as these settings want it. All kernels that a picture meets, from the encoder's to those that read boxes
-    and follow objects, are loaded then. Raises as ``open_backend``."""
+    and follow objects, are loaded then. Raises as ``open_backend``.
+    """
     network = settings.network(network)
     backend = open_backend(
         settings.backend, network, input_wh, settings.arithmetic, settings.backend_options, is_cancelled
@@ -156,7 +157,8 @@ class BackendNotice:
 @dataclass(frozen=True)
 class Supervision:
     """restarts: so far. restarted_s: when last (monotonic), None: not in a while. given_up_s: since when pictures are
-    refused, None: they are not. reason: of the last failure. trouble: the last one, see ``BackendNotice.at``."""
+    refused, None: they are not. reason: of the last failure. trouble: the last one, see ``BackendNotice.at``.
+    """
 
     restarts: int = 0
     restarted_s: float | None = None

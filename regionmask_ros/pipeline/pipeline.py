@@ -8,8 +8,9 @@ from __future__ import annotations
 
 import contextlib
 import time
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field, replace
-from typing import Any, Callable, Iterator
+from typing import Any
 
 import numpy as np
 
@@ -270,7 +271,8 @@ class Pipeline:
 
     def _camera_for(self, frame: Frame) -> tuple[_Camera, list[StepResult]]:
         """The camera's state, afresh where this frame does not follow the last one or a restart period is over; and the
-        results of earlier frames that were still inside a pipelined backend."""
+        results of earlier frames that were still inside a pipelined backend.
+        """
         camera = self._camera
         if camera is None or camera.image_wh != frame.size_wh:
             return self._open(frame)

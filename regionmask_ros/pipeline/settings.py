@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from types import MappingProxyType
-from typing import Mapping
 
 from ..backends import parse_options, resolve_arithmetic
 from ..core.frame import MAX_PIXELS, check_input_size, choose_input_size

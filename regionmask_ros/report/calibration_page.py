@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import Any, Mapping, Sequence
+from collections.abc import Mapping, Sequence
+from typing import Any
 
 import cv2
 import numpy as np
@@ -31,7 +32,8 @@ def mask_image(frame: Frame, keep: np.ndarray) -> np.ndarray:
 
 def heat_image(frame: Frame, heat: np.ndarray) -> np.ndarray:
     """uint8 [height, width, 3], BGR: the frame with the heat of each region on it, its root, so that rare places
-    show."""
+    show.
+    """
     scaled = np.sqrt(heat / max(float(heat.max()), 1e-12))
     colours = cv2.applyColorMap((255 * scaled).astype(np.uint8), cv2.COLORMAP_VIRIDIS)
     colours = cv2.resize(colours, frame.size_wh, interpolation=cv2.INTER_NEAREST)

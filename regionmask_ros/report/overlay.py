@@ -8,8 +8,8 @@ blue and orange stay apart for colour-blind eyes. Sizes follow the height of the
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Sequence
 
 import cv2
 import numpy as np

@@ -6,10 +6,10 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from ..core.result import StepResult
 from ..errors import UserError
 from ..files.atomic import display_path
 from ..files.outputs import PipedFile
-from ..pipeline.pipeline import StepResult
 from .overlay import keep_to_image
 from .run_page import encode_jpeg
 

@@ -82,7 +82,7 @@ class VideoWriter:
         silence_decoders()
         width, height = self._size_wh
         even = (width + width % 2, height + height % 2)
-        writer = cv2.VideoWriter(os.path.abspath(self._path), cv2.VideoWriter_fourcc(*CODEC), self._fps, even)
+        writer = cv2.VideoWriter(os.path.abspath(self._path), cv2.VideoWriter.fourcc(*CODEC), self._fps, even)
         if not writer.isOpened():
             raise UserError(
                 f"{self._name}: OpenCV cannot write an MP4 video of {width}x{height} here: "

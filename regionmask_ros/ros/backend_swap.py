@@ -8,8 +8,8 @@ from __future__ import annotations
 
 import threading
 import time
+from collections.abc import Callable, Mapping
 from concurrent.futures import Future
-from typing import Callable, Mapping
 
 from rclpy.node import Node
 from rclpy.parameter import Parameter
@@ -17,7 +17,8 @@ from rclpy.parameter import Parameter
 from ..backends import Backend, check_backend
 from ..errors import UserError
 from ..pipeline.backend_manager import CLOSE_TIMEOUT_S, NOTICE_LIFETIME_S, BackendNotice, Opening, OpenResult
-from ..pipeline.pipeline import Pipeline, PipelineSettings
+from ..pipeline.pipeline import Pipeline
+from ..pipeline.settings import PipelineSettings
 from .parameters import BACKEND_PARAMETERS, Value
 
 DEFAULT_CAMERA_WH = (640, 480)
@@ -91,7 +92,7 @@ class BackendSwap:
         self._abandon()
         if self._moving is not None:
             (opened, future), self._moving = self._moving, None
-            if future.cancel() or future.done() and future.exception():
+            if future.cancel() or (future.done() and future.exception()):
                 self._close_retiring(opened.backend)
             elif future.done():
                 self._close_retiring(future.result())

@@ -10,9 +10,10 @@ The subscription to the camera: raw or compressed pictures, and what can be noti
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
-from typing import Any, Callable, Union
+from typing import Any, Union
 
 import numpy as np
 from rclpy.node import Node

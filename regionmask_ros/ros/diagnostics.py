@@ -7,8 +7,9 @@ from __future__ import annotations
 
 import threading
 from collections import deque
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from typing import Any, Mapping, Sequence
+from typing import Any
 
 import numpy as np
 from diagnostic_msgs.msg import DiagnosticArray, DiagnosticStatus, KeyValue
@@ -238,7 +239,8 @@ class Answer:
 @dataclass(frozen=True)
 class Figures:
     """Means and percentiles over the window; None where nothing gave a value. attended_shares: by cause, means over the
-    same frames as masked_share; a cause that was at work in none of them is missing."""
+    same frames as masked_share; a cause that was at work in none of them is missing.
+    """
 
     fps: float
     node_ms_p50: float | None

@@ -29,7 +29,8 @@ from ..mask.static import read_static_mask, save_static_mask
 from ..network.files import find_network, load_network
 from ..network.graph import Network
 from ..pipeline.backend_manager import OpenResult, Supervisor, open_warm
-from ..pipeline.pipeline import Pipeline, PipelineSettings
+from ..pipeline.pipeline import Pipeline
+from ..pipeline.settings import PipelineSettings
 from ..sources.image_message import frame_from_compressed
 from .attention import AttentionRequests
 from .backend_swap import DEFAULT_CAMERA_WH, BackendSwap

@@ -1,10 +1,11 @@
 """The table of parameters as people read it: config/detector.yaml, and the table in the README.
 
-In a repository, ``python -m regionmask_ros.ros.parameter_docs`` writes both; a test holds them equal to the table.
+In a repository, ``python -m regionmask_ros.ros.parameter_docs`` writes both; with ``--check`` it only compares them.
 """
 
 from __future__ import annotations
 
+import sys
 import textwrap
 from pathlib import Path
 
@@ -12,7 +13,7 @@ from ..errors import UserError
 from ..files.atomic import write_whole
 from .parameters import PARAMETERS, ParameterSpec, Value
 
-START, END = "<!-- parameters: made by regionmask_ros.ros.parameter_docs -->", "<!-- end of parameters -->"
+START, END = "<!-- parameters: made by regionmask_ros.ros.parameter_pages -->", "<!-- end of parameters -->"
 
 _TYPE_NAMES = {bool: "bool", int: "int", float: "double", str: "string", tuple: "string[]"}
 
@@ -69,7 +70,19 @@ def _yaml_value(value: Value) -> str:
     return f'"{value}"' if isinstance(value, str) else repr(value)
 
 
-if __name__ == "__main__":
+def main(arguments: list[str]) -> int:
+    """Writes the pages; with ``--check`` only names those that differ from the table, and returns 1 for any."""
     root = Path(__file__).resolve().parents[2]
-    write_whole(root / "config" / "detector.yaml", yaml_text().encode())
-    write_whole(root / "README.md", insert_table((root / "README.md").read_text(encoding="utf-8")).encode())
+    readme = root / "README.md"
+    pages = {root / "config" / "detector.yaml": yaml_text(), readme: insert_table(readme.read_text(encoding="utf-8"))}
+    outdated = [path for path, text in pages.items() if path.read_text(encoding="utf-8") != text]
+    for path in outdated:
+        if arguments == ["--check"]:
+            print(f"{path.relative_to(root)}: differs from the table; run: python -m regionmask_ros.ros.parameter_docs")
+        else:
+            write_whole(path, pages[path].encode())
+    return 1 if outdated and arguments == ["--check"] else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

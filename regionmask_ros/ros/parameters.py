@@ -6,9 +6,10 @@ The table of parameters as ROS sees it: declaring, reading, and telling a refusa
 from __future__ import annotations
 
 import dataclasses
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from enum import Enum
-from typing import Iterable, Mapping, Union
+from typing import Union
 
 from rcl_interfaces.msg import FloatingPointRange, IntegerRange, ParameterDescriptor, ParameterType
 from rclpy.exceptions import InvalidParameterTypeException, InvalidParameterValueException
@@ -25,7 +26,7 @@ from ..mask.dynamic import DYNAMIC_MASKS
 from ..mask.policy import MODES
 from ..mask.scheduling import BALANCED, PRESETS, USE_PRESET, PresetOverrides
 from ..network.thresholds import TRAINED
-from ..pipeline.pipeline import PipelineSettings
+from ..pipeline.settings import PipelineSettings
 
 Value = Union[bool, int, float, str, "tuple[str, ...]"]
 

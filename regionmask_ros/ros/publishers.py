@@ -28,10 +28,10 @@ from vision_msgs.msg import (
 )
 
 from ..core.detections import UNTRACKED, Detections
+from ..core.result import StepResult
 from ..errors import UserError
 from ..mask.policy import DYNAMIC, STATIC, unobserved
 from ..mask.scheduling import BORDER, OBJECTS
-from ..pipeline.pipeline import StepResult
 from ..report.overlay import caption_line, draw_overlay, keep_to_image
 from ..sources.image_message import NANOSECONDS
 from .qos import advertise
@@ -79,7 +79,8 @@ def _compress(
 
 def detections_message(detections: Detections, labels: tuple[str, ...], header: Header) -> Detection2DArray:
     """All objects of a frame, none included. Boxes are centre and full size in the camera's pixels; ``id`` is the
-    number of an object that is followed, else empty."""
+    number of an object that is followed, else empty.
+    """
     message = Detection2DArray(header=header)
     centres = (detections.boxes[:, :2] + detections.boxes[:, 2:]) / 2.0
     sizes = detections.boxes[:, 2:] - detections.boxes[:, :2]

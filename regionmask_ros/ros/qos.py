@@ -9,7 +9,8 @@ Services of type std_srvs/Trigger: each answers with success, and with one line 
 from __future__ import annotations
 
 import copy
-from typing import Any, Callable, Mapping, TypeVar
+from collections.abc import Callable, Mapping
+from typing import Any, TypeVar
 
 from rclpy.exceptions import ParameterException
 from rclpy.lifecycle import LifecycleNode

@@ -9,9 +9,9 @@ import importlib
 import re
 import threading
 import time
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Callable, Sequence
 
 from diagnostic_msgs.msg import DiagnosticArray
 from rclpy.node import Node

@@ -11,9 +11,10 @@ import os
 import re
 import signal
 import threading
+from collections.abc import Callable, Sequence
 from queue import Empty, SimpleQueue
 from types import FrameType
-from typing import Callable, Sequence, TypeVar
+from typing import TypeVar
 
 import rclpy
 from rclpy.context import Context

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
-from typing import Callable, Mapping, Sequence
 
 import cv2
 import numpy as np
@@ -145,7 +145,8 @@ def measure_throughput(
 
 def reports_in_window(reports: Sequence[Report], start_s: float) -> list[Mapping[str, str]]:
     """Those that look back upon WINDOW_S of the run, or the last one: the 95th percentile of the first few frames would
-    be the time of the first."""
+    be the time of the first.
+    """
     whole = [report.values for report in reports if report.time_s >= start_s + WINDOW_S]
     return whole or [report.values for report in reports[-1:]]
 

@@ -9,18 +9,21 @@ import queue
 import threading
 import time
 import traceback
+from collections.abc import Callable
 from concurrent.futures import Future
 from concurrent.futures import TimeoutError as NotInTime
 from dataclasses import dataclass
-from typing import Callable, Generic, TypeVar
+from typing import Generic, TypeVar
 
 from rclpy.impl.rcutils_logger import RcutilsLogger
 
 from ..backends import BackendError
 from ..core.frame import Frame
+from ..core.result import StepResult
 from ..errors import UserError
 from ..pipeline.backend_manager import FailureAction, Supervisor
-from ..pipeline.pipeline import Pipeline, PipelineSettings, StepResult
+from ..pipeline.pipeline import Pipeline
+from ..pipeline.settings import PipelineSettings
 from .attention import AttentionRequests
 from .camera import Picture
 from .diagnostics import Answer, FrameStats, plausible_latency_ms
@@ -62,7 +65,8 @@ class NewestSlot(Generic[T]):
 
     def take(self, timeout_s: float | None = None) -> T | None:
         """The item, as soon as there is one. None when there is none within the time, after ``wake``, and once the slot
-        has ended."""
+        has ended.
+        """
         with self._changed:
             self._changed.wait_for(lambda: self._items or self._closed or self._woken, timeout_s)
             self._woken = False

@@ -9,12 +9,12 @@ from __future__ import annotations
 
 import contextlib
 import os
-from collections.abc import Collection, Iterator
+from collections.abc import Callable, Collection, Iterator
 from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
 from types import MappingProxyType
-from typing import TYPE_CHECKING, Any, Callable
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -131,7 +131,7 @@ def translate_errors(call: Callable[[], Any], path: str) -> Any:
         return call()
     except UserError:
         raise
-    except Exception as error:  # noqa: BLE001  a damaged bag raises anything, from KeyError to sqlite3.DatabaseError
+    except Exception as error:
         cause = str(error) or type(error).__name__
         raise UserError(to_one_line(f"{display_path(path)}: not a bag that can be read ({cause})")) from error
 

@@ -6,7 +6,8 @@ is made of a picture that has three channels in rgb or bgr order and rows withou
 
 from __future__ import annotations
 
-from typing import Any, Callable, Mapping, NamedTuple
+from collections.abc import Callable, Mapping
+from typing import Any, NamedTuple
 
 import cv2
 import numpy as np

@@ -72,7 +72,8 @@ def predict_sized(now, velocity, elapsed, resting, shift, growth, result):
 @kernel
 def move_resting_boxes(found, looked, object_of, seen, now, width, height):
     """Moves those boxes [n, 4] that are not looked at, and lets them grow, as their objects have from ``seen`` to
-    ``now``, both [objects, 4]; clips all to the picture."""
+    ``now``, both [objects, 4]; clips all to the picture.
+    """
     for j in range(len(found)):
         if not looked[j]:
             i = object_of[j]

@@ -14,7 +14,8 @@ from regionmask_ros.backends import BACKENDS, BackendError, check_backend, open_
 from regionmask_ros.core.frame import Frame
 from regionmask_ros.encoder.encoder import Encoder, Events
 from regionmask_ros.errors import UserError
-from regionmask_ros.pipeline.pipeline import Pipeline, PipelineSettings
+from regionmask_ros.pipeline.pipeline import Pipeline
+from regionmask_ros.pipeline.settings import PipelineSettings
 
 SIZE_WH = (96, 64)
 LATENCY = 5

@@ -13,7 +13,7 @@ from regionmask_ros.commands.tune_thresholds import main
 from regionmask_ros.network.thresholds import get_thresholds, read_tuned
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "lab" / "evaluation"))
-import drawn_street  # noqa: E402
+import drawn_street
 
 QUICK = ["--frames", "8", "--stretches", "1", "--rounds", "1", "--max-pixels", "60000"]
 
@@ -23,7 +23,7 @@ def street(tmp_path_factory):
     """Two videos of the drawn street that differ in their noise."""
     folder = tmp_path_factory.mktemp("streets")
     for seed, name in enumerate(("one.mp4", "two.mp4")):
-        writer = cv2.VideoWriter(str(folder / name), cv2.VideoWriter_fourcc(*"mp4v"), 10.0, drawn_street.SIZE_WH)
+        writer = cv2.VideoWriter(str(folder / name), cv2.VideoWriter.fourcc(*"mp4v"), 10.0, drawn_street.SIZE_WH)
         for image in drawn_street.frames(seed)[0]:
             writer.write(image)
         writer.release()

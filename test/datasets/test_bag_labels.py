@@ -9,8 +9,10 @@ import numpy as np
 import pytest
 from bag_writer import START_NS, STEP_NS, detections, image, png, without_definitions, write_bag
 
-from regionmask_ros.datasets import BagTopics, open_dataset, read_labels
-from regionmask_ros.datasets.labels import ANY, UNTRACKED
+from regionmask_ros.core.detections import UNTRACKED
+from regionmask_ros.datasets import open_dataset, read_labels
+from regionmask_ros.datasets.bag import BagTopics
+from regionmask_ros.datasets.labels import ANY
 from regionmask_ros.errors import UserError
 from regionmask_ros.sources.bag import DEFINITIONS
 

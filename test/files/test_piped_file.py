@@ -13,8 +13,7 @@ def test_everything_arrives(tmp_path):
     piped = PipedFile(str(tmp_path / "file"))
     with open(piped.inlet, "wb") as writer:
         piped.opened()
-        for start in range(0, len(data), 70_001):
-            writer.write(data[start:start + 70_001])
+        writer.writelines(data[start:start + 70_001] for start in range(0, len(data), 70_001))
     piped.close()
     assert (tmp_path / "file").read_bytes() == data
 

@@ -14,8 +14,8 @@ h5py = pytest.importorskip("h5py", reason="h5py is missing: `make setup` brings 
 from net_writer import write_net  # noqa: E402
 
 from regionmask_ros.errors import (
-    InvalidFile,  # noqa: E402
-    UserError,  # noqa: E402
+    InvalidFile,
+    UserError,
 )
 from regionmask_ros.files import hdf5  # noqa: E402
 from regionmask_ros.network.files import install_network, load_network  # noqa: E402

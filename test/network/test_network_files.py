@@ -11,15 +11,9 @@ import pytest
 from checkpoint_writer import checkpoint, pack, small_yolo_kp
 
 from regionmask_ros.errors import UserError
+from regionmask_ros.files.atomic import write_whole
 from regionmask_ros.files.safe_read import MAX_BYTES
-from regionmask_ros.network.files import (
-    LAVA_DL_MEMBER,
-    find_network,
-    install_network,
-    load_network,
-    user_file,
-    write_whole,
-)
+from regionmask_ros.network.files import LAVA_DL_MEMBER, find_network, install_network, load_network, user_file
 
 SMALL_FILE = checkpoint(small_yolo_kp())
 WHEEL = pack({"lava/__init__.py": b"import torch", LAVA_DL_MEMBER: SMALL_FILE}, zipfile.ZIP_DEFLATED)

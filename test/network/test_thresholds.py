@@ -21,7 +21,8 @@ from regionmask_ros.network.thresholds import (
     tuned_network,
     with_thresholds,
 )
-from regionmask_ros.pipeline.pipeline import Pipeline, PipelineSettings
+from regionmask_ros.pipeline.pipeline import Pipeline
+from regionmask_ros.pipeline.settings import PipelineSettings
 
 GOOD = {"network": "abc", "arithmetic": "snap", "input_step": 2, "thresholds": {"encoder": 4, "c1": 9},
         "made": {"trials": 4}}

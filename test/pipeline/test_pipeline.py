@@ -16,7 +16,8 @@ from regionmask_ros.errors import UserError
 from regionmask_ros.mask.scheduling import PRESETS
 from regionmask_ros.mask.static import save_static_mask
 from regionmask_ros.metrics.run_summary import STAGES
-from regionmask_ros.pipeline.pipeline import Pipeline, PipelineSettings
+from regionmask_ros.pipeline.pipeline import Pipeline
+from regionmask_ros.pipeline.settings import PipelineSettings
 
 
 def clip(count: int, size_wh: tuple[int, int] = (96, 64), seed: int = 0, frame_id: str = "camera") -> list[Frame]:

@@ -11,7 +11,8 @@ from moving_square import moving_square
 from regionmask_ros.core.frame import Frame
 from regionmask_ros.errors import UserError
 from regionmask_ros.mask.static import save_static_mask
-from regionmask_ros.pipeline.pipeline import Pipeline, PipelineSettings
+from regionmask_ros.pipeline.pipeline import Pipeline
+from regionmask_ros.pipeline.settings import PipelineSettings
 
 WH = (96, 64)
 

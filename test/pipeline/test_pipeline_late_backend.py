@@ -12,10 +12,12 @@ from moving_square import moving_square
 
 from regionmask_ros.backends import BackendError, open_backend
 from regionmask_ros.core.frame import Frame
+from regionmask_ros.core.result import StepResult
 from regionmask_ros.errors import UserError
 from regionmask_ros.mask.scheduling import PRESETS
 from regionmask_ros.mask.static import save_static_mask
-from regionmask_ros.pipeline.pipeline import Pipeline, PipelineSettings, StepResult
+from regionmask_ros.pipeline.pipeline import Pipeline
+from regionmask_ros.pipeline.settings import PipelineSettings
 
 LATE = 3
 

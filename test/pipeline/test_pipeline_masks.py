@@ -14,7 +14,8 @@ from regionmask_ros.errors import UserError
 from regionmask_ros.mask.adaptive import Adaptive, OccupancyStats, mask_of, update_occupancy
 from regionmask_ros.mask.scheduling import PRESETS, PresetOverrides, Schedule
 from regionmask_ros.mask.static import save_static_mask
-from regionmask_ros.pipeline.pipeline import Pipeline, PipelineSettings
+from regionmask_ros.pipeline.pipeline import Pipeline
+from regionmask_ros.pipeline.settings import PipelineSettings
 
 WH, GRID = (192, 128), RegionGrid(8, 12)
 ADAPTIVE = PipelineSettings(mask="adaptive", refresh_period=4, score_threshold=0.3)

@@ -14,7 +14,8 @@ from regionmask_ros.errors import UserError
 from regionmask_ros.mask.policy import MaskComposer
 from regionmask_ros.mask.static import save_static_mask
 from regionmask_ros.network.formats.lava_dl import input_table
-from regionmask_ros.pipeline.pipeline import Pipeline, PipelineSettings
+from regionmask_ros.pipeline.pipeline import Pipeline
+from regionmask_ros.pipeline.settings import PipelineSettings
 
 SETTINGS = PipelineSettings(mask="dynamic", dynamic="mgnet", target_masked=0.5, refresh_period=4, score_threshold=0.2)
 

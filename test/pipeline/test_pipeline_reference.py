@@ -11,7 +11,8 @@ import cv2
 import numpy as np
 import pytest
 
-from regionmask_ros.pipeline.pipeline import Pipeline, PipelineSettings
+from regionmask_ros.pipeline.pipeline import Pipeline
+from regionmask_ros.pipeline.settings import PipelineSettings
 from regionmask_ros.sources import open_source
 
 VECTORS = json.loads(Path(__file__).with_name("reference_digests.json").read_text())["vectors"]

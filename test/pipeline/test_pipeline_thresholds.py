@@ -10,7 +10,8 @@ import pytest
 from regionmask_ros.core.frame import Frame
 from regionmask_ros.errors import UserError
 from regionmask_ros.network.thresholds import bundled_thresholds, tuned_network
-from regionmask_ros.pipeline.pipeline import Pipeline, PipelineSettings
+from regionmask_ros.pipeline.pipeline import Pipeline
+from regionmask_ros.pipeline.settings import PipelineSettings
 
 TUNED = ("tuned", bundled_thresholds().arithmetic)
 

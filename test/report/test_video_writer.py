@@ -62,7 +62,7 @@ def test_a_video_that_lost_pictures_is_not_called_complete(tmp_path):
     video = VideoWriter(str(path), 10.0, name="a.mp4")
     for index in range(5):
         video.add(ramp(64, 48, index))
-    other = cv2.VideoWriter(str(tmp_path / "short.mp4"), cv2.VideoWriter_fourcc(*"mp4v"), 10.0, (64, 48))
+    other = cv2.VideoWriter(str(tmp_path / "short.mp4"), cv2.VideoWriter.fourcc(*"mp4v"), 10.0, (64, 48))
     other.write(ramp(64, 48))
     other.release()
     path.unlink()

@@ -16,7 +16,8 @@ from rig import FRAME_NS, START_NS, Peer, header, message, picture, watch
 from sensor_msgs.msg import Image
 
 from regionmask_ros.core.frame import Frame
-from regionmask_ros.pipeline.pipeline import Pipeline, PipelineSettings
+from regionmask_ros.pipeline.pipeline import Pipeline
+from regionmask_ros.pipeline.settings import PipelineSettings
 from regionmask_ros.ros.publishers import IMAGES, image_message
 
 OPEN_S = 60.0

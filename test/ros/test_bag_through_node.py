@@ -11,7 +11,8 @@ from rig import MATCH_S, Peer, picture
 from sensor_msgs.msg import CompressedImage, Image
 
 from regionmask_ros.commands import play
-from regionmask_ros.pipeline.pipeline import Pipeline, PipelineSettings
+from regionmask_ros.pipeline.pipeline import Pipeline
+from regionmask_ros.pipeline.settings import PipelineSettings
 from regionmask_ros.ros.player import Pace, Player
 from regionmask_ros.ros.publishers import CAMERA
 from regionmask_ros.ros.session import RosSession, StopRequest

@@ -26,7 +26,7 @@ SIZE_WH = (320, 128)
 def clip(tmp_path_factory, real_video) -> Path:
     """A second of street, small, in a file whose name has spaces."""
     path = tmp_path_factory.mktemp("clip") / "my street.mp4"
-    writer = cv2.VideoWriter(str(path), cv2.VideoWriter_fourcc(*"mp4v"), 25.0, SIZE_WH)
+    writer = cv2.VideoWriter(str(path), cv2.VideoWriter.fourcc(*"mp4v"), 25.0, SIZE_WH)
     with open_source(real_video("bikes.mp4")) as source:
         for index, frame in enumerate(source.frames()):
             if 105 <= index < 105 + FRAMES:

@@ -16,7 +16,8 @@ from vision_msgs.msg import LabelInfo
 from regionmask_ros.core.frame import Frame
 from regionmask_ros.errors import UserError
 from regionmask_ros.mask.static import save_static_mask
-from regionmask_ros.pipeline.pipeline import Pipeline, PipelineSettings
+from regionmask_ros.pipeline.pipeline import Pipeline
+from regionmask_ros.pipeline.settings import PipelineSettings
 from regionmask_ros.ros.node import DetectorNode
 from regionmask_ros.ros.publishers import IMAGES, LATCHED
 

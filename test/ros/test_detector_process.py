@@ -163,7 +163,7 @@ def test_two_cameras_in_one_process_answer_each_for_itself(session, trained_file
         front, left = (session.add(lambda **given: Peer(camera=camera, **given)) for camera in ("front", "left"))
         session.spin()
         for peer in (front, left):
-            wait_for(lambda: peer.labels and peer.camera.get_subscription_count() or process.poll(), 60.0)
+            wait_for(lambda: (peer.labels and peer.camera.get_subscription_count()) or process.poll(), 60.0)
         with open_source(real_video("bikes.mp4")) as source:
             (frame,) = islice(source.frames(), 110, 111)
         for index in range(3):

@@ -13,7 +13,8 @@ from std_msgs.msg import Header
 from vision_msgs.msg import Detection2DArray
 
 from regionmask_ros.core.frame import Frame
-from regionmask_ros.pipeline.pipeline import Pipeline, PipelineSettings
+from regionmask_ros.pipeline.pipeline import Pipeline
+from regionmask_ros.pipeline.settings import PipelineSettings
 from regionmask_ros.ros import worker
 from regionmask_ros.ros.node import DetectorNode
 from regionmask_ros.ros.publishers import CAMERA, RESULTS, image_message, stamp_from_ns

@@ -14,7 +14,8 @@ from regionmask_ros.core.grid import RegionGrid
 from regionmask_ros.mask.adaptive import Adaptive
 from regionmask_ros.mask.policy import MODES
 from regionmask_ros.mask.static import load_static_mask
-from regionmask_ros.pipeline.pipeline import Pipeline, PipelineSettings
+from regionmask_ros.pipeline.pipeline import Pipeline
+from regionmask_ros.pipeline.settings import PipelineSettings
 from regionmask_ros.ros.diagnostics import CAUSES
 from regionmask_ros.ros.publishers import IMAGES
 

@@ -12,7 +12,7 @@ from regionmask_ros.errors import UserError
 from regionmask_ros.mask.adaptive import Adaptive
 from regionmask_ros.mask.policy import MODES
 from regionmask_ros.mask.scheduling import PRESETS, PresetOverrides
-from regionmask_ros.pipeline.pipeline import RECONFIGURABLE, PipelineSettings
+from regionmask_ros.pipeline.settings import RECONFIGURABLE, PipelineSettings
 from regionmask_ros.ros.parameter_docs import insert_table, readme_table, yaml_text
 from regionmask_ros.ros.parameters import (
     BACKEND_PARAMETERS,

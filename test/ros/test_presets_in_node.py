@@ -13,13 +13,14 @@ from rig import FRAME_NS, MATCH_S, START_NS, Peer, header, message, send
 
 from regionmask_ros.core.frame import Frame
 from regionmask_ros.network.thresholds import bundled_thresholds
-from regionmask_ros.pipeline.pipeline import Pipeline, PipelineSettings
+from regionmask_ros.pipeline.pipeline import Pipeline
+from regionmask_ros.pipeline.settings import PipelineSettings
 from regionmask_ros.ros import health
 from regionmask_ros.ros.node import DetectorNode
 from regionmask_ros.ros.publishers import image_message
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "lab" / "evaluation"))
-import drawn_street  # noqa: E402
+import drawn_street
 
 
 @pytest.fixture

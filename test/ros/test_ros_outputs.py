@@ -14,7 +14,8 @@ from vision_msgs.msg import Detection2DArray
 
 from regionmask_ros.core.frame import Frame
 from regionmask_ros.pipeline import pipeline as pipeline_module
-from regionmask_ros.pipeline.pipeline import Pipeline, PipelineSettings
+from regionmask_ros.pipeline.pipeline import Pipeline
+from regionmask_ros.pipeline.settings import PipelineSettings
 from regionmask_ros.report.overlay import keep_to_image
 from regionmask_ros.ros import publishers
 from regionmask_ros.ros.publishers import CAMERA, IMAGES, LAZY, RESULTS, jpeg_message

@@ -100,9 +100,8 @@ def test_what_is_no_bag_with_pictures_is_refused_in_one_line(tmp_path):
     whole = data.read_bytes()
     for content in (b"", whole[:60], whole[: len(whole) // 2], b"\x89MCAP0\r\n" + bytes(500)):
         data.write_bytes(content)
-        with pytest.raises(UserError) as refused:
-            with open_source(str(folder)) as source:
-                list(source.frames())
+        with pytest.raises(UserError) as refused, open_source(str(folder)) as source:
+            list(source.frames())
         assert "\n" not in str(refused.value) and str(folder) in str(refused.value)
     for text in ("", "rosbag2_bagfile_information: 7", "{", "a: !!python/object/apply:os.system [x]"):
         (folder / METADATA).write_text(text)

@@ -122,7 +122,7 @@ def written(tmp_path_factory):
 
     def write(suffix: str, fourcc: str) -> bytes:
         path = tmp_path_factory.mktemp("written") / f"video{suffix}"
-        writer = cv2.VideoWriter(str(path), cv2.CAP_FFMPEG, cv2.VideoWriter_fourcc(*fourcc), 25.0, (64, 48))
+        writer = cv2.VideoWriter(str(path), cv2.CAP_FFMPEG, cv2.VideoWriter.fourcc(*fourcc), 25.0, (64, 48))
         if not writer.isOpened():
             pytest.skip(f"this OpenCV cannot write {fourcc} into {suffix}")
         for index in range(WRITTEN_FRAMES):

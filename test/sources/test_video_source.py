@@ -38,7 +38,7 @@ def make_video(tmp_path_factory):
     def make(suffix: str, fourcc: str, frames: int = VIDEO_FRAMES) -> str:
         path = folder / f"{fourcc}{frames}{suffix}"
         if not path.exists():
-            writer = cv2.VideoWriter(str(path), cv2.CAP_FFMPEG, cv2.VideoWriter_fourcc(*fourcc), 25.0, VIDEO_WH)
+            writer = cv2.VideoWriter(str(path), cv2.CAP_FFMPEG, cv2.VideoWriter.fourcc(*fourcc), 25.0, VIDEO_WH)
             if not writer.isOpened():
                 pytest.skip(f"this OpenCV cannot write {fourcc} into {suffix}")
             for index in range(frames):

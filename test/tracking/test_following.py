@@ -7,7 +7,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from regionmask_ros.core.detections import Detections
-from regionmask_ros.tracking.tracker import MEMORY_FRAMES, Tracks, update_tracks
+from regionmask_ros.tracking.kernels import MEMORY_FRAMES
+from regionmask_ros.tracking.tracker import Tracks, update_tracks
 
 PICTURE = (640, 480)
 EVERYTHING, NOTHING = np.ones((15, 20), bool), np.zeros((15, 20), bool)

@@ -8,8 +8,9 @@ from hypothesis import strategies as st
 
 from regionmask_ros.core.boxes import covered_fraction, iou_matrix
 from regionmask_ros.core.detections import Detections
+from regionmask_ros.tracking.kernels import MEMORY_FRAMES
 from regionmask_ros.tracking.motion import OpticalFlow, downsample
-from regionmask_ros.tracking.tracker import MEMORY_FRAMES, Tracks, apply_motion, associate, predict
+from regionmask_ros.tracking.tracker import Tracks, apply_motion, associate, predict
 
 PICTURE = (640, 480)
 

@@ -12,7 +12,7 @@ aside (``wide``) and added by the portable kernel (``extra``).
 
 from __future__ import annotations
 
-from functools import lru_cache
+from functools import cache
 
 import numpy as np
 
@@ -89,7 +89,7 @@ def touched_bits(fired, line, words, first, last, stride):
     return bits
 
 
-@lru_cache(maxsize=None)
+@cache
 def plan_kernel(size, per_block, near):
     """The kernel that finds the work of one layer: places of 16 neighbouring outputs that an event reaches.
 
@@ -192,7 +192,7 @@ def prefetch_bytes(memory, first, size):
         prefetch(memory, first + line)
 
 
-@lru_cache(maxsize=None)
+@cache
 def amx_layer_kernel(tiles, planes, parts, rest_bits, carry, snap):
     """The kernel of one layer, for ``tiles`` tiles of 16 output channels at a time, ``planes`` of messages, ``parts``
     of weights, what is left of differences in ``rest_bits``, and a rule.
@@ -209,7 +209,6 @@ def amx_layer_kernel(tiles, planes, parts, rest_bits, carry, snap):
 
     Returns (events, events times the next layer's outputs that each reaches, messages beyond 16 bits).
     """
-
     used = registers(tiles, planes, parts) * TILE
 
     @kernel

@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import ctypes
 import platform
-from functools import lru_cache
+from functools import cache
 
 import numpy as np
 from llvmlite import ir
@@ -31,7 +31,7 @@ _SUMS, _MESSAGES, _WEIGHTS = 0, 4, 6
 """Numbers of the first register that each use has: four of sums, two of messages, two of weights."""
 
 
-@lru_cache(maxsize=None)
+@cache
 def permitted() -> bool:
     """Asks Linux for the use of tile registers, which are large and not every process's by right."""
     if platform.system() != "Linux" or platform.machine() != "x86_64":
@@ -42,7 +42,8 @@ def permitted() -> bool:
 
 def configuration(rows: int, depth: int) -> np.ndarray:
     """uint8 [64] for ``configure``: messages and sums of ``rows`` pixels (at most 16), ``depth`` inputs at a time (at
-    most 64, a multiple of 4)."""
+    most 64, a multiple of 4).
+    """
     settings = np.zeros(64, np.uint8)
     settings[0] = 1
     row_bytes, row_counts = settings[16:32].view(np.uint16), settings[48:56]

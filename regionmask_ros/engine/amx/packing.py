@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import NamedTuple, Sequence
+from typing import NamedTuple
 
 import numpy as np
 
@@ -50,7 +51,8 @@ class PackedConvolution:
     @property
     def near(self) -> bool:
         """Whether the windows of 16 outputs lie within four words of 16 pixels, the first of which begins at most 16
-        pixels before them."""
+        pixels before them.
+        """
         spec = self.spec
         return spec.padding <= WORD and (WORD - 1) * spec.stride + spec.size <= _SPAN + spec.padding
 
@@ -93,7 +95,8 @@ def _pack(spec: Convolution) -> PackedConvolution:
 
 class MapView(NamedTuple):
     """What kernels need of a map: see ``SpikeMap``. frame: silent pixels on each side; lines, pitch (pixels), bytes (of
-    a pixel), words (of a line), groups: lengths of its axes."""
+    a pixel), words (of a line), groups: lengths of its axes.
+    """
 
     low: np.ndarray
     high: np.ndarray

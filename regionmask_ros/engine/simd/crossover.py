@@ -16,8 +16,8 @@ from __future__ import annotations
 import math
 import time
 import weakref
+from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Callable
 
 import numpy as np
 
@@ -126,7 +126,8 @@ def _measure(packed: PackedConvolution, rule: Rule) -> Crossover:
 
 def _fill(lists: SpikeLists, share: float) -> None:
     """Lists that hold that share of all spikes, from none to twice as many a pixel: as uneven as a picture, because
-    processors are slow where they cannot guess how long a list is. Messages are 1."""
+    processors are slow where they cannot guess how long a list is. Messages are 1.
+    """
     rng = np.random.default_rng(0)
     there = rng.random((lists.pixels, lists.slots)) < 2 * share * rng.random((lists.pixels, 1))
     lists.count[:] = there.sum(axis=1)

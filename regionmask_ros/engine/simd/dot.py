@@ -150,7 +150,8 @@ def dot(typing_context, weight, first, tap_rows, taps, pixel, tap, count, slots,
 
 def emit_gathered(builder, rows, weights, tap_rows, taps, pixels, numbers, counts, slots, indices, pairs, totals):
     """The instructions of ``dot``, with pointers in place of arrays. Apart, so that they can be compiled for a
-    processor that is not this one; so are those of ``dot_dense``."""
+    processor that is not this one; so are those of ``dot_dense``.
+    """
 
     def read(array, at):
         return builder.sext(builder.load(builder.gep(array, [at])), I64)
@@ -204,7 +205,8 @@ def dot_dense(typing_context, weight, first, words, begin, pitch, run, size, tot
 
 def emit_dense(builder, rows, weights, windows, pitch, run, size, totals, distance):
     """The instructions of ``dot_dense``: pointers to the first weight, each output's window and the totals, of which
-    the next output's are ``distance`` later."""
+    the next output's are ``distance`` later.
+    """
     outputs = len(windows)
     mine = rows.used * rows.products.parts
 

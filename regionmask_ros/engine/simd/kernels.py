@@ -22,7 +22,7 @@ added by the portable kernel (``extra``).
 
 from __future__ import annotations
 
-from functools import lru_cache
+from functools import cache
 
 import numpy as np
 
@@ -134,10 +134,9 @@ def spread(count, index, pair, pixels, slots, word):
             word[first + index[j]] = pair[j]
 
 
-@lru_cache(maxsize=None)
+@cache
 def silence_kernel(lanes):
     """The kernel that takes all pixels' spikes out of a map."""
-
     words = lanes // WIDTHS[lanes].channels
 
     @kernel
@@ -171,7 +170,7 @@ def window_taps(begin, pitch, size, count, pixel, tap):
     return taps
 
 
-@lru_cache(maxsize=None)
+@cache
 def simd_layer_kernel(lanes, vectors, columns, pixels, carry, snap):
     """The kernel of a layer, for ``vectors`` vectors of ``lanes`` channels at a time, under a rule; dense outputs
     ``pixels`` at a time and ``columns`` of the vectors.
@@ -186,7 +185,6 @@ def simd_layer_kernel(lanes, vectors, columns, pixels, carry, snap):
 
     Returns (events, events times the next layer's outputs that each reaches, messages beyond 16 bits).
     """
-
     together, top = WIDTHS[lanes].channels, np.int32(WIDTHS[lanes].top)
 
     @kernel

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, NamedTuple, Sequence
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
@@ -19,7 +20,8 @@ if TYPE_CHECKING:
 
 class Source(NamedTuple):
     """What a layer reads, see ``vector_kernels.simd_layer_kernel``. before: lines and pixels of frame that are not
-    padding."""
+    padding.
+    """
 
     before: int
     pitch: int

@@ -5,8 +5,8 @@ The encoder's events as a dense map of 16-bit messages, for the first layer's ke
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Sequence
 
 import numpy as np
 from llvmlite import ir
@@ -61,7 +61,8 @@ DOTPROD = Processor(4, 8, ("dotprod",))
 
 def can_pack(convolutions: Sequence[Convolution], processor: Processor) -> bool:
     """The bits of a line's windows must fit what is looked at of it, and weights must fit bytes where these are
-    multiplied."""
+    multiplied.
+    """
     bytes_only = WIDTHS[processor.lanes].multiply_add is None
     return all(spec.size <= MAX_SIZE and spec.padding <= FRAME and (_is_narrow(spec) or not bytes_only)
                for spec in convolutions)

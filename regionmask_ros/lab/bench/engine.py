@@ -5,7 +5,7 @@ The dense evaluation of the integer network in plain NumPy: what every contestan
 
 from __future__ import annotations
 
-from typing import Callable
+from collections.abc import Callable
 
 import numpy as np
 
@@ -65,7 +65,8 @@ class EventCandidate:
 
     def watch(self, profile_hook: Callable[[str], None] | None) -> None:
         """From now on calls ``profile_hook`` with ``"encoder"`` after the encoder, then as ``EventEngine.profile_hook`` says; None ends
-        it."""
+        it.
+        """
         self._profile_hook = self._engine.profile_hook = profile_hook
 
     def counts(self) -> StepCounts | None:

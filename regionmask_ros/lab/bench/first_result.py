@@ -19,7 +19,8 @@ def main(network_file: str, started: float) -> None:
 
     from ...core.frame import Frame
     from ...network.files import find_network, load_network
-    from ...pipeline.pipeline import Pipeline, PipelineSettings
+    from ...pipeline.pipeline import Pipeline
+    from ...pipeline.settings import PipelineSettings
 
     width, height = IMAGE_WH
     pixels = np.random.default_rng(0).integers(0, 256, (height, width, 3)).astype(np.uint8)

@@ -6,8 +6,9 @@ One interleaved run: each contestant takes its turn, some pictures long.
 from __future__ import annotations
 
 import time
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
-from typing import Iterable, Iterator, Protocol, Sequence
+from typing import Protocol
 
 import numpy as np
 
@@ -41,7 +42,8 @@ class Candidate(Protocol):
 
     def reset(self, refresh_period: int = 0) -> None:
         """Back to before the first frame. Then every so many frames are attended as a whole, whatever the mask; 0: the
-        first one only. Means nothing to an engine without a state."""
+        first one only. Means nothing to an engine without a state.
+        """
 
     def counts(self) -> StepCounts | None:
         """Of the last step, if counting was on; None where nothing is ever counted."""
@@ -77,7 +79,8 @@ class Record:
 
 def warm_up_frames(there: int, wanted: int) -> int:
     """How many frames of a clip come before the first measured one: of a short clip at most half, and so many that no
-    more than the wanted number is left."""
+    more than the wanted number is left.
+    """
     return max(min(WARM_UP, there // 2), there - wanted)
 
 
@@ -114,7 +117,7 @@ def _turns(indices: Iterable[int], skipped: int) -> Iterator[list[int]]:
     """Lists of up to ``FRAMES_PER_TURN`` indices; one begins with the first frame that is not skipped."""
     turn: list[int] = []
     for index in indices:
-        if len(turn) == FRAMES_PER_TURN or turn and index == skipped:
+        if len(turn) == FRAMES_PER_TURN or (turn and index == skipped):
             yield turn
             turn = []
         turn.append(index)
@@ -182,7 +185,8 @@ def make_row(clip: Clip, candidate: Candidate, record: Record) -> dict:
 
 def add_ratios(rows: Sequence[dict]) -> None:
     """Gives the rows of one sequence ``ratio_to``, each peer's median over the row's own, and ``ratio_to_cold``, the
-    same of the turns' first frames."""
+    same of the turns' first frames.
+    """
     for name, time_of in (("ratio_to", "median_ms"), ("ratio_to_cold", "cold_ms")):
         baselines = {row["engine"]: row[time_of] for row in rows if row["synops_per_frame"] is None}
         for row in rows:

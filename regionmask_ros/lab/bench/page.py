@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import os
 import shlex
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from itertools import groupby
 from pathlib import PurePath
-from typing import Any, Callable, Iterable, Mapping, Sequence
+from typing import Any
 
 from . import sections
 from .engine import EVENT

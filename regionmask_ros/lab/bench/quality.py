@@ -9,9 +9,9 @@ How well a straight line tells what a frame costs: by area, and by synops.
 
 from __future__ import annotations
 
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import groupby
-from typing import Callable, Iterable, Iterator, Sequence
 
 import numpy as np
 
@@ -80,7 +80,8 @@ def _add_notes(rows: Sequence[dict]) -> None:
 
 def add_accuracy(rows: Sequence[dict], accuracy: Sequence[dict]) -> None:
     """Gives the rows of a sequence map50, map50_on (the labelled sequence) and accuracy_note of the same engine in the
-    same setting; None to those not scored."""
+    same setting; None to those not scored.
+    """
     scored = {(row["engine"], row["setting"]): row for row in accuracy}
     for row in rows:
         known = scored.get((row["engine"], row["setting"]), {})

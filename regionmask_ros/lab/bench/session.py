@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
-from typing import Callable, Iterable, Sequence
 
 import numpy as np
 from tqdm import tqdm
@@ -165,7 +165,8 @@ class Session:
 
     def _accuracy(self, size: Size) -> list[dict]:
         """The labelled sequence at one of the input sizes. A forced path gives the default one's integers: it is not
-        scored."""
+        scored.
+        """
         plan = self._plan
         sequence = labelled(plan.accuracy)
         clip = load_clip(sequence.inputs[1], size, plan.frames + WARM_UP)

@@ -10,8 +10,8 @@ What happens before the network: resize and colour, mask and encoder.
 from __future__ import annotations
 
 import time
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import replace
-from typing import Callable, Iterable, Sequence
 
 import numpy as np
 
@@ -208,7 +208,8 @@ def _least_ms(candidates: Sequence[Candidate], clip: Clip, refresh_period: int, 
 
 def add_worst(rows: Sequence[dict], worst: Sequence[dict]) -> None:
     """Gives the rows of one sequence what ``worst_frames`` found, and worst_to_int8: over ONNX Runtime int8's median;
-    None without it."""
+    None without it.
+    """
     int8 = next((row["median_ms"] for row in rows if row["engine"] == ORT_INT8), None)
     for row, found in zip(rows, worst):
         row.update(found, worst_to_int8=round(found["worst_ms"] / int8, 3) if int8 else None)

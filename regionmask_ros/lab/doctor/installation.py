@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 import importlib
-import importlib.metadata
 import importlib.util
 import platform
 import sys
-from typing import Iterator
+from collections.abc import Iterator
 
 from ...errors import UserError
 from ...network.files import find_network, load_network

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import contextlib
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import Callable, Iterator, Mapping, Sequence
 
 import cv2
 import numpy as np
@@ -16,7 +16,8 @@ from ...datasets.moved_view import ViewShift, shift_view
 from ...errors import UserError
 from ...mask.heat import compute_heat
 from ...network.graph import Network
-from ...pipeline.pipeline import Pipeline, PipelineSettings
+from ...pipeline.pipeline import Pipeline
+from ...pipeline.settings import PipelineSettings
 from ...sources import Source
 from .run import SettingRun
 from .scoring import Scorer
@@ -139,7 +140,8 @@ def _open(network: Network, labels: Labels, settings: Sequence[Setting], base: P
 
 def _interleave(frames: Iterator[tuple[int, Frame]], runs: Mapping[str, SettingRun]) -> None:
     """Each frame has an order of its own, always the same ones, so that nobody always finds the caches as the same
-    other one left them."""
+    other one left them.
+    """
     orders, all_runs = np.random.default_rng(0), list(runs.values())
     for number, frame in frames:
         for place in orders.permutation(len(all_runs)):

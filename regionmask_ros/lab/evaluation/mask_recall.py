@@ -9,8 +9,8 @@ from __future__ import annotations
 
 import contextlib
 import time
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Callable, Collection, Mapping, Sequence
 
 import cv2
 import numpy as np
@@ -24,7 +24,8 @@ from ...mask.mgnet.weights import MaskWeights
 from ...mask.policy import MaskComposer
 from ...mask.source import MaskContext
 from ...network.graph import Network
-from ...pipeline.pipeline import Pipeline, PipelineSettings
+from ...pipeline.pipeline import Pipeline
+from ...pipeline.settings import PipelineSettings
 
 WHOLE_SHARE = 0.8
 """An object is attended when so much of its box is."""

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Callable, Mapping, Sequence
+from typing import Any
 
 from ...report.page import Figure, Table, write_report
 from ...report.plots import Point, TradeoffPanel, tradeoff_png, tradeoff_svg

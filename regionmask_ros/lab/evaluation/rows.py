@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import math
-from typing import Any, Sequence
+from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 
@@ -74,7 +75,8 @@ def accuracy_after_shift(runs: SequenceRuns, run: SettingRun) -> dict[str, Any]:
 def edp_gain_factors(baseline: SettingRun, run: SettingRun) -> dict[str, float | None]:
     """Modelled energy-delay product of the baseline over the run's: for synops spread evenly (a free synop), and for
     rows laid over cores, the smaller and the larger of the gains with a free and with the dearest synop. None where
-    the model does not apply."""
+    the model does not apply.
+    """
     def gain(kind: str) -> float | None:
         theirs, own = getattr(baseline.record, kind), getattr(run.record, kind)
         return _ratio(energy_delay_product(theirs), energy_delay_product(own)) if theirs and own else None

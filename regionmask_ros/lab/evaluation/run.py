@@ -6,8 +6,9 @@ One setting on one sequence: the pipeline in closed loop, and what is noted of e
 from __future__ import annotations
 
 import time
+from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any, Mapping
+from typing import Any
 
 import numpy as np
 
@@ -16,12 +17,13 @@ from ...backends.base import Backend, BackendResult
 from ...core.detections import Detections
 from ...core.frame import Frame
 from ...core.options import Value
-from ...core.result import StepCounts
+from ...core.result import StepCounts, StepResult
 from ...detection.yolo import decode
 from ...encoder.encoder import Events
 from ...metrics.loihi2 import SYNOP_PJ, FrameCost, RowSynops, allocate, even_cost, rows_cost
 from ...network.graph import Network
-from ...pipeline.pipeline import ComposerFactory, Pipeline, PipelineSettings, StepResult
+from ...pipeline.pipeline import ComposerFactory, Pipeline
+from ...pipeline.settings import PipelineSettings
 from ...tracking.motion import OpticalFlow, downsample
 from ...tracking.tracker import Tracks, update_tracks
 from .scoring import Scorer

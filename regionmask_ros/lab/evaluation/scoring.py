@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Mapping, Sequence
 
 import numpy as np
 
-from ...core.detections import Detections
-from ...datasets.labels import UNTRACKED, FrameLabels, Labels
+from ...core.detections import UNTRACKED, Detections
+from ...datasets.labels import FrameLabels, Labels
 from ...errors import UserError
 from ...metrics.average_precision import UNMATCHED, FrameMatches, PrecisionCurve, match, match_tall, mean_over_classes
 from ...metrics.bootstrap import frame_weights
@@ -77,7 +77,8 @@ class Scorer:
 
     def map50_of(self, first: int, end: int) -> float:
         """As ``Accuracy.map50``, over the scored frames from number ``first`` to before ``end``, counted from 0; nan
-        without an object in them."""
+        without an object in them.
+        """
         weights = np.zeros(self.frames, np.int64)
         weights[first:end] = 1
         return mean_over_classes(
@@ -85,7 +86,8 @@ class Scorer:
 
     def delays(self) -> dict[tuple[str, int], tuple[int, bool]]:
         """For each track that begins after the first scored frame: frames from its first labelled appearance that is
-        not ignored to its first match, and whether there was one. Without one, the frames until it is gone."""
+        not ignored to its first match, and whether there was one. Without one, the frames until it is gone.
+        """
         delays = {}
         for key, first in self._first_seen.items():
             found = self._first_found.get(key)

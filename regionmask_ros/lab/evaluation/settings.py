@@ -6,8 +6,8 @@ thresholds and the ``carry`` arithmetic whatever else is asked for.
 
 from __future__ import annotations
 
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
-from typing import Callable, Mapping
 
 import numpy as np
 
@@ -24,8 +24,9 @@ from ...mask.policy import MaskComposer
 from ...mask.scheduling import PRESETS
 from ...mask.source import MaskContext
 from ...network import thresholds
-from ...pipeline.pipeline import ComposerFactory, PipelineSettings
+from ...pipeline.pipeline import ComposerFactory
 from ...pipeline.policy import limit_schedule
+from ...pipeline.settings import PipelineSettings
 
 UNMASKED = "unmasked"
 TRAINED = ":trained"

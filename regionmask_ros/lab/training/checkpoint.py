@@ -9,8 +9,8 @@ import contextlib
 import io
 import signal
 import threading
+from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import Iterator, Mapping
 
 import numpy as np
 
@@ -53,7 +53,8 @@ def save_checkpoint(path: Path, state: Mapping[str, np.ndarray]) -> None:
 
 def load_checkpoint(path: Path, like: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
     """like: a state with the arrays that must be there. The length of their first axis may differ for those that grow,
-    whose name begins with ``history``. Raises UserError, one line with file and cause."""
+    whose name begins with ``history``. Raises UserError, one line with file and cause.
+    """
     try:
         with open_regular(path) as file:
             archive = open_zip(file)

@@ -5,8 +5,8 @@ How well scores attend the objects that the teacher sees in clips: to choose rec
 
 from __future__ import annotations
 
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Callable, Mapping, Sequence
 
 import numpy as np
 

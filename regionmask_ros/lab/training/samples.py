@@ -199,7 +199,8 @@ def _judgement(clip: Clip, number: int, window: _Window, cells: tuple[int, int])
 
 def _with_halo(inner: np.ndarray) -> np.ndarray:
     """float32 [rows, cols]: 1 where objects are, less the further away. A mask cuts at a low score: what lies there,
-    beside objects or anywhere, must be in a sensible order, too."""
+    beside objects or anywhere, must be in a sensible order, too.
+    """
     target = inner.astype(np.float32)
     for reach, value in enumerate(HALO, 1):
         near = cv2.dilate(inner.astype(np.uint8), np.ones((2 * reach + 1, 2 * reach + 1), np.uint8))

@@ -8,8 +8,8 @@ background, and is not trained on.
 from __future__ import annotations
 
 import contextlib
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
-from typing import Callable, Iterable
 
 import numpy as np
 
@@ -17,7 +17,8 @@ from ...core.boxes import iou_matrix
 from ...core.detections import Detections
 from ...core.frame import Frame, choose_input_size
 from ...network.graph import Network
-from ...pipeline.pipeline import Pipeline, PipelineSettings
+from ...pipeline.pipeline import Pipeline
+from ...pipeline.settings import PipelineSettings
 
 ROAD_USERS = ("person", "bicycle", "car", "motorcycle", "bus", "truck")
 MIN_SCORE = 0.15

@@ -10,9 +10,9 @@ from __future__ import annotations
 
 import json
 import math
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Callable, Iterator, Mapping, Sequence
 
 import numpy as np
 
@@ -91,7 +91,8 @@ Judge = Callable[[Mapping[str, int]], Score]
 
 def search(start: Mapping[str, int], judge: Judge, rounds: int, rng: np.random.Generator) -> dict[str, int]:
     """The best vector found. start: thresholds by name. judge: tries one. rounds: each with the next of ``STEPS``, the
-    last of them for all that follow."""
+    last of them for all that follow.
+    """
     best, score = dict(start), judge(start)
     for number in range(rounds):
         step = STEPS[min(number, len(STEPS) - 1)]

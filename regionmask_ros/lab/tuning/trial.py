@@ -9,8 +9,9 @@ from __future__ import annotations
 
 import contextlib
 import time
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass
-from typing import Any, Callable, Mapping, Sequence
+from typing import Any
 
 import numpy as np
 
@@ -23,7 +24,8 @@ from ...metrics.average_precision import FrameMatches, PrecisionCurve, match
 from ...metrics.loihi2 import allocate, even_cost
 from ...network.graph import Network
 from ...network.thresholds import with_thresholds
-from ...pipeline.pipeline import Pipeline, PipelineSettings
+from ...pipeline.pipeline import Pipeline
+from ...pipeline.settings import PipelineSettings
 from ...sources import open_source
 from ..bench.engine import dense_head, encode_exactly
 

@@ -9,7 +9,7 @@ a token wide and high. Keys and values are those of means of 2x2 tokens, which i
 from __future__ import annotations
 
 import math
-from typing import Mapping
+from collections.abc import Mapping
 
 import cv2
 import numpy as np

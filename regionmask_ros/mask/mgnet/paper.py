@@ -7,7 +7,7 @@ well each fits, weighted over the heads, is the region's score.
 from __future__ import annotations
 
 import math
-from typing import Mapping
+from collections.abc import Mapping
 
 import numpy as np
 

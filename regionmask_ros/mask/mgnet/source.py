@@ -75,7 +75,8 @@ class MgnetMask:
 
     def network_scores(self, cues: MaskContext) -> np.ndarray:
         """float32 [rows, cols], 0 to 1: what the network says of this frame, or said of a recent one, and what
-        changes."""
+        changes.
+        """
         if cues.frame == 0 or self._network is None:
             self._start(cues)
         if self._must_run_network(cues):

@@ -14,8 +14,9 @@ import io
 import math
 import pickletools
 import zipfile
+from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any, Callable
+from typing import Any
 
 import numpy as np
 

@@ -12,10 +12,10 @@ import os
 import secrets
 import sys
 import time
+from collections.abc import Mapping
 from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Mapping
 
 from tqdm import tqdm
 
@@ -223,7 +223,8 @@ def _play(video: str, source: Source, rate: float, folder: Path, environment: di
 
 def _wait_until_idle(played: int, node: Child, recorder) -> Account:
     """Waits for a report that was made after the last picture and leaves nothing in flight, and for what it tells to
-    be recorded."""
+    be recorded.
+    """
     end_ns, deadline = time.time_ns(), time.monotonic() + ANSWER_TIMEOUT_S
     while not (recorder.report_time_ns > end_ns and recorder.report["frames in flight"] == "0"):
         node.check_running()

@@ -10,7 +10,7 @@ from regionmask_ros.datasets.labels import LabelledSequence, Labels
 from regionmask_ros.lab.evaluation.evaluate import evaluate_sequence
 from regionmask_ros.lab.evaluation.rows import SequenceRows
 from regionmask_ros.lab.evaluation.settings import parse_setting
-from regionmask_ros.pipeline.pipeline import PipelineSettings
+from regionmask_ros.pipeline.settings import PipelineSettings
 from regionmask_ros.sources import open_source
 
 MASKS = {"careful": ("unmasked-tuned", 4.0), "balanced": ("unmasked-tuned", 4.0), "fast": ("unmasked-tuned", 10.0),

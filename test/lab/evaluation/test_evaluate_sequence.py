@@ -12,7 +12,8 @@ from regionmask_ros.lab.evaluation.evaluate import evaluate_sequence
 from regionmask_ros.lab.evaluation.rows import SequenceRows, summarise
 from regionmask_ros.lab.evaluation.settings import parse_setting
 from regionmask_ros.network.thresholds import bundled_thresholds
-from regionmask_ros.pipeline.pipeline import Pipeline, PipelineSettings
+from regionmask_ros.pipeline.pipeline import Pipeline
+from regionmask_ros.pipeline.settings import PipelineSettings
 from regionmask_ros.sources import open_source
 
 FRAMES, SHARE, FIRST = 30, 0.3, 9

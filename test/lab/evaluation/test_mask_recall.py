@@ -13,7 +13,7 @@ from regionmask_ros.datasets.labels import LabelledSequence, LabelRow, Labels
 from regionmask_ros.errors import UserError
 from regionmask_ros.lab.evaluation.mask_recall import measure
 from regionmask_ros.mask.mgnet.weights import load_weights
-from regionmask_ros.pipeline.pipeline import PipelineSettings
+from regionmask_ros.pipeline.settings import PipelineSettings
 from regionmask_ros.sources import open_source
 
 FRAMES = 14

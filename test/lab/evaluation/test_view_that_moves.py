@@ -18,7 +18,8 @@ from regionmask_ros.lab.evaluation.evaluate import SETTLING_FRAMES, evaluate_seq
 from regionmask_ros.lab.evaluation.rows import SequenceRows
 from regionmask_ros.lab.evaluation.settings import parse_setting
 from regionmask_ros.lab.evaluation.table import shift_table
-from regionmask_ros.pipeline.pipeline import Pipeline, PipelineSettings
+from regionmask_ros.pipeline.pipeline import Pipeline
+from regionmask_ros.pipeline.settings import PipelineSettings
 from regionmask_ros.sources import open_source
 
 COUNT, FIRST = 160, 8

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from typing import Callable, Sequence
+from collections.abc import Callable, Sequence
 
 from ....network.graph import Network
 from ..clip import Clip, calibration_clip, spread_images
