@@ -1,6 +1,6 @@
 # The Python that .venv is made from; any of 3.10 to 3.13. Not given: python3, or the one that .venv has already.
 PYTHON ?= python3
-# The video that the demo plays; empty: a street scene that the set-up has brought.
+# The video that the demo plays. Empty: 25 seconds of pedestrians on a campus, from the set-up.
 VIDEO ?=
 # The PyTorch that `make train-setup` installs. As pip has it, it may come with CUDA, which is several GB.
 TORCH ?= torch>=2.1,<3
@@ -64,8 +64,7 @@ test: setup
 	@PYTEST_TIMEOUT=300 $(BOOTSTRAP) python -m pytest $(ARGS)
 
 demo: setup
-	@$(BOOTSTRAP) python -m regionmask_ros demo --output demo_output \
-	    --video "$${VIDEO:-.venv/share/regionmask_ros/bikes.mp4}"
+	@$(BOOTSTRAP) python -m regionmask_ros demo --output demo_output $${VIDEO:+--video "$$VIDEO"}
 
 clean:
 	rm -rf .venv demo_output build install log .pytest_cache .hypothesis .mypy_cache .ruff_cache

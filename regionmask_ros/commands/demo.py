@@ -1,7 +1,8 @@
-"""Node and player on a real video, as two processes; their topics recorded in a bag, and pages made from it.
+"""Play a video through the ROS node, record its topics into a bag, and make a report from the bag.
 
-Leaves in the output folder: report.html (look at this first), annotated.mp4, detections.csv, summary.json, and the
-rosbag2 folder bag/ with the detections, masks and overlays that the node published.
+Node and player are two processes. The node runs with the preset balanced. The output folder then holds report.html
+(open this first), annotated.mp4, detections.csv, summary.json, and the rosbag2 folder bag/ with the detections, masks
+and overlays that the node published.
 
   python -m regionmask_ros demo --output demo_output
   python -m regionmask_ros demo --output demo_output --video "my street.mp4"
@@ -19,48 +20,63 @@ from pathlib import Path
 from ..errors import UserError
 from ..sources import Source, open_source
 from ._cli import EXIT_OK, command_main, format_command
-from .play import check_rate
+from .play import check_max_frames, check_rate
 
 SHORT_VIDEO_S = 20.0
-"""So short a video is played at half speed: node, player and recorder then get along on two cores, frame for frame."""
+"""A video up to this length is played at half speed, so that two cores keep up with node, player and recorder."""
 
-DEFAULT_VIDEO = Path(sys.prefix) / "share" / "regionmask_ros" / "bikes.mp4"
+DEFAULT_VIDEOS = tuple(Path(sys.prefix) / "share" / "regionmask_ros" / name for name in ("vtest.avi", "bikes.mp4"))
+"""The first of these files that exists is played: the set-up cannot get vtest.avi on every system."""
+
+DEFAULT_MAX_FRAMES = 250
+"""Frames of the default video that are played: 25 seconds of vtest.avi."""
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("--output", metavar="DIR", required=True, help="folder for the results; an older demo's goes")
-    parser.add_argument("--video", metavar="FILE", default=str(DEFAULT_VIDEO),
-                        help="a video file or a folder of pictures (default: the street scene of the set-up)")
+    parser.add_argument("--output", metavar="DIR", required=True, help="folder for the results; replaces an older demo's folder")
+    parser.add_argument("--video", metavar="FILE",
+                        help="a video file or a folder of images (default: pedestrians on a campus, from the set-up)")
+    parser.add_argument("--max-frames", metavar="N", type=int,
+                        help=f"stop after N frames (default: {DEFAULT_MAX_FRAMES} of the default video, all of others)")
     parser.add_argument("--rate", type=float, metavar="R",
-                        help="speed of playing (default: half speed up to 20 s of video, real time beyond)")
+                        help="speed factor (default: 0.5 up to 20 s of video, 1.0 for longer ones)")
 
 
 def run(args: argparse.Namespace) -> int:
-    """Runs the demonstration. Bad input is found before any process starts."""
+    """Runs the demonstration. Bad input is reported before any process starts."""
     from ..network.files import find_network
     from ..ros.setup import require
 
     if args.rate is not None:
         check_rate(args.rate)
-    if not args.video:
+    check_max_frames(args.max_frames)
+    if args.video == "":
         raise UserError("--video: give a file, or leave the option out")
+    if args.video is None:
+        args.video = default_video()
+        args.max_frames = args.max_frames or DEFAULT_MAX_FRAMES
     with open_source(args.video) as source:
         find_network()
         require("rosbags")
         return _demonstrate(args, source)
 
 
+def default_video() -> str:
+    """Returns the path of the video that is played without --video."""
+    return str(next(filter(Path.exists, DEFAULT_VIDEOS), DEFAULT_VIDEOS[0]))
+
+
 def _demonstrate(args: argparse.Namespace, source: Source) -> int:
     from ..ros.demo.folder import DemoFolder
-    from ..ros.demo.show import Progress, show, use_private_domain
+    from ..ros.demo.show import Playback, Progress, show, use_private_domain
 
     environment = use_private_domain()
     from ..ros.demo.pages import FrameSeries, write_files, write_page
 
     with DemoFolder(args.output) as folder:
-        rate = _rate(args, source)
-        print(f"starting the node; then {source.name} is played to it, at {rate:g} times its speed", flush=True)
-        shown = show(args.video, source, rate, folder.work, environment)
+        playback = Playback(args.video, source, _rate(args, source), args.max_frames)
+        print(f"starting the node; {source.name} is then played to it at {playback.rate:g} times its speed", flush=True)
+        shown = show(playback, folder.work, environment)
         story = FrameSeries()
         with Progress("drawing from the bag", shown.account.answered) as progress:
             for story in write_files(folder.work / "bag", folder.work, source.fps):
@@ -68,12 +84,13 @@ def _demonstrate(args: argparse.Namespace, source: Source) -> int:
         command = format_command("demo", args.argv)
         write_page(folder.work / "report.html", source.name, shown.account, story, command)
         summary = {
-            "video": source.name, **shown.account.as_json(), **story.summary(), "rate": rate, "seconds": shown.seconds,
+            "video": source.name, **shown.account.as_json(), **story.summary(), "rate": playback.rate,
+            "seconds": shown.seconds,
         }
         (folder.work / "summary.json").write_text(json.dumps(summary, indent=1) + "\n")
         folder.commit()
     print(shown.account.line())
-    print(f"{sum(story.objects)} detections in all; look at {Path(args.output) / 'report.html'}")
+    print(f"{sum(story.objects)} detections in total; open {Path(args.output) / 'report.html'}")
     for name in ("annotated.mp4", "detections.csv", "summary.json", "bag/"):
         print(f"  {os.path.join(args.output, name)}")
     return EXIT_OK
@@ -82,7 +99,8 @@ def _demonstrate(args: argparse.Namespace, source: Source) -> int:
 def _rate(args: argparse.Namespace, source: Source) -> float:
     if args.rate is not None:
         return args.rate
-    return 0.5 if source.frame_count and source.frame_count / source.fps <= SHORT_VIDEO_S else 1.0
+    frames = min(source.frame_count or sys.maxsize, args.max_frames or sys.maxsize)
+    return 0.5 if frames / source.fps <= SHORT_VIDEO_S else 1.0
 
 
 def main(argv: Sequence[str] | None = None) -> int:

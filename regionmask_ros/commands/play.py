@@ -15,6 +15,7 @@ import json
 import math
 import sys
 from collections.abc import Sequence
+from itertools import islice
 from pathlib import Path
 
 from ..errors import UserError
@@ -35,6 +36,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--compressed", action="store_true", help="publish JPEG on TOPIC/compressed")
     parser.add_argument("--loop", action="store_true", help="play it again and again, until Ctrl-C")
     parser.add_argument("--rate", type=float, default=1.0, metavar="R", help="speed factor (default: 1.0)")
+    parser.add_argument("--max-frames", metavar="N", type=int, help="stop after N frames")
     parser.add_argument("--clock", action="store_true", help="simulated time: from the source, also on /clock")
     parser.add_argument("--wait", type=float, default=2.0, metavar="S",
                         help="wait for a subscriber, at most so many seconds (default: 2)")
@@ -62,8 +64,15 @@ def check_rate(rate: float) -> None:
         raise UserError(f"--rate {rate}: must lie between {SLOWEST} and {FASTEST}")
 
 
+def check_max_frames(count: int | None) -> None:
+    """Raises UserError for a limit that leaves no frame."""
+    if count is not None and not 1 <= count <= sys.maxsize:
+        raise UserError(f"--max-frames {count}: must be 1 or more")
+
+
 def _check(args: argparse.Namespace) -> None:
     check_rate(args.rate)
+    check_max_frames(args.max_frames)
     if not (math.isfinite(args.wait) and args.wait >= 0.0):
         raise UserError(f"--wait {args.wait}: must be 0 or more seconds")
 
@@ -78,7 +87,7 @@ def _play(source: Source, args: argparse.Namespace, stop: StopRequest) -> None:
         if not player.wait_for_subscriber(args.wait, stop) and not stop.is_set():
             print(f"nobody listens on {player.topic} yet; playing all the same", file=sys.stderr)
         played = PlaybackStats(0, 0.0)
-        for played in player.play(source, Pace(args.rate, args.clock, args.loop), stop):
+        for played in islice(player.play(source, Pace(args.rate, args.clock, args.loop), stop), args.max_frames):
             pass
         stop.wait(LINGER_S)
         topic = player.topic

@@ -1,4 +1,4 @@
-"""The table of parameters as people read it: config/detector.yaml, and the table in the README.
+"""The table of parameters as people read it: config/detector.yaml and docs/PARAMETERS.md.
 
 In a repository, ``python -m regionmask_ros.ros.parameter_docs`` writes both; with ``--check`` it only compares them.
 """
@@ -13,7 +13,7 @@ from ..errors import UserError
 from ..files.atomic import write_whole
 from .parameters import PARAMETERS, ParameterSpec, Value
 
-START, END = "<!-- parameters: made by regionmask_ros.ros.parameter_pages -->", "<!-- end of parameters -->"
+START, END = "<!-- parameters: made by regionmask_ros.ros.parameter_docs -->", "<!-- end of parameters -->"
 
 _TYPE_NAMES = {bool: "bool", int: "int", float: "double", str: "string", tuple: "string[]"}
 
@@ -35,7 +35,7 @@ def yaml_text() -> str:
     return "\n".join(lines)
 
 
-def readme_table() -> str:
+def markdown_table() -> str:
     """The table between START and END, both included."""
     rows = ["| parameter | type | default | range | can be set | |", "| --- | --- | --- | --- | --- | --- |"]
     for spec in PARAMETERS:
@@ -47,13 +47,13 @@ def readme_table() -> str:
     return "\n".join([START, *rows, END])
 
 
-def insert_table(readme: str) -> str:
-    """The README with its table renewed. Raises UserError when it has no place for it."""
-    before, start, rest = readme.partition(START)
+def insert_table(page: str) -> str:
+    """The page with its table renewed. Raises UserError when the page has no markers."""
+    before, start, rest = page.partition(START)
     _, end, after = rest.partition(END)
     if not (start and end):
-        raise UserError(f"README.md: the lines {START} and {END} are missing")
-    return f"{before}{readme_table()}{after}"
+        raise UserError(f"PARAMETERS.md: the lines {START} and {END} are missing")
+    return f"{before}{markdown_table()}{after}"
 
 
 def _limits(spec: ParameterSpec) -> str:
@@ -73,8 +73,8 @@ def _yaml_value(value: Value) -> str:
 def main(arguments: list[str]) -> int:
     """Writes the pages; with ``--check`` only names those that differ from the table, and returns 1 for any."""
     root = Path(__file__).resolve().parents[2]
-    readme = root / "README.md"
-    pages = {root / "config" / "detector.yaml": yaml_text(), readme: insert_table(readme.read_text(encoding="utf-8"))}
+    table = root / "docs" / "PARAMETERS.md"
+    pages = {root / "config" / "detector.yaml": yaml_text(), table: insert_table(table.read_text(encoding="utf-8"))}
     outdated = [path for path, text in pages.items() if path.read_text(encoding="utf-8") != text]
     for path in outdated:
         if arguments == ["--check"]:

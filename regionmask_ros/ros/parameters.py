@@ -1,4 +1,4 @@
-"""The one table of parameters: descriptors, checks, config/detector.yaml and the table in the README come from it.
+"""The one table of parameters: descriptors, checks, config/detector.yaml and docs/PARAMETERS.md come from it.
 
 The table of parameters as ROS sees it: declaring, reading, and telling a refusal in plain words.
 """

@@ -1,4 +1,4 @@
-"""The demonstration as a user runs it, on a second of video: every frame accounted for, and clean ways out."""
+"""The demo as a user runs it, on one second of video: every frame is accounted for, and it always stops cleanly."""
 
 from __future__ import annotations
 
@@ -15,21 +15,23 @@ import pytest
 import yaml
 from rosbags.highlevel import AnyReader
 
+from regionmask_ros.commands import demo as command
 from regionmask_ros.sources import open_source
 
 REPOSITORY = Path(__file__).resolve().parents[2]
 FRAMES = 25
+EXTRA_FRAMES = 5
 SIZE_WH = (320, 128)
 
 
 @pytest.fixture(scope="module")
 def clip(tmp_path_factory, real_video) -> Path:
-    """A second of street, small, in a file whose name has spaces."""
+    """A short street scene of FRAMES + EXTRA_FRAMES small frames, in a file with spaces in its name."""
     path = tmp_path_factory.mktemp("clip") / "my street.mp4"
     writer = cv2.VideoWriter(str(path), cv2.VideoWriter.fourcc(*"mp4v"), 25.0, SIZE_WH)
     with open_source(real_video("bikes.mp4")) as source:
         for index, frame in enumerate(source.frames()):
-            if 105 <= index < 105 + FRAMES:
+            if 105 <= index < 105 + FRAMES + EXTRA_FRAMES:
                 writer.write(cv2.resize(frame.pixels, SIZE_WH))
     writer.release()
     return path
@@ -44,13 +46,14 @@ def demo(*arguments: str) -> subprocess.Popen:
 
 def test_every_frame_played_is_accounted_for(trained_file, clip, tmp_path):
     output = tmp_path / "demo output"
-    process = demo("--output", str(output), "--video", str(clip))
+    process = demo("--output", str(output), "--video", str(clip), "--max-frames", str(FRAMES))
     said, errors = process.communicate(timeout=120.0)
     assert process.returncode == 0, errors
     summary = json.loads((output / "summary.json").read_text())
     kinds = ("answered", "dropped_overwritten", "dropped_broken", "lost_before_node")
     assert summary["played"] == FRAMES == sum(summary[kind] for kind in kinds)
     assert summary["answered"] >= FRAMES // 2
+    assert summary["mask"] == "balanced"
     line = f"{FRAMES} frames played = {summary['answered']} answered"
     assert line in said and line in (output / "report.html").read_text()
     made = {path.name for path in output.iterdir()}
@@ -70,24 +73,33 @@ def test_every_frame_played_is_accounted_for(trained_file, clip, tmp_path):
     (["--video", __file__], "test_demo.py"),
     (["--video", ""], "--video"),
     (["--rate", "0"], "--rate 0.0"),
+    (["--max-frames", "0"], "--max-frames 0"),
 ])
-def test_bad_input_is_told_in_one_line_before_anything_starts(arguments, words, tmp_path, capsys):
-    from regionmask_ros.commands import demo as command
-
+def test_bad_input_gives_one_line_before_any_process_starts(arguments, words, tmp_path, capsys):
     assert command.main(["--output", str(tmp_path / "out"), *arguments]) == 2
     said = capsys.readouterr().err.strip().splitlines()
     assert len(said) == 1 and words in said[0]
     assert list(tmp_path.iterdir()) == []
 
 
+def test_the_first_default_video_that_exists_is_played(tmp_path, monkeypatch):
+    first, second = tmp_path / "first.avi", tmp_path / "second.mp4"
+    monkeypatch.setattr(command, "DEFAULT_VIDEOS", (first, second))
+    assert command.default_video() == str(first)
+    second.touch()
+    assert command.default_video() == str(second)
+    first.touch()
+    assert command.default_video() == str(first)
+
+
 def children(pid: int) -> list[int]:
-    """Processes that this one has started and that still run."""
+    """Returns the running child processes of a process."""
     return [int(child) for child in Path(f"/proc/{pid}/task/{pid}/children").read_text().split()]
 
 
 @pytest.fixture
 def playing(trained_file, clip, tmp_path):
-    """A demonstration in the middle of playing, slowly, and the processes that it has started."""
+    """A demo that is playing slowly, and the processes that it has started."""
     process = demo("--output", str(tmp_path / "out"), "--video", str(clip), "--rate", "0.1")
     for line in process.stdout:
         if line.startswith("playing: ") and not line.startswith("playing: 0 "):
@@ -99,7 +111,7 @@ def playing(trained_file, clip, tmp_path):
     process.wait()
 
 
-def test_ctrl_c_stops_all_three_processes_and_leaves_nothing_half_written(playing, tmp_path):
+def test_ctrl_c_stops_all_three_processes_and_leaves_no_partial_output(playing, tmp_path):
     process, started = playing
     process.send_signal(signal.SIGINT)
     _, errors = process.communicate(timeout=40.0)
@@ -108,7 +120,7 @@ def test_ctrl_c_stops_all_three_processes_and_leaves_nothing_half_written(playin
     assert list(tmp_path.iterdir()) == []
 
 
-def test_a_node_that_dies_is_one_line_and_no_orphan(playing, tmp_path):
+def test_a_node_that_dies_gives_one_line_and_leaves_no_process(playing, tmp_path):
     process, started = playing
     os.kill(min(started), signal.SIGKILL)
     _, errors = process.communicate(timeout=40.0)
@@ -121,5 +133,5 @@ def test_a_node_that_dies_is_one_line_and_no_orphan(playing, tmp_path):
 def _assert_gone(pids: list[int]) -> None:
     deadline = time.monotonic() + 5.0
     while any(Path(f"/proc/{pid}").exists() for pid in pids):
-        assert time.monotonic() < deadline, "a process outlives the demonstration"
+        assert time.monotonic() < deadline, "a process outlives the demo"
         time.sleep(0.05)

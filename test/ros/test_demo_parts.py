@@ -1,4 +1,4 @@
-"""Parts of the demonstration: its sum of frames, its folder, its message definitions, its bag."""
+"""Parts of the demo: the account of frames, the output folder, the message definitions, the bag."""
 
 from __future__ import annotations
 
@@ -29,20 +29,20 @@ from regionmask_ros.ros.recorder import BagWriter, make_typestore, msg_type
 def test_every_frame_played_is_answered_dropped_or_lost():
     account = Account(played=250, received=249, answered=240, overwritten=6, broken=3)
     assert account.lost == 1
-    told = account.as_json()
-    assert told["played"] == sum(n for key, n in told.items() if key != "played")
+    counts = account.as_json()
+    assert counts["played"] == sum(n for key, n in counts.items() if key != "played")
     assert account.line() == (
         "250 frames played = 240 answered + 9 dropped by the node (6 overwritten, 3 broken) + 1 lost before the node"
     )
 
 
 @pytest.mark.parametrize("counts", [(250, 250, 240, 6, 3), (248, 249, 240, 6, 3)])
-def test_a_sum_that_is_not_exact_is_refused(counts):
+def test_counts_that_do_not_add_up_are_rejected(counts):
     with pytest.raises(ValueError):
         Account(*counts)
 
 
-def test_an_account_is_read_from_the_nodes_diagnostics():
+def test_the_account_is_read_from_the_nodes_diagnostics():
     report = {"frames received": "9", "frames answered": "6", "frames dropped (overwritten)": "2",
               "frames dropped (broken)": "1"}
     assert make_account(10, report) == Account(10, 9, 6, 2, 1)
@@ -52,7 +52,7 @@ def files(folder: Path) -> set[str]:
     return {path.name for path in folder.iterdir()}
 
 
-def test_a_folder_appears_when_it_is_complete_and_replaces_an_older_one_of_ours(tmp_path):
+def test_a_folder_appears_when_it_is_complete_and_replaces_an_older_demos_folder(tmp_path):
     target = tmp_path / "demo output"
     for content in ("one", "two"):
         with DemoFolder(str(target)) as folder:
@@ -62,7 +62,7 @@ def test_a_folder_appears_when_it_is_complete_and_replaces_an_older_one_of_ours(
         assert files(target) == {content, MARKER} and files(tmp_path) == {"demo output"}
 
 
-def test_an_error_leaves_the_older_folder_and_nothing_else(tmp_path):
+def test_an_error_leaves_only_the_older_folder(tmp_path):
     target = tmp_path / "out"
     with DemoFolder(str(target)) as folder:
         (folder.work / "old").touch()
@@ -73,7 +73,7 @@ def test_an_error_leaves_the_older_folder_and_nothing_else(tmp_path):
     assert files(target) == {"old", MARKER} and files(tmp_path) == {"out"}
 
 
-def test_a_folder_that_is_not_ours_is_left_alone(tmp_path):
+def test_a_folder_of_another_program_is_not_touched(tmp_path):
     (tmp_path / "thesis.tex").touch()
     with pytest.raises(UserError, match="not made by the demo"):
         DemoFolder(str(tmp_path))
@@ -82,23 +82,23 @@ def test_a_folder_that_is_not_ours_is_left_alone(tmp_path):
     assert files(tmp_path) == {"thesis.tex"}
 
 
-@pytest.mark.parametrize(("told", "written"), [
+@pytest.mark.parametrize(("idl_type", "written"), [
     ("boolean", "bool"), ("octet", "byte"), ("double", "float64"), ("float", "float32"), ("uint8", "uint8"),
     ("string", "string"), ("string<12>", "string<=12"), ("sequence<octet>", "byte[]"), ("double[36]", "float64[36]"),
     ("sequence<uint8, 8>", "uint8[<=8]"), ("sequence<string<12>, 8>", "string<=12[<=8]"),
     ("vision_msgs/Pose2D", "vision_msgs/Pose2D"), ("sequence<std_msgs/Header>", "std_msgs/Header[]"),
 ])
-def test_field_types_are_written_as_in_a_msg_file(told, written):
-    assert msg_type(told) == written
+def test_field_types_are_written_as_in_a_msg_file(idl_type, written):
+    assert msg_type(idl_type) == written
 
 
-def test_definitions_have_the_hashes_by_which_ros_knows_the_types():
+def test_definitions_have_the_type_hashes_of_ros():
     ours, known = make_typestore(Image, DiagnosticArray), get_typestore(Stores.ROS2_KILTED)
     for name in ("sensor_msgs/msg/Image", "diagnostic_msgs/msg/DiagnosticArray", "std_msgs/msg/Header"):
         assert ours.hash_rihs01(name) == known.hash_rihs01(name)
 
 
-def test_definitions_of_vision_msgs_have_the_hashes_that_the_generator_gave():
+def test_definitions_of_vision_msgs_have_the_hashes_of_the_generator():
     prefixes = [Path(sys.prefix), *map(Path, filter(None, os.environ.get("AMENT_PREFIX_PATH", "").split(os.pathsep)))]
     shares = [prefix / "share" / "vision_msgs" / "msg" for prefix in prefixes]
     share = next((share for share in shares if (share / "LabelInfo.json").exists()), None)
@@ -116,7 +116,7 @@ LABELS = ("person", "car")
 
 @pytest.fixture
 def bag(tmp_path):
-    """Three frames; the second has no overlay, and the third's pictures were recorded before its detections."""
+    """Three frames; the second has no overlay, and the third's images were recorded before its detections."""
     writer = BagWriter(tmp_path / "bag")
     writer.write("/label_info", serialize_message(label_info_message(LABELS, 0.4, Header())), time.time_ns())
     for index in range(3):
@@ -138,7 +138,7 @@ def bag(tmp_path):
     return tmp_path / "bag"
 
 
-def test_a_bag_tells_by_itself_what_was_recorded(bag):
+def test_a_bag_holds_all_that_the_pages_need(bag):
     recorded = RecordedBag(bag)
     answers = list(recorded.answers())
     assert [a.stamp_ns for a in answers] == [10**9, 2 * 10**9, 3 * 10**9]

@@ -13,7 +13,7 @@ from regionmask_ros.mask.adaptive import Adaptive
 from regionmask_ros.mask.policy import MODES
 from regionmask_ros.mask.scheduling import PRESETS, PresetOverrides
 from regionmask_ros.pipeline.settings import RECONFIGURABLE, PipelineSettings
-from regionmask_ros.ros.parameter_docs import insert_table, readme_table, yaml_text
+from regionmask_ros.ros.parameter_docs import insert_table, markdown_table, yaml_text
 from regionmask_ros.ros.parameters import (
     BACKEND_PARAMETERS,
     PARAMETERS,
@@ -33,12 +33,12 @@ def test_the_yaml_file_is_what_the_table_says():
     assert (REPOSITORY / "config" / "detector.yaml").read_text(encoding="utf-8") == yaml_text(), HINT
 
 
-def test_the_readme_has_the_table():
-    readme = (REPOSITORY / "README.md").read_text(encoding="utf-8")
-    assert insert_table(readme) == readme, HINT
-    rows = [row.split(" | ")[0] for row in readme_table().splitlines() if row.startswith("| `")]
+def test_the_page_of_parameters_has_the_table():
+    page = (REPOSITORY / "docs" / "PARAMETERS.md").read_text(encoding="utf-8")
+    assert insert_table(page) == page, HINT
+    rows = [row.split(" | ")[0] for row in markdown_table().splitlines() if row.startswith("| `")]
     assert rows == [f"| `{spec.name}`" for spec in PARAMETERS]
-    assert not [row for row in readme_table().splitlines()[1:-1] if row.count("|") != 7], "a cell holds a bar"
+    assert not [row for row in markdown_table().splitlines()[1:-1] if row.count("|") != 7], "a cell holds a bar"
     with pytest.raises(UserError, match="missing"):
         insert_table("# no place for it")
 

@@ -43,7 +43,7 @@ def test_an_example_is_short_and_compiles(name):
     assert kind.end_lineno - kind.lineno < 25
 
 
-def test_looking_left_attends_the_left_third(rig, session, wait_for, tmp_path, load):
+def test_look_left_keeps_the_left_third_observed(rig, session, wait_for, tmp_path, load):
     node, peer = rig(refresh_period=0, mask_mode="static", static_mask=_nothing(tmp_path))
     watch(peer, wait_for, node, {"/mask": Image}, IMAGES)
     send(peer, wait_for, [message(0)])
@@ -55,7 +55,7 @@ def test_looking_left_attends_the_left_third(rig, session, wait_for, tmp_path, l
     assert (sent == 255).all(), "the test's picture is smaller than the box"
 
 
-def test_fresh_objects_are_told_from_believed_ones(rig, session, wait_for, half_mask, load, capfd):
+def test_observed_objects_are_distinguished_from_unobserved_ones(rig, session, wait_for, half_mask, load, capfd):
     pytest.importorskip("message_filters", reason="message_filters is missing: ROS brings it")
     node, peer = rig(refresh_period=0, mask_mode="static", static_mask=half_mask, max_detections=40)
     session.add(lambda **given: load("FreshObjects")(**given))
@@ -63,8 +63,8 @@ def test_fresh_objects_are_told_from_believed_ones(rig, session, wait_for, half_
     time.sleep(MATCH_S)
     send(peer, wait_for, [message(0), message(1)])
     said = []
-    wait_for(lambda: said.append(capfd.readouterr().err) or "believed" in "".join(said))
-    assert "seen now" in "".join(said)
+    wait_for(lambda: said.append(capfd.readouterr().err) or "unobserved" in "".join(said))
+    assert "observed now" in "".join(said)
 
 
 def _nothing(folder: Path) -> str:

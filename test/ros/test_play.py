@@ -46,6 +46,12 @@ def listener(session):
     return node
 
 
+def test_max_frames_ends_the_playback(listener, folder, wait_for, capsys):
+    assert play.main([folder, "--topic", "/cam", "--rate", "2", "--wait", "20", "--max-frames", "3"]) == 0
+    wait_for(lambda: len(listener.pictures) == 3)
+    assert "published 3 frames on /cam" in capsys.readouterr().out
+
+
 def test_every_frame_is_published_in_order_on_time_and_stamped_now(listener, folder, wait_for, capsys, tmp_path):
     file = tmp_path / "out" / "played.json"
     assert play.main([folder, "--topic", "/cam", "--rate", "2", "--wait", "20", "--json", str(file)]) == 0
@@ -84,6 +90,7 @@ def test_it_says_so_when_nobody_listens_and_plays(folder, capsys, ros_environmen
     (["FOLDER", "--rate", "nan"], "--rate nan"),
     (["FOLDER", "--rate", "fast"], "--rate"),
     (["FOLDER", "--wait", "-1"], "--wait -1.0"),
+    (["FOLDER", "--max-frames", "0"], "--max-frames 0: must be 1 or more"),
     (["FOLDER", "--topic", "a b"], "topic name"),
     ([], "SOURCE"),
 ])

@@ -140,8 +140,8 @@ class FrameSeries:
         self.objects.append(found)
         self.latency_ms.append((answer.recorded_ns - answer.stamp_ns) / 1e6)
         self.by_class.update(labels[number] for number in answer.detections.class_ids)
-        # A sample shows something: objects, and a mask at work rather than a refresh frame.
-        rank = min(found, 6) + (share > 0.0)
+        # Prefer frames with objects and with a mask at work: neither a refresh frame nor an idle one.
+        rank = min(found, 6) + (0.0 < share < 1.0)
         if answer.overlay is not None and self.samples.wants(index, rank):
             self.samples.add(index, rank, f"frame {index}", answer.overlay)
 

@@ -125,7 +125,32 @@ SETTLE_S = 0.5
 ANSWER_TIMEOUT_S = 30.0
 POLL_PERIOD_S = 0.1
 
-MASK_MODE = "dynamic"
+PRESET = "balanced"
+
+
+@dataclass(frozen=True)
+class Playback:
+    """What is played: ``source`` is the open ``video``.
+
+    rate: speed factor. max_frames: the player stops after as many frames; None plays all.
+    """
+
+    video: str
+    source: Source
+    rate: float
+    max_frames: int | None = None
+
+    @property
+    def frame_count(self) -> int | None:
+        """Number of frames that will be played, None if unknown."""
+        counts = [count for count in (self.source.frame_count, self.max_frames) if count]
+        return min(counts, default=None)
+
+    @property
+    def arguments(self) -> list[str]:
+        """Arguments of the command ``play``."""
+        limit = [] if self.max_frames is None else ["--max-frames", str(self.max_frames)]
+        return [self.video, "--rate", str(self.rate), *limit]
 
 
 @dataclass(frozen=True)
@@ -161,8 +186,8 @@ def use_private_domain() -> dict[str, str]:
     return environment
 
 
-def show(video: str, source: Source, rate: float, folder: Path, environment: dict[str, str]) -> DemoResult:
-    """Plays the source through the node and leaves ``bag``, ``node.log`` and ``player.log`` in the folder.
+def show(playback: Playback, folder: Path, environment: dict[str, str]) -> DemoResult:
+    """Plays the video through the node and leaves ``bag``, ``node.log`` and ``player.log`` in the folder.
 
     ``environment`` must be this process's too, as its recorder takes part. Raises UserError when a process fails.
     """
@@ -170,9 +195,10 @@ def show(video: str, source: Source, rate: float, folder: Path, environment: dic
     from ..session import RosSession
 
     with ExitStack() as stack:
-        width, height = choose_input_size(source.size_wh)
+        width, height = choose_input_size(playback.source.size_wh)
         node = stack.enter_context(Child("node", [
-            "detector", "--ros-args", "-p", f"mask_mode:={MASK_MODE}", "-p", f"input_size:={width}x{height}",
+            "detector", "--ros-args", "-p", "mask_mode:=preset", "-p", f"preset:={PRESET}",
+            "-p", f"input_size:={width}x{height}",
         ], environment, folder / "node.log"))
         bag = BagWriter(folder / "bag")
         stack.callback(bag.close)
@@ -181,7 +207,7 @@ def show(video: str, source: Source, rate: float, folder: Path, environment: dic
         session.spin()
         _wait_until_active(node, recorder)
         _check_no_publishers(recorder, environment["ROS_DOMAIN_ID"])
-        played = _play(video, source, rate, folder, environment, node, recorder)
+        played = _play(playback, folder, environment, node, recorder)
         account = _wait_until_idle(played["frames"], node, recorder)
         node.stop()
         node.ended()
@@ -204,13 +230,12 @@ def _check_no_publishers(recorder, domain_id: str) -> None:
         raise UserError(f"other programs use ROS domain {domain_id}, which this demo picked by chance: start it again")
 
 
-def _play(video: str, source: Source, rate: float, folder: Path, environment: dict[str, str], node: Child,
-          recorder) -> dict:
+def _play(playback: Playback, folder: Path, environment: dict[str, str], node: Child, recorder) -> dict:
     """Runs the player to its end. Returns what it says: frames and seconds."""
     told = folder / "played.json"
-    arguments = ["play", video, "--rate", str(rate), "--wait", "30", "--json", str(told)]
+    arguments = ["play", *playback.arguments, "--wait", "30", "--json", str(told)]
     with Child("player", arguments, environment, folder / "player.log") as player, \
-            Progress("playing", source.frame_count) as progress:
+            Progress("playing", playback.frame_count) as progress:
         while not player.ended():
             node.check_running()
             _check(recorder)
