@@ -9,9 +9,9 @@ from typing import Any
 
 import numpy as np
 
+from ..core.arithmetic import ARITHMETICS, CARRY
 from ..core.options import NoOptions
 from ..encoder.encoder import Events
-from ..engine.arithmetic import ARITHMETICS, CARRY
 from ..engine.engine import EventEngine, KernelSetError, PackedNetwork
 from ..errors import UserError
 from ..network.graph import Network
@@ -55,7 +55,7 @@ class CpuBackend:
         if packed is None:
             packed = _PACKED[network] = PackedNetwork(network)
         self._engine = open_engine(packed, input_wh, arithmetic)
-        self.kernels = self._engine.path
+        self.kernels = self._engine.kernel_set
         self._results: deque[BackendResult] = deque()
 
     def submit(self, events: Events, tag: Any) -> None:

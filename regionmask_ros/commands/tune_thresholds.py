@@ -25,7 +25,7 @@ import numpy as np
 from tqdm import tqdm
 
 from .. import __version__
-from ..engine.arithmetic import ARITHMETICS
+from ..core.arithmetic import ARITHMETICS
 from ..errors import UserError
 from ..files.atomic import write_whole
 from ..lab.tuning.search import Journal, Score, count_trials, make_key, search

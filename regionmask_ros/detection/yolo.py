@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import numpy as np
 
+from ..core.arithmetic import ACCUMULATOR_BITS, HEAD_EXP
 from ..core.detections import Detections
-from ..engine.arithmetic import ACCUMULATOR_BITS, HEAD_EXP
 from ..jit.cache import kernel
 from ..network.graph import YoloHead
 
@@ -74,7 +74,7 @@ def _read(head, anchors, clamp_max, score_threshold, boxes, scores, class_ids):
 
 @kernel
 def _value(sigma):
-    """As ``engine.arithmetic.head_values``, of one number."""
+    """As ``core.arithmetic.head_values``, of one number."""
     half = np.int64(1) << (ACCUMULATOR_BITS - 1)
     return (((sigma + half) & (2 * half - 1)) - half) / float(1 << HEAD_EXP)
 

@@ -25,9 +25,8 @@ from llvmlite import ir
 from numba.core import types
 from numba.extending import intrinsic
 
-from ..core.events import FRAME, WORD
-from ..engine.arithmetic import MESSAGE_MAX, MESSAGE_MIN
-from ..engine.layer import BLOCK
+from ..core.arithmetic import MESSAGE_MAX, MESSAGE_MIN
+from ..core.events import BLOCK, FRAME, WORD
 from ..jit.cache import kernel
 from ..jit.simd import I8, I16, I32, I64, bits_set, constant, load, pointer, shuffle, splat, store
 

@@ -10,10 +10,10 @@ from functools import partial
 
 import numpy as np
 
+from ..core.arithmetic import ARITHMETICS, CARRY, RULES, Rule
 from ..core.events import ChangeMap
 from .amx import layers as tile_path
 from .amx import packing as tile_packing
-from .arithmetic import ARITHMETICS, CARRY, RULES, Rule
 from .generic import layers as portable_path
 from .layer import Convolution, Layers, ProfileHook, StepTotals, no_profile_hook
 from .simd import layers as vector_path
@@ -118,11 +118,11 @@ def description(path: str) -> str:
     return f"{path} (vnni)" if path in _PROCESSORS and _PROCESSORS[path].has_vnni else path
 
 
-def choose_kernel_set(packed: PackedNetwork, path: str) -> str:
+def choose_kernel_set(packed: PackedNetwork, kernel_set: str) -> str:
     """The path of that name; with "", the one that ``KERNEL_SET_VARIABLE`` names, or the fastest. Raises PathError."""
     usable = usable_kernel_sets(packed)
-    where = "path" if path else KERNEL_SET_VARIABLE
-    wanted = path or os.environ.get(KERNEL_SET_VARIABLE, "") or usable[0]
+    where = "kernel set" if kernel_set else KERNEL_SET_VARIABLE
+    wanted = kernel_set or os.environ.get(KERNEL_SET_VARIABLE, "") or usable[0]
     if wanted not in usable:
         raise KernelSetError(f"{where} {wanted!r}: this processor offers {', '.join(usable)} for this network")
     return wanted
@@ -145,20 +145,20 @@ class EventEngine:
     profile_hook: Callable[[str], None] | None = None
 
     def __init__(
-        self, packed: PackedNetwork, input_wh: tuple[int, int], arithmetic: str = CARRY, path: str = ""
+        self, packed: PackedNetwork, input_wh: tuple[int, int], arithmetic: str = CARRY, kernel_set: str = ""
     ) -> None:
         if arithmetic not in ARITHMETICS:
             raise ValueError(f"arithmetic {arithmetic!r}: expected one of {', '.join(ARITHMETICS)}")
-        self.path = choose_kernel_set(packed, path)
+        self.kernel_set = choose_kernel_set(packed, kernel_set)
         self.packed, self.input_wh, self.arithmetic = packed, input_wh, arithmetic
-        self._layers = packed.layers_for(self.path, input_wh, RULES[arithmetic])
+        self._layers = packed.layers_for(self.kernel_set, input_wh, RULES[arithmetic])
         self.reset()
 
     def reset(self) -> None:
         """Back to the warmed-up state, as before the first frame."""
         self._layers.clear()
         self._head: np.ndarray | None = None
-        warm = self.packed.warm_state(self.path, self.input_wh, RULES[self.arithmetic])
+        warm = self.packed.warm_state(self.kernel_set, self.input_wh, RULES[self.arithmetic])
         for state, value in zip(self._layers.state(), warm):
             state[:] = value
 

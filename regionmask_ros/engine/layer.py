@@ -20,7 +20,7 @@ from typing import Protocol
 
 import numpy as np
 
-from .arithmetic import UNIT_EXP
+from ..core.arithmetic import UNIT_EXP
 
 MAX_CHANNELS = (1 << 16) - 1
 MAX_IMAGE_PIXELS = (1 << 15) - 1
@@ -31,17 +31,6 @@ MAX_VALUES = (1 << 31) - 1
 
 MAX_MESSAGE = 1 << 15
 """Its size at most; larger ones travel in parts."""
-
-
-BLOCK = 64
-"""Bytes of messages that are multiplied at a time."""
-
-
-def stored_channels(channels: int) -> int:
-    """Channels of a dense map with their padding: a block of 64 then holds whole pixels, or a pixel whole blocks."""
-    if channels > BLOCK:
-        return -(-channels // BLOCK) * BLOCK
-    return max(4, 1 << (channels - 1).bit_length())
 
 
 @dataclass(frozen=True)

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from .arithmetic import ACCUMULATOR_BITS, MESSAGE_MAX, MESSAGE_MIN, RULES, SPIKE_EXP, STATE_EXP, UNIT_EXP, wrap
+from ..core.arithmetic import ACCUMULATOR_BITS, MESSAGE_MAX, MESSAGE_MIN, RULES, SPIKE_EXP, STATE_EXP, UNIT_EXP, wrap
 
 
 def correlate(message: np.ndarray, weight: np.ndarray, stride: int, padding: int) -> np.ndarray:

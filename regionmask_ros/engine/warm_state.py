@@ -10,7 +10,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from .arithmetic import Rule
+from ..core.arithmetic import Rule
 from .generic.layers import PortableLayers, pack
 from .layer import Convolution
 

@@ -19,7 +19,7 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
-from ..engine.arithmetic import ARITHMETICS
+from ..core.arithmetic import ARITHMETICS
 from ..errors import InvalidFile, UserError
 from ..files.safe_read import open_regular, read_limited
 from .graph import Network

@@ -42,7 +42,7 @@ class PipelineSettings:
     score_threshold: lowest score reported. nms_iou: overlap above which the weaker box of a class goes.
     classes: names of those that are reported; none: all. class_thresholds: (name, lowest score) for classes that have
     one of their own. max_detections: the best ones of a frame are reported; 0: all.
-    arithmetic: ``carry``, ``lava``, ``snap`` (see ``engine.arithmetic``) or "" for what the thresholds are for.
+    arithmetic: ``carry``, ``lava``, ``snap`` (see ``core.arithmetic``) or "" for what the thresholds are for.
     thresholds: ``trained``; ``tuned``, those that come with the package, on the cpu backend; "": tuned for a preset on
     that backend unless an arithmetic is asked for, else trained.
     backend_options: settings that only this backend has, by name, see its options class.

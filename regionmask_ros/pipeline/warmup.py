@@ -7,10 +7,10 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from ..core.arithmetic import CARRY
 from ..core.grid import RegionGrid
 from ..detection.yolo import decode
 from ..encoder.encoder import Encoder
-from ..engine.arithmetic import CARRY
 from ..engine.engine import EventEngine, PackedNetwork, available_kernel_sets, description
 from ..mask.mgnet.light import LightNetwork
 from ..mask.mgnet.weights import load_weights

@@ -17,9 +17,9 @@ from rclpy.node import Node
 from rclpy.parameter import Parameter
 
 from ..backends import BACKENDS
+from ..core.arithmetic import ARITHMETICS
 from ..core.frame import ALIGNMENT, MAX_IMAGE_PIXELS, MAX_PIXELS, parse_input_size
 from ..core.options import parameter_name
-from ..engine.arithmetic import ARITHMETICS
 from ..errors import UserError
 from ..mask.adaptive import Adaptive
 from ..mask.dynamic import DYNAMIC_MASKS

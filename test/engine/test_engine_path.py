@@ -30,11 +30,11 @@ def packed():
 
 def test_the_variable_forces_a_path_and_an_argument_is_stronger(packed, monkeypatch):
     monkeypatch.delenv(KERNEL_SET_VARIABLE, raising=False)
-    assert EventEngine(packed, (16, 16)).path == usable_kernel_sets(packed)[0]
+    assert EventEngine(packed, (16, 16)).kernel_set == usable_kernel_sets(packed)[0]
     for path in usable_kernel_sets(packed):
         monkeypatch.setenv(KERNEL_SET_VARIABLE, path)
-        assert EventEngine(packed, (16, 16)).path == path
-    assert EventEngine(packed, (16, 16), path="portable").path == "portable"
+        assert EventEngine(packed, (16, 16)).kernel_set == path
+    assert EventEngine(packed, (16, 16), kernel_set="portable").kernel_set == "portable"
 
 
 @pytest.mark.parametrize("name", ["avx1024", "PORTABLE"])
@@ -51,7 +51,7 @@ def test_windows_beyond_the_vector_plan_are_left_to_the_portable_path():
     head = ConvSpec("head", np.ones((1, 1, 33, 33), np.int32), None, 1, 0, 0)
     packed = PackedNetwork(type("Layers", (), {"layers": (head,)}))
     assert not {"avx512", "avx2"} & set(usable_kernel_sets(packed))
-    engine = EventEngine(packed, (33, 33), path="portable")
+    engine = EventEngine(packed, (33, 33), kernel_set="portable")
     result = engine.step(np.arange(2, dtype=np.int32), np.full(2, 16, np.int32))
     assert result.head.item() == 32
 

@@ -13,11 +13,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from regionmask_ros.core.events import stored_channels
 from regionmask_ros.engine.amx import layers as tile_path
 from regionmask_ros.engine.amx import neurons as tile_ir
 from regionmask_ros.engine.amx import packing as tile_packing
 from regionmask_ros.engine.engine import AMX, EventEngine, PackedNetwork, available_kernel_sets
-from regionmask_ros.engine.layer import Convolution, stored_channels
+from regionmask_ros.engine.layer import Convolution
 from regionmask_ros.jit import memory
 from regionmask_ros.jit.memory import aligned
 from regionmask_ros.network.graph import ConvSpec
@@ -37,15 +38,15 @@ def one_layer(largest: int) -> PackedNetwork:
 def test_a_system_that_refuses_tiles_gets_another_path(monkeypatch):
     monkeypatch.setattr(tile_path, "permitted", lambda: False)
     assert AMX not in available_kernel_sets()
-    assert EventEngine(one_layer(1), (8, 8)).path != AMX
+    assert EventEngine(one_layer(1), (8, 8)).kernel_set != AMX
 
 
 @pytest.mark.skipif(AMX not in available_kernel_sets(), reason="this processor has no matrix tiles")
 def test_weights_of_more_than_two_parts_take_another_path():
-    assert EventEngine(one_layer(32_639), (8, 8)).path == AMX
-    assert EventEngine(one_layer(32_640), (8, 8)).path != AMX
-    with pytest.raises(ValueError, match="path 'amx'"):
-        EventEngine(one_layer(32_640), (8, 8), path=AMX)
+    assert EventEngine(one_layer(32_639), (8, 8)).kernel_set == AMX
+    assert EventEngine(one_layer(32_640), (8, 8)).kernel_set != AMX
+    with pytest.raises(ValueError, match="kernel set 'amx'"):
+        EventEngine(one_layer(32_640), (8, 8), kernel_set=AMX)
 
 
 @given(st.integers(1, 2000))

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from regionmask_ros.engine.arithmetic import ARITHMETICS
+from regionmask_ros.core.arithmetic import ARITHMETICS
 from regionmask_ros.engine.engine import EventEngine, PackedNetwork, available_kernel_sets
 from regionmask_ros.engine.reference import ReferenceNetwork
 from regionmask_ros.network.graph import ConvSpec

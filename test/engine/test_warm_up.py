@@ -8,7 +8,7 @@ import numpy as np
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from regionmask_ros.engine.arithmetic import ARITHMETICS, RULES
+from regionmask_ros.core.arithmetic import ARITHMETICS, RULES
 from regionmask_ros.engine.layer import Convolution
 from regionmask_ros.engine.reference import ReferenceNetwork
 from regionmask_ros.engine.warm_state import initial_state, min_warm_up_length

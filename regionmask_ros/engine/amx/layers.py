@@ -11,9 +11,9 @@ from typing import NamedTuple
 
 import numpy as np
 
+from ...core.arithmetic import Rule
 from ...core.events import FRAME, WORD, ChangeMap, reach_masks
 from ...jit.memory import aligned
-from ..arithmetic import Rule
 from ..layer import Layers, ProfileHook, StepTotals, no_profile_hook
 from ..overflow import sum_overflow
 from ..simd.packing import Processor

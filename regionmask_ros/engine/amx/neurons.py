@@ -18,8 +18,8 @@ from llvmlite import ir
 from numba.core import types
 from numba.extending import intrinsic
 
+from ...core.arithmetic import ACCUMULATOR_BITS, SPIKE_EXP
 from ...jit.simd import I8, I32, I64, WIDTHS, bits_set, call, constant, load, pointer, shuffle, store
-from ..arithmetic import ACCUMULATOR_BITS, SPIKE_EXP
 from ..simd.neurons import Neurons
 
 ROWS = 16

@@ -8,9 +8,9 @@ from typing import NamedTuple
 
 import numpy as np
 
-from ...core.events import FRAME, WORD, ChangeMap
+from ...core.events import BLOCK, FRAME, WORD, ChangeMap, stored_channels
 from ...jit.memory import aligned
-from ..layer import BLOCK, Convolution, stored_channels
+from ..layer import Convolution
 
 _SPAN = 3 * WORD
 """Pixels that the four words of a window hold beside the empty ones."""

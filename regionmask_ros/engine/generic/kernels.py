@@ -8,8 +8,8 @@ from __future__ import annotations
 
 import numpy as np
 
+from ...core.arithmetic import ACCUMULATOR_BITS, STATE_EXP
 from ...jit.cache import kernel
-from ..arithmetic import ACCUMULATOR_BITS, STATE_EXP
 
 _HALF = np.int32(1 << (ACCUMULATOR_BITS - 1))
 _LOW = np.int32((1 << ACCUMULATOR_BITS) - 1)

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from ..arithmetic import Rule
+from ...core.arithmetic import Rule
 from ..layer import Convolution, Layers, ProfileHook, StepTotals, no_profile_hook
 from . import kernels
 

@@ -21,7 +21,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from ..arithmetic import Rule
+from ...core.arithmetic import Rule
 from .layer import Layer, Scratch, SpikeLists
 from .packing import PackedConvolution
 

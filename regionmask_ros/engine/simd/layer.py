@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
+from ...core.arithmetic import Rule
 from ...jit.memory import aligned
 from ...jit.simd import WIDTHS
-from ..arithmetic import Rule
 from ..overflow import sum_overflow
 from .kernels import silence_kernel, simd_layer_kernel, spread
 from .packing import PackedConvolution, word_type

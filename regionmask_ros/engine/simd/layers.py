@@ -11,9 +11,9 @@ from functools import cached_property
 
 import numpy as np
 
+from ...core.arithmetic import Rule
 from ...core.events import FRAME, ChangeMap, reach_masks
 from ...jit.simd import WIDTHS
-from ..arithmetic import Rule
 from ..layer import Layers, ProfileHook, StepTotals, no_profile_hook
 from .crossover import measure_crossover
 from .kernels import outputs_per_step, plan_lists, plan_map

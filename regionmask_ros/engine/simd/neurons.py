@@ -6,8 +6,8 @@ from llvmlite import ir
 from numba.core import types
 from numba.extending import intrinsic
 
+from ...core.arithmetic import ACCUMULATOR_BITS, STATE_EXP
 from ...jit.simd import I16, I32, I64, WIDTHS, bits_set, call, constant, load, pointer, splat, store
-from ..arithmetic import ACCUMULATOR_BITS, STATE_EXP
 
 _BOTTOM = -(1 << 15)
 _WRAP_SHIFT = 32 - ACCUMULATOR_BITS

@@ -14,12 +14,12 @@ from numba.core import config, types
 from numba.core.codegen import get_host_cpu_features
 from numba.extending import intrinsic
 
-from ...core.events import FRAME, WORD, ChangeMap
+from ...core.arithmetic import SPIKE_EXP
+from ...core.events import BLOCK, FRAME, WORD, ChangeMap, stored_channels
 from ...jit.cache import is_numba_supported, kernel
 from ...jit.memory import aligned
 from ...jit.simd import I8, I16, WIDTHS, constant, load, pointer, store
-from ..arithmetic import SPIKE_EXP
-from ..layer import BLOCK, MAX_MESSAGE, Convolution, stored_channels
+from ..layer import MAX_MESSAGE, Convolution
 from .kernels import MAX_SIZE
 
 

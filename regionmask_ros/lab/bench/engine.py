@@ -10,10 +10,10 @@ from collections.abc import Callable
 import numpy as np
 
 from ...backends.cpu import open_engine
+from ...core.arithmetic import CARRY, head_values
 from ...core.grid import RegionGrid
 from ...core.result import StepCounts
 from ...encoder.encoder import Encoder, Events
-from ...engine.arithmetic import CARRY, head_values
 from ...engine.engine import PackedNetwork
 from ...mask.scheduling import is_refresh
 from ...metrics.machine import array_bytes
@@ -40,7 +40,7 @@ class EventCandidate:
         self._full, self._keep = RegionGrid.of_input(input_wh).full(True), keep
         self._frame, self._refresh_period = 0, 0
         self._profile_hook: Callable[[str], None] | None = None
-        self.setting, self.path = setting, self._engine.path
+        self.setting, self.path = setting, self._engine.kernel_set
         self.engine = f"{EVENT}:{forced}" if forced else EVENT
         self.last_events: Events | None = None
         self._last_counts: StepCounts | None = None

@@ -11,10 +11,10 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
+from ...core.arithmetic import CARRY
 from ...core.detections import Detections
 from ...core.grid import RegionGrid
 from ...datasets.labels import Labels
-from ...engine.arithmetic import CARRY
 from ...errors import UserError
 from ...mask.adaptive import Adaptive
 from ...mask.budget import attended_regions, nearest_regions

@@ -15,10 +15,10 @@ from typing import Any
 
 import numpy as np
 
+from ...core.arithmetic import CARRY, HEAD_EXP, head_values
 from ...core.detections import Detections
 from ...core.frame import Frame, choose_input_size, make_view
 from ...detection.yolo import decode
-from ...engine.arithmetic import CARRY, HEAD_EXP, head_values
 from ...errors import UserError
 from ...metrics.average_precision import FrameMatches, PrecisionCurve, match
 from ...metrics.loihi2 import allocate, even_cost

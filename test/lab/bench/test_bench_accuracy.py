@@ -9,8 +9,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from regionmask_ros.core.arithmetic import head_values
 from regionmask_ros.detection.yolo import decode
-from regionmask_ros.engine.arithmetic import head_values
 from regionmask_ros.errors import UserError
 from regionmask_ros.lab.bench.clip import load_clip
 from regionmask_ros.lab.bench.engine import EventCandidate
