@@ -30,7 +30,7 @@ from ..mask.scheduling import frames_to_refresh, min_track_score
 from ..network.graph import Network
 from ..tracking.motion import OpticalFlow, downsample
 from ..tracking.tracker import Tracks, update_tracks
-from .backend_seat import BackendSeat
+from .backend_manager import BackendManager
 from .policy import initial_mask_state, make_composer
 from .settings import RECONFIGURABLE, PipelineSettings
 
@@ -81,7 +81,7 @@ class Pipeline:
             raise UserError(f"network {network.name}: its output means no boxes, so it cannot detect anything")
         self.network, self.settings = network, settings.for_network(network)
         self._detection_filter, self._with_sequence_name = _detection_filter(settings, network), settings.active_sources
-        self._seat, self._policy_maker = BackendSeat(network, open_backend), policy
+        self.backends, self._policy_maker = BackendManager(network, self.settings, open_backend), policy
         self._camera: _Camera | None = None
         self._attention = NO_BOXES
         self._frames = 0
@@ -102,19 +102,19 @@ class Pipeline:
     @property
     def kernels(self) -> str:
         """What the backend computes with; "" while none is open, as before the first frame."""
-        backend = self._seat.backend
+        backend = self.backends.current
         return backend.kernels if backend else ""
 
     @property
     def latency_steps(self) -> int | None:
         """Time steps, one a frame, from a frame's events to its head; None while no backend is open."""
-        backend = self._seat.backend
+        backend = self.backends.current
         return backend.latency_steps if backend else None
 
     @property
     def profile(self) -> dict[str, Any] | None:
         """What a profiler has measured on the backend's hardware; None where nothing was."""
-        backend = self._seat.backend
+        backend = self.backends.current
         return backend.profile if backend else None
 
     @property
@@ -160,16 +160,16 @@ class Pipeline:
         camera.state = replace(camera.state, frame=camera.state.frame + 1)
         self._frames += 1
         with self._closing_on_failure():
-            self._seat.backend.submit(events, pending)
+            self.backends.current.submit(events, pending)
             ms["total"] = (time.perf_counter() - start) * 1e3
             return finished + self._collect(camera)
 
     def drain(self) -> list[StepResult]:
         """The results of all frames that are still inside a pipelined backend."""
-        if self._camera is None or self._seat.backend is None:
+        if self._camera is None or self.backends.current is None:
             return []
         with self._closing_on_failure():
-            self._seat.backend.drain()
+            self.backends.current.drain()
             return self._collect(self._camera)
 
     def reset(self) -> None:
@@ -239,25 +239,35 @@ class Pipeline:
 
     def take_over(
         self, settings: PipelineSettings, input_wh: tuple[int, int] | None = None, backend: Backend | None = None
-    ) -> Backend | None:
-        """Goes on with the backend of these settings, which differ in nothing else, afresh with the next frame. Drain
-        before: results that were not returned yet are dropped.
+    ) -> None:
+        """Continues with the backend of these settings, reset with the next frame.
 
-        input_wh, backend: one that is open for that input size; else one is opened with the next frame. Returns the one
-        before, which is the caller's to close, None when none was open.
+        The former backend closes in the background. Drain first: results that were not returned yet are dropped.
+
+        Args:
+            settings: They differ from the current ones in ``BACKEND_SETTINGS`` only.
+            input_wh: Width and height of the input that ``backend`` is open for.
+            backend: An open backend; None: one is opened with the next frame.
         """
-        before, self.settings = self._seat.exchange(backend, input_wh), settings.for_network(self.network)
-        if self._camera and self._seat.has(self._camera.input_wh):
+        self.settings = settings.for_network(self.network)
+        self.backends.exchange(self.settings, input_wh, backend)
+        if self._camera and self.backends.is_open_for(self._camera.input_wh):
             self._camera.encoder = self._encoder(self._camera.input_wh)
             self._reset(self._camera)
         elif self._camera and backend is not None:
-            # The picture will be seen in another size: nothing of the camera's state fits.
+            # Another input size: nothing of the camera's state fits.
             self._camera, self.resets = None, self.resets + 1
-        return before
+
+    def adopt_opened(self) -> None:
+        """Takes over the backend that ``backends`` has opened beside the current one, if one is ready. Drain first."""
+        opened = self.backends.take_opened()
+        if opened:
+            settings, input_wh, backend = opened
+            self.take_over(self.settings.keep_backend(settings), input_wh, backend)
 
     def close(self) -> None:
         """Frees the backend. Harmless when called twice."""
-        self._seat.close()
+        self.backends.close()
         self._camera = None
 
     def _mask_text(self) -> str:
@@ -276,8 +286,8 @@ class Pipeline:
         camera = self._camera
         if camera is None or camera.image_wh != frame.size_wh:
             return self._open(frame)
-        if not self._seat.has(camera.input_wh):
-            self._seat.opened(self.settings, camera.input_wh)
+        if not self.backends.is_open_for(camera.input_wh):
+            self.backends.ensure_open(camera.input_wh)
             camera.encoder = self._encoder(camera.input_wh)
             self._reset(camera)
         other_camera = frame.frame_id != camera.frame_id
@@ -298,14 +308,14 @@ class Pipeline:
         try:
             yield
         except BackendError:
-            self._seat.close()
+            self.backends.discard()
             raise
 
     def _reset(self, camera: _Camera) -> None:
         camera.encoder.reset()
         with self._closing_on_failure():
-            if self._seat.backend is not None:
-                self._seat.backend.reset()
+            if self.backends.current is not None:
+                self.backends.current.reset()
         camera.state, camera.coarse, camera.shown, camera.displayed_ids = MaskState.initial(), None, None, None
         self.resets += 1
 
@@ -317,7 +327,7 @@ class Pipeline:
         policy = self._policy(settings, grid, image_wh)
         finished = self.drain()
         encoder = self._encoder(input_wh)
-        self._seat.opened(settings, input_wh).reset()
+        self.backends.ensure_open(input_wh).reset()
         self.resets += self._camera is not None
         blank_input = np.zeros((input_wh[1], input_wh[0], 3), np.uint8)
         seen = initial_mask_state(policy)
@@ -337,7 +347,7 @@ class Pipeline:
 
     def _collect(self, camera: _Camera) -> list[StepResult]:
         results = []
-        while (raw := self._seat.backend.poll(0.0)) is not None:
+        while (raw := self.backends.current.poll(0.0)) is not None:
             results.append(self._finish(camera, raw))
         return results
 

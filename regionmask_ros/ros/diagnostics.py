@@ -93,7 +93,7 @@ def assess_health(report: NodeReport) -> tuple[bytes, str]:
     if facts.state != "active":
         return OK, facts.state
     if facts.notice.line:
-        return (ERROR if facts.notice.error else WARN), facts.notice.line
+        return (ERROR if facts.notice.is_error else WARN), facts.notice.line
     if now.broken > earlier.broken:
         return (ERROR if facts.failing else WARN), f"frame dropped: {facts.last_error}"
     if now.received == earlier.received and not now.in_flight:

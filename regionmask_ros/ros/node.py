@@ -6,12 +6,9 @@ the same way back. Whatever a transition made, its opposite frees.
 
 from __future__ import annotations
 
-import threading
 import time
-from collections.abc import Callable
-from concurrent.futures import Future
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from functools import partial
 from pathlib import Path
 from typing import TypeVar
 
@@ -22,18 +19,16 @@ from rclpy.parameter import Parameter
 from rclpy.subscription import Subscription
 from vision_msgs.msg import BoundingBox2DArray
 
-from ..backends import BACKENDS, Backend, check_backend, open_backend
+from ..backends import BACKENDS, check_backend
 from ..core.frame import Frame
 from ..errors import UserError
 from ..mask.static import read_static_mask, save_static_mask
 from ..network.files import find_network, load_network
 from ..network.graph import Network
-from ..pipeline.backend_manager import OpenResult, Supervisor, open_warm
 from ..pipeline.pipeline import Pipeline
 from ..pipeline.settings import PipelineSettings
 from ..sources.image_message import frame_from_compressed
 from .attention import AttentionRequests
-from .backend_swap import DEFAULT_CAMERA_WH, BackendSwap
 from .camera import CameraInput, Picture, choose_reading, image_topic
 from .diagnostics import FrameStats, NodeFacts
 from .health import HealthReporter
@@ -53,6 +48,9 @@ from .worker import DropReason, Worker
 
 NODE_NAME = "detector"
 STOP_TIMEOUT_S = 10.0
+
+DEFAULT_CAMERA_WH = (640, 480)
+"""The most common image size, assumed until the first image."""
 
 T = TypeVar("T")
 
@@ -74,14 +72,11 @@ class _Configured:
     attention: AttentionRequests
     health: HealthReporter
     services: TriggerServices
-    swap: BackendSwap
-    supervisor: Supervisor
     last_failure: DropReason = DropReason()
 
     def destroy(self) -> None:
         self.services.destroy()
         self.health.destroy()
-        self.swap.destroy()
         self.outputs.destroy()
         self.pipeline.close()
 
@@ -112,8 +107,7 @@ class DetectorNode(LifecycleNode):
         self._load = load
         self._configured: _Configured | None = None
         self._active: _Active | None = None
-        # Ends the wait of a worker that opens a backend, which may take minutes on a board.
-        self._leaving = threading.Event()
+        self._backend_guard = self.create_guard_condition(self._on_backend_change)
         self._refusal = ""
         declare_all(self)
         check(read_all(self))
@@ -136,13 +130,16 @@ class DetectorNode(LifecycleNode):
             values = read_all(self)
             settings = self._settings(values)
             network = self._load(values["network_file"])
-            pipeline = Pipeline(network, settings, partial(open_backend, is_cancelled=self._leaving.is_set))
+            pipeline = Pipeline(network, settings)
             check_backend(settings.backend, settings.backend_options)
             self._configured = self._open(network, pipeline, values["image_transport"])
+            input_wh = settings.input_wh(DEFAULT_CAMERA_WH)
+            # Opens nothing, as it is the current backend: the manager notes the parameters.
+            pipeline.backends.request(pipeline.settings, input_wh, _backend_parameters(values))
+            pipeline.backends.on_change = self._backend_guard.trigger
             if BACKENDS[settings.backend].quick_to_open:
-                # Otherwise the camera's first pictures would be dropped meanwhile.
-                input_wh = settings.input_wh(DEFAULT_CAMERA_WH)
-                pipeline.take_over(settings, input_wh, open_warm(network, settings, input_wh))
+                # Otherwise the camera's first images would be dropped meanwhile.
+                pipeline.backends.ensure_open(input_wh, warm_up=True)
         except Exception as error:  # noqa: BLE001
             self._free()
             return self._refuse("configure", error)
@@ -199,17 +196,14 @@ class DetectorNode(LifecycleNode):
             "reset": self._on_reset, "refresh": self._on_refresh, "save_static_mask": self._on_save_static_mask,
         })
         health = HealthReporter(self, frame_stats, self._facts)
-        swap, supervisor = BackendSwap(self, pipeline, self._switch_backend), Supervisor()
         return _Configured(
-            network, pipeline, read, converter, outputs, frame_stats, AttentionRequests(), health, services, swap, supervisor
+            network, pipeline, read, converter, outputs, frame_stats, AttentionRequests(), health, services
         )
 
     def _work(self, configured: _Configured, values: dict[str, Value]) -> _Active:
-        self._leaving.clear()
         worker = Worker(
             configured.pipeline, response_settings_from(values), configured.read, configured.attention,
-            configured.outputs, configured.frame_stats, configured.supervisor, configured.swap.look,
-            lambda: self.get_clock().now().nanoseconds, self.get_logger(),
+            configured.outputs, configured.frame_stats, lambda: self.get_clock().now().nanoseconds, self.get_logger(),
         )
         try:
             camera = CameraInput(
@@ -227,7 +221,6 @@ class DetectorNode(LifecycleNode):
             return True
         active.camera.destroy()
         self.destroy_subscription(active.attention)
-        self._leaving.set()
         stopped = active.worker.stop(STOP_TIMEOUT_S)
         self._configured.last_failure = active.worker.last_failure
         if not stopped:
@@ -266,26 +259,39 @@ class DetectorNode(LifecycleNode):
             raise UserError("the detector is not configured")
         return active.worker.run_between_frames(action) if active else action(configured.pipeline)
 
-    def _switch_backend(self, opened: OpenResult) -> Future[Backend | None]:
-        """See ``BackendSwap``."""
+    def _on_backend_change(self) -> None:
+        """Logs what has happened to backends, lets one that is ready take over, and corrects the parameters."""
         active, configured = self._active, self._configured
+        if configured is None:
+            return
+        pipeline, backends = configured.pipeline, configured.pipeline.backends
+        if backends.is_ready:
+            if active:
+                active.worker.wake()
+            else:
+                pipeline.adopt_opened()
+        for event in backends.poll():
+            if event.is_warning:
+                self.get_logger().warning(event.line)
+            else:
+                self.get_logger().info(event.line)
+        if not backends.opening:
+            self._restore_parameters({**backends.parameters, "backend": pipeline.settings.backend})
 
-        def go_on(pipeline: Pipeline) -> Backend | None:
-            configured.supervisor.clear_failures()
-            settings = pipeline.settings.keep_backend(opened.settings)
-            return pipeline.take_over(settings, opened.input_wh, opened.backend)
-
-        if active:
-            return active.worker.run_after_drain(go_on)
-        moved: Future[Backend | None] = Future()
-        moved.set_result(go_on(configured.pipeline))
-        return moved
+    def _restore_parameters(self, values: Mapping[str, Value]) -> None:
+        """Sets the parameters of the backend to what runs: a request that failed has changed them."""
+        wrong = {name: value for name, value in values.items() if self.get_parameter(name).value != value}
+        if not wrong:
+            return
+        result = self.set_parameters_atomically([Parameter(name, value=value) for name, value in wrong.items()])
+        if not result.successful:
+            self.get_logger().error(f"parameters {', '.join(wrong)} could not be set back: {result.reason}")
 
     def _on_reset(self) -> str:
         def reset(pipeline: Pipeline) -> None:
             pipeline.reset()
-            if self._configured.supervisor.state.given_up_s is not None:
-                self._configured.supervisor.clear_failures()
+            if pipeline.backends.health.given_up_s is not None:
+                pipeline.backends.clear_failures()
 
         self._run_between_frames(reset)
         return "the detector has forgotten what it has seen; the next picture is sent as a whole"
@@ -307,25 +313,28 @@ class DetectorNode(LifecycleNode):
         try:
             current = read_all(self)
             changes = changes_in(parameters, current, self._configured is not None)
-            self._apply({**current, **changes}, changes, {name: current[name] for name in changes})
+            self._apply({**current, **changes}, changes)
         except UserError as error:
             return SetParametersResult(successful=False, reason=str(error))
         return SetParametersResult(successful=True)
 
-    def _apply(self, values: dict[str, Value], changes: dict[str, Value], before: dict[str, Value]) -> None:
+    def _apply(self, values: dict[str, Value], changes: dict[str, Value]) -> None:
         settings, configured, active = self._settings(values), self._configured, self._active
         if configured is None or not changes:
             return
-        configured.swap.check(settings)
+        pipeline, backends = configured.pipeline, configured.pipeline.backends
+        input_wh = settings.input_wh(DEFAULT_CAMERA_WH)
+        if backends.is_new(settings):
+            check_backend(settings.backend, settings.backend_options)
+            input_wh = pipeline.input_for(settings) or input_wh
         if active and changes.keys() <= {"fallback", *BACKEND_PARAMETERS}:
             # Not at a border: a backend that hangs must not keep anybody from setting another one.
             active.worker.set_response(response_settings_from(values))
         elif active:
             active.worker.reconfigure(settings, response_settings_from(values))
         else:
-            pipeline = configured.pipeline
             pipeline.reconfigure(settings.keep_backend(pipeline.settings))
-        configured.swap.request_backend(settings, before)
+        backends.request(settings, input_wh, _backend_parameters(values))
         if "score_threshold" in changes:
             configured.outputs.publish_labels(settings.score_threshold)
 
@@ -345,7 +354,6 @@ class DetectorNode(LifecycleNode):
         if configured is None:
             return None
         failure = active.worker.last_failure if active else configured.last_failure
-        swap, supervision, now_s = configured.swap, configured.supervisor.state, time.monotonic()
         pipeline, transport = configured.pipeline, self.get_parameter("image_transport").value
         return NodeFacts(
             name=f"{self.get_fully_qualified_name()[1:]}: pictures",
@@ -365,8 +373,12 @@ class DetectorNode(LifecycleNode):
             resets=pipeline.resets,
             last_error=failure.reason,
             failing=failure.ours,
-            opening=swap.opening,
-            restarts=supervision.restarts,
-            notice=swap.notice.at(now_s) if swap.notice.at(now_s).line else supervision.notice.at(now_s),
-            last_notice=supervision.notice.line or swap.notice.line,
+            opening=pipeline.backends.opening,
+            restarts=pipeline.backends.health.restarts,
+            notice=pipeline.backends.notice,
+            last_notice=pipeline.backends.last_notice.line,
         )
+
+
+def _backend_parameters(values: Mapping[str, Value]) -> dict[str, Value]:
+    return {name: values[name] for name in BACKEND_PARAMETERS}

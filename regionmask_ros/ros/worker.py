@@ -21,7 +21,6 @@ from ..backends import BackendError
 from ..core.frame import Frame
 from ..core.result import StepResult
 from ..errors import UserError
-from ..pipeline.backend_manager import FailureAction, Supervisor
 from ..pipeline.pipeline import Pipeline
 from ..pipeline.settings import PipelineSettings
 from .attention import AttentionRequests
@@ -129,14 +128,12 @@ class Worker:
         attention: AttentionRequests,
         outputs: Outputs,
         frame_stats: FrameStats,
-        supervisor: Supervisor,
-        on_fallback: Callable[[], None],
         now_ns: Callable[[], int],
         logger: RcutilsLogger,
     ) -> None:
         self._pipeline, self._answers, self._read = pipeline, answers, read
         self._attention, self._outputs, self._frame_stats = attention, outputs, frame_stats
-        self._supervisor, self._on_fallback = supervisor, on_fallback
+        pipeline.backends.cancelled.clear()
         self._now_ns, self._logger = now_ns, logger
         self._slot: NewestSlot[ReceivedImage] = NewestSlot()
         self._calls: queue.SimpleQueue[tuple[Future, Callable[[], object]]] = queue.SimpleQueue()
@@ -167,16 +164,9 @@ class Worker:
                 raise UserError("the detector is busy: its backend is being opened, or hangs; try again") from None
             return future.result()
 
-    def run_after_drain(self, action: Callable[[Pipeline], T]) -> Future[T]:
-        """Calls with the pipeline between two frames, after all results inside the backend have been answered.
-
-        Returns at once.
-        """
-        def drain_and_call() -> T:
-            self._drain("lost inside the backend that was left")
-            return action(self._pipeline)
-
-        return self._call(drain_and_call)
+    def wake(self) -> None:
+        """Lets the pipeline change over soon to a backend that is ready."""
+        self._slot.wake()
 
     def reconfigure(self, settings: PipelineSettings, answers: ResponseSettings) -> None:
         """Both are in force from the next frame on, but for the backend, which stays as it is.
@@ -199,6 +189,8 @@ class Worker:
         No picture may be put any more, and nothing be called.
         """
         self._slot.close()
+        # An opening may take minutes on a board.
+        self._pipeline.backends.cancelled.set()
         self._thread.join(timeout_s)
         self._abandoned = self._thread.is_alive()
         return not self._abandoned
@@ -229,13 +221,25 @@ class Worker:
                     future.set_result(action())
                 except BaseException as error:  # noqa: BLE001  whoever has called is told
                     future.set_exception(error)
+        if self._pipeline.backends.is_ready:
+            self._drain("lost inside the backend that was left")
+            self._adopt_opened()
+
+    def _adopt_opened(self) -> None:
+        try:
+            self._pipeline.adopt_opened()
+        except BackendError as error:
+            self._fail(str(error))
+        except Exception as error:  # noqa: BLE001  as in _step
+            self._told(error)
 
     def _step(self, arrival: ReceivedImage) -> None:
-        if self._supervisor.state.rests(time.monotonic()):
+        backends = self._pipeline.backends
+        if backends.refuses_frames:
             if self._answers.fallback is None:
-                self._drop(DropReason(self._supervisor.state.notice.line, ours=True))
+                self._drop(DropReason(backends.health.notice.line, ours=True))
                 return
-            self._fail(self._supervisor.state.reason)
+            self._fail(backends.health.reason)
         try:
             frame = self._read(arrival.message)
         except UserError as error:
@@ -260,7 +264,7 @@ class Worker:
             self._count_lost(self._told(error))
             self._pipeline.reset()
             return
-        self._supervisor.works(time.monotonic())
+        backends.mark_working()
         self._deliver(results)
 
     def _fail(self, reason: str) -> None:
@@ -268,13 +272,9 @@ class Worker:
         self._count_lost(reason)
         if self._slot.ended:
             return
-        fallback, failed = self._answers.fallback, self._pipeline.settings.backend
-        name = fallback.backend if fallback and fallback.backend != failed else ""
-        verdict = self._supervisor.failed(failed, reason, name, time.monotonic())
-        self._logger.warning(self._supervisor.state.notice.line)
-        if verdict is FailureAction.FALL_BACK:
+        fallback = self._pipeline.backends.fail(reason, self._answers.fallback)
+        if fallback:
             self._pipeline.take_over(self._pipeline.settings.keep_backend(fallback))
-            self._on_fallback()
 
     def _drain(self, reason: str) -> None:
         """What is still inside a pipelined backend comes out; what does not is counted."""

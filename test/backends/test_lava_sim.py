@@ -222,7 +222,7 @@ def test_a_pipeline_goes_on_with_a_new_process_after_a_failure(lava_python, tiny
     pipeline, taken = Pipeline(tiny_network, PipelineSettings(backend="lava_sim")), frames(60)
     try:
         pipeline.process(taken[0])
-        os.kill(pipeline._seat.backend.pid, signal.SIGKILL)
+        os.kill(pipeline.backends.current.pid, signal.SIGKILL)
         with pytest.raises(BackendError):
             for frame in taken[1:-1]:
                 pipeline.process(frame)

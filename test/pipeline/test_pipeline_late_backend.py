@@ -132,7 +132,7 @@ def test_a_backend_that_fails_is_opened_anew_with_the_next_frame(tiny_network):
     pipeline, frames = Pipeline(tiny_network, PipelineSettings(mask="dynamic"), LateBackend), clip(6)
     for frame in frames[:2]:
         pipeline.process(frame)
-    pipeline._seat.backend.fails = True
+    pipeline.backends.current.fails = True
     with pytest.raises(BackendError):
         pipeline.process(frames[2])
     assert pipeline.drain() == [] and pipeline.kernels == "" and pipeline.input_size == (96, 64)
@@ -145,7 +145,7 @@ def test_what_is_known_of_the_camera_outlives_its_backend(tiny_network):
     pipeline, frames = Pipeline(tiny_network, PipelineSettings(), LateBackend), clip(6)
     for frame in frames[:5]:
         pipeline.process(frame)
-    pipeline._seat.backend.fails = True
+    pipeline.backends.current.fails = True
     with pytest.raises(BackendError):
         pipeline.process(frames[5])
     assert pipeline._camera.seen.frames == 5 - LATE
@@ -155,10 +155,12 @@ def test_what_is_known_of_the_camera_outlives_its_backend(tiny_network):
 
 
 def handed_in(network, pipeline: Pipeline, input_wh: tuple[int, int]) -> tuple[Any, Any]:
-    """A cpu backend in another arithmetic takes over; it, and the one before."""
+    """A cpu backend in another arithmetic takes over; it, and the former one."""
     settings = replace(pipeline.settings, arithmetic="lava")
     backend = open_backend("cpu", network, input_wh, "lava")
-    return backend, pipeline.take_over(settings, input_wh, backend)
+    former = pipeline.backends.current
+    pipeline.take_over(settings, input_wh, backend)
+    return backend, former
 
 
 def test_another_backend_takes_over_afresh_between_two_frames(tiny_network):
@@ -166,10 +168,10 @@ def test_another_backend_takes_over_afresh_between_two_frames(tiny_network):
     pipeline, frames = Pipeline(tiny_network, settings, LateBackend), clip(8)
     for frame in frames[:4]:
         pipeline.process(frame)
-    late, rest = pipeline._seat.backend, pipeline.drain()
+    late, rest = pipeline.backends.current, pipeline.drain()
     assert [result.frame for result in rest] == frames[1:4]
     backend, before = handed_in(tiny_network, pipeline, (96, 64))
-    assert before is late and pipeline._seat.backend is backend
+    assert before is late and pipeline.backends.current is backend
     results = [result for frame in frames[4:] for result in pipeline.process(frame)]
     assert [result.frame for result in results] == frames[4:] and results[0].index == 4
     assert [result.mask.refresh for result in results] == [True, False, False, False]
@@ -184,7 +186,7 @@ def test_one_that_is_handed_in_before_the_first_frame_is_used_if_it_fits(tiny_ne
     pipeline = Pipeline(tiny_network, PipelineSettings())
     backend, before = handed_in(tiny_network, pipeline, input_wh)
     (result,) = pipeline.process(clip(1)[0])
-    assert before is None and (pipeline._seat.backend is backend) == used
+    assert before is None and (pipeline.backends.current is backend) == used
     (alone,) = Pipeline(tiny_network, PipelineSettings(arithmetic="lava")).process(clip(1)[0])
     np.testing.assert_array_equal(result.head, alone.head)
 
@@ -192,7 +194,7 @@ def test_one_that_is_handed_in_before_the_first_frame_is_used_if_it_fits(tiny_ne
 def test_without_one_handed_in_it_is_opened_with_the_next_frame(tiny_network):
     pipeline, frames = Pipeline(tiny_network, PipelineSettings()), clip(2)
     pipeline.process(frames[0])
-    pipeline.take_over(replace(pipeline.settings, arithmetic="lava")).close()
+    pipeline.take_over(replace(pipeline.settings, arithmetic="lava"))
     assert pipeline.kernels == "" and pipeline.drain() == []
     (result,) = pipeline.process(frames[1])
     assert result.mask.refresh and pipeline.kernels
@@ -205,7 +207,7 @@ def test_one_for_another_input_size_takes_over_with_a_new_grid(tiny_network):
     assert [result.frame for result in pipeline.drain()] == frames[:2]
     wanted = replace(pipeline.settings, input_size=(160, 128))
     assert pipeline.input_for(wanted) == (160, 128) and pipeline.input_size == (96, 64)
-    pipeline.take_over(wanted, (160, 128), open_backend("cpu", tiny_network, (160, 128))).close()
+    pipeline.take_over(wanted, (160, 128), open_backend("cpu", tiny_network, (160, 128)))
     results = played(pipeline, frames[2:])
     assert [result.frame for result in results] == frames[2:]
     assert [result.mask.refresh for result in results] == [True, False, False]

@@ -74,12 +74,12 @@ def test_taking_over_swaps_thresholds_and_starts_afresh(trained):
         pipeline.reconfigure(wanted)
     pipeline.reconfigure(wanted.keep_backend(pipeline.settings))
     assert (pipeline.settings.preset, pipeline.settings.thresholds) == ("fast", "trained")
-    pipeline.take_over(pipeline.settings.keep_backend(wanted)).close()
+    pipeline.take_over(pipeline.settings.keep_backend(wanted))
     (result,) = pipeline.process(frames[1])
     (fresh,) = Pipeline(trained, wanted).process(frames[1])
     assert result.mask.refresh and pipeline.settings == wanted
     np.testing.assert_array_equal(result.head, fresh.head)
     assert result.counts == fresh.counts
     pipeline.reconfigure(replace(wanted, preset=""))
-    pipeline.take_over(pipeline.settings.keep_backend(PipelineSettings())).close()
+    pipeline.take_over(pipeline.settings.keep_backend(PipelineSettings()))
     assert pipeline.process(frames[2])[0].mask.refresh and pipeline.settings == PipelineSettings()

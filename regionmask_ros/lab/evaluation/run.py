@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 
 from ...backends import open_backend
-from ...backends.base import Backend, BackendResult
+from ...backends.base import Backend, BackendResult, IsCancelled, never_cancelled
 from ...core.detections import Detections
 from ...core.frame import Frame
 from ...core.options import Value
@@ -43,10 +43,10 @@ class BackendObserver:
         self.spent_s = 0.0
 
     def open(self, backend: str, network: Network, input_wh: tuple[int, int], arithmetic: str = "",
-             given: Mapping[str, Value] | None = None) -> ObservedBackend:
+             given: Mapping[str, Value] | None = None, is_cancelled: IsCancelled = never_cancelled) -> ObservedBackend:
         """As ``backends.open_backend``."""
         start = time.thread_time()
-        inner = open_backend(backend, network, input_wh, arithmetic, given)
+        inner = open_backend(backend, network, input_wh, arithmetic, given, is_cancelled)
         self.allocation = allocate(network, input_wh)
         opened = ObservedBackend(inner, self, network, input_wh)
         self.spent_s += time.thread_time() - start
