@@ -1,33 +1,33 @@
-"""The one exception that carries a message to the user.
-
-Why a file's content is not taken, told without the file's name until it reaches the user.
-"""
+"""Exceptions that carry a message to the user: mistakes that a user can correct, and files that cannot be used."""
 
 from __future__ import annotations
 
 import os
 
+MAX_LINE_LENGTH = 1000
+"""Characters. Longer messages are cut."""
+
 
 class UserError(Exception):
-    """Something that the user caused and can mend.
+    """A mistake that the user can correct.
 
-    ``str(error)`` is one line: what is wrong, where, and what to do. Commands print it and exit with status 2, the node
-    logs it and goes on where it can.
+    ``str(error)`` is one line: what is wrong, where, and what to do. Commands print it and exit with status 2. The node
+    logs it and continues where it can.
     """
 
 
-MAX_LINE_LENGTH = 1000
-
-
 class InvalidFile(Exception):
-    """``str`` is the cause. It may quote the file's content as it is; only ``about`` makes it fit for a terminal."""
+    """The content of a file cannot be used. ``str(error)`` is the reason, without the file's name.
 
-    def about(self, file: str | os.PathLike) -> UserError:
-        """The one line for the user: file and cause, whatever characters either is made of."""
+    The reason may quote the file's content as it is. Only ``about`` makes it safe for a terminal.
+    """
+
+    def about(self, file: str | os.PathLike[str]) -> UserError:
+        """The error for the user: file and reason in one line of printable characters."""
         return UserError(to_one_line(f"{file}: {self}"))
 
 
 def to_one_line(text: str) -> str:
-    """Printable characters only (the others escaped), and not endlessly many."""
+    """Escapes characters that are not printable, and cuts the text at ``MAX_LINE_LENGTH`` characters."""
     clean = "".join(c if c.isprintable() else c.encode("unicode_escape").decode("ascii") for c in text)
     return clean if len(clean) <= MAX_LINE_LENGTH else clean[: MAX_LINE_LENGTH - 4] + " ..."

@@ -30,7 +30,7 @@ from ..datasets import has_bag, read_labels
 from ..datasets.bag import BagTopics
 from ..datasets.labels import ANY, Labels
 from ..errors import UserError
-from ..files.atomic import display_path
+from ..files.paths import display_path
 from ..files.outputs import Outputs
 from ..mask.calibration import Calibration, Target
 from ..mask.heat import DEFAULT_COVER

@@ -17,7 +17,7 @@ from dataclasses import asdict
 from pathlib import Path
 
 from .. import __version__
-from ..files.atomic import write_whole
+from ..files.outputs import write_whole
 from ..lab.doctor import installation as here
 from ..lab.doctor.finding import ABSENT, BROKEN, OK, Finding
 from ._cli import EXIT_OK, command_main

@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import Any
 
 from ..errors import UserError
-from ..files.atomic import write_whole
+from ..files.outputs import write_whole
 from ..network.files import find_network, install_network, load_network, user_file
 from ..network.graph import Network
 from ._cli import EXIT_OK, command_main

@@ -78,7 +78,7 @@ def _check(args: argparse.Namespace) -> None:
 
 
 def _play(source: Source, args: argparse.Namespace, stop: StopRequest) -> None:
-    from ..files.atomic import write_whole
+    from ..files.outputs import write_whole
     from ..ros.player import Pace, PlaybackStats, Player
     from ..ros.session import RosSession
 

@@ -27,7 +27,7 @@ from tqdm import tqdm
 from .. import __version__
 from ..core.arithmetic import ARITHMETICS
 from ..errors import UserError
-from ..files.atomic import write_whole
+from ..files.outputs import write_whole
 from ..lab.tuning.search import Journal, Score, count_trials, make_key, search
 from ..lab.tuning.trial import SURE, Clip, Footage, Outcome, Stretch, dense_references, read_stretches
 from ..mask.scheduling import PRESETS

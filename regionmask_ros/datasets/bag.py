@@ -15,7 +15,7 @@ from typing import Any
 
 from ..core.detections import UNTRACKED
 from ..errors import InvalidFile, UserError
-from ..files.atomic import display_path
+from ..files.paths import display_path
 from ..sources.bag import BagImages, bag_folder, choose_topic, messages, opened
 from ..sources.image_message import stamp_ns
 from .labels import ANY, LabelledSequence, LabelRow, Labels, checked

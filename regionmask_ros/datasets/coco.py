@@ -15,7 +15,7 @@ from typing import Any
 
 from ..core.detections import UNTRACKED
 from ..errors import InvalidFile, UserError
-from ..files.atomic import check_utf8, display_path
+from ..files.paths import check_utf8, display_path
 from ..sources.images import ImageFiles
 from .labels import LabelledSequence, LabelRow, Labels, checked
 from .text_table import read_text

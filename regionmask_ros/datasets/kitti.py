@@ -11,7 +11,7 @@ from collections.abc import Sequence
 
 from ..core.detections import UNTRACKED
 from ..errors import InvalidFile, UserError
-from ..files.atomic import display_path, natural_key
+from ..files.paths import display_path, natural_key
 from .labels import ANY, LabelledSequence, LabelRow, Labels, of_files
 from .text_table import parse_rows
 

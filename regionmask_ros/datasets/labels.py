@@ -15,7 +15,7 @@ import numpy as np
 
 from ..core.detections import UNTRACKED
 from ..errors import InvalidFile, UserError
-from ..files.atomic import display_path
+from ..files.paths import display_path
 from ..sources import Source, open_source
 
 ANY = "any"

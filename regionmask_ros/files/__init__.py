@@ -1,1 +1,1 @@
-"""Files that may come from anybody: read within limits, never executed."""
+"""Files: their names, outputs that appear complete or not at all, and input that is read within limits."""

@@ -1,8 +1,8 @@
-"""HDF5 files that may come from anybody: groups, whole numbers and short texts.
+"""Reads HDF5 files of unknown origin: groups, integers and short texts.
 
-HDF5 can point anywhere (to other files, to code that unpacks values), and its library may crash or hang on a damaged
-file. So a program of its own, ``hdf5_dump``, reads it within limits of time and memory, and only plain numbers and
-texts come back. h5py is an optional dependency, loaded over there.
+An HDF5 file can refer to other files and to plug-ins, and the HDF5 library may crash or hang on a damaged file.
+Therefore a child process, ``hdf5_dump``, reads the file within limits of time and memory and returns plain numbers and
+texts. h5py is an optional dependency, loaded in the child process only.
 """
 
 from __future__ import annotations
@@ -28,7 +28,16 @@ _LENGTH = struct.Struct("<I")
 
 
 class Group:
-    """One group of the file. names: of what is in it, whether it can be read or not."""
+    """One group of an HDF5 file.
+
+    Args:
+        entries: All entries of the file by path, as ``hdf5_dump`` describes them.
+        values: All integers of the file, int32.
+        path: The group's path, without the first slash and with one at its end; empty for the root.
+
+    Attributes:
+        names: The names of all entries of the group, readable or not.
+    """
 
     def __init__(self, entries: Mapping[str, Mapping[str, Any]], values: np.ndarray, path: str = "") -> None:
         self._entries, self._values, self._path = entries, values, path
@@ -36,12 +45,23 @@ class Group:
         self.names = frozenset(name for name in below if "/" not in name)
 
     def group(self, name: str) -> Group:
-        """Raises Refused when there is no group of that name."""
+        """The group of this name. Raises InvalidFile when there is none."""
         self._entry(name, "group")
         return Group(self._entries, self._values, f"{self._path}{name}/")
 
     def integers(self, name: str, dimensions: int | tuple[int, ...]) -> np.ndarray:
-        """int32 of so many dimensions. Raises Refused for anything else."""
+        """Reads an array of integers.
+
+        Args:
+            name: The entry's name.
+            dimensions: The allowed number of dimensions, or several of them.
+
+        Returns:
+            A new int32 array.
+
+        Raises:
+            InvalidFile: The entry is missing, or is something else.
+        """
         entry = self._entry(name, "numbers")
         shape, offset = entry["shape"], entry["offset"]
         if len(shape) not in np.atleast_1d(dimensions):
@@ -49,7 +69,7 @@ class Group:
         return self._values[offset:offset + math.prod(shape)].reshape(shape).astype(np.int32)
 
     def text(self, name: str) -> str:
-        """A short text. Raises Refused for anything else."""
+        """A short text. Raises InvalidFile when the entry is missing, or is something else."""
         return str(self._entry(name, "text")["text"])
 
     def _entry(self, name: str, kind: str) -> Mapping[str, Any]:
@@ -57,21 +77,32 @@ class Group:
         if path not in self._entries:
             raise InvalidFile(f"no {name} in /{self._path}: not an export of a lava-dl network")
         entry = self._entries[path]
-        if entry["kind"] == "refused":
-            raise InvalidFile(f"refused, /{path} {entry['why']}")
+        if entry["kind"] == "rejected":
+            raise InvalidFile(f"rejected, /{path} {entry['why']}")
         if entry["kind"] != kind:
             raise InvalidFile(f"/{path} is {entry['kind']}, expected {kind}")
         return entry
 
 
 def read_hdf5(data: bytes) -> Group:
-    """The root group of a file's bytes. Raises Refused, also without h5py."""
+    """Reads an HDF5 file in a child process.
+
+    Args:
+        data: The file's content.
+
+    Returns:
+        The root group.
+
+    Raises:
+        InvalidFile: The file is damaged or has content that is not supported, or h5py is not installed.
+    """
     try:
-        done = subprocess.run([sys.executable, str(DUMP)], input=data, capture_output=True, timeout=TIMEOUT_S)
+        done = subprocess.run(
+            [sys.executable, str(DUMP)], input=data, capture_output=True, timeout=TIMEOUT_S, check=False)
     except subprocess.TimeoutExpired as error:
         raise InvalidFile(f"{DAMAGED}, it cannot be read in {TIMEOUT_S:g} s") from error
     except OSError as error:
-        raise InvalidFile(f"cannot be read, {sys.executable} does not start") from error
+        raise InvalidFile(f"cannot be read, because {sys.executable} does not start") from error
     if done.returncode:
         raise InvalidFile(DAMAGED)
     try:
@@ -81,5 +112,5 @@ def read_hdf5(data: bytes) -> Group:
     except (struct.error, ValueError) as error:
         raise InvalidFile(DAMAGED) from error
     if "error" in facts:
-        raise InvalidFile(HINT if facts["error"] == "h5py" else f"refused, {facts['error']}")
+        raise InvalidFile(HINT if facts["error"] == "h5py" else f"rejected, {facts['error']}")
     return Group(facts["entries"], values)

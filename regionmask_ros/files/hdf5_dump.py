@@ -1,11 +1,13 @@
-"""Turns an HDF5 file on standard input into plain whole numbers and texts on standard output, within limits.
+"""Reads an HDF5 file from standard input and writes its integers and short texts to standard output, within limits.
 
-A program of its own: the HDF5 library may crash, or never return, on a damaged file. It imports h5py, NumPy and the
-standard library, follows hard links only, and reads no values that lie in other files or need a plug-in to unpack.
+This is a program of its own, because the HDF5 library may crash, or never return, on a damaged file. It imports only
+h5py, NumPy and the standard library. It follows hard links only, and reads no values that are in other files or need a
+plug-in to be decompressed.
 
-Output: u32 length of JSON, JSON, then int32 values, all little endian. JSON is {"error": why} or {"entries": {path:
-entry}}, an entry being {"kind": "group"}, {"kind": "text", "text": it}, {"kind": "numbers", "shape": it, "offset":
-place in values} or {"kind": "refused", "why": it}. Paths are without the first slash.
+Output: the length of the JSON text as u32, the JSON text, then all values as int32, all little-endian. The JSON is
+{"error": reason} or {"entries": {path: entry}}. An entry is one of {"kind": "group"}, {"kind": "text", "text": text},
+{"kind": "numbers", "shape": shape, "offset": index of its first value} and {"kind": "rejected", "why": reason}. Paths
+are without the first slash.
 """
 
 from __future__ import annotations
@@ -25,16 +27,17 @@ MAX_ENTRIES = 4000
 MAX_DEPTH = 4
 MAX_TEXT = 64
 CPU_S, MEMORY_BYTES = 10, 4 << 30
-_OWN_FILTERS = {1, 2, 3}
-"""Deflate, shuffle, checksum: part of every HDF5 library."""
+_BUILT_IN_FILTERS = {1, 2, 3}
+"""Deflate, shuffle and checksum, which every HDF5 library has."""
 
 
 class _UnreadableEntry(Exception):
-    """Why an entry is not read."""
+    """The reason why an entry is not read."""
 
 
 def main() -> None:
-    # The folder of this file is no place to import from.
+    """Reads standard input, and writes standard output as the module's docstring describes."""
+    # Nothing may be imported from the folder of this file.
     sys.path[:] = [entry for entry in sys.path if os.path.abspath(entry) != os.path.dirname(os.path.abspath(__file__))]
     resource.setrlimit(resource.RLIMIT_CPU, (CPU_S, CPU_S))
     resource.setrlimit(resource.RLIMIT_AS, (MEMORY_BYTES, MEMORY_BYTES))
@@ -57,28 +60,28 @@ def _walk(h5py: Any, group: Any, path: str, depth: int, entries: dict[str, Any],
         if len(entries) >= MAX_ENTRIES:
             raise _UnreadableEntry(f"it has more than {MAX_ENTRIES} entries")
         if not isinstance(name, str):
-            raise _UnreadableEntry("a name in it is no text")
+            raise _UnreadableEntry("a name in it is not a text")
         below = f"{path}{name}"
         try:
             entries[below] = _entry(h5py, group, name, values)
-        except _UnreadableEntry as refused:
-            entries[below] = {"kind": "refused", "why": str(refused)}
+        except _UnreadableEntry as error:
+            entries[below] = {"kind": "rejected", "why": str(error)}
         if entries[below]["kind"] == "group" and depth < MAX_DEPTH:
             _walk(h5py, group[name], f"{below}/", depth + 1, entries, values)
 
 
 def _entry(h5py: Any, group: Any, name: str, values: list[Any]) -> dict[str, Any]:
     if not isinstance(group.get(name, getlink=True), h5py.HardLink):
-        raise _UnreadableEntry("is a link to somewhere else")
+        raise _UnreadableEntry("is a link to another place")
     found = group[name]
     if isinstance(found, h5py.Group):
         return {"kind": "group"}
     if not isinstance(found, h5py.Dataset) or found.shape is None:
-        raise _UnreadableEntry("is no array")
-    made = found.id.get_create_plist()
+        raise _UnreadableEntry("is not an array")
+    properties = found.id.get_create_plist()
     if found.external or found.is_virtual:
-        raise _UnreadableEntry("keeps its values in another file")
-    if {made.get_filter(number)[0] for number in range(made.get_nfilters())} - _OWN_FILTERS:
+        raise _UnreadableEntry("has its values in another file")
+    if {properties.get_filter(number)[0] for number in range(properties.get_nfilters())} - _BUILT_IN_FILTERS:
         raise _UnreadableEntry("is compressed by a plug-in")
     if found.dtype.kind == "S" or h5py.check_string_dtype(found.dtype) is not None:
         return {"kind": "text", "text": _text(found)}
@@ -87,11 +90,11 @@ def _entry(h5py: Any, group: Any, name: str, values: list[Any]) -> dict[str, Any
 
 def _text(dataset: Any) -> str:
     if dataset.size != 1 or dataset.dtype.itemsize > MAX_TEXT:
-        raise _UnreadableEntry("is no short text")
+        raise _UnreadableEntry("is not a short text")
     value = dataset[()] if dataset.shape == () else dataset[(0,) * len(dataset.shape)]
     data = value.encode() if isinstance(value, str) else bytes(value)
     if len(data) > MAX_TEXT or not data.isascii():
-        raise _UnreadableEntry("is no short text")
+        raise _UnreadableEntry("is not a short text")
     return data.decode("ascii").rstrip("\0")
 
 
@@ -100,14 +103,14 @@ def _numbers(dataset: Any, values: list[Any]) -> int:
 
     if dataset.dtype.kind not in "iufb" or dataset.dtype.itemsize > 8:
         raise _UnreadableEntry(f"is {dataset.dtype}, expected numbers")
-    held = sum(array.size for array in values)
-    if held + math.prod(dataset.shape) > MAX_VALUES:
-        raise _UnreadableEntry(f"makes it more than {MAX_VALUES} numbers")
+    offset = sum(int(array.size) for array in values)
+    if offset + math.prod(dataset.shape) > MAX_VALUES:
+        raise _UnreadableEntry(f"exceeds the limit of {MAX_VALUES} numbers in the file")
     whole = np.asarray(dataset[()], np.float64)
     if not (np.isfinite(whole).all() and (whole == np.rint(whole)).all() and (np.abs(whole) < 2**31).all()):
-        raise _UnreadableEntry("holds values that are not whole numbers of 31 bits")
+        raise _UnreadableEntry("has values that are not integers of 31 bits")
     values.append(whole.astype("<i4"))
-    return held
+    return offset
 
 
 def _write(facts: dict[str, Any], values: list[Any]) -> None:
@@ -121,5 +124,5 @@ def _write(facts: dict[str, Any], values: list[Any]) -> None:
 if __name__ == "__main__":
     try:
         main()
-    except _UnreadableEntry as refused:
-        _write({"error": str(refused)}, [])
+    except _UnreadableEntry as error:
+        _write({"error": str(error)}, [])

@@ -1,7 +1,4 @@
-"""A file for libraries that stall when a disk is full: they write into a pipe, and the disk is our affair.
-
-Output files that appear complete or not at all.
-"""
+"""Output files that appear complete or not at all."""
 
 from __future__ import annotations
 
@@ -12,49 +9,14 @@ import secrets
 import threading
 from collections.abc import Sequence
 from dataclasses import dataclass
+from pathlib import Path
 
 from ..errors import UserError
-from .atomic import check_utf8, display_path
+from .paths import check_utf8, display_path
 
 CHUNK_BYTES = 1 << 20
 
-
-class PipedFile:
-    """Whatever is written to ``inlet``, a name to be opened once for writing, arrives in the file.
-
-    path: of the file. The library never hears of an error; ``close`` tells it.
-    """
-
-    def __init__(self, path: str) -> None:
-        self._file = open(path, "wb", buffering=0)
-        self._outlet, self._writing_end = os.pipe()
-        self.inlet = f"/dev/fd/{self._writing_end}"
-        self._error: OSError | None = None
-        self._thread = threading.Thread(target=self._copy, name="piped file", daemon=True)
-        self._thread.start()
-
-    def opened(self) -> None:
-        """The library has opened the inlet: from now on its own end decides when the file is complete."""
-        os.close(self._writing_end)
-
-    def close(self) -> None:
-        """Waits until the library has closed its end. Raises OSError when not everything could be written."""
-        self._thread.join()
-        if self._error is not None:
-            raise self._error
-
-    def _copy(self) -> None:
-        with self._file, open(self._outlet, "rb", buffering=0) as outlet:
-            while data := outlet.read(CHUNK_BYTES):
-                # After an error the pipe must go on being emptied: otherwise the library would wait for ever.
-                while data and self._error is None:
-                    try:
-                        data = data[self._file.write(data):]
-                    except OSError as error:
-                        self._error = error
-
-
-_DISK_TROUBLE = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO, errno.EROFS)
+_DISK_ERRORS = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO, errno.EROFS)
 
 
 @dataclass(frozen=True)
@@ -66,22 +28,33 @@ class _Pending:
 class Outputs:
     """Several output files, written under temporary names and renamed together.
 
-    inputs: files and folders that are being read; an output that would replace one, or a file in one, is refused.
+    Every path is tried at once, so that a wrong one is reported before any work is done. As a context manager it aborts
+    on the way out unless ``commit`` was called, and reports a full disk in one line.
 
-    Every path is tried at once: ``file`` and ``folder`` raise UserError when nothing can be written there, before any
-    work is done. As a context manager it aborts on the way out unless ``commit`` was called, and tells a full disk in
-    one line.
+    Args:
+        inputs: Files and folders that are being read. An output that would replace one of them, or a file directly in
+            one of them, is rejected.
     """
 
     def __init__(self, inputs: Sequence[str] = ()) -> None:
         self._inputs = tuple(inputs)
         self._pending: list[_Pending] = []
-        self._made: list[str] = []
+        self._new_folders: list[str] = []
 
     def folder(self, path: str) -> str:
-        """Makes the folder and those above it where they are missing; an abort takes the new ones away again."""
+        """Makes a folder and its missing parents. An abort removes the new ones again.
+
+        Args:
+            path: The folder.
+
+        Returns:
+            The same path.
+
+        Raises:
+            UserError: The folder cannot be made, or something else has this name.
+        """
         if not path:
-            raise UserError("the output folder's name is empty")
+            raise UserError("the name of the output folder is empty: give a name")
         check_utf8(path)
         missing = []
         level = os.path.abspath(path)
@@ -91,16 +64,26 @@ class Outputs:
         try:
             for level in reversed(missing):
                 os.mkdir(level)
-                self._made.append(level)
+                self._new_folders.append(level)
         except OSError as error:
             raise UserError(f"{display_path(path)}: cannot make this folder: {error.strerror}") from None
         if not os.path.isdir(path):
-            raise UserError(f"{display_path(path)}: not a folder: give another place for the output")
+            raise UserError(f"{display_path(path)}: not a folder: give another folder for the output")
         return path
 
     def file(self, path: str) -> str:
-        """A temporary name, in the same folder and with the same ending, to write to; an empty file is there now."""
-        self._refuse(path)
+        """Creates an empty temporary file in the same folder and with the same suffix.
+
+        Args:
+            path: The final name.
+
+        Returns:
+            The temporary name, to be written to.
+
+        Raises:
+            UserError: No file of this name can be written, or it would replace an input or another output.
+        """
+        self._check_target(path)
         folder, name = os.path.split(path)
         stem, suffix = os.path.splitext(name)
         temporary = os.path.join(folder, f".{stem[:100]}.{secrets.token_hex(4)}.partial{suffix}")
@@ -112,7 +95,14 @@ class Outputs:
         return temporary
 
     def commit(self) -> list[str]:
-        """Gives every file its final name, replacing what was there. Returns the final names."""
+        """Renames every temporary file to its final name, and replaces older files.
+
+        Returns:
+            The final names.
+
+        Raises:
+            UserError: A file cannot be renamed. Those before it stay.
+        """
         written = []
         while self._pending:
             pending = self._pending[0]
@@ -121,31 +111,31 @@ class Outputs:
             except OSError as error:
                 raise UserError(f"{display_path(pending.final)}: cannot be written: {error.strerror}") from None
             written.append(self._pending.pop(0).final)
-        self._made.clear()
+        self._new_folders.clear()
         return written
 
     def abort(self) -> None:
-        """Removes every temporary file, and the folders made here as far as they are empty."""
+        """Removes every temporary file, and those of the new folders that are empty."""
         for pending in self._pending:
             with contextlib.suppress(OSError):
                 os.unlink(pending.temporary)
-        for folder in reversed(self._made):
+        for folder in reversed(self._new_folders):
             with contextlib.suppress(OSError):
                 os.rmdir(folder)
         self._pending.clear()
-        self._made.clear()
+        self._new_folders.clear()
 
     def __enter__(self) -> Outputs:
         return self
 
     def __exit__(self, kind: object, error: BaseException | None, trace: object) -> None:
-        places = [display_path(pending.final) for pending in self._pending]
+        names = [display_path(pending.final) for pending in self._pending]
         self.abort()
-        if isinstance(error, OSError) and error.errno in _DISK_TROUBLE and places:
-            raise UserError(f"{', '.join(places)}: cannot be written: {error.strerror}") from None
+        if isinstance(error, OSError) and error.errno in _DISK_ERRORS and names:
+            raise UserError(f"{', '.join(names)}: cannot be written: {error.strerror}") from None
 
-    def _refuse(self, path: str) -> None:
-        """Raises UserError for a path that cannot, or must not, become an output."""
+    def _check_target(self, path: str) -> None:
+        """Raises UserError for a path that cannot, or must not, become an output file."""
         check_utf8(path)
         try:
             os.lstat(path)
@@ -160,11 +150,76 @@ class Outputs:
         if os.path.realpath(path) in (os.path.realpath(pending.final) for pending in self._pending):
             raise UserError(f"{display_path(path)}: named for two outputs: give another name")
         for source in filter(None, self._inputs):
-            if os.path.exists(path) and os.path.exists(source) and _contains_output(path, source):
+            if os.path.exists(path) and os.path.exists(source) and _is_part_of(path, source):
                 raise UserError(f"{display_path(path)}: would replace the input: give another name")
 
 
-def _contains_output(path: str, source: str) -> bool:
-    """Whether the file is the source or, where that is a folder, lies in it."""
+def _is_part_of(path: str, source: str) -> bool:
+    """Whether the file is the source or, where that is a folder, lies directly in it."""
     folder = os.path.dirname(os.path.realpath(path))
     return os.path.samefile(path, source) or (os.path.isdir(source) and os.path.samefile(folder, source))
+
+
+def write_whole(target: Path, content: bytes) -> None:
+    """Writes one file, complete or not at all. Missing folders are made and stay.
+
+    Args:
+        target: The file. An older one is replaced in one step.
+        content: What it shall hold.
+
+    Raises:
+        UserError: The file cannot be written.
+    """
+    try:
+        target.parent.mkdir(parents=True, exist_ok=True)
+        with Outputs() as outputs:
+            Path(outputs.file(str(target))).write_bytes(content)
+            outputs.commit()
+    except OSError as error:
+        raise UserError(f"{display_path(target)}: cannot be written: {error.strerror or error}") from error
+
+
+class PipedFile:
+    """A file for a library that hangs when the disk is full: the library writes into a pipe, a thread into the file.
+
+    The library never sees an error; ``close`` raises it.
+
+    Args:
+        path: The file.
+
+    Attributes:
+        inlet: The name that the library shall open for writing, once.
+    """
+
+    def __init__(self, path: str) -> None:
+        # The thread closes it, when the library has closed its end of the pipe.
+        self._file = open(path, "wb", buffering=0)  # noqa: SIM115
+        self._outlet, self._inlet = os.pipe()
+        self.inlet = f"/dev/fd/{self._inlet}"
+        self._error: OSError | None = None
+        self._thread = threading.Thread(target=self._copy, name="piped file", daemon=True)
+        self._thread.start()
+
+    def release_inlet(self) -> None:
+        """To be called when the library has opened the inlet: from now on its end alone keeps the pipe open."""
+        os.close(self._inlet)
+
+    def close(self) -> None:
+        """Waits until the library has closed its end.
+
+        Raises:
+            OSError: Not everything could be written.
+        """
+        self._thread.join()
+        if self._error is not None:
+            raise self._error
+
+    def _copy(self) -> None:
+        with self._file, open(self._outlet, "rb", buffering=0) as outlet:
+            while data := outlet.read(CHUNK_BYTES):
+                # After an error the pipe must still be emptied: otherwise the library would wait forever.
+                while data and self._error is None:
+                    try:
+                        data = data[self._file.write(data):]
+                    except OSError as error:
+                        self._error = error

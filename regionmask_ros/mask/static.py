@@ -14,7 +14,7 @@ import numpy as np
 
 from ..core.grid import RegionGrid
 from ..errors import InvalidFile
-from ..files.atomic import write_whole
+from ..files.outputs import write_whole
 from ..files.safe_read import open_regular, open_zip, read_array, read_limited
 from ..sources.base import close_stderr
 from ..sources.images import PNG_MAGIC, find_damage

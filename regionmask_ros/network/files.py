@@ -7,7 +7,7 @@ import sys
 from pathlib import Path
 
 from ..errors import InvalidFile, UserError, to_one_line
-from ..files.atomic import write_whole
+from ..files.outputs import write_whole
 from ..files.safe_read import looks_like_zip, open_regular, open_zip, read_limited, read_member
 from .formats.lava_dl import parse_yolo_kp
 from .formats.lava_net import looks_like_net, parse_net

@@ -8,7 +8,7 @@ import numpy as np
 
 from ..core.result import StepResult
 from ..errors import UserError
-from ..files.atomic import display_path
+from ..files.paths import display_path
 from ..files.outputs import PipedFile
 from .overlay import keep_to_image
 from .run_page import encode_jpeg
@@ -52,7 +52,7 @@ class RerunLog:
         # On a full disk the library's own thread ends, and then it waits for that for ever, out of the reach of Ctrl-C.
         self._file = PipedFile(path)
         self._stream.save(self._file.inlet, default_blueprint=_layout(self._rr))
-        self._file.opened()
+        self._file.release_inlet()
         classes = [(MASKED, "masked", SHADE), (ATTENDED, "attended", CLEAR)]
         self._log(MASK, self._rr.AnnotationContext(classes), static=True)
 

@@ -19,7 +19,7 @@ import numpy as np
 
 from ..core.detections import Detections
 from ..errors import UserError
-from ..files.atomic import display_path
+from ..files.paths import display_path
 from ..sources.base import silence_decoders
 
 CODEC = "mp4v"

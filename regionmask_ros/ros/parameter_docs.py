@@ -10,7 +10,7 @@ import textwrap
 from pathlib import Path
 
 from ..errors import UserError
-from ..files.atomic import write_whole
+from ..files.outputs import write_whole
 from .parameters import PARAMETERS, ParameterSpec, Value
 
 START, END = "<!-- parameters: made by regionmask_ros.ros.parameter_docs -->", "<!-- end of parameters -->"

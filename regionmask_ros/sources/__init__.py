@@ -6,7 +6,7 @@ import os
 import stat
 
 from ..errors import UserError
-from ..files.atomic import check_utf8, display_path
+from ..files.paths import check_utf8, display_path
 from .bag import BagImages, is_bag
 from .base import Source, silence_decoders
 from .images import ImageFolder

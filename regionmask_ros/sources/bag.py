@@ -20,7 +20,7 @@ import numpy as np
 
 from ..core.frame import Frame
 from ..errors import UserError, to_one_line
-from ..files.atomic import display_path
+from ..files.paths import display_path
 from .image_message import frame_from, frame_from_compressed, stamp_ns
 
 if TYPE_CHECKING:

@@ -12,7 +12,7 @@ import os
 from typing import BinaryIO
 
 from ..errors import UserError
-from ..files.atomic import display_path
+from ..files.paths import display_path
 from .images import image_format
 
 HEAD_BYTES = 4096

@@ -15,7 +15,7 @@ import numpy as np
 
 from ..core.frame import Frame
 from ..errors import UserError
-from ..files.atomic import display_path, natural_key
+from ..files.paths import display_path, natural_key
 from .base import FRAME_ID, close_stderr, frame_stamp_ns
 
 PNG_MAGIC = b"\x89PNG\r\n\x1a\n"

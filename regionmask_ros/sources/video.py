@@ -10,7 +10,7 @@ import numpy as np
 
 from ..core.frame import Frame
 from ..errors import UserError
-from ..files.atomic import display_path
+from ..files.paths import display_path
 from .base import FRAME_ID, frame_stamp_ns
 from .container import check_container
 

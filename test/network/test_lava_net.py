@@ -97,12 +97,12 @@ def huge(file) -> None:
 
 
 @pytest.mark.parametrize("change, told", [
-    (link("layer/1", h5py.SoftLink("/layer/2")), "link to somewhere else"),
-    (link("layer/1/weight", h5py.SoftLink("/layer/2/weight")), "link to somewhere else"),
-    (link("layer/1/weight", h5py.ExternalLink("/etc/passwd", "/weight")), "link to somewhere else"),
-    (link("layer", h5py.ExternalLink("other.net", "/layer")), "link to somewhere else"),
+    (link("layer/1", h5py.SoftLink("/layer/2")), "link to another place"),
+    (link("layer/1/weight", h5py.SoftLink("/layer/2/weight")), "link to another place"),
+    (link("layer/1/weight", h5py.ExternalLink("/etc/passwd", "/weight")), "link to another place"),
+    (link("layer", h5py.ExternalLink("other.net", "/layer")), "link to another place"),
     (virtual, "another file"),
-    (huge, "more than"),
+    (huge, "limit of"),
     (loop, "is text, expected group|no type"),
     (dense, "type dense; only convolutions"),
     (set_value("layer/1/neuron/type", "CUBA"), "type CUBA"),
@@ -111,8 +111,8 @@ def huge(file) -> None:
     (set_value("layer/1/groups", 2), "groups or dilation"),
     (set_value("layer/1/dilation", np.array([2, 2])), "groups or dilation"),
     (set_value("layer/1/stride", np.array([2, 1])), "along both sides"),
-    (set_value("layer/1/bias", np.full(8, 0.5, np.float32)), "not whole numbers"),
-    (set_value("layer/1/bias", np.full(8, np.nan, np.float32)), "not whole numbers"),
+    (set_value("layer/1/bias", np.full(8, 0.5, np.float32)), "not integers of 31 bits"),
+    (set_value("layer/1/bias", np.full(8, np.nan, np.float32)), "not integers of 31 bits"),
     (set_value("layer/1/bias", np.zeros(9, np.float32)), "bias"),
     (set_value("layer/1/weight", np.zeros((8, 3, 3), np.float32)), "dimensions"),
     (set_value("layer/1/weight", np.zeros((8, 3, 3, 3, 2), np.float32)), "over time"),

@@ -11,7 +11,7 @@ import pytest
 from checkpoint_writer import checkpoint, pack, small_yolo_kp
 
 from regionmask_ros.errors import UserError
-from regionmask_ros.files.atomic import write_whole
+from regionmask_ros.files.outputs import write_whole
 from regionmask_ros.files.safe_read import MAX_BYTES
 from regionmask_ros.network.files import LAVA_DL_MEMBER, find_network, install_network, load_network, user_file
 
@@ -135,7 +135,7 @@ def test_a_damaged_wheel_is_refused(tmp_path):
     bomb[entry + 24 : entry + 28] = struct.pack("<I", MAX_BYTES + 1)
     longer = bytearray(WHEEL)
     longer[entry + 24 : entry + 28] = struct.pack("<I", len(SMALL_FILE) + 1)
-    for data, cause in ((flipped, "cannot be read"), (bomb, "is said to be larger than 256 MB"),
+    for data, cause in ((flipped, "cannot be read"), (bomb, "claims to be larger than 256 MB"),
                         (longer, "network.pt"), (WHEEL[:-40], "truncated or damaged zip archive")):
         with pytest.raises(UserError, match=cause):
             load_network(put(tmp_path / "lava.whl", bytes(data)))
@@ -143,7 +143,7 @@ def test_a_damaged_wheel_is_refused(tmp_path):
 
 @pytest.mark.parametrize("method", [zipfile.ZIP_BZIP2, zipfile.ZIP_LZMA])
 def test_a_wheel_of_unusual_compression_is_refused(tmp_path, method):
-    with pytest.raises(UserError, match="compressed in a way that is not read"):
+    with pytest.raises(UserError, match="compressed by an unsupported method"):
         load_network(put(tmp_path / "lava.whl", pack({LAVA_DL_MEMBER: SMALL_FILE}, method)))
 
 
@@ -173,7 +173,7 @@ def test_a_target_that_cannot_be_written_is_told(bare):
     with pytest.raises(UserError, match="file/yolo_kp.pt: cannot be written"):
         install_network(source, in_the_way / "yolo_kp.pt")
     (bare / "folder").mkdir()
-    with pytest.raises(UserError, match="folder: cannot be written, is a directory"):
+    with pytest.raises(UserError, match="folder: a folder: give the name of a file"):
         write_whole(bare / "folder", b"x")
     assert sorted(path.name for path in bare.iterdir()) == ["file", "folder", "yolo.pt"]
 

@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from regionmask_ros.errors import UserError
-from regionmask_ros.files.atomic import natural_key
+from regionmask_ros.files.paths import natural_key
 from regionmask_ros.sources import open_source
 from regionmask_ros.sources.images import read_image
 

@@ -15,7 +15,7 @@ from pathlib import Path
 import numpy as np
 
 from ...errors import InvalidFile
-from ...files.atomic import write_whole
+from ...files.outputs import write_whole
 from ...files.safe_read import open_regular, open_zip, read_array
 
 

@@ -14,7 +14,7 @@ from tqdm import tqdm
 from ...core.frame import Frame
 from ...datasets.labels import ANY, Labels
 from ...errors import InvalidFile, UserError
-from ...files.atomic import write_whole
+from ...files.outputs import write_whole
 from ...files.safe_read import open_regular, open_zip, read_array
 from ...network.graph import Network
 from ...sources import open_source
@@ -81,7 +81,7 @@ def _read(kept: Path) -> np.ndarray | None:
     """What was kept; None for a damaged file, so that the detector is asked again."""
     try:
         with open_regular(kept) as file:
-            seen = read_array(open_zip(file), "seen", "f", FILE_KIND, longest=1 << 26)
+            seen = read_array(open_zip(file), "seen", "f", FILE_KIND, max_side=1 << 26)
     except InvalidFile:
         return None
     return seen if seen.ndim == 2 and seen.shape[1] == COLUMNS and np.isfinite(seen).all() else None

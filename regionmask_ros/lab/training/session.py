@@ -20,7 +20,7 @@ from tqdm import tqdm
 
 from ...datasets.labels import Labels
 from ...errors import UserError
-from ...files.atomic import write_whole
+from ...files.outputs import write_whole
 from ...mask.mgnet.weights import save_weights
 from ...network.graph import Network
 from ...report.plots import GRID, INK, LINE, MARK, PNG_COLOURS, PNG_DPI

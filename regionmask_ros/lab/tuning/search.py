@@ -17,7 +17,7 @@ from pathlib import Path
 import numpy as np
 
 from ...errors import UserError
-from ...files.atomic import write_whole
+from ...files.outputs import write_whole
 from ...network.thresholds import LARGEST
 from .trial import Outcome
 
