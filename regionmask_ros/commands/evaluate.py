@@ -36,15 +36,15 @@ from ..datasets.moved_view import MAX_MOVE
 from ..errors import UserError
 from ..files.outputs import Outputs
 from ..lab.evaluation.evaluate import evaluate_sequence
-from ..lab.evaluation.page import Pictures, write_tradeoff_page
+from ..lab.evaluation.page import PagePaths, sequence_table, shift_table, summary_table, write_tradeoff_page
 from ..lab.evaluation.rows import SequenceRows, summarise
 from ..lab.evaluation.settings import RECIPES, Setting, parse_setting
-from ..lab.evaluation.table import sequence_table, shift_table, summary_table
 from ..mask.dynamic import MGNET
 from ..metrics.machine import machine_facts
 from ..network.files import find_network, load_network
 from ..network.thresholds import TRAINED, TUNED
 from ..pipeline.settings import PipelineSettings
+from ..report.tables import format_text
 from ._cli import (
     EXIT_OK,
     add_input_size,
@@ -100,16 +100,16 @@ def run(args: argparse.Namespace) -> int:
         done = []
         for sequence in sequences:
             done.append(_evaluate(network, sequence, settings, base, args))
-            print(sequence_table(done[-1].rows), end="\n\n", flush=True)
+            print(format_text(sequence_table(done[-1].rows)), end="\n\n", flush=True)
             if args.shift_view:
-                print(shift_table(done[-1].rows), end="\n\n", flush=True)
+                print(format_text(shift_table(done[-1].rows)), end="\n\n", flush=True)
         result = {
             "rows": [row for one in done for row in one.rows], "summary": summarise(done),
             "calibration_share": args.calibration_share, "network": network.digest, "machine": machine_facts(),
             "version": __version__,
         }
         if len(done) > 1:
-            print(summary_table(result["summary"]), end="\n\n")
+            print(format_text(summary_table(result["summary"])), end="\n\n")
         if json_path:
             Path(json_path).write_text(json.dumps(result, indent=1, allow_nan=False) + "\n", encoding="utf-8")
         if page:
@@ -130,9 +130,9 @@ def _sequences(args: argparse.Namespace) -> list[LabelledSequence]:
     return [sequence for spec_text in dict.fromkeys(args.dataset) for sequence in open_dataset(spec_text, topics)]
 
 
-def _page(outputs: Outputs, folder: str) -> Pictures:
+def _page(outputs: Outputs, folder: str) -> PagePaths:
     outputs.folder(folder)
-    return Pictures(*(
+    return PagePaths(*(
         outputs.file(os.path.join(folder, name)) for name in ("report.html", "map_vs_edp.png", "map_vs_cpu.png")
     ))
 

@@ -43,8 +43,7 @@ from ..report.overlay import caption_line, draw_overlay
 from ..report.page import Figure, write_report
 from ..report.plots import Panel, per_frame_svg
 from ..report.rerun import ENDING, RerunLog
-from ..report.run_page import ImageSampler
-from ..report.tables import summary_tables
+from ..report.run_page import ImageSampler, summary_tables
 from ..report.writers import DetectionsCsv, HeadDump, VideoWriter
 from ..sources import Source, open_source
 from ._cli import (
@@ -292,7 +291,7 @@ def _write_report(args: argparse.Namespace, source: Source, recorder: _Recorder,
         intro=intro,
         tables=summary_tables(summary),
         figures=[Figure("Masked share, events, synops and time of every frame", plot)],
-        pictures=recorder.samples.pictures(),
+        images=recorder.samples.images(),
         command=format_command("run", args.argv),
         version=__version__,
     )

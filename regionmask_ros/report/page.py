@@ -1,4 +1,4 @@
-"""One HTML page that holds everything: no script, no font, picture or style from anywhere else."""
+"""One self-contained HTML page: no script, font, image or style is loaded from elsewhere."""
 
 from __future__ import annotations
 
@@ -7,31 +7,30 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from html import escape
 
-
-@dataclass(frozen=True)
-class Table:
-    """A table of text. The first column names the rows; cells of the others are aligned like numbers.
-
-    note: what a reader must know about the values, shown below them.
-    """
-
-    caption: str
-    columns: tuple[str, ...]
-    rows: tuple[tuple[str, ...], ...]
-    note: str = ""
+from .tables import Table, format_html
 
 
 @dataclass(frozen=True)
 class Figure:
-    """An <svg> element, trusted, and what it shows."""
+    """A plot with its caption.
+
+    Attributes:
+        caption: What the plot shows.
+        svg: An <svg> element. It is trusted: the page holds it as it is.
+    """
 
     caption: str
     svg: str
 
 
 @dataclass(frozen=True)
-class Picture:
-    """A JPEG file, and what it shows."""
+class EmbeddedImage:
+    """An image with its caption.
+
+    Attributes:
+        caption: What the image shows.
+        jpeg: Content of a JPEG file.
+    """
 
     caption: str
     jpeg: bytes
@@ -43,22 +42,31 @@ def write_report(
     intro: str,
     tables: Sequence[Table] = (),
     figures: Sequence[Figure] = (),
-    pictures: Sequence[Picture] = (),
+    images: Sequence[EmbeddedImage] = (),
     command: str = "",
     version: str = "",
     figures_heading: str = "Frame by frame",
 ) -> None:
-    """Writes the page. All text is escaped; only the SVG of a figure goes in as it is.
+    """Writes the page. All text is escaped; only the SVG of a figure is embedded as it is.
 
-    intro: one paragraph. command: how to get the same result, as it would be typed. version: of this package.
+    Args:
+        path: Where to write.
+        title: Heading of the page.
+        intro: One paragraph below it.
+        tables: Results in numbers.
+        figures: Plots.
+        images: Images, in the order in which they are shown.
+        command: Command line that gives the same result again.
+        version: Version of this package.
+        figures_heading: Heading over the plots.
     """
     parts = [
         f"<h1>{escape(title)}</h1>",
         f'<p class="intro">{escape(intro)}</p>',
-        _section("Figures of the run", '<div class="tables">' + "".join(map(_table, tables)) + "</div>", tables),
-        _section(figures_heading, "".join(map(_figure, figures)), figures),
-        _section("Pictures", '<div class="pictures">' + "".join(map(_image, pictures)) + "</div>", pictures),
-        _section("The same again", f"<pre><code>{escape(command)}</code></pre>", command),
+        _section("Results", '<div class="tables">' + "".join(map(format_html, tables)) + "</div>", tables),
+        _section(figures_heading, "".join(map(_format_figure, figures)), figures),
+        _section("Images", '<div class="images">' + "".join(map(_format_image, images)) + "</div>", images),
+        _section("How to reproduce", f"<pre><code>{escape(command)}</code></pre>", command),
         f"<footer>regionmask_ros {escape(version)}</footer>" if version else "",
     ]
     body = "\n".join(part for part in parts if part)
@@ -70,22 +78,7 @@ def _section(heading: str, content: str, present: object) -> str:
     return f"<section>\n<h2>{escape(heading)}</h2>\n{content}\n</section>" if present else ""
 
 
-def _table(table: Table) -> str:
-    head = "".join(f'<th scope="col">{escape(name)}</th>' for name in table.columns)
-    rows = "".join(map(_row, table.rows))
-    note = f'<p class="note">{escape(table.note)}</p>\n' if table.note else ""
-    return (
-        f"<div>\n<table>\n<caption>{escape(table.caption)}</caption>\n"
-        f"<thead><tr>{head}</tr></thead>\n<tbody>\n{rows}</tbody>\n</table>\n{note}</div>\n"
-    )
-
-
-def _row(row: Sequence[str]) -> str:
-    cells = "".join(f"<td>{escape(cell)}</td>" for cell in row[1:])
-    return f'<tr><th scope="row">{escape(row[0])}</th>{cells}</tr>\n'
-
-
-def _figure(figure: Figure) -> str:
+def _format_figure(figure: Figure) -> str:
     label = escape(figure.caption, quote=True)
     return (
         f'<figure>\n<div class="plot" role="img" aria-label="{label}" tabindex="0">\n{figure.svg}\n</div>\n'
@@ -93,7 +86,7 @@ def _figure(figure: Figure) -> str:
     )
 
 
-def _image(image: Picture) -> str:
+def _format_image(image: EmbeddedImage) -> str:
     data = base64.b64encode(image.jpeg).decode("ascii")
     alt = escape(image.caption, quote=True)
     return (
@@ -151,13 +144,15 @@ th, td { padding: .4rem .75rem; text-align: right; vertical-align: top; border-t
 td { white-space: nowrap; }
 thead th { border-top: 0; color: var(--soft); font-weight: 500; }
 th:first-child { text-align: left; font-weight: 500; overflow-wrap: anywhere; }
+.text { text-align: left; }
+.groups th { text-align: center; }
 .note { margin: .4rem 0 0; color: var(--soft); font-size: .85rem; }
 figure { margin: 0; background: var(--card); border: 1px solid var(--rule); border-radius: .5rem; overflow: hidden; }
 figcaption { padding: .5rem .75rem; color: var(--soft); font-size: .88rem; }
 .plot { overflow-x: auto; padding: .75rem .5rem 0; }
 .plot svg { display: block; width: 100%; min-width: 36rem; height: auto; }
 .plot:focus-visible { outline: 2px solid var(--line); outline-offset: -2px; }
-.pictures { display: grid; grid-template-columns: repeat(auto-fit, minmax(min(100%, 24rem), 1fr)); gap: 1rem; }
+.images { display: grid; grid-template-columns: repeat(auto-fit, minmax(min(100%, 24rem), 1fr)); gap: 1rem; }
 img { display: block; width: 100%; height: auto; }
 pre { background: var(--card); border: 1px solid var(--rule); border-radius: .5rem; padding: .75rem; margin: 0;
   white-space: pre-wrap; overflow-wrap: anywhere; font-size: .9rem; }

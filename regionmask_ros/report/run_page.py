@@ -1,31 +1,82 @@
-"""A few pictures that stand for a whole run."""
+"""Parts of the page of a run: its results as tables, and a few images that stand for the whole run."""
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Any
 
 import cv2
 import numpy as np
 
-from .page import Picture
+from ..metrics.run_summary import STAGES
+from .page import EmbeddedImage
+from .tables import Table
 
+FIRST_FRAME_NOTE = "Without the first frame: it sends everything, whatever the mask."
 MAX_WIDTH = 960
 JPEG_QUALITY = 85
+
+
+def summary_tables(summary: Mapping[str, Any]) -> list[Table]:
+    """Lays the summary of a run out; measured and counted values never share a table.
+
+    Args:
+        summary: What ``--json`` writes. Used keys: network, input_size, mask, refresh_period, backend, arithmetic,
+            thresholds, frames, detections, masked_share, events_per_frame, synops_per_frame and ms (by stage, each with
+            median and p90). A missing key leaves its row out.
+
+    Returns:
+        Settings, counted and measured values; a table without rows is left out.
+    """
+    period, share = summary.get("refresh_period"), summary.get("masked_share")
+    settings = _rows(
+        ("network", summary.get("network"), "{}"),
+        ("network input", summary.get("input_size"), "{}"),
+        ("mask", summary.get("mask"), "{}"),
+        ("refresh frames", period, "every {}" if period else "first frame only"),
+        ("backend", summary.get("backend"), "{}"),
+        ("arithmetic", summary.get("arithmetic"), "{}"),
+        ("thresholds", summary.get("thresholds"), "{}"),
+    )
+    counted = _rows(
+        ("frames", summary.get("frames"), "{:,}"),
+        ("detections", summary.get("detections"), "{:,}"),
+        ("masked share", None if share is None else 100.0 * share, "{:.1f} %"),
+        ("events per frame", summary.get("events_per_frame"), "{:,.0f}"),
+        ("synops per frame", summary.get("synops_per_frame"), "{:,.0f}"),
+    )
+    ms = summary.get("ms", {})
+    measured = tuple((stage, f"{ms[stage]['median']:.2f}", f"{ms[stage]['p90']:.2f}") for stage in STAGES if stage in ms)
+    tables = (
+        Table("Settings", ("setting", "value"), settings),
+        Table("Counted", ("quantity", "value"), counted, FIRST_FRAME_NOTE),
+        Table("Measured here, ms per frame", ("stage", "median", "90th percentile"), measured),
+    )
+    return [table for table in tables if table.rows]
+
+
+def _rows(*rows: tuple[str, Any, str]) -> tuple[tuple[str, str], ...]:
+    """Rows of name, value and format string; those without a value are left out."""
+    return tuple((name, form.format(value)) for name, value, form in rows if value is not None)
 
 
 @dataclass(frozen=True)
 class _Sample:
     window: int
     rank: float
-    picture: Picture
+    image: EmbeddedImage
 
 
 class ImageSampler:
-    """Keeps at most ``2 * count`` pictures of a run of unknown length, spread over it, and hands out ``count``.
+    """Chooses a few images of a run of unknown length, spread over it.
 
     The run so far is cut into windows of equal length, and each window keeps its frame of the highest rank. When there
-    are too many windows, neighbours merge. So the choice does not beat with a period in the run, such as refresh
-    frames.
+    are too many windows, neighbours merge. So the choice cannot fall into step with a period of the run, such as
+    refresh frames. At most ``2 * count`` images are in memory.
+
+    Args:
+        count: Number of images wanted.
     """
 
     def __init__(self, count: int = 6) -> None:
@@ -34,45 +85,72 @@ class ImageSampler:
         self._samples: list[_Sample] = []
 
     def wants(self, index: int, rank: float) -> bool:
-        """Whether the frame of that index would be kept; asked before its picture is drawn. Indices must rise."""
+        """Tells whether a frame would be kept, so that its image is drawn only if it is needed.
+
+        Args:
+            index: Number of the frame, higher than all before.
+            rank: How well the frame shows the run.
+
+        Returns:
+            True if `add` would keep it.
+        """
         last = self._samples[-1] if self._samples else None
         return last is None or last.window != index // self._span or rank > last.rank
 
     def add(self, index: int, rank: float, caption: str, image: np.ndarray) -> None:
-        """Keeps a frame that is wanted. picture: uint8 [height, width, 3], BGR."""
+        """Keeps a frame if it is wanted.
+
+        Args:
+            index: Number of the frame, as for `wants`.
+            rank: How well the frame shows the run.
+            caption: Text below the image.
+            image: uint8 [height, width, 3], BGR.
+        """
         if not self.wants(index, rank):
             return
         window = index // self._span
         if self._samples and self._samples[-1].window == window:
             self._samples.pop()
-        self._samples.append(_Sample(window, rank, Picture(caption, encode_jpeg(image))))
+        self._samples.append(_Sample(window, rank, EmbeddedImage(caption, encode_jpeg(image))))
         if len(self._samples) > 2 * self._count:
-            self._merge()
+            self._merge_windows()
 
-    def pictures(self) -> list[Picture]:
-        """At most ``count`` pictures in order of time: of the best ranks among those kept, evenly spread."""
+    def images(self) -> list[EmbeddedImage]:
+        """Returns at most ``count`` images in order of time: those of the best ranks, evenly spread."""
         wanted = min(self._count, len(self._samples))
-        worst = sorted(sample.rank for sample in self._samples)[-wanted:][:1]
-        good = [sample.picture for sample in self._samples if sample.rank >= worst[0]] if worst else []
+        lowest = sorted(sample.rank for sample in self._samples)[-wanted:][:1]
+        good = [sample.image for sample in self._samples if sample.rank >= lowest[0]] if lowest else []
         return [good[(2 * place + 1) * len(good) // (2 * wanted)] for place in range(wanted)]
 
-    def _merge(self) -> None:
+    def _merge_windows(self) -> None:
+        """Doubles the length of the windows."""
         self._span *= 2
         best: dict[int, _Sample] = {}
         for sample in self._samples:
-            moved = _Sample(sample.window // 2, sample.rank, sample.picture)
-            if moved.window not in best or moved.rank > best[moved.window].rank:
-                best[moved.window] = moved
+            merged = _Sample(sample.window // 2, sample.rank, sample.image)
+            if merged.window not in best or merged.rank > best[merged.window].rank:
+                best[merged.window] = merged
         self._samples = list(best.values())
 
 
 def encode_jpeg(image: np.ndarray, max_width: int = MAX_WIDTH) -> bytes:
-    """uint8 [height, width, 3], BGR, as a JPEG file; a wider picture is scaled down to ``max_width``."""
+    """Encodes an image as JPEG.
+
+    Args:
+        image: uint8 [height, width, 3], BGR.
+        max_width: A wider image is scaled down to this width, in pixels.
+
+    Returns:
+        Content of a JPEG file.
+
+    Raises:
+        ValueError: OpenCV cannot encode the image.
+    """
     height, width = image.shape[:2]
     if width > max_width:
         size_wh = (max_width, max(1, round(height * max_width / width)))
         image = cv2.resize(image, size_wh, interpolation=cv2.INTER_AREA)
     done, data = cv2.imencode(".jpg", image, [cv2.IMWRITE_JPEG_QUALITY, JPEG_QUALITY])
     if not done:
-        raise ValueError(f"OpenCV cannot encode a picture of {width}x{height} as JPEG")
+        raise ValueError(f"OpenCV cannot encode an image of {width}x{height} as JPEG")
     return data.tobytes()

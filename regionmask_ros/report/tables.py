@@ -1,62 +1,160 @@
-"""The summary of a run as tables: what was measured and what was counted never share one."""
+"""Tables of results: one table becomes text for a terminal, Markdown or HTML.
+
+A `Column` says where the value of a row stands and how it is written. `make_table` applies columns to rows, as they
+stand in the JSON result, and returns a `Table` of finished text, which the three printers lay out.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from html import escape
+from itertools import groupby
 from typing import Any
 
-from ..metrics.run_summary import STAGES
-from .page import Table
-
-FIRST_FRAME_NOTE = "Shares and figures a frame leave the first frame out: it sends everything, whatever the mask."
+ABSENT = "-"
 
 
-def summary_tables(summary: Mapping[str, Any]) -> list[Table]:
-    """Tables from the mapping that ``--json`` writes.
+@dataclass(frozen=True)
+class Column:
+    """How one value of every row is found and written.
 
-    Uses frames, masked_share, detections, events_per_frame, synops_per_frame, ms (a mapping of stages, each with median
-    and p90), input_size, network, backend, arithmetic, thresholds, mask and
-    refresh_period. A key that is missing leaves its row
-    out.
+    Attributes:
+        name: The heading.
+        key: Key of the value in the row; a tuple is a path into nested mappings.
+        form: A format string with one field, or a function from the value to its text.
+        group: Heading over this column and its neighbours of the same group: measured, counted or modelled, and the
+            unit. "" for none.
+        is_text: Words, aligned left. Numbers are aligned right.
     """
-    return [table for table in (_settings(summary), _counted(summary), _measured(summary)) if table.rows]
+
+    name: str
+    key: str | tuple[str, ...]
+    form: str | Callable[[Any], str] = "{}"
+    group: str = ""
+    is_text: bool = False
+
+    def format_cell(self, row: Mapping[str, Any]) -> str:
+        """Returns the text of this column in a row; ``ABSENT`` where the value is missing or None."""
+        value: Any = row
+        for part in (self.key,) if isinstance(self.key, str) else self.key:
+            value = value.get(part) if value else None
+        if value is None:
+            return ABSENT
+        return self.form.format(value) if isinstance(self.form, str) else self.form(value)
 
 
-def _counted(summary: Mapping[str, Any]) -> Table:
-    share = summary.get("masked_share")
-    rows = [
-        _row("frames", summary.get("frames"), "{:,}"),
-        _row("detections", summary.get("detections"), "{:,}"),
-        _row("masked share", None if share is None else 100.0 * share, "{:.1f} %"),
-        _row("events a frame", summary.get("events_per_frame"), "{:,.0f}"),
-        _row("synops a frame", summary.get("synops_per_frame"), "{:,.0f}"),
-    ]
-    return Table("Counted", ("quantity", "value"), tuple(row for row in rows if row), FIRST_FRAME_NOTE)
+@dataclass(frozen=True)
+class Table:
+    """A table of text. The first column names the rows.
+
+    Attributes:
+        caption: What the table shows.
+        columns: Headings of the columns.
+        rows: Cells, row by row.
+        note: What a reader must know about the values; shown below them on a page.
+        groups: Heading over each column, equal for neighbours of one group; empty where there are no groups.
+        text_columns: Positions of the columns that are aligned left.
+    """
+
+    caption: str
+    columns: tuple[str, ...]
+    rows: tuple[tuple[str, ...], ...]
+    note: str = ""
+    groups: tuple[str, ...] = ()
+    text_columns: frozenset[int] = frozenset({0})
+
+    @property
+    def spans(self) -> list[tuple[str, int]]:
+        """The groups from left to right, each with its number of columns; empty without groups."""
+        return [(group, len(list(members))) for group, members in groupby(self.groups)]
 
 
-def _measured(summary: Mapping[str, Any]) -> Table:
-    ms = summary.get("ms", {})
-    rows = [
-        (stage, f"{ms[stage]['median']:.2f}", f"{ms[stage]['p90']:.2f}")
-        for stage in STAGES
-        if stage in ms
-    ]
-    return Table("Measured here, ms a frame", ("stage", "median", "90th percentile"), tuple(rows))
+def make_table(caption: str, columns: Sequence[Column], rows: Iterable[Mapping[str, Any]], note: str = "") -> Table:
+    """Applies columns to rows.
+
+    Args:
+        caption: What the table shows.
+        columns: From left to right.
+        rows: As they stand in the JSON result.
+        note: What a reader must know about the values.
+
+    Returns:
+        The table as text, ready to be laid out.
+    """
+    groups = tuple(column.group for column in columns)
+    return Table(
+        caption,
+        tuple(column.name for column in columns),
+        tuple(tuple(column.format_cell(row) for column in columns) for row in rows),
+        note,
+        groups if any(groups) else (),
+        frozenset(place for place, column in enumerate(columns) if column.is_text),
+    )
 
 
-def _settings(summary: Mapping[str, Any]) -> Table:
-    period = summary.get("refresh_period")
-    rows = [
-        _row("network", summary.get("network"), "{}"),
-        _row("network input", summary.get("input_size"), "{}"),
-        _row("mask", summary.get("mask"), "{}"),
-        _row("refresh frames", "first frame only" if period == 0 else period, "{}" if period == 0 else "every {}"),
-        _row("backend", summary.get("backend"), "{}"),
-        _row("arithmetic", summary.get("arithmetic"), "{}"),
-        _row("thresholds", summary.get("thresholds"), "{}"),
-    ]
-    return Table("Settings", ("setting", "value"), tuple(row for row in rows if row))
+def format_text(table: Table) -> str:
+    """Lays a table out for a terminal.
+
+    Args:
+        table: The table.
+
+    Returns:
+        Lines: the caption, the groups if there are any, the headings, and a line for each row.
+    """
+    widths = [max(map(len, cells)) for cells in zip(table.columns, *table.rows)]
+    lines = [table.caption]
+    if table.groups:
+        left = iter(widths)
+        lines.append("  ".join(group.center(sum(next(left) + 2 for _ in range(n)) - 2) for group, n in table.spans))
+    for cells in (table.columns, *table.rows):
+        lines.append("  ".join(
+            cell.ljust(width) if place in table.text_columns else cell.rjust(width)
+            for place, (cell, width) in enumerate(zip(cells, widths))
+        ))
+    return "\n".join(line.rstrip() for line in lines)
 
 
-def _row(name: str, value: Any, form: str) -> tuple[str, str] | None:
-    return None if value is None else (name, form.format(value))
+def format_markdown(table: Table) -> str:
+    """Lays a table out in Markdown.
+
+    Args:
+        table: The table.
+
+    Returns:
+        The caption in bold, then the table; the group of a column stands before its name.
+    """
+    groups = table.groups or ("",) * len(table.columns)
+    heads = [f"{group}: {name}" if group else name for group, name in zip(groups, table.columns)]
+    rules = ["---" if place in table.text_columns else "---:" for place in range(len(heads))]
+    lines = (" | ".join(cell.replace("|", "\\|") for cell in cells) for cells in (heads, rules, *table.rows))
+    return "\n".join([f"**{table.caption}**", "", *(f"| {line} |" for line in lines)])
+
+
+def format_html(table: Table) -> str:
+    """Lays a table out in HTML; all text is escaped.
+
+    Args:
+        table: The table.
+
+    Returns:
+        A <div> with the table and its note.
+    """
+    groups = "".join(f'<th colspan="{count}">{escape(group)}</th>' for group, count in table.spans)
+    heads = "".join(f'<th scope="col"{_class(table, place)}>{escape(name)}</th>'
+                    for place, name in enumerate(table.columns))
+    rows = "".join(
+        f'<tr><th scope="row">{escape(row[0])}</th>'
+        + "".join(f"<td{_class(table, place)}>{escape(cell)}</td>" for place, cell in enumerate(row[1:], 1))
+        + "</tr>\n" for row in table.rows
+    )
+    note = f'<p class="note">{escape(table.note)}</p>\n' if table.note else ""
+    return (
+        f"<div>\n<table>\n<caption>{escape(table.caption)}</caption>\n<thead>"
+        + (f'<tr class="groups">{groups}</tr>' if groups else "")
+        + f"<tr>{heads}</tr></thead>\n<tbody>\n{rows}</tbody>\n</table>\n{note}</div>\n"
+    )
+
+
+def _class(table: Table, place: int) -> str:
+    return ' class="text"' if place and place in table.text_columns else ""

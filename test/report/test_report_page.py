@@ -9,10 +9,10 @@ from xml.etree import ElementTree
 import numpy as np
 import pytest
 
-from regionmask_ros.report.page import Figure, Picture, Table, write_report
+from regionmask_ros.report.page import EmbeddedImage, Figure, write_report
 from regionmask_ros.report.plots import Panel, per_frame_svg
-from regionmask_ros.report.run_page import encode_jpeg
-from regionmask_ros.report.tables import summary_tables
+from regionmask_ros.report.run_page import encode_jpeg, summary_tables
+from regionmask_ros.report.tables import Table
 
 VOID = {"meta", "img", "br"}
 NASTY = "<script>alert('x')</script> & \"quotes\" {braces}"
@@ -67,7 +67,7 @@ def page(tmp_path_factory):
         intro=NASTY,
         tables=[Table(NASTY, ("name", NASTY), ((NASTY, NASTY),), note=NASTY)],
         figures=[Figure(NASTY, per_frame_svg(*series(40)))],
-        pictures=[Picture(NASTY, encode_jpeg(np.zeros((20, 30, 3), np.uint8)))],
+        images=[EmbeddedImage(NASTY, encode_jpeg(np.zeros((20, 30, 3), np.uint8)))],
         command="run " + NASTY,
         version="1.2.3",
     )
@@ -155,8 +155,8 @@ def test_measured_and_counted_figures_never_share_a_table():
     }  # fmt: skip
     settings, counted, measured = summary_tables(summary)
     assert dict(counted.rows) == {
-        "frames": "1,250", "detections": "1,240", "masked share": "83.1 %", "events a frame": "43,210",
-        "synops a frame": "54,123,457",
+        "frames": "1,250", "detections": "1,240", "masked share": "83.1 %", "events per frame": "43,210",
+        "synops per frame": "54,123,457",
     }  # fmt: skip
     assert measured.rows == (("total", "9.80", "12.74"), ("engine", "8.00", "9.00")) and "ms" in measured.caption
     assert ("refresh frames", "every 8") in settings.rows and ("network input", "640x480") in settings.rows

@@ -15,7 +15,7 @@ def chosen(length: int, rank=lambda index: 0.0, count: int = 6) -> list[int]:
     for index in range(length):
         if samples.wants(index, rank(index)):
             samples.add(index, rank(index), str(index), image)
-    return [int(sample.caption) for sample in samples.pictures()]
+    return [int(sample.caption) for sample in samples.images()]
 
 
 @pytest.mark.parametrize("length", [0, 1, 5, 6, 7, 12, 13, 100, 1000])

@@ -8,7 +8,7 @@ import cv2
 import numpy as np
 import pytest
 
-from regionmask_ros.lab.evaluation.page import SEED, Pictures, _point, write_tradeoff_page
+from regionmask_ros.lab.evaluation.page import PUBLISHED, PagePaths, _point, write_tradeoff_page
 from regionmask_ros.report.plots import Point, TradeoffPanel, tradeoff_png, tradeoff_svg
 
 pytest.importorskip("matplotlib")
@@ -30,14 +30,14 @@ SETTINGS = (("unmasked", 0.0, 1.0), ("skip2", 4.0, 2.0), ("static@0.2", 1.0, 1.2
 
 def test_every_frame_and_frame_skipping_are_the_rival_and_nothing_else():
     settings = ("unmasked", "unmasked:trained", "skip2", "skip4:trained", "unmasked-tuned", "careful", "static@0.6")
-    rivals = [name for name in settings if _point({"setting": name}, 1.0, 0.0, (0.0, 0.0)).rival]
+    rivals = [name for name in settings if _point(name, 1.0, 0.0, (0.0, 0.0)).is_baseline]
     assert rivals == ["unmasked", "unmasked:trained", "skip2", "skip4:trained"]
 
 
 def test_points_and_the_paper_s_are_named():
-    svg = tradeoff_svg([*(Point(name, gain, drop, drop, drop) for name, drop, gain in SETTINGS), SEED], "gain", "test")
+    svg = tradeoff_svg([*(Point(name, gain, drop, drop, drop) for name, drop, gain in SETTINGS), PUBLISHED], "gain", "test")
     texts = re.findall(r">([^<>]+)</text>", svg)
-    assert {name for name, *_ in SETTINGS} | {SEED.name} <= set(texts)
+    assert {name for name, *_ in SETTINGS} | {PUBLISHED.name} <= set(texts)
 
 
 def test_a_family_is_joined_by_a_line():
@@ -52,11 +52,11 @@ def test_a_family_is_joined_by_a_line():
 def test_each_of_several_sequences_has_a_panel(names, panels, tmp_path):
     rows = [row(*one, sequence=name) for name in names for one in SETTINGS]
     result = {"rows": rows, "summary": [row(*one) for one in SETTINGS], "calibration_share": 0.33}
-    paths = Pictures(*(str(tmp_path / name) for name in ("page.html", "edp.png", "cpu.png")))
+    paths = PagePaths(*(str(tmp_path / name) for name in ("page.html", "edp.png", "cpu.png")))
     write_tradeoff_page(paths, result, "regionmask_ros evaluate", "1.0")
     page = (tmp_path / "page.html").read_text()
-    assert page.count("<svg") == 2 and SEED.name in page and "static@0.6" in page
-    one = tradeoff_png([TradeoffPanel("", [SEED])], "gain")
+    assert page.count("<svg") == 2 and PUBLISHED.name in page and "static@0.6" in page
+    one = tradeoff_png([TradeoffPanel("", [PUBLISHED])], "gain")
     height, width = cv2.imdecode(np.frombuffer(one, np.uint8), 1).shape[:2]
     for name in ("edp.png", "cpu.png"):
         shape = cv2.imread(str(tmp_path / name)).shape

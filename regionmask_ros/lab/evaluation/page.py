@@ -1,47 +1,161 @@
-"""The page of ``evaluate``: accuracy against modelled and against measured cost, and the tables behind it."""
+"""The results of ``evaluate``: tables for the terminal, and a page with accuracy against modelled and measured cost."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
-from ...report.page import Figure, Table, write_report
+from ...report.page import Figure, write_report
 from ...report.plots import Point, TradeoffPanel, tradeoff_png, tradeoff_svg
+from ...report.tables import ABSENT, Column, Table, make_table
 from .settings import TRAINED, UNMASKED
-from .table import SPANS, figure, percent, shift_title, span
+
+Row = Mapping[str, Any]
+
+ACCURACY, COUNTED, MODELLED, MEASURED = "accuracy", "counted", "modelled EDP gain", "measured CPU"
+
+
+def _format_number(value: float | None, digits: int = 2) -> str:
+    # Rounded first: a zero has no sign.
+    return ABSENT if value is None else f"{round(value, digits) + 0.0:.{digits}f}"
+
+
+def _format_interval(ends: Sequence[float | None]) -> str:
+    return f"{_format_number(ends[0], 1)}..{_format_number(ends[1], 1)}"
+
+
+def _format_percent(share: float) -> str:
+    return f"{100 * share:.0f} %"
+
+
+_whole, _tenths, _thousandths = (partial(_format_number, digits=digits) for digits in (0, 1, 3))
+
+_SETTING = Column("setting", "setting", is_text=True)
+_MAP = Column("mAP@0.5", "map50", _tenths, ACCURACY)
+_MAP_INTERVAL = Column("90 %", "map50_ci90", _format_interval, ACCURACY)
+_DROP = Column("drop", "map50_drop", _tenths, ACCURACY)
+_DELAY_P95 = Column("new: p95", ("new_object_delay_frames", "p95"), _whole, ACCURACY)
+_COST = (
+    Column("masked", "masked_share", _format_percent, COUNTED),
+    Column("synops gain", "synops_gain", _format_number, COUNTED),
+    Column("even", ("edp_gain_modelled", "even"), _format_number, MODELLED),
+    Column("rows, low", ("edp_gain_modelled", "rows_low"), _format_number, MODELLED),
+    Column("rows, high", ("edp_gain_modelled", "rows_high"), _format_number, MODELLED),
+    Column("ms median", "cpu_ms_median", _format_number, MEASURED),
+    Column("gain", "cpu_gain", _format_number, MEASURED),
+    Column("mask ms", "mask_ms_mean", _thousandths, MEASURED),
+)
+
+SEQUENCE_COLUMNS = (_SETTING, _MAP, _MAP_INTERVAL, _DROP, _DELAY_P95, *_COST)
+SEQUENCE_PAGE_COLUMNS = (
+    _SETTING, _MAP, _MAP_INTERVAL, _DROP, Column("90 % of drop", "map50_drop_ci90", _format_interval, ACCURACY),
+    Column("new: median", ("new_object_delay_frames", "median"), _whole, ACCURACY), _DELAY_P95, *_COST,
+)
+SUMMARY_COLUMNS = (
+    _SETTING, _MAP, Column("mean drop", "map50_drop_mean", _format_number, ACCURACY),
+    Column("90 % of drop", "map50_drop_ci90", _format_interval, ACCURACY),
+    Column("worst", "map50_drop_worst", _tenths, ACCURACY),
+    *(column for column in _COST if column.key != "cpu_ms_median"),
+)
+SHIFT_COLUMNS = (
+    _SETTING,
+    *(Column(name, ("moved_view", span, key), form, span) for span in ("before", "settling", "after") for name, key, form in (
+        ("mAP@0.5", "map50", _tenths), ("of unmasked", "of_unmasked", _format_percent),
+        ("masked", "masked_share", _format_percent),
+    )),
+)
+
+NOTES = {
+    COUNTED: "Without the first frame of a run: it sends everything.",
+    MODELLED: "A model of Loihi 2, not a measurement. even: synops are spread evenly over the cores of a layer; rows: "
+              "output rows are assigned to cores; the smaller and the larger gain of a free synop and one of 24 pJ.",
+    MEASURED: "Processor time per frame, one thread. gain: ratio of mean times.",
+}
+DELAY_NOTE = "new: number of frames by which new objects are found later than in the unmasked run."
+
+
+def sequence_table(rows: Sequence[Row]) -> Table:
+    """Makes the table of one sequence.
+
+    Args:
+        rows: The rows of the sequence, one for each setting.
+
+    Returns:
+        The table.
+    """
+    first = rows[0]
+    caption = f"{first['sequence']}, {first['input_size']}, {first['frames']} frames from frame {first['first_frame']} on"
+    return make_table(caption, SEQUENCE_COLUMNS, rows)
+
+
+def shift_table(rows: Sequence[Row]) -> Table:
+    """Makes the table of accuracy and masked share before and after the view of a sequence moves.
+
+    Args:
+        rows: The rows of one sequence, with ``moved_view``.
+
+    Returns:
+        The table.
+    """
+    moved = rows[0]["moved_view"]
+    caption = (f"{rows[0]['sequence']}: the view moves by {_format_percent(moved['share'])} of its width with frame "
+               f"{moved['frame']}; settling: the {moved['settling_frames']} frames from there on")
+    return make_table(caption, SHIFT_COLUMNS, rows,
+                      "Both views are cut from the images of the sequence; its labels move with them.")
+
+
+def summary_table(summary: Sequence[Row]) -> Table:
+    """Makes the table of the means over all sequences.
+
+    Args:
+        summary: One row for each setting.
+
+    Returns:
+        The table.
+    """
+    return make_table(f"{summary[0]['sequences']} sequences: means, geometric for gains", SUMMARY_COLUMNS, summary)
+
 
 EDP_LABEL = "gain in modelled energy-delay product (Loihi 2 model, synops spread evenly)"
 CPU_LABEL = "gain in measured processor time"
-FIRST_FRAME_NOTE = "The first frame of a run sends everything and is left out of all but the accuracy."
-MODEL_NOTE = (
-    "A model of Loihi 2, not a measurement. even: synops spread evenly over a layer's cores; rows: output rows laid "
-    "over cores, the smaller and the larger gain of a free synop and one of 24 pJ."
-)
 
-SEED = Point("Sarkar et al. 2025 (theirs)", 1.65, 1.09, 1.09, 1.09, theirs=True)
-"""What arXiv 2503.16775 reports for about 60 % of regions masked: another network, other video, a chip that was
-measured."""
+PUBLISHED = Point("Sarkar et al. 2025 (published)", 1.65, 1.09, 1.09, 1.09, is_published=True)
+"""What arXiv 2503.16775 reports for about 60 % of regions masked: another network, other videos, measured hardware."""
 
 MAX_PANELS = 10
 """Sequences that get a panel of their own; more would be too small to read."""
 
 
 @dataclass(frozen=True)
-class Pictures:
-    """Where the page and the two figures are written."""
+class PagePaths:
+    """Where the page and its two figures are written.
+
+    Attributes:
+        page: HTML file.
+        edp: PNG file, accuracy against the modelled energy-delay product.
+        cpu: PNG file, accuracy against the measured processor time.
+    """
 
     page: str
     edp: str
     cpu: str
 
 
-def write_tradeoff_page(paths: Pictures, result: Mapping[str, Any], command: str, version: str) -> None:
-    """result: what ``--json`` writes, with ``rows`` and ``summary``."""
-    summary = result["summary"]
-    names = list(dict.fromkeys(row["sequence"] for row in result["rows"]))
-    edp = _panels(result, names, lambda row: row["edp_gain_modelled"]["even"], (SEED,))
+def write_tradeoff_page(paths: PagePaths, result: Mapping[str, Any], command: str, version: str) -> None:
+    """Writes the page and its figures.
+
+    Args:
+        paths: Where to write.
+        result: What ``--json`` writes, with ``rows`` and ``summary``.
+        command: Command line that gives the same result again.
+        version: Version of this package.
+    """
+    rows, summary = result["rows"], result["summary"]
+    names = list(dict.fromkeys(row["sequence"] for row in rows))
+    edp = _panels(result, names, lambda row: row["edp_gain_modelled"]["even"], (PUBLISHED,))
     cpu = _panels(result, names, lambda row: row["cpu_gain"])
     Path(paths.edp).write_bytes(tradeoff_png(edp, EDP_LABEL))
     Path(paths.cpu).write_bytes(tradeoff_png(cpu, CPU_LABEL))
@@ -51,12 +165,18 @@ def write_tradeoff_page(paths: Pictures, result: Mapping[str, Any], command: str
         "gains refer to the unmasked run with trained thresholds. Bars and intervals hold 90 %, by block bootstrap: "
         "one point of mAP is within the noise of a short sequence."
     )
+    tables = _split_by_group("All sequences", SUMMARY_COLUMNS, summary)
+    for name in names:
+        members = [row for row in rows if row["sequence"] == name]
+        if "moved_view" in members[0]:
+            tables.append(shift_table(members))
+        caption = f"{name}, {members[0]['input_size']}, {members[0]['frames']} frames"
+        tables += _split_by_group(caption, SEQUENCE_PAGE_COLUMNS, members, {ACCURACY: DELAY_NOTE})
     write_report(
-        paths.page, "Masks: accuracy against cost", intro,
-        tables=[*_tables("All sequences", summary, _summary_accuracy), *_sequence_tables(result["rows"], names)],
+        paths.page, "Masks: accuracy against cost", intro, tables=tables,
         figures=[
             Figure("mAP against modelled energy-delay product, mean over the sequences (right and up is better; "
-                   "dashed: plain frame skipping; star: what the paper reports of its own)",
+                   "dashed: plain frame skipping; star: published result of the paper)",
                    tradeoff_svg(edp[0].points, EDP_LABEL, "edp")),
             Figure("mAP against measured processor time, mean over the sequences",
                    tradeoff_svg(cpu[0].points, CPU_LABEL, "cpu")),
@@ -65,85 +185,45 @@ def write_tradeoff_page(paths: Pictures, result: Mapping[str, Any], command: str
     )
 
 
-Gain = Callable[[Mapping[str, Any]], "float | None"]
-
-
-def _panels(result: Mapping[str, Any], names: Sequence[str], gain: Gain, theirs: Sequence[Point] = ()) -> list[TradeoffPanel]:
-    """All sequences together, and each by itself."""
-    mean = [
-        _point(row, gain(row), row["map50_drop_mean"], row["map50_drop_ci90"]) for row in result["summary"]
-        if gain(row) is not None and row["map50_drop_mean"] is not None
+def _split_by_group(caption: str, columns: Sequence[Column], rows: Sequence[Row],
+                    notes: Mapping[str, str] | None = None) -> list[Table]:
+    """One table for each group: scored, counted, modelled and measured values never share a table on the page."""
+    notes = {**NOTES, **(notes or {})}
+    return [
+        make_table(f"{caption}: {group}",
+                   (_SETTING, *(replace(column, group="") for column in columns if column.group == group)), rows,
+                   notes.get(group, ""))
+        for group in dict.fromkeys(column.group for column in columns if column.group)
     ]
-    panels = [TradeoffPanel("mean over the sequences" if len(names) > 1 else names[0], [*mean, *theirs])]
+
+
+Gain = Callable[[Row], "float | None"]
+
+
+def _panels(result: Mapping[str, Any], names: Sequence[str], gain: Gain,
+            published: Sequence[Point] = ()) -> list[TradeoffPanel]:
+    """All sequences together, and each by itself."""
+    mean = _points(result["summary"], gain, "map50_drop_mean")
+    panels = [TradeoffPanel("mean over the sequences" if len(names) > 1 else names[0], [*mean, *published])]
     for name in names if 1 < len(names) <= MAX_PANELS else ():
-        panels.append(TradeoffPanel(name, [
-            _point(row, gain(row), row["map50_drop"], row["map50_drop_ci90"]) for row in result["rows"]
-            if row["sequence"] == name and gain(row) is not None and row["map50_drop"] is not None
-        ]))
+        rows = [row for row in result["rows"] if row["sequence"] == name]
+        panels.append(TradeoffPanel(name, _points(rows, gain, "map50_drop")))
     return panels
 
 
-def _point(row: Mapping[str, Any], gain: float, drop: float, interval: Sequence[float]) -> Point:
-    """Settings that differ in nothing but the wanted masked share are a family."""
-    name = row["setting"]
+def _points(rows: Sequence[Row], gain: Gain, drop: str) -> list[Point]:
+    """One point for each row that has a gain and a drop. drop: key of the drop."""
+    points = []
+    for row in rows:
+        value = gain(row)
+        if value is not None and row[drop] is not None:
+            points.append(_point(row["setting"], value, row[drop], row["map50_drop_ci90"]))
+    return points
+
+
+def _point(name: str, gain: float, drop: float, interval: Sequence[float]) -> Point:
+    """Settings that differ only in the target share of masked regions are a family."""
     base, at, share = name.partition("@")
     family = base + "".join(share.partition(":")[1:]) if at else ""
-    rival = name.startswith("skip") or name.removesuffix(TRAINED) == UNMASKED
-    return Point(name, gain, drop, *interval, family=family, rival=rival)
-
-
-def _sequence_tables(rows: Sequence[Mapping[str, Any]], names: Sequence[str]) -> list[Table]:
-    tables = []
-    for name in names:
-        mine = [row for row in rows if row["sequence"] == name]
-        if "moved_view" in mine[0]:
-            tables.append(_moved(mine))
-        tables += _tables(f"{name}, {mine[0]['input_size']}, {mine[0]['frames']} frames", mine, _row_accuracy)
-    return tables
-
-
-def _moved(rows: Sequence[Mapping[str, Any]]) -> Table:
-    columns = ("setting", *(f"{span}: {what}" for span in SPANS for what in ("mAP@0.5", "of unmasked")))
-    body = tuple(
-        (row["setting"], *(text for span in SPANS for text in _span_cells(row["moved_view"][span]))) for row in rows)
-    return Table(f"{shift_title(rows)}: accuracy", columns, body,
-                 "Both views are cut from the pictures of the sequence; its labels move with them.")
-
-
-def _span_cells(one: Mapping[str, float | None]) -> tuple[str, str]:
-    return figure(one["map50"], 1), percent(one["of_unmasked"])
-
-
-def _tables(caption: str, rows: Sequence[Mapping[str, Any]], accuracy: Callable[[str, Sequence], Table]) -> list[Table]:
-    """Four tables: what was scored, counted, modelled and measured never shares one."""
-    def table(kind: str, columns: tuple[str, ...], cells: Callable, note: str = "") -> Table:
-        body = tuple((row["setting"], *cells(row)) for row in rows)
-        return Table(f"{caption}: {kind}", ("setting", *columns), body, note)
-
-    return [
-        accuracy(caption, rows),
-        table("counted", ("masked", "synops gain"),
-              lambda row: (percent(row["masked_share"]), figure(row["synops_gain"])), FIRST_FRAME_NOTE),
-        table("modelled EDP gain", ("even", "rows, low", "rows, high"),
-              lambda row: tuple(figure(row["edp_gain_modelled"][k]) for k in ("even", "rows_low", "rows_high")),
-              MODEL_NOTE),
-        table("measured processor time", ("gain", "mask, ms a frame"),
-              lambda row: (figure(row["cpu_gain"]), figure(row["mask_ms_mean"], 3)),
-              "Ratio of mean times, one thread."),
-    ]
-
-
-def _summary_accuracy(caption: str, rows: Sequence[Mapping[str, Any]]) -> Table:
-    body = tuple(
-        (r["setting"], figure(r["map50"], 1), figure(r["map50_drop_mean"]), span(r["map50_drop_ci90"]),
-         figure(r["map50_drop_worst"], 1)) for r in rows)
-    return Table(f"{caption}: accuracy", ("setting", "mAP@0.5", "drop", "90 %", "worst"), body)
-
-
-def _row_accuracy(caption: str, rows: Sequence[Mapping[str, Any]]) -> Table:
-    body = tuple(
-        (r["setting"], figure(r["map50"], 1), span(r["map50_ci90"]), figure(r["map50_drop"], 1),
-         span(r["map50_drop_ci90"]), figure(r["new_object_delay_frames"]["median"], 0),
-         figure(r["new_object_delay_frames"]["p95"], 0)) for r in rows)
-    columns = ("setting", "mAP@0.5", "90 %", "drop", "90 %", "new: median", "new: p95")
-    return Table(f"{caption}: accuracy", columns, body, "new: frames that new objects are found later than unmasked.")
+    is_baseline = name.startswith("skip") or name.removesuffix(TRAINED) == UNMASKED
+    return Point(name, gain, drop, interval[0], interval[1], family=family, is_baseline=is_baseline)

@@ -16,9 +16,10 @@ from rosbags.highlevel import AnyReader
 
 from ... import __version__
 from ...core.detections import Detections
-from ...report.page import Figure, Table, write_report
+from ...report.page import Figure, write_report
 from ...report.plots import Panel, per_frame_svg
 from ...report.run_page import ImageSampler
+from ...report.tables import Table
 from ...report.writers import DetectionsCsv, VideoWriter
 from ...sources.image_message import NANOSECONDS
 from .show import Account
@@ -195,7 +196,7 @@ def write_page(path: Path, source: str, account: Account, story: FrameSeries, co
         "seen.",
         tables=_tables(account, summary),
         figures=[Figure("Every answered frame", _svg(story))] if story.objects else [],
-        pictures=story.samples.pictures(),
+        images=story.samples.images(),
         command=command,
         version=__version__,
     )
