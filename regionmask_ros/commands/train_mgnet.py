@@ -28,11 +28,11 @@ from ..datasets import open_dataset, read_labels
 from ..errors import UserError
 from ..files.outputs import Outputs
 from ..lab.evaluation.mask_recall import measure
-from ..lab.evaluation.table import figure
 from ..mask.mgnet.weights import SHAPES, load_weights
 from ..metrics.machine import machine_facts
 from ..network.files import find_network, load_network
 from ..pipeline.settings import PipelineSettings
+from ..report.tables import Column, format_text, make_table
 from ._cli import EXIT_INTERRUPTED, EXIT_OK, add_input_size, add_max_pixels, add_network, command_main
 
 SHIPPED_NAME = "light"
@@ -135,18 +135,20 @@ def _named_weights(spec_text: str) -> tuple[str, Any]:
     return name, load_weights(path)
 
 
+_COLUMNS = (
+    Column("mask", "method", is_text=True),
+    Column("recall", "recall", "{:.1f}", "mean over sequences, %"),
+    Column("new", "newcomers", "{:.1f}", "mean over sequences, %"),
+    Column("recall", "recall_pooled", "{:.1f}", "over all objects, %"),
+    Column("new", "newcomers_pooled", "{:.1f}", "over all objects, %"),
+    Column("MMAC", "mmac", lambda ends: f"{ends[0]:.1f}..{ends[1]:.1f}", "counted"),
+    Column("median", "us_median", "{:.0f}", "measured, us"), Column("mean", "us_mean", "{:.0f}", "measured, us"),
+    Column("runs on", "looks_share", lambda share: f"{share:.0%} of the frames"),
+)
+
+
 def _table(rows: Sequence[dict], masked: float) -> str:
-    width = max(len(row["method"]) for row in rows)
-    lines = [f"{masked:.0%} of the regions masked in the mean, one threshold; mean over {len(rows[0]['sequences'])} "
-             f"sequences, and over all their objects",
-             f"{'':{width}}  recall  new  | of all  new  | MMAC   us median  mean  looks at"]
-    for row in rows:
-        looks = "" if row["looks_share"] is None else f"{row['looks_share']:.0%} of the frames"
-        macs = "" if row["mmac"] is None else f"{row['mmac'][0]:.1f}..{row['mmac'][1]:.1f}"
-        lines.append(
-            f"{row['method']:{width}}  {figure(row['recall'], 1):>6} {figure(row['newcomers'], 1):>5} "
-            f"| {figure(row['recall_pooled'], 1):>6} {figure(row['newcomers_pooled'], 1):>5} | {macs:>10} "
-            f"{row['us_median']:>7.0f} {row['us_mean']:>7.0f}  {looks}")
+    caption = f"Mean masked share {masked:.0%}, one threshold, {len(rows[0]['sequences'])} sequences"
     low, high = rows[0]["detector_mmac"]
-    lines.append(f"For comparison: the detector on these sequences, dense, {low:.0f}..{high:.0f} MMAC.")
-    return "\n".join(lines)
+    return (f"{format_text(make_table(caption, _COLUMNS, rows))}\n"
+            f"For comparison: the detector on these sequences, dense, {low:.0f}..{high:.0f} MMAC.")

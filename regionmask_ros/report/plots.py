@@ -52,7 +52,9 @@ def new_figure(width: float, height: float) -> Figure:
     return Figure(figsize=(width, height), layout="constrained")
 
 
-def style_axes(axis: Axes, colours: Mapping[str, str] | None = None, spines: Sequence[str] = ("left", "bottom")) -> None:
+def style_axes(
+    axis: Axes, colours: Mapping[str, str] | None = None, spines: Sequence[str] = ("left", "bottom")
+) -> None:
     """Gives axes, whose labels are set, the look of all plots: a thin grid behind the data, no ticks, few spines.
 
     Args:
@@ -99,7 +101,8 @@ def figure_svg(figure: Figure, salt: str) -> str:
 
     buffer = io.StringIO()
     with rc_context({"svg.fonttype": "none", "svg.hashsalt": salt}):
-        figure.savefig(buffer, format="svg", transparent=True, metadata=dict.fromkeys(("Date", "Creator", "Format", "Type")))
+        nothing = dict.fromkeys(("Date", "Creator", "Format", "Type"))
+        figure.savefig(buffer, format="svg", transparent=True, metadata=nothing)
     svg = buffer.getvalue()
     for drawn, shown in PAGE_COLOURS.items():
         svg = svg.replace(drawn, shown)
@@ -258,7 +261,8 @@ def tradeoff_svg(points: Sequence[Point], x_label: str, salt: str) -> str:
     Returns:
         An <svg> element that takes its colours from the page.
     """
-    return figure_svg(_draw_tradeoff([TradeoffPanel("", points)], x_label, {colour: colour for colour in PNG_COLOURS}), salt)
+    own_colours = {colour: colour for colour in PAGE_COLOURS}
+    return figure_svg(_draw_tradeoff([TradeoffPanel("", points)], x_label, own_colours), salt)
 
 
 def tradeoff_png(panels: Sequence[TradeoffPanel], x_label: str) -> bytes:

@@ -47,7 +47,9 @@ def summary_tables(summary: Mapping[str, Any]) -> list[Table]:
         ("synops per frame", summary.get("synops_per_frame"), "{:,.0f}"),
     )
     ms = summary.get("ms", {})
-    measured = tuple((stage, f"{ms[stage]['median']:.2f}", f"{ms[stage]['p90']:.2f}") for stage in STAGES if stage in ms)
+    measured = tuple(
+        (stage, f"{ms[stage]['median']:.2f}", f"{ms[stage]['p90']:.2f}") for stage in STAGES if stage in ms
+    )
     tables = (
         Table("Settings", ("setting", "value"), settings),
         Table("Counted", ("quantity", "value"), counted, FIRST_FRAME_NOTE),

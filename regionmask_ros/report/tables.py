@@ -15,6 +15,25 @@ from typing import Any
 ABSENT = "-"
 
 
+def format_number(value: float | None, digits: int = 2) -> str:
+    """Writes a number with a fixed count of decimals.
+
+    Args:
+        value: The number.
+        digits: Decimals.
+
+    Returns:
+        The text; ``ABSENT`` for None.
+    """
+    # Rounded first: a zero has no sign.
+    return ABSENT if value is None else f"{round(value, digits) + 0.0:.{digits}f}"
+
+
+def format_percent(share: float) -> str:
+    """Returns a share from 0 to 1 in whole percents."""
+    return f"{100 * share:.0f} %"
+
+
 @dataclass(frozen=True)
 class Column:
     """How one value of every row is found and written.
@@ -107,11 +126,11 @@ def format_text(table: Table) -> str:
     if table.groups:
         left = iter(widths)
         lines.append("  ".join(group.center(sum(next(left) + 2 for _ in range(n)) - 2) for group, n in table.spans))
-    for cells in (table.columns, *table.rows):
-        lines.append("  ".join(
-            cell.ljust(width) if place in table.text_columns else cell.rjust(width)
-            for place, (cell, width) in enumerate(zip(cells, widths))
-        ))
+    lines += [
+        "  ".join(cell.ljust(width) if place in table.text_columns else cell.rjust(width)
+                  for place, (cell, width) in enumerate(zip(cells, widths)))
+        for cells in (table.columns, *table.rows)
+    ]
     return "\n".join(line.rstrip() for line in lines)
 
 

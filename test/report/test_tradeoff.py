@@ -35,7 +35,8 @@ def test_every_frame_and_frame_skipping_are_the_rival_and_nothing_else():
 
 
 def test_points_and_the_paper_s_are_named():
-    svg = tradeoff_svg([*(Point(name, gain, drop, drop, drop) for name, drop, gain in SETTINGS), PUBLISHED], "gain", "test")
+    points = [Point(name, gain, drop, drop, drop) for name, drop, gain in SETTINGS]
+    svg = tradeoff_svg([*points, PUBLISHED], "gain", "test")
     texts = re.findall(r">([^<>]+)</text>", svg)
     assert {name for name, *_ in SETTINGS} | {PUBLISHED.name} <= set(texts)
 

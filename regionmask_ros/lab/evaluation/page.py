@@ -10,7 +10,7 @@ from typing import Any
 
 from ...report.page import Figure, write_report
 from ...report.plots import Point, TradeoffPanel, tradeoff_png, tradeoff_svg
-from ...report.tables import ABSENT, Column, Table, make_table
+from ...report.tables import Column, Table, format_number, format_percent, make_table
 from .settings import TRAINED, UNMASKED
 
 Row = Mapping[str, Any]
@@ -18,20 +18,11 @@ Row = Mapping[str, Any]
 ACCURACY, COUNTED, MODELLED, MEASURED = "accuracy", "counted", "modelled EDP gain", "measured CPU"
 
 
-def _format_number(value: float | None, digits: int = 2) -> str:
-    # Rounded first: a zero has no sign.
-    return ABSENT if value is None else f"{round(value, digits) + 0.0:.{digits}f}"
-
-
 def _format_interval(ends: Sequence[float | None]) -> str:
-    return f"{_format_number(ends[0], 1)}..{_format_number(ends[1], 1)}"
+    return f"{format_number(ends[0], 1)}..{format_number(ends[1], 1)}"
 
 
-def _format_percent(share: float) -> str:
-    return f"{100 * share:.0f} %"
-
-
-_whole, _tenths, _thousandths = (partial(_format_number, digits=digits) for digits in (0, 1, 3))
+_whole, _tenths, _thousandths = (partial(format_number, digits=digits) for digits in (0, 1, 3))
 
 _SETTING = Column("setting", "setting", is_text=True)
 _MAP = Column("mAP@0.5", "map50", _tenths, ACCURACY)
@@ -39,13 +30,13 @@ _MAP_INTERVAL = Column("90 %", "map50_ci90", _format_interval, ACCURACY)
 _DROP = Column("drop", "map50_drop", _tenths, ACCURACY)
 _DELAY_P95 = Column("new: p95", ("new_object_delay_frames", "p95"), _whole, ACCURACY)
 _COST = (
-    Column("masked", "masked_share", _format_percent, COUNTED),
-    Column("synops gain", "synops_gain", _format_number, COUNTED),
-    Column("even", ("edp_gain_modelled", "even"), _format_number, MODELLED),
-    Column("rows, low", ("edp_gain_modelled", "rows_low"), _format_number, MODELLED),
-    Column("rows, high", ("edp_gain_modelled", "rows_high"), _format_number, MODELLED),
-    Column("ms median", "cpu_ms_median", _format_number, MEASURED),
-    Column("gain", "cpu_gain", _format_number, MEASURED),
+    Column("masked", "masked_share", format_percent, COUNTED),
+    Column("synops gain", "synops_gain", format_number, COUNTED),
+    Column("even", ("edp_gain_modelled", "even"), format_number, MODELLED),
+    Column("rows, low", ("edp_gain_modelled", "rows_low"), format_number, MODELLED),
+    Column("rows, high", ("edp_gain_modelled", "rows_high"), format_number, MODELLED),
+    Column("ms median", "cpu_ms_median", format_number, MEASURED),
+    Column("gain", "cpu_gain", format_number, MEASURED),
     Column("mask ms", "mask_ms_mean", _thousandths, MEASURED),
 )
 
@@ -55,17 +46,19 @@ SEQUENCE_PAGE_COLUMNS = (
     Column("new: median", ("new_object_delay_frames", "median"), _whole, ACCURACY), _DELAY_P95, *_COST,
 )
 SUMMARY_COLUMNS = (
-    _SETTING, _MAP, Column("mean drop", "map50_drop_mean", _format_number, ACCURACY),
+    _SETTING, _MAP, Column("mean drop", "map50_drop_mean", format_number, ACCURACY),
     Column("90 % of drop", "map50_drop_ci90", _format_interval, ACCURACY),
     Column("worst", "map50_drop_worst", _tenths, ACCURACY),
     *(column for column in _COST if column.key != "cpu_ms_median"),
 )
 SHIFT_COLUMNS = (
     _SETTING,
-    *(Column(name, ("moved_view", span, key), form, span) for span in ("before", "settling", "after") for name, key, form in (
-        ("mAP@0.5", "map50", _tenths), ("of unmasked", "of_unmasked", _format_percent),
-        ("masked", "masked_share", _format_percent),
-    )),
+    *(Column(name, ("moved_view", span, key), form, span)
+      for span in ("before", "settling", "after")
+      for name, key, form in (
+          ("mAP@0.5", "map50", _tenths), ("of unmasked", "of_unmasked", format_percent),
+          ("masked", "masked_share", format_percent),
+      )),
 )
 
 NOTES = {
@@ -87,8 +80,8 @@ def sequence_table(rows: Sequence[Row]) -> Table:
         The table.
     """
     first = rows[0]
-    caption = f"{first['sequence']}, {first['input_size']}, {first['frames']} frames from frame {first['first_frame']} on"
-    return make_table(caption, SEQUENCE_COLUMNS, rows)
+    frames = f"{first['frames']} frames from frame {first['first_frame']} on"
+    return make_table(f"{first['sequence']}, {first['input_size']}, {frames}", SEQUENCE_COLUMNS, rows)
 
 
 def shift_table(rows: Sequence[Row]) -> Table:
@@ -101,7 +94,7 @@ def shift_table(rows: Sequence[Row]) -> Table:
         The table.
     """
     moved = rows[0]["moved_view"]
-    caption = (f"{rows[0]['sequence']}: the view moves by {_format_percent(moved['share'])} of its width with frame "
+    caption = (f"{rows[0]['sequence']}: the view moves by {format_percent(moved['share'])} of its width with frame "
                f"{moved['frame']}; settling: the {moved['settling_frames']} frames from there on")
     return make_table(caption, SHIFT_COLUMNS, rows,
                       "Both views are cut from the images of the sequence; its labels move with them.")

@@ -15,9 +15,9 @@ from regionmask_ros.datasets.labels import LabelledSequence, LabelRow, Labels
 from regionmask_ros.datasets.moved_view import ViewShift, shift_view
 from regionmask_ros.errors import UserError
 from regionmask_ros.lab.evaluation.evaluate import SETTLING_FRAMES, evaluate_sequence
+from regionmask_ros.lab.evaluation.page import shift_table
 from regionmask_ros.lab.evaluation.rows import SequenceRows
 from regionmask_ros.lab.evaluation.settings import parse_setting
-from regionmask_ros.lab.evaluation.table import shift_table
 from regionmask_ros.pipeline.pipeline import Pipeline
 from regionmask_ros.pipeline.settings import PipelineSettings
 from regionmask_ros.sources import open_source
@@ -66,7 +66,8 @@ def test_accuracy_is_told_before_and_after(tiny_network, walk):
         assert adaptive["of_unmasked"] == pytest.approx(adaptive["map50"] / 100.0, abs=1e-4)
         assert 0.0 < adaptive["map50"] < 100.0
     table = shift_table(list(rows.values()))
-    assert f"the view moves by 30 % of its width with frame {MOVED}" in table and "adaptive" in table
+    assert f"the view moves by 30 % of its width with frame {MOVED}" in table.caption
+    assert [row[0] for row in table.rows] == ["unmasked", "adaptive@0.5"]
 
 
 def test_a_sequence_too_short_to_settle_is_refused(tiny_network, walk):
