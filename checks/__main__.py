@@ -18,7 +18,7 @@ CHECKS: dict[str, list[str]] = {
     "imports": [_LINT_IMPORTS, "--no-cache"],
     "spelling": [sys.executable, "-m", "codespell_lib"],
     "links": [sys.executable, "-m", "checks.links"],
-    "parameters": [sys.executable, "-m", "regionmask_ros.ros.parameter_docs", "--check"],
+    "parameters": [sys.executable, "-m", "regionmask_ros.pipeline.option_docs", "--check"],
 }
 
 

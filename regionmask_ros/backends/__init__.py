@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from ..core.options import Value, make_options
+from ..core.option_table import options_of
+from ..core.options import Value
 from ..errors import UserError
 from ..network.graph import Network
 from .base import Backend, BackendError, IsCancelled, never_cancelled
@@ -32,9 +33,26 @@ def resolve_arithmetic(backend: str, arithmetic: str) -> str:
 
 
 def parse_options(backend: str, given: Mapping[str, Value]) -> Any:
-    """The backend's own settings as its options class. Raises UserError for an unknown backend, name or value."""
+    """The options of a backend as an object of its options class.
+
+    Args:
+        backend: Name of the backend.
+        given: Values by the names of the class's fields; texts are read as the type of the option.
+
+    Returns:
+        The options.
+
+    Raises:
+        UserError: Unknown backend or option, or a value that is not allowed.
+    """
     resolve_arithmetic(backend, "")
-    return make_options(BACKENDS[backend].options_class, given, backend)
+    kind = BACKENDS[backend].options_class
+    known = options_of(kind)
+    for name in given:
+        if name not in known:
+            raise UserError(
+                f"backend option {name!r}: the {backend} backend does not have it; it has {', '.join(known) or 'none'}")
+    return kind(**{name: known[name].parse(value) for name, value in given.items()})
 
 
 def check_backend(backend: str, given: Mapping[str, Value]) -> None:

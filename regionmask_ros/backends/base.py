@@ -8,10 +8,31 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
 
+from ..core.option_table import option_field
 from ..errors import UserError
 
 if TYPE_CHECKING:
     from ..encoder.encoder import Events
+
+
+@dataclass(frozen=True)
+class NoOptions:
+    """For a backend without options of its own."""
+
+
+@dataclass(frozen=True)
+class ProcessOptions:
+    """Options of a backend that runs in a child process.
+
+    Attributes:
+        python: Interpreter of the child process; empty: the one that 'make lava' installed.
+        open_timeout: Seconds within which the backend must be ready.
+        step_timeout: Seconds after which a time step counts as hung.
+    """
+
+    python: str = option_field("lava_python")
+    open_timeout: float = option_field("backend_open_timeout")
+    step_timeout: float = option_field("backend_step_timeout")
 
 
 class BackendError(UserError):

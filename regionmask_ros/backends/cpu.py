@@ -10,12 +10,11 @@ from typing import Any
 import numpy as np
 
 from ..core.arithmetic import ARITHMETICS, CARRY
-from ..core.options import NoOptions
 from ..encoder.encoder import Events
 from ..engine.engine import EventEngine, KernelSetError, PackedNetwork
 from ..errors import UserError
 from ..network.graph import Network
-from .base import BackendResult, IsCancelled, never_cancelled
+from .base import BackendResult, IsCancelled, NoOptions, never_cancelled
 
 _PACKED: weakref.WeakKeyDictionary[Network, PackedNetwork] = weakref.WeakKeyDictionary()
 """Cameras that run the same network in one process share its weights."""

@@ -11,13 +11,13 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
-from ..core.options import ProcessOptions, option
+from ..core.option_table import option_field
 from ..encoder.encoder import Events
 from ..lava_worker import protocol as messages
 from ..lava_worker.protocol import LayerArrays, Message, NetworkHeader, ProtocolError
 from ..metrics.loihi2 import measured_table
 from ..network.graph import Network
-from .base import BackendResult, IsCancelled, never_cancelled
+from .base import BackendResult, IsCancelled, ProcessOptions, never_cancelled
 from .lava_env import find_lava_python
 from .worker_process import ChildProcess
 
@@ -163,10 +163,13 @@ LAVA = "lava"
 
 @dataclass(frozen=True)
 class LavaSimOptions(ProcessOptions):
-    """See ``options``."""
+    """Options of the simulator.
 
-    conv: str = option("gemm", "Convolution. gemm: a matrix product, the same integers. stock: Lava's own model, which "
-                       "takes seconds a step.", choices=("gemm", "stock"))
+    Attributes:
+        conv: Convolution: ``gemm`` or ``stock``.
+    """
+
+    conv: str = option_field("lava_sim_conv")
 
 
 class LavaSimBackend(SteppedBackend):

@@ -11,10 +11,10 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from ..core.options import ProcessOptions, option
+from ..core.option_table import option_field
 from ..errors import UserError
 from ..network.graph import Network
-from .base import BackendError, IsCancelled, never_cancelled
+from .base import BackendError, IsCancelled, ProcessOptions, never_cancelled
 from .lava import SteppedBackend
 from .lava_env import ask_lava_python, find_lava_python
 
@@ -29,35 +29,31 @@ _CHIP = re.compile("[0-9]{1,3},[0-9]{1,3},[0-9]{1,3}")
 
 @dataclass(frozen=True)
 class Loihi2Options(ProcessOptions):
-    """See ``options``. Raises UserError for values that do not go together."""
+    """Options of the chip and the way to it; `core.option_table` describes them as ``loihi2_...``.
 
-    open_timeout: float = option(
-        900.0, "Seconds within which the network must be compiled and on the chip.", low=1.0, high=7200.0,
-        parameter="loihi2_open_timeout",
-    )
-    io: str = option("adapter", "Way in and out. adapter: embedded processors relay events. ethernet: the 10G link.",
-                     choices=("adapter", "ethernet"))
-    host_mode: str = option(
-        "slurm", "How the board is reached. slurm: a SLURM cluster such as Intel's. ethernet: the host at nxsdk_host. "
-        "environment: as the environment variables say.", choices=("slurm", "ethernet", "environment"))
-    partition: str = option("", "SLURM partition; empty: any.")
-    board: str = option("", "SLURM node with the board; empty: any. Name a partition or a board, not both.")
-    generation: str = option("N3B3", "Generation of the chip.", choices=("N2A2", "N3B2", "N3B3", "N3C1", "N3D1"))
-    nxsdk_host: str = option("", "Address of the board's host, for host_mode ethernet.")
-    host_binary: str = option("nxcore/bin/nx_driver_server", "Driver on that host.")
-    nx_options: str = option("", "Value of NXOPTIONS, which some boards need.")
-    ethernet_interface: str = option("enp2s0", "10G interface of the host, for io ethernet.")
-    ethernet_mac: str = option("0x90e2ba01214c", "MAC address of that interface.")
-    loihi_mac: str = option("0x0015edbeefed", "MAC address of the board's 10G port.")
-    ethernet_chip_id: str = option("2,2,1", "Place x,y,z of the chip that the 10G link ends at.")
-    ethernet_chip_index: int = option(12, "Number of that chip.", low=0, high=1023)
-    compression: str = option("delta_sparse_8", "How events travel to the adapter.",
-                              choices=("delta_sparse_8", "packed_4", "sparse"))
-    spike_exp: int = option(4, "Binary places of a message beyond 6. 4 gives the integers of arithmetic lava.", low=0,
-                            high=6)
-    steps_per_run: int = option(1 << 20, "Time steps that are asked of the board at a time.", low=1, high=(1 << 31) - 1)
-    profile: bool = option(False, "Measure time, power and activity of every core.")
-    profile_steps: int = option(100, "Time steps of a run while measuring.", low=1, high=1 << 20)
+    Raises:
+        UserError: Values contradict each other, or an address is malformed.
+    """
+
+    open_timeout: float = option_field("loihi2_open_timeout")
+    io: str = option_field("loihi2_io")
+    host_mode: str = option_field("loihi2_host_mode")
+    partition: str = option_field("loihi2_partition")
+    board: str = option_field("loihi2_board")
+    generation: str = option_field("loihi2_generation")
+    nxsdk_host: str = option_field("loihi2_nxsdk_host")
+    host_binary: str = option_field("loihi2_host_binary")
+    nx_options: str = option_field("loihi2_nx_options")
+    ethernet_interface: str = option_field("loihi2_ethernet_interface")
+    ethernet_mac: str = option_field("loihi2_ethernet_mac")
+    loihi_mac: str = option_field("loihi2_loihi_mac")
+    ethernet_chip_id: str = option_field("loihi2_ethernet_chip_id")
+    ethernet_chip_index: int = option_field("loihi2_ethernet_chip_index")
+    compression: str = option_field("loihi2_compression")
+    spike_exp: int = option_field("loihi2_spike_exp")
+    steps_per_run: int = option_field("loihi2_steps_per_run")
+    profile: bool = option_field("loihi2_profile")
+    profile_steps: int = option_field("loihi2_profile_steps")
 
     def __post_init__(self) -> None:
         if self.partition and self.board:

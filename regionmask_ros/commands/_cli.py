@@ -1,7 +1,4 @@
-"""The options that say what a mask looks at, and the settings that they make.
-
-What all commands share at the rim: arguments in, one clear line and an exit status out.
-"""
+"""What all commands share: options from the option table, and errors as one line and an exit status."""
 
 from __future__ import annotations
 
@@ -14,63 +11,12 @@ import signal
 import sys
 import threading
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import fields
 from types import ModuleType
-from typing import Any
+from typing import Any, NoReturn
 
+from ..core.option_table import OPTIONS
+from ..core.options import Group, Option
 from ..errors import UserError, to_one_line
-from ..mask.adaptive import Adaptive
-from ..mask.policy import MODES
-from ..mask.scheduling import PRESETS, PresetOverrides
-from ..pipeline.settings import PipelineSettings
-
-DEFAULTS = PipelineSettings()
-
-
-def add_masks(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("--mask", choices=MODES, help="which regions are sent (default: none, or static with a file)")
-    parser.add_argument("--static-mask", metavar="FILE", default="",
-                        help="a .png (bright = attended) or .npz mask; an adaptive mask starts from it")
-    parser.add_argument("--dynamic", metavar="NAME", default=DEFAULTS.dynamic,
-                        help="dynamic mask: tracking, or mgnet (default: tracking)")
-    parser.add_argument("--mgnet-weights", metavar="FILE", default="",
-                        help="mask network of mgnet, from train_mgnet (default: the package's)")
-    parser.add_argument("--adaptive-half-life", metavar="N", type=float, default=DEFAULTS.adaptive.half_life,
-                        help="refresh frames after which an adaptive mask counts what it saw half (default: 8)")
-    parser.add_argument("--adaptive-cover", metavar="S", type=float, default=DEFAULTS.adaptive.cover,
-                        help="share of what it saw that an adaptive mask attends (default: 0.99)")
-    parser.add_argument("--adaptive-ring", metavar="N", type=int, default=DEFAULTS.adaptive.ring,
-                        help="regions that a box is widened by before an adaptive mask counts it (default: 1)")
-    parser.add_argument("--target-masked", metavar="S", type=float, default=DEFAULTS.target_masked,
-                        help="share of the regions to be masked over all frames; 0: as it comes (default: 0)")
-    parser.add_argument("--preset", choices=("", *PRESETS), default="",
-                        help="a schedule decides what is sent, instead of --mask: careful, balanced or fast")
-    for field in fields(PresetOverrides):
-        parser.add_argument(f"--preset-{field.name.replace('_', '-')}", metavar="X", type=type(field.default),
-                            default=field.default, help=f"{field.metadata['text']} (default: the preset's own)")
-    parser.add_argument("--refresh-period", metavar="N", type=int, default=DEFAULTS.refresh_period,
-                        help="attend everything every N frames; 0: in the first frame only (default: 8)")
-
-
-def mask_settings(args: argparse.Namespace) -> dict[str, Any]:
-    """What ``PipelineSettings`` is given of them. Raises UserError for a file that no mask would use."""
-    mask = args.mask or ("static" if args.static_mask else "none")
-    chosen = {
-        "mask": mask,
-        "static_mask": args.static_mask,
-        "dynamic": args.dynamic,
-        "mgnet_weights": args.mgnet_weights,
-        "adaptive": Adaptive(args.adaptive_half_life, args.adaptive_cover, args.adaptive_ring),
-        "target_masked": args.target_masked,
-        "preset": args.preset,
-        "knobs": PresetOverrides(**{field.name: getattr(args, f"preset_{field.name}") for field in fields(PresetOverrides)}),
-        "refresh_period": args.refresh_period,
-    }
-    if args.static_mask and not PipelineSettings(**chosen).reads_static_mask:
-        raise UserError(
-            f"--static-mask {args.static_mask}: not used with --mask {mask}; use a mask with static or adaptive in it")
-    return chosen
-
 
 EXIT_OK, EXIT_USER_ERROR, EXIT_INTERRUPTED = 0, 2, 130
 
@@ -91,17 +37,65 @@ COMMANDS = {
 }
 
 
-class _Parser(argparse.ArgumentParser):
-    """Argument errors are one line, without a usage dump."""
+Parser = argparse.ArgumentParser | argparse._ArgumentGroup
+_METAVARS = {bool: "true|false", int: "N", float: "X", str: "TEXT", tuple: "LIST"}
 
-    def error(self, message: str) -> None:
+
+class CommandParser(argparse.ArgumentParser):
+    """Reports argument errors in one line, and knows other spellings of options.
+
+    Attributes:
+        old_names: Old names of options that still work, and the new names.
+    """
+
+    def __init__(self, **given: Any) -> None:
+        super().__init__(**given)
+        self.old_names: dict[str, str] = {}
+
+    def error(self, message: str) -> NoReturn:
+        """Raises UserError."""
         raise UserError(f"{message} (see {self.prog} --help)")
 
+    def replace_names(self, arguments: Sequence[str]) -> list[str]:
+        """The arguments with underscores in names of options replaced by dashes, and old names by new ones.
 
-def build_parser(module: ModuleType, prog: str) -> argparse.ArgumentParser:
+        Args:
+            arguments: As given by the user. Those after ``--ros-args`` are ROS's own.
+
+        Returns:
+            Arguments for `parse_args`.
+        """
+        names = list(arguments)
+        ours = names.index("--ros-args") if "--ros-args" in names else len(names)
+        for place, argument in enumerate(names[:ours]):
+            name, equals, value = argument.partition("=")
+            dashed = name.replace("_", "-")
+            if dashed in self.old_names:
+                warn_old_name(name, self.old_names[dashed])
+                dashed = self.old_names[dashed]
+            if name not in self._option_string_actions and dashed in self._option_string_actions:
+                names[place] = f"{dashed}{equals}{value}"
+        return names
+
+
+def warn_old_name(old: str, new: str) -> None:
+    """Prints that an option has a new name."""
+    print(f"regionmask_ros: {old} is an old name, which the next version will not have: use {new}", file=sys.stderr)
+
+
+class _StoreOption(argparse.Action):
+    """Stores a value, and in ``given`` that the option was there."""
+
+    def __call__(self, parser: argparse.ArgumentParser, namespace: argparse.Namespace, values: Any,
+                 option_string: str | None = None) -> None:
+        setattr(namespace, self.dest, values)
+        namespace.given = getattr(namespace, "given", frozenset()) | {self.dest}
+
+
+def build_parser(module: ModuleType, prog: str) -> CommandParser:
     """The parser of one command module."""
     summary, _, rest = (module.__doc__ or "").partition("\n")
-    parser = _Parser(
+    parser = CommandParser(
         prog=prog,
         description=summary,
         epilog=rest.strip("\n"),
@@ -112,31 +106,69 @@ def build_parser(module: ModuleType, prog: str) -> argparse.ArgumentParser:
     return parser
 
 
-def add_network(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("--network", metavar="FILE", default="", help="trained network (default: the installed one)")
+def add_options(parser: Parser, *names: str) -> None:
+    """Adds options of the option table.
+
+    Args:
+        parser: Where to add them. The values are found by the options' names, checked and of the options' types.
+        names: Names of options.
+    """
+    for name in names:
+        _add_option(parser, OPTIONS[name], name)
 
 
-def add_topic(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("--topic", metavar="T", default="", help="topic of a bag that has pictures on several")
+def add_option_groups(parser: argparse.ArgumentParser) -> None:
+    """Adds all options of the option table, in groups."""
+    for group in Group:
+        section = parser.add_argument_group(group.title, group.note or None)
+        add_options(section, *(name for name, option in OPTIONS.items() if option.group is group))
 
 
-def add_truth_topic(parser: argparse.ArgumentParser) -> None:
+def add_network(parser: Parser) -> None:
+    """Adds the option ``--network``."""
+    _add_option(parser, OPTIONS["network_file"], "network")
+
+
+def _add_option(parser: Parser, option: Option, dest: str) -> None:
+    metavar = option.metavar or "|".join(filter(None, option.choices)) or _METAVARS[option.kind]
+    limits = "" if option.choices and not option.metavar else option.describe_limits()
+    default = ",".join(option.default) if isinstance(option.default, tuple) else option.default
+    notes = [option.text, limits and f"Values: {limits}.", f"Default: {'(empty)' if default == '' else default}."]
+    parser.add_argument(
+        *filter(None, (option.short, option.flag)), dest=dest, action=_StoreOption, default=option.default,
+        type=option.parse, metavar=metavar, help=" ".join(filter(None, notes)).replace("%", "%%"))
+
+
+def add_topic(parser: Parser) -> None:
+    """Adds the option ``--topic``."""
+    parser.add_argument("--topic", metavar="T", default="", help="image topic of a bag that has several")
+
+
+def add_truth_topic(parser: Parser) -> None:
+    """Adds the option ``--truth-topic``."""
     parser.add_argument("--truth-topic", metavar="T", default="",
                         help="topic of the labels of a bag that has detections on several")
 
 
-def add_input_size(parser: argparse.ArgumentParser, shaped: str) -> None:
-    """shaped: what an automatic size takes its shape from."""
-    parser.add_argument("--input-size", metavar="auto|WxH", default="auto",
-                        help=f"network input, multiples of 32 (default: auto, the {shaped}'s shape)")
+def parse_pairs(pairs: Sequence[str]) -> dict[str, str]:
+    """Reads texts that are written ``NAME=VALUE``.
 
+    Args:
+        pairs: The texts.
 
-def add_max_pixels(parser: argparse.ArgumentParser) -> None:
-    # Not above: commands that need no OpenCV, and tell when it is missing, begin here, too.
-    from ..core.frame import MAX_PIXELS
+    Returns:
+        Values by name.
 
-    parser.add_argument("--max-pixels", metavar="N", type=int, default=MAX_PIXELS,
-                        help=f"budget of the automatic input size (default: {MAX_PIXELS})")
+    Raises:
+        UserError: A text is written in another way, or a name comes twice.
+    """
+    values: dict[str, str] = {}
+    for pair in pairs:
+        name, equals, value = pair.partition("=")
+        if not (name and equals) or name in values:
+            raise UserError(f"backend option {pair!r}: write NAME=VALUE, each name once")
+        values[name] = value
+    return values
 
 
 def format_command(name: str, arguments: Sequence[str]) -> str:
@@ -152,7 +184,8 @@ def command_main(name: str, argv: Sequence[str] | None = None) -> int:
 
     def call() -> int:
         module = importlib.import_module(f".{name}", __package__)
-        args = build_parser(module, f"regionmask_ros {name}").parse_args(arguments)
+        parser = build_parser(module, f"regionmask_ros {name}")
+        args = parser.parse_args(parser.replace_names(arguments))
         args.argv = arguments
         return module.run(args)
 

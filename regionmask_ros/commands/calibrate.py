@@ -43,16 +43,14 @@ from ..report.run_page import encode_jpeg
 from ..sources import Source, open_source
 from ._cli import (
     EXIT_OK,
-    add_input_size,
-    add_max_pixels,
     add_network,
+    add_options,
     add_topic,
     add_truth_topic,
     command_main,
     format_command,
 )
 
-DEFAULTS = PipelineSettings()
 PICTURE = "static_mask.jpg"
 """Not a PNG, which could be taken for a painted mask."""
 
@@ -71,10 +69,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     target.add_argument("--keep", metavar="S", type=float, help="attend this share of the regions")
     parser.add_argument("--ring", metavar="N", type=int, default=0, help="widen the mask by N regions (default: 0)")
     parser.add_argument("--classes", metavar="LIST", default="", help="count these classes only (default: all)")
-    add_input_size(parser, "camera")
-    add_max_pixels(parser)
-    parser.add_argument("--score-threshold", metavar="S", type=float, default=DEFAULTS.score_threshold,
-                        help="lowest score of a detection that counts, 0 to 1 (default: 0.4)")
+    add_options(parser, "input_size", "max_pixels", "score_threshold")
     add_network(parser)
     parser.add_argument("--json", metavar="FILE", default="", help="write the figures as JSON")
 

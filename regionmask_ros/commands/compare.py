@@ -28,7 +28,6 @@ from ..backends import BACKENDS, check_backend, open_backend, resolve_arithmetic
 from ..backends.base import BackendResult
 from ..core.frame import choose_input_size, make_view, parse_input_size
 from ..core.grid import RegionGrid
-from ..core.options import parse_pairs
 from ..detection.yolo import decode
 from ..encoder.encoder import Encoder
 from ..errors import UserError
@@ -41,10 +40,9 @@ from ..network.files import find_network, load_network
 from ..network.graph import Network
 from ..pipeline.settings import PipelineSettings
 from ..sources import Source, open_source
-from ._cli import EXIT_OK, add_input_size, add_network, add_topic, command_main
+from ._cli import EXIT_OK, add_network, add_options, add_topic, command_main, parse_pairs
 
 EXIT_DIFFERENT = 1
-DEFAULTS = PipelineSettings()
 MASK_SEED = 2026
 MASKS = tuple(mode for mode in MODES if ADAPTIVE not in mode.split("+"))
 """An adaptive mask has nothing to add: it is a static one between two refreshes."""
@@ -62,9 +60,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--static-mask", metavar="FILE", default="", help="a .png (bright = attended) or .npz mask")
     parser.add_argument("--random-mask", metavar="SHARE", type=float,
                         help="mask this share of the regions, others in every frame, in the place of --mask")
-    parser.add_argument("--refresh-period", metavar="N", type=int, default=DEFAULTS.refresh_period,
-                        help="attend everything every N frames; 0: in the first frame only (default: 8)")
-    add_input_size(parser, "camera")
+    add_options(parser, "refresh_period", "input_size")
     add_network(parser)
     parser.add_argument("--max-frames", metavar="N", type=int, help="stop after N frames")
     parser.add_argument("--json", metavar="FILE", default="", help="write the outcome as JSON")
@@ -162,7 +158,7 @@ class _Masks:
     def see(self, results: Sequence[BackendResult]) -> None:
         if results and self._policy.dynamic is not None:
             found = decode(
-                results[-1].head, self._head, self._policy.image_wh, DEFAULTS.score_threshold, DEFAULTS.nms_iou
+                results[-1].head, self._head, self._policy.image_wh, PipelineSettings.score_threshold, PipelineSettings.nms_iou
             )
             self._state = MaskState(self._state.frame, found)
 

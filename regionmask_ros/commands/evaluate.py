@@ -47,9 +47,8 @@ from ..pipeline.settings import PipelineSettings
 from ..report.tables import format_text
 from ._cli import (
     EXIT_OK,
-    add_input_size,
-    add_max_pixels,
     add_network,
+    add_options,
     add_topic,
     add_truth_topic,
     command_main,
@@ -69,15 +68,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--shift-view", metavar="S", type=float, default=0.0,
                         help="in the middle of the scored part the view moves by this share of its width, 0 to 1; "
                              "accuracy is told before and after (default: 0, it stays)")
-    add_input_size(parser, "sequence")
-    add_max_pixels(parser)
-    parser.add_argument("--arithmetic", default="", help="carry, lava or snap (default: carry)")
+    add_options(parser, "input_size", "max_pixels", "arithmetic")
     parser.add_argument("--thresholds", choices=(TRAINED, TUNED), default=TUNED,
                         help="what the presets run with; with --arithmetic, and everything else, trained "
                              "(default: tuned)")
     add_network(parser)
-    parser.add_argument("--mgnet-weights", metavar="FILE", default="",
-                        help="mask network of mgnet and static+mgnet (default: the package's)")
+    add_options(parser, "mgnet_weights")
     parser.add_argument("--json", metavar="FILE", default="", help="write rows and summary as JSON")
     parser.add_argument("--output", metavar="DIR", default="", help="folder for report.html and figures")
 

@@ -17,7 +17,7 @@ import contextlib
 import json
 import os
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping, Sequence, Set
 from dataclasses import replace
 from itertools import chain, islice, repeat
 from typing import Any
@@ -27,18 +27,19 @@ from tqdm import tqdm
 
 from .. import __version__
 from ..backends import BACKENDS, parse_options
-from ..core.frame import choose_input_size, parse_input_size
-from ..core.options import parse_pairs
+from ..core.frame import choose_input_size
+from ..core.option_table import OPTIONS, options_of
+from ..core.options import Group, Value
 from ..core.result import StepResult
 from ..errors import UserError
 from ..files.outputs import Outputs
+from ..mask.policy import unobserved
 from ..metrics.loihi2 import REFERENCE_INPUT_WH, allocate, modelled_table
 from ..metrics.run_summary import FrameRecord, summarise
 from ..network.files import find_network, load_network
 from ..network.graph import Network
-from ..network.thresholds import TRAINED, TUNED
 from ..pipeline.pipeline import Pipeline
-from ..pipeline.settings import PipelineSettings
+from ..pipeline.settings import PRESET, PipelineSettings, make_settings
 from ..report.overlay import caption_line, draw_overlay
 from ..report.page import Figure, write_report
 from ..report.plots import Panel, per_frame_svg
@@ -48,53 +49,35 @@ from ..report.writers import DetectionsCsv, HeadDump, VideoWriter
 from ..sources import Source, open_source
 from ._cli import (
     EXIT_OK,
-    add_input_size,
-    add_masks,
-    add_max_pixels,
-    add_network,
+    add_option_groups,
     add_topic,
     command_main,
     format_command,
-    mask_settings,
+    parse_pairs,
+    warn_old_name,
 )
-
-DEFAULTS = PipelineSettings()
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Adds the options of this command."""
+    parser.usage = "%(prog)s SOURCE --output DIR [OPTION ...]"
     parser.add_argument("source", metavar="SOURCE",
-                        help="a video file, a folder of pictures (shown at 10 a second), or a bag (mcap or db3)")
+                        help="a video file, a folder of images (10 per second), or a bag (mcap or db3)")
     add_topic(parser)
-    parser.add_argument("--compressed", action="store_true",
-                        help="of a bag, a camera's compressed pictures (default: the raw ones, where it has both)")
-    parser.add_argument("--loop", action="store_true", help="from the beginning again, until --max-frames are done")
-    parser.add_argument("--output", metavar="DIR", required=True, help="folder for the results, made if missing")
-    add_masks(parser)
-    parser.add_argument("--restart-period", metavar="N", type=int, default=DEFAULTS.restart_period,
-                        help="start afresh every N frames, against the drift of arithmetic lava; 0: never (default: 0)")
-    parser.add_argument("--backend", default=DEFAULTS.backend,
-                        help=f"detector process: {', '.join(BACKENDS)} (default: cpu)")
-    parser.add_argument("--backend-option", metavar="NAME=VALUE", action="append", default=[],
-                        help="a setting that only this backend has; may be repeated")
-    parser.add_argument("--arithmetic", default="",
-                        help="carry, lava or snap (default: carry on cpu; lava_sim and loihi2 compute lava only)")
-    parser.add_argument("--thresholds", choices=(TRAINED, TUNED), default="",
-                        help="firing thresholds (default: tuned for a preset on cpu, if no --arithmetic; else trained)")
-    add_input_size(parser, "camera")
-    add_max_pixels(parser)
-    parser.add_argument("--score-threshold", metavar="S", type=float, default=DEFAULTS.score_threshold,
-                        help="lowest score reported, 0 to 1 (default: 0.4)")
-    parser.add_argument("--nms-iou", metavar="S", type=float, default=DEFAULTS.nms_iou,
-                        help="overlap above which the weaker of two boxes of a class goes (default: 0.45)")
-    add_network(parser)
+    parser.add_argument("--loop", action="store_true", help="start the source again until --max-frames are processed")
     parser.add_argument("--max-frames", metavar="N", type=int, help="stop after N frames")
+    parser.add_argument("--output", metavar="DIR", required=True, help="folder for the results, made if missing")
+    parser.add_argument("--no-video", action="store_true", help="no annotated.mp4")
     parser.add_argument("--dump-head", metavar="FILE", default="", help="write raw heads and masks as .npz")
     parser.add_argument("--rerun", metavar="FILE.rrd", default="", help="write a recording for the Rerun viewer")
     parser.add_argument("--json", metavar="FILE", default="", help="write the figures as JSON")
     parser.add_argument("--loihi2-table", metavar="FILE", default="",
-                        help="write what frames cost on Loihi 2 as JSON: modelled from the counts, or measured where "
-                        "the backend measures; the same keys")
-    parser.add_argument("--no-video", action="store_true", help="no annotated.mp4")
+                        help="write the cost of frames on Loihi 2 as JSON: modelled from the counts, or measured if "
+                        "the backend measures; the keys are the same")
+    add_option_groups(parser)
+    parser.add_argument("--compressed", dest="image_transport", action="store_const", const="compressed",
+                        default=argparse.SUPPRESS, help="short for --image-transport compressed")
+    parser.add_argument("--backend-option", action="append", default=[], help=argparse.SUPPRESS)
 
 
 def run(args: argparse.Namespace) -> int:
@@ -104,11 +87,11 @@ def run(args: argparse.Namespace) -> int:
         raise UserError("--loop: goes on for ever; say with --max-frames when it shall end")
     if args.rerun and not args.rerun.endswith(ENDING):
         raise UserError(f"--rerun {args.rerun}: the viewer knows its files by the ending {ENDING}: add it")
-    settings = _settings(args)
-    network = load_network(find_network(args.network))
+    settings = make_settings(_read_values(args))
+    network = load_network(find_network(args.network_file))
     if args.loihi2_table:
         _check_loihi2_table(settings, network)
-    used = (args.source, args.static_mask, args.network)
+    used = (args.source, args.static_mask, args.network_file)
     with _open(args) as source, Outputs(used) as outputs:
         if settings.input_size == "auto":
             # Fixed by the first picture, so that heads and masks of a folder of mixed sizes have one shape.
@@ -121,28 +104,44 @@ def run(args: argparse.Namespace) -> int:
 
 
 def _open(args: argparse.Namespace) -> Source:
-    return open_source(args.source, args.topic, only_compressed=args.compressed)
+    return open_source(args.source, args.topic, only_compressed=args.image_transport == "compressed")
 
 
 def main(argv: Sequence[str] | None = None) -> int:
     return command_main("run", argv)
 
 
-def _settings(args: argparse.Namespace) -> PipelineSettings:
-    if args.thresholds == TUNED and not args.preset:
-        raise UserError(f"--thresholds {TUNED}: only a preset uses them; say --preset, or leave it out")
-    return PipelineSettings(
-        **mask_settings(args),
-        input_size=parse_input_size(args.input_size),
-        max_pixels=args.max_pixels,
-        restart_period=args.restart_period,
-        score_threshold=args.score_threshold,
-        nms_iou=args.nms_iou,
-        backend=args.backend,
-        arithmetic=args.arithmetic,
-        thresholds=args.thresholds,
-        backend_options=parse_pairs(args.backend_option),
-    )
+def _read_values(args: argparse.Namespace) -> dict[str, Value]:
+    """A value for every option of the table; UserError for options that contradict each other."""
+    values: dict[str, Any] = {name: getattr(args, name) for name in OPTIONS}
+    given: Set[str] = getattr(args, "given", frozenset())
+    if "static_mask" in given and "mask_mode" not in given:
+        values["mask_mode"] = "preset+static"
+    mode = values["mask_mode"]
+    if args.static_mask and not {"static", "adaptive"} & set(mode.split("+")):
+        raise UserError(
+            f"--static-mask {args.static_mask}: not used with --mask {mode}; use a mask with static or adaptive in it")
+    for name, option in OPTIONS.items():
+        if name in given and name.startswith(PRESET) and PRESET not in mode.split("+"):
+            raise UserError(f"{option.flag} {values[name]}: not used with --mask {mode}; leave out one of them")
+        if name in given and option.group is Group.NODE and name != "image_transport":
+            print(f"regionmask_ros: {option.flag} has no effect here, only in the ROS node", file=sys.stderr)
+    if "refresh_period" in given and PRESET in mode.split("+"):
+        print(f"regionmask_ros: --refresh-period has no effect with --mask {mode}: use --preset-refresh-period",
+              file=sys.stderr)
+    return {**values, **_read_backend_options(args)}
+
+
+def _read_backend_options(args: argparse.Namespace) -> dict[str, Value]:
+    """Values by option from the old ``--backend-option NAME=VALUE``."""
+    pairs = parse_pairs(args.backend_option)
+    parse_options(args.backend, pairs)
+    values = {}
+    for field, option in options_of(BACKENDS[args.backend].options_class).items():
+        if field in pairs:
+            warn_old_name(f"--backend-option {field}={pairs[field]}", f"{option.flag} {pairs[field]}")
+            values[option.name] = option.parse(pairs[field])
+    return values
 
 
 class _Recorder:
@@ -154,6 +153,7 @@ class _Recorder:
             return os.path.join(args.output, name)
 
         self.labels = network.labels
+        self._drop_stale = args.stale_detections == "drop"
         self.records: list[FrameRecord] = []
         self.samples = ImageSampler()
         self._table = stack.enter_context(DetectionsCsv(outputs.file(place("detections.csv")), network.labels))
@@ -168,6 +168,9 @@ class _Recorder:
             self._rerun = stack.enter_context(RerunLog(outputs.file(args.rerun), args.rerun))
 
     def add(self, result: StepResult) -> None:
+        if self._drop_stale:
+            stale = unobserved(result.detections, result.mask.keep, result.frame.size_wh)
+            result = replace(result, detections=result.detections.take(~stale))
         counts, mask, found = result.counts, result.mask, result.detections
         self._table.add(result.index, result.frame.stamp_ns, found)
         if self._heads:
@@ -238,7 +241,7 @@ def _check_loihi2_table(settings: PipelineSettings, network: Network) -> None:
         return
     if not BACKENDS[settings.backend].counts_synops:
         raise UserError(f"--loihi2-table: backend {settings.backend} counts no synops, and measures nothing without "
-                        "--backend-option profile=true; or use backend cpu with --arithmetic lava")
+                        "--loihi2-profile true; or use backend cpu with --arithmetic lava")
     if allocate(network, REFERENCE_INPUT_WH) is None:
         raise UserError(f"--loihi2-table: how network {network.name} lies on the chip is not known")
 

@@ -33,7 +33,7 @@ from ..metrics.machine import machine_facts
 from ..network.files import find_network, load_network
 from ..pipeline.settings import PipelineSettings
 from ..report.tables import Column, format_text, make_table
-from ._cli import EXIT_INTERRUPTED, EXIT_OK, add_input_size, add_max_pixels, add_network, command_main
+from ._cli import EXIT_INTERRUPTED, EXIT_OK, add_network, add_options, command_main
 
 SHIPPED_NAME = "light"
 EVALUATION_PERIOD = 500
@@ -58,8 +58,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
                         help="with --score: a network to measure beside the installed one; may be repeated")
     parser.add_argument("--masked", metavar="S", type=float, default=0.6,
                         help="share of the regions that is masked when objects are counted (default: 0.6)")
-    add_input_size(parser, "sequence")
-    add_max_pixels(parser)
+    add_options(parser, "input_size", "max_pixels")
     add_network(parser)
     parser.add_argument("--json", metavar="FILE", default="", help="with --score: write the figures as JSON")
 

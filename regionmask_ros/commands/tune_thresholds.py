@@ -36,7 +36,7 @@ from ..network.files import find_network, load_network
 from ..network.graph import Network
 from ..network.thresholds import INPUT_STEPS, LARGEST, TunedThresholds, get_thresholds, round_up_encoder
 from ..pipeline.settings import PipelineSettings
-from ._cli import EXIT_OK, add_max_pixels, add_network, command_main, format_command
+from ._cli import EXIT_OK, add_network, add_options, command_main, format_command
 
 WORK = {"edp": ("edp_js",), "edp+events": ("edp_js", "events"), "synops": ("synops",), "cpu": ("cpu_ms",)}
 """Figures whose product is minimised. Processor time shakes; events, which it follows, are counted."""
@@ -70,7 +70,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--frames", metavar="N", type=int, default=60, help="length of a stretch (default: 60)")
     parser.add_argument("--stretches", metavar="N", type=int, default=2, help="stretches of a clip (default: 2)")
     parser.add_argument("--seed", metavar="N", type=int, default=0, help="of stretches and search (default: 0)")
-    add_max_pixels(parser)
+    add_options(parser, "max_pixels")
     add_network(parser)
 
 

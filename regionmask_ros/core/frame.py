@@ -8,11 +8,12 @@ import cv2
 import numpy as np
 
 from ..errors import UserError
+from .option_table import OPTIONS
 
 ALIGNMENT = 32
 """Width and height of a network input are multiples of this: five layers of stride 2."""
 
-MAX_PIXELS = 307_200
+MAX_PIXELS: int = OPTIONS["max_pixels"].default  # type: ignore[assignment]  # the table's values have one type
 """Default budget of the automatic input size: 640x480 pixels."""
 
 ASPECT_TOLERANCE = 0.05

@@ -1,111 +1,166 @@
-"""Settings that only one kind of backend has: a frozen dataclass each, one described field a setting.
+"""What an option is: one description from which the command line, the ROS parameter, YAML and documentation are made.
 
-Names, types, defaults, choices and texts are read from the fields, by the command line and by the node's parameters.
+`option_table` holds the options themselves.
 """
 
 from __future__ import annotations
 
-import dataclasses
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass
+from enum import Enum
 from typing import Any, Union
 
 from ..errors import UserError
 
-Value = Union[bool, int, float, str]
+Value = Union[bool, int, float, str, "tuple[str, ...]"]
 
-_TRUE, _FALSE = ("true", "yes", "on", "1"), ("false", "no", "off", "0")
-
-
-def option(
-    default: Value, text: str, *, choices: tuple[str, ...] = (), low: float | None = None, high: float | None = None,
-    parameter: str = "",
-) -> Any:
-    """A field of an options class. choices: of a text. low, high: both ends belong to the range of a number.
-
-    parameter: what the node calls it; empty: BACKEND_FIELD. A name that backends share is one parameter for all.
-    """
-    facts = {"text": text, "choices": choices, "low": low, "high": high, "parameter": parameter}
-    return dataclasses.field(default=default, metadata=facts)
+_BOOLS = {"true": True, "yes": True, "on": True, "1": True, "false": False, "no": False, "off": False, "0": False}
+_EXPECTED = {bool: "true or false", int: "a whole number", float: "a number"}
 
 
-def parameter_name(backend: str, field: dataclasses.Field) -> str:
-    """What the node calls this setting."""
-    return field.metadata["parameter"] or f"{backend}_{field.name}"
+class ChangePolicy(Enum):
+    """When a parameter of the node can be set."""
+
+    START = "when the node starts"
+    UNCONFIGURED = "until the node is configured"
+    RUNNING = "at any time"
+
+
+class Group(Enum):
+    """Sections of the help, the YAML file and the documentation, in their order: title, and an explanation."""
+
+    NETWORK = "Network and backend", ""
+    MASK = "Masks", ""
+    DETECTION = "Detections", ""
+    NODE = "ROS node", "The command `run` accepts these, too, and reports those that have no effect there."
+    PRESET = "For experts: values of a preset", "Each replaces one value of the preset that is in use; -1 keeps the preset's own value."
+    LAVA = "For experts: Lava and Loihi 2", "For the backends lava_sim and loihi2, see docs/LOIHI2.md."
+
+    def __init__(self, title: str, note: str) -> None:
+        self.title = title
+        self.note = note
 
 
 @dataclass(frozen=True)
-class NoOptions:
-    """For a backend without settings of its own."""
+class Range:
+    """The allowed values of a number.
+
+    Attributes:
+        low: Lower end.
+        high: Upper end.
+        above: Whether the lower end itself is not allowed.
+        below: Whether the upper end itself is not allowed.
+    """
+
+    low: float
+    high: float
+    above: bool = False
+    below: bool = False
+
+    def __contains__(self, number: float) -> bool:
+        low, high = self.inclusive
+        return low <= number <= high
+
+    def __str__(self) -> str:
+        low, high = (str(int(end)) if end == int(end) else repr(end) for end in (self.low, self.high))
+        return f"{'above ' * self.above}{low} to {'below ' * self.below}{high}"
+
+    @property
+    def inclusive(self) -> tuple[float, float]:
+        """The smallest and the largest allowed value."""
+        low = math.nextafter(self.low, math.inf) if self.above else self.low
+        return low, math.nextafter(self.high, -math.inf) if self.below else self.high
 
 
 @dataclass(frozen=True)
-class ProcessOptions:
-    """For a backend in a process of its own."""
+class Option:
+    """One option. Its type is the type of its default: bool, int, float, str, or a tuple for a list of texts.
 
-    python: str = option(
-        "", "Interpreter that has lava-nc, for backends that need it. Empty: the one that 'make lava' made.",
-        parameter="lava_python",
-    )
-    open_timeout: float = option(
-        60.0, "Seconds within which a backend with a process of its own must be ready.", low=1.0, high=3600.0,
-        parameter="backend_open_timeout",
-    )
-    step_timeout: float = option(
-        30.0, "Seconds that such a backend's time step may take before it counts as hung.", low=0.1, high=3600.0,
-        parameter="backend_step_timeout",
-    )
-
-
-def parse_pairs(pairs: Sequence[str]) -> dict[str, str]:
-    """``NAME=VALUE`` texts as a mapping. Raises UserError for one without a name or given twice."""
-    values: dict[str, str] = {}
-    for pair in pairs:
-        name, equals, value = pair.partition("=")
-        if not (name and equals) or name in values:
-            raise UserError(f"backend option {pair!r}: write NAME=VALUE, each name once")
-        values[name] = value
-    return values
-
-
-def make_options(kind: type, given: Mapping[str, Value], backend: str) -> Any:
-    """An options object from values by name; texts are read as the field's type.
-
-    Raises UserError that names option and backend for an unknown name, a wrong type or a value that is not allowed.
+    Attributes:
+        name: Name of the ROS parameter. On the command line: the same, with dashes.
+        default: Default value.
+        group: Section in which it is shown.
+        text: Description.
+        limits: Allowed values; for numbers only, and for all numbers.
+        choices: Allowed values of a text; empty: any.
+        preset_value: A value outside of the range that stands for the preset's own value.
+        changeable: When the node accepts a new value.
+        metavar: What stands for the value in the help.
+        short: Short form on the command line, with its dashes.
     """
-    fields = {field.name: field for field in dataclasses.fields(kind)}
-    values = {}
-    for name, value in given.items():
-        if name not in fields:
-            known = ", ".join(fields) or "none"
-            raise UserError(f"backend option {name!r}: the {backend} backend does not have it; it has {known}")
-        values[name] = _checked(fields[name], value, f"{backend} option {name}")
-    return kind(**values)
 
+    name: str
+    default: Value
+    group: Group
+    text: str
+    limits: Range | None = None
+    choices: tuple[str, ...] = ()
+    preset_value: int | None = None
+    changeable: ChangePolicy = ChangePolicy.RUNNING
+    metavar: str = ""
+    short: str = ""
 
-def _checked(field: dataclasses.Field, value: Value, what: str) -> Value:
-    value = _as_type(type(field.default), value, what)
-    choices, low, high = (field.metadata[key] for key in ("choices", "low", "high"))
-    if choices and value not in choices:
-        raise UserError(f"{what} {value!r}: unknown; use {', '.join(choice or 'an empty text' for choice in choices)}")
-    if low is not None and not low <= value <= high:
-        raise UserError(f"{what} {value}: must lie between {low} and {high}")
-    return value
+    @property
+    def kind(self) -> type:
+        """Type of the values."""
+        return type(self.default)
 
+    @property
+    def flag(self) -> str:
+        """Name on the command line."""
+        return f"--{self.name.replace('_', '-')}"
 
-def _as_type(kind: type, value: Value, what: str) -> Value:
-    if kind is bool:
-        text = str(value).lower()
-        if text not in _TRUE + _FALSE:
-            raise UserError(f"{what} {value!r}: write true or false")
-        return text in _TRUE
-    if kind is str:
-        return str(value)
-    try:
-        number = kind(value)
-    except (TypeError, ValueError, OverflowError):
-        number = math.nan
-    if math.isnan(number):
-        raise UserError(f"{what} {value!r}: write a {'whole ' if kind is int else ''}number")
-    return number
+    def describe_limits(self) -> str:
+        """The allowed values in words, such as ``0 to 1``; empty where every value of the type is allowed."""
+        if self.choices:
+            return ", ".join(choice or "(empty)" for choice in self.choices)
+        own = "" if self.preset_value is None else f"{self.preset_value}, or "
+        return f"{own}{self.limits}" if self.limits else ""
+
+    def check(self, value: Value) -> None:
+        """Checks range and choices.
+
+        Args:
+            value: A value of the right type.
+
+        Raises:
+            UserError: The value is not allowed. The message names the option and what is allowed.
+        """
+        if self.choices and value not in self.choices:
+            raise UserError(f"{self.name} {value!r}: unknown; use one of {self.describe_limits()}")
+        if self.limits and value != self.preset_value and not (
+                isinstance(value, (int, float)) and value in self.limits):
+            raise UserError(f"{self.name} {value}: must be {self.describe_limits()}")
+
+    def parse(self, text: object) -> Value:
+        """A checked value from a text, as the command line has it. Lists are separated by commas.
+
+        Args:
+            text: The text. A value that has the right type already is taken, too.
+
+        Returns:
+            The value.
+
+        Raises:
+            UserError: The text is not of the type, or the value is not allowed.
+        """
+        value = self._convert(text)
+        if value is None:
+            raise UserError(f"{self.name} {str(text)!r}: must be {_EXPECTED[self.kind]}")
+        self.check(value)
+        return value
+
+    def _convert(self, text: object) -> Value | None:
+        """None for a text that is not of the type."""
+        if self.kind is bool:
+            return _BOOLS.get(str(text).lower())
+        if self.kind is tuple:
+            parts = text if isinstance(text, (list, tuple)) else str(text).strip().strip("[]").split(",")
+            return tuple(part.strip() for part in map(str, parts) if part.strip())
+        convert: Callable[[Any], Value] = self.kind
+        try:
+            value = convert(text)
+        except (TypeError, ValueError, OverflowError):
+            return None
+        return None if isinstance(value, float) and math.isnan(value) else value

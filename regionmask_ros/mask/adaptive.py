@@ -16,8 +16,9 @@ from dataclasses import dataclass
 import numpy as np
 
 from ..core.grid import RegionGrid
+from ..core.option_table import check_options, option_field
 from ..errors import UserError
-from .heat import DEFAULT_COVER, min_cover_mask
+from .heat import min_cover_mask
 
 RING = 1
 """Regions around a box that count as seen, too: the room that an object may move in."""
@@ -77,17 +78,12 @@ class Adaptive:
     Raises UserError for a value that makes no sense.
     """
 
-    half_life: float = 8.0
-    cover: float = DEFAULT_COVER
-    ring: int = RING
+    half_life: float = option_field("adaptive_half_life")
+    cover: float = option_field("adaptive_cover")
+    ring: int = option_field("adaptive_ring")
 
     def __post_init__(self) -> None:
-        if not 0.1 <= self.half_life <= 1e6:
-            raise UserError(f"adaptive half-life {self.half_life:g}: must be 0.1 to 1000000 refresh frames")
-        if not 0.0 < self.cover <= 1.0:
-            raise UserError(f"adaptive cover {self.cover:g}: must lie above 0 and not above 1")
-        if not 0 <= self.ring <= 100:
-            raise UserError(f"adaptive ring {self.ring}: must be 0 to 100 regions")
+        check_options(self)
 
 
 def update_adaptive(adaptive: Adaptive, seen: OccupancyStats, boxes: np.ndarray, grid: RegionGrid,

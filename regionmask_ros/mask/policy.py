@@ -188,6 +188,8 @@ def _schedule_regions(policy: MaskComposer, schedule: Schedule, state: MaskState
         return RegionMask(policy.grid.full(True), {}, refresh=True)
     sources = schedule_regions(
         schedule, state.tracks, state.frame, state.since_refresh, policy.grid, policy.image_wh)
+    if policy.static is not None:
+        sources[STATIC] = policy.static
     if len(attention):
         sources[ATTENTION] = policy.grid.cover(attention, policy.image_wh)
     return RegionMask(np.logical_or.reduce(list(sources.values())), sources, refresh=False)

@@ -22,11 +22,11 @@ import dataclasses
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 
 from ..core.grid import RegionGrid
+from ..core.option_table import USE_PRESET, check_options, option_field
 from ..errors import UserError
 from ..tracking.tracker import Tracks
 
@@ -168,50 +168,29 @@ def preset(name: str) -> Schedule | None:
     return PRESETS[name] if name else None
 
 
-USE_PRESET = -1
-"""In every knob, this value takes the preset's."""
-
-MAX_FRAMES = 2**31 - 1
-
-
-def _override(default: int | float, low: int, high: float, text: str) -> Any:
-    """A field of ``PresetOverrides``, named as in ``Schedule``. low, high: both ends belong to its range."""
-    return dataclasses.field(default=default, metadata={"low": low, "high": high, "text": text})
-
-
 @dataclass(frozen=True)
 class PresetOverrides:
-    """Values that take the place of a preset's. Raises UserError for one that makes no sense."""
+    """Values that replace those of a preset, named as in `Schedule`; `USE_PRESET` keeps the preset's own.
 
-    refresh_period: int = _override(
-        USE_PRESET, 1, MAX_FRAMES, "Every so many frames everything is sent; best a multiple of work and rest.")
-    work: int = _override(USE_PRESET, 1, MAX_FRAMES, "So many frames are for looking at objects, then rest follows.")
-    rest: int = _override(USE_PRESET, 0, MAX_FRAMES, "So many frames after those of work nothing is looked at. 0: none.")
-    rest_shift: float = _override(
-        float(USE_PRESET), 0, 1e6, "An object that has gone so far, in its own size, is looked at in rest, too.")
-    tolerance: float = _override(
-        float(USE_PRESET), 0, 1e6, "An object is looked at again once it has gone so far, in its own size.")
-    longest_rest: int = _override(
-        USE_PRESET, 1, MAX_FRAMES, "An object is looked at again after so many frames in any case.")
-    border_period: int = _override(
-        USE_PRESET, 0, MAX_FRAMES,
-        "Every so many frames the border is sent, where objects enter. 0: never on its own.")
-    steer_threshold: float = _override(
-        float(USE_PRESET), 0, 1.0, "Lowest score of an object that is followed and looked at again.")
-    trial_looks: int = _override(
-        USE_PRESET, 0, MAX_FRAMES,
-        "A weaker object is looked at so many times, because newcomers are often weak. 0: never.")
-    trial_threshold: float = _override(
-        float(USE_PRESET), 0, 1.0, "Lowest score of an object that is looked at a few times.")
+    Raises:
+        UserError: A value is not allowed.
+    """
+
+    refresh_period: int = option_field("preset_refresh_period")
+    work: int = option_field("preset_work")
+    rest: int = option_field("preset_rest")
+    rest_shift: float = option_field("preset_rest_shift")
+    tolerance: float = option_field("preset_tolerance")
+    longest_rest: int = option_field("preset_longest_rest")
+    border_period: int = option_field("preset_border_period")
+    steer_threshold: float = option_field("preset_steer_threshold")
+    trial_looks: int = option_field("preset_trial_looks")
+    trial_threshold: float = option_field("preset_trial_threshold")
 
     def __post_init__(self) -> None:
-        for field in dataclasses.fields(self):
-            value, low, high = getattr(self, field.name), field.metadata["low"], field.metadata["high"]
-            if value != USE_PRESET and not low <= value <= high:
-                raise UserError(
-                    f"preset {field.name} {value:g}: must be {low} to {high:g}, or {USE_PRESET} for the preset's own")
+        check_options(self)
 
     def applied(self, schedule: Schedule) -> Schedule:
-        """The schedule with those values that are set."""
-        turned = {name: value for name, value in vars(self).items() if value != USE_PRESET}
-        return dataclasses.replace(schedule, **turned)
+        """The schedule with the values that are set."""
+        replaced = {name: value for name, value in vars(self).items() if value != USE_PRESET}
+        return dataclasses.replace(schedule, **replaced)

@@ -5,10 +5,12 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from types import MappingProxyType
+from typing import Any
 
-from ..backends import parse_options, resolve_arithmetic
-from ..core.frame import MAX_PIXELS, check_input_size, choose_input_size
+from ..backends import BACKENDS, parse_options, resolve_arithmetic
+from ..core.frame import check_input_size, choose_input_size, parse_input_size
 from ..core.grid import RegionGrid
+from ..core.option_table import OPTIONS, check_options, option_field, options_of
 from ..core.options import Value
 from ..errors import UserError
 from ..mask.adaptive import Adaptive
@@ -20,97 +22,98 @@ from ..network.graph import Network
 from ..network.thresholds import TRAINED, TUNED, bundled_thresholds, tuned_network
 
 TUNED_BACKEND = "cpu"
-"""The others compute as Lava does, for which the thresholds were not tuned."""
+"""The other backends compute as Lava does; the thresholds were not tuned for that."""
+
+PRESET = "preset"
+"""In a mask mode: a preset decides."""
 
 
 @dataclass(frozen=True)
 class PipelineSettings:
-    """Everything a user can choose. Raises UserError for a value that makes no sense, naming it.
+    """Everything that a user can choose about the pipeline. `core.option_table` describes the options.
 
-    input_size: ``auto`` (the camera's shape within ``max_pixels``) or (width, height), multiples of 32.
-    mask: one of ``policy.MODES``, such as ``static+dynamic``. static_mask: file, for the static ones; for the adaptive
-    ones it is what they start from, and may be left out. adaptive: how those learn.
-    target_masked: share of the regions that is to be masked, over all frames, 0 to below 1; 0: as it comes. The masks
-    are cut down, or grown, to the regions that come first (see ``mask.budget``); mgnet moves its threshold
-    instead, unless beside an adaptive mask; a preset masks at least so much.
-    dynamic, mgnet_weights: see ``mask.dynamic.DynamicChoice``.
-    preset: "", or ``careful``, ``balanced`` or ``fast``: a schedule that decides what is sent, refresh included,
-    instead of ``mask`` and ``refresh_period`` (see ``mask.schedule_regions``). Boxes move on while their regions rest.
-    knobs: what is turned in the preset.
-    refresh_period: every so many frames everything is attended; 0: the first frame only.
-    restart_period: every so many frames all starts afresh, against an arithmetic that drifts; 0: never.
-    score_threshold: lowest score reported. nms_iou: overlap above which the weaker box of a class goes.
-    classes: names of those that are reported; none: all. class_thresholds: (name, lowest score) for classes that have
-    one of their own. max_detections: the best ones of a frame are reported; 0: all.
-    arithmetic: ``carry``, ``lava``, ``snap`` (see ``core.arithmetic``) or "" for what the thresholds are for.
-    thresholds: ``trained``; ``tuned``, those that come with the package, on the cpu backend; "": tuned for a preset on
-    that backend unless an arithmetic is asked for, else trained.
-    backend_options: settings that only this backend has, by name, see its options class.
+    Unlike the options `mask_mode` and `preset`, the fields `mask` and `preset` are empty by default: a pipeline without
+    settings masks nothing. `make_settings` makes settings from a full set of options.
+
+    Attributes:
+        input_size: ``auto``, or (width, height), multiples of 32.
+        max_pixels: Largest number of pixels of an automatic input size.
+        mask: One of `mask.policy.MODES`. With a preset: ``none``, or ``static`` for the regions of either.
+        static_mask: File of the static mask; an adaptive one starts from it.
+        dynamic: Kind of the dynamic mask.
+        adaptive: How an adaptive mask learns.
+        mgnet_weights: File of the mask network; empty: the one of the package.
+        target_masked: Share of the regions to be masked over all frames, see `mask.budget`; 0: no target. The dynamic
+            mask mgnet moves its threshold for it, unless it is combined with an adaptive mask.
+        preset: Name of a schedule; empty: none. It replaces `refresh_period` by its own.
+        overrides: Values that replace those of the preset.
+        refresh_period: Frames from one refresh frame to the next; 0: the first frame only.
+        restart_period: Frames after which everything is reset; 0: never.
+        score_threshold: Lowest score of a reported detection.
+        nms_iou: Intersection over union above which the weaker of two boxes of a class is removed.
+        classes: Names of the reported classes; empty: all.
+        class_thresholds: (class, lowest score) of classes with a threshold of their own.
+        max_detections: Largest number of reported detections per frame; 0: all.
+        backend: Name of the backend.
+        arithmetic: Rule of the neurons, see `core.arithmetic`; once checked, never empty.
+        thresholds: ``trained`` or ``tuned``; once checked, never empty.
+        backend_options: Options of this backend by the names of their fields.
+
+    Raises:
+        UserError: A value is not allowed, or values contradict each other. The message names them.
     """
 
-    input_size: str | tuple[int, int] = "auto"
-    max_pixels: int = MAX_PIXELS
+    input_size: str | tuple[int, int] = option_field("input_size")
+    max_pixels: int = option_field("max_pixels")
     mask: str = "none"
-    static_mask: str = ""
-    dynamic: str = "tracking"
-    adaptive: Adaptive = Adaptive()
-    mgnet_weights: str = ""
-    target_masked: float = 0.0
+    static_mask: str = option_field("static_mask")
+    dynamic: str = option_field("dynamic_mask")
+    adaptive: Adaptive = Adaptive()  # noqa: RUF009  frozen
+    mgnet_weights: str = option_field("mgnet_weights")
+    target_masked: float = option_field("target_masked")
     preset: str = ""
-    knobs: PresetOverrides = PresetOverrides()
-    refresh_period: int = 8
-    restart_period: int = 0
-    score_threshold: float = 0.4
-    nms_iou: float = 0.45
-    classes: tuple[str, ...] = ()
-    class_thresholds: tuple[tuple[str, float], ...] = ()
-    max_detections: int = 0
-    backend: str = "cpu"
-    arithmetic: str = ""
-    thresholds: str = ""
+    overrides: PresetOverrides = PresetOverrides()  # noqa: RUF009  frozen
+    refresh_period: int = option_field("refresh_period")
+    restart_period: int = option_field("restart_period")
+    score_threshold: float = option_field("score_threshold")
+    nms_iou: float = option_field("nms_iou")
+    classes: tuple[str, ...] = option_field("classes")
+    class_thresholds: tuple[tuple[str, float], ...] = option_field("class_thresholds")
+    max_detections: int = option_field("max_detections")
+    backend: str = option_field("backend")
+    arithmetic: str = option_field("arithmetic")
+    thresholds: str = option_field("thresholds")
     backend_options: Mapping[str, Value] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
-        if self.input_size == "auto":
-            choose_input_size((32, 32), self.max_pixels)
-        else:
+        check_options(self)
+        if not isinstance(self.input_size, str):
             check_input_size(self.input_size)
         if self.mask not in MODES:
             raise UserError(f"mask {self.mask!r}: unknown; use {', '.join(MODES)}")
         if self.uses_static and not self.static_mask:
-            raise UserError(f"mask {self.mask}: needs a static mask file (a .png or .npz)")
-        if self.knobs != PresetOverrides() and not self.preset:
-            raise UserError("a preset's knob is turned, but there is no preset: name one, or leave the knob out")
+            raise UserError(f"mask {self.deciding}: needs a static mask file (a .png or .npz)")
+        if self.overrides != PresetOverrides() and not self.preset:
+            raise UserError("a value of a preset is replaced, but there is no preset: set one, or leave the value out")
         self.dynamic_choice  # noqa: B018  made to be checked
-        if preset(self.preset) and self.mask != "none":
-            raise UserError(f"preset {self.preset} decides the mask itself: leave out mask {self.mask}")
-        if self.refresh_period < 0:
-            raise UserError(f"refresh period {self.refresh_period}: must be 0 (first frame only) or more")
-        if self.restart_period < 0:
-            raise UserError(f"restart period {self.restart_period}: must be 0 (never) or more")
+        if preset(self.preset) and self.mask not in ("none", STATIC):
+            raise UserError(f"preset {self.preset} selects the regions itself: leave out mask {self.mask}")
         self._check_target()
-        own = [(f"score threshold of {name}", threshold) for name, threshold in self.class_thresholds]
-        for name, value in (("score threshold", self.score_threshold), ("NMS IoU", self.nms_iou), *own):
-            if not 0.0 <= value <= 1.0:
-                raise UserError(f"{name} {value}: must lie between 0 and 1")
-        if self.max_detections < 0:
-            raise UserError(f"max detections {self.max_detections}: must be 0 (all) or more")
+        for name, threshold in self.class_thresholds:
+            if not 0.0 <= threshold <= 1.0:
+                raise UserError(f"score threshold {threshold} of {name}: must be 0 to 1")
         self._resolve_thresholds()
         parse_options(self.backend, self.backend_options)
         object.__setattr__(self, "backend_options", MappingProxyType(dict(self.backend_options)))
 
     def _check_target(self) -> None:
         target = self.target_masked
-        if not 0.0 <= target < 1.0:
-            raise UserError(f"target masked {target}: must be 0 (as it comes), or below 1")
         if target and self.deciding == "none":
-            raise UserError(f"target masked {target}: needs a mask or a preset that chooses the regions")
+            raise UserError(f"target_masked {target}: needs a mask or a preset that selects regions")
         if target:
             attended_regions(RegionGrid(1, 1), target, self.effective_refresh_period)
 
     def _resolve_thresholds(self) -> None:
-        if self.thresholds not in ("", TRAINED, TUNED):
-            raise UserError(f"thresholds {self.thresholds!r}: unknown; use {TRAINED} or {TUNED}")
         arithmetic, usable = resolve_arithmetic(self.backend, self.arithmetic), self.backend == TUNED_BACKEND
         if self.thresholds == TUNED and not usable:
             raise UserError(f"thresholds {TUNED}: only the {TUNED_BACKEND} backend uses them")
@@ -125,62 +128,64 @@ class PipelineSettings:
 
     @property
     def dynamic_choice(self) -> DynamicChoice:
-        """Which dynamic mask."""
+        """The dynamic mask."""
         return DynamicChoice(
             self.dynamic, self.mgnet_weights, self.target_masked if self.target_moves_threshold else 0.0)
 
     @property
     def target_moves_threshold(self) -> bool:
-        """Whether a dynamic mask holds the target by itself."""
+        """Whether the dynamic mask reaches the target by itself."""
         return self.dynamic == MGNET and self.uses_dynamic and not self.uses_adaptive
 
     def network(self, trained: Network) -> Network:
-        """The network with the thresholds in force. Settings that do not fit it get the trained ones."""
+        """The network with the thresholds that are in use; the trained ones where no tuned ones belong to it."""
         return (tuned_network(trained) or trained) if self.thresholds == TUNED else trained
 
     def for_network(self, trained: Network) -> PipelineSettings:
-        """The same, with trained thresholds where the tuned ones belong to another network."""
+        """These settings, with trained thresholds where the tuned ones belong to another network."""
         if self.thresholds == TUNED and tuned_network(trained) is None:
             return replace(self, thresholds=TRAINED, arithmetic="")
         return self
 
     def input_wh(self, image_wh: tuple[int, int]) -> tuple[int, int]:
-        """Width and height of the network's input for pictures of that size."""
-        return choose_input_size(image_wh, self.max_pixels) if self.input_size == "auto" else self.input_size
+        """Width and height of the network's input for images of this width and height."""
+        return choose_input_size(image_wh, self.max_pixels) if isinstance(self.input_size, str) else self.input_size
 
     @property
     def deciding(self) -> str:
-        """The name of what decides: of the preset, or else of the masks."""
-        return self.preset or self.mask
+        """Name of what selects the regions: the preset, the masks, or both."""
+        return "+".join(filter(None, (self.preset, self.mask if self.mask != "none" else ""))) or "none"
 
     @property
     def active_sources(self) -> list[str]:
-        """Names of the masks, or of the preset, that decide; none where everything is sent."""
+        """Names of the masks and of the preset that select regions; none where all regions are observed."""
         named = [STATIC] * self.uses_static + [ADAPTIVE] * self.uses_adaptive
         return named + [self.dynamic] * self.uses_dynamic + [self.preset] * bool(self.preset)
 
     @property
     def effective_refresh_period(self) -> int:
-        """The one that is in force: a preset has its own."""
+        """The period that is in use: a preset has its own."""
         schedule = self.schedule
         return schedule.refresh_period if schedule else self.refresh_period
 
     def keep_backend(self, other: PipelineSettings) -> PipelineSettings:
-        """The same, on the other's backend with its arithmetic, thresholds, options and input size."""
+        """These settings with the backend of others: its arithmetic, thresholds, options and input size, too."""
         return replace(self, **{name: getattr(other, name) for name in BACKEND_SETTINGS})
 
     @property
     def schedule(self) -> Schedule | None:
-        """The preset's, with the knobs as they are turned; None without a preset."""
+        """The preset's schedule, with the values that are replaced; None without a preset."""
         schedule = preset(self.preset)
-        return self.knobs.applied(schedule) if schedule else None
+        return self.overrides.applied(schedule) if schedule else None
 
     @property
     def uses_static(self) -> bool:
+        """Whether a static mask selects regions."""
         return STATIC in self.mask.split("+")
 
     @property
     def uses_adaptive(self) -> bool:
+        """Whether an adaptive mask selects regions."""
         return ADAPTIVE in self.mask.split("+")
 
     @property
@@ -190,14 +195,59 @@ class PipelineSettings:
 
     @property
     def uses_dynamic(self) -> bool:
+        """Whether a dynamic mask selects regions."""
         return DYNAMIC in self.mask.split("+")
 
 
 RECONFIGURABLE = (
-    "mask", "static_mask", "dynamic", "mgnet_weights", "adaptive", "target_masked", "preset", "knobs", "refresh_period",
-    "restart_period", "score_threshold", "nms_iou", "classes", "class_thresholds", "max_detections",
+    "mask", "static_mask", "dynamic", "mgnet_weights", "adaptive", "target_masked", "preset", "overrides",
+    "refresh_period", "restart_period", "score_threshold", "nms_iou", "classes", "class_thresholds", "max_detections",
 )
 """Settings that ``Pipeline.reconfigure`` can change while a camera runs."""
 
 BACKEND_SETTINGS = ("backend", "arithmetic", "thresholds", "backend_options", "input_size", "max_pixels")
 """Settings that ``Pipeline.take_over`` can change while a camera runs."""
+
+
+def make_settings(values: Mapping[str, Value]) -> PipelineSettings:
+    """Settings from options, as the node and the command line have them.
+
+    Args:
+        values: A value for every option, by its name.
+
+    Returns:
+        The settings.
+
+    Raises:
+        UserError: A value is not allowed, or values contradict each other.
+    """
+    for name, option in OPTIONS.items():
+        option.check(values[name])
+    found: dict[str, Any] = dict(values)
+    modes = found["mask_mode"].split("+")
+    scheduled = PRESET in modes
+    return PipelineSettings(
+        **{field: found[option.name] for field, option in options_of(PipelineSettings).items()}
+        | {"input_size": parse_input_size(found["input_size"]),
+           "class_thresholds": tuple(map(_parse_class_threshold, found["class_thresholds"]))},
+        mask="+".join(mode for mode in modes if mode != PRESET) or "none",
+        adaptive=Adaptive(**_values_of(Adaptive, found)),
+        preset=found["preset"] if scheduled else "",
+        overrides=PresetOverrides(**_values_of(PresetOverrides, found)) if scheduled else PresetOverrides(),
+        backend_options=_values_of(BACKENDS[found["backend"]].options_class, found),
+    )
+
+
+def _values_of(kind: type, values: Mapping[str, Any]) -> dict[str, Any]:
+    """Values of a dataclass's options, by the names of its fields."""
+    return {field: values[option.name] for field, option in options_of(kind).items()}
+
+
+def _parse_class_threshold(text: str) -> tuple[str, float]:
+    name, colon, score = text.rpartition(":")
+    try:
+        if colon and name.strip():
+            return name.strip(), float(score)
+    except ValueError:
+        pass
+    raise UserError(f"class_thresholds {text!r}: write class:score, such as person:0.5")

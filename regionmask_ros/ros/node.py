@@ -21,12 +21,13 @@ from vision_msgs.msg import BoundingBox2DArray
 
 from ..backends import BACKENDS, check_backend
 from ..core.frame import Frame
+from ..core.options import Value
 from ..errors import UserError
 from ..mask.static import read_static_mask, save_static_mask
 from ..network.files import find_network, load_network
 from ..network.graph import Network
 from ..pipeline.pipeline import Pipeline
-from ..pipeline.settings import PipelineSettings
+from ..pipeline.settings import PipelineSettings, make_settings
 from ..sources.image_message import frame_from_compressed
 from .attention import AttentionRequests
 from .camera import CameraInput, Picture, choose_reading, image_topic
@@ -34,13 +35,10 @@ from .diagnostics import FrameStats, NodeFacts
 from .health import HealthReporter
 from .parameters import (
     BACKEND_PARAMETERS,
-    Value,
-    changes_in,
-    check,
     declare_all,
+    find_changes,
+    make_response_settings,
     read_all,
-    response_settings_from,
-    settings_from,
 )
 from .publishers import RESULTS, Outputs
 from .qos import TriggerServices
@@ -110,7 +108,6 @@ class DetectorNode(LifecycleNode):
         self._backend_guard = self.create_guard_condition(self._on_backend_change)
         self._refusal = ""
         declare_all(self)
-        check(read_all(self))
         self._warn_of_unknown_parameters()
         self.add_on_set_parameters_callback(self._on_set_parameters)
 
@@ -202,7 +199,7 @@ class DetectorNode(LifecycleNode):
 
     def _work(self, configured: _Configured, values: dict[str, Value]) -> _Active:
         worker = Worker(
-            configured.pipeline, response_settings_from(values), configured.read, configured.attention,
+            configured.pipeline, make_response_settings(values), configured.read, configured.attention,
             configured.outputs, configured.frame_stats, lambda: self.get_clock().now().nanoseconds, self.get_logger(),
         )
         try:
@@ -312,7 +309,7 @@ class DetectorNode(LifecycleNode):
         """Validates a set as a whole; then all of it is in force from the next frame on, or nothing has changed."""
         try:
             current = read_all(self)
-            changes = changes_in(parameters, current, self._configured is not None)
+            changes = find_changes(parameters, current, self._configured is not None)
             self._apply({**current, **changes}, changes)
         except UserError as error:
             return SetParametersResult(successful=False, reason=str(error))
@@ -329,9 +326,9 @@ class DetectorNode(LifecycleNode):
             input_wh = pipeline.input_for(settings) or input_wh
         if active and changes.keys() <= {"fallback", *BACKEND_PARAMETERS}:
             # Not at a border: a backend that hangs must not keep anybody from setting another one.
-            active.worker.set_response(response_settings_from(values))
+            active.worker.set_response(make_response_settings(values))
         elif active:
-            active.worker.reconfigure(settings, response_settings_from(values))
+            active.worker.reconfigure(settings, make_response_settings(values))
         else:
             pipeline.reconfigure(settings.keep_backend(pipeline.settings))
         backends.request(settings, input_wh, _backend_parameters(values))
@@ -340,7 +337,7 @@ class DetectorNode(LifecycleNode):
 
     def _settings(self, values: dict[str, Value]) -> PipelineSettings:
         """Raises UserError also for a mask file that cannot be read; the first picture tells whether it fits."""
-        settings = settings_from(values)
+        settings = make_settings(values)
         if self._configured is not None:
             settings = settings.for_network(self._configured.network)
         if settings.reads_static_mask:

@@ -156,7 +156,7 @@ def test_without_the_extension_a_run_ends_within_a_second_and_with_status_2(lava
         took.append(time.monotonic() - start)
     assert min(took) < 1.0
     status = run_command([make_clip(3, 1), "--output", str(tmp_path / "out"), "--backend", "loihi2",
-                          "--network", str(trained_file), "--backend-option", f"python={lava_python}"])
+                          "--network", str(trained_file), "--lava-python", lava_python])
     told = capsys.readouterr().err
     assert status == 2 and told.count("\n") == 1 and "lava-loihi" in told and "LOIHI2.md" in told
 
@@ -165,8 +165,7 @@ def test_a_profile_goes_into_a_runs_json(board, even_network, make_clip, tmp_pat
     """Through the command, with the small network in the place of the trained one."""
     monkeypatch.setattr("regionmask_ros.commands.run.load_network", lambda path: even_network)
     monkeypatch.setattr("regionmask_ros.commands.run.find_network", lambda path: "")
-    options = {"python": board, "profile": "on", "profile_steps": "20"}
-    given = [word for name, value in options.items() for word in ("--backend-option", f"{name}={value}")]
+    given = ["--lava-python", board, "--loihi2-profile", "on", "--loihi2-profile-steps", "20"]
     assert run_command([make_clip(5, 3), "--output", str(tmp_path / "out"), "--no-video", "--input-size", "96x64",
                         "--backend", "loihi2", *given, "--json", str(tmp_path / "run.json"),
                         "--loihi2-table", str(tmp_path / "table.json")]) == 0

@@ -36,7 +36,7 @@ def half(tmp_path) -> str:
 
 def test_everything_a_run_leaves(trained, clip, half, tmp_path, capfd):
     out, head, figures = tmp_path / "deep" / "out", tmp_path / "head.npz", tmp_path / "figures.json"
-    assert main([clip, "--output", str(out), "--static-mask", half, "--refresh-period", "4",
+    assert main([clip, "--output", str(out), "--mask", "static", "--static-mask", half, "--refresh-period", "4",
                  "--score-threshold", "0.05", "--dump-head", str(head), "--json", str(figures)]) == 0
     assert capfd.readouterr().err == ""
     assert sorted(p.name for p in out.iterdir()) == ["annotated.mp4", "detections.csv", "report.html"]
@@ -115,7 +115,8 @@ def test_max_frames_and_arithmetic(trained, clip, tmp_path):
     heads = {}
     for rule in ("lava", "carry"):
         file = tmp_path / f"{rule}.npz"
-        assert main([clip, "--output", str(tmp_path / "out"), "--arithmetic", rule, "--max-frames", "5", "--no-video",
+        assert main([clip, "--output", str(tmp_path / "out"), "--mask", "none", "--arithmetic", rule, "--max-frames", "5",
+                     "--no-video",
                      "--input-size", "96x64", "--dump-head", str(file)]) == 0
         heads[rule] = np.load(file)["head"]
         assert heads[rule].shape == (5, 2, 3, 255)
@@ -152,7 +153,7 @@ def test_the_loihi_2_table_is_modelled_from_what_was_counted(trained, clip, tmp_
     assert sum(core["synops"] for core in modelled["cores"]) == pytest.approx(summary["synops_per_frame"])
     assert str(table) in capfd.readouterr().out
     told = complaint(capfd, ["run", clip, *given, "--loihi2-table", str(table), "--backend", "loihi2"])
-    assert "profile=true" in told
+    assert "--loihi2-profile true" in told
 
 
 def complaint(capfd, argv: list[str]) -> str:
@@ -172,28 +173,33 @@ def dispatch_with(argv: list[str]) -> int:
 
 
 @pytest.mark.parametrize("wrong, said", [
-    (["--mask", "both"], "invalid choice: 'both'"),
-    (["--mask", "static"], "needs a static mask file"),
+    (["--mask", "both"], "mask_mode 'both': unknown; use one of preset, preset+static, none"),
+    (["--mask", "static"], "mask static: needs a static mask file"),
+    (["--mask", "preset+static"], "mask balanced+static: needs a static mask file"),
     (["--mask", "dynamic", "--static-mask", "HALF"], "not used with --mask dynamic"),
-    (["--mask", "dynamic", "--dynamic", "magic"], "unknown; use tracking, mgnet"),
+    (["--mask", "dynamic", "--dynamic", "magic"], "unknown; use one of tracking, mgnet"),
     (["--mask", "dynamic", "--dynamic", "mgnet", "--mgnet-weights", "/nowhere.npz"], "/nowhere.npz: no such file"),
     (["--dynamic", "magic"], "'magic': unknown"),
-    (["--preset", "lazy"], "invalid choice: 'lazy'"),
-    (["--preset", "fast", "--mask", "dynamic"], "leave out mask dynamic"),
-    (["--refresh-period", "-1"], "refresh period -1"),
-    (["--target-masked", "0.5"], "needs a mask or a preset"),
+    (["--preset", "lazy"], "preset 'lazy': unknown"),
+    (["--preset", "fast", "--mask", "dynamic"], "--preset fast: not used with --mask dynamic"),
+    (["--refresh-period", "-1"], "refresh_period -1: must be 0 to 2147483647"),
+    (["--mask", "none", "--target-masked", "0.5"], "needs a mask or a preset"),
     (["--mask", "dynamic", "--target-masked", "0.9"], "out of reach"),
-    (["--mask", "adaptive", "--adaptive-half-life", "0"], "adaptive half-life 0"),
-    (["--preset-border-period", "2"], "there is no preset"),
-    (["--refresh-period", "x"], "invalid int value: 'x'"),
+    (["--mask", "adaptive", "--adaptive-half-life", "0"], "adaptive_half_life 0.0: must be 0.1 to 1000000"),
+    (["--mask", "none", "--preset-border-period", "2"], "--preset-border-period 2: not used with --mask none"),
+    (["--refresh-period", "x"], "refresh_period 'x': must be a whole number"),
     (["--input-size", "448x450"], "multiples of 32"),
     (["--input-size", "big"], "input size 'big'"),
-    (["--score-threshold", "2"], "score threshold 2.0"),
-    (["--score-threshold", "nan"], "score threshold nan"),
+    (["--score-threshold", "2"], "score_threshold 2.0"),
+    (["--score-threshold", "nan"], "score_threshold 'nan': must be a number"),
     (["--max-frames", "0"], "--max-frames 0"),
     (["--loop"], "say with --max-frames"),
     (["--topic", "/cam"], "has no topics"),
     (["--compressed"], "has no topics"),
+    (["--classes", "unicorn"], "unicorn"),
+    (["--class-thresholds", "person"], "write class:score"),
+    (["--backend-option", "conv=gemm"], "the cpu backend does not have it"),
+    (["--backend-option", "conv"], "NAME=VALUE"),
     (["--input-size", "65536x65536"], "more than"),
     (["--backend", "abacus"], "backend 'abacus'"),
     (["--arithmetic", "float"], "arithmetic 'float'"),

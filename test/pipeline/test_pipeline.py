@@ -148,17 +148,17 @@ def test_a_refused_reconfiguration_changes_nothing(tiny_network, half_mask, tmp_
 @pytest.mark.parametrize("wrong, message", [
     ({"mask": "both"}, "mask 'both': unknown"),
     ({"mask": "static"}, "needs a static mask file"),
-    ({"dynamic": "magic"}, "dynamic mask 'magic': unknown"),
+    ({"dynamic": "magic"}, "dynamic_mask 'magic': unknown"),
     ({"mgnet_weights": "m.npz"}, "tracking: has neither weights nor a masked share"),
-    ({"dynamic": "mgnet", "target_masked": 1.0}, "target masked 1.0"),
+    ({"dynamic": "mgnet", "target_masked": 1.0}, "target_masked 1.0"),
     ({"preset": "lazy"}, "preset 'lazy': unknown; use careful, balanced, fast"),
     ({"preset": "fast", "mask": "dynamic"}, "leave out mask dynamic"),
-    ({"refresh_period": -1}, "refresh period -1"),
-    ({"score_threshold": 1.5}, "score threshold 1.5"),
-    ({"score_threshold": float("nan")}, "score threshold nan"),
-    ({"nms_iou": -0.1}, "NMS IoU -0.1"),
+    ({"refresh_period": -1}, "refresh_period -1"),
+    ({"score_threshold": 1.5}, "score_threshold 1.5"),
+    ({"score_threshold": float("nan")}, "score_threshold nan"),
+    ({"nms_iou": -0.1}, "nms_iou -0.1"),
     ({"input_size": (448, 100)}, "multiples of 32"),
-    ({"max_pixels": 10}, "max_pixels is 10"),
+    ({"max_pixels": 10}, "max_pixels 10: must be 1024 to 67108864"),
     ({"backend": "gpu"}, "backend 'gpu': unknown"),
     ({"arithmetic": "float"}, "arithmetic 'float'"),
 ])
@@ -180,7 +180,7 @@ def test_a_restart_period_starts_afresh_and_loses_no_frame(tiny_network):
     afresh = Pipeline(tiny_network, settings)
     for result in results[3:6]:
         np.testing.assert_array_equal(result.head, afresh.process(result.frame)[0].head)
-    with pytest.raises(UserError, match="restart period -1"):
+    with pytest.raises(UserError, match="restart_period -1"):
         replace(settings, restart_period=-1)
 
 

@@ -117,11 +117,11 @@ def test_a_target_can_change_between_frames(tiny_network):
 
 
 def test_knobs_turn_what_a_preset_does(tiny_network):
-    settings = PipelineSettings(preset="fast", knobs=PresetOverrides(refresh_period=3), score_threshold=0.5)
+    settings = PipelineSettings(preset="fast", overrides=PresetOverrides(refresh_period=3), score_threshold=0.5)
     assert settings.effective_refresh_period == 3
     pipeline = Pipeline(tiny_network, settings)
     assert [r.mask.refresh for r in results(pipeline, clip(7))] == [True, False, False] * 2 + [True]
-    pipeline.reconfigure(replace(settings, knobs=PresetOverrides(refresh_period=5)))
+    pipeline.reconfigure(replace(settings, overrides=PresetOverrides(refresh_period=5)))
     assert [r.mask.refresh for r in results(pipeline, clip(12)[7:])] == [False, False, False, True, False]
 
 
@@ -137,11 +137,11 @@ def test_every_knob_is_a_value_of_a_schedule():
 
 
 @pytest.mark.parametrize("wrong, said", [
-    ({"target_masked": 1.0}, "target masked 1.0"), ({"target_masked": float("nan")}, "target masked nan"),
+    ({"target_masked": 1.0}, "target_masked 1.0"), ({"target_masked": float("nan")}, "target_masked nan"),
     ({"target_masked": 0.5}, "needs a mask or a preset"),
     ({"target_masked": 0.9, "mask": "dynamic"}, "at most 0.88 can be masked"),
-    ({"target_masked": 0.8, "preset": "balanced", "knobs": PresetOverrides(refresh_period=4)}, "at most 0.75"),
-    ({"knobs": PresetOverrides(refresh_period=4)}, "there is no preset"),
+    ({"target_masked": 0.8, "preset": "balanced", "overrides": PresetOverrides(refresh_period=4)}, "at most 0.75"),
+    ({"overrides": PresetOverrides(refresh_period=4)}, "there is no preset"),
     ({"mask": "adaptive", "preset": "fast"}, "leave out mask adaptive"),
 ])
 def test_settings_that_do_not_go_together(wrong, said):
@@ -150,7 +150,7 @@ def test_settings_that_do_not_go_together(wrong, said):
 
 
 @pytest.mark.parametrize("wrong, said", [
-    ({"refresh_period": 0}, "refresh_period 0: must be 1 to"), ({"border_period": -2}, "border_period -2"),
+    ({"refresh_period": 0}, "preset_refresh_period 0: must be -1, or 1 to"), ({"border_period": -2}, "border_period -2"),
     ({"steer_threshold": 1.5}, "steer_threshold 1.5"), ({"steer_threshold": float("nan")}, "steer_threshold nan"),
 ])
 def test_knobs_that_make_no_sense(wrong, said):

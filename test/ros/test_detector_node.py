@@ -206,7 +206,7 @@ REFUSED = (
     ("image_transport", "compressed", "while the detector is configured"),
     ("input_size", "450x450", "multiples of 32"),
     ("input_size", "128x96", "half.npz"),
-    ("autostart", False, "when the node starts"),
+    ("autostart", False, "read-only"),
     ("mask_mode", "everything", "unknown"),
     ("score_threshold", 1.5, ""),
     ("score_threshold", 1, ""),

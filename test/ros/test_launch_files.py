@@ -14,9 +14,9 @@ import yaml
 from bag_writer import START_NS, image, write_bag
 from sensor_msgs.msg import Image
 
+from regionmask_ros.core.option_table import OPTIONS
 from regionmask_ros.ros.diagnostics import HARDWARE_ID
 from regionmask_ros.ros.node import NODE_NAME
-from regionmask_ros.ros.parameters import BY_NAME
 from regionmask_ros.ros.publishers import LAZY
 from regionmask_ros.ros.setup import find_profile, image_environment
 
@@ -68,7 +68,7 @@ def test_files_and_parameters_that_launch_files_name_exist():
     assert {"detector.yaml", "detector.rviz"} <= named
     assert all((REPOSITORY / "config" / name).is_file() for name in named)
     assert find_profile() == REPOSITORY / "config" / "fastdds_images.xml"
-    assert {"backend", "static_mask", "mask_mode"} <= set(BY_NAME)
+    assert {"backend", "static_mask", "mask_mode"} <= set(OPTIONS)
 
 
 def test_rviz_shows_our_topics_with_a_quality_of_service_that_hears_them():

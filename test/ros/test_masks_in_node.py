@@ -113,8 +113,8 @@ def test_masks_and_their_knobs_change_while_running(rig, wait_for, half_mask, sc
         send(peer, wait_for, [message(step)])
     before = node._configured.pipeline.settings
     for refused, reason in (
-        ({"mask_mode": "none"}, "needs a mask or a preset"), ({"preset": ""}, "unknown; use careful"),
-        ({"target_masked": 0.95}, "out of reach"), ({"mask_mode": "preset", "preset_refresh_period": 0}, "must be 1"),
+        ({"mask_mode": "none"}, "needs a mask or a preset"), ({"preset": ""}, "unknown; use one of careful"),
+        ({"target_masked": 0.95}, "out of reach"), ({"mask_mode": "preset", "preset_refresh_period": 0}, "must be -1, or 1"),
     ):
         answer = change(node, **refused)
         assert not answer.successful and reason in answer.reason, answer.reason
