@@ -21,7 +21,7 @@ from rclpy.qos import HistoryPolicy, QoSProfile, ReliabilityPolicy
 from sensor_msgs.msg import CompressedImage, Image
 
 from ..core.frame import Frame
-from ..sources.image_message import ENCODINGS, Encoding, SampleReader, frame_from, read_samples, stamp_ns
+from ..sources.image_message import ENCODINGS, Encoding, SampleReader, decode_image, read_samples, stamp_ns
 from .diagnostics import FrameStats
 from .qos import subscribe
 
@@ -57,8 +57,8 @@ def choose_reading() -> tuple[Callable[[Image], Frame], str]:
 
         reading: SampleReader = BridgeSamples(CvBridge())
     except Exception:  # noqa: BLE001  built for another NumPy it fails in several ways, none of which is ours to tell
-        return frame_from, OWN
-    return (partial(frame_from, samples=reading), BRIDGE) if reading.trusted else (frame_from, OWN)
+        return decode_image, OWN
+    return (partial(decode_image, samples=reading), BRIDGE) if reading.trusted else (decode_image, OWN)
 
 
 def _samples(bridge: Any, message: Image, encoding: Encoding) -> np.ndarray:

@@ -28,7 +28,7 @@ from ..network.files import find_network, load_network
 from ..network.graph import Network
 from ..pipeline.pipeline import Pipeline
 from ..pipeline.settings import PipelineSettings, make_settings
-from ..sources.image_message import frame_from_compressed
+from ..sources.image_message import decode_compressed_image
 from .attention import AttentionRequests
 from .camera import CameraInput, Picture, choose_reading, image_topic
 from .diagnostics import FrameStats, NodeFacts
@@ -186,7 +186,7 @@ class DetectorNode(LifecycleNode):
     # What the transitions make and free.
 
     def _open(self, network: Network, pipeline: Pipeline, transport: str) -> _Configured:
-        read, converter = choose_reading() if transport == "raw" else (frame_from_compressed, "OpenCV")
+        read, converter = choose_reading() if transport == "raw" else (decode_compressed_image, "OpenCV")
         frame_stats = FrameStats(time.monotonic())
         outputs = Outputs(self, network.labels)
         services = TriggerServices(self, {

@@ -1,4 +1,4 @@
-"""Where pictures come from: a video file, a folder of images or a bag, behind one interface."""
+"""Image sources behind one interface: a video file, a folder of images, or a rosbag2 bag."""
 
 from __future__ import annotations
 
@@ -16,14 +16,23 @@ __all__ = ["BagImages", "ImageFolder", "Source", "VideoFile", "open_source"]
 
 
 def open_source(path: str, topic: str = "", preferred: str = "", only_compressed: bool = False) -> Source:
-    """Opens a video file, a folder of images, or a rosbag2 folder (mcap or db3).
+    """Opens a video file, a folder of images, or a rosbag2 bag (mcap or db3).
 
-    Three are for bags. topic: the one with the pictures, for a bag that has several. preferred: taken if the bag has it
-    and none is named. only_compressed: a camera's compressed pictures, not its raw ones.
+    Mistakes are found here, before any frame is processed: a missing path, something that is neither a file nor a
+    folder, a file that is empty, a text, a single image or truncated, a video without a frame, a folder without an
+    image. Damage that shows only while decoding is raised by ``Source.frames``.
 
-    What can be wrong is looked for here, before any frame is processed: a missing path, something that is neither file
-    nor folder, a file that is empty, text, a single picture or cut short, a video without a frame, a folder without a
-    picture. What shows only while decoding is raised by ``frames()``. Both raise UserError.
+    Args:
+        path: The file or folder.
+        topic: For bags: the image topic, for a bag that has several.
+        preferred: For bags: a topic to choose if the bag has it and ``topic`` is empty.
+        only_compressed: For bags: choose a camera's compressed images instead of its raw ones.
+
+    Returns:
+        The open source; a context manager.
+
+    Raises:
+        UserError: The source cannot be used; the message says why.
     """
     silence_decoders()
     check_utf8(path)
@@ -36,9 +45,10 @@ def open_source(path: str, topic: str = "", preferred: str = "", only_compressed
     if is_bag(path):
         return BagImages(path, topic, preferred, only_compressed)
     if topic or only_compressed:
-        raise UserError(f"{display_path(path)}: has no topics, as it is no bag (a folder with metadata.yaml)")
+        raise UserError(f"{display_path(path)}: has no topics, because it is not a bag (a folder with metadata.yaml)")
     if stat.S_ISDIR(mode):
         return ImageFolder(path)
     if stat.S_ISREG(mode):
         return VideoFile(path)
-    raise UserError(f"{display_path(path)}: neither a file nor a folder: give a video file, a folder of images or a bag")
+    raise UserError(
+        f"{display_path(path)}: neither a file nor a folder: give a video file, a folder of images or a bag")

@@ -1,8 +1,6 @@
-"""The messages of vision_msgs 4 that labels in bags are made of: bags need not bring definitions.
+"""Reads rosbag2 bags (mcap or db3) without ROS: their topics, messages and images.
 
-A rosbag2 folder, mcap or db3, opened without ROS: its topics, and what damage is told in one line.
-
-Pictures of a rosbag2 folder, mcap or db3, without ROS.
+Damage is reported in one line, whatever exception the rosbags library raises for it.
 """
 
 from __future__ import annotations
@@ -10,24 +8,26 @@ from __future__ import annotations
 import contextlib
 import os
 from collections.abc import Callable, Collection, Iterator
-from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
 from types import MappingProxyType
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import numpy as np
 
 from ..core.frame import Frame
 from ..errors import UserError, to_one_line
 from ..files.paths import display_path
-from .image_message import frame_from, frame_from_compressed, stamp_ns
+from .base import Source
+from .image_message import decode_compressed_image, decode_image, stamp_ns
+from .images import DEFAULT_FPS
 
 if TYPE_CHECKING:
     from rosbags.highlevel import AnyReader
     from rosbags.interfaces import Connection
     from rosbags.typesys.store import Typestore
 
+_Result = TypeVar("_Result")
 
 DEFINITIONS = MappingProxyType({
     "vision_msgs/msg/Detection2DArray": "std_msgs/Header header\nvision_msgs/Detection2D[] detections\n",
@@ -43,19 +43,30 @@ DEFINITIONS = MappingProxyType({
     ),
     "vision_msgs/msg/ObjectHypothesis": "string class_id\nfloat64 score\n",
 })
-"""Text of each .msg file, by type."""
-
+"""The .msg text of the vision_msgs 4 types that labels consist of, for bags without definitions of their messages."""
 
 METADATA = "metadata.yaml"
 FILE_MAGICS = (b"\x89MCAP0\r\n", b"SQLite format 3\0")
-"""First bytes of the files that a bag's folder holds."""
+"""First bytes of the files in a bag's folder."""
+
+COMPRESSED = "sensor_msgs/msg/CompressedImage"
+DECODERS: dict[str, Callable[[Any], Frame]] = {
+    "sensor_msgs/msg/Image": decode_image, COMPRESSED: decode_compressed_image,
+}
+"""The image types, and what converts their messages."""
+
+COMPRESSED_SUFFIX = "/compressed"
+"""What image_transport appends to a camera's topic for its compressed images."""
+
+FPS_MESSAGES = 30
+"""Number of images at the beginning of a bag from which the rate is computed."""
 
 
 def is_bag(path: str) -> bool:
-    """A folder with a bag's metadata, or a file that such a folder holds."""
+    """Whether the path is a folder with a bag's metadata, or a file that such a folder contains."""
     if os.path.isdir(path):
         return os.path.isfile(os.path.join(path, METADATA))
-    # Opening a pipe would wait for whoever writes to it.
+    # Opening a pipe would block until another program writes to it.
     if not os.path.isfile(path):
         return False
     try:
@@ -65,79 +76,123 @@ def is_bag(path: str) -> bool:
         return False
 
 
-def bag_folder(path: str) -> Path:
-    """The bag's folder, also for a file inside it. Raises UserError for a file that is alone."""
+def find_bag_folder(path: str) -> Path:
+    """Finds a bag's folder.
+
+    Args:
+        path: The folder, or a file in it.
+
+    Returns:
+        The folder.
+
+    Raises:
+        UserError: The path does not exist, or there is no metadata.yaml.
+    """
     if not os.path.exists(path):
         raise UserError(f"{display_path(path)}: no such file or folder")
     folder = Path(path) if os.path.isdir(path) else Path(os.path.abspath(path)).parent
     if not (folder / METADATA).is_file():
-        cure = f"make it with: ros2 bag reindex {display_path(folder)}"
-        raise UserError(f"{display_path(path)}: {METADATA} is missing beside it; {cure}")
+        fix = f"make it with: ros2 bag reindex {display_path(folder)}"
+        raise UserError(f"{display_path(path)}: {METADATA} is missing in its folder; {fix}")
     return folder
 
 
 @contextlib.contextmanager
-def opened(folder: Path) -> Iterator[AnyReader]:
-    """The bag for as long as the block lasts. Raises UserError when it cannot be read."""
+def open_bag(folder: Path) -> Iterator[AnyReader]:
+    """Opens a bag for the duration of the block.
+
+    Args:
+        folder: The bag's folder.
+
+    Yields:
+        The open reader.
+
+    Raises:
+        UserError: The bag cannot be read, or rosbags is not installed.
+    """
     try:
         from rosbags.highlevel import AnyReader
     except ImportError:
-        raise UserError("rosbags is missing, which reads bags: run 'make setup', or: pip install rosbags") from None
-    reader = translate_errors(lambda: AnyReader([folder], default_typestore=_typestore()), str(folder))
-    translate_errors(reader.open, str(folder))
+        raise UserError("reading a bag needs rosbags: run 'make setup', or: pip install rosbags") from None
+    reader = _translate_errors(lambda: AnyReader([folder], default_typestore=_typestore()), str(folder))
+    _translate_errors(reader.open, str(folder))
     try:
         yield reader
     finally:
         reader.close()
 
 
-def messages(reader: AnyReader, connections: Collection[Connection], path: str) -> Iterator[tuple[Any, int]]:
-    """All messages of these connections and when each was recorded, in nanoseconds; in the order of recording.
+def read_messages(reader: AnyReader, connections: Collection[Connection], path: str) -> Iterator[tuple[Any, int]]:
+    """Reads all messages of some connections, in the order in which they were recorded.
 
-    Raises UserError, after the last good one, when the bag is damaged.
+    Args:
+        reader: An open bag.
+        connections: Connections of this bag.
+        path: The bag's name for messages.
+
+    Yields:
+        Each message, and the time at which it was recorded, in nanoseconds.
+
+    Raises:
+        UserError: After the last good message: the bag is damaged.
     """
-    raws = reader.messages(connections)
-    while (entry := translate_errors(lambda: next(raws, None), path)) is not None:
+    raw_messages = reader.messages(connections)
+    while (entry := _translate_errors(lambda: next(raw_messages, None), path)) is not None:
         connection, log_ns, raw = entry
-        yield translate_errors(lambda: reader.deserialize(raw, connection.msgtype), path), log_ns
+        yield _deserialize(reader, connection, raw, path), log_ns
+
+
+def _deserialize(reader: AnyReader, connection: Connection, raw: bytes, path: str) -> Any:
+    return _translate_errors(lambda: reader.deserialize(raw, connection.msgtype), path)
 
 
 def choose_topic(known: Collection[str], what: str, topic: str, path: str) -> str:
-    """The topic of that name, or the only one there is. what: what the known topics have, such as "pictures".
+    """Chooses a topic by its name, or the only one that there is.
 
-    Raises UserError, naming the known ones, when there is none of that name, none at all, or several to choose from.
+    Args:
+        known: Names of the suitable topics.
+        what: What these topics have, for messages, such as "images".
+        topic: The wanted name; empty for the only one.
+        path: The bag's name for messages.
+
+    Returns:
+        The topic's absolute name.
+
+    Raises:
+        UserError: There is no suitable topic, none of this name, or several and no name is given.
     """
     if not known:
         raise UserError(f"{display_path(path)}: this bag has no topic with {what}")
-    listed = ", ".join(sorted(known))
+    names = ", ".join(sorted(known))
     if topic:
-        full = full_name(topic)
-        if full in known:
-            return full
-        raise UserError(f"{display_path(path)}: no {what} on {display_path(full)}; it has them on {listed}")
+        absolute = absolute_topic(topic)
+        if absolute in known:
+            return absolute
+        raise UserError(f"{display_path(path)}: no {what} on {display_path(absolute)}; it has them on {names}")
     if len(known) > 1:
-        raise UserError(f"{display_path(path)}: {what} on several topics, {listed}: name one of them")
+        raise UserError(f"{display_path(path)}: {what} on several topics, {names}: name one of them")
     return next(iter(known))
 
 
-def full_name(topic: str) -> str:
-    """Bags hold full names."""
+def absolute_topic(topic: str) -> str:
+    """The topic's name with a slash in front, as in bags."""
     return topic if topic.startswith("/") else f"/{topic}"
 
 
-def translate_errors(call: Callable[[], Any], path: str) -> Any:
-    """Whatever the library stumbles over in somebody's file, in one line."""
+def _translate_errors(call: Callable[[], _Result], path: str) -> _Result:
+    """Calls, and turns every exception of the library into a UserError of one line."""
     try:
         return call()
     except UserError:
         raise
+    # For damaged files rosbags raises exceptions of many kinds, those of SQLite, YAML and lz4 included.
     except Exception as error:
-        cause = str(error) or type(error).__name__
-        raise UserError(to_one_line(f"{display_path(path)}: not a bag that can be read ({cause})")) from error
+        reason = str(error) or type(error).__name__
+        raise UserError(to_one_line(f"{display_path(path)}: not a bag that can be read ({reason})")) from error
 
 
 def _typestore() -> Typestore:
-    """For bags without definitions of their messages, which Humble's db3 bags are."""
+    """Message types for bags without definitions, such as Humble's db3 bags."""
     from rosbags.typesys import Stores, get_types_from_msg, get_typestore
 
     store = get_typestore(Stores.LATEST)
@@ -146,110 +201,87 @@ def _typestore() -> Typestore:
     return store
 
 
-COMPRESSED = "sensor_msgs/msg/CompressedImage"
+class BagImages(Source):
+    """The images of one topic, with the stamps and camera frames of their headers.
 
-READERS: dict[str, Callable[[Any], Frame]] = {
-    "sensor_msgs/msg/Image": frame_from, COMPRESSED: frame_from_compressed,
-}
+    An image without a stamp has the time at which it was recorded.
 
-COMPRESSED_SUFFIX = "/compressed"
-"""What image_transport appends to the topic of a camera for its compressed pictures."""
+    Args:
+        path: The bag's folder, or a file in it.
+        topic: The image topic. May be empty when the bag has one, or a camera's raw and compressed images: then the raw
+            ones are chosen, or with ``only_compressed`` the compressed ones.
+        preferred: A topic to choose if the bag has it and ``topic`` is empty.
+        only_compressed: Whether only topics with compressed images are suitable.
 
-DEFAULT_FPS = 10.0
-FPS_MESSAGES = 30
-"""So many pictures at the beginning tell the rate."""
+    Attributes:
+        topic: The chosen topic.
+        compressed: Whether its images are compressed.
 
-
-@dataclass(frozen=True)
-class _Recorded:
-    """A picture message. log_ns: when it was recorded."""
-
-    message: Any
-    log_ns: int
-
-    @property
-    def stamp_ns(self) -> int:
-        return stamp_ns(self.message.header.stamp) or self.log_ns
-
-
-class BagImages:
-    """The pictures of one topic as a Source; stamps and camera frame are those of their headers.
-
-    A picture without a stamp has the time at which it was recorded. topic: may be left out when the bag holds one topic
-    with pictures, or a camera's raw and compressed pictures: the raw ones are taken then, with only_compressed the
-    others. preferred: taken if it is among several. compressed: they are compressed in the bag.
-
-    Raises UserError, naming what is wrong: no bag, no such topic, several of them, no picture.
+    Raises:
+        UserError: The path is not a bag, there is no such topic or no image on it, or several topics are suitable.
     """
 
     def __init__(self, path: str, topic: str = "", preferred: str = "", only_compressed: bool = False) -> None:
-        self._path, self._folder = path, bag_folder(path)
+        self._path, self._folder = path, find_bag_folder(path)
         self._reader: AnyReader | None = None
         self.name = os.path.basename(os.path.abspath(self._folder))
-        with opened(self._folder) as reader:
-            self.topic = _choose(reader, topic, preferred, only_compressed, path)
-            self.compressed = any(c.msgtype == COMPRESSED for c in _connections(reader, self.topic))
-            self.frame_count: int | None = sum(c.msgcount for c in _connections(reader, self.topic))
+        with open_bag(self._folder) as reader:
+            self.topic = _choose_image_topic(reader, topic, preferred, only_compressed, path)
+            connections = _image_connections(reader, self.topic)
+            self.compressed = any(c.msgtype == COMPRESSED for c in connections)
+            self.frame_count = sum(c.msgcount for c in connections)
             first = list(islice(self._messages(reader), FPS_MESSAGES))
             if not first:
-                raise UserError(f"{display_path(path)}: no picture on {self.topic}")
-            self.size_wh = self._frame(first[0]).size_wh
-        steps = np.diff([recorded.log_ns for recorded in first])
+                raise UserError(f"{display_path(path)}: no image on {self.topic}")
+            self.size_wh = self._frame(*first[0]).size_wh
+        steps = np.diff([log_ns for _, log_ns in first])
         self.fps = float(1e9 / np.median(steps)) if len(steps) and np.median(steps) > 0 else DEFAULT_FPS
 
     def frames(self) -> Iterator[Frame]:
-        """See Source."""
+        """See ``Source``."""
         self.close()
-        with opened(self._folder) as reader:
+        with open_bag(self._folder) as reader:
             self._reader = reader
-            for recorded in self._messages(reader):
+            for message, log_ns in self._messages(reader):
                 if self._reader is not reader:
                     return
-                yield self._frame(recorded)
+                yield self._frame(message, log_ns)
 
     def stamps(self) -> list[int]:
-        """Stamps of all frames in nanoseconds. No picture is decoded, so that a damaged one does not show."""
-        with opened(self._folder) as reader:
-            return [recorded.stamp_ns for recorded in self._messages(reader)]
+        """Stamps of all frames in nanoseconds. No image is decoded, so that damaged images are not noticed."""
+        with open_bag(self._folder) as reader:
+            return [stamp_ns(message.header.stamp) or log_ns for message, log_ns in self._messages(reader)]
 
     def close(self) -> None:
+        """See ``Source``."""
         self._reader = None
 
-    def __enter__(self) -> BagImages:
-        return self
+    def _messages(self, reader: AnyReader) -> Iterator[tuple[Any, int]]:
+        return read_messages(reader, _image_connections(reader, self.topic), self._path)
 
-    def __exit__(self, *exception: object) -> None:
-        self.close()
-
-    def _messages(self, reader: AnyReader) -> Iterator[_Recorded]:
-        for message, log_ns in messages(reader, _connections(reader, self.topic), self._path):
-            yield _Recorded(message, log_ns)
-
-    def _frame(self, recorded: _Recorded) -> Frame:
-        message = recorded.message
+    def _frame(self, message: Any, log_ns: int) -> Frame:
         try:
-            frame = READERS[message.__msgtype__](message)
+            frame = DECODERS[message.__msgtype__](message)
         except UserError as error:
-            raise UserError(f"{display_path(self._path)}: {self.topic} at {recorded.log_ns} ns: {error}") from error
-        if stamp_ns(message.header.stamp):
-            return frame
-        return Frame(frame.pixels, frame.order, recorded.log_ns, frame.frame_id)
+            raise UserError(f"{display_path(self._path)}: {self.topic} at {log_ns} ns: {error}") from error
+        return frame if frame.stamp_ns else Frame(frame.pixels, frame.order, log_ns, frame.frame_id)
 
 
-def _connections(reader: AnyReader, topic: str) -> list[Connection]:
-    return [c for c in reader.connections if c.topic == topic and c.msgtype in READERS]
+def _image_connections(reader: AnyReader, topic: str) -> list[Connection]:
+    return [c for c in reader.connections if c.topic == topic and c.msgtype in DECODERS]
 
 
-def _choose(reader: AnyReader, topic: str, preferred: str, only_compressed: bool, path: str) -> str:
-    known = {c.topic for c in reader.connections if c.msgtype in READERS}
+def _choose_image_topic(reader: AnyReader, topic: str, preferred: str, only_compressed: bool, path: str) -> str:
     if only_compressed:
         known = {c.topic for c in reader.connections if c.msgtype == COMPRESSED}
-        if topic and full_name(topic) not in known and full_name(topic) + COMPRESSED_SUFFIX in known:
+        if topic and absolute_topic(topic) not in known and absolute_topic(topic) + COMPRESSED_SUFFIX in known:
             topic += COMPRESSED_SUFFIX
-        return choose_topic(known, "compressed pictures", topic, path)
-    if not topic and preferred and full_name(preferred) in known:
-        return full_name(preferred)
+        return choose_topic(known, "compressed images", topic, path)
+    known = {c.topic for c in reader.connections if c.msgtype in DECODERS}
+    if not topic and preferred and absolute_topic(preferred) in known:
+        return absolute_topic(preferred)
     if not topic:
-        # Both topics of a camera show the same.
-        known = {name for name in known if name.removesuffix(COMPRESSED_SUFFIX) == name or name.removesuffix(COMPRESSED_SUFFIX) not in known}
-    return choose_topic(known, "pictures", topic, path)
+        # A camera's raw and compressed topics show the same images: the raw one is enough.
+        known -= {name for name in known if name.endswith(COMPRESSED_SUFFIX)
+                  and name.removesuffix(COMPRESSED_SUFFIX) in known}
+    return choose_topic(known, "images", topic, path)

@@ -1,17 +1,16 @@
-"""Keeps decoders from writing to the terminal.
+"""The interface of all image sources, and how decoders are kept from writing to the terminal.
 
-A broken file is reported once, by us, in one line. FFmpeg and OpenCV obey switches; libjpeg, libpng and libtiff write
-straight to file descriptor 2.
-
-What every source of pictures offers.
+A damaged file is reported once, by this program, in one line. FFmpeg and OpenCV have settings for that. libjpeg, libpng
+and libtiff write to file descriptor 2 in any case.
 """
 
 from __future__ import annotations
 
 import contextlib
 import os
+from abc import ABC, abstractmethod
 from collections.abc import Iterator
-from typing import Protocol
+from typing import TypeVar
 
 import cv2
 
@@ -20,46 +19,20 @@ from ..core.frame import Frame
 FFMPEG_SILENT = "-8"
 OPENCV_SILENT = 0
 
-
-def silence_decoders() -> None:
-    """Turns the logs of OpenCV and its FFmpeg off, each unless the user has chosen a level in the environment."""
-    os.environ.setdefault("OPENCV_FFMPEG_LOGLEVEL", FFMPEG_SILENT)
-    if "OPENCV_LOG_LEVEL" not in os.environ:
-        cv2.setLogLevel(OPENCV_SILENT)
-
-
-@contextlib.contextmanager
-def close_stderr() -> Iterator[None]:
-    """File descriptor 2 leads nowhere inside the block, for C libraries that know no switch.
-
-    The descriptor belongs to the whole process: keep the block as short as one call of a decoder.
-    """
-    try:
-        saved = os.dup(2)
-    except OSError:
-        yield
-        return
-    try:
-        nowhere = os.open(os.devnull, os.O_WRONLY)
-        os.dup2(nowhere, 2)
-        os.close(nowhere)
-        yield
-    finally:
-        os.dup2(saved, 2)
-        os.close(saved)
-
-
 FRAME_ID = "camera"
-"""The camera's coordinate frame: files do not tell one."""
+"""The camera's coordinate frame for sources that do not name one."""
+
+_AnySource = TypeVar("_AnySource", bound="Source")
 
 
-class Source(Protocol):
-    """A sequence of pictures with time stamps.
+class Source(ABC):
+    """A sequence of images with time stamps; a context manager.
 
-    name: file or folder name, without the way to it.
-    fps: frames per second at which the pictures were taken, or are to be shown.
-    frame_count: number of frames that the source promises, None when it cannot know.
-    size_wh: width and height of the first frame in pixels.
+    Attributes:
+        name: Name of the file or folder, without its path.
+        fps: Frames per second at which the images were taken, or shall be played.
+        frame_count: Number of frames that the source announces; None when it cannot know.
+        size_wh: Width and height of the first frame in pixels.
     """
 
     name: str
@@ -67,20 +40,59 @@ class Source(Protocol):
     frame_count: int | None
     size_wh: tuple[int, int]
 
+    @abstractmethod
     def frames(self) -> Iterator[Frame]:
-        """All frames from the first one, each time it is called; one iteration at a time.
+        """All frames, from the first one at each call. Only the newest iteration continues.
 
-        Raises UserError, after the last good frame, when a frame cannot be decoded or the video ends early.
+        Yields:
+            The frames, in the order in which they were taken.
+
+        Raises:
+            UserError: After the last good frame: a frame cannot be decoded, or the source ends early.
         """
 
+    @abstractmethod
     def close(self) -> None:
-        """Releases files. An iteration that is under way ends."""
+        """Closes files. A running iteration ends."""
 
-    def __enter__(self) -> Source: ...
+    def __enter__(self: _AnySource) -> _AnySource:
+        return self
 
-    def __exit__(self, *exception: object) -> None: ...
+    def __exit__(self, *exception: object) -> None:
+        self.close()
 
 
 def frame_stamp_ns(index: int, fps: float) -> int:
-    """Time of the frame of that index, in nanoseconds from the first one."""
+    """Time of a frame after the first one, in nanoseconds."""
     return round(index * 1e9 / fps)
+
+
+def silence_decoders() -> None:
+    """Turns the logs of OpenCV and of its FFmpeg off, each unless the environment sets its level."""
+    os.environ.setdefault("OPENCV_FFMPEG_LOGLEVEL", FFMPEG_SILENT)
+    if "OPENCV_LOG_LEVEL" not in os.environ:
+        cv2.setLogLevel(OPENCV_SILENT)
+
+
+@contextlib.contextmanager
+def close_stderr() -> Iterator[None]:
+    """Inside the block, file descriptor 2 is /dev/null, for C libraries whose messages cannot be turned off.
+
+    The descriptor belongs to the whole process: keep the block as short as one call of a decoder.
+
+    Yields:
+        Nothing.
+    """
+    try:
+        saved = os.dup(2)
+    except OSError:
+        yield
+        return
+    try:
+        null = os.open(os.devnull, os.O_WRONLY)
+        os.dup2(null, 2)
+        os.close(null)
+        yield
+    finally:
+        os.dup2(saved, 2)
+        os.close(saved)

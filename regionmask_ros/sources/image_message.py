@@ -1,7 +1,7 @@
-"""From sensor_msgs pictures to frames: a view of the message's memory, and at most one change of channels.
+"""Converts sensor_msgs image messages to frames: a view of the message's memory, and at most one conversion.
 
-Knows the messages by their fields alone, so that it reads those of ROS as well as those of a bag without ROS. No copy
-is made of a picture that has three channels in rgb or bgr order and rows without padding.
+Only the fields of the messages are used, so that messages of ROS and of bags read without ROS both work. An image with
+three channels in RGB or BGR order and without padding is not copied.
 """
 
 from __future__ import annotations
@@ -22,10 +22,15 @@ Reader = Callable[[np.ndarray], np.ndarray]
 
 
 class Encoding(NamedTuple):
-    """How a picture lies in memory. sample_bytes: of one channel. order: of the channels that ``read`` returns.
+    """Memory layout of a sensor_msgs/Image.
 
-    read: from samples [rows, width, channels] to uint8 [height, width, 3]. pairs: colour is shared by two columns.
-    planar: height rows of brightness, then height / 2 rows of colour, as in nv12.
+    Attributes:
+        channels: Samples per pixel.
+        sample_bytes: Bytes per sample, 1 or 2.
+        order: Channel order of what ``read`` returns, "bgr" or "rgb".
+        read: Converts samples [rows, width, channels] to uint8 [height, width, 3].
+        pairs: Whether two neighbouring columns share their colour.
+        planar: Whether height rows of brightness are followed by height / 2 rows of colour, as in nv12.
     """
 
     channels: int
@@ -36,14 +41,17 @@ class Encoding(NamedTuple):
     planar: bool = False
 
     def rows(self, height: int) -> int:
-        """Rows of samples that a picture of that height has."""
+        """Rows of samples in an image of this height."""
         return height + height // 2 if self.planar else height
 
 
-def _grey_from_16_bits(image: np.ndarray) -> np.ndarray:
-    """65535 becomes 255; the nearest value, as there are no ties."""
-    grey = ((image.reshape(image.shape[:2]).astype(np.uint32) + 128) // 257).astype(np.uint8)
-    return cv2.cvtColor(grey, cv2.COLOR_GRAY2BGR)
+def _to_8_bits(image: np.ndarray) -> np.ndarray:
+    """uint16 to uint8, 65535 to 255, rounded to the nearest value (there are no ties)."""
+    return ((image.astype(np.uint32) + 128) // 257).astype(np.uint8)
+
+
+def _convert_grey_16(image: np.ndarray) -> np.ndarray:
+    return cv2.cvtColor(_to_8_bits(image.reshape(image.shape[:2])), cv2.COLOR_GRAY2BGR)
 
 
 def _convert_with_opencv(code: int) -> Reader:
@@ -55,7 +63,8 @@ def _convert_with_opencv(code: int) -> Reader:
 
 _UYVY = Encoding(2, 1, "bgr", _convert_with_opencv(cv2.COLOR_YUV2BGR_UYVY), pairs=True)
 _YUYV = Encoding(2, 1, "bgr", _convert_with_opencv(cv2.COLOR_YUV2BGR_YUY2), pairs=True)
-_GREY, _GREY_16 = Encoding(1, 1, "bgr", _convert_with_opencv(cv2.COLOR_GRAY2BGR)), Encoding(1, 2, "bgr", _grey_from_16_bits)
+_GREY = Encoding(1, 1, "bgr", _convert_with_opencv(cv2.COLOR_GRAY2BGR))
+_GREY_16 = Encoding(1, 2, "bgr", _convert_grey_16)
 
 ENCODINGS: Mapping[str, Encoding] = {
     "rgb8": Encoding(3, 1, "rgb", np.ascontiguousarray),
@@ -67,8 +76,8 @@ ENCODINGS: Mapping[str, Encoding] = {
     "8UC1": _GREY,
     "mono16": _GREY_16,
     "16UC1": _GREY_16,
-    # OpenCV names a Bayer pattern by the pixels of the second row from the second column on, ROS by those of the first
-    # row: what ROS calls RGGB is OpenCV's BG.
+    # OpenCV names a Bayer pattern by the second row, from the second column on; ROS by the first row from its start.
+    # RGGB of ROS is BG of OpenCV.
     "bayer_rggb8": Encoding(1, 1, "bgr", _convert_with_opencv(cv2.COLOR_BayerBG2BGR)),
     "bayer_bggr8": Encoding(1, 1, "bgr", _convert_with_opencv(cv2.COLOR_BayerRG2BGR)),
     "bayer_gbrg8": Encoding(1, 1, "bgr", _convert_with_opencv(cv2.COLOR_BayerGR2BGR)),
@@ -80,34 +89,50 @@ ENCODINGS: Mapping[str, Encoding] = {
     "nv12": Encoding(1, 1, "bgr", _convert_with_opencv(cv2.COLOR_YUV2BGR_NV12), pairs=True, planar=True),
     "nv21": Encoding(1, 1, "bgr", _convert_with_opencv(cv2.COLOR_YUV2BGR_NV21), pairs=True, planar=True),
 }
-"""The sensor_msgs/Image encodings that can be read."""
+"""The supported encodings of sensor_msgs/Image."""
 
 SampleReader = Callable[[Any, Encoding], np.ndarray]
-"""From a checked message to its samples, uint8 or uint16 [rows, width, channels] in this computer's byte order."""
+"""Reads the samples of a checked message: uint8 or uint16 [rows, width, channels] in this computer's byte order."""
 
 
 def stamp_ns(stamp: Any) -> int:
     """Nanoseconds of a builtin_interfaces/Time."""
-    return stamp.sec * NANOSECONDS + stamp.nanosec
+    return int(stamp.sec * NANOSECONDS + stamp.nanosec)
 
 
 def read_samples(message: Any, encoding: Encoding) -> np.ndarray:
-    """See SamplesOf: a view of the message's memory, without the padding at the end of rows."""
+    """A ``SampleReader``: a view of the message's memory, without the padding at the end of each row.
+
+    Args:
+        message: A checked sensor_msgs/Image.
+        encoding: Its encoding.
+
+    Returns:
+        uint8 or uint16 [rows, width, channels].
+    """
     rows = encoding.rows(message.height)
-    data = np.frombuffer(message.data, np.uint8, message.step * rows).reshape(rows, message.step)
+    data: np.ndarray = np.frombuffer(message.data, np.uint8, message.step * rows).reshape(rows, message.step)
     data = data[:, :message.width * encoding.channels * encoding.sample_bytes]
     if encoding.sample_bytes == 2:
         data = np.ascontiguousarray(data).view(">u2" if message.is_bigendian else "<u2")
     return data.reshape(rows, message.width, encoding.channels)
 
 
-def frame_from(message: Any, samples: SampleReader = read_samples) -> Frame:
-    """The picture in a sensor_msgs/Image. Its pixels may be the message's own memory, which they keep alive.
+def decode_image(message: Any, samples: SampleReader = read_samples) -> Frame:
+    """Converts a sensor_msgs/Image.
 
-    Raises UserError, naming what is wrong, for a picture that is broken or has an unknown encoding.
+    Args:
+        message: The message.
+        samples: Reads the samples of the checked message.
+
+    Returns:
+        The frame. Its pixels may be the message's own memory, which they keep alive.
+
+    Raises:
+        UserError: A field is wrong, or the encoding is not supported.
     """
     if message.encoding not in ENCODINGS:
-        raise UserError(f"encoding {message.encoding!r}: unknown; known are {', '.join(ENCODINGS)}")
+        raise UserError(f"encoding {message.encoding!r} is not supported; use one of {', '.join(ENCODINGS)}")
     encoding = ENCODINGS[message.encoding]
     _check(message, encoding)
     pixels = encoding.read(samples(message, encoding))
@@ -118,11 +143,11 @@ def _check(message: Any, encoding: Encoding) -> None:
     width, height, step = message.width, message.height, message.step
     pixel_bytes = encoding.channels * encoding.sample_bytes
     if not width or not height:
-        raise UserError(f"picture of {width}x{height} pixels: empty")
+        raise UserError(f"image of {width}x{height} pixels: empty")
     if encoding.pairs and width % 2:
-        raise UserError(f"picture {width} pixels wide: {message.encoding} needs an even width")
+        raise UserError(f"image {width} pixels wide: {message.encoding} needs an even width")
     if encoding.planar and height % 2:
-        raise UserError(f"picture {height} pixels high: {message.encoding} needs an even height")
+        raise UserError(f"image {height} pixels high: {message.encoding} needs an even height")
     if step < width * pixel_bytes:
         raise UserError(f"step is {step}, but {width} pixels of {message.encoding} need {width * pixel_bytes} bytes")
     rows = encoding.rows(height)
@@ -130,36 +155,43 @@ def _check(message: Any, encoding: Encoding) -> None:
         raise UserError(f"data has {len(message.data)} bytes, but {rows} rows of step {step} need {step * rows}")
 
 
-def frame_from_compressed(message: Any) -> Frame:
-    """The picture in a sensor_msgs/CompressedImage, JPEG or PNG, whatever its ``format`` claims.
+def decode_compressed_image(message: Any) -> Frame:
+    """Converts a sensor_msgs/CompressedImage that holds a JPEG or PNG image, whatever its ``format`` says.
 
-    Raises UserError, naming what is wrong, for a damaged picture and for anything else, compressed depth by name.
+    Args:
+        message: The message.
+
+    Returns:
+        The frame.
+
+    Raises:
+        UserError: The image is damaged, in another format, or compressed depth.
     """
     if "compressedDepth" in message.format:
-        raise UserError(f"format {message.format!r}: compressed depth is no picture of a camera; send jpeg or png")
+        raise UserError(f"format {message.format!r}: compressed depth is not a camera image; publish jpeg or png")
     data = bytes(message.data)
     if not data.startswith((b"\xff\xd8\xff", b"\x89PNG\r\n\x1a\n")):
         raise UserError(f"format {message.format!r}: the data is neither JPEG nor PNG")
     damage = find_damage(data)
     if damage:
         raise UserError(f"format {message.format!r}: {damage}")
-    # The size must be the camera's, so a note about the orientation is not obeyed.
+    # The EXIF orientation is ignored, because the size must be that of the camera.
     flags = cv2.IMREAD_UNCHANGED if data.startswith(b"\x89") else cv2.IMREAD_COLOR | cv2.IMREAD_IGNORE_ORIENTATION
     try:
         pixels = cv2.imdecode(np.frombuffer(data, np.uint8), flags)
     except cv2.error:
         pixels = None
     if pixels is None:
-        raise UserError(f"format {message.format!r}: a picture that cannot be decoded")
-    # A publisher that compressed red as the first channel says so; the decoder then takes it for blue.
+        raise UserError(f"format {message.format!r}: the image cannot be decoded")
+    # Such a publisher compressed RGB as if it were BGR, so the decoder swaps red and blue.
     order = "rgb" if "compressed rgb" in message.format else "bgr"
     return Frame(_three_channels(pixels), order, stamp_ns(message.header.stamp), message.header.frame_id)
 
 
 def _three_channels(pixels: np.ndarray) -> np.ndarray:
-    """uint8 [height, width, 3] of what a PNG may hold: grey or colour, 8 or 16 bits, with or without opacity."""
-    if pixels.ndim == 2:
-        return _grey_from_16_bits(pixels) if pixels.dtype == np.uint16 else cv2.cvtColor(pixels, cv2.COLOR_GRAY2BGR)
+    """uint8 [height, width, 3] of a PNG's pixels: grey or colour, 8 or 16 bits, with or without an alpha channel."""
     if pixels.dtype == np.uint16:
-        pixels = ((pixels.astype(np.uint32) + 128) // 257).astype(np.uint8)
+        pixels = _to_8_bits(pixels)
+    if pixels.ndim == 2:
+        return cv2.cvtColor(pixels, cv2.COLOR_GRAY2BGR)
     return np.ascontiguousarray(pixels[:, :, :3])

@@ -1,6 +1,6 @@
-"""Is an image file whole? Decoders show what is left of a truncated one and call it a success.
+"""Frames from image files, in a list or in a folder, and checks for damaged files.
 
-Frames from image files, in a list or in a folder.
+The checks are needed because decoders return what is left of a truncated image and report success.
 """
 
 from __future__ import annotations
@@ -16,7 +16,14 @@ import numpy as np
 from ..core.frame import Frame
 from ..errors import UserError
 from ..files.paths import display_path, natural_key
-from .base import FRAME_ID, close_stderr, frame_stamp_ns
+from .base import FRAME_ID, Source, close_stderr, frame_stamp_ns
+
+DEFAULT_FPS = 10.0
+"""Rate of image files, which have none of their own: 10 per second, as in most recorded sequences (KITTI, PETS)."""
+
+SUFFIXES = (".png", ".jpg", ".jpeg", ".bmp", ".tif", ".tiff", ".webp", ".ppm", ".pgm")
+
+HEAD_BYTES = 4096
 
 PNG_MAGIC = b"\x89PNG\r\n\x1a\n"
 JPEG_MAGIC = b"\xff\xd8\xff"
@@ -33,7 +40,7 @@ IMAGE_MAGICS = (
 
 
 def image_format(head: bytes) -> str | None:
-    """The format of an image file by its first bytes, None for anything else."""
+    """Format of an image file with these first bytes, such as "PNG"; None for anything else."""
     if head[:4] == b"RIFF" and head[8:12] == b"WEBP":
         return "WebP"
     if re.match(rb"P[1-6]\s", head):
@@ -42,9 +49,15 @@ def image_format(head: bytes) -> str | None:
 
 
 def find_damage(data: bytes) -> str | None:
-    """What is wrong with the bytes of an image file, None when they look whole.
+    """Checks that an image file is complete.
 
-    Looks into JPEG and PNG; the other formats' decoders refuse a short file themselves.
+    Only JPEG and PNG are checked; the decoders of the other formats reject a truncated file themselves.
+
+    Args:
+        data: The file's content.
+
+    Returns:
+        What is wrong with it; None when nothing is.
     """
     if not data:
         return "empty file"
@@ -55,14 +68,12 @@ def find_damage(data: bytes) -> str | None:
     return None
 
 
-def pixel_maximum(head: bytes) -> int | None:
-    """The value that stands for white in a PGM or PPM file, where it is not the usual one; None otherwise.
-
-    OpenCV takes 4095, the white of a 12-bit camera, for a value out of 65535: nearly black.
-    """
+def _unusual_white(head: bytes) -> int | None:
+    """The value of white in a PGM or PPM file when it is neither 255 nor 65535; None otherwise."""
+    # OpenCV reads 4095, the white of a 12-bit camera, as 4095 of 65535, which is nearly black.
     match = re.match(rb"P[2356](?:\s|#[^\n]*\n)+\d+(?:\s|#[^\n]*\n)+\d+(?:\s|#[^\n]*\n)+(\d{1,5})\s", head)
-    maximum = int(match.group(1)) if match else 255
-    return maximum if maximum not in (0, 255, 65535) else None
+    white = int(match.group(1)) if match else 255
+    return white if white not in (0, 255, 65535) else None
 
 
 def _png_damage(data: bytes) -> str | None:
@@ -82,10 +93,9 @@ def _png_damage(data: bytes) -> str | None:
 
 
 def _jpeg_damage(data: bytes) -> str | None:
-    """Follows the segments to the first scan and looks for the end marker behind it.
-
-    Not at the end of the file: telephones append a video there. Not from the start: the thumbnail has its own marker.
-    """
+    """Follows the segments to the first scan and searches the end marker after it."""
+    # The marker need not be at the end of the file, where phones append a video. A marker before the scan may be that
+    # of the thumbnail.
     position = 2
     while position + 4 <= len(data) and data[position] == 0xFF:
         marker = data[position + 1]
@@ -98,21 +108,19 @@ def _jpeg_damage(data: bytes) -> str | None:
     return "truncated or damaged JPEG image"
 
 
-DEFAULT_FPS = 10.0
-"""Images carry no rate: ten a second, as in most recorded sequences (KITTI, PETS)."""
+class ImageFiles(Source):
+    """Image files in the given order. Pixels are in BGR order, and stamps count from 0 at ``fps``.
 
-SUFFIXES = (".png", ".jpg", ".jpeg", ".bmp", ".tif", ".tiff", ".webp", ".ppm", ".pgm")
+    Images may differ in size. Grey images become BGR, 16-bit images lose their low byte, transparency is ignored, and
+    the camera's EXIF orientation is applied.
 
-HEAD_BYTES = 4096
+    Args:
+        files: Paths, at least one.
+        name: The source's name.
+        fps: Frames per second.
 
-
-class ImageFiles:
-    """Image files as a Source, in the order given.
-
-    Images may differ in size. Grey images become BGR, 16-bit ones lose their low byte, transparency is ignored and a
-    camera's EXIF orientation is obeyed.
-
-    files: at least one. Raises UserError when the first cannot be decoded.
+    Raises:
+        UserError: The first image cannot be decoded.
     """
 
     def __init__(self, files: Sequence[str], name: str, fps: float = DEFAULT_FPS) -> None:
@@ -125,7 +133,7 @@ class ImageFiles:
         self.size_wh = (first.shape[1], first.shape[0])
 
     def frames(self) -> Iterator[Frame]:
-        """See Source. Pixels are in BGR order, stamps count from 0 at ``fps``."""
+        """See ``Source``."""
         self._open = True
         for index, file in enumerate(self._files):
             if not self._open:
@@ -133,20 +141,21 @@ class ImageFiles:
             yield Frame(read_image(file), "bgr", frame_stamp_ns(index, self.fps), FRAME_ID)
 
     def close(self) -> None:
+        """See ``Source``."""
         self._open = False
-
-    def __enter__(self) -> ImageFiles:
-        return self
-
-    def __exit__(self, *exception: object) -> None:
-        self.close()
 
 
 class ImageFolder(ImageFiles):
     """The images of a folder, in natural order of their names.
 
-    Files with other suffixes, hidden files and folders inside are passed over.
-    Raises UserError when there is no image, one is empty, or the first cannot be decoded.
+    Files with other suffixes, hidden files and subfolders are ignored.
+
+    Args:
+        path: The folder.
+        fps: Frames per second.
+
+    Raises:
+        UserError: There is no image, one is empty, or the first cannot be decoded.
     """
 
     def __init__(self, path: str, fps: float = DEFAULT_FPS) -> None:
@@ -154,7 +163,17 @@ class ImageFolder(ImageFiles):
 
 
 def read_image(path: str) -> np.ndarray:
-    """Decodes one image file completely: uint8 [height, width, 3], BGR. Raises UserError when that is impossible."""
+    """Decodes one image file completely.
+
+    Args:
+        path: The file.
+
+    Returns:
+        uint8 [height, width, 3] in BGR order, C-contiguous.
+
+    Raises:
+        UserError: The file cannot be read, is damaged, or is not an image.
+    """
     try:
         with open(path, "rb") as file:
             data = file.read()
@@ -163,8 +182,8 @@ def read_image(path: str) -> np.ndarray:
     damage = find_damage(data)
     if damage:
         raise UserError(f"{display_path(path)}: {damage}")
-    maximum = pixel_maximum(data[:HEAD_BYTES])
-    flags = cv2.IMREAD_COLOR if maximum is None else cv2.IMREAD_UNCHANGED
+    white = _unusual_white(data[:HEAD_BYTES])
+    flags = cv2.IMREAD_COLOR if white is None else cv2.IMREAD_UNCHANGED
     try:
         with close_stderr():
             pixels = cv2.imdecode(np.frombuffer(data, np.uint8), flags)
@@ -172,8 +191,8 @@ def read_image(path: str) -> np.ndarray:
         pixels = None
     if pixels is None:
         raise UserError(f"{display_path(path)}: not an image that can be decoded, or a damaged one")
-    if maximum is not None:
-        pixels = cv2.convertScaleAbs(pixels, alpha=255.0 / maximum)
+    if white is not None:
+        pixels = cv2.convertScaleAbs(pixels, alpha=255.0 / white)
         pixels = cv2.cvtColor(pixels, cv2.COLOR_GRAY2BGR) if pixels.ndim == 2 else pixels
     return np.ascontiguousarray(pixels)
 

@@ -11,20 +11,27 @@ import numpy as np
 from ..core.frame import Frame
 from ..errors import UserError
 from ..files.paths import display_path
-from .base import FRAME_ID, frame_stamp_ns
+from .base import FRAME_ID, Source, frame_stamp_ns
 from .container import check_container
 
 DEFAULT_FPS = 25.0
-"""Rate of a video that tells none, or one beyond belief."""
+"""Rate of a video without a rate, or with an impossible one."""
 
 MAX_FPS = 1000.0
 
 COMPLETE_SHARE = 0.9
-"""A video that yields less than this share of the frames it counts is damaged. Some players drop a few at the ends."""
+"""A video with less than this share of the frames that it announces is damaged. Some writers count a few too many."""
 
 
-class VideoFile:
-    """A video as a Source. Raises UserError when the file is no complete video with at least one frame."""
+class VideoFile(Source):
+    """A video file. Pixels are in BGR order, and stamps count from 0 at ``fps``.
+
+    Args:
+        path: The file.
+
+    Raises:
+        UserError: The file is not a complete video with at least one frame.
+    """
 
     def __init__(self, path: str) -> None:
         self._path = path
@@ -43,11 +50,11 @@ class VideoFile:
         self.fps = fps if 0.0 < fps <= MAX_FPS else DEFAULT_FPS
         self.frame_count = int(count) if 0 < count < 1e12 else None
         self.size_wh = (first.shape[1], first.shape[0])
-        # Other containers only tell a duration, often that of the sound: no ground to call a video damaged.
-        self._least = COMPLETE_SHARE * self.frame_count if self.frame_count and counts_frames else 1
+        # Other containers only give a duration, often that of the sound, which proves no damage.
+        self._min_frames = COMPLETE_SHARE * self.frame_count if self.frame_count and counts_frames else 1
 
     def frames(self) -> Iterator[Frame]:
-        """See Source. Pixels are in BGR order, stamps count from 0 at ``fps``."""
+        """See ``Source``."""
         self.close()
         capture = self._capture = self._open()
         index = 0
@@ -60,27 +67,23 @@ class VideoFile:
         else:
             return
         self.close()
-        if index < self._least:
+        if index < self._min_frames:
             raise UserError(
-                f"{display_path(self._path)}: ends after {index} of {self.frame_count or 'some'} frames: damaged or truncated"
+                f"{display_path(self._path)}: ends after {index} of {self.frame_count or 'some'} frames: "
+                "damaged or truncated"
             )
 
     def close(self) -> None:
+        """See ``Source``."""
         if self._capture is not None:
             self._capture.release()
             self._capture = None
-
-    def __enter__(self) -> VideoFile:
-        return self
-
-    def __exit__(self, *exception: object) -> None:
-        self.close()
 
     def _open(self) -> cv2.VideoCapture:
         backends = cv2.videoio_registry.getBackends()
         api = cv2.CAP_FFMPEG if cv2.CAP_FFMPEG in backends else cv2.CAP_ANY
         try:
-            # An absolute path: FFmpeg takes "a:b.mp4" for a protocol.
+            # An absolute path, because FFmpeg would read "a:b.mp4" as the protocol a.
             capture = cv2.VideoCapture(os.path.abspath(self._path), api)
             opened = capture.isOpened()
         except cv2.error:
@@ -91,9 +94,9 @@ class VideoFile:
 
 
 def _read(capture: cv2.VideoCapture) -> np.ndarray | None:
-    """The next picture, uint8 [height, width, 3] BGR, or None at the end."""
+    """The next image, uint8 [height, width, 3] BGR, or None at the end."""
     try:
-        more, pixels = capture.read()
+        is_decoded, pixels = capture.read()
     except cv2.error:
         return None
-    return np.ascontiguousarray(pixels) if more and pixels.ndim == 3 and pixels.shape[2] == 3 else None
+    return np.ascontiguousarray(pixels) if is_decoded and pixels.ndim == 3 and pixels.shape[2] == 3 else None

@@ -11,7 +11,7 @@ import pytest
 from sensor_msgs.msg import Image
 
 from regionmask_ros.ros.camera import BRIDGE, BridgeSamples, choose_reading
-from regionmask_ros.sources.image_message import ENCODINGS, frame_from
+from regionmask_ros.sources.image_message import ENCODINGS, decode_image
 
 PADDINGS = (0, 1, 2, 12)
 
@@ -30,7 +30,7 @@ def pictures():
 
 def assert_equal_pixels(reading) -> None:
     for built in pictures():
-        frame, own = reading(built), frame_from(built)
+        frame, own = reading(built), decode_image(built)
         assert frame.order == own.order
         np.testing.assert_array_equal(frame.pixels, own.pixels, err_msg=f"{built.encoding} of step {built.step}")
 
@@ -52,7 +52,7 @@ def test_cv_bridge_converts_to_bgr_as_we_do(real_bridge, encoding):
     for built in (p for p in pictures() if p.encoding == encoding and not p.is_bigendian):
         if built.step % (ENCODINGS[encoding].channels * ENCODINGS[encoding].sample_bytes) == 0:
             theirs = real_bridge.imgmsg_to_cv2(built, desired_encoding="bgr8")
-            assert np.abs(theirs.astype(int) - frame_from(built).bgr()).max() <= (1 if encoding == "mono16" else 0)
+            assert np.abs(theirs.astype(int) - decode_image(built).bgr()).max() <= (1 if encoding == "mono16" else 0)
 
 
 class RightBridge:
@@ -96,4 +96,4 @@ class NativeOnlyBridge(RightBridge):
 def test_a_bridge_is_trusted_with_what_it_reads_rightly_and_pixels_are_right_all_the_same(bridge, trusted):
     samples = BridgeSamples(bridge())
     assert samples.trusted == trusted
-    assert_equal_pixels(lambda built: frame_from(built, samples))
+    assert_equal_pixels(lambda built: decode_image(built, samples))

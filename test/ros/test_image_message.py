@@ -12,7 +12,7 @@ from sensor_msgs.msg import CompressedImage, Image
 from std_msgs.msg import Header
 
 from regionmask_ros.errors import UserError
-from regionmask_ros.sources.image_message import ENCODINGS, frame_from, frame_from_compressed
+from regionmask_ros.sources.image_message import ENCODINGS, decode_image, decode_compressed_image
 
 HEADER = Header(stamp=Time(sec=12, nanosec=345), frame_id="front_optical")
 
@@ -26,11 +26,11 @@ def message(encoding: str, rows: list[bytes], width: int, step: int | None = Non
 
 
 def bgr(built: Image) -> list:
-    return frame_from(built).bgr().tolist()
+    return decode_image(built).bgr().tolist()
 
 
 def test_the_header_is_kept():
-    frame = frame_from(message("bgr8", [bytes(3)], 1))
+    frame = decode_image(message("bgr8", [bytes(3)], 1))
     assert (frame.stamp_ns, frame.frame_id) == (12_000_000_345, "front_optical")
 
 
@@ -69,7 +69,7 @@ def test_a_bayer_mosaic_of_one_colour_becomes_that_colour(encoding):
     colour = {"R": 200, "G": 90, "B": 10}
     first, second = BAYER_FIRST_ROWS[encoding][:2], BAYER_FIRST_ROWS[encoding][2:]
     rows = [bytes(colour[c] for c in pair * 4) for pair in (first, second) * 4]
-    inside = frame_from(message(encoding, rows, 8)).bgr()[2:-2, 2:-2]
+    inside = decode_image(message(encoding, rows, 8)).bgr()[2:-2, 2:-2]
     assert np.array_equal(inside, np.broadcast_to(np.uint8([10, 90, 200]), inside.shape))
 
 
@@ -94,7 +94,7 @@ def test_a_plane_of_brightness_and_one_of_colour(encoding, colour, padding):
     rows = [bytes([81] * 2 + [235] * 2)] * 4 + [red + grey] * 2
     built = message(encoding, rows, 4, 4 + padding)
     built.height = 4
-    image = frame_from(built).bgr().astype(int)
+    image = decode_image(built).bgr().astype(int)
     assert image.shape == (4, 4, 3)
     assert np.abs(image[:, :2] - [0, 0, 255]).max() <= 2 and np.abs(image[:, 2:] - 255).max() <= 2
 
@@ -110,7 +110,7 @@ def compressed(suffix: str, pixels: np.ndarray, format_text: str) -> CompressedI
 ])
 def test_a_jpeg_is_read_whatever_its_format_claims(format_text):
     pixels = np.full((16, 24, 3), (10, 120, 240), np.uint8)
-    frame = frame_from_compressed(compressed(".jpg", pixels, format_text))
+    frame = decode_compressed_image(compressed(".jpg", pixels, format_text))
     assert np.abs(frame.bgr().astype(int) - pixels).max() <= 3
     assert (frame.stamp_ns, frame.frame_id) == (12_000_000_345, "front_optical")
 
@@ -118,7 +118,7 @@ def test_a_jpeg_is_read_whatever_its_format_claims(format_text):
 @pytest.mark.parametrize("suffix", [".jpg", ".png"])
 def test_red_first_is_believed(suffix):
     pixels = np.full((16, 24, 3), (240, 120, 10), np.uint8)
-    frame = frame_from_compressed(compressed(suffix, pixels, "rgb8; jpeg compressed rgb8"))
+    frame = decode_compressed_image(compressed(suffix, pixels, "rgb8; jpeg compressed rgb8"))
     assert np.abs(frame.bgr()[..., ::-1].astype(int) - pixels).max() <= 3
 
 
@@ -128,7 +128,7 @@ def test_red_first_is_believed(suffix):
 ])
 def test_a_png_of_any_depth(pixel, expected):
     pixels = np.broadcast_to(pixel, (5, 6, len(pixel)))
-    assert frame_from_compressed(compressed(".png", pixels, "bgr8; png compressed bgr8")).bgr().tolist() == [
+    assert decode_compressed_image(compressed(".png", pixels, "bgr8; png compressed bgr8")).bgr().tolist() == [
         [expected] * 6
     ] * 5
 
@@ -136,14 +136,14 @@ def test_a_png_of_any_depth(pixel, expected):
 def test_what_is_no_picture_is_refused_by_name():
     depth = compressed(".png", np.zeros((4, 4), np.uint16), "16UC1; compressedDepth png")
     with pytest.raises(UserError, match="compressed depth"):
-        frame_from_compressed(depth)
+        decode_compressed_image(depth)
     with pytest.raises(UserError, match="neither JPEG nor PNG"):
-        frame_from_compressed(CompressedImage(format="jpeg"))
+        decode_compressed_image(CompressedImage(format="jpeg"))
     for suffix, name in ((".jpg", "JPEG"), (".png", "PNG")):
         whole = compressed(suffix, np.zeros((40, 40, 3), np.uint8), "jpeg")
         del whole.data[len(whole.data) // 2:]
         with pytest.raises(UserError, match=f"truncated.*{name}"):
-            frame_from_compressed(whole)
+            decode_compressed_image(whole)
 
 
 @given(st.sampled_from([b"\xff\xd8\xff", b"\x89PNG\r\n\x1a\n", b""]), st.binary(max_size=200))
@@ -151,14 +151,14 @@ def test_any_bytes_are_a_picture_or_a_reason(magic, data):
     built = CompressedImage(format="jpeg")
     built.data.frombytes(magic + data)
     try:
-        assert frame_from_compressed(built).pixels.size
+        assert decode_compressed_image(built).pixels.size
     except UserError as error:
         assert str(error)
 
 
 def test_no_copy_is_made_of_a_picture_that_needs_none():
     built = message("rgb8", [bytes(range(6))], 2)
-    frame = frame_from(built)
+    frame = decode_image(built)
     assert frame.order == "rgb"
     assert np.shares_memory(frame.pixels, np.frombuffer(built.data, np.uint8))
 
@@ -167,7 +167,7 @@ def test_no_copy_is_made_of_a_picture_that_needs_none():
 def test_any_size_and_padding_survives(width, height, padding, encoding, random):
     pixels = np.frombuffer(random.randbytes(width * height * 3), np.uint8).reshape(height, width, 3)
     built = message(encoding, [row.tobytes() for row in pixels], width, width * 3 + padding)
-    assert np.array_equal(frame_from(built).pixels, pixels)
+    assert np.array_equal(decode_image(built).pixels, pixels)
 
 
 def broken(**wrong) -> Image:
@@ -193,7 +193,7 @@ def broken(**wrong) -> Image:
 ])
 def test_a_broken_picture_is_refused_with_its_fault(wrong, word):
     with pytest.raises(UserError, match=word):
-        frame_from(broken(**wrong))
+        decode_image(broken(**wrong))
 
 
 @given(
@@ -204,7 +204,7 @@ def test_whatever_comes_is_a_frame_or_a_reason(encoding, width, height, step, da
     built = Image(encoding=encoding, width=width, height=height, step=step, is_bigendian=bigendian)
     built.data.frombytes(data)
     try:
-        frame = frame_from(built)
+        frame = decode_image(built)
     except UserError as error:
         assert str(error)
     else:

@@ -1,4 +1,4 @@
-"""Container sizes: what is refused, and what must not be."""
+"""Sizes in video containers: truncated files are rejected, complete ones are not."""
 
 from __future__ import annotations
 
@@ -38,10 +38,10 @@ def asf_object(kind: str, body: bytes) -> bytes:
     return bytes.fromhex(kind) + struct.pack("<Q", 24 + len(body)) + body
 
 
-def asf(told: int | None = None, flags: int = 2, first: bytes = asf_object("ab" * 16, bytes(30))) -> bytes:
-    """A header object of two objects, the second with the file's size (``translate_errors``, when given), and 500 bytes of data."""
+def asf(size: int | None = None, flags: int = 2, first: bytes = asf_object("ab" * 16, bytes(30))) -> bytes:
+    """A header of two objects, the second with the file's size (``size``, if given), and 500 bytes of data."""
     header_length, data = 30 + len(first) + 104, bytes(500)
-    whole = header_length + len(data) if told is None else told
+    whole = header_length + len(data) if size is None else size
     properties = bytes(16) + struct.pack("<Q", whole) + bytes(40) + struct.pack("<I", flags) + bytes(12)
     objects = first + asf_object("a1dcab8c47a9cf118ee400c00c205365", properties)
     head = bytes.fromhex("3026b2758e66cf11a6d900aa0062ce6c") + struct.pack("<QIH", header_length, 2, 0x0201)
@@ -62,17 +62,17 @@ FTYP = box(b"ftyp", b"isom" + bytes(8))
 COMPLETE = {
     "mp4, index last": FTYP + MDAT + MOOV,
     "mp4, index first": FTYP + MOOV + MDAT,
-    "mp4, pictures to the end": FTYP + MOOV + struct.pack(">I4s", 0, b"mdat") + bytes(99),
+    "mp4, images up to the end": FTYP + MOOV + struct.pack(">I4s", 0, b"mdat") + bytes(99),
     "mp4, 64-bit size": FTYP + struct.pack(">I4sQ", 1, b"mdat", 116) + bytes(100) + MOOV,
     "mp4, in fragments": FTYP + box(b"moof", bytes(20)) + MDAT + box(b"moof", bytes(20)) + MDAT,
-    "mp4, a last box of no weight cut": FTYP + MOOV + MDAT + box(b"free", bytes(100))[:20],
-    "mp4, bytes behind it": FTYP + MOOV + MDAT + b"\xff\xfe\xfd" * 9,
+    "mp4, last box is truncated and only free space": FTYP + MOOV + MDAT + box(b"free", bytes(100))[:20],
+    "mp4, bytes after it": FTYP + MOOV + MDAT + b"\xff\xfe\xfd" * 9,
     "avi": avi(),
     "avi, sizes never filled in": avi(0, 0),
     "avi, sizes of a stream": avi(0xFFFFFFFF, 0xFFFFFFFF),
     "avi, total wrong by a few bytes": avi(riff_size=len(avi()) + 16),
     "avi, more than one part": avi() + chunk(b"RIFF", b"AVIX" + chunk(b"LIST", b"movi" + bytes(3000))),
-    "avi, bytes behind it": avi() + b"tail" * 9,
+    "avi, bytes after it": avi() + b"tail" * 9,
     "mkv": matroska(b"\x41\x2c"),
     "mkv, longer than it says": matroska(b"\x40\x64"),
     "mkv, size of a stream": matroska(b"\x01" + b"\xff" * 7),
@@ -83,21 +83,21 @@ COMPLETE = {
     "asf, longer than it says": asf(500),
     "asf, an object without a length": asf(1 << 40, first=bytes(24)),
     "flv": FLV,
-    "flv, bytes behind it": FLV + bytes(50),
-    "flv, the size behind the last tag left out": FLV[:-4],
-    "flv, sizes behind the tags wrong": FLV.replace(struct.pack(">I", 101), bytes(4)),
+    "flv, bytes after it": FLV + bytes(50),
+    "flv, the size after the last tag missing": FLV[:-4],
+    "flv, sizes after the tags wrong": FLV.replace(struct.pack(">I", 101), bytes(4)),
     "unknown kind": b"\x47" + bytes(187) + b"\x47" + bytes(187),
 }
 
 CUT = {
     "mp4, index last": FTYP + MDAT + MOOV[:-1],
     "mp4, no index": FTYP + MDAT,
-    "mp4, pictures cut": FTYP + MOOV + MDAT[:-1],
+    "mp4, images cut": FTYP + MOOV + MDAT[:-1],
     "mp4, 64-bit size": FTYP + MOOV + struct.pack(">I4sQ", 1, b"mdat", 1 << 40) + bytes(100),
     "mp4, last fragment cut": FTYP + box(b"moof", bytes(20)) + MDAT + box(b"moof", bytes(20)) + MDAT[:99],
     "avi, index cut": avi()[:-100],
-    "avi, pictures cut": avi()[:1200],
-    "avi, pictures cut, total never filled in": avi(riff_size=0)[:1200],
+    "avi, images cut": avi()[:1200],
+    "avi, images cut, total never filled in": avi(riff_size=0)[:1200],
     "avi, second part cut": avi() + chunk(b"RIFF", b"AVIX" + chunk(b"LIST", b"movi" + bytes(3000)))[:-2000],
     "mkv": matroska(b"\x41\x2c")[:-1],
     "mkv, only its head": matroska(b"\x41\x2c")[:9],
@@ -140,7 +140,7 @@ def test_a_complete_container_passes(tmp_path, kind):
 
 
 @pytest.mark.parametrize("kind", CUT)
-def test_a_cut_container_is_refused(tmp_path, kind):
+def test_a_truncated_container_is_rejected(tmp_path, kind):
     (tmp_path / "video").write_bytes(CUT[kind])
     with pytest.raises(UserError, match="video: truncated video: "):
         check_container(str(tmp_path / "video"))
@@ -148,7 +148,7 @@ def test_a_cut_container_is_refused(tmp_path, kind):
 
 @pytest.mark.parametrize("percent", [10, 50, 90, 99])
 @pytest.mark.parametrize("suffix, fourcc", WRITTEN)
-def test_a_written_video_is_refused_once_cut(written, tmp_path, suffix, fourcc, percent):
+def test_a_truncated_real_video_is_rejected(written, tmp_path, suffix, fourcc, percent):
     data = written(suffix, fourcc)
     (tmp_path / f"cut{suffix}").write_bytes(data[: len(data) * percent // 100])
     with pytest.raises(UserError, match=r"cut\.\w+: truncated video: "):
@@ -156,13 +156,13 @@ def test_a_written_video_is_refused_once_cut(written, tmp_path, suffix, fourcc, 
 
 
 @pytest.mark.parametrize("suffix, fourcc", WRITTEN)
-def test_a_written_video_passes_whole(written, tmp_path, suffix, fourcc):
+def test_a_complete_real_video_passes(written, tmp_path, suffix, fourcc):
     (tmp_path / f"whole{suffix}").write_bytes(written(suffix, fourcc))
     with open_source(str(tmp_path / f"whole{suffix}")) as source:
         assert sum(1 for _ in source.frames()) == WRITTEN_FRAMES
 
 
-def test_a_walk_without_end_is_given_up(tmp_path, monkeypatch):
+def test_a_file_with_too_many_tags_is_accepted_unchecked(tmp_path, monkeypatch):
     monkeypatch.setattr(container, "MAX_STEPS", 3)
     (tmp_path / "few").write_bytes(FLV_HEAD + flv_tag(8, b"") * 2 + flv_tag(8, bytes(9))[:-5])
     (tmp_path / "many").write_bytes(FLV_HEAD + flv_tag(8, b"") * 3 + flv_tag(8, bytes(9))[:-5])
@@ -173,7 +173,7 @@ def test_a_walk_without_end_is_given_up(tmp_path, monkeypatch):
 
 @settings(max_examples=150)
 @given(st.sampled_from(sorted(COMPLETE)), st.lists(st.tuples(st.integers(0, 400), st.integers(0, 255)), max_size=6))
-def test_damaged_sizes_end_in_an_answer(tmp_path_factory, kind, changes):
+def test_damaged_sizes_raise_no_other_exception(tmp_path_factory, kind, changes):
     data = bytearray(COMPLETE[kind])
     for position, value in changes:
         data[position % len(data)] = value

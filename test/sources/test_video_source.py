@@ -1,4 +1,4 @@
-"""Video files: what is read from good ones, and the one line that bad ones get."""
+"""Video files: what is read from good ones, and the one-line messages for bad ones."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ VIDEO_FRAMES = 40
 
 
 def scene(index: int) -> np.ndarray:
-    """Noise, so that frames need bytes, and a bar whose place tells the index: uint8 [48, 64, 3], BGR."""
+    """Noise, so that frames need bytes, and a bar whose column is the index: uint8 [48, 64, 3], BGR."""
     image = np.random.default_rng(index).integers(0, 120, (VIDEO_WH[1], VIDEO_WH[0], 3), np.uint8)
     image[:, index : index + 8] = 255
     return image
@@ -53,7 +53,7 @@ KINDS = [(".mp4", "mp4v"), (".avi", "MJPG"), (".mkv", "MJPG")]
 
 
 def front_loaded(data: bytes) -> bytes:
-    """The same MP4 with its index (moov) before the pictures, as for streaming; sample offsets are shifted."""
+    """The same MP4 with its index (moov) before the images, as for streaming; sample offsets are shifted."""
     boxes, position = [], 0
     while position < len(data):
         length = int.from_bytes(data[position : position + 4], "big")
@@ -70,7 +70,7 @@ def front_loaded(data: bytes) -> bytes:
 
 
 @pytest.mark.parametrize("suffix, fourcc", KINDS)
-def test_a_video_yields_every_frame_with_its_time(make_video, suffix, fourcc):
+def test_a_video_yields_every_frame_with_its_stamp(make_video, suffix, fourcc):
     path = make_video(suffix, fourcc)
     with open_source(path) as source:
         assert (source.name, source.fps, source.frame_count) == (os.path.basename(path), 25.0, VIDEO_FRAMES)
@@ -81,7 +81,7 @@ def test_a_video_yields_every_frame_with_its_time(make_video, suffix, fourcc):
     assert {(frame.order, frame.frame_id, frame.size_wh) for frame in frames} == {("bgr", "camera", VIDEO_WH)}
 
 
-def test_frames_start_anew_each_time_and_do_not_share_memory(make_video):
+def test_each_iteration_starts_at_the_first_frame_and_shares_no_memory(make_video):
     with open_source(make_video(".mp4", "mp4v")) as source:
         first = next(iter(source.frames()))
         again = list(source.frames())
@@ -97,7 +97,7 @@ def test_closing_ends_an_iteration_without_an_error(make_video):
     assert list(frames) == []
 
 
-def test_an_index_in_front_is_read_too(make_video, tmp_path):
+def test_an_mp4_with_its_index_in_front_is_read(make_video, tmp_path):
     with open(make_video(".mp4", "mp4v"), "rb") as file:
         data = front_loaded(file.read())
     path = tmp_path / "front.mp4"
@@ -111,7 +111,7 @@ def test_an_index_in_front_is_read_too(make_video, tmp_path):
 
 @pytest.mark.parametrize("suffix, fourcc", KINDS)
 @pytest.mark.parametrize("percent", [1, 10, 50, 90, 99])
-def test_a_cut_video_is_refused_before_any_frame(make_video, tmp_path, suffix, fourcc, percent):
+def test_a_truncated_video_is_rejected_before_any_frame(make_video, tmp_path, suffix, fourcc, percent):
     with open(make_video(suffix, fourcc), "rb") as file:
         data = file.read()
     path = tmp_path / f"cut{suffix}"
@@ -120,7 +120,7 @@ def test_a_cut_video_is_refused_before_any_frame(make_video, tmp_path, suffix, f
         open_source(str(path))
 
 
-def test_a_video_that_loses_its_tail_while_decoding_is_reported_after_the_last_good_frame(make_video, tmp_path):
+def test_a_video_that_ends_early_is_reported_after_the_last_good_frame(make_video, tmp_path):
     with open(make_video(".mp4", "mp4v"), "rb") as file:
         data = bytearray(file.read())
     start, end = data.index(b"mdat") + 4, data.index(b"moov") - 4
@@ -129,13 +129,14 @@ def test_a_video_that_loses_its_tail_while_decoding_is_reported_after_the_last_g
     path.write_bytes(data)
     seen = []
     with open_source(str(path)) as source, pytest.raises(UserError, match=r"ends after \d+ of 40 frames: damaged"):
-        for frame in source.frames():
-            seen.append(index_of(frame.pixels))
+        frames = source.frames()
+        while True:
+            seen.append(index_of(next(frames).pixels))
     assert 0 < len(seen) < 0.9 * VIDEO_FRAMES
     assert seen[:10] == list(range(10))
 
 
-def test_a_video_without_a_single_good_frame_is_refused_at_once(make_video, tmp_path):
+def test_a_video_without_a_good_frame_is_rejected_at_once(make_video, tmp_path):
     with open(make_video(".mp4", "mp4v"), "rb") as file:
         data = bytearray(file.read())
     start, end = data.index(b"mdat") + 4, data.index(b"moov") - 4
@@ -166,9 +167,9 @@ BAD_FILES = {
     "zeros.avi": (bytes(5000), "not a video that OpenCV can open"),
     "head.mp4": (b"\0\0\0\x18ftypmp42" + bytes(12), "its index (moov) is missing"),
     "head.mkv": (bytes.fromhex("1a45dfa3") + b"\x84abcd", "its content is missing"),
-    "photo.mp4": (cv2.imencode(".png", scene(0))[1].tobytes(), "a single PNG picture, not a video"),
-    "photo.jpg": (cv2.imencode(".jpg", scene(0))[1].tobytes(), "a single JPEG picture, not a video"),
-    "photo.ppm": (cv2.imencode(".ppm", scene(0))[1].tobytes(), "a single PNM picture, not a video"),
+    "photo.mp4": (cv2.imencode(".png", scene(0))[1].tobytes(), "a single PNG image, not a video"),
+    "photo.jpg": (cv2.imencode(".jpg", scene(0))[1].tobytes(), "a single JPEG image, not a video"),
+    "photo.ppm": (cv2.imencode(".ppm", scene(0))[1].tobytes(), "a single PNM image, not a video"),
     "sound.wav": (
         b"RIFF\x24\0\0\0WAVEfmt \x10\0\0\0\x01\0\x01\0\x40\x1f\0\0\x80\x3e\0\0\x02\0\x10\0data\0\0\0\0",
         "not a video that OpenCV can open",
@@ -177,7 +178,7 @@ BAD_FILES = {
 
 
 @pytest.mark.parametrize("name", BAD_FILES)
-def test_what_is_no_video_is_named_with_its_cause(tmp_path, name):
+def test_a_file_that_is_not_a_video_is_rejected_with_the_reason(tmp_path, name):
     data, cause = BAD_FILES[name]
     (tmp_path / name).write_bytes(data)
     with pytest.raises(UserError) as caught:
@@ -186,7 +187,7 @@ def test_what_is_no_video_is_named_with_its_cause(tmp_path, name):
     assert cause in str(caught.value)
 
 
-def test_paths_that_lead_nowhere_are_named(tmp_path):
+def test_a_path_that_is_neither_file_nor_folder_is_rejected(tmp_path):
     os.mkfifo(tmp_path / "pipe")
     for path, cause in [
         (str(tmp_path / "none.mp4"), "no such file or folder"),
@@ -200,7 +201,7 @@ def test_paths_that_lead_nowhere_are_named(tmp_path):
         assert len(str(caught.value).splitlines()) == 1
 
 
-def test_a_name_with_a_colon_is_a_file_and_no_protocol(make_video, tmp_path, monkeypatch):
+def test_a_name_with_a_colon_is_a_file_and_not_a_protocol(make_video, tmp_path, monkeypatch):
     with open(make_video(".mp4", "mp4v"), "rb") as file:
         (tmp_path / "concat:a.mp4").write_bytes(file.read())
     monkeypatch.chdir(tmp_path)
@@ -229,9 +230,10 @@ def test_decoders_write_nothing_to_the_terminal(make_video, tmp_path):
     video[middle : middle + 2000] = bytes(2000)
     (tmp_path / "hurt.avi").write_bytes(video)
     with open(make_video(".mp4", "mp4v"), "rb") as file:
-        film = bytearray(file.read())
-    film[len(film) // 3 : len(film) // 2] = np.random.default_rng(3).bytes(len(film) // 2 - len(film) // 3)
-    (tmp_path / "hurt.mp4").write_bytes(film)
+        damaged = bytearray(file.read())
+    damaged[len(damaged) // 3 : len(damaged) // 2] = np.random.default_rng(3).bytes(
+        len(damaged) // 2 - len(damaged) // 3)
+    (tmp_path / "hurt.mp4").write_bytes(damaged)
     (tmp_path / "noise.mp4").write_bytes(BAD_FILES["noise.mp4"][0])
     jpeg = bytearray(cv2.imencode(".jpg", scene(0))[1].tobytes())
     jpeg[-400:-300] = b"\xff\xd0" * 50
