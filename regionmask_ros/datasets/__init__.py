@@ -1,57 +1,72 @@
-"""Labelled sequences: pictures in order, and the objects that people marked in them.
+"""Labelled sequences: images in order, and the objects that people have marked in them.
 
-A data set is written ``KIND:PATH``. Labels alone, for pictures that come from elsewhere, are written the same way.
+A data set is given as ``KIND:PATH``. Labels alone, for images from another source, are given in the same way.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from functools import partial
+from typing import TypeVar
 
 from ..errors import UserError
-from . import bag, coco, csv_table, kitti, mot
-from .bag import BagTopics
+from .bag import ONLY_TOPICS, BagTopics, open_bag_sequences, read_bag_labels
+from .coco import open_coco, read_coco
 from .labels import LabelledSequence, Labels
+from .text_formats import open_csv, open_kitti, open_mot, read_csv, read_kitti, read_mot
 
 BAG = "bag"
-"""The only kind that has topics."""
 
-DATASETS: Mapping[str, Callable[..., list[LabelledSequence]]] = {
-    "csv": csv_table.sequences,
-    "mot": mot.sequences,
-    "kitti": kitti.sequences,
-    "coco": coco.sequences,
-    BAG: bag.sequences,
-}
-
-LABEL_FILES: Mapping[str, Callable[..., Labels]] = {
-    "csv": csv_table.read_labels,
-    "mot": mot.read_labels,
-    "kitti": kitti.read_labels,
-    "coco": coco.read_labels,
-    BAG: bag.read_labels,
-}
+_Result = TypeVar("_Result")
 
 
-def open_dataset(spelt: str, topics: BagTopics = BagTopics()) -> list[LabelledSequence]:
-    """The sequences of ``KIND:PATH``, at least one. topics: of a bag.
+def open_dataset(spec: str, topics: BagTopics = ONLY_TOPICS) -> list[LabelledSequence]:
+    """Opens a data set.
 
-    Raises UserError: unknown kind, missing or damaged files.
+    Args:
+        spec: ``KIND:PATH``, with the kind csv, mot, kitti, coco or bag.
+        topics: For bags: the topics of images and labels.
+
+    Returns:
+        The sequences, at least one.
+
+    Raises:
+        UserError: The kind is unknown, or files are missing or damaged.
     """
-    return _by_kind(DATASETS, spelt, topics, "data set")
+    openers: dict[str, Callable[[str], list[LabelledSequence]]] = {
+        "csv": open_csv, "mot": open_mot, "kitti": open_kitti, "coco": open_coco,
+        BAG: partial(open_bag_sequences, topics=topics),
+    }
+    return _read(openers, spec, "data set")
 
 
-def read_labels(spelt: str, topics: BagTopics = BagTopics()) -> Labels:
-    """The labels of ``KIND:PATH``, for one sequence of pictures. Raises UserError as ``open_dataset`` does."""
-    return _by_kind(LABEL_FILES, spelt, topics, "labels")
+def read_labels(spec: str, topics: BagTopics = ONLY_TOPICS) -> Labels:
+    """Reads the labels of one sequence, without its images.
+
+    Args:
+        spec: ``KIND:PATH``, with the kind csv, mot, kitti, coco or bag.
+        topics: For bags: the topics of images and labels.
+
+    Returns:
+        The labels by frame.
+
+    Raises:
+        UserError: The kind is unknown, or the file is missing or damaged.
+    """
+    readers: dict[str, Callable[[str], Labels]] = {
+        "csv": read_csv, "mot": read_mot, "kitti": read_kitti, "coco": read_coco,
+        BAG: partial(read_bag_labels, topics=topics),
+    }
+    return _read(readers, spec, "labels")
 
 
-def has_bag(spelt: Sequence[str]) -> bool:
-    """One of them is a bag."""
-    return any(one.partition(":")[0] == BAG for one in spelt)
+def has_bag(specs: Sequence[str]) -> bool:
+    """Whether one of the data sets is a bag."""
+    return any(spec.partition(":")[0] == BAG for spec in specs)
 
 
-def _by_kind(kinds: Mapping[str, Callable], spelt: str, topics: BagTopics, what: str):
-    kind, colon, path = spelt.partition(":")
-    if not colon or not path or kind not in kinds:
-        raise UserError(f"{what} {spelt!r}: write KIND:PATH, KIND one of {', '.join(kinds)}")
-    return kinds[kind](path, topics) if kind == BAG else kinds[kind](path)
+def _read(readers: Mapping[str, Callable[[str], _Result]], spec: str, what: str) -> _Result:
+    kind, _, path = spec.partition(":")
+    if not path or kind not in readers:
+        raise UserError(f"{what} {spec!r}: write KIND:PATH, KIND one of {', '.join(readers)}")
+    return readers[kind](path)

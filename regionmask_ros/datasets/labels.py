@@ -1,7 +1,4 @@
-"""Objects that people marked in pictures, whatever file they were written in.
-
-A sequence of pictures with the labels that belong to it.
-"""
+"""Labels: objects that people have marked in images, independent of the file format; and sequences that have them."""
 
 from __future__ import annotations
 
@@ -19,22 +16,29 @@ from ..files.paths import display_path
 from ..sources import Source, open_source
 
 ANY = "any"
-"""Class of a region in which detections of every class are left out of the count."""
+"""Class of a region in which detections of every class are ignored."""
 
 VEHICLES = ("car", "truck", "bus")
-"""Sources put vans and some larger vehicles under car: a detection of any of these counts as a car."""
+"""Data sets label vans and some larger vehicles as car. Therefore a detection of any of these counts as a car."""
 
 MAX_FRAMES = 1_000_000
-LARGEST = 1e6
-"""Pixels. No picture is that wide; a box beyond it is a damaged number."""
+MAX_COORDINATE = 1e6
+"""Pixels. No image is this wide: a box beyond it is a damaged number."""
 
 
 @dataclass(frozen=True)
 class LabelRow:
-    """One object in one frame. x, y: upper left corner in picture pixels.
+    """One object in one frame.
 
-    ignore: neither a match nor a miss is counted, and a detection that lies on it is not a false one.
-    track: the object's number over the frames, UNTRACKED when there is none.
+    Attributes:
+        frame: Number of the frame, from 0.
+        name: The object's class.
+        x: Left edge in image pixels.
+        y: Top edge in image pixels.
+        width: Width in image pixels.
+        height: Height in image pixels.
+        ignore: Whether neither a match nor a miss is counted, and a detection on it is not a false one.
+        track: Number of the object, the same in all frames; UNTRACKED when it has none.
     """
 
     frame: int
@@ -49,9 +53,13 @@ class LabelRow:
 
 @dataclass(frozen=True)
 class FrameLabels:
-    """n objects of one frame.
+    """The n objects of one frame.
 
-    boxes: float64 [n, 4], x0 y0 x1 y1 in picture pixels. names: the class of each. ignore: bool [n]. tracks: int64 [n].
+    Attributes:
+        boxes: float64 [n, 4], x0 y0 x1 y1 in image pixels.
+        names: The classes.
+        ignore: bool [n], as in ``LabelRow``.
+        tracks: int64 [n], as in ``LabelRow``.
     """
 
     boxes: np.ndarray
@@ -61,6 +69,7 @@ class FrameLabels:
 
     @classmethod
     def of_rows(cls, rows: Iterable[LabelRow]) -> FrameLabels:
+        """The labels of one frame; the rows' frame numbers are not used."""
         rows = list(rows)
         boxes = np.array([(r.x, r.y, r.x + r.width, r.y + r.height) for r in rows], np.float64).reshape(-1, 4)
         return cls(
@@ -69,10 +78,17 @@ class FrameLabels:
         )
 
     def of_class(self, name: str) -> tuple[np.ndarray, np.ndarray]:
-        """(boxes to be found, boxes to be ignored) for a class, float64 [., 4] each; regions of ``any`` are ignored."""
-        mine = np.array([one == name for one in self.names], bool)
-        anywhere = np.array([one == ANY for one in self.names], bool)
-        return self.boxes[mine & ~self.ignore], self.boxes[(mine & self.ignore) | anywhere]
+        """Selects the boxes that matter for one class.
+
+        Args:
+            name: The class.
+
+        Returns:
+            The boxes to be detected and the boxes to be ignored, float64 [., 4] each. Regions of ``ANY`` are ignored.
+        """
+        is_class = np.array([one == name for one in self.names], bool)
+        is_any = np.array([one == ANY for one in self.names], bool)
+        return self.boxes[is_class & ~self.ignore], self.boxes[(is_class & self.ignore) | is_any]
 
 
 NO_LABELS = FrameLabels.of_rows(())
@@ -80,10 +96,11 @@ NO_LABELS = FrameLabels.of_rows(())
 
 @dataclass(frozen=True)
 class Labels:
-    """All frames of a sequence.
+    """All labels of a sequence.
 
-    frames: labels by frame number, from 0; a frame that is not in it shows no object.
-    counted_as: for each class that is scored, the detected classes that count as it.
+    Attributes:
+        frames: Labels by frame number, from 0. A frame that is not in it has no object.
+        counted_class: For each class that is scored, the detected classes that count as it.
     """
 
     frames: Mapping[int, FrameLabels]
@@ -91,9 +108,14 @@ class Labels:
 
     @classmethod
     def of_rows(cls, rows: Iterable[LabelRow], merge_vehicles: bool = True) -> Labels:
-        """Scored is every class that has an object which is not ignored.
+        """Groups rows by frame. Every class with an object that is not ignored is scored.
 
-        merge_vehicles: take a detected truck or bus for a car, unless it is a scored class of its own.
+        Args:
+            rows: Rows of all frames, in any order.
+            merge_vehicles: Whether a detected truck or bus counts as a car, unless it is a scored class itself.
+
+        Returns:
+            The labels.
         """
         by_frame: dict[int, list[LabelRow]] = defaultdict(list)
         for row in rows:
@@ -115,16 +137,27 @@ class Labels:
         return max(self.frames, default=-1)
 
     def at(self, frame: int) -> FrameLabels:
+        """The labels of a frame, empty ones when it has none."""
         return self.frames.get(frame, NO_LABELS)
 
 
-def checked(row: LabelRow) -> LabelRow:
-    """The row itself. Raises Refused for a frame or a box that no picture has."""
+def check_row(row: LabelRow) -> LabelRow:
+    """Checks the numbers of a row.
+
+    Args:
+        row: Any row.
+
+    Returns:
+        The same row.
+
+    Raises:
+        InvalidFile: The frame number or the box is impossible.
+    """
     if not 0 <= row.frame < MAX_FRAMES:
         raise InvalidFile(f"frame {row.frame} is not between 0 and {MAX_FRAMES}")
     numbers = (row.x, row.y, row.width, row.height)
-    if not all(math.isfinite(number) and abs(number) <= LARGEST for number in numbers):
-        raise InvalidFile(f"a box of {numbers} is not in any picture")
+    if not all(math.isfinite(number) and abs(number) <= MAX_COORDINATE for number in numbers):
+        raise InvalidFile(f"a box of {numbers} is not in any image")
     if row.width < 0.0 or row.height < 0.0:
         raise InvalidFile(f"a box of negative size, {row.width} x {row.height}")
     return row
@@ -132,9 +165,13 @@ def checked(row: LabelRow) -> LabelRow:
 
 @dataclass(frozen=True)
 class LabelledSequence:
-    """name: what results call it. labels: by frame, in the order of the pictures. open: a new source of the pictures.
+    """A sequence of images with labels.
 
-    inputs: files and folders that it is read from.
+    Attributes:
+        name: The sequence's name in results.
+        labels: Labels by frame, in the order of the images.
+        open: Opens a new source of the images.
+        inputs: Files and folders that the sequence is read from.
     """
 
     name: str
@@ -143,18 +180,29 @@ class LabelledSequence:
     inputs: tuple[str, ...]
 
 
-def of_files(labels_path: str, pictures: str, name: str, labels: Labels) -> LabelledSequence:
-    """A sequence whose pictures are a video file or a folder.
+def make_sequence(labels_path: str, images_path: str, name: str, labels: Labels) -> LabelledSequence:
+    """Makes a sequence whose images are a video file or a folder.
 
-    Raises UserError when the pictures are missing, or nothing is labelled that could be scored.
+    Args:
+        labels_path: File of the labels.
+        images_path: The video file or folder.
+        name: The sequence's name.
+        labels: What is in the file of the labels.
+
+    Returns:
+        The sequence.
+
+    Raises:
+        UserError: The images are missing, or no object is labelled that could be scored.
     """
-    if not os.path.exists(pictures):
-        raise UserError(f"{display_path(pictures)}: no such file or folder; the labels {display_path(labels_path)} belong to it")
+    if not os.path.exists(images_path):
+        raise UserError(
+            f"{display_path(images_path)}: no such file or folder; the labels {display_path(labels_path)} need it")
+    check_scored(labels_path, labels)
+    return LabelledSequence(name, labels, lambda: open_source(images_path), (labels_path, images_path))
+
+
+def check_scored(path: str, labels: Labels) -> None:
+    """Raises UserError when no object is labelled that could be scored."""
     if not labels.classes:
-        raise UserError(f"{display_path(labels_path)}: no object is labelled that could be scored")
-    return LabelledSequence(name, labels, lambda: open_source(pictures), (labels_path, pictures))
-
-
-def folder_name(path: str) -> str:
-    """Last part of a path, whatever its spelling."""
-    return os.path.basename(os.path.realpath(path))
+        raise UserError(f"{display_path(path)}: no object is labelled that could be scored")

@@ -1,7 +1,6 @@
-"""A labelled sequence whose camera is turned once: what happens to a mask that was made for one view?
+"""A labelled sequence whose camera view moves once, to test masks that were made for the first view.
 
-Nothing is invented: both views are cut from the pictures of the sequence, the first at their left edge, the second at
-their right one. What is lost is the width beside them.
+Both views are crops of the sequence's images, the first at their left edge, the second at their right edge.
 """
 
 from __future__ import annotations
@@ -18,14 +17,19 @@ from .labels import FrameLabels, LabelledSequence, Labels
 
 MAX_MOVE = 1.0
 VISIBLE_SHARE = 0.5
-"""An object of which less is in the view is neither to be found nor to be missed."""
+"""An object with a smaller part in the view is ignored."""
 
 
 @dataclass(frozen=True)
 class ViewShift:
-    """The view moves to the right by that share of its own width, with the frame of that number, which counts from 0.
+    """A move of the view to the right.
 
-    Raises UserError for a share that is not above 0, or above 1.
+    Attributes:
+        share: The distance as a share of the view's width, above 0 and at most 1.
+        frame: Number of the first frame of the second view, from 0.
+
+    Raises:
+        UserError: The share is out of range.
     """
 
     share: float
@@ -33,16 +37,29 @@ class ViewShift:
 
     def __post_init__(self) -> None:
         if not 0.0 < self.share <= MAX_MOVE:
-            raise UserError(f"a view moved by {self.share:g}: must be above 0 and at most 1, the width of the view")
+            raise UserError(f"a view moved by {self.share:g}: the share must be above 0 and at most 1")
 
     def span(self, width: int, frame: int) -> tuple[int, int]:
-        """First and end column that the view shows of a picture of that width, in the frame of that number."""
-        shown = round(width / (1.0 + self.share))
-        return (0, shown) if frame < self.frame else (width - shown, width)
+        """Computes the columns that the view shows.
+
+        Args:
+            width: Width of the sequence's images in pixels.
+            frame: Number of the frame.
+
+        Returns:
+            The first column, and the one after the last.
+        """
+        view_width = round(width / (1.0 + self.share))
+        return (0, view_width) if frame < self.frame else (width - view_width, width)
 
 
-class ShiftedView:
-    """A source whose pictures are the views, see ``sources.source``."""
+class ShiftedView(Source):
+    """A source of the views.
+
+    Args:
+        inner: The source of the whole images. It is closed with this one.
+        move: The move of the view.
+    """
 
     def __init__(self, inner: Source, move: ViewShift) -> None:
         self._inner, self._move = inner, move
@@ -51,23 +68,26 @@ class ShiftedView:
         self.size_wh = high - low, inner.size_wh[1]
 
     def frames(self) -> Iterator[Frame]:
+        """See ``Source``."""
         for number, frame in enumerate(self._inner.frames()):
             low, high = self._move.span(frame.size_wh[0], number)
             yield replace(frame, pixels=np.ascontiguousarray(frame.pixels[:, low:high]))
 
     def close(self) -> None:
+        """See ``Source``."""
         self._inner.close()
-
-    def __enter__(self) -> ShiftedView:
-        self._inner.__enter__()
-        return self
-
-    def __exit__(self, *exception: object) -> None:
-        self._inner.__exit__(*exception)
 
 
 def shift_view(sequence: LabelledSequence, move: ViewShift) -> LabelledSequence:
-    """The sequence as that view shows it, its labels with it."""
+    """Moves the view of a sequence.
+
+    Args:
+        sequence: The sequence of the whole images.
+        move: The move of the view.
+
+    Returns:
+        The sequence of the views, with the labels in pixels of the view.
+    """
     with sequence.open() as source:
         width = source.size_wh[0]
     frames = {number: _crop_labels(one, *move.span(width, number)) for number, one in sequence.labels.frames.items()}
@@ -76,10 +96,11 @@ def shift_view(sequence: LabelledSequence, move: ViewShift) -> LabelledSequence:
 
 
 def _crop_labels(labels: FrameLabels, low: int, high: int) -> FrameLabels:
-    """Labels in pixels of the view, cut at its edges; objects that are mostly beyond them are ignored."""
+    """Labels in pixels of the view, clipped at its edges; objects that are mostly outside are ignored."""
     boxes = labels.boxes.copy()
     boxes[:, 0::2] = np.clip(boxes[:, 0::2], low, high) - low
-    whole, shown = labels.boxes[:, 2] - labels.boxes[:, 0], boxes[:, 2] - boxes[:, 0]
-    kept = np.flatnonzero(shown > 0.0)
-    ignore = labels.ignore | (shown < VISIBLE_SHARE * whole)
-    return FrameLabels(boxes[kept], tuple(labels.names[i] for i in kept), ignore[kept], labels.tracks[kept])
+    widths, visible = labels.boxes[:, 2] - labels.boxes[:, 0], boxes[:, 2] - boxes[:, 0]
+    selected = np.flatnonzero(visible > 0.0)
+    ignore = labels.ignore | (visible < VISIBLE_SHARE * widths)
+    return FrameLabels(
+        boxes[selected], tuple(labels.names[i] for i in selected), ignore[selected], labels.tracks[selected])

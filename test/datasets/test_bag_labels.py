@@ -1,4 +1,4 @@
-"""Labels out of bags: joined with the pictures by stamp, in both storages, and what is refused."""
+"""Labels in bags: joined with the images by stamp, in both storage formats, and which are rejected."""
 
 from __future__ import annotations
 
@@ -24,13 +24,13 @@ def stamp(index: int) -> int:
     return START_NS + index * STEP_NS
 
 
-def pictures(make=image) -> list:
+def images(make=image) -> list:
     return [make(np.full((SIZE_WH[1], SIZE_WH[0], 3), 9 * i, np.uint8), stamp(i)) for i in range(COUNT)]
 
 
 PERSON = ("7", "person", 1.0, 4, 6, 10, 20)
 TRUTH = [
-    # Not in the pictures' order, and with one that has no picture.
+    # Not in the order of the images, and one message has no image.
     detections(stamp(1), PERSON, ("left dog", {"cat": 0.4, "dog": 0.6}, 0, 20, 10, 8, 6)),
     detections(stamp(0), PERSON, ("", ANY, 1.0, 30, 0, 18, 32)),
     detections(stamp(3)),
@@ -39,8 +39,8 @@ TRUTH = [
 
 
 @pytest.mark.parametrize(("storage", "make"), [("mcap", image), ("sqlite3", png)])
-def test_a_message_labels_the_picture_with_its_stamp(tmp_path, storage, make):
-    bag = write_bag(tmp_path / "street", {"/cam": pictures(make), "/truth": TRUTH}, storage)
+def test_a_message_labels_the_image_with_its_stamp(tmp_path, storage, make):
+    bag = write_bag(tmp_path / "street", {"/cam": images(make), "/truth": TRUTH}, storage)
     (sequence,) = open_dataset(f"bag:{bag}")
     labels = sequence.labels
     assert sequence.name == "street" and labels.classes == ("dog", "person") and sequence.inputs == (bag,)
@@ -52,14 +52,14 @@ def test_a_message_labels_the_picture_with_its_stamp(tmp_path, storage, make):
         assert [frame.pixels[0, 0, 0] for frame in source.frames()] == [9 * i for i in range(COUNT)]
 
 
-def test_detections_in_a_picture_that_is_not_labelled_are_left_out(tmp_path):
-    bag = write_bag(tmp_path / "bag", {"/cam": pictures(), "/truth": TRUTH})
+def test_detections_in_an_unlabelled_image_are_ignored(tmp_path):
+    bag = write_bag(tmp_path / "bag", {"/cam": images(), "/truth": TRUTH})
     wanted, ignored = read_labels(f"bag:{bag}").at(2).of_class("person")
     assert len(wanted) == 0 and ignored.tolist() == [[0, 0, *SIZE_WH]]
 
 
-def test_bags_without_definitions_of_their_messages(tmp_path):
-    bag = write_bag(tmp_path / "bag", {"/cam": pictures(), "/truth": TRUTH}, "sqlite3")
+def test_a_bag_without_message_definitions_is_read(tmp_path):
+    bag = write_bag(tmp_path / "bag", {"/cam": images(), "/truth": TRUTH}, "sqlite3")
     before = read_labels(f"bag:{bag}")
     without_definitions(bag)
     after = read_labels(f"bag:{bag}")
@@ -67,41 +67,41 @@ def test_bags_without_definitions_of_their_messages(tmp_path):
     np.testing.assert_array_equal(after.at(0).boxes, before.at(0).boxes)
 
 
-def test_our_definitions_are_those_that_the_setup_builds():
+def test_the_definitions_equal_those_that_the_setup_builds():
     folder = Path(__file__).resolve().parents[2] / "bootstrap" / "vision_msgs" / "msg"
     for name, text in DEFINITIONS.items():
         lines = (folder / f"{name.rpartition('/')[2]}.msg").read_text(encoding="utf-8").splitlines()
         assert text.splitlines() == [line for line in lines if line and not line.startswith("#")]
 
 
-def test_several_topics_must_be_told_apart(tmp_path):
+def test_one_of_several_topics_must_be_named(tmp_path):
     other = [detections(stamp(0), ("", "bicycle", 1.0, 0, 0, 5, 5))]
-    bag = write_bag(tmp_path / "bag", {"/cam": pictures(), "/rear": pictures(), "/truth": TRUTH, "/found": other})
-    for topics, said in ((BagTopics("cam"), "/found, /truth: name one"), (BagTopics(), "pictures on several topics"),
+    bag = write_bag(tmp_path / "bag", {"/cam": images(), "/rear": images(), "/truth": TRUTH, "/found": other})
+    for topics, message in ((BagTopics("cam"), "/found, /truth: name one"), (BagTopics(), "images on several topics"),
                          (BagTopics("cam", "cam"), "no detections .* on /cam; it has them on /found, /truth")):
-        with pytest.raises(UserError, match=said):
+        with pytest.raises(UserError, match=message):
             open_dataset(f"bag:{bag}", topics)
     assert read_labels(f"bag:{bag}", BagTopics("cam", "found")).classes == ("bicycle",)
 
 
-def test_a_turned_box_becomes_the_upright_one_around_it(tmp_path):
+def test_a_rotated_box_becomes_the_upright_box_around_it(tmp_path):
     truth = [detections(stamp(0), ("", "car", 1.0, 10, 10, 20, 10, math.pi / 2))]
-    labels = read_labels(f"bag:{write_bag(tmp_path / 'bag', {'/cam': pictures(), '/truth': truth})}")
+    labels = read_labels(f"bag:{write_bag(tmp_path / 'bag', {'/cam': images(), '/truth': truth})}")
     np.testing.assert_allclose(labels.at(0).boxes, [[15, 5, 25, 25]])
 
 
-@pytest.mark.parametrize(("truth", "said"), [
+@pytest.mark.parametrize(("truth", "message"), [
     ([], "no topic with detections"),
-    ([detections(5, PERSON)], "nothing on /truth has the stamp of a picture on /cam"),
+    ([detections(5, PERSON)], "no message on /truth has the stamp of an image on /cam"),
     ([detections(stamp(0))], "no object is labelled"),
     ([detections(stamp(0), ("", "3", 1.0, 0, 0, 5, 5))], "class_id is '3', expected the name of a class"),
     ([detections(stamp(0), ("", {}, 1.0, 0, 0, 5, 5))], "class_id is ''"),
     ([detections(stamp(0), ("", "car", 1.0, 0, 0, -5, 5))], "/truth: a box of negative size"),
-    ([detections(stamp(0), ("", "car", 1.0, 0, 0, math.nan, 5))], "is not in any picture"),
+    ([detections(stamp(0), ("", "car", 1.0, 0, 0, math.nan, 5))], "is not in any image"),
 ])
-def test_labels_that_cannot_be_used_are_refused_in_one_line(tmp_path, truth, said):
-    topics = {"/cam": pictures(), **({"/truth": truth} if truth else {})}
+def test_labels_that_cannot_be_used_are_rejected_in_one_line(tmp_path, truth, message):
+    topics = {"/cam": images(), **({"/truth": truth} if truth else {})}
     bag = write_bag(tmp_path / "bag", topics)
-    with pytest.raises(UserError, match=said) as refused:
+    with pytest.raises(UserError, match=message) as error:
         open_dataset(f"bag:{bag}")
-    assert bag in str(refused.value) and "\n" not in str(refused.value)
+    assert bag in str(error.value) and "\n" not in str(error.value)

@@ -1,4 +1,4 @@
-"""Each kind of labels, from a sample written by hand: what is scored, what is ignored, and what is refused."""
+"""Each label format, from a sample written by hand: what is scored, what is ignored, and what is rejected."""
 
 from __future__ import annotations
 
@@ -50,7 +50,7 @@ COCO = {
 }
 
 
-def pictures(folder, names, size_wh=(64, 48)):
+def write_images(folder, names, size_wh=(64, 48)):
     folder.mkdir(parents=True, exist_ok=True)
     for shade, name in enumerate(names):
         cv2.imwrite(str(folder / name), np.full((size_wh[1], size_wh[0], 3), 40 * shade, np.uint8))
@@ -61,7 +61,7 @@ def mot(tmp_path):
     folder = tmp_path / "MOT16-99"
     (folder / "gt").mkdir(parents=True)
     (folder / "gt" / "gt.txt").write_text(MOT16)
-    pictures(folder / "img1", ["000001.jpg", "000002.jpg", "000003.jpg"])
+    write_images(folder / "img1", ["000001.jpg", "000002.jpg", "000003.jpg"])
     return folder
 
 
@@ -71,14 +71,14 @@ def kitti(tmp_path):
     (root / "label_02").mkdir(parents=True)
     for name in ("0003", "0017"):
         (root / "label_02" / f"{name}.txt").write_text(KITTI)
-        pictures(root / "image_02" / name, ["000000.png", "000001.png"])
+        write_images(root / "image_02" / name, ["000000.png", "000001.png"])
     return root
 
 
 @pytest.fixture
 def coco(tmp_path):
     folder = tmp_path / "set"
-    pictures(folder / "images", ["a.png", "b.png"])
+    write_images(folder / "images", ["a.png", "b.png"])
     (folder / "labels.json").write_text(json.dumps(COCO))
     return folder
 
@@ -88,7 +88,7 @@ def frame_count(sequence) -> int:
         return sum(1 for _ in source.frames())
 
 
-def test_mot(mot):
+def test_a_mot_folder_is_one_sequence(mot):
     (sequence,) = open_dataset(f"mot:{mot}")
     labels = sequence.labels
     assert sequence.name == "MOT16-99" and frame_count(sequence) == 3 and labels.last_frame == 2
@@ -97,12 +97,12 @@ def test_mot(mot):
     assert found.tolist() == [[10, 20, 40, 60]] and len(ignored) == 0, "MOT counts frames and pixels from 1"
     found, ignored = labels.at(1).of_class("person")
     assert found.tolist() == [[12, 20, 42, 60]]
-    assert ignored.tolist() == [[0, 0, 10, 20], [4, 4, 14, 24]], "hardly visible; a distractor; no occluder"
-    assert labels.at(1).of_class("car")[0].tolist() == [[49, 49, 79, 69]], "the flag is about pedestrians only"
+    assert ignored.tolist() == [[0, 0, 10, 20], [4, 4, 14, 24]], "hardly visible; a distractor; the occluder is left out"
+    assert labels.at(1).of_class("car")[0].tolist() == [[49, 49, 79, 69]], "the flag applies to pedestrians only"
     assert len(labels.at(2).of_class("person")[1]) == 1 and labels.at(1).tracks.tolist() == [7, 8, 9, 10]
 
 
-def test_mot15_has_no_classes(tmp_path):
+def test_every_object_of_mot15_is_a_person(tmp_path):
     path = tmp_path / "gt.txt"
     path.write_text("1,1,399,182,121,229,1,-1,-1,-1\n1,2,282,201,92,184,0,-1,-1,-1\n")
     labels = read_labels(f"mot:{path}")
@@ -110,7 +110,7 @@ def test_mot15_has_no_classes(tmp_path):
     assert found.tolist() == [[398, 181, 519, 410]] and len(ignored) == 1
 
 
-def test_kitti(kitti):
+def test_a_kitti_folder_is_one_sequence_per_label_file(kitti):
     both = open_dataset(f"kitti:{kitti}")
     assert [sequence.name for sequence in both] == ["0003", "0017"]
     (one,) = open_dataset(f"kitti:{kitti / 'image_02' / '0017'}")
@@ -126,32 +126,32 @@ def test_kitti(kitti):
     assert len(labels.at(1).of_class("car")[1]) == 1, "strongly truncated"
 
 
-def test_csv(tmp_path):
+def test_a_csv_folder_is_one_sequence(tmp_path):
     folder = tmp_path / "street"
-    pictures(folder, ["0.png", "1.png", "2.png"])
+    write_images(folder, ["0.png", "1.png", "2.png"])
     (folder / "gt.csv").write_text(CSV)
     (sequence,) = open_dataset(f"csv:{folder}/")
     assert sequence.name == "street" and frame_count(sequence) == 3
     labels = sequence.labels
     found, ignored = labels.at(0).of_class("person")
     assert found.tolist() == [[10, 20, 40, 60]] and ignored.tolist() == [[0, 0, 50, 5]]
-    assert labels.at(0).of_class("car")[1].tolist() == [[0, 0, 50, 5]], "a region of any class is every class's"
+    assert labels.at(0).of_class("car")[1].tolist() == [[0, 0, 50, 5]], "regions of any class are ignored"
     assert len(labels.at(1).names) == 0 and labels.classes == ("car", "person")
     assert read_labels(f"csv:{folder}").at(2).tracks.tolist() == [4, 3]
 
 
-def test_csv_without_ignore_and_track(tmp_path):
+def test_csv_columns_ignore_and_track_are_optional(tmp_path):
     path = tmp_path / "t.csv"
     path.write_text("class,frame,x,y,w,h\ncar,1,2,3,4,5\n")
     labels = read_labels(f"csv:{path}")
     assert labels.at(1).of_class("car")[0].tolist() == [[2, 3, 6, 8]] and labels.at(1).tracks.tolist() == [-1]
 
 
-def test_coco(coco):
+def test_a_coco_file_without_videos_is_one_sequence(coco):
     (sequence,) = open_dataset(f"coco:{coco / 'labels.json'}")
     assert sequence.name == "labels" and frame_count(sequence) == 2
     labels = sequence.labels
-    assert labels.counted_class == {"car": ("car",), "person": ("person",)}, "COCO's classes stay apart"
+    assert labels.counted_class == {"car": ("car",), "person": ("person",)}, "COCO's classes are not merged"
     assert labels.at(0).of_class("person")[0].tolist() == [[1, 2, 4, 6]], "images in the order of their id"
     assert labels.at(1).of_class("person")[1].tolist() == [[10, 20, 40, 60]], "a crowd is ignored"
     with sequence.open() as source:
@@ -159,7 +159,7 @@ def test_coco(coco):
     assert read_labels(f"coco:{coco}").at(0).tracks.tolist() == [5]
 
 
-def test_coco_videos_become_sequences(coco):
+def test_each_coco_video_is_a_sequence(coco):
     content = {**COCO, "images": [{**image, "video_id": image["id"], "frame_id": 0} for image in COCO["images"]]}
     (coco / "labels.json").write_text(json.dumps(content))
     assert [sequence.name for sequence in open_dataset(f"coco:{coco}")] == ["labels-12", "labels-10"]
@@ -172,7 +172,7 @@ def test_a_scored_truck_does_not_count_as_a_car():
     assert Labels.of_rows(rows).counted_class == {"car": ("car", "bus"), "truck": ("truck",)}
 
 
-@pytest.mark.parametrize("kind, content, said", [
+@pytest.mark.parametrize("kind, content, message", [
     ("csv", "frame,class,x,y,w\n", "line 1: no column h"),
     ("csv", "frame,class,x,y,w,h\n0,car,1,2,3\n", "line 2: too few values"),
     ("csv", "frame,class,x,y,w,h\n0,car,1,2,3,nan\n", "line 2: a box of"),
@@ -185,50 +185,50 @@ def test_a_scored_truck_does_not_count_as_a_car():
     ("mot", "1,2,3,4,-5,6,1,1,1\n", "negative size"),
     ("kitti", "0 0 Dragon 0 0 0 1 2 3 4\n", "type 'Dragon'"),
     ("kitti", "zero 0 Car 0 0 0 1 2 3 4\n", "line 1: invalid literal"),
-    ("coco", "{]", "not COCO json"),
-    ("coco", "{}", "not COCO json: no 'images'"),
-    ("coco", "[" * 100_000, "not COCO json: nested too deeply|nested too deeply"),
+    ("coco", "{]", "not a COCO JSON file"),
+    ("coco", "{}", "not a COCO JSON file: no 'images'"),
+    ("coco", "[" * 100_000, "nested too deeply"),
 ])
-def test_damaged_files_are_refused_with_the_place(tmp_path, kind, content, said):
+def test_a_damaged_file_is_rejected_with_file_and_line(tmp_path, kind, content, message):
     path = tmp_path / "labels.txt"
     path.write_text(content)
-    with pytest.raises(UserError, match=said) as refusal:
+    with pytest.raises(UserError, match=message) as error:
         read_labels(f"{kind}:{path}")
-    assert "labels.txt" in str(refusal.value) and "\n" not in str(refusal.value)
+    assert "labels.txt" in str(error.value) and "\n" not in str(error.value)
 
 
-@pytest.mark.parametrize("spelt, said", [
+@pytest.mark.parametrize("spec, message", [
     ("zip:x", "write KIND:PATH"), ("csv", "write KIND:PATH"), ("csv:", "write KIND:PATH"),
     ("csv:/nowhere", "no such file"), ("mot:/nowhere", "no such file"), ("kitti:/nowhere", "cannot be read"),
     ("coco:/nowhere.json", "no such file"),
 ])
-def test_wrong_places(spelt, said):
-    with pytest.raises(UserError, match=said):
-        open_dataset(spelt)
+def test_a_wrong_kind_or_path_is_rejected(spec, message):
+    with pytest.raises(UserError, match=message):
+        open_dataset(spec)
 
 
-def test_labels_without_pictures_or_objects(tmp_path):
+def test_labels_without_images_or_without_objects_are_rejected(tmp_path):
     (tmp_path / "gt.csv").write_text(CSV)
     with pytest.raises(UserError, match="video.mp4: no such file"):
         open_dataset(f"csv:{tmp_path}")
-    pictures(tmp_path, ["0.png"])
+    write_images(tmp_path, ["0.png"])
     (tmp_path / "gt.csv").write_text("frame,class,x,y,w,h,ignore\n0,car,1,2,3,4,1\n")
     with pytest.raises(UserError, match="no object is labelled"):
         open_dataset(f"csv:{tmp_path}")
 
 
-def test_a_coco_image_must_lie_below_the_file(coco):
+def test_a_coco_image_outside_of_the_folder_is_rejected(coco):
     content = {**COCO, "images": [{"id": 10, "file_name": "../../secret.png"}]}
     (coco / "labels.json").write_text(json.dumps(content))
-    with pytest.raises(UserError, match="does not lie below"):
+    with pytest.raises(UserError, match="is outside of the folder"):
         open_dataset(f"coco:{coco}")
 
 
 @given(st.sampled_from(["csv", "mot", "kitti", "coco"]), st.text(alphabet="0123456789,.- \n{}[]\":aCr", max_size=60))
-def test_whatever_a_file_holds_the_answer_is_labels_or_one_line(tmp_path_factory, kind, content):
+def test_any_content_gives_labels_or_a_one_line_error(tmp_path_factory, kind, content):
     path = tmp_path_factory.getbasetemp() / "any.txt"
     path.write_text(content)
     try:
         assert read_labels(f"{kind}:{path}").last_frame >= -1
-    except UserError as refusal:
-        assert str(refusal).isprintable()
+    except UserError as error:
+        assert str(error).isprintable()

@@ -1,4 +1,4 @@
-"""A sequence whose view moves once: pictures and labels stay together, and nothing is invented."""
+"""A sequence whose view moves once: images and labels move together, and all pixels are those of the sequence."""
 
 from __future__ import annotations
 
@@ -18,8 +18,8 @@ FRAMES, WIDTH, HEIGHT = 6, 130, 40
 
 @pytest.fixture(scope="module")
 def sequence(tmp_path_factory):
-    """A marked square that stands at columns 60 to 80; one object is half beyond what the first view shows."""
-    folder = tmp_path_factory.mktemp("pictures")
+    """A bright square at columns 60 to 80; one other object is half outside of the first view."""
+    folder = tmp_path_factory.mktemp("images")
     for t in range(FRAMES):
         image = np.full((HEIGHT, WIDTH, 3), 10 * t, np.uint8)
         image[10:30, 60:80] = 255
@@ -30,7 +30,7 @@ def sequence(tmp_path_factory):
     return LabelledSequence("still", Labels.of_rows(rows), lambda: open_source(str(folder)), (str(folder),))
 
 
-def test_pictures_and_labels_move_together(sequence):
+def test_images_and_labels_move_together(sequence):
     moved = shift_view(sequence, ViewShift(0.3, 3))
     with moved.open() as source:
         assert source.size_wh == (100, HEIGHT) and source.frame_count == FRAMES and source.name == sequence.open().name
@@ -44,14 +44,14 @@ def test_pictures_and_labels_move_together(sequence):
     assert moved.labels.counted_class == sequence.labels.counted_class
 
 
-def test_what_is_mostly_beyond_the_view_is_ignored(sequence):
+def test_objects_mostly_outside_of_the_view_are_ignored(sequence):
     labels = shift_view(sequence, ViewShift(0.3, 3)).labels.at(1)
     assert labels.boxes.tolist() == [[60, 10, 80, 30], [95, 0, 100, 9], [80, 0, 100, 9], [70, 30, 100, 39]]
     assert labels.ignore.tolist() == [False, True, False, True] and labels.names[3] == "any"
 
 
 @given(st.floats(0.01, 1.0), st.integers(2, 4000))
-def test_the_second_view_lies_that_share_of_its_width_further_right(share, width):
+def test_the_second_view_is_the_share_of_its_width_further_right(share, width):
     move = ViewShift(share, 5)
     (left, end), (low, right) = move.span(width, 4), move.span(width, 5)
     assert left == 0 and right == width and end == right - low > 0
@@ -59,6 +59,6 @@ def test_the_second_view_lies_that_share_of_its_width_further_right(share, width
 
 
 @pytest.mark.parametrize("share", [0.0, -0.1, 1.5, float("nan")])
-def test_moves_that_make_no_sense(share):
+def test_a_share_out_of_range_is_rejected(share):
     with pytest.raises(UserError, match="a view moved by"):
         ViewShift(share, 3)
