@@ -97,7 +97,7 @@ def test_a_mot_folder_is_one_sequence(mot):
     assert found.tolist() == [[10, 20, 40, 60]] and len(ignored) == 0, "MOT counts frames and pixels from 1"
     found, ignored = labels.at(1).of_class("person")
     assert found.tolist() == [[12, 20, 42, 60]]
-    assert ignored.tolist() == [[0, 0, 10, 20], [4, 4, 14, 24]], "hardly visible; a distractor; the occluder is left out"
+    assert ignored.tolist() == [[0, 0, 10, 20], [4, 4, 14, 24]], "hardly visible; a distractor; no occluder"
     assert labels.at(1).of_class("car")[0].tolist() == [[49, 49, 79, 69]], "the flag applies to pedestrians only"
     assert len(labels.at(2).of_class("person")[1]) == 1 and labels.at(1).tracks.tolist() == [7, 8, 9, 10]
 
