@@ -10,7 +10,7 @@ import pytest
 from regionmask_ros.lab.bench.clip import Clip
 from regionmask_ros.lab.bench.engine import EventCandidate
 from regionmask_ros.lab.bench.speed import REFRESH_PERIOD, REPLAYS, add_worst, worst_frames
-from regionmask_ros.mask.scheduling import is_refresh
+from regionmask_ros.mask.schedule import is_refresh
 
 FRAMES = 12
 
