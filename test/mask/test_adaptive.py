@@ -149,7 +149,7 @@ def test_a_budget_takes_the_hottest():
 
 
 @pytest.mark.parametrize("wrong, said", [
-    ({"half_life": 0.0}, "half-life 0"), ({"half_life": float("nan")}, "half-life nan"), ({"cover": 0.0}, "cover 0"),
+    ({"half_life": 0.0}, "half_life 0"), ({"half_life": float("nan")}, "half_life nan"), ({"cover": 0.0}, "cover 0"),
     ({"cover": 1.1}, "cover 1.1"), ({"ring": -1}, "ring -1"),
 ])
 def test_values_that_make_no_sense(wrong, said):
