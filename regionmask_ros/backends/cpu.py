@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from ..core.arithmetic import ARITHMETICS, CARRY
-from ..core.events import Events
+from ..encoder.encoder import Events
 from ..engine.engine import EventEngine, KernelSetError, PackedNetwork
 from ..errors import UserError
 from ..network.graph import Network

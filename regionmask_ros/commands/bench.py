@@ -1,10 +1,10 @@
 """Measure our engine against dense runtimes on the same network, one frame at a time.
 
-All engines take turns on every frame. Measured is the processor time of the whole process, from the network's uint8
-input to the head's output; encoder, or normalisation, included. Peers come with "make bench-setup"; one that is not
+All engines take turns. Measured is the processor time of the whole process from the network's uint8 input to the output
+of the head, encoder or normalisation included. "make bench-setup" installs the dense runtimes; one that is not
 installed is left out.
 
-example:
+Examples:
   python -m regionmask_ros bench --input-size 448x448 --json bench.json
   python -m regionmask_ros bench --sequence street.mp4 --engines event --paths avx2,portable --layers --streams 4
   python -m regionmask_ros bench --input-size 448x448,auto --worst --layers --streams 4 --start --output docs
@@ -15,6 +15,7 @@ from __future__ import annotations
 
 import argparse
 import dataclasses
+import functools
 import json
 import os
 import sys
@@ -28,35 +29,36 @@ from ..core.frame import parse_input_size
 from ..engine.engine import available_kernel_sets
 from ..errors import UserError
 from ..files.outputs import Outputs
+from ..lab.bench.baselines import BASELINES, limit_threads
+from ..lab.bench.candidates import EVENT, SETTINGS
 from ..lab.bench.clip import MAX_FRAMES, standard_sequences
-from ..lab.bench.engine import EVENT
-from ..lab.bench.masks import SETTINGS
 from ..lab.bench.measure import WARM_UP
-from ..lab.bench.runtimes.choice import BASELINES, limit_threads
 from ..lab.bench.session import Plan, Session
-from ..lab.bench.table import as_text
 from ..metrics.machine import machine_facts
 from ..network.files import find_network, load_network
+from ..report.tables import format_text
 from ._cli import EXIT_OK, add_network, command_main, format_command
 
 ENGINES = (EVENT, *BASELINES)
-MOST_THREADS, MOST_STREAMS = 1024, 256
+MAX_THREADS, MAX_STREAMS = 1024, 256
 MAX_DRIFT = 10_000_000
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Declares the options of the command."""
     _add_choices(parser)
     parser.add_argument("--streams", metavar="N", type=int, default=0,
-                        help="also N cameras in one process that share weights: cameras a core, memory of one more")
+                        help="also N cameras in one process that share weights: cameras per core, memory of one more")
     parser.add_argument("--layers", action="store_true", help="also the time of each layer, in a replay of its own")
     parser.add_argument("--worst", action="store_true",
-                        help="also the slowest single frame, first and refresh frames included, least of 5 replays")
+                        help="also the slowest frame, first and refresh frames included; least time of 5 replays")
     parser.add_argument("--start", action="store_true",
-                        help="also the start of a fresh process, cold and warm, and the stages before the network")
+                        help="also the start of a new process, cold and warm, and the stages before the network")
     parser.add_argument("--accuracy", metavar="DIR", default="",
                         help="also mAP@0.5 on a labelled sequence: a folder with video.mp4 and gt.csv")
     parser.add_argument("--drift", metavar="N", type=int, default=0,
-                        help="also play each sequence forth and back for N frames: does the head stay near dense?")
+                        help="also play each sequence forwards and backwards for N frames and compare the head "
+                             "with the dense evaluation")
     parser.add_argument("--json", metavar="FILE", default="", help="write machine and rows as JSON")
     parser.add_argument("--output", metavar="DIR", default="",
                         help="also inputs from 320x192 to 1920x1088; write plots and PERFORMANCE.md there")
@@ -64,29 +66,31 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def _add_choices(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--sequence", metavar="FILE", action="append",
-                        help="a video or a folder of pictures; may be repeated (default: the installed videos)")
+                        help="a video or a folder of images; may be repeated (default: the installed videos)")
     parser.add_argument("--settings", metavar="LIST", default=",".join(SETTINGS),
-                        help="unmasked, or masked60: 40 %% of the regions kept, the busiest (default: both)")
+                        help="unmasked, or masked60: the busiest 40 %% of the regions are kept (default: both)")
     parser.add_argument("--engines", metavar="LIST", default=",".join(ENGINES),
                         help=f"some of {', '.join(ENGINES)} (default: all)")
     parser.add_argument("--paths", metavar="LIST", default="",
-                        help=f"kernels to measure in addition to the default ones: {', '.join(available_kernel_sets())}")
+                        help=f"kernel sets to measure besides the default one: {', '.join(available_kernel_sets())}")
     parser.add_argument("--threads", metavar="N", type=int, default=1,
-                        help="threads of the peers; our engine has one, and its rows say so (default: 1)")
+                        help="threads of the dense runtimes; our engine always has one (default: 1)")
     parser.add_argument("--input-size", metavar="auto|WxH", default="auto",
-                        help="network input, multiples of 32; several, separated by commas, are measured one after the "
-                             "other (default: auto, the sequence's shape)")
+                        help="network input, multiples of 32; several, separated by commas, are measured one after "
+                             "another (default: auto, the shape of the sequence)")
     parser.add_argument("--frames", metavar="N", type=int, default=120,
-                        help=f"frames measured, after {WARM_UP} for warming up (default: 120)")
+                        help=f"frames to measure, after {WARM_UP} for warming up (default: 120)")
     add_network(parser)
     parser.add_argument("--ros", action="store_true",
-                        help="instead: the node, in a process of its own, through topics at 640x480 and 60 Hz")
-    parser.add_argument("--ros-seconds", metavar="S", type=float, default=60.0, help="how long (default: 60)")
+                        help="instead: the node in a process of its own, through topics at 640x480 and 60 Hz")
+    parser.add_argument("--ros-seconds", metavar="S", type=float, default=60.0,
+                        help="duration with --ros, for each mask (default: 60)")
     parser.add_argument("--ros-masks", metavar="LIST", default="dynamic",
-                        help="none, dynamic, preset (default: dynamic)")
+                        help="masks with --ros: none, dynamic, preset (default: dynamic)")
 
 
 def run(args: argparse.Namespace) -> int:
+    """Runs the command and returns its exit status."""
     if args.ros:
         return _bench_ros(args)
     plan = _plan(args)
@@ -95,14 +99,13 @@ def run(args: argparse.Namespace) -> int:
         raise UserError("no video is installed; give one with --sequence FILE, or run 'make setup'")
     limit_threads(args.threads)
     network = load_network(find_network(args.network))
-    told = set()
 
-    def tell(line: str) -> None:
-        if line not in told:
-            told.add(line)
-            print(f"regionmask_ros: {line}", file=sys.stderr)
+    @functools.cache
+    def report(line: str) -> None:
+        """Prints a line once."""
+        print(f"regionmask_ros: {line}", file=sys.stderr)
 
-    session = Session(network, plan, tell, lambda table: print(as_text(table), end="\n\n", flush=True))
+    session = Session(network, plan, report, lambda table: print(format_text(table), end="\n\n", flush=True))
     with Outputs(sequences) as outputs:
         json_path = outputs.file(args.json) if args.json else ""
         pages = _page_files(outputs, args.output) if args.output else {}
@@ -146,17 +149,18 @@ def _bench_ros(args: argparse.Namespace) -> int:
 
 
 def main(argv: Sequence[str] | None = None) -> int:
+    """Runs the command line and returns its exit status."""
     return command_main("bench", argv)
 
 
 def _plan(args: argparse.Namespace) -> Plan:
     engines = _names(args.engines, "--engines", ENGINES)
     paths = _names(args.paths, "--paths", available_kernel_sets()) if args.paths else ()
-    limits = (("--threads", args.threads, 1, MOST_THREADS), ("--frames", args.frames, 1, MAX_FRAMES),
-              ("--streams", args.streams, 0, MOST_STREAMS), ("--drift", args.drift, 0, MAX_DRIFT))
-    for option, value, least, most in limits:
-        if not least <= value <= most:
-            raise UserError(f"{option} {value}: must be {least} to {most}")
+    limits = (("--threads", args.threads, 1, MAX_THREADS), ("--frames", args.frames, 1, MAX_FRAMES),
+              ("--streams", args.streams, 0, MAX_STREAMS), ("--drift", args.drift, 0, MAX_DRIFT))
+    for option, value, low, high in limits:
+        if not low <= value <= high:
+            raise UserError(f"{option} {value}: must be {low} to {high}")
     for option, given in (("--paths", args.paths), ("--streams", args.streams), ("--layers", args.layers),
                           ("--drift", args.drift)):
         if given and EVENT not in engines:
@@ -181,18 +185,18 @@ def _names(text: str, option: str, known: Sequence[str]) -> tuple[str, ...]:
 
 def _page_files(outputs: Outputs, folder: str) -> dict[str, str]:
     """Temporary names of the page and its plots, by their final names."""
-    # Imported now, so that a missing matplotlib is told before minutes of measuring.
-    from ..lab.bench.page import PAGE
-    from ..lab.bench.plots import PLOTS
+    # A missing package is reported before minutes of measuring.
+    import matplotlib as mpl  # noqa: F401
+
+    from ..lab.bench.page import PAGE, PLOTS
 
     place = outputs.folder(folder)
     return {name: outputs.file(os.path.join(place, name)) for name in (*PLOTS, PAGE)}
 
 
 def _write_pages(files: dict[str, str], result: dict[str, Any]) -> None:
-    from ..lab.bench.page import PAGE, page
-    from ..lab.bench.plots import PLOTS
+    from ..lab.bench.page import PAGE, PLOTS, format_page
 
     for name, draw in PLOTS.items():
         Path(files[name]).write_bytes(draw(result))
-    Path(files[PAGE]).write_text(page(result), encoding="utf-8")
+    Path(files[PAGE]).write_text(format_page(result), encoding="utf-8")

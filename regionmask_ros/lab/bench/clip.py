@@ -1,4 +1,4 @@
-"""Pictures to measure on: decoded and resized before the clock runs."""
+"""Frames to measure on, decoded and resized before the clock runs, and the standard sequences."""
 
 from __future__ import annotations
 
@@ -15,18 +15,22 @@ from ...errors import UserError
 from ...sources import open_source
 
 MAX_FRAMES = 2000
-"""All pictures of a clip are held in memory, up to a megabyte each at the automatic size."""
+"""All frames of a clip are in memory, up to a megabyte each at the automatic size."""
 
 STANDARD = ("vtest.avi", "bikes.mp4")
-"""What the set-up brings: a static camera, and street scenes with cuts and large motion."""
+"""What the set-up installs: a static camera, and street scenes with cuts and large motion."""
 
 
 @dataclass(frozen=True)
 class Clip:
     """The first frames of a sequence as network inputs.
 
-    path: as given. images: uint8 [height, width, 3], RGB. picture_wh: size of the pictures that they were resized from.
-    fps: frames a second at which they were taken.
+    Attributes:
+        path: Path of the sequence, as given.
+        images: uint8 [height, width, 3], RGB, one for each frame.
+        input_wh: Width and height of the images.
+        image_wh: Width and height of the frames that they were resized from.
+        fps: Frames per second of the sequence.
     """
 
     path: str
@@ -37,13 +41,23 @@ class Clip:
 
 
 def load_clip(path: str, input_size: str | tuple[int, int], frames: int) -> Clip:
-    """The first ``frames`` frames, or all when there are fewer. input_size: ``auto`` or (width, height).
+    """Loads the first frames of a sequence.
 
-    Everything is decoded at once: a decoder's threads must not run while processor time is measured.
-    Raises UserError when there are fewer than two frames.
+    All of them are decoded at once: the threads of a decoder must not run while processor time is measured.
+
+    Args:
+        path: A video, a folder of images or a bag.
+        input_size: ``auto``, or width and height of the network's input.
+        frames: Number of frames at most.
+
+    Returns:
+        The clip.
+
+    Raises:
+        UserError: There are fewer than two frames.
     """
     with open_source(path) as source:
-        input_wh = choose_input_size(source.size_wh) if input_size == "auto" else input_size
+        input_wh = choose_input_size(source.size_wh) if isinstance(input_size, str) else input_size
         images = tuple(make_view(frame, input_wh).image for frame in islice(source.frames(), frames))
         if len(images) < 2:
             raise UserError(f"{path}: the benchmark needs at least 2 frames, there is {len(images)}")
@@ -51,27 +65,40 @@ def load_clip(path: str, input_size: str | tuple[int, int], frames: int) -> Clip
 
 
 def spread_images(path: str, input_wh: tuple[int, int], count: int) -> list[np.ndarray]:
-    """Up to ``count`` network inputs, evenly spread over the whole sequence, its first and last frame among them."""
+    """Loads frames that are evenly spread over a whole sequence, its first and last frame included.
+
+    Args:
+        path: The sequence.
+        input_wh: Width and height to resize to.
+        count: Number of frames at most.
+
+    Returns:
+        uint8 [height, width, 3], RGB, for each frame.
+    """
     with open_source(path) as source:
         wanted = spread_indices(source.frame_count or count, count)
         return [make_view(frame, input_wh).image for index, frame in enumerate(source.frames()) if index in wanted]
 
 
-def spread_indices(there: int, count: int) -> set[int]:
-    """Up to ``count`` of the numbers 0 to ``there`` - 1, evenly spread."""
-    return set(np.linspace(0, there - 1, min(there, count)).round().astype(int).tolist())
+def spread_indices(length: int, count: int) -> set[int]:
+    """Returns up to ``count`` of the numbers 0 to ``length`` - 1, evenly spread."""
+    return set(np.linspace(0, length - 1, min(length, count)).round().astype(int).tolist())
 
 
 def standard_sequences() -> list[str]:
-    """Those of ``STANDARD`` that the set-up has put below this Python's prefix."""
+    """Returns the paths of those of ``STANDARD`` that the set-up has installed below this Python's prefix."""
     folder = Path(sys.prefix) / "share" / "regionmask_ros"
     return [str(folder / name) for name in STANDARD if (folder / name).is_file()]
 
 
 def calibration_clip(path: str) -> str:
-    """Another sequence than ``path`` to calibrate integer peers on: bikes.mp4, or else vtest.avi; "" without either.
+    """Chooses a sequence to calibrate integer baselines on, another one than is measured.
 
-    A copy under another name is no other sequence.
+    Args:
+        path: The sequence that is measured. A copy of a file under another name is no other sequence.
+
+    Returns:
+        bikes.mp4, or else vtest.avi; "" without either.
     """
     for other in reversed(standard_sequences()):
         if not (Path(path).is_file() and filecmp.cmp(path, other, shallow=False)):
@@ -80,7 +107,7 @@ def calibration_clip(path: str) -> str:
 
 
 def sequence_name(path: str) -> str:
-    """For people: the file's name, or the folder's of a file that is just called video.
+    """Returns the name for people: that of the file, or of the folder of a file that is just called video.
 
     >>> sequence_name("street/bikes.mp4"), sequence_name("data/pets09-s2l1/video.mp4"), sequence_name("frames/")
     ('bikes.mp4', 'pets09-s2l1', 'frames')

@@ -1,72 +1,40 @@
-"""What takes its turn in a run.
-
-One interleaved run: each contestant takes its turn, some pictures long.
-"""
+"""Interleaved runs: candidates take turns, some frames long, and become rows of the result."""
 
 from __future__ import annotations
 
 import time
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
-from typing import Protocol
+from typing import Any
 
 import numpy as np
 
-from ...core.result import StepCounts
+from ...metrics.dense_reference import dense_head, encode_exactly, rms
 from ...network.graph import Network
+from .candidates import DENSE, UNMASKED, Candidate
 from .clip import Clip
-from .engine import dense_head, encode_exactly, rms
-from .masks import UNMASKED
 
-DENSE = "dense"
-"""The setting of engines that compute everything in every frame."""
-
-
-class Candidate(Protocol):
-    """An engine with its own state.
-
-    engine, setting, path: how its row is called. threads: how many it computes with.
-    counting: whether steps are counted; off while time is measured.
-    calibration: the sequence that its integers were calibrated on, "" where nothing is calibrated.
-    """
-
-    engine: str
-    setting: str
-    path: str
-    threads: int
-    calibration: str
-    counting: bool
-
-    def step(self, image: np.ndarray) -> np.ndarray:
-        """The timed part. image: uint8 [height, width, 3], RGB. Returns the raw head in the engine's own layout."""
-
-    def reset(self, refresh_period: int = 0) -> None:
-        """Back to before the first frame. Then every so many frames are attended as a whole, whatever the mask; 0: the
-        first one only. Means nothing to an engine without a state.
-        """
-
-    def counts(self) -> StepCounts | None:
-        """Of the last step, if counting was on; None where nothing is ever counted."""
-
-    def real_head(self, raw: np.ndarray) -> np.ndarray:
-        """float64 [rows, cols, channels] of what ``step`` returned."""
-
+Row = dict[str, Any]
 
 WARM_UP = 10
 
 FRAMES_PER_TURN = 10
-"""Frames of a turn. The first one finds the caches as others have left them, the rest as the contestant itself has:
-both happen on a robot, and both are told."""
+"""In the first frame of a turn the caches are as other candidates left them, in the rest as the candidate itself left
+them. Both happen on a robot, and both are reported."""
 
 
 @dataclass
 class Record:
-    """What one contestant did after the warm-up.
+    """What one candidate did after the warm-up.
 
-    For each frame: ms, processor time of the whole process, all its threads; wall_ms, time that went by; synops and
-    events, counted in a replay of the same frames, empty where nothing is. cold_ms: ms of each turn's first frame.
-    head_rms: distance of the last head from the dense evaluation of the whole
-    picture; None with a mask, which leaves parts of it out.
+    Attributes:
+        ms: Processor time of the whole process, all its threads, for each frame.
+        wall_ms: Wall time for each frame.
+        cold_ms: ms of the first frame of each turn.
+        synops: Synaptic operations of each frame, counted in a replay; empty if the engine never counts.
+        events: Events of each frame, likewise.
+        head_rms: Distance of the last head from the dense evaluation of the whole image; None with a mask, which leaves
+            parts of the image out.
     """
 
     ms: list[float] = field(default_factory=list)
@@ -77,27 +45,40 @@ class Record:
     head_rms: float | None = None
 
 
-def warm_up_frames(there: int, wanted: int) -> int:
-    """How many frames of a clip come before the first measured one: of a short clip at most half, and so many that no
-    more than the wanted number is left.
+def warm_up_frames(available: int, wanted: int) -> int:
+    """Returns how many frames of a clip come before the first measured one.
+
+    Args:
+        available: Frames of the clip.
+        wanted: Frames to measure.
+
+    Returns:
+        ``WARM_UP``, of a short clip at most half; more if otherwise more than the wanted frames would be left.
     """
-    return max(min(WARM_UP, there // 2), there - wanted)
+    return max(min(WARM_UP, available // 2), available - wanted)
 
 
 def run_interleaved(candidates: Sequence[Candidate], clip: Clip, skipped: int,
-               indices: Iterable[int]) -> tuple[list[Record], list[np.ndarray]]:
-    """Runs the frames of the clip in order; all are seen by all, and recorded but for the first ``skipped``.
+                    indices: Iterable[int]) -> tuple[list[Record], list[np.ndarray]]:
+    """Runs the frames of a clip in order; every candidate processes every frame.
 
-    indices: 0, 1, ... len(clip.images) - 1. Returns records without ``head_rms``, and what each one's last step gave.
+    The order of candidates is drawn anew for each round, always the same way: in a fixed order, or one that only
+    rotates, a candidate would always follow the same other one.
 
-    A turn is ``FRAMES_PER_TURN`` frames long, or what is left. Each round has an order of its own, always the same ones: with a
-    fixed order, or one that only rotates, everybody would always come after the same other one.
+    Args:
+        candidates: What takes turns of ``FRAMES_PER_TURN`` frames.
+        clip: The frames.
+        skipped: Number of frames at the start that are not recorded.
+        indices: 0, 1, ... len(clip.images) - 1.
+
+    Returns:
+        For each candidate a record, without ``head_rms`` and counts, and the raw head of its last step.
     """
     orders = np.random.default_rng(0)
     records = [Record() for _ in candidates]
-    raw = [None] * len(candidates)
-    for turn in _turns(indices, skipped):
-        for number in orders.permutation(len(candidates)):
+    raw: dict[int, np.ndarray] = {}
+    for turn in _split_turns(indices, skipped):
+        for number in orders.permutation(len(candidates)).tolist():
             candidate, record = candidates[number], records[number]
             candidate.counting = False
             for index in turn:
@@ -110,10 +91,10 @@ def run_interleaved(candidates: Sequence[Candidate], clip: Clip, skipped: int,
             if turn[0] >= skipped:
                 record.cold_ms.append(record.ms[-len(turn)])
             candidate.counting = True
-    return records, raw
+    return records, [raw[number] for number in sorted(raw)]
 
 
-def _turns(indices: Iterable[int], skipped: int) -> Iterator[list[int]]:
+def _split_turns(indices: Iterable[int], skipped: int) -> Iterator[list[int]]:
     """Lists of up to ``FRAMES_PER_TURN`` indices; one begins with the first frame that is not skipped."""
     turn: list[int] = []
     for index in indices:
@@ -127,37 +108,55 @@ def _turns(indices: Iterable[int], skipped: int) -> Iterator[list[int]]:
 
 def measure(network: Network, candidates: Sequence[Candidate], clip: Clip, skipped: int,
             indices: Iterable[int]) -> list[Record]:
-    """``run_interleaved`` and ``count``, and how far the last heads are from the dense evaluation."""
+    """Runs candidates interleaved, counts their operations and compares their last heads with the dense evaluation.
+
+    Args:
+        network: The network of the candidates.
+        candidates: What takes turns.
+        clip: The frames.
+        skipped: Number of frames at the start that are not recorded.
+        indices: 0, 1, ... len(clip.images) - 1.
+
+    Returns:
+        A complete record for each candidate.
+    """
     records, raw = run_interleaved(candidates, clip, skipped, indices)
     exact = dense_head(network, encode_exactly(network, clip.images[-1]))
     for record, candidate, head in zip(records, candidates, raw):
         if candidate.setting in (DENSE, UNMASKED):
             record.head_rms = rms(candidate.real_head(head), exact)
-        count(record, candidate, clip, skipped)
+        count_operations(record, candidate, clip, skipped)
     return records
 
 
-def count(record: Record, candidate: Candidate, clip: Clip, skipped: int) -> None:
-    """Notes the operations of a replay from the start: the integers, and so the counts, are the same as before."""
+def count_operations(record: Record, candidate: Candidate, clip: Clip, skipped: int) -> None:
+    """Counts in a replay from the start: the integers, and so the counts, are those of the measured run.
+
+    Args:
+        record: Receives synops and events.
+        candidate: Its last step was counted, unless it never counts.
+        clip: The frames.
+        skipped: Number of frames at the start that are not recorded.
+    """
     if candidate.counts() is None:
         return
     candidate.reset()
     for index, image in enumerate(clip.images):
         candidate.step(image)
-        if index >= skipped:
-            counts = candidate.counts()
+        counts = candidate.counts()
+        if counts is not None and index >= skipped:
             record.synops.append(int(counts.total_synops))
             record.events.append(int(counts.events))
 
 
 def spread(ms: Sequence[float]) -> dict[str, float]:
-    """median_ms, p10_ms, p90_ms."""
+    """Returns median_ms, p10_ms and p90_ms of times."""
     p10, median, p90 = np.percentile(ms, (10, 50, 90))
     return {name: round(float(value), 4) for name, value in zip(("median_ms", "p10_ms", "p90_ms"), (median, p10, p90))}
 
 
-def subject(clip: Clip, candidate: Candidate) -> dict:
-    """What a row is about."""
+def subject(clip: Clip, candidate: Candidate) -> Row:
+    """Returns the part of a row that says what it is about."""
     return {
         "sequence": clip.path,
         "setting": candidate.setting,
@@ -168,8 +167,17 @@ def subject(clip: Clip, candidate: Candidate) -> dict:
     }
 
 
-def make_row(clip: Clip, candidate: Candidate, record: Record) -> dict:
-    """One row of the result, but for ``ratio_to``. Counts are means; None where nothing is counted."""
+def make_row(clip: Clip, candidate: Candidate, record: Record) -> Row:
+    """Makes one row of the result, without ratios.
+
+    Args:
+        clip: The frames.
+        candidate: Who ran them.
+        record: What it did.
+
+    Returns:
+        The row. Counts are means over the frames; None if the engine never counts.
+    """
     return {
         **subject(clip, candidate),
         "frames": len(record.ms),
@@ -183,9 +191,12 @@ def make_row(clip: Clip, candidate: Candidate, record: Record) -> dict:
     }
 
 
-def add_ratios(rows: Sequence[dict]) -> None:
-    """Gives the rows of one sequence ``ratio_to``, each peer's median over the row's own, and ``ratio_to_cold``, the
-    same of the turns' first frames.
+def add_ratios(rows: Sequence[Row]) -> None:
+    """Adds ``ratio_to`` and ``ratio_to_cold`` to the rows of one sequence.
+
+    Args:
+        rows: Changed in place. ``ratio_to``: median of each baseline over the row's own; ``ratio_to_cold``: the same of
+            the first frames of turns.
     """
     for name, time_of in (("ratio_to", "median_ms"), ("ratio_to_cold", "cold_ms")):
         baselines = {row["engine"]: row[time_of] for row in rows if row["synops_per_frame"] is None}
@@ -194,6 +205,6 @@ def add_ratios(rows: Sequence[dict]) -> None:
             row[name] = {baseline: round(median / row[time_of], 3) for baseline, median in others.items()}
 
 
-def frame_series(clip: Clip, candidate: Candidate, record: Record) -> dict:
-    """Time and synops of every measured frame of an engine that counts."""
+def frame_series(clip: Clip, candidate: Candidate, record: Record) -> Row:
+    """Returns time and synops of every measured frame of an engine that counts."""
     return {**subject(clip, candidate), "ms": [round(ms, 4) for ms in record.ms], "synops": record.synops}

@@ -1,7 +1,4 @@
-"""The network as an ONNX model in fp32: same weights, normalisation included.
-
-The ONNX model with 8-bit convolutions, calibrated on real pictures.
-"""
+"""The network as an ONNX model: in fp32 with the same weights, and with 8-bit convolutions calibrated on images."""
 
 from __future__ import annotations
 
@@ -21,17 +18,26 @@ from ...network.graph import Network
 INPUT, OUTPUT = "image", "head"
 UNIT = np.float32(64)
 OPSET, IR_VERSION = 17, 8
-"""Old enough for every runtime that the set-up brings."""
+"""Old enough for every runtime that the set-up installs."""
 
 
 def export_onnx(network: Network, input_wh: tuple[int, int]) -> onnx.ModelProto:
-    """uint8 [height, width, 3] RGB in, float32 [1, channels, rows, cols] out.
+    """Exports a network in fp32.
 
-    The model itself normalises, ``(v / 255 - mean) / std``, so that a runtime can make that quick in its own way.
-    Raises ValueError for a network with another normalisation.
+    Normalisation, ``(v / 255 - mean) / std``, is part of the model, so that a runtime can optimise it in its own way.
+
+    Args:
+        network: The network.
+        input_wh: Width and height of its input.
+
+    Returns:
+        A model from uint8 [height, width, 3], RGB, to float32 [1, channels, rows, cols].
+
+    Raises:
+        ValueError: The network has another normalisation.
     """
     if not np.array_equal(network.input_table, input_table()):
-        raise ValueError("the network's input table is not the usual normalisation")
+        raise ValueError("the input table of the network is not the usual normalisation")
     width, height = input_wh
     constants, nodes = _normalisation(width, height)
     last = "normal"
@@ -39,7 +45,7 @@ def export_onnx(network: Network, input_wh: tuple[int, int]) -> onnx.ModelProto:
         output = OUTPUT if layer.is_head else layer.name
         constants.append(numpy_helper.from_array(layer.weight.astype(np.float32) / UNIT, f"{layer.name}.weight"))
         inputs = [last, f"{layer.name}.weight"]
-        if not layer.is_head:
+        if layer.bias is not None:
             constants.append(numpy_helper.from_array(layer.bias.astype(np.float32) / UNIT, f"{layer.name}.bias"))
             inputs.append(f"{layer.name}.bias")
         conv = output if layer.is_head else f"{layer.name}.conv"
@@ -63,7 +69,7 @@ def export_onnx(network: Network, input_wh: tuple[int, int]) -> onnx.ModelProto:
 
 
 def _normalisation(width: int, height: int) -> tuple[list, list]:
-    """Constants and nodes from the picture to ``normal``, float32 [1, 3, height, width].
+    """Returns constants and nodes from the image to ``normal``, float32 [1, 3, height, width].
 
     Lines of all channels are scaled as a whole: runtimes are several times slower over an inner axis of length 3.
     """
@@ -72,30 +78,37 @@ def _normalisation(width: int, height: int) -> tuple[list, list]:
         numpy_helper.from_array(np.tile(1 / (255 * std), width).astype(np.float32), "scale"),
         numpy_helper.from_array(np.tile(-mean / std, width).astype(np.float32), "offset"),
         numpy_helper.from_array(np.array([height, width * 3], np.int64), "as_lines"),
-        numpy_helper.from_array(np.array([1, height, width, 3], np.int64), "as_picture"),
+        numpy_helper.from_array(np.array([1, height, width, 3], np.int64), "as_image"),
     ]
     nodes = [
         helper.make_node("Reshape", [INPUT, "as_lines"], ["lines"], name="lines"),
         helper.make_node("Cast", ["lines"], ["real"], name="real", to=TensorProto.FLOAT),
         helper.make_node("Mul", ["real", "scale"], ["scaled"], name="scaled"),
         helper.make_node("Add", ["scaled", "offset"], ["moved"], name="moved"),
-        helper.make_node("Reshape", ["moved", "as_picture"], ["picture"], name="picture"),
-        helper.make_node("Transpose", ["picture"], ["normal"], name="normal", perm=[0, 3, 1, 2]),
+        helper.make_node("Reshape", ["moved", "as_image"], ["image_order"], name="image_order"),
+        helper.make_node("Transpose", ["image_order"], ["normal"], name="normal", perm=[0, 3, 1, 2]),
     ]
     return constants, nodes
 
 
 def quantise(model: onnx.ModelProto, images: Sequence[np.ndarray]) -> bytes:
-    """The model with quantise and dequantise nodes around its convolutions, which runtimes turn into integer kernels.
+    """Puts quantise and dequantise nodes around the convolutions, which runtimes turn into integer kernels.
 
-    Weights are int8 with a scale for each output channel, activations uint8 with the range seen over ``images``. The
-    head's output stays real: rounded to 8 bits it would cost 2 points of mAP, and no runtime is faster for it.
+    Weights are int8 with a scale for each output channel, activations uint8 with the range over the images. The output
+    of the head stays real: rounded to 8 bits it would cost 2 points of mAP, and no runtime is faster for it.
+
+    Args:
+        model: What `export_onnx` returned; it is not changed.
+        images: uint8 [height, width, 3], RGB, to calibrate ranges on.
+
+    Returns:
+        The quantised model as the content of a file.
     """
     copy = onnx.ModelProto()
-    copy.CopyFrom(model)  # The quantiser changes what it is given.
+    copy.CopyFrom(model)  # The quantiser changes its argument.
     with tempfile.TemporaryDirectory() as folder:
         target = Path(folder) / "int8.onnx"
-        # The quantiser recommends a preparation that would change nothing here: shapes are known, nothing can be fused.
+        # The quantiser recommends to prepare the model, which changes nothing here: shapes are known, nothing fuses.
         logging.disable(logging.WARNING)
         try:
             quantize_static(
@@ -108,7 +121,7 @@ def quantise(model: onnx.ModelProto, images: Sequence[np.ndarray]) -> bytes:
 
 
 def _with_real_output(model: onnx.ModelProto) -> onnx.ModelProto:
-    """Changes the model: the last convolution gives the output itself, without the pair of nodes that rounds it."""
+    """Changes the model: its last convolution gives the output, without the pair of nodes that rounds it."""
     maker = {output: node for node in model.graph.node for output in node.output}
     dequantise = maker[OUTPUT]
     quantise_node = maker[dequantise.input[0]]

@@ -1,35 +1,26 @@
-"""A whole benchmark: what was asked for, one sequence after the other, into one result."""
+"""A whole benchmark: measures what a plan asks for, one sequence after the other."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from tqdm import tqdm
 
 from ...errors import UserError
 from ...network.graph import Network
-from . import sections
+from ...report.tables import Table
+from . import tables
+from .accuracy import accuracy_rows, add_accuracy, drift_rows, open_labelled
+from .baselines import BaselineModels, open_baselines
+from .candidates import EVENT, UNMASKED, Candidate, EventCandidate, keep_mask
 from .clip import MAX_FRAMES, Clip, load_clip, sequence_name
-from .engine import EVENT, EventCandidate
-from .masks import UNMASKED, keep_mask
-from .measure import WARM_UP, Candidate, add_ratios, frame_series, make_row, measure, warm_up_frames
-from .quality import (
-    FRAMES,
-    SIZES,
-    SKIPPED,
-    accuracy_rows,
-    add_accuracy,
-    drift_rows,
-    labelled,
-    linearity_rows,
-    scale_rows,
-)
-from .runtimes.choice import BaselineModels, open_baselines
-from .speed import add_worst, encode_row, layer_rows, resize_row, stream_row, worst_frames
+from .measure import WARM_UP, Row, add_ratios, frame_series, make_row, measure, warm_up_frames
+from .scaling import FRAMES, SIZES, SKIPPED, linearity_rows, scale_rows, stream_row
+from .speed import add_worst, encode_row, layer_rows, resize_row, worst_frames
 from .startup import start_rows
-from .table import Table
 
 Size = str | tuple[int, int]
 
@@ -38,10 +29,20 @@ Size = str | tuple[int, int]
 class Plan:
     """What to measure.
 
-    input_sizes: each ``auto`` or (width, height). streams: cameras in one process, 0: do not measure it. accuracy: the
-    folder of a labelled sequence, or "". drift: frames to play for the distance from the dense evaluation. The rest is
-    switched on: layers, worst (single frames), scale (small inputs to large ones), start (fresh processes, and the
-    stages before the network).
+    Attributes:
+        settings: Masks of our engine.
+        engines: Names of engines, ours and baselines.
+        paths: Kernel sets of our engine besides the default one.
+        threads: Number of threads of the baselines.
+        input_sizes: Each ``auto`` or (width, height).
+        frames: Number of frames to measure.
+        streams: Number of cameras in one process; 0: not measured.
+        layers: Measure each layer.
+        worst: Find the slowest frames.
+        scale: Measure small inputs to large ones.
+        start: Measure new processes, and the stages before the network.
+        accuracy: Folder of a labelled sequence, or "".
+        drift: Number of frames to play for the distance from the dense evaluation; 0: not measured.
     """
 
     settings: tuple[str, ...]
@@ -60,38 +61,49 @@ class Plan:
 
 
 class Session:
-    """Runs a plan. result: the JSON result's lists of rows, by section, as far as they were measured.
+    """Runs a plan.
 
-    tell: gets lines about what is left out. show: gets each table as soon as it is complete.
+    Args:
+        network: The network that all engines compute.
+        plan: What to measure.
+        report: Called with a line about what is left out.
+        show: Called with each table as soon as it is complete.
+
+    Attributes:
+        result: The lists of rows of the JSON result, by section, as far as they are measured.
     """
 
-    def __init__(self, network: Network, plan: Plan, tell: Callable[[str], None],
+    def __init__(self, network: Network, plan: Plan, report: Callable[[str], None],
                  show: Callable[[Table], None]) -> None:
-        self._network, self._plan, self._tell, self._show = network, plan, tell, show
-        self.result: dict[str, list[dict]] = {"rows": []}
+        self._network, self._plan, self._report, self._show = network, plan, report, show
+        self.result: dict[str, list[Row]] = {"rows": []}
 
     def run(self, sequences: Sequence[str]) -> None:
-        """Raises UserError when there is nothing to measure with."""
+        """Measures everything.
+
+        Args:
+            sequences: Paths. If nothing can be measured on them, that is a ``UserError``.
+        """
         plan = self._plan
-        accuracy = {size: self._accuracy(size) for size in plan.input_sizes} if plan.accuracy else {}
+        accuracy = {size: self._score(size) for size in plan.input_sizes} if plan.accuracy else {}
         for path in sequences:
             for size, clip in self._clips(path):
-                self._sequence(clip, accuracy.get(size))
+                self._measure_sequence(clip, accuracy.get(size))
         for path in sequences if plan.drift else ():
-            self._drift(path)
+            self._measure_drift(path)
         if plan.scale:
             for path in sequences:
-                self._scale(path)
-            self._add("linearity", linearity_rows(self.result["scale"], self.result["frames"]),
-                      sections.linearity_table)
+                self._measure_sizes(path)
+            lines = linearity_rows(self.result["scale"], self.result["frames"])
+            self._add("linearity", lines, tables.linearity_table)
         if plan.start:
             stages = [resize_row(), *self.result.pop("stages", [])]
-            self._add("stages", stages, sections.stages_table)
-            progress = _progress("fresh processes", "process")
-            self._add("start", start_rows(self._network.source_file, progress), sections.start_table)
+            self._add("stages", stages, tables.stages_table)
+            rows = start_rows(self._network.source_file, _progress("new processes", "process"))
+            self._add("start", rows, tables.start_table)
 
-    def _clips(self, path: str) -> Iterable[tuple[Size, Clip]]:
-        """The sequence at each input size of the plan; where two come to the same, once."""
+    def _clips(self, path: str) -> Iterator[tuple[Size, Clip]]:
+        """The sequence at each input size of the plan; once where two sizes are the same."""
         seen = set()
         for size in self._plan.input_sizes:
             clip = load_clip(path, size, self._plan.frames + WARM_UP)
@@ -99,29 +111,29 @@ class Session:
                 seen.add(clip.input_wh)
                 yield size, clip
 
-    def _add(self, section: str, rows: list[dict], table: Callable[[Sequence[dict]], Table]) -> None:
+    def _add(self, section: str, rows: list[Row], table: Callable[[Sequence[Row]], Table]) -> None:
         self.result.setdefault(section, []).extend(rows)
         if rows:
             self._show(table(rows))
 
-    def _sequence(self, clip: Clip, accuracy: list[dict] | None) -> None:
+    def _measure_sequence(self, clip: Clip, accuracy: list[Row] | None) -> None:
         plan, name = self._plan, sequence_name(clip.path)
-        keeps = {one: keep_mask(one, self._network, clip) for one in plan.settings} if EVENT in plan.engines else {}
-        own, candidates = self._make_candidates(clip, keeps)
+        keeps = self._keep_masks(clip)
+        own, candidates = self._open_candidates(clip, keeps, plan.paths)
         skipped = warm_up_frames(len(clip.images), plan.frames)
         frames = range(len(clip.images))
         records = measure(self._network, candidates, clip, skipped, _progress(name)(frames))
         rows = [make_row(clip, *pair) for pair in zip(candidates, records)]
         add_ratios(rows)
         if plan.worst:
-            found = worst_frames(candidates, clip, lambda indices, words: _progress(f"{name}, {words}")(indices))
+            found = worst_frames(candidates, clip, lambda indices, text: _progress(f"{name}, {text}")(indices))
             add_worst(rows, found)
         if accuracy is not None:
             add_accuracy(rows, accuracy)
-        self._add("rows", rows, sections.rows_table)
-        self._show(sections.cold_table(rows))
+        self._add("rows", rows, tables.rows_table)
+        self._show(tables.cold_table(rows))
         if plan.worst:
-            self._show(sections.worst_table(rows))
+            self._show(tables.worst_table(rows))
         self.result.setdefault("frames", []).extend(
             frame_series(clip, *pair) for pair in zip(candidates, records) if pair[0].engine == EVENT
         )
@@ -130,74 +142,72 @@ class Session:
                 row for candidate in own
                 for row in layer_rows(self._network, candidate, clip, skipped, _progress(f"{name}, layers")(frames))
             ]
-            self._add("layers", layers, sections.layers_table)
-        del own, candidates  # Their memory is free before cameras are weighed.
-        self._cameras(clip, keeps, skipped)
+            self._add("layers", layers, tables.layers_table)
+        del own, candidates  # Their memory is free before that of cameras is measured.
+        self._measure_cameras(clip, keeps, skipped)
 
-    def _cameras(self, clip: Clip, keeps: dict[str, np.ndarray], skipped: int) -> None:
+    def _measure_cameras(self, clip: Clip, keeps: dict[str, np.ndarray], skipped: int) -> None:
         """What is measured with cameras of its own: several of them, and the encoder alone."""
-        plan, name = self._plan, sequence_name(clip.path)
+        plan, frames = self._plan, len(clip.images)
         if plan.streams:
-            progress = _progress(f"{name}, {plan.streams} cameras")
-            measured = len(clip.images) - skipped
+            progress = _progress(f"{sequence_name(clip.path)}, {plan.streams} cameras")
             self._add("streams", [
-                stream_row(self._network, clip, setting, keep, plan.streams, measured, progress)
+                stream_row(self._network, clip, setting, keep, plan.streams, frames - skipped, progress)
                 for setting, keep in keeps.items()
-            ], sections.streams_table)
+            ], tables.streams_table)
         if plan.start:
             self.result.setdefault("stages", []).extend(
-                encode_row(self._network, clip, setting, keep, skipped, range(len(clip.images)))
+                encode_row(self._network, clip, setting, keep, skipped, range(frames))
                 for setting, keep in keeps.items()
             )
 
-    def _make_candidates(self, clip: Clip, keeps: dict[str, np.ndarray],
-                     paths: Sequence[str] | None = None) -> tuple[list[EventCandidate], list[Candidate]]:
-        """Our engine's, and all. paths: kernels besides the default ones; None: those of the plan."""
+    def _keep_masks(self, clip: Clip) -> dict[str, np.ndarray]:
+        """The masks of our engine, by setting; none if it is not measured."""
+        settings = self._plan.settings if EVENT in self._plan.engines else ()
+        return {setting: keep_mask(setting, self._network, clip) for setting in settings}
+
+    def _open_candidates(self, clip: Clip, keeps: dict[str, np.ndarray],
+                         paths: Sequence[str]) -> tuple[list[EventCandidate], list[Candidate]]:
+        """Ours, and all. paths: kernel sets besides the default one."""
         plan = self._plan
         own = [
-            EventCandidate(self._network, clip.input_wh, setting, keep, forced)
-            for forced in ("", *(plan.paths if paths is None else paths)) for setting, keep in keeps.items()
+            EventCandidate(self._network, clip.input_wh, setting, keep, kernel_set)
+            for kernel_set in ("", *paths) for setting, keep in keeps.items()
         ]
-        everybody = [*own, *open_baselines(plan.engines, BaselineModels(self._network, clip, plan.threads), self._tell)]
-        if not everybody:
+        models = BaselineModels(self._network, clip, plan.threads)
+        candidates = [*own, *open_baselines(plan.engines, models, self._report)]
+        if not candidates:
             raise UserError(f"none of the engines {', '.join(plan.engines)} can run here")
-        return own, everybody
+        return own, candidates
 
-    def _accuracy(self, size: Size) -> list[dict]:
-        """The labelled sequence at one of the input sizes. A forced path gives the default one's integers: it is not
-        scored.
-        """
+    def _score(self, size: Size) -> list[Row]:
+        """The labelled sequence at one input size. All kernel sets give the same integers: one is scored."""
         plan = self._plan
-        sequence = labelled(plan.accuracy)
+        sequence = open_labelled(plan.accuracy)
         clip = load_clip(sequence.inputs[1], size, plan.frames + WARM_UP)
-        keeps = {one: keep_mask(one, self._network, clip) for one in plan.settings} if EVENT in plan.engines else {}
-        _, candidates = self._make_candidates(clip, keeps, paths=())
-        name = f"{sequence_name(clip.path)}, accuracy"
-        rows = accuracy_rows(
-            self._network, candidates, clip, sequence,
-            lambda frames, total: tqdm(frames, total=total, desc=name, unit="frame", disable=None),
-        )
-        self._add("accuracy", rows, sections.accuracy_table)
+        _, candidates = self._open_candidates(clip, self._keep_masks(clip), ())
+        rows = accuracy_rows(self._network, candidates, clip, sequence,
+                             _progress(f"{sequence_name(clip.path)}, accuracy"))
+        self._add("accuracy", rows, tables.accuracy_table)
         return rows
 
-    def _drift(self, path: str) -> None:
+    def _measure_drift(self, path: str) -> None:
         """At the first input size of the plan, over the whole sequence."""
         clip = load_clip(path, self._plan.input_sizes[0], MAX_FRAMES)
-        everywhere = keep_mask(UNMASKED, self._network, clip)
-        rows = drift_rows(self._network, clip, self._plan.drift, everywhere,
-                          _progress(f"{sequence_name(path)}, forth and back"))
-        self._add("drift", rows, sections.drift_table)
+        rows = drift_rows(self._network, clip, self._plan.drift, keep_mask(UNMASKED, self._network, clip),
+                          _progress(f"{sequence_name(path)}, forwards and backwards"))
+        self._add("drift", rows, tables.drift_table)
 
-    def _scale(self, path: str) -> None:
+    def _measure_sizes(self, path: str) -> None:
         rows = []
         for size in SIZES:
             clip = load_clip(path, size, FRAMES + SKIPPED)
             progress = _progress("{}, {}x{}".format(sequence_name(path), *size))
-            rows += scale_rows(self._network, clip, self._plan.engines, self._plan.threads, self._tell,
+            rows += scale_rows(self._network, clip, self._plan.engines, self._plan.threads, self._report,
                                progress(range(len(clip.images))))
-        self._add("scale", rows, sections.scale_table)
+        self._add("scale", rows, tables.scale_table)
 
 
-def _progress(words: str, unit: str = "frame") -> Callable[[range], Iterable[int]]:
-    """A bar on a terminal, nothing elsewhere."""
-    return lambda indices: tqdm(indices, desc=words, unit=unit, disable=None)
+def _progress(text: str, unit: str = "frame") -> Callable[..., Iterable[Any]]:
+    """A progress bar on a terminal, nothing elsewhere."""
+    return lambda steps, total=None: tqdm(steps, total=total, desc=text, unit=unit, disable=None)

@@ -21,13 +21,13 @@ from ...core.frame import Frame, choose_input_size, make_view
 from ...detection.yolo import decode
 from ...errors import UserError
 from ...metrics.average_precision import FrameMatches, PrecisionCurve, match
+from ...metrics.dense_reference import dense_head, encode_exactly
 from ...metrics.loihi2 import allocate, even_cost
 from ...network.graph import Network
 from ...network.thresholds import with_thresholds
 from ...pipeline.pipeline import Pipeline
 from ...pipeline.settings import PipelineSettings
 from ...sources import open_source
-from ..bench.engine import dense_head, encode_exactly
 
 
 @dataclass(frozen=True)

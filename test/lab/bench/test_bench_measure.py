@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+from typing import ClassVar
+
 import numpy as np
 import pytest
 
-from regionmask_ros.lab.bench.clip import Clip
-from regionmask_ros.lab.bench.engine import EventCandidate
+from regionmask_ros.lab.bench.candidates import EventCandidate
 from regionmask_ros.lab.bench.measure import add_ratios, make_row, measure, warm_up_frames
 
 
@@ -16,9 +17,9 @@ def test_warm_up_leaves_frames_to_measure(there, wanted, warm):
 
 
 class Watched(EventCandidate):
-    """The real one, which also writes down whose turn it was while time was measured."""
+    """The real one, which also notes whose turn it was while time was measured."""
 
-    turns: list[tuple[int, str]] = []
+    turns: ClassVar[list[tuple[int, str]]] = []
 
     def step(self, image):
         if not self.counting:
@@ -26,17 +27,17 @@ class Watched(EventCandidate):
         return super().step(image)
 
 
-def run(tiny_network, frames, skipped):
+def run(tiny_network, as_clip, frames, skipped):
     Watched.turns = []
     images = tuple(np.full((64, 64, 3), 4 * t, np.uint8) for t in range(frames))
-    clip, names = Clip("by hand", images, (64, 64), (64, 64), 25.0), ("unmasked", "masked60", "dense")
+    clip, names = as_clip(images), ("unmasked", "masked60", "dense")
     three = [Watched(tiny_network, (64, 64), name, np.ones((4, 4), bool)) for name in names]
     return clip, three, measure(tiny_network, three, clip, skipped, range(frames))
 
 
-def test_every_contestant_sees_every_frame_once_and_in_order(tiny_network):
+def test_every_candidate_sees_every_frame_once_and_in_order(tiny_network, as_clip):
     frames, skipped = 45, 13
-    clip, three, records = run(tiny_network, frames, skipped)
+    clip, three, records = run(tiny_network, as_clip, frames, skipped)
     for candidate in three:
         assert [at for at, name in Watched.turns if name == candidate.setting] == [4 * t for t in range(frames)]
     # Turns of ten, one of which begins with the first measured frame.
@@ -53,8 +54,8 @@ def test_every_contestant_sees_every_frame_once_and_in_order(tiny_network):
     assert make_row(clip, three[0], records[0])["frames"] == frames - skipped
 
 
-def test_counts_of_the_replay_are_those_of_the_run(tiny_network):
-    _, (candidate, *_), (record, *_) = run(tiny_network, 8, 3)
+def test_counts_of_the_replay_are_those_of_the_run(tiny_network, as_clip):
+    _, _, (record, *_) = run(tiny_network, as_clip, 8, 3)
     engine = EventCandidate(tiny_network, (64, 64), "unmasked", np.ones((4, 4), bool))
     counts = []
     for t in range(8):
@@ -64,7 +65,7 @@ def test_counts_of_the_replay_are_those_of_the_run(tiny_network):
     assert record.events == [one.events for one in counts[3:]]
 
 
-def test_ratios_are_peer_over_own():
+def test_ratios_are_baseline_over_own():
     rows = [
         {"engine": "event", "median_ms": 2.0, "cold_ms": 4.0, "synops_per_frame": 5.0},
         {"engine": "one", "median_ms": 3.0, "cold_ms": 5.0, "synops_per_frame": None},

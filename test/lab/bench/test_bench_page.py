@@ -11,9 +11,10 @@ import numpy as np
 import pytest
 
 from regionmask_ros.commands.bench import main
-from regionmask_ros.lab.bench.page import page
-from regionmask_ros.lab.bench.plots import PLOTS
-from regionmask_ros.lab.bench.quality import SIZES
+from regionmask_ros.lab.bench.page import PLOTS, format_page
+from regionmask_ros.lab.bench.scaling import SIZES
+from regionmask_ros.lab.bench.tables import cold_table, layers_table, rows_table, streams_table, worst_table
+from regionmask_ros.report.tables import format_text
 
 SECTIONS = {"rows", "frames", "layers", "streams", "scale", "linearity", "accuracy"}
 
@@ -55,7 +56,7 @@ def test_every_section_is_in_the_json(result):
 
 def test_the_page_is_made_from_the_json(folder, result):
     written = (folder / "docs" / "PERFORMANCE.md").read_text()
-    assert written == page(result)
+    assert written == format_page(result)
     assert result["machine"]["cpu"] in written and result["machine"]["kernels"][0] in written
     for row in result["rows"]:
         assert f"| {row['median_ms']:.3f} |" in written and f"| {row['worst_ms']:.3f} |" in written
@@ -66,7 +67,7 @@ def test_the_page_is_made_from_the_json(folder, result):
     assert max(map(len, prose)) <= 120
 
 
-def test_plots_are_pictures_and_the_page_shows_them(folder):
+def test_plots_are_images_and_the_page_shows_them(folder):
     shown = re.findall(r"!\[[^\]]+\]\(([^)]+)\)", (folder / "docs" / "PERFORMANCE.md").read_text())
     assert sorted(shown) == sorted(PLOTS) == sorted(path.name for path in (folder / "docs").glob("*.png"))
     for name in PLOTS:
@@ -75,9 +76,48 @@ def test_plots_are_pictures_and_the_page_shows_them(folder):
 
 
 def test_plots_without_our_engine(result):
-    """As after --engines onnxruntime_int8: what is there is drawn."""
+    """As after --engines onnxruntime_int8: what was measured is drawn."""
     baseline = {"engine": "onnxruntime_int8", "setting": "dense"}
     bare = {**result, "frames": [], "rows": [{**row, **baseline} for row in result["rows"]],
             "scale": [{**row, **baseline} for row in result["scale"]]}
     for draw in PLOTS.values():
         assert draw(bare).startswith(b"\x89PNG")
+
+
+MEASURED_COLUMNS = {"median", "p10", "p90", "mean", "worst", "share", "one more camera"}
+
+ROW = {
+    "sequence": "data/street/video.mp4", "setting": "unmasked", "engine": "event", "path": "avx2", "threads": 1,
+    "input_size": "64x64", "frames": 9, "median_ms": 2.0, "p10_ms": 1.0, "p90_ms": 3.0,
+    "median_wall_ms": 2.5, "synops_per_frame": 5e6,
+    "events_per_frame": 7e3, "head_rms": 0.5, "calibration": None, "ratio_to": {"onnxruntime_int8": 1.5},
+    "cold_ms": 4.0, "ratio_to_cold": {"onnxruntime_int8": 1.25},
+}
+
+
+def test_rows_show_accuracy_only_where_it_was_measured():
+    assert "mAP" not in format_text(rows_table([ROW]))
+    scored = {**ROW, "map50": 41.26, "map50_on": "data/pets/video.mp4", "accuracy_note": "3.0 points below fp32"}
+    text = format_text(rows_table([ROW, scored]))
+    assert "street, 64x64, 9 frames" in text and "mAP@0.5 on pets" in text
+    assert text.splitlines()[-1].endswith("1.50  41.3  3.0 points below fp32")
+
+
+def test_wall_time_is_shown_once_there_are_more_threads_than_one():
+    assert "wall" not in format_text(rows_table([ROW]))
+    baseline = {**ROW, "engine": "onnxruntime_int8", "setting": "dense", "threads": 2}
+    assert "measured, wall ms" in format_text(rows_table([ROW, baseline]))
+
+
+def test_what_is_measured_and_what_is_counted_have_columns_of_their_own():
+    layer = {**ROW, "layer": "conv1", "share": 0.25}
+    stream = {**ROW, "cameras": 2, "mean_ms": 2.0, "fps": 25.0, "cameras_per_core": {"at_fps": 20.0, "at_30": 16.7},
+              "memory_mb": 30.0, "state_mb": 33.0}
+    worst = {**ROW, "worst_ms": 9.0, "worst_frame": 0, "worst_kind": "first", "worst_to_int8": 1.2}
+    for make, row in ((rows_table, ROW), (cold_table, ROW), (layers_table, layer), (streams_table, stream),
+                      (worst_table, worst)):
+        table = make([row])
+        for name, group in zip(table.columns, table.groups):
+            counted, measured = name in ("M synops", "k events", "arrays"), name in MEASURED_COLUMNS
+            assert group.startswith("counted") == counted and group.startswith("measured") == measured
+        assert "-" not in table.rows[0]

@@ -10,7 +10,7 @@ from regionmask_ros.metrics.machine import array_bytes, resident_bytes
 
 def test_memory_behind_views_counts_once_and_shared_memory_not():
     own, shared = np.zeros(1000, np.int32), np.zeros(500, np.int64)
-    clip = Clip("by hand", (own[10:], own[::2].view(np.uint32), shared[:3]), (32, 32), (32, 32), 25.0)
+    clip = Clip("made in memory", (own[10:], own[::2].view(np.uint32), shared[:3]), (32, 32), (32, 32), 25.0)
     assert array_bytes([{"a": [clip]}, (own,)]) == 4000 + 24
     assert array_bytes([clip], shared=[shared]) == 4000
     assert array_bytes(["text", 5, None, np]) == 0

@@ -15,7 +15,7 @@ import pytest
 from regionmask_ros.__main__ import main as dispatch
 from regionmask_ros.commands.bench import main
 from regionmask_ros.engine.engine import available_kernel_sets
-from regionmask_ros.lab.bench.runtimes.choice import BASELINES
+from regionmask_ros.lab.bench.baselines import BASELINES
 
 FRAMES = 20
 KEYS = {

@@ -1,0 +1,130 @@
+"""How right engines are: mAP on a labelled sequence, and the distance of the head from the dense evaluation."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Sequence
+
+import numpy as np
+
+from ...core.frame import make_view
+from ...datasets import open_dataset
+from ...datasets.labels import LabelledSequence
+from ...detection.yolo import decode
+from ...metrics.dense_reference import dense_head, encode_exactly, rms
+from ...network.graph import Network
+from ..evaluation.scoring import Scorer
+from .baselines import ORT_FP32
+from .candidates import NMS_IOU, UNMASKED, Candidate, EventCandidate
+from .clip import Clip
+from .measure import Row, subject
+from .scaling import ping_pong_index
+
+SCORE_THRESHOLD = 0.02
+ALLOWED_POINTS = 2.0
+FIXED_POINT = 1 << 16
+LARGEST = (1 << 23) - 1
+
+
+def open_labelled(folder: str) -> LabelledSequence:
+    """Opens a labelled sequence.
+
+    Args:
+        folder: With video.mp4 and gt.csv. A file that is missing or cannot be read is a ``UserError``.
+
+    Returns:
+        The sequence.
+    """
+    return open_dataset(f"csv:{folder}")[0]
+
+
+def accuracy_rows(network: Network, candidates: Sequence[Candidate], clip: Clip, sequence: LabelledSequence,
+                  progress: Callable[[Iterable, int | None], Iterable]) -> list[Row]:
+    """Scores candidates on a whole sequence, from its first frame on.
+
+    Args:
+        network: The network of the candidates.
+        candidates: What is scored.
+        clip: Frames of that sequence, for its sizes.
+        sequence: Frames and labels.
+        progress: Wraps the frames; its second argument is their number, if it is known.
+
+    Returns:
+        A row for each candidate. map50: mAP in percent. accuracy_note: says so if it is more than ``ALLOWED_POINTS``
+        below ONNX Runtime fp32, else None.
+    """
+    scorers = [Scorer(sequence.labels, network.labels) for _ in candidates]
+    with sequence.open() as source:
+        for number, frame in enumerate(progress(source.frames(), source.frame_count)):
+            image = make_view(frame, clip.input_wh).image
+            for candidate, scorer in zip(candidates, scorers):
+                head = to_fixed_point(candidate.real_head(candidate.step(image)))
+                scorer.add(number, decode(head, network.head, clip.image_wh, SCORE_THRESHOLD, NMS_IOU))
+    rows: list[Row] = [
+        {**subject(clip, candidate), "frames": scorer.frames, "calibration": candidate.calibration or None,
+         "map50": round(scorer.map50(), 2)}
+        for candidate, scorer in zip(candidates, scorers)
+    ]
+    exact = next((row["map50"] for row in rows if row["engine"] == ORT_FP32), None)
+    for row in rows:
+        below = None if exact is None else exact - row["map50"]
+        row["accuracy_note"] = (
+            "fp32 not run" if below is None else f"{below:.1f} points below fp32" if below > ALLOWED_POINTS else None
+        )
+    return rows
+
+
+def to_fixed_point(real: np.ndarray) -> np.ndarray:
+    """Returns real values as the engine's sigma: int32 at 2**16, clipped to its 24 bits."""
+    return np.rint(np.clip(real * FIXED_POINT, -LARGEST, LARGEST)).astype(np.int32)
+
+
+def add_accuracy(rows: Sequence[Row], accuracy: Sequence[Row]) -> None:
+    """Adds accuracy to the rows of another sequence.
+
+    Args:
+        rows: Changed in place: map50, map50_on (the labelled sequence) and accuracy_note of the same engine in the same
+            setting; None if it was not scored.
+        accuracy: Rows of `accuracy_rows`.
+    """
+    scored = {(row["engine"], row["setting"]): row for row in accuracy}
+    for row in rows:
+        known = scored.get((row["engine"], row["setting"]), {})
+        row.update(map50=known.get("map50"), map50_on=known.get("sequence"), accuracy_note=known.get("accuracy_note"))
+
+
+CHECKPOINTS = (24, 100, 300, 600)
+"""Frames of the first pass at which the distance is taken, in addition to every visit of the last image."""
+
+
+def drift_rows(network: Network, clip: Clip, frames: int, keep: np.ndarray,
+               progress: Callable[[range], Iterable[int]]) -> list[Row]:
+    """Plays a clip forwards and backwards, unmasked, and compares heads with the dense evaluation.
+
+    Args:
+        network: The network.
+        clip: The frames.
+        frames: How many to play.
+        keep: bool [rows, cols], all True.
+        progress: Wraps the frame numbers.
+
+    Returns:
+        A row for each comparison. head_rms: root mean square of the difference over the head, in its raw units;
+        output_rms: of the dense head itself.
+    """
+    engine, last = EventCandidate(network, clip.input_wh, UNMASKED, keep), len(clip.images) - 1
+    exact: dict[int, np.ndarray] = {}
+    rows = []
+    for played in progress(range(frames)):
+        at = ping_pong_index(played, last + 1)
+        raw = engine.step(clip.images[at])
+        if at != last and played not in CHECKPOINTS:
+            continue
+        if at not in exact:
+            exact[at] = dense_head(network, encode_exactly(network, clip.images[at]))
+        rows.append({
+            "sequence": clip.path, "input_size": "{}x{}".format(*clip.input_wh), "path": engine.path,
+            "played": played, "picture": at,
+            "head_rms": round(rms(engine.real_head(raw), exact[at]), 4),
+            "output_rms": round(rms(exact[at], np.zeros_like(exact[at])), 4),
+        })
+    return rows

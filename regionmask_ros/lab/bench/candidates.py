@@ -1,0 +1,202 @@
+"""What takes its turn in a benchmark: the protocol of candidates, and our event engine with its fixed masks."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Protocol
+
+import numpy as np
+
+from ...backends.cpu import open_engine
+from ...core.arithmetic import CARRY, head_values
+from ...core.grid import RegionGrid
+from ...core.result import StepCounts
+from ...detection.yolo import decode
+from ...encoder.encoder import Encoder, Events
+from ...engine.engine import PackedNetwork
+from ...mask.scheduling import is_refresh
+from ...metrics.machine import array_bytes
+from ...network.graph import Network
+from .clip import Clip
+
+EVENT = "event"
+UNMASKED, MASKED60 = "unmasked", "masked60"
+SETTINGS = (UNMASKED, MASKED60)
+DENSE = "dense"
+"""The setting of engines that compute everything in every frame."""
+
+KEEP_SHARE = 0.4
+SCORE_THRESHOLD, NMS_IOU = 0.4, 0.45
+
+
+class Candidate(Protocol):
+    """An engine with a state of its own.
+
+    Attributes:
+        engine: Its name in the rows of the result.
+        setting: Its mask, or ``DENSE``.
+        path: Its kernel set, or library and version.
+        threads: Number of threads that it computes with.
+        calibration: Sequence that its integers were calibrated on; "" if nothing is calibrated.
+        counting: Whether steps are counted; off while time is measured.
+    """
+
+    engine: str
+    setting: str
+    path: str
+    threads: int
+    calibration: str
+    counting: bool
+
+    def step(self, image: np.ndarray) -> np.ndarray:
+        """Computes one frame; this is the timed part.
+
+        Args:
+            image: uint8 [height, width, 3], RGB.
+
+        Returns:
+            The raw head in the engine's own layout.
+        """
+
+    def reset(self, refresh_period: int = 0) -> None:
+        """Returns to the state before the first frame.
+
+        Args:
+            refresh_period: From now on every frame of this period is processed without a mask; 0: the first frame
+                only. It has no meaning for an engine without a state.
+        """
+
+    def counts(self) -> StepCounts | None:
+        """Returns the counts of the last step, if counting was on; None if the engine never counts."""
+
+    def real_head(self, raw: np.ndarray) -> np.ndarray:
+        """Returns what `step` returned, as float64 [rows, cols, channels]."""
+
+
+class EventCandidate:
+    """One camera: encoder and event engine. Its first frame is never masked.
+
+    Args:
+        network: The network.
+        input_wh: Width and height of the network's input.
+        setting: Name of the mask.
+        keep: bool [rows, cols], the mask of all other frames.
+        kernel_set: Name of the kernels; "" for the default.
+        packed: Weights to share with other cameras. Without them the camera has its own, so that no camera warms the
+            caches for another.
+    """
+
+    threads = 1
+    calibration = ""
+    counting = True
+
+    def __init__(self, network: Network, input_wh: tuple[int, int], setting: str, keep: np.ndarray,
+                 kernel_set: str = "", packed: PackedNetwork | None = None) -> None:
+        self._encoder = Encoder(network.input_table, network.encoder_threshold, input_wh)
+        self._engine = open_engine(packed or PackedNetwork(network), input_wh, CARRY, kernel_set)
+        self._full, self._keep = RegionGrid.of_input(input_wh).full(True), keep
+        self._frame, self._refresh_period = 0, 0
+        self._profile_hook: Callable[[str], None] | None = None
+        self.setting, self.path = setting, self._engine.kernel_set
+        self.engine = f"{EVENT}:{kernel_set}" if kernel_set else EVENT
+        self._last_counts: StepCounts | None = None
+
+    def step(self, image: np.ndarray) -> np.ndarray:
+        """Encodes a frame and computes its events.
+
+        Args:
+            image: uint8 [height, width, 3], RGB.
+
+        Returns:
+            Sigma of the head, int32 [rows, cols, channels] at 2**16.
+        """
+        return self.process(self.encode(image))
+
+    def encode(self, image: np.ndarray) -> Events:
+        """Returns the events of the next frame, uint8 [height, width, 3], RGB."""
+        keep = self._full if is_refresh(self._frame, self._refresh_period) else self._keep
+        events = self._encoder.step(image, keep)
+        self._frame += 1
+        if self._profile_hook:
+            self._profile_hook("encoder")
+        return events
+
+    def process(self, events: Events) -> np.ndarray:
+        """Returns the head after the events, as `step` does."""
+        self._engine.counting = self.counting
+        result = self._engine.step_changes(events.changes)
+        self._last_counts = StepCounts(len(events), result.layer_events, result.synops)
+        return result.head
+
+    def reset(self, refresh_period: int = 0) -> None:
+        """Returns to the state before the first frame; see `Candidate`."""
+        self._encoder.reset()
+        self._engine.reset()
+        self._frame, self._refresh_period = 0, refresh_period
+
+    def watch(self, profile_hook: Callable[[str], None] | None) -> None:
+        """Reports the progress of every step.
+
+        Args:
+            profile_hook: Called with ``"encoder"`` after the encoder, then as ``EventEngine.profile_hook`` says; None:
+                no longer.
+        """
+        self._profile_hook = self._engine.profile_hook = profile_hook
+
+    def counts(self) -> StepCounts | None:
+        """Returns the counts of the last step."""
+        return self._last_counts
+
+    def real_head(self, raw: np.ndarray) -> np.ndarray:
+        """Returns the head's sigma as real values, float64."""
+        return head_values(raw)
+
+    def state_bytes(self) -> int:
+        """Returns the size of this camera's arrays, without shared weights."""
+        return array_bytes([self._encoder, self._engine], shared=[self._engine.packed])
+
+
+def keep_mask(setting: str, network: Network, clip: Clip) -> np.ndarray:
+    """Chooses the mask of a setting before time is measured.
+
+    ``masked60`` keeps the 40 % of regions in which the unmasked detector finds most over the clip: those that most
+    boxes cover, summed over all frames; among equals, those that send more events.
+
+    Args:
+        setting: ``UNMASKED`` or ``MASKED60``.
+        network: The network.
+        clip: The frames.
+
+    Returns:
+        bool [rows, cols], for every frame but the first, which is never masked.
+    """
+    grid = RegionGrid.of_input(clip.input_wh)
+    if setting == UNMASKED:
+        return grid.full(True)
+    candidate = EventCandidate(network, clip.input_wh, UNMASKED, grid.full(True))
+    heat, sent = np.zeros(grid.shape, np.int64), np.zeros(grid.shape, np.int64)
+    for image in clip.images:
+        events = candidate.encode(image)
+        for box in decode(candidate.process(events), network.head, clip.image_wh, SCORE_THRESHOLD, NMS_IOU).boxes:
+            heat += grid.cover(box, clip.image_wh)
+        y, x, _ = np.unravel_index(events.index, events.shape)
+        region = y // grid.region_px * grid.cols + x // grid.region_px
+        sent += np.bincount(region, minlength=sent.size).reshape(sent.shape)
+    return busiest_regions(heat, sent, KEEP_SHARE)
+
+
+def busiest_regions(heat: np.ndarray, events: np.ndarray, share: float) -> np.ndarray:
+    """Chooses a share of the regions: those of the most heat; among equals by events, then by position.
+
+    Args:
+        heat: int [rows, cols].
+        events: int [rows, cols].
+        share: From 0 to 1.
+
+    Returns:
+        bool [rows, cols].
+    """
+    ranked = np.lexsort((-events.ravel(), -heat.ravel()))
+    keep = np.zeros(heat.size, bool)
+    keep[ranked[:round(share * heat.size)]] = True
+    return keep.reshape(heat.shape)
