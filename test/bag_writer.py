@@ -1,4 +1,4 @@
-"""Bags for tests, written without ROS."""
+"""Writes bags for tests, without ROS."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ def png(pixels: np.ndarray, stamp_ns: int, format_text: str = "bgr8; png compres
 
 
 def detections(stamp_ns: int, *objects: tuple):
-    """A Detection2DArray. objects: (id, class name, score, x, y, w, h, radians); a name may be a dict of scores."""
+    """A Detection2DArray of (id, class, score, x, y, w, h, radians); a class may be a dict of scores by name."""
     return _vision("Detection2DArray")(header(stamp_ns), [_detection(stamp_ns, *one) for one in objects])
 
 
@@ -63,7 +63,7 @@ def _vision(name: str) -> type:
 
 
 def without_definitions(folder: str) -> None:
-    """Makes a db3 bag one of Humble's, which hold no definitions of their messages."""
+    """Removes the message definitions from a db3 bag; bags of Humble have none."""
     (file,) = Path(folder).glob("*.db3")
     with contextlib.closing(sqlite3.connect(file)) as database:
         database.execute("DROP TABLE message_definitions")
@@ -72,7 +72,7 @@ def without_definitions(folder: str) -> None:
 
 
 def write_bag(folder: Path, topics: dict[str, list], storage: str = "mcap") -> str:
-    """Writes messages by topic, one every STEP_NS in all. Returns the folder as text."""
+    """Writes the messages of each topic, one every STEP_NS, and returns the folder's path."""
     with Writer(folder, version=8, storage_plugin=StoragePlugin[storage.upper()]) as writer:
         for topic, messages in topics.items():
             connection = None

@@ -1,4 +1,4 @@
-"""Real parts that tests run on: the trained network and real video, where the set-up has put them."""
+"""Fixtures that tests of several rooms share: networks, videos, reference data, and interpreters with Lava."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from regionmask_ros.errors import UserError
 from regionmask_ros.network.files import find_network, load_network
 from regionmask_ros.network.graph import ConvSpec, Network, YoloHead
 
-# The first example of a kernel compiles it, and a machine may be busy: a time limit would only tell that.
+# The first example compiles kernels, and the machine may be busy: a time limit would only measure that.
 settings.register_profile("no_deadline", deadline=None)
 settings.load_profile("no_deadline")
 
@@ -27,7 +27,7 @@ STAND_IN = REPOSITORY / "test" / "backends" / "loihi_stand_in"
 
 @pytest.fixture(scope="session")
 def trained_file() -> Path:
-    """The trained network's file, from `make setup`."""
+    """The file of the trained network, from `make setup`."""
     try:
         return find_network()
     except UserError as error:
@@ -35,18 +35,19 @@ def trained_file() -> Path:
 
 
 @pytest.fixture(scope="session")
-def trained(trained_file):
+def trained(trained_file) -> Network:
+    """The trained network, YOLO-KP."""
     return load_network(trained_file)
 
 
 @pytest.fixture(scope="session")
 def real_video():
-    """A function from a file name to the path of a video that `make setup` has put in place."""
+    """A function from a file name to the path of a video that `make setup` has installed."""
 
     def find(name: str) -> str:
         path = Path(sys.prefix) / "share" / "regionmask_ros" / name
         if not path.exists():
-            pytest.skip(f"{name} is not at {path}; `make setup` brings it where it can be had")
+            pytest.skip(f"{name} is not at {path}; `make setup` installs it where it is available")
         return str(path)
 
     return find
@@ -54,15 +55,15 @@ def real_video():
 
 @pytest.fixture(scope="session")
 def make_clip(tmp_path_factory):
-    """A function that writes a short real MP4, 160x96 at 20 a second: a bright block wanders over noise."""
+    """A function that writes a short MP4, 160x96 at 20 frames per second: a bright block moves over noise."""
 
-    def make(frames: int, pixels_a_frame: int) -> str:
+    def make(frames: int, pixels_per_frame: int) -> str:
         path = str(tmp_path_factory.mktemp("clip") / "a clip.mp4")
         writer = cv2.VideoWriter(path, cv2.VideoWriter.fourcc(*"mp4v"), 20.0, (160, 96))
         still = np.random.default_rng(0).integers(0, 120, (96, 160, 3)).astype(np.uint8)
         for t in range(frames):
             image = still.copy()
-            image[30:70, pixels_a_frame * t:pixels_a_frame * t + 40] = 230
+            image[30:70, pixels_per_frame * t:pixels_per_frame * t + 40] = 230
             writer.write(image)
         writer.release()
         return path
@@ -72,7 +73,7 @@ def make_clip(tmp_path_factory):
 
 @pytest.fixture(scope="session")
 def reference_folder() -> Path:
-    """Vectors that Lava computed. They are too large to be part of the repository."""
+    """Reference vectors that Lava has computed; they are too large for the repository."""
     folder = Path(os.environ.get("REGIONMASK_REFERENCE") or REPOSITORY.parent / "shared" / "reference")
     if not (folder / "manifest.json").exists():
         pytest.skip(f"no reference vectors at {folder}; set REGIONMASK_REFERENCE to their folder")
@@ -81,7 +82,7 @@ def reference_folder() -> Path:
 
 @pytest.fixture(scope="session")
 def labelled_clip():
-    """A function from a sequence's name to its video. The sequences are not part of the repository."""
+    """A function from the name of a labelled sequence to its video; the sequences are not part of the repository."""
 
     def find(name: str) -> str:
         folder = Path(os.environ.get("REGIONMASK_DATA") or REPOSITORY.parent / "shared" / "data")
@@ -95,7 +96,7 @@ def labelled_clip():
 
 @pytest.fixture(scope="session")
 def lava_python() -> str:
-    """The interpreter that has Lava, from `make lava`."""
+    """The interpreter with Lava, from `make lava`."""
     try:
         return str(find_lava_python())
     except UserError as error:
@@ -104,7 +105,7 @@ def lava_python() -> str:
 
 @pytest.fixture(scope="session")
 def tiny_network():
-    """A small random network in which some objectness is always high: boxes appear without any training."""
+    """A small random network that detects boxes without any training, because some objectness is always high."""
     rng = np.random.default_rng(11)
 
     def conv(name: str, inputs: int, outputs: int, stride: int, head: bool = False) -> ConvSpec:
@@ -118,7 +119,7 @@ def tiny_network():
 
 @pytest.fixture(scope="session")
 def even_network(tiny_network):
-    """The small network with even weights, as the chip has them."""
+    """The small network with even weights, as the chip needs them."""
     layers = tuple(
         ConvSpec(s.name, (s.weight * 2).astype(np.int32), s.bias, s.stride, s.padding, s.threshold)
         for s in tiny_network.layers
@@ -134,7 +135,7 @@ def _script(path: Path, text: str) -> Path:
 
 @pytest.fixture
 def board(lava_python, tmp_path, monkeypatch):
-    """An interpreter with the stand-in, a SLURM cluster of two boards, and the log of what the board saw."""
+    """An interpreter with a simulated Loihi 2 board, in a simulated SLURM cluster of two boards."""
     tools = tmp_path / "tools"
     tools.mkdir()
     _script(tools / "sinfo", "echo 'og-01 oheogulch* idle'; echo 'kp-01 kapoho down*'")

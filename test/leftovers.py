@@ -1,4 +1,4 @@
-"""What a Lava process could leave behind, found by the folder that all of its files and processes name."""
+"""Finds what a Lava process could leave behind, by the folder in the names of its files and processes."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from regionmask_ros.lava_worker.processes import SEGMENTS, segment_prefix
 
 
 def processes_of(folder: Path) -> list[int]:
-    """Processes started with a folder below ``folder``: the leader and, as they are forks, all below it."""
+    """Processes started with a folder below ``folder``: the session leader and its forks."""
     found = []
     for entry in os.listdir("/proc"):
         if entry.isdecimal() and int(entry) != os.getpid():
@@ -24,14 +24,14 @@ def processes_of(folder: Path) -> list[int]:
 
 
 def left_behind(folder: Path, leader: int) -> list[str]:
-    """Processes, shared memory, sockets and files that are there now."""
+    """Processes, shared memory, sockets and files that exist now."""
     segments = [segment.name for segment in SEGMENTS.glob(f"{segment_prefix(leader)}*")]
     sockets = [line for line in Path("/proc/net/unix").read_text().splitlines() if str(folder) in line]
     return [*map(str, processes_of(folder)), *segments, *sockets, *map(str, folder.glob("regionmask_*"))]
 
 
 def wait_until_clean(folder: Path, leader: int, timeout_s: float = 30.0) -> list[str]:
-    """What is still there after that time; returns as soon as there is nothing."""
+    """Waits until nothing is left, at most ``timeout_s``; returns what still exists."""
     deadline = time.monotonic() + timeout_s
     while (found := left_behind(folder, leader)) and time.monotonic() < deadline:
         time.sleep(0.05)
@@ -39,7 +39,7 @@ def wait_until_clean(folder: Path, leader: int, timeout_s: float = 30.0) -> list
 
 
 def leads(pid: int) -> bool:
-    """Whether it leads a session; one that has ended meanwhile does not."""
+    """Whether the process exists and leads a session."""
     try:
         return os.getsid(pid) == pid
     except ProcessLookupError:
@@ -47,7 +47,7 @@ def leads(pid: int) -> bool:
 
 
 def wait_for_leader(folder: Path, timeout_s: float = 60.0) -> int:
-    """The process that leads the session, once Lava's processes and segments are there."""
+    """Waits for Lava's processes and segments, and returns the leader of their session."""
     deadline = time.monotonic() + timeout_s
     while time.monotonic() < deadline:
         leaders = [pid for pid in processes_of(folder) if leads(pid)]

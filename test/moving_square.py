@@ -1,4 +1,4 @@
-"""Pictures for pipelines: noise that stands still, and a square that moves over it."""
+"""Frames for pipelines: static noise, and a square that moves over it."""
 
 from __future__ import annotations
 
@@ -15,7 +15,10 @@ FLICKER = (255, 235, 215)
 def moving_square(count: int, size_wh: tuple[int, int], *, top: int = 20, square_wh: tuple[int, int] = (20, 20),
                   step: int = 4, greys: Sequence[int] = FLICKER, noise: int = 256, seed: int = 0, start_ns: int = 0,
                   frame_id: str = "camera") -> list[Frame]:
-    """step: pixels to the right a frame. greys: of the square, in turn. noise: values below this one."""
+    """Frames in which the square moves ``step`` pixels to the right per frame, and its grey values take turns.
+
+    The noise has values below ``noise``.
+    """
     width, height = square_wh
     still = np.random.default_rng(seed).integers(0, noise, (size_wh[1], size_wh[0], 3)).astype(np.uint8)
     frames = []

@@ -1,4 +1,4 @@
-"""Where the network's file is looked for, and what kinds of file hold it."""
+"""Finds, loads and installs the network's file."""
 
 from __future__ import annotations
 
@@ -21,55 +21,70 @@ _PACKAGE = "regionmask_ros"
 
 
 def find_network(explicit: str = "") -> Path:
-    """The network file to use: ``explicit`` if given, else the first that exists of
+    """Finds the network file to use. It is not read, and nothing is imported.
 
-    the file that the environment variable REGIONMASK_NETWORK names, share/regionmask_ros/yolo_kp.pt below this Python's
-    prefix, the same below the user's data folder, and the file of a lava-dl installed in this Python. Nothing is
-    imported. Raises UserError when there is none. Whether the file can be read, ``load_network`` tells.
+    Searched in this order: the environment variable REGIONMASK_NETWORK, share/regionmask_ros/yolo_kp.pt below the
+    prefix of this Python, the same below the user's data folder, and the file of a lava-dl installed in this Python.
+
+    Args:
+        explicit: The user's choice, which is used without a search; empty for a search.
+
+    Returns:
+        The file's path.
+
+    Raises:
+        UserError: No file is found.
     """
     if explicit:
         return Path(os.path.expanduser(explicit))
-    named = os.environ.get(ENVIRONMENT_KEY, "")
-    if named:
-        path = Path(os.path.expanduser(named))
+    from_environment = os.environ.get(ENVIRONMENT_KEY, "")
+    if from_environment:
+        path = Path(os.path.expanduser(from_environment))
         if not os.path.exists(path):
-            raise UserError(to_one_line(f"{path}: no such file; the environment variable {ENVIRONMENT_KEY} names it"))
+            raise UserError(to_one_line(f"{path}: no such file; correct the environment variable {ENVIRONMENT_KEY}"))
         return path
-    usual = [prefix_file(), user_file()]
+    usual = [file for file in (prefix_file(), user_file()) if file is not None]
     installed = [Path(entry) / LAVA_DL_MEMBER for entry in sys.path if os.path.isabs(entry)]
     for path in [*usual, *installed]:
-        if path is not None and os.path.isfile(path):
+        if os.path.isfile(path):
             return path
-    places = ", ".join([*(str(path) for path in usual if path is not None), "an installed lava-dl"])
+    places = ", ".join([*map(str, usual), "an installed lava-dl"])
     raise UserError(to_one_line(f"no network file found ({places}); {HINT}"))
 
 
 def prefix_file() -> Path:
-    """Where ``make setup`` puts the network: it belongs to this Python environment."""
+    """Where ``make setup`` installs the network, for this Python environment."""
     return Path(sys.prefix) / "share" / _PACKAGE / FILE_NAME
 
 
 def user_file() -> Path | None:
-    """Where ``model import`` puts the network. None for a user without a home."""
+    """Where ``model import`` installs the network; None for a user without a home folder."""
     folder = os.environ.get("XDG_DATA_HOME", "")
     if not os.path.isabs(folder):
         folder = os.path.expanduser("~/.local/share")
     return Path(folder) / _PACKAGE / FILE_NAME if os.path.isabs(folder) else None
 
 
-def load_network(path: str | os.PathLike) -> Network:
-    """The network in a lava-dl checkpoint (.pt), an export of lava-dl (.net), or the lava-dl wheel that brings one.
+def load_network(path: str | os.PathLike[str]) -> Network:
+    """Loads a network.
 
-    Raises UserError, one line that names file and cause, for anything else.
+    Args:
+        path: A checkpoint of lava-dl (.pt), an exported network of lava-dl (.net), or the lava-dl wheel.
+
+    Returns:
+        The network.
+
+    Raises:
+        UserError: The file cannot be used; the message is one line with file and reason.
     """
     try:
-        return _parse(read_checkpoint_bytes(path), os.fspath(path))
-    except InvalidFile as refused:
-        raise refused.about(path) from refused
+        return _parse(_read_network_file(path), os.fspath(path))
+    except InvalidFile as error:
+        raise error.about(path) from error
 
 
-def read_checkpoint_bytes(path: str | os.PathLike) -> bytes:
-    """The file itself or, when it is a wheel, the checkpoint inside it. Raises Refused."""
+def _read_network_file(path: str | os.PathLike[str]) -> bytes:
+    """The content of the file or, when it is a wheel, of the checkpoint in it. Raises InvalidFile."""
     with open_regular(path) as file:
         if looks_like_zip(file):
             with open_zip(file) as archive:
@@ -78,19 +93,27 @@ def read_checkpoint_bytes(path: str | os.PathLike) -> bytes:
         return read_limited(file)
 
 
-def install_network(source: str | os.PathLike, target: Path) -> Network:
-    """Copies the network in ``source`` (.pt, .net or wheel) to ``target``, a file or folder, once it proved readable.
+def install_network(source: str | os.PathLike[str], target: Path) -> Network:
+    """Copies a network after loading it as a check.
 
-    A file that was there is replaced in one step. Raises UserError; then ``target`` is as it was.
+    Args:
+        source: A checkpoint (.pt), an exported network (.net) or the lava-dl wheel.
+        target: The new file, or its folder. An older file is replaced in one step.
+
+    Returns:
+        The network, with ``target`` as its file.
+
+    Raises:
+        UserError: The source cannot be used, or the target cannot be written. Then the target is unchanged.
     """
     if os.path.isdir(target):
         target = target / FILE_NAME
     try:
-        checkpoint = read_checkpoint_bytes(source)
-        network = _parse(checkpoint, str(target))
-    except InvalidFile as refused:
-        raise refused.about(source) from refused
-    write_whole(target, checkpoint)
+        content = _read_network_file(source)
+        network = _parse(content, str(target))
+    except InvalidFile as error:
+        raise error.about(source) from error
+    write_whole(target, content)
     return network
 
 

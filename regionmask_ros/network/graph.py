@@ -1,12 +1,13 @@
-"""A sigma-delta network as frozen integers, whoever trained it.
+"""A sigma-delta network as frozen integers, independent of its file format.
 
-All arrays are read-only copies. Kernels are ``[out, in, ky, kx]`` and act by correlation on ``[row, col, channel]``.
-Weights, biases, thresholds and the input table are integers at scale 2^6: the real value is integer / 64.
+All arrays are read-only copies. Kernels are ``[out, in, ky, kx]`` and are applied by correlation to ``[row, col,
+channel]``. Weights, biases, thresholds and the input table are integers at scale 2^6: the real value is integer / 64.
 """
 
 from __future__ import annotations
 
 import hashlib
+import itertools
 import math
 import operator
 from dataclasses import dataclass
@@ -17,13 +18,18 @@ import numpy as np
 
 @dataclass(frozen=True, eq=False)
 class ConvSpec:
-    """One convolution and the neurons behind it.
+    """One convolution and its neurons. Instances are compared by identity.
 
-    name: unique in its network. weight: int32 [out, in, k, k], square. bias: int32 [out], or None for the head, whose
-    neurons only integrate and never fire. stride: at least 1. padding: zeros on each side, less than the kernel.
-    threshold: what a neuron's change must reach (>=) to be sent, at least 1; the head has no use for it.
+    Attributes:
+        name: Unique in its network.
+        weight: int32 [out, in, k, k], a square kernel.
+        bias: int32 [out]; None for the head, whose neurons only integrate and never fire.
+        stride: At least 1.
+        padding: Zeros on each side, less than the kernel.
+        threshold: A neuron fires when its change reaches (>=) the threshold. At least 1; not used by the head.
 
-    Raises ValueError, naming the layer, for anything else. Compared by identity.
+    Raises:
+        ValueError: A value is out of range; the message names the layer.
     """
 
     name: str
@@ -52,23 +58,36 @@ class ConvSpec:
 
     @property
     def is_head(self) -> bool:
+        """Whether the layer is a head, whose neurons never fire."""
         return self.bias is None
 
     @property
     def in_channels(self) -> int:
-        return self.weight.shape[1]
+        """Channels of the layer's input."""
+        return int(self.weight.shape[1])
 
     @property
     def out_channels(self) -> int:
-        return self.weight.shape[0]
+        """Channels of the layer's output."""
+        return int(self.weight.shape[0])
 
     @property
     def kernel(self) -> int:
         """Side of the square kernel."""
-        return self.weight.shape[2]
+        return int(self.weight.shape[2])
 
     def output_length(self, input_length: int) -> int:
-        """Rows (or columns) that the layer makes of so many rows (or columns); ValueError where there is none."""
+        """Computes the rows (or columns) of the output.
+
+        Args:
+            input_length: Rows (or columns) of the input.
+
+        Returns:
+            Rows (or columns) of the output, at least 1.
+
+        Raises:
+            ValueError: The kernel does not fit the input.
+        """
         room = input_length + 2 * self.padding - self.kernel
         if input_length < 1 or room < 0:
             raise ValueError(f"layer {self.name}: a kernel of {self.kernel} does not fit {input_length} pixels")
@@ -77,9 +96,15 @@ class ConvSpec:
 
 @dataclass(frozen=True)
 class YoloHead:
-    """How the head's channels read as boxes: for each anchor x, y, w, h, objectness, then one channel a class.
+    """Meaning of the head's channels: for each anchor x, y, w, h, objectness, then one channel per class.
 
-    anchors: (width, height) in grid cells. clamp_max: the largest exponent of a box's size.
+    Attributes:
+        anchors: (width, height) in grid cells, at least one.
+        num_classes: At least 1.
+        clamp_max: The largest exponent of a box's size.
+
+    Raises:
+        ValueError: A value is out of range.
     """
 
     anchors: tuple[tuple[float, float], ...]
@@ -97,19 +122,26 @@ class YoloHead:
 
     @property
     def channels(self) -> int:
-        """Channels of the layer that this head reads."""
+        """Channels of the layer that this head decodes."""
         return len(self.anchors) * (5 + self.num_classes)
 
 
 @dataclass(frozen=True, eq=False)
 class Network:
-    """Layers in order, the last one the head, and what is needed to feed and to read them.
+    """Layers, the encoder's values and the meaning of the output. Instances are compared by identity.
 
-    head: None where the output means no boxes (networks made by hand). labels: the class names by index, unique; empty
-    without a head. input_table: int32 [256, channels], the encoder's integer for each 8-bit value of a channel (RGB).
-    encoder_threshold: at least 1. source_file, sha256: the file it was read from and its digest, "" when made by hand.
+    Attributes:
+        name: For reports.
+        layers: In order; the last one is the head.
+        head: How the output is decoded; None when it has no boxes.
+        labels: Unique class names by index; empty without a head.
+        input_table: int32 [256, channels], the encoder's integer for each 8-bit value of a channel (RGB).
+        encoder_threshold: At least 1.
+        source_file: The file that the network was read from; empty for one made in code.
+        sha256: The digest of that file.
 
-    Raises ValueError when the parts do not fit together. Compared by identity; ``digest`` tells contents apart.
+    Raises:
+        ValueError: The parts do not fit together.
     """
 
     name: str
@@ -137,10 +169,10 @@ class Network:
                 raise ValueError(f"layer {layer.name} has no bias, which only the last layer may lack")
         if not self.layers[-1].is_head:
             raise ValueError(f"the last layer, {self.layers[-1].name}, has a bias; it must be a head (bias None)")
-        for before, after in zip(self.layers, self.layers[1:]):
+        for before, after in itertools.pairwise(self.layers):
             if before.out_channels != after.in_channels:
                 pair = f"{before.out_channels} to {after.in_channels}"
-                raise ValueError(f"layers {before.name} and {after.name} do not join: channels {pair}")
+                raise ValueError(f"layers {before.name} and {after.name} do not fit together: channels {pair}")
         names = [layer.name for layer in self.layers]
         if len(set(names)) != len(names):
             raise ValueError(f"layer names are not unique: {', '.join(names)}")
@@ -148,15 +180,16 @@ class Network:
             raise ValueError(f"input_table is {list(self.input_table.shape)}, expected [256, {self.in_channels}]")
 
     def _check_head(self) -> None:
-        wanted = 0 if self.head is None else self.head.num_classes
-        if len(self.labels) != wanted or len(set(self.labels)) != wanted:
-            raise ValueError(f"{len(self.labels)} labels ({len(set(self.labels))} different) for {wanted} classes")
+        expected = 0 if self.head is None else self.head.num_classes
+        if len(self.labels) != expected or len(set(self.labels)) != expected:
+            raise ValueError(f"{len(self.labels)} labels ({len(set(self.labels))} different) for {expected} classes")
         channels = self.layers[-1].out_channels
         if self.head is not None and self.head.channels != channels:
-            raise ValueError(f"the head reads {self.head.channels} channels, the last layer gives {channels}")
+            raise ValueError(f"the head needs {self.head.channels} channels, but the last layer has {channels}")
 
     @property
     def in_channels(self) -> int:
+        """Channels of the input image."""
         return self.layers[0].in_channels
 
     @property
@@ -165,7 +198,7 @@ class Network:
         return math.prod(layer.stride for layer in self.layers)
 
     def output_size(self, input_wh: tuple[int, int]) -> list[tuple[int, int, int]]:
-        """(rows, cols, channels) that each layer gives for an input of (width, height) pixels."""
+        """(rows, cols, channels) of each layer's output for an input of (width, height) pixels."""
         cols, rows = input_wh
         sizes = []
         for layer in self.layers:
@@ -174,13 +207,13 @@ class Network:
         return sizes
 
     def dense_macs(self, input_wh: tuple[int, int]) -> tuple[int, ...]:
-        """Multiply-accumulates of each layer when nothing is skipped; taps on the zero padding count."""
+        """Multiply-accumulate operations of each layer without any sparsity; those on the zero padding count."""
         sizes = self.output_size(input_wh)
         return tuple(rows * cols * layer.weight.size for layer, (rows, cols, _) in zip(self.layers, sizes))
 
     @cached_property
     def digest(self) -> str:
-        """sha256 over every integer that decides the output, and the shapes: equal digests, equal events."""
+        """SHA-256 of all integers and shapes that affect the output: networks with equal digests give equal events."""
         summary = hashlib.sha256(f"{self.encoder_threshold} {self.input_table.shape}".encode())
         summary.update(_little_endian(self.input_table))
         for layer in self.layers:
@@ -193,7 +226,7 @@ class Network:
 
 
 def _frozen_int32(values: np.ndarray, what: str) -> np.ndarray:
-    """A private C-contiguous copy that cannot be written to."""
+    """A private, read-only, C-contiguous copy."""
     if not isinstance(values, np.ndarray) or values.dtype != np.int32:
         raise ValueError(f"{what} is {getattr(values, 'dtype', type(values).__name__)}, expected an int32 array")
     copy = np.array(values, np.int32, order="C")
@@ -205,7 +238,7 @@ def _at_least(value: int, low: int, what: str) -> int:
     try:
         number = operator.index(value)
     except TypeError:
-        raise ValueError(f"{what} is {value!r}, expected a whole number") from None
+        raise ValueError(f"{what} is {value!r}, expected an integer") from None
     if number < low:
         raise ValueError(f"{what} is {number}, expected at least {low}")
     return number

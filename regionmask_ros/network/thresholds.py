@@ -1,12 +1,12 @@
-"""Other firing thresholds for a trained network, and the file that holds some that were tuned.
+"""Replaces the firing thresholds of a trained network, and reads files of tuned thresholds.
 
-The file is JSON, made to be read by people before it is used::
+The file is JSON, so that people can read it::
 
     {"network": "7f98a6...",                        digest of the network with its trained thresholds
-     "arithmetic": "snap",                          the rule that they are for
-     "input_step": 2,                               what a unit of the encoder's messages is worth, in 1/64
-     "thresholds": {"encoder": 3, "conv1": 3, ...}, in 1/64, one for the encoder and for every layer but the head
-     "made": {...}}                                 from what, how, and with which figures
+     "arithmetic": "snap",                          the arithmetic for which they were tuned
+     "input_step": 2,                               value of one unit of the encoder's messages, in 1/64
+     "thresholds": {"encoder": 3, "conv1": 3, ...}, in 1/64, for the encoder and every layer except the head
+     "made": {...}}                                 from which data, how, and with which results
 """
 
 from __future__ import annotations
@@ -28,22 +28,27 @@ TRAINED, TUNED = "trained", "tuned"
 ENCODER = "encoder"
 SHIPPED = Path(__file__).with_name("yolo_kp_tuned.json")
 INPUT_STEPS = (1, 2)
-"""With 1 the encoder is Lava's: a message has 8 bits, and a change from dark to bright takes two frames to arrive. With
-2 nearly every change arrives at once, for values known to 2/64, about two of 256 grey levels."""
+"""Units of the encoder in 1/64. With 1 the encoder equals Lava's: messages have 8 bits, and a change from dark
+to bright needs two frames. With 2 nearly every change is sent in one frame, with a resolution of 2/64, about two of
+256 grey levels."""
 
 LARGEST = 31
-"""In 1/64. Up to here the difference that a neuron keeps to itself fits 16 bits, and kernels are the usual ones."""
+"""Largest threshold, in 1/64. Up to it a neuron's residual fits 16 bits, and the usual kernels are used."""
 
 _TUNED: weakref.WeakKeyDictionary[Network, Network] = weakref.WeakKeyDictionary()
-"""Cameras that run the same network share its weights, so they must get the same object."""
+"""Cameras with the same network share its weights. Therefore they must get the same object."""
 
 
 @dataclass(frozen=True)
 class TunedThresholds:
-    """network: digest of the network that they belong to. arithmetic: the rule that they are for.
+    """The content of a file of tuned thresholds.
 
-    input_step: of ``INPUT_STEPS``. thresholds: in 1/64, 1 to ``LARGEST``, by layer name, ``encoder`` included. made:
-    how, for people.
+    Attributes:
+        network: Digest of the network for which they were tuned.
+        arithmetic: Name of the arithmetic for which they were tuned.
+        input_step: One of ``INPUT_STEPS``.
+        thresholds: In 1/64, 1 to ``LARGEST``, by layer name; the encoder's under ``ENCODER``.
+        made: How they were tuned, for people.
     """
 
     network: str
@@ -53,25 +58,35 @@ class TunedThresholds:
     made: Mapping[str, Any]
 
     def to_json(self) -> str:
+        """The text of the file."""
         content = {"network": self.network, "arithmetic": self.arithmetic, "input_step": self.input_step,
                    "thresholds": dict(self.thresholds), "made": dict(self.made)}
         return json.dumps(content, indent=1, allow_nan=False) + "\n"
 
 
 def get_thresholds(network: Network) -> dict[str, int]:
-    """The encoder's and each layer's but the head's, by name."""
+    """Thresholds of the encoder and of all layers except the head, by name."""
     return {ENCODER: network.encoder_threshold, **{spec.name: spec.threshold for spec in network.layers[:-1]}}
 
 
 def with_thresholds(network: Network, thresholds: Mapping[str, int], input_step: int = 1) -> Network:
-    """The same network with other thresholds. thresholds: as ``get_thresholds`` gives them.
+    """Makes the same network with other thresholds.
 
-    input_step: the encoder counts in so many 64ths, and the first layer's weights make up for it; its threshold is
-    rounded up to whole steps. Raises ValueError unless exactly the encoder and the layers but the head are named.
+    Args:
+        network: Any network.
+        thresholds: Thresholds in 1/64, with the names of ``get_thresholds``.
+        input_step: Unit of the encoder in 1/64. The encoder's threshold is rounded up to this unit, and the weights of
+            the first layer are multiplied by it.
+
+    Returns:
+        The new network.
+
+    Raises:
+        ValueError: The names are not exactly those of ``get_thresholds``.
     """
     if set(thresholds) != set(get_thresholds(network)):
-        there = ", ".join(get_thresholds(network))
-        raise ValueError(f"thresholds for {', '.join(thresholds)}; {network.name} has {there}")
+        expected = ", ".join(get_thresholds(network))
+        raise ValueError(f"thresholds for {', '.join(thresholds)}; {network.name} needs {expected}")
     *others, head = network.layers
     first, *rest = (*(replace(spec, threshold=thresholds[spec.name]) for spec in others), head)
     return replace(
@@ -81,46 +96,57 @@ def with_thresholds(network: Network, thresholds: Mapping[str, int], input_step:
 
 
 def round_up_encoder(thresholds: Mapping[str, int], input_step: int) -> dict[str, int]:
-    """The same, with the encoder's rounded up to whole steps: those between cannot be told apart."""
+    """The same thresholds with the encoder's rounded up to a multiple of ``input_step``, its unit."""
     return {**thresholds, ENCODER: -(-thresholds[ENCODER] // input_step) * input_step}
 
 
 def read_tuned(path: Path) -> TunedThresholds:
-    """Raises UserError, one line with file and cause, for anything but such a file."""
+    """Reads a file of tuned thresholds.
+
+    Args:
+        path: The file.
+
+    Returns:
+        Its checked content.
+
+    Raises:
+        UserError: The file cannot be used; the message is one line with file and reason.
+    """
     try:
         with open_regular(path) as file:
-            return _checked(json.loads(read_limited(file)))
-    except InvalidFile as refused:
-        raise refused.about(path) from refused
+            return _check_content(json.loads(read_limited(file)))
+    except InvalidFile as error:
+        raise error.about(path) from error
     except (ValueError, RecursionError) as error:
-        raise UserError(f"{path}: no file of thresholds, it cannot be read as JSON") from error
+        raise UserError(f"{path}: not a file of thresholds: it is not JSON") from error
 
 
-def _checked(content: Any) -> TunedThresholds:
+def _check_content(content: Any) -> TunedThresholds:
     kinds = {"network": str, "arithmetic": str, "input_step": int, "thresholds": dict, "made": dict}
     if not isinstance(content, dict) or any(type(content.get(key)) is not kind for key, kind in kinds.items()):
-        raise InvalidFile("no file of thresholds: it needs network, arithmetic, input_step, thresholds and made")
+        raise InvalidFile("not a file of thresholds: it needs network, arithmetic, input_step, thresholds and made")
     if content["arithmetic"] not in ARITHMETICS:
-        raise InvalidFile(f"arithmetic {content['arithmetic']!r} is unknown; there are {', '.join(ARITHMETICS)}")
+        raise InvalidFile(f"arithmetic {content['arithmetic']!r} is unknown; use one of {', '.join(ARITHMETICS)}")
     if content["input_step"] not in INPUT_STEPS:
         raise InvalidFile(f"input_step {content['input_step']!r}: it must be one of {', '.join(map(str, INPUT_STEPS))}")
     for name, value in content["thresholds"].items():
         if type(value) is not int or not 1 <= value <= LARGEST:
-            raise InvalidFile(f"threshold of {name} is {value!r}: it must be a whole number from 1 to {LARGEST}")
-    if content["thresholds"].get(ENCODER, 0) % content["input_step"]:
-        raise InvalidFile(f"threshold of {ENCODER} is {content['thresholds'][ENCODER]}: no multiple of input_step")
+            raise InvalidFile(f"threshold of {name} is {value!r}: it must be an integer from 1 to {LARGEST}")
+    encoder = content["thresholds"].get(ENCODER, 0)
+    if encoder % content["input_step"]:
+        raise InvalidFile(f"threshold of {ENCODER} is {encoder}: it must be a multiple of input_step")
     return TunedThresholds(*(content[key] for key in kinds))
 
 
 @cache
 def bundled_thresholds() -> TunedThresholds:
-    """Those that come with the package."""
+    """The thresholds that are part of the package."""
     return read_tuned(SHIPPED)
 
 
 def tuned_network(network: Network) -> Network | None:
-    """The network with the thresholds that come with the package; None when these belong to another network."""
-    known = _TUNED.get(network)
-    if known is None and network.digest == bundled_thresholds().network:
-        known = _TUNED[network] = with_thresholds(network, bundled_thresholds().thresholds, bundled_thresholds().input_step)
-    return known
+    """The network with the thresholds that are part of the package; None when these are for another network."""
+    tuned, bundled = _TUNED.get(network), bundled_thresholds()
+    if tuned is None and network.digest == bundled.network:
+        tuned = _TUNED[network] = with_thresholds(network, bundled.thresholds, bundled.input_step)
+    return tuned

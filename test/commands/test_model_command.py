@@ -9,20 +9,16 @@ import sys
 from pathlib import Path
 
 import pytest
+from checkpoint_writer import checkpoint, small_yolo_kp
 
 from regionmask_ros.commands.model import main
-from regionmask_ros.errors import UserError
-from regionmask_ros.network.files import find_network
 
 TEST = Path(__file__).resolve().parents[1]
 
 
 @pytest.fixture
-def small_file(tmp_path, monkeypatch) -> Path:
+def small_file(tmp_path) -> Path:
     """A checkpoint of YOLO-KP with few channels."""
-    monkeypatch.syspath_prepend(str(TEST / "network"))
-    from checkpoint_writer import checkpoint, small_yolo_kp
-
     file = tmp_path / "small.pt"
     file.write_bytes(checkpoint(small_yolo_kp()))
     return file
@@ -61,12 +57,8 @@ def test_inspect_says_the_same_in_text_and_json(small_file, tmp_path, capsys):
     assert ["all", f"{facts['weights']:,}", f"{facts['dense_macs']:,}"] in table
 
 
-def test_the_trained_network_is_inspected(capsys):
-    try:
-        file = find_network()
-    except UserError as error:
-        pytest.skip(f"the trained network is not here: {error}")
-    assert main(["inspect", str(file)]) == 0
+def test_the_trained_network_is_inspected(trained_file, capsys):
+    assert main(["inspect", str(trained_file)]) == 0
     out = capsys.readouterr().out
     assert "7c527ccd386f2c802943ed493d6831b1b0025d8cc6d63ae27c092b067e86f7cd" in out
     assert "3,602,864  1,055,602,688" in out

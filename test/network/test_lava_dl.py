@@ -5,7 +5,6 @@ from __future__ import annotations
 import hashlib
 import json
 import math
-import os
 from pathlib import Path
 
 import numpy as np
@@ -13,7 +12,7 @@ import pytest
 from checkpoint_writer import checkpoint, small_yolo_kp
 
 from regionmask_ros.errors import UserError
-from regionmask_ros.network.files import find_network, load_network
+from regionmask_ros.network.files import load_network
 from regionmask_ros.network.formats.lava_dl import input_table, parse_yolo_kp
 
 HERE = Path(__file__).resolve().parent
@@ -22,14 +21,6 @@ DIGESTS = json.loads((HERE / "yolo_kp_digests.json").read_text())
 
 def digest(array: np.ndarray) -> str:
     return hashlib.sha256(np.ascontiguousarray(array, "<i4").tobytes()).hexdigest()
-
-
-@pytest.fixture(scope="module")
-def trained_file() -> Path:
-    try:
-        return find_network()
-    except UserError as error:
-        pytest.skip(f"the trained network is not here: {error}")
 
 
 def test_every_integer_of_the_trained_network_is_the_reference(trained_file):
@@ -55,24 +46,21 @@ def test_the_trained_network_has_the_published_sizes(trained_file):
     assert sum(layer.weight.size for layer in network.layers) == 3_602_864
 
 
-def test_the_kept_digests_are_the_references():
-    folder = Path(os.environ.get("REGIONMASK_REFERENCE", HERE.parents[2] / "shared" / "reference"))
-    if not (folder / "manifest.json").is_file():
-        pytest.skip(f"reference vectors are not in {folder} (set REGIONMASK_REFERENCE)")
-    manifest = json.loads((folder / "manifest.json").read_text())
+def test_the_digests_in_the_repository_are_those_of_the_reference(reference_folder):
+    manifest = json.loads((reference_folder / "manifest.json").read_text())
     assert DIGESTS["network_file"] == manifest["sources_sha256"]["network.pt"]
     assert DIGESTS["input_table"] == manifest["input_table_sha256"]
     assert [(known["weight"], known["bias"]) for known in DIGESTS["layers"]] == [
-        (theirs["weight_sha256"], theirs["bias_sha256"]) for theirs in manifest["parameters"]
+        (layer["weight_sha256"], layer["bias_sha256"]) for layer in manifest["parameters"]
     ]
 
 
-def test_the_input_table_is_the_stated_rounding_in_higher_precision_too():
+def test_the_input_table_equals_the_formula_in_higher_precision():
     mean, std = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
     assert input_table().tolist() == [[round((v / 255 - m) / s * 64) for m, s in zip(mean, std)] for v in range(256)]
 
 
-def test_a_small_checkpoint_reads_as_the_plain_formulas_say():
+def test_a_small_checkpoint_gives_the_values_of_the_formulas():
     tensors = small_yolo_kp()
     network = parse_yolo_kp(checkpoint(tensors), "small.pt")
     assert network.source_file == "small.pt"
@@ -87,7 +75,7 @@ def test_a_small_checkpoint_reads_as_the_plain_formulas_say():
         assert layer.bias.tolist() == [-min(max(2 * round(32 * float(m)), -256), 254) for m in mean], layer.name
 
 
-def test_ties_round_to_even_and_the_ends_of_the_range_hold():
+def test_ties_round_to_even_and_values_are_clipped():
     tensors = small_yolo_kp()
     reals = np.array([1 / 64, 3 / 64, -1 / 64, -3 / 64, 7.96875, 7.984375, 9, -8, -8.5], np.float32)
     tensors["heads.0.weight"][: len(reals), 0, 0, 0, 0] = reals
@@ -119,7 +107,7 @@ def _poke(name, value):
     return lambda tensors: tensors[name].__setitem__((0,) * tensors[name].ndim, value)
 
 
-@pytest.mark.parametrize("change, cause", [
+@pytest.mark.parametrize("change, reason", [
     (_without("blocks.3.synapse.weight_v"), "no tensor blocks.3.synapse.weight_v: not a YOLO-KP checkpoint"),
     (_without("heads.0.weight"), "no tensor heads.0.weight: not a YOLO-KP checkpoint"),
     (_without("anchors"), "no tensor anchors"),
@@ -129,23 +117,23 @@ def _poke(name, value):
     (_poke("blocks.0.neuron.delta.threshold", 3e38), "expected a threshold"),
     (_poke("anchors", -1), "positive numbers"),
     (_set("anchors", [[0.28, 0.22]]), r"anchors is [1, 2], expected [1, anchors, 2]"),
-    (_set("anchors", [[[0.28, 0.22]]]), "the head reads 85 channels, the last layer gives 255"),
+    (_set("anchors", [[[0.28, 0.22]]]), "the head needs 85 channels, but the last layer has 255"),
     (_set("heads.0.weight", np.ones((18, 2, 1, 1, 1))), "the last layer gives 18"),
     (_set("heads.0.weight", np.ones((255, 2, 3, 3, 1))), "[255, 2, 3, 3, 1], expected [out, in, 1, 1, 1]"),
     (_set("heads.0.weight", np.ones((255, 2))), "[255, 2], expected"),
-    (_set("blocks.4.synapse.weight_v", np.ones((2, 5, 3, 3, 1))), "conv4 and conv5 do not join: channels 2 to 5"),
+    (_set("blocks.4.synapse.weight_v", np.ones((2, 5, 3, 3, 1))), "conv4 and conv5 do not fit together: channels 2 to 5"),
     (_set("blocks.4.synapse.weight_v", np.zeros((2, 2, 3, 3, 1))), "blocks.4.synapse.weight_v has a channel of zeros"),
     (_set("blocks.1.synapse.weight_g", np.ones((3, 1, 1, 1, 1))), "weight_g is [3, 1, 1, 1, 1], expected 2 values"),
     (_set("blocks.1.neuron.norm.running_mean", 1.0), "running_mean is [], expected 2 values"),
     (_set("blocks.9.synapse.weight_v", np.ones((2, 2, 3, 3, 1))), "blocks.9.synapse.weight_v does not belong to"),
 ])
-def test_a_checkpoint_of_something_else_is_refused_with_the_tensor_at_fault(tmp_path, change, cause):
+def test_another_checkpoint_is_rejected_with_the_name_of_the_tensor(tmp_path, change, reason):
     tensors = small_yolo_kp()
     change(tensors)
     file = tmp_path / "other.pt"
     file.write_bytes(checkpoint(tensors))
-    with pytest.raises(UserError) as refused:
+    with pytest.raises(UserError) as error:
         load_network(file)
-    assert str(refused.value).startswith(f"{file}: ")
-    assert cause in str(refused.value)
-    assert len(str(refused.value).splitlines()) == 1
+    assert str(error.value).startswith(f"{file}: ")
+    assert reason in str(error.value)
+    assert len(str(error.value).splitlines()) == 1

@@ -13,10 +13,7 @@ h5py = pytest.importorskip("h5py", reason="h5py is missing: `make setup` brings 
 
 from net_writer import write_net  # noqa: E402
 
-from regionmask_ros.errors import (
-    InvalidFile,
-    UserError,
-)
+from regionmask_ros.errors import InvalidFile, UserError  # noqa: E402
 from regionmask_ros.files import hdf5  # noqa: E402
 from regionmask_ros.network.files import install_network, load_network  # noqa: E402
 from regionmask_ros.network.formats.lava_net import parse_net  # noqa: E402
@@ -43,13 +40,13 @@ def test_yolo_kp_has_the_integers_of_its_checkpoint(trained, tmp_path):
         (s.name, s.stride, s.padding, s.threshold) for s in trained.layers]
 
 
-def test_it_can_be_installed_as_the_network_that_all_commands_use(trained, tmp_path):
+def test_an_exported_network_can_be_installed_for_all_commands(trained, tmp_path):
     path, target = tmp_path / "network.net", tmp_path / "installed" / "yolo_kp.pt"
     path.write_bytes(written(trained))
     assert install_network(path, target).digest == trained.digest == load_network(target).digest
 
 
-def test_another_network_is_read_without_a_meaning_of_its_output(tiny_network):
+def test_another_network_has_no_boxes(tiny_network):
     found = parse_net(written(tiny_network), "")
     assert found.head is None and found.labels == () and found.encoder_threshold == tiny_network.encoder_threshold
     for layer, expected in zip(found.layers, tiny_network.layers, strict=True):
@@ -96,7 +93,7 @@ def huge(file) -> None:
     file.create_dataset("layer/1/weight", (1 << 20, 1 << 10, 3, 3), "f4", chunks=(1, 1, 3, 3))
 
 
-@pytest.mark.parametrize("change, told", [
+@pytest.mark.parametrize("change, message", [
     (link("layer/1", h5py.SoftLink("/layer/2")), "link to another place"),
     (link("layer/1/weight", h5py.SoftLink("/layer/2/weight")), "link to another place"),
     (link("layer/1/weight", h5py.ExternalLink("/etc/passwd", "/weight")), "link to another place"),
@@ -121,14 +118,14 @@ def huge(file) -> None:
     (set_value("layer/1/weight", np.zeros((8, 3, 3, 3), np.complex64)), "expected numbers"),
     (lambda file: file["layer/1"].create_dataset("delay", data=np.zeros(8)), "delays"),
     (lambda file: file["layer/0"].create_dataset("weight", data=2.0), "transforms its input"),
-    (lambda file: file["layer/1/neuron"].create_dataset("sigma_output", data=True), "not the last one"),
-    (lambda file: file.__delitem__("layer/4/neuron/sigma_output"), "is the last one"),
+    (lambda file: file["layer/1/neuron"].create_dataset("sigma_output", data=True), "its sigma and is not the last"),
+    (lambda file: file.__delitem__("layer/4/neuron/sigma_output"), "is the last and does not output its sigma"),
     (lambda file: file.__delitem__("layer/2"), "expected 0, 1, 2"),
     (lambda file: file.__delitem__("layer/1/padding"), "no padding"),
     (lambda file: file.__delitem__("layer"), "no layer"),
 ])
-def test_what_does_not_belong_there_is_refused_in_one_line(tiny_network, change, told):
-    with pytest.raises(InvalidFile, match=told) as caught:
+def test_unsupported_content_is_rejected_in_one_line(tiny_network, change, message):
+    with pytest.raises(InvalidFile, match=message) as caught:
         parse_net(written(tiny_network, change), "")
     assert "\n" not in str(caught.value)
 
@@ -149,7 +146,7 @@ def test_values_in_another_file_are_not_read(tiny_network, tmp_path):
         load_network(path)
 
 
-def test_compression_that_every_hdf5_has_is_read(tiny_network):
+def test_built_in_compression_is_read(tiny_network):
     def change(file) -> None:
         weight = file["layer/1/weight"][()]
         del file["layer/1/weight"]
@@ -158,7 +155,7 @@ def test_compression_that_every_hdf5_has_is_read(tiny_network):
     assert parse_net(written(tiny_network, change), "").digest == parse_net(written(tiny_network), "").digest
 
 
-def test_without_h5py_one_line_says_so(tiny_network, tmp_path, monkeypatch):
+def test_without_h5py_the_error_says_so_in_one_line(tiny_network, tmp_path, monkeypatch):
     path = tmp_path / "net.net"
     path.write_bytes(written(tiny_network))
     (tmp_path / "h5py.py").write_text("raise ImportError")
@@ -167,8 +164,8 @@ def test_without_h5py_one_line_says_so(tiny_network, tmp_path, monkeypatch):
         load_network(path)
 
 
-def test_a_file_that_makes_the_library_hang_or_crash_is_refused(monkeypatch):
-    """Whatever the reading program dies of, here it is one line."""
+def test_a_file_that_makes_the_library_hang_or_crash_is_rejected(monkeypatch):
+    """Every failure of the child process is a one-line error."""
     monkeypatch.setattr(hdf5, "TIMEOUT_S", 1e-3)
     with pytest.raises(InvalidFile, match="cannot be read in"):
         hdf5.read_hdf5(b"\x89HDF\r\n\x1a\n")
@@ -179,7 +176,7 @@ def test_a_file_that_makes_the_library_hang_or_crash_is_refused(monkeypatch):
 
 @settings(max_examples=12, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(data=st.data())
-def test_damage_is_refused_or_changes_nothing_but_numbers(tiny_network, data):
+def test_damage_is_rejected_or_changes_only_numbers(tiny_network, data):
     """Bytes changed anywhere, or the end cut off: a network or Refused, never another error."""
     content = bytearray(written(tiny_network))
     for _ in range(data.draw(st.integers(1, 4))):
@@ -187,5 +184,5 @@ def test_damage_is_refused_or_changes_nothing_but_numbers(tiny_network, data):
     cut = data.draw(st.sampled_from([len(content), len(content) // 2, 100]))
     try:
         parse_net(bytes(content[:cut]), "")
-    except InvalidFile as refused:
-        assert str(refused)
+    except InvalidFile as error:
+        assert str(error)

@@ -1,4 +1,4 @@
-"""Where the network's file is found, how it is installed, and what files that cannot be read are told."""
+"""Where the network's file is found, how it is installed, and the errors for files that cannot be read."""
 
 from __future__ import annotations
 
@@ -36,16 +36,16 @@ def put(path, content=SMALL_FILE):
     return path
 
 
-def test_without_any_file_the_places_and_the_cure_are_told(bare):
-    with pytest.raises(UserError) as refused:
+def test_without_a_file_the_error_lists_the_places_and_a_fix(bare):
+    with pytest.raises(UserError) as error:
         find_network()
-    line = str(refused.value)
+    line = str(error.value)
     assert str(bare / "prefix/share/regionmask_ros/yolo_kp.pt") in line
     assert str(bare / "home/.local/share/regionmask_ros/yolo_kp.pt") in line
     assert "make setup" in line and "model import" in line and "\n" not in line
 
 
-def test_the_nearer_place_wins(bare, monkeypatch):
+def test_places_are_searched_in_order(bare, monkeypatch):
     places = [
         bare / "site-packages" / LAVA_DL_MEMBER,
         bare / "home/.local/share/regionmask_ros/yolo_kp.pt",
@@ -61,14 +61,14 @@ def test_the_nearer_place_wins(bare, monkeypatch):
     assert find_network("~/mine.pt") == bare / "home/mine.pt"
 
 
-def test_the_data_folder_follows_its_variable_when_it_is_absolute(bare, monkeypatch):
+def test_xdg_data_home_is_used_when_it_is_absolute(bare, monkeypatch):
     monkeypatch.setenv("XDG_DATA_HOME", str(bare / "data"))
     assert user_file() == bare / "data/regionmask_ros/yolo_kp.pt"
     monkeypatch.setenv("XDG_DATA_HOME", "data")
     assert user_file() == bare / "home/.local/share/regionmask_ros/yolo_kp.pt"
 
 
-def test_a_user_without_a_home_is_no_crash(bare, monkeypatch):
+def test_a_user_without_a_home_folder_has_no_user_file(bare, monkeypatch):
     # A user that the system does not know and who has no HOME: the standard library leaves "~" as it is.
     monkeypatch.setattr(os.path, "expanduser", lambda path: path)
     assert user_file() is None
@@ -77,7 +77,7 @@ def test_a_user_without_a_home_is_no_crash(bare, monkeypatch):
     assert find_network(str(put(bare / "x.pt"))) == bare / "x.pt"
 
 
-def test_the_environment_variable_is_blamed_for_what_it_names(bare, monkeypatch):
+def test_a_wrong_environment_variable_is_named_in_the_error(bare, monkeypatch):
     put(bare / "prefix/share/regionmask_ros/yolo_kp.pt")
     monkeypatch.setenv("REGIONMASK_NETWORK", str(bare / "gone.pt"))
     with pytest.raises(UserError, match="gone.pt: no such file; the environment variable REGIONMASK_NETWORK names it"):
@@ -90,43 +90,43 @@ def test_a_wheel_and_the_checkpoint_in_it_are_the_same_network(bare):
     assert from_wheel.source_file == str(bare / "lava.whl")
 
 
-@pytest.mark.parametrize("make, cause", [
+@pytest.mark.parametrize("make, reason", [
     (lambda path: None, "no such file or directory"),
     (lambda path: path.mkdir(), "this is a folder, not a file"),
     (lambda path: path.touch(), "empty file"),
-    (lambda path: os.mkfifo(path), "not a regular file"),
+    (os.mkfifo, "not a regular file"),
     (lambda path: path.symlink_to(path), "symbolic link"),
     (lambda path: os.truncate(os.open(path, os.O_CREAT | os.O_WRONLY), MAX_BYTES + 1), "larger than 256 MB"),
 ])
-def test_a_path_that_is_no_readable_file_is_told(tmp_path, make, cause):
+def test_a_path_that_is_not_a_readable_file_is_rejected(tmp_path, make, reason):
     path = tmp_path / "yolo.pt"
     make(path)
-    with pytest.raises(UserError) as refused:
+    with pytest.raises(UserError) as error:
         load_network(path)
-    assert str(refused.value).startswith(f"{path}: ") and cause in str(refused.value)
+    assert str(error.value).startswith(f"{path}: ") and reason in str(error.value)
 
 
 @pytest.mark.skipif(os.geteuid() == 0, reason="root may read every file")
-def test_a_file_without_permission_is_told(tmp_path):
+def test_a_file_without_permission_is_rejected(tmp_path):
     path = put(tmp_path / "yolo.pt")
     path.chmod(0)
     with pytest.raises(UserError, match="permission denied"):
         load_network(path)
 
 
-def test_names_that_no_file_can_have_are_told_in_one_printable_line():
+def test_impossible_file_names_give_one_printable_line():
     for name in ("a\0b", "a\nb", "x" * 5000, "\udcff"):
-        with pytest.raises(UserError) as refused:
+        with pytest.raises(UserError) as error:
             load_network(name)
-        assert str(refused.value).isprintable()
+        assert str(error.value).isprintable()
 
 
-def test_an_archive_without_the_network_is_refused(tmp_path):
+def test_an_archive_without_the_network_is_rejected(tmp_path):
     with pytest.raises(UserError, match="a zip archive with no data.pkl"):
         load_network(put(tmp_path / "other.whl", pack({"numpy/__init__.py": b"x" * 99}, zipfile.ZIP_DEFLATED)))
 
 
-def test_a_damaged_wheel_is_refused(tmp_path):
+def test_a_damaged_wheel_is_rejected(tmp_path):
     at = WHEEL.index(LAVA_DL_MEMBER.encode()) + len(LAVA_DL_MEMBER)
     flipped = bytearray(WHEEL)
     flipped[at + 500] ^= 0xFF
@@ -135,19 +135,19 @@ def test_a_damaged_wheel_is_refused(tmp_path):
     bomb[entry + 24 : entry + 28] = struct.pack("<I", MAX_BYTES + 1)
     longer = bytearray(WHEEL)
     longer[entry + 24 : entry + 28] = struct.pack("<I", len(SMALL_FILE) + 1)
-    for data, cause in ((flipped, "cannot be read"), (bomb, "claims to be larger than 256 MB"),
+    for data, reason in ((flipped, "cannot be read"), (bomb, "claims to be larger than 256 MB"),
                         (longer, "network.pt"), (WHEEL[:-40], "truncated or damaged zip archive")):
-        with pytest.raises(UserError, match=cause):
+        with pytest.raises(UserError, match=reason):
             load_network(put(tmp_path / "lava.whl", bytes(data)))
 
 
 @pytest.mark.parametrize("method", [zipfile.ZIP_BZIP2, zipfile.ZIP_LZMA])
-def test_a_wheel_of_unusual_compression_is_refused(tmp_path, method):
+def test_a_wheel_with_unsupported_compression_is_rejected(tmp_path, method):
     with pytest.raises(UserError, match="compressed by an unsupported method"):
         load_network(put(tmp_path / "lava.whl", pack({LAVA_DL_MEMBER: SMALL_FILE}, method)))
 
 
-def test_install_copies_what_it_has_read_and_leaves_nothing_else(bare):
+def test_install_copies_the_checkpoint_and_leaves_no_other_file(bare):
     target = bare / "new/folder/yolo_kp.pt"
     network = install_network(put(bare / "lava.whl", WHEEL), target)
     assert network.source_file == str(target) and target.read_bytes() == SMALL_FILE
@@ -155,12 +155,12 @@ def test_install_copies_what_it_has_read_and_leaves_nothing_else(bare):
     assert target.stat().st_mode & 0o777 == 0o666 & ~_umask()
 
 
-def test_install_into_a_folder_uses_the_usual_name(bare):
+def test_install_into_a_folder_uses_the_default_name(bare):
     (bare / "folder").mkdir()
     assert install_network(put(bare / "any.pt"), bare / "folder").source_file == str(bare / "folder/yolo_kp.pt")
 
 
-def test_a_refused_install_leaves_the_installed_file_alone(bare):
+def test_a_failed_install_keeps_the_installed_file(bare):
     target = put(bare / "folder/yolo_kp.pt", b"as it was")
     with pytest.raises(UserError, match="bad.pt: truncated"):
         install_network(put(bare / "bad.pt", SMALL_FILE[:-50]), target)
@@ -168,7 +168,7 @@ def test_a_refused_install_leaves_the_installed_file_alone(bare):
     assert [path.name for path in target.parent.iterdir()] == ["yolo_kp.pt"]
 
 
-def test_a_target_that_cannot_be_written_is_told(bare):
+def test_a_target_that_cannot_be_written_is_rejected(bare):
     source, in_the_way = put(bare / "yolo.pt"), put(bare / "file", b"")
     with pytest.raises(UserError, match="file/yolo_kp.pt: cannot be written"):
         install_network(source, in_the_way / "yolo_kp.pt")

@@ -1,14 +1,13 @@
-"""Class names of the COCO detection task, in the order of the network's channels.
+"""Converts a checkpoint of YOLO-KP, trained by lava-dl, to integers.
 
-YOLO-KP, trained by lava-dl, as integers.
-
-The checkpoint holds real numbers; lava-dl quantises them when it exports, and this module does the same, integer for
-integer. A normalised kernel is ``w = weight_v * weight_g / ||weight_v||`` (norm over one output channel's kernel), and
+The checkpoint has real numbers. lava-dl quantises them when it exports a network, and this module gives exactly the
+same integers. A normalised kernel is ``w = weight_v * weight_g / ||weight_v||`` (norm over one output channel's
+kernel), and
 
     weight = clip(2 * rint(32 * w), -512, 510)        bias = -clip(2 * rint(32 * running_mean), -256, 254)
 
-``rint`` rounds halves to even. Shapes, anchors and thresholds come from the file; strides and paddings, which it does
-not hold, are YOLO-KP's.
+``rint`` rounds halves to even. Shapes, anchors and thresholds are those of the file. The file has no strides and
+paddings; they are those of YOLO-KP.
 """
 
 from __future__ import annotations
@@ -32,7 +31,7 @@ COCO_LABELS: tuple[str, ...] = (
     "microwave", "oven", "toaster", "sink", "refrigerator", "book", "clock", "vase", "scissors", "teddy bear",
     "hair drier", "toothbrush",
 )
-
+"""Class names of the COCO detection task, in the order of the network's channels."""
 
 NAME = "YOLO-KP"
 
@@ -50,7 +49,18 @@ _SCALE = 64
 
 
 def parse_yolo_kp(data: bytes, source_file: str) -> Network:
-    """The network in a checkpoint's bytes, which ``source_file`` is noted for. Raises Refused."""
+    """Converts a checkpoint.
+
+    Args:
+        data: The file's content.
+        source_file: The file's name, for ``Network.source_file``.
+
+    Returns:
+        The network.
+
+    Raises:
+        InvalidFile: The content is damaged, or is not a checkpoint of YOLO-KP.
+    """
     tensors = _Tensors(read_tensors(data))
     encoder_threshold = tensors.threshold("input_blocks.0.neuron.delta.threshold")
     layers = [_block(tensors, index, *row) for index, row in enumerate(BLOCKS)]
@@ -58,7 +68,7 @@ def parse_yolo_kp(data: bytes, source_file: str) -> Network:
     weight = _quantise(tensors.kernel("heads.0.weight", padding).astype(np.float64), 512)
     layers.append(_layer(name, weight, None, stride, padding, 0))
     head = YoloHead(tensors.anchors("anchors"), len(COCO_LABELS), CLAMP_MAX)
-    tensors.check_nothing_left("blocks.", "heads.", "input_blocks.")
+    tensors.check_all_used("blocks.", "heads.", "input_blocks.")
     try:
         return Network(
             NAME, tuple(layers), head, COCO_LABELS, input_table(), encoder_threshold, source_file,
@@ -69,60 +79,60 @@ def parse_yolo_kp(data: bytes, source_file: str) -> Network:
 
 
 def input_table() -> np.ndarray:
-    """int32 [256, 3]: the encoder's integer for an 8-bit R, G or B value, ImageNet-normalised in float32."""
+    """The encoder's integers for 8-bit R, G and B values, normalised as for ImageNet in float32: int32 [256, 3]."""
     value = np.arange(256, dtype=np.float32)[:, None] / np.float32(255)
     normal = (value - np.array(INPUT_MEAN, np.float32)) / np.array(INPUT_STD, np.float32)
     return np.rint(normal * np.float32(_SCALE)).astype(np.int32)
 
 
 class _Tensors:
-    """The checkpoint's tensors by name, checked as they are taken."""
+    """The checkpoint's tensors by name, checked when they are read."""
 
     def __init__(self, tensors: dict[str, np.ndarray]) -> None:
         self._tensors = tensors
-        self._taken: set[str] = set()
+        self._used: set[str] = set()
 
-    def take(self, name: str) -> np.ndarray:
+    def read(self, name: str) -> np.ndarray:
         if name not in self._tensors:
             raise InvalidFile(f"no tensor {name}: not a YOLO-KP checkpoint")
-        self._taken.add(name)
+        self._used.add(name)
         tensor = self._tensors[name]
         if not np.isfinite(tensor).all():
             raise InvalidFile(f"tensor {name} holds NaN or infinite values")
         return tensor
 
     def kernel(self, name: str, padding: int) -> np.ndarray:
-        """float32 [out, in, k, k]; the file has a time axis of length 1 behind."""
-        tensor, side = self.take(name), 2 * padding + 1
+        """float32 [out, in, k, k]; in the file, a time axis of length 1 follows."""
+        tensor, side = self.read(name), 2 * padding + 1
         if tensor.ndim != 5 or tensor.shape[2:] != (side, side, 1):
             raise InvalidFile(f"tensor {name} is {list(tensor.shape)}, expected [out, in, {side}, {side}, 1]")
         return tensor[..., 0]
 
     def per_channel(self, name: str, channels: int) -> np.ndarray:
         """float32 [channels]; axes of length 1 may follow."""
-        tensor = self.take(name)
+        tensor = self.read(name)
         if tensor.size != channels or tensor.shape[:1] != (channels,):
             raise InvalidFile(f"tensor {name} is {list(tensor.shape)}, expected {channels} values")
         return tensor.reshape(channels)
 
     def threshold(self, name: str) -> int:
-        """At scale 2^6, rounded down as lava-dl does; it has rounded already, so the file holds multiples of 1/64."""
+        """At scale 2^6, rounded down as in lava-dl. The values in the file are multiples of 1/64 already."""
         value = float(self.per_channel(name, 1)[0])
         if not 1 <= value * _SCALE < MAX_THRESHOLD:
             raise InvalidFile(f"tensor {name} is {value:g}, expected a threshold of at least 1/{_SCALE}")
         return int(value * _SCALE)
 
     def anchors(self, name: str) -> tuple[tuple[float, float], ...]:
-        """In grid cells. The file has 0.28 in float32; the shortest decimal that means it is what the trainer wrote."""
-        tensor = self.take(name)
+        """In grid cells: the shortest decimals of the float32 values, such as 0.28, as in the training code."""
+        tensor = self.read(name)
         if tensor.ndim != 3 or tensor.shape[::2] != (1, 2) or not (tensor > 0).all():
             raise InvalidFile(f"tensor {name} is {list(tensor.shape)}, expected [1, anchors, 2] positive numbers")
         return tuple((float(str(w)), float(str(h))) for w, h in tensor[0])
 
-    def check_nothing_left(self, *prefixes: str) -> None:
-        """A tensor that YOLO-KP does not have means another network; ``neuron.bias`` is never used by lava-dl."""
+    def check_all_used(self, *prefixes: str) -> None:
+        """Rejects other networks by their extra tensors. ``neuron.bias`` is allowed: lava-dl never uses it."""
         for name in self._tensors:
-            if name not in self._taken and name.startswith(prefixes) and not name.endswith(".neuron.bias"):
+            if name not in self._used and name.startswith(prefixes) and not name.endswith(".neuron.bias"):
                 raise InvalidFile(f"tensor {name} does not belong to YOLO-KP")
 
 
@@ -149,7 +159,7 @@ def _layer(
 
 
 def _quantise(real: np.ndarray, limit: int) -> np.ndarray:
-    """float64 (overwritten) to even int32 at scale 2^6, within -limit .. limit - 2."""
+    """Real numbers, float64 (overwritten), to even int32 at scale 2^6, from -limit to limit - 2."""
     real *= _SCALE // 2
     np.rint(real, out=real)
     real *= 2

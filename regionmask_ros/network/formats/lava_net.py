@@ -1,11 +1,11 @@
-"""lava-dl's exported networks (``.net``, HDF5) of sigma-delta convolutions, as integers.
+"""Reads sigma-delta convolutional networks that lava-dl has exported (``.net``, HDF5).
 
-lava-dl writes what it has quantised: whole numbers, kept as floats. ``layer/0`` is the input with its encoder's
-threshold, the layers after it are convolutions, and the last one hands out its sigma. Anything else (dense layers,
-delays, groups, other neurons) is refused with the layer's number.
+lava-dl writes the quantised values, integers stored as floats. ``layer/0`` is the input with the encoder's threshold,
+the layers after it are convolutions, and the last one outputs its sigma. Anything else (dense layers, delays, groups,
+other neurons) is rejected with the layer's number.
 
-An export does not say what its output means. One with YOLO-KP's channels gets YOLO-KP's anchors, labels and input
-normalisation; any other has no boxes, and its input is ``rint(64 * v / 255)``.
+An exported network does not describe its output. A network with the channels of YOLO-KP gets the anchors, labels and
+input normalisation of YOLO-KP. Any other has no boxes, and its input is ``rint(64 * v / 255)``.
 """
 
 from __future__ import annotations
@@ -26,11 +26,23 @@ _SCALE = 64
 
 
 def looks_like_net(data: bytes) -> bool:
+    """Whether a file's content begins as an HDF5 file does."""
     return data.startswith(HDF5_MAGIC)
 
 
 def parse_net(data: bytes, source_file: str) -> Network:
-    """The network in an export's bytes, which ``source_file`` is noted for. Raises Refused."""
+    """Reads an exported network.
+
+    Args:
+        data: The file's content.
+        source_file: The file's name, for ``Network.source_file``.
+
+    Returns:
+        The network.
+
+    Raises:
+        InvalidFile: The content is damaged, or is a network that is not supported.
+    """
     blocks = _blocks(read_hdf5(data).group("layer"))
     encoder_threshold = _encoder_threshold(blocks[0])
     last = len(blocks) - 1
@@ -67,10 +79,11 @@ def _conv(block: Group, number: int, is_last: bool) -> ConvSpec:
         raise InvalidFile(f"layer {number} is of type {block.text('type')}; only convolutions are supported")
     if "delay" in block.names:
         raise InvalidFile(f"layer {number} has delays, which are not supported")
-    hands_out_sigma = "sigma_output" in block.group("neuron").names
-    if hands_out_sigma != is_last:
-        raise InvalidFile(f"layer {number} {'hands out its sigma, but is not' if hands_out_sigma else 'is'} the last one")
-    if block.integers("groups", 0) != 1 or _one(block, "dilation", number) != 1:
+    outputs_sigma = "sigma_output" in block.group("neuron").names
+    if outputs_sigma != is_last:
+        problem = "is the last and does not output its sigma" if is_last else "outputs its sigma and is not the last"
+        raise InvalidFile(f"layer {number} {problem}, which is not supported")
+    if block.integers("groups", 0) != 1 or _both_sides(block, "dilation", number) != 1:
         raise InvalidFile(f"layer {number} has groups or dilation, which are not supported")
     weight = block.integers("weight", (4, 5))
     if weight.ndim == 5:
@@ -81,10 +94,10 @@ def _conv(block: Group, number: int, is_last: bool) -> ConvSpec:
     if not is_last:
         bias = block.integers("bias", 1) if "bias" in block.names else np.zeros(len(weight), np.int32)
     elif "bias" in block.names:
-        raise InvalidFile(f"layer {number} is the last one and has a bias, which is not supported")
+        raise InvalidFile(f"layer {number} is the last and has a bias, which is not supported")
     name = "head" if is_last else f"conv{number}"
     try:
-        return ConvSpec(name, weight, bias, _one(block, "stride", number), _one(block, "padding", number),
+        return ConvSpec(name, weight, bias, _both_sides(block, "stride", number), _both_sides(block, "padding", number),
                         0 if is_last else _threshold(block, number))
     except ValueError as error:
         raise InvalidFile(f"layer {number}: {error}") from error
@@ -100,15 +113,15 @@ def _threshold(block: Group, number: int) -> int:
     return threshold
 
 
-def _one(block: Group, key: str, number: int) -> int:
-    """A value for both directions: one number, or two that are equal."""
+def _both_sides(block: Group, key: str, number: int) -> int:
+    """A value for rows and columns: one number, or two equal ones."""
     values = np.atleast_1d(block.integers(key, (0, 1)))
     if len(values) not in (1, 2) or (values != values[0]).any():
-        raise InvalidFile(f"layer {number} has the {key} {values.tolist()}, expected the same along both sides")
+        raise InvalidFile(f"layer {number} has the {key} {values.tolist()}, expected the same for rows and columns")
     return int(values[0])
 
 
 def _plain_table(channels: int) -> np.ndarray:
-    """int32 [256, channels]: a value from 0 to 1, at scale 2^6."""
+    """int32 [256, channels]: values from 0 to 1 at scale 2^6."""
     value = np.rint(np.arange(256, dtype=np.float64) / 255 * _SCALE).astype(np.int32)
     return np.repeat(value[:, None], channels, axis=1)

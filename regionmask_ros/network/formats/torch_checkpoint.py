@@ -1,11 +1,9 @@
-"""A torch checkpoint (zip form, plain float32 tensors) as NumPy arrays, without torch.
+"""Reads a torch checkpoint (zip format, plain float32 tensors) as NumPy arrays, without torch and without pickle.
 
-The index of a torch checkpoint (its ``data.pkl``) as plain data, without executing it.
-
-torch stores a state dict as a pickle: a program for a small stack machine, which in the hands of ``pickle`` may call
-any function there is. Here ``pickletools`` only splits it into opcodes, and the machine below knows those that a flat
-dict of float32 tensors consists of. It builds dicts, tuples, strings, integers and the two records of this module; it
-imports nothing and calls nothing that the file names. Everything else is ``InvalidFile``.
+torch stores the index of a state dict, ``data.pkl``, as a pickle: a program for a small stack machine. The module
+``pickle`` would execute it, and it could call any function. Here ``pickletools`` only splits it into opcodes, and the
+machine below knows only those that a flat dict of float32 tensors needs. It makes dicts, tuples, strings, integers and
+the two records of this module. It imports and calls nothing that the file names. Everything else is ``InvalidFile``.
 """
 
 from __future__ import annotations
@@ -27,9 +25,16 @@ INDEX = "data.pkl"
 
 
 def read_tensors(data: bytes) -> dict[str, np.ndarray]:
-    """float32 arrays by name, read-only views of the checkpoint's storages (which tensors may share).
+    """Reads all tensors of a checkpoint. Their values are not checked and may be NaN.
 
-    Raises Refused for anything else than such a checkpoint. Values are not looked at: they may be NaN.
+    Args:
+        data: The file's content.
+
+    Returns:
+        float32 arrays by name, read-only views of the checkpoint's storages, which tensors may share.
+
+    Raises:
+        InvalidFile: The content is damaged, or is anything else than such a checkpoint.
     """
     if not data.startswith(ZIP_MAGIC):
         raise InvalidFile(f"not a torch zip checkpoint (first bytes {data[:4].hex(' ')})")
@@ -47,17 +52,17 @@ def read_tensors(data: bytes) -> dict[str, np.ndarray]:
 
 
 def _members(archive: zipfile.ZipFile, size: int) -> dict[str, zipfile.ZipInfo]:
-    """torch stores without compression, so members that claim more than the file holds are a trap."""
+    """All members by name. torch does not compress, so members larger than the file are an attack."""
     for info in archive.infolist():
         if info.compress_type != zipfile.ZIP_STORED:
             raise InvalidFile(f"not a torch zip checkpoint, {info.filename} in it is compressed")
     if sum(info.file_size for info in archive.infolist()) > size:
-        raise InvalidFile("refused, its members claim more bytes than the file has")
+        raise InvalidFile("rejected, its members claim more bytes than the file has")
     return {info.filename: info for info in archive.infolist()}
 
 
 def _folder(archive: zipfile.ZipFile) -> str:
-    """The folder that holds the index, with its slash; torch names it after the file."""
+    """The folder of the index, with its slash; torch names it after the file."""
     found = [name for name in archive.namelist() if name.count("/") == 1 and name.endswith(f"/{INDEX}")]
     if len(found) != 1:
         raise InvalidFile(f"not a torch zip checkpoint, a zip archive with {len(found) or 'no'} {INDEX}")
@@ -66,7 +71,7 @@ def _folder(archive: zipfile.ZipFile) -> str:
 
 def _check_byte_order(order: bytes) -> None:
     if order != b"little":
-        raise InvalidFile(f"its byte order is {order[:20]!r}; only little-endian checkpoints are read")
+        raise InvalidFile(f"its byte order is {order[:20]!r}; only little-endian checkpoints are supported")
 
 
 def _read_storage(
@@ -74,10 +79,10 @@ def _read_storage(
 ) -> np.ndarray:
     name = f"{folder}data/{place.key}"
     if name not in members:
-        raise InvalidFile(f"damaged checkpoint, it lacks {name}")
+        raise InvalidFile(f"damaged checkpoint, {name} is missing")
     if members[name].file_size != 4 * place.count:
-        held = f"{members[name].file_size} bytes for {place.count} float32 values"
-        raise InvalidFile(f"damaged checkpoint, {name} has {held}")
+        sizes = f"{members[name].file_size} bytes for {place.count} float32 values"
+        raise InvalidFile(f"damaged checkpoint, {name} has {sizes}")
     return np.frombuffer(read_member(archive, members[name]), "<f4")
 
 
@@ -93,7 +98,7 @@ MAX_DIMS = 8
 
 @dataclass(frozen=True)
 class StoragePlace:
-    """A run of ``count`` float32 values, kept in the archive under ``key``."""
+    """``count`` float32 values, stored in the archive under ``key``."""
 
     key: str
     count: int
@@ -101,7 +106,7 @@ class StoragePlace:
 
 @dataclass(frozen=True)
 class TensorPlace:
-    """A view of a storage; ``offset`` and ``stride`` count values. It has been checked to lie within the storage."""
+    """A view that lies within its storage; ``offset`` and ``stride`` count values."""
 
     storage: StoragePlace
     offset: int
@@ -110,12 +115,12 @@ class TensorPlace:
 
 
 class _Mark:
-    """Where a group of values begins on the stack."""
+    """The beginning of a group of values on the stack."""
 
 
 @dataclass(frozen=True)
 class _Global:
-    """A name that the file refers to: never looked up, only compared."""
+    """A name in the file. It is only compared, never imported."""
 
     name: str
 
@@ -128,26 +133,37 @@ _KNOWN_GLOBALS = {known.name: known for known in (_ORDERED_DICT, _REBUILD_TENSOR
 
 
 def parse_state_dict(pickled: bytes) -> dict[str, TensorPlace]:
-    """Tensor places by name, in the file's order. Raises Refused for anything but a flat dict of float32 tensors."""
+    """Interprets the index of a checkpoint.
+
+    Args:
+        pickled: The content of ``data.pkl``.
+
+    Returns:
+        The places of the tensors by name, in the file's order.
+
+    Raises:
+        InvalidFile: The index is damaged, or is anything else than a flat dict of float32 tensors.
+    """
     if len(pickled) > MAX_PICKLE_BYTES:
         raise InvalidFile(f"its index is larger than {MAX_PICKLE_BYTES >> 10} kB")
     machine = _Machine()
     try:
         for opcode, argument, _ in pickletools.genops(pickled):
             machine.step(opcode.name, argument)
-    except (ValueError, DeprecationWarning) as error:  # the warning: odd escapes in a name, where warnings are errors
+    # Invalid escapes in a name give a DeprecationWarning, which is raised where warnings are errors.
+    except (ValueError, DeprecationWarning) as error:
         raise InvalidFile("its index is damaged") from error
     if len(machine.stack) != 1 or type(machine.stack[0]) is not dict:
-        raise InvalidFile("it does not hold a dict of tensors")
+        raise InvalidFile("it is not a dict of tensors")
     tensors = machine.stack[0]
     for name, value in tensors.items():
         if type(value) is not TensorPlace:
-            raise InvalidFile(f"not a plain state dict, its entry {name} is no tensor")
+            raise InvalidFile(f"not a plain state dict, its entry {name} is not a tensor")
     return tensors
 
 
 class _Machine:
-    """The stack machine. Keys are strings only, since hashing a tuple built by a stranger can take for ever."""
+    """The stack machine. Keys must be strings, because hashing a malicious tuple can take forever."""
 
     def __init__(self) -> None:
         self.stack: list[Any] = []
@@ -161,7 +177,7 @@ class _Machine:
         elif name in _ACTIONS:
             _ACTIONS[name](self, argument)
         elif name not in _IGNORED:
-            raise InvalidFile(f"refused, it uses the pickle opcode {name}; only plain tensors are read")
+            raise InvalidFile(f"rejected, it uses the pickle opcode {name}; only plain tensors are supported")
 
     def pop(self, kind: type) -> Any:
         if not self.stack or type(self.stack[-1]) is not kind:
@@ -190,8 +206,8 @@ class _Machine:
     def push_global(self, name: str) -> None:
         if name not in _KNOWN_GLOBALS:
             if name.startswith("torch.") and name.endswith("Storage"):
-                raise InvalidFile(f"refused, it holds a {name}; only float32 tensors (torch.FloatStorage) are read")
-            raise InvalidFile(f"refused, it wants to call {name}; only plain tensors are read")
+                raise InvalidFile(f"rejected, it has a {name}; only float32 tensors (torch.FloatStorage) are supported")
+            raise InvalidFile(f"rejected, it refers to {name}; only plain tensors are supported")
         self.stack.append(_KNOWN_GLOBALS[name])
 
     def remember(self, slot: int) -> None:
@@ -204,7 +220,7 @@ class _Machine:
 
     def recall(self, slot: int) -> None:
         if slot not in self.memo:
-            raise InvalidFile("its index is damaged, it recalls what it never kept")
+            raise InvalidFile("its index is damaged, it reads a memo slot that was never written")
         self.stack.append(self.memo[slot])
 
     def take_tuple(self, _: None) -> None:
@@ -227,16 +243,16 @@ class _Machine:
     def fill(self, flat: list[Any]) -> None:
         keys, values = flat[::2], flat[1::2]
         if len(keys) != len(values) or any(type(key) is not str for key in keys):
-            raise InvalidFile("not a plain state dict, a key in it is no text")
+            raise InvalidFile("not a plain state dict, a key in it is not a text")
         self.top(dict).update(zip(keys, values))
 
     def load_storage(self, _: None) -> None:
         place = self.pop(tuple)
         if len(place) != 5 or place[0] != "storage" or place[1] is not _FLOAT_STORAGE:
-            raise InvalidFile("refused, it refers to something that is not a storage; only plain tensors are read")
+            raise InvalidFile("rejected, a reference in it is not a storage; only plain tensors are supported")
         _, _, key, device, count = place
         if type(key) is not str or type(device) is not str or not _is_size(count):
-            raise InvalidFile("its index is damaged, a storage has no proper name or size")
+            raise InvalidFile("its index is damaged, a storage has no valid name or size")
         self.stack.append(StoragePlace(key, count))
 
     def call(self, _: None) -> None:
@@ -248,10 +264,10 @@ class _Machine:
         elif function is _REBUILD_PARAMETER and len(arguments) == 3 and type(arguments[0]) is TensorPlace:
             self.stack.append(arguments[0])
         else:
-            raise InvalidFile(f"refused, it calls {function.name} in an unusual way; only plain tensors are read")
+            raise InvalidFile(f"rejected, it calls {function.name} in an unusual way; only plain tensors are supported")
 
     def ignore_attributes(self, _: None) -> None:
-        """torch hangs version notes (``_metadata``) on the dict; they change no tensor."""
+        """Skips the versions (``_metadata``) that torch adds to the dict; they affect no tensor."""
         self.pop(dict)
         self.top(dict)
 
@@ -260,18 +276,18 @@ def _is_size(value: Any) -> bool:
     return type(value) is int and value >= 0
 
 
-def _tensor(arguments: tuple) -> TensorPlace:
+def _tensor(arguments: tuple[Any, ...]) -> TensorPlace:
     if not 6 <= len(arguments) <= 7 or type(arguments[0]) is not StoragePlace:
         raise InvalidFile("its index is damaged, a tensor has no storage")
     storage, offset, size, stride = arguments[:4]
     if type(size) is not tuple or type(stride) is not tuple or len(size) != len(stride) or len(size) > MAX_DIMS:
-        raise InvalidFile("its index is damaged, a tensor has no proper shape")
+        raise InvalidFile("its index is damaged, a tensor has no valid shape")
     if not all(map(_is_size, (offset, *size, *stride))) or 0 in size:
-        raise InvalidFile("refused, a tensor has a size, stride or offset that cannot be")
+        raise InvalidFile("rejected, a tensor has an impossible size, stride or offset")
     last = offset + sum((n - 1) * step for n, step in zip(size, stride))
-    # The second bound keeps a stride of 0 from making a huge array out of one value.
+    # The second condition prevents a huge array of one value by a stride of 0.
     if last >= storage.count or math.prod(size) > storage.count:
-        raise InvalidFile(f"refused, a tensor reaches beyond its storage of {storage.count} values")
+        raise InvalidFile(f"rejected, a tensor reaches beyond its storage of {storage.count} values")
     return TensorPlace(storage, offset, size, stride)
 
 

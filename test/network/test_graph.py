@@ -1,4 +1,4 @@
-"""The frozen network: what its constructor lets in, and what it tells."""
+"""The frozen network: which values its constructors accept, and the sizes that it computes."""
 
 from __future__ import annotations
 
@@ -14,26 +14,27 @@ from regionmask_ros.network.graph import ConvSpec, Network, YoloHead
 def conv(name="c1", shape=(4, 2, 3, 3), stride=2, padding=1, threshold=6, head=False, **changes) -> ConvSpec:
     weight = np.arange(np.prod(shape), dtype=np.int32).reshape(shape)
     bias = None if head else np.zeros(shape[0], np.int32)
-    parts = dict(name=name, weight=weight, bias=bias, stride=stride, padding=padding, threshold=threshold)
+    parts = {"name": name, "weight": weight, "bias": bias, "stride": stride, "padding": padding, "threshold": threshold}
     return ConvSpec(**{**parts, **changes})
 
 
 def network(layers=None, **changes) -> Network:
     layers = (conv(), conv("head", (5, 4, 1, 1), 1, 0, head=True)) if layers is None else layers
     table = np.zeros((256, 2), np.int32)
-    parts = dict(name="hand-made", layers=layers, head=None, labels=(), input_table=table, encoder_threshold=6)
+    parts = {"name": "hand-made", "layers": layers, "head": None, "labels": (), "input_table": table,
+             "encoder_threshold": 6}
     return Network(**{**parts, **changes})
 
 
 @pytest.mark.parametrize("kernel", [1, 2, 3, 4, 5])
 @pytest.mark.parametrize("stride", [1, 2, 3])
-def test_any_kernel_and_stride_can_be_built(kernel, stride):
+def test_any_kernel_and_stride_is_accepted(kernel, stride):
     layer = conv(shape=(3, 1, kernel, kernel), stride=stride, padding=kernel // 2)
-    positions = [p for p in range(-layer.padding, 20 + layer.padding - kernel + 1, stride)]
+    positions = range(-layer.padding, 20 + layer.padding - kernel + 1, stride)
     assert layer.output_length(20) == len(positions)
 
 
-@pytest.mark.parametrize("changes, cause", [
+@pytest.mark.parametrize("changes, reason", [
     ({"name": ""}, "needs a name"),
     ({"weight": np.zeros((4, 2, 3, 3))}, "float64, expected an int32 array"),
     ({"weight": [[1]]}, "list, expected an int32 array"),
@@ -42,17 +43,17 @@ def test_any_kernel_and_stride_can_be_built(kernel, stride):
     ({"bias": np.zeros(3, np.int32)}, r"bias is \[3\], expected \[4\]"),
     ({"bias": np.zeros(4, np.int64)}, "bias is int64"),
     ({"stride": 0}, "stride is 0, expected at least 1"),
-    ({"stride": 1.5}, "stride is 1.5, expected a whole number"),
+    ({"stride": 1.5}, "stride is 1.5, expected an integer"),
     ({"padding": -1}, "padding is -1"),
     ({"padding": 3}, "padding 3 is not less than the kernel"),
     ({"threshold": 0}, "threshold is 0, expected at least 1"),
 ])
-def test_a_layer_that_cannot_be_is_refused_by_name_and_value(changes, cause):
-    with pytest.raises(ValueError, match=cause):
+def test_an_impossible_layer_is_rejected_by_name_and_value(changes, reason):
+    with pytest.raises(ValueError, match=reason):
         conv(**changes)
 
 
-@pytest.mark.parametrize("changes, cause", [
+@pytest.mark.parametrize("changes, reason", [
     ({"layers": ()}, "at least one layer"),
     ({"layers": (conv(),)}, "must be a head"),
     ({"layers": (conv(head=True), conv("c2", (5, 4, 1, 1), 1, 0, head=True))}, "c1 has no bias"),
@@ -62,10 +63,10 @@ def test_a_layer_that_cannot_be_is_refused_by_name_and_value(changes, cause):
     ({"encoder_threshold": 0}, "encoder_threshold is 0"),
     ({"labels": ("person",)}, "1 labels .* for 0 classes"),
     ({"head": YoloHead(((1, 1),), 2, 5.0), "labels": ("a", "a")}, r"2 labels \(1 different\) for 2 classes"),
-    ({"head": YoloHead(((1, 1),), 2, 5.0), "labels": ("a", "b")}, "reads 7 channels, the last layer gives 5"),
+    ({"head": YoloHead(((1, 1),), 2, 5.0), "labels": ("a", "b")}, "needs 7 channels, but the last layer has 5"),
 ])
-def test_parts_that_do_not_fit_are_refused(changes, cause):
-    with pytest.raises(ValueError, match=cause):
+def test_parts_that_do_not_fit_together_are_rejected(changes, reason):
+    with pytest.raises(ValueError, match=reason):
         network(**changes)
 
 
@@ -73,12 +74,12 @@ def test_parts_that_do_not_fit_are_refused(changes, cause):
     ((), 1, 5.0), (((1, 0),), 1, 5.0), (((1, float("nan")),), 1, 5.0), (((1, 1),), 0, 5.0),
     (((1, 1),), 1, float("inf")),
 ])
-def test_a_head_that_cannot_be_is_refused(anchors, classes, clamp):
+def test_an_impossible_head_is_rejected(anchors, classes, clamp):
     with pytest.raises(ValueError):
         YoloHead(anchors, classes, clamp)
 
 
-def test_arrays_are_private_and_cannot_be_written():
+def test_arrays_are_private_and_read_only():
     weight = np.ones((4, 2, 3, 3), np.int32)
     layer = conv(weight=weight)
     weight[:] = 7
@@ -97,13 +98,13 @@ def test_sizes_and_macs_follow_the_layers():
     assert made.dense_macs((20, 10)) == (5 * 10 * 4 * 2 * 9, 5 * 10 * 5 * 4)
 
 
-def test_an_input_that_the_kernel_does_not_fit_is_refused():
+def test_an_input_smaller_than_the_kernel_is_rejected():
     assert conv(shape=(4, 2, 3, 3), padding=0).output_length(3) == 1
     with pytest.raises(ValueError, match="does not fit 2 pixels"):
         conv(shape=(4, 2, 3, 3), padding=0).output_length(2)
 
 
-def test_the_digest_tells_every_integer_apart():
+def test_the_digest_depends_on_every_integer():
     table = np.zeros((256, 2), np.int32)
     table[255, 1] = 1
     weight = network().layers[0].weight.copy()
@@ -119,7 +120,7 @@ def test_the_digest_tells_every_integer_apart():
     assert network(name="other", source_file="x.pt").digest == network().digest
 
 
-def test_the_labels_are_cocos():
+def test_the_labels_are_those_of_coco():
     assert len(COCO_LABELS) == len(set(COCO_LABELS)) == 80
     known = {0: "person", 2: "car", 9: "traffic light", 16: "dog", 39: "bottle", 56: "chair", 79: "toothbrush"}
     assert {number: COCO_LABELS[number] for number in known} == known
