@@ -12,7 +12,7 @@ from ..core.option_table import option_field
 from ..errors import UserError
 
 if TYPE_CHECKING:
-    from ..encoder.encoder import Events
+    from ..core.events import Events
 
 
 @dataclass(frozen=True)

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from ..core.arithmetic import ARITHMETICS, CARRY
-from ..encoder.encoder import Events
+from ..core.events import Events
 from ..engine.engine import EventEngine, KernelSetError, PackedNetwork
 from ..errors import UserError
 from ..network.graph import Network

@@ -11,8 +11,8 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
+from ..core.events import Events
 from ..core.option_table import option_field
-from ..encoder.encoder import Events
 from ..lava_worker import protocol as messages
 from ..lava_worker.protocol import LayerArrays, Message, NetworkHeader, ProtocolError
 from ..metrics.loihi2 import measured_table

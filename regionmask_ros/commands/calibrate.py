@@ -30,8 +30,8 @@ from ..datasets import has_bag, read_labels
 from ..datasets.bag import BagTopics
 from ..datasets.labels import ANY, Labels
 from ..errors import UserError
-from ..files.paths import display_path
 from ..files.outputs import Outputs
+from ..files.paths import display_path
 from ..mask.calibration import Calibration, Target
 from ..mask.heat import DEFAULT_COVER
 from ..mask.static import save_static_mask

@@ -26,6 +26,7 @@ from tqdm import tqdm
 from .. import __version__
 from ..backends import BACKENDS, check_backend, open_backend, resolve_arithmetic
 from ..backends.base import BackendResult
+from ..core.detections import Detections
 from ..core.frame import choose_input_size, make_view, parse_input_size
 from ..core.grid import RegionGrid
 from ..detection.yolo import decode
@@ -33,12 +34,12 @@ from ..encoder.encoder import Encoder
 from ..errors import UserError
 from ..files.outputs import Outputs
 from ..lab.backend_comparison import Comparison
-from ..mask.policy import ADAPTIVE, MODES, MaskComposer, MaskState, compose
-from ..mask.scheduling import is_refresh
-from ..mask.static import load_static_mask
+from ..mask.schedule import is_refresh
+from ..mask.source import ADAPTIVE, MaskContext
 from ..network.files import find_network, load_network
 from ..network.graph import Network
-from ..pipeline.settings import PipelineSettings
+from ..pipeline.composition import make_composer
+from ..pipeline.settings import MODES, PipelineSettings
 from ..sources import Source, open_source
 from ._cli import EXIT_OK, add_network, add_options, add_topic, command_main, parse_pairs
 
@@ -136,31 +137,29 @@ class _Masks:
     """The mask of every frame, from the reference's results where it follows them."""
 
     def __init__(self, args: argparse.Namespace, source: Source, network: Network, input_wh: tuple[int, int]) -> None:
-        settings = PipelineSettings(mask=args.mask, static_mask=args.static_mask)
-        grid = RegionGrid.of_input(input_wh)
-        static = load_static_mask(args.static_mask, grid, source.size_wh) if settings.uses_static else None
-        dynamic = settings.dynamic_choice.make(args.refresh_period) if settings.uses_dynamic else None
-        self._policy = MaskComposer(grid, source.size_wh, static, dynamic, args.refresh_period)
-        if dynamic is not None and network.head is None:
+        settings = PipelineSettings(
+            mask=args.mask, static_mask=args.static_mask, refresh_period=args.refresh_period)
+        self._composer = make_composer(settings, RegionGrid.of_input(input_wh), source.size_wh)
+        self._follows = settings.uses_dynamic
+        if self._follows and network.head is None:
             raise UserError(f"network {network.name}: its output means no boxes that a mask could follow")
-        self._state, self._head, self._share = MaskState.initial(), network.head, args.random_mask
+        self._frame, self._last, self._head, self._share = 0, Detections.empty(), network.head, args.random_mask
         self._random = np.random.default_rng(MASK_SEED)
 
     def next(self) -> np.ndarray:
         """bool [rows, cols], True = attended."""
-        state, policy = self._state, self._policy
-        self._state = MaskState(state.frame + 1, state.last)
+        frame, composer = self._frame, self._composer
+        self._frame += 1
         if self._share is None:
-            return compose(policy, state).keep
-        kept = self._random.random(policy.grid.shape) >= self._share
-        return policy.grid.full(True) if is_refresh(state.frame, policy.refresh_period) else kept
+            context = MaskContext(self._last, composer.grid, composer.image_wh, frame, since_refresh=frame)
+            return composer.compose(context).keep
+        kept = self._random.random(composer.grid.shape) >= self._share
+        return composer.grid.full(True) if is_refresh(frame, composer.refresh_period) else kept
 
     def see(self, results: Sequence[BackendResult]) -> None:
-        if results and self._policy.dynamic is not None:
-            found = decode(
-                results[-1].head, self._head, self._policy.image_wh, PipelineSettings.score_threshold, PipelineSettings.nms_iou
-            )
-            self._state = MaskState(self._state.frame, found)
+        if results and self._follows:
+            self._last = decode(
+                results[-1].head, self._head, self._composer.image_wh, PipelineSettings.score_threshold, PipelineSettings.nms_iou)
 
 
 def _feed(args: argparse.Namespace, source: Source, network: Network, input_wh: tuple[int, int],

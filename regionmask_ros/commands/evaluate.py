@@ -39,7 +39,7 @@ from ..lab.evaluation.evaluate import evaluate_sequence
 from ..lab.evaluation.page import PagePaths, sequence_table, shift_table, summary_table, write_tradeoff_page
 from ..lab.evaluation.rows import SequenceRows, summarise
 from ..lab.evaluation.settings import RECIPES, Setting, parse_setting
-from ..mask.dynamic import MGNET
+from ..mask.mgnet.source import MGNET
 from ..metrics.machine import machine_facts
 from ..network.files import find_network, load_network
 from ..network.thresholds import TRAINED, TUNED

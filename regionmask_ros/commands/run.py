@@ -33,7 +33,7 @@ from ..core.options import Group, Value
 from ..core.result import StepResult
 from ..errors import UserError
 from ..files.outputs import Outputs
-from ..mask.policy import unobserved
+from ..mask.region_age import find_unobserved
 from ..metrics.loihi2 import REFERENCE_INPUT_WH, allocate, modelled_table
 from ..metrics.run_summary import FrameRecord, summarise
 from ..network.files import find_network, load_network
@@ -169,7 +169,7 @@ class _Recorder:
 
     def add(self, result: StepResult) -> None:
         if self._drop_stale:
-            stale = unobserved(result.detections, result.mask.keep, result.frame.size_wh)
+            stale = find_unobserved(result.detections, result.mask.keep, result.frame.size_wh)
             result = replace(result, detections=result.detections.take(~stale))
         counts, mask, found = result.counts, result.mask, result.detections
         self._table.add(result.index, result.frame.stamp_ns, found)

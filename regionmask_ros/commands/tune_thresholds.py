@@ -30,7 +30,7 @@ from ..errors import UserError
 from ..files.outputs import write_whole
 from ..lab.tuning.search import Journal, Score, count_trials, make_key, search
 from ..lab.tuning.trial import SURE, Clip, Footage, Outcome, Stretch, dense_references, read_stretches
-from ..mask.scheduling import PRESETS
+from ..mask.schedule import PRESETS
 from ..metrics.loihi2 import REFERENCE_CORES
 from ..network.files import find_network, load_network
 from ..network.graph import Network

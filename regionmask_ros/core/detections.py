@@ -11,21 +11,25 @@ UNTRACKED = -1
 
 @dataclass(frozen=True)
 class Detections:
-    """n objects, best score first.
+    """The n objects of one frame, best score first.
 
-    boxes: float32 [n, 4], x0 y0 x1 y1 in picture pixels, upper left corner (0, 0).
-    scores: float32 [n], 0 to 1. class_ids: int32 [n], index into the network's labels.
-    track_ids: int64 [n], the object's number over the frames, UNTRACKED where nobody follows; that is the default.
-    resting: bool [n], the object's regions were not sent and its box is where it is expected; by default none rests.
+    Attributes:
+        boxes: float32 [n, 4], x0 y0 x1 y1 in image pixels; the upper left corner is (0, 0).
+        scores: float32 [n], 0 to 1.
+        class_ids: int32 [n], index into the network's labels.
+        track_ids: int64 [n], the object's number over the frames; UNTRACKED, the default, where it is not tracked.
+        resting: bool [n], whether the object's regions were not sent and its box is a predicted one; by default it is
+            not.
 
-    Raises ValueError when the lengths differ or a shape is wrong.
+    Raises:
+        ValueError: Lengths differ, or a shape is wrong.
     """
 
     boxes: np.ndarray
     scores: np.ndarray
     class_ids: np.ndarray
-    track_ids: np.ndarray = None
-    resting: np.ndarray = None
+    track_ids: np.ndarray = None  # type: ignore[assignment]  # made in __post_init__
+    resting: np.ndarray = None  # type: ignore[assignment]
 
     def __post_init__(self) -> None:
         n = len(self.scores)
@@ -45,7 +49,7 @@ class Detections:
         return len(self.scores)
 
     def take(self, rows: np.ndarray | slice) -> Detections:
-        """Some of them, in the order given. rows: integers, bool [n], or a slice."""
+        """Some of them, in the order given by integers, bool [n], or a slice."""
         return Detections(*(column[rows] for column in self._columns))
 
     def with_min_score(self, score: float) -> Detections:
@@ -56,7 +60,7 @@ class Detections:
         return self.take(slice(np.count_nonzero(self.scores >= score)))
 
     def skip_first(self, count: int) -> Detections:
-        """All but the first so many."""
+        """All but the first ``count``."""
         return self.take(slice(count, None))
 
     def concat(self, others: Detections) -> Detections:

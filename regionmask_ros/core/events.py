@@ -5,6 +5,8 @@ Kernels that work on blocks of pixels read the map directly; the others list its
 
 from __future__ import annotations
 
+from functools import cached_property
+
 import numpy as np
 
 from ..jit.cache import kernel
@@ -85,6 +87,39 @@ class ChangeMap:
             Sum over all events of ``reach_y[y] * reach_x[x]``.
         """
         return sum_reach(self.spikes, self.rows, reach_y, masks)
+
+
+class Events:
+    """The events of one frame, a view of the encoder's buffers: valid until its next step.
+
+    Args:
+        changes: The events as a dense map.
+
+    Attributes:
+        shape: (height, width, channels) of the network's input.
+    """
+
+    def __init__(self, changes: ChangeMap) -> None:
+        self.changes = changes
+        self.shape = changes.rows, changes.cols, changes.channels
+        self._count = changes.events
+
+    def __len__(self) -> int:
+        return self._count
+
+    @cached_property
+    def _listed(self) -> tuple[np.ndarray, np.ndarray]:
+        return self.changes.list_changes()
+
+    @property
+    def index(self) -> np.ndarray:
+        """int32 [n], strictly ascending positions in the input, flat in image order (y, x, channel)."""
+        return self._listed[0]
+
+    @property
+    def message(self) -> np.ndarray:
+        """int32 [n], the changes at 2**10."""
+        return self._listed[1]
 
 
 @kernel

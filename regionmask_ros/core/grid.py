@@ -1,7 +1,4 @@
-"""The region grid: between input pixels, regions and boxes.
-
-Which objects a mask looks at.
-"""
+"""The region grid: between input pixels, regions and boxes."""
 
 from __future__ import annotations
 
@@ -13,13 +10,21 @@ from ..jit.cache import kernel
 
 REGION_PX = 16
 
+OBSERVED_SHARE = 0.5
+"""A box is observed when at least this share of its area is attended."""
+
 
 @dataclass(frozen=True)
 class RegionGrid:
-    """A network input cut into squares of ``region_px`` pixels: ``rows`` x ``cols`` regions.
+    """A network input cut into square regions.
 
     >>> RegionGrid.of_input((704, 224))
     RegionGrid(rows=14, cols=44, region_px=16)
+
+    Attributes:
+        rows: Number of rows of regions.
+        cols: Number of columns of regions.
+        region_px: Side of a region in input pixels.
     """
 
     rows: int
@@ -28,7 +33,18 @@ class RegionGrid:
 
     @classmethod
     def of_input(cls, input_wh: tuple[int, int], region_px: int = REGION_PX) -> RegionGrid:
-        """The grid of an input of that width and height. Raises ValueError when regions do not tile it."""
+        """Cuts an input into regions.
+
+        Args:
+            input_wh: Width and height of the input.
+            region_px: Side of a region.
+
+        Returns:
+            The grid.
+
+        Raises:
+            ValueError: Regions do not tile the input.
+        """
         width, height = input_wh
         if width % region_px or height % region_px:
             raise ValueError(f"regions of {region_px} pixels do not tile an input of {width}x{height}")
@@ -36,93 +52,139 @@ class RegionGrid:
 
     @property
     def shape(self) -> tuple[int, int]:
+        """Rows and columns."""
         return self.rows, self.cols
 
     def full(self, attended: bool) -> np.ndarray:
-        """bool [rows, cols], all attended or all masked."""
+        """A mask that attends all regions, or none: bool [rows, cols]."""
         return np.full(self.shape, attended)
 
     def cover(self, boxes: np.ndarray, image_wh: tuple[int, int], ring: int = 0) -> np.ndarray:
-        """Regions that boxes touch, each box widened by ``ring`` regions on every side.
+        """Finds the regions that boxes touch.
 
-        boxes: float [n, 4], x0 y0 x1 y1 in pixels of a picture of ``image_wh``, which the grid covers as a whole.
-        Returns bool [rows, cols]. A box whose edge lies exactly on a border touches only the region inside it; a box
-        outside the picture, or without area, touches nothing.
+        A box whose edge lies exactly on a border touches only the region inside it. A box outside the image, or without
+        area, touches nothing.
+
+        Args:
+            boxes: float [n, 4], x0 y0 x1 y1 in image pixels.
+            image_wh: Width and height of the image, which the grid covers as a whole.
+            ring: Regions by which each box is widened on every side.
+
+        Returns:
+            bool [rows, cols].
         """
         keep = np.zeros(self.shape, bool)
         width, height = image_wh
-        _cover(np.ascontiguousarray(boxes, np.float64).reshape(-1, 4), float(width), float(height), ring, keep)
+        _cover(_as_boxes(boxes), float(width), float(height), ring, keep)
         return keep
 
     def spans(self, boxes: np.ndarray, image_wh: tuple[int, int]) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-        """First and end (column, row) of the regions that each box touches, int64 [n, 2] both, ends excluded.
+        """Finds the rectangle of regions that each box touches.
 
-        boxes: as for ``cover``. The third array, bool [n], is False for boxes without area inside the picture.
+        Args:
+            boxes: As for ``cover``.
+            image_wh: As for ``cover``.
+
+        Returns:
+            First (column, row) and the (column, row) behind the last, int64 [n, 2] each; and bool [n], False for boxes
+            without area inside the image.
         """
-        width, height = image_wh
-        boxes = np.asarray(boxes, np.float64).reshape(-1, 4)
-        clipped = np.minimum(np.maximum(boxes, 0.0), (width, height) * 2)
-        scaled = clipped * ((self.cols / width, self.rows / height) * 2)
-        # Nothing is below 0, where integers would be rounded up.
-        low, high = scaled[:, :2].astype(np.int64), np.ceil(scaled[:, 2:]).astype(np.int64)
-        return low, high, (clipped[:, 2] > clipped[:, 0]) & (clipped[:, 3] > clipped[:, 1])
-
-
-@kernel
-def _cover(boxes, width, height, ring, keep):
-    rows, cols = keep.shape
-    across, down = cols / width, rows / height
-    for i in range(len(boxes)):
-        x0, x1 = min(max(boxes[i, 0], 0.0), width), min(max(boxes[i, 2], 0.0), width)
-        y0, y1 = min(max(boxes[i, 1], 0.0), height), min(max(boxes[i, 3], 0.0), height)
-        if x1 > x0 and y1 > y0:
-            keep[max(int(y0 * down) - ring, 0):int(np.ceil(y1 * down)) + ring,
-                 max(int(x0 * across) - ring, 0):int(np.ceil(x1 * across)) + ring] = True
-
-
-OBSERVED_SHARE = 0.5
-"""An object is looked at when at least this share of its box is attended."""
+        boxes, (width, height) = _as_boxes(boxes), image_wh
+        spans, visible = np.empty((len(boxes), 4), np.int64), np.empty(len(boxes), bool)
+        _spans(boxes, float(width), float(height), self.rows, self.cols, spans, visible)
+        return spans[:, :2], spans[:, 2:], visible
 
 
 def is_observed(boxes: np.ndarray, keep: np.ndarray, image_wh: tuple[int, int]) -> np.ndarray:
-    """bool [n]. boxes: float [n, 4], x0 y0 x1 y1 in pixels of a picture of ``image_wh``. keep: bool [rows, cols].
+    """Finds boxes of which at least ``OBSERVED_SHARE`` is attended.
 
-    Where everything is attended, or nothing, that holds for boxes outside the picture, too.
+    Where everything is attended, or nothing, that holds for boxes outside the image, too.
+
+    Args:
+        boxes: float [n, 4], x0 y0 x1 y1 in image pixels.
+        keep: bool [rows, cols], True = attended.
+        image_wh: Width and height of the image.
+
+    Returns:
+        bool [n].
     """
-    boxes = np.ascontiguousarray(boxes, np.float64).reshape(-1, 4)
-    looked, (width, height) = np.empty(len(boxes), bool), image_wh
-    _look(boxes, np.ascontiguousarray(keep), float(width), float(height), looked)
-    return looked
+    boxes, (width, height) = _as_boxes(boxes), image_wh
+    observed = np.empty(len(boxes), bool)
+    _find_observed(boxes, np.ascontiguousarray(keep), float(width), float(height), observed)
+    return observed
 
 
 def coverage(boxes: np.ndarray, keep: np.ndarray, image_wh: tuple[int, int]) -> np.ndarray:
-    """float64 [n]: the share of each box's area that is attended; 0 for a box without area in the picture."""
-    boxes = np.ascontiguousarray(boxes, np.float64).reshape(-1, 4)
-    share, (width, height) = np.empty(len(boxes)), image_wh
-    _share(boxes, np.ascontiguousarray(keep), float(width), float(height), share)
+    """Share of each box's area inside the image that is attended.
+
+    Args:
+        boxes: float [n, 4], x0 y0 x1 y1 in image pixels.
+        keep: bool [rows, cols], True = attended.
+        image_wh: Width and height of the image.
+
+    Returns:
+        float64 [n], 0 to 1; 0 for a box without area in the image.
+    """
+    boxes, (width, height) = _as_boxes(boxes), image_wh
+    share = np.empty(len(boxes))
+    _coverage(boxes, np.ascontiguousarray(keep), float(width), float(height), share)
     return share
 
 
-@kernel
-def _look(boxes, keep, width, height, looked):
-    attended = keep.sum()
-    if attended == 0 or attended == keep.size:
-        looked[:] = attended > 0
-        return
-    share = np.empty(len(boxes))
-    _share(boxes, keep, width, height, share)
-    for i in range(len(boxes)):
-        looked[i] = share[i] >= OBSERVED_SHARE
+def _as_boxes(boxes: np.ndarray) -> np.ndarray:
+    """The boxes as kernels want them: float64 [n, 4], contiguous."""
+    return np.ascontiguousarray(boxes, np.float64).reshape(-1, 4)
 
 
 @kernel
-def _share(boxes, keep, width, height, share):
+def box_in_grid(boxes: np.ndarray, i: int, width: float, height: float, rows: int, cols: int
+                ) -> tuple[float, float, float, float, bool]:
+    """Box i in units of regions, x0 y0 x1 y1, clipped to the image of width and height; and whether it has area there.
+
+    It touches the columns from floor(x0) to below ceil(x1), and the rows likewise.
+    """
+    x0, x1 = min(max(boxes[i, 0], 0.0), width), min(max(boxes[i, 2], 0.0), width)
+    y0, y1 = min(max(boxes[i, 1], 0.0), height), min(max(boxes[i, 3], 0.0), height)
+    across, down = cols / width, rows / height
+    return x0 * across, y0 * down, x1 * across, y1 * down, x1 > x0 and y1 > y0
+
+
+@kernel
+def _cover(boxes: np.ndarray, width: float, height: float, ring: int, keep: np.ndarray) -> None:
     rows, cols = keep.shape
     for i in range(len(boxes)):
-        x0, x1 = max(boxes[i, 0], 0.0) * (cols / width), min(boxes[i, 2], width) * (cols / width)
-        y0, y1 = max(boxes[i, 1], 0.0) * (rows / height), min(boxes[i, 3], height) * (rows / height)
+        x0, y0, x1, y1, visible = box_in_grid(boxes, i, width, height, rows, cols)
+        if visible:
+            keep[max(int(y0) - ring, 0):int(np.ceil(y1)) + ring, max(int(x0) - ring, 0):int(np.ceil(x1)) + ring] = True
+
+
+@kernel
+def _spans(boxes: np.ndarray, width: float, height: float, rows: int, cols: int, spans: np.ndarray,
+           visible: np.ndarray) -> None:
+    for i in range(len(boxes)):
+        x0, y0, x1, y1, visible[i] = box_in_grid(boxes, i, width, height, rows, cols)
+        spans[i, 0], spans[i, 1], spans[i, 2], spans[i, 3] = int(x0), int(y0), int(np.ceil(x1)), int(np.ceil(y1))
+
+
+@kernel
+def _find_observed(boxes: np.ndarray, keep: np.ndarray, width: float, height: float, observed: np.ndarray) -> None:
+    attended = keep.sum()
+    if attended == 0 or attended == keep.size:
+        observed[:] = attended > 0
+        return
+    share = np.empty(len(boxes))
+    _coverage(boxes, keep, width, height, share)
+    for i in range(len(boxes)):
+        observed[i] = share[i] >= OBSERVED_SHARE
+
+
+@kernel
+def _coverage(boxes: np.ndarray, keep: np.ndarray, width: float, height: float, share: np.ndarray) -> None:
+    rows, cols = keep.shape
+    for i in range(len(boxes)):
+        x0, y0, x1, y1, visible = box_in_grid(boxes, i, width, height, rows, cols)
         attended = whole = 0.0
-        if x1 > x0 and y1 > y0:
+        if visible:
             whole = (x1 - x0) * (y1 - y0)
             for row in range(int(y0), min(int(np.ceil(y1)), rows)):
                 line = 0.0

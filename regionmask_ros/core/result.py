@@ -1,9 +1,4 @@
-"""Exact operation counts of one frame.
-
-The decision for one frame: which regions are sent.
-
-One frame on its way through the pipeline, and what became of it.
-"""
+"""What became of one frame: the regions that were sent, the exact counts of operations, and the result as a whole."""
 
 from __future__ import annotations
 
@@ -12,17 +7,20 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from ..encoder.encoder import Events
 from .detections import Detections
+from .events import Events
 from .frame import Frame
 
 
 @dataclass(frozen=True)
 class StepCounts:
-    """encoder_events: events that the encoder sent.
+    """Exact counts of one frame.
 
-    layer_events: events that each layer but the head sent. synops: synaptic operations of each layer, head included: an
-    event times the output neurons that it reaches (zero weights included, taps on the padding excluded).
+    Attributes:
+        encoder_events: Events that the encoder sent.
+        layer_events: Events that each layer but the head sent.
+        synops: Synaptic operations of each layer, head included: an event times the output neurons that it reaches
+            (zero weights included, taps on the padding excluded).
     """
 
     encoder_events: int
@@ -36,6 +34,7 @@ class StepCounts:
 
     @property
     def total_synops(self) -> int:
+        """Synaptic operations of all layers."""
         return sum(self.synops)
 
 
@@ -45,10 +44,12 @@ REFRESH = "refresh"
 
 @dataclass(frozen=True)
 class RegionMask:
-    """keep: bool [rows, cols], True = attended: changes in it are sent as events in this frame.
+    """The regions of one frame that are sent.
 
-    sources: the masks that were united, by name, each bool [rows, cols].
-    refresh: everything is attended because this is a refresh frame (the first frame is one).
+    Attributes:
+        keep: bool [rows, cols], True = attended: changes in it are sent as events in this frame.
+        sources: What each mask source proposed, by name, bool [rows, cols] each.
+        refresh: Whether everything is attended because this is a refresh frame. The first frame is one.
     """
 
     keep: np.ndarray
@@ -57,8 +58,9 @@ class RegionMask:
 
     @property
     def attended_shares(self) -> dict[str, float]:
-        """Share of the regions that each cause attends, 0 to 1; causes may overlap. On a refresh frame the refresh is
-        the only cause.
+        """Share of the regions that each cause attends, 0 to 1; causes may overlap.
+
+        On a refresh frame the refresh is the only cause.
         """
         if self.refresh:
             return {REFRESH: 1.0}
@@ -72,14 +74,20 @@ class RegionMask:
 
 @dataclass(frozen=True)
 class StepResult:
-    """What became of one frame.
+    """What became of one frame. Its arrays must not be changed: frames in which nothing was sent may share them.
 
-    index: 0 for the pipeline's first frame. frame: the input, its header included. head: int32 [rows, cols, channels].
-    What arrays it holds are to be read only: results of frames in which nothing was sent may share them.
-    age: uint16 [rows, cols], frames since a region was last sent; 0: in this one.
-    events: uint8 [height, width] of the network's input, 255 where a pixel sent events; None unless asked for.
-    mask_text: what decided about this frame, for people, such as "tracking, refresh in 4".
-    ms: wall time of each stage in ``metrics.run_summary.STAGES``; ``total`` is all the pipeline did for this frame.
+    Attributes:
+        index: Number of the frame; 0 for the pipeline's first one.
+        frame: The input, its header included.
+        detections: The objects that are reported.
+        mask: The regions that were sent.
+        mask_text: What decided about this frame, for people, such as "tracking, refresh in 4".
+        age: uint16 [rows, cols], frames since a region was last sent; 0: in this one.
+        events: uint8 [height, width] of the network's input, 255 where a pixel sent events. None unless asked for.
+        head: int32 [rows, cols, channels], the network's output.
+        counts: Counts of operations.
+        ms: Wall time of each stage in ``metrics.run_summary.STAGES``; ``total`` is all that the pipeline did for this
+            frame.
     """
 
     index: int
@@ -94,27 +102,8 @@ class StepResult:
     ms: Mapping[str, float]
 
 
-@dataclass
-class Pending:
-    """A frame on its way through the backend. number: since the last fresh start, as the mask's state counts.
-
-    coarse: its picture for ``detection.flow``; None where no schedule decides.
-    """
-
-    index: int
-    number: int
-    frame: Frame
-    mask: RegionMask
-    mask_text: str
-    age: np.ndarray
-    events: np.ndarray | None
-    encoder_events: int
-    coarse: np.ndarray | None
-    ms: dict[str, float]
-
-
-def events_image(events: Events) -> np.ndarray:
-    """``StepResult.events``: where these arose."""
+def make_events_image(events: Events) -> np.ndarray:
+    """Makes the image of ``StepResult.events``."""
     height, width, channels = events.shape
     image = np.zeros(height * width, np.uint8)
     image[events.index // channels] = 255

@@ -1,4 +1,4 @@
-"""Which of the found objects are reported: classes, a threshold for each, and how many at most."""
+"""Which detections are reported: classes, a threshold for each, and how many at most."""
 
 from __future__ import annotations
 
@@ -11,34 +11,48 @@ import numpy as np
 from ..core.detections import Detections
 from ..errors import UserError
 
-CLOSE_ENOUGH = 0.5
-"""Similarity from which on a class is offered for an unknown name."""
+SIMILARITY = 0.5
+"""From this similarity on, a class is offered for an unknown name."""
 
 
 @dataclass(frozen=True)
 class DetectionFilter:
-    """thresholds: float32 [classes], lowest score that is reported of each class; infinite: the class is not reported.
+    """Chooses the detections that are reported.
 
-    lowest: the least of them. most: number of objects that is reported at most, the best ones; 0: all.
+    Attributes:
+        thresholds: float32 [classes], lowest score that is reported of each class; infinite: the class is not reported.
+        lowest: The lowest of them.
+        most: Largest number of detections that is reported, the best ones; 0: all.
     """
 
     thresholds: np.ndarray
     lowest: float
-    most: int
+    most: int = 0
 
     @classmethod
     def of(
         cls, labels: tuple[str, ...], score_threshold: float, classes: tuple[str, ...] = (),
         class_thresholds: tuple[tuple[str, float], ...] = (), most: int = 0,
     ) -> DetectionFilter:
-        """classes: names of those that are reported; none: all. class_thresholds: pairs of a name and its threshold.
+        """Makes a filter from names.
 
-        Raises UserError for a name that is not among the labels.
+        Args:
+            labels: The network's classes.
+            score_threshold: Lowest score of a class without a threshold of its own.
+            classes: Those that are reported; none: all.
+            class_thresholds: Pairs of a class and its threshold.
+            most: See above.
+
+        Returns:
+            The filter.
+
+        Raises:
+            UserError: A name is not among the labels.
         """
         thresholds = [score_threshold] * len(labels)
         for name, threshold in class_thresholds:
-            thresholds[_number(name, labels)] = threshold
-        wanted = {_number(name, labels) for name in classes} or set(range(len(labels)))
+            thresholds[_find_class(name, labels)] = threshold
+        wanted = {_find_class(name, labels) for name in classes} or set(range(len(labels)))
         limits = [t if number in wanted else np.inf for number, t in enumerate(thresholds)]
         return cls(np.array(limits, np.float32), min(limits), most)
 
@@ -55,9 +69,15 @@ class DetectionFilter:
         return bool(np.isfinite(self.thresholds).all())
 
     def apply(self, found: Detections) -> Detections:
-        """found: best score first, each at or above ``lowest``. Returns those that are reported, in the same order.
+        """Chooses detections.
 
         This may follow the suppression of overlaps: it works within a class, where a box only goes for a better one.
+
+        Args:
+            found: Best score first, each at or above ``lowest``.
+
+        Returns:
+            Those that are reported, in the same order.
         """
         if self._single_threshold and not self.most:
             return found.with_min_score(self.lowest)
@@ -67,9 +87,9 @@ class DetectionFilter:
         return found if len(kept) == len(found) else found.take(kept)
 
 
-def _number(name: str, labels: tuple[str, ...]) -> int:
+def _find_class(name: str, labels: tuple[str, ...]) -> int:
     if name in labels:
         return labels.index(name)
-    close = difflib.get_close_matches(name, labels, 1, CLOSE_ENOUGH)
+    close = difflib.get_close_matches(name, labels, 1, SIMILARITY)
     hint = f"did you mean {close[0]!r}?" if close else f"it knows {', '.join(labels[:5])} and so on"
     raise UserError(f"class {name!r}: the network has none of this name; {hint}")

@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from ..core.arithmetic import ACCUMULATOR_BITS, HEAD_EXP
+from ..core.boxes import intersection_and_union
 from ..core.detections import Detections
 from ..jit.cache import kernel
 from ..network.graph import YoloHead
@@ -12,20 +13,28 @@ from ..network.graph import YoloHead
 
 def decode(head: np.ndarray, layout: YoloHead, image_wh: tuple[int, int], score_threshold: float,
            nms_iou: float) -> Detections:
-    """Boxes of one frame, best score first.
-
-    head: int32 [rows, cols, channels], the last layer's sigma; its low 24 bits are the value at 2**16.
-    picture_wh: the picture that the network's input was resized from; boxes are in its pixels, clipped to it last.
-    score_threshold: lowest score that is kept, where score = sigmoid(objectness) * softmax(classes).
-    nms_iou: of two boxes of a class that overlap more than this, the better one stays.
+    """Reads the boxes of one frame.
 
     For the cell in column gx and row gy: x = (sigmoid(tx) + gx) / cols, w = exp(min(tw, clamp)) * anchor_w / cols, in
-    shares of the picture's width; y and h likewise (lava-dl 0.6, ``object_detection/yolo_base.py``). Raises ValueError
-    for a head of another number of channels.
+    shares of the image's width; y and h likewise. Source: lava-dl 0.6, ``object_detection/yolo_base.py``.
+
+    Args:
+        head: int32 [rows, cols, channels], the last layer's sigma; its low 24 bits are the value at 2**16.
+        layout: What the channels mean.
+        image_wh: Width and height of the image that the network's input was resized from. Boxes are in its pixels, and
+            are clipped to it at the end.
+        score_threshold: Lowest score that is kept, where score = sigmoid(objectness) * softmax(classes).
+        nms_iou: Of two boxes of a class that overlap more than this, the one of the higher score stays.
+
+    Returns:
+        The detections, best score first.
+
+    Raises:
+        ValueError: The head has another number of channels.
     """
     if head.shape[2] != layout.channels:
         raise ValueError(f"a head of {head.shape[2]} channels, expected {layout.channels}")
-    # Numba takes an array that is for reading only for another type.
+    # To Numba, a read-only array is another type.
     head = np.require(head, np.int32, ("C", "W"))
     most, anchors = head.shape[0] * head.shape[1] * len(layout.anchors), np.array(layout.anchors, np.float64)
     boxes, scores, class_ids = np.empty((most, 4)), np.empty(most), np.empty(most, np.int64)
@@ -40,8 +49,9 @@ def decode(head: np.ndarray, layout: YoloHead, image_wh: tuple[int, int], score_
 
 
 @kernel
-def _read(head, anchors, clamp_max, score_threshold, boxes, scores, class_ids):
-    """Writes the boxes, in shares of the picture, whose score is high enough; returns how many."""
+def _read(head: np.ndarray, anchors: np.ndarray, clamp_max: float, score_threshold: float, boxes: np.ndarray,
+          scores: np.ndarray, class_ids: np.ndarray) -> int:
+    """Writes the boxes, in shares of the image, whose score is high enough; returns how many."""
     rows, cols = head.shape[:2]
     values = head.shape[2] // len(anchors)
     # A plain 0 would be a type of its own, and compiled for.
@@ -73,22 +83,27 @@ def _read(head, anchors, clamp_max, score_threshold, boxes, scores, class_ids):
 
 
 @kernel
-def _value(sigma):
+def _value(sigma: int) -> float:
     """As ``core.arithmetic.head_values``, of one number."""
     half = np.int64(1) << (ACCUMULATOR_BITS - 1)
     return (((sigma + half) & (2 * half - 1)) - half) / float(1 << HEAD_EXP)
 
 
 @kernel
-def _sigmoid(x):
+def _sigmoid(x: float) -> float:
     return 1.0 / (1.0 + np.exp(-x))
 
 
 def suppress(boxes: np.ndarray, class_ids: np.ndarray, nms_iou: float) -> np.ndarray:
     """Greedy non-maximum suppression within each class.
 
-    boxes: float [n, 4], x0 y0 x1 y1, best first. Returns the indices that stay, ascending: a box goes when its
-    intersection over union with a better one *that stays* is above ``nms_iou``.
+    Args:
+        boxes: float [n, 4], x0 y0 x1 y1, best first.
+        class_ids: int [n].
+        nms_iou: A box goes when its intersection over union with a better one *that stays* is above this.
+
+    Returns:
+        Indices of the boxes that stay, ascending.
     """
     alive = np.ones(len(boxes), bool)
     _suppress(np.ascontiguousarray(boxes, np.float64), class_ids.astype(np.int64), float(nms_iou), alive)
@@ -96,15 +111,11 @@ def suppress(boxes: np.ndarray, class_ids: np.ndarray, nms_iou: float) -> np.nda
 
 
 @kernel
-def _suppress(boxes, class_ids, nms_iou, alive):
+def _suppress(boxes: np.ndarray, class_ids: np.ndarray, nms_iou: float, alive: np.ndarray) -> None:
     for best in range(len(boxes)):
         if not alive[best]:
             continue
         for rest in range(best + 1, len(boxes)):
             if alive[rest] and class_ids[rest] == class_ids[best]:
-                across = min(boxes[rest, 2], boxes[best, 2]) - max(boxes[rest, 0], boxes[best, 0])
-                down = min(boxes[rest, 3], boxes[best, 3]) - max(boxes[rest, 1], boxes[best, 1])
-                overlap = max(across, 0.0) * max(down, 0.0)
-                area = (boxes[rest, 2] - boxes[rest, 0]) * (boxes[rest, 3] - boxes[rest, 1])
-                union = area + (boxes[best, 2] - boxes[best, 0]) * (boxes[best, 3] - boxes[best, 1]) - overlap
-                alive[rest] = not overlap > nms_iou * union
+                common, union = intersection_and_union(boxes, rest, boxes, best)
+                alive[rest] = not common > nms_iou * union

@@ -11,7 +11,7 @@ from functools import cached_property
 import numpy as np
 from numba.core import config
 
-from ..core.events import WORD, ChangeMap
+from ..core.events import WORD, ChangeMap, Events
 from ..core.frame import Frame, make_view
 from ..core.grid import RegionGrid
 from ..jit.memory import aligned
@@ -39,35 +39,6 @@ class FrameView:
     @cached_property
     def change(self) -> np.ndarray:
         return self._encoder.pending(self.image)
-
-
-class Events:
-    """Graded spikes of one frame, a view of the encoder's buffers: valid until its next step.
-
-    changes: the spikes as a dense map. index: int32 [n], strictly ascending positions in the input, flat in image order
-    (y, x, channel), and message: int32 [n], the change at 2**10: the same as lists, made when asked for.
-    shape: (height, width, channels) of the input.
-    """
-
-    def __init__(self, changes: ChangeMap) -> None:
-        self.changes = changes
-        self.shape = changes.rows, changes.cols, changes.channels
-        self._count = changes.events
-
-    def __len__(self) -> int:
-        return self._count
-
-    @cached_property
-    def _listed(self) -> tuple[np.ndarray, np.ndarray]:
-        return self.changes.list_changes()
-
-    @property
-    def index(self) -> np.ndarray:
-        return self._listed[0]
-
-    @property
-    def message(self) -> np.ndarray:
-        return self._listed[1]
 
 
 class Encoder:

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from ..backends.base import Backend, BackendResult
-from ..encoder.encoder import Events
+from ..core.events import Events
 
 
 @dataclass(frozen=True)

@@ -66,6 +66,20 @@ def rank_regions(heat: np.ndarray) -> np.ndarray:
     return np.lexsort((-near.ravel(), -heat.ravel()))
 
 
+def rank_by_heat(heat: np.ndarray) -> np.ndarray:
+    """Order of the regions as numbers, the hottest first, see ``top_k_mask``.
+
+    Args:
+        heat: float [rows, cols], 0 or more. A mask is accepted, too.
+
+    Returns:
+        float64 [rows, cols], 0 to below 1.
+    """
+    ranks = np.empty(heat.size)
+    ranks[rank_regions(heat)] = np.arange(heat.size) / heat.size
+    return ranks.reshape(heat.shape)
+
+
 def grow_mask(keep: np.ndarray, ring: int) -> np.ndarray:
     """The mask grown by so many regions on every side."""
     if ring == 0:

@@ -1,33 +1,51 @@
-"""What a dynamic mask may look at before it decides about a frame."""
+"""What every mask source is: a class that says, frame by frame, which regions it wants to be sent.
+
+To add a source, write one class that has the methods of ``MaskSource``, and add a line to the table of
+``pipeline.composition``.
+"""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Protocol
 
 import numpy as np
 
 from ..core.detections import Detections
 from ..core.grid import RegionGrid
+from ..core.result import StepResult
+from ..tracking.tracker import Tracks
+
+STATIC, ADAPTIVE, DYNAMIC, ATTENTION = "static", "adaptive", "dynamic", "attention"
+
+NO_BOXES = np.zeros((0, 4))
 
 
 class FrameView(Protocol):
-    """The frame itself, before anything of it is sent. Both are made when they are first asked for."""
+    """The frame itself, before anything of it is sent. Both properties are computed on first access."""
 
     @property
     def image(self) -> np.ndarray:
-        """uint8 [h, w, 3], the network's input, RGB."""
+        """The network's input: uint8 [height, width, 3], RGB."""
 
     @property
     def change(self) -> np.ndarray:
-        """float32 [rows, cols], 0 to 1: how much of each region would be sent if it were attended."""
+        """Share of each region that would send events if it were attended: float32 [rows, cols], 0 to 1."""
 
 
 @dataclass(frozen=True)
 class MaskContext:
-    """last: objects of the last result. picture_wh: size of the camera's picture. frame: since the last fresh start.
+    """What a mask source may look at before a frame is sent.
 
-    glance: the frame; None where nobody can show it, which only masks stand that do not look.
+    Attributes:
+        last: Objects of the last result.
+        grid: The region grid of the network's input.
+        image_wh: Width and height of the camera's image, in pixels.
+        frame: Number of the frame since the last reset.
+        frame_view: The frame itself. None where it is not available, which only sources that never look at it accept.
+        since_refresh: Number of the frame, counted from the one at which the refresh period starts.
+        tracks: The objects that are tracked, for schedules.
+        attention: Boxes that a planner wants to be attended: float [n, 4], x0 y0 x1 y1 in image pixels.
     """
 
     last: Detections
@@ -35,3 +53,43 @@ class MaskContext:
     image_wh: tuple[int, int]
     frame: int = 0
     frame_view: FrameView | None = None
+    since_refresh: int = 0
+    tracks: Tracks = field(default_factory=Tracks.none)
+    attention: np.ndarray = field(default_factory=lambda: NO_BOXES)
+
+
+class MaskSource(Protocol):
+    """Proposes regions for one camera.
+
+    Attributes:
+        name: Key of the proposal in ``RegionMask.sources``, which topics and diagnostics use.
+    """
+
+    name: str
+
+    def propose(self, context: MaskContext) -> np.ndarray | None:
+        """Chooses regions of the next frame. Called once a frame, in order.
+
+        Args:
+            context: What is known before the frame is sent.
+
+        Returns:
+            bool [rows, cols], True = attended. None when the source has nothing to say about this frame: it is then
+            not listed in the frame's mask.
+        """
+
+    def observe(self, result: StepResult) -> None:
+        """Learns from a result. With a pipelined backend, results come some frames after their proposals."""
+
+    def reset(self) -> None:
+        """Forgets what holds from frame to frame: the references are gone, and the next frame is a refresh frame."""
+
+
+class StatelessSource:
+    """Base of sources that depend on nothing but the context."""
+
+    def observe(self, result: StepResult) -> None:
+        """Does nothing."""
+
+    def reset(self) -> None:
+        """Does nothing."""

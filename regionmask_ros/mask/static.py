@@ -1,12 +1,13 @@
-"""Static masks on disk: a picture painted by hand, or the ``.npz`` that the tools write.
+"""Static masks: the source, and its file, an image that was painted by hand or the ``.npz`` that the tools write.
 
-A file is data from anybody: it is read within limits, and nothing in it is executed.
+A file may come from anybody: it is read within limits, and nothing in it is executed.
 """
 
 from __future__ import annotations
 
 import io
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 
 import cv2
@@ -18,20 +19,53 @@ from ..files.outputs import write_whole
 from ..files.safe_read import open_regular, open_zip, read_array, read_limited
 from ..sources.base import close_stderr
 from ..sources.images import PNG_MAGIC, find_damage
+from .heat import rank_by_heat
+from .source import STATIC, MaskContext, StatelessSource
 
 ATTENDED_ABOVE = 127
 MAX_SIDE = 16_384
-"""Pixels. A larger picture is refused before it is decoded."""
+"""Pixels. A larger image is refused before it is decoded."""
 
 MAX_HEAT = 65_535
 
 
+class StaticSource(StatelessSource):
+    """Proposes the same regions in every frame.
+
+    Attributes:
+        keep: These regions, bool [rows, cols].
+    """
+
+    name = STATIC
+
+    def __init__(self, keep: np.ndarray, heat: np.ndarray | None = None) -> None:
+        """Makes a source.
+
+        Args:
+            keep: bool [rows, cols], True = attended.
+            heat: How hot each region is, [rows, cols], to rank them by. None: regions in the mask come first.
+        """
+        self.keep, self._heat = keep, heat
+
+    @cached_property
+    def ranks(self) -> np.ndarray:
+        """The order of the regions, see ``heat.rank_by_heat``."""
+        return rank_by_heat(self.keep if self._heat is None else self._heat)
+
+    def propose(self, context: MaskContext) -> np.ndarray:
+        """The mask, bool [rows, cols]."""
+        return self.keep
+
+
 @dataclass(frozen=True)
 class StaticMaskFile:
-    """A mask as a file holds it. attended: bool [h, w].
+    """A mask as a file holds it.
 
-    region_px: side of the regions that it is for, one value a region; None for a picture, whose size tells what it is.
-    heat: uint16 [h, w], how hot the regions are; None where that is not known.
+    Attributes:
+        path: The file, for messages.
+        attended: bool [height, width], one value a region or a pixel.
+        region_px: Side of the regions that it is for. None for an image, whose size says what its pixels are.
+        heat: uint16 [height, width], how hot the regions are. None where that is not known.
     """
 
     path: str
@@ -40,7 +74,18 @@ class StaticMaskFile:
     heat: np.ndarray | None = None
 
     def fit(self, grid: RegionGrid, image_wh: tuple[int, int]) -> np.ndarray:
-        """bool [rows, cols] of the grid. Raises UserError when the mask is for another grid or picture."""
+        """The mask on a region grid.
+
+        Args:
+            grid: The region grid.
+            image_wh: Width and height of the camera's image.
+
+        Returns:
+            bool [rows, cols].
+
+        Raises:
+            UserError: The mask is for another grid or image.
+        """
         try:
             if self.region_px is None:
                 return _from_image(self.attended, grid, image_wh)
@@ -52,11 +97,18 @@ class StaticMaskFile:
 def read_static_mask(path: str) -> StaticMaskFile:
     """Reads a ``.png`` or ``.npz`` mask, whatever grid it is for.
 
-    A ``.png`` has one pixel a region, or is as large as the camera's picture. Pixels brighter than 127 are attended
-    (transparent ones are not), and a region is attended as soon as one of its pixels is: what was painted is looked at.
+    A ``.png`` has one pixel a region, or is as large as the camera's image. Pixels brighter than 127 are attended
+    (transparent ones are not), and a region is attended as soon as one of its pixels is: all that was painted is sent.
     An ``.npz`` was written by ``save_static_mask``.
 
-    Raises UserError, one line with file and cause, for anything else.
+    Args:
+        path: The file.
+
+    Returns:
+        The mask.
+
+    Raises:
+        UserError: The file is not such a mask; one line with the file and the cause.
     """
     try:
         with open_regular(path) as file:
@@ -65,21 +117,26 @@ def read_static_mask(path: str) -> StaticMaskFile:
                 return StaticMaskFile(path, _decode_png(read_limited(file)) > ATTENDED_ABOVE, None)
             if magic[:2] == b"PK":
                 return StaticMaskFile(path, *_read_npz(file))
-        raise InvalidFile("neither a PNG picture nor an .npz mask")
+        raise InvalidFile("neither a PNG image nor an .npz mask")
     except InvalidFile as refused:
         raise refused.about(path) from refused
 
 
 def load_static_mask(path: str, grid: RegionGrid, image_wh: tuple[int, int]) -> np.ndarray:
-    """bool [rows, cols] of the grid, True = attended. Raises UserError as reading and fitting do."""
+    """Reads a mask for a grid: bool [rows, cols], True = attended. Raises UserError as reading and fitting do."""
     return read_static_mask(path).fit(grid, image_wh)
 
 
 def save_static_mask(path: str, keep: np.ndarray, region_px: int, heat: np.ndarray | None = None) -> None:
-    """Writes a mask as ``.npz``: ``keep`` bool [rows, cols], ``region_px`` and, if it is given, ``heat``: the hottest
-    region has 65535. The file appears when it is complete.
+    """Writes a mask as ``.npz``. The file appears when it is complete.
 
-    heat: float [rows, cols], 0 or more.
+    It holds ``keep`` bool [rows, cols], ``region_px`` and, if it is given, ``heat``: the hottest region has 65535.
+
+    Args:
+        path: The file.
+        keep: bool [rows, cols], True = attended.
+        region_px: Side of a region in input pixels.
+        heat: How hot the regions are, float [rows, cols], 0 or more.
     """
     arrays = {"keep": np.asarray(keep, np.bool_), "region_px": np.int32(region_px)}
     if heat is not None:
@@ -96,7 +153,7 @@ def _decode_png(data: bytes) -> np.ndarray:
         raise InvalidFile(damage)
     width, height = (int.from_bytes(data[at:at + 4], "big") for at in (16, 20))
     if not (0 < width <= MAX_SIDE and 0 < height <= MAX_SIDE):
-        raise InvalidFile(f"a picture of {width}x{height} is no mask; sides up to {MAX_SIDE} pixels are read")
+        raise InvalidFile(f"an image of {width}x{height} is not a mask; sides up to {MAX_SIDE} pixels are read")
     with close_stderr():
         pixels = cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_UNCHANGED)
     if pixels is None or pixels.shape[:2] != (height, width):
@@ -117,8 +174,8 @@ def _from_image(attended: np.ndarray, grid: RegionGrid, image_wh: tuple[int, int
     height, width = attended.shape
     if (width, height) != image_wh:
         raise InvalidFile(
-            f"a picture of {width}x{height}, but this camera needs {image_wh[0]}x{image_wh[1]} "
-            f"(its picture) or {grid.cols}x{grid.rows} (one pixel a region)"
+            f"an image of {width}x{height}, but this camera needs {image_wh[0]}x{image_wh[1]} "
+            f"(its image) or {grid.cols}x{grid.rows} (one pixel a region)"
         )
     y, x = np.nonzero(attended)
     keep = grid.full(False)

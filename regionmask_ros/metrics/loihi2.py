@@ -35,7 +35,7 @@ from typing import Any
 
 import numpy as np
 
-from ..encoder.encoder import Events
+from ..core.events import Events
 from ..network.graph import ConvSpec, Network
 
 LayerState = Callable[[int], "tuple[np.ndarray, np.ndarray | None]"]

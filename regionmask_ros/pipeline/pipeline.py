@@ -1,88 +1,86 @@
-"""The one composition: frame in, detections and mask out.
+"""The pipeline of one camera: frame in, detections and mask out.
 
-Resize, mask, encode, detector process, decode. The node, the commands, the evaluation and the benchmark all call this;
-it knows nothing of ROS.
+Five stages: view, compose the mask, encode (``stages``), the backend (``backend_manager``), interpret
+(``interpreter``). The node, the commands, the evaluation and the benchmark all run this; it does not depend on ROS.
 """
 
 from __future__ import annotations
 
 import contextlib
 import time
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field, replace
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 
 from ..backends import Backend, BackendError, open_backend
 from ..backends.base import BackendResult
-from ..core.detections import Detections
 from ..core.frame import Frame
 from ..core.grid import RegionGrid
-from ..core.result import Pending, StepCounts, StepResult, events_image
-from ..detection.filter import DetectionFilter
-from ..detection.yolo import decode
-from ..encoder.encoder import Encoder, FrameView
+from ..core.result import RegionMask, StepCounts, StepResult, make_events_image
+from ..encoder.encoder import Encoder
 from ..errors import UserError
 from ..mask.adaptive import OccupancyStats
-from ..mask.policy import ATTENTION, NO_BOXES, MaskComposer, MaskState, compose, initial_age, update_age
-from ..mask.scheduling import frames_to_refresh, min_track_score
+from ..mask.composer import MaskComposer
+from ..mask.schedule import frames_to_refresh
+from ..mask.source import ATTENTION, NO_BOXES
 from ..network.graph import Network
-from ..tracking.motion import OpticalFlow, downsample
-from ..tracking.tracker import Tracks, update_tracks
 from .backend_manager import BackendManager
-from .policy import initial_mask_state, make_composer
+from .camera_state import CameraState, ResetReason
+from .composition import ComposerFactory, make_composer
+from .interpreter import Interpreter
 from .settings import RECONFIGURABLE, PipelineSettings
+from .stages import prepare_frame
 
-ComposerFactory = Callable[[RegionGrid, "tuple[int, int]"], MaskComposer]
 
+@dataclass(frozen=True)
+class _Pending:
+    """A frame inside the backend; the fields are those of ``StepResult`` and ``PreparedFrame``."""
 
-@dataclass
-class _Camera:
-    """State that depends on the camera's picture size: made with the first frame, remade when the size changes.
-
-    unseen: a picture in the place of one that nobody looks at. seen, seen_at_first: where objects were, now and before
-    the first frame. coarse: the last result's, see ``Pending``.
-    shown: what the head of the last result shows; None when that is not known for the settings in force. shown_ids:
-    int64, numbers of those of them that are followed; None when they are not known yet.
-    """
-
-    image_wh: tuple[int, int]
-    input_wh: tuple[int, int]
-    encoder: Encoder
-    policy: MaskComposer
-    blank_input: np.ndarray
-    seen: OccupancyStats
-    initial_occupancy: OccupancyStats
+    index: int
+    number: int
+    frame: Frame
+    mask: RegionMask
+    mask_text: str
     age: np.ndarray
-    state: MaskState = field(default_factory=MaskState.initial)
-    coarse: np.ndarray | None = None
-    shown: Detections | None = None
-    displayed_ids: np.ndarray | None = None
-    frame_id: str = ""
-    stamp_ns: int = 0
+    events: np.ndarray | None
+    encoder_events: int
+    small: np.ndarray | None
+    ms: dict[str, float]
 
 
 class Pipeline:
-    """One camera's detector. Not for use by two threads at a time, but any may look at its properties and settings.
+    """One camera's detector. One thread at a time may use it; any may read its properties and settings.
 
-    A stamp that jumps back, a change of the camera's frame or of the picture's size, another backend and the end of a
-    restart period start afresh: references are forgotten and the next frame is a refresh frame. fresh_starts: how often
-    that happened, resets included.
+    ``ResetReason`` lists what resets it; the next frame is then a refresh frame.
 
-    Two parts can be brought along, for experiments. open_backend: makes the backend, called as
-    ``backends.open_backend``. policy: makes the mask policy of a camera from the region grid and the picture's
-    (width, height); ``settings.mask`` then decides nothing.
+    Args:
+        network: The network with its trained thresholds.
+        settings: What the user chose.
+        open_backend: Opens a backend, called as ``backends.open_backend``. An experiment may observe or compare
+            backends with it.
+        composer_factory: Makes the masks of a camera, for experiments. They replace those of the settings, whose preset
+            still decides what is tracked.
+        require_boxes: Whether a network whose output means no boxes is refused. Otherwise nothing is detected with it.
+
+    Attributes:
+        backends: The backend, and the one that is opening beside it.
+        resets: How often the camera's state was reset.
+
+    Raises:
+        UserError: The settings do not fit the network.
     """
 
     def __init__(self, network: Network, settings: PipelineSettings,
-                 open_backend: Callable[..., Backend] = open_backend, policy: ComposerFactory | None = None) -> None:
-        if network.head is None:
+                 open_backend: Callable[..., Backend] = open_backend, composer_factory: ComposerFactory | None = None,
+                 require_boxes: bool = True) -> None:
+        if network.head is None and require_boxes:
             raise UserError(f"network {network.name}: its output means no boxes, so it cannot detect anything")
         self.network, self.settings = network, settings.for_network(network)
-        self._detection_filter, self._with_sequence_name = _detection_filter(settings, network), settings.active_sources
-        self.backends, self._policy_maker = BackendManager(network, self.settings, open_backend), policy
-        self._camera: _Camera | None = None
+        self.backends, self._composer_factory = BackendManager(network, self.settings, open_backend), composer_factory
+        self._interpreter = Interpreter.of(self.settings, network)
+        self._camera: CameraState | None = None
         self._attention = NO_BOXES
         self._frames = 0
         self.resets = 0
@@ -97,7 +95,7 @@ class Pipeline:
     def grid(self) -> RegionGrid | None:
         """The region grid; None before the first frame."""
         camera = self._camera
-        return camera.policy.grid if camera else None
+        return camera.grid if camera else None
 
     @property
     def kernels(self) -> str:
@@ -112,129 +110,132 @@ class Pipeline:
         return backend.latency_steps if backend else None
 
     @property
-    def profile(self) -> dict[str, Any] | None:
+    def profile(self) -> Mapping[str, Any] | None:
         """What a profiler has measured on the backend's hardware; None where nothing was."""
         backend = self.backends.current
         return backend.profile if backend else None
 
     @property
     def frames_to_refresh(self) -> int | None:
-        """How many frames from the next one on until a refresh frame (0: the next one); None when none is due."""
+        """Number of frames until a refresh frame (0: the next one is one); None when none comes."""
         camera = self._camera
         if camera is None:
             return 0
-        period = (camera.policy.schedule or camera.policy).refresh_period if self.settings.deciding != "none" else 0
-        return frames_to_refresh(camera.state.since_refresh, period)
+        return frames_to_refresh(camera.since_refresh, camera.composer.refresh_period if camera.composer.sources else 0)
 
     def process(self, frame: Frame, want_events: bool = False) -> list[StepResult]:
-        """Takes a frame, returns the results that became ready: its own with the cpu backend, earlier ones with
-        pipelined backends. want_events: its result shall show where events arose.
+        """Takes a frame.
 
-        Raises UserError when the static mask does not fit the camera. Raises BackendFailed when the backend has failed:
-        the results of frames inside it are lost, and the next frame opens it anew.
+        Args:
+            frame: The camera's image.
+            want_events: Whether its result shows where events arose.
+
+        Returns:
+            The results that became ready: its own with the cpu backend, earlier ones with pipelined backends.
+
+        Raises:
+            UserError: The static mask does not fit the camera, or no backend can be opened.
+            BackendError: The backend has failed. The results of frames inside it are lost, and the next frame opens it
+                anew.
         """
         start = time.perf_counter()
         camera, finished = self._camera_for(frame)
-        camera.frame_id, camera.stamp_ns = frame.frame_id, frame.stamp_ns
-        frame_view = FrameView(frame, camera.input_wh, camera.encoder)
-        mask = compose(camera.policy, camera.state, self._attention, frame_view)
-        camera.age = update_age(camera.age, mask.keep)
-        # Where nothing is attended, nobody looks at the picture.
-        image = frame_view.image if mask.keep.any() else camera.blank_input
-        # Now, while some of the picture that the resize has read is still near.
-        picture = downsample(frame.pixels) if camera.policy.schedule else None
-        resized = time.perf_counter()
-        events = camera.encoder.step(image, mask.keep)
-        encoded = time.perf_counter()
-        ms = {
-            "total": 0.0,
-            "resize": frame_view.resize_s * 1e3,
-            "mask": (resized - start - frame_view.resize_s) * 1e3,
-            "encode": (encoded - resized) * 1e3,
-        }
-        shown = events_image(events) if want_events else None
-        pending = Pending(
-            self._frames, camera.state.frame, frame, mask, self._mask_text(), camera.age, shown, len(events), picture,
-            ms,
-        )
-        camera.state = replace(camera.state, frame=camera.state.frame + 1)
+        followed = time.perf_counter()
+        mask_text = self._mask_text()
+        prepared = prepare_frame(camera, frame, self._attention, self._interpreter.track_score is not None)
+        prepared.ms["mask"] += (followed - start) * 1e3
+        pending = _Pending(
+            self._frames, prepared.number, frame, prepared.mask, mask_text, prepared.age,
+            make_events_image(prepared.events) if want_events else None, len(prepared.events), prepared.small,
+            {"total": 0.0, **prepared.ms})
         self._frames += 1
-        with self._closing_on_failure():
-            self.backends.current.submit(events, pending)
-            ms["total"] = (time.perf_counter() - start) * 1e3
+        with self._discarding_on_failure():
+            self.backends.ensure_open(camera.input_wh).submit(prepared.events, pending)
+            pending.ms["total"] = (time.perf_counter() - start) * 1e3
             return finished + self._collect(camera)
 
     def drain(self) -> list[StepResult]:
-        """The results of all frames that are still inside a pipelined backend."""
+        """Waits for all frames that are still inside a pipelined backend, and returns their results."""
         if self._camera is None or self.backends.current is None:
             return []
-        with self._closing_on_failure():
+        with self._discarding_on_failure():
             self.backends.current.drain()
             return self._collect(self._camera)
 
     def reset(self) -> None:
         """Forgets what it has seen: the next frame is a first frame. Results not yet returned are dropped."""
         if self._camera:
-            self._reset(self._camera)
-            _see(self._camera, self._camera.policy, self._camera.initial_occupancy)
+            self._reset(self._camera, ResetReason.REQUESTED)
 
     def refresh(self) -> None:
-        """The next frame is a refresh frame, and the count to the one after it starts there."""
+        """Makes the next frame a refresh frame; the refresh period counts from it."""
         if self._camera:
-            self._camera.state = self._camera.state.restart_refresh()
+            self._camera.refresh_from = self._camera.frame
 
     def attend(self, boxes: np.ndarray) -> None:
-        """From the next frame on, the regions of these boxes are attended besides what the masks say.
+        """From the next frame on, attends the regions of these boxes besides what the masks attend.
 
-        boxes: float [n, 4], x0 y0 x1 y1 in picture pixels; they take the place of earlier ones.
+        Args:
+            boxes: float [n, 4], x0 y0 x1 y1 in image pixels. They replace earlier ones.
         """
         self._attention = boxes
 
     def learned_mask(self) -> tuple[RegionGrid, np.ndarray, OccupancyStats]:
-        """The grid, a static mask of what was seen (bool [rows, cols]), and what it is made of.
+        """Makes a static mask of what was seen.
 
-        The mask is the adaptive one in force or, without one, all regions in which objects were seen. Raises UserError
-        before the first frame and when nothing was seen.
+        Returns:
+            The grid; the mask, bool [rows, cols]: the adaptive one or, without one, all regions in which objects were
+            seen; and the statistics that it is made of.
+
+        Raises:
+            UserError: No frame has come, or nothing was seen.
         """
         if self._camera is None:
-            raise UserError("no picture has come yet")
-        policy, seen = self._camera.policy, self._camera.seen
-        ever = seen.mask()
-        return policy.grid, ever if policy.adaptive is None else policy.static_region_mask, seen
+            raise UserError("no image has come yet")
+        composer = self._camera.composer
+        return composer.grid, composer.learned_mask(), composer.learner.stats
 
     def reconfigure(self, settings: PipelineSettings) -> None:
-        """Swaps masks, refresh and thresholds between two frames; the references stay.
+        """Changes masks, refresh and thresholds between two frames; the references stay.
 
-        Raises UserError, and changes nothing, when a setting differs that needs a new pipeline, when the new static
-        mask cannot be read or does not fit the camera, or when the network has no class of a name.
+        Args:
+            settings: They may differ from the current ones in ``RECONFIGURABLE`` only.
+
+        Raises:
+            UserError: Another setting differs, the static mask cannot be read or does not fit the camera, or the network
+                has no class of a name. Nothing has changed then.
         """
         settings = settings.for_network(self.network)
         for name, value in vars(settings).items():
             if name not in RECONFIGURABLE and value != getattr(self.settings, name):
                 raise UserError(f"{name} cannot change while the detector runs; restart it")
-        selection = _detection_filter(settings, self.network)
+        interpreter = Interpreter.of(settings, self.network)
         camera = self._camera
         if camera:
-            policy = self._policy(settings, camera.policy.grid, camera.image_wh)
-            first = initial_mask_state(policy)
-            # What was seen stays known, unless the user brings another mask to start from.
-            begins = first.share.any() and not np.array_equal(first.share, camera.initial_occupancy.share)
-            camera.initial_occupancy = first
-            _see(camera, policy, first if begins else camera.seen)
-            camera.shown = camera.displayed_ids = None
-        self.settings, self._detection_filter, self._with_sequence_name = settings, selection, settings.active_sources
+            composer = self._make_composer(settings, camera.grid, camera.image_wh)
+            composer.learner.continue_from(camera.composer.learner)
+            camera.composer = composer
+            camera.objects.displayed = camera.objects.displayed_ids = None
+        self.settings, self._interpreter = settings, interpreter
 
     def input_for(self, settings: PipelineSettings) -> tuple[int, int] | None:
-        """The size that the network's input would have; None before the first frame when it follows the camera.
+        """The size that the network's input would have with other settings.
 
-        Raises UserError when the static mask does not fit it.
+        Args:
+            settings: The other settings.
+
+        Returns:
+            Width and height; None before the first frame when they follow the camera.
+
+        Raises:
+            UserError: The static mask does not fit it.
         """
         camera = self._camera
         if camera is None:
-            return None if settings.input_size == "auto" else settings.input_size
+            return settings.fixed_input_wh
         input_wh = settings.input_wh(camera.image_wh)
         if input_wh != camera.input_wh:
-            self._policy(settings, RegionGrid.of_input(input_wh), camera.image_wh)
+            self._make_composer(settings, RegionGrid.of_input(input_wh), camera.image_wh)
         return input_wh
 
     def take_over(
@@ -251,10 +252,10 @@ class Pipeline:
         """
         self.settings = settings.for_network(self.network)
         self.backends.exchange(self.settings, input_wh, backend)
-        if self._camera and self.backends.is_open_for(self._camera.input_wh):
-            self._camera.encoder = self._encoder(self._camera.input_wh)
-            self._reset(self._camera)
-        elif self._camera and backend is not None:
+        camera = self._camera
+        if camera and self.backends.is_open_for(camera.input_wh):
+            self._change_backend(camera)
+        elif camera and backend is not None:
             # Another input size: nothing of the camera's state fits.
             self._camera, self.resets = None, self.resets + 1
 
@@ -271,39 +272,41 @@ class Pipeline:
         self._camera = None
 
     def _mask_text(self) -> str:
-        """What decides about the coming frame, in words."""
-        if not self._with_sequence_name:
+        """What decides about the coming frame, for people."""
+        named = self.settings.active_sources
+        if not named:
             return "no mask"
-        named = [*self._with_sequence_name, *[ATTENTION] * bool(len(self._attention))]
+        if len(self._attention):
+            named = [*named, ATTENTION]
         ahead = self.frames_to_refresh
         refresh = {None: "", 0: ", refresh"}.get(ahead, f", refresh in {ahead}")
         return " + ".join(named) + refresh
 
-    def _camera_for(self, frame: Frame) -> tuple[_Camera, list[StepResult]]:
-        """The camera's state, afresh where this frame does not follow the last one or a restart period is over; and the
-        results of earlier frames that were still inside a pipelined backend.
-        """
+    def _camera_for(self, frame: Frame) -> tuple[CameraState, list[StepResult]]:
+        """The camera's state, reset if need be; and results of earlier frames that a pipelined backend still had."""
         camera = self._camera
         if camera is None or camera.image_wh != frame.size_wh:
-            return self._open(frame)
+            return self._open_camera(frame.size_wh)
         if not self.backends.is_open_for(camera.input_wh):
             self.backends.ensure_open(camera.input_wh)
-            camera.encoder = self._encoder(camera.input_wh)
-            self._reset(camera)
-        other_camera = frame.frame_id != camera.frame_id
-        jumps = frame.stamp_ns < camera.stamp_ns
-        restarts = 0 < self.settings.restart_period <= camera.state.frame
-        if not (other_camera or jumps or restarts):
+            self._change_backend(camera)
+        reason = self._reset_reason(camera, frame)
+        if reason is None:
             return camera, []
         finished = self.drain()
-        if other_camera:
-            self.reset()
-        else:
-            self._reset(camera)
+        self._reset(camera, reason)
         return camera, finished
 
+    def _reset_reason(self, camera: CameraState, frame: Frame) -> ResetReason | None:
+        """Why the camera's state must be reset before this frame; None: it follows the one before."""
+        if frame.frame_id != camera.frame_id:
+            return ResetReason.NEW_CAMERA
+        if frame.stamp_ns < camera.stamp_ns:
+            return ResetReason.STAMP_JUMPED
+        return ResetReason.RESTART_PERIOD if 0 < self.settings.restart_period <= camera.frame else None
+
     @contextlib.contextmanager
-    def _closing_on_failure(self) -> Iterator[None]:
+    def _discarding_on_failure(self) -> Iterator[None]:
         """A backend that has failed is of no more use. What is known of the camera stays."""
         try:
             yield
@@ -311,91 +314,59 @@ class Pipeline:
             self.backends.discard()
             raise
 
-    def _reset(self, camera: _Camera) -> None:
-        camera.encoder.reset()
-        with self._closing_on_failure():
+    def _reset(self, camera: CameraState, reason: ResetReason) -> None:
+        with self._discarding_on_failure():
             if self.backends.current is not None:
                 self.backends.current.reset()
-        camera.state, camera.coarse, camera.shown, camera.displayed_ids = MaskState.initial(), None, None, None
+        camera.reset(reason)
         self.resets += 1
 
-    def _open(self, frame: Frame) -> tuple[_Camera, list[StepResult]]:
-        """A camera for pictures of this size, and what was still inside the one before it."""
-        settings, image_wh = self.settings, frame.size_wh
-        input_wh = settings.input_wh(image_wh)
-        grid = RegionGrid.of_input(input_wh)
-        policy = self._policy(settings, grid, image_wh)
+    def _change_backend(self, camera: CameraState) -> None:
+        """Thresholds may differ, so the encoder is another one, too."""
+        camera.encoder = self._make_encoder(camera.input_wh)
+        self._reset(camera, ResetReason.BACKEND_CHANGED)
+
+    def _open_camera(self, image_wh: tuple[int, int]) -> tuple[CameraState, list[StepResult]]:
+        """A state for images of this size, and the results that were still to come from the one before it."""
+        input_wh = self.settings.input_wh(image_wh)
+        composer = self._make_composer(self.settings, RegionGrid.of_input(input_wh), image_wh)
         finished = self.drain()
-        encoder = self._encoder(input_wh)
+        encoder = self._make_encoder(input_wh)
         self.backends.ensure_open(input_wh).reset()
         self.resets += self._camera is not None
-        blank_input = np.zeros((input_wh[1], input_wh[0], 3), np.uint8)
-        seen = initial_mask_state(policy)
-        self._camera = _Camera(
-            image_wh, input_wh, encoder, policy.with_static_mask(seen), blank_input, seen, seen, initial_age(grid)
-        )
+        self._camera = CameraState(image_wh, input_wh, encoder, composer)
         return self._camera, finished
 
-    def _encoder(self, input_wh: tuple[int, int]) -> Encoder:
+    def _make_encoder(self, input_wh: tuple[int, int]) -> Encoder:
         network = self.settings.network(self.network)
         return Encoder(network.input_table, network.encoder_threshold, input_wh)
 
-    def _policy(self, settings: PipelineSettings, grid: RegionGrid, image_wh: tuple[int, int]) -> MaskComposer:
-        if self._policy_maker is not None:
-            return self._policy_maker(grid, image_wh)
+    def _make_composer(self, settings: PipelineSettings, grid: RegionGrid, image_wh: tuple[int, int]) -> MaskComposer:
+        if self._composer_factory is not None:
+            return self._composer_factory(grid, image_wh)
         return make_composer(settings, grid, image_wh)
 
-    def _collect(self, camera: _Camera) -> list[StepResult]:
-        results = []
-        while (raw := self.backends.current.poll(0.0)) is not None:
-            results.append(self._finish(camera, raw))
+    def _collect(self, camera: CameraState) -> list[StepResult]:
+        """The results that are ready."""
+        backend, results = self.backends.current, []
+        while backend is not None and (raw := backend.poll(0.0)) is not None:
+            results.append(self._interpret(camera, raw))
         return results
 
-    def _finish(self, camera: _Camera, raw: BackendResult) -> StepResult:
+    def _interpret(self, camera: CameraState, raw: BackendResult) -> StepResult:
+        """Stage 5: detections, and what masks learn from them."""
         start = time.perf_counter()
-        pending, wanted, schedule = raw.tag, self._detection_filter, camera.policy.schedule
-        lowest = min(wanted.lowest, min_track_score(schedule)) if schedule else wanted.lowest
-        # Where synops are counted and there is none, no neuron has changed, and what the head shows is known.
-        if camera.shown is None or not raw.synops or any(raw.synops):
-            camera.displayed_ids = None
-            camera.shown = decode(raw.head, self.network.head, camera.image_wh, lowest, self.settings.nms_iou)
-        found, tracks = camera.shown, camera.state.tracks
+        pending, interpreter, objects = raw.tag, self._interpreter, camera.objects
+        found = interpreter.read(objects, raw.head, raw.synops, camera.image_wh)
         decoded = time.perf_counter()
-        if schedule:
-            tracks, found = _update_tracks(camera, pending, wanted.of_wanted_classes(found), min_track_score(schedule))
-        camera.coarse, detections = pending.coarse, wanted.apply(found)
-        camera.state = replace(camera.state, last=detections, tracks=tracks)
-        if pending.mask.keep.all():
-            camera.policy, camera.seen = camera.policy.after(camera.seen, detections.boxes)
-        counts = StepCounts(pending.encoder_events, raw.layer_events, raw.synops)
-        ended = time.perf_counter()
+        camera.last = interpreter.track(
+            objects, found, pending.mask.keep, camera.image_wh, pending.number, pending.small)
         ms = {**pending.ms, "engine": raw.engine_ms, "decode": (decoded - start) * 1e3}
+        result = StepResult(
+            pending.index, pending.frame, camera.last, pending.mask, pending.mask_text, pending.age, pending.events,
+            raw.head, StepCounts(pending.encoder_events, raw.layer_events, raw.synops), ms)
+        camera.composer.observe(result)
+        ended = time.perf_counter()
         ms["mask"] += (ended - decoded) * 1e3
         ms["total"] += (ended - start) * 1e3
-        return StepResult(
-            pending.index, pending.frame, detections, pending.mask, pending.mask_text, pending.age, pending.events,
-            raw.head, counts, ms,
-        )
-
-
-def _update_tracks(camera: _Camera, pending: Pending, found: Detections, lowest: float) -> tuple[Tracks, Detections]:
-    """Objects of at least that score are followed; boxes whose regions rest are moved on."""
-    steering, before, now = found.with_min_score(lowest), camera.coarse, pending.coarse
-    motion = None if before is None or now is None else OpticalFlow(before, now)
-    tracks, steering = update_tracks(
-        camera.state.tracks, steering, pending.mask.keep, camera.image_wh, pending.number, motion, camera.displayed_ids)
-    camera.displayed_ids = steering.track_ids
-    if len(steering) == len(found):
-        return tracks, steering
-    # Detections come best first, so those that steer nothing are the last ones.
-    return tracks, steering.concat(found.skip_first(len(steering)))
-
-
-def _see(camera: _Camera, policy: MaskComposer, seen: OccupancyStats) -> None:
-    camera.policy, camera.seen = policy.with_static_mask(seen), seen
-
-
-def _detection_filter(settings: PipelineSettings, network: Network) -> DetectionFilter:
-    return DetectionFilter.of(
-        network.labels, settings.score_threshold, settings.classes, settings.class_thresholds, settings.max_detections
-    )
+        return result

@@ -15,11 +15,17 @@ from ..core.options import Value
 from ..errors import UserError
 from ..mask.adaptive import Adaptive
 from ..mask.budget import attended_regions
-from ..mask.dynamic import MGNET, DynamicChoice
-from ..mask.policy import ADAPTIVE, DYNAMIC, MODES, STATIC
-from ..mask.scheduling import PresetOverrides, Schedule, preset
+from ..mask.mgnet.source import MGNET
+from ..mask.schedule import PresetOverrides, Schedule, preset
+from ..mask.source import ADAPTIVE, DYNAMIC, STATIC
+from ..mask.tracking import TRACKING
 from ..network.graph import Network
 from ..network.thresholds import TRAINED, TUNED, bundled_thresholds, tuned_network
+
+MODES = ("none", "static", "adaptive", "dynamic", "static+dynamic", "adaptive+dynamic")
+"""Which masks are united. A preset can be combined with the first three."""
+
+DYNAMIC_MASKS = (TRACKING, MGNET)
 
 TUNED_BACKEND = "cpu"
 """The other backends compute as Lava does; the thresholds were not tuned for that."""
@@ -38,7 +44,7 @@ class PipelineSettings:
     Attributes:
         input_size: ``auto``, or (width, height), multiples of 32.
         max_pixels: Largest number of pixels of an automatic input size.
-        mask: One of `mask.policy.MODES`. With a preset: ``none``, or ``static`` for the regions of either.
+        mask: One of `MODES`. With a preset: ``none``, or ``static`` or ``adaptive`` for the regions of either.
         static_mask: File of the static mask; an adaptive one starts from it.
         dynamic: Kind of the dynamic mask.
         adaptive: How an adaptive mask learns.
@@ -95,9 +101,11 @@ class PipelineSettings:
             raise UserError(f"mask {self.deciding}: needs a static mask file (a .png or .npz)")
         if self.overrides != PresetOverrides() and not self.preset:
             raise UserError("a value of a preset is replaced, but there is no preset: set one, or leave the value out")
-        self.dynamic_choice  # noqa: B018  made to be checked
-        if preset(self.preset) and self.mask not in ("none", STATIC):
-            raise UserError(f"preset {self.preset} selects the regions itself: leave out mask {self.mask}")
+        if self.dynamic != MGNET and self.mgnet_weights:
+            raise UserError(f"dynamic_mask {self.dynamic}: has no weights; mgnet has")
+        if preset(self.preset) and self.uses_dynamic:
+            raise UserError(f"preset {self.preset} tracks objects itself: leave out mask {self.mask}; static and "
+                            "adaptive can be combined with it")
         self._check_target()
         for name, threshold in self.class_thresholds:
             if not 0.0 <= threshold <= 1.0:
@@ -127,12 +135,6 @@ class PipelineSettings:
         object.__setattr__(self, "arithmetic", arithmetic)
 
     @property
-    def dynamic_choice(self) -> DynamicChoice:
-        """The dynamic mask."""
-        return DynamicChoice(
-            self.dynamic, self.mgnet_weights, self.target_masked if self.target_moves_threshold else 0.0)
-
-    @property
     def target_moves_threshold(self) -> bool:
         """Whether the dynamic mask reaches the target by itself."""
         return self.dynamic == MGNET and self.uses_dynamic and not self.uses_adaptive
@@ -150,6 +152,11 @@ class PipelineSettings:
     def input_wh(self, image_wh: tuple[int, int]) -> tuple[int, int]:
         """Width and height of the network's input for images of this width and height."""
         return choose_input_size(image_wh, self.max_pixels) if isinstance(self.input_size, str) else self.input_size
+
+    @property
+    def fixed_input_wh(self) -> tuple[int, int] | None:
+        """Width and height of the network's input; None when it follows the camera."""
+        return None if isinstance(self.input_size, str) else self.input_size
 
     @property
     def deciding(self) -> str:
@@ -176,7 +183,7 @@ class PipelineSettings:
     def schedule(self) -> Schedule | None:
         """The preset's schedule, with the values that are replaced; None without a preset."""
         schedule = preset(self.preset)
-        return self.overrides.applied(schedule) if schedule else None
+        return self.overrides.apply(schedule) if schedule else None
 
     @property
     def uses_static(self) -> bool:

@@ -14,7 +14,7 @@ from ..encoder.encoder import Encoder
 from ..engine.engine import EventEngine, PackedNetwork, available_kernel_sets, description
 from ..mask.mgnet.light import LightNetwork
 from ..mask.mgnet.weights import load_weights
-from ..mask.policy import initial_age, update_age
+from ..mask.region_age import initial_age, update_age
 from ..network.formats.lava_dl import input_table
 from ..network.graph import ConvSpec, YoloHead
 from ..network.thresholds import bundled_thresholds
@@ -72,9 +72,10 @@ def follow_an_object() -> None:
     tracks = Tracks.none()
     for frame in range(2):
         tracks, _ = update_tracks(tracks, found, keep, image_wh, frame, OpticalFlow(*images))
-    tracks.expected(frame)
-    tracks.shift(frame)
+    tracks.extrapolate(frame)
+    tracks.displacement(frame)
     update_age(initial_age(grid), keep)
+    grid.spans(found.boxes, image_wh)
 
 
 def main() -> None:

@@ -8,8 +8,8 @@ import numpy as np
 
 from ..core.result import StepResult
 from ..errors import UserError
-from ..files.paths import display_path
 from ..files.outputs import PipedFile
+from ..files.paths import display_path
 from .overlay import keep_to_image
 from .run_page import encode_jpeg
 

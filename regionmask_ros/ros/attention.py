@@ -11,7 +11,7 @@ import numpy as np
 from vision_msgs.msg import BoundingBox2D, BoundingBox2DArray
 
 from ..errors import UserError
-from ..mask.policy import NO_BOXES
+from ..mask.source import NO_BOXES
 
 MOST_MESSAGES, MOST_BOXES = 64, 256
 """More messages are forgotten, the oldest first; more boxes of one are passed over. A flood costs no time or room."""

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from ..errors import UserError
-from ..mask.policy import DYNAMIC, STATIC
+from ..mask.source import DYNAMIC, STATIC
 from ..network.graph import Network
 
 _NAME = re.compile(r"/?[A-Za-z][A-Za-z0-9_]*(/[A-Za-z][A-Za-z0-9_]*)*")

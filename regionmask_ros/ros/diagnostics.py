@@ -16,8 +16,8 @@ from diagnostic_msgs.msg import DiagnosticArray, DiagnosticStatus, KeyValue
 from std_msgs.msg import Header
 
 from ..core.result import REFRESH
-from ..mask.policy import ATTENTION, DYNAMIC, STATIC
-from ..mask.scheduling import BORDER, OBJECTS
+from ..mask.schedule import BORDER, OBJECTS
+from ..mask.source import ATTENTION, DYNAMIC, STATIC
 from ..pipeline.backend_manager import BackendNotice
 
 CAUSES = (STATIC, DYNAMIC, ATTENTION, OBJECTS, BORDER, REFRESH)

@@ -30,8 +30,9 @@ from vision_msgs.msg import (
 from ..core.detections import UNTRACKED, Detections
 from ..core.result import StepResult
 from ..errors import UserError
-from ..mask.policy import DYNAMIC, STATIC, unobserved
-from ..mask.scheduling import BORDER, OBJECTS
+from ..mask.region_age import find_unobserved
+from ..mask.schedule import BORDER, OBJECTS
+from ..mask.source import DYNAMIC, STATIC
 from ..report.overlay import caption_line, draw_overlay, keep_to_image
 from ..sources.image_message import NANOSECONDS
 from .qos import advertise
@@ -216,7 +217,7 @@ def _drop_unobserved(result: StepResult) -> Detections:
     found = result.detections
     if not len(found) or result.mask.keep.all():
         return found
-    return found.take(~unobserved(found, result.mask.keep, result.frame.size_wh))
+    return found.take(~find_unobserved(found, result.mask.keep, result.frame.size_wh))
 
 
 def _caption(result: StepResult) -> str:

@@ -1,7 +1,7 @@
-"""Where the picture has moved: optical flow inside boxes, on a coarse copy of the camera's picture.
+"""How the image moves: optical flow inside boxes, on a downsampled copy of the camera's image.
 
-A box whose regions rest goes with what it shows. A few points a box and a picture of a sixteenth of the pixels are
-enough for that, and cost a tenth of a millisecond.
+A box whose regions are not sent moves with what it shows. A few points a box and an image of a sixteenth of the pixels
+are enough for that, and cost a tenth of a millisecond.
 """
 
 from __future__ import annotations
@@ -15,16 +15,16 @@ from numba.core import config
 from ..jit.cache import kernel
 
 STEP = 4
-"""Picture pixels between the pixels that are looked at, along both sides."""
+"""Image pixels between the pixels that are used, along both sides."""
 
 SIDE = (0.2, 0.5, 0.8)
 """Where the points lie along each side of a box, in shares of it: nine in all, row by row."""
 
 PAIRS = np.array([(0, 2), (6, 8), (3, 5), (0, 6), (2, 8), (1, 7), (0, 8), (2, 6)])
-"""Of those, opposite ones: how their distances change tells how the object grows."""
+"""Opposite points: how their distances change shows how the object grows."""
 
 LEAST_POINTS, LEAST_PAIRS = 4, 3
-"""So many must be found again, or nothing is told."""
+"""Numbers that must be found again; otherwise the shift, or the growth, is not known."""
 
 MAX_GROWTH = 0.15
 """Of a box's size in a frame. What seems to grow faster is a background that shows through."""
@@ -32,8 +32,8 @@ MAX_GROWTH = 0.15
 _ACROSS, _DOWN = np.meshgrid(SIDE, SIDE)
 _PLACES = np.stack([_ACROSS.ravel(), _DOWN.ravel()], axis=1)
 _LINES = 8
-"""Lines that are read side by side. A camera's picture lies far from the processor, and memory answers many questions
-at a time: one line after the other takes three times as long."""
+"""Lines that are read side by side. A camera's image lies far from the processor, and memory serves many reads at a
+time: one line after the other takes three times as long."""
 
 _WINDOW, _LEVELS = (9, 9), 1
 _STOP = (cv2.TERM_CRITERIA_COUNT | cv2.TERM_CRITERIA_EPS, 5, 0.03)
@@ -41,16 +41,25 @@ _STOP = (cv2.TERM_CRITERIA_COUNT | cv2.TERM_CRITERIA_EPS, 5, 0.03)
 
 @dataclass(frozen=True)
 class OpticalFlow:
-    """The pictures of two frames that follow each other, as ``downsample`` gives them."""
+    """The motion between two frames that follow each other.
+
+    Attributes:
+        before: The first frame's image, as ``downsample`` gives it.
+        now: The second frame's.
+    """
 
     before: np.ndarray
     now: np.ndarray
 
     def of(self, boxes: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        """How far what each box showed has moved, float64 [n, 2] in picture pixels, and by what factor it has grown,
-        float64 [n]; nan and 1 where that cannot be told.
+        """Measures how far what each box shows has moved, and how it has grown (Lucas and Kanade, pyramidal).
 
-        boxes: float [n, 4], x0 y0 x1 y1 in picture pixels, in the first of the two pictures.
+        Args:
+            boxes: float [n, 4], x0 y0 x1 y1 in image pixels, in the first of the two images.
+
+        Returns:
+            Shift, float64 [n, 2] in image pixels, nan where it is not known; and the factor of the size, float64 [n],
+            1 where it is not known.
         """
         shift, growth = np.full((len(boxes), 2), np.nan), np.ones(len(boxes))
         if not len(boxes) or self.before.shape != self.now.shape or min(self.now.shape) < 2 * _WINDOW[0]:
@@ -58,16 +67,20 @@ class OpticalFlow:
         boxes = np.asarray(boxes, np.float64)
         start = (boxes[:, None, :2] + _PLACES * (boxes[:, None, 2:] - boxes[:, None, :2])) / STEP
         end, found, _ = cv2.calcOpticalFlowPyrLK(
-            self.before, self.now, start.astype(np.float32).reshape(-1, 1, 2), None,
+            self.before, self.now, start.astype(np.float32).reshape(-1, 1, 2), None,  # type: ignore[call-overload]
             winSize=_WINDOW, maxLevel=_LEVELS, criteria=_STOP)
-        _tell(start, end.reshape(start.shape).astype(np.float64), found.reshape(start.shape[:2]), shift, growth)
+        _take_medians(start, end.reshape(start.shape).astype(np.float64), found.reshape(start.shape[:2]), shift, growth)
         return shift, growth
 
 
 def downsample(pixels: np.ndarray) -> np.ndarray:
-    """uint8 [height / STEP, width / STEP]: every fourth pixel's green, which is the middle channel in any order.
+    """Every ``STEP``-th pixel's green, which is the middle channel in any order.
 
-    pixels: uint8 [height, width, 3], contiguous.
+    Args:
+        pixels: uint8 [height, width, 3], contiguous.
+
+    Returns:
+        uint8 [ceil(height / STEP), ceil(width / STEP)].
     """
     if config.DISABLE_JIT:
         # Loops in plain Python would take longer than all the rest.
@@ -78,24 +91,29 @@ def downsample(pixels: np.ndarray) -> np.ndarray:
 
 
 @kernel
-def _downsample(pixels, picture):
-    height, width = picture.shape
+def _downsample(pixels: np.ndarray, image: np.ndarray) -> None:
+    height, width = image.shape
     together = height - height % _LINES
     for y in range(0, together, _LINES):
         for x in range(width):
             for line in range(_LINES):
-                picture[y + line, x] = pixels[(y + line) * STEP, x * STEP, 1]
+                image[y + line, x] = pixels[(y + line) * STEP, x * STEP, 1]
     for y in range(together, height):
         for x in range(width):
-            picture[y, x] = pixels[y * STEP, x * STEP, 1]
+            image[y, x] = pixels[y * STEP, x * STEP, 1]
 
 
 @kernel
-def _tell(start, end, found, shift, growth):
-    """Medians over points, and over pairs of them. Leaves shift [n, 2] and growth [n] as they are where too few are
-    found.
+def _take_medians(start: np.ndarray, end: np.ndarray, found: np.ndarray, shift: np.ndarray,
+                  growth: np.ndarray) -> None:
+    """Medians over points, and over pairs of them.
 
-    start, end: float64 [n, points, 2], coarse pixels. found: uint8 [n, points].
+    Args:
+        start: float64 [n, points, 2], in pixels of the downsampled image.
+        end: The same points in the second image.
+        found: uint8 [n, points], whether a point was found again.
+        shift: float64 [n, 2], written where enough points were found.
+        growth: float64 [n], written where enough pairs were found.
     """
     values = np.empty(max(found.shape[1], len(PAIRS)))
     for i in range(len(start)):
@@ -121,12 +139,13 @@ def _tell(start, end, found, shift, growth):
 
 
 @kernel
-def _median(values, count):
-    """Of the first so many, at least one; they are sorted."""
+def _median(values: np.ndarray, count: int) -> float:
+    """Of the first ``count`` values, at least one; they are sorted."""
     for k in range(1, count):
         value, place = values[k], k
         while place > 0 and values[place - 1] > value:
             values[place] = values[place - 1]
             place -= 1
         values[place] = value
-    return (values[(count - 1) // 2] + values[count // 2]) / 2.0
+    median: float = (values[(count - 1) // 2] + values[count // 2]) / 2.0
+    return median

@@ -11,8 +11,9 @@ import numpy as np
 import pytest
 
 from regionmask_ros.backends import BACKENDS, BackendError, check_backend, open_backend
+from regionmask_ros.core.events import Events
 from regionmask_ros.core.frame import Frame
-from regionmask_ros.encoder.encoder import Encoder, Events
+from regionmask_ros.encoder.encoder import Encoder
 from regionmask_ros.errors import UserError
 from regionmask_ros.pipeline.pipeline import Pipeline
 from regionmask_ros.pipeline.settings import PipelineSettings

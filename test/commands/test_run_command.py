@@ -16,7 +16,7 @@ import pytest
 
 from regionmask_ros.__main__ import main as dispatch
 from regionmask_ros.commands.run import main
-from regionmask_ros.mask.scheduling import PRESETS
+from regionmask_ros.mask.schedule import PRESETS
 from regionmask_ros.mask.static import save_static_mask
 
 FRAMES, SIZE_WH = 12, (160, 96)
@@ -206,7 +206,7 @@ def dispatch_with(argv: list[str]) -> int:
     (["--network", "missing.pt"], "missing.pt"),
     (["--network", "HALF"], "half.png"),
     (["--static-mask", "missing.png"], "missing.png: no such file"),
-    (["--static-mask", "CLIP"], "neither a PNG picture nor an .npz mask"),
+    (["--static-mask", "CLIP"], "neither a PNG image nor an .npz mask"),
     (["--json", "/proc/nowhere.json"], "/proc/nowhere.json"),
     (["--dump-head", "missing/folder/head.npz"], "missing/folder/head.npz"),
     (["--frames", "3"], "unrecognized arguments: --frames 3"),

@@ -149,9 +149,9 @@ from regionmask_ros.network.graph import ConvSpec
 class Layers: layers = (ConvSpec("head", np.ones((2, 3, 1, 1), np.int32), None, 1, 0, 0),)
 events = Encoder(input_table(), 6, (32, 32)).step(np.full((32, 32, 3), 200, np.uint8), np.ones((2, 2), bool))
 engine = EventEngine(PackedNetwork(Layers()), (32, 32))
-print(engine.path, int(engine.step_changes(events.changes).head[0, 0, 0]), int(events.message[:3].sum()))
+print(engine.kernel_set, int(engine.step_changes(events.changes).head[0, 0, 0]), int(events.message[:3].sum()))
 """
     environment = {**os.environ, "NUMBA_DISABLE_JIT": "1"}
     told = subprocess.run([sys.executable, "-c", script], env=environment, capture_output=True, text=True, timeout=120)
-    path, head, expected = told.stdout.split()
-    assert path == "portable" and head == expected
+    kernel_set, head, expected = told.stdout.split()
+    assert kernel_set == "portable" and head == expected

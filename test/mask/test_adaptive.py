@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from types import SimpleNamespace
+
 import numpy as np
 import pytest
 from hypothesis import given
@@ -9,19 +11,47 @@ from hypothesis import strategies as st
 
 from regionmask_ros.core.detections import Detections
 from regionmask_ros.core.grid import RegionGrid
+from regionmask_ros.core.result import RegionMask
 from regionmask_ros.errors import UserError
-from regionmask_ros.mask.adaptive import NO_DECAY, Adaptive, OccupancyStats, mask_of, update_adaptive, update_occupancy
-from regionmask_ros.mask.budget import rank_by_heat
-from regionmask_ros.mask.policy import MaskComposer, MaskState, compose
+from regionmask_ros.mask.adaptive import (
+    NO_DECAY,
+    Adaptive,
+    AdaptiveSource,
+    OccupancyLearner,
+    OccupancyStats,
+    update_occupancy,
+)
+from regionmask_ros.mask.budget import RegionBudget
+from regionmask_ros.mask.composer import MaskComposer
+from regionmask_ros.mask.heat import rank_by_heat
+from regionmask_ros.mask.source import MaskContext
+from regionmask_ros.mask.static import StaticSource
 
-GRID, PICTURE = RegionGrid(4, 6), (96, 64)
+GRID, IMAGE_WH = RegionGrid(4, 6), (96, 64)
 LEFT, RIGHT, NONE = np.array([[2, 18, 14, 30]]), np.array([[82, 18, 94, 30]]), np.zeros((0, 4))
+
+
+def source(adaptive=None, initial=None, stats=None) -> AdaptiveSource:
+    made = AdaptiveSource(adaptive or Adaptive(), GRID, IMAGE_WH, initial)
+    made.stats = stats or made.stats
+    return made
+
+
+def whole_frame(boxes: np.ndarray) -> SimpleNamespace:
+    """The parts of a result that sources learn from."""
+    n = len(boxes)
+    found = Detections(boxes.astype(np.float32), np.ones(n, np.float32), np.zeros(n, np.int32))
+    return SimpleNamespace(detections=found, mask=RegionMask(GRID.full(True), {}, refresh=True))
+
+
+def between_refreshes() -> MaskContext:
+    return MaskContext(Detections.empty(), GRID, IMAGE_WH, 1, since_refresh=1)
 
 
 def seen_after(*frames: np.ndarray, ring: int = 0, half_life: float = NO_DECAY, first: OccupancyStats | None = None) -> OccupancyStats:
     seen = first or OccupancyStats.nothing(GRID)
     for boxes in frames:
-        seen = update_occupancy(seen, boxes, GRID, PICTURE, ring, half_life)
+        seen = update_occupancy(seen, boxes, GRID, IMAGE_WH, ring, half_life)
     return seen
 
 
@@ -51,9 +81,10 @@ def test_the_first_frames_count_the_same_until_there_are_many():
 def test_a_supposed_mask_weighs_one_frame():
     keep = GRID.full(False)
     keep[0] = True
-    first = OccupancyStats.from_mask(keep)
-    assert np.array_equal(mask_of(Adaptive(cover=1.0), first), keep) and first.frames == 0
-    later = update_adaptive(Adaptive(ring=0), first, LEFT, GRID, PICTURE)
+    start = source(Adaptive(cover=1.0, ring=0), keep)
+    assert np.array_equal(start.keep, keep) and start.stats.frames == 0
+    start.observe(whole_frame(LEFT))
+    later = start.stats
     assert later.share[0, 0] == later.share[1, 0] == pytest.approx(0.5) and later.frames == 1
 
 
@@ -67,44 +98,58 @@ def test_shares_stay_shares(seed, ring, half_life):
 
 
 def test_nothing_is_masked_before_an_object_was_seen():
-    assert mask_of(Adaptive(), OccupancyStats.nothing(GRID)).all()
-    policy = MaskComposer(GRID, PICTURE, None, None, 8, adaptive=Adaptive(), regions=3).with_static_mask(OccupancyStats.nothing(GRID))
-    assert compose(policy, MaskState(1, Detections.empty())).keep.all(), "nothing is known to choose three regions by"
+    blank = source()
+    assert blank.keep.all()
+    masks = MaskComposer(GRID, IMAGE_WH, [blank], 8, RegionBudget(3, blank))
+    assert masks.compose(between_refreshes()).keep.all(), "nothing is known to choose three regions by"
+
+
+def test_only_whole_frames_teach():
+    learner, part = OccupancyLearner(GRID, IMAGE_WH), whole_frame(LEFT)
+    part.mask = RegionMask(~GRID.cover(RIGHT, IMAGE_WH), {}, refresh=False)
+    learner.observe(part)
+    assert learner.stats.frames == 0
 
 
 def test_a_view_that_is_moved_is_learned_anew_and_the_old_one_fades():
-    policy, seen = MaskComposer(GRID, PICTURE, None, None, 8, adaptive=Adaptive(4.0, 0.9, 0)), OccupancyStats.nothing(GRID)
+    adaptive = source(Adaptive(4.0, 0.9, 0))
     for _ in range(30):
-        policy, seen = policy.after(seen, LEFT)
-    assert np.argwhere(policy.static).tolist() == [[1, 0]]
-    masks = []
+        adaptive.observe(whole_frame(LEFT))
+    assert np.argwhere(adaptive.keep).tolist() == [[1, 0]]
+    shown = []
     for _ in range(20):
-        policy, seen = policy.after(seen, RIGHT)
-        masks.append((bool(policy.static[1, 0]), bool(policy.static[1, 5])))
-    assert masks[0] == (True, True) and masks[-1] == (False, True)
-    assert compose(policy, MaskState(1, Detections.empty())).keep.tolist() == policy.static.tolist()
+        adaptive.observe(whole_frame(RIGHT))
+        shown.append((bool(adaptive.keep[1, 0]), bool(adaptive.keep[1, 5])))
+    assert shown[0] == (True, True) and shown[-1] == (False, True)
+    mask = MaskComposer(GRID, IMAGE_WH, [adaptive], 8).compose(between_refreshes())
+    np.testing.assert_array_equal(mask.keep, adaptive.keep)
+    adaptive.reset()
+    assert adaptive.stats.frames == 50, "it is still the same place"
+    adaptive.forget()
+    assert adaptive.stats.frames == 0 and adaptive.keep.all()
 
 
 def test_a_static_mask_does_not_learn():
     keep = GRID.full(False)
     keep[3] = True
-    policy, seen = MaskComposer(GRID, PICTURE, keep, None, 8), OccupancyStats.nothing(GRID)
-    policy, seen = policy.after(seen, LEFT)
-    assert np.array_equal(policy.static, keep) and policy.with_static_mask(seen) is policy
-    assert np.count_nonzero(seen.share) == 6, "what was seen is noted all the same, for save_static_mask"
+    masks = MaskComposer(GRID, IMAGE_WH, [StaticSource(keep)], 8)
+    masks.observe(whole_frame(LEFT))
+    assert np.array_equal(masks.compose(between_refreshes()).keep, keep)
+    assert masks.learned_mask().sum() == 6, "what was seen is noted all the same, for save_static_mask"
 
 
 def test_a_budget_takes_the_hottest():
     seen = OccupancyStats(np.arange(24.0).reshape(4, 6) / 24, frames=9)
-    policy = MaskComposer(GRID, PICTURE, None, None, 8, adaptive=Adaptive(), regions=5).with_static_mask(seen)
-    mask = compose(policy, MaskState(1, Detections.empty()))
+    adaptive = source(stats=seen)
+    masks = MaskComposer(GRID, IMAGE_WH, [adaptive], 8, RegionBudget(5, adaptive))
+    mask = masks.compose(between_refreshes())
     assert np.flatnonzero(mask.keep).tolist() == [19, 20, 21, 22, 23]
-    assert np.array_equal(policy.static_region_mask, mask.keep) and np.array_equal(mask.sources["static"], mask.keep)
-    assert np.array_equal(policy.hot, rank_by_heat(seen.share))
+    assert np.array_equal(masks.learned_mask(), mask.keep) and np.array_equal(mask.sources["static"], mask.keep)
+    assert np.array_equal(adaptive.ranks, rank_by_heat(seen.share))
 
 
 @pytest.mark.parametrize("wrong, said", [
-    ({"half_life": 0.0}, "half-life 0"), ({"half_life": float("nan")}, "half-life nan"), ({"cover": 0.0}, "cover 0"),
+    ({"half_life": 0.0}, "half_life 0"), ({"half_life": float("nan")}, "half_life nan"), ({"cover": 0.0}, "cover 0"),
     ({"cover": 1.1}, "cover 1.1"), ({"ring": -1}, "ring -1"),
 ])
 def test_values_that_make_no_sense(wrong, said):

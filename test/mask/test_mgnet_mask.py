@@ -166,7 +166,7 @@ def test_change_lasts_a_little_but_not_that_of_the_first_frame(weights):
         for frame, change in enumerate(changes):
             frame_view = seen()
             frame_view.change[2:6, 2:6] = change
-            mask(cues(frame, frame_view))
+            mask.propose(cues(frame, frame_view))
         return mask.last_scores
 
     never = scores(0, 0, 0, 0)
@@ -178,7 +178,7 @@ def test_what_the_network_said_lasts_a_little(weights):
     def scores(*pictures: int) -> np.ndarray:
         mask = MgnetMask(weights, every_frame=True)
         for frame, image in enumerate(pictures):
-            mask(cues(frame, seen(image)))
+            mask.propose(cues(frame, seen(image)))
         return mask.last_scores
 
     other, later, much_later = (np.abs(scores(1, *[2] * n) - scores(2, 2)).max() for n in (0, 1, 8))
@@ -188,31 +188,31 @@ def test_what_the_network_said_lasts_a_little(weights):
 def test_it_looks_where_something_is_new(weights):
     still = MgnetMask(weights)
     for frame in range(2 * (LONGEST_REUSE + 1)):
-        still(cues(frame, seen()))
+        still.propose(cues(frame, seen()))
     assert (still.runs, still.frames) == (2, 2 * (LONGEST_REUSE + 1)), "nothing happens: it looks now and then"
     always = MgnetMask(weights, every_frame=True)
     for frame in range(5):
-        always(cues(frame, seen()))
+        always.propose(cues(frame, seen()))
     assert always.runs == 5
     moving = MgnetMask(MaskWeights("light", weights.arrays, 0.99))
     for frame in range(2 * (SHORTEST_REUSE + 1)):
-        moving(cues(frame, seen(change=0.1 * frame)))
+        moving.propose(cues(frame, seen(change=0.1 * frame)))
     assert moving.runs == 2, "masked regions change: it looks as often as it may"
     assert SHORTEST_REUSE < LONGEST_REUSE
 
 
 def test_news_where_everything_is_attended_anyway_are_none(weights):
     mask = MgnetMask(MaskWeights("light", weights.arrays, -1.0))
-    assert mask(cues(0, seen())).all()
+    assert mask.propose(cues(0, seen())).all()
     for frame in range(1, LONGEST_REUSE + 1):
-        mask(cues(frame, seen(change=0.1 * frame)))
+        mask.propose(cues(frame, seen(change=0.1 * frame)))
     assert mask.runs == 1
 
 
 def test_frame_0_starts_afresh(weights):
     mask = MgnetMask(weights, 0.6)
-    first = [mask(cues(frame, seen(frame, 0.1 * frame))) for frame in range(6)]
-    again = [mask(cues(frame, seen(frame, 0.1 * frame))) for frame in range(6)]
+    first = [mask.propose(cues(frame, seen(frame, 0.1 * frame))) for frame in range(6)]
+    again = [mask.propose(cues(frame, seen(frame, 0.1 * frame))) for frame in range(6)]
     np.testing.assert_array_equal(first, again)
 
 
@@ -221,7 +221,7 @@ def test_what_a_static_mask_attends_counts_for_the_share(weights):
     static[:3] = True
     mask = MgnetMask(weights, 0.5, static)
     for frame in range(8):
-        keep = mask(cues(frame, seen(frame)))
+        keep = mask.propose(cues(frame, seen(frame)))
         assert keep[:3].all()
     assert 0.3 < keep.mean() < 0.6
 

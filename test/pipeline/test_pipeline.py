@@ -13,7 +13,7 @@ from regionmask_ros.core.frame import Frame, make_view
 from regionmask_ros.core.grid import RegionGrid
 from regionmask_ros.engine.reference import ReferenceEncoder, ReferenceNetwork
 from regionmask_ros.errors import UserError
-from regionmask_ros.mask.scheduling import PRESETS
+from regionmask_ros.mask.schedule import PRESETS
 from regionmask_ros.mask.static import save_static_mask
 from regionmask_ros.metrics.run_summary import STAGES
 from regionmask_ros.pipeline.pipeline import Pipeline
@@ -139,7 +139,7 @@ def test_a_refused_reconfiguration_changes_nothing(tiny_network, half_mask, tmp_
     with pytest.raises(UserError, match="arithmetic cannot change"):
         pipeline.reconfigure(replace(before, arithmetic="lava"))
     cv2.imwrite(str(tmp_path / "other.png"), np.zeros((9, 9), np.uint8))
-    with pytest.raises(UserError, match="a picture of 9x9"):
+    with pytest.raises(UserError, match="an image of 9x9"):
         pipeline.reconfigure(replace(before, mask="static", static_mask=str(tmp_path / "other.png")))
     assert pipeline.settings is before
     assert pipeline.process(frames[2])[0].mask.keep.all()
@@ -149,7 +149,7 @@ def test_a_refused_reconfiguration_changes_nothing(tiny_network, half_mask, tmp_
     ({"mask": "both"}, "mask 'both': unknown"),
     ({"mask": "static"}, "needs a static mask file"),
     ({"dynamic": "magic"}, "dynamic_mask 'magic': unknown"),
-    ({"mgnet_weights": "m.npz"}, "tracking: has neither weights nor a masked share"),
+    ({"mgnet_weights": "m.npz"}, "tracking: has no weights"),
     ({"dynamic": "mgnet", "target_masked": 1.0}, "target_masked 1.0"),
     ({"preset": "lazy"}, "preset 'lazy': unknown; use careful, balanced, fast"),
     ({"preset": "fast", "mask": "dynamic"}, "leave out mask dynamic"),

@@ -98,7 +98,7 @@ def test_only_wanted_classes_are_reported_and_it_can_change_between_frames(tiny_
 
 def test_seen_regions_survive_a_looped_bag_but_no_reset(tiny_network):
     pipeline, frames = Pipeline(tiny_network, PipelineSettings(score_threshold=0.2)), clip(3)
-    with pytest.raises(UserError, match="no picture has come yet"):
+    with pytest.raises(UserError, match="no image has come yet"):
         pipeline.learned_mask()
     for frame in (*frames, *frames):
         pipeline.process(frame)

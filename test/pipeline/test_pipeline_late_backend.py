@@ -14,7 +14,7 @@ from regionmask_ros.backends import BackendError, open_backend
 from regionmask_ros.core.frame import Frame
 from regionmask_ros.core.result import StepResult
 from regionmask_ros.errors import UserError
-from regionmask_ros.mask.scheduling import PRESETS
+from regionmask_ros.mask.schedule import PRESETS
 from regionmask_ros.mask.static import save_static_mask
 from regionmask_ros.pipeline.pipeline import Pipeline
 from regionmask_ros.pipeline.settings import PipelineSettings
@@ -125,7 +125,7 @@ def test_a_preset_follows_only_classes_that_are_reported(tiny_network):
     pipeline = Pipeline(tiny_network, settings)
     for result in played(pipeline, clip(8)):
         assert set(result.detections.class_ids) <= {1} and len(result.detections) <= 2
-        assert set(pipeline._camera.state.tracks.class_ids) <= {1}
+        assert set(pipeline._camera.objects.tracks.class_ids) <= {1}
 
 
 def test_a_backend_that_fails_is_opened_anew_with_the_next_frame(tiny_network):
@@ -148,7 +148,7 @@ def test_what_is_known_of_the_camera_outlives_its_backend(tiny_network):
     pipeline.backends.current.fails = True
     with pytest.raises(BackendError):
         pipeline.process(frames[5])
-    assert pipeline._camera.seen.frames == 5 - LATE
+    assert pipeline._camera.composer.learner.stats.frames == 5 - LATE
     pipeline.reset()
     with pytest.raises(UserError, match="nothing"):
         pipeline.learned_mask()

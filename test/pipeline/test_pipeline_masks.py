@@ -11,8 +11,8 @@ from moving_square import moving_square
 from regionmask_ros.core.frame import Frame
 from regionmask_ros.core.grid import RegionGrid
 from regionmask_ros.errors import UserError
-from regionmask_ros.mask.adaptive import Adaptive, OccupancyStats, mask_of, update_occupancy
-from regionmask_ros.mask.scheduling import PRESETS, PresetOverrides, Schedule
+from regionmask_ros.mask.adaptive import Adaptive, AdaptiveSource, OccupancyStats, update_occupancy
+from regionmask_ros.mask.schedule import PRESETS, PresetOverrides, Schedule
 from regionmask_ros.mask.static import save_static_mask
 from regionmask_ros.pipeline.pipeline import Pipeline
 from regionmask_ros.pipeline.settings import PipelineSettings
@@ -39,13 +39,15 @@ def left_mask(tmp_path) -> str:
 
 
 def test_an_adaptive_mask_learns_from_refresh_frames_alone(tiny_network):
-    pipeline, seen, expected = Pipeline(tiny_network, ADAPTIVE), OccupancyStats.nothing(GRID), None
+    pipeline, expected = Pipeline(tiny_network, ADAPTIVE), None
+    source, seen = AdaptiveSource(ADAPTIVE.adaptive, GRID, WH), OccupancyStats.nothing(GRID)
     shown = set()
     for result in results(pipeline, clip(24)):
         if result.index % 4 == 0:
             assert result.mask.refresh
             seen = update_occupancy(seen, result.detections.boxes, GRID, WH, half_life=ADAPTIVE.adaptive.half_life)
-            expected = mask_of(ADAPTIVE.adaptive, seen)
+            source.stats = seen
+            expected = source.keep
         else:
             np.testing.assert_array_equal(result.mask.keep, expected)
         shown.add(expected.tobytes())
@@ -107,6 +109,39 @@ def test_a_preset_masks_at_least_the_target(tiny_network, preset):
     assert 0.69 <= np.mean(masked)
 
 
+def test_a_preset_beside_a_static_mask_sends_what_either_attends(tiny_network, left_mask):
+    alone = PipelineSettings(preset="balanced", score_threshold=0.3)
+    both = replace(alone, mask="static", static_mask=left_mask)
+    assert both.deciding == "balanced+static" and both.active_sources == ["static", "balanced"]
+    pipeline = Pipeline(tiny_network, both)
+    for result in results(pipeline, clip(24)):
+        sources = result.mask.sources
+        assert result.mask.refresh == (result.index % PRESETS["balanced"].refresh_period == 0)
+        assert sources["static"][:, :2].all() and not sources["static"][:, 2:].any()
+        if not result.mask.refresh:
+            assert set(sources) == {"static", "objects", "border"}
+            np.testing.assert_array_equal(result.mask.keep, np.logical_or.reduce(list(sources.values())))
+        assert result.mask_text.startswith("static + balanced") and (result.detections.track_ids >= 0).all()
+    pipeline.reconfigure(alone)
+    assert "static" not in results(pipeline, clip(25)[24:])[0].mask.sources, "masks can change while a camera runs"
+
+
+def test_a_preset_beside_an_adaptive_mask_learns_from_the_presets_refresh_frames(tiny_network):
+    pipeline = Pipeline(tiny_network, PipelineSettings(mask="adaptive", preset="careful", score_threshold=0.3))
+    last = results(pipeline, clip(15))[-1]
+    assert pipeline.learned_mask()[2].frames == 3
+    np.testing.assert_array_equal(last.mask.sources["static"], pipeline.learned_mask()[1])
+    assert last.mask.keep[last.mask.sources["static"] | last.mask.sources["objects"]].all()
+
+
+def test_a_target_limits_the_objects_beside_a_static_mask_and_never_the_mask(tiny_network, left_mask):
+    settings = PipelineSettings(
+        mask="static", static_mask=left_mask, preset="careful", target_masked=0.7, score_threshold=0.2)
+    for result in results(Pipeline(tiny_network, settings), clip(20)):
+        if not result.mask.refresh:
+            assert result.mask.keep[:, :2].all() and result.mask.keep.sum() <= max(16, round(96 * (1 - 0.7 * 5 / 4)))
+
+
 def test_a_target_can_change_between_frames(tiny_network):
     pipeline, frames = Pipeline(tiny_network, replace(ADAPTIVE, refresh_period=0)), clip(9)
     results(pipeline, frames[:3])
@@ -116,7 +151,7 @@ def test_a_target_can_change_between_frames(tiny_network):
         frames = frames[1:]
 
 
-def test_knobs_turn_what_a_preset_does(tiny_network):
+def test_overrides_change_what_a_preset_does(tiny_network):
     settings = PipelineSettings(preset="fast", overrides=PresetOverrides(refresh_period=3), score_threshold=0.5)
     assert settings.effective_refresh_period == 3
     pipeline = Pipeline(tiny_network, settings)
@@ -125,13 +160,13 @@ def test_knobs_turn_what_a_preset_does(tiny_network):
     assert [r.mask.refresh for r in results(pipeline, clip(12)[7:])] == [False, False, False, True, False]
 
 
-def test_every_knob_is_a_value_of_a_schedule():
+def test_every_override_is_a_value_of_a_schedule():
     of_schedules = {field.name: field.type for field in fields(Schedule)}
     assert {field.name: field.type for field in fields(PresetOverrides)}.items() <= of_schedules.items()
     for preset in PRESETS.values():
-        assert PresetOverrides().applied(preset) == preset
+        assert PresetOverrides().apply(preset) == preset
         for field in fields(PresetOverrides):
-            turned = PresetOverrides(**{field.name: 1}).applied(preset)
+            turned = PresetOverrides(**{field.name: 1}).apply(preset)
             assert getattr(turned, field.name) == 1 and replace(
                 turned, **{field.name: getattr(preset, field.name)}) == preset
 
@@ -142,7 +177,7 @@ def test_every_knob_is_a_value_of_a_schedule():
     ({"target_masked": 0.9, "mask": "dynamic"}, "at most 0.88 can be masked"),
     ({"target_masked": 0.8, "preset": "balanced", "overrides": PresetOverrides(refresh_period=4)}, "at most 0.75"),
     ({"overrides": PresetOverrides(refresh_period=4)}, "there is no preset"),
-    ({"mask": "adaptive", "preset": "fast"}, "leave out mask adaptive"),
+    ({"mask": "dynamic", "preset": "fast"}, "leave out mask dynamic"),
 ])
 def test_settings_that_do_not_go_together(wrong, said):
     with pytest.raises(UserError, match=said):
@@ -150,9 +185,11 @@ def test_settings_that_do_not_go_together(wrong, said):
 
 
 @pytest.mark.parametrize("wrong, said", [
-    ({"refresh_period": 0}, "preset_refresh_period 0: must be -1, or 1 to"), ({"border_period": -2}, "border_period -2"),
-    ({"steer_threshold": 1.5}, "steer_threshold 1.5"), ({"steer_threshold": float("nan")}, "steer_threshold nan"),
+    ({"refresh_period": 0}, "preset_refresh_period 0: must be -1, or 1 to"),
+    ({"border_period": -2}, "preset_border_period -2"), ({"active_frames": 0}, "preset_work 0"),
+    ({"track_threshold": 1.5}, "preset_steer_threshold 1.5"),
+    ({"track_threshold": float("nan")}, "preset_steer_threshold nan"),
 ])
-def test_knobs_that_make_no_sense(wrong, said):
+def test_overrides_out_of_range(wrong, said):
     with pytest.raises(UserError, match=said):
         PresetOverrides(**wrong)

@@ -11,7 +11,8 @@ from moving_square import moving_square
 from regionmask_ros.core.frame import Frame
 from regionmask_ros.encoder.encoder import Encoder
 from regionmask_ros.errors import UserError
-from regionmask_ros.mask.policy import MaskComposer
+from regionmask_ros.mask.composer import MaskComposer
+from regionmask_ros.mask.source import StatelessSource
 from regionmask_ros.mask.static import save_static_mask
 from regionmask_ros.network.formats.lava_dl import input_table
 from regionmask_ros.pipeline.pipeline import Pipeline
@@ -68,11 +69,15 @@ def test_it_can_be_switched_on_while_running(tiny_network, tmp_path):
 def test_a_mask_that_does_not_look_costs_no_picture(tiny_network):
     frame_views = []
 
-    def blind(cues):
-        frame_views.append(cues.frame_view)
-        return cues.grid.full(False)
+    class BlindSource(StatelessSource):
+        name = "blind"
 
-    pipeline = Pipeline(tiny_network, SETTINGS, policy=lambda grid, wh: MaskComposer(grid, wh, None, blind, 0))
+        def propose(self, context):
+            frame_views.append(context.frame_view)
+            return context.grid.full(False)
+
+    pipeline = Pipeline(
+        tiny_network, SETTINGS, composer_factory=lambda grid, wh: MaskComposer(grid, wh, [BlindSource()]))
     first, second = run(pipeline, clip(2))
     assert first.ms["resize"] > 0.0 and second.ms["resize"] == 0.0
     assert "change" not in vars(frame_views[1]) and "image" not in vars(frame_views[1])

@@ -13,11 +13,16 @@ from regionmask_ros.core.option_table import OPTIONS, options_of
 from regionmask_ros.core.options import ChangePolicy
 from regionmask_ros.errors import UserError
 from regionmask_ros.mask.adaptive import Adaptive
-from regionmask_ros.mask.dynamic import DYNAMIC_MASKS
-from regionmask_ros.mask.policy import MODES
-from regionmask_ros.mask.scheduling import PRESETS, PresetOverrides
+from regionmask_ros.mask.schedule import PRESETS, PresetOverrides
 from regionmask_ros.pipeline import option_docs
-from regionmask_ros.pipeline.settings import BACKEND_SETTINGS, RECONFIGURABLE, PipelineSettings, make_settings
+from regionmask_ros.pipeline.settings import (
+    BACKEND_SETTINGS,
+    DYNAMIC_MASKS,
+    MODES,
+    RECONFIGURABLE,
+    PipelineSettings,
+    make_settings,
+)
 
 DEFAULTS = {name: option.default for name, option in OPTIONS.items()}
 
@@ -73,7 +78,7 @@ def test_values_of_a_preset_are_replaced_in_a_preset_and_wait_for_one():
         other = {"mask_mode": mode, "static_mask": "left.png"}
         assert make_settings({**replaced, **other}) == make_settings({**DEFAULTS, **other})
     settings = make_settings({**replaced, "preset": "fast"})
-    assert settings.overrides == PresetOverrides(border_period=4, steer_threshold=0.625)
+    assert settings.overrides == PresetOverrides(border_period=4, track_threshold=0.625)
     assert settings.schedule != PRESETS["fast"]
     assert settings.schedule.refresh_period == PRESETS["fast"].refresh_period
 

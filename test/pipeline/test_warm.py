@@ -9,7 +9,7 @@ import pytest
 START = """
 import sys
 import numpy as np
-from regionmask_ros.mask.scheduling import PresetOverrides
+from regionmask_ros.mask.schedule import PresetOverrides
 from regionmask_ros.core.frame import Frame
 from regionmask_ros.network.files import load_network
 from regionmask_ros.pipeline.pipeline import Pipeline, PipelineSettings
@@ -19,7 +19,7 @@ pipeline.reconfigure(PipelineSettings(input_size=(64, 64), mask="dynamic", dynam
 pipeline.process(Frame(np.full((64, 64, 3), 90, np.uint8), "bgr", 1, ""))
 # Weak detections of noise are enough to be followed.
 pipeline = Pipeline(load_network(sys.argv[1]), PipelineSettings(
-    input_size=(64, 64), preset="balanced", score_threshold=0.0, overrides=PresetOverrides(steer_threshold=0.0)))
+    input_size=(64, 64), preset="balanced", score_threshold=0.0, overrides=PresetOverrides(track_threshold=0.0)))
 for index in range(4):
     noise = np.random.default_rng(index).integers(0, 256, (96, 96, 3)).astype(np.uint8)
     (result,) = pipeline.process(Frame(noise, "bgr", index, ""))

@@ -12,7 +12,7 @@ from sensor_msgs.msg import CompressedImage, Image
 from std_msgs.msg import Header
 
 from regionmask_ros.errors import UserError
-from regionmask_ros.sources.image_message import ENCODINGS, decode_image, decode_compressed_image
+from regionmask_ros.sources.image_message import ENCODINGS, decode_compressed_image, decode_image
 
 HEADER = Header(stamp=Time(sec=12, nanosec=345), frame_id="front_optical")
 

@@ -12,10 +12,9 @@ from std_srvs.srv import Trigger
 from regionmask_ros.core.frame import Frame
 from regionmask_ros.core.grid import RegionGrid
 from regionmask_ros.mask.adaptive import Adaptive
-from regionmask_ros.mask.policy import MODES
 from regionmask_ros.mask.static import load_static_mask
 from regionmask_ros.pipeline.pipeline import Pipeline
-from regionmask_ros.pipeline.settings import PipelineSettings
+from regionmask_ros.pipeline.settings import MODES, PipelineSettings
 from regionmask_ros.ros.diagnostics import CAUSES
 from regionmask_ros.ros.publishers import IMAGES
 
@@ -82,7 +81,7 @@ def test_a_preset_tells_objects_border_and_refresh(rig, wait_for, tiny_network):
     node, peer = rig(preset="careful", score_threshold=0.5, preset_steer_threshold=0.6)
     send(peer, wait_for, [message(i) for i in range(FRAMES)])
     told_by_cause(peer, wait_for, offline(Pipeline(tiny_network, node._configured.pipeline.settings)))
-    assert node._configured.pipeline.settings.schedule.steer_threshold == 0.6
+    assert node._configured.pipeline.settings.schedule.track_threshold == 0.6
 
 
 def test_both_masks_tell_their_shares(rig, wait_for, tiny_network, half_mask):

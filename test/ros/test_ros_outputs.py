@@ -139,7 +139,7 @@ MAKERS = {
     "/mask/age": ["image_message"],
     "/overlay": ["draw_overlay", "image_message"],
     "/overlay/compressed": ["draw_overlay", "jpeg_message"],
-    "/events": ["events_image", "image_message"],
+    "/events": ["make_events_image", "image_message"],
 }
 """By topic: what is called for it, once a frame."""
 
@@ -151,9 +151,9 @@ def test_pictures_that_nobody_looks_at_are_not_made(rig, wait_for, monkeypatch):
         real = getattr(module, name)
         monkeypatch.setattr(module, name, lambda *given: made.update([name]) or real(*given))
 
-    for name in ("draw_overlay", "keep_to_image", "image_message", "png_message", "jpeg_message", "unobserved"):
+    for name in ("draw_overlay", "keep_to_image", "image_message", "png_message", "jpeg_message", "find_unobserved"):
         count(publishers, name)
-    count(pipeline_module, "events_image")
+    count(pipeline_module, "make_events_image")
     node, peer = rig()
     send(peer, wait_for, [message(0), message(1)])
     assert not made

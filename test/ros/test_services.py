@@ -43,7 +43,7 @@ def test_a_static_mask_of_what_was_seen_is_saved_and_fits_the_camera(rig, wait_f
     file = tmp_path / "made" / "mask.npz"
     node, peer = rig(mask_mode="none", score_threshold=0.3, static_mask_output=str(file))
     refused = ask(peer, "save_static_mask")
-    assert not refused.success and "no picture has come yet" in refused.message
+    assert not refused.success and "no image has come yet" in refused.message
     send(peer, wait_for, [message(i) for i in range(3)])
     answer = ask(peer, "save_static_mask")
     assert answer.success and str(file) in answer.message and "from 3 whole frames" in answer.message

@@ -1,4 +1,4 @@
-"""The kernels that follow objects, against the same rules in a few plain lines."""
+"""The kernels of the tracker, against the same rules in a few lines of NumPy."""
 
 from __future__ import annotations
 
@@ -10,12 +10,18 @@ from hypothesis import strategies as st
 
 from regionmask_ros.core.boxes import iou_matrix
 from regionmask_ros.core.detections import Detections
-from regionmask_ros.tracking import motion as flow
-from regionmask_ros.tracking.kernels import CHANGE, EXPECTED_SPEED, MEASUREMENT_STD, MEMORY_FRAMES, SAME_OBJECT_IOU
+from regionmask_ros.tracking import motion
+from regionmask_ros.tracking.kernels import (
+    INITIAL_VELOCITY_STD,
+    MEASUREMENT_STD,
+    MEMORY_FRAMES,
+    SAME_OBJECT_IOU,
+    VELOCITY_CHANGE_STD,
+)
 from regionmask_ros.tracking.motion import LEAST_PAIRS, LEAST_POINTS, MAX_GROWTH, PAIRS, STEP, downsample
 from regionmask_ros.tracking.tracker import Tracks, apply_motion, associate, predict
 
-PICTURE = (320, 240)
+IMAGE_WH = (320, 240)
 seeds = st.integers(0, 2**32 - 1)
 
 
@@ -38,19 +44,19 @@ def detections(rng: np.random.Generator, most: int = 9) -> Detections:
 
 
 def scene(rng: np.random.Generator, frames: int) -> Tracks:
-    """Objects after some frames in which some were seen, and some only believed to be there."""
+    """Objects after some frames in which some were observed, and others not."""
     tracks = Tracks.none()
     for frame in range(frames):
         found = detections(rng)
         tracks, _ = associate(tracks, found, rng.random(len(found)) < 0.6, frame)
-    return replace(tracks, now=tracks.now + rng.normal(0, 5, tracks.now.shape))
+    return replace(tracks, predicted_boxes=tracks.predicted_boxes + rng.normal(0, 5, tracks.predicted_boxes.shape))
 
 
-def plain_pairs(tracks: Tracks, found: Detections, looked: np.ndarray, frame: int) -> dict[int, int]:
+def plain_pairs(tracks: Tracks, found: Detections, observed: np.ndarray, frame: int) -> dict[int, int]:
     """Detection to object, the largest overlap first."""
-    expected = boxes_of(state_of(tracks.now) + tracks.velocity * (frame - tracks.last))
+    expected = boxes_of(state_of(tracks.predicted_boxes) + tracks.velocity * (frame - tracks.last_frame))
     boxes = found.boxes.astype(np.float64)
-    overlap = np.where(looked[:, None], iou_matrix(boxes, expected), iou_matrix(boxes, tracks.boxes))
+    overlap = np.where(observed[:, None], iou_matrix(boxes, expected), iou_matrix(boxes, tracks.observed_boxes))
     overlap[found.class_ids[:, None] != tracks.class_ids[None]] = 0.0
     pairs: dict[int, int] = {}
     while overlap.size and overlap.max() >= SAME_OBJECT_IOU:
@@ -63,7 +69,7 @@ def plain_pairs(tracks: Tracks, found: Detections, looked: np.ndarray, frame: in
 def plain_kalman(state, velocity, spread, measured, elapsed):
     """One coordinate: its place and velocity after a measurement, and their covariance."""
     step = np.array([[1.0, elapsed], [0.0, 1.0]])
-    noise = CHANGE**2 * np.array([[elapsed**3 / 3, elapsed**2 / 2], [elapsed**2 / 2, elapsed]])
+    noise = VELOCITY_CHANGE_STD**2 * np.array([[elapsed**3 / 3, elapsed**2 / 2], [elapsed**2 / 2, elapsed]])
     covariance = step @ np.array([[spread[0], spread[1]], [spread[1], spread[2]]]) @ step.T + noise
     gain = covariance[:, 0] / (covariance[0, 0] + MEASUREMENT_STD**2)
     expected = step @ [state, velocity]
@@ -73,101 +79,105 @@ def plain_kalman(state, velocity, spread, measured, elapsed):
 
 @settings(max_examples=60)
 @given(seeds, st.integers(0, 4), st.integers(1, MEMORY_FRAMES + 3))
-def test_objects_are_followed_by_the_rule(seed, frames, later):
+def test_objects_are_associated_by_the_rule(seed, frames, later):
     rng = np.random.default_rng(seed)
     tracks, found, frame = scene(rng, frames), detections(rng), frames + later
-    looked = rng.random(len(found)) < 0.6
-    after, object_of = associate(tracks, found, looked, frame)
+    observed = rng.random(len(found)) < 0.6
+    after, object_of = associate(tracks, found, observed, frame)
 
-    pairs = plain_pairs(tracks, found, looked, frame)
-    stay = [i for i in range(len(tracks)) if i in pairs.values() or frame - tracks.present[i] <= MEMORY_FRAMES]
+    pairs = plain_pairs(tracks, found, observed, frame)
+    stay = [i for i in range(len(tracks)) if i in pairs.values() or frame - tracks.last_detected[i] <= MEMORY_FRAMES]
     new = [j for j in range(len(found)) if j not in pairs]
     assert after.ids.tolist() == [*tracks.ids[stay], *range(tracks.next_id, tracks.next_id + len(new))]
-    assert (after.next_id, after.last) == (tracks.next_id + len(new), frame)
+    assert (after.next_id, after.last_frame) == (tracks.next_id + len(new), frame)
     ids = [tracks.ids[pairs[j]] if j in pairs else tracks.next_id + new.index(j) for j in range(len(found))]
     assert after.ids[object_of].tolist() == ids
     for place, i in enumerate(stay):
         mine = [j for j in pairs if pairs[j] == i]
-        if mine and looked[mine[0]]:
+        if mine and observed[mine[0]]:
             continue
-        for name in ("class_ids", "boxes", "now", "state", "velocity", "spread", "looks", "seen"):
+        for name in ("class_ids", "observed_boxes", "predicted_boxes", "state", "velocity", "covariance", "hits",
+                     "last_observed"):
             np.testing.assert_array_equal(getattr(after, name)[place], getattr(tracks, name)[i], err_msg=name)
-        assert after.present[place] == (frame if mine else tracks.present[i])
+        assert after.last_detected[place] == (frame if mine else tracks.last_detected[i])
     for j, place in enumerate(object_of):
         state = state_of(found.boxes[j])
-        assert after.scores[place] == found.scores[j] and after.present[place] == frame
+        assert after.scores[place] == found.scores[j] and after.last_detected[place] == frame
         if j not in pairs:
-            assert (after.looks[place], after.seen[place], after.class_ids[place]) == (1, frame, found.class_ids[j])
-            np.testing.assert_array_equal(after.boxes[place], found.boxes[j])
+            assert (after.hits[place], after.last_observed[place]) == (1, frame)
+            assert after.class_ids[place] == found.class_ids[j]
+            np.testing.assert_array_equal(after.observed_boxes[place], found.boxes[j])
             np.testing.assert_array_equal(after.state[place], state)
             assert not after.velocity[place].any()
-            np.testing.assert_allclose(after.spread[place], [[MEASUREMENT_STD**2, 0, v**2] for v in EXPECTED_SPEED])
-        elif looked[j]:
+            np.testing.assert_allclose(
+                after.covariance[place], [[MEASUREMENT_STD**2, 0, v**2] for v in INITIAL_VELOCITY_STD])
+        elif observed[j]:
             i = pairs[j]
-            np.testing.assert_array_equal(after.now[place], found.boxes[j])
-            assert (after.looks[place], after.seen[place]) == (tracks.looks[i] + 1, frame)
+            np.testing.assert_array_equal(after.predicted_boxes[place], found.boxes[j])
+            assert (after.hits[place], after.last_observed[place]) == (tracks.hits[i] + 1, frame)
             for c in range(4):
                 (at, speed), spread = plain_kalman(
-                    tracks.state[i, c], tracks.velocity[i, c], tracks.spread[i, c // 2], state[c],
-                    frame - tracks.seen[i])
+                    tracks.state[i, c], tracks.velocity[i, c], tracks.covariance[i, c // 2], state[c],
+                    frame - tracks.last_observed[i])
                 np.testing.assert_allclose([after.state[place, c], after.velocity[place, c]], [at, speed], rtol=1e-9,
                                            atol=1e-9)
-                np.testing.assert_allclose(after.spread[place, c // 2], spread, rtol=1e-9, atol=1e-12)
+                np.testing.assert_allclose(after.covariance[place, c // 2], spread, rtol=1e-9, atol=1e-12)
 
 
-class Told:
-    """A motion that is known beforehand."""
+class KnownMotion:
+    """A motion that is known in advance."""
 
     def __init__(self, shift: np.ndarray, growth: np.ndarray) -> None:
-        self._told = shift, growth
+        self._known = shift, growth
 
     def of(self, boxes: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        assert len(boxes) == len(self._told[1])
-        return self._told
+        assert len(boxes) == len(self._known[1])
+        return self._known
 
 
 @settings(max_examples=40)
 @given(seeds, st.integers(1, 4))
-def test_objects_are_carried_and_their_boxes_moved_by_the_rule(seed, later):
+def test_objects_are_predicted_and_their_boxes_moved_by_the_rule(seed, later):
     rng = np.random.default_rng(seed)
     tracks = scene(rng, 3)
-    resting, frame = rng.random(len(tracks)) < 0.5, tracks.last + later
-    shift = np.where(rng.random((resting.sum(), 1)) < 0.3, np.nan, rng.normal(0, 9, (resting.sum(), 2)))
-    growth = rng.uniform(0.85, 1.15, resting.sum())
-    state = state_of(tracks.now)
+    unobserved, frame = rng.random(len(tracks)) < 0.5, tracks.last_frame + later
+    shift = np.where(rng.random((unobserved.sum(), 1)) < 0.3, np.nan, rng.normal(0, 9, (unobserved.sum(), 2)))
+    growth = rng.uniform(0.85, 1.15, unobserved.sum())
+    state = state_of(tracks.predicted_boxes)
     state[:, :2] += tracks.velocity[:, :2] * later
-    np.testing.assert_allclose(predict(tracks, resting, None, frame).now, boxes_of(state), atol=1e-9)
-    state[resting, :2] = state_of(tracks.now)[resting, :2] + np.where(
-        np.isnan(shift), tracks.velocity[resting, :2] * later, shift)
-    state[resting, 2:] *= growth[:, None]
-    after = predict(tracks, resting, Told(shift, growth), frame)
-    np.testing.assert_allclose(after.now, boxes_of(state), atol=1e-9)
-    assert after.last == frame
-    on = state_of(tracks.now) + tracks.velocity * later
-    np.testing.assert_allclose(tracks.expected(frame), boxes_of(on), atol=1e-9)
-    away = np.linalg.norm((on - state_of(tracks.boxes))[:, :2], axis=1)
+    np.testing.assert_allclose(predict(tracks, unobserved, None, frame).predicted_boxes, boxes_of(state), atol=1e-9)
+    state[unobserved, :2] = state_of(tracks.predicted_boxes)[unobserved, :2] + np.where(
+        np.isnan(shift), tracks.velocity[unobserved, :2] * later, shift)
+    state[unobserved, 2:] *= growth[:, None]
+    after = predict(tracks, unobserved, KnownMotion(shift, growth), frame)
+    np.testing.assert_allclose(after.predicted_boxes, boxes_of(state), atol=1e-9)
+    assert after.last_frame == frame
+    on = state_of(tracks.predicted_boxes) + tracks.velocity * later
+    np.testing.assert_allclose(tracks.extrapolate(frame), boxes_of(on), atol=1e-9)
+    away = np.linalg.norm((on - state_of(tracks.observed_boxes))[:, :2], axis=1)
     sizes = np.sqrt(np.maximum(tracks.state[:, 2] * tracks.state[:, 3], 1.0))
-    np.testing.assert_allclose(tracks.shift(frame), away / sizes, atol=1e-9)
+    np.testing.assert_allclose(tracks.displacement(frame), away / sizes, atol=1e-9)
 
     found = detections(rng).take(slice(0, len(tracks)))
-    object_of, looked = rng.permutation(len(tracks))[:len(found)], rng.random(len(found)) < 0.4
-    seen, now, place = state_of(after.boxes[object_of]), state_of(after.now[object_of]), state_of(found.boxes)
+    object_of, observed = rng.permutation(len(tracks))[:len(found)], rng.random(len(found)) < 0.4
+    seen, now = state_of(after.observed_boxes[object_of]), state_of(after.predicted_boxes[object_of])
+    place = state_of(found.boxes)
     place[:, :2] += now[:, :2] - seen[:, :2]
     place[:, 2:] *= now[:, 2:] / seen[:, 2:]
-    out = apply_motion(found, looked, after, object_of, PICTURE)
-    expected = np.clip(np.where(looked[:, None], found.boxes, boxes_of(place)), 0, [*PICTURE, *PICTURE])
+    out = apply_motion(found, observed, after, object_of, IMAGE_WH)
+    expected = np.clip(np.where(observed[:, None], found.boxes, boxes_of(place)), 0, [*IMAGE_WH, *IMAGE_WH])
     np.testing.assert_allclose(out.boxes, expected, rtol=1e-6, atol=1e-3)
-    assert out.resting.tolist() == (~looked).tolist() and out.track_ids.tolist() == after.ids[object_of].tolist()
+    assert out.resting.tolist() == (~observed).tolist() and out.track_ids.tolist() == after.ids[object_of].tolist()
 
 
 @settings(max_examples=40)
 @given(seeds, st.integers(0, 5))
-def test_what_the_points_of_a_box_tell_is_their_median(seed, boxes):
+def test_the_motion_of_a_box_is_the_median_of_its_points(seed, boxes):
     rng = np.random.default_rng(seed)
     start, end = rng.uniform(0, 60, (2, boxes, 9, 2))
     found = (rng.random((boxes, 9)) < rng.uniform(0, 1)).astype(np.uint8)
     shift, growth = np.full((boxes, 2), np.nan), np.ones(boxes)
-    flow._tell(start, end, found, shift, growth)
+    motion._take_medians(start, end, found, shift, growth)
     for i in range(boxes):
         known = found[i] > 0
         expected = np.full(2, np.nan)
@@ -182,7 +192,7 @@ def test_what_the_points_of_a_box_tell_is_their_median(seed, boxes):
 
 @settings(max_examples=40)
 @given(st.integers(1, 90), st.integers(1, 90), seeds, st.booleans())
-def test_the_coarse_picture_is_every_fourth_pixel(height, width, seed, writeable):
+def test_the_downsampled_image_is_every_fourth_pixel(height, width, seed, writeable):
     pixels = np.random.default_rng(seed).integers(0, 256, (height, width, 3)).astype(np.uint8)
     pixels.flags.writeable = writeable
     np.testing.assert_array_equal(downsample(pixels), pixels[::STEP, ::STEP, 1])

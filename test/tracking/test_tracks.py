@@ -12,7 +12,7 @@ from regionmask_ros.tracking.kernels import MEMORY_FRAMES
 from regionmask_ros.tracking.motion import OpticalFlow, downsample
 from regionmask_ros.tracking.tracker import Tracks, apply_motion, associate, predict
 
-PICTURE = (640, 480)
+IMAGE_WH = (640, 480)
 
 
 def found(*boxes, class_ids=None) -> Detections:
@@ -22,14 +22,14 @@ def found(*boxes, class_ids=None) -> Detections:
 
 
 def walk(t: float) -> list[float]:
-    """A box of 40 x 100 pixels that moves 6 pixels a frame to the right, 2 down."""
+    """A box of 40 x 100 pixels that moves by 6 pixels a frame to the right and by 2 down."""
     return [100 + 6 * t, 50 + 2 * t, 140 + 6 * t, 150 + 2 * t]
 
 
-def step(tracks: Tracks, detections: Detections, looked: np.ndarray, t: int, motion=None):
-    """One frame in which a track rests unless something was looked at."""
-    resting = np.full(len(tracks), not looked.any())
-    return associate(predict(tracks, resting, motion, t), detections, looked, t)
+def step(tracks: Tracks, detections: Detections, observed: np.ndarray, t: int, motion=None):
+    """One frame in which tracks are not observed unless a detection is."""
+    unobserved = np.full(len(tracks), not observed.any())
+    return associate(predict(tracks, unobserved, motion, t), detections, observed, t)
 
 
 def after(frames, tracks=None):
@@ -39,30 +39,30 @@ def after(frames, tracks=None):
     return tracks, object_of
 
 
-def test_a_resting_box_moves_on_with_its_object():
+def test_a_box_that_is_not_sent_moves_with_its_object():
     tracks, _ = after(range(0, 24, 3))
     for t in (22, 23):
-        resting = found(walk(21))
-        tracks, object_of = step(tracks, resting, np.array([False]), t)
-        out = apply_motion(resting, np.array([False]), tracks, object_of, PICTURE)
+        unobserved = found(walk(21))
+        tracks, object_of = step(tracks, unobserved, np.array([False]), t)
+        out = apply_motion(unobserved, np.array([False]), tracks, object_of, IMAGE_WH)
         np.testing.assert_allclose(out.boxes[0], walk(t), atol=1.0)
-    assert len(tracks) == 1 and tracks.ids.tolist() == [0] and tracks.seen.tolist() == [21]
+    assert len(tracks) == 1 and tracks.ids.tolist() == [0] and tracks.last_observed.tolist() == [21]
 
 
-def test_a_box_that_was_looked_at_stays_where_it_was_seen():
+def test_a_box_that_was_sent_stays_where_it_was_detected():
     tracks, object_of = after(range(5))
-    out = apply_motion(found(walk(4)), np.array([True]), tracks, object_of, PICTURE)
+    out = apply_motion(found(walk(4)), np.array([True]), tracks, object_of, IMAGE_WH)
     np.testing.assert_array_equal(out.boxes[0], np.float32(walk(4)))
 
 
 def test_a_new_object_does_not_move_before_its_velocity_is_known():
     tracks, object_of = step(Tracks.none(), found(walk(0)), np.array([True]), 0)
     tracks, object_of = step(tracks, found(walk(0)), np.array([False]), 1)
-    out = apply_motion(found(walk(0)), np.array([False]), tracks, object_of, PICTURE)
+    out = apply_motion(found(walk(0)), np.array([False]), tracks, object_of, IMAGE_WH)
     np.testing.assert_allclose(out.boxes[0], walk(0))
 
 
-def test_a_resting_box_goes_with_the_picture():
+def test_a_box_that_is_not_sent_moves_with_the_image():
     rng = np.random.default_rng(3)
     texture = cv2.GaussianBlur(rng.integers(0, 256, (480, 640, 3)).astype(np.uint8), (0, 0), 6)
     images = [downsample(np.ascontiguousarray(np.roll(texture, (4 * t, 8 * t), (0, 1)))) for t in range(4)]
@@ -70,13 +70,13 @@ def test_a_resting_box_goes_with_the_picture():
     for t in range(1, 4):
         tracks, object_of = step(tracks, found([200, 150, 280, 290]), np.array([False]), t,
                                  OpticalFlow(images[t - 1], images[t]))
-        out = apply_motion(found([200, 150, 280, 290]), np.array([False]), tracks, object_of, PICTURE)
+        out = apply_motion(found([200, 150, 280, 290]), np.array([False]), tracks, object_of, IMAGE_WH)
         np.testing.assert_allclose(out.boxes[0], np.array([200, 150, 280, 290]) + [8 * t, 4 * t] * 2, atol=1.5)
-        np.testing.assert_allclose(tracks.shift(t), np.hypot(8, 4) * t / np.sqrt(80 * 140), atol=0.02)
-    assert len(tracks) == 1 and tracks.boxes[0].tolist() == [200, 150, 280, 290]
+        np.testing.assert_allclose(tracks.displacement(t), np.hypot(8, 4) * t / np.sqrt(80 * 140), atol=0.02)
+    assert len(tracks) == 1 and tracks.observed_boxes[0].tolist() == [200, 150, 280, 290]
 
 
-def test_shaking_boxes_give_calm_velocities():
+def test_boxes_that_jitter_give_small_velocities():
     rng, tracks = np.random.default_rng(2), Tracks.none()
     for t in range(40):
         box = np.array([100, 50, 140, 150]) + rng.normal(0, 3, 4)
@@ -104,14 +104,14 @@ def test_each_detection_has_one_object_and_arguments_stay_as_they_are(seed):
     for t in range(6):
         corner = rng.uniform(0, 300, (rng.integers(0, 8), 2))
         detections = found(*np.hstack([corner, corner + rng.uniform(5, 90, corner.shape)]))
-        looked = rng.random(len(detections)) < 0.6
+        observed = rng.random(len(detections)) < 0.6
         before = {name: np.copy(value) for name, value in vars(tracks).items()}
-        new, object_of = step(tracks, detections, looked, t)
+        new, object_of = step(tracks, detections, observed, t)
         for name, value in before.items():
             np.testing.assert_array_equal(value, getattr(tracks, name))
         assert len(set(object_of.tolist())) == len(detections) and len(set(new.ids.tolist())) == len(new)
-        np.testing.assert_allclose(new.boxes[object_of][looked], detections.boxes[looked])
-        out = apply_motion(detections, looked, new, object_of, PICTURE).boxes
+        np.testing.assert_allclose(new.observed_boxes[object_of][observed], detections.boxes[observed])
+        out = apply_motion(detections, observed, new, object_of, IMAGE_WH).boxes
         assert np.isfinite(out).all() and (out[:, 2:] >= out[:, :2]).all() and (out >= 0).all()
         tracks = new
 

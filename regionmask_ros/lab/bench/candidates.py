@@ -9,12 +9,13 @@ import numpy as np
 
 from ...backends.cpu import open_engine
 from ...core.arithmetic import CARRY, head_values
+from ...core.events import Events
 from ...core.grid import RegionGrid
 from ...core.result import StepCounts
 from ...detection.yolo import decode
-from ...encoder.encoder import Encoder, Events
+from ...encoder.encoder import Encoder
 from ...engine.engine import PackedNetwork
-from ...mask.scheduling import is_refresh
+from ...mask.schedule import is_refresh
 from ...metrics.machine import array_bytes
 from ...network.graph import Network
 from .clip import Clip

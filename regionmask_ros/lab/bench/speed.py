@@ -4,15 +4,17 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import replace
 
 import numpy as np
 
+from ...core.detections import Detections
 from ...core.frame import Frame, choose_input_size, make_view
 from ...core.grid import RegionGrid
 from ...encoder.encoder import Encoder
-from ...mask.policy import MaskComposer, MaskState, compose
-from ...mask.scheduling import is_refresh
+from ...mask.composer import MaskComposer
+from ...mask.schedule import is_refresh
+from ...mask.source import MaskContext
+from ...mask.static import StaticSource
 from ...network.graph import Network
 from .baselines import ORT_INT8
 from .candidates import DENSE, UNMASKED, Candidate, EventCandidate
@@ -187,13 +189,13 @@ def encode_row(network: Network, clip: Clip, setting: str, keep: np.ndarray, ski
         A row.
     """
     grid = RegionGrid.of_input(clip.input_wh)
-    policy = MaskComposer(grid, clip.image_wh, None if setting == UNMASKED else keep, None, 0)
-    encoder, state, ms = Encoder(network.input_table, network.encoder_threshold, clip.input_wh), MaskState.initial(), []
-    for index in indices:
+    composer = MaskComposer(grid, clip.image_wh, [] if setting == UNMASKED else [StaticSource(keep)])
+    encoder, ms = Encoder(network.input_table, network.encoder_threshold, clip.input_wh), []
+    for frame, index in enumerate(indices):
         start = time.process_time()
-        encoder.step(clip.images[index], compose(policy, state).keep)
+        context = MaskContext(Detections.empty(), grid, clip.image_wh, frame, since_refresh=frame)
+        encoder.step(clip.images[index], composer.compose(context).keep)
         ms.append((time.process_time() - start) * 1e3)
-        state = replace(state, frame=state.frame + 1)
     return _stage_row(ENCODE, clip.path, setting, clip.image_wh, clip.input_wh, ms[skipped:])
 
 

@@ -131,10 +131,9 @@ def _open(network: Network, labels: Labels, settings: Sequence[Setting], base: P
     runs = {}
     for setting in (_baseline(), *settings):
         sequence_context = SequenceContext(setting.share, heats[setting.recipe.learns], labels, first, base.mgnet_weights)
-        policy = setting.recipe.policy(sequence_context) if setting.recipe.policy else None
-        own = setting.settings(base, tuned)
-        runs[setting.name] = SettingRun(
-            network, own, policy, Scorer(labels, network.labels), setting.recipe.extrapolate)
+        composer = setting.recipe.composer(sequence_context) if setting.recipe.composer else None
+        runs[setting.name] = SettingRun(network, setting.settings(base, tuned), composer,
+                                        Scorer(labels, network.labels), setting.recipe.extrapolate)
     return runs
 
 

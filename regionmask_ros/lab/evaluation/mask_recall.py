@@ -18,11 +18,11 @@ import numpy as np
 from ...core.grid import RegionGrid, coverage
 from ...datasets.labels import FrameLabels, LabelledSequence
 from ...errors import UserError
-from ...mask.dynamic import tracking
+from ...mask.composer import MaskComposer
 from ...mask.mgnet.source import MgnetMask, add_box_scores
 from ...mask.mgnet.weights import MaskWeights
-from ...mask.policy import MaskComposer
-from ...mask.source import MaskContext
+from ...mask.source import DYNAMIC, MaskContext, StatelessSource
+from ...mask.tracking import TrackingSource
 from ...network.graph import Network
 from ...pipeline.pipeline import Pipeline
 from ...pipeline.settings import PipelineSettings
@@ -65,7 +65,7 @@ def make_scorers(weights: Mapping[str, MaskWeights]) -> dict[str, Scorer]:
     found: dict[str, Scorer] = {
         "random": lambda cues: chance.random(cues.grid.shape, np.float32),
         "motion": lambda cues: cues.frame_view.change,
-        "boxes+ring, then motion": lambda cues: cues.frame_view.change + tracking(cues),
+        "boxes+ring, then motion": lambda cues: cues.frame_view.change + TrackingSource().propose(cues),
     }
     for name, one in weights.items():
         found[name] = _NetworkScorer(MgnetMask(one, every_frame=True), boxes=False)
@@ -81,17 +81,19 @@ class _NetworkScorer:
         self.mask, self._boxes = mask, boxes
 
     def __call__(self, cues: MaskContext) -> np.ndarray:
-        self.mask(cues)
+        self.mask.propose(cues)
         return add_box_scores(self.mask.last_scores, cues) if self._boxes else self.mask.last_scores
 
 
-class _ScoreCollector:
+class _ScoreCollector(StatelessSource):
     """A dynamic mask that attends everything, and notes what others would have said."""
+
+    name = DYNAMIC
 
     def __init__(self, methods: Mapping[str, Scorer], sequence: LabelledSequence, notes: _Notes) -> None:
         self._methods, self._labels, self._notes = methods, sequence.labels, notes
 
-    def __call__(self, cues: MaskContext) -> np.ndarray:
+    def propose(self, cues: MaskContext) -> np.ndarray:
         notes = self._notes
         # The picture and its change are there anyway: the encoder's resize, and a cue that it shares.
         _ = cues.frame_view.change
@@ -138,7 +140,7 @@ def _observe_sequence(network: Network, sequence: LabelledSequence, methods: Map
              settings: PipelineSettings, tick: Callable[[], None]) -> _Notes:
     notes = _Notes({name: [] for name in methods}, {name: [] for name in methods})
     watcher = _ScoreCollector(methods, sequence, notes)
-    pipeline = Pipeline(network, settings, policy=lambda grid, wh: MaskComposer(grid, wh, None, watcher, 0))
+    pipeline = Pipeline(network, settings, composer_factory=lambda grid, wh: MaskComposer(grid, wh, [watcher]))
     with sequence.open() as source, contextlib.closing(pipeline):
         for frame in source.frames():
             pipeline.process(frame)

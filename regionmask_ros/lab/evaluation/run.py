@@ -15,17 +15,18 @@ import numpy as np
 from ...backends import open_backend
 from ...backends.base import Backend, BackendResult, IsCancelled, never_cancelled
 from ...core.detections import Detections
+from ...core.events import Events
 from ...core.frame import Frame
 from ...core.options import Value
 from ...core.result import StepCounts, StepResult
-from ...detection.yolo import decode
-from ...encoder.encoder import Events
+from ...detection.filter import DetectionFilter
 from ...metrics.loihi2 import SYNOP_PJ, FrameCost, RowSynops, allocate, even_cost, rows_cost
 from ...network.graph import Network
-from ...pipeline.pipeline import ComposerFactory, Pipeline
+from ...pipeline.composition import ComposerFactory
+from ...pipeline.interpreter import Interpreter, InterpreterState
+from ...pipeline.pipeline import Pipeline
 from ...pipeline.settings import PipelineSettings
-from ...tracking.motion import OpticalFlow, downsample
-from ...tracking.tracker import Tracks, update_tracks
+from ...tracking.motion import downsample
 from .scoring import Scorer
 
 
@@ -117,13 +118,16 @@ class Record:
 class SettingRun:
     """The mask sees only what its own run detects. Scored is a copy of each result with the weak detections, too."""
 
-    def __init__(self, network: Network, settings: PipelineSettings, policy: ComposerFactory | None, scorer: Scorer,
+    def __init__(self, network: Network, settings: PipelineSettings, composer: ComposerFactory | None, scorer: Scorer,
                  extrapolate: bool) -> None:
         self._watch = BackendObserver()
-        self._network, self._settings = network, settings
-        self.pipeline = Pipeline(network, settings, self._watch.open, policy)
+        self.pipeline = Pipeline(network, settings, self._watch.open, composer)
         self.scorer, self.record = scorer, Record()
-        self._extrapolate, self._tracks, self._coarse = extrapolate, Tracks.none(), None
+        # Of its own: what the pipeline's tracks, and so its masks, must not depend on what is scored.
+        reported = DetectionFilter(np.full(len(network.labels), SCORED_ABOVE, np.float32), SCORED_ABOVE)
+        self._interpreter = Interpreter(
+            network.head, settings.nms_iou, reported, SCORED_ABOVE if extrapolate else None)
+        self._objects = InterpreterState()
 
     def step(self, number: int, frame: Frame) -> None:
         """number: of the frame, from the start of the sequence."""
@@ -150,15 +154,11 @@ class SettingRun:
             record.rows_high.append(rows_cost(watch.allocation, watch.rows, SYNOP_PJ.high))
 
     def _select_scored(self, result: StepResult) -> Detections:
-        image_wh = result.frame.size_wh
-        found = decode(result.head, self._network.head, image_wh, SCORED_ABOVE, self._settings.nms_iou)
-        if not self._extrapolate:
-            return found
-        image = downsample(result.frame.pixels)
-        motion = None if self._coarse is None else OpticalFlow(self._coarse, image)
-        self._coarse = image
-        self._tracks, found = update_tracks(self._tracks, found, result.mask.keep, image_wh, result.index, motion)
-        return found
+        """The result with its weak detections."""
+        frame, interpreter = result.frame, self._interpreter
+        found = interpreter.read(self._objects, result.head, result.counts.synops, frame.size_wh)
+        small = downsample(frame.pixels) if interpreter.track_score is not None else None
+        return interpreter.track(self._objects, found, result.mask.keep, frame.size_wh, result.index, small)
 
 
 def without_first_frame(values: list) -> np.ndarray:

@@ -7,26 +7,26 @@ thresholds and the ``carry`` arithmetic whatever else is asked for.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 
 from ...core.arithmetic import CARRY
-from ...core.detections import Detections
 from ...core.grid import RegionGrid
 from ...datasets.labels import Labels
 from ...errors import UserError
-from ...mask.adaptive import Adaptive
-from ...mask.budget import attended_regions, nearest_regions
-from ...mask.dynamic import MGNET, DynamicChoice, tracking
+from ...mask.adaptive import Adaptive, AdaptiveSource
+from ...mask.budget import RegionBudget, attended_regions
+from ...mask.composer import MaskComposer
 from ...mask.heat import min_cover_mask, top_k_mask
-from ...mask.policy import MaskComposer
-from ...mask.scheduling import PRESETS
-from ...mask.source import MaskContext
+from ...mask.mgnet.source import MGNET
+from ...mask.schedule import PRESETS
+from ...mask.static import StaticSource
+from ...mask.tracking import TrackingSource
 from ...network import thresholds
-from ...pipeline.pipeline import ComposerFactory
-from ...pipeline.policy import limit_schedule
+from ...pipeline.composition import ComposerFactory, make_mgnet
 from ...pipeline.settings import PipelineSettings
+from .oracle import OracleSource
 
 UNMASKED = "unmasked"
 TRAINED = ":trained"
@@ -40,9 +40,12 @@ NOTHING, DETECTOR, LABELS = "nothing", "detector", "labels"
 class SequenceContext:
     """What a setting may know of a sequence before it is scored.
 
-    share: wanted masked share, None for the setting's own. heat: float64 [rows, cols], learned; zeros when the setting
-    learns nothing. labels, first_frame: the truth, and the number of the first scored frame, for the oracle alone.
-    mgnet_weights: file of a mask network, "" for the package's.
+    Attributes:
+        share: Wanted masked share; None for the setting's own.
+        heat: What was learned, float64 [rows, cols]; zeros when the setting learns nothing.
+        labels: The labels, for the oracle alone.
+        first_frame: Number of the first scored frame, for the oracle alone.
+        mgnet_weights: File of a mask network, "" for the package's.
     """
 
     share: float | None
@@ -51,17 +54,32 @@ class SequenceContext:
     first_frame: int
     mgnet_weights: str = ""
 
+    def regions(self, grid: RegionGrid) -> int | None:
+        """Regions to attend in a frame that is not a refresh frame, for the wanted share; None without one."""
+        return None if self.share is None else attended_regions(grid, self.share, REFRESH_PERIOD)
+
+    def learned(self, regions: int | None) -> np.ndarray:
+        """The hottest regions, bool [rows, cols]: this number of them, or for None, enough of the heat."""
+        return min_cover_mask(self.heat) if regions is None else top_k_mask(self.heat, regions)
+
 
 @dataclass(frozen=True)
 class Recipe:
-    """help: one line. policy: makes the mask policy; None: everything is attended. learns: see above.
+    """How a setting is made.
 
-    takes_share: whether ``@SHARE`` means something. extrapolate: boxes move on while their regions rest.
-    tuned: runs with the tuned thresholds, unless trained ones or an arithmetic are asked for.
+    Attributes:
+        help: What it is, one line.
+        composer: Makes its masks, where they are not those of the pipeline's settings.
+        options: Values of the pipeline's settings. A wanted share becomes ``target_masked`` beside them.
+        learns: What it learns from, see ``NOTHING``.
+        accepts_share: Whether ``@SHARE`` means something.
+        extrapolate: Whether boxes move on while their regions are not sent.
+        tuned: Whether it runs with the tuned thresholds, unless trained ones or an arithmetic are asked for.
     """
 
     help: str
-    policy: Callable[[SequenceContext], ComposerFactory] | None
+    composer: Callable[[SequenceContext], ComposerFactory] | None = None
+    options: Mapping[str, str] = field(default_factory=dict)
     learns: str = NOTHING
     accepts_share: bool = True
     extrapolate: bool = False
@@ -70,7 +88,14 @@ class Recipe:
 
 @dataclass(frozen=True)
 class Setting:
-    """A setting as asked for."""
+    """A setting as asked for.
+
+    Attributes:
+        name: As the user wrote it.
+        recipe: How it is made.
+        share: The wanted masked share; None without one.
+        trained: Whether trained thresholds are asked for.
+    """
 
     name: str
     recipe: Recipe
@@ -78,120 +103,92 @@ class Setting:
     trained: bool
 
     def settings(self, base: PipelineSettings, tuned: bool) -> PipelineSettings:
-        """The base with this setting's thresholds and arithmetic. tuned: whether tuned thresholds may be used."""
+        """Makes the pipeline's settings.
+
+        Args:
+            base: Input size, arithmetic and thresholds of all settings.
+            tuned: Whether tuned thresholds may be used.
+
+        Returns:
+            The base with this setting's masks, thresholds and arithmetic.
+        """
+        options = dict(self.recipe.options)
         if self.trained:
-            return replace(base, thresholds=thresholds.TRAINED, arithmetic=CARRY)
-        if self.recipe.tuned and tuned:
-            return replace(base, thresholds=thresholds.TUNED, arithmetic="")
-        return base
+            options.update(thresholds=thresholds.TRAINED, arithmetic=CARRY)
+        elif self.recipe.tuned and tuned:
+            options.update(thresholds=thresholds.TUNED, arithmetic="")
+        if not options:
+            return base
+        share = self.share if self.recipe.options and self.share else 0.0
+        return replace(base, target_masked=share, **options)
 
 
-def _static(sequence_context: SequenceContext) -> ComposerFactory:
-    def make(grid: RegionGrid, image_wh: tuple[int, int]) -> MaskComposer:
-        regions = _regions(sequence_context, grid)
-        keep = min_cover_mask(sequence_context.heat) if regions is None else top_k_mask(sequence_context.heat, regions)
-        return MaskComposer(grid, image_wh, keep, None, REFRESH_PERIOD)
-
-    return make
+def _static(sequence: SequenceContext) -> ComposerFactory:
+    return lambda grid, image_wh: MaskComposer(
+        grid, image_wh, [StaticSource(sequence.learned(sequence.regions(grid)))], REFRESH_PERIOD)
 
 
-def _adaptive(sequence_context: SequenceContext) -> ComposerFactory:
+def _adaptive(sequence: SequenceContext) -> ComposerFactory:
     """Begins as ``static`` does, and goes on learning from its own refresh frames while it is scored."""
-    return lambda grid, image_wh: replace(
-        _static(sequence_context)(grid, image_wh), adaptive=Adaptive(), regions=_regions(sequence_context, grid))
-
-
-def _regions(sequence_context: SequenceContext, grid: RegionGrid) -> int | None:
-    """So many are attended in a frame that is no refresh frame, for the wanted share."""
-    return None if sequence_context.share is None else attended_regions(grid, sequence_context.share, REFRESH_PERIOD)
-
-
-def _tracking(sequence_context: SequenceContext) -> ComposerFactory:
-    return lambda grid, image_wh: MaskComposer(
-        grid, image_wh, None, tracking, REFRESH_PERIOD, regions=_regions(sequence_context, grid))
-
-
-def _mgnet(sequence_context: SequenceContext) -> ComposerFactory:
-    choice = _mgnet_choice(sequence_context)
-    return lambda grid, image_wh: MaskComposer(grid, image_wh, None, choice.make(REFRESH_PERIOD), REFRESH_PERIOD)
-
-
-def _static_mgnet(sequence_context: SequenceContext) -> ComposerFactory:
-    """For a wanted share, the static mask takes a third of what may be attended."""
-    choice = _mgnet_choice(sequence_context)
-
     def make(grid: RegionGrid, image_wh: tuple[int, int]) -> MaskComposer:
-        if sequence_context.share is None:
-            keep = min_cover_mask(sequence_context.heat)
-        else:
-            keep = top_k_mask(sequence_context.heat, attended_regions(grid, sequence_context.share, REFRESH_PERIOD) // 3)
-        return MaskComposer(grid, image_wh, keep, choice.make(REFRESH_PERIOD, keep), REFRESH_PERIOD)
+        regions = sequence.regions(grid)
+        source = AdaptiveSource(Adaptive(), grid, image_wh, sequence.learned(regions))
+        budget = None if regions is None else RegionBudget(regions, source)
+        return MaskComposer(grid, image_wh, [source], REFRESH_PERIOD, budget)
 
     return make
 
 
-def _mgnet_choice(sequence_context: SequenceContext) -> DynamicChoice:
-    return DynamicChoice(MGNET, sequence_context.mgnet_weights, sequence_context.share or 0.0)
+def _tracking(sequence: SequenceContext) -> ComposerFactory:
+    def make(grid: RegionGrid, image_wh: tuple[int, int]) -> MaskComposer:
+        regions = sequence.regions(grid)
+        budget = None if regions is None else RegionBudget(regions, None)
+        return MaskComposer(grid, image_wh, [TrackingSource()], REFRESH_PERIOD, budget)
+
+    return make
 
 
-def _oracle(sequence_context: SequenceContext) -> ComposerFactory:
+def _static_mgnet(sequence: SequenceContext) -> ComposerFactory:
+    """For a wanted share, the static mask takes a third of what may be attended."""
+    def make(grid: RegionGrid, image_wh: tuple[int, int]) -> MaskComposer:
+        regions = sequence.regions(grid)
+        keep = sequence.learned(None if regions is None else regions // 3)
+        mgnet = make_mgnet(sequence.mgnet_weights, sequence.share or 0.0, REFRESH_PERIOD, keep)
+        return MaskComposer(grid, image_wh, [StaticSource(keep), mgnet], REFRESH_PERIOD)
+
+    return make
+
+
+def _oracle(sequence: SequenceContext) -> ComposerFactory:
     return lambda grid, image_wh: MaskComposer(
-        grid, image_wh, None, _TrueBoxes(sequence_context, _regions(sequence_context, grid)), REFRESH_PERIOD)
-
-
-class _TrueBoxes:
-    """A dynamic mask that sees the labels of the frame to come. It is asked once a frame, in order.
-
-    regions: so many of those nearest to the boxes, instead of what ``tracking`` attends.
-    """
-
-    def __init__(self, sequence_context: SequenceContext, regions: int | None) -> None:
-        self._labels, self._frame = sequence_context.labels, sequence_context.first_frame
-        self._regions = regions
-
-    def __call__(self, cues: MaskContext) -> np.ndarray:
-        labels = self._labels.at(self._frame)
-        self._frame += 1
-        boxes = labels.boxes[~labels.ignore].astype(np.float32)
-        sure = Detections(boxes, np.ones(len(boxes), np.float32), np.zeros(len(boxes), np.int32))
-        if self._regions is None:
-            return tracking(replace(cues, last=sure))
-        return nearest_regions(sure.boxes, sure.scores, cues.grid, cues.image_wh, self._regions)
+        grid, image_wh, [OracleSource(sequence.labels, sequence.first_frame, sequence.regions(grid))], REFRESH_PERIOD)
 
 
 def _skip(period: int) -> Recipe:
-    def policy(sequence_context: SequenceContext) -> ComposerFactory:
-        return lambda grid, image_wh: MaskComposer(grid, image_wh, grid.full(False), None, period)
+    def composer(_: SequenceContext) -> ComposerFactory:
+        return lambda grid, image_wh: MaskComposer(grid, image_wh, [StaticSource(grid.full(False))], period)
 
-    return Recipe(f"everything in each {period}. frame, nothing between; boxes move on", policy, accepts_share=False,
+    return Recipe(f"everything in each {period}. frame, nothing between; boxes move on", composer, accepts_share=False,
                   extrapolate=True)
 
 
 def _preset(name: str) -> Recipe:
-    def policy(sequence_context: SequenceContext) -> ComposerFactory:
-        def make(grid: RegionGrid, image_wh: tuple[int, int]) -> MaskComposer:
-            schedule = PRESETS[name]
-            if sequence_context.share is not None:
-                schedule = limit_schedule(
-                    schedule, attended_regions(grid, sequence_context.share, schedule.refresh_period), grid)
-            return MaskComposer(grid, image_wh, None, None, schedule.refresh_period, schedule)
-
-        return make
-
-    return Recipe(
-        f"the schedule {name}: objects are sent as often as they ask for", policy, extrapolate=True, tuned=True)
+    return Recipe(f"the schedule {name}: objects are sent as often as they need it", options={"preset": name},
+                  extrapolate=True, tuned=True)
 
 
 RECIPES: Mapping[str, Recipe] = {
-    UNMASKED: Recipe("everything in every frame", None, accepts_share=False),
-    "unmasked-tuned": Recipe("the same, with the thresholds of the presets", None, accepts_share=False, tuned=True),
+    UNMASKED: Recipe("everything in every frame", accepts_share=False),
+    "unmasked-tuned": Recipe("the same, with the thresholds of the presets", accepts_share=False, tuned=True),
     **{name: _preset(name) for name in PRESETS},
-    "static": Recipe("where the unmasked detector saw objects before", _static, DETECTOR),
-    "static-labels": Recipe("where objects were labelled before", _static, LABELS),
-    "adaptive": Recipe("begins as static and learns on, from the frames that are sent as a whole", _adaptive, DETECTOR),
+    "static": Recipe("where the unmasked detector saw objects before", _static, learns=DETECTOR),
+    "static-labels": Recipe("where objects were labelled before", _static, learns=LABELS),
+    "adaptive": Recipe(
+        "begins as static and learns on, from the frames that are sent as a whole", _adaptive, learns=DETECTOR),
     "tracking": Recipe("the boxes of the last result, widened by a region", _tracking),
-    "mgnet": Recipe("what a mask network and the boxes of the last result say", _mgnet),
-    "static+mgnet": Recipe("what either of static and mgnet attends", _static_mgnet, DETECTOR),
+    "mgnet": Recipe("what a mask network and the boxes of the last result say",
+                    options={"mask": "dynamic", "dynamic": MGNET}),
+    "static+mgnet": Recipe("what either of static and mgnet attends", _static_mgnet, learns=DETECTOR),
     "oracle": Recipe("the true boxes of the frame to come, widened by a region: a ceiling, not a method", _oracle),
     "skip2": _skip(2),
     "skip3": _skip(3),
@@ -200,7 +197,17 @@ RECIPES: Mapping[str, Recipe] = {
 
 
 def parse_setting(text: str) -> Setting:
-    """Raises UserError for a name that is unknown, and for a share that makes no sense."""
+    """Reads the name of a setting.
+
+    Args:
+        text: As the user wrote it.
+
+    Returns:
+        The setting.
+
+    Raises:
+        UserError: The name is unknown, or the share makes no sense.
+    """
     trained = text.endswith(TRAINED)
     base, at, share_text = text.removesuffix(TRAINED).partition("@")
     known = ", ".join(RECIPES)

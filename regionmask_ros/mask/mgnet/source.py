@@ -10,10 +10,12 @@ import cv2
 import numpy as np
 
 from ..budget import TOP, QuantileThreshold
-from ..source import MaskContext
+from ..source import DYNAMIC, MaskContext, StatelessSource
 from .light import LightNetwork
 from .paper import PaperNetwork
 from .weights import MaskWeights
+
+MGNET = "mgnet"
 
 BOX_SCORE, RING_SCORE = 0.6, 0.3
 """What a region inside a box of the last result gets on top of the network's score, and one beside such a region."""
@@ -43,12 +45,14 @@ SHORTEST_REUSE, LONGEST_REUSE = 3, 7
 for longer than a frame, and the change, which is looked at in every frame, tells of it meanwhile."""
 
 
-class MgnetMask:
+class MgnetMask(StatelessSource):
     """One camera's mask. Starts afresh with frame 0.
 
     runs: how often the network has looked. frames: how many it was asked about. last_scores: float32 [rows, cols], what
     it said last.
     """
+
+    name = DYNAMIC
 
     def __init__(self, weights: MaskWeights, masked_share: float | None = None, static: np.ndarray | None = None,
                  every_frame: bool = False) -> None:
@@ -64,7 +68,7 @@ class MgnetMask:
         self.last_scores = self._logits = self._change = self._seen = self._keep = None
         self._reused = self.runs = self.frames = 0
 
-    def __call__(self, cues: MaskContext) -> np.ndarray:
+    def propose(self, cues: MaskContext) -> np.ndarray:
         """bool [rows, cols], True = attended. The cues need a glance."""
         scores = add_box_scores(self.network_scores(cues), cues)
         if self._static is not None:
@@ -72,6 +76,10 @@ class MgnetMask:
         threshold = self._weights.threshold if self._holder is None else self._holder.threshold(scores)
         self._keep = scores > threshold
         return self._keep
+
+    def reset(self) -> None:
+        """Starts afresh with the next frame."""
+        self._network = None
 
     def network_scores(self, cues: MaskContext) -> np.ndarray:
         """float32 [rows, cols], 0 to 1: what the network says of this frame, or said of a recent one, and what

@@ -20,7 +20,7 @@ from regionmask_ros.lab.bench.speed import (
     resize_row,
     worst_frames,
 )
-from regionmask_ros.mask.scheduling import is_refresh
+from regionmask_ros.mask.schedule import is_refresh
 
 FRAMES = 12
 

@@ -84,7 +84,7 @@ def test_a_mask_of_another_grid_is_refused(tmp_path):
     save_static_mask(str(tmp_path / "m.npz"), np.ones((5, 6), bool), 16)
     assert "made for 5x6 regions of 16 pixels, but this input has 4x6 of 16" in refusal(tmp_path / "m.npz")
     painted(tmp_path / "m.png", np.zeros((7, 6), np.uint8))
-    assert "a picture of 6x7, but this camera needs 120x90 (its picture) or 6x4" in refusal(tmp_path / "m.png")
+    assert "an image of 6x7, but this camera needs 120x90 (its image) or 6x4" in refusal(tmp_path / "m.png")
 
 
 def test_object_arrays_are_refused_unread(tmp_path):
@@ -124,7 +124,7 @@ def test_odd_headers_are_refused_quietly(tmp_path, header, capfd, recwarn):
 
 def test_other_files_are_refused(tmp_path):
     (tmp_path / "text.png").write_text("not a picture")
-    assert "neither a PNG picture nor an .npz mask" in refusal(tmp_path / "text.png")
+    assert "neither a PNG image nor an .npz mask" in refusal(tmp_path / "text.png")
     (tmp_path / "empty.png").write_bytes(b"")
     assert "empty file" in refusal(tmp_path / "empty.png")
     assert "no such file" in refusal(tmp_path / "missing.png")

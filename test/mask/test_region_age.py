@@ -1,4 +1,4 @@
-"""Ages of regions, and boxes that nothing sent now speaks for."""
+"""Ages of regions, and boxes that no region that was sent confirms."""
 
 from __future__ import annotations
 
@@ -8,9 +8,9 @@ from hypothesis import strategies as st
 
 from regionmask_ros.core.detections import Detections
 from regionmask_ros.core.grid import RegionGrid
-from regionmask_ros.mask.policy import OLDEST, initial_age, unobserved, update_age
+from regionmask_ros.mask.region_age import MAX_AGE, find_unobserved, initial_age, update_age
 
-GRID, PICTURE = RegionGrid(4, 6), (96, 64)
+GRID, IMAGE_WH = RegionGrid(4, 6), (96, 64)
 
 
 def objects(*boxes) -> Detections:
@@ -29,16 +29,16 @@ def test_an_age_counts_the_frames_since_a_region_was_sent():
 
 def test_an_age_ends_at_the_largest_number_and_does_not_start_again():
     nothing = GRID.full(False)
-    assert (update_age(initial_age(GRID), nothing) == OLDEST).all()
-    assert (update_age(np.full(GRID.shape, OLDEST - 1, np.uint16), nothing) == OLDEST).all()
+    assert (update_age(initial_age(GRID), nothing) == MAX_AGE).all()
+    assert (update_age(np.full(GRID.shape, MAX_AGE - 1, np.uint16), nothing) == MAX_AGE).all()
 
 
-def test_a_box_is_stale_when_none_of_its_regions_was_sent():
+def test_a_box_is_unobserved_when_none_of_its_regions_was_sent():
     keep = GRID.full(False)
     keep[1, 2] = True
     found = objects([32, 16, 48, 32], [40, 20, 90, 60], [0, 0, 32, 64], [48, 16, 64, 32], [96, 0, 96, 10])
-    assert unobserved(found, keep, PICTURE).tolist() == [False, False, True, True, True]
-    assert unobserved(Detections.empty(), keep, PICTURE).shape == (0,)
+    assert find_unobserved(found, keep, IMAGE_WH).tolist() == [False, False, True, True, True]
+    assert find_unobserved(Detections.empty(), keep, IMAGE_WH).shape == (0,)
 
 
 @given(st.integers(0, 2**32 - 1))
@@ -47,6 +47,6 @@ def test_it_says_what_covering_each_box_says(seed):
     keep = rng.random(GRID.shape) < 0.2
     corner = rng.uniform(-20, 90, (5, 2))
     found = objects(*np.concatenate([corner, corner + rng.uniform(1, 40, (5, 2))], axis=1))
-    expected = [not (keep & GRID.cover(box, PICTURE)).any() for box in found.boxes]
-    stale, visible = unobserved(found, keep, PICTURE), GRID.spans(found.boxes, PICTURE)[2]
-    assert stale[visible].tolist() == [e for e, v in zip(expected, visible) if v]
+    expected = [not (keep & GRID.cover(box, IMAGE_WH)).any() for box in found.boxes]
+    unobserved, visible = find_unobserved(found, keep, IMAGE_WH), GRID.spans(found.boxes, IMAGE_WH)[2]
+    assert unobserved[visible].tolist() == [e for e, v in zip(expected, visible) if v]

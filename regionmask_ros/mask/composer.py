@@ -1,0 +1,98 @@
+"""Unites the proposals of mask sources. A budget and the refresh wrap the union."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Protocol
+
+import numpy as np
+
+from ..core.detections import Detections
+from ..core.grid import RegionGrid
+from ..core.result import RegionMask, StepResult
+from .adaptive import AdaptiveSource, OccupancyLearner
+from .attention import AttentionSource
+from .schedule import is_refresh
+from .source import MaskContext, MaskSource
+
+
+class Budget(Protocol):
+    """Limits how many regions are attended in a frame that is not a refresh frame."""
+
+    def apply(self, proposals: dict[str, np.ndarray], context: MaskContext) -> dict[str, np.ndarray]:
+        """Proposals by source name, bool [rows, cols] each, within the budget."""
+
+
+class MaskComposer:
+    """The masks of one camera.
+
+    Without a source, every region of every frame is attended.
+
+    Attributes:
+        grid: The region grid.
+        image_wh: Width and height of the camera's image, in pixels.
+        sources: Those whose proposals are united.
+        refresh_period: Frames from one refresh frame to the next, see ``schedule.frames_to_refresh``.
+        budget: Limits the union. None: as many regions as the sources propose.
+        learner: Where objects were seen so far; the adaptive source itself where there is one.
+    """
+
+    def __init__(self, grid: RegionGrid, image_wh: tuple[int, int], sources: Sequence[MaskSource] = (),
+                 refresh_period: int = 0, budget: Budget | None = None) -> None:
+        self.grid, self.image_wh, self.sources = grid, image_wh, tuple(sources)
+        self.refresh_period, self.budget = refresh_period, budget
+        adaptive = [source for source in self.sources if isinstance(source, AdaptiveSource)]
+        self.learner = adaptive[0] if adaptive else OccupancyLearner(grid, image_wh)
+        self._observers = self.sources if adaptive else (*self.sources, self.learner)
+        self._asked = (*self.sources, AttentionSource())
+
+    def compose(self, context: MaskContext) -> RegionMask:
+        """Makes the mask of the next frame.
+
+        Args:
+            context: What is known before the frame is sent.
+
+        Returns:
+            The union of the sources; everything on a refresh frame.
+        """
+        if not self.sources:
+            return RegionMask(self.grid.full(True), {}, refresh=context.since_refresh == 0)
+        proposals = {
+            source.name: keep for source in self._asked if (keep := source.propose(context)) is not None}
+        refresh = is_refresh(context.since_refresh, self.refresh_period)
+        if self.budget is not None:
+            proposals = self.budget.apply(proposals, context)
+        keep = self.grid.full(refresh)
+        if not refresh:
+            for proposal in proposals.values():
+                keep |= proposal
+        return RegionMask(keep, proposals, refresh)
+
+    def observe(self, result: StepResult) -> None:
+        """Lets all sources learn from a result."""
+        for source in self._observers:
+            source.observe(result)
+
+    def reset(self) -> None:
+        """Resets all sources. What was learned of the place stays, see ``OccupancyLearner.forget``."""
+        for source in self.sources:
+            source.reset()
+
+    def learned_mask(self) -> np.ndarray:
+        """A static mask of what was seen.
+
+        Returns:
+            bool [rows, cols]: what the adaptive source attends or, without one, all regions in which an object was
+            seen.
+
+        Raises:
+            UserError: No object was seen yet.
+        """
+        ever = self.learner.stats.mask()
+        if not isinstance(self.learner, AdaptiveSource):
+            return ever
+        keep = self.learner.keep
+        if self.budget is None or self.learner.ranks is None:
+            return keep
+        context = MaskContext(Detections.empty(), self.grid, self.image_wh, since_refresh=1)
+        return self.budget.apply({self.learner.name: keep}, context)[self.learner.name]

@@ -1,0 +1,111 @@
+"""Everything that the pipeline knows of one camera, and what each kind of reset keeps of it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from enum import Enum
+
+import numpy as np
+
+from ..core.detections import Detections
+from ..core.grid import RegionGrid
+from ..encoder.encoder import Encoder, FrameView
+from ..mask.composer import MaskComposer
+from ..mask.region_age import initial_age
+from ..mask.source import MaskContext
+from .interpreter import InterpreterState
+
+
+class ResetReason(Enum):
+    """Why a camera's state is reset. In all cases the next frame is a refresh frame."""
+
+    REQUESTED = "a reset was requested"
+    NEW_CAMERA = "the camera's frame has changed"
+    SIZE_CHANGED = "the size of the image or of the network's input has changed"
+    STAMP_JUMPED = "a stamp lies before the one of the frame before"
+    RESTART_PERIOD = "the restart period is over"
+    BACKEND_CHANGED = "another backend, or the same one opened anew"
+
+
+KEEPS_PLACE: Mapping[ResetReason, bool] = {
+    ResetReason.REQUESTED: False,
+    ResetReason.NEW_CAMERA: False,
+    ResetReason.SIZE_CHANGED: False,
+    ResetReason.STAMP_JUMPED: True,
+    ResetReason.RESTART_PERIOD: True,
+    ResetReason.BACKEND_CHANGED: True,
+}
+"""Whether a reset keeps what was learned of the place: where objects were seen, and the adaptive mask that is made of
+it. Every reset keeps the sizes, the masks' settings and the ages of the regions, except after SIZE_CHANGED: then the
+pipeline makes a new state. No reset keeps references, tracks, the last result or what a mask network remembers."""
+
+
+@dataclass
+class CameraState:
+    """The state of one camera.
+
+    Attributes:
+        image_wh: Width and height of the camera's image.
+        input_wh: Width and height of the network's input.
+        encoder: The encoder, with the references of all input values.
+        composer: The masks, with what they have learned.
+        objects: Tracks, and what the last head shows.
+        age: uint16 [rows, cols], frames since a region was last sent.
+        frame: Number of the next frame since the last reset.
+        refresh_from: The frame from which the refresh period counts.
+        last: Objects of the last result.
+        frame_id: Coordinate frame of the last image.
+        stamp_ns: Stamp of the last image.
+        blank_input: uint8 [height, width, 3], stands for an input of which nothing is sent.
+    """
+
+    image_wh: tuple[int, int]
+    input_wh: tuple[int, int]
+    encoder: Encoder
+    composer: MaskComposer
+    objects: InterpreterState = field(default_factory=InterpreterState)
+    age: np.ndarray = field(init=False)
+    frame: int = 0
+    refresh_from: int = 0
+    last: Detections = field(default_factory=Detections.empty)
+    frame_id: str = ""
+    stamp_ns: int = 0
+    blank_input: np.ndarray = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.age = initial_age(self.grid)
+        self.blank_input = np.zeros((self.input_wh[1], self.input_wh[0], 3), np.uint8)
+
+    @property
+    def grid(self) -> RegionGrid:
+        """The region grid of the network's input."""
+        return self.composer.grid
+
+    @property
+    def since_refresh(self) -> int:
+        """Number of the next frame, counted from the one at which the refresh period starts."""
+        return self.frame - self.refresh_from
+
+    def context(self, view: FrameView, attention: np.ndarray) -> MaskContext:
+        """What the mask sources may look at before the next frame is sent.
+
+        Args:
+            view: The frame.
+            attention: Boxes that a planner asks for, float [n, 4].
+
+        Returns:
+            The context.
+        """
+        return MaskContext(self.last, self.grid, self.image_wh, self.frame, view, self.since_refresh,
+                           self.objects.tracks, attention)
+
+    def reset(self, reason: ResetReason) -> None:
+        """Forgets what the reason says, see ``KEEPS_PLACE``."""
+        self.encoder.reset()
+        self.composer.reset()
+        if not KEEPS_PLACE[reason]:
+            self.composer.learner.forget()
+        self.objects = InterpreterState()
+        self.frame = self.refresh_from = 0
+        self.last = Detections.empty()

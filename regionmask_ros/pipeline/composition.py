@@ -1,0 +1,131 @@
+"""From settings to the masks of a camera: mask files are read here, and what does not fit is refused."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from ..core.grid import RegionGrid
+from ..mask.adaptive import AdaptiveSource
+from ..mask.budget import RegionBudget, attended_regions, non_refresh_share
+from ..mask.composer import Budget, MaskComposer
+from ..mask.mgnet.source import MGNET, MgnetMask
+from ..mask.mgnet.weights import load_weights
+from ..mask.schedule import PRESETS, Schedule, ScheduleBudget, ScheduledBorder, ScheduledObjects
+from ..mask.source import ADAPTIVE, STATIC, MaskSource
+from ..mask.static import StaticSource, read_static_mask
+from ..mask.tracking import TRACKING, TrackingSource
+from .settings import PipelineSettings
+
+ComposerFactory = Callable[[RegionGrid, "tuple[int, int]"], MaskComposer]
+"""Makes the masks of a camera from the region grid and the image's (width, height)."""
+
+
+@dataclass(frozen=True)
+class SourceParts:
+    """What a source can be made from.
+
+    Attributes:
+        settings: What the user chose.
+        grid: The region grid.
+        image_wh: Width and height of the camera's image.
+        static: The static mask's file on the grid, bool [rows, cols]; None without a file.
+        heat: Heat of the same file; None where it has none.
+        schedule: The preset's schedule; None without a preset.
+    """
+
+    settings: PipelineSettings
+    grid: RegionGrid
+    image_wh: tuple[int, int]
+    static: np.ndarray | None
+    heat: np.ndarray | None
+    schedule: Schedule | None
+
+
+def _static(parts: SourceParts) -> Sequence[MaskSource]:
+    assert parts.static is not None, "the settings require a file"
+    return [StaticSource(parts.static, parts.heat)]
+
+
+def _adaptive(parts: SourceParts) -> Sequence[MaskSource]:
+    return [AdaptiveSource(parts.settings.adaptive, parts.grid, parts.image_wh, parts.static)]
+
+
+def _tracking(_: SourceParts) -> Sequence[MaskSource]:
+    return [TrackingSource()]
+
+
+def _mgnet(parts: SourceParts) -> Sequence[MaskSource]:
+    settings = parts.settings
+    share = settings.target_masked if settings.target_moves_threshold else 0.0
+    return [make_mgnet(settings.mgnet_weights, share, settings.effective_refresh_period, parts.static)]
+
+
+def _schedule(parts: SourceParts) -> Sequence[MaskSource]:
+    assert parts.schedule is not None, "its name is in PRESETS"
+    return [ScheduledObjects(parts.schedule), ScheduledBorder(parts.schedule)]
+
+
+SOURCES: Mapping[str, Callable[[SourceParts], Sequence[MaskSource]]] = {
+    STATIC: _static, ADAPTIVE: _adaptive, TRACKING: _tracking, MGNET: _mgnet, **dict.fromkeys(PRESETS, _schedule),
+}
+"""Mask sources by their name in the settings. A preset is two sources: its objects, and the border."""
+
+
+def make_composer(settings: PipelineSettings, grid: RegionGrid, image_wh: tuple[int, int]) -> MaskComposer:
+    """Makes the masks of a camera.
+
+    Sources are united: with a preset and a static mask, what either attends is sent. A preset's refresh period applies
+    to all.
+
+    Args:
+        settings: What the user chose.
+        grid: The region grid.
+        image_wh: Width and height of the camera's image.
+
+    Returns:
+        The masks; an adaptive one has not seen anything yet.
+
+    Raises:
+        UserError: A file cannot be read, or the static mask is for another grid or image.
+    """
+    file = read_static_mask(settings.static_mask) if settings.reads_static_mask else None
+    static, heat = (file.fit(grid, image_wh), file.heat) if file else (None, None)
+    schedule, regions = settings.schedule, None
+    if settings.target_masked and not settings.target_moves_threshold:
+        regions = attended_regions(grid, settings.target_masked, settings.effective_refresh_period)
+        schedule = schedule and schedule.limited(regions, grid)
+    parts = SourceParts(settings, grid, image_wh, static, heat, schedule)
+    sources = [source for name in settings.active_sources for source in SOURCES[name](parts)]
+    budget = None if regions is None else _make_budget(sources, regions, schedule)
+    return MaskComposer(grid, image_wh, sources, settings.effective_refresh_period, budget)
+
+
+def make_mgnet(weights: str, masked_share: float, refresh_period: int, static: np.ndarray | None) -> MgnetMask:
+    """Makes the mask network of one camera.
+
+    Args:
+        weights: File of the network; "": the package's.
+        masked_share: Share of the regions to be masked over all frames, 0 to 1, which moves the threshold of its
+            scores. 0: the threshold that comes with the weights.
+        refresh_period: Frames from one refresh frame to the next.
+        static: What another mask attends besides, bool [rows, cols]; None: nothing.
+
+    Returns:
+        The source.
+
+    Raises:
+        UserError: The weights cannot be read, or the share is out of reach because of the refresh frames.
+    """
+    share = non_refresh_share(masked_share, refresh_period) if masked_share else None
+    return MgnetMask(load_weights(weights), share, static)
+
+
+def _make_budget(sources: Sequence[MaskSource], regions: int, schedule: Schedule | None) -> Budget:
+    if schedule is not None:
+        objects = next(source for source in sources if isinstance(source, ScheduledObjects))
+        return ScheduleBudget(schedule, objects)
+    ranked = [source for source in sources if isinstance(source, (StaticSource, AdaptiveSource))]
+    return RegionBudget(regions, ranked[0] if ranked else None)

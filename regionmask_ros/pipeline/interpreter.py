@@ -1,0 +1,122 @@
+"""The last stage of the pipeline: from the network's output to the objects of a frame, over time."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+import numpy as np
+
+from ..core.detections import Detections
+from ..detection.filter import DetectionFilter
+from ..detection.yolo import decode
+from ..network.graph import Network, YoloHead
+from ..tracking.motion import OpticalFlow
+from ..tracking.tracker import Tracks, update_tracks
+from .settings import PipelineSettings
+
+
+@dataclass
+class InterpreterState:
+    """What an interpreter knows from the frames before.
+
+    Attributes:
+        tracks: The tracked objects.
+        image: The last frame, downsampled; None where it is not known.
+        displayed: What the last head shows. None: not known for the settings in force.
+        displayed_ids: int64, numbers of the tracked ones of them. None: not known yet.
+    """
+
+    tracks: Tracks = field(default_factory=Tracks.none)
+    image: np.ndarray | None = None
+    displayed: Detections | None = None
+    displayed_ids: np.ndarray | None = None
+
+
+@dataclass(frozen=True)
+class Interpreter:
+    """Decodes heads, tracks objects, and filters what is reported. Fixed; what changes is in an ``InterpreterState``.
+
+    A schedule tracks only what it sends again. To have weak detections moved with their objects, too, as an evaluation
+    needs them, give the same results to a second interpreter with lower thresholds and a state of its own.
+
+    Attributes:
+        head: What the head's channels mean. None: nothing can be detected.
+        nms_iou: Overlap above which the weaker box of a class goes.
+        reported: Which detections are reported.
+        track_score: Lowest score of a detection that is tracked. None: nothing is tracked, and boxes stay where the
+            network shows them.
+    """
+
+    head: YoloHead | None
+    nms_iou: float
+    reported: DetectionFilter
+    track_score: float | None = None
+
+    @classmethod
+    def of(cls, settings: PipelineSettings, network: Network) -> Interpreter:
+        """Makes the interpreter that the settings ask for.
+
+        Args:
+            settings: What the user chose.
+            network: The network.
+
+        Returns:
+            The interpreter.
+
+        Raises:
+            UserError: The network has no class of a name.
+        """
+        reported = DetectionFilter.of(network.labels, settings.score_threshold, settings.classes,
+                                      settings.class_thresholds, settings.max_detections)
+        schedule = settings.schedule
+        return cls(network.head, settings.nms_iou, reported, schedule.min_score if schedule else None)
+
+    def read(self, state: InterpreterState, head: np.ndarray, synops: Sequence[int], image_wh: tuple[int, int]
+             ) -> Detections:
+        """Decodes the head.
+
+        Args:
+            state: Of the frames before; changed.
+            head: int32 [rows, cols, channels].
+            synops: Synaptic operations of each layer; empty where the backend does not count them.
+            image_wh: Width and height of the camera's image.
+
+        Returns:
+            What the network shows, best score first.
+        """
+        # Where synops are counted and there is none, no neuron has changed, and what the head shows is known.
+        if state.displayed is None or not synops or any(synops):
+            state.displayed_ids = None
+            lowest = self.reported.lowest if self.track_score is None else min(self.reported.lowest, self.track_score)
+            state.displayed = (Detections.empty() if self.head is None else
+                               decode(head, self.head, image_wh, lowest, self.nms_iou))
+        return state.displayed
+
+    def track(self, state: InterpreterState, found: Detections, keep: np.ndarray, image_wh: tuple[int, int],
+              number: int, image: np.ndarray | None) -> Detections:
+        """Tracks objects, moves boxes whose regions were not sent, and filters.
+
+        Args:
+            state: Of the frames before; changed.
+            found: From ``read``.
+            keep: bool [rows, cols], the regions that were sent in this frame.
+            image_wh: Width and height of the camera's image.
+            number: Of the frame; rises from call to call.
+            image: The frame, downsampled; None where nothing is tracked.
+
+        Returns:
+            The detections that are reported, best score first.
+        """
+        if self.track_score is not None:
+            found = self.reported.of_wanted_classes(found)
+            tracked = found.with_min_score(self.track_score)
+            motion = None if state.image is None or image is None else OpticalFlow(state.image, image)
+            weak = found.skip_first(len(tracked)) if len(tracked) < len(found) else None
+            state.tracks, found = update_tracks(
+                state.tracks, tracked, keep, image_wh, number, motion, state.displayed_ids)
+            state.displayed_ids = found.track_ids
+            # Detections come best first, so those that are not tracked are the last ones.
+            found = found if weak is None else found.concat(weak)
+        state.image = image
+        return self.reported.apply(found)
