@@ -9,7 +9,7 @@ import re
 import shutil
 import subprocess
 import sys
-import xml.etree.ElementTree as ElementTree
+import xml.etree.ElementTree as ET
 from importlib.util import find_spec
 from pathlib import Path
 
@@ -31,8 +31,8 @@ needs_colcon = pytest.mark.skipif(find_spec("colcon_core") is None or find_spec(
                                   reason="colcon is not installed for this Python")
 
 
-def manifest() -> ElementTree.Element:
-    return ElementTree.parse(ROOT / "package.xml").getroot()
+def manifest() -> ET.Element:
+    return ET.parse(ROOT / "package.xml").getroot()
 
 
 def commands() -> set[str]:
