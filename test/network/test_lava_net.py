@@ -107,7 +107,7 @@ def huge(file) -> None:
     (set_value("layer/0/neuron/vThMant", 1 << 20), "threshold"),
     (set_value("layer/1/groups", 2), "groups or dilation"),
     (set_value("layer/1/dilation", np.array([2, 2])), "groups or dilation"),
-    (set_value("layer/1/stride", np.array([2, 1])), "along both sides"),
+    (set_value("layer/1/stride", np.array([2, 1])), "the same for rows and columns"),
     (set_value("layer/1/bias", np.full(8, 0.5, np.float32)), "not integers of 31 bits"),
     (set_value("layer/1/bias", np.full(8, np.nan, np.float32)), "not integers of 31 bits"),
     (set_value("layer/1/bias", np.zeros(9, np.float32)), "bias"),

@@ -80,7 +80,7 @@ def test_a_user_without_a_home_folder_has_no_user_file(bare, monkeypatch):
 def test_a_wrong_environment_variable_is_named_in_the_error(bare, monkeypatch):
     put(bare / "prefix/share/regionmask_ros/yolo_kp.pt")
     monkeypatch.setenv("REGIONMASK_NETWORK", str(bare / "gone.pt"))
-    with pytest.raises(UserError, match="gone.pt: no such file; the environment variable REGIONMASK_NETWORK names it"):
+    with pytest.raises(UserError, match="gone.pt: no such file; correct the environment variable REGIONMASK_NETWORK"):
         find_network()
 
 
