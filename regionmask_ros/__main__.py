@@ -1,4 +1,4 @@
-"""``python -m regionmask_ros NAME ...``: dispatch to the command of that name."""
+"""``python -m regionmask_ros NAME ...`` runs the command of this name."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ from .errors import UserError
 
 
 def main() -> int:
+    """Runs the command that the program's arguments name; returns its exit status."""
     return run_guarded(lambda: _dispatch(sys.argv[1:]))
 
 
@@ -22,8 +23,8 @@ def _dispatch(arguments: list[str]) -> int:
         print(f"regionmask_ros {__version__}")
         return EXIT_OK
     if name not in COMMANDS:
-        said = f"unknown command {name!r}" if name else "no command given"
-        raise UserError(f"{said}; use one of {', '.join(COMMANDS)} (see --help)")
+        problem = f"unknown command {name!r}" if name else "no command given"
+        raise UserError(f"{problem}; use one of {', '.join(COMMANDS)} (see --help)")
     return command_main(name, arguments[1:])
 
 
@@ -31,7 +32,7 @@ def _help() -> str:
     width = max(map(len, COMMANDS))
     lines = [f"  {name:<{width}}  {text}" for name, text in COMMANDS.items()]
     return "\n".join(["usage: regionmask_ros COMMAND [options]", "", "commands:", *lines, "",
-                      "regionmask_ros COMMAND --help tells its options, with an example."])
+                      "regionmask_ros COMMAND --help lists the options and gives an example."])
 
 
 if __name__ == "__main__":

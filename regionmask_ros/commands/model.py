@@ -1,9 +1,9 @@
 """Import or inspect a trained network.
 
-The network is YOLO-KP, which lava-dl brings: "import" takes its wheel, or the .pt file inside it, reads it to prove it,
-and installs it where all commands look. "inspect" tells what a file, or the installed one, holds.
+The network is YOLO-KP, which is part of lava-dl. "import" checks the wheel of lava-dl, or the .pt file in it, and
+installs the network for all commands. "inspect" prints the content of a file, or of the installed network.
 
-example:
+Examples:
   python -m regionmask_ros model import lava_dl-0.6.0-py3-none-any.whl
   python -m regionmask_ros model inspect --json network.json
 """
@@ -28,27 +28,32 @@ _COLUMNS = ("layer", "in", "out", "kernel", "stride", "weights", "dense MACs", "
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Adds the actions and their arguments."""
     actions = parser.add_subparsers(dest="action", metavar="ACTION", required=True)
-    taken = actions.add_parser("import", help="check a network file and install it", allow_abbrev=False)
-    taken.add_argument("file", metavar="FILE", help="the lava-dl wheel, or a checkpoint (.pt)")
-    taken.add_argument("--to", metavar="PATH", default="", help="where to (default: the user's data folder)")
-    shown = actions.add_parser("inspect", help="tell what a network file holds", allow_abbrev=False)
-    shown.add_argument("file", metavar="FILE", nargs="?", default="", help="default: the one that all commands use")
-    shown.add_argument("--json", metavar="FILE", default="", help="write the same as JSON, too")
+    importer = actions.add_parser("import", help="check a network file and install it", allow_abbrev=False)
+    importer.add_argument("file", metavar="FILE", help="the lava-dl wheel, or a checkpoint (.pt)")
+    importer.add_argument("--to", metavar="PATH", default="",
+                          help="the new file or its folder (default: in the user's data folder)")
+    inspector = actions.add_parser("inspect", help="print the content of a network file", allow_abbrev=False)
+    inspector.add_argument("file", metavar="FILE", nargs="?", default="",
+                           help="default: the network that all commands use")
+    inspector.add_argument("--json", metavar="FILE", default="", help="also write it as JSON")
 
 
 def run(args: argparse.Namespace) -> int:
+    """Runs the chosen action."""
     return _import(args) if args.action == "import" else _inspect(args)
 
 
 def main(argv: Sequence[str] | None = None) -> int:
+    """Runs the command; returns its exit status."""
     return command_main("model", argv)
 
 
 def _import(args: argparse.Namespace) -> int:
     target = Path(args.to) if args.to else user_file()
     if target is None:
-        raise UserError("this user has no data folder; say where to with --to PATH, or set HOME")
+        raise UserError("this user has no data folder: give the target with --to PATH, or set HOME")
     network = install_network(args.file, target)
     print(f"{network.name} installed: {network.source_file}")
     return EXIT_OK
@@ -63,7 +68,14 @@ def _inspect(args: argparse.Namespace) -> int:
 
 
 def describe(network: Network) -> dict[str, Any]:
-    """What a network is, in JSON's types. Sizes (rows, cols, channels) are for the input that it was trained at."""
+    """Describes a network for people.
+
+    Args:
+        network: Any network.
+
+    Returns:
+        The content of the JSON file. Sizes (rows, cols, channels) are for the input size of the training.
+    """
     width, height = TRAINED_SIZE_WH
     outputs = network.output_size(TRAINED_SIZE_WH)
     inputs = [(height, width, network.in_channels), *outputs[:-1]]
@@ -87,6 +99,7 @@ def describe(network: Network) -> dict[str, Any]:
 
 def _as_text(facts: dict[str, Any]) -> str:
     labels, anchors = facts["labels"], facts["anchors"]
+    sizes = f"rows x cols x channels, at an input of {_size(facts['input_size'])}"
     pairs = (
         ("network", facts["name"]),
         ("file", facts["file"]),
@@ -95,8 +108,7 @@ def _as_text(facts: dict[str, Any]) -> str:
         ("classes", f"{len(labels)}, {labels[0]} to {labels[-1]}"),
         ("anchors", ", ".join(f"{w:g}x{h:g}" for w, h in anchors) + " cells"),
         ("thresholds", f"in 1/64; the encoder's is {facts['encoder_threshold']}"),
-        ("sizes", f"rows x cols x channels, at an input of {_size(facts['input_size'])}; any multiple of "
-                  f"{facts['total_stride']} works"),
+        ("sizes", f"{sizes}; any multiple of {facts['total_stride']} works"),
     )
     rows = [_COLUMNS, *(_row(layer) for layer in facts["layers"])]
     rows.append(("all", "", "", "", "", f"{facts['weights']:,}", f"{facts['dense_macs']:,}", ""))

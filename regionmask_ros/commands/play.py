@@ -1,10 +1,10 @@
-"""Publish a video, a folder of pictures or a bag's pictures on an image topic, as a camera would.
+"""Publish a video, a folder of images or the images of a bag on an image topic, as a camera would.
 
-Pictures go out at their own pace, best effort (as camera drivers do), stamped with the time of now; with --clock they
-carry simulated time, which is published on /clock: that of a bag is the bag's own.
+Images are published at their own rate and stamped with the current time, with best-effort QoS as camera drivers use it.
+With --clock they are stamped with simulated time, which is published on /clock; for a bag this is the bag's own time.
 
   python -m regionmask_ros play street.mp4 --topic /camera/image_raw
-  python -m regionmask_ros play pictures/ --rate 0.5 --clock
+  python -m regionmask_ros play images/ --rate 0.5 --clock
   python -m regionmask_ros play my_bag/ --bag-topic /front/image_raw --clock --loop
 """
 
@@ -23,31 +23,35 @@ from ..ros.session import StopRequest
 from ..sources import Source, open_source
 from ._cli import EXIT_OK, command_main
 
-SLOWEST, FASTEST = 0.001, 1000.0
+MIN_RATE, MAX_RATE = 0.001, 1000.0
 
 LINGER_S = 0.3
-"""How long the publisher outlives its last picture, which may still be on its way."""
+"""How long the publisher exists after its last image, which may still be in transport."""
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Adds the command's arguments."""
     parser.add_argument("source", metavar="SOURCE", help="a video file, a folder of images, or a bag (mcap or db3)")
     parser.add_argument("--topic", default="image", metavar="T", help="topic to publish on (default: image)")
-    parser.add_argument("--bag-topic", default="", metavar="T", help="topic of a bag with several (default: --topic)")
+    parser.add_argument("--bag-topic", default="", metavar="T",
+                        help="image topic of a bag that has several (default: --topic)")
     parser.add_argument("--compressed", action="store_true", help="publish JPEG on TOPIC/compressed")
-    parser.add_argument("--loop", action="store_true", help="play it again and again, until Ctrl-C")
+    parser.add_argument("--loop", action="store_true", help="repeat until Ctrl-C")
     parser.add_argument("--rate", type=float, default=1.0, metavar="R", help="speed factor (default: 1.0)")
     parser.add_argument("--max-frames", metavar="N", type=int, help="stop after N frames")
-    parser.add_argument("--clock", action="store_true", help="simulated time: from the source, also on /clock")
+    parser.add_argument("--clock", action="store_true",
+                        help="use the source's time as simulated time, and publish /clock")
     parser.add_argument("--wait", type=float, default=2.0, metavar="S",
-                        help="wait for a subscriber, at most so many seconds (default: 2)")
+                        help="wait at most S seconds for a subscriber (default: 2)")
     parser.add_argument(
         "--ros-args", nargs=argparse.REMAINDER, default=[], metavar="...", help="such as: -r __ns:=/front"
     )
-    parser.add_argument("--json", default="", metavar="FILE", help="write how many frames were published, and how fast")
+    parser.add_argument("--json", default="", metavar="FILE",
+                        help="write the number of published frames and the duration as JSON")
 
 
 def run(args: argparse.Namespace) -> int:
-    """Plays to the end or to Ctrl-C, and tells how many frames were published."""
+    """Plays until the end or Ctrl-C, and prints the number of published frames."""
     _check(args)
     with StopRequest() as stop, open_source(args.source, args.bag_topic, args.topic) as source:
         from ..ros.setup import require, use_profile
@@ -59,13 +63,13 @@ def run(args: argparse.Namespace) -> int:
 
 
 def check_rate(rate: float) -> None:
-    """Raises UserError for a speed that nobody can wait for or keep up with."""
-    if not SLOWEST <= rate <= FASTEST:
-        raise UserError(f"--rate {rate}: must lie between {SLOWEST} and {FASTEST}")
+    """Raises UserError for a rate out of range."""
+    if not MIN_RATE <= rate <= MAX_RATE:
+        raise UserError(f"--rate {rate}: must be between {MIN_RATE} and {MAX_RATE}")
 
 
 def check_max_frames(count: int | None) -> None:
-    """Raises UserError for a limit that leaves no frame."""
+    """Raises UserError for a limit below 1."""
     if count is not None and not 1 <= count <= sys.maxsize:
         raise UserError(f"--max-frames {count}: must be 1 or more")
 
@@ -85,17 +89,19 @@ def _play(source: Source, args: argparse.Namespace, stop: StopRequest) -> None:
     with RosSession(["--ros-args", *args.ros_args]) as session:
         player = session.add(lambda **node: Player(args.topic, args.clock, args.compressed, **node))
         if not player.wait_for_subscriber(args.wait, stop) and not stop.is_set():
-            print(f"nobody listens on {player.topic} yet; playing all the same", file=sys.stderr)
-        played = PlaybackStats(0, 0.0)
-        for played in islice(player.play(source, Pace(args.rate, args.clock, args.loop), stop), args.max_frames):
-            pass
+            print(f"no subscriber on {player.topic} yet; playing anyway", file=sys.stderr)
+        stats = PlaybackStats(0, 0.0)
+        played = player.play(source, Pace(args.rate, args.clock, args.loop), stop)
+        for newest in islice(played, args.max_frames):
+            stats = newest
         stop.wait(LINGER_S)
         topic = player.topic
-    print(f"published {played.frames} frames on {topic} in {played.seconds:.1f} s")
+    print(f"published {stats.frames} frames on {topic} in {stats.seconds:.1f} s")
     if args.json:
-        report = {"frames": played.frames, "seconds": round(played.seconds, 3), "topic": topic, "source": source.name}
+        report = {"frames": stats.frames, "seconds": round(stats.seconds, 3), "topic": topic, "source": source.name}
         write_whole(Path(args.json), json.dumps(report).encode())
 
 
 def main(argv: Sequence[str] | None = None) -> int:
+    """Runs the command; returns its exit status."""
     return command_main("play", argv)

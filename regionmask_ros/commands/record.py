@@ -1,10 +1,10 @@
 """Record what a detector publishes into a rosbag2 folder (mcap), until Ctrl-C.
 
-For computers without "ros2 bag". With use_sim_time the bag's times are those of /clock, so that it fits a bag that is
-being played; the messages keep their own stamps in any case.
+For computers without "ros2 bag". With use_sim_time the messages are recorded with the time of /clock, so that the new
+bag fits a bag that is being played. The stamps in the messages are not changed.
 
   python -m regionmask_ros record results/ --ros-args -p use_sim_time:=true
-  python -m regionmask_ros record results/ --namespace front --without-pictures
+  python -m regionmask_ros record results/ --namespace front --without-images
 """
 
 from __future__ import annotations
@@ -17,25 +17,27 @@ from pathlib import Path
 
 from ..errors import UserError
 from ..ros.session import StopRequest
-from ._cli import EXIT_OK, command_main
+from ._cli import EXIT_OK, CommandParser, command_main
 
 POLL_PERIOD_S = 0.2
 
 
-def add_arguments(parser: argparse.ArgumentParser) -> None:
+def add_arguments(parser: CommandParser) -> None:
+    """Adds the command's arguments."""
     parser.add_argument("output", metavar="DIR", help="the bag's folder, which must not exist yet")
     parser.add_argument("--namespace", default="", metavar="NS", help="namespace of the detector (default: none)")
-    parser.add_argument("--without-pictures", action="store_true", help="no masks and overlays, which take most room")
+    parser.add_argument("--without-images", action="store_true", help="no masks and overlays, which need most space")
+    parser.old_names["--without-pictures"] = "--without-images"
     parser.add_argument(
         "--ros-args", nargs=argparse.REMAINDER, default=[], metavar="...", help="such as: -p use_sim_time:=true"
     )
 
 
 def run(args: argparse.Namespace) -> int:
-    """Records until a signal. The bag appears under its name when it is complete."""
+    """Records until a signal. The bag appears when it is complete."""
     target = Path(args.output)
     if os.path.lexists(target):
-        raise UserError(f"{target}: exists already; a bag gets a folder of its own")
+        raise UserError(f"{target}: exists already: give a new folder for the bag")
     with StopRequest() as stop:
         from ..ros.setup import require, use_profile
 
@@ -60,7 +62,7 @@ def _record(args: argparse.Namespace, folder: Path, stop: StopRequest) -> dict[s
     from ..ros.recorder import BagWriter, Recorder, topics_below
     from ..ros.session import RosSession
 
-    topics = topics_below(args.namespace, pictures=not args.without_pictures)
+    topics = topics_below(args.namespace, not args.without_images)
     with closing(BagWriter(folder, topics)) as bag, RosSession(["--ros-args", *args.ros_args]) as session:
         recorder = session.add(lambda **node: Recorder(bag, topics, **node))
         session.spin()
@@ -72,4 +74,5 @@ def _record(args: argparse.Namespace, folder: Path, stop: StopRequest) -> dict[s
 
 
 def main(argv: Sequence[str] | None = None) -> int:
+    """Runs the command; returns its exit status."""
     return command_main("record", argv)

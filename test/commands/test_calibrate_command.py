@@ -1,4 +1,4 @@
-"""`calibrate` as a user meets it: a mask that `run` takes, a picture, a page, and one line for every mistake."""
+"""The command `calibrate`: a mask that `run` accepts, an image, a page, and one line for every mistake."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from regionmask_ros.commands.run import main as run_main
 from regionmask_ros.core.grid import RegionGrid
 from regionmask_ros.mask.static import load_static_mask
 
-GRID, PICTURE = RegionGrid(6, 10), (160, 96)
+GRID, IMAGE_WH = RegionGrid(6, 10), (160, 96)
 
 
 @pytest.fixture(scope="module")
@@ -31,14 +31,15 @@ def labels(tmp_path) -> str:
 
 
 def mask_of(folder) -> np.ndarray:
-    return load_static_mask(str(folder / "static_mask.npz"), GRID, PICTURE)
+    return load_static_mask(str(folder / "static_mask.npz"), GRID, IMAGE_WH)
 
 
-def test_a_mask_from_labels(clip, labels, tmp_path, capfd):
+def test_labels_give_a_mask_a_page_and_figures(clip, labels, tmp_path, capfd):
     out, figures = tmp_path / "out", tmp_path / "figures.json"
     assert main([clip, "--labels", labels, "--output", str(out), "--cover", "0.9", "--json", str(figures)]) == 0
-    said = capfd.readouterr()
-    assert said.err == "" and "12 frames, 13 objects, labelled" in said.out and "7.7% of the objects lost" in said.out
+    printed = capfd.readouterr()
+    assert printed.err == "" and "12 frames, 13 objects, labelled" in printed.out
+    assert "7.7% of the objects lost" in printed.out
     # 12 persons make 24 of the 26 heat, more than 90 %: the car's regions are not needed.
     assert np.argwhere(mask_of(out)).tolist() == [[2, 2], [3, 2]]
     summary = json.loads(figures.read_text())
@@ -52,7 +53,7 @@ def test_a_mask_from_labels(clip, labels, tmp_path, capfd):
     assert cv2.imread(str(out / "static_mask.jpg")).shape == (96, 160, 3)
 
 
-def test_targets(clip, labels, tmp_path):
+def test_targets_set_the_number_of_kept_regions(clip, labels, tmp_path):
     cases = ((["--cover", "1"], 4), (["--keep", "0.1"], 6), ([], 4), (["--keep", "0.02", "--ring", "1"], 9),
              (["--classes", "car", "--cover", "1"], 2))
     for words, regions in cases:
@@ -61,7 +62,7 @@ def test_targets(clip, labels, tmp_path):
         assert mask_of(out).sum() == regions, words
 
 
-def test_a_mask_without_labels_is_one_that_run_takes(trained, clip, tmp_path, capfd):
+def test_run_accepts_a_mask_made_without_labels(trained, clip, tmp_path, capfd):
     out = tmp_path / "out"
     assert main([clip, clip, "--output", str(out), "--score-threshold", "0.02"]) == 0
     assert "24 frames" in capfd.readouterr().out
@@ -70,7 +71,7 @@ def test_a_mask_without_labels_is_one_that_run_takes(trained, clip, tmp_path, ca
                      "--no-video"]) == 0
 
 
-@pytest.mark.parametrize("words, said", [
+@pytest.mark.parametrize("words, message", [
     (["CLIP", "CLIP", "--labels", "LABELS"], "2 sources but 1 --labels"),
     (["CLIP", "--labels", "zip:x"], "write KIND:PATH"),
     (["CLIP", "--labels", "csv:/nowhere"], "no such file"),
@@ -82,15 +83,15 @@ def test_a_mask_without_labels_is_one_that_run_takes(trained, clip, tmp_path, ca
     (["/nowhere.mp4"], "no such file"),
     (["CLIP", "--score-threshold", "1"], "no object was seen"),
 ])
-def test_one_line_for_every_mistake(trained, clip, labels, tmp_path, capfd, words, said):
+def test_every_mistake_gives_one_line(trained, clip, labels, tmp_path, capfd, words, message):
     out = tmp_path / "out"
     known = {"CLIP": clip, "LABELS": labels}
     assert main([*(known.get(word, word) for word in words), "--output", str(out)]) == 2
     err = [line for line in capfd.readouterr().err.splitlines() if line.startswith("regionmask_ros: error: ")]
-    assert len(err) == 1 and said in err[0] and not out.exists()
+    assert len(err) == 1 and message in err[0] and not out.exists()
 
 
-def test_sources_of_another_shape_are_refused(trained, clip, tmp_path, capfd):
+def test_sources_of_different_shapes_are_rejected(trained, clip, tmp_path, capfd):
     images = tmp_path / "tall"
     images.mkdir()
     cv2.imwrite(str(images / "0.png"), np.zeros((160, 96, 3), np.uint8))
@@ -98,7 +99,7 @@ def test_sources_of_another_shape_are_refused(trained, clip, tmp_path, capfd):
     assert "calibrate them one by one" in capfd.readouterr().err
 
 
-def test_a_bag_is_a_source_and_brings_its_own_labels(tmp_path, capfd):
+def test_a_bag_is_a_source_with_its_own_labels(tmp_path, capfd):
     still = np.random.default_rng(0).integers(0, 120, (96, 160, 3)).astype(np.uint8)
     stamps = [START_NS + t * STEP_NS for t in range(4)]
     bag = write_bag(tmp_path / "bag", {

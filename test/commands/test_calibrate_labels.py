@@ -1,4 +1,4 @@
-"""`calibrate` learns the same from every kind of labels."""
+"""The command `calibrate` makes the same mask from every label format."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from regionmask_ros.mask.static import load_static_mask
 
 FRAMES = 4
 X, Y, W, H = 32, 48, 16, 32
-"""One person who stands on two of the 6x10 regions."""
+"""One person in two of the 6x10 regions."""
 
 
 def csv(folder) -> str:

@@ -1,4 +1,4 @@
-"""``model import`` and ``model inspect``: what they print, install and refuse."""
+"""The command `model`: what it prints, installs and rejects."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ def small_file(tmp_path) -> Path:
     return file
 
 
-def test_an_imported_file_is_the_one_that_is_inspected(small_file, tmp_path, monkeypatch, capsys):
+def test_inspect_reads_the_imported_file(small_file, tmp_path, monkeypatch, capsys):
     monkeypatch.setenv("XDG_DATA_HOME", str(tmp_path / "data"))
     monkeypatch.setattr(sys, "prefix", str(tmp_path))
     monkeypatch.delenv("REGIONMASK_NETWORK", raising=False)
@@ -35,12 +35,12 @@ def test_an_imported_file_is_the_one_that_is_inspected(small_file, tmp_path, mon
     assert str(installed) in capsys.readouterr().out
 
 
-def test_import_goes_where_it_is_told(small_file, tmp_path):
+def test_import_installs_to_the_given_path(small_file, tmp_path):
     assert main(["import", str(small_file), "--to", str(tmp_path / "there.pt")]) == 0
     assert (tmp_path / "there.pt").read_bytes() == small_file.read_bytes()
 
 
-def test_inspect_says_the_same_in_text_and_json(small_file, tmp_path, capsys):
+def test_inspect_gives_the_same_as_text_and_json(small_file, tmp_path, capsys):
     assert main(["inspect", str(small_file), "--json", str(tmp_path / "facts.json")]) == 0
     text, facts = capsys.readouterr().out, json.loads((tmp_path / "facts.json").read_text())
     assert (facts["name"], facts["file"], facts["total_stride"]) == ("YOLO-KP", str(small_file), 32)
@@ -64,7 +64,7 @@ def test_the_trained_network_is_inspected(trained_file, capsys):
     assert "3,602,864  1,055,602,688" in out
 
 
-@pytest.mark.parametrize("arguments, cause", [
+@pytest.mark.parametrize("arguments, reason", [
     ([], "required: ACTION"),
     (["look"], "invalid choice: 'look'"),
     (["import"], "required: FILE"),
@@ -76,17 +76,17 @@ def test_the_trained_network_is_inspected(trained_file, capsys):
     (["inspect", "{tmp}/small.pt", "--json", "{tmp}/small.pt/facts.json"], "facts.json: cannot be written"),
     (["inspect", "{tmp}/small.pt", "--jso", "x"], "unrecognized arguments"),
 ])
-def test_what_a_user_gets_wrong_is_one_line_and_status_2(small_file, tmp_path, capsys, arguments, cause):
+def test_every_mistake_gives_one_line_and_status_2(small_file, tmp_path, capsys, arguments, reason):
     (tmp_path / "notes.txt").write_text("hello")
     assert main([argument.format(tmp=tmp_path) for argument in arguments]) == 2
-    told = capsys.readouterr()
-    assert told.out == ""
-    assert told.err.startswith("regionmask_ros: error: ") and cause in told.err
-    assert len(told.err.splitlines()) == 1
+    printed = capsys.readouterr()
+    assert printed.out == ""
+    assert printed.err.startswith("regionmask_ros: error: ") and reason in printed.err
+    assert len(printed.err.splitlines()) == 1
     assert sorted(path.name for path in tmp_path.iterdir()) == ["notes.txt", "small.pt"]
 
 
-def test_as_a_process_it_needs_neither_ros_nor_torch_nor_lava(small_file):
+def test_inspect_imports_neither_ros_nor_torch_nor_lava(small_file):
     watch = (
         "import sys; from regionmask_ros.commands.model import main; status = main(sys.argv[1:]); "
         "sys.exit(status or any(name in sys.modules for name in ('torch', 'lava', 'rclpy')))"

@@ -81,12 +81,12 @@ def test_simulated_time_starts_at_one_second_and_moves_with_the_pictures(listene
 def test_it_says_so_when_nobody_listens_and_plays(folder, capsys, ros_environment):
     assert play.main([folder, "--topic", "/nobody", "--rate", "50", "--wait", "0"]) == 0
     said = capsys.readouterr()
-    assert "nobody listens on /nobody" in said.err and f"published {FRAMES} frames" in said.out
+    assert "no subscriber on /nobody" in said.err and f"published {FRAMES} frames" in said.out
 
 
 @pytest.mark.parametrize(("arguments", "words"), [
     (["/no/such.mp4"], "/no/such.mp4: no such file"),
-    (["FOLDER", "--rate", "0"], "--rate 0.0: must lie between 0.001 and 1000.0"),
+    (["FOLDER", "--rate", "0"], "--rate 0.0: must be between 0.001 and 1000.0"),
     (["FOLDER", "--rate", "nan"], "--rate nan"),
     (["FOLDER", "--rate", "fast"], "--rate"),
     (["FOLDER", "--wait", "-1"], "--wait -1.0"),
