@@ -1,11 +1,10 @@
-"""A bag through the detector on simulated time, and what it answers into a new bag.
+"""Plays a bag through the detector on simulated time and records the results into a new bag.
 
   ros2 launch regionmask_ros bag.launch.py bag:=street/ output:=results/
   ros2 launch regionmask_ros bag.launch.py bag:=street/ topic:=/front/image_raw output:=results/ rate:=0.5
 
-Plays and records with ros2 bag where it is installed, with our own commands play and record where it is not. The bag
-is played once the detector is active, and all ends with it. Headers are those of the pictures; times in the new bag are
-the old bag's.
+Uses ros2 bag where it is installed, else this package's commands play and record. The bag is played once the detector
+is active; all processes end after it. Headers are those of the images; times in the new bag are the old bag's.
 """
 
 from __future__ import annotations
@@ -27,50 +26,51 @@ from launch.events.process import ProcessIO
 from launch_ros.actions import Node
 
 from launch import Action, LaunchContext, LaunchDescription
-from regionmask_ros.ros.launching import PACKAGE, common_arguments, process_settings, texts, value
+from regionmask_ros.ros.launching import PACKAGE, common_arguments, process_settings, text_parameters, value
 from regionmask_ros.ros.parameter_files import input_size_for
 from regionmask_ros.sources.bag import BagImages
 
-ACTIVE = b"active: pictures from"
-"""The detector says so when it listens."""
+ACTIVE = b"active: images from"
+"""The detector's log line when it listens."""
 
 OUTPUTS = ("detections", "label_info", "mask", "overlay")
 
 FIRST_IMAGE_S = "2.0"
-"""ros2 bag waits for nobody: what it plays before detector and player have found each other would be lost."""
+"""ros2 bag does not wait for subscribers: images played before detector and player have matched would be lost."""
 
 LAST_ANSWERS_S = 2.0
 
 
 def generate_launch_description() -> LaunchDescription:
+    """Returns the arguments and the function that starts the processes."""
     return LaunchDescription([
-        DeclareLaunchArgument("bag", description="Folder of the bag with pictures, mcap or db3."),
+        DeclareLaunchArgument("bag", description="Folder of the bag with images, mcap or db3."),
         DeclareLaunchArgument("output", description="Folder of the new bag, which must not exist yet."),
-        DeclareLaunchArgument("topic", default_value="", description="Topic of the pictures, if the bag has several."),
-        DeclareLaunchArgument("rate", default_value="1.0", description="Speed of playing; slower loses no picture."),
+        DeclareLaunchArgument("topic", default_value="", description="Topic of the images, if the bag has several."),
+        DeclareLaunchArgument("rate", default_value="1.0", description="Speed factor; a slow one loses no image."),
         *common_arguments(),
         DeclareLaunchArgument(
             "static_mask", default_value="",
-            description="Mask file, attended as well as what the dynamic mask attends; empty: masks as in the file.",
+            description="Mask file, combined with the dynamic mask; empty: masks as in the parameter file.",
         ),
         DeclareLaunchArgument(
             "player", default_value="auto", choices=["auto", "ros2", "own"],
-            description="What plays and records. auto: ros2 bag where it is installed.",
+            description="What plays and records. auto: ros2 bag where it is installed, else own.",
         ),
         OpaqueFunction(function=processes),
     ])
 
 
 def processes(context: LaunchContext) -> list[Action]:
-    """Detector and recorder at once, the player when the detector is active, the end when the player has ended."""
+    """Starts detector and recorder at once, the player when the detector is active, and ends all after the player."""
     bag, static_mask = value(context, "bag"), value(context, "static_mask")
     with BagImages(bag, value(context, "topic")) as source:
         topic, compressed = source.topic, source.compressed
-        # Opening takes the time of some pictures: a detector that knows their size has done it before they come.
+        # Opening the backend takes several frames' time: a detector that knows the image size does it before.
         size = input_size_for(value(context, "params_file"), source.size_wh)
     image = topic.removesuffix("/compressed")
     with_ros2 = {"ros2": True, "own": False, "auto": find_spec("ros2bag") is not None}[value(context, "player")]
-    own = texts(
+    parameters = text_parameters(
         backend=value(context, "backend"), static_mask=static_mask,
         mask_mode="static+dynamic" if static_mask else "", image_transport="compressed" if compressed else "",
         input_size=size,
@@ -78,18 +78,18 @@ def processes(context: LaunchContext) -> list[Action]:
     detector = Node(
         package=PACKAGE,
         executable="detector",
-        parameters=[value(context, "params_file"), {"use_sim_time": True}, *own],
+        parameters=[value(context, "params_file"), {"use_sim_time": True}, *parameters],
         # Our player publishes where the detector listens; ros2 bag publishes under the bag's own name.
         remappings=[("image", image), *([(f"{image}/compressed", topic)] if compressed and with_ros2 else [])],
         **process_settings(context),
     )
     tools = ros2_tools if with_ros2 else package_tools
     player, recorder = tools(context, topic, image, compressed)
-    look = start_when_active(player)
+    on_output = start_when_active(player)
     return [
         detector,
         recorder,
-        RegisterEventHandler(OnProcessIO(target_action=detector, on_stdout=look, on_stderr=look)),
+        RegisterEventHandler(OnProcessIO(target_action=detector, on_stdout=on_output, on_stderr=on_output)),
         RegisterEventHandler(OnProcessExit(target_action=player, on_exit=[
             TimerAction(period=LAST_ANSWERS_S, actions=[EmitEvent(event=Shutdown(reason="the bag is played"))]),
         ])),
@@ -100,17 +100,17 @@ def processes(context: LaunchContext) -> list[Action]:
 
 
 def start_when_active(player: Action) -> Callable[[ProcessIO], list[Action]]:
-    """An event handler that starts the player when the detector says that it is active, and never again."""
+    """Returns an event handler that starts the player once, when the detector logs that it is active."""
     waiting = [player]
 
-    def look(event: ProcessIO) -> list[Action]:
+    def on_output(event: ProcessIO) -> list[Action]:
         return [waiting.pop()] if waiting and ACTIVE in event.text else []
 
-    return look
+    return on_output
 
 
 def ros2_tools(context: LaunchContext, topic: str, image: str, compressed: bool) -> tuple[Action, Action]:
-    """ros2 bag play and ros2 bag record, in words that Humble's and later ones understand."""
+    """Returns ros2 bag play and ros2 bag record, with options that Humble and later releases know."""
     play = ["ros2", "bag", "play", value(context, "bag"), "--clock", "100", "--rate", value(context, "rate"),
             "--delay", FIRST_IMAGE_S, "--topics", topic]
     record = ["ros2", "bag", "record", "--use-sim-time", "-o", value(context, "output"),
@@ -119,7 +119,7 @@ def ros2_tools(context: LaunchContext, topic: str, image: str, compressed: bool)
 
 
 def package_tools(context: LaunchContext, topic: str, image: str, compressed: bool) -> tuple[Action, Action]:
-    """The commands play and record of this package."""
+    """Returns the commands play and record of this package."""
     player = Node(
         package=PACKAGE, executable="play", **process_settings(context),
         arguments=[

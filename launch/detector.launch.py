@@ -1,9 +1,9 @@
-"""The detector node, and RViz if asked for.
+"""Starts the detector node, and RViz on request.
 
   ros2 launch regionmask_ros detector.launch.py image:=/camera/image_raw rviz:=true
   ros2 launch regionmask_ros detector.launch.py params_file:=/path/to/my.yaml static_mask:=/path/to/mask.png
 
-An argument left empty leaves the parameter file's value alone. The node activates itself (parameter autostart).
+An empty argument keeps the parameter file's value. The node activates itself (parameter autostart).
 """
 
 from __future__ import annotations
@@ -15,11 +15,11 @@ from launch import LaunchContext, LaunchDescription
 from regionmask_ros.ros.launching import (
     PACKAGE,
     SWITCH,
-    absolute,
+    absolute_topic,
     common_arguments,
     config,
     process_settings,
-    texts,
+    text_parameters,
     value,
 )
 
@@ -27,33 +27,34 @@ OUTPUTS = ("mask", "mask/static", "mask/dynamic", "mask/age", "overlay", "events
 
 
 def generate_launch_description() -> LaunchDescription:
+    """Returns the arguments and the function that starts the processes."""
     return LaunchDescription([
-        DeclareLaunchArgument("image", default_value="image", description="Topic of the camera's pictures."),
+        DeclareLaunchArgument("image", default_value="image", description="Topic of the camera's images."),
         *common_arguments(),
         DeclareLaunchArgument(
             "static_mask", default_value="",
-            description="Mask file, attended as well as what the dynamic mask attends (mask_mode static+dynamic); "
-            "empty: masks as in the file.",
+            description="Mask file, combined with the dynamic mask (mask_mode static+dynamic); empty: masks as in the parameter "
+            "file.",
         ),
         DeclareLaunchArgument("namespace", default_value="", description="Namespace of the node and its topics."),
         DeclareLaunchArgument("use_sim_time", default_value="false", choices=SWITCH, description="Time from /clock."),
-        DeclareLaunchArgument("rviz", default_value="false", choices=SWITCH, description="Show its pictures."),
+        DeclareLaunchArgument("rviz", default_value="false", choices=SWITCH, description="Show its images."),
         OpaqueFunction(function=processes),
     ])
 
 
 def processes(context: LaunchContext) -> list[Node]:
-    """The processes for the arguments' values, which are known only now."""
+    """Returns the processes for the arguments' values, which are known only now."""
     image, namespace, static_mask = (value(context, name) for name in ("image", "namespace", "static_mask"))
     sim_time = [{"use_sim_time": True}] if value(context, "use_sim_time") == "true" else []
-    own = texts(
+    parameters = text_parameters(
         backend=value(context, "backend"), static_mask=static_mask, mask_mode="static+dynamic" if static_mask else ""
     )
     detector = Node(
         package=PACKAGE,
         executable="detector",
         namespace=namespace,
-        parameters=[value(context, "params_file"), *sim_time, *own],
+        parameters=[value(context, "params_file"), *sim_time, *parameters],
         remappings=[("image", image)],
         ros_arguments=["--log-level", value(context, "log_level")],
         **process_settings(context),
@@ -66,7 +67,8 @@ def processes(context: LaunchContext) -> list[Node]:
         arguments=["-d", config("detector.rviz").perform(context)],
         parameters=sim_time,
         remappings=[
-            ("/image", absolute(image, namespace)), *((f"/{name}", absolute(name, namespace)) for name in OUTPUTS),
+            ("/image", absolute_topic(image, namespace)),
+            *((f"/{name}", absolute_topic(name, namespace)) for name in OUTPUTS),
         ],
         **process_settings(context),
     )

@@ -1,4 +1,4 @@
-"""One detector a camera, each in the camera's namespace.
+"""Starts one detector per camera, each in the camera's namespace.
 
   ros2 launch regionmask_ros multi_camera.launch.py cameras:=[front,left] image:=image_raw
   ros2 launch regionmask_ros multi_camera.launch.py cameras:=[front,left] static_masks:=my/masks one_process:=false
@@ -9,19 +9,22 @@ my/masks/front.npz or front.png. Parameters of one camera go into the parameter 
 
 from __future__ import annotations
 
+from typing import Any
+
 from launch.actions import DeclareLaunchArgument, OpaqueFunction
 from launch_ros.actions import Node
 
 from launch import LaunchContext, LaunchDescription
 from regionmask_ros.ros.cameras import Camera, find_masks, parse_cameras
-from regionmask_ros.ros.launching import PACKAGE, SWITCH, common_arguments, process_settings, texts, value
+from regionmask_ros.ros.launching import PACKAGE, SWITCH, common_arguments, process_settings, text_parameters, value
 
 
 def generate_launch_description() -> LaunchDescription:
+    """Returns the arguments and the function that starts the processes."""
     return LaunchDescription([
         DeclareLaunchArgument("cameras", description="Namespaces of the cameras, such as [front,left]."),
         DeclareLaunchArgument(
-            "image", default_value="image", description="Topic of the pictures, below each camera's namespace."
+            "image", default_value="image", description="Topic of the images, below each camera's namespace."
         ),
         *common_arguments(),
         DeclareLaunchArgument(
@@ -38,23 +41,23 @@ def generate_launch_description() -> LaunchDescription:
 
 
 def processes(context: LaunchContext) -> list[Node]:
-    """The processes for the arguments' values, which are known only now."""
+    """Returns the processes for the arguments' values, which are known only now."""
     cameras = find_masks(parse_cameras(value(context, "cameras")), value(context, "static_masks"))
     sim_time = [{"use_sim_time": True}] if value(context, "use_sim_time") == "true" else []
-    common = {
+    common: dict[str, Any] = {
         "package": PACKAGE,
         "executable": "detector",
-        "parameters": [value(context, "params_file"), *sim_time, *texts(backend=value(context, "backend"))],
+        "parameters": [value(context, "params_file"), *sim_time, *text_parameters(backend=value(context, "backend"))],
         "remappings": [("image", value(context, "image"))],
         "ros_arguments": ["--log-level", value(context, "log_level")],
         **process_settings(context),
     }
     if value(context, "one_process") == "true":
         return [Node(arguments=[word for c in cameras for word in ("--camera", str(c))], **common)]
-    return [alone(camera, common) for camera in cameras]
+    return [single_camera(camera, common) for camera in cameras]
 
 
-def alone(camera: Camera, common: dict) -> Node:
-    """A process for one camera."""
-    own = texts(**camera.parameters)
-    return Node(namespace=camera.name, **{**common, "parameters": [*common["parameters"], *own]})
+def single_camera(camera: Camera, common: dict[str, Any]) -> Node:
+    """Returns a process for one camera."""
+    parameters = [*common["parameters"], *text_parameters(**camera.parameters)]
+    return Node(namespace=camera.name, **{**common, "parameters": parameters})

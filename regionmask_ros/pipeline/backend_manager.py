@@ -332,7 +332,7 @@ class BackendManager:
                 self._start_thread(opening.backend.close)
 
     def _start_thread(self, work: Callable[..., None], *arguments: object) -> None:
-        """Opening and closing take seconds on a board. Threads are daemons: a hung board must not keep the process."""
+        """Opening and closing may take minutes on a board. Threads are daemons: a hung board must not keep the process."""
         self._threads = [thread for thread in self._threads if thread.is_alive()]
         self._threads.append(threading.Thread(target=work, args=arguments, name="backend", daemon=True))
         self._threads[-1].start()

@@ -1,4 +1,4 @@
-"""Names of several cameras, and the one network that their nodes share in a process."""
+"""Names and masks of several cameras, and the network that their nodes share in a process."""
 
 from __future__ import annotations
 
@@ -19,7 +19,12 @@ MASK_SUFFIXES = (".npz", ".png")
 
 @dataclass(frozen=True)
 class Camera:
-    """name: namespace of its node, with or without the first slash. static_mask: file, "" for none of its own."""
+    """A camera with a node of its own.
+
+    Attributes:
+        name: Namespace of its node, with or without the first slash.
+        static_mask: File of its static mask; empty for none of its own.
+    """
 
     name: str
     static_mask: str = ""
@@ -30,7 +35,7 @@ class Camera:
 
     @property
     def parameters(self) -> dict[str, str]:
-        """Parameters that this camera's node gets besides the common ones."""
+        """The parameters that this camera's node gets besides the common ones."""
         own = {"static_mask": self.static_mask, "mask_mode": f"{STATIC}+{DYNAMIC}"}
         return own if self.static_mask else {}
 
@@ -39,22 +44,39 @@ class Camera:
 
 
 def parse_camera(text: str) -> Camera:
-    """A name, or a name, an equals sign and the file of its static mask."""
+    """Reads ``name`` or ``name=file of the static mask``. Raises UserError for an invalid name."""
     name, _, mask = text.partition("=")
     return Camera(name.strip(), mask.strip())
 
 
 def parse_cameras(text: str) -> tuple[Camera, ...]:
-    """A list as a launch argument has it: ``[front,left]``, also without brackets, each as in ``parse_camera``.
+    """Reads a list of cameras.
 
-    Raises UserError for an empty list, a name that is none, and one that comes twice.
+    Args:
+        text: As a launch argument has it: ``[front,left]``, brackets optional, each as in ``parse_camera``.
+
+    Returns:
+        The cameras.
+
+    Raises:
+        UserError: The list is empty, a name is invalid or comes twice.
     """
     cameras = tuple(parse_camera(part.strip().strip("'\"")) for part in text.strip().strip("[]").split(","))
     return require_distinct(cameras)
 
 
 def require_distinct(cameras: Sequence[Camera]) -> tuple[Camera, ...]:
-    """The same. Raises UserError when a name comes twice."""
+    """Checks that no name comes twice.
+
+    Args:
+        cameras: All cameras.
+
+    Returns:
+        The same cameras.
+
+    Raises:
+        UserError: A name comes twice.
+    """
     names = [camera.name.strip("/") for camera in cameras]
     twice = next((name for name in names if names.count(name) > 1), None)
     if twice is not None:
@@ -63,9 +85,17 @@ def require_distinct(cameras: Sequence[Camera]) -> tuple[Camera, ...]:
 
 
 def find_masks(cameras: Sequence[Camera], folder: str) -> tuple[Camera, ...]:
-    """Each with the mask that the folder holds for it, if any: front.npz or front.png for the camera front.
+    """Finds the cameras' masks in a folder: front.npz or front.png for front, robot/front.npz for robot/front.
 
-    The camera robot/front has robot/front.npz. Raises UserError when no camera has one: the folder is another.
+    Args:
+        cameras: All cameras.
+        folder: The folder; empty for none.
+
+    Returns:
+        Each camera with the mask that the folder has for it, if any.
+
+    Raises:
+        UserError: No camera has a mask: the folder is probably the wrong one.
     """
     if not folder:
         return tuple(cameras)
@@ -80,14 +110,20 @@ def find_masks(cameras: Sequence[Camera], folder: str) -> tuple[Camera, ...]:
 
 
 def cache_loads(load: Callable[[str], Network]) -> Callable[[str], Network]:
-    """The same function, but a file that was loaded before, and has not changed since, gives the same Network.
+    """Makes a function give the same Network again for a file that has not changed since.
 
     Backends share the weights of one Network between all cameras of a process.
+
+    Args:
+        load: From a file's name to a network.
+
+    Returns:
+        A function that calls ``load`` only when it must.
     """
     loaded: dict[tuple[str, int, int], Network] = {}
 
     def load_cached(file: str) -> Network:
-        key = (file, *_state(file))
+        key = (file, *_file_state(file))
         if key not in loaded:
             loaded[key] = load(file)
         return loaded[key]
@@ -95,8 +131,8 @@ def cache_loads(load: Callable[[str], Network]) -> Callable[[str], Network]:
     return load_cached
 
 
-def _state(file: str) -> tuple[int, int]:
-    """Of the file: time and size; of the installed network, which has no name here, and of a missing file: nothing."""
+def _file_state(file: str) -> tuple[int, int]:
+    """Returns the file's time and size; zeros for the installed network, whose name is empty, and a missing file."""
     try:
         found = os.stat(os.path.expanduser(file)) if file else None
     except OSError:

@@ -1,50 +1,70 @@
-"""What the node says about itself once a second, on /diagnostics.
-
-What went through the node: counts that add up, and figures of the last seconds.
-"""
+"""What the node reports about itself on /diagnostics, once a second by the computer's clock."""
 
 from __future__ import annotations
 
-import threading
+import time
 from collections import deque
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from typing import Any
 
-import numpy as np
 from diagnostic_msgs.msg import DiagnosticArray, DiagnosticStatus, KeyValue
+from rclpy.clock import Clock, ClockType
+from rclpy.node import Node
 from std_msgs.msg import Header
 
 from ..core.result import REFRESH
 from ..mask.schedule import BORDER, OBJECTS
 from ..mask.source import ATTENTION, DYNAMIC, STATIC
-from ..pipeline.backend_manager import BackendNotice
+from ..pipeline.backend_health import BackendNotice
+from .frame_stats import FrameCounts, FrameFigures, FrameStats
+from .publishers import RESULTS
 
-CAUSES = (STATIC, DYNAMIC, ATTENTION, OBJECTS, BORDER, REFRESH)
-"""Why regions are attended; a static mask may be an adaptive one, objects and border are a preset's."""
+SOURCES = (STATIC, DYNAMIC, ATTENTION, OBJECTS, BORDER, REFRESH)
+"""Why regions are kept. An adaptive mask counts as a static one; objects and border are a preset's."""
 
 HARDWARE_ID = "regionmask_ros"
-"""Viewers find a status by it and by its name, so both stay what they are, whatever the backend."""
+"""Viewers find a status by its hardware id and name, so both stay the same for every backend."""
 
 OK, WARN, ERROR = DiagnosticStatus.OK, DiagnosticStatus.WARN, DiagnosticStatus.ERROR
 
+REPORT_PERIOD_S = 1.0
+
+WARNING_REPORTS = 5
+"""A warning stays in this many reports, so that a viewer that polls sees it."""
 
 INPUT_TIMEOUT_S = 3.0
-"""So long nothing may come from a publisher that is there before it is told."""
+"""A warning follows when a publisher is there and no image has come for this long."""
 
-LOSS_HINT = "give the camera's process the DDS profile for pictures (see README)"
+LOSS_HINT = "give the camera's process the DDS profile for images (see README)"
 
 
 @dataclass(frozen=True)
 class NodeFacts:
     """What the node knows about itself at one moment.
 
-    state: of its life cycle. topic: where pictures are expected. input_wh: of the network; latency_steps: of the
-    backend, one a frame; both None before the first frame. profile: measured on hardware, None where nothing was.
-    converter: what reads pictures. fresh_starts: how often the detector forgot what it had seen. last_error: why the
-    last frame was dropped that could not be used, "" if none was. failing: that was not the picture's fault but the
-    detector's. opening: the backend that is being opened beside, "" for none. restarts: of backends that failed.
-    trouble: what is to be told of backends now. last_trouble: what was told of them last.
+    Attributes:
+        name: Of the status.
+        state: Of the life cycle.
+        topic: Where images are expected.
+        transport: ``raw`` or ``compressed``.
+        converter: What reads images.
+        backend: Name of the current backend.
+        kernels: What it computes with.
+        arithmetic: Its arithmetic.
+        thresholds: ``trained`` or ``tuned``.
+        mask_mode: The mask or the preset.
+        network: File or name of the network.
+        latency_steps: Time steps from a frame's events to its result; None before the first frame.
+        profile: What was measured on hardware; None where nothing was.
+        input_wh: Width and height of the network's input; None before the first frame.
+        resets: How often the detector was reset.
+        last_error: Why the last broken frame was dropped; empty for none.
+        is_failing: Whether the detector, not the image, was the cause of that.
+        opening: The backend that is opening beside the current one; empty for none.
+        restarts: Number of restarts of backends that failed.
+        notice: The current message about backends.
+        last_notice: The last message about backends, current or not.
     """
 
     name: str
@@ -63,7 +83,7 @@ class NodeFacts:
     input_wh: tuple[int, int] | None
     resets: int
     last_error: str
-    failing: bool
+    is_failing: bool
     opening: str
     restarts: int
     notice: BackendNotice
@@ -74,58 +94,64 @@ class NodeFacts:
 class NodeReport:
     """The node at one moment, and what went through it.
 
-    counts, earlier: now and some seconds ago. quiet_s: seconds since the last picture came, or since the start.
-    publishers: on the topic of the pictures. clock_stands: simulated time has not moved since the last report.
+    Attributes:
+        facts: About the node.
+        counts: Now.
+        earlier: The counts of some seconds ago.
+        figures: Of the last seconds.
+        quiet_s: Seconds since the last image or since the start.
+        publishers: Number of publishers of images.
+        is_clock_stopped: Whether simulated time has not moved since the last report.
     """
 
     facts: NodeFacts
     counts: FrameCounts
     earlier: FrameCounts
-    figures: Figures
+    figures: FrameFigures
     quiet_s: float
     publishers: int
     is_clock_stopped: bool
 
 
 def assess_health(report: NodeReport) -> tuple[bytes, str]:
-    """Level and the one line that says why."""
+    """Returns the level and the one line that says why."""
     facts, now, earlier = report.facts, report.counts, report.earlier
     if facts.state != "active":
         return OK, facts.state
-    if facts.notice.line:
+    if facts.notice:
         return (ERROR if facts.notice.is_error else WARN), facts.notice.line
     if now.broken > earlier.broken:
-        return (ERROR if facts.failing else WARN), f"frame dropped: {facts.last_error}"
+        return (ERROR if facts.is_failing else WARN), f"frame dropped: {facts.last_error}"
     if now.received == earlier.received and not now.in_flight:
-        return WARN, _silence(report)
+        return WARN, _explain_silence(report)
     if now.lost > earlier.lost:
-        return WARN, f"pictures are lost on the way: {LOSS_HINT}"
+        return WARN, f"images are lost on the way: {LOSS_HINT}"
     if report.publishers > 1:
-        return WARN, f"{report.publishers} publishers on {facts.topic}: their pictures mix, and time seems to jump"
+        return WARN, f"{report.publishers} publishers on {facts.topic}: their images mix, and time seems to jump"
     if now.overwritten > earlier.overwritten:
-        return WARN, "pictures come faster than the detector works: the oldest are dropped"
-    return OK, f"{report.figures.fps:.1f} frames a second"
+        return WARN, "images come faster than the detector works: the oldest ones are dropped"
+    return OK, f"{report.figures.fps:.1f} frames per second"
 
 
 def is_input_missing(report: NodeReport) -> bool:
-    """Somebody publishes pictures, time goes on, and none has come for a while."""
-    due = report.facts.state == "active" and report.publishers > 0 and not report.is_clock_stopped
-    return due and report.quiet_s >= INPUT_TIMEOUT_S
+    """Returns whether images are published and time goes on, but none has come for a while."""
+    expected = report.facts.state == "active" and report.publishers > 0 and not report.is_clock_stopped
+    return expected and report.quiet_s >= INPUT_TIMEOUT_S
 
 
-def _silence(report: NodeReport) -> str:
+def _explain_silence(report: NodeReport) -> str:
     topic = report.facts.topic
     if report.is_clock_stopped:
-        return f"no pictures on {topic}: simulated time stands still"
+        return f"no images on {topic}: simulated time stands still"
     if is_input_missing(report):
-        cure = f"{LOSS_HINT}, check image_reliability"
-        return f"publisher present on {topic}, no frames for {report.quiet_s:.0f} s: {cure}"
+        return (f"publisher present on {topic}, no frames for {report.quiet_s:.0f} s: "
+                f"{LOSS_HINT}, check image_reliability")
     hint = "" if report.counts.received else "; is the camera running and the topic remapped?"
-    return f"no pictures on {topic}{hint}"
+    return f"no images on {topic}{hint}"
 
 
-def status(report: NodeReport) -> DiagnosticStatus:
-    """The report as a message: one status, whose keys never change."""
+def make_status(report: NodeReport) -> DiagnosticStatus:
+    """Returns the report as a status message, whose keys never change."""
     facts, counts, figures, profile = report.facts, report.counts, report.figures, report.facts.profile or {}
     level, message = assess_health(report)
     values = {
@@ -140,16 +166,16 @@ def status(report: NodeReport) -> DiagnosticStatus:
         "fresh starts": facts.resets,
         "publishers of pictures": report.publishers,
         "fps": _number(figures.fps),
-        "latency stamp to publish p50 [ms]": _number(figures.stamp_ms_p50),
-        "latency stamp to publish p95 [ms]": _number(figures.stamp_ms_p95),
-        "latency in node p50 [ms]": _number(figures.node_ms_p50),
-        "latency in node p95 [ms]": _number(figures.node_ms_p95),
-        "pipeline p50 [ms]": _number(figures.pipeline_ms_p50),
-        "pipeline p95 [ms]": _number(figures.pipeline_ms_p95),
+        "latency stamp to publish p50 [ms]": _number(figures.stamp_ms[0]),
+        "latency stamp to publish p95 [ms]": _number(figures.stamp_ms[1]),
+        "latency in node p50 [ms]": _number(figures.node_ms[0]),
+        "latency in node p95 [ms]": _number(figures.node_ms[1]),
+        "pipeline p50 [ms]": _number(figures.pipeline_ms[0]),
+        "pipeline p95 [ms]": _number(figures.pipeline_ms[1]),
         "masked share": _number(figures.masked_share, 4),
-        **{f"attended share, {cause}": _attended(figures, cause) for cause in CAUSES},
-        "events per frame": _number(figures.events_per_frame, 1),
-        "synops per frame": _number(figures.synops_per_frame, 1),
+        **{f"attended share, {source}": _attended_share(figures, source) for source in SOURCES},
+        "events per frame": _number(figures.events, 1),
+        "synops per frame": _number(figures.synops, 1),
         "image topic": facts.topic,
         "image transport": facts.transport,
         "image converter": facts.converter,
@@ -174,152 +200,65 @@ def status(report: NodeReport) -> DiagnosticStatus:
     return DiagnosticStatus(level=level, name=facts.name, message=message, hardware_id=HARDWARE_ID, values=pairs)
 
 
-def make_status_message(report: NodeReport, header: Header) -> DiagnosticArray:
-    return DiagnosticArray(header=header, status=[status(report)])
+class DiagnosticsReporter:
+    """Publishes reports until it is destroyed.
+
+    Args:
+        node: Its publisher, timer and clock are used.
+        frame_stats: What went through the node.
+        facts: Returns the node's facts at the moment of the call; None while it is being cleaned up.
+    """
+
+    def __init__(self, node: Node, frame_stats: FrameStats, facts: Callable[[], NodeFacts | None]) -> None:
+        self._node, self._frame_stats, self._facts = node, frame_stats, facts
+        self._earlier_counts = deque([FrameCounts()], WARNING_REPORTS)
+        self._received, self._received_s, self._state = 0, time.monotonic(), ""
+        self._clock_ns, self._was_input_missing = -1, False
+        self._publisher = node.create_publisher(DiagnosticArray, "/diagnostics", RESULTS)
+        # A timer on simulated time stops with the bag; diagnostics must not.
+        self._timer = node.create_timer(REPORT_PERIOD_S, self._publish, clock=Clock(clock_type=ClockType.STEADY_TIME))
+
+    def destroy(self) -> None:
+        """Ends the reports."""
+        self._node.destroy_timer(self._timer)
+        self._node.destroy_publisher(self._publisher)
+
+    def _publish(self) -> None:
+        facts = self._facts()
+        if facts is None:
+            return
+        report = self._make_report(facts)
+        is_missing = is_input_missing(report)
+        if is_missing and not self._was_input_missing:
+            self._node.get_logger().warning(assess_health(report)[1])
+        self._was_input_missing = is_missing
+        header = Header(stamp=self._node.get_clock().now().to_msg())
+        self._publisher.publish(DiagnosticArray(header=header, status=[make_status(report)]))
+
+    def _make_report(self, facts: NodeFacts) -> NodeReport:
+        counts, now_s = self._frame_stats.counts, time.monotonic()
+        # An inactive node receives nothing and misses nothing.
+        if counts.received != self._received or facts.state != self._state:
+            self._received, self._state, self._received_s = counts.received, facts.state, now_s
+        clock_ns, self._clock_ns = self._clock_ns, self._node.get_clock().now().nanoseconds
+        report = NodeReport(
+            facts=facts,
+            counts=counts,
+            earlier=self._earlier_counts[0],
+            figures=self._frame_stats.figures(now_s),
+            quiet_s=now_s - self._received_s,
+            publishers=self._node.count_publishers(facts.topic),
+            is_clock_stopped=clock_ns == self._clock_ns,
+        )
+        self._earlier_counts.append(counts)
+        return report
 
 
-def _attended(figures: Figures, cause: str) -> str:
+def _attended_share(figures: FrameFigures, source: str) -> str:
     """Empty as long as there is no masked share either."""
-    return _number(None if figures.masked_share is None else figures.attended_shares.get(cause, 0.0), 4)
+    return _number(None if figures.masked_share is None else figures.attended_shares.get(source, 0.0), 4)
 
 
 def _number(value: float | None, digits: int = 2, scale: float = 1.0) -> str:
     """Empty when there is no value: a 0 would look like a measurement."""
     return "" if value is None else f"{value * scale:.{digits}f}"
-
-
-WINDOW_S = 5.0
-
-MAX_LATENCY_S = 60.0
-"""A stamp that is further away from now than this was not taken from this clock, and gives no latency."""
-
-
-@dataclass(frozen=True)
-class FrameCounts:
-    """Frames since the node was configured. Each received one is answered, dropped or still in flight.
-
-    overwritten: a newer picture came before the detector was free. broken: it could not be read, or the detector
-    refused it. lost: pictures that the middleware reports as lost on the way; those were never received. repeated:
-    received with the stamp of the one before.
-    """
-
-    received: int = 0
-    answered: int = 0
-    overwritten: int = 0
-    broken: int = 0
-    lost: int = 0
-    repeated: int = 0
-
-    @property
-    def in_flight(self) -> int:
-        """Frames that are received and neither answered nor dropped yet."""
-        return self.received - self.answered - self.overwritten - self.broken
-
-
-@dataclass(frozen=True)
-class Answer:
-    """One answered frame. time_s: monotonic, when its outputs were published.
-
-    node_ms: from the picture's arrival to its outputs. stamp_ms: from its stamp to its outputs, None when the stamp is
-    not plausible. masked_share: 0 to 1, None for a first frame, which does not count towards it. pipeline_ms: what the
-    pipeline itself took; the rest of node_ms is reading, waiting and publishing. attended_shares: share of the regions
-    that each cause attends, see ``RegionMask``; not looked at for a first frame.
-    """
-
-    time_s: float
-    node_ms: float
-    stamp_ms: float | None
-    masked_share: float | None
-    events: int
-    synops: int
-    pipeline_ms: float
-    attended_shares: Mapping[str, float] = field(default_factory=dict)
-
-
-@dataclass(frozen=True)
-class Figures:
-    """Means and percentiles over the window; None where nothing gave a value. attended_shares: by cause, means over the
-    same frames as masked_share; a cause that was at work in none of them is missing.
-    """
-
-    fps: float
-    node_ms_p50: float | None
-    node_ms_p95: float | None
-    pipeline_ms_p50: float | None
-    pipeline_ms_p95: float | None
-    stamp_ms_p50: float | None
-    stamp_ms_p95: float | None
-    masked_share: float | None
-    events_per_frame: float | None
-    synops_per_frame: float | None
-    attended_shares: Mapping[str, float]
-
-
-class FrameStats:
-    """Counts and the answers of the last seconds, for one thread that receives and one that answers."""
-
-    def __init__(self, now_s: float) -> None:
-        self._lock = threading.Lock()
-        self._counts = FrameCounts()
-        self._answers: deque[Answer] = deque()
-        self._since_s = now_s
-
-    def count(self, **more: int) -> None:
-        """Adds to counts, named as in FrameCounts, in one step."""
-        with self._lock:
-            self._counts = replace(self._counts, **{k: getattr(self._counts, k) + n for k, n in more.items()})
-
-    def answer(self, answer: Answer) -> None:
-        """Counts an answered frame and remembers its figures."""
-        with self._lock:
-            self._counts = replace(self._counts, answered=self._counts.answered + 1)
-            self._answers.append(answer)
-            self._forget(answer.time_s)
-
-    @property
-    def counts(self) -> FrameCounts:
-        with self._lock:
-            return self._counts
-
-    def figures(self, now_s: float) -> Figures:
-        """Of the last WINDOW_S seconds, or of the time since the start when that is shorter."""
-        with self._lock:
-            self._forget(now_s)
-            answers = list(self._answers)
-        span_s = max(min(WINDOW_S, now_s - self._since_s), 1e-3)
-        return Figures(
-            len(answers) / span_s,
-            *_percentiles([a.node_ms for a in answers]),
-            *_percentiles([a.pipeline_ms for a in answers]),
-            *_percentiles([a.stamp_ms for a in answers if a.stamp_ms is not None]),
-            _mean([a.masked_share for a in answers if a.masked_share is not None]),
-            _mean([a.events for a in answers]),
-            _mean([a.synops for a in answers]),
-            _mean_by_cause([a.attended_shares for a in answers if a.masked_share is not None]),
-        )
-
-    def _forget(self, now_s: float) -> None:
-        while self._answers and self._answers[0].time_s < now_s - WINDOW_S:
-            self._answers.popleft()
-
-
-def plausible_latency_ms(stamp_ns: int, now_ns: int) -> float | None:
-    """Milliseconds from a picture's stamp to now; None for a stamp of 0, of the future, or of another clock."""
-    latency_s = (now_ns - stamp_ns) / 1e9
-    return latency_s * 1e3 if stamp_ns and 0.0 <= latency_s <= MAX_LATENCY_S else None
-
-
-def _percentiles(values: list[float]) -> tuple[float | None, float | None]:
-    if not values:
-        return None, None
-    p50, p95 = np.percentile(values, (50, 95))
-    return float(p50), float(p95)
-
-
-def _mean(values: list[float]) -> float | None:
-    return float(np.mean(values)) if values else None
-
-
-def _mean_by_cause(frames: Sequence[Mapping[str, float]]) -> dict[str, float]:
-    causes = {cause for frame in frames for cause in frame}
-    return {cause: float(np.mean([frame.get(cause, 0.0) for frame in frames])) for cause in causes}

@@ -1,9 +1,10 @@
-"""Bricks for the launch files. Imports ROS's launch, which only a ROS installation brings."""
+"""Parts of the launch files. Imports ROS's launch, which only a ROS installation has."""
 
 from __future__ import annotations
 
 import os
 from pathlib import Path
+from typing import Any
 
 from launch.actions import DeclareLaunchArgument
 from launch.substitutions import LaunchConfiguration, PathJoinSubstitution
@@ -19,12 +20,12 @@ SWITCH = ["true", "false"]
 
 
 def config(name: str) -> PathJoinSubstitution:
-    """A file in the installed folder config/."""
+    """Returns the path of a file in the installed folder config/."""
     return PathJoinSubstitution([FindPackageShare(PACKAGE), "config", name])
 
 
 def common_arguments() -> list[DeclareLaunchArgument]:
-    """Those that every launch file with a detector has."""
+    """Returns the arguments that every launch file with a detector has."""
     return [
         DeclareLaunchArgument(
             "params_file", default_value=config("detector.yaml"), description="Parameter file (YAML)."
@@ -34,35 +35,35 @@ def common_arguments() -> list[DeclareLaunchArgument]:
         ),
         DeclareLaunchArgument(
             "log_level", default_value="info", choices=["debug", "info", "warn", "error", "fatal"],
-            description="Least severe messages that are shown.",
+            description="Lowest severity of messages that are shown.",
         ),
     ]
 
 
 def value(context: LaunchContext, name: str) -> str:
-    """What an argument was given, once the launch is under way."""
+    """Returns the value of an argument, which is known once the launch runs."""
     return LaunchConfiguration(name).perform(context)
 
 
-def process_settings(context: LaunchContext) -> dict:
-    """For each process: output on the screen, and the DDS profile that lets pictures through.
+def process_settings(context: LaunchContext) -> dict[str, Any]:
+    """Returns keywords for each process: output on the screen, and the DDS profile for images.
 
-    Only for these processes: a launch file that includes ours keeps its own environment.
+    They are for these processes only: a launch file that includes ours keeps its own environment.
     """
     profile = Path(config(PROFILE).perform(context))
     return {"additional_env": image_environment(profile, os.environ), "output": "screen"}
 
 
-def texts(**given: str) -> list[dict[str, ParameterValue]]:
-    """Parameters that were given as arguments; none for an empty one.
+def text_parameters(**given: str) -> list[dict[str, ParameterValue]]:
+    """Returns parameters for the arguments that are not empty.
 
-    As text: otherwise a file named 1e5 would be read as a number.
+    They are texts: otherwise a file named 1e5 would be read as a number.
     """
     chosen = {name: ParameterValue(text, value_type=str) for name, text in given.items() if text}
     return [chosen] if chosen else []
 
 
-def absolute(topic: str, namespace: str) -> str:
-    """The full name that a topic has inside the namespace."""
+def absolute_topic(topic: str, namespace: str) -> str:
+    """Returns the full name of a topic inside the namespace."""
     inside = "/".join(["", *filter(None, namespace.split("/"))])
     return topic if topic.startswith("/") else f"{inside}/{topic}"

@@ -1,8 +1,7 @@
-"""From our arrays to ROS messages. What reads pictures is ``sources.image_message``.
+"""The node's outputs: messages made from results, their topics and QoS.
 
-The node's outputs, and the quality of service of everything that it sends.
-
-Results go out reliable, because everybody hears that. Whatever is a picture is made only while somebody looks.
+Results are reliable, so that subscribers of any reliability receive them. Images are made only while somebody
+subscribes. ``sources.image_message`` reads images.
 """
 
 from __future__ import annotations
@@ -41,70 +40,85 @@ JPEG_QUALITY = 90
 
 
 def stamp_from_ns(nanoseconds: int) -> Time:
-    """The stamp of so many nanoseconds, which must fit its 32 bits of seconds."""
+    """Returns the stamp of that time, whose seconds must fit 32 bits."""
     sec, nanosec = divmod(nanoseconds, NANOSECONDS)
     return Time(sec=sec, nanosec=nanosec)
 
 
 def image_message(pixels: np.ndarray, encoding: str, header: Header) -> Image:
-    """A picture as a message. pixels: uint8 [height, width] or [height, width, channels], or uint16 [height, width].
+    """Makes a message of an image.
 
-    The bytes are appended to the array that a fresh message has: assigning them would check each one.
+    Args:
+        pixels: uint8 [height, width] or [height, width, channels], or uint16 [height, width].
+        encoding: As in ``sensor_msgs/image_encodings.hpp``.
+        header: Of the message.
+
+    Returns:
+        The message.
     """
     pixels = np.ascontiguousarray(pixels)
     message = Image(header=header, encoding=encoding, height=pixels.shape[0], width=pixels.shape[1])
     message.step = pixels.nbytes // pixels.shape[0]
     message.is_bigendian = int(pixels.itemsize > 1 and sys.byteorder == "big")
-    message.data.frombytes(memoryview(pixels.view(np.uint8)))
+    # Appended to the empty array of a new message: an assignment would check each byte.
+    message.data.frombytes(pixels.view(np.uint8).data)
     return message
 
 
-def png_message(grey: np.ndarray, header: Header) -> CompressedImage:
-    """A mask as PNG, which keeps every value. grey: uint8 [height, width]."""
-    return _compress(".png", grey, [cv2.IMWRITE_PNG_COMPRESSION, 1], "mono8; png compressed ", header)
+def png_message(gray: np.ndarray, header: Header) -> CompressedImage:
+    """Returns a mask, uint8 [height, width], as PNG, which keeps every value."""
+    return _compress(".png", gray, [cv2.IMWRITE_PNG_COMPRESSION, 1], "mono8; png compressed ", header)
 
 
 def jpeg_message(bgr: np.ndarray, header: Header) -> CompressedImage:
-    """A picture for people as JPEG. bgr: uint8 [height, width, 3]."""
+    """Returns an image, uint8 [height, width, 3] in BGR, as JPEG."""
     return _compress(".jpg", bgr, [cv2.IMWRITE_JPEG_QUALITY, JPEG_QUALITY], "bgr8; jpeg compressed bgr8", header)
 
 
 def _compress(
     suffix: str, pixels: np.ndarray, options: list[int], format_text: str, header: Header
 ) -> CompressedImage:
-    """``format`` is written as image_transport's own plugins write it."""
+    """``format_text`` is what image_transport's own plugins write."""
     message = CompressedImage(header=header, format=format_text)
-    message.data.frombytes(memoryview(cv2.imencode(suffix, pixels, options)[1]))
+    message.data.frombytes(cv2.imencode(suffix, pixels, options)[1].data)
     return message
 
 
 def detections_message(detections: Detections, labels: tuple[str, ...], header: Header) -> Detection2DArray:
-    """All objects of a frame, none included. Boxes are centre and full size in the camera's pixels; ``id`` is the
-    number of an object that is followed, else empty.
+    """Makes a message of a frame's detections.
+
+    Args:
+        detections: Any number of them, none included.
+        labels: The class names.
+        header: Of the message and of each detection.
+
+    Returns:
+        The message. Boxes have center and full size in the camera's pixels; ``id`` is the number of a tracked object,
+        else empty.
     """
     message = Detection2DArray(header=header)
-    centres = (detections.boxes[:, :2] + detections.boxes[:, 2:]) / 2.0
+    centers = (detections.boxes[:, :2] + detections.boxes[:, 2:]) / 2.0
     sizes = detections.boxes[:, 2:] - detections.boxes[:, :2]
-    rows = zip(centres.tolist(), sizes.tolist(), detections.scores.tolist(), detections.class_ids.tolist(),
+    rows = zip(centers.tolist(), sizes.tolist(), detections.scores.tolist(), detections.class_ids.tolist(),
                detections.track_ids.tolist())
     message.detections = [_detection(header, *row, labels) for row in rows]
     return message
 
 
 def _detection(
-    header: Header, centre: list[float], size: list[float], score: float, class_id: int, track_id: int,
+    header: Header, center: list[float], size: list[float], score: float, class_id: int, track_id: int,
     labels: tuple[str, ...],
 ) -> Detection2D:
     box = BoundingBox2D(size_x=size[0], size_y=size[1])
-    box.center.position.x, box.center.position.y = centre
-    kind = ObjectHypothesisWithPose()
-    kind.hypothesis.class_id = labels[class_id]
-    kind.hypothesis.score = score
-    return Detection2D(header=header, bbox=box, results=[kind], id="" if track_id == UNTRACKED else str(track_id))
+    box.center.position.x, box.center.position.y = center
+    result = ObjectHypothesisWithPose()
+    result.hypothesis.class_id = labels[class_id]
+    result.hypothesis.score = score
+    return Detection2D(header=header, bbox=box, results=[result], id="" if track_id == UNTRACKED else str(track_id))
 
 
 def label_info_message(labels: tuple[str, ...], threshold: float, header: Header) -> LabelInfo:
-    """Numbers and names of all classes, so that either leads to the other, and the lowest score that is reported."""
+    """Returns the numbers and names of all classes and the lowest score that is reported."""
     classes = [VisionClass(class_id=number, class_name=name) for number, name in enumerate(labels)]
     return LabelInfo(header=header, class_map=classes, threshold=threshold)
 
@@ -116,15 +130,15 @@ def _qos(
 
 
 CAMERA = _qos(ReliabilityPolicy.BEST_EFFORT, 5)
-"""As camera drivers publish."""
+"""As camera drivers publish images."""
 
 RESULTS = _qos(ReliabilityPolicy.RELIABLE, 10)
 
 IMAGES = _qos(ReliabilityPolicy.RELIABLE, 4)
-"""Pictures that we publish. Less deep than results: they are large."""
+"""Images that the node publishes; they are large, so the queue is shorter than that of results."""
 
 LATCHED = _qos(ReliabilityPolicy.RELIABLE, 1, DurabilityPolicy.TRANSIENT_LOCAL)
-"""The last message is kept for whoever comes later; subscribers must ask for transient local, too."""
+"""The last message is kept for late subscribers, which must request transient local, too."""
 
 MASK, MASK_PNG, OVERLAY, OVERLAY_JPEG = "mask", "mask/compressed", "overlay", "overlay/compressed"
 STATIC_MASK, DYNAMIC_MASK, AGE, EVENTS = "mask/static", "mask/dynamic", "mask/age", "events"
@@ -133,13 +147,18 @@ LAZY = {
     MASK: Image, MASK_PNG: CompressedImage, STATIC_MASK: Image, DYNAMIC_MASK: Image, AGE: Image, OVERLAY: Image,
     OVERLAY_JPEG: CompressedImage, EVENTS: Image,
 }
-"""Topics that are served only while somebody subscribes, and their messages."""
+"""Topics that are published only while somebody subscribes, and their messages."""
 
 
 class Outputs:
-    """The publishers that belong to frames. They exist while the node is configured and speak while it is active.
+    """The publishers of a frame's results. They exist while the node is configured and publish while it is active.
 
-    Raises UserError for quality of service that was overridden with something that makes no sense.
+    Args:
+        node: Gets the publishers.
+        labels: The class names.
+
+    Raises:
+        UserError: An override of QoS is invalid.
     """
 
     def __init__(self, node: LifecycleNode, labels: tuple[str, ...]) -> None:
@@ -159,18 +178,21 @@ class Outputs:
 
     @property
     def want_events(self) -> bool:
-        """Somebody looks at where events arise, which must be known before the frame is worked on."""
+        """Whether somebody subscribes to images of events, which must be known before a frame is processed."""
         return self._lazy[EVENTS].get_subscription_count() > 0
 
     def publish_labels(self, score_threshold: float) -> None:
-        """Sends the class names and the threshold in force; latched."""
+        """Publishes the class names and the current threshold; latched."""
         header = Header(stamp=self._node.get_clock().now().to_msg())
         self._label_info.publish(label_info_message(self._labels, score_threshold, header))
 
     def publish(self, result: StepResult, header: Header, drop_stale: bool = False) -> None:
-        """Sends what came of a frame, all with the frame's own header. Pictures are made only if somebody looks.
+        """Publishes the results of a frame. Images are made only if somebody subscribes.
 
-        drop_stale: leaves out boxes in regions that were not sent in this frame.
+        Args:
+            result: The frame's result.
+            header: The header of the frame's image; each message gets it.
+            drop_stale: Whether detections in regions that were masked in this frame are left out.
         """
         if drop_stale:
             result = replace(result, detections=_drop_unobserved(result))
@@ -190,7 +212,7 @@ class Outputs:
                 wanted[MASK_PNG].publish(png_message(image, header))
         for topic, sources in ((STATIC_MASK, (STATIC,)), (DYNAMIC_MASK, (DYNAMIC, OBJECTS, BORDER))):
             if topic in wanted:
-                # A mask that is not in use adds nothing to what is attended.
+                # A mask that is not in use keeps nothing.
                 shares = [mask.sources[source] for source in sources if source in mask.sources]
                 share = np.logical_or.reduce([np.zeros_like(mask.keep), *shares])
                 wanted[topic].publish(image_message(share.astype(np.uint8) * np.uint8(255), "mono8", header))
@@ -204,11 +226,12 @@ class Outputs:
                 wanted[OVERLAY].publish(image_message(image, "bgr8", header))
             if OVERLAY_JPEG in wanted:
                 wanted[OVERLAY_JPEG].publish(jpeg_message(image, header))
-        # None: the subscriber came while this frame was being worked on.
+        # None: the subscriber came while this frame was being processed.
         if EVENTS in wanted and result.events is not None:
             wanted[EVENTS].publish(image_message(result.events, "mono8", header))
 
     def destroy(self) -> None:
+        """Destroys the publishers."""
         for publisher in self._all:
             self._node.destroy_lifecycle_publisher(publisher)
 

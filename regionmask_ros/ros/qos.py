@@ -1,9 +1,9 @@
-"""Publishers and subscriptions that can be overridden by parameters and say in one line why they hear nothing.
+"""Publishers and subscriptions whose QoS parameters can override, and which log why they receive nothing.
 
-The parameters are ROS's own, ``qos_overrides.<topic>.subscription.reliability`` and so on. Only those that the user has
-set are declared, so that they do not bury ours.
+The parameters are ROS's own, such as ``qos_overrides.<topic>.subscription.reliability``. Only those that the user has
+set are declared, to keep the list of parameters short.
 
-Services of type std_srvs/Trigger: each answers with success, and with one line for people.
+Services of type std_srvs/Trigger: each answers with success and one line for people.
 """
 
 from __future__ import annotations
@@ -30,69 +30,95 @@ except ImportError:  # Humble keeps them in a module of another name.
 
 EntityT = TypeVar("EntityT")
 
-HINTS = {
-    "RELIABILITY": "set the parameter image_reliability to best_effort, or let the publisher be reliable",
-    "DURABILITY": "let the publisher be transient local, or take the override of durability away",
+FIXES = {
+    "RELIABILITY": "set the parameter image_reliability to best_effort, or make the publisher reliable",
+    "DURABILITY": "make the publisher transient local, or remove the override of durability",
 }
-"""By policy: what lets a subscription to pictures hear a publisher that it does not fit."""
+"""By policy: what makes a subscription to images compatible with a publisher."""
 
 
 def subscribe(
-    node: Node, message_class: type, topic: str, take: Callable[[Any], None], qos: QoSProfile,
-    lost: Callable[[int], None],
+    node: Node, message_class: type, topic: str, receive: Callable[[Any], None], qos: QoSProfile,
+    count_lost: Callable[[int], None],
 ) -> Subscription:
-    """Like Node.create_subscription. ``lost`` is told how many messages more were lost, where the middleware tells.
+    """Like Node.create_subscription, with overridable QoS.
 
-    Raises UserError for an override that makes no sense.
+    Args:
+        node: Gets the subscription.
+        message_class: Type of the messages.
+        topic: Its name may be relative.
+        receive: Called with each message.
+        qos: QoS without overrides.
+        count_lost: Called with the number of messages that were lost, if the middleware reports it.
+
+    Returns:
+        The subscription.
+
+    Raises:
+        UserError: An override is invalid.
     """
-    def is_incompatible(event: Any) -> None:
+    def warn_incompatible(event: Any) -> None:
         policy = policy_name(event.last_policy_kind)
-        cure = HINTS.get(policy, "compare both ends with: ros2 topic info -v")
-        node.get_logger().warning(f"a publisher on {name} has another {policy.lower()} than is asked for: {cure}")
+        fix = FIXES.get(policy, "compare both ends with: ros2 topic info -v")
+        node.get_logger().warning(f"a publisher on {name} offers another {policy.lower()} than is requested: {fix}")
 
     name = node.resolve_topic_name(topic)
 
     def make(**events: Any) -> Subscription:
-        callbacks = SubscriptionEventCallbacks(incompatible_qos=is_incompatible, **events)
+        callbacks = SubscriptionEventCallbacks(incompatible_qos=warn_incompatible, **events)
         return node.create_subscription(
-            message_class, topic, take, copy.copy(qos), event_callbacks=callbacks,
-            qos_overriding_options=_overriding(node, name),
+            message_class, topic, receive, copy.copy(qos), event_callbacks=callbacks,
+            qos_overriding_options=_overriding_options(node, name),
         )
 
     try:
-        return _told(lambda: make(message_lost=lambda status: lost(status.total_count_change)), name)
+        return _name_topic(lambda: make(message_lost=lambda status: count_lost(status.total_count_change)), name)
     except UnsupportedEventTypeError:
         return make()
 
 
 def advertise(node: LifecycleNode, message_class: type, topic: str, qos: QoSProfile) -> Publisher:
-    """Like LifecycleNode.create_lifecycle_publisher. Raises UserError for an override that makes no sense."""
-    def is_incompatible(event: Any) -> None:
+    """Like LifecycleNode.create_lifecycle_publisher, with overridable QoS.
+
+    Args:
+        node: Gets the publisher.
+        message_class: Type of the messages.
+        topic: Its name may be relative.
+        qos: QoS without overrides.
+
+    Returns:
+        The publisher.
+
+    Raises:
+        UserError: An override is invalid.
+    """
+    def warn_incompatible(event: Any) -> None:
         policy = policy_name(event.last_policy_kind).lower()
         node.get_logger().warning(
-            f"a subscriber of {name} asks for another {policy} than is offered and hears nothing: "
-            "let it ask for less (best effort, volatile)"
+            f"a subscriber of {name} requests another {policy} than is offered and receives nothing: "
+            "let it request less (best effort, volatile)"
         )
 
     name = node.resolve_topic_name(topic)
-    return _told(lambda: node.create_lifecycle_publisher(
-        message_class, topic, copy.copy(qos), event_callbacks=PublisherEventCallbacks(incompatible_qos=is_incompatible),
-        qos_overriding_options=_overriding(node, name),
+    callbacks = PublisherEventCallbacks(incompatible_qos=warn_incompatible)
+    return _name_topic(lambda: node.create_lifecycle_publisher(
+        message_class, topic, copy.copy(qos), event_callbacks=callbacks,
+        qos_overriding_options=_overriding_options(node, name),
     ), name)
 
 
 def policy_name(kind: Any) -> str:
-    """Such as RELIABILITY."""
+    """Returns the name of a QoS policy, such as RELIABILITY."""
     return str(qos_policy_name_from_kind(kind)).removesuffix("_QOS_POLICY")
 
 
-def _overriding(node: Node, topic: str) -> QoSOverridingOptions | None:
-    given = getattr(node, "_parameter_overrides", {})
-    wanted = any(name.startswith(f"qos_overrides.{topic}.") for name in given)
-    return QoSOverridingOptions.with_default_policies() if wanted else None
+def _overriding_options(node: Node, topic: str) -> QoSOverridingOptions | None:
+    overrides = getattr(node, "_parameter_overrides", {})
+    is_wanted = any(name.startswith(f"qos_overrides.{topic}.") for name in overrides)
+    return QoSOverridingOptions.with_default_policies() if is_wanted else None
 
 
-def _told(make: Callable[[], EntityT], topic: str) -> EntityT:
+def _name_topic(make: Callable[[], EntityT], topic: str) -> EntityT:
     try:
         return make()
     except UnsupportedEventTypeError:
@@ -104,26 +130,29 @@ def _told(make: Callable[[], EntityT], topic: str) -> EntityT:
 class TriggerServices:
     """Offers services below the node's own name until it is destroyed.
 
-    actions: by name; each returns the line that tells what it did, or raises UserError.
+    Args:
+        node: Gets the services.
+        actions: By name; each returns a line that says what it did, or raises UserError.
     """
 
     def __init__(self, node: Node, actions: Mapping[str, Callable[[], str]]) -> None:
         self._node = node
         self._services = [
-            node.create_service(Trigger, f"~/{name}", _answering(action)) for name, action in actions.items()
+            node.create_service(Trigger, f"~/{name}", _make_handler(action)) for name, action in actions.items()
         ]
 
     def destroy(self) -> None:
+        """Ends the services."""
         for service in self._services:
             self._node.destroy_service(service)
 
 
-def _answering(action: Callable[[], str]) -> Callable[[Trigger.Request, Trigger.Response], Trigger.Response]:
-    def answer(request: Trigger.Request, response: Trigger.Response) -> Trigger.Response:
+def _make_handler(action: Callable[[], str]) -> Callable[[Trigger.Request, Trigger.Response], Trigger.Response]:
+    def handle(request: Trigger.Request, response: Trigger.Response) -> Trigger.Response:
         try:
             response.message, response.success = action(), True
         except UserError as error:
             response.message, response.success = str(error), False
         return response
 
-    return answer
+    return handle

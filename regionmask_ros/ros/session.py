@@ -1,12 +1,11 @@
-"""Ctrl-C, SIGTERM and SIGHUP as a request to end, so that all can be closed in order and the exit status is 0.
+"""Start and end of a process that uses ROS: signals as a request to stop, and a context with its executor.
 
-A ROS context with an executor in a thread of its own, closed in the one order that works.
-
-rclpy's own signal handlers stay out: they would tear the context down under a worker that is still publishing.
+rclpy's own signal handlers are not installed: they would end the context while a worker is still publishing.
 """
 
 from __future__ import annotations
 
+import contextlib
 import os
 import re
 import signal
@@ -29,14 +28,14 @@ SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
 
 class StopRequest:
-    """Set by a signal, or by ``set``. A context manager for the main thread, which puts the old handlers back.
+    """A request to stop by SIGINT, SIGTERM, SIGHUP or ``set``. A context manager for the main thread.
 
-    More signals change nothing: a terminal and a launcher often both send one. After the first they are ignored to the
-    end of the process, because Python takes handlers away before it has ended.
+    Leaving it restores the former handlers. After a first signal, all others are ignored to the end of the process: a
+    terminal and a launcher often both send one, and Python removes handlers before it has ended.
     """
 
     def __init__(self) -> None:
-        # No Event: its lock may be held by the very thread that a handler interrupts. A SimpleQueue may be put to.
+        # No Event: the thread that a handler interrupts may hold its lock. A SimpleQueue is safe to put to.
         self._woken: SimpleQueue[None] = SimpleQueue()
         self._requested = self._by_signal = False
 
@@ -54,20 +53,20 @@ class StopRequest:
         self.set()
 
     def set(self) -> None:
+        """Requests to stop."""
         self._requested = True
         self._woken.put(None)
 
     def is_set(self) -> bool:
+        """Returns whether a stop was requested."""
         return self._requested
 
     def wait(self, timeout_s: float | None = None) -> bool:
-        """Sleeps until the request or the timeout. True when it came."""
+        """Sleeps until the request or the timeout; returns whether the request came."""
         if not self._requested:
-            try:
+            with contextlib.suppress(Empty):
                 self._woken.get(timeout=timeout_s)
-                self._woken.put(None)  # for whoever else waits
-            except Empty:
-                pass
+                self._woken.put(None)  # for other threads that wait
         return self._requested
 
 
@@ -79,18 +78,22 @@ MAX_DOMAIN = 232
 
 
 class RosSession:
-    """Context manager: initialises ROS, and on leaving stops the executor, destroys the nodes and shuts ROS down.
+    """Context manager: initialises ROS; leaving it stops the executor, destroys the nodes and shuts ROS down.
 
-    ros_arguments: what may follow on a command line, ``--ros-args`` included. domain_id: None for the environment's.
-    Raises UserError when ROS refuses the arguments.
+    Args:
+        ros_arguments: As on a command line, ``--ros-args`` included.
+        domain_id: None for the environment's.
+
+    Raises:
+        UserError: ROS refuses the arguments.
     """
 
     def __init__(self, ros_arguments: Sequence[str] = (), domain_id: int | None = None) -> None:
         self._context = Context()
         _check_domain()
-        # rcl writes its complaint about arguments to the terminal before it raises the same: one line is enough.
+        # rcl prints an error about arguments before it raises the same: one line is enough.
         with close_stderr():
-            _told(lambda: rclpy.init(
+            _shorten_errors(lambda: rclpy.init(
                 args=list(ros_arguments), context=self._context, domain_id=domain_id,
                 signal_handler_options=SignalHandlerOptions.NO,
             ))
@@ -99,22 +102,30 @@ class RosSession:
         self._thread: threading.Thread | None = None
 
     def add(self, make: Callable[..., NodeT]) -> NodeT:
-        """Makes a node in this session; ``make`` gets the context as a keyword. Raises UserError as the class does."""
-        node = _told(lambda: make(context=self._context))
+        """Makes a node in this session.
+
+        Args:
+            make: The class or a function; gets the context as a keyword.
+
+        Returns:
+            The node.
+
+        Raises:
+            UserError: As the class raises it, or ROS refuses a name or a parameter file.
+        """
+        node = _shorten_errors(lambda: make(context=self._context))
         self._nodes.append(node)
         self._executor.add_node(node)
         return node
 
     def spin(self) -> None:
-        """Callbacks run from now on, in a thread of their own."""
+        """Starts the thread that runs callbacks."""
         self._thread = threading.Thread(target=self._spin, name="executor", daemon=True)
         self._thread.start()
 
     def _spin(self) -> None:
-        try:
+        with contextlib.suppress(ExternalShutdownException):
             self._executor.spin()
-        except ExternalShutdownException:
-            pass
 
     def __enter__(self) -> RosSession:
         return self
@@ -129,14 +140,14 @@ class RosSession:
 
 
 def _check_domain() -> None:
-    """Raises UserError for a domain that the middleware would stumble over."""
+    """Raises UserError for a domain that the middleware cannot use."""
     text = os.environ.get("ROS_DOMAIN_ID", "")
     if text and not (text.isascii() and text.isdecimal() and int(text) <= MAX_DOMAIN):
         raise UserError(f"ROS_DOMAIN_ID is {text!r}: must be a number from 0 to {MAX_DOMAIN}")
 
 
-def _told(call: Callable[[], NodeT]) -> NodeT:
-    """ROS's complaints about arguments, parameter files and names in one line."""
+def _shorten_errors(call: Callable[[], NodeT]) -> NodeT:
+    """Turns ROS's errors about arguments, parameter files and names into a UserError of one line."""
     try:
         return call()
     except UserError:
@@ -144,7 +155,7 @@ def _told(call: Callable[[], NodeT]) -> NodeT:
     except Exception as error:
         # rclpy has a class for each, some of them without a public name; what they have in common is their text.
         if type(error).__module__.partition(".")[0] in ("rclpy", "_rclpy_pybind11"):
-            # Where in the C sources it was found helps nobody here.
+            # Without the place in the C sources.
             text = re.sub(r",? at /\S+:\d+", "", str(error))
             raise UserError(f"ROS: {' '.join(text.split())}") from error
         raise

@@ -1,8 +1,7 @@
-"""Is ROS 2 there? Asked before anything imports it, so that the answer is one line and not a traceback.
+"""Checks before ROS is imported: whether its packages are there, and the environment that images need.
 
-Which environment a process needs so that pictures get through shared memory (see config/fastdds_images.xml).
-
-Imports nothing of ROS: the launch file and the demo use it before there is any.
+Imports nothing of ROS, so that what is missing gives one line and no traceback. The environment makes images go
+through shared memory; see config/fastdds_images.xml.
 """
 
 from __future__ import annotations
@@ -23,24 +22,31 @@ HINTS = {
     "vision_msgs": f"apt install ros-<distro>-vision-msgs; {WHEELS}",
     "rosbags": "run 'make setup', or: pip install rosbags",
 }
-"""What brings a module. Messages of the ROS core come with rclpy."""
+"""How to get a package. Messages of the ROS core come with rclpy."""
 
 
 def require(*modules: str) -> None:
-    """Imports them. Raises UserError that names the first one that fails, why it failed and what brings it."""
+    """Imports modules.
+
+    Args:
+        modules: Their names.
+
+    Raises:
+        UserError: One cannot be imported: which, why, and how to get it.
+    """
     for name in modules:
         try:
             importlib.import_module(name)
         except ImportError as error:
             package = name.partition(".")[0]
-            cure = HINTS.get(package, f"apt install ros-<distro>-{package.replace('_', '-')}; {WHEELS}")
-            raise UserError(f"{package} cannot be imported ({error}): {cure}") from error
+            hint = HINTS.get(package, f"apt install ros-<distro>-{package.replace('_', '-')}; {WHEELS}")
+            raise UserError(f"{package} cannot be imported ({error}): {hint}") from error
 
 
 PROFILE = "fastdds_images.xml"
 
 PROFILE_KEYS = ("FASTDDS_DEFAULT_PROFILES_FILE", "FASTRTPS_DEFAULT_PROFILES_FILE")
-"""Kilted and later read the first; Humble to Jazzy know only the second, which makes later ones complain."""
+"""Kilted and later read the first; Humble to Jazzy know only the second, about which later ones warn."""
 
 OLDER_DISTRIBUTIONS = ("humble", "iron", "jazzy")
 
@@ -48,7 +54,7 @@ TRANSPORTS_KEY = "FASTDDS_BUILTIN_TRANSPORTS"
 
 
 def image_environment(profile: Path, environment: Mapping[str, str]) -> dict[str, str]:
-    """Variables to add to this environment; none when the user has chosen a profile or transports."""
+    """Returns the variables to add to an environment; none when the user has chosen a profile or transports."""
     if any(environment.get(key) for key in (*PROFILE_KEYS, TRANSPORTS_KEY)):
         return {}
     newer, older = PROFILE_KEYS
@@ -56,14 +62,14 @@ def image_environment(profile: Path, environment: Mapping[str, str]) -> dict[str
 
 
 def use_profile() -> None:
-    """Gives this process the profile, unless the user has chosen; called before ROS is initialised."""
+    """Sets the profile for this process unless the user has chosen one. Call it before ROS is initialised."""
     profile = find_profile()
     if profile is not None:
         os.environ.update(image_environment(profile, os.environ))
 
 
 def find_profile() -> Path | None:
-    """The profile beside this package's source, below this Python's prefix, or where colcon has installed it."""
+    """Returns the profile beside this package's source, below this Python's prefix or where colcon has installed it."""
     prefixes = [Path(sys.prefix), *map(Path, filter(None, os.environ.get("AMENT_PREFIX_PATH", "").split(os.pathsep)))]
     places = [prefix / "share" / "regionmask_ros" / "config" / PROFILE for prefix in prefixes]
     beside = Path(__file__).resolve().parents[2] / "config" / PROFILE

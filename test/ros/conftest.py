@@ -14,7 +14,7 @@ pytest.importorskip("vision_msgs", reason="vision_msgs is missing: `make setup` 
 from rclpy.parameter import Parameter  # noqa: E402
 
 from regionmask_ros.mask.static import save_static_mask  # noqa: E402
-from regionmask_ros.ros import health  # noqa: E402
+from regionmask_ros.ros import diagnostics  # noqa: E402
 from regionmask_ros.ros.node import DetectorNode  # noqa: E402
 from regionmask_ros.ros.session import RosSession  # noqa: E402
 from regionmask_ros.ros.setup import find_profile, image_environment  # noqa: E402
@@ -55,7 +55,7 @@ def rig(session, tiny_network, wait_for, monkeypatch):
     """
     from rig import MATCH_S, Peer
 
-    monkeypatch.setattr(health, "REPORT_PERIOD_S", 0.2)
+    monkeypatch.setattr(diagnostics, "REPORT_PERIOD_S", 0.2)
 
     def make(kind: type = Peer, **parameters: object) -> tuple[DetectorNode, Peer]:
         overrides = [Parameter(name, value=value) for name, value in {"score_threshold": 0.0, **parameters}.items()]

@@ -13,7 +13,7 @@ from std_msgs.msg import Header
 from vision_msgs.msg import BoundingBox2D, BoundingBox2DArray
 
 from regionmask_ros.errors import UserError
-from regionmask_ros.ros.attention import MOST_BOXES, MOST_MESSAGES, AttentionRequests, request_boxes
+from regionmask_ros.ros.attention import MAX_BOXES, MAX_MESSAGES, AttentionRequests, request_boxes
 from regionmask_ros.ros.publishers import IMAGES, RESULTS
 
 
@@ -41,7 +41,7 @@ def test_a_box_becomes_corners_and_a_turned_one_the_upright_box_around_it():
     box(0, 0, 5, 5, math.nan),
 ])
 def test_a_box_that_is_none_is_refused(wrong):
-    with pytest.raises(UserError, match="is no box"):
+    with pytest.raises(UserError, match="is not valid"):
         request_boxes(asked(wrong))
 
 
@@ -70,11 +70,11 @@ def test_time_that_jumps_back_ends_them_and_another_camera_is_not_meant():
 
 def test_a_flood_is_cut():
     requests = AttentionRequests()
-    requests.put(asked(*[box(10, 10, 4, 4)] * (MOST_BOXES + 9)), 0)
-    assert len(requests.active_boxes("", 1, 100)) == MOST_BOXES
-    for _ in range(MOST_MESSAGES + 9):
+    requests.put(asked(*[box(10, 10, 4, 4)] * (MAX_BOXES + 9)), 0)
+    assert len(requests.active_boxes("", 1, 100)) == MAX_BOXES
+    for _ in range(MAX_MESSAGES + 9):
         requests.put(asked(box(10, 10, 4, 4)), 0)
-    assert len(requests.active_boxes("", 1, 100)) == MOST_MESSAGES
+    assert len(requests.active_boxes("", 1, 100)) == MAX_MESSAGES
 
 
 def test_a_planner_opens_regions_for_a_while(rig, wait_for, half_mask):

@@ -163,7 +163,7 @@ def test_results_inside_come_out_when_pictures_stop(rig, wait_for, lava_python):
     for index in range(8):
         peer.camera.publish(message(index))
         wait_for(lambda: node._configured.frame_stats.counts.received == index + 1)
-        wait_for(lambda: not node._active.worker._slot._items, OPEN_S)
+        wait_for(lambda: node._active.worker._slot.is_empty, OPEN_S)
         if index == 3:
             wait_for(lambda: len(peer.heard["detections"]) == 4)  # and the next ones follow
     wait_for(lambda: len(peer.heard["detections"]) == 8)

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 from sensor_msgs.msg import Image
 
-from regionmask_ros.ros.camera import BRIDGE, BridgeSamples, choose_reading
+from regionmask_ros.ros.camera import BridgeReader, choose_reading
 from regionmask_ros.sources.image_message import ENCODINGS, decode_image
 
 PADDINGS = (0, 1, 2, 12)
@@ -43,7 +43,7 @@ def real_bridge():
 
 def test_the_installed_cv_bridge_and_our_reading_give_equal_pixels(real_bridge):
     reading, name = choose_reading()
-    assert name == BRIDGE
+    assert name == "cv_bridge"
     assert_equal_pixels(reading)
 
 
@@ -94,6 +94,6 @@ class NativeOnlyBridge(RightBridge):
     (PaddingBlindBridge, set()),
 ])
 def test_a_bridge_is_trusted_with_what_it_reads_rightly_and_pixels_are_right_all_the_same(bridge, trusted):
-    samples = BridgeSamples(bridge())
+    samples = BridgeReader(bridge())
     assert samples.trusted == trusted
     assert_equal_pixels(lambda built: decode_image(built, samples))

@@ -165,7 +165,7 @@ def test_a_fault_of_ours_drops_the_frame_and_does_not_end_the_node(rig, wait_for
     wait_for(lambda: node._configured.frame_stats.counts.broken == 2)
     worker._outputs.publish = publish
     send(peer, wait_for, [message(2)])
-    assert worker.last_failure.ours and "boom" in worker.last_failure.reason
+    assert node._configured.frame_stats.last_drop.is_failure and "boom" in node._configured.frame_stats.last_drop.text
     assert node._configured.frame_stats.counts.in_flight == 0
 
 
@@ -193,7 +193,7 @@ def test_a_set_of_changes_is_in_force_as_a_whole_or_not_at_all(rig, wait_for):
     assert not refused.successful and node._configured.pipeline.settings.refresh_period == 8
     refused = change(stale_detections="drop", classes=["disk"])
     assert not refused.successful and "did you mean 'disc'?" in refused.reason
-    assert not node._active.worker._answers.drop_stale
+    assert not node._active.worker._response.drop_stale
     assert change(score_threshold=1.0, refresh_period=3, mask_mode="none").successful
     settings = node._configured.pipeline.settings
     assert (settings.score_threshold, settings.refresh_period, settings.mask) == (1.0, 3, "none")

@@ -194,9 +194,9 @@ def test_a_bag_is_played_and_answers_are_recorded_where_launch_is_installed(
     assert words_of(detector) == "detector" and words_of(recorder) == record and len(made) == 5
     hear = starts_player.event_handler.handle
     assert not hear(said_by(detector, b"configuring"), launch_context())
-    (started,) = hear(said_by(detector, b"[detector]: active: pictures from /front/image_raw"), launch_context())
+    (started,) = hear(said_by(detector, b"[detector]: active: images from /front/image_raw"), launch_context())
     assert words_of(started) == play.format(bag=bag)
-    assert not hear(said_by(detector, b"[detector]: active: pictures from /front/image_raw"), launch_context())
+    assert not hear(said_by(detector, b"[detector]: active: images from /front/image_raw"), launch_context())
 
 
 def said_by(process, text: bytes):

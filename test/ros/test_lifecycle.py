@@ -112,20 +112,20 @@ def resident_bytes() -> int:
 
 def test_ten_full_rounds_leak_neither_threads_nor_memory(rig, wait_for):
     node, peer = rig(autostart=False)
-    threads = threading.active_count()
+    manager, threads = Manager(peer, wait_for), threading.active_count()
 
-    def round_of_life(index: int) -> None:
-        assert node.trigger_configure() is SUCCESS and node.trigger_activate() is SUCCESS
+    def run_life_cycle(index: int) -> None:
+        assert manager.change(Transition.TRANSITION_CONFIGURE) and manager.change(Transition.TRANSITION_ACTIVATE)
         wait_for(peer.camera.get_subscription_count)
         before = len(peer.heard["detections"])
-        while len(peer.heard["detections"]) == before:  # a new subscription may miss the first pictures
+        while len(peer.heard["detections"]) == before:  # a new subscription may miss the first images
             peer.camera.publish(message(index))
             time.sleep(MATCH_S)
-        assert node.trigger_deactivate() is SUCCESS and node.trigger_cleanup() is SUCCESS
+        assert manager.change(Transition.TRANSITION_DEACTIVATE) and manager.change(Transition.TRANSITION_CLEANUP)
 
     used = []
     for index in range(13):
-        round_of_life(index)
+        run_life_cycle(index)
         gc.collect()
         used.append(resident_bytes())
     assert threading.active_count() == threads
@@ -133,5 +133,5 @@ def test_ten_full_rounds_leak_neither_threads_nor_memory(rig, wait_for):
     own = {"/detections", "/mask", "/overlay", "/label_info", "/diagnostics", "/events", "/mask/age"}
     assert not own & {p.topic_name for p in node.publishers}
     assert not {"/image", "/attention"} & {s.topic_name for s in node.subscriptions}
-    # The first rounds fill caches. A picture is 18 kB here, an engine some 100 kB: ten lost ones would show.
+    # The first rounds fill caches. An image is 18 kB here, an engine some 100 kB: ten lost ones would show.
     assert used[-1] - used[2] < 1_000_000, [u - used[0] for u in used]

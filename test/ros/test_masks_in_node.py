@@ -15,7 +15,7 @@ from regionmask_ros.mask.adaptive import Adaptive
 from regionmask_ros.mask.static import load_static_mask
 from regionmask_ros.pipeline.pipeline import Pipeline
 from regionmask_ros.pipeline.settings import MODES, PipelineSettings
-from regionmask_ros.ros.diagnostics import CAUSES
+from regionmask_ros.ros.diagnostics import SOURCES
 from regionmask_ros.ros.publishers import IMAGES
 
 FRAMES = 10
@@ -36,13 +36,13 @@ def change(node, **values: object):
 
 
 def attended(values: dict[str, str]) -> dict[str, float]:
-    return {cause: float(values[f"attended share, {cause}"]) for cause in CAUSES}
+    return {cause: float(values[f"attended share, {cause}"]) for cause in SOURCES}
 
 
 def told_by_cause(peer, wait_for, results) -> None:
     """The diagnostics say of all frames but the first what these results say."""
     shares = [result.mask.attended_shares for result in results[1:]]
-    expected = {cause: np.mean([share.get(cause, 0.0) for share in shares]) for cause in CAUSES}
+    expected = {cause: np.mean([share.get(cause, 0.0) for share in shares]) for cause in SOURCES}
     assert sum(value > 0.0 for value in expected.values()) >= 2, "the clip must give causes, or this test sees nothing"
     wait_for(lambda: peer.values().get("frames answered") == str(len(results)), 3.0)
     assert attended(peer.values()) == pytest.approx(expected, abs=1e-4)
@@ -94,7 +94,7 @@ def test_both_masks_tell_their_shares(rig, wait_for, tiny_network, half_mask):
 def test_before_the_first_frame_no_share_is_told(rig, wait_for):
     node, peer = rig()
     wait_for(lambda: peer.values().get("state") == "active", 3.0)
-    assert {peer.values()[f"attended share, {cause}"] for cause in CAUSES} == {""}
+    assert {peer.values()[f"attended share, {cause}"] for cause in SOURCES} == {""}
 
 
 @pytest.mark.parametrize("scheduled", [False, True])

@@ -15,7 +15,7 @@ from regionmask_ros.core.frame import Frame
 from regionmask_ros.network.thresholds import bundled_thresholds
 from regionmask_ros.pipeline.pipeline import Pipeline
 from regionmask_ros.pipeline.settings import PipelineSettings
-from regionmask_ros.ros import health
+from regionmask_ros.ros import diagnostics
 from regionmask_ros.ros.node import DetectorNode
 from regionmask_ros.ros.publishers import image_message
 
@@ -26,7 +26,7 @@ import drawn_street
 @pytest.fixture
 def with_trained(session, trained, wait_for, monkeypatch):
     """A function that makes an active node with the trained network, and its peer."""
-    monkeypatch.setattr(health, "REPORT_PERIOD_S", 0.2)
+    monkeypatch.setattr(diagnostics, "REPORT_PERIOD_S", 0.2)
 
     def make(**parameters: object) -> tuple[DetectorNode, Peer]:
         overrides = [Parameter(name, value=value) for name, value in {"score_threshold": 0.02, **parameters}.items()]

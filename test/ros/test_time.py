@@ -24,7 +24,7 @@ def test_a_stamp_that_jumps_back_starts_afresh_and_is_told(rig, wait_for, half_m
     wait_for(lambda: len(peer.heard["/mask"]) == 4)
     assert whole(peer) == [True, False, True, False]
     wait_for(lambda: peer.values().get("fresh starts") == "1", 3.0)
-    assert capfd.readouterr().err.count("time stamps jumped back by 0.160 s: the detector starts afresh") == 1
+    assert capfd.readouterr().err.count("time stamps jumped back by 0.160 s: the detector is reset") == 1
 
 
 def test_a_stamp_of_zero_is_passed_on_unchanged_and_starts_nothing_afresh(rig, wait_for, half_mask, capfd):
@@ -39,7 +39,7 @@ def test_a_stamp_of_zero_is_passed_on_unchanged_and_starts_nothing_afresh(rig, w
     assert node._configured.frame_stats.counts.repeated == 0
     wait_for(lambda: peer.values().get("frames answered") == "3", 3.0)
     assert peer.values()["latency stamp to publish p50 [ms]"] == ""
-    assert capfd.readouterr().err.count("pictures have no time stamp") == 1
+    assert capfd.readouterr().err.count("images have no time stamp") == 1
 
 
 def test_repeated_stamps_are_answered_each_and_counted(rig, wait_for, half_mask, capfd):
@@ -49,7 +49,7 @@ def test_repeated_stamps_are_answered_each_and_counted(rig, wait_for, half_mask,
     wait_for(lambda: len(peer.heard["/mask"]) == 3)
     assert whole(peer) == [True, False, False] and len(peer.heard["detections"]) == 3
     assert node._configured.frame_stats.counts.repeated == 2
-    assert capfd.readouterr().err.count("two pictures have the same time stamp") == 1
+    assert capfd.readouterr().err.count("two images have the same time stamp") == 1
 
 
 def test_two_publishers_on_one_topic_are_told_and_each_picture_is_answered_with_its_own_header(rig, wait_for):

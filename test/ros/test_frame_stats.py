@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import pytest
 
-from regionmask_ros.ros.diagnostics import Answer, FrameCounts, FrameStats, plausible_latency_ms
+from regionmask_ros.ros.frame_stats import FrameCounts, FrameOutcome, FrameStats, plausible_latency_ms
 
 
-def answer(time_s: float, masked_share: float | None = 0.5, node_ms: float = 10.0) -> Answer:
-    return Answer(time_s, node_ms, None, masked_share, 100, 1000, pipeline_ms=node_ms - 1.0)
+def outcome(time_s: float, masked_share: float | None = 0.5, node_ms: float = 10.0) -> FrameOutcome:
+    return FrameOutcome(time_s, node_ms, None, masked_share, 100, 1000, pipeline_ms=node_ms - 1.0)
 
 
-def test_in_flight_is_what_is_neither_answered_nor_dropped():
+def test_frames_in_flight_are_neither_answered_nor_dropped():
     assert FrameCounts(received=10, answered=5, overwritten=2, broken=1, lost=7).in_flight == 2
 
 
@@ -19,7 +19,7 @@ def test_counts_add_up():
     frame_stats = FrameStats(0.0)
     frame_stats.count(received=1)
     frame_stats.count(received=1, overwritten=1)
-    frame_stats.answer(answer(1.0))
+    frame_stats.add(outcome(1.0))
     assert frame_stats.counts == FrameCounts(received=2, answered=1, overwritten=1)
     assert frame_stats.counts.in_flight == 0
 
@@ -27,26 +27,26 @@ def test_counts_add_up():
 def test_figures_are_those_of_the_last_five_seconds():
     frame_stats = FrameStats(0.0)
     for second in range(11):
-        frame_stats.answer(answer(float(second), masked_share=second / 10, node_ms=float(second)))
+        frame_stats.add(outcome(float(second), masked_share=second / 10, node_ms=float(second)))
     figures = frame_stats.figures(10.0)
     assert figures.fps == pytest.approx(6 / 5)
     assert figures.masked_share == pytest.approx((0.5 + 0.6 + 0.7 + 0.8 + 0.9 + 1.0) / 6)
-    assert figures.node_ms_p50 == pytest.approx(7.5) and figures.pipeline_ms_p50 == pytest.approx(6.5)
-    assert (figures.events_per_frame, figures.synops_per_frame) == (100.0, 1000.0)
+    assert figures.node_ms[0] == pytest.approx(7.5) and figures.pipeline_ms[0] == pytest.approx(6.5)
+    assert (figures.events, figures.synops) == (100.0, 1000.0)
 
 
-def test_when_pictures_stop_the_rate_falls_to_zero_and_figures_become_unknown():
+def test_rate_is_zero_and_figures_are_unknown_when_images_stop():
     frame_stats = FrameStats(0.0)
-    frame_stats.answer(answer(1.0))
+    frame_stats.add(outcome(1.0))
     figures = frame_stats.figures(7.0)
     assert figures.fps == 0.0
-    assert figures.node_ms_p50 is None and figures.masked_share is None and figures.events_per_frame is None
+    assert figures.node_ms[0] is None and figures.masked_share is None and figures.events is None
 
 
-def test_a_first_frame_does_not_count_towards_the_masked_share():
+def test_first_frame_does_not_count_towards_the_masked_share():
     frame_stats = FrameStats(0.0)
-    frame_stats.answer(answer(1.0, masked_share=None))
-    frame_stats.answer(answer(1.1, masked_share=0.6))
+    frame_stats.add(outcome(1.0, masked_share=None))
+    frame_stats.add(outcome(1.1, masked_share=0.6))
     assert frame_stats.figures(1.2).masked_share == pytest.approx(0.6)
 
 
