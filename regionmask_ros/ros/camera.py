@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
-from typing import Any
+from typing import Any, TypeAlias
 
 import numpy as np
 from rclpy.node import Node
@@ -22,7 +22,7 @@ from ..sources.image_message import ENCODINGS, Encoding, decode_image, read_samp
 from .frame_stats import FrameStats
 from .qos import subscribe
 
-ImageMessage = Image | CompressedImage
+ImageMessage: TypeAlias = Image | CompressedImage
 
 LOG_PERIOD_S = 5.0
 
