@@ -33,8 +33,8 @@ def generate_launch_description() -> LaunchDescription:
         *common_arguments(),
         DeclareLaunchArgument(
             "static_mask", default_value="",
-            description="Mask file, combined with the dynamic mask (mask_mode static+dynamic); empty: masks as in the parameter "
-            "file.",
+            description="Mask file, combined with the dynamic mask (mask_mode static+dynamic); "
+            "empty: masks as in the parameter file.",
         ),
         DeclareLaunchArgument("namespace", default_value="", description="Namespace of the node and its topics."),
         DeclareLaunchArgument("use_sim_time", default_value="false", choices=SWITCH, description="Time from /clock."),

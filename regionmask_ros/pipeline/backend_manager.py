@@ -332,7 +332,7 @@ class BackendManager:
                 self._start_thread(opening.backend.close)
 
     def _start_thread(self, work: Callable[..., None], *arguments: object) -> None:
-        """Opening and closing may take minutes on a board. Threads are daemons: a hung board must not keep the process."""
+        """Daemon threads, as opening and closing may take minutes on a board and must not keep the process."""
         self._threads = [thread for thread in self._threads if thread.is_alive()]
         self._threads.append(threading.Thread(target=work, args=arguments, name="backend", daemon=True))
         self._threads[-1].start()
@@ -343,7 +343,7 @@ def _is_same(settings: PipelineSettings, choice: BackendChoice) -> bool:
 
 
 def _warm_up(backend: Backend, network: Network, input_wh: tuple[int, int]) -> None:
-    """Runs all that a frame runs, from the encoder to the tracker: kernels are compiled or loaded at their first use."""
+    """Runs all that a frame runs, from the encoder to the tracker: kernels are loaded at their first use."""
     width, height = input_wh
     encoder = Encoder(network.input_table, network.encoder_threshold, input_wh)
     events = encoder.step(np.full((height, width, 3), 128, np.uint8), RegionGrid.of_input(input_wh).full(True))

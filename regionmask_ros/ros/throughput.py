@@ -20,7 +20,7 @@ from ..errors import UserError
 from ..sources import open_source
 from ..sources.image_message import stamp_ns
 from .demo.children import Child
-from .diagnostics import WINDOW_S
+from .frame_stats import WINDOW_S
 from .publishers import CAMERA, LATCHED, RESULTS, image_message
 from .session import RosSession
 
