@@ -1,17 +1,17 @@
-"""Measure what masks cost in accuracy and save in work, on labelled sequences.
+r"""Measure what masks cost in accuracy and save in work, on labelled sequences.
 
-Whatever a setting learns, it learns on the first part of a sequence (--calibration-share); every setting, unmasked too,
-is scored on the rest. The boxes that steer a mask are those of the masked run itself.
+Settings that learn do so on the first part of a sequence (--calibration-share); all settings, unmasked included, are
+scored on the rest. A mask is controlled by the boxes of its own, masked run.
 
-data sets: csv:DIR (video.mp4 and gt.csv), mot:DIR (gt/gt.txt and img1/), kitti:DIR (label_02/ and image_02/),
-coco:FILE.json, bag:DIR (pictures, and vision_msgs/Detection2DArray with their stamps).
+Data sets: csv:DIR (video.mp4 and gt.csv), mot:DIR (gt/gt.txt and img1/), kitti:DIR (label_02/ and image_02/),
+coco:FILE.json, bag:DIR (images, and vision_msgs/Detection2DArray with the same time stamps).
 
-settings: unmasked, unmasked-tuned; the presets careful, balanced, fast; static, static-labels, adaptive, tracking,
-mgnet, static+mgnet, oracle; skip2, skip3, skip4 (plain frame skipping). With @0.6 for a wanted masked share. Presets
-and unmasked-tuned run with tuned thresholds; with :trained behind a name, with trained ones and carry arithmetic.
+Settings: unmasked, unmasked-tuned; the presets careful, balanced, fast; static, static-labels, adaptive, tracking,
+mgnet, static+mgnet, oracle; skip2, skip3, skip4 (plain frame skipping). Append @0.6 for a target share of masked
+regions. Presets and unmasked-tuned run with tuned thresholds; append :trained for trained ones and carry arithmetic.
 
-example:
-  python -m regionmask_ros evaluate --dataset csv:street --settings unmasked,tracking,tracking@0.6,skip2 \\
+Examples:
+  python -m regionmask_ros evaluate --dataset csv:street --settings unmasked,tracking,tracking@0.6,skip2 \
       --json result.json --output result
   python -m regionmask_ros evaluate --dataset csv:street --settings unmasked,static,adaptive --shift-view 0.3
   python -m regionmask_ros evaluate --dataset bag:drive --topic /front/image_raw --truth-topic /truth
@@ -42,6 +42,7 @@ from ..lab.evaluation.settings import RECIPES, Setting, parse_setting
 from ..mask.mgnet.source import MGNET
 from ..metrics.machine import machine_facts
 from ..network.files import find_network, load_network
+from ..network.graph import Network
 from ..network.thresholds import TRAINED, TUNED
 from ..pipeline.settings import PipelineSettings
 from ..report.tables import format_text
@@ -57,21 +58,22 @@ from ._cli import (
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Declares the options of the command."""
     parser.add_argument("--dataset", metavar="KIND:PATH", action="append", required=True,
                         help="labelled sequences; may be repeated")
     add_topic(parser)
     add_truth_topic(parser)
     parser.add_argument("--settings", metavar="LIST", default=",".join(RECIPES),
-                        help="what to compare (default: all of them, without @share)")
+                        help="settings to compare (default: all, without @share)")
     parser.add_argument("--calibration-share", metavar="S", type=float, default=0.33,
-                        help="first part of a sequence, to learn on and not scored (default: 0.33)")
+                        help="first part of a sequence, for learning; it is not scored (default: 0.33)")
     parser.add_argument("--shift-view", metavar="S", type=float, default=0.0,
-                        help="in the middle of the scored part the view moves by this share of its width, 0 to 1; "
-                             "accuracy is told before and after (default: 0, it stays)")
+                        help="move the view by this share of its width, 0 to 1, in the middle of the scored part, and "
+                             "score before and after (default: 0, no movement)")
     add_options(parser, "input_size", "max_pixels", "arithmetic")
     parser.add_argument("--thresholds", choices=(TRAINED, TUNED), default=TUNED,
-                        help="what the presets run with; with --arithmetic, and everything else, trained "
-                             "(default: tuned)")
+                        help="thresholds of the presets (default: tuned); with --arithmetic, and for all other "
+                             "settings, they are the trained ones")
     add_network(parser)
     add_options(parser, "mgnet_weights")
     parser.add_argument("--json", metavar="FILE", default="", help="write rows and summary as JSON")
@@ -79,11 +81,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(args: argparse.Namespace) -> int:
+    """Runs the command and returns its exit status."""
     settings = [parse_setting(name.strip()) for name in dict.fromkeys(args.settings.split(","))]
     if not 0.0 <= args.calibration_share < 1.0:
-        raise UserError(f"--calibration-share {args.calibration_share}: must be 0 or more, and below 1")
+        raise UserError(f"--calibration-share {args.calibration_share}: must be at least 0 and below 1")
     if not 0.0 <= args.shift_view <= MAX_MOVE:
-        raise UserError(f"--shift-view {args.shift_view}: must lie between 0 and {MAX_MOVE:g}")
+        raise UserError(f"--shift-view {args.shift_view}: must be between 0 and {MAX_MOVE:g}")
     base = PipelineSettings(
         input_size=parse_input_size(args.input_size), max_pixels=args.max_pixels, arithmetic=args.arithmetic,
         dynamic=MGNET, mgnet_weights=args.mgnet_weights)
@@ -116,12 +119,13 @@ def run(args: argparse.Namespace) -> int:
 
 
 def main(argv: Sequence[str] | None = None) -> int:
+    """Runs the command line and returns its exit status."""
     return command_main("evaluate", argv)
 
 
 def _sequences(args: argparse.Namespace) -> list[LabelledSequence]:
     if (args.topic or args.truth_topic) and not has_bag(args.dataset):
-        raise UserError("--topic and --truth-topic are for bags, but no --dataset is written bag:PATH")
+        raise UserError("--topic and --truth-topic are for bags, but no --dataset is bag:PATH")
     topics = BagTopics(args.topic, args.truth_topic)
     return [sequence for spec_text in dict.fromkeys(args.dataset) for sequence in open_dataset(spec_text, topics)]
 
@@ -133,8 +137,8 @@ def _page(outputs: Outputs, folder: str) -> PagePaths:
     ))
 
 
-def _evaluate(network, sequence: LabelledSequence, settings: Sequence[Setting], base: PipelineSettings,
-               args: argparse.Namespace) -> SequenceRows:
+def _evaluate(network: Network, sequence: LabelledSequence, settings: Sequence[Setting], base: PipelineSettings,
+              args: argparse.Namespace) -> SequenceRows:
     with sequence.open() as source:
         total = source.frame_count
     with tqdm(total=total, unit="frame", desc=sequence.name, disable=None) as progress:

@@ -1,10 +1,10 @@
-"""Which detections of a frame are right: the matching of the COCO benchmark, one class at a time.
+"""Average precision as the COCO benchmark computes it, one class at a time.
 
-Detections take their turn by score. Each takes the best of the objects that overlap it enough and are still free. One
-that finds none, but lies on an ignored region with at least the same share of its own area, is left out of the count;
-ignored regions are never used up, as COCO's crowds.
+Matching: detections are taken in the order of their scores. Each is matched with the free object of the largest
+overlap, if that is enough. A detection without a match that lies on an ignored region with at least the same share of
+its own area is not counted. An ignored region can be matched any number of times, like the crowds of COCO.
 
-Average precision of one class over a sequence, as COCO computes it, and over resampled frames.
+Source: COCO evaluation, https://cocodataset.org/#detection-eval; results are compared with pycocotools in the tests.
 """
 
 from __future__ import annotations
@@ -18,10 +18,10 @@ from ..core.boxes import covered_fraction, iou_matrix
 
 IOU = 0.5
 MAX_DETECTIONS = 100
-"""Of one class in one frame, the best ones; COCO counts no more."""
+"""Detections of one class in one frame that are counted, those of the highest scores."""
 
 TALL_PX = 24
-"""Smaller objects, in picture pixels, are labelled unevenly: accuracy is also told without them."""
+"""Lower objects, in image pixels, are not labelled consistently: accuracy is also given without them."""
 
 FALSE, RIGHT, LEFT_OUT = 0, 1, 2
 UNMATCHED = -1
@@ -29,10 +29,13 @@ UNMATCHED = -1
 
 @dataclass(frozen=True)
 class FrameMatches:
-    """One class in one frame.
+    """Matches of one class in one frame.
 
-    scores: float64 [n], falling. outcome: int8 [n], FALSE, RIGHT or LEFT_OUT. objects: how many there were to find.
-    found_by: int64 [objects], the detection that found each, NOBODY where none did.
+    Attributes:
+        scores: float64 [n], in descending order.
+        outcome: int8 [n], ``FALSE``, ``RIGHT`` or ``LEFT_OUT``.
+        objects: Number of objects to find.
+        found_by: int64 [objects], the detection that matches each, or ``UNMATCHED``.
     """
 
     scores: np.ndarray
@@ -43,9 +46,17 @@ class FrameMatches:
 
 def match(boxes: np.ndarray, scores: np.ndarray, objects: np.ndarray, ignored: np.ndarray,
           iou: float = IOU) -> FrameMatches:
-    """boxes: float [n, 4] and scores: float [n], the detections of a class. objects, ignored: float [m, 4].
+    """Matches the detections of one class in one frame with its objects. All boxes are x0, y0, x1, y1.
 
-    All boxes are x0 y0 x1 y1. An overlap of exactly ``iou`` is enough; of equal overlaps the later object is taken.
+    Args:
+        boxes: float [n, 4], the detections.
+        scores: float [n].
+        objects: float [m, 4].
+        ignored: float [k, 4], the ignored regions.
+        iou: Intersection over union that is enough. Of equal overlaps the later object is taken.
+
+    Returns:
+        The matches.
     """
     order = np.argsort(-np.asarray(scores, np.float64), kind="stable")[:MAX_DETECTIONS]
     boxes, scores = np.asarray(boxes, np.float64).reshape(-1, 4)[order], np.asarray(scores, np.float64)[order]
@@ -55,7 +66,7 @@ def match(boxes: np.ndarray, scores: np.ndarray, objects: np.ndarray, ignored: n
     found_by = np.full(len(objects), UNMATCHED, np.int64)
     for detection in np.flatnonzero(overlap.max(axis=1, initial=0.0) >= iou):
         free = np.where(found_by == UNMATCHED, overlap[detection], -1.0)
-        # From the back, so that the later one of equals is found, as COCO does.
+        # From the back: among equals COCO takes the later object.
         best = len(free) - 1 - int(free[::-1].argmax())
         if free[best] >= iou:
             found_by[best], outcome[detection] = detection, RIGHT
@@ -63,7 +74,17 @@ def match(boxes: np.ndarray, scores: np.ndarray, objects: np.ndarray, ignored: n
 
 
 def match_tall(boxes: np.ndarray, scores: np.ndarray, objects: np.ndarray, ignored: np.ndarray) -> FrameMatches:
-    """As ``match``, without objects lower than ``TALL_PX``: those are ignored, and so are false detections as low."""
+    """Matches as `match` does, but ignores objects lower than ``TALL_PX`` and false detections as low.
+
+    Args:
+        boxes: float [n, 4], the detections.
+        scores: float [n].
+        objects: float [m, 4].
+        ignored: float [k, 4].
+
+    Returns:
+        The matches.
+    """
     tall = objects[:, 3] - objects[:, 1] >= TALL_PX
     found = match(boxes, scores, objects[tall], np.concatenate([ignored, objects[~tall]]))
     order = np.argsort(-np.asarray(scores, np.float64), kind="stable")[:MAX_DETECTIONS]
@@ -76,7 +97,11 @@ RECALLS = np.linspace(0.0, 1.0, 101)
 
 
 class PrecisionCurve:
-    """All detections of a class, best first, ready to be counted with any weights of the frames."""
+    """All detections of a class in the order of their scores, to be counted with any weights of the frames.
+
+    Args:
+        frames: The matches of each frame.
+    """
 
     def __init__(self, frames: Sequence[FrameMatches]) -> None:
         scores = np.concatenate([f.scores for f in frames]) if frames else np.zeros(0)
@@ -88,10 +113,15 @@ class PrecisionCurve:
         self._objects = np.array([f.objects for f in frames], np.int64)
 
     def average_precision(self, weights: np.ndarray | None = None) -> float:
-        """0 to 100; nan where there is no object to find.
+        """Computes the mean precision over the recalls 0, 0.01, ... 1.
 
-        weights: int [frames], how often each frame is counted; None: each once. Precision at a recall is the best one
-        at that recall or any higher; the mean is over recalls 0, 0.01 ... 1.
+        The precision at a recall is the highest one at that recall or above.
+
+        Args:
+            weights: int [frames], how often each frame is counted; None: each once.
+
+        Returns:
+            From 0 to 100; nan if there is no object to find.
         """
         each = np.ones(len(self._objects), np.int64) if weights is None else weights
         objects = int((self._objects * each).sum())
@@ -106,6 +136,6 @@ class PrecisionCurve:
 
 
 def mean_over_classes(values: Sequence[float]) -> float:
-    """The mean of those that are numbers; nan when none is."""
+    """Returns the mean of those values that are not nan; nan if all are."""
     present = [value for value in values if not np.isnan(value)]
     return float(np.mean(present)) if present else float("nan")

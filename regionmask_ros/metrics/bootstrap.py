@@ -1,7 +1,9 @@
-"""How far figures of a short sequence can be trusted: the block bootstrap.
+"""Confidence intervals of results on a short sequence: the circular block bootstrap.
 
-Neighbouring frames show nearly the same, so single frames must not be drawn. Blocks of consecutive frames are, with
-replacement, until there are as many frames as before; a block that runs over the end goes on at the start.
+Neighbouring frames are nearly equal, so single frames must not be drawn. Instead blocks of consecutive frames are drawn
+with replacement, until there are as many frames as before. A block that reaches the end continues at the start.
+
+Source: Politis and Romano, "A circular block-resampling procedure for stationary data", 1992.
 """
 
 from __future__ import annotations
@@ -19,14 +21,20 @@ LOW, HIGH = 5.0, 95.0
 
 
 def block_length(frames: int) -> int:
-    """Frames in a block: up to 25, a second or so of video, but at least five blocks a sequence."""
+    """Returns the frames of a block: up to 25, about a second of video, but at least five blocks per sequence."""
     return max(1, min(MAX_BLOCK, frames // MIN_BLOCKS))
 
 
 def frame_weights(frames: int, seed_text: str, resamples: int = RESAMPLES) -> np.ndarray:
-    """int64 [resamples, frames]: how often each frame was drawn.
+    """Draws frames.
 
-    The same text draws the same frames: settings of one sequence are compared on equal draws.
+    Args:
+        frames: Number of frames of the sequence.
+        seed_text: The same text draws the same frames, so that settings of one sequence are compared on equal draws.
+        resamples: Number of draws.
+
+    Returns:
+        int64 [resamples, frames], how often each frame is drawn.
     """
     length = block_length(frames)
     blocks = -(-frames // length)
@@ -37,7 +45,14 @@ def frame_weights(frames: int, seed_text: str, resamples: int = RESAMPLES) -> np
 
 
 def confidence_interval(values: Sequence[float]) -> tuple[float, float]:
-    """The 90 % interval of resampled values; those that are no number are left out. (nan, nan) without any."""
+    """Computes the 90 % interval of resampled values.
+
+    Args:
+        values: nan is left out.
+
+    Returns:
+        Lower and upper end; nan, nan if there is no value.
+    """
     numbers = np.asarray(values, np.float64)
     numbers = numbers[~np.isnan(numbers)]
     if not len(numbers):

@@ -1,7 +1,4 @@
-"""What a camera takes of the computer's memory.
-
-What a measurement was made on.
-"""
+"""The machine: what a measurement was made on, and how much memory is used."""
 
 from __future__ import annotations
 
@@ -12,6 +9,7 @@ import os
 import platform
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import cv2
 import numba
@@ -21,10 +19,13 @@ from ..engine.engine import available_kernel_sets
 
 
 def resident_bytes() -> int | None:
-    """Memory that this process has in use now; None where the system does not tell.
+    """Measures the resident memory of this process.
 
-    What is free is given back first: otherwise a new camera would fill the holes that others have left, and look
+    Free memory is returned to the system first: otherwise a new camera would fill gaps that others have left, and seem
     cheaper than it is.
+
+    Returns:
+        Bytes; None if the system does not report them.
     """
     gc.collect()
     trim = getattr(ctypes.CDLL(None), "malloc_trim", None)
@@ -38,17 +39,21 @@ def resident_bytes() -> int | None:
 
 
 def array_bytes(owners: Sequence[object], shared: Sequence[object] = ()) -> int:
-    """Bytes of all arrays that the owners hold, in objects of this package and in containers, without the shared ones.
+    """Sums the memory of arrays. Unlike `resident_bytes`, it includes pages that were never touched.
 
-    Memory that several arrays cover counts once. Pages that were never touched count too, which ``resident_bytes`` does
-    not see.
+    Args:
+        owners: Arrays, containers and objects of this package that hold them. Memory of several arrays counts once.
+        shared: Owners whose arrays are not counted.
+
+    Returns:
+        Bytes.
     """
-    own, others = _memories(owners), _memories(shared)
-    return _length([*own, *others]) - _length(others)
+    own, others = _find_spans(owners), _find_spans(shared)
+    return _union_length([*own, *others]) - _union_length(others)
 
 
-def _length(spans: Sequence[tuple[int, int]]) -> int:
-    """Length of the union of spans, each (first, one behind the last)."""
+def _union_length(spans: Sequence[tuple[int, int]]) -> int:
+    """Length of the union of spans, each (first, end)."""
     total, reached = 0, 0
     for first, end in sorted(spans):
         total += max(0, end - max(first, reached))
@@ -56,8 +61,8 @@ def _length(spans: Sequence[tuple[int, int]]) -> int:
     return total
 
 
-def _memories(owners: Sequence[object]) -> list[tuple[int, int]]:
-    """First address of every array's memory and the one behind it."""
+def _find_spans(owners: Sequence[object]) -> list[tuple[int, int]]:
+    """First address and end of the memory of every array that the owners hold."""
     package = __package__.partition(".")[0]
     seen: set[int] = set()
     found = []
@@ -81,12 +86,15 @@ def _memories(owners: Sequence[object]) -> list[tuple[int, int]]:
 
 BASELINE_PACKAGES = ("onnx", "onnxruntime", "openvino", "torch")
 FLAGS = ("avx2", "fma", "avx_vnni", "avx512f", "avx512bw", "avx512_vnni", "amx_int8", "amx_bf16", "asimddp", "i8mm")
-"""Instruction sets that decide how fast integers and floats are convolved, as Linux spells them."""
+"""Instruction sets that matter for the speed of convolutions, as Linux spells them."""
 
 
-def machine_facts() -> dict:
-    """cpu, flags (those of ``FLAGS`` that are here), cores (that this process may use), kernels (paths that are
-    available here, the default first), os, and versions; None for a peer that is not installed.
+def machine_facts() -> dict[str, Any]:
+    """Collects what a measurement was made on.
+
+    Returns:
+        cpu, flags (those of ``FLAGS`` that the processor has), cores (that this process may use), kernels (available
+        kernel sets, the default first), os, huge_pages, and versions; the version of a missing package is None.
     """
     info = _cpu_info()
     present = info.get("flags", info.get("Features", "")).split()
@@ -106,7 +114,7 @@ def machine_facts() -> dict:
 
 
 def _huge_pages() -> str | None:
-    """Whether programs may have transparent huge pages: always, madvise or never; None where nobody tells."""
+    """When programs get transparent huge pages: always, madvise or never; None if the system does not report it."""
     try:
         text = Path("/sys/kernel/mm/transparent_hugepage/enabled").read_text(encoding="ascii")
     except OSError:
@@ -122,7 +130,7 @@ def _installed_version(package: str) -> str | None:
 
 
 def _cpu_info() -> dict[str, str]:
-    """The first processor's lines of /proc/cpuinfo; empty where there is no such file."""
+    """The lines of the first processor in /proc/cpuinfo; empty without such a file."""
     try:
         with open("/proc/cpuinfo", encoding="utf-8", errors="replace") as file:
             first = file.read().split("\n\n")[0]

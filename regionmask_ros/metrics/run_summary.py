@@ -1,4 +1,4 @@
-"""What a run adds up to: one record a frame, and the figures over all of them."""
+"""The summary of a run: a record for each frame, and the results over all frames."""
 
 from __future__ import annotations
 
@@ -11,12 +11,22 @@ import numpy as np
 from ..core.result import StepCounts
 
 STAGES = ("total", "resize", "mask", "encode", "engine", "decode")
-"""What is timed of every frame; ``total`` is everything."""
+"""The stages of a frame that are timed; ``total`` is the whole frame."""
 
 
 @dataclass(frozen=True)
 class FrameRecord:
-    """One processed frame. masked_share: regions not sent, 0 to 1. ms: wall time by stage."""
+    """One processed frame.
+
+    Attributes:
+        index: Number of the frame, from 0.
+        stamp_ns: Time stamp in nanoseconds.
+        refresh: Whether it is a refresh frame.
+        masked_share: Share of the regions that are masked, 0 to 1.
+        detections: Number of detections.
+        counts: Events and synaptic operations.
+        ms: Wall time of each of ``STAGES``.
+    """
 
     index: int
     stamp_ns: int
@@ -28,11 +38,15 @@ class FrameRecord:
 
 
 def summarise(records: Sequence[FrameRecord]) -> dict[str, Any]:
-    """Figures of a run, ready for JSON.
+    """Summarises a run.
 
-    Shares, counts and times are taken over all frames but the first, refresh frames included: the first frame sends
-    everything whatever the mask, and pays for opening. (A run of one frame is measured by that frame.) ``detections``
-    is the number over all frames. ``events_per_frame`` counts those of the encoder and of all layers.
+    Args:
+        records: One for each frame.
+
+    Returns:
+        Values for JSON. Means and percentiles are over all frames but the first, refresh frames included: the first
+        frame is never masked, and its time includes opening. A run of one frame is described by that frame.
+        ``detections`` is the number over all frames; ``events_per_frame`` includes the encoder and all layers.
     """
     steady = records[1:] or records
 

@@ -1,1 +1,1 @@
-"""What a run leaves behind: detections as CSV, an annotated video, raw heads, and one HTML page."""
+"""The outputs of a run: CSV, video, raw heads, recordings for Rerun, tables, plots and HTML pages."""

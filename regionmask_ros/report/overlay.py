@@ -1,9 +1,8 @@
-"""Where a label goes, so that it hides neither an object nor another label.
+"""The annotated image of a frame: its mask, its detections with labels, and a caption.
 
-The picture that a person looks at: what was attended, what was found, and one line of figures.
-
-Attended regions keep their colours inside a thin blue outline, the rest is grey and dark. Boxes and labels are orange:
-blue and orange stay apart for colour-blind eyes. Sizes follow the height of the picture.
+Kept regions stay in colour inside a thin blue outline, the rest is grey and dark. Boxes and labels are orange:
+colour-blind readers can tell blue and orange apart. Sizes follow the height of the image. A label is placed so that it
+covers neither an object nor another label.
 """
 
 from __future__ import annotations
@@ -21,20 +20,25 @@ from ..core.result import RegionMask
 LABEL_COST = 4.0
 OBJECT_COST = 1.0
 ORDER_COST = 0.02
-"""What one label's full area is worth on top of other labels, on top of objects, and for each step down the list."""
+"""Cost of a label whose full area covers other labels, covers objects, and for each step down the list of places."""
 
 
 def place_labels(
     boxes: np.ndarray, sizes_wh: Sequence[tuple[int, int]], image_wh: tuple[int, int], top: int = 0
 ) -> np.ndarray:
-    """Chooses a place for each box's label, the first box first.
+    """Chooses a place for the label of each box, the first box first.
 
-    boxes: int [n, 4], x0 y0 x1 y1 inside the picture. sizes_wh: width and height of each label in pixels.
-    top: rows at the top of the picture that are taken.
-    Returns int64 [n, 4]: x0 y0 x1 y1 of the labels, inside the picture as far as they fit into it at all.
+    The place with the least cover is chosen. In order of preference: above the box, aligned left or right; below it;
+    beside it; inside at the top.
 
-    The usual place is above the box, flush left. Where that covers something, or there is no room, it is above flush
-    right, below, beside it, and last inside at the top. The place with the least cover wins.
+    Args:
+        boxes: int [n, 4], x0, y0, x1, y1, inside the image.
+        sizes_wh: Width and height of each label in pixels.
+        image_wh: Width and height of the image.
+        top: Rows at the top of the image that are not free.
+
+    Returns:
+        int64 [n, 4], x0, y0, x1, y1 of the labels, inside the image if they fit.
     """
     boxes = np.asarray(boxes, np.int64).reshape(-1, 4)
     placed = np.zeros_like(boxes)
@@ -47,7 +51,7 @@ def place_labels(
 
 
 def _places(box: np.ndarray, size_wh: tuple[int, int], image_wh: tuple[int, int], top: int) -> np.ndarray:
-    """int64 [7, 4]: candidates in order of preference, pushed into the picture."""
+    """Candidates in order of preference, moved into the image: int64 [7, 4]."""
     x0, y0, x1, y1 = box.tolist()
     width, height = size_wh
     corners = np.array(
@@ -68,10 +72,10 @@ def _places(box: np.ndarray, size_wh: tuple[int, int], image_wh: tuple[int, int]
 
 
 def _cover(places: np.ndarray, rectangles: np.ndarray) -> np.ndarray:
-    """float [places]: pixels of each place that lie on rectangles, summed over the rectangles."""
+    """Pixels of each place that lie on rectangles, summed over the rectangles: float64 [places]."""
     low = np.maximum(places[:, None, :2], rectangles[None, :, :2])
     high = np.minimum(places[:, None, 2:], rectangles[None, :, 2:])
-    return np.maximum(high - low, 0).prod(axis=2).sum(axis=1).astype(np.float64)
+    return np.asarray(np.maximum(high - low, 0).prod(axis=2).sum(axis=1), np.float64)
 
 
 ORANGE = (48, 165, 255)
@@ -82,18 +86,18 @@ BAR_SHADE = 24
 
 GREY_SHARE = 0.36
 COLOUR_SHARE = 0.09
-"""Together 45 % of the brightness: masked parts keep a trace of their colour, so that one can tell grass from road."""
+"""Masked parts keep 45 % of their brightness and a trace of their colour: grass can still be told from road."""
 
 BAR_TRANSPARENCY = 0.18
 
 FONT = cv2.FONT_HERSHEY_SIMPLEX
 FONT_CAPITAL_PX = 21.0
-"""Height of a capital letter of that font at scale 1."""
+"""Height of a capital letter of the font at scale 1."""
 
 
 @dataclass(frozen=True)
 class _Text:
-    """One size of text: height of a capital in pixels, and what OpenCV wants to know for it."""
+    """One size of text: height of a capital in pixels, and OpenCV's scale and line width for it."""
 
     capital: int
     scale: float
@@ -104,12 +108,12 @@ class _Text:
         return cls(round(pixels), pixels / FONT_CAPITAL_PX, max(1, round(pixels / 11.0)))
 
     def width(self, text: str) -> int:
-        return cv2.getTextSize(text, FONT, self.scale, self.line)[0][0]
+        return int(cv2.getTextSize(text, FONT, self.scale, self.line)[0][0])
 
 
 @dataclass(frozen=True)
 class _Style:
-    """Sizes in pixels for one height of picture. Text grows more slowly than the picture: a larger one is sharper."""
+    """Sizes in pixels for one height of image. Text grows more slowly than the image: a larger image is sharper."""
 
     box_line: int
     outline: int
@@ -131,11 +135,18 @@ class _Style:
 def draw_overlay(
     frame: Frame, detections: Detections, mask: RegionMask, labels: tuple[str, ...], caption: str
 ) -> np.ndarray:
-    """Draws mask, boxes with class and score, and the caption; no caption, no bar. Of a box that rests, whose place is
-    expected and not seen, only the corners are drawn.
+    """Draws mask, boxes with class and score, and the caption of a frame.
 
-    labels: class names by class id; an id without a name is shown as its number. Text outside ASCII shows as "?".
-    Returns uint8 [height, width, 3], BGR, of the frame's size, an array of its own.
+    Args:
+        frame: The frame.
+        detections: Only the corners are drawn of a box whose place is predicted.
+        mask: The mask of the frame.
+        labels: Class names by class id; an id without a name is shown as its number. Characters outside ASCII are shown
+            as "?".
+        caption: Text of the bar at the top; "" for no bar.
+
+    Returns:
+        A new array, uint8 [height, width, 3], BGR, of the frame's size.
     """
     style = _Style.of_height(frame.size_wh[1])
     image = _shade(frame.bgr(), mask.keep, style.outline)
@@ -145,19 +156,25 @@ def draw_overlay(
 
 
 def keep_to_image(keep: np.ndarray, size_wh: tuple[int, int]) -> np.ndarray:
-    """A grid of regions, stretched over a picture: uint8 [height, width], 255 = attended, 0 = masked.
+    """Stretches a grid of regions over an image.
 
-    keep: bool [rows, cols]. The pixel (x, y) shows the region of row floor(y * rows / height) and column
-    floor(x * cols / width).
+    Args:
+        keep: bool [rows, cols].
+        size_wh: Width and height of the image.
+
+    Returns:
+        uint8 [height, width], 255 = kept, 0 = masked. The pixel (x, y) shows the region of row
+        floor(y * rows / height) and column floor(x * cols / width).
     """
     width, height = size_wh
     rows = np.arange(height) * keep.shape[0] // height
     cols = np.arange(width) * keep.shape[1] // width
-    return np.take(np.take(keep.astype(np.uint8) * np.uint8(255), cols, axis=1), rows, axis=0)
+    stretched: np.ndarray = np.take(np.take(keep.astype(np.uint8) * np.uint8(255), cols, axis=1), rows, axis=0)
+    return stretched
 
 
 def caption_line(masked_share: float, events: int, synops: int, ms_total: float, mask_text: str) -> str:
-    """The line of figures of one frame.
+    """Returns the caption of one frame.
 
     >>> caption_line(0.84, 12_345, 54_100_000, 9.83, "tracking, refresh in 4")
     'masked 84 %   events 12.3 k   synops 54.1 M   9.8 ms   tracking, refresh in 4'
@@ -179,7 +196,7 @@ def _format_count(count: int) -> str:
 
 
 def _shade(bgr: np.ndarray, keep: np.ndarray, outline: int) -> np.ndarray:
-    """A copy with everything masked made grey and dark, and the attended area outlined."""
+    """A copy with masked regions grey and dark, and the kept area outlined."""
     if keep.all():
         return bgr.copy()
     grey = cv2.cvtColor(cv2.cvtColor(bgr, cv2.COLOR_BGR2GRAY), cv2.COLOR_GRAY2BGR)
@@ -192,7 +209,7 @@ def _shade(bgr: np.ndarray, keep: np.ndarray, outline: int) -> np.ndarray:
 
 
 def _borders(keep: np.ndarray, size_wh: tuple[int, int], thickness: int) -> list[tuple[int, int, int, int]]:
-    """Bars x0 y0 x1 y1 (ends excluded) along every border between attended and masked, on the attended side."""
+    """Bars x0 y0 x1 y1 (ends excluded) along every border between kept and masked, on the kept side."""
     width, height = size_wh
     # The first pixel of a column of regions is where floor(x * cols / width) reaches it.
     xs = -(-np.arange(keep.shape[1] + 1) * width // keep.shape[1])
@@ -208,7 +225,7 @@ def _borders(keep: np.ndarray, size_wh: tuple[int, int], thickness: int) -> list
 
 
 def _edge_runs(keep: np.ndarray) -> list[tuple[int, int, int, bool]]:
-    """Unbroken runs of border between neighbouring rows: (row below, first column, end column, attended is below)."""
+    """Unbroken runs of border between neighbouring rows: (row below, first column, end column, kept is below)."""
     runs = []
     for after in (True, False):
         edge = (keep[1:] > keep[:-1]) if after else (keep[1:] < keep[:-1])
@@ -220,9 +237,9 @@ def _edge_runs(keep: np.ndarray) -> list[tuple[int, int, int, bool]]:
 
 
 def _draw_bar(image: np.ndarray, caption: str, style: _Style) -> int:
-    """The dark bar with the caption, which shrinks when the picture is too narrow for it. Returns the bar's height."""
+    """Draws the bar with the caption, smaller if the image is too narrow, and returns the height of the bar."""
     height, width = image.shape[:2]
-    bar = min(height, style.caption.capital + 4 * style.pad)
+    bar = min(int(height), style.caption.capital + 4 * style.pad)
     strip = image[:bar]
     cv2.convertScaleAbs(strip, dst=strip, alpha=BAR_TRANSPARENCY, beta=BAR_SHADE)
     text = _ascii(caption)
@@ -236,9 +253,9 @@ def _draw_bar(image: np.ndarray, caption: str, style: _Style) -> int:
 def _draw_detections(
     image: np.ndarray, detections: Detections, labels: tuple[str, ...], style: _Style, bar: int
 ) -> None:
-    """All boxes first, then all labels, so that no box crosses a label; the best score comes last and lies on top.
+    """Draws all boxes, then all labels, so that no box crosses a label; the highest score comes last, on top.
 
-    Boxes end at the bar with the caption: no line crosses its text.
+    Boxes end at the bar: no line crosses the caption.
     """
     height, width = image.shape[:2]
     boxes = np.clip(detections.boxes, 0, [width, height, width, height]).round().astype(np.int64)
@@ -259,13 +276,13 @@ def _draw_detections(
 
 
 def _draw_box(below: np.ndarray, box: Sequence[int], bar: int, line: int) -> None:
-    """below: the picture under the bar."""
+    """below: the part of the image under the bar."""
     x0, y0, x1, y1 = box
     cv2.rectangle(below, (x0, y0 - bar), (x1 - 1, y1 - 1 - bar), ORANGE, line, cv2.LINE_8)
 
 
 def _draw_corners(below: np.ndarray, box: Sequence[int], bar: int, line: int) -> None:
-    """A quarter of each side from every corner."""
+    """Draws a quarter of each side from every corner."""
     x0, y0, x1, y1 = box[0], box[1] - bar, box[2] - 1, box[3] - 1 - bar
     across, down = max(1, (x1 - x0) // 4), max(1, (y1 - y0) // 4)
     for x, step_x in ((x0, across), (x1, -across)):
@@ -275,5 +292,5 @@ def _draw_corners(below: np.ndarray, box: Sequence[int], bar: int, line: int) ->
 
 
 def _ascii(text: str) -> str:
-    """OpenCV's built-in font knows nothing else."""
+    """The font of OpenCV has no other characters."""
     return text.encode("ascii", "replace").decode("ascii")

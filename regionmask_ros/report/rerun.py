@@ -1,4 +1,4 @@
-"""A run as a recording for the Rerun viewer: pictures, boxes, masks, events and figures on a common time line."""
+"""A run as a recording for the Rerun viewer: images, boxes, masks, events and plots on a common time line."""
 
 from __future__ import annotations
 
@@ -21,49 +21,56 @@ ENDING = ".rrd"
 
 CAMERA, MASK, OBJECTS, EVENTS, FIGURES = "camera", "camera/mask", "camera/objects", "events", "figures"
 
-MASKED, ATTENDED = 1, 2
-"""Values of the mask's picture; 0 is what the viewer takes for nothing."""
+MASKED, KEPT = 1, 2
+"""Values of the mask image; the viewer shows nothing for 0."""
 
 SHADE = (0, 0, 0, 170)
 CLEAR = (0, 0, 0, 0)
 
 FIRST_DATE_NS = 10**18
-"""In 2001. Earlier stamps count from the beginning of a video, and are no dates."""
+"""In 2001. Earlier stamps count from the start of a video and are no dates."""
 
 FIGURES_OF = {
     "masked_share": "masked share, %",
-    "events": "events a frame, counted",
-    "synops": "synops a frame, counted",
-    "ms": "milliseconds a frame, measured",
+    "events": "events per frame, counted",
+    "synops": "synops per frame, counted",
+    "ms": "milliseconds per frame, measured",
 }
-"""Each has a plot of its own."""
+"""Title of the plot of each value."""
 
 
 class RerunLog:
-    """Writes a recording, frame by frame. Time lines: ``frame`` counts from 0, ``stamp`` is the picture's own.
+    """Writes a recording, frame by frame. Time lines: ``frame`` counts from 0, ``stamp`` is that of the image.
 
-    path: where to write. name: what messages call it. Raises UserError when the library is missing.
+    Args:
+        path: Where to write.
+        name: Name of the file in messages.
     """
 
     def __init__(self, path: str, name: str = "") -> None:
         self._rr, self._name = _library(), display_path(name or path)
         self._stream = self._rr.RecordingStream(APPLICATION)
         self._is_date: bool | None = None
-        # On a full disk the library's own thread ends, and then it waits for that for ever, out of the reach of Ctrl-C.
+        # On a full disk the thread of the library ends, and the library waits for it for ever: Ctrl-C does not help.
         self._file = PipedFile(path)
         self._stream.save(self._file.inlet, default_blueprint=_layout(self._rr))
         self._file.release_inlet()
-        classes = [(MASKED, "masked", SHADE), (ATTENDED, "attended", CLEAR)]
+        classes = [(MASKED, "masked", SHADE), (KEPT, "kept", CLEAR)]
         self._log(MASK, self._rr.AnnotationContext(classes), static=True)
 
     def add(self, result: StepResult, labels: tuple[str, ...]) -> None:
-        """Appends one frame. labels: class names by class id."""
+        """Appends one frame.
+
+        Args:
+            result: The frame and its results.
+            labels: Class names by class id.
+        """
         rr, found = self._rr, result.detections
         self._set_time(result.index, result.frame.stamp_ns)
         jpeg = encode_jpeg(result.frame.bgr(), max_width=result.frame.size_wh[0])
         self._log(CAMERA, rr.EncodedImage(contents=jpeg, media_type="image/jpeg"))
-        attended = keep_to_image(result.mask.keep, result.frame.size_wh) > 0
-        values = np.where(attended, ATTENDED, MASKED).astype(np.uint8)
+        kept = keep_to_image(result.mask.keep, result.frame.size_wh) > 0
+        values = np.where(kept, KEPT, MASKED).astype(np.uint8)
         self._log(MASK, rr.SegmentationImage(values, opacity=1.0))
         self._log(OBJECTS, rr.Boxes2D(
             array=found.boxes, array_format=rr.Box2DFormat.XYXY, class_ids=found.class_ids.astype(np.uint16),
@@ -74,19 +81,23 @@ class RerunLog:
         figures = {
             "masked_share": 100 * result.mask.masked_share, "events": result.counts.events,
             "synops": result.counts.total_synops,
-            # The first frame pays for opening: next to its time all others would be a flat line.
+            # The time of the first frame includes opening: next to it all others would be a flat line.
             **({"ms": result.ms["total"]} if result.index else {}),
         }
         for figure, value in figures.items():
             self._log(f"{FIGURES}/{figure}", rr.Scalars(float(value)))
 
     def close(self) -> None:
-        """Finishes the file. Raises UserError when it could not be written as a whole."""
+        """Finishes the file.
+
+        Raises:
+            UserError: The file could not be written completely.
+        """
         self._stream.disconnect()
         try:
             self._file.close()
         except OSError as error:
-            raise UserError(f"{self._name}: not all of it was written: {error.strerror}") from error
+            raise UserError(f"{self._name}: not written completely: {error.strerror}") from error
 
     def __enter__(self) -> RerunLog:
         return self
@@ -113,18 +124,18 @@ def _library() -> rerun:
     try:
         import rerun
     except ImportError as error:
-        cure = "run 'make rerun-setup', or: pip install 'rerun-sdk>=0.39'"
-        raise UserError(f"--rerun needs rerun-sdk, which cannot be imported ({error}): {cure}") from None
+        fix = "run 'make rerun-setup', or: pip install 'rerun-sdk>=0.39'"
+        raise UserError(f"--rerun needs rerun-sdk, which cannot be imported ({error}): {fix}") from None
     return rerun
 
 
 def _layout(rr: rerun) -> rerun.blueprint.Blueprint:
-    """The camera with mask and boxes, where events arose, and a plot for each figure."""
+    """The camera with mask and boxes, the events, and a plot for each value."""
     from rerun import blueprint as rrb
 
     plots = [rrb.TimeSeriesView(origin=f"{FIGURES}/{figure}", name=name) for figure, name in FIGURES_OF.items()]
-    seen = rrb.Vertical(
-        rrb.Spatial2DView(origin=CAMERA, name="camera"), rrb.Spatial2DView(origin=EVENTS, name="where events arose"),
+    views = rrb.Vertical(
+        rrb.Spatial2DView(origin=CAMERA, name="camera"), rrb.Spatial2DView(origin=EVENTS, name="events"),
         row_shares=[2, 1],
     )
-    return rrb.Blueprint(rrb.Horizontal(seen, rrb.Vertical(*plots), column_shares=[3, 2]), collapse_panels=True)
+    return rrb.Blueprint(rrb.Horizontal(views, rrb.Vertical(*plots), column_shares=[3, 2]), collapse_panels=True)

@@ -1,9 +1,4 @@
-"""The annotated video.
-
-Detections as a table of text, one line an object.
-
-The network's raw answers of a whole run, as one ``.npz`` file.
-"""
+"""Files of a run, written frame by frame: the annotated video, detections as CSV, and raw heads as ``.npz``."""
 
 from __future__ import annotations
 
@@ -12,7 +7,7 @@ import os
 import shutil
 import tempfile
 import zipfile
-from typing import BinaryIO
+from typing import IO, Any
 
 import cv2
 import numpy as np
@@ -23,16 +18,19 @@ from ..files.paths import display_path
 from ..sources.base import silence_decoders
 
 CODEC = "mp4v"
-"""MPEG-4 part 2: the one that every build of OpenCV can write into an MP4 file."""
+"""MPEG-4 part 2: every build of OpenCV can write it into an MP4 file."""
 
 
 class VideoWriter:
-    """Writes pictures to an MP4 file, which starts with the first picture and has its size.
+    """Writes images to an MP4 file of the size of the first one.
 
-    The codec wants even sizes: an odd width or height grows by one pixel, a copy of the last column or row. Pictures of
+    The codec needs even sizes: an odd width or height grows by one pixel, a copy of the last column or row. Images of
     another size than the first are scaled to it.
 
-    path: where to write, ending in .mp4. name: what messages call it.
+    Args:
+        path: Where to write, ending in .mp4.
+        fps: Frames per second.
+        name: Name of the file in messages.
     """
 
     def __init__(self, path: str, fps: float, name: str = "") -> None:
@@ -43,7 +41,11 @@ class VideoWriter:
         self._count = 0
 
     def add(self, image: np.ndarray) -> None:
-        """Appends one picture, uint8 [height, width, 3], BGR. Raises UserError when the video cannot be started."""
+        """Appends one image; the first one opens the file, which can be a ``UserError``.
+
+        Args:
+            image: uint8 [height, width, 3], BGR.
+        """
         if self._writer is None:
             self._size_wh = (image.shape[1], image.shape[0])
             self._writer = self._start()
@@ -56,17 +58,20 @@ class VideoWriter:
         self._count += 1
 
     def close(self) -> None:
-        """Finishes the file. Raises UserError when it does not hold every picture: OpenCV itself says nothing."""
+        """Finishes the file.
+
+        Raises:
+            UserError: The file does not hold every image; OpenCV itself does not report that.
+        """
         if self._writer is None:
             return
         self._writer.release()
         self._writer = None
         capture = cv2.VideoCapture(os.path.abspath(self._path))
-        held = int(capture.get(cv2.CAP_PROP_FRAME_COUNT))
+        held = max(0, int(capture.get(cv2.CAP_PROP_FRAME_COUNT)))
         capture.release()
         if held != self._count:
-            held = max(0, held)
-            raise UserError(f"{self._name}: only {held} of {self._count} pictures were written: is the disk full?")
+            raise UserError(f"{self._name}: only {held} of {self._count} images were written: is the disk full?")
 
     def __enter__(self) -> VideoWriter:
         return self
@@ -86,7 +91,7 @@ class VideoWriter:
         if not writer.isOpened():
             raise UserError(
                 f"{self._name}: OpenCV cannot write an MP4 video of {width}x{height} here: "
-                "check the folder, or go without the video"
+                "check the folder, or run without the video"
             )
         return writer
 
@@ -95,20 +100,30 @@ COLUMNS = ("frame", "stamp_ns", "class", "score", "x", "y", "w", "h")
 
 
 class DetectionsCsv:
-    """Writes ``frame,stamp_ns,class,score,x,y,w,h`` while frames come in.
+    """Writes ``frame,stamp_ns,class,score,x,y,w,h``, a line for each object.
 
-    x and y are the upper left corner, w and h the size, in pixels of the picture with two decimals; score has four. A
-    class id without a name is written as its number.
+    x and y are the upper left corner, w and h the size, in image pixels with two decimals; score has four. A class id
+    without a name is written as its number.
+
+    Args:
+        path: Where to write.
+        labels: Class names by class id.
     """
 
     def __init__(self, path: str, labels: tuple[str, ...]) -> None:
         self._labels = labels
-        self._file = open(path, "w", newline="", encoding="utf-8")
+        self._file = open(path, "w", newline="", encoding="utf-8")  # noqa: SIM115  Closed by close().
         self._writer = csv.writer(self._file, lineterminator="\n")
         self._writer.writerow(COLUMNS)
 
     def add(self, index: int, stamp_ns: int, detections: Detections) -> None:
-        """Adds the objects of the frame of that index, in their order."""
+        """Appends the objects of one frame.
+
+        Args:
+            index: Number of the frame.
+            stamp_ns: Its time stamp in nanoseconds.
+            detections: Its objects, written in their order.
+        """
         rows = zip(detections.boxes.tolist(), detections.scores.tolist(), detections.class_ids.tolist())
         for (x0, y0, x1, y1), score, kind in rows:
             name = self._labels[kind] if 0 <= kind < len(self._labels) else str(kind)
@@ -116,6 +131,7 @@ class DetectionsCsv:
             self._writer.writerow((index, stamp_ns, name, f"{score:.4f}", *corner_and_size))
 
     def close(self) -> None:
+        """Finishes the file."""
         self._file.close()
 
     def __enter__(self) -> DetectionsCsv:
@@ -129,27 +145,32 @@ COPY_BYTES = 1 << 20
 
 
 class HeadDump:
-    """Collects heads and masks frame by frame and writes ``head`` and ``masked``.
+    """Writes the heads and masks of a run as the arrays ``head`` and ``masked``; numpy.load reads them without pickle.
 
     head: int32 [frames, rows, cols, channels]. masked: bool [frames, rows, cols], True = not sent in that frame; its
-    grid is the regions', not the head's.
+    grid is that of the regions, not of the head.
 
-    How many frames there will be is unknown, and together they may be larger than memory: they wait in nameless files
-    in the target's folder, and the archive is put together at the end. numpy.load reads it without pickle.
+    The number of frames is unknown, and together they can be larger than memory: they are collected in unnamed files in
+    the folder of the target, and the archive is made from these at the end.
+
+    Args:
+        path: Where to write.
     """
 
     def __init__(self, path: str) -> None:
         self._path = path
         folder = os.path.dirname(os.path.abspath(path))
         self._members = {
-            "head": _Member(np.dtype("<i4"), 3, tempfile.TemporaryFile(dir=folder)),
-            "masked": _Member(np.dtype(bool), 2, tempfile.TemporaryFile(dir=folder)),
+            "head": _Member(np.dtype("<i4"), 3, folder),
+            "masked": _Member(np.dtype(bool), 2, folder),
         }
 
     def add(self, head: np.ndarray, masked: np.ndarray) -> None:
-        """Appends one frame: head int32 [rows, cols, channels], masked bool [rows, cols].
+        """Appends one frame. Another dtype, or another shape than that of the first frame, is a ``ValueError``.
 
-        Raises ValueError when a type is another one, or a shape differs from the first frame's.
+        Args:
+            head: int32 [rows, cols, channels].
+            masked: bool [rows, cols].
         """
         self._members["head"].add(head)
         self._members["masked"].add(masked)
@@ -179,8 +200,8 @@ class HeadDump:
 class _Member:
     """One array of the archive, whose first axis grows."""
 
-    def __init__(self, dtype: np.dtype, dimensions: int, file: BinaryIO) -> None:
-        self.file = file
+    def __init__(self, dtype: np.dtype, dimensions: int, folder: str) -> None:
+        self.file = tempfile.TemporaryFile(dir=folder)  # noqa: SIM115  Closed with the archive.
         self._dtype = dtype
         self._shape = (0,) * dimensions
         self._count = 0
@@ -193,9 +214,11 @@ class _Member:
         self.file.write(np.ascontiguousarray(array).data)
         self._count += 1
 
-    def write_to(self, target: BinaryIO) -> None:
+    def write_to(self, target: IO[bytes]) -> None:
         shape = (self._count, *self._shape)
-        header = {"descr": np.lib.format.dtype_to_descr(self._dtype), "fortran_order": False, "shape": shape}
-        np.lib.format.write_array_header_1_0(target, header)
+        npy: Any = np.lib.format
+        npy.write_array_header_1_0(
+            target, {"descr": npy.dtype_to_descr(self._dtype), "fortran_order": False, "shape": shape}
+        )
         self.file.seek(0)
         shutil.copyfileobj(self.file, target, COPY_BYTES)

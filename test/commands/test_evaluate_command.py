@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from pathlib import Path
 
 import pytest
 from bag_writer import START_NS, STEP_NS, detections, image, write_bag
@@ -19,7 +20,7 @@ KEYS = {"sequence", "setting", "map50", "map50_ci90", "ap50", "masked_share", "e
 def street(make_clip, tmp_path_factory):
     folder = tmp_path_factory.mktemp("data") / "street"
     folder.mkdir()
-    (folder / "video.mp4").write_bytes(open(make_clip(16, 8), "rb").read())
+    (folder / "video.mp4").write_bytes(Path(make_clip(16, 8)).read_bytes())
     lines = [f"{t},person,{8 * t},30,40,40,0,1\n{t},any,0,0,160,20,1,-1" for t in range(16)]
     (folder / "gt.csv").write_text("frame,class,x,y,w,h,ignore,track\n" + "\n".join(lines) + "\n")
     return folder
@@ -81,7 +82,7 @@ def test_a_bag_is_scored_as_the_same_files_are(trained, street, street_bag, tmp_
 
 
 @pytest.mark.parametrize("wrong, said", [
-    (["--truth-topic", "/truth"], "no --dataset is written bag:PATH"),
+    (["--truth-topic", "/truth"], "no --dataset is bag:PATH"),
     (["--dataset", "bag:/nowhere"], "/nowhere: no such file"),
     (["--settings", "magic"], "setting 'magic': unknown"),
     (["--settings", "mgnet", "--mgnet-weights", "/nowhere.npz"], "/nowhere.npz: no such file"),

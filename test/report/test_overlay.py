@@ -1,4 +1,4 @@
-"""The overlay: which pixels show what, at every size of picture."""
+"""The annotated image: which pixels show what, at every size, and where labels are."""
 
 from __future__ import annotations
 
@@ -7,11 +7,13 @@ import time
 import cv2
 import numpy as np
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from regionmask_ros.core.detections import Detections
 from regionmask_ros.core.frame import Frame
 from regionmask_ros.core.result import RegionMask
-from regionmask_ros.report.overlay import ORANGE, SKY_BLUE, caption_line, draw_overlay, keep_to_image
+from regionmask_ros.report.overlay import ORANGE, SKY_BLUE, caption_line, draw_overlay, keep_to_image, place_labels
 
 LABELS = ("person", "car")
 
@@ -50,7 +52,7 @@ def test_a_pixel_belongs_to_the_region_that_the_formula_names(size_wh, grid):
             assert image[y, x] == 255 * keep[y * grid[0] // height, x * grid[1] // width]
 
 
-def test_attended_pixels_keep_their_colour_and_masked_ones_are_dark_and_nearly_grey():
+def test_kept_pixels_keep_their_colour_and_masked_ones_are_dark_and_nearly_grey():
     image = colourful(160, 120)
     keep = np.zeros((6, 8), bool)
     keep[2:4, 3:6] = True
@@ -75,13 +77,13 @@ def test_the_outline_runs_around_the_union_on_its_inner_side_and_not_between_its
     assert np.array_equal(blue, rim)
 
 
-def test_attending_everything_changes_no_pixel_and_returns_an_array_of_its_own():
+def test_keeping_everything_changes_no_pixel_and_returns_an_array_of_its_own():
     image = colourful(64, 48)
     shown = draw(image, np.ones((3, 4), bool))
     assert np.array_equal(shown, image) and not np.shares_memory(shown, image)
 
 
-def test_the_frame_stays_as_it_was_and_its_channel_order_is_obeyed():
+def test_the_frame_is_not_changed_and_its_channel_order_is_used():
     image = colourful(160, 120)
     before = image.copy()
     detections = found((30, 50, 80, 100, 0.9, 0))
@@ -92,7 +94,7 @@ def test_the_frame_stays_as_it_was_and_its_channel_order_is_obeyed():
     assert np.array_equal(draw_overlay(other, detections, mask_of(keep), LABELS, "caption"), shown)
 
 
-def test_of_a_box_that_rests_only_the_corners_are_drawn():
+def test_only_the_corners_of_a_predicted_box_are_drawn():
     image, seen = colourful(160, 120), found((30, 50, 80, 100, 0.9, 0))
     resting = Detections(seen.boxes, seen.scores, seen.class_ids, np.array([4]), np.array([True]))
     whole, corners = ((draw(image, np.ones((6, 8), bool), one) == ORANGE).all(axis=2) for one in (seen, resting))
@@ -122,7 +124,7 @@ def test_the_caption_is_a_dark_strip_at_the_top_and_absent_without_text():
     assert with_caption[: len(changed), :200].max() > 220
 
 
-def test_text_grows_with_the_picture():
+def test_text_grows_with_the_image():
     heights = []
     for size in [(640, 480), (3840, 2160)]:
         image = np.full((size[1], size[0], 3), 200, np.uint8)
@@ -133,7 +135,7 @@ def test_text_grows_with_the_picture():
 
 
 @pytest.mark.parametrize("size_wh", [(32, 32), (33, 47), (8, 300), (640, 16), (1, 1)])
-def test_odd_and_tiny_pictures_are_drawn(size_wh):
+def test_odd_and_tiny_images_are_drawn(size_wh):
     boxes = found(
         (-50, -50, 20, 20, 0.7, 0), (10, 10, 900, 900, 0.6, 1), (-9, -9, -1, -1, 0.5, 7), (3, 3, 3, 3, 0.4, 0)
     )  # fmt: skip
@@ -142,12 +144,12 @@ def test_odd_and_tiny_pictures_are_drawn(size_wh):
         assert shown.shape == (size_wh[1], size_wh[0], 3) and shown.dtype == np.uint8
 
 
-def test_an_object_outside_the_picture_leaves_no_trace():
+def test_an_object_outside_the_image_is_not_drawn():
     image = colourful(160, 120)
     assert np.array_equal(draw(image, np.ones((2, 2)), found((-40, -40, -5, -5, 0.9, 0))), image)
 
 
-def test_unknown_classes_and_foreign_letters_do_not_stop_it():
+def test_unknown_classes_and_letters_outside_ascii_are_drawn():
     frame = Frame(colourful(160, 120), "bgr", 0, "")
     objects = found((20, 50, 60, 90, 0.9, 5), (70, 50, 90, 90, 0.8, 0))
     assert draw_overlay(frame, objects, mask_of(np.ones((1, 1))), ("fußgänger",), "größe").any()
@@ -163,7 +165,7 @@ def test_unknown_classes_and_foreign_letters_do_not_stop_it():
         ((0.5, 999_949, 12_345_678_901_234, 1.0, "x"), "masked 50 %   events 999.9 k   synops 12345.7 G   1.0 ms   x"),
     ],
 )  # fmt: skip
-def test_the_line_of_figures(figures, line):
+def test_the_caption_line(figures, line):
     assert caption_line(*figures) == line
 
 
@@ -178,3 +180,50 @@ def test_an_overlay_costs_little_next_to_the_network():
         draw(image, keep, objects, "caption")
         times.append(time.perf_counter() - start)
     assert min(times) < 0.010
+
+
+PICTURE = (200, 100)
+
+
+def place(*boxes, size=(40, 10), top=0):
+    return [tuple(row) for row in place_labels(np.array(boxes), [size] * len(boxes), PICTURE, top).tolist()]
+
+
+def test_a_label_is_above_the_box_aligned_left():
+    assert place((50, 30, 80, 60)) == [(50, 20, 90, 30)]
+
+
+def test_without_room_above_a_label_is_below():
+    assert place((50, 5, 80, 60)) == [(50, 60, 90, 70)]
+    assert place((50, 15, 80, 60), top=20) == [(50, 60, 90, 70)]
+
+
+def test_without_room_above_and_below_a_label_is_beside_the_box():
+    assert place((50, 0, 80, 100)) == [(80, 0, 120, 10)]
+
+
+def test_the_label_of_an_object_that_fills_the_image_is_inside_at_the_top():
+    assert place((0, 0, 200, 100), top=15) == [(0, 15, 40, 25)]
+
+
+def test_labels_of_neighbours_keep_apart():
+    first, second = place((50, 30, 60, 60), (65, 30, 75, 60))
+    assert first == (50, 20, 90, 30)
+    assert second[0] >= first[2] or second[1] >= first[3] or second[3] <= first[1] or second[2] <= first[0]
+
+
+def test_no_object_no_label():
+    assert place_labels(np.zeros((0, 4), np.int64), [], PICTURE).shape == (0, 4)
+
+
+corner = st.tuples(st.integers(0, 200), st.integers(0, 100), st.integers(0, 200), st.integers(0, 100))
+
+
+@given(st.lists(corner, max_size=12), st.integers(1, 200), st.integers(1, 100), st.integers(0, 120))
+def test_labels_stay_inside_the_image(corners, width, height, top):
+    boxes = np.array(corners, np.int64).reshape(-1, 4)
+    boxes = np.hstack([np.minimum(boxes[:, :2], boxes[:, 2:]), np.maximum(boxes[:, :2], boxes[:, 2:])])
+    labels = place_labels(boxes, [(width, height)] * len(boxes), PICTURE, top)
+    assert (labels[:, :2] >= 0).all() and (labels[:, 2:] <= PICTURE).all()
+    assert (labels[:, 2:] - labels[:, :2] == (width, height)).all()
+    assert (labels[:, 1] >= min(top, PICTURE[1] - height)).all()

@@ -1,4 +1,4 @@
-"""The figures of accuracy against cost: every point is there, families are joined, the paper's figure is marked."""
+"""Plots of accuracy against cost: every point is named, families are joined, the published result is marked."""
 
 from __future__ import annotations
 
@@ -28,13 +28,13 @@ SETTINGS = (("unmasked", 0.0, 1.0), ("skip2", 4.0, 2.0), ("static@0.2", 1.0, 1.2
             ("tracking", 0.5, 1.4))
 
 
-def test_every_frame_and_frame_skipping_are_the_rival_and_nothing_else():
+def test_the_unmasked_run_and_frame_skipping_are_the_baselines():
     settings = ("unmasked", "unmasked:trained", "skip2", "skip4:trained", "unmasked-tuned", "careful", "static@0.6")
-    rivals = [name for name in settings if _point(name, 1.0, 0.0, (0.0, 0.0)).is_baseline]
-    assert rivals == ["unmasked", "unmasked:trained", "skip2", "skip4:trained"]
+    baselines = [name for name in settings if _point(name, 1.0, 0.0, (0.0, 0.0)).is_baseline]
+    assert baselines == ["unmasked", "unmasked:trained", "skip2", "skip4:trained"]
 
 
-def test_points_and_the_paper_s_are_named():
+def test_points_and_the_published_result_are_named():
     points = [Point(name, gain, drop, drop, drop) for name, drop, gain in SETTINGS]
     svg = tradeoff_svg([*points, PUBLISHED], "gain", "test")
     texts = re.findall(r">([^<>]+)</text>", svg)

@@ -11,7 +11,7 @@ import pytest
 
 from regionmask_ros.report.page import EmbeddedImage, Figure, write_report
 from regionmask_ros.report.plots import Panel, per_frame_svg
-from regionmask_ros.report.run_page import encode_jpeg, summary_tables
+from regionmask_ros.report.run_page import encode_jpeg
 from regionmask_ros.report.tables import Table
 
 VOID = {"meta", "img", "br"}
@@ -77,13 +77,13 @@ def page(tmp_path_factory):
     return outline
 
 
-def test_the_page_is_well_formed_and_shows_its_texts_as_they_are(page):
+def test_the_page_is_well_formed_and_escapes_its_texts(page):
     assert page.open == []
     assert page.text.count(NASTY) == 11
     assert {"h1", "table", "svg", "img", "pre", "footer"} <= set(page.tags)
 
 
-def test_nothing_is_run_and_nothing_is_fetched(page):
+def test_the_page_has_no_script_and_loads_nothing(page):
     assert not {"script", "link", "iframe", "object", "embed", "base", "form"} & set(page.tags)
     for _tag, name, value in page.attributes:
         assert not name.startswith("on")
@@ -93,7 +93,7 @@ def test_nothing_is_run_and_nothing_is_fetched(page):
     assert ("meta", "http-equiv", "Content-Security-Policy") in page.attributes
 
 
-def test_whoever_cannot_see_pictures_is_told_what_they_show(page):
+def test_images_and_plots_have_alternative_texts(page):
     assert ("img", "alt", NASTY) in page.attributes and ("div", "aria-label", NASTY) in page.attributes
     assert ("html", "lang", "en") in page.attributes
 
@@ -143,25 +143,3 @@ def test_a_peak_in_a_long_run_is_not_lost():
     panels[3].values[23_457] = 7777.0
     texts = text_of(per_frame_svg(panels, refresh))
     assert "8000" in texts or "7500" in texts
-
-
-def test_measured_and_counted_figures_never_share_a_table():
-    summary = {
-        "frames": 1250, "masked_share": 0.8312, "detections": 1240, "events_per_frame": 43210.4,
-        "synops_per_frame": 54_123_456.7,
-        "ms": {"total": {"median": 9.8, "p90": 12.74}, "engine": {"median": 8, "p90": 9}},
-        "input_size": "640x480", "network": "net", "backend": "cpu", "arithmetic": "carry", "mask": "dynamic",
-        "refresh_period": 8,
-    }  # fmt: skip
-    settings, counted, measured = summary_tables(summary)
-    assert dict(counted.rows) == {
-        "frames": "1,250", "detections": "1,240", "masked share": "83.1 %", "events per frame": "43,210",
-        "synops per frame": "54,123,457",
-    }  # fmt: skip
-    assert measured.rows == (("total", "9.80", "12.74"), ("engine", "8.00", "9.00")) and "ms" in measured.caption
-    assert ("refresh frames", "every 8") in settings.rows and ("network input", "640x480") in settings.rows
-
-
-def test_a_summary_without_measurements_has_no_table_of_them():
-    assert [table.caption for table in summary_tables({"frames": 3, "refresh_period": 0})] == ["Settings", "Counted"]
-    assert summary_tables({"refresh_period": 0})[0].rows == (("refresh frames", "first frame only"),)

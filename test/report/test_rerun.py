@@ -10,13 +10,13 @@ import pytest
 from bag_writer import START_NS, STEP_NS, image, write_bag
 
 from regionmask_ros.commands.run import main
-from regionmask_ros.report.rerun import ATTENDED, MASKED
+from regionmask_ros.report.rerun import KEPT, MASKED
 
 FRAMES, SIZE_WH = 6, (96, 64)
 needs_rerun = "rerun-sdk is not installed: `make rerun-setup` brings it"
 
 
-def picture(index: int) -> np.ndarray:
+def gradient(index: int) -> np.ndarray:
     """uint8 [h, w, 3]: still grey noise, which survives JPEG, and a block that moves."""
     pixels = np.random.default_rng(0).integers(0, 120, (SIZE_WH[1], SIZE_WH[0], 1)).astype(np.uint8).repeat(3, axis=2)
     pixels[20:50, 8 * index:8 * index + 20] = 230
@@ -25,7 +25,7 @@ def picture(index: int) -> np.ndarray:
 
 @pytest.fixture
 def bag(tmp_path) -> str:
-    return write_bag(tmp_path / "bag", {"/cam": [image(picture(i), START_NS + i * STEP_NS) for i in range(FRAMES)]})
+    return write_bag(tmp_path / "bag", {"/cam": [image(gradient(i), START_NS + i * STEP_NS) for i in range(FRAMES)]})
 
 
 @pytest.fixture
@@ -40,7 +40,7 @@ def logged(path, entity: str) -> list[dict]:
 
     Times are (arrow's name of their type, nanoseconds)."""
     rerun = pytest.importorskip("rerun", reason=needs_rerun)
-    import pyarrow
+    import pyarrow as pa
 
     rows = []
     for chunk in rerun.chunk.RrdReader(str(path)).stream():
@@ -49,8 +49,8 @@ def logged(path, entity: str) -> list[dict]:
         values = {}
         for field, column in zip(chunk.to_record_batch().schema, chunk.to_record_batch().columns):
             name = field.name.rpartition(":")[2]
-            if pyarrow.types.is_temporal(field.type):
-                values[name] = [(str(field.type), ns) for ns in column.cast(pyarrow.int64()).to_pylist()]
+            if pa.types.is_temporal(field.type):
+                values[name] = [(str(field.type), ns) for ns in column.cast(pa.int64()).to_pylist()]
             else:
                 values[name] = column.to_pylist()
         rows += [dict(zip(values, row)) for row in zip(*values.values())]
@@ -70,13 +70,13 @@ def test_everything_about_a_frame_is_in_the_recording(trained, bag, half, tmp_pa
     assert [row["stamp"] for row in images] == stamps
     for index, row in enumerate(images):
         decoded = cv2.imdecode(np.array(row["blob"][0], np.uint8), cv2.IMREAD_COLOR)
-        assert np.abs(decoded.astype(int) - picture(index)).mean() < 12
+        assert np.abs(decoded.astype(int) - gradient(index)).mean() < 12
     with np.load(tmp_path / "h.npz") as dump:
         masked = dump["masked"]
     for row, grid in zip(logged(file, "/camera/mask"), masked):
         shown = np.array(row["buffer"][0], np.uint8).reshape(SIZE_WH[1], SIZE_WH[0])
         np.testing.assert_array_equal(shown == MASKED, grid.repeat(16, 0).repeat(16, 1))
-        assert set(np.unique(shown)) <= {MASKED, ATTENDED}
+        assert set(np.unique(shown)) <= {MASKED, KEPT}
     shares = [row["scalars"][0] for row in logged(file, "/figures/masked_share")]
     assert shares == [pytest.approx(100 * grid.mean()) for grid in masked] and 50.0 in shares
     ms, synops = (logged(file, f"/figures/{name}") for name in ("ms", "synops"))
@@ -103,7 +103,7 @@ def test_boxes_are_those_of_the_table(trained, bag, tmp_path):
         assert one[:2] == other[:2] and one[2:] == pytest.approx(other[2:], abs=0.02)
 
 
-def test_a_video_s_own_time_is_no_date(trained, make_clip, tmp_path):
+def test_the_time_of_a_video_is_not_a_date(trained, make_clip, tmp_path):
     pytest.importorskip("rerun", reason=needs_rerun)
     file = tmp_path / "clip.rrd"
     assert main([make_clip(3, 2), "--output", str(tmp_path / "out"), "--no-video", "--rerun", str(file)]) == 0
@@ -120,7 +120,7 @@ def test_without_the_library_or_the_ending_nothing_is_done(trained, bag, tmp_pat
 
 
 @pytest.mark.parametrize("limit", [1_000, 50_000])
-def test_a_disk_that_is_full_is_told_and_leaves_nothing(trained, tmp_path, capfd, limit):
+def test_a_full_disk_is_an_error_and_leaves_no_file(trained, tmp_path, capfd, limit):
     pytest.importorskip("rerun", reason=needs_rerun)
     import resource
 
@@ -134,5 +134,5 @@ def test_a_disk_that_is_full_is_told_and_leaves_nothing(trained, tmp_path, capfd
         assert main([bag, "--output", str(tmp_path / "out"), "--no-video", "--rerun", rerun]) == 2
     finally:
         resource.setrlimit(resource.RLIMIT_FSIZE, before)
-    assert "c.rrd: not all of it was written: File too large" in capfd.readouterr().err
+    assert "c.rrd: not written completely: File too large" in capfd.readouterr().err
     assert not (tmp_path / "out").exists()

@@ -1,0 +1,152 @@
+"""The files of a run: annotated video, detections as CSV, raw heads."""
+
+from __future__ import annotations
+
+import csv
+import os
+
+import cv2
+import numpy as np
+import pytest
+
+from regionmask_ros.core.detections import Detections
+from regionmask_ros.errors import UserError
+from regionmask_ros.report.writers import DetectionsCsv, HeadDump, VideoWriter
+from regionmask_ros.sources import open_source
+
+
+def ramp(width: int, height: int, shift: int = 0) -> np.ndarray:
+    image = np.zeros((height, width, 3), np.uint8)
+    image[..., 1] = np.linspace(30, 200, width)[None, :]
+    image[..., 2] = 60 + shift
+    return image
+
+
+@pytest.mark.parametrize("size_wh, held_wh", [((64, 48), (64, 48)), ((63, 48), (64, 48)), ((33, 31), (34, 32))])
+def test_images_come_back_with_rate_and_size(tmp_path, size_wh, held_wh):
+    path = str(tmp_path / "a.mp4")
+    with VideoWriter(path, 12.5) as video:
+        for index in range(10):
+            video.add(ramp(*size_wh, shift=10 * index))
+    with open_source(path) as source:
+        assert (source.fps, source.frame_count, source.size_wh) == (12.5, 10, held_wh)
+        frames = [frame.pixels for frame in source.frames()]
+    for index, pixels in enumerate(frames):
+        difference = pixels[: size_wh[1], : size_wh[0]].astype(int) - ramp(*size_wh, shift=10 * index)
+        assert np.abs(difference).mean() < 5
+
+
+def test_an_image_of_another_size_is_scaled_to_the_first(tmp_path):
+    path = str(tmp_path / "a.mp4")
+    with VideoWriter(path, 10.0) as video:
+        video.add(ramp(64, 48))
+        video.add(ramp(200, 90))
+    with open_source(path) as source:
+        assert [frame.size_wh for frame in source.frames()] == [(64, 48), (64, 48)]
+
+
+def test_without_an_image_there_is_no_video(tmp_path):
+    with VideoWriter(str(tmp_path / "a.mp4"), 10.0):
+        pass
+    assert os.listdir(tmp_path) == []
+
+
+def test_a_folder_that_cannot_hold_a_video_is_named(tmp_path, capfd):
+    with pytest.raises(UserError, match="out.mp4: OpenCV cannot write"), VideoWriter(
+        str(tmp_path / "none" / ".partial.mp4"), 10.0, name="out.mp4"
+    ) as video:
+        video.add(ramp(64, 48))
+    assert capfd.readouterr().err == ""
+
+
+def test_a_video_that_lost_images_is_an_error(tmp_path):
+    path = tmp_path / "a.mp4"
+    video = VideoWriter(str(path), 10.0, name="a.mp4")
+    for index in range(5):
+        video.add(ramp(64, 48, index))
+    other = cv2.VideoWriter(str(tmp_path / "short.mp4"), cv2.VideoWriter.fourcc(*"mp4v"), 10.0, (64, 48))
+    other.write(ramp(64, 48))
+    other.release()
+    path.unlink()
+    (tmp_path / "short.mp4").rename(path)
+    with pytest.raises(UserError, match=r"a\.mp4: only 1 of 5 images were written"):
+        video.close()
+
+
+def test_each_object_is_a_line(tmp_path):
+    objects = Detections(
+        np.array([[1.5, 2.25, 11.754, 22.0], [0, 0, 3, 4]], np.float32),
+        np.array([0.87654, 1.0], np.float32),
+        np.array([1, 0], np.int32),
+    )
+    with DetectionsCsv(str(tmp_path / "d.csv"), ("person", "car")) as table:
+        table.add(0, 0, objects)
+        table.add(1, 40_000_000, Detections.empty())
+        table.add(2, 80_000_000, objects)
+    assert (tmp_path / "d.csv").read_bytes() == (
+        b"frame,stamp_ns,class,score,x,y,w,h\n"
+        b"0,0,car,0.8765,1.50,2.25,10.25,19.75\n"
+        b"0,0,person,1.0000,0.00,0.00,3.00,4.00\n"
+        b"2,80000000,car,0.8765,1.50,2.25,10.25,19.75\n"
+        b"2,80000000,person,1.0000,0.00,0.00,3.00,4.00\n"
+    )
+
+
+def test_names_with_commas_and_ids_without_a_name_are_readable(tmp_path):
+    objects = Detections(np.zeros((2, 4), np.float32), np.zeros(2, np.float32), np.array([0, 9], np.int32))
+    with DetectionsCsv(str(tmp_path / "d.csv"), ('car, "red"',)) as table:
+        table.add(0, 0, objects)
+    with open(tmp_path / "d.csv", newline="", encoding="utf-8") as file:
+        assert [row["class"] for row in csv.DictReader(file)] == ['car, "red"', "9"]
+
+
+@pytest.mark.parametrize("frames", [1, 7])
+def test_heads_and_masks_come_back_without_pickle(tmp_path, frames):
+    rng = np.random.default_rng(0)
+    heads = rng.integers(-(2**31), 2**31 - 1, (frames, 3, 5, 18), np.int32)
+    masks = rng.random((frames, 6, 10)) < 0.5
+    with HeadDump(str(tmp_path / "head.npz")) as dump:
+        for head, masked in zip(heads, masks):
+            dump.add(head, masked)
+        assert os.listdir(tmp_path) == []
+    with np.load(tmp_path / "head.npz", allow_pickle=False) as archive:
+        assert sorted(archive.files) == ["head", "masked"]
+        assert archive["head"].dtype == np.int32 and archive["masked"].dtype == np.bool_
+        assert np.array_equal(archive["head"], heads) and np.array_equal(archive["masked"], masks)
+
+
+def test_arrays_in_any_memory_order_are_written_in_theirs(tmp_path):
+    head = np.arange(24, dtype=np.int32).reshape(4, 3, 2).T
+    with HeadDump(str(tmp_path / "head.npz")) as dump:
+        dump.add(head, np.eye(2, 3, dtype=bool).T)
+    with np.load(tmp_path / "head.npz") as archive:
+        assert np.array_equal(archive["head"][0], head) and np.array_equal(archive["masked"][0], np.eye(3, 2))
+
+
+def test_no_frame_gives_empty_arrays(tmp_path):
+    HeadDump(str(tmp_path / "head.npz")).close()
+    with np.load(tmp_path / "head.npz") as archive:
+        assert archive["head"].shape == (0, 0, 0, 0) and archive["masked"].shape == (0, 0, 0)
+
+
+def test_an_error_leaves_no_file(tmp_path):
+    with pytest.raises(RuntimeError), HeadDump(str(tmp_path / "head.npz")) as dump:
+        dump.add(np.zeros((1, 1, 1), np.int32), np.zeros((1, 1), bool))
+        raise RuntimeError
+    assert os.listdir(tmp_path) == []
+
+
+@pytest.mark.parametrize(
+    "head, masked",
+    [
+        (np.zeros((2, 3, 5), np.int32), np.zeros((2, 2), bool)),
+        (np.zeros((2, 3, 4), np.int64), np.zeros((2, 2), bool)),
+        (np.zeros((2, 3, 4), np.int32), np.zeros((2, 2), np.uint8)),
+    ],
+    ids=["another shape", "another type", "another type of mask"],
+)
+def test_arrays_that_do_not_match_are_errors(tmp_path, head, masked):
+    with HeadDump(str(tmp_path / "head.npz")) as dump:
+        dump.add(np.zeros((2, 3, 4), np.int32), np.zeros((2, 2), bool))
+        with pytest.raises(ValueError, match="expected"):
+            dump.add(head, masked)
