@@ -21,31 +21,31 @@ from ..errors import UserError, to_one_line
 EXIT_OK, EXIT_USER_ERROR, EXIT_INTERRUPTED = 0, 2, 130
 
 COMMANDS = {
-    "run": "video, pictures or a bag in; detections, annotated video and report out (no ROS needed)",
+    "run": "detect objects in a video, a folder of images or a bag, without ROS",
     "detector": "the ROS 2 node",
-    "play": "publish a video, pictures or a bag as a camera would",
-    "record": "what a detector publishes, into a bag",
-    "demo": "node and player on a real video, recorded and drawn",
-    "calibrate": "make a static mask for a fixed camera, from labels or from what is detected",
-    "tune_thresholds": "firing thresholds that save work, from unlabelled video",
-    "train_mgnet": "teach a mask network where objects are, or measure how well one knows",
-    "evaluate": "what masks cost in accuracy and save in work, on labelled sequences",
-    "doctor": "tell what is installed, what works, and what to do",
+    "play": "publish a video, a folder of images or a bag as a camera would",
+    "record": "record the topics of a detector into a bag",
+    "demo": "play a video through the node and make a report",
+    "calibrate": "make a static mask for a fixed camera, from labels or from detections",
+    "tune_thresholds": "find thresholds that save work, from unlabelled video",
+    "train_mgnet": "train a mask network, or measure one",
+    "evaluate": "measure what masks cost in accuracy and save in work, on labelled sequences",
+    "doctor": "check the installation",
     "model": "import or inspect a trained network",
     "compare": "check that backends give the same integers on a video",
     "bench": "measure the engine against dense runtimes on the same network",
 }
-
+"""The commands and their descriptions, in the order of the help."""
 
 Parser = argparse.ArgumentParser | argparse._ArgumentGroup
 _METAVARS = {bool: "true|false", int: "N", float: "X", str: "TEXT", tuple: "LIST"}
 
 
 class CommandParser(argparse.ArgumentParser):
-    """Reports argument errors in one line, and knows other spellings of options.
+    """Reports argument errors in one line, and accepts other spellings of options.
 
     Attributes:
-        old_names: Old names of options that still work, and the new names.
+        old_names: New names of options by old names that are still accepted; a command adds its own.
     """
 
     def __init__(self, **given: Any) -> None:
@@ -93,7 +93,15 @@ class _StoreOption(argparse.Action):
 
 
 def build_parser(module: ModuleType, prog: str) -> CommandParser:
-    """The parser of one command module."""
+    """Makes the parser of a command.
+
+    Args:
+        module: The command. The first line of its docstring is the description, the rest follows the options.
+        prog: How the command is called.
+
+    Returns:
+        The parser.
+    """
     summary, _, rest = (module.__doc__ or "").partition("\n")
     parser = CommandParser(
         prog=prog,
@@ -172,14 +180,30 @@ def parse_pairs(pairs: Sequence[str]) -> dict[str, str]:
 
 
 def format_command(name: str, arguments: Sequence[str]) -> str:
-    """The command line that does the same again, for a report."""
+    """Formats the command line that repeats a call, for a report.
+
+    Args:
+        name: Name of the command.
+        arguments: Its arguments.
+
+    Returns:
+        The line, quoted for a shell.
+    """
     here = os.path.join(os.getcwd(), "")
     python = sys.executable[len(here):] if sys.executable.startswith(here) else "python3"
     return shlex.join([python, "-m", "regionmask_ros", name, *arguments])
 
 
 def command_main(name: str, argv: Sequence[str] | None = None) -> int:
-    """Runs one command. Returns its exit status: 2 after a user's error, which is told in one line on stderr."""
+    """Runs a command.
+
+    Args:
+        name: Name of the command.
+        argv: Its arguments; None: those of the process.
+
+    Returns:
+        The exit status: 2 after an error of the user, which is printed in one line on stderr.
+    """
     arguments = list(sys.argv[1:] if argv is None else argv)
 
     def call() -> int:
@@ -193,7 +217,14 @@ def command_main(name: str, argv: Sequence[str] | None = None) -> int:
 
 
 def run_guarded(call: Callable[[], int]) -> int:
-    """Calls, and turns what a user can cause into one line and an exit status. SIGTERM and SIGHUP count as Ctrl-C."""
+    """Calls a function, and turns errors that a user can cause into one line and an exit status.
+
+    Args:
+        call: Returns an exit status. SIGTERM and SIGHUP count as Ctrl-C while it runs.
+
+    Returns:
+        The exit status.
+    """
     try:
         with _terminated_as_interrupted():
             return call()
@@ -203,8 +234,7 @@ def run_guarded(call: Callable[[], int]) -> int:
         print("regionmask_ros: interrupted", file=sys.stderr)
         return EXIT_INTERRUPTED
     except BrokenPipeError:
-        # The reader of our output has gone (as in "| head"): nobody is left to tell. Python would complain once more
-        # when it flushes at exit.
+        # The reader of the output has ended, as in "| head". Without this, Python reports it again at exit.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return EXIT_USER_ERROR
     except ModuleNotFoundError as error:
@@ -219,9 +249,9 @@ def run_guarded(call: Callable[[], int]) -> int:
 
 @contextlib.contextmanager
 def _terminated_as_interrupted() -> Iterator[None]:
-    """Inside the block SIGTERM, and SIGHUP unless it is ignored (as under nohup), raise KeyboardInterrupt.
+    """Inside the block, SIGTERM, and SIGHUP unless it is ignored as under nohup, raise KeyboardInterrupt.
 
-    So half-written files are taken away, whoever ends the program.
+    So incomplete files are removed however the program is ended.
     """
     before = {}
     if threading.current_thread() is threading.main_thread():

@@ -1,6 +1,7 @@
-"""The ROS 2 node: pictures in, detections, masks, overlay and diagnostics out.
+"""The ROS 2 node: images in, detections, masks, overlay and diagnostics out.
 
-It runs until Ctrl-C. Topics (remap them) and parameters are ROS's; "ros2 param describe /detector NAME" explains one.
+It runs until Ctrl-C. Topics are remapped, and parameters set, as for every ROS node. "ros2 param describe /detector
+NAME" explains a parameter, and docs/PARAMETERS.md all of them.
 
   python -m regionmask_ros detector --ros-args -r image:=/camera/image_raw -p preset:=careful
   python -m regionmask_ros detector --ros-args --params-file my.yaml
@@ -24,18 +25,20 @@ if TYPE_CHECKING:
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Adds the options of this command."""
     parser.add_argument(
         "--camera", action="append", default=[], metavar="NAME[=MASK]",
-        help="a node in this namespace, and its static mask; several of them share the network (default: one node)",
+        help="a node in this namespace, with its static mask; may be repeated, the nodes share the network (default: "
+        "one node without a namespace)",
     )
     parser.add_argument(
         "--ros-args", nargs=argparse.REMAINDER, default=[], metavar="...",
-        help="remaps (-r image:=/camera/image_raw), parameters (-p name:=value), files (--params-file)",
+        help="remappings (-r image:=/camera/image_raw), parameters (-p name:=value), files (--params-file)",
     )
 
 
 def run(args: argparse.Namespace) -> int:
-    """Runs the node until a signal. Exit status 0 then, also after SIGTERM."""
+    """Runs the node until a signal. Returns the exit status, 0 also after SIGTERM."""
     cameras = require_distinct([parse_camera(text) for text in args.camera])
     with StopRequest() as stop:
         use_profile()
@@ -51,7 +54,7 @@ def run(args: argparse.Namespace) -> int:
 
 
 def _nodes(session: RosSession, cameras: Sequence[Camera]) -> list[DetectorNode]:
-    """One for each camera; without cameras, one where ROS's own arguments put it."""
+    """A node for each camera; without cameras, one in the namespace of the ROS arguments."""
     from rclpy.parameter import Parameter
 
     from ..ros.node import DetectorNode, load_installed
@@ -68,4 +71,5 @@ def _nodes(session: RosSession, cameras: Sequence[Camera]) -> list[DetectorNode]
 
 
 def main(argv: Sequence[str] | None = None) -> int:
+    """Runs the command with these arguments, or those of the process. Returns the exit status."""
     return command_main("detector", argv)

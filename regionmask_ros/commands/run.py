@@ -1,13 +1,15 @@
-"""Detect objects in a video, a folder of pictures or a bag, without ROS.
+"""Detect objects in a video, a folder of images or a bag, without ROS.
 
-Writes detections.csv, annotated.mp4 and report.html into the output folder. All of them appear together at the end; an
-error or Ctrl-C leaves nothing behind.
+Writes detections.csv, annotated.mp4 and report.html into the output folder. All files appear together at the end; an
+error or Ctrl-C leaves nothing. Every parameter of the node is an option here, with the same default: a run without
+options uses the mask of the preset balanced. A static mask without --mask means --mask preset+static.
 
-example:
-  python -m regionmask_ros run street.mp4 --output result --mask dynamic
+Examples:
+  python -m regionmask_ros run street.mp4 --output result
+  python -m regionmask_ros run street.mp4 --output result --mask none
   python -m regionmask_ros run my_bag/ --topic /front/image_raw --output result --mask dynamic
   python -m regionmask_ros run street.mp4 --output result --rerun result/street.rrd --no-video
-  python -m regionmask_ros run pictures/ --output result --mask static --static-mask painted.png --json result.json
+  python -m regionmask_ros run images/ --output result --mask static --static-mask painted.png --json result.json
 """
 
 from __future__ import annotations
@@ -81,33 +83,32 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(args: argparse.Namespace) -> int:
+    """Runs the command. Returns the exit status."""
     if args.max_frames is not None and args.max_frames < 1:
         raise UserError(f"--max-frames {args.max_frames}: must be 1 or more")
     if args.loop and args.max_frames is None:
-        raise UserError("--loop: goes on for ever; say with --max-frames when it shall end")
+        raise UserError("--loop: the source repeats without end: set --max-frames")
     if args.rerun and not args.rerun.endswith(ENDING):
-        raise UserError(f"--rerun {args.rerun}: the viewer knows its files by the ending {ENDING}: add it")
+        raise UserError(f"--rerun {args.rerun}: the file name must end with {ENDING}")
     settings = make_settings(_read_values(args))
     network = load_network(find_network(args.network_file))
     if args.loihi2_table:
         _check_loihi2_table(settings, network)
-    used = (args.source, args.static_mask, args.network_file)
-    with _open(args) as source, Outputs(used) as outputs:
+    compressed = args.image_transport == "compressed"
+    inputs = (args.source, args.static_mask, args.network_file)
+    with open_source(args.source, args.topic, only_compressed=compressed) as source, Outputs(inputs) as outputs:
         if settings.input_size == "auto":
-            # Fixed by the first picture, so that heads and masks of a folder of mixed sizes have one shape.
+            # Fixed by the first image, so that heads and masks of a folder with several sizes have one shape.
             settings = replace(settings, input_size=choose_input_size(source.size_wh, settings.max_pixels))
         with contextlib.closing(Pipeline(network, settings)) as pipeline:
             summary = _process(args, source, pipeline, outputs)
         written = outputs.commit()
-    _tell(summary, written)
+    _print_summary(summary, written)
     return EXIT_OK
 
 
-def _open(args: argparse.Namespace) -> Source:
-    return open_source(args.source, args.topic, only_compressed=args.image_transport == "compressed")
-
-
 def main(argv: Sequence[str] | None = None) -> int:
+    """Runs the command with these arguments, or those of the process. Returns the exit status."""
     return command_main("run", argv)
 
 
@@ -145,10 +146,11 @@ def _read_backend_options(args: argparse.Namespace) -> dict[str, Value]:
 
 
 class _Recorder:
-    """Writes what comes out of the pipeline, frame by frame, and keeps one small record of each."""
+    """Writes the results frame by frame, and keeps a small record of each."""
 
     def __init__(self, args: argparse.Namespace, outputs: Outputs, network: Network, fps: float,
                  stack: contextlib.ExitStack) -> None:
+        """Opens the outputs. They are closed when the stack is."""
         def place(name: str) -> str:
             return os.path.join(args.output, name)
 
@@ -168,6 +170,7 @@ class _Recorder:
             self._rerun = stack.enter_context(RerunLog(outputs.file(args.rerun), args.rerun))
 
     def add(self, result: StepResult) -> None:
+        """Adds the result of the next frame."""
         if self._drop_stale:
             stale = find_unobserved(result.detections, result.mask.keep, result.frame.size_wh)
             result = replace(result, detections=result.detections.take(~stale))
@@ -177,7 +180,7 @@ class _Recorder:
             self._heads.add(result.head, ~mask.keep)
         if self._rerun:
             self._rerun.add(result, self.labels)
-        # A sample shows something: objects, and a mask at work rather than a refresh frame.
+        # Good samples show objects, and a mask rather than a refresh frame.
         rank = min(len(found), 6) + (not mask.refresh)
         wanted = self.samples.wants(result.index, rank)
         if self._video or wanted:
@@ -215,12 +218,9 @@ def _process(args: argparse.Namespace, source: Source, pipeline: Pipeline, outpu
 
 
 def _frames(args: argparse.Namespace, source: Source) -> tqdm:
-    """The frames that were asked for, with a progress bar. Each pass of a loop starts the pipeline afresh, as its
-    stamps jump back.
-    """
+    """The frames to process, with a progress bar. Each pass of a loop resets the pipeline, as its stamps jump back."""
     most = min(args.max_frames or sys.maxsize, sys.maxsize)
-    promised = None if args.loop else source.frame_count
-    total = min(promised or sys.maxsize, most)
+    total = min((None if args.loop else source.frame_count) or sys.maxsize, most)
     passes = repeat(source) if args.loop else (source,)
     frames = chain.from_iterable(one.frames() for one in passes)
     return tqdm(
@@ -236,26 +236,28 @@ def _write_json(path: str, facts: Mapping[str, Any]) -> None:
 
 
 def _check_loihi2_table(settings: PipelineSettings, network: Network) -> None:
-    """Raises UserError where nothing will be measured and the model knows no answer."""
+    """Raises UserError if the cost will not be measured and cannot be modelled."""
     if getattr(parse_options(settings.backend, settings.backend_options), "profile", False):
         return
     if not BACKENDS[settings.backend].counts_synops:
         raise UserError(f"--loihi2-table: backend {settings.backend} counts no synops, and measures nothing without "
                         "--loihi2-profile true; or use backend cpu with --arithmetic lava")
     if allocate(network, REFERENCE_INPUT_WH) is None:
-        raise UserError(f"--loihi2-table: how network {network.name} lies on the chip is not known")
+        raise UserError(f"--loihi2-table: the placement of network {network.name} on the chip is not known")
 
 
 def _loihi2_table(pipeline: Pipeline, records: Sequence[FrameRecord]) -> dict[str, Any]:
     if pipeline.profile is not None:
         return pipeline.profile
+    assert pipeline.input_size is not None, "a frame was processed"
     allocation = allocate(pipeline.network, pipeline.input_size)
+    assert allocation is not None, "_check_loihi2_table has refused other networks"
     return modelled_table(allocation, [record.counts.synops for record in records])
 
 
 def _facts(pipeline: Pipeline) -> dict[str, Any]:
     settings, network = pipeline.settings, pipeline.network
-    width, height = pipeline.input_size
+    width, height = pipeline.input_size or (0, 0)
     return {
         "input_size": f"{width}x{height}",
         "network": network.name,
@@ -285,8 +287,7 @@ def _write_report(args: argparse.Namespace, source: Source, recorder: _Recorder,
     plot = per_frame_svg(panels, np.array([r.refresh for r in records]))
     intro = (
         f"{summary['detections']:,} detections in {summary['frames']:,} frames of {source.name}, with mask "
-        f"{summary['mask']}. A masked region was not looked at in that frame; "
-        "what is drawn there is what was last seen."
+        f"{summary['mask']}. A masked region was not observed in that frame; the network kept its last values."
     )
     write_report(
         recorder.report_path,
@@ -300,7 +301,7 @@ def _write_report(args: argparse.Namespace, source: Source, recorder: _Recorder,
     )
 
 
-def _tell(summary: dict[str, Any], written: Sequence[str]) -> None:
+def _print_summary(summary: dict[str, Any], written: Sequence[str]) -> None:
     ms = summary["ms"]["total"]
     print(
         f"{summary['frames']} frames at {summary['input_size']}, {summary['detections']} detections, "

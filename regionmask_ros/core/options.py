@@ -15,7 +15,7 @@ from ..errors import UserError
 
 Value = Union[bool, int, float, str, "tuple[str, ...]"]
 
-_BOOLS = {"true": True, "yes": True, "on": True, "1": True, "false": False, "no": False, "off": False, "0": False}
+_BOOLS = {**dict.fromkeys(("true", "yes", "on", "1"), True), **dict.fromkeys(("false", "no", "off", "0"), False)}
 _EXPECTED = {bool: "true or false", int: "a whole number", float: "a number"}
 
 
@@ -34,7 +34,7 @@ class Group(Enum):
     MASK = "Masks", ""
     DETECTION = "Detections", ""
     NODE = "ROS node", "The command `run` accepts these, too, and reports those that have no effect there."
-    PRESET = "For experts: values of a preset", "Each replaces one value of the preset that is in use; -1 keeps the preset's own value."
+    PRESET = "For experts: values of a preset", "Each replaces a value of the preset in use; -1 keeps the preset's own."
     LAVA = "For experts: Lava and Loihi 2", "For the backends lava_sim and loihi2, see docs/LOIHI2.md."
 
     def __init__(self, title: str, note: str) -> None:

@@ -1,4 +1,4 @@
-"""What a parameter file says, read before any node does. Needs no ROS."""
+"""Reads ROS parameter files before a node does. Needs no ROS."""
 
 from __future__ import annotations
 
@@ -10,15 +10,19 @@ import yaml
 from ..core.frame import MAX_PIXELS, choose_input_size
 from ..errors import UserError
 
-PARAMETERS = "ros__parameters"
+PARAMETERS_KEY = "ros__parameters"
 AUTO = "auto"
 
 
 def input_size_for(params_file: str, image_wh: tuple[int, int]) -> str:
-    """WxH that an automatic input size comes to for pictures of that size. A detector that knows it beforehand is ready
-    before its first picture.
+    """The size of an automatic input for images of a known size: with it, a detector is ready before its first image.
 
-    "" where the file gives a size of its own, and where it cannot be read: the node itself tells what is wrong with it.
+    Args:
+        params_file: The parameter file.
+        image_wh: Width and height of the images.
+
+    Returns:
+        ``WxH``. Empty if the file sets a size, and if it cannot be read: the node itself reports what is wrong with it.
     """
     given: dict[str, Any] = {}
     try:
@@ -34,9 +38,9 @@ def input_size_for(params_file: str, image_wh: tuple[int, int]) -> str:
 
 
 def _blocks(content: Any) -> Iterator[dict[str, Any]]:
-    """The parameters of all nodes of a file, whatever namespaces they stand below."""
+    """The parameters of all nodes in a file, in any namespace."""
     for name, inner in content.items() if isinstance(content, dict) else ():
-        if name == PARAMETERS and isinstance(inner, dict):
+        if name == PARAMETERS_KEY and isinstance(inner, dict):
             yield inner
         else:
             yield from _blocks(inner)

@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
+import contextlib
 import csv
+import fcntl
 import json
 import os
+import pty
 import signal
+import struct
 import subprocess
 import sys
-import time
+import termios
+from pathlib import Path
 
 import cv2
 import numpy as np
@@ -115,9 +120,8 @@ def test_max_frames_and_arithmetic(trained, clip, tmp_path):
     heads = {}
     for rule in ("lava", "carry"):
         file = tmp_path / f"{rule}.npz"
-        assert main([clip, "--output", str(tmp_path / "out"), "--mask", "none", "--arithmetic", rule, "--max-frames", "5",
-                     "--no-video",
-                     "--input-size", "96x64", "--dump-head", str(file)]) == 0
+        assert main([clip, "--output", str(tmp_path / "out"), "--no-video", "--mask", "none", "--arithmetic", rule,
+                     "--max-frames", "5", "--input-size", "96x64", "--dump-head", str(file)]) == 0
         heads[rule] = np.load(file)["head"]
         assert heads[rule].shape == (5, 2, 3, 255)
     assert (heads["lava"] != heads["carry"]).any()
@@ -193,7 +197,7 @@ def dispatch_with(argv: list[str]) -> int:
     (["--score-threshold", "2"], "score_threshold 2.0"),
     (["--score-threshold", "nan"], "score_threshold 'nan': must be a number"),
     (["--max-frames", "0"], "--max-frames 0"),
-    (["--loop"], "say with --max-frames"),
+    (["--loop"], "set --max-frames"),
     (["--topic", "/cam"], "has no topics"),
     (["--compressed"], "has no topics"),
     (["--classes", "unicorn"], "unicorn"),
@@ -236,7 +240,7 @@ def cut_in_half(whole: bytes) -> bytes:
     (cut_in_half, "truncated"),
 ])
 def test_bad_videos(trained, clip, tmp_path, capfd, content, said):
-    data = content(open(clip, "rb").read())
+    data = content(Path(clip).read_bytes())
     if data is not None:
         (tmp_path / "bad.mp4").write_bytes(data)
     line = complaint(capfd, ["run", str(tmp_path / "bad.mp4"), "--output", str(tmp_path / "out")])
@@ -261,22 +265,26 @@ def test_commands_that_are_wrong(argv, said, capfd):
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
-def test_an_interrupted_run_leaves_nothing(trained, clip, tmp_path, number):
+def test_an_interrupted_run_leaves_nothing(trained, tmp_path, number):
     images, out = tmp_path / "pictures", tmp_path / "out"
     images.mkdir()
-    # One large picture under many names: minutes of work, whatever the processor.
+    # One large image under many names: minutes of work, whatever the processor.
     noise = np.random.default_rng(0).integers(0, 255, (1200, 1600, 3)).astype(np.uint8)
     cv2.imwrite(str(images / "0.png"), noise)
     for t in range(1, 3000):
         os.link(images / "0.png", images / f"{t}.png")
-    process = subprocess.Popen(
-        [sys.executable, "-m", "regionmask_ros", "run", str(images), "--output", str(out)],
-        stderr=subprocess.PIPE, text=True,
-    )
-    deadline = time.monotonic() + 30
-    while not (out.exists() and any(out.iterdir())) and time.monotonic() < deadline:
-        time.sleep(0.05)
-    process.send_signal(number)
-    _, err = process.communicate(timeout=30)
-    assert process.returncode == 130 and err == "regionmask_ros: interrupted\n"
+    reader, terminal = pty.openpty()
+    fcntl.ioctl(terminal, termios.TIOCSWINSZ, struct.pack("4H", 24, 80, 0, 0))  # a progress bar needs room
+    with subprocess.Popen([sys.executable, "-m", "regionmask_ros", "run", str(images), "--output", str(out)],
+                          stderr=terminal) as process, open(reader, "rb", buffering=0) as printed:
+        os.close(terminal)
+        text = b""
+        while b"frame/s" not in text:  # the progress bar: outputs are open, frames are processed
+            text += printed.read(1000)
+        assert any(out.iterdir())
+        process.send_signal(number)
+        with contextlib.suppress(OSError):  # how a terminal ends
+            while part := printed.read(1000):
+                text += part
+    assert process.returncode == 130 and text.endswith(b"regionmask_ros: interrupted\r\n")
     assert not out.exists()

@@ -117,7 +117,8 @@ def test_the_yaml_file_and_the_page_are_what_the_table_says(capsys):
 
 def test_the_yaml_file_holds_every_parameter_with_its_default_and_its_type():
     read = yaml.safe_load(option_docs.make_yaml())["/**"]["ros__parameters"]
-    assert read == {name: list(value) or [""] if isinstance(value, tuple) else value for name, value in DEFAULTS.items()}
+    assert {name: tuple(filter(None, value)) if isinstance(value, list) else value for name, value in read.items()} == (
+        DEFAULTS)
     assert all(type(read[name]) is type(value) for name, value in DEFAULTS.items() if not isinstance(value, tuple))
 
 

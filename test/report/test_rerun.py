@@ -113,7 +113,7 @@ def test_the_time_of_a_video_is_not_a_date(trained, make_clip, tmp_path):
 
 def test_without_the_library_or_the_ending_nothing_is_done(trained, bag, tmp_path, capfd, monkeypatch):
     monkeypatch.setitem(sys.modules, "rerun", None)
-    for name, said in (("cam.rrd", "make rerun-setup"), ("cam.mp4", "by the ending .rrd")):
+    for name, said in (("cam.rrd", "make rerun-setup"), ("cam.mp4", "must end with .rrd")):
         assert main([bag, "--output", str(tmp_path / "out"), "--rerun", str(tmp_path / name)]) == 2
         (line,) = [one for one in capfd.readouterr().err.splitlines() if "error" in one]
         assert said in line and not (tmp_path / "out").exists() and not (tmp_path / name).exists()
