@@ -19,8 +19,8 @@ at 2**16; its message is ``sent >> 6``, so the 6 low bits do not arrive:
 - ``lava``: the reference advances by ``sent``. The low bits are lost, and a neuron that fires often drifts.
 - ``carry``: the reference advances by what arrives, ``(sent >> 6) << 6``. The low bits stay in the residual (activation
   minus reference) and are sent later.
-- ``snap``: as ``carry``; a neuron whose activation is 0 also fires when ``2 * reference >= threshold``, and sends all of
-  its reference. Inactive neurons then contribute little to the next layer, which allows larger thresholds in deep
+- ``snap``: as ``carry``; a neuron whose activation is 0 also fires when ``2 * reference >= threshold``, and sends all
+  of its reference. Inactive neurons then contribute little to the next layer, which allows larger thresholds in deep
   layers.
 """
 

@@ -11,7 +11,7 @@ import numpy as np
 
 from ..jit.cache import kernel
 from ..jit.memory import aligned
-from ..jit.simd import count
+from ..jit.simd import count_bits
 from .arithmetic import SPIKE_EXP
 
 WORD = 16
@@ -174,6 +174,6 @@ def sum_reach(spikes: np.ndarray, rows: int, reach_y: np.ndarray, masks: np.ndar
             bits = spikes[y * blocks + block]
             if bits != 0:
                 for level in range(levels):
-                    line += count(bits & masks[block, level])
+                    line += count_bits(bits & masks[block, level])
         total += line * reach_y[y]
     return total

@@ -1,16 +1,20 @@
 """The event engine: sigma-delta layers in exact integers, with work only where events arrive.
 
-Read ``arithmetic`` and ``reference_network`` first: they are the whole network in a page of NumPy. Everything else computes the same
-integers, faster:
+Read ``core.arithmetic`` (number formats and rules) and ``reference`` first: they are the whole network in a page of
+NumPy. Everything else computes the same integers, faster:
 
-- ``encoding`` makes the encoder's events, ``change_map`` holds them; ``packing`` checks weights and says what a path
-  must offer; ``event_engine`` chooses a path and holds a camera's state.
-- ``kernels``, ``portable_path``: every event adds its weights to what it reaches. Runs everywhere. ``wide``: messages
-  beyond 16 bits, for the paths below.
-- ``vector_*``: lists of events, gathered by the outputs that they reach, or dense windows where ``plan`` has measured
-  that these cost less. For AVX2, AVX-512 and ARM.
-- ``tile_*``: dense blocks of messages, multiplied where something fired. For Intel AMX.
+- ``engine`` chooses a kernel set and holds the state of one camera; ``layer`` checks weights and says what a kernel set
+  must offer; ``initial_state`` computes the state before the first frame; ``overflow`` treats messages beyond 16 bits.
+- ``generic``: every event adds its weights to the outputs that it reaches. Runs on any processor; the name of this
+  kernel set is ``portable``.
+- ``simd``: lists of events, gathered by the outputs that they reach, or dense windows where these are cheaper
+  (``simd.crossover``). For AVX2, AVX-512 and ARM's dot product.
+- ``amx``: dense blocks of messages, multiplied as matrix tiles where a neuron fired. For Intel AMX.
 
-In each path ``*_path`` holds state and order of work, ``*_kernels`` the loops, ``*_fire`` the neurons, ``*_ir`` the
-instructions that a compiler does not find by itself.
+In each kernel set, ``stack`` holds the layers of one camera and the order of their work, ``kernels`` has the loops,
+``packing`` the order of the weights in memory, and ``neurons`` emits the instructions that a compiler does not find.
+
+One layer has four forms: ``network.graph.ConvSpec`` as it was trained, ``layer.CheckedConv`` with integers that fit the
+kernels, ``SimdWeights`` and ``AmxWeights`` in a kernel set's own order, and ``GenericLayer``, ``SimdLayer`` and
+``AmxLayer`` with the state of one camera.
 """

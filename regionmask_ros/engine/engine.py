@@ -7,46 +7,52 @@ import threading
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
+from typing import Any
 
 import numpy as np
 
 from ..core.arithmetic import ARITHMETICS, CARRY, RULES, Rule
 from ..core.events import ChangeMap
-from .amx import layers as tile_path
-from .amx import packing as tile_packing
-from .generic import layers as portable_path
-from .layer import Convolution, Layers, ProfileHook, StepTotals, no_profile_hook
-from .simd import layers as vector_path
-from .simd import packing as vector_packing
-from .warm_state import initial_state
+from .amx import packing as amx_packing
+from .amx import stack as amx_stack
+from .generic.stack import GenericStack
+from .initial_state import initial_state
+from .layer import CheckedConv, LayerStack, LayerState, ProfileHook, StepTotals, no_profile_hook
+from .simd import packing as simd_packing
+from .simd.stack import SimdStack
 
 AMX, PORTABLE = "amx", "portable"
-WARM_STATES = 4
-"""Warmed-up states that are remembered: a topic whose pictures change their size must not fill the memory."""
+INITIAL_STATES = 4
+"""Initial states that are kept: a topic whose images change their size must not fill the memory."""
 
 _PROCESSORS = {
-    "avx512": vector_packing.AVX512,
-    "avx2": vector_packing.AVX2,
-    "dotprod": vector_packing.DOTPROD,
+    "avx512": simd_packing.AVX512,
+    "avx2": simd_packing.AVX2,
+    "dotprod": simd_packing.DOTPROD,
 }
-_PACK = {
-    AMX: tile_packing.pack,
-    **{name: partial(vector_packing.pack, processor=processor) for name, processor in _PROCESSORS.items()},
-    PORTABLE: portable_path.pack,
+_PACK: dict[str, Callable[[tuple[CheckedConv, ...]], tuple[Any, ...]]] = {
+    AMX: amx_packing.pack,
+    **{name: partial(simd_packing.pack, processor=processor) for name, processor in _PROCESSORS.items()},
+    PORTABLE: tuple,
 }
-_LAYERS = {AMX: tile_path.AmxLayers, PORTABLE: portable_path.PortableLayers}
+_STACKS: dict[str, Callable[[Any, tuple[int, int], Rule], LayerStack]] = {
+    AMX: amx_stack.AmxStack, **dict.fromkeys(_PROCESSORS, SimdStack), PORTABLE: GenericStack}
 
 
 def available_kernel_sets() -> tuple[str, ...]:
-    """Names of the ways in which this processor can compute the layers, the fastest first. All give equal integers."""
-    tiles = (AMX,) if tile_path.is_supported() else ()
+    """Returns the names of the kernel sets that this processor can run, fastest first. All give equal integers."""
+    tiles = (AMX,) if amx_stack.is_supported() else ()
     return (*tiles, *(name for name, processor in _PROCESSORS.items() if processor.is_supported), PORTABLE)
 
 
 @dataclass(frozen=True)
 class EngineResult:
-    """head: int32 [rows, cols, channels], sigma at 2**16, to be read only. Counts: see ``StepCounts``; empty when
-    counting is off.
+    """The outcome of one frame.
+
+    Attributes:
+        head: int32 [rows, cols, channels], the head's sigma at 2**16, to be read only.
+        layer_events: Events of each layer except the head; empty when counting is off.
+        synops: Synaptic operations of each layer; empty when counting is off.
     """
 
     head: np.ndarray
@@ -55,71 +61,87 @@ class EngineResult:
 
 
 class PackedNetwork:
-    """Weights of a network for the engine. Safe to share between cameras and threads.
+    """The weights of a network for the engine. Safe to share between cameras and threads.
 
-    It also remembers the warmed-up states of the last few input sizes, arithmetics and paths; every camera starts from
-    one.
+    It also keeps the initial states of the last few input sizes, rules and kernel sets.
+
+    Args:
+        network: Anything with ``layers``, ``network.graph.ConvSpec`` each.
+
+    Raises:
+        ValueError: A layer's integers do not fit the kernels, see ``CheckedConv.of``.
     """
 
-    def __init__(self, network) -> None:
-        """Raises ValueError when a weight does not fit 16 bits, or a bias or threshold 22."""
-        self.convolutions = tuple(Convolution.of(spec) for spec in network.layers)
+    def __init__(self, network: Any) -> None:
+        self.convs = tuple(CheckedConv.of(spec) for spec in network.layers)
         self.names = tuple(spec.name for spec in network.layers)
-        self._packed: dict[str, tuple] = {}
-        self._warm: dict[tuple, list[np.ndarray]] = {}
+        self._packed: dict[str, tuple[Any, ...]] = {}
+        self._initial: dict[tuple[str, tuple[int, int], Rule], list[np.ndarray]] = {}
         self._lock = threading.Lock()
 
-    def layers_for(self, path: str, input_wh: tuple[int, int], rule: Rule) -> Layers:
-        """Fresh layers of one camera; weights are packed once for each path."""
+    def new_stack(self, kernel_set: str, input_wh: tuple[int, int], rule: Rule) -> LayerStack:
+        """Returns the layers of one camera, all 0; weights are packed once for each kernel set."""
         with self._lock:
-            if path not in self._packed:
-                self._packed[path] = _PACK[path](self.convolutions)
-        return _LAYERS.get(path, vector_path.SimdLayers)(self._packed[path], input_wh, rule)
+            if kernel_set not in self._packed:
+                self._packed[kernel_set] = _PACK[kernel_set](self.convs)
+        return _STACKS[kernel_set](self._packed[kernel_set], input_wh, rule)
 
-    def warm_state(self, path: str, input_wh: tuple[int, int], rule: Rule) -> list[np.ndarray]:
-        """``Layers.state`` before the first frame."""
-        key = (path, input_wh, rule)
+    def initial_state(self, kernel_set: str, input_wh: tuple[int, int], rule: Rule) -> list[np.ndarray]:
+        """Returns ``LayerStack.state`` before the first frame."""
+        key = (kernel_set, input_wh, rule)
         with self._lock:
-            warm = self._warm.get(key)
-        if warm is None:
-            fresh = self.layers_for(path, input_wh, rule)
-            fresh.load(initial_state(self.convolutions, input_wh, rule))
-            # Copies in memory of their own: ``fresh`` goes, and with it the chunks that its arrays are cut from.
-            warm = [array.copy() for array in fresh.state()]
+            initial = self._initial.get(key)
+        if initial is None:
+            stack = self.new_stack(kernel_set, input_wh, rule)
+            stack.load(initial_state(self.convs, input_wh, rule))
+            # Copies in memory of their own: the stack goes, and with it the chunks that its arrays are cut from.
+            initial = [array.copy() for array in stack.state()]
         with self._lock:
-            self._warm.pop(key, None)
-            self._warm[key] = warm
-            while len(self._warm) > WARM_STATES:
-                del self._warm[next(iter(self._warm))]
-        return warm
+            self._initial.pop(key, None)
+            self._initial[key] = initial
+            while len(self._initial) > INITIAL_STATES:
+                del self._initial[next(iter(self._initial))]
+        return initial
 
 
 KERNEL_SET_VARIABLE = "REGIONMASK_ENGINE_PATH"
-"""Environment variable that forces a path; empty or unset for the fastest."""
+"""Environment variable that selects a kernel set; empty or unset for the fastest."""
 
 
 class KernelSetError(ValueError):
-    """A path was asked for that there is not, or not on this processor, or not for this network."""
+    """The kernel set does not exist, or cannot run on this processor or compute this network."""
 
 
 def usable_kernel_sets(packed: PackedNetwork) -> tuple[str, ...]:
-    """Of ``available_kernel_sets``, those that can compute this network."""
-    return tuple(name for name in available_kernel_sets() if _can_compute(name, packed.convolutions))
+    """Returns those of ``available_kernel_sets`` that can compute this network."""
+    return tuple(name for name in available_kernel_sets() if _can_compute(name, packed.convs))
 
 
-def _can_compute(path: str, convolutions: tuple[Convolution, ...]) -> bool:
-    if path in _PROCESSORS:
-        return vector_packing.can_pack(convolutions, _PROCESSORS[path])
-    return path != AMX or tile_packing.can_pack(convolutions)
+def _can_compute(kernel_set: str, convs: tuple[CheckedConv, ...]) -> bool:
+    if kernel_set in _PROCESSORS:
+        return simd_packing.can_pack(convs, _PROCESSORS[kernel_set])
+    return kernel_set != AMX or amx_packing.can_pack(convs)
 
 
-def description(path: str) -> str:
-    """The path's name, and VNNI where its products use it."""
-    return f"{path} (vnni)" if path in _PROCESSORS and _PROCESSORS[path].has_vnni else path
+def description(kernel_set: str) -> str:
+    """Returns the kernel set's name, with VNNI where its products use it."""
+    has_vnni = kernel_set in _PROCESSORS and _PROCESSORS[kernel_set].has_vnni
+    return f"{kernel_set} (vnni)" if has_vnni else kernel_set
 
 
 def choose_kernel_set(packed: PackedNetwork, kernel_set: str) -> str:
-    """The path of that name; with "", the one that ``KERNEL_SET_VARIABLE`` names, or the fastest. Raises PathError."""
+    """Checks a kernel set, or chooses one.
+
+    Args:
+        packed: The network.
+        kernel_set: A name; "" for the one that ``KERNEL_SET_VARIABLE`` names, or the fastest.
+
+    Returns:
+        The name.
+
+    Raises:
+        KernelSetError: The kernel set cannot compute this network here.
+    """
     usable = usable_kernel_sets(packed)
     where = "kernel set" if kernel_set else KERNEL_SET_VARIABLE
     wanted = kernel_set or os.environ.get(KERNEL_SET_VARIABLE, "") or usable[0]
@@ -129,16 +151,23 @@ def choose_kernel_set(packed: PackedNetwork, kernel_set: str) -> str:
 
 
 class EventEngine:
-    """The network's state for one camera. Not for use by two threads at a time.
+    """The network with the state of one camera. Not for use by two threads at a time.
 
-    packed: shared weights. input_wh: width and height of the input. arithmetic: a name in ``RULES``. path: one of
-    ``available_kernel_sets()``; "" for the one that the environment variable REGIONMASK_ENGINE_PATH names, or the fastest.
-    Raises ValueError for an unknown arithmetic or an input that is too small, and PathError, which is one, for a path
-    that is not to be had.
+    Args:
+        packed: Shared weights.
+        input_wh: Width and height of the input.
+        arithmetic: A name in ``RULES``.
+        kernel_set: One of ``available_kernel_sets()``; "" for the one that the environment variable
+            REGIONMASK_ENGINE_PATH names, or the fastest.
 
-    counting: whether operations are counted. It costs little, and nothing when it is off.
-    lap: where set, ``step`` calls it with ``"input"`` once the events have been taken over, and with a layer's name
-    right after that layer.
+    Attributes:
+        counting: Whether operations are counted. It costs little, and nothing when it is off.
+        profile_hook: Called in each step with ``"input"`` after the events have been read, and with a layer's name
+            after that layer; None for no calls.
+
+    Raises:
+        ValueError: The arithmetic is unknown, or the input is too small or too large. ``KernelSetError``, a ValueError:
+            the kernel set cannot compute this network here.
     """
 
     counting: bool = True
@@ -151,51 +180,67 @@ class EventEngine:
             raise ValueError(f"arithmetic {arithmetic!r}: expected one of {', '.join(ARITHMETICS)}")
         self.kernel_set = choose_kernel_set(packed, kernel_set)
         self.packed, self.input_wh, self.arithmetic = packed, input_wh, arithmetic
-        self._layers = packed.layers_for(self.kernel_set, input_wh, RULES[arithmetic])
+        self._stack = packed.new_stack(self.kernel_set, input_wh, RULES[arithmetic])
         self.reset()
 
     def reset(self) -> None:
-        """Back to the warmed-up state, as before the first frame."""
-        self._layers.clear()
+        """Returns to the initial state, as before the first frame."""
+        self._stack.clear()
         self._head: np.ndarray | None = None
-        warm = self.packed.warm_state(self.kernel_set, self.input_wh, RULES[self.arithmetic])
-        for state, value in zip(self._layers.state(), warm):
+        initial = self.packed.initial_state(self.kernel_set, self.input_wh, RULES[self.arithmetic])
+        for state, value in zip(self._stack.state(), initial):
             state[:] = value
 
     def step(self, index: np.ndarray, message: np.ndarray) -> EngineResult:
-        """One frame: encoder events in, the head's state out.
+        """Computes one frame from a list of events.
 
-        index: int32 [n], strictly ascending positions in the input (y, x, channel), flat. message: int32 [n] at 2**10.
+        Args:
+            index: int32 [n], strictly ascending positions in the input (y, x, channel), flat.
+            message: int32 [n] at 2**10.
+
+        Returns:
+            The head's state and the counts.
         """
-        self._layers.counting = self.counting
-        return self._result(self._layers.step(index, message, self._profile_hook()))
+        self._stack.counting = self.counting
+        return self._result(self._stack.step(index, message, self._layer_hook()))
 
     def step_changes(self, changes: ChangeMap) -> EngineResult:
-        """As ``step``, with the encoder's events as a dense map. Raises ValueError for a map of another size."""
-        shape = self.input_wh[1], self.input_wh[0], self.packed.convolutions[0].in_channels
+        """Computes one frame from the encoder's map.
+
+        Args:
+            changes: The map, of the size of the input.
+
+        Returns:
+            The head's state and the counts.
+
+        Raises:
+            ValueError: The map has another size.
+        """
+        shape = self.input_wh[1], self.input_wh[0], self.packed.convs[0].in_channels
         if (changes.rows, changes.cols, changes.channels) != shape:
             raise ValueError(f"a map of {changes.cols}x{changes.rows}x{changes.channels}, the engine's input is "
                              f"{shape[1]}x{shape[0]}x{shape[2]}")
         if changes.events == 0 and self.profile_hook is None:
-            # Neurons that nothing reaches cannot fire, and what layers sent last is taken back when they next fire.
-            return self._result(StepTotals.silent(len(self.packed.convolutions)), self._head)
-        self._layers.counting = self.counting
-        return self._result(self._layers.step_changes(changes, self._profile_hook()))
+            # Neurons that nothing reaches cannot fire. Each layer clears its last events when it runs next.
+            return self._result(StepTotals.silent(len(self.packed.convs)), self._head)
+        self._stack.counting = self.counting
+        return self._result(self._stack.step_changes(changes, self._layer_hook()))
 
-    def _profile_hook(self) -> ProfileHook:
-        if self.profile_hook is None:
+    def _layer_hook(self) -> ProfileHook:
+        hook = self.profile_hook
+        if hook is None:
             return no_profile_hook
         names = {-1: "input", **dict(enumerate(self.packed.names))}
-        return lambda part: self.profile_hook(names[part])
+        return lambda part: hook(names[part])
 
     def _result(self, totals: StepTotals, head: np.ndarray | None = None) -> EngineResult:
-        """head: what it still shows; None: to be read."""
+        """head: The head's values when they have not changed; None to read them."""
         if head is None:
-            head = self._layers.read(len(self.packed.convolutions) - 1)[0].copy()
+            head = self._stack.read(len(self.packed.convs) - 1)[0].copy()
         self._head = head
         counts = (totals.layer_events, totals.synops) if self.counting else ((), ())
         return EngineResult(self._head, *counts)
 
-    def state(self, number: int) -> tuple[np.ndarray, np.ndarray | None]:
-        """(sigma, reference) of a layer, int32 [rows, cols, channels], to be read only; a head has no reference."""
-        return self._layers.read(number)
+    def state(self, number: int) -> LayerState:
+        """Returns sigma and reference of a layer, to be read only; a head has no reference."""
+        return self._stack.read(number)

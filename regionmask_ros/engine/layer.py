@@ -1,14 +1,14 @@
-"""What every way of computing the layers starts from, and what it must offer.
+"""The integers of one layer, and what every kernel set must offer.
 
-Why no sum can overflow. A message that a kernel multiplies has 16 bits, a weight too, so each product fits int32. A
-sum of products may not (see ``Convolution.sum_bound``), but it never has to: all kernels add in int32 with
-wrap-around, none saturates, and so a sum is right modulo 2**32 whatever its size and whatever the order of its terms.
-The accumulator has 24 bits, wraps as well, and 2**24 divides 2**32: its value is exact. The same holds where a
-message is taken apart, into bytes or into its nearest 16-bit value and a rest, as all parts are added modulo 2**32.
-Sigma is int32 and wraps by definition (see the twin).
+Why no sum can go wrong. A message that a kernel multiplies has 16 bits, a weight too, so each product fits int32. A sum
+of products may not (see ``CheckedConv.sum_bound``), and it need not: all kernels add in int32 with wrap-around, none
+saturates, so a sum is right modulo 2**32 whatever its size and the order of its terms. The accumulator has 24 bits and
+wraps as well. As 2**24 divides 2**32, its value is exact. The same holds where a message is split into bytes, or into
+its nearest 16-bit value and a rest, because all parts are added modulo 2**32. Sigma is int32 and wraps by definition
+(see ``reference``).
 
 What could go wrong silently is checked when a network is loaded: weights, biases and thresholds that do not fit their
-integers, more channels than 16-bit counts of events can tell, and inputs whose values or sides 32-bit positions cannot.
+integers, more channels than 16-bit event counts can hold, and inputs that are too large for 32-bit positions.
 """
 
 from __future__ import annotations
@@ -16,28 +16,37 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Protocol
+from typing import Any, Protocol, TypeAlias
 
 import numpy as np
 
 from ..core.arithmetic import UNIT_EXP
+from ..core.events import ChangeMap
 
 MAX_CHANNELS = (1 << 16) - 1
 MAX_IMAGE_PIXELS = (1 << 15) - 1
-"""On a side: a place of an output is one int32, half line and half column."""
+"""Pixels of a side: the position of an output is one int32, half of it the row and half the column."""
 
 MAX_VALUES = (1 << 31) - 1
-"""Of a layer: their positions are int32."""
+"""Values of a layer: their positions are int32."""
 
 MAX_MESSAGE = 1 << 15
-"""Its size at most; larger ones travel in parts."""
+"""Largest magnitude of a message that kernels multiply; larger ones are split (see ``overflow``)."""
+
+LayerState: TypeAlias = tuple[np.ndarray, np.ndarray | None]
+"""Sigma and reference of a layer, int32 [rows, cols, channels]; a head has no reference."""
 
 
 @dataclass(frozen=True)
-class Convolution:
-    """One layer's integers, checked against what the kernels rely on.
+class CheckedConv:
+    """One convolution with its neurons, whose integers have been checked against what the kernels rely on.
 
-    weight: int16 [out, in, ky, kx]. bias: int32 [out] at 2**16, None for a head. threshold: at 2**16, 0 for a head.
+    Attributes:
+        weight: int16 [out, in, ky, kx].
+        bias: int32 [out] at 2**16; None for a head.
+        threshold: At 2**16; 0 for a head.
+        stride: Step between windows, pixels.
+        padding: Zeros on each side, pixels.
     """
 
     weight: np.ndarray
@@ -47,9 +56,18 @@ class Convolution:
     padding: int
 
     @classmethod
-    def of(cls, spec) -> Convolution:
-        """From a ``ConvSpec``. Raises ValueError when a weight does not fit 16 bits, or a bias or threshold 22, or when
-        there are more channels than the vector kernels' 16-bit counts of events can tell.
+    def of(cls, spec: Any) -> CheckedConv:
+        """Checks and converts a trained layer.
+
+        Args:
+            spec: A ``network.graph.ConvSpec``.
+
+        Returns:
+            The same layer in the engine's integers.
+
+        Raises:
+            ValueError: A weight does not fit 16 bits, a bias or threshold does not fit 22, or there are too many
+                channels.
         """
         limit = np.iinfo(np.int16)
         if spec.weight.min() < limit.min or spec.weight.max() > limit.max:
@@ -67,95 +85,122 @@ class Convolution:
 
     @property
     def is_head(self) -> bool:
+        """Whether the neurons only integrate."""
         return self.bias is None
 
     @property
-    def channels(self) -> int:
-        return self.weight.shape[0]
+    def out_channels(self) -> int:
+        """Output channels."""
+        return int(self.weight.shape[0])
 
     @property
     def in_channels(self) -> int:
-        return self.weight.shape[1]
+        """Input channels."""
+        return int(self.weight.shape[1])
 
     @property
     def size(self) -> int:
-        """Side of the kernel."""
-        return self.weight.shape[2]
+        """Side of the square window, pixels."""
+        return int(self.weight.shape[2])
 
     @property
     def sum_bound(self) -> int:
-        """What the size of a sum of 16-bit messages times weights cannot exceed: a bound, proven from the weights."""
-        weights = np.abs(self.weight.astype(np.int64)).reshape(self.channels, -1)
+        """An upper bound of the magnitude of any sum of 16-bit messages times weights."""
+        weights = np.abs(self.weight.astype(np.int64)).reshape(self.out_channels, -1)
         return int(weights.sum(axis=1).max()) * MAX_MESSAGE
 
+    def padded_bias(self, channels: int) -> np.ndarray:
+        """Returns the bias with zeros up to ``channels``, int32; all zeros for a head."""
+        bias = np.zeros(channels, np.int32)
+        if self.bias is not None:
+            bias[:self.out_channels] = self.bias
+        return bias
+
+    def output_length(self, length: int) -> int:
+        """Returns the outputs along a side of ``length`` inputs; less than 1 when the window does not fit."""
+        return (length + 2 * self.padding - self.size) // self.stride + 1
+
     def output_size(self, rows: int, cols: int) -> tuple[int, int]:
-        """Rows and columns of the outputs. Raises ValueError when there would be none, or when inputs or outputs are
-        more than positions can tell.
+        """Computes the size of the output.
+
+        Args:
+            rows: Rows of the input.
+            cols: Columns of the input.
+
+        Returns:
+            Rows and columns of the output.
+
+        Raises:
+            ValueError: There would be no output, or inputs or outputs are too large for their positions.
         """
-        size = tuple((n + 2 * self.padding - self.size) // self.stride + 1 for n in (rows, cols))
+        size = self.output_length(rows), self.output_length(cols)
         if min(size) < 1:
             raise ValueError(f"an input of {cols}x{rows} is too small for a {self.size}x{self.size} kernel")
-        for (height, width), channels in (((rows, cols), self.in_channels), (size, self.channels)):
+        for (height, width), channels in (((rows, cols), self.in_channels), (size, self.out_channels)):
             if max(height, width) > MAX_IMAGE_PIXELS or height * width * channels > MAX_VALUES:
                 raise ValueError(f"a layer of {width}x{height} pixels with {channels} channels is too large")
         return size
 
     @cached_property
     def tap_major_weights(self) -> np.ndarray:
-        """The weights as int16 [ky, kx, in, out], flat: what an event adds lies together. Made when first used."""
+        """The weights as int16 [ky, kx, in, out], flat: what one event adds is contiguous."""
         return np.ascontiguousarray(self.weight.transpose(2, 3, 1, 0)).ravel()
 
     def reach(self, length: int) -> np.ndarray:
-        """int32 [length]: outputs along one side, ``length`` inputs long, whose window holds an input."""
-        count = (length + 2 * self.padding - self.size) // self.stride + 1
-        windows = np.arange(count)[:, None] * self.stride - self.padding + np.arange(self.size)
+        """Returns, for each of ``length`` inputs along a side, the outputs whose window holds it: int32 [length]."""
+        windows = np.arange(self.output_length(length))[:, None] * self.stride - self.padding + np.arange(self.size)
         inside = windows[(windows >= 0) & (windows < length)]
         return np.bincount(inside, minlength=length).astype(np.int32)
 
 
 @dataclass(frozen=True)
 class StepTotals:
-    """Counts of one frame: events of each layer but the head, synaptic operations of each layer."""
+    """Counts of one frame.
+
+    Attributes:
+        layer_events: Events of each layer except the head.
+        synops: Synaptic operations of each layer.
+    """
 
     layer_events: tuple[int, ...]
     synops: tuple[int, ...]
 
     @classmethod
     def silent(cls, layers: int) -> StepTotals:
-        """Of a frame without events, through so many layers."""
+        """Returns the counts of a frame without events."""
         return cls((0,) * (layers - 1), (0,) * layers)
 
 
-ProfileHook = Callable[[int], None]
-"""Told each part of a step once it is done, for a clock: -1 for the input, then the number of each layer."""
+ProfileHook: TypeAlias = Callable[[int], None]
+"""Called after each part of a step: with -1 after the input, then with the number of each layer."""
 
 
 def no_profile_hook(part: int) -> None:
-    """Nobody looks at the clock."""
+    """Ignores the call, for steps that are not profiled."""
 
 
-class Layers(Protocol):
-    """The layers of one camera: their state, and one way of computing their steps."""
+class LayerStack(Protocol):
+    """All layers of one camera in one kernel set: their state, and how their steps are computed."""
 
-    layers: list
+    layers: list[Any]
     counting: bool = True
-    """Off: totals may be wrong, and nothing is done for them alone."""
+    """Off: counts may be wrong, and no time is spent on them."""
 
     def step(self, index: np.ndarray, message: np.ndarray, profile_hook: ProfileHook = no_profile_hook) -> StepTotals:
-        """One frame of events (see ``EventEngine.step``) through all layers."""
+        """Takes one frame of events through all layers; arguments as for ``EventEngine.step``."""
 
-    def step_changes(self, changes, profile_hook: ProfileHook = no_profile_hook) -> StepTotals:
-        """One frame of the encoder's ``ChangeMap`` through all layers."""
+    def step_changes(self, changes: ChangeMap, profile_hook: ProfileHook = no_profile_hook) -> StepTotals:
+        """Takes one frame of the encoder's map through all layers."""
         return self.step(*changes.list_changes(), profile_hook)
 
     def clear(self) -> None:
-        """Empties what a step leaves behind when it is broken off; sigma and reference stay."""
+        """Removes what an interrupted step leaves behind; sigma and reference stay."""
 
-    def load(self, states: Sequence[tuple[np.ndarray, np.ndarray | None]]) -> None:
-        """Sets sigma and reference of all layers, each as ``read`` returns them."""
+    def load(self, states: Sequence[LayerState]) -> None:
+        """Sets sigma and reference of all layers."""
 
     def state(self) -> list[np.ndarray]:
-        """The arrays that hold sigma and reference of all layers, in this path's own order."""
+        """Returns the arrays that hold sigma and reference of all layers, in this kernel set's own order."""
 
-    def read(self, number: int) -> tuple[np.ndarray, np.ndarray | None]:
-        """(sigma, reference) of a layer, int32 [rows, cols, channels], for looking at; a head has no reference."""
+    def read(self, number: int) -> LayerState:
+        """Returns sigma and reference of a layer, to be read only."""

@@ -1,7 +1,7 @@
-"""Messages beyond 16 bits, which no trained network has shown: what their nearest value lacks is kept aside.
+"""Messages beyond 16 bits, which no trained network has shown: the part that a 16-bit message cannot carry.
 
-A layer's lists or map hold the nearest value. The rest goes to the wide buffers (index and rest, int32, from the
-front), is summed by the portable kernel before the next layer runs (``extra``), and added to that layer's own sums.
+A layer's lists or map hold the nearest value that fits. The rest goes to the overflow buffers, is summed by the generic
+kernel before the next layer runs (``overflow_sums``), and is then added to that layer's own sums.
 """
 
 from __future__ import annotations
@@ -10,44 +10,76 @@ import numpy as np
 
 from ..jit.cache import kernel
 from .generic.kernels import accumulate
-from .layer import MAX_MESSAGE, Convolution
+from .layer import MAX_MESSAGE, CheckedConv
 
 
 @kernel
-def add_overflow_sums(total, first_total, run, step, extra, first, channels):
-    """Adds to one pixel's sums what did not fit its inputs' lists or map, and takes it out of ``extra``.
+def add_overflow_sums(total: np.ndarray, layout: tuple[int, int, int], overflow_sums: np.ndarray, first: int,
+                      channels: int) -> None:
+    """Adds to one pixel's sums what its inputs' lists or map do not hold, and clears it in ``overflow_sums``.
 
-    The pixel's sums begin at first_total, ``run`` channels behind each other and the next ones ``step`` later.
+    Args:
+        total: int32, sums.
+        layout: (first, run, step): the pixel's sums begin at ``first``, ``run`` channels are contiguous, and the next
+            ones follow ``step`` later.
+        overflow_sums: int32 [rows * cols * channels].
+        first: The pixel's first channel in ``overflow_sums``.
+        channels: Channels to add.
     """
+    first_total, run, step = layout
     for o in range(channels):
-        total[first_total + o // run * step + o % run] += extra[first + o]
-        extra[first + o] = 0
+        total[first_total + o // run * step + o % run] += overflow_sums[first + o]
+        overflow_sums[first + o] = 0
 
 
 @kernel
-def store_overflow(total, first_total, run, step, channels, first, top, wide, overflow_index, overflow_rest):
-    """Keeps what lists or map lack of one pixel's messages, which lie as the sums do in ``add_overflow_sums``.
+def store_overflow(total: np.ndarray, layout: tuple[int, int, int], channels: int, first: int, top: int, stored: int,
+                   overflow: tuple[np.ndarray, np.ndarray]) -> int:
+    """Stores what lists or map lack of one pixel's messages.
 
-    top: the largest message that they hold. wide: messages that the buffers hold already; returns the new number.
+    Args:
+        total: int32, the messages, laid out as the sums of ``add_overflow_sums``.
+        layout: As there.
+        channels: Channels of the pixel.
+        first: Position of the pixel's first value.
+        top: Largest message that lists or map hold.
+        stored: Entries that the buffers hold already.
+        overflow: (index, rest), int32, the buffers.
+
+    Returns:
+        The new number of entries.
     """
+    first_total, run, step = layout
+    index, rest = overflow
     for o in range(channels):
-        told = total[first_total + o // run * step + o % run]
-        rest = told - min(max(told, -MAX_MESSAGE), top)
-        if rest != 0:
-            overflow_index[wide] = first + o
-            overflow_rest[wide] = rest
-            wide += 1
-    return wide
+        sent = total[first_total + o // run * step + o % run]
+        lacking = sent - min(max(sent, -MAX_MESSAGE), top)
+        if lacking != 0:
+            index[stored] = first + o
+            rest[stored] = lacking
+            stored += 1
+    return stored
 
 
-def sum_overflow(spec: Convolution, extra: np.ndarray, index: np.ndarray, rest: np.ndarray, wide: int, in_cols: int,
-             rows: int, cols: int) -> np.ndarray:
-    """``extra`` with the sums of ``wide`` rests in it: int32 [rows * cols * channels], made when it is still empty.
+def sum_overflow(conv: CheckedConv, overflow_sums: np.ndarray, overflow: tuple[np.ndarray, np.ndarray], entries: int,
+                 in_cols: int, output: tuple[int, int]) -> np.ndarray:
+    """Sums the overflow buffers for the layer that reads them.
 
-    in_cols: pixels of an input's line. rows, cols: outputs.
+    Args:
+        conv: The layer.
+        overflow_sums: Its sums, int32 [rows * cols * channels], all 0; or empty before the first use.
+        overflow: (index, rest), int32, the buffers.
+        entries: Entries that they hold.
+        in_cols: Columns of the layer's input.
+        output: Rows and columns of its output.
+
+    Returns:
+        ``overflow_sums`` with the sums in it.
     """
-    if not len(extra):
-        extra = np.zeros(rows * cols * spec.channels, np.int32)
-    accumulate(index, rest, wide, in_cols, spec.in_channels, spec.tap_major_weights, spec.size, spec.stride, spec.padding,
-               rows, cols, spec.channels, extra, np.zeros(rows * cols, np.bool_))
-    return extra
+    rows, cols = output
+    if not len(overflow_sums):
+        overflow_sums = np.zeros(rows * cols * conv.out_channels, np.int32)
+    accumulate((*overflow, entries), (in_cols, conv.in_channels), conv.tap_major_weights,
+               (conv.size, conv.stride, conv.padding), (rows, cols, conv.out_channels), overflow_sums,
+               np.zeros(rows * cols, np.bool_))
+    return overflow_sums

@@ -1,10 +1,12 @@
-"""The readable twin of the kernels: the same integers in plain NumPy, slowly.
+"""The reference implementation: the integers of the kernels in plain NumPy, slowly.
 
-Tests hold kernels and twin equal on random networks, and the twin equal to Lava's own outputs. Arrays are in image
+Tests compare the kernels with it on random networks, and it with the outputs of Lava's own models. Arrays are in image
 order (y, x, channel); weights are (out, in, ky, kx) and act by correlation.
 """
 
 from __future__ import annotations
+
+from typing import Any
 
 import numpy as np
 
@@ -12,36 +14,78 @@ from ..core.arithmetic import ACCUMULATOR_BITS, MESSAGE_MAX, MESSAGE_MIN, RULES,
 
 
 def correlate(message: np.ndarray, weight: np.ndarray, stride: int, padding: int) -> np.ndarray:
-    """Exact sums int64 [oy, ox, out] of int messages [y, x, in]; float64 holds every partial sum below 2**53."""
+    """Computes the synapse sums of one layer.
+
+    ``sums[y, x, o] = sum over ky, kx, i of message[y * stride + ky - padding, x * stride + kx - padding, i]
+    * weight[o, i, ky, kx]``. float64 holds every partial sum below 2**53 exactly.
+
+    Args:
+        message: Integers [y, x, in].
+        weight: Integers [out, in, ky, kx], square windows.
+        stride: Step between windows, pixels.
+        padding: Zeros on each side, pixels.
+
+    Returns:
+        int64 [rows, cols, out].
+    """
     size = weight.shape[2]
     padded = np.pad(message.astype(np.float64), ((padding, padding), (padding, padding), (0, 0)))
     windows = np.lib.stride_tricks.sliding_window_view(padded, (size, size), axis=(0, 1))[::stride, ::stride]
     rows, cols = windows.shape[:2]
     sums = windows.reshape(rows * cols, -1) @ weight.reshape(len(weight), -1).T.astype(np.float64)
-    return np.rint(sums).astype(np.int64).reshape(rows, cols, -1)
+    exact: np.ndarray = np.rint(sums).astype(np.int64).reshape(rows, cols, -1)
+    return exact
 
 
 class ReferenceEncoder:
-    """State: reference int64 [h, w, c] in encoder units. ``threshold`` in encoder units."""
+    """The delta encoder with its state. Source: Lava's ``DeltaEncoder``, with ``reference = act - residue``.
+
+    Args:
+        shape: Height, width and channels of the input.
+        threshold: Smallest change that is sent, in encoder units (2**6).
+
+    Attributes:
+        reference: int64 [h, w, c] in encoder units: what the receiver knows of each value.
+    """
 
     def __init__(self, shape: tuple[int, int, int], threshold: int) -> None:
         self.threshold = threshold
         self.reference = np.zeros(shape, np.int64)
 
     def step(self, value: np.ndarray, keep: np.ndarray | None = None) -> np.ndarray:
-        """value: int [h, w, c]; keep: bool [h, w], True = attended. Returns messages int64 [h, w, c] at 2**10."""
-        change = value - self.reference
+        """Encodes one frame.
+
+        ``sent = clip(delta, -128, 127) if |delta| >= threshold else 0``, with ``delta = value - reference``.
+
+        Args:
+            value: Integers [h, w, c] in encoder units.
+            keep: bool [h, w], True where the encoder may send; None for everywhere.
+
+        Returns:
+            Messages, int64 [h, w, c] at 2**10.
+        """
+        delta = value - self.reference
         if keep is not None:
-            change = np.where(keep[:, :, None], change, 0)
-        sent = np.clip(np.where(np.abs(change) >= self.threshold, change, 0), MESSAGE_MIN, MESSAGE_MAX)
+            delta = np.where(keep[:, :, None], delta, 0)
+        sent = np.clip(np.where(np.abs(delta) >= self.threshold, delta, 0), MESSAGE_MIN, MESSAGE_MAX)
         self.reference = self.reference + sent
         return sent << SPIKE_EXP
 
 
 class ReferenceLayer:
-    """One convolution with its neurons. ``spec`` is a ``ConvSpec``; one without bias is the head."""
+    """One convolution with its neurons. Source: Lava's ``Conv`` and ``SigmaDelta``, a head's ``Sigma``.
 
-    def __init__(self, spec, in_shape: tuple[int, int, int], arithmetic: str) -> None:
+    Args:
+        spec: A ``network.graph.ConvSpec``; without bias it is a head.
+        in_shape: Height, width and channels of the input.
+        arithmetic: A name in ``RULES``.
+
+    Attributes:
+        sigma: int64 [rows, cols, channels] at 2**16, within int32.
+        reference: int64 [rows, cols, channels] at 2**16.
+    """
+
+    def __init__(self, spec: Any, in_shape: tuple[int, int, int], arithmetic: str) -> None:
         self.spec, self.rule = spec, RULES[arithmetic]
         size = spec.weight.shape[2]
         rows, cols = ((n + 2 * spec.padding - size) // spec.stride + 1 for n in in_shape[:2])
@@ -50,30 +94,50 @@ class ReferenceLayer:
         self.reference = np.zeros(self.out_shape, np.int64)
 
     def step(self, message: np.ndarray | None) -> np.ndarray:
-        """Messages in (None: nothing has arrived yet), messages out at 2**10; the head returns its sigma at 2**16."""
+        """Computes one time step.
+
+        The sum wraps to 24 bits before it is added to sigma, which wraps to 32. Then, for all neurons but a head's:
+        ``activation = max(sigma + bias, 0)``, ``delta = activation - reference``; a neuron fires when
+        ``|delta| >= threshold`` and sends ``delta >> 6``.
+
+        Args:
+            message: Integers [y, x, in] at 2**10; None when no message has arrived yet.
+
+        Returns:
+            Messages, int64 [rows, cols, channels] at 2**10; for a head its sigma at 2**16.
+        """
         if message is not None:
             total = correlate(message, self.spec.weight, self.spec.stride, self.spec.padding)
             self.sigma = wrap(self.sigma + wrap(total, ACCUMULATOR_BITS), 32)
         if self.spec.bias is None:
             return self.sigma
-        active = np.maximum(wrap(self.sigma + (self.spec.bias.astype(np.int64) << UNIT_EXP), 32), 0)
-        delta = active - self.reference
+        activation = np.maximum(wrap(self.sigma + (self.spec.bias.astype(np.int64) << UNIT_EXP), 32), 0)
+        delta = activation - self.reference
         threshold = self.spec.threshold << UNIT_EXP
-        due = np.abs(delta) >= threshold
+        fires = np.abs(delta) >= threshold
         if self.rule.snap:
-            due |= (active == 0) & (2 * self.reference >= threshold)
-        sent = np.where(due, delta, 0)
-        told = sent >> STATE_EXP
-        self.reference = self.reference + (told << STATE_EXP if self.rule.carry else sent)
-        return told
+            fires |= (activation == 0) & (2 * self.reference >= threshold)
+        sent = np.where(fires, delta, 0)
+        acknowledged = sent >> STATE_EXP
+        self.reference = self.reference + (acknowledged << STATE_EXP if self.rule.carry else sent)
+        return acknowledged
 
 
 class ReferenceNetwork:
-    """The whole network, warmed up. After ``step``, ``messages`` holds those of the encoder and of each layer."""
+    """The whole network in its initial state.
 
-    def __init__(self, network, input_wh: tuple[int, int], arithmetic: str) -> None:
+    Args:
+        network: Anything with ``layers``, ``ConvSpec`` each.
+        input_wh: Width and height of the input.
+        arithmetic: A name in ``RULES``.
+
+    Attributes:
+        messages: After ``step``: the messages of the encoder and of each layer except the head.
+    """
+
+    def __init__(self, network: Any, input_wh: tuple[int, int], arithmetic: str) -> None:
         shape = (input_wh[1], input_wh[0], network.layers[0].weight.shape[1])
-        self.layers = []
+        self.layers: list[ReferenceLayer] = []
         for spec in network.layers:
             self.layers.append(ReferenceLayer(spec, shape, arithmetic))
             shape = self.layers[-1].out_shape
@@ -81,9 +145,10 @@ class ReferenceNetwork:
         self._warm_up()
 
     def _warm_up(self) -> None:
-        """Lava's layers all run from the first time step, while the first frame is still on its way to them.
+        """Runs the time steps before frame 0.
 
-        Layer i (from 1) takes i + 1 steps before frame 0: positive biases fire, and that activity travels ahead.
+        Lava's layers all run from the first time step, while the first frame is still on its way: positive biases fire,
+        and that activity travels ahead of the frame. Layer i (from 1) takes i + 1 steps before frame 0.
         """
         for frame in range(-(len(self.layers) + 1), 0):
             message = None
@@ -91,7 +156,14 @@ class ReferenceNetwork:
                 message = layer.step(message) if frame >= -(number + 1) else None
 
     def step(self, message: np.ndarray) -> np.ndarray:
-        """Encoder messages int [h, w, c] of one frame in, the head's sigma int64 [rows, cols, channels] out."""
+        """Computes one frame.
+
+        Args:
+            message: The encoder's messages, integers [h, w, c] at 2**10.
+
+        Returns:
+            The head's sigma, int64 [rows, cols, channels] at 2**16.
+        """
         self.messages = [message]
         for layer in self.layers:
             message = layer.step(message)

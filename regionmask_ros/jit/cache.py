@@ -1,10 +1,9 @@
-"""Which Numba the kernels with vector instructions need.
+"""Compiles kernels with Numba and stores them on disk, so that the next start is quick.
 
-Where compiled kernels are kept between runs.
-
-Numba's own cache does not notice an edit in *another* file that a cached kernel calls, and does not tell processors
-apart on a shared home. So kernels are kept in a folder whose name is a hash of all engine sources, Numba's version and
-the processor. A cache that is damaged, full or used by several processes at once costs time, never a result.
+Numba's own cache does not notice an edit in another file that a stored kernel calls, and does not distinguish
+processors that share a home directory. So kernels are stored in a folder whose name is a hash of all kernel sources,
+Numba's version and the processor. A cache that is damaged, full or used by several processes costs time, never a
+result.
 """
 
 from __future__ import annotations
@@ -29,16 +28,16 @@ from numba.core.caching import FunctionCache
 from numba.core.codegen import get_host_cpu_features
 
 OLDEST = (0, 55)
-"""The first that knows Python 3.10 and LLVM 11; 0.55.2 with llvmlite 0.38 is tested and runs all paths."""
+"""The first version with Python 3.10 and LLVM 11. 0.55.2 with llvmlite 0.38 is tested and runs all kernel sets."""
 
 
 @cache
 def is_numba_supported() -> bool:
-    """Whether this Numba compiles vector code. Says once when it does not."""
+    """Returns whether this Numba can compile vector code; logs a warning once when it cannot."""
     found = tuple(map(int, re.findall(r"\d+", numba.__version__)[:2]))
     if found < OLDEST:
         logging.getLogger(__name__).warning(
-            "Numba %s is older than %d.%d: the event engine takes its portable path, which is slower",
+            "Numba %s is older than %d.%d: the event engine uses its portable kernels, which are slower",
             numba.__version__, *OLDEST)
     return found >= OLDEST
 
@@ -48,9 +47,11 @@ KERNEL_ROOMS = ("core", "detection", "encoder", "engine", "jit", "mask", "tracki
 
 
 def cache_folder() -> Path | None:
-    """The folder for this engine on this processor, created if need be; None when no place can be written to.
+    """Finds the folder for these kernels on this processor, and creates it when it is missing.
 
-    Below ``$XDG_CACHE_HOME/regionmask_ros/kernels`` or ``~/.cache/regionmask_ros/kernels``.
+    Returns:
+        A folder below ``$XDG_CACHE_HOME/regionmask_ros/kernels`` or ``~/.cache/regionmask_ros/kernels``, or None when
+        it cannot be written.
     """
     base = os.environ.get("XDG_CACHE_HOME", "")
     if not os.path.isabs(base):
@@ -84,12 +85,12 @@ _FOLDER = cache_folder()
 _DECORATING = threading.Lock()
 
 
-class _FaultTolerantCache(FunctionCache):
-    """Numba's cache of one function, without its ways to fail.
+class _FaultTolerantCache(FunctionCache):  # type: ignore[misc]  # Numba has no types
+    """Numba's cache of one function, without its failure modes.
 
-    An index that a power cut has left empty would raise at every start, and for ever; it is thrown away. A kernel that
-    cannot be kept is used all the same. Numba numbers the variants of a function without a lock, so that two processes
-    could mistake each other's; here one process saves at a time.
+    An index that a power cut has left empty would raise at every start; it is deleted. A kernel that cannot be stored
+    is used all the same. Numba numbers the variants of a function without a lock, so two processes could overwrite each
+    other's; here one process saves at a time.
     """
 
     def load_overload(self, sig: Any, target_context: Any) -> Any:
@@ -101,27 +102,34 @@ class _FaultTolerantCache(FunctionCache):
             return None
 
     def save_overload(self, sig: Any, data: Any) -> None:
-        # The kernel is compiled and works: a full disk, for one, only means that the next start compiles it again.
+        # The kernel is compiled and works. If it cannot be stored (full disk), the next start compiles it again.
         with contextlib.suppress(Exception), _lock_compilation():
             super().save_overload(sig, data)
 
 
 @contextlib.contextmanager
 def _lock_compilation() -> Iterator[None]:
+    assert _FOLDER is not None
     with open(_FOLDER / "lock", "w") as file:
         fcntl.flock(file, fcntl.LOCK_EX)
         yield
 
 
 def kernel(function: _F) -> _F:
-    """Decorator: compile for this processor at the first call, keep the result on disk where that is possible.
+    """Decorates a kernel: it is compiled for this processor at the first call, and stored on disk where possible.
 
-    Kernels release the interpreter's lock, do not check bounds, and never raise.
+    Kernels release the interpreter's lock, do not check bounds, and never raise. Their arguments are arrays, numbers
+    and plain tuples of these: Numba identifies a plain tuple in C, and a NamedTuple in Python, which takes 1 us more.
+
+    Args:
+        function: The kernel in Python.
+
+    Returns:
+        The compiled kernel, which has the same arguments.
     """
     compiled: Any = numba.njit(nogil=True, boundscheck=False, error_model="numpy")(function)
     if _FOLDER is not None and not config.DISABLE_JIT:
-        # Numba reads its setting when the cache is made. It is put back so that other users of Numba in this process
-        # keep their own.
+        # Numba reads its setting when the cache is made. It is restored for other users of Numba in this process.
         with _DECORATING:
             previous, config.CACHE_DIR = config.CACHE_DIR, str(_FOLDER)
             try:

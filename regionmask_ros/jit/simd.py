@@ -1,15 +1,17 @@
-"""Bricks for vector code: LLVM IR that Numba puts in place of a call.
+"""Building blocks for vector code: functions that emit LLVM IR, and small intrinsics that replace calls.
 
-Two operations of the engine are written this way because a compiler does not find them: dot products over graded
-spikes with all sums in registers (``vector_dot``), and neurons that fire many at a time and pack their spikes behind
-each other (``vector_fire``).
+Three operations are written this way because the compiler does not find them from loops: dot products with all sums in
+registers (``engine.simd.dot``), neurons that fire as vectors and store their events compactly (``engine.simd.neurons``)
+and products of matrix tiles (``engine.amx.neurons``).
 
-Sets of neighbouring pixels as bits of an integer: bit i is the pixel i places to the right.
+Sets of neighbouring pixels are bits of an integer: bit i is the pixel i places to the right.
 """
 
 from __future__ import annotations
 
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
+from typing import Any, TypeAlias
 
 from llvmlite import ir
 from numba.core import cgutils, types
@@ -17,15 +19,21 @@ from numba.extending import intrinsic
 
 I1, I8, I16, I32, I64 = (ir.IntType(bits) for bits in (1, 8, 16, 32, 64))
 
+Intrinsic: TypeAlias = tuple[Any, Callable[..., Any]]
+"""What a Numba intrinsic returns: its signature, and the function that emits its instructions."""
+
 
 @dataclass(frozen=True)
 class Width:
-    """Vectors of ``lanes`` x int32, and how processors multiply with them.
+    """Vectors of a family of processors, and how these multiply them.
 
-    channels: neighbouring inputs that are multiplied at a time; their messages, int16, are one word. top: the largest
-    message that a word may hold. multiply_add: instruction for products of pairs of int16, each pair added up to an
-    int32; None where bytes are multiplied (see ``vector_dot``). compress: moves the chosen words to the front; None
-    where there is no such instruction.
+    Attributes:
+        lanes: int32 values in a vector.
+        channels: Neighbouring input channels that one product takes; their messages, int16, form one word.
+        top: Largest message that a word can hold.
+        multiply_add: LLVM's name of the instruction that multiplies pairs of int16 and adds each pair of products to an
+            int32; None where bytes are multiplied (see ``engine.simd.dot``).
+        compress: LLVM's name of the instruction that moves selected words to the front; None where there is none.
     """
 
     lanes: int
@@ -36,26 +44,28 @@ class Width:
 
     @property
     def vector(self) -> ir.VectorType:
+        """LLVM's type of a vector of int32."""
         return ir.VectorType(I32, self.lanes)
 
     @property
     def word(self) -> ir.IntType:
+        """LLVM's type of the messages of ``channels`` neighbouring channels."""
         return ir.IntType(16 * self.channels)
 
     @property
     def words(self) -> ir.VectorType:
-        """Messages of ``lanes`` channels."""
+        """LLVM's type of the messages of ``lanes`` channels."""
         return ir.VectorType(self.word, self.lanes // self.channels)
 
     @property
     def mask(self) -> ir.IntType:
-        """One bit a lane."""
+        """LLVM's type of one bit for each lane."""
         return ir.IntType(self.lanes)
 
 
 _PAIR_TOP = (1 << 15) - 1
 _BYTES_TOP = 127 * 256 + 127
-"""As two signed bytes, 256 * high + low."""
+"""Largest value of two signed bytes, ``256 * high + low``."""
 
 WIDTHS = {
     16: Width(16, 2, _PAIR_TOP, "llvm.x86.avx512.pmaddw.d.512", "llvm.x86.avx512.mask.compress.v8i32"),
@@ -64,58 +74,90 @@ WIDTHS = {
 }
 
 
-def pointer(context, builder, kind, array, index, element):
-    """Address of an element of a flat array, as a pointer to ``element``."""
+def unpack(builder: ir.IRBuilder, kind: Any, value: Any) -> list[tuple[Any, Any]]:
+    """Takes a tuple argument of an intrinsic apart.
+
+    Args:
+        builder: Where to emit the instructions.
+        kind: Numba's type of the tuple.
+        value: LLVM value of the tuple.
+
+    Returns:
+        (type, value) of each element.
+    """
+    return [(element, builder.extract_value(value, at)) for at, element in enumerate(kind.types)]
+
+
+def pointer(context: Any, builder: ir.IRBuilder, kind: Any, array: Any, index: Any, element: ir.Type) -> Any:
+    """Emits the address of an element of a flat array, as a pointer to ``element``."""
     data = context.make_array(kind)(context, builder, array).data
     return builder.bitcast(builder.gep(data, [index]), element.as_pointer())
 
 
-def constant(vector, value):
+def address(context: Any, builder: ir.IRBuilder, operand: tuple[Any, Any], index: Any, element: ir.Type) -> Any:
+    """Emits the same as ``pointer``, for an array of ``unpack``."""
+    kind, array = operand
+    return pointer(context, builder, kind, array, index, element)
+
+
+def constant(vector: ir.VectorType, value: int) -> ir.Constant:
+    """Returns a vector constant with the value in every lane."""
     return ir.Constant(vector, [value] * vector.count)
 
 
-def splat(builder, value, vector):
-    """A vector with the value in every lane."""
+def splat(builder: ir.IRBuilder, value: Any, vector: ir.VectorType) -> Any:
+    """Emits a vector with the value in every lane."""
     first = builder.insert_element(ir.Constant(vector, ir.Undefined), value, ir.Constant(I32, 0))
     lanes = ir.Constant(ir.VectorType(I32, vector.count), [0] * vector.count)
     return builder.shuffle_vector(first, ir.Constant(vector, ir.Undefined), lanes)
 
 
-def shuffle(builder, first, second, order):
-    """A vector of elements of two, chosen by their numbers in both behind each other."""
+def shuffle(builder: ir.IRBuilder, first: Any, second: Any, order: Sequence[int]) -> Any:
+    """Emits a vector of elements of two vectors, selected by their index in the concatenation of both."""
     kind = ir.VectorType(I32, len(order))
     return builder.shuffle_vector(first, second, ir.Constant(kind, list(order)))
 
 
-def load(builder, address, vector, index, align):
+def load(builder: ir.IRBuilder, address: Any, vector: ir.Type, index: int, align: int) -> Any:
+    """Emits a load of a vector, ``index`` elements behind ``address``, aligned to ``align`` bytes."""
     place = builder.bitcast(builder.gep(address, [ir.Constant(I64, index)]), vector.as_pointer())
     value = builder.load(place)
     value.align = align
     return value
 
 
-def store(builder, value, address, index, align):
+def store(builder: ir.IRBuilder, value: Any, address: Any, index: int, align: int) -> None:
+    """Emits a store of a vector, ``index`` elements behind ``address``, aligned to ``align`` bytes."""
     place = builder.bitcast(builder.gep(address, [ir.Constant(I64, index)]), value.type.as_pointer())
     builder.store(value, place).align = align
 
 
-def call(builder, name, result, arguments):
-    """Calls an instruction of LLVM or of the processor by its name."""
+def call(builder: ir.IRBuilder, name: str, result: ir.Type, arguments: Sequence[Any]) -> Any:
+    """Emits an instruction of LLVM or of the processor by its name."""
     kind = ir.FunctionType(result, [argument.type for argument in arguments])
     return builder.call(cgutils.get_or_insert_function(builder.module, kind, name), arguments)
 
 
-def bits_set(builder, mask):
-    """How many bits of an integer are 1, as int64."""
-    count = call(builder, f"llvm.ctpop.i{mask.type.width}", mask.type, [mask])
-    return builder.zext(count, I64)
+def bits_set(builder: ir.IRBuilder, mask: Any) -> Any:
+    """Emits the number of bits of an integer that are 1, as int64."""
+    number = call(builder, f"llvm.ctpop.i{mask.type.width}", mask.type, [mask])
+    return builder.zext(number, I64)
 
 
-def nested_sums(builder, start, times, enter, add):
-    """Two nested loops that carry vector sums in registers; returns the sums.
+def nested_sums(builder: ir.IRBuilder, start: Sequence[Any], times: Any, enter: Callable[[Any], tuple[Any, Any]],
+                add: Callable[[Any, Any, Sequence[Any]], Iterable[Any]]) -> list[Any]:
+    """Emits two nested loops that keep vector sums in registers.
 
-    start: initial sums. times: turns of the outer loop. enter(t): emits the beginning of an outer turn, returns the
-    turns of its inner loop and anything ``add`` needs. add(t_state, j, sums): emits an inner turn, returns new sums.
+    Args:
+        builder: Where to emit the instructions.
+        start: Initial sums.
+        times: Iterations of the outer loop, int64.
+        enter: Emits the beginning of outer iteration t. Returns the iterations of its inner loop, and a state for
+            ``add``.
+        add: Emits inner iteration j, from the state, j and the sums. Returns the new sums.
+
+    Returns:
+        The final sums.
     """
     zero, one = ir.Constant(I64, 0), ir.Constant(I64, 1)
     before = builder.block
@@ -159,22 +201,22 @@ def nested_sums(builder, start, times, enter, add):
 
 
 @intrinsic
-def clear_16_bytes(typing_context, array, first):
-    """Sets 16 bytes of a flat array of bytes to 0, from that one on. A slice would call the C library for it."""
+def clear_16_bytes(typing_context: Any, array: Any, first: Any) -> Intrinsic:
+    """Sets 16 bytes of a flat array of bytes to 0, from ``first`` on. A slice would call the C library instead."""
 
-    def generate(context, builder, signature, arguments):
+    def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
         zeros = constant(ir.VectorType(I8, 16), 0)
-        store(builder, zeros, pointer(context, builder, signature.args[0], *arguments, I8), 0, 1)
+        store(builder, zeros, pointer(context, builder, signature.args[0], arguments[0], arguments[1], I8), 0, 1)
         return context.get_dummy_value()
 
     return types.void(array, types.intp), generate
 
 
 @intrinsic
-def prefetch(typing_context, array, first):
-    """Asks for the cache line that holds that element of a flat array, for it to be changed soon."""
+def prefetch(typing_context: Any, array: Any, first: Any) -> Intrinsic:
+    """Prefetches the cache line of element ``first`` of a flat array, for writing."""
 
-    def generate(context, builder, signature, arguments):
+    def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
         kind = signature.args[0]
         write, most_local, data = (ir.Constant(I32, value) for value in (1, 3, 1))
         element = context.make_array(kind)(context, builder, arguments[0]).data
@@ -186,31 +228,31 @@ def prefetch(typing_context, array, first):
 
 
 @intrinsic
-def lowest(typing_context, bits):
-    """Place of the lowest bit that is set; bits (uint64) must not be 0."""
+def lowest_bit(typing_context: Any, bits: Any) -> Intrinsic:
+    """Index of the lowest bit that is set; ``bits`` (uint64) must not be 0."""
 
-    def generate(context, builder, signature, arguments):
+    def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
         return call(builder, "llvm.cttz.i64", I64, [arguments[0], ir.Constant(I1, 1)])
 
     return types.int64(types.uint64), generate
 
 
 @intrinsic
-def count(typing_context, bits):
-    """How many bits of a uint64 are set."""
+def count_bits(typing_context: Any, bits: Any) -> Intrinsic:
+    """Number of bits of a uint64 that are set."""
 
-    def generate(context, builder, signature, arguments):
+    def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
         return bits_set(builder, arguments[0])
 
     return types.int64(types.uint64), generate
 
 
 @intrinsic
-def window(typing_context, words, first):
-    """uint64: the bits of four words of 16 (uint16, flat), from that one on."""
+def load_bits(typing_context: Any, words: Any, first: Any) -> Intrinsic:
+    """The bits of four words (uint16, flat) from ``first`` on, as a uint64."""
 
-    def generate(context, builder, signature, arguments):
-        address = pointer(context, builder, signature.args[0], *arguments, I16)
+    def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
+        address = pointer(context, builder, signature.args[0], arguments[0], arguments[1], I16)
         loaded = builder.load(builder.bitcast(address, I64.as_pointer()))
         loaded.align = 2
         return loaded
@@ -219,10 +261,10 @@ def window(typing_context, words, first):
 
 
 @intrinsic
-def pick(typing_context, bits, mask):
-    """The bits at the places that are set in ``mask``, moved together (BMI2's pext). uint64."""
+def extract_bits(typing_context: Any, bits: Any, mask: Any) -> Intrinsic:
+    """The bits at the places that are set in ``mask``, moved together (BMI2's pext). All are uint64."""
 
-    def generate(context, builder, signature, arguments):
+    def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
         return call(builder, "llvm.x86.bmi.pext.64", I64, list(arguments))
 
     return types.uint64(types.uint64, types.uint64), generate

@@ -1,23 +1,17 @@
-"""The encoder's dense map says the same as its list, to every path."""
+"""The encoder's dense map and its list of events give the same, to every kernel set."""
 
 from __future__ import annotations
-
-from dataclasses import dataclass
 
 import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from small_networks import Layers
 
 from regionmask_ros.core.events import reach_masks
 from regionmask_ros.encoder.encoder import Encoder
 from regionmask_ros.engine.engine import EventEngine, PackedNetwork, available_kernel_sets
 from regionmask_ros.network.graph import ConvSpec
-
-
-@dataclass(frozen=True)
-class Layers:
-    layers: tuple[ConvSpec, ...]
 
 
 def random_case(seed: int, channels: int):
@@ -33,13 +27,13 @@ def random_case(seed: int, channels: int):
     return network, Encoder(table, 6, (64, 32)), rng
 
 
-@pytest.mark.parametrize("path", available_kernel_sets())
+@pytest.mark.parametrize("kernel_set", available_kernel_sets())
 @settings(max_examples=25)
 @given(st.integers(0, 2**32 - 1), st.sampled_from([1, 3, 4, 5, 70]))
-def test_a_frame_as_map_and_as_list_gives_the_same(path, seed, channels):
+def test_a_frame_as_map_and_as_list_gives_the_same(kernel_set, seed, channels):
     network, encoder, rng = random_case(seed, channels)
     packed = PackedNetwork(network)
-    by_map, by_list = (EventEngine(packed, (64, 32), "carry", path) for _ in range(2))
+    by_map, by_list = (EventEngine(packed, (64, 32), "carry", kernel_set) for _ in range(2))
     image = rng.integers(0, 256, (32, 64, channels)).astype(np.uint8)
     for _ in range(4):
         changed = rng.random(image.shape) < 0.2
@@ -52,7 +46,7 @@ def test_a_frame_as_map_and_as_list_gives_the_same(path, seed, channels):
 
 @settings(max_examples=30)
 @given(st.integers(0, 2**32 - 1), st.sampled_from([1, 3, 4, 6, 20]))
-def test_reached_outputs_are_counted_by_event(seed, channels):
+def test_reached_outputs_are_counted_for_each_event(seed, channels):
     _, encoder, rng = random_case(seed, channels)
     reach_y, reach_x = rng.integers(0, 6, 32).astype(np.int32), rng.integers(0, 6, 64).astype(np.int32)
     events = encoder.step(rng.integers(0, 256, (32, 64, channels)).astype(np.uint8), rng.random((2, 4)) < 0.5)
@@ -74,20 +68,20 @@ def test_a_map_is_empty_after_a_masked_frame_and_after_a_reset():
     assert not changes.value.any() and not changes.fired.any()
 
 
-@pytest.mark.parametrize("path", available_kernel_sets())
-def test_a_map_of_another_size_is_refused(path):
+@pytest.mark.parametrize("kernel_set", available_kernel_sets())
+def test_a_map_of_another_size_is_an_error(kernel_set):
     network, encoder, rng = random_case(5, 3)
     changes = encoder.step(rng.integers(0, 256, (32, 64, 3)).astype(np.uint8), np.ones((2, 4), bool)).changes
     with pytest.raises(ValueError, match="a map of 64x32x3, the engine's input is 32x32x3"):
-        EventEngine(PackedNetwork(network), (32, 32), "carry", path).step_changes(changes)
+        EventEngine(PackedNetwork(network), (32, 32), "carry", kernel_set).step_changes(changes)
 
 
-@pytest.mark.parametrize("path", available_kernel_sets())
-def test_encoders_may_take_turns_and_lists_and_maps_too(path):
-    """An engine is bound to the map that it saw last; another map, or a list, must not be mistaken for it."""
+@pytest.mark.parametrize("kernel_set", available_kernel_sets())
+def test_encoders_and_lists_and_maps_may_alternate(kernel_set):
+    """An engine is bound to the last map that it read; another map, or a list, must not be taken for it."""
     network, encoder, rng = random_case(11, 3)
     other = Encoder(np.arange(-128, 128, dtype=np.int32)[:, None].repeat(3, axis=1), 6, (64, 32))
-    engine, check = (EventEngine(PackedNetwork(network), (64, 32), "carry", path) for _ in range(2))
+    engine, check = (EventEngine(PackedNetwork(network), (64, 32), "carry", kernel_set) for _ in range(2))
     for turn in range(9):
         image = rng.integers(0, 256, (32, 64, 3)).astype(np.uint8)
         events = (encoder if turn % 2 else other).step(image, np.ones((2, 4), bool))
@@ -95,11 +89,11 @@ def test_encoders_may_take_turns_and_lists_and_maps_too(path):
         np.testing.assert_array_equal(by_list.head, check.step(events.index, events.message).head)
 
 
-@pytest.mark.parametrize("path", available_kernel_sets())
+@pytest.mark.parametrize("kernel_set", available_kernel_sets())
 @settings(max_examples=15)
 @given(st.integers(0, 2**32 - 1), st.sampled_from(["lava", "carry", "snap"]))
-def test_a_frame_without_events_changes_nothing_and_the_next_one_is_as_without_it(path, seed, arithmetic):
-    """Such a frame is passed over; an engine that is being timed takes it through all layers."""
+def test_a_frame_without_events_changes_nothing(kernel_set, seed, arithmetic):
+    """Such a frame is skipped; an engine that is profiled takes it through all layers."""
     _, encoder, rng = random_case(seed, 3)
     sizes = ((3, 20), (20, 40), (40, 7))
     convolutions = [ConvSpec(
@@ -107,10 +101,10 @@ def test_a_frame_without_events_changes_nothing_and_the_next_one_is_as_without_i
         rng.integers(-500, 500, after).astype(np.int32), 1, 1, 6) for n, (before, after) in enumerate(sizes)]
     head = ConvSpec("head", rng.integers(-60, 60, (5, 7, 1, 1)).astype(np.int32), None, 1, 0, 0)
     packed = PackedNetwork(Layers((*convolutions, head)))
-    quick, whole = (EventEngine(packed, (64, 32), arithmetic, path) for _ in range(2))
+    quick, whole = (EventEngine(packed, (64, 32), arithmetic, kernel_set) for _ in range(2))
     whole.profile_hook = lambda part: None
-    for attended in (0.0, 1.0, 0.0, 0.0, 0.5, 0.0, 1.0):
-        keep = rng.random((2, 4)) < attended
+    for share in (0.0, 1.0, 0.0, 0.0, 0.5, 0.0, 1.0):
+        keep = rng.random((2, 4)) < share
         changes = encoder.step(rng.integers(0, 256, (32, 64, 3)).astype(np.uint8), keep).changes
         one, other = quick.step_changes(changes), whole.step_changes(changes)
         np.testing.assert_array_equal(one.head, other.head)

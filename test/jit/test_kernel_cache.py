@@ -9,42 +9,53 @@ from pathlib import Path
 
 import pytest
 
-WARM = [sys.executable, "-m", "regionmask_ros.pipeline.warmup"]
 REPOSITORY = Path(__file__).resolve().parents[2]
+ONE_KERNEL = """
+from regionmask_ros.core.events import ChangeMap, list_events
+index, _ = ChangeMap(16, 16, 3).list_changes()
+assert len(index) == 0
+print(sum(list_events.stats.cache_misses.values()), "compiled", sum(list_events.stats.cache_hits.values()), "loaded")
+"""
+COMPILED, LOADED = "1 compiled 0 loaded", "0 compiled 1 loaded"
 
 
-def warm(**changes: str | None) -> subprocess.CompletedProcess:
+def run(*arguments: str, **changes: str) -> subprocess.CompletedProcess:
+    """Runs Python with another environment."""
     environment = {**os.environ, "PYTHONPATH": str(REPOSITORY), **changes}
-    environment = {key: value for key, value in environment.items() if value is not None}
-    return subprocess.run(WARM, env=environment, capture_output=True, text=True, timeout=300)
+    return subprocess.run([sys.executable, *arguments], env=environment, capture_output=True, text=True)
 
 
-def files(folder: Path, suffix: str) -> list[Path]:
-    return sorted(folder.rglob(f"*{suffix}"))
+def run_one_kernel(folder: str) -> str:
+    """Calls one kernel in a new process; returns whether it was compiled or loaded."""
+    result = run("-c", ONE_KERNEL, XDG_CACHE_HOME=folder)
+    assert result.returncode == 0 and result.stderr == ""
+    return result.stdout.strip()
 
 
-def test_damaged_files_are_compiled_anew(tmp_path):
-    assert warm(XDG_CACHE_HOME=str(tmp_path)).returncode == 0
-    for suffix in (".nbi", ".nbc"):
-        for file in files(tmp_path, suffix):
-            file.write_bytes(b"")
-        again = warm(XDG_CACHE_HOME=str(tmp_path))
-        assert again.returncode == 0 and again.stderr == ""
-        assert all(file.stat().st_size for file in files(tmp_path, ".nbi")), "what was damaged is replaced"
+def test_a_kernel_is_compiled_once_and_then_loaded(tmp_path):
+    assert [run_one_kernel(str(tmp_path)) for _ in range(2)] == [COMPILED, LOADED]
 
 
-@pytest.mark.parametrize("changes", [
-    {"XDG_CACHE_HOME": "/proc/nowhere"},
-    {"NUMBA_ENABLE_AVX": "0"},
-])
-def test_odd_surroundings_are_no_error(tmp_path, changes):
-    run = warm(**{"XDG_CACHE_HOME": str(tmp_path), **changes})
-    assert run.returncode == 0 and run.stderr == ""
+@pytest.mark.parametrize("suffix", ["nbi", "nbc"])
+def test_damaged_files_are_compiled_again_and_replaced(tmp_path, suffix):
+    run_one_kernel(str(tmp_path))
+    for file in tmp_path.rglob(f"*.{suffix}"):
+        file.write_bytes(b"")
+    assert [run_one_kernel(str(tmp_path)) for _ in range(2)] == [COMPILED, LOADED]
 
 
-def test_a_relative_cache_folder_is_not_made_where_we_stand(tmp_path):
+def test_a_folder_that_cannot_be_written_is_no_error():
+    assert run_one_kernel("/proc/nowhere").endswith("0 loaded")
+
+
+def test_all_kernels_run_without_avx(tmp_path):
+    result = run("-m", "regionmask_ros.pipeline.warmup", XDG_CACHE_HOME=str(tmp_path), NUMBA_ENABLE_AVX="0")
+    assert result.returncode == 0 and result.stderr == ""
+
+
+def test_a_relative_cache_folder_is_not_created_in_the_working_directory(tmp_path):
     home = str(tmp_path / "home")
     environment = {**os.environ, "XDG_CACHE_HOME": "here", "HOME": home, "PYTHONPATH": str(REPOSITORY)}
     code = "from regionmask_ros.jit.cache import cache_folder; print(cache_folder())"
-    run = subprocess.run([sys.executable, "-c", code], env=environment, cwd=tmp_path, capture_output=True, text=True)
-    assert run.stdout.startswith(home) and not (tmp_path / "here").exists()
+    result = subprocess.run([sys.executable, "-c", code], env=environment, cwd=tmp_path, capture_output=True, text=True)
+    assert result.stdout.startswith(home) and not (tmp_path / "here").exists()

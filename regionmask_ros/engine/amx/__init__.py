@@ -1,0 +1,1 @@
+"""The kernel set for processors with matrix tiles: Intel AMX."""

@@ -1,0 +1,1 @@
+"""The kernel set for any processor; users know it as ``portable``."""

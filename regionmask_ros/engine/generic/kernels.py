@@ -1,10 +1,12 @@
-"""Numba kernels. Each has a line in ``reference_network`` that computes the same integers.
+"""Kernels for any processor. Each computes the integers of a line of ``reference.ReferenceLayer.step``.
 
 Arrays are flat, in image order (y, x, channel). An event is a pair (index into that order, message). Sums wrap modulo
-2**32; since the accumulator's 24 bits divide that, the wrapped 24-bit value is right whatever the size of the sum.
+2**32. The accumulator's 24 bits divide that, so the wrapped 24-bit value is right whatever the size of the sum.
 """
 
 from __future__ import annotations
+
+from typing import Any
 
 import numpy as np
 
@@ -16,38 +18,53 @@ _LOW = np.int32((1 << ACCUMULATOR_BITS) - 1)
 
 
 @kernel
-def wrapped(total):
-    """Two's complement wrap of an int32 sum to the accumulator's width."""
+def wrapped(total: Any) -> Any:
+    """Returns an int32 sum, wrapped to the accumulator's 24 bits: ``(total + 2**23) mod 2**24 - 2**23``."""
     return np.int32(((total + _HALF) & _LOW) - _HALF)
 
 
 @kernel
-def accumulate(index, message, events, in_width, in_channels, weight, size, stride, padding,
-               out_height, out_width, channels, total, touched):
-    """Synapses: adds every event, times its weights, to the outputs that it reaches.
+def accumulate(events: tuple[np.ndarray, np.ndarray, int], source: tuple[int, int], weight: np.ndarray,
+               window: tuple[int, int, int], output: tuple[int, int, int], total: np.ndarray,
+               touched: np.ndarray) -> int:
+    """Adds every event, times its weights, to the sums of the outputs that it reaches.
 
-    index, message: int32, the first ``events`` are valid, in image order.
-    weight: int16 [size, size, in_channels, channels], flat. total: int32 [out_height * out_width * channels].
-    touched: bool [out_height * out_width], set where an event arrives. Returns the number of synaptic operations.
+    ``total[y, x, o] += message * weight[ky, kx, i, o]`` for all ky, kx whose output (y, x) exists.
+
+    Args:
+        events: (index, message, count): int32, in image order, of which ``count`` are valid.
+        source: (columns, channels) of the input.
+        weight: int16 [size, size, in_channels, out_channels], flat.
+        window: (size, stride, padding), pixels.
+        output: (rows, columns, channels).
+        total: int32 [rows * columns * channels], sums.
+        touched: bool [rows * columns], set where an event arrives.
+
+    Returns:
+        Number of synaptic operations.
     """
+    index, message, count = events
+    in_cols, in_channels = source
+    size, stride, padding = window
+    rows, cols, channels = output
     synops = 0
     first = 0
-    while first < events:
+    while first < count:
         position = index[first] // in_channels
         last = first + 1
-        while last < events and index[last] // in_channels == position:
+        while last < count and index[last] // in_channels == position:
             last += 1
-        y = position // in_width
-        x = position - y * in_width
+        y = position // in_cols
+        x = position - y * in_cols
         for ky in range(size):
             top = y + padding - ky
-            if top < 0 or top % stride != 0 or top // stride >= out_height:
+            if top < 0 or top % stride != 0 or top // stride >= rows:
                 continue
             for kx in range(size):
                 left = x + padding - kx
-                if left < 0 or left % stride != 0 or left // stride >= out_width:
+                if left < 0 or left % stride != 0 or left // stride >= cols:
                     continue
-                target = top // stride * out_width + left // stride
+                target = top // stride * cols + left // stride
                 touched[target] = True
                 synops += (last - first) * channels
                 add_events(index, message, first, last, position * in_channels,
@@ -58,8 +75,12 @@ def accumulate(index, message, events, in_width, in_channels, weight, size, stri
 
 
 @kernel
-def add_events(index, message, first, last, first_index, weight, tap, channels, target):
-    """target[:] += sum over events of message * weight[channel, :]; four events share a pass over the target."""
+def add_events(index: np.ndarray, message: np.ndarray, first: int, last: int, first_index: int, weight: np.ndarray,
+               tap: int, channels: int, target: np.ndarray) -> None:
+    """Adds the events of one pixel to one output: ``target[o] += sum of message * weight[channel, o]``.
+
+    Four events share a pass over the target. ``tap`` is the first weight of the window's tap.
+    """
     event = first
     while event + 4 <= last:
         m0 = message[event]
@@ -82,15 +103,31 @@ def add_events(index, message, first, last, first_index, weight, tap, channels, 
 
 
 @kernel
-def fire(total, touched, everywhere, channels, bias, threshold, release, carry, sigma, reference, sent, index, message):
-    """Neurons: sigma, bias, ReLU, delta, threshold, for every position that was touched (or everywhere).
+def fire(total: np.ndarray, touched: np.ndarray, everywhere: bool, bias: np.ndarray, rule: tuple[int, int, bool],
+         state: tuple[np.ndarray, np.ndarray], sent: np.ndarray, index: np.ndarray, message: np.ndarray) -> int:
+    """Updates the neurons of every pixel that an event has reached, and lists their events.
 
-    total: int32 [n], consumed and left at zero. touched: bool [n / channels], left False.
-    bias: int32 [channels], threshold, release: at 2**16, see ``arithmetic.Rule``. sigma, reference: int32 [n].
-    sent: int32 [channels], scratch. index, message: int32 [n], filled from the front. Returns the number of events.
+    ``sigma += wrapped(total)``, ``delta = max(sigma + bias, 0) - reference``; a neuron fires when
+    ``|delta| >= threshold`` and sends ``delta >> 6``. Source: Lava's ``SigmaDelta``; rules: ``core.arithmetic``.
+    A neuron that nothing has reached cannot fire: after every step its residual is below the threshold.
 
-    A neuron that nothing reached cannot fire: after every step its reference is within the threshold.
+    Args:
+        total: int32 [pixels * channels], sums; 0 afterwards.
+        touched: bool [pixels]; False afterwards.
+        everywhere: Updates all neurons.
+        bias: int32 [channels] at 2**16.
+        rule: (threshold, release, carry), the first two at 2**16, see ``core.arithmetic.Rule``.
+        state: (sigma, reference), int32 [pixels * channels].
+        sent: int32 [channels], scratch.
+        index: int32 [pixels * channels], filled from the front.
+        message: int32 [pixels * channels], filled from the front, at 2**10.
+
+    Returns:
+        Number of events.
     """
+    threshold, release, carry = rule
+    sigma, reference = state
+    channels = len(bias)
     events = 0
     for position in range(len(touched)):
         if not (touched[position] or everywhere):
@@ -99,16 +136,16 @@ def fire(total, touched, everywhere, channels, bias, threshold, release, carry, 
         base = position * channels
         for o in range(channels):
             n = base + o
-            state = np.int32(sigma[n] + wrapped(total[n]))
+            sigma_now = np.int32(sigma[n] + wrapped(total[n]))
             total[n] = 0
-            sigma[n] = state
-            active = max(np.int32(state + bias[o]), np.int32(0))
+            sigma[n] = sigma_now
+            active = max(np.int32(sigma_now + bias[o]), np.int32(0))
             delta = np.int32(active - reference[n])
-            due = abs(delta) >= threshold or (active == 0 and reference[n] >= release)
-            fired = delta if due else np.int32(0)
-            told = np.int32(fired >> STATE_EXP)
-            reference[n] += np.int32(told << STATE_EXP) if carry else fired
-            sent[o] = told
+            fires = abs(delta) >= threshold or (active == 0 and reference[n] >= release)
+            change = delta if fires else np.int32(0)
+            acknowledged = np.int32(change >> STATE_EXP)
+            reference[n] += np.int32(acknowledged << STATE_EXP) if carry else change
+            sent[o] = acknowledged
         for o in range(channels):
             if sent[o] != 0:
                 index[events] = base + o
@@ -118,8 +155,8 @@ def fire(total, touched, everywhere, channels, bias, threshold, release, carry, 
 
 
 @kernel
-def integrate(total, touched, channels, sigma):
-    """The head: sigma only. total and touched are consumed as in ``fire``."""
+def integrate(total: np.ndarray, touched: np.ndarray, channels: int, sigma: np.ndarray) -> None:
+    """Updates a head, which has sigma only: ``sigma += wrapped(total)``. Clears total and touched as ``fire`` does."""
     for position in range(len(touched)):
         if not touched[position]:
             continue

@@ -1,14 +1,14 @@
-"""When is it cheaper to work off a whole window than to gather its spikes?
+"""When is it cheaper to multiply a whole window than to gather its events?
 
-Both ways give the same integers, so the answer is free to depend on the machine, and it is measured there: once for
-each layer, when the first camera starts, in some hundredths of a second. An output whose window holds ``n`` spikes
-(list entries) costs about
+Both ways give the same integers, so the choice may depend on the machine, and it is measured there: once for each
+layer, when the first camera starts, in some hundredths of a second. An output whose window holds ``n`` list entries
+costs about
 
     gathered: a + b * n        dense: c
 
-and before the dense way, a layer's lists are spread to a map, at a cost for each pixel and each spike. Both ways run
-on a few outputs with the layer's own weights, windows of few and of many spikes at random; the crossover is the ``n``
-at which the lines meet.
+and before the dense way a layer's lists are written to a map, at a cost for each pixel and each entry. Both ways run on
+a few outputs with the layer's own weights and random windows of few and of many entries. The crossover is the ``n`` at
+which the lines meet.
 """
 
 from __future__ import annotations
@@ -22,64 +22,86 @@ from dataclasses import dataclass
 import numpy as np
 
 from ...core.arithmetic import Rule
-from .layer import Layer, Scratch, SpikeLists
-from .packing import PackedConvolution
+from .layer import EventLists, Scratch, SimdLayer
+from .packing import SimdWeights
 
 _PRODUCTS = 1 << 17
-"""Vector products that are timed together: some 0.1 ms."""
+"""Vector products that are timed together: about 0.1 ms."""
 
 _SLOTS = 1 << 15
-"""Of the lists that are spread: more than a processor learns by heart."""
+"""Words of the lists that are written to a map: more than a processor's branch prediction can learn."""
 
 _RUNS = 6
-"""The quickest of so many counts; the first also warms the caches."""
-
+"""Runs, of which the fastest counts; the first also warms the caches."""
 
 _OTHER = np.empty(1 << 21, np.uint8)
 
 
 @dataclass(frozen=True)
 class Crossover:
-    """spikes: in an output's window, from which the dense way is cheaper. visit, spread: what it costs to look at a
-    pixel's list and to spread a spike of it, in gathered spikes. always_dense: all outputs are worked off from a map,
-    and lists are not even written.
+    """When a layer computes outputs densely. Costs are in the time that it takes to gather one list entry.
+
+    Attributes:
+        entries: List entries in an output's window from which on the dense way is cheaper.
+        visit: Cost to look at a pixel's list when a map is written.
+        spread: Cost to write an entry to the map.
+        always_dense: All outputs are computed from a map, and lists are not even written.
     """
 
-    spikes: int
+    entries: int
     visit: float
     spread: float
     always_dense: bool
 
     @classmethod
     def of(cls, gathered: Line, dense: float, spread: Line, most: int, taps: int, windows: float) -> Crossover:
-        """gathered: time of a window by its spikes. dense: a window's time. spread: time of a pixel's list by its
-        spikes. most: spikes that a window may hold. windows: that hold a spike.
+        """Finds the crossover from measured times.
 
-        Lists are of no use if the dense way is cheaper from a spike for each tap on. And where a spike is gathered in
-        no more time than it is spread, lists never become a map: the layer before must write a map, or the dense way
-        is not to be had. It then is the better choice if it is cheaper for more than half of what a window may hold.
+        Lists are of no use if the dense way is cheaper from one entry for each tap on. Where an entry is gathered in no
+        more time than it is written to a map, a map is never made of lists: then either the layer before writes a map,
+        or there is no dense way. The map is the better choice if it is cheaper for more than half of what a window may
+        hold.
+
+        Args:
+            gathered: Time of a window by its list entries, seconds.
+            dense: Time of a window, seconds.
+            spread: Time to write a pixel's list to a map, by its entries, seconds.
+            most: Entries that a window may hold.
+            taps: Pixels of a window.
+            windows: Windows that hold an entry.
+
+        Returns:
+            The crossover.
         """
-        per_spike = max(gathered.slope, 1e-12)
-        spikes = max(math.ceil(min((dense - gathered.start) / per_spike, NEVER)), 1)
-        never_spread = spread.slope >= per_spike * windows and 2 * spikes <= most
-        return cls(spikes, max(spread.start, 0.0) / per_spike, max(spread.slope, 0.0) / per_spike,
-                   spikes <= taps or never_spread)
+        per_entry = max(gathered.slope, 1e-12)
+        entries = max(math.ceil(min((dense - gathered.start) / per_entry, NEVER)), 1)
+        never_spread = spread.slope >= per_entry * windows and 2 * entries <= most
+        return cls(entries, max(spread.start, 0.0) / per_entry, max(spread.slope, 0.0) / per_entry,
+                   entries <= taps or never_spread)
 
-    def is_worthwhile(self, outputs: int, spikes: int, pixels: int, all_spikes: Callable[[], int]) -> bool:
-        """Whether so many outputs, with so many spikes in their windows, are worth a map of the layer's spikes."""
-        gain = spikes - self.spikes * outputs - self.visit * pixels
-        return gain > 0 and gain > self.spread * all_spikes()
+    def is_worthwhile(self, outputs: int, entries: int, pixels: int, all_entries: Callable[[], int]) -> bool:
+        """Returns whether it pays to write a map.
+
+        Args:
+            outputs: Outputs that would be computed from it.
+            entries: List entries in their windows.
+            pixels: Pixels of the map.
+            all_entries: Counts the entries of all lists; called only when the rest pays.
+        """
+        gain = entries - self.entries * outputs - self.visit * pixels
+        return gain > 0 and gain > self.spread * all_entries()
 
 
 @dataclass(frozen=True)
 class Line:
-    """start + slope * n, through two points (n, value)."""
+    """``start + slope * n``."""
 
     start: float
     slope: float
 
     @classmethod
     def through(cls, one: tuple[float, float], other: tuple[float, float]) -> Line:
+        """Returns the line through two points (n, value)."""
         slope = float((other[1] - one[1]) / (other[0] - one[0]))
         return cls(float(one[1] - slope * one[0]), slope)
 
@@ -88,55 +110,62 @@ NEVER = (1 << 31) - 1
 ALL_GATHERED = Crossover(NEVER, 0.0, 0.0, False)
 ALL_DENSE = Crossover(1, 0.0, 0.0, True)
 
-_measured: weakref.WeakKeyDictionary[PackedConvolution, Crossover] = weakref.WeakKeyDictionary()
+_measured: weakref.WeakKeyDictionary[SimdWeights, Crossover] = weakref.WeakKeyDictionary()
 
 
-def measure_crossover(packed: PackedConvolution, rule: Rule) -> Crossover:
-    """This layer's crossover on this machine. Measured at the first call, by a kernel that ``rule`` needs anyway."""
+def measure_crossover(packed: SimdWeights, rule: Rule) -> Crossover:
+    """Returns a layer's crossover on this machine, measured at the first call with a kernel that ``rule`` needs."""
     if packed not in _measured:
         _measured[packed] = _measure(packed, rule)
     return _measured[packed]
 
 
-def _measure(packed: PackedConvolution, rule: Rule) -> Crossover:
-    spec, together = packed.spec, packed.together[1]
-    of_a_turn = spec.size ** 2 * packed.slots * packed.vectors * packed.groups * together
-    outputs = together * max(2, _PRODUCTS // of_a_turn)
-    layer = Layer(packed, 1, outputs, None if spec.is_head else packed)
-    lists = SpikeLists(spec.size, (outputs - 1) * spec.stride + spec.size, packed.stored, 0, packed.lanes)
-    others = SpikeLists(max(1, _SLOTS // packed.slots), 1, packed.stored, 0, packed.lanes)
+def _measure(packed: SimdWeights, rule: Rule) -> Crossover:
+    conv, together = packed.conv, packed.together[1]
+    products = conv.size ** 2 * packed.slots * packed.vectors * packed.groups * together
+    outputs = together * max(2, _PRODUCTS // products)
+    layer = SimdLayer(packed, 1, outputs, None if conv.is_head else packed, rule)
+    lists = EventLists(conv.size, (outputs - 1) * conv.stride + conv.size, packed.stored, 0, packed.lanes)
+    others = EventLists(max(1, _SLOTS // packed.slots), 1, packed.stored, 0, packed.lanes)
     scratch, word = Scratch([layer], 0), np.zeros_like(others.word)
     place = np.arange(outputs, dtype=np.int32)
-    source = lists.source(np.zeros_like(lists.word))
-    taps, gathered, spread = spec.size ** 2, [], []
+    source = tuple(lists.source(np.zeros_like(lists.word)))
+    taps = conv.size ** 2
+    gathered: list[tuple[float, float]] = []
+    spread: list[tuple[float, float]] = []
 
     def run(dense: int) -> float:
         """Seconds for an output."""
-        return _min_duration(lambda: layer.run(place, dense, outputs, source, rule, 0, scratch)) / outputs
+        return _min_duration(lambda: layer.run(place, dense, outputs, source, False, scratch)) / outputs
 
-    for share in (1 / 8, 1 / 2):
-        _fill(lists, share)
-        gathered.append((lists.count.mean() * taps, run(0)))
-        _fill(others, share)
-        seconds = _min_duration(lambda: (others.spread(word), others.sweep(word)), _forget)
-        spread.append((others.count.mean(), seconds / others.pixels))
+    def write_and_clear() -> None:
+        others.write_map(word)
+        others.clear_map(word)
+
+    for density in (1 / 8, 1 / 2):
+        _fill(lists, density)
+        gathered.append((float(lists.count.mean()) * taps, run(0)))
+        _fill(others, density)
+        seconds = _min_duration(write_and_clear, _replace_caches)
+        spread.append((float(others.count.mean()), seconds / others.pixels))
     return Crossover.of(Line.through(*gathered), run(outputs), Line.through(*spread), taps * packed.slots, taps,
-                        taps / spec.stride ** 2)
+                        taps / conv.stride ** 2)
 
 
-def _fill(lists: SpikeLists, share: float) -> None:
-    """Lists that hold that share of all spikes, from none to twice as many a pixel: as uneven as a picture, because
-    processors are slow where they cannot guess how long a list is. Messages are 1.
+def _fill(lists: EventLists, density: float) -> None:
+    """Fills lists with that share of all words, from none to twice as many a pixel, and messages of 1.
+
+    Lengths are as uneven as in an image, because processors are slow where they cannot predict the length of a list.
     """
     rng = np.random.default_rng(0)
-    there = rng.random((lists.pixels, lists.slots)) < 2 * share * rng.random((lists.pixels, 1))
-    lists.count[:] = there.sum(axis=1)
-    lists.index[:] = np.argsort(~there, axis=1, kind="stable").ravel()
+    filled = rng.random((lists.pixels, lists.slots)) < 2 * density * rng.random((lists.pixels, 1))
+    lists.count[:] = filled.sum(axis=1)
+    lists.index[:] = np.argsort(~filled, axis=1, kind="stable").ravel()
     lists.pair[:] = 1
 
 
 def _min_duration(work: Callable[[], object], before: Callable[[], object] = lambda: None) -> float:
-    """Seconds that it takes when nothing else disturbs it, after ``before``."""
+    """The shortest time of several runs in seconds, each after ``before``."""
     times = []
     for _ in range(_RUNS):
         before()
@@ -146,6 +175,6 @@ def _min_duration(work: Callable[[], object], before: Callable[[], object] = lam
     return min(times)
 
 
-def _forget() -> None:
-    """Other data into the caches: spreading is little but reading what another layer wrote long ago."""
+def _replace_caches() -> None:
+    """Moves other data into the caches: a map is made mostly of what another layer wrote some time ago."""
     _OTHER[:] = 1

@@ -1,59 +1,71 @@
-"""Which outputs of a layer have work: those whose window holds a spike.
+"""The layer kernel for processors with vectors of 4, 8 or 16 x int32, and the kernels that find its work.
 
-Only they are computed. They come as two lists: outputs whose spikes are gathered one by one, and outputs whose whole
-window is worked off because so much of it fired (see ``crossover``).
+Events lie in lists, one for each pixel. A list holds words: messages of two neighbouring channels (four where bytes
+are multiplied, see ``dot``), of which at least one fired. ``index`` is the word's number in its pixel, ``pair`` its
+messages (int16, the first channel lowest), ``count`` the list's length. Pixels lie in a frame of empty ones, so that no
+window of the next layer leaves it.
 
-The layer kernel over lists of spikes, one list a pixel, for processors with vectors of 4, 8 or 16 x int32.
+Only outputs whose window holds an event are computed. For each, the kernel adds up its window
+(``reference.correlate``) and updates its neurons (the rest of ``ReferenceLayer.step``), with the sums in a small
+scratch in between. Outputs whose window is full of events are computed several at a time from a map of the same words,
+each in its place and 0 where nothing fired: then every weight is loaded once for all of them (see ``crossover``).
 
-A pixel's list holds words, which are two neighbouring channels (four where bytes are multiplied, see ``vector_dot``),
-of those in which a channel fired: ``index`` is the word's number, ``pair`` its messages (int16, the first channel
-lowest). ``count`` is the list's length. Pixels lie in a frame of empty ones, so that no window of the next layer
-leaves it.
-
-Output by output, a kernel adds up what its window's spikes mean (the twin's ``correlate``) and lets its neurons fire
-(the rest of the twin's ``step``), with the sums in a small scratch in between. Outputs whose window is full of spikes
-are taken some at a time from a map of the same words (``word``), each in its place, 0 where nothing fired: then every
-weight is loaded once for all of them.
-
-Channels are padded to whole vectors; padded ones have no weights and never fire. A message that a word cannot hold,
-which no trained network has shown, sends its nearest value through the list; the rest is kept aside (``wide``) and
-added by the portable kernel (``extra``).
+Channels are padded to whole vectors; padded ones have no weights and never fire. A message that a word cannot hold is
+split, see ``overflow``.
 """
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from functools import cache
+from typing import Any
 
 import numpy as np
 
+from ...core.events import WORD
 from ...jit.cache import kernel
-from ...jit.simd import WIDTHS, lowest, window
+from ...jit.simd import WIDTHS, load_bits, lowest_bit
 from ..generic.kernels import wrapped
 from ..overflow import add_overflow_sums, store_overflow
 from .dot import dot, dot_dense
 from .neurons import clear_words, fire
 
 MAX_SIZE = 32
-"""Of windows: their bits must fit what ``plan_map`` looks at in one go."""
+"""Largest side of a window: its bits must fit the 64 that ``plan_map`` reads at a time."""
 
 COLUMN_BITS = 16
-"""An output is one number: its line, and behind it so many bits of its column."""
+"""The position of an output is one int32: its row, and this many bits of its column."""
 
-_SPAN, _WORD = 64, 16
+_BITS = 64
+_COLUMNS = (1 << COLUMN_BITS) - 1
+_COUNT_MASK, _EVENTS_SHIFT, _OVERFLOW_SHIFT = 0xFFFF, 16, 32
 
 
 def outputs_per_step(size: int, stride: int) -> int:
-    """Neighbouring outputs whose windows' bits fit 64, wherever in a word of 16 they begin."""
-    return min(_WORD, (_SPAN - _WORD - size) // stride + 1)
+    """Returns how many neighbouring outputs have windows within 64 bits, wherever in a word of 16 they begin."""
+    return min(WORD, (_BITS - WORD - size) // stride + 1)
 
 
 @kernel
-def plan_map(everywhere, fired, words, lines_before, size, stride, padding, together, rows, cols, place):
-    """Outputs of the layer that reads a dense map. Returns how many.
+def plan_map(everywhere: bool, fired: np.ndarray, words: int, lines_before: int, window: tuple[int, int, int],
+             together: int, rows: int, cols: int, place: np.ndarray) -> int:
+    """Finds the outputs of a layer that reads a dense map and whose window holds an event.
 
-    fired: see ``ChangeMap``, with ``lines_before`` empty lines. everywhere: all outputs have work. together: see
-    ``outputs_per_step``. place: int32, filled with y << 16 | x.
+    Args:
+        everywhere: Takes all outputs.
+        fired: uint16, flat, see ``core.events.ChangeMap``.
+        words: Words of a line of ``fired``.
+        lines_before: Empty lines before the first one.
+        window: (size, stride, padding), pixels.
+        together: See ``outputs_per_step``.
+        rows: Rows of the output.
+        cols: Columns of the output.
+        place: int32, filled with ``row << 16 | column``.
+
+    Returns:
+        Number of outputs.
     """
+    size, stride, padding = window
     n = 0
     every = np.uint64(0)
     for i in range(together):
@@ -61,21 +73,21 @@ def plan_map(everywhere, fired, words, lines_before, size, stride, padding, toge
     for y in range(rows):
         line = (y * stride - padding + lines_before) * words
         for x in range(0, cols, together):
-            first = x * stride - padding + _WORD
+            first = x * stride - padding + WORD
             bits = np.uint64(0)
             for ky in range(size):
-                bits |= window(fired, line + ky * words + first // _WORD)
-            bits >>= np.uint64(first % _WORD)
-            due = np.uint64(0)
+                bits |= load_bits(fired, line + ky * words + first // WORD)
+            bits >>= np.uint64(first % WORD)
+            outputs = np.uint64(0)
             if bits != 0:
                 for kx in range(size):
-                    due |= bits >> np.uint64(kx)
+                    outputs |= bits >> np.uint64(kx)
             if everywhere:
-                due = every
-            due &= every
-            while due != 0:
-                beyond = lowest(due) // stride
-                due &= due - np.uint64(1)
+                outputs = every
+            outputs &= every
+            while outputs != 0:
+                beyond = lowest_bit(outputs) // stride
+                outputs &= outputs - np.uint64(1)
                 if x + beyond < cols:
                     place[n] = y << COLUMN_BITS | x + beyond
                     n += 1
@@ -83,13 +95,26 @@ def plan_map(everywhere, fired, words, lines_before, size, stride, padding, toge
 
 
 @kernel
-def plan_lists(everywhere, count, pitch, size, stride, rows, cols, crossover, column, sparse, dense):
-    """Outputs of a layer that reads lists: ``sparse`` and, from ``crossover`` entries in a window on, ``dense``.
+def plan_lists(everywhere: bool, count: np.ndarray, pitch: int, window: tuple[int, int], output: tuple[int, int],
+               crossover: int, column: np.ndarray, sparse: np.ndarray, dense: np.ndarray) -> tuple[int, int, int]:
+    """Finds the outputs of a layer that reads lists and whose window holds an event.
 
-    count: int32, entries of each pixel's list, framed, lines ``pitch`` apart. column: int32 [pitch], scratch. sparse,
-    dense: int32, filled with y << 16 | x. Returns how many of each, and the
-    entries in the windows of ``dense``.
+    Args:
+        everywhere: Takes all outputs.
+        count: int32 [pixels], lengths of the lists, with frame.
+        pitch: Pixels of a line.
+        window: (size, stride), pixels.
+        output: (rows, columns).
+        crossover: List entries in a window from which on an output is dense.
+        column: int32 [pitch], scratch.
+        sparse: int32, filled with ``row << 16 | column`` of the other outputs.
+        dense: int32, filled with those of dense ones.
+
+    Returns:
+        Number of sparse outputs, of dense ones, and of list entries in the windows of dense ones.
     """
+    size, stride = window
+    rows, cols = output
     few = 0
     many = 0
     entries = 0
@@ -120,14 +145,10 @@ def plan_lists(everywhere, count, pitch, size, stride, rows, cols, crossover, co
     return few, many, entries
 
 
-_COLUMNS = (1 << COLUMN_BITS) - 1
-
-_COUNT_MASK, _EVENTS_SHIFT, _WIDE_SHIFT = 0xFFFF, 16, 32
-
-
 @kernel
-def spread(count, index, pair, pixels, slots, word):
-    """All pixels' lists as a map: word, int32 [pixels, slots], all 0 before."""
+def write_map(count: np.ndarray, index: np.ndarray, pair: np.ndarray, pixels: int, slots: int,
+              word: np.ndarray) -> None:
+    """Writes the lists of all pixels into a map: ``word``, [pixels, slots], flat, all 0 before."""
     for pixel in range(pixels):
         first = pixel * slots
         for j in range(first, first + count[pixel]):
@@ -135,30 +156,30 @@ def spread(count, index, pair, pixels, slots, word):
 
 
 @cache
-def silence_kernel(lanes):
-    """The kernel that takes all pixels' spikes out of a map."""
+def clear_map_kernel(lanes: int) -> Callable[..., None]:
+    """Returns the kernel that clears the pixels of a map that have events: ``clear(count, pixels, slots, word)``."""
     words = lanes // WIDTHS[lanes].channels
 
     @kernel
-    def silence(count, pixels, slots, word):
+    def clear(count: np.ndarray, pixels: int, slots: int, word: np.ndarray) -> None:
         for pixel in range(pixels):
             if count[pixel] != 0:
                 for at in range(pixel * slots, (pixel + 1) * slots, words):
                     clear_words(word, at, lanes)
 
-    return silence
+    return clear
 
 
 @kernel
-def add_to_head(total, first_total, sigma, first, channels):
-    """The head's neurons of one pixel: they only integrate."""
+def add_to_head(total: np.ndarray, first_total: int, sigma: np.ndarray, first: int, channels: int) -> None:
+    """Updates the neurons of one pixel of a head, which only integrate: ``sigma += wrapped(total)``."""
     for o in range(channels):
         sigma[first + o] += wrapped(total[first_total + o])
 
 
 @kernel
-def window_taps(begin, pitch, size, count, pixel, tap):
-    """Pixels of a window that have spikes, and their places in it, from its first pixel on. Returns how many."""
+def window_taps(begin: int, pitch: int, size: int, count: np.ndarray, pixel: np.ndarray, tap: np.ndarray) -> int:
+    """Lists the pixels of a window that have events, and their places in it; returns their number."""
     taps = 0
     for ky in range(size):
         start = begin + ky * pitch
@@ -171,56 +192,85 @@ def window_taps(begin, pitch, size, count, pixel, tap):
 
 
 @cache
-def simd_layer_kernel(lanes, vectors, columns, pixels, carry, snap):
-    """The kernel of a layer, for ``vectors`` vectors of ``lanes`` channels at a time, under a rule; dense outputs
-    ``pixels`` at a time and ``columns`` of the vectors.
+def simd_layer_kernel(  # noqa: C901  see ``layer``
+        lanes: int, vectors: int, columns: int, pixels: int, carry: int, snap: int,
+) -> Callable[..., tuple[int, int, int]]:
+    """Makes the kernel of a layer.
 
-    listed: whether outputs go to lists, else to a map. place: int32, y << 16 | x of outputs with work (see
-    ``vector_plan``), of which the first ``dense`` are worked off from in_word. groups: so many times ``vectors`` make
-    all channels; channels: without the padding. weight: see ``vector_packing.PackedConvolution``; tap_rows: its rows
-    for a tap. in_pitch: pixels; in_before: lines and pixels of frame that are not padding. bias, threshold, release,
-    sigma, reference: at 2**16, channels padded. extra: int32 [rows * cols * channels] when use_extra. reach_y,
-    reach_x: int32, lines and columns of the next layer's outputs that a pixel reaches. begin: int64 [pixels], pixel,
-    tap: int32 [size * size] and total: int32, scratch.
+    Args:
+        lanes: int32 values of a vector.
+        vectors: Vectors of channels that are computed at a time; a group.
+        columns: Vectors of a group that are computed at a time for dense outputs.
+        pixels: Dense outputs that are computed at a time.
+        carry: See ``core.arithmetic.Rule``.
+        snap: Likewise.
 
-    Returns (events, events times the next layer's outputs that each reaches, messages beyond 16 bits).
+    Returns:
+        The kernel ``layer``.
     """
     together, top = WIDTHS[lanes].channels, np.int32(WIDTHS[lanes].top)
 
     @kernel
-    def layer(listed, place, dense, due, groups, head, weight, tap_rows, size, stride, in_before, in_pitch,
-              in_count, in_index, in_pair, in_word, cols, channels, use_extra, extra, bias, threshold, release,
-              sigma, reference, reach_y, reach_x, out_padding, out_pitch, out_slots, out_count, out_index, out_pair,
-              out_word,
-              overflow_index, overflow_rest, begin, pixel, tap, total):
+    def layer(
+            outputs: tuple[np.ndarray, int, int], weights: tuple[Any, ...], source: tuple[Any, ...],
+            target: tuple[Any, ...], neurons: tuple[Any, ...], shape: tuple[int, int, bool],
+            reach: tuple[np.ndarray, np.ndarray], overflow_sums: np.ndarray, has_overflow: bool,
+            overflow: tuple[np.ndarray, np.ndarray], work: tuple[Any, ...]) -> tuple[int, int, int]:
+        """Computes one step of a layer.
+
+        It is one function because calls between its parts would cost more than the work on one pixel.
+
+        Args:
+            outputs: (place, dense, count): ``row << 16 | column`` of the outputs to compute, int32; the first ``dense``
+                of the ``count`` are computed from the map.
+            weights: ``arguments.Weights``.
+            source: ``arguments.Source``.
+            target: ``arguments.Target``.
+            neurons: ``arguments.NeuronState``.
+            shape: (columns, channels, is_head) of the output, without padding.
+            reach: int32 [rows], [columns]: rows and columns of the next layer's outputs that a pixel reaches.
+            overflow_sums: int32 [rows * columns * channels], see ``overflow``; read only when ``has_overflow``.
+            has_overflow: Whether the source lacks parts of messages.
+            overflow: (index, rest), int32: gets what the target lacks.
+            work: ``arguments.Work``.
+
+        Returns:
+            Events; outputs of the next layer that they reach, each event counted; entries of ``overflow``.
+        """
+        place, dense, count = outputs
+        _, groups, tap_rows, size, stride = weights
+        lead, in_pitch, in_count, _, _, _ = source
+        _, out_padding, out_pitch, out_slots, out_count, _, _, _ = target
+        _, _, _, sigma, _ = neurons
+        cols, channels, is_head = shape
+        reach_y, reach_x = reach
+        begin, pixel, tap, total = work
         group = vectors * lanes
         window_values = size * size * tap_rows * group * together
         fired = 0
         reached = 0
-        wide = 0
+        overflows = 0
         done = 0
         taps = 0
-        while done < due:
+        while done < count:
             here = min(pixels, dense - done) if done < dense else 1
             for p in range(here):
                 y = np.int64(place[done + p]) >> COLUMN_BITS
                 x = np.int64(place[done + p]) & _COLUMNS
-                begin[p] = (y * stride + in_before) * in_pitch + x * stride + in_before
+                begin[p] = (y * stride + lead) * in_pitch + x * stride + lead
             if done >= dense:
                 taps = window_taps(begin[0], in_pitch, size, in_count, pixel, tap)
             else:
                 for p in range(pixels):
-                    # Too few for a whole turn: the last one is worked off again for nothing.
+                    # Too few outputs are left: the last one is computed again, and its sums are not used.
                     begin[p] = begin[p] * tap_rows if p < here else begin[here - 1]
             for g in range(groups):
                 if done >= dense:
-                    dot(weight, g * window_values, tap_rows, taps, pixel, tap, in_count, tap_rows, in_index, in_pair,
-                        total, vectors, lanes)
+                    dot(weights, g * window_values, taps, source, work, vectors, lanes)
                 else:
                     for v in range(0, vectors, columns):
-                        dot_dense(
-                            weight, g * window_values + v * lanes * together, in_word, begin, in_pitch * tap_rows,
-                            size * tap_rows, size, total, v * lanes, columns, vectors, pixels, lanes)
+                        dot_dense(weights, (g * window_values + v * lanes * together, v * lanes), source, work,
+                                  columns, vectors, pixels, lanes)
                 for p in range(here):
                     y = np.int64(place[done + p]) >> COLUMN_BITS
                     x = np.int64(place[done + p]) & _COLUMNS
@@ -228,23 +278,22 @@ def simd_layer_kernel(lanes, vectors, columns, pixels, carry, snap):
                     first = (at * groups + g) * group
                     real = at * channels + g * group
                     used = min(group, channels - g * group)
-                    if use_extra:
-                        add_overflow_sums(total, p * group, group, group, extra, real, used)
-                    if head:
+                    if has_overflow:
+                        add_overflow_sums(total, (p * group, group, group), overflow_sums, real, used)
+                    if is_head:
                         add_to_head(total, p * group, sigma, first, group)
                         continue
-                    target = (y + out_padding) * out_pitch + out_padding + x
-                    answer = fire(
-                        total, p * group, bias, g * group, threshold, release, sigma, reference, first,
-                        out_index, out_pair, out_word, target * out_slots, out_count[target], listed, vectors, lanes,
-                        carry, snap)
-                    out_count[target] = answer & _COUNT_MASK
+                    to = (y + out_padding) * out_pitch + out_padding + x
+                    answer = fire(total, neurons, target, (p * group, g * group, first, to * out_slots), out_count[to],
+                                  vectors, lanes, carry, snap)
+                    out_count[to] = answer & _COUNT_MASK
                     events = (answer >> _EVENTS_SHIFT) & _COUNT_MASK
                     fired += events
                     reached += events * reach_y[y] * reach_x[x]
-                    if answer >> _WIDE_SHIFT:
-                        wide = store_overflow(total, p * group, group, group, used, real, top, wide, overflow_index, overflow_rest)
+                    if answer >> _OVERFLOW_SHIFT:
+                        overflows = store_overflow(total, (p * group, group, group), used, real, top, overflows,
+                                                   overflow)
             done += here
-        return fired, reached, wide
+        return fired, reached, overflows
 
     return layer

@@ -1,62 +1,95 @@
-"""Neurons that fire many at a time: the part of the twin's ``step`` behind the sums, for one output pixel."""
+"""Neurons that fire as vectors: ``reference.ReferenceLayer.step`` after the sums, for the channels of one output pixel.
+
+Source of the rules: Lava's ``SigmaDelta``, see ``core.arithmetic``.
+"""
 
 from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
 
 from llvmlite import ir
 from numba.core import types
 from numba.extending import intrinsic
 
 from ...core.arithmetic import ACCUMULATOR_BITS, STATE_EXP
-from ...jit.simd import I16, I32, I64, WIDTHS, bits_set, call, constant, load, pointer, splat, store
+from ...jit.simd import (
+    I16,
+    I32,
+    I64,
+    WIDTHS,
+    Intrinsic,
+    Width,
+    address,
+    bits_set,
+    call,
+    constant,
+    load,
+    pointer,
+    splat,
+    store,
+    unpack,
+)
+from .arguments import NeuronState, Target
 
 _BOTTOM = -(1 << 15)
 _WRAP_SHIFT = 32 - ACCUMULATOR_BITS
 
 
 class Neurons:
-    """Emits the neurons of one vector of channels after the other; the names are the twin's."""
+    """Emits the neurons of one vector of channels after another.
 
-    def __init__(self, builder, width, threshold, release, carry: int, snap: int) -> None:
+    Args:
+        builder: Where to emit the instructions.
+        width: The processor's vectors.
+        threshold: Smallest change that fires, at 2**16; an integer value of any size.
+        release: Reference from which an inactive neuron fires, at 2**16, see ``core.arithmetic.Rule``.
+        carry: 1 when references advance by what arrives, else 0.
+        snap: 1 when inactive neurons send what is left of their reference, else 0.
+    """
+
+    def __init__(self, builder: ir.IRBuilder, width: Width, threshold: Any, release: Any, carry: int,
+                 snap: int) -> None:
         self.builder, self.width, self.carry, self.snap = builder, width, carry, snap
         self.zero, self.shift = constant(width.vector, 0), constant(width.vector, STATE_EXP)
-        self.threshold = splat(builder, threshold, width.vector)
-        self.release = splat(builder, release, width.vector)
+        self.threshold = splat(builder, builder.trunc(threshold, I32), width.vector)
+        self.release = splat(builder, builder.trunc(release, I32), width.vector)
 
-    def wrap(self, total):
-        """Two's complement wrap to the accumulator's width: a shift to the top and back."""
+    def wrap(self, total: Any) -> Any:
+        """Emits sums wrapped to the accumulator's 24 bits: a shift to the top and back."""
         amount = constant(self.width.vector, _WRAP_SHIFT)
         return self.builder.ashr(self.builder.shl(total, amount), amount)
 
-    def active(self, state, bias):
-        """Activations: ReLU of sigma and bias."""
-        value = self.builder.add(state, bias)
+    def active(self, sigma: Any, bias: Any) -> Any:
+        """Emits activations: ``max(sigma + bias, 0)``."""
+        value = self.builder.add(sigma, bias)
         return self.builder.select(self.builder.icmp_signed(">", value, self.zero), value, self.zero)
 
-    def fires(self, active, delta, reference):
-        """(whether each neuron sends, size of its difference)."""
+    def fires(self, active: Any, delta: Any, reference: Any) -> tuple[Any, Any]:
+        """Emits (whether each neuron fires, magnitude of its delta)."""
         b = self.builder
         minus = b.sub(self.zero, delta)
         size = b.select(b.icmp_signed(">", delta, minus), delta, minus)
         fires = b.icmp_signed(">=", size, self.threshold)
         if self.snap:
-            silent = b.icmp_signed("==", active, self.zero)
-            fires = b.or_(fires, b.and_(silent, b.icmp_signed(">=", reference, self.release)))
+            inactive = b.icmp_signed("==", active, self.zero)
+            fires = b.or_(fires, b.and_(inactive, b.icmp_signed(">=", reference, self.release)))
         return fires, size
 
-    def sent(self, fires, delta):
-        """Messages; 0 where nothing is due."""
+    def sent(self, fires: Any, delta: Any) -> Any:
+        """Emits messages, ``delta >> 6``; 0 where a neuron does not fire."""
         return self.builder.select(fires, self.builder.ashr(delta, self.shift), self.zero)
 
-    def acknowledged(self, delta):
-        """By how much the reference of a neuron that sends advances."""
+    def acknowledged(self, delta: Any) -> Any:
+        """Emits by how much the reference of a neuron that fires advances."""
         return self.builder.and_(delta, constant(self.width.vector, -(1 << STATE_EXP))) if self.carry else delta
 
-    def residual(self, delta):
-        """What a neuron that sends keeps of its difference."""
+    def residual(self, delta: Any) -> Any:
+        """Emits activation minus reference of a neuron that has fired."""
         return self.builder.and_(delta, constant(self.width.vector, (1 << STATE_EXP) - 1)) if self.carry else self.zero
 
-    def any_overflow(self, sizes):
-        """Whether one of the differences might be a message that a word cannot hold."""
+    def any_overflow(self, sizes: Sequence[Any]) -> Any:
+        """Emits whether a delta of one of these magnitudes may be a message that a word cannot hold."""
         b, largest = self.builder, sizes[0]
         for size in sizes[1:]:
             largest = b.select(b.icmp_unsigned(">", size, largest), size, largest)
@@ -64,45 +97,45 @@ class Neurons:
         beyond = b.bitcast(b.icmp_unsigned(">", largest, limit), self.width.mask)
         return b.icmp_unsigned("!=", beyond, ir.Constant(self.width.mask, 0))
 
-    def cut(self, sent):
-        """int16: the nearest values that a word may hold."""
+    def clip(self, sent: Any) -> Any:
+        """Emits the nearest values that a word can hold, int16."""
         b = self.builder
         top, bottom = (constant(self.width.vector, value) for value in (self.width.top, _BOTTOM))
         nearest = b.select(b.icmp_signed("<", sent, top), sent, top)
         nearest = b.select(b.icmp_signed(">", nearest, bottom), nearest, bottom)
         return b.trunc(nearest, ir.VectorType(I16, self.width.lanes))
 
-    def present(self, words):
-        """How many words are not 0."""
-        there = self.builder.icmp_signed("!=", words, constant(words.type, 0))
-        return bits_set(self.builder, self.builder.bitcast(there, ir.IntType(words.type.count)))
+    def count_words(self, words: Any) -> Any:
+        """Emits the number of words that are not 0."""
+        nonzero = self.builder.icmp_signed("!=", words, constant(words.type, 0))
+        return bits_set(self.builder, self.builder.bitcast(nonzero, ir.IntType(words.type.count)))
 
-    def append(self, words, first_pair, indices, pairs, n):
-        """Writes the words that are not 0, and their numbers, from entry n on; returns the new number of entries."""
+    def append(self, words: Any, first_word: Any, indices: Any, pairs: Any, n: Any) -> Any:
+        """Emits the words that are not 0, with their numbers, to a list from entry n on; returns its new length."""
         b, kind = self.builder, self.width.words
-        present = b.icmp_signed("!=", words, constant(kind, 0))
+        nonzero = b.icmp_signed("!=", words, constant(kind, 0))
         numbers = ir.VectorType(I32, kind.count)
-        numbers = b.add(ir.Constant(numbers, list(range(kind.count))), splat(b, first_pair, numbers))
+        numbers = b.add(ir.Constant(numbers, list(range(kind.count))), splat(b, first_word, numbers))
         if self.width.compress:
             for values, target in ((words, pairs), (numbers, indices)):
-                packed = call(b, self.width.compress, kind, [values, constant(kind, 0), present])
+                packed = call(b, self.width.compress, kind, [values, constant(kind, 0), nonzero])
                 store(b, packed, b.gep(target, [n]), 0, 4)
-            return b.add(n, bits_set(b, b.bitcast(present, ir.IntType(kind.count))))
-        # One after the other; a word that is 0 is overwritten by the next one.
+            return b.add(n, bits_set(b, b.bitcast(nonzero, ir.IntType(kind.count))))
+        # One after another; the next word overwrites one that is 0.
         for lane in range(kind.count):
             at = ir.Constant(I32, lane)
             for values, target in ((words, pairs), (numbers, indices)):
                 b.store(b.extract_element(values, at), b.gep(target, [n]))
-            n = b.add(n, b.zext(b.extract_element(present, at), I64))
+            n = b.add(n, b.zext(b.extract_element(nonzero, at), I64))
         return n
 
 
 @intrinsic(prefer_literal=True)
-def clear_words(typing_context, word, first, lanes):
-    """The words of a vector of channels, from ``first`` on, become 0."""
+def clear_words(typing_context: Any, word: Any, first: Any, lanes: Any) -> Intrinsic:
+    """Sets the words of a vector of channels to 0, from ``first`` on."""
     width = WIDTHS[lanes.literal_value]
 
-    def generate(context, builder, signature, arguments):
+    def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
         address = pointer(context, builder, signature.args[0], arguments[0], arguments[1], width.word)
         store(builder, constant(width.words, 0), address, 0, 4)
         return context.get_dummy_value()
@@ -111,65 +144,80 @@ def clear_words(typing_context, word, first, lanes):
 
 
 @intrinsic(prefer_literal=True)
-def fire(typing_context, total, first_total, bias, first_channel, threshold, release, sigma, reference, first,
-         index, pair, word, slot, spikes, listed, vectors, lanes, carry, snap):
-    """lanes * vectors neurons: sigma, bias, ReLU, delta, threshold; appends their spikes to the pixel's list.
+def fire(typing_context: Any, total: Any, neurons: Any, target: Any, at: Any, entries: Any, vectors: Any, lanes: Any,
+         carry: Any, snap: Any) -> Intrinsic:
+    """Updates ``lanes * vectors`` neurons of one pixel and appends their events to its list, or writes them to a map.
 
-    total: int32, from first_total on, consumed; on return it holds the messages. bias: int32, from first_channel on.
-    sigma, reference: int32, from ``first`` on. release, carry, snap: see ``arithmetic.Rule``. index, pair: the list,
-    which begins at ``slot`` and has ``spikes`` entries. Unless listed, they are only counted, and all pairs go to
-    ``word``, each in its place behind ``slot``. carry, snap, vectors, lanes: literals. Returns the new number
-    of entries, plus events << 16, plus 1 << 32 when a message may not fit 16 bits (the list then holds its nearest
-    value that does).
+    ``sigma += wrapped(total)``, ``delta = max(sigma + bias, 0) - reference``; a neuron fires when
+    ``|delta| >= threshold`` and sends ``delta >> 6``.
+
+    Args:
+        typing_context: Numba's.
+        total: int32, the sums; afterwards the messages.
+        neurons: ``arguments.NeuronState``.
+        target: ``arguments.Target``. When it takes lists, events are appended; otherwise they are only counted, and
+            all words are written to the map.
+        at: (total, channel, neuron, slot): the first index of the neurons in ``total``, ``bias``, ``sigma`` and the
+            lists; the pixel's list begins at ``slot``.
+        entries: Length of the pixel's list.
+        vectors: Literal.
+        lanes: Literal.
+        carry: Literal, see ``Neurons``.
+        snap: Literal, see ``Neurons``.
+
+    Returns:
+        int64: the new length of the list, plus events << 16, plus 1 << 32 when a message may not fit 16 bits (the list
+        then holds the nearest value that does).
     """
     width, columns = WIDTHS[lanes.literal_value], vectors.literal_value
-    signature = types.int64(
-        total, types.intp, bias, types.intp, types.int32, types.int32, sigma, reference, types.intp,
-        index, pair, word, types.intp, types.intp, types.boolean, vectors, lanes, carry, snap,
-    )
+    signature = types.int64(total, neurons, target, at, types.intp, vectors, lanes, carry, snap)
 
-    def generate(context, builder, signature, arguments):
-        first_total_, channel_, first_, slot_, n, listed_ = (arguments[at] for at in (1, 3, 8, 12, 13, 14))
-        starts = {0: first_total_, 2: channel_, 6: first_, 7: first_, 9: slot_, 10: slot_, 11: slot_}
-        totals, biases, states, references, indices, pairs, places = (
-            pointer(context, builder, signature.args[at], arguments[at], start, width.word if at >= 10 else I32)
-            for at, start in starts.items()
-        )
-        first_word = builder.sdiv(channel_, ir.Constant(I64, width.channels))
-        places = builder.gep(places, [first_word])
-        neurons = Neurons(builder, width, *arguments[4:6], carry.literal_value, snap.literal_value)
-        first_pair = builder.trunc(first_word, I32)
-        events, sizes = ir.Constant(I64, 0), []
-        for at in range(0, columns * width.lanes, width.lanes):
-            def read(array, at=at):
-                return load(builder, array, width.vector, at, 4)
+    def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
+        state = NeuronState._make(unpack(builder, signature.args[1], arguments[1]))
+        target_ = Target._make(unpack(builder, signature.args[2], arguments[2]))
+        first_total, channel, neuron, slot = (value for _, value in unpack(builder, signature.args[3], arguments[3]))
+        totals = pointer(context, builder, signature.args[0], arguments[0], first_total, I32)
+        biases = address(context, builder, state.bias, channel, I32)
+        sigmas = address(context, builder, state.sigma, neuron, I32)
+        references = address(context, builder, state.reference, neuron, I32)
+        indices = address(context, builder, target_.index, slot, I32)
+        pairs = address(context, builder, target_.pair, slot, width.word)
+        slots = address(context, builder, target_.word, slot, width.word)
+        first_word = builder.sdiv(channel, ir.Constant(I64, width.channels))
+        slots, first_word = builder.gep(slots, [first_word]), builder.trunc(first_word, I32)
+        emitter = Neurons(builder, width, state.threshold[1], state.release[1], carry.literal_value, snap.literal_value)
+        n, events, sizes = arguments[4], ir.Constant(I64, 0), []
+        for offset in range(0, columns * width.lanes, width.lanes):
+            def read(array: Any, offset: int = offset) -> Any:
+                return load(builder, array, width.vector, offset, 4)
 
-            state = builder.add(read(states), neurons.wrap(read(totals)))
-            active, reference = neurons.active(state, read(biases)), read(references)
-            delta = builder.sub(active, reference)
-            fires, size = neurons.fires(active, delta, reference)
-            sent = neurons.sent(fires, delta)
-            new_reference = builder.select(fires, builder.add(reference, neurons.acknowledged(delta)), reference)
-            for value, array in ((state, states), (new_reference, references), (sent, totals)):
-                store(builder, value, array, at, 4)
-            fired = builder.bitcast(builder.icmp_signed("!=", sent, neurons.zero), width.mask)
+            new_sigma = builder.add(read(sigmas), emitter.wrap(read(totals)))
+            active, old_reference = emitter.active(new_sigma, read(biases)), read(references)
+            delta = builder.sub(active, old_reference)
+            fires, size = emitter.fires(active, delta, old_reference)
+            sent = emitter.sent(fires, delta)
+            new_reference = builder.select(
+                fires, builder.add(old_reference, emitter.acknowledged(delta)), old_reference)
+            for value, array in ((new_sigma, sigmas), (new_reference, references), (sent, totals)):
+                store(builder, value, array, offset, 4)
+            fired = builder.bitcast(builder.icmp_signed("!=", sent, emitter.zero), width.mask)
             events = builder.add(events, bits_set(builder, fired))
             sizes.append(size)
-            words = builder.bitcast(neurons.cut(sent), width.words)
-            place = ir.Constant(I32, at // width.channels)
-            with builder.if_else(listed_) as (to_list, to_map):
+            words = builder.bitcast(emitter.clip(sent), width.words)
+            word_offset = ir.Constant(I32, offset // width.channels)
+            with builder.if_else(target_.is_list[1]) as (to_list, to_map):
                 with to_list:
-                    appended = neurons.append(words, builder.add(first_pair, place), indices, pairs, n)
+                    appended = emitter.append(words, builder.add(first_word, word_offset), indices, pairs, n)
                     after_list = builder.block
                 with to_map:
-                    store(builder, words, places, at // width.channels, 4)
-                    counted = builder.add(n, neurons.present(words))
+                    store(builder, words, slots, offset // width.channels, 4)
+                    counted = builder.add(n, emitter.count_words(words))
                     after_map = builder.block
             n = builder.phi(I64)
             n.add_incoming(appended, after_list)
             n.add_incoming(counted, after_map)
-        wide = builder.zext(neurons.any_overflow(sizes), I64)
+        overflow = builder.zext(emitter.any_overflow(sizes), I64)
         result = builder.or_(n, builder.shl(events, ir.Constant(I64, 16)))
-        return builder.or_(result, builder.shl(wide, ir.Constant(I64, 32)))
+        return builder.or_(result, builder.shl(overflow, ir.Constant(I64, 32)))
 
     return signature, generate

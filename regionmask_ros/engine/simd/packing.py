@@ -1,12 +1,10 @@
-"""Weights for the vector kernels, and which processors run them.
-
-The encoder's events as a dense map of 16-bit messages, for the first layer's kernel.
-"""
+"""Processors with vectors, the order of weights in memory for them, and the encoder's events as their input."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from llvmlite import ir
@@ -18,21 +16,24 @@ from ...core.arithmetic import SPIKE_EXP
 from ...core.events import BLOCK, FRAME, WORD, ChangeMap, stored_channels
 from ...jit.cache import is_numba_supported, kernel
 from ...jit.memory import aligned
-from ...jit.simd import I8, I16, WIDTHS, constant, load, pointer, store
-from ..layer import MAX_MESSAGE, Convolution
+from ...jit.simd import I8, I16, WIDTHS, Intrinsic, constant, load, pointer, store
+from ..layer import MAX_MESSAGE, CheckedConv
 from .kernels import MAX_SIZE
 
 
 @dataclass(frozen=True)
 class Processor:
-    """Vectors that a family of processors has.
+    """The vectors of a family of processors.
 
-    most: sums that the dot product may hold in registers, so that weights and messages fit beside. needed: LLVM's names
-    of the features. fused: features any of which lets LLVM multiply and add in one instruction (VNNI's vpdpwssd).
+    Attributes:
+        lanes: int32 values of a vector.
+        max_sums: Sums that a dot product keeps in registers, so that weights and messages fit beside them.
+        needed: LLVM's names of the features that the kernels need.
+        fused: Features any of which lets LLVM multiply and add in one instruction (VNNI's vpdpwssd).
     """
 
     lanes: int
-    most: int
+    max_sums: int
     needed: tuple[str, ...]
     fused: tuple[str, ...] = ()
 
@@ -45,7 +46,7 @@ class Processor:
 
     @property
     def has_vnni(self) -> bool:
-        """Whether its products are added up by VNNI."""
+        """Whether VNNI adds up its products."""
         return any(_has(name) for name in self.fused)
 
 
@@ -56,36 +57,41 @@ def _has(feature: str) -> bool:
 AVX512 = Processor(16, 16, ("avx512f", "avx512bw", "avx512vl"), ("avx512vnni",))
 AVX2 = Processor(8, 8, ("avx2",), ("avxvnni", "avx512vnni"))
 DOTPROD = Processor(4, 8, ("dotprod",))
-"""ARM: sdot, four products of bytes for each int32."""
+"""ARM's sdot: four products of bytes for each int32."""
 
 
-def can_pack(convolutions: Sequence[Convolution], processor: Processor) -> bool:
-    """The bits of a line's windows must fit what is looked at of it, and weights must fit bytes where these are
-    multiplied.
-    """
+def can_pack(convs: Sequence[CheckedConv], processor: Processor) -> bool:
+    """Returns whether windows fit the bits that ``plan_map`` reads, and weights the bytes that are multiplied."""
     bytes_only = WIDTHS[processor.lanes].multiply_add is None
-    return all(spec.size <= MAX_SIZE and spec.padding <= FRAME and (_is_narrow(spec) or not bytes_only)
-               for spec in convolutions)
+    return all(conv.size <= MAX_SIZE and conv.padding <= FRAME and (_fits_bytes(conv) or not bytes_only)
+               for conv in convs)
 
 
-def _is_narrow(spec: Convolution) -> bool:
-    return spec.weight.min() >= -128 and spec.weight.max() <= 127
+def _fits_bytes(conv: CheckedConv) -> bool:
+    return bool(conv.weight.min() >= -128 and conv.weight.max() <= 127)
 
 
-def word_type(lanes: int) -> type:
-    """NumPy's integer of a word of messages."""
-    return {2: np.int32, 4: np.int64}[WIDTHS[lanes].channels]
+def word_type(lanes: int) -> type[np.signedinteger[Any]]:
+    """Returns NumPy's integer type of a word of messages."""
+    return np.int32 if WIDTHS[lanes].channels == 2 else np.int64
 
 
 @dataclass(frozen=True, eq=False)
-class PackedConvolution:
-    """weight: int8 or int16, [group, ky, kx, word of inputs, out, input of the word], flat; inputs padded as the layer
-    before stores its outputs, outputs padded to whole vectors. slots: words of a pixel's inputs.
+class SimdWeights:
+    """The weights of one layer in the kernels' order, shared by all cameras.
 
-    bias: int32 [padded out] at 2**16. lanes, vectors, groups: see ``vector_kernels.simd_layer_kernel``.
+    Attributes:
+        conv: The layer.
+        lanes: int32 values of a vector.
+        weight: int8 or int16, [group, ky, kx, word of inputs, output, input of the word], flat. Inputs are padded as
+            the layer before stores its outputs, outputs to whole vectors.
+        bias: int32 [padded outputs] at 2**16.
+        vectors: Vectors of a group, see ``kernels.simd_layer_kernel``.
+        groups: Groups of outputs.
+        slots: Words of an input pixel.
     """
 
-    spec: Convolution
+    conv: CheckedConv
     lanes: int
     weight: np.ndarray
     bias: np.ndarray
@@ -100,83 +106,106 @@ class PackedConvolution:
 
     @property
     def padded(self) -> int:
+        """Output channels with their padding."""
         return self.vectors * self.groups * self.lanes
 
     @property
     def together(self) -> tuple[int, int]:
-        """Vectors and outputs of a dense turn: as many sums as fit the registers beside weights and a message."""
+        """Vectors and dense outputs at a time: as many sums as fit the registers beside weights and a message."""
         most, widest = (16, 4) if self.lanes == AVX512.lanes else (8, 2)
         columns = min(widest, self.vectors)
         return columns, most // columns
 
 
-def pack(convolutions: tuple[Convolution, ...], processor: Processor) -> tuple[PackedConvolution, ...]:
-    """Weights as the kernels want them, once for all cameras."""
-    packed, stored = [], stored_channels(convolutions[0].in_channels)
-    for spec in convolutions:
-        packed.append(_pack(spec, processor, stored))
+def pack(convs: Sequence[CheckedConv], processor: Processor) -> tuple[SimdWeights, ...]:
+    """Returns the weights of all layers in the kernels' order."""
+    packed: list[SimdWeights] = []
+    stored = stored_channels(convs[0].in_channels)
+    for conv in convs:
+        packed.append(_pack(conv, processor, stored))
         stored = packed[-1].padded
     return tuple(packed)
 
 
-def _pack(spec: Convolution, processor: Processor, in_channels: int) -> PackedConvolution:
+def _pack(conv: CheckedConv, processor: Processor, in_channels: int) -> SimdWeights:
     lanes = processor.lanes
-    wanted = -(-spec.channels // lanes)
-    vectors = max(v for v in (1, 2, 4, 8, 16) if v <= processor.most and wanted % v == 0)
+    wanted = -(-conv.out_channels // lanes)
+    vectors = max(v for v in (1, 2, 4, 8, 16) if v <= processor.max_sums and wanted % v == 0)
     word = WIDTHS[lanes].channels
-    groups, slots, size = wanted // vectors, in_channels // word, spec.size
+    groups, slots, size = wanted // vectors, in_channels // word, conv.size
     padded = np.zeros((wanted * lanes, slots * word, size, size), np.int16)
-    padded[:spec.channels, :spec.in_channels] = spec.weight
+    padded[:conv.out_channels, :conv.in_channels] = conv.weight
     order = padded.reshape(groups, vectors * lanes, slots, word, size, size).transpose(0, 4, 5, 2, 1, 3)
-    weight = aligned(order.size, np.int8 if _is_narrow(spec) else np.int16)
+    weight = aligned(order.size, np.int8 if _fits_bytes(conv) else np.int16)
     weight[:] = order.ravel()
-    bias = np.zeros(wanted * lanes, np.int32)
-    if not spec.is_head:
-        bias[:spec.channels] = spec.bias
-    return PackedConvolution(spec, lanes, weight, bias, vectors, groups, slots)
+    return SimdWeights(conv, lanes, weight, conv.padded_bias(wanted * lanes), vectors, groups, slots)
 
 
 class InputMap:
-    """value: int16 [line, pixel, stored channel], flat, framed, messages at 2**10 (word: the same as words).
+    """The input of the first layer: a dense map of 16-bit messages.
 
-    fired, words, stored: as in ``ChangeMap``, whose silent frame it has, too.
+    Args:
+        rows: Rows of the image.
+        cols: Columns of the image.
+        channels: Channels of the image.
+        lanes: int32 values of a vector.
+
+    Attributes:
+        value: int16 [lines, pitch, stored], flat, with a frame of zero pixels: messages at 2**10.
+        word: The same memory as words.
+        fired: As in ``core.events.ChangeMap``; so are ``words`` and ``stored``.
     """
 
-    def __init__(self, rows: int, cols: int, channels: int, word: type, top: int) -> None:
-        """word: NumPy's type of a word. top: the largest message that it may hold."""
-        self.top = top
+    def __init__(self, rows: int, cols: int, channels: int, lanes: int) -> None:
         self.rows, self.cols, self.channels, self.stored = rows, cols, channels, stored_channels(channels)
         self.pitch, self.words = cols + 2 * FRAME, 1 + -(-cols // WORD) + 4
         lines = rows + 2 * FRAME
         self.value = aligned((lines + 1) * self.pitch * self.stored, np.int16)
         self.fired = np.zeros(lines * self.words + 4, np.uint16)
-        self.word = self.value.view(word)
+        self.word = self.value.view(word_type(lanes))
+        self._shape = channels, cols, self.pitch, self.stored, self.words, WIDTHS[lanes].top
 
     def set_changes(self, changes: ChangeMap) -> None:
-        """Takes a frame of the encoder's changes in place of what the map held."""
-        widen(changes.value, changes.fired, changes.rows + 2 * FRAME, self.words, self.pitch, self.stored, self.value,
-              self.fired)
+        """Replaces the content by a frame of the encoder's changes."""
+        shape = changes.rows + 2 * FRAME, self.words, self.pitch, self.stored
+        widen(changes.value, changes.fired, shape, self.value, self.fired)
 
-    def put(self, index, message, reach_y, reach_x, overflow_index, overflow_rest) -> tuple[int, int]:
-        """Adds events to an empty map, see ``spread``."""
-        return spread(index, message, len(index), self.channels, self.cols, self.pitch, self.stored, self.value,
-                      self.fired, self.words, self.top, reach_y, reach_x, overflow_index, overflow_rest)
+    def set_events(self, index: np.ndarray, message: np.ndarray, reach: tuple[np.ndarray, np.ndarray],
+                   overflow: tuple[np.ndarray, np.ndarray]) -> tuple[int, int]:
+        """Replaces the content by a list of events; arguments and result as for ``write_events``."""
+        self.clear()
+        return write_events(index, message, self._shape, self.value, self.fired, reach, overflow)
 
     def clear(self) -> None:
+        """Removes all events."""
         self.value[:], self.fired[:] = 0, 0
 
 
 @kernel
-def spread(index, message, spikes, channels, width, pitch, stored, value, fired, words, top, reach_y, reach_x,
-           overflow_index, overflow_rest):
-    """Events into their map.
+def write_events(index: np.ndarray, message: np.ndarray, shape: tuple[int, int, int, int, int, int],
+                 value: np.ndarray, fired: np.ndarray, reach: tuple[np.ndarray, np.ndarray],
+                 overflow: tuple[np.ndarray, np.ndarray]) -> tuple[int, int]:
+    """Writes events into their map, which is empty.
 
-    Returns (messages beyond what a word holds, whose rest goes to wide_index and wide_rest; outputs that the events
-    reach, each event counted).
+    Args:
+        index: int32 [n], positions in (y, x, channel), flat.
+        message: int32 [n] at 2**10.
+        shape: (channels, columns, pitch, stored, words, top): see ``InputMap``; ``top`` is the largest message that a
+            word can hold.
+        value: See ``InputMap``.
+        fired: See ``InputMap``.
+        reach: int32 [rows], [columns]: rows and columns of outputs that a pixel reaches.
+        overflow: (index, rest), int32: gets the parts of messages that words cannot hold.
+
+    Returns:
+        Entries of ``overflow``; outputs that the events reach, each event counted.
     """
-    wide = 0
+    channels, width, pitch, stored, words, top = shape
+    reach_y, reach_x = reach
+    overflow_index, overflow_rest = overflow
+    overflows = 0
     reached = 0
-    for e in range(spikes):
+    for e in range(len(index)):
         position = index[e] // channels
         y = position // width
         x = position - y * width
@@ -185,33 +214,40 @@ def spread(index, message, spikes, channels, width, pitch, stored, value, fired,
         fired[(y + FRAME) * words + 1 + x // WORD] |= np.uint16(1 << x % WORD)
         reached += reach_y[y] * reach_x[x]
         if nearest != message[e]:
-            overflow_index[wide] = index[e]
-            overflow_rest[wide] = message[e] - nearest
-            wide += 1
-    return wide, reached
+            overflow_index[overflows] = index[e]
+            overflow_rest[overflows] = message[e] - nearest
+            overflows += 1
+    return overflows, reached
 
 
 @kernel
-def widen(changes, speaking, lines, words, pitch, stored, value, fired):
-    """Changes of 8 bits become messages of 16, 16 pixels at a time; what fired before and is silent now becomes 0.
+def widen(changes: np.ndarray, change_bits: np.ndarray, shape: tuple[int, int, int, int], value: np.ndarray,
+          fired: np.ndarray) -> None:
+    """Converts changes of 8 bits to messages of 16, 16 pixels at a time; pixels without events become 0.
 
-    changes, speaking: ``ChangeMap``'s value and fired. value, fired: ``InputMap``'s.
+    Args:
+        changes: ``ChangeMap.value``.
+        change_bits: ``ChangeMap.fired``.
+        shape: (lines, words, pitch, stored) of both maps.
+        value: ``InputMap.value``.
+        fired: ``InputMap.fired``.
     """
+    lines, words, pitch, stored = shape
     for line in range(FRAME, lines - FRAME):
         for word in range(words - 5):
             at = line * words + 1 + word
-            if speaking[at] != 0 or fired[at] != 0:
+            if change_bits[at] != 0 or fired[at] != 0:
                 first = (line * pitch + FRAME + word * WORD) * stored
                 for block in range(0, WORD * stored, BLOCK):
                     widen_block(changes, value, first + block)
-                fired[at] = speaking[at]
+                fired[at] = change_bits[at]
 
 
 @intrinsic
-def widen_block(typing_context, changes, value, first):
-    """value[first:first + 64] = changes[first:first + 64], from the encoder's unit to a message's."""
+def widen_block(typing_context: Any, changes: Any, value: Any, first: Any) -> Intrinsic:
+    """``value[first:first + 64] = changes[first:first + 64] << 4``: from the encoder's unit to a message's."""
 
-    def generate(context, builder, signature, arguments):
+    def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
         changes_, value_, first_ = arguments
         narrow, wide = (ir.VectorType(kind, BLOCK) for kind in (I8, I16))
         source = pointer(context, builder, signature.args[0], changes_, first_, I8)

@@ -4,27 +4,26 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+from small_networks import head
 
 from regionmask_ros.engine.engine import EventEngine, PackedNetwork, available_kernel_sets
-from regionmask_ros.engine.layer import MAX_MESSAGE, Convolution
+from regionmask_ros.engine.layer import MAX_MESSAGE, CheckedConv
 from regionmask_ros.network.graph import ConvSpec
 
-each_path = pytest.mark.parametrize("path", [path for path in available_kernel_sets() if path != "amx"])
 
-
-def spec(weight: np.ndarray, bias=None, threshold: int = 6, stride: int = 1, padding: int = 0) -> ConvSpec:
-    return ConvSpec("c", np.asarray(weight, np.int32), None if bias is None else np.asarray(bias, np.int32), stride,
-                    padding, threshold)
+def spec(weight, bias=None, threshold: int = 6) -> ConvSpec:
+    return ConvSpec("c", np.asarray(weight, np.int32), None if bias is None else np.asarray(bias, np.int32), 1, 0,
+                    threshold)
 
 
 @pytest.mark.parametrize("value, fits", [(32767, True), (32768, False), (-32768, True), (-32769, False)])
 def test_weights_fit_16_bits(value, fits):
     case = spec(np.full((1, 1, 1, 1), value))
     if fits:
-        assert Convolution.of(case).weight.item() == value
+        assert CheckedConv.of(case).weight.item() == value
     else:
         with pytest.raises(ValueError, match="16 signed bits"):
-            Convolution.of(case)
+            CheckedConv.of(case)
 
 
 @pytest.mark.parametrize("bias, threshold, fits", [
@@ -34,49 +33,47 @@ def test_weights_fit_16_bits(value, fits):
 def test_biases_and_thresholds_fit_22_bits(bias, threshold, fits):
     case = spec(np.ones((1, 1, 1, 1)), [bias], threshold)
     if fits:
-        assert Convolution.of(case).bias.item() == bias << 10
+        assert CheckedConv.of(case).bias.item() == bias << 10
     else:
         with pytest.raises(ValueError, match="22 signed bits"):
-            Convolution.of(case)
+            CheckedConv.of(case)
 
 
 def test_channels_fit_16_bit_counts():
-    assert Convolution.of(spec(np.zeros((1, 65535, 1, 1)))).in_channels == 65535
+    assert CheckedConv.of(spec(np.zeros((1, 65535, 1, 1)))).in_channels == 65535
     with pytest.raises(ValueError, match="65535 channels"):
-        Convolution.of(spec(np.zeros((65536, 1, 1, 1))))
+        CheckedConv.of(spec(np.zeros((65536, 1, 1, 1))))
 
 
 @pytest.mark.parametrize("rows, cols, fits", [
     (1, 32767, True), (1, 32768, False), (32768, 1, False), (32767, 8192, True), (32767, 9363, False),
 ])
 def test_positions_fit_their_integers(rows, cols, fits):
-    layer = Convolution.of(spec(np.ones((7, 7, 1, 1))))
+    conv = CheckedConv.of(spec(np.ones((7, 7, 1, 1))))
     if fits:
-        assert layer.output_size(rows, cols) == (rows, cols)
+        assert conv.output_size(rows, cols) == (rows, cols)
     else:
         with pytest.raises(ValueError, match="too large"):
-            layer.output_size(rows, cols)
+            conv.output_size(rows, cols)
 
 
-def test_the_largest_sum_is_what_the_worst_messages_give():
-    rng = np.random.default_rng(2)
-    weight = rng.integers(-500, 500, (5, 6, 3, 3))
+def test_the_sum_bound_is_what_the_worst_messages_give():
+    weight = np.random.default_rng(2).integers(-500, 500, (5, 6, 3, 3))
     worst = max(int(np.abs(one).sum()) for one in weight) * MAX_MESSAGE
-    assert Convolution.of(spec(weight)).sum_bound == worst
+    assert CheckedConv.of(spec(weight)).sum_bound == worst
 
 
-def test_the_trained_networks_sums_stay_within_32_bits_by_proof(trained):
-    """Not needed (see ``packing``), but true of this network where messages fit 16 bits: nothing wraps beyond int32."""
-    assert all(Convolution.of(layer).sum_bound < 2**31 for layer in trained.layers)
+def test_the_sums_of_the_trained_network_stay_within_32_bits(trained):
+    """Not needed (see ``engine.layer``), but true of this network where messages fit 16 bits."""
+    assert all(CheckedConv.of(layer).sum_bound < 2**31 for layer in trained.layers)
 
 
-@each_path
+@pytest.mark.parametrize("kernel_set", [name for name in available_kernel_sets() if name != "amx"])
 @pytest.mark.parametrize("message", [-32768, 32767])
-def test_the_largest_messages_and_weights_wrap_and_are_exact(path, message):
-    """Both of a pair at their limits are the one product sum that int32 cannot hold, 2**31."""
+def test_the_largest_messages_and_weights_wrap_and_are_exact(kernel_set, message):
+    """Both of a pair at their limits give the one sum of two products that int32 cannot hold, 2**31."""
     for value in (-32768, 32767):
-        head = spec(np.full((3, 4, 3, 3), value))
-        engine = EventEngine(PackedNetwork(type("Layers", (), {"layers": (head,)})), (3, 3), "carry", path)
+        engine = EventEngine(PackedNetwork(head(np.full((3, 4, 3, 3), value))), (3, 3), "carry", kernel_set)
         result = engine.step(np.arange(36, dtype=np.int32), np.full(36, message, np.int32)).head
         exact = 36 * value * message
         assert (result == (exact + 2**23) % 2**24 - 2**23).all()

@@ -1,27 +1,19 @@
-"""Kernels and their readable twin give the same integers on networks that nobody chose."""
+"""Kernels and their reference implementation give the same integers on random networks."""
 
 from __future__ import annotations
-
-from dataclasses import dataclass
 
 import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from small_networks import Layers, assert_equals_reference, head, one_neuron, random_messages, step
 
 from regionmask_ros.core.arithmetic import ARITHMETICS
 from regionmask_ros.engine.engine import EventEngine, PackedNetwork, available_kernel_sets
 from regionmask_ros.engine.reference import ReferenceNetwork
 from regionmask_ros.network.graph import ConvSpec
 
-each_path = pytest.mark.parametrize("path", available_kernel_sets())
-
-
-@dataclass(frozen=True)
-class Layers:
-    """A network as the engine sees it: layers only."""
-
-    layers: tuple[ConvSpec, ...]
+each_kernel_set = pytest.mark.parametrize("kernel_set", available_kernel_sets())
 
 
 @st.composite
@@ -40,7 +32,7 @@ def random_networks(draw):
         weight = rng.integers(-limit, limit + 1, (outputs, shape[2], size, size)).astype(np.int32)
         bias = rng.integers(-256, 255, outputs).astype(np.int32) if number < count - 1 else None
         layers.append(ConvSpec(f"c{number}", weight, bias, stride, padding, draw(st.sampled_from([1, 6, 40]))))
-        shape = tuple((n + 2 * padding - size) // stride + 1 for n in shape[:2]) + (outputs,)
+        shape = (*((n + 2 * padding - size) // stride + 1 for n in shape[:2]), outputs)
         if min(shape[:2]) < 1:
             layers.pop()
             break
@@ -50,42 +42,25 @@ def random_networks(draw):
     return Layers(tuple(layers)), (width, height, channels), rng
 
 
-def random_messages(rng: np.random.Generator, shape: tuple[int, ...], density: float) -> np.ndarray:
-    """Encoder messages int64 [h, w, c]: multiples of 16 within 8 bits, most of them 0."""
-    return np.where(rng.random(shape) < density, rng.integers(-128, 128, shape) << 4, 0)
-
-
-@each_path
+@each_kernel_set
 @settings(max_examples=120)
 @given(random_networks(), st.sampled_from(ARITHMETICS), st.sampled_from([0.02, 0.3, 1.0]), st.sampled_from([1, 997]))
-def test_engine_equals_twin_in_every_integer(path, case, arithmetic, density, factor):
-    """factor: 997 takes messages far beyond 16 bits, which no encoder sends but a layer could."""
+def test_the_engine_equals_the_reference_in_every_integer(kernel_set, case, arithmetic, density, factor):
+    """A factor of 997 takes messages far beyond 16 bits, which no encoder sends but a layer could."""
     network, (width, height, channels), rng = case
-    reference_network = ReferenceNetwork(network, (width, height), arithmetic)
-    engine = EventEngine(PackedNetwork(network), (width, height), arithmetic, path)
-    for _ in range(4):
-        message = random_messages(rng, (height, width, channels), density) * factor
-        expected = reference_network.step(message)
-        index = np.flatnonzero(message).astype(np.int32)
-        result = engine.step(index, message.ravel()[index].astype(np.int32))
-        np.testing.assert_array_equal(result.head, expected)
-        assert list(result.layer_events) == [np.count_nonzero(m) for m in reference_network.messages[1:]]
-        for number, layer in enumerate(reference_network.layers):
-            sigma, reference = engine.state(number)
-            np.testing.assert_array_equal(sigma, layer.sigma)
-            if reference is not None:
-                np.testing.assert_array_equal(reference, layer.reference)
+    engine = EventEngine(PackedNetwork(network), (width, height), arithmetic, kernel_set)
+    assert_equals_reference(engine, ReferenceNetwork(network, (width, height), arithmetic), (
+        random_messages(rng, (height, width, channels), density, factor) for _ in range(4)))
 
 
-@each_path
+@each_kernel_set
 @settings(max_examples=60)
 @given(random_networks())
-def test_synops_count_the_outputs_that_events_reach(path, case):
+def test_synops_count_the_outputs_that_events_reach(kernel_set, case):
     network, (width, height, channels), rng = case
-    engine = EventEngine(PackedNetwork(network), (width, height), "carry", path)
+    engine = EventEngine(PackedNetwork(network), (width, height), "carry", kernel_set)
     message = random_messages(rng, (height, width, channels), 0.4)
-    index = np.flatnonzero(message).astype(np.int32)
-    counted = engine.step(index, message.ravel()[index].astype(np.int32)).synops[0]
+    counted = step(engine, message).synops[0]
     spec = network.layers[0]
     size, stride, padding = spec.weight.shape[2], spec.stride, spec.padding
     by_hand = 0
@@ -97,48 +72,36 @@ def test_synops_count_the_outputs_that_events_reach(path, case):
     assert counted == by_hand
 
 
-@each_path
-def test_a_change_equal_to_the_threshold_fires_and_one_below_does_not(path):
-    network = Layers((
-        ConvSpec("c", np.array([[[[1]]]], np.int32), np.zeros(1, np.int32), 1, 0, 6),
-        ConvSpec("head", np.array([[[[1]]]], np.int32), None, 1, 0, 0),
-    ))
+@each_kernel_set
+def test_a_change_equal_to_the_threshold_fires_and_one_below_does_not(kernel_set):
     # A message of 1 at weight 1 adds 1; the threshold of 6 is 6144 at 2**16.
     for change, events in ((6143, 0), (6144, 1)):
-        engine = EventEngine(PackedNetwork(network), (1, 1), "carry", path)
+        engine = EventEngine(PackedNetwork(one_neuron()), (1, 1), "carry", kernel_set)
         result = engine.step(np.zeros(1, np.int32), np.full(1, change, np.int32))
         assert result.layer_events == (events,)
 
 
-@each_path
+@each_kernel_set
 @pytest.mark.parametrize("arithmetic, lost", [("carry", 0), ("lava", 9)])
-def test_carry_loses_no_low_bits(path, arithmetic, lost):
-    """Ten rises of 6463, which is 100 message units of 64 and 63 more: lava forgets the 63 each time."""
-    network = Layers((
-        ConvSpec("c", np.array([[[[1]]]], np.int32), np.zeros(1, np.int32), 1, 0, 6),
-        ConvSpec("head", np.array([[[[1]]]], np.int32), None, 1, 0, 0),
-    ))
-    engine = EventEngine(PackedNetwork(network), (1, 1), arithmetic, path)
-    head = 0
+def test_carry_loses_no_low_bits(kernel_set, arithmetic, lost):
+    """Ten rises of 6463, which is 100 message units of 64 and 63 more: lava loses the 63 each time."""
+    engine = EventEngine(PackedNetwork(one_neuron()), (1, 1), arithmetic, kernel_set)
+    result = 0
     for _ in range(10):
-        head = int(engine.step(np.zeros(1, np.int32), np.full(1, 6400 + 63, np.int32)).head[0, 0, 0])
-    assert 10 * (6400 + 63) // 64 - head == lost
+        result = int(engine.step(np.zeros(1, np.int32), np.full(1, 6400 + 63, np.int32)).head[0, 0, 0])
+    assert 10 * (6400 + 63) // 64 - result == lost
 
 
-@each_path
+@each_kernel_set
 @pytest.mark.parametrize("arithmetic, level, fires", [
     ("carry", 5000, False), ("snap", 5000, True), ("snap", 3000, False),
 ])
-def test_snap_takes_back_what_a_silent_neuron_claims(path, arithmetic, level, fires):
+def test_snap_sends_what_is_left_of_an_inactive_neuron_s_reference(kernel_set, arithmetic, level, fires):
     """The input rises to 12000 and falls to a level: both fire, as the threshold is 6144. Then it falls to 0.
 
     What is left is below the threshold. snap sends it when it is at least half of it.
     """
-    network = Layers((
-        ConvSpec("c", np.array([[[[1]]]], np.int32), np.zeros(1, np.int32), 1, 0, 6),
-        ConvSpec("head", np.array([[[[1]]]], np.int32), None, 1, 0, 0),
-    ))
-    engine = EventEngine(PackedNetwork(network), (1, 1), arithmetic, path)
+    engine = EventEngine(PackedNetwork(one_neuron()), (1, 1), arithmetic, kernel_set)
 
     def events_of(change: int) -> int:
         return engine.step(np.zeros(1, np.int32), np.full(1, change, np.int32)).layer_events[0]
@@ -148,56 +111,52 @@ def test_snap_takes_back_what_a_silent_neuron_claims(path, arithmetic, level, fi
     assert (engine.state(0)[1].item() == 0) == fires
 
 
-@each_path
-def test_reset_returns_to_the_warmed_up_state(path):
+@each_kernel_set
+def test_reset_returns_to_the_initial_state(kernel_set):
     rng = np.random.default_rng(3)
     network = Layers((
         ConvSpec("a", rng.integers(-60, 60, (6, 3, 3, 3)).astype(np.int32), np.arange(0, 180, 30, np.int32), 2, 1, 6),
         ConvSpec("b", rng.integers(-60, 60, (4, 6, 3, 3)).astype(np.int32), None, 1, 1, 0),
     ))
-    engine = EventEngine(PackedNetwork(network), (16, 16), "lava", path)
+    engine = EventEngine(PackedNetwork(network), (16, 16), "lava", kernel_set)
     frames = [random_messages(rng, (16, 16, 3), 0.5) for _ in range(3)]
 
     def play() -> list[np.ndarray]:
-        heads = []
-        for message in frames:
-            index = np.flatnonzero(message).astype(np.int32)
-            heads.append(engine.step(index, message.ravel()[index].astype(np.int32)).head)
-        return heads
+        return [step(engine, message).head for message in frames]
 
     first = play()
-    assert not np.array_equal(first, play()), "without a reset the state must go on"
+    assert not np.array_equal(first, play()), "without a reset the state must persist"
     engine.reset()
     np.testing.assert_array_equal(first, play())
 
 
-@each_path
-@pytest.mark.parametrize("broken_call", range(4))
-def test_reset_also_mends_a_step_that_was_broken_off(path, broken_call, monkeypatch):
+@each_kernel_set
+@pytest.mark.parametrize("failing_call", range(4))
+def test_reset_also_repairs_an_interrupted_step(kernel_set, failing_call, monkeypatch):
     rng = np.random.default_rng(8)
     network = Layers((
         ConvSpec("a", rng.integers(-60, 60, (20, 3, 3, 3)).astype(np.int32), np.arange(20, dtype=np.int32), 2, 1, 6),
         ConvSpec("b", rng.integers(-60, 60, (4, 20, 3, 3)).astype(np.int32), None, 1, 1, 0),
     ))
-    engine = EventEngine(PackedNetwork(network), (16, 16), "carry", path)
-    # Beyond 16 bits, so that the vector paths use their spare accumulator, too.
+    engine = EventEngine(PackedNetwork(network), (16, 16), "carry", kernel_set)
+    # Beyond 16 bits, so that all kernel sets use their overflow sums, too.
     index, message = np.arange(768, dtype=np.int32), rng.integers(-(1 << 20), 1 << 20, 768).astype(np.int32)
     expected = engine.step(index, message).head
     engine.reset()
 
     calls = iter(range(100))
 
-    def breaking(function):
+    def failing(function):
         def call(*arguments):
-            if next(calls) == broken_call:
+            if next(calls) == failing_call:
                 raise MemoryError
             return function(*arguments)
         return call
 
-    layers = type(engine._layers)
+    stack = type(engine._stack)
     for name in ("_run", "_add_overflow", "_accumulate", "_fire"):
-        if hasattr(layers, name):
-            monkeypatch.setattr(layers, name, breaking(getattr(layers, name)))
+        if hasattr(stack, name):
+            monkeypatch.setattr(stack, name, failing(getattr(stack, name)))
     with pytest.raises(MemoryError):
         engine.step(index, message)
     monkeypatch.undo()
@@ -205,25 +164,23 @@ def test_reset_also_mends_a_step_that_was_broken_off(path, broken_call, monkeypa
     np.testing.assert_array_equal(engine.step(index, message).head, expected)
 
 
-@each_path
-def test_cameras_share_weights_and_not_state(path):
+@each_kernel_set
+def test_cameras_share_weights_but_not_state(kernel_set):
     rng = np.random.default_rng(5)
-    network = Layers((ConvSpec("head", rng.integers(-9, 9, (2, 1, 3, 3)).astype(np.int32), None, 1, 1, 0),))
-    packed = PackedNetwork(network)
-    one, other = EventEngine(packed, (8, 8), "carry", path), EventEngine(packed, (8, 8), "carry", path)
+    packed = PackedNetwork(head(rng.integers(-9, 9, (2, 1, 3, 3)), padding=1))
+    one, other = EventEngine(packed, (8, 8), "carry", kernel_set), EventEngine(packed, (8, 8), "carry", kernel_set)
     one.step(np.arange(64, dtype=np.int32), np.full(64, 160, np.int32))
     assert not other.step(np.zeros(0, np.int32), np.zeros(0, np.int32)).head.any()
 
 
-@each_path
-def test_sums_beyond_31_bits_wrap_as_lava_does(path):
+@each_kernel_set
+def test_sums_beyond_31_bits_wrap_as_lava_does(kernel_set):
     """Five taps of 510 times 2**20 leave 31 bits; only the low 24 count."""
-    weight = np.full((1, 1, 5, 5), 510, np.int32)
-    network = Layers((ConvSpec("head", weight, None, 1, 0, 0),))
-    engine = EventEngine(PackedNetwork(network), (5, 5), "carry", path)
+    network = head(np.full((1, 1, 5, 5), 510))
+    engine = EventEngine(PackedNetwork(network), (5, 5), "carry", kernel_set)
     message = np.full(25, 1 << 20, np.int32)
-    head = int(engine.step(np.arange(25, dtype=np.int32), message).head[0, 0, 0])
+    result = int(engine.step(np.arange(25, dtype=np.int32), message).head[0, 0, 0])
     exact = 25 * 510 * (1 << 20)
-    assert head == (exact + (1 << 23)) % (1 << 24) - (1 << 23)
+    assert result == (exact + (1 << 23)) % (1 << 24) - (1 << 23)
     reference_network = ReferenceNetwork(network, (5, 5), "carry")
-    assert int(reference_network.step(message.reshape(5, 5, 1))[0, 0, 0]) == head
+    assert int(reference_network.step(message.reshape(5, 5, 1))[0, 0, 0]) == result
