@@ -43,7 +43,7 @@ def committed_files() -> list[Path]:
     """What git has or would take; without git, all but the folders that tools make."""
     try:
         listed = subprocess.run(["git", "ls-files", "-z", "--cached", "--others", "--exclude-standard"], cwd=ROOT,
-                                check=True, capture_output=True, timeout=60).stdout.decode().split("\0")
+                                check=True, capture_output=True).stdout.decode().split("\0")
         return [ROOT / name for name in listed if name and (ROOT / name).is_file()]
     except (OSError, subprocess.CalledProcessError):
         made = {".venv", ".git", "demo_output", "build", "install", "log", "__pycache__", ".pytest_cache",
@@ -77,7 +77,7 @@ def clone(tmp_path_factory) -> Path:
 
 def colcon(workspace: Path, *arguments: str) -> subprocess.CompletedProcess:
     return subprocess.run([sys.executable, "-m", "colcon", "--log-base", str(workspace / "log"), *arguments],
-                          cwd=workspace, capture_output=True, text=True, timeout=120,
+                          cwd=workspace, capture_output=True, text=True,
                           env={**os.environ, "PYTHONWARNINGS": "ignore"})
 
 
@@ -127,7 +127,7 @@ def test_the_installed_package_runs_in_its_own_environment(installed, tmp_path):
     show = "import regionmask_ros; print(regionmask_ros.__path__[0])"
     steps = '. "$1" && cd "$2" && "$3" --help && "$4" -c "$5"'
     done = subprocess.run(["sh", "-c", steps, "sh", str(setup), str(tmp_path), str(script), sys.executable, show],
-                          cwd=installed.parent, timeout=60, capture_output=True, text=True)
+                          cwd=installed.parent, capture_output=True, text=True)
     assert (done.returncode, done.stderr) == (0, "") and "SOURCE" in done.stdout
     used = Path(done.stdout.splitlines()[-1])
     assert ROOT not in used.resolve().parents

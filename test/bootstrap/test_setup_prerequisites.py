@@ -27,7 +27,7 @@ def set_up_in_a_bare_clone(clone: Path, **environ: str) -> subprocess.CompletedP
     shutil.copytree(ROOT / "bootstrap", clone / "bootstrap", ignore=shutil.ignore_patterns("__pycache__"))
     env = {name: value for name, value in make_venv_environment(False).items() if name not in ("CC", "CXX")}
     return subprocess.run([sys.executable, "-m", "bootstrap", "setup"], cwd=clone, env={**env, **environ},
-                          capture_output=True, text=True, timeout=60)
+                          capture_output=True, text=True)
 
 
 @needs_wheels

@@ -53,7 +53,7 @@ def test_a_second_set_up_starts_no_program_and_writes_nothing(present):
     plan, _ = present
     env = make_venv_environment(plan.ros is not None)
     done = subprocess.run([plan.base.executable, "-B", "-c", WATCHED], cwd=ROOT, env=env, capture_output=True,
-                          text=True, timeout=60)
+                          text=True)
     # A sourced ROS is asked whether this Python can use it.
     asked = f"subprocess.Popen {plan.base.executable}\n" if plan.ros else ""
     assert (done.returncode, done.stdout, done.stderr) == (0, ".venv is ready: nothing to do\n", asked)

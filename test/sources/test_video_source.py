@@ -246,7 +246,7 @@ def test_decoders_write_nothing_to_the_terminal(make_video, tmp_path):
     environment = {key: value for key, value in os.environ.items() if not key.startswith("OPENCV_")}
     environment["PYTHONPATH"] = os.pathsep.join(sys.path)
     command = [sys.executable, "-c", READ_ALL, *names]
-    done = subprocess.run(command, cwd=tmp_path, env=environment, capture_output=True, text=True, timeout=60)
+    done = subprocess.run(command, cwd=tmp_path, env=environment, capture_output=True, text=True)
     assert done.stderr == ""
     assert done.returncode == 0
     assert done.stdout.split()[2] == "bad" and done.stdout.split()[4:] == ["bad", "bad"]
