@@ -27,7 +27,7 @@ from .. import __version__
 from ..backends import BACKENDS, check_backend, open_backend, resolve_arithmetic
 from ..backends.base import BackendResult
 from ..core.detections import Detections
-from ..core.frame import choose_input_size, make_view, parse_input_size
+from ..core.frame import choose_input_size, parse_input_size, resize_frame
 from ..core.grid import RegionGrid
 from ..detection.yolo import decode
 from ..encoder.encoder import Encoder
@@ -171,7 +171,7 @@ def _feed(args: argparse.Namespace, source: Source, network: Network, input_wh: 
     with tqdm(islice(source.frames(), most), total=None if total == sys.maxsize else total, unit="frame",
               desc=source.name, disable=None) as progress:
         for number, frame in enumerate(progress):
-            events = encoder.step(make_view(frame, input_wh).image, masks.next())
+            events = encoder.step(resize_frame(frame, input_wh), masks.next())
             masks.see(comparison.step(events, number))
             progress.set_postfix_str(f"{sum(comparison.differing.values())} integers differ", refresh=False)
         comparison.drain()

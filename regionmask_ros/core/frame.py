@@ -1,4 +1,4 @@
-"""Pictures: what a camera delivers, and what the network sees of it."""
+"""Images: what a camera delivers, and what the network sees of it."""
 
 from __future__ import annotations
 
@@ -24,12 +24,16 @@ MAX_IMAGE_PIXELS = 1 << 26
 
 @dataclass(frozen=True)
 class Frame:
-    """One picture of the camera.
+    """One image of the camera.
 
-    pixels: uint8 [height, width, 3], C-contiguous, with channels in ``order`` ("bgr" or "rgb").
-    stamp_ns: acquisition time in nanoseconds. frame_id: the camera's coordinate frame.
+    Attributes:
+        pixels: uint8 [height, width, 3], C-contiguous.
+        order: Order of the channels, "bgr" or "rgb".
+        stamp_ns: Acquisition time in nanoseconds.
+        frame_id: The camera's coordinate frame.
 
-    Raises ValueError when the array is of another shape, type or layout.
+    Raises:
+        ValueError: The array is of another shape, type or layout.
     """
 
     pixels: np.ndarray
@@ -56,39 +60,40 @@ class Frame:
         return self.pixels if self.order == "bgr" else cv2.cvtColor(self.pixels, cv2.COLOR_RGB2BGR)
 
 
-@dataclass(frozen=True)
-class View:
-    """What the network sees of a frame.
-
-    image: uint8 [height, width, 3], RGB. scale_xy: picture pixels per input pixel, along x and y.
-    """
-
-    image: np.ndarray
-    scale_xy: tuple[float, float]
-
-
-def make_view(frame: Frame, input_wh: tuple[int, int]) -> View:
-    """One plain bilinear resize of the whole picture to the network's input: no letterbox, no crop.
+def resize_frame(frame: Frame, input_wh: tuple[int, int]) -> np.ndarray:
+    """Makes the network's input: one plain bilinear resize of the whole image, without letterbox or crop.
 
     The resize works on the channels as they come; only the small result is reordered.
+
+    Args:
+        frame: The camera's image.
+        input_wh: Width and height of the input.
+
+    Returns:
+        uint8 [height, width, 3], RGB.
     """
-    width, height = frame.size_wh
     image = cv2.resize(frame.pixels, input_wh, interpolation=cv2.INTER_LINEAR)
-    if frame.order == "bgr":
-        image = cv2.cvtColor(image, cv2.COLOR_BGR2RGB)
-    return View(image, (width / input_wh[0], height / input_wh[1]))
+    return cv2.cvtColor(image, cv2.COLOR_BGR2RGB) if frame.order == "bgr" else image
 
 
 def choose_input_size(image_wh: tuple[int, int], max_pixels: int = MAX_PIXELS) -> tuple[int, int]:
-    """The input size that follows the camera's shape within a budget of pixels.
+    """Chooses the input size that follows the camera's shape within a budget of pixels.
 
-    Among all sizes that are multiples of 32, hold at most ``max_pixels`` and are not larger than the picture rounded up
-    to 32: the largest whose aspect is within 5 % of the picture's; if there is none, the one of the nearest aspect.
+    Among all sizes that are multiples of 32, hold at most ``max_pixels`` and are not larger than the image rounded up
+    to 32: the largest whose aspect is within 5 % of the image's; if there is none, the one of the nearest aspect.
 
     >>> choose_input_size((1280, 720)), choose_input_size((640, 480)), choose_input_size((320, 240))
     ((736, 416), (640, 480), (288, 224))
 
-    Raises UserError when not even 32x32 fits the budget.
+    Args:
+        image_wh: Width and height of the camera's image.
+        max_pixels: The budget.
+
+    Returns:
+        Width and height.
+
+    Raises:
+        UserError: Not even 32x32 fits the budget.
     """
     if max_pixels < ALIGNMENT * ALIGNMENT:
         raise UserError(f"max_pixels is {max_pixels}: give at least {ALIGNMENT * ALIGNMENT}, one 32x32 input")
@@ -110,7 +115,17 @@ def choose_input_size(image_wh: tuple[int, int], max_pixels: int = MAX_PIXELS) -
 
 
 def parse_input_size(text: str) -> str | tuple[int, int]:
-    """``auto``, or ``WxH`` as a pair. Raises UserError for anything else."""
+    """Reads an input size.
+
+    Args:
+        text: ``auto`` or ``WxH``.
+
+    Returns:
+        ``auto``, or width and height.
+
+    Raises:
+        UserError: The text is anything else.
+    """
     if text == "auto":
         return "auto"
     width, cross, height = text.lower().partition("x")
@@ -122,7 +137,14 @@ def parse_input_size(text: str) -> str | tuple[int, int]:
 
 
 def check_input_size(size_wh: tuple[int, int]) -> None:
-    """Raises UserError unless both sides are multiples of 32, and their product is not beyond ``MAX_IMAGE_PIXELS``."""
+    """Checks an input size.
+
+    Args:
+        size_wh: Width and height.
+
+    Raises:
+        UserError: A side is not a multiple of 32, or there are more than ``MAX_IMAGE_PIXELS``.
+    """
     width, height = size_wh
     if any(side % ALIGNMENT or side < ALIGNMENT for side in size_wh):
         raise UserError(f"input size {width}x{height}: width and height must be multiples of {ALIGNMENT}")

@@ -139,9 +139,20 @@ def _as_boxes(boxes: np.ndarray) -> np.ndarray:
 @kernel
 def box_in_grid(boxes: np.ndarray, i: int, width: float, height: float, rows: int, cols: int
                 ) -> tuple[float, float, float, float, bool]:
-    """Box i in units of regions, x0 y0 x1 y1, clipped to the image of width and height; and whether it has area there.
+    """Converts a box to units of regions, clipped to the image.
 
     It touches the columns from floor(x0) to below ceil(x1), and the rows likewise.
+
+    Args:
+        boxes: float64 [n, 4], in image pixels.
+        i: Index of the box.
+        width: Of the image.
+        height: Of the image.
+        rows: Of the grid.
+        cols: Of the grid.
+
+    Returns:
+        x0, y0, x1, y1, and whether the box has area in the image.
     """
     x0, x1 = min(max(boxes[i, 0], 0.0), width), min(max(boxes[i, 2], 0.0), width)
     y0, y1 = min(max(boxes[i, 1], 0.0), height), min(max(boxes[i, 3], 0.0), height)

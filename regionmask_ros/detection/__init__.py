@@ -1,0 +1,1 @@
+"""From the head to detections, and which of them are reported."""

@@ -1,0 +1,1 @@
+"""The sigma-delta encoder: from images to events."""

@@ -1,7 +1,4 @@
-"""A look at a frame before anything of it is sent, for masks that want one.
-
-The sigma-delta input encoder: from pictures to events, in the regions that a mask keeps.
-"""
+"""The sigma-delta input encoder: from images to events, in the regions that a mask keeps."""
 
 from __future__ import annotations
 
@@ -12,17 +9,24 @@ import numpy as np
 from numba.core import config
 
 from ..core.events import WORD, ChangeMap, Events
-from ..core.frame import Frame, make_view
+from ..core.frame import Frame, resize_frame
 from ..core.grid import RegionGrid
 from ..jit.memory import aligned
-from . import kernels as encoding
-from .kernels import affine_parameters, changed_share
+from . import kernels
 
 
 class FrameView:
-    """Nothing is made that nobody asks for; what was made serves the encoder, too. See ``mask.cues.FrameView``.
+    """A frame before anything of it is sent, for mask sources that look at it. See ``mask.source.FrameView``.
 
-    resize_s: seconds that the image took.
+    The image is resized at the first access; the encoder then uses it, too.
+
+    Args:
+        frame: The camera's image.
+        input_wh: Width and height of the network's input.
+        encoder: The camera's encoder.
+
+    Attributes:
+        resize_s: Seconds that the resize took; 0 before it.
     """
 
     def __init__(self, frame: Frame, input_wh: tuple[int, int], encoder: Encoder) -> None:
@@ -31,83 +35,113 @@ class FrameView:
 
     @cached_property
     def image(self) -> np.ndarray:
+        """The network's input: uint8 [height, width, 3], RGB."""
         start = time.perf_counter()
-        image = make_view(self._frame, self._input_wh).image
+        image = resize_frame(self._frame, self._input_wh)
         self.resize_s = time.perf_counter() - start
         return image
 
     @cached_property
     def change(self) -> np.ndarray:
-        return self._encoder.pending(self.image)
+        """Share of each region that would send events if it were attended: float32 [rows, cols], 0 to 1."""
+        return self._encoder.measure_change(self.image)
 
 
 class Encoder:
-    """Remembers for every input value what the receiver was told (the reference), and sends what changed since.
+    """Keeps for every input value what was sent of it (the reference), and sends what has changed since.
 
     An event carries the difference between the value and its reference, in the encoder's units
     (``rint(64 * (v / 255 - mean) / std)``, a table over the 256 values of a channel), once it reaches the threshold. It
     is clipped to 8 bits; the rest follows with the next frame. The comparison is with what was last *sent*, so a slow
     ramp fires as soon as it has added up.
 
-    A masked region sends nothing and keeps its reference: to the network it looks as it did when it was last sent, and
-    once attended again, the whole difference is sent.
+    A masked region sends nothing and keeps its reference: to the network it looks as it did when it was last sent.
+    Once it is attended again, the whole difference is sent.
 
     Source of the rule: Lava's ``DeltaEncoder`` (lava-nc 0.10), whose state ``act - residue`` is this reference.
+
+    Args:
+        input_table: int [256, channels], each value within 15 bits.
+        threshold: In the table's units.
+        input_wh: Width and height of the network's input.
+
+    Attributes:
+        shape: Height, width and channels of the input.
+        grid: Its region grid.
+
+    Raises:
+        ValueError: The table has larger values: a difference could leave 16 bits.
     """
 
     def __init__(self, input_table: np.ndarray, threshold: int, input_wh: tuple[int, int]) -> None:
-        """input_table: int [256, channels], each value within 16 bits. threshold: in the table's units."""
         if input_table.min() < -(1 << 14) or input_table.max() >= 1 << 14:
             raise ValueError("the input table must fit 15 signed bits, or a difference could leave 16")
         self.shape = (input_wh[1], input_wh[0], input_table.shape[1])
         self.grid = RegionGrid.of_input(input_wh)
         self._table = np.ascontiguousarray(input_table, np.int16)
-        self._line = _line_of(input_table)
+        self._line = _make_line(input_table)
         self._threshold = max(1, min(threshold, np.iinfo(np.int16).max))
         self._reference = aligned(int(np.prod(self.shape)), np.int16)
         self._changes = ChangeMap(*self.shape)
-        self._attended, self._sounding = np.zeros(self.grid.cols, np.int32), self.grid.full(False)
+        # Attended regions of a row, and regions whose changes may not be 0.
+        self._work = np.zeros(self.grid.cols, np.int32), self.grid.full(False)
 
     def step(self, image: np.ndarray, keep: np.ndarray) -> Events:
-        """image: uint8 [height, width, channels]. keep: bool [rows, cols], True = attended.
+        """Encodes one image.
 
-        Raises ValueError when one of them has another shape.
+        Args:
+            image: uint8 [height, width, channels].
+            keep: bool [rows, cols], True = attended.
+
+        Returns:
+            The events, a view of buffers: valid until the next call.
+
+        Raises:
+            ValueError: An array has another shape.
         """
         if image.shape != self.shape or keep.shape != self.grid.shape:
             raise ValueError(f"an image of {list(image.shape)} and a mask of {list(keep.shape)}: expected "
                              f"{list(self.shape)} and {list(self.grid.shape)}")
-        changes, channels = self._changes, self.shape[2]
-        place = (keep, self.shape[0], self.grid.cols, self._reference, changes.value, changes.fired,
-                 changes.words, changes.spikes, self._attended, self._sounding)
+        changes = self._changes
+        arrays = changes.value, changes.fired, changes.spikes
         if self._line is None:
-            changes.events = encoding.encode_by_table(
-                image.reshape(-1), self._table, channels, changes.stored, self._threshold, *place)
+            changes.events = kernels.encode_by_table(
+                image.reshape(-1), self._table, changes.stored, self._threshold, keep, self._reference, arrays,
+                changes.words, self._work)
         else:
-            encode = encoding.affine_encoder(channels, changes.stored)
-            changes.events = encode(image.reshape(-1), self._line, self._threshold, *place)
+            encode = kernels.affine_encoder(self.shape[2], changes.stored)
+            changes.events = encode(
+                image.reshape(-1), self._line, self._threshold, keep, self._reference, arrays, changes.words,
+                self._work)
         return Events(changes)
 
-    def pending(self, image: np.ndarray) -> np.ndarray:
-        """How much of each region would send events if it were attended: float32 [rows, cols], 0 to 1.
+    def measure_change(self, image: np.ndarray) -> np.ndarray:
+        """Estimates how much of each region would send events if it were attended, from some pixels of one channel.
 
-        An estimate from some pixels of the middle channel; nothing is sent, and no reference moves.
+        Nothing is sent, and no reference changes.
+
+        Args:
+            image: uint8 [height, width, channels].
+
+        Returns:
+            float32 [rows, cols], 0 to 1.
         """
         channel = self.shape[2] // 2
         share = np.empty(self.grid.shape, np.float32)
-        changed_share(image.reshape(-1), np.ascontiguousarray(self._table[:, channel]), channel, self.shape[2],
-                      self._threshold, self._reference, share)
+        kernels.measure_change(image.reshape(-1), np.ascontiguousarray(self._table[:, channel]), channel, self.shape[2],
+                               self._threshold, self._reference, share)
         return share
 
     def reset(self) -> None:
-        """Forgets everything: the next frame is sent as a first one."""
+        """Forgets all references: the next frame is sent as a first one."""
         self._reference[:] = 0
         self._changes.clear()
-        self._sounding[:] = False
+        self._work[1][:] = False
 
 
-def _line_of(table: np.ndarray) -> np.ndarray | None:
-    """int16, flat: ``affine_parameters`` for the 16 pixels that vectors take at a time; None when that cannot be."""
-    if table.shape[1] > encoding.MAX_VECTOR_CHANNELS or config.DISABLE_JIT:
+def _make_line(table: np.ndarray) -> np.ndarray | None:
+    """``affine_parameters`` for the 16 pixels of a vector, int16, flat; None when the table is not affine."""
+    if table.shape[1] > kernels.MAX_VECTOR_CHANNELS or config.DISABLE_JIT:
         return None
-    numbers = affine_parameters(table)
+    numbers = kernels.affine_parameters(table)
     return None if numbers is None else np.tile(numbers, WORD).ravel()

@@ -1,24 +1,23 @@
-"""How much of each region waits to be sent: a look at some of its pixels, without sending anything.
+"""Kernels of the sigma-delta input encoder. The reference implementation is ``engine.reference.ReferenceEncoder``.
 
-The input table as a straight line in integers, so that vectors can compute it instead of looking it up.
+An event is sent when |value - reference| reaches the threshold; it carries the difference, clipped to 8 bits, by which
+the reference then advances. Masked regions send nothing and keep their reference.
 
-For a byte ``v`` and 16-bit numbers of its channel::
+Values come from a table over the 256 values of a byte. Normalisation is affine before it is rounded, so usually vector
+instructions can compute the table as a straight line in integers: for a byte ``v`` and 16-bit numbers of its channel ::
 
     value(v) = v * whole + base + ((v * slope >> 8) + offset >> 8)
 
 ``v * slope >> 8`` is the upper half of a 16-bit product, of ``v << 8``, and with ``slope`` below 2**16 and ``offset``
 below 2**8 no sum behind it leaves 16 unsigned bits. As floors of floors are floors, this is a line with a slope of
 ``whole + slope / 2**16`` and an offset of ``base + offset / 2**8``.
-
-Kernels of the sigma-delta input encoder. The twin is ``reference_network.ReferenceEncoder``.
-
-An event is sent when |value - reference| reaches the threshold; it carries the difference, clipped to 8 bits, by which
-the reference then advances. Masked regions send nothing and keep their reference.
 """
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from functools import cache
+from typing import Any
 
 import numpy as np
 from llvmlite import ir
@@ -30,25 +29,34 @@ from ..core.events import BLOCK, FRAME, WORD
 from ..jit.cache import kernel
 from ..jit.simd import I8, I16, I32, I64, bits_set, constant, load, pointer, shuffle, splat, store
 
-EVERY_LINE, EVERY_PIXEL = 8, 2
-"""Every eighth line, and in it every second pixel: 16 of a region's 256, chosen by where they lie."""
+Arrays = tuple[np.ndarray, ...]
+
+SAMPLED_LINE, SAMPLED_PIXEL = 8, 2
+"""Every eighth line, and in it every second pixel: 16 of a region's 256 pixels, chosen by where they lie."""
 
 
 @kernel
-def changed_share(image, column, channel, channels, threshold, reference, result):
-    """Share of the pixels looked at whose value is away from its reference by the threshold or more, 0 to 1.
+def measure_change(image: np.ndarray, column: np.ndarray, channel: int, channels: int, threshold: int,
+                   reference: np.ndarray, result: np.ndarray) -> None:
+    """Measures the share of some pixels of each region whose value is away from its reference by the threshold or more.
 
-    image: uint8 and reference: int16, flat, [16 * rows, 16 * cols, channels]. column: int16 [256], the values of that
-    channel. result: float32 [rows, cols].
+    Args:
+        image: uint8 [16 * rows, 16 * cols, channels], flat.
+        column: int16 [256], the values of the channel that is used.
+        channel: Number of that channel.
+        channels: Number of channels.
+        threshold: At least 1.
+        reference: int16, flat, of the image's shape.
+        result: float32 [rows, cols], 0 to 1, written.
     """
     rows, cols = result.shape
-    part = np.float32(EVERY_LINE * EVERY_PIXEL) / np.float32(WORD * WORD)
+    part = np.float32(SAMPLED_LINE * SAMPLED_PIXEL) / np.float32(WORD * WORD)
     for row in range(rows):
         for region in range(cols):
             changed = 0
-            for y in range(row * WORD + EVERY_LINE // 2, (row + 1) * WORD, EVERY_LINE):
+            for y in range(row * WORD + SAMPLED_LINE // 2, (row + 1) * WORD, SAMPLED_LINE):
                 line = (y * cols + region) * WORD * channels + channel
-                for x in range(0, WORD, EVERY_PIXEL):
+                for x in range(0, WORD, SAMPLED_PIXEL):
                     at = line + x * channels
                     difference = np.int32(column[image[at]]) - np.int32(reference[at])
                     changed += abs(difference) >= threshold
@@ -62,26 +70,32 @@ _SEARCH = 400
 
 
 def affine_parameters(table: np.ndarray) -> np.ndarray | None:
-    """int16 [4, channels]: whole, slope, offset and base that give the table, int [256, channels].
+    """Finds the straight lines that give a table.
 
-    Normalisation is affine before it is rounded, so they usually exist; None when they do not.
+    Args:
+        table: int [256, channels].
+
+    Returns:
+        int16 [4, channels]: whole, slope, offset and base. None when there are none.
     """
-    columns = [_line(column) for column in table.astype(np.int64).T]
+    columns = [_find_line(column) for column in table.astype(np.int64).T]
     if any(column is None for column in columns):
         return None
     # Numbers beyond 16 bits count modulo 2**16, and so does the sum: that is right, because a table has 15 bits.
-    return np.array(columns, np.int64).T.astype(np.uint16).view(np.int16)
+    numbers: np.ndarray = np.array(columns, np.int64).T.astype(np.uint16).view(np.int16)
+    return numbers
 
 
 def affine_values(numbers: np.ndarray) -> np.ndarray:
-    """int16 [256, channels]: the table that such numbers stand for; the equation above, plainly."""
+    """Computes the table that ``affine_parameters`` stand for: int16 [256, channels]."""
     whole, slope, offset, base = numbers.astype(np.int64)
     byte = np.arange(256, dtype=np.int64)[:, None]
     part = (byte * (slope % (1 << SLOPE_BITS)) >> OFFSET_BITS) + offset >> OFFSET_BITS
-    return (byte * whole + base + part).astype(np.int16)
+    values: np.ndarray = (byte * whole + base + part).astype(np.int16)
+    return values
 
 
-def _line(column: np.ndarray) -> tuple[int, int, int, int] | None:
+def _find_line(column: np.ndarray) -> tuple[int, int, int, int] | None:
     """The numbers of one channel, int64 [256]."""
     byte, unit = np.arange(len(column), dtype=np.int64), 1 << SLOPE_BITS
     middle = round((column[-1] - column[0]) * unit / (len(column) - 1))
@@ -90,7 +104,8 @@ def _line(column: np.ndarray) -> tuple[int, int, int, int] | None:
         least = (column << SLOPE_BITS) - byte * steep
         offset = -(-int(least.max()) >> OFFSET_BITS)
         if offset << OFFSET_BITS < least.min() + unit:
-            return (*divmod(steep, unit), *reversed(divmod(offset, 1 << OFFSET_BITS)))
+            (whole, slope), (base, rest) = divmod(steep, unit), divmod(offset, 1 << OFFSET_BITS)
+            return whole, slope, rest, base
     return None
 
 
@@ -99,22 +114,33 @@ MAX_VECTOR_CHANNELS = 4
 
 
 @intrinsic(prefer_literal=True)
-def encode_run(typing_context, image, first, line, threshold, reference, value, target, spikes, block, channels,
-               stored):
-    """The 16 pixels of a region's line: change = clip(value of the pixel - reference).
+def encode_run(typing_context: Any, image: Any, first: Any, line: Any, threshold: Any, reference: Any, value: Any,
+               target: Any, spikes: Any, block: Any, channels: Any, stored: Any) -> Any:
+    """Encodes the 16 pixels of a region's line: change = clip(value of the pixel - reference).
 
-    image: uint8 and reference: int16, flat, from ``first`` on. line: int16 [4, 16 * channels], flat, see
-    ``affine``, whose equation this computes.
-    threshold: int16, at least 1. value: int8, from ``target`` on, gets the changes, ``stored`` to a pixel, and spikes:
-    uint64, from ``block`` on, a bit for each that is not 0. channels, stored: literals.
-    Returns the bits of the pixels that send anything, plus the number of events << 16.
+    Args:
+        typing_context: Numba's.
+        image: uint8, flat.
+        first: Index of the first value in image and reference.
+        line: int16 [4, 16 * channels], flat, see the module's equation.
+        threshold: int16, at least 1.
+        reference: int16, flat, updated.
+        value: int8, flat; the changes are written, ``stored`` to a pixel.
+        target: Index of the first change in ``value``.
+        spikes: uint64; a bit is set for each change that is not 0.
+        block: Index of its first element.
+        channels: Literal.
+        stored: Literal, channels with padding.
+
+    Returns:
+        Bits of the pixels that send anything, plus the number of events << 16.
     """
     each, width = channels.literal_value, stored.literal_value
     lanes = WORD * each
     signature = types.int64(image, types.intp, line, types.int16, reference, value, types.intp, spikes, types.intp,
                             channels, stored)
 
-    def generate(context, builder, signature, arguments):
+    def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
         b, kinds = builder, signature.args
         zero = ir.Constant(I64, 0)
         wide, half, narrow = (ir.VectorType(kind, lanes) for kind in (I32, I16, I8))
@@ -127,9 +153,9 @@ def encode_run(typing_context, image, first, line, threshold, reference, value, 
         part = b.lshr(b.add(part, offset), constant(half, OFFSET_BITS))
         now = b.add(b.add(b.mul(b.zext(pixels, half), whole), base), part)
         references = pointer(context, b, kinds[4], arguments[4], arguments[1], I16)
-        told = load(b, references, half, 0, 2)
-        change = _apply_threshold(b, b.sub(now, told), splat(b, arguments[3], half))
-        store(b, b.add(told, change), references, 0, 2)
+        reference = load(b, references, half, 0, 2)
+        change = _apply_threshold(b, b.sub(now, reference), splat(b, arguments[3], half))
+        store(b, b.add(reference, change), references, 0, 2)
         change = b.trunc(change, narrow)
         order = [p * each + c if c < each else lanes for p in range(WORD) for c in range(width)]
         spread = shuffle(b, change, constant(narrow, 0), order)
@@ -137,15 +163,15 @@ def encode_run(typing_context, image, first, line, threshold, reference, value, 
         there = b.bitcast(b.icmp_signed("!=", spread, constant(spread.type, 0)), ir.IntType(WORD * width))
         store(b, there, pointer(context, b, kinds[7], arguments[7], arguments[8], I64), 0, 8)
         pixel = ir.VectorType(ir.IntType(8 * width), WORD)
-        speaking = b.bitcast(b.icmp_signed("!=", b.bitcast(spread, pixel), constant(pixel, 0)), ir.IntType(WORD))
+        firing = b.bitcast(b.icmp_signed("!=", b.bitcast(spread, pixel), constant(pixel, 0)), ir.IntType(WORD))
         events = bits_set(b, there)
-        return b.or_(b.zext(speaking, I64), b.shl(events, ir.Constant(I64, WORD)))
+        return b.or_(b.zext(firing, I64), b.shl(events, ir.Constant(I64, WORD)))
 
     return signature, generate
 
 
-def _apply_threshold(b, change, threshold):
-    """Changes that reach the threshold, cut to what a message may be; the others 0."""
+def _apply_threshold(b: Any, change: Any, threshold: Any) -> Any:
+    """Changes that reach the threshold, clipped to a message's range; the others 0."""
     kind = change.type
     minus = b.sub(constant(kind, 0), change)
     size = b.select(b.icmp_signed(">", change, minus), change, minus)
@@ -156,12 +182,24 @@ def _apply_threshold(b, change, threshold):
 
 
 @kernel
-def attended_regions(keep, row, regions, value, stored, fired, words, spikes, attended, sounding):
-    """Lists the attended regions of one row of regions, and empties the masked ones where they have sent before.
+def list_attended(keep: np.ndarray, row: int, stored: int, changes: Arrays, words: int, work: Arrays) -> int:
+    """Lists the attended regions of one row of regions, and empties the masked ones that have sent before.
 
-    value, fired, spikes: see ``ChangeMap``. attended: int32 [regions], filled from the front. sounding: bool
-    [.., regions], those that may not be empty. Returns how many are attended.
+    Args:
+        keep: bool [rows, regions].
+        row: Number of the row.
+        stored: Channels with padding.
+        changes: value, fired and spikes of ``ChangeMap``; those of masked regions are set to 0.
+        words: Words of a line of ``fired``.
+        work: attended, int32 [regions], filled from the front; and filled, bool [rows, regions], regions whose changes
+            may not be 0.
+
+    Returns:
+        How many regions are attended.
     """
+    value, fired, spikes = changes
+    attended, filled = work
+    regions = keep.shape[1]
     pitch = regions * WORD + 2 * FRAME
     blocks = WORD * stored // BLOCK
     found = 0
@@ -169,11 +207,11 @@ def attended_regions(keep, row, regions, value, stored, fired, words, spikes, at
         if keep[row, region]:
             attended[found] = region
             found += 1
-            sounding[row, region] = True
+            filled[row, region] = True
             continue
-        if not sounding[row, region]:
+        if not filled[row, region]:
             continue
-        sounding[row, region] = False
+        filled[row, region] = False
         for y in range(row * WORD, (row + 1) * WORD):
             word = (y + FRAME) * words + 1 + region
             if fired[word] != 0:
@@ -185,47 +223,63 @@ def attended_regions(keep, row, regions, value, stored, fired, words, spikes, at
 
 
 @cache
-def affine_encoder(channels, stored):
-    """The kernel for few channels whose table is a straight line (see ``affine``), by vectors."""
+def affine_encoder(channels: int, stored: int) -> Callable[..., int]:
+    """Makes the kernel for few channels whose table is a straight line; it uses vectors."""
 
     @kernel
-    def encode(image, line, threshold, keep, rows, regions, reference, value, fired, words, spikes, attended,
-               sounding):
-        """image: uint8, reference: int16, [rows, 16 * regions, channels], flat. keep: bool [.., regions], a region for
-        16 lines. value, fired, spikes: see ``ChangeMap``. attended, sounding: see
-        ``attended_regions``. Returns the number of events.
+    def encode(image: np.ndarray, line: np.ndarray, threshold: int, keep: np.ndarray, reference: np.ndarray,
+               changes: Arrays, words: int, work: Arrays) -> int:
+        """Encodes an image.
+
+        Args:
+            image: uint8 [16 * rows, 16 * regions, channels], flat.
+            line: See ``encode_run``.
+            threshold: At least 1.
+            keep: bool [rows, regions].
+            reference: int16, flat, of the image's shape; updated.
+            changes: value, fired and spikes of ``ChangeMap``; written.
+            words: Words of a line of ``fired``.
+            work: See ``list_attended``.
+
+        Returns:
+            The number of events.
         """
+        value, fired, spikes = changes
+        rows, regions = keep.shape
         run = WORD * channels
         pitch = regions * WORD + 2 * FRAME
         events = 0
-        for row in range(rows // WORD):
+        for row in range(rows):
             # A list, so that the lines of a region row have no branch that a processor could guess wrong.
-            found = attended_regions(keep, row, regions, value, stored, fired, words, spikes, attended, sounding)
+            found = list_attended(keep, row, stored, changes, words, work)
             for y in range(row * WORD, (row + 1) * WORD):
                 for i in range(found):
-                    region = attended[i]
-                    answer = encode_run(
+                    region = work[0][i]
+                    outcome = encode_run(
                         image, (y * regions + region) * run, line, threshold, reference,
                         value, ((y + FRAME) * pitch + FRAME + region * WORD) * stored,
                         spikes, (y * regions + region) * WORD * stored // BLOCK, channels, stored)
-                    fired[(y + FRAME) * words + 1 + region] = answer & 0xFFFF
-                    events += answer >> 16
+                    fired[(y + FRAME) * words + 1 + region] = outcome & 0xFFFF
+                    events += outcome >> 16
         return events
 
     return encode
 
 
 @kernel
-def encode_by_table(image, table, channels, stored, threshold, keep, rows, regions, reference, value, fired, words,
-                    spikes, attended, sounding):
-    """As ``affine_encoder``, for any table: int16 [256, channels]."""
+def encode_by_table(image: np.ndarray, table: np.ndarray, stored: int, threshold: int, keep: np.ndarray,
+                    reference: np.ndarray, changes: Arrays, words: int, work: Arrays) -> int:
+    """As the kernels of ``affine_encoder``, for any table: int16 [256, channels]."""
+    value, fired, spikes = changes
+    rows, regions = keep.shape
+    channels = table.shape[1]
     pitch = regions * WORD + 2 * FRAME
     blocks = WORD * stored // BLOCK
     events = 0
-    for row in range(rows // WORD):
-        found = attended_regions(keep, row, regions, value, stored, fired, words, spikes, attended, sounding)
+    for row in range(rows):
+        found = list_attended(keep, row, stored, changes, words, work)
         for y in range(row * WORD, (row + 1) * WORD):
-            for region in attended[:found]:
+            for region in work[0][:found]:
                 word = (y + FRAME) * words + 1 + region
                 target = ((y + FRAME) * pitch + FRAME + region * WORD) * stored
                 block = (y * regions + region) * blocks

@@ -1,0 +1,1 @@
+"""Masks: which regions of each frame are sent."""

@@ -162,7 +162,8 @@ class AdaptiveSource(OccupancyLearner):
         super().__init__(grid, image_wh, first, adaptive.ring, adaptive.half_life)
         self._cover = adaptive.cover
         self._made_of: OccupancyStats | None = None
-        self._keep, self._ranks = grid.full(True), None
+        self._keep = grid.full(True)
+        self._ranks: np.ndarray | None = None
 
     @property
     def keep(self) -> np.ndarray:

@@ -203,7 +203,7 @@ class RegionBudget:
             keep = select_best(ranks, self._regions)
         else:
             asked = proposals[ATTENTION]
-            keep = select_best(np.where(asked, -np.inf, ranks), max(self._regions, np.count_nonzero(asked)))
+            keep = select_best(np.where(asked, -np.inf, ranks), max(self._regions, int(np.count_nonzero(asked))))
             # What only the planner asks for does not count as a share of the masks.
             keep &= ~asked | np.logical_or.reduce([mask for mask in (static, dynamic) if mask is not None])
         if static is not None and dynamic is not None:

@@ -14,16 +14,21 @@ from .heat import compute_heat, grow_mask, min_cover_mask, top_k_mask
 WHOLE_SHARE = 0.8
 """An object of which less is attended, but at least ``OBSERVED_SHARE``, is cut: its box will suffer."""
 
-SIZE_BORDERS_PX = (24, 64, 128)
-"""Heights in picture pixels that part small from large objects."""
+SIZE_LIMITS_PX = (24, 64, 128)
+"""Heights in image pixels that separate small from large objects."""
 
 
 @dataclass(frozen=True)
 class Target:
-    """How large the mask is to be: ``cover``, the share of the heat that it holds, or ``keep``, the share of regions
-    that it attends; the other one is None. ring: regions that it is widened by afterwards.
+    """How large a static mask is to be. Exactly one of cover and keep is given.
 
-    Raises UserError unless exactly one is given and lies between 0 (not included) and 1.
+    Attributes:
+        cover: Share of the heat that it holds, above 0 to 1.
+        keep: Share of the regions that it attends, above 0 to 1.
+        ring: Regions that it is widened by afterwards.
+
+    Raises:
+        UserError: A value is out of range, or both or none of cover and keep are given.
     """
 
     cover: float | None
@@ -40,7 +45,17 @@ class Target:
             raise UserError(f"ring {self.ring}: must be 0 to 100 regions")
 
     def mask(self, heat: np.ndarray) -> np.ndarray:
-        """bool [rows, cols]. Raises UserError when there is no heat."""
+        """Makes the mask.
+
+        Args:
+            heat: float64 [rows, cols].
+
+        Returns:
+            bool [rows, cols].
+
+        Raises:
+            UserError: There is no heat.
+        """
         keep = min_cover_mask(heat, self.cover or 1.0)
         if self.keep is not None:
             keep = top_k_mask(heat, max(1, round(self.keep * heat.size)))
@@ -49,9 +64,14 @@ class Target:
 
 @dataclass(frozen=True)
 class CoverageLoss:
-    """Objects of a class in a range of heights. lost: hardly attended (below half). cut: attended below 80 %.
+    """What a mask loses of the objects of a class in a range of heights.
 
-    size: such as "24 to 63 px".
+    Attributes:
+        name: The class.
+        size: The range, such as "24 to 63 px".
+        objects: Number of objects.
+        lost: Objects of which less than half is attended.
+        cut: Objects of which less than 80 % is attended, but not lost.
     """
 
     name: str
@@ -62,7 +82,13 @@ class CoverageLoss:
 
 
 class Calibration:
-    """Collects objects, frame by frame, over any number of sources that share a grid."""
+    """Collects objects, frame by frame, over any number of sources that share a grid.
+
+    Attributes:
+        grid: The region grid.
+        heat: float64 [rows, cols], see ``heat.compute_heat``.
+        frames: Number of frames so far.
+    """
 
     def __init__(self, grid: RegionGrid) -> None:
         self.grid = grid
@@ -72,40 +98,55 @@ class Calibration:
 
     @property
     def objects(self) -> int:
+        """Number of objects so far."""
         return sum(len(names) for _, names, _ in self._boxes)
 
     def add(self, boxes: np.ndarray, names: Sequence[str], image_wh: tuple[int, int]) -> None:
-        """boxes: float [n, 4], x0 y0 x1 y1 in picture pixels, of one frame. names: the class of each."""
+        """Takes the objects of one frame.
+
+        Args:
+            boxes: float [n, 4], x0 y0 x1 y1 in image pixels.
+            names: The class of each.
+            image_wh: Width and height of the image.
+        """
         self.frames += 1
         if len(names):
             self.heat += compute_heat(boxes, self.grid, image_wh)
             self._boxes.append((np.asarray(boxes, np.float64), names, image_wh))
 
     def losses(self, keep: np.ndarray) -> list[CoverageLoss]:
-        """What a mask would lose of the objects it was made from, by class and height; classes with most objects
-        first. Held-out pictures may show other objects elsewhere: this is a lower bound.
+        """Counts what a mask would lose of the collected objects.
+
+        Other images may show other objects elsewhere: this is a lower bound.
+
+        Args:
+            keep: The mask, bool [rows, cols].
+
+        Returns:
+            One entry for each class and range of heights; classes with most objects first.
         """
         rows: dict[tuple[str, int], list[float]] = {}
         for boxes, names, image_wh in self._boxes:
             shares = coverage(boxes, keep, image_wh)
-            sizes = np.searchsorted(SIZE_BORDERS_PX, boxes[:, 3] - boxes[:, 1], side="right")
+            sizes = np.searchsorted(SIZE_LIMITS_PX, boxes[:, 3] - boxes[:, 1], side="right")
             for name, size, share in zip(names, sizes, shares):
                 rows.setdefault((name, int(size)), []).append(float(share))
         totals: dict[str, int] = {}
-        for (name, _), shares in rows.items():
-            totals[name] = totals.get(name, 0) + len(shares)
+        for (name, _), values in rows.items():
+            totals[name] = totals.get(name, 0) + len(values)
         order = sorted(rows, key=lambda key: (-totals[key[0]], key))
-        return [_loss(name, size, np.array(rows[name, size])) for name, size in order]
+        return [_count_losses(name, size, np.array(rows[name, size])) for name, size in order]
 
 
-def _loss(name: str, size: int, shares: np.ndarray) -> CoverageLoss:
+def _count_losses(name: str, size: int, shares: np.ndarray) -> CoverageLoss:
     lost = int(np.count_nonzero(shares < OBSERVED_SHARE))
-    return CoverageLoss(name, size_text(size), len(shares), lost, int(np.count_nonzero(shares < WHOLE_SHARE)) - lost)
+    return CoverageLoss(
+        name, size_text(size), len(shares), lost, int(np.count_nonzero(shares < WHOLE_SHARE)) - lost)
 
 
 def size_text(size: int) -> str:
     """The range of heights of that number, in words."""
-    borders = (0, *SIZE_BORDERS_PX)
-    if size == len(SIZE_BORDERS_PX):
-        return f"{borders[size]} px and more"
-    return f"below {borders[1]} px" if size == 0 else f"{borders[size]} to {borders[size + 1] - 1} px"
+    limits = (0, *SIZE_LIMITS_PX)
+    if size == len(SIZE_LIMITS_PX):
+        return f"{limits[size]} px and more"
+    return f"below {limits[1]} px" if size == 0 else f"{limits[size]} to {limits[size + 1] - 1} px"

@@ -42,9 +42,10 @@ class MaskComposer:
         self.grid, self.image_wh, self.sources = grid, image_wh, tuple(sources)
         self.refresh_period, self.budget = refresh_period, budget
         adaptive = [source for source in self.sources if isinstance(source, AdaptiveSource)]
-        self.learner = adaptive[0] if adaptive else OccupancyLearner(grid, image_wh)
-        self._observers = self.sources if adaptive else (*self.sources, self.learner)
-        self._asked = (*self.sources, AttentionSource())
+        self.learner: OccupancyLearner = adaptive[0] if adaptive else OccupancyLearner(grid, image_wh)
+        self._observers: Sequence[MaskSource | OccupancyLearner] = (
+            self.sources if adaptive else (*self.sources, self.learner))
+        self._asked: Sequence[MaskSource] = (*self.sources, AttentionSource())
 
     def compose(self, context: MaskContext) -> RegionMask:
         """Makes the mask of the next frame.

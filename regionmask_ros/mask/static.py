@@ -9,6 +9,7 @@ import io
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
+from typing import BinaryIO
 
 import cv2
 import numpy as np
@@ -108,7 +109,7 @@ def read_static_mask(path: str) -> StaticMaskFile:
         The mask.
 
     Raises:
-        UserError: The file is not such a mask; one line with the file and the cause.
+        InvalidFile: The file is not such a mask. A UserError: one line with the file and the cause.
     """
     try:
         with open_regular(path) as file:
@@ -147,7 +148,7 @@ def save_static_mask(path: str, keep: np.ndarray, region_px: int, heat: np.ndarr
 
 
 def _decode_png(data: bytes) -> np.ndarray:
-    """uint8 [h, w] brightness, times opacity."""
+    """Brightness times opacity, uint8 [height, width]."""
     damage = find_damage(data)
     if damage:
         raise InvalidFile(damage)
@@ -159,18 +160,18 @@ def _decode_png(data: bytes) -> np.ndarray:
     if pixels is None or pixels.shape[:2] != (height, width):
         raise InvalidFile("damaged PNG image")
     if pixels.dtype == np.uint16:
-        pixels = (pixels >> 8).astype(np.uint8)
+        pixels = np.asarray(pixels // 256, np.uint8)
     if pixels.ndim == 2:
         return pixels
-    grey = cv2.cvtColor(np.ascontiguousarray(pixels[:, :, :3]), cv2.COLOR_BGR2GRAY)
+    gray = np.asarray(cv2.cvtColor(np.ascontiguousarray(pixels[:, :, :3]), cv2.COLOR_BGR2GRAY))
     if pixels.shape[2] == 4:
-        grey = (grey.astype(np.uint16) * pixels[:, :, 3] // 255).astype(np.uint8)
-    return grey
+        gray = np.asarray(gray.astype(np.uint16) * pixels[:, :, 3] // 255, np.uint8)
+    return gray
 
 
 def _from_image(attended: np.ndarray, grid: RegionGrid, image_wh: tuple[int, int]) -> np.ndarray:
     if attended.shape == grid.shape:
-        return attended.copy()
+        return np.array(attended)
     height, width = attended.shape
     if (width, height) != image_wh:
         raise InvalidFile(
@@ -183,7 +184,7 @@ def _from_image(attended: np.ndarray, grid: RegionGrid, image_wh: tuple[int, int
     return keep
 
 
-def _read_npz(file: io.BufferedReader) -> tuple[np.ndarray, int, np.ndarray | None]:
+def _read_npz(file: BinaryIO) -> tuple[np.ndarray, int, np.ndarray | None]:
     archive = open_zip(file)
     keep, region_px = (read_array(archive, name, "biu", "a mask") for name in ("keep", "region_px"))
     if keep.dtype != np.bool_ or keep.ndim != 2 or region_px.ndim or region_px.dtype.kind not in "iu":
@@ -192,7 +193,8 @@ def _read_npz(file: io.BufferedReader) -> tuple[np.ndarray, int, np.ndarray | No
         return keep, int(region_px), None
     heat = read_array(archive, "heat", "biu", "a mask")
     if heat.dtype != np.uint16 or heat.shape != keep.shape:
-        raise InvalidFile(f"not a mask: its heat must be uint16 {list(keep.shape)}, not {heat.dtype} {list(heat.shape)}")
+        raise InvalidFile(
+            f"not a mask: its heat must be uint16 {list(keep.shape)}, not {heat.dtype} {list(heat.shape)}")
     return keep, int(region_px), heat
 
 
@@ -200,4 +202,4 @@ def _from_regions(keep: np.ndarray, region_px: int, grid: RegionGrid) -> np.ndar
     if keep.shape != grid.shape or region_px != grid.region_px:
         made = f"{keep.shape[0]}x{keep.shape[1]} regions of {region_px} pixels"
         raise InvalidFile(f"made for {made}, but this input has {grid.rows}x{grid.cols} of {grid.region_px}")
-    return keep.copy()
+    return np.array(keep)

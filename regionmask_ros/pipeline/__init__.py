@@ -1,0 +1,1 @@
+"""The pipeline of one camera, from frames to detections."""

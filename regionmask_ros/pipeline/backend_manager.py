@@ -21,7 +21,7 @@ from ..errors import UserError
 from ..network.graph import Network
 from .backend_health import NOTICE_LIFETIME_S, BackendHealth, BackendNotice
 from .settings import PipelineSettings
-from .warmup import follow_an_object
+from .warmup import track_an_object
 
 CLOSE_TIMEOUT_S = 10.0
 """``BackendManager.close`` waits this long for each backend that is still closing."""
@@ -352,4 +352,4 @@ def _warm_up(backend: Backend, network: Network, input_wh: tuple[int, int]) -> N
         backend.submit(events, None)
         backend.poll(0.0)
         backend.reset()
-    follow_an_object()
+    track_an_object()

@@ -202,8 +202,8 @@ class Pipeline:
             settings: They may differ from the current ones in ``RECONFIGURABLE`` only.
 
         Raises:
-            UserError: Another setting differs, the static mask cannot be read or does not fit the camera, or the network
-                has no class of a name. Nothing has changed then.
+            UserError: Another setting differs, the static mask cannot be read or does not fit the camera, or the
+                network has no class of a name. Nothing has changed then.
         """
         settings = settings.for_network(self.network)
         for name, value in vars(settings).items():

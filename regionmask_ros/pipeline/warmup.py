@@ -1,4 +1,7 @@
-"""Compiles the kernels and keeps them on disk, so that the first start is quick: ``python -m regionmask_ros.pipeline.warmup``."""
+"""Compiles the kernels and keeps them on disk, so that the first start is quick.
+
+Run it as ``python -m regionmask_ros.pipeline.warmup``.
+"""
 
 from __future__ import annotations
 
@@ -33,8 +36,8 @@ class _Layers:
 
 
 def compile_kernels() -> None:
-    """Runs every kernel of the fastest path once, on small layers with the types of real ones; compiles if need be."""
-    follow_an_object()
+    """Runs every kernel of the fastest kernel set once, on small layers with the types of real ones."""
+    track_an_object()
     side, inputs, layers = 32, 3, []
     for channels in CHANNELS:
         weight = np.ones((channels, inputs, 3, 3), np.int32)
@@ -46,10 +49,10 @@ def compile_kernels() -> None:
     for table in (np.arange(768).reshape(256, 3) ** 2 % 97, input_table()):
         encoder = Encoder(table, 6, (side, side))
         events = encoder.step(image, np.ones((2, 2), bool))
-        change = encoder.pending(image)
-    # Any picture will do, as the network makes its own of it.
+        change = encoder.measure_change(image)
+    # An image of any size will do: the network downsamples it.
     LightNetwork(load_weights().arrays, (side, side)).run(image, change)
-    # Each rule has kernels of its own: the usual one, and the one that the presets' thresholds are for.
+    # Each arithmetic has kernels of its own: the default, and the one of the tuned thresholds.
     for arithmetic in dict.fromkeys((CARRY, bundled_thresholds().arithmetic)):
         engine = EventEngine(packed, (side, side), arithmetic)
         engine.step_changes(events.changes)
@@ -59,12 +62,12 @@ def compile_kernels() -> None:
         engine.step(events.index, np.full(len(events), 1 << 16, np.int32))
 
 
-def follow_an_object() -> None:
-    """What runs between a head and the next mask: a box that is detected, and one that rests in the next frame."""
+def track_an_object() -> None:
+    """Runs the kernels between a head and the next mask: with a box that is detected, and not observed afterwards."""
     grid, image_wh = RegionGrid(6, 6), (96, 96)
     image = np.zeros((*image_wh, 3), np.uint8)
     images = [downsample(image)]
-    # Some sources lend their pictures for reading only, which is another type to Numba.
+    # Some sources give read-only images, which are another type to Numba.
     image.flags.writeable = False
     images.append(downsample(image))
     found = decode(np.zeros((1, 1, 6), np.int32), YoloHead(((0.3, 0.6),), 1, 0.0), image_wh, 0.0, 0.5)
@@ -79,10 +82,12 @@ def follow_an_object() -> None:
 
 
 def main() -> None:
+    """Compiles all kernels, and prints how long it took."""
     start = time.perf_counter()
     print("compiling kernels ...", flush=True)
     compile_kernels()
-    print(f"kernels ready after {time.perf_counter() - start:.1f} s ({description(available_kernel_sets()[0])})", flush=True)
+    elapsed = time.perf_counter() - start
+    print(f"kernels ready after {elapsed:.1f} s ({description(available_kernel_sets()[0])})", flush=True)
 
 
 if __name__ == "__main__":

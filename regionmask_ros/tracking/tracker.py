@@ -8,6 +8,7 @@ a slow object moves: a velocity counts as far as it is known.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -59,7 +60,11 @@ class Tracks:
     @classmethod
     def none(cls) -> Tracks:
         """No object, before the first frame."""
-        return cls(*_make_arrays(0))
+        return cls._of(_make_arrays(0), 0, -1)
+
+    @classmethod
+    def _of(cls, arrays: Sequence[np.ndarray], next_id: int, last_frame: int) -> Tracks:
+        return cls(*arrays, next_id=next_id, last_frame=last_frame)  # type: ignore[arg-type, misc]
 
     def __len__(self) -> int:
         return len(self.ids)
@@ -79,7 +84,7 @@ class Tracks:
 
     def select(self, which: np.ndarray) -> Tracks:
         """Some of the objects, as copies. The argument is an index or bool [n]."""
-        return Tracks(*(value[which] for value in self.arrays), self.next_id, self.last_frame)
+        return self._of([value[which] for value in self.arrays], self.next_id, self.last_frame)
 
     def at(self, frame: int, predicted_boxes: np.ndarray, last_detected: np.ndarray) -> Tracks:
         """The same objects in that frame, which becomes the last one."""
@@ -133,7 +138,7 @@ def associate(tracks: Tracks, found: Detections, observed: np.ndarray, frame: in
     room, object_of = _make_arrays(len(tracks) + len(found)), np.empty(len(found), np.int64)
     count, next_id = advance_tracks(
         tracks.arrays, float(frame - tracks.last_frame), detections, frame, tracks.next_id, room, object_of)
-    return Tracks(*(array[:count] for array in room), next_id, frame), object_of
+    return Tracks._of([array[:count] for array in room], next_id, frame), object_of
 
 
 def keep_unobserved(tracks: Tracks, ids: np.ndarray, frame: int) -> tuple[Tracks, np.ndarray]:

@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 
 from regionmask_ros.backends import open_backend
-from regionmask_ros.core.frame import make_view
+from regionmask_ros.core.frame import resize_frame
 from regionmask_ros.core.grid import RegionGrid
 from regionmask_ros.encoder.encoder import Encoder
 from regionmask_ros.lab.backend_comparison import Comparison
@@ -51,7 +51,7 @@ def test_every_integer_and_count_is_the_same(name, input_wh, simulators, trained
     with open_source(path) as source:
         for number, frame in enumerate(islice(source.frames(), UNMASKED + MASKED)):
             keep = grid.full(True) if number < UNMASKED else rng.random(grid.shape) < 0.4
-            events = encoder.step(make_view(frame, input_wh).image, keep)
+            events = encoder.step(resize_frame(frame, input_wh), keep)
             sent += len(events)
             comparison.step(events, number)
     comparison.drain()

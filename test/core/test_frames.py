@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from regionmask_ros.core.frame import Frame, choose_input_size, make_view, parse_input_size
+from regionmask_ros.core.frame import Frame, choose_input_size, parse_input_size, resize_frame
 from regionmask_ros.errors import UserError
 
 
@@ -56,14 +56,13 @@ def test_input_sizes_are_parsed():
     assert parse_input_size("704x224") == (704, 224)
 
 
-def test_view_is_the_resized_picture_in_rgb():
+def test_the_input_is_the_resized_image_in_rgb():
     pixels = np.zeros((64, 96, 3), np.uint8)
     pixels[:, :, 0], pixels[:, :, 2] = 200, 7
-    view = make_view(Frame(pixels, "bgr", 0, "camera"), (32, 32))
-    assert view.image.shape == (32, 32, 3) and view.scale_xy == (3.0, 2.0)
-    assert (view.image == [7, 0, 200]).all()
-    same = make_view(Frame(np.ascontiguousarray(pixels[:, :, ::-1]), "rgb", 0, "camera"), (32, 32))
-    np.testing.assert_array_equal(view.image, same.image)
+    image = resize_frame(Frame(pixels, "bgr", 0, "camera"), (32, 32))
+    assert image.shape == (32, 32, 3) and (image == [7, 0, 200]).all()
+    same = resize_frame(Frame(np.ascontiguousarray(pixels[:, :, ::-1]), "rgb", 0, "camera"), (32, 32))
+    np.testing.assert_array_equal(image, same)
 
 
 @pytest.mark.parametrize("pixels", [

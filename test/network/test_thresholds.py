@@ -8,7 +8,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from regionmask_ros.core.frame import Frame, make_view
+from regionmask_ros.core.frame import Frame, resize_frame
 from regionmask_ros.engine.reference import ReferenceEncoder, ReferenceNetwork
 from regionmask_ros.errors import UserError
 from regionmask_ros.network.thresholds import (
@@ -56,7 +56,7 @@ def test_the_engine_equals_the_reference_with_other_thresholds(tiny_network):
     still = rng.integers(0, 256, (64, 96, 3))
     for t in range(6):
         frame = Frame(np.clip(still + rng.integers(-9, 10, still.shape), 0, 255).astype(np.uint8), "rgb", t, "")
-        image = make_view(frame, (96, 64)).image
+        image = resize_frame(frame, (96, 64))
         value = np.stack([changed.input_table[image[..., c], c] for c in range(3)], axis=2)
         expected = reference_network.step(encoder.step(value.astype(np.int64)))
         np.testing.assert_array_equal(pipeline.process(frame)[0].head, expected)

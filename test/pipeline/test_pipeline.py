@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from moving_square import moving_square
 
-from regionmask_ros.core.frame import Frame, make_view
+from regionmask_ros.core.frame import Frame, resize_frame
 from regionmask_ros.core.grid import RegionGrid
 from regionmask_ros.engine.reference import ReferenceEncoder, ReferenceNetwork
 from regionmask_ros.errors import UserError
@@ -47,7 +47,7 @@ def test_pipeline_equals_the_twin_with_held_references(tiny_network, half_mask, 
     held[:, :48] = True
     for t, frame in enumerate(frames):
         (result,) = pipeline.process(frame)
-        image = make_view(frame, (96, 64)).image
+        image = resize_frame(frame, (96, 64))
         value = np.stack([tiny_network.input_table[image[..., c], c] for c in range(3)], axis=2)
         message = encoder.step(value.astype(np.int64), None if t % 3 == 0 else held)
         np.testing.assert_array_equal(result.head, reference_network.step(message))

@@ -88,15 +88,15 @@ def test_pending_change_is_what_would_be_sent(table):
     encoder, rng = Encoder(table, 6, (64, 32)), np.random.default_rng(0)
     image = np.full((32, 64, 3), 200, np.uint8)
     everything, nothing = np.ones((2, 4), bool), np.zeros((2, 4), bool)
-    assert (encoder.pending(image) == 1.0).all()
+    assert (encoder.measure_change(image) == 1.0).all()
     for _ in range(20):
         encoder.step(image, everything)
-    assert not encoder.pending(image).any()
+    assert not encoder.measure_change(image).any()
     image[16:, 16:32] = rng.integers(0, 60, (16, 16, 3))
-    share = encoder.pending(image)
+    share = encoder.measure_change(image)
     assert share[1, 1] > 0.5 and np.count_nonzero(share) == 1
     encoder.step(image, nothing)
-    np.testing.assert_array_equal(encoder.pending(image), share)
+    np.testing.assert_array_equal(encoder.measure_change(image), share)
     for _ in range(20):
         encoder.step(image, everything)
-    assert not encoder.pending(image).any()
+    assert not encoder.measure_change(image).any()

@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterable, Sequence
 
 import numpy as np
 
-from ...core.frame import make_view
+from ...core.frame import resize_frame
 from ...datasets import open_dataset
 from ...datasets.labels import LabelledSequence
 from ...detection.yolo import decode
@@ -55,7 +55,7 @@ def accuracy_rows(network: Network, candidates: Sequence[Candidate], clip: Clip,
     scorers = [Scorer(sequence.labels, network.labels) for _ in candidates]
     with sequence.open() as source:
         for number, frame in enumerate(progress(source.frames(), source.frame_count)):
-            image = make_view(frame, clip.input_wh).image
+            image = resize_frame(frame, clip.input_wh)
             for candidate, scorer in zip(candidates, scorers):
                 head = to_fixed_point(candidate.real_head(candidate.step(image)))
                 scorer.add(number, decode(head, network.head, clip.image_wh, SCORE_THRESHOLD, NMS_IOU))

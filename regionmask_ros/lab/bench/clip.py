@@ -10,7 +10,7 @@ from pathlib import Path
 
 import numpy as np
 
-from ...core.frame import choose_input_size, make_view
+from ...core.frame import choose_input_size, resize_frame
 from ...errors import UserError
 from ...sources import open_source
 
@@ -58,7 +58,7 @@ def load_clip(path: str, input_size: str | tuple[int, int], frames: int) -> Clip
     """
     with open_source(path) as source:
         input_wh = choose_input_size(source.size_wh) if isinstance(input_size, str) else input_size
-        images = tuple(make_view(frame, input_wh).image for frame in islice(source.frames(), frames))
+        images = tuple(resize_frame(frame, input_wh) for frame in islice(source.frames(), frames))
         if len(images) < 2:
             raise UserError(f"{path}: the benchmark needs at least 2 frames, there is {len(images)}")
         return Clip(path, images, input_wh, source.size_wh, source.fps)
@@ -77,7 +77,7 @@ def spread_images(path: str, input_wh: tuple[int, int], count: int) -> list[np.n
     """
     with open_source(path) as source:
         wanted = spread_indices(source.frame_count or count, count)
-        return [make_view(frame, input_wh).image for index, frame in enumerate(source.frames()) if index in wanted]
+        return [resize_frame(frame, input_wh) for index, frame in enumerate(source.frames()) if index in wanted]
 
 
 def spread_indices(length: int, count: int) -> set[int]:

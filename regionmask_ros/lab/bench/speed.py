@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterable, Sequence
 import numpy as np
 
 from ...core.detections import Detections
-from ...core.frame import Frame, choose_input_size, make_view
+from ...core.frame import Frame, choose_input_size, resize_frame
 from ...core.grid import RegionGrid
 from ...encoder.encoder import Encoder
 from ...mask.composer import MaskComposer
@@ -168,7 +168,7 @@ def resize_row() -> Row:
     frame, input_wh, ms = Frame(pixels, "bgr", 0, "camera"), choose_input_size(IMAGE_WH), []
     for _ in range(SKIPPED + REPEATS):
         start = time.process_time()
-        make_view(frame, input_wh)
+        resize_frame(frame, input_wh)
         ms.append((time.process_time() - start) * 1e3)
     return _stage_row(RESIZE, None, None, IMAGE_WH, input_wh, ms[SKIPPED:])
 

@@ -1,4 +1,4 @@
-"""All settings on one sequence, side by side: each frame is decoded once, and every setting takes its turn on it."""
+"""All settings on one sequence, side by side: each frame is decoded once, and every setting processes it in turn."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from dataclasses import dataclass, replace
 import cv2
 import numpy as np
 
-from ...core.frame import Frame, choose_input_size
+from ...core.frame import Frame
 from ...core.grid import RegionGrid
 from ...datasets.labels import LabelledSequence, Labels
 from ...datasets.moved_view import ViewShift, shift_view
@@ -24,17 +24,23 @@ from .scoring import Scorer
 from .settings import DETECTOR, LABELS, NOTHING, REFRESH_PERIOD, UNMASKED, SequenceContext, Setting, parse_setting
 
 MIN_SCORED = 2
-"""Frames: with one, there would be nothing but the first frame."""
+"""Frames. A single one would be the first frame, which sends everything."""
 
 SETTLING_FRAMES = 8 * REFRESH_PERIOD
-"""Eight refreshes: so long a mask may take to find its way when the view has moved."""
+"""Frames, eight refresh periods, in which a mask may adapt after the view has moved."""
 
 
 @dataclass(frozen=True)
 class SequenceRuns:
-    """runs: by setting name. baseline: the unmasked run that gains and delays refer to. first_frame: first scored.
+    """The runs of all settings on one sequence.
 
-    move: of the view, None where it stays.
+    Attributes:
+        name: Of the sequence.
+        runs: By the name of the setting.
+        baseline: The unmasked run that gains and delays refer to.
+        first_frame: Number of the first scored frame.
+        input_wh: Width and height of the network's input.
+        move: How the view moves; None where it stays.
     """
 
     name: str
@@ -49,12 +55,23 @@ def evaluate_sequence(network: Network, sequence: LabelledSequence, settings: Se
                       base: PipelineSettings, calibration_share: float,
                       tick: Callable[[], None] = lambda: None, moved_share: float = 0.0,
                       tuned: bool = True) -> SequenceRuns:
-    """Runs the settings on what is left of the sequence after the calibration share.
+    """Runs the settings on what is left of the sequence after the calibration share, each from a reset on.
 
-    base: input size, arithmetic and thresholds of all settings; its mask is not used. tick: called once a frame.
-    moved_share: the view moves by that share of its width in the middle of the scored part; 0: it stays.
-    tuned: whether settings that have tuned thresholds use these instead.
-    Every setting starts afresh with the first scored frame. Raises UserError when the sequence is too short.
+    Args:
+        network: The network.
+        sequence: The sequence with its labels.
+        settings: What is compared.
+        base: Input size, arithmetic and thresholds of all settings; its mask is not used.
+        calibration_share: Share of the sequence, 0 to below 1, that settings learn from.
+        tick: Called once a frame.
+        moved_share: The view moves by that share of its width in the middle of the scored part; 0: it stays.
+        tuned: Whether settings that have tuned thresholds use them.
+
+    Returns:
+        The runs, one for each setting, and the unmasked one.
+
+    Raises:
+        UserError: The sequence is too short.
     """
     with sequence.open() as source:
         count = source.frame_count or sequence.labels.last_frame + 1
@@ -68,12 +85,10 @@ def evaluate_sequence(network: Network, sequence: LabelledSequence, settings: Se
             raise UserError(f"{sequence.name}: {count - move.frame} frames after the view has moved are too few: "
                             f"{SETTLING_FRAMES} of them are for settling")
     with sequence.open() as source, _single_opencv_thread():
-        input_wh = base.input_size
-        if input_wh == "auto":
-            input_wh = choose_input_size(source.size_wh, base.max_pixels)
+        input_wh = base.input_wh(source.size_wh)
         base = replace(base, input_size=input_wh, mask="none")
         frames = _number_frames(source, tick)
-        heats = _Calibration(network, sequence, settings, base, first, source.size_wh).learn(frames)
+        heats = _Calibration(network, sequence, settings, base, first, source.size_wh, input_wh).learn(frames)
         runs = _open(network, sequence.labels, settings, base, heats, first, tuned)
         try:
             _interleave(frames, runs)
@@ -99,17 +114,17 @@ class _Calibration:
     """What settings learn on the first part of a sequence, and on nothing else of it."""
 
     def __init__(self, network: Network, sequence: LabelledSequence, settings: Sequence[Setting],
-                 base: PipelineSettings, frames: int, image_wh: tuple[int, int]) -> None:
+                 base: PipelineSettings, frames: int, image_wh: tuple[int, int], input_wh: tuple[int, int]) -> None:
         self._network, self._base, self._frames = network, base, frames
         self._labels, self._image_wh = sequence.labels, image_wh
-        self._grid = RegionGrid.of_input(base.input_size)
+        self._grid = RegionGrid.of_input(input_wh)
         self._learns = {setting.recipe.learns for setting in settings}
         if frames == 0 and self._learns & {DETECTOR, LABELS}:
             learners = ", ".join(s.name for s in settings if s.recipe.learns in (DETECTOR, LABELS))
             raise UserError(f"{sequence.name}: {learners} must learn first: give a calibration share above 0")
 
     def learn(self, frames: Iterator[tuple[int, Frame]]) -> dict[str, np.ndarray]:
-        """Takes the calibration frames out of ``frames``. Returns heat by what it was learned from."""
+        """Takes the calibration frames out of ``frames``; the heat of each kind of learning, float64 [rows, cols]."""
         heats = {kind: np.zeros(self._grid.shape) for kind in (NOTHING, DETECTOR, LABELS)}
         for number in range(self._frames):
             heats[LABELS] += self._of_labels(number)
@@ -130,16 +145,19 @@ def _open(network: Network, labels: Labels, settings: Sequence[Setting], base: P
           heats: Mapping[str, np.ndarray], first: int, tuned: bool) -> dict[str, SettingRun]:
     runs = {}
     for setting in (_baseline(), *settings):
-        sequence_context = SequenceContext(setting.share, heats[setting.recipe.learns], labels, first, base.mgnet_weights)
-        composer = setting.recipe.composer(sequence_context) if setting.recipe.composer else None
+        recipe = setting.recipe
+        known = SequenceContext(setting.share, heats[recipe.learns], labels, first, base.mgnet_weights)
+        composer = recipe.composer(known) if recipe.composer else None
         runs[setting.name] = SettingRun(network, setting.settings(base, tuned), composer,
-                                        Scorer(labels, network.labels), setting.recipe.extrapolate)
+                                        Scorer(labels, network.labels), recipe.extrapolate)
     return runs
 
 
 def _interleave(frames: Iterator[tuple[int, Frame]], runs: Mapping[str, SettingRun]) -> None:
-    """Each frame has an order of its own, always the same ones, so that nobody always finds the caches as the same
-    other one left them.
+    """Runs all settings on each frame.
+
+    Each frame has an order of its own, the same in every evaluation, so that no run always finds the processor's caches
+    as the same other run left them.
     """
     orders, all_runs = np.random.default_rng(0), list(runs.values())
     for number, frame in frames:
@@ -149,7 +167,7 @@ def _interleave(frames: Iterator[tuple[int, Frame]], runs: Mapping[str, SettingR
 
 @contextlib.contextmanager
 def _single_opencv_thread() -> Iterator[None]:
-    """OpenCV works in the caller's thread inside the block: only that one's time is measured."""
+    """Keeps OpenCV in the caller's thread inside the block, because only that thread's time is measured."""
     before = cv2.getNumThreads()
     cv2.setNumThreads(1)
     try:

@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 
+from ...datasets.moved_view import ViewShift
 from ...metrics.bootstrap import confidence_interval
 from ...metrics.loihi2 import energy_delay_product
 from .evaluate import SETTLING_FRAMES, SequenceRuns
@@ -18,11 +19,17 @@ EDP_KINDS = ("rows_low", "rows_high", "even")
 
 
 class SequenceRows:
-    """The rows of one sequence. accuracies: by setting name, for the summary."""
+    """The rows of one sequence.
+
+    Attributes:
+        baseline: Accuracy of the unmasked run.
+        accuracies: By the name of the setting, for the summary.
+        rows: One for each setting, in JSON's types.
+    """
 
     def __init__(self, runs: SequenceRuns) -> None:
         self._runs = runs
-        # Settings of a sequence are resampled with equal draws, so that their differences can be trusted further.
+        # Settings of a sequence are resampled with equal draws, which makes the intervals of their differences narrow.
         self.baseline = runs.baseline.scorer.accuracy(runs.name)
         self.accuracies = {name: run.scorer.accuracy(runs.name) for name, run in runs.runs.items()}
         self.rows = [self._row(name, run, self.accuracies[name]) for name, run in runs.runs.items()]
@@ -30,24 +37,25 @@ class SequenceRows:
     def _row(self, name: str, run: SettingRun, accuracy: Accuracy) -> dict[str, Any]:
         record, baseline = run.record, self._runs.baseline
         width, height = self._runs.input_wh
-        own, theirs = without_first_frame(record.cpu_ms), without_first_frame(baseline.record.cpu_ms)
+        values, baseline_values = without_first_frame(record.cpu_ms), without_first_frame(baseline.record.cpu_ms)
+        drops = self.baseline.resampled - accuracy.resampled
         row = {
             "sequence": self._runs.name,
             "setting": name,
             "map50": _number(accuracy.map50, 2),
             "map50_ci90": [_number(end, 2) for end in confidence_interval(accuracy.resampled)],
             "map50_drop": _number(self.baseline.map50 - accuracy.map50, 2),
-            "map50_drop_ci90": [_number(e, 2) for e in confidence_interval(self.baseline.resampled - accuracy.resampled)],
+            "map50_drop_ci90": [_number(end, 2) for end in confidence_interval(drops)],
             "map50_24px": _number(accuracy.map50_tall, 2),
             "ap50": {kind: _number(value, 2) for kind, value in accuracy.ap50.items()},
             "masked_share": _number(without_first_frame(record.masked_share).mean(), 4),
             "encoder_events_per_frame": _number(_mean_events(run), 1),
             "synops_per_frame": _number(_mean_synops(run), 1),
             "synops_gain": _ratio(_mean_synops(baseline), _mean_synops(run)),
-            "edp_gain_modelled": {kind: value for kind, value in edp_gain_factors(baseline, run).items()},
-            "cpu_ms_median": _number(np.median(own), 4),
-            "cpu_ms_mean": _number(own.mean(), 4),
-            "cpu_gain": _ratio(theirs.mean(), own.mean()),
+            "edp_gain_modelled": edp_gain_factors(baseline, run),
+            "cpu_ms_median": _number(np.median(values), 4),
+            "cpu_ms_mean": _number(values.mean(), 4),
+            "cpu_gain": _ratio(baseline_values.mean(), values.mean()),
             "mask_ms_mean": _number(without_first_frame(record.mask_ms).mean(), 4),
             "new_object_delay_frames": delay_figures(run.scorer, baseline.scorer),
             "frames": run.scorer.frames,
@@ -56,40 +64,66 @@ class SequenceRows:
             "arithmetic": run.pipeline.settings.arithmetic,
             "thresholds": run.pipeline.settings.thresholds,
         }
-        return row if self._runs.move is None else {**row, "moved_view": accuracy_after_shift(self._runs, run)}
+        move = self._runs.move
+        return row if move is None else {**row, "moved_view": accuracy_after_shift(self._runs, run, move)}
 
 
-def accuracy_after_shift(runs: SequenceRuns, run: SettingRun) -> dict[str, Any]:
-    """Accuracy before the view moves, while a mask may settle, and after, each also as a share of the unmasked one."""
-    moved = runs.move.frame - runs.first_frame
-    figures: dict[str, Any] = {"share": runs.move.share, "frame": runs.move.frame, "settling_frames": SETTLING_FRAMES}
+def accuracy_after_shift(runs: SequenceRuns, run: SettingRun, move: ViewShift) -> dict[str, Any]:
+    """Accuracy before the view moves, while a mask may adapt, and after, each also as a share of the unmasked one.
+
+    Args:
+        runs: All runs of the sequence.
+        run: The run of one setting.
+        move: How the view moves.
+
+    Returns:
+        Figures in JSON's types.
+    """
+    moved = move.frame - runs.first_frame
+    figures: dict[str, Any] = {"share": move.share, "frame": move.frame, "settling_frames": SETTLING_FRAMES}
     settled = moved + SETTLING_FRAMES
     for name, span in (("before", (0, moved)), ("settling", (moved, settled)), ("after", (settled, run.scorer.frames))):
-        own, theirs = run.scorer.map50_of(*span), runs.baseline.scorer.map50_of(*span)
+        value, baseline_value = run.scorer.map50_of(*span), runs.baseline.scorer.map50_of(*span)
         masked = np.asarray(run.record.masked_share[slice(*span)], np.float64).mean()
         figures[name] = {
-            "map50": _number(own, 2), "of_unmasked": _ratio(own, theirs), "masked_share": _number(masked, 4)}
+            "map50": _number(value, 2), "of_unmasked": _ratio(value, baseline_value),
+            "masked_share": _number(masked, 4)}
     return figures
 
 
 def edp_gain_factors(baseline: SettingRun, run: SettingRun) -> dict[str, float | None]:
-    """Modelled energy-delay product of the baseline over the run's: for synops spread evenly (a free synop), and for
-    rows laid over cores, the smaller and the larger of the gains with a free and with the dearest synop. None where
-    the model does not apply.
+    """Modelled energy-delay product of the baseline over the run's.
+
+    Args:
+        baseline: The unmasked run.
+        run: The run of one setting.
+
+    Returns:
+        ``even``: with synops spread evenly over cores, and a free synop. ``rows_low`` and ``rows_high``: with rows
+        spread over cores, the smaller and the larger of the gains with a free and with the most expensive synop. None
+        where the model does not apply.
     """
     def gain(kind: str) -> float | None:
-        theirs, own = getattr(baseline.record, kind), getattr(run.record, kind)
-        return _ratio(energy_delay_product(theirs), energy_delay_product(own)) if theirs and own else None
+        baseline_costs, costs = getattr(baseline.record, kind), getattr(run.record, kind)
+        if not (baseline_costs and costs):
+            return None
+        return _ratio(energy_delay_product(baseline_costs), energy_delay_product(costs))
 
     ends = [value for value in (gain("rows_low"), gain("rows_high")) if value is not None]
     return {"rows_low": min(ends, default=None), "rows_high": max(ends, default=None), "even": gain("even")}
 
 
 def summarise(sequences: Sequence[SequenceRows]) -> list[dict[str, Any]]:
-    """One entry for each setting: arithmetic means of accuracy and masked share, geometric means of gains.
+    """Means over sequences: arithmetic ones of accuracy and masked share, geometric ones of gains.
 
     Drops refer to the unmasked run with trained thresholds; their 90 % interval pools the sequences, each resampled
     on its own.
+
+    Args:
+        sequences: The rows of each sequence.
+
+    Returns:
+        One entry for each setting, in JSON's types.
     """
     summary = []
     for name in sequences[0].accuracies:
@@ -122,7 +156,7 @@ def _mean_synops(run: SettingRun) -> float:
     return float(without_first_frame([counts.total_synops for counts in run.record.counts]).mean())
 
 
-def _number(value: float, digits: int) -> float | None:
+def _number(value: float | np.floating[Any], digits: int) -> float | None:
     """Rounded for JSON, which knows no nan."""
     return None if math.isnan(value) else round(float(value), digits)
 

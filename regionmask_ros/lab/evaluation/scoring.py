@@ -16,10 +16,13 @@ from ...metrics.bootstrap import frame_weights
 
 @dataclass(frozen=True)
 class Accuracy:
-    """ap50: for each scored class, 0 to 100; nan for one without an object in the scored frames. map50: their mean.
+    """Average precision of a run at an intersection over union of 0.5.
 
-    map50_tall: as map50, without objects lower than ``matching.TALL_PX``.
-    resampled: float64 [resamples], map50 of the block bootstrap.
+    Attributes:
+        ap50: For each scored class, 0 to 100; nan for one without an object in the scored frames.
+        map50: Their mean.
+        map50_tall: As map50, without objects lower than ``average_precision.TALL_PX``.
+        resampled: float64 [resamples], map50 of the block bootstrap.
     """
 
     ap50: Mapping[str, float]
@@ -29,10 +32,20 @@ class Accuracy:
 
 
 class Scorer:
-    """Collects the matches of one run on one sequence, frame by frame."""
+    """Collects the matches of one run on one sequence, frame by frame.
+
+    Args:
+        labels: Of the sequence.
+        detector_classes: Names by class id.
+
+    Attributes:
+        frames: Number of frames so far.
+
+    Raises:
+        UserError: The detector does not know a scored class.
+    """
 
     def __init__(self, labels: Labels, detector_classes: Sequence[str]) -> None:
-        """detector_classes: names by class id. Raises UserError for a scored class that the detector does not know."""
         self._labels = labels
         self._ids = {}
         for name, detected in labels.counted_class.items():
@@ -49,7 +62,7 @@ class Scorer:
         self.frames = 0
 
     def add(self, number: int, found: Detections) -> None:
-        """Detections of the frame of that number, which counts from the start of the sequence."""
+        """Takes the detections of a frame, whose number counts from the start of the sequence."""
         labels = self._labels.at(number)
         for name, ids in self._ids.items():
             mine = np.isin(found.class_ids, ids)
@@ -65,7 +78,14 @@ class Scorer:
         return mean_over_classes([PrecisionCurve(frames).average_precision() for frames in self._matches.values()])
 
     def accuracy(self, seed_text: str) -> Accuracy:
-        """seed_text: decides which frames the bootstrap draws, see ``bootstrap.frame_weights``."""
+        """Computes the accuracy over all frames so far.
+
+        Args:
+            seed_text: Decides which frames the bootstrap draws, see ``bootstrap.frame_weights``.
+
+        Returns:
+            The accuracy.
+        """
         curves = {name: PrecisionCurve(frames) for name, frames in self._matches.items()}
         ap50 = {name: curve.average_precision() for name, curve in curves.items()}
         resampled = np.array([
@@ -76,8 +96,14 @@ class Scorer:
         return Accuracy(ap50, mean_over_classes(list(ap50.values())), tall, resampled)
 
     def map50_of(self, first: int, end: int) -> float:
-        """As ``Accuracy.map50``, over the scored frames from number ``first`` to before ``end``, counted from 0; nan
-        without an object in them.
+        """As ``Accuracy.map50``, over some of the scored frames.
+
+        Args:
+            first: Number of the first of them, counted from 0.
+            end: Number behind the last.
+
+        Returns:
+            0 to 100; nan without an object in these frames.
         """
         weights = np.zeros(self.frames, np.int64)
         weights[first:end] = 1
@@ -85,8 +111,11 @@ class Scorer:
             [PrecisionCurve(frames).average_precision(weights) for frames in self._matches.values()])
 
     def delays(self) -> dict[tuple[str, int], tuple[int, bool]]:
-        """For each track that begins after the first scored frame: frames from its first labelled appearance that is
-        not ignored to its first match, and whether there was one. Without one, the frames until it is gone.
+        """How long new objects stay undetected.
+
+        Returns:
+            For each track that begins after the first scored frame: frames from its first labelled appearance that is
+            not ignored to its first match, and True; or without a match, the frames until it is gone, and False.
         """
         delays = {}
         for key, first in self._first_seen.items():
@@ -111,10 +140,17 @@ class Scorer:
 
 
 def delay_figures(run: Scorer, reference: Scorer) -> dict[str, float | int | None]:
-    """Frames that new objects are found later than in the reference run: median and 95th percentile over tracks.
+    """Frames by which new objects are found later than in the reference run: median and 95th percentile over tracks.
 
     Tracks that the reference run never finds are left out: no mask can find them. One that only the reference run
     finds counts until it is gone.
+
+    Args:
+        run: The run of one setting.
+        reference: The unmasked run.
+
+    Returns:
+        Figures in JSON's types.
     """
     expected = reference.delays()
     later = [delay - expected[key][0] for key, (delay, _) in run.delays().items() if expected[key][1]]

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
+from typing import Any
 
 import numpy as np
 
@@ -112,7 +113,7 @@ class Setting:
         Returns:
             The base with this setting's masks, thresholds and arithmetic.
         """
-        options = dict(self.recipe.options)
+        options: dict[str, Any] = dict(self.recipe.options)
         if self.trained:
             options.update(thresholds=thresholds.TRAINED, arithmetic=CARRY)
         elif self.recipe.tuned and tuned:

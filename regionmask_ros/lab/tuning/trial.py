@@ -17,7 +17,7 @@ import numpy as np
 
 from ...core.arithmetic import CARRY, HEAD_EXP, head_values
 from ...core.detections import Detections
-from ...core.frame import Frame, choose_input_size, make_view
+from ...core.frame import Frame, choose_input_size, resize_frame
 from ...detection.yolo import decode
 from ...errors import UserError
 from ...metrics.average_precision import FrameMatches, PrecisionCurve, match
@@ -58,7 +58,7 @@ def read_stretches(clip: Clip, length: int, count: int, max_pixels: int, rng: np
         images = []
         for frame in source.frames():
             # A third of the memory, and a resize less in every trial.
-            images.append(Frame(make_view(frame, input_wh).image, "rgb", frame.stamp_ns, frame.frame_id))
+            images.append(Frame(resize_frame(frame, input_wh), "rgb", frame.stamp_ns, frame.frame_id))
             tick()
         name = source.name
     starts = windows(len(images), clip.cuts, length)
