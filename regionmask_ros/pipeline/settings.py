@@ -18,20 +18,17 @@ from ..mask.budget import attended_regions
 from ..mask.mgnet.source import MGNET
 from ..mask.schedule import PresetOverrides, Schedule, preset
 from ..mask.source import ADAPTIVE, DYNAMIC, STATIC
-from ..mask.tracking import TRACKING
 from ..network.graph import Network
 from ..network.thresholds import TRAINED, TUNED, bundled_thresholds, tuned_network
-
-MODES = ("none", "static", "adaptive", "dynamic", "static+dynamic", "adaptive+dynamic")
-"""Which masks are united. A preset can be combined with the first three."""
-
-DYNAMIC_MASKS = (TRACKING, MGNET)
 
 TUNED_BACKEND = "cpu"
 """The other backends compute as Lava does; the thresholds were not tuned for that."""
 
 PRESET = "preset"
-"""In a mask mode: a preset decides."""
+"""In a mask mode: a preset selects regions."""
+
+MODES = tuple(mode for mode in OPTIONS["mask_mode"].choices if PRESET not in mode.split("+"))
+"""Which masks are united. A preset can be combined with the first three."""
 
 
 @dataclass(frozen=True)

@@ -15,9 +15,9 @@ from regionmask_ros.errors import UserError
 from regionmask_ros.mask.adaptive import Adaptive
 from regionmask_ros.mask.schedule import PRESETS, PresetOverrides
 from regionmask_ros.pipeline import option_docs
+from regionmask_ros.pipeline.composition import SOURCES
 from regionmask_ros.pipeline.settings import (
     BACKEND_SETTINGS,
-    DYNAMIC_MASKS,
     MODES,
     RECONFIGURABLE,
     PipelineSettings,
@@ -28,9 +28,11 @@ DEFAULTS = {name: option.default for name, option in OPTIONS.items()}
 
 
 def test_the_choices_are_what_the_program_has():
-    known = {"backend": BACKENDS, "preset": PRESETS, "dynamic_mask": DYNAMIC_MASKS, "arithmetic": ("", *ARITHMETICS),
-             "mask_mode": ("preset", "preset+static", *MODES)}
+    known = {"backend": BACKENDS, "preset": PRESETS, "arithmetic": ("", *ARITHMETICS)}
     assert {name: OPTIONS[name].choices for name in known} == {name: tuple(names) for name, names in known.items()}
+    masks = {part for mode in OPTIONS["mask_mode"].choices for part in mode.split("+")}
+    chosen = {*OPTIONS["preset"].choices, *OPTIONS["dynamic_mask"].choices}
+    assert masks - {"none", "preset", "dynamic"} | chosen == set(SOURCES)
 
 
 def test_the_defaults_are_those_of_the_settings_but_for_the_mask():
