@@ -1,6 +1,6 @@
-"""Message definitions for a bag, taken from the message classes that are installed, vision_msgs' included.
+"""Records the node's topics into a rosbag2 folder, message by message as received.
 
-Everything that the node says, byte by byte, into a rosbag2 folder.
+The message definitions in the bag are made from the message classes that are installed, vision_msgs' included.
 """
 
 from __future__ import annotations
@@ -12,6 +12,7 @@ import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 
 from diagnostic_msgs.msg import DiagnosticArray
 from rclpy.node import Node
@@ -25,14 +26,14 @@ from sensor_msgs.msg import Image
 from vision_msgs.msg import Detection2DArray, LabelInfo
 
 _RENAMED = {"boolean": "bool", "octet": "byte", "float": "float32", "double": "float64"}
-"""Names of basic types: as message classes tell them, and as a .msg file has them."""
+"""Names of basic types: in message classes, and in a .msg file."""
 
 _SEQUENCE = re.compile(r"sequence<(?P<item>.+?)(, (?P<bound>\d+))?>")
 _ARRAY = re.compile(r"(?P<item>.+)\[(?P<length>\d+)\]")
 
 
 def make_typestore(*message_classes: type) -> Typestore:
-    """The definitions of these messages and of all that they are made of."""
+    """Returns the definitions of these messages and of all that they contain."""
     store = get_typestore(Stores.EMPTY)
     wanted = [type_name(message_class) for message_class in message_classes]
     while wanted:
@@ -47,12 +48,18 @@ def make_typestore(*message_classes: type) -> Typestore:
 
 
 def type_name(message_class: type) -> str:
-    """Such as ``sensor_msgs/msg/Image``."""
+    """Returns the full name of a type, such as ``sensor_msgs/msg/Image``."""
     return f"{message_class.__module__.partition('.')[0]}/msg/{message_class.__name__}"
 
 
 def msg_type(kind: str) -> str:
-    """The type as a .msg file writes it.
+    """Converts the name of a field's type.
+
+    Args:
+        kind: As message classes write it.
+
+    Returns:
+        As a .msg file writes it.
 
     >>> msg_type("sequence<vision_msgs/Detection2D>"), msg_type("double[36]"), msg_type("sequence<octet, 4>")
     ('vision_msgs/Detection2D[]', 'float64[36]', 'byte[<=4]')
@@ -69,27 +76,27 @@ def msg_type(kind: str) -> str:
 
 
 def _innermost(kind: str) -> str:
-    """The full name of the type inside sequences and arrays: ``vision_msgs/msg/Detection2D``."""
+    """Returns the full name of the type inside sequences and arrays: ``vision_msgs/msg/Detection2D``."""
     return msg_type(kind).partition("[")[0].replace("/", "/msg/")
 
 
-def _class_of(name: str) -> type:
+def _class_of(name: str) -> Any:
     package, _, short = name.split("/")
     return getattr(importlib.import_module(f"{package}.msg"), short)
 
 
 BAG_VERSION = 8
-"""Of the folder's metadata.yaml: Humble and Jazzy read it, too."""
+"""Version of the folder's metadata.yaml; Humble and later read it."""
 
 DEPTH = 100
-"""Messages that may wait while a chunk of the bag is compressed."""
+"""Number of messages that may wait while a chunk of the bag is compressed."""
 
 INFINITE_DURATION = QosTime(*divmod(2**63 - 1, 10**9))
 
 
 @dataclass(frozen=True)
 class RecordedTopic:
-    """A topic of the node. latched: the last message is kept for late subscribers."""
+    """A topic of the node, its message type, and whether the last message is kept for late subscribers."""
 
     topic: str
     message_class: type
@@ -105,17 +112,22 @@ RECORDED = (
 )
 
 
-def topics_below(namespace: str, pictures: bool) -> tuple[RecordedTopic, ...]:
-    """RECORDED of a node in that namespace. pictures: masks and overlays, too, which take the most room."""
+def topics_below(namespace: str, images: bool) -> tuple[RecordedTopic, ...]:
+    """Returns RECORDED for a node in that namespace; with or without masks and overlays, which need most space."""
     inside = "/".join(["", *filter(None, namespace.split("/"))])
     return tuple(
         replace(topic, topic=topic.topic if topic.message_class is DiagnosticArray else f"{inside}{topic.topic}")
-        for topic in RECORDED if pictures or topic.message_class is not Image
+        for topic in RECORDED if images or topic.message_class is not Image
     )
 
 
 class BagWriter:
-    """A compressed mcap bag. For one thread at a time; closed once, by its owner."""
+    """A compressed mcap bag, for one thread at a time. Its owner closes it once.
+
+    Args:
+        folder: The new folder.
+        recorded: The topics.
+    """
 
     def __init__(self, folder: Path, recorded: Sequence[RecordedTopic] = RECORDED) -> None:
         self._writer = Writer(folder, version=BAG_VERSION, storage_plugin=StoragePlugin.MCAP)
@@ -131,7 +143,7 @@ class BagWriter:
         }
 
     def write(self, topic: str, raw: bytes, now_ns: int) -> None:
-        """Appends a serialised message, with the time at which it was heard."""
+        """Appends a serialized message, with the time at which it was received."""
         self._writer.write(self._connections[topic], now_ns, raw)
 
     def close(self) -> None:
@@ -140,14 +152,25 @@ class BagWriter:
 
 
 class Recorder(Node):
-    """Subscribes to all topics and writes what comes, with the node's time: on simulated time, that of the bag.
+    """Subscribes to all topics and writes what comes, with the node's time, which may be simulated.
 
-    Callbacks run in the session's executor thread; the main thread reads the counts, the last report and ``failure``,
-    which is the error that ended the recording, such as a full disk.
+    Callbacks run in the session's executor thread; another thread may read the attributes.
+
+    Args:
+        bag: Where messages are written.
+        recorded: The topics.
+        node_arguments: For ``rclpy.node.Node``.
+
+    Attributes:
+        counts: Number of messages by topic.
+        report: The values of the last diagnostics.
+        report_time_ns: When they were received.
+        failure: The error that ended the recording, such as a full disk; None for none.
+        node_is_active: Set once the detector is active.
     """
 
     def __init__(
-        self, bag: BagWriter, recorded: Sequence[RecordedTopic] = RECORDED, **node_arguments: object
+        self, bag: BagWriter, recorded: Sequence[RecordedTopic] = RECORDED, **node_arguments: Any
     ) -> None:
         super().__init__("recorder", **node_arguments)
         self._bag = bag
@@ -158,11 +181,12 @@ class Recorder(Node):
         self.node_is_active = threading.Event()
         for topic in recorded:
             self.create_subscription(
-                topic.message_class, topic.topic, self._take(topic.topic), _wanted(topic.latched), raw=True
+                topic.message_class, topic.topic, self._make_handler(topic.topic), _requested_qos(topic.latched),
+                raw=True,
             )
 
-    def _take(self, topic: str) -> Callable[[bytes], None]:
-        def take(raw: bytes) -> None:
+    def _make_handler(self, topic: str) -> Callable[[bytes], None]:
+        def handle(raw: bytes) -> None:
             try:
                 self._bag.write(topic, raw, self.get_clock().now().nanoseconds)
             except OSError as error:
@@ -173,7 +197,7 @@ class Recorder(Node):
             elif topic == "/diagnostics":
                 self._read_report(raw)
 
-        return take
+        return handle
 
     def _read_report(self, raw: bytes) -> None:
         message = deserialize_message(raw, DiagnosticArray)
@@ -181,7 +205,7 @@ class Recorder(Node):
         self.report_time_ns = time.time_ns()
 
 
-def _wanted(latched: bool) -> QoSProfile:
+def _requested_qos(latched: bool) -> QoSProfile:
     durability = DurabilityPolicy.TRANSIENT_LOCAL if latched else DurabilityPolicy.VOLATILE
     return QoSProfile(
         history=HistoryPolicy.KEEP_LAST, depth=DEPTH, reliability=ReliabilityPolicy.RELIABLE, durability=durability
@@ -189,7 +213,7 @@ def _wanted(latched: bool) -> QoSProfile:
 
 
 def _offered_qos(latched: bool) -> Qos:
-    """What a bag player should offer, so that whoever listened to the node can listen to the bag."""
+    """The QoS that a bag player should offer, so that subscribers of the node can subscribe to the bag."""
     return Qos(
         history=QosHistory.KEEP_LAST,
         depth=1 if latched else 10,

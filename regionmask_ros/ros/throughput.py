@@ -1,4 +1,4 @@
-"""How fast pictures get through the node: a camera here, the node in a process of its own, real topics between them."""
+"""Measures the node's throughput: a camera in this process, the node in another one, real topics between them."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
+from typing import Any
 
 import cv2
 import numpy as np
@@ -26,21 +27,30 @@ from .session import RosSession
 
 IMAGE_WH, RATE_HZ = (640, 480), 60.0
 CLIP_FRAMES = 150
-"""Played forth and back, so that motion goes on. All of them are held in memory, a megabyte each."""
+"""The clip is played forth and back, so that motion goes on. All frames are held in memory, a megabyte each."""
 
 START_TIMEOUT_S, SETTLE_S = 180.0, 0.5
 ANSWER_S = 3.0
-"""Until the last answer and a report after it have come; the node reports once a second."""
+"""Time until the last results and a report after them have come; the node reports once a second."""
 
 
 @dataclass(frozen=True)
 class Throughput:
-    """What was measured. Counts are of the whole run, warm-up included; times are in milliseconds.
+    """What was measured. Counts are of the whole run, warm-up included. Times are p50 and p95 in milliseconds.
 
-    lost: published and never received by the node. dropped: received, and overwritten by a newer picture.
-    answer_ms: from publishing to the detections' arrival, (p50, p95). node_ms: from a picture's arrival in the node to
-    its answer's publishing, pipeline_ms: what of that the pipeline took; (p50, p95) both, the median and the worst of
-    the node's own reports that cover five seconds of the run. (Of a shorter run: of the last one.)
+    The node's own times are the median p50 and the highest p95 of its reports that cover five seconds of the run; of a
+    shorter run, those of its last report.
+
+    Attributes:
+        mask: The parameter ``mask_mode``.
+        published: Images.
+        seconds: The time of publishing.
+        lost: Images that the node never received.
+        dropped: Images that a newer one has overwritten.
+        answered: Frames with results.
+        answer_ms: From publishing an image to the arrival of its detections.
+        node_ms: In the node, from the image's arrival to publishing its results.
+        pipeline_ms: The pipeline's part of that.
     """
 
     mask: str
@@ -55,14 +65,14 @@ class Throughput:
 
     @property
     def overhead_ms(self) -> float:
-        """What the node adds to the pipeline, between medians."""
+        """What the node adds to the pipeline, the difference of medians."""
         return self.node_ms[0] - self.pipeline_ms[0]
 
     def lines(self) -> list[str]:
-        """For people."""
+        """Returns the result as text."""
         return [
-            f"{self.published} pictures of {IMAGE_WH[0]}x{IMAGE_WH[1]} in {self.seconds:.1f} s, mask {self.mask}: "
-            f"{self.lost} lost on the way, {self.dropped} overwritten, {self.answered} answered",
+            (f"{self.published} images of {IMAGE_WH[0]}x{IMAGE_WH[1]} in {self.seconds:.1f} s, mask {self.mask}: "
+             f"{self.lost} lost on the way, {self.dropped} overwritten, {self.answered} answered"),
             f"publish to detections: p50 {self.answer_ms[0]:.1f} ms, p95 {self.answer_ms[1]:.1f} ms",
             f"in the node: p50 {self.node_ms[0]:.1f} ms, p95 of the worst five seconds {self.node_ms[1]:.1f} ms",
             f"the pipeline in it: p50 {self.pipeline_ms[0]:.1f} ms; the node adds {self.overhead_ms:.1f} ms",
@@ -71,18 +81,22 @@ class Throughput:
 
 @dataclass(frozen=True)
 class Report:
-    """What the node said about itself. time_s: monotonic, when it came."""
+    """The values of a node's diagnostics, and when they came, monotonic."""
 
     time_s: float
     values: Mapping[str, str]
 
 
 class Camera(Node):
-    """Publishes on time, and notes when answers come."""
+    """Publishes images on time and records when results come.
 
-    def __init__(self, **node_arguments: object) -> None:
+    Args:
+        node_arguments: For ``rclpy.node.Node``.
+    """
+
+    def __init__(self, **node_arguments: Any) -> None:
         super().__init__("camera", **node_arguments)
-        self.pictures = self.create_publisher(Image, "image", CAMERA)
+        self.images = self.create_publisher(Image, "image", CAMERA)
         self.is_active = False
         self.answer_ms: list[float] = []
         self.reports: list[Report] = []
@@ -91,14 +105,14 @@ class Camera(Node):
         self.create_subscription(DiagnosticArray, "/diagnostics", self._on_report, RESULTS)
 
     def play(self, messages: Sequence[Image], seconds: float, check: Callable[[], None]) -> int:
-        """Publishes the pictures forth and back at RATE_HZ. Returns their number; ``check`` may raise between them."""
+        """Publishes the images forth and back at RATE_HZ; ``check`` may raise between them. Returns their number."""
         order = [*range(len(messages)), *range(len(messages) - 2, 0, -1)]
         start_s, count = time.monotonic(), round(seconds * RATE_HZ)
         for index in range(count):
             message = messages[order[index % len(order)]]
             time.sleep(max(0.0, start_s + index / RATE_HZ - time.monotonic()))
             message.header.stamp = self.get_clock().now().to_msg()
-            self.pictures.publish(message)
+            self.images.publish(message)
             if not index % round(RATE_HZ):
                 check()
         return count
@@ -116,50 +130,67 @@ class Camera(Node):
 def measure_throughput(
     path: str, mask: str, seconds: float, environment: Mapping[str, str], log: Path
 ) -> Throughput:
-    """Runs the node on a clip for that long. environment: as this process's own, so that both meet.
+    """Runs the node on a clip.
 
-    log: file for what the node says. Raises UserError when the node fails.
+    Args:
+        path: The clip, as for ``open_source``.
+        mask: The parameter ``mask_mode``.
+        seconds: How long images are published.
+        environment: The same ROS settings as this process's.
+        log: File for the node's output.
+
+    Returns:
+        The measured counts and times.
+
+    Raises:
+        UserError: The node fails, or other programs use the ROS domain.
     """
     messages = clip_messages(path)
     with Child("node", ["detector", "--ros-args", "-p", f"mask_mode:={mask}"], environment, log) as node, \
             RosSession() as session:
         camera = session.add(Camera)
         session.spin()
-        _wait(lambda: camera.is_active and camera.pictures.get_subscription_count(), node, START_TIMEOUT_S)
+        _wait(lambda: camera.is_active and camera.images.get_subscription_count(), node, START_TIMEOUT_S)
         time.sleep(SETTLE_S)
         if camera.count_publishers("/detections") != 1 or camera.count_publishers("/image") != 1:
             raise UserError("other programs use the ROS domain that was picked by chance: start it again")
         start_s = time.monotonic()
         published = camera.play(messages, seconds, node.check_running)
-        elapsed_s, told = time.monotonic() - start_s, len(camera.reports)
+        elapsed_s, reports = time.monotonic() - start_s, len(camera.reports)
         time.sleep(ANSWER_S)
-        _wait(lambda: len(camera.reports) > told + ANSWER_S - 1.0, node, START_TIMEOUT_S)
-        last, running = camera.reports[-1].values, reports_in_window(camera.reports[:told], start_s)
+        _wait(lambda: len(camera.reports) > reports + ANSWER_S - 1.0, node, START_TIMEOUT_S)
+        last, running = camera.reports[-1].values, reports_in_window(camera.reports[:reports], start_s)
     received = int(last["frames received"])
     return Throughput(
         mask, published, elapsed_s, published - received, int(last["frames dropped (overwritten)"]),
-        int(last["frames answered"]), _percentiles(camera.answer_ms), _reported(running, "latency in node"),
-        _reported(running, "pipeline"),
+        int(last["frames answered"]), _percentiles(camera.answer_ms), _read_times(running, "latency in node"),
+        _read_times(running, "pipeline"),
     )
 
 
 def reports_in_window(reports: Sequence[Report], start_s: float) -> list[Mapping[str, str]]:
-    """Those that look back upon WINDOW_S of the run, or the last one: the 95th percentile of the first few frames would
-    be the time of the first.
+    """Selects the reports that cover WINDOW_S of the run: the 95th percentile of a few frames is the first one's time.
+
+    Args:
+        reports: In order.
+        start_s: When the run began, monotonic.
+
+    Returns:
+        The values of these reports; of the last one if there is none.
     """
     whole = [report.values for report in reports if report.time_s >= start_s + WINDOW_S]
     return whole or [report.values for report in reports[-1:]]
 
 
 def clip_messages(path: str) -> list[Image]:
-    """The first frames of a sequence as pictures of PICTURE_WH."""
+    """Returns the first frames of a sequence as messages of size IMAGE_WH."""
     with open_source(path) as source:
         images = [cv2.resize(frame.bgr(), IMAGE_WH) for frame in islice(source.frames(), CLIP_FRAMES)]
     return [image_message(pixels, "bgr8", Header(frame_id="camera")) for pixels in images]
 
 
-def _reported(reports: Sequence[Mapping[str, str]], what: str) -> tuple[float, float]:
-    """The median of p50 and the worst p95 of those reports that have values."""
+def _read_times(reports: Sequence[Mapping[str, str]], what: str) -> tuple[float, float]:
+    """Returns the median p50 and the highest p95 of the reports that have values."""
     p50, p95 = ([float(r[key]) for r in reports if r[key]] for key in (f"{what} p50 [ms]", f"{what} p95 [ms]"))
     if not p50:
         raise UserError("the node reported no times: let it run for longer, on a machine that is not busy")
@@ -168,7 +199,7 @@ def _reported(reports: Sequence[Mapping[str, str]], what: str) -> tuple[float, f
 
 def _percentiles(values: Sequence[float]) -> tuple[float, float]:
     if not values:
-        raise UserError("the node answered nothing")
+        raise UserError("the node has published no results")
     p50, p95 = np.percentile(values, (50, 95))
     return float(p50), float(p95)
 

@@ -140,14 +140,14 @@ def bag(tmp_path):
 
 def test_a_bag_holds_all_that_the_pages_need(bag):
     recorded = RecordedBag(bag)
-    answers = list(recorded.answers())
-    assert [a.stamp_ns for a in answers] == [10**9, 2 * 10**9, 3 * 10**9]
-    assert [len(a.detections) for a in answers] == [0, 1, 2]
-    assert answers[2].detections.boxes.tolist() == [[10, 20, 30, 60]] * 2
-    assert answers[2].detections.class_ids.tolist() == [1, 1]
-    assert [a.overlay is None for a in answers] == [False, True, False]
-    assert answers[2].overlay.shape == (48, 64, 3) and answers[2].overlay[0, 0].tolist() == [160] * 3
-    assert answers[1].mask[0].tolist() == [255] * 16 + [0] * 48
+    frames = list(recorded.frames())
+    assert [frame.stamp_ns for frame in frames] == [10**9, 2 * 10**9, 3 * 10**9]
+    assert [len(frame.detections) for frame in frames] == [0, 1, 2]
+    assert frames[2].detections.boxes.tolist() == [[10, 20, 30, 60]] * 2
+    assert frames[2].detections.class_ids.tolist() == [1, 1]
+    assert [frame.overlay is None for frame in frames] == [False, True, False]
+    assert frames[2].overlay.shape == (48, 64, 3) and frames[2].overlay[0, 0].tolist() == [160] * 3
+    assert frames[1].mask[0].tolist() == [255] * 16 + [0] * 48
     assert recorded.labels == LABELS and recorded.report == {"backend": "cpu"}
 
 

@@ -61,5 +61,5 @@ def test_a_folder_that_exists_is_left_alone(tmp_path, capsys):
 @pytest.mark.parametrize(("namespace", "first"), [("", "/detections"), ("front", "/front/detections"),
                                                   ("/a/b/", "/a/b/detections")])
 def test_topics_follow_the_namespace_and_diagnostics_do_not(namespace, first):
-    topics = topics_below(namespace, pictures=False)
+    topics = topics_below(namespace, images=False)
     assert topics[0].topic == first and topics[-1].topic == "/diagnostics" and len(topics) == 3

@@ -1,4 +1,4 @@
-"""The node and the player: processes of our own, watched while they run and stopped on every way out."""
+"""Commands of this package in child processes, which are checked while they run and always stopped."""
 
 from __future__ import annotations
 
@@ -14,10 +14,15 @@ STOP_TIMEOUT_S = 15.0
 
 
 class Child:
-    """A command of this package in a process of its own. Context manager; leaving it ends the process.
+    """A command of this package in a child process. Context manager; leaving it ends the process.
 
-    name: what messages call it. log: file for all that it prints. The process has a session of its own, so that a
-    Ctrl-C comes to us alone and the processes end in order.
+    The process has a session of its own, so that only the parent receives Ctrl-C and the processes end in order.
+
+    Args:
+        name: Its name in messages.
+        arguments: The command and its arguments.
+        environment: The process's environment.
+        log: File for its output.
     """
 
     def __init__(self, name: str, arguments: Sequence[str], environment: Mapping[str, str], log: Path) -> None:
@@ -35,19 +40,30 @@ class Child:
         self.stop()
 
     def ended(self) -> bool:
-        """Whether it has ended by itself, and well. Raises UserError when it ended with an error."""
+        """Checks whether the process has ended.
+
+        Returns:
+            Whether it has ended without an error.
+
+        Raises:
+            UserError: It has ended with an error.
+        """
         status = self._process.poll()
         if status:
             raise UserError(f"the {self.name} ended with status {status}: {self._last_line()}")
         return status is not None
 
     def check_running(self) -> None:
-        """Raises UserError when it has ended, however."""
+        """Checks that the process is running.
+
+        Raises:
+            UserError: It has ended.
+        """
         if self.ended():
             raise UserError(f"the {self.name} ended too early: {self._last_line()}")
 
     def stop(self) -> None:
-        """Asks it to end, and insists after a while."""
+        """Interrupts the process; kills it if it does not end in time."""
         try:
             if self._process.poll() is None:
                 self._process.send_signal(signal.SIGINT)
@@ -61,4 +77,4 @@ class Child:
 
     def _last_line(self) -> str:
         lines = self._log.read_text(errors="replace").strip().splitlines()
-        return lines[-1].removeprefix("regionmask_ros: error: ") if lines else "it said nothing"
+        return lines[-1].removeprefix("regionmask_ros: error: ") if lines else "it printed nothing"

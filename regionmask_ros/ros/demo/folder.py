@@ -1,4 +1,4 @@
-"""An output folder that appears as a whole or not at all, and replaces only what an earlier run has made."""
+"""An output folder that appears complete or not at all, and replaces only a folder of an earlier demo."""
 
 from __future__ import annotations
 
@@ -9,13 +9,21 @@ from pathlib import Path
 from ...errors import UserError
 
 MARKER = ".regionmask_ros_demo"
-"""A file that tells a folder of ours from a folder that somebody needs."""
+"""A file that marks a folder as made by the demo."""
 
 
 class DemoFolder:
-    """Context manager: work goes on in ``work``, beside the target; ``commit`` puts it in the target's place.
+    """Context manager: files are written to ``work``, beside the target; ``commit`` renames it to the target.
 
-    Raises UserError when the target is neither missing, empty nor ours, or when nothing can be written there.
+    Args:
+        target: Path of the folder.
+
+    Attributes:
+        target: The absolute path.
+        work: The folder to write to.
+
+    Raises:
+        UserError: The target is neither missing, empty nor made by a demo, or nothing can be written there.
     """
 
     def __init__(self, target: str) -> None:
@@ -37,7 +45,7 @@ class DemoFolder:
         shutil.rmtree(self.work, ignore_errors=True)
 
     def commit(self) -> None:
-        """Puts the finished folder in place of the older one."""
+        """Replaces the older folder by the finished one."""
         self._check()
         if self.target.exists():
             os.rename(self.target, self._old)

@@ -1,6 +1,6 @@
-"""What a recorded bag holds about each answered frame, joined by the header that all outputs share.
+"""The demo's results from its bag: detections as a table, the annotated video, and a page that shows the run.
 
-From a recorded bag: detections as a table, the annotated video, and one page that shows what happened.
+The messages of a frame are joined by their stamp.
 """
 
 from __future__ import annotations
@@ -27,14 +27,19 @@ from .show import Account
 _OF_A_FRAME = ("/detections", "/mask", "/overlay")
 
 PENDING_LIMIT = 200
-"""Answers that may wait for their pictures; more means that a picture was never recorded."""
+"""Number of frames that may wait for their images; more means that an image was never recorded."""
 
 
 @dataclass(frozen=True)
-class Answer:
-    """One frame. stamp_ns: of its picture. recorded_ns: when its detections were recorded.
+class RecordedFrame:
+    """One answered frame.
 
-    mask: uint8 [height, width], 255 = sent, and overlay: uint8 [height, width, 3], BGR; None when not recorded.
+    Attributes:
+        stamp_ns: The stamp of its image.
+        recorded_ns: When its detections were recorded.
+        detections: The objects.
+        mask: uint8 [height, width], 255 where the image was sent; None when not recorded.
+        overlay: uint8 [height, width, 3], BGR; None when not recorded.
     """
 
     stamp_ns: int
@@ -46,17 +51,20 @@ class Answer:
 
 @dataclass
 class RecordedBag:
-    """A bag of the node's topics; reads it from beginning to end.
+    """A bag of the node's topics.
 
-    labels: class names by number, known once the first answer is read. report: values of the last diagnostics.
+    Attributes:
+        folder: The bag.
+        labels: Class names by number, known once the first frame is read.
+        report: The values of the last diagnostics that were read.
     """
 
     folder: Path
     labels: tuple[str, ...] = ()
     report: dict[str, str] = field(default_factory=dict)
 
-    def answers(self) -> Iterator[Answer]:
-        """All answered frames, in their order."""
+    def frames(self) -> Iterator[RecordedFrame]:
+        """Yields all answered frames in order."""
         waiting: dict[int, dict[str, tuple[int, object]]] = {}
         with AnyReader([self.folder]) as reader:
             self.labels = self._read_labels(reader)
@@ -69,20 +77,20 @@ class RecordedBag:
                 yield from self._pop_finished(waiting, PENDING_LIMIT)
         yield from self._pop_finished(waiting, 0)
 
-    def _pop_finished(self, waiting: dict[int, dict[str, tuple[int, object]]], limit: int) -> Iterator[Answer]:
-        """From the oldest on: answers that are complete, and those that more than ``limit`` others wait behind."""
+    def _pop_finished(self, waiting: dict[int, dict[str, tuple[int, object]]], limit: int) -> Iterator[RecordedFrame]:
+        """Yields the oldest frames while they are complete or more than ``limit`` frames wait."""
         while waiting:
             stamp_ns, parts = next(iter(waiting.items()))
             if len(parts) < len(_OF_A_FRAME) and len(waiting) <= limit:
                 return
             del waiting[stamp_ns]
             if "/detections" in parts:
-                yield self._answer(stamp_ns, parts)
+                yield self._make_frame(stamp_ns, parts)
 
-    def _answer(self, stamp_ns: int, parts: dict[str, tuple[int, object]]) -> Answer:
+    def _make_frame(self, stamp_ns: int, parts: dict[str, tuple[int, object]]) -> RecordedFrame:
         recorded_ns, message = parts["/detections"]
         images = {topic[1:]: _pixels(parts[topic][1]) for topic in ("/mask", "/overlay") if topic in parts}
-        return Answer(stamp_ns, recorded_ns, self._detections(message), **images)
+        return RecordedFrame(stamp_ns, recorded_ns, self._detections(message), **images)
 
     @staticmethod
     def _read_labels(reader: AnyReader) -> tuple[str, ...]:
@@ -92,13 +100,13 @@ class RecordedBag:
         return ()
 
     def _detections(self, message) -> Detections:
-        """Boxes, scores and numbers; LabelInfo leads from the name in a message to its number."""
+        """Reads boxes, scores and class numbers; LabelInfo maps a name to its number."""
         found = message.detections
-        centre = np.array([(d.bbox.center.position.x, d.bbox.center.position.y) for d in found]).reshape(-1, 2)
+        center = np.array([(d.bbox.center.position.x, d.bbox.center.position.y) for d in found]).reshape(-1, 2)
         half = np.array([(d.bbox.size_x, d.bbox.size_y) for d in found]).reshape(-1, 2) / 2.0
         numbers = {name: number for number, name in enumerate(self.labels)}
         return Detections(
-            np.concatenate([centre - half, centre + half], axis=1).astype(np.float32),
+            np.concatenate([center - half, center + half], axis=1).astype(np.float32),
             np.array([d.results[0].hypothesis.score for d in found], np.float32),
             np.array([numbers[d.results[0].hypothesis.class_id] for d in found], np.int32),
         )
@@ -109,7 +117,7 @@ def _stamp_ns(message) -> int:
 
 
 def _pixels(message) -> np.ndarray:
-    """uint8 [height, width] or [height, width, 3]; our own pictures have no padding."""
+    """Returns uint8 [height, width] or [height, width, 3]; the node's own images have no padding."""
     shape = (message.height, message.width, -1) if message.encoding == "bgr8" else (message.height, message.width)
     return np.asarray(message.data).reshape(shape)
 
@@ -119,7 +127,7 @@ MAX_CLASSES = 8
 
 @dataclass
 class FrameSeries:
-    """What the bag says, frame by frame, for page and summary. masked_share: 0 to 1, nan where no mask was recorded."""
+    """Figures of all frames, for page and summary; ``masked_share`` is nan where no mask was recorded."""
 
     labels: tuple[str, ...] = ()
     report: dict[str, str] = field(default_factory=dict)
@@ -131,23 +139,23 @@ class FrameSeries:
     overlays: int = 0
     samples: ImageSampler = field(default_factory=ImageSampler)
 
-    def add(self, answer: Answer, labels: tuple[str, ...]) -> None:
-        """Takes in the next frame."""
-        index, found = len(self.objects), len(answer.detections)
-        self.masks += answer.mask is not None
-        self.overlays += answer.overlay is not None
-        share = float("nan") if answer.mask is None else float(np.mean(answer.mask == 0))
+    def add(self, frame: RecordedFrame, labels: tuple[str, ...]) -> None:
+        """Adds the next frame."""
+        index, found = len(self.objects), len(frame.detections)
+        self.masks += frame.mask is not None
+        self.overlays += frame.overlay is not None
+        share = float("nan") if frame.mask is None else float(np.mean(frame.mask == 0))
         self.masked_share.append(share)
         self.objects.append(found)
-        self.latency_ms.append((answer.recorded_ns - answer.stamp_ns) / 1e6)
-        self.by_class.update(labels[number] for number in answer.detections.class_ids)
+        self.latency_ms.append((frame.recorded_ns - frame.stamp_ns) / 1e6)
+        self.by_class.update(labels[number] for number in frame.detections.class_ids)
         # Prefer frames with objects and with a mask at work: neither a refresh frame nor an idle one.
         rank = min(found, 6) + (0.0 < share < 1.0)
-        if answer.overlay is not None and self.samples.wants(index, rank):
-            self.samples.add(index, rank, f"frame {index}", answer.overlay)
+        if frame.overlay is not None and self.samples.wants(index, rank):
+            self.samples.add(index, rank, f"frame {index}", frame.overlay)
 
     def summary(self) -> dict[str, Any]:
-        """Figures over all answered frames; masked_share without the first one, as everywhere."""
+        """Returns figures over all frames; the first one does not count for the masked share."""
         shares = np.array(self.masked_share[1:] or self.masked_share)
         known = shares[~np.isnan(shares)]
         p50, p95 = np.percentile(self.latency_ms, (50, 95)) if self.latency_ms else (None, None)
@@ -167,36 +175,53 @@ class FrameSeries:
 
 
 def write_files(bag: Path, folder: Path, fps: float) -> Iterator[FrameSeries]:
-    """Writes detections.csv and annotated.mp4 into the folder. Yields the growing story after each frame."""
-    recorded, story = RecordedBag(bag), FrameSeries()
-    answers = recorded.answers()
-    first = next(answers, None)
+    """Writes detections.csv and annotated.mp4.
+
+    Args:
+        bag: Folder of the bag.
+        folder: Where the files are written.
+        fps: Frame rate of the video.
+
+    Yields:
+        The figures of all frames so far, after each frame.
+    """
+    recorded, series = RecordedBag(bag), FrameSeries()
+    frames = recorded.frames()
+    first = next(frames, None)
     with DetectionsCsv(str(folder / "detections.csv"), recorded.labels) as table, \
             VideoWriter(str(folder / "annotated.mp4"), fps) as video:
-        answer, index = first, 0
-        while answer is not None:
-            table.add(index, answer.stamp_ns, answer.detections)
-            if answer.overlay is not None:
-                video.add(answer.overlay)
-            story.add(answer, recorded.labels)
-            yield story
-            answer, index = next(answers, None), index + 1
-    story.labels, story.report = recorded.labels, recorded.report
-    yield story
+        frame, index = first, 0
+        while frame is not None:
+            table.add(index, frame.stamp_ns, frame.detections)
+            if frame.overlay is not None:
+                video.add(frame.overlay)
+            series.add(frame, recorded.labels)
+            yield series
+            frame, index = next(frames, None), index + 1
+    series.labels, series.report = recorded.labels, recorded.report
+    yield series
 
 
-def write_page(path: Path, source: str, account: Account, story: FrameSeries, command: str) -> None:
-    """report.html: the account of all frames, what was found, how it went frame by frame, and pictures."""
-    summary = story.summary()
+def write_page(path: Path, source: str, account: Account, series: FrameSeries, command: str) -> None:
+    """Writes report.html: the account of all frames, figures, plots over the frames, and images.
+
+    Args:
+        path: The file.
+        source: Name of the video.
+        account: What has become of every frame.
+        series: The figures.
+        command: The command line.
+    """
+    summary = series.summary()
     write_report(
         str(path),
         title=f"{source}: objects and masks, through the ROS node",
         intro=f"{account.line()}. The node's topics were recorded into the bag beside this page, and everything here "
-        "was made from that bag. A masked region was not looked at in that frame; what is drawn there is what was last "
-        "seen.",
+        "was made from that bag. A masked region was not sent to the network in that frame; what is drawn there is the "
+        "last result.",
         tables=_tables(account, summary),
-        figures=[Figure("Every answered frame", _svg(story))] if story.objects else [],
-        images=story.samples.images(),
+        figures=[Figure("Every answered frame", _svg(series))] if series.objects else [],
+        images=series.samples.images(),
         command=command,
         version=__version__,
     )
@@ -207,11 +232,11 @@ def _tables(account: Account, summary: dict[str, Any]) -> list[Table]:
     share = summary["masked_share"]
     counted = [
         ("detections", f"{summary['detections']:,}"),
-        ("detections a frame", f"{summary['detections'] / frames:.2f}"),
+        ("detections per frame", f"{summary['detections'] / frames:.2f}"),
         *((f"of these {name}", f"{n:,}") for name, n in list(summary["by_class"].items())[:MAX_CLASSES]),
         ("masked share, without the first frame", "" if share is None else f"{100 * share:.1f} %"),
     ]
-    names = {"played": "played", "answered": "answered", "dropped_overwritten": "dropped: a newer one came",
+    names = {"played": "played", "answered": "answered", "dropped_overwritten": "dropped: overwritten by a newer one",
              "dropped_broken": "dropped: broken", "lost_before_node": "lost before the node"}
     frames_table = [(text, f"{account.as_json()[key]:,}") for key, text in names.items()]
     chosen = ("network", "input_size", "backend", "arithmetic", "mask")
@@ -221,15 +246,15 @@ def _tables(account: Account, summary: dict[str, Any]) -> list[Table]:
         Table("Every frame played", ("frames", "number"), tuple(frames_table)),
         Table("Counted", ("quantity", "value"), tuple(counted)),
         Table("Settings", ("setting", "value"), tuple(settings)),
-        Table("Measured here, ms from picture to recorded answer", ("latency", "ms"), tuple(latency)),
+        Table("Measured here, ms from image to recorded result", ("latency", "ms"), tuple(latency)),
     ]
 
 
-def _svg(story: FrameSeries) -> str:
-    """Masked share, objects and latency over the answered frames. Returns an <svg> element."""
+def _svg(series: FrameSeries) -> str:
+    """Returns an <svg> element: masked share, objects and latency over the answered frames."""
     panels = (
-        Panel("masked share, %", np.array(story.masked_share), percent=True),
-        Panel("detections", np.array(story.objects)),
-        Panel("milliseconds from picture to recorded answer, measured", np.array(story.latency_ms)),
+        Panel("masked share, %", np.array(series.masked_share), percent=True),
+        Panel("detections", np.array(series.objects)),
+        Panel("milliseconds from image to recorded result, measured", np.array(series.latency_ms)),
     )
-    return per_frame_svg(panels, np.zeros(len(story.objects), bool), x_label="answered frame")
+    return per_frame_svg(panels, np.zeros(len(series.objects), bool), x_label="answered frame")

@@ -1,9 +1,4 @@
-"""Where every frame that was played went.
-
-Progress for people: a bar on a terminal, a line now and then elsewhere.
-
-The demonstration from start to end: start, record, play, account, stop.
-"""
+"""The demo from start to end: start the node, record, play, account for every frame, stop."""
 
 from __future__ import annotations
 
@@ -16,6 +11,7 @@ from collections.abc import Mapping
 from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 from tqdm import tqdm
 
@@ -25,12 +21,23 @@ from ...sources import Source
 from ..setup import find_profile, image_environment, require
 from .children import Child
 
+if TYPE_CHECKING:
+    from ..recorder import Recorder
+
 
 @dataclass(frozen=True)
 class Account:
-    """Frames. played: published by the player. The others as the node counted them, see FrameCounts.
+    """What has become of every frame that was played.
 
-    Raises ValueError when they do not add up: then a frame is unaccounted for.
+    Attributes:
+        played: Frames that the player published.
+        received: Frames that the node received; see ``FrameCounts`` for these and the following.
+        answered: Frames with results.
+        overwritten: Frames that a newer one has overwritten.
+        broken: Frames that were dropped for another reason.
+
+    Raises:
+        ValueError: The numbers do not add up.
     """
 
     played: int
@@ -52,7 +59,7 @@ class Account:
         return self.played - self.received
 
     def line(self) -> str:
-        """The sum in words."""
+        """Returns the account as text."""
         return (
             f"{self.played} frames played = {self.answered} answered "
             f"+ {self.overwritten + self.broken} dropped by the node ({self.overwritten} overwritten, "
@@ -60,6 +67,7 @@ class Account:
         )
 
     def as_json(self) -> dict[str, int]:
+        """Returns the account for summary.json."""
         return {
             "played": self.played,
             "answered": self.answered,
@@ -70,7 +78,7 @@ class Account:
 
 
 def make_account(played: int, diagnostics: Mapping[str, str]) -> Account:
-    """From the values of the node's last report."""
+    """Makes the account from the values of the node's last diagnostics."""
     return Account(
         played,
         int(diagnostics["frames received"]),
@@ -84,22 +92,28 @@ LINE_PERIOD_S = 1.0
 
 
 class Progress:
-    """Context manager. total: None when nobody knows it."""
+    """Context manager that shows progress: a bar on a terminal, else a line now and then.
+
+    Args:
+        what: What is being done.
+        total: Number of steps; None if unknown.
+        unit: What is counted.
+    """
 
     def __init__(self, what: str, total: int | None, unit: str = "frame") -> None:
         self._what, self._total, self._unit = what, total, unit
         self._bar = tqdm(total=total, desc=what, unit=unit) if sys.stderr.isatty() else None
         self._next_s = 0.0
-        self._told = self._done = 0
+        self._printed = self._done = 0
 
     def at(self, done: int) -> None:
-        """So many are done by now."""
+        """Shows that as many steps are done."""
         self._done = done
         if self._bar is not None:
             self._bar.update(done - self._bar.n)
         elif time.monotonic() >= self._next_s:
             self._next_s = time.monotonic() + LINE_PERIOD_S
-            self._tell()
+            self._print()
 
     def __enter__(self) -> Progress:
         return self
@@ -107,20 +121,20 @@ class Progress:
     def __exit__(self, *exception: object) -> None:
         if self._bar is not None:
             self._bar.close()
-        elif self._done != self._told:
-            self._tell()
+        elif self._done != self._printed:
+            self._print()
 
-    def _tell(self) -> None:
+    def _print(self) -> None:
         of = f" of {self._total}" if self._total else ""
         print(f"{self._what}: {self._done}{of} {self._unit}s", flush=True)
-        self._told = self._done
+        self._printed = self._done
 
 
 START_TIMEOUT_S = 180.0
-"""The node's first start on a computer may have to compile its kernels."""
+"""The node's first start on a computer may compile its kernels."""
 
 SETTLE_S = 0.5
-"""Until subscribers and publishers have found each other both ways."""
+"""Time until subscribers and publishers have matched in both directions."""
 
 ANSWER_TIMEOUT_S = 30.0
 POLL_PERIOD_S = 0.1
@@ -130,9 +144,13 @@ PRESET = "balanced"
 
 @dataclass(frozen=True)
 class Playback:
-    """What is played: ``source`` is the open ``video``.
+    """What is played, and how.
 
-    rate: speed factor. max_frames: the player stops after as many frames; None plays all.
+    Attributes:
+        video: Path of the video.
+        source: The open video.
+        rate: Speed factor.
+        max_frames: The player stops after as many frames; None plays all.
     """
 
     video: str
@@ -155,16 +173,23 @@ class Playback:
 
 @dataclass(frozen=True)
 class DemoResult:
-    """account: of all frames played. seconds: how long playing took."""
+    """The account of all frames, and how many seconds playing took."""
 
     account: Account
     seconds: float
 
 
 def private_environment(domain_id: int) -> dict[str, str]:
-    """For all processes of a demonstration: pictures through shared memory, and no contact to other ROS programs.
+    """Makes the environment of a demo's processes: images through shared memory, no contact to other ROS programs.
 
-    Raises UserError when the package was installed without its profile.
+    Args:
+        domain_id: ROS domain.
+
+    Returns:
+        This process's environment with these variables.
+
+    Raises:
+        UserError: The package was installed without its DDS profile.
     """
     profile = find_profile()
     if profile is None:
@@ -176,10 +201,15 @@ def private_environment(domain_id: int) -> dict[str, str]:
 
 
 def use_private_domain() -> dict[str, str]:
-    """``private_environment`` of a domain picked by chance, set for this process, too. Raises UserError without ROS.
+    """Sets ``private_environment`` of a random domain for this process.
 
-    Any domain, so that two hardly ever hear each other. Up to 101 all systems allow.
+    Returns:
+        The environment.
+
+    Raises:
+        UserError: A ROS package is missing.
     """
+    # All systems allow domains up to 101.
     environment = private_environment(1 + secrets.randbelow(101))
     os.environ.update(environment)
     require("rclpy", "sensor_msgs", "diagnostic_msgs", "lifecycle_msgs", "std_srvs", "vision_msgs")
@@ -187,9 +217,18 @@ def use_private_domain() -> dict[str, str]:
 
 
 def show(playback: Playback, folder: Path, environment: dict[str, str]) -> DemoResult:
-    """Plays the video through the node and leaves ``bag``, ``node.log`` and ``player.log`` in the folder.
+    """Plays the video through the node and leaves ``bag``, ``node.log`` and ``player.log`` in a folder.
 
-    ``environment`` must be this process's too, as its recorder takes part. Raises UserError when a process fails.
+    Args:
+        playback: What is played.
+        folder: An existing folder.
+        environment: The environment of all processes, also of this one, which records.
+
+    Returns:
+        The account and the time.
+
+    Raises:
+        UserError: A process fails, or a frame is unaccounted for.
     """
     from ..recorder import BagWriter, Recorder
     from ..session import RosSession
@@ -214,8 +253,8 @@ def show(playback: Playback, folder: Path, environment: dict[str, str]) -> DemoR
     return DemoResult(account, played["seconds"])
 
 
-def _wait_until_active(node: Child, recorder) -> None:
-    """The latched label_info tells that the node is active, and that it and the recorder have found each other."""
+def _wait_until_active(node: Child, recorder: Recorder) -> None:
+    """Waits for the latched label_info: the node is then active, and the recorder has found it."""
     deadline = time.monotonic() + START_TIMEOUT_S
     while not recorder.node_is_active.wait(POLL_PERIOD_S):
         node.check_running()
@@ -224,16 +263,18 @@ def _wait_until_active(node: Child, recorder) -> None:
     time.sleep(SETTLE_S)
 
 
-def _check_no_publishers(recorder, domain_id: str) -> None:
-    """Raises UserError when others publish what we are about to: their frames would spoil the account."""
+def _check_no_publishers(recorder: Recorder, domain_id: str) -> None:
+    """Raises UserError when other programs publish the same topics: their frames would spoil the account."""
     if recorder.count_publishers("/image") or recorder.count_publishers("/detections") != 1:
-        raise UserError(f"other programs use ROS domain {domain_id}, which this demo picked by chance: start it again")
+        raise UserError(f"other programs use ROS domain {domain_id}, which was chosen at random: start the demo again")
 
 
-def _play(playback: Playback, folder: Path, environment: dict[str, str], node: Child, recorder) -> dict:
-    """Runs the player to its end. Returns what it says: frames and seconds."""
-    told = folder / "played.json"
-    arguments = ["play", *playback.arguments, "--wait", "30", "--json", str(told)]
+def _play(
+    playback: Playback, folder: Path, environment: dict[str, str], node: Child, recorder: Recorder
+) -> dict[str, Any]:
+    """Runs the player to its end. Returns its JSON output: frames and seconds."""
+    output = folder / "played.json"
+    arguments = ["play", *playback.arguments, "--wait", "30", "--json", str(output)]
     with Child("player", arguments, environment, folder / "player.log") as player, \
             Progress("playing", playback.frame_count) as progress:
         while not player.ended():
@@ -241,15 +282,13 @@ def _play(playback: Playback, folder: Path, environment: dict[str, str], node: C
             _check(recorder)
             progress.at(recorder.counts["/detections"])
             time.sleep(POLL_PERIOD_S)
-    played = json.loads(told.read_text())
-    told.unlink()
+    played = json.loads(output.read_text())
+    output.unlink()
     return played
 
 
-def _wait_until_idle(played: int, node: Child, recorder) -> Account:
-    """Waits for a report that was made after the last picture and leaves nothing in flight, and for what it tells to
-    be recorded.
-    """
+def _wait_until_idle(played: int, node: Child, recorder: Recorder) -> Account:
+    """Waits for diagnostics after the last image with no frame in flight, and until its results are recorded."""
     end_ns, deadline = time.time_ns(), time.monotonic() + ANSWER_TIMEOUT_S
     while not (recorder.report_time_ns > end_ns and recorder.report["frames in flight"] == "0"):
         node.check_running()
@@ -267,6 +306,6 @@ def _wait_until_idle(played: int, node: Child, recorder) -> Account:
     return account
 
 
-def _check(recorder) -> None:
+def _check(recorder: Recorder) -> None:
     if recorder.failure is not None:
-        raise UserError(f"the recording broke off: {recorder.failure.strerror or recorder.failure}")
+        raise UserError(f"the recording has failed: {recorder.failure.strerror or recorder.failure}")
