@@ -29,7 +29,7 @@ def test_every_published_picture_is_accounted_for(trained_file, real_video, tmp_
     assert row["answered"] > 0 and row["lost"] >= 0
     assert 0 < row["pipeline_ms"][0] < row["node_ms"][0] < row["answer_ms"][0] + 50
     assert row["overhead_ms"] == pytest.approx(row["node_ms"][0] - row["pipeline_ms"][0])
-    assert "180 pictures of 640x480" in done.stdout and "the node adds" in done.stdout
+    assert "180 images of 640x480" in done.stdout and "the node adds" in done.stdout
 
 
 @pytest.mark.parametrize(("arguments", "words"), [
