@@ -1,4 +1,4 @@
-"""The mask networks without torch: equal to what torch computed, on any processor and any grid."""
+"""The mask networks without torch: they equal the same networks in torch, on any processor and any grid."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ TOLERANCE = 1e-4
 
 
 @pytest.mark.parametrize("kind", ["light", "paper"])
-def test_equal_to_what_torch_computed(kind):
+def test_networks_equal_vectors_that_torch_computed(kind):
     _, values, network = example(kind)
     with np.load(VECTORS) as vectors:
         np.testing.assert_allclose(network.of_input(values), vectors[kind], atol=TOLERANCE)
@@ -30,7 +30,7 @@ def test_equal_to_what_torch_computed(kind):
 
 @pytest.mark.parametrize("kind, shape", [("light", (640, 480)), ("light", (1224, 370)), ("light", (96, 2000)),
                                          ("paper", (2, 3)), ("paper", (28, 28)), ("paper", (9, 31))])
-def test_equal_to_torch_where_it_is(kind, shape):
+def test_networks_equal_torch(kind, shape):
     torch = pytest.importorskip("torch", reason="torch is not installed: run 'make train-setup'")
     from regionmask_ros.lab.training.model import MODELS
 
@@ -48,8 +48,7 @@ def test_equal_to_torch_where_it_is(kind, shape):
     np.testing.assert_allclose(network.of_input(values), wanted, atol=TOLERANCE)
 
 
-def test_a_run_leaves_nothing_behind():
-    """Buffers are used again and again: a second answer must not depend on the first."""
+def test_a_run_does_not_depend_on_the_run_before():
     _, values, network = example("light")
     first = network.of_input(values).copy()
     other = network.of_input(values[::-1]).copy()
@@ -58,7 +57,7 @@ def test_a_run_leaves_nothing_behind():
 
 
 @given(st.integers(32, 4096), st.integers(32, 4096))
-def test_any_camera_gets_a_grid_within_the_budget(width, height):
+def test_every_image_shape_gets_a_grid_within_the_budget(width, height):
     rows, cols = token_grid((width, height))
     assert rows % 2 == cols % 2 == 0 and 2 <= min(rows, cols) and rows * cols <= TOKENS
     assert LightNetwork(random_weights("light"), (width, height)).macs <= 10.5e6
@@ -68,7 +67,7 @@ def test_any_camera_gets_a_grid_within_the_budget(width, height):
 
 @settings(deadline=None)
 @given(st.integers(1, 20), st.integers(1, 40), st.sampled_from([8, 16, 24, 32]), st.booleans(), st.integers(0, 99))
-def test_products(m, k, n, rectify, seed):
+def test_linear_equals_numpy(m, k, n, rectify, seed):
     rng = np.random.default_rng(seed)
     a, b, bias = (rng.standard_normal(shape, np.float32) for shape in ((m, k), (k, n), (n,)))
     result = np.full((m, n), np.nan, np.float32)
@@ -79,7 +78,7 @@ def test_products(m, k, n, rectify, seed):
 
 @settings(deadline=None)
 @given(st.integers(1, 9), st.integers(1, 9), st.integers(1, 5), st.sampled_from([1, 2]), st.integers(0, 99))
-def test_convolutions(rows, cols, channels, stride, seed):
+def test_convolve_equals_numpy(rows, cols, channels, stride, seed):
     rng = np.random.default_rng(seed)
     source = np.zeros((stride * rows + 2, stride * cols + 2, channels), np.float32)
     source[1:-1, 1:-1] = rng.standard_normal((stride * rows, stride * cols, channels), np.float32)
@@ -90,12 +89,12 @@ def test_convolutions(rows, cols, channels, stride, seed):
         for x in range(cols):
             window = source[stride * y:stride * y + 3, stride * x:stride * x + 3].reshape(-1)
             np.testing.assert_allclose(result[y + 1, x + 1], np.maximum(window @ weight + bias, 0.0), atol=1e-4)
-    assert not result[[0, -1]].any() and not result[:, [0, -1]].any(), "the border stays empty"
+    assert not result[[0, -1]].any() and not result[:, [0, -1]].any(), "the border stays zero"
 
 
 @settings(deadline=None)
 @given(st.integers(1, 9), st.integers(1, 30), st.sampled_from([1, 2, 3]), st.floats(0.1, 30.0), st.integers(0, 99))
-def test_attention(m, s, heads, spread, seed):
+def test_attend_equals_numpy(m, s, heads, spread, seed):
     rng, size = np.random.default_rng(seed), 8
     query, key, value = (rng.standard_normal((count, heads * size), np.float32) for count in (m, s, s))
     query *= np.float32(spread)
@@ -111,14 +110,14 @@ def test_attention(m, s, heads, spread, seed):
         np.testing.assert_allclose(result[:, part], share @ value[:, part], atol=2e-4)
 
 
-def test_means_of_pairs():
+def test_pool_pairs_equals_numpy():
     tokens = np.arange(4 * 6 * 8, dtype=np.float32).reshape(24, 8)
     result = np.empty((6, 8), np.float32)
     pool_pairs(tokens, 6, result)
     np.testing.assert_allclose(result, tokens.reshape(2, 2, 3, 2, 8).mean(axis=(1, 3)).reshape(6, 8))
 
 
-def test_equal_when_numba_compiles_nothing():
+def test_networks_are_equal_when_numba_compiles_nothing():
     code = ("import numpy as np, sys; sys.path.insert(0, sys.argv[1]); from mgnet_examples import example\n"
             "_, values, network = example('paper')\n"
             "print(np.abs(network.of_input(values) - np.load(sys.argv[2])['paper']).max())")

@@ -1,9 +1,8 @@
-"""What the light network sees: the camera's picture made small, in numbers around zero, and the change beside it.
+"""The light mask network: three convolutions on a small image, one transformer block, and a score for every cell.
 
-The light mask network: three convolutions on a small picture, one transformer block, a score for every cell.
-
-The picture has 8 pixels a token along each side, and a fourth channel: how much each place has changed. A cell is half
-a token wide and high. Keys and values are those of means of 2x2 tokens, which is a quarter of the work.
+It follows MGNet (arXiv 2503.16775) in its purpose and differs in its shape. The image has 8 pixels a token along each
+side and a fourth channel: how much each place has changed. A cell is half a token wide and high. Keys and values are
+those of means of 2x2 tokens, which is a quarter of the work.
 """
 
 from __future__ import annotations
@@ -15,36 +14,10 @@ import cv2
 import numpy as np
 
 from ...jit.cache import kernel
-from .kernels import LANES, LOWEST, MEAN, SCALE, ZERO, attend, block_shapes, convolve, linear, normalise, pool_pairs
-
-
-def shrink_into(image: np.ndarray, small: np.ndarray) -> None:
-    """Fills small, uint8 [h, w, 3], with the whole of picture, uint8 of any size.
-
-    By way of twice the size wanted, at which the nearest pixels are taken: means of four pixels each. A mean over all
-    of them takes ten times as long, and the network does not tell the two apart.
-    """
-    height, width = small.shape[:2]
-    middle = cv2.resize(image, (2 * width, 2 * height), interpolation=cv2.INTER_NEAREST)
-    cv2.resize(middle, (width, height), dst=small, interpolation=cv2.INTER_AREA)
-
-
-@kernel
-def normalise_into(small, change, scale, mean, result):
-    """(value - mean) * scale into result, float32 [h + 2, w + 2, 4], inside its border.
-
-    small: uint8 [h, w, 3], 255 counts as 1. change: float32 [h, w].
-    """
-    factor = scale / np.float32(255.0)
-    for y in range(small.shape[0]):
-        for x in range(small.shape[1]):
-            for c in range(3):
-                result[y + 1, x + 1, c] = np.float32(small[y, x, c]) * factor - mean * scale
-            result[y + 1, x + 1, 3] = (change[y, x] - mean) * scale
-
+from .kernels import LANES, MEAN, SCALE, TransformerBlock, block_shapes, convolve
 
 TOKENS = 200
-"""At most, so that the cost hardly depends on the camera's shape."""
+"""Largest number of tokens: the cost hardly depends on the camera's shape."""
 
 TOKEN_PX = 8
 CHANNELS, STEM, WIDTH, HIDDEN, HEADS, PLACES = 4, (16, 24), 32, 64, 2, 5
@@ -61,14 +34,20 @@ SHAPES: Mapping[str, tuple[int, ...]] = {
     "score.weight": (WIDTH, 4), "score.bias": (4,),
     "fine.weight": (STEM[1], 1), "fine.bias": (1,),
 }
-"""Arrays of a weights file. A convolution's rows are ordered by y, x, channel."""
+"""Arrays of a weights file. The rows of a convolution are ordered by y, x, channel."""
 
 
 def token_grid(image_wh: tuple[int, int]) -> tuple[int, int]:
-    """Rows and columns of tokens for a picture of that shape: even numbers, at most ``TOKENS`` of them in all.
+    """Chooses the token grid whose shape is nearest to that of an image.
 
-    >>> tokens_of((640, 480)), tokens_of((1280, 720)), tokens_of((1224, 370))
+    >>> token_grid((640, 480)), token_grid((1280, 720)), token_grid((1224, 370))
     ((12, 16), (10, 18), (8, 24))
+
+    Args:
+        image_wh: Width and height of the image.
+
+    Returns:
+        Rows and columns: even numbers, at most ``TOKENS`` tokens in all.
     """
     aspect = image_wh[0] / image_wh[1]
     sizes = [(rows, cols) for rows in range(2, TOKENS // 2 + 1, 2) for cols in range(2, TOKENS // rows + 1, 2)]
@@ -81,39 +60,49 @@ def token_grid(image_wh: tuple[int, int]) -> tuple[int, int]:
 
 
 def token_positions(rows: int, cols: int) -> np.ndarray:
-    """float32 [rows * cols, PLACES]: where each token lies, from -1 to 1, for ``to_window.weight``."""
+    """Position of each token, the input of ``place.weight``.
+
+    Args:
+        rows: Rows of the token grid.
+        cols: Columns of the token grid.
+
+    Returns:
+        float32 [rows * cols, PLACES]: y, x, y * y, x * x, y * x, where y and x go from -1 to 1.
+    """
     y, x = np.meshgrid((np.arange(rows) + 0.5) / rows * 2 - 1, (np.arange(cols) + 0.5) / cols * 2 - 1, indexing="ij")
     return np.stack([y, x, y * y, x * x, y * x], axis=2).reshape(-1, PLACES).astype(np.float32)
 
 
 class LightNetwork:
-    """One camera's network with its buffers. shape: rows and columns of cells, twice those of tokens."""
+    """The light network of one camera, with its buffers.
+
+    Args:
+        weights: Arrays as ``SHAPES`` says, float32.
+        image_wh: Width and height of the camera's image or of the detector's input.
+
+    Attributes:
+        shape: Rows and columns of cells, twice those of tokens.
+    """
 
     def __init__(self, weights: Mapping[str, np.ndarray], image_wh: tuple[int, int]) -> None:
-        """weights: as ``SHAPES`` says, float32."""
         rows, cols = token_grid(image_wh)
         self.shape, self._tokens = (2 * rows, 2 * cols), (rows, cols)
         self._weights = {name: _pad_lanes(weights[name]) for name in SHAPES}
         self._place = token_positions(rows, cols) @ np.asarray(weights["place.weight"], np.float32)
-        count, pooled = rows * cols, rows * cols // 4
-        room = -(-pooled // LANES) * LANES
+        count = rows * cols
+        self._block = TransformerBlock(self._weights, count, HEADS, pool_cols=cols)
         self._small = np.empty((rows * TOKEN_PX, cols * TOKEN_PX, 3), np.uint8)
         depths = (CHANNELS, *STEM, WIDTH)
-        self._maps = [_add_border(rows * TOKEN_PX >> level, cols * TOKEN_PX >> level, depth)
+        self._maps = [_make_bordered(rows * TOKEN_PX >> level, cols * TOKEN_PX >> level, depth)
                       for level, depth in enumerate(depths)]
-        self._mixing, self._mixed = _add_border(rows, cols, WIDTH), _add_border(rows, cols, WIDTH)
-        self._stream, self._normal, self._query, self._attended, self._change = np.empty((5, count, WIDTH), np.float32)
-        self._pool, self._key, self._value = np.empty((3, pooled, WIDTH), np.float32)
-        self._hidden = np.empty((count, HIDDEN), np.float32)
-        self._turned, self._scores = np.zeros((WIDTH // HEADS, room), np.float32), np.empty((count, room), np.float32)
-        self._nothing = np.zeros(max(room, WIDTH), np.float32)
+        self._mixing, self._mixed = _make_bordered(rows, cols, WIDTH), _make_bordered(rows, cols, WIDTH)
         self._coarse, self._fine = np.empty((count, LANES), np.float32), np.empty((4 * count, LANES), np.float32)
         self._detail = np.empty((4 * count, STEM[1]), np.float32)
         self._logits = np.empty(self.shape, np.float32)
 
     @property
     def macs(self) -> int:
-        """Multiplications of one run, padding not counted."""
+        """Multiplications of one run, without those of padding."""
         rows, cols = self._tokens
         count, pooled = rows * cols, rows * cols // 4
         size = {name: int(np.prod(shape)) for name, shape in SHAPES.items() if name.endswith("weight")}
@@ -123,56 +112,63 @@ class LightNetwork:
                 + count * per_token + pooled * (size["key.weight"] + size["value.weight"]) + 2 * count * pooled * WIDTH)
 
     def run(self, image: np.ndarray, change: np.ndarray) -> np.ndarray:
-        """Logits of the cells, float32 [2 * rows, 2 * cols], valid until the next run.
+        """Scores the cells of a frame.
 
-        picture: uint8 [h, w, 3], RGB, of any size. change: float32 [r, c], 0 to 1, over the same area.
+        Args:
+            image: uint8 [h, w, 3], RGB, of any size.
+            change: float32 [r, c], 0 to 1, over the same area.
+
+        Returns:
+            Logits of the cells, float32 [2 * rows, 2 * cols], valid until the next run.
         """
         height, width = self._small.shape[:2]
-        shrink_into(image, self._small)
+        # The nearest pixels at twice the size, then means of four: a mean over all pixels takes ten times as long, and
+        # the network's scores are as good.
+        double = cv2.resize(image, (2 * width, 2 * height), interpolation=cv2.INTER_NEAREST)
+        cv2.resize(double, (width, height), dst=self._small, interpolation=cv2.INTER_AREA)
         moved = cv2.resize(change, (width, height), interpolation=cv2.INTER_LINEAR)
-        normalise_into(self._small, moved, _SCALE, _MEAN, self._maps[0])
-        return self._of_map()
+        _normalise_input(self._small, moved, _SCALE, _MEAN, self._maps[0])
+        return self._run_maps()
 
     def of_input(self, values: np.ndarray) -> np.ndarray:
-        """As ``run``, for float32 [8 * rows, 8 * cols, 4] that is prepared already."""
+        """As ``run``, for an input that is prepared already: float32 [8 * rows, 8 * cols, 4]."""
         _inside(self._maps[0])[:] = values
-        return self._of_map()
+        return self._run_maps()
 
-    def _of_map(self) -> np.ndarray:
-        w, maps, stream = self._weights, self._maps, self._stream
+    def _run_maps(self) -> np.ndarray:
+        """Logits of the input that lies in the first map."""
+        maps, block = self._maps, self._block
         for level in (1, 2, 3):
-            convolve(maps[level - 1], w[f"stem{level}.weight"], w[f"stem{level}.bias"], 2, maps[level])
+            self._convolve(f"stem{level}", maps[level - 1], 2, maps[level])
         rows, cols = self._tokens
-        grid = stream.reshape(rows, cols, WIDTH)
+        grid = block.stream.reshape(rows, cols, WIDTH)
         np.add(_inside(maps[3]), self._place.reshape(grid.shape), out=grid)
-        self._block()
+        block.run()
         _inside(self._mixing)[:] = grid
-        convolve(self._mixing, w["mix.weight"], w["mix.bias"], 1, self._mixed)
+        self._convolve("mix", self._mixing, 1, self._mixed)
         np.add(grid, _inside(self._mixed), out=grid)
-        linear(stream, w["score.weight"], w["score.bias"], self._coarse, LOWEST)
+        block.linear("score", block.stream, self._coarse)
         self._detail.reshape(2 * rows, 2 * cols, -1)[:] = _inside(maps[2])
-        linear(self._detail, w["fine.weight"], w["fine.bias"], self._fine, LOWEST)
+        block.linear("fine", self._detail, self._fine)
         corners = self._coarse[:, :4].reshape(rows, cols, 2, 2).transpose(0, 2, 1, 3)
         fine = self._fine[:, 0].reshape(rows, 2, cols, 2)
         np.add(corners, fine, out=self._logits.reshape(rows, 2, cols, 2))
         return self._logits
 
-    def _block(self) -> None:
-        """The transformer block, on the stream of tokens."""
-        w, stream, normal, change = self._weights, self._stream, self._normal, self._change
-        rows, cols = self._tokens
-        normalise(stream, w["norm1.scale"], w["norm1.shift"], normal)
-        pool_pairs(normal, cols, self._pool)
-        linear(normal, w["query.weight"], w["query.bias"], self._query, LOWEST)
-        linear(self._pool, w["key.weight"], w["key.bias"], self._key, LOWEST)
-        linear(self._pool, w["value.weight"], w["value.bias"], self._value, LOWEST)
-        attend(self._query, self._key, self._value, HEADS, self._turned, self._scores, self._nothing, self._attended)
-        linear(self._attended, w["join.weight"], w["join.bias"], change, LOWEST)
-        np.add(stream, change, out=stream)
-        normalise(stream, w["norm2.scale"], w["norm2.shift"], normal)
-        linear(normal, w["up.weight"], w["up.bias"], self._hidden, ZERO)
-        linear(self._hidden, w["down.weight"], w["down.bias"], change, LOWEST)
-        np.add(stream, change, out=stream)
+    def _convolve(self, name: str, source: np.ndarray, stride: int, result: np.ndarray) -> None:
+        convolve(source, self._weights[f"{name}.weight"], self._weights[f"{name}.bias"], stride, result)
+
+
+@kernel
+def _normalise_input(small: np.ndarray, change: np.ndarray, scale: np.float32, mean: np.float32, result: np.ndarray
+                     ) -> None:
+    """(value - mean) * scale of uint8 [h, w, 3], where 255 is 1, and of float32 [h, w], inside the border of result."""
+    factor = scale / np.float32(255.0)
+    for y in range(small.shape[0]):
+        for x in range(small.shape[1]):
+            for c in range(3):
+                result[y + 1, x + 1, c] = np.float32(small[y, x, c]) * factor - mean * scale
+            result[y + 1, x + 1, 3] = (change[y, x] - mean) * scale
 
 
 def _pad_lanes(weight: np.ndarray) -> np.ndarray:
@@ -181,7 +177,8 @@ def _pad_lanes(weight: np.ndarray) -> np.ndarray:
     return np.ascontiguousarray(np.pad(weight, [(0, 0)] * (weight.ndim - 1) + [(0, missing)]), np.float32)
 
 
-def _add_border(rows: int, cols: int, depth: int) -> np.ndarray:
+def _make_bordered(rows: int, cols: int, depth: int) -> np.ndarray:
+    """Zeros, float32 [rows + 2, cols + 2, depth]."""
     return np.zeros((rows + 2, cols + 2, depth), np.float32)
 
 

@@ -1,7 +1,7 @@
-"""The paper-shaped mask network: patches of 16x16 input pixels, one transformer block, and the class token's attention.
+"""The mask network in the shape that the paper describes: MGNet, arXiv 2503.16775.
 
-Every region of the detector's input is a token. After the block, the class token asks every token, in three heads; how
-well each fits, weighted over the heads, is the region's score.
+Patches of 16x16 input pixels, one for every region of the detector's input, are the tokens of one transformer block.
+After the block, the class token's attention on each region, weighted over the three heads, is the region's score.
 """
 
 from __future__ import annotations
@@ -11,12 +11,12 @@ from collections.abc import Mapping
 
 import numpy as np
 
-from .kernels import LANES, LOWEST, MEAN, SCALE, ZERO, attend, block_shapes, linear, normalise, product
+from .kernels import LOWEST, MEAN, SCALE, TransformerBlock, block_shapes, product
 
 PATCH_PX = 16
 WIDTH, HIDDEN, HEADS = 192, 384, 3
 PLACE_SIDE = 28
-"""Rows and columns of the learned table of places; other grids interpolate it."""
+"""Rows and columns of the learned table of positions; other grids interpolate it."""
 
 _MEAN, _SCALE = np.float32(MEAN), np.float32(SCALE)
 
@@ -29,27 +29,29 @@ SHAPES: Mapping[str, tuple[int, ...]] = {
     "class_key.weight": (WIDTH, WIDTH), "class_key.bias": (WIDTH,),
     "score.weight": (HEADS, 1), "score.bias": (1,),
 }
-"""Arrays of a weights file. ``patch.weight``'s rows are ordered by y, x, channel; ``to_window.weight``'s by row, column."""
+"""Arrays of a weights file. Rows of ``patch.weight`` are ordered by y, x, channel; those of ``place.weight`` by row and
+column."""
 
 
 class PaperNetwork:
-    """One camera's network with its buffers. shape: rows and columns of regions."""
+    """The paper-shaped network of one camera, with its buffers.
+
+    Args:
+        weights: Arrays as ``SHAPES`` says, float32.
+        grid_wh: Columns and rows of regions.
+
+    Attributes:
+        shape: Rows and columns of regions.
+    """
 
     def __init__(self, weights: Mapping[str, np.ndarray], grid_wh: tuple[int, int]) -> None:
-        """weights: as ``SHAPES`` says, float32. grid_wh: columns and rows of regions."""
         cols, rows = grid_wh
         self.shape, count = (rows, cols), rows * cols
         self._weights = {name: np.ascontiguousarray(weights[name], np.float32) for name in SHAPES}
         table = self._weights["place.weight"].reshape(PLACE_SIDE, PLACE_SIDE, WIDTH)
         self._place = _interpolate(table, rows, cols).reshape(count, WIDTH)
         self._input = np.empty((rows * PATCH_PX, cols * PATCH_PX, 3), np.float32)
-        self._stream, self._normal, self._query, self._key, self._value, self._attended, self._change = np.empty(
-            (7, count + 1, WIDTH), np.float32)
-        self._hidden = np.empty((count + 1, HIDDEN), np.float32)
-        room = -(-(count + 1) // LANES) * LANES
-        self._turned = np.zeros((WIDTH // HEADS, room), np.float32)
-        self._scores = np.empty((count + 1, room), np.float32)
-        self._nothing = np.zeros(max(room, WIDTH), np.float32)
+        self._block = TransformerBlock(self._weights, count + 1, HEADS)
 
     @property
     def macs(self) -> int:
@@ -62,57 +64,50 @@ class PaperNetwork:
                 + (count + 1) * of_all + 2 * (count + 1) ** 2 * WIDTH)
 
     def run(self, image: np.ndarray, change: np.ndarray) -> np.ndarray:
-        """Logits of the regions, float32 [rows, cols].
+        """Scores the regions of a frame.
 
-        picture: uint8 [16 * rows, 16 * cols, 3], RGB. change: not looked at; the light network does.
+        Args:
+            image: uint8 [16 * rows, 16 * cols, 3], RGB.
+            change: Not used; the light network uses it.
+
+        Returns:
+            Logits of the regions, float32 [rows, cols].
         """
         np.multiply(image, _SCALE / np.float32(255.0), out=self._input, casting="unsafe")
         self._input -= _MEAN * _SCALE
-        return self._of_input()
+        return self._run_input()
 
     def of_input(self, values: np.ndarray) -> np.ndarray:
-        """As ``run``, for float32 [16 * rows, 16 * cols, 3] that is prepared already."""
+        """As ``run``, for an input that is prepared already: float32 [16 * rows, 16 * cols, 3]."""
         self._input[:] = values
-        return self._of_input()
+        return self._run_input()
 
-    def _of_input(self) -> np.ndarray:
-        w, stream, normal, change = self._weights, self._stream, self._normal, self._change
-        self._patches()
-        normalise(stream, w["norm1.scale"], w["norm1.shift"], normal)
-        for name, result in (("query", self._query), ("key", self._key), ("value", self._value)):
-            linear(normal, w[f"{name}.weight"], w[f"{name}.bias"], result, LOWEST)
-        attend(self._query, self._key, self._value, HEADS, self._turned, self._scores, self._nothing, self._attended)
-        linear(self._attended, w["join.weight"], w["join.bias"], change, LOWEST)
-        np.add(stream, change, out=stream)
-        normalise(stream, w["norm2.scale"], w["norm2.shift"], normal)
-        linear(normal, w["up.weight"], w["up.bias"], self._hidden, ZERO)
-        linear(self._hidden, w["down.weight"], w["down.bias"], change, LOWEST)
-        np.add(stream, change, out=stream)
-        normalise(stream, w["norm3.scale"], w["norm3.shift"], normal)
-        return self._class_scores()
+    def _run_input(self) -> np.ndarray:
+        block = self._block
+        self._embed_patches(block.stream)
+        block.run()
+        block.normalise("norm3")
+        query = block.normal[0] @ self._weights["class_query.weight"] + self._weights["class_query.bias"]
+        block.linear("class_key", block.normal, block.key)
+        per_head = (block.key[1:] * query).reshape(-1, HEADS, WIDTH // HEADS).sum(axis=2)
+        per_head = per_head / np.float32(math.sqrt(WIDTH // HEADS))
+        scores: np.ndarray = per_head @ self._weights["score.weight"][:, 0] + self._weights["score.bias"][0]
+        return scores.reshape(self.shape)
 
-    def _patches(self) -> None:
-        """Tokens of all regions behind the class token, in the stream."""
+    def _embed_patches(self, stream: np.ndarray) -> None:
+        """Fills the stream: the class token, then the tokens of all regions."""
         w, line = self._weights, self._input.shape[1] * 3
         rows, cols = self.shape
-        self._stream[0] = w["class.token"][0]
+        stream[0] = w["class.token"][0]
         for row in range(rows):
-            product(self._input.reshape(-1), row * PATCH_PX * line, PATCH_PX * 3, line, PATCH_PX, PATCH_PX * 3,
-                    w["patch.weight"], w["patch.bias"], self._stream.reshape(-1), (1 + row * cols) * WIDTH, WIDTH, cols,
+            product(self._input.reshape(-1), (row * PATCH_PX * line, PATCH_PX * 3, line, PATCH_PX, PATCH_PX * 3),
+                    w["patch.weight"], w["patch.bias"], stream.reshape(-1), ((1 + row * cols) * WIDTH, WIDTH), cols,
                     LOWEST)
-        self._stream[1:] += self._place
-
-    def _class_scores(self) -> np.ndarray:
-        w, normal = self._weights, self._normal
-        query = normal[0] @ w["class_query.weight"] + w["class_query.bias"]
-        linear(normal, w["class_key.weight"], w["class_key.bias"], self._key, LOWEST)
-        per_head = (self._key[1:] * query).reshape(-1, HEADS, WIDTH // HEADS).sum(axis=2)
-        scores = per_head / np.float32(math.sqrt(WIDTH // HEADS)) @ w["score.weight"][:, 0] + w["score.bias"][0]
-        return scores.reshape(self.shape)
+        stream[1:] += self._place
 
 
 def _interpolate(table: np.ndarray, rows: int, cols: int) -> np.ndarray:
-    """float32 [rows, cols, n] from [r, c, n], bilinear, as torch's ``interpolate`` has it."""
+    """float32 [rows, cols, n] from [r, c, n], bilinear, equal to torch's ``interpolate``."""
     for axis, count in ((0, rows), (1, cols)):
         size = table.shape[axis]
         at = np.maximum((np.arange(count) + 0.5) * size / count - 0.5, 0.0)

@@ -1,7 +1,7 @@
-"""The learned dynamic mask: a small network looks at the frame, and the boxes of the last result are added to it.
+"""The mask source ``mgnet``: a small network scores the frame, and the boxes of the last result are added to it.
 
-The boxes stay outside the network, which would copy them and look no further. What it adds is newcomers: objects that
-no box tells of yet.
+The boxes are no input of the network, which would only copy them. What the network adds is newcomers: objects that no
+box covers yet.
 """
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ import cv2
 import numpy as np
 
 from ..budget import TOP, QuantileThreshold
-from ..source import DYNAMIC, MaskContext, StatelessSource
+from ..source import DYNAMIC, FrameView, MaskContext, StatelessSource
 from .light import LightNetwork
 from .paper import PaperNetwork
 from .weights import MaskWeights
@@ -18,83 +18,107 @@ from .weights import MaskWeights
 MGNET = "mgnet"
 
 BOX_SCORE, RING_SCORE = 0.6, 0.3
-"""What a region inside a box of the last result gets on top of the network's score, and one beside such a region."""
+"""Added to the network's score of a region inside a box of the last result, and of one beside such a region."""
 
 CHANGE_WEIGHT, STILL = 1.5, 0.2
-"""A region's change, in mean changes of the frame, adds so much to its logit: where a camera stands still, change is
-the best sign of a newcomer; where it moves, all regions change alike, and this tells little. ``STILL`` is added to the
-mean change, so that a frame in which next to nothing changes does not make much of it."""
+"""A region's logit grows by ``CHANGE_WEIGHT`` times its change relative to the mean change of the frame: where a camera
+stands still, change is the best sign of a newcomer; where it moves, all regions change alike. ``STILL`` is added to the
+mean, so that a frame in which hardly anything changes does not exaggerate it."""
 
 LEVEL_SHARE = 0.6
-"""So much of a frame's mean logit is taken away. A place unlike those of the training gets scores that are too high or
-too low as a whole; taking all of the mean away would mask the same share of every frame, full or empty."""
+"""Share of a frame's mean logit that is subtracted. In a scene unlike those of the training, all scores are too high or
+too low together; subtracting the whole mean would mask the same share of every frame, full or empty."""
 
 LASTING_LOGITS, LASTING_CHANGE = 0.4, 0.6
-"""So much of what was seen a frame ago is still believed: an object is there for longer than a frame, and between two
-steps a walker's feet rest."""
+"""Weights of the previous frame in running means: an object is there for longer than a frame, and a walker's feet rest
+between two steps."""
 
 CLOSED, SMOOTHED = 3, 3
-"""Regions, across: holes and gaps narrower than the first are filled, as inside of a large object whose outline alone
-is told from the ground; then scores are means over the second."""
+"""Sides in regions. Holes and gaps narrower than the first are filled, such as those inside a large object of which
+only the outline is found; then scores are averaged over the second."""
 
 NEWS = 0.2
-"""The network looks again once this much more of a masked region has changed than when it looked last."""
+"""The network runs again once the change of a masked region has grown by more than this since the last run."""
 
 SHORTEST_REUSE, LONGEST_REUSE = 3, 7
-"""Frames that its last logits serve at least, and at most, after the one that they were made for. A newcomer is there
-for longer than a frame, and the change, which is looked at in every frame, tells of it meanwhile."""
+"""Frames after a run that use its logits, at least and at most. A newcomer is there for longer than a frame, and the
+change, which is used in every frame, shows it meanwhile."""
 
 
 class MgnetMask(StatelessSource):
-    """One camera's mask. Starts afresh with frame 0.
+    """The learned mask of one camera. It resets itself with frame 0.
 
-    runs: how often the network has looked. frames: how many it was asked about. last_scores: float32 [rows, cols], what
-    it said last.
+    Args:
+        weights: The network.
+        masked_share: Share of regions to mask in the mean over time, 0 to 1. None: by the threshold of the weights.
+        static: bool [rows, cols], regions that a static mask attends. They count for the masked share.
+        every_frame: Whether to run the network on every frame, and not only when something changes.
+
+    Attributes:
+        last_scores: The network's scores of the last frame, float32 [rows, cols]. None before the first frame.
+        runs: Number of runs of the network.
+        frames: Number of frames that were scored.
     """
 
     name = DYNAMIC
+    last_scores: np.ndarray | None
+    _logits: np.ndarray | None
+    _change: np.ndarray | None
+    _change_at_run: np.ndarray | None
+    _keep: np.ndarray | None
 
     def __init__(self, weights: MaskWeights, masked_share: float | None = None, static: np.ndarray | None = None,
                  every_frame: bool = False) -> None:
-        """masked_share: of the regions, to be held in the mean over time; None: the weights' own threshold.
-
-        static: bool [rows, cols], regions that are attended anyway; they count when the share is held.
-        every_frame: look at every frame, rather than where something is new.
-        """
         self._static = static
         self._weights, self._every_frame = weights, every_frame
-        self._holder = None if masked_share is None else QuantileThreshold(masked_share)
+        self._quantile = None if masked_share is None else QuantileThreshold(masked_share)
         self._network: LightNetwork | PaperNetwork | None = None
-        self.last_scores = self._logits = self._change = self._seen = self._keep = None
         self._reused = self.runs = self.frames = 0
+        self._forget()
 
-    def propose(self, cues: MaskContext) -> np.ndarray:
-        """bool [rows, cols], True = attended. The cues need a glance."""
-        scores = add_box_scores(self.network_scores(cues), cues)
+    def propose(self, context: MaskContext) -> np.ndarray:
+        """Scores the frame and attends the regions above a threshold.
+
+        Args:
+            context: What is known before the frame is sent. It needs a frame view.
+
+        Returns:
+            bool [rows, cols], True = attended.
+        """
+        scores = add_box_scores(self.network_scores(context), context)
         if self._static is not None:
             scores = np.where(self._static, np.float32(TOP), scores)
-        threshold = self._weights.threshold if self._holder is None else self._holder.threshold(scores)
+        threshold = self._weights.threshold if self._quantile is None else self._quantile.threshold(scores)
         self._keep = scores > threshold
         return self._keep
 
     def reset(self) -> None:
-        """Starts afresh with the next frame."""
+        """Makes the next frame the first one."""
         self._network = None
 
-    def network_scores(self, cues: MaskContext) -> np.ndarray:
-        """float32 [rows, cols], 0 to 1: what the network says of this frame, or said of a recent one, and what
-        changes.
+    def network_scores(self, context: MaskContext) -> np.ndarray:
+        """Scores of the frame from the last run of the network, which may be an earlier frame's, and from the change.
+
+        Args:
+            context: What is known before the frame is sent. It needs a frame view.
+
+        Returns:
+            float32 [rows, cols], 0 to 1, without the scores of boxes.
         """
-        if cues.frame == 0 or self._network is None:
-            self._start(cues)
-        if self._must_run_network(cues):
-            self._look(cues)
+        view = context.frame_view
+        assert view is not None, "this source needs the frame itself"
+        network = self._network
+        if context.frame == 0 or network is None:
+            network = self._start(context)
+        logits = self._logits
+        if logits is None or self._must_run_network(view):
+            logits = self._logits = self._run_network(network, view, context.grid.shape)
         else:
             self._reused += 1
         self.frames += 1
-        # All of the first frame is new, which tells nothing about the second.
-        self._change = _running_mean(self._change if cues.frame > 1 else None, cues.frame_view.change, LASTING_CHANGE)
-        self.last_scores = region_scores(self._logits, self._change)
+        # All of the first frame is new, which says nothing about the second.
+        self._change = _running_mean(self._change if context.frame > 1 else None, view.change, LASTING_CHANGE)
+        self.last_scores = region_scores(logits, self._change)
         return self.last_scores
 
     @property
@@ -102,36 +126,46 @@ class MgnetMask(StatelessSource):
         """Multiplications of one run; 0 before the first frame."""
         return self._network.macs if self._network else 0
 
-    def _start(self, cues: MaskContext) -> None:
-        make = {"light": LightNetwork, "paper": PaperNetwork}[self._weights.architecture]
-        self._network = make(self._weights.arrays, (cues.grid.cols, cues.grid.rows))
-        self.last_scores = self._logits = self._change = self._seen = self._keep = None
-        if self._holder is not None:
-            self._holder.reset()
+    def _start(self, context: MaskContext) -> LightNetwork | PaperNetwork:
+        network_class = LightNetwork if self._weights.architecture == "light" else PaperNetwork
+        network = self._network = network_class(self._weights.arrays, (context.grid.cols, context.grid.rows))
+        self._forget()
+        if self._quantile is not None:
+            self._quantile.reset()
+        return network
 
-    def _must_run_network(self, cues: MaskContext) -> bool:
+    def _forget(self) -> None:
+        """Forgets all that earlier frames left, but for the counts."""
+        self.last_scores = self._logits = self._change = self._change_at_run = self._keep = None
+
+    def _must_run_network(self, view: FrameView) -> bool:
         if self._every_frame or self._keep is None or self._reused >= LONGEST_REUSE:
             return True
         if self._reused < SHORTEST_REUSE:
             return False
-        return bool(((cues.frame_view.change - self._seen > NEWS) & ~self._keep).any())
+        return bool(((view.change - self._change_at_run > NEWS) & ~self._keep).any())
 
-    def _look(self, cues: MaskContext) -> None:
-        frame_view, (rows, cols) = cues.frame_view, cues.grid.shape
-        logits = self._network.run(frame_view.image, frame_view.change)
-        if logits.shape != (rows, cols):
-            logits = cv2.resize(logits, (cols, rows), interpolation=cv2.INTER_LINEAR)
-        self._logits = _running_mean(self._logits, logits, LASTING_LOGITS ** (self._reused + 1))
-        self._seen = frame_view.change
+    def _run_network(self, network: LightNetwork | PaperNetwork, view: FrameView, shape: tuple[int, int]) -> np.ndarray:
+        """Logits of the regions, float32 of that shape, averaged with those of earlier runs."""
+        logits = network.run(view.image, view.change)
+        if logits.shape != shape:
+            logits = cv2.resize(logits, shape[::-1], interpolation=cv2.INTER_LINEAR)
+        logits = _running_mean(self._logits, logits, LASTING_LOGITS ** (self._reused + 1))
+        self._change_at_run = view.change
         self._reused = 0
         self.runs += 1
+        return logits
 
 
 def region_scores(logits: np.ndarray, change: np.ndarray) -> np.ndarray:
-    """float32 [rows, cols], 0 to 1: what the network says and what changes, without a part of the frame's level, and
-    without holes.
+    """Turns logits and change into scores that are relative to the frame's level and have no holes.
 
-    logits: float32 [rows, cols], of the network. change: float32 [rows, cols], 0 to 1.
+    Args:
+        logits: float32 [rows, cols], of the network.
+        change: float32 [rows, cols], 0 to 1.
+
+    Returns:
+        float32 [rows, cols], 0 to 1.
     """
     moved = logits + np.float32(CHANGE_WEIGHT) / (change.mean() + np.float32(STILL)) * change
     scores = 1.0 / (1.0 + np.exp(np.float32(LEVEL_SHARE) * moved.mean() - moved))
@@ -139,18 +173,27 @@ def region_scores(logits: np.ndarray, change: np.ndarray) -> np.ndarray:
     return cv2.blur(closed, (SMOOTHED, SMOOTHED), borderType=cv2.BORDER_REPLICATE)
 
 
-def _running_mean(before: np.ndarray | None, now: np.ndarray, share: float) -> np.ndarray:
-    """A mean of both, ``share`` of it from before; a new array."""
-    return now.copy() if before is None else now + np.float32(share) * (before - now)
+def _running_mean(before: np.ndarray | None, now: np.ndarray, weight: float) -> np.ndarray:
+    """A new array: the mean of both, with the given weight of ``before``."""
+    return now.copy() if before is None else now + np.float32(weight) * (before - now)
 
 
-def add_box_scores(scores: np.ndarray, cues: MaskContext) -> np.ndarray:
-    """Scores of the regions, and on top what the boxes of the last result say."""
-    low, high, visible = cues.grid.spans(cues.last.boxes, cues.image_wh)
-    extra, low, high = np.zeros(scores.shape, np.float32), low[visible].tolist(), high[visible].tolist()
-    for (c0, r0), (c1, r1) in zip(low, high):
+def add_box_scores(scores: np.ndarray, context: MaskContext) -> np.ndarray:
+    """Adds ``BOX_SCORE`` where boxes of the last result are, and ``RING_SCORE`` around them.
+
+    Args:
+        scores: float32 [rows, cols].
+        context: Holds the last result and the grid.
+
+    Returns:
+        float32 [rows, cols], a new array.
+    """
+    low, high, visible = context.grid.spans(context.last.boxes, context.image_wh)
+    extra = np.zeros(scores.shape, np.float32)
+    spans = list(zip(low[visible].tolist(), high[visible].tolist()))
+    for (c0, r0), (c1, r1) in spans:
         extra[max(r0 - 1, 0):r1 + 1, max(c0 - 1, 0):c1 + 1] = RING_SCORE
     # After all rings, which may lie on other boxes.
-    for (c0, r0), (c1, r1) in zip(low, high):
+    for (c0, r0), (c1, r1) in spans:
         extra[r0:r1, c0:c1] = BOX_SCORE
     return scores + extra
