@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 from hypothesis import settings
 
-from regionmask_ros.backends.lava_env import find_lava_python
+from regionmask_ros.backends.worker_process import find_lava_python
 from regionmask_ros.errors import UserError
 from regionmask_ros.network.files import find_network, load_network
 from regionmask_ros.network.graph import ConvSpec, Network, YoloHead

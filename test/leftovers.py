@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import select
 import time
 from pathlib import Path
 
@@ -36,6 +37,15 @@ def wait_until_clean(folder: Path, leader: int, timeout_s: float = 30.0) -> list
     while (found := left_behind(folder, leader)) and time.monotonic() < deadline:
         time.sleep(0.05)
     return found
+
+
+def wait_for_exit(pid: int, timeout_s: float = 60.0) -> None:
+    """Waits until a process has ended; a zombie has."""
+    descriptor = os.pidfd_open(pid)
+    try:
+        assert select.select([descriptor], [], [], timeout_s)[0], f"process {pid} did not end"
+    finally:
+        os.close(descriptor)
 
 
 def leads(pid: int) -> bool:

@@ -1,4 +1,4 @@
-"""Detector processes by name. A backend's own libraries load when it is opened, not before."""
+"""Backends by name. The libraries that a backend needs are loaded when it is opened."""
 
 from __future__ import annotations
 
@@ -9,24 +9,34 @@ from ..core.option_table import options_of
 from ..core.options import Value
 from ..errors import UserError
 from ..network.graph import Network
-from .base import Backend, BackendError, IsCancelled, never_cancelled
+from .base import Backend, BackendClass, BackendError, IsCancelled, never_cancelled
 from .cpu import CpuBackend
 from .lava import LavaSimBackend
 from .loihi2 import Loihi2Backend
 
-__all__ = ["BACKENDS", "Backend", "BackendError", "check_backend", "open_backend", "parse_options", "resolve_arithmetic"]
+__all__ = [
+    "BACKENDS", "Backend", "BackendError", "check_backend", "open_backend", "parse_options", "resolve_arithmetic",
+]
 
-BACKENDS = {"cpu": CpuBackend, "lava_sim": LavaSimBackend, "loihi2": Loihi2Backend}
+BACKENDS: dict[str, BackendClass] = {"cpu": CpuBackend, "lava_sim": LavaSimBackend, "loihi2": Loihi2Backend}
 
 
 def resolve_arithmetic(backend: str, arithmetic: str) -> str:
-    """The arithmetic that a backend will use; "" asks for its default.
+    """Chooses the arithmetic of a backend.
 
-    Raises UserError for a backend or an arithmetic that is unknown, or that do not go together.
+    Args:
+        backend: Name of the backend.
+        arithmetic: The wanted arithmetic; empty: the backend's default.
+
+    Returns:
+        The arithmetic.
+
+    Raises:
+        UserError: The backend is unknown, or does not compute this arithmetic.
     """
     if backend not in BACKENDS:
         raise UserError(f"backend {backend!r}: unknown; use {', '.join(BACKENDS)}")
-    known = BACKENDS[backend].arithmetics
+    known = BACKENDS[backend].supported_arithmetic
     if arithmetic and arithmetic not in known:
         raise UserError(f"arithmetic {arithmetic!r}: the {backend} backend computes {' or '.join(known)}")
     return arithmetic or BACKENDS[backend].default_arithmetic
@@ -43,20 +53,28 @@ def parse_options(backend: str, given: Mapping[str, Value]) -> Any:
         The options.
 
     Raises:
-        UserError: Unknown backend or option, or a value that is not allowed.
+        UserError: The backend or an option is unknown, or a value is not allowed.
     """
     resolve_arithmetic(backend, "")
-    kind = BACKENDS[backend].options_class
-    known = options_of(kind)
+    options_class = BACKENDS[backend].options_class
+    known = options_of(options_class)
     for name in given:
         if name not in known:
             raise UserError(
                 f"backend option {name!r}: the {backend} backend does not have it; it has {', '.join(known) or 'none'}")
-    return kind(**{name: known[name].parse(value) for name, value in given.items()})
+    return options_class(**{name: known[name].parse(value) for name, value in given.items()})
 
 
 def check_backend(backend: str, given: Mapping[str, Value]) -> None:
-    """What can be told within a second about whether it could be opened. Raises UserError when it could not."""
+    """Checks within a second whether a backend could be opened, without opening it.
+
+    Args:
+        backend: Name of the backend.
+        given: Its options, as for `parse_options`.
+
+    Raises:
+        UserError: It could not be opened. The message says why, and what to do.
+    """
     BACKENDS[backend].check(parse_options(backend, given))
 
 
@@ -64,8 +82,22 @@ def open_backend(
     backend: str, network: Network, input_wh: tuple[int, int], arithmetic: str = "",
     given: Mapping[str, Value] | None = None, is_cancelled: IsCancelled = never_cancelled,
 ) -> Backend:
-    """A running backend for one camera. Raises UserError as ``resolve_arithmetic`` and ``parse_options`` do, and
-    BackendFailed when it cannot be opened or is given up meanwhile.
+    """Opens a backend for one camera.
+
+    Args:
+        backend: Name of the backend.
+        network: The network.
+        input_wh: Width and height of the network's input.
+        arithmetic: As for `resolve_arithmetic`.
+        given: Options, as for `parse_options`.
+        is_cancelled: While the backend opens: whether it is no longer wanted.
+
+    Returns:
+        The running backend.
+
+    Raises:
+        UserError: A name, an option or the arithmetic is invalid.
+        BackendError: It cannot be opened, or was cancelled.
     """
     arithmetic = resolve_arithmetic(backend, arithmetic)
     return BACKENDS[backend](network, input_wh, arithmetic, parse_options(backend, given or {}), is_cancelled)

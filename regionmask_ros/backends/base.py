@@ -1,4 +1,4 @@
-"""What a detector process must do, wherever it runs."""
+"""The interface of all backends: what computes the network for one camera, wherever it runs."""
 
 from __future__ import annotations
 
@@ -13,6 +13,7 @@ from ..errors import UserError
 
 if TYPE_CHECKING:
     from ..core.events import Events
+    from ..network.graph import Network
 
 
 @dataclass(frozen=True)
@@ -22,10 +23,10 @@ class NoOptions:
 
 @dataclass(frozen=True)
 class ProcessOptions:
-    """Options of a backend that runs in a child process.
+    """Options of a backend that runs in a worker process.
 
     Attributes:
-        python: Interpreter of the child process; empty: the one that 'make lava' installed.
+        python: Interpreter of the worker process; empty: the one that 'make lava' installed.
         open_timeout: Seconds within which the backend must be ready.
         step_timeout: Seconds after which a time step counts as hung.
     """
@@ -36,25 +37,28 @@ class ProcessOptions:
 
 
 class BackendError(UserError):
-    """A detector process cannot be opened, has ended, or hangs. One that was running is of no more use: close it."""
+    """A backend cannot be opened, has ended, or hangs. One that was running cannot be used any more: close it."""
 
 
 IsCancelled = Callable[[], bool]
-"""Whether a backend that is being opened is wanted no more. Called now and then, from the thread that opens it."""
+"""Whether a backend that is opening is no longer wanted. Called repeatedly from the thread that opens it."""
 
 
 def never_cancelled() -> bool:
-    """A GivenUp for whoever waits until a backend is open."""
+    """An `IsCancelled` for a caller that always waits until the backend is open."""
     return False
 
 
 @dataclass(frozen=True)
 class BackendResult:
-    """tag: what ``submit`` was given for that frame. head: int32 [rows, cols, channels] at 2**16, to be read only:
-    results of frames in which nothing was sent may share it.
+    """What a backend has computed for one frame.
 
-    layer_events, synops: counts of the frame, see ``StepCounts``. engine_ms: time that the detector worked on it; of a
-    pipelined one, the time of the step that the frame came out in.
+    Attributes:
+        tag: What ``submit`` was given for the frame.
+        head: int32 [rows, cols, channels] at 2**16. Read only: frames without events may share it.
+        layer_events: Number of events of each layer but the head, empty if the backend does not count.
+        synops: Number of synaptic operations of each layer, empty if the backend does not count.
+        engine_ms: Computing time in milliseconds; if the backend is pipelined, of the step in which the head came out.
     """
 
     tag: Any
@@ -65,14 +69,15 @@ class BackendResult:
 
 
 class Backend(Protocol):
-    """A detector process for one camera.
+    """A backend for one camera. All methods but ``close`` may raise BackendError.
 
-    Backends may be pipelined, one time step a frame: a result then comes out while later frames go in, always in order.
-    The tag leads back to the frame.
+    Backends may be pipelined, with one time step per frame: a result then comes out while later frames go in, always in
+    order. The tag identifies the frame.
 
-    latency_steps: time steps from a frame's events to its head; 0: at once. kernels: what computes it, for diagnostics.
-    profile: what a profiler has measured on hardware, a table as in ``metrics.loihi2_table``; None where nothing was.
-    Every method may raise BackendFailed; ``close`` never does.
+    Attributes:
+        kernels: What computes, for diagnostics.
+        latency_steps: Time steps from a frame's events to its head; 0: ``submit`` computes it.
+        profile: What a profiler has measured on hardware, see ``metrics.loihi2.measured_table``; None if nothing.
     """
 
     kernels: str
@@ -80,19 +85,58 @@ class Backend(Protocol):
     profile: dict[str, Any] | None
 
     def submit(self, events: Events, tag: Any) -> None:
-        """Takes one frame's events; they are consumed before the call returns. Waits while it has enough to do."""
+        """Takes the events of one frame. Waits while earlier frames occupy the backend.
+
+        Args:
+            events: Not used any more after the call.
+            tag: Returned with the result.
+        """
 
     def poll(self, timeout_s: float) -> BackendResult | None:
-        """The next result, or None when there is none within the time."""
+        """The next result, or None if there is none within the time."""
 
     def drain(self) -> None:
-        """Pushes frames that are still inside to the output: ``poll(0)`` then returns all of them, one by one.
+        """Waits for all submitted frames: ``poll(0)`` then returns their results, one per call.
 
-        The state stays as it is, and more frames may follow.
+        The state of the network stays as it is, and more frames may follow.
         """
 
     def reset(self) -> None:
-        """Back to the warmed-up state; results that were not polled are forgotten."""
+        """Restores the initial state and discards results that were not polled."""
 
     def close(self) -> None:
-        """Frees everything, processes included. Harmless when called twice."""
+        """Releases everything, including processes. Can be called again."""
+
+
+class BackendClass(Protocol):
+    """A class of backends.
+
+    Attributes:
+        supported_arithmetic: The integer rules that it computes.
+        default_arithmetic: The rule that it uses if none is given.
+        options_class: Dataclass of its options.
+        counts_synops: Whether its results have counts.
+        quick_to_open: Whether it opens within seconds.
+    """
+
+    @property
+    def supported_arithmetic(self) -> tuple[str, ...]: ...  # noqa: D102
+
+    @property
+    def default_arithmetic(self) -> str: ...  # noqa: D102
+
+    @property
+    def options_class(self) -> type[Any]: ...  # noqa: D102
+
+    @property
+    def counts_synops(self) -> bool: ...  # noqa: D102
+
+    @property
+    def quick_to_open(self) -> bool: ...  # noqa: D102
+
+    def check(self, options: Any) -> None:
+        """Checks within a second whether a backend could be opened. Raises UserError if not."""
+
+    def __call__(self, network: Network, input_wh: tuple[int, int], arithmetic: str, options: Any,
+                 is_cancelled: IsCancelled = never_cancelled, /) -> Backend:
+        """Opens a backend, see `open_backend`."""

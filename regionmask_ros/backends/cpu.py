@@ -1,4 +1,4 @@
-"""The detector on this computer's processor: our own event engine."""
+"""The backend on this computer's processor: the event engine."""
 
 from __future__ import annotations
 
@@ -19,35 +19,55 @@ from .base import BackendResult, IsCancelled, NoOptions, never_cancelled
 _PACKED: weakref.WeakKeyDictionary[Network, PackedNetwork] = weakref.WeakKeyDictionary()
 """Cameras that run the same network in one process share its weights."""
 
+_NO_OPTIONS = NoOptions()
+
 
 def open_engine(packed: PackedNetwork, input_wh: tuple[int, int], arithmetic: str, path: str = "") -> EventEngine:
-    """An ``EventEngine``; a path that is not to be had is the user's to mend."""
+    """Creates an engine.
+
+    Args:
+        packed: The network.
+        input_wh: Width and height of the network's input.
+        arithmetic: The integer rule.
+        path: Kernel set; empty: the fastest.
+
+    Returns:
+        The engine.
+
+    Raises:
+        UserError: The processor does not have the kernel set.
+    """
     try:
         return EventEngine(packed, input_wh, arithmetic, path)
-    except KernelSetError as refused:
-        raise UserError(str(refused)) from refused
+    except KernelSetError as error:
+        raise UserError(str(error)) from error
 
 
 class CpuBackend:
-    """Computes at once, in the caller's thread: a frame's result is ready when ``submit`` returns.
+    """Computes in the caller's thread: a frame's result is available when ``submit`` returns.
 
-    given_up: not asked, because opening takes no time to speak of.
+    Args:
+        network: The network.
+        input_wh: Width and height of the network's input.
+        arithmetic: The integer rule.
+        options: None.
+        is_cancelled: Not called, because opening takes almost no time.
     """
 
-    arithmetics = ARITHMETICS
+    supported_arithmetic = ARITHMETICS
     default_arithmetic = CARRY
     options_class = NoOptions
     counts_synops = True
     quick_to_open = True
     latency_steps = 0
-    profile = None
+    profile: dict[str, Any] | None = None
 
     @staticmethod
     def check(options: NoOptions) -> None:
-        """It is always there."""
+        """Always passes: this backend is always available."""
 
     def __init__(
-        self, network: Network, input_wh: tuple[int, int], arithmetic: str, options: NoOptions = NoOptions(),
+        self, network: Network, input_wh: tuple[int, int], arithmetic: str, options: NoOptions = _NO_OPTIONS,
         is_cancelled: IsCancelled = never_cancelled,
     ) -> None:
         packed = _PACKED.get(network)
@@ -58,24 +78,28 @@ class CpuBackend:
         self._results: deque[BackendResult] = deque()
 
     def submit(self, events: Events, tag: Any) -> None:
+        """Computes one frame."""
         start = time.perf_counter()
         result = self._engine.step_changes(events.changes)
         elapsed_ms = (time.perf_counter() - start) * 1e3
         self._results.append(BackendResult(tag, result.head, result.layer_events, result.synops, elapsed_ms))
 
     def layer_state(self, number: int) -> tuple[np.ndarray, np.ndarray | None]:
-        """(sigma, reference) of a layer after the last frame, int32 [rows, cols, channels], views for looking at."""
+        """(sigma, reference) of a layer after the last frame, int32 [rows, cols, channels], read-only views."""
         return self._engine.state(number)
 
     def poll(self, timeout_s: float) -> BackendResult | None:
+        """The next result, or None."""
         return self._results.popleft() if self._results else None
 
     def drain(self) -> None:
-        """Nothing stays inside."""
+        """Does nothing: all results are available."""
 
     def reset(self) -> None:
+        """Restores the initial state and discards results that were not polled."""
         self._results.clear()
         self._engine.reset()
 
     def close(self) -> None:
+        """Discards results that were not polled."""
         self._results.clear()

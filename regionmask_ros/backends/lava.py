@@ -1,7 +1,4 @@
-"""A backend in a process that runs Lava, one time step a frame: sending, waiting, and pairing results with frames.
-
-The detector in Lava's simulator: the same network through lava-nc's own processes and fixed-point models.
-"""
+"""Backends in a worker process that runs Lava with one time step per frame, and the one in Lava's simulator."""
 
 from __future__ import annotations
 
@@ -13,24 +10,39 @@ from typing import Any
 
 from ..core.events import Events
 from ..core.option_table import option_field
-from ..lava_worker import protocol as messages
+from ..lava_worker import protocol
 from ..lava_worker.protocol import LayerArrays, Message, NetworkHeader, ProtocolError
 from ..metrics.loihi2 import measured_table
 from ..network.graph import Network
 from .base import BackendResult, IsCancelled, ProcessOptions, never_cancelled
-from .lava_env import find_lava_python
-from .worker_process import ChildProcess
+from .worker_process import WorkerProcess, find_lava_python
 
-STEPS_AHEAD = 3
-"""Steps that may wait for Lava: one that it works on and some for it to go on with at once."""
+LAVA = "lava"
+"""The arithmetic that Lava computes."""
+
+MAX_WAITING_STEPS = 3
+"""Time steps that the worker may have before it: the one that it computes, and others so that it never idles."""
 
 
 class SteppedBackend:
-    """Only events cross to the process; a held pixel is none.
+    """A backend in a worker process. Only events are sent to it; a masked pixel has none.
 
-    settings: for the process, in JSON's types. counted_layers: layers whose events and synops it counts. given_up:
-    ends the wait for a process that is started. grace_s: how long it may take to end by itself. wire_bytes: sent for
-    frames so far. profile: what was measured last, if anything, see ``metrics.loihi2_table``.
+    Args:
+        network: The network.
+        input_wh: Width and height of the network's input.
+        options: Interpreter and timeouts.
+        settings: For the worker, in JSON's types.
+        counted_layers: Number of layers whose events and synops it counts, 0 for none.
+        is_cancelled: Ends the wait for a worker that is starting.
+        grace_s: Seconds within which it may end by itself when it is closed.
+
+    Attributes:
+        latency_steps: Time steps from a frame's events to its head.
+        wire_bytes: Number of bytes sent for frames so far.
+        profile: The last measurement, see ``metrics.loihi2.measured_table``; None for none.
+
+    Raises:
+        BackendError: The worker cannot be started, or was cancelled.
     """
 
     def __init__(
@@ -38,9 +50,10 @@ class SteppedBackend:
         counted_layers: int, is_cancelled: IsCancelled, grace_s: float = 0.0,
     ) -> None:
         self._interpreter = find_lava_python(options.python)
-        self._options, self._counted_layers = options, counted_layers
-        self._is_cancelled, self._grace_s = is_cancelled, grace_s
+        self._open_timeout, self._step_timeout = options.open_timeout, options.step_timeout
+        self._counted_layers, self._is_cancelled, self._grace_s = counted_layers, is_cancelled, grace_s
         self._header = make_header(network, input_wh, settings)
+        self._needs_restart = False
         self._head_shape = network.output_size(input_wh)[-1]
         self.wire_bytes = 0
         self.profile: dict[str, Any] | None = None
@@ -49,116 +62,126 @@ class SteppedBackend:
 
     @property
     def pid(self) -> int:
-        """Of the process that leads all others of Lava."""
+        """Process id of the worker, which leads the session of Lava's processes."""
         return self._process.pid
 
     def submit(self, events: Events, tag: Any) -> None:
-        if self._stale:
+        """Sends one frame. Waits while `MAX_WAITING_STEPS` time steps are not complete."""
+        if self._needs_restart:
             self._process.end()
             self._open()
         self._sequence += 1
-        self._inside.append((self._sequence, tag))
-        self._fresh = False
-        body = messages.pack_frame(events.index, events.message)
+        self._submitted.append((self._sequence, tag))
+        self._is_initial = False
+        body = protocol.pack_frame(events.index, events.message)
         self.wire_bytes += len(body)
-        self._step(messages.FRAME, body, 1)
+        self._send_steps(protocol.FRAME, body, 1)
 
     def poll(self, timeout_s: float) -> BackendResult | None:
+        """The next result, or None if there is none within the time."""
         deadline = time.monotonic() + timeout_s
-        while not self._results and not self._stale:
+        while not self._results and not self._needs_restart:
             if not self._receive(max(0.0, deadline - time.monotonic())) and time.monotonic() >= deadline:
                 break
         return self._results.popleft() if self._results else None
 
     def drain(self) -> None:
-        if self._inside:
+        """Runs steps without events until all submitted frames have results."""
+        if self._submitted:
             self._skip_steps(self.latency_steps)
-            self._wait(lambda: not self._inside)
+            self._wait_until(lambda: not self._submitted)
 
     def reset(self) -> None:
-        """Lava has no way back to its first state: a new process starts with the next frame."""
-        self._stale = not self._fresh
-        self._inside.clear()
+        """Discards all results. Lava cannot return to its initial state: the next frame starts a new worker."""
+        self._needs_restart = not self._is_initial
+        self._submitted.clear()
         self._results.clear()
 
     def close(self) -> None:
-        self._inside.clear()
+        """Ends the worker and all of Lava's processes."""
+        self._submitted.clear()
         self._results.clear()
         self._process.end()
 
     def _open(self) -> None:
-        self._process = ChildProcess(
-            self._interpreter, self._header, self._options.open_timeout, self._is_cancelled, self._grace_s
+        self._process = WorkerProcess(
+            self._interpreter, self._header, self._open_timeout, self._is_cancelled, self._grace_s
         )
-        self._inside: deque[tuple[int, Any]] = deque()
+        self._submitted: deque[tuple[int, Any]] = deque()
         self._results: deque[BackendResult] = deque()
-        self._sequence, self._last_sign = 0, time.monotonic()
-        self._steps_ahead = int(self._process.ready["lead_in"])
-        self._fresh, self._stale = True, False
+        self._sequence, self._last_message_s = 0, time.monotonic()
+        self._waiting_steps = int(self._process.ready["lead_in"])
+        self._is_initial, self._needs_restart = True, False
 
     def _skip_steps(self, steps: int) -> None:
-        """Steps without events, which change nothing."""
-        self._step(messages.FLUSH, messages.pack_flush(steps), steps)
+        """Runs steps without events, which change nothing."""
+        self._send_steps(protocol.FLUSH, protocol.pack_flush(steps), steps)
 
-    def _step(self, kind: int, body: bytes, steps: int) -> None:
-        """Sends what takes so many steps; waits while Lava has enough to do."""
-        self._wait(lambda: self._steps_ahead < STEPS_AHEAD)
-        if self._steps_ahead <= 0:
-            self._last_sign = time.monotonic()
-        self._steps_ahead += steps
-        self._process.send(kind, body, self._sequence, self._options.step_timeout)
+    def _send_steps(self, kind: int, body: bytes, steps: int) -> None:
+        """Sends a message that takes ``steps`` time steps."""
+        self._wait_until(lambda: self._waiting_steps < MAX_WAITING_STEPS)
+        if self._waiting_steps <= 0:
+            self._last_message_s = time.monotonic()
+        self._waiting_steps += steps
+        self._process.send(kind, body, self._sequence, self._step_timeout)
         while self._receive(0.0):
             pass
 
-    def _wait(self, until: Callable[[], bool]) -> None:
-        while not until():
-            self._receive(self._options.step_timeout)
+    def _wait_until(self, is_done: Callable[[], bool]) -> None:
+        while not is_done():
+            self._receive(self._step_timeout)
 
     def _receive(self, timeout_s: float) -> bool:
-        """Takes one message; False when none came. Raises BackendFailed for one that hangs."""
+        """Handles one message; False if there is none within the time. Raises BackendError if the worker hangs."""
         message = self._process.receive(timeout_s)
         if message is not None:
-            self._last_sign = time.monotonic()
+            self._last_message_s = time.monotonic()
             try:
-                self._take(message)
+                self._handle(message)
             except ProtocolError as error:
-                raise self._process.failed(str(error)) from error
-        elif self._steps_ahead > 0 and time.monotonic() - self._last_sign >= self._options.step_timeout:
-            raise self._process.failed(f"hangs: no time step in {self._options.step_timeout:g} s")
+                raise self._process.fail(f"has failed: {error}") from error
+        elif self._waiting_steps > 0 and time.monotonic() - self._last_message_s >= self._step_timeout:
+            raise self._process.fail(f"hangs: no time step in {self._step_timeout:g} s")
         return message is not None
 
-    def _take(self, message: Message) -> None:
-        if message.kind == messages.PROFILE:
+    def _handle(self, message: Message) -> None:
+        if message.kind == protocol.PROFILE:
             try:
-                self.profile = measured_table(messages.unpack_json(message.body), self.latency_steps)
+                self.profile = measured_table(protocol.unpack_json(message.body), self.latency_steps)
             except (KeyError, TypeError) as error:
-                raise ProtocolError("a profile came that is none") from error
+                raise ProtocolError("the profile is invalid") from error
             return
-        # One step more than were asked for may have answered: a head can come out before its step's frame goes in.
-        if message.kind not in (messages.STEPPED, messages.RESULT) or self._steps_ahead < 0:
-            raise ProtocolError(f"a message of kind {message.kind} came out of turn")
-        self._steps_ahead -= 1
-        if message.kind == messages.RESULT:
-            answer = messages.unpack_result(message.body, self._head_shape, self._counted_layers)
-            if not self._inside or self._inside[0][0] != message.sequence:
-                raise ProtocolError(f"the result of frame {message.sequence} came out of turn")
-            _, tag = self._inside.popleft()
+        # One step more than requested may have completed: a head can come out before its step's frame goes in.
+        if message.kind not in (protocol.STEPPED, protocol.RESULT) or self._waiting_steps < 0:
+            raise ProtocolError(f"a message of kind {message.kind} was not expected")
+        self._waiting_steps -= 1
+        if message.kind == protocol.RESULT:
+            result = protocol.unpack_result(message.body, self._head_shape, self._counted_layers)
+            if not self._submitted or self._submitted[0][0] != message.sequence:
+                raise ProtocolError(f"the result of frame {message.sequence} is out of order")
+            _, tag = self._submitted.popleft()
             self._results.append(
-                BackendResult(tag, answer.head, answer.layer_events, answer.synops, answer.step_ms)
+                BackendResult(tag, result.head, result.layer_events, result.synops, result.step_ms)
             )
 
 
 def make_header(network: Network, input_wh: tuple[int, int], settings: dict[str, Any]) -> NetworkHeader:
-    """The network as it goes over the wire."""
+    """The network as it is sent to the worker.
+
+    Args:
+        network: The network.
+        input_wh: Width and height of its input.
+        settings: For the worker, in JSON's types.
+
+    Returns:
+        The content of the first message.
+    """
     layers = tuple(
         LayerArrays(layer.name, layer.weight, layer.bias, layer.stride, layer.padding, layer.threshold)
         for layer in network.layers
     )
     width, height = input_wh
     return NetworkHeader((height, width, network.in_channels), network.encoder_threshold, layers, settings)
-
-
-LAVA = "lava"
 
 
 @dataclass(frozen=True)
@@ -173,9 +196,19 @@ class LavaSimOptions(ProcessOptions):
 
 
 class LavaSimBackend(SteppedBackend):
-    """One layer a time step: a frame's head comes out ``latency_steps`` later."""
+    """The network in Lava's simulator, with Lava's own processes and fixed-point models.
 
-    arithmetics = (LAVA,)
+    One layer per time step: a frame's head comes out ``latency_steps`` later.
+
+    Args:
+        network: The network.
+        input_wh: Width and height of the network's input.
+        arithmetic: ``lava``.
+        options: Interpreter, timeouts and convolution.
+        is_cancelled: Ends the wait for a worker that is starting.
+    """
+
+    supported_arithmetic = (LAVA,)
     default_arithmetic = LAVA
     options_class = LavaSimOptions
     counts_synops = True
@@ -183,7 +216,7 @@ class LavaSimBackend(SteppedBackend):
 
     @staticmethod
     def check(options: LavaSimOptions) -> None:
-        """What can be told at once. Raises BackendFailed when no interpreter is found."""
+        """Raises BackendError if no interpreter is found."""
         find_lava_python(options.python)
 
     def __init__(

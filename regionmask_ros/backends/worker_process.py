@@ -1,15 +1,19 @@
-"""The process that runs Lava, seen from the pipeline's side: started, spoken to, and ended for certain.
+"""The worker process seen from the pipeline's side: finding its interpreter, starting it, messages, and ending it.
 
-It leads a session of its own, so Ctrl-C in a terminal reaches the pipeline only, and killing the session ends all that
-it has started. It ends by itself when our end of the socket closes, which the kernel does for a pipeline that crashes.
+The worker leads a session of its own. Ctrl-C in a terminal therefore reaches the pipeline only, and killing the session
+ends all processes of Lava. The worker also ends when the pipeline's end of the socket closes, which the kernel does if
+the pipeline crashes.
 """
 
 from __future__ import annotations
 
+import contextlib
+import json
 import os
 import shutil
 import socket
 import subprocess
+import sys
 import tempfile
 import time
 import weakref
@@ -18,145 +22,243 @@ from pathlib import Path
 from typing import Any
 
 from ..errors import to_one_line
-from ..lava_worker import processes as family
-from ..lava_worker import protocol as messages
-from ..lava_worker.protocol import Connection, Message, NetworkHeader, ProtocolError, pack
+from ..lava_worker import protocol
+from ..lava_worker.processes import kill_session, remove_segments
+from ..lava_worker.protocol import Connection, Message, NetworkHeader, ProtocolError
 from .base import BackendError, IsCancelled
 
 START = Path(__file__).resolve().parent.parent / "lava_worker" / "start.py"
+PYTHON_VARIABLE = "REGIONMASK_LAVA_PYTHON"
+LAVA_FOLDER = "lava"
+HINT = f"run 'make lava', or name one that has lava-nc in the environment variable {PYTHON_VARIABLE}"
+
+FACTS_TIMEOUT_S = 5.0
 MAX_BYTES = 1 << 28
-POLL_PERIOD_S = 0.1
-"""Whether a process that starts is still wanted."""
+CANCEL_POLL_PERIOD_S = 0.1
+MAX_LOG_CHARACTERS = 10_000
 
 MAX_FOLDER_LENGTH = 60
-"""Characters. The kernel allows 107 for a socket's name, which Lava makes some folders below."""
+"""Characters. The kernel allows 107 for the name of a socket, which Lava creates some folders below."""
 
-# Each process computes with one thread: with more, a forked BLAS can wait for ever.
+# Each process computes with one thread: with more, a forked BLAS can wait forever.
 _ONE_THREAD = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "NUMEXPR_NUM_THREADS")
 _OF_OUR_PYTHON = ("PYTHONPATH", "PYTHONHOME", "PYTHONSTARTUP", "LD_LIBRARY_PATH", "VIRTUAL_ENV")
 
 
-class ChildProcess:
-    """A started process with its network. Owns it until ``end``; it also ends with this object and with the program.
+def find_lava_python(explicit: str = "") -> Path:
+    """Finds the interpreter that runs Lava. It is not started, so it may still fail.
 
-    ready: what it told of itself (see ``messages``). grace_s: how long it may take to end before it is killed.
-    Raises BackendFailed when it is not ready within ``timeout_s``, or is given up before.
+    The first of these that exists: ``explicit``; what the environment variable REGIONMASK_LAVA_PYTHON names;
+    lava/bin/python below this Python's prefix, where ``make lava`` installs it; the same below the user's data folder;
+    this Python, if it has Lava.
+
+    Args:
+        explicit: Path of the interpreter; empty: search.
+
+    Returns:
+        Path of the interpreter.
+
+    Raises:
+        BackendError: There is none.
+    """
+    for named, by in ((explicit, "the option lava_python"), (os.environ.get(PYTHON_VARIABLE, ""), PYTHON_VARIABLE)):
+        if named:
+            path = Path(os.path.expanduser(named))
+            if not os.access(path, os.X_OK) or path.is_dir():
+                raise BackendError(to_one_line(f"{path}: no interpreter, but {by} names it; {HINT}"))
+            return path
+    data_folder = os.environ.get("XDG_DATA_HOME", "")
+    if not os.path.isabs(data_folder):
+        data_folder = os.path.expanduser("~/.local/share")
+    for folder in (sys.prefix, Path(data_folder) / "regionmask_ros"):
+        path = Path(folder) / LAVA_FOLDER / "bin" / "python"
+        if os.access(path, os.X_OK):
+            return path
+    if any((Path(entry) / "lava" / "magma").is_dir() for entry in sys.path if os.path.isabs(entry)):
+        return Path(sys.executable)
+    raise BackendError(f"no interpreter with Lava found; {HINT}")
+
+
+def ask_lava_python(interpreter: Path) -> dict[str, Any]:
+    """Starts an interpreter and asks what it has for Lava and Loihi 2.
+
+    Args:
+        interpreter: Path of the interpreter.
+
+    Returns:
+        As ``lava_worker.start.collect_facts``.
+
+    Raises:
+        BackendError: It cannot be started, or does not answer.
+    """
+    try:
+        done = subprocess.run(
+            [str(interpreter), str(START), "--facts"], stdin=subprocess.DEVNULL, capture_output=True,
+            timeout=FACTS_TIMEOUT_S, env=make_environment(os.environ), check=False,
+        )
+        return dict(json.loads(done.stdout))
+    except subprocess.TimeoutExpired:
+        cause = f"does not answer within {FACTS_TIMEOUT_S:g} s"
+    except OSError as error:
+        cause = f"cannot be started, {error.strerror}"
+    except ValueError:
+        last = done.stderr.decode(errors="replace").strip().splitlines()[-1:]
+        cause = f"is not a usable Python: {last[0] if last else f'it ended with status {done.returncode}'}"
+    raise BackendError(to_one_line(f"{interpreter}: {cause}"))
+
+
+def make_environment(environ: Mapping[str, str]) -> dict[str, str]:
+    """The environment for an interpreter with Lava: without variables that lead to this Python's packages."""
+    ours = {name: value for name, value in environ.items() if name not in _OF_OUR_PYTHON}
+    return {**ours, **dict.fromkeys(_ONE_THREAD, "1"), "PYTHONDONTWRITEBYTECODE": "1"}
+
+
+class WorkerProcess:
+    """A running worker with its network. It ends with ``end``, with this object, or with the program.
+
+    Args:
+        interpreter: The Python that has Lava.
+        network: The network.
+        timeout_s: Seconds within which it must be ready.
+        is_cancelled: Whether it is no longer wanted. Called while it starts.
+        grace_s: Seconds within which it may end by itself before it is killed.
+
+    Attributes:
+        ready: Content of its READY message, see ``lava_worker.protocol``.
+
+    Raises:
+        BackendError: It cannot be started, is not ready in time, or was cancelled.
     """
 
     def __init__(
-        self, interpreter: Path, network: NetworkHeader, timeout_s: float, is_cancelled: IsCancelled, grace_s: float = 0.0
+        self, interpreter: Path, network: NetworkHeader, timeout_s: float, is_cancelled: IsCancelled,
+        grace_s: float = 0.0,
     ) -> None:
         self._folder = _make_runtime_folder()
-        ours, theirs = socket.socketpair()
-        log = open(self._folder / "log", "wb")
+        our_end, worker_end = socket.socketpair()
         try:
-            with theirs, log:
+            with worker_end, (self._folder / "log").open("wb") as log:
                 self._process = subprocess.Popen(
-                    [str(interpreter), str(START), str(theirs.fileno()), str(self._folder)], stdin=subprocess.DEVNULL,
-                    stdout=log, stderr=log, pass_fds=(theirs.fileno(),), start_new_session=True, cwd=self._folder,
-                    env={**lava_environment(os.environ), "TMPDIR": str(self._folder)},
+                    [str(interpreter), str(START), str(worker_end.fileno()), str(self._folder)],
+                    stdin=subprocess.DEVNULL, stdout=log, stderr=log, pass_fds=(worker_end.fileno(),),
+                    start_new_session=True, cwd=self._folder,
+                    env={**make_environment(os.environ), "TMPDIR": str(self._folder)},
                 )
         except OSError as error:
-            ours.close()
+            our_end.close()
             shutil.rmtree(self._folder, ignore_errors=True)
             raise BackendError(to_one_line(f"{interpreter}: cannot be started, {error.strerror}")) from error
-        self._connection = Connection(ours, MAX_BYTES)
-        self._end = weakref.finalize(self, _end, self._process, self._connection, self._folder, grace_s)
+        self._connection = Connection(our_end, MAX_BYTES)
+        self._end = weakref.finalize(self, _end_process, self._process, self._connection, self._folder, grace_s)
         self.ready = self._wait_until_ready(network, timeout_s, is_cancelled)
 
     @property
     def pid(self) -> int:
+        """Process id of the worker."""
         return self._process.pid
 
     def send(self, kind: int, body: bytes, sequence: int, timeout_s: float) -> None:
-        """Raises BackendFailed when it has ended or takes nothing for that long."""
-        self._send(pack(kind, body, sequence), timeout_s)
+        """Sends a message.
+
+        Args:
+            kind: Kind of message.
+            body: Its body.
+            sequence: Sequence number of its frame, 0 for none.
+            timeout_s: Longest time in seconds during which the worker reads nothing.
+
+        Raises:
+            BackendError: The worker has failed or ended, or reads nothing.
+        """
+        try:
+            self._connection.send(protocol.pack(kind, body, sequence), timeout_s)
+        except ProtocolError as error:
+            raise self._explain(error) from error
 
     def receive(self, timeout_s: float) -> Message | None:
-        """The next message, None when none comes within the time. Raises BackendFailed when it has failed or ended."""
+        """Waits for a message.
+
+        Args:
+            timeout_s: Longest wait in seconds.
+
+        Returns:
+            The message; None if there is none within the time.
+
+        Raises:
+            BackendError: The worker has failed or ended.
+        """
         try:
             message = self._connection.receive(timeout_s)
         except ProtocolError as error:
-            raise self._failed(str(error)) from error
-        if message is not None and message.kind == messages.FAILED:
-            raise self.failed(f"has failed: {message.body.decode(errors='replace')}")
+            raise self._explain(error) from error
+        if message is not None and message.kind == protocol.FAILED:
+            raise self.fail(f"has failed: {message.body.decode(errors='replace')}")
         return message
 
-    def failed(self, why: str) -> BackendError:
-        """Ends it, and the error to raise."""
+    def fail(self, reason: str) -> BackendError:
+        """Ends the worker.
+
+        Args:
+            reason: Continues the sentence "the Lava process ...".
+
+        Returns:
+            The error to raise.
+        """
         self.end()
-        return BackendError(to_one_line(f"the Lava process {why}"))
+        return BackendError(to_one_line(f"the Lava process {reason}"))
 
     def end(self) -> None:
-        """Ends it and removes all that it may have left. Harmless when called twice."""
+        """Ends the worker and removes everything that it may have left. Can be called again."""
         self._end()
-
-    def _send(self, data: bytes, timeout_s: float) -> None:
-        try:
-            self._connection.send(data, timeout_s)
-        except ProtocolError as error:
-            raise self._failed(str(error)) from error
 
     def _wait_until_ready(self, network: NetworkHeader, timeout_s: float, is_cancelled: IsCancelled) -> dict[str, Any]:
         deadline = time.monotonic() + timeout_s
-        self._send(pack(messages.OPEN, messages.pack_open(network)), timeout_s)
+        self.send(protocol.OPEN, protocol.pack_open(network), 0, timeout_s)
         message = None
         while message is None and (left_s := deadline - time.monotonic()) > 0.0:
             if is_cancelled():
-                raise self.failed("was given up while it started")
-            message = self.receive(min(left_s, POLL_PERIOD_S))
+                raise self.fail("was cancelled while it started")
+            message = self.receive(min(left_s, CANCEL_POLL_PERIOD_S))
         if message is None:
-            raise self.failed(f"was not ready within {timeout_s:g} s")
+            raise self.fail(f"was not ready within {timeout_s:g} s")
         try:
-            if message.kind != messages.READY:
-                raise ProtocolError(f"it began with a message of kind {message.kind}")
-            return messages.unpack_json(message.body)
+            if message.kind != protocol.READY:
+                raise ProtocolError(f"its first message is of kind {message.kind}, not READY")
+            return protocol.unpack_json(message.body)
         except ProtocolError as error:
-            raise self.failed(str(error)) from error
+            raise self.fail(f"has failed: {error}") from error
 
-    def _failed(self, told: str) -> BackendError:
-        """Ends it; its own words come first, then the last line of its log, then what the wire tells."""
-        try:
+    def _explain(self, error: ProtocolError) -> BackendError:
+        """Ends the worker. The reason is its FAILED message, or the last line of its log, or the error."""
+        with contextlib.suppress(ProtocolError, OSError):
             message = self._connection.receive(0.0)
-            while message is not None and message.kind != messages.FAILED:
+            while message is not None and message.kind != protocol.FAILED:
                 message = self._connection.receive(0.0)
             if message is not None:
-                return self.failed(f"has failed: {message.body.decode(errors='replace')}")
-        except (ProtocolError, OSError):
-            pass
-        said = _last_line(self._folder / "log")
-        return self.failed(f"has failed: {said or told}")
+                return self.fail(f"has failed: {message.body.decode(errors='replace')}")
+        return self.fail(f"has failed: {_read_last_line(self._folder / 'log') or error}")
 
 
 def _make_runtime_folder() -> Path:
-    """A new folder for the process's temporary files, with a name that is short enough for sockets in it."""
+    """A new folder for the worker's temporary files, whose path is short enough for sockets in it."""
     usual = tempfile.gettempdir()
     return Path(tempfile.mkdtemp(prefix="regionmask_", dir=usual if len(usual) <= MAX_FOLDER_LENGTH else "/tmp"))
 
 
-def lava_environment(environ: Mapping[str, str]) -> dict[str, str]:
-    """The environment of an interpreter with Lava: without what leads to this Python's packages."""
-    kept = {name: value for name, value in environ.items() if name not in _OF_OUR_PYTHON}
-    return {**kept, **dict.fromkeys(_ONE_THREAD, "1"), "PYTHONDONTWRITEBYTECODE": "1"}
-
-
-def _last_line(log: Path) -> str:
+def _read_last_line(log: Path) -> str:
+    """The last line that is not blank, or an empty text."""
     try:
-        lines = log.read_text(errors="replace")[-10_000:].splitlines()
+        lines = log.read_text(errors="replace")[-MAX_LOG_CHARACTERS:].splitlines()
     except OSError:
         return ""
-    told = [line.strip() for line in lines if line.strip()]
-    return told[-1] if told else ""
+    return next((line.strip() for line in reversed(lines) if line.strip()), "")
 
 
-def _end(process: subprocess.Popen, connection: Connection, folder: Path, grace_s: float) -> None:
-    """Closing the socket asks it to end, and it takes all below it along. What then is still there is killed."""
+def _end_process(process: subprocess.Popen[bytes], connection: Connection, folder: Path, grace_s: float) -> None:
+    """Closing the socket asks the worker to end itself and its children. What remains after that is killed."""
     connection.close()
-    try:
+    with contextlib.suppress(subprocess.TimeoutExpired):
         process.wait(grace_s)
-    except subprocess.TimeoutExpired:
-        pass
-    family.kill_session(process.pid)
+    kill_session(process.pid)
     process.wait()
-    family.remove_segments(process.pid)
+    remove_segments(process.pid)
     shutil.rmtree(folder, ignore_errors=True)

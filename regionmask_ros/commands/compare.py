@@ -26,6 +26,7 @@ from tqdm import tqdm
 from .. import __version__
 from ..backends import BACKENDS, check_backend, open_backend, resolve_arithmetic
 from ..backends.base import BackendResult
+from ..core.arithmetic import ARITHMETICS
 from ..core.detections import Detections
 from ..core.frame import choose_input_size, parse_input_size, resize_frame
 from ..core.grid import RegionGrid
@@ -127,7 +128,7 @@ def _options(pairs: Sequence[str], names: Sequence[str]) -> dict[str, dict[str, 
 def _common_arithmetic(names: Sequence[str], wanted: str) -> str:
     for name in names:
         resolve_arithmetic(name, wanted)
-    common = [a for a in BACKENDS[names[0]].arithmetics if all(a in BACKENDS[name].arithmetics for name in names)]
+    common = [rule for rule in ARITHMETICS if all(rule in BACKENDS[name].supported_arithmetic for name in names)]
     if not common:
         raise UserError(f"--backends {','.join(names)}: there is no arithmetic that all of them compute")
     return wanted or common[0]

@@ -1,8 +1,8 @@
-"""Tell what is installed, what works, and what to do about the rest.
+"""Check what is installed and what works, and say what to do about the rest.
 
-Nothing is changed. Exit status: 0 when everything that is installed works, 1 when something is broken.
+Changes nothing. Exit status: 0 if everything that is installed works, 1 if something is broken.
 
-example:
+Examples:
   python -m regionmask_ros doctor
   python -m regionmask_ros doctor --json doctor.json
 """
@@ -18,8 +18,7 @@ from pathlib import Path
 
 from .. import __version__
 from ..files.outputs import write_whole
-from ..lab.doctor import installation as here
-from ..lab.doctor.finding import ABSENT, BROKEN, OK, Finding
+from ..lab.doctor.installation import ABSENT, BROKEN, NETWORK_SUBJECT, OK, Finding, check_installation
 from ._cli import EXIT_OK, command_main
 
 EXIT_BROKEN = 1
@@ -27,15 +26,17 @@ _MARKS = {OK: "ok  ", ABSENT: "--  ", BROKEN: "FAIL"}
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("--json", metavar="FILE", default="", help="write the findings as JSON, too")
+    """Adds the options of this command."""
+    parser.add_argument("--json", metavar="FILE", default="", help="also write the findings as JSON")
 
 
 def run(args: argparse.Namespace) -> int:
+    """Prints the findings and returns the exit status."""
     print(f"regionmask_ros {__version__}")
     found = []
-    for finding in _findings():
+    for finding in _check_all():
         found.append(finding)
-        print(_line(finding), flush=True)
+        print(_format(finding), flush=True)
     if args.json:
         facts = {"version": __version__, "findings": [asdict(finding) for finding in found]}
         write_whole(Path(args.json), (json.dumps(facts, indent=1) + "\n").encode())
@@ -43,22 +44,23 @@ def run(args: argparse.Namespace) -> int:
 
 
 def main(argv: Sequence[str] | None = None) -> int:
+    """Runs this command with these arguments (None: the program's) and returns the exit status."""
     return command_main("doctor", argv)
 
 
-def _findings() -> Iterator[Finding]:
-    broken = False
-    for finding in here.findings():
-        broken |= finding.state == BROKEN and finding.subject != "trained network"
+def _check_all() -> Iterator[Finding]:
+    is_broken = False
+    for finding in check_installation():
+        is_broken |= finding.state == BROKEN and finding.subject != NETWORK_SUBJECT
         yield finding
-    if not broken:
-        # It computes, so it needs what was just found.
-        from ..lab.doctor import lava
+    if not is_broken:
+        # It imports the packages that were just checked.
+        from ..lab.doctor.lava import check_lava
 
-        yield from lava.findings()
+        yield from check_lava()
 
 
-def _line(finding: Finding) -> str:
+def _format(finding: Finding) -> str:
     cure = f"\n{' ' * 21} -> {finding.cure}" if finding.cure else ""
     return f"{_MARKS[finding.state]} {finding.subject:<15} {' '.join(finding.fact.split())}{cure}"
 

@@ -1,6 +1,6 @@
-"""What runs inside the interpreter that has Lava, and the bytes that go to and from it.
+"""The worker process that runs Lava in an interpreter of its own, and the protocol between it and the pipeline.
 
-The pipeline's process never imports Lava. It starts ``start.py`` by its path, with an interpreter of its own that needs
-NumPy, SciPy and lava-nc only, and talks to it through ``wire``. Everything in this room but ``wire`` and ``messages``
-runs over there, so it imports the standard library, NumPy, Lava and this room.
+The pipeline's process never imports Lava. It starts ``start.py`` by its path, with an interpreter that has only NumPy,
+SciPy and lava-nc, and exchanges messages with it over a socket (``protocol``). The modules here therefore import only
+the standard library, NumPy, Lava and each other.
 """

@@ -1,11 +1,12 @@
-"""The loop over there: events in, one time step each; heads out, each with its frame's number.
+"""The worker's main loop: receives events, runs a time step for each frame, and sends heads with their frame's number.
 
-The main thread reads messages and injects. Other threads wait for heads, for the end of a process that computes, and
-for the end of the pipeline's process. When anything of it ends, all of it ends: see ``family``.
+The main thread receives messages and injects events. Other threads wait for heads, for the end of a process that
+computes, and for the end of the pipeline's process. If any of these ends, the whole worker ends, see `processes`.
 """
 
 from __future__ import annotations
 
+import contextlib
 import importlib.metadata
 import os
 import platform
@@ -20,220 +21,247 @@ from collections import deque
 from collections.abc import Callable
 from functools import partial
 from multiprocessing import Process, connection
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import Any, Protocol
 
 import numpy as np
 
-from . import processes as family
-from . import protocol as messages
-from .protocol import Message, NetworkHeader, ProtocolError, Splitter, pack
+from . import protocol
+from .processes import SEGMENTS, kill_children_with_parent, kill_session, remove_segments, set_segment_prefix
+from .protocol import Message, NetworkHeader, ProtocolError, Splitter, WorkerResult
 from .sim_graph import FrameCounts, SimGraph
 
-if TYPE_CHECKING:
-    from .loihi_graph import LoihiGraph
-
 LOIHI = "loihi2"
-GONE = "the pipeline's process has gone"
 MAX_BYTES = 1 << 30
 CHUNK_BYTES = 1 << 20
+_HAS_ENDED = "the pipeline's process has ended"
 
 
 class Graph(Protocol):
-    """The network in Lava, running: see ``SimGraph`` for what its members are."""
+    """The running network in Lava; see `sim_graph.SimGraph` for the members."""
 
     latency: int
-    lead_in: int
+    warmup_steps: int
 
-    def inject(self, index: np.ndarray, message: np.ndarray) -> None: ...
+    def inject(self, index: np.ndarray, message: np.ndarray) -> None:
+        """Injects one frame's events."""
 
-    def extract(self) -> np.ndarray: ...
+    def extract(self) -> np.ndarray:
+        """Waits for the head after one more time step."""
 
 
-class Line:
-    """The socket to the pipeline's process: one thread reads, any may send. Sending waits, reading too.
+class PipelineConnection:
+    """The worker's end of the socket. One thread receives, any thread may send. Both block.
 
-    Both raise WireBroken when the other end has gone.
+    Args:
+        end: A connected stream socket.
     """
 
     def __init__(self, end: socket.socket) -> None:
         end.setblocking(True)
-        self._socket, self._sending = end, threading.Lock()
-        self._splitter, self._received = Splitter(MAX_BYTES), deque()
+        self._socket, self._send_lock = end, threading.Lock()
+        self._splitter = Splitter(MAX_BYTES)
+        self._received: deque[Message] = deque()
 
     def send(self, kind: int, body: bytes = b"", sequence: int = 0) -> None:
-        with self._sending:
+        """Sends a message.
+
+        Args:
+            kind: Kind of message.
+            body: Its body.
+            sequence: Sequence number of its frame.
+
+        Raises:
+            ProtocolError: The pipeline's process has ended.
+        """
+        with self._send_lock:
             try:
-                self._socket.sendall(pack(kind, body, sequence))
+                self._socket.sendall(protocol.pack(kind, body, sequence))
             except OSError as error:
-                raise ProtocolError(GONE) from error
+                raise ProtocolError(_HAS_ENDED) from error
 
     def receive(self) -> Message:
+        """Waits for the next message.
+
+        Returns:
+            The message.
+
+        Raises:
+            ProtocolError: The pipeline's process has ended, or has sent an invalid message.
+        """
         while not self._received:
             try:
                 data = self._socket.recv(CHUNK_BYTES)
             except OSError as error:
-                raise ProtocolError(GONE) from error
+                raise ProtocolError(_HAS_ENDED) from error
             if not data:
-                raise ProtocolError(GONE)
+                raise ProtocolError(_HAS_ENDED)
             self._received.extend(self._splitter.feed(data))
         return self._received.popleft()
 
 
-class Steps:
-    """What goes in and what comes out, paired: the n-th head belongs to the frame injected ``latency`` steps before.
+class Stepper:
+    """Runs time steps and assigns heads to frames: head n belongs to the frame injected ``latency`` steps before.
 
-    Every layer sends before it takes in. So in the simulator the head of a step comes out as soon as the step before is
-    complete, and the very first one before anything has been injected.
+    Each layer sends before it receives. In the simulator, the head of a step is therefore available as soon as the step
+    before is complete, and the very first one before anything has been injected.
+
+    Args:
+        graph: The running network.
+        counts: Its counts, if it counts.
+        pipeline: Where heads are sent to.
     """
 
-    def __init__(self, graph: Graph, counts: FrameCounts | None, line: Line) -> None:
-        self._graph, self._counts, self._line = graph, counts, line
+    def __init__(self, graph: Graph, counts: FrameCounts | None, pipeline: PipelineConnection) -> None:
+        self._graph, self._counts, self._pipeline = graph, counts, pipeline
         self._sequences: deque[int | None] = deque()
         self._injected_s = 0.0
-        self.skip_steps(graph.lead_in)
+        self.skip_steps(graph.warmup_steps)
 
-    def take(self, index: np.ndarray, message: np.ndarray, sequence: int | None) -> None:
-        """One frame's events; ``sequence`` None: a step of which nobody wants the head."""
+    def inject(self, index: np.ndarray, message: np.ndarray, sequence: int | None) -> None:
+        """Injects one frame's events.
+
+        Args:
+            index: Flat places, uint32 [n].
+            message: Messages in the encoder's units, int8 [n].
+            sequence: Sequence number of the frame; None: its head is not sent.
+        """
         self._sequences.append(sequence)
         self._injected_s = time.monotonic()
         self._graph.inject(index, message)
 
     def skip_steps(self, steps: int) -> None:
-        """Steps without events."""
+        """Runs that number of time steps without events."""
         for _ in range(steps):
-            self.take(np.zeros(0, np.uint32), np.zeros(0, np.int8), None)
+            self.inject(np.zeros(0, np.uint32), np.zeros(0, np.int8), None)
 
-    def give(self) -> None:
-        """Heads as they come, for ever."""
+    def send_heads(self) -> None:
+        """Sends heads as they become available. Never returns."""
         step, before_s = 0, 0.0
         while True:
             head = self._graph.extract()
             step += 1
             now_s = time.monotonic()
             step_ms, before_s = (now_s - max(self._injected_s, before_s)) * 1e3, now_s
-            sequence = self._sequences.popleft() if step > self._graph.latency else None
+            injected_at = step - self._graph.latency
+            sequence = self._sequences.popleft() if injected_at > 0 else None
             if sequence is None:
-                self._forget(step - self._graph.latency + 1)
-                self._line.send(messages.STEPPED)
+                if self._counts:
+                    self._counts.discard_before(injected_at + 1)
+                self._pipeline.send(protocol.STEPPED)
                 continue
-            events, synops = self._counts.of(step - self._graph.latency) if self._counts else ((), ())
-            answer = messages.Answer(head, events, synops, step_ms)
-            self._line.send(messages.RESULT, messages.pack_result(answer), sequence)
-
-    def _forget(self, step: int) -> None:
-        if self._counts:
-            self._counts.discard_before(step)
+            events, synops = self._counts.pop(injected_at) if self._counts else ((), ())
+            result = WorkerResult(head, events, synops, step_ms)
+            self._pipeline.send(protocol.RESULT, protocol.pack_result(result), sequence)
 
 
 def main(descriptor: int, folder: str) -> None:
-    """Serves until the other end closes; then nothing of it is left.
+    """Serves until the pipeline closes the socket. Then ends all processes and removes everything. Does not return.
 
-    descriptor: of the socket. folder: made for this process alone, all its temporary files lie there; it goes, too.
+    Args:
+        descriptor: File descriptor of the socket.
+        folder: Folder of all temporary files of this process. It is removed, too.
     """
     end = _ProcessTerminator(folder)
     signal.signal(signal.SIGTERM, lambda *_: end())
-    family.mark_segments()
-    line = Line(socket.socket(fileno=descriptor))
-    counts = os.pipe()
-    family.kill_children_with_parent((descriptor, counts[0]))
-    threading.Thread(target=_exit_on_hang_up, args=(descriptor, end), name="hang-up", daemon=True).start()
+    set_segment_prefix()
+    pipeline = PipelineConnection(socket.socket(fileno=descriptor))
+    counts_read_fd, counts_write_fd = os.pipe()
+    kill_children_with_parent((descriptor, counts_read_fd))
+    threading.Thread(target=_end_on_hang_up, args=(descriptor, end), name="hang-up", daemon=True).start()
     try:
-        network = _open_network(line)
-        size = int(np.prod(network.shape))
+        network = _receive_network(pipeline)
+        graph: Graph
+        counts: FrameCounts | None = None
         if network.settings.get("backend") == LOIHI:
-            chip = _loihi(network, line)
+            from .loihi_graph import LoihiGraph
+
+            chip = LoihiGraph(
+                network, lambda figures: pipeline.send(protocol.PROFILE, protocol.pack_json(figures)))
             end.before = chip.stop
-            graph, counted, watched = chip, None, chip.run_forever
+            graph, watch = chip, chip.run_forever
         else:
-            simulator = SimGraph(network, str(network.settings["conv"]), counts[1])
-            graph, counted = simulator, FrameCounts(len(network.layers), counts[0])
-            watched = partial(_watch, simulator.actors())
-        facts = {**versions(), "latency": graph.latency, "lead_in": graph.lead_in}
-        line.send(messages.READY, messages.pack_json(facts))
-        steps = Steps(graph, counted, line)
-        _start("heads", line, steps.give, end)
-        _start("watch", line, watched, end)
-        _serve(line, steps, size)
-    except BaseException as error:  # noqa: BLE001  whatever it is, the other end must be told, and nothing may stay
-        _fail(line, error)
+            simulator = SimGraph(network, str(network.settings["conv"]), counts_write_fd)
+            counts = FrameCounts(len(network.layers), counts_read_fd)
+            graph, watch = simulator, partial(_watch_actors, simulator.actors())
+        ready = {**versions(), "latency": graph.latency, "lead_in": graph.warmup_steps}
+        pipeline.send(protocol.READY, protocol.pack_json(ready))
+        stepper = Stepper(graph, counts, pipeline)
+        _start_thread("heads", pipeline, stepper.send_heads, end)
+        _start_thread("watch", pipeline, watch, end)
+        _serve(pipeline, stepper, int(np.prod(network.shape)))
+    except BaseException as error:  # noqa: BLE001  the pipeline must be informed of any error, and nothing may remain
+        _send_failure(pipeline, error)
     end()
 
 
 def versions() -> dict[str, str]:
-    """Of what computes here, for people."""
+    """Versions of what computes here, for people."""
     return {
         "python": platform.python_version(), "interpreter": sys.executable, "numpy": np.__version__,
         "lava": importlib.metadata.version("lava-nc"),
     }
 
 
-def _open_network(line: Line) -> NetworkHeader:
-    message = line.receive()
-    if message.kind != messages.OPEN:
-        raise ProtocolError(f"a message of kind {message.kind} came before a network")
-    return messages.unpack_open(message.body)
+def _receive_network(pipeline: PipelineConnection) -> NetworkHeader:
+    message = pipeline.receive()
+    if message.kind != protocol.OPEN:
+        raise ProtocolError(f"the first message is of kind {message.kind}, not OPEN")
+    return protocol.unpack_open(message.body)
 
 
-def _loihi(network: NetworkHeader, line: Line) -> LoihiGraph:
-    from .loihi_graph import LoihiGraph
-
-    return LoihiGraph(
-        network, network.settings, lambda table: line.send(messages.PROFILE, messages.pack_json(table))
-    )
-
-
-def _serve(line: Line, steps: Steps, size: int) -> None:
+def _serve(pipeline: PipelineConnection, stepper: Stepper, size: int) -> None:
+    """Injects frames as they are received. ``size``: number of values of the input. Never returns."""
     while True:
-        message = line.receive()
-        if message.kind == messages.FRAME:
-            steps.take(*messages.unpack_frame(message.body, size), message.sequence)
-        elif message.kind == messages.FLUSH:
-            steps.skip_steps(messages.unpack_flush(message.body))
+        message = pipeline.receive()
+        if message.kind == protocol.FRAME:
+            stepper.inject(*protocol.unpack_frame(message.body, size), message.sequence)
+        elif message.kind == protocol.FLUSH:
+            stepper.skip_steps(protocol.unpack_flush(message.body))
         else:
-            raise ProtocolError(f"a message of kind {message.kind} came")
+            raise ProtocolError(f"a message has the unknown kind {message.kind}")
 
 
-def _start(name: str, line: Line, work: Callable[[], None], end: Callable[[], None]) -> None:
-    """A thread whose end is the end of everything: none of them returns while all is well."""
+def _start_thread(
+    name: str, pipeline: PipelineConnection, work: Callable[[], None], end: Callable[[], None]
+) -> None:
+    """Starts a thread whose end is the end of the worker: none of them returns unless something fails."""
 
-    def run_guarded() -> None:
+    def run() -> None:
         try:
             work()
         except BaseException as error:  # noqa: BLE001  as in main
-            _fail(line, error)
+            _send_failure(pipeline, error)
         end()
 
-    threading.Thread(target=run_guarded, name=name, daemon=True).start()
+    threading.Thread(target=run, name=name, daemon=True).start()
 
 
-def _exit_on_hang_up(descriptor: int, end: Callable[[], None]) -> None:
-    """Ends all when the pipeline's process has gone, even while this one is busy with something that never returns."""
+def _end_on_hang_up(descriptor: int, end: Callable[[], None]) -> None:
+    """Ends the worker when the pipeline's process has ended, even while the main thread hangs."""
     poll = select.poll()
     poll.register(descriptor, select.POLLRDHUP | select.POLLHUP)
     poll.poll()
     end()
 
 
-def _watch(actors: list[Any]) -> None:
+def _watch_actors(actors: list[Any]) -> None:
     """Raises as soon as one of the processes that compute has ended."""
     ended = connection.wait([actor.sentinel for actor in actors])
     (actor,) = [actor for actor in actors if actor.sentinel == ended[0]]
-    Process.join(actor, 1.0)  # Lava's own join takes no time limit
-    full = f"; {family.SEGMENTS} is full" if actor.exitcode == -signal.SIGBUS else ""
+    Process.join(actor, 1.0)  # Lava's own join has no timeout
+    full = f"; {SEGMENTS} is full" if actor.exitcode == -signal.SIGBUS else ""
     raise RuntimeError(f"one of Lava's processes has ended with {actor.exitcode}{full}")
 
 
-def _fail(line: Line, error: BaseException) -> None:
-    try:
-        line.send(messages.FAILED, messages.to_one_line([f"{type(error).__name__}:", error]))
-    except ProtocolError:
-        pass
+def _send_failure(pipeline: PipelineConnection, error: BaseException) -> None:
+    with contextlib.suppress(ProtocolError):
+        pipeline.send(protocol.FAILED, protocol.pack_failure(f"{type(error).__name__}: {error}"))
 
 
 class _ProcessTerminator:
-    """Ends this process and all below it, at once: an orderly stop of Lava waits for a step that may never come.
+    """Ends this process and its session immediately: Lava's own stop waits for a step that may never complete.
 
-    before: what has to be given back first, if anything. Only the first call does something; it does not return.
+    ``before`` is called first, to release a board. Only the first call has an effect; no call returns.
     """
 
     def __init__(self, folder: str) -> None:
@@ -244,12 +272,10 @@ class _ProcessTerminator:
         if not self._begun.acquire(blocking=False):
             threading.Event().wait()
         if self.before is not None:
-            try:
+            with contextlib.suppress(BaseException):  # whatever fails, the rest must be removed
                 self.before()
-            except BaseException:  # noqa: BLE001  whatever it is, the rest must go
-                pass
         leader = os.getpid()
-        family.kill_session(leader, spare=leader)
-        family.remove_segments(leader)
+        kill_session(leader, spare=leader)
+        remove_segments(leader)
         shutil.rmtree(self._folder, ignore_errors=True)
         os._exit(0)

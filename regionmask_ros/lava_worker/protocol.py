@@ -1,43 +1,40 @@
-"""Messages on a byte stream: a head that says what follows and how long it is, then a body.
+"""The protocol between the pipeline and the worker process: messages on a stream socket.
 
-Head, 20 bytes, little endian::
+A message is a header and a body. The header has 20 bytes, little endian::
 
-    offset  size  what
+    offset  size  content
     0       4     b"RMLW"
-    4       1     version of this format, 1
-    5       1     kind of message, see ``messages``
+    4       1     version of the protocol, 1
+    5       1     kind of message
     6       2     0
     8       4     length of the body in bytes
-    12      8     sequence number of the frame that it is about, 0 if it is about none
+    12      8     sequence number of the frame that the message is about, 0 for none
 
-Both ends check every head; a body is read only when its length is within what the reader allows for. Nothing on the
-wire is executed: bodies are numbers and JSON (see ``messages``), never pickles.
-
-What the messages between a pipeline and a Lava process hold. Numbers are little endian.
+Both sides check every header. A body is read only if its length is within the reader's limit. Bodies are numbers and
+JSON, never pickles. All numbers are little endian.
 
 ==========  =========  =====================================================================================
-to Lava     kind       body
+to worker   kind       body
 ==========  =========  =====================================================================================
-OPEN        1          u32 length of JSON, JSON (``NetworkHeader``), then every layer's weight and bias, int32
+OPEN        1          u32 length of JSON, JSON (``NetworkHeader``), then weight and bias of each layer, int32
 FRAME       2          u32 n, n times u32 index (flat, y x channel, ascending), n times i8 message / 2**4
-FLUSH       3          u32 n: as many steps without events; their answers are of kind STEPPED
+FLUSH       3          u32 n: number of time steps without events; each is answered by STEPPED or RESULT
 ==========  =========  =====================================================================================
 
-==========  =========  =====================================================================================
-from Lava   kind       body
-==========  =========  =====================================================================================
-READY       65         JSON: versions, for people and diagnostics
-STEPPED     66         empty: one more step was taken, and no frame's answer fell due in it
-RESULT      67         one more step was taken; u32 rows, cols, channels, layers; f64 milliseconds of the step;
-                       i64 events of each layer but the head; i64 synops of each layer; the head, int32.
-                       layers is 0, and there are no counts, where nobody counts
-FAILED      68         UTF-8 text, one line: why it ends now
-PROFILE     69         JSON: what a profiler measured
-==========  =========  =====================================================================================
+===========  =========  ====================================================================================
+from worker  kind       body
+===========  =========  ====================================================================================
+READY        65         JSON: versions, latency, and the number of time steps before the first frame
+STEPPED      66         empty: one more time step is complete; no frame's result came out in it
+RESULT       67         one more time step is complete; u32 rows, cols, channels, layers; f64 milliseconds of
+                        the step; i64 events of each layer but the head; i64 synops of each layer; the head,
+                        int32. layers is 0, and there are no counts, if the worker does not count
+FAILED       68         UTF-8 text, one line: why the worker ends
+PROFILE      69         JSON: figures of a profiler
+===========  =========  ====================================================================================
 
-Whoever has had enough closes the stream: then the other end ends, too.
-
-An encoder message is a multiple of 2**4 within 8 bits, so one byte holds it; a held pixel is not there at all.
+Either side ends the session by closing the socket; the other side then ends, too. An encoder message is a multiple of
+2**4 within 8 bits, so one byte holds it. Pixels without an event are not sent.
 """
 
 from __future__ import annotations
@@ -48,24 +45,43 @@ import socket
 import struct
 import time
 from collections import deque
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 
-HEAD = struct.Struct("<4sBBHIQ")
+HEADER = struct.Struct("<4sBBHIQ")
 MAGIC, VERSION = b"RMLW", 1
 CHUNK_BYTES = 1 << 20
 
+OPEN, FRAME, FLUSH = 1, 2, 3
+READY, STEPPED, RESULT, FAILED, PROFILE = 65, 66, 67, 68, 69
+
+MESSAGE_SHIFT = 4
+"""Encoder messages are sent divided by 2**4, which is the spike exponent of Lava's models here."""
+
+MAX_FAILURE_LENGTH = 1000
+"""Characters of a FAILED text."""
+
+_COUNT = struct.Struct("<I")
+_RESULT = struct.Struct("<IIIId")
+_HAS_ENDED = "it has ended"
+
 
 class ProtocolError(Exception):
-    """The other end has gone, or does not speak this format. ``str`` says which."""
+    """The other side has closed the socket, or has sent something that is not in the protocol."""
 
 
 @dataclass(frozen=True)
 class Message:
-    """kind: 0 to 255. sequence: see the format. body: as it came."""
+    """One message.
+
+    Attributes:
+        kind: Kind of message, 0 to 255.
+        sequence: Sequence number of its frame, 0 for none.
+        body: The body as received.
+    """
 
     kind: int
     sequence: int
@@ -73,40 +89,58 @@ class Message:
 
 
 def pack(kind: int, body: bytes = b"", sequence: int = 0) -> bytes:
-    """A whole message as it goes over the wire."""
-    return HEAD.pack(MAGIC, VERSION, kind, 0, len(body), sequence) + body
+    """The bytes of a message."""
+    return HEADER.pack(MAGIC, VERSION, kind, 0, len(body), sequence) + body
 
 
 class Splitter:
-    """Cuts a stream into messages. ``max_bytes``: a longer body breaks the wire before it takes memory."""
+    """Splits a byte stream into messages.
+
+    Args:
+        max_bytes: Largest length of a body. A header with a larger one is an error, before memory is allocated.
+    """
 
     def __init__(self, max_bytes: int) -> None:
         self._max_bytes = max_bytes
         self._buffer = bytearray()
 
     def feed(self, data: bytes) -> list[Message]:
-        """The messages that these bytes complete. Raises WireBroken for a head that cannot be."""
+        """Adds bytes of the stream.
+
+        Args:
+            data: The next bytes.
+
+        Returns:
+            The messages that are complete now.
+
+        Raises:
+            ProtocolError: A header is invalid.
+        """
         self._buffer += data
         messages, start = [], 0
-        while len(self._buffer) - start >= HEAD.size:
-            magic, version, kind, zero, length, sequence = HEAD.unpack_from(self._buffer, start)
+        while len(self._buffer) - start >= HEADER.size:
+            magic, version, kind, zero, length, sequence = HEADER.unpack_from(self._buffer, start)
             if magic != MAGIC or version != VERSION or zero:
-                raise ProtocolError("what came is not a message of this version")
+                raise ProtocolError(f"the data is not a message of protocol version {VERSION}")
             if length > self._max_bytes:
-                raise ProtocolError(f"a message of {length} bytes came, at most {self._max_bytes} are allowed")
-            end = start + HEAD.size + length
+                raise ProtocolError(f"a message has {length} bytes, at most {self._max_bytes} are allowed")
+            end = start + HEADER.size + length
             if len(self._buffer) < end:
                 break
-            messages.append(Message(kind, sequence, bytes(self._buffer[start + HEAD.size:end])))
+            messages.append(Message(kind, sequence, bytes(self._buffer[start + HEADER.size:end])))
             start = end
         del self._buffer[:start]
         return messages
 
 
 class Connection:
-    """One end of a connected stream socket. Owns it. Not for use by two threads at a time.
+    """The pipeline's end of the socket. It owns the socket. For one thread at a time.
 
-    While it sends it also receives, so that two ends that send to each other cannot wait for ever.
+    While it sends, it also receives, so that two sides that send to each other cannot block each other.
+
+    Args:
+        end: A connected stream socket.
+        max_bytes: Largest length of a received body.
     """
 
     def __init__(self, end: socket.socket, max_bytes: int) -> None:
@@ -116,12 +150,20 @@ class Connection:
         self._received: deque[Message] = deque()
 
     def send(self, data: bytes, timeout_s: float) -> None:
-        """Sends all of it. Raises WireBroken when the other end has gone or takes nothing for ``timeout_s``."""
+        """Sends all data.
+
+        Args:
+            data: Bytes of whole messages.
+            timeout_s: Longest time in seconds during which the other side reads nothing.
+
+        Raises:
+            ProtocolError: The other side has closed the socket, or reads nothing.
+        """
         rest = memoryview(data)
         while rest:
             readable, writable, _ = select.select([self._socket], [self._socket], [], timeout_s)
             if not (readable or writable):
-                raise ProtocolError(f"it took no data for {timeout_s:g} s")
+                raise ProtocolError(f"it has read no data for {timeout_s:g} s")
             if readable:
                 self._read()
             if writable:
@@ -130,10 +172,20 @@ class Connection:
                 except BlockingIOError:
                     continue
                 except OSError as error:
-                    raise ProtocolError("it has ended") from error
+                    raise ProtocolError(_HAS_ENDED) from error
 
     def receive(self, timeout_s: float) -> Message | None:
-        """The next message, or None when none is complete within the time. Raises WireBroken."""
+        """Waits for the next message.
+
+        Args:
+            timeout_s: Longest wait in seconds.
+
+        Returns:
+            The message; None if none is complete within the time.
+
+        Raises:
+            ProtocolError: The other side has closed the socket, or has sent an invalid message.
+        """
         deadline = time.monotonic() + timeout_s
         while not self._received:
             left = max(0.0, deadline - time.monotonic())
@@ -143,7 +195,7 @@ class Connection:
         return self._received.popleft()
 
     def close(self) -> None:
-        """Harmless when called twice. The other end sees the end of the stream."""
+        """Closes the socket, which the other side notices. Can be called again."""
         self._socket.close()
 
     def _read(self) -> None:
@@ -152,26 +204,24 @@ class Connection:
         except BlockingIOError:
             return
         except OSError as error:
-            raise ProtocolError("it has ended") from error
+            raise ProtocolError(_HAS_ENDED) from error
         if not data:
-            raise ProtocolError("it has ended")
+            raise ProtocolError(_HAS_ENDED)
         self._received.extend(self._splitter.feed(data))
-
-
-OPEN, FRAME, FLUSH = 1, 2, 3
-READY, STEPPED, RESULT, FAILED, PROFILE = 65, 66, 67, 68, 69
-
-MESSAGE_SHIFT = 4
-"""An encoder message on the wire is worth 2**4 of the engine's: the spike exponent of Lava's models here."""
-
-MAX_LAYERS = 1000
-_COUNT = struct.Struct("<I")
-_RESULT = struct.Struct("<IIIId")
 
 
 @dataclass(frozen=True)
 class LayerArrays:
-    """A layer as Lava needs it. weight: int32 [out, in, k, k], correlation. bias: int32 [out], None for the head."""
+    """A layer as Lava needs it.
+
+    Attributes:
+        name: Name of the layer.
+        weight: Kernel of a correlation, int32 [out, in, k, k].
+        bias: int32 [out]; None for the head.
+        stride: Step between outputs, in inputs.
+        padding: Zeros on each side.
+        threshold: The change that a neuron must reach before it sends an event.
+    """
 
     name: str
     weight: np.ndarray
@@ -183,7 +233,14 @@ class LayerArrays:
 
 @dataclass(frozen=True)
 class NetworkHeader:
-    """What OPEN tells. shape: (rows, cols, channels) of the input. settings: of the backend, JSON's types."""
+    """Content of an OPEN message.
+
+    Attributes:
+        shape: (rows, cols, channels) of the network's input.
+        encoder_threshold: Threshold of the encoder.
+        layers: All layers, the head last.
+        settings: Settings of the backend, in JSON's types.
+    """
 
     shape: tuple[int, int, int]
     encoder_threshold: int
@@ -192,8 +249,15 @@ class NetworkHeader:
 
 
 @dataclass(frozen=True)
-class Answer:
-    """A RESULT: head int32 [rows, cols, channels], events of each layer but the head, synops of each layer."""
+class WorkerResult:
+    """Content of a RESULT message.
+
+    Attributes:
+        head: int32 [rows, cols, channels].
+        layer_events: Number of events of each layer but the head.
+        synops: Number of synaptic operations of each layer.
+        step_ms: Duration of the time step in milliseconds.
+    """
 
     head: np.ndarray
     layer_events: tuple[int, ...]
@@ -202,6 +266,7 @@ class Answer:
 
 
 def pack_open(header: NetworkHeader) -> bytes:
+    """The body of OPEN."""
     facts = {
         "shape": header.shape, "encoder_threshold": header.encoder_threshold, "settings": dict(header.settings),
         "layers": [
@@ -216,113 +281,174 @@ def pack_open(header: NetworkHeader) -> bytes:
 
 
 def unpack_open(body: bytes) -> NetworkHeader:
-    """Raises WireBroken for a body that is not what ``pack_open`` makes."""
+    """Reads the body of OPEN.
+
+    Args:
+        body: As `pack_open` returns it.
+
+    Returns:
+        The network.
+
+    Raises:
+        ProtocolError: The body is invalid.
+    """
     try:
         (length,) = _COUNT.unpack_from(body)
         facts = json.loads(body[_COUNT.size:_COUNT.size + length])
         place, layers = _COUNT.size + length, []
         for fact in facts["layers"]:
-            weight, place = _take(body, place, [int(side) for side in fact["weight"]])
+            weight, place = _read_array(body, place, [int(side) for side in fact["weight"]])
             bias = None
             if fact["bias"]:
-                bias, place = _take(body, place, [len(weight)])
-            numbers = (int(fact[key]) for key in ("stride", "padding", "threshold"))
-            layers.append(LayerArrays(str(fact["name"]), weight, bias, *numbers))
+                bias, place = _read_array(body, place, [len(weight)])
+            stride, padding, threshold = (int(fact[key]) for key in ("stride", "padding", "threshold"))
+            layers.append(LayerArrays(str(fact["name"]), weight, bias, stride, padding, threshold))
         rows, cols, channels = (int(side) for side in facts["shape"])
         threshold, settings = int(facts["encoder_threshold"]), dict(facts["settings"])
     except (struct.error, ValueError, KeyError, TypeError) as error:
-        raise ProtocolError("a network came that cannot be read") from error
+        raise ProtocolError("the network in the message OPEN is invalid") from error
     if place != len(body):
-        raise ProtocolError("a network came that is longer than it says")
+        raise ProtocolError("the message OPEN is longer than its network")
     return NetworkHeader((rows, cols, channels), threshold, tuple(layers), settings)
 
 
-def _take(body: bytes, place: int, shape: list[int]) -> tuple[np.ndarray, int]:
+def _read_array(body: bytes, place: int, shape: list[int]) -> tuple[np.ndarray, int]:
+    """(int32 array at that offset, offset after it)."""
     count = int(np.prod(shape, dtype=object))
     return np.frombuffer(body, "<i4", count, place).reshape(shape), place + 4 * count
 
 
 def pack_frame(index: np.ndarray, message: np.ndarray) -> bytes:
-    """index: int32 [n], ascending. message: int32 [n] at 2**10. Raises ValueError for one that is no encoder message.
+    """The body of FRAME.
+
+    Args:
+        index: Flat places of the events, int32 [n], ascending.
+        message: Encoder messages, int32 [n] at 2**10.
+
+    Returns:
+        The body, 4 + 5 n bytes.
+
+    Raises:
+        ValueError: A message is not a multiple of 16 within 8 bits.
     """
     small = message >> MESSAGE_SHIFT
     if len(small) and (small.min() < -128 or small.max() > 127 or (small << MESSAGE_SHIFT != message).any()):
-        raise ValueError("an encoder message is a multiple of 16 within 8 bits")
+        raise ValueError("an encoder message must be a multiple of 16 within 8 bits")
     return b"".join([_COUNT.pack(len(index)), np.ascontiguousarray(index, "<u4").tobytes(),
                      small.astype("i1").tobytes()])
 
 
 def unpack_frame(body: bytes, size: int) -> tuple[np.ndarray, np.ndarray]:
-    """(index uint32 [n], message / 2**4 int8 [n]) of an input of ``size`` values. Raises WireBroken."""
-    count = _count_in(body)
+    """Reads the body of FRAME.
+
+    Args:
+        body: As `pack_frame` returns it.
+        size: Number of values of the network's input.
+
+    Returns:
+        (index, message / 2**4): uint32 [n], int8 [n].
+
+    Raises:
+        ProtocolError: The body is invalid.
+    """
+    count = _unpack_count(body)
     if len(body) != _COUNT.size + 5 * count:
-        raise ProtocolError("a frame came whose length is not what it says")
+        raise ProtocolError("the length of a frame does not fit its number of events")
     index = np.frombuffer(body, "<u4", count, _COUNT.size)
     message = np.frombuffer(body, "i1", count, _COUNT.size + 4 * count)
     if count and (index[-1] >= size or (index[1:] <= index[:-1]).any()):
-        raise ProtocolError("a frame came with events outside of the input, or out of order")
+        raise ProtocolError("the events of a frame lie outside of the input, or are not sorted")
     return index, message
 
 
 def pack_flush(steps: int) -> bytes:
+    """The body of FLUSH, for that number of time steps."""
     return _COUNT.pack(steps)
 
 
 def unpack_flush(body: bytes) -> int:
+    """Reads the body of FLUSH.
+
+    Args:
+        body: As `pack_flush` returns it.
+
+    Returns:
+        Number of time steps.
+
+    Raises:
+        ProtocolError: The body is invalid.
+    """
     if len(body) != _COUNT.size:
-        raise ProtocolError("a flush came whose length is wrong")
-    return _count_in(body)
+        raise ProtocolError("the message FLUSH has the wrong length")
+    return _unpack_count(body)
 
 
-def pack_result(answer: Answer) -> bytes:
-    head = np.ascontiguousarray(answer.head, "<i4")
-    counts = np.array([*answer.layer_events, *answer.synops], "<i8")
-    return _RESULT.pack(*head.shape, len(answer.synops), answer.step_ms) + counts.tobytes() + head.tobytes()
+def pack_result(result: WorkerResult) -> bytes:
+    """The body of RESULT."""
+    head = np.ascontiguousarray(result.head, "<i4")
+    counts = np.array([*result.layer_events, *result.synops], "<i8")
+    return _RESULT.pack(*head.shape, len(result.synops), result.step_ms) + counts.tobytes() + head.tobytes()
 
 
-def unpack_result(body: bytes, shape: tuple[int, int, int], layers: int) -> Answer:
-    """An answer whose head is [rows, cols, channels] of ``shape``, with counts of so many layers (0: no counts).
+def unpack_result(body: bytes, shape: tuple[int, int, int], layers: int) -> WorkerResult:
+    """Reads the body of RESULT.
 
-    Raises WireBroken for any other.
+    Args:
+        body: As `pack_result` returns it.
+        shape: Expected (rows, cols, channels) of the head.
+        layers: Expected number of layers with counts; 0: no counts.
+
+    Returns:
+        The result.
+
+    Raises:
+        ProtocolError: The body is invalid, or not what is expected.
     """
     try:
         *found, count, step_ms = _RESULT.unpack_from(body)
     except struct.error as error:
-        raise ProtocolError("a result came that is too short") from error
+        raise ProtocolError("the message RESULT is too short") from error
     numbers = max(0, 2 * layers - 1)
     if tuple(found) != shape or count != layers or len(body) != _RESULT.size + 8 * numbers + 4 * int(np.prod(shape)):
-        raise ProtocolError(f"a result came of {found} and {count} layers, expected {list(shape)} and {layers}")
-    counts = np.frombuffer(body, "<i8", numbers, _RESULT.size)
+        raise ProtocolError(f"a result has shape {found} and {count} layers, expected {list(shape)} and {layers}")
+    counts = tuple(np.frombuffer(body, "<i8", numbers, _RESULT.size).tolist())
     head = np.frombuffer(body, "<i4", offset=_RESULT.size + 8 * numbers).reshape(shape).astype(np.int32)
     events = max(0, layers - 1)
-    return Answer(head, _numbers(counts[:events]), _numbers(counts[events:]), float(step_ms))
-
-
-def _numbers(counts: np.ndarray) -> tuple[int, ...]:
-    return tuple(int(count) for count in counts)
+    return WorkerResult(head, counts[:events], counts[events:], float(step_ms))
 
 
 def pack_json(facts: Mapping[str, Any]) -> bytes:
+    """The body of READY or PROFILE."""
     return json.dumps(facts).encode()
 
 
 def unpack_json(body: bytes) -> dict[str, Any]:
-    """Raises WireBroken for anything but a JSON object."""
+    """Reads the body of READY or PROFILE.
+
+    Args:
+        body: As `pack_json` returns it.
+
+    Returns:
+        The JSON object.
+
+    Raises:
+        ProtocolError: The body is not a JSON object.
+    """
     try:
         facts = json.loads(body)
     except ValueError as error:
-        raise ProtocolError("facts came that are no JSON") from error
+        raise ProtocolError("a message is not JSON") from error
     if not isinstance(facts, dict):
-        raise ProtocolError("facts came that are no JSON object")
+        raise ProtocolError("a message is not a JSON object")
     return facts
 
 
-def to_one_line(words: Sequence[object]) -> bytes:
-    """The body of FAILED."""
-    return " ".join(" ".join(map(str, words)).split())[:1000].encode()
+def pack_failure(text: str) -> bytes:
+    """The body of FAILED: the text in one line, cut at `MAX_FAILURE_LENGTH`."""
+    return " ".join(text.split())[:MAX_FAILURE_LENGTH].encode()
 
 
-def _count_in(body: bytes) -> int:
+def _unpack_count(body: bytes) -> int:
     if len(body) < _COUNT.size:
-        raise ProtocolError("a message came that is too short")
-    return _COUNT.unpack_from(body)[0]
+        raise ProtocolError("a message is too short")
+    return int(_COUNT.unpack_from(body)[0])

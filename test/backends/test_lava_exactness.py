@@ -1,6 +1,6 @@
-"""The trained network in Lava's simulator, integer for integer the CPU engine's, on real video.
+"""The trained network in Lava's simulator gives the CPU engine's integers on real video.
 
-Some frames of each; `python -m regionmask_ros compare` does the same for as long as you like.
+A few frames of each video; `python -m regionmask_ros compare` does the same for whole videos.
 """
 
 from __future__ import annotations
@@ -18,12 +18,12 @@ from regionmask_ros.lab.backend_comparison import Comparison
 from regionmask_ros.sources import open_source
 
 UNMASKED, MASKED = 3, 4
-"""Frames of each kind, one after the other."""
+"""Number of frames of each kind: first those without a mask, then those with one."""
 
 
 @pytest.fixture(scope="module")
 def simulators(lava_python, trained):
-    """One running simulator for each input size, reset when it is asked for again."""
+    """A function that returns the running simulator of an input size, in its initial state."""
     opened = {}
 
     def simulator(input_wh):

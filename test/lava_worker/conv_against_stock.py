@@ -1,4 +1,4 @@
-"""Run in the interpreter that has Lava: our matrix product against Lava's own convolution, on random layers."""
+"""Compares the matrix product with Lava's own convolution on random layers. Runs in the interpreter that has Lava."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ def main(models_file: str, shim_file: str) -> None:
             utils.conv(messages.astype(np.int32), weight, (kernel, kernel), stride, padding, (1, 1), 1), bits=24
         )
         product = conv.WindowProduct(weight, shape, stride, padding)
-        for again in range(2):  # buffers are used again
+        for _ in range(2):  # buffers are reused
             found = product(messages.astype(np.int32))
             assert found.dtype == expected.dtype and found.shape == expected.shape
             assert (found == expected).all(), (case, kernel, stride, padding, shape, largest)
@@ -42,14 +42,14 @@ def main(models_file: str, shim_file: str) -> None:
 
 
 def check_counts(conv, shape, kernel, stride, padding) -> None:
-    """How many outputs each input position reaches, against counting them one by one."""
+    """Compares the number of outputs that each input position reaches with counting them one by one."""
     for length, step, zeros in zip(shape, stride, padding):
         slow = np.zeros(length, int)
         for out in range((length + 2 * zeros - kernel) // step + 1):
             for tap in range(kernel):
                 if 0 <= out * step - zeros + tap < length:
                     slow[out * step - zeros + tap] += 1
-        assert (conv.reached(length, kernel, step, zeros) == slow).all()
+        assert (conv.count_reached_outputs(length, kernel, step, zeros) == slow).all()
 
 
 def load(name: str, file: str):

@@ -1,4 +1,4 @@
-"""Our convolution model computes what Lava's own computes: wrapped, rectangular, sparse or dense."""
+"""The matrix product computes what Lava's own convolution computes, on any layer and any input."""
 
 from __future__ import annotations
 
@@ -7,11 +7,11 @@ from pathlib import Path
 
 import regionmask_ros
 
-CHILD = Path(regionmask_ros.__file__).parent / "lava_worker"
+WORKER = Path(regionmask_ros.__file__).parent / "lava_worker"
 SCRIPT = Path(__file__).with_name("conv_against_stock.py")
 
 
-def test_the_matrix_product_equals_lavas_own_convolution(lava_python):
-    command = [lava_python, str(SCRIPT), str(CHILD / "conv_models.py"), str(CHILD / "shim.py")]
+def test_the_matrix_product_equals_lavas_convolution(lava_python):
+    command = [lava_python, str(SCRIPT), str(WORKER / "conv_models.py"), str(WORKER / "shim.py")]
     done = subprocess.run(command, capture_output=True, text=True)
     assert done.returncode == 0 and done.stdout.endswith("layers equal\n"), done.stderr

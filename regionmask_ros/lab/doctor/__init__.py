@@ -1,1 +1,1 @@
-"""What is installed and what works, each with a one-line cure. ``finding`` is one answer; the others find them."""
+"""Checks what is installed and what works, and says in one line what to do about the rest."""

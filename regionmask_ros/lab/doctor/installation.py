@@ -1,4 +1,4 @@
-"""This Python: what the detector needs in any case, and what it can use."""
+"""Checks of this Python: what the detector always needs, and what it can use. `Finding` is the result of one check."""
 
 from __future__ import annotations
 
@@ -7,13 +7,17 @@ import importlib.util
 import platform
 import sys
 from collections.abc import Iterator
+from dataclasses import dataclass
 
 from ...errors import UserError
 from ...network.files import find_network, load_network
-from .finding import ABSENT, BROKEN, OK, Finding
+
+OK, ABSENT, BROKEN = "ok", "absent", "broken"
+"""It works; it is not installed, and need not be; it should work but does not."""
 
 SETUP = "run 'make setup' and use .venv/bin/python"
-PYTHONS = ((3, 10), (3, 13))
+LOWEST_PYTHON, HIGHEST_PYTHON = (3, 10), (3, 13)
+NETWORK_SUBJECT = "trained network"
 REQUIRED = (("NumPy", "numpy"), ("OpenCV", "cv2"), ("Numba", "numba"))
 
 USEFUL = (
@@ -23,49 +27,65 @@ USEFUL = (
 )
 
 
-def findings() -> Iterator[Finding]:
-    """Imports what it looks at."""
-    lowest, highest = PYTHONS
-    fits = lowest <= sys.version_info[:2] <= highest
+@dataclass(frozen=True)
+class Finding:
+    """The result of one check.
+
+    Attributes:
+        subject: What was checked.
+        state: OK, ABSENT or BROKEN.
+        fact: What was found.
+        cure: What to do; empty for nothing.
+    """
+
+    subject: str
+    state: str
+    fact: str
+    cure: str = ""
+
+
+def check_installation() -> Iterator[Finding]:
+    """Checks Python, required and useful packages, the engine and the network. Imports all of them."""
+    fits = LOWEST_PYTHON <= sys.version_info[:2] <= HIGHEST_PYTHON
     yield Finding("Python", OK if fits else BROKEN, f"{platform.python_version()} at {sys.executable}",
                   "" if fits else "use a Python from 3.10 to 3.13")
-    missing = False
+    is_complete = True
     for name, module in REQUIRED:
-        found = _try_import(name, module, BROKEN, SETUP)
-        missing |= found.state == BROKEN
+        found = _check_import(name, module, BROKEN, SETUP)
+        is_complete &= found.state == OK
         yield found
-    if not missing:
-        yield _engine()
-    yield _network()
+    if is_complete:
+        yield _check_engine()
+    yield _check_network()
     for name, module, cure in USEFUL:
-        yield _try_import(name, module, ABSENT, cure)
+        yield _check_import(name, module, ABSENT, cure)
 
 
-def _try_import(name: str, module: str, without: str, cure: str) -> Finding:
+def _check_import(name: str, module: str, state_if_missing: str, cure: str) -> Finding:
     try:
-        there = importlib.util.find_spec(module) is not None
+        exists = importlib.util.find_spec(module) is not None
     except (ImportError, ValueError):
-        there = False
-    if not there:
-        return Finding(name, without, "not installed", cure)
+        exists = False
+    if not exists:
+        return Finding(name, state_if_missing, "not installed", cure)
     try:
         version = getattr(importlib.import_module(module), "__version__", "")
-    except Exception as error:  # noqa: BLE001  whatever is wrong with it, it is told
+    except Exception as error:  # noqa: BLE001  an import can raise anything, and all of it is reported
         return Finding(name, BROKEN, f"installed, but cannot be imported: {error}", cure)
     return Finding(name, OK, version or "installed")
 
 
-def _engine() -> Finding:
+def _check_engine() -> Finding:
     from ...engine.engine import PORTABLE, available_kernel_sets
 
-    path = available_kernel_sets()[0]
-    slow = " (this processor has neither AVX-512 nor AVX2: two to three times slower)" if path == PORTABLE else ""
-    return Finding("event engine", OK, f"kernels for {path}{slow}")
+    fastest = available_kernel_sets()[0]
+    slow = " (this processor has neither AVX-512 nor AVX2: two to three times slower)" if fastest == PORTABLE else ""
+    return Finding("event engine", OK, f"kernels for {fastest}{slow}")
 
 
-def _network() -> Finding:
+def _check_network() -> Finding:
     try:
         network = load_network(find_network())
     except UserError as error:
-        return Finding("trained network", BROKEN, str(error), "run 'make setup' or 'model import'")
-    return Finding("trained network", OK, f"{network.name}, {network.source_file}")
+        return Finding(NETWORK_SUBJECT, BROKEN, str(error), "run 'make setup' or 'model import'")
+    return Finding(NETWORK_SUBJECT, OK, f"{network.name}, {network.source_file}")

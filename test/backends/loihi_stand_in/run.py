@@ -1,4 +1,4 @@
-"""Runs a script in an interpreter in which the stand-in takes the place of the extension."""
+"""Runs a script with the stand-in instead of the extension."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A board that takes the graph apart, checks all of it, and computes its time steps with the engine's readable twin."""
+"""A board that checks the whole graph and computes its time steps with the engine's reference implementation."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ VARIABLES = ("SLURM", "NOSLURM", "PARTITION", "BOARD", "LOIHI_GEN", "NXSDKHOST",
 
 
 def install() -> None:
-    """From now on graphs with a hardware configuration run on this board, and no other graph runs at all."""
+    """Makes all graphs run on this board. Only graphs with a hardware configuration can run."""
 
     def create_runtime(process: AbstractProcess, run_cfg: Any = None, executable: Any = None,
                        compile_config: Any = None) -> None:
@@ -43,7 +43,7 @@ def install() -> None:
 
 
 def log(**facts: Any) -> None:
-    """A line of JSON for the test, if it wants one."""
+    """Appends a line of JSON to the log of the test, if it has one."""
     if LOG_KEY in os.environ:
         with open(os.environ[LOG_KEY], "a", encoding="utf-8") as file:
             file.write(json.dumps(facts) + "\n")
@@ -51,7 +51,7 @@ def log(**facts: Any) -> None:
 
 @dataclass(frozen=True)
 class Spec:
-    """A layer as the twin reads it."""
+    """A layer for the reference implementation."""
 
     weight: np.ndarray
     bias: np.ndarray | None
@@ -75,7 +75,7 @@ class Pipe:
 
 
 class Board:
-    """A runtime in the form that processes know: start, wait, stop."""
+    """A runtime as Lava's processes use it: start, wait, stop."""
 
     def __init__(self, injector: Injector, run_cfg: Loihi2HwCfg) -> None:
         from regionmask_ros.engine.reference import ReferenceLayer
@@ -99,7 +99,7 @@ class Board:
     def start(self, condition: RunSteps) -> None:
         need_type(condition, RunSteps, "run condition")
         need(not condition.blocking and condition.num_steps > 0, "run condition: some steps, not blocking")
-        need(self._thread is None, "run: the last one has not been waited for")
+        need(self._thread is None, "run: the last run is not complete")
         need(not self._stopping.is_set(), "run: after stop")
         self.steps_of_run = condition.num_steps
         for callback in self._callbacks:
@@ -117,7 +117,7 @@ class Board:
                 callback.post_run_callback(self, {})
 
     def stop(self) -> None:
-        """As the real one: waits for the step that is under way, which waits for an event."""
+        """Waits, like the real one, for the current step, which waits for events."""
         self._stopping.set()
         thread = self._thread
         if thread is not None:
@@ -134,7 +134,7 @@ class Board:
             self._failure = error if isinstance(error, Misused) else Misused(repr(error))
 
     def _step(self) -> None:
-        """Every layer sends what came to it in the step before, then takes in what is sent in this one."""
+        """Each layer sends what it received in the step before, then receives what is sent in this step."""
         sent = [layer.step(message) for layer, message in zip(self._layers, self._arrived)]
         self._arrived = [self._from_host(), *sent[:-1]]
         self._out.send(sent[-1].transpose(1, 0, 2).astype(float))
@@ -153,7 +153,7 @@ class Board:
 
 @dataclass(frozen=True)
 class Graph:
-    """shape: (rows, cols, channels). encoder: (threshold, spike_exp) of events, None when they come ready."""
+    """``shape``: (rows, cols, channels). ``encoder``: its (threshold, spike_exp), None without an encoder."""
 
     shape: tuple[int, int, int]
     specs: list[Spec]
@@ -163,17 +163,17 @@ class Graph:
 
 
 def read_graph(injector: Injector, models: dict) -> Graph:
-    """Follows the connections from the injector on. Raises Misused for a graph that a board could not run."""
+    """Follows the connections from the injector. Raises Misused for a graph that a board could not run."""
     cols, rows, channels = injector.out_port.shape
     first, link = only_target(injector.out_port)
     facts: dict[str, Any] = {}
     if isinstance(first.process, DeltaEncoder):
-        need(models == {DeltaEncoder: PyDeltaEncoderModelSparse}, f"models of the adapters' way: {models}")
+        need(models == {DeltaEncoder: PyDeltaEncoderModelSparse}, f"models for adapters: {models}")
         need(link is None, "a link between injector and encoder")
         source, encoder, facts = read_encoder(first.process)
     else:
         wanted = {Injector: PyLoihiInjectorModelAsync, Extractor: PyLoihiExtractorModelAsync}
-        need(models == wanted, f"models of the ethernet way: {models}")
+        need(models == wanted, f"models for ethernet: {models}")
         source, encoder = injector.out_port, None
         facts = {"link": read_link(link)}
     specs, head = read_layers(source, direct=encoder is None)
@@ -182,7 +182,7 @@ def read_graph(injector: Injector, models: dict) -> Graph:
 
 
 def only_target(port: Any) -> tuple[Any, Any]:
-    """(the one port that it is connected to, the link's configuration or None)."""
+    """(the only port that it is connected to, configuration of the link or None)."""
     need(len(port.out_connections) == 1, f"{port.name} of {port.process} goes to {len(port.out_connections)} ports")
     target = port.out_connections[0]
     need(tuple(target.shape) == tuple(port.shape), f"{port.shape} is connected to {target.shape}")
@@ -243,7 +243,7 @@ def read_layer(synapse: Conv, neuron: Any) -> Spec:
     need_type(neuron, SigmaDelta, "a neuron")
     params = neuron.proc_params
     need(params["act_mode"] is ActivationMode.RELU and not params["cum_error"], "SigmaDelta: ReLU, no sums of errors")
-    need((params["spike_exp"], params["state_exp"]) == (4, 6), "SigmaDelta: the twin knows spike_exp 4, state_exp 6")
+    need((params["spike_exp"], params["state_exp"]) == (4, 6), "SigmaDelta: only spike_exp 4 and state_exp 6")
     bias = params["bias"]
     need(bias.dtype == np.int32 and (bias == bias[0, 0]).all(), "SigmaDelta: one int32 bias a channel")
     return Spec(kernel, bias[0, 0], stride, padding, int(params["vth"]))
@@ -252,10 +252,10 @@ def read_layer(synapse: Conv, neuron: Any) -> Spec:
 def read_end(head: Sigma, link: Any) -> Extractor:
     if link is not None:
         target, out = only_target(head.s_out)
-        need(out is link, "the way out has another link than the way in")
+        need(out is link, "output and input have different links")
         need_type(target.process, Extractor, "what the head sends to")
         return target.process
-    need(not head.s_out.out_connections, "the head's state is read, it sends nothing")
+    need(not head.s_out.out_connections, "the head must not send, because its state is read")
     readers = [reader for reader in ReadConv.made if reader.read is head.sigma]
     need(len(readers) == 1, f"{len(readers)} processes read the head's state")
     target, _ = only_target(readers[0].out)

@@ -1,4 +1,4 @@
-"""What every part of the stand-in says when it is used in a way that it does not know."""
+"""Checks that the stand-in is used as the extension's interface allows."""
 
 from __future__ import annotations
 
@@ -9,8 +9,8 @@ class Misused(Exception):
     """The extension was called with a name, type, shape or value that is not part of its interface."""
 
 
-def need(true: Any, what: str) -> None:
-    if not true:
+def need(condition: Any, what: str) -> None:
+    if not condition:
         raise Misused(what)
 
 

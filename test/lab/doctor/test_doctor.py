@@ -1,4 +1,4 @@
-"""`doctor`: every part is looked at, what is broken is told apart from what is absent, and cures are one line."""
+"""`doctor` checks every part, distinguishes broken from absent ones, and says in one line what to do."""
 
 from __future__ import annotations
 
@@ -10,12 +10,11 @@ from pathlib import Path
 
 import pytest
 
-from regionmask_ros.backends import lava_env as lava_facts
+from regionmask_ros.backends import worker_process
 from regionmask_ros.commands.doctor import main
 from regionmask_ros.errors import UserError
-from regionmask_ros.lab.doctor import installation as here
 from regionmask_ros.lab.doctor import lava
-from regionmask_ros.lab.doctor.finding import ABSENT, BROKEN, OK, Finding
+from regionmask_ros.lab.doctor.installation import ABSENT, BROKEN, OK, Finding, check_installation
 
 ROOT = Path(__file__).resolve().parents[3]
 NO_EXTENSION = {"lava.utils.loihi2_profiler": False, "lava.proc.embedded_io": False}
@@ -28,64 +27,66 @@ def by_subject(findings) -> dict[str, Finding]:
     return {finding.subject: finding for finding in findings}
 
 
-def test_what_every_run_needs_is_looked_at():
-    found = by_subject(here.findings())
+def test_required_parts_are_checked():
+    found = by_subject(check_installation())
     assert {"Python", "NumPy", "OpenCV", "Numba", "event engine", "trained network", "ROS 2", "h5py"} <= set(found)
     assert found["NumPy"].state == found["event engine"].state == OK
 
 
-def test_the_simulator_is_tried(lava_python):
-    found = by_subject(lava.findings())
+def test_the_simulator_is_checked(lava_python):
+    found = by_subject(lava.check_lava())
     assert [found[name].state for name in ("shared memory", "Lava's Python", "Lava", "lava_sim")] == [OK] * 4
     assert "lava-nc 0.10.0" in found["Lava"].fact and "3 frames" in found["lava_sim"].fact
     assert lava_python in found["Lava's Python"].fact
-    assert lava.NOT_YET in found["Loihi 2"].fact
+    assert lava.NOT_ON_HARDWARE in found["Loihi 2"].fact
 
 
-def test_without_lava_it_is_absent_and_not_broken(monkeypatch, tmp_path):
+def test_a_missing_lava_is_absent_and_not_broken(monkeypatch, tmp_path):
     monkeypatch.setenv("REGIONMASK_LAVA_PYTHON", str(tmp_path / "none"))
-    found = by_subject(lava.findings())
+    found = by_subject(lava.check_lava())
     assert found["Lava"].state == ABSENT and "make lava" in found["Lava"].cure and "lava_sim" not in found
 
 
-def test_an_interpreter_without_packages_is_broken(monkeypatch):
-    """This Python has NumPy, but no Lava."""
+def test_an_interpreter_without_lava_is_broken(monkeypatch):
     monkeypatch.setenv("REGIONMASK_LAVA_PYTHON", sys.executable)
-    found = by_subject(lava.findings())
+    found = by_subject(lava.check_lava())
     assert found["Lava"].state == BROKEN and "lava-nc" in found["Lava"].fact and "lava_sim" not in found
 
 
-def test_an_old_lava_on_a_new_numpy_is_broken():
-    assert lava._versions({**FACTS, "packages": {**PACKAGES, "numpy": "2.2.6"}}).state == BROKEN
-    assert lava._versions(FACTS).state == OK
+def test_lava_with_numpy_2_is_broken():
+    assert lava._check_versions({**FACTS, "packages": {**PACKAGES, "numpy": "2.2.6"}}).state == BROKEN
+    assert lava._check_versions(FACTS).state == OK
 
 
-def test_the_shim_is_mentioned_where_it_is_in_force():
-    assert "shim" in lava._interpreter({**FACTS, "python": "3.12.1"}).fact
-    assert "shim" not in lava._interpreter(FACTS).fact
+def test_the_import_shim_is_mentioned_if_it_is_used():
+    assert "shim" in lava._check_interpreter({**FACTS, "python": "3.12.1"}).fact
+    assert "shim" not in lava._check_interpreter(FACTS).fact
 
 
-def test_loihi_tells_what_is_missing_and_never_claims_a_run():
-    there = dict.fromkeys(NO_EXTENSION, True)
-    without, host = lava._loihi(FACTS), {"variables": {"NXSDKHOST": "10.0.0.1"}}
-    cluster, board = lava._loihi({**FACTS, "extension": there, "slurm": True}), {**FACTS, "extension": there, **host}
-    assert (without.state, cluster.state, lava._loihi(board).state) == (ABSENT, OK, OK)
+def test_loihi_2_names_what_is_missing_and_never_claims_a_run_on_hardware():
+    installed = {**FACTS, "extension": dict.fromkeys(NO_EXTENSION, True)}
+    without = lava._check_loihi(FACTS)
+    cluster = lava._check_loihi({**installed, "slurm": True})
+    board = lava._check_loihi({**installed, "variables": {"NXSDKHOST": "10.0.0.1"}})
+    assert (without.state, cluster.state, board.state) == (ABSENT, OK, OK)
     assert "lava-loihi" in without.fact and "INRC" in without.cure
-    assert all(lava.NOT_YET in finding.fact for finding in (without, cluster, lava._loihi(board)))
+    assert all(lava.NOT_ON_HARDWARE in finding.fact for finding in (without, cluster, board))
 
 
-def test_an_interpreter_that_does_not_answer_is_told_in_one_line(tmp_path, monkeypatch):
-    monkeypatch.setattr(lava_facts, "TIMEOUT_S", 0.5)
-    for text, told in (("sleep 9", "within 0.5 s"), ("echo no >&2; exit 3", "no"), ("echo hello", "no usable Python")):
+def test_an_interpreter_that_fails_is_one_line(tmp_path, monkeypatch):
+    monkeypatch.setattr(worker_process, "FACTS_TIMEOUT_S", 0.5)
+    for text, reason in (
+        ("exec sleep 60", "within 0.5 s"), ("echo no >&2; exit 3", "no"), ("echo hello", "not a usable Python"),
+    ):
         python = tmp_path / "python"
         python.write_text(f"#!/bin/sh\n{text}\n")
         python.chmod(0o755)
-        with pytest.raises(UserError, match=told) as caught:
-            lava_facts.ask_lava_python(python)
+        with pytest.raises(UserError, match=reason) as caught:
+            worker_process.ask_lava_python(python)
         assert "\n" not in str(caught.value)
 
 
-def test_the_command_prints_a_line_each_and_writes_json(tmp_path, monkeypatch, capsys):
+def test_the_command_prints_all_findings_and_writes_json(tmp_path, monkeypatch, capsys):
     monkeypatch.setenv("REGIONMASK_LAVA_PYTHON", str(tmp_path / "none"))
     status = main(["--json", str(tmp_path / "doctor.json")])
     facts = json.loads((tmp_path / "doctor.json").read_text())
@@ -95,8 +96,7 @@ def test_the_command_prints_a_line_each_and_writes_json(tmp_path, monkeypatch, c
     assert all(f"{finding['subject']} " in out for finding in facts["findings"]) and "-> " in out
 
 
-def test_a_broken_part_is_exit_status_1(tmp_path):
-    """A module that cannot be imported, in a process of its own."""
+def test_a_module_that_cannot_be_imported_is_exit_status_1(tmp_path):
     (tmp_path / "h5py.py").write_text("raise RuntimeError('built for another NumPy')")
     path = f"{tmp_path}{os.pathsep}{ROOT}"
     env = {**os.environ, "PYTHONPATH": path, "REGIONMASK_LAVA_PYTHON": str(tmp_path / "none")}

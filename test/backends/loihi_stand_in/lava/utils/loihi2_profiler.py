@@ -1,4 +1,4 @@
-"""Profilers, which a run configuration takes as callbacks. Their figures exist only after a run."""
+"""Profilers: callbacks of a run configuration. Their figures exist only after a run."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ class _Profiler:
 
 
 class Loihi2Power(_Profiler):
-    """Watts, a value a step."""
+    """Power in watts, one value per step."""
 
     def __init__(self, *, num_steps: int) -> None:
         need_type(num_steps, int, "Loihi2Power: num_steps")
@@ -40,14 +40,14 @@ class Loihi2Power(_Profiler):
 
 
 class Loihi2ExecutionTime(_Profiler):
-    """Microseconds."""
+    """Times in microseconds."""
 
     def _measure(self, board) -> dict:
         return {"avg_time_per_step": 200.0}
 
 
 class Loihi2Activity(_Profiler):
-    """Sums over the run, an entry for each core."""
+    """Sums over the run, one entry per core."""
 
     def _measure(self, board) -> dict:
         return {

@@ -1,4 +1,4 @@
-"""Events into the chip."""
+"""Sends events to the chip."""
 
 from __future__ import annotations
 

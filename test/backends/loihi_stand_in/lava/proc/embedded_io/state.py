@@ -1,6 +1,8 @@
-"""Neuron state out of the chip."""
+"""Reads neuron state from the chip."""
 
 from __future__ import annotations
+
+from typing import ClassVar
 
 from lava.magma.core.process.ports.ports import OutPort
 from lava.magma.core.process.process import AbstractProcess
@@ -12,9 +14,9 @@ __all__ = ["ReadConv"]
 
 
 class ReadConv(AbstractProcess):
-    """Reads a variable of a convolution's neurons in every time step. made: all of them, for the board."""
+    """Reads a variable of a convolution's neurons in every time step. ``made`` has all readers, for the board."""
 
-    made: list[ReadConv] = []
+    made: ClassVar[list[ReadConv]] = []
 
     def __init__(self, *, shape: tuple) -> None:
         need_shape(shape, "ReadConv: shape")

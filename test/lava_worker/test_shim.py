@@ -1,4 +1,4 @@
-"""lava-nc on newer Pythons: defaults that Python refuses become factories, in one module only, and only meanwhile."""
+"""lava-nc on newer Pythons: defaults that Python refuses become factories, in one module, while it is imported."""
 
 from __future__ import annotations
 
@@ -12,10 +12,10 @@ import pytest
 
 from regionmask_ros.lava_worker import shim
 
-REFUSED = pytest.mark.skipif(sys.version_info < shim.NEEDED_FROM, reason="this Python refuses no such default")
+REFUSED = pytest.mark.skipif(sys.version_info < shim.NEEDED_FROM, reason="this Python accepts such defaults")
 ROOT = Path(shim.__file__).resolve().parents[2]
 
-# A package with Lava's layout: the module with such defaults, and one that it imports.
+# A package with Lava's layout: the module with such defaults, which imports another one.
 VAR_MODEL = """
     from dataclasses import dataclass
     import lava.magma.core.other
@@ -43,7 +43,7 @@ def run_with(tmp_path: Path, other: str, script: str) -> subprocess.CompletedPro
 
 
 @REFUSED
-def test_the_module_is_imported_and_every_object_has_defaults_of_its_own(tmp_path):
+def test_the_module_is_imported_and_objects_do_not_share_defaults(tmp_path):
     done = run_with(tmp_path, "", """
         import dataclasses
         before = dataclasses.dataclass
@@ -61,7 +61,7 @@ def test_the_module_is_imported_and_every_object_has_defaults_of_its_own(tmp_pat
 
 
 @REFUSED
-def test_another_module_with_such_a_default_is_refused_as_ever(tmp_path):
+def test_another_module_with_such_a_default_is_still_refused(tmp_path):
     other = """
         from dataclasses import dataclass
         @dataclass
@@ -85,17 +85,16 @@ def test_another_module_with_such_a_default_is_refused_as_ever(tmp_path):
 
 
 @REFUSED
-def test_without_the_shim_it_is_refused(tmp_path):
+def test_the_module_is_refused_without_the_shim(tmp_path):
     done = run_with(tmp_path, "", "import lava.magma.compiler.var_model")
     assert done.returncode and "mutable default" in done.stderr
 
 
-def test_here_dataclasses_are_as_they_were():
-    """The pipeline's own process never applies it."""
+def test_the_pipelines_process_uses_the_original_dataclass():
     assert not hasattr(dataclasses.dataclass, "__wrapped__")
 
 
-def test_lava_itself_imports_with_it(lava_python):
+def test_lava_can_be_imported(lava_python):
     script = (
         f"import sys; sys.path.insert(0, {str(ROOT / 'regionmask_ros' / 'lava_worker')!r})\n"
         "import dataclasses, shim\nshim.import_var_model()\n"

@@ -1,7 +1,8 @@
-"""The byte stream to Lava: what goes in comes out whatever the pieces, and nothing that cannot be is let through."""
+"""The protocol with the worker process: messages are received as they were sent, and invalid ones are rejected."""
 
 from __future__ import annotations
 
+import contextlib
 import socket
 import threading
 
@@ -10,15 +11,15 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from regionmask_ros.lava_worker import protocol as messages
+from regionmask_ros.lava_worker import protocol
 from regionmask_ros.lava_worker.protocol import (
-    HEAD,
-    Answer,
+    HEADER,
     Connection,
     LayerArrays,
     NetworkHeader,
     ProtocolError,
     Splitter,
+    WorkerResult,
     pack,
 )
 
@@ -26,7 +27,7 @@ MESSAGES = st.lists(st.tuples(st.integers(0, 255), st.binary(max_size=50), st.in
 
 
 @given(sent=MESSAGES, cuts=st.lists(st.integers(1, 40), min_size=1, max_size=20))
-def test_messages_survive_any_cutting_of_the_stream(sent, cuts):
+def test_a_stream_can_be_split_anywhere(sent, cuts):
     stream, splitter, received, place = b"".join(pack(*message) for message in sent), Splitter(50), [], 0
     while place < len(stream):
         step = cuts[place % len(cuts)]
@@ -36,20 +37,20 @@ def test_messages_survive_any_cutting_of_the_stream(sent, cuts):
 
 
 @pytest.mark.parametrize("place, value", [(0, b"X"), (4, b"\x02"), (6, b"\x01")], ids=["magic", "version", "zero"])
-def test_a_head_of_another_format_breaks_the_wire(place, value):
+def test_an_invalid_header_is_an_error(place, value):
     data = bytearray(pack(1, b"body"))
     data[place:place + 1] = value
     with pytest.raises(ProtocolError):
         Splitter(50).feed(bytes(data))
 
 
-def test_a_body_that_is_too_long_is_refused_before_it_arrives():
+def test_a_body_that_is_too_long_is_an_error_before_it_is_received():
     Splitter(4).feed(pack(1, b"1234"))
     with pytest.raises(ProtocolError, match="at most 4"):
-        Splitter(4).feed(pack(1, b"12345")[:HEAD.size])
+        Splitter(4).feed(pack(1, b"12345")[:HEADER.size])
 
 
-def test_two_ends_that_send_much_to_each_other_do_not_wait_for_ever():
+def test_two_ends_that_send_large_messages_at_once_do_not_block_each_other():
     ends = [Connection(end, 1 << 25) for end in socket.socketpair()]
     body, received = bytes(1 << 24), []
 
@@ -67,7 +68,7 @@ def test_two_ends_that_send_much_to_each_other_do_not_wait_for_ever():
         end.close()
 
 
-def test_an_end_that_closes_is_told_at_once():
+def test_a_closed_end_is_noticed_at_once():
     here, there = (Connection(end, 100) for end in socket.socketpair())
     there.send(pack(3), 1.0)
     there.close()
@@ -79,9 +80,9 @@ def test_an_end_that_closes_is_told_at_once():
     here.close()
 
 
-def test_a_peer_that_takes_nothing_does_not_hold_us_up():
+def test_sending_to_an_end_that_reads_nothing_times_out():
     here, there = socket.socketpair()
-    with pytest.raises(ProtocolError, match="took no data"):
+    with pytest.raises(ProtocolError, match="read no data"):
         Connection(here, 100).send(pack(1, bytes(1 << 24)), 0.2)
     there.close()
     here.close()
@@ -89,28 +90,28 @@ def test_a_peer_that_takes_nothing_does_not_hold_us_up():
 
 @given(data=st.data())
 @settings(max_examples=50)
-def test_frames_come_back_as_they_went(data):
+def test_a_frame_is_unpacked_as_it_was_packed(data):
     index = np.array(sorted(data.draw(st.sets(st.integers(0, 999), max_size=30))), np.int32)
     small = data.draw(st.lists(st.integers(-128, 127), min_size=len(index), max_size=len(index)))
-    message = np.array(small, np.int32) << messages.MESSAGE_SHIFT
-    body = messages.pack_frame(index, message)
+    message = np.array(small, np.int32) << protocol.MESSAGE_SHIFT
+    body = protocol.pack_frame(index, message)
     assert len(body) == 4 + 5 * len(index)
-    found_index, found_message = messages.unpack_frame(body, 1000)
+    found_index, found_message = protocol.unpack_frame(body, 1000)
     np.testing.assert_array_equal(found_index, index)
     np.testing.assert_array_equal(found_message, small)
 
 
 @pytest.mark.parametrize("message", [16 * 128, -16 * 129, 8, 17])
-def test_what_is_no_encoder_message_is_not_sent(message):
+def test_a_value_that_is_not_an_encoder_message_is_not_sent(message):
     with pytest.raises(ValueError):
-        messages.pack_frame(np.array([0], np.int32), np.array([message], np.int32))
+        protocol.pack_frame(np.array([0], np.int32), np.array([message], np.int32))
 
 
 @pytest.mark.parametrize("index, size", [([5], 5), ([3, 2], 9), ([2, 2], 9)], ids=["outside", "descending", "twice"])
-def test_frames_with_impossible_places_are_refused(index, size):
-    body = messages.pack_frame(np.array(index, np.int32), np.full(len(index), 96, np.int32))
+def test_a_frame_with_invalid_places_is_an_error(index, size):
+    body = protocol.pack_frame(np.array(index, np.int32), np.full(len(index), 96, np.int32))
     with pytest.raises(ProtocolError):
-        messages.unpack_frame(body, size)
+        protocol.unpack_frame(body, size)
 
 
 def header() -> NetworkHeader:
@@ -122,8 +123,8 @@ def header() -> NetworkHeader:
     return NetworkHeader((32, 64, 3), 6, layers, {"conv": "gemm"})
 
 
-def test_a_network_comes_back_as_it_went():
-    sent, found = header(), messages.unpack_open(messages.pack_open(header()))
+def test_a_network_is_unpacked_as_it_was_packed():
+    sent, found = header(), protocol.unpack_open(protocol.pack_open(header()))
     assert (found.shape, found.encoder_threshold, found.settings) == (sent.shape, 6, {"conv": "gemm"})
     for before, after in zip(sent.layers, found.layers, strict=True):
         np.testing.assert_array_equal(after.weight, before.weight)
@@ -133,32 +134,28 @@ def test_a_network_comes_back_as_it_went():
             before.name, before.stride, before.padding, before.threshold)
 
 
-def test_results_come_back_as_they_went():
+def test_a_result_is_unpacked_as_it_was_packed():
     head = np.arange(24, dtype=np.int32).reshape(2, 3, 4) - (2**31 - 1)
-    found = messages.unpack_result(messages.pack_result(Answer(head, (7,), (2**40, 3), 1.5)), (2, 3, 4), 2)
+    found = protocol.unpack_result(protocol.pack_result(WorkerResult(head, (7,), (2**40, 3), 1.5)), (2, 3, 4), 2)
     np.testing.assert_array_equal(found.head, head)
     assert (found.layer_events, found.synops, found.step_ms) == ((7,), (2**40, 3), 1.5)
     with pytest.raises(ProtocolError):
-        messages.unpack_result(messages.pack_result(Answer(head, (7,), (1, 2), 1.5)), (3, 2, 4), 2)
+        protocol.unpack_result(protocol.pack_result(WorkerResult(head, (7,), (1, 2), 1.5)), (3, 2, 4), 2)
 
 
 @given(body=st.binary(max_size=200))
-def test_any_other_body_breaks_the_wire_and_nothing_else(body):
+def test_an_invalid_body_raises_no_other_error(body):
     for read in (
-        messages.unpack_open, lambda b: messages.unpack_frame(b, 100), messages.unpack_flush, messages.unpack_json,
-        lambda b: messages.unpack_result(b, (2, 3, 4), 2),
+        protocol.unpack_open, lambda b: protocol.unpack_frame(b, 100), protocol.unpack_flush, protocol.unpack_json,
+        lambda b: protocol.unpack_result(b, (2, 3, 4), 2),
     ):
-        try:
+        with contextlib.suppress(ProtocolError):
             read(body)
-        except ProtocolError:
-            pass
 
 
 @given(place=st.integers(0, 2**31), value=st.integers(0, 255))
-def test_a_damaged_network_breaks_the_wire_and_nothing_else(place, value):
-    body = bytearray(messages.pack_open(header()))
+def test_a_damaged_network_raises_no_other_error(place, value):
+    body = bytearray(protocol.pack_open(header()))
     body[place % len(body)] = value
-    try:
-        messages.unpack_open(bytes(body))
-    except ProtocolError:
-        pass
+    with contextlib.suppress(ProtocolError):
+        protocol.unpack_open(bytes(body))
