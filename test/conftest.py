@@ -14,6 +14,7 @@ from hypothesis import settings
 
 from regionmask_ros.backends.worker_process import find_lava_python
 from regionmask_ros.errors import UserError
+from regionmask_ros.mask.static import save_static_mask
 from regionmask_ros.network.files import find_network, load_network
 from regionmask_ros.network.graph import ConvSpec, Network, YoloHead
 
@@ -125,6 +126,15 @@ def even_network(tiny_network):
         for s in tiny_network.layers
     )
     return Network("even", layers, tiny_network.head, tiny_network.labels, tiny_network.input_table, 6)
+
+
+@pytest.fixture
+def half_mask(tmp_path) -> str:
+    """A static mask, for the 4x6 regions of a 96x64 input: the left half is kept."""
+    keep = np.zeros((4, 6), bool)
+    keep[:, :3] = True
+    save_static_mask(str(tmp_path / "half.npz"), keep, 16)
+    return str(tmp_path / "half.npz")
 
 
 def _script(path: Path, text: str) -> Path:

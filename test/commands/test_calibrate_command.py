@@ -17,11 +17,6 @@ from regionmask_ros.mask.static import load_static_mask
 GRID, IMAGE_WH = RegionGrid(6, 10), (160, 96)
 
 
-@pytest.fixture(scope="module")
-def clip(make_clip) -> str:
-    return make_clip(12, 8)
-
-
 @pytest.fixture
 def labels(tmp_path) -> str:
     """Persons of 16x32 pixels in two neighbouring regions, and one car elsewhere."""

@@ -27,18 +27,6 @@ from regionmask_ros.mask.static import save_static_mask
 FRAMES, SIZE_WH = 12, (160, 96)
 
 
-@pytest.fixture(scope="module")
-def clip(make_clip) -> str:
-    return make_clip(FRAMES, 8)
-
-
-@pytest.fixture
-def half(tmp_path) -> str:
-    """Static mask of the 160x96 input's 6x10 regions: the left half is attended."""
-    cv2.imwrite(str(tmp_path / "half.png"), np.repeat([[255] * 5 + [0] * 5], 6, axis=0).astype(np.uint8))
-    return str(tmp_path / "half.png")
-
-
 def test_everything_a_run_leaves(trained, clip, half, tmp_path, capfd):
     out, head, figures = tmp_path / "deep" / "out", tmp_path / "head.npz", tmp_path / "figures.json"
     assert main([clip, "--output", str(out), "--mask", "static", "--static-mask", half, "--refresh-period", "4",

@@ -16,18 +16,6 @@ from regionmask_ros.core.option_table import OPTIONS
 FRAMES = 12
 
 
-@pytest.fixture(scope="module")
-def clip(make_clip) -> str:
-    return make_clip(FRAMES, 8)
-
-
-@pytest.fixture
-def half(tmp_path) -> str:
-    """Static mask of the 160x96 input's 6x10 regions: the left half is observed."""
-    cv2.imwrite(str(tmp_path / "half.png"), np.repeat([[255] * 5 + [0] * 5], 6, axis=0).astype(np.uint8))
-    return str(tmp_path / "half.png")
-
-
 def parse(*words: str):
     parser = build_parser(run, "run")
     return parser.parse_args(parser.replace_names(["clip.mp4", "--output", "out", *words]))

@@ -14,7 +14,6 @@ from regionmask_ros.core.grid import RegionGrid
 from regionmask_ros.engine.reference import ReferenceEncoder, ReferenceNetwork
 from regionmask_ros.errors import UserError
 from regionmask_ros.mask.schedule import PRESETS
-from regionmask_ros.mask.static import save_static_mask
 from regionmask_ros.metrics.run_summary import STAGES
 from regionmask_ros.pipeline.pipeline import Pipeline
 from regionmask_ros.pipeline.settings import PipelineSettings
@@ -26,15 +25,6 @@ def clip(count: int, size_wh: tuple[int, int] = (96, 64), seed: int = 0, frame_i
 
 def heads(pipeline: Pipeline, frames: list[Frame]) -> list[np.ndarray]:
     return [result.head for frame in frames for result in pipeline.process(frame)]
-
-
-@pytest.fixture
-def half_mask(tmp_path) -> str:
-    """A static mask that attends the left half of a 96x64 input."""
-    keep = np.zeros((4, 6), bool)
-    keep[:, :3] = True
-    save_static_mask(str(tmp_path / "half.npz"), keep, 16)
-    return str(tmp_path / "half.npz")
 
 
 @pytest.mark.parametrize("arithmetic", ["carry", "lava"])

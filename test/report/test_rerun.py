@@ -28,13 +28,6 @@ def bag(tmp_path) -> str:
     return write_bag(tmp_path / "bag", {"/cam": [image(gradient(i), START_NS + i * STEP_NS) for i in range(FRAMES)]})
 
 
-@pytest.fixture
-def half(tmp_path) -> str:
-    """Attends the left half."""
-    cv2.imwrite(str(tmp_path / "half.png"), np.repeat([[255] * 3 + [0] * 3], 4, axis=0).astype(np.uint8))
-    return str(tmp_path / "half.png")
-
-
 def logged(path, entity: str) -> list[dict]:
     """One dict a frame, in their order: what was logged for that entity, without the archetype's name.
 
@@ -57,10 +50,10 @@ def logged(path, entity: str) -> list[dict]:
     return sorted(rows, key=lambda row: row["frame"])
 
 
-def test_everything_about_a_frame_is_in_the_recording(trained, bag, half, tmp_path, capfd):
+def test_everything_about_a_frame_is_in_the_recording(trained, bag, half_mask, tmp_path, capfd):
     pytest.importorskip("rerun", reason=needs_rerun)
     out, file = tmp_path / "out", tmp_path / "out" / "cam.rrd"
-    assert main([bag, "--output", str(out), "--static-mask", half, "--refresh-period", "3", "--score-threshold", "0.05",
+    assert main([bag, "--output", str(out), "--static-mask", half_mask, "--refresh-period", "3", "--score-threshold", "0.05",
                  "--no-video", "--dump-head", str(tmp_path / "h.npz"), "--rerun", str(file)]) == 0
     assert capfd.readouterr().err == "" and sorted(p.name for p in out.iterdir()) == [
         "cam.rrd", "detections.csv", "report.html"]

@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 import time
 
-import numpy as np
 import pytest
 
 rclpy = pytest.importorskip("rclpy", reason="rclpy is missing: `make setup` brings it")
@@ -13,7 +12,6 @@ pytest.importorskip("vision_msgs", reason="vision_msgs is missing: `make setup` 
 
 from rclpy.parameter import Parameter  # noqa: E402
 
-from regionmask_ros.mask.static import save_static_mask  # noqa: E402
 from regionmask_ros.ros import diagnostics  # noqa: E402
 from regionmask_ros.ros.node import DetectorNode  # noqa: E402
 from regionmask_ros.ros.session import RosSession  # noqa: E402
@@ -71,12 +69,3 @@ def rig(session, tiny_network, wait_for, monkeypatch):
         return node, peer
 
     return make
-
-
-@pytest.fixture
-def half_mask(tmp_path) -> str:
-    """A static mask that attends the left half."""
-    keep = np.zeros((4, 6), bool)
-    keep[:, :3] = True
-    save_static_mask(str(tmp_path / "half.npz"), keep, 16)
-    return str(tmp_path / "half.npz")

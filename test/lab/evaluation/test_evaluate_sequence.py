@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import cv2
-import numpy as np
 import pytest
 
 from regionmask_ros.datasets.labels import LabelledSequence, LabelRow, Labels
@@ -21,22 +19,15 @@ BASE = PipelineSettings(score_threshold=0.2)
 
 
 @pytest.fixture(scope="module")
-def pictures(tmp_path_factory):
-    """A block that walks over a still picture of noise, 192x128."""
-    folder = tmp_path_factory.mktemp("walk")
-    still = np.random.default_rng(0).integers(0, 120, (128, 192, 3)).astype(np.uint8)
-    for t in range(FRAMES):
-        image = still.copy()
-        image[30:80, 4 * t:4 * t + 40] = 230
-        cv2.imwrite(str(folder / f"{t}.png"), image)
-    return str(folder)
+def walk(make_walk) -> str:
+    return make_walk(FRAMES)
 
 
 @pytest.fixture(scope="module")
-def detected(tiny_network, pictures):
+def detected(tiny_network, walk):
     """The unmasked detections of each frame, from a run that starts with the first scored frame."""
     rows = []
-    with open_source(pictures) as source:
+    with open_source(walk) as source:
         frames = list(source.frames())
     for begin, end in ((0, FIRST), (FIRST, FRAMES)):
         pipeline = Pipeline(tiny_network, BASE)
@@ -49,8 +40,8 @@ def detected(tiny_network, pictures):
     return rows
 
 
-def rows_of(network, pictures, labels, names, share=SHARE, base=BASE):
-    sequence = LabelledSequence("walk", Labels.of_rows(labels), lambda: open_source(pictures), (pictures,))
+def rows_of(network, walk, labels, names, share=SHARE, base=BASE):
+    sequence = LabelledSequence("walk", Labels.of_rows(labels), lambda: open_source(walk), (walk,))
     runs = evaluate_sequence(network, sequence, [parse_setting(name) for name in names], base, share)
     one = SequenceRows(runs)
     return {row["setting"]: row for row in one.rows}, one
@@ -61,8 +52,8 @@ NAMES = ("unmasked", "static", "static@0.5", "static-labels", "adaptive", "adapt
 
 
 @pytest.fixture(scope="module")
-def rows(tiny_network, pictures, detected):
-    return rows_of(tiny_network, pictures, detected, NAMES)
+def rows(tiny_network, walk, detected):
+    return rows_of(tiny_network, walk, detected, NAMES)
 
 
 def test_unmasked_finds_what_it_finds(rows):
@@ -93,27 +84,27 @@ def test_masks_mask_what_they_say(rows):
         assert row["edp_gain_modelled"] == {"rows_low": None, "rows_high": None, "even": None}, "no allocation known"
 
 
-def test_equal_runs_give_equal_figures(tiny_network, pictures, detected, rows):
-    again, _ = rows_of(tiny_network, pictures, detected, ("tracking", "static"))
+def test_equal_runs_give_equal_figures(tiny_network, walk, detected, rows):
+    again, _ = rows_of(tiny_network, walk, detected, ("tracking", "static"))
     for name, row in again.items():
         for key in ("map50", "map50_ci90", "synops_per_frame", "masked_share"):
             assert row[key] == rows[0][name][key], "a setting does not depend on the others beside it"
 
 
-def test_nothing_is_learned_from_the_scored_part(tiny_network, pictures, detected, rows):
+def test_nothing_is_learned_from_the_scored_part(tiny_network, walk, detected, rows):
     elsewhere = [row for row in detected if row.frame < FIRST]
     elsewhere += [LabelRow(t, "disc", 150, 90, 30, 30) for t in range(FIRST, FRAMES)]
-    changed, _ = rows_of(tiny_network, pictures, elsewhere, ("static", "static-labels", "adaptive", "tracking"))
+    changed, _ = rows_of(tiny_network, walk, elsewhere, ("static", "static-labels", "adaptive", "tracking"))
     for name, row in changed.items():
         for key in ("masked_share", "synops_per_frame", "encoder_events_per_frame"):
             assert row[key] == rows[0][name][key]
         assert row["map50"] < 50
 
 
-def test_labels_of_the_first_part_teach_static_labels_alone(tiny_network, pictures, detected, rows):
+def test_labels_of_the_first_part_teach_static_labels_alone(tiny_network, walk, detected, rows):
     taught = [row for row in detected if row.frame >= FIRST]
     taught += [LabelRow(t, "disc", 150, 90, 30, 30) for t in range(FIRST)]
-    changed, _ = rows_of(tiny_network, pictures, taught, ("unmasked", "static", "static-labels", "tracking"))
+    changed, _ = rows_of(tiny_network, walk, taught, ("unmasked", "static", "static-labels", "tracking"))
     for name in ("unmasked", "static", "tracking"):
         assert changed[name]["synops_per_frame"] == rows[0][name]["synops_per_frame"]
         assert changed[name]["map50"] == rows[0][name]["map50"]
@@ -121,15 +112,15 @@ def test_labels_of_the_first_part_teach_static_labels_alone(tiny_network, pictur
     assert changed["static-labels"]["masked_share"] == pytest.approx(18 / 20 * (1 - 9 / 96), abs=0.002)
 
 
-def test_delays_are_counted_from_the_unmasked_run(tiny_network, pictures, detected):
+def test_delays_are_counted_from_the_unmasked_run(tiny_network, walk, detected):
     # A track that is labelled where the network sees nothing can be found by nobody: it does not count.
     nowhere = [LabelRow(t, "disc", 150, 90, 30, 30, track=99) for t in range(20, 25)]
-    table, _ = rows_of(tiny_network, pictures, detected + nowhere, ("unmasked", "skip3"))
+    table, _ = rows_of(tiny_network, walk, detected + nowhere, ("unmasked", "skip3"))
     assert table["unmasked"]["new_object_delay_frames"]["median"] in (0.0, None)
     assert table["skip3"]["new_object_delay_frames"]["tracks"] == table["unmasked"]["new_object_delay_frames"]["tracks"]
 
 
-def test_the_summary_pools_sequences(tiny_network, pictures, detected, rows):
+def test_the_summary_pools_sequences(tiny_network, walk, detected, rows):
     _, one = rows
     summary = {entry["setting"]: entry for entry in summarise([one, one])}
     assert summary["unmasked"]["map50_drop_mean"] == 0.0 and summary["skip2"]["sequences"] == 2
@@ -138,20 +129,20 @@ def test_the_summary_pools_sequences(tiny_network, pictures, detected, rows):
     assert low <= summary["skip2"]["map50_drop_mean"] + 1 and summary["skip2"]["map50_drop_worst"] <= high + 1
 
 
-def test_the_suffix_brings_back_carry(tiny_network, pictures, detected):
+def test_the_suffix_brings_back_carry(tiny_network, walk, detected):
     base = PipelineSettings(score_threshold=0.2, arithmetic="lava")
-    table, _ = rows_of(tiny_network, pictures, detected, ("unmasked", "unmasked:trained"), base=base)
+    table, _ = rows_of(tiny_network, walk, detected, ("unmasked", "unmasked:trained"), base=base)
     assert table["unmasked"]["arithmetic"] == "lava" and table["unmasked:trained"]["arithmetic"] == "carry"
     assert table["unmasked:trained"]["synops_gain"] == 1.0
 
 
-def test_sequences_that_cannot_be_split(tiny_network, pictures, detected):
+def test_sequences_that_cannot_be_split(tiny_network, walk, detected):
     with pytest.raises(UserError, match="static, adaptive must learn first"):
-        rows_of(tiny_network, pictures, detected, ("static", "adaptive", "tracking"), share=0.0)
+        rows_of(tiny_network, walk, detected, ("static", "adaptive", "tracking"), share=0.0)
     with pytest.raises(UserError, match="too few"):
-        rows_of(tiny_network, pictures, detected, ("unmasked",), share=0.99)
+        rows_of(tiny_network, walk, detected, ("unmasked",), share=0.99)
     with pytest.raises(UserError, match="'unicorn' is labelled"):
-        rows_of(tiny_network, pictures, [LabelRow(20, "unicorn", 1, 1, 9, 9)], ("unmasked",))
+        rows_of(tiny_network, walk, [LabelRow(20, "unicorn", 1, 1, 9, 9)], ("unmasked",))
 
 
 @pytest.mark.parametrize("name, said", [

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import json
 
-import cv2
-import numpy as np
 import pytest
 
 from regionmask_ros.commands.train_mgnet import main
@@ -21,28 +19,19 @@ BASE = PipelineSettings(score_threshold=0.2)
 
 
 @pytest.fixture(scope="module")
-def pictures(tmp_path_factory):
-    """A block walks over still noise; from the eighth frame on a second one is there."""
-    folder = tmp_path_factory.mktemp("walk")
-    still = np.random.default_rng(0).integers(0, 120, (128, 192, 3)).astype(np.uint8)
-    for t in range(FRAMES):
-        image = still.copy()
-        image[30:80, 4 * t:4 * t + 40] = 230
-        if t >= 8:
-            image[90:120, 140:180] = 255
-        cv2.imwrite(str(folder / f"{t:02d}.png"), image)
-    return str(folder)
+def walk(make_walk) -> str:
+    return make_walk(FRAMES, second_from=8)
 
 
-def sequence(pictures, height: int = 50) -> LabelledSequence:
+def sequence(walk, height: int = 50) -> LabelledSequence:
     rows = [LabelRow(t, "square", 4.0 * t, 30, 40, height) for t in range(FRAMES)]
     rows += [LabelRow(t, "square", 100, 10, 20, 90, ignore=True) for t in range(FRAMES)]
-    return LabelledSequence("walk", Labels.of_rows(rows), lambda: open_source(pictures), (pictures,))
+    return LabelledSequence("walk", Labels.of_rows(rows), lambda: open_source(walk), (walk,))
 
 
-def test_every_way_masks_the_wanted_share(tiny_network, pictures):
+def test_every_way_masks_the_wanted_share(tiny_network, walk):
     rows = {row["method"]: row for row in measure(
-        tiny_network, [sequence(pictures)], {"light": load_weights()}, BASE, 0.6)}
+        tiny_network, [sequence(walk)], {"light": load_weights()}, BASE, 0.6)}
     assert set(rows) == {"random", "motion", "boxes+ring, then motion", "light", "light+boxes", "light+boxes, on news"}
     for row in rows.values():
         assert row["masked_share"] == pytest.approx(0.6, abs=0.01)
@@ -54,9 +43,9 @@ def test_every_way_masks_the_wanted_share(tiny_network, pictures):
     assert 0.0 < rows["light"]["mmac"][0] <= 10.5 and rows["motion"]["mmac"] is None
 
 
-def test_small_objects_do_not_count(tiny_network, pictures):
+def test_small_objects_do_not_count(tiny_network, walk):
     with pytest.raises(UserError, match="walk: no labelled object is taller than 24"):
-        measure(tiny_network, [sequence(pictures, height=20)], {}, BASE, 0.6)
+        measure(tiny_network, [sequence(walk, height=20)], {}, BASE, 0.6)
 
 
 def test_the_command_measures_without_torch(trained_file, make_clip, tmp_path, capsys):
