@@ -10,12 +10,12 @@ import shlex
 import signal
 import sys
 import threading
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from types import ModuleType
 from typing import Any, NoReturn
 
-from ..core.option_table import OPTIONS
-from ..core.options import Group, Option
+from ..core.option_table import OPTIONS, options_of
+from ..core.options import Group, Option, Value
 from ..errors import UserError, to_one_line
 
 EXIT_OK, EXIT_USER_ERROR, EXIT_INTERRUPTED = 0, 2, 130
@@ -125,9 +125,9 @@ def add_options(parser: Parser, *names: str) -> None:
         _add_option(parser, OPTIONS[name], name)
 
 
-def add_option_groups(parser: argparse.ArgumentParser) -> None:
-    """Adds all options of the option table, in groups."""
-    for group in Group:
+def add_option_groups(parser: argparse.ArgumentParser, *groups: Group) -> None:
+    """Adds the options of the option table that belong to some groups; without groups, all of them."""
+    for group in groups or Group:
         section = parser.add_argument_group(group.title, group.note or None)
         add_options(section, *(name for name, option in OPTIONS.items() if option.group is group))
 
@@ -156,6 +156,29 @@ def add_truth_topic(parser: Parser) -> None:
     """Adds the option ``--truth-topic``."""
     parser.add_argument("--truth-topic", metavar="T", default="",
                         help="topic of the labels of a bag that has detections on several")
+
+
+def read_backend_options(backend: str, pairs: Mapping[str, str]) -> dict[str, Value]:
+    """Reads backend options from the old form ``--backend-option NAME=VALUE``, and prints their new names.
+
+    Args:
+        backend: Name of the backend.
+        pairs: Texts by the names of fields of the backend's options class.
+
+    Returns:
+        Values by the names of options.
+
+    Raises:
+        UserError: The backend does not have such an option, or the value is not allowed.
+    """
+    # Not above: doctor starts here, too, and reports what the backends cannot be imported without.
+    from ..backends import BACKENDS, parse_options
+
+    parse_options(backend, pairs)
+    known = options_of(BACKENDS[backend].options_class)
+    for name, text in pairs.items():
+        warn_old_name(f"--backend-option {name}={text}", f"{known[name].flag} {text}")
+    return {known[name].name: known[name].parse(text) for name, text in pairs.items()}
 
 
 def parse_pairs(pairs: Sequence[str]) -> dict[str, str]:

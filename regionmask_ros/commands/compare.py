@@ -30,6 +30,8 @@ from ..core.arithmetic import ARITHMETICS
 from ..core.detections import Detections
 from ..core.frame import choose_input_size, parse_input_size, resize_frame
 from ..core.grid import RegionGrid
+from ..core.option_table import options_of
+from ..core.options import Group, Value
 from ..detection.yolo import decode
 from ..encoder.encoder import Encoder
 from ..errors import UserError
@@ -42,7 +44,16 @@ from ..network.graph import Network
 from ..pipeline.composition import make_composer
 from ..pipeline.settings import MODES, PipelineSettings
 from ..sources import Source, open_source
-from ._cli import EXIT_OK, add_network, add_options, add_topic, command_main, parse_pairs
+from ._cli import (
+    EXIT_OK,
+    add_network,
+    add_option_groups,
+    add_options,
+    add_topic,
+    command_main,
+    parse_pairs,
+    read_backend_options,
+)
 
 EXIT_DIFFERENT = 1
 MASK_SEED = 2026
@@ -55,8 +66,6 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add_topic(parser)
     parser.add_argument("--backends", metavar="LIST", default="cpu,lava_sim",
                         help="two or more; the first is the reference (default: cpu,lava_sim)")
-    parser.add_argument("--backend-option", metavar="BACKEND.NAME=VALUE", action="append", default=[],
-                        help="a setting that only this backend has; may be repeated")
     parser.add_argument("--arithmetic", default="", help="default: the first that all of them compute")
     parser.add_argument("--mask", choices=MASKS, default="none", help="which regions are sent (default: none masked)")
     parser.add_argument("--static-mask", metavar="FILE", default="", help="a .png (bright = attended) or .npz mask")
@@ -66,11 +75,13 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add_network(parser)
     parser.add_argument("--max-frames", metavar="N", type=int, help="stop after N frames")
     parser.add_argument("--json", metavar="FILE", default="", help="write the outcome as JSON")
+    add_option_groups(parser, Group.LAVA)
+    parser.add_argument("--backend-option", action="append", default=[], help=argparse.SUPPRESS)
 
 
 def run(args: argparse.Namespace) -> int:
     names = _backends(args.backends)
-    options = _options(args.backend_option, names)
+    options = _options(args, names)
     arithmetic = _common_arithmetic(names, args.arithmetic)
     if args.max_frames is not None and args.max_frames < 1:
         raise UserError(f"--max-frames {args.max_frames}: must be 1 or more")
@@ -115,14 +126,18 @@ def _backends(text: str) -> list[str]:
     return names
 
 
-def _options(pairs: Sequence[str], names: Sequence[str]) -> dict[str, dict[str, str]]:
-    options: dict[str, dict[str, str]] = {name: {} for name in names}
-    for key, value in parse_pairs(pairs).items():
-        backend, dot, name = key.partition(".")
-        if not dot or backend not in options:
+def _options(args: argparse.Namespace, names: Sequence[str]) -> dict[str, dict[str, Value]]:
+    """For each backend: values of its options by the names of their fields."""
+    old: dict[str, dict[str, str]] = {name: {} for name in names}
+    for key, value in parse_pairs(args.backend_option).items():
+        backend, dot, field = key.partition(".")
+        if not dot or backend not in old:
             raise UserError(f"--backend-option {key}: write BACKEND.NAME=VALUE for one of {', '.join(names)}")
-        options[backend][name] = value
-    return options
+        old[backend][field] = value
+    values = {name: {**vars(args), **read_backend_options(name, old[name])} for name in names}
+    return {
+        name: {field: values[name][option.name] for field, option in options_of(BACKENDS[name].options_class).items()}
+        for name in names}
 
 
 def _common_arithmetic(names: Sequence[str], wanted: str) -> str:

@@ -30,7 +30,7 @@ from tqdm import tqdm
 from .. import __version__
 from ..backends import BACKENDS, parse_options
 from ..core.frame import choose_input_size
-from ..core.option_table import OPTIONS, options_of
+from ..core.option_table import OPTIONS
 from ..core.options import Group, Value
 from ..core.result import StepResult
 from ..errors import UserError
@@ -56,7 +56,7 @@ from ._cli import (
     command_main,
     format_command,
     parse_pairs,
-    warn_old_name,
+    read_backend_options,
 )
 
 
@@ -130,19 +130,7 @@ def _read_values(args: argparse.Namespace) -> dict[str, Value]:
     if "refresh_period" in given and PRESET in mode.split("+"):
         print(f"regionmask_ros: --refresh-period has no effect with --mask {mode}: use --preset-refresh-period",
               file=sys.stderr)
-    return {**values, **_read_backend_options(args)}
-
-
-def _read_backend_options(args: argparse.Namespace) -> dict[str, Value]:
-    """Values by option from the old ``--backend-option NAME=VALUE``."""
-    pairs = parse_pairs(args.backend_option)
-    parse_options(args.backend, pairs)
-    values = {}
-    for field, option in options_of(BACKENDS[args.backend].options_class).items():
-        if field in pairs:
-            warn_old_name(f"--backend-option {field}={pairs[field]}", f"{option.flag} {pairs[field]}")
-            values[option.name] = option.parse(pairs[field])
-    return values
+    return {**values, **read_backend_options(args.backend, parse_pairs(args.backend_option))}
 
 
 class _Recorder:
@@ -246,7 +234,7 @@ def _check_loihi2_table(settings: PipelineSettings, network: Network) -> None:
         raise UserError(f"--loihi2-table: the placement of network {network.name} on the chip is not known")
 
 
-def _loihi2_table(pipeline: Pipeline, records: Sequence[FrameRecord]) -> dict[str, Any]:
+def _loihi2_table(pipeline: Pipeline, records: Sequence[FrameRecord]) -> Mapping[str, Any]:
     if pipeline.profile is not None:
         return pipeline.profile
     assert pipeline.input_size is not None, "a frame was processed"

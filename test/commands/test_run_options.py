@@ -117,5 +117,5 @@ def test_an_old_name_works_and_names_the_new_one(capfd):
     values = run._read_values(args)
     assert values["lava_sim_conv"] == "stock" and values["backend_step_timeout"] == 7.0
     lines = capfd.readouterr().err.splitlines()
-    assert [line.rpartition("use ")[2] for line in lines] == ["--backend-step-timeout 7", "--lava-sim-conv stock"]
+    assert [line.rpartition("use ")[2] for line in lines] == ["--lava-sim-conv stock", "--backend-step-timeout 7"]
     assert all("old name" in line for line in lines)
