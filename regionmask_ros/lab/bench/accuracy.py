@@ -14,7 +14,7 @@ from ...metrics.dense_reference import dense_head, encode_exactly, rms
 from ...network.graph import Network
 from ..evaluation.scoring import Scorer
 from .baselines import ORT_FP32
-from .candidates import NMS_IOU, UNMASKED, Candidate, EventCandidate
+from .candidates import NMS_IOU, UNMASKED, Candidate, EventCandidate, require_boxes
 from .clip import Clip
 from .measure import Row, subject
 from .scaling import ping_pong_index
@@ -52,13 +52,14 @@ def accuracy_rows(network: Network, candidates: Sequence[Candidate], clip: Clip,
         A row for each candidate. map50: mAP in percent. accuracy_note: says so if it is more than ``ALLOWED_POINTS``
         below ONNX Runtime fp32, else None.
     """
+    layout = require_boxes(network)
     scorers = [Scorer(sequence.labels, network.labels) for _ in candidates]
     with sequence.open() as source:
         for number, frame in enumerate(progress(source.frames(), source.frame_count)):
             image = resize_frame(frame, clip.input_wh)
             for candidate, scorer in zip(candidates, scorers):
                 head = to_fixed_point(candidate.real_head(candidate.step(image)))
-                scorer.add(number, decode(head, network.head, clip.image_wh, SCORE_THRESHOLD, NMS_IOU))
+                scorer.add(number, decode(head, layout, clip.image_wh, SCORE_THRESHOLD, NMS_IOU))
     rows: list[Row] = [
         {**subject(clip, candidate), "frames": scorer.frames, "calibration": candidate.calibration or None,
          "map50": round(scorer.map50(), 2)}

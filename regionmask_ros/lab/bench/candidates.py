@@ -1,4 +1,7 @@
-"""What takes its turn in a benchmark: the protocol of candidates, and our event engine with its fixed masks."""
+"""What takes its turn in a benchmark: the protocol of candidates, and our event engine with its fixed masks.
+
+The event engine runs the stages of the node's pipeline: the mask is composed, and the encoder sends events.
+"""
 
 from __future__ import annotations
 
@@ -10,14 +13,19 @@ import numpy as np
 from ...backends.cpu import open_engine
 from ...core.arithmetic import CARRY, head_values
 from ...core.events import Events
+from ...core.frame import Frame
 from ...core.grid import RegionGrid
 from ...core.result import StepCounts
 from ...detection.yolo import decode
 from ...encoder.encoder import Encoder
 from ...engine.engine import PackedNetwork
-from ...mask.schedule import is_refresh
+from ...errors import UserError
+from ...mask.composer import MaskComposer
+from ...mask.static import StaticSource
 from ...metrics.machine import array_bytes
-from ...network.graph import Network
+from ...network.graph import Network, YoloHead
+from ...pipeline.camera_state import CameraState, ResetReason
+from ...pipeline.stages import compose_mask, encode_image, view_frame
 from .clip import Clip
 
 EVENT = "event"
@@ -74,8 +82,38 @@ class Candidate(Protocol):
         """Returns what `step` returned, as float64 [rows, cols, channels]."""
 
 
+def open_camera(network: Network, input_wh: tuple[int, int], keep: np.ndarray) -> CameraState:
+    """Makes the state of a camera with a fixed mask, whose images have the size of the network's input.
+
+    Args:
+        network: The network.
+        input_wh: Width and height of its input.
+        keep: bool [rows, cols], the mask of all frames but the first.
+
+    Returns:
+        The state before the first frame.
+    """
+    sources = [] if keep.all() else [StaticSource(keep)]
+    encoder = Encoder(network.input_table, network.encoder_threshold, input_wh)
+    return CameraState(input_wh, input_wh, encoder, MaskComposer(RegionGrid.of_input(input_wh), input_wh, sources))
+
+
+def encode_frame(camera: CameraState, image: np.ndarray) -> Events:
+    """Runs the stages of the pipeline before the backend, without resizing.
+
+    Args:
+        camera: The state of the camera.
+        image: uint8 [height, width, 3], RGB, of the size of the network's input.
+
+    Returns:
+        The events, valid until the next frame.
+    """
+    mask = compose_mask(camera, view_frame(camera, Frame(image, "rgb", 0, "camera")))
+    return encode_image(camera, image, mask)
+
+
 class EventCandidate:
-    """One camera: encoder and event engine. Its first frame is never masked.
+    """One camera: mask, encoder and event engine. Its first frame is never masked.
 
     Args:
         network: The network.
@@ -93,10 +131,8 @@ class EventCandidate:
 
     def __init__(self, network: Network, input_wh: tuple[int, int], setting: str, keep: np.ndarray,
                  kernel_set: str = "", packed: PackedNetwork | None = None) -> None:
-        self._encoder = Encoder(network.input_table, network.encoder_threshold, input_wh)
+        self._camera = open_camera(network, input_wh, keep)
         self._engine = open_engine(packed or PackedNetwork(network), input_wh, CARRY, kernel_set)
-        self._full, self._keep = RegionGrid.of_input(input_wh).full(True), keep
-        self._frame, self._refresh_period = 0, 0
         self._profile_hook: Callable[[str], None] | None = None
         self.setting, self.path = setting, self._engine.kernel_set
         self.engine = f"{EVENT}:{kernel_set}" if kernel_set else EVENT
@@ -115,9 +151,7 @@ class EventCandidate:
 
     def encode(self, image: np.ndarray) -> Events:
         """Returns the events of the next frame, uint8 [height, width, 3], RGB."""
-        keep = self._full if is_refresh(self._frame, self._refresh_period) else self._keep
-        events = self._encoder.step(image, keep)
-        self._frame += 1
+        events = encode_frame(self._camera, image)
         if self._profile_hook:
             self._profile_hook("encoder")
         return events
@@ -131,9 +165,9 @@ class EventCandidate:
 
     def reset(self, refresh_period: int = 0) -> None:
         """Returns to the state before the first frame; see `Candidate`."""
-        self._encoder.reset()
+        self._camera.reset(ResetReason.REQUESTED)
+        self._camera.composer.refresh_period = refresh_period
         self._engine.reset()
-        self._frame, self._refresh_period = 0, refresh_period
 
     def watch(self, profile_hook: Callable[[str], None] | None) -> None:
         """Reports the progress of every step.
@@ -153,8 +187,8 @@ class EventCandidate:
         return head_values(raw)
 
     def state_bytes(self) -> int:
-        """Returns the size of this camera's arrays, without shared weights."""
-        return array_bytes([self._encoder, self._engine], shared=[self._engine.packed])
+        """Returns the size of the arrays of encoder and engine, without shared weights."""
+        return array_bytes([self._camera.encoder, self._engine], shared=[self._engine.packed])
 
 
 def keep_mask(setting: str, network: Network, clip: Clip) -> np.ndarray:
@@ -174,16 +208,34 @@ def keep_mask(setting: str, network: Network, clip: Clip) -> np.ndarray:
     grid = RegionGrid.of_input(clip.input_wh)
     if setting == UNMASKED:
         return grid.full(True)
+    layout = require_boxes(network)
     candidate = EventCandidate(network, clip.input_wh, UNMASKED, grid.full(True))
     heat, sent = np.zeros(grid.shape, np.int64), np.zeros(grid.shape, np.int64)
     for image in clip.images:
         events = candidate.encode(image)
-        for box in decode(candidate.process(events), network.head, clip.image_wh, SCORE_THRESHOLD, NMS_IOU).boxes:
+        for box in decode(candidate.process(events), layout, clip.image_wh, SCORE_THRESHOLD, NMS_IOU).boxes:
             heat += grid.cover(box, clip.image_wh)
         y, x, _ = np.unravel_index(events.index, events.shape)
         region = y // grid.region_px * grid.cols + x // grid.region_px
         sent += np.bincount(region, minlength=sent.size).reshape(sent.shape)
     return busiest_regions(heat, sent, KEEP_SHARE)
+
+
+def require_boxes(network: Network) -> YoloHead:
+    """Returns how the output of a network is decoded.
+
+    Args:
+        network: The network.
+
+    Returns:
+        The layout of its head.
+
+    Raises:
+        UserError: The output holds no boxes.
+    """
+    if network.head is None:
+        raise UserError(f"network {network.name}: its output holds no boxes, so detections cannot be measured")
+    return network.head
 
 
 def busiest_regions(heat: np.ndarray, events: np.ndarray, share: float) -> np.ndarray:

@@ -27,8 +27,9 @@ PAGE = "PERFORMANCE.md"
 MEASURED = f"""\
 All engines compute the same network with the same weights, one image at a time, and take turns, in an order that
 changes. A time is the processor time of the whole process, all its threads, from the network's uint8 input to the
-output of the head. It includes the encoder or the normalisation; it excludes decoding, resizing and boxes. A turn has
-{FRAMES_PER_TURN} frames. The first {WARM_UP} frames of a sequence (half of a short one) warm up and are not measured.
+output of the head. It includes mask and encoder, or the normalisation; it excludes decoding, resizing and boxes. A turn
+has {FRAMES_PER_TURN} frames. The first {WARM_UP} frames of a sequence, half of a short one, warm up and are not
+measured.
 
 Within a turn an engine finds its data in the caches, as where frames follow each other. In the first frame of a turn it
 finds what the others have left there, as where a robot does much else between two frames. Medians are over all frames

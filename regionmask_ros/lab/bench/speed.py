@@ -7,23 +7,17 @@ from collections.abc import Callable, Iterable, Sequence
 
 import numpy as np
 
-from ...core.detections import Detections
 from ...core.frame import Frame, choose_input_size, resize_frame
-from ...core.grid import RegionGrid
-from ...encoder.encoder import Encoder
-from ...mask.composer import MaskComposer
 from ...mask.schedule import is_refresh
-from ...mask.source import MaskContext
-from ...mask.static import StaticSource
 from ...network.graph import Network
 from .baselines import ORT_INT8
-from .candidates import DENSE, UNMASKED, Candidate, EventCandidate
+from .candidates import DENSE, UNMASKED, Candidate, EventCandidate, encode_frame, open_camera
 from .clip import Clip
 from .measure import Row, run_interleaved, spread, subject
 from .startup import IMAGE_WH
 
 ENCODER, INPUT, OUTPUT = "encoder", "input", "output"
-"""Before the layers: from image to events, and their way into the engine. After them: the copy of the head."""
+"""Before the layers: mask and encoder, and the way of the events into the engine. After them: the copy of the head."""
 
 
 class _StageTimer:
@@ -188,13 +182,10 @@ def encode_row(network: Network, clip: Clip, setting: str, keep: np.ndarray, ski
     Returns:
         A row.
     """
-    grid = RegionGrid.of_input(clip.input_wh)
-    composer = MaskComposer(grid, clip.image_wh, [] if setting == UNMASKED else [StaticSource(keep)])
-    encoder, ms = Encoder(network.input_table, network.encoder_threshold, clip.input_wh), []
-    for frame, index in enumerate(indices):
+    camera, ms = open_camera(network, clip.input_wh, keep), []
+    for index in indices:
         start = time.process_time()
-        context = MaskContext(Detections.empty(), grid, clip.image_wh, frame, since_refresh=frame)
-        encoder.step(clip.images[index], composer.compose(context).keep)
+        encode_frame(camera, clip.images[index])
         ms.append((time.process_time() - start) * 1e3)
     return _stage_row(ENCODE, clip.path, setting, clip.image_wh, clip.input_wh, ms[skipped:])
 
