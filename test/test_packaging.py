@@ -189,7 +189,7 @@ def test_no_file_names_a_place_of_one_machine():
         try:
             text = path.read_text(encoding="utf-8")
         except UnicodeDecodeError:
-            continue  # pictures and arrays
+            continue  # images and arrays
         found += [f"{path.relative_to(ROOT)}:{number}: {line.strip()[:100]}"
                   for number, line in enumerate(text.splitlines(), 1) if somewhere.search(line)]
     assert found == []

@@ -27,7 +27,7 @@ DAMAGED = "truncated or damaged HDF5 file"
 _LENGTH = struct.Struct("<I")
 
 
-class Group:
+class Hdf5Group:
     """One group of an HDF5 file.
 
     Args:
@@ -44,10 +44,10 @@ class Group:
         below = (name[len(path):] for name in entries if name.startswith(path))
         self.names = frozenset(name for name in below if "/" not in name)
 
-    def group(self, name: str) -> Group:
+    def group(self, name: str) -> Hdf5Group:
         """The group of this name. Raises InvalidFile when there is none."""
         self._entry(name, "group")
-        return Group(self._entries, self._values, f"{self._path}{name}/")
+        return Hdf5Group(self._entries, self._values, f"{self._path}{name}/")
 
     def integers(self, name: str, dimensions: int | tuple[int, ...]) -> np.ndarray:
         """Reads an array of integers.
@@ -84,7 +84,7 @@ class Group:
         return entry
 
 
-def read_hdf5(data: bytes) -> Group:
+def read_hdf5(data: bytes) -> Hdf5Group:
     """Reads an HDF5 file in a child process.
 
     Args:
@@ -113,4 +113,4 @@ def read_hdf5(data: bytes) -> Group:
         raise InvalidFile(DAMAGED) from error
     if "error" in facts:
         raise InvalidFile(HINT if facts["error"] == "h5py" else f"rejected, {facts['error']}")
-    return Group(facts["entries"], values)
+    return Hdf5Group(facts["entries"], values)

@@ -177,7 +177,7 @@ def test_a_file_that_makes_the_library_hang_or_crash_is_rejected(monkeypatch):
 @settings(max_examples=12, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(data=st.data())
 def test_damage_is_rejected_or_changes_only_numbers(tiny_network, data):
-    """Bytes changed anywhere, or the end cut off: a network or Refused, never another error."""
+    """Bytes changed anywhere, or the end cut off: a network or InvalidFile, never another error."""
     content = bytearray(written(tiny_network))
     for _ in range(data.draw(st.integers(1, 4))):
         content[data.draw(st.integers(0, len(content) - 1))] = data.draw(st.integers(0, 255))

@@ -15,7 +15,7 @@ import hashlib
 import numpy as np
 
 from ...errors import InvalidFile
-from ...files.hdf5 import Group, read_hdf5
+from ...files.hdf5 import Hdf5Group, read_hdf5
 from ..graph import ConvSpec, Network, YoloHead
 from .lava_dl import CLAMP_MAX, COCO_LABELS, MAX_THRESHOLD, input_table
 
@@ -59,14 +59,14 @@ def parse_net(data: bytes, source_file: str) -> Network:
         raise InvalidFile(f"not a network that can be run: {error}") from error
 
 
-def _blocks(layers: Group) -> list[Group]:
+def _blocks(layers: Hdf5Group) -> list[Hdf5Group]:
     count = len(layers.names)
     if not 3 <= count <= MAX_LAYERS or sorted(layers.names) != sorted(map(str, range(count))):
         raise InvalidFile(f"its layers are {', '.join(sorted(layers.names)[:5]) or 'none'}; expected 0, 1, 2 and so on")
     return [layers.group(str(number)) for number in range(count)]
 
 
-def _encoder_threshold(block: Group) -> int:
+def _encoder_threshold(block: Hdf5Group) -> int:
     if block.text("type") != "input":
         raise InvalidFile(f"layer 0 is of type {block.text('type')}, expected input")
     if "weight" in block.names or "bias" in block.names:
@@ -74,7 +74,7 @@ def _encoder_threshold(block: Group) -> int:
     return _threshold(block, 0)
 
 
-def _conv(block: Group, number: int, is_last: bool) -> ConvSpec:
+def _conv(block: Hdf5Group, number: int, is_last: bool) -> ConvSpec:
     if block.text("type") != "conv":
         raise InvalidFile(f"layer {number} is of type {block.text('type')}; only convolutions are supported")
     if "delay" in block.names:
@@ -103,7 +103,7 @@ def _conv(block: Group, number: int, is_last: bool) -> ConvSpec:
         raise InvalidFile(f"layer {number}: {error}") from error
 
 
-def _threshold(block: Group, number: int) -> int:
+def _threshold(block: Hdf5Group, number: int) -> int:
     neuron = block.group("neuron")
     if neuron.text("type") != "SDNN":
         raise InvalidFile(f"layer {number} has neurons of type {neuron.text('type')}, expected SDNN (sigma-delta)")
@@ -113,7 +113,7 @@ def _threshold(block: Group, number: int) -> int:
     return threshold
 
 
-def _both_sides(block: Group, key: str, number: int) -> int:
+def _both_sides(block: Hdf5Group, key: str, number: int) -> int:
     """A value for rows and columns: one number, or two equal ones."""
     values = np.atleast_1d(block.integers(key, (0, 1)))
     if len(values) not in (1, 2) or (values != values[0]).any():
