@@ -1,9 +1,10 @@
-"""Check that backends give the same integers on a video, a folder of pictures or a bag.
+"""Check that backends give the same integers on a video, a folder of images or a bag.
 
-Every frame's events go to all backends, and every integer of their heads is compared with the first one's. Exit status:
-0 when all are equal, 1 when an integer differs, 2 after an error. Masks that follow results use the first backend's.
+Runs the pipeline of the node. The events of each frame go to all backends, and every integer of their heads is compared
+with the first one's, the reference. Masks that depend on detections use those of the reference. Exit status: 0 if all
+integers are equal, 1 if one differs, 2 after an error.
 
-example:
+Examples:
   python -m regionmask_ros compare street.mp4 --backends cpu,lava_sim --input-size 448x448
   python -m regionmask_ros compare street.mp4 --random-mask 0.6 --refresh-period 50 --json compare.json
 """
@@ -16,6 +17,7 @@ import json
 import sys
 import time
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from itertools import islice
 from pathlib import Path
 from typing import Any
@@ -24,25 +26,18 @@ import numpy as np
 from tqdm import tqdm
 
 from .. import __version__
-from ..backends import BACKENDS, check_backend, open_backend, resolve_arithmetic
-from ..backends.base import BackendResult
+from ..backends import BACKENDS, Backend, check_backend, open_backend, resolve_arithmetic
 from ..core.arithmetic import ARITHMETICS
-from ..core.detections import Detections
-from ..core.frame import choose_input_size, parse_input_size, resize_frame
-from ..core.grid import RegionGrid
-from ..core.option_table import options_of
+from ..core.option_table import OPTIONS, options_of
 from ..core.options import Group, Value
-from ..detection.yolo import decode
-from ..encoder.encoder import Encoder
 from ..errors import UserError
 from ..files.outputs import Outputs
-from ..lab.backend_comparison import Comparison
-from ..mask.schedule import is_refresh
-from ..mask.source import ADAPTIVE, MaskContext
+from ..lab.backend_comparison import BackendComparison
+from ..mask.composer import MaskComposer
+from ..mask.source import MaskContext, StatelessSource
 from ..network.files import find_network, load_network
-from ..network.graph import Network
-from ..pipeline.composition import make_composer
-from ..pipeline.settings import MODES, PipelineSettings
+from ..pipeline.pipeline import Pipeline
+from ..pipeline.settings import PipelineSettings, make_settings
 from ..sources import Source, open_source
 from ._cli import (
     EXIT_OK,
@@ -57,21 +52,21 @@ from ._cli import (
 
 EXIT_DIFFERENT = 1
 MASK_SEED = 2026
-MASKS = tuple(mode for mode in MODES if ADAPTIVE not in mode.split("+"))
-"""An adaptive mask has nothing to add: it is a static one between two refreshes."""
+_SHARED_OPTIONS = ("preset", "static_mask", "dynamic_mask", "refresh_period", "input_size")
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("source", metavar="SOURCE", help="a video file, a folder of pictures, or a bag (mcap or db3)")
+    """Adds the options of this command."""
+    parser.add_argument("source", metavar="SOURCE", help="a video file, a folder of images, or a bag (mcap or db3)")
     add_topic(parser)
     parser.add_argument("--backends", metavar="LIST", default="cpu,lava_sim",
                         help="two or more; the first is the reference (default: cpu,lava_sim)")
-    parser.add_argument("--arithmetic", default="", help="default: the first that all of them compute")
-    parser.add_argument("--mask", choices=MASKS, default="none", help="which regions are sent (default: none masked)")
-    parser.add_argument("--static-mask", metavar="FILE", default="", help="a .png (bright = attended) or .npz mask")
+    parser.add_argument("--arithmetic", default="", help="default: the first one that all backends compute")
+    parser.add_argument("--mask", choices=OPTIONS["mask_mode"].choices, default="none",
+                        help="what selects the observed regions, as in the command run (default: none)")
     parser.add_argument("--random-mask", metavar="SHARE", type=float,
-                        help="mask this share of the regions, others in every frame, in the place of --mask")
-    add_options(parser, "refresh_period", "input_size")
+                        help="mask this share of the regions at random in every frame, instead of --mask")
+    add_options(parser, *_SHARED_OPTIONS)
     add_network(parser)
     parser.add_argument("--max-frames", metavar="N", type=int, help="stop after N frames")
     parser.add_argument("--json", metavar="FILE", default="", help="write the outcome as JSON")
@@ -80,53 +75,64 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(args: argparse.Namespace) -> int:
-    names = _backends(args.backends)
-    options = _options(args, names)
-    arithmetic = _common_arithmetic(names, args.arithmetic)
+    """Compares the backends and returns the exit status."""
+    names = _parse_backends(args.backends)
+    options = _parse_options(args, names)
+    arithmetic = _choose_arithmetic(names, args.arithmetic)
     if args.max_frames is not None and args.max_frames < 1:
         raise UserError(f"--max-frames {args.max_frames}: must be 1 or more")
     if args.random_mask is not None and not 0.0 <= args.random_mask <= 1.0:
         raise UserError(f"--random-mask {args.random_mask}: must lie between 0 and 1")
-    # Checks the settings that it shares with a run.
-    PipelineSettings(mask=args.mask, static_mask=args.static_mask, refresh_period=args.refresh_period)
+    settings = _make_settings(args, arithmetic)
     for name in names:
         check_backend(name, options[name])
     network = load_network(find_network(args.network))
-    size = parse_input_size(args.input_size)
     used = (args.source, args.network, args.static_mask)
     with open_source(args.source, args.topic) as source, Outputs(used) as outputs:
         json_path = outputs.file(args.json) if args.json else ""
-        input_wh = choose_input_size(source.size_wh) if size == "auto" else size
+        input_wh = settings.input_wh(source.size_wh)
         start = time.monotonic()
         with contextlib.ExitStack() as stack:
-            backends = {}
+            backends: dict[str, Backend] = {}
             for name in names:
                 backends[name] = open_backend(name, network, input_wh, arithmetic, options[name])
                 stack.callback(backends[name].close)
-            comparison = Comparison(backends)
-            _feed(args, source, network, input_wh, comparison)
-            facts = _facts(args, names, arithmetic, input_wh, backends, comparison, time.monotonic() - start)
+            comparison = BackendComparison(backends)
+            pipeline = Pipeline(
+                network, replace(settings, input_size=input_wh), lambda *_: comparison,
+                None if args.random_mask is None else lambda grid, image_wh: MaskComposer(
+                    grid, image_wh, [_RandomSource(args.random_mask)], args.refresh_period),
+                require_boxes=settings.uses_dynamic or settings.uses_adaptive or bool(settings.preset))
+            _feed(args, source, pipeline, comparison)
+            facts = {
+                **comparison.facts(), "source": args.source, "input_size": f"{input_wh[0]}x{input_wh[1]}",
+                "arithmetic": arithmetic, "backends": {name: backends[name].kernels for name in names},
+                "mask": args.mask if args.random_mask is None else f"random {args.random_mask:g}",
+                "refresh_period": args.refresh_period, "seconds": round(time.monotonic() - start, 3),
+                "version": __version__,
+            }
         if json_path:
             Path(json_path).write_text(json.dumps(facts, indent=1) + "\n", encoding="utf-8")
         outputs.commit()
-    _tell(facts)
+    _print_outcome(facts)
     return EXIT_OK if comparison.equal else EXIT_DIFFERENT
 
 
 def main(argv: Sequence[str] | None = None) -> int:
+    """Runs the command with these arguments, or those of the process. Returns the exit status."""
     return command_main("compare", argv)
 
 
-def _backends(text: str) -> list[str]:
+def _parse_backends(text: str) -> list[str]:
     names = [name.strip() for name in text.split(",")]
     for name in names:
         resolve_arithmetic(name, "")
     if len(names) < 2 or len(set(names)) != len(names):
-        raise UserError(f"--backends {text!r}: name two or more different ones of {', '.join(BACKENDS)}")
+        raise UserError(f"--backends {text!r}: name two or more, each once, of {', '.join(BACKENDS)}")
     return names
 
 
-def _options(args: argparse.Namespace, names: Sequence[str]) -> dict[str, dict[str, Value]]:
+def _parse_options(args: argparse.Namespace, names: Sequence[str]) -> dict[str, dict[str, Value]]:
     """For each backend: values of its options by the names of their fields."""
     old: dict[str, dict[str, str]] = {name: {} for name in names}
     for key, value in parse_pairs(args.backend_option).items():
@@ -140,7 +146,7 @@ def _options(args: argparse.Namespace, names: Sequence[str]) -> dict[str, dict[s
         for name in names}
 
 
-def _common_arithmetic(names: Sequence[str], wanted: str) -> str:
+def _choose_arithmetic(names: Sequence[str], wanted: str) -> str:
     for name in names:
         resolve_arithmetic(name, wanted)
     common = [rule for rule in ARITHMETICS if all(rule in BACKENDS[name].supported_arithmetic for name in names)]
@@ -149,61 +155,38 @@ def _common_arithmetic(names: Sequence[str], wanted: str) -> str:
     return wanted or common[0]
 
 
-class _Masks:
-    """The mask of every frame, from the reference's results where it follows them."""
+class _RandomSource(StatelessSource):
+    """Keeps random regions, other ones in each frame: ``masked_share`` of the regions is masked."""
 
-    def __init__(self, args: argparse.Namespace, source: Source, network: Network, input_wh: tuple[int, int]) -> None:
-        settings = PipelineSettings(
-            mask=args.mask, static_mask=args.static_mask, refresh_period=args.refresh_period)
-        self._composer = make_composer(settings, RegionGrid.of_input(input_wh), source.size_wh)
-        self._follows = settings.uses_dynamic
-        if self._follows and network.head is None:
-            raise UserError(f"network {network.name}: its output means no boxes that a mask could follow")
-        self._frame, self._last, self._head, self._share = 0, Detections.empty(), network.head, args.random_mask
-        self._random = np.random.default_rng(MASK_SEED)
+    name = "random"
 
-    def next(self) -> np.ndarray:
-        """bool [rows, cols], True = attended."""
-        frame, composer = self._frame, self._composer
-        self._frame += 1
-        if self._share is None:
-            context = MaskContext(self._last, composer.grid, composer.image_wh, frame, since_refresh=frame)
-            return composer.compose(context).keep
-        kept = self._random.random(composer.grid.shape) >= self._share
-        return composer.grid.full(True) if is_refresh(frame, composer.refresh_period) else kept
+    def __init__(self, masked_share: float) -> None:
+        self._masked_share, self._random = masked_share, np.random.default_rng(MASK_SEED)
 
-    def see(self, results: Sequence[BackendResult]) -> None:
-        if results and self._follows:
-            self._last = decode(
-                results[-1].head, self._head, self._composer.image_wh, PipelineSettings.score_threshold, PipelineSettings.nms_iou)
+    def propose(self, context: MaskContext) -> np.ndarray:
+        """The regions of the next frame, bool [rows, cols]."""
+        return self._random.random(context.grid.shape) >= self._masked_share
 
 
-def _feed(args: argparse.Namespace, source: Source, network: Network, input_wh: tuple[int, int],
-          comparison: Comparison) -> None:
-    masks = _Masks(args, source, network, input_wh)
-    encoder = Encoder(network.input_table, network.encoder_threshold, input_wh)
+def _make_settings(args: argparse.Namespace, arithmetic: str) -> PipelineSettings:
+    """Settings of the pipeline. The backend in them is not opened."""
+    values = {name: option.default for name, option in OPTIONS.items()}
+    values |= {name: getattr(args, name) for name in _SHARED_OPTIONS}
+    return make_settings({**values, "mask_mode": args.mask, "arithmetic": arithmetic})
+
+
+def _feed(args: argparse.Namespace, source: Source, pipeline: Pipeline, comparison: BackendComparison) -> None:
     most = min(args.max_frames or sys.maxsize, sys.maxsize)
     total = min(source.frame_count or sys.maxsize, most)
     with tqdm(islice(source.frames(), most), total=None if total == sys.maxsize else total, unit="frame",
               desc=source.name, disable=None) as progress:
-        for number, frame in enumerate(progress):
-            events = encoder.step(resize_frame(frame, input_wh), masks.next())
-            masks.see(comparison.step(events, number))
+        for frame in progress:
+            pipeline.process(frame)
             progress.set_postfix_str(f"{sum(comparison.differing.values())} integers differ", refresh=False)
-        comparison.drain()
+        pipeline.drain()
 
 
-def _facts(args: argparse.Namespace, names: Sequence[str], arithmetic: str, input_wh: tuple[int, int],
-           backends: Mapping[str, Any], comparison: Comparison, seconds: float) -> dict[str, Any]:
-    return {
-        **comparison.facts(), "source": args.source, "input_size": f"{input_wh[0]}x{input_wh[1]}",
-        "arithmetic": arithmetic, "backends": {name: backends[name].kernels for name in names},
-        "mask": args.mask if args.random_mask is None else f"random {args.random_mask:g}",
-        "refresh_period": args.refresh_period, "seconds": round(seconds, 3), "version": __version__,
-    }
-
-
-def _tell(facts: Mapping[str, Any]) -> None:
+def _print_outcome(facts: Mapping[str, Any]) -> None:
     print(f"{facts['frames']} frames at {facts['input_size']}, {facts['integers']} integers, arithmetic "
           f"{facts['arithmetic']}, mask {facts['mask']}, {facts['seconds']:.1f} s")
     for name, kernels in facts["backends"].items():

@@ -14,7 +14,7 @@ from regionmask_ros.backends import open_backend
 from regionmask_ros.core.frame import resize_frame
 from regionmask_ros.core.grid import RegionGrid
 from regionmask_ros.encoder.encoder import Encoder
-from regionmask_ros.lab.backend_comparison import Comparison
+from regionmask_ros.lab.backend_comparison import BackendComparison
 from regionmask_ros.sources import open_source
 
 UNMASKED, MASKED = 3, 4
@@ -46,14 +46,14 @@ def test_every_integer_and_count_is_the_same(name, input_wh, simulators, trained
     grid, rng = RegionGrid.of_input(input_wh), np.random.default_rng(1)
     encoder = Encoder(trained.input_table, trained.encoder_threshold, input_wh)
     simulator = simulators(input_wh)
-    comparison = Comparison({"cpu": open_backend("cpu", trained, input_wh, "lava"), "lava_sim": simulator})
+    comparison = BackendComparison({"cpu": open_backend("cpu", trained, input_wh, "lava"), "lava_sim": simulator})
     sent, before = 0, simulator.wire_bytes
     with open_source(path) as source:
         for number, frame in enumerate(islice(source.frames(), UNMASKED + MASKED)):
             keep = grid.full(True) if number < UNMASKED else rng.random(grid.shape) < 0.4
             events = encoder.step(resize_frame(frame, input_wh), keep)
             sent += len(events)
-            comparison.step(events, number)
+            comparison.submit(events, number)
     comparison.drain()
     assert comparison.frames == UNMASKED + MASKED and comparison.first is None and comparison.equal
     assert simulator.wire_bytes - before == 4 * (UNMASKED + MASKED) + 5 * sent

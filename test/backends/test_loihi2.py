@@ -15,7 +15,7 @@ from regionmask_ros.backends.worker_process import ask_lava_python
 from regionmask_ros.commands.run import main as run_command
 from regionmask_ros.encoder.encoder import Encoder
 from regionmask_ros.errors import UserError
-from regionmask_ros.lab.backend_comparison import Comparison
+from regionmask_ros.lab.backend_comparison import BackendComparison
 from regionmask_ros.metrics.loihi2 import Allocation, LayerCores, modelled_table
 from regionmask_ros.network.graph import ConvSpec, Network
 
@@ -27,15 +27,15 @@ def read_log(tmp_path: Path) -> list[dict]:
     return [json.loads(line) for line in (tmp_path / "log").read_text().splitlines()]
 
 
-def compare(network, options: dict, frames: int = 8) -> tuple[Comparison, object]:
+def compare(network, options: dict, frames: int = 8) -> tuple[BackendComparison, object]:
     """Runs the CPU engine and the board on the same masked noise, and closes the board."""
     rng, encoder = np.random.default_rng(3), Encoder(network.input_table, 6, SIZE_WH)
     board = open_backend("loihi2", network, SIZE_WH, "", options)
     try:
-        comparison = Comparison({"cpu": open_backend("cpu", network, SIZE_WH, "lava"), "loihi2": board})
+        comparison = BackendComparison({"cpu": open_backend("cpu", network, SIZE_WH, "lava"), "loihi2": board})
         for number in range(frames):
             image = rng.integers(0, 256, (64, 96, 3)).astype(np.uint8)
-            comparison.step(encoder.step(image, rng.random((4, 6)) < (1.0 if number == 0 else 0.4)), number)
+            comparison.submit(encoder.step(image, rng.random((4, 6)) < (1.0 if number == 0 else 0.4)), number)
         comparison.drain()
     finally:
         board.close()

@@ -1,4 +1,4 @@
-"""`compare`: equal backends, a differing one, and what cannot be compared."""
+"""`compare`: equal backends, a differing one, and invalid options."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ class SameAgain(CpuBackend):
 
 
 class OtherRule(CpuBackend):
-    """The CPU engine with another arithmetic than it was asked for."""
+    """The CPU engine with another arithmetic than requested."""
 
     def __init__(self, network, input_wh, arithmetic, *others) -> None:
         super().__init__(network, input_wh, "snap", *others)
@@ -46,7 +46,7 @@ def test_equal_backends(named, trained_file, make_clip, tmp_path, capsys):
     assert "0 integers differ" in capsys.readouterr().out
 
 
-def test_a_bag_s_topic(named, trained_file, tmp_path):
+def test_a_topic_of_a_bag(named, trained_file, tmp_path):
     pixels = np.random.default_rng(0).integers(0, 255, (64, 96, 3)).astype(np.uint8)
     bag = write_bag(tmp_path / "bag", {"/left": [image(pixels, START_NS)] * 3, "/right": [image(pixels, START_NS)]})
     status, facts = outcome(tmp_path, bag, "--topic", "/left", "--backends", "cpu,same", "--network", str(trained_file))
@@ -63,19 +63,20 @@ def test_differing_backends(named, trained_file, make_clip, tmp_path, capsys):
     assert f"first: frame {first['frame']}, other" in capsys.readouterr().out
 
 
-@pytest.mark.parametrize("mask", ["static", "random", "dynamic"])
-def test_masks_are_the_same_for_all(named, trained_file, make_clip, tmp_path, mask):
+@pytest.mark.parametrize("mask", ["static", "random", "dynamic", "preset+static"])
+def test_all_backends_get_the_same_mask(named, trained_file, make_clip, tmp_path, mask):
     save_static_mask(str(tmp_path / "mask.npz"), RegionGrid.of_input((96, 64)).full(False), 16)
     options = {
         "static": ["--mask", "static", "--static-mask", str(tmp_path / "mask.npz")],
         "random": ["--random-mask", "0.5"], "dynamic": ["--mask", "dynamic"],
+        "preset+static": ["--mask", "preset+static", "--static-mask", str(tmp_path / "mask.npz")],
     }[mask]
     status, facts = outcome(tmp_path, make_clip(4, 3), "--backends", "cpu,same", "--input-size", "96x64",
                             "--network", str(trained_file), *options)
     assert status == 0 and facts["frames"] == 4
 
 
-@pytest.mark.parametrize("arguments, told", [
+@pytest.mark.parametrize("arguments, message", [
     (["--backends", "cpu"], "two or more"),
     (["--backends", "cpu,cpu"], "two or more"),
     (["--backends", "cpu,fpga"], "'fpga': unknown"),
@@ -85,13 +86,13 @@ def test_masks_are_the_same_for_all(named, trained_file, make_clip, tmp_path, ma
     (["--backends", "cpu,same", "--max-frames", "0"], "1 or more"),
     (["--backends", "cpu,same", "--random-mask", "1.5"], "between 0 and 1"),
 ])
-def test_what_cannot_be_compared_is_told_in_one_line(named, make_clip, capsys, arguments, told):
+def test_an_invalid_option_is_one_line(named, make_clip, capsys, arguments, message):
     assert main([make_clip(2, 1), *arguments]) == 2
     error = capsys.readouterr().err
-    assert told in error and error.count("\n") == 1
+    assert message in error and error.count("\n") == 1
 
 
-def test_lava_against_the_engine(lava_python, trained_file, make_clip, tmp_path):
+def test_lava_equals_the_engine(lava_python, trained_file, make_clip, tmp_path):
     status, facts = outcome(tmp_path, make_clip(5, 4), "--input-size", "96x64", "--random-mask", "0.5",
                             "--network", str(trained_file))
     assert status == 0 and facts["frames"] == 5 and facts["arithmetic"] == "lava"

@@ -16,7 +16,7 @@ from ...errors import UserError
 from ...lava_worker.processes import SEGMENTS
 from ...lava_worker.shim import NEEDED_FROM
 from ...network.graph import ConvSpec, Network
-from ..backend_comparison import Comparison
+from ..backend_comparison import BackendComparison
 from .installation import ABSENT, BROKEN, OK, Finding
 
 MAKE_LAVA = "run 'make lava'"
@@ -78,11 +78,11 @@ def _check_simulator() -> Finding:
     try:
         for name in ("cpu", "lava_sim"):
             backends[name] = open_backend(name, network, _TRIAL_WH, "lava")
-        comparison, rng = Comparison(backends), np.random.default_rng(0)
+        comparison, rng = BackendComparison(backends), np.random.default_rng(0)
         encoder = Encoder(network.input_table, network.encoder_threshold, _TRIAL_WH)
         for number in range(_TRIAL_FRAMES):
             image = rng.integers(0, 256, (*_TRIAL_WH, 3)).astype(np.uint8)
-            comparison.step(encoder.step(image, encoder.grid.full(True)), number)
+            comparison.submit(encoder.step(image, encoder.grid.full(True)), number)
         comparison.drain()
     except UserError as error:
         return Finding("lava_sim", BROKEN, str(error), MAKE_LAVA)
