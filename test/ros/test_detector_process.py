@@ -106,12 +106,12 @@ def _ask(peer: Peer, image: Image) -> bool:
 
 
 @pytest.mark.parametrize(("arguments", "words"), [
-    (["-p", "score_threshold:=0"], "score_threshold: write a number with a point"),
-    (["-p", "nms_iou:=1.5"], "nms_iou: must lie between 0.0 and 1.0"),
+    (["-p", "score_threshold:=0"], "score_threshold: must be a number with a point"),
+    (["-p", "nms_iou:=1.5"], "nms_iou: must be 0 to 1"),
     (["-p", "mask_mode:=all"], "mask_mode 'all': unknown"),
     (["-p", "network_file:=/no/such.pt"], "/no/such.pt"),
     (["--params-file", "/no/such.yaml"], "/no/such.yaml"),
-    (["-p", "classes:=person"], "classes: write a list of texts"),
+    (["-p", "classes:=person"], "classes: must be a list of texts"),
 ])
 def test_a_bad_start_is_one_line_and_status_2(arguments, words):
     process = start("--ros-args", *arguments)
