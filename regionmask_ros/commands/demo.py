@@ -33,7 +33,9 @@ DEFAULT_MAX_FRAMES = 250
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("--output", metavar="DIR", required=True, help="folder for the results; replaces an older demo's folder")
+    """Adds the options of this command."""
+    parser.add_argument("--output", metavar="DIR", required=True,
+                        help="folder for the results; replaces the folder of an older demo")
     parser.add_argument("--video", metavar="FILE",
                         help="a video file or a folder of images (default: pedestrians on a campus, from the set-up)")
     parser.add_argument("--max-frames", metavar="N", type=int,
@@ -104,4 +106,5 @@ def _rate(args: argparse.Namespace, source: Source) -> float:
 
 
 def main(argv: Sequence[str] | None = None) -> int:
+    """Runs the command with these arguments, or those of the process. Returns the exit status."""
     return command_main("demo", argv)
