@@ -134,8 +134,8 @@ main { max-width: 66rem; margin: 0 auto; padding: clamp(1rem, 4vw, 3rem); }
 h1 { font-size: clamp(1.5rem, 4vw, 2.2rem); line-height: 1.2; margin: 0 0 .75rem; overflow-wrap: anywhere; }
 h2 { font-size: 1.15rem; margin: 2.5rem 0 .75rem; }
 .intro { max-width: 46rem; color: var(--soft); margin: 0; }
-.tables { display: grid; grid-template-columns: repeat(auto-fit, minmax(min(100%, 19rem), 1fr)); gap: 1rem;
-  align-items: start; }
+.tables { display: flex; flex-wrap: wrap; gap: 1rem; align-items: flex-start; }
+.tables > div { flex: 1 1 auto; min-width: min(100%, 17rem); max-width: 100%; overflow-x: auto; }
 table { width: 100%; border-collapse: separate; background: var(--card); border: 1px solid var(--rule);
   border-radius: .5rem; border-spacing: 0; overflow: hidden; font-size: .92rem; }
 caption { text-align: left; font-weight: 600; padding: 0 0 .4rem; }
@@ -143,10 +143,10 @@ th, td { padding: .4rem .75rem; text-align: right; vertical-align: top; border-t
   font-variant-numeric: tabular-nums; }
 td { white-space: nowrap; }
 thead th { border-top: 0; color: var(--soft); font-weight: 500; }
-th:first-child { text-align: left; font-weight: 500; overflow-wrap: anywhere; }
+th:first-child { text-align: left; font-weight: 500; }
 .text { text-align: left; }
 .groups th { text-align: center; }
-.note { margin: .4rem 0 0; color: var(--soft); font-size: .85rem; }
+.note { width: 0; min-width: 100%; margin: .4rem 0 0; color: var(--soft); font-size: .85rem; }
 figure { margin: 0; background: var(--card); border: 1px solid var(--rule); border-radius: .5rem; overflow: hidden; }
 figcaption { padding: .5rem .75rem; color: var(--soft); font-size: .88rem; }
 .plot { overflow-x: auto; padding: .75rem .5rem 0; }
