@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from ..core.arithmetic import ARITHMETICS, CARRY
+from ..core.arithmetic import CARRY, RULES
 from ..core.events import Events
 from ..engine.engine import EventEngine, KernelSetError, PackedNetwork
 from ..errors import UserError
@@ -54,7 +54,7 @@ class CpuBackend:
         is_cancelled: Not called, because opening takes almost no time.
     """
 
-    supported_arithmetic = ARITHMETICS
+    supported_arithmetic = tuple(RULES)
     default_arithmetic = CARRY
     options_class = NoOptions
     counts_synops = True

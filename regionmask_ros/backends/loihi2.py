@@ -56,7 +56,7 @@ class Loihi2Options(ProcessOptions):
 
     def __post_init__(self) -> None:
         if self.partition and self.board:
-            raise UserError("loihi2_partition and loihi2_board: set one of them; a board lies in one partition")
+            raise UserError("loihi2_partition and loihi2_board: set one of them; a board belongs to one partition")
         if self.host_mode == "ethernet" and not self.nxsdk_host:
             raise UserError("loihi2_nxsdk_host: set the address of the board's host, for loihi2_host_mode ethernet")
         for name in ("ethernet_mac", "loihi_mac"):

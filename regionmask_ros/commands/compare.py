@@ -27,7 +27,7 @@ from tqdm import tqdm
 
 from .. import __version__
 from ..backends import BACKENDS, Backend, check_backend, open_backend, resolve_arithmetic
-from ..core.arithmetic import ARITHMETICS
+from ..core.arithmetic import RULES
 from ..core.option_table import OPTIONS, options_of
 from ..core.options import Group, Value
 from ..errors import UserError
@@ -149,7 +149,7 @@ def _parse_options(args: argparse.Namespace, names: Sequence[str]) -> dict[str, 
 def _choose_arithmetic(names: Sequence[str], wanted: str) -> str:
     for name in names:
         resolve_arithmetic(name, wanted)
-    common = [rule for rule in ARITHMETICS if all(rule in BACKENDS[name].supported_arithmetic for name in names)]
+    common = [rule for rule in RULES if all(rule in BACKENDS[name].supported_arithmetic for name in names)]
     if not common:
         raise UserError(f"--backends {','.join(names)}: there is no arithmetic that all of them compute")
     return wanted or common[0]

@@ -25,7 +25,7 @@ import numpy as np
 from tqdm import tqdm
 
 from .. import __version__
-from ..core.arithmetic import ARITHMETICS
+from ..core import arithmetic
 from ..errors import UserError
 from ..files.outputs import write_whole
 from ..lab.tuning.search import Journal, Score, count_trials, make_key, search
@@ -40,7 +40,7 @@ from ._cli import EXIT_OK, add_network, add_options, command_main, format_comman
 
 WORK = {"edp": ("edp_js",), "edp+events": ("edp_js", "events"), "synops": ("synops",), "cpu": ("cpu_ms",)}
 """Figures whose product is minimised. Processor time shakes; events, which it follows, are counted."""
-RULES = tuple(name for name in ARITHMETICS if name != "lava")
+RULES = tuple(name for name in arithmetic.RULES if name != "lava")
 FRONT, SCALE_FRONT, SCALE_REST = 4, 0.5, 1.5
 """Where the search starts: the encoder and three layers at half their trained thresholds, the others at one and a half.
 Early layers cost accuracy, deep ones cost work."""

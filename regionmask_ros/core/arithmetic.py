@@ -73,7 +73,6 @@ RULES: Mapping[str, Rule] = {
     "snap": Rule(carry=True, snap=True),
 }
 CARRY = "carry"
-ARITHMETICS = tuple(RULES)
 
 
 def wrap(value: np.ndarray, bits: int) -> np.ndarray:

@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 
-from ..core.arithmetic import ARITHMETICS, CARRY, RULES, Rule
+from ..core.arithmetic import CARRY, RULES, Rule
 from ..core.events import ChangeMap
 from .amx import packing as amx_packing
 from .amx import stack as amx_stack
@@ -176,8 +176,8 @@ class EventEngine:
     def __init__(
         self, packed: PackedNetwork, input_wh: tuple[int, int], arithmetic: str = CARRY, kernel_set: str = ""
     ) -> None:
-        if arithmetic not in ARITHMETICS:
-            raise ValueError(f"arithmetic {arithmetic!r}: expected one of {', '.join(ARITHMETICS)}")
+        if arithmetic not in RULES:
+            raise ValueError(f"arithmetic {arithmetic!r}: expected one of {', '.join(RULES)}")
         self.kernel_set = choose_kernel_set(packed, kernel_set)
         self.packed, self.input_wh, self.arithmetic = packed, input_wh, arithmetic
         self._stack = packed.new_stack(self.kernel_set, input_wh, RULES[arithmetic])

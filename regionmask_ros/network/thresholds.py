@@ -19,7 +19,7 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
-from ..core.arithmetic import ARITHMETICS
+from ..core.arithmetic import RULES
 from ..errors import InvalidFile, UserError
 from ..files.safe_read import open_regular, read_limited
 from .graph import Network
@@ -125,8 +125,8 @@ def _check_content(content: Any) -> TunedThresholds:
     kinds = {"network": str, "arithmetic": str, "input_step": int, "thresholds": dict, "made": dict}
     if not isinstance(content, dict) or any(type(content.get(key)) is not kind for key, kind in kinds.items()):
         raise InvalidFile("not a file of thresholds: it needs network, arithmetic, input_step, thresholds and made")
-    if content["arithmetic"] not in ARITHMETICS:
-        raise InvalidFile(f"arithmetic {content['arithmetic']!r} is unknown; use one of {', '.join(ARITHMETICS)}")
+    if content["arithmetic"] not in RULES:
+        raise InvalidFile(f"arithmetic {content['arithmetic']!r} is unknown; use one of {', '.join(RULES)}")
     if content["input_step"] not in INPUT_STEPS:
         raise InvalidFile(f"input_step {content['input_step']!r}: it must be one of {', '.join(map(str, INPUT_STEPS))}")
     for name, value in content["thresholds"].items():

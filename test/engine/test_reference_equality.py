@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from small_networks import Layers, assert_equals_reference, head, one_neuron, random_messages, step
 
-from regionmask_ros.core.arithmetic import ARITHMETICS
+from regionmask_ros.core.arithmetic import RULES
 from regionmask_ros.engine.engine import EventEngine, PackedNetwork, available_kernel_sets
 from regionmask_ros.engine.reference import ReferenceNetwork
 from regionmask_ros.network.graph import ConvSpec
@@ -44,7 +44,7 @@ def random_networks(draw):
 
 @each_kernel_set
 @settings(max_examples=120)
-@given(random_networks(), st.sampled_from(ARITHMETICS), st.sampled_from([0.02, 0.3, 1.0]), st.sampled_from([1, 997]))
+@given(random_networks(), st.sampled_from(list(RULES)), st.sampled_from([0.02, 0.3, 1.0]), st.sampled_from([1, 997]))
 def test_the_engine_equals_the_reference_in_every_integer(kernel_set, case, arithmetic, density, factor):
     """A factor of 997 takes messages far beyond 16 bits, which no encoder sends but a layer could."""
     network, (width, height, channels), rng = case

@@ -8,7 +8,7 @@ import pytest
 import yaml
 
 from regionmask_ros.backends import BACKENDS
-from regionmask_ros.core.arithmetic import ARITHMETICS
+from regionmask_ros.core.arithmetic import RULES
 from regionmask_ros.core.option_table import OPTIONS, options_of
 from regionmask_ros.core.options import ChangePolicy
 from regionmask_ros.errors import UserError
@@ -28,7 +28,7 @@ DEFAULTS = {name: option.default for name, option in OPTIONS.items()}
 
 
 def test_the_choices_are_what_the_program_has():
-    known = {"backend": BACKENDS, "preset": PRESETS, "arithmetic": ("", *ARITHMETICS)}
+    known = {"backend": BACKENDS, "preset": PRESETS, "arithmetic": ("", *RULES)}
     assert {name: OPTIONS[name].choices for name in known} == {name: tuple(names) for name, names in known.items()}
     masks = {part for mode in OPTIONS["mask_mode"].choices for part in mode.split("+")}
     chosen = {*OPTIONS["preset"].choices, *OPTIONS["dynamic_mask"].choices}
