@@ -10,6 +10,8 @@ import numpy as np
 
 from regionmask_ros.engine.engine import EngineResult, EventEngine
 from regionmask_ros.engine.reference import ReferenceNetwork
+from regionmask_ros.engine.simd.crossover import Crossover
+from regionmask_ros.engine.simd.stack import SimdStack
 from regionmask_ros.network.graph import ConvSpec
 
 
@@ -44,6 +46,14 @@ def random_layers(seed: int, channels: tuple[int, ...], size: int, stride: int, 
 def random_messages(rng: np.random.Generator, shape: tuple[int, ...], density: float, factor: int = 1) -> np.ndarray:
     """Encoder messages int64 [h, w, c]: multiples of 16 within 8 bits, most of them 0; times a factor."""
     return np.where(rng.random(shape) < density, rng.integers(-128, 128, shape) << 4, 0) * factor
+
+
+def force_crossover(engine: EventEngine, crossover: Crossover) -> None:
+    """Makes all layers of a simd kernel set but the first compute their outputs in that way."""
+    stack = engine._stack
+    assert isinstance(stack, SimdStack)
+    for number in range(1, len(stack.layers)):
+        stack.set_crossover(number, crossover)
 
 
 def step(engine: EventEngine, message: np.ndarray) -> EngineResult:

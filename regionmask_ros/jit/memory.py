@@ -42,7 +42,7 @@ class _Pool:
 def aligned(count: int, dtype: DTypeLike) -> np.ndarray:
     """Returns zeros, [count] of any dtype, that begin at a cache line: no vector then lies across two lines."""
     size = count * np.dtype(dtype).itemsize
-    padded = -(-size // _CACHE_LINE) * _CACHE_LINE
+    padded = -(-max(size, 1) // _CACHE_LINE) * _CACHE_LINE
     memory = _huge_pages(padded) if padded >= _CHUNK else _POOL.cut(padded)
     return memory[:size].view(dtype)
 

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from small_networks import assert_equals_reference, random_layers, random_messages
+from small_networks import assert_equals_reference, force_crossover, random_layers, random_messages
 
 from regionmask_ros.encoder.encoder import Encoder
 from regionmask_ros.engine.engine import EventEngine, PackedNetwork, available_kernel_sets
@@ -29,8 +31,7 @@ MIXED = Crossover(20, 0.0, 0.0, False)
 def test_both_ways_equal_the_reference(kernel_set, crossover, seed, size, stride, density, factor):
     network, rng = random_layers(seed, (3, 20, 40, 64, 5), size, stride), np.random.default_rng(seed)
     engine = EventEngine(PackedNetwork(network), (11, 9), "carry", kernel_set)
-    for number in (1, 2, 3):
-        engine._stack.set_crossover(number, crossover)
+    force_crossover(engine, crossover)
     assert_equals_reference(engine, ReferenceNetwork(network, (11, 9), "carry"), (
         random_messages(rng, (9, 11, 3), density, factor) for _ in range(3)))
 
@@ -75,7 +76,8 @@ def test_a_map_is_made_only_where_it_pays():
 @each_simd_set
 def test_crossovers_are_measured_once_for_all_cameras(kernel_set):
     packed = PackedNetwork(random_layers(3, (3, 16, 32, 8), 3, 1))
-    one, other = (EventEngine(packed, size, "carry", kernel_set)._stack.crossovers for size in ((32, 32), (48, 32)))
+    stacks: list[Any] = [EventEngine(packed, size, "carry", kernel_set)._stack for size in ((32, 32), (48, 32))]
+    one, other = (stack.crossovers for stack in stacks)
     assert one.keys() == other.keys() == {1, 2}
     assert all(one[number] is other[number] and one[number].entries >= 1 for number in one)
 

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from llvmlite import ir
-from small_networks import Layers, assert_equals_reference, head, random_messages
+from small_networks import Layers, assert_equals_reference, force_crossover, head, random_messages
 
 from regionmask_ros.engine import engine as engine_module
 from regionmask_ros.engine.engine import EventEngine, PackedNetwork, usable_kernel_sets
@@ -40,8 +40,7 @@ def test_the_kernels_equal_the_reference(seed, size, stride, density, factor, ar
                  None if n == 2 else rng.integers(-90, 90, o).astype(np.int32), stride if n == 1 else 1, size // 2, 6)
         for n, (i, o) in enumerate(shapes)))
     engine = EventEngine(PackedNetwork(network), (9, 7), arithmetic, DOTPROD)
-    for number in (1, 2):
-        engine._stack.set_crossover(number, crossover)
+    force_crossover(engine, crossover)
     assert_equals_reference(engine, ReferenceNetwork(network, (9, 7), arithmetic), (
         random_messages(rng, (7, 9, 3), density, factor) for _ in range(3)))
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 import pytest
 from small_networks import Layers
@@ -22,7 +24,7 @@ def test_products_are_added_up_by_vnni_where_the_description_says_so(kernel_set)
     engine = EventEngine(PackedNetwork(network), (16, 16), "carry", kernel_set)
     engine.step(np.arange(3, dtype=np.int32), np.full(3, 1600, np.int32))
     packed = engine._stack.layers[1].packed
-    kernel = simd_layer_kernel(processor.lanes, packed.vectors, *packed.together, 1, 0)
+    kernel: Any = simd_layer_kernel(processor.lanes, packed.vectors, *packed.together, 1, 0)
     # A kernel that comes from the cache has no assembly, so it is compiled again.
     fresh = type(kernel)(kernel.py_func, targetoptions=kernel.targetoptions)
     fresh.compile(kernel.signatures[0])

@@ -28,7 +28,7 @@ def test_a_system_without_huge_pages_gets_ordinary_ones(monkeypatch):
         def madvise(self, *arguments):
             raise OSError(22, "Invalid argument")
 
-    monkeypatch.setattr(memory.mmap, "mmap", Refusing)
+    monkeypatch.setattr(mmap, "mmap", Refusing)
     monkeypatch.setattr(memory, "_POOL", memory._Pool())
     assert not aligned(3000, np.int32).any() and not aligned(5_000_000, np.int32).any()
 
