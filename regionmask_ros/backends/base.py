@@ -82,7 +82,10 @@ class Backend(Protocol):
 
     kernels: str
     latency_steps: int
-    profile: dict[str, Any] | None
+
+    @property
+    def profile(self) -> dict[str, Any] | None:
+        """See above."""
 
     def submit(self, events: Events, tag: Any) -> None:
         """Takes the events of one frame. Waits while earlier frames occupy the backend.

@@ -1,0 +1,1 @@
+"""What all other rooms use: frames, regions, boxes, events, results, number formats and options."""

@@ -49,4 +49,4 @@ def intersection_and_union(a: np.ndarray, i: int, b: np.ndarray, j: int) -> tupl
 def iou(a: np.ndarray, i: int, b: np.ndarray, j: int) -> float:
     """As ``iou_matrix``, of box i of ``a`` and box j of ``b``."""
     common, union = intersection_and_union(a, i, b, j)
-    return common / max(union, _TINY)
+    return float(common / max(union, _TINY))

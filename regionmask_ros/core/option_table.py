@@ -58,12 +58,12 @@ _ROWS = (
         "reset takes one or two seconds. 0: never.", _COUNT),
     Option(
         "mask_mode", "preset", Group.MASK,
-        "What selects the observed regions. preset: the schedule that the option preset names. preset+static: the "
-        "same, and the regions of the static mask. none: all regions are observed. static: the regions of "
-        "the static mask. adaptive: a static mask that is learned while the camera runs. dynamic: the dynamic mask. "
-        "static+dynamic, adaptive+dynamic: the regions of either.",
+        "What selects the observed regions. preset: the schedule that the option preset names. none: all regions are "
+        "observed. static: the regions of the static mask. adaptive: a static mask that is learned while the camera "
+        "runs. dynamic: the dynamic mask. preset+static, preset+adaptive, static+dynamic, adaptive+dynamic: the regions "
+        "of either. A preset's refresh period also applies to a mask that is combined with it.",
         choices=("preset", "preset+static", "none", "static", "adaptive", "dynamic", "static+dynamic",
-                 "adaptive+dynamic"), metavar="MODE", short="--mask"),
+                 "adaptive+dynamic", "preset+adaptive"), metavar="MODE", short="--mask"),
     Option(
         "preset", "balanced", Group.MASK,
         "Schedule of mask_mode preset. It tracks objects, moves their boxes while their regions are not observed, and "

@@ -54,7 +54,7 @@ class DetectionFilter:
             thresholds[_find_class(name, labels)] = threshold
         wanted = {_find_class(name, labels) for name in classes} or set(range(len(labels)))
         limits = [t if number in wanted else np.inf for number, t in enumerate(thresholds)]
-        return cls(np.array(limits, np.float32), min(limits), most)
+        return cls(np.array(limits, np.float32), min(limits, default=score_threshold), most)
 
     def of_wanted_classes(self, found: Detections) -> Detections:
         """Those of classes that are reported, whatever their scores, in the same order."""
@@ -62,7 +62,7 @@ class DetectionFilter:
 
     @cached_property
     def _single_threshold(self) -> bool:
-        return bool((self.thresholds == self.thresholds[0]).all())
+        return bool((self.thresholds == self.thresholds[:1]).all())
 
     @cached_property
     def _selects_all(self) -> bool:

@@ -79,19 +79,19 @@ def _read(head: np.ndarray, anchors: np.ndarray, clamp_max: float, score_thresho
                 boxes[count, 2], boxes[count, 3] = x + across, y + down
                 scores[count], class_ids[count] = objectness / total, best - 5
                 count += 1
-    return count
+    return int(count)
 
 
 @kernel
 def _value(sigma: int) -> float:
     """As ``core.arithmetic.head_values``, of one number."""
     half = np.int64(1) << (ACCUMULATOR_BITS - 1)
-    return (((sigma + half) & (2 * half - 1)) - half) / float(1 << HEAD_EXP)
+    return float((((sigma + half) & (2 * half - 1)) - half) / float(1 << HEAD_EXP))
 
 
 @kernel
 def _sigmoid(x: float) -> float:
-    return 1.0 / (1.0 + np.exp(-x))
+    return float(1.0 / (1.0 + np.exp(-x)))
 
 
 def suppress(boxes: np.ndarray, class_ids: np.ndarray, nms_iou: float) -> np.ndarray:

@@ -117,4 +117,5 @@ def grow_mask(keep: np.ndarray, ring: int) -> np.ndarray:
     if ring == 0:
         return keep.copy()
     side = 2 * ring + 1
-    return np.asarray(cv2.dilate(keep.astype(np.uint8), np.ones((side, side), np.uint8)), bool)
+    grown: np.ndarray = cv2.dilate(keep.astype(np.uint8), np.ones((side, side), np.uint8)).astype(bool)
+    return grown

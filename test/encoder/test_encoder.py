@@ -19,7 +19,8 @@ RANDOM_TABLE = np.random.default_rng(4).integers(-170, 170, (256, 3)).astype(np.
 
 def check_against_reference(table: np.ndarray, threshold: int, seed: int, frames: int = 4) -> None:
     rng = np.random.default_rng(seed)
-    encoder, reference_network = Encoder(table, threshold, (64, 32)), ReferenceEncoder((32, 64, table.shape[1]), threshold)
+    encoder = Encoder(table, threshold, (64, 32))
+    reference_network = ReferenceEncoder((32, 64, table.shape[1]), threshold)
     for _ in range(frames):
         image = rng.integers(0, 256, (32, 64, table.shape[1])).astype(np.uint8)
         keep = rng.random((2, 4)) < 0.7

@@ -48,7 +48,8 @@ def between_refreshes() -> MaskContext:
     return MaskContext(Detections.empty(), GRID, IMAGE_WH, 1, since_refresh=1)
 
 
-def seen_after(*frames: np.ndarray, ring: int = 0, half_life: float = NO_DECAY, first: OccupancyStats | None = None) -> OccupancyStats:
+def seen_after(*frames: np.ndarray, ring: int = 0, half_life: float = NO_DECAY,
+               first: OccupancyStats | None = None) -> OccupancyStats:
     seen = first or OccupancyStats.nothing(GRID)
     for boxes in frames:
         seen = update_occupancy(seen, boxes, GRID, IMAGE_WH, ring, half_life)
@@ -93,7 +94,8 @@ def test_shares_stay_shares(seed, ring, half_life):
     rng = np.random.default_rng(seed)
     corners = rng.uniform(-20, 100, (6, 3, 2))
     frames = [np.hstack([c, c + rng.uniform(1, 40, c.shape)]) for c in corners]
-    seen = seen_after(*frames, ring=ring, half_life=half_life, first=OccupancyStats.from_mask(rng.random(GRID.shape) < 0.3))
+    first = OccupancyStats.from_mask(rng.random(GRID.shape) < 0.3)
+    seen = seen_after(*frames, ring=ring, half_life=half_life, first=first)
     assert 0.0 <= seen.share.min() and seen.share.max() <= 1.0
 
 

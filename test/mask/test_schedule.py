@@ -65,14 +65,14 @@ def test_an_object_is_due_when_it_has_moved_or_was_not_observed_for_long():
     assert sent(patient, standing({0}, 4), 4)[OBJECTS].any(), "no object waits longer than the interval"
     assert sent(schedule(), standing({0}, 1), 1)[OBJECTS].any(), "by default every object is due in every frame"
     tracks = standing({0}, 1)
-    went = replace(tracks, predicted_boxes=tracks.predicted_boxes + [15, 0, 15, 0])
+    went = replace(tracks, predicted_boxes=tracks.predicted_boxes + np.array([15, 0, 15, 0]))
     assert sent(patient, went, 1)[OBJECTS].any(), "15 pixels of about 42"
     assert not sent(schedule(tolerance=0.5, max_interval=4), went, 1)[OBJECTS].any()
 
 
 def test_an_object_is_sent_where_it_was_last_observed_too():
     tracks = standing({0}, 1)
-    went = replace(tracks, predicted_boxes=tracks.predicted_boxes + [90, 0, 90, 0])
+    went = replace(tracks, predicted_boxes=tracks.predicted_boxes + np.array([90, 0, 90, 0]))
     attended = sent(schedule(), went, 1)[OBJECTS]
     for boxes in (tracks.observed_boxes, went.predicted_boxes):
         assert attended[GRID.cover(boxes, IMAGE_WH, 1)].all()
