@@ -22,14 +22,16 @@ _PACKED: weakref.WeakKeyDictionary[Network, PackedNetwork] = weakref.WeakKeyDict
 _NO_OPTIONS = NoOptions()
 
 
-def open_engine(packed: PackedNetwork, input_wh: tuple[int, int], arithmetic: str, path: str = "") -> EventEngine:
+def open_engine(
+    packed: PackedNetwork, input_wh: tuple[int, int], arithmetic: str, kernel_set: str = ""
+) -> EventEngine:
     """Creates an engine.
 
     Args:
         packed: The network.
         input_wh: Width and height of the network's input.
         arithmetic: The integer rule.
-        path: Kernel set; empty: the fastest.
+        kernel_set: Name of the kernel set; empty: the fastest.
 
     Returns:
         The engine.
@@ -38,7 +40,7 @@ def open_engine(packed: PackedNetwork, input_wh: tuple[int, int], arithmetic: st
         UserError: The processor does not have the kernel set.
     """
     try:
-        return EventEngine(packed, input_wh, arithmetic, path)
+        return EventEngine(packed, input_wh, arithmetic, kernel_set)
     except KernelSetError as error:
         raise UserError(str(error)) from error
 

@@ -10,6 +10,7 @@ from __future__ import annotations
 import contextlib
 import json
 import os
+import select
 import shutil
 import socket
 import subprocess
@@ -17,6 +18,7 @@ import sys
 import tempfile
 import time
 import weakref
+from collections import deque
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -24,7 +26,7 @@ from typing import Any
 from ..errors import to_one_line
 from ..lava_worker import protocol
 from ..lava_worker.processes import kill_session, remove_segments
-from ..lava_worker.protocol import Connection, Message, NetworkHeader, ProtocolError
+from ..lava_worker.protocol import Message, NetworkHeader, ProtocolError, Splitter
 from .base import BackendError, IsCancelled
 
 START = Path(__file__).resolve().parent.parent / "lava_worker" / "start.py"
@@ -34,6 +36,7 @@ HINT = f"run 'make lava', or name one that has lava-nc in the environment variab
 
 FACTS_TIMEOUT_S = 5.0
 MAX_BYTES = 1 << 28
+CHUNK_BYTES = 1 << 20
 CANCEL_POLL_PERIOD_S = 0.1
 MAX_LOG_CHARACTERS = 10_000
 
@@ -43,6 +46,7 @@ MAX_FOLDER_LENGTH = 60
 # Each process computes with one thread: with more, a forked BLAS can wait forever.
 _ONE_THREAD = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "NUMEXPR_NUM_THREADS")
 _OF_OUR_PYTHON = ("PYTHONPATH", "PYTHONHOME", "PYTHONSTARTUP", "LD_LIBRARY_PATH", "VIRTUAL_ENV")
+_HAS_ENDED = "it has ended"
 
 
 def find_lava_python(explicit: str = "") -> Path:
@@ -111,6 +115,83 @@ def make_environment(environ: Mapping[str, str]) -> dict[str, str]:
     """The environment for an interpreter with Lava: without variables that lead to this Python's packages."""
     ours = {name: value for name, value in environ.items() if name not in _OF_OUR_PYTHON}
     return {**ours, **dict.fromkeys(_ONE_THREAD, "1"), "PYTHONDONTWRITEBYTECODE": "1"}
+
+
+class Connection:
+    """The pipeline's end of the socket. It owns the socket. For one thread at a time.
+
+    While it sends, it also receives, so that two sides that send to each other cannot block each other.
+
+    Args:
+        end: A connected stream socket.
+        max_bytes: Largest length of a received body.
+    """
+
+    def __init__(self, end: socket.socket, max_bytes: int) -> None:
+        end.setblocking(False)
+        self._socket = end
+        self._splitter = Splitter(max_bytes)
+        self._received: deque[Message] = deque()
+
+    def send(self, data: bytes, timeout_s: float) -> None:
+        """Sends all data.
+
+        Args:
+            data: Bytes of whole messages.
+            timeout_s: Longest time in seconds during which the other side reads nothing.
+
+        Raises:
+            ProtocolError: The other side has closed the socket, or reads nothing.
+        """
+        rest = memoryview(data)
+        while rest:
+            readable, writable, _ = select.select([self._socket], [self._socket], [], timeout_s)
+            if not (readable or writable):
+                raise ProtocolError(f"it has read no data for {timeout_s:g} s")
+            if readable:
+                self._read()
+            if writable:
+                try:
+                    rest = rest[self._socket.send(rest[:CHUNK_BYTES]):]
+                except BlockingIOError:
+                    continue
+                except OSError as error:
+                    raise ProtocolError(_HAS_ENDED) from error
+
+    def receive(self, timeout_s: float) -> Message | None:
+        """Waits for the next message.
+
+        Args:
+            timeout_s: Longest wait in seconds.
+
+        Returns:
+            The message; None if none is complete within the time.
+
+        Raises:
+            ProtocolError: The other side has closed the socket, or has sent an invalid message.
+        """
+        deadline = time.monotonic() + timeout_s
+        while not self._received:
+            left = max(0.0, deadline - time.monotonic())
+            if not select.select([self._socket], [], [], left)[0]:
+                return None
+            self._read()
+        return self._received.popleft()
+
+    def close(self) -> None:
+        """Closes the socket, which the other side notices. Can be called again."""
+        self._socket.close()
+
+    def _read(self) -> None:
+        try:
+            data = self._socket.recv(CHUNK_BYTES)
+        except BlockingIOError:
+            return
+        except OSError as error:
+            raise ProtocolError(_HAS_ENDED) from error
+        if not data:
+            raise ProtocolError(_HAS_ENDED)
+        self._received.extend(self._splitter.feed(data))
 
 
 class WorkerProcess:

@@ -40,11 +40,7 @@ Either side ends the session by closing the socket; the other side then ends, to
 from __future__ import annotations
 
 import json
-import select
-import socket
 import struct
-import time
-from collections import deque
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -53,7 +49,6 @@ import numpy as np
 
 HEADER = struct.Struct("<4sBBHIQ")
 MAGIC, VERSION = b"RMLW", 1
-CHUNK_BYTES = 1 << 20
 
 OPEN, FRAME, FLUSH = 1, 2, 3
 READY, STEPPED, RESULT, FAILED, PROFILE = 65, 66, 67, 68, 69
@@ -66,7 +61,6 @@ MAX_FAILURE_LENGTH = 1000
 
 _COUNT = struct.Struct("<I")
 _RESULT = struct.Struct("<IIIId")
-_HAS_ENDED = "it has ended"
 
 
 class ProtocolError(Exception):
@@ -131,83 +125,6 @@ class Splitter:
             start = end
         del self._buffer[:start]
         return messages
-
-
-class Connection:
-    """The pipeline's end of the socket. It owns the socket. For one thread at a time.
-
-    While it sends, it also receives, so that two sides that send to each other cannot block each other.
-
-    Args:
-        end: A connected stream socket.
-        max_bytes: Largest length of a received body.
-    """
-
-    def __init__(self, end: socket.socket, max_bytes: int) -> None:
-        end.setblocking(False)
-        self._socket = end
-        self._splitter = Splitter(max_bytes)
-        self._received: deque[Message] = deque()
-
-    def send(self, data: bytes, timeout_s: float) -> None:
-        """Sends all data.
-
-        Args:
-            data: Bytes of whole messages.
-            timeout_s: Longest time in seconds during which the other side reads nothing.
-
-        Raises:
-            ProtocolError: The other side has closed the socket, or reads nothing.
-        """
-        rest = memoryview(data)
-        while rest:
-            readable, writable, _ = select.select([self._socket], [self._socket], [], timeout_s)
-            if not (readable or writable):
-                raise ProtocolError(f"it has read no data for {timeout_s:g} s")
-            if readable:
-                self._read()
-            if writable:
-                try:
-                    rest = rest[self._socket.send(rest[:CHUNK_BYTES]):]
-                except BlockingIOError:
-                    continue
-                except OSError as error:
-                    raise ProtocolError(_HAS_ENDED) from error
-
-    def receive(self, timeout_s: float) -> Message | None:
-        """Waits for the next message.
-
-        Args:
-            timeout_s: Longest wait in seconds.
-
-        Returns:
-            The message; None if none is complete within the time.
-
-        Raises:
-            ProtocolError: The other side has closed the socket, or has sent an invalid message.
-        """
-        deadline = time.monotonic() + timeout_s
-        while not self._received:
-            left = max(0.0, deadline - time.monotonic())
-            if not select.select([self._socket], [], [], left)[0]:
-                return None
-            self._read()
-        return self._received.popleft()
-
-    def close(self) -> None:
-        """Closes the socket, which the other side notices. Can be called again."""
-        self._socket.close()
-
-    def _read(self) -> None:
-        try:
-            data = self._socket.recv(CHUNK_BYTES)
-        except BlockingIOError:
-            return
-        except OSError as error:
-            raise ProtocolError(_HAS_ENDED) from error
-        if not data:
-            raise ProtocolError(_HAS_ENDED)
-        self._received.extend(self._splitter.feed(data))
 
 
 @dataclass(frozen=True)

@@ -132,7 +132,7 @@ def test_after_sigterm_of_the_worker(backend, folder):
 def test_after_sigstop(lava_python, tiny_network, folder):
     """Stopped processes do not respond, and do not end by themselves."""
     backend = open_backend("lava_sim", tiny_network, (96, 64), "", {"step_timeout": 0.5})
-    leader = backend.pid
+    leader = wait_for_leader(folder)
     os.killpg(leader, signal.SIGSTOP)
     assert "hangs" in submit_until_it_fails(backend)
     assert left_behind(folder, leader) == []

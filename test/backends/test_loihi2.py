@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from regionmask_ros.backends import BackendError, check_backend, open_backend
+from regionmask_ros.backends import Backend, BackendError, check_backend, open_backend
 from regionmask_ros.backends.loihi2 import Loihi2Options, find_obstacle
 from regionmask_ros.backends.worker_process import ask_lava_python
 from regionmask_ros.commands.run import main as run_command
@@ -27,7 +27,7 @@ def read_log(tmp_path: Path) -> list[dict]:
     return [json.loads(line) for line in (tmp_path / "log").read_text().splitlines()]
 
 
-def compare(network, options: dict, frames: int = 8) -> tuple[BackendComparison, object]:
+def compare(network, options: dict, frames: int = 8) -> tuple[BackendComparison, Backend]:
     """Runs the CPU engine and the board on the same masked noise, and closes the board."""
     rng, encoder = np.random.default_rng(3), Encoder(network.input_table, 6, SIZE_WH)
     board = open_backend("loihi2", network, SIZE_WH, "", options)

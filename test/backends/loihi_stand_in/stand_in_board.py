@@ -93,7 +93,8 @@ class Board:
         self._graph.extractor.out_port.external_pipe_csp_recv_port = self._out
         self._arrived: list[np.ndarray | None] = [None] * len(self._layers)
         self._encoder, self._encoded = np.zeros(self._graph.shape, np.int64), None
-        self._thread, self._stopping, self._failure = None, threading.Event(), None
+        self._thread: Any = None
+        self._stopping, self._failure = threading.Event(), None
         log(event="compiled", variables={name: os.environ.get(name) for name in VARIABLES}, **self._graph.facts)
 
     def start(self, condition: RunSteps) -> None:
