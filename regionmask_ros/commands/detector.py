@@ -15,8 +15,8 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from ..ros.cameras import Camera, cache_loads, parse_camera, require_distinct
-from ..ros.session import StopRequest
 from ..ros.setup import require, use_profile
+from ..ros.stopping import StopRequest
 from ._cli import EXIT_OK, command_main
 
 if TYPE_CHECKING:

@@ -19,7 +19,7 @@ from itertools import islice
 from pathlib import Path
 
 from ..errors import UserError
-from ..ros.session import StopRequest
+from ..ros.stopping import StopRequest
 from ..sources import Source, open_source
 from ._cli import EXIT_OK, command_main
 

@@ -16,7 +16,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from ..errors import UserError
-from ..ros.session import StopRequest
+from ..ros.stopping import StopRequest
 from ._cli import EXIT_OK, CommandParser, command_main
 
 POLL_PERIOD_S = 0.2

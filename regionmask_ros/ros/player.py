@@ -17,7 +17,7 @@ from std_msgs.msg import Header
 from ..core.frame import Frame
 from ..sources import Source
 from .publishers import CAMERA, RESULTS, image_message, jpeg_message, stamp_from_ns
-from .session import StopRequest
+from .stopping import StopRequest
 
 SIMULATED_START_NS = 1_000_000_000
 """Added to stamps of sources that begin before it, as ROS takes a stamp of 0 for none. A bag's stamps are later."""

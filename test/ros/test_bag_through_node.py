@@ -15,7 +15,8 @@ from regionmask_ros.pipeline.pipeline import Pipeline
 from regionmask_ros.pipeline.settings import PipelineSettings
 from regionmask_ros.ros.player import Pace, Player
 from regionmask_ros.ros.publishers import CAMERA
-from regionmask_ros.ros.session import RosSession, StopRequest
+from regionmask_ros.ros.session import RosSession
+from regionmask_ros.ros.stopping import StopRequest
 from regionmask_ros.sources import open_source
 from regionmask_ros.sources.image_message import stamp_ns
 

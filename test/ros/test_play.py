@@ -102,7 +102,8 @@ def test_bad_input_is_one_line_and_status_2(arguments, words, folder, capsys):
 
 def test_it_ends_early_and_well_when_asked_to(listener, folder, wait_for):
     from regionmask_ros.ros.player import Pace, Player
-    from regionmask_ros.ros.session import RosSession, StopRequest
+    from regionmask_ros.ros.session import RosSession
+    from regionmask_ros.ros.stopping import StopRequest
     from regionmask_ros.sources import open_source
 
     stop = StopRequest()

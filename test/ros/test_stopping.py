@@ -8,7 +8,7 @@ import sys
 import threading
 from pathlib import Path
 
-from regionmask_ros.ros.session import StopRequest
+from regionmask_ros.ros.stopping import StopRequest
 
 REPOSITORY = Path(__file__).resolve().parents[2]
 
@@ -28,7 +28,7 @@ def test_a_wait_ends_with_the_request_or_the_time():
 
 HAIL = """
 import os, signal, threading, time
-from regionmask_ros.ros.session import StopRequest
+from regionmask_ros.ros.stopping import StopRequest
 
 for index in range(1500):
     with StopRequest() as stop:

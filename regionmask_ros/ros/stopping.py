@@ -1,0 +1,53 @@
+"""A request to stop, by a signal or by the program. Imports nothing of ROS, so that commands can start without it."""
+
+from __future__ import annotations
+
+import contextlib
+import signal
+from queue import Empty, SimpleQueue
+from types import FrameType
+
+SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+
+
+class StopRequest:
+    """A request to stop by SIGINT, SIGTERM, SIGHUP or ``set``. A context manager for the main thread.
+
+    Leaving it restores the former handlers. After a first signal, all others are ignored to the end of the process: a
+    terminal and a launcher often both send one, and Python removes handlers before it has ended.
+    """
+
+    def __init__(self) -> None:
+        # No Event: the thread that a handler interrupts may hold its lock. A SimpleQueue is safe to put to.
+        self._woken: SimpleQueue[None] = SimpleQueue()
+        self._requested = self._by_signal = False
+
+    def __enter__(self) -> StopRequest:
+        wanted = [number for number in SIGNALS if signal.getsignal(number) is not signal.SIG_IGN]
+        self._before = {number: signal.signal(number, self._on_signal) for number in wanted}
+        return self
+
+    def __exit__(self, *exception: object) -> None:
+        for number, handler in self._before.items():
+            signal.signal(number, signal.SIG_IGN if self._by_signal else handler)
+
+    def _on_signal(self, number: int, frame: FrameType | None) -> None:
+        self._by_signal = True
+        self.set()
+
+    def set(self) -> None:
+        """Requests to stop."""
+        self._requested = True
+        self._woken.put(None)
+
+    def is_set(self) -> bool:
+        """Returns whether a stop was requested."""
+        return self._requested
+
+    def wait(self, timeout_s: float | None = None) -> bool:
+        """Sleeps until the request or the timeout; returns whether the request came."""
+        if not self._requested:
+            with contextlib.suppress(Empty):
+                self._woken.get(timeout=timeout_s)
+                self._woken.put(None)  # for other threads that wait
+        return self._requested
