@@ -1,0 +1,1 @@
+"""Tools around the detector: evaluation, benchmark, training, tuning, comparison of backends, and the doctor."""

@@ -169,24 +169,24 @@ def test_the_caption_line(figures, line):
     assert caption_line(*figures) == line
 
 
-def test_an_overlay_costs_little_next_to_the_network():
+def test_an_overlay_takes_little_processor_time():
     image = colourful(640, 480)
     keep = np.zeros((30, 40), bool)
     keep[5:12, 6:20] = keep[18:25, 22:35] = True
     objects = found(*[(40 * i, 90, 40 * i + 25, 160, 0.5, 0) for i in range(1, 13)])
     times = []
     for _ in range(15):
-        start = time.perf_counter()
+        start = time.process_time()
         draw(image, keep, objects, "caption")
-        times.append(time.perf_counter() - start)
+        times.append(time.process_time() - start)
     assert min(times) < 0.010
 
 
-PICTURE = (200, 100)
+IMAGE_WH = (200, 100)
 
 
 def place(*boxes, size=(40, 10), top=0):
-    return [tuple(row) for row in place_labels(np.array(boxes), [size] * len(boxes), PICTURE, top).tolist()]
+    return [tuple(row) for row in place_labels(np.array(boxes), [size] * len(boxes), IMAGE_WH, top).tolist()]
 
 
 def test_a_label_is_above_the_box_aligned_left():
@@ -213,7 +213,7 @@ def test_labels_of_neighbours_keep_apart():
 
 
 def test_no_object_no_label():
-    assert place_labels(np.zeros((0, 4), np.int64), [], PICTURE).shape == (0, 4)
+    assert place_labels(np.zeros((0, 4), np.int64), [], IMAGE_WH).shape == (0, 4)
 
 
 corner = st.tuples(st.integers(0, 200), st.integers(0, 100), st.integers(0, 200), st.integers(0, 100))
@@ -223,7 +223,7 @@ corner = st.tuples(st.integers(0, 200), st.integers(0, 100), st.integers(0, 200)
 def test_labels_stay_inside_the_image(corners, width, height, top):
     boxes = np.array(corners, np.int64).reshape(-1, 4)
     boxes = np.hstack([np.minimum(boxes[:, :2], boxes[:, 2:]), np.maximum(boxes[:, :2], boxes[:, 2:])])
-    labels = place_labels(boxes, [(width, height)] * len(boxes), PICTURE, top)
-    assert (labels[:, :2] >= 0).all() and (labels[:, 2:] <= PICTURE).all()
+    labels = place_labels(boxes, [(width, height)] * len(boxes), IMAGE_WH, top)
+    assert (labels[:, :2] >= 0).all() and (labels[:, 2:] <= IMAGE_WH).all()
     assert (labels[:, 2:] - labels[:, :2] == (width, height)).all()
-    assert (labels[:, 1] >= min(top, PICTURE[1] - height)).all()
+    assert (labels[:, 1] >= min(top, IMAGE_WH[1] - height)).all()

@@ -1,1 +1,1 @@
-"""The benchmark: our engine and dense runtimes take turns on the same pictures, network and weights."""
+"""The benchmark: our engine and dense runtimes take turns on the same images, network and weights."""

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from ...datasets.moved_view import ViewShift
-from ...metrics.bootstrap import confidence_interval
+from ...metrics.average_precision import confidence_interval
 from ...metrics.loihi2 import energy_delay_product
 from .evaluate import SETTLING_FRAMES, SequenceRuns
 from .run import SettingRun, without_first_frame

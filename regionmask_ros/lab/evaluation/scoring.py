@@ -10,8 +10,15 @@ import numpy as np
 from ...core.detections import UNTRACKED, Detections
 from ...datasets.labels import FrameLabels, Labels
 from ...errors import UserError
-from ...metrics.average_precision import UNMATCHED, FrameMatches, PrecisionCurve, match, match_tall, mean_over_classes
-from ...metrics.bootstrap import frame_weights
+from ...metrics.average_precision import (
+    UNMATCHED,
+    FrameMatches,
+    PrecisionCurve,
+    frame_weights,
+    match,
+    match_tall,
+    mean_over_classes,
+)
 
 
 @dataclass(frozen=True)
@@ -81,7 +88,7 @@ class Scorer:
         """Computes the accuracy over all frames so far.
 
         Args:
-            seed_text: Decides which frames the bootstrap draws, see ``bootstrap.frame_weights``.
+            seed_text: Decides which frames the bootstrap draws, see ``frame_weights``.
 
         Returns:
             The accuracy.
