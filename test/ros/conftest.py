@@ -1,9 +1,11 @@
-"""A ROS domain of our own, so that tests hear neither other programs nor each other's processes on another run."""
+"""Fixtures for tests with ROS: a private domain, a session, and a node with its peer."""
 
 from __future__ import annotations
 
 import os
 import time
+from collections.abc import Callable
+from typing import Any
 
 import pytest
 
@@ -20,7 +22,7 @@ from regionmask_ros.ros.setup import find_profile, image_environment  # noqa: E4
 
 @pytest.fixture(scope="session", autouse=True)
 def ros_environment():
-    """For this process and those that tests start. Other systems than Linux allow domains up to 101."""
+    """A ROS domain for this process and those that tests start, free of other programs. All systems allow 1 to 101."""
     alone = {"ROS_DOMAIN_ID": str(1 + os.getpid() % 100), "ROS_AUTOMATIC_DISCOVERY_RANGE": "LOCALHOST"}
     os.environ.update({**alone, **image_environment(find_profile(), os.environ)})
 
@@ -31,8 +33,8 @@ def session(ros_environment):
         yield opened
 
 
-def wait_for(condition, timeout_s: float = 10.0):
-    """Returns the first true value of ``condition()``; fails when there is none in time."""
+def wait_for(condition: Callable[[], Any], timeout_s: float = 180.0) -> Any:
+    """Returns the first true value of ``condition()``. The timeout only ends a test that hangs."""
     deadline = time.monotonic() + timeout_s
     while not (value := condition()):
         assert time.monotonic() < deadline, "timed out"
@@ -47,25 +49,24 @@ def wait_for_fixture():
 
 @pytest.fixture
 def rig(session, tiny_network, wait_for, monkeypatch):
-    """A function that makes a node with a small random network and its peer, matched in both ways when it is active.
+    """A function that starts a node, with a small random network by default, and its peer, matched when it is active.
 
-    The node reports five times a second instead of once, so that tests need not wait.
+    The node reports five times a second instead of once, so that tests wait less.
     """
-    from rig import MATCH_S, Peer
+    from rig import Peer, are_matched
 
     monkeypatch.setattr(diagnostics, "REPORT_PERIOD_S", 0.2)
 
-    def make(kind: type = Peer, **parameters: object) -> tuple[DetectorNode, Peer]:
+    def make(kind: type[Peer] = Peer, network=tiny_network, **parameters: object) -> tuple[DetectorNode, Peer]:
         overrides = [Parameter(name, value=value) for name, value in {"score_threshold": 0.0, **parameters}.items()]
         node = session.add(lambda **given: DetectorNode(
-            load=lambda file: tiny_network, parameter_overrides=overrides, **given
+            load=lambda file: network, parameter_overrides=overrides, **given
         ))
         peer = session.add(kind)
         session.spin()
         node.start()
         if node.get_parameter("autostart").value:
-            wait_for(lambda: peer.camera.get_subscription_count() and node.count_subscribers("/diagnostics"))
-            time.sleep(MATCH_S)
+            wait_for(lambda: are_matched(node, peer))
         return node, peer
 
     return make

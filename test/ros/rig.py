@@ -1,9 +1,11 @@
-"""A camera and a listener for tests of the node in this process, and the pictures that they send."""
+"""A peer for tests of the node in this process: a camera and subscriptions, and the images that it publishes."""
 
 from __future__ import annotations
 
-import time
+import threading
 from collections import defaultdict
+from collections.abc import Callable
+from typing import Any
 
 import numpy as np
 from diagnostic_msgs.msg import DiagnosticArray
@@ -19,12 +21,41 @@ SIZE_WH = (96, 64)
 START_NS = 10**18
 FRAME_NS = 40_000_000
 
-MATCH_S = 0.15
-"""Until a publisher and a subscriber that one side has seen have found each other both ways."""
+HANG_S = 180.0
+"""Only ends a test that hangs."""
+
+
+def are_matched(*nodes: Node) -> bool:
+    """Whether all publishers and subscriptions of these nodes on a common topic have found each other, in both ways."""
+    publishers, subscriptions = defaultdict(list), defaultdict(list)
+    for node in nodes:
+        for publisher in node.publishers:
+            publishers[publisher.topic_name].append(publisher)
+        for subscription in node.subscriptions:
+            subscriptions[subscription.topic_name].append(subscription)
+    return all(
+        publisher.get_subscription_count() >= len(subscriptions[topic])
+        and subscription.get_publisher_count() >= len(publishers[topic])
+        for topic in publishers.keys() & subscriptions.keys()
+        for publisher in publishers[topic] for subscription in subscriptions[topic]
+    )
+
+
+def call(node: Node, action: Callable[[], Any]) -> Any:
+    """Calls in the thread that runs the node's callbacks, where transitions belong; returns what the action returns."""
+    done, results = threading.Event(), []
+
+    def run() -> None:
+        results.append(action())
+        done.set()
+
+    node.executor.create_task(run)
+    assert done.wait(HANG_S)
+    return results[0]
 
 
 class Peer(Node):
-    """A camera and a listener. ``heard`` collects messages by topic."""
+    """A camera, and a subscriber that collects messages by topic in ``heard``."""
 
     def __init__(self, **node_arguments: object) -> None:
         super().__init__("peer", **node_arguments)
@@ -40,12 +71,12 @@ class Peer(Node):
         return self.create_subscription(kind, topic, lambda message: self.heard[topic].append(message), qos)
 
     def values(self) -> dict[str, str]:
-        """Of the last diagnostics."""
+        """The values of the last diagnostics."""
         reports = self.heard["/diagnostics"]
         return {pair.key: pair.value for pair in reports[-1].status[0].values} if reports else {}
 
     def verdict(self) -> str:
-        """The line of the last diagnostics."""
+        """The message of the last diagnostics."""
         reports = self.heard["/diagnostics"]
         return reports[-1].status[0].message if reports else ""
 
@@ -66,7 +97,7 @@ def message(index: int) -> Image:
 
 
 def send(peer: Peer, wait_for, messages) -> None:
-    """One by one, each after the last one's answer."""
+    """Publishes images one by one, each after the results of the one before."""
     for built in messages:
         before = len(peer.heard["detections"])
         peer.camera.publish(built)
@@ -74,8 +105,7 @@ def send(peer: Peer, wait_for, messages) -> None:
 
 
 def watch(peer: Peer, wait_for, node: Node, topics: dict[str, type], qos) -> None:
-    """Lets the peer listen to more topics of the node, and waits until each side knows."""
+    """Subscribes the peer to more topics of the node and waits until they are matched."""
     for topic, kind in topics.items():
         peer.listen(kind, topic, qos)
-        wait_for(lambda: node.count_subscribers(topic))
-    time.sleep(MATCH_S)
+    wait_for(lambda: are_matched(node, peer))

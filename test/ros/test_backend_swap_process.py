@@ -1,4 +1,4 @@
-"""The detector as a process of its own that ends while another backend opens or runs: nothing stays behind."""
+"""A detector process that ends while another backend opens or runs leaves no process and no file behind."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ REPOSITORY = Path(__file__).resolve().parents[2]
 
 @pytest.fixture
 def folder():
-    """Where the process has all its temporary files; its name is short enough for sockets."""
+    """The folder of all the process's temporary files; its name is short enough for sockets."""
     made = Path(tempfile.mkdtemp(prefix="rm_", dir="/tmp"))
     yield made
     shutil.rmtree(made, ignore_errors=True)
@@ -29,7 +29,7 @@ def folder():
 
 @pytest.fixture
 def detector(session, wait_for, trained_file, lava_python, folder):
-    """A running detector with the trained network that was told to open the simulator."""
+    """A running detector with the trained network that is opening the simulator."""
     process = subprocess.Popen(
         [sys.executable, "-m", "regionmask_ros", "detector", "--ros-args", "-p", "input_size:=96x64",
          "-p", f"lava_python:={lava_python}", "-r", "__ns:=/swapped"],
@@ -58,8 +58,8 @@ def test_nothing_stays_behind(detector, wait_for, folder, open_already, number):
         while "in use from now on" not in detector.stderr.readline():
             assert detector.poll() is None
     else:
-        leader = min(wait_for(lambda: processes_of(folder), 30.0))
+        leader = min(wait_for(lambda: processes_of(folder)))
     detector.send_signal(number)
-    _, said = detector.communicate(timeout=20.0)
-    assert detector.returncode == (0 if number is signal.SIGINT else -number) and "Traceback" not in said
+    _, log = detector.communicate(timeout=120.0)
+    assert detector.returncode == (0 if number is signal.SIGINT else -number) and "Traceback" not in log
     assert wait_until_clean(folder, leader) == []

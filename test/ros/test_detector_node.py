@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import threading
-import time
 
 import numpy as np
 import pytest
 from rclpy.lifecycle import TransitionCallbackReturn
 from rclpy.parameter import Parameter
-from rig import MATCH_S, SIZE_WH, header, message, picture, send
+from rig import HANG_S, SIZE_WH, are_matched, call, header, message, picture, send
 from sensor_msgs.msg import Image
 from vision_msgs.msg import LabelInfo
 
@@ -24,13 +23,12 @@ from regionmask_ros.ros.publishers import IMAGES, LATCHED
 SUCCESS, FAILURE = TransitionCallbackReturn.SUCCESS, TransitionCallbackReturn.FAILURE
 
 
-def test_every_output_has_its_pictures_header_and_says_what_the_pipeline_says(rig, wait_for, tiny_network, half_mask):
+def test_every_output_has_its_images_header_and_the_pipelines_result(rig, wait_for, tiny_network, half_mask):
     node, peer = rig(refresh_period=4, mask_mode="static", static_mask=half_mask)
     peer.listen(Image, "mask", IMAGES)
     peer.listen(Image, "overlay", IMAGES)
     peer.listen(LabelInfo, "label_info", LATCHED)
-    wait_for(lambda: peer.heard["label_info"])
-    time.sleep(MATCH_S)
+    wait_for(lambda: peer.heard["label_info"] and are_matched(node, peer))
     send(peer, wait_for, [message(i) for i in range(10)])
     for topic in ("mask", "overlay"):
         wait_for(lambda: len(peer.heard[topic]) == 10)
@@ -63,7 +61,7 @@ def test_empty_results_are_published_too(rig, wait_for):
     assert list(peer.heard["detections"][0].detections) == []
 
 
-def test_a_broken_picture_is_dropped_counted_and_told_and_the_node_goes_on(rig, wait_for):
+def test_broken_image_is_dropped_counted_and_reported(rig, wait_for):
     node, peer = rig()
     send(peer, wait_for, [message(0)])
     cut = message(1)
@@ -76,61 +74,67 @@ def test_a_broken_picture_is_dropped_counted_and_told_and_the_node_goes_on(rig, 
         wait_for(lambda: node._configured.frame_stats.counts.broken > before)
     send(peer, wait_for, [message(3)])
     # A report may catch the last one on its way.
-    wait_for(lambda: (peer.values().get("frames received"), peer.values().get("frames in flight")) == ("4", "0"), 3.0)
+    wait_for(lambda: (peer.values().get("frames received"), peer.values().get("frames in flight")) == ("4", "0"))
     values, status = peer.values(), peer.heard["/diagnostics"][-1].status[0]
     assert (values["frames answered"], values["frames dropped (broken)"]) == ("2", "2")
     assert status.level == b"\x01" and "h264" in status.message and "h264" in values["last error"]
 
 
-def test_a_mask_that_does_not_fit_the_camera_is_an_error_and_no_crash(rig, wait_for, tmp_path):
+def test_mask_that_does_not_fit_the_camera_is_an_error_and_no_crash(rig, wait_for, tmp_path):
     file = str(tmp_path / "other.npz")
     save_static_mask(file, np.ones((3, 3), bool), 16)
     node, peer = rig(mask_mode="static", static_mask=file)
     peer.camera.publish(message(0))
-    wait_for(lambda: peer.values().get("frames dropped (broken)") == "1", 3.0)
+    wait_for(lambda: peer.values().get("frames dropped (broken)") == "1")
     assert peer.heard["/diagnostics"][-1].status[0].level == b"\x02"
     save_static_mask(file, np.ones((4, 6), bool), 16)
     send(peer, wait_for, [message(1)])
 
 
-def test_every_received_frame_is_answered_or_counted_when_they_come_too_fast(rig, wait_for):
+def test_every_received_frame_is_answered_or_counted_when_images_come_too_fast(rig, wait_for):
     node, peer = rig()
-    worker, slow = node._active.worker, threading.Event()
-    process = worker._pipeline.process
-    worker._pipeline.process = lambda *given: (slow.wait(0.05), process(*given))[1]
-    for i in range(30):
-        peer.camera.publish(message(i % 10))
-        time.sleep(0.01)
-    counts = wait_for(lambda: (c := node._configured.frame_stats.counts).received > 10 and not c.in_flight and c)
-    assert counts.overwritten > 0 and counts.broken == 0
+    pipeline, stats, go_on = node._active.worker._pipeline, node._configured.frame_stats, threading.Event()
+    process = pipeline.process
+    pipeline.process = lambda *given: (go_on.wait(HANG_S), process(*given))[1]
+    while stats.counts.overwritten < 5:
+        before = stats.counts.received
+        peer.camera.publish(message(before % 10))
+        wait_for(lambda: stats.counts.received > before)
+    go_on.set()
+    counts = wait_for(lambda: (c := stats.counts) and not c.in_flight and c)
+    assert counts.broken == 0
     assert counts.received == counts.answered + counts.overwritten
     wait_for(lambda: len(peer.heard["detections"]) == counts.answered)
 
 
-def test_what_is_in_the_slot_is_answered_before_the_node_goes_inactive(rig, wait_for):
+def test_image_in_the_slot_is_processed_before_the_node_becomes_inactive(rig, wait_for):
     node, peer = rig()
-    process = node._active.worker._pipeline.process
-    node._active.worker._pipeline.process = lambda *given: (time.sleep(0.3), process(*given))[1]
+    worker, go_on = node._active.worker, threading.Event()
+    process = worker._pipeline.process
+    worker._pipeline.process = lambda *given: (go_on.wait(HANG_S), process(*given))[1]
     peer.camera.publish(message(0))
-    wait_for(lambda: node._configured.frame_stats.counts.received == 1)
+    wait_for(lambda: node._configured.frame_stats.counts.received == 1 and worker._slot.is_empty)
     peer.camera.publish(message(1))
     wait_for(lambda: node._configured.frame_stats.counts.received == 2)
-    assert node.trigger_deactivate() is SUCCESS
+    closing = threading.Thread(target=lambda: (wait_for(lambda: worker._slot._is_closed), go_on.set()))
+    closing.start()
+    assert call(node, node.trigger_deactivate) is SUCCESS
+    closing.join()
     counts = node._configured.frame_stats.counts
     assert (counts.answered, counts.in_flight) == (2, 0)
     wait_for(lambda: len(peer.heard["detections"]) == 2)
 
 
-def test_publishers_exist_once_configured_and_speak_once_active(rig, wait_for):
+def test_publishers_exist_once_configured(rig, wait_for):
     node, peer = rig(autostart=False)
-    assert node.trigger_configure() is SUCCESS
+    assert call(node, node.trigger_configure) is SUCCESS
     topics = {publisher.topic_name for publisher in node.publishers}
     assert {"/detections", "/mask", "/overlay", "/label_info", "/diagnostics"} <= topics
     assert "/image" not in {s.topic_name for s in node.subscriptions}
-    wait_for(lambda: peer.values().get("state") == "inactive", 3.0)
+    wait_for(lambda: peer.values().get("state") == "inactive")
 
 
-def test_a_bad_network_file_fails_the_transition_and_a_good_one_makes_it_pass(session, trained_file, tmp_path):
+def test_missing_network_file_fails_the_transition_and_a_good_one_makes_it_pass(session, trained_file, tmp_path):
     node = session.add(lambda **given: DetectorNode(parameter_overrides=[
         Parameter("autostart", value=False), Parameter("network_file", value=str(tmp_path / "missing.pt")),
     ], **given))
@@ -141,7 +145,7 @@ def test_a_bad_network_file_fails_the_transition_and_a_good_one_makes_it_pass(se
     assert node.trigger_configure() is SUCCESS
 
 
-def test_a_mask_file_that_is_missing_fails_the_transition(session, tiny_network, tmp_path):
+def test_missing_mask_file_fails_the_transition(session, tiny_network, tmp_path):
     node = session.add(lambda **given: DetectorNode(load=lambda file: tiny_network, parameter_overrides=[
         Parameter("mask_mode", value="static"), Parameter("static_mask", value=str(tmp_path / "missing.png")),
     ], **given))
@@ -149,7 +153,7 @@ def test_a_mask_file_that_is_missing_fails_the_transition(session, tiny_network,
         node.start()
 
 
-def test_a_fault_of_ours_drops_the_frame_and_does_not_end_the_node(rig, wait_for):
+def test_bug_drops_the_frame_and_does_not_end_the_node(rig, wait_for):
     node, peer = rig()
     worker = node._active.worker
     process, publish = worker._pipeline.process, worker._outputs.publish
@@ -178,7 +182,7 @@ def test_autostart_raises_the_reason(session, tmp_path):
         node.start()
 
 
-def test_a_set_of_changes_is_in_force_as_a_whole_or_not_at_all(rig, wait_for):
+def test_set_of_parameters_applies_as_a_whole_or_not_at_all(rig, wait_for):
     node, peer = rig()
     send(peer, wait_for, [message(0)])
 
@@ -215,7 +219,7 @@ REFUSED = (
 )
 
 
-def test_changes_that_cannot_be_made_are_refused_with_their_reason(rig, wait_for, half_mask):
+def test_invalid_changes_are_refused_with_their_reason(rig, wait_for, half_mask):
     node, peer = rig(mask_mode="static", static_mask=half_mask)
     send(peer, wait_for, [message(0)])
     for name, value, reason in REFUSED:
@@ -225,10 +229,10 @@ def test_changes_that_cannot_be_made_are_refused_with_their_reason(rig, wait_for
         assert node.get_parameter(name).value == before
 
 
-def test_diagnostics_tell_numbers_once_a_second(rig, wait_for):
+def test_diagnostics_report_figures_under_constant_keys(rig, wait_for):
     node, peer = rig()
     send(peer, wait_for, [message(i) for i in range(5)])
-    wait_for(lambda: len(peer.heard["/diagnostics"]) >= 3 and peer.values()["frames answered"] == "5", 5.0)
+    wait_for(lambda: len(peer.heard["/diagnostics"]) >= 3 and peer.values()["frames answered"] == "5")
     first, last = peer.heard["/diagnostics"][0], peer.heard["/diagnostics"][-1]
     assert first.status[0].name == last.status[0].name == "detector: pictures"
     assert first.status[0].hardware_id == "regionmask_ros"

@@ -38,7 +38,7 @@ class Manager:
 
     def _call(self, client, request):
         future = client.call_async(request)
-        self._wait_for(future.done, 30.0)
+        self._wait_for(future.done)
         return future.result()
 
 

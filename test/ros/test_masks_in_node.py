@@ -44,7 +44,7 @@ def told_by_cause(peer, wait_for, results) -> None:
     shares = [result.mask.attended_shares for result in results[1:]]
     expected = {cause: np.mean([share.get(cause, 0.0) for share in shares]) for cause in SOURCES}
     assert sum(value > 0.0 for value in expected.values()) >= 2, "the clip must give causes, or this test sees nothing"
-    wait_for(lambda: peer.values().get("frames answered") == str(len(results)), 3.0)
+    wait_for(lambda: peer.values().get("frames answered") == str(len(results)))
     assert attended(peer.values()) == pytest.approx(expected, abs=1e-4)
     masked = np.mean([result.mask.masked_share for result in results[1:]])
     assert float(peer.values()["masked share"]) == pytest.approx(masked, abs=1e-4)
@@ -93,7 +93,7 @@ def test_both_masks_tell_their_shares(rig, wait_for, tiny_network, half_mask):
 
 def test_before_the_first_frame_no_share_is_told(rig, wait_for):
     node, peer = rig()
-    wait_for(lambda: peer.values().get("state") == "active", 3.0)
+    wait_for(lambda: peer.values().get("state") == "active")
     assert {peer.values()[f"attended share, {cause}"] for cause in SOURCES} == {""}
 
 
@@ -126,6 +126,6 @@ def test_a_target_is_held_in_the_node(rig, wait_for, half_mask):
     send(peer, wait_for, [message(0), message(1)])
     assert change(node, target_masked=0.25).successful
     send(peer, wait_for, [message(2)])
-    wait_for(lambda: peer.values().get("frames answered") == "3", 3.0)
+    wait_for(lambda: peer.values().get("frames answered") == "3")
     assert float(peer.values()["masked share"]) == pytest.approx((0.75 + 0.25) / 2, abs=1e-4)
     assert attended(peer.values())["static"] == pytest.approx((0.25 + 0.75) / 2, abs=1e-4)

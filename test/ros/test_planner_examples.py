@@ -5,12 +5,11 @@ from __future__ import annotations
 import ast
 import importlib.util
 import re
-import time
 from pathlib import Path
 
 import numpy as np
 import pytest
-from rig import MATCH_S, message, send, watch
+from rig import are_matched, message, send, watch
 from sensor_msgs.msg import Image
 
 from regionmask_ros.ros.publishers import IMAGES
@@ -52,19 +51,18 @@ def test_look_left_keeps_the_left_third_observed(rig, session, wait_for, tmp_pat
     send(peer, wait_for, [message(1)])
     wait_for(lambda: len(peer.heard["/mask"]) == 2)
     sent = np.frombuffer(peer.heard["/mask"][1].data, np.uint8)
-    assert (sent == 255).all(), "the test's picture is smaller than the box"
+    assert (sent == 255).all(), "the test's image is smaller than the box"
 
 
 def test_observed_objects_are_distinguished_from_unobserved_ones(rig, session, wait_for, half_mask, load, capfd):
     pytest.importorskip("message_filters", reason="message_filters is missing: ROS brings it")
     node, peer = rig(refresh_period=0, mask_mode="static", static_mask=half_mask, max_detections=40)
-    session.add(lambda **given: load("FreshObjects")(**given))
-    wait_for(lambda: node.count_subscribers("/mask") and node.count_subscribers("/detections") == 2)
-    time.sleep(MATCH_S)
+    planner = session.add(lambda **given: load("FreshObjects")(**given))
+    wait_for(lambda: are_matched(node, peer, planner))
     send(peer, wait_for, [message(0), message(1)])
-    said = []
-    wait_for(lambda: said.append(capfd.readouterr().err) or "unobserved" in "".join(said))
-    assert "observed now" in "".join(said)
+    log = []
+    wait_for(lambda: log.append(capfd.readouterr().err) or "unobserved" in "".join(log))
+    assert "observed now" in "".join(log)
 
 
 def _nothing(folder: Path) -> str:

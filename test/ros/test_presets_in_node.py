@@ -1,22 +1,19 @@
-"""Presets in a running node: the same answers as without ROS, and thresholds that follow the preset."""
+"""Presets in a running node: the same results as without ROS, and thresholds that follow the preset."""
 
 from __future__ import annotations
 
 import sys
-import time
 from pathlib import Path
 
 import numpy as np
 import pytest
 from rclpy.parameter import Parameter
-from rig import FRAME_NS, MATCH_S, START_NS, Peer, header, message, send
+from rig import FRAME_NS, START_NS, header, message, send
 
 from regionmask_ros.core.frame import Frame
 from regionmask_ros.network.thresholds import bundled_thresholds
 from regionmask_ros.pipeline.pipeline import Pipeline
 from regionmask_ros.pipeline.settings import PipelineSettings
-from regionmask_ros.ros import diagnostics
-from regionmask_ros.ros.node import DetectorNode
 from regionmask_ros.ros.publishers import image_message
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "lab" / "evaluation"))
@@ -24,22 +21,9 @@ import drawn_street
 
 
 @pytest.fixture
-def with_trained(session, trained, wait_for, monkeypatch):
-    """A function that makes an active node with the trained network, and its peer."""
-    monkeypatch.setattr(diagnostics, "REPORT_PERIOD_S", 0.2)
-
-    def make(**parameters: object) -> tuple[DetectorNode, Peer]:
-        overrides = [Parameter(name, value=value) for name, value in {"score_threshold": 0.02, **parameters}.items()]
-        node = session.add(lambda **given: DetectorNode(
-            load=lambda file: trained, parameter_overrides=overrides, **given))
-        peer = session.add(Peer)
-        session.spin()
-        node.start()
-        wait_for(lambda: peer.camera.get_subscription_count() and node.count_subscribers("/diagnostics"))
-        time.sleep(MATCH_S)
-        return node, peer
-
-    return make
+def with_trained(rig, trained):
+    """A function that starts a node with the trained network, and its peer."""
+    return lambda **parameters: rig(network=trained, **{"score_threshold": 0.02, **parameters})
 
 
 def corners(detections) -> np.ndarray:
@@ -83,6 +67,6 @@ def test_thresholds_follow_the_preset_while_the_node_runs(with_trained, wait_for
     ):
         result = node.set_parameters_atomically([Parameter(name, value=value) for name, value in values.items()])
         assert result.successful, result.reason
-        wait_for(lambda: in_force(*expected), 30.0)
+        wait_for(lambda: in_force(*expected))
     wait_for(lambda: peer.values().get("frames answered") == peer.values().get("frames received"))
     assert peer.values()["frames dropped (broken)"] == "0"

@@ -30,7 +30,7 @@ def test_what_the_node_says_is_in_the_bag_with_simulated_times(rig, wait_for, tm
         cwd=REPOSITORY, text=True, stdout=subprocess.PIPE, stderr=subprocess.PIPE, env=dict(os.environ),
     )
     try:
-        wait_for(lambda: node.count_subscribers("/overlay") and clock.get_subscription_count(), 30.0)
+        wait_for(lambda: node.count_subscribers("/overlay") and clock.get_subscription_count())
         time.sleep(4 * MATCH_S)
         for index in range(3):
             clock.publish(Clock(clock=stamp_from_ns(START_NS + index)))

@@ -1,14 +1,13 @@
-"""Everything that the node publishes besides boxes: what it shows, when it is made, and that it joins by time."""
+"""The node's images: what they show, when they are made, and that they join by time."""
 
 from __future__ import annotations
 
-import time
 from collections import Counter, defaultdict
 
 import cv2
 import numpy as np
 import pytest
-from rig import FRAME_NS, MATCH_S, SIZE_WH, START_NS, Peer, header, message, picture, send, watch
+from rig import FRAME_NS, SIZE_WH, START_NS, Peer, are_matched, call, header, message, picture, send, watch
 from sensor_msgs.msg import CompressedImage, Image
 from vision_msgs.msg import Detection2DArray
 
@@ -46,14 +45,13 @@ class ExactTime:
             self.sets[stamp.sec, stamp.nanosec] = self._waiting.pop((stamp.sec, stamp.nanosec))
 
 
-def test_every_topic_shows_what_the_pipeline_decided_and_all_join_with_the_camera_by_time(
+def test_every_topic_shows_the_pipelines_results_and_joins_with_the_camera_by_time(
     rig, wait_for, tiny_network, half_mask
 ):
     node, peer = rig(refresh_period=4, mask_mode="static+dynamic", static_mask=half_mask, score_threshold=0.9)
     watch(peer, wait_for, node, {f"/{topic}": kind for topic, kind in LAZY.items()}, IMAGES)
     peer.listen(Image, "/image", CAMERA)
-    wait_for(lambda: peer.camera.get_subscription_count() == 2)
-    time.sleep(MATCH_S)
+    wait_for(lambda: are_matched(node, peer))
     send(peer, wait_for, [message(i) for i in range(FRAMES)])
     wait_for(lambda: all(len(peer.heard[f"/{topic}"]) == FRAMES for topic in LAZY))
 
@@ -85,7 +83,7 @@ def test_every_topic_shows_what_the_pipeline_decided_and_all_join_with_the_camer
     assert {pixels_of(built).max() for built in peer.heard["/mask/age"]} == {0, 1, 2, 3}
 
 
-def test_a_preset_shows_what_it_attends_and_numbers_the_objects(rig, wait_for, tiny_network):
+def test_preset_shows_the_regions_that_it_keeps_and_numbers_objects(rig, wait_for, tiny_network):
     node, peer = rig(preset="careful", score_threshold=0.5)
     watch(peer, wait_for, node, {"/mask/dynamic": Image}, IMAGES)
     send(peer, wait_for, [message(i) for i in range(FRAMES)])
@@ -97,10 +95,10 @@ def test_a_preset_shows_what_it_attends_and_numbers_the_objects(rig, wait_for, t
         np.testing.assert_array_equal(pixels_of(shown), 255 * attended)
         assert [one.id for one in found.detections] == [str(number) for number in result.detections.track_ids]
     assert any(pixels_of(shown).any() for shown in peer.heard["/mask/dynamic"]) and found.detections
-    assert node._facts().mask_mode == "careful"
+    assert node._collect_facts().mask_mode == "careful"
 
 
-def test_mgnet_decides_in_the_node_as_it_does_in_the_pipeline(rig, wait_for, tiny_network):
+def test_mgnet_mask_of_the_node_is_that_of_the_pipeline(rig, wait_for, tiny_network):
     chosen = {"refresh_period": 4, "score_threshold": 0.9, "target_masked": 0.5}
     node, peer = rig(mask_mode="dynamic", dynamic_mask="mgnet", **chosen)
     watch(peer, wait_for, node, {"/mask": Image, "/mask/dynamic": Image}, IMAGES)
@@ -111,10 +109,10 @@ def test_mgnet_decides_in_the_node_as_it_does_in_the_pipeline(rig, wait_for, tin
         (result,) = reference_network.process(Frame(picture(i), "bgr", START_NS + i * FRAME_NS, "left_optical"))
         np.testing.assert_array_equal(pixels_of(mask), keep_to_image(result.mask.keep, SIZE_WH))
         np.testing.assert_array_equal(pixels_of(dynamic), 255 * result.mask.sources["dynamic"])
-    assert node._facts().mask_mode == "dynamic"
+    assert node._collect_facts().mask_mode == "dynamic"
 
 
-def test_message_filters_joins_them_too(rig, wait_for):
+def test_message_filters_joins_the_outputs(rig, wait_for):
     message_filters = pytest.importorskip("message_filters", reason="message_filters is missing: ROS brings it")
     node, peer = rig()
     sets = []
@@ -124,8 +122,7 @@ def test_message_filters_joins_them_too(rig, wait_for):
                                  (Image, "mask", IMAGES))
     ]
     message_filters.TimeSynchronizer(inputs, 10).registerCallback(lambda *row: sets.append(row))
-    wait_for(lambda: node.count_subscribers("/mask") and peer.camera.get_subscription_count() == 2)
-    time.sleep(MATCH_S)
+    wait_for(lambda: are_matched(node, peer))
     send(peer, wait_for, [message(i) for i in range(3)])
     wait_for(lambda: len(sets) == 3)
     assert all(m.header == header(i) for i, row in enumerate(sets) for m in row)
@@ -141,10 +138,10 @@ MAKERS = {
     "/overlay/compressed": ["draw_overlay", "jpeg_message"],
     "/events": ["make_events_image", "image_message"],
 }
-"""By topic: what is called for it, once a frame."""
+"""By topic: the functions that are called for it, once per frame."""
 
 
-def test_pictures_that_nobody_looks_at_are_not_made(rig, wait_for, monkeypatch):
+def test_images_without_a_subscriber_are_not_made(rig, wait_for, monkeypatch):
     made = Counter()
 
     def count(module, name: str) -> None:
@@ -160,15 +157,13 @@ def test_pictures_that_nobody_looks_at_are_not_made(rig, wait_for, monkeypatch):
     assert MAKERS.keys() == {f"/{topic}" for topic in LAZY}
     for index, (topic, makers) in enumerate(MAKERS.items()):
         subscription = peer.listen(LAZY[topic[1:]], topic, IMAGES)
-        wait_for(lambda: node.count_subscribers(topic))
-        time.sleep(MATCH_S)
+        wait_for(lambda: are_matched(node, peer))
         send(peer, wait_for, [message(2 + index)])
         wait_for(lambda: peer.heard[topic])
         assert made == Counter(makers) and peer.heard[topic][0].header == header(2 + index)
-        # In the thread that waits for the subscription's messages: elsewhere it would go under that one's hands.
-        peer.executor.create_task(peer.destroy_subscription, subscription)
-        wait_for(lambda: not node.count_subscribers(topic))
-        time.sleep(MATCH_S)
+        call(peer, lambda: peer.destroy_subscription(subscription))
+        publisher = next(publisher for publisher in node.publishers if publisher.topic_name == topic)
+        wait_for(lambda: not publisher.get_subscription_count())
         made.clear()
     send(peer, wait_for, [message(20)])
     assert not made, "work ends with the last subscriber"
@@ -179,20 +174,20 @@ class CompressedCamera(Peer):
         return self.create_publisher(CompressedImage, "image/compressed", CAMERA)
 
 
-def test_compressed_pictures_are_answered_and_depth_is_refused(rig, wait_for):
+def test_compressed_images_are_processed_and_compressed_depth_is_refused(rig, wait_for):
     node, peer = rig(CompressedCamera, image_transport="compressed")
     send(peer, wait_for, [jpeg_message(picture(i), header(i)) for i in range(2)])
     assert [m.header for m in peer.heard["detections"]] == [header(0), header(1)]
     depth = jpeg_message(picture(2), header(2))
     depth.format = "16UC1; compressedDepth png"
     peer.camera.publish(depth)
-    wait_for(lambda: peer.values().get("frames dropped (broken)") == "1", 3.0)
+    wait_for(lambda: peer.values().get("frames dropped (broken)") == "1")
     assert "compressed depth" in peer.verdict()
     values = peer.values()
     assert (values["image topic"], values["image transport"]) == ("/image/compressed", "compressed")
 
 
-def test_stale_boxes_are_kept_or_dropped(rig, wait_for, half_mask):
+def test_stale_detections_are_kept_or_dropped(rig, wait_for, half_mask):
     from rclpy.parameter import Parameter
 
     node, peer = rig(refresh_period=0, mask_mode="static", static_mask=half_mask)

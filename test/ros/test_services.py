@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from rig import message, send, watch
+from rig import call, message, send, watch
 from sensor_msgs.msg import Image
 from std_srvs.srv import Trigger
 
@@ -15,17 +15,17 @@ from regionmask_ros.ros.publishers import IMAGES
 
 @pytest.fixture
 def ask(wait_for):
-    def call(peer, name: str) -> Trigger.Response:
+    def ask_service(peer, name: str) -> Trigger.Response:
         client = peer.create_client(Trigger, f"/detector/{name}")
         assert client.wait_for_service(10.0)
         future = client.call_async(Trigger.Request())
         wait_for(future.done)
         return future.result()
 
-    return call
+    return ask_service
 
 
-def test_refresh_and_reset_send_everything_once(rig, wait_for, half_mask, ask):
+def test_refresh_and_reset_send_one_whole_image(rig, wait_for, half_mask, ask):
     node, peer = rig(refresh_period=0, mask_mode="static", static_mask=half_mask)
     watch(peer, wait_for, node, {"/mask": Image, "/mask/age": Image}, IMAGES)
     send(peer, wait_for, [message(0), message(1)])
@@ -39,7 +39,7 @@ def test_refresh_and_reset_send_everything_once(rig, wait_for, half_mask, ask):
     assert node._configured.pipeline.resets == 1
 
 
-def test_a_static_mask_of_what_was_seen_is_saved_and_fits_the_camera(rig, wait_for, tmp_path, ask):
+def test_static_mask_of_seen_objects_is_saved_and_fits_the_camera(rig, wait_for, tmp_path, ask):
     file = tmp_path / "made" / "mask.npz"
     node, peer = rig(mask_mode="none", score_threshold=0.3, static_mask_output=str(file))
     refused = ask(peer, "save_static_mask")
@@ -55,7 +55,7 @@ def test_a_static_mask_of_what_was_seen_is_saved_and_fits_the_camera(rig, wait_f
     np.testing.assert_array_equal(saved, seen)
 
 
-def test_a_file_that_cannot_be_written_is_told(rig, wait_for, tmp_path, ask):
+def test_file_that_cannot_be_written_is_reported(rig, wait_for, tmp_path, ask):
     (tmp_path / "file").write_text("")
     node, peer = rig(static_mask_output=str(tmp_path / "file" / "mask.npz"))
     send(peer, wait_for, [message(0)])
@@ -63,12 +63,12 @@ def test_a_file_that_cannot_be_written_is_told(rig, wait_for, tmp_path, ask):
     assert not answer.success and str(tmp_path / "file") in answer.message
 
 
-def test_services_answer_an_inactive_node_and_go_with_cleanup(rig, wait_for, ask):
+def test_services_of_an_inactive_node_work_and_end_with_cleanup(rig, wait_for, ask):
     node, peer = rig(autostart=False)
     names = {"~/reset", "~/refresh", "~/save_static_mask"}
     assert not names & {s.srv_name for s in node.services}
-    node.trigger_configure()
+    call(node, node.trigger_configure)
     assert names <= {s.srv_name for s in node.services}
     assert ask(peer, "reset").success and ask(peer, "refresh").success
-    node.trigger_cleanup()
+    call(node, node.trigger_cleanup)
     assert not names & {s.srv_name for s in node.services}
