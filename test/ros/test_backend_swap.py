@@ -215,7 +215,7 @@ def test_backend_changes_while_inactive_and_cleanup_cancels_an_opening(rig, wait
     call(node, node.trigger_deactivate)
     assert ask.set(peer, backend="lava_sim", lava_python=lava_python).successful
     wait_for(lambda: running(node) == "lava_sim")
-    leader = node._configured.pipeline.backends.current.pid
+    leader = wait_for(lambda: getattr(node._configured.pipeline.backends.current, "pid", 0))
     assert ask.set(peer, lava_python=hanging_interpreter(tmp_path / "python")).successful
     call(node, node.trigger_cleanup)
     assert gone(leader)
