@@ -68,7 +68,7 @@ class Peer(Node):
         return self.create_publisher(Image, "image", CAMERA)
 
     def listen(self, kind: type, topic: str, qos):
-        return self.create_subscription(kind, topic, lambda message: self.heard[topic].append(message), qos)
+        return self.create_subscription(kind, topic, self.heard[topic].append, qos)
 
     def values(self) -> dict[str, str]:
         """The values of the last diagnostics."""

@@ -29,7 +29,8 @@ def make_message(*boxes: BoundingBox2D, frame_id: str = "") -> BoundingBox2DArra
 
 
 def test_box_becomes_corners_and_rotated_box_the_upright_one_around_it():
-    corners = request_boxes(make_message(box(50, 20, 20, 10), box(50, 20, 20, 10, math.pi / 2), box(0, 0, 2, 2, math.pi / 4)))
+    boxes = [box(50, 20, 20, 10), box(50, 20, 20, 10, math.pi / 2), box(0, 0, 2, 2, math.pi / 4)]
+    corners = request_boxes(make_message(*boxes))
     root = math.sqrt(2)
     np.testing.assert_allclose(corners, [[40, 15, 60, 25], [45, 10, 55, 30], [-root, -root, root, root]])
     assert request_boxes(make_message()).shape == (0, 4)

@@ -150,9 +150,9 @@ def test_new_backend_starts_with_a_refresh_frame(rig, wait_for, ask, lava_python
         wait_for(lambda: node._active.worker._slot.is_empty)
     wait_for(lambda: len(peer.heard["/mask"]) == 7)  # no more images come, and still all have results
     assert [min(m.data) for m in peer.heard["/mask"]] == [255, 0, 0, 255, 0, 0, 0] and stamps(peer) == list(range(7))
-    reference_network = Pipeline(tiny_network, PipelineSettings(mask="static", arithmetic="lava", **masks))
+    reference = Pipeline(tiny_network, PipelineSettings(mask="static", arithmetic="lava", **masks))
     for index in range(3, 7):
-        (result,) = reference_network.process(Frame(picture(index), "bgr", index, ""))
+        (result,) = reference.process(Frame(picture(index), "bgr", index, ""))
         assert len(peer.heard["detections"][index].detections) == len(result.detections) > 0
 
 
@@ -181,7 +181,7 @@ def test_impossible_backend_is_refused_at_once(rig, wait_for, ask, tmp_path):
 
 
 @pytest.mark.parametrize("dead", [True, False], ids=["ends", "takes too long"])
-def test_backend_that_cannot_be_opened_leaves_the_current_one_and_sets_parameters_back(rig, wait_for, ask, tmp_path, dead):
+def test_backend_that_cannot_be_opened_leaves_the_current_one_and_its_parameters(rig, wait_for, ask, tmp_path, dead):
     node, peer = rig(mask_mode="none", backend_open_timeout=1.0)
     python = "/bin/false" if dead else hanging_interpreter(tmp_path / "python")
     with Film(peer):
@@ -269,7 +269,8 @@ def test_without_a_fallback_the_node_keeps_running_and_reports_an_error(rig, wai
 def test_node_can_be_deactivated_while_its_backend_opens(rig, wait_for, tmp_path, lava_python):
     """The image has another size than the simulator was opened for, and its new process never starts."""
     python = tmp_path / "python"
-    python.write_text(f'#!/bin/sh\ntest -e {tmp_path}/no_more && touch {tmp_path}/hangs && exec sleep 600\nexec {lava_python} "$@"\n')
+    hang = f"test -e {tmp_path}/no_more && touch {tmp_path}/hangs && exec sleep 600"
+    python.write_text(f'#!/bin/sh\n{hang}\nexec {lava_python} "$@"\n')
     python.chmod(0o755)
     node, peer = rig(backend="lava_sim", lava_python=str(python), backend_open_timeout=600.0)
     (tmp_path / "no_more").touch()

@@ -82,7 +82,7 @@ def test_node_gives_the_pipelines_results_for_a_bag_that_is_played_twice(played,
 
 def test_compressed_images_are_published_below_the_topic(session, bag, wait_for):
     heard = []
-    listener = session.add(lambda **more: Listener(**more))
+    listener = session.add(Listener)
     listener.create_subscription(CompressedImage, "/cam/compressed", heard.append, CAMERA)
     session.spin()
     assert play.main([bag, "--topic", "/cam", "--compressed", "--rate", "2", "--wait", "20"]) == 0

@@ -56,7 +56,7 @@ def test_every_output_has_its_images_header_and_the_pipelines_result(rig, wait_f
 
 
 def test_empty_results_are_published_too(rig, wait_for):
-    node, peer = rig(score_threshold=1.0)
+    _node, peer = rig(score_threshold=1.0)
     send(peer, wait_for, [message(0)])
     assert list(peer.heard["detections"][0].detections) == []
 
@@ -83,7 +83,7 @@ def test_broken_image_is_dropped_counted_and_reported(rig, wait_for):
 def test_mask_that_does_not_fit_the_camera_is_an_error_and_no_crash(rig, wait_for, tmp_path):
     file = str(tmp_path / "other.npz")
     save_static_mask(file, np.ones((3, 3), bool), 16)
-    node, peer = rig(mask_mode="static", static_mask=file)
+    _node, peer = rig(mask_mode="static", static_mask=file)
     peer.camera.publish(message(0))
     wait_for(lambda: peer.values().get("frames dropped (broken)") == "1")
     assert peer.heard["/diagnostics"][-1].status[0].level == b"\x02"
@@ -230,7 +230,7 @@ def test_invalid_changes_are_refused_with_their_reason(rig, wait_for, half_mask)
 
 
 def test_diagnostics_report_figures_under_constant_keys(rig, wait_for):
-    node, peer = rig()
+    _node, peer = rig()
     send(peer, wait_for, [message(i) for i in range(5)])
     wait_for(lambda: len(peer.heard["/diagnostics"]) >= 3 and peer.values()["frames answered"] == "5")
     first, last = peer.heard["/diagnostics"][0], peer.heard["/diagnostics"][-1]

@@ -5,7 +5,7 @@ from __future__ import annotations
 import ast
 import importlib.util
 import json
-import xml.etree.ElementTree as ElementTree
+import xml.etree.ElementTree as ET
 from pathlib import Path
 
 import numpy as np
@@ -113,7 +113,7 @@ def leaves(tree) -> list[str]:
 
 def test_the_dds_profile_makes_room_for_a_4k_picture_and_is_not_ignored():
     space = {"d": "http://www.eprosima.com"}
-    root = ElementTree.parse(find_profile()).getroot()
+    root = ET.parse(find_profile()).getroot()
     transports = root.iterfind(".//d:transport_descriptor", space)
     (shared,) = [transport for transport in transports if transport.findtext("d:type", "", space) == "SHM"]
     assert int(shared.findtext("d:segment_size", "", space)) >= 3840 * 2160 * 3
@@ -152,6 +152,8 @@ def launched(name: str, monkeypatch, **values: str):
 
 
 class _Text(str):
+    __slots__ = ()
+
     def perform(self, context) -> str:
         return str(self)
 

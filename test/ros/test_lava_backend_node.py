@@ -46,7 +46,7 @@ def test_results_have_the_headers_of_their_own_images(lava_python, rig, wait_for
 
 
 def test_diagnostics_report_arithmetic_and_latency(lava_python, rig, wait_for):
-    node, peer = rig(backend="lava_sim", input_size="96x64", lava_python=lava_python)
+    _node, peer = rig(backend="lava_sim", input_size="96x64", lava_python=lava_python)
     peer.camera.publish(image_message(picture(0).pixels, "bgr8", Header(stamp=stamp_from_ns(10**18))))
     wait_for(lambda: peer.values().get("latency of the backend [steps]") == "5")
     values = peer.values()

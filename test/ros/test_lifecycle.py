@@ -1,18 +1,17 @@
-"""The life cycle as a manager drives it over ROS, and what rounds of it leave behind."""
+"""The life cycle as a manager drives it over ROS, and what many life cycles leave behind."""
 
 from __future__ import annotations
 
 import gc
 import os
 import threading
-import time
 
 import pytest
 from lifecycle_msgs.msg import State, Transition
 from lifecycle_msgs.srv import ChangeState, GetState
 from rclpy.lifecycle import TransitionCallbackReturn
 from rclpy.parameter import Parameter
-from rig import MATCH_S, message, send
+from rig import are_matched, message, send
 
 from regionmask_ros.errors import UserError
 from regionmask_ros.ros.node import DetectorNode
@@ -42,7 +41,7 @@ class Manager:
         return future.result()
 
 
-def test_a_manager_walks_through_all_states(rig, wait_for):
+def test_manager_goes_through_all_states(rig, wait_for):
     node, peer = rig(autostart=False)
     manager = Manager(peer, wait_for)
     walk = [
@@ -58,8 +57,7 @@ def test_a_manager_walks_through_all_states(rig, wait_for):
     assert manager.state() == State.PRIMARY_STATE_UNCONFIGURED
     for transition, state in walk:
         assert manager.change(transition) and manager.state() == state
-    wait_for(peer.camera.get_subscription_count)
-    time.sleep(MATCH_S)
+    wait_for(lambda: are_matched(node, peer))
     send(peer, wait_for, [message(0)])
     assert not manager.change(Transition.TRANSITION_CONFIGURE), "an active node cannot be configured"
     assert manager.state() == State.PRIMARY_STATE_ACTIVE
@@ -67,19 +65,19 @@ def test_a_manager_walks_through_all_states(rig, wait_for):
     assert manager.state() == State.PRIMARY_STATE_FINALIZED and node._configured is None
 
 
-def test_a_bad_model_is_a_failed_transition_with_one_line(session, tmp_path, capfd):
+def test_invalid_network_fails_the_transition_with_one_line(session, tmp_path, capfd):
     bad = tmp_path / "network.pt"
     bad.write_bytes(b"PK\3\4 no network")
     node = session.add(lambda **given: DetectorNode(parameter_overrides=[
         Parameter("autostart", value=False), Parameter("network_file", value=str(bad)),
     ], **given))
     assert node.trigger_configure() is FAILURE
-    said = [line for line in capfd.readouterr().err.splitlines() if "[ERROR]" in line or "Traceback" in line]
-    assert len(said) == 1 and "cannot configure" in said[0] and str(bad) in said[0]
+    errors = [line for line in capfd.readouterr().err.splitlines() if "[ERROR]" in line or "Traceback" in line]
+    assert len(errors) == 1 and "cannot configure" in errors[0] and str(bad) in errors[0]
     assert node._state_machine.current_state[1] == "unconfigured"
 
 
-def test_a_class_that_the_network_does_not_know_fails_the_transition(session, tiny_network):
+def test_unknown_class_fails_the_transition(session, tiny_network):
     node = session.add(lambda **given: DetectorNode(load=lambda file: tiny_network, parameter_overrides=[
         Parameter("classes", value=["squares"]),
     ], **given))
@@ -87,7 +85,7 @@ def test_a_class_that_the_network_does_not_know_fails_the_transition(session, ti
         node.start()
 
 
-def test_a_fault_of_ours_ends_in_the_unconfigured_state_and_can_be_tried_again(session, tiny_network):
+def test_bug_ends_in_the_unconfigured_state_and_can_be_tried_again(session, tiny_network):
     answers = [RuntimeError("boom"), tiny_network]
 
     def load(file: str):
@@ -105,22 +103,19 @@ def test_a_fault_of_ours_ends_in_the_unconfigured_state_and_can_be_tried_again(s
 
 
 def resident_bytes() -> int:
-    """Memory that this process really holds."""
+    """The resident memory of this process."""
     with open("/proc/self/statm", encoding="ascii") as file:
         return int(file.read().split()[1]) * os.sysconf("SC_PAGE_SIZE")
 
 
-def test_ten_full_rounds_leak_neither_threads_nor_memory(rig, wait_for):
+def test_ten_life_cycles_leak_neither_threads_nor_memory(rig, wait_for):
     node, peer = rig(autostart=False)
     manager, threads = Manager(peer, wait_for), threading.active_count()
 
     def run_life_cycle(index: int) -> None:
         assert manager.change(Transition.TRANSITION_CONFIGURE) and manager.change(Transition.TRANSITION_ACTIVATE)
-        wait_for(peer.camera.get_subscription_count)
-        before = len(peer.heard["detections"])
-        while len(peer.heard["detections"]) == before:  # a new subscription may miss the first images
-            peer.camera.publish(message(index))
-            time.sleep(MATCH_S)
+        wait_for(lambda: are_matched(node, peer))
+        send(peer, wait_for, [message(index)])
         assert manager.change(Transition.TRANSITION_DEACTIVATE) and manager.change(Transition.TRANSITION_CLEANUP)
 
     used = []

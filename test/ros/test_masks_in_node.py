@@ -58,9 +58,9 @@ def test_an_adaptive_mask_is_shown_told_and_saved_and_is_the_same_as_offline(rig
     watch(peer, wait_for, node, {"/mask/static": Image, "/mask/dynamic": Image}, IMAGES)
     send(peer, wait_for, [message(i) for i in range(FRAMES)])
     wait_for(lambda: all(len(peer.heard[topic]) == FRAMES for topic in ("/mask/static", "/mask/dynamic")))
-    reference_network = Pipeline(tiny_network, PipelineSettings(
+    reference = Pipeline(tiny_network, PipelineSettings(
         mask="adaptive", refresh_period=3, score_threshold=0.6, adaptive=Adaptive(2.0, 0.9, 0)))
-    results = offline(reference_network)
+    results = offline(reference)
     for built, result in zip(peer.heard["/mask/static"], results):
         np.testing.assert_array_equal(shown(built), 255 * result.mask.sources["static"])
     assert not any(shown(built).any() for built in peer.heard["/mask/dynamic"])
@@ -74,7 +74,7 @@ def test_an_adaptive_mask_is_shown_told_and_saved_and_is_the_same_as_offline(rig
     wait_for(future.done)
     assert future.result().success and "from 4 whole frames" in future.result().message
     saved = load_static_mask(str(file), RegionGrid(4, 6), (96, 64))
-    np.testing.assert_array_equal(saved, reference_network.learned_mask()[1])
+    np.testing.assert_array_equal(saved, reference.learned_mask()[1])
 
 
 def test_a_preset_tells_objects_border_and_refresh(rig, wait_for, tiny_network):
@@ -92,7 +92,7 @@ def test_both_masks_tell_their_shares(rig, wait_for, tiny_network, half_mask):
 
 
 def test_before_the_first_frame_no_share_is_told(rig, wait_for):
-    node, peer = rig()
+    _node, peer = rig()
     wait_for(lambda: peer.values().get("state") == "active")
     assert {peer.values()[f"attended share, {cause}"] for cause in SOURCES} == {""}
 
@@ -113,7 +113,8 @@ def test_masks_and_their_knobs_change_while_running(rig, wait_for, half_mask, sc
     before = node._configured.pipeline.settings
     for refused, reason in (
         ({"mask_mode": "none"}, "needs a mask or a preset"), ({"preset": ""}, "unknown; use one of careful"),
-        ({"target_masked": 0.95}, "out of reach"), ({"mask_mode": "preset", "preset_refresh_period": 0}, "must be -1, or 1"),
+        ({"target_masked": 0.95}, "out of reach"),
+        ({"mask_mode": "preset", "preset_refresh_period": 0}, "must be -1, or 1"),
     ):
         answer = change(node, **refused)
         assert not answer.successful and reason in answer.reason, answer.reason

@@ -46,7 +46,7 @@ def test_look_left_keeps_the_left_third_observed(rig, session, wait_for, tmp_pat
     node, peer = rig(refresh_period=0, mask_mode="static", static_mask=_nothing(tmp_path))
     watch(peer, wait_for, node, {"/mask": Image}, IMAGES)
     send(peer, wait_for, [message(0)])
-    session.add(lambda **given: load("LookLeft")(**given))
+    session.add(load("LookLeft"))
     wait_for(lambda: node._configured.attention._requests)
     send(peer, wait_for, [message(1)])
     wait_for(lambda: len(peer.heard["/mask"]) == 2)
@@ -57,7 +57,7 @@ def test_look_left_keeps_the_left_third_observed(rig, session, wait_for, tmp_pat
 def test_observed_objects_are_distinguished_from_unobserved_ones(rig, session, wait_for, half_mask, load, capfd):
     pytest.importorskip("message_filters", reason="message_filters is missing: ROS brings it")
     node, peer = rig(refresh_period=0, mask_mode="static", static_mask=half_mask, max_detections=40)
-    planner = session.add(lambda **given: load("FreshObjects")(**given))
+    planner = session.add(load("FreshObjects"))
     wait_for(lambda: are_matched(node, peer, planner))
     send(peer, wait_for, [message(0), message(1)])
     log = []

@@ -1,4 +1,4 @@
-"""The command record: every message byte by byte, with the times of /clock, under its name only when complete."""
+"""The command record: every message byte by byte, with the times of /clock; the folder appears when it is complete."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ import time
 from pathlib import Path
 
 import pytest
-from rig import MATCH_S, START_NS, message, send
+from rig import START_NS, message, send
 from rosbags.highlevel import AnyReader
 from rosgraph_msgs.msg import Clock
 
@@ -18,10 +18,11 @@ from regionmask_ros.commands import record
 from regionmask_ros.ros.publishers import RESULTS, stamp_from_ns
 from regionmask_ros.ros.recorder import RECORDED, topics_below
 
+RECORDED_TOPICS = {recorded.topic for recorded in RECORDED}
 REPOSITORY = Path(__file__).resolve().parents[2]
 
 
-def test_what_the_node_says_is_in_the_bag_with_simulated_times(rig, wait_for, tmp_path):
+def test_messages_of_the_node_are_in_the_bag_with_simulated_times(rig, wait_for, tmp_path):
     folder = tmp_path / "new" / "bag"
     node, peer = rig()
     clock = peer.create_publisher(Clock, "/clock", RESULTS)
@@ -30,18 +31,22 @@ def test_what_the_node_says_is_in_the_bag_with_simulated_times(rig, wait_for, tm
         cwd=REPOSITORY, text=True, stdout=subprocess.PIPE, stderr=subprocess.PIPE, env=dict(os.environ),
     )
     try:
-        wait_for(lambda: node.count_subscribers("/overlay") and clock.get_subscription_count())
-        time.sleep(4 * MATCH_S)
+        recorded = [publisher for publisher in node.publishers if publisher.topic_name in RECORDED_TOPICS]
+        peers = {"/detections": 2, "/diagnostics": 2}
+        wait_for(lambda: clock.get_subscription_count() and all(
+            publisher.get_subscription_count() >= peers.get(publisher.topic_name, 1) for publisher in recorded
+        ))
         for index in range(3):
             clock.publish(Clock(clock=stamp_from_ns(START_NS + index)))
             send(peer, wait_for, [message(index)])
-        time.sleep(4 * MATCH_S)
+        # Nothing shows when the other process has taken the last messages.
+        time.sleep(0.6)
         assert not folder.exists(), "it appears when it is complete"
         process.send_signal(signal.SIGINT)
-        said, complaints = process.communicate(timeout=20.0)
+        output, errors = process.communicate(timeout=120.0)
     finally:
         process.kill()
-    assert process.returncode == 0 and complaints == "" and f"recorded in {folder}" in said
+    assert process.returncode == 0 and errors == "" and f"recorded in {folder}" in output
     with AnyReader([folder]) as reader:
         assert {c.topic for c in reader.connections} == {topic.topic for topic in RECORDED}
         found = [(c.topic, ns, reader.deserialize(raw, c.msgtype)) for c, ns, raw in reader.messages()]
@@ -52,7 +57,7 @@ def test_what_the_node_says_is_in_the_bag_with_simulated_times(rig, wait_for, tm
     assert not list(folder.parent.glob(".*"))
 
 
-def test_a_folder_that_exists_is_left_alone(tmp_path, capsys):
+def test_existing_folder_is_left_alone(tmp_path, capsys):
     (tmp_path / "bag").mkdir()
     assert record.main([str(tmp_path / "bag")]) == 2
     assert "exists already" in capsys.readouterr().err
