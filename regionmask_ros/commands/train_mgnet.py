@@ -87,13 +87,13 @@ def _train(args: argparse.Namespace) -> int:
         raise UserError(f"--seed {args.seed}: must be 0 or more")
     if importlib.util.find_spec("torch") is None:
         raise UserError("train_mgnet needs torch, which is not installed: run 'make train-setup' (the extra 'train')")
-    from ..lab.training.session import Session
+    from ..lab.training.session import TrainingSession
 
     network = load_network(find_network(args.network))
     with Outputs([*args.sources, *args.hold_out]) as outputs:
         outputs.folder(args.output)
         outputs.commit()
-    session = Session(args, network, [read_labels(spec_text) for spec_text in args.labels])
+    session = TrainingSession(args, network, [read_labels(spec_text) for spec_text in args.labels])
     try:
         session.run()
     except KeyboardInterrupt:

@@ -32,9 +32,9 @@ def test_networks_equal_vectors_that_torch_computed(kind):
                                          ("paper", (2, 3)), ("paper", (28, 28)), ("paper", (9, 31))])
 def test_networks_equal_torch(kind, shape):
     torch = pytest.importorskip("torch", reason="torch is not installed: run 'make train-setup'")
-    from regionmask_ros.lab.training.model import MODELS
+    from regionmask_ros.lab.training.model import RECIPES
 
-    model, weights = MODELS[kind](0), random_weights(kind, 3)
+    model, weights = RECIPES[kind].model(0), random_weights(kind, 3)
     model.set_weights(weights)
     if kind == "light":
         network, (rows, cols) = LightNetwork(weights, shape), token_grid(shape)

@@ -1,1 +1,1 @@
-"""How MGNet is taught. Only ``torch_model`` and ``trainer`` need torch; nothing outside imports them at its top."""
+"""Training of mask networks. Only ``model``, ``recall``, ``trainer`` and ``session`` need torch."""

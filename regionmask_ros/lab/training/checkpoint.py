@@ -1,6 +1,6 @@
-"""A step of a training is done as a whole or not at all, whenever somebody stops it.
+"""Checkpoints of a training, and steps that are done as a whole or not at all.
 
-The whole state of a training on disk: an ``.npz`` of plain numbers, read as data from anybody.
+A checkpoint is an ``.npz`` of plain numbers, read within limits as untrusted data.
 """
 
 from __future__ import annotations
@@ -11,6 +11,7 @@ import signal
 import threading
 from collections.abc import Iterator, Mapping
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -18,42 +19,36 @@ from ...errors import InvalidFile
 from ...files.outputs import write_whole
 from ...files.safe_read import open_regular, open_zip, read_array
 
-
-@contextlib.contextmanager
-def defer_interrupts() -> Iterator[None]:
-    """Inside the block Ctrl-C and SIGTERM wait; at its end they do what they would have done.
-
-    A step that is broken off has moved some of the weights and not counted: going on from there would end elsewhere.
-    """
-    if threading.current_thread() is not threading.main_thread():
-        yield
-        return
-    waiting = []
-    before = {number: signal.signal(number, lambda *came: waiting.append(came[0]))
-              for number in (signal.SIGINT, signal.SIGTERM)}
-    try:
-        yield
-    finally:
-        for number, handler in before.items():
-            signal.signal(number, handler)
-    if waiting:
-        signal.raise_signal(waiting[0])
-
-
 FILE_KIND = "a checkpoint of train_mgnet"
 MAX_STEPS = 10_000_000
 
 
 def save_checkpoint(path: Path, state: Mapping[str, np.ndarray]) -> None:
-    """The file appears when it is complete. Arrays have two axes at most."""
+    """Writes a checkpoint. The file appears when it is complete.
+
+    Args:
+        path: The file.
+        state: Arrays of two axes at most, by name.
+    """
     content = io.BytesIO()
-    np.savez(content, **state)
+    arrays: dict[str, Any] = dict(state)
+    np.savez(content, **arrays)
     write_whole(path, content.getvalue())
 
 
 def load_checkpoint(path: Path, like: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
-    """like: a state with the arrays that must be there. The length of their first axis may differ for those that grow,
-    whose name begins with ``history``. Raises UserError, one line with file and cause.
+    """Reads a checkpoint.
+
+    Args:
+        path: The file.
+        like: A state with the arrays that must be there. Where a name begins with ``history``, the length of the first
+            axis may differ.
+
+    Returns:
+        The arrays by name.
+
+    Raises:
+        InvalidFile: The file cannot be read, or is from another training.
     """
     try:
         with open_regular(path) as file:
@@ -68,3 +63,25 @@ def load_checkpoint(path: Path, like: Mapping[str, np.ndarray]) -> dict[str, np.
     except InvalidFile as refused:
         raise refused.about(str(path)) from refused
     return found
+
+
+@contextlib.contextmanager
+def defer_interrupts() -> Iterator[None]:
+    """Delays Ctrl-C and SIGTERM to the end of the block.
+
+    A step that is interrupted has changed some of the weights and was not counted: a training that continued from there
+    would end with other weights.
+    """
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    waiting: list[int] = []
+    before = {number: signal.signal(number, lambda number, _: waiting.append(number))
+              for number in (signal.SIGINT, signal.SIGTERM)}
+    try:
+        yield
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+    if waiting:
+        signal.raise_signal(waiting[0])

@@ -1,34 +1,95 @@
-"""Clips in memory: small pictures of every frame, and where objects are in them."""
+"""Clips in memory: small images of every frame, and where objects are in them.
+
+The detections of teacher and detector are kept on disk, so that they run only once over each clip.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+import hashlib
+import io
+import os
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
+from pathlib import Path
 
 import cv2
 import numpy as np
+from tqdm import tqdm
 
 from ...core.frame import Frame
-from .teacher import TeacherLabels
+from ...datasets.labels import ANY, Labels
+from ...errors import InvalidFile, UserError
+from ...files.outputs import write_whole
+from ...files.safe_read import open_regular, open_zip, read_array
+from ...network.graph import Network
+from ...sources import open_source
+from .teacher import COLUMNS, ClipLabels, run_detectors, select_labels
 
 CUT_CHANGE = 28.0
 """Mean change of a thumbnail's grey values from which on a new shot begins; moving cameras stay below 20."""
 
-_THUMBNAIL = (16, 9)
+FILE_KIND = "detections of a teacher"
+_THUMBNAIL_WH = (16, 9)
 
 
 @dataclass(frozen=True)
-class Clip:
-    """pictures: uint8 [n, h, w, 3], RGB. taught: boxes by frame. shot: int64 [n], a number for each shot."""
+class TrainingClip:
+    """A clip to train or to evaluate on.
+
+    Attributes:
+        name: Name of its source.
+        images: uint8 [n, h, w, 3], RGB.
+        labels: Boxes by frame.
+        shot: int64 [n], number of the shot that each frame belongs to.
+    """
 
     name: str
-    pictures: np.ndarray
-    taught: TeacherLabels
+    images: np.ndarray
+    labels: ClipLabels
     shot: np.ndarray
 
 
-def small_images(frames: Iterable[Frame], width: int) -> np.ndarray:
-    """uint8 [n, h, width, 3], RGB: every frame, made smaller; one that is small already keeps its size."""
+def read_clip(path: str, width: int, network: Network, labels: Labels | None, cache: Path) -> TrainingClip:
+    """Reads a clip with its objects: those of the labels or, without any, those that the teacher detects.
+
+    Args:
+        path: A video or a folder of images.
+        width: Largest width of the images in memory, in pixels.
+        network: The detector.
+        labels: Labels of the clip, or None.
+        cache: Folder in which detections are kept.
+
+    Returns:
+        The clip.
+
+    Raises:
+        UserError: The source cannot be read, or there is no object in it.
+    """
+    with open_source(path) as source:
+        name = source.name
+        with tqdm(total=source.frame_count, unit="frame", desc=f"{name}: read", disable=None, leave=False) as progress:
+            images = shrink_frames(_report_progress(source.frames(), progress.update), width)
+        image_wh = source.size_wh
+        teach = labels is None
+        cached = cache / f"{Path(name).stem}.{_digest(path, network, teach)}.npz"
+        found = _read_detections(cached) if cached.exists() else None
+        if found is None:
+            with tqdm(total=len(images), unit="frame", desc=f"{name}: detect", disable=None) as progress:
+                found = run_detectors(network, source.frames(), progress.update, teach)
+            content = io.BytesIO()
+            np.savez_compressed(content, seen=found)
+            write_whole(cached, content.getvalue())
+    cuts = find_cuts(images)
+    clip_labels = select_labels(found, len(images), cuts)
+    if labels is not None:
+        clip_labels = _of_labels(labels, clip_labels, image_wh)
+    if not any(map(len, clip_labels.objects)):
+        raise UserError(f"{path}: no object is {'detected' if teach else 'labelled'} in it; leave it out")
+    return TrainingClip(name, images, clip_labels, label_shots(cuts, len(images)))
+
+
+def shrink_frames(frames: Iterable[Frame], width: int) -> np.ndarray:
+    """Resizes every frame to at most ``width`` pixels across: uint8 [n, h, w, 3], RGB."""
     small = []
     for frame in frames:
         wide, high = frame.size_wh
@@ -39,15 +100,50 @@ def small_images(frames: Iterable[Frame], width: int) -> np.ndarray:
     return np.stack(small)
 
 
-def find_cuts(pictures: np.ndarray) -> np.ndarray:
-    """int64 [m]: first frames of new shots, the very first one excluded. pictures: uint8 [n, h, w, 3]."""
-    thumbs = np.stack([cv2.resize(image, _THUMBNAIL, interpolation=cv2.INTER_AREA) for image in pictures])
+def find_cuts(images: np.ndarray) -> np.ndarray:
+    """First frames of new shots, without the very first one: int64 [m], from uint8 [n, h, w, 3]."""
+    thumbs = np.stack([cv2.resize(image, _THUMBNAIL_WH, interpolation=cv2.INTER_AREA) for image in images])
     change = np.abs(np.diff(thumbs.astype(np.int16), axis=0)).mean(axis=(1, 2, 3))
     return np.flatnonzero(change >= CUT_CHANGE) + 1
 
 
 def label_shots(cuts: np.ndarray, frames: int) -> np.ndarray:
-    """int64 [frames]: 0 for the first shot, 1 for the next."""
+    """Number of the shot that each frame belongs to, from 0: int64 [frames]."""
     starts = np.zeros(frames, np.int64)
     starts[cuts] = 1
-    return starts.cumsum()
+    return np.cumsum(starts)
+
+
+def _report_progress(frames: Iterable[Frame], tick: Callable[[], object]) -> Iterator[Frame]:
+    for frame in frames:
+        yield frame
+        tick()
+
+
+def _of_labels(labels: Labels, detected: ClipLabels, image_wh: tuple[int, int]) -> ClipLabels:
+    """Objects of the labels, with what the detector in use reports."""
+    objects, uncertain = [], []
+    for number in range(len(detected.known)):
+        one = labels.at(number)
+        boxes = np.clip(one.boxes / np.tile(image_wh, 2), 0.0, 1.0).astype(np.float32)
+        unsure = one.ignore | np.array([name == ANY for name in one.names], bool)
+        objects.append(boxes[~unsure])
+        uncertain.append(boxes[unsure])
+    return ClipLabels(tuple(objects), tuple(uncertain), detected.known)
+
+
+def _digest(path: str, network: Network, teach: bool) -> str:
+    """Differs when the file, the network or the use of the teacher does."""
+    found = os.stat(path)
+    text = f"{os.path.realpath(path)} {found.st_size} {found.st_mtime_ns} {network.digest} {teach}"
+    return hashlib.sha256(text.encode("utf-8", "surrogateescape")).hexdigest()[:16]
+
+
+def _read_detections(path: Path) -> np.ndarray | None:
+    """Detections that were kept. None for a damaged file, so that they are made again."""
+    try:
+        with open_regular(path) as file:
+            found = read_array(open_zip(file), "seen", "f", FILE_KIND, max_side=1 << 26)
+    except InvalidFile:
+        return None
+    return found if found.ndim == 2 and found.shape[1] == COLUMNS and np.isfinite(found).all() else None

@@ -1,61 +1,36 @@
-"""What differs between the two networks when they are trained.
-
-How well scores attend the objects that the teacher sees in clips: to choose recipes and thresholds by.
-"""
+"""Recall of a mask network in training: how many objects of the clips its mask attends."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 
 from ...core.grid import RegionGrid, coverage
 from ...mask.mgnet.source import BOX_SCORE, RING_SCORE
-from .clips import Clip
-from .samples import KNOWN_SHARE, whole_frame_sample
+from ..evaluation.mask_recall import KNOWN_SHARE, WHOLE_SHARE
+from .clips import TrainingClip
+from .model import Recipe
+from .samples import whole_frame_sample
 
-
-@dataclass(frozen=True)
-class Kind:
-    """cell_px: side of a scored cell in the network's own picture. channels: of it; 4 with the change, 3 without.
-
-    grids: rows and columns of cells of the pictures that it is trained with, one chosen by chance for every batch.
-    picture_width: of the frames kept in memory. batch: samples of a step. rate: highest learning rate.
-    """
-
-    cell_px: int
-    channels: int
-    grids: tuple[tuple[int, int], ...]
-    image_width: int
-    batch: int
-    rate: float
-
-    def size_hw(self, grid: tuple[int, int]) -> tuple[int, int]:
-        """Height and width of the network's picture."""
-        return grid[0] * self.cell_px, grid[1] * self.cell_px
-
-
-KINDS: Mapping[str, Kind] = {
-    "light": Kind(4, 4, ((24, 32), (20, 36), (16, 48), (28, 28)), 320, 16, 3e-3),
-    "paper": Kind(16, 3, ((28, 28), (24, 32), (20, 36), (16, 48)), 480, 4, 6e-4),
-}
-
-
-WHOLE_SHARE = 0.8
 MIN_HEIGHT = 0.033
-"""Of the picture: 24 pixels of 720."""
+"""Height of the smallest object that counts, as a share of the image: 24 pixels of 720."""
 
-UNIT = (1, 1)
 FRAMES_PER_CLIP = 60
-_FINE = RegionGrid(180, 320)
+_UNIT_WH = (1, 1)
+_FINE_GRID = RegionGrid(180, 320)
 
 
 @dataclass(frozen=True)
-class Outcome:
-    """recall, newcomers: percent of objects attended, network and boxes together, at the wanted masked share.
+class RecallResult:
+    """Percentages of objects that are attended at the wanted masked share; 0 where there are none.
 
-    alone: recall of the network without boxes. 0 where there are no objects. threshold: of scores with boxes.
+    Attributes:
+        recall: Of all objects, with network and boxes.
+        newcomers: Of objects that the last boxes do not cover, with network and boxes.
+        alone: Of all objects, with the network alone.
+        threshold: The threshold of the scores of network and boxes.
     """
 
     recall: float
@@ -64,36 +39,52 @@ class Outcome:
     threshold: float
 
 
-def judge(clips: Sequence[Clip], kind: Kind, scores: Callable[[np.ndarray], np.ndarray], masked: float) -> Outcome:
-    """scores: from uint8 [4, h, w] to float32 [rows, cols], 0 to 1. masked: share, 0 to 1, over all clips."""
-    seen = []
+def measure_recall(clips: Sequence[TrainingClip], recipe: Recipe, scores: Callable[[np.ndarray], np.ndarray],
+                   masked: float) -> RecallResult:
+    """Measures the recall on whole frames of clips.
+
+    Args:
+        clips: At least one.
+        recipe: Of the network.
+        scores: Makes scores, float32 [rows, cols], 0 to 1, from an input, uint8 [4, h, w].
+        masked: Share of the cells of all clips that is masked, 0 to 1.
+
+    Returns:
+        The result for this network.
+    """
+    frames = []
     for clip in clips:
-        grid = _fitting(kind, clip)
-        for number in np.unique(np.linspace(1, len(clip.pictures) - 1, FRAMES_PER_CLIP).astype(int)):
-            sample = whole_frame_sample(clip, int(number), kind.size_hw(grid), grid)
-            known = clip.taught.known[number - 1]
-            seen.append((clip.taught.objects[number], known, scores(sample.values)))
-    boxed = [score + _boxes(known, score.shape) for _, known, score in seen]
-    threshold = float(np.quantile(np.concatenate([one.ravel() for one in boxed]), masked))
-    own = float(np.quantile(np.concatenate([score.ravel() for _, _, score in seen]), masked))
-    kept, alone, new = [], [], []
-    for (objects, known, score), both in zip(seen, boxed):
-        objects = objects[objects[:, 3] - objects[:, 1] >= MIN_HEIGHT]
-        kept.append(coverage(objects, both > threshold, UNIT) >= WHOLE_SHARE)
-        alone.append(coverage(objects, score > own, UNIT) >= WHOLE_SHARE)
-        new.append(coverage(objects, _FINE.cover(known, UNIT), UNIT) < KNOWN_SHARE)
-    whole_ones, newcomers = np.concatenate(kept), np.concatenate(new)
-    return Outcome(_percent(whole_ones), _percent(whole_ones[newcomers]), _percent(np.concatenate(alone)), threshold)
+        grid = _nearest_grid(recipe, clip)
+        for number in np.unique(np.linspace(1, len(clip.images) - 1, FRAMES_PER_CLIP).astype(int)):
+            sample = whole_frame_sample(clip, int(number), recipe.size_hw(grid), grid)
+            known = clip.labels.known[number - 1]
+            network = scores(sample.values)
+            frames.append((clip.labels.objects[number], known, network, network + _box_scores(known, network.shape)))
+    threshold = _quantile([both for *_, both in frames], masked)
+    threshold_alone = _quantile([network for _, _, network, _ in frames], masked)
+    attended, alone, new = [], [], []
+    for boxes, known, network, both in frames:
+        objects = boxes[boxes[:, 3] - boxes[:, 1] >= MIN_HEIGHT]
+        attended.append(coverage(objects, both > threshold, _UNIT_WH) >= WHOLE_SHARE)
+        alone.append(coverage(objects, network > threshold_alone, _UNIT_WH) >= WHOLE_SHARE)
+        new.append(coverage(objects, _FINE_GRID.cover(known, _UNIT_WH), _UNIT_WH) < KNOWN_SHARE)
+    hits, newcomers = np.concatenate(attended), np.concatenate(new)
+    return RecallResult(_percent(hits), _percent(hits[newcomers]), _percent(np.concatenate(alone)), threshold)
 
 
-def _fitting(kind: Kind, clip: Clip) -> tuple[int, int]:
-    height, width = clip.pictures.shape[1:3]
-    return min(kind.grids, key=lambda grid: abs(np.log(grid[1] / grid[0] * height / width)))
+def _nearest_grid(recipe: Recipe, clip: TrainingClip) -> tuple[int, int]:
+    """The recipe's grid whose shape is nearest to that of the clip's images."""
+    height, width = clip.images.shape[1:3]
+    return min(recipe.grids, key=lambda grid: float(abs(np.log(grid[1] / grid[0] * height / width))))
 
 
-def _boxes(known: np.ndarray, shape: tuple[int, int]) -> np.ndarray:
-    near, inside = (RegionGrid(*shape).cover(known, UNIT, ring) for ring in (1, 0))
+def _box_scores(known: np.ndarray, shape: tuple[int, int]) -> np.ndarray:
+    near, inside = (RegionGrid(*shape).cover(known, _UNIT_WH, ring) for ring in (1, 0))
     return np.float32(RING_SCORE) * near + np.float32(BOX_SCORE - RING_SCORE) * inside
+
+
+def _quantile(scores: Sequence[np.ndarray], share: float) -> float:
+    return float(np.quantile(np.concatenate([one.ravel() for one in scores]), share))
 
 
 def _percent(hits: np.ndarray) -> float:

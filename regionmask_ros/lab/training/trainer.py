@@ -1,18 +1,19 @@
-"""What a training brings down: cells that are judged wrongly, and objects that would be cut.
+"""Training of a mask network: the loss, and steps that a seed decides.
 
-A mask is good when it leaves objects whole at a low price. An object is whole when four fifths of its box are attended,
-so what counts is the score that a fifth of its box does not reach, and the price is the share of the picture that lies
-above the mark. Cells are judged one by one besides: that teaches much faster, and keeps what lies below the mark in a
-sensible order.
+A mask is good when it attends whole objects at a low price. An object counts as whole when four fifths of its box are
+attended; so the loss has the score that a fifth of its box stays below, and as the price the share of the image that
+lies above a mark. It also has each cell by itself: that makes the training much faster, and gives the cells below the
+mark a sensible order.
 
-The training itself. Every step draws its samples from the seed and its own number, so that a run which was stopped
-and goes on ends where it would have ended anyway.
+Each step draws its samples from the seed and its own number, so a training that was stopped and resumed ends with the
+weights with which it would have ended anyway.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import astuple, dataclass
+from typing import Any
 
 import cv2
 import numpy as np
@@ -22,48 +23,79 @@ from torch.nn import functional
 from ...mask.mgnet.kernels import MEAN, SCALE
 from ...mask.mgnet.source import region_scores
 from ...mask.mgnet.weights import MaskWeights
-from .clips import Clip
-from .model import MODELS
-from .recall import KINDS, Outcome, judge
+from .clips import TrainingClip
+from .model import RECIPES
+from .recall import RecallResult, measure_recall
 from .samples import Sample, draw_sample, join_halves
 
 SPARED_SHARE = 0.2
-"""Of a box that need not be attended."""
+"""Share of a box that need not be attended."""
 
 OBJECTS_WEIGHT = 0.3
-"""Of objects and the price, beside that of cells."""
+"""Weight of objects and price, relative to that of cells."""
 
 MARK, SOFTNESS = -1.0, 0.7
-"""Logit above which a cell counts as attended, and over how many logits the step is spread."""
+"""Logit above which a cell counts as attended, and the width of this step in logits."""
 
 PRICE = 1.2
-"""Of attending all of the picture, in objects lost. About 40 % of the cells are then attended."""
+"""Price of attending the whole image, in objects lost. About 40 % of the cells are then attended."""
+
+WARM_UP = 200
+"""Steps over which the learning rate rises."""
+
+MIN_RATE = 0.02
+"""Learning rate at the end, relative to the highest."""
+
+DECAY, MAX_NORM = 0.02, 1.0
+AVERAGE, AVERAGE_START = 0.998, 20
+"""The weights that are kept are a moving mean over about the last 500 steps."""
+
+OBJECT_FRAME_SHARE = 0.5
+"""Share of samples drawn from frames with objects; the others come from all frames, each clip equally often."""
+
+SPLIT_SHARE = 0.3
+"""Share of samples that show two places side by side."""
 
 _AROUND = (-1, 0, 1)
-"""The deciding cell and its neighbours in order: their mean, so that one cell is not pulled at alone."""
+"""The deciding cell and its neighbours in order: their mean spreads the gradient over three cells."""
+
+_MOMENTS = ("exp_avg", "exp_avg_sq")
 
 
 def compute_loss(logits: torch.Tensor, samples: Sequence[Sample]) -> torch.Tensor:
-    """logits: [batch, rows, cols], of these samples, which have cells of the same rows and columns."""
+    """Computes the loss of a batch.
+
+    Args:
+        logits: [batch, rows, cols], of the network.
+        samples: Those of the batch; all have the same rows and columns of cells.
+
+    Returns:
+        The loss, a scalar.
+    """
     target, weight = (torch.from_numpy(np.stack([getattr(one, name) for one in samples]))
                       for name in ("target", "weight"))
     cells = functional.binary_cross_entropy_with_logits(logits, target, reduction="none")
-    judged = (weight > 0).to(logits.dtype)
-    price = (torch.sigmoid((logits - MARK) / SOFTNESS) * judged).sum() / judged.sum().clamp(min=1.0)
+    counted = (weight > 0).to(logits.dtype)
+    price = (torch.sigmoid((logits - MARK) / SOFTNESS) * counted).sum() / counted.sum().clamp(min=1.0)
     loss = (cells * weight).sum() / weight.sum().clamp(min=1.0) + OBJECTS_WEIGHT * PRICE * price
     worth = torch.from_numpy(np.concatenate([one.worth for one in samples]))
     if len(worth):
         image = torch.from_numpy(np.repeat(np.arange(len(samples)), [len(one.worth) for one in samples]))
         covered = torch.from_numpy(np.concatenate([one.covered for one in samples]))
-        lost = functional.softplus((MARK - deciding(logits[image], covered)) / SOFTNESS)
+        lost = functional.softplus((MARK - deciding_logits(logits[image], covered)) / SOFTNESS)
         loss = loss + OBJECTS_WEIGHT * (lost * worth).sum() / worth.sum()
     return loss
 
 
-def deciding(logits: torch.Tensor, covered: torch.Tensor) -> torch.Tensor:
-    """[n]: the logit that ``SPARED_SHARE`` of each object's box does not reach.
+def deciding_logits(logits: torch.Tensor, covered: torch.Tensor) -> torch.Tensor:
+    """The logit that ``SPARED_SHARE`` of each object's box stays below.
 
-    logits: [n, rows, cols]. covered: the same shape, share of each cell that the object covers, not all 0.
+    Args:
+        logits: [n, rows, cols], for each object those of its image.
+        covered: [n, rows, cols], share of each cell that the object covers, not all 0.
+
+    Returns:
+        [n].
     """
     logits, covered = logits.flatten(1), covered.flatten(1)
     order = logits.detach().masked_fill(covered == 0, float("inf")).argsort(dim=1)
@@ -73,23 +105,16 @@ def deciding(logits: torch.Tensor, covered: torch.Tensor) -> torch.Tensor:
     return logits.gather(1, order.gather(1, torch.minimum(place.clamp(min=0), last))).mean(dim=1)
 
 
-WARM_UP = 200
-DECAY, CLIP_NORM = 0.02, 1.0
-AVERAGE, AVERAGE_START = 0.998, 20
-"""Weights that are kept are a moving mean over the last 500 steps or so."""
-
-SHOWN_SHARE = 0.5
-"""Share of samples drawn among frames that show something; the others are spread evenly over the clips."""
-
-SPLIT_SHARE = 0.3
-"""Share of samples that show two places side by side."""
-
-MIN_RATE = 0.02
-
-
 @dataclass(frozen=True)
-class Plan:
-    """architecture: ``light`` or ``paper``. steps: in all. masked: share at which recall is judged, 0 to 1."""
+class TrainingPlan:
+    """What decides the result of a training, apart from the clips.
+
+    Attributes:
+        architecture: ``light`` or ``paper``.
+        steps: Steps in all.
+        seed: Of initial weights and samples.
+        masked: Masked share at which the recall is measured, 0 to 1.
+    """
 
     architecture: str
     steps: int
@@ -98,31 +123,42 @@ class Plan:
 
 
 class Trainer:
-    """clips: to learn from. held_out: to look at only; judged where it is empty are the clips themselves.
+    """One training.
 
-    losses: float, one a step. outcomes: (step, outcome), from ``look``.
+    Args:
+        plan: What is trained, and how long.
+        clips: Clips to train on.
+        held_out: Clips to evaluate on; where there are none, the clips to train on are used.
+
+    Attributes:
+        step: Number of steps done.
+        losses: Loss of each step.
+        outcomes: Step and result of each evaluation.
     """
 
-    def __init__(self, plan: Plan, clips: Sequence[Clip], held_out: Sequence[Clip]) -> None:
+    def __init__(self, plan: TrainingPlan, clips: Sequence[TrainingClip], held_out: Sequence[TrainingClip]
+                 ) -> None:
         torch.set_num_threads(1)
-        self.plan, self.kind = plan, KINDS[plan.architecture]
-        self._clips, self._judged = clips, held_out or clips
-        self._shown = [(clip, t) for clip in clips for t, boxes in enumerate(clip.taught.objects) if len(boxes)]
-        self._model, self._mean = (MODELS[plan.architecture](plan.seed) for _ in range(2))
-        self._optimiser = torch.optim.AdamW(self._model.parameters(), lr=self.kind.rate, weight_decay=DECAY)
-        self.step, self.losses, self.outcomes = 0, [], []
+        self.plan, self.recipe = plan, RECIPES[plan.architecture]
+        self._clips, self._held_out = clips, held_out or clips
+        self._with_objects = [(clip, t) for clip in clips for t, boxes in enumerate(clip.labels.objects) if len(boxes)]
+        self._model, self._mean = (self.recipe.model(plan.seed) for _ in range(2))
+        self._optimiser = torch.optim.AdamW(self._model.parameters(), lr=self.recipe.rate, weight_decay=DECAY)
+        self.step = 0
+        self.losses: list[float] = []
+        self.outcomes: list[tuple[int, RecallResult]] = []
 
     def advance(self) -> float:
-        """One step. Returns its loss."""
-        rate = self.kind.rate * min(1.0, (self.step + 1) / WARM_UP) * self._cosine()
+        """Does one step and returns its loss."""
+        rate = self.recipe.rate * min(1.0, (self.step + 1) / WARM_UP) * self._cosine()
         for group in self._optimiser.param_groups:
             group["lr"] = rate
         samples = self._batch(np.random.default_rng([self.plan.seed, self.step]))
-        values = _shown_to_network(np.stack([sample.values[:self.kind.channels] for sample in samples]))
+        values = _as_input(np.stack([sample.values[:self.recipe.channels] for sample in samples]))
         loss = compute_loss(self._model(values), samples)
         self._optimiser.zero_grad()
         loss.backward()
-        torch.nn.utils.clip_grad_norm_(self._model.parameters(), CLIP_NORM)
+        torch.nn.utils.clip_grad_norm_(self._model.parameters(), MAX_NORM)
         self._optimiser.step()
         self.step += 1
         keep = min(AVERAGE, self.step / (self.step + AVERAGE_START))
@@ -132,71 +168,72 @@ class Trainer:
         self.losses.append(loss.item())
         return self.losses[-1]
 
-    def look(self) -> Outcome:
-        """Judges the mean of the weights on the held-out clips."""
-        outcome = judge(self._judged, self.kind, self._scores, self.plan.masked)
+    def evaluate(self) -> RecallResult:
+        """Measures the recall of the mean weights on the held-out clips."""
+        outcome = measure_recall(self._held_out, self.recipe, self._scores, self.plan.masked)
         self.outcomes.append((self.step, outcome))
         return outcome
 
     def weights(self) -> MaskWeights:
-        """The mean of the weights, and the threshold of the last look."""
+        """The mean weights, and the threshold of the last evaluation."""
         return MaskWeights(self.plan.architecture, self._mean.weights(), self.outcomes[-1][1].threshold)
 
     def state(self) -> dict[str, np.ndarray]:
-        """All that ``restore`` needs, by name."""
-        state = {"step": np.int64(self.step), "steps": np.int64(self.plan.steps), "seed": np.int64(self.plan.seed),
-                 "history.losses": np.array(self.losses, np.float64),
-                 "history.outcomes": np.array([(step, *vars(one).values()) for step, one in self.outcomes],
-                                              np.float64).reshape(-1, 5)}
+        """All that ``restore`` needs: arrays by name."""
+        state: dict[str, Any] = {
+            "step": np.int64(self.step), "steps": np.int64(self.plan.steps), "seed": np.int64(self.plan.seed),
+            "history.losses": np.array(self.losses, np.float64),
+            "history.outcomes": np.array([(step, *astuple(one)) for step, one in self.outcomes], float).reshape(-1, 5),
+        }
         for name in self._model.shapes:
-            value, mean = self._model.of(name), self._mean.of(name)
+            value, mean = self._model.parameter(name), self._mean.parameter(name)
             moments = self._optimiser.state.get(value) or {key: torch.zeros_like(value) for key in _MOMENTS}
             parts = {"model": value, "mean": mean, **{key: moments[key] for key in _MOMENTS}}
             state |= {f"{part}.{name}": tensor.detach().numpy().copy() for part, tensor in parts.items()}
         return state
 
     def restore(self, state: dict[str, np.ndarray]) -> None:
-        """Goes on where a run of the same plan was."""
+        """Continues from the state of a training of the same plan."""
         self.step = int(state["step"])
         self.losses = state["history.losses"].tolist()
-        self.outcomes = [(int(row[0]), Outcome(*map(float, row[1:]))) for row in state["history.outcomes"]]
+        self.outcomes = [(int(row[0]), RecallResult(*map(float, row[1:]))) for row in state["history.outcomes"]]
         for part, model in (("model", self._model), ("mean", self._mean)):
             model.set_weights({name: state[f"{part}.{name}"] for name in model.shapes})
         for name in self._model.shapes:
             moments = {key: torch.from_numpy(np.array(state[f"{key}.{name}"], np.float32)) for key in _MOMENTS}
-            self._optimiser.state[self._model.of(name)] = {"step": torch.tensor(float(self.step)), **moments}
+            self._optimiser.state[self._model.parameter(name)] = {"step": torch.tensor(float(self.step)), **moments}
 
     def _cosine(self) -> float:
+        """Learning rate relative to the highest, after the warm-up."""
         done = min(1.0, self.step / self.plan.steps)
-        return MIN_RATE + (1.0 - MIN_RATE) * 0.5 * (1.0 + np.cos(np.pi * done))
+        return MIN_RATE + (1.0 - MIN_RATE) * 0.5 * (1.0 + float(np.cos(np.pi * done)))
 
     def _batch(self, rng: np.random.Generator) -> list[Sample]:
-        grid = self.kind.grids[rng.integers(len(self.kind.grids))]
-        return [self._sample(grid, rng) for _ in range(self.kind.batch)]
+        grid = self.recipe.grids[rng.integers(len(self.recipe.grids))]
+        return [self._sample(grid, rng) for _ in range(self.recipe.batch)]
 
     def _sample(self, grid: tuple[int, int], rng: np.random.Generator) -> Sample:
         if rng.random() < SPLIT_SHARE:
             half = grid[0], grid[1] // 2
-            return join_halves(self._drawn(half, rng), self._drawn(half, rng))
-        return self._drawn(grid, rng)
+            return join_halves(self._draw(half, rng), self._draw(half, rng))
+        return self._draw(grid, rng)
 
-    def _drawn(self, grid: tuple[int, int], rng: np.random.Generator) -> Sample:
-        if self._shown and rng.random() < SHOWN_SHARE:
-            clip, number = self._shown[rng.integers(len(self._shown))]
+    def _draw(self, grid: tuple[int, int], rng: np.random.Generator) -> Sample:
+        if self._with_objects and rng.random() < OBJECT_FRAME_SHARE:
+            clip, number = self._with_objects[rng.integers(len(self._with_objects))]
         else:
-            clip = self._clips[rng.integers(len(self._clips))]
-            number = int(rng.integers(len(clip.pictures)))
-        return draw_sample(clip, number, self.kind.size_hw(grid), grid, rng)
+            clip = self._clips[int(rng.integers(len(self._clips)))]
+            number = int(rng.integers(len(clip.images)))
+        return draw_sample(clip, number, self.recipe.size_hw(grid), grid, rng)
 
     def _scores(self, values: np.ndarray) -> np.ndarray:
+        """Scores of the mean weights, float32 [rows, cols], for an input, uint8 [4, h, w]."""
         with torch.no_grad():
-            logits = self._mean(_shown_to_network(values[None, :self.kind.channels]))[0].numpy()
+            logits = self._mean(_as_input(values[None, :self.recipe.channels]))[0].numpy()
         change = cv2.resize(values[3], logits.shape[::-1], interpolation=cv2.INTER_AREA)
         return region_scores(logits, change.astype(np.float32) / np.float32(255.0))
 
 
-_MOMENTS = ("exp_avg", "exp_avg_sq")
-
-
-def _shown_to_network(values: np.ndarray) -> torch.Tensor:
+def _as_input(values: np.ndarray) -> torch.Tensor:
+    """The numbers that a network sees, from uint8."""
     return (torch.from_numpy(values).float() / 255.0 - MEAN) * SCALE

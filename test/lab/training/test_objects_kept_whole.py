@@ -1,4 +1,4 @@
-"""What a training brings down: the cell that decides about an object, and what follows from it."""
+"""The loss of a training: the cell that decides whether an object is whole, and the terms built on it."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from regionmask_ros.lab.training.samples import Sample
 
 torch = pytest.importorskip("torch", reason="torch is not installed: run 'make train-setup'")
 
-from regionmask_ros.lab.training.trainer import MARK, SPARED_SHARE, compute_loss, deciding  # noqa: E402
+from regionmask_ros.lab.training.trainer import MARK, SPARED_SHARE, compute_loss, deciding_logits  # noqa: E402
 
 ROWS, COLS = 6, 8
 
@@ -29,13 +29,13 @@ def sample(*boxes: tuple[int, int, int, int]) -> Sample:
 
 @settings(deadline=None)
 @given(st.integers(0, 2**31), st.integers(1, 5))
-def test_above_the_deciding_score_an_object_is_whole_and_below_it_is_cut(seed, count):
+def test_a_threshold_below_the_deciding_logit_leaves_an_object_whole_and_one_above_cuts_it(seed, count):
     rng = np.random.default_rng(seed)
     scores = rng.permutation(ROWS * COLS).reshape(ROWS, COLS).astype(np.float32)
     low = rng.integers(0, (COLS - 2, ROWS - 2), (count, 2))
     boxes = np.concatenate([low, low + rng.integers(2, (COLS, ROWS), (count, 2))], axis=1).clip(0, (COLS, ROWS) * 2)
     one = sample(*map(tuple, boxes))
-    marks = deciding(torch.from_numpy(np.stack([scores] * count)), torch.from_numpy(one.covered)).numpy()
+    marks = deciding_logits(torch.from_numpy(np.stack([scores] * count)), torch.from_numpy(one.covered)).numpy()
     for box, mark, covered in zip(boxes, marks, one.covered):
         # The mean of three neighbours in order lies between the cells beside the deciding one.
         inside = np.sort(scores[covered > 0])
@@ -48,7 +48,7 @@ def test_above_the_deciding_score_an_object_is_whole_and_below_it_is_cut(seed, c
             assert cut <= 1.0 - SPARED_SHARE + 1e-6
 
 
-def test_a_hole_in_an_object_costs_and_so_does_attending_everything():
+def test_a_hole_in_an_object_and_attending_everything_both_cost():
     one = sample((1, 1, 6, 5))
     good = torch.where(torch.from_numpy(one.target) > 0, MARK + 3.0, MARK - 3.0)
     holed = good.clone()
@@ -57,15 +57,15 @@ def test_a_hole_in_an_object_costs_and_so_does_attending_everything():
     assert losses[0] < min(losses[1:]) - 0.1
 
 
-def test_the_gradient_lifts_the_deciding_cells_alone():
+def test_the_gradient_reaches_the_deciding_cells_only():
     one = sample((0, 0, 5, 2))
     logits = torch.arange(ROWS * COLS, dtype=torch.float32).reshape(1, ROWS, COLS).requires_grad_()
-    deciding(logits, torch.from_numpy(one.covered)).sum().backward()
+    deciding_logits(logits, torch.from_numpy(one.covered)).sum().backward()
     # Ten cells: the third of them reaches a share of 0.3, the second 0.2.
     np.testing.assert_array_equal(np.flatnonzero(logits.grad[0].numpy()), [0, 1, 2])
 
 
-def test_pictures_without_objects_have_a_loss_too():
+def test_samples_without_objects_have_a_loss():
     nothing = sample()
     loss = compute_loss(torch.zeros(2, ROWS, COLS), [nothing, nothing])
     assert 0.0 < float(loss) < 5.0

@@ -1,4 +1,4 @@
-"""What the teacher is believed, and where its objects come to lie in a sample."""
+"""Which detections of the teacher become objects, and where objects lie in a sample."""
 
 from __future__ import annotations
 
@@ -7,45 +7,45 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from regionmask_ros.lab.training.clips import Clip, find_cuts, label_shots
+from regionmask_ros.lab.training.clips import TrainingClip, find_cuts, label_shots
 from regionmask_ros.lab.training.samples import draw_sample, join_halves, whole_frame_sample
-from regionmask_ros.lab.training.teacher import TeacherLabels, select_labels
+from regionmask_ros.lab.training.teacher import ClipLabels, select_labels
 
 BOX = (0.2, 0.2, 0.3, 0.4)
 
 
-def said(*rows) -> np.ndarray:
-    """rows: (frame, box, score, teacher or not)"""
+def detections(*rows) -> np.ndarray:
+    """Each row: (frame, box, score, whether the teacher's)."""
     return np.array([(frame, *box, score, teacher) for frame, box, score, teacher in rows], np.float32).reshape(-1, 7)
 
 
-def counts(seen: np.ndarray, frames: int = 5, cuts=()) -> tuple[list[int], list[int]]:
-    taught = select_labels(seen, frames, cuts)
-    return [len(boxes) for boxes in taught.objects], [len(boxes) for boxes in taught.uncertain]
+def counts(found: np.ndarray, frames: int = 5, cuts=()) -> tuple[list[int], list[int]]:
+    labels = select_labels(found, frames, cuts)
+    return [len(boxes) for boxes in labels.objects], [len(boxes) for boxes in labels.uncertain]
 
 
-def test_a_box_counts_when_its_neighbours_say_the_same():
-    alone = said((2, BOX, 0.5, 1))
-    assert counts(alone) == ([0] * 5, [0, 0, 1, 0, 0]), "doubtful: neither an object nor none"
-    thrice = said((1, BOX, 0.5, 1), (2, BOX, 0.5, 1), (3, BOX, 0.5, 1))
+def test_a_box_is_an_object_when_neighbouring_frames_have_it():
+    alone = detections((2, BOX, 0.5, 1))
+    assert counts(alone) == ([0] * 5, [0, 0, 1, 0, 0]), "uncertain: neither an object nor background"
+    thrice = detections((1, BOX, 0.5, 1), (2, BOX, 0.5, 1), (3, BOX, 0.5, 1))
     assert counts(thrice)[0] == [0, 1, 1, 1, 0]
     assert counts(thrice, cuts=[2])[0] == [0, 0, 0, 0, 0] or counts(thrice, cuts=[2])[0] == [0, 0, 1, 1, 0]
-    elsewhere = said((1, BOX, 0.5, 1), (2, (0.6, 0.6, 0.7, 0.9), 0.5, 1), (3, BOX, 0.5, 1))
+    elsewhere = detections((1, BOX, 0.5, 1), (2, (0.6, 0.6, 0.7, 0.9), 0.5, 1), (3, BOX, 0.5, 1))
     assert counts(elsewhere)[0] == [0, 0, 0, 0, 0]
-    sure = said((1, BOX, 0.7, 1), (2, BOX, 0.2, 1))
-    assert counts(sure)[0] == [0, 1, 0, 0, 0], "a confident one needs one neighbour, however weak"
+    sure = detections((1, BOX, 0.7, 1), (2, BOX, 0.2, 1))
+    assert counts(sure)[0] == [0, 1, 0, 0, 0], "a box with a high score needs one neighbour, however weak"
 
 
-def test_large_weak_boxes_are_dropped_altogether():
+def test_large_weak_boxes_are_dropped():
     large = (0.0, 0.3, 1.0, 1.0)
     rows = [(frame, large, 0.5, 1) for frame in range(5)]
-    assert counts(said(*rows)) == ([0] * 5, [0] * 5)
-    assert counts(said(*[(frame, large, 0.8, 1) for frame in range(5)]))[0] == [1] * 5
+    assert counts(detections(*rows)) == ([0] * 5, [0] * 5)
+    assert counts(detections(*[(frame, large, 0.8, 1) for frame in range(5)]))[0] == [1] * 5
 
 
-def test_what_the_detector_in_use_reports_is_known_and_teaches_nothing():
-    taught = select_labels(said((0, BOX, 0.9, 0), (1, BOX, 0.9, 0), (2, BOX, 0.9, 0)), 3)
-    assert [len(boxes) for boxes in taught.known] == [1, 1, 1] and not any(map(len, taught.objects))
+def test_detections_of_the_detector_in_use_are_known_and_no_objects():
+    labels = select_labels(detections((0, BOX, 0.9, 0), (1, BOX, 0.9, 0), (2, BOX, 0.9, 0)), 3)
+    assert [len(boxes) for boxes in labels.known] == [1, 1, 1] and not any(map(len, labels.objects))
 
 
 def test_cuts_are_found():
@@ -56,8 +56,8 @@ def test_cuts_are_found():
 
 
 @pytest.fixture(scope="module")
-def clip() -> Clip:
-    """A bright square walks over darkness; the teacher knows it exactly."""
+def clip() -> TrainingClip:
+    """A bright square moves over a dark background; its labels are exact."""
     frames, boxes = [], []
     for t in range(12):
         image = np.full((180, 320, 3), 30, np.uint8)
@@ -66,14 +66,14 @@ def clip() -> Clip:
         frames.append(image)
         boxes.append(np.array([[x / 320, 60 / 180, (x + 50) / 320, 110 / 180]], np.float32))
     nothing = tuple(np.zeros((0, 4), np.float32) for _ in boxes)
-    return Clip("square", np.stack(frames), TeacherLabels(tuple(boxes), nothing, nothing), np.zeros(12, np.int64))
+    return TrainingClip("square", np.stack(frames), ClipLabels(tuple(boxes), nothing, nothing), np.zeros(12, np.int64))
 
 
 CELLS, SIZE = (20, 36), (80, 144)
 
 
 @given(st.integers(0, 11), st.integers(0, 2**31))
-def test_the_target_lies_on_the_object_however_the_picture_is_bent(clip, number, seed):
+def test_the_target_lies_on_the_object_in_every_random_geometry(clip, number, seed):
     sample = draw_sample(clip, number, SIZE, CELLS, np.random.default_rng(seed))
     assert sample.values.shape == (4, *SIZE) and sample.values.dtype == np.uint8
     assert sample.target.shape == sample.weight.shape == CELLS and 0.0 <= sample.target.min()
@@ -84,7 +84,7 @@ def test_the_target_lies_on_the_object_however_the_picture_is_bent(clip, number,
         assert brightness[inner].mean() > brightness[outer].mean() + 0.4 * (brightness.max() - brightness.min())
 
 
-def test_the_whole_frame_has_its_target_and_its_change(clip):
+def test_a_whole_frame_has_its_target_and_its_change(clip):
     sample = whole_frame_sample(clip, 5, SIZE, CELLS)
     rows, cols = np.nonzero(sample.target == 1.0)
     # 50 pixels of 180 down and of 320 across, on a grid of 20x36.

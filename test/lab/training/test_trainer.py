@@ -1,4 +1,4 @@
-"""Training needs torch; without it the command says so in one line."""
+"""Training of a mask network, and the command `train_mgnet`."""
 
 from __future__ import annotations
 
@@ -14,15 +14,15 @@ import pytest
 from regionmask_ros.commands.train_mgnet import main
 from regionmask_ros.errors import UserError
 from regionmask_ros.lab.training.checkpoint import defer_interrupts, load_checkpoint, save_checkpoint
-from regionmask_ros.lab.training.clips import Clip
-from regionmask_ros.lab.training.teacher import TeacherLabels
+from regionmask_ros.lab.training.clips import TrainingClip
+from regionmask_ros.lab.training.teacher import ClipLabels
 from regionmask_ros.mask.mgnet.weights import load_weights
 
 needs_torch = pytest.mark.skipif(
     importlib.util.find_spec("torch") is None, reason="torch is not installed: run 'make train-setup'")
 
 
-def test_without_torch_one_line_tells_what_to_do(capsys, monkeypatch, make_clip, tmp_path):
+def test_without_torch_one_line_says_how_to_install_it(capsys, monkeypatch, make_clip, tmp_path):
     find = importlib.util.find_spec
     monkeypatch.setattr(importlib.util, "find_spec", lambda name, *rest: None if name == "torch" else find(name, *rest))
     assert main([make_clip(3, 2), "--output", str(tmp_path / "out")]) == 2
@@ -31,7 +31,7 @@ def test_without_torch_one_line_tells_what_to_do(capsys, monkeypatch, make_clip,
     assert not (tmp_path / "out").exists()
 
 
-@pytest.mark.parametrize("arguments, said", [
+@pytest.mark.parametrize("arguments, message", [
     ([], "give videos to learn from"), (["a.mp4"], "give videos to learn from"),
     (["a.mp4", "--output", "o", "--labels", "csv:a", "--labels", "csv:b"], "1 sources but 2 --labels"),
     (["a.mp4", "--output", "o", "--steps", "0"], "--steps 0"), (["a.mp4", "--output", "o", "--seed", "-1"], "--seed"),
@@ -40,13 +40,13 @@ def test_without_torch_one_line_tells_what_to_do(capsys, monkeypatch, make_clip,
     (["--score", "csv:b", "--weights", "light=x.npz"], "give it a name of its own"),
     (["--score", "csv:b", "--weights", "x.npz"], "x.npz: no such file"),
 ])
-def test_what_makes_no_sense_is_refused(arguments, said, capsys):
+def test_arguments_that_do_not_fit_are_refused_in_one_line(arguments, message, capsys):
     assert main(arguments) == 2
     error = capsys.readouterr().err
-    assert said in error and error.count("\n") == 1
+    assert message in error and error.count("\n") == 1
 
 
-def clip(name: str, seed: int, frames: int = 6) -> Clip:
+def clip(name: str, seed: int, frames: int = 6) -> TrainingClip:
     """A bright square on noise."""
     rng = np.random.default_rng(seed)
     images = rng.integers(0, 90, (frames, 90, 160, 3)).astype(np.uint8)
@@ -56,22 +56,22 @@ def clip(name: str, seed: int, frames: int = 6) -> Clip:
         images[t, y:y + 40, x:x + 30] = 230
         boxes.append(np.array([[x / 160, y / 90, (x + 30) / 160, (y + 40) / 90]], np.float32))
     nothing = tuple(np.zeros((0, 4), np.float32) for _ in boxes)
-    return Clip(name, images, TeacherLabels(tuple(boxes), nothing, nothing), np.zeros(frames, np.int64))
+    return TrainingClip(name, images, ClipLabels(tuple(boxes), nothing, nothing), np.zeros(frames, np.int64))
 
 
 @needs_torch
 @pytest.mark.parametrize("architecture, steps", [("light", 4), ("paper", 2)])
-def test_a_run_that_was_stopped_ends_where_it_would_have_ended(architecture, steps, tmp_path):
-    from regionmask_ros.lab.training.trainer import Plan, Trainer
+def test_a_resumed_training_ends_with_the_same_weights(architecture, steps, tmp_path):
+    from regionmask_ros.lab.training.trainer import Trainer, TrainingPlan
 
-    plan, clips = Plan(architecture, steps, 5, 0.6), [clip("a", 0), clip("b", 1)]
+    plan, clips = TrainingPlan(architecture, steps, 5, 0.6), [clip("a", 0), clip("b", 1)]
     straight = Trainer(plan, clips, [])
     for _ in range(steps):
         straight.advance()
     first = Trainer(plan, clips, [])
     for _ in range(steps // 2):
         first.advance()
-    first.look()
+    first.evaluate()
     save_checkpoint(tmp_path / "checkpoint.npz", first.state())
     second = Trainer(plan, clips, [])
     second.restore(load_checkpoint(tmp_path / "checkpoint.npz", second.state()))
@@ -85,25 +85,25 @@ def test_a_run_that_was_stopped_ends_where_it_would_have_ended(architecture, ste
 
 
 @needs_torch
-def test_it_learns_what_a_square_is():
-    from regionmask_ros.lab.training.trainer import Plan, Trainer
+def test_the_loss_falls_and_the_weights_get_a_threshold():
+    from regionmask_ros.lab.training.trainer import Trainer, TrainingPlan
 
-    trainer = Trainer(Plan("light", 20, 0, 0.6), [clip("a", 0), clip("b", 1)], [clip("c", 2)])
+    trainer = Trainer(TrainingPlan("light", 20, 0, 0.6), [clip("a", 0), clip("b", 1)], [clip("c", 2)])
     for _ in range(20):
         trainer.advance()
     assert np.mean(trainer.losses[-5:]) < 0.9 * np.mean(trainer.losses[:5])
-    outcome = trainer.look()
+    outcome = trainer.evaluate()
     assert 0.0 < outcome.threshold < 2.0 and trainer.weights().threshold == outcome.threshold
 
 
 def test_damaged_checkpoints_are_refused_in_one_line(tmp_path):
     path, like = tmp_path / "c.npz", {"step": np.int64(3), "history.losses": np.zeros(2), "model.a": np.zeros((2, 3))}
-    for state, said in [
+    for state, message in [
         ({"step": np.int64(1)}, "no array history.losses"), ({**like, "model.a": np.zeros((3, 3))}, "another training"),
         ({**like, "model.a": np.full((2, 3), np.inf)}, "not finite"),
     ]:
         save_checkpoint(path, state)
-        with pytest.raises(UserError, match=said):
+        with pytest.raises(UserError, match=message):
             load_checkpoint(path, like)
     save_checkpoint(path, {**like, "history.losses": np.zeros(9)})
     assert len(load_checkpoint(path, like)["history.losses"]) == 9, "a history may have grown"
@@ -113,7 +113,7 @@ def test_damaged_checkpoints_are_refused_in_one_line(tmp_path):
 
 
 @needs_torch
-def test_the_command_trains_from_labels_and_goes_on(trained_file, make_clip, tmp_path, capsys):
+def test_the_command_trains_from_labels_and_resumes(trained_file, make_clip, tmp_path, capsys):
     video, labels, out = make_clip(8, 6), tmp_path / "gt.csv", tmp_path / "out"
     rows = [f"{t},car,{6 * t},30,40,40,0,1" for t in range(8)]
     labels.write_text("frame,class,x,y,w,h,ignore,track\n" + "\n".join(rows) + "\n")
@@ -131,7 +131,7 @@ def test_the_command_trains_from_labels_and_goes_on(trained_file, make_clip, tmp
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
-def test_a_step_is_finished_before_a_stop(number):
+def test_an_interrupt_waits_for_the_end_of_the_step(number):
     before, done = signal.signal(number, signal.default_int_handler), []
     try:
         with pytest.raises(KeyboardInterrupt):
@@ -145,7 +145,7 @@ def test_a_step_is_finished_before_a_stop(number):
 
 
 @needs_torch
-def test_ctrl_c_leaves_a_checkpoint_to_go_on_from(trained_file, make_clip, tmp_path):
+def test_ctrl_c_leaves_a_checkpoint_to_resume_from(trained_file, make_clip, tmp_path):
     video, labels, out = make_clip(8, 6), tmp_path / "gt.csv", tmp_path / "out"
     rows = "".join(f"{t},car,{6 * t},30,40,40,0,1\n" for t in range(8))
     labels.write_text("frame,class,x,y,w,h,ignore,track\n" + rows)
@@ -155,11 +155,11 @@ def test_ctrl_c_leaves_a_checkpoint_to_go_on_from(trained_file, make_clip, tmp_p
     try:
         assert run.stdout.readline().startswith("step 2: loss")
         run.send_signal(signal.SIGINT)
-        said, errors = run.communicate()
+        output, errors = run.communicate()
     finally:
         run.kill()
     assert run.returncode == 130 and "Traceback" not in errors
-    last = said.splitlines()[-1]
+    last = output.splitlines()[-1]
     assert last.startswith("stopped at step") and "--resume" in last
     assert int(np.load(out / "checkpoint.npz")["step"]) == int(last.split()[3])
     assert not list(out.glob("*.partial*")) and not list(out.glob(".*partial*"))
