@@ -1,11 +1,11 @@
-"""Teach a mask network where objects are, or measure how well one knows (--score).
+"""Train a mask network, or measure one (--score).
 
-The objects are those of labels or, without any, those that the unmasked detector sees when it is given more pixels than
-in use. Writes mgnet.npz (for --mgnet-weights), curves.png and checkpoint.npz into the output folder, again and again;
-Ctrl-C stops, --resume goes on. --score needs no torch: it tells how many labelled objects a mask that masks a given
-share of the regions leaves whole, for each network given and for rules without learning.
+The objects are those of labels or, without any, those that the unmasked detector finds with a larger input than in use.
+Training writes mgnet.npz (for --mgnet-weights), curves.png and checkpoint.npz into the output folder every --look-every
+steps; Ctrl-C stops it, --resume continues it. --score needs no torch: it measures how many labelled objects a mask
+attends as a whole when it masks a given share of the regions, for networks and for methods without learning.
 
-example:
+Examples:
   python -m regionmask_ros train_mgnet street.mp4 crossing.mp4 --hold-out square.mp4 --output taught
   python -m regionmask_ros train_mgnet --score csv:data/pets --score csv:data/campus --weights mine=taught/mgnet.npz
 """
@@ -40,46 +40,51 @@ EVALUATION_PERIOD = 500
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("sources", metavar="SOURCE", nargs="*", help="videos or folders of pictures to learn from")
-    parser.add_argument("--output", metavar="DIR", default="", help="folder for the results, made if missing")
-    parser.add_argument("--architecture", choices=tuple(SHAPES), default="light", help="(default: light)")
+    """Adds the options of this command."""
+    parser.add_argument("sources", metavar="SOURCE", nargs="*", help="videos or folders of images to train on")
+    parser.add_argument("--output", metavar="DIR", default="", help="folder for the results, created if missing")
+    parser.add_argument("--architecture", choices=tuple(SHAPES), default="light",
+                        help="shape of the network (default: light)")
     parser.add_argument("--labels", metavar="KIND:PATH", action="append", default=[],
                         help="labels of the sources, in their order: csv:, mot:, kitti: or coco: (default: none)")
     parser.add_argument("--hold-out", metavar="SOURCE", action="append", default=[],
-                        help="a video to judge the network by, not to learn from; may be repeated")
-    parser.add_argument("--steps", metavar="N", type=int, default=1500, help="steps in all (default: 1500)")
+                        help="a video to evaluate on, not used for training; may be repeated")
+    parser.add_argument("--steps", metavar="N", type=int, default=1500, help="total number of steps (default: 1500)")
     parser.add_argument("--look-every", metavar="N", type=int, default=EVALUATION_PERIOD,
-                        help=f"judge and save every N steps (default: {EVALUATION_PERIOD})")
-    parser.add_argument("--seed", metavar="N", type=int, default=0, help="(default: 0)")
-    parser.add_argument("--resume", action="store_true", help="go on from the output folder's checkpoint")
+                        help=f"evaluate and save every N steps (default: {EVALUATION_PERIOD})")
+    parser.add_argument("--seed", metavar="N", type=int, default=0,
+                        help="seed of initial weights and samples (default: 0)")
+    parser.add_argument("--resume", action="store_true", help="continue from the checkpoint in the output folder")
     parser.add_argument("--score", metavar="KIND:PATH", action="append", default=[],
                         help="measure on a labelled sequence instead of training; may be repeated")
     parser.add_argument("--weights", metavar="[NAME=]FILE", action="append", default=[],
-                        help="with --score: a network to measure beside the installed one; may be repeated")
+                        help="with --score: a network to measure besides that of the package; may be repeated")
     parser.add_argument("--masked", metavar="S", type=float, default=0.6,
-                        help="share of the regions that is masked when objects are counted (default: 0.6)")
+                        help="masked share of the regions at which objects are counted (default: 0.6)")
     add_options(parser, "input_size", "max_pixels")
     add_network(parser)
-    parser.add_argument("--json", metavar="FILE", default="", help="with --score: write the figures as JSON")
+    parser.add_argument("--json", metavar="FILE", default="", help="with --score: write the results as JSON")
 
 
 def run(args: argparse.Namespace) -> int:
+    """Trains or measures, and returns the exit status."""
     if not 0.0 < args.masked < 1.0:
-        raise UserError(f"--masked {args.masked}: must lie between 0 and 1")
+        raise UserError(f"--masked {args.masked}: must be between 0 and 1, both excluded")
     if args.score:
         return _score(args)
     return _train(args)
 
 
 def main(argv: Sequence[str] | None = None) -> int:
+    """Runs the command with the given arguments, or those of the process."""
     return command_main("train_mgnet", argv)
 
 
 def _train(args: argparse.Namespace) -> int:
     if not args.sources or not args.output:
-        raise UserError("give videos to learn from and --output DIR, or --score KIND:PATH to measure (see --help)")
+        raise UserError("give videos to train on and --output DIR, or --score KIND:PATH to measure (see --help)")
     if args.labels and len(args.labels) != len(args.sources):
-        raise UserError(f"{len(args.sources)} sources but {len(args.labels)} --labels: give one for each, or none")
+        raise UserError(f"{len(args.sources)} sources but {len(args.labels)} --labels: one for each, or none")
     for name, value in (("--steps", args.steps), ("--look-every", args.look_every)):
         if value < 1:
             raise UserError(f"{name} {value}: must be 1 or more")
@@ -98,14 +103,14 @@ def _train(args: argparse.Namespace) -> int:
         session.run()
     except KeyboardInterrupt:
         session.save()
-        print(f"stopped at step {session.step} of {args.steps}; the same command with --resume goes on")
+        print(f"stopped at step {session.step} of {args.steps}; the same command with --resume continues")
         return EXIT_INTERRUPTED
     return EXIT_OK
 
 
 def _score(args: argparse.Namespace) -> int:
     if args.sources or args.output or args.resume:
-        raise UserError("--score measures and does not train: leave out the sources, --output and --resume")
+        raise UserError("--score measures and does not train: leave out sources, --output and --resume")
     weights = {SHIPPED_NAME: load_weights(), **dict(map(_named_weights, args.weights))}
     sequences = [sequence for spec_text in dict.fromkeys(args.score) for sequence in open_dataset(spec_text)]
     settings = PipelineSettings(input_size=parse_input_size(args.input_size), max_pixels=args.max_pixels)
@@ -115,7 +120,7 @@ def _score(args: argparse.Namespace) -> int:
         json_path = outputs.file(args.json) if args.json else ""
         with tqdm(unit="frame", disable=None) as progress:
             rows = measure(network, sequences, weights, settings, args.masked, progress.update)
-        print(_table(rows, args.masked))
+        print(_format_table(rows, args.masked))
         if json_path:
             result = {"rows": rows, "masked": args.masked, "machine": machine_facts(), "network": network.digest,
                       "version": __version__}
@@ -130,7 +135,7 @@ def _named_weights(spec_text: str) -> tuple[str, Any]:
     if not equals:
         name, path = Path(spec_text).stem, spec_text
     if not name or name == SHIPPED_NAME:
-        raise UserError(f"--weights {spec_text}: give it a name of its own, such as mine={os.path.basename(path)}")
+        raise UserError(f"--weights {spec_text}: give it another name, such as mine={os.path.basename(path)}")
     return name, load_weights(path)
 
 
@@ -146,7 +151,7 @@ _COLUMNS = (
 )
 
 
-def _table(rows: Sequence[dict], masked: float) -> str:
+def _format_table(rows: Sequence[dict[str, Any]], masked: float) -> str:
     caption = f"Mean masked share {masked:.0%}, one threshold, {len(rows[0]['sequences'])} sequences"
     low, high = rows[0]["detector_mmac"]
     return (f"{format_text(make_table(caption, _COLUMNS, rows))}\n"

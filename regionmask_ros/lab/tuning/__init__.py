@@ -1,1 +1,1 @@
-"""Finding thresholds that save work without changing what is detected: unlabelled video in, a small file out."""
+"""Search for firing thresholds that save work and keep the detections, on unlabelled video."""

@@ -1,4 +1,4 @@
-"""Recall at a masked share, on objects that the small random network itself detects."""
+"""Recall of masks at a masked share."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ def sequence(walk, height: int = 50) -> LabelledSequence:
     return LabelledSequence("walk", Labels.of_rows(rows), lambda: open_source(walk), (walk,))
 
 
-def test_every_way_masks_the_wanted_share(tiny_network, walk):
+def test_every_method_masks_the_wanted_share(tiny_network, walk):
     rows = {row["method"]: row for row in measure(
         tiny_network, [sequence(walk)], {"light": load_weights()}, BASE, 0.6)}
     assert set(rows) == {"random", "motion", "boxes+ring, then motion", "light", "light+boxes", "light+boxes, on news"}
@@ -43,7 +43,7 @@ def test_every_way_masks_the_wanted_share(tiny_network, walk):
     assert 0.0 < rows["light"]["mmac"][0] <= 10.5 and rows["motion"]["mmac"] is None
 
 
-def test_small_objects_do_not_count(tiny_network, walk):
+def test_a_sequence_of_small_objects_is_refused(tiny_network, walk):
     with pytest.raises(UserError, match="walk: no labelled object is taller than 24"):
         measure(tiny_network, [sequence(walk, height=20)], {}, BASE, 0.6)
 
@@ -51,7 +51,7 @@ def test_small_objects_do_not_count(tiny_network, walk):
 def test_the_command_measures_without_torch(trained_file, make_clip, tmp_path, capsys):
     folder = tmp_path / "street"
     folder.mkdir()
-    (folder / "video.mp4").write_bytes(open(make_clip(6, 6), "rb").read())
+    (folder / "video.mp4").symlink_to(make_clip(6, 6))
     rows = [f"{t},car,{6 * t},30,40,40,0,1" for t in range(6)]
     (folder / "gt.csv").write_text("frame,class,x,y,w,h,ignore,track\n" + "\n".join(rows) + "\n")
     json_path = tmp_path / "recall.json"

@@ -32,12 +32,12 @@ def test_without_torch_one_line_says_how_to_install_it(capsys, monkeypatch, make
 
 
 @pytest.mark.parametrize("arguments, message", [
-    ([], "give videos to learn from"), (["a.mp4"], "give videos to learn from"),
+    ([], "give videos to train on"), (["a.mp4"], "give videos to train on"),
     (["a.mp4", "--output", "o", "--labels", "csv:a", "--labels", "csv:b"], "1 sources but 2 --labels"),
     (["a.mp4", "--output", "o", "--steps", "0"], "--steps 0"), (["a.mp4", "--output", "o", "--seed", "-1"], "--seed"),
-    (["a.mp4", "--score", "csv:b"], "leave out the sources"), (["--score", "csv:nowhere"], "no such file"),
+    (["a.mp4", "--score", "csv:b"], "leave out sources"), (["--score", "csv:nowhere"], "no such file"),
     (["--score", "csv:b", "--masked", "1"], "--masked 1"),
-    (["--score", "csv:b", "--weights", "light=x.npz"], "give it a name of its own"),
+    (["--score", "csv:b", "--weights", "light=x.npz"], "give it another name"),
     (["--score", "csv:b", "--weights", "x.npz"], "x.npz: no such file"),
 ])
 def test_arguments_that_do_not_fit_are_refused_in_one_line(arguments, message, capsys):
