@@ -115,7 +115,7 @@ def grow_mask(keep: np.ndarray, ring: int) -> np.ndarray:
         A new mask, bool [rows, cols].
     """
     if ring == 0:
-        return keep.copy()
+        return np.array(keep)
     side = 2 * ring + 1
     grown: np.ndarray = cv2.dilate(keep.astype(np.uint8), np.ones((side, side), np.uint8)).astype(bool)
     return grown

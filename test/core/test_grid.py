@@ -21,7 +21,7 @@ def test_box_edges_on_a_border_stay_inside():
     assert grid.cover(np.array([[16, 16, 32.1, 48]]), (64, 64)).sum() == 4
 
 
-def test_ring_is_cut_at_the_picture():
+def test_the_ring_is_clipped_to_the_image():
     keep = RegionGrid(4, 4).cover(np.array([[0, 0, 16, 16]]), (64, 64), ring=1)
     assert np.argwhere(keep).tolist() == [[0, 0], [0, 1], [1, 0], [1, 1]]
 

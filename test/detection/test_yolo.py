@@ -103,7 +103,7 @@ def test_scores_at_the_threshold_stay_and_are_sorted():
     assert len(decode(head, LAYOUT, (64, 64), second + 1e-6, 1.0)) == 1
 
 
-def test_overlap_is_reckoned_before_boxes_are_cut_at_the_picture():
+def test_overlap_is_computed_before_boxes_are_clipped_to_the_image():
     # Two boxes of one centre and width, 128 and 400 pixels high: they share 0.32, and inside the picture all.
     head = empty_head(1, 1)
     for anchor, (tw, th, objectness) in enumerate([(0, math.log(2), 3), (-math.log(4), math.log(400 / 192), 2)]):

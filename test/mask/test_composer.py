@@ -113,7 +113,7 @@ def test_dynamic_masks_that_make_no_sense(wrong, said):
         PipelineSettings(**wrong)
 
 
-def test_what_a_planner_asks_for_is_attended_besides_the_masks():
+def test_regions_that_a_planner_requests_are_attended_besides_the_masks():
     static = np.zeros(GRID.shape, bool)
     static[0, 0] = True
     asked = np.array([[40.0, 20.0, 60.0, 30.0]])
@@ -158,7 +158,7 @@ def test_union_laws(situation):
 
 
 @given(situations(), st.integers(0, 24))
-def test_a_budget_is_kept_by_every_mask_and_cuts_nothing_that_a_planner_asks_for(situation, regions):
+def test_a_budget_is_kept_by_every_mask_and_cuts_nothing_that_a_planner_requests(situation, regions):
     (static, dynamic, period), (frame, last), asked = situation
     now = context(frame, last, asked)
     own = masks(static, dynamic, period).compose(now)
@@ -189,7 +189,7 @@ def test_a_budget_is_kept_by_every_mask_and_cuts_nothing_that_a_planner_asks_for
             mask.keep, nearest_regions(last.boxes, last.scores, GRID, IMAGE_WH, regions))
 
 
-def test_what_follows_objects_comes_before_the_static_mask():
+def test_regions_of_objects_come_before_the_static_mask():
     static = GRID.full(False)
     static[:, 0] = True
     mask = masks(static, True, regions=10).compose(context(last=objects([66, 18, 78, 30])))

@@ -23,7 +23,7 @@ def test_heat_is_what_boxes_cover():
 
 
 @given(boxes)
-def test_heat_adds_up_to_the_boxes_area_in_the_picture(some):
+def test_heat_adds_up_to_the_boxes_area_in_the_image(some):
     inside = np.clip(some, 0, [96, 64, 96, 64])
     area = ((inside[:, 2] - inside[:, 0]) * (inside[:, 3] - inside[:, 1])).sum()
     assert compute_heat(some, GRID, PICTURE).sum() * 256 == pytest.approx(area, abs=1e-6)
@@ -63,7 +63,7 @@ def test_a_budget_counts_the_refresh_frames():
         attended_regions(grid, 0.9, 8)
 
 
-def test_the_nearest_regions_come_ring_by_ring_and_better_boxes_first():
+def test_the_nearest_regions_come_ring_by_ring_and_boxes_of_higher_scores_first():
     one = np.array([[34, 18, 46, 30]])
     assert np.argwhere(nearest_regions(one, [0.5], GRID, PICTURE, 1)).tolist() == [[1, 2]]
     assert np.array_equal(nearest_regions(one, [0.5], GRID, PICTURE, 9), GRID.cover(one, PICTURE, ring=1))
@@ -81,7 +81,7 @@ def test_a_budget_is_kept(some, regions):
     assert keep[touched].all() or not keep[~touched].any(), "boxes come before anything else"
 
 
-def test_what_is_looked_at():
+def test_which_boxes_are_observed():
     keep = GRID.full(False)
     keep[:, :3] = True
     some = np.array([[0, 0, 20, 20], [40, 0, 56, 30], [40, 0, 57, 30], [60, 0, 80, 20], [100, 100, 120, 120]])

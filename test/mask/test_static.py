@@ -35,7 +35,7 @@ def refusal(path) -> str:
     lambda grey: grey.astype(np.uint16) * 257,
     lambda grey: np.dstack([np.full_like(grey, 255)] * 3 + [grey]),
 ])
-def test_a_picture_in_grid_size_is_taken_pixel_by_pixel(tmp_path, convert):
+def test_an_image_in_grid_size_has_one_pixel_a_region(tmp_path, convert):
     grey = np.zeros(GRID.shape, np.uint8)
     grey[1, 2], grey[3, 5], grey[0, 0] = 128, 255, 127
     keep = load_static_mask(painted(tmp_path / "m.png", convert(grey)), GRID, PICTURE)
@@ -52,7 +52,7 @@ def test_one_painted_pixel_attends_its_region(tmp_path):
 
 @given(st.integers(0, 2**32 - 1), st.integers(1, 12), st.integers(1, 12), st.integers(12, 90), st.integers(12, 90))
 @settings(max_examples=30)
-def test_a_mask_blown_up_to_the_picture_comes_back(tmp_path_factory, seed, rows, cols, width, height):
+def test_a_mask_enlarged_to_the_image_comes_back(tmp_path_factory, seed, rows, cols, width, height):
     keep = np.random.default_rng(seed).random((rows, cols)) < 0.4
     y, x = np.arange(height) * rows // height, np.arange(width) * cols // width
     path = painted(tmp_path_factory.mktemp("m") / "m.png", keep[np.ix_(y, x)].astype(np.uint8) * 255)
@@ -110,7 +110,7 @@ def test_an_array_that_claims_to_be_huge_takes_no_memory(tmp_path):
     "{'descr': '|b1', 'fortran_order': False, 'shape': 24}",
     "{'\\d': 1}",
 ])
-def test_odd_headers_are_refused_quietly(tmp_path, header, capfd, recwarn):
+def test_invalid_headers_are_refused_without_other_output(tmp_path, header, capfd, recwarn):
     magic = b"\x93NUMPY\x01\x00" + (len(header) + 1).to_bytes(2, "little") + header.encode() + b"\n"
     with zipfile.ZipFile(tmp_path / "m.npz", "w") as archive:
         archive.writestr("keep.npy", magic + bytes(24))

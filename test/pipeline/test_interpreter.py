@@ -7,6 +7,8 @@ from dataclasses import replace
 import numpy as np
 from moving_square import moving_square
 
+from regionmask_ros.core.detections import Detections
+from regionmask_ros.core.result import StepResult
 from regionmask_ros.detection.filter import DetectionFilter
 from regionmask_ros.pipeline.interpreter import Interpreter, InterpreterState
 from regionmask_ros.pipeline.pipeline import Pipeline
@@ -16,7 +18,7 @@ from regionmask_ros.tracking.motion import downsample
 SETTINGS = PipelineSettings(preset="fast", score_threshold=0.5)
 
 
-def interpret(interpreter: Interpreter, state: InterpreterState, result) -> object:
+def interpret(interpreter: Interpreter, state: InterpreterState, result: StepResult) -> Detections:
     found = interpreter.read(state, result.head, result.counts.synops, result.frame.size_wh)
     small = None if interpreter.track_score is None else downsample(result.frame.pixels)
     return interpreter.track(state, found, result.mask.keep, result.frame.size_wh, result.index, small)

@@ -28,7 +28,7 @@ def heads(pipeline: Pipeline, frames: list[Frame]) -> list[np.ndarray]:
 
 
 @pytest.mark.parametrize("arithmetic", ["carry", "lava"])
-def test_pipeline_equals_the_twin_with_held_references(tiny_network, half_mask, arithmetic):
+def test_the_pipeline_equals_the_reference_implementation_with_kept_references(tiny_network, half_mask, arithmetic):
     settings = PipelineSettings(mask="static", static_mask=half_mask, refresh_period=3, arithmetic=arithmetic)
     pipeline, frames = Pipeline(tiny_network, settings), clip(8)
     encoder = ReferenceEncoder((64, 96, 3), tiny_network.encoder_threshold)
@@ -80,7 +80,7 @@ def test_reset_gives_the_same_results_again(tiny_network):
     lambda frames: frames,                                                       # stamps start again: a looped bag
     lambda frames: [replace(f, stamp_ns=f.stamp_ns + 10**12, frame_id="rear") for f in frames],
 ], ids=["stamp jumps back", "another camera frame"])
-def test_what_starts_afresh(tiny_network, change):
+def test_what_resets_the_camera(tiny_network, change):
     pipeline, frames = Pipeline(tiny_network, PipelineSettings()), clip(4)
     first = heads(pipeline, frames)
     np.testing.assert_array_equal(first, heads(pipeline, change(frames)))
@@ -88,7 +88,7 @@ def test_what_starts_afresh(tiny_network, change):
     assert not np.array_equal(first[0], heads(pipeline, later)[0]), "time that goes on keeps the references"
 
 
-def test_another_picture_size_opens_anew(tiny_network):
+def test_another_image_size_makes_a_new_state(tiny_network):
     pipeline = Pipeline(tiny_network, PipelineSettings())
     heads(pipeline, clip(2))
     (result,) = pipeline.process(clip(1, (64, 128))[0])
@@ -161,7 +161,7 @@ def test_the_default_arithmetic_is_carry():
     assert PipelineSettings().arithmetic == "carry"
 
 
-def test_a_restart_period_starts_afresh_and_loses_no_frame(tiny_network):
+def test_a_restart_period_resets_and_loses_no_frame(tiny_network):
     settings = PipelineSettings(arithmetic="lava", restart_period=3, refresh_period=0, mask="dynamic")
     pipeline, frames = Pipeline(tiny_network, settings), clip(7)
     results = [result for frame in frames for result in pipeline.process(frame)]
@@ -175,7 +175,7 @@ def test_a_restart_period_starts_afresh_and_loses_no_frame(tiny_network):
 
 
 @pytest.mark.parametrize("preset", ["careful", "balanced", "fast"])
-def test_a_preset_sends_follows_and_lets_rest(tiny_network, preset):
+def test_a_preset_sends_tracks_and_idles(tiny_network, preset):
     settings = PipelineSettings(preset=preset, score_threshold=0.5)
     schedule, frames = PRESETS[preset], clip(20)
     pipeline = Pipeline(tiny_network, settings)

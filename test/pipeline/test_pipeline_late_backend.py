@@ -67,7 +67,7 @@ def played(pipeline: Pipeline, frames: list[Frame]) -> list[StepResult]:
 
 
 @pytest.mark.parametrize("second", [clip(5, (64, 96), 10**9), clip(5)])
-def test_a_fresh_start_loses_no_result(tiny_network, second):
+def test_a_reset_loses_no_result(tiny_network, second):
     frames = clip(5) + second
     pipeline = Pipeline(tiny_network, PipelineSettings(mask="dynamic", restart_period=4), LateBackend)
     results = played(pipeline, frames)
@@ -86,7 +86,7 @@ def test_the_same_heads_but_later(tiny_network):
 
 
 @pytest.mark.parametrize("name", ["careful", "fast"])
-def test_a_preset_follows_objects_though_their_results_come_late(tiny_network, name):
+def test_a_preset_tracks_objects_though_their_results_come_late(tiny_network, name):
     pipeline = Pipeline(tiny_network, PipelineSettings(preset=name, score_threshold=0.5), LateBackend)
     results = played(pipeline, clip(20))
     period = PRESETS[name].refresh_period
@@ -95,7 +95,7 @@ def test_a_preset_follows_objects_though_their_results_come_late(tiny_network, n
     assert all((r.detections.track_ids >= 0).all() for r in results)
 
 
-def test_a_refresh_that_is_asked_for_moves_the_period_but_neither_objects_nor_the_restart(tiny_network):
+def test_a_requested_refresh_moves_the_period_but_neither_objects_nor_the_restart(tiny_network):
     pipeline = Pipeline(tiny_network, PipelineSettings(preset="fast", restart_period=12), LateBackend)
     frames = clip(14)
     results = [result for frame in frames[:5] for result in pipeline.process(frame)]
@@ -107,7 +107,7 @@ def test_a_refresh_that_is_asked_for_moves_the_period_but_neither_objects_nor_th
     assert len(before) and set(before.track_ids) & set(after.track_ids), "objects keep their numbers"
 
 
-def test_a_preset_attends_what_a_planner_asks_for(tiny_network):
+def test_a_preset_attends_what_a_planner_requests(tiny_network):
     pipeline = Pipeline(tiny_network, PipelineSettings(preset="fast", classes=("disc",)))
     pipeline.attend(np.array([[70.0, 50.0, 90.0, 60.0]]))
     first, second, third = (result for frame in clip(3) for result in pipeline.process(frame))
@@ -118,7 +118,7 @@ def test_a_preset_attends_what_a_planner_asks_for(tiny_network):
         assert result.mask.keep[result.mask.sources["attention"]].all()
 
 
-def test_a_preset_follows_only_classes_that_are_reported(tiny_network):
+def test_a_preset_tracks_only_classes_that_are_reported(tiny_network):
     both = played(Pipeline(tiny_network, PipelineSettings(preset="careful")), clip(8))
     assert {kind for result in both for kind in result.detections.class_ids} == {0, 1}
     settings = PipelineSettings(preset="careful", classes=("disc",), max_detections=2)
@@ -163,7 +163,7 @@ def handed_in(network, pipeline: Pipeline, input_wh: tuple[int, int]) -> tuple[A
     return backend, former
 
 
-def test_another_backend_takes_over_afresh_between_two_frames(tiny_network):
+def test_another_backend_takes_over_with_a_reset_between_two_frames(tiny_network):
     settings = PipelineSettings(mask="dynamic", refresh_period=0, arithmetic="carry")
     pipeline, frames = Pipeline(tiny_network, settings, LateBackend), clip(8)
     for frame in frames[:4]:
@@ -214,7 +214,7 @@ def test_one_for_another_input_size_takes_over_with_a_new_grid(tiny_network):
     assert pipeline.input_size == (160, 128) and results[0].mask.keep.shape == (8, 10) and pipeline.resets == 1
 
 
-def test_a_static_mask_that_would_not_fit_another_input_size_is_told(tiny_network, tmp_path):
+def test_a_static_mask_that_does_not_fit_another_input_size_is_refused(tiny_network, tmp_path):
     save_static_mask(str(tmp_path / "mask.npz"), np.ones((4, 6), bool), 16)
     pipeline = Pipeline(tiny_network, PipelineSettings(mask="static", static_mask=str(tmp_path / "mask.npz")))
     wanted = replace(pipeline.settings, input_size=(160, 128))

@@ -29,7 +29,7 @@ def run(pipeline: Pipeline, frames: list[Frame]) -> list:
     return [result for frame in frames for result in pipeline.process(frame)]
 
 
-def test_mgnet_masks_what_it_is_told_to_and_refreshes(tiny_network):
+def test_mgnet_masks_the_target_share_and_refreshes(tiny_network):
     results = run(Pipeline(tiny_network, SETTINGS), clip(24))
     assert [r.mask.refresh for r in results] == [t % 4 == 0 for t in range(24)]
     assert np.mean([r.mask.masked_share for r in results]) == pytest.approx(0.5, abs=0.08)
@@ -38,7 +38,7 @@ def test_mgnet_masks_what_it_is_told_to_and_refreshes(tiny_network):
         assert r.mask_text.startswith("mgnet") and r.ms["resize"] > 0.0 and r.ms["mask"] > 0.0
 
 
-def test_a_fresh_start_gives_the_same_results_again(tiny_network):
+def test_a_reset_gives_the_same_results_again(tiny_network):
     pipeline, frames = Pipeline(tiny_network, SETTINGS), clip(8)
     first = [r.mask.keep for r in run(pipeline, frames)]
     pipeline.reset()
@@ -66,7 +66,7 @@ def test_it_can_be_switched_on_while_running(tiny_network, tmp_path):
     assert pipeline.settings is SETTINGS
 
 
-def test_a_mask_that_does_not_look_costs_no_picture(tiny_network):
+def test_a_source_that_does_not_look_costs_no_resize(tiny_network):
     frame_views = []
 
     class BlindSource(StatelessSource):

@@ -66,7 +66,7 @@ def test_a_preset_computes_with_the_tuned_network(trained):
     assert preset.settings.thresholds == "tuned"
 
 
-def test_taking_over_swaps_thresholds_and_starts_afresh(trained):
+def test_taking_over_swaps_thresholds_and_resets(trained):
     frames, pipeline = pictures(4), Pipeline(trained, PipelineSettings())
     pipeline.process(frames[0])
     wanted = PipelineSettings(preset="fast")

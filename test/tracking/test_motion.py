@@ -22,7 +22,7 @@ def warped(scale: float, dx: float, dy: float) -> np.ndarray:
 
 
 @pytest.mark.parametrize("dx, dy", [(0, 0), (3, 1), (-10, 6), (0, -14)])
-def test_a_shifted_picture_shifts_all_boxes(dx, dy):
+def test_a_shifted_image_shifts_all_boxes(dx, dy):
     shift, growth = OpticalFlow(downsample(TEXTURE), downsample(warped(1.0, dx, dy))).of(BOXES)
     np.testing.assert_allclose(shift, [[dx, dy]] * 3, atol=1.0)
     np.testing.assert_allclose(growth, 1.0, atol=0.03)
@@ -39,7 +39,7 @@ def test_growth_is_limited():
     assert (growth <= 1.0 + MAX_GROWTH).all() and (growth >= 1.0 - MAX_GROWTH).all()
 
 
-def test_nothing_is_told_where_nothing_can_be():
+def test_the_motion_is_unknown_where_it_cannot_be_measured():
     whole, tiny = downsample(TEXTURE), downsample(TEXTURE[:48, :48])
     for motion in (OpticalFlow(whole, tiny), OpticalFlow(tiny, tiny)):
         shift, growth = motion.of(BOXES)
@@ -51,7 +51,7 @@ def test_nothing_is_told_where_nothing_can_be():
 
 @settings(max_examples=25)
 @given(st.integers(0, 2**32 - 1))
-def test_any_boxes_and_pictures_give_finite_or_unknown_shifts(seed):
+def test_any_boxes_and_images_give_finite_or_unknown_shifts(seed):
     rng = np.random.default_rng(seed)
     images = rng.integers(0, 256, (2, 30, 40)).astype(np.uint8)
     corner = rng.uniform(-50, 200, (5, 2))

@@ -53,7 +53,7 @@ def walk(tmp_path_factory, tiny_network):
     return replace(sequence, labels=Labels.of_rows(rows))
 
 
-def test_accuracy_is_told_before_and_after(tiny_network, walk):
+def test_accuracy_is_given_before_and_after(tiny_network, walk):
     rows = rows_of(tiny_network, walk, ("unmasked", "adaptive@0.5"), FIRST / COUNT, BASE)
     for row in rows.values():
         figures = row["moved_view"]

@@ -68,7 +68,7 @@ def test_boxes_of_a_planner_are_attended_until_others_come(corner):
     assert np.argwhere(after.mask.keep).tolist() == [[0, 0]] and "attention" not in after.mask_text
 
 
-def test_events_are_shown_only_when_asked_for_and_lie_where_the_picture_changed(tiny_network):
+def test_events_are_shown_only_on_request_and_lie_where_the_image_changed(tiny_network):
     pipeline, frames = Pipeline(tiny_network, PipelineSettings()), clip(3)
     assert pipeline.process(frames[0])[0].events is None
     (result,) = pipeline.process(frames[1], want_events=True)
@@ -96,7 +96,7 @@ def test_only_wanted_classes_are_reported_and_it_can_change_between_frames(tiny_
         Pipeline(tiny_network, PipelineSettings(classes=("disk",)))
 
 
-def test_seen_regions_survive_a_looped_bag_but_no_reset(tiny_network):
+def test_observed_regions_survive_a_looped_bag_but_no_reset(tiny_network):
     pipeline, frames = Pipeline(tiny_network, PipelineSettings(score_threshold=0.2)), clip(3)
     with pytest.raises(UserError, match="no image has come yet"):
         pipeline.learned_mask()
