@@ -36,10 +36,10 @@ def resolve_arithmetic(backend: str, arithmetic: str) -> str:
     """
     if backend not in BACKENDS:
         raise UserError(f"backend {backend!r}: unknown; use {', '.join(BACKENDS)}")
-    known = BACKENDS[backend].supported_arithmetic
-    if arithmetic and arithmetic not in known:
-        raise UserError(f"arithmetic {arithmetic!r}: the {backend} backend computes {' or '.join(known)}")
-    return arithmetic or BACKENDS[backend].default_arithmetic
+    supported = BACKENDS[backend].supported_arithmetic
+    if arithmetic and arithmetic not in supported:
+        raise UserError(f"arithmetic {arithmetic!r}: the {backend} backend computes {' or '.join(supported)}")
+    return arithmetic or supported[0]
 
 
 def parse_options(backend: str, given: Mapping[str, Value]) -> Any:

@@ -115,8 +115,7 @@ class BackendClass(Protocol):
     """A class of backends.
 
     Attributes:
-        supported_arithmetic: The integer rules that it computes.
-        default_arithmetic: The rule that it uses if none is given.
+        supported_arithmetic: The integer rules that it computes, the default one first.
         options_class: Dataclass of its options.
         counts_synops: Whether its results have counts.
         quick_to_open: Whether it opens within seconds.
@@ -124,9 +123,6 @@ class BackendClass(Protocol):
 
     @property
     def supported_arithmetic(self) -> tuple[str, ...]: ...  # noqa: D102
-
-    @property
-    def default_arithmetic(self) -> str: ...  # noqa: D102
 
     @property
     def options_class(self) -> type[Any]: ...  # noqa: D102

@@ -9,10 +9,9 @@ from typing import Any
 
 import numpy as np
 
-from ..core.arithmetic import CARRY, RULES
+from ..core.arithmetic import RULES
 from ..core.events import Events
-from ..engine.engine import EventEngine, KernelSetError, PackedNetwork
-from ..errors import UserError
+from ..engine.engine import EventEngine, PackedNetwork
 from ..network.graph import Network
 from .base import BackendResult, IsCancelled, NoOptions, never_cancelled
 
@@ -20,29 +19,6 @@ _PACKED: weakref.WeakKeyDictionary[Network, PackedNetwork] = weakref.WeakKeyDict
 """Cameras that run the same network in one process share its weights."""
 
 _NO_OPTIONS = NoOptions()
-
-
-def open_engine(
-    packed: PackedNetwork, input_wh: tuple[int, int], arithmetic: str, kernel_set: str = ""
-) -> EventEngine:
-    """Creates an engine.
-
-    Args:
-        packed: The network.
-        input_wh: Width and height of the network's input.
-        arithmetic: The integer rule.
-        kernel_set: Name of the kernel set; empty: the fastest.
-
-    Returns:
-        The engine.
-
-    Raises:
-        UserError: The processor does not have the kernel set.
-    """
-    try:
-        return EventEngine(packed, input_wh, arithmetic, kernel_set)
-    except KernelSetError as error:
-        raise UserError(str(error)) from error
 
 
 class CpuBackend:
@@ -54,10 +30,12 @@ class CpuBackend:
         arithmetic: The integer rule.
         options: None.
         is_cancelled: Not called, because opening takes almost no time.
+
+    Raises:
+        UserError: The processor does not have the kernel set that the environment names.
     """
 
     supported_arithmetic = tuple(RULES)
-    default_arithmetic = CARRY
     options_class = NoOptions
     counts_synops = True
     quick_to_open = True
@@ -75,7 +53,7 @@ class CpuBackend:
         packed = _PACKED.get(network)
         if packed is None:
             packed = _PACKED[network] = PackedNetwork(network)
-        self._engine = open_engine(packed, input_wh, arithmetic)
+        self._engine = EventEngine(packed, input_wh, arithmetic)
         self.kernels = self._engine.kernel_set
         self._results: deque[BackendResult] = deque()
 

@@ -209,7 +209,6 @@ class LavaSimBackend(SteppedBackend):
     """
 
     supported_arithmetic = (LAVA,)
-    default_arithmetic = LAVA
     options_class = LavaSimOptions
     counts_synops = True
     quick_to_open = True

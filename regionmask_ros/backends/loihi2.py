@@ -108,7 +108,6 @@ class Loihi2Backend(SteppedBackend):
     """
 
     supported_arithmetic = (LAVA,)
-    default_arithmetic = LAVA
     options_class = Loihi2Options
     counts_synops = False
     quick_to_open = False

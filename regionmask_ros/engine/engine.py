@@ -13,6 +13,7 @@ import numpy as np
 
 from ..core.arithmetic import CARRY, RULES, Rule
 from ..core.events import ChangeMap
+from ..errors import UserError
 from .amx import packing as amx_packing
 from .amx import stack as amx_stack
 from .generic.stack import GenericStack
@@ -108,7 +109,7 @@ KERNEL_SET_VARIABLE = "REGIONMASK_ENGINE_PATH"
 """Environment variable that selects a kernel set; empty or unset for the fastest."""
 
 
-class KernelSetError(ValueError):
+class KernelSetError(UserError):
     """The kernel set does not exist, or cannot run on this processor or compute this network."""
 
 
@@ -166,8 +167,8 @@ class EventEngine:
             after that layer; None for no calls.
 
     Raises:
-        ValueError: The arithmetic is unknown, or the input is too small or too large. ``KernelSetError``, a ValueError:
-            the kernel set cannot compute this network here.
+        ValueError: The arithmetic is unknown, or the input is too small or too large.
+        KernelSetError: The kernel set cannot compute this network here.
     """
 
     counting: bool = True

@@ -10,7 +10,6 @@ from typing import Protocol
 
 import numpy as np
 
-from ...backends.cpu import open_engine
 from ...core.arithmetic import CARRY, head_values
 from ...core.events import Events
 from ...core.frame import Frame
@@ -18,7 +17,7 @@ from ...core.grid import RegionGrid
 from ...core.result import StepCounts
 from ...detection.yolo import decode
 from ...encoder.encoder import Encoder
-from ...engine.engine import PackedNetwork
+from ...engine.engine import EventEngine, PackedNetwork
 from ...errors import UserError
 from ...mask.composer import MaskComposer
 from ...mask.static import StaticSource
@@ -132,7 +131,7 @@ class EventCandidate:
     def __init__(self, network: Network, input_wh: tuple[int, int], setting: str, keep: np.ndarray,
                  kernel_set: str = "", packed: PackedNetwork | None = None) -> None:
         self._camera = open_camera(network, input_wh, keep)
-        self._engine = open_engine(packed or PackedNetwork(network), input_wh, CARRY, kernel_set)
+        self._engine = EventEngine(packed or PackedNetwork(network), input_wh, CARRY, kernel_set)
         self._profile_hook: Callable[[str], None] | None = None
         self.setting, self.path = setting, self._engine.kernel_set
         self.engine = f"{EVENT}:{kernel_set}" if kernel_set else EVENT
