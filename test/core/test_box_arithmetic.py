@@ -29,7 +29,7 @@ def painted(box: np.ndarray) -> np.ndarray:
 
 
 def inside(box: np.ndarray) -> np.ndarray:
-    """bool [HEIGHT, WIDTH]: its pixels in the picture."""
+    """The pixels of a box in the image, bool [HEIGHT, WIDTH]."""
     return painted(box)[20:20 + HEIGHT, 20:20 + WIDTH]
 
 

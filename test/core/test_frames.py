@@ -9,7 +9,7 @@ from regionmask_ros.core.frame import Frame, choose_input_size, parse_input_size
 from regionmask_ros.errors import UserError
 
 
-@pytest.mark.parametrize("picture, expected", [
+@pytest.mark.parametrize("image_wh, expected", [
     ((1280, 720), (736, 416)),
     ((640, 480), (640, 480)),
     ((768, 576), (640, 480)),
@@ -17,8 +17,8 @@ from regionmask_ros.errors import UserError
     ((20, 20), (32, 32)),
     ((1224, 370), (992, 288)),
 ])
-def test_automatic_size_follows_the_camera(picture, expected):
-    assert choose_input_size(picture) == expected
+def test_automatic_size_follows_the_camera(image_wh, expected):
+    assert choose_input_size(image_wh) == expected
 
 
 @given(st.integers(1, 3000), st.integers(1, 3000), st.integers(1024, 700_000))

@@ -10,7 +10,7 @@ from regionmask_ros.errors import UserError
 from regionmask_ros.mask.budget import attended_regions, nearest_regions
 from regionmask_ros.mask.heat import compute_heat, grow_mask, min_cover_mask, top_k_mask
 
-GRID, PICTURE = RegionGrid(4, 6), (96, 64)
+GRID, IMAGE_WH = RegionGrid(4, 6), (96, 64)
 
 boxes = st.lists(
     st.tuples(st.floats(-50, 120), st.floats(-50, 120), st.floats(0, 90), st.floats(0, 90)), max_size=6,
@@ -18,7 +18,7 @@ boxes = st.lists(
 
 
 def test_heat_is_what_boxes_cover():
-    heat = compute_heat(np.array([[16, 16, 40, 32], [16, 16, 32, 32]]), GRID, PICTURE)
+    heat = compute_heat(np.array([[16, 16, 40, 32], [16, 16, 32, 32]]), GRID, IMAGE_WH)
     assert heat[1, 1] == 2 and heat[1, 2] == 0.5 and heat.sum() == 2.5
 
 
@@ -26,7 +26,7 @@ def test_heat_is_what_boxes_cover():
 def test_heat_adds_up_to_the_boxes_area_in_the_image(some):
     inside = np.clip(some, 0, [96, 64, 96, 64])
     area = ((inside[:, 2] - inside[:, 0]) * (inside[:, 3] - inside[:, 1])).sum()
-    assert compute_heat(some, GRID, PICTURE).sum() * 256 == pytest.approx(area, abs=1e-6)
+    assert compute_heat(some, GRID, IMAGE_WH).sum() * 256 == pytest.approx(area, abs=1e-6)
 
 
 def test_the_smallest_mask_that_holds_a_share():
@@ -65,18 +65,18 @@ def test_a_budget_counts_the_refresh_frames():
 
 def test_the_nearest_regions_come_ring_by_ring_and_boxes_of_higher_scores_first():
     one = np.array([[34, 18, 46, 30]])
-    assert np.argwhere(nearest_regions(one, [0.5], GRID, PICTURE, 1)).tolist() == [[1, 2]]
-    assert np.array_equal(nearest_regions(one, [0.5], GRID, PICTURE, 9), GRID.cover(one, PICTURE, ring=1))
+    assert np.argwhere(nearest_regions(one, [0.5], GRID, IMAGE_WH, 1)).tolist() == [[1, 2]]
+    assert np.array_equal(nearest_regions(one, [0.5], GRID, IMAGE_WH, 9), GRID.cover(one, IMAGE_WH, ring=1))
     two = np.array([[0, 0, 16, 16], [80, 48, 96, 64]])
-    assert np.argwhere(nearest_regions(two, [0.3, 0.9], GRID, PICTURE, 1)).tolist() == [[3, 5]]
-    assert not nearest_regions(np.zeros((0, 4)), [], GRID, PICTURE, 5).any()
-    assert not nearest_regions(np.array([[200, 200, 220, 220]]), [1.0], GRID, PICTURE, 5).any(), "outside the picture"
+    assert np.argwhere(nearest_regions(two, [0.3, 0.9], GRID, IMAGE_WH, 1)).tolist() == [[3, 5]]
+    assert not nearest_regions(np.zeros((0, 4)), [], GRID, IMAGE_WH, 5).any()
+    assert not nearest_regions(np.array([[200, 200, 220, 220]]), [1.0], GRID, IMAGE_WH, 5).any(), "outside the image"
 
 
 @given(boxes, st.integers(0, 24))
 def test_a_budget_is_kept(some, regions):
-    keep = nearest_regions(some, np.full(len(some), 0.5), GRID, PICTURE, regions)
-    touched = GRID.cover(some, PICTURE)
+    keep = nearest_regions(some, np.full(len(some), 0.5), GRID, IMAGE_WH, regions)
+    touched = GRID.cover(some, IMAGE_WH)
     assert keep.sum() == (regions if touched.any() else 0)
     assert keep[touched].all() or not keep[~touched].any(), "boxes come before anything else"
 
@@ -85,6 +85,7 @@ def test_which_boxes_are_observed():
     keep = GRID.full(False)
     keep[:, :3] = True
     some = np.array([[0, 0, 20, 20], [40, 0, 56, 30], [40, 0, 57, 30], [60, 0, 80, 20], [100, 100, 120, 120]])
-    assert coverage(some, keep, PICTURE).tolist() == pytest.approx([1, 0.5, 8 / 17, 0, 0])
-    assert is_observed(some, keep, PICTURE).tolist() == [True, True, False, False, False]
-    assert is_observed(some, GRID.full(True), PICTURE).all() and not is_observed(some, GRID.full(False), PICTURE).any()
+    assert coverage(some, keep, IMAGE_WH).tolist() == pytest.approx([1, 0.5, 8 / 17, 0, 0])
+    assert is_observed(some, keep, IMAGE_WH).tolist() == [True, True, False, False, False]
+    assert is_observed(some, GRID.full(True), IMAGE_WH).all()
+    assert not is_observed(some, GRID.full(False), IMAGE_WH).any()

@@ -13,7 +13,7 @@ from regionmask_ros.core.grid import RegionGrid
 from regionmask_ros.errors import UserError
 from regionmask_ros.mask.static import load_static_mask, read_static_mask, save_static_mask
 
-GRID, PICTURE = RegionGrid(4, 6), (120, 90)
+GRID, IMAGE_WH = RegionGrid(4, 6), (120, 90)
 
 
 def painted(path, pixels: np.ndarray) -> str:
@@ -23,7 +23,7 @@ def painted(path, pixels: np.ndarray) -> str:
 
 def refusal(path) -> str:
     with pytest.raises(UserError) as caught:
-        load_static_mask(str(path), GRID, PICTURE)
+        load_static_mask(str(path), GRID, IMAGE_WH)
     line = str(caught.value)
     assert line.startswith(str(path)) and "\n" not in line
     return line
@@ -38,7 +38,7 @@ def refusal(path) -> str:
 def test_an_image_in_grid_size_has_one_pixel_a_region(tmp_path, convert):
     grey = np.zeros(GRID.shape, np.uint8)
     grey[1, 2], grey[3, 5], grey[0, 0] = 128, 255, 127
-    keep = load_static_mask(painted(tmp_path / "m.png", convert(grey)), GRID, PICTURE)
+    keep = load_static_mask(painted(tmp_path / "m.png", convert(grey)), GRID, IMAGE_WH)
     assert np.argwhere(keep).tolist() == [[1, 2], [3, 5]]
 
 
@@ -46,7 +46,7 @@ def test_one_painted_pixel_attends_its_region(tmp_path):
     pixels = np.zeros((90, 120), np.uint8)
     pixels[22, 39] = pixels[89, 119] = 200               # regions are 20 pixels wide and 22.5 high
     pixels[23, 40] = 200
-    keep = load_static_mask(painted(tmp_path / "m.png", pixels), GRID, PICTURE)
+    keep = load_static_mask(painted(tmp_path / "m.png", pixels), GRID, IMAGE_WH)
     assert np.argwhere(keep).tolist() == [[0, 1], [1, 2], [3, 5]]
 
 
@@ -62,7 +62,7 @@ def test_a_mask_enlarged_to_the_image_comes_back(tmp_path_factory, seed, rows, c
 def test_saved_masks_come_back(tmp_path):
     keep = np.random.default_rng(0).random(GRID.shape) < 0.5
     save_static_mask(str(tmp_path / "m.npz"), keep, 16)
-    np.testing.assert_array_equal(load_static_mask(str(tmp_path / "m.npz"), GRID, PICTURE), keep)
+    np.testing.assert_array_equal(load_static_mask(str(tmp_path / "m.npz"), GRID, IMAGE_WH), keep)
     assert [p.name for p in tmp_path.iterdir()] == ["m.npz"]
 
 
@@ -123,7 +123,7 @@ def test_invalid_headers_are_refused_without_other_output(tmp_path, header, capf
 
 
 def test_other_files_are_refused(tmp_path):
-    (tmp_path / "text.png").write_text("not a picture")
+    (tmp_path / "text.png").write_text("not an image")
     assert "neither a PNG image nor an .npz mask" in refusal(tmp_path / "text.png")
     (tmp_path / "empty.png").write_bytes(b"")
     assert "empty file" in refusal(tmp_path / "empty.png")
@@ -162,7 +162,7 @@ def test_damaged_bytes_give_a_mask_or_one_line(tmp_path, suffix, capfd):
             damaged[at] = rng.integers(0, 256)
         (tmp_path / f"bad{suffix}").write_bytes(damaged)
         try:
-            assert load_static_mask(str(tmp_path / f"bad{suffix}"), GRID, PICTURE).shape == GRID.shape
+            assert load_static_mask(str(tmp_path / f"bad{suffix}"), GRID, IMAGE_WH).shape == GRID.shape
         except UserError as error:
             assert "\n" not in str(error)
     assert capfd.readouterr().err == ""

@@ -1,4 +1,4 @@
-"""The composition, on a small random network: what a frame meets on its way, and what starts it afresh."""
+"""The pipeline on a small random network: the stages of a frame, and what resets a camera."""
 
 from __future__ import annotations
 

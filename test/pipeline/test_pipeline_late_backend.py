@@ -1,4 +1,4 @@
-"""Masks, schedules and fresh starts together, with a backend whose results come some frames late, as Lava's do."""
+"""Masks, schedules and resets together, with a backend whose results come some frames late, as Lava's do."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ LATE = 3
 
 
 class LateBackend:
-    """The cpu backend; each result waits until so many frames more have come."""
+    """The cpu backend; each result waits for the given number of further frames."""
 
     latency_steps = LATE
 
@@ -226,7 +226,7 @@ def test_a_static_mask_that_does_not_fit_another_input_size_is_refused(tiny_netw
 
 
 class UncountedBackend(LateBackend):
-    """As a chip: it does not tell how much it has worked."""
+    """As a chip: it does not count its operations."""
 
     def poll(self, timeout_s: float) -> Any:
         result = super().poll(timeout_s)

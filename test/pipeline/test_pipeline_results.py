@@ -1,4 +1,4 @@
-"""What a planner can ask of the pipeline, and what it tells besides boxes."""
+"""What a planner can request of the pipeline, and what it gives besides boxes."""
 
 from __future__ import annotations
 

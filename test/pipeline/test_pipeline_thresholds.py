@@ -1,4 +1,4 @@
-"""Which thresholds are in force: tuned ones for a preset on this processor, trained ones for everything else."""
+"""Which thresholds are used: tuned ones for a preset on the backend cpu, trained ones for everything else."""
 
 from __future__ import annotations
 
@@ -45,7 +45,7 @@ def test_what_is_refused(wrong, said):
         PipelineSettings(**wrong)
 
 
-def pictures(count: int) -> list[Frame]:
+def images(count: int) -> list[Frame]:
     rng = np.random.default_rng(0)
     still = rng.integers(0, 200, (64, 96, 3))
     return [Frame((still + rng.integers(0, 40, still.shape)).astype(np.uint8), "rgb", t, "") for t in range(count)]
@@ -58,7 +58,7 @@ def test_another_network_keeps_its_trained_thresholds(tiny_network):
 
 
 def test_a_preset_computes_with_the_tuned_network(trained):
-    frames = pictures(3)
+    frames = images(3)
     preset = Pipeline(trained, PipelineSettings(preset="careful"))
     plain = Pipeline(tuned_network(trained), PipelineSettings(arithmetic=TUNED[1]))
     for frame in frames[:1]:
@@ -67,7 +67,7 @@ def test_a_preset_computes_with_the_tuned_network(trained):
 
 
 def test_taking_over_swaps_thresholds_and_resets(trained):
-    frames, pipeline = pictures(4), Pipeline(trained, PipelineSettings())
+    frames, pipeline = images(4), Pipeline(trained, PipelineSettings())
     pipeline.process(frames[0])
     wanted = PipelineSettings(preset="fast")
     with pytest.raises(UserError, match="cannot change while the detector runs"):

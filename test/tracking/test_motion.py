@@ -1,4 +1,4 @@
-"""Boxes go with what they show: known motions of a texture, and pictures that tell nothing."""
+"""Boxes move with what they show: known motions of a texture, and images whose motion cannot be measured."""
 
 from __future__ import annotations
 
@@ -45,7 +45,7 @@ def test_the_motion_is_unknown_where_it_cannot_be_measured():
         shift, growth = motion.of(BOXES)
         assert np.isnan(shift).all() and (growth == 1.0).all()
     shift, _ = OpticalFlow(whole, whole).of(np.array([[-500, -500, -400, -400.0]]))
-    assert np.isnan(shift).all(), "a box outside the picture"
+    assert np.isnan(shift).all(), "a box outside the image"
     assert [part.shape for part in OpticalFlow(whole, whole).of(np.zeros((0, 4)))] == [(0, 2), (0,)]
 
 
