@@ -81,7 +81,7 @@ class Peer(Node):
         return reports[-1].status[0].message if reports else ""
 
 
-def picture(index: int, size_wh: tuple[int, int] = SIZE_WH) -> np.ndarray:
+def make_image(index: int, size_wh: tuple[int, int] = SIZE_WH) -> np.ndarray:
     """uint8 [h, w, 3]: still noise with a square that moves."""
     pixels = np.random.default_rng(4).integers(0, 256, (size_wh[1], size_wh[0], 3)).astype(np.uint8)
     pixels[20:40, 3 * index:3 * index + 20] = 250
@@ -93,7 +93,7 @@ def header(index: int, frame_id: str = "left_optical") -> Header:
 
 
 def message(index: int) -> Image:
-    return image_message(picture(index), "bgr8", header(index))
+    return image_message(make_image(index), "bgr8", header(index))
 
 
 def send(peer: Peer, wait_for, messages) -> None:

@@ -12,7 +12,7 @@ from rcl_interfaces.msg import ParameterType
 from rcl_interfaces.srv import GetParameters, SetParametersAtomically
 from rclpy.lifecycle import TransitionCallbackReturn
 from rclpy.parameter import Parameter
-from rig import FRAME_NS, START_NS, Peer, call, header, message, picture, watch
+from rig import FRAME_NS, START_NS, Peer, call, header, make_image, message, watch
 from sensor_msgs.msg import Image
 
 from regionmask_ros.core.frame import Frame
@@ -33,7 +33,7 @@ class Film:
 
     def _play(self) -> None:
         while not self._over.wait(self._period_s):
-            self._peer.camera.publish(image_message(picture(self.sent % 20), "bgr8", header(self.sent)))
+            self._peer.camera.publish(image_message(make_image(self.sent % 20), "bgr8", header(self.sent)))
             self.sent += 1
 
     def __enter__(self) -> Film:
@@ -152,7 +152,7 @@ def test_new_backend_starts_with_a_refresh_frame(rig, wait_for, ask, lava_python
     assert [min(m.data) for m in peer.heard["/mask"]] == [255, 0, 0, 255, 0, 0, 0] and stamps(peer) == list(range(7))
     reference = Pipeline(tiny_network, PipelineSettings(mask="static", arithmetic="lava", **masks))
     for index in range(3, 7):
-        (result,) = reference.process(Frame(picture(index), "bgr", index, ""))
+        (result,) = reference.process(Frame(make_image(index), "bgr", index, ""))
         assert len(peer.heard["detections"][index].detections) == len(result.detections) > 0
 
 

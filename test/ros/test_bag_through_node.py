@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 from bag_writer import START_NS, STEP_NS, image, write_bag
-from rig import Peer, are_matched, picture
+from rig import Peer, are_matched, make_image
 from sensor_msgs.msg import CompressedImage, Image
 
 from regionmask_ros.commands import play
@@ -23,12 +23,12 @@ FRAMES = 12
 
 @pytest.fixture
 def bag(tmp_path) -> str:
-    messages = [image(picture(i), START_NS + i * STEP_NS) for i in range(FRAMES)]
+    messages = [image(make_image(i), START_NS + i * STEP_NS) for i in range(FRAMES)]
     return write_bag(tmp_path / "bag", {"/front/image_raw": messages})
 
 
 class Listener(Peer):
-    """No camera of its own: the player is the camera."""
+    """A subscriber without a camera: the player is the camera."""
 
     def open_camera(self):
         self.listen(Image, "image", CAMERA)

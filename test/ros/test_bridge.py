@@ -16,8 +16,8 @@ from regionmask_ros.sources.image_message import ENCODINGS, decode_image
 PADDINGS = (0, 1, 2, 12)
 
 
-def pictures():
-    """One picture of each encoding, byte order and padding."""
+def make_images():
+    """One image of each encoding, byte order and padding."""
     for name, encoding in ENCODINGS.items():
         for bigendian in (0, 1):
             for padding in PADDINGS:
@@ -29,7 +29,7 @@ def pictures():
 
 
 def assert_equal_pixels(reading) -> None:
-    for built in pictures():
+    for built in make_images():
         frame, own = reading(built), decode_image(built)
         assert frame.order == own.order
         np.testing.assert_array_equal(frame.pixels, own.pixels, err_msg=f"{built.encoding} of step {built.step}")
@@ -49,7 +49,7 @@ def test_the_installed_cv_bridge_and_our_reading_give_equal_pixels(real_bridge):
 
 @pytest.mark.parametrize("encoding", ["rgb8", "bgr8", "rgba8", "bgra8", "mono8", "mono16", "8UC3"])
 def test_cv_bridge_converts_to_bgr_as_we_do(real_bridge, encoding):
-    for built in (p for p in pictures() if p.encoding == encoding and not p.is_bigendian):
+    for built in (p for p in make_images() if p.encoding == encoding and not p.is_bigendian):
         if built.step % (ENCODINGS[encoding].channels * ENCODINGS[encoding].sample_bytes) == 0:
             theirs = real_bridge.imgmsg_to_cv2(built, desired_encoding="bgr8")
             assert np.abs(theirs.astype(int) - decode_image(built).bgr()).max() <= (1 if encoding == "mono16" else 0)

@@ -13,11 +13,11 @@ from regionmask_ros.ros.node import DetectorNode
 
 
 @pytest.mark.parametrize("text", ["[front,left]", "front,left", " [ 'front', \"left\" ] "])
-def test_a_list_of_names(text):
+def test_list_of_names_is_read(text):
     assert parse_cameras(text) == (Camera("front"), Camera("left"))
 
 
-def test_a_mask_follows_an_equals_sign():
+def test_mask_follows_an_equals_sign():
     camera = parse_camera("robot/front=masks/a=b.npz")
     assert camera == Camera("robot/front", "masks/a=b.npz") and str(camera) == "robot/front=masks/a=b.npz"
     assert camera.parameters == {"static_mask": "masks/a=b.npz", "mask_mode": "static+dynamic"}
@@ -25,12 +25,12 @@ def test_a_mask_follows_an_equals_sign():
 
 
 @pytest.mark.parametrize("text", ["[]", "", "front,", "1st", "front left", "front/", "a//b", "front;left"])
-def test_a_name_that_is_none_is_refused(text):
+def test_invalid_name_is_refused(text):
     with pytest.raises(UserError, match="a name is letters"):
         parse_cameras(text)
 
 
-def test_a_name_that_comes_twice_is_refused():
+def test_name_that_comes_twice_is_refused():
     with pytest.raises(UserError, match="camera front: named twice"):
         require_distinct([Camera("front"), Camera("/front")])
 

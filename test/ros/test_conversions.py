@@ -1,4 +1,4 @@
-"""From our arrays to ROS messages: every byte, header and name."""
+"""ROS messages made from arrays: every byte, header and name."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ from regionmask_ros.sources.image_message import stamp_ns
 HEADER = Header(stamp=Time(sec=12, nanosec=345), frame_id="front_optical")
 
 
-def test_pictures_go_out_with_header_step_and_every_byte():
+def test_image_message_has_header_step_and_every_byte():
     pixels = np.arange(24, dtype=np.uint8).reshape(2, 4, 3)
     built = image_message(pixels[:, ::-1], "bgr8", HEADER)
     assert (built.width, built.height, built.step, built.encoding, built.header) == (4, 2, 12, "bgr8", HEADER)
@@ -33,14 +33,14 @@ def test_pictures_go_out_with_header_step_and_every_byte():
     assert (grey.step, bytes(grey.data)) == (4, pixels[:, :, 0].tobytes())
 
 
-def test_a_mask_survives_its_png_and_says_so():
+def test_png_message_keeps_the_mask_and_names_its_format():
     mask = np.random.default_rng(1).choice(np.uint8([0, 255]), (20, 30))
     built = png_message(mask, HEADER)
     assert built.header == HEADER and built.format == "mono8; png compressed "
     assert np.array_equal(cv2.imdecode(np.frombuffer(built.data, np.uint8), cv2.IMREAD_UNCHANGED), mask)
 
 
-def test_a_picture_for_people_goes_out_as_jpeg():
+def test_jpeg_message_is_close_to_the_image_and_names_its_format():
     image = np.full((20, 30, 3), (10, 120, 240), np.uint8)
     built = jpeg_message(image, HEADER)
     assert built.header == HEADER and built.format == "bgr8; jpeg compressed bgr8"
@@ -48,7 +48,7 @@ def test_a_picture_for_people_goes_out_as_jpeg():
     assert np.abs(decoded.astype(int) - image).max() <= 3
 
 
-def test_detections_carry_names_centres_sizes_and_the_header_each():
+def test_each_detection_has_name_center_size_and_header():
     found = Detections(
         np.array([[10, 20, 30, 60], [0, 0, 5, 1]], np.float32), np.array([0.75, 0.5], np.float32),
         np.array([1, 0], np.int32),
@@ -62,7 +62,7 @@ def test_detections_carry_names_centres_sizes_and_the_header_each():
     assert first.results[0].hypothesis.score == 0.75
 
 
-def test_an_object_that_is_followed_has_its_number_as_id():
+def test_tracked_object_has_its_number_as_id():
     found = Detections(
         np.zeros((2, 4), np.float32), np.array([0.75, 0.5], np.float32), np.zeros(2, np.int32), np.array([7, -1]),
     )
@@ -74,12 +74,12 @@ def test_no_detection_is_an_empty_array_with_a_header():
     assert built.header == HEADER and list(built.detections) == []
 
 
-def test_label_info_leads_from_number_to_name_and_back():
+def test_label_info_maps_numbers_to_names():
     built = label_info_message(("person", "car"), 0.4, HEADER)
     assert [(c.class_id, c.class_name) for c in built.class_map] == [(0, "person"), (1, "car")]
     assert built.threshold == pytest.approx(0.4)
 
 
 @given(st.integers(0, 2**31 * 10**9 - 1))
-def test_stamps_survive(nanoseconds):
+def test_stamp_keeps_its_nanoseconds(nanoseconds):
     assert stamp_ns(stamp_from_ns(nanoseconds)) == nanoseconds

@@ -138,7 +138,7 @@ def bag(tmp_path):
     return tmp_path / "bag"
 
 
-def test_a_bag_holds_all_that_the_pages_need(bag):
+def test_bag_has_everything_that_the_page_needs(bag):
     recorded = RecordedBag(bag)
     frames = list(recorded.frames())
     assert [frame.stamp_ns for frame in frames] == [10**9, 2 * 10**9, 3 * 10**9]

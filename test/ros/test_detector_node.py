@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from rclpy.lifecycle import TransitionCallbackReturn
 from rclpy.parameter import Parameter
-from rig import HANG_S, SIZE_WH, are_matched, call, header, message, picture, send
+from rig import HANG_S, SIZE_WH, are_matched, call, header, make_image, message, send
 from sensor_msgs.msg import Image
 from vision_msgs.msg import LabelInfo
 
@@ -37,7 +37,7 @@ def test_every_output_has_its_images_header_and_the_pipelines_result(rig, wait_f
         mask="static", static_mask=half_mask, refresh_period=4, score_threshold=0.0
     ))
     for i, (heard, mask, overlay) in enumerate(zip(*(peer.heard[t] for t in ("detections", "mask", "overlay")))):
-        (result,) = pipeline.process(Frame(picture(i), "bgr", 10**18 + i * 40_000_000, "left_optical"))
+        (result,) = pipeline.process(Frame(make_image(i), "bgr", 10**18 + i * 40_000_000, "left_optical"))
         assert heard.header == header(i) and all(d.header == header(i) for d in heard.detections)
         assert len(heard.detections) == len(result.detections)
         assert [d.results[0].hypothesis.class_id for d in heard.detections] == [

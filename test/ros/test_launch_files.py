@@ -1,4 +1,4 @@
-"""What can be told about launch/ and config/ without ROS's launch, and the real thing where it is there."""
+"""Launch files and config/, checked without ROS's launch, and run where it is installed."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ ARGUMENTS = {
 
 
 def declared_arguments(source: Path) -> list[ast.Call]:
-    """Those that all launch files have come from a function."""
+    """Declared arguments; the common ones come from a function."""
     calls, nodes = [], ast.walk(ast.parse(source.read_text(encoding="utf-8")))
     for call in (node for node in nodes if isinstance(node, ast.Call)):
         name = getattr(call.func, "id", "")
@@ -44,12 +44,12 @@ def declared_arguments(source: Path) -> list[ast.Call]:
     return calls
 
 
-def test_every_launch_file_is_looked_at_here():
+def test_every_launch_file_is_tested_here():
     assert {path.name for path in (REPOSITORY / "launch").iterdir() if path.is_file()} == set(ARGUMENTS)
 
 
 @pytest.mark.parametrize("name", ARGUMENTS)
-def test_a_launch_file_compiles_and_declares_its_arguments_with_a_description(name):
+def test_launch_file_declares_its_arguments_with_a_description(name):
     calls = declared_arguments(REPOSITORY / "launch" / name)
     assert sorted(call.args[0].value for call in calls) == sorted(ARGUMENTS[name])
     for call in calls:
@@ -71,7 +71,7 @@ def test_files_and_parameters_that_launch_files_name_exist():
     assert {"backend", "static_mask", "mask_mode"} <= set(OPTIONS)
 
 
-def test_rviz_shows_our_topics_with_a_quality_of_service_that_hears_them():
+def test_rviz_subscribes_to_the_nodes_topics_with_compatible_qos():
     config = yaml.safe_load((REPOSITORY / "config" / "detector.rviz").read_text(encoding="utf-8"))
     manager = config["Visualization Manager"]
     assert manager["Global Options"]["Fixed Frame"] == "camera"
@@ -88,14 +88,14 @@ def test_rviz_shows_our_topics_with_a_quality_of_service_that_hears_them():
     assert every_output == {topic for topic, _ in topics.values()} - {"/image"}
 
 
-def test_rviz_finds_the_outputs_of_a_namespace():
+def test_rviz_subscribes_to_the_outputs_of_a_namespace():
     source = (REPOSITORY / "launch" / "detector.launch.py").read_text(encoding="utf-8")
     (renamed,) = [node.value for node in ast.walk(ast.parse(source))
                   if isinstance(node, ast.Assign) and getattr(node.targets[0], "id", "") == "OUTPUTS"]
     assert set(ast.literal_eval(renamed)) == {topic for topic in LAZY if LAZY[topic] is Image}
 
 
-def test_foxglove_shows_our_topics():
+def test_foxglove_subscribes_to_the_nodes_topics():
     layout = json.loads((REPOSITORY / "config" / "foxglove_layout.json").read_text(encoding="utf-8"))
     panels = layout["configById"]
     shown = {panel["imageMode"]["imageTopic"] for name, panel in panels.items() if name.startswith("Image!")}
@@ -111,7 +111,7 @@ def leaves(tree) -> list[str]:
     return [tree] if isinstance(tree, str) else [*leaves(tree["first"]), *leaves(tree["second"])]
 
 
-def test_the_dds_profile_makes_room_for_a_4k_picture_and_is_not_ignored():
+def test_dds_profile_has_room_for_a_4k_image_and_is_used():
     space = {"d": "http://www.eprosima.com"}
     root = ET.parse(find_profile()).getroot()
     transports = root.iterfind(".//d:transport_descriptor", space)
@@ -131,12 +131,12 @@ def test_the_dds_profile_makes_room_for_a_4k_picture_and_is_not_ignored():
     ({"FASTDDS_DEFAULT_PROFILES_FILE": "/mine.xml"}, {}),
     ({"FASTDDS_BUILTIN_TRANSPORTS": "LARGE_DATA"}, {}),
 ])
-def test_a_profile_that_the_user_has_chosen_stays(environment, expected):
+def test_dds_profile_of_the_user_is_kept(environment, expected):
     assert image_environment(Path("/p.xml"), environment) == expected
 
 
 def launched(name: str, monkeypatch, **values: str):
-    """The processes of a launch file for these arguments, as ROS's launch sees them."""
+    """The processes of a launch file for these arguments."""
     from regionmask_ros.ros import launching
 
     monkeypatch.setattr(launching, "config", lambda file: _Text(str(REPOSITORY / "config" / file)))
@@ -180,7 +180,7 @@ OWN_PLAY = "play {bag} --bag-topic /front/image_raw --topic /front/image_raw --r
     ("own", True, OWN_PLAY, "record out"), ("ros2", False, PLAY, RECORD), ("auto", True, PLAY, RECORD),
     ("auto", False, OWN_PLAY, "record out"),
 ])
-def test_a_bag_is_played_and_answers_are_recorded_where_launch_is_installed(
+def test_bag_is_played_and_results_are_recorded_where_launch_is_installed(
     monkeypatch, tmp_path, player, has_ros2bag, play, record
 ):
     pytest.importorskip("launch_ros", reason=NEEDS_LAUNCH)
@@ -192,16 +192,16 @@ def test_a_bag_is_played_and_answers_are_recorded_where_launch_is_installed(
     made = launched("bag.launch.py", monkeypatch, bag=bag, output="out", topic="", rate="0.5", player=player)
     detector, recorder, starts_player = made[:3]
     own = {str(name[0].text): given.value for block in detector._Node__parameters[2:] for name, given in block.items()}
-    assert own == {"input_size": "32x32"}, "of pictures of 8x8"
+    assert own == {"input_size": "32x32"}, "of images of 8x8"
     assert words_of(detector) == "detector" and words_of(recorder) == record and len(made) == 5
-    hear = starts_player.event_handler.handle
-    assert not hear(said_by(detector, b"configuring"), launch_context())
-    (started,) = hear(said_by(detector, b"[detector]: active: images from /front/image_raw"), launch_context())
+    handle = starts_player.event_handler.handle
+    assert not handle(output_of(detector, b"configuring"), launch_context())
+    (started,) = handle(output_of(detector, b"[detector]: active: images from /front/image_raw"), launch_context())
     assert words_of(started) == play.format(bag=bag)
-    assert not hear(said_by(detector, b"[detector]: active: images from /front/image_raw"), launch_context())
+    assert not handle(output_of(detector, b"[detector]: active: images from /front/image_raw"), launch_context())
 
 
-def said_by(process, text: bytes):
+def output_of(process, text: bytes):
     from launch.events.process import ProcessStdout
 
     return ProcessStdout(text=text, action=process, name="detector", cmd=[], cwd=None, env=None, pid=1)

@@ -16,7 +16,7 @@ from regionmask_ros.ros.publishers import image_message, stamp_from_ns
 IMAGES = 9
 
 
-def picture(index: int) -> Frame:
+def make_image(index: int) -> Frame:
     pixels = np.random.default_rng(4).integers(0, 256, (64, 96, 3)).astype(np.uint8)
     pixels[20:40, 5 * index:5 * index + 20] = 250
     return Frame(pixels, "bgr", 10**18 + index * 40_000_000, "left_optical")
@@ -28,7 +28,7 @@ def test_results_have_the_headers_of_their_own_images(lava_python, rig, wait_for
                      input_size="96x64")
     stats, heard = node._configured.frame_stats, peer.heard["detections"]
     for index in range(IMAGES):
-        frame = picture(index)
+        frame = make_image(index)
         header = Header(stamp=stamp_from_ns(frame.stamp_ns), frame_id=frame.frame_id)
         peer.camera.publish(image_message(frame.pixels, "bgr8", header))
         wait_for(lambda: stats.counts.received == index + 1 and node._active.worker._slot.is_empty)
@@ -38,7 +38,7 @@ def test_results_have_the_headers_of_their_own_images(lava_python, rig, wait_for
     assert stats.counts.overwritten == 0
     reference, taken = Pipeline(tiny_network, PipelineSettings(arithmetic="lava", score_threshold=0.2)), {}
     for index in range(IMAGES):
-        (taken[stamp_from_ns(picture(index).stamp_ns).nanosec],) = reference.process(picture(index))
+        (taken[stamp_from_ns(make_image(index).stamp_ns).nanosec],) = reference.process(make_image(index))
     assert [message.header.stamp.nanosec for message in heard] == sorted(taken)
     for message in heard:
         assert len(message.detections) == len(taken[message.header.stamp.nanosec].detections)
@@ -47,7 +47,7 @@ def test_results_have_the_headers_of_their_own_images(lava_python, rig, wait_for
 
 def test_diagnostics_report_arithmetic_and_latency(lava_python, rig, wait_for):
     _node, peer = rig(backend="lava_sim", input_size="96x64", lava_python=lava_python)
-    peer.camera.publish(image_message(picture(0).pixels, "bgr8", Header(stamp=stamp_from_ns(10**18))))
+    peer.camera.publish(image_message(make_image(0).pixels, "bgr8", Header(stamp=stamp_from_ns(10**18))))
     wait_for(lambda: peer.values().get("latency of the backend [steps]") == "5")
     values = peer.values()
     assert values["arithmetic"] == "lava" and values["backend"] == "lava_sim"
@@ -61,7 +61,8 @@ def test_diagnostics_report_what_was_measured_on_the_chip(board, rig, even_netwo
     assert call(node, lambda: node.set_parameters_atomically(changes)).successful
     wait_for(lambda: node._configured.pipeline.settings.backend == "loihi2")
     for index in range(3):
-        peer.camera.publish(image_message(picture(index).pixels, "bgr8", Header(stamp=stamp_from_ns(10**18 + index))))
+        header = Header(stamp=stamp_from_ns(10**18 + index))
+        peer.camera.publish(image_message(make_image(index).pixels, "bgr8", header))
         wait_for(lambda: node._configured.frame_stats.counts.received == index + 1)
     # No more images come: the backend is drained, and the profiled run is filled up.
     wait_for(lambda: len(peer.heard["detections"]) == 3 - node._configured.frame_stats.counts.overwritten)

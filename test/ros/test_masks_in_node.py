@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 from rclpy.parameter import Parameter
-from rig import FRAME_NS, START_NS, message, picture, send, watch
+from rig import FRAME_NS, START_NS, make_image, message, send, watch
 from sensor_msgs.msg import Image
 from std_srvs.srv import Trigger
 
@@ -23,7 +23,7 @@ FRAMES = 10
 
 def offline(pipeline: Pipeline) -> list:
     """The results of the frames that the tests send, without ROS."""
-    frames = [Frame(picture(i), "bgr", START_NS + i * FRAME_NS, "left_optical") for i in range(FRAMES)]
+    frames = [Frame(make_image(i), "bgr", START_NS + i * FRAME_NS, "left_optical") for i in range(FRAMES)]
     return [result for frame in frames for result in pipeline.process(frame)]
 
 
@@ -35,22 +35,22 @@ def change(node, **values: object):
     return node.set_parameters_atomically([Parameter(name, value=value) for name, value in values.items()])
 
 
-def attended(values: dict[str, str]) -> dict[str, float]:
+def read_shares(values: dict[str, str]) -> dict[str, float]:
     return {cause: float(values[f"attended share, {cause}"]) for cause in SOURCES}
 
 
-def told_by_cause(peer, wait_for, results) -> None:
+def assert_reported_shares(peer, wait_for, results) -> None:
     """The diagnostics say of all frames but the first what these results say."""
     shares = [result.mask.attended_shares for result in results[1:]]
     expected = {cause: np.mean([share.get(cause, 0.0) for share in shares]) for cause in SOURCES}
     assert sum(value > 0.0 for value in expected.values()) >= 2, "the clip must give causes, or this test sees nothing"
     wait_for(lambda: peer.values().get("frames answered") == str(len(results)))
-    assert attended(peer.values()) == pytest.approx(expected, abs=1e-4)
+    assert read_shares(peer.values()) == pytest.approx(expected, abs=1e-4)
     masked = np.mean([result.mask.masked_share for result in results[1:]])
     assert float(peer.values()["masked share"]) == pytest.approx(masked, abs=1e-4)
 
 
-def test_an_adaptive_mask_is_shown_told_and_saved_and_is_the_same_as_offline(rig, wait_for, tiny_network, tmp_path):
+def test_adaptive_mask_is_published_reported_and_saved_as_offline(rig, wait_for, tiny_network, tmp_path):
     file = tmp_path / "learned.npz"
     node, peer = rig(
         mask_mode="adaptive", refresh_period=3, score_threshold=0.6, adaptive_half_life=2.0, adaptive_cover=0.9,
@@ -65,7 +65,7 @@ def test_an_adaptive_mask_is_shown_told_and_saved_and_is_the_same_as_offline(rig
         np.testing.assert_array_equal(shown(built), 255 * result.mask.sources["static"])
     assert not any(shown(built).any() for built in peer.heard["/mask/dynamic"])
     assert len({bytes(built.data) for built in peer.heard["/mask/static"]}) > 2, "the mask must learn in this clip"
-    told_by_cause(peer, wait_for, results)
+    assert_reported_shares(peer, wait_for, results)
     assert peer.values()["mask mode"] == "adaptive"
 
     client = peer.create_client(Trigger, "/detector/save_static_mask")
@@ -77,28 +77,28 @@ def test_an_adaptive_mask_is_shown_told_and_saved_and_is_the_same_as_offline(rig
     np.testing.assert_array_equal(saved, reference.learned_mask()[1])
 
 
-def test_a_preset_tells_objects_border_and_refresh(rig, wait_for, tiny_network):
+def test_preset_reports_shares_of_objects_border_and_refresh(rig, wait_for, tiny_network):
     node, peer = rig(preset="careful", score_threshold=0.5, preset_steer_threshold=0.6)
     send(peer, wait_for, [message(i) for i in range(FRAMES)])
-    told_by_cause(peer, wait_for, offline(Pipeline(tiny_network, node._configured.pipeline.settings)))
+    assert_reported_shares(peer, wait_for, offline(Pipeline(tiny_network, node._configured.pipeline.settings)))
     assert node._configured.pipeline.settings.schedule.track_threshold == 0.6
 
 
-def test_both_masks_tell_their_shares(rig, wait_for, tiny_network, half_mask):
+def test_both_masks_report_their_shares(rig, wait_for, tiny_network, half_mask):
     node, peer = rig(mask_mode="static+dynamic", static_mask=half_mask, refresh_period=4, score_threshold=0.9)
     send(peer, wait_for, [message(i) for i in range(FRAMES)])
-    told_by_cause(peer, wait_for, offline(Pipeline(tiny_network, node._configured.pipeline.settings)))
-    assert attended(peer.values())["static"] == pytest.approx(0.5 * 7 / 9, abs=1e-4)
+    assert_reported_shares(peer, wait_for, offline(Pipeline(tiny_network, node._configured.pipeline.settings)))
+    assert read_shares(peer.values())["static"] == pytest.approx(0.5 * 7 / 9, abs=1e-4)
 
 
-def test_before_the_first_frame_no_share_is_told(rig, wait_for):
+def test_no_share_is_reported_before_the_first_frame(rig, wait_for):
     _node, peer = rig()
     wait_for(lambda: peer.values().get("state") == "active")
     assert {peer.values()[f"attended share, {cause}"] for cause in SOURCES} == {""}
 
 
 @pytest.mark.parametrize("scheduled", [False, True])
-def test_masks_and_their_knobs_change_while_running(rig, wait_for, half_mask, scheduled):
+def test_masks_and_their_options_change_while_running(rig, wait_for, half_mask, scheduled):
     node, peer = rig(arithmetic="carry")
     send(peer, wait_for, [message(0)])
     for step, mode in enumerate(MODES[1:], start=1):
@@ -122,11 +122,11 @@ def test_masks_and_their_knobs_change_while_running(rig, wait_for, half_mask, sc
     assert change(node, target_masked=0.0, mask_mode="none").successful
 
 
-def test_a_target_is_held_in_the_node(rig, wait_for, half_mask):
+def test_node_holds_the_masked_share_at_its_target(rig, wait_for, half_mask):
     node, peer = rig(mask_mode="static", static_mask=half_mask, refresh_period=0, target_masked=0.75)
     send(peer, wait_for, [message(0), message(1)])
     assert change(node, target_masked=0.25).successful
     send(peer, wait_for, [message(2)])
     wait_for(lambda: peer.values().get("frames answered") == "3")
     assert float(peer.values()["masked share"]) == pytest.approx((0.75 + 0.25) / 2, abs=1e-4)
-    assert attended(peer.values())["static"] == pytest.approx((0.25 + 0.75) / 2, abs=1e-4)
+    assert read_shares(peer.values())["static"] == pytest.approx((0.25 + 0.75) / 2, abs=1e-4)

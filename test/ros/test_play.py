@@ -1,4 +1,4 @@
-"""The player as a camera: every frame, in order, on time, stamped; and what it refuses."""
+"""The player as a camera: every frame, in order, on time and stamped; and what it refuses."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ FRAMES = 8
 
 @pytest.fixture
 def folder(tmp_path):
-    """Pictures whose brightness is their number times ten; a folder plays 10 a second."""
+    """Images whose brightness is their number times ten; a folder plays 10 per second."""
     for index in range(FRAMES):
         cv2.imwrite(str(tmp_path / f"{index}.png"), np.full((48, 64, 3), 10 * index, np.uint8))
     return str(tmp_path)
@@ -30,12 +30,12 @@ def folder(tmp_path):
 class Listener(Node):
     def __init__(self, **node_arguments: object) -> None:
         super().__init__("listener", **node_arguments)
-        self.pictures, self.times, self.clock = [], [], []
+        self.images, self.times, self.clock = [], [], []
         self.create_subscription(Image, "/cam", self._take, CAMERA)
         self.create_subscription(Clock, "/clock", lambda m: self.clock.append(stamp_ns(m.clock)), RESULTS)
 
     def _take(self, message: Image) -> None:
-        self.pictures.append(message)
+        self.images.append(message)
         self.times.append(self.get_clock().now().nanoseconds)
 
 
@@ -48,19 +48,19 @@ def listener(session):
 
 def test_max_frames_ends_the_playback(listener, folder, wait_for, capsys):
     assert play.main([folder, "--topic", "/cam", "--rate", "2", "--wait", "20", "--max-frames", "3"]) == 0
-    wait_for(lambda: len(listener.pictures) == 3)
+    wait_for(lambda: len(listener.images) == 3)
     assert "published 3 frames on /cam" in capsys.readouterr().out
 
 
 def test_every_frame_is_published_in_order_on_time_and_stamped_now(listener, folder, wait_for, capsys, tmp_path):
     file = tmp_path / "out" / "played.json"
     assert play.main([folder, "--topic", "/cam", "--rate", "2", "--wait", "20", "--json", str(file)]) == 0
-    wait_for(lambda: len(listener.pictures) == FRAMES)
-    assert [m.data[0] for m in listener.pictures] == [10 * i for i in range(FRAMES)]
-    first = listener.pictures[0]
+    wait_for(lambda: len(listener.images) == FRAMES)
+    assert [m.data[0] for m in listener.images] == [10 * i for i in range(FRAMES)]
+    first = listener.images[0]
     assert (first.encoding, first.width, first.height, first.step) == ("bgr8", 64, 48, 192)
     assert first.header.frame_id == "camera"
-    stamps = np.array([stamp_ns(m.header.stamp) for m in listener.pictures])
+    stamps = np.array([stamp_ns(m.header.stamp) for m in listener.images])
     assert np.all(np.abs(np.array(listener.times) - stamps) < 1e9)
     due = np.arange(FRAMES) * 0.05
     late = (stamps - stamps[0]) / 1e9 - due
@@ -69,16 +69,16 @@ def test_every_frame_is_published_in_order_on_time_and_stamped_now(listener, fol
     assert json.loads(file.read_text())["frames"] == FRAMES
 
 
-def test_simulated_time_starts_at_one_second_and_moves_with_the_pictures(listener, folder, wait_for):
+def test_simulated_time_starts_at_one_second_and_follows_the_images(listener, folder, wait_for):
     assert play.main([folder, "--topic", "/cam", "--rate", "4", "--wait", "20", "--clock"]) == 0
-    wait_for(lambda: len(listener.pictures) == FRAMES)
-    assert [stamp_ns(m.header.stamp) for m in listener.pictures] == [10**9 + i * 10**8 for i in range(FRAMES)]
+    wait_for(lambda: len(listener.images) == FRAMES)
+    assert [stamp_ns(m.header.stamp) for m in listener.images] == [10**9 + i * 10**8 for i in range(FRAMES)]
     assert listener.clock == sorted(listener.clock)
     assert {10**9 + i * 10**8 for i in range(1, FRAMES)} <= set(listener.clock)
-    assert len(listener.clock) > 2 * FRAMES, "time goes on between pictures"
+    assert len(listener.clock) > 2 * FRAMES, "time goes on between images"
 
 
-def test_it_says_so_when_nobody_listens_and_plays(folder, capsys, ros_environment):
+def test_player_without_a_subscriber_says_so_and_plays(folder, capsys, ros_environment):
     assert play.main([folder, "--topic", "/nobody", "--rate", "50", "--wait", "0"]) == 0
     said = capsys.readouterr()
     assert "no subscriber on /nobody" in said.err and f"published {FRAMES} frames" in said.out
@@ -94,13 +94,13 @@ def test_it_says_so_when_nobody_listens_and_plays(folder, capsys, ros_environmen
     (["FOLDER", "--topic", "a b"], "topic name"),
     ([], "SOURCE"),
 ])
-def test_bad_input_is_one_line_and_status_2(arguments, words, folder, capsys):
+def test_bad_input_gives_one_line_and_status_2(arguments, words, folder, capsys):
     assert play.main([folder if a == "FOLDER" else a for a in arguments]) == 2
     said = capsys.readouterr().err.strip().splitlines()
     assert len(said) == 1 and words in said[0]
 
 
-def test_it_ends_early_and_well_when_asked_to(listener, folder, wait_for):
+def test_playback_ends_early_at_a_stop_request(listener, folder, wait_for):
     from regionmask_ros.ros.player import Pace, Player
     from regionmask_ros.ros.session import RosSession
     from regionmask_ros.ros.stopping import StopRequest

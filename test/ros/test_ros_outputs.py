@@ -7,7 +7,7 @@ from collections import Counter, defaultdict
 import cv2
 import numpy as np
 import pytest
-from rig import FRAME_NS, SIZE_WH, START_NS, Peer, are_matched, call, header, message, picture, send, watch
+from rig import FRAME_NS, SIZE_WH, START_NS, Peer, are_matched, call, header, make_image, message, send, watch
 from sensor_msgs.msg import CompressedImage, Image
 from vision_msgs.msg import Detection2DArray
 
@@ -66,7 +66,7 @@ def test_every_topic_shows_the_pipelines_results_and_joins_with_the_camera_by_ti
     ))
     for i, row in enumerate(joined.sets.values()):
         assert all(built.header == header(i) for built in row.values())
-        frame = Frame(picture(i), "bgr", START_NS + i * FRAME_NS, "left_optical")
+        frame = Frame(make_image(i), "bgr", START_NS + i * FRAME_NS, "left_optical")
         (result,) = reference.process(frame, want_events=True)
         shown, mask = {topic: row[f"/{topic}"] for topic in LAZY}, result.mask
         whole = keep_to_image(mask.keep, SIZE_WH)
@@ -91,7 +91,7 @@ def test_preset_shows_the_regions_that_it_keeps_and_numbers_objects(rig, wait_fo
     wait_for(lambda: len(peer.heard["/mask/dynamic"]) == FRAMES and len(peer.heard["detections"]) == FRAMES)
     reference = Pipeline(tiny_network, PipelineSettings(preset="careful", score_threshold=0.5))
     for i, (shown, found) in enumerate(zip(peer.heard["/mask/dynamic"], peer.heard["detections"])):
-        (result,) = reference.process(Frame(picture(i), "bgr", START_NS + i * FRAME_NS, "left_optical"))
+        (result,) = reference.process(Frame(make_image(i), "bgr", START_NS + i * FRAME_NS, "left_optical"))
         attended = np.zeros((4, 6), bool) if result.mask.refresh else result.mask.keep
         np.testing.assert_array_equal(pixels_of(shown), 255 * attended)
         assert [one.id for one in found.detections] == [str(number) for number in result.detections.track_ids]
@@ -107,7 +107,7 @@ def test_mgnet_mask_of_the_node_is_that_of_the_pipeline(rig, wait_for, tiny_netw
     wait_for(lambda: len(peer.heard["/mask"]) == len(peer.heard["/mask/dynamic"]) == FRAMES)
     reference = Pipeline(tiny_network, PipelineSettings(mask="dynamic", dynamic="mgnet", **chosen))
     for i, (mask, dynamic) in enumerate(zip(peer.heard["/mask"], peer.heard["/mask/dynamic"])):
-        (result,) = reference.process(Frame(picture(i), "bgr", START_NS + i * FRAME_NS, "left_optical"))
+        (result,) = reference.process(Frame(make_image(i), "bgr", START_NS + i * FRAME_NS, "left_optical"))
         np.testing.assert_array_equal(pixels_of(mask), keep_to_image(result.mask.keep, SIZE_WH))
         np.testing.assert_array_equal(pixels_of(dynamic), 255 * result.mask.sources["dynamic"])
     assert node._collect_facts().mask_mode == "dynamic"
@@ -177,9 +177,9 @@ class CompressedCamera(Peer):
 
 def test_compressed_images_are_processed_and_compressed_depth_is_refused(rig, wait_for):
     _node, peer = rig(CompressedCamera, image_transport="compressed")
-    send(peer, wait_for, [jpeg_message(picture(i), header(i)) for i in range(2)])
+    send(peer, wait_for, [jpeg_message(make_image(i), header(i)) for i in range(2)])
     assert [m.header for m in peer.heard["detections"]] == [header(0), header(1)]
-    depth = jpeg_message(picture(2), header(2))
+    depth = jpeg_message(make_image(2), header(2))
     depth.format = "16UC1; compressedDepth png"
     peer.camera.publish(depth)
     wait_for(lambda: peer.values().get("frames dropped (broken)") == "1")

@@ -1,4 +1,4 @@
-"""The newest-wins slot."""
+"""The slot for the newest image."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import pytest
 from regionmask_ros.ros.worker import NewestSlot
 
 
-def test_the_newest_item_wins_and_the_loss_is_told():
+def test_newest_item_replaces_the_older_one_and_put_reports_it():
     slot = NewestSlot()
     assert [slot.put(item) for item in (1, 2, 3)] == [False, True, True]
     assert slot.take() == 3
@@ -22,12 +22,12 @@ def test_take_waits_for_an_item():
     taker = threading.Thread(target=lambda: taken.append(slot.take()))
     taker.start()
     assert taker.is_alive()
-    slot.put("picture")
+    slot.put("image")
     taker.join(5.0)
-    assert taken == ["picture"]
+    assert taken == ["image"]
 
 
-def test_a_closed_slot_hands_out_what_is_in_it_and_then_ends():
+def test_closed_slot_gives_its_last_item_and_then_ends():
     slot = NewestSlot()
     slot.put("last")
     slot.close()
@@ -36,7 +36,7 @@ def test_a_closed_slot_hands_out_what_is_in_it_and_then_ends():
     assert slot.take() is None
 
 
-def test_closing_wakes_whoever_waits():
+def test_close_ends_a_waiting_take():
     slot, taken = NewestSlot(), []
     taker = threading.Thread(target=lambda: taken.append(slot.take()))
     taker.start()
@@ -45,14 +45,14 @@ def test_closing_wakes_whoever_waits():
     assert taken == [None]
 
 
-def test_nothing_vanishes_into_a_closed_slot():
+def test_put_into_a_closed_slot_raises():
     slot = NewestSlot()
     slot.close()
     with pytest.raises(RuntimeError):
         slot.put("late")
 
 
-def test_every_item_is_taken_or_told_as_lost_between_threads():
+def test_every_item_is_taken_or_reported_as_replaced_between_threads():
     slot, taken = NewestSlot(), []
 
     def take_all() -> None:

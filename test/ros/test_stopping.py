@@ -13,7 +13,7 @@ from regionmask_ros.ros.stopping import StopRequest
 REPOSITORY = Path(__file__).resolve().parents[2]
 
 
-def test_a_wait_ends_with_the_request_or_the_time():
+def test_wait_ends_with_the_request_or_the_timeout():
     stop = StopRequest()
     assert not stop.wait(0.0) and not stop.wait(0.01) and not stop.is_set()
     waiters = [threading.Thread(target=stop.wait) for _ in range(3)]
@@ -42,12 +42,12 @@ for index in range(1500):
 """
 
 
-def test_a_signal_that_hits_a_waiter_at_any_point_never_blocks_it():
+def test_signal_at_any_point_of_a_wait_never_blocks_it():
     """A process of its own: a handler that took the waiter's lock would hang it."""
     subprocess.run([sys.executable, "-c", HAIL], cwd=REPOSITORY, check=True, timeout=60.0)
 
 
-def test_without_a_signal_the_old_handlers_come_back():
+def test_former_handlers_are_restored_without_a_signal():
     before = signal.getsignal(signal.SIGTERM)
     with StopRequest() as stop:
         assert signal.getsignal(signal.SIGTERM) != before

@@ -16,7 +16,7 @@ from regionmask_ros.ros.throughput import Report, reports_in_window
 REPOSITORY = Path(__file__).resolve().parents[2]
 
 
-def test_every_published_picture_is_accounted_for(trained_file, real_video, tmp_path):
+def test_every_published_image_is_accounted_for(trained_file, real_video, tmp_path):
     file = tmp_path / "bench.json"
     done = subprocess.run(
         [sys.executable, "-m", "regionmask_ros", "bench", "--ros", "--ros-seconds", "3", "--ros-masks", "dynamic",
@@ -35,12 +35,12 @@ def test_every_published_picture_is_accounted_for(trained_file, real_video, tmp_
 @pytest.mark.parametrize(("arguments", "words"), [
     (["--ros-masks", "all"], "--ros-masks 'all'"), (["--ros-seconds", "0"], "--ros-seconds 0.0"),
 ])
-def test_bad_options_are_one_line(arguments, words, capsys):
+def test_bad_options_give_one_line(arguments, words, capsys):
     assert bench.main(["--ros", *arguments]) == 2
     assert words in capsys.readouterr().err
 
 
-def test_percentiles_are_of_reports_that_look_back_upon_five_seconds_of_the_run():
+def test_percentiles_are_of_reports_that_cover_five_seconds_of_the_run():
     reports = [Report(100.0 + second, {"at": str(second)}) for second in range(-2, 9)]
     assert [values["at"] for values in reports_in_window(reports, 100.0)] == ["5", "6", "7", "8"]
     assert [values["at"] for values in reports_in_window(reports[:5], 100.0)] == ["2"]
