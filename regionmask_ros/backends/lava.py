@@ -17,9 +17,6 @@ from ..network.graph import Network
 from .base import BackendResult, IsCancelled, ProcessOptions, never_cancelled
 from .worker_process import WorkerProcess, find_lava_python
 
-LAVA = "lava"
-"""The arithmetic that Lava computes."""
-
 MAX_WAITING_STEPS = 3
 """Time steps that the worker may have before it: the one that it computes, and others so that it never idles."""
 
@@ -44,6 +41,8 @@ class SteppedBackend:
     Raises:
         BackendError: The worker cannot be started, or was cancelled.
     """
+
+    supported_arithmetic = ("lava",)
 
     def __init__(
         self, network: Network, input_wh: tuple[int, int], options: ProcessOptions, settings: dict[str, Any],
@@ -208,7 +207,6 @@ class LavaSimBackend(SteppedBackend):
         is_cancelled: Ends the wait for a worker that is starting.
     """
 
-    supported_arithmetic = (LAVA,)
     options_class = LavaSimOptions
     counts_synops = True
     quick_to_open = True

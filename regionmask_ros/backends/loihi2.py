@@ -15,7 +15,7 @@ from ..core.option_table import option_field, options_of
 from ..errors import UserError
 from ..network.graph import Network
 from .base import BackendError, IsCancelled, ProcessOptions, never_cancelled
-from .lava import LAVA, SteppedBackend
+from .lava import SteppedBackend
 from .worker_process import ask_lava_python, find_lava_python
 
 GUIDE = "see docs/LOIHI2.md"
@@ -107,7 +107,6 @@ class Loihi2Backend(SteppedBackend):
         BackendError: Something is missing, or the board cannot be used.
     """
 
-    supported_arithmetic = (LAVA,)
     options_class = Loihi2Options
     counts_synops = False
     quick_to_open = False
