@@ -45,7 +45,7 @@ def test_a_reset_gives_the_same_results_again(tiny_network):
     np.testing.assert_array_equal(first, [r.mask.keep for r in run(pipeline, frames)])
 
 
-def test_what_a_static_mask_attends_stays_attended(tiny_network, tmp_path):
+def test_regions_of_a_static_mask_stay_attended(tiny_network, tmp_path):
     keep = np.zeros((8, 12), bool)
     keep[:2] = True
     save_static_mask(str(tmp_path / "top.npz"), keep, 16)
@@ -54,7 +54,7 @@ def test_what_a_static_mask_attends_stays_attended(tiny_network, tmp_path):
     assert all(r.mask.keep[:2].all() for r in results) and not all(r.mask.keep.all() for r in results)
 
 
-def test_it_can_be_switched_on_while_running(tiny_network, tmp_path):
+def test_mgnet_can_be_switched_on_while_running(tiny_network, tmp_path):
     pipeline, frames = Pipeline(tiny_network, replace(SETTINGS, dynamic="tracking", target_masked=0.0)), clip(6)
     run(pipeline, frames[:3])
     pipeline.reconfigure(SETTINGS)
@@ -84,7 +84,7 @@ def test_a_source_that_does_not_look_costs_no_resize(tiny_network):
 
 
 @pytest.mark.parametrize("table", [input_table(), np.arange(768).reshape(256, 3) ** 2 % 97], ids=["affine", "any"])
-def test_pending_change_is_what_would_be_sent(table):
+def test_pending_change_is_the_share_that_would_be_sent(table):
     encoder, rng = Encoder(table, 6, (64, 32)), np.random.default_rng(0)
     image = np.full((32, 64, 3), 200, np.uint8)
     everything, nothing = np.ones((2, 4), bool), np.zeros((2, 4), bool)

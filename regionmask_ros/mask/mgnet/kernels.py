@@ -98,7 +98,7 @@ def _vector_tile(typing_context: Any, source: Any, layout: Any, weight: Any, bia
 
 def _plain_tile(source: np.ndarray, layout: Layout, weight: np.ndarray, bias: np.ndarray, column: int, columns: int,
                 target: np.ndarray, place: Place, lowest: np.float32, rows: int, vectors: int) -> None:
-    """Reference implementation of ``_vector_tile``, also used when Numba is told to compile nothing."""
+    """Reference implementation of ``_vector_tile``, also used when Numba's compiler is switched off."""
     first, step, pitch, runs, run = layout
     part = slice(column, column + LANES * vectors)
     for r in range(rows):

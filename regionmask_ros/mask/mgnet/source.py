@@ -30,8 +30,8 @@ LEVEL_SHARE = 0.6
 too low together; subtracting the whole mean would mask the same share of every frame, full or empty."""
 
 LASTING_LOGITS, LASTING_CHANGE = 0.4, 0.6
-"""Weights of the previous frame in running means: an object is there for longer than a frame, and a walker's feet rest
-between two steps."""
+"""Weights of the previous frame in running means: objects stay for longer than a frame, and a pedestrian's feet are
+still between two steps."""
 
 CLOSED, SMOOTHED = 3, 3
 """Sides in regions. Holes and gaps narrower than the first are filled, such as those inside a large object of which
@@ -41,7 +41,7 @@ NEWS = 0.2
 """The network runs again once the change of a masked region has grown by more than this since the last run."""
 
 SHORTEST_REUSE, LONGEST_REUSE = 3, 7
-"""Frames after a run that use its logits, at least and at most. A newcomer is there for longer than a frame, and the
+"""Frames after a run that use its logits, at least and at most. A newcomer stays for longer than a frame, and the
 change, which is used in every frame, shows it meanwhile."""
 
 
