@@ -62,6 +62,12 @@ def step(engine: EventEngine, message: np.ndarray) -> EngineResult:
     return engine.step(index, message.ravel()[index].astype(np.int32))
 
 
+def assert_results_equal(one: EngineResult, other: EngineResult) -> None:
+    """Compares heads, event counts and synops."""
+    np.testing.assert_array_equal(one.head, other.head)
+    assert (one.layer_events, one.synops) == (other.layer_events, other.synops)
+
+
 def assert_equals_reference(engine: EventEngine, reference: ReferenceNetwork, messages: Iterable[np.ndarray]) -> None:
     """Compares heads, event counts and states of both, frame by frame."""
     for message in messages:

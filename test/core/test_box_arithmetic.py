@@ -55,16 +55,16 @@ def test_a_box_overlaps_itself_wholly_and_moving_all_changes_nothing(some):
 
 @settings(max_examples=40)
 @given(boxes, masks)
-def test_what_is_attended_of_a_box_is_its_share_of_pixels(some, keep):
-    attended = np.kron(keep, np.ones((8, 8), bool)).astype(bool)
+def test_the_observed_share_of_a_box_is_its_share_of_pixels(some, keep):
+    observed = np.kron(keep, np.ones((8, 8), bool)).astype(bool)
     expected = [
-        np.count_nonzero(pixels & attended) / max(np.count_nonzero(pixels), 1) for pixels in map(inside, some)]
+        np.count_nonzero(pixels & observed) / max(np.count_nonzero(pixels), 1) for pixels in map(inside, some)]
     assert coverage(some, keep, (WIDTH, HEIGHT)) == pytest.approx(expected)
     assert coverage(some, ~keep, (WIDTH, HEIGHT)) == pytest.approx(
-        [inside(box).any() - share for box, share in zip(some, expected)]), "what is not attended is masked"
-    if keep.any() and not keep.all():
-        seen = [share >= OBSERVED_SHARE for share in coverage(some, keep, (WIDTH, HEIGHT))]
-        assert is_observed(some, keep, (WIDTH, HEIGHT)).tolist() == seen
+        [inside(box).any() - share for box, share in zip(some, expected)]), "what is not observed is masked"
+    for grid in (keep, GRID.full(True), GRID.full(False)):
+        seen = coverage(some, grid, (WIDTH, HEIGHT)) >= OBSERVED_SHARE if grid.any() and not grid.all() else grid.all()
+        assert (is_observed(some, grid, (WIDTH, HEIGHT)) == seen).all()
 
 
 @given(boxes)

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from small_networks import Layers
+from small_networks import Layers, assert_results_equal, random_layers
 
 from regionmask_ros.core.events import reach_masks
 from regionmask_ros.encoder.encoder import Encoder
@@ -40,8 +40,7 @@ def test_a_frame_as_map_and_as_list_gives_the_same(kernel_set, seed, channels):
         image = np.where(changed, rng.integers(0, 256, image.shape), image).astype(np.uint8)
         events = encoder.step(image, rng.random((2, 4)) < 0.7)
         one, other = by_map.step_changes(events.changes), by_list.step(events.index, events.message)
-        np.testing.assert_array_equal(one.head, other.head)
-        assert (one.layer_events, one.synops) == (other.layer_events, other.synops)
+        assert_results_equal(one, other)
 
 
 @settings(max_examples=30)
@@ -85,8 +84,8 @@ def test_encoders_and_lists_and_maps_may_alternate(kernel_set):
     for turn in range(9):
         image = rng.integers(0, 256, (32, 64, 3)).astype(np.uint8)
         events = (encoder if turn % 2 else other).step(image, np.ones((2, 4), bool))
-        by_list = engine.step(events.index, events.message) if turn % 3 == 2 else engine.step_changes(events.changes)
-        np.testing.assert_array_equal(by_list.head, check.step(events.index, events.message).head)
+        mixed = engine.step(events.index, events.message) if turn % 3 == 2 else engine.step_changes(events.changes)
+        assert_results_equal(mixed, check.step(events.index, events.message))
 
 
 @pytest.mark.parametrize("kernel_set", available_kernel_sets())
@@ -95,18 +94,12 @@ def test_encoders_and_lists_and_maps_may_alternate(kernel_set):
 def test_a_frame_without_events_changes_nothing(kernel_set, seed, arithmetic):
     """Such a frame is skipped; an engine that is profiled takes it through all layers."""
     _, encoder, rng = random_case(seed, 3)
-    sizes = ((3, 20), (20, 40), (40, 7))
-    convolutions = [ConvSpec(
-        f"c{n}", rng.integers(-60, 60, (after, before, 3, 3)).astype(np.int32),
-        rng.integers(-500, 500, after).astype(np.int32), 1, 1, 6) for n, (before, after) in enumerate(sizes)]
-    head = ConvSpec("head", rng.integers(-60, 60, (5, 7, 1, 1)).astype(np.int32), None, 1, 0, 0)
-    packed = PackedNetwork(Layers((*convolutions, head)))
+    packed = PackedNetwork(random_layers(seed, (3, 20, 40, 7, 5), 3, 1))
     quick, whole = (EventEngine(packed, (64, 32), arithmetic, kernel_set) for _ in range(2))
     whole.profile_hook = lambda part: None
     for share in (0.0, 1.0, 0.0, 0.0, 0.5, 0.0, 1.0):
         keep = rng.random((2, 4)) < share
         changes = encoder.step(rng.integers(0, 256, (32, 64, 3)).astype(np.uint8), keep).changes
         one, other = quick.step_changes(changes), whole.step_changes(changes)
-        np.testing.assert_array_equal(one.head, other.head)
-        assert (one.layer_events, one.synops) == (other.layer_events, other.synops)
+        assert_results_equal(one, other)
         assert changes.events or not any(one.synops)

@@ -21,11 +21,6 @@ def test_box_edges_on_a_border_stay_inside():
     assert grid.cover(np.array([[16, 16, 32.1, 48]]), (64, 64)).sum() == 4
 
 
-def test_the_ring_is_clipped_to_the_image():
-    keep = RegionGrid(4, 4).cover(np.array([[0, 0, 16, 16]]), (64, 64), ring=1)
-    assert np.argwhere(keep).tolist() == [[0, 0], [0, 1], [1, 0], [1, 1]]
-
-
 @given(
     st.integers(1, 9), st.integers(1, 9), st.integers(20, 900), st.integers(20, 900), st.integers(0, 2),
     st.lists(st.tuples(*[st.floats(-300, 1200, width=32)] * 4), max_size=6),

@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from made_detections import detections_of
 
 from regionmask_ros.core.detections import Detections
 from regionmask_ros.detection.filter import DetectionFilter
@@ -17,10 +18,8 @@ LABELS = ("person", "bicycle", "car")
 
 def found(*rows: tuple[int, float]) -> Detections:
     """(class, score) each, with boxes that tell them apart."""
-    boxes = np.array([[i, i, i + 1, i + 1] for i in range(len(rows))], np.float32).reshape(-1, 4)
-    return Detections(
-        boxes, np.array([s for _, s in rows], np.float32), np.array([c for c, _ in rows], np.int32)
-    )
+    class_ids, scores = zip(*rows)
+    return detections_of(*[[i, i, i + 1, i + 1] for i in range(len(rows))], scores=scores, class_ids=class_ids)
 
 
 def reported(selection: DetectionFilter, detections: Detections) -> list[tuple[int, float]]:

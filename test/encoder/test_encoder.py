@@ -1,13 +1,10 @@
 from __future__ import annotations
 
-import os
-import subprocess
-import sys
-
 import numpy as np
 import pytest
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
+from python_process import run_python
 
 from regionmask_ros.encoder.encoder import Encoder
 from regionmask_ros.encoder.kernels import affine_parameters, affine_values
@@ -17,11 +14,21 @@ from regionmask_ros.network.formats.lava_dl import input_table
 RANDOM_TABLE = np.random.default_rng(4).integers(-170, 170, (256, 3)).astype(np.int32)
 
 
-def check_against_reference(table: np.ndarray, threshold: int, seed: int, frames: int = 4) -> None:
-    rng = np.random.default_rng(seed)
+@st.composite
+def tables(draw):
+    """The trained network's table, a straight line, or a table that is not affine, of any number of channels."""
+    channels, rng = draw(st.integers(1, 20)), np.random.default_rng(draw(st.integers(0, 2**32 - 1)))
+    line = np.arange(-128, 128)[:, None].repeat(channels, axis=1)
+    return draw(st.sampled_from([input_table(), line, RANDOM_TABLE, rng.integers(-170, 170, (256, channels))]))
+
+
+@settings(max_examples=100)
+@given(tables(), st.integers(1, 60), st.integers(0, 2**32 - 1))
+def test_the_encoder_equals_its_reference_with_any_table(table, threshold, seed):
+    table, rng = table.astype(np.int32), np.random.default_rng(seed)
     encoder = Encoder(table, threshold, (64, 32))
     reference_network = ReferenceEncoder((32, 64, table.shape[1]), threshold)
-    for _ in range(frames):
+    for _ in range(4):
         image = rng.integers(0, 256, (32, 64, table.shape[1])).astype(np.uint8)
         keep = rng.random((2, 4)) < 0.7
         value = np.stack([table[image[..., c], c] for c in range(table.shape[1])], axis=2).astype(np.int64)
@@ -29,28 +36,6 @@ def check_against_reference(table: np.ndarray, threshold: int, seed: int, frames
         events = encoder.step(image, keep)
         np.testing.assert_array_equal(events.index, np.flatnonzero(expected))
         np.testing.assert_array_equal(events.message, expected[events.index])
-
-
-@settings(max_examples=40)
-@given(st.integers(0, 2**32 - 1), st.integers(1, 60))
-def test_the_trained_network_s_table(seed, threshold):
-    check_against_reference(input_table(), threshold, seed)
-
-
-@settings(max_examples=20)
-@given(st.integers(0, 2**32 - 1), st.integers(1, 60))
-def test_a_table_that_is_not_affine(seed, threshold):
-    assert affine_parameters(RANDOM_TABLE) is None
-    check_against_reference(RANDOM_TABLE, threshold, seed)
-
-
-@settings(max_examples=20)
-@given(st.integers(0, 2**32 - 1), st.integers(1, 60), st.integers(1, 20), st.booleans())
-def test_any_number_of_channels(seed, threshold, channels, straight):
-    table = np.random.default_rng(seed).integers(-170, 170, (256, channels))
-    if straight:
-        table = np.arange(-128, 128)[:, None].repeat(channels, axis=1)
-    check_against_reference(table.astype(np.int32), threshold, seed)
 
 
 @settings(max_examples=100)
@@ -71,9 +56,9 @@ def test_numbers_that_are_found_give_the_table(slope, offset):
     assert numbers is None or (affine_values(numbers) == table).all()
 
 
-def test_the_trained_network_s_table_is_a_straight_line():
-    table = input_table()
-    np.testing.assert_array_equal(affine_values(affine_parameters(table)), table)
+def test_the_trained_network_s_table_is_a_straight_line_and_a_random_one_is_not():
+    np.testing.assert_array_equal(affine_values(affine_parameters(input_table())), input_table())
+    assert affine_parameters(RANDOM_TABLE) is None
 
 
 def test_a_slow_ramp_fires_once_it_has_added_up():
@@ -152,7 +137,5 @@ events = Encoder(input_table(), 6, (32, 32)).step(np.full((32, 32, 3), 200, np.u
 engine = EventEngine(PackedNetwork(Layers()), (32, 32))
 print(engine.kernel_set, int(engine.step_changes(events.changes).head[0, 0, 0]), int(events.message[:3].sum()))
 """
-    environment = {**os.environ, "NUMBA_DISABLE_JIT": "1"}
-    told = subprocess.run([sys.executable, "-c", script], env=environment, capture_output=True, text=True)
-    kernel_set, head, expected = told.stdout.split()
+    kernel_set, head, expected = run_python("-c", script, NUMBA_DISABLE_JIT="1").stdout.split()
     assert kernel_set == "portable" and head == expected

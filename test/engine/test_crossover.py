@@ -10,12 +10,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from small_networks import assert_equals_reference, force_crossover, random_layers, random_messages
 
-from regionmask_ros.encoder.encoder import Encoder
 from regionmask_ros.engine.engine import EventEngine, PackedNetwork, available_kernel_sets
 from regionmask_ros.engine.reference import ReferenceNetwork
 from regionmask_ros.engine.simd.crossover import ALL_DENSE, ALL_GATHERED, NEVER, Crossover, Line
 from regionmask_ros.engine.simd.kernels import outputs_per_step, plan_map
-from regionmask_ros.network.formats.lava_dl import input_table
 
 each_simd_set = pytest.mark.parametrize(
     "kernel_set", [name for name in available_kernel_sets() if name in ("avx512", "avx2")])
@@ -34,21 +32,6 @@ def test_both_ways_equal_the_reference(kernel_set, crossover, seed, size, stride
     force_crossover(engine, crossover)
     assert_equals_reference(engine, ReferenceNetwork(network, (11, 9), "carry"), (
         random_messages(rng, (9, 11, 3), density, factor) for _ in range(3)))
-
-
-@each_simd_set
-def test_change_maps_and_lists_give_the_same_when_they_alternate(kernel_set):
-    packed, encoder = PackedNetwork(random_layers(7, (3, 16, 32, 8), 3, 2)), Encoder(input_table(), 6, (64, 48))
-    by_map, by_list, mixed = (EventEngine(packed, (64, 48), "carry", kernel_set) for _ in range(3))
-    rng = np.random.default_rng(5)
-    for frame in range(8):
-        keep = rng.random((3, 4)) < 0.6
-        events = encoder.step(rng.integers(0, 256, (48, 64, 3)).astype(np.uint8), keep)
-        results = [by_map.step_changes(events.changes), by_list.step(events.index, events.message)]
-        results.append(mixed.step_changes(events.changes) if frame % 3 else mixed.step(events.index, events.message))
-        for result in results[1:]:
-            np.testing.assert_array_equal(result.head, results[0].head)
-            assert result.synops == results[0].synops and result.layer_events == results[0].layer_events
 
 
 def test_the_crossover_follows_from_measured_times():

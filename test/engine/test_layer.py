@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from contextlib import nullcontext
+
 import numpy as np
 import pytest
 from small_networks import head
@@ -16,14 +18,15 @@ def spec(weight, bias=None, threshold: int = 6) -> ConvSpec:
                     threshold)
 
 
+def refused_unless(fits: bool, reason: str):
+    """A context whose body must pass, or fail with that reason."""
+    return nullcontext() if fits else pytest.raises(ValueError, match=reason)
+
+
 @pytest.mark.parametrize("value, fits", [(32767, True), (32768, False), (-32768, True), (-32769, False)])
 def test_weights_fit_16_bits(value, fits):
-    case = spec(np.full((1, 1, 1, 1), value))
-    if fits:
-        assert CheckedConv.of(case).weight.item() == value
-    else:
-        with pytest.raises(ValueError, match="16 signed bits"):
-            CheckedConv.of(case)
+    with refused_unless(fits, "16 signed bits"):
+        assert CheckedConv.of(spec(np.full((1, 1, 1, 1), value))).weight.item() == value
 
 
 @pytest.mark.parametrize("bias, threshold, fits", [
@@ -31,30 +34,22 @@ def test_weights_fit_16_bits(value, fits):
     (0, 2**21, False),
 ])
 def test_biases_and_thresholds_fit_22_bits(bias, threshold, fits):
-    case = spec(np.ones((1, 1, 1, 1)), [bias], threshold)
-    if fits:
-        assert CheckedConv.of(case).bias.item() == bias << 10
-    else:
-        with pytest.raises(ValueError, match="22 signed bits"):
-            CheckedConv.of(case)
+    with refused_unless(fits, "22 signed bits"):
+        assert CheckedConv.of(spec(np.ones((1, 1, 1, 1)), [bias], threshold)).bias.item() == bias << 10
 
 
-def test_channels_fit_16_bit_counts():
-    assert CheckedConv.of(spec(np.zeros((1, 65535, 1, 1)))).in_channels == 65535
-    with pytest.raises(ValueError, match="65535 channels"):
-        CheckedConv.of(spec(np.zeros((65536, 1, 1, 1))))
+@pytest.mark.parametrize("shape, fits", [((1, 65535, 1, 1), True), ((65536, 1, 1, 1), False)])
+def test_channels_fit_16_bit_counts(shape, fits):
+    with refused_unless(fits, "65535 channels"):
+        assert CheckedConv.of(spec(np.zeros(shape))).in_channels == 65535
 
 
 @pytest.mark.parametrize("rows, cols, fits", [
     (1, 32767, True), (1, 32768, False), (32768, 1, False), (32767, 8192, True), (32767, 9363, False),
 ])
 def test_positions_fit_their_integers(rows, cols, fits):
-    conv = CheckedConv.of(spec(np.ones((7, 7, 1, 1))))
-    if fits:
-        assert conv.output_size(rows, cols) == (rows, cols)
-    else:
-        with pytest.raises(ValueError, match="too large"):
-            conv.output_size(rows, cols)
+    with refused_unless(fits, "too large"):
+        assert CheckedConv.of(spec(np.ones((7, 7, 1, 1)))).output_size(rows, cols) == (rows, cols)
 
 
 def test_the_sum_bound_is_what_the_worst_messages_give():

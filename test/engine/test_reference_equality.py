@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from small_networks import Layers, assert_equals_reference, head, one_neuron, random_messages, step
+from small_networks import Layers, assert_equals_reference, head, one_neuron, random_layers, random_messages, step
 
 from regionmask_ros.core.arithmetic import RULES
 from regionmask_ros.engine.engine import EventEngine, PackedNetwork, available_kernel_sets
@@ -114,11 +114,7 @@ def test_snap_sends_what_is_left_of_an_inactive_neuron_s_reference(kernel_set, a
 @each_kernel_set
 def test_reset_returns_to_the_initial_state(kernel_set):
     rng = np.random.default_rng(3)
-    network = Layers((
-        ConvSpec("a", rng.integers(-60, 60, (6, 3, 3, 3)).astype(np.int32), np.arange(0, 180, 30, np.int32), 2, 1, 6),
-        ConvSpec("b", rng.integers(-60, 60, (4, 6, 3, 3)).astype(np.int32), None, 1, 1, 0),
-    ))
-    engine = EventEngine(PackedNetwork(network), (16, 16), "lava", kernel_set)
+    engine = EventEngine(PackedNetwork(random_layers(3, (3, 6, 4), 3, 2)), (16, 16), "lava", kernel_set)
     frames = [random_messages(rng, (16, 16, 3), 0.5) for _ in range(3)]
 
     def play() -> list[np.ndarray]:
@@ -134,11 +130,7 @@ def test_reset_returns_to_the_initial_state(kernel_set):
 @pytest.mark.parametrize("failing_call", range(4))
 def test_reset_also_repairs_an_interrupted_step(kernel_set, failing_call, monkeypatch):
     rng = np.random.default_rng(8)
-    network = Layers((
-        ConvSpec("a", rng.integers(-60, 60, (20, 3, 3, 3)).astype(np.int32), np.arange(20, dtype=np.int32), 2, 1, 6),
-        ConvSpec("b", rng.integers(-60, 60, (4, 20, 3, 3)).astype(np.int32), None, 1, 1, 0),
-    ))
-    engine = EventEngine(PackedNetwork(network), (16, 16), "carry", kernel_set)
+    engine = EventEngine(PackedNetwork(random_layers(8, (3, 20, 4), 3, 2)), (16, 16), "carry", kernel_set)
     # Beyond 16 bits, so that all kernel sets use their overflow sums, too.
     index, message = np.arange(768, dtype=np.int32), rng.integers(-(1 << 20), 1 << 20, 768).astype(np.int32)
     expected = engine.step(index, message).head
@@ -168,7 +160,7 @@ def test_reset_also_repairs_an_interrupted_step(kernel_set, failing_call, monkey
 def test_cameras_share_weights_but_not_state(kernel_set):
     rng = np.random.default_rng(5)
     packed = PackedNetwork(head(rng.integers(-9, 9, (2, 1, 3, 3)), padding=1))
-    one, other = EventEngine(packed, (8, 8), "carry", kernel_set), EventEngine(packed, (8, 8), "carry", kernel_set)
+    one, other = (EventEngine(packed, (8, 8), "carry", kernel_set) for _ in range(2))
     one.step(np.arange(64, dtype=np.int32), np.full(64, 160, np.int32))
     assert not other.step(np.zeros(0, np.int32), np.zeros(0, np.int32)).head.any()
 
@@ -179,8 +171,6 @@ def test_sums_beyond_31_bits_wrap_as_lava_does(kernel_set):
     network = head(np.full((1, 1, 5, 5), 510))
     engine = EventEngine(PackedNetwork(network), (5, 5), "carry", kernel_set)
     message = np.full(25, 1 << 20, np.int32)
-    result = int(engine.step(np.arange(25, dtype=np.int32), message).head[0, 0, 0])
-    exact = 25 * 510 * (1 << 20)
-    assert result == (exact + (1 << 23)) % (1 << 24) - (1 << 23)
-    reference_network = ReferenceNetwork(network, (5, 5), "carry")
-    assert int(reference_network.step(message.reshape(5, 5, 1))[0, 0, 0]) == result
+    result = engine.step(np.arange(25, dtype=np.int32), message).head.item()
+    assert result == (25 * 510 * (1 << 20) + (1 << 23)) % (1 << 24) - (1 << 23)
+    assert ReferenceNetwork(network, (5, 5), "carry").step(message.reshape(5, 5, 1)).item() == result

@@ -6,12 +6,11 @@ from typing import Any
 
 import numpy as np
 import pytest
-from small_networks import Layers
+from small_networks import random_layers
 
 from regionmask_ros.engine.engine import EventEngine, PackedNetwork, available_kernel_sets, description
 from regionmask_ros.engine.simd.kernels import simd_layer_kernel
 from regionmask_ros.engine.simd.packing import AVX2, AVX512
-from regionmask_ros.network.graph import ConvSpec
 
 PROCESSORS = {"avx512": AVX512, "avx2": AVX2}
 
@@ -19,9 +18,7 @@ PROCESSORS = {"avx512": AVX512, "avx2": AVX2}
 @pytest.mark.parametrize("kernel_set", [name for name in available_kernel_sets() if name in PROCESSORS])
 def test_products_are_added_up_by_vnni_where_the_description_says_so(kernel_set):
     processor = PROCESSORS[kernel_set]
-    network = Layers((ConvSpec("a", np.ones((16, 3, 1, 1), np.int32), np.zeros(16, np.int32), 1, 0, 6),
-                      ConvSpec("b", np.ones((16, 16, 1, 1), np.int32), None, 1, 0, 0)))
-    engine = EventEngine(PackedNetwork(network), (16, 16), "carry", kernel_set)
+    engine = EventEngine(PackedNetwork(random_layers(0, (3, 16, 16), 1, 1)), (16, 16), "carry", kernel_set)
     engine.step(np.arange(3, dtype=np.int32), np.full(3, 1600, np.int32))
     packed = engine._stack.layers[1].packed
     kernel: Any = simd_layer_kernel(processor.lanes, packed.vectors, *packed.together, 1, 0)

@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from made_detections import detections_of
 
 from regionmask_ros.core.detections import Detections
 from regionmask_ros.core.grid import RegionGrid
@@ -39,9 +40,7 @@ def source(adaptive=None, initial=None, stats=None) -> AdaptiveSource:
 
 def whole_frame(boxes: np.ndarray) -> SimpleNamespace:
     """The parts of a result that sources learn from."""
-    n = len(boxes)
-    found = Detections(boxes.astype(np.float32), np.ones(n, np.float32), np.zeros(n, np.int32))
-    return SimpleNamespace(detections=found, mask=RegionMask(GRID.full(True), {}, refresh=True))
+    return SimpleNamespace(detections=detections_of(*boxes), mask=RegionMask(GRID.full(True), {}, refresh=True))
 
 
 def between_refreshes() -> MaskContext:

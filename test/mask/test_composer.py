@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from made_detections import detections_of
 
-from regionmask_ros.core.detections import Detections
 from regionmask_ros.core.grid import RegionGrid
 from regionmask_ros.errors import UserError
 from regionmask_ros.mask.budget import RegionBudget, nearest_regions
@@ -19,6 +19,7 @@ from regionmask_ros.mask.tracking import TrackingSource
 from regionmask_ros.pipeline.settings import PipelineSettings
 
 GRID, IMAGE_WH = RegionGrid(4, 6), (96, 64)
+NO_OBJECTS = detections_of()
 
 
 def masks(static=None, dynamic=False, period=8, regions=None) -> MaskComposer:
@@ -27,14 +28,8 @@ def masks(static=None, dynamic=False, period=8, regions=None) -> MaskComposer:
     return MaskComposer(GRID, IMAGE_WH, [*sources, *[TrackingSource()] * dynamic], period, budget)
 
 
-def context(frame=1, last=None, asked=NO_BOXES) -> MaskContext:
-    return MaskContext(
-        Detections.empty() if last is None else last, GRID, IMAGE_WH, frame, since_refresh=frame, attention=asked)
-
-
-def objects(*boxes) -> Detections:
-    n = len(boxes)
-    return Detections(np.array(boxes, np.float32).reshape(n, 4), np.ones(n, np.float32), np.zeros(n, np.int32))
+def context(frame=1, last=NO_OBJECTS, asked=NO_BOXES) -> MaskContext:
+    return MaskContext(last, GRID, IMAGE_WH, frame, since_refresh=frame, attention=asked)
 
 
 def test_without_sources_everything_is_always_attended():
@@ -49,7 +44,7 @@ def test_refresh_frames(period, expected):
 
 
 def test_tracking_attends_boxes_and_one_region_around():
-    keep = TrackingSource().propose(context(last=objects([34, 34, 46, 46])))
+    keep = TrackingSource().propose(context(last=detections_of([34, 34, 46, 46])))
     assert np.argwhere(keep).tolist() == [[r, c] for r in (1, 2, 3) for c in (1, 2, 3)]
     assert not TrackingSource().propose(context()).any()
 
@@ -59,7 +54,7 @@ def test_the_union_attends_what_either_source_attends(seed, frame, period):
     rng = np.random.default_rng(seed)
     static = rng.random(GRID.shape) < 0.3
     corner = rng.uniform(0, 80, 2)
-    now = context(frame, objects([*corner, *(corner + 20)]))
+    now = context(frame, detections_of([*corner, *(corner + 20)]))
     both = masks(static, True, period).compose(now)
     if is_refresh(frame, period):
         assert both.refresh and both.keep.all()
@@ -136,7 +131,7 @@ def situations(draw):
     static = rng.random(GRID.shape) < rng.random() if draw(st.booleans()) else None
     dynamic = static is None or draw(st.booleans())
     period = draw(st.integers(0, 6))
-    return (static, dynamic, period), (draw(st.integers(0, 12)), objects(*some(4))), some(2)
+    return (static, dynamic, period), (draw(st.integers(0, 12)), detections_of(*some(4))), some(2)
 
 
 @given(situations())
@@ -152,7 +147,7 @@ def test_union_laws(situation):
         np.testing.assert_array_equal(more.keep, np.logical_or.reduce(sources), "and nothing else is attended")
         again = masks(more.keep, dynamic, period).compose(now)
         np.testing.assert_array_equal(again.keep, more.keep, "a union with what is in it already adds nothing")
-    doubled = objects(*last.boxes, *last.boxes)
+    doubled = detections_of(*last.boxes, *last.boxes)
     np.testing.assert_array_equal(composer.compose(context(frame, doubled, asked)).keep, more.keep)
     assert more.masked_share <= mask.masked_share
 
@@ -192,7 +187,7 @@ def test_a_budget_is_kept_by_every_mask_and_cuts_nothing_that_a_planner_requests
 def test_regions_of_objects_come_before_the_static_mask():
     static = GRID.full(False)
     static[:, 0] = True
-    mask = masks(static, True, regions=10).compose(context(last=objects([66, 18, 78, 30])))
+    mask = masks(static, True, regions=10).compose(context(last=detections_of([66, 18, 78, 30])))
     followed = GRID.cover(np.array([[66, 18, 78, 30]]), IMAGE_WH, ring=1)
     assert mask.keep[followed].all() and (mask.keep & static).sum() == 1
     np.testing.assert_array_equal(mask.sources["static"], mask.keep & static)
@@ -203,6 +198,6 @@ def test_shares_by_cause():
     static = GRID.full(False)
     static[0] = True
     mask = masks(static, True).compose(
-        context(last=objects([34, 34, 46, 46]), asked=np.array([[0.0, 0.0, 16.0, 16.0]])))
+        context(last=detections_of([34, 34, 46, 46]), asked=np.array([[0.0, 0.0, 16.0, 16.0]])))
     assert mask.attended_shares == pytest.approx({"static": 6 / 24, "dynamic": 9 / 24, "attention": 1 / 24})
     assert masks(static).compose(context(0)).attended_shares == {"refresh": 1.0}

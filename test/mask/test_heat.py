@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from regionmask_ros.core.grid import RegionGrid, coverage, is_observed
+from regionmask_ros.core.grid import RegionGrid
 from regionmask_ros.errors import UserError
 from regionmask_ros.mask.budget import attended_regions, nearest_regions
 from regionmask_ros.mask.heat import compute_heat, grow_mask, min_cover_mask, top_k_mask
@@ -40,7 +40,7 @@ def test_the_smallest_mask_that_holds_a_share():
 
 
 @given(st.integers(0, 2**32 - 1), st.floats(0.01, 1.0))
-def test_it_holds_the_share_and_one_region_less_would_not(seed, cover):
+def test_the_smallest_mask_holds_the_share_and_one_region_less_would_not(seed, cover):
     heat = np.random.default_rng(seed).exponential(1.0, (4, 6)).round(2) + 0.01
     keep = min_cover_mask(heat, cover)
     assert heat[keep].sum() >= cover * heat.sum() * (1 - 1e-9)
@@ -79,13 +79,3 @@ def test_a_budget_is_kept(some, regions):
     touched = GRID.cover(some, IMAGE_WH)
     assert keep.sum() == (regions if touched.any() else 0)
     assert keep[touched].all() or not keep[~touched].any(), "boxes come before anything else"
-
-
-def test_which_boxes_are_observed():
-    keep = GRID.full(False)
-    keep[:, :3] = True
-    some = np.array([[0, 0, 20, 20], [40, 0, 56, 30], [40, 0, 57, 30], [60, 0, 80, 20], [100, 100, 120, 120]])
-    assert coverage(some, keep, IMAGE_WH).tolist() == pytest.approx([1, 0.5, 8 / 17, 0, 0])
-    assert is_observed(some, keep, IMAGE_WH).tolist() == [True, True, False, False, False]
-    assert is_observed(some, GRID.full(True), IMAGE_WH).all()
-    assert not is_observed(some, GRID.full(False), IMAGE_WH).any()

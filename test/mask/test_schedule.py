@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from made_detections import detections_of
 
 from regionmask_ros.core.detections import Detections
 from regionmask_ros.core.grid import RegionGrid, is_observed
@@ -45,16 +46,11 @@ def sent(plan: Schedule, tracks: Tracks, frame: int) -> dict[str, np.ndarray]:
     return composer(replace(plan, refresh_period=1000)).compose(context(tracks, frame)).sources
 
 
-def objects(*boxes) -> Detections:
-    n = len(boxes)
-    return Detections(np.array(boxes, np.float32).reshape(n, 4), np.full(n, 0.9, np.float32), np.zeros(n, np.int32))
-
-
 def standing(observed, frame: int, box=(100, 80, 130, 140)) -> Tracks:
     """An object that was observed in those frames, and detected in all up to ``frame - 1``."""
     tracks = Tracks.none()
     for t in range(frame):
-        tracks, _ = associate(tracks, objects(box), np.array([t in observed]), t)
+        tracks, _ = associate(tracks, detections_of(box), np.array([t in observed]), t)
     return tracks
 
 
@@ -86,8 +82,7 @@ def test_an_object_that_is_gone_is_not_sent():
 
 
 def test_a_weak_new_object_is_sent_a_few_times_and_then_dropped():
-    weak, tried = Detections(np.array([[100, 80, 130, 140]], np.float32), np.array([0.3], np.float32),
-                             np.zeros(1, np.int32)), schedule(tentative_looks=2, track_threshold=0.4)
+    weak, tried = detections_of([100, 80, 130, 140], scores=0.3), schedule(tentative_looks=2, track_threshold=0.4)
     tracks, attended = Tracks.none(), []
     for t in range(5):
         tracks, _ = associate(tracks, weak, np.array([t == 0 or attended[-1]]), t)
@@ -99,7 +94,7 @@ def test_a_weak_new_object_is_sent_a_few_times_and_then_dropped():
 def test_in_idle_frames_only_fast_objects_are_sent():
     tracks = Tracks.none()
     for t in range(31):
-        both = objects((20, 20, 50, 60), (20 + 6 * t, 100, 50 + 6 * t, 140))
+        both = detections_of((20, 20, 50, 60), (20 + 6 * t, 100, 50 + 6 * t, 140))
         tracks, _ = associate(predict(tracks, np.zeros(len(tracks), bool), None, t), both, np.array([True, True]), t)
 
     def attended(**other) -> np.ndarray:
@@ -121,7 +116,7 @@ def test_the_border_has_a_period_of_its_own():
 
 def test_a_budget_is_kept_and_the_most_urgent_objects_come_first():
     tracks = standing(set(range(20)), 24)
-    tracks, _ = associate(tracks, objects((100, 80, 130, 140), (10, 10, 40, 50)), np.array([False, True]), 24)
+    tracks, _ = associate(tracks, detections_of((100, 80, 130, 140), (10, 10, 40, 50)), np.array([False, True]), 24)
     whole = sent(schedule(), tracks, 25)[OBJECTS]
     tight = sent(schedule(max_share=0.2), tracks, 25)[OBJECTS]
     assert tight.mean() <= 0.2 < whole.mean() and tight[6].any() and not tight[0].any()
@@ -142,7 +137,7 @@ def test_no_region_waits_longer_than_the_refresh_period(seed, tolerance, longest
         assert age.max() < period and mask.refresh == (frame % period == 0)
         assert mask.refresh or mask.keep.sum() <= max(1, most * mask.keep.size)
         corner = rng.uniform(0, 200, (rng.integers(0, 5), 2))
-        found = objects(*np.hstack([corner, corner + rng.uniform(8, 60, corner.shape)]))
+        found = detections_of(*np.hstack([corner, corner + rng.uniform(8, 60, corner.shape)]))
         tracks, _ = update_tracks(tracks, found, mask.keep, IMAGE_WH, frame, None)
 
 
@@ -152,15 +147,15 @@ def test_an_object_is_sent_as_often_as_it_needs():
                      for shape in ((192, 256, 3), (40, 30, 3)))
     masks = composer(schedule(refresh_period=100, tolerance=0.15, max_interval=10))
     tracks, observations, before = Tracks.none(), np.zeros(2, int), None
-    shown = objects((20, 20, 50, 60), (20, 120, 50, 160))
+    shown = detections_of((20, 20, 50, 60), (20, 120, 50, 160))
     for t in range(50):
         image = still.copy()
         image[120:160, 20 + 3 * t:50 + 3 * t] = walker
         mask, now = masks.compose(context(tracks, t)), downsample(image)
-        real = objects((20, 20, 50, 60), (20 + 3 * t, 120, 50 + 3 * t, 160))
+        real = detections_of((20, 20, 50, 60), (20 + 3 * t, 120, 50 + 3 * t, 160))
         observed = is_observed(real.boxes, mask.keep, IMAGE_WH)
         observations += observed
-        shown = objects(*np.where(observed[:, None], real.boxes, shown.boxes))
+        shown = detections_of(*np.where(observed[:, None], real.boxes, shown.boxes))
         motion = None if before is None else OpticalFlow(before, now)
         tracks, last = update_tracks(tracks, shown, mask.keep, IMAGE_WH, t, motion)
         np.testing.assert_allclose(last.boxes, real.boxes, atol=6.0)

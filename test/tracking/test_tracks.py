@@ -2,23 +2,16 @@ from __future__ import annotations
 
 import cv2
 import numpy as np
-import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from made_detections import detections_of
 
-from regionmask_ros.core.boxes import covered_fraction, iou_matrix
 from regionmask_ros.core.detections import Detections
 from regionmask_ros.tracking.kernels import MEMORY_FRAMES
 from regionmask_ros.tracking.motion import OpticalFlow, downsample
 from regionmask_ros.tracking.tracker import Tracks, apply_motion, associate, predict
 
 IMAGE_WH = (640, 480)
-
-
-def found(*boxes, class_ids=None) -> Detections:
-    n = len(boxes)
-    ids = np.zeros(n, np.int32) if class_ids is None else np.array(class_ids, np.int32)
-    return Detections(np.array(boxes, np.float32).reshape(n, 4), np.full(n, 0.5, np.float32), ids)
 
 
 def walk(t: float) -> list[float]:
@@ -35,14 +28,14 @@ def step(tracks: Tracks, detections: Detections, observed: np.ndarray, t: int, m
 def after(frames, tracks=None):
     tracks = Tracks.none() if tracks is None else tracks
     for t in frames:
-        tracks, object_of = step(tracks, found(walk(t)), np.array([True]), t)
+        tracks, object_of = step(tracks, detections_of(walk(t)), np.array([True]), t)
     return tracks, object_of
 
 
 def test_a_box_that_is_not_sent_moves_with_its_object():
     tracks, _ = after(range(0, 24, 3))
     for t in (22, 23):
-        unobserved = found(walk(21))
+        unobserved = detections_of(walk(21))
         tracks, object_of = step(tracks, unobserved, np.array([False]), t)
         out = apply_motion(unobserved, np.array([False]), tracks, object_of, IMAGE_WH)
         np.testing.assert_allclose(out.boxes[0], walk(t), atol=1.0)
@@ -51,14 +44,14 @@ def test_a_box_that_is_not_sent_moves_with_its_object():
 
 def test_a_box_that_was_sent_stays_where_it_was_detected():
     tracks, object_of = after(range(5))
-    out = apply_motion(found(walk(4)), np.array([True]), tracks, object_of, IMAGE_WH)
+    out = apply_motion(detections_of(walk(4)), np.array([True]), tracks, object_of, IMAGE_WH)
     np.testing.assert_array_equal(out.boxes[0], np.float32(walk(4)))
 
 
 def test_a_new_object_does_not_move_before_its_velocity_is_known():
-    tracks, object_of = step(Tracks.none(), found(walk(0)), np.array([True]), 0)
-    tracks, object_of = step(tracks, found(walk(0)), np.array([False]), 1)
-    out = apply_motion(found(walk(0)), np.array([False]), tracks, object_of, IMAGE_WH)
+    tracks, object_of = step(Tracks.none(), detections_of(walk(0)), np.array([True]), 0)
+    tracks, object_of = step(tracks, detections_of(walk(0)), np.array([False]), 1)
+    out = apply_motion(detections_of(walk(0)), np.array([False]), tracks, object_of, IMAGE_WH)
     np.testing.assert_allclose(out.boxes[0], walk(0))
 
 
@@ -66,11 +59,11 @@ def test_a_box_that_is_not_sent_moves_with_the_image():
     rng = np.random.default_rng(3)
     texture = cv2.GaussianBlur(rng.integers(0, 256, (480, 640, 3)).astype(np.uint8), (0, 0), 6)
     images = [downsample(np.ascontiguousarray(np.roll(texture, (4 * t, 8 * t), (0, 1)))) for t in range(4)]
-    tracks, object_of = step(Tracks.none(), found([200, 150, 280, 290]), np.array([True]), 0)
+    tracks, object_of = step(Tracks.none(), detections_of([200, 150, 280, 290]), np.array([True]), 0)
     for t in range(1, 4):
-        tracks, object_of = step(tracks, found([200, 150, 280, 290]), np.array([False]), t,
+        tracks, object_of = step(tracks, detections_of([200, 150, 280, 290]), np.array([False]), t,
                                  OpticalFlow(images[t - 1], images[t]))
-        out = apply_motion(found([200, 150, 280, 290]), np.array([False]), tracks, object_of, IMAGE_WH)
+        out = apply_motion(detections_of([200, 150, 280, 290]), np.array([False]), tracks, object_of, IMAGE_WH)
         np.testing.assert_allclose(out.boxes[0], np.array([200, 150, 280, 290]) + [8 * t, 4 * t] * 2, atol=1.5)
         np.testing.assert_allclose(tracks.displacement(t), np.hypot(8, 4) * t / np.sqrt(80 * 140), atol=0.02)
     assert len(tracks) == 1 and tracks.observed_boxes[0].tolist() == [200, 150, 280, 290]
@@ -80,13 +73,14 @@ def test_boxes_that_jitter_give_small_velocities():
     rng, tracks = np.random.default_rng(2), Tracks.none()
     for t in range(40):
         box = np.array([100, 50, 140, 150]) + rng.normal(0, 3, 4)
-        tracks, _ = step(tracks, found(box), np.array([True]), t)
+        tracks, _ = step(tracks, detections_of(box), np.array([True]), t)
     assert len(tracks) == 1 and np.abs(tracks.velocity).max() < 1.0
 
 
 def test_other_classes_and_far_boxes_are_other_objects():
     tracks, _ = after(range(3))
-    tracks, object_of = step(tracks, found(walk(3), [400, 300, 440, 400], class_ids=[2, 0]), np.array([True] * 2), 3)
+    two = detections_of(walk(3), [400, 300, 440, 400], class_ids=[2, 0])
+    tracks, object_of = step(tracks, two, np.ones(2, bool), 3)
     assert tracks.ids[object_of].tolist() == [1, 2] and len(tracks) == 3
 
 
@@ -103,7 +97,7 @@ def test_each_detection_has_one_object_and_arguments_stay_as_they_are(seed):
     rng, tracks = np.random.default_rng(seed), Tracks.none()
     for t in range(6):
         corner = rng.uniform(0, 300, (rng.integers(0, 8), 2))
-        detections = found(*np.hstack([corner, corner + rng.uniform(5, 90, corner.shape)]))
+        detections = detections_of(*np.hstack([corner, corner + rng.uniform(5, 90, corner.shape)]))
         observed = rng.random(len(detections)) < 0.6
         before = {name: np.copy(value) for name, value in vars(tracks).items()}
         new, object_of = step(tracks, detections, observed, t)
@@ -114,11 +108,3 @@ def test_each_detection_has_one_object_and_arguments_stay_as_they_are(seed):
         out = apply_motion(detections, observed, new, object_of, IMAGE_WH).boxes
         assert np.isfinite(out).all() and (out[:, 2:] >= out[:, :2]).all() and (out >= 0).all()
         tracks = new
-
-
-def test_overlaps_by_hand():
-    a, b = np.array([[0, 0, 10, 10.0]]), np.array([[5, 0, 15, 10.0], [20, 20, 30, 30], [0, 0, 0, 0]])
-    np.testing.assert_allclose(iou_matrix(a, b), [[1 / 3, 0, 0]])
-    np.testing.assert_allclose(covered_fraction(a, b), [[0.5, 0, 0]])
-    assert iou_matrix(a, np.zeros((0, 4))).shape == (1, 0)
-    assert covered_fraction(np.zeros((1, 4)), a)[0, 0] == pytest.approx(0)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from made_detections import detections_of
 
 from regionmask_ros.core.detections import Detections
 from regionmask_ros.tracking.kernels import MEMORY_FRAMES
@@ -42,8 +43,7 @@ def test_what_was_shown_before_needs_no_new_assignment(found, frames):
 
 
 def test_objects_that_are_no_longer_detected_are_forgotten_in_idle_frames_too():
-    two = Detections(np.array([[10, 10, 60, 90], [300, 10, 350, 90]], np.float32), np.array([0.9, 0.8], np.float32),
-                     np.zeros(2, np.int32))
+    two = detections_of([10, 10, 60, 90], [300, 10, 350, 90], scores=(0.9, 0.8))
     tracks, _ = update_tracks(Tracks.none(), two, EVERYTHING, IMAGE_WH, 0, None)
     one = two.with_min_score(0.85)
     tracks, shown = update_tracks(tracks, one, EVERYTHING, IMAGE_WH, 1, None)
