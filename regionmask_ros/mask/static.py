@@ -109,7 +109,7 @@ def read_static_mask(path: str) -> StaticMaskFile:
         The mask.
 
     Raises:
-        InvalidFile: The file is not such a mask. A UserError: one line with the file and the cause.
+        UserError: The file is not such a mask: one line with the file and the cause.
     """
     try:
         with open_regular(path) as file:

@@ -48,7 +48,7 @@ def load_checkpoint(path: Path, like: Mapping[str, np.ndarray]) -> dict[str, np.
         The arrays by name.
 
     Raises:
-        InvalidFile: The file cannot be read, or is from another training.
+        UserError: The file cannot be read, or is from another training.
     """
     try:
         with open_regular(path) as file:

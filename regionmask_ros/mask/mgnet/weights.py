@@ -49,7 +49,7 @@ def load_weights(path: str = "") -> MaskWeights:
         The weights.
 
     Raises:
-        InvalidFile: The file cannot be read or holds something else.
+        UserError: The file cannot be read or holds something else.
     """
     path = path or str(SHIPPED)
     try:
