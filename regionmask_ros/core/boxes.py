@@ -6,7 +6,7 @@ import numpy as np
 
 from ..jit.cache import kernel
 
-_TINY = np.finfo(np.float64).tiny
+_TINY = float(np.finfo(np.float64).tiny)
 
 
 def iou_matrix(a: np.ndarray, b: np.ndarray) -> np.ndarray:

@@ -60,8 +60,8 @@ _ROWS = (
         "mask_mode", "preset", Group.MASK,
         "What selects the observed regions. preset: the schedule that the option preset names. none: all regions are "
         "observed. static: the regions of the static mask. adaptive: a static mask that is learned while the camera "
-        "runs. dynamic: the dynamic mask. preset+static, preset+adaptive, static+dynamic, adaptive+dynamic: the regions "
-        "of either. A preset's refresh period also applies to a mask that is combined with it.",
+        "runs. dynamic: the dynamic mask. preset+static, preset+adaptive, static+dynamic, adaptive+dynamic: the "
+        "regions of either. A preset's refresh period also applies to a mask that is combined with it.",
         choices=("preset", "preset+static", "none", "static", "adaptive", "dynamic", "static+dynamic",
                  "adaptive+dynamic", "preset+adaptive"), metavar="MODE", short="--mask"),
     Option(

@@ -37,12 +37,13 @@ def decode(head: np.ndarray, layout: YoloHead, image_wh: tuple[int, int], score_
     # To Numba, a read-only array is another type.
     head = np.require(head, np.int32, ("C", "W"))
     most, anchors = head.shape[0] * head.shape[1] * len(layout.anchors), np.array(layout.anchors, np.float64)
-    boxes, scores, class_ids = np.empty((most, 4)), np.empty(most), np.empty(most, np.int64)
-    count = _read(head, anchors, float(layout.clamp_max), float(score_threshold), boxes, scores, class_ids)
+    found = np.empty((most, 4)), np.empty(most), np.empty(most, np.int64)
+    count = _read(head, anchors, float(layout.clamp_max), float(score_threshold), *found)
     if count == 0:
         return Detections.empty()
-    order = np.argsort(-scores[:count], kind="stable")
-    boxes, scores, class_ids = boxes[order] * (image_wh * 2), scores[order], class_ids[order]
+    order = np.argsort(-found[1][:count], kind="stable")
+    boxes, scores, class_ids = (values[order] for values in found)
+    boxes = boxes * (image_wh * 2)
     kept = suppress(boxes, class_ids, nms_iou)
     boxes = np.minimum(np.maximum(boxes[kept], 0.0), image_wh * 2)
     return Detections(boxes.astype(np.float32), scores[kept].astype(np.float32), class_ids[kept].astype(np.int32))

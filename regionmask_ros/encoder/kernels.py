@@ -26,7 +26,7 @@ from numba.extending import intrinsic
 
 from ..core.arithmetic import MESSAGE_MAX, MESSAGE_MIN
 from ..core.events import BLOCK, FRAME, WORD
-from ..jit.cache import kernel
+from ..jit.cache import Whole, kernel
 from ..jit.simd import I8, I16, I32, I64, bits_set, constant, load, pointer, shuffle, splat, store
 
 Arrays = tuple[np.ndarray, ...]
@@ -53,7 +53,7 @@ def measure_change(image: np.ndarray, column: np.ndarray, channel: int, channels
     part = np.float32(SAMPLED_LINE * SAMPLED_PIXEL) / np.float32(WORD * WORD)
     for row in range(rows):
         for region in range(cols):
-            changed = 0
+            changed: Whole = 0
             for y in range(row * WORD + SAMPLED_LINE // 2, (row + 1) * WORD, SAMPLED_LINE):
                 line = (y * cols + region) * WORD * channels + channel
                 for x in range(0, WORD, SAMPLED_PIXEL):
@@ -78,7 +78,7 @@ def affine_parameters(table: np.ndarray) -> np.ndarray | None:
     Returns:
         int16 [4, channels]: whole, slope, offset and base. None when there are none.
     """
-    columns = [_find_line(column) for column in table.astype(np.int64).T]
+    columns = [_find_line(table[:, channel].astype(np.int64)) for channel in range(table.shape[1])]
     if any(column is None for column in columns):
         return None
     # Numbers beyond 16 bits count modulo 2**16, and so does the sum: that is right, because a table has 15 bits.

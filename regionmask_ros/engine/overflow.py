@@ -8,13 +8,13 @@ from __future__ import annotations
 
 import numpy as np
 
-from ..jit.cache import kernel
+from ..jit.cache import Whole, kernel
 from .generic.kernels import accumulate
 from .layer import MAX_MESSAGE, CheckedConv
 
 
 @kernel
-def add_overflow_sums(total: np.ndarray, layout: tuple[int, int, int], overflow_sums: np.ndarray, first: int,
+def add_overflow_sums(total: np.ndarray, layout: tuple[int, int, int], overflow_sums: np.ndarray, first: Whole,
                       channels: int) -> None:
     """Adds to one pixel's sums what its inputs' lists or map do not hold, and clears it in ``overflow_sums``.
 
@@ -33,8 +33,8 @@ def add_overflow_sums(total: np.ndarray, layout: tuple[int, int, int], overflow_
 
 
 @kernel
-def store_overflow(total: np.ndarray, layout: tuple[int, int, int], channels: int, first: int, top: int, stored: int,
-                   overflow: tuple[np.ndarray, np.ndarray]) -> int:
+def store_overflow(total: np.ndarray, layout: tuple[int, int, int], channels: int, first: Whole, top: Whole,
+                   stored: int, overflow: tuple[np.ndarray, np.ndarray]) -> int:
     """Stores what lists or map lack of one pixel's messages.
 
     Args:

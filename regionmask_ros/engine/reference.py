@@ -30,7 +30,8 @@ def correlate(message: np.ndarray, weight: np.ndarray, stride: int, padding: int
     """
     size = weight.shape[2]
     padded = np.pad(message.astype(np.float64), ((padding, padding), (padding, padding), (0, 0)))
-    windows = np.lib.stride_tricks.sliding_window_view(padded, (size, size), axis=(0, 1))[::stride, ::stride]
+    axes: Any = (0, 1)  # NumPy's types know a single axis only
+    windows = np.lib.stride_tricks.sliding_window_view(padded, (size, size), axis=axes)[::stride, ::stride]
     rows, cols = windows.shape[:2]
     sums = windows.reshape(rows * cols, -1) @ weight.reshape(len(weight), -1).T.astype(np.float64)
     exact: np.ndarray = np.rint(sums).astype(np.int64).reshape(rows, cols, -1)

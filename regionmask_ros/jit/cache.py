@@ -19,10 +19,11 @@ import threading
 from collections.abc import Callable, Iterator
 from functools import cache
 from pathlib import Path
-from typing import Any, TypeVar, cast
+from typing import Any, TypeAlias, TypeVar, cast
 
 import llvmlite.binding
 import numba
+import numpy as np
 from numba.core import config
 from numba.core.caching import FunctionCache
 from numba.core.codegen import get_host_cpu_features
@@ -80,6 +81,9 @@ def _key() -> str:
 
 # To a type checker, `kernel` changes nothing: a kernel is called with the arguments that its function has.
 _F = TypeVar("_F", bound=Callable[..., Any])
+
+Whole: TypeAlias = "int | np.signedinteger[Any]"
+"""A whole number inside a kernel, where Python's and NumPy's mix."""
 
 _FOLDER = cache_folder()
 _DECORATING = threading.Lock()

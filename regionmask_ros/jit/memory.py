@@ -28,7 +28,8 @@ class _Pool:
 
     def reset(self) -> None:
         """Starts afresh. In a forked child, a thread that does not exist there may hold the lock."""
-        self.lock, self.chunk = threading.Lock(), np.empty(0, np.uint8)
+        self.lock = threading.Lock()
+        self.chunk: np.ndarray = np.empty(0, np.uint8)
 
     def cut(self, size: int) -> np.ndarray:
         """Returns ``size`` bytes of zeros, uint8."""

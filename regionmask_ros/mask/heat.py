@@ -87,7 +87,8 @@ def rank_regions(heat: np.ndarray) -> np.ndarray:
     """Regions by number, the hottest first, see ``top_k_mask``: int64 [rows * cols]. A mask is accepted, too."""
     heat = heat.astype(np.float64)
     near = cv2.GaussianBlur(heat, (0, 0), BLUR_REGIONS)
-    return np.lexsort((-near.ravel(), -heat.ravel()))
+    order: np.ndarray = np.lexsort((-near.ravel(), -heat.ravel()))
+    return order
 
 
 def rank_by_heat(heat: np.ndarray) -> np.ndarray:

@@ -9,7 +9,7 @@ import io
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import BinaryIO
+from typing import Any, BinaryIO
 
 import cv2
 import numpy as np
@@ -139,7 +139,7 @@ def save_static_mask(path: str, keep: np.ndarray, region_px: int, heat: np.ndarr
         region_px: Side of a region in input pixels.
         heat: How hot the regions are, float [rows, cols], 0 or more.
     """
-    arrays = {"keep": np.asarray(keep, np.bool_), "region_px": np.int32(region_px)}
+    arrays: dict[str, Any] = {"keep": np.asarray(keep, np.bool_), "region_px": np.int32(region_px)}
     if heat is not None:
         arrays["heat"] = np.round(heat * (MAX_HEAT / max(float(heat.max()), 1e-300))).astype(np.uint16)
     content = io.BytesIO()

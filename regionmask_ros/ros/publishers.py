@@ -12,8 +12,7 @@ from dataclasses import replace
 import cv2
 import numpy as np
 from builtin_interfaces.msg import Time
-from rclpy.lifecycle import LifecycleNode
-from rclpy.publisher import Publisher
+from rclpy.lifecycle import LifecycleNode, LifecyclePublisher
 from rclpy.qos import DurabilityPolicy, HistoryPolicy, QoSProfile, ReliabilityPolicy
 from sensor_msgs.msg import CompressedImage, Image
 from std_msgs.msg import Header
@@ -163,7 +162,7 @@ class Outputs:
 
     def __init__(self, node: LifecycleNode, labels: tuple[str, ...]) -> None:
         self._node, self._labels = node, labels
-        self._all: list[Publisher] = []
+        self._all: list[LifecyclePublisher] = []
         try:
             self._detections = self._advertise(Detection2DArray, "detections", RESULTS)
             self._label_info = self._advertise(LabelInfo, "label_info", LATCHED)
@@ -172,7 +171,7 @@ class Outputs:
             self.destroy()
             raise
 
-    def _advertise(self, kind: type, topic: str, qos: QoSProfile) -> Publisher:
+    def _advertise(self, kind: type, topic: str, qos: QoSProfile) -> LifecyclePublisher:
         self._all.append(advertise(self._node, kind, topic, qos))
         return self._all[-1]
 
@@ -202,7 +201,7 @@ class Outputs:
             self._publish_masks(wanted, result, header)
             self._publish_images(wanted, result, header)
 
-    def _publish_masks(self, wanted: dict[str, Publisher], result: StepResult, header: Header) -> None:
+    def _publish_masks(self, wanted: dict[str, LifecyclePublisher], result: StepResult, header: Header) -> None:
         mask = result.mask
         if MASK in wanted or MASK_PNG in wanted:
             image = keep_to_image(mask.keep, result.frame.size_wh)
@@ -219,7 +218,7 @@ class Outputs:
         if AGE in wanted:
             wanted[AGE].publish(image_message(result.age, "16UC1", header))
 
-    def _publish_images(self, wanted: dict[str, Publisher], result: StepResult, header: Header) -> None:
+    def _publish_images(self, wanted: dict[str, LifecyclePublisher], result: StepResult, header: Header) -> None:
         if OVERLAY in wanted or OVERLAY_JPEG in wanted:
             image = draw_overlay(result.frame, result.detections, result.mask, self._labels, _caption(result))
             if OVERLAY in wanted:

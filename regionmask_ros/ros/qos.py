@@ -13,9 +13,8 @@ from collections.abc import Callable, Mapping
 from typing import Any, TypeVar
 
 from rclpy.exceptions import ParameterException
-from rclpy.lifecycle import LifecycleNode
+from rclpy.lifecycle import LifecycleNode, LifecyclePublisher
 from rclpy.node import Node
-from rclpy.publisher import Publisher
 from rclpy.qos import QoSProfile, qos_policy_name_from_kind
 from rclpy.qos_overriding_options import QoSOverridingOptions
 from rclpy.subscription import Subscription
@@ -77,7 +76,7 @@ def subscribe(
         return make()
 
 
-def advertise(node: LifecycleNode, message_class: type, topic: str, qos: QoSProfile) -> Publisher:
+def advertise(node: LifecycleNode, message_class: type, topic: str, qos: QoSProfile) -> LifecyclePublisher:
     """Like LifecycleNode.create_lifecycle_publisher, with overridable QoS.
 
     Args:

@@ -12,7 +12,7 @@ import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 from diagnostic_msgs.msg import DiagnosticArray
 from rclpy.node import Node
@@ -85,7 +85,7 @@ def _class_of(name: str) -> Any:
     return getattr(importlib.import_module(f"{package}.msg"), short)
 
 
-BAG_VERSION = 8
+BAG_VERSION: Literal[8] = 8
 """Version of the folder's metadata.yaml; Humble and later read it."""
 
 DEPTH = 100

@@ -22,6 +22,7 @@ from ..errors import UserError
 from ..sources.base import close_stderr
 
 NodeT = TypeVar("NodeT", bound=Node)
+T = TypeVar("T")
 
 JOIN_TIMEOUT_S = 10.0
 
@@ -97,7 +98,7 @@ def _check_domain() -> None:
         raise UserError(f"ROS_DOMAIN_ID is {text!r}: must be a number from 0 to {MAX_DOMAIN}")
 
 
-def _shorten_errors(call: Callable[[], NodeT]) -> NodeT:
+def _shorten_errors(call: Callable[[], T]) -> T:
     """Turns ROS's errors about arguments, parameter files and names into a UserError of one line."""
     try:
         return call()

@@ -10,7 +10,7 @@ from __future__ import annotations
 import numpy as np
 
 from ..core.boxes import iou
-from ..jit.cache import kernel
+from ..jit.cache import Whole, kernel
 
 # Numba would not notice that a constant has changed in another file.
 SAME_OBJECT_IOU = 0.15
@@ -154,7 +154,7 @@ def _assign(boxes: np.ndarray, class_ids: np.ndarray, observed: np.ndarray, obje
 
 @kernel
 def _correct(box: np.ndarray, j: int, elapsed: float, boxes: np.ndarray, now: np.ndarray, state: np.ndarray,
-             velocity: np.ndarray, covariance: np.ndarray, i: int) -> None:
+             velocity: np.ndarray, covariance: np.ndarray, i: Whole) -> None:
     """Updates object i with the measured box j: the Kalman filter of constant velocity, for centre and size."""
     for c in range(4):
         boxes[i, c] = now[i, c] = box[j, c]
@@ -178,7 +178,7 @@ def _correct(box: np.ndarray, j: int, elapsed: float, boxes: np.ndarray, now: np
 
 @kernel
 def _begin(box: np.ndarray, j: int, boxes: np.ndarray, now: np.ndarray, state: np.ndarray, velocity: np.ndarray,
-           covariance: np.ndarray, i: int) -> None:
+           covariance: np.ndarray, i: Whole) -> None:
     """Makes the new object i from the box j."""
     for c in range(4):
         boxes[i, c] = now[i, c] = box[j, c]
@@ -191,7 +191,7 @@ def _begin(box: np.ndarray, j: int, boxes: np.ndarray, now: np.ndarray, state: n
 
 
 @kernel
-def _copy(old: tuple[np.ndarray, ...], i: int, new: tuple[np.ndarray, ...], count: int) -> None:
+def _copy(old: tuple[np.ndarray, ...], i: int, new: tuple[np.ndarray, ...], count: Whole) -> None:
     """Copies boxes, predicted boxes, state, velocity and covariance of object i to the place ``count``."""
     boxes, now, state, velocity, covariance = old
     to_boxes, to_now, to_state, to_velocity, to_covariance = new
@@ -206,7 +206,7 @@ def _copy(old: tuple[np.ndarray, ...], i: int, new: tuple[np.ndarray, ...], coun
 
 @kernel
 def advance_tracks(old: tuple[np.ndarray, ...], elapsed: float, found: tuple[np.ndarray, ...], frame: int, next_id: int,
-                   new: tuple[np.ndarray, ...], object_of: np.ndarray) -> tuple[int, int]:
+                   new: tuple[np.ndarray, ...], object_of: np.ndarray) -> tuple[Whole, int]:
     """Updates all objects with the detections of one more frame.
 
     Args:

@@ -12,7 +12,7 @@ import cv2
 import numpy as np
 from numba.core import config
 
-from ..jit.cache import kernel
+from ..jit.cache import Whole, kernel
 
 STEP = 4
 """Image pixels between the pixels that are used, along both sides."""
@@ -139,7 +139,7 @@ def _take_medians(start: np.ndarray, end: np.ndarray, found: np.ndarray, shift: 
 
 
 @kernel
-def _median(values: np.ndarray, count: int) -> float:
+def _median(values: np.ndarray, count: Whole) -> float:
     """Of the first ``count`` values, at least one; they are sorted."""
     for k in range(1, count):
         value, place = values[k], k

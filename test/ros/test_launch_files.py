@@ -7,6 +7,7 @@ import importlib.util
 import json
 import xml.etree.ElementTree as ET
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -32,7 +33,7 @@ ARGUMENTS = {
 }
 
 
-def declared_arguments(source: Path) -> list[ast.Call]:
+def declared_arguments(source: Path) -> list[Any]:
     """Declared arguments; the common ones come from a function."""
     calls, nodes = [], ast.walk(ast.parse(source.read_text(encoding="utf-8")))
     for call in (node for node in nodes if isinstance(node, ast.Call)):

@@ -8,6 +8,7 @@ import subprocess
 import sys
 import time
 from pathlib import Path
+from typing import Any
 
 import pytest
 from rig import START_NS, message, send
@@ -49,7 +50,8 @@ def test_messages_of_the_node_are_in_the_bag_with_simulated_times(rig, wait_for,
     assert process.returncode == 0 and errors == "" and f"recorded in {folder}" in output
     with AnyReader([folder]) as reader:
         assert {c.topic for c in reader.connections} == {topic.topic for topic in RECORDED}
-        found = [(c.topic, ns, reader.deserialize(raw, c.msgtype)) for c, ns, raw in reader.messages()]
+        found: list[tuple[str, int, Any]] = [
+            (c.topic, ns, reader.deserialize(raw, c.msgtype)) for c, ns, raw in reader.messages()]
     detections = [(ns, m.header.stamp.sec, m.header.stamp.nanosec) for topic, ns, m in found if topic == "/detections"]
     stamps = [message(i).header.stamp for i in range(3)]
     assert [d[1:] for d in detections] == [(s.sec, s.nanosec) for s in stamps]

@@ -69,7 +69,7 @@ class RecordedBag:
         with AnyReader([self.folder]) as reader:
             self.labels = self._read_labels(reader)
             for connection, recorded_ns, raw in reader.messages():
-                message = reader.deserialize(raw, connection.msgtype)
+                message: Any = reader.deserialize(raw, connection.msgtype)
                 if connection.topic == "/diagnostics":
                     self.report = {pair.key: pair.value for pair in message.status[0].values}
                 elif connection.topic in _OF_A_FRAME:
@@ -96,7 +96,8 @@ class RecordedBag:
     def _read_labels(reader: AnyReader) -> tuple[str, ...]:
         latched = [connection for connection in reader.connections if connection.topic == "/label_info"]
         for connection, _, raw in reader.messages(latched):
-            return tuple(entry.class_name for entry in reader.deserialize(raw, connection.msgtype).class_map)
+            message: Any = reader.deserialize(raw, connection.msgtype)
+            return tuple(entry.class_name for entry in message.class_map)
         return ()
 
     def _detections(self, message) -> Detections:
