@@ -53,7 +53,7 @@ class SequenceRuns:
 
 def evaluate_sequence(network: Network, sequence: LabelledSequence, settings: Sequence[Setting],
                       base: PipelineSettings, calibration_share: float,
-                      tick: Callable[[], None] = lambda: None, moved_share: float = 0.0,
+                      tick: Callable[[], object] = lambda: None, moved_share: float = 0.0,
                       tuned: bool = True) -> SequenceRuns:
     """Runs the settings on what is left of the sequence after the calibration share, each from a reset on.
 
@@ -99,7 +99,7 @@ def evaluate_sequence(network: Network, sequence: LabelledSequence, settings: Se
     return SequenceRuns(sequence.name, {s.name: runs[s.name] for s in settings}, baseline, first, input_wh, move)
 
 
-def _number_frames(source: Source, tick: Callable[[], None]) -> Iterator[tuple[int, Frame]]:
+def _number_frames(source: Source, tick: Callable[[], object]) -> Iterator[tuple[int, Frame]]:
     for number, frame in enumerate(source.frames()):
         yield number, frame
         tick()
