@@ -10,9 +10,12 @@ import numpy as np
 
 from regionmask_ros.engine.engine import EngineResult, EventEngine
 from regionmask_ros.engine.reference import ReferenceNetwork
-from regionmask_ros.engine.simd.crossover import Crossover
+from regionmask_ros.engine.simd.crossover import NEVER, Crossover
 from regionmask_ros.engine.simd.stack import SimdStack
 from regionmask_ros.network.graph import ConvSpec
+
+ALL_GATHERED = Crossover(NEVER, 0.0, 0.0, False)
+ALL_DENSE = Crossover(1, 0.0, 0.0, True)
 
 
 @dataclass(frozen=True)

@@ -15,8 +15,7 @@ from .lava import LavaSimBackend
 from .loihi2 import Loihi2Backend
 
 __all__ = [
-    "BACKENDS", "Backend", "BackendError", "check_backend", "open_backend", "parse_options", "resolve_arithmetic",
-]
+    "BACKENDS", "Backend", "BackendError", "check_backend", "open_backend", "parse_options", "resolve_arithmetic"]
 
 BACKENDS: dict[str, BackendClass] = {"cpu": CpuBackend, "lava_sim": LavaSimBackend, "loihi2": Loihi2Backend}
 
@@ -78,10 +77,8 @@ def check_backend(backend: str, given: Mapping[str, Value]) -> None:
     BACKENDS[backend].check(parse_options(backend, given))
 
 
-def open_backend(
-    backend: str, network: Network, input_wh: tuple[int, int], arithmetic: str = "",
-    given: Mapping[str, Value] | None = None, is_cancelled: IsCancelled = never_cancelled,
-) -> Backend:
+def open_backend(backend: str, network: Network, input_wh: tuple[int, int], arithmetic: str = "",
+                 given: Mapping[str, Value] | None = None, is_cancelled: IsCancelled = never_cancelled) -> Backend:
     """Opens a backend for one camera.
 
     Args:

@@ -46,10 +46,8 @@ class CpuBackend:
     def check(options: NoOptions) -> None:
         """Always passes: this backend is always available."""
 
-    def __init__(
-        self, network: Network, input_wh: tuple[int, int], arithmetic: str, options: NoOptions = _NO_OPTIONS,
-        is_cancelled: IsCancelled = never_cancelled,
-    ) -> None:
+    def __init__(self, network: Network, input_wh: tuple[int, int], arithmetic: str, options: NoOptions = _NO_OPTIONS,
+                 is_cancelled: IsCancelled = never_cancelled) -> None:
         packed = _PACKED.get(network)
         if packed is None:
             packed = _PACKED[network] = PackedNetwork(network)

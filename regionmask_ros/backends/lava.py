@@ -44,10 +44,8 @@ class SteppedBackend:
 
     supported_arithmetic = ("lava",)
 
-    def __init__(
-        self, network: Network, input_wh: tuple[int, int], options: ProcessOptions, settings: dict[str, Any],
-        counted_layers: int, is_cancelled: IsCancelled, grace_s: float = 0.0,
-    ) -> None:
+    def __init__(self, network: Network, input_wh: tuple[int, int], options: ProcessOptions, settings: dict[str, Any],
+                 counted_layers: int, is_cancelled: IsCancelled, grace_s: float = 0.0) -> None:
         self._interpreter = find_lava_python(options.python)
         self._open_timeout, self._step_timeout = options.open_timeout, options.step_timeout
         self._counted_layers, self._is_cancelled, self._grace_s = counted_layers, is_cancelled, grace_s
@@ -104,8 +102,7 @@ class SteppedBackend:
 
     def _open(self) -> None:
         self._process = WorkerProcess(
-            self._interpreter, self._header, self._open_timeout, self._is_cancelled, self._grace_s
-        )
+            self._interpreter, self._header, self._open_timeout, self._is_cancelled, self._grace_s)
         self._submitted: deque[tuple[int, Any]] = deque()
         self._results: deque[BackendResult] = deque()
         self._sequence, self._last_message_s = 0, time.monotonic()
@@ -159,9 +156,7 @@ class SteppedBackend:
             if not self._submitted or self._submitted[0][0] != message.sequence:
                 raise ProtocolError(f"the result of frame {message.sequence} is out of order")
             _, tag = self._submitted.popleft()
-            self._results.append(
-                BackendResult(tag, result.head, result.layer_events, result.synops, result.step_ms)
-            )
+            self._results.append(BackendResult(tag, result.head, result.layer_events, result.synops, result.step_ms))
 
 
 def make_header(network: Network, input_wh: tuple[int, int], settings: dict[str, Any]) -> NetworkHeader:
@@ -177,8 +172,7 @@ def make_header(network: Network, input_wh: tuple[int, int], settings: dict[str,
     """
     layers = tuple(
         LayerArrays(layer.name, layer.weight, layer.bias, layer.stride, layer.padding, layer.threshold)
-        for layer in network.layers
-    )
+        for layer in network.layers)
     width, height = input_wh
     return NetworkHeader((height, width, network.in_channels), network.encoder_threshold, layers, settings)
 
@@ -216,10 +210,8 @@ class LavaSimBackend(SteppedBackend):
         """Raises BackendError if no interpreter is found."""
         find_lava_python(options.python)
 
-    def __init__(
-        self, network: Network, input_wh: tuple[int, int], arithmetic: str, options: LavaSimOptions,
-        is_cancelled: IsCancelled = never_cancelled,
-    ) -> None:
+    def __init__(self, network: Network, input_wh: tuple[int, int], arithmetic: str, options: LavaSimOptions,
+                 is_cancelled: IsCancelled = never_cancelled) -> None:
         super().__init__(network, input_wh, options, {"conv": options.conv}, len(network.layers), is_cancelled)
         ready = self._process.ready
         self.kernels = f"lava-nc {ready['lava']}, {options.conv} convolution, Python {ready['python']}"

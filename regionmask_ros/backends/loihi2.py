@@ -118,10 +118,8 @@ class Loihi2Backend(SteppedBackend):
         if obstacle:
             raise BackendError(obstacle)
 
-    def __init__(
-        self, network: Network, input_wh: tuple[int, int], arithmetic: str, options: Loihi2Options,
-        is_cancelled: IsCancelled = never_cancelled,
-    ) -> None:
+    def __init__(self, network: Network, input_wh: tuple[int, int], arithmetic: str, options: Loihi2Options,
+                 is_cancelled: IsCancelled = never_cancelled) -> None:
         self.check(options)
         settings = {"backend": "loihi2", **dataclasses.asdict(options)}
         super().__init__(network, input_wh, options, settings, 0, is_cancelled, GRACE_S)

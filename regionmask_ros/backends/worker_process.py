@@ -96,10 +96,8 @@ def ask_lava_python(interpreter: Path) -> dict[str, Any]:
         BackendError: It cannot be started, or does not answer.
     """
     try:
-        done = subprocess.run(
-            [str(interpreter), str(START), "--facts"], stdin=subprocess.DEVNULL, capture_output=True,
-            timeout=FACTS_TIMEOUT_S, env=make_environment(os.environ), check=False,
-        )
+        done = subprocess.run([str(interpreter), str(START), "--facts"], stdin=subprocess.DEVNULL, capture_output=True,
+                              timeout=FACTS_TIMEOUT_S, env=make_environment(os.environ), check=False)
         return dict(json.loads(done.stdout))
     except subprocess.TimeoutExpired:
         cause = f"does not answer within {FACTS_TIMEOUT_S:g} s"
@@ -211,10 +209,8 @@ class WorkerProcess:
         BackendError: It cannot be started, is not ready in time, or was cancelled.
     """
 
-    def __init__(
-        self, interpreter: Path, network: NetworkHeader, timeout_s: float, is_cancelled: IsCancelled,
-        grace_s: float = 0.0,
-    ) -> None:
+    def __init__(self, interpreter: Path, network: NetworkHeader, timeout_s: float, is_cancelled: IsCancelled,
+                 grace_s: float = 0.0) -> None:
         self._folder = _make_runtime_folder()
         our_end, worker_end = socket.socketpair()
         try:

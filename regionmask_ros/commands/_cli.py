@@ -103,13 +103,8 @@ def build_parser(module: ModuleType, prog: str) -> CommandParser:
         The parser.
     """
     summary, _, rest = (module.__doc__ or "").partition("\n")
-    parser = CommandParser(
-        prog=prog,
-        description=summary,
-        epilog=rest.strip("\n"),
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-        allow_abbrev=False,
-    )
+    parser = CommandParser(prog=prog, description=summary, epilog=rest.strip("\n"),
+                           formatter_class=argparse.RawDescriptionHelpFormatter, allow_abbrev=False)
     module.add_arguments(parser)
     return parser
 

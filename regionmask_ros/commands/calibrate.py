@@ -32,8 +32,7 @@ from ..datasets.labels import ANY, Labels
 from ..errors import UserError
 from ..files.outputs import Outputs
 from ..files.paths import display_path
-from ..mask.calibration import Calibration, Target
-from ..mask.heat import DEFAULT_COVER
+from ..mask.heat import DEFAULT_COVER, Calibration, Target
 from ..mask.static import save_static_mask
 from ..network.files import find_network, load_network
 from ..network.graph import Network
@@ -42,15 +41,7 @@ from ..pipeline.settings import PipelineSettings
 from ..report.calibration_page import heat_image, mask_image, write_calibration_page
 from ..report.run_page import encode_jpeg
 from ..sources import Source, open_source
-from ._cli import (
-    EXIT_OK,
-    add_network,
-    add_options,
-    add_topic,
-    add_truth_topic,
-    command_main,
-    format_command,
-)
+from ._cli import EXIT_OK, add_network, add_options, add_topic, add_truth_topic, command_main, format_command
 
 _Objects = tuple[Frame, np.ndarray, list[str]]
 """A frame with the boxes and classes of its objects."""
@@ -143,8 +134,7 @@ def _common_input(paths: Sequence[str], sources: Sequence[Source], settings: Pip
         if size != sizes[0]:
             raise UserError(
                 f"{display_path(path)}: its network input is {size[0]}x{size[1]}, but that of {display_path(paths[0])} "
-                f"{sizes[0][0]}x{sizes[0][1]}; calibrate them one by one, or give --input-size"
-            )
+                f"{sizes[0][0]}x{sizes[0][1]}; calibrate them one by one, or give --input-size")
     return sizes[0]
 
 
@@ -196,8 +186,7 @@ def _write(args: argparse.Namespace, places: dict[str, str], calibration: Calibr
     lost = sum(loss.lost for loss in losses)
     print(
         f"{summary['frames']} frames, {summary['objects']} objects, {summary['learned_from']}: "
-        f"{summary['kept_share']:.0%} of the regions kept, {lost / summary['objects']:.1%} of the objects lost"
-    )
+        f"{summary['kept_share']:.0%} of the regions kept, {lost / summary['objects']:.1%} of the objects lost")
 
 
 def _summary(args: argparse.Namespace, calibration: Calibration, keep: np.ndarray, target: Target,

@@ -69,7 +69,7 @@ def default_video() -> str:
 
 
 def _demonstrate(args: argparse.Namespace, source: Source) -> int:
-    from ..ros.demo.folder import DemoFolder
+    from ..files.outputs import DemoFolder
     from ..ros.demo.show import Playback, Progress, show, use_private_domain
 
     environment = use_private_domain()

@@ -29,12 +29,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--camera", action="append", default=[], metavar="NAME[=MASK]",
         help="a node in this namespace, with its static mask; may be repeated, the nodes share the network (default: "
-        "one node without a namespace)",
-    )
+        "one node without a namespace)")
     parser.add_argument(
         "--ros-args", nargs=argparse.REMAINDER, default=[], metavar="...",
-        help="remappings (-r image:=/camera/image_raw), parameters (-p name:=value), files (--params-file)",
-    )
+        help="remappings (-r image:=/camera/image_raw), parameters (-p name:=value), files (--params-file)")
 
 
 def run(args: argparse.Namespace) -> int:

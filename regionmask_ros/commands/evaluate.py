@@ -46,15 +46,7 @@ from ..network.graph import Network
 from ..network.thresholds import TRAINED, TUNED
 from ..pipeline.settings import PipelineSettings
 from ..report.tables import format_text
-from ._cli import (
-    EXIT_OK,
-    add_network,
-    add_options,
-    add_topic,
-    add_truth_topic,
-    command_main,
-    format_command,
-)
+from ._cli import EXIT_OK, add_network, add_options, add_topic, add_truth_topic, command_main, format_command
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -133,8 +125,7 @@ def _sequences(args: argparse.Namespace) -> list[LabelledSequence]:
 def _page(outputs: Outputs, folder: str) -> PagePaths:
     outputs.folder(folder)
     return PagePaths(*(
-        outputs.file(os.path.join(folder, name)) for name in ("report.html", "map_vs_edp.png", "map_vs_cpu.png")
-    ))
+        outputs.file(os.path.join(folder, name)) for name in ("report.html", "map_vs_edp.png", "map_vs_cpu.png")))
 
 
 def _evaluate(network: Network, sequence: LabelledSequence, settings: Sequence[Setting], base: PipelineSettings,

@@ -85,8 +85,7 @@ def describe(network: Network) -> dict[str, Any]:
             "padding": layer.padding, "weights": layer.weight.size, "dense_macs": macs,
             "threshold": None if layer.is_head else layer.threshold,
         }
-        for layer, before, after, macs in zip(network.layers, inputs, outputs, network.dense_macs(TRAINED_SIZE_WH))
-    ]
+        for layer, before, after, macs in zip(network.layers, inputs, outputs, network.dense_macs(TRAINED_SIZE_WH))]
     return {
         "name": network.name, "file": network.source_file, "sha256": network.sha256, "digest": network.digest,
         "input_size": TRAINED_SIZE_WH, "total_stride": network.total_stride,

@@ -44,8 +44,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--wait", type=float, default=2.0, metavar="S",
                         help="wait at most S seconds for a subscriber (default: 2)")
     parser.add_argument(
-        "--ros-args", nargs=argparse.REMAINDER, default=[], metavar="...", help="such as: -r __ns:=/front"
-    )
+        "--ros-args", nargs=argparse.REMAINDER, default=[], metavar="...", help="such as: -r __ns:=/front")
     parser.add_argument("--json", default="", metavar="FILE",
                         help="write the number of published frames and the duration as JSON")
 

@@ -29,8 +29,7 @@ def add_arguments(parser: CommandParser) -> None:
     parser.add_argument("--without-images", action="store_true", help="no masks and overlays, which need most space")
     parser.old_names["--without-pictures"] = "--without-images"
     parser.add_argument(
-        "--ros-args", nargs=argparse.REMAINDER, default=[], metavar="...", help="such as: -p use_sim_time:=true"
-    )
+        "--ros-args", nargs=argparse.REMAINDER, default=[], metavar="...", help="such as: -p use_sim_time:=true")
 
 
 def run(args: argparse.Namespace) -> int:

@@ -37,7 +37,6 @@ from ..errors import UserError
 from ..files.outputs import Outputs
 from ..mask.region_age import find_unobserved
 from ..metrics.loihi2 import REFERENCE_INPUT_WH, allocate, modelled_table
-from ..metrics.run_summary import FrameRecord, summarise
 from ..network.files import find_network, load_network
 from ..network.graph import Network
 from ..pipeline.pipeline import Pipeline
@@ -46,18 +45,10 @@ from ..report.overlay import caption_line, draw_overlay
 from ..report.page import Figure, write_report
 from ..report.plots import Panel, per_frame_svg
 from ..report.rerun import ENDING, RerunLog
-from ..report.run_page import ImageSampler, summary_tables
+from ..report.run_page import FrameRecord, ImageSampler, summarise, summary_tables
 from ..report.writers import DetectionsCsv, HeadDump, VideoWriter
 from ..sources import Source, open_source
-from ._cli import (
-    EXIT_OK,
-    add_option_groups,
-    add_topic,
-    command_main,
-    format_command,
-    parse_pairs,
-    read_backend_options,
-)
+from ._cli import EXIT_OK, add_option_groups, add_topic, command_main, format_command, parse_pairs, read_backend_options
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -173,16 +164,14 @@ class _Recorder:
         wanted = self.samples.wants(result.index, rank)
         if self._video or wanted:
             caption = caption_line(
-                mask.masked_share, counts.events, counts.total_synops, result.ms["total"], result.mask_text
-            )
+                mask.masked_share, counts.events, counts.total_synops, result.ms["total"], result.mask_text)
             image = draw_overlay(result.frame, found, mask, self.labels, caption)
             if self._video:
                 self._video.add(image)
             if wanted:
                 self.samples.add(result.index, rank, f"frame {result.index}", image)
         self.records.append(FrameRecord(
-            result.index, result.frame.stamp_ns, mask.refresh, mask.masked_share, len(found), counts, result.ms,
-        ))
+            result.index, result.frame.stamp_ns, mask.refresh, mask.masked_share, len(found), counts, result.ms))
 
 
 def _process(args: argparse.Namespace, source: Source, pipeline: Pipeline, outputs: Outputs) -> dict[str, Any]:
@@ -211,10 +200,8 @@ def _frames(args: argparse.Namespace, source: Source) -> tqdm:
     total = min((None if args.loop else source.frame_count) or sys.maxsize, most)
     passes = repeat(source) if args.loop else (source,)
     frames = chain.from_iterable(one.frames() for one in passes)
-    return tqdm(
-        islice(frames, most), total=None if total == sys.maxsize else total, unit="frame", desc=source.name,
-        disable=None,
-    )
+    return tqdm(islice(frames, most), total=None if total == sys.maxsize else total, unit="frame", desc=source.name,
+                disable=None)
 
 
 def _write_json(path: str, facts: Mapping[str, Any]) -> None:
@@ -275,18 +262,11 @@ def _write_report(args: argparse.Namespace, source: Source, recorder: _Recorder,
     plot = per_frame_svg(panels, np.array([r.refresh for r in records]))
     intro = (
         f"{summary['detections']:,} detections in {summary['frames']:,} frames of {source.name}, with mask "
-        f"{summary['mask']}. A masked region was not observed in that frame; the network kept its last values."
-    )
-    write_report(
-        recorder.report_path,
-        title=f"{source.name}: objects and masks",
-        intro=intro,
-        tables=summary_tables(summary),
-        figures=[Figure("Masked share, events, synops and time of every frame", plot)],
-        images=recorder.samples.images(),
-        command=format_command("run", args.argv),
-        version=__version__,
-    )
+        f"{summary['mask']}. A masked region was not observed in that frame; the network kept its last values.")
+    write_report(recorder.report_path, title=f"{source.name}: objects and masks", intro=intro,
+                 tables=summary_tables(summary),
+                 figures=[Figure("Masked share, events, synops and time of every frame", plot)],
+                 images=recorder.samples.images(), command=format_command("run", args.argv), version=__version__)
 
 
 def _print_summary(summary: dict[str, Any], written: Sequence[str]) -> None:
@@ -294,7 +274,6 @@ def _print_summary(summary: dict[str, Any], written: Sequence[str]) -> None:
     print(
         f"{summary['frames']} frames at {summary['input_size']}, {summary['detections']} detections, "
         f"{summary['masked_share']:.0%} of the regions masked, {summary['synops_per_frame'] / 1e6:.1f} M synops and "
-        f"{ms['median']:.1f} ms a frame"
-    )
+        f"{ms['median']:.1f} ms a frame")
     for path in written:
         print(f"  {path}")

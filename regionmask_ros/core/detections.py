@@ -40,8 +40,7 @@ class Detections:
         if self.boxes.shape != (n, 4) or self.scores.shape != (n,) or self.class_ids.shape != (n,):
             raise ValueError(
                 f"expected boxes [n, 4], scores [n], class_ids [n], got {list(self.boxes.shape)}, "
-                f"{list(self.scores.shape)}, {list(self.class_ids.shape)}"
-            )
+                f"{list(self.scores.shape)}, {list(self.class_ids.shape)}")
         if self.track_ids.shape != (n,) or self.resting.shape != (n,):
             raise ValueError(f"expected track_ids and resting [{n}]")
 

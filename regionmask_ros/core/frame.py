@@ -102,8 +102,7 @@ def choose_input_size(image_wh: tuple[int, int], max_pixels: int = MAX_PIXELS) -
     sizes = [
         (w, h)
         for w in range(ALIGNMENT, limit_w + 1, ALIGNMENT)
-        for h in range(ALIGNMENT, min(limit_h, max_pixels // w) + 1, ALIGNMENT)
-    ]
+        for h in range(ALIGNMENT, min(limit_h, max_pixels // w) + 1, ALIGNMENT)]
 
     def error(size: tuple[int, int]) -> float:
         return abs(size[0] / size[1] / aspect - 1.0)

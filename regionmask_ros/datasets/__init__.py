@@ -11,9 +11,8 @@ from typing import TypeVar
 
 from ..errors import UserError
 from .bag import ONLY_TOPICS, BagTopics, open_bag_sequences, read_bag_labels
-from .coco import open_coco, read_coco
+from .formats import open_coco, open_csv, open_kitti, open_mot, read_coco, read_csv, read_kitti, read_mot
 from .labels import LabelledSequence, Labels
-from .text_formats import open_csv, open_kitti, open_mot, read_csv, read_kitti, read_mot
 
 BAG = "bag"
 

@@ -106,8 +106,7 @@ def _rows(message: Any, number: int, tracks: dict[str, int], place: str) -> Iter
         track = tracks.setdefault(one.id, len(tracks)) if one.id else UNTRACKED
         try:
             yield check_row(LabelRow(
-                number, name, centre.x - width / 2, centre.y - height / 2, width, height, name == ANY, track,
-            ))
+                number, name, centre.x - width / 2, centre.y - height / 2, width, height, name == ANY, track))
         except InvalidFile as error:
             raise UserError(f"{place}: {error}") from None
 

@@ -72,10 +72,8 @@ class FrameLabels:
         """The labels of one frame; the rows' frame numbers are not used."""
         rows = list(rows)
         boxes = np.array([(r.x, r.y, r.x + r.width, r.y + r.height) for r in rows], np.float64).reshape(-1, 4)
-        return cls(
-            boxes, tuple(r.name for r in rows), np.array([r.ignore for r in rows], bool),
-            np.array([r.track for r in rows], np.int64),
-        )
+        return cls(boxes, tuple(r.name for r in rows), np.array([r.ignore for r in rows], bool),
+                   np.array([r.track for r in rows], np.int64))
 
     def of_class(self, name: str) -> tuple[np.ndarray, np.ndarray]:
         """Selects the boxes that matter for one class.

@@ -30,10 +30,8 @@ class DetectionFilter:
     most: int = 0
 
     @classmethod
-    def of(
-        cls, labels: tuple[str, ...], score_threshold: float, classes: tuple[str, ...] = (),
-        class_thresholds: tuple[tuple[str, float], ...] = (), most: int = 0,
-    ) -> DetectionFilter:
+    def of(cls, labels: tuple[str, ...], score_threshold: float, classes: tuple[str, ...] = (),
+           class_thresholds: tuple[tuple[str, float], ...] = (), most: int = 0) -> DetectionFilter:
         """Makes a filter from names.
 
         Args:

@@ -86,15 +86,6 @@ def affine_parameters(table: np.ndarray) -> np.ndarray | None:
     return numbers
 
 
-def affine_values(numbers: np.ndarray) -> np.ndarray:
-    """Computes the table that ``affine_parameters`` stand for: int16 [256, channels]."""
-    whole, slope, offset, base = numbers.astype(np.int64)
-    byte = np.arange(256, dtype=np.int64)[:, None]
-    part = (byte * (slope % (1 << SLOPE_BITS)) >> OFFSET_BITS) + offset >> OFFSET_BITS
-    values: np.ndarray = (byte * whole + base + part).astype(np.int16)
-    return values
-
-
 def _find_line(column: np.ndarray) -> tuple[int, int, int, int] | None:
     """The numbers of one channel, int64 [256]."""
     byte, unit = np.arange(len(column), dtype=np.int64), 1 << SLOPE_BITS

@@ -4,9 +4,9 @@ Read ``core.arithmetic`` (number formats and rules) and ``reference`` first: the
 NumPy. Everything else computes the same integers, faster:
 
 - ``engine`` chooses a kernel set and holds the state of one camera; ``layer`` checks weights and says what a kernel set
-  must offer; ``initial_state`` computes the state before the first frame; ``overflow`` treats messages beyond 16 bits.
+  must offer.
 - ``generic``: every event adds its weights to the outputs that it reaches. Runs on any processor; the name of this
-  kernel set is ``portable``.
+  kernel set is ``portable``. It also sums the part of a message beyond 16 bits for the others.
 - ``simd``: lists of events, gathered by the outputs that they reach, or dense windows where these are cheaper
   (``simd.crossover``). For AVX2, AVX-512 and ARM's dot product.
 - ``amx``: dense blocks of messages, multiplied as matrix tiles where a neuron fired. For Intel AMX.

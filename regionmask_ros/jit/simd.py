@@ -162,8 +162,7 @@ def nested_sums(builder: ir.IRBuilder, start: Sequence[Any], times: Any, enter: 
     zero, one = ir.Constant(I64, 0), ir.Constant(I64, 1)
     before = builder.block
     outer_head, outer_body, inner_head, inner_body, outer_next, done = (
-        builder.append_basic_block(name) for name in ("outer", "outer.in", "inner", "inner.in", "outer.next", "done")
-    )
+        builder.append_basic_block(name) for name in ("outer", "outer.in", "inner", "inner.in", "outer.next", "done"))
     builder.branch(outer_head)
 
     builder.position_at_end(outer_head)

@@ -125,12 +125,10 @@ class WindowProduct:
         padded = [side + 2 * zeros for side, zeros in zip(input_shape, self._padding)]
         # For float32 and float64: the kernel as a matrix, and a buffer for the padded input.
         self._single, self._double = (
-            (matrix.astype(kind), np.zeros((*padded, input_shape[2]), kind)) for kind in (np.float32, np.float64)
-        )
+            (matrix.astype(kind), np.zeros((*padded, input_shape[2]), kind)) for kind in (np.float32, np.float64))
         self._events = np.zeros(padded, bool)
         self._out_shape = tuple(
-            (side - kernel) // step + 1 for side, kernel, step in zip(padded, self._kernel, self._stride)
-        )
+            (side - kernel) // step + 1 for side, kernel, step in zip(padded, self._kernel, self._stride))
         self._type = weight.dtype
 
     def __call__(self, data: np.ndarray) -> np.ndarray:

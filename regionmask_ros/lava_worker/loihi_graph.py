@@ -25,15 +25,7 @@ import numpy as np
 
 from . import shim
 from .protocol import MESSAGE_SHIFT, NetworkHeader
-from .sim_graph import (
-    GRADED_BITS,
-    MESSAGE_BITS,
-    AccumulatedInput,
-    Layers,
-    as_xy,
-    connect_layers,
-    encoder_threshold,
-)
+from .sim_graph import GRADED_BITS, MESSAGE_BITS, AccumulatedInput, Layers, as_xy, connect_layers, encoder_threshold
 
 SINFO = ("sinfo", "--noheader", "--Node", "--format=%N %P %t")
 SINFO_TIMEOUT_S = 20.0
@@ -69,18 +61,15 @@ def choose_board(settings: Mapping[str, Any]) -> None:
         os.environ["LOIHI_GEN"] = settings["generation"]
         loihi.host = "SLURM"
     elif settings["host_mode"] == "ethernet":
-        loihi.use_ethernet_host(
-            host_address=settings["nxsdk_host"], host_binary_path=settings["host_binary"],
-            loihi_gen=loihi.ChipGeneration(settings["generation"]),
-        )
+        loihi.use_ethernet_host(host_address=settings["nxsdk_host"], host_binary_path=settings["host_binary"],
+                                loihi_gen=loihi.ChipGeneration(settings["generation"]))
 
 
 def _choose_by_slurm(partition: str, board: str) -> None:
     nodes = _list_nodes()
     candidates = [
         (name, state) for name, of, state in nodes
-        if (not partition or of == partition) and (not board or name == board)
-    ]
+        if (not partition or of == partition) and (not board or name == board)]
     wanted = f"board {board}" if board else f"partition {partition}" if partition else "any board"
     if not candidates:
         known = ", ".join(sorted({f"{name} in {of}" for name, of, _ in nodes})) or "no node at all"
@@ -136,8 +125,7 @@ class Profilers:
         return [
             {"chip": int(chip), "core": int(core), "synops": float(synops) / self._steps,
              "neuron_updates": float(updates) / self._steps}
-            for chip, core, synops, updates in zip(*(np.ravel(column) for column in columns))
-        ]
+            for chip, core, synops, updates in zip(*(np.ravel(column) for column in columns))]
 
 
 class LoihiGraph:
@@ -226,12 +214,10 @@ class LoihiGraph:
         compression = Compression[self._settings["compression"].upper()]
         encoder = DeltaEncoder(
             shape=self._input.xy_shape, vth=encoder_threshold(self._network), spike_exp=0, num_bits=MESSAGE_BITS,
-            compression=compression,
-        )
+            compression=compression)
         adapter = eio.spike.PyToN3ConvAdapter(
             shape=encoder.s_out.shape, num_message_bits=GRADED_BITS, spike_exp=self._settings["spike_exp"],
-            compression=compression,
-        )
+            compression=compression)
         self._injector.out_port.connect(encoder.a_in)
         encoder.s_out.connect(adapter.inp)
         layers = self._connect_layers(adapter.out)
@@ -271,5 +257,4 @@ class LoihiGraph:
             return
         callbacks = self._profilers.callbacks if self._profilers is not None else []
         self._injector.run(
-            condition=steps, run_cfg=Loihi2HwCfg(exception_proc_model_map=models, callback_fxs=callbacks)
-        )
+            condition=steps, run_cfg=Loihi2HwCfg(exception_proc_model_map=models, callback_fxs=callbacks))

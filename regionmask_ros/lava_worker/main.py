@@ -175,8 +175,7 @@ def main(descriptor: int, folder: str) -> None:
         if network.settings.get("backend") == LOIHI:
             from .loihi_graph import LoihiGraph
 
-            chip = LoihiGraph(
-                network, lambda figures: pipeline.send(protocol.PROFILE, protocol.pack_json(figures)))
+            chip = LoihiGraph(network, lambda figures: pipeline.send(protocol.PROFILE, protocol.pack_json(figures)))
             end.before = chip.stop
             graph, watch = chip, chip.run_forever
         else:
@@ -221,9 +220,7 @@ def _serve(pipeline: PipelineConnection, stepper: Stepper, size: int) -> None:
             raise ProtocolError(f"a message has the unknown kind {message.kind}")
 
 
-def _start_thread(
-    name: str, pipeline: PipelineConnection, work: Callable[[], None], end: Callable[[], None]
-) -> None:
+def _start_thread(name: str, pipeline: PipelineConnection, work: Callable[[], None], end: Callable[[], None]) -> None:
     """Starts a thread whose end is the end of the worker: none of them returns unless something fails."""
 
     def run() -> None:

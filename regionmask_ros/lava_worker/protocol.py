@@ -189,8 +189,7 @@ def pack_open(header: NetworkHeader) -> bytes:
         "layers": [
             {"name": layer.name, "weight": layer.weight.shape, "bias": layer.bias is not None, "stride": layer.stride,
              "padding": layer.padding, "threshold": layer.threshold}
-            for layer in header.layers
-        ],
+            for layer in header.layers],
     }
     text = json.dumps(facts).encode()
     arrays = [array for layer in header.layers for array in (layer.weight, layer.bias) if array is not None]

@@ -109,10 +109,8 @@ def connect_layers(network: NetworkHeader, source: Any, spike_exp: int = MESSAGE
     synapses: list[Any] = []
     for layer in network.layers:
         kernel = np.ascontiguousarray(layer.weight[:, :, ::-1, ::-1].transpose(0, 3, 2, 1))
-        synapse = Conv(
-            weight=kernel, input_shape=shape, stride=(layer.stride,) * 2, padding=(layer.padding,) * 2,
-            num_message_bits=GRADED_BITS,
-        )
+        synapse = Conv(weight=kernel, input_shape=shape, stride=(layer.stride,) * 2, padding=(layer.padding,) * 2,
+                       num_message_bits=GRADED_BITS)
         source.connect(synapse.s_in, *([] if config is None or synapses else [config]))
         shape = tuple(int(side) for side in synapse.output_shape)
         if layer.bias is None:
@@ -201,8 +199,7 @@ class SimGraph:
         self._input = AccumulatedInput(network.shape)
         self._injector = Injector(shape=self._input.xy_shape, buffer_size=INPUT_SLOTS)
         encoder = DeltaEncoder(
-            shape=self._input.xy_shape, vth=encoder_threshold(network), spike_exp=MESSAGE_SHIFT, num_bits=MESSAGE_BITS
-        )
+            shape=self._input.xy_shape, vth=encoder_threshold(network), spike_exp=MESSAGE_SHIFT, num_bits=MESSAGE_BITS)
         self._injector.out_port.connect(encoder.a_in)
         layers = connect_layers(network, encoder.s_out)
         for number, synapse in enumerate(layers.synapses, start=1):

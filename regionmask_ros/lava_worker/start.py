@@ -60,8 +60,7 @@ def _add_package_path() -> None:
     sys.path[:] = [entry for entry in sys.path if Path(entry or ".").resolve() != room]
     folder = room.parent
     spec = importlib.util.spec_from_file_location(
-        PACKAGE, folder / "__init__.py", submodule_search_locations=[str(folder)]
-    )
+        PACKAGE, folder / "__init__.py", submodule_search_locations=[str(folder)])
     assert spec is not None and spec.loader is not None
     package = importlib.util.module_from_spec(spec)
     sys.modules[PACKAGE] = package

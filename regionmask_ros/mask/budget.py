@@ -60,8 +60,7 @@ def non_refresh_share(masked_share: float, refresh_period: int) -> float:
     if not 0.0 <= masked_share <= others:
         raise UserError(
             f"a masked share of {masked_share:g} is out of reach: with a refresh every {refresh_period} frames at most "
-            f"{others:.2f} can be masked"
-        )
+            f"{others:.2f} can be masked")
     return masked_share / others if others else 0.0
 
 

@@ -11,9 +11,18 @@ from ..core.detections import Detections
 from ..core.grid import RegionGrid
 from ..core.result import RegionMask, StepResult
 from .adaptive import AdaptiveSource, OccupancyLearner
-from .attention import AttentionSource
 from .schedule import is_refresh
-from .source import MaskContext, MaskSource
+from .source import ATTENTION, MaskContext, MaskSource, StatelessSource
+
+
+class AttentionSource(StatelessSource):
+    """Proposes the regions of ``MaskContext.attention``."""
+
+    name = ATTENTION
+
+    def propose(self, context: MaskContext) -> np.ndarray | None:
+        """The regions that the boxes touch, bool [rows, cols]; None without a box."""
+        return context.grid.cover(context.attention, context.image_wh) if len(context.attention) else None
 
 
 class Budget(Protocol):
@@ -58,8 +67,7 @@ class MaskComposer:
         """
         if not self.sources:
             return RegionMask(self.grid.full(True), {}, refresh=context.since_refresh == 0)
-        proposals = {
-            source.name: keep for source in self._asked if (keep := source.propose(context)) is not None}
+        proposals = {source.name: keep for source in self._asked if (keep := source.propose(context)) is not None}
         refresh = is_refresh(context.since_refresh, self.refresh_period)
         if self.budget is not None:
             proposals = self.budget.apply(proposals, context)

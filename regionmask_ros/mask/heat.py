@@ -1,11 +1,14 @@
-"""Heat: where objects have been, and the smallest static mask that holds enough of it."""
+"""Heat: where objects have been; the smallest static masks that hold enough of it, and what they would lose."""
 
 from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
 
 import cv2
 import numpy as np
 
-from ..core.grid import RegionGrid
+from ..core.grid import OBSERVED_SHARE, RegionGrid, coverage
 from ..errors import UserError
 
 DEFAULT_COVER = 0.99
@@ -120,3 +123,143 @@ def grow_mask(keep: np.ndarray, ring: int) -> np.ndarray:
     side = 2 * ring + 1
     grown: np.ndarray = cv2.dilate(keep.astype(np.uint8), np.ones((side, side), np.uint8)).astype(bool)
     return grown
+
+
+WHOLE_SHARE = 0.8
+"""An object of which less is attended, but at least ``OBSERVED_SHARE``, is cut: its box will suffer."""
+
+SIZE_LIMITS_PX = (24, 64, 128)
+"""Heights in image pixels that separate small from large objects."""
+
+
+@dataclass(frozen=True)
+class Target:
+    """How large a static mask is to be. Exactly one of cover and keep is given.
+
+    Attributes:
+        cover: Share of the heat that it holds, above 0 to 1.
+        keep: Share of the regions that it attends, above 0 to 1.
+        ring: Regions that it is widened by afterwards.
+
+    Raises:
+        UserError: A value is out of range, or both or none of cover and keep are given.
+    """
+
+    cover: float | None
+    keep: float | None
+    ring: int = 0
+
+    def __post_init__(self) -> None:
+        if (self.cover is None) == (self.keep is None):
+            raise UserError("a static mask needs one target: a share of the heat to cover, or of regions to keep")
+        for name, value in (("cover", self.cover), ("keep", self.keep)):
+            if value is not None and not 0.0 < value <= 1.0:
+                raise UserError(f"{name} {value:g}: must lie above 0 and not above 1")
+        if not 0 <= self.ring <= 100:
+            raise UserError(f"ring {self.ring}: must be 0 to 100 regions")
+
+    def mask(self, heat: np.ndarray) -> np.ndarray:
+        """Makes the mask.
+
+        Args:
+            heat: float64 [rows, cols].
+
+        Returns:
+            bool [rows, cols].
+
+        Raises:
+            UserError: There is no heat.
+        """
+        keep = min_cover_mask(heat, self.cover or 1.0)
+        if self.keep is not None:
+            keep = top_k_mask(heat, max(1, round(self.keep * heat.size)))
+        return grow_mask(keep, self.ring)
+
+
+@dataclass(frozen=True)
+class CoverageLoss:
+    """What a mask loses of the objects of a class in a range of heights.
+
+    Attributes:
+        name: The class.
+        size: The range, such as "24 to 63 px".
+        objects: Number of objects.
+        lost: Objects of which less than half is attended.
+        cut: Objects of which less than 80 % is attended, but not lost.
+    """
+
+    name: str
+    size: str
+    objects: int
+    lost: int
+    cut: int
+
+
+class Calibration:
+    """Collects objects, frame by frame, over any number of sources that share a grid.
+
+    Attributes:
+        grid: The region grid.
+        heat: float64 [rows, cols], see ``heat.compute_heat``.
+        frames: Number of frames so far.
+    """
+
+    def __init__(self, grid: RegionGrid) -> None:
+        self.grid = grid
+        self.heat = np.zeros(grid.shape)
+        self.frames = 0
+        self._boxes: list[tuple[np.ndarray, Sequence[str], tuple[int, int]]] = []
+
+    @property
+    def objects(self) -> int:
+        """Number of objects so far."""
+        return sum(len(names) for _, names, _ in self._boxes)
+
+    def add(self, boxes: np.ndarray, names: Sequence[str], image_wh: tuple[int, int]) -> None:
+        """Takes the objects of one frame.
+
+        Args:
+            boxes: float [n, 4], x0 y0 x1 y1 in image pixels.
+            names: The class of each.
+            image_wh: Width and height of the image.
+        """
+        self.frames += 1
+        if len(names):
+            self.heat += compute_heat(boxes, self.grid, image_wh)
+            self._boxes.append((np.asarray(boxes, np.float64), names, image_wh))
+
+    def losses(self, keep: np.ndarray) -> list[CoverageLoss]:
+        """Counts what a mask would lose of the collected objects.
+
+        Other images may show other objects elsewhere: this is a lower bound.
+
+        Args:
+            keep: The mask, bool [rows, cols].
+
+        Returns:
+            One entry for each class and range of heights; classes with most objects first.
+        """
+        rows: dict[tuple[str, int], list[float]] = {}
+        for boxes, names, image_wh in self._boxes:
+            shares = coverage(boxes, keep, image_wh)
+            sizes = np.searchsorted(SIZE_LIMITS_PX, boxes[:, 3] - boxes[:, 1], side="right")
+            for name, size, share in zip(names, sizes, shares):
+                rows.setdefault((name, int(size)), []).append(float(share))
+        totals: dict[str, int] = {}
+        for (name, _), values in rows.items():
+            totals[name] = totals.get(name, 0) + len(values)
+        order = sorted(rows, key=lambda key: (-totals[key[0]], key))
+        return [_count_losses(name, size, np.array(rows[name, size])) for name, size in order]
+
+
+def _count_losses(name: str, size: int, shares: np.ndarray) -> CoverageLoss:
+    lost = int(np.count_nonzero(shares < OBSERVED_SHARE))
+    return CoverageLoss(name, size_text(size), len(shares), lost, int(np.count_nonzero(shares < WHOLE_SHARE)) - lost)
+
+
+def size_text(size: int) -> str:
+    """The range of heights of that number, in words."""
+    limits = (0, *SIZE_LIMITS_PX)
+    if size == len(SIZE_LIMITS_PX):
+        return f"{limits[size]} px and more"
+    return f"below {limits[1]} px" if size == 0 else f"{limits[size]} to {limits[size + 1] - 1} px"

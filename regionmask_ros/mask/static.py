@@ -123,11 +123,6 @@ def read_static_mask(path: str) -> StaticMaskFile:
         raise refused.about(path) from refused
 
 
-def load_static_mask(path: str, grid: RegionGrid, image_wh: tuple[int, int]) -> np.ndarray:
-    """Reads a mask for a grid: bool [rows, cols], True = attended. Raises UserError as reading and fitting do."""
-    return read_static_mask(path).fit(grid, image_wh)
-
-
 def save_static_mask(path: str, keep: np.ndarray, region_px: int, heat: np.ndarray | None = None) -> None:
     """Writes a mask as ``.npz``. The file appears when it is complete.
 
@@ -176,8 +171,7 @@ def _from_image(attended: np.ndarray, grid: RegionGrid, image_wh: tuple[int, int
     if (width, height) != image_wh:
         raise InvalidFile(
             f"an image of {width}x{height}, but this camera needs {image_wh[0]}x{image_wh[1]} "
-            f"(its image) or {grid.cols}x{grid.rows} (one pixel a region)"
-        )
+            f"(its image) or {grid.cols}x{grid.rows} (one pixel a region)")
     y, x = np.nonzero(attended)
     keep = grid.full(False)
     keep[y * grid.rows // height, x * grid.cols // width] = True

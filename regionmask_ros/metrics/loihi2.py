@@ -75,8 +75,7 @@ class RowSynops:
             before[:] = now
         return [
             self._row_reach[i] @ (counts[i] @ self._col_reach[i]) * self._channels[i]
-            for i in range(len(self._channels))
-        ]
+            for i in range(len(self._channels))]
 
     def _current_references(self) -> list[np.ndarray]:
         """References of all layers but the head, which has none."""
@@ -129,10 +128,6 @@ CHIP_W = Constant(
 SYNOP_PJ = Constant(
     0.0, 0.0, 24.0, "pJ", "Energy of a synaptic operation. This project knows no figure for Loihi 2; results are given "
     f"for both bounds. Upper bound: Loihi 1's 23.6 pJ, {UNCHECKED}")
-CONSTANTS = {
-    "SYNOP_NS": SYNOP_NS, "NEURON_NS": NEURON_NS, "SHORTEST_STEP_US": SHORTEST_STEP_US, "FIXED_US": FIXED_US,
-    "CHIP_W": CHIP_W, "SYNOP_PJ": SYNOP_PJ,
-}
 
 UPDATES_PER_NEURON = 2
 CORES_PER_CHIP = 120
@@ -244,8 +239,7 @@ def rows_cost(allocation: Allocation, row_synops: Sequence[np.ndarray], synop_pj
         The cost.
     """
     busiest = max(
-        float(core_loads(rows, layer.cores).max()) for rows, layer in zip(row_synops, allocation.layers, strict=True)
-    )
+        float(core_loads(rows, layer.cores).max()) for rows, layer in zip(row_synops, allocation.layers, strict=True))
     return _cost(allocation, busiest, int(sum(rows.sum() for rows in row_synops)), synop_pj, fixed_us)
 
 
@@ -281,9 +275,7 @@ def energy_delay_product(costs: Sequence[FrameCost]) -> float:
 
 def _cost(allocation: Allocation, busiest_synops: float, all_synops: int, synop_pj: float,
           fixed_us: float) -> FrameCost:
-    slowest_ns = max(
-        busiest_synops * SYNOP_NS.value, allocation.slowest_update_ns, SHORTEST_STEP_US.value * 1e3
-    )
+    slowest_ns = max(busiest_synops * SYNOP_NS.value, allocation.slowest_update_ns, SHORTEST_STEP_US.value * 1e3)
     step_s = fixed_us * 1e-6 + slowest_ns * 1e-9
     energy_j = allocation.chips * CHIP_W.value * step_s + synop_pj * 1e-12 * all_synops
     return FrameCost(energy_j, allocation.latency_steps * step_s)
@@ -295,9 +287,8 @@ Core = Mapping[str, float]
 """``chip`` and ``core``: where it is. ``synops`` and ``neuron_updates``: numbers per time step."""
 
 
-def modelled_table(
-    allocation: Allocation, synops: Sequence[Sequence[int]], synop_pj: float = SYNOP_PJ.value
-) -> dict[str, Any]:
+def modelled_table(allocation: Allocation, synops: Sequence[Sequence[int]],
+                   synop_pj: float = SYNOP_PJ.value) -> dict[str, Any]:
     """Models the costs of a run with each layer's synops spread evenly over its cores.
 
     Args:
@@ -330,14 +321,11 @@ def measured_table(profile: Mapping[str, Any], latency_steps: int) -> dict[str, 
     """
     return _table(
         MEASURED, profile["steps"], profile["step_s"], latency_steps, profile["power_w"], profile["static_power_w"],
-        profile["cores"],
-    )
+        profile["cores"])
 
 
-def _table(
-    kind: str, steps: int, step_s: float, latency_steps: int, power_w: float, static_power_w: float,
-    cores: Sequence[Core],
-) -> dict[str, Any]:
+def _table(kind: str, steps: int, step_s: float, latency_steps: int, power_w: float, static_power_w: float,
+           cores: Sequence[Core]) -> dict[str, Any]:
     """The table of costs from means per time step, of which each frame takes one."""
     latency_s, energy_j = step_s * latency_steps, power_w * step_s
     return {
@@ -352,9 +340,7 @@ def _even_cores(allocation: Allocation, layer_synops: np.ndarray) -> list[Core]:
     """The load of each core, layer by layer and chip by chip."""
     loads = [
         (float(synops) / layer.cores, UPDATES_PER_NEURON * layer.neurons / layer.cores)
-        for layer, synops in zip(allocation.layers, layer_synops, strict=True) for _ in range(layer.cores)
-    ]
+        for layer, synops in zip(allocation.layers, layer_synops, strict=True) for _ in range(layer.cores)]
     return [
         {"chip": place // CORES_PER_CHIP, "core": place % CORES_PER_CHIP, "synops": synops, "neuron_updates": updates}
-        for place, (synops, updates) in enumerate(loads)
-    ]
+        for place, (synops, updates) in enumerate(loads)]

@@ -82,13 +82,9 @@ class BackendManager:
         on_change: Called from any thread when ``poll`` or ``is_ready`` has something new.
     """
 
-    def __init__(
-        self,
-        network: Network,
-        settings: PipelineSettings,
-        open_backend: Callable[..., Backend] = open_backend,
-        clock: Callable[[], float] = time.monotonic,
-    ) -> None:
+    def __init__(self, network: Network, settings: PipelineSettings,
+                 open_backend: Callable[..., Backend] = open_backend,
+                 clock: Callable[[], float] = time.monotonic) -> None:
         self._network, self._open_backend, self._clock = network, open_backend, clock
         self.current: Backend | None = None
         self.health = BackendHealth()
@@ -225,9 +221,8 @@ class BackendManager:
         self.clear_failures()
         return opened.choice.settings, opened.input_wh, opened.backend
 
-    def exchange(
-        self, settings: PipelineSettings, input_wh: tuple[int, int] | None = None, backend: Backend | None = None
-    ) -> None:
+    def exchange(self, settings: PipelineSettings, input_wh: tuple[int, int] | None = None,
+                 backend: Backend | None = None) -> None:
         """Replaces the current backend; the former one closes in the background.
 
         Args:
@@ -282,13 +277,11 @@ class BackendManager:
     def _upcoming(self) -> BackendChoice:
         return self._opening.choice if self._opening else self._running
 
-    def _open(
-        self, settings: PipelineSettings, input_wh: tuple[int, int], is_cancelled: IsCancelled, warm_up: bool
-    ) -> Backend:
+    def _open(self, settings: PipelineSettings, input_wh: tuple[int, int], is_cancelled: IsCancelled,
+              warm_up: bool) -> Backend:
         network = settings.network(self._network)
         backend = self._open_backend(
-            settings.backend, network, input_wh, settings.arithmetic, settings.backend_options, is_cancelled
-        )
+            settings.backend, network, input_wh, settings.arithmetic, settings.backend_options, is_cancelled)
         if warm_up:
             try:
                 _warm_up(backend, network, input_wh)

@@ -69,8 +69,7 @@ def _schedule(parts: SourceParts) -> Sequence[MaskSource]:
 
 
 SOURCES: Mapping[str, Callable[[SourceParts], Sequence[MaskSource]]] = {
-    STATIC: _static, ADAPTIVE: _adaptive, TRACKING: _tracking, MGNET: _mgnet, **dict.fromkeys(PRESETS, _schedule),
-}
+    STATIC: _static, ADAPTIVE: _adaptive, TRACKING: _tracking, MGNET: _mgnet, **dict.fromkeys(PRESETS, _schedule)}
 """Mask sources by their name in the settings. A preset is two sources: its objects, and the border."""
 
 

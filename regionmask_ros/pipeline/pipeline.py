@@ -238,9 +238,8 @@ class Pipeline:
             self._make_composer(settings, RegionGrid.of_input(input_wh), camera.image_wh)
         return input_wh
 
-    def take_over(
-        self, settings: PipelineSettings, input_wh: tuple[int, int] | None = None, backend: Backend | None = None
-    ) -> None:
+    def take_over(self, settings: PipelineSettings, input_wh: tuple[int, int] | None = None,
+                  backend: Backend | None = None) -> None:
         """Continues with the backend of these settings, reset with the next frame.
 
         The former backend closes in the background. Drain first: results that were not returned yet are dropped.

@@ -11,7 +11,7 @@ import numpy as np
 from ..core.detections import Detections
 from ..core.frame import Frame
 from ..core.result import RegionMask
-from ..mask.calibration import CoverageLoss
+from ..mask.heat import CoverageLoss
 from .overlay import draw_overlay
 from .page import EmbeddedImage, write_report
 from .run_page import encode_jpeg
@@ -20,8 +20,7 @@ from .tables import Table
 HEAT_WEIGHT = 0.6
 SAME_IMAGES = (
     "Counted on the images from which the mask was made: on others it loses more. Lost: less than half of the box "
-    "is kept; cut: less than 80 % of it."
-)
+    "is kept; cut: less than 80 % of it.")
 
 
 def mask_image(frame: Frame, keep: np.ndarray) -> np.ndarray:
@@ -71,8 +70,7 @@ def write_calibration_page(path: str, summary: Mapping[str, Any], losses: Sequen
     intro = (
         f"A static mask from {summary['objects']:,} objects in {summary['frames']:,} frames, "
         f"{summary['learned_from']}. It keeps {summary['kept_share']:.0%} of the regions "
-        f"and {summary['covered_heat']:.1%} of the heat."
-    )
+        f"and {summary['covered_heat']:.1%} of the heat.")
     settings = (
         ("network input", summary["input_size"]),
         ("regions", f"{summary['rows']} x {summary['cols']} of {summary['region_px']} pixels"),
@@ -86,8 +84,7 @@ def write_calibration_page(path: str, summary: Mapping[str, Any], losses: Sequen
     lost = tuple(
         (f"{loss.name}, {loss.size}", f"{loss.objects:,}", f"{loss.lost / loss.objects:.1%}",
          f"{loss.cut / loss.objects:.1%}")
-        for loss in losses
-    )
+        for loss in losses)
     write_report(
         path, "Static mask", intro,
         tables=[

@@ -23,9 +23,8 @@ ORDER_COST = 0.02
 """Cost of a label whose full area covers other labels, covers objects, and for each step down the list of places."""
 
 
-def place_labels(
-    boxes: np.ndarray, sizes_wh: Sequence[tuple[int, int]], image_wh: tuple[int, int], top: int = 0
-) -> np.ndarray:
+def place_labels(boxes: np.ndarray, sizes_wh: Sequence[tuple[int, int]], image_wh: tuple[int, int],
+                 top: int = 0) -> np.ndarray:
     """Chooses a place for the label of each box, the first box first.
 
     The place with the least cover is chosen. In order of preference: above the box, aligned left or right; below it;
@@ -123,18 +122,13 @@ class _Style:
 
     @classmethod
     def of_height(cls, height: int) -> _Style:
-        return cls(
-            box_line=max(1, round(0.5 + height / 300)),
-            outline=max(1, round(height / 700)),
-            pad=max(2, round(1.5 + 0.005 * height)),
-            caption=_Text.of_capital(4.0 + 0.0135 * height),
-            label=_Text.of_capital(3.5 + 0.0115 * height),
-        )
+        return cls(box_line=max(1, round(0.5 + height / 300)), outline=max(1, round(height / 700)),
+                   pad=max(2, round(1.5 + 0.005 * height)), caption=_Text.of_capital(4.0 + 0.0135 * height),
+                   label=_Text.of_capital(3.5 + 0.0115 * height))
 
 
-def draw_overlay(
-    frame: Frame, detections: Detections, mask: RegionMask, labels: tuple[str, ...], caption: str
-) -> np.ndarray:
+def draw_overlay(frame: Frame, detections: Detections, mask: RegionMask, labels: tuple[str, ...],
+                 caption: str) -> np.ndarray:
     """Draws mask, boxes with class and score, and the caption of a frame.
 
     Args:
@@ -250,9 +244,8 @@ def _draw_bar(image: np.ndarray, caption: str, style: _Style) -> int:
     return bar
 
 
-def _draw_detections(
-    image: np.ndarray, detections: Detections, labels: tuple[str, ...], style: _Style, bar: int
-) -> None:
+def _draw_detections(image: np.ndarray, detections: Detections, labels: tuple[str, ...], style: _Style,
+                     bar: int) -> None:
     """Draws all boxes, then all labels, so that no box crosses a label; the highest score comes last, on top.
 
     Boxes end at the bar: no line crosses the caption.
@@ -263,8 +256,7 @@ def _draw_detections(
     boxes, resting = boxes[visible], detections.resting[visible]
     texts = [
         _ascii(f"{labels[kind] if 0 <= kind < len(labels) else kind} {score:.2f}")
-        for kind, score in zip(detections.class_ids[visible].tolist(), detections.scores[visible].tolist())
-    ]
+        for kind, score in zip(detections.class_ids[visible].tolist(), detections.scores[visible].tolist())]
     font, pad = style.label, style.pad
     sizes = [(font.width(text) + 2 * pad, font.capital + 2 * pad) for text in texts]
     tabs = place_labels(boxes, sizes, (width, height), bar)

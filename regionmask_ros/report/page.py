@@ -36,17 +36,9 @@ class EmbeddedImage:
     jpeg: bytes
 
 
-def write_report(
-    path: str,
-    title: str,
-    intro: str,
-    tables: Sequence[Table] = (),
-    figures: Sequence[Figure] = (),
-    images: Sequence[EmbeddedImage] = (),
-    command: str = "",
-    version: str = "",
-    figures_heading: str = "Frame by frame",
-) -> None:
+def write_report(path: str, title: str, intro: str, tables: Sequence[Table] = (), figures: Sequence[Figure] = (),
+                 images: Sequence[EmbeddedImage] = (), command: str = "", version: str = "",
+                 figures_heading: str = "Frame by frame") -> None:
     """Writes the page. All text is escaped; only the SVG of a figure is embedded as it is.
 
     Args:
@@ -82,8 +74,7 @@ def _format_figure(figure: Figure) -> str:
     label = escape(figure.caption, quote=True)
     return (
         f'<figure>\n<div class="plot" role="img" aria-label="{label}" tabindex="0">\n{figure.svg}\n</div>\n'
-        f"<figcaption>{escape(figure.caption)}</figcaption>\n</figure>\n"
-    )
+        f"<figcaption>{escape(figure.caption)}</figcaption>\n</figure>\n")
 
 
 def _format_image(image: EmbeddedImage) -> str:
@@ -91,8 +82,7 @@ def _format_image(image: EmbeddedImage) -> str:
     alt = escape(image.caption, quote=True)
     return (
         f'<figure><img src="data:image/jpeg;base64,{data}" alt="{alt}">'
-        f"<figcaption>{escape(image.caption)}</figcaption></figure>\n"
-    )
+        f"<figcaption>{escape(image.caption)}</figcaption></figure>\n")
 
 
 PAGE = """<!DOCTYPE html>

@@ -52,9 +52,8 @@ def new_figure(width: float, height: float) -> Figure:
     return Figure(figsize=(width, height), layout="constrained")
 
 
-def style_axes(
-    axis: Axes, colours: Mapping[str, str] | None = None, spines: Sequence[str] = ("left", "bottom")
-) -> None:
+def style_axes(axis: Axes, colours: Mapping[str, str] | None = None,
+               spines: Sequence[str] = ("left", "bottom")) -> None:
     """Gives axes, whose labels are set, the look of all plots: a thin grid behind the data, no ticks, few spines.
 
     Args:

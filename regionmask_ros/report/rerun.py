@@ -74,8 +74,7 @@ class RerunLog:
         self._log(MASK, rr.SegmentationImage(values, opacity=1.0))
         self._log(OBJECTS, rr.Boxes2D(
             array=found.boxes, array_format=rr.Box2DFormat.XYXY, class_ids=found.class_ids.astype(np.uint16),
-            labels=[f"{labels[kind]} {score:.2f}" for kind, score in zip(found.class_ids, found.scores)],
-        ))
+            labels=[f"{labels[kind]} {score:.2f}" for kind, score in zip(found.class_ids, found.scores)]))
         if result.events is not None:
             self._log(EVENTS, rr.Image(result.events))
         figures = {
@@ -136,6 +135,5 @@ def _layout(rr: rerun) -> rerun.blueprint.Blueprint:
     plots = [rrb.TimeSeriesView(origin=f"{FIGURES}/{figure}", name=name) for figure, name in FIGURES_OF.items()]
     views = rrb.Vertical(
         rrb.Spatial2DView(origin=CAMERA, name="camera"), rrb.Spatial2DView(origin=EVENTS, name="events"),
-        row_shares=[2, 1],
-    )
+        row_shares=[2, 1])
     return rrb.Blueprint(rrb.Horizontal(views, rrb.Vertical(*plots), column_shares=[3, 2]), collapse_panels=True)

@@ -102,14 +102,10 @@ def make_table(caption: str, columns: Sequence[Column], rows: Iterable[Mapping[s
         The table as text, ready to be laid out.
     """
     groups = tuple(column.group for column in columns)
-    return Table(
-        caption,
-        tuple(column.name for column in columns),
-        tuple(tuple(column.format_cell(row) for column in columns) for row in rows),
-        note,
-        groups if any(groups) else (),
-        frozenset(place for place, column in enumerate(columns) if column.is_text),
-    )
+    return Table(caption, tuple(column.name for column in columns),
+                 tuple(tuple(column.format_cell(row) for column in columns) for row in rows), note,
+                 groups if any(groups) else (),
+                 frozenset(place for place, column in enumerate(columns) if column.is_text))
 
 
 def format_text(table: Table) -> str:
@@ -129,8 +125,7 @@ def format_text(table: Table) -> str:
     lines += [
         "  ".join(cell.ljust(width) if place in table.text_columns else cell.rjust(width)
                   for place, (cell, width) in enumerate(zip(cells, widths)))
-        for cells in (table.columns, *table.rows)
-    ]
+        for cells in (table.columns, *table.rows)]
     return "\n".join(line.rstrip() for line in lines)
 
 
@@ -165,14 +160,12 @@ def format_html(table: Table) -> str:
     rows = "".join(
         f'<tr><th scope="row">{escape(row[0])}</th>'
         + "".join(f"<td{_class(table, place)}>{escape(cell)}</td>" for place, cell in enumerate(row[1:], 1))
-        + "</tr>\n" for row in table.rows
-    )
+        + "</tr>\n" for row in table.rows)
     note = f'<p class="note">{escape(table.note)}</p>\n' if table.note else ""
     return (
         f"<div>\n<table>\n<caption>{escape(table.caption)}</caption>\n<thead>"
         + (f'<tr class="groups">{groups}</tr>' if groups else "")
-        + f"<tr>{heads}</tr></thead>\n<tbody>\n{rows}</tbody>\n</table>\n{note}</div>\n"
-    )
+        + f"<tr>{heads}</tr></thead>\n<tbody>\n{rows}</tbody>\n</table>\n{note}</div>\n")
 
 
 def _class(table: Table, place: int) -> str:

@@ -91,8 +91,7 @@ class VideoWriter:
         if not writer.isOpened():
             raise UserError(
                 f"{self._name}: OpenCV cannot write an MP4 video of {width}x{height} here: "
-                "check the folder, or run without the video"
-            )
+                "check the folder, or run without the video")
         return writer
 
 
@@ -160,10 +159,7 @@ class HeadDump:
     def __init__(self, path: str) -> None:
         self._path = path
         folder = os.path.dirname(os.path.abspath(path))
-        self._members = {
-            "head": _Member(np.dtype("<i4"), 3, folder),
-            "masked": _Member(np.dtype(bool), 2, folder),
-        }
+        self._members = {"head": _Member(np.dtype("<i4"), 3, folder), "masked": _Member(np.dtype(bool), 2, folder)}
 
     def add(self, head: np.ndarray, masked: np.ndarray) -> None:
         """Appends one frame. Another dtype, or another shape than that of the first frame, is a ``ValueError``.
@@ -218,7 +214,6 @@ class _Member:
         shape = (self._count, *self._shape)
         npy: Any = np.lib.format
         npy.write_array_header_1_0(
-            target, {"descr": npy.dtype_to_descr(self._dtype), "fortran_order": False, "shape": shape}
-        )
+            target, {"descr": npy.dtype_to_descr(self._dtype), "fortran_order": False, "shape": shape})
         self.file.seek(0)
         shutil.copyfileobj(self.file, target, COPY_BYTES)

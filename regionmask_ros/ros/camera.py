@@ -50,8 +50,7 @@ class BridgeReader:
     def __init__(self, bridge: Any) -> None:
         self._bridge = bridge
         self.trusted = frozenset(
-            (name, order) for name in ENCODINGS for order in (0, 1) if _reads_correctly(bridge, name, order)
-        )
+            (name, order) for name in ENCODINGS for order in (0, 1) if _reads_correctly(bridge, name, order))
 
     def __call__(self, message: Image, encoding: Encoding) -> np.ndarray:
         """Returns samples [rows, width, channels], as ``read_samples``."""
@@ -148,15 +147,12 @@ class CameraInput:
         frame_stats: Counts losses and repeated stamps.
     """
 
-    def __init__(
-        self, node: Node, transport: str, reliability: str, put: Callable[[ImageMessage], None],
-        frame_stats: FrameStats,
-    ) -> None:
+    def __init__(self, node: Node, transport: str, reliability: str, put: Callable[[ImageMessage], None],
+                 frame_stats: FrameStats) -> None:
         self._node, self._put, self._frame_stats = node, put, frame_stats
         self._stamps = StampMonitor()
         qos = QoSProfile(
-            history=HistoryPolicy.KEEP_LAST, depth=DEPTH, reliability=ReliabilityPolicy[reliability.upper()]
-        )
+            history=HistoryPolicy.KEEP_LAST, depth=DEPTH, reliability=ReliabilityPolicy[reliability.upper()])
         topic = image_topic(node, transport)
         self._subscription = subscribe(node, MESSAGES[transport], topic, self._receive, qos, self._count_lost)
 
@@ -181,5 +177,4 @@ class CameraInput:
         self._frame_stats.count(lost=more)
         self._node.get_logger().warning(
             "images are lost on the way here: give the camera's process the DDS profile for images (see README)",
-            once=True,
-        )
+            once=True)

@@ -242,15 +242,10 @@ class DiagnosticsReporter:
         if counts.received != self._received or facts.state != self._state:
             self._received, self._state, self._received_s = counts.received, facts.state, now_s
         clock_ns, self._clock_ns = self._clock_ns, self._node.get_clock().now().nanoseconds
-        report = NodeReport(
-            facts=facts,
-            counts=counts,
-            earlier=self._earlier_counts[0],
-            figures=self._frame_stats.figures(now_s),
-            quiet_s=now_s - self._received_s,
-            publishers=self._node.count_publishers(facts.topic),
-            is_clock_stopped=clock_ns == self._clock_ns,
-        )
+        report = NodeReport(facts=facts, counts=counts, earlier=self._earlier_counts[0],
+                            figures=self._frame_stats.figures(now_s), quiet_s=now_s - self._received_s,
+                            publishers=self._node.count_publishers(facts.topic),
+                            is_clock_stopped=clock_ns == self._clock_ns)
         self._earlier_counts.append(counts)
         return report
 

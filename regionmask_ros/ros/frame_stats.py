@@ -158,8 +158,7 @@ class FrameStats:
             synops=_mean([frame.synops for frame in frames]),
             attended_shares={
                 source: float(np.mean([frame.attended_shares.get(source, 0.0) for frame in masked]))
-                for source in {source for frame in masked for source in frame.attended_shares}
-            },
+                for source in {source for frame in masked for source in frame.attended_shares}},
         )
 
     def _expire(self, now_s: float) -> None:

@@ -28,15 +28,12 @@ def common_arguments() -> list[DeclareLaunchArgument]:
     """Returns the arguments that every launch file with a detector has."""
     return [
         DeclareLaunchArgument(
-            "params_file", default_value=config("detector.yaml"), description="Parameter file (YAML)."
-        ),
+            "params_file", default_value=config("detector.yaml"), description="Parameter file (YAML)."),
         DeclareLaunchArgument(
-            "backend", default_value="", description="Where the network runs; empty: as in the file."
-        ),
+            "backend", default_value="", description="Where the network runs; empty: as in the file."),
         DeclareLaunchArgument(
             "log_level", default_value="info", choices=["debug", "info", "warn", "error", "fatal"],
-            description="Lowest severity of messages that are shown.",
-        ),
+            description="Lowest severity of messages that are shown."),
     ]
 
 

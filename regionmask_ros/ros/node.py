@@ -32,13 +32,7 @@ from .attention import AttentionRequests
 from .camera import CameraInput, choose_reading, image_topic
 from .diagnostics import DiagnosticsReporter, NodeFacts
 from .frame_stats import FrameStats
-from .parameters import (
-    BACKEND_PARAMETERS,
-    declare_all,
-    find_changes,
-    make_response_settings,
-    read_all,
-)
+from .parameters import BACKEND_PARAMETERS, declare_all, find_changes, make_response_settings, read_all
 from .publishers import RESULTS, Outputs
 from .qos import TriggerServices
 from .worker import Worker
@@ -52,8 +46,7 @@ DEFAULT_CAMERA_WH = (640, 480)
 T = TypeVar("T")
 
 SUCCESS, FAILURE, ERROR = (
-    TransitionCallbackReturn.SUCCESS, TransitionCallbackReturn.FAILURE, TransitionCallbackReturn.ERROR
-)
+    TransitionCallbackReturn.SUCCESS, TransitionCallbackReturn.FAILURE, TransitionCallbackReturn.ERROR)
 
 
 @dataclass
@@ -200,20 +193,17 @@ class DetectorNode(LifecycleNode):
             AttentionRequests(),
             Outputs(self, pipeline.network.labels),
             TriggerServices(self, {
-                "reset": self._on_reset, "refresh": self._on_refresh, "save_static_mask": self._on_save_static_mask,
-            }),
+                "reset": self._on_reset, "refresh": self._on_refresh, "save_static_mask": self._on_save_static_mask}),
             DiagnosticsReporter(self, frame_stats, self._collect_facts),
         )
 
     def _make_active(self, configured: _Configured, values: dict[str, Any]) -> _Active:
         worker = Worker(
             configured.pipeline, make_response_settings(values), configured.read, configured.attention,
-            configured.outputs, configured.frame_stats, lambda: self.get_clock().now().nanoseconds, self.get_logger(),
-        )
+            configured.outputs, configured.frame_stats, lambda: self.get_clock().now().nanoseconds, self.get_logger())
         try:
             camera = CameraInput(
-                self, values["image_transport"], values["image_reliability"], worker.put, configured.frame_stats
-            )
+                self, values["image_transport"], values["image_reliability"], worker.put, configured.frame_stats)
         except Exception:
             worker.stop(STOP_TIMEOUT_S)
             raise

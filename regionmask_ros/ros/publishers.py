@@ -74,9 +74,7 @@ def jpeg_message(bgr: np.ndarray, header: Header) -> CompressedImage:
     return _compress(".jpg", bgr, [cv2.IMWRITE_JPEG_QUALITY, JPEG_QUALITY], "bgr8; jpeg compressed bgr8", header)
 
 
-def _compress(
-    suffix: str, pixels: np.ndarray, options: list[int], format_text: str, header: Header
-) -> CompressedImage:
+def _compress(suffix: str, pixels: np.ndarray, options: list[int], format_text: str, header: Header) -> CompressedImage:
     """``format_text`` is what image_transport's own plugins write."""
     message = CompressedImage(header=header, format=format_text)
     message.data.frombytes(cv2.imencode(suffix, pixels, options)[1].data)
@@ -104,10 +102,8 @@ def detections_message(detections: Detections, labels: tuple[str, ...], header: 
     return message
 
 
-def _detection(
-    header: Header, center: list[float], size: list[float], score: float, class_id: int, track_id: int,
-    labels: tuple[str, ...],
-) -> Detection2D:
+def _detection(header: Header, center: list[float], size: list[float], score: float, class_id: int, track_id: int,
+               labels: tuple[str, ...]) -> Detection2D:
     box = BoundingBox2D(size_x=size[0], size_y=size[1])
     box.center.position.x, box.center.position.y = center
     result = ObjectHypothesisWithPose()
@@ -122,9 +118,8 @@ def label_info_message(labels: tuple[str, ...], threshold: float, header: Header
     return LabelInfo(header=header, class_map=classes, threshold=threshold)
 
 
-def _qos(
-    reliability: ReliabilityPolicy, depth: int, durability: DurabilityPolicy = DurabilityPolicy.VOLATILE
-) -> QoSProfile:
+def _qos(reliability: ReliabilityPolicy, depth: int,
+         durability: DurabilityPolicy = DurabilityPolicy.VOLATILE) -> QoSProfile:
     return QoSProfile(history=HistoryPolicy.KEEP_LAST, depth=depth, reliability=reliability, durability=durability)
 
 
@@ -245,5 +240,4 @@ def _drop_unobserved(result: StepResult) -> Detections:
 def _caption(result: StepResult) -> str:
     counts = result.counts
     return caption_line(
-        result.mask.masked_share, counts.events, counts.total_synops, result.ms["total"], result.mask_text
-    )
+        result.mask.masked_share, counts.events, counts.total_synops, result.ms["total"], result.mask_text)

@@ -36,10 +36,8 @@ FIXES = {
 """By policy: what makes a subscription to images compatible with a publisher."""
 
 
-def subscribe(
-    node: Node, message_class: type, topic: str, receive: Callable[[Any], None], qos: QoSProfile,
-    count_lost: Callable[[int], None],
-) -> Subscription:
+def subscribe(node: Node, message_class: type, topic: str, receive: Callable[[Any], None], qos: QoSProfile,
+              count_lost: Callable[[int], None]) -> Subscription:
     """Like Node.create_subscription, with overridable QoS.
 
     Args:
@@ -65,10 +63,8 @@ def subscribe(
 
     def make(**events: Any) -> Subscription:
         callbacks = SubscriptionEventCallbacks(incompatible_qos=warn_incompatible, **events)
-        return node.create_subscription(
-            message_class, topic, receive, copy.copy(qos), event_callbacks=callbacks,
-            qos_overriding_options=_overriding_options(node, name),
-        )
+        return node.create_subscription(message_class, topic, receive, copy.copy(qos), event_callbacks=callbacks,
+                                        qos_overriding_options=_overriding_options(node, name))
 
     try:
         return _name_topic(lambda: make(message_lost=lambda status: count_lost(status.total_count_change)), name)
@@ -95,15 +91,13 @@ def advertise(node: LifecycleNode, message_class: type, topic: str, qos: QoSProf
         policy = policy_name(event.last_policy_kind).lower()
         node.get_logger().warning(
             f"a subscriber of {name} requests another {policy} than is offered and receives nothing: "
-            "let it request less (best effort, volatile)"
-        )
+            "let it request less (best effort, volatile)")
 
     name = node.resolve_topic_name(topic)
     callbacks = PublisherEventCallbacks(incompatible_qos=warn_incompatible)
     return _name_topic(lambda: node.create_lifecycle_publisher(
         message_class, topic, copy.copy(qos), event_callbacks=callbacks,
-        qos_overriding_options=_overriding_options(node, name),
-    ), name)
+        qos_overriding_options=_overriding_options(node, name)), name)
 
 
 def policy_name(kind: Any) -> str:
@@ -137,8 +131,7 @@ class TriggerServices:
     def __init__(self, node: Node, actions: Mapping[str, Callable[[], str]]) -> None:
         self._node = node
         self._services = [
-            node.create_service(Trigger, f"~/{name}", _make_handler(action)) for name, action in actions.items()
-        ]
+            node.create_service(Trigger, f"~/{name}", _make_handler(action)) for name, action in actions.items()]
 
     def destroy(self) -> None:
         """Ends the services."""

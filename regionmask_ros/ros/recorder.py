@@ -117,8 +117,7 @@ def topics_below(namespace: str, images: bool) -> tuple[RecordedTopic, ...]:
     inside = "/".join(["", *filter(None, namespace.split("/"))])
     return tuple(
         replace(topic, topic=topic.topic if topic.message_class is DiagnosticArray else f"{inside}{topic.topic}")
-        for topic in RECORDED if images or topic.message_class is not Image
-    )
+        for topic in RECORDED if images or topic.message_class is not Image)
 
 
 class BagWriter:
@@ -135,12 +134,9 @@ class BagWriter:
         self._writer.open()
         store = make_typestore(*(topic.message_class for topic in recorded))
         self._connections: dict[str, Connection] = {
-            topic.topic: self._writer.add_connection(
-                topic.topic, type_name(topic.message_class), typestore=store,
-                offered_qos_profiles=[_offered_qos(topic.latched)],
-            )
-            for topic in recorded
-        }
+            topic.topic: self._writer.add_connection(topic.topic, type_name(topic.message_class), typestore=store,
+                                                     offered_qos_profiles=[_offered_qos(topic.latched)])
+            for topic in recorded}
 
     def write(self, topic: str, raw: bytes, now_ns: int) -> None:
         """Appends a serialized message, with the time at which it was received."""
@@ -169,9 +165,7 @@ class Recorder(Node):
         node_is_active: Set once the detector is active.
     """
 
-    def __init__(
-        self, bag: BagWriter, recorded: Sequence[RecordedTopic] = RECORDED, **node_arguments: Any
-    ) -> None:
+    def __init__(self, bag: BagWriter, recorded: Sequence[RecordedTopic] = RECORDED, **node_arguments: Any) -> None:
         super().__init__("recorder", **node_arguments)
         self._bag = bag
         self.counts = {topic.topic: 0 for topic in recorded}
@@ -182,8 +176,7 @@ class Recorder(Node):
         for topic in recorded:
             self.create_subscription(
                 topic.message_class, topic.topic, self._make_handler(topic.topic), _requested_qos(topic.latched),
-                raw=True,
-            )
+                raw=True)
 
     def _make_handler(self, topic: str) -> Callable[[bytes], None]:
         def handle(raw: bytes) -> None:
@@ -208,8 +201,7 @@ class Recorder(Node):
 def _requested_qos(latched: bool) -> QoSProfile:
     durability = DurabilityPolicy.TRANSIENT_LOCAL if latched else DurabilityPolicy.VOLATILE
     return QoSProfile(
-        history=HistoryPolicy.KEEP_LAST, depth=DEPTH, reliability=ReliabilityPolicy.RELIABLE, durability=durability
-    )
+        history=HistoryPolicy.KEEP_LAST, depth=DEPTH, reliability=ReliabilityPolicy.RELIABLE, durability=durability)
 
 
 def _offered_qos(latched: bool) -> Qos:

@@ -45,10 +45,8 @@ class RosSession:
         _check_domain()
         # rcl prints an error about arguments before it raises the same: one line is enough.
         with close_stderr():
-            _shorten_errors(lambda: rclpy.init(
-                args=list(ros_arguments), context=self._context, domain_id=domain_id,
-                signal_handler_options=SignalHandlerOptions.NO,
-            ))
+            _shorten_errors(lambda: rclpy.init(args=list(ros_arguments), context=self._context, domain_id=domain_id,
+                                               signal_handler_options=SignalHandlerOptions.NO))
         self._nodes: list[Node] = []
         self._executor = SingleThreadedExecutor(context=self._context)
         self._thread: threading.Thread | None = None

@@ -127,9 +127,7 @@ class Camera(Node):
         self.reports.append(Report(time.monotonic(), {pair.key: pair.value for pair in message.status[0].values}))
 
 
-def measure_throughput(
-    path: str, mask: str, seconds: float, environment: Mapping[str, str], log: Path
-) -> Throughput:
+def measure_throughput(path: str, mask: str, seconds: float, environment: Mapping[str, str], log: Path) -> Throughput:
     """Runs the node on a clip.
 
     Args:
@@ -164,8 +162,7 @@ def measure_throughput(
     return Throughput(
         mask, published, elapsed_s, published - received, int(last["frames dropped (overwritten)"]),
         int(last["frames answered"]), _percentiles(camera.answer_ms), _read_times(running, "latency in node"),
-        _read_times(running, "pipeline"),
-    )
+        _read_times(running, "pipeline"))
 
 
 def reports_in_window(reports: Sequence[Report], start_s: float) -> list[Mapping[str, str]]:

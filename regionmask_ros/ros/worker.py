@@ -133,17 +133,9 @@ class Worker:
         logger: For drops and failures.
     """
 
-    def __init__(
-        self,
-        pipeline: Pipeline,
-        response: ResponseSettings,
-        read: Callable[[ImageMessage], Frame],
-        attention: AttentionRequests,
-        outputs: Outputs,
-        frame_stats: FrameStats,
-        now_ns: Callable[[], int],
-        logger: RcutilsLogger,
-    ) -> None:
+    def __init__(self, pipeline: Pipeline, response: ResponseSettings, read: Callable[[ImageMessage], Frame],
+                 attention: AttentionRequests, outputs: Outputs, frame_stats: FrameStats, now_ns: Callable[[], int],
+                 logger: RcutilsLogger) -> None:
         self._pipeline, self._response, self._read = pipeline, response, read
         self._attention, self._outputs, self._frame_stats = attention, outputs, frame_stats
         self._now_ns, self._logger = now_ns, logger

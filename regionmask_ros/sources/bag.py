@@ -33,14 +33,12 @@ DEFINITIONS = MappingProxyType({
     "vision_msgs/msg/Detection2DArray": "std_msgs/Header header\nvision_msgs/Detection2D[] detections\n",
     "vision_msgs/msg/Detection2D": (
         "std_msgs/Header header\nvision_msgs/ObjectHypothesisWithPose[] results\nvision_msgs/BoundingBox2D bbox\n"
-        "string id\n"
-    ),
+        "string id\n"),
     "vision_msgs/msg/BoundingBox2D": "vision_msgs/Pose2D center\nfloat64 size_x\nfloat64 size_y\n",
     "vision_msgs/msg/Pose2D": "vision_msgs/Point2D position\nfloat64 theta\n",
     "vision_msgs/msg/Point2D": "float64 x\nfloat64 y\n",
     "vision_msgs/msg/ObjectHypothesisWithPose": (
-        "vision_msgs/ObjectHypothesis hypothesis\ngeometry_msgs/PoseWithCovariance pose\n"
-    ),
+        "vision_msgs/ObjectHypothesis hypothesis\ngeometry_msgs/PoseWithCovariance pose\n"),
     "vision_msgs/msg/ObjectHypothesis": "string class_id\nfloat64 score\n",
 })
 """The .msg text of the vision_msgs 4 types that labels consist of, for bags without definitions of their messages."""
@@ -51,8 +49,7 @@ FILE_MAGICS = (b"\x89MCAP0\r\n", b"SQLite format 3\0")
 
 COMPRESSED = "sensor_msgs/msg/CompressedImage"
 DECODERS: dict[str, Callable[[Any], Frame]] = {
-    "sensor_msgs/msg/Image": decode_image, COMPRESSED: decode_compressed_image,
-}
+    "sensor_msgs/msg/Image": decode_image, COMPRESSED: decode_compressed_image}
 """The image types, and what converts their messages."""
 
 COMPRESSED_SUFFIX = "/compressed"

@@ -30,13 +30,7 @@ JPEG_MAGIC = b"\xff\xd8\xff"
 JPEG_END = b"\xff\xd9"
 JPEG_SCAN = 0xDA
 
-IMAGE_MAGICS = (
-    (PNG_MAGIC, "PNG"),
-    (JPEG_MAGIC, "JPEG"),
-    (b"BM", "BMP"),
-    (b"II*\0", "TIFF"),
-    (b"MM\0*", "TIFF"),
-)
+IMAGE_MAGICS = ((PNG_MAGIC, "PNG"), (JPEG_MAGIC, "JPEG"), (b"BM", "BMP"), (b"II*\0", "TIFF"), (b"MM\0*", "TIFF"))
 
 
 def image_format(head: bytes) -> str | None:

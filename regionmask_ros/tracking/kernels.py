@@ -242,8 +242,7 @@ def advance_tracks(old: tuple[np.ndarray, ...], elapsed: float, found: tuple[np.
         if j >= 0:
             to_scores[count], to_present[count], object_of[j] = box_score[j], frame, count
             if observed[j]:
-                _correct(
-                    box, j, float(frame - seen[i]), to_boxes, to_now, to_state, to_velocity, to_covariance, count)
+                _correct(box, j, float(frame - seen[i]), to_boxes, to_now, to_state, to_velocity, to_covariance, count)
                 to_hits[count], to_seen[count] = to_hits[count] + 1, frame
         count += 1
     for j in range(len(box)):

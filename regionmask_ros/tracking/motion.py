@@ -104,8 +104,7 @@ def _downsample(pixels: np.ndarray, image: np.ndarray) -> None:
 
 
 @kernel
-def _take_medians(start: np.ndarray, end: np.ndarray, found: np.ndarray, shift: np.ndarray,
-                  growth: np.ndarray) -> None:
+def _take_medians(start: np.ndarray, end: np.ndarray, found: np.ndarray, shift: np.ndarray, growth: np.ndarray) -> None:
     """Medians over points, and over pairs of them.
 
     Args:

@@ -12,7 +12,7 @@ from bag_writer import START_NS, STEP_NS, detections, image, write_bag
 from regionmask_ros.commands.calibrate import main
 from regionmask_ros.commands.run import main as run_main
 from regionmask_ros.core.grid import RegionGrid
-from regionmask_ros.mask.static import load_static_mask
+from regionmask_ros.mask.static import read_static_mask
 
 GRID, IMAGE_WH = RegionGrid(6, 10), (160, 96)
 
@@ -26,7 +26,7 @@ def labels(tmp_path) -> str:
 
 
 def mask_of(folder) -> np.ndarray:
-    return load_static_mask(str(folder / "static_mask.npz"), GRID, IMAGE_WH)
+    return read_static_mask(str(folder / "static_mask.npz")).fit(GRID, IMAGE_WH)
 
 
 def test_labels_give_a_mask_a_page_and_figures(clip, labels, tmp_path, capfd):

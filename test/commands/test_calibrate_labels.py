@@ -9,7 +9,7 @@ import pytest
 
 from regionmask_ros.commands.calibrate import main
 from regionmask_ros.core.grid import RegionGrid
-from regionmask_ros.mask.static import load_static_mask
+from regionmask_ros.mask.static import read_static_mask
 
 FRAMES = 4
 X, Y, W, H = 32, 48, 16, 32
@@ -46,6 +46,6 @@ def coco(folder) -> str:
 def test_the_same_objects_give_the_same_mask(make_clip, tmp_path, capfd, kind, write):
     out = tmp_path / "out"
     assert main([make_clip(FRAMES, 8), "--labels", f"{kind}:{write(tmp_path)}", "--output", str(out)]) == 0
-    keep = load_static_mask(str(out / "static_mask.npz"), RegionGrid(6, 10), (160, 96))
+    keep = read_static_mask(str(out / "static_mask.npz")).fit(RegionGrid(6, 10), (160, 96))
     assert np.argwhere(keep).tolist() == [[3, 2], [4, 2]]
     assert f"{FRAMES} frames, {FRAMES} objects, labelled" in capfd.readouterr().out

@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 from python_process import run_python
 
 from regionmask_ros.encoder.encoder import Encoder
-from regionmask_ros.encoder.kernels import affine_parameters, affine_values
+from regionmask_ros.encoder.kernels import OFFSET_BITS, SLOPE_BITS, affine_parameters
 from regionmask_ros.engine.reference import ReferenceEncoder
 from regionmask_ros.network.formats.lava_dl import input_table
 
@@ -36,6 +36,14 @@ def test_the_encoder_equals_its_reference_with_any_table(table, threshold, seed)
         events = encoder.step(image, keep)
         np.testing.assert_array_equal(events.index, np.flatnonzero(expected))
         np.testing.assert_array_equal(events.message, expected[events.index])
+
+
+def affine_values(numbers: np.ndarray) -> np.ndarray:
+    """Computes the table that ``affine_parameters`` stand for: int16 [256, channels]."""
+    whole, slope, offset, base = numbers.astype(np.int64)
+    byte = np.arange(256, dtype=np.int64)[:, None]
+    part = (byte * (slope % (1 << SLOPE_BITS)) >> OFFSET_BITS) + offset >> OFFSET_BITS
+    return (byte * whole + base + part).astype(np.int16)
 
 
 @settings(max_examples=100)

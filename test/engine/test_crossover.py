@@ -8,11 +8,18 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from small_networks import assert_equals_reference, force_crossover, random_layers, random_messages
+from small_networks import (
+    ALL_DENSE,
+    ALL_GATHERED,
+    assert_equals_reference,
+    force_crossover,
+    random_layers,
+    random_messages,
+)
 
 from regionmask_ros.engine.engine import EventEngine, PackedNetwork, available_kernel_sets
 from regionmask_ros.engine.reference import ReferenceNetwork
-from regionmask_ros.engine.simd.crossover import ALL_DENSE, ALL_GATHERED, NEVER, Crossover, Line
+from regionmask_ros.engine.simd.crossover import NEVER, Crossover, Line
 from regionmask_ros.engine.simd.kernels import outputs_per_step, plan_map
 
 each_simd_set = pytest.mark.parametrize(

@@ -8,12 +8,19 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from llvmlite import ir
-from small_networks import Layers, assert_equals_reference, force_crossover, head, random_messages
+from small_networks import (
+    ALL_DENSE,
+    ALL_GATHERED,
+    Layers,
+    assert_equals_reference,
+    force_crossover,
+    head,
+    random_messages,
+)
 
 from regionmask_ros.engine import engine as engine_module
 from regionmask_ros.engine.engine import EventEngine, PackedNetwork, usable_kernel_sets
 from regionmask_ros.engine.reference import ReferenceNetwork
-from regionmask_ros.engine.simd.crossover import ALL_DENSE, ALL_GATHERED
 from regionmask_ros.engine.simd.dot import WeightRows, emit_dense, emit_gathered
 from regionmask_ros.jit.simd import I8, I32, I64, WIDTHS
 from regionmask_ros.network.graph import ConvSpec

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 from small_networks import Layers
 
 from regionmask_ros.core.arithmetic import RULES
-from regionmask_ros.engine.initial_state import initial_state, min_warm_up_length
+from regionmask_ros.engine.engine import initial_state, min_warm_up_length
 from regionmask_ros.engine.layer import CheckedConv
 from regionmask_ros.engine.reference import ReferenceNetwork
 from regionmask_ros.network.graph import ConvSpec

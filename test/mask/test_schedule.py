@@ -13,14 +13,7 @@ from regionmask_ros.core.detections import Detections
 from regionmask_ros.core.grid import RegionGrid, is_observed
 from regionmask_ros.errors import UserError
 from regionmask_ros.mask.composer import MaskComposer
-from regionmask_ros.mask.schedule import (
-    BORDER,
-    OBJECTS,
-    Schedule,
-    ScheduleBudget,
-    ScheduledBorder,
-    ScheduledObjects,
-)
+from regionmask_ros.mask.schedule import BORDER, OBJECTS, Schedule, ScheduleBudget, ScheduledBorder, ScheduledObjects
 from regionmask_ros.mask.source import MaskContext
 from regionmask_ros.tracking.motion import OpticalFlow, downsample
 from regionmask_ros.tracking.tracker import Tracks, associate, predict, update_tracks

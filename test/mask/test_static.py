@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from regionmask_ros.core.grid import RegionGrid
 from regionmask_ros.errors import UserError
-from regionmask_ros.mask.static import load_static_mask, read_static_mask, save_static_mask
+from regionmask_ros.mask.static import read_static_mask, save_static_mask
 
 GRID, IMAGE_WH = RegionGrid(4, 6), (120, 90)
 
@@ -23,7 +23,7 @@ def painted(path, pixels: np.ndarray) -> str:
 
 def refusal(path) -> str:
     with pytest.raises(UserError) as caught:
-        load_static_mask(str(path), GRID, IMAGE_WH)
+        read_static_mask(str(path)).fit(GRID, IMAGE_WH)
     line = str(caught.value)
     assert line.startswith(str(path)) and "\n" not in line
     return line
@@ -38,7 +38,7 @@ def refusal(path) -> str:
 def test_an_image_in_grid_size_has_one_pixel_a_region(tmp_path, convert):
     grey = np.zeros(GRID.shape, np.uint8)
     grey[1, 2], grey[3, 5], grey[0, 0] = 128, 255, 127
-    keep = load_static_mask(painted(tmp_path / "m.png", convert(grey)), GRID, IMAGE_WH)
+    keep = read_static_mask(painted(tmp_path / "m.png", convert(grey))).fit(GRID, IMAGE_WH)
     assert np.argwhere(keep).tolist() == [[1, 2], [3, 5]]
 
 
@@ -46,7 +46,7 @@ def test_one_painted_pixel_attends_its_region(tmp_path):
     pixels = np.zeros((90, 120), np.uint8)
     pixels[22, 39] = pixels[89, 119] = 200               # regions are 20 pixels wide and 22.5 high
     pixels[23, 40] = 200
-    keep = load_static_mask(painted(tmp_path / "m.png", pixels), GRID, IMAGE_WH)
+    keep = read_static_mask(painted(tmp_path / "m.png", pixels)).fit(GRID, IMAGE_WH)
     assert np.argwhere(keep).tolist() == [[0, 1], [1, 2], [3, 5]]
 
 
@@ -56,13 +56,13 @@ def test_a_mask_enlarged_to_the_image_comes_back(tmp_path_factory, seed, rows, c
     keep = np.random.default_rng(seed).random((rows, cols)) < 0.4
     y, x = np.arange(height) * rows // height, np.arange(width) * cols // width
     path = painted(tmp_path_factory.mktemp("m") / "m.png", keep[np.ix_(y, x)].astype(np.uint8) * 255)
-    np.testing.assert_array_equal(load_static_mask(path, RegionGrid(rows, cols), (width, height)), keep)
+    np.testing.assert_array_equal(read_static_mask(path).fit(RegionGrid(rows, cols), (width, height)), keep)
 
 
 def test_saved_masks_come_back(tmp_path):
     keep = np.random.default_rng(0).random(GRID.shape) < 0.5
     save_static_mask(str(tmp_path / "m.npz"), keep, 16)
-    np.testing.assert_array_equal(load_static_mask(str(tmp_path / "m.npz"), GRID, IMAGE_WH), keep)
+    np.testing.assert_array_equal(read_static_mask(str(tmp_path / "m.npz")).fit(GRID, IMAGE_WH), keep)
     assert [p.name for p in tmp_path.iterdir()] == ["m.npz"]
 
 
@@ -162,7 +162,7 @@ def test_damaged_bytes_give_a_mask_or_one_line(tmp_path, suffix, capfd):
             damaged[at] = rng.integers(0, 256)
         (tmp_path / f"bad{suffix}").write_bytes(damaged)
         try:
-            assert load_static_mask(str(tmp_path / f"bad{suffix}"), GRID, IMAGE_WH).shape == GRID.shape
+            assert read_static_mask(str(tmp_path / f"bad{suffix}")).fit(GRID, IMAGE_WH).shape == GRID.shape
         except UserError as error:
             assert "\n" not in str(error)
     assert capfd.readouterr().err == ""

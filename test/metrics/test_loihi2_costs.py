@@ -10,9 +10,10 @@ from hypothesis import strategies as st
 from regionmask_ros.backends.cpu import CpuBackend
 from regionmask_ros.core.grid import RegionGrid
 from regionmask_ros.encoder.encoder import Encoder
+from regionmask_ros.metrics import loihi2
 from regionmask_ros.metrics.loihi2 import (
-    CONSTANTS,
     Allocation,
+    Constant,
     FrameCost,
     LayerCores,
     RowSynops,
@@ -70,8 +71,9 @@ def test_the_energy_delay_product_omits_the_first_frame():
 
 
 def test_constants_are_within_their_bounds_and_have_sources():
-    assert len(CONSTANTS) == 6
-    for constant in CONSTANTS.values():
+    constants = [value for value in vars(loihi2).values() if isinstance(value, Constant)]
+    assert len(constants) == 6
+    for constant in constants:
         assert constant.low <= constant.value <= constant.high and constant.source and constant.unit
 
 

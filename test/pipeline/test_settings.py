@@ -16,13 +16,7 @@ from regionmask_ros.mask.adaptive import Adaptive
 from regionmask_ros.mask.schedule import PRESETS, PresetOverrides
 from regionmask_ros.pipeline import option_docs
 from regionmask_ros.pipeline.composition import SOURCES
-from regionmask_ros.pipeline.settings import (
-    BACKEND_SETTINGS,
-    MODES,
-    RECONFIGURABLE,
-    PipelineSettings,
-    make_settings,
-)
+from regionmask_ros.pipeline.settings import BACKEND_SETTINGS, MODES, RECONFIGURABLE, PipelineSettings, make_settings
 
 DEFAULTS = {name: option.default for name, option in OPTIONS.items()}
 

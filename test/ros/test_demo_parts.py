@@ -19,7 +19,7 @@ from vision_msgs.msg import Detection2DArray, LabelInfo
 
 from regionmask_ros.core.detections import Detections
 from regionmask_ros.errors import UserError
-from regionmask_ros.ros.demo.folder import MARKER, DemoFolder
+from regionmask_ros.files.outputs import MARKER, DemoFolder
 from regionmask_ros.ros.demo.pages import RecordedBag, write_files
 from regionmask_ros.ros.demo.show import Account, make_account
 from regionmask_ros.ros.publishers import detections_message, image_message, label_info_message, stamp_from_ns

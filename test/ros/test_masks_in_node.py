@@ -12,7 +12,7 @@ from std_srvs.srv import Trigger
 from regionmask_ros.core.frame import Frame
 from regionmask_ros.core.grid import RegionGrid
 from regionmask_ros.mask.adaptive import Adaptive
-from regionmask_ros.mask.static import load_static_mask
+from regionmask_ros.mask.static import read_static_mask
 from regionmask_ros.pipeline.pipeline import Pipeline
 from regionmask_ros.pipeline.settings import MODES, PipelineSettings
 from regionmask_ros.ros.diagnostics import SOURCES
@@ -73,7 +73,7 @@ def test_adaptive_mask_is_published_reported_and_saved_as_offline(rig, wait_for,
     future = client.call_async(Trigger.Request())
     wait_for(future.done)
     assert future.result().success and "from 4 whole frames" in future.result().message
-    saved = load_static_mask(str(file), RegionGrid(4, 6), (96, 64))
+    saved = read_static_mask(str(file)).fit(RegionGrid(4, 6), (96, 64))
     np.testing.assert_array_equal(saved, reference.learned_mask()[1])
 
 

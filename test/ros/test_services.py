@@ -9,7 +9,7 @@ from sensor_msgs.msg import Image
 from std_srvs.srv import Trigger
 
 from regionmask_ros.core.grid import RegionGrid
-from regionmask_ros.mask.static import load_static_mask
+from regionmask_ros.mask.static import read_static_mask
 from regionmask_ros.ros.publishers import IMAGES
 
 
@@ -47,7 +47,7 @@ def test_static_mask_of_seen_objects_is_saved_and_fits_the_camera(rig, wait_for,
     send(peer, wait_for, [message(i) for i in range(3)])
     answer = ask(peer, "save_static_mask")
     assert answer.success and str(file) in answer.message and "from 3 whole frames" in answer.message
-    saved, seen = load_static_mask(str(file), RegionGrid(4, 6), (96, 64)), np.zeros((4, 6), bool)
+    saved, seen = read_static_mask(str(file)).fit(RegionGrid(4, 6), (96, 64)), np.zeros((4, 6), bool)
     for found in peer.heard["detections"]:
         for d in found.detections:
             x, y, w, h = d.bbox.center.position.x, d.bbox.center.position.y, d.bbox.size_x, d.bbox.size_y

@@ -11,8 +11,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from regionmask_ros.errors import UserError
-from regionmask_ros.sources import container, open_source
-from regionmask_ros.sources.container import check_container
+from regionmask_ros.sources import open_source, video
+from regionmask_ros.sources.video import check_container
 
 
 def box(kind: bytes, body: bytes) -> bytes:
@@ -163,7 +163,7 @@ def test_a_complete_real_video_passes(written, tmp_path, suffix, fourcc):
 
 
 def test_a_file_with_too_many_tags_is_accepted_unchecked(tmp_path, monkeypatch):
-    monkeypatch.setattr(container, "MAX_STEPS", 3)
+    monkeypatch.setattr(video, "MAX_STEPS", 3)
     (tmp_path / "few").write_bytes(FLV_HEAD + flv_tag(8, b"") * 2 + flv_tag(8, bytes(9))[:-5])
     (tmp_path / "many").write_bytes(FLV_HEAD + flv_tag(8, b"") * 3 + flv_tag(8, bytes(9))[:-5])
     with pytest.raises(UserError, match="truncated"):

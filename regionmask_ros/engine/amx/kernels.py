@@ -19,8 +19,8 @@ import numpy as np
 from ...core.events import WORD
 from ...jit.cache import kernel
 from ...jit.simd import clear_16_bytes, count_bits, extract_bits, load_bits, lowest_bit, prefetch
+from ..generic import add_overflow_sums, store_overflow
 from ..layer import MAX_MESSAGE
-from ..overflow import add_overflow_sums, store_overflow
 from .neurons import (
     LANES,
     TILE,

@@ -14,8 +14,8 @@ import numpy as np
 from ...core.arithmetic import Rule
 from ...core.events import FRAME, WORD, ChangeMap, reach_masks
 from ...jit.memory import aligned
+from ..generic import sum_overflow
 from ..layer import LayerStack, LayerState, ProfileHook, StepTotals, no_profile_hook
-from ..overflow import sum_overflow
 from ..simd.packing import Processor
 from .kernels import TOTALS, amx_layer_kernel, clear_map, plan_kernel, write_events
 from .neurons import ROWS, configuration, permitted

@@ -107,8 +107,6 @@ class Line:
 
 
 NEVER = (1 << 31) - 1
-ALL_GATHERED = Crossover(NEVER, 0.0, 0.0, False)
-ALL_DENSE = Crossover(1, 0.0, 0.0, True)
 
 _measured: weakref.WeakKeyDictionary[SimdWeights, Crossover] = weakref.WeakKeyDictionary()
 

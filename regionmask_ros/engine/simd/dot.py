@@ -32,7 +32,7 @@ from ...jit.simd import (
     store,
     unpack,
 )
-from .arguments import Source, Weights, Work
+from .packing import Source, Weights, Work
 
 _LOW_BITS = 8
 
@@ -160,11 +160,11 @@ def dot(typing_context: Any, weights: Any, first: Any, taps: Any, source: Any, s
 
     Args:
         typing_context: Numba's.
-        weights: ``arguments.Weights``.
+        weights: ``packing.Weights``.
         first: Index of the first weight.
         taps: Number of pixels of the window that have events.
-        source: ``arguments.Source``. A list's ``index`` selects the row, ``pair`` holds the messages.
-        scratch: ``arguments.Work``. ``pixel`` and ``tap`` are the pixels that have events; a tap's rows begin
+        source: ``packing.Source``. A list's ``index`` selects the row, ``pair`` holds the messages.
+        scratch: ``packing.Work``. ``pixel`` and ``tap`` are the pixels that have events; a tap's rows begin
             ``tap * tap_rows`` rows behind the first. ``total`` gets the sums.
         vectors: Literal.
         lanes: Literal.
@@ -239,10 +239,10 @@ def dot_dense(typing_context: Any, weights: Any, at: Any, source: Any, scratch: 
 
     Args:
         typing_context: Numba's.
-        weights: ``arguments.Weights``; rows are in the order of the window's words.
+        weights: ``packing.Weights``; rows are in the order of the window's words.
         at: (weight, total): index of the first weight and of the first sum.
-        source: ``arguments.Source``; ``word`` is the map.
-        scratch: ``arguments.Work``. The window of output p begins at word ``begin[p]`` and has ``size`` runs of
+        source: ``packing.Source``; ``word`` is the map.
+        scratch: ``packing.Work``. The window of output p begins at word ``begin[p]`` and has ``size`` runs of
             ``size * tap_rows`` words, ``pitch * tap_rows`` words apart. ``total`` gets the sums, [pixels, vectors,
             lanes].
         columns: Literal: vectors that are used, the first ones.
@@ -268,8 +268,7 @@ def dot_dense(typing_context: Any, weights: Any, at: Any, source: Any, scratch: 
         windows = [
             address(context, builder, source_.word, builder.load(builder.gep(begins, [ir.Constant(I64, p)])),
                     width.word)
-            for p in range(outputs)
-        ]
+            for p in range(outputs)]
         (_, tap_rows), (_, size), (_, pitch) = weights_.tap_rows, weights_.size, source_.pitch
         shape = builder.mul(pitch, tap_rows), builder.mul(size, tap_rows), size
         emit_dense(builder, rows, start, windows, shape, totals, width.lanes * vectors.literal_value)

@@ -25,13 +25,9 @@ import numpy as np
 from ...core.events import WORD
 from ...jit.cache import kernel
 from ...jit.simd import WIDTHS, load_bits, lowest_bit
-from ..generic.kernels import wrapped
-from ..overflow import add_overflow_sums, store_overflow
+from ..generic import add_overflow_sums, store_overflow, wrapped
 from .dot import dot, dot_dense
 from .neurons import clear_words, fire
-
-MAX_SIZE = 32
-"""Largest side of a window: its bits must fit the 64 that ``plan_map`` reads at a time."""
 
 COLUMN_BITS = 16
 """The position of an output is one int32: its row, and this many bits of its column."""
@@ -211,11 +207,10 @@ def simd_layer_kernel(  # noqa: C901  see ``layer``
     together, top = WIDTHS[lanes].channels, np.int32(WIDTHS[lanes].top)
 
     @kernel
-    def layer(
-            outputs: tuple[np.ndarray, int, int], weights: tuple[Any, ...], source: tuple[Any, ...],
-            target: tuple[Any, ...], neurons: tuple[Any, ...], shape: tuple[int, int, bool],
-            reach: tuple[np.ndarray, np.ndarray], overflow_sums: np.ndarray, has_overflow: bool,
-            overflow: tuple[np.ndarray, np.ndarray], work: tuple[Any, ...]) -> tuple[int, int, int]:
+    def layer(outputs: tuple[np.ndarray, int, int], weights: tuple[Any, ...], source: tuple[Any, ...],
+              target: tuple[Any, ...], neurons: tuple[Any, ...], shape: tuple[int, int, bool],
+              reach: tuple[np.ndarray, np.ndarray], overflow_sums: np.ndarray, has_overflow: bool,
+              overflow: tuple[np.ndarray, np.ndarray], work: tuple[Any, ...]) -> tuple[int, int, int]:
         """Computes one step of a layer.
 
         It is one function because calls between its parts would cost more than the work on one pixel.
@@ -223,16 +218,16 @@ def simd_layer_kernel(  # noqa: C901  see ``layer``
         Args:
             outputs: (place, dense, count): ``row << 16 | column`` of the outputs to compute, int32; the first ``dense``
                 of the ``count`` are computed from the map.
-            weights: ``arguments.Weights``.
-            source: ``arguments.Source``.
-            target: ``arguments.Target``.
-            neurons: ``arguments.NeuronState``.
+            weights: ``packing.Weights``.
+            source: ``packing.Source``.
+            target: ``packing.Target``.
+            neurons: ``packing.NeuronState``.
             shape: (columns, channels, is_head) of the output, without padding.
             reach: int32 [rows], [columns]: rows and columns of the next layer's outputs that a pixel reaches.
             overflow_sums: int32 [rows * columns * channels], see ``overflow``; read only when ``has_overflow``.
             has_overflow: Whether the source lacks parts of messages.
             overflow: (index, rest), int32: gets what the target lacks.
-            work: ``arguments.Work``.
+            work: ``packing.Work``.
 
         Returns:
             Events; outputs of the next layer that they reach, each event counted; entries of ``overflow``.

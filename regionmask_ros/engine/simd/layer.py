@@ -9,14 +9,13 @@ import numpy as np
 from ...core.arithmetic import Rule
 from ...jit.memory import aligned
 from ...jit.simd import WIDTHS
-from ..overflow import sum_overflow
-from .arguments import NeuronState, Source, Target, Weights, Work
+from ..generic import sum_overflow
 from .kernels import clear_map_kernel, simd_layer_kernel, write_map
-from .packing import SimdWeights, word_type
+from .packing import NeuronState, SimdWeights, Source, Target, Weights, Work, word_type
 
 
 class EventLists:
-    """Events of one layer's outputs, as lists and as a map (``arguments.Target``).
+    """Events of one layer's outputs, as lists and as a map (``packing.Target``).
 
     Args:
         rows: Rows of the output.
@@ -118,7 +117,7 @@ class SimdLayer:
             place: int32, ``row << 16 | column`` of the outputs to compute.
             dense: How many of them are computed from the map, the first ones.
             count: How many there are.
-            source: ``arguments.Source`` as a plain tuple.
+            source: ``packing.Source`` as a plain tuple.
             has_overflow: Whether the source lacks parts of messages.
             scratch: Shared memory.
 
@@ -155,7 +154,7 @@ class Scratch:
         dense: int32, positions of outputs.
         column: int32, see ``kernels.plan_lists``.
         overflow: (index, rest), int32, see ``overflow``.
-        work: ``arguments.Work`` as a plain tuple.
+        work: ``packing.Work`` as a plain tuple.
     """
 
     def __init__(self, layers: Sequence[SimdLayer], inputs: int) -> None:

@@ -30,7 +30,7 @@ from ...jit.simd import (
     store,
     unpack,
 )
-from .arguments import NeuronState, Target
+from .packing import NeuronState, Target
 
 _BOTTOM = -(1 << 15)
 _WRAP_SHIFT = 32 - ACCUMULATOR_BITS
@@ -154,8 +154,8 @@ def fire(typing_context: Any, total: Any, neurons: Any, target: Any, at: Any, en
     Args:
         typing_context: Numba's.
         total: int32, the sums; afterwards the messages.
-        neurons: ``arguments.NeuronState``.
-        target: ``arguments.Target``. When it takes lists, events are appended; otherwise they are only counted, and
+        neurons: ``packing.NeuronState``.
+        target: ``packing.Target``. When it takes lists, events are appended; otherwise they are only counted, and
             all words are written to the map.
         at: (total, channel, neuron, slot): the first index of the neurons in ``total``, ``bias``, ``sigma`` and the
             lists; the pixel's list begins at ``slot``.

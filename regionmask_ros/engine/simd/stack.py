@@ -13,11 +13,10 @@ import numpy as np
 from ...core.arithmetic import Rule
 from ...core.events import FRAME, ChangeMap, reach_masks
 from ..layer import LayerStack, LayerState, ProfileHook, StepTotals, no_profile_hook
-from .arguments import Source
 from .crossover import Crossover, measure_crossover
 from .kernels import outputs_per_step, plan_lists, plan_map
 from .layer import Scratch, SimdLayer
-from .packing import InputMap, SimdWeights, word_type
+from .packing import InputMap, SimdWeights, Source, word_type
 
 
 class SimdStack(LayerStack):

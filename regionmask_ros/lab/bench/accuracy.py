@@ -63,14 +63,12 @@ def accuracy_rows(network: Network, candidates: Sequence[Candidate], clip: Clip,
     rows: list[Row] = [
         {**subject(clip, candidate), "frames": scorer.frames, "calibration": candidate.calibration or None,
          "map50": round(scorer.map50(), 2)}
-        for candidate, scorer in zip(candidates, scorers)
-    ]
+        for candidate, scorer in zip(candidates, scorers)]
     exact = next((row["map50"] for row in rows if row["engine"] == ORT_FP32), None)
     for row in rows:
         below = None if exact is None else exact - row["map50"]
         row["accuracy_note"] = (
-            "fp32 not run" if below is None else f"{below:.1f} points below fp32" if below > ALLOWED_POINTS else None
-        )
+            "fp32 not run" if below is None else f"{below:.1f} points below fp32" if below > ALLOWED_POINTS else None)
     return rows
 
 

@@ -112,8 +112,7 @@ class TorchBaseline(DenseBaseline):
                 layer.stride,
                 layer.padding,
             )
-            for layer in network.layers
-        ]
+            for layer in network.layers]
         mean, std = np.array(INPUT_MEAN, np.float64), np.array(INPUT_STD, np.float64)
         self._scale = torch.from_numpy((1 / (255 * std)).astype(np.float32))
         self._offset = torch.from_numpy((-mean / std).astype(np.float32))

@@ -51,18 +51,15 @@ def export_onnx(network: Network, input_wh: tuple[int, int]) -> onnx.ModelProto:
         conv = output if layer.is_head else f"{layer.name}.conv"
         nodes.append(helper.make_node(
             "Conv", inputs, [conv], name=f"{layer.name}.conv", kernel_shape=[layer.kernel] * 2,
-            strides=[layer.stride] * 2, pads=[layer.padding] * 4,
-        ))
+            strides=[layer.stride] * 2, pads=[layer.padding] * 4))
         if not layer.is_head:
             nodes.append(helper.make_node("Relu", [conv], [output], name=f"{layer.name}.relu"))
         last = output
     rows, cols, channels = network.output_size(input_wh)[-1]
-    graph = helper.make_graph(
-        nodes, network.name,
-        [helper.make_tensor_value_info(INPUT, TensorProto.UINT8, [height, width, 3])],
-        [helper.make_tensor_value_info(OUTPUT, TensorProto.FLOAT, [1, channels, rows, cols])],
-        constants,
-    )
+    graph = helper.make_graph(nodes, network.name,
+                              [helper.make_tensor_value_info(INPUT, TensorProto.UINT8, [height, width, 3])],
+                              [helper.make_tensor_value_info(OUTPUT, TensorProto.FLOAT, [1, channels, rows, cols])],
+                              constants)
     model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", OPSET)], ir_version=IR_VERSION)
     onnx.checker.check_model(model, full_check=True)
     return model
@@ -113,8 +110,7 @@ def quantise(model: onnx.ModelProto, images: Sequence[np.ndarray]) -> bytes:
         try:
             quantize_static(
                 copy, target, _Images(images), quant_format=QuantFormat.QDQ, per_channel=True,
-                activation_type=QuantType.QUInt8, weight_type=QuantType.QInt8, op_types_to_quantize=["Conv", "Relu"],
-            )
+                activation_type=QuantType.QUInt8, weight_type=QuantType.QInt8, op_types_to_quantize=["Conv", "Relu"])
         finally:
             logging.disable(logging.NOTSET)
         return _with_real_output(onnx.load(target)).SerializeToString()

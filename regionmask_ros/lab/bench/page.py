@@ -247,16 +247,14 @@ def ratios_plot(result: Mapping[str, Any]) -> bytes:
         axis.bar_label(bars, fmt="%.2f", padding=2, fontsize=7)
     axis.axvline(1.0, color="#666666", linewidth=1)
     axis.set_yticks(range(len(rows)), [
-        f"{sequence_name(row['sequence'])}\n{row['setting']}, {row['input_size']}" for row in rows
-    ], fontsize=8)
+        f"{sequence_name(row['sequence'])}\n{row['setting']}, {row['input_size']}" for row in rows], fontsize=8)
     axis.set_ylim(max(1, len(rows)) - 0.4, -0.6)
     _style_plot(axis, "Event engine: times as fast as", "median of the baseline over ours; beyond 1 ours is faster", "")
     return figure_png(figure, DPI)
 
 
 PLOTS: Mapping[str, Callable[[Mapping[str, Any]], bytes]] = {
-    "performance_size.png": size_plot, "performance_synops.png": synops_plot, "performance_ratios.png": ratios_plot,
-}
+    "performance_size.png": size_plot, "performance_synops.png": synops_plot, "performance_ratios.png": ratios_plot}
 """By the name of the file."""
 
 

@@ -135,13 +135,11 @@ class Session:
         if plan.worst:
             self._show(tables.worst_table(rows))
         self.result.setdefault("frames", []).extend(
-            frame_series(clip, *pair) for pair in zip(candidates, records) if pair[0].engine == EVENT
-        )
+            frame_series(clip, *pair) for pair in zip(candidates, records) if pair[0].engine == EVENT)
         if plan.layers:
             layers = [
                 row for candidate in own
-                for row in layer_rows(self._network, candidate, clip, skipped, _progress(f"{name}, layers")(frames))
-            ]
+                for row in layer_rows(self._network, candidate, clip, skipped, _progress(f"{name}, layers")(frames))]
             self._add("layers", layers, tables.layers_table)
         del own, candidates  # Their memory is free before that of cameras is measured.
         self._measure_cameras(clip, keeps, skipped)
@@ -153,13 +151,11 @@ class Session:
             progress = _progress(f"{sequence_name(clip.path)}, {plan.streams} cameras")
             self._add("streams", [
                 stream_row(self._network, clip, setting, keep, plan.streams, frames - skipped, progress)
-                for setting, keep in keeps.items()
-            ], tables.streams_table)
+                for setting, keep in keeps.items()], tables.streams_table)
         if plan.start:
             self.result.setdefault("stages", []).extend(
                 encode_row(self._network, clip, setting, keep, skipped, range(frames))
-                for setting, keep in keeps.items()
-            )
+                for setting, keep in keeps.items())
 
     def _keep_masks(self, clip: Clip) -> dict[str, np.ndarray]:
         """The masks of our engine, by setting; none if it is not measured."""
@@ -172,8 +168,7 @@ class Session:
         plan = self._plan
         own = [
             EventCandidate(self._network, clip.input_wh, setting, keep, kernel_set)
-            for kernel_set in ("", *paths) for setting, keep in keeps.items()
-        ]
+            for kernel_set in ("", *paths) for setting, keep in keeps.items()]
         models = BaselineModels(self._network, clip, plan.threads)
         candidates = [*own, *open_baselines(plan.engines, models, self._report)]
         if not candidates:

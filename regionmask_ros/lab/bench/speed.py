@@ -76,8 +76,7 @@ def layer_rows(network: Network, candidate: EventCandidate, clip: Clip, skipped:
             "share": round(float(np.median(times) / total), 4),
             "synops_per_frame": _round(synops.get(name)), "events_per_frame": _round(events.get(name)),
         }
-        for name, times in ms.items()
-    ]
+        for name, times in ms.items()]
 
 
 def _round(value: float | None) -> float | None:

@@ -98,8 +98,7 @@ def _make_trial_network() -> Network:
     rng = np.random.default_rng(1)
     weights = [2 * rng.integers(-12, 13, shape).astype(np.int32) for shape in ((8, 3, 3, 3), (5, 8, 3, 3))]
     layers = (
-        ConvSpec("conv", weights[0], np.full(8, 20, np.int32), 2, 1, 6), ConvSpec("head", weights[1], None, 2, 1, 0),
-    )
+        ConvSpec("conv", weights[0], np.full(8, 20, np.int32), 2, 1, 6), ConvSpec("head", weights[1], None, 2, 1, 0))
     table = (np.arange(256, dtype=np.int32) - 128)[:, None].repeat(3, axis=1)
     return Network("trial", layers, None, (), table, 6)
 

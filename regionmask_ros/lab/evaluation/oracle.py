@@ -32,5 +32,4 @@ class OracleSource(StatelessSource):
         boxes = labels.boxes[~labels.ignore].astype(np.float32)
         if self._regions is None:
             return context.grid.cover(boxes, context.image_wh, RING)
-        return nearest_regions(
-            boxes, np.ones(len(boxes), np.float32), context.grid, context.image_wh, self._regions)
+        return nearest_regions(boxes, np.ones(len(boxes), np.float32), context.grid, context.image_wh, self._regions)

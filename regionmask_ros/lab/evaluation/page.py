@@ -156,8 +156,7 @@ def write_tradeoff_page(paths: PagePaths, result: Mapping[str, Any], command: st
         f"{len(summary)} settings on {len(names)} sequences: {', '.join(names)}. The first "
         f"{100 * result['calibration_share']:.0f} % of each sequence were for learning, the rest is scored. Drops and "
         "gains refer to the unmasked run with trained thresholds. Bars and intervals hold 90 %, by block bootstrap: "
-        "one point of mAP is within the noise of a short sequence."
-    )
+        "one point of mAP is within the noise of a short sequence.")
     tables = _split_by_group("All sequences", SUMMARY_COLUMNS, summary)
     for name in names:
         members = [row for row in rows if row["sequence"] == name]
@@ -186,8 +185,7 @@ def _split_by_group(caption: str, columns: Sequence[Column], rows: Sequence[Row]
         make_table(f"{caption}: {group}",
                    (_SETTING, *(replace(column, group="") for column in columns if column.group == group)), rows,
                    notes.get(group, ""))
-        for group in dict.fromkeys(column.group for column in columns if column.group)
-    ]
+        for group in dict.fromkeys(column.group for column in columns if column.group)]
 
 
 Gain = Callable[[Row], "float | None"]

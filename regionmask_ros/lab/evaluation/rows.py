@@ -11,8 +11,7 @@ import numpy as np
 from ...datasets.moved_view import ViewShift
 from ...metrics.average_precision import confidence_interval
 from ...metrics.loihi2 import energy_delay_product
-from .evaluate import SETTLING_FRAMES, SequenceRuns
-from .run import SettingRun, without_first_frame
+from .evaluate import SETTLING_FRAMES, SequenceRuns, SettingRun, without_first_frame
 from .scoring import Accuracy, delay_figures
 
 EDP_KINDS = ("rows_low", "rows_high", "even")
@@ -140,8 +139,7 @@ def summarise(sequences: Sequence[SequenceRows]) -> list[dict[str, Any]]:
             "masked_share": _number(np.mean([row["masked_share"] for row in rows]), 4),
             "synops_gain": _geometric([row["synops_gain"] for row in rows]),
             "edp_gain_modelled": {
-                kind: _geometric([row["edp_gain_modelled"][kind] for row in rows]) for kind in EDP_KINDS
-            },
+                kind: _geometric([row["edp_gain_modelled"][kind] for row in rows]) for kind in EDP_KINDS},
             "cpu_gain": _geometric([row["cpu_gain"] for row in rows]),
             "mask_ms_mean": _number(np.mean([row["mask_ms_mean"] for row in rows]), 4),
         })

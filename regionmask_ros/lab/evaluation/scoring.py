@@ -97,8 +97,7 @@ class Scorer:
         ap50 = {name: curve.average_precision() for name, curve in curves.items()}
         resampled = np.array([
             mean_over_classes([curve.average_precision(weights) for curve in curves.values()])
-            for weights in frame_weights(self.frames, seed_text)
-        ])
+            for weights in frame_weights(self.frames, seed_text)])
         tall = mean_over_classes([PrecisionCurve(frames).average_precision() for frames in self._tall.values()])
         return Accuracy(ap50, mean_over_classes(list(ap50.values())), tall, resampled)
 

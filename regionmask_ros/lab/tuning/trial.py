@@ -260,12 +260,10 @@ class TrialRunner:
                         events.append(result.counts.events)
                         cpu_ms.append(elapsed_s * 1e3)
         objects = sum(one.objects for one in matches)
-        return ClipMetrics(
-            float(np.mean([c.energy_j for c in costs]) * np.mean([c.latency_s for c in costs])),
-            float(np.mean(synops)), float(np.mean(events)), float(np.mean(cpu_ms)),
-            PrecisionCurve(matches).average_precision() if objects >= MIN_OBJECTS else None,
-            float(np.sqrt(np.mean(errors))),
-        )
+        return ClipMetrics(float(np.mean([c.energy_j for c in costs]) * np.mean([c.latency_s for c in costs])),
+                           float(np.mean(synops)), float(np.mean(events)), float(np.mean(cpu_ms)),
+                           PrecisionCurve(matches).average_precision() if objects >= MIN_OBJECTS else None,
+                           float(np.sqrt(np.mean(errors))))
 
 
 def _match_frame(found: Detections, reference: DenseReference) -> list[FrameMatches]:

@@ -70,10 +70,8 @@ def parse_yolo_kp(data: bytes, source_file: str) -> Network:
     head = YoloHead(tensors.anchors("anchors"), len(COCO_LABELS), CLAMP_MAX)
     tensors.check_all_used("blocks.", "heads.", "input_blocks.")
     try:
-        return Network(
-            NAME, tuple(layers), head, COCO_LABELS, input_table(), encoder_threshold, source_file,
-            hashlib.sha256(data).hexdigest(),
-        )
+        return Network(NAME, tuple(layers), head, COCO_LABELS, input_table(), encoder_threshold, source_file,
+                       hashlib.sha256(data).hexdigest())
     except ValueError as error:
         raise InvalidFile(f"not a YOLO-KP checkpoint with COCO classes: {error}") from error
 
@@ -149,9 +147,8 @@ def _block(tensors: _Tensors, index: int, name: str, stride: int, padding: int) 
     return _layer(name, _quantise(direction, 512), -_quantise(mean, 256), stride, padding, threshold)
 
 
-def _layer(
-    name: str, weight: np.ndarray, bias: np.ndarray | None, stride: int, padding: int, threshold: int
-) -> ConvSpec:
+def _layer(name: str, weight: np.ndarray, bias: np.ndarray | None, stride: int, padding: int,
+           threshold: int) -> ConvSpec:
     try:
         return ConvSpec(name, weight, bias, stride, padding, threshold)
     except ValueError as error:

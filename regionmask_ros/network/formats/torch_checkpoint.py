@@ -74,9 +74,8 @@ def _check_byte_order(order: bytes) -> None:
         raise InvalidFile(f"its byte order is {order[:20]!r}; only little-endian checkpoints are supported")
 
 
-def _read_storage(
-    archive: zipfile.ZipFile, members: dict[str, zipfile.ZipInfo], folder: str, place: StoragePlace
-) -> np.ndarray:
+def _read_storage(archive: zipfile.ZipFile, members: dict[str, zipfile.ZipInfo], folder: str,
+                  place: StoragePlace) -> np.ndarray:
     name = f"{folder}data/{place.key}"
     if name not in members:
         raise InvalidFile(f"damaged checkpoint, {name} is missing")
@@ -294,8 +293,7 @@ def _tensor(arguments: tuple[Any, ...]) -> TensorPlace:
 _LITERALS = frozenset({"BINUNICODE", "SHORT_BINUNICODE", "BININT", "BININT1", "BININT2"})
 _IGNORED = frozenset({"PROTO", "FRAME", "STOP"})
 _CONSTANTS: dict[str, Callable[[], Any]] = {
-    "MARK": _Mark, "EMPTY_DICT": dict, "EMPTY_TUPLE": tuple, "NEWTRUE": lambda: True, "NEWFALSE": lambda: False,
-}
+    "MARK": _Mark, "EMPTY_DICT": dict, "EMPTY_TUPLE": tuple, "NEWTRUE": lambda: True, "NEWFALSE": lambda: False}
 _ACTIONS: dict[str, Callable[[_Machine, Any], None]] = {
     "GLOBAL": _Machine.name_global,
     "STACK_GLOBAL": _Machine.name_stack_global,

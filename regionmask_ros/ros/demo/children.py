@@ -30,8 +30,7 @@ class Child:
         with open(log, "wb") as file:
             self._process = subprocess.Popen(
                 [sys.executable, "-m", "regionmask_ros", *arguments], env=dict(environment), stdin=subprocess.DEVNULL,
-                stdout=file, stderr=subprocess.STDOUT, start_new_session=True,
-            )
+                stdout=file, stderr=subprocess.STDOUT, start_new_session=True)
 
     def __enter__(self) -> Child:
         return self

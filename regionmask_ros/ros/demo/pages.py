@@ -106,11 +106,9 @@ class RecordedBag:
         center = np.array([(d.bbox.center.position.x, d.bbox.center.position.y) for d in found]).reshape(-1, 2)
         half = np.array([(d.bbox.size_x, d.bbox.size_y) for d in found]).reshape(-1, 2) / 2.0
         numbers = {name: number for number, name in enumerate(self.labels)}
-        return Detections(
-            np.concatenate([center - half, center + half], axis=1).astype(np.float32),
-            np.array([d.results[0].hypothesis.score for d in found], np.float32),
-            np.array([numbers[d.results[0].hypothesis.class_id] for d in found], np.int32),
-        )
+        return Detections(np.concatenate([center - half, center + half], axis=1).astype(np.float32),
+                          np.array([d.results[0].hypothesis.score for d in found], np.float32),
+                          np.array([numbers[d.results[0].hypothesis.class_id] for d in found], np.int32))
 
 
 def _stamp_ns(message) -> int:

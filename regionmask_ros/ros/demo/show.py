@@ -63,8 +63,7 @@ class Account:
         return (
             f"{self.played} frames played = {self.answered} answered "
             f"+ {self.overwritten + self.broken} dropped by the node ({self.overwritten} overwritten, "
-            f"{self.broken} broken) + {self.lost} lost before the node"
-        )
+            f"{self.broken} broken) + {self.lost} lost before the node")
 
     def as_json(self) -> dict[str, int]:
         """Returns the account for summary.json."""
@@ -79,13 +78,8 @@ class Account:
 
 def make_account(played: int, diagnostics: Mapping[str, str]) -> Account:
     """Makes the account from the values of the node's last diagnostics."""
-    return Account(
-        played,
-        int(diagnostics["frames received"]),
-        int(diagnostics["frames answered"]),
-        int(diagnostics["frames dropped (overwritten)"]),
-        int(diagnostics["frames dropped (broken)"]),
-    )
+    return Account(played, int(diagnostics["frames received"]), int(diagnostics["frames answered"]),
+                   int(diagnostics["frames dropped (overwritten)"]), int(diagnostics["frames dropped (broken)"]))
 
 
 LINE_PERIOD_S = 1.0
@@ -269,9 +263,8 @@ def _check_no_publishers(recorder: Recorder, domain_id: str) -> None:
         raise UserError(f"other programs use ROS domain {domain_id}, which was chosen at random: start the demo again")
 
 
-def _play(
-    playback: Playback, folder: Path, environment: dict[str, str], node: Child, recorder: Recorder
-) -> dict[str, Any]:
+def _play(playback: Playback, folder: Path, environment: dict[str, str], node: Child,
+          recorder: Recorder) -> dict[str, Any]:
     """Runs the player to its end. Returns its JSON output: frames and seconds."""
     output = folder / "played.json"
     arguments = ["play", *playback.arguments, "--wait", "30", "--json", str(output)]

@@ -1,1 +1,0 @@
-"""The kernel set for any processor; users know it as ``portable``."""
