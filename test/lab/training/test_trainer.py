@@ -13,8 +13,8 @@ import pytest
 
 from regionmask_ros.commands.train_mgnet import main
 from regionmask_ros.errors import UserError
+from regionmask_ros.lab.training.checkpoint import defer_interrupts, load_checkpoint, save_checkpoint
 from regionmask_ros.lab.training.clips import TrainingClip
-from regionmask_ros.lab.training.session import defer_interrupts, load_checkpoint, save_checkpoint
 from regionmask_ros.lab.training.teacher import ClipLabels
 from regionmask_ros.mask.mgnet.weights import load_weights
 
