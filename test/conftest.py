@@ -7,10 +7,11 @@ import shlex
 import sys
 from pathlib import Path
 
-import cv2
 import numpy as np
 import pytest
 from hypothesis import settings
+from moving_square import moving_square
+from video_writer import write_video
 
 from regionmask_ros.backends.worker_process import find_lava_python
 from regionmask_ros.errors import UserError
@@ -59,15 +60,9 @@ def make_clip(tmp_path_factory):
     """A function that writes a short MP4, 160x96 at 20 frames per second: a bright block moves over noise."""
 
     def make(frames: int, pixels_per_frame: int) -> str:
-        path = str(tmp_path_factory.mktemp("clip") / "a clip.mp4")
-        writer = cv2.VideoWriter(path, cv2.VideoWriter.fourcc(*"mp4v"), 20.0, (160, 96))
-        still = np.random.default_rng(0).integers(0, 120, (96, 160, 3)).astype(np.uint8)
-        for t in range(frames):
-            image = still.copy()
-            image[30:70, pixels_per_frame * t:pixels_per_frame * t + 40] = 230
-            writer.write(image)
-        writer.release()
-        return path
+        images = moving_square(
+            frames, (160, 96), top=30, square_wh=(40, 40), step=pixels_per_frame, greys=(230,), noise=120)
+        return write_video(tmp_path_factory.mktemp("clip") / "a clip.mp4", [image.pixels for image in images], 20.0)
 
     return make
 
@@ -129,12 +124,20 @@ def even_network(tiny_network):
 
 
 @pytest.fixture
-def half_mask(tmp_path) -> str:
+def write_mask(tmp_path):
+    """A function that writes a static mask, bool [rows, cols], with heat or without, and returns the file's path."""
+
+    def write(keep: np.ndarray, heat: np.ndarray | None = None) -> str:
+        save_static_mask(str(tmp_path / "mask.npz"), keep, 16, heat)
+        return str(tmp_path / "mask.npz")
+
+    return write
+
+
+@pytest.fixture
+def half_mask(write_mask) -> str:
     """A static mask, for the 4x6 regions of a 96x64 input: the left half is kept."""
-    keep = np.zeros((4, 6), bool)
-    keep[:, :3] = True
-    save_static_mask(str(tmp_path / "half.npz"), keep, 16)
-    return str(tmp_path / "half.npz")
+    return write_mask(np.repeat([[True] * 3 + [False] * 3], 4, axis=0))
 
 
 def _script(path: Path, text: str) -> Path:

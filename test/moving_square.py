@@ -1,4 +1,4 @@
-"""Frames for pipelines: static noise, and a square that moves over it."""
+"""Frames for pipelines: static noise, and a square that moves over it; and their results."""
 
 from __future__ import annotations
 
@@ -7,6 +7,8 @@ from collections.abc import Sequence
 import numpy as np
 
 from regionmask_ros.core.frame import Frame
+from regionmask_ros.core.result import StepResult
+from regionmask_ros.pipeline.pipeline import Pipeline
 
 FRAME_NS = 40_000_000
 FLICKER = (255, 235, 215)
@@ -27,3 +29,8 @@ def moving_square(count: int, size_wh: tuple[int, int], *, top: int = 20, square
         pixels[top:top + height, step * t:step * t + width] = greys[t % len(greys)]
         frames.append(Frame(pixels, "bgr", start_ns + t * FRAME_NS, frame_id))
     return frames
+
+
+def play(pipeline: Pipeline, frames: Sequence[Frame]) -> list[StepResult]:
+    """The results that the frames give, without those that a late backend still holds."""
+    return [result for frame in frames for result in pipeline.process(frame)]

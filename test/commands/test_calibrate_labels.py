@@ -16,36 +16,24 @@ X, Y, W, H = 32, 48, 16, 32
 """One person in two of the 6x10 regions."""
 
 
-def csv(folder) -> str:
-    rows = [f"{t},person,{X},{Y},{W},{H},0" for t in range(FRAMES)]
-    (folder / "gt.csv").write_text("\n".join(["frame,class,x,y,w,h,ignore", *rows]) + "\n")
-    return str(folder / "gt.csv")
+COCO = {
+    "images": [{"id": t, "file_name": f"{t}.png"} for t in range(FRAMES)],
+    "categories": [{"id": 1, "name": "person"}],
+    "annotations": [{"image_id": t, "category_id": 1, "bbox": [X, Y, W, H], "iscrowd": 0} for t in range(FRAMES)],
+}
+LINES = {
+    "csv": ["frame,class,x,y,w,h,ignore", *[f"{t},person,{X},{Y},{W},{H},0" for t in range(FRAMES)]],
+    "mot": [f"{t + 1},1,{X + 1},{Y + 1},{W},{H},1,1,1.0" for t in range(FRAMES)],
+    "kitti": [f"{t} 0 Pedestrian 0 0 0 {X} {Y} {X + W} {Y + H} 1 1 1 0 0 0 0" for t in range(FRAMES)],
+    "coco": [json.dumps(COCO)],
+}
 
 
-def mot(folder) -> str:
-    (folder / "gt.txt").write_text("".join(f"{t + 1},1,{X + 1},{Y + 1},{W},{H},1,1,1.0\n" for t in range(FRAMES)))
-    return str(folder / "gt.txt")
-
-
-def kitti(folder) -> str:
-    rows = [f"{t} 0 Pedestrian 0 0 0 {X} {Y} {X + W} {Y + H} 1 1 1 0 0 0 0\n" for t in range(FRAMES)]
-    (folder / "0000.txt").write_text("".join(rows))
-    return str(folder / "0000.txt")
-
-
-def coco(folder) -> str:
-    (folder / "labels.json").write_text(json.dumps({
-        "images": [{"id": t, "file_name": f"{t}.png"} for t in range(FRAMES)],
-        "categories": [{"id": 1, "name": "person"}],
-        "annotations": [{"image_id": t, "category_id": 1, "bbox": [X, Y, W, H], "iscrowd": 0} for t in range(FRAMES)],
-    }))
-    return str(folder / "labels.json")
-
-
-@pytest.mark.parametrize("kind, write", [("csv", csv), ("mot", mot), ("kitti", kitti), ("coco", coco)])
-def test_the_same_objects_give_the_same_mask(make_clip, tmp_path, capfd, kind, write):
-    out = tmp_path / "out"
-    assert main([make_clip(FRAMES, 8), "--labels", f"{kind}:{write(tmp_path)}", "--output", str(out)]) == 0
+@pytest.mark.parametrize("kind", LINES)
+def test_the_same_objects_give_the_same_mask(make_clip, tmp_path, capfd, kind):
+    out, labels = tmp_path / "out", tmp_path / "labels"
+    labels.write_text("\n".join(LINES[kind]) + "\n")
+    assert main([make_clip(FRAMES, 8), "--labels", f"{kind}:{labels}", "--output", str(out)]) == 0
     keep = read_static_mask(str(out / "static_mask.npz")).fit(RegionGrid(6, 10), (160, 96))
     assert np.argwhere(keep).tolist() == [[3, 2], [4, 2]]
     assert f"{FRAMES} frames, {FRAMES} objects, labelled" in capfd.readouterr().out

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-import subprocess
 import sys
 
+from python_process import run_python
+
+from regionmask_ros.__main__ import main
 from regionmask_ros.commands import record
-from regionmask_ros.commands._cli import build_parser
+from regionmask_ros.commands._cli import COMMANDS, build_parser
 
 WITHOUT_ROS = """
 import sys
@@ -19,8 +21,13 @@ for name in COMMANDS:
 
 
 def test_the_help_of_every_command_needs_no_ros():
-    done = subprocess.run([sys.executable, "-c", WITHOUT_ROS], capture_output=True, text=True)
+    done = run_python("-c", WITHOUT_ROS)
     assert (done.returncode, done.stderr) == (0, "")
+
+
+def test_the_help_lists_every_command(capsys, monkeypatch):
+    monkeypatch.setattr(sys, "argv", ["regionmask_ros", "--help"])
+    assert main() == 0 and set(COMMANDS) <= set(capsys.readouterr().out.split())
 
 
 def test_the_old_name_of_an_option_of_record_works(capsys):

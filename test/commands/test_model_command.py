@@ -3,17 +3,14 @@
 from __future__ import annotations
 
 import json
-import os
-import subprocess
 import sys
 from pathlib import Path
 
 import pytest
 from checkpoint_writer import checkpoint, small_yolo_kp
+from python_process import run_python
 
 from regionmask_ros.commands.model import main
-
-TEST = Path(__file__).resolve().parents[1]
 
 
 @pytest.fixture
@@ -91,8 +88,5 @@ def test_inspect_imports_neither_ros_nor_torch_nor_lava(small_file):
         "import sys; from regionmask_ros.commands.model import main; status = main(sys.argv[1:]); "
         "sys.exit(status or any(name in sys.modules for name in ('torch', 'lava', 'rclpy')))"
     )
-    environment = {**os.environ, "PYTHONPATH": os.pathsep.join([str(TEST.parent), os.environ.get("PYTHONPATH", "")])}
-    done = subprocess.run(
-        [sys.executable, "-c", watch, "inspect", str(small_file)], capture_output=True, text=True, env=environment,
-    )
+    done = run_python("-c", watch, "inspect", str(small_file))
     assert (done.returncode, done.stderr) == (0, "")

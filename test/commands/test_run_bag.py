@@ -7,26 +7,23 @@ import csv
 import numpy as np
 import pytest
 from bag_writer import START_NS, STEP_NS, image, png, write_bag
+from moving_square import moving_square
 
 from regionmask_ros.commands.run import main
 
 FRAMES = 5
-
-
-def picture(index: int) -> np.ndarray:
-    pixels = np.random.default_rng(0).integers(0, 120, (64, 96, 3)).astype(np.uint8)
-    pixels[20:50, 8 * index:8 * index + 20] = 230
-    return pixels
+IMAGES = [frame.pixels for frame in moving_square(
+    FRAMES, (96, 64), square_wh=(20, 30), step=8, greys=(230,), noise=120)]
 
 
 @pytest.fixture
 def bag(tmp_path) -> str:
-    """A camera's pictures, of which the compressed ones are fewer, and another camera."""
+    """A camera's images, of which the compressed ones are fewer, and another camera."""
     stamps = [START_NS + i * STEP_NS for i in range(FRAMES)]
     return write_bag(tmp_path / "bag", {
-        "/front/image": [image(picture(i), s) for i, s in enumerate(stamps)],
-        "/front/image/compressed": [png(picture(i), s) for i, s in enumerate(stamps[:3])],
-        "/rear/image": [image(picture(0), stamps[0])],
+        "/front/image": [image(IMAGES[i], s) for i, s in enumerate(stamps)],
+        "/front/image/compressed": [png(IMAGES[i], s) for i, s in enumerate(stamps[:3])],
+        "/rear/image": [image(IMAGES[0], stamps[0])],
     })
 
 
@@ -37,7 +34,7 @@ def heads_of(tmp_path, *words: str) -> tuple[np.ndarray, np.ndarray]:
         return dump["head"], dump["masked"]
 
 
-def test_raw_and_compressed_pictures_of_one_topic(trained, bag, tmp_path, capfd):
+def test_raw_and_compressed_images_of_one_topic(trained, bag, tmp_path, capfd):
     raw, _ = heads_of(tmp_path, bag, "--topic", "/front/image")
     assert len(raw) == FRAMES
     compressed, _ = heads_of(tmp_path, bag, "--topic", "front/image", "--compressed")

@@ -9,14 +9,12 @@ from hypothesis import strategies as st
 from made_detections import detections_of
 
 from regionmask_ros.core.grid import RegionGrid
-from regionmask_ros.errors import UserError
 from regionmask_ros.mask.budget import RegionBudget, nearest_regions
 from regionmask_ros.mask.composer import MaskComposer
 from regionmask_ros.mask.schedule import is_refresh
 from regionmask_ros.mask.source import NO_BOXES, MaskContext
 from regionmask_ros.mask.static import StaticSource
 from regionmask_ros.mask.tracking import TrackingSource
-from regionmask_ros.pipeline.settings import PipelineSettings
 
 GRID, IMAGE_WH = RegionGrid(4, 6), (96, 64)
 NO_OBJECTS = detections_of()
@@ -95,17 +93,6 @@ def test_a_new_source_is_one_class():
     assert not even.keep.any() and set(even.sources) == {"dynamic"}, "a source may have nothing to say"
     composer.reset()
     assert source.told == ["reset"]
-
-
-@pytest.mark.parametrize("wrong, said", [
-    ({"dynamic": "magic"}, "dynamic_mask 'magic': unknown"),
-    ({"dynamic": "tracking", "mgnet_weights": "x.npz"}, "tracking: has no weights"),
-    ({"mask": "dynamic", "dynamic": "mgnet", "target_masked": 1.0}, "target_masked 1.0"),
-    ({"mask": "dynamic", "dynamic": "mgnet", "target_masked": 0.9}, "at most 0.88 can be masked"),
-])
-def test_dynamic_masks_that_make_no_sense(wrong, said):
-    with pytest.raises(UserError, match=said):
-        PipelineSettings(**wrong)
 
 
 def test_regions_that_a_planner_requests_are_attended_besides_the_masks():

@@ -63,19 +63,6 @@ def set_value(path: str, value):
     return change
 
 
-def link(path: str, target):
-    def change(file) -> None:
-        del file[path]
-        file[path] = target
-
-    return change
-
-
-def dense(file) -> None:
-    del file["layer/1/type"]
-    file["layer/1"].create_dataset("type", (1,), "S10", [b"dense"])
-
-
 def loop(file) -> None:
     del file["layer/1"]
     file["layer/1"] = file["layer"]
@@ -94,14 +81,14 @@ def huge(file) -> None:
 
 
 @pytest.mark.parametrize("change, message", [
-    (link("layer/1", h5py.SoftLink("/layer/2")), "link to another place"),
-    (link("layer/1/weight", h5py.SoftLink("/layer/2/weight")), "link to another place"),
-    (link("layer/1/weight", h5py.ExternalLink("/etc/passwd", "/weight")), "link to another place"),
-    (link("layer", h5py.ExternalLink("other.net", "/layer")), "link to another place"),
+    (set_value("layer/1", h5py.SoftLink("/layer/2")), "link to another place"),
+    (set_value("layer/1/weight", h5py.SoftLink("/layer/2/weight")), "link to another place"),
+    (set_value("layer/1/weight", h5py.ExternalLink("/etc/passwd", "/weight")), "link to another place"),
+    (set_value("layer", h5py.ExternalLink("other.net", "/layer")), "link to another place"),
     (virtual, "another file"),
     (huge, "limit of"),
     (loop, "is text, expected group|no type"),
-    (dense, "type dense; only convolutions"),
+    (set_value("layer/1/type", np.array([b"dense"])), "type dense; only convolutions"),
     (set_value("layer/1/neuron/type", "CUBA"), "type CUBA"),
     (set_value("layer/1/neuron/vThMant", 0), "threshold 0/64"),
     (set_value("layer/0/neuron/vThMant", 1 << 20), "threshold"),

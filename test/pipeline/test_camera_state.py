@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+from made_detections import detections_of
 
-from regionmask_ros.core.detections import Detections
 from regionmask_ros.core.frame import Frame
 from regionmask_ros.core.grid import RegionGrid
 from regionmask_ros.core.result import StepCounts, StepResult
@@ -29,8 +29,7 @@ def camera() -> CameraState:
     for number in range(2):
         prepared = prepare_frame(state, Frame(image, "rgb", number, "front"))
         if number == 0:
-            found = Detections(np.array([[20, 20, 40, 40]], np.float32), np.ones(1, np.float32), np.zeros(1, np.int32))
-            state.last = found
+            state.last = found = detections_of([20, 20, 40, 40])
             state.composer.observe(StepResult(0, prepared.frame, found, prepared.mask, "", prepared.age, None,
                                               np.zeros((1, 1, 1), np.int32), StepCounts(0, (), ()), {}))
     return state

@@ -8,14 +8,13 @@ from typing import Any
 
 import numpy as np
 import pytest
-from moving_square import moving_square
+from moving_square import moving_square, play
 
 from regionmask_ros.backends import BackendError, open_backend
 from regionmask_ros.core.frame import Frame
 from regionmask_ros.core.result import StepResult
 from regionmask_ros.errors import UserError
 from regionmask_ros.mask.schedule import PRESETS
-from regionmask_ros.mask.static import save_static_mask
 from regionmask_ros.pipeline.pipeline import Pipeline
 from regionmask_ros.pipeline.settings import PipelineSettings
 
@@ -62,8 +61,7 @@ def clip(count: int, size_wh: tuple[int, int] = (96, 64), start_ns: int = 0) -> 
 
 
 def played(pipeline: Pipeline, frames: list[Frame]) -> list[StepResult]:
-    results = [result for frame in frames for result in pipeline.process(frame)]
-    return results + pipeline.drain()
+    return play(pipeline, frames) + pipeline.drain()
 
 
 @pytest.mark.parametrize("second", [clip(5, (64, 96), 10**9), clip(5)])
@@ -98,7 +96,7 @@ def test_a_preset_tracks_objects_though_their_results_come_late(tiny_network, na
 def test_a_requested_refresh_moves_the_period_but_neither_objects_nor_the_restart(tiny_network):
     pipeline = Pipeline(tiny_network, PipelineSettings(preset="fast", restart_period=12), LateBackend)
     frames = clip(14)
-    results = [result for frame in frames[:5] for result in pipeline.process(frame)]
+    results = play(pipeline, frames[:5])
     pipeline.refresh()
     assert pipeline.frames_to_refresh == 0
     results += played(pipeline, frames[5:])
@@ -110,7 +108,7 @@ def test_a_requested_refresh_moves_the_period_but_neither_objects_nor_the_restar
 def test_a_preset_attends_what_a_planner_requests(tiny_network):
     pipeline = Pipeline(tiny_network, PipelineSettings(preset="fast", classes=("disc",)))
     pipeline.attend(np.array([[70.0, 50.0, 90.0, 60.0]]))
-    first, second, third = (result for frame in clip(3) for result in pipeline.process(frame))
+    first, second, third = play(pipeline, clip(3))
     left = PRESETS["fast"].refresh_period - 2
     assert first.mask.refresh and third.mask_text == f"fast + attention, refresh in {left}"
     for result in (second, third):
@@ -128,10 +126,9 @@ def test_a_preset_tracks_only_classes_that_are_reported(tiny_network):
         assert set(pipeline._camera.objects.tracks.class_ids) <= {1}
 
 
-def test_a_backend_that_fails_is_opened_anew_with_the_next_frame(tiny_network):
+def test_a_backend_that_fails_is_opened_again_with_the_next_frame(tiny_network):
     pipeline, frames = Pipeline(tiny_network, PipelineSettings(mask="dynamic"), LateBackend), clip(6)
-    for frame in frames[:2]:
-        pipeline.process(frame)
+    play(pipeline, frames[:2])
     pipeline.backends.current.fails = True
     with pytest.raises(BackendError):
         pipeline.process(frames[2])
@@ -143,8 +140,7 @@ def test_a_backend_that_fails_is_opened_anew_with_the_next_frame(tiny_network):
 
 def test_what_is_known_of_the_camera_outlives_its_backend(tiny_network):
     pipeline, frames = Pipeline(tiny_network, PipelineSettings(), LateBackend), clip(6)
-    for frame in frames[:5]:
-        pipeline.process(frame)
+    play(pipeline, frames[:5])
     pipeline.backends.current.fails = True
     with pytest.raises(BackendError):
         pipeline.process(frames[5])
@@ -166,13 +162,12 @@ def handed_in(network, pipeline: Pipeline, input_wh: tuple[int, int]) -> tuple[A
 def test_another_backend_takes_over_with_a_reset_between_two_frames(tiny_network):
     settings = PipelineSettings(mask="dynamic", refresh_period=0, arithmetic="carry")
     pipeline, frames = Pipeline(tiny_network, settings, LateBackend), clip(8)
-    for frame in frames[:4]:
-        pipeline.process(frame)
+    play(pipeline, frames[:4])
     late, rest = pipeline.backends.current, pipeline.drain()
     assert [result.frame for result in rest] == frames[1:4]
     backend, before = handed_in(tiny_network, pipeline, (96, 64))
     assert before is late and pipeline.backends.current is backend
-    results = [result for frame in frames[4:] for result in pipeline.process(frame)]
+    results = play(pipeline, frames[4:])
     assert [result.frame for result in results] == frames[4:] and results[0].index == 4
     assert [result.mask.refresh for result in results] == [True, False, False, False]
     alone = Pipeline(tiny_network, replace(settings, arithmetic="lava"))
@@ -202,8 +197,7 @@ def test_without_one_handed_in_it_is_opened_with_the_next_frame(tiny_network):
 
 def test_one_for_another_input_size_takes_over_with_a_new_grid(tiny_network):
     pipeline, frames = Pipeline(tiny_network, PipelineSettings(mask="dynamic"), LateBackend), clip(5)
-    for frame in frames[:2]:
-        pipeline.process(frame)
+    play(pipeline, frames[:2])
     assert [result.frame for result in pipeline.drain()] == frames[:2]
     wanted = replace(pipeline.settings, input_size=(160, 128))
     assert pipeline.input_for(wanted) == (160, 128) and pipeline.input_size == (96, 64)
@@ -214,9 +208,8 @@ def test_one_for_another_input_size_takes_over_with_a_new_grid(tiny_network):
     assert pipeline.input_size == (160, 128) and results[0].mask.keep.shape == (8, 10) and pipeline.resets == 1
 
 
-def test_a_static_mask_that_does_not_fit_another_input_size_is_refused(tiny_network, tmp_path):
-    save_static_mask(str(tmp_path / "mask.npz"), np.ones((4, 6), bool), 16)
-    pipeline = Pipeline(tiny_network, PipelineSettings(mask="static", static_mask=str(tmp_path / "mask.npz")))
+def test_a_static_mask_that_does_not_fit_another_input_size_is_refused(tiny_network, half_mask):
+    pipeline = Pipeline(tiny_network, PipelineSettings(mask="static", static_mask=half_mask))
     wanted = replace(pipeline.settings, input_size=(160, 128))
     assert pipeline.input_for(wanted) == (160, 128) and pipeline.input_for(pipeline.settings) is None
     pipeline.process(clip(1)[0])

@@ -6,14 +6,13 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-from moving_square import moving_square
+from moving_square import moving_square, play
 
 from regionmask_ros.core.frame import Frame
 from regionmask_ros.encoder.encoder import Encoder
 from regionmask_ros.errors import UserError
 from regionmask_ros.mask.composer import MaskComposer
 from regionmask_ros.mask.source import StatelessSource
-from regionmask_ros.mask.static import save_static_mask
 from regionmask_ros.network.formats.lava_dl import input_table
 from regionmask_ros.pipeline.pipeline import Pipeline
 from regionmask_ros.pipeline.settings import PipelineSettings
@@ -25,12 +24,8 @@ def clip(count: int) -> list[Frame]:
     return moving_square(count, (192, 128), square_wh=(30, 40), step=6)
 
 
-def run(pipeline: Pipeline, frames: list[Frame]) -> list:
-    return [result for frame in frames for result in pipeline.process(frame)]
-
-
 def test_mgnet_masks_the_target_share_and_refreshes(tiny_network):
-    results = run(Pipeline(tiny_network, SETTINGS), clip(24))
+    results = play(Pipeline(tiny_network, SETTINGS), clip(24))
     assert [r.mask.refresh for r in results] == [t % 4 == 0 for t in range(24)]
     assert np.mean([r.mask.masked_share for r in results]) == pytest.approx(0.5, abs=0.08)
     for r in results:
@@ -38,27 +33,18 @@ def test_mgnet_masks_the_target_share_and_refreshes(tiny_network):
         assert r.mask_text.startswith("mgnet") and r.ms["resize"] > 0.0 and r.ms["mask"] > 0.0
 
 
-def test_a_reset_gives_the_same_results_again(tiny_network):
-    pipeline, frames = Pipeline(tiny_network, SETTINGS), clip(8)
-    first = [r.mask.keep for r in run(pipeline, frames)]
-    pipeline.reset()
-    np.testing.assert_array_equal(first, [r.mask.keep for r in run(pipeline, frames)])
-
-
-def test_regions_of_a_static_mask_stay_attended(tiny_network, tmp_path):
-    keep = np.zeros((8, 12), bool)
-    keep[:2] = True
-    save_static_mask(str(tmp_path / "top.npz"), keep, 16)
-    settings = replace(SETTINGS, mask="static+dynamic", static_mask=str(tmp_path / "top.npz"))
-    results = run(Pipeline(tiny_network, settings), clip(12))
+def test_regions_of_a_static_mask_stay_attended(tiny_network, write_mask):
+    top = np.arange(8)[:, None].repeat(12, axis=1) < 2
+    settings = replace(SETTINGS, mask="static+dynamic", static_mask=write_mask(top))
+    results = play(Pipeline(tiny_network, settings), clip(12))
     assert all(r.mask.keep[:2].all() for r in results) and not all(r.mask.keep.all() for r in results)
 
 
 def test_mgnet_can_be_switched_on_while_running(tiny_network, tmp_path):
     pipeline, frames = Pipeline(tiny_network, replace(SETTINGS, dynamic="tracking", target_masked=0.0)), clip(6)
-    run(pipeline, frames[:3])
+    play(pipeline, frames[:3])
     pipeline.reconfigure(SETTINGS)
-    results = run(pipeline, frames[3:])
+    results = play(pipeline, frames[3:])
     assert [r.mask.refresh for r in results] == [False, True, False] and results[0].mask_text.startswith("mgnet")
     (tmp_path / "bad.npz").write_bytes(b"nonsense")
     with pytest.raises(UserError, match="bad.npz: "):
@@ -78,7 +64,7 @@ def test_a_source_that_does_not_look_costs_no_resize(tiny_network):
 
     pipeline = Pipeline(
         tiny_network, SETTINGS, composer_factory=lambda grid, wh: MaskComposer(grid, wh, [BlindSource()]))
-    first, second = run(pipeline, clip(2))
+    first, second = play(pipeline, clip(2))
     assert first.ms["resize"] > 0.0 and second.ms["resize"] == 0.0
     assert "change" not in vars(frame_views[1]) and "image" not in vars(frame_views[1])
 

@@ -6,11 +6,10 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-from moving_square import moving_square
+from moving_square import moving_square, play
 
 from regionmask_ros.core.frame import Frame
 from regionmask_ros.errors import UserError
-from regionmask_ros.mask.static import save_static_mask
 from regionmask_ros.pipeline.pipeline import Pipeline
 from regionmask_ros.pipeline.settings import PipelineSettings
 
@@ -22,20 +21,11 @@ def clip(count: int) -> list[Frame]:
 
 
 @pytest.fixture
-def corner_mask(tmp_path) -> str:
-    """A static mask that attends the upper left region only."""
-    keep = np.zeros((4, 6), bool)
-    keep[0, 0] = True
-    save_static_mask(str(tmp_path / "corner.npz"), keep, 16)
-    return str(tmp_path / "corner.npz")
-
-
-@pytest.fixture
-def corner(tiny_network, corner_mask) -> Pipeline:
-    """Sends everything in the first frame, and one region from then on."""
+def corner(tiny_network, write_mask) -> Pipeline:
+    """Sends everything in the first frame, and the upper left region from then on."""
+    mask = write_mask(np.arange(24).reshape(4, 6) == 0)
     return Pipeline(tiny_network, PipelineSettings(
-        mask="static", static_mask=corner_mask, refresh_period=0, score_threshold=0.2
-    ))
+        mask="static", static_mask=mask, refresh_period=0, score_threshold=0.2))
 
 
 def test_ages_count_from_the_frame_in_which_a_region_was_sent(corner):
@@ -56,7 +46,7 @@ def test_a_refresh_that_was_asked_for_sends_everything_once(corner):
     assert corner.resets == 0
 
 
-def test_boxes_of_a_planner_are_attended_until_others_come(corner):
+def test_boxes_of_a_planner_are_attended_until_other_boxes_come(corner):
     frames = clip(4)
     corner.process(frames[0])
     corner.attend(np.array([[40.0, 20.0, 60.0, 30.0]]))
@@ -100,8 +90,7 @@ def test_observed_regions_survive_a_looped_bag_but_no_reset(tiny_network):
     pipeline, frames = Pipeline(tiny_network, PipelineSettings(score_threshold=0.2)), clip(3)
     with pytest.raises(UserError, match="no image has come yet"):
         pipeline.learned_mask()
-    for frame in (*frames, *frames):
-        pipeline.process(frame)
+    play(pipeline, [*frames, *frames])
     grid, mask, seen = pipeline.learned_mask()
     assert seen.frames == 6 and mask.shape == grid.shape == (4, 6) and mask.any()
     assert pipeline.resets == 1

@@ -124,3 +124,30 @@ def test_the_page_holds_every_parameter_once():
     assert {row.count("|") for row in rows} == {7}, "a cell holds a bar"
     with pytest.raises(UserError, match="missing"):
         option_docs.insert_tables("# no place for it")
+
+
+@pytest.mark.parametrize(("wrong", "reason"), [
+    ({"mask": "both"}, "mask 'both': unknown"),
+    ({"mask": "static"}, "needs a static mask file"),
+    ({"dynamic": "magic"}, "dynamic_mask 'magic': unknown"),
+    ({"mgnet_weights": "m.npz"}, "tracking: has no weights"),
+    ({"preset": "lazy"}, "preset 'lazy': unknown; use careful, balanced, fast"),
+    ({"preset": "fast", "mask": "dynamic"}, "leave out mask dynamic"),
+    ({"overrides": PresetOverrides(refresh_period=4)}, "there is no preset"),
+    ({"target_masked": 1.0}, "target_masked 1.0"), ({"target_masked": float("nan")}, "target_masked nan"),
+    ({"target_masked": 0.5}, "needs a mask or a preset"),
+    ({"target_masked": 0.9, "mask": "dynamic"}, "at most 0.88 can be masked"),
+    ({"target_masked": 0.9, "mask": "dynamic", "dynamic": "mgnet"}, "at most 0.88 can be masked"),
+    ({"target_masked": 0.8, "preset": "balanced", "overrides": PresetOverrides(refresh_period=4)}, "at most 0.75"),
+    ({"refresh_period": -1}, "refresh_period -1"), ({"nms_iou": -0.1}, "nms_iou -0.1"),
+    ({"score_threshold": 1.5}, "score_threshold 1.5"), ({"score_threshold": float("nan")}, "score_threshold nan"),
+    ({"input_size": (448, 100)}, "multiples of 32"),
+    ({"max_pixels": 10}, "max_pixels 10: must be 1024 to 67108864"),
+    ({"backend": "gpu"}, "backend 'gpu': unknown"), ({"arithmetic": "float"}, "arithmetic 'float'"),
+    ({"thresholds": "guessed"}, "thresholds 'guessed'"),
+    ({"preset": "fast", "backend": "lava_sim", "thresholds": "tuned"}, "only the cpu backend"),
+    ({"preset": "fast", "arithmetic": "lava", "thresholds": "tuned"}, "thresholds are for snap"),
+])
+def test_settings_that_make_no_sense_are_rejected(wrong, reason):
+    with pytest.raises(UserError, match=reason):
+        PipelineSettings(**wrong)

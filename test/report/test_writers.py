@@ -5,9 +5,10 @@ from __future__ import annotations
 import csv
 import os
 
-import cv2
 import numpy as np
 import pytest
+from made_detections import detections_of
+from video_writer import write_video
 
 from regionmask_ros.core.detections import Detections
 from regionmask_ros.errors import UserError
@@ -64,21 +65,14 @@ def test_a_video_that_lost_images_is_an_error(tmp_path):
     video = VideoWriter(str(path), 10.0, name="a.mp4")
     for index in range(5):
         video.add(ramp(64, 48, index))
-    other = cv2.VideoWriter(str(tmp_path / "short.mp4"), cv2.VideoWriter.fourcc(*"mp4v"), 10.0, (64, 48))
-    other.write(ramp(64, 48))
-    other.release()
     path.unlink()
-    (tmp_path / "short.mp4").rename(path)
+    write_video(path, [ramp(64, 48)], 10.0)
     with pytest.raises(UserError, match=r"a\.mp4: only 1 of 5 images were written"):
         video.close()
 
 
 def test_each_object_is_a_line(tmp_path):
-    objects = Detections(
-        np.array([[1.5, 2.25, 11.754, 22.0], [0, 0, 3, 4]], np.float32),
-        np.array([0.87654, 1.0], np.float32),
-        np.array([1, 0], np.int32),
-    )
+    objects = detections_of([1.5, 2.25, 11.754, 22.0], [0, 0, 3, 4], scores=(0.87654, 1.0), class_ids=(1, 0))
     with DetectionsCsv(str(tmp_path / "d.csv"), ("person", "car")) as table:
         table.add(0, 0, objects)
         table.add(1, 40_000_000, Detections.empty())
@@ -93,7 +87,7 @@ def test_each_object_is_a_line(tmp_path):
 
 
 def test_names_with_commas_and_ids_without_a_name_are_readable(tmp_path):
-    objects = Detections(np.zeros((2, 4), np.float32), np.zeros(2, np.float32), np.array([0, 9], np.int32))
+    objects = detections_of([0] * 4, [0] * 4, class_ids=(0, 9))
     with DetectionsCsv(str(tmp_path / "d.csv"), ('car, "red"',)) as table:
         table.add(0, 0, objects)
     with open(tmp_path / "d.csv", newline="", encoding="utf-8") as file:

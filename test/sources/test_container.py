@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import struct
+from pathlib import Path
 
-import cv2
 import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from video_writer import write_video
 
 from regionmask_ros.errors import UserError
 from regionmask_ros.sources import open_source, video
@@ -121,14 +122,9 @@ def written(tmp_path_factory):
     """written(suffix, fourcc) -> bytes of a video of noise that OpenCV wrote."""
 
     def write(suffix: str, fourcc: str) -> bytes:
-        path = tmp_path_factory.mktemp("written") / f"video{suffix}"
-        writer = cv2.VideoWriter(str(path), cv2.CAP_FFMPEG, cv2.VideoWriter.fourcc(*fourcc), 25.0, (64, 48))
-        if not writer.isOpened():
-            pytest.skip(f"this OpenCV cannot write {fourcc} into {suffix}")
-        for index in range(WRITTEN_FRAMES):
-            writer.write(np.random.default_rng(index).integers(0, 255, (48, 64, 3), np.uint8))
-        writer.release()
-        return path.read_bytes()
+        noise = np.random.default_rng(0).integers(0, 255, (WRITTEN_FRAMES, 48, 64, 3), np.uint8)
+        path = write_video(tmp_path_factory.mktemp("written") / f"video{suffix}", noise, 25.0, fourcc)
+        return Path(path).read_bytes()
 
     return write
 

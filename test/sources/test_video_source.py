@@ -5,10 +5,12 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
+from pathlib import Path
 
 import cv2
 import numpy as np
 import pytest
+from video_writer import write_video
 
 from regionmask_ros.errors import UserError
 from regionmask_ros.sources import open_source
@@ -38,12 +40,7 @@ def make_video(tmp_path_factory):
     def make(suffix: str, fourcc: str, frames: int = VIDEO_FRAMES) -> str:
         path = folder / f"{fourcc}{frames}{suffix}"
         if not path.exists():
-            writer = cv2.VideoWriter(str(path), cv2.CAP_FFMPEG, cv2.VideoWriter.fourcc(*fourcc), 25.0, VIDEO_WH)
-            if not writer.isOpened():
-                pytest.skip(f"this OpenCV cannot write {fourcc} into {suffix}")
-            for index in range(frames):
-                writer.write(scene(index))
-            writer.release()
+            write_video(path, [scene(index) for index in range(frames)], 25.0, fourcc)
         return str(path)
 
     return make
@@ -98,8 +95,7 @@ def test_closing_ends_an_iteration_without_an_error(make_video):
 
 
 def test_an_mp4_with_its_index_in_front_is_read(make_video, tmp_path):
-    with open(make_video(".mp4", "mp4v"), "rb") as file:
-        data = front_loaded(file.read())
+    data = front_loaded(Path(make_video(".mp4", "mp4v")).read_bytes())
     path = tmp_path / "front.mp4"
     path.write_bytes(data)
     with open_source(str(path)) as source:
@@ -112,8 +108,7 @@ def test_an_mp4_with_its_index_in_front_is_read(make_video, tmp_path):
 @pytest.mark.parametrize("suffix, fourcc", KINDS)
 @pytest.mark.parametrize("percent", [1, 10, 50, 90, 99])
 def test_a_truncated_video_is_rejected_before_any_frame(make_video, tmp_path, suffix, fourcc, percent):
-    with open(make_video(suffix, fourcc), "rb") as file:
-        data = file.read()
+    data = Path(make_video(suffix, fourcc)).read_bytes()
     path = tmp_path / f"cut{suffix}"
     path.write_bytes(data[: len(data) * percent // 100])
     with pytest.raises(UserError, match="cut.*truncated video"):
@@ -121,8 +116,7 @@ def test_a_truncated_video_is_rejected_before_any_frame(make_video, tmp_path, su
 
 
 def test_a_video_that_ends_early_is_reported_after_the_last_good_frame(make_video, tmp_path):
-    with open(make_video(".mp4", "mp4v"), "rb") as file:
-        data = bytearray(file.read())
+    data = bytearray(Path(make_video(".mp4", "mp4v")).read_bytes())
     start, end = data.index(b"mdat") + 4, data.index(b"moov") - 4
     data[(start + end) // 2 : end] = bytes(end - (start + end) // 2)
     path = tmp_path / "hole.mp4"
@@ -137,8 +131,7 @@ def test_a_video_that_ends_early_is_reported_after_the_last_good_frame(make_vide
 
 
 def test_a_video_without_a_good_frame_is_rejected_at_once(make_video, tmp_path):
-    with open(make_video(".mp4", "mp4v"), "rb") as file:
-        data = bytearray(file.read())
+    data = bytearray(Path(make_video(".mp4", "mp4v")).read_bytes())
     start, end = data.index(b"mdat") + 4, data.index(b"moov") - 4
     data[start:end] = bytes(end - start)
     (tmp_path / "blank.mp4").write_bytes(data)
@@ -147,8 +140,7 @@ def test_a_video_without_a_good_frame_is_rejected_at_once(make_video, tmp_path):
 
 
 def test_a_video_without_a_rate_plays_at_25(make_video, tmp_path):
-    with open(make_video(".avi", "MJPG"), "rb") as file:
-        data = bytearray(file.read())
+    data = bytearray(Path(make_video(".avi", "MJPG")).read_bytes())
     stream = data.index(b"strh") + 8
     data[stream + 20 : stream + 28] = (1).to_bytes(4, "little") + (90_000).to_bytes(4, "little")
     path = tmp_path / "fast.avi"
@@ -202,8 +194,7 @@ def test_a_path_that_is_neither_file_nor_folder_is_rejected(tmp_path):
 
 
 def test_a_name_with_a_colon_is_a_file_and_not_a_protocol(make_video, tmp_path, monkeypatch):
-    with open(make_video(".mp4", "mp4v"), "rb") as file:
-        (tmp_path / "concat:a.mp4").write_bytes(file.read())
+    (tmp_path / "concat:a.mp4").write_bytes(Path(make_video(".mp4", "mp4v")).read_bytes())
     monkeypatch.chdir(tmp_path)
     with open_source("concat:a.mp4") as source:
         assert source.frame_count == VIDEO_FRAMES
@@ -224,13 +215,11 @@ for path in sys.argv[1:]:
 
 
 def test_decoders_write_nothing_to_the_terminal(make_video, tmp_path):
-    with open(make_video(".avi", "MJPG"), "rb") as file:
-        video = bytearray(file.read())
+    video = bytearray(Path(make_video(".avi", "MJPG")).read_bytes())
     middle = len(video) // 2
     video[middle : middle + 2000] = bytes(2000)
     (tmp_path / "hurt.avi").write_bytes(video)
-    with open(make_video(".mp4", "mp4v"), "rb") as file:
-        damaged = bytearray(file.read())
+    damaged = bytearray(Path(make_video(".mp4", "mp4v")).read_bytes())
     damaged[len(damaged) // 3 : len(damaged) // 2] = np.random.default_rng(3).bytes(
         len(damaged) // 2 - len(damaged) // 3)
     (tmp_path / "hurt.mp4").write_bytes(damaged)
