@@ -23,7 +23,14 @@ from regionmask_ros.engine.amx import kernels as amx_kernels
 from regionmask_ros.engine.amx import neurons as amx_neurons
 from regionmask_ros.engine.amx import packing as amx_packing
 from regionmask_ros.engine.amx import stack as amx_stack
-from regionmask_ros.engine.engine import AMX, PORTABLE, EventEngine, PackedNetwork, available_kernel_sets
+from regionmask_ros.engine.engine import (
+    AMX,
+    PORTABLE,
+    EventEngine,
+    KernelSetError,
+    PackedNetwork,
+    available_kernel_sets,
+)
 from regionmask_ros.engine.layer import CheckedConv
 from regionmask_ros.engine.reference import ReferenceNetwork
 from regionmask_ros.jit import cache as jit_cache
@@ -174,7 +181,7 @@ def test_a_system_that_refuses_tiles_gets_another_kernel_set(monkeypatch):
 def test_weights_of_more_than_two_parts_take_another_kernel_set(with_tiles):
     assert EventEngine(one_weight(32_639), (8, 8)).kernel_set == AMX
     assert EventEngine(one_weight(32_640), (8, 8)).kernel_set != AMX
-    with pytest.raises(ValueError, match="kernel set 'amx'"):
+    with pytest.raises(KernelSetError, match="kernel set 'amx'"):
         EventEngine(one_weight(32_640), (8, 8), kernel_set=AMX)
 
 
