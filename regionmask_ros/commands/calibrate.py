@@ -38,8 +38,7 @@ from ..network.files import find_network, load_network
 from ..network.graph import Network
 from ..pipeline.pipeline import Pipeline
 from ..pipeline.settings import PipelineSettings
-from ..report.calibration_page import heat_image, mask_image, write_calibration_page
-from ..report.run_page import encode_jpeg
+from ..report.command_pages import encode_jpeg, heat_image, mask_image, write_calibration_page
 from ..sources import Source, open_source
 from ._cli import EXIT_OK, add_network, add_options, add_topic, add_truth_topic, command_main, format_command
 

@@ -199,7 +199,3 @@ def _print_outcome(facts: Mapping[str, Any]) -> None:
     if first:
         print(f"  first: frame {first['frame']}, {first['backend']} has {first['value']} at row, col, channel "
               f"{tuple(first['place'])}, the reference {first['reference_value']}")
-
-
-if __name__ == "__main__":
-    sys.exit(main())

@@ -11,7 +11,6 @@ from __future__ import annotations
 
 import argparse
 import json
-import sys
 from collections.abc import Iterator, Sequence
 from dataclasses import asdict
 from pathlib import Path
@@ -63,7 +62,3 @@ def _check_all() -> Iterator[Finding]:
 def _format(finding: Finding) -> str:
     cure = f"\n{' ' * 21} -> {finding.cure}" if finding.cure else ""
     return f"{_MARKS[finding.state]} {finding.subject:<15} {' '.join(finding.fact.split())}{cure}"
-
-
-if __name__ == "__main__":
-    sys.exit(main())

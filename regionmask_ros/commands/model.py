@@ -12,7 +12,6 @@ from __future__ import annotations
 
 import argparse
 import json
-import sys
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -126,7 +125,3 @@ def _row(layer: dict[str, Any]) -> tuple[str, ...]:
 
 def _size(numbers: Sequence[int]) -> str:
     return "x".join(map(str, numbers))
-
-
-if __name__ == "__main__":
-    sys.exit(main())

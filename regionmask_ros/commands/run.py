@@ -41,11 +41,11 @@ from ..network.files import find_network, load_network
 from ..network.graph import Network
 from ..pipeline.pipeline import Pipeline
 from ..pipeline.settings import PRESET, PipelineSettings, make_settings
+from ..report.command_pages import FrameRecord, ImageSampler, summarise, summary_tables
 from ..report.overlay import caption_line, draw_overlay
 from ..report.page import Figure, write_report
 from ..report.plots import Panel, per_frame_svg
 from ..report.rerun import ENDING, RerunLog
-from ..report.run_page import FrameRecord, ImageSampler, summarise, summary_tables
 from ..report.writers import DetectionsCsv, HeadDump, VideoWriter
 from ..sources import Source, open_source
 from ._cli import EXIT_OK, add_option_groups, add_topic, command_main, format_command, parse_pairs, read_backend_options

@@ -86,7 +86,7 @@ class StepResult:
         events: uint8 [height, width] of the network's input, 255 where a pixel sent events. None unless asked for.
         head: int32 [rows, cols, channels], the network's output.
         counts: Counts of operations.
-        ms: Wall time of each stage in ``report.run_page.STAGES``; ``total`` is all that the pipeline did for this
+        ms: Wall time of each stage in ``report.command_pages.STAGES``; ``total`` is all that the pipeline did for this
             frame.
     """
 

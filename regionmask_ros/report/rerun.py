@@ -10,8 +10,8 @@ from ..core.result import StepResult
 from ..errors import UserError
 from ..files.outputs import PipedFile
 from ..files.paths import display_path
+from .command_pages import encode_jpeg
 from .overlay import keep_to_image
-from .run_page import encode_jpeg
 
 if TYPE_CHECKING:
     import rerun

@@ -9,9 +9,9 @@ from xml.etree import ElementTree as ET
 import numpy as np
 import pytest
 
+from regionmask_ros.report.command_pages import encode_jpeg
 from regionmask_ros.report.page import EmbeddedImage, Figure, write_report
 from regionmask_ros.report.plots import Panel, per_frame_svg
-from regionmask_ros.report.run_page import encode_jpeg
 from regionmask_ros.report.tables import Table
 
 VOID = {"meta", "img", "br"}

@@ -16,9 +16,9 @@ from rosbags.highlevel import AnyReader
 
 from ... import __version__
 from ...core.detections import Detections
+from ...report.command_pages import ImageSampler
 from ...report.page import Figure, write_report
 from ...report.plots import Panel, per_frame_svg
-from ...report.run_page import ImageSampler
 from ...report.tables import Table
 from ...report.writers import DetectionsCsv, VideoWriter
 from ...sources.image_message import NANOSECONDS

@@ -6,7 +6,7 @@ import cv2
 import numpy as np
 import pytest
 
-from regionmask_ros.report.run_page import ImageSampler, encode_jpeg, summary_tables
+from regionmask_ros.report.command_pages import ImageSampler, encode_jpeg, summary_tables
 
 
 def chosen(length: int, rank=lambda index: 0.0, count: int = 6) -> list[int]:
