@@ -11,8 +11,8 @@ import sys
 import cv2
 import numpy as np
 import pytest
+from python_process import run_python
 
-from regionmask_ros.__main__ import main as dispatch
 from regionmask_ros.commands.bench import main
 from regionmask_ros.engine.engine import available_kernel_sets
 from regionmask_ros.lab.bench.baselines import BASELINES
@@ -106,13 +106,12 @@ def test_a_baseline_that_is_not_installed_is_left_out_with_one_line(clip, traine
         "sys.exit(main(sys.argv[1:]))\n"
     )
     engines = "event,onnxruntime_fp32,torch_fp32"
-    command = [sys.executable, "-c", hide, "--sequence", clip, "--sequence", os.path.dirname(clip) + "/./a clip.mp4"]
-    options = {"capture_output": True, "text": True}
-    done = subprocess.run([*command, "--engines", engines, "--frames", "2"], **options)
+    arguments = ["-c", hide, "--sequence", clip, "--sequence", os.path.dirname(clip) + "/./a clip.mp4"]
+    done = run_python(*arguments, "--engines", engines, "--frames", "2")
     assert done.returncode == 0 and "onnxruntime_fp32" not in done.stdout
     lines = done.stderr.splitlines()
     assert len(lines) == 2 and "make bench-setup" in lines[0] and "install torch" in lines[1]
-    done = subprocess.run([*command, "--engines", "torch_fp32"], **options)
+    done = run_python(*arguments, "--engines", "torch_fp32")
     assert done.returncode == 2
     assert done.stderr.splitlines()[-1].startswith("regionmask_ros: error: none of the engines")
 
@@ -144,12 +143,6 @@ def test_one_frame_is_not_enough(tmp_path, capsys, trained_file):
     cv2.imwrite(str(tmp_path / "one.png"), np.zeros((64, 64, 3), np.uint8))
     assert main(["--sequence", str(tmp_path), "--engines", "event"]) == 2
     assert "at least 2 frames" in capsys.readouterr().err
-
-
-def test_help_lists_it(capsys, monkeypatch):
-    monkeypatch.setattr(sys, "argv", ["regionmask_ros", "--help"])
-    assert dispatch() == 0
-    assert "bench" in capsys.readouterr().out
 
 
 def test_interrupt_leaves_no_file(clip, trained_file, real_video, tmp_path):

@@ -68,7 +68,6 @@ def test_run_accepts_a_mask_made_without_labels(trained, clip, tmp_path, capfd):
 
 @pytest.mark.parametrize("words, message", [
     (["CLIP", "CLIP", "--labels", "LABELS"], "2 sources but 1 --labels"),
-    (["CLIP", "--labels", "zip:x"], "write KIND:PATH"),
     (["CLIP", "--labels", "csv:/nowhere"], "no such file"),
     (["CLIP", "--labels", "LABELS", "--cover", "0"], "cover 0: must lie above 0"),
     (["CLIP", "--labels", "LABELS", "--keep", "1.5"], "keep 1.5"),

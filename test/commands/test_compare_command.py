@@ -12,7 +12,6 @@ from regionmask_ros.backends import BACKENDS
 from regionmask_ros.backends.cpu import CpuBackend
 from regionmask_ros.commands.compare import main
 from regionmask_ros.core.grid import RegionGrid
-from regionmask_ros.mask.static import save_static_mask
 
 
 class SameAgain(CpuBackend):
@@ -64,13 +63,10 @@ def test_differing_backends(named, trained_file, make_clip, tmp_path, capsys):
 
 
 @pytest.mark.parametrize("mask", ["static", "random", "dynamic", "preset+static"])
-def test_all_backends_get_the_same_mask(named, trained_file, make_clip, tmp_path, mask):
-    save_static_mask(str(tmp_path / "mask.npz"), RegionGrid.of_input((96, 64)).full(False), 16)
-    options = {
-        "static": ["--mask", "static", "--static-mask", str(tmp_path / "mask.npz")],
-        "random": ["--random-mask", "0.5"], "dynamic": ["--mask", "dynamic"],
-        "preset+static": ["--mask", "preset+static", "--static-mask", str(tmp_path / "mask.npz")],
-    }[mask]
+def test_all_backends_get_the_same_mask(named, trained_file, make_clip, write_mask, tmp_path, mask):
+    options = ["--random-mask", "0.5"] if mask == "random" else ["--mask", mask]
+    if "static" in mask:
+        options += ["--static-mask", write_mask(RegionGrid.of_input((96, 64)).full(False))]
     status, facts = outcome(tmp_path, make_clip(4, 3), "--backends", "cpu,same", "--input-size", "96x64",
                             "--network", str(trained_file), *options)
     assert status == 0 and facts["frames"] == 4

@@ -91,8 +91,6 @@ def test_a_bag_is_scored_as_the_same_files_are(trained, street, street_bag, tmp_
     (["--shift-view", "1.5"], "--shift-view 1.5"),
     (["--shift-view", "0.3"], "after the view has moved are too few"),
     (["--dataset", "csv:/nowhere"], "no such file"),
-    (["--dataset", "zip:x"], "write KIND:PATH"),
-    (["--input-size", "7x7"], "multiples of 32"),
     (["--arithmetic", "float"], "arithmetic 'float'"),
     (["--network", "missing.pt"], "missing.pt"),
 ])

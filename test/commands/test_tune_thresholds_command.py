@@ -6,8 +6,8 @@ import json
 import sys
 from pathlib import Path
 
-import cv2
 import pytest
+from video_writer import write_video
 
 from regionmask_ros.commands.tune_thresholds import main
 from regionmask_ros.network.thresholds import get_thresholds, read_tuned
@@ -23,10 +23,7 @@ def street(tmp_path_factory):
     """Two videos of the drawn street that differ in their noise."""
     folder = tmp_path_factory.mktemp("streets")
     for seed, name in enumerate(("one.mp4", "two.mp4")):
-        writer = cv2.VideoWriter(str(folder / name), cv2.VideoWriter.fourcc(*"mp4v"), 10.0, drawn_street.SIZE_WH)
-        for image in drawn_street.frames(seed)[0]:
-            writer.write(image)
-        writer.release()
+        write_video(folder / name, drawn_street.frames(seed)[0], 10.0)
     return folder
 
 

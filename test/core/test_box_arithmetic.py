@@ -57,8 +57,7 @@ def test_a_box_overlaps_itself_wholly_and_moving_all_changes_nothing(some):
 @given(boxes, masks)
 def test_the_observed_share_of_a_box_is_its_share_of_pixels(some, keep):
     observed = np.kron(keep, np.ones((8, 8), bool)).astype(bool)
-    expected = [
-        np.count_nonzero(pixels & observed) / max(np.count_nonzero(pixels), 1) for pixels in map(inside, some)]
+    expected = [np.count_nonzero(pixels & observed) / max(np.count_nonzero(pixels), 1) for pixels in map(inside, some)]
     assert coverage(some, keep, (WIDTH, HEIGHT)) == pytest.approx(expected)
     assert coverage(some, ~keep, (WIDTH, HEIGHT)) == pytest.approx(
         [inside(box).any() - share for box, share in zip(some, expected)]), "what is not observed is masked"

@@ -91,8 +91,7 @@ def assembly(module: ir.Module, builder: ir.IRBuilder) -> str:
 def test_gathered_products_are_dot_products_on_arm():
     arm_machine()
     word, i32 = WIDTHS[4].word.as_pointer(), I32.as_pointer()
-    module, builder, arguments = function(
-        "gathered", I8.as_pointer(), I64, i32, i32, I64, i32, i32, word, i32)
+    module, builder, arguments = function("gathered", I8.as_pointer(), I64, i32, i32, I64, i32, i32, word, i32)
     weights, tap_rows, pixels, taps, number, counts, indices, pairs, totals = arguments
     emit_gathered(builder, WeightRows(builder, WIDTHS[4], 8, 8, 8), weights, tap_rows, (pixels, taps, number),
                   (counts, indices, pairs), totals)
@@ -103,8 +102,7 @@ def test_gathered_products_are_dot_products_on_arm():
 def test_dense_products_are_dot_products_on_arm():
     arm_machine()
     word, pixels = WIDTHS[4].word.as_pointer(), 4
-    module, builder, arguments = function(
-        "dense", I8.as_pointer(), I64, I64, I64, I32.as_pointer(), *[word] * pixels)
+    module, builder, arguments = function("dense", I8.as_pointer(), I64, I64, I64, I32.as_pointer(), *[word] * pixels)
     weights, pitch, run, size, totals, *windows = arguments
     emit_dense(builder, WeightRows(builder, WIDTHS[4], 8, 2, 8), weights, windows, (pitch, run, size), totals, 32)
     assert assembly(module, builder).count("sdot") == 2 * pixels * 2

@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-import os
-import subprocess
-import sys
 from pathlib import Path
 
 import numpy as np
@@ -12,6 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from mgnet_examples import example, random_weights
+from python_process import run_python
 
 from regionmask_ros.mask.mgnet.kernels import LOWEST, ZERO, attend, convolve, linear, pool_pairs
 from regionmask_ros.mask.mgnet.light import TOKENS, LightNetwork, token_grid
@@ -121,8 +119,6 @@ def test_networks_are_equal_when_numba_compiles_nothing():
     code = ("import numpy as np, sys; sys.path.insert(0, sys.argv[1]); from mgnet_examples import example\n"
             "_, values, network = example('paper')\n"
             "print(np.abs(network.of_input(values) - np.load(sys.argv[2])['paper']).max())")
-    environment = {**os.environ, "NUMBA_DISABLE_JIT": "1"}
-    done = subprocess.run([sys.executable, "-c", code, str(VECTORS.parent), str(VECTORS)], env=environment,
-                          cwd=VECTORS.parents[2], capture_output=True, text=True)
+    done = run_python("-c", code, str(VECTORS.parent), str(VECTORS), NUMBA_DISABLE_JIT="1")
     assert done.returncode == 0, done.stderr
     assert float(done.stdout) < TOLERANCE

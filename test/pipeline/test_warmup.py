@@ -1,10 +1,9 @@
 from __future__ import annotations
 
 import os
-import subprocess
-import sys
 
 import pytest
+from python_process import run_python
 
 START = """
 import sys
@@ -33,10 +32,9 @@ def cache_files(folder: str) -> set[str]:
 
 def test_nothing_is_left_to_compile_for_the_trained_network(trained_file, tmp_path):
     """After warming up, a real start adds no compiled kernel to the cache."""
-    environment = {**os.environ, "XDG_CACHE_HOME": str(tmp_path)}
-    subprocess.run([sys.executable, "-m", "regionmask_ros.pipeline.warmup"], env=environment, check=True)
+    run_python("-m", "regionmask_ros.pipeline.warmup", XDG_CACHE_HOME=str(tmp_path)).check_returncode()
     warmed = cache_files(str(tmp_path))
     if not warmed:
         pytest.skip("this Numba keeps no cache here")
-    subprocess.run([sys.executable, "-c", START, str(trained_file)], env=environment, check=True)
+    run_python("-c", START, str(trained_file), XDG_CACHE_HOME=str(tmp_path)).check_returncode()
     assert cache_files(str(tmp_path)) == warmed

@@ -12,8 +12,6 @@ import pytest
 rclpy = pytest.importorskip("rclpy", reason="rclpy is missing: `make setup` brings it")
 pytest.importorskip("vision_msgs", reason="vision_msgs is missing: `make setup` brings it")
 
-from rclpy.parameter import Parameter  # noqa: E402
-
 from regionmask_ros.ros import diagnostics  # noqa: E402
 from regionmask_ros.ros.node import DetectorNode  # noqa: E402
 from regionmask_ros.ros.session import RosSession  # noqa: E402
@@ -53,15 +51,12 @@ def rig(session, tiny_network, wait_for, monkeypatch):
 
     The node reports five times a second instead of once, so that tests wait less.
     """
-    from rig import Peer, are_matched
+    from rig import Peer, add_node, are_matched
 
     monkeypatch.setattr(diagnostics, "REPORT_PERIOD_S", 0.2)
 
     def make(kind: type[Peer] = Peer, network=tiny_network, **parameters: object) -> tuple[DetectorNode, Peer]:
-        overrides = [Parameter(name, value=value) for name, value in {"score_threshold": 0.0, **parameters}.items()]
-        node = session.add(lambda **given: DetectorNode(
-            load=lambda file: network, parameter_overrides=overrides, **given
-        ))
+        node = add_node(session, lambda file: network, **{"score_threshold": 0.0, **parameters})
         peer = session.add(kind)
         session.spin()
         node.start()

@@ -9,13 +9,17 @@ from typing import Any
 
 import numpy as np
 from diagnostic_msgs.msg import DiagnosticArray
+from rcl_interfaces.msg import SetParametersResult
 from rclpy.node import Node
+from rclpy.parameter import Parameter
 from rclpy.publisher import Publisher
 from sensor_msgs.msg import Image
 from std_msgs.msg import Header
 from vision_msgs.msg import Detection2DArray
 
+from regionmask_ros.ros.node import DetectorNode, load_installed
 from regionmask_ros.ros.publishers import CAMERA, RESULTS, image_message, stamp_from_ns
+from regionmask_ros.ros.session import RosSession
 
 SIZE_WH = (96, 64)
 START_NS = 10**18
@@ -94,6 +98,26 @@ def header(index: int, frame_id: str = "left_optical") -> Header:
 
 def message(index: int) -> Image:
     return image_message(make_image(index), "bgr8", header(index))
+
+
+def add_node(session: RosSession, load: Callable[[str], Any] = load_installed, **parameters: object) -> DetectorNode:
+    """A node with these parameters, not started yet, whose network comes from ``load``."""
+    overrides = [Parameter(name, value=value) for name, value in parameters.items()]
+    return session.add(lambda **given: DetectorNode(load=load, parameter_overrides=overrides, **given))
+
+
+def change(node: Node, **values: object) -> SetParametersResult:
+    """Sets parameters as a whole."""
+    return node.set_parameters_atomically([Parameter(name, value=value) for name, value in values.items()])
+
+
+def call_service(peer: Node, wait_for, kind: type, name: str, **fields: object) -> Any:
+    """Calls a service of the node over ROS; returns its response."""
+    client = peer.create_client(kind, f"/detector/{name}")
+    assert client.wait_for_service(10.0)
+    future = client.call_async(kind.Request(**fields))
+    wait_for(future.done)
+    return future.result()
 
 
 def send(peer: Peer, wait_for, messages) -> None:

@@ -12,7 +12,7 @@ from rcl_interfaces.msg import ParameterType
 from rcl_interfaces.srv import GetParameters, SetParametersAtomically
 from rclpy.lifecycle import TransitionCallbackReturn
 from rclpy.parameter import Parameter
-from rig import FRAME_NS, START_NS, Peer, call, header, make_image, message, watch
+from rig import FRAME_NS, START_NS, Peer, call, call_service, header, make_image, message, watch
 from sensor_msgs.msg import Image
 
 from regionmask_ros.core.frame import Frame
@@ -51,19 +51,12 @@ def ask(wait_for):
 
     class Asked:
         def set(self, peer: Peer, **values: object):
-            client = peer.create_client(SetParametersAtomically, "/detector/set_parameters_atomically")
-            assert client.wait_for_service(10.0)
             wanted = [Parameter(name, value=value).to_parameter_msg() for name, value in values.items()]
-            future = client.call_async(SetParametersAtomically.Request(parameters=wanted))
-            wait_for(future.done)
-            return future.result().result
+            return call_service(
+                peer, wait_for, SetParametersAtomically, "set_parameters_atomically", parameters=wanted).result
 
         def get(self, peer: Peer, name: str) -> str:
-            client = peer.create_client(GetParameters, "/detector/get_parameters")
-            assert client.wait_for_service(10.0)
-            future = client.call_async(GetParameters.Request(names=[name]))
-            wait_for(future.done)
-            (value,) = future.result().values
+            (value,) = call_service(peer, wait_for, GetParameters, "get_parameters", names=[name]).values
             assert value.type == ParameterType.PARAMETER_STRING
             return value.string_value
 

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import cv2
 import numpy as np
 import pytest
 from builtin_interfaces.msg import Time
 from hypothesis import given
 from hypothesis import strategies as st
+from made_detections import detections_of
 from std_msgs.msg import Header
 
 from regionmask_ros.core.detections import Detections
@@ -49,10 +52,7 @@ def test_jpeg_message_is_close_to_the_image_and_names_its_format():
 
 
 def test_each_detection_has_name_center_size_and_header():
-    found = Detections(
-        np.array([[10, 20, 30, 60], [0, 0, 5, 1]], np.float32), np.array([0.75, 0.5], np.float32),
-        np.array([1, 0], np.int32),
-    )
+    found = detections_of([10, 20, 30, 60], [0, 0, 5, 1], scores=(0.75, 0.5), class_ids=(1, 0))
     built = detections_message(found, ("person", "car"), HEADER)
     first, second = built.detections
     assert built.header == first.header == second.header == HEADER
@@ -63,9 +63,7 @@ def test_each_detection_has_name_center_size_and_header():
 
 
 def test_tracked_object_has_its_number_as_id():
-    found = Detections(
-        np.zeros((2, 4), np.float32), np.array([0.75, 0.5], np.float32), np.zeros(2, np.int32), np.array([7, -1]),
-    )
+    found = replace(detections_of([0] * 4, [0] * 4), track_ids=np.array([7, -1]))
     assert [one.id for one in detections_message(found, ("person",), HEADER).detections] == ["7", ""]
 
 

@@ -7,12 +7,14 @@ import os
 import signal
 import subprocess
 import sys
+from itertools import islice
 from pathlib import Path
 
 import cv2
 import pytest
 import yaml
 from rosbags.highlevel import AnyReader
+from video_writer import write_video
 
 from regionmask_ros.commands import demo as command
 from regionmask_ros.sources import open_source
@@ -26,14 +28,10 @@ SIZE_WH = (320, 128)
 @pytest.fixture(scope="module")
 def clip(tmp_path_factory, real_video) -> Path:
     """A short street scene of FRAMES + EXTRA_FRAMES small frames, in a file with spaces in its name."""
-    path = tmp_path_factory.mktemp("clip") / "my street.mp4"
-    writer = cv2.VideoWriter(str(path), cv2.VideoWriter.fourcc(*"mp4v"), 25.0, SIZE_WH)
     with open_source(real_video("bikes.mp4")) as source:
-        for index, frame in enumerate(source.frames()):
-            if 105 <= index < 105 + FRAMES + EXTRA_FRAMES:
-                writer.write(cv2.resize(frame.pixels, SIZE_WH))
-    writer.release()
-    return path
+        shown = islice(source.frames(), 105, 105 + FRAMES + EXTRA_FRAMES)
+        images = [cv2.resize(frame.pixels, SIZE_WH) for frame in shown]
+    return Path(write_video(tmp_path_factory.mktemp("clip") / "my street.mp4", images, 25.0))
 
 
 def demo(*arguments: str) -> subprocess.Popen:

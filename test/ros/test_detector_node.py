@@ -8,16 +8,14 @@ import numpy as np
 import pytest
 from rclpy.lifecycle import TransitionCallbackReturn
 from rclpy.parameter import Parameter
-from rig import HANG_S, SIZE_WH, are_matched, call, header, make_image, message, send
+from rig import HANG_S, SIZE_WH, add_node, are_matched, call, change, header, make_image, message, send
 from sensor_msgs.msg import Image
 from vision_msgs.msg import LabelInfo
 
 from regionmask_ros.core.frame import Frame
 from regionmask_ros.errors import UserError
-from regionmask_ros.mask.static import save_static_mask
 from regionmask_ros.pipeline.pipeline import Pipeline
 from regionmask_ros.pipeline.settings import PipelineSettings
-from regionmask_ros.ros.node import DetectorNode
 from regionmask_ros.ros.publishers import IMAGES, LATCHED
 
 SUCCESS, FAILURE = TransitionCallbackReturn.SUCCESS, TransitionCallbackReturn.FAILURE
@@ -80,14 +78,12 @@ def test_broken_image_is_dropped_counted_and_reported(rig, wait_for):
     assert status.level == b"\x01" and "h264" in status.message and "h264" in values["last error"]
 
 
-def test_mask_that_does_not_fit_the_camera_is_an_error_and_no_crash(rig, wait_for, tmp_path):
-    file = str(tmp_path / "other.npz")
-    save_static_mask(file, np.ones((3, 3), bool), 16)
-    _node, peer = rig(mask_mode="static", static_mask=file)
+def test_mask_that_does_not_fit_the_camera_is_an_error_and_no_crash(rig, wait_for, write_mask):
+    _node, peer = rig(mask_mode="static", static_mask=write_mask(np.ones((3, 3), bool)))
     peer.camera.publish(message(0))
     wait_for(lambda: peer.values().get("frames dropped (broken)") == "1")
     assert peer.heard["/diagnostics"][-1].status[0].level == b"\x02"
-    save_static_mask(file, np.ones((4, 6), bool), 16)
+    write_mask(np.ones((4, 6), bool))
     send(peer, wait_for, [message(1)])
 
 
@@ -135,9 +131,7 @@ def test_publishers_exist_once_configured(rig, wait_for):
 
 
 def test_missing_network_file_fails_the_transition_and_a_good_one_makes_it_pass(session, trained_file, tmp_path):
-    node = session.add(lambda **given: DetectorNode(parameter_overrides=[
-        Parameter("autostart", value=False), Parameter("network_file", value=str(tmp_path / "missing.pt")),
-    ], **given))
+    node = add_node(session, autostart=False, network_file=str(tmp_path / "missing.pt"))
     assert node.trigger_configure() is FAILURE
     assert not list(node.timers) and node._configured is None
     result = node.set_parameters([Parameter("network_file", value=str(trained_file))])[0]
@@ -146,9 +140,7 @@ def test_missing_network_file_fails_the_transition_and_a_good_one_makes_it_pass(
 
 
 def test_missing_mask_file_fails_the_transition(session, tiny_network, tmp_path):
-    node = session.add(lambda **given: DetectorNode(load=lambda file: tiny_network, parameter_overrides=[
-        Parameter("mask_mode", value="static"), Parameter("static_mask", value=str(tmp_path / "missing.png")),
-    ], **given))
+    node = add_node(session, lambda file: tiny_network, mask_mode="static", static_mask=str(tmp_path / "missing.png"))
     with pytest.raises(UserError, match="missing.png"):
         node.start()
 
@@ -174,10 +166,7 @@ def test_bug_drops_the_frame_and_does_not_end_the_node(rig, wait_for):
 
 
 def test_autostart_raises_the_reason(session, tmp_path):
-    missing = str(tmp_path / "missing.pt")
-    node = session.add(lambda **given: DetectorNode(
-        parameter_overrides=[Parameter("network_file", value=missing)], **given
-    ))
+    node = add_node(session, network_file=str(tmp_path / "missing.pt"))
     with pytest.raises(UserError, match="missing.pt"):
         node.start()
 
@@ -186,19 +175,16 @@ def test_set_of_parameters_applies_as_a_whole_or_not_at_all(rig, wait_for):
     node, peer = rig()
     send(peer, wait_for, [message(0)])
 
-    def change(**values: object):
-        return node.set_parameters_atomically([Parameter(name, value=value) for name, value in values.items()])
-
-    refused = change(score_threshold=0.9, mask_mode="static")
+    refused = change(node, score_threshold=0.9, mask_mode="static")
     assert not refused.successful and "static mask file" in refused.reason
     assert node.get_parameter("score_threshold").value == 0.0
     assert node._configured.pipeline.settings.score_threshold == 0.0
-    refused = change(refresh_period=3, score_threshold=1.5)
+    refused = change(node, refresh_period=3, score_threshold=1.5)
     assert not refused.successful and node._configured.pipeline.settings.refresh_period == 8
-    refused = change(stale_detections="drop", classes=["disk"])
+    refused = change(node, stale_detections="drop", classes=["disk"])
     assert not refused.successful and "did you mean 'disc'?" in refused.reason
     assert not node._active.worker._response.drop_stale
-    assert change(score_threshold=1.0, refresh_period=3, mask_mode="none").successful
+    assert change(node, score_threshold=1.0, refresh_period=3, mask_mode="none").successful
     settings = node._configured.pipeline.settings
     assert (settings.score_threshold, settings.refresh_period, settings.mask) == (1.0, 3, "none")
     send(peer, wait_for, [message(1)])
@@ -209,7 +195,7 @@ REFUSED = (
     ("backend", "other", "unknown"),
     ("image_transport", "compressed", "while the detector is configured"),
     ("input_size", "450x450", "multiples of 32"),
-    ("input_size", "128x96", "half.npz"),
+    ("input_size", "128x96", "mask.npz"),
     ("autostart", False, "read-only"),
     ("mask_mode", "everything", "unknown"),
     ("score_threshold", 1.5, ""),

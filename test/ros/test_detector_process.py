@@ -17,6 +17,7 @@ from diagnostic_msgs.msg import DiagnosticArray
 from rcl_interfaces.srv import SetParameters
 from rclpy.node import Node
 from rclpy.parameter import Parameter
+from rig import call_service
 from sensor_msgs.msg import Image
 from std_msgs.msg import Header
 from std_srvs.srv import Trigger
@@ -70,11 +71,7 @@ def test_detector_processes_real_images_and_ends_at_a_signal(session, trained_fi
         assert "person" in names and names <= {c.class_name for c in peer.labels[0].class_map}
         assert _set(peer, wait_for, score_threshold=2.0) == [False]
         assert _set(peer, wait_for, score_threshold=0.9, classes=["car"]) == [True, True]
-        client = peer.create_client(Trigger, "/detector/refresh")
-        assert client.wait_for_service(10.0)
-        future = client.call_async(Trigger.Request())
-        wait_for(future.done)
-        assert future.result().success
+        assert call_service(peer, wait_for, Trigger, "refresh").success
         process.send_signal(number)
         _, log = process.communicate(timeout=120.0)
     finally:
@@ -85,12 +82,9 @@ def test_detector_processes_real_images_and_ends_at_a_signal(session, trained_fi
 
 def _set(peer: Peer, wait_for, **values: object) -> list[bool]:
     """Sets parameters of the node over ROS, one by one; returns which of them were accepted."""
-    client = peer.create_client(SetParameters, "/detector/set_parameters")
-    assert client.wait_for_service(10.0)
     wanted = [Parameter(name, value=value).to_parameter_msg() for name, value in values.items()]
-    future = client.call_async(SetParameters.Request(parameters=wanted))
-    wait_for(future.done)
-    return [result.successful for result in future.result().results]
+    answer = call_service(peer, wait_for, SetParameters, "set_parameters", parameters=wanted)
+    return [result.successful for result in answer.results]
 
 
 def _send(peer: Peer, wait_for, image: Image) -> None:

@@ -10,11 +10,9 @@ import pytest
 from lifecycle_msgs.msg import State, Transition
 from lifecycle_msgs.srv import ChangeState, GetState
 from rclpy.lifecycle import TransitionCallbackReturn
-from rclpy.parameter import Parameter
-from rig import are_matched, message, send
+from rig import add_node, are_matched, message, send
 
 from regionmask_ros.errors import UserError
-from regionmask_ros.ros.node import DetectorNode
 
 SUCCESS, FAILURE = TransitionCallbackReturn.SUCCESS, TransitionCallbackReturn.FAILURE
 ERROR = TransitionCallbackReturn.ERROR
@@ -68,9 +66,7 @@ def test_manager_goes_through_all_states(rig, wait_for):
 def test_invalid_network_fails_the_transition_with_one_line(session, tmp_path, capfd):
     bad = tmp_path / "network.pt"
     bad.write_bytes(b"PK\3\4 no network")
-    node = session.add(lambda **given: DetectorNode(parameter_overrides=[
-        Parameter("autostart", value=False), Parameter("network_file", value=str(bad)),
-    ], **given))
+    node = add_node(session, autostart=False, network_file=str(bad))
     assert node.trigger_configure() is FAILURE
     errors = [line for line in capfd.readouterr().err.splitlines() if "[ERROR]" in line or "Traceback" in line]
     assert len(errors) == 1 and "cannot configure" in errors[0] and str(bad) in errors[0]
@@ -78,9 +74,7 @@ def test_invalid_network_fails_the_transition_with_one_line(session, tmp_path, c
 
 
 def test_unknown_class_fails_the_transition(session, tiny_network):
-    node = session.add(lambda **given: DetectorNode(load=lambda file: tiny_network, parameter_overrides=[
-        Parameter("classes", value=["squares"]),
-    ], **given))
+    node = add_node(session, lambda file: tiny_network, classes=["squares"])
     with pytest.raises(UserError, match="'squares'.*'square'"):
         node.start()
 
@@ -94,9 +88,7 @@ def test_bug_ends_in_the_unconfigured_state_and_can_be_tried_again(session, tiny
             raise answer
         return answer
 
-    node = session.add(lambda **given: DetectorNode(load=load, parameter_overrides=[
-        Parameter("autostart", value=False),
-    ], **given))
+    node = add_node(session, load, autostart=False)
     assert node.trigger_configure() is not SUCCESS
     assert node._state_machine.current_state[1] == "unconfigured"
     assert node.trigger_configure() is SUCCESS

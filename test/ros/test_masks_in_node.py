@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from rclpy.parameter import Parameter
-from rig import FRAME_NS, START_NS, make_image, message, send, watch
+from moving_square import play
+from rig import FRAME_NS, START_NS, call_service, change, make_image, message, send, watch
 from sensor_msgs.msg import Image
 from std_srvs.srv import Trigger
 
@@ -24,15 +24,11 @@ FRAMES = 10
 def offline(pipeline: Pipeline) -> list:
     """The results of the frames that the tests send, without ROS."""
     frames = [Frame(make_image(i), "bgr", START_NS + i * FRAME_NS, "left_optical") for i in range(FRAMES)]
-    return [result for frame in frames for result in pipeline.process(frame)]
+    return play(pipeline, frames)
 
 
 def shown(built: Image) -> np.ndarray:
     return np.frombuffer(built.data, np.uint8).reshape(built.height, built.width)
-
-
-def change(node, **values: object):
-    return node.set_parameters_atomically([Parameter(name, value=value) for name, value in values.items()])
 
 
 def read_shares(values: dict[str, str]) -> dict[str, float]:
@@ -68,11 +64,8 @@ def test_adaptive_mask_is_published_reported_and_saved_as_offline(rig, wait_for,
     assert_reported_shares(peer, wait_for, results)
     assert peer.values()["mask mode"] == "adaptive"
 
-    client = peer.create_client(Trigger, "/detector/save_static_mask")
-    assert client.wait_for_service(10.0)
-    future = client.call_async(Trigger.Request())
-    wait_for(future.done)
-    assert future.result().success and "from 4 whole frames" in future.result().message
+    answer = call_service(peer, wait_for, Trigger, "save_static_mask")
+    assert answer.success and "from 4 whole frames" in answer.message
     saved = read_static_mask(str(file)).fit(RegionGrid(4, 6), (96, 64))
     np.testing.assert_array_equal(saved, reference.learned_mask()[1])
 

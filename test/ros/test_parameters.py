@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 import json
-import subprocess
-import sys
 
 import pytest
 import yaml
+from python_process import run_python
 
 from regionmask_ros.core.option_table import OPTIONS
 from regionmask_ros.core.options import ChangePolicy
@@ -82,8 +81,7 @@ rclpy.shutdown()
 
 
 def test_a_default_that_changes_in_the_table_changes_everywhere():
-    done = subprocess.run([sys.executable, "-c", ANOTHER_DEFAULT], capture_output=True, text=True, check=True)
-    found = json.loads(done.stdout)
+    found = json.loads(run_python("-c", ANOTHER_DEFAULT).stdout)
     table, settings = found["table"], found["settings"]
     assert all(table[name] != json.loads(json.dumps(default)) for name, default in DEFAULTS.items())
     assert found["command line"] == table

@@ -7,8 +7,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from rclpy.parameter import Parameter
-from rig import FRAME_NS, START_NS, header, message, send
+from rig import FRAME_NS, START_NS, change, header, message, send
 
 from regionmask_ros.core.frame import Frame
 from regionmask_ros.network.thresholds import bundled_thresholds
@@ -65,7 +64,7 @@ def test_thresholds_follow_the_preset_while_the_node_runs(with_trained, wait_for
         ({"mask_mode": "preset", "preset": "careful"}, ("tuned", bundled_thresholds().arithmetic)),
         ({"arithmetic": "lava"}, ("trained", "lava")),
     ):
-        result = node.set_parameters_atomically([Parameter(name, value=value) for name, value in values.items()])
+        result = change(node, **values)
         assert result.successful, result.reason
         wait_for(lambda: in_force(*expected))
     wait_for(lambda: peer.values().get("frames answered") == peer.values().get("frames received"))

@@ -3,14 +3,12 @@
 from __future__ import annotations
 
 import pytest
-from rclpy.parameter import Parameter
 from rclpy.qos import ReliabilityPolicy
-from rig import are_matched, call, message, send
+from rig import add_node, are_matched, call, message, send
 from vision_msgs.msg import Detection2DArray
 
 from regionmask_ros.errors import UserError
 from regionmask_ros.ros import diagnostics
-from regionmask_ros.ros.node import DetectorNode
 from regionmask_ros.ros.publishers import LATCHED
 
 
@@ -51,9 +49,7 @@ def test_incompatible_subscriber_gives_a_warning(rig, wait_for, capfd):
 
 
 def test_overrides_apply_in_every_life_cycle(rig, wait_for):
-    node, peer = rig(**{
-        "qos_overrides./image.subscription.depth": 3, "qos_overrides./detections.publisher.depth": 2,
-    })
+    node, peer = rig(**{"qos_overrides./image.subscription.depth": 3, "qos_overrides./detections.publisher.depth": 2})
     for _ in range(2):
         subscription = next(s for s in node.subscriptions if s.topic_name == "/image")
         assert subscription.qos_profile.depth == 3
@@ -68,9 +64,7 @@ def test_overrides_apply_in_every_life_cycle(rig, wait_for):
 
 @pytest.mark.parametrize("name", ["/image.subscription", "/mask.publisher"])
 def test_invalid_override_fails_the_transition(session, tiny_network, name):
-    node = session.add(lambda **given: DetectorNode(load=lambda file: tiny_network, parameter_overrides=[
-        Parameter(f"qos_overrides.{name}.reliability", value="maybe"),
-    ], **given))
+    node = add_node(session, lambda file: tiny_network, **{f"qos_overrides.{name}.reliability": "maybe"})
     with pytest.raises(UserError, match="maybe.*qos_overrides"):
         node.start()
     topics = {p.topic_name for p in node.publishers} | {s.topic_name for s in node.subscriptions}

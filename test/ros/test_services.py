@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from rig import call, message, send, watch
+from rig import call, call_service, message, send, watch
 from sensor_msgs.msg import Image
 from std_srvs.srv import Trigger
 
@@ -15,14 +15,8 @@ from regionmask_ros.ros.publishers import IMAGES
 
 @pytest.fixture
 def ask(wait_for):
-    def ask_service(peer, name: str) -> Trigger.Response:
-        client = peer.create_client(Trigger, f"/detector/{name}")
-        assert client.wait_for_service(10.0)
-        future = client.call_async(Trigger.Request())
-        wait_for(future.done)
-        return future.result()
-
-    return ask_service
+    """A function that calls a service of the node by its name."""
+    return lambda peer, name: call_service(peer, wait_for, Trigger, name)
 
 
 def test_refresh_and_reset_send_one_whole_image(rig, wait_for, half_mask, ask):

@@ -3,26 +3,19 @@
 from __future__ import annotations
 
 import json
-import os
-import subprocess
-import sys
-from pathlib import Path
 
 import pytest
+from python_process import run_python
 
 from regionmask_ros.commands import bench
 from regionmask_ros.ros.throughput import Report, reports_in_window
 
-REPOSITORY = Path(__file__).resolve().parents[2]
-
 
 def test_every_published_image_is_accounted_for(trained_file, real_video, tmp_path):
     file = tmp_path / "bench.json"
-    done = subprocess.run(
-        [sys.executable, "-m", "regionmask_ros", "bench", "--ros", "--ros-seconds", "3", "--ros-masks", "dynamic",
-         "--sequence", real_video("bikes.mp4"), "--json", str(file)],
-        cwd=REPOSITORY, capture_output=True, text=True, timeout=120, env=dict(os.environ),
-    )
+    done = run_python(
+        "-m", "regionmask_ros", "bench", "--ros", "--ros-seconds", "3", "--ros-masks", "dynamic",
+        "--sequence", real_video("bikes.mp4"), "--json", str(file))
     assert done.returncode == 0, done.stderr
     (row,) = json.loads(file.read_text())["ros"]
     assert row["published"] == 180 == row["lost"] + row["dropped"] + row["answered"]

@@ -42,19 +42,6 @@ def test_a_box_that_is_not_sent_moves_with_its_object():
     assert len(tracks) == 1 and tracks.ids.tolist() == [0] and tracks.last_observed.tolist() == [21]
 
 
-def test_a_box_that_was_sent_stays_where_it_was_detected():
-    tracks, object_of = after(range(5))
-    out = apply_motion(detections_of(walk(4)), np.array([True]), tracks, object_of, IMAGE_WH)
-    np.testing.assert_array_equal(out.boxes[0], np.float32(walk(4)))
-
-
-def test_a_new_object_does_not_move_before_its_velocity_is_known():
-    tracks, object_of = step(Tracks.none(), detections_of(walk(0)), np.array([True]), 0)
-    tracks, object_of = step(tracks, detections_of(walk(0)), np.array([False]), 1)
-    out = apply_motion(detections_of(walk(0)), np.array([False]), tracks, object_of, IMAGE_WH)
-    np.testing.assert_allclose(out.boxes[0], walk(0))
-
-
 def test_a_box_that_is_not_sent_moves_with_the_image():
     rng = np.random.default_rng(3)
     texture = cv2.GaussianBlur(rng.integers(0, 256, (480, 640, 3)).astype(np.uint8), (0, 0), 6)

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import subprocess
-import sys
 from dataclasses import replace
 
 import numpy as np
 import pytest
+from python_process import run_python
 
 from regionmask_ros.lab.bench.baselines import BaselineModels
 from regionmask_ros.lab.bench.candidates import EventCandidate
@@ -81,5 +80,5 @@ def test_runtimes_are_imported_only_when_they_are_opened():
         "import sys, regionmask_ros.commands.bench\n"
         "print(sorted({'torch', 'onnx', 'onnxruntime', 'openvino'} & set(sys.modules)))"
     )
-    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
+    done = run_python("-c", code)
     assert done.stdout == "[]\n", done.stderr

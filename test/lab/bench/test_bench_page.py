@@ -48,9 +48,7 @@ def test_every_section_is_in_the_json(result):
     assert {(row["setting"], row["input_size"]) for row in result["layers"]} == set(kinds)
     assert [(row["setting"], row["input_size"]) for row in result["accuracy"]] == kinds
     assert [row["pixels"] for row in result["scale"]] == [width * height for width, height in SIZES]
-    assert {row["against"] for row in result["linearity"]} == {
-        "Mpixel, by size", "Msynop, by size", "Msynop, by frame",
-    }
+    assert {row["against"] for row in result["linearity"]} == {"Mpixel, by size", "Msynop, by size", "Msynop, by frame"}
     assert all(len(row["ms"]) == len(row["synops"]) == 3 for row in result["frames"])
 
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 from pathlib import Path
 
 import cv2
-import numpy as np
 import pytest
+from moving_square import moving_square
 
 
 @pytest.fixture(scope="session")
@@ -18,13 +18,11 @@ def make_walk(tmp_path_factory):
 
     def make(frames: int, second_from: int | None = None) -> str:
         folder: Path = tmp_path_factory.mktemp("walk")
-        still = np.random.default_rng(0).integers(0, 120, (128, 192, 3)).astype(np.uint8)
-        for t in range(frames):
-            image = still.copy()
-            image[30:80, 4 * t:4 * t + 40] = 230
+        for t, frame in enumerate(moving_square(
+                frames, (192, 128), top=30, square_wh=(40, 50), greys=(230,), noise=120)):
             if second_from is not None and t >= second_from:
-                image[90:120, 140:180] = 255
-            cv2.imwrite(str(folder / f"{t:02d}.png"), image)
+                frame.pixels[90:120, 140:180] = 255
+            cv2.imwrite(str(folder / f"{t:02d}.png"), frame.pixels)
         return str(folder)
 
     return make

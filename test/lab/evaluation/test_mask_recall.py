@@ -30,8 +30,7 @@ def sequence(walk, height: int = 50) -> LabelledSequence:
 
 
 def test_every_method_masks_the_wanted_share(tiny_network, walk):
-    rows = {row["method"]: row for row in measure(
-        tiny_network, [sequence(walk)], {"light": load_weights()}, BASE, 0.6)}
+    rows = {row["method"]: row for row in measure(tiny_network, [sequence(walk)], {"light": load_weights()}, BASE, 0.6)}
     assert set(rows) == {"random", "motion", "boxes+ring, then motion", "light", "light+boxes", "light+boxes, on news"}
     for row in rows.values():
         assert row["masked_share"] == pytest.approx(0.6, abs=0.01)
