@@ -89,7 +89,7 @@ def submit_until_it_fails(backend) -> str:
     return str(caught.value)
 
 
-def test_after_closing(backend, folder):
+def test_nothing_remains_after_closing(backend, folder):
     """Shared memory of other programs stays."""
     other = shared_memory.SharedMemory(create=True, size=8)
     try:
@@ -104,7 +104,7 @@ def test_after_closing(backend, folder):
         other.unlink()
 
 
-def test_after_sigkill_of_the_worker(backend, folder):
+def test_nothing_remains_after_sigkill_of_the_worker(backend, folder):
     leader = backend.pid
     os.kill(leader, signal.SIGKILL)
     wait_for_exit(leader)
@@ -112,7 +112,7 @@ def test_after_sigkill_of_the_worker(backend, folder):
     assert left_behind(folder, leader) == []
 
 
-def test_after_sigkill_of_a_process_that_computes(backend, folder):
+def test_nothing_remains_after_sigkill_of_a_process_that_computes(backend, folder):
     leader = backend.pid
     below = [pid for pid in processes_of(folder) if pid != leader]
     os.kill(below[len(below) // 2], signal.SIGKILL)
@@ -121,7 +121,7 @@ def test_after_sigkill_of_a_process_that_computes(backend, folder):
     assert left_behind(folder, leader) == []
 
 
-def test_after_sigterm_of_the_worker(backend, folder):
+def test_nothing_remains_after_sigterm_of_the_worker(backend, folder):
     leader = backend.pid
     os.kill(leader, signal.SIGTERM)
     wait_for_exit(leader)
@@ -129,7 +129,7 @@ def test_after_sigterm_of_the_worker(backend, folder):
     assert left_behind(folder, leader) == []
 
 
-def test_after_sigstop(lava_python, tiny_network, folder):
+def test_nothing_remains_after_sigstop(lava_python, tiny_network, folder):
     """Stopped processes do not respond, and do not end by themselves."""
     backend = open_backend("lava_sim", tiny_network, (96, 64), "", {"step_timeout": 0.5})
     leader = wait_for_leader(folder)
@@ -139,14 +139,14 @@ def test_after_sigstop(lava_python, tiny_network, folder):
 
 
 @pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGTERM], ids=lambda n: n.name)
-def test_after_a_crash_of_the_pipelines_process(worker, folder, number):
+def test_nothing_remains_after_a_crash_of_the_pipelines_process(worker, folder, number):
     process, leader = worker
     process.send_signal(number)
     process.wait(60.0)
     assert wait_until_clean(folder, leader) == []
 
 
-def test_after_a_crash_while_lava_starts(lava_python, folder):
+def test_nothing_remains_after_a_crash_while_lava_starts(lava_python, folder):
     env = {**os.environ, "PYTHONPATH": str(REPOSITORY)}
     process = subprocess.Popen([sys.executable, "-c", WORK], env=env, stderr=subprocess.DEVNULL)
     deadline = time.monotonic() + 60.0
@@ -170,7 +170,7 @@ def interrupt(process: subprocess.Popen) -> str:
     return process.communicate()[1].decode()
 
 
-def test_after_ctrl_c_of_a_run(lava_python, folder, trained_file, make_clip):
+def test_nothing_remains_after_ctrl_c_of_a_run(lava_python, folder, trained_file, make_clip):
     """As in a terminal: the signal goes to the whole process group, to which the worker does not belong.
 
     The clip is long enough for a repeated signal.

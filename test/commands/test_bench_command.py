@@ -132,7 +132,7 @@ def test_a_baseline_that_is_not_installed_is_left_out_with_one_line(clip, traine
     (["--input-size", "auto,"], ("input size ''",)),
     (["--accuracy", "/no/such/folder"], ("/no/such/folder/gt.csv",)),
 ])
-def test_mistakes_are_one_line(arguments, words, capsys, trained_file):
+def test_each_mistake_gives_one_line(arguments, words, capsys, trained_file):
     assert main(arguments) == 2
     captured = capsys.readouterr()
     assert captured.out == "" and captured.err.startswith("regionmask_ros: error: ")

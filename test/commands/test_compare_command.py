@@ -37,7 +37,7 @@ def outcome(tmp_path, *arguments) -> tuple[int, dict]:
     return status, json.loads(path.read_text())
 
 
-def test_equal_backends(named, trained_file, make_clip, tmp_path, capsys):
+def test_equal_backends_give_status_0(named, trained_file, make_clip, tmp_path, capsys):
     status, facts = outcome(tmp_path, make_clip(4, 3), "--backends", "cpu,same", "--input-size", "96x64",
                             "--network", str(trained_file))
     assert status == 0 and facts["equal"] and facts["frames"] == 4 and facts["first_difference"] is None
@@ -45,14 +45,14 @@ def test_equal_backends(named, trained_file, make_clip, tmp_path, capsys):
     assert "0 integers differ" in capsys.readouterr().out
 
 
-def test_a_topic_of_a_bag(named, trained_file, tmp_path):
+def test_a_topic_of_a_bag_is_compared(named, trained_file, tmp_path):
     pixels = np.random.default_rng(0).integers(0, 255, (64, 96, 3)).astype(np.uint8)
     bag = write_bag(tmp_path / "bag", {"/left": [image(pixels, START_NS)] * 3, "/right": [image(pixels, START_NS)]})
     status, facts = outcome(tmp_path, bag, "--topic", "/left", "--backends", "cpu,same", "--network", str(trained_file))
     assert status == 0 and facts["frames"] == 3
 
 
-def test_differing_backends(named, trained_file, make_clip, tmp_path, capsys):
+def test_differing_backends_give_status_1_and_the_first_difference(named, trained_file, make_clip, tmp_path, capsys):
     status, facts = outcome(tmp_path, make_clip(6, 5), "--backends", "cpu,other,same", "--input-size", "96x64",
                             "--network", str(trained_file), "--arithmetic", "lava", "--max-frames", "5")
     assert status == 1 and not facts["equal"] and facts["frames"] == 5

@@ -44,7 +44,7 @@ def street_bag(request, street, tmp_path_factory):
 NAMES = ["unmasked", "tracking", "skip2", "oracle@0.5", "static-labels"]
 
 
-def test_rows_figures_and_page(trained, street, tmp_path, capfd):
+def test_rows_figures_and_page_are_written(trained, street, tmp_path, capfd):
     out, figures = tmp_path / "out", tmp_path / "rows.json"
     assert main(["--dataset", f"csv:{street}", "--settings", ", ".join(NAMES),
                  "--json", str(figures), "--output", str(out)]) == 0

@@ -43,7 +43,7 @@ def test_raw_and_compressed_images_of_one_topic(trained, bag, tmp_path, capfd):
     assert "/front/image, /rear/image: name one" in capfd.readouterr().err
 
 
-def test_a_loop_begins_afresh_and_ends_where_it_is_told_to(trained, bag, tmp_path):
+def test_each_loop_starts_with_a_reset_and_max_frames_ends_the_last(trained, bag, tmp_path):
     words = [bag, "--topic", "/front/image", "--mask", "dynamic", "--refresh-period", "0", "--score-threshold", "0.05"]
     once, _ = heads_of(tmp_path, *words)
     looped, masked = heads_of(tmp_path, *words, "--loop", "--max-frames", str(2 * FRAMES + 2))

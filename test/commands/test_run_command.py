@@ -245,7 +245,7 @@ def test_a_wrong_command_gives_one_line(argv, said, capfd):
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
 def test_an_interrupted_run_leaves_nothing(trained, tmp_path, number):
-    images, out = tmp_path / "pictures", tmp_path / "out"
+    images, out = tmp_path / "noise", tmp_path / "out"
     images.mkdir()
     # One large image under many names: minutes of work, whatever the processor.
     noise = np.random.default_rng(0).integers(0, 255, (1200, 1600, 3)).astype(np.uint8)

@@ -31,7 +31,7 @@ def test_every_parameter_is_an_option_of_its_name_with_the_same_default(option):
             assert getattr(args, option.name) == option.default and args.given == {option.name}
 
 
-def test_short_forms():
+def test_short_forms_set_the_same_options():
     args = parse("--mask", "none", "--network", "net.pt", "--dynamic", "mgnet", "--compressed")
     assert (args.mask_mode, args.network_file, args.dynamic_mask, args.image_transport) == (
         "none", "net.pt", "mgnet", "compressed")

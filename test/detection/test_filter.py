@@ -35,7 +35,7 @@ def test_without_wishes_everything_is_reported_and_nothing_copied():
     assert selection.apply(EVERYTHING) is EVERYTHING and selection.lowest == 0.3
 
 
-def test_only_wanted_classes():
+def test_only_wanted_classes_are_reported():
     selection = DetectionFilter.of(LABELS, 0.3, classes=("person", "bicycle"))
     assert reported(selection, EVERYTHING) == [(0, 0.9), (1, 0.6), (0, 0.5)]
 

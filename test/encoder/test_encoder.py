@@ -112,7 +112,7 @@ def test_a_region_that_was_masked_for_any_time_sends_what_changed_over_all_of_it
     np.testing.assert_array_equal(late.message, at_once.message)
 
 
-def test_reset_forgets():
+def test_a_reset_restores_the_initial_references():
     encoder, keep = Encoder(input_table(), 6, (32, 32)), np.ones((2, 2), bool)
     image = np.full((32, 32, 3), 200, np.uint8)
     first = encoder.step(image, keep).message.copy()

@@ -112,7 +112,7 @@ def test_only_whole_frames_teach():
     assert learner.stats.frames == 0
 
 
-def test_a_view_that_is_moved_is_learned_anew_and_the_old_one_fades():
+def test_a_moved_view_is_learned_and_the_old_one_fades():
     adaptive = source(Adaptive(4.0, 0.9, 0))
     for _ in range(30):
         adaptive.observe(whole_frame(LEFT))
@@ -153,6 +153,6 @@ def test_a_budget_takes_the_hottest():
     ({"half_life": 0.0}, "half_life 0"), ({"half_life": float("nan")}, "half_life nan"), ({"cover": 0.0}, "cover 0"),
     ({"cover": 1.1}, "cover 1.1"), ({"ring": -1}, "ring -1"),
 ])
-def test_values_that_make_no_sense(wrong, said):
+def test_invalid_values_are_refused(wrong, said):
     with pytest.raises(UserError, match=said):
         Adaptive(**wrong)

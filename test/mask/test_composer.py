@@ -30,14 +30,14 @@ def context(frame=1, last=NO_OBJECTS, asked=NO_BOXES) -> MaskContext:
     return MaskContext(last, GRID, IMAGE_WH, frame, since_refresh=frame, attention=asked)
 
 
-def test_without_sources_everything_is_always_attended():
+def test_without_sources_all_regions_are_kept():
     for frame in range(20):
         mask = masks().compose(context(frame))
         assert mask.keep.all() and mask.masked_share == 0.0 and mask.refresh == (frame == 0)
 
 
 @pytest.mark.parametrize("period, expected", [(0, [0]), (1, list(range(9))), (4, [0, 4, 8])])
-def test_refresh_frames(period, expected):
+def test_refresh_frames_follow_the_period(period, expected):
     assert [t for t in range(9) if is_refresh(t, period)] == expected
 
 
@@ -79,7 +79,7 @@ def test_a_new_source_is_one_class():
     assert source.told == ["reset"]
 
 
-def test_regions_that_a_planner_requests_are_attended_besides_the_masks():
+def test_regions_that_a_planner_requests_are_kept_besides_the_masks():
     static = np.zeros(GRID.shape, bool)
     static[0, 0] = True
     asked = np.array([[40.0, 20.0, 60.0, 30.0]])
@@ -106,7 +106,7 @@ def situations(draw):
 
 
 @given(situations())
-def test_union_laws(situation):
+def test_the_mask_is_the_union_of_its_sources(situation):
     (static, dynamic, period), (frame, last), asked = situation
     composer, now = masks(static, dynamic, period), context(frame, last, asked)
     mask, more = composer.compose(context(frame, last)), composer.compose(now)
@@ -168,7 +168,7 @@ def test_regions_of_objects_come_before_the_static_mask():
     np.testing.assert_array_equal(mask.sources["dynamic"], followed)
 
 
-def test_shares_by_cause():
+def test_shares_are_reported_by_cause():
     static = GRID.full(False)
     static[0] = True
     mask = masks(static, True).compose(

@@ -163,6 +163,6 @@ def test_an_object_is_sent_as_often_as_it_needs():
     ({"idle_tolerance": -1.0}, "idle_tolerance -1.0"),
     ({"max_share": -0.1}, "max_share"), ({"track_threshold": 2.0}, "track_threshold 2.0"),
 ])
-def test_schedules_that_make_no_sense(wrong, said):
+def test_invalid_schedules_are_refused(wrong, said):
     with pytest.raises(UserError, match=said):
         schedule(**wrong)

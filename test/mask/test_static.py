@@ -87,7 +87,7 @@ def test_a_mask_of_another_grid_is_refused(tmp_path):
     assert "an image of 6x7, but this camera needs 120x90 (its image) or 6x4" in refusal(tmp_path / "m.png")
 
 
-def test_object_arrays_are_refused_unread(tmp_path):
+def test_object_arrays_are_refused_before_they_are_read(tmp_path):
     np.savez(tmp_path / "m.npz", keep=np.array([[print]], object), region_px=16)
     assert "holds Python objects" in refusal(tmp_path / "m.npz")
 

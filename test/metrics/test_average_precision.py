@@ -70,7 +70,7 @@ def test_only_the_best_hundred_of_a_frame_count():
     assert len(match(crowd, np.linspace(0, 1, 130), NONE, NONE).scores) == 100
 
 
-def test_average_precision_by_hand():
+def test_average_precision_equals_a_manual_calculation():
     # Two objects; detections by score: right, false, right. Precision 1 up to recall 0.5, then 2/3.
     frame_1 = match(boxes((0, 0, 10, 10), (50, 50, 60, 60)), [0.9, 0.8], boxes((0, 0, 10, 10)), NONE)
     frame_2 = match(boxes((0, 0, 10, 10)), [0.7], boxes((0, 0, 10, 10)), NONE)
@@ -130,7 +130,7 @@ def by_pycocotools(frames) -> float:
 
 
 @pytest.mark.parametrize("seed", range(25))
-def test_it_agrees_with_pycocotools(seed):
+def test_average_precision_agrees_with_pycocotools(seed):
     frames = list(random_frames(seed, 12))
     ours = PrecisionCurve([match(*frame) for frame in frames]).average_precision()
     assert ours == pytest.approx(by_pycocotools(frames), abs=1e-9)
@@ -138,7 +138,7 @@ def test_it_agrees_with_pycocotools(seed):
 
 @settings(max_examples=40)
 @given(st.integers(0, 2**32 - 1))
-def test_laws_of_matching(seed):
+def test_each_object_is_matched_once_and_ignored_regions_take_no_match(seed):
     for found, scores, objects, ignored in random_frames(seed, 3):
         result = match(found, scores, objects, ignored)
         right = np.flatnonzero(result.outcome == RIGHT)

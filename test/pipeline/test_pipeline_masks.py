@@ -168,6 +168,6 @@ def test_every_override_is_a_value_of_a_schedule():
     ({"track_threshold": 1.5}, "preset_steer_threshold 1.5"),
     ({"track_threshold": float("nan")}, "preset_steer_threshold nan"),
 ])
-def test_overrides_out_of_range(wrong, said):
+def test_overrides_out_of_range_are_refused(wrong, said):
     with pytest.raises(UserError, match=said):
         PresetOverrides(**wrong)

@@ -33,7 +33,7 @@ def test_mgnet_masks_the_target_share_and_refreshes(tiny_network):
         assert r.mask_text.startswith("mgnet") and r.ms["resize"] > 0.0 and r.ms["mask"] > 0.0
 
 
-def test_regions_of_a_static_mask_stay_attended(tiny_network, write_mask):
+def test_regions_of_a_static_mask_stay_kept(tiny_network, write_mask):
     top = np.arange(8)[:, None].repeat(12, axis=1) < 2
     settings = replace(SETTINGS, mask="static+dynamic", static_mask=write_mask(top))
     results = play(Pipeline(tiny_network, settings), clip(12))

@@ -34,7 +34,7 @@ def test_ages_count_from_the_frame_in_which_a_region_was_sent(corner):
         assert age[0, 0] == 0 and (np.delete(age.ravel(), 0) == t).all()
 
 
-def test_a_refresh_that_was_asked_for_sends_everything_once(corner):
+def test_a_requested_refresh_sends_all_regions_once(corner):
     frames = clip(4)
     shares = []
     for t, frame in enumerate(frames):
@@ -46,7 +46,7 @@ def test_a_refresh_that_was_asked_for_sends_everything_once(corner):
     assert corner.resets == 0
 
 
-def test_boxes_of_a_planner_are_attended_until_other_boxes_come(corner):
+def test_regions_of_a_planner_are_kept_until_other_boxes_come(corner):
     frames = clip(4)
     corner.process(frames[0])
     corner.attend(np.array([[40.0, 20.0, 60.0, 30.0]]))

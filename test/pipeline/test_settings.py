@@ -86,7 +86,7 @@ def test_values_of_a_preset_are_replaced_in_a_preset_and_wait_for_one():
     ("target_masked", 0.9), ("class_thresholds", ("person",)), ("class_thresholds", ("person:high",)),
     ("class_thresholds", (":0.5",)), ("class_thresholds", ("person:1.5",)), ("class_thresholds", ("person:nan",)),
 ])
-def test_a_value_that_makes_no_sense_is_refused_by_name(name, value):
+def test_an_invalid_value_is_refused_by_name(name, value):
     with pytest.raises(UserError) as refused:
         make_settings({**DEFAULTS, name: value})
     text = value if isinstance(value, (str, float)) else value[0].partition(":")[2] or value[0]
@@ -148,6 +148,6 @@ def test_the_page_holds_every_parameter_once():
     ({"preset": "fast", "backend": "lava_sim", "thresholds": "tuned"}, "only the cpu backend"),
     ({"preset": "fast", "arithmetic": "lava", "thresholds": "tuned"}, "thresholds are for snap"),
 ])
-def test_settings_that_make_no_sense_are_rejected(wrong, reason):
+def test_invalid_settings_are_refused(wrong, reason):
     with pytest.raises(UserError, match=reason):
         PipelineSettings(**wrong)

@@ -165,7 +165,7 @@ def test_unknown_classes_and_letters_outside_ascii_are_drawn():
         ((0.5, 999_949, 12_345_678_901_234, 1.0, "x"), "masked 50 %   events 999.9 k   synops 12345.7 G   1.0 ms   x"),
     ],
 )  # fmt: skip
-def test_the_caption_line(figures, line):
+def test_the_caption_line_holds_all_figures(figures, line):
     assert caption_line(*figures) == line
 
 
@@ -212,7 +212,7 @@ def test_labels_of_neighbours_keep_apart():
     assert second[0] >= first[2] or second[1] >= first[3] or second[3] <= first[1] or second[2] <= first[0]
 
 
-def test_no_object_no_label():
+def test_without_objects_there_are_no_labels():
     assert place_labels(np.zeros((0, 4), np.int64), [], IMAGE_WH).shape == (0, 4)
 
 

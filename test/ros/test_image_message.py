@@ -1,4 +1,4 @@
-"""ROS pictures to frames, against pixels worked out by hand."""
+"""ROS images to frames, against pixels computed by hand."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ HEADER = Header(stamp=Time(sec=12, nanosec=345), frame_id="front_optical")
 
 
 def message(encoding: str, rows: list[bytes], width: int, step: int | None = None, bigendian: int = 0) -> Image:
-    """A picture from its rows, each padded with 0xEE up to ``step`` bytes."""
+    """An image from its rows, each padded with 0xEE up to ``step`` bytes."""
     step = step or len(rows[0])
     built = Image(header=HEADER, encoding=encoding, width=width, height=len(rows), step=step, is_bigendian=bigendian)
     built.data.frombytes(b"".join(row.ljust(step, b"\xee") for row in rows))
@@ -44,7 +44,7 @@ def test_the_header_is_kept():
     ("8UC1", [7], [7, 7, 7]),
 ])
 @pytest.mark.parametrize("padding", [0, 1, 5])
-def test_8_bit_pixels(encoding, pixel, expected_bgr, padding):
+def test_8_bit_pixels_become_bgr(encoding, pixel, expected_bgr, padding):
     row = bytes(pixel + [v + 10 for v in pixel])
     second = [v + 10 for v in expected_bgr]
     assert bgr(message(encoding, [row, row], 2, len(row) + padding)) == [[expected_bgr, second]] * 2
@@ -133,7 +133,7 @@ def test_a_png_of_any_depth(pixel, expected):
     ] * 5
 
 
-def test_what_is_no_picture_is_refused_by_name():
+def test_an_invalid_compressed_image_is_refused_with_the_reason():
     depth = compressed(".png", np.zeros((4, 4), np.uint16), "16UC1; compressedDepth png")
     with pytest.raises(UserError, match="compressed depth"):
         decode_compressed_image(depth)
@@ -147,7 +147,7 @@ def test_what_is_no_picture_is_refused_by_name():
 
 
 @given(st.sampled_from([b"\xff\xd8\xff", b"\x89PNG\r\n\x1a\n", b""]), st.binary(max_size=200))
-def test_any_bytes_are_a_picture_or_a_reason(magic, data):
+def test_any_bytes_give_an_image_or_a_reason(magic, data):
     built = CompressedImage(format="jpeg")
     built.data.frombytes(magic + data)
     try:
@@ -156,7 +156,7 @@ def test_any_bytes_are_a_picture_or_a_reason(magic, data):
         assert str(error)
 
 
-def test_no_copy_is_made_of_a_picture_that_needs_none():
+def test_no_copy_is_made_of_an_image_that_needs_none():
     built = message("rgb8", [bytes(range(6))], 2)
     frame = decode_image(built)
     assert frame.order == "rgb"
@@ -191,7 +191,7 @@ def broken(**wrong) -> Image:
     ({"encoding": "nv12"}, "even height"),
     ({"encoding": "nv12", "height": 2, "step": 13}, "data has 36 bytes, but 3 rows"),
 ])
-def test_a_broken_picture_is_refused_with_its_fault(wrong, word):
+def test_a_broken_image_is_refused_with_the_reason(wrong, word):
     with pytest.raises(UserError, match=word):
         decode_image(broken(**wrong))
 

@@ -1,4 +1,4 @@
-"""The input size of a bag's pictures, known before the first of them comes."""
+"""The input size of a bag's images, known before the first of them comes."""
 
 from __future__ import annotations
 

@@ -15,7 +15,7 @@ from regionmask_ros.lab.bench import clip, page, scaling
 
 
 @pytest.mark.parametrize("module", [clip, page, scaling])
-def test_examples_in_the_documentation(module):
+def test_examples_in_the_documentation_hold(module):
     failed, tried = doctest.testmod(module)
     assert tried > 0 and failed == 0
 

@@ -73,7 +73,7 @@ def test_plots_are_images_and_the_page_shows_them(folder):
         assert min(image.shape[:2]) > 200 and np.ptp(image) > 100
 
 
-def test_plots_without_our_engine(result):
+def test_plots_are_drawn_without_our_engine(result):
     """As after --engines onnxruntime_int8: what was measured is drawn."""
     baseline = {"engine": "onnxruntime_int8", "setting": "dense"}
     bare = {**result, "frames": [], "rows": [{**row, **baseline} for row in result["rows"]],

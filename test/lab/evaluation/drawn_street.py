@@ -16,7 +16,7 @@ WHITE, BLACK = (255, 255, 255), (20, 20, 20)
 
 
 def frames(seed: int = 0) -> tuple[list[np.ndarray], list[LabelRow]]:
-    """(pictures, uint8 [256, 384, 3] BGR; labels of all of them)."""
+    """(images, uint8 [256, 384, 3] BGR; labels of all of them)."""
     rng = np.random.default_rng(seed)
     width, height = SIZE_WH
     ground = np.where(np.arange(height)[:, None, None] < 110, (225.0, 200.0, 170.0), (110.0, 108.0, 105.0))

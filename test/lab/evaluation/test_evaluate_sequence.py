@@ -150,12 +150,12 @@ def test_sequences_that_cannot_be_split(tiny_network, walk, detected):
     ("static@1", "a number from 0"), ("tracking@0.9", "out of reach"), ("unmasked@0.5", "no masked share"),
     ("", "unknown"),
 ])
-def test_settings_that_make_no_sense(name, said):
+def test_an_invalid_setting_is_refused(name, said):
     with pytest.raises(UserError, match=said):
         parse_setting(name)
 
 
-def test_names_of_settings():
+def test_names_of_settings_are_read():
     one = parse_setting("static@0.6:trained")
     assert (one.name, one.share, one.trained) == ("static@0.6:trained", 0.6, True)
     asked = PipelineSettings(arithmetic="lava")
