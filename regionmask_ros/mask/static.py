@@ -110,7 +110,7 @@ def read_static_mask(path: str) -> StaticMaskFile:
 
     Raises:
         UserError: The file is not such a mask: one line with the file and the cause.
-    """
+    """  # noqa: DOC501  ``about`` makes a UserError
     try:
         with open_regular(path) as file:
             magic = file.read(len(PNG_MAGIC))

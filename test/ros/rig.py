@@ -111,7 +111,7 @@ def change(node: Node, **values: object) -> SetParametersResult:
     return node.set_parameters_atomically([Parameter(name, value=value) for name, value in values.items()])
 
 
-def call_service(peer: Node, wait_for, kind: type, name: str, **fields: object) -> Any:
+def call_service(peer: Node, wait_for, kind: Any, name: str, **fields: object) -> Any:
     """Calls a service of the node over ROS; returns its response."""
     client = peer.create_client(kind, f"/detector/{name}")
     assert client.wait_for_service(10.0)

@@ -49,7 +49,7 @@ def load_checkpoint(path: Path, like: Mapping[str, np.ndarray]) -> dict[str, np.
 
     Raises:
         UserError: The file cannot be read, or is from another training.
-    """
+    """  # noqa: DOC501  ``about`` makes a UserError
     try:
         with open_regular(path) as file:
             archive = open_zip(file)

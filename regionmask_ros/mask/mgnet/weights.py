@@ -50,7 +50,7 @@ def load_weights(path: str = "") -> MaskWeights:
 
     Raises:
         UserError: The file cannot be read or holds something else.
-    """
+    """  # noqa: DOC501  ``about`` makes a UserError
     path = path or str(SHIPPED)
     try:
         with open_regular(path) as file:
