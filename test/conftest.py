@@ -78,7 +78,7 @@ def reference_folder() -> Path:
 
 @pytest.fixture(scope="session")
 def labelled_clip():
-    """A function from the name of a labelled sequence to its video; the sequences are not part of the repository."""
+    """A function from the name of a labeled sequence to its video; the sequences are not part of the repository."""
 
     def find(name: str) -> str:
         folder = Path(os.environ.get("REGIONMASK_DATA") or REPOSITORY.parent / "shared" / "data")

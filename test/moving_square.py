@@ -17,7 +17,7 @@ FLICKER = (255, 235, 215)
 def moving_square(count: int, size_wh: tuple[int, int], *, top: int = 20, square_wh: tuple[int, int] = (20, 20),
                   step: int = 4, greys: Sequence[int] = FLICKER, noise: int = 256, seed: int = 0, start_ns: int = 0,
                   frame_id: str = "camera") -> list[Frame]:
-    """Frames in which the square moves ``step`` pixels to the right per frame, and its grey values take turns.
+    """Frames in which the square moves ``step`` pixels to the right per frame, and its gray values take turns.
 
     The noise has values below ``noise``.
     """

@@ -11,6 +11,7 @@ import signal
 import sys
 import threading
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import replace
 from types import ModuleType
 from typing import Any, NoReturn
 
@@ -27,9 +28,9 @@ COMMANDS = {
     "record": "record the topics of a detector into a bag",
     "demo": "play a video through the node and make a report",
     "calibrate": "make a static mask for a fixed camera, from labels or from detections",
-    "tune_thresholds": "find thresholds that save work, from unlabelled video",
+    "tune_thresholds": "find thresholds that save work, from unlabeled video",
     "train_mgnet": "train a mask network, or measure one",
-    "evaluate": "measure what masks cost in accuracy and save in work, on labelled sequences",
+    "evaluate": "measure what masks cost in accuracy and save in work, on labeled sequences",
     "doctor": "check the installation",
     "model": "import or inspect a trained network",
     "compare": "check that backends give the same integers on a video",
@@ -139,7 +140,8 @@ def _add_option(parser: Parser, option: Option, dest: str) -> None:
     notes = [option.text, limits and f"Values: {limits}.", f"Default: {'(empty)' if default == '' else default}."]
     parser.add_argument(
         *filter(None, (option.short, option.flag)), dest=dest, action=_StoreOption, default=option.default,
-        type=option.parse, metavar=metavar, help=" ".join(filter(None, notes)).replace("%", "%%"))
+        type=replace(option, name=option.flag).parse, metavar=metavar,
+        help=" ".join(filter(None, notes)).replace("%", "%%"))
 
 
 def add_topic(parser: Parser) -> None:

@@ -1,7 +1,7 @@
 """Measure our engine against dense runtimes on the same network, one frame at a time.
 
 All engines take turns. Measured is the processor time of the whole process from the network's uint8 input to the output
-of the head, encoder or normalisation included. "make bench-setup" installs the dense runtimes; one that is not
+of the head, encoder or normalization included. "make bench-setup" installs the dense runtimes; one that is not
 installed is left out.
 
 Examples:
@@ -55,7 +55,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--start", action="store_true",
                         help="also the start of a new process, cold and warm, and the stages before the network")
     parser.add_argument("--accuracy", metavar="DIR", default="",
-                        help="also mAP@0.5 on a labelled sequence: a folder with video.mp4 and gt.csv")
+                        help="also mAP@0.5 on a labeled sequence: a folder with video.mp4 and gt.csv")
     parser.add_argument("--drift", metavar="N", type=int, default=0,
                         help="also play each sequence forwards and backwards for N frames and compare the head "
                              "with the dense evaluation")

@@ -2,7 +2,7 @@
 
 The objects are those of the labels or, without labels, the confident detections of the unmasked detector. Several
 sources make one mask, such as the same camera in the morning and at night. Writes static_mask.npz (for --static-mask),
-static_mask.jpg (to look at) and report.html into the output folder.
+static_mask.jpg (a preview) and report.html into the output folder.
 
 Examples:
   python -m regionmask_ros calibrate morning.mp4 night.mp4 --output calibrated --keep 0.4
@@ -145,7 +145,7 @@ def _class_filter(args: argparse.Namespace, labels: Sequence[Labels], network: N
     known = set(network.labels) if network else {name for one in labels for name in one.classes}
     for name in wanted:
         if name not in known:
-            source = "the network's" if network else "labelled"
+            source = "the network's" if network else "labeled"
             raise UserError(f"--classes {args.classes!r}: {name!r} is none of the {source} classes")
     return frozenset(wanted)
 
@@ -176,7 +176,7 @@ def _write(args: argparse.Namespace, places: dict[str, str], calibration: Calibr
     save_static_mask(places["static_mask.npz"], keep, calibration.grid.region_px, calibration.heat)
     preview = mask_image(frame, keep)
     Path(places[PREVIEW]).write_bytes(encode_jpeg(preview))
-    images = [("regions that are kept (in colour)", preview),
+    images = [("regions that are kept (in color)", preview),
               ("heat: where objects were", heat_image(frame, calibration.heat))]
     write_calibration_page(
         places["report.html"], summary, losses, images, format_command("calibrate", args.argv), __version__)

@@ -1,4 +1,4 @@
-r"""Measure what masks cost in accuracy and save in work, on labelled sequences.
+r"""Measure what masks cost in accuracy and save in work, on labeled sequences.
 
 Settings that learn do so on the first part of a sequence (--calibration-share); all settings, unmasked included, are
 scored on the rest. A mask is controlled by the boxes of its own, masked run.
@@ -52,7 +52,7 @@ from ._cli import EXIT_OK, add_network, add_options, add_topic, add_truth_topic,
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declares the options of the command."""
     parser.add_argument("--dataset", metavar="KIND:PATH", action="append", required=True,
-                        help="labelled sequences; may be repeated")
+                        help="labeled sequences; may be repeated")
     add_topic(parser)
     add_truth_topic(parser)
     parser.add_argument("--settings", metavar="LIST", default=",".join(RECIPES),

@@ -65,7 +65,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--rerun", metavar="FILE.rrd", default="", help="write a recording for the Rerun viewer")
     parser.add_argument("--json", metavar="FILE", default="", help="write the figures as JSON")
     parser.add_argument("--loihi2-table", metavar="FILE", default="",
-                        help="write the cost of frames on Loihi 2 as JSON: modelled from the counts, or measured if "
+                        help="write the cost of frames on Loihi 2 as JSON: modeled from the counts, or measured if "
                         "the backend measures; the keys are the same")
     add_option_groups(parser)
     parser.add_argument("--compressed", dest="image_transport", action="store_const", const="compressed",
@@ -211,7 +211,7 @@ def _write_json(path: str, facts: Mapping[str, Any]) -> None:
 
 
 def _check_loihi2_table(settings: PipelineSettings, network: Network) -> None:
-    """Raises UserError if the cost will not be measured and cannot be modelled."""
+    """Raises UserError if the cost will not be measured and cannot be modeled."""
     if getattr(parse_options(settings.backend, settings.backend_options), "profile", False):
         return
     if not BACKENDS[settings.backend].counts_synops:

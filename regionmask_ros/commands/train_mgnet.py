@@ -2,8 +2,8 @@
 
 The objects are those of labels or, without any, those that the unmasked detector finds with a larger input than in use.
 Training writes mgnet.npz (for --mgnet-weights), curves.png and checkpoint.npz into the output folder every --look-every
-steps; Ctrl-C stops it, --resume continues it. --score needs no torch: it measures how many labelled objects a mask
-attends as a whole when it masks a given share of the regions, for networks and for methods without learning.
+steps; Ctrl-C stops it, --resume continues it. --score needs no torch: it measures how many labeled objects a mask
+observes as a whole when it masks a given share of the regions, for networks and for methods without learning.
 
 Examples:
   python -m regionmask_ros train_mgnet street.mp4 crossing.mp4 --hold-out square.mp4 --output taught
@@ -56,7 +56,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
                         help="seed of initial weights and samples (default: 0)")
     parser.add_argument("--resume", action="store_true", help="continue from the checkpoint in the output folder")
     parser.add_argument("--score", metavar="KIND:PATH", action="append", default=[],
-                        help="measure on a labelled sequence instead of training; may be repeated")
+                        help="measure on a labeled sequence instead of training; may be repeated")
     parser.add_argument("--weights", metavar="[NAME=]FILE", action="append", default=[],
                         help="with --score: a network to measure besides that of the package; may be repeated")
     parser.add_argument("--masked", metavar="S", type=float, default=0.6,

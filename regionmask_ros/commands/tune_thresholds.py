@@ -1,7 +1,7 @@
 """Find firing thresholds that save work and keep the detections.
 
-No labels are needed: the detections of the dense network on unlabelled video are the truth. The search multiplies one
-threshold at a time. It minimises the modelled energy-delay product, or CPU time, while average precision against the
+No labels are needed: the detections of the dense network on unlabeled video are the truth. The search multiplies one
+threshold at a time. It minimizes the modeled energy-delay product, or CPU time, while average precision against the
 dense network stays at most --slack points below that of the trained thresholds. With --preset, both run with its masks.
 The result is a small JSON file: read it before use, above all the figures of the held-out clips.
 
@@ -39,7 +39,7 @@ from ..pipeline.settings import PipelineSettings
 from ._cli import EXIT_OK, add_network, add_options, command_main, format_command
 
 WORK = {"edp": ("edp_js",), "edp+events": ("edp_js", "events"), "synops": ("synops",), "cpu": ("cpu_ms",)}
-"""Figures whose product is minimised. CPU time varies from run to run; events, which it follows, are counted."""
+"""Figures whose product is minimized. CPU time varies from run to run; events, which it follows, are counted."""
 
 RULES = tuple(name for name in arithmetic.RULES if name != "lava")
 FRONT, SCALE_FRONT, SCALE_REST = 4, 0.5, 1.5
@@ -60,7 +60,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
                         help="unit of the encoder's messages, in 1/64: with 1 they equal Lava's and a large change "
                              "needs two frames, with 2 one (default: 2)")
     parser.add_argument("--minimise", choices=tuple(WORK), default="edp",
-                        help="modelled energy-delay product, that times the number of events, synops, or CPU time "
+                        help="modeled energy-delay product, that times the number of events, synops, or CPU time "
                              "(default: edp)")
     parser.add_argument("--slack", metavar="P", type=float, default=0.0,
                         help="points of average precision that may be lost against the trained thresholds; negative: "
@@ -231,7 +231,7 @@ def _print_result(result: TunedThresholds, path: str) -> None:
     for what in ("tuning", "held_out"):
         figures = result.made.get(what)
         if figures:
-            print(f"{what.replace('_', '-')}: synops gain {figures['synops_gain']:.2f}, modelled EDP gain "
+            print(f"{what.replace('_', '-')}: synops gain {figures['synops_gain']:.2f}, modeled EDP gain "
                   f"{figures['edp_gain_modelled_even']:.2f}, CPU gain {figures['cpu_gain']:.2f}; average precision "
                   f"against the dense network {figures['agreement']:.1f}, trained {figures['agreement_trained']:.1f}")
     print(f"  {path}")

@@ -1,6 +1,6 @@
 """Number formats and sending rules of the network, shared by the kernels and their reference implementation.
 
-All numbers are two's complement integers; ``>>`` rounds towards minus infinity.
+All numbers are two's complement integers; ``>>`` rounds toward minus infinity.
 
 ======================================  =====================
 quantity                                real value = integer /

@@ -18,7 +18,7 @@ class Detections:
         scores: float32 [n], 0 to 1.
         class_ids: int32 [n], index into the network's labels.
         track_ids: int64 [n], the object's number over the frames; UNTRACKED, the default, where it is not tracked.
-        resting: bool [n], whether the object's regions were not sent and its box is a predicted one; by default it is
+        resting: bool [n], whether the object's regions were masked and its box is a predicted one; by default it is
             not.
 
     Raises:

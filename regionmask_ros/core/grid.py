@@ -11,7 +11,7 @@ from ..jit.cache import kernel
 REGION_PX = 16
 
 OBSERVED_SHARE = 0.5
-"""A box is observed when at least this share of its area is attended."""
+"""A box is observed when at least this share of its area is observed."""
 
 
 @dataclass(frozen=True)
@@ -56,7 +56,7 @@ class RegionGrid:
         return self.rows, self.cols
 
     def full(self, attended: bool) -> np.ndarray:
-        """A mask that attends all regions, or none: bool [rows, cols]."""
+        """A mask that observes all regions, or none: bool [rows, cols]."""
         return np.full(self.shape, attended)
 
     def cover(self, boxes: np.ndarray, image_wh: tuple[int, int], ring: int = 0) -> np.ndarray:
@@ -96,13 +96,13 @@ class RegionGrid:
 
 
 def is_observed(boxes: np.ndarray, keep: np.ndarray, image_wh: tuple[int, int]) -> np.ndarray:
-    """Finds boxes of which at least ``OBSERVED_SHARE`` is attended.
+    """Finds boxes of which at least ``OBSERVED_SHARE`` is observed.
 
-    Where everything is attended, or nothing, that holds for boxes outside the image, too.
+    Where everything is observed, or nothing, that holds for boxes outside the image, too.
 
     Args:
         boxes: float [n, 4], x0 y0 x1 y1 in image pixels.
-        keep: bool [rows, cols], True = attended.
+        keep: bool [rows, cols], True = observed.
         image_wh: Width and height of the image.
 
     Returns:
@@ -115,11 +115,11 @@ def is_observed(boxes: np.ndarray, keep: np.ndarray, image_wh: tuple[int, int]) 
 
 
 def coverage(boxes: np.ndarray, keep: np.ndarray, image_wh: tuple[int, int]) -> np.ndarray:
-    """Share of each box's area inside the image that is attended.
+    """Share of each box's area inside the image that is observed.
 
     Args:
         boxes: float [n, 4], x0 y0 x1 y1 in image pixels.
-        keep: bool [rows, cols], True = attended.
+        keep: bool [rows, cols], True = observed.
         image_wh: Width and height of the image.
 
     Returns:

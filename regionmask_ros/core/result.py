@@ -1,4 +1,4 @@
-"""What became of one frame: the regions that were sent, the exact counts of operations, and the result as a whole."""
+"""What became of one frame: the observed regions, the exact counts of operations, and the result as a whole."""
 
 from __future__ import annotations
 
@@ -39,17 +39,17 @@ class StepCounts:
 
 
 REFRESH = "refresh"
-"""The cause of a frame that is sent as a whole."""
+"""The cause of a frame that is observed as a whole."""
 
 
 @dataclass(frozen=True)
 class RegionMask:
-    """The regions of one frame that are sent.
+    """The observed regions of one frame.
 
     Attributes:
-        keep: bool [rows, cols], True = attended: changes in it are sent as events in this frame.
+        keep: bool [rows, cols], True = observed: changes in it are sent as events in this frame.
         sources: What each mask source proposed, by name, bool [rows, cols] each.
-        refresh: Whether everything is attended because this is a refresh frame. The first frame is one.
+        refresh: Whether everything is observed because this is a refresh frame. The first frame is one.
     """
 
     keep: np.ndarray
@@ -58,7 +58,7 @@ class RegionMask:
 
     @property
     def attended_shares(self) -> dict[str, float]:
-        """Share of the regions that each cause attends, 0 to 1; causes may overlap.
+        """Share of the regions that each cause observes, 0 to 1; causes may overlap.
 
         On a refresh frame the refresh is the only cause.
         """
@@ -68,7 +68,7 @@ class RegionMask:
 
     @property
     def masked_share(self) -> float:
-        """Share of the regions that are not sent, 0 to 1."""
+        """Share of the regions that are masked, 0 to 1."""
         return 1.0 - float(np.count_nonzero(self.keep)) / self.keep.size
 
 
@@ -80,9 +80,9 @@ class StepResult:
         index: Number of the frame; 0 for the pipeline's first one.
         frame: The input, its header included.
         detections: The objects that are reported.
-        mask: The regions that were sent.
+        mask: The observed regions.
         mask_text: What decided about this frame, for people, such as "tracking, refresh in 4".
-        age: uint16 [rows, cols], frames since a region was last sent; 0: in this one.
+        age: uint16 [rows, cols], frames since a region was last observed; 0: in this one.
         events: uint8 [height, width] of the network's input, 255 where a pixel sent events. None unless asked for.
         head: int32 [rows, cols, channels], the network's output.
         counts: Counts of operations.

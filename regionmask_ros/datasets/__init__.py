@@ -1,4 +1,4 @@
-"""Labelled sequences: images in order, and the objects that people have marked in them.
+"""Labeled sequences: images in order, and the objects that people have marked in them.
 
 A data set is given as ``KIND:PATH``. Labels alone, for images from another source, are given in the same way.
 """

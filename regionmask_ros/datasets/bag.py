@@ -1,7 +1,7 @@
 """Data sets in bags: images and, on a topic of vision_msgs/Detection2DArray, the objects in them.
 
 A message labels the image with the same stamp; an empty message says that there is no object. An image without a
-message is not labelled, and detections in it are ignored. ``class_id`` is a COCO name, or ``any`` for a region in which
+message is not labeled, and detections in it are ignored. ``class_id`` is a COCO name, or ``any`` for a region in which
 detections of every class are ignored. Of several results the one with the best score counts.
 """
 
@@ -25,7 +25,7 @@ DETECTIONS = "vision_msgs/msg/Detection2DArray"
 
 @dataclass(frozen=True)
 class BagTopics:
-    """Topics of a labelled bag. An empty name stands for the only topic of its kind.
+    """Topics of a labeled bag. An empty name stands for the only topic of its kind.
 
     Attributes:
         images: The topic of the images.

@@ -131,7 +131,7 @@ class Labels:
 
     @property
     def last_frame(self) -> int:
-        """Number of the last labelled frame, -1 without any."""
+        """Number of the last labeled frame, -1 without any."""
         return max(self.frames, default=-1)
 
     def at(self, frame: int) -> FrameLabels:
@@ -191,7 +191,7 @@ def make_sequence(labels_path: str, images_path: str, name: str, labels: Labels)
         The sequence.
 
     Raises:
-        UserError: The images are missing, or no object is labelled that could be scored.
+        UserError: The images are missing, or no object is labeled that could be scored.
     """
     if not os.path.exists(images_path):
         raise UserError(
@@ -201,6 +201,6 @@ def make_sequence(labels_path: str, images_path: str, name: str, labels: Labels)
 
 
 def check_scored(path: str, labels: Labels) -> None:
-    """Raises UserError when no object is labelled that could be scored."""
+    """Raises UserError when no object is labeled that could be scored."""
     if not labels.classes:
-        raise UserError(f"{display_path(path)}: no object is labelled that could be scored")
+        raise UserError(f"{display_path(path)}: no object is labeled that could be scored")

@@ -1,4 +1,4 @@
-"""A labelled sequence whose camera view moves once, to test masks that were made for the first view.
+"""A labeled sequence whose camera view moves once, to test masks that were made for the first view.
 
 Both views are crops of the sequence's images, the first at their left edge, the second at their right edge.
 """

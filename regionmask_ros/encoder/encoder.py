@@ -16,7 +16,7 @@ from . import kernels
 
 
 class FrameView:
-    """A frame before anything of it is sent, for mask sources that look at it. See ``mask.source.FrameView``.
+    """A frame before anything of it is sent, for mask sources that use it. See ``mask.source.FrameView``.
 
     The image is resized at the first access; the encoder then uses it, too.
 
@@ -43,7 +43,7 @@ class FrameView:
 
     @cached_property
     def change(self) -> np.ndarray:
-        """Share of each region that would send events if it were attended: float32 [rows, cols], 0 to 1."""
+        """Share of each region that would send events if it were observed: float32 [rows, cols], 0 to 1."""
         return self._encoder.measure_change(self.image)
 
 
@@ -56,7 +56,7 @@ class Encoder:
     ramp fires as soon as it has added up.
 
     A masked region sends nothing and keeps its reference: to the network it looks as it did when it was last sent.
-    Once it is attended again, the whole difference is sent.
+    Once it is observed again, the whole difference is sent.
 
     Source of the rule: Lava's ``DeltaEncoder`` (lava-nc 0.10), whose state ``act - residue`` is this reference.
 
@@ -91,7 +91,7 @@ class Encoder:
 
         Args:
             image: uint8 [height, width, channels].
-            keep: bool [rows, cols], True = attended.
+            keep: bool [rows, cols], True = observed.
 
         Returns:
             The events, a view of buffers: valid until the next call.
@@ -116,7 +116,7 @@ class Encoder:
         return Events(changes)
 
     def measure_change(self, image: np.ndarray) -> np.ndarray:
-        """Estimates how much of each region would send events if it were attended, from some pixels of one channel.
+        """Estimates how much of each region would send events if it were observed, from some pixels of one channel.
 
         Nothing is sent, and no reference changes.
 

@@ -3,7 +3,7 @@
 An event is sent when |value - reference| reaches the threshold; it carries the difference, clipped to 8 bits, by which
 the reference then advances. Masked regions send nothing and keep their reference.
 
-Values come from a table over the 256 values of a byte. Normalisation is affine before it is rounded, so usually vector
+Values come from a table over the 256 values of a byte. Normalization is affine before it is rounded, so usually vector
 instructions can compute the table as a straight line in integers: for a byte ``v`` and 16-bit numbers of its channel ::
 
     value(v) = v * whole + base + ((v * slope >> 8) + offset >> 8)
@@ -174,7 +174,7 @@ def _apply_threshold(b: Any, change: Any, threshold: Any) -> Any:
 
 @kernel
 def list_attended(keep: np.ndarray, row: int, stored: int, changes: Arrays, words: int, work: Arrays) -> int:
-    """Lists the attended regions of one row of regions, and empties the masked ones that have sent before.
+    """Lists the observed regions of one row of regions, and empties the masked ones that have sent before.
 
     Args:
         keep: bool [rows, regions].
@@ -182,11 +182,11 @@ def list_attended(keep: np.ndarray, row: int, stored: int, changes: Arrays, word
         stored: Channels with padding.
         changes: value, fired and spikes of ``ChangeMap``; those of masked regions are set to 0.
         words: Words of a line of ``fired``.
-        work: attended, int32 [regions], filled from the front; and filled, bool [rows, regions], regions whose changes
-            may not be 0.
+        work: observed regions, int32 [regions], filled from the front; and filled, bool [rows, regions], regions whose
+            changes may not be 0.
 
     Returns:
-        How many regions are attended.
+        How many regions are observed.
     """
     value, fired, spikes = changes
     attended, filled = work

@@ -27,7 +27,7 @@ class _Pool:
         self.reset()
 
     def reset(self) -> None:
-        """Starts afresh. In a forked child, a thread that does not exist there may hold the lock."""
+        """Starts again without memory. In a forked child, a thread that does not exist there may hold the lock."""
         self.lock = threading.Lock()
         self.chunk: np.ndarray = np.empty(0, np.uint8)
 

@@ -4,7 +4,7 @@ Three operations are written this way because the compiler does not find them fr
 registers (``engine.simd.dot``), neurons that fire as vectors and store their events compactly (``engine.simd.neurons``)
 and products of matrix tiles (``engine.amx.neurons``).
 
-Sets of neighbouring pixels are bits of an integer: bit i is the pixel i places to the right.
+Sets of neighboring pixels are bits of an integer: bit i is the pixel i places to the right.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ class Width:
 
     Attributes:
         lanes: int32 values in a vector.
-        channels: Neighbouring input channels that one product takes; their messages, int16, form one word.
+        channels: Neighboring input channels that one product takes; their messages, int16, form one word.
         top: Largest message that a word can hold.
         multiply_add: LLVM's name of the instruction that multiplies pairs of int16 and adds each pair of products to an
             int32; None where bytes are multiplied (see ``engine.simd.dot``).
@@ -49,7 +49,7 @@ class Width:
 
     @property
     def word(self) -> ir.IntType:
-        """LLVM's type of the messages of ``channels`` neighbouring channels."""
+        """LLVM's type of the messages of ``channels`` neighboring channels."""
         return ir.IntType(16 * self.channels)
 
     @property

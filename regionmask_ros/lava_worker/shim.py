@@ -24,7 +24,7 @@ NEEDED_FROM = (3, 11)
 def import_var_model() -> None:
     """Imports the module, with the shim if this Python needs it. The rest of Lava then finds it imported.
 
-    The first attempt is without the shim: it imports what the module itself imports, so that the shim is in force for
+    The first attempt is without the shim: it imports what the module itself imports, so that the shim applies to
     this one module only.
     """
     if sys.version_info < NEEDED_FROM:

@@ -1,1 +1,1 @@
-"""Masks: which regions of each frame are sent."""
+"""Masks: which regions of each frame are observed."""

@@ -1,7 +1,7 @@
 """Where objects are seen while a camera runs, and the static mask that follows it.
 
-No labels are needed. Only whole frames count, that is frames in which every region was sent. Others would show what the
-mask let through, and a mask made of that would shrink each time.
+No labels are needed. Only frames that are observed as a whole count. Others would show what the mask let through, and a
+mask made of that would shrink each time.
 
 A static mask is right for one view. When the camera is moved, or the traffic changes, an adaptive mask learns its heat
 anew from the refresh frames, and what is no longer confirmed fades.
@@ -32,9 +32,9 @@ class OccupancyStats:
     """Where objects were seen.
 
     Attributes:
-        share: float64 [rows, cols], 0 to 1: in what share of the whole frames an object covered the region. With a
-            half-life, later frames count more.
-        frames: Number of whole frames so far.
+        share: float64 [rows, cols], 0 to 1: in what share of the frames observed as a whole an object covered the
+            region. With a half-life, later frames count more.
+        frames: Number of frames observed as a whole so far.
         assumed: Number of frames that the share starts from without having been seen, 0 or 1.
     """
 
@@ -49,7 +49,7 @@ class OccupancyStats:
 
     @classmethod
     def from_mask(cls, keep: np.ndarray) -> OccupancyStats:
-        """As if there had been one whole frame, with objects in all regions of a mask: bool [rows, cols]."""
+        """As if there had been one such frame, with objects in all regions of a mask: bool [rows, cols]."""
         return cls(keep.astype(np.float64), assumed=1)
 
     def mask(self) -> np.ndarray:
@@ -62,13 +62,14 @@ class OccupancyStats:
             UserError: No object was seen.
         """
         if not self.share.any():
-            raise UserError(f"no object was seen yet (in {self.frames} whole frames), so there is nothing to attend")
+            raise UserError(
+                f"no object was seen yet (in {self.frames} frames observed as a whole), so there is nothing to observe")
         return self.share > 0.0
 
 
 def update_occupancy(stats: OccupancyStats, boxes: np.ndarray, grid: RegionGrid, image_wh: tuple[int, int],
                      ring: int = RING, half_life: float = NO_DECAY) -> OccupancyStats:
-    """Takes one more whole frame into account.
+    """Takes one more frame into account, which was observed as a whole.
 
     Args:
         stats: Before that frame.
@@ -76,8 +77,8 @@ def update_occupancy(stats: OccupancyStats, boxes: np.ndarray, grid: RegionGrid,
         grid: The region grid.
         image_wh: Width and height of the image.
         ring: Regions around a box that count as covered.
-        half_life: Whole frames after which a frame counts half. Until there were about as many, all frames count the
-            same.
+        half_life: Frames observed as a whole after which a frame counts half. Until there were
+            about as many, all frames count the same.
 
     Returns:
         After that frame.
@@ -95,7 +96,7 @@ class Adaptive:
 
     Attributes:
         half_life: Refresh frames after which what was seen counts half.
-        cover: Share of what was seen that is attended, by the fewest regions.
+        cover: Share of what was seen that is observed, by the fewest regions.
         ring: Regions that a box is widened by before it counts.
 
     Raises:
@@ -125,7 +126,7 @@ class OccupancyLearner:
         self.stats = self.initial
 
     def observe(self, result: StepResult) -> None:
-        """Learns from a frame in which every region was sent."""
+        """Learns from a frame in which every region was observed."""
         if result.mask.keep.all():
             self.stats = update_occupancy(
                 self.stats, result.detections.boxes, self._grid, self._image_wh, self._ring, self._half_life)
@@ -144,7 +145,7 @@ class OccupancyLearner:
 
 
 class AdaptiveSource(OccupancyLearner):
-    """A static mask that follows what is seen in refresh frames. It attends everything until an object was seen."""
+    """A static mask that follows what is seen in refresh frames. It observes everything until an object was seen."""
 
     name = STATIC
 
@@ -167,7 +168,7 @@ class AdaptiveSource(OccupancyLearner):
 
     @property
     def keep(self) -> np.ndarray:
-        """What is attended, bool [rows, cols]: the fewest regions that hold the wanted share of what was seen."""
+        """What is observed, bool [rows, cols]: the fewest regions that hold the wanted share of what was seen."""
         self._update()
         return self._keep
 

@@ -1,7 +1,7 @@
-"""Masks of a wanted size: how many regions may be attended, and which come first.
+"""Masks of a wanted size: how many regions may be observed, and which come first.
 
 One threshold for all frames masks the wanted share of the regions in the mean over time (``QuantileThreshold``). A
-fixed share of every frame would attend empty road when there is little to see, and cut objects off when there is much.
+fixed share of every frame would observe empty road when there is little to see, and cut objects off when there is much.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ HALF_LIFE = 200
 
 
 def attended_regions(grid: RegionGrid, masked_share: float, refresh_period: int) -> int:
-    """Number of regions to attend in a frame that is not a refresh frame.
+    """Number of regions to observe in a frame that is not a refresh frame.
 
     Args:
         grid: The region grid.
@@ -76,7 +76,7 @@ def nearest_regions(boxes: np.ndarray, scores: np.ndarray, grid: RegionGrid, ima
         regions: Number of regions.
 
     Returns:
-        bool [rows, cols]. Without any box, nothing is attended.
+        bool [rows, cols]. Without any box, nothing is observed.
     """
     return select_best(rank_by_boxes(boxes, scores, grid, image_wh), regions)
 
@@ -111,7 +111,7 @@ def rank_by_boxes(boxes: np.ndarray, scores: np.ndarray, grid: RegionGrid, image
 
 def merge_ranks(static: np.ndarray | None, hot: np.ndarray | None, dynamic: np.ndarray | None,
                 near: np.ndarray) -> np.ndarray:
-    """Order in which regions are attended when only a number of them may be.
+    """Order in which regions are observed when only a number of them may be.
 
     Args:
         static: What the static mask proposes, bool [rows, cols]. None: there is none.
@@ -174,7 +174,7 @@ class RegionBudget:
         """Makes a budget.
 
         Args:
-            regions: Regions to attend in a frame that is not a refresh frame.
+            regions: Regions to observe in a frame that is not a refresh frame.
             static: The static mask among the sources, None without one. While it has no ranks, the budget is not
                 applied.
         """
@@ -185,7 +185,7 @@ class RegionBudget:
 
         Args:
             proposals: bool [rows, cols] each, by source name.
-            context: What is known before the frame is sent.
+            context: What is known before the frame is encoded.
 
         Returns:
             Proposals of the same names, whose union has the wanted number of regions.
@@ -235,6 +235,6 @@ class QuantileThreshold:
         self._counts *= 0.5 ** (1.0 / HALF_LIFE)
         self._counts += np.bincount(places, minlength=BINS)
         below = np.cumsum(self._counts)
-        # Below the last bin, in which there is what must be attended.
+        # Below the last bin, in which there is what must be observed.
         place = min(int(np.searchsorted(below, self._share * below[-1], side="left")) + 1, BINS - 1)
         return TOP / BINS * place

@@ -26,7 +26,7 @@ class AttentionSource(StatelessSource):
 
 
 class Budget(Protocol):
-    """Limits how many regions are attended in a frame that is not a refresh frame."""
+    """Limits how many regions are observed in a frame that is not a refresh frame."""
 
     def apply(self, proposals: dict[str, np.ndarray], context: MaskContext) -> dict[str, np.ndarray]:
         """Proposals by source name, bool [rows, cols] each, within the budget."""
@@ -35,7 +35,7 @@ class Budget(Protocol):
 class MaskComposer:
     """The masks of one camera.
 
-    Without a source, every region of every frame is attended.
+    Without a source, every region of every frame is observed.
 
     Attributes:
         grid: The region grid.
@@ -60,7 +60,7 @@ class MaskComposer:
         """Makes the mask of the next frame.
 
         Args:
-            context: What is known before the frame is sent.
+            context: What is known before the frame is encoded.
 
         Returns:
             The union of the sources; everything on a refresh frame.
@@ -91,7 +91,7 @@ class MaskComposer:
         """A static mask of what was seen.
 
         Returns:
-            bool [rows, cols]: what the adaptive source attends or, without one, all regions in which an object was
+            bool [rows, cols]: what the adaptive source observes or, without one, all regions in which an object was
             seen.
 
         Raises:

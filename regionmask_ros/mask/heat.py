@@ -12,7 +12,7 @@ from ..core.grid import OBSERVED_SHARE, RegionGrid, coverage
 from ..errors import UserError
 
 DEFAULT_COVER = 0.99
-"""Share of the heat that a static mask attends when nothing else is asked for."""
+"""Share of the heat that a static mask observes when nothing else is asked for."""
 
 BLUR_REGIONS = 2.0
 """Standard deviation of the blur that decides between regions of equal heat: those near hot ones come first."""
@@ -126,7 +126,7 @@ def grow_mask(keep: np.ndarray, ring: int) -> np.ndarray:
 
 
 WHOLE_SHARE = 0.8
-"""An object of which less is attended, but at least ``OBSERVED_SHARE``, is cut: its box will suffer."""
+"""An object of which less is observed, but at least ``OBSERVED_SHARE``, is cut: its box will suffer."""
 
 SIZE_LIMITS_PX = (24, 64, 128)
 """Heights in image pixels that separate small from large objects."""
@@ -138,7 +138,7 @@ class Target:
 
     Attributes:
         cover: Share of the heat that it holds, above 0 to 1.
-        keep: Share of the regions that it attends, above 0 to 1.
+        keep: Share of the regions that it observes, above 0 to 1.
         ring: Regions that it is widened by afterwards.
 
     Raises:
@@ -184,8 +184,8 @@ class CoverageLoss:
         name: The class.
         size: The range, such as "24 to 63 px".
         objects: Number of objects.
-        lost: Objects of which less than half is attended.
-        cut: Objects of which less than 80 % is attended, but not lost.
+        lost: Objects of which less than half is observed.
+        cut: Objects of which less than 80 % is observed, but not lost.
     """
 
     name: str

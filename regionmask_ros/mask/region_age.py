@@ -1,4 +1,4 @@
-"""How long ago each region was sent, and which boxes no region that was sent now confirms."""
+"""How long ago each region was observed, and which boxes no observed region confirms."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from ..core.grid import RegionGrid
 from ..jit.cache import kernel
 
 MAX_AGE = 65_535
-"""Ages end here; a region that was never sent has this age."""
+"""Ages end here; a region that was never observed has this age."""
 
 
 def initial_age(grid: RegionGrid) -> np.ndarray:
@@ -21,11 +21,11 @@ def update_age(age: np.ndarray, keep: np.ndarray) -> np.ndarray:
     """The ages after one more frame.
 
     Args:
-        age: uint16 [rows, cols], frames since a region was last sent.
-        keep: bool [rows, cols], True = sent in this frame.
+        age: uint16 [rows, cols], frames since a region was last observed.
+        keep: bool [rows, cols], True = observed in this frame.
 
     Returns:
-        A new array: 0 where a region was sent, one frame more elsewhere.
+        A new array: 0 where a region was observed, one frame more elsewhere.
     """
     older = np.empty(age.shape, np.uint16)
     _increment_age(age, keep, older)
@@ -41,18 +41,18 @@ def _increment_age(age: np.ndarray, keep: np.ndarray, older: np.ndarray) -> None
 
 
 def find_unobserved(found: Detections, keep: np.ndarray, image_wh: tuple[int, int]) -> np.ndarray:
-    """Finds boxes none of whose regions was sent in this frame. Such a box may be a ghost.
+    """Finds boxes none of whose regions is observed in this frame. Such a box may be a ghost.
 
     Args:
         found: Detections in an image of ``image_wh``.
-        keep: bool [rows, cols], True = sent in this frame.
+        keep: bool [rows, cols], True = observed in this frame.
         image_wh: Width and height of the image.
 
     Returns:
         bool [n].
     """
     low, high, _ = RegionGrid(*keep.shape).spans(found.boxes, image_wh)
-    # Number of regions that were sent above and left of every corner: four of them give the number inside a box.
+    # Number of observed regions above and left of every corner: four of them give the number inside a box.
     sent = np.zeros((keep.shape[0] + 1, keep.shape[1] + 1), np.int64)
     sent[1:, 1:] = keep.cumsum(axis=0).cumsum(axis=1)
     (c0, r0), (c1, r1) = low.T, high.T

@@ -1,13 +1,13 @@
-"""Presets: schedules that send the regions of each object as often as the object needs it.
+"""Presets: schedules that observe the regions of each object as often as the object needs it.
 
-Between two observations, an object's box moves with the image (``tracking.motion``), so its regions need not be sent.
-They are sent again when the object has moved far, for its size, from where it was last observed, or when its last
+Between two observations, an object's box moves with the image (``tracking.motion``), so its regions can stay masked.
+They are observed again when the object has moved far, for its size, from where it was last observed, or when its last
 observation is long ago: those of a parked car seldom, those of a cyclist often.
 
-They are sent where the object is now and where it was last observed: there, the network still believes in it.
+Regions are observed where the object is now and where it was last observed: there, the network still shows it.
 
-Observations come in bursts. Some frames with much to send and some with nothing cost less than as many frames that are
-half full, because the deep layers fire at every seam between regions that are sent and regions that are not.
+Observations come in bursts. Some frames with many events and some with none cost less than as many frames that are
+half full, because the deep layers fire at every seam between observed and masked regions.
 """
 
 from __future__ import annotations
@@ -27,10 +27,10 @@ from .source import DYNAMIC, STATIC, MaskContext, StatelessSource
 
 
 def frames_to_refresh(frame: int, period: int) -> int | None:
-    """Number of frames until the next refresh frame, in which every region is sent.
+    """Number of frames until the next refresh frame, in which every region is observed.
 
-    All regions are sent in one burst: spread over frames, the seams between regions that are sent and regions that are
-    not would make the deep layers fire.
+    All regions are observed in one burst: spread over frames, the seams between observed and masked regions would make
+    the deep layers fire.
 
     Args:
         frame: Number of the frame since the last reset, from 0. Frame 0 is a refresh frame.
@@ -45,7 +45,7 @@ def frames_to_refresh(frame: int, period: int) -> int | None:
 
 
 def is_refresh(frame: int, period: int) -> bool:
-    """Whether every region is sent in that frame, see ``frames_to_refresh``."""
+    """Whether every region is observed in that frame, see ``frames_to_refresh``."""
     return frames_to_refresh(frame, period) == 0
 
 
@@ -54,25 +54,25 @@ OBJECTS, BORDER = "objects", "border"
 
 @dataclass(frozen=True)
 class Schedule:
-    """How often something is sent.
+    """How often something is observed.
 
     Attributes:
         refresh_period: Frames from one refresh frame to the next; best a multiple of active_frames + idle_frames.
-        active_frames: Number of frames in a row in which objects are sent.
-        idle_frames: Number of frames after them in which nothing is sent. 0: all frames are active.
-        tolerance: Distance that an object may have moved from where it was last observed before it is due, in its
-            size.
-        max_interval: Frames since its last observation after which an object is due in any case.
-        idle_tolerance: As ``tolerance``, for idle frames. Infinite: no object is sent in them.
-        border_period: Frames from one active frame in which the border is sent, where new objects enter, to the next.
-            0: the border is not sent on its own.
+        active_frames: Number of frames in a row in which objects are observed.
+        idle_frames: Number of frames after them in which nothing is observed. 0: all frames are active.
+        tolerance: Distance that an object may have moved from where it was last observed before it is observed
+            again, in its size.
+        max_interval: Frames since its last observation after which an object is observed in any case.
+        idle_tolerance: As ``tolerance``, for idle frames. Infinite: no object is observed in them.
+        border_period: Frames from one active frame in which the border is observed, where new objects enter, to the
+            next. 0: the border is not observed on its own.
         ring: Regions that a box is widened by.
-        max_share: Largest share of regions in a frame that is not a refresh frame, 0 to 1; the objects most due come
-            first.
-        track_threshold: Lowest score of a detection that is tracked and sent again.
-        tentative_threshold: Lowest score of a weaker detection that is sent a few times, because new objects are often
-            weak; it is dropped when its score does not grow.
-        tentative_looks: How often such a detection is sent. 0: never.
+        max_share: Largest share of regions in a frame that is not a refresh frame, 0 to 1; the most urgent objects
+            come first.
+        track_threshold: Lowest score of a detection that is tracked and observed again.
+        tentative_threshold: Lowest score of a weaker detection that is observed a few times, because new objects are
+            often weak; it is dropped when its score does not grow.
+        tentative_looks: How often such a detection is observed. 0: never.
 
     Raises:
         UserError: A value is out of range.
@@ -118,7 +118,7 @@ class Schedule:
 
 
 class ScheduledObjects(StatelessSource):
-    """Proposes the regions of objects that are due."""
+    """Proposes the regions of objects that must be observed again."""
 
     name = OBJECTS
 
@@ -126,7 +126,7 @@ class ScheduledObjects(StatelessSource):
         self._schedule = schedule
 
     def propose(self, context: MaskContext) -> np.ndarray | None:
-        """Regions of the objects that are due, bool [rows, cols]; None in a refresh frame."""
+        """Regions of the objects to observe, bool [rows, cols]; None in a refresh frame."""
         schedule = self._schedule
         if is_refresh(context.since_refresh, schedule.refresh_period):
             return None
@@ -141,7 +141,7 @@ class ScheduledObjects(StatelessSource):
         Args:
             context: As for ``propose``.
             regions: Largest number of regions, those that are taken included.
-            taken: Regions that are attended anyway, bool [rows, cols].
+            taken: Regions that are observed anyway, bool [rows, cols].
 
         Returns:
             bool [rows, cols], without what is taken only.
@@ -156,7 +156,7 @@ class ScheduledObjects(StatelessSource):
         return own
 
     def _due(self, context: MaskContext) -> tuple[np.ndarray, np.ndarray]:
-        """Where objects that are due are now and were last observed, float64 [n, 2, 4], and how urgent each is, [n]."""
+        """Where the objects to observe are now and were last observed, float64 [n, 2, 4], and their urgency, [n]."""
         idle = self._schedule.is_idle(context.since_refresh)
         urgency = _urgency(self._schedule, context.tracks, context.frame, idle)
         due = np.flatnonzero(urgency >= 1.0)
@@ -198,7 +198,7 @@ class ScheduleBudget:
 
         Args:
             proposals: bool [rows, cols] each, by source name.
-            context: What is known before the frame is sent.
+            context: What is known before the frame is encoded.
 
         Returns:
             Proposals of the same names.
@@ -216,7 +216,7 @@ class ScheduleBudget:
 
 
 def _urgency(schedule: Schedule, tracks: Tracks, frame: int, idle: bool) -> np.ndarray:
-    """float64 [n]: 1 and more for an object that is due; 0 for one that is not detected any more, or too weak."""
+    """float64 [n]: 1 and more for an object to observe; 0 for one that is not detected any more, or too weak."""
     shift = tracks.displacement(frame)
     if idle:
         urgency = np.where(shift > schedule.idle_tolerance, 1.0 + shift, 0.0)
@@ -234,7 +234,7 @@ PRESETS: Mapping[str, Schedule] = {
     BALANCED: Schedule(refresh_period=9, active_frames=2, idle_frames=1, track_threshold=0.25),
     "fast": Schedule(refresh_period=12, active_frames=2, idle_frames=2, idle_tolerance=0.4, track_threshold=0.3),
 }
-"""Schedules by name: how much accuracy may be given up for how much work."""
+"""Schedules by name: how much accuracy may be lost for how much work saved."""
 
 
 def preset(name: str) -> Schedule | None:

@@ -1,4 +1,4 @@
-"""What every mask source is: a class that says, frame by frame, which regions it wants to be sent.
+"""What every mask source is: a class that says, frame by frame, which regions it wants to observe.
 
 To add a source, write one class that has the methods of ``MaskSource``, and add a line to the table of
 ``pipeline.composition``.
@@ -22,7 +22,7 @@ NO_BOXES = np.zeros((0, 4))
 
 
 class FrameView(Protocol):
-    """The frame itself, before anything of it is sent. Both properties are computed on first access."""
+    """The frame itself, before anything of it is encoded. Both properties are computed on first access."""
 
     @property
     def image(self) -> np.ndarray:
@@ -30,22 +30,22 @@ class FrameView(Protocol):
 
     @property
     def change(self) -> np.ndarray:
-        """Share of each region that would send events if it were attended: float32 [rows, cols], 0 to 1."""
+        """Share of each region that would send events if it were observed: float32 [rows, cols], 0 to 1."""
 
 
 @dataclass(frozen=True)
 class MaskContext:
-    """What a mask source may look at before a frame is sent.
+    """What a mask source may use before a frame is encoded.
 
     Attributes:
         last: Objects of the last result.
         grid: The region grid of the network's input.
         image_wh: Width and height of the camera's image, in pixels.
         frame: Number of the frame since the last reset.
-        frame_view: The frame itself. None where it is not available, which only sources that never look at it accept.
+        frame_view: The frame itself. None where it is not available, which only sources that never use it accept.
         since_refresh: Number of the frame, counted from the one at which the refresh period starts.
         tracks: The objects that are tracked, for schedules.
-        attention: Boxes that a planner wants to be attended: float [n, 4], x0 y0 x1 y1 in image pixels.
+        attention: Boxes that a planner wants to be observed: float [n, 4], x0 y0 x1 y1 in image pixels.
     """
 
     last: Detections
@@ -71,10 +71,10 @@ class MaskSource(Protocol):
         """Chooses regions of the next frame. Called once a frame, in order.
 
         Args:
-            context: What is known before the frame is sent.
+            context: What is known before the frame is encoded.
 
         Returns:
-            bool [rows, cols], True = attended. None when the source has nothing to say about this frame: it is then
+            bool [rows, cols], True = observed. None when the source has nothing to say about this frame: it is then
             not listed in the frame's mask.
         """
 

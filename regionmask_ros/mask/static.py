@@ -1,6 +1,6 @@
 """Static masks: the source, and its file, an image that was painted by hand or the ``.npz`` that the tools write.
 
-A file may come from anybody: it is read within limits, and nothing in it is executed.
+A file may come from anyone: it is read within limits, and nothing in it is executed.
 """
 
 from __future__ import annotations
@@ -43,7 +43,7 @@ class StaticSource(StatelessSource):
         """Makes a source.
 
         Args:
-            keep: bool [rows, cols], True = attended.
+            keep: bool [rows, cols], True = observed.
             heat: How hot each region is, [rows, cols], to rank them by. None: regions in the mask come first.
         """
         self.keep, self._heat = keep, heat
@@ -98,8 +98,8 @@ class StaticMaskFile:
 def read_static_mask(path: str) -> StaticMaskFile:
     """Reads a ``.png`` or ``.npz`` mask, whatever grid it is for.
 
-    A ``.png`` has one pixel a region, or is as large as the camera's image. Pixels brighter than 127 are attended
-    (transparent ones are not), and a region is attended as soon as one of its pixels is: all that was painted is sent.
+    A ``.png`` has one pixel a region, or is as large as the camera's image. Pixels brighter than 127 are observed
+    (transparent ones are not), and a region is observed as soon as one of its pixels is.
     An ``.npz`` was written by ``save_static_mask``.
 
     Args:
@@ -130,7 +130,7 @@ def save_static_mask(path: str, keep: np.ndarray, region_px: int, heat: np.ndarr
 
     Args:
         path: The file.
-        keep: bool [rows, cols], True = attended.
+        keep: bool [rows, cols], True = observed.
         region_px: Side of a region in input pixels.
         heat: How hot the regions are, float [rows, cols], 0 or more.
     """

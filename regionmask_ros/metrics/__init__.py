@@ -1,1 +1,1 @@
-"""What is measured, counted and modelled: accuracy, operations, memory, and a model of Loihi 2."""
+"""What is measured, counted and modeled: accuracy, operations, memory, and a model of Loihi 2."""

@@ -6,7 +6,7 @@ its own area is not counted. An ignored region can be matched any number of time
 
 Source: COCO evaluation, https://cocodataset.org/#detection-eval; results are compared with pycocotools in the tests.
 
-Intervals: the circular block bootstrap. Neighbouring frames are nearly equal, so single frames must not be drawn.
+Intervals: the circular block bootstrap. Neighboring frames are nearly equal, so single frames must not be drawn.
 Instead blocks of consecutive frames are drawn with replacement, until there are as many frames as before. A block that
 reaches the end continues at the start.
 
@@ -28,7 +28,7 @@ MAX_DETECTIONS = 100
 """Detections of one class in one frame that are counted, those of the highest scores."""
 
 TALL_PX = 24
-"""Lower objects, in image pixels, are not labelled consistently: accuracy is also given without them."""
+"""Lower objects, in image pixels, are not labeled consistently: accuracy is also given without them."""
 
 FALSE, RIGHT, LEFT_OUT = 0, 1, 2
 UNMATCHED = -1

@@ -11,7 +11,7 @@ UNIT = 64.0
 
 
 def encode_exactly(network: Network, image: np.ndarray) -> np.ndarray:
-    """Normalises an image as the encoder's integers mean it, rounded to 1/64.
+    """Normalizes an image as the encoder's integers mean it, rounded to 1/64.
 
     Args:
         network: Its input table is used.
@@ -30,7 +30,7 @@ def dense_head(network: Network, value: np.ndarray) -> np.ndarray:
 
     Args:
         network: The network.
-        value: float64 [height, width, channels], normalised.
+        value: float64 [height, width, channels], normalized.
 
     Returns:
         float64 [rows, cols, channels].

@@ -1,6 +1,6 @@
 """Cost of a frame on Loihi 2: a model, which uses synaptic operations by output row, and a table of costs.
 
-Results of the model are named *modelled* and have columns of their own, never next to measured or counted ones.
+Results of the model are named *modeled* and have columns of their own, never next to measured or counted ones.
 
 The layers are placed on neuro-cores and work as a pipeline: a time step advances every layer by one frame. The slowest
 core determines the duration of a step::
@@ -176,7 +176,7 @@ class Allocation:
 
 @dataclass(frozen=True)
 class FrameCost:
-    """Modelled cost of one frame.
+    """Modeled cost of one frame.
 
     Attributes:
         energy_j: Energy of one time step in joules.

@@ -194,7 +194,7 @@ class Network:
 
     @property
     def total_stride(self) -> int:
-        """Input pixels between neighbouring cells of the head, 32 for YOLO-KP."""
+        """Input pixels between neighboring cells of the head, 32 for YOLO-KP."""
         return math.prod(layer.stride for layer in self.layers)
 
     def output_size(self, input_wh: tuple[int, int]) -> list[tuple[int, int, int]]:

@@ -30,7 +30,7 @@ SHIPPED = Path(__file__).with_name("yolo_kp_tuned.json")
 INPUT_STEPS = (1, 2)
 """Units of the encoder in 1/64. With 1 the encoder equals Lava's: messages have 8 bits, and a change from dark
 to bright needs two frames. With 2 nearly every change is sent in one frame, with a resolution of 2/64, about two of
-256 grey levels."""
+256 gray levels."""
 
 LARGEST = 31
 """Largest threshold, in 1/64. Up to it a neuron's residual fits 16 bits, and the usual kernels are used."""

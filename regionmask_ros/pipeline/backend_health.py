@@ -62,7 +62,7 @@ class BackendHealth:
     notice: BackendNotice = BackendNotice()
 
     def refuses_frames(self, now_s: float) -> bool:
-        """Whether the backend was given up too recently to try again."""
+        """Whether the backend was disabled too recently to try again."""
         return self.given_up_s is not None and now_s - self.given_up_s < STABLE_AFTER_S
 
     def fail(self, backend: str, reason: str, fallback: str, now_s: float) -> BackendHealth:
@@ -82,9 +82,9 @@ class BackendHealth:
             line = f"backend {backend} failed and is started again: {reason}"
             return BackendHealth(self.restarts + 1, now_s, None, reason, BackendNotice(line))
         if fallback:
-            line = f"backend {backend} failed twice, {fallback} goes on: {reason}"
+            line = f"backend {backend} failed twice, {fallback} takes over: {reason}"
             return BackendHealth(self.restarts, None, None, reason, BackendNotice(line))
-        line = f"backend {backend} failed twice and is given up, fallback is none: {reason}"
+        line = f"backend {backend} failed twice and is disabled, fallback is none: {reason}"
         return BackendHealth(self.restarts, self.restarted_s, now_s, reason, BackendNotice(line, is_error=True))
 
     def recover(self, now_s: float) -> BackendHealth:

@@ -1,4 +1,4 @@
-"""Which backend a pipeline runs on: opened, replaced, restarted after a failure, or given up.
+"""Which backend a pipeline runs on: opened, replaced, restarted after a failure, or disabled.
 
 One ``BackendManager`` belongs to one pipeline. A new backend opens in a thread of its own beside the current one, which
 keeps working; the pipeline changes over between two frames.
@@ -78,7 +78,7 @@ class BackendManager:
     Attributes:
         current: The open backend of the pipeline, None when there is none.
         health: The failures of the current backend.
-        cancelled: While it is set, ``ensure_open`` gives up instead of waiting.
+        cancelled: While it is set, ``ensure_open`` fails instead of waiting.
         on_change: Called from any thread when ``poll`` or ``is_ready`` has something new.
     """
 
@@ -263,7 +263,7 @@ class BackendManager:
 
     @property
     def refuses_frames(self) -> bool:
-        """Whether the backend was given up too recently to try again."""
+        """Whether the backend was disabled too recently to try again."""
         return self.health.refuses_frames(self._clock())
 
     def mark_working(self) -> None:

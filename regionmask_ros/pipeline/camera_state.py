@@ -88,7 +88,7 @@ class CameraState:
         return self.frame - self.refresh_from
 
     def context(self, view: FrameView, attention: np.ndarray) -> MaskContext:
-        """What the mask sources may look at before the next frame is sent.
+        """What the mask sources may use before the next frame is encoded.
 
         Args:
             view: The frame.

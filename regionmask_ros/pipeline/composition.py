@@ -76,8 +76,8 @@ SOURCES: Mapping[str, Callable[[SourceParts], Sequence[MaskSource]]] = {
 def make_composer(settings: PipelineSettings, grid: RegionGrid, image_wh: tuple[int, int]) -> MaskComposer:
     """Makes the masks of a camera.
 
-    Sources are united: with a preset and a static mask, what either attends is sent. A preset's refresh period applies
-    to all.
+    Sources are united: with a preset and a static mask, a region is observed if either observes it. A preset's refresh
+    period applies to all.
 
     Args:
         settings: What the user chose.
@@ -110,7 +110,7 @@ def make_mgnet(weights: str, masked_share: float, refresh_period: int, static: n
         masked_share: Share of the regions to be masked over all frames, 0 to 1, which moves the threshold of its
             scores. 0: the threshold that comes with the weights.
         refresh_period: Frames from one refresh frame to the next.
-        static: What another mask attends besides, bool [rows, cols]; None: nothing.
+        static: What another mask observes besides, bool [rows, cols]; None: nothing.
 
     Returns:
         The source.

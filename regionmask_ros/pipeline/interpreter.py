@@ -23,7 +23,7 @@ class InterpreterState:
     Attributes:
         tracks: The tracked objects.
         image: The last frame, downsampled; None where it is not known.
-        displayed: What the last head shows. None: not known for the settings in force.
+        displayed: What the last head shows. None: not known for the current settings.
         displayed_ids: int64, numbers of the tracked ones of them. None: not known yet.
     """
 
@@ -95,12 +95,12 @@ class Interpreter:
 
     def track(self, state: InterpreterState, found: Detections, keep: np.ndarray, image_wh: tuple[int, int],
               number: int, image: np.ndarray | None) -> Detections:
-        """Tracks objects, moves boxes whose regions were not sent, and filters.
+        """Tracks objects, moves boxes whose regions are masked, and filters.
 
         Args:
             state: Of the frames before; changed.
             found: From ``read``.
-            keep: bool [rows, cols], the regions that were sent in this frame.
+            keep: bool [rows, cols], True = observed in this frame.
             image_wh: Width and height of the camera's image.
             number: Of the frame; rises from call to call.
             image: The frame, downsampled; None where nothing is tracked.

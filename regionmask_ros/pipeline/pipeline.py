@@ -173,7 +173,7 @@ class Pipeline:
             self._camera.refresh_from = self._camera.frame
 
     def attend(self, boxes: np.ndarray) -> None:
-        """From the next frame on, attends the regions of these boxes besides what the masks attend.
+        """From the next frame on, observes the regions of these boxes besides what the masks observe.
 
         Args:
             boxes: float [n, 4], x0 y0 x1 y1 in image pixels. They replace earlier ones.

@@ -28,7 +28,7 @@ class PreparedFrame:
         number: Of the frame since the last reset.
         frame: The camera's image.
         events: What is sent; valid until the next frame.
-        mask: The regions that are sent.
+        mask: The observed regions.
         age: uint16 [rows, cols], frames since a region was last sent.
         small: The image, downsampled, for the tracker; None where it is not needed.
         ms: Wall time of each stage so far.
@@ -50,10 +50,10 @@ def view_frame(camera: CameraState, frame: Frame) -> FrameView:
 
 
 def compose_mask(camera: CameraState, view: FrameView, attention: np.ndarray = NO_BOXES) -> RegionMask:
-    """Stage 2: decides which regions are sent.
+    """Stage 2: decides which regions are observed.
 
     Args:
-        camera: The camera's state; ages and counts go on by one frame.
+        camera: The camera's state; ages and counts advance by one frame.
         view: From ``view_frame``.
         attention: Boxes that a planner asks for, float [n, 4], x0 y0 x1 y1 in image pixels.
 
@@ -96,7 +96,7 @@ def prepare_frame(camera: CameraState, frame: Frame, attention: np.ndarray = NO_
     start = time.perf_counter()
     number, view = camera.frame, view_frame(camera, frame)
     mask = compose_mask(camera, view, attention)
-    # Where nothing is attended, nothing reads the image.
+    # Where nothing is observed, nothing reads the image.
     image = view.image if mask.keep.any() else camera.blank_input
     # Now, while some of the image that the resize has read is still in the processor's caches.
     small = downsample(frame.pixels) if want_small else None

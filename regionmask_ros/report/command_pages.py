@@ -45,7 +45,7 @@ class FrameRecord:
 
 
 def summarise(records: Sequence[FrameRecord]) -> dict[str, Any]:
-    """Summarises a run.
+    """Summarizes a run.
 
     Args:
         records: One for each frame.
@@ -132,7 +132,7 @@ class ImageSampler:
     """Chooses a few images of a run of unknown length, spread over it.
 
     The run so far is cut into windows of equal length, and each window keeps its frame of the highest rank. When there
-    are too many windows, neighbours merge. So the choice cannot fall into step with a period of the run, such as
+    are too many windows, neighbors merge. So the choice cannot fall into step with a period of the run, such as
     refresh frames. At most ``2 * count`` images are in memory.
 
     Args:

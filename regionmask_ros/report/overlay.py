@@ -1,7 +1,7 @@
 """The annotated image of a frame: its mask, its detections with labels, and a caption.
 
-Kept regions stay in colour inside a thin blue outline, the rest is grey and dark. Boxes and labels are orange:
-colour-blind readers can tell blue and orange apart. Sizes follow the height of the image. A label is placed so that it
+Kept regions stay in color inside a thin blue outline, the rest is gray and dark. Boxes and labels are orange:
+color-blind readers can distinguish blue and orange. Sizes follow the height of the image. A label is placed so that it
 covers neither an object nor another label.
 """
 
@@ -85,7 +85,7 @@ BAR_SHADE = 24
 
 GREY_SHARE = 0.36
 COLOUR_SHARE = 0.09
-"""Masked parts keep 45 % of their brightness and a trace of their colour: grass can still be told from road."""
+"""Masked parts keep 45 % of their brightness and a trace of their color: grass can still be distinguished from road."""
 
 BAR_TRANSPARENCY = 0.18
 
@@ -190,7 +190,7 @@ def _format_count(count: int) -> str:
 
 
 def _shade(bgr: np.ndarray, keep: np.ndarray, outline: int) -> np.ndarray:
-    """A copy with masked regions grey and dark, and the kept area outlined."""
+    """A copy with masked regions gray and dark, and the kept area outlined."""
     if keep.all():
         return bgr.copy()
     grey = cv2.cvtColor(cv2.cvtColor(bgr, cv2.COLOR_BGR2GRAY), cv2.COLOR_GRAY2BGR)
@@ -219,7 +219,7 @@ def _borders(keep: np.ndarray, size_wh: tuple[int, int], thickness: int) -> list
 
 
 def _edge_runs(keep: np.ndarray) -> list[tuple[int, int, int, bool]]:
-    """Unbroken runs of border between neighbouring rows: (row below, first column, end column, kept is below)."""
+    """Unbroken runs of border between neighboring rows: (row below, first column, end column, kept is below)."""
     runs = []
     for after in (True, False):
         edge = (keep[1:] > keep[:-1]) if after else (keep[1:] < keep[:-1])

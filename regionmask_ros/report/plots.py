@@ -1,4 +1,4 @@
-"""Plots of results, drawn by matplotlib: as SVG for a page, which sets the colours, and as PNG for elsewhere.
+"""Plots of results, drawn by matplotlib: as SVG for a page, which sets the colors, and as PNG for elsewhere.
 
 Two plots are defined here: values frame by frame, and accuracy against cost. Matplotlib is loaded when the first plot
 is drawn.
@@ -28,7 +28,7 @@ PAGE_COLOURS = {
     LINE: "var(--line, #0072b2)",
     MARK: "var(--mark, #d55e00)",
 }
-"""Colours that matplotlib draws with, and the variables that replace them on a page, light or dark."""
+"""Colors that matplotlib draws with, and the variables that replace them on a page, light or dark."""
 
 PNG_COLOURS = {INK: "#222222", GRID: "#cccccc", LINE: "#0072b2", MARK: "#d55e00"}
 PNG_DPI = 150
@@ -58,7 +58,7 @@ def style_axes(axis: Axes, colours: Mapping[str, str] | None = None,
 
     Args:
         axis: The axes.
-        colours: Colours of ``INK`` and ``GRID``; None: for a page.
+        colours: Colors of ``INK`` and ``GRID``; None: for a page.
         spines: The spines to draw.
     """
     ink, grid = (colours[INK], colours[GRID]) if colours else (INK, GRID)
@@ -94,7 +94,7 @@ def figure_svg(figure: Figure, salt: str) -> str:
         salt: Different for each figure of a page, so that identifiers do not collide.
 
     Returns:
-        The element. Its colours are variables of the page, its text is text.
+        The element. Its colors are variables of the page, its text is text.
     """
     from matplotlib import rc_context
 
@@ -144,7 +144,7 @@ def per_frame_svg(panels: Sequence[Panel], refresh: np.ndarray, x_label: str = "
         x_label: Name of the horizontal axis.
 
     Returns:
-        An <svg> element that takes its colours from the page.
+        An <svg> element that takes its colors from the page.
     """
     from matplotlib.ticker import EngFormatter, MaxNLocator
 
@@ -208,7 +208,7 @@ def _bin_envelope(values: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
 PANELS_PER_ROW = 2
 _SHAPES = "o^DvPX<>p"
 _CORNERS = ((1, 1), (1, -1), (-1, 1), (-1, -1))
-"""Where names stand, in turn, so that those of neighbours keep apart."""
+"""Where names stand, in turn, so that those of neighbors keep apart."""
 
 
 @dataclass(frozen=True)
@@ -258,7 +258,7 @@ def tradeoff_svg(points: Sequence[Point], x_label: str, salt: str) -> str:
         salt: Different for each figure of a page.
 
     Returns:
-        An <svg> element that takes its colours from the page.
+        An <svg> element that takes its colors from the page.
     """
     own_colours = {colour: colour for colour in PAGE_COLOURS}
     return figure_svg(_draw_tradeoff([TradeoffPanel("", points)], x_label, own_colours), salt)

@@ -42,7 +42,7 @@ class Column:
         name: The heading.
         key: Key of the value in the row; a tuple is a path into nested mappings.
         form: A format string with one field, or a function from the value to its text.
-        group: Heading over this column and its neighbours of the same group: measured, counted or modelled, and the
+        group: Heading over this column and its neighbors of the same group: measured, counted or modeled, and the
             unit. "" for none.
         is_text: Words, aligned left. Numbers are aligned right.
     """
@@ -72,7 +72,7 @@ class Table:
         columns: Headings of the columns.
         rows: Cells, row by row.
         note: What a reader must know about the values; shown below them on a page.
-        groups: Heading over each column, equal for neighbours of one group; empty where there are no groups.
+        groups: Heading over each column, equal for neighbors of one group; empty where there are no groups.
         text_columns: Positions of the columns that are aligned left.
     """
 

@@ -105,7 +105,7 @@ REPEATED_STAMP = "two images have the same time stamp: both are processed, but j
 class StampMonitor:
     """Checks each image's stamp once. A stamp of 0 is none: it neither repeats nor jumps.
 
-    The first zero and the first repeated stamp give a warning, as they usually go on; each jump back gives one.
+    The first zero and the first repeated stamp give a warning, as they usually continue; each jump back gives one.
     """
 
     def __init__(self) -> None:

@@ -218,7 +218,7 @@ class DetectorNode(LifecycleNode):
         self.destroy_subscription(active.attention)
         is_stopped = active.worker.stop(STOP_TIMEOUT_S)
         if not is_stopped:
-            self.get_logger().error(f"the detector did not stop within {STOP_TIMEOUT_S:.0f} s and was given up")
+            self.get_logger().error(f"the detector did not stop within {STOP_TIMEOUT_S:.0f} s and was abandoned")
         return is_stopped
 
     def _free(self) -> None:
@@ -263,17 +263,18 @@ class DetectorNode(LifecycleNode):
                 pipeline.backends.clear_failures()
 
         self._run_between_frames(reset)
-        return "the detector is reset; the next image is sent as a whole"
+        return "the detector is reset; the next image is observed as a whole"
 
     def _on_refresh(self) -> str:
         self._run_between_frames(Pipeline.refresh)
-        return "the next image is sent as a whole"
+        return "the next image is observed as a whole"
 
     def _on_save_static_mask(self) -> str:
         grid, keep, occupancy = self._run_between_frames(Pipeline.learned_mask)
         path = Path(self.get_parameter("static_mask_output").value).absolute()
         save_static_mask(str(path), keep, grid.region_px, occupancy.share)
-        return f"{path}: {np.count_nonzero(keep)} of {keep.size} regions kept, from {occupancy.frames} whole frames"
+        return (f"{path}: {np.count_nonzero(keep)} of {keep.size} regions kept, "
+                f"from {occupancy.frames} frames observed as a whole")
 
     # Parameters.
 

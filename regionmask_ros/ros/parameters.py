@@ -35,7 +35,7 @@ class ResponseSettings:
     Attributes:
         drop_stale: Detections in regions that were not observed in this frame are not reported.
         attention_ns: Lifetime of a planner's boxes in nanoseconds.
-        fallback: Settings with which to go on when the backend is given up; None: no others.
+        fallback: Settings to continue with when the backend has failed twice; None: no others.
     """
 
     drop_stale: bool

@@ -1,7 +1,7 @@
 """The node's outputs: messages made from results, their topics and QoS.
 
-Results are reliable, so that subscribers of any reliability receive them. Images are made only while somebody
-subscribes. ``sources.image_message`` reads images.
+Results are reliable, so that subscribers of any reliability receive them. Images are made only while there is a
+subscriber. ``sources.image_message`` reads images.
 """
 
 from __future__ import annotations
@@ -141,7 +141,7 @@ LAZY = {
     MASK: Image, MASK_PNG: CompressedImage, STATIC_MASK: Image, DYNAMIC_MASK: Image, AGE: Image, OVERLAY: Image,
     OVERLAY_JPEG: CompressedImage, EVENTS: Image,
 }
-"""Topics that are published only while somebody subscribes, and their messages."""
+"""Topics that are published only while there is a subscriber, and their messages."""
 
 
 class Outputs:
@@ -172,7 +172,7 @@ class Outputs:
 
     @property
     def want_events(self) -> bool:
-        """Whether somebody subscribes to images of events, which must be known before a frame is processed."""
+        """Whether there is a subscriber to images of events, which must be known before a frame is processed."""
         return self._lazy[EVENTS].get_subscription_count() > 0
 
     def publish_labels(self, score_threshold: float) -> None:
@@ -181,7 +181,7 @@ class Outputs:
         self._label_info.publish(label_info_message(self._labels, score_threshold, header))
 
     def publish(self, result: StepResult, header: Header, drop_stale: bool = False) -> None:
-        """Publishes the results of a frame. Images are made only if somebody subscribes.
+        """Publishes the results of a frame. Images are made only if there is a subscriber.
 
         Args:
             result: The frame's result.

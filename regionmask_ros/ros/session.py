@@ -30,7 +30,7 @@ MAX_DOMAIN = 232
 
 
 class RosSession:
-    """Context manager: initialises ROS; leaving it stops the executor, destroys the nodes and shuts ROS down.
+    """Context manager: initializes ROS; leaving it stops the executor, destroys the nodes and shuts ROS down.
 
     Args:
         ros_arguments: As on a command line, ``--ros-args`` included.

@@ -62,7 +62,7 @@ def image_environment(profile: Path, environment: Mapping[str, str]) -> dict[str
 
 
 def use_profile() -> None:
-    """Sets the profile for this process unless the user has chosen one. Call it before ROS is initialised."""
+    """Sets the profile for this process unless the user has chosen one. Call it before ROS is initialized."""
     profile = find_profile()
     if profile is not None:
         os.environ.update(image_environment(profile, os.environ))

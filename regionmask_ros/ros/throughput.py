@@ -27,7 +27,7 @@ from .session import RosSession
 
 IMAGE_WH, RATE_HZ = (640, 480), 60.0
 CLIP_FRAMES = 150
-"""The clip is played forth and back, so that motion goes on. All frames are held in memory, a megabyte each."""
+"""The clip is played forth and back, so that motion continues. All frames are held in memory, a megabyte each."""
 
 START_TIMEOUT_S, SETTLE_S = 180.0, 0.5
 ANSWER_S = 3.0

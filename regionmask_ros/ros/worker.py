@@ -128,7 +128,7 @@ class Worker:
         read: Makes the frame of an image message; raises UserError.
         attention: The boxes that planners ask for.
         outputs: Publish results.
-        frame_stats: Is told of each frame.
+        frame_stats: Collects figures of each frame.
         now_ns: The node's time.
         logger: For drops and failures.
     """

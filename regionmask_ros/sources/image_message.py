@@ -29,8 +29,8 @@ class Encoding(NamedTuple):
         sample_bytes: Bytes per sample, 1 or 2.
         order: Channel order of what ``read`` returns, "bgr" or "rgb".
         read: Converts samples [rows, width, channels] to uint8 [height, width, 3].
-        pairs: Whether two neighbouring columns share their colour.
-        planar: Whether height rows of brightness are followed by height / 2 rows of colour, as in nv12.
+        pairs: Whether two neighboring columns share their color.
+        planar: Whether height rows of brightness are followed by height / 2 rows of color, as in nv12.
     """
 
     channels: int
@@ -189,7 +189,7 @@ def decode_compressed_image(message: Any) -> Frame:
 
 
 def _three_channels(pixels: np.ndarray) -> np.ndarray:
-    """uint8 [height, width, 3] of a PNG's pixels: grey or colour, 8 or 16 bits, with or without an alpha channel."""
+    """uint8 [height, width, 3] of a PNG's pixels: gray or color, 8 or 16 bits, with or without an alpha channel."""
     if pixels.dtype == np.uint16:
         pixels = _to_8_bits(pixels)
     if pixels.ndim == 2:

@@ -105,7 +105,7 @@ def _jpeg_damage(data: bytes) -> str | None:
 class ImageFiles(Source):
     """Image files in the given order. Pixels are in BGR order, and stamps count from 0 at ``fps``.
 
-    Images may differ in size. Grey images become BGR, 16-bit images lose their low byte, transparency is ignored, and
+    Images may differ in size. Gray images become BGR, 16-bit images lose their low byte, transparency is ignored, and
     the camera's EXIF orientation is applied.
 
     Args:

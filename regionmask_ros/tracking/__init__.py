@@ -1,1 +1,1 @@
-"""Objects over time, and where they are while their regions are not sent."""
+"""Objects over time, and where they are while their regions are masked."""

@@ -1,7 +1,7 @@
 """The arithmetic of ``tracker``, one object at a time.
 
 There are some tens of objects: with NumPy, the calls would cost far more than what they compute.
-Boxes are float64, x0 y0 x1 y1; a state is centre x, y and width, height. Arrays that a kernel writes belong to its
+Boxes are float64, x0 y0 x1 y1; a state is center x, y and width, height. Arrays that a kernel writes belong to its
 caller.
 """
 
@@ -16,11 +16,11 @@ from ..jit.cache import Whole, kernel
 SAME_OBJECT_IOU = 0.15
 
 MEASUREMENT_STD = 0.2
-"""Standard deviation of a detected box's centre and size, in the box's size (the root of its area)."""
+"""Standard deviation of a detected box's center and size, in the box's size (the root of its area)."""
 VELOCITY_CHANGE_STD = 0.01
 """Standard deviation of how much an object's velocity changes in a frame, in sizes a frame."""
 INITIAL_VELOCITY_STD = (0.2, 0.01)
-"""Standard deviation of the velocity of an object seen once, in sizes a frame: of its centre, and of its size."""
+"""Standard deviation of the velocity of an object seen once, in sizes a frame: of its center, and of its size."""
 
 MEMORY_FRAMES = 16
 """Frames that an object which is not detected is remembered, so that its velocity is not lost by one miss."""
@@ -52,7 +52,7 @@ def predict_boxes(boxes: np.ndarray, velocity: np.ndarray, elapsed: float, resul
 @kernel
 def displacement(boxes: np.ndarray, velocity: np.ndarray, elapsed: float, observed: np.ndarray, state: np.ndarray,
                  result: np.ndarray) -> None:
-    """Distance of each centre from that of another box, after some frames.
+    """Distance of each center from that of another box, after some frames.
 
     Args:
         boxes: float64 [n, 4].
@@ -155,7 +155,7 @@ def _assign(boxes: np.ndarray, class_ids: np.ndarray, observed: np.ndarray, obje
 @kernel
 def _correct(box: np.ndarray, j: int, elapsed: float, boxes: np.ndarray, now: np.ndarray, state: np.ndarray,
              velocity: np.ndarray, covariance: np.ndarray, i: Whole) -> None:
-    """Updates object i with the measured box j: the Kalman filter of constant velocity, for centre and size."""
+    """Updates object i with the measured box j: the Kalman filter of constant velocity, for center and size."""
     for c in range(4):
         boxes[i, c] = now[i, c] = box[j, c]
     size = box[j, 2] - box[j, 0], box[j, 3] - box[j, 1]

@@ -1,6 +1,6 @@
 """How the image moves: optical flow inside boxes, on a downsampled copy of the camera's image.
 
-A box whose regions are not sent moves with what it shows. A few points a box and an image of a sixteenth of the pixels
+A box whose regions are masked moves with what it shows. A few points a box and an image of a sixteenth of the pixels
 are enough for that, and cost a tenth of a millisecond.
 """
 

@@ -1,6 +1,6 @@
-"""Objects over the frames of a masked camera, and where they are while their regions are not sent.
+"""Objects over the frames of a masked camera, and where they are while their regions are masked.
 
-A detection whose regions are not sent stays where it was last observed: the network was not told that anything moved.
+A detection whose regions are masked stays where it was last observed: the network received no change.
 Its box is moved instead, with what it shows in the image (``tracking.motion``) or, where that cannot be measured, with
 the object's own velocity. Velocities come from a Kalman filter, because a box jitters from frame to frame by more than
 a slow object moves: a velocity counts as far as it is known.
@@ -30,10 +30,10 @@ class Tracks:
         class_ids: int64 [n].
         observed_boxes: float64 [n, 4], as last observed.
         predicted_boxes: float64 [n, 4], where these boxes are in the last frame.
-        state: float64 [n, 4], filtered centre x, y and width, height.
+        state: float64 [n, 4], filtered center x, y and width, height.
         velocity: float64 [n, 4], of the state, in pixels a frame.
         covariance: float64 [n, 2, 3], variance of the place, covariance, variance of the velocity, in sizes of the
-            object; of its centre and of its size.
+            object; of its center and of its size.
         scores: float64 [n], of the last detection.
         hits: int64 [n], number of observations.
         last_observed: int64 [n], frame of the last observation.
@@ -76,7 +76,7 @@ class Tracks:
         return boxes
 
     def displacement(self, frame: int) -> np.ndarray:
-        """How far each centre is, in a frame, from where it was last observed, in the object's size: float64 [n]."""
+        """How far each center is, in a frame, from where it was last observed, in the object's size: float64 [n]."""
         shift = np.empty(len(self))
         displacement(self.predicted_boxes, self.velocity, float(frame - self.last_frame), self.observed_boxes,
                      self.state, shift)
@@ -103,7 +103,7 @@ def predict(tracks: Tracks, unobserved: np.ndarray, motion: OpticalFlow | None, 
 
     Args:
         tracks: The objects.
-        unobserved: bool [n], those whose regions are not sent in this frame: they move with the image. The others are
+        unobserved: bool [n], those whose regions are masked in this frame: they move with the image. The others are
             about to be measured, and move with their velocity until then.
         motion: From the frame before to this one. None: not known.
         frame: Number of the frame.
@@ -126,7 +126,7 @@ def associate(tracks: Tracks, found: Detections, observed: np.ndarray, frame: in
     Args:
         tracks: The objects, predicted for this frame, see ``predict``.
         found: The detections of this frame.
-        observed: bool [len(found)], whether a detection's regions were sent in this frame: only then it is a
+        observed: bool [len(found)], whether a detection's regions were observed in this frame: only then it is a
             measurement.
         frame: Number of the frame; rises from call to call.
 
@@ -166,11 +166,11 @@ def keep_unobserved(tracks: Tracks, ids: np.ndarray, frame: int) -> tuple[Tracks
 
 def apply_motion(found: Detections, observed: np.ndarray, tracks: Tracks, object_of: np.ndarray,
                  image_wh: tuple[int, int]) -> Detections:
-    """Moves detections whose regions were not sent as their objects have moved.
+    """Moves detections whose regions are masked as their objects have moved.
 
     Args:
         found: As the network shows them.
-        observed: bool [len(found)], whether their regions were sent.
+        observed: bool [len(found)], whether their regions were observed.
         tracks: The objects after this frame.
         object_of: Index of each detection's object, int64 [len(found)].
         image_wh: Width and height of the image, to which all boxes are clipped.
@@ -198,7 +198,7 @@ def update_tracks(tracks: Tracks, found: Detections, keep: np.ndarray, image_wh:
     Args:
         tracks: The objects after the frame before.
         found: Detections of this frame, as the network shows them.
-        keep: bool [rows, cols], what was sent in this frame.
+        keep: bool [rows, cols], True = observed in this frame.
         image_wh: Width and height of the image.
         frame: Number of the frame; rises from call to call.
         motion: Of the image since the frame before. None: not known.
@@ -206,7 +206,7 @@ def update_tracks(tracks: Tracks, found: Detections, keep: np.ndarray, image_wh:
             [len(found)]. None: it did not.
 
     Returns:
-        The objects after this frame, and its detections with their objects' numbers; those whose regions were not sent
+        The objects after this frame, and its detections with their objects' numbers; those whose regions are masked
         are moved.
     """
     if len(tracks):

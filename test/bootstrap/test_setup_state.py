@@ -1,4 +1,4 @@
-"""What the set-up remembers, and how a second run, a broken run and a moved clone are told apart."""
+"""What the set-up remembers, and how a second run, a broken run and a moved clone are distinguished."""
 
 from __future__ import annotations
 

@@ -19,7 +19,7 @@ GRID, IMAGE_WH = RegionGrid(6, 10), (160, 96)
 
 @pytest.fixture
 def labels(tmp_path) -> str:
-    """Persons of 16x32 pixels in two neighbouring regions, and one car elsewhere."""
+    """Persons of 16x32 pixels in two neighboring regions, and one car elsewhere."""
     lines = [f"{t},person,32,32,16,32,0" for t in range(12)] + ["3,car,112,64,32,16,0", "4,any,0,0,90,90,1"]
     (tmp_path / "gt.csv").write_text("frame,class,x,y,w,h,ignore\n" + "\n".join(lines) + "\n")
     return f"csv:{tmp_path / 'gt.csv'}"
@@ -33,7 +33,7 @@ def test_labels_give_a_mask_a_page_and_figures(clip, labels, tmp_path, capfd):
     out, figures = tmp_path / "out", tmp_path / "figures.json"
     assert main([clip, "--labels", labels, "--output", str(out), "--cover", "0.9", "--json", str(figures)]) == 0
     printed = capfd.readouterr()
-    assert printed.err == "" and "12 frames, 13 objects, labelled" in printed.out
+    assert printed.err == "" and "12 frames, 13 objects, labeled" in printed.out
     assert "7.7% of the objects lost" in printed.out
     # 12 persons make 24 of the 26 heat, more than 90 %: the car's regions are not needed.
     assert np.argwhere(mask_of(out)).tolist() == [[2, 2], [3, 2]]
@@ -73,7 +73,7 @@ def test_run_accepts_a_mask_made_without_labels(trained, clip, tmp_path, capfd):
     (["CLIP", "--labels", "LABELS", "--keep", "1.5"], "keep 1.5"),
     (["CLIP", "--labels", "LABELS", "--keep", "0.5", "--cover", "0.5"], "not allowed with"),
     (["CLIP", "--labels", "LABELS", "--ring", "-1"], "ring -1"),
-    (["CLIP", "--labels", "LABELS", "--classes", "dragon"], "'dragon' is none of the labelled classes"),
+    (["CLIP", "--labels", "LABELS", "--classes", "dragon"], "'dragon' is none of the labeled classes"),
     (["/nowhere.mp4"], "no such file"),
     (["CLIP", "--score-threshold", "1"], "no object was seen"),
 ])

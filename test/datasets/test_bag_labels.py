@@ -93,7 +93,7 @@ def test_a_rotated_box_becomes_the_upright_box_around_it(tmp_path):
 @pytest.mark.parametrize(("truth", "message"), [
     ([], "no topic with detections"),
     ([detections(5, PERSON)], "no message on /truth has the stamp of an image on /cam"),
-    ([detections(stamp(0))], "no object is labelled"),
+    ([detections(stamp(0))], "no object is labeled"),
     ([detections(stamp(0), ("", "3", 1.0, 0, 0, 5, 5))], "class_id is '3', expected the name of a class"),
     ([detections(stamp(0), ("", {}, 1.0, 0, 0, 5, 5))], "class_id is ''"),
     ([detections(stamp(0), ("", "car", 1.0, 0, 0, -5, 5))], "/truth: a box of negative size"),

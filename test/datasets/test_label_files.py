@@ -213,7 +213,7 @@ def test_labels_without_images_or_without_objects_are_rejected(tmp_path):
         open_dataset(f"csv:{tmp_path}")
     write_images(tmp_path, ["0.png"])
     (tmp_path / "gt.csv").write_text("frame,class,x,y,w,h,ignore\n0,car,1,2,3,4,1\n")
-    with pytest.raises(UserError, match="no object is labelled"):
+    with pytest.raises(UserError, match="no object is labeled"):
         open_dataset(f"csv:{tmp_path}")
 
 

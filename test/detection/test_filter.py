@@ -17,7 +17,7 @@ LABELS = ("person", "bicycle", "car")
 
 
 def found(*rows: tuple[int, float]) -> Detections:
-    """(class, score) each, with boxes that tell them apart."""
+    """(class, score) each, with boxes that distinguish them."""
     class_ids, scores = zip(*rows)
     return detections_of(*[[i, i, i + 1, i + 1] for i in range(len(rows))], scores=scores, class_ids=class_ids)
 

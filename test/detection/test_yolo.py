@@ -89,7 +89,7 @@ def test_scores_at_the_threshold_stay_and_are_sorted():
 
 
 def test_overlap_is_computed_before_boxes_are_clipped_to_the_image():
-    # Two boxes of one centre and width, 128 and 400 pixels high: they share 0.32, and inside the image all.
+    # Two boxes of one center and width, 128 and 400 pixels high: they share 0.32, and inside the image all.
     head = empty_head(1, 1)
     for anchor, (tw, th, objectness) in enumerate([(0, math.log(2), 3), (-math.log(4), math.log(400 / 192), 2)]):
         head[0, 0, 8 * anchor:8 * anchor + 5] = np.rint(np.array([0, 0, tw, th, objectness]) * 65536)

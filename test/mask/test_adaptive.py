@@ -1,4 +1,4 @@
-"""What is seen in whole frames, how it fades, and the static mask that follows it."""
+"""What is seen in frames observed as a whole, how it fades, and the static mask that follows it."""
 
 from __future__ import annotations
 
@@ -61,7 +61,7 @@ def test_without_a_half_life_it_is_the_share_of_the_frames():
     assert seen.frames == 4 and np.count_nonzero(seen.share) == 2
     assert np.argwhere(seen.mask()).tolist() == [[1, 0], [1, 5]]
     assert np.count_nonzero(seen_after(LEFT, ring=1).share) == 6
-    with pytest.raises(UserError, match="no object was seen yet .in 2 whole frames"):
+    with pytest.raises(UserError, match="no object was seen yet .in 2 frames observed as a whole"):
         seen_after(NONE, NONE).mask()
 
 

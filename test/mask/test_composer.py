@@ -52,7 +52,7 @@ def test_a_mask_that_attends_nothing_masks_everything():
 
 
 class OddFrames:
-    """A source that proposes one region in odd frames, and notes what it is told."""
+    """A source that proposes one region in odd frames, and notes what it receives."""
 
     name = "odd"
 
@@ -119,7 +119,7 @@ def test_the_mask_is_the_union_of_its_sources(situation):
     assert more.keep[GRID.cover(asked, IMAGE_WH)].all()
     assert all(more.keep[source].all() for source in sources)
     if not more.refresh:
-        np.testing.assert_array_equal(more.keep, np.logical_or.reduce(sources), "and nothing else is attended")
+        np.testing.assert_array_equal(more.keep, np.logical_or.reduce(sources), "and nothing else is observed")
         again = masks(more.keep, dynamic, period).compose(now)
         np.testing.assert_array_equal(again.keep, more.keep, "a union with what is in it already adds nothing")
     doubled = detections_of(*last.boxes, *last.boxes)
@@ -145,13 +145,13 @@ def test_a_budget_is_kept_by_every_mask_and_cuts_nothing_that_a_planner_requests
     np.testing.assert_array_equal(mask.keep, np.logical_or.reduce(list(mask.sources.values())))
     chosen = np.logical_or.reduce([own.sources[name] for name in own.sources if name != "attention"])
     for name in set(mask.sources) - {"attention"}:
-        assert not (mask.sources[name] & wanted & ~chosen).any(), "what only a planner asks for is told as attention"
+        assert not (mask.sources[name] & wanted & ~chosen).any(), "what only a planner asks for is listed as attention"
     if static is None and not GRID.cover(last.boxes, IMAGE_WH).any():
-        assert mask.keep.sum() == wanted.sum(), "without a box and a static mask nothing is known to attend"
+        assert mask.keep.sum() == wanted.sum(), "without a box and a static mask nothing is known to observe"
     else:
         assert mask.keep.sum() == max(regions, wanted.sum())
     if own.keep.sum() <= regions:
-        assert mask.keep[own.keep].all(), "grown around what the masks attend"
+        assert mask.keep[own.keep].all(), "grown around what the masks observe"
     elif not len(asked):
         assert own.keep[mask.keep].all(), "cut down inside it"
     if static is None and not len(asked):

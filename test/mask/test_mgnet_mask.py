@@ -227,8 +227,8 @@ def test_regions_of_a_static_mask_count_for_the_share(weights):
 
 
 FRAMES, ERROR = 400, 0.1
-"""Where the level of whole frames moves more than scores within a frame, nearly all or nothing of a frame is masked.
-The mean over n such frames then varies by 0.5 / sqrt(n) with *any* threshold, the true one included: by 0.08 over 40
+"""Where the level of all scores moves more than scores within a frame, nearly all or nothing of a frame is masked. The
+mean over n such frames then varies by 0.5 / sqrt(n) with *any* threshold, the true one included: by 0.08 over 40
 frames, by 0.025 over 400. The error is four times that."""
 
 

@@ -1,4 +1,4 @@
-"""Ages of regions, and boxes that no region that was sent confirms."""
+"""Ages of regions, and boxes that no observed region confirms."""
 
 from __future__ import annotations
 

@@ -35,7 +35,7 @@ def context(tracks: Tracks, frame: int) -> MaskContext:
 
 
 def sent(plan: Schedule, tracks: Tracks, frame: int) -> dict[str, np.ndarray]:
-    """What each source sends in a frame that is not a refresh frame."""
+    """What each source observes in a frame that is not a refresh frame."""
     return composer(replace(plan, refresh_period=1000)).compose(context(tracks, frame)).sources
 
 
@@ -52,7 +52,7 @@ def test_an_object_is_due_when_it_has_moved_or_was_not_observed_for_long():
     assert not sent(patient, standing({0}, 1), 1)[OBJECTS].any()
     assert not sent(patient, standing({0}, 3), 3)[OBJECTS].any()
     assert sent(patient, standing({0}, 4), 4)[OBJECTS].any(), "no object waits longer than the interval"
-    assert sent(schedule(), standing({0}, 1), 1)[OBJECTS].any(), "by default every object is due in every frame"
+    assert sent(schedule(), standing({0}, 1), 1)[OBJECTS].any(), "by default every object is observed in every frame"
     tracks = standing({0}, 1)
     went = replace(tracks, predicted_boxes=tracks.predicted_boxes + np.array([15, 0, 15, 0]))
     assert sent(patient, went, 1)[OBJECTS].any(), "15 pixels of about 42"

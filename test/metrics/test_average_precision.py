@@ -158,10 +158,10 @@ def test_each_resample_has_as_many_frames_as_the_sequence(frames, text):
     assert weights.shape == (7, frames) and (weights.sum(axis=1) == frames).all()
 
 
-def test_equal_texts_draw_equal_frames_and_neighbours_come_together():
+def test_equal_texts_draw_equal_frames_and_neighbors_come_together():
     one, same, other = (frame_weights(200, text) for text in ("street", "street", "square"))
     assert (one == same).all() and (one != other).any()
-    assert one.mean() == 1.0 and np.abs(one.mean(axis=0) - 1.0).max() < 0.5, "no frame is favoured"
+    assert one.mean() == 1.0 and np.abs(one.mean(axis=0) - 1.0).max() < 0.5, "no frame is favored"
     alike = np.mean([np.corrcoef(w[:-1], w[1:])[0, 1] for w in one])
     assert alike > 0.8, "frames are drawn in blocks"
 

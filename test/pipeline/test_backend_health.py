@@ -18,7 +18,7 @@ def test_first_failure_restarts_and_second_one_falls_back():
     assert working.recover(101.0) is working
     second = working.fail("lava_sim", "it hangs", "cpu", 101.0)
     assert second.restarted_s is None and second.restarts == 1 and not second.refuses_frames(101.0)
-    assert "cpu goes on: it hangs" in second.notice.line and not second.notice.is_error
+    assert "cpu takes over: it hangs" in second.notice.line and not second.notice.is_error
     assert second.notice.at(1e9) == second.notice
 
 

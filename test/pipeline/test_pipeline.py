@@ -91,7 +91,7 @@ def test_what_resets_the_camera(tiny_network, change):
     first = heads(pipeline, frames)
     np.testing.assert_array_equal(first, heads(pipeline, change(frames)))
     later = [replace(f, stamp_ns=f.stamp_ns + 10**13, frame_id=change(frames)[0].frame_id) for f in frames]
-    assert not np.array_equal(first[0], heads(pipeline, later)[0]), "time that goes on keeps the references"
+    assert not np.array_equal(first[0], heads(pipeline, later)[0]), "time that advances keeps the references"
 
 
 def test_another_image_size_makes_a_new_state(tiny_network):

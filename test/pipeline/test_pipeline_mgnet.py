@@ -1,4 +1,4 @@
-"""A mask source that looks at the frame, in the pipeline."""
+"""A mask source that uses the frame, in the pipeline."""
 
 from __future__ import annotations
 

@@ -19,7 +19,7 @@ LABELS = ("person", "car")
 
 
 def colourful(width: int, height: int) -> np.ndarray:
-    """Smooth colours, none of them grey, orange or the outline's blue."""
+    """Smooth colors, none of them gray, orange or the outline's blue."""
     image = np.empty((height, width, 3), np.uint8)
     image[..., 0] = np.linspace(60, 90, width, dtype=np.uint8)
     image[..., 1] = np.linspace(180, 220, height, dtype=np.uint8)[:, None]
@@ -52,7 +52,7 @@ def test_a_pixel_belongs_to_the_region_that_the_formula_names(size_wh, grid):
             assert image[y, x] == 255 * keep[y * grid[0] // height, x * grid[1] // width]
 
 
-def test_kept_pixels_keep_their_colour_and_masked_ones_are_dark_and_nearly_grey():
+def test_kept_pixels_keep_their_color_and_masked_ones_are_dark_and_nearly_gray():
     image = colourful(160, 120)
     keep = np.zeros((6, 8), bool)
     keep[2:4, 3:6] = True
@@ -206,7 +206,7 @@ def test_the_label_of_an_object_that_fills_the_image_is_inside_at_the_top():
     assert place((0, 0, 200, 100), top=15) == [(0, 15, 40, 25)]
 
 
-def test_labels_of_neighbours_keep_apart():
+def test_labels_of_neighbors_keep_apart():
     first, second = place((50, 30, 60, 60), (65, 30, 75, 60))
     assert first == (50, 20, 90, 30)
     assert second[0] >= first[2] or second[1] >= first[3] or second[3] <= first[1] or second[2] <= first[0]

@@ -110,7 +110,7 @@ def text_of(svg: str) -> list[str]:
 
 
 @pytest.mark.parametrize("frames", [0, 1, 2, 300, 5000])
-def test_a_plot_of_any_length_is_drawn_in_colours_of_the_page(frames):
+def test_a_plot_of_any_length_is_drawn_in_colors_of_the_page(frames):
     svg = per_frame_svg(*series(frames))
     texts = text_of(svg)
     for title in ("masked share, %", "events per frame, counted", "milliseconds per frame, measured", "frame"):

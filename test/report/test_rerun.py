@@ -17,7 +17,7 @@ needs_rerun = "rerun-sdk is not installed: `make rerun-setup` brings it"
 
 
 def gradient(index: int) -> np.ndarray:
-    """uint8 [h, w, 3]: still grey noise, which survives JPEG, and a block that moves."""
+    """uint8 [h, w, 3]: still gray noise, which survives JPEG, and a block that moves."""
     pixels = np.random.default_rng(0).integers(0, 120, (SIZE_WH[1], SIZE_WH[0], 1)).astype(np.uint8).repeat(3, axis=2)
     pixels[20:50, 8 * index:8 * index + 20] = 230
     return pixels

@@ -230,7 +230,7 @@ def test_backend_that_fails_is_restarted_once_and_then_replaced(rig, wait_for, a
         assert running(node) == "lava_sim" and gone(first) and ask.get(peer, "backend") == "lava_sim"
         os.killpg(child(node), number)
         wait_for(lambda: running(node) == "cpu")
-        wait_for(lambda: "failed twice, cpu goes on" in peer.verdict() and peer.values()["backend"] == "cpu")
+        wait_for(lambda: "failed twice, cpu takes over" in peer.verdict() and peer.values()["backend"] == "cpu")
         assert level(peer) == WARN and peer.values()["arithmetic"] == "carry"
         goes_on(peer, wait_for)
         wait_for(lambda: ask.get(peer, "backend") == "cpu")
@@ -250,13 +250,13 @@ def test_without_a_fallback_the_node_keeps_running_and_reports_an_error(rig, wai
             os.killpg(child(node), signal.SIGKILL)
             before = node._configured.frame_stats.counts.broken
             wait_for(lambda: node._configured.frame_stats.counts.broken > before)
-        wait_for(lambda: "given up, fallback is none" in peer.verdict())
-        wait_for(lambda: level(peer) == ERROR and "given up" in peer.values()["last error"])
+        wait_for(lambda: "disabled, fallback is none" in peer.verdict())
+        wait_for(lambda: level(peer) == ERROR and "disabled" in peer.values()["last error"])
         assert running(node) == "lava_sim" and node._configured.frame_stats.counts.broken > before
         assert ask.set(peer, fallback="cpu").successful
         wait_for(lambda: running(node) == "cpu")
         goes_on(peer, wait_for)
-        wait_for(lambda: level(peer) == WARN and "cpu goes on" in peer.verdict())
+        wait_for(lambda: level(peer) == WARN and "cpu takes over" in peer.verdict())
 
 
 def test_node_can_be_deactivated_while_its_backend_opens(rig, wait_for, tmp_path, lava_python):

@@ -77,7 +77,7 @@ def test_every_topic_shows_the_pipelines_results_and_joins_with_the_camera_by_ti
         assert shown["mask/age"].encoding == "16UC1"
         np.testing.assert_array_equal(pixels_of(shown["mask/age"]), result.age)
         np.testing.assert_array_equal(pixels_of(shown["events"]), result.events)
-        # Noise loses its colours in a JPEG, not its brightness.
+        # Noise loses its colors in a JPEG, not its brightness.
         grey = [cv2.blur(cv2.cvtColor(p, cv2.COLOR_BGR2GRAY), (8, 8)).astype(int)
                 for p in (pixels_of(shown["overlay"]), decoded(shown["overlay/compressed"]))]
         assert shown["overlay"].encoding == "bgr8" and np.abs(grey[0] - grey[1]).mean() < 2

@@ -40,7 +40,7 @@ def test_static_mask_of_seen_objects_is_saved_and_fits_the_camera(rig, wait_for,
     assert not refused.success and "no image has come yet" in refused.message
     send(peer, wait_for, [message(i) for i in range(3)])
     answer = ask(peer, "save_static_mask")
-    assert answer.success and str(file) in answer.message and "from 3 whole frames" in answer.message
+    assert answer.success and str(file) in answer.message and "from 3 frames observed as a whole" in answer.message
     saved, seen = read_static_mask(str(file)).fit(RegionGrid(4, 6), (96, 64)), np.zeros((4, 6), bool)
     for found in peer.heard["detections"]:
         for d in found.detections:

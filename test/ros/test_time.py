@@ -11,7 +11,7 @@ from regionmask_ros.ros.publishers import CAMERA, IMAGES, RESULTS, stamp_from_ns
 
 
 def whole_images(peer) -> list[bool]:
-    """By image: whether it was sent as a whole."""
+    """By image: whether it was observed as a whole."""
     return [min(m.data) == 255 for m in peer.heard["/mask"]]
 
 
@@ -80,11 +80,11 @@ def test_paused_and_looped_bag_on_simulated_time(rig, wait_for, half_mask):
 
     set_time(START_NS + 5_000_000)
     send(peer, wait_for, [message(0), message(1)])
-    # The bag pauses: diagnostics go on, with the bag's time, and say why no image comes.
+    # The bag pauses: diagnostics continue, with the bag's time, and say why no image comes.
     wait_for(lambda: "simulated time stands still" in peer.verdict() and peer.values()["frames answered"] == "2")
     report = peer.heard["/diagnostics"][-1]
     assert report.header.stamp == stamp_from_ns(START_NS + 5_000_000)
-    # It goes on, and starts again from the beginning.
+    # It continues, and starts again from the beginning.
     set_time(START_NS + 90_000_000)
     send(peer, wait_for, [message(2)])
     set_time(START_NS)

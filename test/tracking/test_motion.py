@@ -15,7 +15,7 @@ BOXES = np.array([[100, 100, 180, 260], [300, 200, 420, 300], [320, 60, 360, 130
 
 
 def warped(scale: float, dx: float, dy: float) -> np.ndarray:
-    """The texture, moved, and grown about the first box's centre."""
+    """The texture, moved, and grown about the first box's center."""
     x, y = 140.0, 180.0
     matrix = np.array([[scale, 0, dx + (1 - scale) * x], [0, scale, dy + (1 - scale) * y]])
     return cv2.warpAffine(TEXTURE, matrix, (640, 480), flags=cv2.INTER_LINEAR, borderMode=cv2.BORDER_REFLECT)

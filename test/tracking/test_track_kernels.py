@@ -26,7 +26,7 @@ seeds = st.integers(0, 2**32 - 1)
 
 
 def state_of(boxes: np.ndarray) -> np.ndarray:
-    """Centre and size of x0 y0 x1 y1."""
+    """Center and size of x0 y0 x1 y1."""
     boxes = np.asarray(boxes, np.float64)
     return np.concatenate([(boxes[..., :2] + boxes[..., 2:]) / 2, boxes[..., 2:] - boxes[..., :2]], axis=-1)
 

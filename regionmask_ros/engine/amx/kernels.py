@@ -1,7 +1,7 @@
 """The layer kernel for processors with matrix tiles: dense products where something fired, none elsewhere.
 
 Messages lie in dense maps, one plane of bytes for their low 8 bits and one for the high ones. Beside each map, for 16
-pixels of a line and 64 channels at a time, a word of 16 bits says which pixels fired. A window of 16 neighbouring
+pixels of a line and 64 channels at a time, a word of 16 bits says which pixels fired. A window of 16 neighboring
 outputs is cut into blocks of 64 inputs. Blocks in which no pixel fired are left out, and only pixels whose own window
 holds an event update their neurons. So the cost grows with the blocks that fired and ends at the dense work.
 
@@ -119,7 +119,7 @@ def plan_kernel(size: int, per_block: int, near: int) -> Callable[..., int]:  # 
     def plan(  # noqa: C901  nested loops over outputs, lines, groups and blocks, in the order that memory needs
             stride: int, padding: int, source: tuple[Any, ...], output: tuple[int, int],
             work: tuple[Any, ...], everywhere: bool) -> int:
-        """Finds the places of 16 neighbouring outputs that an event reaches, and their blocks of inputs that fired.
+        """Finds the places of 16 neighboring outputs that an event reaches, and their blocks of inputs that fired.
 
         Args:
             stride: Step between windows, pixels.
@@ -216,7 +216,7 @@ def clear_map(target: tuple[Any, ...], output: tuple[int, int], place: np.ndarra
             before &= ~now
             while before != 0:
                 pixel = ((y + frame) * pitch + frame + b * WORD + lowest_bit(before)) * pixel_bytes
-                # Of a smaller pixel's neighbours nothing is lost: they are cleared as well, or written again.
+                # Of a smaller pixel's neighbors nothing is lost: they are cleared as well, or written again.
                 for part in range(pixel, pixel + pixel_bytes, 16):
                     clear_16_bytes(low, part)
                     clear_16_bytes(high, part)

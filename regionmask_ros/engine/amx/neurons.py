@@ -126,7 +126,7 @@ def clear_sums(typing_context: Any, tiles: Any, planes: Any, parts: Any) -> Intr
 @intrinsic(prefer_literal=True)
 def add_products(typing_context: Any, low: Any, high: Any, first: Any, step: Any, weight: Any, first_weight: Any,
                  tiles: Any, planes: Any, parts: Any) -> Intrinsic:
-    """Adds products to the tiles of sums: messages of 64 inputs times weights, for 16 neighbouring pixels.
+    """Adds products to the tiles of sums: messages of 64 inputs times weights, for 16 neighboring pixels.
 
     Args:
         typing_context: Numba's.

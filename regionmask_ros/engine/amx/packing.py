@@ -160,7 +160,7 @@ class NeuronState(NamedTuple):
 
 
 class Plan(NamedTuple):
-    """The work of a layer: places of 16 neighbouring outputs, and the blocks of inputs that fired for each.
+    """The work of a layer: places of 16 neighboring outputs, and the blocks of inputs that fired for each.
 
     Attributes:
         place: int32, ``y * ceil(cols / 16) + x // 16`` of each place.

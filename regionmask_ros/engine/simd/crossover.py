@@ -43,7 +43,7 @@ class Crossover:
 
     Attributes:
         entries: List entries in an output's window from which on the dense way is cheaper.
-        visit: Cost to look at a pixel's list when a map is written.
+        visit: Cost to visit a pixel's list when a map is written.
         spread: Cost to write an entry to the map.
         always_dense: All outputs are computed from a map, and lists are not even written.
     """

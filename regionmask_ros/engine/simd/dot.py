@@ -1,6 +1,6 @@
 """Dot products of messages with weights, all sums in registers: ``reference.correlate`` for some output pixels.
 
-Neighbouring input channels are taken together, as a word of int16 messages. x86 multiplies pairs of int16. ARM's dot
+Neighboring input channels are taken together, as a word of int16 messages. x86 multiplies pairs of int16. ARM's dot
 product multiplies quads of int8: there a message is two signed bytes, ``m = 256 * high + low``, with a sum for each.
 ``lanes`` (channels of a vector) and ``vectors`` (vectors at a time) are constants of the calling kernel.
 """

@@ -1,6 +1,6 @@
 """The layer kernel for processors with vectors of 4, 8 or 16 x int32, and the kernels that find its work.
 
-Events lie in lists, one for each pixel. A list holds words: messages of two neighbouring channels (four where bytes
+Events lie in lists, one for each pixel. A list holds words: messages of two neighboring channels (four where bytes
 are multiplied, see ``dot``), of which at least one fired. ``index`` is the word's number in its pixel, ``pair`` its
 messages (int16, the first channel lowest), ``count`` the list's length. Pixels lie in a frame of empty ones, so that no
 window of the next layer leaves it.
@@ -38,7 +38,7 @@ _COUNT_MASK, _EVENTS_SHIFT, _OVERFLOW_SHIFT = 0xFFFF, 16, 32
 
 
 def outputs_per_step(size: int, stride: int) -> int:
-    """Returns how many neighbouring outputs have windows within 64 bits, wherever in a word of 16 they begin."""
+    """Returns how many neighboring outputs have windows within 64 bits, wherever in a word of 16 they begin."""
     return min(WORD, (_BITS - WORD - size) // stride + 1)
 
 

@@ -1,4 +1,4 @@
-"""How right engines are: mAP on a labelled sequence, and the distance of the head from the dense evaluation."""
+"""How right engines are: mAP on a labeled sequence, and the distance of the head from the dense evaluation."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ LARGEST = (1 << 23) - 1
 
 
 def open_labelled(folder: str) -> LabelledSequence:
-    """Opens a labelled sequence.
+    """Opens a labeled sequence.
 
     Args:
         folder: With video.mp4 and gt.csv. A file that is missing or cannot be read is a ``UserError``.
@@ -81,7 +81,7 @@ def add_accuracy(rows: Sequence[Row], accuracy: Sequence[Row]) -> None:
     """Adds accuracy to the rows of another sequence.
 
     Args:
-        rows: Changed in place: map50, map50_on (the labelled sequence) and accuracy_note of the same engine in the same
+        rows: Changed in place: map50, map50_on (the labeled sequence) and accuracy_note of the same engine in the same
             setting; None if it was not scored.
         accuracy: Rows of `accuracy_rows`.
     """

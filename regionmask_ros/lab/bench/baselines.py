@@ -76,7 +76,7 @@ class OnnxRuntimeBaseline(DenseBaseline):
 
 
 class OpenVinoBaseline(DenseBaseline):
-    """OpenVINO. It compiles quantised models to integer kernels, AMX included if the processor has it."""
+    """OpenVINO. It compiles quantized models to integer kernels, AMX included if the processor has it."""
 
     def __init__(self, engine: str, model: bytes, threads: int, calibration: str = "") -> None:
         import openvino
@@ -97,7 +97,7 @@ class OpenVinoBaseline(DenseBaseline):
 
 
 class TorchBaseline(DenseBaseline):
-    """PyTorch, eager and in fp32; normalisation is part of the timed step."""
+    """PyTorch, eager and in fp32; normalization is part of the timed step."""
 
     def __init__(self, engine: str, network: Network, threads: int) -> None:
         import torch

@@ -24,7 +24,7 @@ OPSET, IR_VERSION = 17, 8
 def export_onnx(network: Network, input_wh: tuple[int, int]) -> onnx.ModelProto:
     """Exports a network in fp32.
 
-    Normalisation, ``(v / 255 - mean) / std``, is part of the model, so that a runtime can optimise it in its own way.
+    Normalization, ``(v / 255 - mean) / std``, is part of the model, so that a runtime can optimize it in its own way.
 
     Args:
         network: The network.
@@ -34,10 +34,10 @@ def export_onnx(network: Network, input_wh: tuple[int, int]) -> onnx.ModelProto:
         A model from uint8 [height, width, 3], RGB, to float32 [1, channels, rows, cols].
 
     Raises:
-        ValueError: The network has another normalisation.
+        ValueError: The network has another normalization.
     """
     if not np.array_equal(network.input_table, input_table()):
-        raise ValueError("the input table of the network is not the usual normalisation")
+        raise ValueError("the input table of the network is not the usual normalization")
     width, height = input_wh
     constants, nodes = _normalisation(width, height)
     last = "normal"
@@ -89,7 +89,7 @@ def _normalisation(width: int, height: int) -> tuple[list, list]:
 
 
 def quantise(model: onnx.ModelProto, images: Sequence[np.ndarray]) -> bytes:
-    """Puts quantise and dequantise nodes around the convolutions, which runtimes turn into integer kernels.
+    """Puts quantize and dequantize nodes around the convolutions, which runtimes turn into integer kernels.
 
     Weights are int8 with a scale for each output channel, activations uint8 with the range over the images. The output
     of the head stays real: rounded to 8 bits it would cost 2 points of mAP, and no runtime is faster for it.
@@ -99,13 +99,13 @@ def quantise(model: onnx.ModelProto, images: Sequence[np.ndarray]) -> bytes:
         images: uint8 [height, width, 3], RGB, to calibrate ranges on.
 
     Returns:
-        The quantised model as the content of a file.
+        The quantized model as the content of a file.
     """
     copy = onnx.ModelProto()
-    copy.CopyFrom(model)  # The quantiser changes its argument.
+    copy.CopyFrom(model)  # The quantizer changes its argument.
     with tempfile.TemporaryDirectory() as folder:
         target = Path(folder) / "int8.onnx"
-        # The quantiser recommends to prepare the model, which changes nothing here: shapes are known, nothing fuses.
+        # The quantizer recommends to prepare the model, which changes nothing here: shapes are known, nothing fuses.
         logging.disable(logging.WARNING)
         try:
             quantize_static(

@@ -27,7 +27,7 @@ PAGE = "PERFORMANCE.md"
 MEASURED = f"""\
 All engines compute the same network with the same weights, one image at a time, and take turns, in an order that
 changes. A time is the processor time of the whole process, all its threads, from the network's uint8 input to the
-output of the head. It includes mask and encoder, or the normalisation; it excludes decoding, resizing and boxes. A turn
+output of the head. It includes mask and encoder, or the normalization; it excludes decoding, resizing and boxes. A turn
 has {FRAMES_PER_TURN} frames. The first {WARM_UP} frames of a sequence, half of a short one, warm up and are not
 measured.
 
@@ -38,7 +38,7 @@ of all turns; a table of its own holds the first ones.
 The event engine has one thread, computes in `carry` arithmetic and does not count operations while time is measured;
 its first frame is never masked. `unmasked`: neither is any other. `masked60`: the mask keeps the 40 % of regions in
 which the unmasked detector finds most over the clip, always the same ones, without refresh frames. `dense`: a runtime
-that computes everything. Integer baselines are quantised per channel and calibrated on another clip.
+that computes everything. Integer baselines are quantized per channel and calibrated on another clip.
 
 *Measured* are times and resident memory, *counted* are events and synops (one event times one weight), as means over
 the frames. `head RMS` is the distance of the last head from the dense evaluation of the whole image; masked rows have
@@ -52,7 +52,7 @@ The last columns compare with the median of ONNX Runtime int8 in the table above
 """
 
 ACCURACY = f"""\
-Over the whole labelled sequence, all scores above {SCORE_THRESHOLD}, at each input size by itself. A row that is more
+Over the whole labeled sequence, all scores above {SCORE_THRESHOLD}, at each input size by itself. A row that is more
 than {ALLOWED_POINTS:.0f} points below ONNX Runtime fp32 says so, here and above.
 """
 
@@ -166,7 +166,7 @@ def _plot_link(caption: str, name: str) -> str:
 
 
 COLOURS = ("#0072b2", "#d55e00", "#009e73", "#cc79a7", "#e69f00", "#56b4e9", "#000000")
-"""The palette of Okabe and Ito, which colour-blind readers can tell apart."""
+"""The palette of Okabe and Ito, which color-blind readers can distinguish."""
 SIDE, DPI = 4.2, 110
 
 
@@ -214,7 +214,7 @@ def synops_plot(result: Mapping[str, Any]) -> bytes:
 
 
 def _draw_points(axis: Axes, rows: tables.Rows, colour: str) -> None:
-    """One input size in one colour; hollow, with a dashed line, where masked."""
+    """One input size in one color; hollow, with a dashed line, where masked."""
     for row in rows:
         x, plain = [count / MEGA for count in row["synops"]], row["setting"] == UNMASKED
         axis.scatter(x, row["ms"], s=11, facecolors=colour if plain else "none", edgecolors=colour, linewidths=0.7,

@@ -41,7 +41,7 @@ class Plan:
         worst: Find the slowest frames.
         scale: Measure small inputs to large ones.
         start: Measure new processes, and the stages before the network.
-        accuracy: Folder of a labelled sequence, or "".
+        accuracy: Folder of a labeled sequence, or "".
         drift: Number of frames to play for the distance from the dense evaluation; 0: not measured.
     """
 
@@ -176,7 +176,7 @@ class Session:
         return own, candidates
 
     def _score(self, size: Size) -> list[Row]:
-        """The labelled sequence at one input size. All kernel sets give the same integers: one is scored."""
+        """The labeled sequence at one input size. All kernel sets give the same integers: one is scored."""
         plan = self._plan
         sequence = open_labelled(plan.accuracy)
         clip = load_clip(sequence.inputs[1], size, plan.frames + WARM_UP)

@@ -131,7 +131,7 @@ def drift_table(rows: Rows) -> Table:
 
 
 def accuracy_table(rows: Rows) -> Table:
-    """Returns the table of accuracy on the labelled sequence."""
+    """Returns the table of accuracy on the labeled sequence."""
     columns = [*ENGINE, Column("mAP@0.5, %", "map50", "{:.1f}"), _text("note", "accuracy_note")]
     return make_table(f"Accuracy on {_about(rows)}, {rows[0]['frames']} frames{_calibration(rows)}", columns, rows)
 

@@ -1,1 +1,1 @@
-"""How good and how expensive a mask is: settings run in closed loop on labelled sequences, and scored."""
+"""How good and how expensive a mask is: settings run in closed loop on labeled sequences, and scored."""

@@ -119,8 +119,8 @@ class Record:
         counts: Operations.
         cpu_ms: Processor time of the pipeline.
         mask_ms: The mask stage's part of it, wall time.
-        even: Modelled cost with synops spread evenly over cores.
-        rows_low: Modelled cost with rows spread over cores and a free synop.
+        even: Modeled cost with synops spread evenly over cores.
+        rows_low: Modeled cost with rows spread over cores and a free synop.
         rows_high: The same with the most expensive synop.
     """
 
@@ -144,7 +144,7 @@ class SettingRun:
         settings: Of the pipeline.
         composer: Makes its masks; None: the settings do.
         scorer: Takes the detections.
-        extrapolate: Whether boxes move on while their regions are not sent.
+        extrapolate: Whether boxes move on while their regions are masked.
 
     Attributes:
         pipeline: The same as the node's.

@@ -1,4 +1,4 @@
-"""Recall of masks: how many labelled objects a mask attends as a whole, and how many newcomers among them.
+"""Recall of masks: how many labeled objects a mask observes as a whole, and how many of the newcomers among them.
 
 All methods of scoring regions see the same frames of an unmasked run, in order, with that run's boxes of the frame
 before. One threshold for all sequences then masks the wanted share of regions in the mean; the share of a single frame
@@ -30,7 +30,7 @@ from ...pipeline.pipeline import Pipeline
 from ...pipeline.settings import PipelineSettings
 
 WHOLE_SHARE = 0.8
-"""An object counts as attended when at least this share of its box is."""
+"""An object counts as observed when at least this share of its box is."""
 
 KNOWN_SHARE = 0.5
 """An object is a newcomer when the last boxes cover less than this share of it."""
@@ -53,7 +53,7 @@ def measure(network: Network, sequences: Sequence[LabelledSequence], weights: Ma
 
     Args:
         network: The detector.
-        sequences: Labelled sequences.
+        sequences: Labeled sequences.
         weights: Mask networks by name.
         settings: Of the unmasked run.
         masked_share: Share of regions to mask in the mean, 0 to 1.
@@ -64,7 +64,7 @@ def measure(network: Network, sequences: Sequence[LabelledSequence], weights: Ma
         sequence.
 
     Raises:
-        UserError: A sequence has no labelled object that counts.
+        UserError: A sequence has no labeled object that counts.
     """
     threads = cv2.getNumThreads()
     cv2.setNumThreads(1)
@@ -80,7 +80,7 @@ def measure(network: Network, sequences: Sequence[LabelledSequence], weights: Ma
         cv2.setNumThreads(threads)
     for name, record in records.items():
         if not any(map(len, record.objects)):
-            raise UserError(f"{name}: no labelled object is taller than {MIN_HEIGHT_PX} pixels")
+            raise UserError(f"{name}: no labeled object is taller than {MIN_HEIGHT_PX} pixels")
     detector = [record.detector_mmac for record in records.values()]
     return [{**_make_row(name, records, masked_share), **_effort(runs), "detector_mmac": (min(detector), max(detector))}
             for name, runs in masks.items()]
@@ -148,7 +148,7 @@ class _SequenceRecord:
 
 
 class _RecordingSource(StatelessSource):
-    """A mask source that attends everything and records the scores of all methods."""
+    """A mask source that observes everything and records the scores of all methods."""
 
     name = DYNAMIC
 

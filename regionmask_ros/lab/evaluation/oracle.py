@@ -11,7 +11,7 @@ from ...mask.tracking import RING
 
 
 class OracleSource(StatelessSource):
-    """Proposes the labelled boxes of each frame, widened by a region. It must be asked once a frame, in order."""
+    """Proposes the labeled boxes of each frame, widened by a region. It must be asked once a frame, in order."""
 
     name = DYNAMIC
 
@@ -21,7 +21,7 @@ class OracleSource(StatelessSource):
         Args:
             labels: The labels of the sequence.
             first_frame: Number of the first frame that it is asked about.
-            regions: Number of regions to attend, those nearest to the boxes. None: the boxes and a ring around them.
+            regions: Number of regions to observe, those nearest to the boxes. None: the boxes and a ring around them.
         """
         self._labels, self._frame, self._regions = labels, first_frame, regions
 

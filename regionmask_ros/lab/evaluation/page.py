@@ -1,4 +1,4 @@
-"""The results of ``evaluate``: tables for the terminal, and a page with accuracy against modelled and measured cost."""
+"""The results of ``evaluate``: tables for the terminal, and a page with accuracy against modeled and measured cost."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from .settings import TRAINED, UNMASKED
 
 Row = Mapping[str, Any]
 
-ACCURACY, COUNTED, MODELLED, MEASURED = "accuracy", "counted", "modelled EDP gain", "measured CPU"
+ACCURACY, COUNTED, MODELLED, MEASURED = "accuracy", "counted", "modeled EDP gain", "measured CPU"
 
 
 def _format_interval(ends: Sequence[float | None]) -> str:
@@ -112,7 +112,7 @@ def summary_table(summary: Sequence[Row]) -> Table:
     return make_table(f"{summary[0]['sequences']} sequences: means, geometric for gains", SUMMARY_COLUMNS, summary)
 
 
-EDP_LABEL = "gain in modelled energy-delay product (Loihi 2 model, synops spread evenly)"
+EDP_LABEL = "gain in modeled energy-delay product (Loihi 2 model, synops spread evenly)"
 CPU_LABEL = "gain in measured processor time"
 
 PUBLISHED = Point("Sarkar et al. 2025 (published)", 1.65, 1.09, 1.09, 1.09, is_published=True)
@@ -128,7 +128,7 @@ class PagePaths:
 
     Attributes:
         page: HTML file.
-        edp: PNG file, accuracy against the modelled energy-delay product.
+        edp: PNG file, accuracy against the modeled energy-delay product.
         cpu: PNG file, accuracy against the measured processor time.
     """
 
@@ -167,7 +167,7 @@ def write_tradeoff_page(paths: PagePaths, result: Mapping[str, Any], command: st
     write_report(
         paths.page, "Masks: accuracy against cost", intro, tables=tables,
         figures=[
-            Figure("mAP against modelled energy-delay product, mean over the sequences (right and up is better; "
+            Figure("mAP against modeled energy-delay product, mean over the sequences (right and up is better; "
                    "dashed: plain frame skipping; star: published result of the paper)",
                    tradeoff_svg(edp[0].points, EDP_LABEL, "edp")),
             Figure("mAP against measured processor time, mean over the sequences",
@@ -179,7 +179,7 @@ def write_tradeoff_page(paths: PagePaths, result: Mapping[str, Any], command: st
 
 def _split_by_group(caption: str, columns: Sequence[Column], rows: Sequence[Row],
                     notes: Mapping[str, str] | None = None) -> list[Table]:
-    """One table for each group: scored, counted, modelled and measured values never share a table on the page."""
+    """One table for each group: scored, counted, modeled and measured values never share a table on the page."""
     notes = {**NOTES, **(notes or {})}
     return [
         make_table(f"{caption}: {group}",

@@ -91,7 +91,7 @@ def accuracy_after_shift(runs: SequenceRuns, run: SettingRun, move: ViewShift) -
 
 
 def edp_gain_factors(baseline: SettingRun, run: SettingRun) -> dict[str, float | None]:
-    """Modelled energy-delay product of the baseline over the run's.
+    """Modeled energy-delay product of the baseline over the run's.
 
     Args:
         baseline: The unmasked run.

@@ -1,4 +1,4 @@
-"""Accuracy of a run: what was detected in each frame against what was labelled."""
+"""Accuracy of a run: what was detected in each frame against what was labeled."""
 
 from __future__ import annotations
 
@@ -58,7 +58,7 @@ class Scorer:
         for name, detected in labels.counted_class.items():
             ids = [detector_classes.index(one) for one in detected if one in detector_classes]
             if not ids:
-                raise UserError(f"class {name!r} is labelled, but the network does not know it")
+                raise UserError(f"class {name!r} is labeled, but the network does not know it")
             self._ids[name] = ids
         self._matches: dict[str, list[FrameMatches]] = {name: [] for name in self._ids}
         self._tall: dict[str, list[FrameMatches]] = {name: [] for name in self._ids}
@@ -120,7 +120,7 @@ class Scorer:
         """How long new objects stay undetected.
 
         Returns:
-            For each track that begins after the first scored frame: frames from its first labelled appearance that is
+            For each track that begins after the first scored frame: frames from its first labeled appearance that is
             not ignored to its first match, and True; or without a match, the frames until it is gone, and False.
         """
         delays = {}

@@ -56,7 +56,7 @@ class SequenceContext:
     mgnet_weights: str = ""
 
     def regions(self, grid: RegionGrid) -> int | None:
-        """Regions to attend in a frame that is not a refresh frame, for the wanted share; None without one."""
+        """Regions to observe in a frame that is not a refresh frame, for the wanted share; None without one."""
         return None if self.share is None else attended_regions(grid, self.share, REFRESH_PERIOD)
 
     def learned(self, regions: int | None) -> np.ndarray:
@@ -74,7 +74,7 @@ class Recipe:
         options: Values of the pipeline's settings. A wanted share becomes ``target_masked`` beside them.
         learns: What it learns from, see ``NOTHING``.
         accepts_share: Whether ``@SHARE`` means something.
-        extrapolate: Whether boxes move on while their regions are not sent.
+        extrapolate: Whether boxes move on while their regions are masked.
         tuned: Whether it runs with the tuned thresholds, unless trained ones or an arithmetic are asked for.
     """
 
@@ -130,7 +130,7 @@ def _static(sequence: SequenceContext) -> ComposerFactory:
 
 
 def _adaptive(sequence: SequenceContext) -> ComposerFactory:
-    """Begins as ``static`` does, and goes on learning from its own refresh frames while it is scored."""
+    """Begins as ``static`` does, and continues to learn from its own refresh frames while it is scored."""
     def make(grid: RegionGrid, image_wh: tuple[int, int]) -> MaskComposer:
         regions = sequence.regions(grid)
         source = AdaptiveSource(Adaptive(), grid, image_wh, sequence.learned(regions))
@@ -150,7 +150,7 @@ def _tracking(sequence: SequenceContext) -> ComposerFactory:
 
 
 def _static_mgnet(sequence: SequenceContext) -> ComposerFactory:
-    """For a wanted share, the static mask takes a third of what may be attended."""
+    """For a wanted share, the static mask takes a third of what may be observed."""
     def make(grid: RegionGrid, image_wh: tuple[int, int]) -> MaskComposer:
         regions = sequence.regions(grid)
         keep = sequence.learned(None if regions is None else regions // 3)
@@ -183,13 +183,13 @@ RECIPES: Mapping[str, Recipe] = {
     "unmasked-tuned": Recipe("the same, with the thresholds of the presets", accepts_share=False, tuned=True),
     **{name: _preset(name) for name in PRESETS},
     "static": Recipe("where the unmasked detector saw objects before", _static, learns=DETECTOR),
-    "static-labels": Recipe("where objects were labelled before", _static, learns=LABELS),
+    "static-labels": Recipe("where objects were labeled before", _static, learns=LABELS),
     "adaptive": Recipe(
-        "begins as static and learns on, from the frames that are sent as a whole", _adaptive, learns=DETECTOR),
+        "begins as static and learns on, from the frames that are observed as a whole", _adaptive, learns=DETECTOR),
     "tracking": Recipe("the boxes of the last result, widened by a region", _tracking),
     "mgnet": Recipe("what a mask network and the boxes of the last result say",
                     options={"mask": "dynamic", "dynamic": MGNET}),
-    "static+mgnet": Recipe("what either of static and mgnet attends", _static_mgnet, learns=DETECTOR),
+    "static+mgnet": Recipe("what either of static and mgnet observes", _static_mgnet, learns=DETECTOR),
     "oracle": Recipe("the true boxes of the frame to come, widened by a region: a ceiling, not a method", _oracle),
     "skip2": _skip(2),
     "skip3": _skip(3),

@@ -26,7 +26,7 @@ from ...sources import open_source
 from .teacher import COLUMNS, ClipLabels, run_detectors, select_labels
 
 CUT_CHANGE = 28.0
-"""Mean change of a thumbnail's grey values from which on a new shot begins; moving cameras stay below 20."""
+"""Mean change of a thumbnail's gray values from which on a new shot begins; moving cameras stay below 20."""
 
 FILE_KIND = "detections of a teacher"
 _THUMBNAIL_WH = (16, 9)
@@ -84,7 +84,7 @@ def read_clip(path: str, width: int, network: Network, labels: Labels | None, ca
     if labels is not None:
         clip_labels = _of_labels(labels, clip_labels, image_wh)
     if not any(map(len, clip_labels.objects)):
-        raise UserError(f"{path}: no object is {'detected' if teach else 'labelled'} in it; leave it out")
+        raise UserError(f"{path}: no object is {'detected' if teach else 'labeled'} in it; leave it out")
     return TrainingClip(name, images, clip_labels, label_shots(cuts, len(images)))
 
 

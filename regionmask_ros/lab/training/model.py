@@ -49,7 +49,7 @@ class MaskModel(nn.Module):
         return value @ self.parameter(f"{name}.weight") + self.parameter(f"{name}.bias")
 
     def norm(self, name: str, value: torch.Tensor) -> torch.Tensor:
-        """Layer normalisation with the scale and shift of that name."""
+        """Layer normalization with the scale and shift of that name."""
         width = (value.shape[-1],)
         return functional.layer_norm(value, width, self.parameter(f"{name}.scale"), self.parameter(f"{name}.shift"),
                                      float(NORM_EPSILON))
@@ -164,7 +164,7 @@ def _as_map(tokens: torch.Tensor, rows: int) -> torch.Tensor:
 
 
 def _initial_value(name: str, shape: tuple[int, ...], generator: torch.Generator) -> torch.Tensor:
-    """He's initialisation in front of a rectifier, LeCun's elsewhere; ones, zeros or small numbers for the rest."""
+    """He's initialization in front of a rectifier, LeCun's elsewhere; ones, zeros or small numbers for the rest."""
     kind = name.rpartition(".")[2]
     if kind == "scale":
         return torch.ones(shape)

@@ -1,4 +1,4 @@
-"""Training samples: a part of a frame, with random geometry and colours, and the change since an earlier frame.
+"""Training samples: a part of a frame, with random geometry and colors, and the change since an earlier frame.
 
 The variation replaces what the clips lack: cameras of other shapes, objects of other sizes, cameras that shake or turn.
 """
@@ -18,10 +18,10 @@ LEAST_ZOOM, MOST_ZOOM = 0.4, 1.6
 """Side of the window relative to the image. Beyond the image, the window shows its mirror image."""
 
 GREY_SHARE = 0.25
-"""Share of samples without colours, so that the network does not rely on those of a dozen places."""
+"""Share of samples without colors, so that the network does not rely on those of a dozen places."""
 
 CHANGE_GREY = 6
-"""Grey values from which on a pixel counts as changed: about the encoder's threshold."""
+"""Gray values from which on a pixel counts as changed: about the encoder's threshold."""
 
 MAX_IDLE_FRAMES = 8
 """Largest age in frames of the frame that the change refers to: as long as a region may be masked between refreshes."""
@@ -60,7 +60,7 @@ class Sample:
 
 @dataclass(frozen=True)
 class _Window:
-    """A part of an image: centre and size (x, y) as shares of the image, and whether left and right are swapped."""
+    """A part of an image: center and size (x, y) as shares of the image, and whether left and right are swapped."""
 
     centre: np.ndarray
     size: np.ndarray
@@ -180,7 +180,7 @@ def _earlier_frame(clip: TrainingClip, number: int, rng: np.random.Generator) ->
 
 
 def _jitter_colours(now: np.ndarray, then: np.ndarray, rng: np.random.Generator) -> tuple[np.ndarray, np.ndarray]:
-    """Both images with the same change of colours but for a small difference, and with noise of their own."""
+    """Both images with the same change of colors but for a small difference, and with noise of their own."""
     gain = np.exp(rng.normal(0, 0.25)) * np.exp(rng.normal(0, 0.06, 3))
     shift = rng.normal(0, 20)
     grey = rng.random() < GREY_SHARE
@@ -237,7 +237,7 @@ def _with_halo(inner: np.ndarray) -> np.ndarray:
 
 
 def _inside(window: _Window, cells: tuple[int, int]) -> np.ndarray:
-    """Cells whose centre lies in the image, bool [rows, cols]; beyond it nothing is known."""
+    """Cells whose center lies in the image, bool [rows, cols]; beyond it nothing is known."""
     low, high = window.place(np.array([[0.0, 0.0, 1.0, 1.0]])).reshape(2, 2)
     y, x = ((np.arange(count) + 0.5) / count for count in cells)
     inside: np.ndarray = ((y > low[1]) & (y < high[1]))[:, None] & ((x > low[0]) & (x < high[0]))

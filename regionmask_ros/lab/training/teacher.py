@@ -1,7 +1,7 @@
-"""Labels for unlabelled clips: the unmasked detector, with a larger input than in use, is the teacher.
+"""Labels for unlabeled clips: the unmasked detector, with a larger input than in use, is the teacher.
 
 Its detections are noisy: large weak boxes lie on empty road, and an object comes and goes from frame to frame. So a box
-counts as an object when its score is high, or when neighbouring frames have the same box. Other boxes are uncertain,
+counts as an object when its score is high, or when neighboring frames have the same box. Other boxes are uncertain,
 neither object nor background, and are not trained on.
 """
 
@@ -42,7 +42,7 @@ LARGE_SHARE = 0.25
 SAME_OVERLAP = 0.35
 NEIGHBOURS = (-2, -1, 1, 2)
 SUPPORT = {SURE: 1, PLAUSIBLE: 2}
-"""Number of neighbouring frames that must have the same box, by score."""
+"""Number of neighboring frames that must have the same box, by score."""
 
 
 @dataclass(frozen=True)

@@ -1,7 +1,7 @@
 """Training of a mask network: the loss, and steps that a seed decides.
 
-A mask is good when it attends whole objects at a low price. An object counts as whole when four fifths of its box are
-attended; so the loss has the score that a fifth of its box stays below, and as the price the share of the image that
+A mask is good when it observes whole objects at a low price. An object counts as whole when four fifths of its box are
+observed; so the loss has the score that a fifth of its box stays below, and as the price the share of the image that
 lies above a mark. It also has each cell by itself: that makes the training much faster, and gives the cells below the
 mark a sensible order.
 
@@ -39,7 +39,7 @@ _FINE_GRID = RegionGrid(180, 320)
 
 @dataclass(frozen=True)
 class RecallResult:
-    """Percentages of objects that are attended at the wanted masked share; 0 where there are none.
+    """Percentages of objects that are observed at the wanted masked share; 0 where there are none.
 
     Attributes:
         recall: Of all objects, with network and boxes.
@@ -107,16 +107,16 @@ def _percent(hits: np.ndarray) -> float:
 
 
 SPARED_SHARE = 0.2
-"""Share of a box that need not be attended."""
+"""Share of a box that need not be observed."""
 
 OBJECTS_WEIGHT = 0.3
 """Weight of objects and price, relative to that of cells."""
 
 MARK, SOFTNESS = -1.0, 0.7
-"""Logit above which a cell counts as attended, and the width of this step in logits."""
+"""Logit above which a cell counts as observed, and the width of this step in logits."""
 
 PRICE = 1.2
-"""Price of attending the whole image, in objects lost. About 40 % of the cells are then attended."""
+"""Price of observing the whole image, in objects lost. About 40 % of the cells are then observed."""
 
 WARM_UP = 200
 """Steps over which the learning rate rises."""
@@ -135,7 +135,7 @@ SPLIT_SHARE = 0.3
 """Share of samples that show two places side by side."""
 
 _AROUND = (-1, 0, 1)
-"""The deciding cell and its neighbours in order: their mean spreads the gradient over three cells."""
+"""The deciding cell and its neighbors in order: their mean spreads the gradient over three cells."""
 
 _MOMENTS = ("exp_avg", "exp_avg_sq")
 

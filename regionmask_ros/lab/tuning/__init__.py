@@ -1,1 +1,1 @@
-"""Search for firing thresholds that save work and keep the detections, on unlabelled video."""
+"""Search for firing thresholds that save work and keep the detections, on unlabeled video."""

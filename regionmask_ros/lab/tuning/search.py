@@ -37,7 +37,7 @@ Move = Sequence[tuple[str, float]]
 
 @dataclass(frozen=True)
 class Score:
-    """What the search minimises.
+    """What the search minimizes.
 
     Attributes:
         log_cost: Natural logarithm of the work.

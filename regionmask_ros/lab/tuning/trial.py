@@ -1,6 +1,6 @@
 """Trials: thresholds run on short segments of clips, and compared with the dense network.
 
-Nothing is labelled: the detections of the dense network are the truth.
+Nothing is labeled: the detections of the dense network are the truth.
 """
 
 from __future__ import annotations
@@ -72,7 +72,7 @@ class ClipMetrics:
     """Figures of one clip. Those of work are means per frame, first frames of segments not counted.
 
     Attributes:
-        edp_js: Energy-delay product in Js, modelled for Loihi 2 with the synops of each layer spread evenly.
+        edp_js: Energy-delay product in Js, modeled for Loihi 2 with the synops of each layer spread evenly.
         synops: Counted synaptic operations of all layers.
         events: Counted events of the encoder and all layers.
         cpu_ms: CPU time of the pipeline.

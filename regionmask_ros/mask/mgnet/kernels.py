@@ -19,7 +19,7 @@ from ...jit.cache import kernel
 from ...jit.simd import call, load, nested_sums, pointer, splat, store
 
 MEAN, SCALE = 0.45, 4.0
-"""The input of a network is (value / 255 - MEAN) * SCALE, for colours as for the change, in training as in use."""
+"""The input of a network is (value / 255 - MEAN) * SCALE, for colors as for the change, in training as in use."""
 
 LANES = 8
 """Numbers in a vector. Rows of results and of weights are padded to a multiple of it."""
@@ -176,7 +176,7 @@ def convolve(source: np.ndarray, weight: np.ndarray, bias: np.ndarray, stride: i
         weight: float32 [9 * channels, n], rows ordered by y, x, channel; n a multiple of ``LANES``.
         bias: float32 [n].
         stride: Source pixels from one result to the next.
-        result: float32 [rows + 2, cols + 2, n], is filled inside its border. The window of result (y, x) is centred at
+        result: float32 [rows + 2, cols + 2, n], is filled inside its border. The window of result (y, x) is centered at
             source pixel (stride * y, stride * x).
     """
     channels, n = source.shape[2], result.shape[2]
@@ -188,7 +188,7 @@ def convolve(source: np.ndarray, weight: np.ndarray, bias: np.ndarray, stride: i
 
 @kernel
 def normalise(source: np.ndarray, scale: np.ndarray, shift: np.ndarray, result: np.ndarray) -> None:
-    """Layer normalisation: each row gets mean 0 and variance 1, then is scaled and shifted.
+    """Layer normalization: each row gets mean 0 and variance 1, then is scaled and shifted.
 
     Args:
         source: float32 [m, n].
@@ -309,7 +309,7 @@ def block_shapes(width: int, hidden: int) -> dict[str, tuple[int, ...]]:
 
 
 class TransformerBlock:
-    """Attention and a feed-forward network, each behind a layer normalisation and added to its input.
+    """Attention and a feed-forward network, each behind a layer normalization and added to its input.
 
     Args:
         weights: Arrays as ``block_shapes`` says; others are ignored.
@@ -320,7 +320,7 @@ class TransformerBlock:
 
     Attributes:
         stream: float32 [tokens, width]: the input and, after ``run``, the output.
-        normal: float32 [tokens, width], scratch for normalised tokens.
+        normal: float32 [tokens, width], scratch for normalized tokens.
         key: float32 [tokens or a quarter of them, width], scratch.
     """
 
@@ -357,7 +357,7 @@ class TransformerBlock:
         np.add(stream, self._change, out=stream)
 
     def normalise(self, name: str) -> None:
-        """Normalises the stream into ``normal`` with the scale and shift of that name."""
+        """Normalizes the stream into ``normal`` with the scale and shift of that name."""
         normalise(self.stream, self._weights[f"{name}.scale"], self._weights[f"{name}.shift"], self.normal)
 
     def linear(self, name: str, source: np.ndarray, result: np.ndarray, lowest: np.float32 = LOWEST) -> None:

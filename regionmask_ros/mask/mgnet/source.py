@@ -1,7 +1,7 @@
 """The mask source ``mgnet``: a small network scores the frame, and the boxes of the last result are added to it.
 
-The boxes are no input of the network, which would only copy them. What the network adds is newcomers: objects that no
-box covers yet.
+The boxes are no input of the network, which would only copy them. What the network adds is newcomers: new objects that
+no box covers yet.
 """
 
 from __future__ import annotations
@@ -51,7 +51,7 @@ class MgnetMask(StatelessSource):
     Args:
         weights: The network.
         masked_share: Share of regions to mask in the mean over time, 0 to 1. None: by the threshold of the weights.
-        static: bool [rows, cols], regions that a static mask attends. They count for the masked share.
+        static: bool [rows, cols], regions that a static mask observes. They count for the masked share.
         every_frame: Whether to run the network on every frame, and not only when something changes.
 
     Attributes:
@@ -77,13 +77,13 @@ class MgnetMask(StatelessSource):
         self._forget()
 
     def propose(self, context: MaskContext) -> np.ndarray:
-        """Scores the frame and attends the regions above a threshold.
+        """Scores the frame and observes the regions above a threshold.
 
         Args:
-            context: What is known before the frame is sent. It needs a frame view.
+            context: What is known before the frame is encoded. It needs a frame view.
 
         Returns:
-            bool [rows, cols], True = attended.
+            bool [rows, cols], True = observed.
         """
         scores = add_box_scores(self.network_scores(context), context)
         if self._static is not None:
@@ -100,7 +100,7 @@ class MgnetMask(StatelessSource):
         """Scores of the frame from the last run of the network, which may be an earlier frame's, and from the change.
 
         Args:
-            context: What is known before the frame is sent. It needs a frame view.
+            context: What is known before the frame is encoded. It needs a frame view.
 
         Returns:
             float32 [rows, cols], 0 to 1, without the scores of boxes.

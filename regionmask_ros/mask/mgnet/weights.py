@@ -31,7 +31,7 @@ class MaskWeights:
     Attributes:
         architecture: ``light`` or ``paper``.
         arrays: float32 arrays by name, as ``SHAPES`` says.
-        threshold: Score above which a region is attended when no masked share is asked for, 0 to 2.
+        threshold: Score above which a region is observed when no masked share is asked for, 0 to 2.
     """
 
     architecture: str

@@ -1,7 +1,7 @@
 """Converts a checkpoint of YOLO-KP, trained by lava-dl, to integers.
 
-The checkpoint has real numbers. lava-dl quantises them when it exports a network, and this module gives exactly the
-same integers. A normalised kernel is ``w = weight_v * weight_g / ||weight_v||`` (norm over one output channel's
+The checkpoint has real numbers. lava-dl quantizes them when it exports a network, and this module gives exactly the
+same integers. A normalized kernel is ``w = weight_v * weight_g / ||weight_v||`` (norm over one output channel's
 kernel), and
 
     weight = clip(2 * rint(32 * w), -512, 510)        bias = -clip(2 * rint(32 * running_mean), -256, 254)
@@ -77,7 +77,7 @@ def parse_yolo_kp(data: bytes, source_file: str) -> Network:
 
 
 def input_table() -> np.ndarray:
-    """The encoder's integers for 8-bit R, G and B values, normalised as for ImageNet in float32: int32 [256, 3]."""
+    """The encoder's integers for 8-bit R, G and B values, normalized as for ImageNet in float32: int32 [256, 3]."""
     value = np.arange(256, dtype=np.float32)[:, None] / np.float32(255)
     normal = (value - np.array(INPUT_MEAN, np.float32)) / np.array(INPUT_STD, np.float32)
     return np.rint(normal * np.float32(_SCALE)).astype(np.int32)
@@ -140,7 +140,7 @@ def _block(tensors: _Tensors, index: int, name: str, stride: int, padding: int) 
     length = tensors.per_channel(f"blocks.{index}.synapse.weight_g", channels).astype(np.float64)
     norm = np.sqrt(np.square(direction).sum(axis=(1, 2, 3)))
     if not norm.all():
-        raise InvalidFile(f"tensor blocks.{index}.synapse.weight_v has a channel of zeros, which cannot be normalised")
+        raise InvalidFile(f"tensor blocks.{index}.synapse.weight_v has a channel of zeros, which cannot be normalized")
     direction *= (length / norm)[:, None, None, None]
     mean = tensors.per_channel(f"blocks.{index}.neuron.norm.running_mean", channels).astype(np.float64)
     threshold = tensors.threshold(f"blocks.{index}.neuron.delta.threshold")

@@ -1,11 +1,11 @@
 """Reads sigma-delta convolutional networks that lava-dl has exported (``.net``, HDF5).
 
-lava-dl writes the quantised values, integers stored as floats. ``layer/0`` is the input with the encoder's threshold,
+lava-dl writes the quantized values, integers stored as floats. ``layer/0`` is the input with the encoder's threshold,
 the layers after it are convolutions, and the last one outputs its sigma. Anything else (dense layers, delays, groups,
 other neurons) is rejected with the layer's number.
 
 An exported network does not describe its output. A network with the channels of YOLO-KP gets the anchors, labels and
-input normalisation of YOLO-KP. Any other has no boxes, and its input is ``rint(64 * v / 255)``.
+input normalization of YOLO-KP. Any other has no boxes, and its input is ``rint(64 * v / 255)``.
 """
 
 from __future__ import annotations

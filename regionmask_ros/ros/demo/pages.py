@@ -38,7 +38,7 @@ class RecordedFrame:
         stamp_ns: The stamp of its image.
         recorded_ns: When its detections were recorded.
         detections: The objects.
-        mask: uint8 [height, width], 255 where the image was sent; None when not recorded.
+        mask: uint8 [height, width], 255 where the image was observed; None when not recorded.
         overlay: uint8 [height, width, 3], BGR; None when not recorded.
     """
 
@@ -216,8 +216,8 @@ def write_page(path: Path, source: str, account: Account, series: FrameSeries, c
         str(path),
         title=f"{source}: objects and masks, through the ROS node",
         intro=f"{account.line()}. The node's topics were recorded into the bag beside this page, and everything here "
-        "was made from that bag. A masked region was not sent to the network in that frame; what is drawn there is the "
-        "last result.",
+        "was made from that bag. The network received no changes of a masked region in that "
+        "frame; what is drawn there is the last result.",
         tables=_tables(account, summary),
         figures=[Figure("Every answered frame", _svg(series))] if series.objects else [],
         images=series.samples.images(),

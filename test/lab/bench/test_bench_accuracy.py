@@ -1,4 +1,4 @@
-"""How right candidates are: mAP on a labelled sequence, and the distance of heads from the dense evaluation."""
+"""How right candidates are: mAP on a labeled sequence, and the distance of heads from the dense evaluation."""
 
 from __future__ import annotations
 

@@ -19,7 +19,7 @@ SIZE_WH = (96, 64)
 
 @pytest.fixture(scope="module")
 def network(tiny_network):
-    """Like the trained one: the same normalisation, weights of moderate size."""
+    """Like the trained one: the same normalization, weights of moderate size."""
     layers = tuple(replace(layer, weight=layer.weight // 4) for layer in tiny_network.layers)
     return replace(tiny_network, layers=layers, input_table=input_table())
 

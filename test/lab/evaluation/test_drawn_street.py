@@ -1,4 +1,4 @@
-"""Accuracy, guarded on a drawn sample: 20 labelled frames, the trained network, masks on and off."""
+"""Accuracy, guarded on a drawn sample: 20 labeled frames, the trained network, masks on and off."""
 
 from __future__ import annotations
 

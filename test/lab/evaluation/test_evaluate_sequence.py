@@ -60,7 +60,7 @@ def test_unmasked_finds_what_it_finds(rows):
     table, _ = rows
     for name in ("unmasked", "unmasked:trained"):
         row = table[name]
-        # Weak detections beside the labelled ones come after them and cost nothing.
+        # Weak detections beside the labeled ones come after them and cost nothing.
         assert row["map50"] == 100.0 and row["map50_ci90"] == [100.0, 100.0] and row["map50_drop"] == 0.0
         assert row["masked_share"] == 0.0 and row["synops_gain"] == 1.0
         assert row["frames"] == FRAMES - FIRST and row["first_frame"] == FIRST and row["input_size"] == "192x128"
@@ -113,7 +113,7 @@ def test_labels_of_the_first_part_teach_static_labels_alone(tiny_network, walk, 
 
 
 def test_delays_are_counted_from_the_unmasked_run(tiny_network, walk, detected):
-    # A track that is labelled where the network sees nothing can be found by nobody: it does not count.
+    # A track that is labeled where the network sees nothing cannot be found: it does not count.
     nowhere = [LabelRow(t, "disc", 150, 90, 30, 30, track=99) for t in range(20, 25)]
     table, _ = rows_of(tiny_network, walk, detected + nowhere, ("unmasked", "skip3"))
     assert table["unmasked"]["new_object_delay_frames"]["median"] in (0.0, None)
@@ -141,7 +141,7 @@ def test_sequences_that_cannot_be_split(tiny_network, walk, detected):
         rows_of(tiny_network, walk, detected, ("static", "adaptive", "tracking"), share=0.0)
     with pytest.raises(UserError, match="too few"):
         rows_of(tiny_network, walk, detected, ("unmasked",), share=0.99)
-    with pytest.raises(UserError, match="'unicorn' is labelled"):
+    with pytest.raises(UserError, match="'unicorn' is labeled"):
         rows_of(tiny_network, walk, [LabelRow(20, "unicorn", 1, 1, 9, 9)], ("unmasked",))
 
 

@@ -43,7 +43,7 @@ def test_every_method_masks_the_wanted_share(tiny_network, walk):
 
 
 def test_a_sequence_of_small_objects_is_refused(tiny_network, walk):
-    with pytest.raises(UserError, match="walk: no labelled object is taller than 24"):
+    with pytest.raises(UserError, match="walk: no labeled object is taller than 24"):
         measure(tiny_network, [sequence(walk, height=20)], {}, BASE, 0.6)
 
 

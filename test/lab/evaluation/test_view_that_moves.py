@@ -1,4 +1,4 @@
-"""When the camera is turned: a static mask is wrong from then on, an adaptive one finds its way."""
+"""When the camera is panned: a static mask is wrong from then on, an adaptive one recovers."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ def rows_of(network, sequence, names, share, base) -> dict[str, dict]:
 
 @pytest.fixture(scope="module")
 def walk(tmp_path_factory, tiny_network):
-    """A block that walks over noise; labelled is what the unmasked network detects in the view that moves."""
+    """A block that walks over noise; labeled is what the unmasked network detects in the view that moves."""
     folder = tmp_path_factory.mktemp("walk")
     still = np.random.default_rng(0).integers(0, 120, (64, 125, 3)).astype(np.uint8)
     for t in range(COUNT):

@@ -37,7 +37,7 @@ def test_a_threshold_below_the_deciding_logit_leaves_an_object_whole_and_one_abo
     one = sample(*map(tuple, boxes))
     marks = deciding_logits(torch.from_numpy(np.stack([scores] * count)), torch.from_numpy(one.covered)).numpy()
     for box, mark, covered in zip(boxes, marks, one.covered):
-        # The mean of three neighbours in order lies between the cells beside the deciding one.
+        # The mean of three neighbors in order lies between the cells beside the deciding one.
         inside = np.sort(scores[covered > 0])
         below, above = inside[inside < mark - 1e-3], inside[inside > mark + 1e-3]
         if len(below) > 1:

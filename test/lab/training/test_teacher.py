@@ -24,7 +24,7 @@ def counts(found: np.ndarray, frames: int = 5, cuts=()) -> tuple[list[int], list
     return [len(boxes) for boxes in labels.objects], [len(boxes) for boxes in labels.uncertain]
 
 
-def test_a_box_is_an_object_when_neighbouring_frames_have_it():
+def test_a_box_is_an_object_when_neighboring_frames_have_it():
     alone = detections((2, BOX, 0.5, 1))
     assert counts(alone) == ([0] * 5, [0, 0, 1, 0, 0]), "uncertain: neither an object nor background"
     thrice = detections((1, BOX, 0.5, 1), (2, BOX, 0.5, 1), (3, BOX, 0.5, 1))
@@ -33,7 +33,7 @@ def test_a_box_is_an_object_when_neighbouring_frames_have_it():
     elsewhere = detections((1, BOX, 0.5, 1), (2, (0.6, 0.6, 0.7, 0.9), 0.5, 1), (3, BOX, 0.5, 1))
     assert counts(elsewhere)[0] == [0, 0, 0, 0, 0]
     sure = detections((1, BOX, 0.7, 1), (2, BOX, 0.2, 1))
-    assert counts(sure)[0] == [0, 1, 0, 0, 0], "a box with a high score needs one neighbour, however weak"
+    assert counts(sure)[0] == [0, 1, 0, 0, 0], "a box with a high score needs one neighbor, however weak"
 
 
 def test_large_weak_boxes_are_dropped():
