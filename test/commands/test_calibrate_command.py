@@ -33,7 +33,7 @@ def test_labels_give_a_mask_a_page_and_figures(clip, labels, tmp_path, capfd):
     out, figures = tmp_path / "out", tmp_path / "figures.json"
     assert main([clip, "--labels", labels, "--output", str(out), "--cover", "0.9", "--json", str(figures)]) == 0
     printed = capfd.readouterr()
-    assert printed.err == "" and "12 frames, 13 objects, labeled" in printed.out
+    assert printed.err == "" and "12 frames, 13 objects, labelled" in printed.out
     assert "7.7% of the objects lost" in printed.out
     # 12 persons make 24 of the 26 heat, more than 90 %: the car's regions are not needed.
     assert np.argwhere(mask_of(out)).tolist() == [[2, 2], [3, 2]]

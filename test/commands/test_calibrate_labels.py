@@ -36,4 +36,4 @@ def test_the_same_objects_give_the_same_mask(make_clip, tmp_path, capfd, kind):
     assert main([make_clip(FRAMES, 8), "--labels", f"{kind}:{labels}", "--output", str(out)]) == 0
     keep = read_static_mask(str(out / "static_mask.npz")).fit(RegionGrid(6, 10), (160, 96))
     assert np.argwhere(keep).tolist() == [[3, 2], [4, 2]]
-    assert f"{FRAMES} frames, {FRAMES} objects, labeled" in capfd.readouterr().out
+    assert f"{FRAMES} frames, {FRAMES} objects, labelled" in capfd.readouterr().out
