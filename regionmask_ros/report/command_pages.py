@@ -230,7 +230,7 @@ def mask_image(frame: Frame, keep: np.ndarray) -> np.ndarray:
         keep: bool [rows, cols], True = kept.
 
     Returns:
-        uint8 [height, width, 3], BGR: kept regions in colour, the rest grey and dark.
+        uint8 [height, width, 3], BGR: kept regions in color, the rest gray and dark.
     """
     mask = RegionMask(keep, {"static": keep}, refresh=False)
     caption = f"static mask: {mask.masked_share:.0%} of the regions masked"

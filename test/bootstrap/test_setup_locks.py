@@ -54,7 +54,7 @@ def test_every_line_is_one_exact_version(lock):
 
 
 def test_what_the_packages_need_is_locked_too():
-    """They are installed without looking at what they need, so a hole in the lock would show as an ImportError."""
+    """They are installed without their dependencies, so a hole in the lock would show as an ImportError."""
     locked = versions(read_pins(LOCK))
     installed = {normal(found.metadata["Name"]): found for found in importlib.metadata.distributions()}
     same = [name for name, version in locked.items() if name in installed and installed[name].version == version]

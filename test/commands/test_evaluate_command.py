@@ -49,7 +49,7 @@ def test_rows_figures_and_page_are_written(trained, street, tmp_path, capfd):
     assert main(["--dataset", f"csv:{street}", "--settings", ", ".join(NAMES),
                  "--json", str(figures), "--output", str(out)]) == 0
     said = capfd.readouterr()
-    assert said.err == "" and "modelled EDP gain" in said.out
+    assert said.err == "" and "modeled EDP gain" in said.out
     assert "street, 160x96, 11 frames from frame 5 on" in said.out
     result = json.loads(figures.read_text())
     assert [row["setting"] for row in result["rows"]] == NAMES
@@ -91,7 +91,7 @@ def test_a_bag_is_scored_as_the_same_files_are(trained, street, street_bag, tmp_
     (["--shift-view", "1.5"], "--shift-view 1.5"),
     (["--shift-view", "0.3"], "after the view has moved are too few"),
     (["--dataset", "csv:/nowhere"], "no such file"),
-    (["--arithmetic", "float"], "arithmetic 'float'"),
+    (["--arithmetic", "float"], "--arithmetic 'float'"),
     (["--network", "missing.pt"], "missing.pt"),
 ])
 def test_one_line_for_every_mistake(trained, street, tmp_path, capfd, wrong, said):

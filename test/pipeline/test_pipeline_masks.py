@@ -68,7 +68,7 @@ def test_what_was_seen_stays_known_when_masks_are_swapped(tiny_network, left_mas
     play(pipeline, frames[:6])
     pipeline.reconfigure(ADAPTIVE)
     (first,) = pipeline.process(frames[6])
-    assert not first.mask.keep.all(), "whole frames before the swap have taught it"
+    assert not first.mask.keep.all(), "it has learned from frames before the swap"
     pipeline.reconfigure(replace(ADAPTIVE, static_mask=left_mask, adaptive=Adaptive(cover=1.0)))
     assert pipeline.learned_mask()[2].frames == 0, "a mask that the user brings is a new start"
     pipeline.reconfigure(replace(ADAPTIVE, static_mask=left_mask))

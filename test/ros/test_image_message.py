@@ -64,8 +64,8 @@ BAYER_FIRST_ROWS = {"bayer_rggb8": "RGGB", "bayer_bggr8": "BGGR", "bayer_gbrg8":
 
 
 @pytest.mark.parametrize("encoding", BAYER_FIRST_ROWS)
-def test_a_bayer_mosaic_of_one_colour_becomes_that_colour(encoding):
-    """The name gives the colours of the upper left 2x2 pixels, row by row."""
+def test_a_bayer_mosaic_of_one_color_becomes_that_color(encoding):
+    """The name gives the colors of the upper left 2x2 pixels, row by row."""
     colour = {"R": 200, "G": 90, "B": 10}
     first, second = BAYER_FIRST_ROWS[encoding][:2], BAYER_FIRST_ROWS[encoding][2:]
     rows = [bytes(colour[c] for c in pair * 4) for pair in (first, second) * 4]
@@ -88,8 +88,8 @@ def test_yuv_pairs_in_both_orders(encoding, pair):
 
 @pytest.mark.parametrize(("encoding", "colour"), [("nv12", (90, 240)), ("nv21", (240, 90))])
 @pytest.mark.parametrize("padding", [0, 3])
-def test_a_plane_of_brightness_and_one_of_colour(encoding, colour, padding):
-    """A red and a white half, two rows high each; the plane of colour has a row for every two of the picture."""
+def test_a_plane_of_brightness_and_one_of_color(encoding, colour, padding):
+    """A red and a white half, two rows high each; the plane of color has a row for every two of the image."""
     grey, red = bytes([128, 128]), bytes(colour)
     rows = [bytes([81] * 2 + [235] * 2)] * 4 + [red + grey] * 2
     built = message(encoding, rows, 4, 4 + padding)
@@ -116,7 +116,7 @@ def test_a_jpeg_is_read_whatever_its_format_claims(format_text):
 
 
 @pytest.mark.parametrize("suffix", [".jpg", ".png"])
-def test_red_first_is_believed(suffix):
+def test_red_first_is_accepted(suffix):
     pixels = np.full((16, 24, 3), (240, 120, 10), np.uint8)
     frame = decode_compressed_image(compressed(suffix, pixels, "rgb8; jpeg compressed rgb8"))
     assert np.abs(frame.bgr()[..., ::-1].astype(int) - pixels).max() <= 3

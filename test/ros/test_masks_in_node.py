@@ -1,4 +1,4 @@
-"""Masks through the real node: parameters that change them, topics that show them, diagnostics that tell why."""
+"""Masks through the real node: parameters that change them, topics that show them, diagnostics that give the reason."""
 
 from __future__ import annotations
 
@@ -65,7 +65,7 @@ def test_adaptive_mask_is_published_reported_and_saved_as_offline(rig, wait_for,
     assert peer.values()["mask mode"] == "adaptive"
 
     answer = call_service(peer, wait_for, Trigger, "save_static_mask")
-    assert answer.success and "from 4 whole frames" in answer.message
+    assert answer.success and "from 4 frames observed as a whole" in answer.message
     saved = read_static_mask(str(file)).fit(RegionGrid(4, 6), (96, 64))
     np.testing.assert_array_equal(saved, reference.learned_mask()[1])
 

@@ -70,7 +70,7 @@ def test_lossy_formats_come_back_nearly(tmp_path, suffix):
         (".png", np.dstack([SMOOTH, np.full((48, 64), 9, np.uint8)]), SMOOTH),
         (".png", np.dstack([SMOOTH, np.full((48, 64), 9, np.uint8)]).astype(np.uint16) * 257, SMOOTH),
     ],
-    ids=["png", "bmp", "tif", "ppm", "png 16 bit", "tif 16 bit", "ppm 16 bit", "png grey", "pgm grey", "png alpha",
+    ids=["png", "bmp", "tif", "ppm", "png 16 bit", "tif 16 bit", "ppm 16 bit", "png gray", "pgm gray", "png alpha",
          "png alpha 16 bit"],
 )
 def test_every_depth_becomes_8_bit_bgr(tmp_path, suffix, image, expected):
