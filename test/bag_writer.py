@@ -54,8 +54,8 @@ def _detection(stamp_ns: int, track: str, name: str | dict, score: float, x: flo
         _vision("ObjectHypothesisWithPose")(_vision("ObjectHypothesis")(one, sure), pose)
         for one, sure in scores.items()
     ]
-    centre = _vision("Pose2D")(_vision("Point2D")(x + w / 2, y + h / 2), theta)
-    return _vision("Detection2D")(header(stamp_ns), results, _vision("BoundingBox2D")(centre, w, h), track)
+    center = _vision("Pose2D")(_vision("Point2D")(x + w / 2, y + h / 2), theta)
+    return _vision("Detection2D")(header(stamp_ns), results, _vision("BoundingBox2D")(center, w, h), track)
 
 
 def _vision(name: str) -> type:

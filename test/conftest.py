@@ -61,7 +61,7 @@ def make_clip(tmp_path_factory):
 
     def make(frames: int, pixels_per_frame: int) -> str:
         images = moving_square(
-            frames, (160, 96), top=30, square_wh=(40, 40), step=pixels_per_frame, greys=(230,), noise=120)
+            frames, (160, 96), top=30, square_wh=(40, 40), step=pixels_per_frame, grays=(230,), noise=120)
         return write_video(tmp_path_factory.mktemp("clip") / "a clip.mp4", [image.pixels for image in images], 20.0)
 
     return make

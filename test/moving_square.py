@@ -15,7 +15,7 @@ FLICKER = (255, 235, 215)
 
 
 def moving_square(count: int, size_wh: tuple[int, int], *, top: int = 20, square_wh: tuple[int, int] = (20, 20),
-                  step: int = 4, greys: Sequence[int] = FLICKER, noise: int = 256, seed: int = 0, start_ns: int = 0,
+                  step: int = 4, grays: Sequence[int] = FLICKER, noise: int = 256, seed: int = 0, start_ns: int = 0,
                   frame_id: str = "camera") -> list[Frame]:
     """Frames in which the square moves ``step`` pixels to the right per frame, and its gray values take turns.
 
@@ -26,7 +26,7 @@ def moving_square(count: int, size_wh: tuple[int, int], *, top: int = 20, square
     frames = []
     for t in range(count):
         pixels = still.copy()
-        pixels[top:top + height, step * t:step * t + width] = greys[t % len(greys)]
+        pixels[top:top + height, step * t:step * t + width] = grays[t % len(grays)]
         frames.append(Frame(pixels, "bgr", start_ns + t * FRAME_NS, frame_id))
     return frames
 

@@ -37,7 +37,7 @@ from ..errors import UserError
 from ..files.outputs import Outputs
 from ..lab.evaluation.evaluate import evaluate_sequence
 from ..lab.evaluation.page import PagePaths, sequence_table, shift_table, summary_table, write_tradeoff_page
-from ..lab.evaluation.rows import SequenceRows, summarise
+from ..lab.evaluation.rows import SequenceRows, summarize
 from ..lab.evaluation.settings import RECIPES, Setting, parse_setting
 from ..mask.mgnet.source import MGNET
 from ..metrics.machine import machine_facts
@@ -95,7 +95,7 @@ def run(args: argparse.Namespace) -> int:
             if args.shift_view:
                 print(format_text(shift_table(done[-1].rows)), end="\n\n", flush=True)
         result = {
-            "rows": [row for one in done for row in one.rows], "summary": summarise(done),
+            "rows": [row for one in done for row in one.rows], "summary": summarize(done),
             "calibration_share": args.calibration_share, "network": network.digest, "machine": machine_facts(),
             "version": __version__,
         }

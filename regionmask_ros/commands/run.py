@@ -41,7 +41,7 @@ from ..network.files import find_network, load_network
 from ..network.graph import Network
 from ..pipeline.pipeline import Pipeline
 from ..pipeline.settings import PRESET, PipelineSettings, make_settings
-from ..report.command_pages import FrameRecord, ImageSampler, summarise, summary_tables
+from ..report.command_pages import FrameRecord, ImageSampler, summarize, summary_tables
 from ..report.overlay import caption_line, draw_overlay
 from ..report.page import Figure, write_report
 from ..report.plots import Panel, per_frame_svg
@@ -185,7 +185,7 @@ def _process(args: argparse.Namespace, source: Source, pipeline: Pipeline, outpu
                 recorder.add(result)
         for result in pipeline.drain():
             recorder.add(result)
-    summary = {**summarise(recorder.records), **_facts(pipeline)}
+    summary = {**summarize(recorder.records), **_facts(pipeline)}
     _write_report(args, source, recorder, summary)
     if json_path:
         _write_json(json_path, summary)

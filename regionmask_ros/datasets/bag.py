@@ -102,11 +102,11 @@ def _rows(message: Any, number: int, tracks: dict[str, int], place: str) -> Iter
     """One row per object. New ids, which may be any text, are numbered in ``tracks``."""
     for one in message.detections:
         name, (width, height) = _class_of(one, place), _extent(one.bbox)
-        centre = one.bbox.center.position
+        center = one.bbox.center.position
         track = tracks.setdefault(one.id, len(tracks)) if one.id else UNTRACKED
         try:
             yield check_row(LabelRow(
-                number, name, centre.x - width / 2, centre.y - height / 2, width, height, name == ANY, track))
+                number, name, center.x - width / 2, center.y - height / 2, width, height, name == ANY, track))
         except InvalidFile as error:
             raise UserError(f"{place}: {error}") from None
 

@@ -44,7 +44,7 @@ class FrameRecord:
     ms: Mapping[str, float]
 
 
-def summarise(records: Sequence[FrameRecord]) -> dict[str, Any]:
+def summarize(records: Sequence[FrameRecord]) -> dict[str, Any]:
     """Summarizes a run.
 
     Args:
@@ -248,10 +248,10 @@ def heat_image(frame: Frame, heat: np.ndarray) -> np.ndarray:
         uint8 [height, width, 3], BGR.
     """
     scaled = np.sqrt(heat / max(float(heat.max()), 1e-12))
-    colours = cv2.applyColorMap((255 * scaled).astype(np.uint8), cv2.COLORMAP_VIRIDIS)
-    colours = cv2.resize(colours, frame.size_wh, interpolation=cv2.INTER_NEAREST)
-    grey = cv2.cvtColor(cv2.cvtColor(frame.bgr(), cv2.COLOR_BGR2GRAY), cv2.COLOR_GRAY2BGR)
-    return cv2.addWeighted(colours, HEAT_WEIGHT, grey, 1.0 - HEAT_WEIGHT, 0.0)
+    colors = cv2.applyColorMap((255 * scaled).astype(np.uint8), cv2.COLORMAP_VIRIDIS)
+    colors = cv2.resize(colors, frame.size_wh, interpolation=cv2.INTER_NEAREST)
+    gray = cv2.cvtColor(cv2.cvtColor(frame.bgr(), cv2.COLOR_BGR2GRAY), cv2.COLOR_GRAY2BGR)
+    return cv2.addWeighted(colors, HEAT_WEIGHT, gray, 1.0 - HEAT_WEIGHT, 0.0)
 
 
 def write_calibration_page(path: str, summary: Mapping[str, Any], losses: Sequence[CoverageLoss],

@@ -83,8 +83,8 @@ INK = (20, 20, 20)
 PAPER = (240, 240, 240)
 BAR_SHADE = 24
 
-GREY_SHARE = 0.36
-COLOUR_SHARE = 0.09
+GRAY_SHARE = 0.36
+COLOR_SHARE = 0.09
 """Masked parts keep 45 % of their brightness and a trace of their color: grass can still be distinguished from road."""
 
 BAR_TRANSPARENCY = 0.18
@@ -193,8 +193,8 @@ def _shade(bgr: np.ndarray, keep: np.ndarray, outline: int) -> np.ndarray:
     """A copy with masked regions gray and dark, and the kept area outlined."""
     if keep.all():
         return bgr.copy()
-    grey = cv2.cvtColor(cv2.cvtColor(bgr, cv2.COLOR_BGR2GRAY), cv2.COLOR_GRAY2BGR)
-    image = cv2.addWeighted(grey, GREY_SHARE, bgr, COLOUR_SHARE, 0.0)
+    gray = cv2.cvtColor(cv2.cvtColor(bgr, cv2.COLOR_BGR2GRAY), cv2.COLOR_GRAY2BGR)
+    image = cv2.addWeighted(gray, GRAY_SHARE, bgr, COLOR_SHARE, 0.0)
     height, width = bgr.shape[:2]
     cv2.copyTo(bgr, keep_to_image(keep, (width, height)), image)
     for x0, y0, x1, y1 in _borders(keep, (width, height), outline):

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
 
 INK, GRID, LINE, MARK = "#010101", "#020202", "#030303", "#040404"
-PAGE_COLOURS = {
+PAGE_COLORS = {
     INK: "var(--ink, #222222)",
     GRID: "var(--rule, #cccccc)",
     LINE: "var(--line, #0072b2)",
@@ -30,7 +30,7 @@ PAGE_COLOURS = {
 }
 """Colors that matplotlib draws with, and the variables that replace them on a page, light or dark."""
 
-PNG_COLOURS = {INK: "#222222", GRID: "#cccccc", LINE: "#0072b2", MARK: "#d55e00"}
+PNG_COLORS = {INK: "#222222", GRID: "#cccccc", LINE: "#0072b2", MARK: "#d55e00"}
 PNG_DPI = 150
 FONT_SIZE = 9
 
@@ -52,16 +52,16 @@ def new_figure(width: float, height: float) -> Figure:
     return Figure(figsize=(width, height), layout="constrained")
 
 
-def style_axes(axis: Axes, colours: Mapping[str, str] | None = None,
+def style_axes(axis: Axes, colors: Mapping[str, str] | None = None,
                spines: Sequence[str] = ("left", "bottom")) -> None:
     """Gives axes, whose labels are set, the look of all plots: a thin grid behind the data, no ticks, few spines.
 
     Args:
         axis: The axes.
-        colours: Colors of ``INK`` and ``GRID``; None: for a page.
+        colors: Colors of ``INK`` and ``GRID``; None: for a page.
         spines: The spines to draw.
     """
-    ink, grid = (colours[INK], colours[GRID]) if colours else (INK, GRID)
+    ink, grid = (colors[INK], colors[GRID]) if colors else (INK, GRID)
     axis.grid(color=grid, linewidth=0.6)
     axis.set_axisbelow(True)
     axis.tick_params(which="both", color=grid, labelcolor=ink, labelsize=FONT_SIZE, length=0)
@@ -90,7 +90,7 @@ def figure_svg(figure: Figure, salt: str) -> str:
     """Renders a figure as an <svg> element without background; the same figure gives the same text.
 
     Args:
-        figure: The figure, drawn with the keys of ``PAGE_COLOURS``.
+        figure: The figure, drawn with the keys of ``PAGE_COLORS``.
         salt: Different for each figure of a page, so that identifiers do not collide.
 
     Returns:
@@ -103,7 +103,7 @@ def figure_svg(figure: Figure, salt: str) -> str:
         nothing = dict.fromkeys(("Date", "Creator", "Format", "Type"))
         figure.savefig(buffer, format="svg", transparent=True, metadata=nothing)
     svg = buffer.getvalue()
-    for drawn, shown in PAGE_COLOURS.items():
+    for drawn, shown in PAGE_COLORS.items():
         svg = svg.replace(drawn, shown)
     # Hundredths of a point are enough, and only identifiers that are referred to are needed: a quarter less to load.
     svg = re.sub(r' d="[^"]*"', lambda match: re.sub(r"(\.\d\d)\d+", r"\1", match.group(0)), svg[svg.index("<svg"):])
@@ -260,8 +260,8 @@ def tradeoff_svg(points: Sequence[Point], x_label: str, salt: str) -> str:
     Returns:
         An <svg> element that takes its colors from the page.
     """
-    own_colours = {colour: colour for colour in PAGE_COLOURS}
-    return figure_svg(_draw_tradeoff([TradeoffPanel("", points)], x_label, own_colours), salt)
+    own_colors = {color: color for color in PAGE_COLORS}
+    return figure_svg(_draw_tradeoff([TradeoffPanel("", points)], x_label, own_colors), salt)
 
 
 def tradeoff_png(panels: Sequence[TradeoffPanel], x_label: str) -> bytes:
@@ -274,48 +274,48 @@ def tradeoff_png(panels: Sequence[TradeoffPanel], x_label: str) -> bytes:
     Returns:
         Content of a PNG file.
     """
-    return figure_png(_draw_tradeoff(panels, x_label, PNG_COLOURS))
+    return figure_png(_draw_tradeoff(panels, x_label, PNG_COLORS))
 
 
-def _draw_tradeoff(panels: Sequence[TradeoffPanel], x_label: str, colours: Mapping[str, str]) -> Figure:
+def _draw_tradeoff(panels: Sequence[TradeoffPanel], x_label: str, colors: Mapping[str, str]) -> Figure:
     per_row = min(len(panels), PANELS_PER_ROW)
     rows = -(-len(panels) // per_row)
     figure = new_figure(4.2 * (1 + per_row), 4.6 * rows)
     axes = figure.subplots(rows, per_row, squeeze=False).ravel()
     for axis, panel in zip(axes, panels):
-        axis.set_title(panel.title, color=colours[INK], fontsize=10)
-        _draw_points(axis, panel.points, colours)
-        _label_axes(axis, x_label, colours)
+        axis.set_title(panel.title, color=colors[INK], fontsize=10)
+        _draw_points(axis, panel.points, colors)
+        _label_axes(axis, x_label, colors)
     for axis in axes[len(panels):]:
         axis.set_axis_off()
     return figure
 
 
-def _draw_points(axis: Axes, points: Sequence[Point], colours: Mapping[str, str]) -> None:
+def _draw_points(axis: Axes, points: Sequence[Point], colors: Mapping[str, str]) -> None:
     points = sorted(points, key=lambda point: point.x)
 
     def connect(members: Sequence[Point], **style: Any) -> None:
         axis.plot([point.x for point in members], [-point.y for point in members], **style)
 
-    connect([point for point in points if point.is_baseline], color=colours[MARK], linewidth=1.0, linestyle="--")
+    connect([point for point in points if point.is_baseline], color=colors[MARK], linewidth=1.0, linestyle="--")
     families = dict.fromkeys(point.family for point in points if point.family)
     shapes = dict(zip(families, cycle(_SHAPES)))
     for family in families:
-        connect([point for point in points if point.family == family], color=colours[LINE], linewidth=0.8, alpha=0.6)
+        connect([point for point in points if point.family == family], color=colors[LINE], linewidth=0.8, alpha=0.6)
     for point, (right, up) in zip(points, cycle(_CORNERS)):
-        colour = colours[MARK if point.is_baseline or point.is_published else LINE]
+        color = colors[MARK if point.is_baseline or point.is_published else LINE]
         shape = "*" if point.is_published else "s" if point.is_baseline else shapes.get(point.family, "o")
-        axis.plot([point.x] * 2, [-point.y_low, -point.y_high], color=colour, linewidth=1.0, alpha=0.3)
-        axis.plot([point.x], [-point.y], shape, color=colour, markersize=9 if point.is_published else 5)
+        axis.plot([point.x] * 2, [-point.y_low, -point.y_high], color=color, linewidth=1.0, alpha=0.3)
+        axis.plot([point.x], [-point.y], shape, color=color, markersize=9 if point.is_published else 5)
         axis.annotate(point.name, (point.x, -point.y), xytext=(6 * right, 6 * up), textcoords="offset points",
-                      color=colours[INK], fontsize=7 if point.family else 8, ha="left" if right > 0 else "right",
+                      color=colors[INK], fontsize=7 if point.family else 8, ha="left" if right > 0 else "right",
                       va="bottom" if up > 0 else "top")
 
 
-def _label_axes(axis: Axes, x_label: str, colours: Mapping[str, str]) -> None:
+def _label_axes(axis: Axes, x_label: str, colors: Mapping[str, str]) -> None:
     from matplotlib.ticker import FuncFormatter, LogLocator, NullFormatter
 
-    axis.axhline(0.0, color=colours[GRID], linewidth=0.8)
+    axis.axhline(0.0, color=colors[GRID], linewidth=0.8)
     axis.set_xscale("log")
     axis.margins(x=0.12, y=0.08)
     axis.xaxis.set_major_locator(LogLocator(subs=(1.0, 1.5, 2.0, 3.0, 5.0, 7.0)))
@@ -323,4 +323,4 @@ def _label_axes(axis: Axes, x_label: str, colours: Mapping[str, str]) -> None:
     axis.xaxis.set_minor_formatter(NullFormatter())
     axis.set_xlabel(x_label)
     axis.set_ylabel("mAP@0.5, points against unmasked")
-    style_axes(axis, colours)
+    style_axes(axis, colors)

@@ -50,7 +50,7 @@ def _to_8_bits(image: np.ndarray) -> np.ndarray:
     return ((image.astype(np.uint32) + 128) // 257).astype(np.uint8)
 
 
-def _convert_grey_16(image: np.ndarray) -> np.ndarray:
+def _convert_gray_16(image: np.ndarray) -> np.ndarray:
     return cv2.cvtColor(_to_8_bits(image.reshape(image.shape[:2])), cv2.COLOR_GRAY2BGR)
 
 
@@ -63,8 +63,8 @@ def _convert_with_opencv(code: int) -> Reader:
 
 _UYVY = Encoding(2, 1, "bgr", _convert_with_opencv(cv2.COLOR_YUV2BGR_UYVY), pairs=True)
 _YUYV = Encoding(2, 1, "bgr", _convert_with_opencv(cv2.COLOR_YUV2BGR_YUY2), pairs=True)
-_GREY = Encoding(1, 1, "bgr", _convert_with_opencv(cv2.COLOR_GRAY2BGR))
-_GREY_16 = Encoding(1, 2, "bgr", _convert_grey_16)
+_GRAY = Encoding(1, 1, "bgr", _convert_with_opencv(cv2.COLOR_GRAY2BGR))
+_GRAY_16 = Encoding(1, 2, "bgr", _convert_gray_16)
 
 ENCODINGS: Mapping[str, Encoding] = {
     "rgb8": Encoding(3, 1, "rgb", np.ascontiguousarray),
@@ -72,10 +72,10 @@ ENCODINGS: Mapping[str, Encoding] = {
     "8UC3": Encoding(3, 1, "bgr", np.ascontiguousarray),
     "rgba8": Encoding(4, 1, "bgr", _convert_with_opencv(cv2.COLOR_RGBA2BGR)),
     "bgra8": Encoding(4, 1, "bgr", _convert_with_opencv(cv2.COLOR_BGRA2BGR)),
-    "mono8": _GREY,
-    "8UC1": _GREY,
-    "mono16": _GREY_16,
-    "16UC1": _GREY_16,
+    "mono8": _GRAY,
+    "8UC1": _GRAY,
+    "mono16": _GRAY_16,
+    "16UC1": _GRAY_16,
     # OpenCV names a Bayer pattern by the second row, from the second column on; ROS by the first row from its start.
     # RGGB of ROS is BG of OpenCV.
     "bayer_rggb8": Encoding(1, 1, "bgr", _convert_with_opencv(cv2.COLOR_BayerBG2BGR)),

@@ -13,7 +13,7 @@ from regionmask_ros.commands.run import main
 
 FRAMES = 5
 IMAGES = [frame.pixels for frame in moving_square(
-    FRAMES, (96, 64), square_wh=(20, 30), step=8, greys=(230,), noise=120)]
+    FRAMES, (96, 64), square_wh=(20, 30), step=8, grays=(230,), noise=120)]
 
 
 @pytest.fixture

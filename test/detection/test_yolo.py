@@ -31,9 +31,9 @@ def test_every_cell_gives_the_box_that_its_numbers_say(seed, threshold):
     for row, col, anchor in np.ndindex(3, 5, 2):
         tx, ty, tw, th, objectness, *classes = values[row, col, anchor]
         share = np.exp(classes) / np.exp(classes).sum()
-        centre = np.array([col + 1 / (1 + np.exp(-tx)), row + 1 / (1 + np.exp(-ty))]) * cell
+        center = np.array([col + 1 / (1 + np.exp(-tx)), row + 1 / (1 + np.exp(-ty))]) * cell
         half = np.exp(np.minimum([tw, th], LAYOUT.clamp_max)) * LAYOUT.anchors[anchor] * cell / 2
-        box = np.clip([*(centre - half), *(centre + half)], 0, [500, 150, 500, 150])
+        box = np.clip([*(center - half), *(center + half)], 0, [500, 150, 500, 150])
         expected.append((share.max() / (1 + np.exp(-objectness)), int(share.argmax()), *box))
     expected = [one for one in sorted(expected, reverse=True) if one[0] >= threshold]
     assert found.class_ids.tolist() == [one[1] for one in expected]

@@ -30,15 +30,15 @@ def refusal(path) -> str:
 
 
 @pytest.mark.parametrize("convert", [
-    lambda grey: grey,
-    lambda grey: cv2.cvtColor(grey, cv2.COLOR_GRAY2BGR),
-    lambda grey: grey.astype(np.uint16) * 257,
-    lambda grey: np.dstack([np.full_like(grey, 255)] * 3 + [grey]),
+    lambda gray: gray,
+    lambda gray: cv2.cvtColor(gray, cv2.COLOR_GRAY2BGR),
+    lambda gray: gray.astype(np.uint16) * 257,
+    lambda gray: np.dstack([np.full_like(gray, 255)] * 3 + [gray]),
 ])
 def test_an_image_in_grid_size_has_one_pixel_a_region(tmp_path, convert):
-    grey = np.zeros(GRID.shape, np.uint8)
-    grey[1, 2], grey[3, 5], grey[0, 0] = 128, 255, 127
-    keep = read_static_mask(painted(tmp_path / "m.png", convert(grey))).fit(GRID, IMAGE_WH)
+    gray = np.zeros(GRID.shape, np.uint8)
+    gray[1, 2], gray[3, 5], gray[0, 0] = 128, 255, 127
+    keep = read_static_mask(painted(tmp_path / "m.png", convert(gray))).fit(GRID, IMAGE_WH)
     assert np.argwhere(keep).tolist() == [[1, 2], [3, 5]]
 
 

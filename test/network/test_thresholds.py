@@ -70,8 +70,8 @@ def test_with_an_input_step_of_2_a_change_from_dark_to_bright_is_sent_in_one_fra
     np.testing.assert_allclose(2 * coarse.input_table, trained.input_table, atol=1)
     with_head = [Pipeline(network, PipelineSettings()) for network in (trained, coarse)]
     for pipeline in with_head:
-        _, bright, still = (pipeline.process(Frame(np.full((64, 64, 3), grey, np.uint8), "rgb", t, ""))[0].counts
-                               for t, grey in enumerate((0, 230, 230)))
+        _, bright, still = (pipeline.process(Frame(np.full((64, 64, 3), gray, np.uint8), "rgb", t, ""))[0].counts
+                               for t, gray in enumerate((0, 230, 230)))
         assert bright.encoder_events == 64 * 64 * 3
         assert (still.encoder_events == 0) == (pipeline is with_head[1]), "Lava's 8 bits leave a residual to be sent"
 

@@ -21,7 +21,7 @@ ADAPTIVE = PipelineSettings(mask="adaptive", refresh_period=4, score_threshold=0
 
 
 def clip(count: int) -> list[Frame]:
-    return moving_square(count, WH, top=30, square_wh=(40, 50), greys=(230,), noise=120)
+    return moving_square(count, WH, top=30, square_wh=(40, 50), grays=(230,), noise=120)
 
 
 @pytest.fixture

@@ -17,7 +17,7 @@ WH = (96, 64)
 
 
 def clip(count: int) -> list[Frame]:
-    return moving_square(count, WH, greys=(255,))
+    return moving_square(count, WH, grays=(255,))
 
 
 @pytest.fixture

@@ -18,7 +18,7 @@ from regionmask_ros.report.overlay import ORANGE, SKY_BLUE, caption_line, draw_o
 LABELS = ("person", "car")
 
 
-def colourful(width: int, height: int) -> np.ndarray:
+def colorful(width: int, height: int) -> np.ndarray:
     """Smooth colors, none of them gray, orange or the outline's blue."""
     image = np.empty((height, width, 3), np.uint8)
     image[..., 0] = np.linspace(60, 90, width, dtype=np.uint8)
@@ -53,16 +53,16 @@ def test_a_pixel_belongs_to_the_region_that_the_formula_names(size_wh, grid):
 
 
 def test_kept_pixels_keep_their_color_and_masked_ones_are_dark_and_nearly_gray():
-    image = colourful(160, 120)
+    image = colorful(160, 120)
     keep = np.zeros((6, 8), bool)
     keep[2:4, 3:6] = True
     shown = draw(image, keep)
     inside = np.s_[42:78, 62:118]
     assert np.array_equal(shown[inside], image[inside])
     outside = keep_to_image(keep, (160, 120)) == 0
-    grey = cv2.cvtColor(image, cv2.COLOR_BGR2GRAY)[outside].astype(float)
+    gray = cv2.cvtColor(image, cv2.COLOR_BGR2GRAY)[outside].astype(float)
     dark = shown[outside].astype(float)
-    assert np.abs(dark.mean(axis=1) - 0.45 * grey).max() < 14
+    assert np.abs(dark.mean(axis=1) - 0.45 * gray).max() < 14
     assert np.ptp(dark, axis=1).mean() < 0.12 * np.ptp(image[outside].astype(float), axis=1).mean()
 
 
@@ -70,7 +70,7 @@ def test_the_outline_runs_around_the_union_on_its_inner_side_and_not_between_its
     keep = np.zeros((6, 8), bool)
     keep[2:4, 3:6] = True
     keep[4, 5] = True
-    blue = (draw(colourful(160, 120), keep) == SKY_BLUE).all(axis=2)
+    blue = (draw(colorful(160, 120), keep) == SKY_BLUE).all(axis=2)
     area = keep_to_image(keep, (160, 120)) > 0
     cross = cv2.getStructuringElement(cv2.MORPH_CROSS, (3, 3))
     rim = area & ~cv2.erode(area.astype(np.uint8), cross).astype(bool)
@@ -78,13 +78,13 @@ def test_the_outline_runs_around_the_union_on_its_inner_side_and_not_between_its
 
 
 def test_keeping_everything_changes_no_pixel_and_returns_an_array_of_its_own():
-    image = colourful(64, 48)
+    image = colorful(64, 48)
     shown = draw(image, np.ones((3, 4), bool))
     assert np.array_equal(shown, image) and not np.shares_memory(shown, image)
 
 
 def test_the_frame_is_not_changed_and_its_channel_order_is_used():
-    image = colourful(160, 120)
+    image = colorful(160, 120)
     before = image.copy()
     detections = found((30, 50, 80, 100, 0.9, 0))
     keep = np.eye(6, 8, dtype=bool)
@@ -95,7 +95,7 @@ def test_the_frame_is_not_changed_and_its_channel_order_is_used():
 
 
 def test_only_the_corners_of_a_predicted_box_are_drawn():
-    image, seen = colourful(160, 120), found((30, 50, 80, 100, 0.9, 0))
+    image, seen = colorful(160, 120), found((30, 50, 80, 100, 0.9, 0))
     resting = Detections(seen.boxes, seen.scores, seen.class_ids, np.array([4]), np.array([True]))
     whole, corners = ((draw(image, np.ones((6, 8), bool), one) == ORANGE).all(axis=2) for one in (seen, resting))
     assert whole[75, 30] and whole[99, 55] and not corners[75, 30] and not corners[99, 55]
@@ -103,7 +103,7 @@ def test_only_the_corners_of_a_predicted_box_are_drawn():
 
 
 def test_a_label_hides_neither_its_object_nor_another_one():
-    image = colourful(640, 480)
+    image = colorful(640, 480)
     boxes = [(100, 100, 160, 200), (170, 110, 230, 210), (300, 30, 420, 300), (500, 380, 600, 470)]
     detections = found(*[(*box, 0.5, 0) for box in boxes])
     shown = draw(image, np.ones((3, 4), bool), detections, "caption")
@@ -140,17 +140,17 @@ def test_odd_and_tiny_images_are_drawn(size_wh):
         (-50, -50, 20, 20, 0.7, 0), (10, 10, 900, 900, 0.6, 1), (-9, -9, -1, -1, 0.5, 7), (3, 3, 3, 3, 0.4, 0)
     )  # fmt: skip
     for keep in (np.zeros((2, 2)), np.eye(2), np.ones((2, 2)), np.eye(50)):
-        shown = draw(colourful(*size_wh), keep, boxes, caption_line(0.5, 10**7, 10**10, 1e4, "tracking"))
+        shown = draw(colorful(*size_wh), keep, boxes, caption_line(0.5, 10**7, 10**10, 1e4, "tracking"))
         assert shown.shape == (size_wh[1], size_wh[0], 3) and shown.dtype == np.uint8
 
 
 def test_an_object_outside_the_image_is_not_drawn():
-    image = colourful(160, 120)
+    image = colorful(160, 120)
     assert np.array_equal(draw(image, np.ones((2, 2)), found((-40, -40, -5, -5, 0.9, 0))), image)
 
 
 def test_unknown_classes_and_letters_outside_ascii_are_drawn():
-    frame = Frame(colourful(160, 120), "bgr", 0, "")
+    frame = Frame(colorful(160, 120), "bgr", 0, "")
     objects = found((20, 50, 60, 90, 0.9, 5), (70, 50, 90, 90, 0.8, 0))
     assert draw_overlay(frame, objects, mask_of(np.ones((1, 1))), ("fußgänger",), "größe").any()
 
@@ -170,7 +170,7 @@ def test_the_caption_line_holds_all_figures(figures, line):
 
 
 def test_an_overlay_takes_little_processor_time():
-    image = colourful(640, 480)
+    image = colorful(640, 480)
     keep = np.zeros((30, 40), bool)
     keep[5:12, 6:20] = keep[18:25, 22:35] = True
     objects = found(*[(40 * i, 90, 40 * i + 25, 160, 0.5, 0) for i in range(1, 13)])

@@ -32,8 +32,8 @@ def test_image_message_has_header_step_and_every_byte():
     built = image_message(pixels[:, ::-1], "bgr8", HEADER)
     assert (built.width, built.height, built.step, built.encoding, built.header) == (4, 2, 12, "bgr8", HEADER)
     assert bytes(built.data) == pixels[:, ::-1].tobytes()
-    grey = image_message(pixels[:, :, 0], "mono8", HEADER)
-    assert (grey.step, bytes(grey.data)) == (4, pixels[:, :, 0].tobytes())
+    gray = image_message(pixels[:, :, 0], "mono8", HEADER)
+    assert (gray.step, bytes(gray.data)) == (4, pixels[:, :, 0].tobytes())
 
 
 def test_png_message_keeps_the_mask_and_names_its_format():

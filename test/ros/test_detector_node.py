@@ -41,9 +41,9 @@ def test_every_output_has_its_images_header_and_the_pipelines_result(rig, wait_f
         assert [d.results[0].hypothesis.class_id for d in heard.detections] == [
             tiny_network.labels[k] for k in result.detections.class_ids
         ]
-        centres = (result.detections.boxes[:, :2] + result.detections.boxes[:, 2:]) / 2
+        centers = (result.detections.boxes[:, :2] + result.detections.boxes[:, 2:]) / 2
         np.testing.assert_array_equal(
-            [(d.bbox.center.position.x, d.bbox.center.position.y) for d in heard.detections], centres
+            [(d.bbox.center.position.x, d.bbox.center.position.y) for d in heard.detections], centers
         )
         assert (mask.encoding, mask.width, mask.height) == ("mono8", *SIZE_WH)
         sent = np.array(mask.data).reshape(64, 96)

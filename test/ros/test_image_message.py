@@ -56,7 +56,7 @@ def test_8_bit_pixels_become_bgr(encoding, pixel, expected_bgr, padding):
 def test_16_bit_pixels_in_both_byte_orders(encoding, bigendian, padding):
     values = [0, 128, 129, 257, 32767, 65535]
     row = np.array(values, ">u2" if bigendian else "<u2").tobytes()
-    expected = [[grey] * 3 for grey in (0, 0, 1, 1, 127, 255)]
+    expected = [[gray] * 3 for gray in (0, 0, 1, 1, 127, 255)]
     assert bgr(message(encoding, [row, row], 6, len(row) + padding, bigendian)) == [expected] * 2
 
 
@@ -66,9 +66,9 @@ BAYER_FIRST_ROWS = {"bayer_rggb8": "RGGB", "bayer_bggr8": "BGGR", "bayer_gbrg8":
 @pytest.mark.parametrize("encoding", BAYER_FIRST_ROWS)
 def test_a_bayer_mosaic_of_one_color_becomes_that_color(encoding):
     """The name gives the colors of the upper left 2x2 pixels, row by row."""
-    colour = {"R": 200, "G": 90, "B": 10}
+    color = {"R": 200, "G": 90, "B": 10}
     first, second = BAYER_FIRST_ROWS[encoding][:2], BAYER_FIRST_ROWS[encoding][2:]
-    rows = [bytes(colour[c] for c in pair * 4) for pair in (first, second) * 4]
+    rows = [bytes(color[c] for c in pair * 4) for pair in (first, second) * 4]
     inside = decode_image(message(encoding, rows, 8)).bgr()[2:-2, 2:-2]
     assert np.array_equal(inside, np.broadcast_to(np.uint8([10, 90, 200]), inside.shape))
 
@@ -86,12 +86,12 @@ def test_yuv_pairs_in_both_orders(encoding, pair):
     assert np.abs(image - expected).max() <= 2
 
 
-@pytest.mark.parametrize(("encoding", "colour"), [("nv12", (90, 240)), ("nv21", (240, 90))])
+@pytest.mark.parametrize(("encoding", "color"), [("nv12", (90, 240)), ("nv21", (240, 90))])
 @pytest.mark.parametrize("padding", [0, 3])
-def test_a_plane_of_brightness_and_one_of_color(encoding, colour, padding):
+def test_a_plane_of_brightness_and_one_of_color(encoding, color, padding):
     """A red and a white half, two rows high each; the plane of color has a row for every two of the image."""
-    grey, red = bytes([128, 128]), bytes(colour)
-    rows = [bytes([81] * 2 + [235] * 2)] * 4 + [red + grey] * 2
+    gray, red = bytes([128, 128]), bytes(color)
+    rows = [bytes([81] * 2 + [235] * 2)] * 4 + [red + gray] * 2
     built = message(encoding, rows, 4, 4 + padding)
     built.height = 4
     image = decode_image(built).bgr().astype(int)

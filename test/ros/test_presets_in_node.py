@@ -28,8 +28,8 @@ def with_trained(rig, trained):
 def corners(detections) -> np.ndarray:
     """float64 [n, 4], x0 y0 x1 y1, of a message."""
     boxes = [(d.bbox.center.position.x, d.bbox.center.position.y, d.bbox.size_x, d.bbox.size_y) for d in detections]
-    centre, size = np.hsplit(np.array(boxes, np.float64).reshape(-1, 4), 2)
-    return np.hstack([centre - size / 2, centre + size / 2])
+    center, size = np.hsplit(np.array(boxes, np.float64).reshape(-1, 4), 2)
+    return np.hstack([center - size / 2, center + size / 2])
 
 
 @pytest.mark.parametrize("preset", ["careful", "balanced", "fast"])

@@ -78,9 +78,9 @@ def test_every_topic_shows_the_pipelines_results_and_joins_with_the_camera_by_ti
         np.testing.assert_array_equal(pixels_of(shown["mask/age"]), result.age)
         np.testing.assert_array_equal(pixels_of(shown["events"]), result.events)
         # Noise loses its colors in a JPEG, not its brightness.
-        grey = [cv2.blur(cv2.cvtColor(p, cv2.COLOR_BGR2GRAY), (8, 8)).astype(int)
+        gray = [cv2.blur(cv2.cvtColor(p, cv2.COLOR_BGR2GRAY), (8, 8)).astype(int)
                 for p in (pixels_of(shown["overlay"]), decoded(shown["overlay/compressed"]))]
-        assert shown["overlay"].encoding == "bgr8" and np.abs(grey[0] - grey[1]).mean() < 2
+        assert shown["overlay"].encoding == "bgr8" and np.abs(gray[0] - gray[1]).mean() < 2
     assert {pixels_of(built).max() for built in peer.heard["/mask/age"]} == {0, 1, 2, 3}
 
 

@@ -165,7 +165,7 @@ class BaselineModels:
             if engine == TORCH_FP32:
                 return TorchBaseline(engine, self._network, self._threads)
             adapter = OnnxRuntimeBaseline if engine == ORT_INT8 else OpenVinoBaseline
-            return adapter(engine, self._quantise(), self._threads, self._calibration)
+            return adapter(engine, self._quantize(), self._threads, self._calibration)
         except ImportError as error:
             missing = error.name if isinstance(error, ModuleNotFoundError) else None
             reason = f"no {missing.partition('.')[0]} here" if missing else " ".join(str(error).split())
@@ -176,12 +176,12 @@ class BaselineModels:
 
         return export_onnx(self._network, self._clip.input_wh)
 
-    def _quantise(self) -> bytes:
+    def _quantize(self) -> bytes:
         if self._int8 is None:
-            from .onnx_export import quantise
+            from .onnx_export import quantize
 
             images = spread_images(self._calibration, self._clip.input_wh, self._calibration_frames)
-            self._int8 = quantise(self._export(), images)
+            self._int8 = quantize(self._export(), images)
         return self._int8
 
 

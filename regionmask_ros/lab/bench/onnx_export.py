@@ -88,7 +88,7 @@ def _normalisation(width: int, height: int) -> tuple[list, list]:
     return constants, nodes
 
 
-def quantise(model: onnx.ModelProto, images: Sequence[np.ndarray]) -> bytes:
+def quantize(model: onnx.ModelProto, images: Sequence[np.ndarray]) -> bytes:
     """Puts quantize and dequantize nodes around the convolutions, which runtimes turn into integer kernels.
 
     Weights are int8 with a scale for each output channel, activations uint8 with the range over the images. The output
@@ -119,11 +119,11 @@ def quantise(model: onnx.ModelProto, images: Sequence[np.ndarray]) -> bytes:
 def _with_real_output(model: onnx.ModelProto) -> onnx.ModelProto:
     """Changes the model: its last convolution gives the output, without the pair of nodes that rounds it."""
     maker = {output: node for node in model.graph.node for output in node.output}
-    dequantise = maker[OUTPUT]
-    quantise_node = maker[dequantise.input[0]]
-    convolution = maker[quantise_node.input[0]]
-    model.graph.node.remove(dequantise)
-    model.graph.node.remove(quantise_node)
+    dequantize = maker[OUTPUT]
+    quantize_node = maker[dequantize.input[0]]
+    convolution = maker[quantize_node.input[0]]
+    model.graph.node.remove(dequantize)
+    model.graph.node.remove(quantize_node)
     convolution.output[0] = OUTPUT
     onnx.checker.check_model(model)
     return model

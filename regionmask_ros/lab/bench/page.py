@@ -9,7 +9,7 @@ from itertools import groupby
 from pathlib import PurePath
 from typing import TYPE_CHECKING, Any
 
-from ...report.plots import PNG_COLOURS, figure_png, new_figure, style_axes
+from ...report.plots import PNG_COLORS, figure_png, new_figure, style_axes
 from ...report.tables import Table, format_markdown
 from . import tables
 from .accuracy import ALLOWED_POINTS, SCORE_THRESHOLD
@@ -165,7 +165,7 @@ def _plot_link(caption: str, name: str) -> str:
     return f"![{caption}]({name})"
 
 
-COLOURS = ("#0072b2", "#d55e00", "#009e73", "#cc79a7", "#e69f00", "#56b4e9", "#000000")
+COLORS = ("#0072b2", "#d55e00", "#009e73", "#cc79a7", "#e69f00", "#56b4e9", "#000000")
 """The palette of Okabe and Ito, which color-blind readers can distinguish."""
 SIDE, DPI = 4.2, 110
 
@@ -186,7 +186,7 @@ def size_plot(result: Mapping[str, Any]) -> bytes:
         for engine in _distinct(rows, "engine"):
             line = [row for row in rows if (row["sequence"], row["engine"]) == (sequence, engine)]
             axis.plot([row["pixels"] / MEGA for row in line], [row["median_ms"] for row in line],
-                      "o-" if engine == EVENT else "s:", color=_colour(number), markersize=4,
+                      "o-" if engine == EVENT else "s:", color=_color(number), markersize=4,
                       label=f"{sequence_name(sequence)}, {engine}")
     _style_plot(axis, "ms per frame against input size", "million pixels", "CPU ms per frame, median")
     return figure_png(figure, DPI)
@@ -208,21 +208,21 @@ def synops_plot(result: Mapping[str, Any]) -> bytes:
     for axis, sequence in zip(figure.subplots(1, count, squeeze=False)[0], sequences):
         members = [row for row in series if row["sequence"] == sequence]
         for number, size in enumerate(_distinct(members, "input_size")):
-            _draw_points(axis, [row for row in members if row["input_size"] == size], _colour(number))
+            _draw_points(axis, [row for row in members if row["input_size"] == size], _color(number))
         _style_plot(axis, sequence_name(sequence), "million synops, counted", "CPU ms")
     return figure_png(figure, DPI)
 
 
-def _draw_points(axis: Axes, rows: tables.Rows, colour: str) -> None:
+def _draw_points(axis: Axes, rows: tables.Rows, color: str) -> None:
     """One input size in one color; hollow, with a dashed line, where masked."""
     for row in rows:
         x, plain = [count / MEGA for count in row["synops"]], row["setting"] == UNMASKED
-        axis.scatter(x, row["ms"], s=11, facecolors=colour if plain else "none", edgecolors=colour, linewidths=0.7,
+        axis.scatter(x, row["ms"], s=11, facecolors=color if plain else "none", edgecolors=color, linewidths=0.7,
                      alpha=0.7, label=f"{row['input_size']}, {row['setting']}")
         line = fit_line(x, row["ms"])
         if line:
             ends = [min(x), max(x)]
-            axis.plot(ends, [line.slope * end + line.intercept for end in ends], "-" if plain else "--", color=colour,
+            axis.plot(ends, [line.slope * end + line.intercept for end in ends], "-" if plain else "--", color=color,
                       linewidth=1)
 
 
@@ -243,7 +243,7 @@ def ratios_plot(result: Mapping[str, Any]) -> bytes:
     for number, baseline in enumerate(baselines):
         at = [place - 0.4 + (number + 0.5) * height for place in range(len(rows))]
         ratios = [row["ratio_to"].get(baseline, 0.0) for row in rows]
-        bars = axis.barh(at, ratios, height, color=_colour(number), label=baseline)
+        bars = axis.barh(at, ratios, height, color=_color(number), label=baseline)
         axis.bar_label(bars, fmt="%.2f", padding=2, fontsize=7)
     axis.axvline(1.0, color="#666666", linewidth=1)
     axis.set_yticks(range(len(rows)), [
@@ -262,8 +262,8 @@ def _distinct(rows: tables.Rows, key: str) -> list[str]:
     return list(dict.fromkeys(row[key] for row in rows))
 
 
-def _colour(number: int) -> str:
-    return COLOURS[number % len(COLOURS)]
+def _color(number: int) -> str:
+    return COLORS[number % len(COLORS)]
 
 
 def _style_plot(axis: Axes, title: str, x_label: str, y_label: str) -> None:
@@ -273,6 +273,6 @@ def _style_plot(axis: Axes, title: str, x_label: str, y_label: str) -> None:
     axis.set_xlim(left=0)
     if y_label:
         axis.set_ylim(bottom=0)
-    style_axes(axis, PNG_COLOURS)
+    style_axes(axis, PNG_COLORS)
     if axis.get_legend_handles_labels()[0]:
         axis.legend(fontsize=7, frameon=False)

@@ -112,7 +112,7 @@ def edp_gain_factors(baseline: SettingRun, run: SettingRun) -> dict[str, float |
     return {"rows_low": min(ends, default=None), "rows_high": max(ends, default=None), "even": gain("even")}
 
 
-def summarise(sequences: Sequence[SequenceRows]) -> list[dict[str, Any]]:
+def summarize(sequences: Sequence[SequenceRows]) -> list[dict[str, Any]]:
     """Means over sequences: arithmetic ones of accuracy and masked share, geometric ones of gains.
 
     Drops refer to the unmasked run with trained thresholds; their 90 % interval pools the sequences, each resampled

@@ -17,10 +17,10 @@ from .teacher import box_area
 LEAST_ZOOM, MOST_ZOOM = 0.4, 1.6
 """Side of the window relative to the image. Beyond the image, the window shows its mirror image."""
 
-GREY_SHARE = 0.25
+GRAY_SHARE = 0.25
 """Share of samples without colors, so that the network does not rely on those of a dozen places."""
 
-CHANGE_GREY = 6
+CHANGE_GRAY = 6
 """Gray values from which on a pixel counts as changed: about the encoder's threshold."""
 
 MAX_IDLE_FRAMES = 8
@@ -62,14 +62,14 @@ class Sample:
 class _Window:
     """A part of an image: center and size (x, y) as shares of the image, and whether left and right are swapped."""
 
-    centre: np.ndarray
+    center: np.ndarray
     size: np.ndarray
     flip: bool
 
     def matrix(self, source_wh: np.ndarray, target_wh: np.ndarray) -> np.ndarray:
         """From target to source pixels, float64 [2, 3], for ``cv2.warpAffine`` with ``WARP_INVERSE_MAP``."""
         step = self.size * source_wh / target_wh
-        start = (self.centre - self.size / 2) * source_wh + step / 2 - 0.5
+        start = (self.center - self.size / 2) * source_wh + step / 2 - 0.5
         if self.flip:
             start[0] += step[0] * (target_wh[0] - 1)
             step = step * [-1, 1]
@@ -77,7 +77,7 @@ class _Window:
 
     def place(self, boxes: np.ndarray) -> np.ndarray:
         """Boxes as shares of the window, from shares of the image: float [n, 4]."""
-        placed: np.ndarray = (boxes - np.tile(self.centre - self.size / 2, 2)) / np.tile(self.size, 2)
+        placed: np.ndarray = (boxes - np.tile(self.center - self.size / 2, 2)) / np.tile(self.size, 2)
         if self.flip:
             placed = np.column_stack([1 - placed[:, 2], placed[:, 1], 1 - placed[:, 0], placed[:, 3]])
         return placed
@@ -106,7 +106,7 @@ def draw_sample(clip: TrainingClip, number: int, size_hw: tuple[int, int], cells
         cv2.warpAffine(images[t], part.matrix(source_wh, 2 * target_wh), double, borderMode=cv2.BORDER_REFLECT_101,
                        flags=cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP)
         for t, part in ((number, window), (before, _jitter_window(window, rng))))
-    now, then = _jitter_colours(now, then, rng)
+    now, then = _jitter_colors(now, then, rng)
     return _make_sample(clip, number, window, now, then, size_hw, cells)
 
 
@@ -140,7 +140,7 @@ def whole_frame_sample(clip: TrainingClip, number: int, size_hw: tuple[int, int]
 def _make_sample(clip: TrainingClip, number: int, window: _Window, now: np.ndarray, then: np.ndarray,
                  size_hw: tuple[int, int], cells: tuple[int, int]) -> Sample:
     """Of two images, uint8 [h, w, 3], that show that window."""
-    moved = (cv2.absdiff(now[:, :, 1], then[:, :, 1]) >= CHANGE_GREY).astype(np.uint8) * 255
+    moved = (cv2.absdiff(now[:, :, 1], then[:, :, 1]) >= CHANGE_GRAY).astype(np.uint8) * 255
     by_cell = cv2.resize(moved, cells[::-1], interpolation=cv2.INTER_AREA)
     change = cv2.resize(by_cell, size_hw[::-1], interpolation=cv2.INTER_LINEAR)
     image = cv2.resize(now, size_hw[::-1], interpolation=cv2.INTER_AREA)
@@ -158,12 +158,12 @@ def _draw_window(clip: TrainingClip, number: int, source_wh: np.ndarray, target_
     objects = clip.labels.objects[number]
     if len(objects) and rng.random() < 0.6:
         box = objects[rng.integers(len(objects))]
-        centre = (box[:2] + box[2:]) / 2 + rng.uniform(-0.5, 0.5, 2) * size
+        center = (box[:2] + box[2:]) / 2 + rng.uniform(-0.5, 0.5, 2) * size
     else:
-        centre = rng.random(2)
+        center = rng.random(2)
     # A window smaller than the image stays inside it; a larger one contains it.
     low, high = np.minimum(size / 2, 1 - size / 2), np.maximum(size / 2, 1 - size / 2)
-    return _Window(np.clip(centre, low, high), size, bool(rng.random() < 0.5))
+    return _Window(np.clip(center, low, high), size, bool(rng.random() < 0.5))
 
 
 def _jitter_window(window: _Window, rng: np.random.Generator) -> _Window:
@@ -171,7 +171,7 @@ def _jitter_window(window: _Window, rng: np.random.Generator) -> _Window:
     if rng.random() < 0.65:
         return window
     size = window.size * np.exp(rng.normal(0, 0.015))
-    return _Window(window.centre + rng.normal(0, 0.02, 2) * window.size, size, window.flip)
+    return _Window(window.center + rng.normal(0, 0.02, 2) * window.size, size, window.flip)
 
 
 def _earlier_frame(clip: TrainingClip, number: int, rng: np.random.Generator) -> int:
@@ -179,18 +179,18 @@ def _earlier_frame(clip: TrainingClip, number: int, rng: np.random.Generator) ->
     return before if clip.shot[before] == clip.shot[number] else number
 
 
-def _jitter_colours(now: np.ndarray, then: np.ndarray, rng: np.random.Generator) -> tuple[np.ndarray, np.ndarray]:
+def _jitter_colors(now: np.ndarray, then: np.ndarray, rng: np.random.Generator) -> tuple[np.ndarray, np.ndarray]:
     """Both images with the same change of colors but for a small difference, and with noise of their own."""
     gain = np.exp(rng.normal(0, 0.25)) * np.exp(rng.normal(0, 0.06, 3))
     shift = rng.normal(0, 20)
-    grey = rng.random() < GREY_SHARE
+    gray = rng.random() < GRAY_SHARE
     noise = rng.uniform(0, 3.0) if rng.random() < 0.5 else 0.0
     blur = rng.random() < 0.2
     results = []
     for original, drift in ((now, 0.0), (then, rng.normal(0, 1.5))):
         table = np.clip(np.arange(256)[:, None] * gain + shift + drift, 0, 255).astype(np.uint8)
         image = cv2.LUT(original, table[:, None, :])
-        if grey:
+        if gray:
             image = cv2.cvtColor(cv2.cvtColor(image, cv2.COLOR_RGB2GRAY), cv2.COLOR_GRAY2RGB)
         if blur:
             image = cv2.GaussianBlur(image, (5, 5), 0)

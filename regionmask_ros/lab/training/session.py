@@ -22,7 +22,7 @@ from ...errors import UserError
 from ...files.outputs import write_whole
 from ...mask.mgnet.weights import save_weights
 from ...network.graph import Network
-from ...report.plots import GRID, INK, LINE, MARK, PNG_COLOURS, PNG_DPI
+from ...report.plots import GRID, INK, LINE, MARK, PNG_COLORS, PNG_DPI
 from .checkpoint import defer_interrupts, load_checkpoint, save_checkpoint
 from .clips import read_clip
 from .model import RECIPES
@@ -136,26 +136,26 @@ def draw_curves(losses: Sequence[float], outcomes: Sequence[tuple[int, RecallRes
     logging.getLogger("matplotlib").setLevel(logging.ERROR)
     from matplotlib.figure import Figure
 
-    colours = PNG_COLOURS
+    colors = PNG_COLORS
     figure = Figure(figsize=(8.4, 5.2), layout="constrained")
     above, below = figure.subplots(2, 1, sharex=True)
     ends = np.unique(np.linspace(0, len(losses), POINTS + 1).astype(int))
     means = [float(np.mean(losses[low:high])) for low, high in pairwise(ends)]
-    above.plot(ends[1:], means, color=colours[LINE], linewidth=1.2)
-    above.set_ylabel("loss", color=colours[INK])
+    above.plot(ends[1:], means, color=colors[LINE], linewidth=1.2)
+    above.set_ylabel("loss", color=colors[INK])
     steps = [step for step, _ in outcomes]
     for name, style in (("recall", "-"), ("newcomers", "--"), ("alone", ":")):
         values = [getattr(outcome, name) for _, outcome in outcomes]
         label = {"alone": "recall without boxes"}.get(name, name)
-        below.plot(steps, values, style, color=colours[MARK], linewidth=1.4, marker="o", markersize=3, label=label)
-    below.legend(frameon=False, labelcolor=colours[INK], fontsize=8)
-    below.set_ylabel(f"% of objects, {evaluated}", color=colours[INK])
-    below.set_xlabel("step", color=colours[INK])
+        below.plot(steps, values, style, color=colors[MARK], linewidth=1.4, marker="o", markersize=3, label=label)
+    below.legend(frameon=False, labelcolor=colors[INK], fontsize=8)
+    below.set_ylabel(f"% of objects, {evaluated}", color=colors[INK])
+    below.set_xlabel("step", color=colors[INK])
     for axis in (above, below):
-        axis.grid(color=colours[GRID], linewidth=0.5)
-        axis.tick_params(color=colours[GRID], labelcolor=colours[INK], length=0)
+        axis.grid(color=colors[GRID], linewidth=0.5)
+        axis.tick_params(color=colors[GRID], labelcolor=colors[INK], length=0)
         axis.spines[["top", "right"]].set_visible(False)
-        axis.spines[["left", "bottom"]].set_color(colours[GRID])
+        axis.spines[["left", "bottom"]].set_color(colors[GRID])
     buffer = io.BytesIO()
     figure.savefig(buffer, format="png", dpi=PNG_DPI)
     return buffer.getvalue()

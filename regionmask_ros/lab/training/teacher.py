@@ -40,7 +40,7 @@ LARGE_SHARE = 0.25
 """Share of the image from which on a box must have the score ``SURE``: large weak boxes are nearly always wrong."""
 
 SAME_OVERLAP = 0.35
-NEIGHBOURS = (-2, -1, 1, 2)
+NEIGHBORS = (-2, -1, 1, 2)
 SUPPORT = {SURE: 1, PLAUSIBLE: 2}
 """Number of neighboring frames that must have the same box, by score."""
 
@@ -108,7 +108,7 @@ def select_labels(found: np.ndarray, frames: int, cuts: Iterable[int] = ()) -> C
     teacher, used = (_by_frame(found[found[:, 6] == kind], frames) for kind in (1, 0))
     objects, uncertain = [], []
     for number, boxes in enumerate(teacher):
-        near = [teacher[number + step] for step in NEIGHBOURS
+        near = [teacher[number + step] for step in NEIGHBORS
                 if 0 <= number + step < frames and shot[number + step] == shot[number]]
         reliable = _is_reliable(boxes, near)
         objects.append(boxes[reliable, :4])

@@ -187,7 +187,7 @@ def convolve(source: np.ndarray, weight: np.ndarray, bias: np.ndarray, stride: i
 
 
 @kernel
-def normalise(source: np.ndarray, scale: np.ndarray, shift: np.ndarray, result: np.ndarray) -> None:
+def normalize(source: np.ndarray, scale: np.ndarray, shift: np.ndarray, result: np.ndarray) -> None:
     """Layer normalization: each row gets mean 0 and variance 1, then is scaled and shifted.
 
     Args:
@@ -339,7 +339,7 @@ class TransformerBlock:
     def run(self) -> None:
         """Transforms the stream in place."""
         stream, normal = self.stream, self.normal
-        self.normalise("norm1")
+        self.normalize("norm1")
         source = normal
         if self._pool_cols:
             source = self._pool
@@ -351,14 +351,14 @@ class TransformerBlock:
                self._attended)
         self.linear("join", self._attended, self._change)
         np.add(stream, self._change, out=stream)
-        self.normalise("norm2")
+        self.normalize("norm2")
         self.linear("up", normal, self._hidden, ZERO)
         self.linear("down", self._hidden, self._change)
         np.add(stream, self._change, out=stream)
 
-    def normalise(self, name: str) -> None:
+    def normalize(self, name: str) -> None:
         """Normalizes the stream into ``normal`` with the scale and shift of that name."""
-        normalise(self.stream, self._weights[f"{name}.scale"], self._weights[f"{name}.shift"], self.normal)
+        normalize(self.stream, self._weights[f"{name}.scale"], self._weights[f"{name}.shift"], self.normal)
 
     def linear(self, name: str, source: np.ndarray, result: np.ndarray, lowest: np.float32 = LOWEST) -> None:
         """Applies ``linear`` with the weight and bias of that name."""

@@ -127,7 +127,7 @@ class LightNetwork:
         double = cv2.resize(image, (2 * width, 2 * height), interpolation=cv2.INTER_NEAREST)
         cv2.resize(double, (width, height), dst=self._small, interpolation=cv2.INTER_AREA)
         moved = cv2.resize(change, (width, height), interpolation=cv2.INTER_LINEAR)
-        _normalise_input(self._small, moved, _SCALE, _MEAN, self._maps[0])
+        _normalize_input(self._small, moved, _SCALE, _MEAN, self._maps[0])
         return self._run_maps()
 
     def of_input(self, values: np.ndarray) -> np.ndarray:
@@ -160,7 +160,7 @@ class LightNetwork:
 
 
 @kernel
-def _normalise_input(small: np.ndarray, change: np.ndarray, scale: np.float32, mean: np.float32, result: np.ndarray
+def _normalize_input(small: np.ndarray, change: np.ndarray, scale: np.float32, mean: np.float32, result: np.ndarray
                      ) -> None:
     """(value - mean) * scale of uint8 [h, w, 3], where 255 is 1, and of float32 [h, w], inside the border of result."""
     factor = scale / np.float32(255.0)

@@ -86,7 +86,7 @@ class PaperNetwork:
         block = self._block
         self._embed_patches(block.stream)
         block.run()
-        block.normalise("norm3")
+        block.normalize("norm3")
         query = block.normal[0] @ self._weights["class_query.weight"] + self._weights["class_query.bias"]
         block.linear("class_key", block.normal, block.key)
         per_head = (block.key[1:] * query).reshape(-1, HEADS, WIDTH // HEADS).sum(axis=2)

@@ -65,7 +65,7 @@ def parse_yolo_kp(data: bytes, source_file: str) -> Network:
     encoder_threshold = tensors.threshold("input_blocks.0.neuron.delta.threshold")
     layers = [_block(tensors, index, *row) for index, row in enumerate(BLOCKS)]
     name, stride, padding = HEAD
-    weight = _quantise(tensors.kernel("heads.0.weight", padding).astype(np.float64), 512)
+    weight = _quantize(tensors.kernel("heads.0.weight", padding).astype(np.float64), 512)
     layers.append(_layer(name, weight, None, stride, padding, 0))
     head = YoloHead(tensors.anchors("anchors"), len(COCO_LABELS), CLAMP_MAX)
     tensors.check_all_used("blocks.", "heads.", "input_blocks.")
@@ -144,7 +144,7 @@ def _block(tensors: _Tensors, index: int, name: str, stride: int, padding: int) 
     direction *= (length / norm)[:, None, None, None]
     mean = tensors.per_channel(f"blocks.{index}.neuron.norm.running_mean", channels).astype(np.float64)
     threshold = tensors.threshold(f"blocks.{index}.neuron.delta.threshold")
-    return _layer(name, _quantise(direction, 512), -_quantise(mean, 256), stride, padding, threshold)
+    return _layer(name, _quantize(direction, 512), -_quantize(mean, 256), stride, padding, threshold)
 
 
 def _layer(name: str, weight: np.ndarray, bias: np.ndarray | None, stride: int, padding: int,
@@ -155,7 +155,7 @@ def _layer(name: str, weight: np.ndarray, bias: np.ndarray | None, stride: int, 
         raise InvalidFile(f"not a YOLO-KP checkpoint: {error}") from error
 
 
-def _quantise(real: np.ndarray, limit: int) -> np.ndarray:
+def _quantize(real: np.ndarray, limit: int) -> np.ndarray:
     """Real numbers, float64 (overwritten), to even int32 at scale 2^6, from -limit to limit - 2."""
     real *= _SCALE // 2
     np.rint(real, out=real)

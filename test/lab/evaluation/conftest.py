@@ -19,7 +19,7 @@ def make_walk(tmp_path_factory):
     def make(frames: int, second_from: int | None = None) -> str:
         folder: Path = tmp_path_factory.mktemp("walk")
         for t, frame in enumerate(moving_square(
-                frames, (192, 128), top=30, square_wh=(40, 50), greys=(230,), noise=120)):
+                frames, (192, 128), top=30, square_wh=(40, 50), grays=(230,), noise=120)):
             if second_from is not None and t >= second_from:
                 frame.pixels[90:120, 140:180] = 255
             cv2.imwrite(str(folder / f"{t:02d}.png"), frame.pixels)

@@ -38,8 +38,8 @@ def frames(seed: int = 0) -> tuple[list[np.ndarray], list[LabelRow]]:
 def _traffic_light(image: np.ndarray, x: int, y: int, height: int) -> tuple[int, int, int, int]:
     width = int(0.4 * height)
     cv2.rectangle(image, (x, y), (x + width, y + height), (25, 25, 25), -1)
-    for place, colour in ((0.18, (40, 40, 255)), (0.5, (0, 150, 180)), (0.82, (40, 200, 40))):
-        cv2.circle(image, (x + width // 2, y + int(place * height)), int(0.12 * height), colour, -1, cv2.LINE_AA)
+    for place, color in ((0.18, (40, 40, 255)), (0.5, (0, 150, 180)), (0.82, (40, 200, 40))):
+        cv2.circle(image, (x + width // 2, y + int(place * height)), int(0.12 * height), color, -1, cv2.LINE_AA)
     return x, y, width, height
 
 
@@ -57,9 +57,9 @@ def _clock(image: np.ndarray, x: int, y: int, radius: int) -> tuple[int, int, in
 
 def _stop_sign(image: np.ndarray, x: int, y: int, radius: int) -> tuple[int, int, int, int]:
     corner = np.pi / 8 + np.arange(8) * np.pi / 4
-    for size, colour in ((radius, WHITE), (0.92 * radius, (30, 30, 190))):
+    for size, color in ((radius, WHITE), (0.92 * radius, (30, 30, 190))):
         edge = np.stack([x + size * np.cos(corner), y + size * np.sin(corner)], axis=1)
-        cv2.fillPoly(image, [edge.round().astype(np.int32)], colour, cv2.LINE_AA)
+        cv2.fillPoly(image, [edge.round().astype(np.int32)], color, cv2.LINE_AA)
     scale = radius / 48
     cv2.putText(image, "STOP", (int(x - 34 * scale), int(y + 12 * scale)), cv2.FONT_HERSHEY_SIMPLEX, 0.9 * scale,
                 WHITE, 3, cv2.LINE_AA)

@@ -7,7 +7,7 @@ import pytest
 from regionmask_ros.datasets.labels import LabelledSequence, LabelRow, Labels
 from regionmask_ros.errors import UserError
 from regionmask_ros.lab.evaluation.evaluate import evaluate_sequence
-from regionmask_ros.lab.evaluation.rows import SequenceRows, summarise
+from regionmask_ros.lab.evaluation.rows import SequenceRows, summarize
 from regionmask_ros.lab.evaluation.settings import parse_setting
 from regionmask_ros.network.thresholds import bundled_thresholds
 from regionmask_ros.pipeline.pipeline import Pipeline
@@ -122,7 +122,7 @@ def test_delays_are_counted_from_the_unmasked_run(tiny_network, walk, detected):
 
 def test_the_summary_pools_sequences(tiny_network, walk, detected, rows):
     _, one = rows
-    summary = {entry["setting"]: entry for entry in summarise([one, one])}
+    summary = {entry["setting"]: entry for entry in summarize([one, one])}
     assert summary["unmasked"]["map50_drop_mean"] == 0.0 and summary["skip2"]["sequences"] == 2
     assert summary["skip2"]["synops_gain"] == pytest.approx(rows[0]["skip2"]["synops_gain"], rel=1e-3)
     low, high = summary["skip2"]["map50_drop_ci90"]
