@@ -146,7 +146,7 @@ def add_worst(rows: Sequence[Row], worst: Sequence[Row]) -> None:
 
 
 REPEATS, SKIPPED = 60, 10
-RESIZE, ENCODE = "resize and color", "mask and encoder"
+RESIZE, ENCODE = "resize and colour", "mask and encoder"
 LIMIT_MS = {RESIZE: 0.6, ENCODE: 0.3}
 
 

@@ -23,7 +23,7 @@ def test_cold_and_warm_start_and_stages_are_in_the_result(trained_file, make_cli
     # Compiling takes seconds; a warm start compiles nothing.
     assert cold["cpu_s"] > warm["cpu_s"] + 1.0 and 0 < warm["cpu_s"] <= warm["wall_s"] + 0.5
     assert [(row["stage"], row["setting"]) for row in result["stages"]] == [
-        ("resize and color", None), ("mask and encoder", "unmasked"), ("mask and encoder", "masked60"),
+        ("resize and colour", None), ("mask and encoder", "unmasked"), ("mask and encoder", "masked60"),
     ]
     assert [path.name for path in tmp_path.iterdir()] == ["result.json"]
 
