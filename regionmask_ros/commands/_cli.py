@@ -21,6 +21,9 @@ from ..errors import UserError, to_one_line
 
 EXIT_OK, EXIT_USER_ERROR, EXIT_INTERRUPTED = 0, 2, 130
 
+REPEAT_S = 0.02
+"""An interrupt that was dropped is repeated after this time."""
+
 COMMANDS = {
     "run": "detect objects in a video, a folder of images or a bag, without ROS",
     "detector": "the ROS 2 node",
@@ -271,16 +274,26 @@ def run_guarded(call: Callable[[], int]) -> int:
 def _terminated_as_interrupted() -> Iterator[None]:
     """Inside the block, SIGTERM, and SIGHUP unless it is ignored as under nohup, raise KeyboardInterrupt.
 
-    So incomplete files are removed however the program is ended.
+    So incomplete files are removed however the program is ended. Python drops an interrupt that arrives inside of a
+    weak reference's callback or a ``__del__``; such a one is repeated.
     """
-    before = {}
+    before, report = {}, sys.unraisablehook
+
+    def repeat_interrupt(unraisable: Any) -> None:
+        if not issubclass(unraisable.exc_type, KeyboardInterrupt):
+            report(unraisable)
+        else:  # After a moment: raised at once, it would be dropped here, too.
+            threading.Timer(REPEAT_S, os.kill, (os.getpid(), signal.SIGINT)).start()
+
     if threading.current_thread() is threading.main_thread():
+        sys.unraisablehook = repeat_interrupt
         for number in (signal.SIGTERM, signal.SIGHUP):
             if signal.getsignal(number) is not signal.SIG_IGN:
                 before[number] = signal.signal(number, signal.default_int_handler)
     try:
         yield
     finally:
+        sys.unraisablehook = report
         for number, handler in before.items():
             signal.signal(number, handler)
 
