@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
+
 import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from small_networks import Layers, assert_results_equal, random_layers
+from small_networks import Layers, assert_results_equal, head
 
 from regionmask_ros.core.events import reach_masks
 from regionmask_ros.encoder.encoder import Encoder
@@ -20,9 +22,9 @@ def random_case(seed: int, channels: int):
     size, stride, outputs = int(rng.integers(1, 6)), int(rng.integers(1, 5)), int(rng.integers(1, 70))
     weight = rng.integers(-64, 65, (outputs, channels, size, size)).astype(np.int32)
     bias = rng.integers(-60, 60, outputs).astype(np.int32)
-    head = rng.integers(-64, 65, (5, outputs, 1, 1)).astype(np.int32)
+    last = rng.integers(-64, 65, (5, outputs, 1, 1)).astype(np.int32)
     network = Layers((
-        ConvSpec("c", weight, bias, stride, int(rng.integers(0, size)), 6), ConvSpec("head", head, None, 1, 0, 0)))
+        ConvSpec("c", weight, bias, stride, int(rng.integers(0, size)), 6), ConvSpec("head", last, None, 1, 0, 0)))
     table = np.arange(-128, 128, dtype=np.int32)[:, None].repeat(channels, axis=1)
     return network, Encoder(table, 6, (64, 32)), rng
 
@@ -94,7 +96,11 @@ def test_encoders_and_lists_and_maps_may_alternate(kernel_set):
 def test_a_frame_without_events_changes_nothing(kernel_set, seed, arithmetic):
     """Such a frame is skipped; an engine that is profiled takes it through all layers."""
     _, encoder, rng = random_case(seed, 3)
-    packed = PackedNetwork(random_layers(seed, (3, 20, 40, 7, 5), 3, 1))
+    convolutions = [ConvSpec(
+        f"c{n}", rng.integers(-60, 60, (after, before, 3, 3)).astype(np.int32),
+        rng.integers(-500, 500, after).astype(np.int32), 1, 1, 6)
+        for n, (before, after) in enumerate(pairwise((3, 20, 40, 7)))]
+    packed = PackedNetwork(Layers((*convolutions, *head(rng.integers(-60, 60, (5, 7, 1, 1))).layers)))
     quick, whole = (EventEngine(packed, (64, 32), arithmetic, kernel_set) for _ in range(2))
     whole.profile_hook = lambda part: None
     for share in (0.0, 1.0, 0.0, 0.0, 0.5, 0.0, 1.0):
