@@ -4,16 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Protocol
-
-import numpy as np
+from typing import Any, Protocol
 
 from ..core.option_table import option_field
 from ..errors import UserError
-
-if TYPE_CHECKING:
-    from ..core.events import Events
-    from ..network.graph import Network
 
 
 @dataclass(frozen=True)
@@ -55,14 +49,15 @@ class BackendResult:
 
     Attributes:
         tag: What ``submit`` was given for the frame.
-        head: int32 [rows, cols, channels] at 2**16. Read only: frames without events may share it.
+        head: Of a sigma-delta network: int32 [rows, cols, channels] at 2**16. Read only: frames without events may
+            share it. Of a dense network: a tuple with a ``LookOutput`` for each look.
         layer_events: Number of events of each layer but the head, empty if the backend does not count.
         synops: Number of synaptic operations of each layer, empty if the backend does not count.
         engine_ms: Computing time in milliseconds; if the backend is pipelined, of the step in which the head came out.
     """
 
     tag: Any
-    head: np.ndarray
+    head: Any
     layer_events: tuple[int, ...]
     synops: tuple[int, ...]
     engine_ms: float
@@ -87,11 +82,12 @@ class Backend(Protocol):
     def profile(self) -> dict[str, Any] | None:
         """See above."""
 
-    def submit(self, events: Events, tag: Any) -> None:
-        """Takes the events of one frame. Waits while earlier frames occupy the backend.
+    def submit(self, sent: Any, tag: Any) -> None:
+        """Takes what is sent of one frame. Waits while earlier frames occupy the backend.
 
         Args:
-            events: Not used any more after the call.
+            sent: For a sigma-delta network its ``Events``, for a dense network a sequence of ``LookImage``, which may
+                be empty. Not used any more after the call.
             tag: Returned with the result.
         """
 
@@ -119,6 +115,7 @@ class BackendClass(Protocol):
         options_class: Dataclass of its options.
         counts_synops: Whether its results have counts.
         quick_to_open: Whether it opens within seconds.
+        is_dense: Whether it runs dense networks; otherwise it runs sigma-delta networks.
     """
 
     @property
@@ -133,9 +130,12 @@ class BackendClass(Protocol):
     @property
     def quick_to_open(self) -> bool: ...  # noqa: D102
 
+    @property
+    def is_dense(self) -> bool: ...  # noqa: D102
+
     def check(self, options: Any) -> None:
         """Checks within a second whether a backend could be opened. Raises UserError if not."""
 
-    def __call__(self, network: Network, input_wh: tuple[int, int], arithmetic: str, options: Any,
+    def __call__(self, network: Any, input_wh: tuple[int, int], arithmetic: str, options: Any,
                  is_cancelled: IsCancelled = never_cancelled, /) -> Backend:
         """Opens a backend, see `open_backend`."""

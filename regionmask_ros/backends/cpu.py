@@ -39,6 +39,7 @@ class CpuBackend:
     options_class = NoOptions
     counts_synops = True
     quick_to_open = True
+    is_dense = False
     latency_steps = 0
     profile: dict[str, Any] | None = None
 

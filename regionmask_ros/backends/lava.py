@@ -204,6 +204,7 @@ class LavaSimBackend(SteppedBackend):
     options_class = LavaSimOptions
     counts_synops = True
     quick_to_open = True
+    is_dense = False
 
     @staticmethod
     def check(options: LavaSimOptions) -> None:

@@ -110,6 +110,7 @@ class Loihi2Backend(SteppedBackend):
     options_class = Loihi2Options
     counts_synops = False
     quick_to_open = False
+    is_dense = False
 
     @staticmethod
     def check(options: Loihi2Options) -> None:
