@@ -33,6 +33,7 @@ from ..datasets import has_bag, open_dataset
 from ..datasets.bag import BagTopics
 from ..datasets.labels import LabelledSequence
 from ..datasets.moved_view import MAX_MOVE
+from ..datasets.thinned import thin_out
 from ..errors import UserError
 from ..files.outputs import Outputs
 from ..lab.evaluation.evaluate import evaluate_sequence
@@ -48,6 +49,8 @@ from ..pipeline.settings import PipelineSettings
 from ..report.tables import format_text
 from ._cli import EXIT_OK, add_network, add_options, add_topic, add_truth_topic, command_main, format_command
 
+MAX_EVERY = 1000
+
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declares the options of the command."""
@@ -59,6 +62,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
                         help="settings to compare (default: all, without @share)")
     parser.add_argument("--calibration-share", metavar="S", type=float, default=0.33,
                         help="first part of a sequence, for learning; it is not scored (default: 0.33)")
+    parser.add_argument("--every", metavar="N", type=int, default=1,
+                        help="take every N-th frame of each sequence, as of a slower camera (default: 1, all frames)")
     parser.add_argument("--shift-view", metavar="S", type=float, default=0.0,
                         help="move the view by this share of its width, 0 to 1, in the middle of the scored part, and "
                              "score before and after (default: 0, no movement)")
@@ -77,6 +82,8 @@ def run(args: argparse.Namespace) -> int:
     settings = [parse_setting(name.strip()) for name in dict.fromkeys(args.settings.split(","))]
     if not 0.0 <= args.calibration_share < 1.0:
         raise UserError(f"--calibration-share {args.calibration_share}: must be at least 0 and below 1")
+    if not 1 <= args.every <= MAX_EVERY:
+        raise UserError(f"--every {args.every}: must be between 1 and {MAX_EVERY}")
     if not 0.0 <= args.shift_view <= MAX_MOVE:
         raise UserError(f"--shift-view {args.shift_view}: must be between 0 and {MAX_MOVE:g}")
     base = PipelineSettings(
@@ -96,8 +103,8 @@ def run(args: argparse.Namespace) -> int:
                 print(format_text(shift_table(done[-1].rows)), end="\n\n", flush=True)
         result = {
             "rows": [row for one in done for row in one.rows], "summary": summarize(done),
-            "calibration_share": args.calibration_share, "network": network.digest, "machine": machine_facts(),
-            "version": __version__,
+            "calibration_share": args.calibration_share, "every": args.every,
+            "network": network.digest, "machine": machine_facts(), "version": __version__,
         }
         if len(done) > 1:
             print(format_text(summary_table(result["summary"])), end="\n\n")
@@ -119,7 +126,8 @@ def _sequences(args: argparse.Namespace) -> list[LabelledSequence]:
     if (args.topic or args.truth_topic) and not has_bag(args.dataset):
         raise UserError("--topic and --truth-topic are for bags, but no --dataset is bag:PATH")
     topics = BagTopics(args.topic, args.truth_topic)
-    return [sequence for spec_text in dict.fromkeys(args.dataset) for sequence in open_dataset(spec_text, topics)]
+    return [thin_out(sequence, args.every)
+            for spec_text in dict.fromkeys(args.dataset) for sequence in open_dataset(spec_text, topics)]
 
 
 def _page(outputs: Outputs, folder: str) -> PagePaths:

@@ -81,6 +81,13 @@ def test_a_bag_is_scored_as_the_same_files_are(trained, street, street_bag, tmp_
     assert of_bag == of_files and of_bag[1]["map50"] > 0
 
 
+def test_a_slower_camera_gives_every_nth_frame(trained, street, tmp_path):
+    figures = tmp_path / "rows.json"
+    assert main(["--dataset", f"csv:{street}", "--settings", "unmasked", "--every", "3", "--json", str(figures)]) == 0
+    result = json.loads(figures.read_text())
+    assert result["every"] == 3 and [row["frames"] for row in result["rows"]] == [4], "of frames 0, 3, ..., 15"
+
+
 @pytest.mark.parametrize("wrong, said", [
     (["--truth-topic", "/truth"], "no --dataset is bag:PATH"),
     (["--dataset", "bag:/nowhere"], "/nowhere: no such file"),
@@ -88,6 +95,8 @@ def test_a_bag_is_scored_as_the_same_files_are(trained, street, street_bag, tmp_
     (["--settings", "mgnet", "--mgnet-weights", "/nowhere.npz"], "/nowhere.npz: no such file"),
     (["--settings", "static", "--calibration-share", "0"], "static must learn first"),
     (["--calibration-share", "1.5"], "--calibration-share 1.5"),
+    (["--every", "0"], "--every 0: must be between 1 and 1000"),
+    (["--every", "9"], "2 frames are too few to learn on 1"),
     (["--shift-view", "1.5"], "--shift-view 1.5"),
     (["--shift-view", "0.3"], "after the view has moved are too few"),
     (["--dataset", "csv:/nowhere"], "no such file"),
