@@ -1,0 +1,50 @@
+"""Which family of heads a network's outputs belong to."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from types import MappingProxyType
+
+import numpy as np
+
+from ...errors import UserError, to_one_line
+from ...network.dense import GraphFacts, HeadSpec
+from .base import Head
+from .yolox import YoloxHead
+
+HEADS: Mapping[str, Head] = MappingProxyType({
+    "yolox": YoloxHead(),
+})
+"""All heads by family, in the order in which ``find_head`` tries them."""
+
+AUTO = "auto"
+
+
+def find_head(outputs: Mapping[str, np.ndarray], facts: GraphFacts, wanted: str = AUTO) -> HeadSpec:
+    """Finds the family of the outputs.
+
+    Args:
+        outputs: Arrays of all outputs by name, from a run on a picture.
+        facts: What the file says.
+        wanted: A family of ``HEADS``, or "auto": the first one in their order that fits.
+
+    Returns:
+        What the outputs mean.
+
+    Raises:
+        UserError: The family is unknown, or none fits.
+    """
+    if wanted not in (AUTO, *HEADS):
+        raise UserError(f"head {wanted!r}: unknown; choose from {', '.join((AUTO, *HEADS))}")
+    for family in HEADS if wanted == AUTO else (wanted,):
+        found = HEADS[family].find(outputs, facts)
+        if found is not None:
+            return found
+    shapes = ", ".join(f"{name} {list(output.shape)}" for name, output in outputs.items())
+    size = f"{facts.input_wh[0]}x{facts.input_wh[1]}"
+    if wanted != AUTO:
+        raise UserError(to_one_line(
+            f"the outputs ({shapes}, at an input of {size}) are not of a {wanted} head; try --head auto"))
+    raise UserError(to_one_line(
+        f"the outputs ({shapes}, at an input of {size}) fit no known head ({', '.join(HEADS)}); export the detector "
+        "as docs/NETWORKS.md shows, without further outputs"))

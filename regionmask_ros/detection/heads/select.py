@@ -1,0 +1,74 @@
+"""Rows of an output whose score is high enough, found before anything else is computed of them."""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+
+
+def select_objects(rows: np.ndarray, lowest: float) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Selects from rows of four box values, objectness, and one score for each class.
+
+    Args:
+        rows: float [n, 5 + classes], objectness and class scores of 0 to 1.
+        lowest: Lowest score, objectness times the best class's, that is kept.
+
+    Returns:
+        Indices of the rows, their scores and their best classes.
+    """
+    # Reading one column of the whole output is the quick test: class scores only make a score smaller.
+    index = np.flatnonzero(rows[:, 4] >= lowest)
+    some = rows[index]
+    classes = some[:, 5:].argmax(axis=1)
+    scores = some[:, 4] * some[np.arange(len(some)), 5 + classes]
+    kept = scores >= lowest
+    return index[kept], scores[kept], classes[kept]
+
+
+def select_best(scores: np.ndarray, lowest: float) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Selects from rows of one score for each class.
+
+    Args:
+        scores: float [n, classes], with any strides in memory.
+        lowest: Lowest score of the best class that is kept.
+
+    Returns:
+        Indices of the rows, their scores and their best classes.
+    """
+    if scores.strides[0] < scores.strides[1]:
+        # One class after the other in memory: the maximum over classes runs along whole rows of it.
+        index = np.flatnonzero(scores.max(axis=1) >= lowest)
+    else:
+        high = np.flatnonzero(scores >= lowest) // scores.shape[1]
+        index = high[np.flatnonzero(np.diff(high, prepend=-1))]
+    some = scores[index]
+    classes = some.argmax(axis=1)
+    best = some[np.arange(len(some)), classes]
+    # A nan wins argmax, and compares false here.
+    kept = best >= lowest
+    return index[kept], best[kept], classes[kept]
+
+
+def sigmoid(values: np.ndarray) -> np.ndarray:
+    """1 / (1 + exp(-x)), without overflow."""
+    shares: np.ndarray = 0.5 * (1.0 + np.tanh(0.5 * values))
+    return shares
+
+
+def logit(score: float) -> float:
+    """Inverse of ``sigmoid``; infinite at 0 and 1 and beyond."""
+    if score <= 0.0:
+        return -math.inf
+    return math.inf if score >= 1.0 else math.log(score / (1.0 - score))
+
+
+def are_scores(values: np.ndarray) -> bool:
+    """Whether all values can be scores: 0 to 1, with some room for half precision."""
+    return bool(values.size) and bool(values.min() >= -0.001 and values.max() <= 1.001)
+
+
+def corners_of(centers: np.ndarray, sizes: np.ndarray) -> np.ndarray:
+    """From centers and sizes, each [n, 2], to x0 y0 x1 y1, float32 [n, 4]."""
+    half = sizes * np.float32(0.5)
+    return np.concatenate([centers - half, centers + half], axis=1, dtype=np.float32)

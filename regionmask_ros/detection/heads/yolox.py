@@ -1,0 +1,64 @@
+"""YOLOX, and YOLOv6, whose boxes are in the input's pixels already.
+
+One output [1, cells, 5 + classes] (or with the last two axes exchanged), strides 8 16 32 or 8 16 32 64: x, y, w, h,
+objectness, and one score for each class. Objectness and scores went through a sigmoid inside the network.
+
+Raw numbers of the cell in column gx and row gy of a level with stride s mean: center (x + gx) s, (y + gy) s, size
+exp(w) s, exp(h) s; score = objectness times the best class's. Source: YOLOX, ``yolox/utils/demo_utils.py``,
+``demo_postprocess``.
+
+``HeadSpec.numbers``: ``raw`` 1 where x, y, w, h are relative to the cell, 0 where the graph has decoded them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+import numpy as np
+
+from ...network.dense import GraphFacts, HeadSpec
+from .base import Candidates
+from .grid import as_rows, corners_and_strides, count_cells, find_strides
+from .select import are_scores, corners_of, select_objects
+
+
+class YoloxHead:
+    """Reads YOLOX's output; see ``base.Head``."""
+
+    needs_suppression = True
+
+    def find(self, outputs: Mapping[str, np.ndarray], facts: GraphFacts) -> HeadSpec | None:
+        """See ``base.Head``."""
+        for name, output in outputs.items():
+            if output.ndim != 3 or len(output) != 1:
+                continue
+            for cells in output.shape[:0:-1]:
+                strides = find_strides(cells, facts.input_wh)
+                rows = as_rows(output, cells) if strides else None
+                if rows is not None and rows.shape[1] >= 6 and are_scores(rows[:, 4:]):
+                    raw = _is_raw(rows, facts.input_wh, strides)
+                    return HeadSpec("yolox", rows.shape[1] - 5, (name,), strides, {"raw": float(raw)})
+        return None
+
+    def decode(self, outputs: Sequence[np.ndarray], spec: HeadSpec, input_wh: tuple[int, int], lowest: float
+               ) -> Candidates:
+        """See ``base.Head``."""
+        rows = as_rows(outputs[0], count_cells(input_wh, spec.strides))
+        if rows is None or rows.shape[1] != 5 + spec.num_classes:
+            raise ValueError(f"YOLOX: an output of shape {list(outputs[0].shape)} for an input of "
+                             f"{input_wh[0]}x{input_wh[1]}")
+        index, scores, classes = select_objects(rows, lowest)
+        centers, sizes = rows[index, :2], rows[index, 2:4]
+        if spec.numbers["raw"]:
+            corners, strides = (values[index] for values in corners_and_strides(input_wh, spec.strides))
+            with np.errstate(over="ignore"):
+                centers, sizes = centers * strides + corners, np.exp(sizes) * strides
+        return Candidates(corners_of(centers, sizes), scores, classes.astype(np.int32))
+
+
+def _is_raw(rows: np.ndarray, input_wh: tuple[int, int], strides: tuple[int, ...]) -> bool:
+    """Whether x, y lie near the middle of a cell (0.5, 0.5), and not near the cell's middle in the input."""
+    corners, widths = corners_and_strides(input_wh, strides)
+    off_cell = np.median(np.abs(rows[:, :2] - 0.5))
+    off_input = np.median(np.abs((rows[:, :2] - corners) / widths - 0.5))
+    return bool(off_cell <= off_input)
