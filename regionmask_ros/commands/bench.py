@@ -37,7 +37,7 @@ from ..lab.bench.session import Plan, Session
 from ..metrics.machine import machine_facts
 from ..network.files import find_network, load_network
 from ..report.tables import format_text
-from ._cli import EXIT_OK, add_network, command_main, format_command
+from ._cli import EXIT_OK, add_network, add_options, command_main, format_command
 
 ENGINES = (EVENT, *BASELINES)
 MAX_THREADS, MAX_STREAMS = 1024, 256
@@ -80,6 +80,7 @@ def _add_choices(parser: argparse.ArgumentParser) -> None:
                              "another (default: auto, the shape of the sequence)")
     parser.add_argument("--frames", metavar="N", type=int, default=120,
                         help=f"frames to measure, after {WARM_UP} for warming up (default: 120)")
+    add_options(parser, "max_pixels")
     add_network(parser)
     parser.add_argument("--ros", action="store_true",
                         help="instead: the node in a process of its own, through topics at 640x480 and 60 Hz")
@@ -168,7 +169,7 @@ def _plan(args: argparse.Namespace) -> Plan:
     return Plan(
         settings=_names(args.settings, "--settings", SETTINGS), engines=engines, paths=paths, threads=args.threads,
         input_sizes=tuple(dict.fromkeys(parse_input_size(size.strip()) for size in args.input_size.split(","))),
-        frames=args.frames,
+        frames=args.frames, max_pixels=args.max_pixels,
         streams=args.streams, layers=args.layers, worst=args.worst, scale=bool(args.output), start=args.start,
         accuracy=args.accuracy, drift=args.drift,
     )

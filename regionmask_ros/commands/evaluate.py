@@ -1,13 +1,14 @@
 r"""Measure what masks cost in accuracy and save in work, on labeled sequences.
 
 Settings that learn do so on the first part of a sequence (--calibration-share); all settings, unmasked included, are
-scored on the rest. A mask is controlled by the boxes of its own, masked run.
+scored on the rest. A mask is controlled by the boxes of its own, masked run. Times are the processor time of the whole
+process, all its threads, without decoding.
 
 Data sets: csv:DIR (video.mp4 and gt.csv), mot:DIR (gt/gt.txt and img1/), kitti:DIR (label_02/ and image_02/),
 coco:FILE.json, bag:DIR (images, and vision_msgs/Detection2DArray with the same time stamps).
 
 Settings: unmasked, unmasked-tuned; the presets careful, balanced, fast; static, static-labels, adaptive, tracking,
-mgnet, static+mgnet, oracle; skip2, skip3, skip4 (plain frame skipping). Append @0.6 for a target share of masked
+mgnet, static+mgnet, oracle; skip2, skip3, skip4, skip8 (plain frame skipping). Append @0.6 for a target share of masked
 regions. Presets and unmasked-tuned run with tuned thresholds; append :trained for trained ones and carry arithmetic.
 
 Examples:
@@ -67,7 +68,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--shift-view", metavar="S", type=float, default=0.0,
                         help="move the view by this share of its width, 0 to 1, in the middle of the scored part, and "
                              "score before and after (default: 0, no movement)")
-    add_options(parser, "input_size", "max_pixels", "arithmetic")
+    add_options(parser, "backend", "input_size", "max_pixels", "arithmetic")
     parser.add_argument("--thresholds", choices=(TRAINED, TUNED), default=TUNED,
                         help="thresholds of the presets (default: tuned); with --arithmetic, and for all other "
                              "settings, they are the trained ones")
@@ -87,8 +88,8 @@ def run(args: argparse.Namespace) -> int:
     if not 0.0 <= args.shift_view <= MAX_MOVE:
         raise UserError(f"--shift-view {args.shift_view}: must be between 0 and {MAX_MOVE:g}")
     base = PipelineSettings(
-        input_size=parse_input_size(args.input_size), max_pixels=args.max_pixels, arithmetic=args.arithmetic,
-        dynamic=MGNET, mgnet_weights=args.mgnet_weights)
+        input_size=parse_input_size(args.input_size), max_pixels=args.max_pixels, backend=args.backend,
+        arithmetic=args.arithmetic, dynamic=MGNET, mgnet_weights=args.mgnet_weights)
     sequences = _sequences(args)
     network = load_network(find_network(args.network))
     inputs = [path for sequence in sequences for path in sequence.inputs]

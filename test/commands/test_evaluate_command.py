@@ -12,8 +12,8 @@ from regionmask_ros.commands.evaluate import main
 from regionmask_ros.sources import open_source
 
 KEYS = {"sequence", "setting", "map50", "map50_ci90", "ap50", "masked_share", "encoder_events_per_frame",
-        "synops_per_frame", "synops_gain", "edp_gain_modelled", "cpu_ms_median", "cpu_gain", "new_object_delay_frames",
-        "frames", "input_size"}
+        "synops_per_frame", "synops_gain", "edp_gain_modelled", "cpu_ms_median", "cpu_ms_mean", "cpu_ms_p95",
+        "cpu_gain", "cpu_p95_ratio", "new_object_delay_frames", "frames", "input_size", "network", "backend"}
 
 
 @pytest.fixture(scope="module")
@@ -58,6 +58,7 @@ def test_rows_figures_and_page_are_written(trained, street, tmp_path, capfd):
         assert 0 <= row["map50"] <= 100 and list(row["ap50"]) == ["person"] and len(row["map50_ci90"]) == 2
         assert set(row["edp_gain_modelled"]) == {"rows_low", "rows_high", "even"}
         assert set(row["new_object_delay_frames"]) == {"median", "p95", "tracks"}
+        assert row["backend"] == "cpu" and 0 < row["cpu_ms_median"] <= row["cpu_ms_p95"]
     by_name = {row["setting"]: row for row in result["rows"]}
     assert by_name["unmasked"]["edp_gain_modelled"]["even"] == pytest.approx(1.0)
     gains = by_name["skip2"]["edp_gain_modelled"]
@@ -102,6 +103,7 @@ def test_a_slower_camera_gives_every_nth_frame(trained, street, tmp_path):
     (["--dataset", "csv:/nowhere"], "no such file"),
     (["--arithmetic", "float"], "--arithmetic 'float'"),
     (["--network", "missing.pt"], "missing.pt"),
+    (["--backend", "abacus"], "--backend 'abacus'"),
 ])
 def test_one_line_for_every_mistake(trained, street, tmp_path, capfd, wrong, said):
     out = tmp_path / "out"

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import numpy as np
 
-from ...core.frame import choose_input_size, resize_frame
+from ...core.frame import MAX_PIXELS, choose_input_size, resize_frame
 from ...errors import UserError
 from ...sources import open_source
 
@@ -40,7 +40,7 @@ class Clip:
     fps: float
 
 
-def load_clip(path: str, input_size: str | tuple[int, int], frames: int) -> Clip:
+def load_clip(path: str, input_size: str | tuple[int, int], frames: int, max_pixels: int = MAX_PIXELS) -> Clip:
     """Loads the first frames of a sequence.
 
     All of them are decoded at once: the threads of a decoder must not run while processor time is measured.
@@ -49,6 +49,7 @@ def load_clip(path: str, input_size: str | tuple[int, int], frames: int) -> Clip
         path: A video, a folder of images or a bag.
         input_size: ``auto``, or width and height of the network's input.
         frames: Number of frames at most.
+        max_pixels: Largest number of pixels of an ``auto`` size.
 
     Returns:
         The clip.
@@ -57,7 +58,7 @@ def load_clip(path: str, input_size: str | tuple[int, int], frames: int) -> Clip
         UserError: There are fewer than two frames.
     """
     with open_source(path) as source:
-        input_wh = choose_input_size(source.size_wh) if isinstance(input_size, str) else input_size
+        input_wh = choose_input_size(source.size_wh, max_pixels) if isinstance(input_size, str) else input_size
         images = tuple(resize_frame(frame, input_wh) for frame in islice(source.frames(), frames))
         if len(images) < 2:
             raise UserError(f"{path}: the benchmark needs at least 2 frames, there is {len(images)}")

@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 from tqdm import tqdm
 
+from ...core.frame import MAX_PIXELS
 from ...errors import UserError
 from ...network.graph import Network
 from ...report.tables import Table
@@ -36,6 +37,7 @@ class Plan:
         threads: Number of threads of the baselines.
         input_sizes: Each ``auto`` or (width, height).
         frames: Number of frames to measure.
+        max_pixels: Largest number of pixels of an ``auto`` size.
         streams: Number of cameras in one process; 0: not measured.
         layers: Measure each layer.
         worst: Find the slowest frames.
@@ -51,6 +53,7 @@ class Plan:
     threads: int
     input_sizes: tuple[Size, ...]
     frames: int
+    max_pixels: int = MAX_PIXELS
     streams: int = 0
     layers: bool = False
     worst: bool = False
@@ -106,7 +109,7 @@ class Session:
         """The sequence at each input size of the plan; once where two sizes are the same."""
         seen = set()
         for size in self._plan.input_sizes:
-            clip = load_clip(path, size, self._plan.frames + WARM_UP)
+            clip = load_clip(path, size, self._plan.frames + WARM_UP, self._plan.max_pixels)
             if clip.input_wh not in seen:
                 seen.add(clip.input_wh)
                 yield size, clip
@@ -179,7 +182,7 @@ class Session:
         """The labeled sequence at one input size. All kernel sets give the same integers: one is scored."""
         plan = self._plan
         sequence = open_labelled(plan.accuracy)
-        clip = load_clip(sequence.inputs[1], size, plan.frames + WARM_UP)
+        clip = load_clip(sequence.inputs[1], size, plan.frames + WARM_UP, plan.max_pixels)
         _, candidates = self._open_candidates(clip, self._keep_masks(clip), ())
         rows = accuracy_rows(self._network, candidates, clip, sequence,
                              _progress(f"{sequence_name(clip.path)}, accuracy"))
@@ -188,7 +191,7 @@ class Session:
 
     def _measure_drift(self, path: str) -> None:
         """At the first input size of the plan, over the whole sequence."""
-        clip = load_clip(path, self._plan.input_sizes[0], MAX_FRAMES)
+        clip = load_clip(path, self._plan.input_sizes[0], MAX_FRAMES, self._plan.max_pixels)
         rows = drift_rows(self._network, clip, self._plan.drift, keep_mask(UNMASKED, self._network, clip),
                           _progress(f"{sequence_name(path)}, forwards and backwards"))
         self._add("drift", rows, tables.drift_table)

@@ -36,6 +36,8 @@ _COST = (
     Column("rows, low", ("edp_gain_modelled", "rows_low"), format_number, MODELLED),
     Column("rows, high", ("edp_gain_modelled", "rows_high"), format_number, MODELLED),
     Column("ms median", "cpu_ms_median", format_number, MEASURED),
+    Column("ms mean", "cpu_ms_mean", format_number, MEASURED),
+    Column("ms p95", "cpu_ms_p95", format_number, MEASURED),
     Column("gain", "cpu_gain", format_number, MEASURED),
     Column("mask ms", "mask_ms_mean", _thousandths, MEASURED),
 )
@@ -65,7 +67,7 @@ NOTES = {
     COUNTED: "Without the first frame of a run: it sends everything.",
     MODELLED: "A model of Loihi 2, not a measurement. even: synops are spread evenly over the cores of a layer; rows: "
               "output rows are assigned to cores; the smaller and the larger gain of a free synop and one of 24 pJ.",
-    MEASURED: "Processor time per frame, one thread. gain: ratio of mean times.",
+    MEASURED: "Processor time of the process per frame, all its threads. gain: ratio of mean times.",
 }
 DELAY_NOTE = "new: number of frames by which new objects are found later than in the unmasked run."
 

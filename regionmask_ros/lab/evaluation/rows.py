@@ -11,8 +11,9 @@ import numpy as np
 from ...datasets.moved_view import ViewShift
 from ...metrics.average_precision import confidence_interval
 from ...metrics.loihi2 import energy_delay_product
-from .evaluate import SETTLING_FRAMES, SequenceRuns, SettingRun, without_first_frame
+from .evaluate import SETTLING_FRAMES, SequenceRuns
 from .scoring import Accuracy, delay_figures
+from .setting_run import SettingRun, without_first_frame
 
 EDP_KINDS = ("rows_low", "rows_high", "even")
 
@@ -41,6 +42,8 @@ class SequenceRows:
         row = {
             "sequence": self._runs.name,
             "setting": name,
+            "network": run.pipeline.network.name,
+            "backend": run.pipeline.settings.backend,
             "map50": _number(accuracy.map50, 2),
             "map50_ci90": [_number(end, 2) for end in confidence_interval(accuracy.resampled.tolist())],
             "map50_drop": _number(self.baseline.map50 - accuracy.map50, 2),
@@ -54,7 +57,9 @@ class SequenceRows:
             "edp_gain_modelled": edp_gain_factors(baseline, run),
             "cpu_ms_median": _number(np.median(values), 4),
             "cpu_ms_mean": _number(values.mean(), 4),
+            "cpu_ms_p95": _number(np.percentile(values, 95), 4),
             "cpu_gain": _ratio(baseline_values.mean(), values.mean()),
+            "cpu_p95_ratio": _ratio(np.percentile(values, 95), np.percentile(baseline_values, 95)),
             "mask_ms_mean": _number(without_first_frame(record.mask_ms).mean(), 4),
             "new_object_delay_frames": delay_figures(run.scorer, baseline.scorer),
             "frames": run.scorer.frames,
@@ -113,7 +118,7 @@ def edp_gain_factors(baseline: SettingRun, run: SettingRun) -> dict[str, float |
 
 
 def summarize(sequences: Sequence[SequenceRows]) -> list[dict[str, Any]]:
-    """Means over sequences: arithmetic ones of accuracy and masked share, geometric ones of gains.
+    """Means over sequences: arithmetic ones of accuracy, masked share and times, geometric ones of gains and ratios.
 
     Drops refer to the unmasked run with trained thresholds; their 90 % interval pools the sequences, each resampled
     on its own.
@@ -131,6 +136,8 @@ def summarize(sequences: Sequence[SequenceRows]) -> list[dict[str, Any]]:
         pooled = np.mean([s.baseline.resampled - s.accuracies[name].resampled for s in sequences], axis=0)
         summary.append({
             "setting": name,
+            "network": rows[0]["network"],
+            "backend": rows[0]["backend"],
             "sequences": len(rows),
             "map50": _number(np.mean([s.accuracies[name].map50 for s in sequences]), 2),
             "map50_drop_mean": _number(np.mean(drops), 2),
@@ -140,7 +147,10 @@ def summarize(sequences: Sequence[SequenceRows]) -> list[dict[str, Any]]:
             "synops_gain": _geometric([row["synops_gain"] for row in rows]),
             "edp_gain_modelled": {
                 kind: _geometric([row["edp_gain_modelled"][kind] for row in rows]) for kind in EDP_KINDS},
+            "cpu_ms_mean": _number(np.mean([row["cpu_ms_mean"] for row in rows]), 4),
+            "cpu_ms_p95": _number(np.mean([row["cpu_ms_p95"] for row in rows]), 4),
             "cpu_gain": _geometric([row["cpu_gain"] for row in rows]),
+            "cpu_p95_ratio": _geometric([row["cpu_p95_ratio"] for row in rows]),
             "mask_ms_mean": _number(np.mean([row["mask_ms_mean"] for row in rows]), 4),
         })
     return summary

@@ -194,6 +194,7 @@ RECIPES: Mapping[str, Recipe] = {
     "skip2": _skip(2),
     "skip3": _skip(3),
     "skip4": _skip(4),
+    "skip8": _skip(8),
 }
 
 

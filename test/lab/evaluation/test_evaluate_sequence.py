@@ -48,7 +48,7 @@ def rows_of(network, walk, labels, names, share=SHARE, base=BASE):
 
 
 NAMES = ("unmasked", "static", "static@0.5", "static-labels", "adaptive", "adaptive@0.5", "tracking", "tracking@0.6",
-         "mgnet", "mgnet@0.6", "static+mgnet@0.6", "oracle", "skip2", "skip3", "unmasked:trained")
+         "mgnet", "mgnet@0.6", "static+mgnet@0.6", "oracle", "skip2", "skip3", "skip8", "unmasked:trained")
 
 
 @pytest.fixture(scope="module")
@@ -70,6 +70,7 @@ def test_masks_mask_what_they_say(rows):
     table, _ = rows
     # 20 frames count, of which 2 are refresh frames.
     assert table["skip2"]["masked_share"] == 0.5 and table["skip3"]["masked_share"] == pytest.approx(14 / 20)
+    assert table["skip8"]["masked_share"] == pytest.approx(18 / 20)
     kept = round(96 * (1 - 0.5 * 8 / 7))
     assert table["static@0.5"]["masked_share"] == pytest.approx(18 / 20 * (1 - kept / 96), 1e-3)
     assert table["adaptive@0.5"]["masked_share"] == table["static@0.5"]["masked_share"]
@@ -78,7 +79,8 @@ def test_masks_mask_what_they_say(rows):
         assert table[name]["masked_share"] == pytest.approx(18 / 20 * 0.6 * 8 / 7, abs=0.1), "held in the mean"
     for name in NAMES[1:-1]:
         row = table[name]
-        assert row["synops_gain"] >= 1.0 and 0 < row["masked_share"] < 1 and row["cpu_ms_median"] > 0
+        assert row["synops_gain"] >= 1.0 and 0 < row["masked_share"] < 1
+        assert 0 < row["cpu_ms_median"] <= row["cpu_ms_p95"] and 0 < row["cpu_ms_mean"] and row["cpu_p95_ratio"] > 0
         assert row["encoder_events_per_frame"] <= table["unmasked"]["encoder_events_per_frame"]
         assert row["map50_drop"] == pytest.approx(100 - row["map50"], abs=0.011)
         assert row["edp_gain_modelled"] == {"rows_low": None, "rows_high": None, "even": None}, "no allocation known"
@@ -125,6 +127,7 @@ def test_the_summary_pools_sequences(tiny_network, walk, detected, rows):
     summary = {entry["setting"]: entry for entry in summarize([one, one])}
     assert summary["unmasked"]["map50_drop_mean"] == 0.0 and summary["skip2"]["sequences"] == 2
     assert summary["skip2"]["synops_gain"] == pytest.approx(rows[0]["skip2"]["synops_gain"], rel=1e-3)
+    assert summary["skip2"]["cpu_ms_p95"] == rows[0]["skip2"]["cpu_ms_p95"] and summary["skip2"]["backend"] == "cpu"
     low, high = summary["skip2"]["map50_drop_ci90"]
     assert low <= summary["skip2"]["map50_drop_mean"] + 1 and summary["skip2"]["map50_drop_worst"] <= high + 1
 
