@@ -8,16 +8,21 @@ from typing import Any
 from ..core.option_table import options_of
 from ..core.options import Value
 from ..errors import UserError
-from ..network.graph import Network
+from ..network.dense import AnyNetwork, DenseNetwork
 from .base import Backend, BackendClass, BackendError, IsCancelled, never_cancelled
 from .cpu import CpuBackend
 from .lava import LavaSimBackend
 from .loihi2 import Loihi2Backend
+from .onnxruntime import OnnxRuntimeBackend
+from .openvino import OpenVinoBackend
 
 __all__ = [
     "BACKENDS", "Backend", "BackendError", "check_backend", "open_backend", "parse_options", "resolve_arithmetic"]
 
-BACKENDS: dict[str, BackendClass] = {"cpu": CpuBackend, "lava_sim": LavaSimBackend, "loihi2": Loihi2Backend}
+BACKENDS: dict[str, BackendClass] = {
+    "cpu": CpuBackend, "lava_sim": LavaSimBackend, "loihi2": Loihi2Backend, "openvino": OpenVinoBackend,
+    "onnxruntime": OnnxRuntimeBackend,
+}
 
 
 def resolve_arithmetic(backend: str, arithmetic: str) -> str:
@@ -28,7 +33,7 @@ def resolve_arithmetic(backend: str, arithmetic: str) -> str:
         arithmetic: The wanted arithmetic; empty: the backend's default.
 
     Returns:
-        The arithmetic.
+        The arithmetic; empty for a backend of dense networks, which has none.
 
     Raises:
         UserError: The backend is unknown, or does not compute this arithmetic.
@@ -36,9 +41,11 @@ def resolve_arithmetic(backend: str, arithmetic: str) -> str:
     if backend not in BACKENDS:
         raise UserError(f"backend {backend!r}: unknown; use {', '.join(BACKENDS)}")
     supported = BACKENDS[backend].supported_arithmetic
+    if arithmetic and not supported:
+        raise UserError(f"arithmetic {arithmetic!r}: the {backend} backend has no integer rules; leave it out")
     if arithmetic and arithmetic not in supported:
         raise UserError(f"arithmetic {arithmetic!r}: the {backend} backend computes {' or '.join(supported)}")
-    return arithmetic or supported[0]
+    return arithmetic or next(iter(supported), "")
 
 
 def parse_options(backend: str, given: Mapping[str, Value]) -> Any:
@@ -77,7 +84,7 @@ def check_backend(backend: str, given: Mapping[str, Value]) -> None:
     BACKENDS[backend].check(parse_options(backend, given))
 
 
-def open_backend(backend: str, network: Network, input_wh: tuple[int, int], arithmetic: str = "",
+def open_backend(backend: str, network: AnyNetwork, input_wh: tuple[int, int], arithmetic: str = "",
                  given: Mapping[str, Value] | None = None, is_cancelled: IsCancelled = never_cancelled) -> Backend:
     """Opens a backend for one camera.
 
@@ -93,8 +100,11 @@ def open_backend(backend: str, network: Network, input_wh: tuple[int, int], arit
         The running backend.
 
     Raises:
-        UserError: A name, an option or the arithmetic is invalid.
+        UserError: A name, an option or the arithmetic is invalid, or the backend is for other networks.
         BackendError: It cannot be opened, or was cancelled.
     """
     arithmetic = resolve_arithmetic(backend, arithmetic)
+    if BACKENDS[backend].is_dense != isinstance(network, DenseNetwork):
+        suitable = ", ".join(name for name, kind in BACKENDS.items() if kind.is_dense != BACKENDS[backend].is_dense)
+        raise UserError(f"backend {backend}: cannot run network {network.name}; use {suitable}")
     return BACKENDS[backend](network, input_wh, arithmetic, parse_options(backend, given or {}), is_cancelled)

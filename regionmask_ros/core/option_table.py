@@ -30,9 +30,10 @@ _ROWS = (
         "backend", "cpu", Group.NETWORK,
         "What computes the network. cpu: the event engine on this computer. lava_sim: Lava's simulator, with the same "
         "integers as the chip, a few frames per second, and results 11 frames late. loihi2: the chip, not yet run on "
-        "hardware, see docs/LOIHI2.md. While the node runs, the new backend opens beside the old one and takes over "
-        "when it is ready. If it cannot be opened, the old one stays and this parameter is set back.",
-        choices=("cpu", "lava_sim", "loihi2")),
+        "hardware, see docs/LOIHI2.md. openvino, onnxruntime: runtimes for networks in ONNX files, see "
+        "docs/NETWORKS.md. While the node runs, the new backend opens beside the old one and takes over when it is "
+        "ready. If it cannot be opened, the old one stays and this parameter is set back.",
+        choices=("cpu", "lava_sim", "loihi2", "openvino", "onnxruntime")),
     Option(
         "arithmetic", "", Group.NETWORK,
         "Integer rule of the neurons. carry: no drift. lava: integer for integer as Lava computes; it drifts. snap: as "
@@ -155,6 +156,24 @@ _ROWS = (
         "static_mask_output", "static_mask.npz", Group.NODE,
         "File that the service save_static_mask writes, an .npz. A relative path starts at the folder in which the "
         "node was started.", metavar="FILE"),
+    Option(
+        "device", "CPU", Group.RUNTIME,
+        "What computes. CPU: the processor. GPU, NPU: a graphics or neural processor of Intel, with openvino. AUTO: "
+        "what openvino chooses. CUDA, TENSORRT: a graphics processor of Nvidia, with onnxruntime.",
+        choices=("CPU", "GPU", "NPU", "AUTO", "CUDA", "TENSORRT")),
+    Option(
+        "threads", 1, Group.RUNTIME,
+        "Number of threads of the processor for each camera. More threads shorten the latency and cost more processor "
+        "time in all.", Range(1, 256)),
+    Option(
+        "precision", "auto", Group.RUNTIME,
+        "Numbers that the device computes with. fp32: single precision. bf16, fp16: half precision, faster where the "
+        "device has it, with slightly other scores. auto: fp32 on the processor, elsewhere what the device does best. "
+        "Integers of a quantized network stay integers.", choices=("auto", "fp32", "bf16", "fp16")),
+    Option(
+        "model_cache", "", Group.RUNTIME,
+        "Folder in which openvino and TENSORRT keep compiled networks, so that the next start is quicker. It can be "
+        "deleted at any time. Empty: in the user's cache folder. none: nothing is kept.", metavar="DIR"),
     Option(
         "preset_refresh_period", USE_PRESET, Group.PRESET,
         "Number of frames from one refresh frame to the next. Best a multiple of preset_work + preset_rest.",

@@ -34,6 +34,7 @@ class Group(Enum):
     MASK = "Masks", ""
     DETECTION = "Detections", ""
     NODE = "ROS node", "The command `run` accepts these, too, and reports those that have no effect there."
+    RUNTIME = "Networks in ONNX files", "For the backends openvino and onnxruntime, see docs/NETWORKS.md."
     PRESET = "For experts: values of a preset", "Each replaces a value of the preset in use; -1 keeps the preset's own."
     LAVA = "For experts: Lava and Loihi 2", "For the backends lava_sim and loihi2, see docs/LOIHI2.md."
 
