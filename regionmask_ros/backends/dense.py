@@ -8,7 +8,7 @@ import weakref
 from collections import deque
 from collections.abc import Callable, Hashable, Sequence
 from dataclasses import dataclass
-from typing import Any, Generic, Protocol, TypeVar
+from typing import Any, ClassVar, Generic, Protocol, TypeVar
 
 import numpy as np
 
@@ -71,7 +71,7 @@ class DenseBackend:
         UserError: An option does not fit the runtime or this machine.
     """
 
-    supported_arithmetic: tuple[str, ...] = ()
+    supported_arithmetic: ClassVar[tuple[str, ...]] = ()
     options_class = DenseOptions
     counts_synops = False
     quick_to_open = True
@@ -89,8 +89,8 @@ class DenseBackend:
         self.check(self._options)
         self.prepare([input_wh])
 
-    @classmethod
-    def check(cls, options: DenseOptions) -> None:
+    @staticmethod
+    def check(options: DenseOptions) -> None:
         """Raises UserError if the runtime is missing, or if the device or the precision is not to be had."""
         raise NotImplementedError
 
@@ -204,7 +204,7 @@ class SharedModels(Generic[T]):
             model = models.get(key)
             if model is None:
                 model = models[key] = make()
-            return model  # type: ignore[no-any-return]
+            return model
 
 
 def check_device(runtime: str, options: DenseOptions, supported: Sequence[str], found: Sequence[str], cure: str

@@ -27,8 +27,8 @@ class OnnxRuntimeBackend(DenseBackend):
 
     runtime = ONNX_RUNTIME
 
-    @classmethod
-    def check(cls, options: DenseOptions) -> None:
+    @staticmethod
+    def check(options: DenseOptions) -> None:
         """Raises UserError if ONNX Runtime is missing, or if the device or the precision is not to be had."""
         check_device(ONNX_RUNTIME, options, DEVICES, list_devices(),
                      "install onnxruntime-gpu instead of onnxruntime for CUDA and TENSORRT")
@@ -59,8 +59,8 @@ class _Session:
         self.session: Any = onnxruntime.InferenceSession(
             network.model, settings, providers=make_providers(options, network.precision))
         if self.session.get_providers()[0] != PROVIDERS[options.device]:
-            raise BackendError(f"{ONNX_RUNTIME} cannot start {options.device} here: a library of Nvidia is missing; see "
-                               "docs/INSTALL.md")
+            raise BackendError(f"{ONNX_RUNTIME} cannot start {options.device} here: a library of Nvidia is missing; "
+                               "see docs/INSTALL.md")
         kinds = {node.name: node.type for node in self.session.get_inputs()}
         self.input_type = np.float16 if kinds[network.input_name] == "tensor(float16)" else np.float32
 
@@ -116,7 +116,10 @@ _SHARED: SharedModels[_Session] = SharedModels()
 
 
 def list_devices() -> list[str]:
-    """Names of the devices that the installed ONNX Runtime is built for.
+    """Finds the devices that the installed ONNX Runtime is built for.
+
+    Returns:
+        Their names.
 
     Raises:
         BackendError: ONNX Runtime is not installed.

@@ -29,8 +29,8 @@ class OpenVinoBackend(DenseBackend):
 
     runtime = OPENVINO
 
-    @classmethod
-    def check(cls, options: DenseOptions) -> None:
+    @staticmethod
+    def check(options: DenseOptions) -> None:
         """Raises UserError if OpenVINO is missing, or if the device or the precision is not to be had."""
         core = _core()
         found = [*dict.fromkeys(name.partition(".")[0] for name in core.available_devices), AUTO]
@@ -110,7 +110,10 @@ def version(openvino: Any) -> str:
 
 
 def list_devices() -> list[tuple[str, str]]:
-    """Names of the devices of this machine, and what they are.
+    """Finds the devices of this machine.
+
+    Returns:
+        Their names, and what they are.
 
     Raises:
         BackendError: OpenVINO is not installed.
@@ -146,18 +149,20 @@ def _compile(network: DenseNetwork, input_wh: Shape, options: DenseOptions, stre
 
 
 def _make_settings(options: DenseOptions, streams: int) -> dict[str, Any]:
-    on_processor: dict[str, Any] = {
+    hint = _HINTS.get(options.precision)
+    of_processor: dict[str, Any] = {
         "INFERENCE_NUM_THREADS": options.threads * streams, "NUM_STREAMS": streams,
         # Pinning would also bind the threads of the rest of the process.
         "ENABLE_CPU_PINNING": False,
+        # Its own choice is bf16 where the processor has it: other detections on other processors.
+        "INFERENCE_PRECISION_HINT": hint or _HINTS["fp32"],
     }
     settings: dict[str, Any] = {"PERFORMANCE_HINT": "LATENCY"}
-    if options.precision != "auto":
-        settings["INFERENCE_PRECISION_HINT"] = _HINTS[options.precision]
-    elif options.device == CPU:
-        # Its own choice is bf16 where the processor has it: other detections on other processors.
-        settings["INFERENCE_PRECISION_HINT"] = _HINTS["fp32"]
-    return {**settings, **on_processor} if options.device == CPU else settings
+    if options.device == CPU:
+        return {**settings, **of_processor}
+    if hint:
+        settings["INFERENCE_PRECISION_HINT"] = hint
+    return {**settings, "DEVICE_PROPERTIES": {CPU: of_processor}} if options.device == AUTO else settings
 
 
 def _make_model(network: DenseNetwork, input_wh: Shape) -> Any:
@@ -191,4 +196,4 @@ def _read_precision(compiled: Any) -> str:
         kind = compiled.get_property("INFERENCE_PRECISION_HINT").get_type_name()
     except RuntimeError:
         return "its own precision"
-    return _NAMES.get(kind, kind)
+    return _NAMES.get(kind, str(kind))
