@@ -17,12 +17,12 @@ export VIDEO TORCH
 unexport PYTHONSAFEPATH
 
 .DEFAULT_GOAL := help
-.PHONY: help setup lava bench-setup rerun-setup train-setup check-setup check test demo clean
+.PHONY: help setup lava runtimes rerun-setup train-setup check-setup check test demo clean
 
 help:
 	@echo "make setup        create .venv with everything that is needed (PYTHON=/path/to/python3.12: with another Python)"
 	@echo "make lava         add Lava's simulator, in .venv/lava with a Python of its own, for --backend lava_sim"
-	@echo "make bench-setup  add the dense runtimes that \`python -m regionmask_ros bench\` compares with, 350 MB"
+	@echo "make runtimes     add OpenVINO and ONNX Runtime, for networks in ONNX files and for bench, 350 MB"
 	@echo "make rerun-setup  add what writes recordings for the Rerun viewer, and the viewer, 630 MB"
 	@echo "make train-setup  add PyTorch for \`python -m regionmask_ros train_mgnet\` (TORCH=torch==2.13.0: another one)"
 	@echo "make check        check style, types, imports, spelling and the documentation (CHECKS=\"ruff mypy\": some of them)"
@@ -38,9 +38,9 @@ setup:
 lava: setup
 	@$(BOOTSTRAP) lava
 
-bench-setup: setup
-	@$(ADD) bootstrap/lock_bench.txt
-	@$(BOOTSTRAP) python -c "import onnxruntime.quantization, openvino; print('ready: python -m regionmask_ros bench')"
+runtimes: setup
+	@$(ADD) bootstrap/lock_runtimes.txt
+	@$(BOOTSTRAP) python -c "import onnxruntime.quantization, openvino; print('ready: python -m regionmask_ros run VIDEO --output DIR --network FILE.onnx')"
 
 rerun-setup: setup
 	@$(ADD) bootstrap/lock_rerun.txt

@@ -44,7 +44,10 @@ setup(
     package_data={NAME: find_data_files()},
     data_files=installed_files(),
     install_requires=["setuptools"],
-    extras_require={"test": ["hypothesis", "pytest"], "rerun": ["rerun-sdk>=0.39"], "train": ["torch>=2.1,<3"]},
+    extras_require={
+        "test": ["hypothesis", "pytest"], "rerun": ["rerun-sdk>=0.39"], "train": ["torch>=2.1,<3"],
+        "runtimes": ["onnx>=1.16", "onnxruntime>=1.18", "openvino>=2024.4"],
+    },
     entry_points={"console_scripts": executables()},
     zip_safe=False,
 )

@@ -14,7 +14,7 @@ from .base import BackendError
 OPENVINO, ONNX_RUNTIME = "openvino", "onnxruntime"
 RUNTIMES = (OPENVINO, ONNX_RUNTIME)
 """Names of the packages, the preferred one first."""
-
+MAKE_RUNTIMES = "run 'make runtimes'"
 _ERRORS_ONLY = 3
 
 
@@ -36,10 +36,10 @@ def load_runtime(name: str) -> Any:
         module = importlib.import_module(name)
     except ModuleNotFoundError as error:
         if error.name is not None and error.name.partition(".")[0] == name:
-            raise BackendError(f"{name} is not installed; run 'make runtimes'") from error
-        raise BackendError(f"{name} lacks the package {error.name}; run 'make runtimes'") from error
+            raise BackendError(f"{name} is not installed; {MAKE_RUNTIMES}") from error
+        raise BackendError(f"{name} lacks the package {error.name}; {MAKE_RUNTIMES}") from error
     except ImportError as error:
-        raise BackendError(f"{name} cannot be imported: {one_line(error)}; run 'make runtimes'") from error
+        raise BackendError(f"{name} cannot be imported: {one_line(error)}; {MAKE_RUNTIMES}") from error
     if name == ONNX_RUNTIME:
         module.disable_telemetry_events()
         module.set_default_logger_severity(_ERRORS_ONLY)
@@ -64,7 +64,7 @@ def find_runtime(preferred: Sequence[str] = RUNTIMES) -> str:
         except BackendError:
             continue
         return name
-    raise BackendError(f"neither {' nor '.join(RUNTIMES)} is installed; run 'make runtimes'")
+    raise BackendError(f"neither {' nor '.join(RUNTIMES)} is installed; {MAKE_RUNTIMES}")
 
 
 def run_once(model: bytes, input_name: str, image: np.ndarray) -> dict[str, np.ndarray]:

@@ -1,7 +1,7 @@
 """Measure our engine against dense runtimes on the same network, one frame at a time.
 
 All engines take turns. Measured is the processor time of the whole process from the network's uint8 input to the output
-of the head, encoder or normalization included. "make bench-setup" installs the dense runtimes; one that is not
+of the head, encoder or normalization included. "make runtimes" installs the dense runtimes; one that is not
 installed is left out.
 
 Examples:

@@ -55,7 +55,9 @@ def _check_all() -> Iterator[Finding]:
     if not is_broken:
         # It imports the packages that were just checked.
         from ..lab.doctor.lava import check_lava
+        from ..lab.doctor.runtimes import check_runtimes
 
+        yield from check_runtimes()
         yield from check_lava()
 
 

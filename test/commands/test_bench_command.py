@@ -78,7 +78,7 @@ def test_table_keeps_measured_and_counted_apart(clip, trained_file, capsys):
 
 def test_baselines_are_measured_in_the_same_run(clip, trained_file, real_video, tmp_path, capfd):
     for package in ("onnx", "onnxruntime", "openvino"):
-        pytest.importorskip(package, reason=f"no {package}: `make bench-setup` brings it")
+        pytest.importorskip(package, reason=f"no {package}: `make runtimes` brings it")
     real_video("bikes.mp4")
     target = tmp_path / "bench.json"
     names = ["onnxruntime_fp32", "onnxruntime_int8", "openvino_int8"]
@@ -111,7 +111,7 @@ def test_a_baseline_that_is_not_installed_is_left_out_with_one_line(clip, traine
     done = run_python(*arguments, "--engines", engines, "--frames", "2")
     assert done.returncode == 0 and "onnxruntime_fp32" not in done.stdout
     lines = done.stderr.splitlines()
-    assert len(lines) == 2 and "make bench-setup" in lines[0] and "install torch" in lines[1]
+    assert len(lines) == 2 and "make runtimes" in lines[0] and "install torch" in lines[1]
     done = run_python(*arguments, "--engines", "torch_fp32")
     assert done.returncode == 2
     assert done.stderr.splitlines()[-1].startswith("regionmask_ros: error: none of the engines")

@@ -18,7 +18,7 @@ from .clip import Clip, calibration_clip, spread_images
 ORT_FP32, ORT_INT8, OPENVINO_INT8, TORCH_FP32 = "onnxruntime_fp32", "onnxruntime_int8", "openvino_int8", "torch_fp32"
 BASELINES = (ORT_FP32, ORT_INT8, OPENVINO_INT8, TORCH_FP32)
 CALIBRATION_FRAMES = 64
-_BENCH_SETUP = "run 'make bench-setup'"
+_RUNTIMES_SETUP = "run 'make runtimes'"
 _TORCH_SETUP = "it is large and not part of the set-up: .venv/bin/python -m pip install torch"
 _THREAD_SETTINGS = ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS")
 _UNIT = np.float32(64)
@@ -169,7 +169,7 @@ class BaselineModels:
         except ImportError as error:
             missing = error.name if isinstance(error, ModuleNotFoundError) else None
             reason = f"no {missing.partition('.')[0]} here" if missing else " ".join(str(error).split())
-            return f"{engine} is left out: {reason}; {_TORCH_SETUP if engine == TORCH_FP32 else _BENCH_SETUP}"
+            return f"{engine} is left out: {reason}; {_TORCH_SETUP if engine == TORCH_FP32 else _RUNTIMES_SETUP}"
 
     def _export(self):
         from .onnx_export import export_onnx

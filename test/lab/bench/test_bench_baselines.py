@@ -70,7 +70,7 @@ def test_our_engine_is_near_the_dense_network_after_some_frames(network, clip):
 
 def test_another_normalisation_cannot_be_exported(tiny_network):
     export = pytest.importorskip("regionmask_ros.lab.bench.onnx_export", exc_type=ImportError,
-                                 reason="no onnx: `make bench-setup` brings it")
+                                 reason="no onnx: `make runtimes` brings it")
     with pytest.raises(ValueError, match="input table"):
         export.export_onnx(tiny_network, SIZE_WH)
 

@@ -15,6 +15,7 @@ from regionmask_ros.commands.doctor import main
 from regionmask_ros.errors import UserError
 from regionmask_ros.lab.doctor import lava
 from regionmask_ros.lab.doctor.installation import ABSENT, BROKEN, OK, Finding, check_installation
+from regionmask_ros.lab.doctor.runtimes import check_runtimes
 
 ROOT = Path(__file__).resolve().parents[3]
 NO_EXTENSION = {"lava.utils.loihi2_profiler": False, "lava.proc.embedded_io": False}
@@ -103,3 +104,21 @@ def test_a_module_that_cannot_be_imported_is_exit_status_1(tmp_path):
     done = subprocess.run([sys.executable, "-m", "regionmask_ros", "doctor"], env=env, capture_output=True, text=True)
     assert done.returncode == 1 and "FAIL h5py" in done.stdout and "another NumPy" in done.stdout
     assert "Traceback" not in done.stderr
+
+
+def test_runtimes_are_listed_with_their_devices():
+    for package in ("openvino", "onnxruntime"):
+        pytest.importorskip(package, reason=f"no {package}: `make runtimes` brings it")
+    found = by_subject(check_runtimes())
+    assert found["OpenVINO"].state == found["ONNX Runtime"].state == OK
+    assert all("CPU" in finding.fact and finding.fact.endswith("telemetry is off") for finding in found.values())
+
+
+def test_missing_and_damaged_runtimes_are_told_apart(monkeypatch, tmp_path):
+    monkeypatch.setitem(sys.modules, "openvino", None)
+    monkeypatch.delitem(sys.modules, "onnxruntime", raising=False)
+    (tmp_path / "onnxruntime.py").write_text("raise ImportError('a library is missing')")
+    monkeypatch.syspath_prepend(str(tmp_path))
+    found = by_subject(check_runtimes())
+    assert (found["OpenVINO"].state, found["ONNX Runtime"].state) == (ABSENT, BROKEN)
+    assert "make runtimes" in found["OpenVINO"].cure and "a library is missing" in found["ONNX Runtime"].fact
