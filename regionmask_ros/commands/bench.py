@@ -29,13 +29,13 @@ from ..core.frame import parse_input_size
 from ..engine.engine import available_kernel_sets
 from ..errors import UserError
 from ..files.outputs import Outputs
+from ..importing.opening import open_event_network
 from ..lab.bench.baselines import BASELINES, limit_threads
 from ..lab.bench.candidates import EVENT, SETTINGS
 from ..lab.bench.clip import MAX_FRAMES, standard_sequences
 from ..lab.bench.measure import WARM_UP
 from ..lab.bench.session import Plan, Session
 from ..metrics.machine import machine_facts
-from ..network.files import find_network, load_network
 from ..report.tables import format_text
 from ._cli import EXIT_OK, add_network, add_options, command_main, format_command
 
@@ -99,7 +99,7 @@ def run(args: argparse.Namespace) -> int:
     if not sequences:
         raise UserError("no video is installed; give one with --sequence FILE, or run 'make setup'")
     limit_threads(args.threads)
-    network = load_network(find_network(args.network))
+    network = open_event_network(args.network, "bench")
 
     @functools.cache
     def report(line: str) -> None:

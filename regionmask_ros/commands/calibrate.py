@@ -32,9 +32,9 @@ from ..datasets.labels import ANY, Labels
 from ..errors import UserError
 from ..files.outputs import Outputs
 from ..files.paths import display_path
+from ..importing.opening import open_network
 from ..mask.heat import DEFAULT_COVER, Calibration, Target
 from ..mask.static import save_static_mask
-from ..network.files import find_network, load_network
 from ..network.graph import Network
 from ..pipeline.pipeline import Pipeline
 from ..pipeline.settings import PipelineSettings
@@ -92,7 +92,7 @@ def run(args: argparse.Namespace) -> int:
         raise UserError(f"--truth-topic {args.truth_topic}: none of the --labels is written bag:PATH")
     topics = BagTopics(args.topic, args.truth_topic)
     labels = [read_labels(spec, topics) for spec in args.labels]
-    network = None if labels else load_network(find_network(args.network))
+    network = None if labels else open_network(args.network)
     inputs = [*args.sources, *(spec.partition(":")[2] for spec in args.labels)]
     with contextlib.ExitStack() as stack:
         sources = [stack.enter_context(open_source(path, args.topic)) for path in args.sources]

@@ -32,10 +32,10 @@ from ..core.option_table import OPTIONS, options_of
 from ..core.options import Group, Value
 from ..errors import UserError
 from ..files.outputs import Outputs
+from ..importing.opening import open_event_network
 from ..lab.backend_comparison import BackendComparison
 from ..mask.composer import MaskComposer
 from ..mask.source import MaskContext, StatelessSource
-from ..network.files import find_network, load_network
 from ..pipeline.pipeline import Pipeline
 from ..pipeline.settings import PipelineSettings, make_settings
 from ..sources import Source, open_source
@@ -86,7 +86,7 @@ def run(args: argparse.Namespace) -> int:
     settings = _make_settings(args, arithmetic)
     for name in names:
         check_backend(name, options[name])
-    network = load_network(find_network(args.network))
+    network = open_event_network(args.network, "compare")
     used = (args.source, args.network, args.static_mask)
     with open_source(args.source, args.topic) as source, Outputs(used) as outputs:
         json_path = outputs.file(args.json) if args.json else ""

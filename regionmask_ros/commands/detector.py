@@ -14,6 +14,7 @@ import argparse
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
+from ..importing.opening import open_network
 from ..ros.cameras import Camera, cache_loads, parse_camera, require_distinct
 from ..ros.setup import require, use_profile
 from ..ros.stopping import StopRequest
@@ -55,11 +56,11 @@ def _nodes(session: RosSession, cameras: Sequence[Camera]) -> list[DetectorNode]
     """A node for each camera; without cameras, one in the namespace of the ROS arguments."""
     from rclpy.parameter import Parameter
 
-    from ..ros.node import DetectorNode, load_installed
+    from ..ros.node import DetectorNode
 
     if not cameras:
         return [session.add(DetectorNode)]
-    load = cache_loads(load_installed)
+    load = cache_loads(open_network)
 
     def make(camera: Camera) -> DetectorNode:
         own = [Parameter(name, value=text) for name, text in camera.parameters.items()]

@@ -37,13 +37,13 @@ from ..datasets.moved_view import MAX_MOVE
 from ..datasets.thinned import thin_out
 from ..errors import UserError
 from ..files.outputs import Outputs
+from ..importing.opening import open_network
 from ..lab.evaluation.evaluate import evaluate_sequence
 from ..lab.evaluation.page import PagePaths, sequence_table, shift_table, summary_table, write_tradeoff_page
 from ..lab.evaluation.rows import SequenceRows, summarize
 from ..lab.evaluation.settings import RECIPES, Setting, parse_setting
 from ..mask.mgnet.source import MGNET
 from ..metrics.machine import machine_facts
-from ..network.files import find_network, load_network
 from ..network.graph import Network
 from ..network.thresholds import TRAINED, TUNED
 from ..pipeline.settings import PipelineSettings
@@ -91,7 +91,7 @@ def run(args: argparse.Namespace) -> int:
         input_size=parse_input_size(args.input_size), max_pixels=args.max_pixels, backend=args.backend,
         arithmetic=args.arithmetic, dynamic=MGNET, mgnet_weights=args.mgnet_weights)
     sequences = _sequences(args)
-    network = load_network(find_network(args.network))
+    network = open_network(args.network)
     inputs = [path for sequence in sequences for path in sequence.inputs]
     with Outputs(inputs) as outputs:
         json_path = outputs.file(args.json) if args.json else ""

@@ -35,9 +35,9 @@ from ..core.options import Group, Value
 from ..core.result import StepResult
 from ..errors import UserError
 from ..files.outputs import Outputs
+from ..importing.opening import open_network
 from ..mask.region_age import find_unobserved
 from ..metrics.loihi2 import REFERENCE_INPUT_WH, allocate, modelled_table
-from ..network.files import find_network, load_network
 from ..network.graph import Network
 from ..pipeline.pipeline import Pipeline
 from ..pipeline.settings import PRESET, PipelineSettings, make_settings
@@ -82,7 +82,7 @@ def run(args: argparse.Namespace) -> int:
     if args.rerun and not args.rerun.endswith(ENDING):
         raise UserError(f"--rerun {args.rerun}: the file name must end with {ENDING}")
     settings = make_settings(_read_values(args))
-    network = load_network(find_network(args.network_file))
+    network = open_network(args.network_file)
     if args.loihi2_table:
         _check_loihi2_table(settings, network)
     compressed = args.image_transport == "compressed"

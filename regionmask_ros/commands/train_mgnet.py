@@ -27,10 +27,10 @@ from ..core.frame import parse_input_size
 from ..datasets import open_dataset, read_labels
 from ..errors import UserError
 from ..files.outputs import Outputs
+from ..importing.opening import open_event_network
 from ..lab.evaluation.mask_recall import measure
 from ..mask.mgnet.weights import SHAPES, load_weights
 from ..metrics.machine import machine_facts
-from ..network.files import find_network, load_network
 from ..pipeline.settings import PipelineSettings
 from ..report.tables import Column, format_text, make_table
 from ._cli import EXIT_INTERRUPTED, EXIT_OK, add_network, add_options, command_main
@@ -94,7 +94,7 @@ def _train(args: argparse.Namespace) -> int:
         raise UserError("train_mgnet needs torch, which is not installed: run 'make train-setup' (the extra 'train')")
     from ..lab.training.session import TrainingSession
 
-    network = load_network(find_network(args.network))
+    network = open_event_network(args.network, "train_mgnet")
     with Outputs([*args.sources, *args.hold_out]) as outputs:
         outputs.folder(args.output)
         outputs.commit()
@@ -114,7 +114,7 @@ def _score(args: argparse.Namespace) -> int:
     weights = {SHIPPED_NAME: load_weights(), **dict(map(_named_weights, args.weights))}
     sequences = [sequence for spec_text in dict.fromkeys(args.score) for sequence in open_dataset(spec_text)]
     settings = PipelineSettings(input_size=parse_input_size(args.input_size), max_pixels=args.max_pixels)
-    network = load_network(find_network(args.network))
+    network = open_event_network(args.network, "train_mgnet")
     inputs = [path for sequence in sequences for path in sequence.inputs]
     with Outputs(inputs) as outputs:
         json_path = outputs.file(args.json) if args.json else ""

@@ -28,11 +28,11 @@ from .. import __version__
 from ..core import arithmetic
 from ..errors import UserError
 from ..files.outputs import write_whole
+from ..importing.opening import open_event_network
 from ..lab.tuning.search import Journal, Score, count_trials, make_key, search
 from ..lab.tuning.trial import SURE, ClipSegment, TrialResult, TrialRunner, dense_references, read_segments
 from ..mask.schedule import PRESETS
 from ..metrics.loihi2 import REFERENCE_CORES
-from ..network.files import find_network, load_network
 from ..network.graph import Network
 from ..network.thresholds import INPUT_STEPS, LARGEST, TunedThresholds, get_thresholds, round_up_encoder
 from ..pipeline.settings import PipelineSettings
@@ -80,7 +80,7 @@ def run(args: argparse.Namespace) -> int:
     """Searches, and returns the exit status."""
     _check(args)
     cuts = _parse_cuts(args.cut, [*args.clips, *args.hold_out])
-    network = load_network(find_network(args.network))
+    network = open_event_network(args.network, "tune_thresholds")
     if network.head is None or len(network.layers) != len(REFERENCE_CORES):
         raise UserError(f"network {network.name}: the cost model covers YOLO-KP only")
     start = _choose_start(args.start, network)

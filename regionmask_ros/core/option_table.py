@@ -24,8 +24,9 @@ _FACTOR = Range(0.0, 1e6)
 _ROWS = (
     Option(
         "network_file", "", Group.NETWORK,
-        "File of the trained network. Empty: the installed one.",
-        changeable=ChangePolicy.UNCONFIGURED, metavar="FILE", short="--network"),
+        "The trained network: the name of an imported one, or a file (ONNX, or of lava-dl). Empty: the installed "
+        "YOLO-KP. docs/NETWORKS.md has the commands for other networks.",
+        changeable=ChangePolicy.UNCONFIGURED, metavar="NAME|FILE", short="--network"),
     Option(
         "backend", "cpu", Group.NETWORK,
         "What computes the network. cpu: the event engine on this computer. lava_sim: Lava's simulator, with the same "

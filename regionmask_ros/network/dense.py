@@ -9,7 +9,7 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, fields
 from functools import cached_property
 from types import MappingProxyType
 
@@ -108,12 +108,9 @@ class DenseNetwork:
     @cached_property
     def digest(self) -> str:
         """SHA-256 of all that affects the output."""
-        facts = {**asdict(self.head, dict_factory=_plain), "preprocessing": asdict(self.preprocessing)}
+        head = {entry.name: getattr(self.head, entry.name) for entry in fields(self.head)}
+        facts = {**head, "numbers": dict(self.head.numbers), "preprocessing": asdict(self.preprocessing)}
         return hashlib.sha256(self.model + json.dumps(facts, sort_keys=True).encode()).hexdigest()
 
 
 AnyNetwork = Network | DenseNetwork
-
-
-def _plain(pairs: list[tuple[str, object]]) -> dict[str, object]:
-    return {name: dict(value) if isinstance(value, Mapping) else value for name, value in pairs}

@@ -9,6 +9,7 @@ from pathlib import Path
 from ..errors import InvalidFile, UserError, to_one_line
 from ..files.outputs import write_whole
 from ..files.safe_read import looks_like_zip, open_regular, open_zip, read_limited, read_member
+from .cards import find_card
 from .formats.lava_dl import parse_yolo_kp
 from .formats.lava_net import looks_like_net, parse_net
 from .graph import Network
@@ -27,18 +28,22 @@ def find_network(explicit: str = "") -> Path:
     prefix of this Python, the same below the user's data folder, and the file of a lava-dl installed in this Python.
 
     Args:
-        explicit: The user's choice, which is used without a search; empty for a search.
+        explicit: The user's choice, which is used without a search: the name of an imported network, else a file;
+            empty for a search.
 
     Returns:
-        The file's path.
+        The file's path; of an imported network the card's.
 
     Raises:
         UserError: No file is found.
     """
     if explicit:
-        return Path(os.path.expanduser(explicit))
+        return find_card(explicit) or Path(os.path.expanduser(explicit))
     from_environment = os.environ.get(ENVIRONMENT_KEY, "")
     if from_environment:
+        card = find_card(from_environment)
+        if card is not None:
+            return card
         path = Path(os.path.expanduser(from_environment))
         if not os.path.exists(path):
             raise UserError(to_one_line(f"{path}: no such file; correct the environment variable {ENVIRONMENT_KEY}"))
@@ -66,7 +71,7 @@ def user_file() -> Path | None:
 
 
 def load_network(path: str | os.PathLike[str]) -> Network:
-    """Loads a network.
+    """Loads a network that sends events; ``importing.opening.open_network`` opens all kinds.
 
     Args:
         path: A checkpoint of lava-dl (.pt), an exported network of lava-dl (.net), or the lava-dl wheel.

@@ -10,7 +10,8 @@ from pathlib import Path
 
 from ..errors import UserError
 from ..mask.source import DYNAMIC, STATIC
-from ..network.graph import Network
+from ..network.cards import find_card
+from ..network.dense import AnyNetwork
 
 _NAME = re.compile(r"/?[A-Za-z][A-Za-z0-9_]*(/[A-Za-z][A-Za-z0-9_]*)*")
 
@@ -109,10 +110,10 @@ def find_masks(cameras: Sequence[Camera], folder: str) -> tuple[Camera, ...]:
     return tuple(found)
 
 
-def cache_loads(load: Callable[[str], Network]) -> Callable[[str], Network]:
-    """Makes a function give the same Network again for a file that has not changed since.
+def cache_loads(load: Callable[[str], AnyNetwork]) -> Callable[[str], AnyNetwork]:
+    """Makes a function give the same network again for a file that has not changed since.
 
-    Backends share the weights of one Network between all cameras of a process.
+    Backends share the weights of one network between all cameras of a process.
 
     Args:
         load: From a file's name to a network.
@@ -120,9 +121,9 @@ def cache_loads(load: Callable[[str], Network]) -> Callable[[str], Network]:
     Returns:
         A function that calls ``load`` only when it must.
     """
-    loaded: dict[tuple[str, int, int], Network] = {}
+    loaded: dict[tuple[str, int, int], AnyNetwork] = {}
 
-    def load_cached(file: str) -> Network:
+    def load_cached(file: str) -> AnyNetwork:
         key = (file, *_file_state(file))
         if key not in loaded:
             loaded[key] = load(file)
@@ -134,7 +135,7 @@ def cache_loads(load: Callable[[str], Network]) -> Callable[[str], Network]:
 def _file_state(file: str) -> tuple[int, int]:
     """Returns the file's time and size; zeros for the installed network, whose name is empty, and a missing file."""
     try:
-        found = os.stat(os.path.expanduser(file)) if file else None
+        found = os.stat(find_card(file) or os.path.expanduser(file)) if file else None
     except OSError:
         found = None
     return (found.st_mtime_ns, found.st_size) if found else (0, 0)

@@ -22,9 +22,9 @@ from vision_msgs.msg import BoundingBox2DArray
 from ..backends import BACKENDS, check_backend
 from ..core.frame import Frame
 from ..errors import UserError
+from ..importing.opening import open_network
 from ..mask.static import read_static_mask, save_static_mask
-from ..network.files import find_network, load_network
-from ..network.graph import Network
+from ..network.dense import AnyNetwork
 from ..pipeline.pipeline import Pipeline
 from ..pipeline.settings import PipelineSettings, make_settings
 from ..sources.image_message import decode_compressed_image
@@ -78,11 +78,6 @@ class _Active:
     worker: Worker
 
 
-def load_installed(network_file: str) -> Network:
-    """Returns the network of that file; the one that the set-up has installed when the name is empty."""
-    return load_network(find_network(network_file))
-
-
 class DetectorNode(LifecycleNode):
     """Takes images, publishes detections, masks and diagnostics.
 
@@ -94,7 +89,7 @@ class DetectorNode(LifecycleNode):
         UserError: A parameter has an illegal value.
     """
 
-    def __init__(self, load: Callable[[str], Network] = load_installed, **node_arguments: Any) -> None:
+    def __init__(self, load: Callable[[str], AnyNetwork] = open_network, **node_arguments: Any) -> None:
         super().__init__(NODE_NAME, **node_arguments)
         self._load = load
         self._configured: _Configured | None = None

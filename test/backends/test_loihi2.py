@@ -160,8 +160,7 @@ def test_without_the_extension_a_run_ends_at_once_with_status_2(lava_python, mak
 
 def test_run_writes_the_profile_into_its_json(board, even_network, make_clip, tmp_path, monkeypatch):
     """With the small network instead of the trained one."""
-    monkeypatch.setattr("regionmask_ros.commands.run.load_network", lambda path: even_network)
-    monkeypatch.setattr("regionmask_ros.commands.run.find_network", lambda path: "")
+    monkeypatch.setattr("regionmask_ros.commands.run.open_network", lambda path: even_network)
     given = ["--lava-python", board, "--loihi2-profile", "on", "--loihi2-profile-steps", "20"]
     assert run_command([make_clip(5, 3), "--output", str(tmp_path / "out"), "--no-video", "--input-size", "96x64",
                         "--backend", "loihi2", *given, "--json", str(tmp_path / "run.json"),

@@ -17,7 +17,8 @@ from sensor_msgs.msg import Image
 from std_msgs.msg import Header
 from vision_msgs.msg import Detection2DArray
 
-from regionmask_ros.ros.node import DetectorNode, load_installed
+from regionmask_ros.importing.opening import open_network
+from regionmask_ros.ros.node import DetectorNode
 from regionmask_ros.ros.publishers import CAMERA, RESULTS, image_message, stamp_from_ns
 from regionmask_ros.ros.session import RosSession
 
@@ -100,7 +101,7 @@ def message(index: int) -> Image:
     return image_message(make_image(index), "bgr8", header(index))
 
 
-def add_node(session: RosSession, load: Callable[[str], Any] = load_installed, **parameters: object) -> DetectorNode:
+def add_node(session: RosSession, load: Callable[[str], Any] = open_network, **parameters: object) -> DetectorNode:
     """A node with these parameters, not started yet, whose network comes from ``load``."""
     overrides = [Parameter(name, value=value) for name, value in parameters.items()]
     return session.add(lambda **given: DetectorNode(load=load, parameter_overrides=overrides, **given))

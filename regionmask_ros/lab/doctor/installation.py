@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from ...errors import UserError
-from ...network.files import find_network, load_network
+from ...importing.opening import open_network
 
 OK, ABSENT, BROKEN = "ok", "absent", "broken"
 """It works; it is not installed, and need not be; it should work but does not."""
@@ -85,7 +85,7 @@ def _check_engine() -> Finding:
 
 def _check_network() -> Finding:
     try:
-        network = load_network(find_network())
+        network = open_network()
     except UserError as error:
         return Finding(NETWORK_SUBJECT, BROKEN, str(error), "run 'make setup' or 'model import'")
     return Finding(NETWORK_SUBJECT, OK, f"{network.name}, {network.source_file}")

@@ -1,0 +1,256 @@
+"""From an ONNX file to a dense network."""
+
+from __future__ import annotations
+
+import os
+import re
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from ..backends.dense import run_once
+from ..detection.heads.finding import AUTO, HEADS, find_head
+from ..errors import InvalidFile, UserError, to_one_line
+from ..network.dense import DenseNetwork, GraphFacts, HeadSpec, Preprocessing
+from ..network.labels import choose_labels, names_in_metadata
+from ..network.onnx.facts import find_normalization, find_precision, find_producers
+from ..network.onnx.free_size import free_size
+from ..network.onnx.growth import NotFree
+from ..network.onnx.interface import Interface, set_input_size, unify_interface
+from ..network.onnx.reading import OnnxFile, read_onnx
+from ..network.preprocessing import BY_FAMILY, EXAMPLE, RGB_BYTES, RGB_ONE, describe_preprocessing, parse_preprocessing
+from .picture import draw_scene, to_input
+
+Outputs = dict[str, np.ndarray]
+Run = Callable[[bytes, str, np.ndarray], Outputs]
+_USUAL_WH = ((640, 640), (416, 416), (320, 320))
+_ALIGNMENTS = (32, 64, 128)
+_TOLERANCE = 2e-3
+_BEST_BOXES = 20
+_CLEARLY_MORE = 1.25
+_WIDTH_HEIGHT_INPUTS = ("orig_target_sizes", "orig_size")
+
+
+@dataclass(frozen=True)
+class Wishes:
+    """What the user gives beside the file.
+
+    Attributes:
+        name: Empty: the file's name without its ending.
+        labels: "coco", a file, or empty.
+        head: A family of ``HEADS``, or "auto".
+        preprocess: For ``parse_preprocessing``, or empty.
+    """
+
+    name: str = ""
+    labels: str = ""
+    head: str = AUTO
+    preprocess: str = ""
+
+
+@dataclass(frozen=True)
+class Imported:
+    """A network, and lines for the user about what was found or guessed."""
+
+    network: DenseNetwork
+    notes: tuple[str, ...]
+
+
+def import_detector(path: str | os.PathLike[str], wishes: Wishes, run: Run = run_once) -> Imported:
+    """Reads an ONNX file and finds out how to use it.
+
+    Args:
+        path: The file.
+        wishes: What the user knows.
+        run: Runs a model once.
+
+    Returns:
+        The network.
+
+    Raises:
+        UserError: The file is damaged, is no detector that is known, or something must be given.
+    """
+    file = read_onnx(path)
+    try:
+        return _Import(file, wishes, run).finish()
+    except InvalidFile as error:
+        raise error.about(path) from error
+    except UserError as error:
+        raise UserError(to_one_line(f"{path}: {error}")) from error
+
+
+def name_from_file(path: str | os.PathLike[str]) -> str:
+    """The name of a network: the file's name without its ending, and without characters that names cannot have."""
+    return re.sub(r"[^A-Za-z0-9._-]+", "_", Path(path).stem).lstrip(".-")[:64] or "network"
+
+
+@dataclass
+class _Import:
+    file: OnnxFile
+    wishes: Wishes
+    run: Run
+    notes: list[str] = field(default_factory=list)
+
+    def finish(self) -> Imported:
+        model, path = self.file.model, self.file.source_file
+        interface = unify_interface(model)
+        producers, inside = find_producers(model), find_normalization(model, interface.input_name)
+        as_it_is = model.SerializeToString()
+        wh, first, preprocessing = self._first_run(as_it_is, interface, inside)
+        head = find_head(first, GraphFacts(self.file.metadata, producers, wh), self.wishes.head)
+        known = self._known_preprocessing(interface, inside, head)
+        if known != preprocessing:
+            preprocessing = known
+            first = self.run(as_it_is, interface.input_name, to_input(draw_scene(wh), preprocessing))
+            head = find_head(first, GraphFacts(self.file.metadata, producers, wh), self.wishes.head)
+        trial = _Trial(self.run, interface.input_name, preprocessing, head, self.file.metadata, producers)
+        stored, alignment = self._free(model, interface, as_it_is, trial, wh, first)
+        labels, note = choose_labels(self.wishes.labels, self.file.metadata, head.num_classes)
+        self.notes.extend(filter(None, [note, trial.compare_orders(as_it_is, wh, first)]))
+        network = DenseNetwork(
+            name=self.wishes.name or name_from_file(path), model=stored, head=head, labels=labels,
+            preprocessing=preprocessing, input_name=interface.input_name, fixed_wh=None if alignment else wh,
+            alignment=alignment or 1, source_file=os.path.abspath(path), sha256=self.file.sha256,
+            precision=find_precision(model))
+        return Imported(network, tuple(self.notes))
+
+    def _first_run(self, model: bytes, interface: Interface, inside: Preprocessing | None
+                   ) -> tuple[tuple[int, int], Outputs, Preprocessing]:
+        """A size at which the network runs, its outputs, and the preprocessing that was tried."""
+        preprocessing = self._given() or inside or (RGB_ONE if self._is_ultralytics() else RGB_BYTES)
+        sizes = [interface.declared_wh] if interface.declared_wh else [*self._size_in_metadata(), *_USUAL_WH]
+        reason: UserError | None = None
+        for wh in sizes:
+            try:
+                return wh, self.run(model, interface.input_name, to_input(draw_scene(wh), preprocessing)), preprocessing
+            except UserError as error:
+                reason = reason or error
+        raise reason or UserError("it cannot be run")
+
+    def _known_preprocessing(self, interface: Interface, inside: Preprocessing | None, head: HeadSpec
+                             ) -> Preprocessing:
+        """The preprocessing by the user's wish, the graph, the metadata, the inputs, or the family, in this order."""
+        given = self._given()
+        if given is not None:
+            return given
+        if inside is not None:
+            self.notes.append(f"preprocessing: the graph normalizes its input itself, so that it expects "
+                              f"{describe_preprocessing(inside)}")
+            return inside
+        if self._is_ultralytics() or set(interface.extra_inputs) & set(_WIDTH_HEIGHT_INPUTS):
+            return RGB_ONE
+        if head.family in BY_FAMILY:
+            return BY_FAMILY[head.family]
+        raise UserError(f"its preprocessing is not known: give it with --preprocess, as {EXAMPLE}")
+
+    def _given(self) -> Preprocessing | None:
+        return parse_preprocessing(self.wishes.preprocess) if self.wishes.preprocess else None
+
+    def _is_ultralytics(self) -> bool:
+        metadata = self.file.metadata
+        return "stride" in metadata and bool(names_in_metadata(metadata))
+
+    def _size_in_metadata(self) -> list[tuple[int, int]]:
+        numbers = [int(number) for number in re.findall(r"\d{1,5}", self.file.metadata.get("imgsz", "")[:40])]
+        return [(numbers[1], numbers[0])] if len(numbers) == 2 and min(numbers) >= 32 else []
+
+    def _free(self, model: Any, interface: Interface, as_it_is: bytes, trial: _Trial, wh: tuple[int, int],
+              first: Outputs) -> tuple[bytes, int]:
+        """The model to store, and the alignment of its size; 0 if its size is fixed."""
+        reason = ""
+        try:
+            free_size(model, interface.input_name, wh)
+            freed = model.SerializeToString()
+            alignment, reason = trial.find_alignment(freed, wh, first)
+            if alignment:
+                return freed, alignment
+        except NotFree as error:
+            reason = str(error)
+        self.notes.append(to_one_line(f"input size: fixed at {wh[0]}x{wh[1]}; {reason}"))
+        fixed = type(model).FromString(as_it_is)
+        set_input_size(fixed, interface.input_name, wh)
+        return fixed.SerializeToString(), 0
+
+
+@dataclass(frozen=True)
+class _Trial:
+    """Runs of a model whose head is known."""
+
+    run: Run
+    input_name: str
+    preprocessing: Preprocessing
+    head: HeadSpec
+    metadata: Mapping[str, str]
+    producers: Mapping[str, tuple[str, ...]]
+
+    def find_alignment(self, model: bytes, wh: tuple[int, int], first: Outputs) -> tuple[int, str]:
+        """Tries whether a freed model still gives the same, and which sizes it takes.
+
+        Args:
+            model: The freed model.
+            wh: Width and height of the first run.
+            first: Its outputs.
+
+        Returns:
+            The alignment, or 0 and the reason.
+        """
+        try:
+            again = self._run(model, wh)
+        except UserError as error:
+            return 0, str(error)
+        for name, value in first.items():
+            # Boxes in an order of scores may change places: there the number of boxes has to do.
+            if value.shape != again[name].shape or (self.head.strides and not _equal(value, again[name])):
+                return 0, f"with a free size, output {name!r} has other values"
+        reason = ""
+        for alignment in _ALIGNMENTS:
+            if alignment % max(self.head.strides, default=1):
+                continue
+            grown = tuple(-(-side // alignment) * alignment + alignment for side in wh)
+            sizes = ((7 * alignment, 5 * alignment), (5 * alignment, 9 * alignment), (grown[0], grown[1] - alignment))
+            reason = next(filter(None, (self._find_misfit(model, size) for size in sizes)), "")
+            if not reason:
+                return alignment, ""
+        return 0, reason
+
+    def compare_orders(self, model: bytes, wh: tuple[int, int], first: Outputs) -> str:
+        """A warning if the drawn scene is recognized better when red and blue are exchanged; else an empty text."""
+        order = self.preprocessing.order
+        other = replace(self.preprocessing, order="rgb" if order == "bgr" else "bgr",
+                        mean=self.preprocessing.mean[::-1], deviation=self.preprocessing.deviation[::-1])
+        exchanged = self.run(model, self.input_name, to_input(draw_scene(wh), other))
+        ours, theirs = self._sum_scores(first, wh), self._sum_scores(exchanged, wh)
+        if theirs <= _CLEARLY_MORE * ours or theirs < 1.0:
+            return ""
+        return (f"warning: a drawn scene is recognized better as {other.order} (scores {theirs:.1f}) than as {order} "
+                f"({ours:.1f}); if this network wants {other.order}, import it with "
+                f"--preprocess {describe_preprocessing(other)}")
+
+    def _sum_scores(self, outputs: Outputs, wh: tuple[int, int]) -> float:
+        arrays = [outputs[name] for name in self.head.outputs]
+        scores = HEADS[self.head.family].decode(arrays, self.head, wh, 0.05).scores
+        return float(np.sort(scores)[::-1][:_BEST_BOXES].sum())
+
+    def _run(self, model: bytes, wh: tuple[int, int]) -> Outputs:
+        return self.run(model, self.input_name, to_input(draw_scene(wh), self.preprocessing))
+
+    def _find_misfit(self, model: bytes, wh: tuple[int, int]) -> str:
+        """Why the model does not work at a size; an empty text if it does."""
+        try:
+            outputs = self._run(model, wh)
+        except UserError as error:
+            return str(error)
+        found = HEADS[self.head.family].find(outputs, GraphFacts(self.metadata, self.producers, wh))
+        if found is None or (found.num_classes, found.outputs, found.strides) != (
+                self.head.num_classes, self.head.outputs, self.head.strides):
+            return f"at {wh[0]}x{wh[1]} its outputs do not have the sizes that they should have"
+        return ""
+
+
+def _equal(first: np.ndarray, second: np.ndarray) -> bool:
+    """Equal but for rounding."""
+    scale = max(1.0, float(np.abs(first).max(initial=0.0)))
+    return bool(np.abs(first - second).max(initial=0.0) <= _TOLERANCE * scale)

@@ -1,0 +1,59 @@
+"""Opens any network by name or file, as all commands and the node do."""
+
+from __future__ import annotations
+
+import sys
+
+from ..errors import UserError, to_one_line
+from ..network.cards import CARD_NAME, load_card
+from ..network.dense import AnyNetwork, DenseNetwork
+from ..network.files import find_network, load_network
+from ..network.graph import Network
+from ..network.onnx.reading import looks_like_onnx
+
+
+def open_network(name_or_file: str = "") -> AnyNetwork:
+    """Opens a network.
+
+    Args:
+        name_or_file: The name of an imported network; an ONNX file, which is then read with everything found out; a
+            network of lava-dl (.pt, .net, or the wheel); empty for the installed YOLO-KP.
+
+    Returns:
+        The network.
+
+    Raises:
+        UserError: It is not found, or cannot be used.
+    """
+    path = find_network(name_or_file)
+    if path.name == CARD_NAME:
+        return load_card(path)
+    if looks_like_onnx(path):
+        from .detector import Wishes
+        from .process import import_apart
+
+        found = import_apart(path, Wishes())
+        for note in found.notes:
+            print(f"regionmask_ros: {path}: {note}", file=sys.stderr)
+        return found.network
+    return load_network(path)
+
+
+def open_event_network(name_or_file: str, purpose: str) -> Network:
+    """Opens a network that sends events, for what dense networks cannot do.
+
+    Args:
+        name_or_file: See ``open_network``.
+        purpose: What the caller does, for the message.
+
+    Returns:
+        The network.
+
+    Raises:
+        UserError: It is not found, cannot be used, or is a dense network.
+    """
+    network = open_network(name_or_file)
+    if isinstance(network, DenseNetwork):
+        raise UserError(to_one_line(f"{name_or_file or network.name}: a dense network, which has no events: {purpose} "
+                                    "works with YOLO-KP and with .net files only"))
+    return network

@@ -1,0 +1,104 @@
+"""Imports an ONNX file in a process of its own, with limited memory and time.
+
+The libraries that read and run such files are written in C++, and damaged files can make them crash, hang or fill the
+memory. Then only that process ends.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import resource
+import signal
+import subprocess
+import sys
+import tempfile
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+import regionmask_ros
+
+from ..errors import UserError, to_one_line
+from ..network.cards import CARD_NAME, load_card, write_card
+from .detector import Imported, Wishes, import_detector
+
+MEMORY_BYTES = 12 << 30
+"""Of addresses, of which the runtimes reserve more than they use."""
+CPU_S = 300
+_STARTED_BY = f"{__package__}.process"
+_RESULT = "import: "
+
+
+def import_apart(path: str | os.PathLike[str], wishes: Wishes) -> Imported:
+    """Does what ``import_detector`` does, in a process of its own.
+
+    Args:
+        path: The ONNX file.
+        wishes: What the user knows.
+
+    Returns:
+        The network.
+
+    Raises:
+        UserError: See ``import_detector``; or the process crashed, or reached a limit.
+    """
+    package = str(Path(regionmask_ros.__file__).resolve().parent.parent)
+    python_path = os.pathsep.join([package, *filter(None, [os.environ.get("PYTHONPATH", "")])])
+    with tempfile.TemporaryDirectory(prefix="regionmask_ros_") as folder:
+        request = json.dumps({"path": os.path.abspath(path), "folder": folder, "wishes": asdict(wishes)})
+        done = subprocess.run(
+            [sys.executable, "-m", _STARTED_BY], input=request, env={**os.environ, "PYTHONPATH": python_path},
+            capture_output=True, text=True, errors="replace", check=False, start_new_session=True)
+        result = _read_result(done.stdout)
+        if done.returncode or result is None:
+            raise UserError(to_one_line(f"{os.fspath(path)}: {_describe_end(done)}"))
+        if "error" in result:
+            raise UserError(to_one_line(result["error"].replace(os.path.abspath(path), os.fspath(path), 1)))
+        return Imported(load_card(Path(folder) / CARD_NAME), tuple(result["notes"]))
+
+
+def _read_result(printed: str) -> dict[str, Any] | None:
+    """The last line that begins as a result does, because libraries print lines of their own."""
+    for line in reversed(printed.splitlines()):
+        if line.startswith(_RESULT):
+            result: dict[str, Any] = json.loads(line.removeprefix(_RESULT))
+            return result
+    return None
+
+
+def _describe_end(done: subprocess.CompletedProcess[str]) -> str:
+    if done.returncode == -signal.SIGXCPU:
+        return f"reading it takes more than {CPU_S} s: it is no detector, or damaged"
+    if done.returncode < 0:
+        name = signal.Signals(-done.returncode).name
+        return f"the runtime that reads it crashed ({name}): it is damaged, or needs too much memory"
+    return f"it cannot be read: {(done.stderr.strip().splitlines() or ['no message'])[-1]}"
+
+
+def _limit(kind: int, wanted: int) -> None:
+    _, highest = resource.getrlimit(kind)
+    limit = wanted if highest == resource.RLIM_INFINITY else min(wanted, highest)
+    resource.setrlimit(kind, (limit, highest))
+
+
+def main() -> int:
+    """Reads a request from the standard input, writes the network into its folder, and prints the result."""
+    request = json.load(sys.stdin)
+    _limit(resource.RLIMIT_AS, MEMORY_BYTES)
+    _limit(resource.RLIMIT_CPU, CPU_S)
+    _limit(resource.RLIMIT_CORE, 0)
+    try:
+        found = import_detector(request["path"], Wishes(**request["wishes"]))
+        write_card(found.network, Path(request["folder"]))
+        result: dict[str, Any] = {"notes": found.notes}
+    except UserError as error:
+        result = {"error": str(error)}
+    except MemoryError:
+        result = {"error": to_one_line(f"{request['path']}: it needs more than {MEMORY_BYTES >> 30} GB of memory")}
+    print(f"{_RESULT}{json.dumps(result)}", flush=True)
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,296 @@
+"""Imported networks: each is a folder in the user's data folder, with an ONNX model and a card that describes it.
+
+The card names its model's file by digest. A new import writes the model first and then replaces the card, in one step.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import json
+import math
+import os
+import re
+import shutil
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+from ..errors import InvalidFile, UserError, to_one_line
+from ..files.outputs import write_whole
+from ..files.safe_read import open_regular, read_limited
+from .dense import DenseNetwork, HeadSpec, Preprocessing
+from .labels import check_names
+
+CARD_NAME = "card.json"
+FORMAT = 1
+_MAX_CARD_BYTES = 4 << 20
+_MAX_SIDE = 16_384
+_NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9._-]{0,63}")
+_MODEL_NAME = re.compile(r"model-[0-9a-f]{12}\.onnx")
+_RESERVED = frozenset(("yolo_kp", "auto", "coco"))
+_PRECISIONS = ("fp32", "fp16", "int8")
+
+
+@dataclass(frozen=True)
+class Card:
+    """An imported network without its model.
+
+    Attributes:
+        network: All but the model, which is empty.
+        file: The card.
+        model_file: The ONNX model.
+        model_sha256: Digest of the model.
+    """
+
+    network: DenseNetwork
+    file: Path
+    model_file: Path
+    model_sha256: str
+
+
+def networks_folder() -> Path | None:
+    """Where imported networks are; None for a user without a home folder."""
+    folder = os.environ.get("XDG_DATA_HOME", "")
+    if not os.path.isabs(folder):
+        folder = os.path.expanduser("~/.local/share")
+    return Path(folder) / "regionmask_ros" / "networks" if os.path.isabs(folder) else None
+
+
+def check_name(name: str) -> str:
+    """Checks the name of an imported network.
+
+    Args:
+        name: From the user, or from the name of a file.
+
+    Returns:
+        The same name.
+
+    Raises:
+        UserError: It cannot be used as the name of a folder, or is taken.
+    """
+    if not _NAME.fullmatch(name):
+        raise UserError(to_one_line(f"name {name!r}: 1 to 64 letters, digits, '.', '_' and '-' are possible, and no "
+                                    "'.' or '-' at the start: give another one with --name"))
+    if name.lower() in _RESERVED:
+        raise UserError(f"name {name!r} has another meaning: give another one with --name")
+    return name
+
+
+def find_card(name: str) -> Path | None:
+    """The card of an imported network; None if there is none of this name."""
+    folder = networks_folder()
+    if folder is None or not _NAME.fullmatch(name):
+        return None
+    path = folder / name / CARD_NAME
+    return path if path.is_file() else None
+
+
+def store_network(network: DenseNetwork) -> Path:
+    """Stores a network under its name. An older one of this name is replaced in one step.
+
+    Args:
+        network: The network.
+
+    Returns:
+        The card's file.
+
+    Raises:
+        UserError: The name is impossible, or the files cannot be written.
+    """
+    folder = networks_folder()
+    if folder is None:
+        raise UserError("this user has no data folder: set HOME")
+    return write_card(network, folder / check_name(network.name))
+
+
+def write_card(network: DenseNetwork, place: Path) -> Path:
+    """Writes a network's model and then its card into a folder, and removes the model of an older card.
+
+    Args:
+        network: The network.
+        place: The folder.
+
+    Returns:
+        The card's file.
+
+    Raises:
+        UserError: The files cannot be written.
+    """
+    digest = hashlib.sha256(network.model).hexdigest()
+    model_file = place / f"model-{digest[:12]}.onnx"
+    write_whole(model_file, network.model)
+    card = place / CARD_NAME
+    write_whole(card, (json.dumps(_as_json(network, model_file.name, digest), indent=1) + "\n").encode())
+    for old in place.glob("model-*.onnx"):
+        if old != model_file:
+            with contextlib.suppress(OSError):
+                old.unlink()
+    return card
+
+
+def read_card(path: str | os.PathLike[str]) -> Card:
+    """Reads a card.
+
+    Args:
+        path: The card.
+
+    Returns:
+        Its content.
+
+    Raises:
+        UserError: It cannot be used.
+    """
+    try:
+        with open_regular(path) as file:
+            return _parse_card(read_limited(file), Path(path))
+    except InvalidFile as error:
+        raise UserError(to_one_line(f"{path}: {error}; import the network again")) from error
+
+
+def load_card(path: str | os.PathLike[str]) -> DenseNetwork:
+    """Loads an imported network.
+
+    Args:
+        path: Its card.
+
+    Returns:
+        The network.
+
+    Raises:
+        UserError: The card or the model cannot be used, or the model is not the one of the card.
+    """
+    card = read_card(path)
+    try:
+        return replace(card.network, model=_read_model(card))
+    except InvalidFile as error:
+        raise UserError(to_one_line(f"{card.model_file}: {error}; import the network again")) from error
+
+
+def _read_model(card: Card) -> bytes:
+    with open_regular(card.model_file) as file:
+        model = read_limited(file)
+    if hashlib.sha256(model).hexdigest() != card.model_sha256:
+        raise InvalidFile("not the model that was imported")
+    return model
+
+
+def list_cards() -> list[Card | UserError]:
+    """All imported networks by name; the error of each one that cannot be read."""
+    folder = networks_folder()
+    found: list[Card | UserError] = []
+    for path in sorted(folder.glob(f"*/{CARD_NAME}")) if folder is not None else ():
+        try:
+            found.append(read_card(path))
+        except UserError as error:
+            found.append(error)
+    return found
+
+
+def remove_card(name: str) -> None:
+    """Removes an imported network.
+
+    Args:
+        name: Its name.
+
+    Raises:
+        UserError: There is none of this name, or it cannot be removed.
+    """
+    card = find_card(name)
+    if card is None:
+        raise UserError(to_one_line(f"{name!r}: no imported network of this name; 'model list' shows them"))
+    try:
+        card.unlink()
+        shutil.rmtree(card.parent)
+    except OSError as error:
+        raise UserError(to_one_line(f"{card.parent}: cannot be removed: {error.strerror}")) from error
+
+
+def _as_json(network: DenseNetwork, model_file: str, model_sha256: str) -> dict[str, Any]:
+    head, preprocessing = network.head, network.preprocessing
+    return {
+        "format": FORMAT, "name": network.name, "model": model_file, "model_sha256": model_sha256,
+        "source": network.source_file, "source_sha256": network.sha256, "precision": network.precision,
+        "input": {"name": network.input_name, "fixed_wh": network.fixed_wh, "alignment": network.alignment},
+        "preprocessing": {"order": preprocessing.order, "mean": preprocessing.mean,
+                          "deviation": preprocessing.deviation},
+        "head": {"family": head.family, "num_classes": head.num_classes, "outputs": head.outputs,
+                 "strides": head.strides, "numbers": dict(head.numbers)},
+        "labels": network.labels,
+    }
+
+
+def _parse_card(data: bytes, path: Path) -> Card:
+    if len(data) > _MAX_CARD_BYTES:
+        raise InvalidFile("too large for a card")
+    try:
+        content = json.loads(data)
+        if content["format"] != FORMAT:
+            raise InvalidFile(f"format {content['format']!r} of another version")
+        head, source, preprocessing = content["head"], content["input"], content["preprocessing"]
+        network = DenseNetwork(
+            name=_text(content["name"]),
+            model=b"",
+            head=HeadSpec(
+                _text(head["family"]), _number(head["num_classes"], 10_000),
+                tuple(_text(name) for name in _items(head["outputs"])),
+                tuple(_number(stride, 1024) for stride in _items(head["strides"])), _numbers(head["numbers"])),
+            labels=tuple(_text(name) for name in _items(content["labels"])),
+            preprocessing=Preprocessing(
+                _text(preprocessing["order"]), _three(preprocessing["mean"]), _three(preprocessing["deviation"])),
+            input_name=_text(source["name"]),
+            fixed_wh=None if source["fixed_wh"] is None else _pair(source["fixed_wh"]),
+            alignment=_number(source["alignment"], 1024),
+            source_file=_text(content["source"]),
+            sha256=_text(content["source_sha256"]),
+            precision=_text(content["precision"]),
+        )
+        model_file, model_sha256 = _text(content["model"]), _text(content["model_sha256"])
+    except (KeyError, TypeError, ValueError, RecursionError, OverflowError) as error:
+        raise InvalidFile("damaged card") from error
+    reason = check_names(network.labels)
+    if (reason or not _MODEL_NAME.fullmatch(model_file) or len(network.labels) != network.head.num_classes
+            or network.precision not in _PRECISIONS):
+        raise InvalidFile("damaged card")
+    return Card(network, path, path.parent / model_file, model_sha256)
+
+
+def _text(value: Any) -> str:
+    if not isinstance(value, str) or len(value) > 4096:
+        raise TypeError("a text is needed")
+    return value
+
+
+def _items(value: Any) -> list[Any]:
+    if not isinstance(value, list):
+        raise TypeError("a list is needed")
+    return value
+
+
+def _number(value: Any, highest: int) -> int:
+    if not isinstance(value, int) or isinstance(value, bool) or not 1 <= value <= highest:
+        raise ValueError("a positive whole number is needed")
+    return value
+
+
+def _pair(value: Any) -> tuple[int, int]:
+    width, height = _items(value)
+    return _number(width, _MAX_SIDE), _number(height, _MAX_SIDE)
+
+
+def _three(value: Any) -> tuple[float, float, float]:
+    first, second, third = (_finite(number) for number in _items(value))
+    return first, second, third
+
+
+def _finite(value: Any) -> float:
+    if not isinstance(value, int | float) or isinstance(value, bool) or not math.isfinite(value):
+        raise ValueError("a number is needed")
+    return float(value)
+
+
+def _numbers(value: Any) -> Mapping[str, float]:
+    if not isinstance(value, dict):
+        raise TypeError("numbers by name are needed")
+    return {_text(name): _finite(number) for name, number in value.items()}

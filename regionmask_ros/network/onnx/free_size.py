@@ -1,0 +1,221 @@
+"""Frees the input size of a graph that was exported for one size.
+
+Exporters write sizes of that input into the graph: targets of Reshape, sizes of Resize, ends of Slice, and constants
+with one number for each cell. Shapes are inferred at the file's size, at twice its width, and at twice its height. A
+size in the graph that belongs to an axis that grows is replaced by one that is computed from the input's shape. This
+goes from the input to the outputs, because each replaced size decides about the shapes behind it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from .cells import fit_cells
+from .editing import GraphEditor, read_constants
+from .growth import NO_GROWTH, Growing, Growth, NotFree, grow_target, growth_of, resolve_target
+from .inference import Shape, ShapeInference
+from .interface import set_input_size
+from .reading import name_of
+
+_TO_THE_END = np.iinfo(np.int64).max
+_ELEMENTWISE = frozenset(("Add", "Sub", "Mul", "Div"))
+
+
+@dataclass(frozen=True)
+class _Change:
+    """A constant that a node reads, and what replaces it.
+
+    Attributes:
+        node: The node.
+        place: Which input of it.
+        kind: "shape": the numbers grow with the input; "plain": a constant; "scales": factors instead of sizes;
+            "cells": a number for each cell.
+        value: Of "shape" a tuple of ``Growing``, of "plain" and "scales" an array, of "cells" a ``Cells``.
+    """
+
+    node: Any
+    place: int
+    kind: str
+    value: Any
+
+
+def free_size(model: Any, input_name: str, wh: tuple[int, int]) -> int:
+    """Frees the input size.
+
+    Args:
+        model: The ModelProto with the unified interface, which is changed, also if this fails.
+        input_name: The image.
+        wh: Width and height that the file was exported for.
+
+    Returns:
+        The number of nodes that have been changed.
+
+    Raises:
+        NotFree: A node depends on the size in a way that is not understood. It does not find all of them: run it.
+    """
+    return _SizeFreer(model, input_name, wh).free()
+
+
+class _SizeFreer:
+    def __init__(self, model: Any, input_name: str, wh: tuple[int, int]) -> None:
+        self._model, self._input_name, self._wh = model, input_name, wh
+        self._constants = read_constants(model)
+        self._decided: dict[int, list[_Change]] = {}
+
+    def free(self) -> int:
+        nodes = list(self._model.graph.node)
+        while self._decide_next(nodes):
+            pass
+        changes = [change for found in self._decided.values() for change in found]
+        if changes:
+            self._apply(changes)
+        set_input_size(self._model, self._input_name, None)
+        return len(changes)
+
+    def _decide_next(self, nodes: Sequence[Any]) -> bool:
+        """Decides about nodes whose inputs do not depend on undecided ones. False when no node is left."""
+        shapes = self._infer()
+        waiting: set[str] = set()
+        more = False
+        for index, node in enumerate(nodes):
+            if not waiting.isdisjoint(node.input):
+                waiting.update(node.output)
+                more = True
+            elif index not in self._decided:
+                self._decided[index] = changes = self._decide(node, shapes)
+                if changes:
+                    waiting.update(node.output)
+                    more = True
+        return more
+
+    def _infer(self) -> list[dict[str, Shape]]:
+        """Shapes at the file's size, at twice the width, and at twice the height, with the changes so far."""
+        width, height = self._wh
+        model = type(self._model)()
+        model.CopyFrom(self._model)
+        changed = [change for found in self._decided.values() for change in found]
+        places = {name_of_output(node): node for node in model.graph.node}
+        names = []
+        for number, change in enumerate(changed):
+            node = places[name_of_output(change.node)]
+            names.append(f"changed/{number}")
+            if change.kind == "scales":
+                node.input[:] = [*node.input[:2], names[-1]]
+            else:
+                node.input[change.place] = names[-1]
+        inference = ShapeInference(model, self._input_name)
+        found = []
+        for size in ((width, height), (2 * width, height), (width, 2 * height)):
+            growth = (size[0] // width, size[1] // height)
+            values = {name: _value_at(change, growth) for name, change in zip(names, changed)}
+            found.append(inference.infer(size, values))
+        return found
+
+    def _decide(self, node: Any, shapes: list[dict[str, Shape]]) -> list[_Change]:
+        """What has to change in one node."""
+        if node.op_type == "Reshape" and node.input[1] in self._constants:
+            return self._decide_reshape(node, shapes)
+        if node.op_type == "Resize" and len(node.input) > 3 and node.input[3] in self._constants:
+            return self._decide_resize(node, shapes)
+        if node.op_type == "Slice" and len(node.input) > 2 and node.input[2] in self._constants:
+            return self._decide_slice(node, shapes)
+        if node.op_type in _ELEMENTWISE:
+            return self._decide_elementwise(node, shapes)
+        return []
+
+    def _growing(self, node: Any, name: str, shapes: list[dict[str, Shape]]) -> tuple[Growing, ...]:
+        known = [shape.get(name) for shape in shapes]
+        if any(shape is None or None in shape for shape in known):
+            raise NotFree(f"{name_of(node)}: the shape of its input is not known")
+        return growth_of(name_of(node), *known)  # type: ignore[arg-type]
+
+    def _decide_reshape(self, node: Any, shapes: list[dict[str, Shape]]) -> list[_Change]:
+        data = self._growing(node, node.input[0], shapes)
+        target = [int(value) for value in np.ravel(self._constants[node.input[1]])]
+        keeps_zero = any(attribute.name == "allowzero" and attribute.i for attribute in node.attribute)
+        if all(axis.growth == NO_GROWTH for axis in data):
+            return []
+        resolved = resolve_target(name_of(node), [axis.value for axis in data], target, keeps_zero)
+        grown = grow_target(name_of(node), data, resolved, target.index(-1) if -1 in target else None, self._wh)
+        moving = [place for place, axis in enumerate(grown) if axis.growth != NO_GROWTH]
+        if all(target[place] == -1 or (target[place] == 0 and not keeps_zero) for place in moving):
+            return []
+        if len(moving) == 1:
+            value = np.array([-1 if place in moving else axis.value for place, axis in enumerate(grown)], np.int64)
+            return [_Change(node, 1, "plain", value)]
+        return [_Change(node, 1, "shape", grown)]
+
+    def _decide_resize(self, node: Any, shapes: list[dict[str, Shape]]) -> list[_Change]:
+        data = self._growing(node, node.input[0], shapes)
+        sizes = np.ravel(self._constants[node.input[3]]).astype(np.float64)
+        axes = next((list(attribute.ints) for attribute in node.attribute if attribute.name == "axes"),
+                    list(range(len(data))))
+        before = [data[axis] for axis in axes]
+        if all(axis.growth == NO_GROWTH for axis in before):
+            return []
+        if len(before) != len(sizes):
+            raise NotFree(f"{name_of(node)}: sizes for {len(sizes)} axes of {len(before)}")
+        return [_Change(node, 3, "scales", (sizes / [axis.value for axis in before]).astype(np.float32))]
+
+    def _decide_slice(self, node: Any, shapes: list[dict[str, Shape]]) -> list[_Change]:
+        data = self._growing(node, node.input[0], shapes)
+        ends = np.ravel(self._constants[node.input[2]]).astype(np.int64)
+        axes = np.arange(len(ends))
+        if len(node.input) > 3 and node.input[3]:
+            if node.input[3] not in self._constants:
+                return []
+            axes = np.ravel(self._constants[node.input[3]])
+        changed = ends.copy()
+        for place, axis in enumerate(axes):
+            if data[axis].growth != NO_GROWTH and ends[place] == data[axis].value:
+                changed[place] = _TO_THE_END
+        return [] if np.array_equal(changed, ends) else [_Change(node, 2, "plain", changed)]
+
+    def _decide_elementwise(self, node: Any, shapes: list[dict[str, Shape]]) -> list[_Change]:
+        for place, name in enumerate(node.input):
+            other = node.input[1 - place]
+            constant = self._constants.get(name)
+            if constant is None or constant.size < 4 or other in self._constants:
+                continue
+            known = [shape.get(other) for shape in shapes]
+            if any(shape is None or None in shape for shape in known):
+                continue
+            data = growth_of(name_of(node), *known)  # type: ignore[arg-type]
+            aligned = data[max(0, len(data) - constant.ndim):]
+            axes = [axis for axis, grown in enumerate(aligned, constant.ndim - len(aligned))
+                    if grown.growth != NO_GROWTH and constant.shape[axis] == grown.value > 1]
+            if axes:
+                return [_Change(node, place, "cells", fit_cells(name_of(node), constant, tuple(axes), self._wh))]
+        return []
+
+    def _apply(self, changes: Sequence[_Change]) -> None:
+        editor = GraphEditor(self._model)
+        for change in changes:
+            node = change.node
+            if change.kind == "scales":
+                node.input[:] = [*node.input[:2], editor.constant(change.value)]
+            elif change.kind == "plain":
+                node.input[change.place] = editor.constant(change.value)
+            elif change.kind == "cells":
+                node.input[change.place] = change.value.add_to(editor, self._input_name)
+            else:
+                parts = [axis.add_to(editor, self._input_name, self._wh) for axis in change.value]
+                node.input[change.place] = editor.add("Concat", parts, axis=0)
+        editor.finish()
+
+
+def name_of_output(node: Any) -> str:
+    """The first output, which identifies a node."""
+    return str(node.output[0])
+
+
+def _value_at(change: _Change, growth: Growth) -> np.ndarray:
+    """The constant when the width and the height have grown by these factors."""
+    if change.kind == "shape":
+        return np.array([axis.at(growth) for axis in change.value], np.int64)
+    value: np.ndarray = change.value.at(growth) if change.kind == "cells" else change.value
+    return value
