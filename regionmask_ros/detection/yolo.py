@@ -106,17 +106,26 @@ def suppress(boxes: np.ndarray, class_ids: np.ndarray, nms_iou: float) -> np.nda
     Returns:
         Indices of the boxes that stay, ascending.
     """
-    alive = np.ones(len(boxes), bool)
-    _suppress(np.ascontiguousarray(boxes, np.float64), class_ids.astype(np.int64), float(nms_iou), alive)
-    return np.flatnonzero(alive)
+    kept = np.empty(len(boxes), np.int64)
+    count = _suppress(np.ascontiguousarray(boxes, np.float64), class_ids.astype(np.int64), float(nms_iou), kept)
+    return kept[:count]
 
 
 @kernel
-def _suppress(boxes: np.ndarray, class_ids: np.ndarray, nms_iou: float, alive: np.ndarray) -> None:
-    for best in range(len(boxes)):
-        if not alive[best]:
-            continue
-        for rest in range(best + 1, len(boxes)):
-            if alive[rest] and class_ids[rest] == class_ids[best]:
-                common, union = intersection_and_union(boxes, rest, boxes, best)
-                alive[rest] = not common > nms_iou * union
+def _suppress(boxes: np.ndarray, class_ids: np.ndarray, nms_iou: float, kept: np.ndarray) -> int:
+    """Writes the indices of the boxes that stay; returns how many."""
+    count = np.int64(0)
+    for box in range(len(boxes)):
+        # Most boxes go for one of the best: comparing with those that stay ends early.
+        stays = True
+        for place in range(count):
+            better = kept[place]
+            if class_ids[better] == class_ids[box]:
+                common, union = intersection_and_union(boxes, box, boxes, better)
+                if common > nms_iou * union:
+                    stays = False
+                    break
+        if stays:
+            kept[count] = box
+            count += 1
+    return int(count)

@@ -10,6 +10,10 @@ import numpy as np
 
 from ...network.dense import GraphFacts, HeadSpec
 
+MOST_CANDIDATES = 1000
+"""So many boxes of an image, the best ones, enter the suppression, whose time grows with their square. NanoDet and
+PicoDet take as many of each level (``nms_pre``)."""
+
 
 @dataclass(frozen=True)
 class Candidates:
@@ -35,12 +39,14 @@ class Head(Protocol):
 
     needs_suppression: bool
 
-    def find(self, outputs: Mapping[str, np.ndarray], facts: GraphFacts) -> HeadSpec | None:
+    def find(self, outputs: Mapping[str, np.ndarray], facts: GraphFacts, wanted: bool = False) -> HeadSpec | None:
         """Recognizes outputs of this family.
 
         Args:
             outputs: Arrays of all outputs by name, from a run on a picture.
             facts: What the file says.
+            wanted: Whether the user says that they are of this family: where the same numbers could be of two families,
+                they are of this one.
 
         Returns:
             What the outputs mean; None if they are not of this family.
@@ -62,3 +68,9 @@ class Head(Protocol):
         Raises:
             ValueError: A shape does not fit.
         """
+
+
+def misfit(family: str, outputs: Sequence[np.ndarray], input_wh: tuple[int, int]) -> ValueError:
+    """The error for outputs of a shape that a head does not have."""
+    shapes = ", ".join(str(list(output.shape)) for output in outputs)
+    return ValueError(f"{family}: outputs of shape {shapes} at an input of {input_wh[0]}x{input_wh[1]}")

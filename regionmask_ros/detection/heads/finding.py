@@ -10,10 +10,18 @@ import numpy as np
 from ...errors import UserError, to_one_line
 from ...network.dense import GraphFacts, HeadSpec
 from .base import Head
+from .fastestdet import FastestDetHead
+from .generalized_focal import GeneralizedFocalHead
+from .yolov5 import Yolov5Head
+from .yolov8 import Yolov8Head
 from .yolox import YoloxHead
 
 HEADS: Mapping[str, Head] = MappingProxyType({
+    "yolov8": Yolov8Head(),
     "yolox": YoloxHead(),
+    "yolov5": Yolov5Head(),
+    "generalized_focal": GeneralizedFocalHead(),
+    "fastestdet": FastestDetHead(),
 })
 """All heads by family, in the order in which ``find_head`` tries them."""
 
@@ -37,7 +45,7 @@ def find_head(outputs: Mapping[str, np.ndarray], facts: GraphFacts, wanted: str 
     if wanted not in (AUTO, *HEADS):
         raise UserError(f"head {wanted!r}: unknown; choose from {', '.join((AUTO, *HEADS))}")
     for family in HEADS if wanted == AUTO else (wanted,):
-        found = HEADS[family].find(outputs, facts)
+        found = HEADS[family].find(outputs, facts, wanted == family)
         if found is not None:
             return found
     shapes = ", ".join(f"{name} {list(output.shape)}" for name, output in outputs.items())

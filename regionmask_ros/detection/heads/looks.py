@@ -10,10 +10,8 @@ from ...core.detections import Detections
 from ...core.look import LookOutput
 from ...network.dense import HeadSpec
 from ..yolo import suppress
+from .base import MOST_CANDIDATES
 from .finding import HEADS
-
-MOST_CANDIDATES = 3000
-"""So many boxes, the best ones, enter the suppression, whose time grows with their square."""
 
 
 def decode_looks(results: Sequence[LookOutput], head: HeadSpec, image_wh: tuple[int, int], lowest: float,

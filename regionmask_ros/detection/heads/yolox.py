@@ -17,8 +17,9 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 
 from ...network.dense import GraphFacts, HeadSpec
-from .base import Candidates
-from .grid import as_rows, corners_and_strides, count_cells, find_strides
+from .base import Candidates, misfit
+from .grid import as_rows, corners_and_strides, count_cells, distance_from_cells, find_strides
+from .names import count_names
 from .select import are_scores, corners_of, select_objects
 
 
@@ -27,15 +28,19 @@ class YoloxHead:
 
     needs_suppression = True
 
-    def find(self, outputs: Mapping[str, np.ndarray], facts: GraphFacts) -> HeadSpec | None:
+    def find(self, outputs: Mapping[str, np.ndarray], facts: GraphFacts, wanted: bool = False) -> HeadSpec | None:
         """See ``base.Head``."""
+        named = count_names(facts.metadata)
         for name, output in outputs.items():
             if output.ndim != 3 or len(output) != 1:
                 continue
             for cells in output.shape[:0:-1]:
                 strides = find_strides(cells, facts.input_wh)
                 rows = as_rows(output, cells) if strides else None
-                if rows is not None and rows.shape[1] >= 6 and are_scores(rows[:, 4:]):
+                if rows is None or rows.shape[1] < 6 or not are_scores(rows[:, 4:]) or are_scores(rows[:, :4]):
+                    continue
+                # With one class less, the same numbers would be YOLOv8's.
+                if wanted or named != rows.shape[1] - 4:
                     raw = _is_raw(rows, facts.input_wh, strides)
                     return HeadSpec("yolox", rows.shape[1] - 5, (name,), strides, {"raw": float(raw)})
         return None
@@ -45,8 +50,7 @@ class YoloxHead:
         """See ``base.Head``."""
         rows = as_rows(outputs[0], count_cells(input_wh, spec.strides))
         if rows is None or rows.shape[1] != 5 + spec.num_classes:
-            raise ValueError(f"YOLOX: an output of shape {list(outputs[0].shape)} for an input of "
-                             f"{input_wh[0]}x{input_wh[1]}")
+            raise misfit("YOLOX", outputs, input_wh)
         index, scores, classes = select_objects(rows, lowest)
         centers, sizes = rows[index, :2], rows[index, 2:4]
         if spec.numbers["raw"]:
@@ -58,7 +62,4 @@ class YoloxHead:
 
 def _is_raw(rows: np.ndarray, input_wh: tuple[int, int], strides: tuple[int, ...]) -> bool:
     """Whether x, y lie near the middle of a cell (0.5, 0.5), and not near the cell's middle in the input."""
-    corners, widths = corners_and_strides(input_wh, strides)
-    off_cell = np.median(np.abs(rows[:, :2] - 0.5))
-    off_input = np.median(np.abs((rows[:, :2] - corners) / widths - 0.5))
-    return bool(off_cell <= off_input)
+    return bool(np.median(np.abs(rows[:, :2] - 0.5)) <= distance_from_cells(rows[:, :2], input_wh, strides))

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from regionmask_ros.core.look import Look, LookOutput
 from regionmask_ros.detection.heads import decode_looks
-from regionmask_ros.detection.heads.looks import MOST_CANDIDATES
+from regionmask_ros.detection.heads.base import MOST_CANDIDATES
 from regionmask_ros.network.dense import HeadSpec
 
 SPEC = HeadSpec("yolox", 2, ("out",), (8, 16, 32), {"raw": 0.0})
@@ -68,7 +68,7 @@ def test_what_stays_does_not_overlap_and_what_goes_has_a_better_one(seed, count,
     results = []
     for _ in range(count):
         x, y = rng.uniform(0, 64, 2)
-        rows = np.concatenate([rng.uniform(4, 28, (21, 2)), rng.uniform(4, 16, (21, 2)), rng.uniform(0, 1, (21, 3))],
+        rows = np.concatenate([rng.uniform(8, 24, (21, 2)), rng.uniform(4, 16, (21, 2)), rng.uniform(0, 1, (21, 3))],
                               axis=1)
         results.append(look((x, y, x + 48, y + 64), *rows))
     every = [decode_looks([result], SPEC, (128, 128), 0.2, 1.0) for result in results]

@@ -47,14 +47,14 @@ def test_it_agrees_with_the_plain_decoder(seed, across, down, classes, strides, 
     output = output.transpose(0, 2, 1).copy() if turned else output
     spec = find_head({"out": output}, GraphFacts({}, {}, input_wh), "yolox")
     assert (spec.family, spec.num_classes, spec.strides, spec.numbers["raw"]) == ("yolox", classes, strides, raw)
-    same_candidates(HEAD.decode([output], spec, input_wh, lowest), expected)
+    same_candidates(HEAD.decode([output], spec, input_wh, lowest), expected, lowest)
 
 
 def test_another_shape_is_refused():
     output = generate(1, (64, 64), 3, (8, 16, 32))
     spec = find_head({"out": output}, GraphFacts({}, {}, (64, 64)))
     for wrong, given_spec in ((output, replace(spec, num_classes=4)), (output[:, 1:], spec), (output[0, 0], spec)):
-        with pytest.raises(ValueError, match="YOLOX: an output of shape"):
+        with pytest.raises(ValueError, match="YOLOX: outputs of shape"):
             HEAD.decode([wrong], given_spec, (64, 64), 0.1)
 
 
