@@ -11,18 +11,75 @@ from ..errors import UserError
 from ..network.dense import AnyNetwork, DenseNetwork
 from .base import Backend, BackendClass, BackendError, IsCancelled, never_cancelled
 from .cpu import CpuBackend
+from .dense import DenseOptions
 from .lava import LavaSimBackend
 from .loihi2 import Loihi2Backend
 from .onnxruntime import OnnxRuntimeBackend
 from .openvino import OpenVinoBackend
+from .runtimes import RUNTIMES, find_runtime
 
 __all__ = [
-    "BACKENDS", "Backend", "BackendError", "check_backend", "open_backend", "parse_options", "resolve_arithmetic"]
+    "AUTO", "BACKENDS", "Backend", "BackendError", "check_backend", "choose_backend", "choose_fallback",
+    "find_options_class", "open_backend", "parse_options", "resolve_arithmetic"]
 
 BACKENDS: dict[str, BackendClass] = {
     "cpu": CpuBackend, "lava_sim": LavaSimBackend, "loihi2": Loihi2Backend, "openvino": OpenVinoBackend,
     "onnxruntime": OnnxRuntimeBackend,
 }
+
+
+AUTO = "auto"
+"""Stands for the best backend that runs a network."""
+
+
+def choose_backend(wanted: str, network: AnyNetwork) -> str:
+    """Chooses the backend of a network.
+
+    Args:
+        wanted: Name of a backend, or ``auto``.
+        network: The network.
+
+    Returns:
+        Name of the backend.
+
+    Raises:
+        UserError: The backend does not run such networks, or none that does is installed.
+    """
+    is_dense = isinstance(network, DenseNetwork)
+    if wanted == AUTO:
+        return find_runtime() if is_dense else "cpu"
+    resolve_arithmetic(wanted, "")
+    if BACKENDS[wanted].is_dense != is_dense:
+        kind, fitting = ("an ONNX", "auto, openvino or onnxruntime") if is_dense else (
+            "a sigma-delta", "auto, cpu, lava_sim or loihi2")
+        raise UserError(f"backend {wanted}: cannot run {network.name}, which is {kind} network; use {fitting}")
+    return wanted
+
+
+def choose_fallback(wanted: str, running: str, network: AnyNetwork) -> str:
+    """Chooses the backend that takes over when another one has failed.
+
+    Args:
+        wanted: ``auto``, ``none`` or the name of a backend.
+        running: The backend that may fail.
+        network: The network.
+
+    Returns:
+        Name of the backend; empty for none.
+
+    Raises:
+        UserError: The wanted backend does not run the network.
+    """
+    if wanted == "none":
+        return ""
+    if wanted != AUTO:
+        return choose_backend(wanted, network)
+    if not isinstance(network, DenseNetwork):
+        return "cpu"
+    try:
+        return find_runtime([name for name in RUNTIMES if name != running])
+    except BackendError:
+        return ""
 
 
 def resolve_arithmetic(backend: str, arithmetic: str) -> str:
@@ -48,6 +105,24 @@ def resolve_arithmetic(backend: str, arithmetic: str) -> str:
     return arithmetic or next(iter(supported), "")
 
 
+def find_options_class(backend: str) -> type[Any]:
+    """The class of a backend's options.
+
+    Args:
+        backend: Name of the backend, or ``auto``, which may become one with the options of a dense backend.
+
+    Returns:
+        The class.
+
+    Raises:
+        UserError: The backend is unknown.
+    """
+    if backend == AUTO:
+        return DenseOptions
+    resolve_arithmetic(backend, "")
+    return BACKENDS[backend].options_class
+
+
 def parse_options(backend: str, given: Mapping[str, Value]) -> Any:
     """The options of a backend as an object of its options class.
 
@@ -61,8 +136,7 @@ def parse_options(backend: str, given: Mapping[str, Value]) -> Any:
     Raises:
         UserError: The backend or an option is unknown, or a value is not allowed.
     """
-    resolve_arithmetic(backend, "")
-    options_class = BACKENDS[backend].options_class
+    options_class = find_options_class(backend)
     known = options_of(options_class)
     for name in given:
         if name not in known:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol
 
@@ -105,6 +105,13 @@ class Backend(Protocol):
 
     def close(self) -> None:
         """Releases everything, including processes. Can be called again."""
+
+
+class DenseBackend(Backend, Protocol):
+    """A backend for dense networks."""
+
+    def prepare(self, shapes: Sequence[tuple[int, int]]) -> None:
+        """Makes ready for input shapes, (width, height), so that no frame waits for it. Can be called again."""
 
 
 class BackendClass(Protocol):

@@ -35,7 +35,7 @@ from ..files.paths import display_path
 from ..importing.opening import open_network
 from ..mask.heat import DEFAULT_COVER, Calibration, Target
 from ..mask.static import save_static_mask
-from ..network.graph import Network
+from ..network.dense import AnyNetwork
 from ..pipeline.pipeline import Pipeline
 from ..pipeline.settings import PipelineSettings
 from ..report.command_pages import encode_jpeg, heat_image, mask_image, write_calibration_page
@@ -137,7 +137,7 @@ def _common_input(paths: Sequence[str], sources: Sequence[Source], settings: Pip
     return sizes[0]
 
 
-def _class_filter(args: argparse.Namespace, labels: Sequence[Labels], network: Network | None) -> frozenset[str] | None:
+def _class_filter(args: argparse.Namespace, labels: Sequence[Labels], network: AnyNetwork | None) -> frozenset[str] | None:
     """The classes that count, None for all. Raises UserError for a class that is not known."""
     if not args.classes:
         return None
@@ -157,7 +157,7 @@ def _labelled_objects(source: Source, labels: Labels) -> Iterator[_Objects]:
         yield frame, one.boxes[selected], [one.names[place] for place in selected]
 
 
-def _detected_objects(source: Source, network: Network, settings: PipelineSettings) -> Iterator[_Objects]:
+def _detected_objects(source: Source, network: AnyNetwork, settings: PipelineSettings) -> Iterator[_Objects]:
     with contextlib.closing(Pipeline(network, settings)) as detector:
         for frame in source.frames():
             (result,) = detector.process(frame)

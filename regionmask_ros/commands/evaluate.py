@@ -44,7 +44,7 @@ from ..lab.evaluation.rows import SequenceRows, summarize
 from ..lab.evaluation.settings import RECIPES, Setting, parse_setting
 from ..mask.mgnet.source import MGNET
 from ..metrics.machine import machine_facts
-from ..network.graph import Network
+from ..network.dense import AnyNetwork
 from ..network.thresholds import TRAINED, TUNED
 from ..pipeline.settings import PipelineSettings
 from ..report.tables import format_text
@@ -137,7 +137,7 @@ def _page(outputs: Outputs, folder: str) -> PagePaths:
         outputs.file(os.path.join(folder, name)) for name in ("report.html", "map_vs_edp.png", "map_vs_cpu.png")))
 
 
-def _evaluate(network: Network, sequence: LabelledSequence, settings: Sequence[Setting], base: PipelineSettings,
+def _evaluate(network: AnyNetwork, sequence: LabelledSequence, settings: Sequence[Setting], base: PipelineSettings,
               args: argparse.Namespace) -> SequenceRows:
     with sequence.open() as source:
         total = source.frame_count

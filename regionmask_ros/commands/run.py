@@ -29,7 +29,6 @@ from tqdm import tqdm
 
 from .. import __version__
 from ..backends import BACKENDS, parse_options
-from ..core.frame import choose_input_size
 from ..core.option_table import OPTIONS
 from ..core.options import Group, Value
 from ..core.result import StepResult
@@ -38,7 +37,7 @@ from ..files.outputs import Outputs
 from ..importing.opening import open_network
 from ..mask.region_age import find_unobserved
 from ..metrics.loihi2 import REFERENCE_INPUT_WH, allocate, modelled_table
-from ..network.graph import Network
+from ..network.dense import AnyNetwork, DenseNetwork
 from ..pipeline.pipeline import Pipeline
 from ..pipeline.settings import PRESET, PipelineSettings, make_settings
 from ..report.command_pages import FrameRecord, ImageSampler, summarize, summary_tables
@@ -83,6 +82,8 @@ def run(args: argparse.Namespace) -> int:
         raise UserError(f"--rerun {args.rerun}: the file name must end with {ENDING}")
     settings = make_settings(_read_values(args))
     network = open_network(args.network_file)
+    settings = settings.for_network(network)
+    _check_network(args, settings)
     if args.loihi2_table:
         _check_loihi2_table(settings, network)
     compressed = args.image_transport == "compressed"
@@ -90,7 +91,7 @@ def run(args: argparse.Namespace) -> int:
     with open_source(args.source, args.topic, only_compressed=compressed) as source, Outputs(inputs) as outputs:
         if settings.input_size == "auto":
             # Fixed by the first image, so that heads and masks of a folder with several sizes have one shape.
-            settings = replace(settings, input_size=choose_input_size(source.size_wh, settings.max_pixels))
+            settings = settings.fix_input(source.size_wh, network)
         with contextlib.closing(Pipeline(network, settings)) as pipeline:
             summary = _process(args, source, pipeline, outputs)
         written = outputs.commit()
@@ -127,7 +128,7 @@ def _read_values(args: argparse.Namespace) -> dict[str, Value]:
 class _Recorder:
     """Writes the results frame by frame, and keeps a small record of each."""
 
-    def __init__(self, args: argparse.Namespace, outputs: Outputs, network: Network, fps: float,
+    def __init__(self, args: argparse.Namespace, outputs: Outputs, network: AnyNetwork, fps: float,
                  stack: contextlib.ExitStack) -> None:
         """Opens the outputs. They are closed when the stack is."""
         def place(name: str) -> str:
@@ -163,8 +164,7 @@ class _Recorder:
         rank = min(len(found), 6) + (not mask.refresh)
         wanted = self.samples.wants(result.index, rank)
         if self._video or wanted:
-            caption = caption_line(
-                mask.masked_share, counts.events, counts.total_synops, result.ms["total"], result.mask_text)
+            caption = caption_line(mask.masked_share, counts, result.ms["total"], result.mask_text)
             image = draw_overlay(result.frame, found, mask, self.labels, caption)
             if self._video:
                 self._video.add(image)
@@ -210,14 +210,20 @@ def _write_json(path: str, facts: Mapping[str, Any]) -> None:
         file.write("\n")
 
 
-def _check_loihi2_table(settings: PipelineSettings, network: Network) -> None:
+def _check_network(args: argparse.Namespace, settings: PipelineSettings) -> None:
+    """Raises UserError for an option that means nothing for the network."""
+    if settings.is_dense and args.dump_head:
+        raise UserError(f"--dump-head {args.dump_head}: only for sigma-delta networks, whose head is one array")
+
+
+def _check_loihi2_table(settings: PipelineSettings, network: AnyNetwork) -> None:
     """Raises UserError if the cost will not be measured and cannot be modeled."""
     if getattr(parse_options(settings.backend, settings.backend_options), "profile", False):
         return
     if not BACKENDS[settings.backend].counts_synops:
         raise UserError(f"--loihi2-table: backend {settings.backend} counts no synops, and measures nothing without "
                         "--loihi2-profile true; or use backend cpu with --arithmetic lava")
-    if allocate(network, REFERENCE_INPUT_WH) is None:
+    if isinstance(network, DenseNetwork) or allocate(network, REFERENCE_INPUT_WH) is None:
         raise UserError(f"--loihi2-table: the placement of network {network.name} on the chip is not known")
 
 
@@ -225,9 +231,10 @@ def _loihi2_table(pipeline: Pipeline, records: Sequence[FrameRecord]) -> Mapping
     if pipeline.profile is not None:
         return pipeline.profile
     assert pipeline.input_size is not None, "a frame was processed"
+    assert not isinstance(pipeline.network, DenseNetwork), "_check_loihi2_table has refused it"
     allocation = allocate(pipeline.network, pipeline.input_size)
     assert allocation is not None, "_check_loihi2_table has refused other networks"
-    return modelled_table(allocation, [record.counts.synops for record in records])
+    return modelled_table(allocation, [record.counts.synops for record in records if record.counts])
 
 
 def _facts(pipeline: Pipeline) -> dict[str, Any]:
@@ -240,11 +247,11 @@ def _facts(pipeline: Pipeline) -> dict[str, Any]:
         "backend": settings.backend,
         "kernels": pipeline.kernels,
         "latency_steps": pipeline.latency_steps,
-        "arithmetic": settings.arithmetic,
-        "thresholds": settings.thresholds,
+        "arithmetic": settings.arithmetic or None,
+        "thresholds": settings.thresholds or None,
         "mask": settings.deciding,
         "target_masked": settings.target_masked,
-        "refresh_period": settings.effective_refresh_period,
+        "refresh_period": pipeline.refresh_period,
         "restart_period": settings.restart_period,
         "version": __version__,
         **({} if pipeline.profile is None else {"profile_measured": pipeline.profile}),
@@ -255,8 +262,7 @@ def _write_report(args: argparse.Namespace, source: Source, recorder: _Recorder,
     records = recorder.records
     panels = (
         Panel("masked share, %", np.array([r.masked_share for r in records]), percent=True),
-        Panel("events per frame, counted", np.array([r.counts.events for r in records]), counted=True),
-        Panel("synops per frame, counted", np.array([r.counts.total_synops for r in records]), counted=True),
+        *_count_panels(records),
         Panel("milliseconds per frame, measured", np.array([r.ms["total"] for r in records])),
     )
     plot = per_frame_svg(panels, np.array([r.refresh for r in records]))
@@ -269,11 +275,19 @@ def _write_report(args: argparse.Namespace, source: Source, recorder: _Recorder,
                  images=recorder.samples.images(), command=format_command("run", args.argv), version=__version__)
 
 
+def _count_panels(records: Sequence[FrameRecord]) -> tuple[Panel, ...]:
+    counted = [record.counts for record in records if record.counts is not None]
+    if len(counted) < len(records):
+        return ()
+    return (Panel("events per frame, counted", np.array([counts.events for counts in counted]), counted=True),
+            Panel("synops per frame, counted", np.array([counts.total_synops for counts in counted]), counted=True))
+
+
 def _print_summary(summary: dict[str, Any], written: Sequence[str]) -> None:
-    ms = summary["ms"]["total"]
+    ms, synops = summary["ms"]["total"], summary["synops_per_frame"]
     print(
         f"{summary['frames']} frames at {summary['input_size']}, {summary['detections']} detections, "
-        f"{summary['masked_share']:.0%} of the regions masked, {summary['synops_per_frame'] / 1e6:.1f} M synops and "
-        f"{ms['median']:.1f} ms a frame")
+        f"{summary['masked_share']:.0%} of the regions masked, "
+        f"{'' if synops is None else f'{synops / 1e6:.1f} M synops and '}{ms['median']:.1f} ms a frame")
     for path in written:
         print(f"  {path}")

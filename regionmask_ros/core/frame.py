@@ -76,11 +76,13 @@ def resize_frame(frame: Frame, input_wh: tuple[int, int]) -> np.ndarray:
     return cv2.cvtColor(image, cv2.COLOR_BGR2RGB) if frame.order == "bgr" else image
 
 
-def choose_input_size(image_wh: tuple[int, int], max_pixels: int = MAX_PIXELS) -> tuple[int, int]:
+def choose_input_size(image_wh: tuple[int, int], max_pixels: int = MAX_PIXELS, alignment: int = ALIGNMENT
+                      ) -> tuple[int, int]:
     """Chooses the input size that follows the camera's shape within a budget of pixels.
 
-    Among all sizes that are multiples of 32, hold at most ``max_pixels`` and are not larger than the image rounded up
-    to 32: the largest whose aspect is within 5 % of the image's; if there is none, the one of the nearest aspect.
+    Among all sizes that are multiples of the alignment, hold at most ``max_pixels`` and are not larger than the image
+    rounded up to one: the largest whose aspect is within 5 % of the image's; if there is none, the one of the nearest
+    aspect.
 
     >>> choose_input_size((1280, 720)), choose_input_size((640, 480)), choose_input_size((320, 240))
     ((736, 416), (640, 480), (288, 224))
@@ -88,21 +90,23 @@ def choose_input_size(image_wh: tuple[int, int], max_pixels: int = MAX_PIXELS) -
     Args:
         image_wh: Width and height of the camera's image.
         max_pixels: The budget.
+        alignment: Width and height are multiples of this.
 
     Returns:
         Width and height.
 
     Raises:
-        UserError: Not even 32x32 fits the budget.
+        UserError: Not even the smallest input fits the budget.
     """
-    if max_pixels < ALIGNMENT * ALIGNMENT:
-        raise UserError(f"max_pixels is {max_pixels}: give at least {ALIGNMENT * ALIGNMENT}, one 32x32 input")
+    if max_pixels < alignment * alignment:
+        raise UserError(f"max_pixels is {max_pixels}: give at least {alignment * alignment}, one "
+                        f"{alignment}x{alignment} input")
     aspect = image_wh[0] / image_wh[1]
-    limit_w, limit_h = (-(-side // ALIGNMENT) * ALIGNMENT for side in image_wh)
+    limit_w, limit_h = (-(-side // alignment) * alignment for side in image_wh)
     sizes = [
         (w, h)
-        for w in range(ALIGNMENT, limit_w + 1, ALIGNMENT)
-        for h in range(ALIGNMENT, min(limit_h, max_pixels // w) + 1, ALIGNMENT)]
+        for w in range(alignment, limit_w + 1, alignment)
+        for h in range(alignment, min(limit_h, max_pixels // w) + 1, alignment)]
 
     def error(size: tuple[int, int]) -> float:
         return abs(size[0] / size[1] / aspect - 1.0)

@@ -50,6 +50,12 @@ class RegionGrid:
             raise ValueError(f"regions of {region_px} pixels do not tile an input of {width}x{height}")
         return cls(height // region_px, width // region_px, region_px)
 
+    @classmethod
+    def near_input(cls, input_wh: tuple[int, int], region_px: int = REGION_PX) -> RegionGrid:
+        """As ``of_input``, with regions that are a little wider or lower where squares do not tile the input."""
+        width, height = input_wh
+        return cls(max(round(height / region_px), 1), max(round(width / region_px), 1), region_px)
+
     @property
     def shape(self) -> tuple[int, int]:
         """Rows and columns."""

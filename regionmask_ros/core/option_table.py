@@ -28,13 +28,14 @@ _ROWS = (
         "YOLO-KP. docs/NETWORKS.md has the commands for other networks.",
         changeable=ChangePolicy.UNCONFIGURED, metavar="NAME|FILE", short="--network"),
     Option(
-        "backend", "cpu", Group.NETWORK,
-        "What computes the network. cpu: the event engine on this computer. lava_sim: Lava's simulator, with the same "
+        "backend", "auto", Group.NETWORK,
+        "What computes the network. auto: cpu for a sigma-delta network; for an ONNX network openvino, or onnxruntime "
+        "if that is not installed. cpu: the event engine on this computer. lava_sim: Lava's simulator, with the same "
         "integers as the chip, a few frames per second, and results 11 frames late. loihi2: the chip, not yet run on "
-        "hardware, see docs/LOIHI2.md. openvino, onnxruntime: runtimes for networks in ONNX files, see "
-        "docs/NETWORKS.md. While the node runs, the new backend opens beside the old one and takes over when it is "
-        "ready. If it cannot be opened, the old one stays and this parameter is set back.",
-        choices=("cpu", "lava_sim", "loihi2", "openvino", "onnxruntime")),
+        "hardware, see docs/LOIHI2.md. openvino, onnxruntime: ONNX networks, after make runtimes. While the node runs, "
+        "the new backend opens beside the old one and takes over when it is ready. If it cannot be opened, the old one "
+        "stays and this parameter is set back.",
+        choices=("auto", "cpu", "lava_sim", "loihi2", "openvino", "onnxruntime")),
     Option(
         "arithmetic", "", Group.NETWORK,
         "Integer rule of the neurons. carry: no drift. lava: integer for integer as Lava computes; it drifts. snap: as "
@@ -71,6 +72,15 @@ _ROWS = (
         "Schedule of mask_mode preset. It tracks objects, moves their boxes while their regions are not observed, and "
         "has its own refresh period. careful loses the least accuracy, fast saves the most work. The preset_ options "
         "change single values.", choices=("careful", "balanced", "fast")),
+    Option(
+        "schedule", "auto", Group.MASK,
+        "For ONNX networks: form of the preset. burst: the whole image in every Nth frame, nothing in between. "
+        "rolling: a tile of the image in each frame, at full resolution, or the whole image made small. auto: rolling "
+        "for large inputs, otherwise burst.", choices=("auto", "burst", "rolling")),
+    Option(
+        "tiles", "auto", Group.MASK,
+        "For ONNX networks: columns and rows of the tiles of schedule rolling, such as 3x2. auto: as the preset has "
+        "it.", metavar="auto|CxR"),
     Option(
         "static_mask", "", Group.MASK,
         "File of the static mask. A .png, bright where observed, as large as the camera image or one pixel per region; "
@@ -145,10 +155,12 @@ _ROWS = (
         "image. reliable requests lost images again, but receives nothing from a camera that publishes best effort.",
         choices=("best_effort", "reliable"), changeable=ChangePolicy.UNCONFIGURED),
     Option(
-        "fallback", "cpu", Group.NODE,
-        "What happens when a backend fails or hangs, and fails again after one restart. cpu: the backend cpu takes "
-        "over, and the parameter backend changes to cpu. none: images are refused until another backend is set, reset "
-        "is called, or ten minutes have passed.", choices=("cpu", "none")),
+        "fallback", "auto", Group.NODE,
+        "What happens when a backend fails or hangs, and fails again after one restart. auto: another backend that "
+        "runs the network takes over, and the parameter backend changes to it: cpu for a sigma-delta network, the "
+        "other one of openvino and onnxruntime for an ONNX network. cpu: the backend cpu takes over. none: images are "
+        "refused until another backend is set, reset is called, or ten minutes have passed.",
+        choices=("auto", "cpu", "none")),
     Option(
         "attention_lifetime", 1.0, Group.NODE,
         "Seconds for which the regions of a box from the topic attention are observed. A longer time suits planners "

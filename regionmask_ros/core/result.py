@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 
@@ -84,8 +85,8 @@ class StepResult:
         mask_text: What decided about this frame, for people, such as "tracking, refresh in 4".
         age: uint16 [rows, cols], frames since a region was last observed; 0: in this one.
         events: uint8 [height, width] of the network's input, 255 where a pixel sent events. None unless asked for.
-        head: int32 [rows, cols, channels], the network's output.
-        counts: Counts of operations.
+        head: The network's output, see ``backends.base.BackendResult``.
+        counts: Counts of operations; None for a dense network, which sends no events.
         ms: Wall time of each stage in ``report.command_pages.STAGES``; ``total`` is all that the pipeline did for this
             frame.
     """
@@ -97,8 +98,8 @@ class StepResult:
     mask_text: str
     age: np.ndarray
     events: np.ndarray | None
-    head: np.ndarray
-    counts: StepCounts
+    head: Any
+    counts: StepCounts | None
     ms: Mapping[str, float]
 
 

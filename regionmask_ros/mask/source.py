@@ -93,3 +93,18 @@ class StatelessSource:
 
     def reset(self) -> None:
         """Does nothing."""
+
+
+class IdleSource(StatelessSource):
+    """Proposes no region: only refresh frames observe anything.
+
+    Args:
+        name: Key of the proposal.
+    """
+
+    def __init__(self, name: str) -> None:
+        self.name = name
+
+    def propose(self, context: MaskContext) -> np.ndarray | None:
+        """No region, bool [rows, cols]."""
+        return context.grid.full(False)

@@ -18,6 +18,7 @@ from ..backends.base import IsCancelled
 from ..core.grid import RegionGrid
 from ..encoder.encoder import Encoder
 from ..errors import UserError
+from ..network.dense import AnyNetwork, DenseNetwork
 from ..network.graph import Network
 from .backend_health import NOTICE_LIFETIME_S, BackendHealth, BackendNotice
 from .settings import PipelineSettings
@@ -82,7 +83,7 @@ class BackendManager:
         on_change: Called from any thread when ``poll`` or ``is_ready`` has something new.
     """
 
-    def __init__(self, network: Network, settings: PipelineSettings,
+    def __init__(self, network: AnyNetwork, settings: PipelineSettings,
                  open_backend: Callable[..., Backend] = open_backend,
                  clock: Callable[[], float] = time.monotonic) -> None:
         self._network, self._open_backend, self._clock = network, open_backend, clock
@@ -279,10 +280,12 @@ class BackendManager:
 
     def _open(self, settings: PipelineSettings, input_wh: tuple[int, int], is_cancelled: IsCancelled,
               warm_up: bool) -> Backend:
-        network = settings.network(self._network)
+        network = self._network
+        if not isinstance(network, DenseNetwork):
+            network = settings.network(network)
         backend = self._open_backend(
             settings.backend, network, input_wh, settings.arithmetic, settings.backend_options, is_cancelled)
-        if warm_up:
+        if warm_up and not isinstance(network, DenseNetwork):
             try:
                 _warm_up(backend, network, input_wh)
             except BaseException:

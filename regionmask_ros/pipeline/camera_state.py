@@ -10,10 +10,12 @@ import numpy as np
 
 from ..core.detections import Detections
 from ..core.grid import RegionGrid
-from ..encoder.encoder import Encoder, FrameView
+from ..encoder.encoder import Encoder
 from ..mask.composer import MaskComposer
 from ..mask.region_age import initial_age
-from ..mask.source import MaskContext
+from ..mask.source import FrameView, MaskContext
+from ..mask.tiling import Tiling
+from .dense_interpreter import HeldState
 from .interpreter import InterpreterState
 
 
@@ -48,29 +50,33 @@ class CameraState:
     Attributes:
         image_wh: Width and height of the camera's image.
         input_wh: Width and height of the network's input.
-        encoder: The encoder, with the references of all input values.
         composer: The masks, with what they have learned.
-        objects: Tracks, and what the last head shows.
+        objects: Tracks, and what the last head shows; of a dense network, the held objects.
+        encoder: The encoder, with the references of all input values; None for a dense network.
+        tiling: The windows of a dense network; None for a sigma-delta network.
         age: uint16 [rows, cols], frames since a region was last sent.
         frame: Number of the next frame since the last reset.
         refresh_from: The frame from which the refresh period counts.
         last: Objects of the last result.
         frame_id: Coordinate frame of the last image.
         stamp_ns: Stamp of the last image.
+        small: The last image, downsampled, for a dense network; None before the first.
         blank_input: uint8 [height, width, 3], stands for an input of which nothing is sent.
     """
 
     image_wh: tuple[int, int]
     input_wh: tuple[int, int]
-    encoder: Encoder
     composer: MaskComposer
-    objects: InterpreterState = field(default_factory=InterpreterState)
+    objects: InterpreterState | HeldState
+    encoder: Encoder | None = None
+    tiling: Tiling | None = None
     age: np.ndarray = field(init=False)
     frame: int = 0
     refresh_from: int = 0
     last: Detections = field(default_factory=Detections.empty)
     frame_id: str = ""
     stamp_ns: int = 0
+    small: np.ndarray | None = None
     blank_input: np.ndarray = field(init=False)
 
     def __post_init__(self) -> None:
@@ -102,10 +108,12 @@ class CameraState:
 
     def reset(self, reason: ResetReason) -> None:
         """Forgets what the reason says, see ``KEEPS_PLACE``."""
-        self.encoder.reset()
+        if self.encoder is not None:
+            self.encoder.reset()
         self.composer.reset()
         if not KEEPS_PLACE[reason]:
             self.composer.learner.forget()
-        self.objects = InterpreterState()
+        self.objects = type(self.objects)()
+        self.small = None
         self.frame = self.refresh_from = 0
         self.last = Detections.empty()

@@ -11,12 +11,16 @@ from ..core.grid import RegionGrid
 from ..mask.adaptive import AdaptiveSource
 from ..mask.budget import RegionBudget, attended_regions, non_refresh_share
 from ..mask.composer import Budget, MaskComposer
+from ..mask.dense_schedule import ROLLING, DenseSchedule, choose_schedule, limit_schedule, mask_tiles
 from ..mask.mgnet.source import MGNET, MgnetMask
 from ..mask.mgnet.weights import load_weights
-from ..mask.schedule import PRESETS, Schedule, ScheduleBudget, ScheduledBorder, ScheduledObjects
-from ..mask.source import ADAPTIVE, STATIC, MaskSource
+from ..mask.rolling import SMALL_SHARE, RollingSource
+from ..mask.schedule import OBJECTS, PRESETS, Schedule, ScheduleBudget, ScheduledBorder, ScheduledObjects
+from ..mask.source import ADAPTIVE, STATIC, IdleSource, MaskSource
 from ..mask.static import StaticSource, read_static_mask
+from ..mask.tiling import Tiling, make_tiling
 from ..mask.tracking import TRACKING, TrackingSource
+from ..network.dense import DenseNetwork
 from .settings import PipelineSettings
 
 ComposerFactory = Callable[[RegionGrid, "tuple[int, int]"], MaskComposer]
@@ -33,7 +37,9 @@ class SourceParts:
         image_wh: Width and height of the camera's image.
         static: The static mask's file on the grid, bool [rows, cols]; None without a file.
         heat: Heat of the same file; None where it has none.
-        schedule: The preset's schedule; None without a preset.
+        schedule: The preset's schedule; None without a preset, or for a dense network.
+        dense: The preset's schedule for a dense network; None without a preset, or for a sigma-delta network.
+        tiling: The windows of a dense network; None for a sigma-delta network.
     """
 
     settings: PipelineSettings
@@ -42,6 +48,8 @@ class SourceParts:
     static: np.ndarray | None
     heat: np.ndarray | None
     schedule: Schedule | None
+    dense: DenseSchedule | None = None
+    tiling: Tiling | None = None
 
 
 def _static(parts: SourceParts) -> Sequence[MaskSource]:
@@ -64,6 +72,10 @@ def _mgnet(parts: SourceParts) -> Sequence[MaskSource]:
 
 
 def _schedule(parts: SourceParts) -> Sequence[MaskSource]:
+    if parts.dense and parts.tiling:
+        if parts.dense.form == ROLLING:
+            return [RollingSource(parts.tiling, parts.dense.period)]
+        return [IdleSource(OBJECTS)]
     assert parts.schedule is not None, "its name is in PRESETS"
     return [ScheduledObjects(parts.schedule), ScheduledBorder(parts.schedule)]
 
@@ -73,7 +85,8 @@ SOURCES: Mapping[str, Callable[[SourceParts], Sequence[MaskSource]]] = {
 """Mask sources by their name in the settings. A preset is two sources: its objects, and the border."""
 
 
-def make_composer(settings: PipelineSettings, grid: RegionGrid, image_wh: tuple[int, int]) -> MaskComposer:
+def make_composer(settings: PipelineSettings, grid: RegionGrid, image_wh: tuple[int, int],
+                  tiling: Tiling | None = None) -> MaskComposer:
     """Makes the masks of a camera.
 
     Sources are united: with a preset and a static mask, a region is observed if either observes it. A preset's refresh
@@ -83,6 +96,7 @@ def make_composer(settings: PipelineSettings, grid: RegionGrid, image_wh: tuple[
         settings: What the user chose.
         grid: The region grid.
         image_wh: Width and height of the camera's image.
+        tiling: The windows of a dense network; None for a sigma-delta network.
 
     Returns:
         The masks; an adaptive one has not seen anything yet.
@@ -93,13 +107,52 @@ def make_composer(settings: PipelineSettings, grid: RegionGrid, image_wh: tuple[
     file = read_static_mask(settings.static_mask) if settings.reads_static_mask else None
     static, heat = (file.fit(grid, image_wh), file.heat) if file else (None, None)
     schedule, regions = settings.schedule, None
-    if settings.target_masked and not settings.target_moves_threshold:
+    dense = None if tiling is None else _dense_schedule(settings, tiling)
+    if settings.target_masked and not settings.target_moves_threshold and dense is None:
         regions = attended_regions(grid, settings.target_masked, settings.effective_refresh_period)
         schedule = schedule and schedule.limited(regions, grid)
-    parts = SourceParts(settings, grid, image_wh, static, heat, schedule)
+    parts = SourceParts(settings, grid, image_wh, static, heat, schedule, dense, tiling)
     sources = [source for name in settings.active_sources for source in SOURCES[name](parts)]
     budget = None if regions is None else _make_budget(sources, regions, schedule)
-    return MaskComposer(grid, image_wh, sources, settings.effective_refresh_period, budget)
+    refresh_period = settings.effective_refresh_period
+    if dense:
+        refresh_period = 0 if dense.form == ROLLING else dense.period
+    return MaskComposer(grid, image_wh, sources, refresh_period, budget)
+
+
+def make_camera_tiling(settings: PipelineSettings, network: DenseNetwork, grid: RegionGrid, image_wh: tuple[int, int],
+                       input_wh: tuple[int, int]) -> Tiling:
+    """Lays out the windows of a dense network.
+
+    Args:
+        settings: What the user chose.
+        network: The network.
+        grid: The region grid.
+        image_wh: Width and height of the camera's image.
+        input_wh: Width and height of the network's input for the whole image.
+
+    Returns:
+        The tiling.
+    """
+    tiles = mask_tiles(input_wh)
+    if settings.preset:
+        tiles = choose_schedule(settings.preset, settings.schedule_form, settings.tiles, 0, input_wh).tiles
+    return make_tiling(image_wh, input_wh, grid, tiles, network.alignment, network.fixed_wh is not None)
+
+
+def _dense_schedule(settings: PipelineSettings, tiling: Tiling) -> DenseSchedule | None:
+    if not settings.preset:
+        return None
+    period = max(settings.overrides.refresh_period, 0)
+    schedule = choose_schedule(settings.preset, settings.schedule_form, settings.tiles, period, tiling.full_wh)
+    if not settings.target_masked:
+        return schedule
+    observed = 1.0
+    if schedule.form == ROLLING:
+        # Of the rotation, the small image is one look.
+        tile = np.count_nonzero(tiling.regions_of(tiling.tiles[0])) / (tiling.grid.rows * tiling.grid.cols)
+        observed = tile + (1.0 - tile) * SMALL_SHARE
+    return limit_schedule(schedule, settings.target_masked, observed)
 
 
 def make_mgnet(weights: str, masked_share: float, refresh_period: int, static: np.ndarray | None) -> MgnetMask:

@@ -72,6 +72,10 @@ class Interpreter:
         schedule = settings.schedule
         return cls(network.head, settings.nms_iou, reported, schedule.min_score if schedule else None)
 
+    def new_state(self) -> InterpreterState:
+        """The state before the first frame."""
+        return InterpreterState()
+
     def read(self, state: InterpreterState, head: np.ndarray, synops: Sequence[int], image_wh: tuple[int, int]
              ) -> Detections:
         """Decodes the head.

@@ -10,12 +10,13 @@ import contextlib
 import time
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 
 from ..backends import Backend, BackendError, open_backend
-from ..backends.base import BackendResult
+from ..backends.base import BackendResult, DenseBackend
+from ..core.events import Events
 from ..core.frame import Frame
 from ..core.grid import RegionGrid
 from ..core.result import RegionMask, StepCounts, StepResult, make_events_image
@@ -23,13 +24,17 @@ from ..encoder.encoder import Encoder
 from ..errors import UserError
 from ..mask.adaptive import OccupancyStats
 from ..mask.composer import MaskComposer
+from ..mask.rolling import RollingSource
 from ..mask.schedule import frames_to_refresh
 from ..mask.source import ATTENTION, NO_BOXES
+from ..mask.tiling import Tiling
+from ..network.dense import AnyNetwork, DenseNetwork
 from ..network.graph import Network
 from .backend_manager import BackendManager
 from .camera_state import CameraState, ResetReason
-from .composition import ComposerFactory, make_composer
-from .interpreter import Interpreter
+from .composition import ComposerFactory, make_camera_tiling, make_composer
+from .dense_interpreter import DenseInterpreter
+from .interpreter import Interpreter, InterpreterState
 from .settings import RECONFIGURABLE, PipelineSettings
 from .stages import prepare_frame
 
@@ -45,7 +50,7 @@ class _Pending:
     mask_text: str
     age: np.ndarray
     events: np.ndarray | None
-    encoder_events: int
+    encoder_events: int | None
     small: np.ndarray | None
     ms: dict[str, float]
 
@@ -72,14 +77,14 @@ class Pipeline:
         UserError: The settings do not fit the network.
     """
 
-    def __init__(self, network: Network, settings: PipelineSettings,
+    def __init__(self, network: AnyNetwork, settings: PipelineSettings,
                  open_backend: Callable[..., Backend] = open_backend, composer_factory: ComposerFactory | None = None,
                  require_boxes: bool = True) -> None:
         if network.head is None and require_boxes:
             raise UserError(f"network {network.name}: its output means no boxes, so it cannot detect anything")
         self.network, self.settings = network, settings.for_network(network)
         self.backends, self._composer_factory = BackendManager(network, self.settings, open_backend), composer_factory
-        self._interpreter = Interpreter.of(self.settings, network)
+        self._interpreter = make_interpreter(self.settings, network)
         self._camera: CameraState | None = None
         self._attention = NO_BOXES
         self._frames = 0
@@ -96,6 +101,12 @@ class Pipeline:
         """The region grid; None before the first frame."""
         camera = self._camera
         return camera.grid if camera else None
+
+    @property
+    def refresh_period(self) -> int:
+        """Frames from one refresh frame to the next; 0: only the first one, or not known before the first frame."""
+        camera = self._camera
+        return camera.composer.refresh_period if camera else self.settings.effective_refresh_period
 
     @property
     def kernels(self) -> str:
@@ -144,13 +155,15 @@ class Pipeline:
         mask_text = self._mask_text()
         prepared = prepare_frame(camera, frame, self._attention, self._interpreter.track_score is not None)
         prepared.ms["mask"] += (followed - start) * 1e3
+        sent = prepared.sent
+        events = sent if isinstance(sent, Events) else None
         pending = _Pending(
             self._frames, prepared.number, frame, prepared.mask, mask_text, prepared.age,
-            make_events_image(prepared.events) if want_events else None, len(prepared.events), prepared.small,
-            {"total": 0.0, **prepared.ms})
+            make_events_image(events) if want_events and events is not None else None,
+            None if events is None else len(events), prepared.small, {"total": 0.0, **prepared.ms})
         self._frames += 1
         with self._discarding_on_failure():
-            self.backends.ensure_open(camera.input_wh).submit(prepared.events, pending)
+            self.backends.ensure_open(camera.input_wh).submit(sent, pending)
             pending.ms["total"] = (time.perf_counter() - start) * 1e3
             return finished + self._collect(camera)
 
@@ -209,13 +222,15 @@ class Pipeline:
         for name, value in vars(settings).items():
             if name not in RECONFIGURABLE and value != getattr(self.settings, name):
                 raise UserError(f"{name} cannot change while the detector runs; restart it")
-        interpreter = Interpreter.of(settings, self.network)
+        interpreter = make_interpreter(settings, self.network)
         camera = self._camera
         if camera:
-            composer = self._make_composer(settings, camera.grid, camera.image_wh)
+            tiling = self._make_tiling(settings, camera.grid, camera.image_wh, camera.input_wh)
+            composer = self._make_composer(settings, camera.grid, camera.image_wh, tiling)
             composer.learner.continue_from(camera.composer.learner)
-            camera.composer = composer
-            camera.objects.displayed = camera.objects.displayed_ids = None
+            camera.composer, camera.tiling = composer, tiling
+            if isinstance(camera.objects, InterpreterState):
+                camera.objects.displayed = camera.objects.displayed_ids = None
         self.settings, self._interpreter = settings, interpreter
 
     def input_for(self, settings: PipelineSettings) -> tuple[int, int] | None:
@@ -233,9 +248,11 @@ class Pipeline:
         camera = self._camera
         if camera is None:
             return settings.fixed_input_wh
-        input_wh = settings.input_wh(camera.image_wh)
+        input_wh = settings.input_wh(camera.image_wh, self.network)
         if input_wh != camera.input_wh:
-            self._make_composer(settings, RegionGrid.of_input(input_wh), camera.image_wh)
+            grid = self._make_grid(input_wh)
+            self._make_composer(settings, grid, camera.image_wh,
+                                self._make_tiling(settings, grid, camera.image_wh, input_wh))
         return input_wh
 
     def take_over(self, settings: PipelineSettings, input_wh: tuple[int, int] | None = None,
@@ -322,28 +339,46 @@ class Pipeline:
 
     def _change_backend(self, camera: CameraState) -> None:
         """Thresholds may differ, so the encoder is another one, too."""
-        camera.encoder = self._make_encoder(camera.input_wh)
+        if not isinstance(self.network, DenseNetwork):
+            camera.encoder = self._make_encoder(self.network, camera.input_wh)
         self._reset(camera, ResetReason.BACKEND_CHANGED)
 
     def _open_camera(self, image_wh: tuple[int, int]) -> tuple[CameraState, list[StepResult]]:
         """A state for images of this size, and the results that were still to come from the one before it."""
-        input_wh = self.settings.input_wh(image_wh)
-        composer = self._make_composer(self.settings, RegionGrid.of_input(input_wh), image_wh)
-        finished = self.drain()
-        encoder = self._make_encoder(input_wh)
-        self.backends.ensure_open(input_wh).reset()
+        input_wh = self.settings.input_wh(image_wh, self.network)
+        grid = self._make_grid(input_wh)
+        tiling = self._make_tiling(self.settings, grid, image_wh, input_wh)
+        composer = self._make_composer(self.settings, grid, image_wh, tiling)
+        finished, network = self.drain(), self.network
+        encoder = None if isinstance(network, DenseNetwork) else self._make_encoder(network, input_wh)
+        backend = self.backends.ensure_open(input_wh)
+        backend.reset()
+        if tiling is not None:
+            cast(DenseBackend, backend).prepare(_shapes(composer, tiling))
         self.resets += self._camera is not None
-        self._camera = CameraState(image_wh, input_wh, encoder, composer)
+        self._camera = CameraState(image_wh, input_wh, composer, self._interpreter.new_state(), encoder, tiling)
         return self._camera, finished
 
-    def _make_encoder(self, input_wh: tuple[int, int]) -> Encoder:
-        network = self.settings.network(self.network)
+    def _make_encoder(self, network: Network, input_wh: tuple[int, int]) -> Encoder:
+        network = self.settings.network(network)
         return Encoder(network.input_table, network.encoder_threshold, input_wh)
 
-    def _make_composer(self, settings: PipelineSettings, grid: RegionGrid, image_wh: tuple[int, int]) -> MaskComposer:
+    def _make_grid(self, input_wh: tuple[int, int]) -> RegionGrid:
+        if isinstance(self.network, DenseNetwork):
+            return RegionGrid.near_input(input_wh)
+        return RegionGrid.of_input(input_wh)
+
+    def _make_tiling(self, settings: PipelineSettings, grid: RegionGrid, image_wh: tuple[int, int],
+                     input_wh: tuple[int, int]) -> Tiling | None:
+        if not isinstance(self.network, DenseNetwork):
+            return None
+        return make_camera_tiling(settings, self.network, grid, image_wh, input_wh)
+
+    def _make_composer(self, settings: PipelineSettings, grid: RegionGrid, image_wh: tuple[int, int],
+                       tiling: Tiling | None) -> MaskComposer:
         if self._composer_factory is not None:
             return self._composer_factory(grid, image_wh)
-        return make_composer(settings, grid, image_wh)
+        return make_composer(settings, grid, image_wh, tiling)
 
     def _collect(self, camera: CameraState) -> list[StepResult]:
         """The results that are ready."""
@@ -355,17 +390,45 @@ class Pipeline:
     def _interpret(self, camera: CameraState, raw: BackendResult) -> StepResult:
         """Stage 5: detections, and what masks learn from them."""
         start = time.perf_counter()
-        pending, interpreter, objects = raw.tag, self._interpreter, camera.objects
+        pending, objects = raw.tag, camera.objects
+        # The interpreter and the state of a camera are of one kind.
+        interpreter: Any = self._interpreter
         found = interpreter.read(objects, raw.head, raw.synops, camera.image_wh)
         decoded = time.perf_counter()
         camera.last = interpreter.track(
             objects, found, pending.mask.keep, camera.image_wh, pending.number, pending.small)
+        counts = None if pending.encoder_events is None else StepCounts(
+            pending.encoder_events, raw.layer_events, raw.synops)
         ms = {**pending.ms, "engine": raw.engine_ms, "decode": (decoded - start) * 1e3}
         result = StepResult(
             pending.index, pending.frame, camera.last, pending.mask, pending.mask_text, pending.age, pending.events,
-            raw.head, StepCounts(pending.encoder_events, raw.layer_events, raw.synops), ms)
+            raw.head, counts, ms)
         camera.composer.observe(result)
         ended = time.perf_counter()
         ms["mask"] += (ended - decoded) * 1e3
         ms["total"] += (ended - start) * 1e3
         return result
+
+
+def _shapes(composer: MaskComposer, tiling: Tiling) -> tuple[tuple[int, int], ...]:
+    """The input shapes, (width, height), that a camera of a dense network uses."""
+    rolls = any(isinstance(source, RollingSource) for source in composer.sources)
+    return (tiling.tile_wh, tiling.small_wh) if rolls else (tiling.full_wh, tiling.tile_wh)
+
+
+def make_interpreter(settings: PipelineSettings, network: AnyNetwork) -> Interpreter | DenseInterpreter:
+    """Makes the interpreter of a network's kind.
+
+    Args:
+        settings: What the user chose, for this network.
+        network: The network.
+
+    Returns:
+        The interpreter.
+
+    Raises:
+        UserError: The network has no class of a name.
+    """
+    if isinstance(network, DenseNetwork):
+        return DenseInterpreter.of(settings, network)
+    return Interpreter.of(settings, network)

@@ -7,17 +7,19 @@ from dataclasses import dataclass, field, replace
 from types import MappingProxyType
 from typing import Any
 
-from ..backends import BACKENDS, parse_options, resolve_arithmetic
-from ..core.frame import check_input_size, choose_input_size, parse_input_size
+from ..backends import AUTO, BACKENDS, choose_backend, find_options_class, parse_options, resolve_arithmetic
+from ..core.frame import ALIGNMENT, check_input_size, choose_input_size, parse_input_size
 from ..core.grid import RegionGrid
 from ..core.option_table import OPTIONS, check_options, option_field, options_of
 from ..core.options import Value
 from ..errors import UserError
 from ..mask.adaptive import Adaptive
 from ..mask.budget import attended_regions
+from ..mask.dense_schedule import parse_tiles
 from ..mask.mgnet.source import MGNET
 from ..mask.schedule import PresetOverrides, Schedule, preset
 from ..mask.source import ADAPTIVE, DYNAMIC, STATIC
+from ..network.dense import AnyNetwork, DenseNetwork
 from ..network.graph import Network
 from ..network.thresholds import TRAINED, TUNED, bundled_thresholds, tuned_network
 
@@ -57,9 +59,12 @@ class PipelineSettings:
         classes: Names of the reported classes; empty: all.
         class_thresholds: (class, lowest score) of classes with a threshold of their own.
         max_detections: Largest number of reported detections per frame; 0: all.
-        backend: Name of the backend.
-        arithmetic: Rule of the neurons, see `core.arithmetic`; once checked, never empty.
-        thresholds: ``trained`` or ``tuned``; once checked, never empty.
+        schedule_form: Form of the preset for a dense network: ``auto``, ``burst`` or ``rolling``.
+        tiles: Its tiles: ``auto``, or columns and rows such as ``3x2``.
+        backend: Name of the backend. ``auto`` is replaced by `for_network`.
+        arithmetic: Rule of the neurons, see `core.arithmetic`; never empty once the backend is known, but for a dense
+            one.
+        thresholds: ``trained`` or ``tuned``; likewise.
         backend_options: Options of this backend by the names of their fields.
 
     Raises:
@@ -83,6 +88,8 @@ class PipelineSettings:
     classes: tuple[str, ...] = option_field("classes")
     class_thresholds: tuple[tuple[str, float], ...] = option_field("class_thresholds")
     max_detections: int = option_field("max_detections")
+    schedule_form: str = option_field("schedule")
+    tiles: str = option_field("tiles")
     backend: str = option_field("backend")
     arithmetic: str = option_field("arithmetic")
     thresholds: str = option_field("thresholds")
@@ -103,6 +110,8 @@ class PipelineSettings:
         if preset(self.preset) and self.uses_dynamic:
             raise UserError(f"preset {self.preset} tracks objects itself: leave out mask {self.mask}; static and "
                             "adaptive can be combined with it")
+        if self.tiles != AUTO:
+            parse_tiles(self.tiles)
         self._check_target()
         for name, threshold in self.class_thresholds:
             if not 0.0 <= threshold <= 1.0:
@@ -115,10 +124,18 @@ class PipelineSettings:
         target = self.target_masked
         if target and self.deciding == "none":
             raise UserError(f"target_masked {target}: needs a mask or a preset that selects regions")
-        if target:
+        if target and self.backend != AUTO and not (self.is_dense and self.preset):
             attended_regions(RegionGrid(1, 1), target, self.effective_refresh_period)
 
     def _resolve_thresholds(self) -> None:
+        if self.backend == AUTO:
+            return
+        if self.is_dense:
+            for name in ("arithmetic", "thresholds"):
+                if getattr(self, name):
+                    raise UserError(f"{name} {getattr(self, name)}: not for ONNX networks, which have no neurons that "
+                                    "fire; leave it out")
+            return
         arithmetic, usable = resolve_arithmetic(self.backend, self.arithmetic), self.backend == TUNED_BACKEND
         if self.thresholds == TUNED and not usable:
             raise UserError(f"thresholds {TUNED}: only the {TUNED_BACKEND} backend uses them")
@@ -136,19 +153,70 @@ class PipelineSettings:
         """Whether the dynamic mask reaches the target by itself."""
         return self.dynamic == MGNET and self.uses_dynamic and not self.uses_adaptive
 
+    @property
+    def is_dense(self) -> bool:
+        """Whether the backend runs dense networks. False while it is ``auto``."""
+        return self.backend != AUTO and BACKENDS[self.backend].is_dense
+
     def network(self, trained: Network) -> Network:
         """The network with the thresholds that are in use; the trained ones where no tuned ones belong to it."""
         return (tuned_network(trained) or trained) if self.thresholds == TUNED else trained
 
-    def for_network(self, trained: Network) -> PipelineSettings:
-        """These settings, with trained thresholds where the tuned ones belong to another network."""
-        if self.thresholds == TUNED and tuned_network(trained) is None:
-            return replace(self, thresholds=TRAINED, arithmetic="")
-        return self
+    def for_network(self, trained: AnyNetwork) -> PipelineSettings:
+        """These settings with the backend of a network, and trained thresholds where the tuned ones are another's.
 
-    def input_wh(self, image_wh: tuple[int, int]) -> tuple[int, int]:
-        """Width and height of the network's input for images of this width and height."""
-        return choose_input_size(image_wh, self.max_pixels) if isinstance(self.input_size, str) else self.input_size
+        Args:
+            trained: The network.
+
+        Returns:
+            The settings; their backend is never ``auto``.
+
+        Raises:
+            UserError: The backend cannot run the network, or a setting makes no sense for it.
+        """
+        backend, settings = choose_backend(self.backend, trained), self
+        if backend != self.backend:
+            known = options_of(find_options_class(backend))
+            options = {name: value for name, value in self.backend_options.items() if name in known}
+            settings = replace(self, backend=backend, backend_options=options)
+        if isinstance(trained, DenseNetwork):
+            return settings
+        if settings.preset and (settings.schedule_form != AUTO or settings.tiles != AUTO):
+            raise UserError(f"schedule {settings.schedule_form}, tiles {settings.tiles}: for ONNX networks only; "
+                            f"{trained.name} is a sigma-delta network")
+        if settings.thresholds == TUNED and tuned_network(trained) is None:
+            return replace(settings, thresholds=TRAINED, arithmetic="")
+        return settings
+
+    def input_wh(self, image_wh: tuple[int, int], network: AnyNetwork | None = None) -> tuple[int, int]:
+        """Width and height of the network's input.
+
+        Args:
+            image_wh: Width and height of the camera's image.
+            network: The network, which may have an input of its own; None: YOLO-KP.
+
+        Returns:
+            Width and height.
+
+        Raises:
+            UserError: The input size that was asked for is not one of the network's.
+        """
+        fixed = network.fixed_wh if isinstance(network, DenseNetwork) else None
+        alignment = network.alignment if isinstance(network, DenseNetwork) else ALIGNMENT
+        if isinstance(self.input_size, str):
+            return fixed or choose_input_size(image_wh, self.max_pixels, alignment)
+        width, height = self.input_size
+        if fixed and self.input_size != fixed:
+            raise UserError(f"input size {width}x{height}: this network's file allows {fixed[0]}x{fixed[1]} only")
+        if width % alignment or height % alignment:
+            raise UserError(f"input size {width}x{height}: this network needs multiples of {alignment}")
+        return self.input_size
+
+    def fix_input(self, image_wh: tuple[int, int], network: AnyNetwork) -> PipelineSettings:
+        """These settings with the input size of the first image, so that images of other sizes do not change it."""
+        if isinstance(network, DenseNetwork) and network.fixed_wh:
+            return self
+        return replace(self, input_size=self.input_wh(image_wh, network))
 
     @property
     def fixed_input_wh(self) -> tuple[int, int] | None:
@@ -178,8 +246,8 @@ class PipelineSettings:
 
     @property
     def schedule(self) -> Schedule | None:
-        """The preset's schedule, with the values that are replaced; None without a preset."""
-        schedule = preset(self.preset)
+        """The preset's schedule, with the values that are replaced; None without a preset, or for a dense backend."""
+        schedule = None if self.is_dense else preset(self.preset)
         return self.overrides.apply(schedule) if schedule else None
 
     @property
@@ -205,7 +273,8 @@ class PipelineSettings:
 
 RECONFIGURABLE = (
     "mask", "static_mask", "dynamic", "mgnet_weights", "adaptive", "target_masked", "preset", "overrides",
-    "refresh_period", "restart_period", "score_threshold", "nms_iou", "classes", "class_thresholds", "max_detections",
+    "schedule_form", "tiles", "refresh_period", "restart_period", "score_threshold", "nms_iou", "classes",
+    "class_thresholds", "max_detections",
 )
 """Settings that ``Pipeline.reconfigure`` can change while a camera runs."""
 
@@ -238,7 +307,7 @@ def make_settings(values: Mapping[str, Value]) -> PipelineSettings:
         adaptive=Adaptive(**_values_of(Adaptive, found)),
         preset=found["preset"] if scheduled else "",
         overrides=PresetOverrides(**_values_of(PresetOverrides, found)) if scheduled else PresetOverrides(),
-        backend_options=_values_of(BACKENDS[found["backend"]].options_class, found),
+        backend_options=_values_of(find_options_class(found["backend"]), found),
     )
 
 

@@ -6,18 +6,21 @@ The stage behind the backend is ``interpreter.Interpreter``.
 from __future__ import annotations
 
 import time
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
 
 from ..core.events import Events
 from ..core.frame import Frame
+from ..core.look import LookImage
 from ..core.result import RegionMask
-from ..encoder.encoder import FrameView
+from ..encoder.encoder import FrameView as EncoderView
 from ..mask.region_age import update_age
-from ..mask.source import NO_BOXES
+from ..mask.source import NO_BOXES, FrameView
 from ..tracking.motion import downsample
 from .camera_state import CameraState
+from .dense_stages import DenseFrameView, crop_looks, plan_looks
 
 
 @dataclass(frozen=True)
@@ -27,7 +30,7 @@ class PreparedFrame:
     Attributes:
         number: Of the frame since the last reset.
         frame: The camera's image.
-        events: What is sent; valid until the next frame.
+        sent: What is sent: events, valid until the next frame, or the pictures of a dense network's looks.
         mask: The observed regions.
         age: uint16 [rows, cols], frames since a region was last sent.
         small: The image, downsampled, for the tracker; None where it is not needed.
@@ -36,17 +39,18 @@ class PreparedFrame:
 
     number: int
     frame: Frame
-    events: Events
+    sent: Events | Sequence[LookImage]
     mask: RegionMask
     age: np.ndarray
     small: np.ndarray | None
     ms: dict[str, float]
 
 
-def view_frame(camera: CameraState, frame: Frame) -> FrameView:
+def view_frame(camera: CameraState, frame: Frame) -> EncoderView:
     """Stage 1: the frame as the network sees it. It is resized when a mask source or the encoder first needs it."""
     camera.frame_id, camera.stamp_ns = frame.frame_id, frame.stamp_ns
-    return FrameView(frame, camera.input_wh, camera.encoder)
+    assert camera.encoder is not None, "a sigma-delta network"
+    return EncoderView(frame, camera.input_wh, camera.encoder)
 
 
 def compose_mask(camera: CameraState, view: FrameView, attention: np.ndarray = NO_BOXES) -> RegionMask:
@@ -77,6 +81,7 @@ def encode_image(camera: CameraState, image: np.ndarray, mask: RegionMask) -> Ev
     Returns:
         The events, valid until the next call.
     """
+    assert camera.encoder is not None, "a sigma-delta network"
     return camera.encoder.step(image, mask.keep)
 
 
@@ -93,6 +98,8 @@ def prepare_frame(camera: CameraState, frame: Frame, attention: np.ndarray = NO_
     Returns:
         What the backend and the interpreter need.
     """
+    if camera.tiling is not None:
+        return _prepare_looks(camera, frame, attention)
     start = time.perf_counter()
     number, view = camera.frame, view_frame(camera, frame)
     mask = compose_mask(camera, view, attention)
@@ -105,3 +112,20 @@ def prepare_frame(camera: CameraState, frame: Frame, attention: np.ndarray = NO_
     ms = {"resize": view.resize_s * 1e3, "mask": (resized - start - view.resize_s) * 1e3,
           "encode": (time.perf_counter() - resized) * 1e3}
     return PreparedFrame(number, frame, events, mask, camera.age, small, ms)
+
+
+def _prepare_looks(camera: CameraState, frame: Frame, attention: np.ndarray) -> PreparedFrame:
+    """As ``prepare_frame``, for a dense network."""
+    assert camera.tiling is not None, "a dense network"
+    start = time.perf_counter()
+    camera.frame_id, camera.stamp_ns = frame.frame_id, frame.stamp_ns
+    number, small = camera.frame, downsample(frame.pixels)
+    view = DenseFrameView(frame, camera.input_wh, camera.grid, small, camera.small)
+    camera.small = small
+    mask = compose_mask(camera, view, attention)
+    looks = plan_looks(camera.tiling, camera.composer, mask)
+    planned = time.perf_counter()
+    images = crop_looks(frame, looks)
+    ms = {"resize": (time.perf_counter() - planned + view.resize_s) * 1e3,
+          "mask": (planned - start - view.resize_s) * 1e3, "encode": 0.0}
+    return PreparedFrame(number, frame, images, mask, camera.age, small, ms)

@@ -31,7 +31,7 @@ class FrameRecord:
         refresh: Whether it is a refresh frame.
         masked_share: Share of the regions that are masked, 0 to 1.
         detections: Number of detections.
-        counts: Events and synaptic operations.
+        counts: Events and synaptic operations; None for a dense network.
         ms: Wall time of each of ``STAGES``.
     """
 
@@ -40,7 +40,7 @@ class FrameRecord:
     refresh: bool
     masked_share: float
     detections: int
-    counts: StepCounts
+    counts: StepCounts | None
     ms: Mapping[str, float]
 
 
@@ -53,9 +53,11 @@ def summarize(records: Sequence[FrameRecord]) -> dict[str, Any]:
     Returns:
         Values for JSON. Means and percentiles are over all frames but the first, refresh frames included: the first
         frame is never masked, and its time includes opening. A run of one frame is described by that frame.
-        ``detections`` is the number over all frames; ``events_per_frame`` includes the encoder and all layers.
+        ``detections`` is the number over all frames; ``events_per_frame`` includes the encoder and all layers. Events
+        and synops are None for a dense network.
     """
     steady = records[1:] or records
+    counted = [record.counts for record in steady if record.counts is not None]
 
     def mean(values: Sequence[float]) -> float:
         return float(np.mean(values)) if values else 0.0
@@ -68,9 +70,9 @@ def summarize(records: Sequence[FrameRecord]) -> dict[str, Any]:
         "frames": len(records),
         "masked_share": mean([r.masked_share for r in steady]),
         "detections": sum(r.detections for r in records),
-        "events_per_frame": mean([r.counts.events for r in steady]),
-        "encoder_events_per_frame": mean([r.counts.encoder_events for r in steady]),
-        "synops_per_frame": mean([r.counts.total_synops for r in steady]),
+        "events_per_frame": mean([counts.events for counts in counted]) if counted else None,
+        "encoder_events_per_frame": mean([counts.encoder_events for counts in counted]) if counted else None,
+        "synops_per_frame": mean([counts.total_synops for counts in counted]) if counted else None,
         "ms": {stage: spread([r.ms[stage] for r in steady]) for stage in STAGES},
     }
 

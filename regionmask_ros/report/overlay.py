@@ -15,7 +15,7 @@ import numpy as np
 
 from ..core.detections import Detections
 from ..core.frame import Frame
-from ..core.result import RegionMask
+from ..core.result import RegionMask, StepCounts
 
 LABEL_COST = 4.0
 OBJECT_COST = 1.0
@@ -167,13 +167,15 @@ def keep_to_image(keep: np.ndarray, size_wh: tuple[int, int]) -> np.ndarray:
     return stretched
 
 
-def caption_line(masked_share: float, events: int, synops: int, ms_total: float, mask_text: str) -> str:
-    """Returns the caption of one frame.
+def caption_line(masked_share: float, counts: StepCounts | None, ms_total: float, mask_text: str) -> str:
+    """Returns the caption of one frame; without counts for a dense network.
 
-    >>> caption_line(0.84, 12_345, 54_100_000, 9.83, "tracking, refresh in 4")
+    >>> caption_line(0.84, StepCounts(2_345, (10_000,), (54_100_000,)), 9.83, "tracking, refresh in 4")
     'masked 84 %   events 12.3 k   synops 54.1 M   9.8 ms   tracking, refresh in 4'
     """
-    figures = f"masked {100 * masked_share:.0f} %   events {_format_count(events)}   synops {_format_count(synops)}"
+    figures = f"masked {100 * masked_share:.0f} %"
+    if counts is not None:
+        figures += f"   events {_format_count(counts.events)}   synops {_format_count(counts.total_synops)}"
     return f"{figures}   {ms_total:.1f} ms   {mask_text}".rstrip()
 
 

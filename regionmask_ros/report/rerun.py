@@ -78,8 +78,8 @@ class RerunLog:
         if result.events is not None:
             self._log(EVENTS, rr.Image(result.events))
         figures = {
-            "masked_share": 100 * result.mask.masked_share, "events": result.counts.events,
-            "synops": result.counts.total_synops,
+            "masked_share": 100 * result.mask.masked_share,
+            **({"events": result.counts.events, "synops": result.counts.total_synops} if result.counts else {}),
             # The time of the first frame includes opening: next to it all others would be a flat line.
             **({"ms": result.ms["total"]} if result.index else {}),
         }

@@ -62,8 +62,8 @@ class FrameOutcome:
         node_ms: Time from the image's arrival to the published results.
         stamp_ms: Time from the image's stamp to the published results; None when the stamp is not plausible.
         masked_share: 0 to 1; None for a first frame, which does not count.
-        events: Events of the encoder and of all layers.
-        synops: Synaptic operations.
+        events: Events of the encoder and of all layers; None where none are counted.
+        synops: Synaptic operations; likewise.
         pipeline_ms: Time in the pipeline; the rest of ``node_ms`` is reading, waiting and publishing.
         attended_shares: The share of the regions that each mask source keeps; see ``RegionMask``.
     """
@@ -72,8 +72,8 @@ class FrameOutcome:
     node_ms: float
     stamp_ms: float | None
     masked_share: float | None
-    events: int
-    synops: int
+    events: int | None
+    synops: int | None
     pipeline_ms: float
     attended_shares: Mapping[str, float] = field(default_factory=dict)
 
@@ -154,8 +154,8 @@ class FrameStats:
             pipeline_ms=_percentiles([frame.pipeline_ms for frame in frames]),
             stamp_ms=_percentiles([frame.stamp_ms for frame in frames if frame.stamp_ms is not None]),
             masked_share=_mean([frame.masked_share for frame in masked if frame.masked_share is not None]),
-            events=_mean([frame.events for frame in frames]),
-            synops=_mean([frame.synops for frame in frames]),
+            events=_mean([frame.events for frame in frames if frame.events is not None]),
+            synops=_mean([frame.synops for frame in frames if frame.synops is not None]),
             attended_shares={
                 source: float(np.mean([frame.attended_shares.get(source, 0.0) for frame in masked]))
                 for source in {source for frame in masked for source in frame.attended_shares}},

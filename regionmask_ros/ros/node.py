@@ -124,9 +124,10 @@ class DetectorNode(LifecycleNode):
             values: dict[str, Any] = read_all(self)
             settings = self._make_settings(values)
             pipeline = Pipeline(self._load(values["network_file"]), settings)
+            settings = pipeline.settings
             check_backend(settings.backend, settings.backend_options)
             self._configured = self._make_configured(pipeline, values["image_transport"])
-            input_wh = settings.input_wh(DEFAULT_CAMERA_WH)
+            input_wh = settings.input_wh(DEFAULT_CAMERA_WH, pipeline.network)
             # The current backend: nothing opens, and the manager learns its parameters.
             pipeline.backends.request(pipeline.settings, input_wh, _backend_parameters(values))
             pipeline.backends.on_change = self._backend_guard.trigger
@@ -194,7 +195,8 @@ class DetectorNode(LifecycleNode):
 
     def _make_active(self, configured: _Configured, values: dict[str, Any]) -> _Active:
         worker = Worker(
-            configured.pipeline, make_response_settings(values), configured.read, configured.attention,
+            configured.pipeline, make_response_settings(values, configured.pipeline.network), configured.read,
+            configured.attention,
             configured.outputs, configured.frame_stats, lambda: self.get_clock().now().nanoseconds, self.get_logger())
         try:
             camera = CameraInput(
@@ -288,15 +290,15 @@ class DetectorNode(LifecycleNode):
         if configured is None or not changes:
             return
         pipeline, backends = configured.pipeline, configured.pipeline.backends
-        input_wh = settings.input_wh(DEFAULT_CAMERA_WH)
+        input_wh = settings.input_wh(DEFAULT_CAMERA_WH, pipeline.network)
         if backends.is_new(settings):
             check_backend(settings.backend, settings.backend_options)
             input_wh = pipeline.input_for(settings) or input_wh
         if active and changes.keys() <= {"fallback", *BACKEND_PARAMETERS}:
             # Not between frames: a backend that hangs must not keep users from choosing another one.
-            active.worker.set_response(make_response_settings(values))
+            active.worker.set_response(make_response_settings(values, pipeline.network))
         elif active:
-            active.worker.reconfigure(settings, make_response_settings(values))
+            active.worker.reconfigure(settings, make_response_settings(values, pipeline.network))
         else:
             pipeline.reconfigure(settings.keep_backend(pipeline.settings))
         backends.request(settings, input_wh, _backend_parameters(values))

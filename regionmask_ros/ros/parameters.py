@@ -15,10 +15,11 @@ from rclpy.exceptions import InvalidParameterTypeException, InvalidParameterValu
 from rclpy.node import Node
 from rclpy.parameter import Parameter
 
-from ..backends import BACKENDS
+from ..backends import BACKENDS, choose_backend, choose_fallback
 from ..core.option_table import OPTIONS, options_of
 from ..core.options import ChangePolicy, Option, Value
 from ..errors import UserError
+from ..network.dense import AnyNetwork
 from ..pipeline.settings import BACKEND_SETTINGS, PipelineSettings, make_settings
 
 _BACKEND_OPTIONS = {option for kind in BACKENDS.values() for option in options_of(kind.options_class).values()}
@@ -43,11 +44,12 @@ class ResponseSettings:
     fallback: PipelineSettings | None
 
 
-def make_response_settings(values: Mapping[str, Value]) -> ResponseSettings:
+def make_response_settings(values: Mapping[str, Value], network: AnyNetwork) -> ResponseSettings:
     """The node's own settings.
 
     Args:
         values: A value for every option, which `make_settings` has accepted.
+        network: The network, which decides about the fallback.
 
     Returns:
         The settings.
@@ -56,7 +58,8 @@ def make_response_settings(values: Mapping[str, Value]) -> ResponseSettings:
         UserError: The values do not go together with the fallback backend.
     """
     found: dict[str, Any] = dict(values)
-    fallback = None if found["fallback"] == "none" else make_settings({**found, "backend": found["fallback"]})
+    name = choose_fallback(found["fallback"], choose_backend(found["backend"], network), network)
+    fallback = make_settings({**found, "backend": name}).for_network(network) if name else None
     return ResponseSettings(found["stale_detections"] == "drop", round(found["attention_lifetime"] * 1e9), fallback)
 
 

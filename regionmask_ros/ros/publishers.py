@@ -238,6 +238,4 @@ def _drop_unobserved(result: StepResult) -> Detections:
 
 
 def _caption(result: StepResult) -> str:
-    counts = result.counts
-    return caption_line(
-        result.mask.masked_share, counts.events, counts.total_synops, result.ms["total"], result.mask_text)
+    return caption_line(result.mask.masked_share, result.counts, result.ms["total"], result.mask_text)

@@ -316,8 +316,8 @@ class Worker:
             node_ms=(now_s - received.time_s) * 1e3,
             stamp_ms=plausible_latency_ms(result.frame.stamp_ns, self._now_ns()),
             masked_share=result.mask.masked_share if result.index else None,
-            events=result.counts.events,
-            synops=result.counts.total_synops,
+            events=result.counts.events if result.counts else None,
+            synops=result.counts.total_synops if result.counts else None,
             pipeline_ms=result.ms["total"],
             attended_shares=result.mask.attended_shares,
         ))

@@ -16,7 +16,7 @@ from regionmask_ros.pipeline.pipeline import Pipeline
 from regionmask_ros.pipeline.settings import PipelineSettings
 
 SIZE_WH = (96, 64)
-CARRY, LAVA, SNAP = (PipelineSettings(arithmetic=name) for name in ("carry", "lava", "snap"))
+CARRY, LAVA, SNAP = (PipelineSettings(backend="cpu", arithmetic=name) for name in ("carry", "lava", "snap"))
 HANG_S = 60.0
 
 

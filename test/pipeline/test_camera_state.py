@@ -14,6 +14,7 @@ from regionmask_ros.mask.adaptive import Adaptive, AdaptiveSource
 from regionmask_ros.mask.composer import MaskComposer
 from regionmask_ros.network.formats.lava_dl import input_table
 from regionmask_ros.pipeline.camera_state import KEEPS_PLACE, CameraState, ResetReason
+from regionmask_ros.pipeline.interpreter import InterpreterState
 from regionmask_ros.pipeline.stages import prepare_frame
 
 WH = (96, 64)
@@ -24,7 +25,7 @@ def camera() -> CameraState:
     """A camera that has seen two frames, and an object in the first of them."""
     grid = RegionGrid.of_input(WH)
     masks = MaskComposer(grid, WH, [AdaptiveSource(Adaptive(), grid, WH)])
-    state = CameraState(WH, WH, Encoder(input_table(), 6, WH), masks)
+    state = CameraState(WH, WH, masks, InterpreterState(), Encoder(input_table(), 6, WH))
     image = np.random.default_rng(0).integers(0, 256, (WH[1], WH[0], 3)).astype(np.uint8)
     for number in range(2):
         prepared = prepare_frame(state, Frame(image, "rgb", number, "front"))
@@ -49,4 +50,4 @@ def test_a_reset_forgets_what_its_reason_says(camera, reason):
     prepared = prepare_frame(camera, frame)
     assert prepared.mask.refresh and prepared.mask.keep.all() and not prepared.age.any()
     fresh = Encoder(input_table(), 6, WH).step(frame.pixels, camera.grid.full(True))
-    np.testing.assert_array_equal(prepared.events.message, fresh.message, "references are forgotten")
+    np.testing.assert_array_equal(prepared.sent.message, fresh.message, "references are forgotten")

@@ -17,7 +17,8 @@ from regionmask_ros.network.formats.lava_dl import input_table
 from regionmask_ros.pipeline.pipeline import Pipeline
 from regionmask_ros.pipeline.settings import PipelineSettings
 
-SETTINGS = PipelineSettings(mask="dynamic", dynamic="mgnet", target_masked=0.5, refresh_period=4, score_threshold=0.2)
+SETTINGS = PipelineSettings(backend="cpu", mask="dynamic", dynamic="mgnet", target_masked=0.5, refresh_period=4,
+                            score_threshold=0.2)
 
 
 def clip(count: int) -> list[Frame]:

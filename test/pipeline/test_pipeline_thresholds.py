@@ -27,7 +27,7 @@ TUNED = ("tuned", bundled_thresholds().arithmetic)
     ({}, ("trained", "carry")), ({"mask": "dynamic"}, ("trained", "carry")),
 ])
 def test_thresholds_and_arithmetic_follow_from_the_settings(asked, expected):
-    settings = PipelineSettings(**asked)
+    settings = PipelineSettings(**{"backend": "cpu", **asked})
     assert (settings.thresholds, settings.arithmetic) == expected
 
 
@@ -54,7 +54,7 @@ def test_a_preset_computes_with_the_tuned_network(trained):
 def test_taking_over_swaps_thresholds_and_resets(trained):
     frames, pipeline = images(4), Pipeline(trained, PipelineSettings())
     pipeline.process(frames[0])
-    wanted = PipelineSettings(preset="fast")
+    wanted = PipelineSettings(backend="cpu", preset="fast")
     with pytest.raises(UserError, match="cannot change while the detector runs"):
         pipeline.reconfigure(wanted)
     pipeline.reconfigure(wanted.keep_backend(pipeline.settings))
@@ -66,5 +66,5 @@ def test_taking_over_swaps_thresholds_and_resets(trained):
     np.testing.assert_array_equal(result.head, fresh.head)
     assert result.counts == fresh.counts
     pipeline.reconfigure(replace(wanted, preset=""))
-    pipeline.take_over(pipeline.settings.keep_backend(PipelineSettings()))
-    assert pipeline.process(frames[2])[0].mask.refresh and pipeline.settings == PipelineSettings()
+    pipeline.take_over(pipeline.settings.keep_backend(PipelineSettings(backend="cpu")))
+    assert pipeline.process(frames[2])[0].mask.refresh and pipeline.settings == PipelineSettings(backend="cpu")

@@ -7,7 +7,7 @@ from dataclasses import fields
 import pytest
 import yaml
 
-from regionmask_ros.backends import BACKENDS
+from regionmask_ros.backends import AUTO, BACKENDS
 from regionmask_ros.core.arithmetic import RULES
 from regionmask_ros.core.option_table import OPTIONS, options_of
 from regionmask_ros.core.options import ChangePolicy
@@ -22,7 +22,7 @@ DEFAULTS = {name: option.default for name, option in OPTIONS.items()}
 
 
 def test_the_choices_are_what_the_program_has():
-    known = {"backend": BACKENDS, "preset": PRESETS, "arithmetic": ("", *RULES)}
+    known = {"backend": (AUTO, *BACKENDS), "preset": PRESETS, "arithmetic": ("", *RULES)}
     assert {name: OPTIONS[name].choices for name in known} == {name: tuple(names) for name, names in known.items()}
     masks = {part for mode in OPTIONS["mask_mode"].choices for part in mode.split("+")}
     chosen = {*OPTIONS["preset"].choices, *OPTIONS["dynamic_mask"].choices}
@@ -88,7 +88,7 @@ def test_values_of_a_preset_are_replaced_in_a_preset_and_wait_for_one():
 ])
 def test_an_invalid_value_is_refused_by_name(name, value):
     with pytest.raises(UserError) as refused:
-        make_settings({**DEFAULTS, name: value})
+        make_settings({**DEFAULTS, "backend": "cpu", name: value})
     text = value if isinstance(value, (str, float)) else value[0].partition(":")[2] or value[0]
     assert str(text).replace("preset+", "") in str(refused.value)
 
@@ -136,9 +136,10 @@ def test_the_page_holds_every_parameter_once():
     ({"overrides": PresetOverrides(refresh_period=4)}, "there is no preset"),
     ({"target_masked": 1.0}, "target_masked 1.0"), ({"target_masked": float("nan")}, "target_masked nan"),
     ({"target_masked": 0.5}, "needs a mask or a preset"),
-    ({"target_masked": 0.9, "mask": "dynamic"}, "at most 0.88 can be masked"),
-    ({"target_masked": 0.9, "mask": "dynamic", "dynamic": "mgnet"}, "at most 0.88 can be masked"),
-    ({"target_masked": 0.8, "preset": "balanced", "overrides": PresetOverrides(refresh_period=4)}, "at most 0.75"),
+    ({"backend": "cpu", "target_masked": 0.9, "mask": "dynamic"}, "at most 0.88 can be masked"),
+    ({"backend": "cpu", "target_masked": 0.9, "mask": "dynamic", "dynamic": "mgnet"}, "at most 0.88 can be masked"),
+    ({"backend": "cpu", "target_masked": 0.8, "preset": "balanced", "overrides": PresetOverrides(refresh_period=4)},
+     "at most 0.75"),
     ({"refresh_period": -1}, "refresh_period -1"), ({"nms_iou": -0.1}, "nms_iou -0.1"),
     ({"score_threshold": 1.5}, "score_threshold 1.5"), ({"score_threshold": float("nan")}, "score_threshold nan"),
     ({"input_size": (448, 100)}, "multiples of 32"),
@@ -146,7 +147,7 @@ def test_the_page_holds_every_parameter_once():
     ({"backend": "gpu"}, "backend 'gpu': unknown"), ({"arithmetic": "float"}, "arithmetic 'float'"),
     ({"thresholds": "guessed"}, "thresholds 'guessed'"),
     ({"preset": "fast", "backend": "lava_sim", "thresholds": "tuned"}, "only the cpu backend"),
-    ({"preset": "fast", "arithmetic": "lava", "thresholds": "tuned"}, "thresholds are for snap"),
+    ({"backend": "cpu", "preset": "fast", "arithmetic": "lava", "thresholds": "tuned"}, "thresholds are for snap"),
 ])
 def test_invalid_settings_are_refused(wrong, reason):
     with pytest.raises(UserError, match=reason):

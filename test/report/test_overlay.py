@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from regionmask_ros.core.detections import Detections
 from regionmask_ros.core.frame import Frame
-from regionmask_ros.core.result import RegionMask
+from regionmask_ros.core.result import RegionMask, StepCounts
 from regionmask_ros.report.overlay import ORANGE, SKY_BLUE, caption_line, draw_overlay, keep_to_image, place_labels
 
 LABELS = ("person", "car")
@@ -140,7 +140,8 @@ def test_odd_and_tiny_images_are_drawn(size_wh):
         (-50, -50, 20, 20, 0.7, 0), (10, 10, 900, 900, 0.6, 1), (-9, -9, -1, -1, 0.5, 7), (3, 3, 3, 3, 0.4, 0)
     )  # fmt: skip
     for keep in (np.zeros((2, 2)), np.eye(2), np.ones((2, 2)), np.eye(50)):
-        shown = draw(colorful(*size_wh), keep, boxes, caption_line(0.5, 10**7, 10**10, 1e4, "tracking"))
+        caption = caption_line(0.5, StepCounts(0, (10**7,), (10**10,)), 1e4, "tracking")
+        shown = draw(colorful(*size_wh), keep, boxes, caption)
         assert shown.shape == (size_wh[1], size_wh[0], 3) and shown.dtype == np.uint8
 
 
@@ -155,14 +156,20 @@ def test_unknown_classes_and_letters_outside_ascii_are_drawn():
     assert draw_overlay(frame, objects, mask_of(np.ones((1, 1))), ("fußgänger",), "größe").any()
 
 
+def counts(events: int, synops: int) -> StepCounts:
+    return StepCounts(0, (events,), (synops,))
+
+
 @pytest.mark.parametrize(
     "figures, line",
     [
-        ((0.84, 12_345, 54_100_000, 9.83, "tracking, refresh in 4"),
+        ((0.84, counts(12_345, 54_100_000), 9.83, "tracking, refresh in 4"),
          "masked 84 %   events 12.3 k   synops 54.1 M   9.8 ms   tracking, refresh in 4"),
-        ((0.0, 0, 999, 120.04, ""), "masked 0 %   events 0   synops 999   120.0 ms"),
-        ((1.0, 1_000, 999_960, 0.0, "none"), "masked 100 %   events 1.0 k   synops 1.0 M   0.0 ms   none"),
-        ((0.5, 999_949, 12_345_678_901_234, 1.0, "x"), "masked 50 %   events 999.9 k   synops 12345.7 G   1.0 ms   x"),
+        ((0.0, counts(0, 999), 120.04, ""), "masked 0 %   events 0   synops 999   120.0 ms"),
+        ((1.0, counts(1_000, 999_960), 0.0, "none"), "masked 100 %   events 1.0 k   synops 1.0 M   0.0 ms   none"),
+        ((0.5, counts(999_949, 12_345_678_901_234), 1.0, "x"),
+         "masked 50 %   events 999.9 k   synops 12345.7 G   1.0 ms   x"),
+        ((0.5, None, 1.0, "x"), "masked 50 %   1.0 ms   x"),
     ],
 )  # fmt: skip
 def test_the_caption_line_holds_all_figures(figures, line):

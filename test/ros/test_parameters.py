@@ -28,10 +28,10 @@ def test_every_parameter_has_a_descriptor_with_its_range(option):
         assert limits.to_value in option.limits, "the largest value that ROS accepts is one that the settings accept"
 
 
-def test_what_the_node_itself_does():
-    kept = make_response_settings(DEFAULTS)
+def test_what_the_node_itself_does(trained):
+    kept = make_response_settings(DEFAULTS, trained)
     assert not kept.drop_stale and kept.attention_ns == 10**9
-    dropped = make_response_settings({**DEFAULTS, "stale_detections": "drop", "attention_lifetime": 0.25})
+    dropped = make_response_settings({**DEFAULTS, "stale_detections": "drop", "attention_lifetime": 0.25}, trained)
     assert dropped.drop_stale and dropped.attention_ns == 250_000_000
 
 

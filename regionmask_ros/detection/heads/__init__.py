@@ -3,6 +3,6 @@
 from __future__ import annotations
 
 from .finding import HEADS, find_head
-from .looks import decode_looks
+from .looks import LookDetections, decode_looks
 
-__all__ = ["HEADS", "decode_looks", "find_head"]
+__all__ = ["HEADS", "LookDetections", "decode_looks", "find_head"]

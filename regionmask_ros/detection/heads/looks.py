@@ -3,19 +3,44 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass, field
 
 import numpy as np
 
 from ...core.detections import Detections
-from ...core.look import LookOutput
+from ...core.look import Look, LookOutput
 from ...network.dense import HeadSpec
+from ...tracking.held import find_cut
 from ..yolo import suppress
 from .base import MOST_CANDIDATES
 from .finding import HEADS
 
 
+CUT_WEIGHT = 0.5
+"""Of the score of a box that a window cuts, in the suppression: a whole box of the same object is the better one."""
+
+
+@dataclass(frozen=True)
+class LookDetections:
+    """What the looks at one image show.
+
+    Attributes:
+        found: Detections in the image, best score first.
+        cut: bool [len(found)], whether the border of a window cuts the box.
+        looks: The looks; none in a frame in which the network did not run.
+    """
+
+    found: Detections = field(default_factory=Detections.empty)
+    cut: np.ndarray = field(default_factory=lambda: np.zeros(0, bool))
+    looks: tuple[Look, ...] = ()
+
+    def take(self, rows: np.ndarray) -> LookDetections:
+        """Some of the detections, by bool [n]."""
+        return self if rows.all() else LookDetections(self.found.take(rows), self.cut[rows], self.looks)
+
+
 def decode_looks(results: Sequence[LookOutput], head: HeadSpec, image_wh: tuple[int, int], lowest: float,
-                 nms_iou: float) -> Detections:
+                 nms_iou: float) -> LookDetections:
     """Decodes the looks at one image, and unites what they show.
 
     Args:
@@ -32,28 +57,31 @@ def decode_looks(results: Sequence[LookOutput], head: HeadSpec, image_wh: tuple[
     Raises:
         ValueError: The shape of an output does not fit.
     """
-    family = HEADS[head.family]
-    boxes, scores, class_ids = [], [], []
+    family, looks = HEADS[head.family], tuple(result.look for result in results)
+    parts = []
     for result in results:
         shown = family.decode(result.outputs, head, result.look.input_wh, lowest)
-        boxes.append(result.look.to_image(shown.boxes))
-        scores.append(shown.scores)
-        class_ids.append(shown.class_ids)
-    if not sum(map(len, scores)):
-        return Detections.empty()
-    found = _take_best(np.concatenate(boxes), np.concatenate(scores), np.concatenate(class_ids), head.num_classes)
+        boxes = result.look.to_image(shown.boxes)
+        parts.append((boxes, shown.scores, shown.class_ids, find_cut(boxes, result.look, image_wh)))
+    if not sum(len(scores) for _, scores, _, _ in parts):
+        return LookDetections(looks=looks)
+    boxes, scores, class_ids, cut = (np.concatenate(column) for column in zip(*parts))
+    order = _best_first(boxes, scores, class_ids, cut, head.num_classes)
     if family.needs_suppression or len(results) > 1:
-        kept = suppress(found[0], found[2], nms_iou)
-        found = found[0][kept], found[1][kept], found[2][kept]
-    clipped = np.clip(found[0], 0.0, image_wh * 2).astype(np.float32)
-    visible = np.flatnonzero((clipped[:, 2:] > clipped[:, :2]).all(axis=1))
-    return Detections(clipped[visible], found[1][visible].astype(np.float32), found[2][visible].astype(np.int32))
+        order = order[suppress(boxes[order], class_ids[order], nms_iou)]
+    boxes = np.clip(boxes, 0.0, image_wh * 2).astype(np.float32)
+    order = order[(boxes[order, 2:] > boxes[order, :2]).all(axis=1)]
+    if cut.any():
+        order = order[np.argsort(-scores[order], kind="stable")]
+    found = Detections(boxes[order], scores[order].astype(np.float32), class_ids[order].astype(np.int32))
+    return LookDetections(found, cut[order], looks)
 
 
-def _take_best(boxes: np.ndarray, scores: np.ndarray, class_ids: np.ndarray, num_classes: int
-               ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """The best candidates, best first, without those that make no sense."""
+def _best_first(boxes: np.ndarray, scores: np.ndarray, class_ids: np.ndarray, cut: np.ndarray, num_classes: int
+                ) -> np.ndarray:
+    """Indices of the best candidates, best first, without those that make no sense."""
     sound = np.isfinite(boxes).all(axis=1) & np.isfinite(scores) & (class_ids >= 0) & (class_ids < num_classes)
     index = np.flatnonzero(sound)
-    order = index[np.argsort(-scores[index], kind="stable")[:MOST_CANDIDATES]]
-    return boxes[order], scores[order], class_ids[order]
+    worth = np.where(cut, CUT_WEIGHT, 1.0) * scores
+    best: np.ndarray = index[np.argsort(-worth[index], kind="stable")[:MOST_CANDIDATES]]
+    return best

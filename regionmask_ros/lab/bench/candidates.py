@@ -24,6 +24,7 @@ from ...mask.static import StaticSource
 from ...metrics.machine import array_bytes
 from ...network.graph import Network, YoloHead
 from ...pipeline.camera_state import CameraState, ResetReason
+from ...pipeline.interpreter import InterpreterState
 from ...pipeline.stages import compose_mask, encode_image, view_frame
 from .clip import Clip
 
@@ -94,7 +95,8 @@ def open_camera(network: Network, input_wh: tuple[int, int], keep: np.ndarray) -
     """
     sources = [] if keep.all() else [StaticSource(keep)]
     encoder = Encoder(network.input_table, network.encoder_threshold, input_wh)
-    return CameraState(input_wh, input_wh, encoder, MaskComposer(RegionGrid.of_input(input_wh), input_wh, sources))
+    composer = MaskComposer(RegionGrid.of_input(input_wh), input_wh, sources)
+    return CameraState(input_wh, input_wh, composer, InterpreterState(), encoder)
 
 
 def encode_frame(camera: CameraState, image: np.ndarray) -> Events:

@@ -16,7 +16,7 @@ from ...datasets.moved_view import ViewShift, shift_view
 from ...errors import UserError
 from ...mask.heat import compute_heat
 from ...metrics.cpu_time import paused_garbage_collection
-from ...network.graph import Network
+from ...network.dense import AnyNetwork
 from ...pipeline.pipeline import Pipeline
 from ...pipeline.settings import PipelineSettings
 from ...sources import Source
@@ -52,9 +52,9 @@ class SequenceRuns:
     move: ViewShift | None = None
 
 
-def evaluate_sequence(network: Network, sequence: LabelledSequence, settings: Sequence[Setting], base: PipelineSettings,
-                      calibration_share: float, tick: Callable[[], object] = lambda: None, moved_share: float = 0.0,
-                      tuned: bool = True) -> SequenceRuns:
+def evaluate_sequence(network: AnyNetwork, sequence: LabelledSequence, settings: Sequence[Setting],
+                      base: PipelineSettings, calibration_share: float, tick: Callable[[], object] = lambda: None,
+                      moved_share: float = 0.0, tuned: bool = True) -> SequenceRuns:
     """Runs the settings on what is left of the sequence after the calibration share, each from a reset on.
 
     Args:
@@ -85,8 +85,9 @@ def evaluate_sequence(network: Network, sequence: LabelledSequence, settings: Se
             raise UserError(f"{sequence.name}: {count - move.frame} frames after the view has moved are too few: "
                             f"{SETTLING_FRAMES} of them are for settling")
     with sequence.open() as source, _single_opencv_thread():
-        input_wh = base.input_wh(source.size_wh)
-        base = replace(base, input_size=input_wh, mask="none")
+        base = replace(base.for_network(network), mask="none")
+        input_wh = base.input_wh(source.size_wh, network)
+        base = base.fix_input(source.size_wh, network)
         frames = _number_frames(source, tick)
         heats = _Calibration(network, sequence, settings, base, first, source.size_wh, input_wh).learn(frames)
         runs = _open(network, sequence.labels, settings, base, heats, first, tuned)
@@ -113,11 +114,11 @@ def _baseline() -> Setting:
 class _Calibration:
     """What settings learn on the first part of a sequence, and on nothing else of it."""
 
-    def __init__(self, network: Network, sequence: LabelledSequence, settings: Sequence[Setting],
+    def __init__(self, network: AnyNetwork, sequence: LabelledSequence, settings: Sequence[Setting],
                  base: PipelineSettings, frames: int, image_wh: tuple[int, int], input_wh: tuple[int, int]) -> None:
         self._network, self._base, self._frames = network, base, frames
         self._labels, self._image_wh = sequence.labels, image_wh
-        self._grid = RegionGrid.of_input(input_wh)
+        self._grid = RegionGrid.near_input(input_wh)
         self._learns = {setting.recipe.learns for setting in settings}
         if frames == 0 and self._learns & {DETECTOR, LABELS}:
             learners = ", ".join(s.name for s in settings if s.recipe.learns in (DETECTOR, LABELS))
@@ -141,7 +142,7 @@ class _Calibration:
         return compute_heat(labels.boxes[~labels.ignore], self._grid, self._image_wh)
 
 
-def _open(network: Network, labels: Labels, settings: Sequence[Setting], base: PipelineSettings,
+def _open(network: AnyNetwork, labels: Labels, settings: Sequence[Setting], base: PipelineSettings,
           heats: Mapping[str, np.ndarray], first: int, tuned: bool) -> dict[str, SettingRun]:
     runs = {}
     for setting in (_baseline(), *settings):

@@ -3,17 +3,16 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Mapping
-from typing import Any
+from collections.abc import Mapping, Sequence
+from typing import Any, cast
 
 import numpy as np
 
 from ...backends import open_backend
-from ...backends.base import Backend, BackendResult, IsCancelled, never_cancelled
-from ...core.events import Events
+from ...backends.base import Backend, BackendResult, DenseBackend, IsCancelled, never_cancelled
 from ...core.options import Value
 from ...metrics.loihi2 import Allocation, RowSynops, allocate
-from ...network.graph import Network
+from ...network.dense import AnyNetwork, DenseNetwork
 
 
 class BackendObserver:
@@ -30,12 +29,12 @@ class BackendObserver:
         self.allocation: Allocation | None = None
         self.spent_s = 0.0
 
-    def open(self, backend: str, network: Network, input_wh: tuple[int, int], arithmetic: str = "",
+    def open(self, backend: str, network: AnyNetwork, input_wh: tuple[int, int], arithmetic: str = "",
              given: Mapping[str, Value] | None = None, is_cancelled: IsCancelled = never_cancelled) -> ObservedBackend:
         """As ``backends.open_backend``."""
         start = time.process_time()
         inner = open_backend(backend, network, input_wh, arithmetic, given, is_cancelled)
-        self.allocation = allocate(network, input_wh)
+        self.allocation = None if isinstance(network, DenseNetwork) else allocate(network, input_wh)
         opened = ObservedBackend(inner, self, network, input_wh)
         self.spent_s += time.process_time() - start
         return opened
@@ -44,7 +43,8 @@ class BackendObserver:
 class ObservedBackend:
     """A backend whose frames are observed, see ``backends.base.Backend``."""
 
-    def __init__(self, inner: Backend, observer: BackendObserver, network: Network, input_wh: tuple[int, int]) -> None:
+    def __init__(self, inner: Backend, observer: BackendObserver, network: AnyNetwork, input_wh: tuple[int, int]
+                 ) -> None:
         self._inner, self._observer = inner, observer
         self._network, self._input_wh = network, input_wh
         self.kernels, self.latency_steps = inner.kernels, inner.latency_steps
@@ -55,13 +55,17 @@ class ObservedBackend:
         """The inner backend's."""
         return self._inner.profile
 
-    def submit(self, events: Events, tag: Any) -> None:
+    def submit(self, sent: Any, tag: Any) -> None:
         """Gives a frame to the inner backend, and counts its synops by row."""
-        self._inner.submit(events, tag)
+        self._inner.submit(sent, tag)
         if self._counter is not None:
             start = time.process_time()
-            self._observer.rows = self._counter.step(events)
+            self._observer.rows = self._counter.step(sent)
             self._observer.spent_s += time.process_time() - start
+
+    def prepare(self, shapes: Sequence[tuple[int, int]]) -> None:
+        """Prepares the inner backend."""
+        cast(DenseBackend, self._inner).prepare(shapes)
 
     def poll(self, timeout_s: float) -> BackendResult | None:
         """The inner backend's."""
@@ -83,4 +87,6 @@ class ObservedBackend:
     def _new_counter(self) -> RowSynops | None:
         """Only a backend that computes at once can show the layers as they are after a frame."""
         state = getattr(self._inner, "layer_state", None)
-        return None if state is None else RowSynops(self._network, self._input_wh, state)
+        if state is None or isinstance(self._network, DenseNetwork):
+            return None
+        return RowSynops(self._network, self._input_wh, state)

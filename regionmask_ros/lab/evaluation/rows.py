@@ -157,10 +157,14 @@ def summarize(sequences: Sequence[SequenceRows]) -> list[dict[str, Any]]:
 
 
 def _mean_events(run: SettingRun) -> float:
+    if not run.record.counts:
+        return math.nan
     return float(without_first_frame([counts.encoder_events for counts in run.record.counts]).mean())
 
 
 def _mean_synops(run: SettingRun) -> float:
+    if not run.record.counts:
+        return math.nan
     return float(without_first_frame([counts.total_synops for counts in run.record.counts]).mean())
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from typing import Any
 
 import numpy as np
 
@@ -13,9 +14,10 @@ from ...detection.filter import DetectionFilter
 from ...errors import UserError
 from ...metrics.cpu_time import measure_cpu
 from ...metrics.loihi2 import SYNOP_PJ, FrameCost, even_cost, rows_cost
-from ...network.graph import Network
+from ...network.dense import AnyNetwork, DenseNetwork
 from ...pipeline.composition import ComposerFactory
-from ...pipeline.interpreter import Interpreter, InterpreterState
+from ...pipeline.dense_interpreter import DenseInterpreter
+from ...pipeline.interpreter import Interpreter
 from ...pipeline.pipeline import Pipeline
 from ...pipeline.settings import PipelineSettings
 from ...tracking.motion import downsample
@@ -68,14 +70,18 @@ class SettingRun:
         record: What was recorded so far.
     """
 
-    def __init__(self, network: Network, settings: PipelineSettings, composer: ComposerFactory | None, scorer: Scorer,
-                 extrapolate: bool) -> None:
+    def __init__(self, network: AnyNetwork, settings: PipelineSettings, composer: ComposerFactory | None,
+                 scorer: Scorer, extrapolate: bool) -> None:
         self._observer = BackendObserver()
         self.pipeline = Pipeline(network, settings, self._observer.open, composer)
         self.scorer, self.record = scorer, Record()
         reported = DetectionFilter(np.full(len(network.labels), SCORED_ABOVE, np.float32), SCORED_ABOVE)
-        self._interpreter = Interpreter(network.head, settings.nms_iou, reported, SCORED_ABOVE if extrapolate else None)
-        self._objects = InterpreterState()
+        tracked = SCORED_ABOVE if extrapolate else None
+        # Any: an interpreter and its state are of one kind.
+        self._interpreter: Any = (
+            DenseInterpreter(network.head, settings.nms_iou, reported, tracked) if isinstance(network, DenseNetwork)
+            else Interpreter(network.head, settings.nms_iou, reported, tracked))
+        self._objects = self._interpreter.new_state()
 
     def step(self, number: int, frame: Frame) -> None:
         """Processes one frame, whose number counts from the start of the sequence.
@@ -98,10 +104,11 @@ class SettingRun:
     def _record(self, result: StepResult, elapsed_s: float) -> None:
         record, observer = self.record, self._observer
         record.masked_share.append(result.mask.masked_share)
-        record.counts.append(result.counts)
+        if result.counts is not None:
+            record.counts.append(result.counts)
         record.cpu_ms.append(elapsed_s * 1e3)
         record.mask_ms.append(result.ms["mask"])
-        if observer.allocation is None:
+        if observer.allocation is None or result.counts is None:
             return
         record.even.append(even_cost(observer.allocation, result.counts.synops))
         if observer.rows is not None:
@@ -111,9 +118,12 @@ class SettingRun:
     def _select_scored(self, result: StepResult) -> Detections:
         """The result with its weak detections."""
         frame, interpreter = result.frame, self._interpreter
-        found = interpreter.read(self._objects, result.head, result.counts.synops, frame.size_wh)
+        synops = result.counts.synops if result.counts else ()
+        found = interpreter.read(self._objects, result.head, synops, frame.size_wh)
         small = downsample(frame.pixels) if interpreter.track_score is not None else None
-        return interpreter.track(self._objects, found, result.mask.keep, frame.size_wh, result.index, small)
+        scored: Detections = interpreter.track(
+            self._objects, found, result.mask.keep, frame.size_wh, result.index, small)
+        return scored
 
 
 def without_first_frame(values: list) -> np.ndarray:

@@ -114,7 +114,9 @@ class Setting:
             The base with this setting's masks, thresholds and arithmetic.
         """
         options: dict[str, Any] = dict(self.recipe.options)
-        if self.trained:
+        if base.is_dense:
+            pass
+        elif self.trained:
             options.update(thresholds=thresholds.TRAINED, arithmetic=CARRY)
         elif self.recipe.tuned and tuned:
             options.update(thresholds=thresholds.TUNED, arithmetic="")

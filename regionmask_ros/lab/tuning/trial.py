@@ -250,6 +250,7 @@ class TrialRunner:
                 for number, (frame, reference) in enumerate(zip(segment.frames, references)):
                     start = time.thread_time()
                     (result,) = pipeline.process(frame)
+                    assert result.counts is not None, "a sigma-delta network"
                     elapsed_s = time.thread_time() - start
                     matches += _match_frame(result.detections, reference)
                     errors.append(float(np.mean(np.square(head_values(result.head) - reference.head))))

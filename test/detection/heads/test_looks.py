@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 from regionmask_ros.core.look import Look, LookOutput
 from regionmask_ros.detection.heads import decode_looks
 from regionmask_ros.detection.heads.base import MOST_CANDIDATES
+from regionmask_ros.detection.heads.looks import CUT_WEIGHT
 from regionmask_ros.network.dense import HeadSpec
 
 SPEC = HeadSpec("yolox", 2, ("out",), (8, 16, 32), {"raw": 0.0})
@@ -21,9 +22,13 @@ def look(window: tuple[float, float, float, float], *rows: list[float]) -> LookO
     return LookOutput(Look(window, (32, 32)), (output,))
 
 
+def decode(*arguments: object):
+    return decode_looks(*arguments).found
+
+
 def test_boxes_are_in_image_pixels_clipped_and_best_first():
     results = [look((100, 50, 164, 82), [16, 16, 8, 8, 0.5, 1, 0], [0, 0, 8, 8, 0.9, 0, 1])]
-    found = decode_looks(results, SPEC, (160, 80), 0.1, 0.5)
+    found = decode(results, SPEC, (160, 80), 0.1, 0.5)
     np.testing.assert_allclose(found.boxes, [[92, 46, 108, 54], [124, 62, 140, 70]])
     assert found.class_ids.tolist() == [1, 0] and found.boxes.dtype == np.float32
     np.testing.assert_allclose(found.scores, [0.9, 0.5])
@@ -32,21 +37,21 @@ def test_boxes_are_in_image_pixels_clipped_and_best_first():
 def test_an_object_that_two_looks_show_is_one_unless_the_classes_differ():
     left, right = (0, 0, 32, 32), (16, 0, 48, 32)
     results = [look(left, [24, 16, 8, 8, 0.5, 1, 0]), look(right, [8, 16, 8, 8, 0.9, 1, 0], [8, 16, 8, 8, 0.3, 0, 1])]
-    found = decode_looks(results, SPEC, (48, 32), 0.1, 0.5)
+    found = decode(results, SPEC, (48, 32), 0.1, 0.5)
     np.testing.assert_allclose(found.scores, [0.9, 0.3])
     assert found.class_ids.tolist() == [0, 1]
 
 
 def test_no_look_and_no_box_give_no_detection():
-    assert len(decode_looks([], SPEC, (64, 64), 0.1, 0.5)) == 0
-    found = decode_looks([look((0, 0, 32, 32))], SPEC, (64, 64), 0.1, 0.5)
+    assert len(decode([], SPEC, (64, 64), 0.1, 0.5)) == 0
+    found = decode([look((0, 0, 32, 32))], SPEC, (64, 64), 0.1, 0.5)
     assert found.boxes.shape == (0, 4) and found.class_ids.dtype == np.int32
 
 
 def test_boxes_that_are_not_finite_or_outside_of_the_image_are_left_out():
     rows = [[16, 16, np.nan, 8, 1, 1, 0], [np.inf, 16, 8, 8, 1, 1, 0], [60, 16, 8, 8, 1, 1, 0],
             [16, 16, -8, 8, 1, 1, 0], [16, 16, 8, 8, np.inf, 1, 0], [8, 8, 8, 8, 1, 1, 0]]
-    found = decode_looks([look((0, 0, 32, 32), *rows)], SPEC, (40, 32), 0.1, 0.5)
+    found = decode([look((0, 0, 32, 32), *rows)], SPEC, (40, 32), 0.1, 0.5)
     np.testing.assert_allclose(found.boxes, [[4, 4, 12, 12]])
 
 
@@ -56,7 +61,7 @@ def test_only_the_best_candidates_enter_the_suppression():
     output = np.zeros((1, cells, 7), np.float32)
     output[0, :, :2], output[0, :, 2:4] = rng.uniform(0, 640, (cells, 2)), 0.5
     output[0, :, 4], output[0, :, 5] = rng.uniform(0.5, 1, cells), 1
-    found = decode_looks([LookOutput(Look((0, 0, 640, 640), (640, 640)), (output,))], SPEC, (640, 640), 0.1, 1.0)
+    found = decode([LookOutput(Look((0, 0, 640, 640), (640, 640)), (output,))], SPEC, (640, 640), 0.1, 1.0)
     assert len(found) == MOST_CANDIDATES
     np.testing.assert_array_equal(found.scores, np.sort(output[0, :, 4])[::-1][:MOST_CANDIDATES])
 
@@ -71,8 +76,8 @@ def test_what_stays_does_not_overlap_and_what_goes_has_a_better_one(seed, count,
         rows = np.concatenate([rng.uniform(8, 24, (21, 2)), rng.uniform(4, 16, (21, 2)), rng.uniform(0, 1, (21, 3))],
                               axis=1)
         results.append(look((x, y, x + 48, y + 64), *rows))
-    every = [decode_looks([result], SPEC, (128, 128), 0.2, 1.0) for result in results]
-    found = decode_looks(results, SPEC, (128, 128), 0.2, nms_iou)
+    every = [decode([result], SPEC, (128, 128), 0.2, 1.0) for result in results]
+    found = decode(results, SPEC, (128, 128), 0.2, nms_iou)
     assert (np.diff(found.scores) <= 0).all()
 
     def overlap(a: np.ndarray, b: np.ndarray) -> float:
@@ -83,7 +88,8 @@ def test_what_stays_does_not_overlap_and_what_goes_has_a_better_one(seed, count,
     # Boxes lie inside the image, so that clipping changes no overlap.
     for shown in every:
         for box, score, number in zip(shown.boxes, shown.scores, shown.class_ids):
-            rivals = [i for i in range(len(found)) if found.class_ids[i] == number and found.scores[i] >= score]
+            least = CUT_WEIGHT * score
+            rivals = [i for i in range(len(found)) if found.class_ids[i] == number and found.scores[i] >= least]
             best = max((overlap(box, found.boxes[i]) for i in rivals), default=0.0)
             assert best > nms_iou - 1e-5
     for i in range(len(found)):

@@ -1,0 +1,119 @@
+"""Presets for dense networks: which of their frames run the network, and on how much of the image.
+
+``burst``: the whole image in every Nth frame, and nothing in between. ``rolling``: one tile of the image at full
+resolution in each frame, or the whole image made small. In between, objects are held (``tracking.held``).
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+
+from ..core.option_table import OPTIONS
+from ..errors import UserError
+
+AUTO, BURST, ROLLING = "auto", "burst", "rolling"
+
+ROLLING_PIXELS = 600_000
+"""From this many pixels of the whole input on, ``auto`` takes rolling tiles: there, a whole input takes long."""
+
+COARSE_TILES, FINE_TILES = (2, 2), (3, 2)
+"""Columns and rows of tiles that masks use which are no schedule, below and from ``ROLLING_PIXELS`` on."""
+
+
+@dataclass(frozen=True)
+class DenseSchedule:
+    """How often a dense network runs.
+
+    Attributes:
+        form: ``burst`` or ``rolling``.
+        period: Frames from one run to the next.
+        tiles: Columns and rows of tiles.
+    """
+
+    form: str
+    period: int
+    tiles: tuple[int, int]
+
+
+@dataclass(frozen=True)
+class DensePreset:
+    """The two forms of a preset.
+
+    Attributes:
+        burst: Frames from one whole image to the next.
+        rolling: Frames from one look to the next.
+        tiles: Columns and rows of tiles.
+    """
+
+    burst: int
+    rolling: int
+    tiles: tuple[int, int]
+
+
+DENSE_PRESETS: Mapping[str, DensePreset] = {
+    "careful": DensePreset(2, 1, (2, 1)),
+    "balanced": DensePreset(4, 1, (3, 2)),
+    "fast": DensePreset(7, 2, (3, 2)),
+}
+"""By the names of ``schedule.PRESETS``."""
+
+
+def mask_tiles(full_wh: tuple[int, int]) -> tuple[int, int]:
+    """Columns and rows of tiles for masks that are no schedule, for a whole input of this (width, height)."""
+    return FINE_TILES if math.prod(full_wh) >= ROLLING_PIXELS else COARSE_TILES
+
+
+def choose_schedule(preset: str, form: str, tiles: str, period: int, full_wh: tuple[int, int]) -> DenseSchedule:
+    """Chooses the schedule of a camera.
+
+    Args:
+        preset: Name of the preset.
+        form: ``auto``, ``burst`` or ``rolling``.
+        tiles: ``auto``, or columns and rows such as ``3x2``.
+        period: Replaces the preset's; 0: the preset's.
+        full_wh: Width and height of the network's input for the whole image.
+
+    Returns:
+        The schedule.
+    """
+    values = DENSE_PRESETS[preset]
+    if form == AUTO:
+        form = ROLLING if math.prod(full_wh) >= ROLLING_PIXELS else BURST
+    own = values.burst if form == BURST else values.rolling
+    chosen = values.tiles if form == ROLLING else mask_tiles(full_wh)
+    return DenseSchedule(form, period or own, chosen if tiles == AUTO else parse_tiles(tiles))
+
+
+def limit_schedule(schedule: DenseSchedule, masked_share: float, look_share: float) -> DenseSchedule:
+    """Makes a schedule mask at least a share of the regions, on average over all frames.
+
+    Args:
+        schedule: The preset's.
+        masked_share: 0 to below 1.
+        look_share: Largest share of the regions that one look observes on average, 0 to 1.
+
+    Returns:
+        The schedule, with a longer period where it is needed.
+    """
+    return replace(schedule, period=max(schedule.period, math.ceil(look_share / (1.0 - masked_share) - 1e-9)))
+
+
+def parse_tiles(text: str) -> tuple[int, int]:
+    """Reads columns and rows of tiles.
+
+    Args:
+        text: Such as ``3x2``.
+
+    Returns:
+        Both numbers.
+
+    Raises:
+        UserError: The text is anything else.
+    """
+    cols, cross, rows = text.partition("x")
+    if not (cross and text.isascii() and cols.isdecimal() and rows.isdecimal() and len(text) < 6
+            and 1 <= int(cols) <= 8 and 1 <= int(rows) <= 8):
+        raise UserError(f"{OPTIONS['tiles'].name} {text!r}: write auto, or columns x rows such as 3x2, each 1 to 8")
+    return int(cols), int(rows)

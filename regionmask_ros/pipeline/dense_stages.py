@@ -1,0 +1,110 @@
+"""The stages of a dense network: the frame for mask sources, the windows that are looked at, and their pictures."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from functools import cached_property
+
+import cv2
+import numpy as np
+
+from ..core.frame import Frame, resize_frame
+from ..core.grid import RegionGrid
+from ..core.look import Look, LookImage
+from ..core.result import RegionMask
+from ..mask.composer import MaskComposer
+from ..mask.rolling import RollingSource
+from ..mask.tiling import Tiling
+
+CHANGED_BY = 12
+"""Gray values of 255 by which a pixel of the downsampled image must change between two frames to count as changed:
+well above a camera's noise."""
+
+
+@dataclass
+class DenseFrameView:
+    """A frame as mask sources see it, see ``mask.source.FrameView``.
+
+    Attributes:
+        frame: The camera's image.
+        input_wh: Width and height of the network's input.
+        grid: The region grid.
+        small: The image, downsampled.
+        before: The image before, downsampled; None where there is none.
+        resize_s: Time that resizing has taken.
+    """
+
+    frame: Frame
+    input_wh: tuple[int, int]
+    grid: RegionGrid
+    small: np.ndarray
+    before: np.ndarray | None
+    resize_s: float = field(default=0.0, init=False)
+
+    @cached_property
+    def image(self) -> np.ndarray:
+        """The network's input, uint8 [height, width, 3], RGB."""
+        start = time.perf_counter()
+        image = resize_frame(self.frame, self.input_wh)
+        self.resize_s += time.perf_counter() - start
+        return image
+
+    @cached_property
+    def change(self) -> np.ndarray:
+        """Share of each region that has changed since the frame before, float32 [rows, cols]; 1 for a first frame."""
+        if self.before is None or self.before.shape != self.small.shape:
+            return np.ones(self.grid.shape, np.float32)
+        changed = (cv2.absdiff(self.small, self.before) > CHANGED_BY).astype(np.float32)
+        share: np.ndarray = cv2.resize(changed, self.grid.shape[::-1], interpolation=cv2.INTER_AREA)
+        return share
+
+
+def plan_looks(tiling: Tiling, composer: MaskComposer, mask: RegionMask) -> tuple[Look, ...]:
+    """Chooses the windows that cover a mask.
+
+    Args:
+        tiling: The windows of the camera.
+        composer: The masks; a rolling schedule among them has chosen its own look.
+        mask: The mask of this frame.
+
+    Returns:
+        The looks; none in an idle frame.
+    """
+    rolling = next((source for source in composer.sources if isinstance(source, RollingSource)), None)
+    if rolling is None:
+        return (tiling.whole,) if mask.keep.all() else tiling.cover(mask.keep)
+    if mask.refresh:
+        return rolling.entries
+    return tiling.cover(mask.keep, () if rolling.look is None else (rolling.look,))
+
+
+def crop_looks(frame: Frame, looks: Sequence[Look]) -> list[LookImage]:
+    """Cuts windows out of a frame, each with one bilinear resize.
+
+    Args:
+        frame: The camera's image.
+        looks: The windows.
+
+    Returns:
+        Their pictures, RGB.
+    """
+    return [LookImage(look, _crop(frame, look)) for look in looks]
+
+
+def _crop(frame: Frame, look: Look) -> np.ndarray:
+    x0, y0, x1, y1 = look.window
+    width, height = frame.size_wh
+    if (x0, y0, x1, y1) == (0.0, 0.0, width, height):
+        return resize_frame(frame, look.input_wh)
+    across, down = look.scale
+    # As cv2.resize: the middle of a pixel lies at .5.
+    move = np.array([[across, 0.0, x0 + 0.5 * across - 0.5], [0.0, down, y0 + 0.5 * down - 0.5]])
+    if abs(across - 1.0) < 1e-6 and abs(down - 1.0) < 1e-6 and x0 == int(x0) and y0 == int(y0):
+        left, top = int(x0), int(y0)
+        image = np.ascontiguousarray(frame.pixels[top:top + look.input_wh[1], left:left + look.input_wh[0]])
+    else:
+        image = cv2.warpAffine(frame.pixels, move, look.input_wh, flags=cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP,
+                               borderMode=cv2.BORDER_REPLICATE)
+    return cv2.cvtColor(image, cv2.COLOR_BGR2RGB) if frame.order == "bgr" else image
