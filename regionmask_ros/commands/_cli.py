@@ -172,10 +172,10 @@ def read_backend_options(backend: str, pairs: Mapping[str, str]) -> dict[str, Va
         UserError: The backend does not have such an option, or the value is not allowed.
     """
     # Not above: doctor starts here, too, and reports what the backends cannot be imported without.
-    from ..backends import BACKENDS, parse_options
+    from ..backends import find_options_class, parse_options
 
     parse_options(backend, pairs)
-    known = options_of(BACKENDS[backend].options_class)
+    known = options_of(find_options_class(backend))
     for name, text in pairs.items():
         warn_old_name(f"--backend-option {name}={text}", f"{known[name].flag} {text}")
     return {known[name].name: known[name].parse(text) for name, text in pairs.items()}

@@ -100,7 +100,7 @@ def run(args: argparse.Namespace) -> int:
         outputs = stack.enter_context(Outputs(inputs))
         places = _places(outputs, args)
         classes = _class_filter(args, labels, network)
-        calibration, frame = Calibration(RegionGrid.of_input(size)), None
+        calibration, frame = Calibration(RegionGrid.near_input(size)), None
         for number, source in enumerate(sources):
             objects = _labelled_objects(source, labels[number]) if network is None else _detected_objects(
                 source, network, replace(settings, input_size=size))
@@ -137,7 +137,8 @@ def _common_input(paths: Sequence[str], sources: Sequence[Source], settings: Pip
     return sizes[0]
 
 
-def _class_filter(args: argparse.Namespace, labels: Sequence[Labels], network: AnyNetwork | None) -> frozenset[str] | None:
+def _class_filter(args: argparse.Namespace, labels: Sequence[Labels], network: AnyNetwork | None
+                  ) -> frozenset[str] | None:
     """The classes that count, None for all. Raises UserError for a class that is not known."""
     if not args.classes:
         return None
