@@ -307,8 +307,17 @@ def make_settings(values: Mapping[str, Value]) -> PipelineSettings:
         adaptive=Adaptive(**_values_of(Adaptive, found)),
         preset=found["preset"] if scheduled else "",
         overrides=PresetOverrides(**_values_of(PresetOverrides, found)) if scheduled else PresetOverrides(),
-        backend_options=_values_of(find_options_class(found["backend"]), found),
+        backend_options=_backend_options(found),
     )
+
+
+def _backend_options(values: Mapping[str, Any]) -> dict[str, Any]:
+    """Options of the backend; those that the user has set where the backend is not known yet."""
+    kind = find_options_class(values["backend"])
+    options = _values_of(kind, values)
+    if values["backend"] != AUTO:
+        return options
+    return {field: value for field, value in options.items() if value != options_of(kind)[field].default}
 
 
 def _values_of(kind: type, values: Mapping[str, Any]) -> dict[str, Any]:
