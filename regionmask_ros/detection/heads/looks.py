@@ -15,7 +15,6 @@ from ..yolo import suppress
 from .base import MOST_CANDIDATES
 from .finding import HEADS
 
-
 CUT_WEIGHT = 0.5
 """Of the score of a box that a window cuts, in the suppression: a whole box of the same object is the better one."""
 
