@@ -17,7 +17,7 @@ import numpy as np
 from .cells import fit_cells
 from .editing import GraphEditor, read_constants
 from .growth import NO_GROWTH, Growing, Growth, NotFree, grow_target, growth_of, resolve_target
-from .inference import Shape, ShapeInference
+from .inference import Shape, ShapeInference, strip_weights
 from .interface import set_input_size
 from .reading import name_of
 
@@ -64,6 +64,7 @@ class _SizeFreer:
     def __init__(self, model: Any, input_name: str, wh: tuple[int, int]) -> None:
         self._model, self._input_name, self._wh = model, input_name, wh
         self._constants = read_constants(model)
+        self._stripped = strip_weights(model)
         self._decided: dict[int, list[_Change]] = {}
 
     def free(self) -> int:
@@ -96,7 +97,7 @@ class _SizeFreer:
         """Shapes at the file's size, at twice the width, and at twice the height, with the changes so far."""
         width, height = self._wh
         model = type(self._model)()
-        model.CopyFrom(self._model)
+        model.CopyFrom(self._stripped)
         changed = [change for found in self._decided.values() for change in found]
         places = {name_of_output(node): node for node in model.graph.node}
         names = []
