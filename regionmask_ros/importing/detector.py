@@ -21,7 +21,14 @@ from ..network.onnx.free_size import free_size
 from ..network.onnx.growth import NotFree
 from ..network.onnx.interface import Interface, set_input_size, unify_interface
 from ..network.onnx.reading import OnnxFile, read_onnx
-from ..network.preprocessing import BY_FAMILY, EXAMPLE, RGB_BYTES, RGB_ONE, describe_preprocessing, parse_preprocessing
+from ..network.preprocessing import (
+    EXAMPLE,
+    RGB_BYTES,
+    RGB_ONE,
+    describe_preprocessing,
+    parse_preprocessing,
+    usual_preprocessing,
+)
 from .picture import draw_scene, to_input
 
 Outputs = dict[str, np.ndarray]
@@ -142,8 +149,9 @@ class _Import:
             return inside
         if self._is_ultralytics() or set(interface.extra_inputs) & set(_WIDTH_HEIGHT_INPUTS):
             return RGB_ONE
-        if head.family in BY_FAMILY:
-            return BY_FAMILY[head.family]
+        usual = usual_preprocessing(head, self.file.producer)
+        if usual is not None:
+            return usual
         raise UserError(f"its preprocessing is not known: give it with --preprocess, as {EXAMPLE}")
 
     def _given(self) -> Preprocessing | None:
@@ -241,10 +249,10 @@ class _Trial:
         """Why the model does not work at a size; an empty text if it does."""
         try:
             outputs = self._run(model, wh)
+            found = find_head(outputs, GraphFacts(self.metadata, self.producers, wh), self.head.family)
         except UserError as error:
             return str(error)
-        found = HEADS[self.head.family].find(outputs, GraphFacts(self.metadata, self.producers, wh))
-        if found is None or (found.num_classes, found.outputs, found.strides) != (
+        if (found.num_classes, found.outputs, found.strides) != (
                 self.head.num_classes, self.head.outputs, self.head.strides):
             return f"at {wh[0]}x{wh[1]} its outputs do not have the sizes that they should have"
         return ""

@@ -6,7 +6,7 @@ import math
 from collections.abc import Mapping
 
 from ..errors import UserError, to_one_line
-from .dense import Preprocessing
+from .dense import HeadSpec, Preprocessing
 
 EXAMPLE = "rgb,0..1 or bgr,0..255 or rgb,mean=123.675:116.28:103.53,std=58.395:57.12:57.375"
 _IMAGENET_MEAN, _IMAGENET_DEVIATION = (123.675, 116.28, 103.53), (58.395, 57.12, 57.375)
@@ -14,20 +14,36 @@ _RANGES = {"0..1": 255.0, "0..255": 1.0}
 
 RGB_ONE = Preprocessing("rgb", deviation=(255.0, 255.0, 255.0))
 RGB_BYTES = Preprocessing("rgb")
-BY_FAMILY: Mapping[str, Preprocessing] = {
+_IMAGENET_RGB = Preprocessing("rgb", _IMAGENET_MEAN, _IMAGENET_DEVIATION)
+_IMAGENET_BGR = Preprocessing("bgr", _IMAGENET_MEAN[::-1], _IMAGENET_DEVIATION[::-1])
+_GENERALIZED_FOCAL, _PADDLE = "generalized_focal", "paddle"
+_BY_FAMILY: Mapping[str, Preprocessing] = {
     # yolox/data/data_augment.py: no normalization since version 0.1.1, pictures as OpenCV reads them.
     "yolox": Preprocessing("bgr"),
     # utils/dataloaders.py and ultralytics/engine/predictor.py: to RGB, divided by 255.
     "yolov5": RGB_ONE,
     "yolov8": RGB_ONE,
-    # config/nanodet-m.yml: means and deviations of ImageNet, on BGR.
-    "nanodet": Preprocessing("bgr", _IMAGENET_MEAN[::-1], _IMAGENET_DEVIATION[::-1]),
-    # configs/picodet/_base_/picodet_320_reader.yml: the same on RGB.
-    "picodet": Preprocessing("rgb", _IMAGENET_MEAN, _IMAGENET_DEVIATION),
     # test.py of FastestDet: as OpenCV reads them, divided by 255.
     "fastestdet": Preprocessing("bgr", deviation=(255.0, 255.0, 255.0)),
 }
-"""What a family of heads expects, where it is the same for all of its networks."""
+
+
+def usual_preprocessing(head: HeadSpec, producer: str) -> Preprocessing | None:
+    """What the networks of a family expect.
+
+    Args:
+        head: The head.
+        producer: The program that wrote the file, as the file names it.
+
+    Returns:
+        The preprocessing; None if it differs within the family.
+    """
+    if head.family == _GENERALIZED_FOCAL:
+        # PicoDet, configs/picodet/_base_/picodet_320_reader.yml: RGB. NanoDet, config/nanodet-m.yml: the same on BGR.
+        # Both PicoDet and NanoDet-Plus can have four levels, but only PicoDet has outputs of their own for each.
+        is_picodet = _PADDLE in producer.lower() or len(head.strides) > 3 and len(head.outputs) > len(head.strides)
+        return _IMAGENET_RGB if is_picodet else _IMAGENET_BGR
+    return _BY_FAMILY.get(head.family)
 
 
 def parse_preprocessing(text: str) -> Preprocessing:

@@ -102,12 +102,13 @@ def fit_cells(node: str, constant: np.ndarray, axes: tuple[int, ...], wh: tuple[
 
 
 def _possible_strides(count: int, wh: tuple[int, int], rows: int | None) -> list[tuple[int, ...]]:
-    """All sets of strides whose cells are as many, possibly with several anchors for a cell."""
+    """All sets of strides whose cells are as many, possibly with several anchors for a cell; the likeliest first."""
     fitting = [stride for stride in _STRIDES if wh[0] % stride == 0 and wh[1] % stride == 0]
     if rows is not None:
         return [(stride,) for stride in fitting if wh[1] // stride == rows and count == _cells((stride,), wh)]
-    return [strides for levels in range(1, 6) for strides in combinations(fitting, levels)
-            if count % _cells(strides, wh) == 0]
+    found = [strides for levels in range(1, 6) for strides in combinations(fitting, levels)
+             if count % _cells(strides, wh) == 0]
+    return sorted(found, key=lambda strides: (count // _cells(strides, wh), -len(strides)))
 
 
 def _cells(strides: tuple[int, ...], wh: tuple[int, int]) -> int:

@@ -8,6 +8,7 @@ goes from the input to the outputs, because each replaced size decides about the
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -17,10 +18,11 @@ import numpy as np
 from .cells import fit_cells
 from .editing import GraphEditor, read_constants
 from .growth import NO_GROWTH, Growing, Growth, NotFree, grow_target, growth_of, resolve_target
-from .inference import Shape, ShapeInference, strip_weights
+from .inference import Inferred, Shape, ShapeInference, strip_weights
 from .interface import set_input_size
 from .reading import name_of
 
+_Found = list[Inferred]
 _TO_THE_END = np.iinfo(np.int64).max
 _ELEMENTWISE = frozenset(("Add", "Sub", "Mul", "Div"))
 
@@ -79,7 +81,7 @@ class _SizeFreer:
 
     def _decide_next(self, nodes: Sequence[Any]) -> bool:
         """Decides about nodes whose inputs do not depend on undecided ones. False when no node is left."""
-        shapes = self._infer()
+        found = self._infer()
         waiting: set[str] = set()
         more = False
         for index, node in enumerate(nodes):
@@ -87,14 +89,14 @@ class _SizeFreer:
                 waiting.update(node.output)
                 more = True
             elif index not in self._decided:
-                self._decided[index] = changes = self._decide(node, shapes)
+                self._decided[index] = changes = self._decide(node, found)
                 if changes:
                     waiting.update(node.output)
                     more = True
         return more
 
-    def _infer(self) -> list[dict[str, Shape]]:
-        """Shapes at the file's size, at twice the width, and at twice the height, with the changes so far."""
+    def _infer(self) -> _Found:
+        """What is known at the file's size, at twice the width, and at twice the height, with the changes so far."""
         width, height = self._wh
         model = type(self._model)()
         model.CopyFrom(self._stripped)
@@ -116,27 +118,31 @@ class _SizeFreer:
             found.append(inference.infer(size, values))
         return found
 
-    def _decide(self, node: Any, shapes: list[dict[str, Shape]]) -> list[_Change]:
+    def _decide(self, node: Any, found: _Found) -> list[_Change]:
         """What has to change in one node."""
-        if node.op_type == "Reshape" and node.input[1] in self._constants:
-            return self._decide_reshape(node, shapes)
+        if node.op_type == "Reshape" and all(node.input[1] in inferred.numbers for inferred in found):
+            return self._decide_reshape(node, found)
         if node.op_type == "Resize" and len(node.input) > 3 and node.input[3] in self._constants:
-            return self._decide_resize(node, shapes)
+            return self._decide_resize(node, found)
         if node.op_type == "Slice" and len(node.input) > 2 and node.input[2] in self._constants:
-            return self._decide_slice(node, shapes)
+            return self._decide_slice(node, found)
         if node.op_type in _ELEMENTWISE:
-            return self._decide_elementwise(node, shapes)
+            return self._decide_elementwise(node, found)
         return []
 
-    def _growing(self, node: Any, name: str, shapes: list[dict[str, Shape]]) -> tuple[Growing, ...]:
-        known = [shape.get(name) for shape in shapes]
+    def _growing(self, node: Any, name: str, found: _Found) -> tuple[Growing, ...]:
+        known = [inferred.shapes.get(name) for inferred in found]
         if any(shape is None or None in shape for shape in known):
             raise NotFree(f"{name_of(node)}: the shape of its input is not known")
         return growth_of(name_of(node), *known)  # type: ignore[arg-type]
 
-    def _decide_reshape(self, node: Any, shapes: list[dict[str, Shape]]) -> list[_Change]:
-        data = self._growing(node, node.input[0], shapes)
-        target = [int(value) for value in np.ravel(self._constants[node.input[1]])]
+    def _decide_reshape(self, node: Any, found: _Found) -> list[_Change]:
+        data = self._growing(node, node.input[0], found)
+        targets = [[int(value) for value in np.ravel(inferred.numbers[node.input[1]])] for inferred in found]
+        if not targets[0] == targets[1] == targets[2] and all(
+                _fits(inferred.shapes[node.input[0]], target) for inferred, target in zip(found, targets)):
+            return []  # The graph computes it from the input's size.
+        target = targets[0]
         keeps_zero = any(attribute.name == "allowzero" and attribute.i for attribute in node.attribute)
         if all(axis.growth == NO_GROWTH for axis in data):
             return []
@@ -150,8 +156,8 @@ class _SizeFreer:
             return [_Change(node, 1, "plain", value)]
         return [_Change(node, 1, "shape", grown)]
 
-    def _decide_resize(self, node: Any, shapes: list[dict[str, Shape]]) -> list[_Change]:
-        data = self._growing(node, node.input[0], shapes)
+    def _decide_resize(self, node: Any, found: _Found) -> list[_Change]:
+        data = self._growing(node, node.input[0], found)
         sizes = np.ravel(self._constants[node.input[3]]).astype(np.float64)
         axes = next((list(attribute.ints) for attribute in node.attribute if attribute.name == "axes"),
                     list(range(len(data))))
@@ -162,8 +168,8 @@ class _SizeFreer:
             raise NotFree(f"{name_of(node)}: sizes for {len(sizes)} axes of {len(before)}")
         return [_Change(node, 3, "scales", (sizes / [axis.value for axis in before]).astype(np.float32))]
 
-    def _decide_slice(self, node: Any, shapes: list[dict[str, Shape]]) -> list[_Change]:
-        data = self._growing(node, node.input[0], shapes)
+    def _decide_slice(self, node: Any, found: _Found) -> list[_Change]:
+        data = self._growing(node, node.input[0], found)
         ends = np.ravel(self._constants[node.input[2]]).astype(np.int64)
         axes = np.arange(len(ends))
         if len(node.input) > 3 and node.input[3]:
@@ -176,13 +182,13 @@ class _SizeFreer:
                 changed[place] = _TO_THE_END
         return [] if np.array_equal(changed, ends) else [_Change(node, 2, "plain", changed)]
 
-    def _decide_elementwise(self, node: Any, shapes: list[dict[str, Shape]]) -> list[_Change]:
+    def _decide_elementwise(self, node: Any, found: _Found) -> list[_Change]:
         for place, name in enumerate(node.input):
             other = node.input[1 - place]
             constant = self._constants.get(name)
             if constant is None or constant.size < 4 or other in self._constants:
                 continue
-            known = [shape.get(other) for shape in shapes]
+            known = [inferred.shapes.get(other) for inferred in found]
             if any(shape is None or None in shape for shape in known):
                 continue
             data = growth_of(name_of(node), *known)  # type: ignore[arg-type]
@@ -212,6 +218,15 @@ class _SizeFreer:
 def name_of_output(node: Any) -> str:
     """The first output, which identifies a node."""
     return str(node.output[0])
+
+
+def _fits(shape: Shape, target: Sequence[int]) -> bool:
+    """Whether an array can take a shape; -1 stands for what is left, and 0 for an unchanged length."""
+    count = math.prod(length or 0 for length in shape)
+    lengths = [shape[place] or 0 if length == 0 and place < len(shape) else length
+               for place, length in enumerate(target)]
+    known = math.prod(length for length in lengths if length != -1)
+    return known > 0 and (count % known == 0 if -1 in lengths else count == known)
 
 
 def _value_at(change: _Change, growth: Growth) -> np.ndarray:

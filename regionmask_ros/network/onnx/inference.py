@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -16,6 +17,19 @@ Shape = tuple[int | None, ...]
 _FEW = 4096
 """Constants with more numbers than this cannot be shapes; inference goes faster without them."""
 _MOST_ROUNDS = 8
+
+
+@dataclass(frozen=True)
+class Inferred:
+    """What is known of a graph's values at one input size.
+
+    Attributes:
+        shapes: By name.
+        numbers: Values of small arrays that do not depend on the picture, by name.
+    """
+
+    shapes: Mapping[str, Shape]
+    numbers: Mapping[str, np.ndarray]
 
 
 def strip_weights(model: Any) -> Any:
@@ -53,7 +67,7 @@ class ShapeInference:
         self._numbers = {tensor.name: onnx.numpy_helper.to_array(tensor) for tensor in self._graph.graph.initializer
                          if math.prod(tensor.dims) <= MOST_NUMBERS and tensor.data_type != onnx.TensorProto.STRING}
 
-    def infer(self, wh: tuple[int, int], constants: Mapping[str, np.ndarray]) -> dict[str, Shape]:
+    def infer(self, wh: tuple[int, int], constants: Mapping[str, np.ndarray]) -> Inferred:
         """Infers all shapes.
 
         Args:
@@ -61,7 +75,7 @@ class ShapeInference:
             constants: Values by name that replace those of constants, or are added.
 
         Returns:
-            Shapes by name of the value; those that are not known are missing.
+            What is known.
         """
         known = {name: value for name, value in {**self._numbers, **constants}.items() if value.size <= MOST_NUMBERS}
         shapes = self._infer_once(wh, constants)
@@ -70,7 +84,7 @@ class ShapeInference:
             if not found or not self._is_unknown(shapes):
                 break
             shapes = self._infer_once(wh, {**known, **constants})
-        return shapes
+        return Inferred(shapes, known)
 
     def _is_unknown(self, shapes: Mapping[str, Shape]) -> bool:
         return any(None in shapes.get(name, (None,)) for node in self._graph.graph.node for name in node.output[:1])

@@ -35,12 +35,14 @@ class OnnxFile:
         source_file: The file.
         sha256: Digest of the file.
         metadata: Texts that the exporter has added, such as names of classes.
+        producer: The program that wrote the file.
     """
 
     model: Any
     source_file: str
     sha256: str
     metadata: Mapping[str, str]
+    producer: str = ""
 
 
 def load_onnx_package() -> Any:
@@ -92,7 +94,8 @@ def read_onnx(path: str | os.PathLike[str]) -> OnnxFile:
     except InvalidFile as error:
         raise error.about(path) from error
     texts = {entry.key: entry.value for entry in model.metadata_props[:_MAX_TEXTS] if len(entry.value) <= _MAX_TEXT}
-    return OnnxFile(model, os.fspath(path), hashlib.sha256(data).hexdigest(), MappingProxyType(texts))
+    return OnnxFile(model, os.fspath(path), hashlib.sha256(data).hexdigest(), MappingProxyType(texts),
+                    model.producer_name[:_MAX_TEXT])
 
 
 def parse_onnx(onnx: Any, data: bytes, folder: Path) -> Any:
