@@ -10,7 +10,7 @@ from dataclasses import dataclass
 
 from ...errors import InvalidFile
 
-MAX_FIELDS = 2_000_000
+MAX_FIELDS = 1_000_000
 MAX_OTHER_BYTES = 16 << 20
 """Of all that is not the content of a tensor: names, attributes, shapes."""
 MAX_GRAPH_DEPTH = 4
