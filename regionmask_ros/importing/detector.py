@@ -23,6 +23,7 @@ from ..network.onnx.interface import Interface, set_input_size, unify_interface
 from ..network.onnx.reading import OnnxFile, read_onnx
 from ..network.preprocessing import (
     EXAMPLE,
+    IMAGENET_RGB,
     RGB_BYTES,
     RGB_ONE,
     describe_preprocessing,
@@ -106,13 +107,7 @@ class _Import:
         interface = unify_interface(model)
         producers, inside = find_producers(model), find_normalization(model, interface.input_name)
         as_it_is = model.SerializeToString()
-        wh, first, preprocessing = self._first_run(as_it_is, interface, inside)
-        head = find_head(first, GraphFacts(self.file.metadata, producers, wh), self.wishes.head)
-        known = self._known_preprocessing(interface, inside, head)
-        if known != preprocessing:
-            preprocessing = known
-            first = self.run(as_it_is, interface.input_name, to_input(draw_scene(wh), preprocessing))
-            head = find_head(first, GraphFacts(self.file.metadata, producers, wh), self.wishes.head)
+        wh, first, preprocessing, head = self._find_meaning(as_it_is, interface, producers, inside)
         trial = _Trial(self.run, interface.input_name, preprocessing, head, self.file.metadata, producers)
         stored, alignment = self._free(model, interface, as_it_is, trial, wh, first)
         labels, note = choose_labels(self.wishes.labels, self.file.metadata, head.num_classes)
@@ -124,15 +119,41 @@ class _Import:
             precision=find_precision(model))
         return Imported(network, tuple(self.notes))
 
-    def _first_run(self, model: bytes, interface: Interface, inside: Preprocessing | None
-                   ) -> tuple[tuple[int, int], Outputs, Preprocessing]:
-        """A size at which the network runs, its outputs, and the preprocessing that was tried."""
-        preprocessing = self._given() or inside or (RGB_ONE if self._is_ultralytics() else RGB_BYTES)
+    def _find_meaning(self, model: bytes, interface: Interface, producers: Mapping[str, tuple[str, ...]],
+                      inside: Preprocessing | None) -> tuple[tuple[int, int], Outputs, Preprocessing, HeadSpec]:
+        """Finds a size at which the model runs, its outputs there, its preprocessing, and its head.
+
+        The head tells the preprocessing, and it is only seen if the first run had a similar one.
+        """
+        guesses = list(filter(None, [self._given() or inside])) or (
+            [RGB_ONE] if self._is_ultralytics() else [IMAGENET_RGB, RGB_ONE, RGB_BYTES])
+        reason: UserError | None = None
+        wh = None
+        for guess in guesses:
+            if wh is None:
+                wh, outputs = self._first_run(model, interface, guess)
+            else:
+                outputs = self.run(model, interface.input_name, to_input(draw_scene(wh), guess))
+            facts = GraphFacts(self.file.metadata, producers, wh)
+            try:
+                head = find_head(outputs, facts, self.wishes.head)
+            except UserError as error:
+                reason = reason or error
+                continue
+            known = self._known_preprocessing(interface, inside, head)
+            if known != guess:
+                outputs = self.run(model, interface.input_name, to_input(draw_scene(wh), known))
+                head = find_head(outputs, facts, self.wishes.head)
+            return wh, outputs, known, head
+        raise reason or UserError("its outputs are not understood")
+
+    def _first_run(self, model: bytes, interface: Interface, guess: Preprocessing) -> tuple[tuple[int, int], Outputs]:
+        """A size at which the network runs, and its outputs."""
         sizes = [interface.declared_wh] if interface.declared_wh else [*self._size_in_metadata(), *_USUAL_WH]
         reason: UserError | None = None
         for wh in sizes:
             try:
-                return wh, self.run(model, interface.input_name, to_input(draw_scene(wh), preprocessing)), preprocessing
+                return wh, self.run(model, interface.input_name, to_input(draw_scene(wh), guess))
             except UserError as error:
                 reason = reason or error
         raise reason or UserError("it cannot be run")

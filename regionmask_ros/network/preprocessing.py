@@ -14,8 +14,8 @@ _RANGES = {"0..1": 255.0, "0..255": 1.0}
 
 RGB_ONE = Preprocessing("rgb", deviation=(255.0, 255.0, 255.0))
 RGB_BYTES = Preprocessing("rgb")
-_IMAGENET_RGB = Preprocessing("rgb", _IMAGENET_MEAN, _IMAGENET_DEVIATION)
-_IMAGENET_BGR = Preprocessing("bgr", _IMAGENET_MEAN[::-1], _IMAGENET_DEVIATION[::-1])
+IMAGENET_RGB = Preprocessing("rgb", _IMAGENET_MEAN, _IMAGENET_DEVIATION)
+IMAGENET_BGR = Preprocessing("bgr", _IMAGENET_MEAN[::-1], _IMAGENET_DEVIATION[::-1])
 _GENERALIZED_FOCAL, _PADDLE = "generalized_focal", "paddle"
 _BY_FAMILY: Mapping[str, Preprocessing] = {
     # yolox/data/data_augment.py: no normalization since version 0.1.1, pictures as OpenCV reads them.
@@ -41,8 +41,8 @@ def usual_preprocessing(head: HeadSpec, producer: str) -> Preprocessing | None:
     if head.family == _GENERALIZED_FOCAL:
         # PicoDet, configs/picodet/_base_/picodet_320_reader.yml: RGB. NanoDet, config/nanodet-m.yml: the same on BGR.
         # Both PicoDet and NanoDet-Plus can have four levels, but only PicoDet has outputs of their own for each.
-        is_picodet = _PADDLE in producer.lower() or len(head.strides) > 3 and len(head.outputs) > len(head.strides)
-        return _IMAGENET_RGB if is_picodet else _IMAGENET_BGR
+        is_picodet = _PADDLE in producer.lower() or (len(head.strides) > 3 and len(head.outputs) > len(head.strides))
+        return IMAGENET_RGB if is_picodet else IMAGENET_BGR
     return _BY_FAMILY.get(head.family)
 
 

@@ -8,15 +8,15 @@ import pytest
 pytest.importorskip("onnx", reason="onnx is missing: `make runtimes` brings it")
 pytest.importorskip("onnxruntime", reason="onnxruntime is missing: `make runtimes` brings it")
 
-import onnx  # noqa: E402
-from detector_graphs import GraphMaker, detector_model  # noqa: E402
-from hypothesis import given, settings  # noqa: E402
-from hypothesis import strategies as st  # noqa: E402
+import onnx
+from detector_graphs import GraphMaker, detector_model
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
-from regionmask_ros.backends.dense import run_once  # noqa: E402
-from regionmask_ros.network.onnx.free_size import free_size  # noqa: E402
-from regionmask_ros.network.onnx.growth import NotFree  # noqa: E402
-from regionmask_ros.network.onnx.interface import unify_interface  # noqa: E402
+from regionmask_ros.backends.dense import run_once
+from regionmask_ros.network.onnx.free_size import free_size
+from regionmask_ros.network.onnx.growth import NotFree
+from regionmask_ros.network.onnx.interface import unify_interface
 
 WH = (96, 64)
 

@@ -95,8 +95,8 @@ def nested(depth):
     (relu_model(node("Relu", "gone", "out")), "node 'first' (Relu) uses 'gone', which no earlier node computes"),
     (relu_model(node("Relu", "b", "a"), node("Relu", "a", "b"), node("Relu", "a", "out")), "a cycle or a gap"),
     (relu_model(node("Relu", "images", "out"), node("Relu", "images", "out")), "computes a value that exists already"),
-    (relu_model(node("Mine", "images", "out", domain="evil.org")), "node 'first' (Mine): an operator of the domain "
-                                                                   "'evil.org', which no runtime here has"),
+    (relu_model(node("Mine", "images", "out", domain="evil.org")), ("node 'first' (Mine): an operator of the domain "
+                                                                   "'evil.org', which no runtime here has")),
     (relu_model(node("Relux", "images", "out")), "node 'first' (Relux): no operator of opset 13"),
     (relu_model(node("Gelu", "images", "out")), "(Gelu): no operator of opset 13: export it with a newer opset"),
     (relu_model(opset=999), "opset 999: export it with an opset from 11 to"),
