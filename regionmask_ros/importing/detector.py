@@ -124,6 +124,9 @@ class _Import:
         """Finds a size at which the model runs, its outputs there, its preprocessing, and its head.
 
         The head tells the preprocessing, and it is only seen if the first run had a similar one.
+
+        Returns:
+            These four.
         """
         guesses = list(filter(None, [self._given() or inside])) or (
             [RGB_ONE] if self._is_ultralytics() else [IMAGENET_RGB, RGB_ONE, RGB_BYTES])
@@ -236,8 +239,6 @@ class _Trial:
                 return 0, f"with a free size, output {name!r} has other values"
         reason = ""
         for alignment in _ALIGNMENTS:
-            if alignment % max(self.head.strides, default=1):
-                continue
             grown = tuple(-(-side // alignment) * alignment + alignment for side in wh)
             sizes = ((7 * alignment, 5 * alignment), (5 * alignment, 9 * alignment), (grown[0], grown[1] - alignment))
             reason = next(filter(None, (self._find_misfit(model, size) for size in sizes)), "")
