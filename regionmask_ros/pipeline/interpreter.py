@@ -11,8 +11,8 @@ from ..core.detections import Detections
 from ..detection.filter import DetectionFilter
 from ..detection.yolo import decode
 from ..network.graph import Network, YoloHead
-from ..tracking.motion import OpticalFlow
-from ..tracking.tracker import Tracks, update_tracks
+from ..tracking.motion import UNKNOWN, OpticalFlow
+from ..tracking.tracker import Tracks, update_reach, update_tracks
 from .settings import PipelineSettings
 
 
@@ -23,12 +23,14 @@ class InterpreterState:
     Attributes:
         tracks: The tracked objects.
         image: The last frame, downsampled; None where it is not known.
+        reach: How far boxes moved in the last frame, see ``motion.OpticalFlow``.
         displayed: What the last head shows. None: not known for the current settings.
         displayed_ids: int64, numbers of the tracked ones of them. None: not known yet.
     """
 
     tracks: Tracks = field(default_factory=Tracks.none)
     image: np.ndarray | None = None
+    reach: float = UNKNOWN
     displayed: Detections | None = None
     displayed_ids: np.ndarray | None = None
 
@@ -115,10 +117,11 @@ class Interpreter:
         if self.track_score is not None:
             found = self.reported.of_wanted_classes(found)
             tracked = found.with_min_score(self.track_score)
-            motion = None if state.image is None or image is None else OpticalFlow(state.image, image)
+            motion = None if state.image is None or image is None else OpticalFlow(state.image, image, state.reach)
             weak = found.skip_first(len(tracked)) if len(tracked) < len(found) else None
-            state.tracks, found = update_tracks(
-                state.tracks, tracked, keep, image_wh, number, motion, state.displayed_ids)
+            before = state.tracks
+            state.tracks, found = update_tracks(before, tracked, keep, image_wh, number, motion, state.displayed_ids)
+            state.reach = update_reach(state.reach, before, state.tracks)
             state.displayed_ids = found.track_ids
             # Detections come best first, so those that are not tracked are the last ones.
             found = found if weak is None else found.concat(weak)

@@ -6,6 +6,7 @@ are enough for that, and cost a tenth of a millisecond.
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 
 import cv2
@@ -35,7 +36,22 @@ _LINES = 8
 """Lines that are read side by side. A camera's image lies far from the processor, and memory serves many reads at a
 time: one line after the other takes three times as long."""
 
-_WINDOW, _LEVELS = (9, 9), 1
+UNKNOWN = math.inf
+"""As the largest shift to expect: nothing is known of it."""
+
+MIN_LEVELS, MAX_LEVELS = 1, 3
+"""Times that the images are halved. Each time doubles the distance in which a point is found. More than three find
+nothing more in images of 640 to 1280 pixels, whose coarsest level is then as large as a few windows."""
+
+RESERVE = 2.0
+"""Times the largest shift of the frame before that a point may have moved now: what moves may gain speed."""
+
+MAX_RETURN = 1.0
+"""Pixels of the downsampled image. A point that is not within this distance of its start when it is followed back was
+lost. Far from its start, a point finds something similar too easily; near it, the test finds nothing and costs time,
+so it is made only where more than ``MIN_LEVELS`` are searched."""
+
+_WINDOW = (9, 9)
 _STOP = (cv2.TERM_CRITERIA_COUNT | cv2.TERM_CRITERIA_EPS, 5, 0.03)
 
 
@@ -46,10 +62,13 @@ class OpticalFlow:
     Attributes:
         before: The first frame's image, as ``downsample`` gives it.
         now: The second frame's.
+        reach: The largest shift of a box in the frame before, in image pixels, or ``UNKNOWN``. It decides how far
+            points are searched.
     """
 
     before: np.ndarray
     now: np.ndarray
+    reach: float = UNKNOWN
 
     def of(self, boxes: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """Measures how far what each box shows has moved, and how it has grown (Lucas and Kanade, pyramidal).
@@ -66,11 +85,35 @@ class OpticalFlow:
             return shift, growth
         boxes = np.asarray(boxes, np.float64)
         start = (boxes[:, None, :2] + _PLACES * (boxes[:, None, 2:] - boxes[:, None, :2])) / STEP
-        end, found, _ = cv2.calcOpticalFlowPyrLK(
-            self.before, self.now, start.astype(np.float32).reshape(-1, 1, 2), None,  # type: ignore[call-overload]
-            winSize=_WINDOW, maxLevel=_LEVELS, criteria=_STOP)
+        levels, points = choose_levels(self.reach), start.astype(np.float32).reshape(-1, 1, 2)
+        end, found = _follow(self.before, self.now, points, levels)
+        if levels > MIN_LEVELS:
+            back, found_back = _follow(self.now, self.before, end, levels)
+            found &= found_back & (np.abs(back - points).max(axis=2) <= MAX_RETURN)
         _take_medians(start, end.reshape(start.shape).astype(np.float64), found.reshape(start.shape[:2]), shift, growth)
         return shift, growth
+
+
+def choose_levels(reach: float) -> int:
+    """How often the images are halved so that points are found.
+
+    Half a window is about what Lucas and Kanade's method can bridge on one level.
+
+    Args:
+        reach: As in ``OpticalFlow``.
+
+    Returns:
+        ``MIN_LEVELS`` to ``MAX_LEVELS``.
+    """
+    near = _WINDOW[0] // 2 * STEP
+    return next((levels for levels in range(MIN_LEVELS, MAX_LEVELS) if RESERVE * reach <= near << levels), MAX_LEVELS)
+
+
+def _follow(before: np.ndarray, now: np.ndarray, points: np.ndarray, levels: int) -> tuple[np.ndarray, np.ndarray]:
+    """Where points are in the second image, float32 [n, 1, 2], and whether they were found, uint8 [n, 1]."""
+    end, found, _ = cv2.calcOpticalFlowPyrLK(
+        before, now, points, None, winSize=_WINDOW, maxLevel=levels, criteria=_STOP)  # type: ignore[call-overload]
+    return end, found
 
 
 def downsample(pixels: np.ndarray) -> np.ndarray:

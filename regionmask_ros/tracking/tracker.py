@@ -8,6 +8,7 @@ a slow object moves: a velocity counts as far as it is known.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -16,7 +17,7 @@ import numpy as np
 from ..core.detections import Detections
 from ..core.grid import is_observed
 from .kernels import MEMORY_FRAMES, advance_tracks, displacement, move_unobserved_boxes, predict_boxes, predict_moving
-from .motion import OpticalFlow
+from .motion import UNKNOWN, OpticalFlow
 
 _NO_SHIFT, _NO_GROWTH = np.zeros((0, 2)), np.zeros(0)
 
@@ -218,3 +219,33 @@ def update_tracks(tracks: Tracks, found: Detections, keep: np.ndarray, image_wh:
     else:
         tracks, object_of = associate(tracks, found, observed, frame)
     return tracks, apply_motion(found, observed, tracks, object_of, image_wh)
+
+
+REACH_DECAY = 0.5
+"""Share of the reach that stays from frame to frame, so that one quiet frame does not end the search for fast
+objects."""
+
+
+def update_reach(reach: float, before: Tracks, now: Tracks) -> float:
+    """How far boxes move in a frame: what ``OpticalFlow.reach`` needs in the next one.
+
+    Args:
+        reach: Of the frame before, in image pixels, or ``motion.UNKNOWN``.
+        before: The objects after the frame before.
+        now: The objects after this frame.
+
+    Returns:
+        The largest shift of a box's center along one axis, in image pixels; ``motion.UNKNOWN`` without an object in
+        both frames, and when most objects were lost: they may have moved too far.
+    """
+    known = before.last_detected >= before.last_frame
+    ids, boxes = before.ids[known], before.predicted_boxes[known]
+    if not len(ids) or not len(now):
+        return UNKNOWN
+    place = np.minimum(np.searchsorted(now.ids, ids), len(now) - 1)
+    both = (now.ids[place] == ids) & (now.last_detected[place] >= now.last_frame)
+    if 2 * np.count_nonzero(both) < len(ids):
+        return UNKNOWN
+    moved = now.predicted_boxes[place[both]] - boxes[both]
+    shift = float(np.abs(moved[:, :2] + moved[:, 2:]).max()) / 2.0
+    return shift if math.isinf(reach) else max(shift, REACH_DECAY * reach)

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from regionmask_ros.tracking.motion import MAX_GROWTH, OpticalFlow, downsample
+from regionmask_ros.tracking.motion import MAX_GROWTH, UNKNOWN, OpticalFlow, choose_levels, downsample
 
 TEXTURE = cv2.GaussianBlur(np.random.default_rng(0).integers(0, 256, (480, 640, 3)).astype(np.uint8), (0, 0), 6)
 BOXES = np.array([[100, 100, 180, 260], [300, 200, 420, 300], [320, 60, 360, 130]], np.float64)
@@ -26,6 +26,33 @@ def test_a_shifted_image_shifts_all_boxes(dx, dy):
     shift, growth = OpticalFlow(downsample(TEXTURE), downsample(warped(1.0, dx, dy))).of(BOXES)
     np.testing.assert_allclose(shift, [[dx, dy]] * 3, atol=1.0)
     np.testing.assert_allclose(growth, 1.0, atol=0.03)
+
+
+@pytest.mark.parametrize("dx, dy", [(100, 0), (-90, 40), (0, 70), (60, 0)])
+def test_shifts_farther_than_a_box_are_found_when_nothing_is_known_of_the_motion(dx, dy):
+    # Structure of all sizes, as images have: of fine structure alone, nothing is left in a halved image.
+    rng = np.random.default_rng(0)
+    image = sum(sigma * cv2.resize(rng.standard_normal((800 // sigma, 1280 // sigma)), (1280, 720),
+                                   interpolation=cv2.INTER_CUBIC) for sigma in (8, 16, 32, 64, 128))
+    image = cv2.normalize(image, None, 0, 255, cv2.NORM_MINMAX).astype(np.uint8)[..., None].repeat(3, axis=2)
+    before, now = downsample(image), downsample(np.roll(image, (dy, dx), (0, 1)))
+    shift, growth = OpticalFlow(before, now).of(BOXES + 200)
+    np.testing.assert_allclose(shift, [[dx, dy]] * 3, atol=1.0)
+    np.testing.assert_allclose(growth, 1.0, atol=0.03)
+
+
+def test_points_are_searched_as_far_as_things_move():
+    assert [choose_levels(reach) for reach in (0.0, 16.0, 17.0, 32.0, 33.0, UNKNOWN)] == [1, 1, 2, 2, 3, 3]
+
+
+def test_what_has_gone_is_not_found_elsewhere():
+    """The first box's content is nowhere in the second image: no point of it returns to where it started."""
+    other = np.random.default_rng(1).integers(0, 256, TEXTURE.shape).astype(np.uint8)
+    now = TEXTURE.copy()
+    now[60:300, 60:220] = cv2.GaussianBlur(other, (0, 0), 6)[60:300, 60:220]
+    shift, _ = OpticalFlow(downsample(TEXTURE), downsample(now)).of(BOXES)
+    assert np.isnan(shift[0]).all()
+    np.testing.assert_allclose(shift[1:], 0.0, atol=1.0)
 
 
 @pytest.mark.parametrize("scale", [0.92, 1.0, 1.08])

@@ -8,8 +8,8 @@ from made_detections import detections_of
 
 from regionmask_ros.core.detections import Detections
 from regionmask_ros.tracking.kernels import MEMORY_FRAMES
-from regionmask_ros.tracking.motion import OpticalFlow, downsample
-from regionmask_ros.tracking.tracker import Tracks, apply_motion, associate, predict
+from regionmask_ros.tracking.motion import UNKNOWN, OpticalFlow, downsample
+from regionmask_ros.tracking.tracker import Tracks, apply_motion, associate, predict, update_reach
 
 IMAGE_WH = (640, 480)
 
@@ -95,3 +95,25 @@ def test_each_detection_has_one_object_and_arguments_stay_as_they_are(seed):
         out = apply_motion(detections, observed, new, object_of, IMAGE_WH).boxes
         assert np.isfinite(out).all() and (out[:, 2:] >= out[:, :2]).all() and (out >= 0).all()
         tracks = new
+
+
+def test_the_reach_follows_the_fastest_object():
+    two = detections_of([10, 10, 60, 90], [300, 10, 350, 90])
+    everything = np.array([True, True])
+    first, _ = associate(Tracks.none(), two, everything, 0)
+    assert update_reach(UNKNOWN, Tracks.none(), first) == UNKNOWN
+    moved = detections_of([10, 10, 60, 90], [290, 22, 340, 102])
+    second, _ = associate(first, moved, everything, 1)
+    assert update_reach(UNKNOWN, first, second) == 12.0 and update_reach(8.0, first, second) == 12.0
+    assert update_reach(40.0, first, second) == 20.0, "one quiet frame does not end the search"
+
+
+def test_the_reach_is_unknown_when_most_objects_were_lost():
+    three = detections_of([10, 10, 60, 90], [300, 10, 350, 90], [500, 10, 550, 90])
+    first, _ = associate(Tracks.none(), three, np.ones(3, bool), 0)
+    for jumped, known in ((1, True), (2, False), (3, False)):
+        boxes = three.boxes.copy()
+        boxes[:jumped] += [0, 200, 0, 200]
+        second, _ = associate(first, detections_of(*boxes), np.ones(3, bool), 1)
+        assert (update_reach(4.0, first, second) == 2.0) == known
+    assert update_reach(4.0, first, Tracks.none()) == UNKNOWN
