@@ -1,8 +1,9 @@
 """Play a video through the ROS node, record its topics into a bag, and make a report from the bag.
 
-Node and player are two processes. The node runs with the preset balanced. The output folder then holds report.html
-(open this first), annotated.mp4, detections.csv, summary.json, and the rosbag2 folder bag/ with the detections, masks
-and overlays that the node published.
+Node and player are two processes. The node runs with the preset balanced; for the default video, a street scene, it
+reports people and vehicles only. The output folder then holds report.html (open this first), annotated.mp4,
+detections.csv, summary.json, and the rosbag2 folder bag/ with the detections, masks and overlays that the node
+published.
 
   python -m regionmask_ros demo --output demo_output
   python -m regionmask_ros demo --output demo_output --video "my street.mp4"
@@ -14,8 +15,9 @@ import argparse
 import json
 import os
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 from ..errors import UserError
 from ..sources import Source, open_source
@@ -30,6 +32,12 @@ DEFAULT_VIDEOS = tuple(Path(sys.prefix) / "share" / "regionmask_ros" / name for 
 
 DEFAULT_MAX_FRAMES = 250
 """Frames of the default video that are played: 25 seconds of vtest.avi."""
+
+DEFAULT_MAX_PIXELS = 768 * 576
+DEFAULT_PARAMETERS = {"classes": "[person, bicycle, car, motorcycle, bus, truck]", "score_threshold": "0.45"}
+"""For the default video: the camera's full resolution, and what a planner for a street would ask for. On labeled video
+of the same place, this finds more people with fewer false ones than the defaults, and the vest on the grass is no ball.
+"""
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -57,10 +65,13 @@ def run(args: argparse.Namespace) -> int:
     if args.video is None:
         args.video = default_video()
         args.max_frames = args.max_frames or DEFAULT_MAX_FRAMES
+        chosen: dict[str, Any] = {"parameters": DEFAULT_PARAMETERS, "max_pixels": DEFAULT_MAX_PIXELS}
+    else:
+        chosen = {}
     with open_source(args.video) as source:
         find_network()
         require("rosbags")
-        return _demonstrate(args, source)
+        return _demonstrate(args, source, chosen)
 
 
 def default_video() -> str:
@@ -68,7 +79,7 @@ def default_video() -> str:
     return str(next(filter(Path.exists, DEFAULT_VIDEOS), DEFAULT_VIDEOS[0]))
 
 
-def _demonstrate(args: argparse.Namespace, source: Source) -> int:
+def _demonstrate(args: argparse.Namespace, source: Source, chosen: Mapping[str, Any]) -> int:
     from ..files.outputs import DemoFolder
     from ..ros.demo.show import Playback, Progress, show, use_private_domain
 
@@ -76,7 +87,7 @@ def _demonstrate(args: argparse.Namespace, source: Source) -> int:
     from ..ros.demo.pages import FrameSeries, write_files, write_page
 
     with DemoFolder(args.output) as folder:
-        playback = Playback(args.video, source, _rate(args, source), args.max_frames)
+        playback = Playback(args.video, source, _rate(args, source), args.max_frames, **chosen)
         print(f"starting the node; {source.name} is then played to it at {playback.rate:g} times its speed", flush=True)
         shown = show(playback, folder.work, environment)
         story = FrameSeries()
@@ -84,7 +95,7 @@ def _demonstrate(args: argparse.Namespace, source: Source) -> int:
             for story in write_files(folder.work / "bag", folder.work, source.fps):
                 progress.at(len(story.objects))
         command = format_command("demo", args.argv)
-        write_page(folder.work / "report.html", source.name, shown.account, story, command)
+        write_page(folder.work / "report.html", source.name, shown.account, story, command, playback.parameters)
         summary = {
             "video": source.name, **shown.account.as_json(), **story.summary(), "rate": playback.rate,
             "seconds": shown.seconds,

@@ -41,7 +41,7 @@ from ..network.dense import AnyNetwork, DenseNetwork
 from ..pipeline.pipeline import Pipeline
 from ..pipeline.settings import PRESET, PipelineSettings, make_settings
 from ..report.command_pages import FrameRecord, ImageSampler, summarize, summary_tables
-from ..report.overlay import caption_line, draw_overlay
+from ..report.overlay import Overlay, caption_line
 from ..report.page import Figure, write_report
 from ..report.plots import Panel, per_frame_svg
 from ..report.rerun import ENDING, RerunLog
@@ -138,6 +138,7 @@ class _Recorder:
         self._drop_stale = args.stale_detections == "drop"
         self.records: list[FrameRecord] = []
         self.samples = ImageSampler()
+        self._overlay = Overlay(network.labels)
         self._table = stack.enter_context(DetectionsCsv(outputs.file(place("detections.csv")), network.labels))
         self.report_path = outputs.file(place("report.html"))
         self._video = self._heads = self._rerun = None
@@ -165,7 +166,7 @@ class _Recorder:
         wanted = self.samples.wants(result.index, rank)
         if self._video or wanted:
             caption = caption_line(mask.masked_share, counts, result.ms["total"], result.mask_text)
-            image = draw_overlay(result.frame, found, mask, self.labels, caption)
+            image = self._overlay.draw(result, caption)
             if self._video:
                 self._video.add(image)
             if wanted:

@@ -9,11 +9,10 @@ from typing import Any
 import cv2
 import numpy as np
 
-from ..core.detections import Detections
 from ..core.frame import Frame
 from ..core.result import RegionMask, StepCounts
 from ..mask.heat import CoverageLoss
-from .overlay import draw_overlay
+from .overlay import draw_mask
 from .page import EmbeddedImage, write_report
 from .tables import Table
 
@@ -236,7 +235,7 @@ def mask_image(frame: Frame, keep: np.ndarray) -> np.ndarray:
     """
     mask = RegionMask(keep, {"static": keep}, refresh=False)
     caption = f"static mask: {mask.masked_share:.0%} of the regions masked"
-    return draw_overlay(frame, Detections.empty(), mask, (), caption)
+    return draw_mask(frame, mask, caption)
 
 
 def heat_image(frame: Frame, heat: np.ndarray) -> np.ndarray:

@@ -1,8 +1,8 @@
-"""The annotated image of a frame: its mask, its detections with labels, and a caption.
+"""The annotated images of a camera: the mask of a frame, its objects with labels, and a caption.
 
 Kept regions stay in color inside a thin blue outline, the rest is gray and dark. Boxes and labels are orange:
 color-blind readers can distinguish blue and orange. Sizes follow the height of the image. A label is placed so that it
-covers neither an object nor another label.
+covers neither an object nor another label, and stays there. Objects are steady, see ``display_tracks``.
 """
 
 from __future__ import annotations
@@ -13,69 +13,11 @@ from dataclasses import dataclass
 import cv2
 import numpy as np
 
-from ..core.detections import Detections
+from ..core.detections import UNTRACKED
 from ..core.frame import Frame
-from ..core.result import RegionMask, StepCounts
-
-LABEL_COST = 4.0
-OBJECT_COST = 1.0
-ORDER_COST = 0.02
-"""Cost of a label whose full area covers other labels, covers objects, and for each step down the list of places."""
-
-
-def place_labels(boxes: np.ndarray, sizes_wh: Sequence[tuple[int, int]], image_wh: tuple[int, int],
-                 top: int = 0) -> np.ndarray:
-    """Chooses a place for the label of each box, the first box first.
-
-    The place with the least cover is chosen. In order of preference: above the box, aligned left or right; below it;
-    beside it; inside at the top.
-
-    Args:
-        boxes: int [n, 4], x0, y0, x1, y1, inside the image.
-        sizes_wh: Width and height of each label in pixels.
-        image_wh: Width and height of the image.
-        top: Rows at the top of the image that are not free.
-
-    Returns:
-        int64 [n, 4], x0, y0, x1, y1 of the labels, inside the image if they fit.
-    """
-    boxes = np.asarray(boxes, np.int64).reshape(-1, 4)
-    placed = np.zeros_like(boxes)
-    for index, (box, size) in enumerate(zip(boxes, sizes_wh)):
-        places = _places(box, size, image_wh, top)
-        area = max(1, size[0] * size[1])
-        cost = LABEL_COST * _cover(places, placed[:index]) + OBJECT_COST * _cover(places, boxes)
-        placed[index] = places[np.argmin(cost / area + ORDER_COST * np.arange(len(places)))]
-    return placed
-
-
-def _places(box: np.ndarray, size_wh: tuple[int, int], image_wh: tuple[int, int], top: int) -> np.ndarray:
-    """Candidates in order of preference, moved into the image: int64 [7, 4]."""
-    x0, y0, x1, y1 = box.tolist()
-    width, height = size_wh
-    corners = np.array(
-        [
-            (x0, y0 - height),
-            (x1 - width, y0 - height),
-            (x0, y1),
-            (x1 - width, y1),
-            (x1, y0),
-            (x0 - width, y0),
-            (x0, y0),
-        ],
-        np.int64,
-    )
-    room = np.array([max(0, image_wh[0] - width), max(0, image_wh[1] - height)])
-    corners = np.minimum(np.maximum(corners, (0, min(top, int(room[1])))), room)
-    return np.hstack([corners, corners + size_wh])
-
-
-def _cover(places: np.ndarray, rectangles: np.ndarray) -> np.ndarray:
-    """Pixels of each place that lie on rectangles, summed over the rectangles: float64 [places]."""
-    low = np.maximum(places[:, None, :2], rectangles[None, :, :2])
-    high = np.minimum(places[:, None, 2:], rectangles[None, :, 2:])
-    return np.asarray(np.maximum(high - low, 0).prod(axis=2).sum(axis=1), np.float64)
-
+from ..core.result import RegionMask, StepCounts, StepResult
+from .display_tracks import Certainty, DisplayTracks, ShownObject
+from .label_places import NEW, place_labels
 
 ORANGE = (48, 165, 255)
 SKY_BLUE = (233, 180, 86)
@@ -127,26 +69,69 @@ class _Style:
                    label=_Text.of_capital(3.5 + 0.0115 * height))
 
 
-def draw_overlay(frame: Frame, detections: Detections, mask: RegionMask, labels: tuple[str, ...],
-                 caption: str) -> np.ndarray:
-    """Draws mask, boxes with class and score, and the caption of a frame.
+class Overlay:
+    """Draws the frames of one camera, in order. It remembers objects and the places of their labels.
+
+    Confirmed objects have a box and a label, with the number of their track where they are tracked, else with their
+    score in steps. Only the corners are drawn of a box whose place is predicted. Other detections have a thin box,
+    without a label while any object is confirmed.
 
     Args:
-        frame: The frame.
-        detections: Only the corners are drawn of a box whose place is predicted.
-        mask: The mask of the frame.
         labels: Class names by class id; an id without a name is shown as its number. Characters outside ASCII are shown
             as "?".
-        caption: Text of the bar at the top; "" for no bar.
-
-    Returns:
-        A new array, uint8 [height, width, 3], BGR, of the frame's size.
     """
-    style = _Style.of_height(frame.size_wh[1])
-    image = _shade(frame.bgr(), mask.keep, style.outline)
-    bar = _draw_bar(image, caption, style) if caption else 0
-    _draw_detections(image, detections, labels, style, bar)
-    return image
+
+    def __init__(self, labels: tuple[str, ...]) -> None:
+        self._labels = labels
+        self._tracks = DisplayTracks()
+        self._places: dict[int, int] = {}
+
+    def draw(self, result: StepResult, caption: str) -> np.ndarray:
+        """Draws mask, objects and caption of the next frame.
+
+        Args:
+            result: The frame and its results.
+            caption: Text of the bar at the top; "" for no bar.
+
+        Returns:
+            A new array, uint8 [height, width, 3], BGR, of the frame's size.
+        """
+        frame = result.frame
+        style = _Style.of_height(frame.size_wh[1])
+        image, bar = _draw_background(frame, result.mask, caption, style)
+        shown = self._tracks.update(result.detections, frame.size_wh, result.index, frame.stamp_ns)
+        self._draw_objects(image, shown, style, bar)
+        return image
+
+    def _draw_objects(self, image: np.ndarray, shown: Sequence[ShownObject], style: _Style, bar: int) -> None:
+        """Draws all boxes, then all labels, so that no box crosses a label; the oldest object comes last, on top.
+
+        Boxes end at the bar: no line crosses the caption.
+        """
+        for one in shown[::-1]:
+            if one.certainty is Certainty.PREDICTED:
+                _draw_corners(image[bar:], one.box, bar, style.box_line)
+            else:
+                line = style.outline if one.certainty is Certainty.TENTATIVE else style.box_line
+                _draw_box(image[bar:], one.box, bar, line)
+        confirmed = [one for one in shown if one.certainty is not Certainty.TENTATIVE]
+        labeled = confirmed or list(shown)
+        texts = [_label(one, self._labels) for one in labeled]
+        font, pad = style.label, style.pad
+        sizes = [(font.width(text) + 2 * pad, font.capital + 2 * pad) for text in texts]
+        height, width = image.shape[:2]
+        tabs, places = place_labels(
+            np.array([one.box for one in labeled]), sizes, (width, height), bar,
+            [self._places.get(one.key, NEW) for one in labeled])
+        self._places = {one.key: place for one, place in zip(labeled, places)}
+        for text, (x0, y0, x1, y1) in zip(texts[::-1], tabs[::-1].tolist()):
+            cv2.rectangle(image, (x0, y0), (x1 - 1, y1 - 1), ORANGE, cv2.FILLED)
+            cv2.putText(image, text, (x0 + pad, y1 - pad - 1), FONT, font.scale, INK, font.line, cv2.LINE_AA)
+
+
+def draw_mask(frame: Frame, mask: RegionMask, caption: str) -> np.ndarray:
+    """Draws mask and caption of a single frame: as ``Overlay.draw``, without objects."""
+    return _draw_background(frame, mask, caption, _Style.of_height(frame.size_wh[1]))[0]
 
 
 def keep_to_image(keep: np.ndarray, size_wh: tuple[int, int]) -> np.ndarray:
@@ -232,6 +217,12 @@ def _edge_runs(keep: np.ndarray) -> list[tuple[int, int, int, bool]]:
     return runs
 
 
+def _draw_background(frame: Frame, mask: RegionMask, caption: str, style: _Style) -> tuple[np.ndarray, int]:
+    """The image with mask and caption, and the height of the caption's bar."""
+    image = _shade(frame.bgr(), mask.keep, style.outline)
+    return image, _draw_bar(image, caption, style) if caption else 0
+
+
 def _draw_bar(image: np.ndarray, caption: str, style: _Style) -> int:
     """Draws the bar with the caption, smaller if the image is too narrow, and returns the height of the bar."""
     height, width = image.shape[:2]
@@ -246,27 +237,10 @@ def _draw_bar(image: np.ndarray, caption: str, style: _Style) -> int:
     return bar
 
 
-def _draw_detections(image: np.ndarray, detections: Detections, labels: tuple[str, ...], style: _Style,
-                     bar: int) -> None:
-    """Draws all boxes, then all labels, so that no box crosses a label; the highest score comes last, on top.
-
-    Boxes end at the bar: no line crosses the caption.
-    """
-    height, width = image.shape[:2]
-    boxes = np.clip(detections.boxes, 0, [width, height, width, height]).round().astype(np.int64)
-    visible = (boxes[:, 2:] > boxes[:, :2]).all(axis=1)
-    boxes, resting = boxes[visible], detections.resting[visible]
-    texts = [
-        _ascii(f"{labels[kind] if 0 <= kind < len(labels) else kind} {score:.2f}")
-        for kind, score in zip(detections.class_ids[visible].tolist(), detections.scores[visible].tolist())]
-    font, pad = style.label, style.pad
-    sizes = [(font.width(text) + 2 * pad, font.capital + 2 * pad) for text in texts]
-    tabs = place_labels(boxes, sizes, (width, height), bar)
-    for box, rests in zip(boxes[::-1].tolist(), resting[::-1].tolist()):
-        (_draw_corners if rests else _draw_box)(image[bar:], box, bar, style.box_line)
-    for text, (x0, y0, x1, y1) in zip(texts[::-1], tabs[::-1].tolist()):
-        cv2.rectangle(image, (x0, y0), (x1 - 1, y1 - 1), ORANGE, cv2.FILLED)
-        cv2.putText(image, text, (x0 + pad, y1 - pad - 1), FONT, font.scale, INK, font.line, cv2.LINE_AA)
+def _label(one: ShownObject, labels: tuple[str, ...]) -> str:
+    name = labels[one.class_id] if 0 <= one.class_id < len(labels) else one.class_id
+    is_numbered = one.track_id != UNTRACKED and one.certainty is not Certainty.TENTATIVE
+    return _ascii(f"{name} {one.track_id}" if is_numbered else f"{name} {one.score:.1f}")
 
 
 def _draw_box(below: np.ndarray, box: Sequence[int], bar: int, line: int) -> None:

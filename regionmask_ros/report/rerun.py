@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from ..core.detections import UNTRACKED, Detections
 from ..core.result import StepResult
 from ..errors import UserError
 from ..files.outputs import PipedFile
@@ -74,7 +75,7 @@ class RerunLog:
         self._log(MASK, rr.SegmentationImage(values, opacity=1.0))
         self._log(OBJECTS, rr.Boxes2D(
             array=found.boxes, array_format=rr.Box2DFormat.XYXY, class_ids=found.class_ids.astype(np.uint16),
-            labels=[f"{labels[kind]} {score:.2f}" for kind, score in zip(found.class_ids, found.scores)]))
+            labels=_texts(found, labels)))
         if result.events is not None:
             self._log(EVENTS, rr.Image(result.events))
         figures = {
@@ -117,6 +118,12 @@ class RerunLog:
         kind, unit = ("timestamp", np.datetime64) if self._is_date else ("duration", np.timedelta64)
         rr.set_time("frame", sequence=index, recording=self._stream)
         rr.set_time("stamp", **{kind: unit(stamp_ns, "ns")}, recording=self._stream)
+
+
+def _texts(found: Detections, labels: tuple[str, ...]) -> list[str]:
+    """Class, number of the track if there is one, and score of each object."""
+    rows = zip(found.class_ids, found.track_ids, found.scores)
+    return [f"{labels[kind]}{'' if track == UNTRACKED else f' {track}:'} {score:.2f}" for kind, track, score in rows]
 
 
 def _library() -> rerun:

@@ -12,7 +12,7 @@ from typing import IO, Any
 import cv2
 import numpy as np
 
-from ..core.detections import Detections
+from ..core.detections import UNTRACKED, Detections
 from ..errors import UserError
 from ..files.paths import display_path
 from ..sources.base import silence_decoders
@@ -95,14 +95,15 @@ class VideoWriter:
         return writer
 
 
-COLUMNS = ("frame", "stamp_ns", "class", "score", "x", "y", "w", "h")
+COLUMNS = ("frame", "stamp_ns", "class", "score", "x", "y", "w", "h", "track")
 
 
 class DetectionsCsv:
-    """Writes ``frame,stamp_ns,class,score,x,y,w,h``, a line for each object.
+    """Writes ``frame,stamp_ns,class,score,x,y,w,h,track``, a line for each object.
 
     x and y are the upper left corner, w and h the size, in image pixels with two decimals; score has four. A class id
-    without a name is written as its number.
+    without a name is written as its number. track is the number that the overlay shows, empty where objects are not
+    tracked.
 
     Args:
         path: Where to write.
@@ -123,11 +124,13 @@ class DetectionsCsv:
             stamp_ns: Its time stamp in nanoseconds.
             detections: Its objects, written in their order.
         """
-        rows = zip(detections.boxes.tolist(), detections.scores.tolist(), detections.class_ids.tolist())
-        for (x0, y0, x1, y1), score, kind in rows:
+        rows = zip(detections.boxes.tolist(), detections.scores.tolist(), detections.class_ids.tolist(),
+                   detections.track_ids.tolist())
+        for (x0, y0, x1, y1), score, kind, track in rows:
             name = self._labels[kind] if 0 <= kind < len(self._labels) else str(kind)
             corner_and_size = (f"{value:.2f}" for value in (x0, y0, x1 - x0, y1 - y0))
-            self._writer.writerow((index, stamp_ns, name, f"{score:.4f}", *corner_and_size))
+            self._writer.writerow((index, stamp_ns, name, f"{score:.4f}", *corner_and_size,
+                                   "" if track == UNTRACKED else track))
 
     def close(self) -> None:
         """Finishes the file."""

@@ -31,7 +31,7 @@ from ..errors import UserError
 from ..mask.region_age import find_unobserved
 from ..mask.schedule import BORDER, OBJECTS
 from ..mask.source import DYNAMIC, STATIC
-from ..report.overlay import caption_line, draw_overlay, keep_to_image
+from ..report.overlay import Overlay, caption_line, keep_to_image
 from ..sources.image_message import NANOSECONDS
 from .qos import advertise
 
@@ -157,6 +157,7 @@ class Outputs:
 
     def __init__(self, node: LifecycleNode, labels: tuple[str, ...]) -> None:
         self._node, self._labels = node, labels
+        self._overlay = Overlay(labels)
         self._all: list[LifecyclePublisher] = []
         try:
             self._detections = self._advertise(Detection2DArray, "detections", RESULTS)
@@ -215,7 +216,7 @@ class Outputs:
 
     def _publish_images(self, wanted: dict[str, LifecyclePublisher], result: StepResult, header: Header) -> None:
         if OVERLAY in wanted or OVERLAY_JPEG in wanted:
-            image = draw_overlay(result.frame, result.detections, result.mask, self._labels, _caption(result))
+            image = self._overlay.draw(result, _caption(result))
             if OVERLAY in wanted:
                 wanted[OVERLAY].publish(image_message(image, "bgr8", header))
             if OVERLAY_JPEG in wanted:

@@ -52,7 +52,7 @@ def test_a_run_leaves_all_its_files(trained, clip, half, tmp_path, capfd):
     assert summary["events_per_frame"] > 0 and summary["synops_per_frame"] > summary["events_per_frame"]
 
     rows = list(csv.DictReader((out / "detections.csv").open()))
-    assert list(rows[0]) == ["frame", "stamp_ns", "class", "score", "x", "y", "w", "h"]
+    assert list(rows[0]) == ["frame", "stamp_ns", "class", "score", "x", "y", "w", "h", "track"]
     assert len(rows) == summary["detections"] > 0
     for row in rows:
         assert int(row["stamp_ns"]) == int(row["frame"]) * 50_000_000

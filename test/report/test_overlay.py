@@ -7,13 +7,12 @@ import time
 import cv2
 import numpy as np
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
 
 from regionmask_ros.core.detections import Detections
 from regionmask_ros.core.frame import Frame
-from regionmask_ros.core.result import RegionMask, StepCounts
-from regionmask_ros.report.overlay import ORANGE, SKY_BLUE, caption_line, draw_overlay, keep_to_image, place_labels
+from regionmask_ros.core.result import RegionMask, StepCounts, StepResult
+from regionmask_ros.report.display_tracks import CONFIRMING_HITS
+from regionmask_ros.report.overlay import ORANGE, SKY_BLUE, Overlay, caption_line, draw_mask, keep_to_image
 
 LABELS = ("person", "car")
 
@@ -36,8 +35,26 @@ def found(*rows: tuple[float, float, float, float, float, int]) -> Detections:
     return Detections(table[:, :4].copy(), table[:, 4].copy(), table[:, 5].astype(np.int32))
 
 
+def result_of(frame: Frame, keep: np.ndarray, detections: Detections, index: int = 0) -> StepResult:
+    return StepResult(index, frame, detections, mask_of(keep), "", np.zeros((1, 1), np.uint16), None,
+                      np.zeros((1, 1, 1), np.int32), StepCounts(0, (), ()), {"total": 0.0})
+
+
 def draw(image, keep, detections=None, caption=""):
-    return draw_overlay(Frame(image, "bgr", 0, ""), detections or Detections.empty(), mask_of(keep), LABELS, caption)
+    """The first frame of an overlay."""
+    frame = Frame(image, "bgr", 0, "")
+    return Overlay(LABELS).draw(result_of(frame, keep, detections or Detections.empty()), caption)
+
+
+def draw_all(image, *frames: Detections) -> list[np.ndarray]:
+    """Frames of the same image, everything observed."""
+    overlay, keep = Overlay(LABELS), np.ones((1, 1))
+    return [overlay.draw(result_of(Frame(image, "bgr", index, ""), keep, one, index), "")
+            for index, one in enumerate(frames)]
+
+
+def is_orange(image: np.ndarray) -> np.ndarray:
+    return (image == ORANGE).all(axis=2)
 
 
 @pytest.mark.parametrize("size_wh", [(64, 32), (100, 37), (13, 9), (5, 3)])
@@ -91,15 +108,44 @@ def test_the_frame_is_not_changed_and_its_channel_order_is_used():
     shown = draw(image, keep, detections, "caption")
     assert np.array_equal(image, before)
     other = Frame(np.ascontiguousarray(image[..., ::-1]), "rgb", 0, "")
-    assert np.array_equal(draw_overlay(other, detections, mask_of(keep), LABELS, "caption"), shown)
+    assert np.array_equal(Overlay(LABELS).draw(result_of(other, keep, detections), "caption"), shown)
 
 
 def test_only_the_corners_of_a_predicted_box_are_drawn():
-    image, seen = colorful(160, 120), found((30, 50, 80, 100, 0.9, 0))
-    resting = Detections(seen.boxes, seen.scores, seen.class_ids, np.array([4]), np.array([True]))
-    whole, corners = ((draw(image, np.ones((6, 8), bool), one) == ORANGE).all(axis=2) for one in (seen, resting))
+    seen = found((30, 50, 80, 100, 0.9, 0))
+    shown = draw_all(colorful(160, 120), *[seen] * CONFIRMING_HITS, Detections.empty())
+    whole, corners = is_orange(shown[-2]), is_orange(shown[-1])
     assert whole[75, 30] and whole[99, 55] and not corners[75, 30] and not corners[99, 55]
     assert corners[50, 30] and corners[99, 79] and corners[99, 30] and not (corners & ~whole).any()
+
+
+def test_a_confirmed_object_has_a_box_and_a_label_and_a_new_one_beside_it_a_thin_box():
+    old, new = (100, 200, 160, 300), (400, 200, 460, 300)
+    both = found((*old, 0.9, 0), (*new, 0.8, 0))
+    shown = draw_all(colorful(640, 480), *[both.take(slice(1))] * CONFIRMING_HITS, both)
+    before, now = is_orange(shown[-2]), is_orange(shown[-1])
+    assert np.array_equal(now[:, :350], before[:, :350])
+    added = now & ~before
+    x, y = np.arange(640), np.arange(480)[:, None]
+    line = (np.abs(x - 400) < 1) | (np.abs(x - 459) < 1) | (np.abs(y - 200) < 1) | (np.abs(y - 299) < 1)
+    assert added.any() and not (added & ~line).any()
+
+
+def test_the_label_shows_the_number_of_the_track_once_the_object_is_confirmed():
+    def shown(*track_ids: int) -> list[np.ndarray]:
+        one = found((100, 200, 160, 300, 0.9, 0))
+        numbered = [Detections(one.boxes, one.scores, one.class_ids, np.array([number])) for number in track_ids]
+        return draw_all(colorful(640, 480), *numbered)
+
+    first, second = shown(*[12] * CONFIRMING_HITS), shown(*[13] * CONFIRMING_HITS)
+    same = [np.array_equal(one, other) for one, other in zip(first, second)]
+    assert same == [True] * (CONFIRMING_HITS - 1) + [False]
+
+
+def test_a_mask_alone_is_drawn_as_under_objects():
+    image, keep = colorful(160, 120), np.eye(6, 8, dtype=bool)
+    alone = draw_mask(Frame(image, "bgr", 0, ""), mask_of(keep), "caption")
+    assert np.array_equal(alone, draw(image, keep, None, "caption"))
 
 
 def test_a_label_hides_neither_its_object_nor_another_one():
@@ -153,7 +199,7 @@ def test_an_object_outside_the_image_is_not_drawn():
 def test_unknown_classes_and_letters_outside_ascii_are_drawn():
     frame = Frame(colorful(160, 120), "bgr", 0, "")
     objects = found((20, 50, 60, 90, 0.9, 5), (70, 50, 90, 90, 0.8, 0))
-    assert draw_overlay(frame, objects, mask_of(np.ones((1, 1))), ("fußgänger",), "größe").any()
+    assert Overlay(("fußgänger",)).draw(result_of(frame, np.ones((1, 1)), objects), "größe").any()
 
 
 def counts(events: int, synops: int) -> StepCounts:
@@ -187,50 +233,3 @@ def test_an_overlay_takes_little_processor_time():
         draw(image, keep, objects, "caption")
         times.append(time.process_time() - start)
     assert min(times) < 0.010
-
-
-IMAGE_WH = (200, 100)
-
-
-def place(*boxes, size=(40, 10), top=0):
-    return [tuple(row) for row in place_labels(np.array(boxes), [size] * len(boxes), IMAGE_WH, top).tolist()]
-
-
-def test_a_label_is_above_the_box_aligned_left():
-    assert place((50, 30, 80, 60)) == [(50, 20, 90, 30)]
-
-
-def test_without_room_above_a_label_is_below():
-    assert place((50, 5, 80, 60)) == [(50, 60, 90, 70)]
-    assert place((50, 15, 80, 60), top=20) == [(50, 60, 90, 70)]
-
-
-def test_without_room_above_and_below_a_label_is_beside_the_box():
-    assert place((50, 0, 80, 100)) == [(80, 0, 120, 10)]
-
-
-def test_the_label_of_an_object_that_fills_the_image_is_inside_at_the_top():
-    assert place((0, 0, 200, 100), top=15) == [(0, 15, 40, 25)]
-
-
-def test_labels_of_neighbors_keep_apart():
-    first, second = place((50, 30, 60, 60), (65, 30, 75, 60))
-    assert first == (50, 20, 90, 30)
-    assert second[0] >= first[2] or second[1] >= first[3] or second[3] <= first[1] or second[2] <= first[0]
-
-
-def test_without_objects_there_are_no_labels():
-    assert place_labels(np.zeros((0, 4), np.int64), [], IMAGE_WH).shape == (0, 4)
-
-
-corner = st.tuples(st.integers(0, 200), st.integers(0, 100), st.integers(0, 200), st.integers(0, 100))
-
-
-@given(st.lists(corner, max_size=12), st.integers(1, 200), st.integers(1, 100), st.integers(0, 120))
-def test_labels_stay_inside_the_image(corners, width, height, top):
-    boxes = np.array(corners, np.int64).reshape(-1, 4)
-    boxes = np.hstack([np.minimum(boxes[:, :2], boxes[:, 2:]), np.maximum(boxes[:, :2], boxes[:, 2:])])
-    labels = place_labels(boxes, [(width, height)] * len(boxes), IMAGE_WH, top)
-    assert (labels[:, :2] >= 0).all() and (labels[:, 2:] <= IMAGE_WH).all()
-    assert (labels[:, 2:] - labels[:, :2] == (width, height)).all()
-    assert (labels[:, 1] >= min(top, IMAGE_WH[1] - height)).all()

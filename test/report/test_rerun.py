@@ -53,8 +53,8 @@ def logged(path, entity: str) -> list[dict]:
 def test_everything_about_a_frame_is_in_the_recording(trained, bag, half_mask, tmp_path, capfd):
     pytest.importorskip("rerun", reason=needs_rerun)
     out, file = tmp_path / "out", tmp_path / "out" / "cam.rrd"
-    assert main([bag, "--output", str(out), "--static-mask", half_mask, "--refresh-period", "3", "--score-threshold",
-                 "0.05", "--no-video", "--dump-head", str(tmp_path / "h.npz"), "--rerun", str(file)]) == 0
+    assert main([bag, "--output", str(out), "--static-mask", half_mask, "--preset-refresh-period", "3",
+                 "--score-threshold", "0.05", "--no-video", "--dump-head", str(tmp_path / "h.npz"), "--rerun", str(file)]) == 0
     assert capfd.readouterr().err == "" and sorted(p.name for p in out.iterdir()) == [
         "cam.rrd", "detections.csv", "report.html"]
     images = logged(file, "/camera")
@@ -84,8 +84,8 @@ def test_boxes_are_those_of_the_table(trained, bag, tmp_path):
     file = tmp_path / "cam.rrd"
     assert main([bag, "--output", str(tmp_path), "--score-threshold", "0.02", "--no-video", "--rerun", str(file)]) == 0
     lines = (tmp_path / "detections.csv").read_text().splitlines()[1:]
-    expected = [(int(f), name, float(score), *map(float, box)) for f, _, name, score, *box in (
-        line.split(",") for line in lines)]
+    expected = [(int(f), f"{name} {track}:" if track else name, float(score), *map(float, box))
+                for f, _, name, score, *box, track in (line.split(",") for line in lines)]
     found = []
     for row in logged(file, "/camera/objects"):
         for (cx, cy), (hx, hy), label in zip(row["centers"], row["half_sizes"], row["labels"]):

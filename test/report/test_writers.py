@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import csv
 import os
+from dataclasses import replace
 
 import numpy as np
 import pytest
 from made_detections import detections_of
 from video_writer import write_video
 
-from regionmask_ros.core.detections import Detections
+from regionmask_ros.core.detections import UNTRACKED, Detections
 from regionmask_ros.errors import UserError
 from regionmask_ros.report.writers import DetectionsCsv, HeadDump, VideoWriter
 from regionmask_ros.sources import open_source
@@ -76,13 +77,13 @@ def test_each_object_is_a_line(tmp_path):
     with DetectionsCsv(str(tmp_path / "d.csv"), ("person", "car")) as table:
         table.add(0, 0, objects)
         table.add(1, 40_000_000, Detections.empty())
-        table.add(2, 80_000_000, objects)
+        table.add(2, 80_000_000, replace(objects, track_ids=np.array([12, UNTRACKED])))
     assert (tmp_path / "d.csv").read_bytes() == (
-        b"frame,stamp_ns,class,score,x,y,w,h\n"
-        b"0,0,car,0.8765,1.50,2.25,10.25,19.75\n"
-        b"0,0,person,1.0000,0.00,0.00,3.00,4.00\n"
-        b"2,80000000,car,0.8765,1.50,2.25,10.25,19.75\n"
-        b"2,80000000,person,1.0000,0.00,0.00,3.00,4.00\n"
+        b"frame,stamp_ns,class,score,x,y,w,h,track\n"
+        b"0,0,car,0.8765,1.50,2.25,10.25,19.75,\n"
+        b"0,0,person,1.0000,0.00,0.00,3.00,4.00,\n"
+        b"2,80000000,car,0.8765,1.50,2.25,10.25,19.75,12\n"
+        b"2,80000000,person,1.0000,0.00,0.00,3.00,4.00,\n"
     )
 
 

@@ -17,7 +17,7 @@ from sensor_msgs.msg import Image
 from std_msgs.msg import Header
 from vision_msgs.msg import Detection2DArray, LabelInfo
 
-from regionmask_ros.core.detections import Detections
+from regionmask_ros.core.detections import UNTRACKED, Detections
 from regionmask_ros.errors import UserError
 from regionmask_ros.files.outputs import MARKER, DemoFolder
 from regionmask_ros.ros.demo.pages import RecordedBag, write_files
@@ -122,7 +122,7 @@ def bag(tmp_path):
     for index in range(3):
         header = Header(stamp=stamp_from_ns(10**9 * (index + 1)), frame_id="camera")
         found = Detections(np.full((index, 4), [10, 20, 30, 60], np.float32), np.full(index, 0.5, np.float32),
-                           np.ones(index, np.int32))
+                           np.ones(index, np.int32), np.array([7, UNTRACKED])[:index])
         mask = np.zeros((48, 64), np.uint8)
         mask[:, :16 * index] = 255
         messages = [
@@ -145,6 +145,7 @@ def test_bag_has_everything_that_the_page_needs(bag):
     assert [len(frame.detections) for frame in frames] == [0, 1, 2]
     assert frames[2].detections.boxes.tolist() == [[10, 20, 30, 60]] * 2
     assert frames[2].detections.class_ids.tolist() == [1, 1]
+    assert frames[2].detections.track_ids.tolist() == [7, UNTRACKED]
     assert [frame.overlay is None for frame in frames] == [False, True, False]
     assert frames[2].overlay.shape == (48, 64, 3) and frames[2].overlay[0, 0].tolist() == [160] * 3
     assert frames[1].mask[0].tolist() == [255] * 16 + [0] * 48
@@ -158,5 +159,5 @@ def test_files_are_made_from_the_bag(bag, tmp_path):
     assert summary["detections"] == 3 and summary["by_class"] == {"car": 3}
     assert summary["masked_share"] == pytest.approx((0.75 + 0.5) / 2)
     table = (tmp_path / "detections.csv").read_text().splitlines()
-    assert table[1] == "1,2000000000,car,0.5000,10.00,20.00,20.00,40.00" and len(table) == 4
+    assert table[1] == "1,2000000000,car,0.5000,10.00,20.00,20.00,40.00,7" and len(table) == 4
     assert (tmp_path / "annotated.mp4").stat().st_size > 0

@@ -135,8 +135,8 @@ MAKERS = {
     "/mask/static": ["image_message"],
     "/mask/dynamic": ["image_message"],
     "/mask/age": ["image_message"],
-    "/overlay": ["draw_overlay", "image_message"],
-    "/overlay/compressed": ["draw_overlay", "jpeg_message"],
+    "/overlay": ["draw", "image_message"],
+    "/overlay/compressed": ["draw", "jpeg_message"],
     "/events": ["make_events_image", "image_message"],
 }
 """By topic: the functions that are called for it, once per frame."""
@@ -149,8 +149,9 @@ def test_images_without_a_subscriber_are_not_made(rig, wait_for, monkeypatch):
         real = getattr(module, name)
         monkeypatch.setattr(module, name, lambda *given: made.update([name]) or real(*given))
 
-    for name in ("draw_overlay", "keep_to_image", "image_message", "png_message", "jpeg_message", "find_unobserved"):
+    for name in ("keep_to_image", "image_message", "png_message", "jpeg_message", "find_unobserved"):
         count(publishers, name)
+    count(publishers.Overlay, "draw")
     count(pipeline_module, "make_events_image")
     node, peer = rig()
     send(peer, wait_for, [message(0), message(1)])

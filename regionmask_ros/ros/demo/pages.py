@@ -6,7 +6,7 @@ The messages of a frame are joined by their stamp.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -15,14 +15,14 @@ import numpy as np
 from rosbags.highlevel import AnyReader
 
 from ... import __version__
-from ...core.detections import Detections
+from ...core.detections import UNTRACKED, Detections
 from ...report.command_pages import ImageSampler
 from ...report.page import Figure, write_report
 from ...report.plots import Panel, per_frame_svg
 from ...report.tables import Table
 from ...report.writers import DetectionsCsv, VideoWriter
 from ...sources.image_message import NANOSECONDS
-from .show import Account
+from .show import PRESET, Account
 
 _OF_A_FRAME = ("/detections", "/mask", "/overlay")
 
@@ -101,14 +101,15 @@ class RecordedBag:
         return ()
 
     def _detections(self, message) -> Detections:
-        """Reads boxes, scores and class numbers; LabelInfo maps a name to its number."""
+        """Reads boxes, scores, class numbers and tracks; LabelInfo maps a name to its number."""
         found = message.detections
         center = np.array([(d.bbox.center.position.x, d.bbox.center.position.y) for d in found]).reshape(-1, 2)
         half = np.array([(d.bbox.size_x, d.bbox.size_y) for d in found]).reshape(-1, 2) / 2.0
         numbers = {name: number for number, name in enumerate(self.labels)}
         return Detections(np.concatenate([center - half, center + half], axis=1).astype(np.float32),
                           np.array([d.results[0].hypothesis.score for d in found], np.float32),
-                          np.array([numbers[d.results[0].hypothesis.class_id] for d in found], np.int32))
+                          np.array([numbers[d.results[0].hypothesis.class_id] for d in found], np.int32),
+                          np.array([int(d.id) if d.id else UNTRACKED for d in found], np.int64))
 
 
 def _stamp_ns(message) -> int:
@@ -201,7 +202,8 @@ def write_files(bag: Path, folder: Path, fps: float) -> Iterator[FrameSeries]:
     yield series
 
 
-def write_page(path: Path, source: str, account: Account, series: FrameSeries, command: str) -> None:
+def write_page(path: Path, source: str, account: Account, series: FrameSeries, command: str,
+               parameters: Mapping[str, str]) -> None:
     """Writes report.html: the account of all frames, figures, plots over the frames, and images.
 
     Args:
@@ -210,15 +212,16 @@ def write_page(path: Path, source: str, account: Account, series: FrameSeries, c
         account: What has become of every frame.
         series: The figures.
         command: The command line.
+        parameters: Parameters that were set in the node, and their values.
     """
     summary = series.summary()
     write_report(
         str(path),
         title=f"{source}: objects and masks, through the ROS node",
-        intro=f"{account.line()}. The node's topics were recorded into the bag beside this page, and everything here "
-        "was made from that bag. The network received no changes of a masked region in that "
-        "frame; what is drawn there is the last result.",
-        tables=_tables(account, summary),
+        intro=f"{account.line()}. The node ran with the preset {PRESET}. Its topics were recorded into the bag beside "
+        "this page, and everything here was made from that bag. The network received no changes of a masked region in "
+        "that frame; what is drawn there is the last result.",
+        tables=_tables(account, summary, parameters),
         figures=[Figure("Every answered frame", _svg(series))] if series.objects else [],
         images=series.samples.images(),
         command=command,
@@ -226,7 +229,7 @@ def write_page(path: Path, source: str, account: Account, series: FrameSeries, c
     )
 
 
-def _tables(account: Account, summary: dict[str, Any]) -> list[Table]:
+def _tables(account: Account, summary: dict[str, Any], parameters: Mapping[str, str]) -> list[Table]:
     frames = max(1, account.answered)
     share = summary["masked_share"]
     counted = [
@@ -239,7 +242,8 @@ def _tables(account: Account, summary: dict[str, Any]) -> list[Table]:
              "dropped_broken": "dropped: broken", "lost_before_node": "lost before the node"}
     frames_table = [(text, f"{account.as_json()[key]:,}") for key, text in names.items()]
     chosen = ("network", "input_size", "backend", "arithmetic", "mask")
-    settings = [(key.replace("_", " "), summary[key]) for key in chosen]
+    settings = [(key.replace("_", " "), value)
+                for key, value in [*((key, summary[key]) for key in chosen), *parameters.items()]]
     latency = [(f"{key[1:]}th percentile", f"{ms:.1f}") for key, ms in summary["latency_ms"].items() if ms is not None]
     return [
         Table("Every frame played", ("frames", "number"), tuple(frames_table)),

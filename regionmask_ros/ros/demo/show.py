@@ -9,13 +9,13 @@ import sys
 import time
 from collections.abc import Mapping
 from contextlib import ExitStack
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from tqdm import tqdm
 
-from ...core.frame import choose_input_size
+from ...core.frame import MAX_PIXELS, choose_input_size
 from ...errors import UserError
 from ...sources import Source
 from ..setup import find_profile, image_environment, require
@@ -145,12 +145,16 @@ class Playback:
         source: The open video.
         rate: Speed factor.
         max_frames: The player stops after as many frames; None plays all.
+        parameters: Parameters of the node and their values, as on a ROS command line, next to preset and input size.
+        max_pixels: Limit of the network's input.
     """
 
     video: str
     source: Source
     rate: float
     max_frames: int | None = None
+    parameters: Mapping[str, str] = field(default_factory=dict)
+    max_pixels: int = MAX_PIXELS
 
     @property
     def frame_count(self) -> int | None:
@@ -163,6 +167,14 @@ class Playback:
         """Arguments of the command ``play``."""
         limit = [] if self.max_frames is None else ["--max-frames", str(self.max_frames)]
         return [self.video, "--rate", str(self.rate), *limit]
+
+    @property
+    def node_arguments(self) -> list[str]:
+        """Arguments of the command ``detector``."""
+        width, height = choose_input_size(self.source.size_wh, self.max_pixels)
+        fixed = {"mask_mode": "preset", "preset": PRESET, "input_size": f"{width}x{height}"}
+        values = {**fixed, **self.parameters}.items()
+        return ["--ros-args", *(word for name, value in values for word in ("-p", f"{name}:={value}"))]
 
 
 @dataclass(frozen=True)
@@ -228,11 +240,8 @@ def show(playback: Playback, folder: Path, environment: dict[str, str]) -> DemoR
     from ..session import RosSession
 
     with ExitStack() as stack:
-        width, height = choose_input_size(playback.source.size_wh)
-        node = stack.enter_context(Child("node", [
-            "detector", "--ros-args", "-p", "mask_mode:=preset", "-p", f"preset:={PRESET}",
-            "-p", f"input_size:={width}x{height}",
-        ], environment, folder / "node.log"))
+        node = stack.enter_context(Child("node", ["detector", *playback.node_arguments], environment,
+                                         folder / "node.log"))
         bag = BagWriter(folder / "bag")
         stack.callback(bag.close)
         session = stack.enter_context(RosSession())
