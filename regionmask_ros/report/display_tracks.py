@@ -84,9 +84,6 @@ class ShownObject:
 class _Object:
     """What the display remembers of one object."""
 
-    __slots__ = ("key", "class_id", "track_id", "score", "shown_score", "box", "velocity", "drawn", "hits", "missed",
-                 "unobserved", "is_confirmed", "was_shown")
-
     def __init__(self, key: int, class_id: int, track_id: int, score: float, box: list[float]) -> None:
         self.key, self.class_id, self.track_id = key, class_id, track_id
         self.score, self.shown_score = score, _step(score)

@@ -54,7 +54,8 @@ def test_everything_about_a_frame_is_in_the_recording(trained, bag, half_mask, t
     pytest.importorskip("rerun", reason=needs_rerun)
     out, file = tmp_path / "out", tmp_path / "out" / "cam.rrd"
     assert main([bag, "--output", str(out), "--static-mask", half_mask, "--preset-refresh-period", "3",
-                 "--score-threshold", "0.05", "--no-video", "--dump-head", str(tmp_path / "h.npz"), "--rerun", str(file)]) == 0
+                 "--score-threshold", "0.05", "--no-video", "--dump-head", str(tmp_path / "h.npz"),
+                 "--rerun", str(file)]) == 0
     assert capfd.readouterr().err == "" and sorted(p.name for p in out.iterdir()) == [
         "cam.rrd", "detections.csv", "report.html"]
     images = logged(file, "/camera")
