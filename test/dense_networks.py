@@ -50,3 +50,43 @@ def dense_network(model: bytes, outputs: tuple[str, ...] = ("out",), preprocessi
                   **facts) -> DenseNetwork:
     """The model as a network with a head that nobody decodes."""
     return DenseNetwork("small", model, HeadSpec("none", 1, outputs), ("thing",), preprocessing, INPUT, **facts)
+
+
+def make_block_detector(classes: int = 2, side_px: float = 44.0, brightness: float = 200.0) -> bytes:
+    """Finds bright blocks of 40x40 pixels or more: boxes of one size around them, in YOLOX's raw form; output ``out``.
+
+    Objectness rises with the mean of 40x40 pixels around a cell of 8x8, and reaches a half at ``brightness``. Larger
+    cells find nothing. Every object is of class 0.
+    """
+    nodes, constants, levels = [], [], []
+    for stride in (8, 16, 32):
+        at, around = f"stride{stride}", 16 if stride == 8 else 0
+        nodes.append(helper.make_node(
+            "AveragePool", [INPUT], [f"{at}.mean"], kernel_shape=[stride + 2 * around] * 2, strides=[stride] * 2,
+            pads=[around] * 4))
+        weight, bias = np.zeros((1 + classes, 3, 1, 1)), np.full(1 + classes, -20.0)
+        if around:
+            weight[0], bias[0] = 0.1 / 3, -0.1 * brightness
+        bias[1] = 20.0
+        box = np.array([0.5, 0.5, np.log(side_px / stride), np.log(side_px / stride)])
+        for name, values in (("weight", weight), ("bias", bias), ("flat", np.zeros((4, 3, 1, 1))), ("box", box)):
+            constants.append(numpy_helper.from_array(values.astype(np.float32), f"{at}.{name}"))
+        for kind, parameters in (("scores", ("weight", "bias")), ("boxes", ("flat", "box"))):
+            nodes.append(helper.make_node("Conv", [f"{at}.mean", *(f"{at}.{name}" for name in parameters)],
+                                          [f"{at}.{kind}"], kernel_shape=[1, 1]))
+        nodes += [
+            helper.make_node("Sigmoid", [f"{at}.scores"], [f"{at}.shares"]),
+            helper.make_node("Concat", [f"{at}.boxes", f"{at}.shares"], [f"{at}.cells"], axis=1),
+            helper.make_node("Reshape", [f"{at}.cells", "rows"], [f"{at}.rows"]),
+        ]
+        levels.append(f"{at}.rows")
+    constants.append(numpy_helper.from_array(np.array([1, 5 + classes, -1], np.int64), "rows"))
+    nodes += [helper.make_node("Concat", levels, ["all"], axis=2),
+              helper.make_node("Transpose", ["all"], ["out"], perm=[0, 2, 1])]
+    return make_model(nodes, ["out"], constants)
+
+
+def block_network(labels: Sequence[str] = ("square", "disc"), name: str = "blocks") -> DenseNetwork:
+    """The detector of bright blocks."""
+    head = HeadSpec("yolox", len(labels), ("out",), (8, 16, 32), {"raw": 1.0})
+    return DenseNetwork(name, make_block_detector(len(labels)), head, tuple(labels), PLAIN, INPUT)

@@ -13,11 +13,14 @@ import threading
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from types import ModuleType
-from typing import Any, NoReturn
+from typing import TYPE_CHECKING, Any, NoReturn
 
 from ..core.option_table import OPTIONS, options_of
 from ..core.options import Group, Option, Value
 from ..errors import UserError, to_one_line
+
+if TYPE_CHECKING:
+    from ..network.dense import AnyNetwork
 
 EXIT_OK, EXIT_USER_ERROR, EXIT_INTERRUPTED = 0, 2, 130
 
@@ -40,6 +43,9 @@ COMMANDS = {
     "bench": "measure the engine against dense runtimes on the same network",
 }
 """The commands and their descriptions, in the order of the help."""
+
+INSTALLED = "yolo_kp"
+"""What ``--networks`` calls the installed network."""
 
 Parser = argparse.ArgumentParser | argparse._ArgumentGroup
 _METAVARS = {bool: "true|false", int: "N", float: "X", str: "TEXT", tuple: "LIST"}
@@ -134,6 +140,42 @@ def add_option_groups(parser: argparse.ArgumentParser, *groups: Group) -> None:
 def add_network(parser: Parser) -> None:
     """Adds the option ``--network``."""
     _add_option(parser, OPTIONS["network_file"], "network")
+
+
+def add_networks(parser: Parser) -> None:
+    """Adds the option ``--networks``."""
+    parser.add_argument("--networks", metavar="LIST", default="",
+                        help="instead of --network: several networks to compare, separated by commas, each a name or "
+                             f"a file; {INSTALLED} is the installed network")
+
+
+def load_networks(text: str, is_list: bool) -> list[AnyNetwork]:
+    """Loads the networks of ``--network`` or ``--networks``.
+
+    Args:
+        text: As the user wrote it.
+        is_list: Whether it is that of ``--networks``.
+
+    Returns:
+        The networks, at least one.
+
+    Raises:
+        UserError: One cannot be found or used, or two have the same name.
+    """
+    # Not above: doctor starts here, too, and reports what networks cannot be read without.
+    from ..importing.opening import open_network
+
+    if not is_list:
+        return [open_network(text)]
+    words = dict.fromkeys(word.strip() for word in text.split(","))
+    networks = [open_network("" if word == INSTALLED else word) for word in words if word]
+    names = [network.name for network in networks]
+    for name in names:
+        if names.count(name) > 1:
+            raise UserError(f"--networks {text}: two of them are called {name}, so a table could not tell them apart")
+    if not networks:
+        raise UserError("--networks: names no network")
+    return networks
 
 
 def _add_option(parser: Parser, option: Option, dest: str) -> None:

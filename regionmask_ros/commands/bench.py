@@ -8,6 +8,7 @@ Examples:
   python -m regionmask_ros bench --input-size 448x448 --json bench.json
   python -m regionmask_ros bench --sequence street.mp4 --engines event --paths avx2,portable --layers --streams 4
   python -m regionmask_ros bench --input-size 448x448,auto --worst --layers --streams 4 --start --output docs
+  python -m regionmask_ros bench --networks yolo_kp,yolox_nano --settings unmasked --accuracy street
   python -m regionmask_ros bench --ros --ros-masks none,dynamic
 """
 
@@ -25,19 +26,31 @@ from pathlib import Path
 from typing import Any
 
 from .. import __version__
+from ..backends import AUTO
+from ..backends.runtimes import RUNTIMES
 from ..core.frame import parse_input_size
 from ..engine.engine import available_kernel_sets
 from ..errors import UserError
 from ..files.outputs import Outputs
-from ..importing.opening import open_event_network
 from ..lab.bench.baselines import BASELINES, limit_threads
 from ..lab.bench.candidates import EVENT, SETTINGS
 from ..lab.bench.clip import MAX_FRAMES, standard_sequences
 from ..lab.bench.measure import WARM_UP
 from ..lab.bench.session import Plan, Session
 from ..metrics.machine import machine_facts
+from ..network.dense import AnyNetwork
+from ..network.graph import Network
 from ..report.tables import format_text
-from ._cli import EXIT_OK, add_network, add_options, command_main, format_command
+from ._cli import (
+    EXIT_OK,
+    INSTALLED,
+    add_network,
+    add_networks,
+    add_options,
+    command_main,
+    format_command,
+    load_networks,
+)
 
 ENGINES = (EVENT, *BASELINES)
 MAX_THREADS, MAX_STREAMS = 1024, 256
@@ -81,7 +94,10 @@ def _add_choices(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--frames", metavar="N", type=int, default=120,
                         help=f"frames to measure, after {WARM_UP} for warming up (default: 120)")
     add_options(parser, "max_pixels")
+    parser.add_argument("--backend", choices=(AUTO, *RUNTIMES), default=AUTO,
+                        help="runtime of networks in ONNX files; auto: the first one that is installed (default: auto)")
     add_network(parser)
+    add_networks(parser)
     parser.add_argument("--ros", action="store_true",
                         help="instead: the node in a process of its own, through topics at 640x480 and 60 Hz")
     parser.add_argument("--ros-seconds", metavar="S", type=float, default=60.0,
@@ -99,19 +115,21 @@ def run(args: argparse.Namespace) -> int:
     if not sequences:
         raise UserError("no video is installed; give one with --sequence FILE, or run 'make setup'")
     limit_threads(args.threads)
-    network = open_event_network(args.network, "bench")
+    networks = load_networks(args.networks or args.network, args.networks != "")
+    _check_networks(networks, plan)
 
     @functools.cache
     def report(line: str) -> None:
         """Prints a line once."""
         print(f"regionmask_ros: {line}", file=sys.stderr)
 
-    session = Session(network, plan, report, lambda table: print(format_text(table), end="\n\n", flush=True))
+    session = Session(networks, plan, report, lambda table: print(format_text(table), end="\n\n", flush=True))
     with Outputs(sequences) as outputs:
         json_path = outputs.file(args.json) if args.json else ""
         pages = _page_files(outputs, args.output) if args.output else {}
         session.run(sequences)
-        result = {"machine": machine_facts(), "version": __version__, "network": network.digest,
+        result = {"machine": machine_facts(), "version": __version__, "network": networks[0].digest,
+                  "networks": {network.name: network.digest for network in networks},
                   "command": format_command("bench", args.argv), **session.result}
         if json_path:
             Path(json_path).write_text(json.dumps(result, indent=1) + "\n", encoding="utf-8")
@@ -120,6 +138,19 @@ def run(args: argparse.Namespace) -> int:
         for written in outputs.commit():
             print(f"  {written}")
     return EXIT_OK
+
+
+def _check_networks(networks: Sequence[AnyNetwork], plan: Plan) -> None:
+    """Refuses what cannot be measured with these networks."""
+    own = [network.name for network in networks if isinstance(network, Network)]
+    if len(own) > 1:
+        raise UserError(f"--networks: {' and '.join(own)} are both sigma-delta networks; bench measures one at a time")
+    options = {"--paths": plan.paths, "--streams": plan.streams, "--layers": plan.layers, "--worst": plan.worst,
+               "--start": plan.start, "--drift": plan.drift, "--output": plan.scale}
+    wrong = next((option for option, value in options.items() if value), None)
+    if not own and wrong:
+        raise UserError(f"{wrong}: needs a sigma-delta network, and {networks[0].name} is an ONNX network; leave it "
+                        f"out, or measure both: --networks {INSTALLED},{networks[0].name}")
 
 
 def _bench_ros(args: argparse.Namespace) -> int:
@@ -171,7 +202,7 @@ def _plan(args: argparse.Namespace) -> Plan:
         input_sizes=tuple(dict.fromkeys(parse_input_size(size.strip()) for size in args.input_size.split(","))),
         frames=args.frames, max_pixels=args.max_pixels,
         streams=args.streams, layers=args.layers, worst=args.worst, scale=bool(args.output), start=args.start,
-        accuracy=args.accuracy, drift=args.drift,
+        accuracy=args.accuracy, drift=args.drift, backend=args.backend,
     )
 
 

@@ -15,6 +15,7 @@ Examples:
   python -m regionmask_ros evaluate --dataset csv:street --settings unmasked,tracking,tracking@0.6,skip2 \
       --json result.json --output result
   python -m regionmask_ros evaluate --dataset csv:street --settings unmasked,static,adaptive --shift-view 0.3
+  python -m regionmask_ros evaluate --dataset csv:street --networks yolo_kp,yolox_nano --settings unmasked,fast,skip4
   python -m regionmask_ros evaluate --dataset bag:drive --topic /front/image_raw --truth-topic /truth
 """
 
@@ -23,13 +24,18 @@ from __future__ import annotations
 import argparse
 import json
 import os
+import sys
 from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 from tqdm import tqdm
 
 from .. import __version__
+from ..backends import AUTO, BACKENDS, choose_backend, find_options_class
 from ..core.frame import parse_input_size
+from ..core.option_table import OPTIONS, options_of
+from ..core.options import Group
 from ..datasets import has_bag, open_dataset
 from ..datasets.bag import BagTopics
 from ..datasets.labels import LabelledSequence
@@ -37,20 +43,38 @@ from ..datasets.moved_view import MAX_MOVE
 from ..datasets.thinned import thin_out
 from ..errors import UserError
 from ..files.outputs import Outputs
-from ..importing.opening import open_network
 from ..lab.evaluation.evaluate import evaluate_sequence
-from ..lab.evaluation.page import PagePaths, sequence_table, shift_table, summary_table, write_tradeoff_page
+from ..lab.evaluation.page import (
+    PagePaths,
+    comparison_table,
+    sequence_table,
+    shift_table,
+    summary_table,
+    write_tradeoff_page,
+)
 from ..lab.evaluation.rows import SequenceRows, summarize
 from ..lab.evaluation.settings import RECIPES, Setting, parse_setting
 from ..mask.mgnet.source import MGNET
 from ..metrics.machine import machine_facts
-from ..network.dense import AnyNetwork
+from ..network.dense import AnyNetwork, DenseNetwork
+from ..network.graph import Network
 from ..network.thresholds import TRAINED, TUNED
 from ..pipeline.settings import PipelineSettings
-from ..report.tables import format_text
-from ._cli import EXIT_OK, add_network, add_options, add_topic, add_truth_topic, command_main, format_command
+from ..report.tables import Table, format_text
+from ._cli import (
+    EXIT_OK,
+    add_network,
+    add_networks,
+    add_options,
+    add_topic,
+    add_truth_topic,
+    command_main,
+    format_command,
+    load_networks,
+)
 
 MAX_EVERY = 1000
+RUNTIME_OPTIONS = tuple(name for name, option in OPTIONS.items() if option.group is Group.RUNTIME)
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -68,11 +92,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--shift-view", metavar="S", type=float, default=0.0,
                         help="move the view by this share of its width, 0 to 1, in the middle of the scored part, and "
                              "score before and after (default: 0, no movement)")
-    add_options(parser, "backend", "input_size", "max_pixels", "arithmetic")
+    add_options(parser, "backend", *RUNTIME_OPTIONS, "input_size", "max_pixels", "arithmetic")
     parser.add_argument("--thresholds", choices=(TRAINED, TUNED), default=TUNED,
                         help="thresholds of the presets (default: tuned); with --arithmetic, and for all other "
                              "settings, they are the trained ones")
     add_network(parser)
+    add_networks(parser)
     add_options(parser, "mgnet_weights")
     parser.add_argument("--json", metavar="FILE", default="", help="write rows and summary as JSON")
     parser.add_argument("--output", metavar="DIR", default="", help="folder for report.html and figures")
@@ -87,28 +112,26 @@ def run(args: argparse.Namespace) -> int:
         raise UserError(f"--every {args.every}: must be between 1 and {MAX_EVERY}")
     if not 0.0 <= args.shift_view <= MAX_MOVE:
         raise UserError(f"--shift-view {args.shift_view}: must be between 0 and {MAX_MOVE:g}")
-    base = PipelineSettings(
-        input_size=parse_input_size(args.input_size), max_pixels=args.max_pixels, backend=args.backend,
-        arithmetic=args.arithmetic, dynamic=MGNET, mgnet_weights=args.mgnet_weights)
+    plans = _plans(args, settings)
     sequences = _sequences(args)
-    network = open_network(args.network)
     inputs = [path for sequence in sequences for path in sequence.inputs]
     with Outputs(inputs) as outputs:
         json_path = outputs.file(args.json) if args.json else ""
-        page = _page(outputs, args.output) if args.output else None
-        done = []
-        for sequence in sequences:
-            done.append(_evaluate(network, sequence, settings, base, args))
-            print(format_text(sequence_table(done[-1].rows)), end="\n\n", flush=True)
-            if args.shift_view:
-                print(format_text(shift_table(done[-1].rows)), end="\n\n", flush=True)
+        page = _page(outputs, args.output, plans) if args.output else None
+        rows, summary = [], []
+        for plan in plans:
+            done = [_evaluate(plan, sequence, args) for sequence in sequences]
+            rows += [row for one in done for row in one.rows]
+            summary += summarize(done)
+            if len(done) > 1:
+                _show(summary_table(summarize(done)))
+        if len(plans) > 1:
+            _show(comparison_table(summary))
         result = {
-            "rows": [row for one in done for row in one.rows], "summary": summarize(done),
-            "calibration_share": args.calibration_share, "every": args.every,
-            "network": network.digest, "machine": machine_facts(), "version": __version__,
+            "rows": rows, "summary": summary, "calibration_share": args.calibration_share, "every": args.every,
+            "network": plans[0].network.digest, "networks": {plan.network.name: plan.network.digest for plan in plans},
+            "machine": machine_facts(), "version": __version__,
         }
-        if len(done) > 1:
-            print(format_text(summary_table(result["summary"])), end="\n\n")
         if json_path:
             Path(json_path).write_text(json.dumps(result, indent=1, allow_nan=False) + "\n", encoding="utf-8")
         if page:
@@ -131,18 +154,70 @@ def _sequences(args: argparse.Namespace) -> list[LabelledSequence]:
             for spec_text in dict.fromkeys(args.dataset) for sequence in open_dataset(spec_text, topics)]
 
 
-def _page(outputs: Outputs, folder: str) -> PagePaths:
+@dataclass(frozen=True)
+class _Plan:
+    """What is done with one network.
+
+    Attributes:
+        network: The network.
+        settings: Those that mean something for it.
+        base: What all of them have in common.
+    """
+
+    network: AnyNetwork
+    settings: Sequence[Setting]
+    base: PipelineSettings
+
+
+def _plans(args: argparse.Namespace, settings: Sequence[Setting]) -> list[_Plan]:
+    networks, plans = load_networks(args.networks or args.network, args.networks != ""), []
+    for network in networks:
+        suitable = [setting for setting in settings if setting.suits(network)]
+        left_out = ", ".join(setting.name for setting in settings if setting not in suitable)
+        if not suitable:
+            raise UserError(f"--settings {left_out}: {network.name} has no thresholds, so they mean nothing for it")
+        if left_out:
+            print(f"regionmask_ros: {network.name} has no thresholds: {left_out} left out", file=sys.stderr)
+        plans.append(_Plan(network, suitable, _base(args, network, len(networks) > 1)))
+    return plans
+
+
+def _base(args: argparse.Namespace, network: AnyNetwork, is_one_of_several: bool) -> PipelineSettings:
+    """What all settings of a network have in common. One of several takes those options that are for its kind."""
+    is_dense, wanted, arithmetic = isinstance(network, DenseNetwork), args.backend, args.arithmetic
+    if is_one_of_several and wanted != AUTO and BACKENDS[wanted].is_dense != is_dense:
+        wanted = AUTO
+    if is_one_of_several and is_dense:
+        arithmetic = ""
+    backend = choose_backend(wanted, network)
+    options = options_of(find_options_class(backend))
+    return PipelineSettings(
+        input_size=parse_input_size(args.input_size), max_pixels=args.max_pixels, dynamic=MGNET,
+        mgnet_weights=args.mgnet_weights, backend=backend, arithmetic=arithmetic,
+        backend_options={field: getattr(args, option.name) for field, option in options.items()
+                         if option.name in RUNTIME_OPTIONS})
+
+
+def _page(outputs: Outputs, folder: str, plans: Sequence[_Plan]) -> PagePaths:
     outputs.folder(folder)
-    return PagePaths(*(
-        outputs.file(os.path.join(folder, name)) for name in ("report.html", "map_vs_edp.png", "map_vs_cpu.png")))
+    page, cpu, ms = (
+        outputs.file(os.path.join(folder, name)) for name in ("report.html", "map_vs_cpu.png", "map_vs_ms.png"))
+    is_modeled = any(isinstance(plan.network, Network) for plan in plans)
+    return PagePaths(page, cpu, ms, outputs.file(os.path.join(folder, "map_vs_edp.png")) if is_modeled else "")
 
 
-def _evaluate(network: AnyNetwork, sequence: LabelledSequence, settings: Sequence[Setting], base: PipelineSettings,
-              args: argparse.Namespace) -> SequenceRows:
+def _evaluate(plan: _Plan, sequence: LabelledSequence, args: argparse.Namespace) -> SequenceRows:
     with sequence.open() as source:
         total = source.frame_count
-    with tqdm(total=total, unit="frame", desc=sequence.name, disable=None) as progress:
-        runs = evaluate_sequence(
-            network, sequence, settings, base, args.calibration_share, progress.update, args.shift_view,
-            tuned=args.thresholds == TUNED and not args.arithmetic)
-    return SequenceRows(runs)
+    with tqdm(total=total, unit="frame", desc=f"{sequence.name}, {plan.network.name}", disable=None) as progress:
+        rows = SequenceRows(evaluate_sequence(
+            plan.network, sequence, plan.settings, plan.base, args.calibration_share, progress.update, args.shift_view,
+            tuned=args.thresholds == TUNED and not args.arithmetic))
+    _show(sequence_table(rows.rows))
+    if args.shift_view:
+        _show(shift_table(rows.rows))
+    return rows
+
+
+def _show(table: Table) -> None:
+    print(format_text(table), end="\n\n", flush=True)

@@ -60,12 +60,13 @@ class DenseInterpreter:
     held_score: float | None = None
 
     @classmethod
-    def of(cls, settings: PipelineSettings, network: DenseNetwork) -> DenseInterpreter:
+    def of(cls, settings: PipelineSettings, network: DenseNetwork, is_masked: bool) -> DenseInterpreter:
         """Makes the interpreter that the settings ask for.
 
         Args:
             settings: What the user chose.
             network: The network.
+            is_masked: Whether there are masks, so that objects are held between the looks that show them.
 
         Returns:
             The interpreter.
@@ -75,7 +76,7 @@ class DenseInterpreter:
         """
         reported = DetectionFilter.of(network.labels, settings.score_threshold, settings.classes,
                                       settings.class_thresholds, settings.max_detections)
-        held = min(HELD_SCORE, reported.lowest) if settings.active_sources else None
+        held = min(HELD_SCORE, reported.lowest) if is_masked else None
         return cls(network.head, settings.nms_iou, reported, held)
 
     @property

@@ -84,7 +84,7 @@ class Pipeline:
             raise UserError(f"network {network.name}: its output means no boxes, so it cannot detect anything")
         self.network, self.settings = network, settings.for_network(network)
         self.backends, self._composer_factory = BackendManager(network, self.settings, open_backend), composer_factory
-        self._interpreter = make_interpreter(self.settings, network)
+        self._interpreter = self._make_interpreter(self.settings)
         self._camera: CameraState | None = None
         self._attention = NO_BOXES
         self._frames = 0
@@ -222,7 +222,7 @@ class Pipeline:
         for name, value in vars(settings).items():
             if name not in RECONFIGURABLE and value != getattr(self.settings, name):
                 raise UserError(f"{name} cannot change while the detector runs; restart it")
-        interpreter = make_interpreter(settings, self.network)
+        interpreter = self._make_interpreter(settings)
         camera = self._camera
         if camera:
             tiling = self._make_tiling(settings, camera.grid, camera.image_wh, camera.input_wh)
@@ -380,6 +380,12 @@ class Pipeline:
             return self._composer_factory(grid, image_wh)
         return make_composer(settings, grid, image_wh, tiling)
 
+    def _make_interpreter(self, settings: PipelineSettings) -> Interpreter | DenseInterpreter:
+        if isinstance(self.network, DenseNetwork):
+            is_masked = bool(settings.active_sources) or self._composer_factory is not None
+            return DenseInterpreter.of(settings, self.network, is_masked)
+        return Interpreter.of(settings, self.network)
+
     def _collect(self, camera: CameraState) -> list[StepResult]:
         """The results that are ready."""
         backend, results = self.backends.current, []
@@ -414,21 +420,3 @@ def _shapes(composer: MaskComposer, tiling: Tiling) -> tuple[tuple[int, int], ..
     """The input shapes, (width, height), that a camera of a dense network uses."""
     rolls = any(isinstance(source, RollingSource) for source in composer.sources)
     return (tiling.tile_wh, tiling.small_wh) if rolls else (tiling.full_wh, tiling.tile_wh)
-
-
-def make_interpreter(settings: PipelineSettings, network: AnyNetwork) -> Interpreter | DenseInterpreter:
-    """Makes the interpreter of a network's kind.
-
-    Args:
-        settings: What the user chose, for this network.
-        network: The network.
-
-    Returns:
-        The interpreter.
-
-    Raises:
-        UserError: The network has no class of a name.
-    """
-    if isinstance(network, DenseNetwork):
-        return DenseInterpreter.of(settings, network)
-    return Interpreter.of(settings, network)

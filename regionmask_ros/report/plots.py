@@ -31,6 +31,10 @@ PAGE_COLORS = {
 """Colors that matplotlib draws with, and the variables that replace them on a page, light or dark."""
 
 PNG_COLORS = {INK: "#222222", GRID: "#cccccc", LINE: "#0072b2", MARK: "#d55e00"}
+
+PALETTE = ("#0072b2", "#d55e00", "#009e73", "#cc79a7", "#e69f00", "#56b4e9", "#7a7a7a")
+"""Colors that color-blind readers can distinguish, by Okabe and Ito; gray instead of their black."""
+
 PNG_DPI = 150
 FONT_SIZE = 9
 

@@ -19,9 +19,9 @@ from regionmask_ros.lab.bench.baselines import BASELINES
 
 FRAMES = 20
 KEYS = {
-    "sequence", "setting", "engine", "path", "threads", "input_size", "frames", "median_ms", "p10_ms", "p90_ms",
-    "p95_ms", "cold_ms", "median_wall_ms", "synops_per_frame", "events_per_frame", "head_rms", "calibration",
-    "ratio_to", "ratio_to_cold",
+    "sequence", "network", "backend", "setting", "engine", "path", "threads", "input_size", "frames", "median_ms",
+    "p10_ms", "p90_ms", "p95_ms", "cold_ms", "median_wall_ms", "synops_per_frame", "events_per_frame", "head_rms",
+    "calibration", "ratio_to", "ratio_to_cold",
 }
 
 

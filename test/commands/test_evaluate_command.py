@@ -50,7 +50,7 @@ def test_rows_figures_and_page_are_written(trained, street, tmp_path, capfd):
                  "--json", str(figures), "--output", str(out)]) == 0
     said = capfd.readouterr()
     assert said.err == "" and "modeled EDP gain" in said.out
-    assert "street, 160x96, 11 frames from frame 5 on" in said.out
+    assert "street, YOLO-KP on cpu, 160x96, 11 frames from frame 5 on" in said.out
     result = json.loads(figures.read_text())
     assert [row["setting"] for row in result["rows"]] == NAMES
     for row in result["rows"]:
@@ -65,9 +65,10 @@ def test_rows_figures_and_page_are_written(trained, street, tmp_path, capfd):
     assert 1.0 < gains["rows_low"] <= gains["rows_high"] and by_name["skip2"]["masked_share"] == 0.5
     assert result["summary"][0]["map50_drop_mean"] == 0.0 and result["machine"]["cores"] >= 1
     page = (out / "report.html").read_text()
-    assert page.count("<svg") == 2 and "static-labels" in page and "--settings" in page
+    assert page.count("<svg") == 3 and "static-labels" in page and "--settings" in page
     assert 'src="http' not in page and 'href="http' not in page, "the page must need nothing from elsewhere"
-    assert all((out / name).read_bytes().startswith(b"\x89PNG") for name in ("map_vs_edp.png", "map_vs_cpu.png"))
+    for name in ("map_vs_edp.png", "map_vs_cpu.png", "map_vs_ms.png"):
+        assert (out / name).read_bytes().startswith(b"\x89PNG")
 
 
 def test_a_bag_is_scored_as_the_same_files_are(trained, street, street_bag, tmp_path):

@@ -9,20 +9,17 @@ import numpy as np
 from ...core.frame import resize_frame
 from ...datasets import open_dataset
 from ...datasets.labels import LabelledSequence
-from ...detection.yolo import decode
 from ...metrics.dense_reference import dense_head, encode_exactly, rms
 from ...network.graph import Network
 from ..evaluation.scoring import Scorer
 from .baselines import ORT_FP32
-from .candidates import NMS_IOU, UNMASKED, Candidate, EventCandidate, require_boxes
+from .candidates import UNMASKED, Candidate, EventCandidate
 from .clip import Clip
 from .measure import Row, subject
 from .scaling import ping_pong_index
 
 SCORE_THRESHOLD = 0.02
 ALLOWED_POINTS = 2.0
-FIXED_POINT = 1 << 16
-LARGEST = (1 << 23) - 1
 
 
 def open_labelled(folder: str) -> LabelledSequence:
@@ -37,12 +34,12 @@ def open_labelled(folder: str) -> LabelledSequence:
     return open_dataset(f"csv:{folder}")[0]
 
 
-def accuracy_rows(network: Network, candidates: Sequence[Candidate], clip: Clip, sequence: LabelledSequence,
-                  progress: Callable[[Iterable, int | None], Iterable]) -> list[Row]:
+def accuracy_rows(labels: Sequence[Sequence[str]], candidates: Sequence[Candidate], clip: Clip,
+                  sequence: LabelledSequence, progress: Callable[[Iterable, int | None], Iterable]) -> list[Row]:
     """Scores candidates on a whole sequence, from its first frame on.
 
     Args:
-        network: The network of the candidates.
+        labels: Class names of each candidate's network.
         candidates: What is scored.
         clip: Frames of that sequence, for its sizes.
         sequence: Frames and labels.
@@ -52,14 +49,12 @@ def accuracy_rows(network: Network, candidates: Sequence[Candidate], clip: Clip,
         A row for each candidate. map50: mAP in percent. accuracy_note: says so if it is more than ``ALLOWED_POINTS``
         below ONNX Runtime fp32, else None.
     """
-    layout = require_boxes(network)
-    scorers = [Scorer(sequence.labels, network.labels) for _ in candidates]
+    scorers = [Scorer(sequence.labels, names) for names in labels]
     with sequence.open() as source:
         for number, frame in enumerate(progress(source.frames(), source.frame_count)):
             image = resize_frame(frame, clip.input_wh)
             for candidate, scorer in zip(candidates, scorers):
-                head = to_fixed_point(candidate.real_head(candidate.step(image)))
-                scorer.add(number, decode(head, layout, clip.image_wh, SCORE_THRESHOLD, NMS_IOU))
+                scorer.add(number, candidate.detect(candidate.step(image), clip.image_wh, SCORE_THRESHOLD))
     rows: list[Row] = [
         {**subject(clip, candidate), "frames": scorer.frames, "calibration": candidate.calibration or None,
          "map50": round(scorer.map50(), 2)}
@@ -70,11 +65,6 @@ def accuracy_rows(network: Network, candidates: Sequence[Candidate], clip: Clip,
         row["accuracy_note"] = (
             "fp32 not run" if below is None else f"{below:.1f} points below fp32" if below > ALLOWED_POINTS else None)
     return rows
-
-
-def to_fixed_point(real: np.ndarray) -> np.ndarray:
-    """Returns real values as the engine's sigma: int32 at 2**16, clipped to its 24 bits."""
-    return np.rint(np.clip(real * FIXED_POINT, -LARGEST, LARGEST)).astype(np.int32)
 
 
 def add_accuracy(rows: Sequence[Row], accuracy: Sequence[Row]) -> None:

@@ -10,9 +10,10 @@ from collections.abc import Callable, Sequence
 
 import numpy as np
 
+from ...core.detections import Detections
 from ...network.formats.lava_dl import INPUT_MEAN, INPUT_STD
 from ...network.graph import Network
-from .candidates import DENSE, Candidate
+from .candidates import DENSE, ExactCandidate, decode_real
 from .clip import Clip, calibration_clip, spread_images
 
 ORT_FP32, ORT_INT8, OPENVINO_INT8, TORCH_FP32 = "onnxruntime_fp32", "onnxruntime_int8", "openvino_int8", "torch_fp32"
@@ -31,6 +32,7 @@ class DenseBaseline:
     A subclass defines `step`: from uint8 [height, width, 3], RGB, to float32 [1, channels, rows, cols].
 
     Args:
+        network: The network.
         engine: Its name in the rows of the result.
         path: Library and version.
         threads: Number of threads that it computes with.
@@ -40,7 +42,8 @@ class DenseBaseline:
     setting = DENSE
     counting = True
 
-    def __init__(self, engine: str, path: str, threads: int, calibration: str = "") -> None:
+    def __init__(self, network: Network, engine: str, path: str, threads: int, calibration: str = "") -> None:
+        self.network, self._network, self.backend = network.name, network, engine.partition("_")[0]
         self.engine, self.path, self.threads, self.calibration = engine, path, threads, calibration
 
     def reset(self, refresh_period: int = 0) -> None:
@@ -53,16 +56,20 @@ class DenseBaseline:
         """Returns what `step` returned, as float64 [rows, cols, channels]."""
         return raw[0].transpose(1, 2, 0).astype(np.float64)
 
+    def detect(self, raw: np.ndarray, image_wh: tuple[int, int], lowest: float) -> Detections:
+        """Decodes the head; see `Candidate`."""
+        return decode_real(self.real_head(raw), self._network, image_wh, lowest)
+
 
 class OnnxRuntimeBaseline(DenseBaseline):
     """ONNX Runtime. Idle workers sleep: otherwise they would count as computing."""
 
-    def __init__(self, engine: str, model: bytes, threads: int, calibration: str = "") -> None:
+    def __init__(self, network: Network, engine: str, model: bytes, threads: int, calibration: str = "") -> None:
         import onnxruntime
 
         from .onnx_export import INPUT, OUTPUT
 
-        super().__init__(engine, f"onnxruntime {onnxruntime.__version__}", threads, calibration)
+        super().__init__(network, engine, f"onnxruntime {onnxruntime.__version__}", threads, calibration)
         options = onnxruntime.SessionOptions()
         options.intra_op_num_threads, options.inter_op_num_threads = threads, 1
         options.log_severity_level = _ORT_ERRORS_ONLY
@@ -78,10 +85,11 @@ class OnnxRuntimeBaseline(DenseBaseline):
 class OpenVinoBaseline(DenseBaseline):
     """OpenVINO. It compiles quantized models to integer kernels, AMX included if the processor has it."""
 
-    def __init__(self, engine: str, model: bytes, threads: int, calibration: str = "") -> None:
+    def __init__(self, network: Network, engine: str, model: bytes, threads: int, calibration: str = "") -> None:
         import openvino
 
-        super().__init__(engine, f"openvino {openvino.__version__.partition('-')[0]}", threads, calibration)
+        super().__init__(
+            network, engine, f"openvino {openvino.__version__.partition('-')[0]}", threads, calibration)
         core = openvino.Core()
         # Pinning would also bind the thread in which the other candidates run.
         compiled = core.compile_model(core.read_model(model, b""), "CPU", {
@@ -99,10 +107,10 @@ class OpenVinoBaseline(DenseBaseline):
 class TorchBaseline(DenseBaseline):
     """PyTorch, eager and in fp32; normalization is part of the timed step."""
 
-    def __init__(self, engine: str, network: Network, threads: int) -> None:
+    def __init__(self, network: Network, engine: str, threads: int) -> None:
         import torch
 
-        super().__init__(engine, f"torch {torch.__version__}", threads)
+        super().__init__(network, engine, f"torch {torch.__version__}", threads)
         torch.set_num_threads(threads)
         self._torch = torch
         self._layers = [
@@ -148,7 +156,7 @@ class BaselineModels:
         self._calibration = calibration_clip(clip.path)
         self._int8: bytes | None = None
 
-    def open(self, engine: str) -> Candidate | str:
+    def open(self, engine: str) -> ExactCandidate | str:
         """Opens a baseline.
 
         Args:
@@ -161,11 +169,11 @@ class BaselineModels:
             return f"{engine} is left out: there is no other video to calibrate it on; run 'make setup'"
         try:
             if engine == ORT_FP32:
-                return OnnxRuntimeBaseline(engine, self._export().SerializeToString(), self._threads)
+                return OnnxRuntimeBaseline(self._network, engine, self._export().SerializeToString(), self._threads)
             if engine == TORCH_FP32:
-                return TorchBaseline(engine, self._network, self._threads)
+                return TorchBaseline(self._network, engine, self._threads)
             adapter = OnnxRuntimeBaseline if engine == ORT_INT8 else OpenVinoBaseline
-            return adapter(engine, self._quantize(), self._threads, self._calibration)
+            return adapter(self._network, engine, self._quantize(), self._threads, self._calibration)
         except ImportError as error:
             missing = error.name if isinstance(error, ModuleNotFoundError) else None
             reason = f"no {missing.partition('.')[0]} here" if missing else " ".join(str(error).split())
@@ -195,7 +203,8 @@ def limit_threads(threads: int) -> None:
         os.environ[name] = str(threads)
 
 
-def open_baselines(engines: Sequence[str], models: BaselineModels, report: Callable[[str], None]) -> list[Candidate]:
+def open_baselines(engines: Sequence[str], models: BaselineModels, report: Callable[[str], None]
+                   ) -> list[ExactCandidate]:
     """Opens those engines that are baselines and can run here.
 
     Args:

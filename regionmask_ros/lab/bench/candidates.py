@@ -6,11 +6,12 @@ The event engine runs the stages of the node's pipeline: the mask is composed, a
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Protocol
+from typing import Any, Protocol
 
 import numpy as np
 
 from ...core.arithmetic import CARRY, head_values
+from ...core.detections import Detections
 from ...core.events import Events
 from ...core.frame import Frame
 from ...core.grid import RegionGrid
@@ -36,12 +37,16 @@ DENSE = "dense"
 
 KEEP_SHARE = 0.4
 SCORE_THRESHOLD, NMS_IOU = 0.4, 0.45
+FIXED_POINT = 1 << 16
+LARGEST = (1 << 23) - 1
 
 
 class Candidate(Protocol):
     """An engine with a state of its own.
 
     Attributes:
+        network: Name of the network that it computes.
+        backend: What computes: ``cpu``, our engine, or a dense runtime.
         engine: Its name in the rows of the result.
         setting: Its mask, or ``DENSE``.
         path: Its kernel set, or library and version.
@@ -50,6 +55,8 @@ class Candidate(Protocol):
         counting: Whether steps are counted; off while time is measured.
     """
 
+    network: str
+    backend: str
     engine: str
     setting: str
     path: str
@@ -57,7 +64,7 @@ class Candidate(Protocol):
     calibration: str
     counting: bool
 
-    def step(self, image: np.ndarray) -> np.ndarray:
+    def step(self, image: np.ndarray) -> Any:
         """Computes one frame; this is the timed part.
 
         Args:
@@ -78,8 +85,44 @@ class Candidate(Protocol):
     def counts(self) -> StepCounts | None:
         """Returns the counts of the last step, if counting was on; None if the engine never counts."""
 
-    def real_head(self, raw: np.ndarray) -> np.ndarray:
+    def detect(self, raw: Any, image_wh: tuple[int, int], lowest: float) -> Detections:
+        """Decodes what `step` returned.
+
+        Args:
+            raw: The raw head.
+            image_wh: Width and height of the image.
+            lowest: Lowest score.
+
+        Returns:
+            The detections.
+        """
+
+
+class ExactCandidate(Candidate, Protocol):
+    """A candidate whose head can be compared with the dense evaluation of the same network."""
+
+    def real_head(self, raw: Any) -> np.ndarray:
         """Returns what `step` returned, as float64 [rows, cols, channels]."""
+
+
+def decode_real(head: np.ndarray, network: Network, image_wh: tuple[int, int], lowest: float) -> Detections:
+    """Decodes a head of real values.
+
+    Args:
+        head: float64 [rows, cols, channels].
+        network: The network that it is from. One whose output holds no boxes is a ``UserError``.
+        image_wh: Width and height of the image.
+        lowest: Lowest score.
+
+    Returns:
+        The detections.
+    """
+    return decode(to_fixed_point(head), require_boxes(network), image_wh, lowest, NMS_IOU)
+
+
+def to_fixed_point(real: np.ndarray) -> np.ndarray:
+    """Returns real values as the engine's sigma: int32 at 2**16, clipped to its 24 bits."""
+    return np.rint(np.clip(real * FIXED_POINT, -LARGEST, LARGEST)).astype(np.int32)
 
 
 def open_camera(network: Network, input_wh: tuple[int, int], keep: np.ndarray) -> CameraState:
@@ -126,12 +169,14 @@ class EventCandidate:
             caches for another.
     """
 
+    backend = "cpu"
     threads = 1
     calibration = ""
     counting = True
 
     def __init__(self, network: Network, input_wh: tuple[int, int], setting: str, keep: np.ndarray,
                  kernel_set: str = "", packed: PackedNetwork | None = None) -> None:
+        self.network, self._network = network.name, network
         self._camera = open_camera(network, input_wh, keep)
         self._engine = EventEngine(packed or PackedNetwork(network), input_wh, CARRY, kernel_set)
         self._profile_hook: Callable[[str], None] | None = None
@@ -186,6 +231,10 @@ class EventCandidate:
     def real_head(self, raw: np.ndarray) -> np.ndarray:
         """Returns the head's sigma as real values, float64."""
         return head_values(raw)
+
+    def detect(self, raw: np.ndarray, image_wh: tuple[int, int], lowest: float) -> Detections:
+        """Decodes the head; see `Candidate`."""
+        return decode_real(self.real_head(raw), self._network, image_wh, lowest)
 
     def state_bytes(self) -> int:
         """Returns the size of the arrays of encoder and engine, without shared weights."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import time
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
@@ -9,9 +10,10 @@ from typing import Any
 
 import numpy as np
 
+from ...metrics.cpu_time import measure_cpu
 from ...metrics.dense_reference import dense_head, encode_exactly, rms
 from ...network.graph import Network
-from .candidates import DENSE, UNMASKED, Candidate
+from .candidates import DENSE, UNMASKED, Candidate, ExactCandidate
 from .clip import Clip
 
 Row = dict[str, Any]
@@ -59,7 +61,7 @@ def warm_up_frames(available: int, wanted: int) -> int:
 
 
 def run_interleaved(candidates: Sequence[Candidate], clip: Clip, skipped: int,
-                    indices: Iterable[int]) -> tuple[list[Record], list[np.ndarray]]:
+                    indices: Iterable[int]) -> tuple[list[Record], list[Any]]:
     """Runs the frames of a clip in order; every candidate processes every frame.
 
     The order of candidates is drawn anew for each round, always the same way: in a fixed order, or one that only
@@ -76,22 +78,27 @@ def run_interleaved(candidates: Sequence[Candidate], clip: Clip, skipped: int,
     """
     orders = np.random.default_rng(0)
     records = [Record() for _ in candidates]
-    raw: dict[int, np.ndarray] = {}
+    raw: dict[int, Any] = {}
     for turn in _split_turns(indices, skipped):
         for number in orders.permutation(len(candidates)).tolist():
             candidate, record = candidates[number], records[number]
             candidate.counting = False
             for index in turn:
-                wall, start = time.perf_counter(), time.process_time()
-                raw[number] = candidate.step(clip.images[index])
-                elapsed, wall = time.process_time() - start, time.perf_counter() - wall
+                (raw[number], wall_s), spent_s = measure_cpu(functools.partial(_step, candidate, clip.images[index]))
                 if index >= skipped:
-                    record.ms.append(elapsed * 1e3)
-                    record.wall_ms.append(wall * 1e3)
+                    record.ms.append(spent_s * 1e3)
+                    record.wall_ms.append(wall_s * 1e3)
             if turn[0] >= skipped:
                 record.cold_ms.append(record.ms[-len(turn)])
             candidate.counting = True
     return records, [raw[number] for number in sorted(raw)]
+
+
+def _step(candidate: Candidate, image: np.ndarray) -> tuple[Any, float]:
+    """What a step returns, and its wall time in seconds."""
+    start = time.perf_counter()
+    raw = candidate.step(image)
+    return raw, time.perf_counter() - start
 
 
 def _split_turns(indices: Iterable[int], skipped: int) -> Iterator[list[int]]:
@@ -106,7 +113,7 @@ def _split_turns(indices: Iterable[int], skipped: int) -> Iterator[list[int]]:
         yield turn
 
 
-def measure(network: Network, candidates: Sequence[Candidate], clip: Clip, skipped: int,
+def measure(network: Network, candidates: Sequence[ExactCandidate], clip: Clip, skipped: int,
             indices: Iterable[int]) -> list[Record]:
     """Runs candidates interleaved, counts their operations and compares their last heads with the dense evaluation.
 
@@ -159,6 +166,8 @@ def subject(clip: Clip, candidate: Candidate) -> Row:
     """Returns the part of a row that says what it is about."""
     return {
         "sequence": clip.path,
+        "network": candidate.network,
+        "backend": candidate.backend,
         "setting": candidate.setting,
         "engine": candidate.engine,
         "path": candidate.path,

@@ -9,7 +9,7 @@ from itertools import groupby
 from pathlib import PurePath
 from typing import TYPE_CHECKING, Any
 
-from ...report.plots import PNG_COLORS, figure_png, new_figure, style_axes
+from ...report.plots import PALETTE, PNG_COLORS, figure_png, new_figure, style_axes
 from ...report.tables import Table, format_markdown
 from . import tables
 from .accuracy import ALLOWED_POINTS, SCORE_THRESHOLD
@@ -83,10 +83,17 @@ START = """\
 the first result, imports included.
 """
 
+NETWORKS = """\
+Networks in ONNX files on their runtimes, beside the network of this package on the engines above, all in turn. Each has
+the input that `--input-size` gives it, or the only one that its file allows. A time is that of the whole image, from
+the network's uint8 input to its outputs.
+"""
+
 _BY_SIZE = ("sequence", "input_size")
 
 # Heading, text, key of the result, table, and the keys by which its rows are split into tables.
 _SECTIONS: Sequence[tuple[str, str, str, Callable[[tables.Rows], Table], tuple[str, ...]]] = (
+    ("## Networks side by side", NETWORKS, "networks", tables.networks_table, ("sequence",)),
     ("## Accuracy", ACCURACY, "accuracy", tables.accuracy_table, _BY_SIZE),
     ("## Layers", LAYERS, "layers", tables.layers_table, _BY_SIZE),
     ("## Cameras in one process", STREAMS, "streams", tables.streams_table, ()),
@@ -165,8 +172,6 @@ def _plot_link(caption: str, name: str) -> str:
     return f"![{caption}]({name})"
 
 
-COLORS = ("#0072b2", "#d55e00", "#009e73", "#cc79a7", "#e69f00", "#56b4e9", "#000000")
-"""The palette of Okabe and Ito, which color-blind readers can distinguish."""
 SIDE, DPI = 4.2, 110
 
 
@@ -263,7 +268,7 @@ def _distinct(rows: tables.Rows, key: str) -> list[str]:
 
 
 def _color(number: int) -> str:
-    return COLORS[number % len(COLORS)]
+    return PALETTE[number % len(PALETTE)]
 
 
 def _style_plot(axis: Axes, title: str, x_label: str, y_label: str) -> None:

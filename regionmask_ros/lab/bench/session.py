@@ -11,14 +11,17 @@ from tqdm import tqdm
 
 from ...core.frame import MAX_PIXELS
 from ...errors import UserError
+from ...network.dense import AnyNetwork, DenseNetwork
 from ...network.graph import Network
 from ...report.tables import Table
+from ...sources import open_source
 from . import tables
 from .accuracy import accuracy_rows, add_accuracy, drift_rows, open_labelled
 from .baselines import BaselineModels, open_baselines
-from .candidates import EVENT, UNMASKED, Candidate, EventCandidate, keep_mask
+from .candidates import EVENT, UNMASKED, Candidate, EventCandidate, ExactCandidate, keep_mask
 from .clip import MAX_FRAMES, Clip, load_clip, sequence_name
 from .measure import WARM_UP, Row, add_ratios, frame_series, make_row, measure, warm_up_frames
+from .networks import DenseCandidate, add_scores, group_by_input, network_rows
 from .scaling import FRAMES, SIZES, SKIPPED, linearity_rows, scale_rows, stream_row
 from .speed import add_worst, encode_row, layer_rows, resize_row, worst_frames
 from .startup import start_rows
@@ -45,6 +48,7 @@ class Plan:
         start: Measure new processes, and the stages before the network.
         accuracy: Folder of a labeled sequence, or "".
         drift: Number of frames to play for the distance from the dense evaluation; 0: not measured.
+        backend: What computes dense networks.
     """
 
     settings: tuple[str, ...]
@@ -61,13 +65,15 @@ class Plan:
     start: bool = False
     accuracy: str = ""
     drift: int = 0
+    backend: str = "auto"
 
 
 class Session:
     """Runs a plan.
 
     Args:
-        network: The network that all engines compute.
+        networks: One sigma-delta network at most, which all engines compute. Several networks, and a dense one, are
+            also measured side by side.
         plan: What to measure.
         report: Called with a line about what is left out.
         show: Called with each table as soon as it is complete.
@@ -76,9 +82,11 @@ class Session:
         result: The lists of rows of the JSON result, by section, as far as they are measured.
     """
 
-    def __init__(self, network: Network, plan: Plan, report: Callable[[str], None],
+    def __init__(self, networks: Sequence[AnyNetwork], plan: Plan, report: Callable[[str], None],
                  show: Callable[[Table], None]) -> None:
-        self._network, self._plan, self._report, self._show = network, plan, report, show
+        self._networks, self._plan, self._report, self._show = networks, plan, report, show
+        self._labels = {network.name: network.labels for network in networks}
+        self._own = next((network for network in networks if isinstance(network, Network)), None)
         self.result: dict[str, list[Row]] = {"rows": []}
 
     def run(self, sequences: Sequence[str]) -> None:
@@ -87,6 +95,20 @@ class Session:
         Args:
             sequences: Paths. If nothing can be measured on them, that is a ``UserError``.
         """
+        if len(self._networks) > 1 or self._own is None:
+            scores = self._score_networks() if self._plan.accuracy else []
+            for path in sequences:
+                self._measure_networks(path, scores)
+        if self._own is not None:
+            self._measure_engines(sequences)
+
+    @property
+    def _network(self) -> Network:
+        """The one that all engines compute."""
+        assert self._own is not None, "asked for with a sigma-delta network only"
+        return self._own
+
+    def _measure_engines(self, sequences: Sequence[str]) -> None:
         plan = self._plan
         accuracy = {size: self._score(size) for size in plan.input_sizes} if plan.accuracy else {}
         for path in sequences:
@@ -166,7 +188,7 @@ class Session:
         return {setting: keep_mask(setting, self._network, clip) for setting in settings}
 
     def _open_candidates(self, clip: Clip, keeps: dict[str, np.ndarray],
-                         paths: Sequence[str]) -> tuple[list[EventCandidate], list[Candidate]]:
+                         paths: Sequence[str]) -> tuple[list[EventCandidate], list[ExactCandidate]]:
         """Ours, and all. paths: kernel sets besides the default one."""
         plan = self._plan
         own = [
@@ -184,10 +206,55 @@ class Session:
         sequence = open_labelled(plan.accuracy)
         clip = load_clip(sequence.inputs[1], size, plan.frames + WARM_UP, plan.max_pixels)
         _, candidates = self._open_candidates(clip, self._keep_masks(clip), ())
-        rows = accuracy_rows(self._network, candidates, clip, sequence,
+        rows = accuracy_rows([self._network.labels] * len(candidates), candidates, clip, sequence,
                              _progress(f"{sequence_name(clip.path)}, accuracy"))
         self._add("accuracy", rows, tables.accuracy_table)
         return rows
+
+    def _measure_networks(self, path: str, scores: Sequence[Row]) -> None:
+        """All networks on a sequence, at each input size of the plan. scores: rows of the labeled sequence."""
+        rows: list[Row] = []
+        with open_source(path) as source:
+            image_wh = source.size_wh
+        for networks, clip in self._network_clips(path, image_wh):
+            skipped = warm_up_frames(len(clip.images), self._plan.frames)
+            progress = _progress("{}, networks, {}x{}".format(sequence_name(path), *clip.input_wh))
+            candidates = self._open_networks(networks, clip)
+            rows += network_rows(candidates, clip, skipped, progress(range(len(clip.images))))
+        add_scores(rows, scores)
+        self._add("networks", rows, tables.networks_table)
+
+    def _score_networks(self) -> list[Row]:
+        """All networks on the labeled sequence."""
+        sequence, rows = open_labelled(self._plan.accuracy), []
+        with sequence.open() as source:
+            image_wh = source.size_wh
+        for networks, clip in self._network_clips(sequence.inputs[1], image_wh):
+            candidates = self._open_networks(networks, clip)
+            progress = _progress(f"{sequence_name(clip.path)}, accuracy of networks")
+            labels = [self._labels[candidate.network] for candidate in candidates]
+            rows += accuracy_rows(labels, candidates, clip, sequence, progress)
+        return rows
+
+    def _network_clips(self, path: str, image_wh: tuple[int, int]) -> Iterator[tuple[list[AnyNetwork], Clip]]:
+        """Networks with equal inputs, and the frames for them; each network once at each input."""
+        plan = self._plan
+        inputs: dict[tuple[int, int], list[AnyNetwork]] = {}
+        for size in plan.input_sizes:
+            for input_wh, networks in group_by_input(self._networks, size, plan.max_pixels, image_wh).items():
+                members = inputs.setdefault(input_wh, [])
+                members += [network for network in networks if network not in members]
+        for input_wh, networks in inputs.items():
+            yield networks, load_clip(path, input_wh, plan.frames + WARM_UP)
+
+    def _open_networks(self, networks: Sequence[AnyNetwork], clip: Clip) -> list[Candidate]:
+        candidates: list[Candidate] = []
+        for network in networks:
+            if isinstance(network, DenseNetwork):
+                candidates.append(DenseCandidate(network, self._plan.backend, clip, self._plan.threads))
+            else:
+                candidates += self._open_candidates(clip, self._keep_masks(clip), ())[1]
+        return candidates
 
     def _measure_drift(self, path: str) -> None:
         """At the first input size of the plan, over the whole sequence."""

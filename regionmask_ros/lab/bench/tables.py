@@ -49,6 +49,18 @@ def rows_table(rows: Rows) -> Table:
     return make_table(f"{_about(rows)}, {rows[0]['frames']} frames{_calibration(rows)}", columns, rows)
 
 
+def networks_table(rows: Rows) -> Table:
+    """Returns the table of networks side by side, of one sequence."""
+    scored_on = next((row["map50_on"] for row in rows if row.get("map50_on")), None)
+    columns = [
+        _text("network", "network"), *ENGINE, Column("threads", "threads"), INPUT, _ms("median", "median_ms"),
+        _ms("mean", "mean_ms"), _ms("p95", "p95_ms"),
+        *((Column("%", "map50", "{:.1f}", f"mAP@0.5 on {sequence_name(scored_on)}"),) if scored_on else ()),
+    ]
+    name = sequence_name(rows[0]["sequence"])
+    return make_table(f"{name}: networks side by side, {rows[0]['frames']} frames{_calibration(rows)}", columns, rows)
+
+
 def cold_table(rows: Rows) -> Table:
     """Returns the table of the first frames of turns, of one sequence at one input size."""
     columns = [*ENGINE, _ms("median", "cold_ms"), *_ratios(rows, "ratio_to_cold")]

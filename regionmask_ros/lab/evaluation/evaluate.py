@@ -17,12 +17,23 @@ from ...errors import UserError
 from ...mask.heat import compute_heat
 from ...metrics.cpu_time import paused_garbage_collection
 from ...network.dense import AnyNetwork
+from ...network.graph import Network
 from ...pipeline.pipeline import Pipeline
 from ...pipeline.settings import PipelineSettings
 from ...sources import Source
 from .scoring import Scorer
 from .setting_run import SettingRun
-from .settings import DETECTOR, LABELS, NOTHING, REFRESH_PERIOD, UNMASKED, SequenceContext, Setting, parse_setting
+from .settings import (
+    DETECTOR,
+    LABELS,
+    NOTHING,
+    REFRESH_PERIOD,
+    TRAINED,
+    UNMASKED,
+    SequenceContext,
+    Setting,
+    parse_setting,
+)
 
 MIN_SCORED = 2
 """Frames. A single one would be the first frame, which sends everything."""
@@ -96,7 +107,7 @@ def evaluate_sequence(network: AnyNetwork, sequence: LabelledSequence, settings:
         finally:
             for run in runs.values():
                 run.close()
-    baseline = runs[_baseline().name]
+    baseline = runs[_baseline(network).name]
     return SequenceRuns(sequence.name, {s.name: runs[s.name] for s in settings}, baseline, first, input_wh, move)
 
 
@@ -106,9 +117,9 @@ def _number_frames(source: Source, tick: Callable[[], object]) -> Iterator[tuple
         tick()
 
 
-def _baseline() -> Setting:
-    """What gains refer to: unmasked, trained thresholds."""
-    return parse_setting(f"{UNMASKED}:trained")
+def _baseline(network: AnyNetwork) -> Setting:
+    """What gains refer to: unmasked, with trained thresholds where the network has any."""
+    return parse_setting(f"{UNMASKED}{TRAINED}" if isinstance(network, Network) else UNMASKED)
 
 
 class _Calibration:
@@ -145,12 +156,13 @@ class _Calibration:
 def _open(network: AnyNetwork, labels: Labels, settings: Sequence[Setting], base: PipelineSettings,
           heats: Mapping[str, np.ndarray], first: int, tuned: bool) -> dict[str, SettingRun]:
     runs = {}
-    for setting in (_baseline(), *settings):
+    for setting in {setting.name: setting for setting in (_baseline(network), *settings)}.values():
         recipe = setting.recipe
         known = SequenceContext(setting.share, heats[recipe.learns], labels, first, base.mgnet_weights)
         composer = recipe.composer(known) if recipe.composer else None
-        runs[setting.name] = SettingRun(network, setting.settings(base, tuned), composer,
-                                        Scorer(labels, network.labels), recipe.extrapolate)
+        runs[setting.name] = SettingRun(
+            network, setting.settings(base, tuned), composer,
+            Scorer(labels, network.labels), recipe.extrapolate)
     return runs
 
 

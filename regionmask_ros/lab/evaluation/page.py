@@ -8,9 +8,10 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
+from ...report.comparison_plot import CostPoint, comparison_png, comparison_svg
 from ...report.page import Figure, write_report
 from ...report.plots import Point, TradeoffPanel, tradeoff_png, tradeoff_svg
-from ...report.tables import Column, Table, format_number, format_percent, make_table
+from ...report.tables import ABSENT, Column, Table, format_number, format_percent, make_table
 from .settings import TRAINED, UNMASKED
 
 Row = Mapping[str, Any]
@@ -42,6 +43,8 @@ _COST = (
     Column("mask ms", "mask_ms_mean", _thousandths, MEASURED),
 )
 
+_NETWORK = (Column("network", "network", is_text=True), Column("backend", "backend", is_text=True))
+
 SEQUENCE_COLUMNS = (_SETTING, _MAP, _MAP_INTERVAL, _DROP, _DELAY_P95, *_COST)
 SEQUENCE_PAGE_COLUMNS = (
     _SETTING, _MAP, _MAP_INTERVAL, _DROP, Column("90 % of drop", "map50_drop_ci90", _format_interval, ACCURACY),
@@ -52,6 +55,11 @@ SUMMARY_COLUMNS = (
     Column("90 % of drop", "map50_drop_ci90", _format_interval, ACCURACY),
     Column("worst", "map50_drop_worst", _tenths, ACCURACY),
     *(column for column in _COST if column.key != "cpu_ms_median"),
+)
+COMPARISON_COLUMNS = (
+    *_NETWORK, _SETTING, _MAP, Column("mean drop", "map50_drop_mean", _tenths, ACCURACY),
+    Column("worst", "map50_drop_worst", _tenths, ACCURACY),
+    *(column for column in _COST if column.key in ("masked_share", "cpu_ms_mean", "cpu_ms_p95", "cpu_gain")),
 )
 SHIFT_COLUMNS = (
     _SETTING,
@@ -83,7 +91,8 @@ def sequence_table(rows: Sequence[Row]) -> Table:
     """
     first = rows[0]
     frames = f"{first['frames']} frames from frame {first['first_frame']} on"
-    return make_table(f"{first['sequence']}, {first['input_size']}, {frames}", SEQUENCE_COLUMNS, rows)
+    about = f"{first['sequence']}, {first['network']} on {first['backend']}, {first['input_size']}, {frames}"
+    return make_table(about, SEQUENCE_COLUMNS, rows)
 
 
 def shift_table(rows: Sequence[Row]) -> Table:
@@ -111,7 +120,25 @@ def summary_table(summary: Sequence[Row]) -> Table:
     Returns:
         The table.
     """
-    return make_table(f"{summary[0]['sequences']} sequences: means, geometric for gains", SUMMARY_COLUMNS, summary)
+    about = f"{_count(summary[0])}, {summary[0]['network']}: means, geometric for gains"
+    return make_table(about, SUMMARY_COLUMNS, summary)
+
+
+def comparison_table(summary: Sequence[Row]) -> Table:
+    """Makes the table that compares networks.
+
+    Args:
+        summary: One row for each network and setting.
+
+    Returns:
+        The table.
+    """
+    about = f"Networks on {_count(summary[0])}: means, geometric for gains; each network against its own unmasked run"
+    return make_table(about, COMPARISON_COLUMNS, summary)
+
+
+def _count(row: Row) -> str:
+    return f"{row['sequences']} sequence{'s' * (row['sequences'] > 1)}"
 
 
 EDP_LABEL = "gain in modeled energy-delay product (Loihi 2 model, synops spread evenly)"
@@ -130,13 +157,16 @@ class PagePaths:
 
     Attributes:
         page: HTML file.
-        edp: PNG file, accuracy against the modeled energy-delay product.
-        cpu: PNG file, accuracy against the measured processor time.
+        cpu: PNG file, loss of accuracy against the gain in measured processor time.
+        ms: PNG file, accuracy against the measured processor time, all networks together.
+        edp: PNG file, loss of accuracy against the modeled energy-delay product; "" where the model applies to none of
+            the networks.
     """
 
     page: str
-    edp: str
     cpu: str
+    ms: str
+    edp: str
 
 
 def write_tradeoff_page(paths: PagePaths, result: Mapping[str, Any], command: str, version: str) -> None:
@@ -149,59 +179,110 @@ def write_tradeoff_page(paths: PagePaths, result: Mapping[str, Any], command: st
         version: Version of this package.
     """
     rows, summary = result["rows"], result["summary"]
-    names = list(dict.fromkeys(row["sequence"] for row in rows))
-    edp = _panels(result, names, lambda row: row["edp_gain_modelled"]["even"], (PUBLISHED,))
-    cpu = _panels(result, names, lambda row: row["cpu_gain"])
-    Path(paths.edp).write_bytes(tradeoff_png(edp, EDP_LABEL))
+    cpu, costs = _panels(result, lambda row: row["cpu_gain"]), _cost_points(summary)
     Path(paths.cpu).write_bytes(tradeoff_png(cpu, CPU_LABEL))
-    intro = (
-        f"{len(summary)} settings on {len(names)} sequences: {', '.join(names)}. The first "
-        f"{100 * result['calibration_share']:.0f} % of each sequence were for learning, the rest is scored. Drops and "
-        "gains refer to the unmasked run with trained thresholds. Bars and intervals hold 90 %, by block bootstrap: "
-        "one point of mAP is within the noise of a short sequence.")
-    tables = _split_by_group("All sequences", SUMMARY_COLUMNS, summary)
-    for name in names:
-        members = [row for row in rows if row["sequence"] == name]
-        if "moved_view" in members[0]:
-            tables.append(shift_table(members))
-        caption = f"{name}, {members[0]['input_size']}, {members[0]['frames']} frames"
-        tables += _split_by_group(caption, SEQUENCE_PAGE_COLUMNS, members, {ACCURACY: DELAY_NOTE})
+    Path(paths.ms).write_bytes(comparison_png(costs))
+    figures = [
+        Figure("mAP against measured processor time, mean over the sequences (left and up is better; dashed: plain "
+               "frame skipping)", comparison_svg(costs, "ms")),
+        *(Figure(_about_panel("mAP lost against the gain in measured processor time", panel),
+                 tradeoff_svg(panel.points, CPU_LABEL, f"cpu{place}"))
+          for place, panel in enumerate(_means(cpu, summary)))]
+    if paths.edp:
+        edp = _panels(result, lambda row: row["edp_gain_modelled"]["even"], (PUBLISHED,))
+        Path(paths.edp).write_bytes(tradeoff_png(edp, EDP_LABEL))
+        figures += [
+            Figure(_about_panel("mAP lost against modeled energy-delay product", panel) + "; star: published result of "
+                   "the paper", tradeoff_svg(panel.points, EDP_LABEL, f"edp{place}"))
+            for place, panel in enumerate(_means(edp, summary))]
     write_report(
-        paths.page, "Masks: accuracy against cost", intro, tables=tables,
-        figures=[
-            Figure("mAP against modeled energy-delay product, mean over the sequences (right and up is better; "
-                   "dashed: plain frame skipping; star: published result of the paper)",
-                   tradeoff_svg(edp[0].points, EDP_LABEL, "edp")),
-            Figure("mAP against measured processor time, mean over the sequences",
-                   tradeoff_svg(cpu[0].points, CPU_LABEL, "cpu")),
-        ],
-        command=command, version=version, figures_heading="Accuracy against cost",
-    )
+        paths.page, "Masks: accuracy against cost", _introduce(result), tables=_page_tables(rows, summary),
+        figures=figures, command=command, version=version, figures_heading="Accuracy against cost")
+
+
+def _introduce(result: Mapping[str, Any]) -> str:
+    rows, summary = result["rows"], result["summary"]
+    names, settings = _distinct(rows, "sequence"), _distinct(rows, "setting")
+    text = (
+        f"{len(settings)} settings on {len(names)} sequences: {', '.join(names)}. The first "
+        f"{100 * result['calibration_share']:.0f} % of each sequence were for learning, the rest is scored. Drops and "
+        "gains refer to the unmasked run of the same network, with trained thresholds. Bars and intervals hold 90 %, "
+        "by block bootstrap: one point of mAP is within the noise of a short sequence.")
+    dense = [name for name in _distinct(summary, "network") if not _is_modeled(summary, name)]
+    return text if not dense else (
+        f"{text} {', '.join(dense)}: computed as a whole by a dense runtime, without events. The model of Loihi 2 does "
+        "not apply, so there are no synops, and plots of the modeled energy-delay product leave it out.")
+
+
+def _is_modeled(rows: Sequence[Row], network: str) -> bool:
+    return any(row["edp_gain_modelled"]["even"] is not None for row in rows if row["network"] == network)
+
+
+def _page_tables(rows: Sequence[Row], summary: Sequence[Row]) -> list[Table]:
+    networks, names = _distinct(summary, "network"), _distinct(rows, "sequence")
+    tables = []
+    if len(networks) > 1:
+        tables = _split_by_group("All networks", COMPARISON_COLUMNS, summary, titles=(*_NETWORK, _SETTING))
+    for network in networks:
+        about = f"{network}, " if len(networks) > 1 else ""
+        mine = [row for row in summary if row["network"] == network]
+        tables += _split_by_group(f"{about}all sequences", SUMMARY_COLUMNS, mine)
+        for name in names:
+            members = [row for row in rows if (row["sequence"], row["network"]) == (name, network)]
+            if "moved_view" in members[0]:
+                tables.append(shift_table(members))
+            caption = f"{about}{name}, {members[0]['input_size']}, {members[0]['frames']} frames"
+            tables += _split_by_group(caption, SEQUENCE_PAGE_COLUMNS, members, {ACCURACY: DELAY_NOTE})
+    return tables
+
+
+def _distinct(rows: Sequence[Row], key: str) -> list[str]:
+    return list(dict.fromkeys(row[key] for row in rows))
 
 
 def _split_by_group(caption: str, columns: Sequence[Column], rows: Sequence[Row],
-                    notes: Mapping[str, str] | None = None) -> list[Table]:
-    """One table for each group: scored, counted, modeled and measured values never share a table on the page."""
-    notes = {**NOTES, **(notes or {})}
-    return [
-        make_table(f"{caption}: {group}",
-                   (_SETTING, *(replace(column, group="") for column in columns if column.group == group)), rows,
-                   notes.get(group, ""))
-        for group in dict.fromkeys(column.group for column in columns if column.group)]
+                    notes: Mapping[str, str] | None = None, titles: Sequence[Column] = (_SETTING,)) -> list[Table]:
+    """One table for each group that has a value: scored, counted, modeled and measured ones never share a table."""
+    notes, tables = {**NOTES, **(notes or {})}, []
+    for group in dict.fromkeys(column.group for column in columns if column.group):
+        members = [replace(column, group="") for column in columns if column.group == group]
+        if any(column.format_cell(row) != ABSENT for column in members for row in rows):
+            tables.append(make_table(f"{caption}: {group}", (*titles, *members), rows, notes.get(group, "")))
+    return tables
 
 
 Gain = Callable[[Row], "float | None"]
 
 
-def _panels(result: Mapping[str, Any], names: Sequence[str], gain: Gain,
-            published: Sequence[Point] = ()) -> list[TradeoffPanel]:
-    """All sequences together, and each by itself."""
-    mean = _points(result["summary"], gain, "map50_drop_mean")
-    panels = [TradeoffPanel("mean over the sequences" if len(names) > 1 else names[0], [*mean, *published])]
-    for name in names if 1 < len(names) <= MAX_PANELS else ():
+def _panels(result: Mapping[str, Any], gain: Gain, published: Sequence[Point] = ()) -> list[TradeoffPanel]:
+    """The means over all sequences of each network; then, of a single network, each sequence by itself."""
+    names, networks = _distinct(result["rows"], "sequence"), _distinct(result["summary"], "network")
+    panels = []
+    for network in networks:
+        points = _points([row for row in result["summary"] if row["network"] == network], gain, "map50_drop_mean")
+        if points:
+            mean = "mean over the sequences" if len(names) > 1 else names[0]
+            title = f"{network}, {mean}" if len(networks) > 1 else mean
+            panels.append(TradeoffPanel(title, [*points, *published]))
+    for name in names if len(networks) == 1 and 1 < len(names) <= MAX_PANELS else ():
         rows = [row for row in result["rows"] if row["sequence"] == name]
         panels.append(TradeoffPanel(name, _points(rows, gain, "map50_drop")))
     return panels
+
+
+def _means(panels: Sequence[TradeoffPanel], summary: Sequence[Row]) -> Sequence[TradeoffPanel]:
+    """The panels that the page shows."""
+    return panels[:1] if len(_distinct(summary, "network")) == 1 else panels
+
+
+def _about_panel(text: str, panel: TradeoffPanel) -> str:
+    return f"{text}, {panel.title} (right and up is better; dashed: plain frame skipping)"
+
+
+def _cost_points(summary: Sequence[Row]) -> list[CostPoint]:
+    return [
+        CostPoint(row["network"], row["setting"], row["cpu_ms_mean"], row["map50"], _is_baseline(row["setting"]))
+        for row in summary if row["cpu_ms_mean"] and row["map50"] is not None]
 
 
 def _points(rows: Sequence[Row], gain: Gain, drop: str) -> list[Point]:
@@ -218,5 +299,8 @@ def _point(name: str, gain: float, drop: float, interval: Sequence[float]) -> Po
     """Settings that differ only in the target share of masked regions are a family."""
     base, at, share = name.partition("@")
     family = base + "".join(share.partition(":")[1:]) if at else ""
-    is_baseline = name.startswith("skip") or name.removesuffix(TRAINED) == UNMASKED
-    return Point(name, gain, drop, interval[0], interval[1], family=family, is_baseline=is_baseline)
+    return Point(name, gain, drop, interval[0], interval[1], family=family, is_baseline=_is_baseline(name))
+
+
+def _is_baseline(name: str) -> bool:
+    return name.startswith("skip") or name.removesuffix(TRAINED) == UNMASKED

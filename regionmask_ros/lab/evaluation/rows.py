@@ -65,8 +65,8 @@ class SequenceRows:
             "frames": run.scorer.frames,
             "first_frame": self._runs.first_frame,
             "input_size": f"{width}x{height}",
-            "arithmetic": run.pipeline.settings.arithmetic,
-            "thresholds": run.pipeline.settings.thresholds,
+            "arithmetic": run.pipeline.settings.arithmetic or None,
+            "thresholds": run.pipeline.settings.thresholds or None,
         }
         move = self._runs.move
         return row if move is None else {**row, "moved_view": accuracy_after_shift(self._runs, run, move)}

@@ -62,7 +62,7 @@ class SettingRun:
         settings: Of the pipeline.
         composer: Makes its masks; None: the settings do.
         scorer: Takes the detections.
-        extrapolate: Whether boxes move on while their regions are masked.
+        extrapolate: Whether boxes move on while their regions are masked. Those of a dense network do under any mask.
 
     Attributes:
         pipeline: The same as the node's.
@@ -76,6 +76,8 @@ class SettingRun:
         self.pipeline = Pipeline(network, settings, self._observer.open, composer)
         self.scorer, self.record = scorer, Record()
         reported = DetectionFilter(np.full(len(network.labels), SCORED_ABOVE, np.float32), SCORED_ABOVE)
+        if isinstance(network, DenseNetwork):
+            extrapolate = bool(settings.active_sources) or composer is not None
         tracked = SCORED_ABOVE if extrapolate else None
         # Any: an interpreter and its state are of one kind.
         self._interpreter: Any = (

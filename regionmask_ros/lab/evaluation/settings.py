@@ -25,6 +25,8 @@ from ...mask.schedule import PRESETS
 from ...mask.static import StaticSource
 from ...mask.tracking import TrackingSource
 from ...network import thresholds
+from ...network.dense import AnyNetwork
+from ...network.graph import Network
 from ...pipeline.composition import ComposerFactory, make_mgnet
 from ...pipeline.settings import PipelineSettings
 from .oracle import OracleSource
@@ -76,6 +78,7 @@ class Recipe:
         accepts_share: Whether ``@SHARE`` means something.
         extrapolate: Whether boxes move on while their regions are masked.
         tuned: Whether it runs with the tuned thresholds, unless trained ones or an arithmetic are asked for.
+        needs_thresholds: Whether it means something only for a network with thresholds, a sigma-delta network.
     """
 
     help: str
@@ -85,6 +88,7 @@ class Recipe:
     accepts_share: bool = True
     extrapolate: bool = False
     tuned: bool = False
+    needs_thresholds: bool = False
 
 
 @dataclass(frozen=True)
@@ -102,6 +106,10 @@ class Setting:
     recipe: Recipe
     share: float | None
     trained: bool
+
+    def suits(self, network: AnyNetwork) -> bool:
+        """Whether the setting means something for a network."""
+        return isinstance(network, Network) or not (self.trained or self.recipe.needs_thresholds)
 
     def settings(self, base: PipelineSettings, tuned: bool) -> PipelineSettings:
         """Makes the pipeline's settings.
@@ -182,7 +190,8 @@ def _preset(name: str) -> Recipe:
 
 RECIPES: Mapping[str, Recipe] = {
     UNMASKED: Recipe("everything in every frame", accepts_share=False),
-    "unmasked-tuned": Recipe("the same, with the thresholds of the presets", accepts_share=False, tuned=True),
+    "unmasked-tuned": Recipe("the same, with the thresholds of the presets", accepts_share=False, tuned=True,
+                             needs_thresholds=True),
     **{name: _preset(name) for name in PRESETS},
     "static": Recipe("where the unmasked detector saw objects before", _static, learns=DETECTOR),
     "static-labels": Recipe("where objects were labeled before", _static, learns=LABELS),

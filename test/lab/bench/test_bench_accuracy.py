@@ -18,9 +18,8 @@ from regionmask_ros.lab.bench.accuracy import (
     add_accuracy,
     drift_rows,
     open_labelled,
-    to_fixed_point,
 )
-from regionmask_ros.lab.bench.candidates import EventCandidate
+from regionmask_ros.lab.bench.candidates import EventCandidate, to_fixed_point
 from regionmask_ros.lab.bench.clip import load_clip
 
 HEAD = "frame,class,x,y,w,h,ignore,track\n"
@@ -56,7 +55,8 @@ def test_an_engine_is_right_about_what_it_detects_itself(tiny_network, make_clip
     (tmp_path / "gt.csv").write_text(HEAD + "\n".join(lines) + "\n")
     both = [EventCandidate(tiny_network, (160, 96), name, keep)
             for name, keep in (("unmasked", everything), ("masked60", ~everything))]
-    rows = accuracy_rows(tiny_network, both, clip, open_labelled(str(tmp_path)), lambda frames, total: frames)
+    sequence, labels = open_labelled(str(tmp_path)), [tiny_network.labels] * 2
+    rows = accuracy_rows(labels, both, clip, sequence, lambda frames, total: frames)
     assert rows[0]["map50"] == 100.0 and rows[0]["frames"] == 8 and 0 < rows[1]["map50"] < 90
     # Without fp32 there is nothing to compare with.
     assert [row["accuracy_note"] for row in rows] == ["fp32 not run"] * 2
@@ -64,7 +64,7 @@ def test_an_engine_is_right_about_what_it_detects_itself(tiny_network, make_clip
     for candidate in both:
         candidate.reset()
     both[0].engine = "onnxruntime_fp32"
-    again = accuracy_rows(tiny_network, both, clip, open_labelled(str(tmp_path)), lambda frames, total: frames)
+    again = accuracy_rows(labels, both, clip, sequence, lambda frames, total: frames)
     assert [row["map50"] for row in again] == [row["map50"] for row in rows]
     behind = 100 - again[1]["map50"]
     assert [row["accuracy_note"] for row in again] == [None, f"{behind:.1f} points below fp32"]

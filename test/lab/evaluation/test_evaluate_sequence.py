@@ -161,10 +161,11 @@ def test_an_invalid_setting_is_refused(name, said):
 def test_names_of_settings_are_read():
     one = parse_setting("static@0.6:trained")
     assert (one.name, one.share, one.trained) == ("static@0.6:trained", 0.6, True)
-    asked = PipelineSettings(arithmetic="lava")
+    plain, asked = PipelineSettings(backend="cpu"), PipelineSettings(backend="cpu", arithmetic="lava")
     assert one.settings(asked, True).arithmetic == "carry" and parse_setting("static").settings(asked, True) is asked
-    tuned = parse_setting("fast").settings(PipelineSettings(), True)
+    tuned = parse_setting("fast").settings(plain, True)
     assert (tuned.thresholds, tuned.arithmetic) == ("tuned", bundled_thresholds().arithmetic)
-    assert parse_setting("fast").settings(PipelineSettings(), False).thresholds == "trained"
-    assert parse_setting("tracking").settings(PipelineSettings(arithmetic="snap"), True).arithmetic == "snap"
+    assert parse_setting("fast").settings(plain, False).thresholds == "trained"
+    snap = PipelineSettings(backend="cpu", arithmetic="snap")
+    assert parse_setting("tracking").settings(snap, True).arithmetic == "snap"
     assert parse_setting("tracking").share is None
