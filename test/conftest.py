@@ -91,6 +91,19 @@ def labelled_clip():
 
 
 @pytest.fixture(scope="session")
+def public_network():
+    """A function from a file name to the path of a public detector; they are not part of the repository."""
+
+    def find(name: str) -> str:
+        folder = Path(os.environ.get("REGIONMASK_MODELS") or REPOSITORY.parent / "shared" / "models")
+        if not (folder / name).exists():
+            pytest.skip(f"no network at {folder / name}; set REGIONMASK_MODELS to the folder of the public networks")
+        return str(folder / name)
+
+    return find
+
+
+@pytest.fixture(scope="session")
 def lava_python() -> str:
     """The interpreter with Lava, from `make lava`."""
     try:

@@ -282,5 +282,5 @@ class _Trial:
 
 def _equal(first: np.ndarray, second: np.ndarray) -> bool:
     """Equal but for rounding."""
-    scale = max(1.0, float(np.abs(first).max(initial=0.0)))
-    return bool(np.abs(first - second).max(initial=0.0) <= _TOLERANCE * scale)
+    scale = float(np.abs(first[np.isfinite(first)]).max(initial=1.0))
+    return bool(np.allclose(first, second, rtol=_TOLERANCE, atol=_TOLERANCE * scale, equal_nan=True))

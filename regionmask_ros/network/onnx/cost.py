@@ -26,7 +26,10 @@ def count_cost(data: bytes, input_name: str, wh: tuple[int, int]) -> tuple[dict[
         UserError: The package onnx is missing.
     """
     model = load_onnx_package().ModelProto.FromString(data)
-    shapes = ShapeInference(model, input_name).infer(wh, {}).shapes
+    inference = ShapeInference(model, input_name, wh)
+    for node in model.graph.node:
+        inference.follow(node)
+    shapes = inference.shapes
     weights = sum(math.prod(tensor.dims) for tensor in model.graph.initializer if len(tensor.dims) >= _SMALLEST_RANK)
     total = 0
     for node in model.graph.node:

@@ -6,12 +6,10 @@ The package's own inference follows fewer operators, and exporters compute targe
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Mapping, MutableMapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
-
-from .reading import load_onnx_package
 
 MOST_NUMBERS = 64
 _KNOWN_TYPES = {1: np.float32, 6: np.int32, 7: np.int64, 9: np.bool_, 10: np.float16, 11: np.float64}
@@ -77,35 +75,26 @@ _OPERATORS: Mapping[str, _Evaluate] = {
 _WRONG = (ValueError, TypeError, IndexError, KeyError, OverflowError, FloatingPointError)
 
 
-def fold_numbers(graph: Any, shapes: Mapping[str, tuple[int | None, ...]], values: MutableMapping[str, np.ndarray]
-                 ) -> set[str]:
-    """Computes what follows from shapes and known numbers.
+def fold_node(onnx: Any, node: Any, shapes: Mapping[str, tuple[int | None, ...]], numbers: Mapping[str, np.ndarray]
+              ) -> Sequence[np.ndarray]:
+    """Computes the outputs of a node, where they follow from shapes and known numbers.
 
     Args:
-        graph: The graph, its nodes in order.
-        shapes: Of the values whose shapes are known.
-        values: Numbers by name; what is found is added.
+        onnx: The package.
+        node: The node.
+        shapes: Of the values whose shapes are known, by name.
+        numbers: Known numbers by name.
 
     Returns:
-        The names of what was found.
+        The outputs; none if they are not known, or have more than ``MOST_NUMBERS`` numbers.
     """
-    onnx = load_onnx_package()
-    found: set[str] = set()
-    for node in graph.node:
-        if node.output[0] in values:
-            continue
-        if node.op_type == "Shape":
-            shape = shapes.get(node.input[0])
-            if shape is None or None in shape or node.attribute:
-                continue
-            results: Sequence[np.ndarray] = [np.array(shape, np.int64)]
-        else:
-            results = _fold_node(onnx, node, values)
-        for name, result in zip(node.output, results):
-            if result.size <= MOST_NUMBERS:
-                values[name] = result
-                found.add(name)
-    return found
+    if node.op_type == "Shape":
+        shape = shapes.get(node.input[0])
+        if shape is None or None in shape or node.attribute:
+            return ()
+        return [np.array(shape, np.int64)]
+    results = _fold_node(onnx, node, numbers)
+    return results if all(result.size <= MOST_NUMBERS for result in results) else ()
 
 
 def _fold_node(onnx: Any, node: Any, values: Mapping[str, np.ndarray]) -> Sequence[np.ndarray]:

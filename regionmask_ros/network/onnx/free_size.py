@@ -18,11 +18,11 @@ import numpy as np
 from .cells import fit_cells
 from .editing import GraphEditor, read_constants
 from .growth import NO_GROWTH, Growing, Growth, NotFree, grow_target, growth_of, resolve_target
-from .inference import Inferred, Shape, ShapeInference, strip_weights
+from .inference import Shape, ShapeInference
 from .interface import set_input_size
 from .reading import name_of
 
-_Found = list[Inferred]
+_Found = Sequence[ShapeInference]
 _TO_THE_END = np.iinfo(np.int64).max
 _ELEMENTWISE = frozenset(("Add", "Sub", "Mul", "Div"))
 
@@ -66,57 +66,30 @@ class _SizeFreer:
     def __init__(self, model: Any, input_name: str, wh: tuple[int, int]) -> None:
         self._model, self._input_name, self._wh = model, input_name, wh
         self._constants = read_constants(model)
-        self._stripped = strip_weights(model)
-        self._decided: dict[int, list[_Change]] = {}
+        self._growths = ((1, 1), (2, 1), (1, 2))
+        self._found = [ShapeInference(model, input_name, (wh[0] * across, wh[1] * down))
+                       for across, down in self._growths]
 
     def free(self) -> int:
-        nodes = list(self._model.graph.node)
-        while self._decide_next(nodes):
-            pass
-        changes = [change for found in self._decided.values() for change in found]
+        changes = [change for node in self._model.graph.node for change in self._follow(node)]
         if changes:
             self._apply(changes)
         set_input_size(self._model, self._input_name, None)
         return len(changes)
 
-    def _decide_next(self, nodes: Sequence[Any]) -> bool:
-        """Decides about nodes whose inputs do not depend on undecided ones. False when no node is left."""
-        found = self._infer()
-        waiting: set[str] = set()
-        more = False
-        for index, node in enumerate(nodes):
-            if not waiting.isdisjoint(node.input):
-                waiting.update(node.output)
-                more = True
-            elif index not in self._decided:
-                self._decided[index] = changes = self._decide(node, found)
-                if changes:
-                    waiting.update(node.output)
-                    more = True
-        return more
-
-    def _infer(self) -> _Found:
-        """What is known at the file's size, at twice the width, and at twice the height, with the changes so far."""
-        width, height = self._wh
-        model = type(self._model)()
-        model.CopyFrom(self._stripped)
-        changed = [change for found in self._decided.values() for change in found]
-        places = {name_of_output(node): node for node in model.graph.node}
-        names = []
-        for number, change in enumerate(changed):
-            node = places[name_of_output(change.node)]
-            names.append(f"changed/{number}")
-            if change.kind == "scales":
-                node.input[:] = [*node.input[:2], names[-1]]
-            else:
-                node.input[change.place] = names[-1]
-        inference = ShapeInference(model, self._input_name)
-        found = []
-        for size in ((width, height), (2 * width, height), (width, 2 * height)):
-            growth = (size[0] // width, size[1] // height)
-            values = {name: _value_at(change, growth) for name, change in zip(names, changed)}
-            found.append(inference.infer(size, values))
-        return found
+    def _follow(self, node: Any) -> list[_Change]:
+        """Decides what has to change in a node, and finds the shapes of its outputs at all sizes."""
+        changes = self._decide(node, self._found)
+        changed = type(node)()
+        changed.CopyFrom(node)
+        for change in changes:
+            name = f"changed/{node.output[0]}"
+            changed.input[:] = _replace_input(node, change, name)
+            for inference, growth in zip(self._found, self._growths):
+                inference.set_constant(name, _value_at(change, growth))
+        for inference in self._found:
+            inference.follow(changed)
+        return changes
 
     def _decide(self, node: Any, found: _Found) -> list[_Change]:
         """What has to change in one node."""
@@ -203,21 +176,22 @@ class _SizeFreer:
         editor = GraphEditor(self._model)
         for change in changes:
             node = change.node
-            if change.kind == "scales":
-                node.input[:] = [*node.input[:2], editor.constant(change.value)]
-            elif change.kind == "plain":
-                node.input[change.place] = editor.constant(change.value)
+            if change.kind in ("scales", "plain"):
+                name = editor.constant(change.value)
             elif change.kind == "cells":
-                node.input[change.place] = change.value.add_to(editor, self._input_name)
+                name = change.value.add_to(editor, self._input_name)
             else:
                 parts = [axis.add_to(editor, self._input_name, self._wh) for axis in change.value]
-                node.input[change.place] = editor.add("Concat", parts, axis=0)
+                name = editor.add("Concat", parts, axis=0)
+            node.input[:] = _replace_input(node, change, name)
         editor.finish()
 
 
-def name_of_output(node: Any) -> str:
-    """The first output, which identifies a node."""
-    return str(node.output[0])
+def _replace_input(node: Any, change: _Change, name: str) -> list[str]:
+    """The inputs of a node with the changed one replaced. Scales stand before sizes, which are left out."""
+    if change.kind == "scales":
+        return [*node.input[:2], name]
+    return [name if place == change.place else given for place, given in enumerate(node.input)]
 
 
 def _fits(shape: Shape, target: Sequence[int]) -> bool:

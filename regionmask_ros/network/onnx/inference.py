@@ -1,115 +1,82 @@
-"""Shapes of all values of a graph at a given input size, without running it."""
+"""Shapes of all values of a graph at a given input size, node by node, without running it."""
 
 from __future__ import annotations
 
 import math
 from collections.abc import Mapping
-from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 
-from .folding import MOST_NUMBERS, fold_numbers
-from .interface import set_input_size
-from .reading import load_onnx_package
+from .folding import MOST_NUMBERS, fold_node
+from .reading import STANDARD_DOMAINS, load_onnx_package
 
 Shape = tuple[int | None, ...]
-_FEW = 4096
-"""Constants with more numbers than this cannot be shapes; inference goes faster without them."""
-_MOST_ROUNDS = 8
-
-
-@dataclass(frozen=True)
-class Inferred:
-    """What is known of a graph's values at one input size.
-
-    Attributes:
-        shapes: By name.
-        numbers: Values of small arrays that do not depend on the picture, by name.
-    """
-
-    shapes: Mapping[str, Shape]
-    numbers: Mapping[str, np.ndarray]
-
-
-def strip_weights(model: Any) -> Any:
-    """A copy of a ModelProto whose large constants are inputs, so that only their shapes are left."""
-    onnx = load_onnx_package()
-    stripped = onnx.ModelProto()
-    stripped.ir_version = model.ir_version
-    stripped.opset_import.extend(model.opset_import)
-    stripped.graph.name = "shapes"
-    stripped.graph.node.extend(model.graph.node)
-    stripped.graph.input.extend(model.graph.input)
-    stripped.graph.output.extend(model.graph.output)
-    for tensor in model.graph.initializer:
-        if math.prod(tensor.dims) > _FEW:
-            stripped.graph.input.append(
-                onnx.helper.make_tensor_value_info(tensor.name, tensor.data_type, list(tensor.dims)))
-        else:
-            stripped.graph.initializer.append(tensor)
-    return stripped
+_FLOAT = 1
 
 
 class ShapeInference:
-    """Infers shapes of one graph at several sizes.
+    """What is known of a graph's values at one input size. Nodes are followed in their order, by ``follow``.
 
     Args:
-        model: The ModelProto. It is copied without its weights.
+        model: The ModelProto with the unified interface.
         input_name: The image.
+        wh: Width and height of the input.
+
+    Attributes:
+        shapes: By name of the value. Those that are not known are missing; a length that is not known is None.
+        numbers: Small arrays of numbers that do not depend on the picture, by name.
     """
 
-    def __init__(self, model: Any, input_name: str) -> None:
+    def __init__(self, model: Any, input_name: str, wh: tuple[int, int]) -> None:
         self._onnx = onnx = load_onnx_package()
-        self._input_name = input_name
-        self._graph = strip_weights(model)
-        self._weights = [value for value in self._graph.graph.input if value.name != input_name]
-        self._numbers = {tensor.name: onnx.numpy_helper.to_array(tensor) for tensor in self._graph.graph.initializer
-                         if math.prod(tensor.dims) <= MOST_NUMBERS and tensor.data_type != onnx.TensorProto.STRING}
+        self._opsets = list(model.opset_import)
+        self._opset = max(entry.version for entry in model.opset_import if entry.domain in STANDARD_DOMAINS)
+        self._types: dict[str, Any] = {}
+        self.shapes: dict[str, Shape] = {}
+        self.numbers: dict[str, np.ndarray] = {}
+        self._set_type(input_name, _FLOAT, (1, 3, wh[1], wh[0]))
+        for tensor in model.graph.initializer:
+            self._set_type(tensor.name, tensor.data_type, tuple(tensor.dims))
+            if math.prod(tensor.dims) <= MOST_NUMBERS and tensor.data_type != onnx.TensorProto.STRING:
+                self.numbers[tensor.name] = onnx.numpy_helper.to_array(tensor)
 
-    def infer(self, wh: tuple[int, int], constants: Mapping[str, np.ndarray]) -> Inferred:
-        """Infers all shapes.
+    def set_constant(self, name: str, value: np.ndarray) -> None:
+        """Adds a constant."""
+        self._set_type(name, int(self._onnx.helper.np_dtype_to_tensor_dtype(value.dtype)), value.shape)
+        if value.size <= MOST_NUMBERS:
+            self.numbers[name] = value
+
+    def follow(self, node: Any) -> None:
+        """Finds out what is known of a node's outputs.
 
         Args:
-            wh: Width and height of the input.
-            constants: Values by name that replace those of constants, or are added.
-
-        Returns:
-            What is known.
+            node: The node. Those before it have been followed.
         """
-        known = {name: value for name, value in {**self._numbers, **constants}.items() if value.size <= MOST_NUMBERS}
-        shapes = self._infer_once(wh, constants)
-        for _ in range(_MOST_ROUNDS):
-            found = fold_numbers(self._graph.graph, shapes, known)
-            if not found or not self._is_unknown(shapes):
-                break
-            shapes = self._infer_once(wh, {**known, **constants})
-        return Inferred(shapes, known)
+        for name, value in zip(node.output, fold_node(self._onnx, node, self.shapes, self.numbers)):
+            self.set_constant(name, value)
+        if all(name in self.numbers for name in node.output if name):
+            return
+        for name, kind in self._infer(node).items():
+            if name not in self.shapes and kind.HasField("tensor_type") and kind.tensor_type.HasField("shape"):
+                self._types[name] = kind
+                self.shapes[name] = tuple(
+                    dim.dim_value if dim.HasField("dim_value") else None for dim in kind.tensor_type.shape.dim)
 
-    def _is_unknown(self, shapes: Mapping[str, Shape]) -> bool:
-        return any(None in shapes.get(name, (None,)) for node in self._graph.graph.node for name in node.output[:1])
-
-    def _infer_once(self, wh: tuple[int, int], constants: Mapping[str, np.ndarray]) -> dict[str, Shape]:
-        """Infers shapes; nodes whose outputs are among the constants are left out."""
-        onnx, model = self._onnx, self._onnx.ModelProto()
-        model.CopyFrom(self._graph)
-        graph = model.graph
-        del graph.initializer[:]
-        graph.initializer.extend(t for t in self._graph.graph.initializer if t.name not in constants)
-        graph.initializer.extend(onnx.numpy_helper.from_array(value, name) for name, value in constants.items())
-        if any(name in constants for node in graph.node for name in node.output):
-            del graph.node[:]
-            graph.node.extend(node for node in self._graph.graph.node if not all(
-                name in constants for name in node.output if name))
-        set_input_size(model, self._input_name, wh)
-        graph.input.extend(weight for weight in self._weights if weight.name not in constants)
+    def _infer(self, node: Any) -> Mapping[str, Any]:
+        names = [name for name in node.input if name]
+        if any(name not in self._types for name in names):
+            return {}
+        onnx = self._onnx
+        data = {name: onnx.numpy_helper.from_array(self.numbers[name], name) for name in names if name in self.numbers}
         try:
-            inferred = onnx.shape_inference.infer_shapes(model, data_prop=True).graph
+            schema = onnx.defs.get_schema(node.op_type, self._opset, "")
+            found: Mapping[str, Any] = onnx.shape_inference.infer_node_outputs(
+                schema, node, {name: self._types[name] for name in names}, data, opset_imports=self._opsets)
         except Exception:  # noqa: BLE001 - whatever inference raises, the shapes are not known.
             return {}
-        found: dict[str, Shape] = {tensor.name: tuple(tensor.dims) for tensor in graph.initializer}
-        for value in [*inferred.input, *inferred.value_info, *inferred.output]:
-            if value.type.HasField("tensor_type") and value.type.tensor_type.HasField("shape"):
-                found[value.name] = tuple(
-                    dim.dim_value if dim.HasField("dim_value") else None for dim in value.type.tensor_type.shape.dim)
         return found
+
+    def _set_type(self, name: str, kind: int, shape: tuple[int, ...]) -> None:
+        self._types[name] = self._onnx.helper.make_tensor_type_proto(kind, list(shape))
+        self.shapes[name] = shape
