@@ -133,8 +133,8 @@ def test_a_graph_that_no_runtime_runs_is_named(tmp_path):
 
 
 @pytest.mark.parametrize("path, name", [
-    ("/a/yolox_nano.onnx", "yolox_nano"), ("my network (1).onnx", "my_network_1_"), (".onnx", "onnx"), ("..", "network"),
-    ("x" * 99 + ".onnx", "x" * 64), ("ä.onnx", "_"),
+    ("/a/yolox_nano.onnx", "yolox_nano"), ("my network (1).onnx", "my_network_1_"), (".onnx", "onnx"),
+    ("..", "network"), ("x" * 99 + ".onnx", "x" * 64), ("ä.onnx", "_"),
 ])
 def test_names_come_from_files(path, name):
     assert name_from_file(path) == name

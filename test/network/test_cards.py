@@ -75,7 +75,9 @@ def test_a_removed_network_is_gone(data_folder):
         remove_card("street")
 
 
-@pytest.mark.parametrize("name", ["", ".", "..", "a/b", "../a", "/a", ".a", "-a", "a b", "a\n", "ä", "x" * 65, "YOLO_KP"])
+@pytest.mark.parametrize("name", [
+    "", ".", "..", "a/b", "../a", "/a", ".a", "-a", "a b", "a\n", "ä", "x" * 65, "YOLO_KP",
+])
 def test_names_that_are_paths_or_taken_are_refused(name, data_folder):
     with pytest.raises(UserError, match="--name"):
         check_name(name)

@@ -98,7 +98,7 @@ def test_an_unknown_further_input_is_named():
         unify_interface(model)
 
 
-def normalizing(*steps) -> onnx.ModelProto:
+def normalizing(*steps):
     make = GraphMaker(WH)
     data = "images"
     for operator, values in steps:
