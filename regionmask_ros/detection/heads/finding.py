@@ -10,8 +10,11 @@ import numpy as np
 from ...errors import UserError, to_one_line
 from ...network.dense import GraphFacts, HeadSpec
 from .base import Head
+from .boxes import BoxesHead
+from .detr import DetrHead
 from .fastestdet import FastestDetHead
 from .generalized_focal import GeneralizedFocalHead
+from .ssd import SsdHead
 from .yolov5 import Yolov5Head
 from .yolov8 import Yolov8Head
 from .yolox import YoloxHead
@@ -22,8 +25,14 @@ HEADS: Mapping[str, Head] = MappingProxyType({
     "yolov5": Yolov5Head(),
     "generalized_focal": GeneralizedFocalHead(),
     "fastestdet": FastestDetHead(),
+    "boxes": BoxesHead(),
+    "detr": DetrHead(),
+    "ssd": SsdHead(),
 })
-"""All heads by family, in the order in which ``find_head`` tries them."""
+"""All heads by family, in the order in which ``find_head`` tries them: first those whose number of rows must fit the
+input. YOLOv8 [1, channels, cells] and YOLOX [1, cells, channels] are told apart by the order of axes or the number of
+names; whole numbers in the column of the class tell boxes from a small DETR; centers and sizes in shares of the input,
+without default boxes, tell DETR from SSD."""
 
 AUTO = "auto"
 

@@ -54,6 +54,27 @@ def select_best(scores: np.ndarray, lowest: float) -> tuple[np.ndarray, np.ndarr
     return index[kept], best[kept], classes[kept]
 
 
+def select_shares(logits: np.ndarray, nothing: int, lowest: float) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Selects from rows of one logit for each class and one for "nothing", all of which go through a softmax.
+
+    Args:
+        logits: float [n, classes + 1].
+        nothing: Column of "nothing", the first or the last one.
+        lowest: Lowest share of the best class that is kept.
+
+    Returns:
+        Indices of the rows, their shares and their best classes, which are counted without "nothing".
+    """
+    classes = logits[:, 1:] if nothing == 0 else logits[:, :-1]
+    # The share cannot be greater than it would be with "nothing" alone.
+    index = np.flatnonzero(classes.max(axis=1) - logits[:, nothing] >= logit(lowest))
+    shares = softmax(np.ascontiguousarray(logits[index].T))
+    shares = shares[1:] if nothing == 0 else shares[:-1]
+    best = shares.max(axis=0)
+    kept = best >= lowest
+    return index[kept], best[kept], shares.argmax(axis=0)[kept]
+
+
 @kernel
 def _find_rows(scores: np.ndarray, lowest: np.float32, index: np.ndarray) -> int:
     """Writes the indices of rows with a score that is high enough; returns how many. Three times as fast as NumPy."""

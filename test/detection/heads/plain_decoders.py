@@ -83,7 +83,8 @@ def plain_distances(scores: list[np.ndarray], distances: list[np.ndarray], input
     return found
 
 
-def plain_fastestdet(output: np.ndarray, input_wh: tuple[int, int], lowest: float) -> Found:
+def plain_fastestdet(output: np.ndarray, input_wh: tuple[int, int], trained_wh: tuple[int, int], lowest: float
+                     ) -> Found:
     """A map [5 + classes, rows, cols]."""
     found: Found = []
     _, rows, cols = output.shape
@@ -93,6 +94,42 @@ def plain_fastestdet(output: np.ndarray, input_wh: tuple[int, int], lowest: floa
             score = objectness ** 0.6 * max(scores) ** 0.4
             if score >= lowest:
                 cx, cy = (math.tanh(x) + gx) / cols * input_wh[0], (math.tanh(y) + gy) / rows * input_wh[1]
-                w, h = input_wh[0] / (1 + math.exp(-w)), input_wh[1] / (1 + math.exp(-h))
+                w, h = trained_wh[0] / (1 + math.exp(-w)), trained_wh[1] / (1 + math.exp(-h))
                 found.append((score, scores.index(max(scores)), *box_around(cx, cy, w, h)))
     return found
+
+
+def softmax(values: list[float]) -> list[float]:
+    powers = [math.exp(value - max(values)) for value in values]
+    return [power / sum(powers) for power in powers]
+
+
+def plain_default_boxes(input_wh: tuple[int, int], name: str) -> list[tuple[float, float, float, float]]:
+    """torchvision's default boxes: centers and sizes in shares of the input."""
+    if name == "ssdlite":
+        grids = [(math.ceil(input_wh[0] / s), math.ceil(input_wh[1] / s)) for s in (16, 32, 64, 128, 256, 512)]
+        scales, ratios = [0.2 + 0.75 * k / 5 for k in range(6)] + [1.0], [[2, 3]] * 6
+        cells = [(1 / cols, 1 / rows) for cols, rows in grids]
+    else:
+        grids = [(n, n) for n in (38, 19, 10, 5, 3, 1)]
+        scales, ratios = [0.07, 0.15, 0.33, 0.51, 0.69, 0.87, 1.05], [[2], [2, 3], [2, 3], [2, 3], [2], [2]]
+        cells = [(s / 300, s / 300) for s in (8, 16, 32, 64, 100, 300)]
+    found, trained = [], 320 if name == "ssdlite" else 300
+    for k, (cols, rows) in enumerate(grids):
+        sizes = [(scales[k], scales[k]), (math.sqrt(scales[k] * scales[k + 1]),) * 2]
+        for ratio in ratios[k]:
+            w, h = scales[k] * math.sqrt(ratio), scales[k] / math.sqrt(ratio)
+            sizes += [(w, h), (h, w)]
+        for y in range(rows):
+            for x in range(cols):
+                found += [((x + 0.5) * cells[k][0], (y + 0.5) * cells[k][1],
+                           min(w, 1.0) * trained / input_wh[0], min(h, 1.0) * trained / input_wh[1])
+                          for w, h in sizes]
+    return found
+
+
+def plain_offsets(default: tuple[float, float, float, float], offsets: np.ndarray) -> tuple[float, ...]:
+    """Center and size of the box that lies at these offsets from a default box."""
+    (cx, cy, w, h), (dx, dy, dw, dh) = default, offsets.astype(float).tolist()
+    most = math.log(1000 / 16)
+    return cx + dx / 10 * w, cy + dy / 10 * h, w * math.exp(min(dw / 5, most)), h * math.exp(min(dh / 5, most))

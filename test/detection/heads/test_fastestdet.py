@@ -27,10 +27,11 @@ def generate(seed: int, input_wh: tuple[int, int], classes: int) -> np.ndarray:
 def test_it_agrees_with_the_plain_decoder(seed, across, down, classes, lowest):
     input_wh = (32 * across, 32 * down)
     output = generate(seed, input_wh, classes)
-    spec = find_head({"out": output}, GraphFacts({}, {}, input_wh))
+    trained = generate(seed, (352, 320), classes)
+    spec = find_head({"out": trained}, GraphFacts({}, {}, (352, 320)))
     assert (spec.family, spec.num_classes, spec.strides) == ("fastestdet", classes, (16,))
     same_candidates(HEADS["fastestdet"].decode([output], spec, input_wh, lowest),
-                    plain_fastestdet(output[0], input_wh, lowest), lowest)
+                    plain_fastestdet(output[0], input_wh, (352, 320), lowest), lowest)
 
 
 def test_a_map_whose_scores_are_no_shares_is_of_no_known_head():

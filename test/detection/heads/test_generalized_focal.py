@@ -39,7 +39,7 @@ def shaped(rows: np.ndarray, form: str, input_wh: tuple[int, int], stride: int) 
 sizes = st.tuples(st.integers(2, 6), st.integers(2, 5)).map(lambda cells: (32 * cells[0], 32 * cells[1]))
 
 
-@settings(max_examples=40)
+@settings(max_examples=12)
 @given(st.integers(0, 2**32 - 1), sizes, st.integers(1, 90), st.sampled_from([0, 8, 11]),
        st.sampled_from([(8, 16, 32), (8, 16, 32, 64)]), st.sampled_from(["rows", "turned", "maps"]),
        st.sampled_from(["scores first", "level by level"]), st.booleans(), st.sampled_from([0.002, 0.02, 0.4]))
@@ -67,7 +67,7 @@ def test_separate_outputs_agree_with_the_plain_decoder(seed, input_wh, classes, 
         assert len(found.scores) == 1000 and found.scores.min() >= sorted(expected)[-1000][0] - 1e-5
 
 
-@settings(max_examples=20)
+@settings(max_examples=12)
 @given(st.integers(0, 2**32 - 1), sizes, st.integers(1, 90), st.sampled_from([8, 11]),
        st.sampled_from([((8, 16, 32), 0.5), ((8, 16, 32, 64), 0.0)]), st.booleans(), st.booleans())
 def test_joined_outputs_agree_with_the_plain_decoder(seed, input_wh, classes, bins, kind, turned, named):

@@ -36,7 +36,7 @@ def as_decoded(expected: Found, corners: bool) -> np.ndarray:
     return boxes
 
 
-@settings(max_examples=25)
+@settings(max_examples=10)
 @given(st.integers(0, 2**32 - 1), st.integers(2, 6), st.integers(2, 5), st.integers(1, 90), st.booleans(),
        st.booleans(), st.sampled_from([0.0, 0.02, 0.4]))
 def test_decoded_boxes_agree_with_the_plain_decoder(seed, across, down, classes, corners, turned, lowest):
@@ -52,7 +52,7 @@ def test_decoded_boxes_agree_with_the_plain_decoder(seed, across, down, classes,
                     plain_distances(scores, distances, input_wh, STRIDES, 0.5, lowest), lowest)
 
 
-@settings(max_examples=25)
+@settings(max_examples=10)
 @given(st.integers(0, 2**32 - 1), st.integers(2, 6), st.integers(2, 5), st.integers(1, 90),
        st.sampled_from(["joined", "turned", "maps"]), st.booleans(), st.sampled_from([0.002, 0.02, 0.4]))
 def test_distributions_agree_with_the_plain_decoder(seed, across, down, classes, form, finished, lowest):
