@@ -1,16 +1,18 @@
-"""Import, list, inspect or remove trained networks.
+"""Import, list, inspect, quantize or remove trained networks.
 
 "import" takes a detector in an ONNX file: it checks the file, finds out what its outputs mean and which pixels it
 expects, runs it once, and stores it under a name for the option --network of all commands and for the node's parameter
 network_file. docs/NETWORKS.md has the commands that make such files. "import" also installs YOLO-KP, from the wheel of
 lava-dl or the .pt file in it. "inspect" prints the content of an imported network, of a file, or of the installed
-YOLO-KP.
+YOLO-KP. "quantize" makes an int8 version of a network, with ranges measured on pictures of yours, compares it with the
+network on other pictures, and stores it if it loses no more than one point.
 
 Examples:
   python -m regionmask_ros model import yolox_nano.onnx
   python -m regionmask_ros model import best.onnx --name parking --labels names.txt --preprocess rgb,0..1
   python -m regionmask_ros model list
   python -m regionmask_ros model inspect yolox_nano --json network.json
+  python -m regionmask_ros model quantize yolox_nano --calibrate street.mp4
   python -m regionmask_ros model remove yolox_nano
   python -m regionmask_ros model import lava_dl-0.6.0-py3-none-any.whl
 """
@@ -19,11 +21,15 @@ from __future__ import annotations
 
 import argparse
 import json
+import math
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
+from tqdm import tqdm
+
+from ..datasets import open_dataset
 from ..errors import UserError, to_one_line
 from ..files.outputs import write_whole
 from ..files.paths import display_path
@@ -34,7 +40,7 @@ from ..network.files import find_network, install_network, load_network, user_fi
 from ..network.onnx.reading import looks_like_onnx
 from ..network.preprocessing import EXAMPLE, describe_preprocessing
 from ..report.network_facts import dense_as_text, describe_dense, describe_layers, input_as_text, layers_as_text
-from ._cli import EXIT_OK, command_main
+from ._cli import EXIT_OK, add_options, command_main
 
 _LIST_COLUMNS = ("name", "head", "classes", "input", "pixels", "precision", "source")
 
@@ -61,13 +67,22 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     inspector.add_argument("file", metavar="NAME|FILE", nargs="?", default="",
                            help="default: the network that all commands use")
     inspector.add_argument("--json", metavar="FILE", default="", help="also write it as JSON")
+    quantizer = actions.add_parser("quantize", help="make an int8 version of a network", allow_abbrev=False)
+    quantizer.add_argument("network", metavar="NAME|FILE", help="an imported network or an ONNX file, in fp32")
+    quantizer.add_argument("--calibrate", metavar="SOURCE", required=True,
+                           help="a video, a folder of images or a bag, with scenes like those of the camera")
+    quantizer.add_argument("--dataset", metavar="KIND:PATH", action="append", default=[],
+                           help="labeled sequences on which mAP is compared; may be repeated")
+    quantizer.add_argument("--name", metavar="NAME", default="", help="of the int8 version (default: NAME-int8)")
+    quantizer.add_argument("--force", action="store_true", help="store the int8 version whatever it loses")
+    add_options(quantizer, "max_pixels")
     remover = actions.add_parser("remove", help="remove an imported network", allow_abbrev=False)
     remover.add_argument("name", metavar="NAME", help="its name")
 
 
 def run(args: argparse.Namespace) -> int:
     """Runs the chosen action."""
-    actions = {"import": _import, "list": _list, "inspect": _inspect, "remove": _remove}
+    actions = {"import": _import, "list": _list, "inspect": _inspect, "quantize": _quantize, "remove": _remove}
     return actions[args.action](args)
 
 
@@ -157,6 +172,36 @@ def _inspect(args: argparse.Namespace) -> int:
         write_whole(Path(args.json), (json.dumps(facts, indent=1) + "\n").encode())
     print(text)
     return EXIT_OK
+
+
+def _quantize(args: argparse.Namespace) -> int:
+    from ..lab.quantization.quantize import ALLOWED_POINTS, quantize
+
+    network = open_network(args.network)
+    name = check_name(args.name or f"{network.name}-int8")
+    sequences = [sequence for text in args.dataset for sequence in open_dataset(text)]
+    made = quantize(network, name, args.calibrate, sequences, args.max_pixels, _follow)
+    agrees = math.isfinite(made.agreement)
+    print(f"{made.convolutions} convolutions in int8, calibrated on {made.calibrated_on} pictures; agreement with fp32 "
+          f"on {made.compared_on} others: {f'{made.agreement:.1f}' if agrees else 'none, fp32 finds nothing there'}")
+    for one in made.labelled:
+        print(f"mAP@0.5 on {one.name}: fp32 {one.before:.1f}, int8 {one.after:.1f}")
+    if not (made.is_good or args.force):
+        loses = (f"loses {made.lost:.1f} points of {'mAP' if made.labelled else 'agreement'}, allowed is "
+                 f"{ALLOWED_POINTS:g}" if math.isfinite(made.lost) else "could not be compared")
+        raise UserError(f"{name}: {loses}: not stored; other pictures for --calibrate may help, --force stores it all "
+                        "the same")
+    replaced = find_card(name) is not None
+    card = store_network(made.network)
+    print(f"{name} {'replaced' if replaced else 'installed'}: {display_path(card.parent)}; "
+          f"use it with --network {name}")
+    return EXIT_OK
+
+
+def _follow(items: Iterable[Any], count: int | None, what: str) -> Iterable[Any]:
+    """Shows progress."""
+    shown: Iterable[Any] = tqdm(items, total=count, desc=what, unit="picture", disable=None, leave=False)
+    return shown
 
 
 def _remove(args: argparse.Namespace) -> int:

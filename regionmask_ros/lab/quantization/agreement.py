@@ -1,0 +1,114 @@
+"""How well the detections of two networks agree, and how right they are."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+
+import numpy as np
+
+from ...backends import open_backend
+from ...core.detections import Detections
+from ...core.frame import Frame, resize_frame
+from ...core.look import Look, LookImage, LookOutput
+from ...datasets.labels import LabelledSequence
+from ...detection.heads import decode_looks
+from ...metrics.average_precision import FrameMatches, PrecisionCurve, match
+from ...network.dense import DenseNetwork
+from ..evaluation.scoring import Scorer
+
+SURE, UNSURE = 0.4, 0.2
+"""What the reference finds with this score or more must be found; what it finds with one between them may be."""
+
+LOWEST_SCORE, NMS_IOU = 0.02, 0.45
+
+
+class Detector:
+    """A dense network that computes whole pictures; close it after use.
+
+    Args:
+        network: The network.
+        input_wh: Width and height of its input.
+        backend: Name of the backend.
+    """
+
+    def __init__(self, network: DenseNetwork, input_wh: tuple[int, int], backend: str) -> None:
+        self._network, self._input_wh = network, input_wh
+        self._backend = open_backend(backend, network, input_wh, "", {"cache": "none"})
+
+    def detect(self, image: np.ndarray, image_wh: tuple[int, int]) -> Detections:
+        """Finds objects.
+
+        Args:
+            image: uint8 [height, width, 3], RGB, of the input's size.
+            image_wh: Size of the picture that it was resized from.
+
+        Returns:
+            Detections in pixels of that picture, down to `LOWEST_SCORE`.
+        """
+        return decode_looks(self.run(image, image_wh), self._network.head, image_wh, LOWEST_SCORE, NMS_IOU).found
+
+    def run(self, image: np.ndarray, image_wh: tuple[int, int]) -> tuple[LookOutput, ...]:
+        """The network's outputs."""
+        window = (0.0, 0.0, float(image_wh[0]), float(image_wh[1]))
+        self._backend.submit([LookImage(Look(window, self._input_wh), image)], None)
+        result = self._backend.poll(0.0)
+        return () if result is None else tuple(result.head)
+
+    def close(self) -> None:
+        """Closes the backend."""
+        self._backend.close()
+
+
+def measure_agreement(reference: Iterable[Detections], found: Iterable[Detections]) -> float:
+    """Average precision at an intersection over union of 0.5, with the reference's detections as the objects.
+
+    A detection must have the class of its object; all classes are counted together, so that a rare one does not count
+    more than the others.
+
+    Args:
+        reference: For each picture.
+        found: For each picture, down to low scores.
+
+    Returns:
+        0 to 100; nan if the reference finds nothing.
+    """
+    return PrecisionCurve(list(map(_match_picture, reference, found))).average_precision()
+
+
+def measure_map(network: DenseNetwork, sequence: LabelledSequence, input_wh: tuple[int, int], backend: str,
+                follow: Callable[[Iterable[Frame], int | None], Iterable[Frame]]) -> float:
+    """The network's mAP at 0.5 on a labeled sequence.
+
+    Args:
+        network: The network.
+        sequence: Pictures and labels.
+        input_wh: Width and height of the network's input.
+        backend: Name of the backend.
+        follow: Shows progress: called with frames and their number.
+
+    Returns:
+        0 to 100.
+    """
+    scorer, detector = Scorer(sequence.labels, network.labels), Detector(network, input_wh, backend)
+    try:
+        with sequence.open() as source:
+            for number, frame in enumerate(follow(source.frames(), source.frame_count)):
+                scorer.add(number, detector.detect(resize_frame(frame, input_wh), source.size_wh))
+    finally:
+        detector.close()
+    return scorer.map50()
+
+
+def _match_picture(expected: Detections, got: Detections) -> FrameMatches:
+    """The matches of all classes in one picture."""
+    parts, before = [], 0
+    for class_id in np.union1d(expected.class_ids, got.class_ids):
+        here, mine = expected.class_ids == class_id, got.class_ids == class_id
+        sure, unsure = here & (expected.scores >= SURE), here & (expected.scores >= UNSURE) & (expected.scores < SURE)
+        parts.append(match(got.boxes[mine], got.scores[mine], expected.boxes[sure], expected.boxes[unsure]))
+        before += int(sure.sum())
+    if not parts:
+        return FrameMatches(np.zeros(0), np.zeros(0, np.int8), 0, np.zeros(0, np.int64))
+    return FrameMatches(np.concatenate([part.scores for part in parts]),
+                        np.concatenate([part.outcome for part in parts]), before,
+                        np.concatenate([part.found_by for part in parts]))
