@@ -26,6 +26,7 @@ from .detector import Imported, Wishes, import_detector
 MEMORY_BYTES = 12 << 30
 """Of addresses, of which the runtimes reserve more than they use."""
 CPU_S = 300
+HANG_S = 1800.0
 _STARTED_BY = f"{__package__}.process"
 _RESULT = "import: "
 
@@ -46,10 +47,14 @@ def import_apart(path: str | os.PathLike[str], wishes: Wishes) -> Imported:
     package = str(Path(regionmask_ros.__file__).resolve().parent.parent)
     python_path = os.pathsep.join([package, *filter(None, [os.environ.get("PYTHONPATH", "")])])
     with tempfile.TemporaryDirectory(prefix="regionmask_ros_") as folder:
-        request = json.dumps({"path": os.path.abspath(path), "folder": folder, "wishes": asdict(wishes)})
-        done = subprocess.run(
-            [sys.executable, "-m", _STARTED_BY], input=request, env={**os.environ, "PYTHONPATH": python_path},
-            capture_output=True, text=True, errors="replace", check=False, start_new_session=True)
+        request = json.dumps({"path": os.path.abspath(path), "folder": folder, "wishes": asdict(wishes),
+                              "memory_bytes": MEMORY_BYTES, "cpu_s": CPU_S})
+        try:
+            done = subprocess.run(
+                [sys.executable, "-m", _STARTED_BY], input=request, env={**os.environ, "PYTHONPATH": python_path},
+                capture_output=True, text=True, errors="replace", check=False, start_new_session=True, timeout=HANG_S)
+        except subprocess.TimeoutExpired:
+            raise UserError(to_one_line(f"{os.fspath(path)}: reading it does not end: it is damaged")) from None
         result = _read_result(done.stdout)
         if done.returncode or result is None:
             raise UserError(to_one_line(f"{os.fspath(path)}: {_describe_end(done)}"))
@@ -85,8 +90,8 @@ def _limit(kind: int, wanted: int) -> None:
 def main() -> int:
     """Reads a request from the standard input, writes the network into its folder, and prints the result."""
     request = json.load(sys.stdin)
-    _limit(resource.RLIMIT_AS, MEMORY_BYTES)
-    _limit(resource.RLIMIT_CPU, CPU_S)
+    _limit(resource.RLIMIT_AS, request["memory_bytes"])
+    _limit(resource.RLIMIT_CPU, request["cpu_s"])
     _limit(resource.RLIMIT_CORE, 0)
     try:
         found = import_detector(request["path"], Wishes(**request["wishes"]))
@@ -95,7 +100,7 @@ def main() -> int:
     except UserError as error:
         result = {"error": str(error)}
     except MemoryError:
-        result = {"error": to_one_line(f"{request['path']}: it needs more than {MEMORY_BYTES >> 30} GB of memory")}
+        result = {"error": to_one_line(f"{request['path']}: it needs too much memory")}
     print(f"{_RESULT}{json.dumps(result)}", flush=True)
     return 0
 

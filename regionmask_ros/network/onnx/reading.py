@@ -23,6 +23,7 @@ STANDARD_DOMAINS = ("", "ai.onnx")
 RUNTIME_DOMAIN = "com.microsoft"
 """Operators of ONNX Runtime, of which OpenVINO has some."""
 _IR_VERSIONS = (8, 10)
+_POSITIVE = frozenset(("strides", "dilations", "kernel_shape", "group", "blocksize"))
 _MAX_TEXTS, _MAX_TEXT = 64, 1 << 16
 
 
@@ -156,6 +157,16 @@ def _check_operators(onnx: Any, model: Any) -> None:
             if not onnx.defs.has(node.op_type, opset, ""):
                 raise InvalidFile(f"{name_of(node)}: no operator of opset {opset}: export it with a newer opset, "
                                   "or with standard operators")
+            _check_attributes(node)
+
+
+def _check_attributes(node: Any) -> None:
+    """Raises InvalidFile for steps and sizes of 0, by which the libraries divide without a look."""
+    for attribute in node.attribute:
+        values = list(attribute.ints) or [attribute.i]
+        if attribute.name in _POSITIVE and min(values) < 1:
+            raise InvalidFile(f"{name_of(node)}: {attribute.name} of {values[:8]}, which must be positive: the file is "
+                              "damaged")
 
 
 def _sort_nodes(graph: Any, known_outside: frozenset[str]) -> None:
