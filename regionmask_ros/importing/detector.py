@@ -4,18 +4,16 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
 from ..backends.dense import run_once
-from ..detection.heads.finding import AUTO, HEADS, find_head
+from ..detection.heads.finding import AUTO, find_head
 from ..errors import InvalidFile, UserError, to_one_line
 from ..network.dense import DenseNetwork, GraphFacts, HeadSpec, Preprocessing
-from ..network.labels import choose_labels, names_in_metadata
+from ..network.labels import COCO_WORD, choose_labels, names_in_metadata, read_labels
 from ..network.onnx.facts import find_normalization, find_precision, find_producers
 from ..network.onnx.free_size import free_size
 from ..network.onnx.growth import NotFree
@@ -31,14 +29,9 @@ from ..network.preprocessing import (
     usual_preprocessing,
 )
 from .picture import draw_scene, to_input
+from .trial import Outputs, Run, Trial
 
-Outputs = dict[str, np.ndarray]
-Run = Callable[[bytes, str, np.ndarray], Outputs]
 _USUAL_WH = ((640, 640), (416, 416), (320, 320))
-_ALIGNMENTS = (32, 64, 128)
-_TOLERANCE = 2e-3
-_BEST_BOXES = 20
-_CLEARLY_MORE = 1.25
 _WIDTH_HEIGHT_INPUTS = ("orig_target_sizes", "orig_size")
 
 
@@ -108,8 +101,10 @@ class _Import:
         producers, inside = find_producers(model), find_normalization(model, interface.input_name)
         as_it_is = model.SerializeToString()
         wh, first, preprocessing, head = self._find_meaning(as_it_is, interface, producers, inside)
-        trial = _Trial(self.run, interface.input_name, preprocessing, head, self.file.metadata, producers)
+        trial = Trial(self.run, interface.input_name, preprocessing, head, self.file.metadata, producers)
         stored, alignment = self._free(model, interface, as_it_is, trial, wh, first)
+        if head.numbers.get("open_classes") and self.wishes.labels not in ("", COCO_WORD):
+            head = replace(head, num_classes=len(read_labels(self.wishes.labels)))
         labels, note = choose_labels(self.wishes.labels, self.file.metadata, head.num_classes)
         self.notes.extend(filter(None, [note, trial.compare_orders(as_it_is, wh, first)]))
         network = DenseNetwork(
@@ -189,7 +184,7 @@ class _Import:
         numbers = [int(number) for number in re.findall(r"\d{1,5}", self.file.metadata.get("imgsz", "")[:40])]
         return [(numbers[1], numbers[0])] if len(numbers) == 2 and min(numbers) >= 32 else []
 
-    def _free(self, model: Any, interface: Interface, as_it_is: bytes, trial: _Trial, wh: tuple[int, int],
+    def _free(self, model: Any, interface: Interface, as_it_is: bytes, trial: Trial, wh: tuple[int, int],
               first: Outputs) -> tuple[bytes, int]:
         """The model to store, and the alignment of its size; 0 if its size is fixed."""
         reason = ""
@@ -205,82 +200,3 @@ class _Import:
         fixed = type(model).FromString(as_it_is)
         set_input_size(fixed, interface.input_name, wh)
         return fixed.SerializeToString(), 0
-
-
-@dataclass(frozen=True)
-class _Trial:
-    """Runs of a model whose head is known."""
-
-    run: Run
-    input_name: str
-    preprocessing: Preprocessing
-    head: HeadSpec
-    metadata: Mapping[str, str]
-    producers: Mapping[str, tuple[str, ...]]
-
-    def find_alignment(self, model: bytes, wh: tuple[int, int], first: Outputs) -> tuple[int, str]:
-        """Tries whether a freed model still gives the same, and which sizes it takes.
-
-        Args:
-            model: The freed model.
-            wh: Width and height of the first run.
-            first: Its outputs.
-
-        Returns:
-            The alignment, or 0 and the reason.
-        """
-        try:
-            again = self._run(model, wh)
-        except UserError as error:
-            return 0, str(error)
-        for name, value in first.items():
-            # Boxes in an order of scores may change places: there the number of boxes has to do.
-            if value.shape != again[name].shape or (self.head.strides and not _equal(value, again[name])):
-                return 0, f"with a free size, output {name!r} has other values"
-        reason = ""
-        for alignment in _ALIGNMENTS:
-            grown = tuple(-(-side // alignment) * alignment + alignment for side in wh)
-            sizes = ((7 * alignment, 5 * alignment), (5 * alignment, 9 * alignment), (grown[0], grown[1] - alignment))
-            reason = next(filter(None, (self._find_misfit(model, size) for size in sizes)), "")
-            if not reason:
-                return alignment, ""
-        return 0, reason
-
-    def compare_orders(self, model: bytes, wh: tuple[int, int], first: Outputs) -> str:
-        """A warning if the drawn scene is recognized better when red and blue are exchanged; else an empty text."""
-        order = self.preprocessing.order
-        other = replace(self.preprocessing, order="rgb" if order == "bgr" else "bgr",
-                        mean=self.preprocessing.mean[::-1], deviation=self.preprocessing.deviation[::-1])
-        exchanged = self.run(model, self.input_name, to_input(draw_scene(wh), other))
-        ours, theirs = self._sum_scores(first, wh), self._sum_scores(exchanged, wh)
-        if theirs <= _CLEARLY_MORE * ours or theirs < 1.0:
-            return ""
-        return (f"warning: a drawn scene is recognized better as {other.order} (scores {theirs:.1f}) than as {order} "
-                f"({ours:.1f}); if this network wants {other.order}, import it with "
-                f"--preprocess {describe_preprocessing(other)}")
-
-    def _sum_scores(self, outputs: Outputs, wh: tuple[int, int]) -> float:
-        arrays = [outputs[name] for name in self.head.outputs]
-        scores = HEADS[self.head.family].decode(arrays, self.head, wh, 0.05).scores
-        return float(np.sort(scores)[::-1][:_BEST_BOXES].sum())
-
-    def _run(self, model: bytes, wh: tuple[int, int]) -> Outputs:
-        return self.run(model, self.input_name, to_input(draw_scene(wh), self.preprocessing))
-
-    def _find_misfit(self, model: bytes, wh: tuple[int, int]) -> str:
-        """Why the model does not work at a size; an empty text if it does."""
-        try:
-            outputs = self._run(model, wh)
-            found = find_head(outputs, GraphFacts(self.metadata, self.producers, wh), self.head.family)
-        except UserError as error:
-            return str(error)
-        if (found.num_classes, found.outputs, found.strides) != (
-                self.head.num_classes, self.head.outputs, self.head.strides):
-            return f"at {wh[0]}x{wh[1]} its outputs do not have the sizes that they should have"
-        return ""
-
-
-def _equal(first: np.ndarray, second: np.ndarray) -> bool:
-    """Equal but for rounding."""
-    scale = float(np.abs(first[np.isfinite(first)]).max(initial=1.0))
-    return bool(np.allclose(first, second, rtol=_TOLERANCE, atol=_TOLERANCE * scale, equal_nan=True))

@@ -110,6 +110,35 @@ def test_a_graph_that_normalizes_gets_plain_pixels(tmp_path):
     assert any("the graph normalizes its input itself" in note for note in found.notes)
 
 
+def selected_boxes(wh, follow: bool):
+    """A graph whose output is two boxes, in pixels of its input or always of the size that it was written for."""
+    make = GraphMaker(wh)
+    rows = make.weight(np.array([[[0.1, 0.2, 0.4, 0.7, 0.9, 2], [0.5, 0.3, 0.9, 0.8, 0.8, 0]]], np.float32))
+    if follow:
+        sides = make.node("Gather", make.node("Shape", "images"), make.integers(3, 2, 3, 2), axis=0)
+        sides = make.node("Cast", sides, to=TensorProto.FLOAT)
+    else:
+        sides = make.weight(np.array(wh * 2, np.float32))
+    scale = make.node("Concat", sides, make.weight(np.ones(2, np.float32)), axis=0)
+    nothing = make.node("Mul", make.node("ReduceMean", "images", keepdims=0), make.weight(np.float32(0)))
+    return make.model([make.node("Add", make.node("Mul", rows, scale), nothing)])
+
+
+@pytest.mark.parametrize("follow", [True, False])
+def test_a_size_is_free_only_if_boxes_follow_it(tmp_path, follow):
+    path = put(tmp_path / "a.onnx", selected_boxes((320, 320), follow))
+    (tmp_path / "names.txt").write_text("a\nb\nc\n")
+    found = import_detector(path, Wishes(preprocess="rgb,0..1", labels=str(tmp_path / "names.txt")))
+    assert found.network.head.family == "boxes" and found.network.labels == ("a", "b", "c")
+    assert found.network.fixed_wh == (None if follow else (320, 320))
+    assert follow or "its boxes are not where they should be" in found.notes[0]
+
+
+def test_what_cannot_be_known_is_asked_for(tmp_path):
+    line = refusal(put(tmp_path / "a.onnx", selected_boxes((320, 320), True)))
+    assert "its preprocessing is not known: give it with --preprocess, as rgb,0..1 or bgr,0..255 or " in line
+
+
 def test_outputs_that_are_no_detections_are_named_with_their_shapes(tmp_path):
     make = GraphMaker((96, 64))
     output = make.node("GlobalAveragePool", make.conv("images", 3, 1000, 8, 8))
@@ -141,7 +170,6 @@ def test_names_come_from_files(path, name):
 
 
 @pytest.mark.parametrize("file, family, preprocessing, precision", [
-    ("yolox_nano_relu", "yolox", BGR, "fp32"),
     ("nanodet_m_320", "generalized_focal", IMAGENET_BGR, "fp32"),
     ("picodet_s_320", "generalized_focal", IMAGENET_RGB, "fp32"),
     ("fastestdet", "fastestdet", Preprocessing("bgr", deviation=(255.0,) * 3), "fp32"),

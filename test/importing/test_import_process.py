@@ -75,7 +75,7 @@ def test_a_graph_that_fills_the_memory_is_stopped(tmp_path):
 
 
 @pytest.mark.parametrize("line, reason", [
-    ("import os; os.abort()", r"the runtime that reads it crashed \(SIGABRT\): it is damaged, or needs too much memory"),
+    ("import os; os.abort()", r"the runtime that reads it crashed \(SIGABRT\): it is damaged, or needs too much"),
     ("raise ValueError('odd')", "it cannot be read: ValueError: odd"),
     ("", "it cannot be read: no message"),
 ])
