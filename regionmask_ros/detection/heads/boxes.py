@@ -23,7 +23,7 @@ import numpy as np
 from ...network.dense import GraphFacts, HeadSpec
 from .base import Candidates, misfit
 from .names import count_names
-from .pairs import are_corners
+from .pairs import are_corners, are_shares
 from .select import are_scores
 
 SIDES = ("x0", "y0", "x1", "y1")
@@ -40,9 +40,6 @@ Sources: Ultralytics, ``nn/modules/head.py``, ``Detect.postprocess`` (YOLOv10, Y
 ``ppdet/modeling/layers.py``, ``MultiClassNMS``; YOLOv7, ``models/experimental.py``, ``ONNX_ORT``; OpenVINO, operation
 DetectionOutput-8; EfficientDet (google/automl), ``efficientdet/README.md``.
 """
-
-LARGEST_SHARE = 1.5
-"""Boxes that reach a little out of the input are still in shares of it."""
 
 MOST_CLASSES = 100_000
 
@@ -128,7 +125,7 @@ def _spec(names: tuple[str, ...], columns: Mapping[str, int], boxes: np.ndarray,
     named = count_names(facts.metadata)
     highest = int(classes.max()) - first_class + 1 if len(classes) and np.isfinite(classes).all() else 1
     # Of a run without boxes, only OpenVINO's form is known to be in shares.
-    normalized = boxes.max() <= LARGEST_SHARE if len(boxes) else columns.get("class") == 1
+    normalized = are_shares(boxes) if len(boxes) else columns.get("class") == 1
     numbers = {**columns, "normalized": float(normalized), "first_class": float(first_class),
                "open_classes": float(not named)}
     return HeadSpec("boxes", named or max(90 if first_class else 80, highest), names, (), numbers)

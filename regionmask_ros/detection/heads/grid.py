@@ -52,7 +52,8 @@ def distance_from_cells(points: np.ndarray, input_wh: tuple[int, int], strides: 
 def find_strides(rows: int, input_wh: tuple[int, int], boxes_per_cell: int = 1) -> tuple[int, ...]:
     """The usual strides that give this number of boxes; none: empty."""
     for strides in USUAL_STRIDES:
-        if count_cells(input_wh, strides) * boxes_per_cell == rows:
+        # Two levels with one box a cell are so few boxes that they could be selected ones.
+        if (len(strides) > 2 or boxes_per_cell > 1) and count_cells(input_wh, strides) * boxes_per_cell == rows:
             return strides
     return ()
 

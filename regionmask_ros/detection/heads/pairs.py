@@ -8,6 +8,8 @@ import numpy as np
 
 from .select import are_scores
 
+LARGEST_SHARE = 1.5
+
 BOX_WORDS = ("box", "loc", "reg")
 """One of these is in the name of most outputs of boxes."""
 
@@ -56,6 +58,12 @@ def find_pair(outputs: Mapping[str, np.ndarray]) -> tuple[str, np.ndarray, str, 
             # The rows of this view are the classes, unless there are as many as boxes.
             return name, boxes, other, turned.T
     return None
+
+
+def are_shares(boxes: np.ndarray) -> bool:
+    """Whether float [n, 4], of a picture's run, are in shares of the input and not in its pixels."""
+    # A few may reach far out of the input.
+    return bool(np.abs(boxes).mean() <= LARGEST_SHARE)
 
 
 def are_corners(boxes: np.ndarray) -> bool:

@@ -28,12 +28,11 @@ import numpy as np
 from ...network.dense import GraphFacts, HeadSpec
 from .base import Candidates, misfit
 from .grid import level_sizes
-from .pairs import are_corners, as_table, find_pair
+from .pairs import are_corners, are_shares, as_table, find_pair
 from .select import are_scores, corners_of, logit, select_best, select_shares, sigmoid
 
 NO_BACKGROUND, FIRST, LAST = 0, 1, 2
 
-LARGEST_SHARE = 1.5
 CENTER_WEIGHT, SIZE_WEIGHT = 10.0, 5.0
 MOST_GROWTH = float(np.log(1000.0 / 16.0))
 """Of the size's offset, after its weight."""
@@ -79,7 +78,7 @@ class SsdHead:
             return None
         of_boxes, boxes, of_scores, scores = pair
         numbers = _find_scores(scores)
-        if boxes.min() < -LARGEST_SHARE and boxes.max() < facts.input_wh[0] / 4:
+        if not are_corners(boxes) and (boxes[:, 2:] < 0.0).any(axis=1).mean() > 0.01:
             places = [1 + place for place, defaults in enumerate(DEFAULTS)
                       if len(place_defaults(defaults, facts.input_wh)) == len(boxes)]
             if not places:
@@ -88,7 +87,7 @@ class SsdHead:
             if numbers["logits"]:
                 numbers["background"] = float(FIRST)
         else:
-            numbers |= {"defaults": 0.0, "normalized": float(boxes.max() <= LARGEST_SHARE),
+            numbers |= {"defaults": 0.0, "normalized": float(are_shares(boxes)),
                         "corners": float(are_corners(boxes))}
         classes = scores.shape[1] - (numbers["background"] != NO_BACKGROUND)
         return HeadSpec("ssd", classes, (of_boxes, of_scores), (), numbers) if classes else None

@@ -133,3 +133,19 @@ def plain_offsets(default: tuple[float, float, float, float], offsets: np.ndarra
     (cx, cy, w, h), (dx, dy, dw, dh) = default, offsets.astype(float).tolist()
     most = math.log(1000 / 16)
     return cx + dx / 10 * w, cy + dy / 10 * h, w * math.exp(min(dw / 5, most)), h * math.exp(min(dh / 5, most))
+
+
+def plain_suppression(found: Found, nms_iou: float) -> Found:
+    """Best first; a box goes when it overlaps one of its class that stays."""
+    kept: Found = []
+    for score, number, *box in sorted(found, reverse=True):
+        if all(number != other or overlap(box, rest) <= nms_iou for _, other, *rest in kept):
+            kept.append((score, number, *box))
+    return kept
+
+
+def overlap(a: list[float], b: list[float]) -> float:
+    """Intersection over union."""
+    w, h = min(a[2], b[2]) - max(a[0], b[0]), min(a[3], b[3]) - max(a[1], b[1])
+    both = max(w, 0.0) * max(h, 0.0)
+    return both / ((a[2] - a[0]) * (a[3] - a[1]) + (b[2] - b[0]) * (b[3] - b[1]) - both) if both else 0.0
