@@ -22,7 +22,6 @@ def folder(tmp_path, monkeypatch):
     (tmp_path / "names.txt").write_text("person\ncar\ncat\n")
     monkeypatch.setenv("XDG_DATA_HOME", str(tmp_path / "data"))
     monkeypatch.setattr(sys, "prefix", str(tmp_path))
-    monkeypatch.setattr(sys, "path", [])
     monkeypatch.delenv("REGIONMASK_NETWORK", raising=False)
     return tmp_path
 
