@@ -15,6 +15,7 @@ from ..errors import InvalidFile, UserError, to_one_line
 from ..network.dense import DenseNetwork, GraphFacts, HeadSpec, Preprocessing
 from ..network.labels import COCO_WORD, choose_labels, names_in_metadata, read_labels
 from ..network.onnx.facts import find_normalization, find_precision, find_producers
+from ..network.onnx.focus import merge_focus
 from ..network.onnx.free_size import free_size
 from ..network.onnx.growth import NotFree
 from ..network.onnx.interface import Interface, set_input_size, unify_interface
@@ -99,6 +100,7 @@ class _Import:
         model, path = self.file.model, self.file.source_file
         interface = unify_interface(model)
         producers, inside = find_producers(model), find_normalization(model, interface.input_name)
+        merge_focus(model)
         as_it_is = model.SerializeToString()
         wh, first, preprocessing, head = self._find_meaning(as_it_is, interface, producers, inside)
         trial = Trial(self.run, interface.input_name, preprocessing, head, self.file.metadata, producers)

@@ -129,3 +129,17 @@ def test_ranges_hold_zero_and_the_widest_holds_all(first, second, by_channel, wi
     assert (low <= 0).all() and (high >= 0).all()
     if widest:
         assert (low <= ranges.low).all() and (high >= ranges.high).all()
+
+
+def test_openvino_computes_integers_and_fuses_swish_with_its_convolution():
+    openvino = runtimes.load_runtime("openvino")
+    core = openvino.Core()
+    model = core.read_model(quantize(make_convolutions((16, 32, 16))), b"")
+    model.reshape([1, 3, 64, 96])
+    compiled = core.compile_model(model, "CPU", {"INFERENCE_PRECISION_HINT": "f32"})
+    nodes = [node.get_rt_info() for node in compiled.get_runtime_model().get_ordered_ops()]
+    kinds = [(node["layerType"].astype(str), node["runtimePrecision"].astype(str)) for node in nodes]
+    assert sum(kind == "Convolution" and number in ("u8", "i8") for kind, number in kinds) == 3
+    assert {kind for kind, _ in kinds} <= {"Convolution", "Input", "Output", "Subgraph", "Reorder", "Const", "Reshape"}
+    # One of them makes integers of the picture.
+    assert sum(kind == "Subgraph" for kind, _ in kinds) <= 1
