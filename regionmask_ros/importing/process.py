@@ -19,7 +19,8 @@ from typing import Any
 
 import regionmask_ros
 
-from ..errors import UserError, to_one_line
+from ..errors import InvalidFile, UserError, to_one_line
+from ..files.safe_read import open_regular
 from ..network.cards import CARD_NAME, load_card, write_card
 from .detector import Imported, Wishes, import_detector
 
@@ -44,6 +45,10 @@ def import_apart(path: str | os.PathLike[str], wishes: Wishes) -> Imported:
     Raises:
         UserError: See ``import_detector``; or the process crashed, or reached a limit.
     """
+    try:
+        open_regular(path).close()
+    except InvalidFile as error:
+        raise error.about(path) from error
     package = str(Path(regionmask_ros.__file__).resolve().parent.parent)
     python_path = os.pathsep.join([package, *filter(None, [os.environ.get("PYTHONPATH", "")])])
     with tempfile.TemporaryDirectory(prefix="regionmask_ros_") as folder:
