@@ -21,8 +21,8 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 
 from ...network.dense import GraphFacts, HeadSpec
+from ...network.labels import names_in_metadata
 from .base import Candidates, misfit
-from .names import count_names
 from .pairs import are_corners, are_shares
 from .select import are_scores
 
@@ -122,7 +122,7 @@ def _find_columns(outputs: Mapping[str, np.ndarray], tables: Mapping[str, np.nda
 
 def _spec(names: tuple[str, ...], columns: Mapping[str, int], boxes: np.ndarray, classes: np.ndarray, first_class: int,
           facts: GraphFacts) -> HeadSpec:
-    named = count_names(facts.metadata)
+    named = len(names_in_metadata(facts.metadata))
     highest = int(classes.max()) - first_class + 1 if len(classes) and np.isfinite(classes).all() else 1
     # Of a run without boxes, only OpenVINO's form is known to be in shares.
     normalized = are_shares(boxes) if len(boxes) else columns.get("class") == 1

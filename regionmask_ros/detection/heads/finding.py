@@ -30,9 +30,9 @@ HEADS: Mapping[str, Head] = MappingProxyType({
     "ssd": SsdHead(),
 })
 """All heads by family, in the order in which ``find_head`` tries them: first those whose number of rows must fit the
-input. YOLOv8 [1, channels, cells] and YOLOX [1, cells, channels] are told apart by the order of axes or the number of
-names; whole numbers in the column of the class tell boxes from a small DETR; centers and sizes in shares of the input,
-without default boxes, tell DETR from SSD."""
+input; boxes and scores in two outputs are none of the first two. YOLOv8 [1, channels, cells] and YOLOX [1, cells,
+channels] are told apart by the order of axes or the number of names; whole numbers in the column of the class tell
+boxes from a small DETR; centers and sizes in shares of the input, without default boxes, tell DETR from SSD."""
 
 AUTO = "auto"
 

@@ -24,10 +24,10 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 
 from ...network.dense import GraphFacts, HeadSpec
+from ...network.labels import names_in_metadata
 from .base import Candidates, misfit
 from .distances import could_be_distributions, read_distances
 from .grid import as_rows, count_cells, find_levels, find_strides, level_rows, level_sizes
-from .names import count_names
 from .select import are_scores
 
 USUAL_BINS = (8, 11, 17)
@@ -41,7 +41,7 @@ class GeneralizedFocalHead:
 
     def find(self, outputs: Mapping[str, np.ndarray], facts: GraphFacts, wanted: bool = False) -> HeadSpec | None:
         """See ``base.Head``."""
-        named = count_names(facts.metadata)
+        named = len(names_in_metadata(facts.metadata))
         strides, places = find_levels(outputs, facts.input_wh, 2)
         if strides:
             return _find_separate(places, strides, named)

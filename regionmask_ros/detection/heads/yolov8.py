@@ -21,10 +21,11 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 
 from ...network.dense import GraphFacts, HeadSpec
+from ...network.labels import names_in_metadata
 from .base import Candidates, misfit
 from .distances import could_be_distributions, read_distances
 from .grid import as_rows, count_cells, distance_from_cells, find_levels, find_strides, level_rows, level_sizes
-from .names import count_names
+from .pairs import find_pair
 from .select import are_scores, corners_of, select_best
 
 USUAL_BINS = 16
@@ -41,7 +42,9 @@ class Yolov8Head:
         """See ``base.Head``."""
         if facts.metadata.get("task") in OTHER_TASKS:
             return None
-        named = count_names(facts.metadata)
+        if find_pair(outputs) is not None and not wanted:
+            return None
+        named = len(names_in_metadata(facts.metadata))
         strides, places = find_levels(outputs, facts.input_wh, 1)
         for names, rows in places:
             return _distributions(rows, named, names, strides)

@@ -17,9 +17,10 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 
 from ...network.dense import GraphFacts, HeadSpec
+from ...network.labels import names_in_metadata
 from .base import Candidates, misfit
 from .grid import as_rows, corners_and_strides, count_cells, distance_from_cells, find_strides
-from .names import count_names
+from .pairs import find_pair
 from .select import are_scores, corners_of, select_objects
 
 
@@ -30,7 +31,9 @@ class YoloxHead:
 
     def find(self, outputs: Mapping[str, np.ndarray], facts: GraphFacts, wanted: bool = False) -> HeadSpec | None:
         """See ``base.Head``."""
-        named = count_names(facts.metadata)
+        if find_pair(outputs) is not None and not wanted:
+            return None
+        named = len(names_in_metadata(facts.metadata))
         for name, output in outputs.items():
             if output.ndim != 3 or len(output) != 1:
                 continue

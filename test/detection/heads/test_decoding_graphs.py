@@ -171,7 +171,7 @@ def test_ssd_that_decodes(seed, input_wh, classes):
     raw, _ = run(make, logits, offsets)
     spec = find_head(found, facts)
     assert (spec.family, spec.num_classes, spec.outputs) == ("ssd", classes, tuple(outputs[::-1]))
-    shares, boxes = plain_ssd(*raw.values(), defaults, input_wh)
+    shares, boxes = plain_ssd(raw[logits], raw[offsets], defaults, input_wh)
     expected = [(max(row[1:]), row.index(max(row[1:]), 1) - 1, *box) for row, box in zip(shares, boxes)
                 if max(row[1:]) >= 0.05]
     same_candidates(HEADS["ssd"].decode([found[name] for name in spec.outputs], spec, input_wh, 0.05), expected, 0.05)
@@ -199,7 +199,7 @@ def test_suppression_inside_as_in_torchvision(seed, input_wh, classes):
     (rows,) = run(make, chosen, of_integers=chosen)[0].values()
     spec = find_head(found, facts)
     assert (spec.family, spec.outputs, spec.numbers["first_class"]) == ("boxes", tuple(outputs), 1.0)
-    shares, corners = plain_ssd(*raw.values(), defaults, input_wh)
+    shares, corners = plain_ssd(raw[logits], raw[offsets], defaults, input_wh)
     expected = [(shares[box][1 + kind], int(kind), *corners[box]) for _, kind, box in rows]
     assert expected
     arrays = [found[name].astype(np.float32) for name in spec.outputs]

@@ -88,6 +88,17 @@ def test_torchvisions_networks_have_their_known_numbers_of_default_boxes():
     assert len(plain_default_boxes((300, 300), "ssd300")) == 8732
 
 
+def test_scores_beside_boxes_are_not_taken_for_yolov8s_distributions():
+    rng = np.random.default_rng(1)
+    cells = 40 * 28 + 20 * 14 + 10 * 7
+    low = rng.uniform(0, 200, (1, cells, 2))
+    outputs = {"boxes": np.concatenate([low, low + 20], axis=2).astype(np.float32),
+               "scores": rng.normal(-6, 2, (1, 80, cells)).astype(np.float32)}
+    outputs["scores"][0, 64:] -= 2
+    spec = find_head(outputs, GraphFacts({}, {}, INPUT_WH))
+    assert (spec.family, spec.num_classes, spec.numbers["logits"]) == ("ssd", 80, 1.0)
+
+
 def test_offsets_from_unknown_default_boxes_are_refused():
     rng = np.random.default_rng(1)
     outputs = {"scores": rng.uniform(0, 1, (1, 777, 3)).astype(np.float32),
