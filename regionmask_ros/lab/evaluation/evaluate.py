@@ -20,6 +20,7 @@ from ...network.dense import AnyNetwork
 from ...network.graph import Network
 from ...pipeline.pipeline import Pipeline
 from ...pipeline.settings import PipelineSettings
+from ...pipeline.warmup import track_an_object
 from ...sources import Source
 from .scoring import Scorer
 from .setting_run import SettingRun
@@ -95,6 +96,8 @@ def evaluate_sequence(network: AnyNetwork, sequence: LabelledSequence, settings:
         if count - move.frame <= SETTLING_FRAMES:
             raise UserError(f"{sequence.name}: {count - move.frame} frames after the view has moved are too few: "
                             f"{SETTLING_FRAMES} of them are for settling")
+    # What is compiled now is not compiled while frames are timed.
+    track_an_object()
     with sequence.open() as source, _single_opencv_thread():
         base = replace(base.for_network(network), mask="none")
         input_wh = base.input_wh(source.size_wh, network)
