@@ -41,6 +41,13 @@ def make_convolutions(channels: Sequence[int] = (8, 12), stride: int = 4, seed: 
     return make_model(nodes, ["out"], constants)
 
 
+def with_names(model: bytes, names: Sequence[str]) -> bytes:
+    """The model with names of classes, as Ultralytics stores them."""
+    named = onnx.load_from_string(model)
+    named.metadata_props.add(key="names", value=str(dict(enumerate(names))))
+    return named.SerializeToString()
+
+
 def make_echo() -> bytes:
     """The output ``out`` is the input."""
     return make_model([helper.make_node("Identity", [INPUT], ["out"])], ["out"])

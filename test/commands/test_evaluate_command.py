@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 from bag_writer import START_NS, STEP_NS, detections, image, write_bag
 
+from regionmask_ros.backends.runtimes import RUNTIMES
 from regionmask_ros.commands.evaluate import main
 from regionmask_ros.sources import open_source
 
@@ -83,6 +84,29 @@ def test_a_bag_is_scored_as_the_same_files_are(trained, street, street_bag, tmp_
     assert of_bag == of_files and of_bag[1]["map50"] > 0
 
 
+def test_networks_are_compared_in_one_run(trained, street, tmp_path, capfd):
+    for package in ("onnx", *RUNTIMES):
+        pytest.importorskip(package, reason=f"no {package}: `make runtimes` brings it")
+    from dense_networks import make_block_detector, with_names
+
+    detector, figures = tmp_path / "blocks.onnx", tmp_path / "rows.json"
+    detector.write_bytes(with_names(make_block_detector(), ("person", "car")))
+    assert main(["--dataset", f"csv:{street}", "--networks", f"yolo_kp,{detector}", "--backend", "onnxruntime",
+                 "--arithmetic", "carry", "--settings", "unmasked,unmasked-tuned,skip2", "--json", str(figures)]) == 0
+    said = capfd.readouterr()
+    assert said.err.splitlines()[-1] == "regionmask_ros: blocks has no thresholds: unmasked-tuned left out"
+    assert "Networks on 1 sequence: means" in said.out
+    result = json.loads(figures.read_text())
+    assert [(row["network"], row["backend"], row["setting"]) for row in result["summary"]] == [
+        ("YOLO-KP", "cpu", "unmasked"), ("YOLO-KP", "cpu", "unmasked-tuned"), ("YOLO-KP", "cpu", "skip2"),
+        ("blocks", "onnxruntime", "unmasked"), ("blocks", "onnxruntime", "skip2")]
+    assert list(result["networks"]) == ["YOLO-KP", "blocks"] and len(result["rows"]) == 5
+    unmasked, skipping = result["rows"][3:]
+    assert unmasked["map50"] > 50 and skipping["map50"] > 50 and skipping["synops_gain"] is None
+    assert main(["--dataset", f"csv:{street}", "--network", str(detector), "--settings", "skip2:trained"]) == 2
+    assert "blocks has no thresholds" in capfd.readouterr().err
+
+
 def test_a_slower_camera_gives_every_nth_frame(trained, street, tmp_path):
     figures = tmp_path / "rows.json"
     assert main(["--dataset", f"csv:{street}", "--settings", "unmasked", "--every", "3", "--json", str(figures)]) == 0
@@ -105,6 +129,8 @@ def test_a_slower_camera_gives_every_nth_frame(trained, street, tmp_path):
     (["--arithmetic", "float"], "--arithmetic 'float'"),
     (["--network", "missing.pt"], "missing.pt"),
     (["--backend", "abacus"], "--backend 'abacus'"),
+    (["--networks", "yolo_kp,missing.pt"], "missing.pt"),
+    (["--networks", ","], "names no network"),
 ])
 def test_one_line_for_every_mistake(trained, street, tmp_path, capfd, wrong, said):
     out = tmp_path / "out"
