@@ -38,7 +38,7 @@ from ..network.cards import Card, check_name, find_card, list_cards, remove_card
 from ..network.dense import DenseNetwork
 from ..network.files import find_network, install_network, load_network, user_file
 from ..network.onnx.reading import looks_like_onnx
-from ..network.preprocessing import EXAMPLE, describe_preprocessing
+from ..network.preprocessing import EXAMPLE, describe_preprocessing, parse_preprocessing
 from ..report.network_facts import dense_as_text, describe_dense, describe_layers, input_as_text, layers_as_text
 from ._cli import EXIT_OK, add_options, command_main
 
@@ -112,6 +112,8 @@ def _import_onnx(args: argparse.Namespace) -> int:
     if args.to:
         raise UserError("--to: only for YOLO-KP; an ONNX file is stored under its --name")
     name = check_name(args.name or name_from_file(args.file))
+    if args.preprocess:
+        parse_preprocessing(args.preprocess)
     found = import_apart(args.file, Wishes(name, args.labels, args.head, args.preprocess))
     replaced = find_card(name) is not None
     card = store_network(found.network)

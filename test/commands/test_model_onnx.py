@@ -56,18 +56,11 @@ def test_a_network_is_imported_listed_inspected_and_removed(folder, capsys):
     assert len(capsys.readouterr().out.splitlines()) == 1
 
 
-def test_a_file_is_inspected_without_an_import(folder, capsys):
-    assert main(["inspect", str(folder / "small.onnx")]) == 0
-    printed = capsys.readouterr()
-    assert "classes     3, class_0 to class_2" in printed.out and "--labels FILE" in printed.err
-    assert not (folder / "data").exists()
-
-
 @pytest.mark.parametrize("arguments, reason", [
     (["import", "{tmp}/small.onnx", "--name", "../x"], "name '../x': 1 to 64 letters"),
     (["import", "{tmp}/small.onnx", "--name", "yolo_kp"], "name 'yolo_kp' has another meaning"),
     (["import", "{tmp}/small.onnx", "--to", "{tmp}/x"], "--to: only for YOLO-KP"),
-    (["import", "{tmp}/small.onnx", "--preprocess", "rgb"], "small.onnx: --preprocess 'rgb': give either"),
+    (["import", "{tmp}/small.onnx", "--preprocess", "rgb"], "--preprocess 'rgb': give either"),
     (["import", "{tmp}/gone.onnx"], "gone.onnx: no such file"),
     (["import", "{tmp}/names.txt", "--labels", "coco"], "--labels: only for ONNX files, but {tmp}/names.txt is none"),
     (["remove", "../data"], "'../data': no imported network of this name"),

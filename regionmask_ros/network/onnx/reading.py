@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import heapq
 import os
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from types import MappingProxyType
@@ -125,6 +125,8 @@ def parse_onnx(onnx: Any, data: bytes, folder: Path) -> Any:
     count = sum(len(graph.node) for graph in iterate_graphs(model.graph))
     if count > MAX_NODES:
         raise InvalidFile(f"{count:,} nodes, more than {MAX_NODES:,}")
+    if not all(isinstance(text, str) for text in _texts(model)):
+        raise InvalidFile("names that are not UTF-8: the file is damaged")
     tensors = list(iterate_tensors(model.graph))
     inline_external(tensors, folder)
     for place, tensor in tensors:
@@ -133,6 +135,28 @@ def parse_onnx(onnx: Any, data: bytes, folder: Path) -> Any:
     _sort_nodes(model.graph, frozenset())
     model.ir_version = min(max(model.ir_version, _IR_VERSIONS[0]), _IR_VERSIONS[1])
     return model
+
+
+def _texts(model: Any) -> Iterator[Any]:
+    """All names. Protocol Buffers gives bytes for those that are not UTF-8."""
+    yield model.producer_name
+    for pair in (*model.opset_import, *model.metadata_props):
+        yield from (pair.domain,) if hasattr(pair, "domain") else (pair.key, pair.value)
+    for graph in iterate_graphs(model.graph):
+        for value in (*graph.input, *graph.output):
+            yield value.name
+            yield from (dim.dim_param for dim in value.type.tensor_type.shape.dim)
+        for node in graph.node:
+            yield from (node.name, node.op_type, node.domain, *node.input, *node.output)
+            yield from (attribute.name for attribute in node.attribute)
+            tensors = [attribute.t for attribute in node.attribute]
+            yield from (text for tensor in tensors for text in _texts_of_tensor(tensor))
+        yield from (text for tensor in graph.initializer for text in _texts_of_tensor(tensor))
+
+
+def _texts_of_tensor(tensor: Any) -> Iterator[Any]:
+    yield tensor.name
+    yield from (text for entry in tensor.external_data for text in (entry.key, entry.value))
 
 
 def name_of(node: Any) -> str:

@@ -30,8 +30,8 @@ _MESSAGES = {
 
 @dataclass
 class _Budget:
-    fields: int = MAX_FIELDS
-    other_bytes: int = MAX_OTHER_BYTES
+    fields: int
+    other_bytes: int
 
 
 def check_wire(data: bytes) -> None:
@@ -43,7 +43,7 @@ def check_wire(data: bytes) -> None:
     Raises:
         InvalidFile: It is cut or damaged, or it holds more than a detector needs.
     """
-    _check_message(memoryview(data), "model", 0, _Budget())
+    _check_message(memoryview(data), "model", 0, _Budget(MAX_FIELDS, MAX_OTHER_BYTES))
 
 
 def _check_message(data: memoryview, kind: str, depth: int, budget: _Budget) -> None:

@@ -120,11 +120,16 @@ def nested(depth):
     (b"\x08\x08" + b"\xff" * 99, "damaged"),
     (b"hello, world", "damaged"),
     (b"\x08\x08", "without a graph"),
-    (b"\x12\x00" * 1_000_001, "more than 1,000,000 fields"),
+    (SMALL.replace(b"Sigmoid", b"Sigmo\xff\xfe"), "names that are not UTF-8: the file is damaged"),
     (b"\x12\x80\x80\x80\x10" + bytes(1 << 25), "more than 16 MB beside the weights"),
 ])
 def test_what_does_not_fit_is_named(tmp_path, model, reason):
     assert reason in refusal(put(tmp_path / "bad.onnx", model))
+
+
+def test_files_of_many_small_fields_are_refused_before_they_are_parsed(tmp_path, monkeypatch):
+    monkeypatch.setattr("regionmask_ros.network.onnx.wire.MAX_FIELDS", 1000)
+    assert "more than 1,000 fields" in refusal(put(tmp_path / "bad.onnx", b"\x12\x00" * 1001))
 
 
 def test_missing_and_strange_files_are_one_line(tmp_path):
@@ -198,7 +203,7 @@ def test_two_gigabytes_of_claimed_external_data_are_not_read(external, tmp_path)
     assert "claim to be larger than 256 MB" in refusal(put(tmp_path / "model" / "claims.onnx", model))
 
 
-@settings(max_examples=150)
+@settings(max_examples=120)
 @given(st.data())
 def test_damaged_files_are_read_or_refused_within_little_memory(tmp_path_factory, data):
     damaged = bytearray(SMALL)
