@@ -129,7 +129,7 @@ def run(args: argparse.Namespace) -> int:
         pages = _page_files(outputs, args.output) if args.output else {}
         session.run(sequences)
         result = {"machine": machine_facts(), "version": __version__, "network": networks[0].digest,
-                  "networks": {network.name: network.digest for network in networks},
+                  "digests": {network.name: network.digest for network in networks},
                   "command": format_command("bench", args.argv), **session.result}
         if json_path:
             Path(json_path).write_text(json.dumps(result, indent=1) + "\n", encoding="utf-8")

@@ -129,7 +129,7 @@ def run(args: argparse.Namespace) -> int:
             _show(comparison_table(summary))
         result = {
             "rows": rows, "summary": summary, "calibration_share": args.calibration_share, "every": args.every,
-            "network": plans[0].network.digest, "networks": {plan.network.name: plan.network.digest for plan in plans},
+            "network": plans[0].network.digest, "digests": {plan.network.name: plan.network.digest for plan in plans},
             "machine": machine_facts(), "version": __version__,
         }
         if json_path:

@@ -74,7 +74,7 @@ def track_an_object() -> None:
     keep = grid.cover(np.array([80, 80, 90, 90]), image_wh)
     tracks = Tracks.none()
     for frame in range(2):
-        tracks, _ = update_tracks(tracks, found, keep, image_wh, frame, OpticalFlow(*images))
+        tracks, _ = update_tracks(tracks, found, keep, image_wh, frame, OpticalFlow(images[0], images[1]))
     tracks.extrapolate(frame)
     tracks.displacement(frame)
     update_age(initial_age(grid), keep)

@@ -13,6 +13,7 @@ import numpy as np
 import pytest
 from python_process import run_python
 
+from regionmask_ros.backends.runtimes import RUNTIMES
 from regionmask_ros.commands.bench import main
 from regionmask_ros.engine.engine import available_kernel_sets
 from regionmask_ros.lab.bench.baselines import BASELINES
@@ -96,6 +97,27 @@ def test_baselines_are_measured_in_the_same_run(clip, trained_file, real_video, 
     assert all(row["worst_ms"] > 0.5 * row["median_ms"] for row in rows)
     assert (event["worst_kind"] == "first") == (event["worst_frame"] == 0)
     assert capfd.readouterr().err == ""
+
+
+def test_other_networks_are_measured_beside_the_engines(clip, trained_file, tmp_path, capfd):
+    for package in ("onnx", *RUNTIMES):
+        pytest.importorskip(package, reason=f"no {package}: `make runtimes` brings it")
+    from dense_networks import make_block_detector, with_names
+
+    detector, target = tmp_path / "blocks.onnx", tmp_path / "bench.json"
+    detector.write_bytes(with_names(make_block_detector(), ("person", "car")))
+    arguments = ["--sequence", clip, "--engines", "event", "--settings", "unmasked", "--frames", "3"]
+    arguments += ["--backend", "onnxruntime"]
+    assert main([*arguments, "--networks", f"yolo_kp,{detector}", "--json", str(target)]) == 0
+    result = json.loads(target.read_text())
+    assert [(row["network"], row["backend"], row["setting"], row["map50"]) for row in result["networks"]] == [
+        ("YOLO-KP", "cpu", "unmasked", None), ("blocks", "onnxruntime", "dense", None)]
+    assert len(result["rows"]) == 1 and list(result["digests"]) == ["YOLO-KP", "blocks"]
+    assert "a clip.mp4: networks side by side, 3 frames" in capfd.readouterr().out
+    for wrong, said in ((["--network", str(detector), "--layers"], "--layers: needs a sigma-delta network"),
+                        (["--networks", f"yolo_kp,{trained_file}"], "two of them are called YOLO-KP")):
+        assert main([*arguments, *wrong]) == 2
+        assert said in capfd.readouterr().err
 
 
 def test_a_baseline_that_is_not_installed_is_left_out_with_one_line(clip, trained_file, tmp_path):

@@ -100,7 +100,7 @@ def test_networks_are_compared_in_one_run(trained, street, tmp_path, capfd):
     assert [(row["network"], row["backend"], row["setting"]) for row in result["summary"]] == [
         ("YOLO-KP", "cpu", "unmasked"), ("YOLO-KP", "cpu", "unmasked-tuned"), ("YOLO-KP", "cpu", "skip2"),
         ("blocks", "onnxruntime", "unmasked"), ("blocks", "onnxruntime", "skip2")]
-    assert list(result["networks"]) == ["YOLO-KP", "blocks"] and len(result["rows"]) == 5
+    assert list(result["digests"]) == ["YOLO-KP", "blocks"] and len(result["rows"]) == 5
     unmasked, skipping = result["rows"][3:]
     assert unmasked["map50"] > 50 and skipping["map50"] > 50 and skipping["synops_gain"] is None
     assert main(["--dataset", f"csv:{street}", "--network", str(detector), "--settings", "skip2:trained"]) == 2

@@ -65,6 +65,13 @@ def test_the_page_is_made_from_the_json(folder, result):
     assert max(map(len, prose)) <= 120
 
 
+def test_networks_side_by_side_are_on_the_page(result):
+    assert "## Networks side by side" not in format_page(result)
+    row = {**result["rows"][0], "network": "nano", "mean_ms": 2.5, "p95_ms": 3.25, "map50": 71.5, "map50_on": "a/b.mp4"}
+    page = format_page({**result, "networks": [row]})
+    assert "## Networks side by side" in page and "| nano |" in page and "| 3.250 |" in page and "| 71.5 |" in page
+
+
 def test_plots_are_images_and_the_page_shows_them(folder):
     shown = re.findall(r"!\[[^\]]+\]\(([^)]+)\)", (folder / "docs" / "PERFORMANCE.md").read_text())
     assert sorted(shown) == sorted(PLOTS) == sorted(path.name for path in (folder / "docs").glob("*.png"))
