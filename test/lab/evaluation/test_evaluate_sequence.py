@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import pytest
 
+from regionmask_ros.backends import BACKENDS
+from regionmask_ros.backends.cpu import CpuBackend
 from regionmask_ros.datasets.labels import LabelledSequence, LabelRow, Labels
 from regionmask_ros.errors import UserError
 from regionmask_ros.lab.evaluation.evaluate import evaluate_sequence
@@ -130,6 +132,18 @@ def test_the_summary_pools_sequences(tiny_network, walk, detected, rows):
     assert summary["skip2"]["cpu_ms_p95"] == rows[0]["skip2"]["cpu_ms_p95"] and summary["skip2"]["backend"] == "cpu"
     low, high = summary["skip2"]["map50_drop_ci90"]
     assert low <= summary["skip2"]["map50_drop_mean"] + 1 and summary["skip2"]["map50_drop_worst"] <= high + 1
+
+
+def test_a_backend_whose_results_come_late_is_refused(tiny_network, walk, detected, monkeypatch):
+    class Late(CpuBackend):
+        """The real one, which keeps what it has computed until it is drained, as one with a longer pipeline."""
+
+        def poll(self, timeout_s):
+            return None
+
+    monkeypatch.setitem(BACKENDS, "cpu", Late)
+    with pytest.raises(UserError, match="backend cpu: its results come some frames late"):
+        rows_of(tiny_network, walk, detected, ("unmasked",))
 
 
 def test_the_suffix_brings_back_carry(tiny_network, walk, detected):
