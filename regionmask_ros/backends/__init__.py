@@ -72,10 +72,10 @@ def choose_fallback(wanted: str, running: str, network: AnyNetwork) -> str:
     """
     if wanted == "none":
         return ""
-    if wanted != AUTO:
-        return choose_backend(wanted, network)
     if not isinstance(network, DenseNetwork):
-        return "cpu"
+        return "cpu" if wanted == AUTO else choose_backend(wanted, network)
+    if wanted != AUTO:
+        raise UserError(f"fallback {wanted}: cannot run {network.name}, which is an ONNX network; use auto or none")
     try:
         return find_runtime([name for name in RUNTIMES if name != running])
     except BackendError:
@@ -139,6 +139,8 @@ def parse_options(backend: str, given: Mapping[str, Value]) -> Any:
     options_class = find_options_class(backend)
     known = options_of(options_class)
     for name in given:
+        if name not in known and backend == AUTO:
+            raise UserError(f"backend option {name!r}: of a certain backend only; set the option backend, too")
         if name not in known:
             raise UserError(
                 f"backend option {name!r}: the {backend} backend does not have it; it has {', '.join(known) or 'none'}")

@@ -108,15 +108,17 @@ def make_composer(settings: PipelineSettings, grid: RegionGrid, image_wh: tuple[
     static, heat = (file.fit(grid, image_wh), file.heat) if file else (None, None)
     schedule, regions = settings.schedule, None
     dense = None if tiling is None else _dense_schedule(settings, tiling)
-    if settings.target_masked and not settings.target_moves_threshold and dense is None:
-        regions = attended_regions(grid, settings.target_masked, settings.effective_refresh_period)
+    refresh_period = settings.effective_refresh_period
+    if dense:
+        refresh_period = 0 if dense.form == ROLLING else dense.period
+    # A schedule of a dense network alone keeps to the target by its period.
+    limits = dense is None or (dense.form != ROLLING and len(settings.active_sources) > 1)
+    if settings.target_masked and not settings.target_moves_threshold and limits:
+        regions = attended_regions(grid, settings.target_masked, refresh_period)
         schedule = schedule and schedule.limited(regions, grid)
     parts = SourceParts(settings, grid, image_wh, static, heat, schedule, dense, tiling)
     sources = [source for name in settings.active_sources for source in SOURCES[name](parts)]
     budget = None if regions is None else _make_budget(sources, regions, schedule)
-    refresh_period = settings.effective_refresh_period
-    if dense:
-        refresh_period = 0 if dense.form == ROLLING else dense.period
     return MaskComposer(grid, image_wh, sources, refresh_period, budget)
 
 

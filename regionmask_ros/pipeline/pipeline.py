@@ -33,7 +33,7 @@ from ..network.graph import Network
 from .backend_manager import BackendManager
 from .camera_state import CameraState, ResetReason
 from .composition import ComposerFactory, make_camera_tiling, make_composer
-from .dense_interpreter import DenseInterpreter
+from .dense_interpreter import DenseInterpreter, HeldState
 from .interpreter import Interpreter, InterpreterState
 from .settings import RECONFIGURABLE, PipelineSettings
 from .stages import prepare_frame
@@ -231,6 +231,11 @@ class Pipeline:
             camera.composer, camera.tiling = composer, tiling
             if isinstance(camera.objects, InterpreterState):
                 camera.objects.displayed = camera.objects.displayed_ids = None
+            elif interpreter.track_score is None:
+                camera.objects = HeldState()
+            elif self._interpreter.track_score is None:
+                # Nothing is held yet, so there is nothing to show before the next refresh frame.
+                camera.refresh_from = camera.frame
         self.settings, self._interpreter = settings, interpreter
 
     def input_for(self, settings: PipelineSettings) -> tuple[int, int] | None:
@@ -418,5 +423,7 @@ class Pipeline:
 
 def _shapes(composer: MaskComposer, tiling: Tiling) -> tuple[tuple[int, int], ...]:
     """The input shapes, (width, height), that a camera of a dense network uses."""
+    if not composer.sources:
+        return (tiling.full_wh,)
     rolls = any(isinstance(source, RollingSource) for source in composer.sources)
     return (tiling.tile_wh, tiling.small_wh) if rolls else (tiling.full_wh, tiling.tile_wh)
