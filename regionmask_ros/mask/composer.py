@@ -42,14 +42,16 @@ class MaskComposer:
         image_wh: Width and height of the camera's image, in pixels.
         sources: Those whose proposals are united.
         refresh_period: Frames from one refresh frame to the next, see ``schedule.frames_to_refresh``.
+        least_held: Share of the predictions that must hold; otherwise the guard shortens the refresh period, see
+            ``tracking.guard``. 0: there is no guard.
         budget: Limits the union. None: as many regions as the sources propose.
         learner: Where objects were seen so far; the adaptive source itself where there is one.
     """
 
     def __init__(self, grid: RegionGrid, image_wh: tuple[int, int], sources: Sequence[MaskSource] = (),
-                 refresh_period: int = 0, budget: Budget | None = None) -> None:
+                 refresh_period: int = 0, budget: Budget | None = None, least_held: float = 0.0) -> None:
         self.grid, self.image_wh, self.sources = grid, image_wh, tuple(sources)
-        self.refresh_period, self.budget = refresh_period, budget
+        self.refresh_period, self.budget, self.least_held = refresh_period, budget, least_held
         adaptive = [source for source in self.sources if isinstance(source, AdaptiveSource)]
         self.learner: OccupancyLearner = adaptive[0] if adaptive else OccupancyLearner(grid, image_wh)
         self._observers: Sequence[MaskSource | OccupancyLearner] = (

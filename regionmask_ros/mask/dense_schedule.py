@@ -30,11 +30,13 @@ class DenseSchedule:
         form: ``burst`` or ``rolling``.
         period: Frames from one run to the next.
         tiles: Columns and rows of tiles.
+        least_held: As in ``schedule.Schedule``.
     """
 
     form: str
     period: int
     tiles: tuple[int, int]
+    least_held: float = 0.0
 
 
 @dataclass(frozen=True)
@@ -45,17 +47,19 @@ class DensePreset:
         burst: Frames from one whole image to the next.
         rolling: Frames from one look to the next.
         tiles: Columns and rows of tiles.
+        least_held: As in ``schedule.Schedule``. Nothing is observed between two runs, so more must hold than there.
     """
 
     burst: int
     rolling: int
     tiles: tuple[int, int]
+    least_held: float
 
 
 DENSE_PRESETS: Mapping[str, DensePreset] = {
-    "careful": DensePreset(2, 1, (2, 1)),
-    "balanced": DensePreset(4, 1, (3, 2)),
-    "fast": DensePreset(7, 2, (3, 2)),
+    "careful": DensePreset(2, 1, (2, 1), 0.85),
+    "balanced": DensePreset(4, 1, (3, 2), 0.8),
+    "fast": DensePreset(7, 2, (3, 2), 0.75),
 }
 """By the names of ``schedule.PRESETS``."""
 
@@ -83,7 +87,7 @@ def choose_schedule(preset: str, form: str, tiles: str, period: int, full_wh: tu
         form = ROLLING if math.prod(full_wh) >= ROLLING_PIXELS else BURST
     own = values.burst if form == BURST else values.rolling
     chosen = values.tiles if form == ROLLING else mask_tiles(full_wh)
-    return DenseSchedule(form, period or own, chosen if tiles == AUTO else parse_tiles(tiles))
+    return DenseSchedule(form, period or own, chosen if tiles == AUTO else parse_tiles(tiles), values.least_held)
 
 
 def limit_schedule(schedule: DenseSchedule, masked_share: float, look_share: float) -> DenseSchedule:

@@ -73,6 +73,8 @@ class Schedule:
         tentative_threshold: Lowest score of a weaker detection that is observed a few times, because new objects are
             often weak; it is dropped when its score does not grow.
         tentative_looks: How often such a detection is observed. 0: never.
+        least_held: Share of the predictions that must hold; otherwise the guard shortens the refresh period, see
+            ``tracking.guard``. 0: it never does.
 
     Raises:
         UserError: A value is out of range.
@@ -90,13 +92,14 @@ class Schedule:
     track_threshold: float = 0.4
     tentative_threshold: float = 0.2
     tentative_looks: int = 0
+    least_held: float = 0.0
 
     def __post_init__(self) -> None:
         for name, low in (("refresh_period", 1), ("active_frames", 1), ("idle_frames", 0), ("max_interval", 1),
                           ("border_period", 0), ("ring", 0), ("tentative_looks", 0)):
             if getattr(self, name) < low:
                 raise UserError(f"schedule: {name} {getattr(self, name)} is below {low}")
-        for name in ("max_share", "track_threshold", "tentative_threshold"):
+        for name in ("max_share", "track_threshold", "tentative_threshold", "least_held"):
             if not 0.0 <= getattr(self, name) <= 1.0:
                 raise UserError(f"schedule: {name} {getattr(self, name)} must lie between 0 and 1")
         for name in ("tolerance", "idle_tolerance"):
@@ -230,9 +233,11 @@ def _urgency(schedule: Schedule, tracks: Tracks, frame: int, idle: bool) -> np.n
 BALANCED = "balanced"
 
 PRESETS: Mapping[str, Schedule] = {
-    "careful": Schedule(refresh_period=5, active_frames=4, idle_frames=1, border_period=2, track_threshold=0.3),
-    BALANCED: Schedule(refresh_period=9, active_frames=2, idle_frames=1, track_threshold=0.25),
-    "fast": Schedule(refresh_period=12, active_frames=2, idle_frames=2, idle_tolerance=0.4, track_threshold=0.3),
+    "careful": Schedule(refresh_period=5, active_frames=4, idle_frames=1, border_period=2, track_threshold=0.3,
+                        least_held=0.7),
+    BALANCED: Schedule(refresh_period=9, active_frames=2, idle_frames=1, track_threshold=0.25, least_held=0.65),
+    "fast": Schedule(refresh_period=12, active_frames=2, idle_frames=2, idle_tolerance=0.4, track_threshold=0.3,
+                     least_held=0.6),
 }
 """Schedules by name: how much accuracy may be lost for how much work saved."""
 
@@ -272,6 +277,7 @@ class PresetOverrides:
     track_threshold: float = option_field("preset_steer_threshold")
     tentative_looks: int = option_field("preset_trial_looks")
     tentative_threshold: float = option_field("preset_trial_threshold")
+    least_held: float = option_field("preset_guard")
 
     def __post_init__(self) -> None:
         check_options(self)

@@ -15,6 +15,7 @@ from ..mask.composer import MaskComposer
 from ..mask.region_age import initial_age
 from ..mask.source import FrameView, MaskContext
 from ..mask.tiling import Tiling
+from ..tracking.guard import Agreement, Guard
 from .dense_interpreter import HeldState
 from .interpreter import InterpreterState
 
@@ -57,6 +58,8 @@ class CameraState:
         age: uint16 [rows, cols], frames since a region was last sent.
         frame: Number of the next frame since the last reset.
         refresh_from: The frame from which the refresh period counts.
+        guard: What was learned about predictions; it may shorten the refresh period.
+        refreshed: Number of the last refresh frame that has a result.
         last: Objects of the last result.
         frame_id: Coordinate frame of the last image.
         stamp_ns: Stamp of the last image.
@@ -73,6 +76,8 @@ class CameraState:
     age: np.ndarray = field(init=False)
     frame: int = 0
     refresh_from: int = 0
+    guard: Guard = field(default_factory=Guard)
+    refreshed: int = 0
     last: Detections = field(default_factory=Detections.empty)
     frame_id: str = ""
     stamp_ns: int = 0
@@ -92,6 +97,38 @@ class CameraState:
     def since_refresh(self) -> int:
         """Number of the next frame, counted from the one at which the refresh period starts."""
         return self.frame - self.refresh_from
+
+    @property
+    def effective_period(self) -> int:
+        """Frames from one refresh frame to the next, as the guard allows; 0: no refresh frame comes."""
+        composer = self.composer
+        if not composer.sources or not composer.refresh_period:
+            return 0
+        return self.guard.limit(composer.refresh_period) if composer.least_held else composer.refresh_period
+
+    @property
+    def frames_to_refresh(self) -> int | None:
+        """Number of frames until a refresh frame (0: the next one is one); None when none comes."""
+        period, since = self.effective_period, self.since_refresh
+        if since == 0 or not period:
+            return None if since else 0
+        return max(0, period - (since - 1) % self.composer.refresh_period - 1)
+
+    def start_period(self) -> None:
+        """Lets the refresh period start with the next frame if the guard wants a refresh frame now."""
+        if self.frames_to_refresh == 0 and self.since_refresh % max(self.composer.refresh_period, 1):
+            self.refresh_from = self.frame
+
+    def learn(self, number: int, agreement: Agreement | None) -> None:
+        """Lets the guard learn from the result of a refresh frame.
+
+        Args:
+            number: Of the frame since the last reset.
+            agreement: Of predicted and found objects; None where nothing is tracked.
+        """
+        elapsed, self.refreshed = number - self.refreshed, number
+        if agreement is not None and self.composer.least_held and elapsed > 0:
+            self.guard = self.guard.update(agreement, elapsed, self.composer.least_held)
 
     def context(self, view: FrameView, attention: np.ndarray) -> MaskContext:
         """What the mask sources may use before the next frame is encoded.
@@ -115,5 +152,6 @@ class CameraState:
             self.composer.learner.forget()
         self.objects = type(self.objects)()
         self.small = None
-        self.frame = self.refresh_from = 0
+        self.frame = self.refresh_from = self.refreshed = 0
+        self.guard = Guard()
         self.last = Detections.empty()

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from ..core.grid import RegionGrid
+from ..core.option_table import USE_PRESET
 from ..mask.adaptive import AdaptiveSource
 from ..mask.budget import RegionBudget, attended_regions, non_refresh_share
 from ..mask.composer import Budget, MaskComposer
@@ -119,7 +120,17 @@ def make_composer(settings: PipelineSettings, grid: RegionGrid, image_wh: tuple[
     parts = SourceParts(settings, grid, image_wh, static, heat, schedule, dense, tiling)
     sources = [source for name in settings.active_sources for source in SOURCES[name](parts)]
     budget = None if regions is None else _make_budget(sources, regions, schedule)
-    return MaskComposer(grid, image_wh, sources, refresh_period, budget)
+    return MaskComposer(grid, image_wh, sources, refresh_period, budget, _least_held(settings, schedule, dense))
+
+
+def _least_held(settings: PipelineSettings, schedule: Schedule | None, dense: DenseSchedule | None) -> float:
+    """As in ``MaskComposer``. Whoever asks for a masked share has decided about the work."""
+    if settings.target_masked:
+        return 0.0
+    if dense:
+        wanted = settings.overrides.least_held
+        return dense.least_held if wanted == USE_PRESET else wanted
+    return schedule.least_held if schedule else 0.0
 
 
 def make_camera_tiling(settings: PipelineSettings, network: DenseNetwork, grid: RegionGrid, image_wh: tuple[int, int],

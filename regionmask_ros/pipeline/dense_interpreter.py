@@ -14,9 +14,10 @@ from ..core.look import LookOutput
 from ..detection.filter import DetectionFilter
 from ..detection.heads import LookDetections, decode_looks
 from ..network.dense import DenseNetwork, HeadSpec
+from ..tracking.guard import Agreement
 from ..tracking.held import HeldObjects, hold_objects
-from ..tracking.motion import OpticalFlow
-from ..tracking.tracker import Tracks
+from ..tracking.motion import UNKNOWN, OpticalFlow
+from ..tracking.tracker import Tracks, update_reach
 from .settings import PipelineSettings
 
 HELD_SCORE = 0.25
@@ -30,17 +31,24 @@ class HeldState:
     Attributes:
         held: The objects.
         image: The last frame, downsampled; None where it is not known.
+        reach: How far boxes moved in the last frame, see ``motion.OpticalFlow``.
         full_scale: Image pixels per input pixel of the looks so far at the highest resolution.
     """
 
     held: HeldObjects = field(default_factory=HeldObjects)
     image: np.ndarray | None = None
+    reach: float = UNKNOWN
     full_scale: float = math.inf
 
     @property
     def tracks(self) -> Tracks:
         """The objects, for mask sources."""
         return self.held.tracks
+
+    @property
+    def agreement(self) -> Agreement | None:
+        """Of predicted and found objects in the last frame with looks."""
+        return self.held.agreement
 
 
 @dataclass(frozen=True)
@@ -125,8 +133,9 @@ class DenseInterpreter:
             return self.reported.apply(found.found)
         found = found.take(np.isfinite(self.reported.thresholds[found.found.class_ids]))
         state.full_scale = min([state.full_scale, *(max(look.scale) for look in found.looks)])
-        motion = None if state.image is None or image is None else OpticalFlow(state.image, image)
+        motion = None if state.image is None or image is None else OpticalFlow(state.image, image, state.reach)
+        before = state.tracks
         state.held, objects = hold_objects(
             state.held, found.found, found.cut, found.looks, image_wh, state.full_scale, number, motion)
-        state.image = image
+        state.image, state.reach = image, update_reach(state.reach, before, state.tracks)
         return self.reported.apply(objects)

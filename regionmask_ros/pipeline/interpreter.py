@@ -11,8 +11,9 @@ from ..core.detections import Detections
 from ..detection.filter import DetectionFilter
 from ..detection.yolo import decode
 from ..network.graph import Network, YoloHead
+from ..tracking.guard import Agreement, compare
 from ..tracking.motion import UNKNOWN, OpticalFlow
-from ..tracking.tracker import Tracks, update_reach, update_tracks
+from ..tracking.tracker import Tracks, predict, update_reach, update_tracks
 from .settings import PipelineSettings
 
 
@@ -24,6 +25,7 @@ class InterpreterState:
         tracks: The tracked objects.
         image: The last frame, downsampled; None where it is not known.
         reach: How far boxes moved in the last frame, see ``motion.OpticalFlow``.
+        agreement: Of predicted and found objects, in the last frame that was observed as a whole; None without one.
         displayed: What the last head shows. None: not known for the current settings.
         displayed_ids: int64, numbers of the tracked ones of them. None: not known yet.
     """
@@ -31,6 +33,7 @@ class InterpreterState:
     tracks: Tracks = field(default_factory=Tracks.none)
     image: np.ndarray | None = None
     reach: float = UNKNOWN
+    agreement: Agreement | None = None
     displayed: Detections | None = None
     displayed_ids: np.ndarray | None = None
 
@@ -119,8 +122,13 @@ class Interpreter:
             tracked = found.with_min_score(self.track_score)
             motion = None if state.image is None or image is None else OpticalFlow(state.image, image, state.reach)
             weak = found.skip_first(len(tracked)) if len(tracked) < len(found) else None
-            before = state.tracks
-            state.tracks, found = update_tracks(before, tracked, keep, image_wh, number, motion, state.displayed_ids)
+            before = tracks = state.tracks
+            if keep.all():
+                # For once, all objects are predicted as if they were not observed, to see whether that holds.
+                shown = before.last_detected >= before.last_frame
+                tracks = predict(before, shown, motion, number)
+                state.agreement = compare(tracks, shown, tracked)
+            state.tracks, found = update_tracks(tracks, tracked, keep, image_wh, number, motion, state.displayed_ids)
             state.reach = update_reach(state.reach, before, state.tracks)
             state.displayed_ids = found.track_ids
             # Detections come best first, so those that are not tracked are the last ones.

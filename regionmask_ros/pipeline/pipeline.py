@@ -25,7 +25,6 @@ from ..errors import UserError
 from ..mask.adaptive import OccupancyStats
 from ..mask.composer import MaskComposer
 from ..mask.rolling import RollingSource
-from ..mask.schedule import frames_to_refresh
 from ..mask.source import ATTENTION, NO_BOXES
 from ..mask.tiling import Tiling
 from ..network.dense import AnyNetwork, DenseNetwork
@@ -132,7 +131,7 @@ class Pipeline:
         camera = self._camera
         if camera is None:
             return 0
-        return frames_to_refresh(camera.since_refresh, camera.composer.refresh_period if camera.composer.sources else 0)
+        return camera.frames_to_refresh
 
     def process(self, frame: Frame, want_events: bool = False) -> list[StepResult]:
         """Takes a frame.
@@ -301,7 +300,24 @@ class Pipeline:
             named = [*named, ATTENTION]
         ahead = self.frames_to_refresh
         refresh = {None: "", 0: ", refresh"}.get(ahead, f", refresh in {ahead}")
-        return " + ".join(named) + refresh
+        shortened = f", {self.schedule_text}" if self._is_shortened else ""
+        return " + ".join(named) + refresh + shortened
+
+    @property
+    def _is_shortened(self) -> bool:
+        camera = self._camera
+        return camera is not None and camera.effective_period < camera.composer.refresh_period
+
+    @property
+    def schedule_text(self) -> str:
+        """How long the schedule is, for people; "" without a guard."""
+        camera = self._camera
+        if camera is None or not camera.composer.least_held or not camera.composer.refresh_period:
+            return ""
+        held = f"predictions held {100 * camera.guard.held_share:.0f} %"
+        if self._is_shortened:
+            return f"refresh every {camera.effective_period} of {camera.composer.refresh_period} frames, {held}"
+        return f"refresh every {camera.effective_period} frames, {held}"
 
     def _camera_for(self, frame: Frame) -> tuple[CameraState, list[StepResult]]:
         """The camera's state, reset if need be; and results of earlier frames that a pipelined backend still had."""
@@ -408,6 +424,8 @@ class Pipeline:
         decoded = time.perf_counter()
         camera.last = interpreter.track(
             objects, found, pending.mask.keep, camera.image_wh, pending.number, pending.small)
+        if pending.mask.refresh:
+            camera.learn(pending.number, objects.agreement)
         counts = None if pending.encoder_events is None else StepCounts(
             pending.encoder_events, raw.layer_events, raw.synops)
         ms = {**pending.ms, "engine": raw.engine_ms, "decode": (decoded - start) * 1e3}

@@ -64,6 +64,7 @@ def compose_mask(camera: CameraState, view: FrameView, attention: np.ndarray = N
     Returns:
         The mask of this frame.
     """
+    camera.start_period()
     mask = camera.composer.compose(camera.context(view, attention))
     camera.age = update_age(camera.age, mask.keep)
     camera.frame += 1

@@ -55,6 +55,7 @@ class NodeFacts:
         arithmetic: Its arithmetic.
         thresholds: ``trained`` or ``tuned``.
         mask_mode: The mask or the preset.
+        schedule: How long a preset's schedule is, and whether predictions hold; empty without a guard.
         network: File or name of the network.
         latency_steps: Time steps from a frame's events to its result; None before the first frame.
         profile: What was measured on hardware; None where nothing was.
@@ -78,6 +79,7 @@ class NodeFacts:
     arithmetic: str
     thresholds: str
     mask_mode: str
+    schedule: str
     network: str
     latency_steps: int | None
     profile: Mapping[str, Any] | None
@@ -193,6 +195,7 @@ def make_status(report: NodeReport) -> DiagnosticStatus:
         "measured energy per frame [mJ]": _number(profile.get("energy_j"), 4, 1e3),
         "measured busiest core [synops per step]": _number(profile.get("busiest_core_synops"), 1),
         "mask mode": facts.mask_mode,
+        "schedule": facts.schedule,
         "network": facts.network,
         "input size": "x".join(map(str, facts.input_wh)) if facts.input_wh else "",
         "last error": facts.last_error,

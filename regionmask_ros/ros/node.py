@@ -363,6 +363,7 @@ class DetectorNode(LifecycleNode):
             arithmetic=settings.arithmetic,
             thresholds=settings.thresholds,
             mask_mode=settings.deciding,
+            schedule=pipeline.schedule_text,
             network=network.source_file or network.name,
             latency_steps=pipeline.latency_steps,
             profile=pipeline.profile,

@@ -8,13 +8,14 @@ misses end it.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 
 from ..core.boxes import covered_fraction, iou_matrix
 from ..core.detections import Detections
 from ..core.look import Look
+from .guard import Agreement, compare
 from .motion import OpticalFlow
 from .tracker import Tracks, associate, predict
 
@@ -50,14 +51,16 @@ class HeldObjects:
     Attributes:
         tracks: The objects. ``last_detected`` is the last frame for all of them.
         misses: int64 [n], looks in a row that have missed the object.
+        agreement: Of predicted and found objects in the last frame with looks; None before the second one.
     """
 
     tracks: Tracks = field(default_factory=Tracks.none)
     misses: np.ndarray = field(default_factory=lambda: np.zeros(0, np.int64))
+    agreement: Agreement | None = None
 
     def select(self, which: np.ndarray) -> HeldObjects:
         """Some of the objects. The argument is bool [n]."""
-        return self if which.all() else HeldObjects(self.tracks.select(which), self.misses[which])
+        return self if which.all() else replace(self, tracks=self.tracks.select(which), misses=self.misses[which])
 
 
 def find_cut(boxes: np.ndarray, look: Look, image_wh: tuple[int, int]) -> np.ndarray:
@@ -134,7 +137,7 @@ def hold_objects(held: HeldObjects, found: Detections, cut: np.ndarray, looks: S
     if len(tracks):
         tracks = predict(tracks, np.ones(len(tracks), bool), motion, frame)
         visible = _share_visible(tracks.predicted_boxes, image_wh) >= LEAST_VISIBLE
-        held = HeldObjects(tracks, held.misses).select(visible)
+        held = replace(held, tracks=tracks).select(visible)
         tracks = held.tracks
     if not looks:
         return _report(_at(held, frame), np.full(len(tracks), -1), found, image_wh)
@@ -142,6 +145,7 @@ def hold_objects(held: HeldObjects, found: Detections, cut: np.ndarray, looks: S
     if len(tracks) and cut.any():
         found, kept_ids = _drop_cut(tracks, found, cut)
         shown &= ~np.isin(tracks.ids, kept_ids)
+    agreement = compare(tracks, shown & (held.misses == 0), found)
     before, misses_of = tracks.ids, held.misses
     tracks, object_of = associate(tracks, found, np.ones(len(found), bool), frame)
     detection_of = np.full(len(tracks), -1)
@@ -153,14 +157,13 @@ def hold_objects(held: HeldObjects, found: Detections, cut: np.ndarray, looks: S
     misses[detection_of >= 0] = 0
     gone = misses >= MOST_MISSES
     gone |= (misses > 0) & _is_covered(tracks, detection_of, found)
-    held = _at(HeldObjects(tracks, misses), frame)
+    held = _at(HeldObjects(tracks, misses, agreement), frame)
     return _report(held.select(~gone), detection_of[~gone], found, image_wh)
 
 
 def _at(held: HeldObjects, frame: int) -> HeldObjects:
     tracks = held.tracks
-    return HeldObjects(
-        tracks.at(frame, tracks.predicted_boxes, np.full(len(tracks), frame, np.int64)), held.misses)
+    return replace(held, tracks=tracks.at(frame, tracks.predicted_boxes, np.full(len(tracks), frame, np.int64)))
 
 
 def _share_visible(boxes: np.ndarray, image_wh: tuple[int, int]) -> np.ndarray:

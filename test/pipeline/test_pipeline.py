@@ -13,7 +13,7 @@ from regionmask_ros.core.frame import Frame, resize_frame
 from regionmask_ros.core.grid import RegionGrid
 from regionmask_ros.engine.reference import ReferenceEncoder, ReferenceNetwork
 from regionmask_ros.errors import UserError
-from regionmask_ros.mask.schedule import PRESETS
+from regionmask_ros.mask.schedule import PRESETS, PresetOverrides
 from regionmask_ros.pipeline.pipeline import Pipeline
 from regionmask_ros.pipeline.settings import PipelineSettings
 from regionmask_ros.report.command_pages import STAGES
@@ -156,7 +156,7 @@ def test_a_restart_period_resets_and_loses_no_frame(tiny_network):
 
 @pytest.mark.parametrize("preset", ["careful", "balanced", "fast"])
 def test_a_preset_sends_tracks_and_idles(tiny_network, preset):
-    settings = PipelineSettings(preset=preset, score_threshold=0.5)
+    settings = PipelineSettings(preset=preset, score_threshold=0.5, overrides=PresetOverrides(least_held=0.0))
     schedule, frames = PRESETS[preset], clip(20)
     results = play(Pipeline(tiny_network, settings), frames)
     age, ids = np.zeros((4, 6), int), set()
@@ -177,5 +177,5 @@ def test_a_preset_sends_tracks_and_idles(tiny_network, preset):
 def test_a_preset_can_be_chosen_while_running(tiny_network):
     pipeline, frames = Pipeline(tiny_network, PipelineSettings()), clip(6)
     heads(pipeline, frames[:2])
-    pipeline.reconfigure(replace(pipeline.settings, preset="fast"))
+    pipeline.reconfigure(replace(pipeline.settings, preset="fast", overrides=PresetOverrides(least_held=0.0)))
     assert not all(pipeline.process(frame)[0].mask.keep.all() for frame in frames[2:])

@@ -18,6 +18,8 @@ from regionmask_ros.pipeline.settings import PipelineSettings
 
 WH, GRID = (192, 128), RegionGrid(8, 12)
 ADAPTIVE = PipelineSettings(mask="adaptive", refresh_period=4, score_threshold=0.3)
+UNGUARDED = PresetOverrides(least_held=0.0)
+"""What the random network detects flickers too much for a guard."""
 
 
 def clip(count: int) -> list[Frame]:
@@ -101,7 +103,7 @@ def test_a_preset_masks_at_least_the_target(tiny_network, preset):
 
 
 def test_a_preset_beside_a_static_mask_sends_what_either_keeps(tiny_network, left_mask):
-    alone = PipelineSettings(preset="balanced", score_threshold=0.3)
+    alone = PipelineSettings(preset="balanced", score_threshold=0.3, overrides=UNGUARDED)
     both = replace(alone, mask="static", static_mask=left_mask)
     assert both.deciding == "balanced+static" and both.active_sources == ["static", "balanced"]
     pipeline = Pipeline(tiny_network, both)
@@ -118,7 +120,8 @@ def test_a_preset_beside_a_static_mask_sends_what_either_keeps(tiny_network, lef
 
 
 def test_a_preset_beside_an_adaptive_mask_learns_from_the_presets_refresh_frames(tiny_network):
-    pipeline = Pipeline(tiny_network, PipelineSettings(mask="adaptive", preset="careful", score_threshold=0.3))
+    pipeline = Pipeline(tiny_network, PipelineSettings(mask="adaptive", preset="careful", score_threshold=0.3,
+                                                       overrides=UNGUARDED))
     last = play(pipeline, clip(15))[-1]
     assert pipeline.learned_mask()[2].frames == 3
     np.testing.assert_array_equal(last.mask.sources["static"], pipeline.learned_mask()[1])
@@ -143,11 +146,12 @@ def test_a_target_can_change_between_frames(tiny_network):
 
 
 def test_overrides_change_what_a_preset_does(tiny_network):
-    settings = PipelineSettings(preset="fast", overrides=PresetOverrides(refresh_period=3), score_threshold=0.5)
+    settings = PipelineSettings(
+        preset="fast", overrides=PresetOverrides(refresh_period=3, least_held=0.0), score_threshold=0.5)
     assert settings.effective_refresh_period == 3
     pipeline = Pipeline(tiny_network, settings)
     assert [r.mask.refresh for r in play(pipeline, clip(7))] == [True, False, False] * 2 + [True]
-    pipeline.reconfigure(replace(settings, overrides=PresetOverrides(refresh_period=5)))
+    pipeline.reconfigure(replace(settings, overrides=PresetOverrides(refresh_period=5, least_held=0.0)))
     assert [r.mask.refresh for r in play(pipeline, clip(12)[7:])] == [False, False, False, True, False]
 
 

@@ -27,7 +27,7 @@ def frames(seed: int = 0) -> tuple[list[np.ndarray], list[LabelRow]]:
         shown = [
             ("traffic light", _traffic_light(image, 20, 40, 100)),
             ("clock", _clock(image, 120 + 4 * t, 70, 34)),
-            ("stop sign", _stop_sign(image, 290 - 4 * t, 190, 44)),
+            ("stop sign", draw_stop_sign(image, 290 - 4 * t, 190, 44)),
         ]
         for track, (name, (x, y, w, h)) in enumerate(shown):
             labels.append(LabelRow(t, name, x, y, w, h, track=track))
@@ -55,7 +55,7 @@ def _clock(image: np.ndarray, x: int, y: int, radius: int) -> tuple[int, int, in
     return x - radius, y - radius, 2 * radius, 2 * radius
 
 
-def _stop_sign(image: np.ndarray, x: int, y: int, radius: int) -> tuple[int, int, int, int]:
+def draw_stop_sign(image: np.ndarray, x: int, y: int, radius: int) -> tuple[int, int, int, int]:
     corner = np.pi / 8 + np.arange(8) * np.pi / 4
     for size, color in ((radius, WHITE), (0.92 * radius, (30, 30, 190))):
         edge = np.stack([x + size * np.cos(corner), y + size * np.sin(corner)], axis=1)

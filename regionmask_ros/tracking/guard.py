@@ -1,0 +1,131 @@
+"""The guard of a schedule: whether objects are where they were predicted, and how long predictions hold.
+
+A schedule leaves regions unobserved because their objects can be predicted. Where they cannot, as in traffic at one to
+three frames a second, the guard shortens the schedule, down to a refresh frame in every frame, and lengthens it again
+when predictions hold. It knows nothing of networks: it compares boxes.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import math
+from dataclasses import dataclass
+
+import numpy as np
+
+from ..core.boxes import iou_matrix
+from ..core.detections import Detections
+from .tracker import Tracks
+
+SAME_PLACE_IOU = 0.5
+"""A prediction holds when it overlaps what was found this much. Average precision counts a box from there on, too."""
+
+FORGET = 0.5
+"""Share of the evidence that stays from one comparison to the next at the same horizon."""
+
+PRIOR = 1.0
+"""Sum of scores that is taken as held before anything was compared, so that one weak object decides nothing."""
+
+FIRST_HORIZON, MAX_HORIZON = 1, 64
+"""Frames. After a reset a schedule begins short, and has its full length after some frames if predictions hold."""
+
+MAX_PATIENCE = 16
+"""Comparisons in a row that must hold before the next attempt to lengthen a schedule, at most."""
+
+
+@dataclass(frozen=True)
+class Agreement:
+    """What a comparison of predicted with found boxes gave, in sums of scores.
+
+    Attributes:
+        held: Of the predicted and of the found boxes that have a counterpart at their place.
+        total: Of all.
+    """
+
+    held: float
+    total: float
+
+
+def compare(known: Tracks, shown: np.ndarray, found: Detections) -> Agreement:
+    """Compares predicted with found boxes.
+
+    What is predicted and not found counts against the prediction, and so does what is found and was not predicted: an
+    object that has moved away is both. Scores are the weights, because weak objects come and go wherever they are.
+
+    Args:
+        known: The objects, predicted for this frame, see ``tracker.predict``.
+        shown: bool [n], which of them were detected in the frame before. The others, remembered ones, can explain what
+            is found, but are not missed.
+        found: The detections of this frame.
+
+    Returns:
+        The agreement.
+    """
+    total = float(known.scores[shown].sum() + found.scores.sum())
+    if not len(known) or not len(found):
+        return Agreement(0.0, total)
+    same = iou_matrix(known.predicted_boxes, found.boxes.astype(np.float64)) >= SAME_PLACE_IOU
+    same &= known.class_ids[:, None] == found.class_ids[None]
+    held = known.scores[shown & same.any(axis=1)].sum() + found.scores[same.any(axis=0)].sum()
+    return Agreement(float(held), total)
+
+
+@dataclass(frozen=True)
+class Guard:
+    """What a guard has learned.
+
+    Attributes:
+        horizon: Frames over which predictions hold, 1 to ``MAX_HORIZON``.
+        held: Evidence for that, in sums of scores.
+        total: All evidence.
+        patience: Comparisons in a row that must hold before the horizon grows.
+        good: Comparisons in a row that held so far.
+        trying: Whether the horizon has grown and was not compared since.
+    """
+
+    horizon: int = FIRST_HORIZON
+    held: float = 0.0
+    total: float = 0.0
+    patience: int = 1
+    good: int = 0
+    trying: bool = False
+
+    @property
+    def held_share(self) -> float:
+        """Share of the predictions that hold, 0 to 1, recent ones first; 1 before the first comparison."""
+        return (self.held + PRIOR) / (self.total + PRIOR)
+
+    def limit(self, period: int) -> int:
+        """The period that a schedule may have, in frames: between 1 and its own."""
+        return min(self.horizon, period)
+
+    def update(self, agreement: Agreement, frames_since: int, least: float) -> Guard:
+        """Learns from a comparison.
+
+        Where too few predictions hold, the horizon becomes what it would be if every frame lost the same share of
+        them. Where enough hold over the whole horizon, it doubles. An attempt that fails doubles the comparisons that
+        must hold before the next one, and one that succeeds halves them.
+
+        Args:
+            agreement: From ``compare``.
+            frames_since: Frames since everything was last observed, 1 or more.
+            least: Share of the predictions that must hold, 0 to 1.
+
+        Returns:
+            The new state.
+        """
+        now = dataclasses.replace(self, held=FORGET * self.held + agreement.held,
+                                  total=FORGET * self.total + agreement.total)
+        share = now.held_share
+        if share < least:
+            bearable = int(frames_since * math.log(least) / math.log(share))
+            horizon = max(1, min(bearable, self.horizon - 1))
+            if self.horizon == 1:
+                return dataclasses.replace(now, good=0)
+            return Guard(horizon, patience=min(2 * self.patience, MAX_PATIENCE))
+        if frames_since < self.horizon:
+            return now
+        patience = max(1, self.patience // 2) if self.trying else self.patience
+        if self.good + 1 < patience:
+            return dataclasses.replace(now, patience=patience, good=self.good + 1, trying=False)
+        return Guard(min(2 * self.horizon, MAX_HORIZON), patience=patience, trying=True)
