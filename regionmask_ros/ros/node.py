@@ -19,7 +19,7 @@ from rclpy.parameter import Parameter
 from rclpy.subscription import Subscription
 from vision_msgs.msg import BoundingBox2DArray
 
-from ..backends import BACKENDS, check_backend
+from ..backends import AUTO, BACKENDS, check_backend, choose_backend
 from ..core.frame import Frame
 from ..errors import UserError
 from ..importing.opening import open_network
@@ -336,7 +336,14 @@ class DetectorNode(LifecycleNode):
             else:
                 self.get_logger().info(event.line)
         if not backends.opening:
-            self._restore_parameters({**backends.parameters, "backend": pipeline.settings.backend})
+            self._restore_parameters({**backends.parameters, "backend": self._name_backend(pipeline)})
+
+    @staticmethod
+    def _name_backend(pipeline: Pipeline) -> str:
+        """The parameter ``backend`` for what runs: ``auto`` stays where it means the same."""
+        running = pipeline.settings.backend
+        is_chosen = pipeline.backends.parameters.get("backend") == AUTO
+        return AUTO if is_chosen and choose_backend(AUTO, pipeline.network) == running else running
 
     def _restore_parameters(self, values: Mapping[str, object]) -> None:
         wrong = {name: value for name, value in values.items() if self.get_parameter(name).value != value}

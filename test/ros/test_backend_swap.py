@@ -168,7 +168,7 @@ def test_impossible_backend_is_refused_at_once(rig, wait_for, ask, tmp_path):
     assert not refused.successful and "no interpreter" in refused.reason
     refused = ask.set(peer, backend="lava_sim", arithmetic="carry")
     assert not refused.successful and "computes lava" in refused.reason
-    assert ask.get(peer, "backend") == "cpu" and ask.get(peer, "lava_python") == ""
+    assert ask.get(peer, "backend") == "auto" and ask.get(peer, "lava_python") == ""
     assert ask.set(peer, arithmetic="lava", fallback="none").successful
     wait_for(lambda: node._configured.pipeline.settings.arithmetic == "lava")
 
@@ -183,7 +183,7 @@ def test_backend_that_cannot_be_opened_leaves_the_current_one_and_its_parameters
         wait_for(lambda: "could not be opened, cpu stays" in peer.verdict())
         assert ("has failed" if dead else "not ready within 1 s") in peer.verdict() and level(peer) == WARN
         assert "cpu stays" in peer.values()["last trouble with backends"]
-        assert ask.get(peer, "backend") == "cpu" and ask.get(peer, "lava_python") == ""
+        assert ask.get(peer, "backend") == "auto" and ask.get(peer, "lava_python") == ""
         goes_on(peer, wait_for)
     assert node._configured.pipeline.resets == 0 and node._configured.frame_stats.counts.broken == 0
 
