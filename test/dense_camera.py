@@ -12,6 +12,7 @@ from moving_square import FRAME_NS
 from regionmask_ros.backends import open_backend
 from regionmask_ros.core.frame import Frame
 from regionmask_ros.core.look import Look
+from regionmask_ros.mask.schedule import PresetOverrides
 from regionmask_ros.network.dense import DenseNetwork
 from regionmask_ros.pipeline.pipeline import Pipeline
 from regionmask_ros.pipeline.settings import PipelineSettings
@@ -56,8 +57,12 @@ class NotingBackends:
         return list(map(len, self.looks))
 
 
-def dense_settings(backend: str = "auto", **given: Any) -> PipelineSettings:
-    return PipelineSettings(backend=backend, backend_options={"cache": "none"}, **{"score_threshold": 0.3, **given})
+def dense_settings(backend: str = "auto", preset: str = "", guard: float = 0.0, refresh: int = -1, **given: Any
+                   ) -> PipelineSettings:
+    """Settings; with a preset, these values of it. No guard: its schedule is as it says."""
+    overrides = PresetOverrides(refresh_period=refresh, least_held=guard) if preset else PresetOverrides()
+    return PipelineSettings(backend=backend, backend_options={"cache": "none"}, preset=preset, overrides=overrides,
+                            **{"score_threshold": 0.3, **given})
 
 
 def dense_pipeline(network: DenseNetwork | None = None, backend: str = "auto", **given: Any

@@ -61,7 +61,7 @@ def is_the_block(row: dict[str, str]) -> bool:
 
 
 def test_a_run_by_name_leaves_all_its_files(run_blocks, tmp_path):
-    summary, rows, printed = run_blocks("--preset", "fast", "--schedule", "burst")
+    summary, rows, printed = run_blocks("--preset", "fast", "--preset-guard", "0")
     assert printed.err == "" and "synops" not in printed.out
     assert sorted(path.name for path in (tmp_path / "out").iterdir()) == [
         "annotated.mp4", "detections.csv", "report.html"]
@@ -85,7 +85,7 @@ def test_a_file_runs_as_it_is(run_blocks, data_home):
 
 
 def test_detections_that_were_not_observed_can_be_dropped(run_blocks):
-    _, rows, _ = run_blocks("--preset", "fast", "--schedule", "burst", "--no-video", "--stale-detections", "drop")
+    _, rows, _ = run_blocks("--preset", "fast", "--preset-guard", "0", "--no-video", "--stale-detections", "drop")
     assert [row["frame"] for row in rows] == ["0", "7"]
 
 

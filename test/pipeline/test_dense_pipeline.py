@@ -100,7 +100,7 @@ def test_burst_runs_the_whole_picture_in_every_nth_frame(preset):
 
 
 def test_values_of_a_preset_can_be_replaced():
-    pipeline, noted = dense_pipeline(preset="fast", overrides=PresetOverrides(refresh_period=3))
+    pipeline, noted = dense_pipeline(preset="fast", refresh=3)
     play(pipeline, block_frames(7))
     assert noted.counts == [1, 0, 0, 1, 0, 0, 1]
 
@@ -222,6 +222,19 @@ def test_detections_are_selected(preset):
     assert len(found(class_thresholds=(("square", 0.97),))) == 1 and len(found(score_threshold=1.0)) == 0
 
 
+def test_the_guard_shortens_a_burst_where_objects_cannot_be_predicted():
+    smooth = block_frames(60, (448, 128))
+    jumping = [replace(frame, pixels=smooth[place].pixels)
+               for frame, place in zip(smooth, np.random.default_rng(0).permutation(60))]
+    for frames, last, most, text in ((smooth, 28, 4, "fast, refresh in "), (jumping, 24, 24, "refresh every 1 of 7")):
+        pipeline, noted = dense_pipeline(preset="fast", guard=0.75)
+        results = play(pipeline, frames)
+        assert [result.mask.refresh for result in results] == [count == 1 for count in noted.counts]
+        assert most - 2 <= sum(noted.counts[-last:]) <= most and noted.counts[:2] == [1, 1], "it starts carefully"
+        assert text in results[-1].mask_text and pipeline.refresh_period == 7
+        pipeline.close()
+
+
 def test_a_reset_makes_the_next_frame_the_first():
     pipeline, noted = dense_pipeline(preset="fast")
     frames = block_frames(6)
@@ -244,21 +257,21 @@ def test_presets_and_masks_change_between_frames(half_block_mask):
     pipeline.reconfigure(replace(pipeline.settings, preset="careful"))
     results = play(pipeline, frames[2:6])
     assert noted.counts == [1, 0, 1, 0, 1, 0] and {r.detections.track_ids[0] for r in results} == {0}
-    pipeline.reconfigure(replace(pipeline.settings, preset="", mask="static", static_mask=half_block_mask,
+    pipeline.reconfigure(replace(pipeline.settings, preset="", overrides=PresetOverrides(), mask="static", static_mask=half_block_mask,
                                  refresh_period=0))
     results = play(pipeline, frames[6:9])
     assert noted.counts[6:] == [1] * 3 and {result.mask.masked_share for result in results} == {0.5}
     pipeline.reconfigure(replace(pipeline.settings, mask="none"))
     (result,) = pipeline.process(frames[9])
     assert result.mask.masked_share == 0.0 and result.detections.track_ids.tolist() == [-1]
-    pipeline.reconfigure(replace(pipeline.settings, preset="careful", schedule_form="rolling", tiles="2x1"))
+    pipeline.reconfigure(replace(pipeline.settings, preset="careful", mask="none", schedule_form="rolling", tiles="2x1"))
     assert all(len(result.detections) == 1 for result in play(pipeline, frames[10:]))
 
 
 def test_a_preset_after_no_mask_starts_with_what_is_there_now():
     """Nothing was held while there was no mask, and what was held before is long gone."""
     pipeline, noted = dense_pipeline(preset="fast")
-    unmasked, masked = replace(pipeline.settings, preset=""), pipeline.settings
+    unmasked, masked = replace(pipeline.settings, preset="", overrides=PresetOverrides()), pipeline.settings
     frames = block_frames(20)
     play(pipeline, frames[:1])
     pipeline.reconfigure(unmasked)

@@ -20,7 +20,7 @@ from regionmask_ros.errors import UserError  # noqa: E402
 from regionmask_ros.ros import diagnostics  # noqa: E402
 from regionmask_ros.ros.publishers import IMAGES, image_message  # noqa: E402
 
-ONE = {"score_threshold": 0.3, "model_cache": "none"}
+ONE = {"score_threshold": 0.3, "model_cache": "none", "preset_guard": 0.0}
 
 
 def messages(count: int, first: int = 0) -> list[Image]:
