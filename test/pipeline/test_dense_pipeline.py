@@ -13,7 +13,7 @@ from regionmask_ros.backends.runtimes import RUNTIMES, run_once
 from regionmask_ros.core.frame import Frame, resize_frame
 from regionmask_ros.mask.dense_schedule import DENSE_PRESETS
 from regionmask_ros.mask.region_age import MAX_AGE
-from regionmask_ros.mask.schedule import PRESETS, PresetOverrides
+from regionmask_ros.mask.schedule import PRESETS
 
 for package in ("onnx", *RUNTIMES):
     pytest.importorskip(package, reason=f"no {package}: `make runtimes` brings it")
@@ -252,26 +252,29 @@ def test_a_reset_makes_the_next_frame_the_first():
 
 def test_presets_and_masks_change_between_frames(half_block_mask):
     pipeline, noted = dense_pipeline(preset="fast", schedule_form="burst")
+
+    def change(**given) -> None:
+        pipeline.reconfigure(dense_settings(pipeline.settings.backend, **given))
+
     frames = block_frames(16, step=2)
     play(pipeline, frames[:2])
-    pipeline.reconfigure(replace(pipeline.settings, preset="careful"))
+    change(preset="careful")
     results = play(pipeline, frames[2:6])
     assert noted.counts == [1, 0, 1, 0, 1, 0] and {r.detections.track_ids[0] for r in results} == {0}
-    pipeline.reconfigure(replace(pipeline.settings, preset="", overrides=PresetOverrides(), mask="static", static_mask=half_block_mask,
-                                 refresh_period=0))
+    change(mask="static", static_mask=half_block_mask, refresh_period=0)
     results = play(pipeline, frames[6:9])
     assert noted.counts[6:] == [1] * 3 and {result.mask.masked_share for result in results} == {0.5}
-    pipeline.reconfigure(replace(pipeline.settings, mask="none"))
+    change()
     (result,) = pipeline.process(frames[9])
     assert result.mask.masked_share == 0.0 and result.detections.track_ids.tolist() == [-1]
-    pipeline.reconfigure(replace(pipeline.settings, preset="careful", mask="none", schedule_form="rolling", tiles="2x1"))
+    change(preset="careful", schedule_form="rolling", tiles="2x1")
     assert all(len(result.detections) == 1 for result in play(pipeline, frames[10:]))
 
 
 def test_a_preset_after_no_mask_starts_with_what_is_there_now():
     """Nothing was held while there was no mask, and what was held before is long gone."""
     pipeline, noted = dense_pipeline(preset="fast")
-    unmasked, masked = replace(pipeline.settings, preset="", overrides=PresetOverrides()), pipeline.settings
+    unmasked, masked = dense_settings(pipeline.settings.backend), pipeline.settings
     frames = block_frames(20)
     play(pipeline, frames[:1])
     pipeline.reconfigure(unmasked)
