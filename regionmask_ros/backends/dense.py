@@ -89,6 +89,11 @@ class DenseBackend:
         self.check(self._options)
         self.prepare([input_wh])
 
+    @property
+    def shapes(self) -> tuple[Shape, ...]:
+        """Widths and heights of the inputs that are ready."""
+        return tuple(self._runners)
+
     @staticmethod
     def check(options: DenseOptions) -> None:
         """Raises UserError if the runtime is missing, or if the device or the precision is not to be had."""

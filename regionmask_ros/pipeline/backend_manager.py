@@ -15,6 +15,7 @@ import numpy as np
 
 from ..backends import Backend, open_backend
 from ..backends.base import IsCancelled
+from ..backends.dense import DenseBackend
 from ..core.grid import RegionGrid
 from ..encoder.encoder import Encoder
 from ..errors import UserError
@@ -285,13 +286,22 @@ class BackendManager:
             network = settings.network(network)
         backend = self._open_backend(
             settings.backend, network, input_wh, settings.arithmetic, settings.backend_options, is_cancelled)
-        if warm_up and not isinstance(network, DenseNetwork):
+        if warm_up:
             try:
-                _warm_up(backend, network, input_wh)
+                if isinstance(network, DenseNetwork):
+                    self._prepare_as_current(backend, input_wh)
+                else:
+                    _warm_up(backend, network, input_wh)
             except BaseException:
                 backend.close()
                 raise
         return backend
+
+    def _prepare_as_current(self, backend: Backend, input_wh: tuple[int, int]) -> None:
+        """Prepares the inputs that the camera uses, so that it waits for none of them after the change."""
+        current = self.current
+        if isinstance(current, DenseBackend) and isinstance(backend, DenseBackend) and self._input_wh == input_wh:
+            backend.prepare(current.shapes)
 
     def _open_beside(self, opening: _Opening) -> None:
         """Runs in a thread of its own."""
