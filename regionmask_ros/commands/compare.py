@@ -127,8 +127,11 @@ def _parse_backends(text: str) -> list[str]:
     names = [name.strip() for name in text.split(",")]
     for name in names:
         resolve_arithmetic(name, "")
+        if BACKENDS[name].is_dense:
+            raise UserError(f"--backends {name}: runs ONNX networks, which have no integers to compare")
     if len(names) < 2 or len(set(names)) != len(names):
-        raise UserError(f"--backends {text!r}: name two or more, each once, of {', '.join(BACKENDS)}")
+        raise UserError(f"--backends {text!r}: name two or more, each once, of "
+                        f"{', '.join(name for name, kind in BACKENDS.items() if not kind.is_dense)}")
     return names
 
 

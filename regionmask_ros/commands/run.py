@@ -29,13 +29,15 @@ from tqdm import tqdm
 
 from .. import __version__
 from ..backends import BACKENDS, parse_options
-from ..core.option_table import OPTIONS
+from ..core.option_table import OPTIONS, options_of
 from ..core.options import Group, Value
 from ..core.result import StepResult
 from ..errors import UserError
 from ..files.outputs import Outputs
 from ..importing.opening import open_network
+from ..mask.dense_schedule import DENSE_OVERRIDES
 from ..mask.region_age import find_unobserved
+from ..mask.schedule import PresetOverrides
 from ..metrics.loihi2 import REFERENCE_INPUT_WH, allocate, modelled_table
 from ..network.dense import AnyNetwork, DenseNetwork
 from ..pipeline.pipeline import Pipeline
@@ -212,9 +214,15 @@ def _write_json(path: str, facts: Mapping[str, Any]) -> None:
 
 
 def _check_network(args: argparse.Namespace, settings: PipelineSettings) -> None:
-    """Raises UserError for an option that means nothing for the network."""
-    if settings.is_dense and args.dump_head:
+    """Raises UserError for an option that means nothing for the network, and reports those without effect."""
+    if not settings.is_dense:
+        return
+    if args.dump_head:
         raise UserError(f"--dump-head {args.dump_head}: only for sigma-delta networks, whose head is one array")
+    used = {options_of(PresetOverrides)[field].name for field in DENSE_OVERRIDES}
+    without = {option.name for option in options_of(PresetOverrides).values()} - used
+    for name in sorted(without & getattr(args, "given", frozenset())):
+        print(f"regionmask_ros: {OPTIONS[name].flag} has no effect with an ONNX network", file=sys.stderr)
 
 
 def _check_loihi2_table(settings: PipelineSettings, network: AnyNetwork) -> None:

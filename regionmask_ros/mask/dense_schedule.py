@@ -64,6 +64,10 @@ DENSE_PRESETS: Mapping[str, DensePreset] = {
 """By the names of ``schedule.PRESETS``."""
 
 
+DENSE_OVERRIDES = ("refresh_period", "least_held")
+"""Values of ``schedule.PresetOverrides`` that mean something here."""
+
+
 def mask_tiles(full_wh: tuple[int, int]) -> tuple[int, int]:
     """Columns and rows of tiles for masks that are no schedule, for a whole input of this (width, height)."""
     return FINE_TILES if math.prod(full_wh) >= ROLLING_PIXELS else COARSE_TILES

@@ -76,6 +76,7 @@ def test_all_backends_get_the_same_mask(named, trained_file, make_clip, write_ma
     (["--backends", "cpu"], "two or more"),
     (["--backends", "cpu,cpu"], "two or more"),
     (["--backends", "cpu,fpga"], "'fpga': unknown"),
+    (["--backends", "openvino,onnxruntime"], "openvino: runs ONNX networks, which have no integers"),
     (["--backends", "cpu,lava_sim", "--arithmetic", "carry"], "computes lava"),
     (["--backends", "cpu,same", "--backend-option", "speed=9"], "BACKEND.NAME=VALUE"),
     (["--backends", "cpu,same", "--backend-option", "cpu.speed=9"], "does not have it"),

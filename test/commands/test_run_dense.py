@@ -84,6 +84,11 @@ def test_a_file_runs_as_it_is(run_blocks, data_home):
     assert summary["masked_share"] == 0.0
 
 
+def test_values_of_a_preset_without_effect_are_reported(run_blocks):
+    _, _, printed = run_blocks("--no-video", "--preset-work", "3", "--preset-refresh-period", "5")
+    assert printed.err == "regionmask_ros: --preset-work has no effect with an ONNX network\n"
+
+
 def test_detections_that_were_not_observed_can_be_dropped(run_blocks):
     _, rows, _ = run_blocks("--preset", "fast", "--preset-guard", "0", "--no-video", "--stale-detections", "drop")
     assert [row["frame"] for row in rows] == ["0", "7"]
