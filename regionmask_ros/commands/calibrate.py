@@ -16,7 +16,7 @@ import contextlib
 import json
 import os
 from collections.abc import Iterator, Sequence
-from dataclasses import asdict, replace
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -92,18 +92,19 @@ def run(args: argparse.Namespace) -> int:
         raise UserError(f"--truth-topic {args.truth_topic}: none of the --labels is written bag:PATH")
     topics = BagTopics(args.topic, args.truth_topic)
     labels = [read_labels(spec, topics) for spec in args.labels]
-    network = None if labels else open_network(args.network)
+    # With labels, too: its input decides about the regions.
+    network = open_network(args.network) if args.network or not labels else None
     inputs = [*args.sources, *(spec.partition(":")[2] for spec in args.labels)]
     with contextlib.ExitStack() as stack:
         sources = [stack.enter_context(open_source(path, args.topic)) for path in args.sources]
-        size = _common_input(args.sources, sources, settings)
+        size = _common_input(args.sources, sources, settings, network)
         outputs = stack.enter_context(Outputs(inputs))
         places = _places(outputs, args)
-        classes = _class_filter(args, labels, network)
+        classes = _class_filter(args, labels, None if labels else network)
         calibration, frame = Calibration(RegionGrid.near_input(size)), None
         for number, source in enumerate(sources):
-            objects = _labelled_objects(source, labels[number]) if network is None else _detected_objects(
-                source, network, replace(settings, input_size=size))
+            objects = _labelled_objects(source, labels[number]) if labels or network is None else _detected_objects(
+                source, network, settings.fix_input(source.size_wh, network))
             for frame, boxes, names in tqdm(
                     objects, total=source.frame_count, unit="frame", desc=source.name, disable=None):
                 selected = [place for place, name in enumerate(names) if classes is None or name in classes]
@@ -126,9 +127,10 @@ def _places(outputs: Outputs, args: argparse.Namespace) -> dict[str, str]:
     return {**places, "json": outputs.file(args.json) if args.json else ""}
 
 
-def _common_input(paths: Sequence[str], sources: Sequence[Source], settings: PipelineSettings) -> tuple[int, int]:
+def _common_input(paths: Sequence[str], sources: Sequence[Source], settings: PipelineSettings,
+                  network: AnyNetwork | None) -> tuple[int, int]:
     """The network input size of all sources. Raises UserError when they differ, because one mask cannot fit them."""
-    sizes = [settings.input_wh(source.size_wh) for source in sources]
+    sizes = [settings.input_wh(source.size_wh, network) for source in sources]
     for path, size in zip(paths, sizes):
         if size != sizes[0]:
             raise UserError(

@@ -13,6 +13,7 @@ from ..core.grid import is_observed
 from ..core.look import LookOutput
 from ..detection.filter import DetectionFilter
 from ..detection.heads import LookDetections, decode_looks
+from ..errors import UserError
 from ..network.dense import DenseNetwork, HeadSpec
 from ..tracking.guard import Agreement
 from ..tracking.held import HeldObjects, hold_objects
@@ -108,9 +109,16 @@ class DenseInterpreter:
 
         Returns:
             What the looks show.
+
+        Raises:
+            UserError: The outputs are not what the head says.
         """
         lowest = self.reported.lowest if self.held_score is None else min(self.reported.lowest, self.held_score)
-        return decode_looks(head, self.head, image_wh, lowest, self.nms_iou)
+        try:
+            return decode_looks(head, self.head, image_wh, lowest, self.nms_iou)
+        except ValueError as error:
+            raise UserError(f"the network's outputs do not fit its head, {error}; try another input size, or import "
+                            "the network with another --head") from error
 
     def track(self, state: HeldState, found: LookDetections, keep: np.ndarray, image_wh: tuple[int, int],
               number: int, image: np.ndarray | None) -> Detections:

@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 
 from regionmask_ros.backends.runtimes import RUNTIMES
 from regionmask_ros.core.frame import Frame
+from regionmask_ros.errors import UserError
 from regionmask_ros.mask.tiling import make_tiling
 
 for package in ("onnx", *RUNTIMES):
@@ -136,5 +137,13 @@ def test_an_input_that_the_network_refuses_is_one_line():
     broken = replace(NETWORK, fixed_wh=(96, 64), model=NETWORK.model[:200])
     pipeline, _ = dense_pipeline(broken)
     with pytest.raises(BackendError, match="cannot run network blocks with an input of 96x64") as error:
+        pipeline.process(block_frames(1)[0])
+    assert "\n" not in str(error.value)
+
+
+def test_outputs_that_do_not_fit_the_head_are_one_line():
+    """Its strides do not divide this input."""
+    pipeline, _ = dense_pipeline(replace(NETWORK, fixed_wh=(304, 304)))
+    with pytest.raises(UserError, match="outputs do not fit its head, YOLOX: outputs of shape") as error:
         pipeline.process(block_frames(1)[0])
     assert "\n" not in str(error.value)
