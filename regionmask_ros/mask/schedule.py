@@ -234,10 +234,10 @@ BALANCED = "balanced"
 
 PRESETS: Mapping[str, Schedule] = {
     "careful": Schedule(refresh_period=5, active_frames=4, idle_frames=1, border_period=2, track_threshold=0.3,
-                        least_held=0.7),
-    BALANCED: Schedule(refresh_period=9, active_frames=2, idle_frames=1, track_threshold=0.25, least_held=0.65),
+                        least_held=0.75),
+    BALANCED: Schedule(refresh_period=9, active_frames=2, idle_frames=1, track_threshold=0.25, least_held=0.7),
     "fast": Schedule(refresh_period=12, active_frames=2, idle_frames=2, idle_tolerance=0.4, track_threshold=0.3,
-                     least_held=0.6),
+                     least_held=0.65),
 }
 """Schedules by name: how much accuracy may be lost for how much work saved."""
 

@@ -33,6 +33,10 @@ MAX_PATIENCE = 16
 """Comparisons in a row that must hold before the next attempt to lengthen a schedule, at most."""
 
 
+LEAST_STEADY = 0.9
+"""A detector counts as this steady at least: over a single frame, predictions of fast objects may fail as well."""
+
+
 @dataclass(frozen=True)
 class Agreement:
     """What a comparison of predicted with found boxes gave, in sums of scores.
@@ -81,6 +85,8 @@ class Guard:
         patience: Comparisons in a row that must hold before the horizon grows.
         good: Comparisons in a row that held so far.
         trying: Whether the horizon has grown and was not compared since.
+        steady: The share that held last over a single frame. What a detector loses and finds again from frame to frame
+            is missing in it, too, and a shorter schedule does not bring it back.
     """
 
     horizon: int = FIRST_HORIZON
@@ -89,6 +95,7 @@ class Guard:
     patience: int = 1
     good: int = 0
     trying: bool = False
+    steady: float = 1.0
 
     @property
     def held_share(self) -> float:
@@ -109,7 +116,7 @@ class Guard:
         Args:
             agreement: From ``compare``.
             frames_since: Frames since everything was last observed, 1 or more.
-            least: Share of the predictions that must hold, 0 to 1.
+            least: Share of the predictions that must hold, 0 to 1, of a detector that is steady.
 
         Returns:
             The new state.
@@ -117,15 +124,18 @@ class Guard:
         now = dataclasses.replace(self, held=FORGET * self.held + agreement.held,
                                   total=FORGET * self.total + agreement.total)
         share = now.held_share
+        if frames_since == 1:
+            now = dataclasses.replace(now, steady=share)
+        least *= max(now.steady, LEAST_STEADY)
         if share < least:
             bearable = int(frames_since * math.log(least) / math.log(share))
             horizon = max(1, min(bearable, self.horizon - 1))
             if self.horizon == 1:
                 return dataclasses.replace(now, good=0)
-            return Guard(horizon, patience=min(2 * self.patience, MAX_PATIENCE))
+            return Guard(horizon, patience=min(2 * self.patience, MAX_PATIENCE), steady=now.steady)
         if frames_since < self.horizon:
             return now
         patience = max(1, self.patience // 2) if self.trying else self.patience
         if self.good + 1 < patience:
             return dataclasses.replace(now, patience=patience, good=self.good + 1, trying=False)
-        return Guard(min(2 * self.horizon, MAX_HORIZON), patience=patience, trying=True)
+        return Guard(min(2 * self.horizon, MAX_HORIZON), patience=patience, trying=True, steady=now.steady)
