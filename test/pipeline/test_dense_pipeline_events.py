@@ -40,7 +40,7 @@ EVENTS = st.one_of(
     st.sampled_from((("reset", None), ("refresh", None), ("past", None), ("other camera", None))))
 
 
-@settings(max_examples=12)
+@settings(max_examples=8)
 @given(st.sampled_from(CHOICES), st.lists(EVENTS, min_size=5, max_size=25), st.integers(0, 2**32 - 1))
 def test_results_hold_together(first, events, seed):
     rng = np.random.default_rng(seed)
