@@ -11,13 +11,16 @@ NAME" explains a parameter, and docs/PARAMETERS.md all of them.
 from __future__ import annotations
 
 import argparse
+import sys
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
+from ..errors import to_one_line
 from ..importing.opening import open_network
 from ..ros.cameras import Camera, cache_loads, parse_camera, require_distinct
 from ..ros.setup import require, use_profile
 from ..ros.stopping import StopRequest
+from ..ros.vital import EXIT_FAILED, end_soon
 from ._cli import EXIT_OK, command_main
 
 if TYPE_CHECKING:
@@ -37,7 +40,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(args: argparse.Namespace) -> int:
-    """Runs the node until a signal. Returns the exit status, 0 also after SIGTERM."""
+    """Runs the node until a signal. Returns the exit status: 0 also after SIGTERM, 1 if a thread of it has failed."""
     cameras = require_distinct([parse_camera(text) for text in args.camera])
     with StopRequest() as stop:
         use_profile()
@@ -45,26 +48,31 @@ def run(args: argparse.Namespace) -> int:
         from ..ros.session import RosSession
 
         with RosSession(["--ros-args", *args.ros_args]) as session:
-            for node in _nodes(session, cameras):
+            for node in _nodes(session, cameras, stop):
                 node.start()
-            session.spin()
+            session.spin(stop.fail)
             stop.wait()
-    return EXIT_OK
+            if stop.failure:
+                # A launcher restarts a process that has ended, but not one that lives and does nothing.
+                print(f"regionmask_ros: {to_one_line(stop.failure)}; the process ends", file=sys.stderr)
+                end_soon()
+    return EXIT_FAILED if stop.failure else EXIT_OK
 
 
-def _nodes(session: RosSession, cameras: Sequence[Camera]) -> list[DetectorNode]:
+def _nodes(session: RosSession, cameras: Sequence[Camera], stop: StopRequest) -> list[DetectorNode]:
     """A node for each camera; without cameras, one in the namespace of the ROS arguments."""
     from rclpy.parameter import Parameter
 
     from ..ros.node import DetectorNode
 
     if not cameras:
-        return [session.add(DetectorNode)]
+        return [session.add(lambda **node: DetectorNode(on_failure=stop.fail, **node))]
     load = cache_loads(open_network)
 
     def make(camera: Camera) -> DetectorNode:
         own = [Parameter(name, value=text) for name, text in camera.parameters.items()]
-        return session.add(lambda **node: DetectorNode(load, namespace=camera.name, parameter_overrides=own, **node))
+        return session.add(lambda **node: DetectorNode(
+            load, on_failure=stop.fail, namespace=camera.name, parameter_overrides=own, **node))
 
     return [make(camera) for camera in cameras]
 

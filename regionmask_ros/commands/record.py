@@ -64,11 +64,13 @@ def _record(args: argparse.Namespace, folder: Path, stop: StopRequest) -> dict[s
     topics = topics_below(args.namespace, not args.without_images)
     with closing(BagWriter(folder, topics)) as bag, RosSession(["--ros-args", *args.ros_args]) as session:
         recorder = session.add(lambda **node: Recorder(bag, topics, **node))
-        session.spin()
+        session.spin(stop.fail)
         while not stop.wait(POLL_PERIOD_S) and recorder.failure is None:
             pass
         if recorder.failure is not None:
             raise recorder.failure
+        if stop.failure:
+            raise UserError(f"the recording has ended early: {stop.failure}")
     return recorder.counts
 
 

@@ -18,6 +18,7 @@ from ..core.result import REFRESH
 from ..mask.schedule import BORDER, OBJECTS
 from ..mask.source import ATTENTION, DYNAMIC, STATIC
 from ..pipeline.backend_health import BackendNotice
+from .callback_guard import CallbackErrors
 from .frame_stats import FrameCounts, FrameFigures, FrameStats
 from .publishers import RESULTS
 
@@ -67,6 +68,7 @@ class NodeFacts:
         restarts: Number of restarts of backends that failed.
         notice: The current message about backends.
         last_notice: The last message about backends, current or not.
+        errors: What callbacks have raised.
     """
 
     name: str
@@ -91,6 +93,7 @@ class NodeFacts:
     restarts: int
     notice: BackendNotice
     last_notice: str
+    errors: CallbackErrors
 
 
 @dataclass(frozen=True)
@@ -105,6 +108,7 @@ class NodeReport:
         quiet_s: Seconds since the last image or since the start.
         publishers: Number of publishers of images.
         is_clock_stopped: Whether simulated time has not moved since the last report.
+        earlier_errors: Number of exceptions in callbacks some seconds ago.
     """
 
     facts: NodeFacts
@@ -114,11 +118,14 @@ class NodeReport:
     quiet_s: float
     publishers: int
     is_clock_stopped: bool
+    earlier_errors: int
 
 
 def assess_health(report: NodeReport) -> tuple[bytes, str]:
     """Returns the level and the one line that says why."""
     facts, now, earlier = report.facts, report.counts, report.earlier
+    if facts.errors.count > report.earlier_errors:
+        return ERROR, f"an error in the node was caught: {facts.errors.last}"
     if facts.state != "active":
         return OK, facts.state
     if facts.notice:
@@ -199,6 +206,8 @@ def make_status(report: NodeReport) -> DiagnosticStatus:
         "network": facts.network,
         "input size": "x".join(map(str, facts.input_wh)) if facts.input_wh else "",
         "last error": facts.last_error,
+        "errors in callbacks": facts.errors.count,
+        "last error in a callback": facts.errors.last,
     }
     pairs = [KeyValue(key=key, value=str(value)) for key, value in values.items()]
     return DiagnosticStatus(level=level, name=facts.name, message=message, hardware_id=HARDWARE_ID, values=pairs)
@@ -216,6 +225,7 @@ class DiagnosticsReporter:
     def __init__(self, node: Node, frame_stats: FrameStats, facts: Callable[[], NodeFacts | None]) -> None:
         self._node, self._frame_stats, self._facts = node, frame_stats, facts
         self._earlier_counts = deque([FrameCounts()], WARNING_REPORTS)
+        self._earlier_errors = deque([0], WARNING_REPORTS)
         self._received, self._received_s, self._state = 0, time.monotonic(), ""
         self._clock_ns, self._was_input_missing = -1, False
         self._publisher = node.create_publisher(DiagnosticArray, "/diagnostics", RESULTS)
@@ -248,8 +258,9 @@ class DiagnosticsReporter:
         report = NodeReport(facts=facts, counts=counts, earlier=self._earlier_counts[0],
                             figures=self._frame_stats.figures(now_s), quiet_s=now_s - self._received_s,
                             publishers=self._node.count_publishers(facts.topic),
-                            is_clock_stopped=clock_ns == self._clock_ns)
+                            is_clock_stopped=clock_ns == self._clock_ns, earlier_errors=self._earlier_errors[0])
         self._earlier_counts.append(counts)
+        self._earlier_errors.append(facts.errors.count)
         return report
 
 

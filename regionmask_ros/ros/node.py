@@ -8,13 +8,14 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Mapping
+from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypeVar
 
 import numpy as np
 from rcl_interfaces.msg import SetParametersResult
-from rclpy.lifecycle import LifecycleNode, LifecycleState, TransitionCallbackReturn
+from rclpy.lifecycle import LifecycleState, TransitionCallbackReturn
 from rclpy.parameter import Parameter
 from rclpy.subscription import Subscription
 from vision_msgs.msg import BoundingBox2DArray
@@ -32,6 +33,7 @@ from .attention import AttentionRequests
 from .camera import CameraInput, choose_reading, image_topic
 from .diagnostics import DiagnosticsReporter, NodeFacts
 from .frame_stats import FrameStats
+from .guarded_node import GuardedNode, guard_transition
 from .parameters import BACKEND_PARAMETERS, declare_all, find_changes, make_response_settings, read_all
 from .publishers import RESULTS, Outputs
 from .qos import TriggerServices
@@ -63,10 +65,10 @@ class _Configured:
     diagnostics: DiagnosticsReporter
 
     def destroy(self) -> None:
-        self.services.destroy()
-        self.diagnostics.destroy()
-        self.outputs.destroy()
-        self.pipeline.close()
+        # All of them, whatever one of them raises.
+        with ExitStack() as stack:
+            for free in (self.pipeline.close, self.outputs.destroy, self.diagnostics.destroy, self.services.destroy):
+                stack.callback(free)
 
 
 @dataclass
@@ -78,20 +80,22 @@ class _Active:
     worker: Worker
 
 
-class DetectorNode(LifecycleNode):
+class DetectorNode(GuardedNode):
     """Takes images, publishes detections, masks and diagnostics.
 
     Args:
         load: Makes a network from the parameter ``network_file``.
+        on_failure: Called with one line if the node's thread has ended: the process is of no more use.
         node_arguments: For ``rclpy.node.Node``.
 
     Raises:
         UserError: A parameter has an illegal value.
     """
 
-    def __init__(self, load: Callable[[str], AnyNetwork] = open_network, **node_arguments: Any) -> None:
+    def __init__(self, load: Callable[[str], AnyNetwork] = open_network,
+                 on_failure: Callable[[str], None] | None = None, **node_arguments: Any) -> None:
         super().__init__(NODE_NAME, **node_arguments)
-        self._load = load
+        self._load, self._on_failure = load, on_failure or self._log_failure
         self._configured: _Configured | None = None
         self._active: _Active | None = None
         self._backend_guard = self.create_guard_condition(self._on_backend_change)
@@ -102,6 +106,9 @@ class DetectorNode(LifecycleNode):
             if not self.has_parameter(name) and not name.startswith("qos_overrides."):
                 self.get_logger().warning(f"parameter {name}: unknown, ignored")
         self.add_on_set_parameters_callback(self._on_set_parameters)
+
+    def _log_failure(self, line: str) -> None:
+        self.get_logger().fatal(line)
 
     def start(self) -> None:
         """Configures and activates if the parameter ``autostart`` says so.
@@ -116,8 +123,9 @@ class DetectorNode(LifecycleNode):
             if transition() is not SUCCESS:
                 raise UserError(self._transition_error or "the node could not be started")
 
-    # Transitions. rclpy hides their exceptions, so each is caught and logged here.
+    # Transitions.
 
+    @guard_transition
     def on_configure(self, state: LifecycleState) -> TransitionCallbackReturn:
         """Loads the network, makes pipeline and publishers, and opens the backend if that is quick."""
         try:
@@ -139,6 +147,7 @@ class DetectorNode(LifecycleNode):
             return self._fail_transition("configure", error)
         return super().on_configure(state)
 
+    @guard_transition
     def on_activate(self, state: LifecycleState) -> TransitionCallbackReturn:
         """Subscribes to images and starts the worker."""
         configured = self._require_configured()
@@ -152,22 +161,26 @@ class DetectorNode(LifecycleNode):
         self.get_logger().info(f"active: images from {self._active.camera.topic}")
         return outcome
 
+    @guard_transition
     def on_deactivate(self, state: LifecycleState) -> TransitionCallbackReturn:
         """Finishes the images that are in and stops the worker."""
         is_stopped = self._stop()
         super().on_deactivate(state)
         return SUCCESS if is_stopped else ERROR
 
+    @guard_transition
     def on_cleanup(self, state: LifecycleState) -> TransitionCallbackReturn:
         """Frees everything."""
         self._free()
         return super().on_cleanup(state)
 
+    @guard_transition
     def on_shutdown(self, state: LifecycleState) -> TransitionCallbackReturn:
         """Frees everything."""
         self._free()
         return super().on_shutdown(state)
 
+    @guard_transition
     def on_error(self, state: LifecycleState) -> TransitionCallbackReturn:
         """Frees everything."""
         self._free()
@@ -197,7 +210,8 @@ class DetectorNode(LifecycleNode):
         worker = Worker(
             configured.pipeline, make_response_settings(values, configured.pipeline.network), configured.read,
             configured.attention,
-            configured.outputs, configured.frame_stats, lambda: self.get_clock().now().nanoseconds, self.get_logger())
+            configured.outputs, configured.frame_stats, lambda: self.get_clock().now().nanoseconds, self.get_logger(),
+            self.error_log, self._on_failure)
         try:
             camera = CameraInput(
                 self, values["image_transport"], values["image_reliability"], worker.put, configured.frame_stats)
@@ -227,7 +241,7 @@ class DetectorNode(LifecycleNode):
     def _fail_transition(self, transition: str, error: Exception) -> TransitionCallbackReturn:
         """A user's error fails the transition; any other is a bug and is logged with its type."""
         is_known = isinstance(error, UserError)
-        self._transition_error = str(error) if is_known else f"{type(error).__name__}: {error}"
+        self._transition_error = str(error) if is_known else self.error_log.report(f"transition {transition}", error)
         # With autostart the command prints the reason and ends.
         if not self.get_parameter("autostart").value:
             self.get_logger().error(f"cannot {transition}: {self._transition_error}")
@@ -283,6 +297,8 @@ class DetectorNode(LifecycleNode):
             self._apply({**current, **changes}, changes)
         except UserError as error:
             return SetParametersResult(successful=False, reason=str(error))
+        except Exception as error:  # noqa: BLE001  a bug is refused, and nothing has changed
+            return SetParametersResult(successful=False, reason=self.error_log.report("parameters", error))
         return SetParametersResult(successful=True)
 
     def _apply(self, values: Mapping[str, Any], changes: Mapping[str, Any]) -> None:
@@ -382,6 +398,7 @@ class DetectorNode(LifecycleNode):
             restarts=backends.health.restarts,
             notice=backends.notice,
             last_notice=backends.last_notice.line,
+            errors=self.error_log.errors,
         )
 
 

@@ -8,18 +8,21 @@ from __future__ import annotations
 import contextlib
 import os
 import re
+import sys
 import threading
 from collections.abc import Callable, Sequence
 from typing import TypeVar
 
 import rclpy
 from rclpy.context import Context
-from rclpy.executors import ExternalShutdownException, SingleThreadedExecutor
+from rclpy.executors import ExternalShutdownException
 from rclpy.node import Node
 from rclpy.signals import SignalHandlerOptions
 
 from ..errors import UserError
 from ..sources.base import close_stderr
+from .callback_guard import GuardedExecutor, describe_error, find_error_log
+from .vital import start_vital_thread
 
 NodeT = TypeVar("NodeT", bound=Node)
 T = TypeVar("T")
@@ -27,6 +30,14 @@ T = TypeVar("T")
 JOIN_TIMEOUT_S = 10.0
 
 MAX_DOMAIN = 232
+
+
+def _print_line(line: str) -> None:
+    print(line, file=sys.stderr)
+
+
+def _print_error(where: str, error: Exception) -> None:
+    _print_line(f"caught: {where}: {describe_error(error)}")
 
 
 class RosSession:
@@ -48,7 +59,8 @@ class RosSession:
             _shorten_errors(lambda: rclpy.init(args=list(ros_arguments), context=self._context, domain_id=domain_id,
                                                signal_handler_options=SignalHandlerOptions.NO))
         self._nodes: list[Node] = []
-        self._executor = SingleThreadedExecutor(context=self._context)
+        self._executor = GuardedExecutor(_print_error, context=self._context)
+        self._is_closing = False
         self._thread: threading.Thread | None = None
 
     def add(self, make: Callable[..., NodeT]) -> NodeT:
@@ -68,24 +80,33 @@ class RosSession:
         self._executor.add_node(node)
         return node
 
-    def spin(self) -> None:
-        """Starts the thread that runs callbacks."""
-        self._thread = threading.Thread(target=self._spin, name="executor", daemon=True)
-        self._thread.start()
+    def spin(self, on_failure: Callable[[str], None] = _print_line) -> None:
+        """Starts the thread that runs callbacks. Exceptions of callbacks are logged and counted; they do not end it.
+
+        Args:
+            on_failure: Called in that thread with one line if it ends before the session.
+        """
+        self._thread = start_vital_thread("executor", self._spin, on_failure)
 
     def _spin(self) -> None:
         with contextlib.suppress(ExternalShutdownException):
             self._executor.spin()
+        if not self._is_closing:
+            raise RuntimeError("ROS was shut down")
 
     def __enter__(self) -> RosSession:
         return self
 
     def __exit__(self, *exception: object) -> None:
+        self._is_closing = True
         self._executor.shutdown()
         if self._thread is not None:
             self._thread.join(JOIN_TIMEOUT_S)
         for node in self._nodes:
-            node.destroy_node()
+            try:
+                node.destroy_node()
+            except Exception as error:  # noqa: BLE001  the others must be freed, too
+                find_error_log(node).report("end of the node", error)
         self._context.try_shutdown()
 
 

@@ -21,6 +21,7 @@ class StopRequest:
         # No Event: the thread that a handler interrupts may hold its lock. A SimpleQueue is safe to put to.
         self._woken: SimpleQueue[None] = SimpleQueue()
         self._requested = self._by_signal = False
+        self._failure = ""
 
     def __enter__(self) -> StopRequest:
         wanted = [number for number in SIGNALS if signal.getsignal(number) is not signal.SIG_IGN]
@@ -39,6 +40,16 @@ class StopRequest:
         """Requests to stop."""
         self._requested = True
         self._woken.put(None)
+
+    def fail(self, reason: str) -> None:
+        """Requests to stop because of a failure; the first one counts."""
+        self._failure = self._failure or reason
+        self.set()
+
+    @property
+    def failure(self) -> str:
+        """The failure that requested to stop, in one line; empty for none."""
+        return self._failure
 
     def is_set(self) -> bool:
         """Returns whether a stop was requested."""

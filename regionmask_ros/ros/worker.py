@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
+import contextlib
 import queue
 import threading
 import time
-import traceback
 from collections.abc import Callable
 from concurrent.futures import Future
 from concurrent.futures import TimeoutError as NotInTime
 from dataclasses import dataclass
+from functools import partial
 from typing import Any, Generic, TypeVar
 
 from rclpy.impl.rcutils_logger import RcutilsLogger
@@ -17,14 +18,16 @@ from rclpy.impl.rcutils_logger import RcutilsLogger
 from ..backends import BackendError
 from ..core.frame import Frame
 from ..core.result import StepResult
-from ..errors import UserError
+from ..errors import UserError, to_one_line
 from ..pipeline.pipeline import Pipeline
 from ..pipeline.settings import PipelineSettings
 from .attention import AttentionRequests
+from .callback_guard import ErrorLog
 from .camera import ImageMessage
 from .frame_stats import DropReason, FrameOutcome, FrameStats, plausible_latency_ms
 from .parameters import ResponseSettings
 from .publishers import Outputs
+from .vital import start_vital_thread
 
 T = TypeVar("T")
 
@@ -131,14 +134,16 @@ class Worker:
         frame_stats: Collects figures of each frame.
         now_ns: The node's time.
         logger: For drops and failures.
+        error_log: For exceptions that nobody foresaw.
+        on_failure: Called with one line if the thread ends by an error.
     """
 
     def __init__(self, pipeline: Pipeline, response: ResponseSettings, read: Callable[[ImageMessage], Frame],
                  attention: AttentionRequests, outputs: Outputs, frame_stats: FrameStats, now_ns: Callable[[], int],
-                 logger: RcutilsLogger) -> None:
+                 logger: RcutilsLogger, error_log: ErrorLog, on_failure: Callable[[str], None]) -> None:
         self._pipeline, self._response, self._read = pipeline, response, read
         self._attention, self._outputs, self._frame_stats = attention, outputs, frame_stats
-        self._now_ns, self._logger = now_ns, logger
+        self._now_ns, self._logger, self._error_log = now_ns, logger, error_log
         self._slot: NewestSlot[ReceivedImage] = NewestSlot()
         self._calls: queue.SimpleQueue[tuple[Future[Any], Callable[[], object]]] = queue.SimpleQueue()
         self._pending: list[tuple[Frame, ReceivedImage]] = []
@@ -146,15 +151,19 @@ class Worker:
         self._is_abandoned = False
         pipeline.backends.cancelled.clear()
         # A daemon, so that a detector that hangs does not keep the process alive. Its owner calls stop().
-        self._thread = threading.Thread(target=self._work, name="detector", daemon=True)
-        self._thread.start()
+        self._thread = start_vital_thread("detector", self._work, on_failure)
 
     # For other threads.
 
     def put(self, message: ImageMessage) -> None:
         """Takes an image from the subscription and returns at once."""
         self._frame_stats.count(received=1)
-        if self._slot.put(ReceivedImage(message, time.monotonic())):
+        try:
+            is_overwritten = self._slot.put(ReceivedImage(message, time.monotonic()))
+        except RuntimeError:
+            self._drop(DropReason("the detector was stopped", is_failure=True))
+            return
+        if is_overwritten:
             self._frame_stats.count(overwritten=1)
 
     def run_between_frames(self, action: Callable[[Pipeline], T]) -> T:
@@ -217,14 +226,21 @@ class Worker:
     def _work(self) -> None:
         while not self._slot.has_ended:
             received = self._slot.take(QUIET_S if self._pending else None)
-            self._run_calls()
+            self._survive(self._run_calls)
             if received is not None:
-                self._step(received)
+                self._survive(partial(self._step, received))
                 self._last_step_s = time.monotonic()
             elif self._pending and time.monotonic() - self._last_step_s >= QUIET_S:
-                self._drain(FORGOTTEN)
-        self._run_calls()
-        self._drain("the detector was stopped")
+                self._survive(partial(self._drain, FORGOTTEN))
+        self._survive(self._run_calls)
+        self._survive(partial(self._drain, "the detector was stopped"))
+
+    def _survive(self, action: Callable[[], None]) -> None:
+        """Calls the action. What it raises costs the frames inside the pipeline, but not the thread."""
+        try:
+            action()
+        except Exception as error:  # noqa: BLE001  a bug must not end the node
+            self._drop_pending(self._error_log.report("worker", error))
 
     def _run_calls(self) -> None:
         while not self._calls.empty():
@@ -240,18 +256,20 @@ class Worker:
 
     def _step(self, received: ReceivedImage) -> None:
         backends = self._pipeline.backends
-        if backends.refuses_frames:
-            if self._response.fallback is None:
-                self._drop(DropReason(backends.health.notice.line, is_failure=True))
-                return
-            self._recover(backends.health.reason)
+        # Until the frame is pending, each way out counts it once.
         try:
-            frame = self._read(received.message)
+            is_refused = backends.refuses_frames and self._response.fallback is None
+            if backends.refuses_frames and not is_refused:
+                self._recover(backends.health.reason)
+            frame = None if is_refused else self._read(received.message)
         except UserError as error:
             self._drop(DropReason(str(error)))
             return
         except Exception as error:  # noqa: BLE001  an unforeseen image must not end the node
-            self._drop(DropReason(self._log_unforeseen(error), is_failure=True))
+            self._drop(DropReason(self._error_log.report("worker", error), is_failure=True))
+            return
+        if frame is None:
+            self._drop(DropReason(backends.health.notice.line, is_failure=True))
             return
         self._pending.append((frame, received))
         try:
@@ -266,7 +284,7 @@ class Worker:
             self._drop(DropReason(str(error), is_failure=True))
             return
         except Exception as error:  # noqa: BLE001  a bug must not end the node
-            self._drop_pending(self._log_unforeseen(error))
+            self._drop_pending(self._error_log.report("worker", error))
             self._pipeline.reset()
             return
         backends.mark_working()
@@ -292,7 +310,7 @@ class Worker:
         except BackendError as error:
             self._recover(str(error))
         except Exception as error:  # noqa: BLE001  a bug must not end the node
-            self._log_unforeseen(error)
+            self._error_log.report("worker", error)
 
     def _deliver(self, results: list[StepResult]) -> None:
         for result in results:
@@ -308,7 +326,7 @@ class Worker:
         try:
             self._outputs.publish(result, received.message.header, self._response.drop_stale)
         except Exception as error:  # noqa: BLE001  a bug must not end the node
-            self._drop(DropReason(self._log_unforeseen(error), is_failure=True))
+            self._drop(DropReason(self._error_log.report("worker", error), is_failure=True))
             return
         now_s = time.monotonic()
         self._frame_stats.add(FrameOutcome(
@@ -322,11 +340,6 @@ class Worker:
             attended_shares=result.mask.attended_shares,
         ))
 
-    def _log_unforeseen(self, error: Exception) -> str:
-        """Logs where the error comes from; returns it as one line."""
-        self._logger.error(traceback.format_exc(), throttle_duration_sec=LOG_PERIOD_S)
-        return f"{type(error).__name__}: {error}"
-
     def _drop_pending(self, reason: str) -> None:
         for _ in self._pending:
             self._drop(DropReason(reason, is_failure=True))
@@ -334,5 +347,6 @@ class Worker:
 
     def _drop(self, reason: DropReason) -> None:
         self._frame_stats.drop(reason)
-        line = f"frame dropped: {reason.text}"
-        self._logger.warning(line, throttle_duration_sec=LOG_PERIOD_S)
+        line = f"frame dropped: {to_one_line(reason.text)}"
+        with contextlib.suppress(Exception):  # the logger refuses some texts; the frame is counted already
+            self._logger.warning(line, throttle_duration_sec=LOG_PERIOD_S)
