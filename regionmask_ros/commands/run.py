@@ -48,7 +48,8 @@ from ..report.page import Figure, write_report
 from ..report.plots import Panel, per_frame_svg
 from ..report.rerun import ENDING, RerunLog
 from ..report.writers import DetectionsCsv, HeadDump, VideoWriter
-from ..sources import Source, open_source
+from ..sources import Source, VideoFile, open_source
+from ..sources.pictures.jpeg_decoders import MISSING, jpeg_decoder
 from ._cli import EXIT_OK, add_option_groups, add_topic, command_main, format_command, parse_pairs, read_backend_options
 
 
@@ -90,7 +91,11 @@ def run(args: argparse.Namespace) -> int:
         _check_loihi2_table(settings, network)
     compressed = args.image_transport == "compressed"
     inputs = (args.source, args.static_mask, args.network_file)
-    with open_source(args.source, args.topic, only_compressed=compressed) as source, Outputs(inputs) as outputs:
+    with open_source(
+        args.source, args.topic, only_compressed=compressed, max_image_pixels=settings.max_image_pixels,
+    ) as source, Outputs(inputs) as outputs:
+        if not (isinstance(source, VideoFile) or jpeg_decoder().sees_damage):
+            print(f"regionmask_ros: {MISSING}", file=sys.stderr)
         if settings.input_size == "auto":
             # Fixed by the first image, so that heads and masks of a folder with several sizes have one shape.
             settings = settings.fix_input(source.size_wh, network)

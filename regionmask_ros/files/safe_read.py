@@ -61,11 +61,12 @@ def open_regular(path: str | os.PathLike[str]) -> BinaryIO:
         raise InvalidFile(f"not a file name: {error}") from error
 
 
-def read_limited(file: BinaryIO) -> bytes:
-    """Reads a file from its start, at most ``MAX_BYTES``, because it may have grown since it was opened.
+def read_limited(file: BinaryIO, most: int = MAX_BYTES) -> bytes:
+    """Reads a file from its start, within a limit, because it may have grown since it was opened.
 
     Args:
         file: An open file.
+        most: Bytes that are read.
 
     Returns:
         Its content.
@@ -75,7 +76,7 @@ def read_limited(file: BinaryIO) -> bytes:
     """
     try:
         file.seek(0)
-        return file.read(MAX_BYTES)
+        return file.read(most)
     except OSError as error:
         raise InvalidFile(_system_reason(error)) from error
 

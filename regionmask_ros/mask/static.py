@@ -17,16 +17,14 @@ import numpy as np
 from ..core.grid import RegionGrid
 from ..errors import InvalidFile
 from ..files.outputs import write_whole
-from ..files.safe_read import open_regular, open_zip, read_array, read_limited
-from ..sources.base import close_stderr
-from ..sources.images import PNG_MAGIC, find_damage
+from ..files.safe_read import open_regular, open_zip, read_array
+from ..sources.pictures.decode import decode_mask, read_picture
+from ..sources.pictures.header import MAX_IMAGE_PIXELS, PNG
+from ..sources.pictures.png import PNG_MAGIC
 from .heat import rank_by_heat
 from .source import STATIC, MaskContext, StatelessSource
 
 ATTENDED_ABOVE = 127
-MAX_SIDE = 16_384
-"""Pixels. A larger image is refused before it is decoded."""
-
 MAX_HEAT = 65_535
 
 
@@ -95,7 +93,7 @@ class StaticMaskFile:
             raise refused.about(self.path) from refused
 
 
-def read_static_mask(path: str) -> StaticMaskFile:
+def read_static_mask(path: str, max_pixels: int = MAX_IMAGE_PIXELS) -> StaticMaskFile:
     """Reads a ``.png`` or ``.npz`` mask, whatever grid it is for.
 
     A ``.png`` has one pixel a region, or is as large as the camera's image. Pixels brighter than 127 are observed
@@ -104,6 +102,7 @@ def read_static_mask(path: str) -> StaticMaskFile:
 
     Args:
         path: The file.
+        max_pixels: Largest number of pixels of an image.
 
     Returns:
         The mask.
@@ -115,7 +114,8 @@ def read_static_mask(path: str) -> StaticMaskFile:
         with open_regular(path) as file:
             magic = file.read(len(PNG_MAGIC))
             if magic == PNG_MAGIC:
-                return StaticMaskFile(path, _decode_png(read_limited(file)) > ATTENDED_ABOVE, None)
+                picture = read_picture(file, max_pixels, (PNG,))
+                return StaticMaskFile(path, _brightness(decode_mask(picture, max_pixels)) > ATTENDED_ABOVE, None)
             if magic[:2] == b"PK":
                 return StaticMaskFile(path, *_read_npz(file))
         raise InvalidFile("neither a PNG image nor an .npz mask")
@@ -142,18 +142,8 @@ def save_static_mask(path: str, keep: np.ndarray, region_px: int, heat: np.ndarr
     write_whole(Path(path), content.getvalue())
 
 
-def _decode_png(data: bytes) -> np.ndarray:
-    """Brightness times opacity, uint8 [height, width]."""
-    damage = find_damage(data)
-    if damage:
-        raise InvalidFile(damage)
-    width, height = (int.from_bytes(data[at:at + 4], "big") for at in (16, 20))
-    if not (0 < width <= MAX_SIDE and 0 < height <= MAX_SIDE):
-        raise InvalidFile(f"an image of {width}x{height} is not a mask; sides up to {MAX_SIDE} pixels are read")
-    with close_stderr():
-        pixels = cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_UNCHANGED)
-    if pixels is None or pixels.shape[:2] != (height, width):
-        raise InvalidFile("damaged PNG image")
+def _brightness(pixels: np.ndarray) -> np.ndarray:
+    """Brightness times opacity, uint8 [height, width], of an image in BGR order."""
     if pixels.dtype == np.uint16:
         pixels = np.asarray(pixels // 256, np.uint8)
     if pixels.ndim == 2:

@@ -105,7 +105,7 @@ def make_composer(settings: PipelineSettings, grid: RegionGrid, image_wh: tuple[
     Raises:
         UserError: A file cannot be read, or the static mask is for another grid or image.
     """
-    file = read_static_mask(settings.static_mask) if settings.reads_static_mask else None
+    file = read_static_mask(settings.static_mask, settings.max_image_pixels) if settings.reads_static_mask else None
     static, heat = (file.fit(grid, image_wh), file.heat) if file else (None, None)
     schedule, regions = settings.schedule, None
     dense = None if tiling is None else _dense_schedule(settings, tiling)

@@ -43,6 +43,7 @@ class PipelineSettings:
     Attributes:
         input_size: ``auto``, or (width, height), multiples of 32.
         max_pixels: Largest number of pixels of an automatic input size.
+        max_image_pixels: Largest number of pixels of a camera image or a mask.
         mask: One of `MODES`. With a preset: ``none``, or ``static`` or ``adaptive`` for the regions of either.
         static_mask: File of the static mask; an adaptive one starts from it.
         dynamic: Kind of the dynamic mask.
@@ -73,6 +74,7 @@ class PipelineSettings:
 
     input_size: str | tuple[int, int] = option_field("input_size")
     max_pixels: int = option_field("max_pixels")
+    max_image_pixels: int = option_field("max_image_pixels")
     mask: str = "none"
     static_mask: str = option_field("static_mask")
     dynamic: str = option_field("dynamic_mask")

@@ -10,6 +10,7 @@ import time
 from collections.abc import Callable, Mapping
 from contextlib import ExitStack
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -29,6 +30,7 @@ from ..network.dense import AnyNetwork
 from ..pipeline.pipeline import Pipeline
 from ..pipeline.settings import PipelineSettings, make_settings
 from ..sources.image_message import decode_compressed_image
+from ..sources.pictures.jpeg_decoders import MISSING, jpeg_decoder
 from .attention import AttentionRequests
 from .camera import CameraInput, choose_reading, image_topic
 from .diagnostics import DiagnosticsReporter, NodeFacts
@@ -192,7 +194,11 @@ class DetectorNode(GuardedNode):
         super().destroy_node()
 
     def _make_configured(self, pipeline: Pipeline, transport: str) -> _Configured:
-        read, converter = choose_reading() if transport == "raw" else (decode_compressed_image, "OpenCV")
+        limit, decoder = pipeline.settings.max_image_pixels, jpeg_decoder()
+        read, converter = choose_reading(limit) if transport == "raw" else (
+            partial(decode_compressed_image, max_pixels=limit), decoder.name)
+        if transport != "raw" and not decoder.sees_damage:
+            self.get_logger().warning(MISSING)
         frame_stats = FrameStats(time.monotonic())
         return _Configured(
             pipeline,
@@ -327,7 +333,7 @@ class DetectorNode(GuardedNode):
         if self._configured is not None:
             settings = settings.for_network(self._configured.pipeline.network)
         if settings.reads_static_mask:
-            read_static_mask(settings.static_mask)
+            read_static_mask(settings.static_mask, settings.max_image_pixels)
         elif settings.static_mask:
             self.get_logger().warning(f"static_mask is set, but mask_mode {values['mask_mode']} does not use it")
         return settings

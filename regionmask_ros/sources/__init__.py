@@ -10,12 +10,16 @@ from ..files.paths import check_utf8, display_path
 from .bag import BagImages, is_bag
 from .base import Source, silence_decoders
 from .images import ImageFolder
+from .pictures.header import MAX_IMAGE_PIXELS
 from .video import VideoFile
 
 __all__ = ["BagImages", "ImageFolder", "Source", "VideoFile", "open_source"]
 
 
-def open_source(path: str, topic: str = "", preferred: str = "", only_compressed: bool = False) -> Source:
+def open_source(
+    path: str, topic: str = "", preferred: str = "", only_compressed: bool = False,
+    max_image_pixels: int = MAX_IMAGE_PIXELS,
+) -> Source:
     """Opens a video file, a folder of images, or a rosbag2 bag (mcap or db3).
 
     Mistakes are found here, before any frame is processed: a missing path, something that is neither a file nor a
@@ -27,6 +31,7 @@ def open_source(path: str, topic: str = "", preferred: str = "", only_compressed
         topic: For bags: the image topic, for a bag that has several.
         preferred: For bags: a topic to choose if the bag has it and ``topic`` is empty.
         only_compressed: For bags: choose a camera's compressed images instead of its raw ones.
+        max_image_pixels: Largest number of pixels of an image in a folder or bag.
 
     Returns:
         The open source; a context manager.
@@ -43,11 +48,11 @@ def open_source(path: str, topic: str = "", preferred: str = "", only_compressed
     except (OSError, ValueError) as error:
         raise UserError(f"{display_path(path)}: cannot be read: {getattr(error, 'strerror', None) or error}") from None
     if is_bag(path):
-        return BagImages(path, topic, preferred, only_compressed)
+        return BagImages(path, topic, preferred, only_compressed, max_image_pixels)
     if topic or only_compressed:
         raise UserError(f"{display_path(path)}: has no topics, because it is not a bag (a folder with metadata.yaml)")
     if stat.S_ISDIR(mode):
-        return ImageFolder(path)
+        return ImageFolder(path, max_pixels=max_image_pixels)
     if stat.S_ISREG(mode):
         return VideoFile(path)
     raise UserError(

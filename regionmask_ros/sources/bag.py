@@ -21,6 +21,7 @@ from ..files.paths import display_path
 from .base import Source
 from .image_message import decode_compressed_image, decode_image, stamp_ns
 from .images import DEFAULT_FPS
+from .pictures.header import MAX_IMAGE_PIXELS
 
 if TYPE_CHECKING:
     from rosbags.highlevel import AnyReader
@@ -48,7 +49,7 @@ FILE_MAGICS = (b"\x89MCAP0\r\n", b"SQLite format 3\0")
 """First bytes of the files in a bag's folder."""
 
 COMPRESSED = "sensor_msgs/msg/CompressedImage"
-DECODERS: dict[str, Callable[[Any], Frame]] = {
+DECODERS: dict[str, Callable[..., Frame]] = {
     "sensor_msgs/msg/Image": decode_image, COMPRESSED: decode_compressed_image}
 """The image types, and what converts their messages."""
 
@@ -209,6 +210,7 @@ class BagImages(Source):
             ones are chosen, or with ``only_compressed`` the compressed ones.
         preferred: A topic to choose if the bag has it and ``topic`` is empty.
         only_compressed: Whether only topics with compressed images are suitable.
+        max_pixels: Largest number of pixels of an image.
 
     Attributes:
         topic: The chosen topic.
@@ -218,8 +220,11 @@ class BagImages(Source):
         UserError: The path is not a bag, there is no such topic or no image on it, or several topics are suitable.
     """
 
-    def __init__(self, path: str, topic: str = "", preferred: str = "", only_compressed: bool = False) -> None:
-        self._path, self._folder = path, find_bag_folder(path)
+    def __init__(
+        self, path: str, topic: str = "", preferred: str = "", only_compressed: bool = False,
+        max_pixels: int = MAX_IMAGE_PIXELS,
+    ) -> None:
+        self._path, self._folder, self._max_pixels = path, find_bag_folder(path), max_pixels
         self._reader: AnyReader | None = None
         self.name = os.path.basename(os.path.abspath(self._folder))
         with open_bag(self._folder) as reader:
@@ -258,7 +263,7 @@ class BagImages(Source):
 
     def _frame(self, message: Any, log_ns: int) -> Frame:
         try:
-            frame = DECODERS[message.__msgtype__](message)
+            frame = DECODERS[message.__msgtype__](message, max_pixels=self._max_pixels)
         except UserError as error:
             raise UserError(f"{display_path(self._path)}: {self.topic} at {log_ns} ns: {error}") from error
         return frame if frame.stamp_ns else Frame(frame.pixels, frame.order, log_ns, frame.frame_id)

@@ -13,8 +13,9 @@ import cv2
 import numpy as np
 
 from ..core.frame import Frame
-from ..errors import UserError
-from .images import find_damage
+from ..errors import InvalidFile, UserError
+from .pictures.decode import decode_camera
+from .pictures.header import MAX_IMAGE_PIXELS
 
 NANOSECONDS = 1_000_000_000
 
@@ -47,7 +48,7 @@ class Encoding(NamedTuple):
 
 def _to_8_bits(image: np.ndarray) -> np.ndarray:
     """uint16 to uint8, 65535 to 255, rounded to the nearest value (there are no ties)."""
-    return ((image.astype(np.uint32) + 128) // 257).astype(np.uint8)
+    return np.asarray(cv2.convertScaleAbs(np.ascontiguousarray(image, np.uint16), alpha=1.0 / 257.0))
 
 
 def _convert_gray_16(image: np.ndarray) -> np.ndarray:
@@ -118,12 +119,15 @@ def read_samples(message: Any, encoding: Encoding) -> np.ndarray:
     return data.reshape(rows, message.width, encoding.channels)
 
 
-def decode_image(message: Any, samples: SampleReader = read_samples) -> Frame:
+def decode_image(
+    message: Any, samples: SampleReader = read_samples, max_pixels: int = MAX_IMAGE_PIXELS,
+) -> Frame:
     """Converts a sensor_msgs/Image.
 
     Args:
         message: The message.
         samples: Reads the samples of the checked message.
+        max_pixels: Largest number of pixels.
 
     Returns:
         The frame. Its pixels may be the message's own memory, which they keep alive.
@@ -134,12 +138,12 @@ def decode_image(message: Any, samples: SampleReader = read_samples) -> Frame:
     if message.encoding not in ENCODINGS:
         raise UserError(f"encoding {message.encoding!r} is not supported; use one of {', '.join(ENCODINGS)}")
     encoding = ENCODINGS[message.encoding]
-    _check(message, encoding)
+    _check(message, encoding, max_pixels)
     pixels = encoding.read(samples(message, encoding))
     return Frame(pixels, encoding.order, stamp_ns(message.header.stamp), message.header.frame_id)
 
 
-def _check(message: Any, encoding: Encoding) -> None:
+def _check(message: Any, encoding: Encoding, max_pixels: int) -> None:
     width, height, step = message.width, message.height, message.step
     pixel_bytes = encoding.channels * encoding.sample_bytes
     if not width or not height:
@@ -153,36 +157,31 @@ def _check(message: Any, encoding: Encoding) -> None:
     rows = encoding.rows(height)
     if len(message.data) < step * rows:
         raise UserError(f"data has {len(message.data)} bytes, but {rows} rows of step {step} need {step * rows}")
+    if width * height > max_pixels:
+        raise UserError(f"image of {width}x{height} pixels: more than max_image_pixels allows, {max_pixels}")
 
 
-def decode_compressed_image(message: Any) -> Frame:
+def decode_compressed_image(message: Any, max_pixels: int = MAX_IMAGE_PIXELS) -> Frame:
     """Converts a sensor_msgs/CompressedImage that holds a JPEG or PNG image, whatever its ``format`` says.
 
     Args:
         message: The message.
+        max_pixels: Largest number of pixels.
 
     Returns:
         The frame.
 
     Raises:
-        UserError: The image is damaged, in another format, or compressed depth.
+        UserError: The image is too large, damaged, in another format, or compressed depth.
     """
     if "compressedDepth" in message.format:
         raise UserError(f"format {message.format!r}: compressed depth is not a camera image; publish jpeg or png")
-    data = bytes(message.data)
-    if not data.startswith((b"\xff\xd8\xff", b"\x89PNG\r\n\x1a\n")):
-        raise UserError(f"format {message.format!r}: the data is neither JPEG nor PNG")
-    damage = find_damage(data)
-    if damage:
-        raise UserError(f"format {message.format!r}: {damage}")
-    # The EXIF orientation is ignored, because the size must be that of the camera.
-    flags = cv2.IMREAD_UNCHANGED if data.startswith(b"\x89") else cv2.IMREAD_COLOR | cv2.IMREAD_IGNORE_ORIENTATION
+    if len(message.data) == 0:
+        raise UserError(f"format {message.format!r}: the message has no data")
     try:
-        pixels = cv2.imdecode(np.frombuffer(data, np.uint8), flags)
-    except cv2.error:
-        pixels = None
-    if pixels is None:
-        raise UserError(f"format {message.format!r}: the image cannot be decoded")
+        pixels = decode_camera(bytes(message.data), max_pixels)
+    except InvalidFile as refused:
+        raise refused.about(f"format {message.format!r}") from refused
     # Such a publisher compressed RGB as if it were BGR, so the decoder swaps red and blue.
     order = "rgb" if "compressed rgb" in message.format else "bgr"
     return Frame(_three_channels(pixels), order, stamp_ns(message.header.stamp), message.header.frame_id)

@@ -19,7 +19,7 @@ from ..core.frame import Frame
 from ..errors import UserError
 from ..files.paths import display_path
 from .base import FRAME_ID, Source, frame_stamp_ns
-from .images import image_format
+from .pictures.header import picture_kind
 
 HEAD_BYTES = 4096
 
@@ -82,7 +82,7 @@ def check_container(path: str) -> bool:
 def _reject_non_video(path: str, head: bytes) -> None:
     if not head:
         raise UserError(f"{display_path(path)}: empty file")
-    kind = image_format(head)
+    kind = picture_kind(head)
     motion_jpeg = kind == "JPEG" and path.lower().endswith((".mjpg", ".mjpeg"))
     if kind and not motion_jpeg:
         raise UserError(f"{display_path(path)}: a single {kind} image, not a video: give the folder with the images")

@@ -137,8 +137,10 @@ def test_an_invalid_compressed_image_is_refused_with_the_reason():
     depth = compressed(".png", np.zeros((4, 4), np.uint16), "16UC1; compressedDepth png")
     with pytest.raises(UserError, match="compressed depth"):
         decode_compressed_image(depth)
-    with pytest.raises(UserError, match="neither JPEG nor PNG"):
+    with pytest.raises(UserError, match="no data"):
         decode_compressed_image(CompressedImage(format="jpeg"))
+    with pytest.raises(UserError, match=r"not an image that can be decoded \(JPEG, PNG\)"):
+        decode_compressed_image(compressed(".bmp", np.zeros((4, 4, 3), np.uint8), "jpeg"))
     for suffix, name in ((".jpg", "JPEG"), (".png", "PNG")):
         whole = compressed(suffix, np.zeros((40, 40, 3), np.uint8), "jpeg")
         del whole.data[len(whole.data) // 2:]

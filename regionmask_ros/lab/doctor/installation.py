@@ -24,6 +24,7 @@ USEFUL = (
     ("ROS 2", "rclpy", "source your ROS 2 (. /opt/ros/<distro>/setup.sh), or run 'make setup'; only the node needs it"),
     ("vision_msgs", "vision_msgs", "apt install ros-<distro>-vision-msgs, or run 'make setup'; only the node needs it"),
     ("h5py", "h5py", "run 'make setup', or: pip install h5py; only networks in .net files need it"),
+    ("simplejpeg", "simplejpeg", "run 'make setup', or: pip install simplejpeg; it notices damage inside JPEG images"),
 )
 
 

@@ -1,0 +1,106 @@
+"""What the header of an encoded picture says, and the limits that it must keep.
+
+A few bytes can claim a picture of many gigabytes, and decoders allocate what a header claims. So every picture passes
+``read_header`` first: it allocates nothing of the picture's size, and reads a few kilobytes at most.
+"""
+
+from __future__ import annotations
+
+import re
+import struct
+from collections.abc import Callable, Collection, Mapping
+from dataclasses import dataclass
+from typing import cast
+
+from ...core.option_table import OPTIONS
+from ...errors import InvalidFile
+from .bitmap import read_bmp, read_pnm
+from .facts import Facts, NeedsMore
+from .jpeg import read_jpeg
+from .png import PNG_MAGIC, read_png
+from .tiff import read_tiff
+from .webp import read_webp
+
+MAX_IMAGE_PIXELS = cast(int, OPTIONS["max_image_pixels"].default)
+
+JPEG, PNG, BMP, TIFF, WEBP, PNM = "JPEG", "PNG", "BMP", "TIFF", "WebP", "PNM"
+MAGICS = (
+    (PNG_MAGIC, PNG), (b"\xff\xd8\xff", JPEG), (b"BM", BMP), (b"II*\0", TIFF), (b"MM\0*", TIFF))
+
+
+@dataclass(frozen=True)
+class PictureHeader:
+    """What the header of a checked picture says.
+
+    Attributes:
+        kind: The format, such as "PNG".
+        width: Columns.
+        height: Rows.
+        channels: Samples of a pixel.
+        bits: Bits of a sample.
+        orientation: How the camera was held, 1 to 8 as EXIF numbers it; 1, upright, for all formats but JPEG.
+        start: Offset of the first byte of the first scan of a JPEG picture; 0 for the other formats.
+    """
+
+    kind: str
+    width: int
+    height: int
+    channels: int
+    bits: int
+    orientation: int
+    start: int
+
+
+READERS: Mapping[str, Callable[[bytes, int], Facts]] = {
+    JPEG: read_jpeg, PNG: read_png, BMP: read_bmp, TIFF: read_tiff, WEBP: read_webp, PNM: read_pnm}
+"""What reads the header of each format, from the first bytes of the picture and its size in bytes."""
+
+
+def picture_kind(head: bytes) -> str | None:
+    """Format of a picture with these first bytes, such as "PNG"; None for anything else."""
+    if head[:4] == b"RIFF" and head[8:12] == b"WEBP":
+        return WEBP
+    if re.match(rb"P[1-6]\s", head[:3]):
+        return PNM
+    return next((kind for magic, kind in MAGICS if head.startswith(magic)), None)
+
+
+def read_header(
+    data: bytes, max_pixels: int = MAX_IMAGE_PIXELS, kinds: Collection[str] = tuple(READERS), size: int | None = None,
+) -> PictureHeader | None:
+    """Reads and checks the header of a picture.
+
+    Args:
+        data: The picture, or its first bytes.
+        max_pixels: Largest number of pixels.
+        kinds: The accepted formats.
+        size: Bytes of the whole picture; None if ``data`` is the whole picture.
+
+    Returns:
+        The header. None when more bytes are needed, which happens with a part of a picture only.
+
+    Raises:
+        InvalidFile: This is no picture of these formats, its header is damaged or claims too much, or the picture is
+            of a sort that is not read.
+    """
+    size = len(data) if size is None else size
+    if not size:
+        raise InvalidFile("empty file")
+    kind = picture_kind(data)
+    if kind is None or kind not in kinds:
+        raise InvalidFile(f"not an image that can be decoded ({', '.join(kinds)})")
+    try:
+        facts = READERS[kind](data, size)
+    except (NeedsMore, struct.error, IndexError):
+        if size > len(data):
+            return None
+        raise InvalidFile(f"truncated or damaged {kind} image") from None
+    width, height = facts.width, facts.height
+    if width < 1 or height < 1:
+        raise InvalidFile(f"damaged {kind} image: {width}x{height} pixels")
+    if width * height > max_pixels:
+        raise InvalidFile(f"{kind} image of {width}x{height} pixels: more than max_image_pixels allows, {max_pixels}")
+    if facts.least_bytes > size:
+        raise InvalidFile(
+            f"truncated {kind} image: {width}x{height} pixels need {facts.least_bytes} bytes, it has {size}")
+    return PictureHeader(kind, width, height, facts.channels, facts.bits, facts.orientation, facts.start)

@@ -1,0 +1,62 @@
+"""WebP: the first chunks of the file, by RFC 9649."""
+
+from __future__ import annotations
+
+from ...errors import InvalidFile
+from .facts import Facts, part
+
+ANIMATED = 0x02
+MAX_CHUNKS = 64
+"""Before the picture: color profile and transparency."""
+
+
+def read_webp(data: bytes, size: int) -> Facts:
+    """The facts of a still WebP image.
+
+    Args:
+        data: Its first bytes.
+        size: Bytes of the whole image.
+
+    Returns:
+        The facts.
+
+    Raises:
+        InvalidFile: The header is damaged, or the image is animated.
+        NeedsMore: The data end before the picture.
+    """
+    if int.from_bytes(part(data, 4, 4), "little") + 8 > size:
+        raise InvalidFile("truncated WebP image")
+    canvas, position = None, 12
+    for _ in range(MAX_CHUNKS):
+        name = part(data, position, 4)
+        length = int.from_bytes(part(data, position + 4, 4), "little")
+        if position + 8 + length > size:
+            raise InvalidFile("truncated WebP image")
+        if name in (b"ANIM", b"ANMF"):
+            raise InvalidFile("animated WebP image: only still ones are read")
+        if name == b"VP8X":
+            head = part(data, position + 8, 10)
+            if head[0] & ANIMATED:
+                raise InvalidFile("animated WebP image: only still ones are read")
+            canvas = (1 + int.from_bytes(head[4:7], "little"), 1 + int.from_bytes(head[7:10], "little"))
+        elif name in (b"VP8 ", b"VP8L"):
+            wh = _lossy_size(part(data, position + 8, 10)) if name == b"VP8 " else _lossless_size(
+                part(data, position + 8, 5))
+            if canvas not in (None, wh):
+                raise InvalidFile("damaged WebP image: it has two sizes")
+            return Facts(*wh, 3, 8, 0)
+        position += 8 + length + length % 2
+    raise InvalidFile("damaged WebP image: no picture in it")
+
+
+def _lossy_size(head: bytes) -> tuple[int, int]:
+    if head[0] & 1 or head[3:6] != b"\x9d\x01\x2a":
+        raise InvalidFile("damaged WebP image (its header)")
+    return int.from_bytes(head[6:8], "little") & 0x3FFF, int.from_bytes(head[8:10], "little") & 0x3FFF
+
+
+def _lossless_size(head: bytes) -> tuple[int, int]:
+    if head[0] != 0x2F:
+        raise InvalidFile("damaged WebP image (its header)")
+    sides = int.from_bytes(head[1:5], "little")
+    return (sides & 0x3FFF) + 1, (sides >> 14 & 0x3FFF) + 1

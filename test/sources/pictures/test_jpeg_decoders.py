@@ -1,0 +1,72 @@
+"""JPEG images: damage is noticed, whole images are not taken for damaged, and every decoder gives the same pixels."""
+
+from __future__ import annotations
+
+import io
+
+import cv2
+import numpy as np
+import pytest
+from jpeg_damage import CUT, ENCODERS, WHOLE, ZEROED, cases, count, street
+from PIL import Image
+
+from regionmask_ros.errors import InvalidFile
+from regionmask_ros.sources.pictures.decode import decode_camera, decode_color
+from regionmask_ros.sources.pictures.header import read_header
+from regionmask_ros.sources.pictures.jpeg_decoders import jpeg_decoder, make_opencv, make_simplejpeg, make_turbojpeg
+
+ROUNDS = 12
+MAKERS = {"simplejpeg": make_simplejpeg, "libturbojpeg": make_turbojpeg, "OpenCV": make_opencv}
+
+
+@pytest.fixture(params=MAKERS)
+def decoder(request):
+    found = MAKERS[request.param]()
+    if found is None:
+        pytest.skip(f"{request.param} is not installed")
+    return found
+
+
+def test_damage_is_noticed_and_whole_images_are_not_taken_for_damaged():
+    if not jpeg_decoder().sees_damage:
+        pytest.skip("neither simplejpeg nor libturbojpeg is installed")
+    refused = count(cases(ROUNDS * len(ENCODERS), seed=1, wh=(320, 240)))
+    share = {
+        damage: np.mean([refused[kind, damage] for kind in ENCODERS]) for damage in (WHOLE, CUT, ZEROED)}
+    assert share[WHOLE] == 0 and share[CUT] >= 0.97 and share[ZEROED] >= 0.9
+
+
+@pytest.mark.parametrize("kind", ENCODERS)
+def test_every_decoder_gives_the_same_pixels(decoder, kind):
+    rng = np.random.default_rng(4)
+    data = ENCODERS[kind](street(rng, (84, 62))[:61, :83], 80, rng)
+    expected = cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_COLOR)
+    assert np.array_equal(decoder.decode(data, read_header(data)), expected)
+
+
+def test_an_image_in_four_inks_is_read(decoder):
+    target = io.BytesIO()
+    Image.fromarray(np.full((16, 24, 4), (200, 20, 20, 0), np.uint8), "CMYK").save(target, "JPEG", quality=95)
+    data = target.getvalue()
+    assert decoder.decode(data, read_header(data)).shape == (16, 24, 3)
+
+
+def test_a_missing_end_is_noticed_by_every_decoder(decoder):
+    image = street(np.random.default_rng(4), (84, 62))
+    data = cv2.imencode(".jpg", image)[1].tobytes()
+    with pytest.raises(InvalidFile, match="truncated JPEG"):
+        decode_camera(data[:-300])
+    if decoder.sees_damage:
+        with pytest.raises(InvalidFile, match="damaged JPEG image"):
+            decoder.decode(data[:-300] + data[-2:], read_header(data))
+
+
+@pytest.mark.parametrize("orientation", range(1, 9))
+def test_the_orientation_of_a_photograph_is_applied_as_opencv_does(orientation):
+    target, exif = io.BytesIO(), Image.Exif()
+    exif[0x0112] = orientation
+    Image.fromarray(street(np.random.default_rng(1), (40, 24))).save(target, "JPEG", exif=exif)
+    data = target.getvalue()
+    assert read_header(data).orientation == orientation
+    assert np.array_equal(decode_color(data), cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_COLOR))
+    assert decode_camera(data).shape == (24, 40, 3)
