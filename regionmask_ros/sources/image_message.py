@@ -14,8 +14,8 @@ import numpy as np
 
 from ..core.frame import Frame
 from ..errors import InvalidFile, UserError
-from .pictures.decode import decode_camera
-from .pictures.header import MAX_IMAGE_PIXELS
+from .pictures.decode import CAMERA_KINDS, HEAD_BYTES, decode_camera
+from .pictures.header import MAX_IMAGE_PIXELS, read_header
 
 NANOSECONDS = 1_000_000_000
 
@@ -179,6 +179,8 @@ def decode_compressed_image(message: Any, max_pixels: int = MAX_IMAGE_PIXELS) ->
     if len(message.data) == 0:
         raise UserError(f"format {message.format!r}: the message has no data")
     try:
+        # Before the data are copied.
+        read_header(bytes(message.data[:HEAD_BYTES]), max_pixels, CAMERA_KINDS, len(message.data))
         pixels = decode_camera(bytes(message.data), max_pixels)
     except InvalidFile as refused:
         raise refused.about(f"format {message.format!r}") from refused

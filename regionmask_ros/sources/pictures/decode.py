@@ -23,6 +23,8 @@ HEAD_BYTES = 1 << 16
 """Read first of a file, so that one that claims too much is not read whole."""
 
 KINDS = tuple(READERS)
+CAMERA_KINDS = (JPEG, PNG)
+"""What messages with compressed images hold."""
 
 _TURNS = {3: cv2.ROTATE_180, 6: cv2.ROTATE_90_CLOCKWISE, 8: cv2.ROTATE_90_COUNTERCLOCKWISE}
 _MIRRORED = {2: 1, 4: 0}
@@ -111,7 +113,7 @@ def decode_camera(data: bytes, max_pixels: int = MAX_IMAGE_PIXELS) -> np.ndarray
     Raises:
         InvalidFile: The picture is refused or damaged.
     """
-    header = check_picture(data, max_pixels, (JPEG, PNG))
+    header = check_picture(data, max_pixels, CAMERA_KINDS)
     if header.kind == JPEG:
         return jpeg_decoder().decode(data, header)
     return _decode_with_opencv(data, header, cv2.IMREAD_UNCHANGED, False)
