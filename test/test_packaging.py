@@ -21,11 +21,12 @@ ROOT = Path(__file__).resolve().parents[1]
 PACKAGE = "regionmask_ros"
 
 # Where the name of an import and the key of its Debian or ROS package differ.
-KEYS = {"cv2": "python3-opencv", "h5py": "python3-h5py", "hypothesis": "python3-hypothesis",
+KEYS = {"PIL": "python3-pil", "cv2": "python3-opencv", "h5py": "python3-h5py", "hypothesis": "python3-hypothesis",
         "llvmlite": "python3-numba", "matplotlib": "python3-matplotlib", "numba": "python3-numba",
         "numpy": "python3-numpy", "pytest": "python3-pytest", "tqdm": "python3-tqdm", "yaml": "python3-yaml"}
 # Imported inside the one file that needs it, and no key exists for it.
-OPTIONAL = {"rosbags", "rerun", "pyarrow", "onnx", "onnxruntime", "openvino", "torch", "lava", "pycocotools"}
+OPTIONAL = {"rosbags", "rerun", "pyarrow", "onnx", "onnxruntime", "openvino", "torch", "lava", "pycocotools",
+            "simplejpeg"}
 
 needs_colcon = pytest.mark.skipif(find_spec("colcon_core") is None or find_spec("colcon_ros") is None,
                                   reason="colcon is not installed for this Python")

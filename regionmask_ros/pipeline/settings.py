@@ -276,7 +276,7 @@ class PipelineSettings:
 RECONFIGURABLE = (
     "mask", "static_mask", "dynamic", "mgnet_weights", "adaptive", "target_masked", "preset", "overrides",
     "schedule_form", "tiles", "refresh_period", "restart_period", "score_threshold", "nms_iou", "classes",
-    "class_thresholds", "max_detections",
+    "class_thresholds", "max_detections", "max_image_pixels",
 )
 """Settings that ``Pipeline.reconfigure`` can change while a camera runs."""
 

@@ -19,7 +19,6 @@ from sensor_msgs.msg import CompressedImage, Image
 
 from ..core.frame import Frame
 from ..sources.image_message import ENCODINGS, Encoding, decode_image, read_samples, stamp_ns
-from ..sources.pictures.header import MAX_IMAGE_PIXELS
 from .frame_stats import FrameStats
 from .qos import subscribe
 
@@ -62,20 +61,15 @@ class BridgeReader:
         return read_samples(message, encoding)
 
 
-def choose_reading(max_pixels: int = MAX_IMAGE_PIXELS) -> tuple[Callable[[Image], Frame], str]:
-    """Returns what makes frames of raw images, and its name for diagnostics: ``cv_bridge`` or ``numpy``.
-
-    Args:
-        max_pixels: Largest number of pixels of an image.
-    """
-    with_numpy = partial(decode_image, max_pixels=max_pixels)
+def choose_reading() -> tuple[Callable[..., Frame], str]:
+    """Returns what makes frames of raw images, and its name for diagnostics: ``cv_bridge`` or ``numpy``."""
     try:
         from cv_bridge import CvBridge
 
         reader = BridgeReader(CvBridge())
     except Exception:  # noqa: BLE001  built for another NumPy, it fails in several ways
-        return with_numpy, "numpy"
-    return (partial(with_numpy, samples=reader), "cv_bridge") if reader.trusted else (with_numpy, "numpy")
+        return decode_image, "numpy"
+    return (partial(decode_image, samples=reader), "cv_bridge") if reader.trusted else (decode_image, "numpy")
 
 
 def _read_by_bridge(bridge: Any, message: Image, encoding: Encoding) -> np.ndarray:

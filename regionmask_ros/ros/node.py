@@ -10,7 +10,6 @@ import time
 from collections.abc import Callable, Mapping
 from contextlib import ExitStack
 from dataclasses import dataclass
-from functools import partial
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -32,7 +31,7 @@ from ..pipeline.settings import PipelineSettings, make_settings
 from ..sources.image_message import decode_compressed_image
 from ..sources.pictures.jpeg_decoders import MISSING, jpeg_decoder
 from .attention import AttentionRequests
-from .camera import CameraInput, choose_reading, image_topic
+from .camera import CameraInput, ImageMessage, choose_reading, image_topic
 from .diagnostics import DiagnosticsReporter, NodeFacts
 from .frame_stats import FrameStats
 from .guarded_node import GuardedNode, guard_transition
@@ -194,11 +193,14 @@ class DetectorNode(GuardedNode):
         super().destroy_node()
 
     def _make_configured(self, pipeline: Pipeline, transport: str) -> _Configured:
-        limit, decoder = pipeline.settings.max_image_pixels, jpeg_decoder()
-        read, converter = choose_reading(limit) if transport == "raw" else (
-            partial(decode_compressed_image, max_pixels=limit), decoder.name)
+        decoder = jpeg_decoder()
+        decode, converter = choose_reading() if transport == "raw" else (decode_compressed_image, decoder.name)
         if transport != "raw" and not decoder.sees_damage:
             self.get_logger().warning(MISSING)
+
+        def read(message: ImageMessage) -> Frame:
+            return decode(message, max_pixels=pipeline.settings.max_image_pixels)
+
         frame_stats = FrameStats(time.monotonic())
         return _Configured(
             pipeline,
