@@ -8,6 +8,10 @@ TORCH ?= torch>=2.1,<3
 ARGS ?=
 # The checks that `make check` runs, such as CHECKS="ruff mypy"; empty: all.
 CHECKS ?=
+# What `make fuzz` does: the number of cases, the seed from which they are drawn, and, such as "bags:17", one case alone.
+CASES ?= 20000
+SEED ?= 1
+CASE ?=
 
 BOOTSTRAP = $(PYTHON) -m bootstrap
 # Installs what a file lists, and nothing else: what .venv has stays as it is.
@@ -17,7 +21,7 @@ export VIDEO TORCH
 unexport PYTHONSAFEPATH
 
 .DEFAULT_GOAL := help
-.PHONY: help setup lava runtimes rerun-setup train-setup check-setup check test demo clean
+.PHONY: help setup lava runtimes rerun-setup train-setup check-setup check test fuzz demo clean
 
 help:
 	@echo "make setup        create .venv with everything that is needed (PYTHON=/path/to/python3.12: with another Python)"
@@ -27,6 +31,7 @@ help:
 	@echo "make train-setup  add PyTorch for \`python -m regionmask_ros train_mgnet\` (TORCH=torch==2.13.0: another one)"
 	@echo "make check        check style, types, imports, spelling and the documentation (CHECKS=\"ruff mypy\": some of them)"
 	@echo "make test         run all tests (ARGS=\"-k mask\": options for pytest)"
+	@echo "make fuzz         give damaged files and messages to all readers (CASES=200000 SEED=2: more, and others)"
 	@echo "make demo         play a video through the ROS node, results in demo_output/ (VIDEO=file: your own video)"
 	@echo "make clean        remove .venv and everything else that these commands made"
 
@@ -62,6 +67,9 @@ check: check-setup
 # A test that hangs is ended after five minutes, so that a run always ends.
 test: setup
 	@PYTEST_TIMEOUT=300 $(BOOTSTRAP) python -m pytest $(ARGS)
+
+fuzz: setup
+	@$(BOOTSTRAP) python -m checks.fuzz --cases "$(CASES)" --seed "$(SEED)" $(if $(CASE),--case "$(CASE)")
 
 demo: setup
 	@$(BOOTSTRAP) python -m regionmask_ros demo --output demo_output $${VIDEO:+--video "$$VIDEO"}

@@ -13,7 +13,13 @@ class UserError(Exception):
 
     ``str(error)`` is one line: what is wrong, where, and what to do. Commands print it and exit with status 2. The node
     logs it and continues where it can.
+
+    Args:
+        message: The line. It may quote foreign text as it is: what is not printable is escaped, and a long line is cut.
     """
+
+    def __init__(self, message: str = "") -> None:
+        super().__init__(to_one_line(message))
 
 
 class InvalidFile(Exception):
@@ -29,5 +35,6 @@ class InvalidFile(Exception):
 
 def to_one_line(text: str) -> str:
     """Escapes characters that are not printable, and cuts the text at ``MAX_LINE_LENGTH`` characters."""
-    clean = "".join(c if c.isprintable() else c.encode("unicode_escape").decode("ascii") for c in text)
+    shown = text[:MAX_LINE_LENGTH + 1]
+    clean = "".join(c if c.isprintable() else c.encode("unicode_escape").decode("ascii") for c in shown)
     return clean if len(clean) <= MAX_LINE_LENGTH else clean[: MAX_LINE_LENGTH - 4] + " ..."

@@ -24,6 +24,7 @@ VEHICLES = ("car", "truck", "bus")
 MAX_FRAMES = 1_000_000
 MAX_COORDINATE = 1e6
 """Pixels. No image is this wide: a box beyond it is a damaged number."""
+MAX_TRACK = 2**63 - 1
 
 
 @dataclass(frozen=True)
@@ -149,10 +150,12 @@ def check_row(row: LabelRow) -> LabelRow:
         The same row.
 
     Raises:
-        InvalidFile: The frame number or the box is impossible.
+        InvalidFile: The frame number, the track or the box is impossible.
     """
     if not 0 <= row.frame < MAX_FRAMES:
         raise InvalidFile(f"frame {row.frame} is not between 0 and {MAX_FRAMES}")
+    if not -MAX_TRACK <= row.track <= MAX_TRACK:
+        raise InvalidFile(f"track {row.track} has more than 63 bits")
     numbers = (row.x, row.y, row.width, row.height)
     if not all(math.isfinite(number) and abs(number) <= MAX_COORDINATE for number in numbers):
         raise InvalidFile(f"a box of {numbers} is not in any image")

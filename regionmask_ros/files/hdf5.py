@@ -66,7 +66,10 @@ class Hdf5Group:
         shape, offset = entry["shape"], entry["offset"]
         if len(shape) not in np.atleast_1d(dimensions):
             raise InvalidFile(f"/{self._path}{name} is {shape}, expected {dimensions} dimensions")
-        return self._values[offset:offset + math.prod(shape)].reshape(shape).astype(np.int32)
+        values = self._values[offset:offset + math.prod(shape)]
+        if values.size != math.prod(shape):
+            raise InvalidFile(DAMAGED)
+        return values.reshape(shape).astype(np.int32)
 
     def text(self, name: str) -> str:
         """A short text. Raises InvalidFile when the entry is missing, or is something else."""

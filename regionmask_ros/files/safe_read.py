@@ -9,6 +9,7 @@ import io
 import os
 import stat
 import struct
+import tokenize
 import warnings
 import zipfile
 import zlib
@@ -29,6 +30,12 @@ ZIP_MAGIC = b"PK\x03\x04"
 _ZIP_ERRORS = (
     zipfile.BadZipFile, zipfile.LargeZipFile, zlib.error, struct.error, EOFError, NotImplementedError, RuntimeError,
     ValueError, OverflowError, OSError, IndexError, KeyError,
+)
+
+# What NumPy raises for damaged headers, which it reads as Python's literals, with Python's tokenizer.
+_NPY_ERRORS = (
+    ValueError, KeyError, TypeError, SyntaxError, tokenize.TokenError, RecursionError, MemoryError, OverflowError,
+    AttributeError, IndexError, struct.error,
 )
 
 
@@ -168,7 +175,7 @@ def read_array(archive: zipfile.ZipFile, name: str, kinds: str, what: str, max_s
     stream = io.BytesIO(data)
     try:
         shape, fortran, dtype = _read_npy_header(stream)
-    except (ValueError, KeyError, TypeError, SyntaxError, RecursionError, MemoryError) as error:
+    except _NPY_ERRORS as error:
         raise InvalidFile(f"damaged array {name}") from error
     if dtype.hasobject:
         raise InvalidFile(f"array {name} holds Python objects; only numbers are supported")

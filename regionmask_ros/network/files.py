@@ -116,10 +116,18 @@ def install_network(source: str | os.PathLike[str], target: Path) -> Network:
     try:
         content = _read_network_file(source)
         network = _parse(content, str(target))
+        _check_boxes(network)
     except InvalidFile as error:
         raise error.about(source) from error
     write_whole(target, content)
     return network
+
+
+def _check_boxes(network: Network) -> None:
+    """Raises InvalidFile for a network without boxes."""
+    if network.head is None:
+        raise InvalidFile("a network without boxes, which no command could use: only networks with the output of "
+                          "YOLO-KP are installed")
 
 
 def _parse(data: bytes, source_file: str) -> Network:

@@ -54,8 +54,8 @@ def layers_as_text(facts: dict[str, Any]) -> str:
         ("file", facts["file"]),
         ("sha256", facts["sha256"]),
         ("digest", f"{facts['digest']} (of the integers)"),
-        ("classes", f"{len(labels)}, {labels[0]} to {labels[-1]}"),
-        ("anchors", ", ".join(f"{w:g}x{h:g}" for w, h in anchors) + " cells"),
+        ("classes", f"{len(labels)}, {labels[0]} to {labels[-1]}" if labels else "none: its output has no boxes"),
+        ("anchors", (", ".join(f"{w:g}x{h:g}" for w, h in anchors) or "no") + (" cells" if anchors else "")),
         ("thresholds", f"in 1/64; the encoder's is {facts['encoder_threshold']}"),
         ("sizes", f"{sizes}; any multiple of {facts['total_stride']} works"),
     )

@@ -7,8 +7,9 @@ from __future__ import annotations
 
 import contextlib
 import os
+import re
 from collections.abc import Callable, Collection, Iterator
-from itertools import islice
+from itertools import accumulate, islice
 from pathlib import Path
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, TypeVar
@@ -16,8 +17,9 @@ from typing import TYPE_CHECKING, Any, TypeVar
 import numpy as np
 
 from ..core.frame import Frame
-from ..errors import UserError, to_one_line
+from ..errors import InvalidFile, UserError, to_one_line
 from ..files.paths import display_path
+from ..files.safe_read import open_regular
 from .base import Source
 from .image_message import decode_compressed_image, decode_image, stamp_ns
 from .images import DEFAULT_FPS
@@ -55,6 +57,10 @@ DECODERS: dict[str, Callable[..., Frame]] = {
 
 COMPRESSED_SUFFIX = "/compressed"
 """What image_transport appends to a camera's topic for its compressed images."""
+
+MAX_METADATA_BYTES = 4 << 20
+MAX_DEPTH = 100
+"""Brackets inside of each other, and lists, in a bag's metadata."""
 
 FPS_MESSAGES = 30
 """Number of images at the beginning of a bag from which the rate is computed."""
@@ -112,12 +118,28 @@ def open_bag(folder: Path) -> Iterator[AnyReader]:
         from rosbags.highlevel import AnyReader
     except ImportError:
         raise UserError("reading a bag needs rosbags: run 'make setup', or: pip install rosbags") from None
+    _check_metadata(folder)
     reader = _translate_errors(lambda: AnyReader([folder], default_typestore=_typestore()), str(folder))
     _translate_errors(reader.open, str(folder))
     try:
         yield reader
     finally:
         reader.close()
+
+
+def _check_metadata(folder: Path) -> None:
+    """Raises UserError for a text that would keep the YAML parser busy: its time grows with the square of the depth."""
+    path = folder / METADATA
+    try:
+        with open_regular(path) as file:
+            text = file.read(MAX_METADATA_BYTES + 1)
+    except (InvalidFile, OSError) as error:
+        raise UserError(f"{display_path(path)}: not a bag that can be read ({error})") from error
+    if len(text) > MAX_METADATA_BYTES:
+        raise UserError(f"{display_path(path)}: larger than {MAX_METADATA_BYTES >> 20} MB")
+    depths = accumulate(1 if bracket in b"[{" else -1 for bracket in re.findall(rb"[\[\]{}]", text))
+    if max(depths, default=0) > MAX_DEPTH or b"- " * MAX_DEPTH in text:
+        raise UserError(f"{display_path(path)}: nested too deeply: it is damaged")
 
 
 def read_messages(reader: AnyReader, connections: Collection[Connection], path: str) -> Iterator[tuple[Any, int]]:
@@ -137,6 +159,8 @@ def read_messages(reader: AnyReader, connections: Collection[Connection], path: 
     raw_messages = reader.messages(connections)
     while (entry := _translate_errors(lambda: next(raw_messages, None), path)) is not None:
         connection, log_ns, raw = entry
+        if not isinstance(log_ns, int):
+            raise UserError(f"{display_path(path)}: not a bag that can be read (a time is {log_ns!r})")
         yield _deserialize(reader, connection, raw, path), log_ns
 
 
@@ -231,7 +255,8 @@ class BagImages(Source):
             self.topic = _choose_image_topic(reader, topic, preferred, only_compressed, path)
             connections = _image_connections(reader, self.topic)
             self.compressed = any(c.msgtype == COMPRESSED for c in connections)
-            self.frame_count = sum(c.msgcount for c in connections)
+            counts = [c.msgcount for c in connections]
+            self.frame_count = sum(counts) if all(isinstance(count, int) for count in counts) else None
             first = list(islice(self._messages(reader), FPS_MESSAGES))
             if not first:
                 raise UserError(f"{display_path(path)}: no image on {self.topic}")

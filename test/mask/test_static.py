@@ -109,6 +109,10 @@ def test_an_array_that_claims_to_be_huge_takes_no_memory(tmp_path):
     "{'descr': '|b1', 'fortran_order': False, 'shape': (-4, -6)}",
     "{'descr': '|b1', 'fortran_order': False, 'shape': 24}",
     "{'\\d': 1}",
+    "{'descr': '|b1', 'fortran_order': False, 'shape': (4, 6",
+    "'''",
+    "[" * 5000,
+    "9" * 6000,
 ])
 def test_invalid_headers_are_refused_without_other_output(tmp_path, header, capfd, recwarn):
     magic = b"\x93NUMPY\x01\x00" + (len(header) + 1).to_bytes(2, "little") + header.encode() + b"\n"

@@ -18,6 +18,7 @@ from regionmask_ros.files import hdf5  # noqa: E402
 from regionmask_ros.network.files import install_network, load_network  # noqa: E402
 from regionmask_ros.network.formats.lava_net import parse_net  # noqa: E402
 from regionmask_ros.network.graph import Network  # noqa: E402
+from regionmask_ros.report.network_facts import describe_layers, layers_as_text  # noqa: E402
 
 
 def written(network: Network, change=None) -> bytes:
@@ -44,6 +45,16 @@ def test_an_exported_network_can_be_installed_for_all_commands(trained, tmp_path
     path, target = tmp_path / "network.net", tmp_path / "installed" / "yolo_kp.pt"
     path.write_bytes(written(trained))
     assert install_network(path, target).digest == trained.digest == load_network(target).digest
+
+
+def test_a_network_without_boxes_is_not_installed(tiny_network, tmp_path):
+    path, target = tmp_path / "network.net", tmp_path / "yolo_kp.pt"
+    path.write_bytes(written(tiny_network))
+    with pytest.raises(UserError, match=r"network\.net: a network without boxes"):
+        install_network(path, target)
+    assert not target.exists()
+    text = layers_as_text(describe_layers(load_network(path)))
+    assert "none: its output has no boxes" in text and "head" in text
 
 
 def test_another_network_has_no_boxes(tiny_network):

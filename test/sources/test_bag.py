@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from itertools import islice
 
 import numpy as np
@@ -103,6 +104,17 @@ def test_a_damaged_bag_is_rejected_in_one_line(tmp_path):
         (folder / METADATA).write_text(text)
         with pytest.raises(UserError, match="not a bag that can be read"):
             open_source(str(folder))
+
+
+@pytest.mark.parametrize("text", ["[" * 5000, "{a: " * 5000, "- " * 5000, "x" * (5 << 20)],
+                         ids=["lists", "maps", "items", "long"])
+def test_metadata_that_would_keep_the_parser_busy_is_rejected_at_once(tmp_path, text):
+    folder = write_bag(tmp_path / "bag", {"/cam": raw_images()})
+    (tmp_path / "bag" / METADATA).write_text(text)
+    begin = time.process_time()
+    with pytest.raises(UserError, match="nested too deeply|larger than"):
+        open_source(folder)
+    assert time.process_time() - begin < 0.5
 
 
 def test_a_video_with_a_topic_is_rejected(tmp_path, make_clip):

@@ -134,6 +134,7 @@ class _SizeFreer:
         sizes = np.ravel(self._constants[node.input[3]]).astype(np.float64)
         axes = next((list(attribute.ints) for attribute in node.attribute if attribute.name == "axes"),
                     list(range(len(data))))
+        _check_axes(node, axes, data)
         before = [data[axis] for axis in axes]
         if all(axis.growth == NO_GROWTH for axis in before):
             return []
@@ -148,7 +149,10 @@ class _SizeFreer:
         if len(node.input) > 3 and node.input[3]:
             if node.input[3] not in self._constants:
                 return []
-            axes = np.ravel(self._constants[node.input[3]])
+            axes = np.ravel(self._constants[node.input[3]]).astype(np.int64)
+        _check_axes(node, axes, data)
+        if len(axes) != len(ends):
+            raise NotFree(f"{name_of(node)}: ends for {len(ends)} axes of {len(axes)}")
         changed = ends.copy()
         for place, axis in enumerate(axes):
             if data[axis].growth != NO_GROWTH and ends[place] == data[axis].value:
@@ -185,6 +189,12 @@ class _SizeFreer:
                 name = editor.add("Concat", parts, axis=0)
             node.input[:] = _replace_input(node, change, name)
         editor.finish()
+
+
+def _check_axes(node: Any, axes: Sequence[int] | np.ndarray, data: Sequence[Growing]) -> None:
+    """Raises NotFree for axes that a value does not have."""
+    if not all(-len(data) <= axis < len(data) for axis in axes):
+        raise NotFree(f"{name_of(node)}: axes {list(axes)[:8]} of a value with {len(data)}")
 
 
 def _replace_input(node: Any, change: _Change, name: str) -> list[str]:

@@ -181,7 +181,17 @@ def _check_operators(onnx: Any, model: Any) -> None:
             if not onnx.defs.has(node.op_type, opset, ""):
                 raise InvalidFile(f"{name_of(node)}: no operator of opset {opset}: export it with a newer opset, "
                                   "or with standard operators")
+            _check_counts(onnx, node, opset)
             _check_attributes(node)
+
+
+def _check_counts(onnx: Any, node: Any, opset: int) -> None:
+    """Raises InvalidFile if a node has fewer or more inputs or outputs than its operator can have."""
+    schema = onnx.defs.get_schema(node.op_type, opset, "")
+    if not (schema.min_input <= len(node.input) <= schema.max_input
+            and schema.min_output <= len(node.output) <= schema.max_output):
+        raise InvalidFile(f"{name_of(node)}: {len(node.input)} inputs and {len(node.output)} outputs, which this "
+                          "operator does not have: the file is damaged")
 
 
 def _check_attributes(node: Any) -> None:

@@ -16,10 +16,14 @@ MAX_RANK = 16
 _EXTERNAL, _TEXT = 1, 8
 # Bits of one element by the number of the type in onnx.proto.
 _BITS = {
-    1: 32, 2: 8, 3: 8, 4: 16, 5: 16, 6: 32, 7: 64, 9: 8, 10: 16, 11: 64, 12: 32, 13: 64, 14: 64, 15: 128, 16: 16,
+    1: 32, 2: 8, 3: 8, 4: 16, 5: 16, 6: 32, 7: 64, 8: 0, 9: 8, 10: 16, 11: 64, 12: 32, 13: 64, 14: 64, 15: 128, 16: 16,
     17: 8, 18: 8, 19: 8, 20: 8, 21: 4, 22: 4,
 }
-_NUMBER_FIELDS = ("float_data", "int32_data", "int64_data", "double_data", "uint64_data")
+# The field with the content by the number of the type; int32_data for all others.
+_NUMBER_FIELDS = {1: "float_data", 7: "int64_data", 8: "string_data", 11: "double_data", 12: "uint64_data",
+                  13: "uint64_data", 14: "float_data", 15: "double_data"}
+_PAIRS = (14, 15)
+"""Complex numbers: two values each."""
 
 
 def iterate_graphs(graph: Any) -> Iterator[Any]:
@@ -63,14 +67,13 @@ def check_tensor(tensor: Any, place: str) -> None:
     Raises:
         InvalidFile: The shape and the content do not agree, or the type is unknown.
     """
-    if tensor.data_type == _TEXT:
-        return
     needed, count = _claimed_bytes(tensor, place), math.prod(tensor.dims)
     if tensor.HasField("raw_data"):
-        fits = len(tensor.raw_data) == needed
+        fits = len(tensor.raw_data) == needed and tensor.data_type != _TEXT
     else:
-        stored = sum(len(getattr(tensor, name)) for name in _NUMBER_FIELDS)
-        fits = stored in (count, 2 * count) or (_BITS[tensor.data_type] == 4 and stored == (count + 1) // 2)
+        stored = len(getattr(tensor, _NUMBER_FIELDS.get(tensor.data_type, "int32_data")))
+        fits = stored == count * (2 if tensor.data_type in _PAIRS else 1) or (
+            _BITS[tensor.data_type] == 4 and stored == (count + 1) // 2)
     if not fits:
         raise InvalidFile(f"{place}: shape {_shape(tensor)} does not fit its content: the file is damaged")
 
