@@ -21,6 +21,7 @@ from ..errors import UserError, to_one_line
 
 if TYPE_CHECKING:
     from ..network.dense import AnyNetwork
+    from ..sources import Source
 
 EXIT_OK, EXIT_USER_ERROR, EXIT_INTERRUPTED = 0, 2, 130
 
@@ -338,6 +339,13 @@ def _terminated_as_interrupted() -> Iterator[None]:
         sys.unraisablehook = report
         for number, handler in before.items():
             signal.signal(number, handler)
+
+
+def print_dropped(source: Source) -> None:
+    """Tells how many images of a source could not be decoded, and why the first one could not."""
+    if source.dropped:
+        images = "1 damaged image" if source.dropped == 1 else f"{source.dropped} damaged images, the first"
+        print(f"regionmask_ros: dropped {images}: {to_one_line(source.first_drop)}", file=sys.stderr)
 
 
 def _print_error(line: str) -> int:

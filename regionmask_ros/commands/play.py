@@ -21,7 +21,7 @@ from pathlib import Path
 from ..errors import UserError
 from ..ros.stopping import StopRequest
 from ..sources import Source, open_source
-from ._cli import EXIT_OK, command_main
+from ._cli import EXIT_OK, command_main, print_dropped
 
 MIN_RATE, MAX_RATE = 0.001, 1000.0
 
@@ -52,12 +52,13 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(args: argparse.Namespace) -> int:
     """Plays until the end or Ctrl-C, and prints the number of published frames."""
     _check(args)
-    with StopRequest() as stop, open_source(args.source, args.bag_topic, args.topic) as source:
+    with StopRequest() as stop, open_source(args.source, args.bag_topic, args.topic, skip_damaged=True) as source:
         from ..ros.setup import require, use_profile
 
         use_profile()
         require("rclpy", "sensor_msgs", "vision_msgs")
         _play(source, args, stop)
+        print_dropped(source)
     return EXIT_OK
 
 

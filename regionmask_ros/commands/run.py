@@ -50,7 +50,16 @@ from ..report.rerun import ENDING, RerunLog
 from ..report.writers import DetectionsCsv, HeadDump, VideoWriter
 from ..sources import Source, VideoFile, open_source
 from ..sources.pictures.jpeg_decoders import MISSING, jpeg_decoder
-from ._cli import EXIT_OK, add_option_groups, add_topic, command_main, format_command, parse_pairs, read_backend_options
+from ._cli import (
+    EXIT_OK,
+    add_option_groups,
+    add_topic,
+    command_main,
+    format_command,
+    parse_pairs,
+    print_dropped,
+    read_backend_options,
+)
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -93,6 +102,7 @@ def run(args: argparse.Namespace) -> int:
     inputs = (args.source, args.static_mask, args.network_file)
     with open_source(
         args.source, args.topic, only_compressed=compressed, max_image_pixels=settings.max_image_pixels,
+        skip_damaged=True,
     ) as source, Outputs(inputs) as outputs:
         if not (isinstance(source, VideoFile) or jpeg_decoder().sees_damage):
             print(f"regionmask_ros: {MISSING}", file=sys.stderr)
@@ -103,6 +113,7 @@ def run(args: argparse.Namespace) -> int:
             summary = _process(args, source, pipeline, outputs)
         written = outputs.commit()
     _print_summary(summary, written)
+    print_dropped(source)
     return EXIT_OK
 
 
@@ -193,7 +204,7 @@ def _process(args: argparse.Namespace, source: Source, pipeline: Pipeline, outpu
                 recorder.add(result)
         for result in pipeline.drain():
             recorder.add(result)
-    summary = {**summarize(recorder.records), **_facts(pipeline)}
+    summary = {**summarize(recorder.records), **_facts(pipeline), "dropped_images": source.dropped}
     _write_report(args, source, recorder, summary)
     if json_path:
         _write_json(json_path, summary)

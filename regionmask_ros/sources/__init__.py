@@ -18,7 +18,7 @@ __all__ = ["BagImages", "ImageFolder", "Source", "VideoFile", "open_source"]
 
 def open_source(
     path: str, topic: str = "", preferred: str = "", only_compressed: bool = False,
-    max_image_pixels: int = MAX_IMAGE_PIXELS,
+    max_image_pixels: int = MAX_IMAGE_PIXELS, skip_damaged: bool = False,
 ) -> Source:
     """Opens a video file, a folder of images, or a rosbag2 bag (mcap or db3).
 
@@ -32,6 +32,7 @@ def open_source(
         preferred: For bags: a topic to choose if the bag has it and ``topic`` is empty.
         only_compressed: For bags: choose a camera's compressed images instead of its raw ones.
         max_image_pixels: Largest number of pixels of an image in a folder or bag.
+        skip_damaged: Whether images in a folder or bag that cannot be decoded are passed over and counted.
 
     Returns:
         The open source; a context manager.
@@ -48,11 +49,11 @@ def open_source(
     except (OSError, ValueError) as error:
         raise UserError(f"{display_path(path)}: cannot be read: {getattr(error, 'strerror', None) or error}") from None
     if is_bag(path):
-        return BagImages(path, topic, preferred, only_compressed, max_image_pixels)
+        return BagImages(path, topic, preferred, only_compressed, max_image_pixels, skip_damaged)
     if topic or only_compressed:
         raise UserError(f"{display_path(path)}: has no topics, because it is not a bag (a folder with metadata.yaml)")
     if stat.S_ISDIR(mode):
-        return ImageFolder(path, max_pixels=max_image_pixels)
+        return ImageFolder(path, max_pixels=max_image_pixels, skip_damaged=skip_damaged)
     if stat.S_ISREG(mode):
         return VideoFile(path)
     raise UserError(

@@ -8,7 +8,7 @@ from __future__ import annotations
 import contextlib
 import os
 import re
-from collections.abc import Callable, Collection, Iterator
+from collections.abc import Callable, Collection, Iterator, Sequence
 from itertools import accumulate, islice
 from pathlib import Path
 from types import MappingProxyType
@@ -235,6 +235,7 @@ class BagImages(Source):
         preferred: A topic to choose if the bag has it and ``topic`` is empty.
         only_compressed: Whether only topics with compressed images are suitable.
         max_pixels: Largest number of pixels of an image.
+        skip_damaged: Whether images that cannot be decoded are passed over and counted. Otherwise they are errors.
 
     Attributes:
         topic: The chosen topic.
@@ -246,9 +247,10 @@ class BagImages(Source):
 
     def __init__(
         self, path: str, topic: str = "", preferred: str = "", only_compressed: bool = False,
-        max_pixels: int = MAX_IMAGE_PIXELS,
+        max_pixels: int = MAX_IMAGE_PIXELS, skip_damaged: bool = False,
     ) -> None:
-        self._path, self._folder, self._max_pixels = path, find_bag_folder(path), max_pixels
+        self._path, self._folder = path, find_bag_folder(path)
+        self._max_pixels, self._skip_damaged = max_pixels, skip_damaged
         self._reader: AnyReader | None = None
         self.name = os.path.basename(os.path.abspath(self._folder))
         with open_bag(self._folder) as reader:
@@ -260,7 +262,7 @@ class BagImages(Source):
             first = list(islice(self._messages(reader), FPS_MESSAGES))
             if not first:
                 raise UserError(f"{display_path(path)}: no image on {self.topic}")
-            self.size_wh = self._frame(*first[0]).size_wh
+            self.size_wh = self._find_size(first)
         steps = np.diff([log_ns for _, log_ns in first])
         self.fps = float(1e9 / np.median(steps)) if len(steps) and np.median(steps) > 0 else DEFAULT_FPS
 
@@ -272,7 +274,14 @@ class BagImages(Source):
             for message, log_ns in self._messages(reader):
                 if self._reader is not reader:
                     return
-                yield self._frame(message, log_ns)
+                try:
+                    frame = self._frame(message, log_ns)
+                except UserError as error:
+                    if not self._skip_damaged:
+                        raise
+                    self.drop(error)
+                    continue
+                yield frame
 
     def stamps(self) -> list[int]:
         """Stamps of all frames in nanoseconds. No image is decoded, so that damaged images are not noticed."""
@@ -285,6 +294,16 @@ class BagImages(Source):
 
     def _messages(self, reader: AnyReader) -> Iterator[tuple[Any, int]]:
         return read_messages(reader, _image_connections(reader, self.topic), self._path)
+
+    def _find_size(self, first: Sequence[tuple[Any, int]]) -> tuple[int, int]:
+        """Width and height of the first image that can be decoded."""
+        for message, log_ns in first:
+            try:
+                return self._frame(message, log_ns).size_wh
+            except UserError:
+                if not self._skip_damaged or message is first[-1][0]:
+                    raise
+        raise AssertionError("there is at least one message")
 
     def _frame(self, message: Any, log_ns: int) -> Frame:
         try:

@@ -15,9 +15,13 @@ from typing import TypeVar
 import cv2
 
 from ..core.frame import Frame
+from ..errors import UserError
 
 FFMPEG_SILENT = "-8"
 OPENCV_SILENT = 0
+
+PROBED_IMAGES = 30
+"""Where damaged images are passed over, one of so many first ones must be whole."""
 
 FRAME_ID = "camera"
 """The camera's coordinate frame for sources that do not name one."""
@@ -33,12 +37,21 @@ class Source(ABC):
         fps: Frames per second at which the images were taken, or shall be played.
         frame_count: Number of frames that the source announces; None when it cannot know.
         size_wh: Width and height of the first frame in pixels.
+        dropped: Number of images that could not be decoded and were passed over; 0 where they end the iteration.
+        first_drop: Why the first of them was dropped.
     """
 
     name: str
     fps: float
     frame_count: int | None
     size_wh: tuple[int, int]
+    dropped: int = 0
+    first_drop: str = ""
+
+    def drop(self, error: UserError) -> None:
+        """Counts an image that cannot be decoded."""
+        self.dropped += 1
+        self.first_drop = self.first_drop or str(error)
 
     @abstractmethod
     def frames(self) -> Iterator[Frame]:

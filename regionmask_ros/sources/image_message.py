@@ -158,7 +158,7 @@ def _check(message: Any, encoding: Encoding, max_pixels: int) -> None:
     if len(message.data) < step * rows:
         raise UserError(f"data has {len(message.data)} bytes, but {rows} rows of step {step} need {step * rows}")
     if width * height > max_pixels:
-        raise UserError(f"image of {width}x{height} pixels: more than max_image_pixels allows, {max_pixels}")
+        raise UserError(f"image of {width}x{height}: more pixels than max_image_pixels allows, {max_pixels}")
 
 
 def decode_compressed_image(message: Any, max_pixels: int = MAX_IMAGE_PIXELS) -> Frame:

@@ -11,7 +11,7 @@ from ..core.frame import Frame
 from ..errors import InvalidFile, UserError
 from ..files.paths import display_path, natural_key
 from ..files.safe_read import open_regular
-from .base import FRAME_ID, Source, frame_stamp_ns
+from .base import FRAME_ID, PROBED_IMAGES, Source, frame_stamp_ns
 from .pictures.decode import decode_color, read_picture
 from .pictures.header import MAX_IMAGE_PIXELS
 
@@ -32,21 +32,22 @@ class ImageFiles(Source):
         name: The source's name.
         fps: Frames per second.
         max_pixels: Largest number of pixels of an image.
+        skip_damaged: Whether images that cannot be decoded are passed over and counted. Otherwise they are errors.
 
     Raises:
-        UserError: The first image cannot be decoded.
+        UserError: The first image cannot be decoded; with ``skip_damaged``, none of the first ``PROBED_IMAGES``.
     """
 
     def __init__(
         self, files: Sequence[str], name: str, fps: float = DEFAULT_FPS, max_pixels: int = MAX_IMAGE_PIXELS,
+        skip_damaged: bool = False,
     ) -> None:
-        self._open, self._max_pixels = False, max_pixels
+        self._open, self._max_pixels, self._skip_damaged = False, max_pixels, skip_damaged
         self._files = files
         self.name = name
         self.fps = fps
         self.frame_count: int | None = len(self._files)
-        first = read_image(self._files[0], max_pixels)
-        self.size_wh = (first.shape[1], first.shape[0])
+        self.size_wh = self._find_size()
 
     def frames(self) -> Iterator[Frame]:
         """See ``Source``."""
@@ -54,11 +55,31 @@ class ImageFiles(Source):
         for index, file in enumerate(self._files):
             if not self._open:
                 return
-            yield Frame(read_image(file, self._max_pixels), "bgr", frame_stamp_ns(index, self.fps), FRAME_ID)
+            try:
+                pixels = read_image(file, self._max_pixels)
+            except UserError as error:
+                if not self._skip_damaged:
+                    raise
+                self.drop(error)
+                continue
+            yield Frame(pixels, "bgr", frame_stamp_ns(index, self.fps), FRAME_ID)
 
     def close(self) -> None:
         """See ``Source``."""
         self._open = False
+
+    def _find_size(self) -> tuple[int, int]:
+        """Width and height of the first image that can be decoded."""
+        probed = self._files[:PROBED_IMAGES if self._skip_damaged else 1]
+        for file in probed:
+            try:
+                height, width = read_image(file, self._max_pixels).shape[:2]
+            except UserError:
+                if file == probed[-1]:
+                    raise
+                continue
+            return width, height
+        raise AssertionError("there is at least one file")
 
 
 class ImageFolder(ImageFiles):
@@ -70,13 +91,16 @@ class ImageFolder(ImageFiles):
         path: The folder.
         fps: Frames per second.
         max_pixels: Largest number of pixels of an image.
+        skip_damaged: See ``ImageFiles``.
 
     Raises:
         UserError: There is no image, one is empty, or the first cannot be decoded.
     """
 
-    def __init__(self, path: str, fps: float = DEFAULT_FPS, max_pixels: int = MAX_IMAGE_PIXELS) -> None:
-        super().__init__(_image_files(path), os.path.basename(os.path.abspath(path)), fps, max_pixels)
+    def __init__(
+        self, path: str, fps: float = DEFAULT_FPS, max_pixels: int = MAX_IMAGE_PIXELS, skip_damaged: bool = False,
+    ) -> None:
+        super().__init__(_image_files(path), os.path.basename(os.path.abspath(path)), fps, max_pixels, skip_damaged)
 
 
 def read_image(path: str, max_pixels: int = MAX_IMAGE_PIXELS) -> np.ndarray:

@@ -82,6 +82,22 @@ def test_a_damaged_image_raises_an_error_after_the_last_good_one(tmp_path):
             next(frames)
 
 
+def test_damaged_images_are_passed_over_and_counted_where_that_is_wanted(tmp_path):
+    messages = raw_images()
+    messages[0].step, messages[2].encoding = 1, "h264"
+    with open_source(write_bag(tmp_path / "bag", {"/cam": messages}), skip_damaged=True) as source:
+        assert [frame.stamp_ns for frame in source.frames()] == [START_NS + i * STEP_NS for i in (1, 3, 4)]
+        assert source.dropped == 2 and "step is 1" in source.first_drop
+
+
+def test_a_bag_of_damaged_images_is_refused(tmp_path):
+    messages = raw_images()
+    for message in messages:
+        message.encoding = "h264"
+    with pytest.raises(UserError, match="encoding 'h264'"):
+        open_source(write_bag(tmp_path / "bag", {"/cam": messages}), skip_damaged=True)
+
+
 def test_closing_ends_an_iteration(tmp_path):
     source = open_source(write_bag(tmp_path / "bag", {"/cam": raw_images()}))
     frames = source.frames()

@@ -117,6 +117,20 @@ def test_a_truncated_image_is_reported_when_it_is_reached(tmp_path, suffix, perc
         next(frames)
 
 
+def test_damaged_images_are_passed_over_and_counted_where_that_is_wanted(tmp_path):
+    for index in range(4):
+        data = encode(".png", scene(index))
+        (tmp_path / f"{index}.png").write_bytes(data[:-30] if index in (0, 2) else data)
+    with open_source(str(tmp_path), skip_damaged=True) as source:
+        assert source.size_wh == (64, 48)
+        assert [frame.stamp_ns for frame in source.frames()] == [100_000_000, 300_000_000]
+        assert source.dropped == 2 and "0.png: truncated PNG image" in source.first_drop
+    for name in ("1.png", "3.png"):
+        (tmp_path / name).unlink()
+    with pytest.raises(UserError, match=r"2\.png: truncated PNG image"):
+        open_source(str(tmp_path), skip_damaged=True)
+
+
 def test_a_png_with_a_flipped_bit_is_damaged(tmp_path):
     data = bytearray(encode(".png", SMOOTH))
     data[len(data) // 2] ^= 1

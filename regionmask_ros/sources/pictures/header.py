@@ -99,7 +99,7 @@ def read_header(
     if width < 1 or height < 1:
         raise InvalidFile(f"damaged {kind} image: {width}x{height} pixels")
     if width * height > max_pixels:
-        raise InvalidFile(f"{kind} image of {width}x{height} pixels: more than max_image_pixels allows, {max_pixels}")
+        raise InvalidFile(f"{kind} image of {width}x{height}: more pixels than max_image_pixels allows, {max_pixels}")
     if facts.least_bytes > size:
         raise InvalidFile(
             f"truncated {kind} image: {width}x{height} pixels need {facts.least_bytes} bytes, it has {size}")
