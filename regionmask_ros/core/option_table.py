@@ -58,7 +58,7 @@ _ROWS = (
     Option(
         "max_image_pixels", 1 << 26, Group.NETWORK,
         "Largest number of pixels of an image in a file or message. The header of a larger one is all that is read of "
-        "it: a few bytes can claim many gigabytes.", Range(1, 1 << 30)),
+        "it: a few bytes can claim many gigabytes. Pixels with 16-bit colors count twice.", Range(1, 1 << 30)),
     Option(
         "restart_period", 0, Group.NETWORK,
         "Number of frames after which the detector is reset, which ends the drift of arithmetic lava. On lava_sim a "

@@ -145,7 +145,8 @@ def save_static_mask(path: str, keep: np.ndarray, region_px: int, heat: np.ndarr
 def _brightness(pixels: np.ndarray) -> np.ndarray:
     """Brightness times opacity, uint8 [height, width], of an image in BGR order."""
     if pixels.dtype == np.uint16:
-        pixels = np.asarray(pixels // 256, np.uint8)
+        pixels >>= 8  # in place: such an image can have half a gigabyte
+        pixels = pixels.astype(np.uint8)
     if pixels.ndim == 2:
         return pixels
     gray = np.asarray(cv2.cvtColor(np.ascontiguousarray(pixels[:, :, :3]), cv2.COLOR_BGR2GRAY))

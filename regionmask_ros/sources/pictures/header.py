@@ -72,7 +72,7 @@ def read_header(
 
     Args:
         data: The picture, or its first bytes.
-        max_pixels: Largest number of pixels.
+        max_pixels: Largest number of pixels. Those with 16-bit colors count twice.
         kinds: The accepted formats.
         size: Bytes of the whole picture; None if ``data`` is the whole picture.
 
@@ -98,8 +98,11 @@ def read_header(
     width, height = facts.width, facts.height
     if width < 1 or height < 1:
         raise InvalidFile(f"damaged {kind} image: {width}x{height} pixels")
-    if width * height > max_pixels:
-        raise InvalidFile(f"{kind} image of {width}x{height}: more pixels than max_image_pixels allows, {max_pixels}")
+    is_deep = facts.bits > 8 and facts.channels > 1
+    if width * height * (1 + is_deep) > max_pixels:
+        note = "; 16-bit colors count twice" if is_deep else ""
+        raise InvalidFile(
+            f"{kind} image of {width}x{height}: more pixels than max_image_pixels allows, {max_pixels}{note}")
     if facts.least_bytes > size:
         raise InvalidFile(
             f"truncated {kind} image: {width}x{height} pixels need {facts.least_bytes} bytes, it has {size}")

@@ -94,6 +94,14 @@ def test_the_limit_can_be_set(suffix):
         read_header(data, 31 * 20 - 1)
 
 
+@pytest.mark.parametrize("suffix", [".png", ".tif", ".ppm"])
+def test_pixels_with_16_bit_colors_count_twice(suffix):
+    data = encode(suffix, IMAGE.astype(np.uint16) * 257)
+    assert read_header(data, 2 * 31 * 20)
+    with pytest.raises(InvalidFile, match="max_image_pixels allows, 1239; 16-bit colors count twice"):
+        read_header(data, 2 * 31 * 20 - 1)
+
+
 @pytest.mark.parametrize("suffix", [".png", ".jpg", ".bmp", ".tif", ".ppm"])
 def test_a_picture_too_short_for_its_size_is_refused(suffix):
     with pytest.raises(InvalidFile, match="truncated .* image: 8000x8000 pixels need"):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import sys
 
 import cv2
 import numpy as np
@@ -11,6 +12,7 @@ from jpeg_damage import CUT, ENCODERS, WHOLE, ZEROED, cases, count, street
 from PIL import Image
 
 from regionmask_ros.errors import InvalidFile
+from regionmask_ros.sources.pictures import jpeg_decoders
 from regionmask_ros.sources.pictures.decode import decode_camera, decode_color
 from regionmask_ros.sources.pictures.header import read_header
 from regionmask_ros.sources.pictures.jpeg_decoders import jpeg_decoder, make_opencv, make_simplejpeg, make_turbojpeg
@@ -34,6 +36,18 @@ def test_damage_is_noticed_and_whole_images_are_not_taken_for_damaged():
     share = {
         damage: np.mean([refused[kind, damage] for kind in ENCODERS]) for damage in (WHOLE, CUT, ZEROED)}
     assert share[WHOLE] == 0 and share[CUT] >= 0.97 and share[ZEROED] >= 0.9
+
+
+def test_without_both_libraries_opencv_decodes_and_damage_is_not_seen(monkeypatch):
+    monkeypatch.setitem(sys.modules, "simplejpeg", None)
+    monkeypatch.setattr(jpeg_decoders, "TURBO_LIBRARIES", ())
+    jpeg_decoder.cache_clear()
+    try:
+        data = cv2.imencode(".jpg", street(np.random.default_rng(4), (84, 62)))[1].tobytes()
+        assert (jpeg_decoder().name, jpeg_decoder().sees_damage) == ("OpenCV", False)
+        assert decode_camera(data).shape == (62, 84, 3)
+    finally:
+        jpeg_decoder.cache_clear()
 
 
 @pytest.mark.parametrize("kind", ENCODERS)
