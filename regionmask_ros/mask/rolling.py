@@ -1,44 +1,49 @@
 """Rolling tiles: each frame runs one window of the image, chosen by what may have changed there.
 
-The rotation has one entry for each tile, at full resolution, and one for the whole image made small, which shows the
-objects that are larger than a tile. The entry with the highest priority is next. Its age is bounded: an entry that was
-not chosen for ``AGE_BOUND`` rounds comes first, whatever the priorities say.
+The window has the shape of a tile and lies where it shows most: objects that it shows as a whole count by the frames
+since they were last found, and regions by the frames since they were last observed. For objects that are larger than a
+tile, the whole image made small is one more choice. The age of a region is bounded: once one is older than
+``AGE_BOUND`` rounds of tiles, the tile with the oldest region comes first, whatever the rest says.
 """
 
 from __future__ import annotations
+
+import math
 
 import numpy as np
 
 from ..core.look import Look
 from ..core.result import StepResult
-from ..tracking.held import SEEN_SHARE
-from .schedule import is_refresh
+from .schedule import OBJECTS, is_refresh
 from .source import MaskContext
 from .tiling import Tiling
 
-ROLLING_SOURCE = "objects"
-"""As with other presets."""
+STEPS = 4
+"""Windows begin at every quarter of a tile, so that an object that one cuts lies inside another."""
 
 AGE_BOUND = 4
-"""Rounds, of as many looks as the rotation has entries, after which an entry is due."""
+"""Rounds, of as many looks as there are tiles, after which a region is due."""
 
-EMPTY_WEIGHT = 0.15
-"""Of an entry without objects; one with objects has 1."""
+SHOWN_SHARE = 0.97
+"""Of an object's box that a window must hold to show the object."""
 
-DOUBT_WEIGHT = 0.5
-"""Added for an entry with an object that was missed, or not yet confirmed."""
+REGION_WEIGHT = 0.5
+"""Of a tile full of regions without change, against an object of the same age."""
 
-CHANGE_WEIGHT = 0.35
-"""Added for an entry in which the whole image changes, and less where less does."""
+CHANGE_WEIGHT = 4.0
+"""Of a region that changes and holds no object, against one that does not."""
 
-ENTRY_WEIGHT = 0.25
-"""Added for an entry in which all new objects were found so far, and less where less were."""
+ENTRY_WEIGHT = 4.0
+"""Of a region in which new objects were often found, likewise."""
 
-SMALL_SHARE = 0.34
-"""Largest share of the looks that are the small image, so that ``target_masked`` holds."""
+ENTRY_MEMORY = 0.98
+"""Of the places of new objects, from look to look."""
 
-ENTRY_MEMORY = 0.9
-"""Of the shares of new objects, at each new one."""
+LARGE_SHARE = 0.8
+"""An object is too large for a tile when its box is longer than this share of the window, along either side."""
+
+SMALL_SHARE = 0.25
+"""Largest share of the looks that are the small image."""
 
 
 class RollingSource:
@@ -51,103 +56,141 @@ class RollingSource:
     Attributes:
         name: Key of the proposal.
         tiling: The windows.
-        entries: The looks of the rotation: the tiles, then the small image.
-        ages: int64 [entries], looks since an entry was chosen.
+        period: As given.
+        entries: The looks of a refresh frame, which together show everything: the tiles, and the small image.
+        windows: The looks at full resolution to choose from.
+        ages: int64 [rows, cols], looks since a region was observed at full resolution.
         look: The look of the frame that was proposed last; None in a refresh frame and where nothing runs.
     """
 
-    name = ROLLING_SOURCE
+    name = OBJECTS
 
     def __init__(self, tiling: Tiling, period: int) -> None:
         self.tiling, self.period = tiling, period
         self.entries: tuple[Look, ...] = (*tiling.tiles, tiling.small)
-        self._regions = [tiling.regions_of(look) for look in self.entries]
-        self._entered = np.zeros(len(self.entries))
-        self._next_id = 0
+        self.windows = make_windows(tiling)
+        self._bounds = np.array([look.window for look in self.windows])
+        self._regions = np.stack([tiling.regions_of(look) for look in self.windows])
+        self._entered = np.zeros(tiling.grid.shape)
+        self._next_id = self._since_small = 0
         self.look: Look | None = None
-        self.ages = np.zeros(len(self.entries), np.int64)
+        self.ages = np.zeros(tiling.grid.shape, np.int64)
 
     def propose(self, context: MaskContext) -> np.ndarray | None:
         """Regions of the next look, bool [rows, cols]; None in a refresh frame."""
         self.look = None
         if is_refresh(context.since_refresh, 0):
-            self.ages[:] = 0
+            self.ages[:] = self._since_small = 0
             return None
         if context.since_refresh % self.period:
             return context.grid.full(False)
-        chosen = choose_entry(self.ages, self._weights(context))
         self.ages += 1
-        self.ages[chosen] = 0
-        self.look = self.entries[chosen]
-        return self._regions[chosen]
+        self._since_small += 1
+        value, small = self._values(context)
+        if self._since_small * SMALL_SHARE >= 1.0 and small > value.max():
+            self._since_small, self.look = 0, self.tiling.small
+            return context.grid.full(True)
+        chosen = choose_window(value, self._regions, self.ages, AGE_BOUND * len(self.tiling.tiles))
+        self.look = self.windows[chosen]
+        keep: np.ndarray = self._regions[chosen]
+        self.ages[keep] = 0
+        return keep
 
     def observe(self, result: StepResult) -> None:
         """Learns where new objects are found."""
-        ids = result.detections.track_ids
-        new = ids >= self._next_id
-        if not new.any() or result.mask.refresh:
-            self._next_id = max(self._next_id, int(ids.max(initial=-1)) + 1)
+        ids, first = result.detections.track_ids, self._next_id
+        self._next_id = max(first, int(ids.max(initial=-1)) + 1)
+        if result.mask.refresh:
             return
-        self._next_id = int(ids.max()) + 1
-        for entry in assign_entries(result.detections.boxes[new].astype(np.float64), self.entries):
-            self._entered *= ENTRY_MEMORY
-            self._entered[entry] += 1.0 - ENTRY_MEMORY
+        self._entered *= ENTRY_MEMORY
+        new = ids >= first
+        if new.any():
+            self._entered += self.tiling.grid.cover(result.detections.boxes[new], self.tiling.image_wh)
 
     def reset(self) -> None:
-        """The next frame is a refresh frame: every entry is looked at."""
-        self.look, self._next_id = None, 0
+        """The next frame is a refresh frame: everything is looked at."""
+        self.look, self._next_id, self._since_small = None, 0, 0
         self.ages[:] = 0
 
-    def _weights(self, context: MaskContext) -> np.ndarray:
-        tracks = context.tracks
-        weights = np.full(len(self.entries), EMPTY_WEIGHT)
-        if len(tracks):
-            entry_of = assign_entries(tracks.extrapolate(context.frame), self.entries)
-            weights[entry_of] = 1.0
-            doubtful = (tracks.hits < 2) | (tracks.last_observed < tracks.last_frame - self.period * len(self.entries))
-            weights[entry_of[doubtful]] += DOUBT_WEIGHT
+    def _values(self, context: MaskContext) -> tuple[np.ndarray, float]:
+        """What each window is worth, float64 [windows], and what the small image is."""
+        weight = np.ones(self.ages.shape)
         if context.frame_view is not None:
-            change = context.frame_view.change
-            weights[:-1] += CHANGE_WEIGHT * np.array([change[inside].mean() for inside in self._regions[:-1]])
-        weights += ENTRY_WEIGHT * self._entered
-        return weights
+            weight += CHANGE_WEIGHT * context.frame_view.change
+        weight += ENTRY_WEIGHT * self._entered / max(self._entered.max(), 1.0)
+        tracks, small = context.tracks, 0.0
+        value = np.zeros(len(self.windows))
+        if len(tracks):
+            boxes, (width, height) = tracks.extrapolate(context.frame), self.tiling.image_wh
+            boxes = np.clip(boxes, 0.0, np.array([width, height, width, height], np.float64))
+            weight[context.grid.cover(boxes, self.tiling.image_wh)] = 0.0
+            ages = (context.frame - tracks.last_observed) / self.period
+            shown = share_inside(boxes, self._bounds) >= SHOWN_SHARE
+            side = (boxes[:, 2:] - boxes[:, :2]) / np.array(self.tiling.window_wh)
+            large = (side.max(axis=1) > LARGE_SHARE) | ~shown.any(axis=0)
+            value += shown[:, ~large] @ ages[~large]
+            small = float(ages[large].sum())
+        # Regions that are weighed more than others count instead of others, not on top of them.
+        weight *= REGION_WEIGHT / max(weight.mean(), 1e-9)
+        value += np.einsum("wrc,rc->w", self._regions, self.ages * weight) / self._regions[0].sum()
+        return value, small
 
 
-def assign_entries(boxes: np.ndarray, entries: tuple[Look, ...]) -> np.ndarray:
-    """Finds the look that shows each object best: the tile with most of it, or the small image where none has it whole.
-
-    Args:
-        boxes: float64 [n, 4], x0 y0 x1 y1 in image pixels.
-        entries: The tiles, then the small image.
-
-    Returns:
-        int64 [n], index of the entry.
-    """
-    windows = np.array([look.window for look in entries[:-1]])
-    x1, y1 = entries[-1].window[2:]
-    boxes = np.clip(boxes, 0.0, np.array([x1, y1, x1, y1]))
-    low = np.maximum(boxes[:, None, :2], windows[None, :, :2])
-    high = np.minimum(boxes[:, None, 2:], windows[None, :, 2:])
-    area = np.maximum(np.prod(boxes[:, 2:] - boxes[:, :2], axis=1), 1e-9)
-    share = np.prod(np.maximum(high - low, 0.0), axis=2) / area[:, None]
-    # Of tiles that show all of it, the one in which it lies deepest.
-    depth = np.minimum(boxes[:, None, :2] - windows[None, :, :2], windows[None, :, 2:] - boxes[:, None, 2:]).min(axis=2)
-    best: np.ndarray = np.argmax(np.minimum(share, SEEN_SHARE) + 1e-6 * np.tanh(depth / 100.0), axis=1)
-    return np.where(share[np.arange(len(boxes)), best] >= SEEN_SHARE, best, len(entries) - 1)
-
-
-def choose_entry(ages: np.ndarray, weights: np.ndarray) -> int:
-    """Chooses the next look.
+def make_windows(tiling: Tiling) -> tuple[Look, ...]:
+    """The windows of a tile's shape that a rolling schedule chooses from, the tiles among them.
 
     Args:
-        ages: int64 [entries], looks since an entry was chosen.
-        weights: float64 [entries], more than 0.
+        tiling: The tiles.
 
     Returns:
-        The index of the entry with the largest product of age (from 1 on) and weight; of an entry at the age bound,
-        the oldest, if there is one.
+        The looks, row by row.
     """
-    overdue = ages >= AGE_BOUND * len(ages)
-    if overdue.any():
-        return int(np.argmax(np.where(overdue, ages, -1)))
-    return int(np.argmax((ages + 1) * weights))
+    places = []
+    for i in (0, 1):
+        image, window = float(tiling.image_wh[i]), tiling.window_wh[i]
+        count = math.ceil((image - window) / window * STEPS - 1e-9)
+        fine = [j * (image - window) / max(count, 1) for j in range(count + 1)]
+        tiles = {look.window[i] for look in tiling.tiles}
+        # A place next to a tile's would be the same window once more.
+        places.append(sorted(tiles | {place for place in fine if min(abs(place - tile) for tile in tiles) > 1.0}))
+    width, height = tiling.window_wh
+    return tuple(
+        Look((x, y, min(x + width, float(tiling.image_wh[0])), min(y + height, float(tiling.image_wh[1]))),
+             tiling.tile_wh)
+        for y in places[1] for x in places[0])
+
+
+def share_inside(boxes: np.ndarray, windows: np.ndarray) -> np.ndarray:
+    """Share of each box that lies inside each window.
+
+    Args:
+        boxes: float64 [n, 4], x0 y0 x1 y1.
+        windows: float64 [windows, 4], likewise.
+
+    Returns:
+        float64 [windows, n]; 0 for a box without area.
+    """
+    low = np.maximum(boxes[None, :, :2], windows[:, None, :2])
+    high = np.minimum(boxes[None, :, 2:], windows[:, None, 2:])
+    area = np.prod(boxes[:, 2:] - boxes[:, :2], axis=1)
+    share: np.ndarray = np.prod(np.maximum(high - low, 0.0), axis=2) / np.maximum(area, 1e-9)
+    return share
+
+
+def choose_window(value: np.ndarray, regions: np.ndarray, ages: np.ndarray, bound: int) -> int:
+    """Chooses the next window.
+
+    Args:
+        value: float64 [windows], what each is worth.
+        regions: bool [windows, rows, cols], what each observes.
+        ages: int64 [rows, cols], looks since a region was observed.
+        bound: Age from which on a region is due.
+
+    Returns:
+        Index of the window: the one that is worth most or, if a region is due, the one that is worth most among those
+        that observe the oldest.
+    """
+    if ages.max() >= bound:
+        row, col = np.unravel_index(np.argmax(ages), ages.shape)
+        value = np.where(regions[:, row, col], value, -1.0)
+    return int(np.argmax(value))
