@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
+from ...core.boxes import covered_fraction
 from ...core.detections import Detections
 from ...core.look import Look, LookOutput
 from ...network.dense import HeadSpec
@@ -16,7 +17,10 @@ from .base import MOST_CANDIDATES
 from .finding import HEADS
 
 CUT_WEIGHT = 0.5
-"""Of the score of a box that a window cuts, in the suppression: a whole box of the same object is the better one."""
+"""Of the score of a box that a window cuts: it shows a part of an object, and a whole box is the better one."""
+
+CUT_INSIDE = 0.6
+"""A cut box goes when at least this share of it lies inside a whole box of its class."""
 
 
 @dataclass(frozen=True)
@@ -65,22 +69,29 @@ def decode_looks(results: Sequence[LookOutput], head: HeadSpec, image_wh: tuple[
     if not sum(len(scores) for _, scores, _, _ in parts):
         return LookDetections(looks=looks)
     boxes, scores, class_ids, cut = (np.concatenate(column) for column in zip(*parts))
-    order = _best_first(boxes, scores, class_ids, cut, head.num_classes)
+    scores = np.where(cut, CUT_WEIGHT, 1.0) * scores
+    order = _best_first(boxes, scores, class_ids, head.num_classes)
     if family.needs_suppression or len(results) > 1:
         order = order[suppress(boxes[order], class_ids[order], nms_iou)]
+    if cut[order].any():
+        order = order[~_is_part(boxes[order], class_ids[order], cut[order])]
     boxes = np.clip(boxes, 0.0, image_wh * 2).astype(np.float32)
-    order = order[(boxes[order, 2:] > boxes[order, :2]).all(axis=1)]
-    if cut.any():
-        order = order[np.argsort(-scores[order], kind="stable")]
+    order = order[((boxes[order, 2:] > boxes[order, :2]).all(axis=1)) & (scores[order] >= lowest)]
     found = Detections(boxes[order], scores[order].astype(np.float32), class_ids[order].astype(np.int32))
     return LookDetections(found, cut[order], looks)
 
 
-def _best_first(boxes: np.ndarray, scores: np.ndarray, class_ids: np.ndarray, cut: np.ndarray, num_classes: int
-                ) -> np.ndarray:
+def _is_part(boxes: np.ndarray, class_ids: np.ndarray, cut: np.ndarray) -> np.ndarray:
+    """Cut boxes that lie inside a whole one of their class, bool [n]."""
+    part, whole = np.zeros(len(boxes), bool), ~cut
+    inside = covered_fraction(boxes[cut], boxes[whole]) >= CUT_INSIDE
+    part[cut] = (inside & (class_ids[cut][:, None] == class_ids[whole][None])).any(axis=1)
+    return part
+
+
+def _best_first(boxes: np.ndarray, scores: np.ndarray, class_ids: np.ndarray, num_classes: int) -> np.ndarray:
     """Indices of the best candidates, best first, without those that make no sense."""
     sound = np.isfinite(boxes).all(axis=1) & np.isfinite(scores) & (class_ids >= 0) & (class_ids < num_classes)
     index = np.flatnonzero(sound)
-    worth = np.where(cut, CUT_WEIGHT, 1.0) * scores
-    best: np.ndarray = index[np.argsort(-worth[index], kind="stable")[:MOST_CANDIDATES]]
+    best: np.ndarray = index[np.argsort(-scores[index], kind="stable")[:MOST_CANDIDATES]]
     return best
