@@ -1,5 +1,8 @@
 """Rolling tiles: each frame runs one window of the image, chosen by what may have changed there.
 
+Where objects cannot be predicted for long (``tracking.guard``), several windows are run in a frame, up to all tiles in
+every frame.
+
 The window has the shape of a tile and lies where it shows most: objects that it shows as a whole count by the frames
 since they were last found, and regions by the frames since they were last observed. For objects that are larger than a
 tile, the whole image made small is one more choice. The age of a region is bounded: once one is older than
@@ -27,7 +30,7 @@ AGE_BOUND = 4
 SHOWN_SHARE = 0.97
 """Of an object's box that a window must hold to show the object."""
 
-REGION_WEIGHT = 0.5
+REGION_WEIGHT = 2.0
 """Of a tile full of regions without change, against an object of the same age."""
 
 CHANGE_WEIGHT = 4.0
@@ -60,7 +63,7 @@ class RollingSource:
         entries: The looks of a refresh frame, which together show everything: the tiles, and the small image.
         windows: The looks at full resolution to choose from.
         ages: int64 [rows, cols], looks since a region was observed at full resolution.
-        look: The look of the frame that was proposed last; None in a refresh frame and where nothing runs.
+        looks: Those of the frame that was proposed last; none where nothing runs.
     """
 
     name = OBJECTS
@@ -73,27 +76,56 @@ class RollingSource:
         self._regions = np.stack([tiling.regions_of(look) for look in self.windows])
         self._entered = np.zeros(tiling.grid.shape)
         self._next_id = self._since_small = 0
-        self.look: Look | None = None
+        self.looks: tuple[Look, ...] = ()
         self.ages = np.zeros(tiling.grid.shape, np.int64)
 
     def propose(self, context: MaskContext) -> np.ndarray | None:
-        """Regions of the next look, bool [rows, cols]; None in a refresh frame."""
-        self.look = None
+        """Regions of the next looks, bool [rows, cols]; None in a refresh frame."""
         if is_refresh(context.since_refresh, 0):
+            self.looks = self.entries
             self.ages[:] = self._since_small = 0
             return None
-        if context.since_refresh % self.period:
-            return context.grid.full(False)
+        count = self.looks_per_frame(context.horizon)
         self.ages += 1
         self._since_small += 1
-        value, small = self._values(context)
-        if self._since_small * SMALL_SHARE >= 1.0 and small > value.max():
-            self._since_small, self.look = 0, self.tiling.small
+        if count >= len(self.tiling.tiles):
+            self.looks = self.tiling.tiles
+            self.ages[:] = 0
             return context.grid.full(True)
-        chosen = choose_window(value, self._regions, self.ages, AGE_BOUND * len(self.tiling.tiles))
-        self.look = self.windows[chosen]
-        keep: np.ndarray = self._regions[chosen]
-        self.ages[keep] = 0
+        self.looks = ()
+        if count == 0 and context.since_refresh % self.period:
+            return context.grid.full(False)
+        return self._choose(context, max(count, 1))
+
+    def looks_per_frame(self, horizon: int) -> int:
+        """How many windows a frame needs so that each is seen once while predictions hold.
+
+        Args:
+            horizon: Frames over which predictions hold; 0: not limited.
+
+        Returns:
+            The number; 0 where the schedule's own period is enough.
+        """
+        tiles = len(self.tiling.tiles)
+        return math.ceil(tiles / horizon) if 0 < horizon < tiles * self.period else 0
+
+    def _choose(self, context: MaskContext, count: int) -> np.ndarray:
+        """Chooses that many looks; returns their regions."""
+        keep = context.grid.full(False)
+        worth, large, weight = self._weigh(context)
+        for _ in range(count):
+            value = worth.sum(axis=1) + np.einsum("wrc,rc->w", self._regions, self.ages * weight)
+            if self._since_small * SMALL_SHARE >= 1.0 and large > value.max():
+                self._since_small = 0
+                self.looks += (self.tiling.small,)
+                keep[:] = True
+                continue
+            chosen = choose_window(value, self._regions, self.ages, AGE_BOUND * len(self.tiling.tiles))
+            self.looks += (self.windows[chosen],)
+            keep |= self._regions[chosen]
+            self.ages[self._regions[chosen]] = 0
+            # What this window shows is worth nothing to the next one.
+            worth[:, worth[chosen] > 0.0] = 0.0
         return keep
 
     def observe(self, result: StepResult) -> None:
@@ -109,17 +141,22 @@ class RollingSource:
 
     def reset(self) -> None:
         """The next frame is a refresh frame: everything is looked at."""
-        self.look, self._next_id, self._since_small = None, 0, 0
+        self.looks, self._next_id, self._since_small = (), 0, 0
         self.ages[:] = 0
 
-    def _values(self, context: MaskContext) -> tuple[np.ndarray, float]:
-        """What each window is worth, float64 [windows], and what the small image is."""
-        weight = np.ones(self.ages.shape)
+    def _weigh(self, context: MaskContext) -> tuple[np.ndarray, float, np.ndarray]:
+        """What the choice depends on.
+
+        Returns:
+            What each object is worth to each window, float64 [windows, objects]; what the large ones are worth to the
+            small image; and the weight of each region, float64 [rows, cols], of an age of one look.
+        """
+        weight: np.ndarray = np.ones(self.ages.shape)
         if context.frame_view is not None:
             weight += CHANGE_WEIGHT * context.frame_view.change
         weight += ENTRY_WEIGHT * self._entered / max(self._entered.max(), 1.0)
-        tracks, small = context.tracks, 0.0
-        value = np.zeros(len(self.windows))
+        tracks, large_worth = context.tracks, 0.0
+        worth = np.zeros((len(self.windows), len(tracks)))
         if len(tracks):
             boxes, (width, height) = tracks.extrapolate(context.frame), self.tiling.image_wh
             boxes = np.clip(boxes, 0.0, np.array([width, height, width, height], np.float64))
@@ -128,12 +165,11 @@ class RollingSource:
             shown = share_inside(boxes, self._bounds) >= SHOWN_SHARE
             side = (boxes[:, 2:] - boxes[:, :2]) / np.array(self.tiling.window_wh)
             large = (side.max(axis=1) > LARGE_SHARE) | ~shown.any(axis=0)
-            value += shown[:, ~large] @ ages[~large]
-            small = float(ages[large].sum())
+            worth = np.where(large, 0.0, shown * ages)
+            large_worth = float(ages[large].sum())
         # Regions that are weighed more than others count instead of others, not on top of them.
-        weight *= REGION_WEIGHT / max(weight.mean(), 1e-9)
-        value += np.einsum("wrc,rc->w", self._regions, self.ages * weight) / self._regions[0].sum()
-        return value, small
+        weight *= REGION_WEIGHT / max(weight.mean(), 1e-9) / self._regions[0].sum()
+        return worth, large_worth, weight
 
 
 def make_windows(tiling: Tiling) -> tuple[Look, ...]:

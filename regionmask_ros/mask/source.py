@@ -45,6 +45,7 @@ class MaskContext:
         frame_view: The frame itself. None where it is not available, which only sources that never use it accept.
         since_refresh: Number of the frame, counted from the one at which the refresh period starts.
         tracks: The objects that are tracked, for schedules.
+        horizon: Frames over which predictions hold, see ``tracking.guard``; 0: there is no guard.
         attention: Boxes that a planner wants to be observed: float [n, 4], x0 y0 x1 y1 in image pixels.
     """
 
@@ -56,6 +57,7 @@ class MaskContext:
     since_refresh: int = 0
     tracks: Tracks = field(default_factory=Tracks.none)
     attention: np.ndarray = field(default_factory=lambda: NO_BOXES)
+    horizon: int = 0
 
 
 class MaskSource(Protocol):

@@ -119,6 +119,18 @@ class CameraState:
         if self.frames_to_refresh == 0 and self.since_refresh % max(self.composer.refresh_period, 1):
             self.refresh_from = self.frame
 
+    def learn_from_looks(self, agreement: Agreement, elapsed: int) -> None:
+        """Lets the guard learn from looks at parts of the image.
+
+        Args:
+            agreement: Of predicted and found objects.
+            elapsed: Frames since these objects were last observed; 0: nothing was predicted.
+        """
+        if self.composer.least_held and elapsed > 0:
+            # Objects are seen at different times: about half of the horizon is as much as a rotation shows of it.
+            reached = max(elapsed, self.guard.horizon) if 2 * elapsed >= self.guard.horizon else elapsed
+            self.guard = self.guard.update(agreement, reached, self.composer.least_held)
+
     def learn(self, number: int, agreement: Agreement | None) -> None:
         """Lets the guard learn from the result of a refresh frame.
 
@@ -141,7 +153,7 @@ class CameraState:
             The context.
         """
         return MaskContext(self.last, self.grid, self.image_wh, self.frame, view, self.since_refresh,
-                           self.objects.tracks, attention)
+                           self.objects.tracks, attention, self.guard.horizon if self.composer.least_held else 0)
 
     def reset(self, reason: ResetReason) -> None:
         """Forgets what the reason says, see ``KEEPS_PLACE``."""

@@ -66,7 +66,7 @@ def plan_looks(tiling: Tiling, composer: MaskComposer, mask: RegionMask) -> tupl
 
     Args:
         tiling: The windows of the camera.
-        composer: The masks; a rolling schedule among them has chosen its own look.
+        composer: The masks; a rolling schedule among them has chosen its own looks.
         mask: The mask of this frame.
 
     Returns:
@@ -75,9 +75,7 @@ def plan_looks(tiling: Tiling, composer: MaskComposer, mask: RegionMask) -> tupl
     rolling = next((source for source in composer.sources if isinstance(source, RollingSource)), None)
     if rolling is None:
         return (tiling.whole,) if mask.keep.all() else tiling.cover(mask.keep)
-    if mask.refresh:
-        return rolling.entries
-    return tiling.cover(mask.keep, () if rolling.look is None else (rolling.look,))
+    return rolling.looks if mask.refresh else tiling.cover(mask.keep, rolling.looks)
 
 
 def crop_looks(frame: Frame, looks: Sequence[Look]) -> list[LookImage]:

@@ -424,7 +424,10 @@ class Pipeline:
         decoded = time.perf_counter()
         camera.last = interpreter.track(
             objects, found, pending.mask.keep, camera.image_wh, pending.number, pending.small)
-        if pending.mask.refresh:
+        if isinstance(objects, HeldState) and not camera.composer.refresh_period:
+            if len(raw.head) and objects.held.agreement:
+                camera.learn_from_looks(objects.held.agreement, objects.held.elapsed)
+        elif pending.mask.refresh:
             camera.learn(pending.number, objects.agreement)
         counts = None if pending.encoder_events is None else StepCounts(
             pending.encoder_events, raw.layer_events, raw.synops)

@@ -52,11 +52,13 @@ class HeldObjects:
         tracks: The objects. ``last_detected`` is the last frame for all of them.
         misses: int64 [n], looks in a row that have missed the object.
         agreement: Of predicted and found objects in the last frame with looks; None before the second one.
+        elapsed: Frames since the objects that these looks show were last observed, their median; 0 without one.
     """
 
     tracks: Tracks = field(default_factory=Tracks.none)
     misses: np.ndarray = field(default_factory=lambda: np.zeros(0, np.int64))
     agreement: Agreement | None = None
+    elapsed: int = 0
 
     def select(self, which: np.ndarray) -> HeldObjects:
         """Some of the objects. The argument is bool [n]."""
@@ -145,7 +147,9 @@ def hold_objects(held: HeldObjects, found: Detections, cut: np.ndarray, looks: S
     if len(tracks) and cut.any():
         found, kept_ids = _drop_cut(tracks, found, cut)
         shown &= ~np.isin(tracks.ids, kept_ids)
-    agreement = compare(tracks, shown & (held.misses == 0), found)
+    predicted = shown & (held.misses == 0)
+    agreement = compare(tracks, predicted, found)
+    elapsed = round(float(np.median(frame - tracks.last_observed[predicted]))) if predicted.any() else 0
     before, misses_of = tracks.ids, held.misses
     tracks, object_of = associate(tracks, found, np.ones(len(found), bool), frame)
     detection_of = np.full(len(tracks), -1)
@@ -157,7 +161,7 @@ def hold_objects(held: HeldObjects, found: Detections, cut: np.ndarray, looks: S
     misses[detection_of >= 0] = 0
     gone = misses >= MOST_MISSES
     gone |= (misses > 0) & _is_covered(tracks, detection_of, found)
-    held = _at(HeldObjects(tracks, misses, agreement), frame)
+    held = _at(HeldObjects(tracks, misses, agreement, elapsed), frame)
     return _report(held.select(~gone), detection_of[~gone], found, image_wh)
 
 
