@@ -57,9 +57,9 @@ class DensePreset:
 
 
 DENSE_PRESETS: Mapping[str, DensePreset] = {
-    "careful": DensePreset(2, 1, (2, 1), 0.9),
-    "balanced": DensePreset(4, 1, (3, 2), 0.85),
-    "fast": DensePreset(7, 2, (3, 2), 0.8),
+    "careful": DensePreset(2, 1, (3, 1), 0.9),
+    "balanced": DensePreset(4, 1, (5, 1), 0.85),
+    "fast": DensePreset(7, 2, (4, 1), 0.8),
 }
 """By the names of ``schedule.PRESETS``."""
 
