@@ -15,7 +15,7 @@ from ..mask.composer import MaskComposer
 from ..mask.region_age import initial_age
 from ..mask.source import FrameView, MaskContext
 from ..mask.tiling import Tiling
-from ..tracking.guard import Agreement, Guard
+from ..tracking.guard import FORGET, Agreement, Guard
 from .dense_interpreter import HeldState
 from .interpreter import InterpreterState
 
@@ -119,17 +119,19 @@ class CameraState:
         if self.frames_to_refresh == 0 and self.since_refresh % max(self.composer.refresh_period, 1):
             self.refresh_from = self.frame
 
-    def learn_from_looks(self, agreement: Agreement, elapsed: int) -> None:
+    def learn_from_looks(self, agreement: Agreement, elapsed: int, looks: int) -> None:
         """Lets the guard learn from looks at parts of the image.
 
         Args:
             agreement: Of predicted and found objects.
+            looks: Number of such comparisons that see the whole image.
             elapsed: Frames since these objects were last observed; 0: nothing was predicted.
         """
         if self.composer.least_held and elapsed > 0:
             # Objects are seen at different times: about half of the horizon is as much as a rotation shows of it.
             reached = max(elapsed, self.guard.horizon) if 2 * elapsed >= self.guard.horizon else elapsed
-            self.guard = self.guard.update(agreement, reached, self.composer.least_held)
+            forget = FORGET ** (1.0 / looks)
+            self.guard = self.guard.update(agreement, reached, self.composer.least_held, forget)
 
     def learn(self, number: int, agreement: Agreement | None) -> None:
         """Lets the guard learn from the result of a refresh frame.

@@ -426,7 +426,8 @@ class Pipeline:
             objects, found, pending.mask.keep, camera.image_wh, pending.number, pending.small)
         if isinstance(objects, HeldState) and not camera.composer.refresh_period:
             if len(raw.head) and objects.held.agreement:
-                camera.learn_from_looks(objects.held.agreement, objects.held.elapsed)
+                looks = max(len(camera.tiling.tiles) // len(raw.head), 1) if camera.tiling else 1
+                camera.learn_from_looks(objects.held.agreement, objects.held.elapsed, looks)
         elif pending.mask.refresh:
             camera.learn(pending.number, objects.agreement)
         counts = None if pending.encoder_events is None else StepCounts(

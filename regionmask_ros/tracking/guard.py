@@ -106,7 +106,7 @@ class Guard:
         """The period that a schedule may have, in frames: between 1 and its own."""
         return min(self.horizon, period)
 
-    def update(self, agreement: Agreement, frames_since: int, least: float) -> Guard:
+    def update(self, agreement: Agreement, frames_since: int, least: float, forget: float = FORGET) -> Guard:
         """Learns from a comparison.
 
         Where too few predictions hold, the horizon becomes what it would be if every frame lost the same share of
@@ -117,12 +117,13 @@ class Guard:
             agreement: From ``compare``.
             frames_since: Frames since everything was last observed, 1 or more.
             least: Share of the predictions that must hold, 0 to 1, of a detector that is steady.
+            forget: Share of the evidence that stays; more of it where a comparison sees a part of the objects only.
 
         Returns:
             The new state.
         """
-        now = dataclasses.replace(self, held=FORGET * self.held + agreement.held,
-                                  total=FORGET * self.total + agreement.total)
+        now = dataclasses.replace(self, held=forget * self.held + agreement.held,
+                                  total=forget * self.total + agreement.total)
         share = now.held_share
         if frames_since == 1:
             now = dataclasses.replace(now, steady=share)

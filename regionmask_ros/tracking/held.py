@@ -144,11 +144,12 @@ def hold_objects(held: HeldObjects, found: Detections, cut: np.ndarray, looks: S
     if not looks:
         return _report(_at(held, frame), np.full(len(tracks), -1), found, image_wh)
     shown = find_shown(tracks.predicted_boxes, looks, image_wh, full_scale)
+    whole = found.take(~cut) if cut.any() else found
     if len(tracks) and cut.any():
         found, kept_ids = _drop_cut(tracks, found, cut)
         shown &= ~np.isin(tracks.ids, kept_ids)
     predicted = shown & (held.misses == 0)
-    agreement = compare(tracks, predicted, found)
+    agreement = compare(tracks, predicted, whole)
     elapsed = round(float(np.median(frame - tracks.last_observed[predicted]))) if predicted.any() else 0
     before, misses_of = tracks.ids, held.misses
     tracks, object_of = associate(tracks, found, np.ones(len(found), bool), frame)
