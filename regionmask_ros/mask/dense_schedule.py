@@ -31,12 +31,14 @@ class DenseSchedule:
         period: Frames from one run to the next.
         tiles: Columns and rows of tiles.
         least_held: As in ``schedule.Schedule``.
+        burst: Frames from one whole image to the next while a rolling schedule sees large objects; 0: it rolls on.
     """
 
     form: str
     period: int
     tiles: tuple[int, int]
     least_held: float = 0.0
+    burst: int = 0
 
 
 @dataclass(frozen=True)
@@ -58,8 +60,8 @@ class DensePreset:
 
 DENSE_PRESETS: Mapping[str, DensePreset] = {
     "careful": DensePreset(2, 1, (3, 1), 0.9),
-    "balanced": DensePreset(4, 1, (5, 1), 0.85),
-    "fast": DensePreset(7, 2, (4, 1), 0.8),
+    "balanced": DensePreset(4, 1, (5, 1), 0.83),
+    "fast": DensePreset(7, 2, (4, 1), 0.76),
 }
 """By the names of ``schedule.PRESETS``."""
 
@@ -87,11 +89,13 @@ def choose_schedule(preset: str, form: str, tiles: str, period: int, full_wh: tu
         The schedule.
     """
     values = DENSE_PRESETS[preset]
-    if form == AUTO:
+    changes_form = form == AUTO
+    if changes_form:
         form = ROLLING if math.prod(full_wh) >= ROLLING_PIXELS else BURST
     own = values.burst if form == BURST else values.rolling
     chosen = values.tiles if form == ROLLING else mask_tiles(full_wh)
-    return DenseSchedule(form, period or own, chosen if tiles == AUTO else parse_tiles(tiles), values.least_held)
+    return DenseSchedule(form, period or own, chosen if tiles == AUTO else parse_tiles(tiles), values.least_held,
+                         values.burst if changes_form and form == ROLLING else 0)
 
 
 def limit_schedule(schedule: DenseSchedule, masked_share: float, look_share: float) -> DenseSchedule:

@@ -1,5 +1,7 @@
 """Rolling tiles: each frame runs one window of the image, chosen by what may have changed there.
 
+While large objects prevail, which tiles would cut, the whole image is run every ``burst``-th frame instead.
+
 Where objects cannot be predicted for long (``tracking.guard``), several windows are run in a frame, up to all tiles in
 every frame.
 
@@ -45,6 +47,16 @@ ENTRY_MEMORY = 0.98
 LARGE_SHARE = 0.8
 """An object is too large for a tile when its box is longer than this share of the window, along either side."""
 
+WIDE_SHARE = 0.1
+"""An object is wide when its box has more than this share of the image along a side that tiles divide: then many of
+the tiles cut it."""
+
+MANY_WIDE, FEW_WIDE = 0.35, 0.2
+"""Share of wide objects, by score, from which on the whole image is run, and below which tiles are run again."""
+
+WIDE_MEMORY = 0.9
+"""Of that share, from frame to frame."""
+
 SMALL_SHARE = 0.25
 """Largest share of the looks that are the small image."""
 
@@ -55,11 +67,13 @@ class RollingSource:
     Args:
         tiling: The windows.
         period: Frames from one look to the next.
+        burst: Frames from one whole image to the next while large objects prevail; 0: tiles are run all the same.
 
     Attributes:
         name: Key of the proposal.
         tiling: The windows.
         period: As given.
+        burst: As given.
         entries: The looks of a refresh frame, which together show everything: the tiles, and the small image.
         windows: The looks at full resolution to choose from.
         ages: int64 [rows, cols], looks since a region was observed at full resolution.
@@ -68,14 +82,15 @@ class RollingSource:
 
     name = OBJECTS
 
-    def __init__(self, tiling: Tiling, period: int) -> None:
-        self.tiling, self.period = tiling, period
+    def __init__(self, tiling: Tiling, period: int, burst: int = 0) -> None:
+        self.tiling, self.period, self.burst = tiling, period, burst
         self.entries: tuple[Look, ...] = (*tiling.tiles, tiling.small)
         self.windows = make_windows(tiling)
         self._bounds = np.array([look.window for look in self.windows])
         self._regions = np.stack([tiling.regions_of(look) for look in self.windows])
         self._entered = np.zeros(tiling.grid.shape)
-        self._next_id = self._since_small = 0
+        self._next_id = self._since_small = self._since_whole = 0
+        self._wide, self._runs_whole = 0.0, False
         self.looks: tuple[Look, ...] = ()
         self.ages = np.zeros(tiling.grid.shape, np.int64)
 
@@ -83,8 +98,10 @@ class RollingSource:
         """Regions of the next looks, bool [rows, cols]; None in a refresh frame."""
         if is_refresh(context.since_refresh, 0):
             self.looks = self.entries
-            self.ages[:] = self._since_small = 0
+            self.ages[:] = self._since_small = self._since_whole = 0
             return None
+        if self.burst and self._has_large_objects(context):
+            return self._run_whole(context)
         count = self.looks_per_frame(context.horizon)
         self.ages += 1
         self._since_small += 1
@@ -97,6 +114,27 @@ class RollingSource:
             return context.grid.full(False)
         return self._choose(context, max(count, 1))
 
+    def _has_large_objects(self, context: MaskContext) -> bool:
+        """Whether large objects prevail."""
+        tracks = context.tracks
+        if len(tracks):
+            side = (tracks.predicted_boxes[:, 2:] - tracks.predicted_boxes[:, :2]) / np.array(self.tiling.image_wh)
+            side *= np.array((self.tiling.cols, self.tiling.rows)) > 1
+            share = float(tracks.scores @ (side.max(axis=1) > WIDE_SHARE)) / max(float(tracks.scores.sum()), 1e-9)
+            self._wide = WIDE_MEMORY * self._wide + (1.0 - WIDE_MEMORY) * share
+        self._runs_whole = self._wide > (FEW_WIDE if self._runs_whole else MANY_WIDE)
+        return self._runs_whole
+
+    def _run_whole(self, context: MaskContext) -> np.ndarray:
+        """The regions of a whole image, or none."""
+        self._since_whole += 1
+        is_due = self._since_whole >= min(self.burst, context.horizon or self.burst)
+        if is_due:
+            self._since_whole = 0
+            self.ages[:] = 0
+        self.looks = (self.tiling.whole,) if is_due else ()
+        return context.grid.full(is_due)
+
     def looks_per_frame(self, horizon: int) -> int:
         """How many windows a frame needs so that each is seen once while predictions hold.
 
@@ -108,6 +146,15 @@ class RollingSource:
         """
         tiles = len(self.tiling.tiles)
         return math.ceil(tiles / horizon) if 0 < horizon < tiles * self.period else 0
+
+    def describe(self, horizon: int) -> str:
+        """Says what runs, for people; the argument is as for ``looks_per_frame``."""
+        if self._runs_whole:
+            return f"large objects: the whole image in every {min(self.burst, horizon or self.burst)}. frame"
+        count, tiles = self.looks_per_frame(horizon), len(self.tiling.tiles)
+        if count == 0:
+            return f"a tile in every {self.period}. frame" if self.period > 1 else "a tile in every frame"
+        return f"{min(count, tiles)} of {tiles} tiles in every frame"
 
     def _choose(self, context: MaskContext, count: int) -> np.ndarray:
         """Chooses that many looks; returns their regions."""
@@ -141,7 +188,8 @@ class RollingSource:
 
     def reset(self) -> None:
         """The next frame is a refresh frame: everything is looked at."""
-        self.looks, self._next_id, self._since_small = (), 0, 0
+        self.looks, self._next_id, self._since_small, self._since_whole = (), 0, 0, 0
+        self._wide, self._runs_whole = 0.0, False
         self.ages[:] = 0
 
     def _weigh(self, context: MaskContext) -> tuple[np.ndarray, float, np.ndarray]:
@@ -156,15 +204,15 @@ class RollingSource:
             weight += CHANGE_WEIGHT * context.frame_view.change
         weight += ENTRY_WEIGHT * self._entered / max(self._entered.max(), 1.0)
         tracks, large_worth = context.tracks, 0.0
-        worth = np.zeros((len(self.windows), len(tracks)))
+        worth: np.ndarray = np.zeros((len(self.windows), len(tracks)))
         if len(tracks):
             boxes, (width, height) = tracks.extrapolate(context.frame), self.tiling.image_wh
             boxes = np.clip(boxes, 0.0, np.array([width, height, width, height], np.float64))
             weight[context.grid.cover(boxes, self.tiling.image_wh)] = 0.0
             ages = (context.frame - tracks.last_observed) / self.period
             shown = share_inside(boxes, self._bounds) >= SHOWN_SHARE
-            side = (boxes[:, 2:] - boxes[:, :2]) / np.array(self.tiling.window_wh)
-            large = (side.max(axis=1) > LARGE_SHARE) | ~shown.any(axis=0)
+            length = (boxes[:, 2:] - boxes[:, :2]) / np.array(self.tiling.window_wh)
+            large = (length.max(axis=1) > LARGE_SHARE) | ~shown.any(axis=0)
             worth = np.where(large, 0.0, shown * ages)
             large_worth = float(ages[large].sum())
         # Regions that are weighed more than others count instead of others, not on top of them.

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import math
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import Enum
 
@@ -10,6 +11,7 @@ import numpy as np
 
 from ..core.detections import Detections
 from ..core.grid import RegionGrid
+from ..core.look import LookOutput
 from ..encoder.encoder import Encoder
 from ..mask.composer import MaskComposer
 from ..mask.region_age import initial_age
@@ -119,18 +121,20 @@ class CameraState:
         if self.frames_to_refresh == 0 and self.since_refresh % max(self.composer.refresh_period, 1):
             self.refresh_from = self.frame
 
-    def learn_from_looks(self, agreement: Agreement, elapsed: int, looks: int) -> None:
+    def learn_from_looks(self, agreement: Agreement, elapsed: int, outputs: Sequence[LookOutput]) -> None:
         """Lets the guard learn from looks at parts of the image.
 
         Args:
             agreement: Of predicted and found objects.
-            looks: Number of such comparisons that see the whole image.
+            outputs: Of the looks.
             elapsed: Frames since these objects were last observed; 0: nothing was predicted.
         """
         if self.composer.least_held and elapsed > 0:
             # Objects are seen at different times: about half of the horizon is as much as a rotation shows of it.
             reached = max(elapsed, self.guard.horizon) if 2 * elapsed >= self.guard.horizon else elapsed
-            forget = FORGET ** (1.0 / looks)
+            # As much is forgotten in a rotation as in a refresh frame.
+            seen = sum(math.prod(output.look.input_wh) for output in outputs) / math.prod(self.input_wh)
+            forget = FORGET ** min(seen, 1.0)
             self.guard = self.guard.update(agreement, reached, self.composer.least_held, forget)
 
     def learn(self, number: int, agreement: Agreement | None) -> None:

@@ -75,7 +75,7 @@ def _mgnet(parts: SourceParts) -> Sequence[MaskSource]:
 def _schedule(parts: SourceParts) -> Sequence[MaskSource]:
     if parts.dense and parts.tiling:
         if parts.dense.form == ROLLING:
-            return [RollingSource(parts.tiling, parts.dense.period)]
+            return [RollingSource(parts.tiling, parts.dense.period, parts.dense.burst)]
         return [IdleSource(OBJECTS)]
     assert parts.schedule is not None, "its name is in PRESETS"
     return [ScheduledObjects(parts.schedule), ScheduledBorder(parts.schedule)]

@@ -20,20 +20,17 @@ from ..core.events import Events
 from ..core.frame import Frame
 from ..core.grid import RegionGrid
 from ..core.result import RegionMask, StepCounts, StepResult, make_events_image
-from ..encoder.encoder import Encoder
 from ..errors import UserError
 from ..mask.adaptive import OccupancyStats
-from ..mask.composer import MaskComposer
-from ..mask.rolling import RollingSource
 from ..mask.source import ATTENTION, NO_BOXES
-from ..mask.tiling import Tiling
-from ..network.dense import AnyNetwork, DenseNetwork
-from ..network.graph import Network
+from ..network.dense import AnyNetwork
 from .backend_manager import BackendManager
+from .camera_maker import CameraMaker, input_shapes
 from .camera_state import CameraState, ResetReason
-from .composition import ComposerFactory, make_camera_tiling, make_composer
-from .dense_interpreter import DenseInterpreter, HeldState
-from .interpreter import Interpreter, InterpreterState
+from .composition import ComposerFactory
+from .dense_interpreter import HeldState
+from .interpreter import InterpreterState
+from .schedule_text import describe_mask, describe_schedule
 from .settings import RECONFIGURABLE, PipelineSettings
 from .stages import prepare_frame
 
@@ -82,8 +79,8 @@ class Pipeline:
         if network.head is None and require_boxes:
             raise UserError(f"network {network.name}: its output means no boxes, so it cannot detect anything")
         self.network, self.settings = network, settings.for_network(network)
-        self.backends, self._composer_factory = BackendManager(network, self.settings, open_backend), composer_factory
-        self._interpreter = self._make_interpreter(self.settings)
+        self.backends, self._make = BackendManager(network, self.settings, open_backend), CameraMaker(network, composer_factory)
+        self._interpreter = self._make.interpreter(self.settings)
         self._camera: CameraState | None = None
         self._attention = NO_BOXES
         self._frames = 0
@@ -221,11 +218,11 @@ class Pipeline:
         for name, value in vars(settings).items():
             if name not in RECONFIGURABLE and value != getattr(self.settings, name):
                 raise UserError(f"{name} cannot change while the detector runs; restart it")
-        interpreter = self._make_interpreter(settings)
+        interpreter = self._make.interpreter(settings)
         camera = self._camera
         if camera:
-            tiling = self._make_tiling(settings, camera.grid, camera.image_wh, camera.input_wh)
-            composer = self._make_composer(settings, camera.grid, camera.image_wh, tiling)
+            tiling = self._make.tiling(settings, camera.grid, camera.image_wh, camera.input_wh)
+            composer = self._make.composer(settings, camera.grid, camera.image_wh, tiling)
             composer.learner.continue_from(camera.composer.learner)
             camera.composer, camera.tiling = composer, tiling
             if isinstance(camera.objects, InterpreterState):
@@ -254,9 +251,9 @@ class Pipeline:
             return settings.fixed_input_wh
         input_wh = settings.input_wh(camera.image_wh, self.network)
         if input_wh != camera.input_wh:
-            grid = self._make_grid(input_wh)
-            self._make_composer(settings, grid, camera.image_wh,
-                                self._make_tiling(settings, grid, camera.image_wh, input_wh))
+            grid = self._make.grid(input_wh)
+            self._make.composer(settings, grid, camera.image_wh,
+                                self._make.tiling(settings, grid, camera.image_wh, input_wh))
         return input_wh
 
     def take_over(self, settings: PipelineSettings, input_wh: tuple[int, int] | None = None,
@@ -294,30 +291,14 @@ class Pipeline:
     def _mask_text(self) -> str:
         """What decides about the coming frame, for people."""
         named = self.settings.active_sources
-        if not named:
-            return "no mask"
         if len(self._attention):
-            named = [*named, ATTENTION]
-        ahead = self.frames_to_refresh
-        refresh = {None: "", 0: ", refresh"}.get(ahead, f", refresh in {ahead}")
-        shortened = f", {self.schedule_text}" if self._is_shortened else ""
-        return " + ".join(named) + refresh + shortened
-
-    @property
-    def _is_shortened(self) -> bool:
-        camera = self._camera
-        return camera is not None and camera.effective_period < camera.composer.refresh_period
+            named = [*named, ATTENTION] if named else named
+        return describe_mask(named, self._camera, self.frames_to_refresh)
 
     @property
     def schedule_text(self) -> str:
         """How long the schedule is, for people; "" without a guard."""
-        camera = self._camera
-        if camera is None or not camera.composer.least_held or not camera.composer.refresh_period:
-            return ""
-        held = f"predictions held {100 * camera.guard.held_share:.0f} %"
-        if self._is_shortened:
-            return f"refresh every {camera.effective_period} of {camera.composer.refresh_period} frames, {held}"
-        return f"refresh every {camera.effective_period} frames, {held}"
+        return describe_schedule(self._camera) if self._camera else ""
 
     def _camera_for(self, frame: Frame) -> tuple[CameraState, list[StepResult]]:
         """The camera's state, reset if need be; and results of earlier frames that a pipelined backend still had."""
@@ -360,52 +341,23 @@ class Pipeline:
 
     def _change_backend(self, camera: CameraState) -> None:
         """Thresholds may differ, so the encoder is another one, too."""
-        if not isinstance(self.network, DenseNetwork):
-            camera.encoder = self._make_encoder(self.network, camera.input_wh)
+        camera.encoder = self._make.encoder(self.settings, camera.input_wh)
         self._reset(camera, ResetReason.BACKEND_CHANGED)
 
     def _open_camera(self, image_wh: tuple[int, int]) -> tuple[CameraState, list[StepResult]]:
         """A state for images of this size, and the results that were still to come from the one before it."""
         input_wh = self.settings.input_wh(image_wh, self.network)
-        grid = self._make_grid(input_wh)
-        tiling = self._make_tiling(self.settings, grid, image_wh, input_wh)
-        composer = self._make_composer(self.settings, grid, image_wh, tiling)
-        finished, network = self.drain(), self.network
-        encoder = None if isinstance(network, DenseNetwork) else self._make_encoder(network, input_wh)
+        grid = self._make.grid(input_wh)
+        tiling = self._make.tiling(self.settings, grid, image_wh, input_wh)
+        composer = self._make.composer(self.settings, grid, image_wh, tiling)
+        finished, encoder = self.drain(), self._make.encoder(self.settings, input_wh)
         backend = self.backends.ensure_open(input_wh)
         backend.reset()
         if tiling is not None:
-            cast(DenseBackend, backend).prepare(_shapes(composer, tiling))
+            cast(DenseBackend, backend).prepare(input_shapes(composer, tiling))
         self.resets += self._camera is not None
         self._camera = CameraState(image_wh, input_wh, composer, self._interpreter.new_state(), encoder, tiling)
         return self._camera, finished
-
-    def _make_encoder(self, network: Network, input_wh: tuple[int, int]) -> Encoder:
-        network = self.settings.network(network)
-        return Encoder(network.input_table, network.encoder_threshold, input_wh)
-
-    def _make_grid(self, input_wh: tuple[int, int]) -> RegionGrid:
-        if isinstance(self.network, DenseNetwork):
-            return RegionGrid.near_input(input_wh)
-        return RegionGrid.of_input(input_wh)
-
-    def _make_tiling(self, settings: PipelineSettings, grid: RegionGrid, image_wh: tuple[int, int],
-                     input_wh: tuple[int, int]) -> Tiling | None:
-        if not isinstance(self.network, DenseNetwork):
-            return None
-        return make_camera_tiling(settings, self.network, grid, image_wh, input_wh)
-
-    def _make_composer(self, settings: PipelineSettings, grid: RegionGrid, image_wh: tuple[int, int],
-                       tiling: Tiling | None) -> MaskComposer:
-        if self._composer_factory is not None:
-            return self._composer_factory(grid, image_wh)
-        return make_composer(settings, grid, image_wh, tiling)
-
-    def _make_interpreter(self, settings: PipelineSettings) -> Interpreter | DenseInterpreter:
-        if isinstance(self.network, DenseNetwork):
-            is_masked = bool(settings.active_sources) or self._composer_factory is not None
-            return DenseInterpreter.of(settings, self.network, is_masked)
-        return Interpreter.of(settings, self.network)
 
     def _collect(self, camera: CameraState) -> list[StepResult]:
         """The results that are ready."""
@@ -426,8 +378,7 @@ class Pipeline:
             objects, found, pending.mask.keep, camera.image_wh, pending.number, pending.small)
         if isinstance(objects, HeldState) and not camera.composer.refresh_period:
             if len(raw.head) and objects.held.agreement:
-                looks = max(len(camera.tiling.tiles) // len(raw.head), 1) if camera.tiling else 1
-                camera.learn_from_looks(objects.held.agreement, objects.held.elapsed, looks)
+                camera.learn_from_looks(objects.held.agreement, objects.held.elapsed, raw.head)
         elif pending.mask.refresh:
             camera.learn(pending.number, objects.agreement)
         counts = None if pending.encoder_events is None else StepCounts(
@@ -441,11 +392,3 @@ class Pipeline:
         ms["mask"] += (ended - decoded) * 1e3
         ms["total"] += (ended - start) * 1e3
         return result
-
-
-def _shapes(composer: MaskComposer, tiling: Tiling) -> tuple[tuple[int, int], ...]:
-    """The input shapes, (width, height), that a camera of a dense network uses."""
-    if not composer.sources:
-        return (tiling.full_wh,)
-    rolls = any(isinstance(source, RollingSource) for source in composer.sources)
-    return (tiling.tile_wh, tiling.small_wh) if rolls else (tiling.full_wh, tiling.tile_wh)

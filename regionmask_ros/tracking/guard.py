@@ -49,6 +49,10 @@ class Agreement:
     held: float
     total: float
 
+    def scale(self, factor: float) -> Agreement:
+        """The same agreement with less or more weight."""
+        return Agreement(factor * self.held, factor * self.total)
+
 
 def compare(known: Tracks, shown: np.ndarray, found: Detections) -> Agreement:
     """Compares predicted with found boxes.

@@ -43,6 +43,10 @@ CUT_INSIDE = 0.6
 SAME_PLACE_IOU = 0.45
 """A missed object that overlaps more than this with a detection of its class is the same object."""
 
+EVIDENCE = 0.5
+"""Weight of a comparison for the guard. Nothing is observed between two looks, so that every new object is found late,
+however well the known ones are predicted: one of few must not shorten a schedule."""
+
 
 @dataclass(frozen=True)
 class HeldObjects:
@@ -149,7 +153,7 @@ def hold_objects(held: HeldObjects, found: Detections, cut: np.ndarray, looks: S
         found, kept_ids = _drop_cut(tracks, found, cut)
         shown &= ~np.isin(tracks.ids, kept_ids)
     predicted = shown & (held.misses == 0)
-    agreement = compare(tracks, predicted, whole)
+    agreement = compare(tracks, predicted, whole).scale(EVIDENCE)
     elapsed = round(float(np.median(frame - tracks.last_observed[predicted]))) if predicted.any() else 0
     before, misses_of = tracks.ids, held.misses
     tracks, object_of = associate(tracks, found, np.ones(len(found), bool), frame)

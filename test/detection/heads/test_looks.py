@@ -26,12 +26,20 @@ def decode(*arguments: object):
     return decode_looks(*arguments).found
 
 
-def test_boxes_are_in_image_pixels_clipped_and_best_first():
+def test_boxes_are_in_image_pixels_clipped_and_best_first_and_a_cut_one_counts_half():
     results = [look((100, 50, 164, 82), [16, 16, 8, 8, 0.5, 1, 0], [0, 0, 8, 8, 0.9, 0, 1])]
     found = decode(results, SPEC, (160, 80), 0.1, 0.5)
-    np.testing.assert_allclose(found.boxes, [[92, 46, 108, 54], [124, 62, 140, 70]])
-    assert found.class_ids.tolist() == [1, 0] and found.boxes.dtype == np.float32
-    np.testing.assert_allclose(found.scores, [0.9, 0.5])
+    np.testing.assert_allclose(found.boxes, [[124, 62, 140, 70], [92, 46, 108, 54]])
+    assert found.class_ids.tolist() == [0, 1] and found.boxes.dtype == np.float32
+    np.testing.assert_allclose(found.scores, [0.5, CUT_WEIGHT * 0.9])
+
+
+def test_a_cut_box_goes_where_a_whole_one_shows_its_object():
+    whole, left = look((0, 0, 32, 32), [16, 16, 16, 16, 0.5, 1, 0]), [27, 16, 10, 12, 0.9, 1, 0]
+    found = decode_looks([whole, look((-12, 0, 20, 32), left)], SPEC, (64, 32), 0.1, 0.5)
+    assert not found.cut.any() and len(found.found) == 1
+    other_class = decode_looks([whole, look((-12, 0, 20, 32), [*left[:5], 0, 1])], SPEC, (64, 32), 0.1, 0.5)
+    assert other_class.cut.tolist() == [False, True]
 
 
 def test_an_object_that_two_looks_show_is_one_unless_the_classes_differ():

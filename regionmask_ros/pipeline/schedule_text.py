@@ -1,0 +1,58 @@
+"""What decides about a frame, and how long a schedule is, in words."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from ..mask.rolling import RollingSource
+from .camera_state import CameraState
+
+
+def describe_mask(names: Sequence[str], camera: CameraState | None, frames_to_refresh: int | None) -> str:
+    """Says what decides about the coming frame.
+
+    Args:
+        names: Of the masks and of the preset.
+        camera: The camera; None before the first frame.
+        frames_to_refresh: Frames until a refresh frame; None when none comes.
+
+    Returns:
+        Such as "tracking, refresh in 4".
+    """
+    if not names:
+        return "no mask"
+    refresh = {None: "", 0: ", refresh"}.get(frames_to_refresh, f", refresh in {frames_to_refresh}")
+    shortened = f", {describe_schedule(camera)}" if camera and is_shortened(camera) else ""
+    return " + ".join(names) + refresh + shortened
+
+
+def is_shortened(camera: CameraState) -> bool:
+    """Whether the guard shortens the camera's schedule."""
+    rolling = _find_rolling(camera)
+    if rolling is not None:
+        return camera.composer.least_held > 0.0 and rolling.looks_per_frame(camera.guard.horizon) > 0
+    return camera.effective_period < camera.composer.refresh_period
+
+
+def describe_schedule(camera: CameraState) -> str:
+    """Says how long a camera's schedule is.
+
+    Args:
+        camera: The camera.
+
+    Returns:
+        Such as "refresh every 2 of 9 frames, predictions held 34 %"; "" without a guard.
+    """
+    composer, rolling = camera.composer, _find_rolling(camera)
+    if not composer.least_held or not (composer.refresh_period or rolling):
+        return ""
+    held = f"predictions held {100 * camera.guard.held_share:.0f} %"
+    if rolling is not None:
+        return f"{rolling.describe(camera.guard.horizon)}, {held}"
+    if is_shortened(camera):
+        return f"refresh every {camera.effective_period} of {composer.refresh_period} frames, {held}"
+    return f"refresh every {camera.effective_period} frames, {held}"
+
+
+def _find_rolling(camera: CameraState) -> RollingSource | None:
+    return next((source for source in camera.composer.sources if isinstance(source, RollingSource)), None)
