@@ -79,7 +79,8 @@ class Pipeline:
         if network.head is None and require_boxes:
             raise UserError(f"network {network.name}: its output means no boxes, so it cannot detect anything")
         self.network, self.settings = network, settings.for_network(network)
-        self.backends, self._make = BackendManager(network, self.settings, open_backend), CameraMaker(network, composer_factory)
+        self.backends = BackendManager(network, self.settings, open_backend)
+        self._make = CameraMaker(network, composer_factory)
         self._interpreter = self._make.interpreter(self.settings)
         self._camera: CameraState | None = None
         self._attention = NO_BOXES
