@@ -127,5 +127,6 @@ def parse_tiles(text: str) -> tuple[int, int]:
     cols, cross, rows = text.partition("x")
     if not (cross and text.isascii() and cols.isdecimal() and rows.isdecimal() and len(text) < 6
             and 1 <= int(cols) <= 8 and 1 <= int(rows) <= 8):
-        raise UserError(f"{OPTIONS['tiles'].name} {text[:20]!r}: write auto, or columns x rows such as 3x2, each 1 to 8")
+        raise UserError(f"{OPTIONS['tiles'].name} {text[:20]!r}: write auto, or columns x rows such as 3x2, each 1 to "
+                        "8")
     return int(cols), int(rows)
