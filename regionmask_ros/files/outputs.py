@@ -8,12 +8,13 @@ import os
 import secrets
 import shutil
 import threading
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from ..errors import UserError
 from .paths import check_utf8, display_path
+from .temporary import exchange, hold_lock, lock_abandoned, make_temporary, remove_abandoned, write_through
 
 CHUNK_BYTES = 1 << 20
 
@@ -24,6 +25,7 @@ _DISK_ERRORS = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO, errno.EROFS)
 class _Pending:
     temporary: str
     final: str
+    lock: int
 
 
 class Outputs:
@@ -41,6 +43,7 @@ class Outputs:
         self._inputs = tuple(inputs)
         self._pending: list[_Pending] = []
         self._new_folders: list[str] = []
+        self._swept: set[str] = set()
 
     def folder(self, path: str) -> str:
         """Makes a folder and its missing parents. An abort removes the new ones again.
@@ -75,6 +78,8 @@ class Outputs:
     def file(self, path: str) -> str:
         """Creates an empty temporary file in the same folder and with the same suffix.
 
+        Temporary files in this folder whose processes have ended are removed.
+
         Args:
             path: The final name.
 
@@ -85,18 +90,21 @@ class Outputs:
             UserError: No file of this name can be written, or it would replace an input or another output.
         """
         self._check_target(path)
-        folder, name = os.path.split(path)
-        stem, suffix = os.path.splitext(name)
-        temporary = os.path.join(folder, f".{stem[:100]}.{secrets.token_hex(4)}.partial{suffix}")
+        folder = os.path.dirname(path)
+        if folder not in self._swept:
+            remove_abandoned(folder)
+            self._swept.add(folder)
         try:
-            os.close(os.open(temporary, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o666))
+            temporary, lock = make_temporary(path)
         except OSError as error:
             raise UserError(f"{display_path(path)}: cannot be written: {error.strerror}") from None
-        self._pending.append(_Pending(temporary, path))
+        self._pending.append(_Pending(temporary, path, lock))
         return temporary
 
     def commit(self) -> list[str]:
         """Renames every temporary file to its final name, and replaces older files.
+
+        Each is on the disk before it is renamed: after a power cut, too, there is the old file or the new one.
 
         Returns:
             The final names.
@@ -105,13 +113,17 @@ class Outputs:
             UserError: A file cannot be renamed. Those before it stay.
         """
         written = []
+        for pending in self._pending:
+            _try_for(pending.final, lambda: write_through(pending.temporary))  # noqa: B023  called at once
         while self._pending:
             pending = self._pending[0]
-            try:
-                os.replace(pending.temporary, pending.final)
-            except OSError as error:
-                raise UserError(f"{display_path(pending.final)}: cannot be written: {error.strerror}") from None
+            _try_for(pending.final, lambda: os.replace(pending.temporary, pending.final))  # noqa: B023
+            os.close(pending.lock)
             written.append(self._pending.pop(0).final)
+        for folder in {os.path.dirname(final) for final in written}:
+            # The files are there, and some file systems cannot do it.
+            with contextlib.suppress(OSError):
+                write_through(folder)
         self._new_folders.clear()
         return written
 
@@ -120,6 +132,7 @@ class Outputs:
         for pending in self._pending:
             with contextlib.suppress(OSError):
                 os.unlink(pending.temporary)
+            os.close(pending.lock)
         for folder in reversed(self._new_folders):
             with contextlib.suppress(OSError):
                 os.rmdir(folder)
@@ -153,6 +166,14 @@ class Outputs:
         for source in filter(None, self._inputs):
             if os.path.exists(path) and os.path.exists(source) and _is_part_of(path, source):
                 raise UserError(f"{display_path(path)}: would replace the input: give another name")
+
+
+def _try_for(path: str, action: Callable[[], None]) -> None:
+    """Raises UserError, with the name of the output, when the system refuses an action."""
+    try:
+        action()
+    except OSError as error:
+        raise UserError(f"{display_path(path)}: cannot be written: {error.strerror}") from None
 
 
 def _is_part_of(path: str, source: str) -> bool:
@@ -248,11 +269,14 @@ class DemoFolder:
         self.target = Path(target).resolve()
         self._check()
         beside = self.target.parent
-        self.work = beside / f".{self.target.name}.{os.getpid()}.partial"
-        self._old = beside / f".{self.target.name}.{os.getpid()}.old"
+        token = secrets.token_hex(4)
+        self.work = beside / f".{self.target.name}.{token}.partial"
+        self._old = beside / f".{self.target.name}.{token}.old"
+        self._remove_abandoned()
         try:
             self.work.mkdir(parents=True)
             (self.work / MARKER).touch()
+            self._lock = hold_lock(self.work / MARKER)
         except OSError as error:
             raise UserError(f"{self.target}: cannot be written: {error.strerror}") from error
 
@@ -261,14 +285,37 @@ class DemoFolder:
 
     def __exit__(self, *exception: object) -> None:
         shutil.rmtree(self.work, ignore_errors=True)
+        os.close(self._lock)
 
     def commit(self) -> None:
-        """Replaces the older folder by the finished one."""
+        """Replaces the older folder by the finished one, in one step where the system can."""
         self._check()
-        if self.target.exists():
+        for path in self.work.rglob("*"):
+            if path.is_file():
+                write_through(path)
+        if not self.target.exists():
+            os.rename(self.work, self.target)
+        elif not exchange(self.work, self.target):
             os.rename(self.target, self._old)
-        os.rename(self.work, self.target)
-        shutil.rmtree(self._old, ignore_errors=True)
+            os.rename(self.work, self.target)
+            shutil.rmtree(self._old, ignore_errors=True)
+
+    def _remove_abandoned(self) -> None:
+        """Removes folders of demos that have ended, or gives one back that had been moved away for its successor."""
+        start, endings = f".{self.target.name}.", (".partial", ".old")
+        try:
+            names = os.listdir(self.target.parent)
+        except OSError:
+            return
+        ours = [name for name in names if name.startswith(start) and name.endswith(endings)]
+        for folder in (self.target.parent / name for name in ours):
+            with contextlib.suppress(OSError):
+                os.rmdir(folder)  # Its demo had not even begun.
+            with lock_abandoned(folder / MARKER) as is_abandoned:
+                if is_abandoned and folder.suffix == ".old" and not os.path.lexists(self.target):
+                    os.rename(folder, self.target)
+                elif is_abandoned:
+                    shutil.rmtree(folder, ignore_errors=True)
 
     def _check(self) -> None:
         if not os.path.lexists(self.target):
