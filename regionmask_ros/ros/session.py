@@ -22,6 +22,7 @@ from rclpy.signals import SignalHandlerOptions
 from ..errors import UserError
 from ..sources.base import close_stderr
 from .callback_guard import GuardedExecutor, describe_error, find_error_log
+from .log_folder import prepare_log_folder
 from .vital import start_vital_thread
 
 NodeT = TypeVar("NodeT", bound=Node)
@@ -54,6 +55,9 @@ class RosSession:
     def __init__(self, ros_arguments: Sequence[str] = (), domain_id: int | None = None) -> None:
         self._context = Context()
         _check_domain()
+        note = prepare_log_folder(os.environ)
+        if note:
+            _print_line(f"regionmask_ros: {note}")
         # rcl prints an error about arguments before it raises the same: one line is enough.
         with close_stderr():
             _shorten_errors(lambda: rclpy.init(args=list(ros_arguments), context=self._context, domain_id=domain_id,

@@ -122,6 +122,8 @@ def open_bag(folder: Path) -> Iterator[AnyReader]:
     reader = _translate_errors(lambda: AnyReader([folder], default_typestore=_typestore()), str(folder))
     _translate_errors(reader.open, str(folder))
     try:
+        if not all(isinstance(text, str) for c in reader.connections for text in (c.topic, c.msgtype)):
+            raise UserError(f"{display_path(folder)}: not a bag that can be read (a topic without a name)")
         yield reader
     finally:
         reader.close()
