@@ -40,7 +40,16 @@ from ..pipeline.pipeline import Pipeline
 from ..pipeline.settings import PipelineSettings
 from ..report.command_pages import encode_jpeg, heat_image, mask_image, write_calibration_page
 from ..sources import Source, open_source
-from ._cli import EXIT_OK, add_network, add_options, add_topic, add_truth_topic, command_main, format_command
+from ._cli import (
+    EXIT_OK,
+    add_network,
+    add_options,
+    add_topic,
+    add_truth_topic,
+    command_main,
+    format_command,
+    print_dropped,
+)
 
 _Objects = tuple[Frame, np.ndarray, list[str]]
 """A frame with the boxes and classes of its objects."""
@@ -96,7 +105,9 @@ def run(args: argparse.Namespace) -> int:
     network = open_network(args.network) if args.network or not labels else None
     inputs = [*args.sources, *(spec.partition(":")[2] for spec in args.labels)]
     with contextlib.ExitStack() as stack:
-        sources = [stack.enter_context(open_source(path, args.topic)) for path in args.sources]
+        # Labels count the images, damaged ones included.
+        sources = [
+            stack.enter_context(open_source(path, args.topic, skip_damaged=not labels)) for path in args.sources]
         size = _common_input(args.sources, sources, settings, network)
         outputs = stack.enter_context(Outputs(inputs))
         places = _places(outputs, args)
@@ -112,6 +123,8 @@ def run(args: argparse.Namespace) -> int:
         _write(args, places, calibration, frame, target, size)
         for written in outputs.commit():
             print(f"  {written}")
+        for source in sources:
+            print_dropped(source)
     return EXIT_OK
 
 
