@@ -7,6 +7,9 @@ import os
 MAX_LINE_LENGTH = 1000
 """Characters. Longer messages are cut."""
 
+MAX_OUTSIDE_LENGTH = 200
+"""Characters of a text from outside that a message quotes."""
+
 
 class UserError(Exception):
     """A mistake that the user can correct.
@@ -22,19 +25,43 @@ class UserError(Exception):
         super().__init__(to_one_line(message))
 
 
+class FileRefused(UserError):
+    """A file cannot be used. ``str(error)`` says which and why.
+
+    Attributes:
+        file: Its name, as it was given.
+    """
+
+    def __init__(self, line: str = "", file: str = "") -> None:
+        super().__init__(line)
+        self.file = file
+
+
 class InvalidFile(Exception):
     """The content of a file cannot be used. ``str(error)`` is the reason, without the file's name.
 
     The reason may quote the file's content as it is. Only ``about`` makes it safe for a terminal.
     """
 
-    def about(self, file: str | os.PathLike[str]) -> UserError:
+    def about(self, file: str | os.PathLike[str]) -> FileRefused:
         """The error for the user: file and reason in one line of printable characters."""
-        return UserError(to_one_line(f"{file}: {self}"))
+        return FileRefused(to_one_line(f"{file}: {self}"), os.fspath(file))
 
 
-def to_one_line(text: str) -> str:
-    """Escapes characters that are not printable, and cuts the text at ``MAX_LINE_LENGTH`` characters."""
-    shown = text[:MAX_LINE_LENGTH + 1]
-    clean = "".join(c if c.isprintable() else c.encode("unicode_escape").decode("ascii") for c in shown)
-    return clean if len(clean) <= MAX_LINE_LENGTH else clean[: MAX_LINE_LENGTH - 4] + " ..."
+def to_one_line(text: str, longest: int = MAX_LINE_LENGTH) -> str:
+    """Escapes characters that are not printable, and cuts the text at that many characters."""
+    # One more than can stay, so that a text of any length costs little.
+    clean = "".join(c if c.isprintable() else c.encode("unicode_escape").decode("ascii") for c in text[: longest + 1])
+    return clean if len(clean) <= longest else clean[: longest - 4] + " ..."
+
+
+def quote_outside(text: object) -> str:
+    """A text from outside (a name, an encoding, a value from another program) as a part of a message.
+
+    Args:
+        text: The text; of another type: as Python writes it.
+
+    Returns:
+        One line in quotes, of at most ``MAX_OUTSIDE_LENGTH`` printable characters.
+    """
+    return f"'{to_one_line(str(text), MAX_OUTSIDE_LENGTH - 2)}'"

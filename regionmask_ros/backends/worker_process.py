@@ -27,6 +27,7 @@ from ..errors import to_one_line
 from ..lava_worker import protocol
 from ..lava_worker.processes import kill_session, remove_segments
 from ..lava_worker.protocol import Message, NetworkHeader, ProtocolError, Splitter
+from ..user_folders import data_folder, find_distrust
 from .base import BackendError, IsCancelled
 
 START = Path(__file__).resolve().parent.parent / "lava_worker" / "start.py"
@@ -71,12 +72,12 @@ def find_lava_python(explicit: str = "") -> Path:
             if not os.access(path, os.X_OK) or path.is_dir():
                 raise BackendError(to_one_line(f"{path}: no interpreter, but {by} names it; {HINT}"))
             return path
-    data_folder = os.environ.get("XDG_DATA_HOME", "")
-    if not os.path.isabs(data_folder):
-        data_folder = os.path.expanduser("~/.local/share")
-    for folder in (sys.prefix, Path(data_folder) / "regionmask_ros"):
-        path = Path(folder) / LAVA_FOLDER / "bin" / "python"
+    for folder in filter(None, (Path(sys.prefix), data_folder())):
+        path = folder / LAVA_FOLDER / "bin" / "python"
         if os.access(path, os.X_OK):
+            reason = find_distrust(path.parent) if folder == data_folder() else ""
+            if reason:
+                raise BackendError(to_one_line(f"{path}: not started, because {reason}"))
             return path
     if any((Path(entry) / "lava" / "magma").is_dir() for entry in sys.path if os.path.isabs(entry)):
         return Path(sys.executable)

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import cv2
 import numpy as np
 
-from ..errors import UserError
+from ..errors import UserError, quote_outside
 from .option_table import OPTIONS
 
 ALIGNMENT = 32
@@ -133,7 +133,7 @@ def parse_input_size(text: str) -> str | tuple[int, int]:
         return "auto"
     width, cross, height = text.lower().partition("x")
     if not (cross and text.isascii() and width.isdecimal() and height.isdecimal() and len(text) < 16):
-        raise UserError(f"input size {text!r}: write auto, or width x height such as 448x448")
+        raise UserError(f"input size {quote_outside(text)}: write auto, or width x height such as 448x448")
     size = int(width), int(height)
     check_input_size(size)
     return size

@@ -26,7 +26,7 @@ _ROWS = (
         "network_file", "", Group.NETWORK,
         "The trained network: the name of an imported one, or a file (ONNX, or of lava-dl). Empty: the installed "
         "YOLO-KP. docs/NETWORKS.md has the commands for other networks.",
-        changeable=ChangePolicy.UNCONFIGURED, metavar="NAME|FILE", short="--network"),
+        changeable=ChangePolicy.START, metavar="NAME|FILE", short="--network"),
     Option(
         "backend", "auto", Group.NETWORK,
         "What computes the network. auto: cpu for a sigma-delta network; for an ONNX network openvino, or onnxruntime "
@@ -170,9 +170,14 @@ _ROWS = (
         "Seconds for which the regions of a box from the topic attention are observed. A longer time suits planners "
         "that publish rarely.", Range(0.01, 3600.0)),
     Option(
+        "output_directory", "", Group.NODE,
+        "Folder below which services write files, and nowhere else. It is made when the first file is written. Empty: "
+        "$XDG_DATA_HOME/regionmask_ros/output or ~/.local/share/regionmask_ros/output.",
+        changeable=ChangePolicy.START, metavar="DIR"),
+    Option(
         "static_mask_output", "static_mask.npz", Group.NODE,
-        "File that the service save_static_mask writes, an .npz. A relative path starts at the folder in which the "
-        "node was started.", metavar="FILE"),
+        "File that the service save_static_mask writes, an .npz: a name, or a path from output_directory on, whose "
+        "folders exist.", metavar="FILE"),
     Option(
         "device", "CPU", Group.RUNTIME,
         "What computes. CPU: the processor. GPU, NPU: a graphics or neural processor of Intel, with openvino. AUTO: "
@@ -190,7 +195,8 @@ _ROWS = (
     Option(
         "model_cache", "", Group.RUNTIME,
         "Folder in which openvino and TENSORRT keep compiled networks, so that the next start is quicker. It can be "
-        "deleted at any time. Empty: in the user's cache folder. none: nothing is kept.", metavar="DIR"),
+        "deleted at any time, and nobody but its owner may write there. Empty: in the user's cache folder. none: nothing "
+        "is kept.", changeable=ChangePolicy.START, metavar="DIR"),
     Option(
         "preset_refresh_period", USE_PRESET, Group.PRESET,
         "Number of frames from one refresh frame to the next. Best a multiple of preset_work + preset_rest.",
@@ -233,7 +239,8 @@ _ROWS = (
         "up to every frame. 0: no guard.", _SHARE, preset_value=USE_PRESET),
     Option(
         "lava_python", "", Group.LAVA,
-        "Python interpreter that has lava-nc. Empty: the one that 'make lava' installed.", metavar="FILE"),
+        "Python interpreter that has lava-nc. Empty: the one that 'make lava' installed.",
+        changeable=ChangePolicy.START, metavar="FILE"),
     Option(
         "backend_open_timeout", 60.0, Group.LAVA,
         "Seconds within which lava_sim must be ready.", Range(1.0, 3600.0)),
@@ -255,29 +262,40 @@ _ROWS = (
         "loihi2_host_mode", "slurm", Group.LAVA,
         "How the board is reached. slurm: through a SLURM cluster, such as Intel's. ethernet: through the host "
         "loihi2_nxsdk_host. environment: as the environment variables say.",
-        choices=("slurm", "ethernet", "environment")),
-    Option("loihi2_partition", "", Group.LAVA, "SLURM partition. Empty: any."),
+        choices=("slurm", "ethernet", "environment"), changeable=ChangePolicy.START),
+    Option(
+        "loihi2_partition", "", Group.LAVA, "SLURM partition. Empty: any.", changeable=ChangePolicy.START),
     Option(
         "loihi2_board", "", Group.LAVA,
-        "SLURM node with the board. Empty: any. Set either the partition or the board."),
+        "SLURM node with the board. Empty: any. Set either the partition or the board.",
+        changeable=ChangePolicy.START),
     Option(
         "loihi2_generation", "N3B3", Group.LAVA, "Generation of the chip.",
-        choices=("N2A2", "N3B2", "N3B3", "N3C1", "N3D1")),
+        choices=("N2A2", "N3B2", "N3B3", "N3C1", "N3D1"), changeable=ChangePolicy.START),
     Option(
-        "loihi2_nxsdk_host", "", Group.LAVA, "Address of the board's host, for loihi2_host_mode ethernet."),
+        "loihi2_nxsdk_host", "", Group.LAVA, "Address of the board's host, for loihi2_host_mode ethernet.",
+        changeable=ChangePolicy.START),
     Option(
-        "loihi2_host_binary", "nxcore/bin/nx_driver_server", Group.LAVA, "Driver on that host.", metavar="FILE"),
-    Option("loihi2_nx_options", "", Group.LAVA, "Value of NXOPTIONS, which some boards need."),
+        "loihi2_host_binary", "nxcore/bin/nx_driver_server", Group.LAVA, "Driver on that host.",
+        changeable=ChangePolicy.START, metavar="FILE"),
     Option(
-        "loihi2_ethernet_interface", "enp2s0", Group.LAVA, "10G interface of the host, for loihi2_io ethernet."),
+        "loihi2_nx_options", "", Group.LAVA, "Value of NXOPTIONS, which some boards need.",
+        changeable=ChangePolicy.START),
     Option(
-        "loihi2_ethernet_mac", "0x90e2ba01214c", Group.LAVA, "MAC address of that interface.", metavar="MAC"),
+        "loihi2_ethernet_interface", "enp2s0", Group.LAVA, "10G interface of the host, for loihi2_io ethernet.",
+        changeable=ChangePolicy.START),
     Option(
-        "loihi2_loihi_mac", "0x0015edbeefed", Group.LAVA, "MAC address of the board's 10G port.", metavar="MAC"),
+        "loihi2_ethernet_mac", "0x90e2ba01214c", Group.LAVA, "MAC address of that interface.",
+        changeable=ChangePolicy.START, metavar="MAC"),
+    Option(
+        "loihi2_loihi_mac", "0x0015edbeefed", Group.LAVA, "MAC address of the board's 10G port.",
+        changeable=ChangePolicy.START, metavar="MAC"),
     Option(
         "loihi2_ethernet_chip_id", "2,2,1", Group.LAVA,
-        "Position x,y,z of the chip at the end of the 10G link.", metavar="X,Y,Z"),
-    Option("loihi2_ethernet_chip_index", 12, Group.LAVA, "Index of that chip.", Range(0, 1023)),
+        "Position x,y,z of the chip at the end of the 10G link.", changeable=ChangePolicy.START, metavar="X,Y,Z"),
+    Option(
+        "loihi2_ethernet_chip_index", 12, Group.LAVA, "Index of that chip.", Range(0, 1023),
+        changeable=ChangePolicy.START),
     Option(
         "loihi2_compression", "delta_sparse_8", Group.LAVA, "Format of the events on the way to the adapter.",
         choices=("delta_sparse_8", "packed_4", "sparse")),

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from enum import Enum
 from typing import Any, Union
 
-from ..errors import UserError
+from ..errors import UserError, quote_outside
 
 Value = Union[bool, int, float, str, "tuple[str, ...]"]
 
@@ -129,7 +129,7 @@ class Option:
             UserError: The value is not allowed. The message names the option and what is allowed.
         """
         if self.choices and value not in self.choices:
-            raise UserError(f"{self.name} {value!r}: unknown; use one of {self.describe_limits()}")
+            raise UserError(f"{self.name} {quote_outside(value)}: unknown; use one of {self.describe_limits()}")
         if self.limits and value != self.preset_value and not (
                 isinstance(value, (int, float)) and value in self.limits):
             raise UserError(f"{self.name} {value}: must be {self.describe_limits()}")
@@ -148,7 +148,7 @@ class Option:
         """
         value = self._convert(text)
         if value is None:
-            raise UserError(f"{self.name} {str(text)!r}: must be {_EXPECTED[self.kind]}")
+            raise UserError(f"{self.name} {quote_outside(text)}: must be {_EXPECTED[self.kind]}")
         self.check(value)
         return value
 

@@ -9,10 +9,13 @@ from functools import cached_property
 import numpy as np
 
 from ..core.detections import Detections
-from ..errors import UserError
+from ..errors import UserError, quote_outside
 
 SIMILARITY = 0.5
 """From this similarity on, a class is offered for an unknown name."""
+
+MAX_NAME = 100
+"""Characters of an unknown name that are compared."""
 
 
 @dataclass(frozen=True)
@@ -88,6 +91,7 @@ class DetectionFilter:
 def _find_class(name: str, labels: tuple[str, ...]) -> int:
     if name in labels:
         return labels.index(name)
-    close = difflib.get_close_matches(name, labels, 1, SIMILARITY)
+    # The search takes time by the square of the length, and the name may come from anyone.
+    close = difflib.get_close_matches(name[:MAX_NAME], labels, 1, SIMILARITY)
     hint = f"did you mean {close[0]!r}?" if close else f"it knows {', '.join(labels[:5])} and so on"
-    raise UserError(f"class {name!r}: the network has none of this name; {hint}")
+    raise UserError(f"class {quote_outside(name)}: the network has none of this name; {hint}")

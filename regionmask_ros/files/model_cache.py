@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-import os
+import logging
 import tempfile
+from functools import cache
 from pathlib import Path
 
+from .. import user_folders
 from ..errors import UserError
 from .paths import display_path
 
@@ -20,16 +22,24 @@ def find_model_cache(wanted: str) -> Path | None:
             ``none``: no folder.
 
     Returns:
-        The absolute path. None if none is wanted, or if the user's own folder cannot be written.
+        The absolute path. None if none is wanted, if the user's own folder cannot be written, and with a warning if
+        another user could write there: compiled models are machine code.
 
     Raises:
-        UserError: The folder that was named cannot be written.
+        UserError: The folder that was named cannot be written, or another user could write there.
     """
-    if wanted == NO_CACHE:
+    ours = user_folders.cache_folder()
+    if wanted == NO_CACHE or not (wanted or ours):
         return None
     try:
-        folder = Path(wanted).absolute() if wanted else _users_folder()
-        folder.mkdir(parents=True, exist_ok=True)
+        folder = Path(wanted).absolute() if wanted or ours is None else ours / "models"
+        user_folders.make_private(folder)
+        reason = user_folders.find_distrust(folder)
+        if reason and wanted:
+            raise UserError(f"model_cache {display_path(wanted)}: not used, because {reason}")
+        if reason:
+            _warn_once(reason)
+            return None
         with tempfile.TemporaryFile(dir=folder):
             return folder
     except OSError as error:
@@ -38,10 +48,6 @@ def find_model_cache(wanted: str) -> Path | None:
         return None
 
 
-def _users_folder() -> Path:
-    base = os.environ.get("XDG_CACHE_HOME", "")
-    if not os.path.isabs(base):
-        base = os.path.expanduser("~/.cache")
-    if not os.path.isabs(base):
-        raise OSError("there is no home")
-    return Path(base) / "regionmask_ros" / "models"
+@cache
+def _warn_once(reason: str) -> None:
+    logging.getLogger(__name__).warning("stored compiled networks are not used, because %s", reason)

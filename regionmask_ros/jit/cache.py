@@ -28,6 +28,8 @@ from numba.core import config
 from numba.core.caching import FunctionCache
 from numba.core.codegen import get_host_cpu_features
 
+from .. import user_folders
+
 OLDEST = (0, 55)
 """The first version with Python 3.10 and LLVM 11. 0.55.2 with llvmlite 0.38 is tested and runs all kernel sets."""
 
@@ -51,17 +53,20 @@ def cache_folder() -> Path | None:
     """Finds the folder for these kernels on this processor, and creates it when it is missing.
 
     Returns:
-        A folder below ``$XDG_CACHE_HOME/regionmask_ros/kernels`` or ``~/.cache/regionmask_ros/kernels``, or None when
-        it cannot be written.
+        A folder below ``$XDG_CACHE_HOME/regionmask_ros/kernels`` or ``~/.cache/regionmask_ros/kernels``. None when it
+        cannot be written, and with a warning when another user could write there: kernels are machine code.
     """
-    base = os.environ.get("XDG_CACHE_HOME", "")
-    if not os.path.isabs(base):
-        base = os.path.expanduser("~/.cache")
-    if not os.path.isabs(base):
+    ours = user_folders.cache_folder()
+    if ours is None:
         return None
-    folder = Path(base) / "regionmask_ros" / "kernels" / _key()
+    folder = ours / "kernels" / _key()
     try:
-        folder.mkdir(parents=True, exist_ok=True)
+        user_folders.make_private(folder)
+        reason = user_folders.find_distrust(folder)
+        if reason:
+            logging.getLogger(__name__).warning(
+                "stored kernels are not used, and kernels are compiled at every start, because %s", reason)
+            return None
         with tempfile.TemporaryFile(dir=folder):
             return folder
     except OSError:

@@ -11,7 +11,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 
 from ..core.option_table import OPTIONS
-from ..errors import UserError
+from ..errors import UserError, quote_outside
 
 AUTO, BURST, ROLLING = "auto", "burst", "rolling"
 
@@ -127,6 +127,6 @@ def parse_tiles(text: str) -> tuple[int, int]:
     cols, cross, rows = text.partition("x")
     if not (cross and text.isascii() and cols.isdecimal() and rows.isdecimal() and len(text) < 6
             and 1 <= int(cols) <= 8 and 1 <= int(rows) <= 8):
-        raise UserError(f"{OPTIONS['tiles'].name} {text[:20]!r}: write auto, or columns x rows such as 3x2, each 1 to "
-                        "8")
+        raise UserError(f"{OPTIONS['tiles'].name} {quote_outside(text)}: write auto, or columns x rows such as 3x2, "
+                        "each 1 to 8")
     return int(cols), int(rows)

@@ -123,10 +123,29 @@ def read_static_mask(path: str, max_pixels: int = MAX_IMAGE_PIXELS) -> StaticMas
         raise refused.about(path) from refused
 
 
-def save_static_mask(path: str, keep: np.ndarray, region_px: int, heat: np.ndarray | None = None) -> None:
-    """Writes a mask as ``.npz``. The file appears when it is complete.
+def encode_static_mask(keep: np.ndarray, region_px: int, heat: np.ndarray | None = None) -> bytes:
+    """Makes the content of a mask file, an ``.npz``.
 
     It holds ``keep`` bool [rows, cols], ``region_px`` and, if it is given, ``heat``: the hottest region has 65535.
+
+    Args:
+        keep: bool [rows, cols], True = observed.
+        region_px: Side of a region in input pixels.
+        heat: How hot the regions are, float [rows, cols], 0 or more.
+
+    Returns:
+        The content.
+    """
+    arrays: dict[str, Any] = {"keep": np.asarray(keep, np.bool_), "region_px": np.int32(region_px)}
+    if heat is not None:
+        arrays["heat"] = np.round(heat * (MAX_HEAT / max(float(heat.max()), 1e-300))).astype(np.uint16)
+    content = io.BytesIO()
+    np.savez_compressed(content, **arrays)
+    return content.getvalue()
+
+
+def save_static_mask(path: str, keep: np.ndarray, region_px: int, heat: np.ndarray | None = None) -> None:
+    """Writes a mask file, see ``encode_static_mask``. It appears when it is complete.
 
     Args:
         path: The file.
@@ -134,12 +153,7 @@ def save_static_mask(path: str, keep: np.ndarray, region_px: int, heat: np.ndarr
         region_px: Side of a region in input pixels.
         heat: How hot the regions are, float [rows, cols], 0 or more.
     """
-    arrays: dict[str, Any] = {"keep": np.asarray(keep, np.bool_), "region_px": np.int32(region_px)}
-    if heat is not None:
-        arrays["heat"] = np.round(heat * (MAX_HEAT / max(float(heat.max()), 1e-300))).astype(np.uint16)
-    content = io.BytesIO()
-    np.savez_compressed(content, **arrays)
-    write_whole(Path(path), content.getvalue())
+    write_whole(Path(path), encode_static_mask(keep, region_px, heat))
 
 
 def _brightness(pixels: np.ndarray) -> np.ndarray:

@@ -20,6 +20,7 @@ from typing import Any
 from ..errors import InvalidFile, UserError, to_one_line
 from ..files.outputs import write_whole
 from ..files.safe_read import open_regular, read_limited
+from ..user_folders import data_folder
 from .dense import DenseNetwork, HeadSpec, Preprocessing
 from .labels import check_names
 
@@ -52,10 +53,8 @@ class Card:
 
 def networks_folder() -> Path | None:
     """Where imported networks are; None for a user without a home folder."""
-    folder = os.environ.get("XDG_DATA_HOME", "")
-    if not os.path.isabs(folder):
-        folder = os.path.expanduser("~/.local/share")
-    return Path(folder) / "regionmask_ros" / "networks" if os.path.isabs(folder) else None
+    folder = data_folder()
+    return folder / "networks" if folder else None
 
 
 def check_name(name: str) -> str:

@@ -9,6 +9,7 @@ from pathlib import Path
 from ..errors import InvalidFile, UserError, to_one_line
 from ..files.outputs import write_whole
 from ..files.safe_read import looks_like_zip, open_regular, open_zip, read_limited, read_member
+from ..user_folders import data_folder
 from .cards import find_card
 from .formats.lava_dl import parse_yolo_kp
 from .formats.lava_net import looks_like_net, parse_net
@@ -64,10 +65,8 @@ def prefix_file() -> Path:
 
 def user_file() -> Path | None:
     """Where ``model import`` installs the network; None for a user without a home folder."""
-    folder = os.environ.get("XDG_DATA_HOME", "")
-    if not os.path.isabs(folder):
-        folder = os.path.expanduser("~/.local/share")
-    return Path(folder) / _PACKAGE / FILE_NAME if os.path.isabs(folder) else None
+    folder = data_folder()
+    return folder / FILE_NAME if folder else None
 
 
 def load_network(path: str | os.PathLike[str]) -> Network:

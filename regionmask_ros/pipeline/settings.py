@@ -12,7 +12,7 @@ from ..core.frame import ALIGNMENT, check_input_size, choose_input_size, parse_i
 from ..core.grid import RegionGrid
 from ..core.option_table import OPTIONS, check_options, option_field, options_of
 from ..core.options import Value
-from ..errors import UserError
+from ..errors import UserError, quote_outside
 from ..mask.adaptive import Adaptive
 from ..mask.budget import attended_regions
 from ..mask.dense_schedule import parse_tiles
@@ -334,4 +334,4 @@ def _parse_class_threshold(text: str) -> tuple[str, float]:
             return name.strip(), float(score)
     except ValueError:
         pass
-    raise UserError(f"class_thresholds {text!r}: write class:score, such as person:0.5")
+    raise UserError(f"class_thresholds {quote_outside(text)}: write class:score, such as person:0.5")

@@ -15,6 +15,7 @@ from rclpy.node import Node
 from std_msgs.msg import Header
 
 from ..core.result import REFRESH
+from ..errors import to_one_line
 from ..mask.schedule import BORDER, OBJECTS
 from ..mask.source import ATTENTION, DYNAMIC, STATIC
 from ..pipeline.backend_health import BackendNotice
@@ -209,7 +210,8 @@ def make_status(report: NodeReport) -> DiagnosticStatus:
         "errors in callbacks": facts.errors.count,
         "last error in a callback": facts.errors.last,
     }
-    pairs = [KeyValue(key=key, value=str(value)) for key, value in values.items()]
+    pairs = [KeyValue(key=key, value=to_one_line(str(value))) for key, value in values.items()]
+    message = to_one_line(message)
     return DiagnosticStatus(level=level, name=facts.name, message=message, hardware_id=HARDWARE_ID, values=pairs)
 
 

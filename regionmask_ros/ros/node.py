@@ -10,7 +10,6 @@ import time
 from collections.abc import Callable, Mapping
 from contextlib import ExitStack
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any, TypeVar
 
 import numpy as np
@@ -23,8 +22,9 @@ from vision_msgs.msg import BoundingBox2DArray
 from ..backends import AUTO, BACKENDS, check_backend, choose_backend
 from ..core.frame import Frame
 from ..errors import UserError
+from ..files.output_folder import find_output_folder, write_below
 from ..importing.opening import open_network
-from ..mask.static import read_static_mask, save_static_mask
+from ..mask.static import encode_static_mask, read_static_mask
 from ..network.dense import AnyNetwork
 from ..pipeline.pipeline import Pipeline
 from ..pipeline.settings import PipelineSettings, make_settings
@@ -35,9 +35,17 @@ from .camera import CameraInput, ImageMessage, choose_reading, image_topic
 from .diagnostics import DiagnosticsReporter, NodeFacts
 from .frame_stats import FrameStats
 from .guarded_node import GuardedNode, guard_transition
-from .parameters import BACKEND_PARAMETERS, declare_all, find_changes, make_response_settings, read_all
+from .parameters import (
+    BACKEND_PARAMETERS,
+    declare_all,
+    find_changes,
+    make_response_settings,
+    read_all,
+    split_mask_output,
+)
 from .publishers import RESULTS, Outputs
 from .qos import TriggerServices
+from .refusals import FileRefusals
 from .worker import Worker
 
 NODE_NAME = "detector"
@@ -102,6 +110,7 @@ class DetectorNode(GuardedNode):
         self._backend_guard = self.create_guard_condition(self._on_backend_change)
         self._transition_error = ""
         declare_all(self)
+        self._refusals = FileRefusals(read_all(self))
         # ROS ignores a misspelt name in a parameter file. A file may serve other nodes too, so it is no error.
         for name in getattr(self, "_parameter_overrides", {}):
             if not self.has_parameter(name) and not name.startswith("qos_overrides."):
@@ -217,9 +226,9 @@ class DetectorNode(GuardedNode):
     def _make_active(self, configured: _Configured, values: dict[str, Any]) -> _Active:
         worker = Worker(
             configured.pipeline, make_response_settings(values, configured.pipeline.network), configured.read,
-            configured.attention,
-            configured.outputs, configured.frame_stats, lambda: self.get_clock().now().nanoseconds, self.get_logger(),
-            self.error_log, self._on_failure)
+            configured.attention, configured.outputs, configured.frame_stats,
+            lambda: self.get_clock().now().nanoseconds, self.get_logger(), self.error_log, self._on_failure,
+            self._refusals.describe)
         try:
             camera = CameraInput(
                 self, values["image_transport"], values["image_reliability"], worker.put, configured.frame_stats)
@@ -249,7 +258,9 @@ class DetectorNode(GuardedNode):
     def _fail_transition(self, transition: str, error: Exception) -> TransitionCallbackReturn:
         """A user's error fails the transition; any other is a bug and is logged with its type."""
         is_known = isinstance(error, UserError)
-        self._transition_error = str(error) if is_known else self.error_log.report(f"transition {transition}", error)
+        self._transition_error = (
+            self._refusals.describe(error) if isinstance(error, UserError)
+            else self.error_log.report(f"transition {transition}", error))
         # With autostart the command prints the reason and ends.
         if not self.get_parameter("autostart").value:
             self.get_logger().error(f"cannot {transition}: {self._transition_error}")
@@ -290,8 +301,10 @@ class DetectorNode(GuardedNode):
 
     def _on_save_static_mask(self) -> str:
         grid, keep, occupancy = self._run_between_frames(Pipeline.learned_mask)
-        path = Path(self.get_parameter("static_mask_output").value).absolute()
-        save_static_mask(str(path), keep, grid.region_px, occupancy.share)
+        path = write_below(
+            find_output_folder(self.get_parameter("output_directory").value),
+            split_mask_output(self.get_parameter("static_mask_output").value),
+            encode_static_mask(keep, grid.region_px, occupancy.share))
         return (f"{path}: {np.count_nonzero(keep)} of {keep.size} regions kept, "
                 f"from {occupancy.frames} frames observed as a whole")
 
@@ -304,7 +317,7 @@ class DetectorNode(GuardedNode):
             changes = find_changes(parameters, current, self._configured is not None)
             self._apply({**current, **changes}, changes)
         except UserError as error:
-            return SetParametersResult(successful=False, reason=str(error))
+            return SetParametersResult(successful=False, reason=self._refusals.describe(error))
         except Exception as error:  # noqa: BLE001  a bug is refused, and nothing has changed
             return SetParametersResult(successful=False, reason=self.error_log.report("parameters", error))
         return SetParametersResult(successful=True)

@@ -19,6 +19,7 @@ from ..backends import BACKENDS, choose_backend, choose_fallback
 from ..core.option_table import OPTIONS, options_of
 from ..core.options import ChangePolicy, Option, Value
 from ..errors import UserError
+from ..files.output_folder import split_output_name
 from ..network.dense import AnyNetwork
 from ..pipeline.settings import BACKEND_SETTINGS, PipelineSettings, make_settings
 
@@ -27,6 +28,8 @@ _BACKEND_OPTIONS = {option for kind in BACKENDS.values() for option in options_o
 BACKEND_PARAMETERS = tuple(
     name for name, option in OPTIONS.items() if name in BACKEND_SETTINGS or option in _BACKEND_OPTIONS)
 """Those that select the backend, its options and its input. They change in the background."""
+
+MASK_OUTPUT = "static_mask_output"
 
 
 @dataclass(frozen=True)
@@ -121,6 +124,12 @@ def declare_all(node: Node) -> None:
             raise UserError(f"parameter {option.name}: must be {_EXPECTED[option.kind]}") from None
         except InvalidParameterValueException:
             raise UserError(f"parameter {option.name}: must be {option.describe_limits()}") from None
+    split_mask_output(node.get_parameter(MASK_OUTPUT).value)
+
+
+def split_mask_output(value: str) -> tuple[str, ...]:
+    """The parts of ``static_mask_output``. Raises UserError for a name that could lead out of the output directory."""
+    return split_output_name(MASK_OUTPUT, value, ".npz")
 
 
 def read_all(node: Node) -> dict[str, Value]:
@@ -161,4 +170,6 @@ def find_changes(parameters: Iterable[Parameter], current: Mapping[str, Value], 
             raise UserError(f"{name} cannot be removed")
         if OPTIONS[name].changeable is ChangePolicy.UNCONFIGURED and configured:
             raise UserError(f"{name} is fixed while the detector is configured: clean it up first, or restart the node")
+    if MASK_OUTPUT in changes:
+        split_mask_output(str(changes[MASK_OUTPUT]))
     return changes

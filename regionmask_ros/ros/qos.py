@@ -20,7 +20,7 @@ from rclpy.qos_overriding_options import QoSOverridingOptions
 from rclpy.subscription import Subscription
 from std_srvs.srv import Trigger
 
-from ..errors import UserError
+from ..errors import UserError, to_one_line
 
 try:
     from rclpy.event_handler import PublisherEventCallbacks, SubscriptionEventCallbacks, UnsupportedEventTypeError
@@ -144,7 +144,7 @@ def _make_handler(action: Callable[[], str]) -> Callable[[Trigger.Request, Trigg
         try:
             response.message, response.success = action(), True
         except UserError as error:
-            response.message, response.success = str(error), False
+            response.message, response.success = to_one_line(str(error)), False
         return response
 
     return handle

@@ -136,14 +136,16 @@ class Worker:
         logger: For drops and failures.
         error_log: For exceptions that nobody foresaw.
         on_failure: Called with one line if the thread ends by an error.
+        describe: Makes the line of a user's error that may be said over ROS.
     """
 
     def __init__(self, pipeline: Pipeline, response: ResponseSettings, read: Callable[[ImageMessage], Frame],
                  attention: AttentionRequests, outputs: Outputs, frame_stats: FrameStats, now_ns: Callable[[], int],
-                 logger: RcutilsLogger, error_log: ErrorLog, on_failure: Callable[[str], None]) -> None:
+                 logger: RcutilsLogger, error_log: ErrorLog, on_failure: Callable[[str], None],
+                 describe: Callable[[UserError], str] = str) -> None:
         self._pipeline, self._response, self._read = pipeline, response, read
         self._attention, self._outputs, self._frame_stats = attention, outputs, frame_stats
-        self._now_ns, self._logger, self._error_log = now_ns, logger, error_log
+        self._now_ns, self._logger, self._error_log, self._describe = now_ns, logger, error_log, describe
         self._slot: NewestSlot[ReceivedImage] = NewestSlot()
         self._calls: queue.SimpleQueue[tuple[Future[Any], Callable[[], object]]] = queue.SimpleQueue()
         self._pending: list[tuple[Frame, ReceivedImage]] = []
@@ -281,7 +283,7 @@ class Worker:
             return
         except UserError as error:
             self._pending.pop()
-            self._drop(DropReason(str(error), is_failure=True))
+            self._drop(DropReason(self._describe(error), is_failure=True))
             return
         except Exception as error:  # noqa: BLE001  a bug must not end the node
             self._drop_pending(self._error_log.report("worker", error))

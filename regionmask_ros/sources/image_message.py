@@ -13,7 +13,7 @@ import cv2
 import numpy as np
 
 from ..core.frame import Frame
-from ..errors import InvalidFile, UserError
+from ..errors import InvalidFile, UserError, quote_outside
 from .pictures.decode import CAMERA_KINDS, HEAD_BYTES, decode_camera
 from .pictures.header import MAX_IMAGE_PIXELS, read_header
 
@@ -136,7 +136,8 @@ def decode_image(
         UserError: A field is wrong, or the encoding is not supported.
     """
     if message.encoding not in ENCODINGS:
-        raise UserError(f"encoding {message.encoding!r} is not supported; use one of {', '.join(ENCODINGS)}")
+        known = ", ".join(ENCODINGS)
+        raise UserError(f"encoding {quote_outside(message.encoding)} is not supported; use one of {known}")
     encoding = ENCODINGS[message.encoding]
     _check(message, encoding, max_pixels)
     pixels = encoding.read(samples(message, encoding))
@@ -174,16 +175,17 @@ def decode_compressed_image(message: Any, max_pixels: int = MAX_IMAGE_PIXELS) ->
     Raises:
         UserError: The image is too large, damaged, in another format, or compressed depth.
     """
+    told = quote_outside(message.format)
     if "compressedDepth" in message.format:
-        raise UserError(f"format {message.format!r}: compressed depth is not a camera image; publish jpeg or png")
+        raise UserError(f"format {told}: compressed depth is not a camera image; publish jpeg or png")
     if len(message.data) == 0:
-        raise UserError(f"format {message.format!r}: the message has no data")
+        raise UserError(f"format {told}: the message has no data")
     try:
         # Before the data are copied.
         read_header(bytes(message.data[:HEAD_BYTES]), max_pixels, CAMERA_KINDS, len(message.data))
         pixels = decode_camera(bytes(message.data), max_pixels)
     except InvalidFile as refused:
-        raise refused.about(f"format {message.format!r}") from refused
+        raise UserError(f"format {told}: {refused}") from refused
     # Such a publisher compressed RGB as if it were BGR, so the decoder swaps red and blue.
     order = "rgb" if "compressed rgb" in message.format else "bgr"
     return Frame(_three_channels(pixels), order, stamp_ns(message.header.stamp), message.header.frame_id)

@@ -103,8 +103,21 @@ def test_whatever_the_pipeline_can_change_can_be_set_while_the_node_runs():
                    for name in parts.get(field, [settings.get(field)])}
     of_backends = {option.name for kind in BACKENDS.values() for option in options_of(kind.options_class).values()}
     of_node = {"stale_detections", "attention_lifetime", "static_mask_output", "fallback"}
-    assert running == of_pipeline | of_backends | of_node
+    at_start = {name for name, option in OPTIONS.items() if option.changeable is ChangePolicy.START}
+    assert running == (of_pipeline | of_backends | of_node) - at_start
     assert {field.name for field in fields(PipelineSettings)} == {*RECONFIGURABLE, *BACKEND_SETTINGS}
+
+
+def test_what_names_programs_hosts_and_folders_is_set_at_start_only():
+    at_start = {name for name, option in OPTIONS.items() if option.changeable is ChangePolicy.START}
+    assert at_start == {
+        "autostart", "network_file", "output_directory", "model_cache", "lava_python", "loihi2_host_mode",
+        "loihi2_partition", "loihi2_board", "loihi2_generation", "loihi2_nxsdk_host", "loihi2_host_binary",
+        "loihi2_nx_options", "loihi2_ethernet_interface", "loihi2_ethernet_mac", "loihi2_loihi_mac",
+        "loihi2_ethernet_chip_id", "loihi2_ethernet_chip_index"}
+    # Whoever adds a text without choices decides here whether other programs on the network may set it.
+    free = {name for name, option in OPTIONS.items() if option.kind is str and not option.choices} - at_start
+    assert free == {"input_size", "tiles", "static_mask", "mgnet_weights", "static_mask_output"}
 
 
 def test_the_yaml_file_and_the_page_are_what_the_table_says(capsys):

@@ -94,19 +94,24 @@ def stamps(peer: Peer) -> list[int]:
     return [(m.header.stamp.sec * 10**9 + m.header.stamp.nanosec - START_NS) // FRAME_NS for m in heard]
 
 
-def hanging_interpreter(path) -> str:
-    """An interpreter that never answers."""
-    path.write_text("#!/bin/sh\nsleep 600\n")
+def hanging_interpreter(path, lava_python: str = "/bin/false") -> str:
+    """An interpreter that never answers while there is a file ``hang`` beside it, as there is now, and else is Lava's.
+
+    It notes that it hangs by a file ``hangs``.
+    """
+    path.with_name("hang").touch()
+    hang = f"test -e {path.parent}/hang && touch {path.parent}/hangs && exec sleep 600"
+    path.write_text(f'#!/bin/sh\n{hang}\nexec {lava_python} "$@"\n')
     path.chmod(0o755)
     return str(path)
 
 
 def test_change_to_lava_and_back_loses_no_accepted_image(rig, wait_for, ask, lava_python, tiny_network):
-    node, peer = rig(mask_mode="none", score_threshold=0.2)
+    node, peer = rig(mask_mode="none", score_threshold=0.2, lava_python=lava_python)
     watch(peer, wait_for, node, {"/mask": Image}, IMAGES)
     with Film(peer):
         goes_on(peer, wait_for)
-        assert ask.set(peer, backend="lava_sim", lava_python=lava_python).successful
+        assert ask.set(peer, backend="lava_sim").successful
         assert ask.get(peer, "backend") == "lava_sim" and running(node) == "cpu"
         wait_for(lambda: peer.values().get("backend that is being opened") == "lava_sim")
         goes_on(peer, wait_for)
@@ -130,12 +135,12 @@ def test_change_to_lava_and_back_loses_no_accepted_image(rig, wait_for, ask, lav
 def test_new_backend_starts_with_a_refresh_frame(rig, wait_for, ask, lava_python, tiny_network, half_mask):
     """Its results are those of the CPU engine in the same arithmetic from the same image on."""
     masks = {"static_mask": half_mask, "refresh_period": 0, "score_threshold": 0.2}
-    node, peer = rig(mask_mode="static", **masks)
+    node, peer = rig(mask_mode="static", lava_python=lava_python, **masks)
     watch(peer, wait_for, node, {"/mask": Image}, IMAGES)
     for index in range(3):
         peer.camera.publish(message(index))
         wait_for(lambda: len(peer.heard["/mask"]) == index + 1)
-    assert ask.set(peer, backend="lava_sim", lava_python=lava_python).successful
+    assert ask.set(peer, backend="lava_sim").successful
     wait_for(lambda: running(node) == "lava_sim")
     for index in range(3, 7):
         peer.camera.publish(message(index))
@@ -163,53 +168,59 @@ def test_results_inside_are_published_when_images_stop(rig, wait_for, lava_pytho
 
 
 def test_impossible_backend_is_refused_at_once(rig, wait_for, ask, tmp_path):
-    node, peer = rig()
-    refused = ask.set(peer, backend="lava_sim", lava_python=str(tmp_path / "none"))
+    node, peer = rig(lava_python=str(tmp_path / "none"))
+    refused = ask.set(peer, backend="lava_sim")
     assert not refused.successful and "no interpreter" in refused.reason
     refused = ask.set(peer, backend="lava_sim", arithmetic="carry")
     assert not refused.successful and "computes lava" in refused.reason
-    assert ask.get(peer, "backend") == "auto" and ask.get(peer, "lava_python") == ""
+    assert ask.get(peer, "backend") == "auto"
     assert ask.set(peer, arithmetic="lava", fallback="none").successful
     wait_for(lambda: node._configured.pipeline.settings.arithmetic == "lava")
 
 
 @pytest.mark.parametrize("dead", [True, False], ids=["ends", "takes too long"])
 def test_backend_that_cannot_be_opened_leaves_the_current_one_and_its_parameters(rig, wait_for, ask, tmp_path, dead):
-    node, peer = rig(mask_mode="none", backend_open_timeout=1.0)
     python = "/bin/false" if dead else hanging_interpreter(tmp_path / "python")
+    node, peer = rig(mask_mode="none", backend_open_timeout=1.0, lava_python=python)
     with Film(peer):
         goes_on(peer, wait_for)
-        assert ask.set(peer, backend="lava_sim", lava_python=python).successful
+        assert ask.set(peer, backend="lava_sim").successful
         wait_for(lambda: "could not be opened, cpu stays" in peer.verdict())
         assert ("has failed" if dead else "not ready within 1 s") in peer.verdict() and level(peer) == WARN
         assert "cpu stays" in peer.values()["last trouble with backends"]
-        assert ask.get(peer, "backend") == "auto" and ask.get(peer, "lava_python") == ""
+        assert ask.get(peer, "backend") == "auto"
         goes_on(peer, wait_for)
     assert node._configured.pipeline.resets == 0 and node._configured.frame_stats.counts.broken == 0
 
 
 def test_later_one_of_two_requests_wins(rig, wait_for, ask, tmp_path, lava_python):
     """The process of the first one would never be ready. A later pair of requests goes back to what runs."""
-    node, peer = rig(backend_open_timeout=600.0)
-    assert ask.set(peer, backend="lava_sim", lava_python=hanging_interpreter(tmp_path / "python")).successful
-    assert ask.set(peer, lava_python=lava_python).successful
+    python = hanging_interpreter(tmp_path / "python", lava_python)
+    node, peer = rig(backend_open_timeout=600.0, lava_python=python)
+    assert ask.set(peer, backend="lava_sim").successful
+    wait_for((tmp_path / "hangs").exists)
+    (tmp_path / "hang").unlink()
+    assert ask.set(peer, backend_step_timeout=20.0).successful
     wait_for(lambda: running(node) == "lava_sim")
     peer.camera.publish(message(0))
     wait_for(lambda: peer.heard["detections"])
-    assert ask.get(peer, "lava_python") == lava_python
-    assert ask.set(peer, lava_python=hanging_interpreter(tmp_path / "python")).successful
-    assert ask.set(peer, lava_python=lava_python).successful
+    (tmp_path / "hang").touch()
+    assert ask.set(peer, backend_step_timeout=21.0).successful
+    assert ask.set(peer, backend_step_timeout=20.0).successful
     wait_for(lambda: not node._configured.pipeline.backends.opening)
     assert running(node) == "lava_sim" and not gone(child(node))
 
 
 def test_backend_changes_while_inactive_and_cleanup_cancels_an_opening(rig, wait_for, ask, tmp_path, lava_python):
-    node, peer = rig()
+    python = hanging_interpreter(tmp_path / "python", lava_python)
+    (tmp_path / "hang").unlink()
+    node, peer = rig(lava_python=python)
     call(node, node.trigger_deactivate)
-    assert ask.set(peer, backend="lava_sim", lava_python=lava_python).successful
+    assert ask.set(peer, backend="lava_sim").successful
     wait_for(lambda: running(node) == "lava_sim")
     leader = wait_for(lambda: getattr(node._configured.pipeline.backends.current, "pid", 0))
-    assert ask.set(peer, lava_python=hanging_interpreter(tmp_path / "python")).successful
+    (tmp_path / "hang").touch()
+    assert ask.set(peer, backend_step_timeout=20.0).successful
     call(node, node.trigger_cleanup)
     assert gone(leader)
     assert not [thread for thread in threading.enumerate() if thread.name == "backend"]

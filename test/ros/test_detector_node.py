@@ -131,11 +131,12 @@ def test_publishers_exist_once_configured(rig, wait_for):
 
 
 def test_missing_network_file_fails_the_transition_and_a_good_one_makes_it_pass(session, trained_file, tmp_path):
-    node = add_node(session, autostart=False, network_file=str(tmp_path / "missing.pt"))
+    file = tmp_path / "late.pt"
+    node = add_node(session, autostart=False, network_file=str(file))
     assert node.trigger_configure() is FAILURE
     assert not list(node.timers) and node._configured is None
-    result = node.set_parameters([Parameter("network_file", value=str(trained_file))])[0]
-    assert result.successful
+    assert not node.set_parameters([Parameter("network_file", value=str(trained_file))])[0].successful
+    file.symlink_to(trained_file)
     assert node.trigger_configure() is SUCCESS
 
 

@@ -50,7 +50,7 @@ def test_adaptive_mask_is_published_reported_and_saved_as_offline(rig, wait_for,
     file = tmp_path / "learned.npz"
     node, peer = rig(
         mask_mode="adaptive", refresh_period=3, score_threshold=0.6, adaptive_half_life=2.0, adaptive_cover=0.9,
-        adaptive_ring=0, static_mask_output=str(file))
+        adaptive_ring=0, output_directory=str(tmp_path), static_mask_output=file.name)
     watch(peer, wait_for, node, {"/mask/static": Image, "/mask/dynamic": Image}, IMAGES)
     send(peer, wait_for, [message(i) for i in range(FRAMES)])
     wait_for(lambda: all(len(peer.heard[topic]) == FRAMES for topic in ("/mask/static", "/mask/dynamic")))

@@ -35,7 +35,8 @@ def test_refresh_and_reset_send_one_whole_image(rig, wait_for, half_mask, ask):
 
 def test_static_mask_of_seen_objects_is_saved_and_fits_the_camera(rig, wait_for, tmp_path, ask):
     file = tmp_path / "made" / "mask.npz"
-    _node, peer = rig(mask_mode="none", score_threshold=0.3, static_mask_output=str(file))
+    _node, peer = rig(
+        mask_mode="none", score_threshold=0.3, output_directory=str(file.parent), static_mask_output=file.name)
     refused = ask(peer, "save_static_mask")
     assert not refused.success and "no image has come yet" in refused.message
     send(peer, wait_for, [message(i) for i in range(3)])
@@ -51,7 +52,7 @@ def test_static_mask_of_seen_objects_is_saved_and_fits_the_camera(rig, wait_for,
 
 def test_file_that_cannot_be_written_is_reported(rig, wait_for, tmp_path, ask):
     (tmp_path / "file").write_text("")
-    _node, peer = rig(static_mask_output=str(tmp_path / "file" / "mask.npz"))
+    _node, peer = rig(output_directory=str(tmp_path / "file"))
     send(peer, wait_for, [message(0)])
     answer = ask(peer, "save_static_mask")
     assert not answer.success and str(tmp_path / "file") in answer.message

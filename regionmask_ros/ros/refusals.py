@@ -1,0 +1,64 @@
+"""What other programs on the ROS network learn about files that cannot be used.
+
+Parameters name files, and everyone who may set parameters could otherwise ask which files exist. So a file that was
+named while the node runs is refused in one sentence, whatever is wrong with it; the reason is written where only the
+node's user reads it. Files of the node's own output, and those that were named when the node started, are explained.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+
+from rclpy.logging import get_logger
+
+from ..core.options import Value
+from ..errors import FileRefused, UserError, quote_outside, to_one_line
+from ..files.output_folder import find_output_folder
+
+FILE_PARAMETERS = ("network_file", "static_mask", "mgnet_weights")
+"""Those that name files to be read."""
+
+LOG_PERIOD_S = 1.0
+
+_LOGGER = get_logger("regionmask_ros")
+"""Not a node's logger: what it writes goes to the terminal and to log files, and not to the topic /rosout."""
+
+
+class FileRefusals:
+    """Turns errors into what may be said over ROS.
+
+    Args:
+        values: The parameters with which the node has started.
+    """
+
+    def __init__(self, values: Mapping[str, Value]) -> None:
+        self._output_directory = str(values["output_directory"])
+        self._from_start = frozenset(values[name] for name in FILE_PARAMETERS)
+
+    def describe(self, error: Exception) -> str:
+        """One line that may be said to anyone.
+
+        Args:
+            error: Any error. One that is not the user's is named by its type; one about a file may be hidden.
+
+        Returns:
+            The line. Where it hides the reason, the reason goes to the terminal and the log file.
+        """
+        if not isinstance(error, UserError):
+            return to_one_line(f"{type(error).__name__}: {error}")
+        if not isinstance(error, FileRefused) or self._may_explain(error.file):
+            return to_one_line(str(error))
+        line = f"refused: {error}"
+        _LOGGER.warning(line, throttle_duration_sec=LOG_PERIOD_S)
+        return (f"{quote_outside(error.file)}: this file cannot be used; the node's own terminal and log file say why "
+                "(files below output_directory are explained here, too)")
+
+    def _may_explain(self, file: str) -> bool:
+        if file in self._from_start:
+            return True
+        try:
+            ours = os.path.realpath(find_output_folder(self._output_directory))
+            return os.path.commonpath((ours, os.path.realpath(file))) == ours
+        except (UserError, OSError, ValueError):
+            return False
