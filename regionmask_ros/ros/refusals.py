@@ -8,6 +8,7 @@ node's user reads it. Files of the node's own output, and those that were named 
 from __future__ import annotations
 
 import os
+import time
 from collections.abc import Mapping
 
 from rclpy.logging import get_logger
@@ -19,7 +20,8 @@ from ..files.output_folder import find_output_folder
 FILE_PARAMETERS = ("network_file", "static_mask", "mgnet_weights")
 """Those that name files to be read."""
 
-LOG_PERIOD_S = 1.0
+LOG_PERIOD_S, REPEAT_PERIOD_S = 0.1, 5.0
+"""From one line to the next, and to the same line again: requests must not fill the disk."""
 
 _LOGGER = get_logger("regionmask_ros")
 """Not a node's logger: what it writes goes to the terminal and to log files, and not to the topic /rosout."""
@@ -35,6 +37,7 @@ class FileRefusals:
     def __init__(self, values: Mapping[str, Value]) -> None:
         self._output_directory = str(values["output_directory"])
         self._from_start = frozenset(values[name] for name in FILE_PARAMETERS)
+        self._logged = ("", float("-inf"))
 
     def describe(self, error: Exception) -> str:
         """One line that may be said to anyone.
@@ -49,10 +52,15 @@ class FileRefusals:
             return to_one_line(f"{type(error).__name__}: {error}")
         if not isinstance(error, FileRefused) or self._may_explain(error.file):
             return to_one_line(str(error))
-        line = f"refused: {error}"
-        _LOGGER.warning(line, throttle_duration_sec=LOG_PERIOD_S)
+        self._log(f"refused: {error}")
         return (f"{quote_outside(error.file)}: this file cannot be used; the node's own terminal and log file say why "
                 "(files below output_directory are explained here, too)")
+
+    def _log(self, line: str) -> None:
+        now_s, (last, logged_s) = time.monotonic(), self._logged
+        if now_s - logged_s >= (REPEAT_PERIOD_S if line == last else LOG_PERIOD_S):
+            self._logged = line, now_s
+            _LOGGER.warning(line)
 
     def _may_explain(self, file: str) -> bool:
         if file in self._from_start:
