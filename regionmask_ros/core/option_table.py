@@ -195,8 +195,8 @@ _ROWS = (
     Option(
         "model_cache", "", Group.RUNTIME,
         "Folder in which openvino and TENSORRT keep compiled networks, so that the next start is quicker. It can be "
-        "deleted at any time, and nobody but its owner may write there. Empty: in the user's cache folder. none: nothing "
-        "is kept.", changeable=ChangePolicy.START, metavar="DIR"),
+        "deleted at any time, and only its owner may write there. Empty: in the user's cache folder. none: nothing is "
+        "kept.", changeable=ChangePolicy.START, metavar="DIR"),
     Option(
         "preset_refresh_period", USE_PRESET, Group.PRESET,
         "Number of frames from one refresh frame to the next. Best a multiple of preset_work + preset_rest.",

@@ -21,12 +21,9 @@ from rclpy.executors import ExternalShutdownException, SingleThreadedExecutor
 from rclpy.impl.rcutils_logger import RcutilsLogger
 from rclpy.node import Node
 
-from ..errors import to_one_line
+from ..errors import MAX_OUTSIDE_LENGTH, to_one_line
 
 PACKAGE = Path(__file__).resolve().parents[1]
-
-MAX_TEXT = 200
-"""Characters of an error that are kept: its text may come from outside."""
 
 PAUSE_S = 0.01
 """After an exception: a message that can never be taken must not take the whole processor."""
@@ -36,9 +33,8 @@ REPEAT_S = 5.0
 
 
 def shorten(text: str) -> str:
-    """Returns text from outside as one printable line of at most ``MAX_TEXT`` characters."""
-    line = to_one_line(" ".join(text[:4 * MAX_TEXT].split()))
-    return line if len(line) <= MAX_TEXT else line[:MAX_TEXT - 4] + " ..."
+    """Returns text from outside as one printable line of at most ``MAX_OUTSIDE_LENGTH`` characters."""
+    return to_one_line(" ".join(text[:4 * MAX_OUTSIDE_LENGTH].split()), MAX_OUTSIDE_LENGTH)
 
 
 def describe_error(error: BaseException) -> str:

@@ -39,17 +39,15 @@ class FileRefusals:
         self._from_start = frozenset(values[name] for name in FILE_PARAMETERS)
         self._logged = ("", float("-inf"))
 
-    def describe(self, error: Exception) -> str:
+    def describe(self, error: UserError) -> str:
         """One line that may be said to anyone.
 
         Args:
-            error: Any error. One that is not the user's is named by its type; one about a file may be hidden.
+            error: Any error of a user; only those about files are changed.
 
         Returns:
             The line. Where it hides the reason, the reason goes to the terminal and the log file.
         """
-        if not isinstance(error, UserError):
-            return to_one_line(f"{type(error).__name__}: {error}")
         if not isinstance(error, FileRefused) or self._may_explain(error.file):
             return to_one_line(str(error))
         self._log(f"refused: {error}")

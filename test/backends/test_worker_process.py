@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import socket
+import sys
 import threading
 
 import pytest
 
-from regionmask_ros.backends.worker_process import Connection
+from regionmask_ros.backends.base import BackendError
+from regionmask_ros.backends.worker_process import PYTHON_VARIABLE, Connection, find_lava_python
 from regionmask_ros.lava_worker.protocol import ProtocolError, pack
 
 
@@ -47,3 +49,16 @@ def test_sending_to_an_end_that_reads_nothing_times_out():
         Connection(here, 100).send(pack(1, bytes(1 << 24)), 0.2)
     there.close()
     here.close()
+
+
+def test_an_interpreter_in_a_data_folder_that_others_can_write_is_not_started(tmp_path, monkeypatch):
+    monkeypatch.delenv(PYTHON_VARIABLE, raising=False)
+    monkeypatch.setenv("XDG_DATA_HOME", str(tmp_path))
+    monkeypatch.setattr(sys, "prefix", str(tmp_path / "nothing"))
+    python = tmp_path / "regionmask_ros" / "lava" / "bin" / "python"
+    python.parent.mkdir(parents=True)
+    python.symlink_to(sys.executable)
+    assert find_lava_python() == python
+    python.parents[1].chmod(0o777)
+    with pytest.raises(BackendError, match="not started, because other users can write"):
+        find_lava_python()

@@ -39,7 +39,7 @@ def place(tmp_path):
 def test_a_file_is_written_whole(place, name):
     assert write(place / "out", name) == place / "out" / name
     assert (place / "out" / name).read_bytes() == b"new"
-    assert not [path for path in (place / "out").rglob("*partial*")]
+    assert not list((place / "out").rglob("*partial*"))
 
 
 def test_the_folder_itself_is_made_for_its_owner_alone(tmp_path):

@@ -48,3 +48,14 @@ def test_a_relative_cache_folder_is_not_created_in_the_working_directory(tmp_pat
     code = "from regionmask_ros.jit.cache import cache_folder; print(cache_folder())"
     result = run_python("-c", code, XDG_CACHE_HOME="here", HOME=home)
     assert result.stdout.startswith(home) and not (tmp_path / "here").exists()
+
+
+def test_a_folder_that_others_can_write_is_not_used_and_that_is_said(tmp_path):
+    run_one_kernel(str(tmp_path))
+    (folder,) = (tmp_path / "regionmask_ros" / "kernels").iterdir()
+    folder.chmod(0o777)
+    before = {file: file.read_bytes() for file in folder.rglob("*") if file.is_file()}
+    result = run_python("-c", ONE_KERNEL, XDG_CACHE_HOME=str(tmp_path))
+    assert result.stdout.strip().endswith("0 loaded")
+    assert f"other users can write to {folder}" in result.stderr
+    assert {file: file.read_bytes() for file in folder.rglob("*") if file.is_file()} == before

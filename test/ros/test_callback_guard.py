@@ -15,8 +15,9 @@ from rclpy.parameter import Parameter
 from rig import call, call_service, change, message, send
 from std_srvs.srv import Trigger
 
+from regionmask_ros.errors import MAX_OUTSIDE_LENGTH
 from regionmask_ros.ros import node as node_module
-from regionmask_ros.ros.callback_guard import MAX_TEXT, ErrorLog, describe_error
+from regionmask_ros.ros.callback_guard import ErrorLog, describe_error
 
 
 def fail(*given: object) -> None:
@@ -159,7 +160,7 @@ def test_text_of_an_error_is_one_short_printable_line():
         raise ValueError("a\nb\x1b[31m" + "x" * 10**6)
     except ValueError as error:
         line = describe_error(error)
-    assert line.isprintable() and len(line) < MAX_TEXT + 40 and line.startswith("ValueError: a b\\x1b[31mxxx")
+    assert line.isprintable() and len(line) < MAX_OUTSIDE_LENGTH + 40 and line.startswith("ValueError: a b\\x1b[31mxxx")
 
 
 def test_errors_of_many_threads_are_all_counted(session):

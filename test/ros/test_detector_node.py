@@ -202,7 +202,7 @@ REFUSED = (
     ("score_threshold", 1.5, ""),
     ("score_threshold", 1, ""),
     ("refresh_period", -1, ""),
-    ("static_mask", "/no/such/mask.png", "no such file"),
+    ("static_mask", "/no/such/mask.png", "this file cannot be used"),
 )
 
 

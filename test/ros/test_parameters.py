@@ -48,7 +48,7 @@ def other_default(option):
     if option.limits:
         high = option.limits.inclusive[1]
         return high if option.kind is float else int(high)
-    return ("other:0.5",) if option.kind is tuple else "other"
+    return ("other:0.5",) if option.kind is tuple else "other.npz"
 
 for name, option in option_table.OPTIONS.items():
     option_table.OPTIONS[name] = replace(option, default=other_default(option))
