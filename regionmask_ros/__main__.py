@@ -5,19 +5,24 @@ from __future__ import annotations
 import sys
 
 from . import __version__
-from .commands._cli import COMMANDS, EXIT_OK, command_main, run_guarded
-from .errors import UserError
+from .interrupts import end_at_signals
 
 
 def main() -> int:
     """Runs the command that the program's arguments name; returns its exit status."""
+    end_at_signals()
+    from .commands._cli import run_guarded
+
     return run_guarded(lambda: _dispatch(sys.argv[1:]))
 
 
 def _dispatch(arguments: list[str]) -> int:
+    from .commands._cli import COMMANDS, EXIT_OK, command_main
+    from .errors import UserError
+
     name = arguments[0] if arguments else ""
     if name in ("-h", "--help"):
-        print(_help())
+        print(_help(COMMANDS))
         return EXIT_OK
     if name == "--version":
         print(f"regionmask_ros {__version__}")
@@ -28,9 +33,9 @@ def _dispatch(arguments: list[str]) -> int:
     return command_main(name, arguments[1:])
 
 
-def _help() -> str:
-    width = max(map(len, COMMANDS))
-    lines = [f"  {name:<{width}}  {text}" for name, text in COMMANDS.items()]
+def _help(commands: dict[str, str]) -> str:
+    width = max(map(len, commands))
+    lines = [f"  {name:<{width}}  {text}" for name, text in commands.items()]
     return "\n".join(["usage: regionmask_ros COMMAND [options]", "", "commands:", *lines, "",
                       "regionmask_ros COMMAND --help lists the options and gives an example."])
 

@@ -3,14 +3,11 @@
 from __future__ import annotations
 
 import argparse
-import contextlib
 import importlib
 import os
 import shlex
-import signal
 import sys
-import threading
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from types import ModuleType
 from typing import TYPE_CHECKING, Any, NoReturn
@@ -18,15 +15,13 @@ from typing import TYPE_CHECKING, Any, NoReturn
 from ..core.option_table import OPTIONS, options_of
 from ..core.options import Group, Option, Value
 from ..errors import UserError, to_one_line
+from ..interrupts import LINE, Interruptions, ended_at_signals
 
 if TYPE_CHECKING:
     from ..network.dense import AnyNetwork
     from ..sources import Source
 
 EXIT_OK, EXIT_USER_ERROR, EXIT_INTERRUPTED = 0, 2, 130
-
-REPEAT_S = 0.02
-"""An interrupt that was dropped is repeated after this time."""
 
 COMMANDS = {
     "run": "detect objects in a video, a folder of images or a bag, without ROS",
@@ -273,9 +268,10 @@ def command_main(name: str, argv: Sequence[str] | None = None) -> int:
     arguments = list(sys.argv[1:] if argv is None else argv)
 
     def call() -> int:
-        module = importlib.import_module(f".{name}", __package__)
-        parser = build_parser(module, f"regionmask_ros {name}")
-        args = parser.parse_args(parser.replace_names(arguments))
+        with ended_at_signals():
+            module = importlib.import_module(f".{name}", __package__)
+            parser = build_parser(module, f"regionmask_ros {name}")
+            args = parser.parse_args(parser.replace_names(arguments))
         args.argv = arguments
         return module.run(args)
 
@@ -289,16 +285,17 @@ def run_guarded(call: Callable[[], int]) -> int:
         call: Returns an exit status. SIGTERM and SIGHUP count as Ctrl-C while it runs.
 
     Returns:
-        The exit status.
+        The exit status; after a signal 128 and its number.
     """
+    interruptions = Interruptions()
     try:
-        with _terminated_as_interrupted():
+        with interruptions:
             return call()
     except UserError as error:
         return _print_error(str(error))
     except KeyboardInterrupt:
-        print("regionmask_ros: interrupted", file=sys.stderr)
-        return EXIT_INTERRUPTED
+        print(LINE, file=sys.stderr)
+        return interruptions.exit_status
     except BrokenPipeError:
         # The reader of the output has ended, as in "| head". Without this, Python reports it again at exit.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
@@ -311,34 +308,6 @@ def run_guarded(call: Callable[[], int]) -> int:
     except OSError as error:
         place = f"{error.filename}: " if error.filename else ""
         return _print_error(f"{place}{error.strerror or error}")
-
-
-@contextlib.contextmanager
-def _terminated_as_interrupted() -> Iterator[None]:
-    """Inside the block, SIGTERM, and SIGHUP unless it is ignored as under nohup, raise KeyboardInterrupt.
-
-    So incomplete files are removed however the program is ended. Python drops an interrupt that arrives inside of a
-    weak reference's callback or a ``__del__``; such a one is repeated.
-    """
-    before, report = {}, sys.unraisablehook
-
-    def repeat_interrupt(unraisable: Any) -> None:
-        if not issubclass(unraisable.exc_type, KeyboardInterrupt):
-            report(unraisable)
-        else:  # After a moment: raised at once, it would be dropped here, too.
-            threading.Timer(REPEAT_S, os.kill, (os.getpid(), signal.SIGINT)).start()
-
-    if threading.current_thread() is threading.main_thread():
-        sys.unraisablehook = repeat_interrupt
-        for number in (signal.SIGTERM, signal.SIGHUP):
-            if signal.getsignal(number) is not signal.SIG_IGN:
-                before[number] = signal.signal(number, signal.default_int_handler)
-    try:
-        yield
-    finally:
-        sys.unraisablehook = report
-        for number, handler in before.items():
-            signal.signal(number, handler)
 
 
 def print_dropped(source: Source) -> None:

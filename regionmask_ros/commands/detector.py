@@ -21,7 +21,7 @@ from ..ros.cameras import Camera, cache_loads, parse_camera, require_distinct
 from ..ros.setup import require, use_profile
 from ..ros.stopping import StopRequest
 from ..ros.vital import EXIT_FAILED, end_soon
-from ._cli import EXIT_OK, command_main
+from ._cli import command_main
 
 if TYPE_CHECKING:
     from ..ros.node import DetectorNode
@@ -40,7 +40,15 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(args: argparse.Namespace) -> int:
-    """Runs the node until a signal. Returns the exit status: 0 also after SIGTERM, 1 if a thread of it has failed."""
+    """Runs the node until a signal.
+
+    Args:
+        args: The arguments.
+
+    Returns:
+        The exit status: 0 also after SIGTERM, 128 and the signal's number if there was no node yet, 1 if a thread of it
+        has failed.
+    """
     cameras = require_distinct([parse_camera(text) for text in args.camera])
     with StopRequest() as stop:
         use_profile()
@@ -48,15 +56,18 @@ def run(args: argparse.Namespace) -> int:
         from ..ros.session import RosSession
 
         with RosSession(["--ros-args", *args.ros_args]) as session:
-            for node in _nodes(session, cameras, stop):
-                node.start()
+            nodes = _nodes(session, cameras, stop)
+            stop.mark_running()
+            for node in nodes:
+                if not stop.is_set():
+                    node.start()
             session.spin(stop.fail)
             stop.wait()
             if stop.failure:
                 # A launcher restarts a process that has ended, but not one that lives and does nothing.
                 print(f"regionmask_ros: {to_one_line(stop.failure)}; the process ends", file=sys.stderr)
                 end_soon()
-    return EXIT_FAILED if stop.failure else EXIT_OK
+    return EXIT_FAILED if stop.failure else stop.exit_status
 
 
 def _nodes(session: RosSession, cameras: Sequence[Camera], stop: StopRequest) -> list[DetectorNode]:

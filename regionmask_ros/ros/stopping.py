@@ -7,7 +7,7 @@ import signal
 from queue import Empty, SimpleQueue
 from types import FrameType
 
-SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+from ..interrupts import EXIT_BY_SIGNAL, SIGNALS
 
 
 class StopRequest:
@@ -20,8 +20,9 @@ class StopRequest:
     def __init__(self) -> None:
         # No Event: the thread that a handler interrupts may hold its lock. A SimpleQueue is safe to put to.
         self._woken: SimpleQueue[None] = SimpleQueue()
-        self._requested = self._by_signal = False
+        self._requested = self._by_signal = self._is_running = False
         self._failure = ""
+        self._early = 0
 
     def __enter__(self) -> StopRequest:
         wanted = [number for number in SIGNALS if signal.getsignal(number) is not signal.SIG_IGN]
@@ -34,12 +35,23 @@ class StopRequest:
 
     def _on_signal(self, number: int, frame: FrameType | None) -> None:
         self._by_signal = True
+        if not self._is_running:
+            self._early = self._early or number
         self.set()
 
     def set(self) -> None:
         """Requests to stop."""
         self._requested = True
         self._woken.put(None)
+
+    def mark_running(self) -> None:
+        """To be called when what shall be stopped runs: from now on a signal is its usual end."""
+        self._is_running = True
+
+    @property
+    def exit_status(self) -> int:
+        """0, or 128 and the number of a signal that came before ``mark_running``."""
+        return EXIT_BY_SIGNAL + self._early if self._early else 0
 
     def fail(self, reason: str) -> None:
         """Requests to stop because of a failure; the first one counts."""

@@ -2,10 +2,21 @@
 
 from __future__ import annotations
 
+import os
+import random
 import signal
+import subprocess
+import sys
+import time
 import weakref
 
-from regionmask_ros.commands._cli import EXIT_INTERRUPTED, run_guarded
+import pytest
+
+from regionmask_ros.commands._cli import run_guarded
+from regionmask_ros.interrupts import LINE
+
+MOMENTS = int(os.environ.get("MOMENTS", "4"))
+"""For each signal."""
 
 
 class Thing:
@@ -21,5 +32,42 @@ def test_an_interrupt_inside_a_callback_of_the_garbage_collector_is_not_lost(cap
         while True:
             signal.pause()  # Until the interrupt comes.
 
-    assert run_guarded(work) == EXIT_INTERRUPTED
-    assert capsys.readouterr().err == "regionmask_ros: interrupted\n"
+    assert run_guarded(work) == 128 + signal.SIGINT
+    assert capsys.readouterr().err == f"{LINE}\n"
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
+def test_the_exit_status_tells_the_signal_and_handlers_are_as_before(number, capsys):
+    before = [signal.getsignal(one) for one in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)]
+
+    def work() -> int:
+        signal.raise_signal(number)
+        return 0
+
+    assert run_guarded(work) == 128 + number and capsys.readouterr().err == f"{LINE}\n"
+    assert [signal.getsignal(one) for one in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)] == before
+
+
+# A program that says when its first line runs, and then is the one of the package.
+PROGRAM = """
+import runpy, sys
+print("begins", flush=True)
+sys.argv[0] = "regionmask_ros"
+from regionmask_ros.interrupts import end_at_signals
+end_at_signals()
+print("handles", flush=True)
+runpy.run_module("regionmask_ros", run_name="__main__", alter_sys=True)
+"""
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+@pytest.mark.parametrize("moment", range(MOMENTS))
+def test_a_signal_while_a_command_begins_ends_it_without_a_traceback(number, moment, tmp_path):
+    process = subprocess.Popen([sys.executable, "-c", PROGRAM, "run", "--help"], stdout=subprocess.PIPE,
+                               stderr=subprocess.PIPE, text=True, cwd=tmp_path)
+    assert [process.stdout.readline() for _ in range(2)] == ["begins\n", "handles\n"]
+    time.sleep(random.Random(moment).uniform(0.0, 0.5))
+    process.send_signal(number)
+    _, errors = process.communicate(timeout=60)
+    assert (process.returncode, errors) in ((128 + number, f"{LINE}\n"), (0, ""))
+    assert not list(tmp_path.iterdir())
