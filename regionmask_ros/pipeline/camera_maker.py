@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from ..core.grid import RegionGrid
 from ..encoder.encoder import Encoder
 from ..mask.composer import MaskComposer
+from ..mask.remembered import RememberedMasks
 from ..mask.rolling import RollingSource
 from ..mask.tiling import Tiling
 from ..network.dense import AnyNetwork, DenseNetwork
@@ -23,10 +24,12 @@ class CameraMaker:
     Attributes:
         network: The network.
         composer_factory: Makes the masks instead of the settings, for experiments; None: the settings do.
+        static_masks: Reads static masks; they outlive their files.
     """
 
     network: AnyNetwork
     composer_factory: ComposerFactory | None
+    static_masks: RememberedMasks = field(default_factory=RememberedMasks)
 
     def grid(self, input_wh: tuple[int, int]) -> RegionGrid:
         """The region grid of an input of this width and height."""
@@ -46,7 +49,7 @@ class CameraMaker:
         """The masks, see ``composition.make_composer``."""
         if self.composer_factory is not None:
             return self.composer_factory(grid, image_wh)
-        return make_composer(settings, grid, image_wh, tiling)
+        return make_composer(settings, grid, image_wh, tiling, self.static_masks.read)
 
     def encoder(self, settings: PipelineSettings, input_wh: tuple[int, int]) -> Encoder | None:
         """The encoder of a sigma-delta network, with the thresholds of the settings; None for a dense network."""

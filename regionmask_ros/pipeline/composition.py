@@ -18,7 +18,7 @@ from ..mask.mgnet.weights import load_weights
 from ..mask.rolling import SMALL_SHARE, RollingSource
 from ..mask.schedule import OBJECTS, PRESETS, Schedule, ScheduleBudget, ScheduledBorder, ScheduledObjects
 from ..mask.source import ADAPTIVE, STATIC, IdleSource, MaskSource
-from ..mask.static import StaticSource, read_static_mask
+from ..mask.static import StaticMaskFile, StaticSource, read_static_mask
 from ..mask.tiling import Tiling, make_tiling
 from ..mask.tracking import TRACKING, TrackingSource
 from ..network.dense import DenseNetwork
@@ -87,7 +87,8 @@ SOURCES: Mapping[str, Callable[[SourceParts], Sequence[MaskSource]]] = {
 
 
 def make_composer(settings: PipelineSettings, grid: RegionGrid, image_wh: tuple[int, int],
-                  tiling: Tiling | None = None) -> MaskComposer:
+                  tiling: Tiling | None = None,
+                  read_mask: Callable[[str, int], StaticMaskFile] = read_static_mask) -> MaskComposer:
     """Makes the masks of a camera.
 
     Sources are united: with a preset and a static mask, a region is observed if either observes it. A preset's refresh
@@ -98,6 +99,7 @@ def make_composer(settings: PipelineSettings, grid: RegionGrid, image_wh: tuple[
         grid: The region grid.
         image_wh: Width and height of the camera's image.
         tiling: The windows of a dense network; None for a sigma-delta network.
+        read_mask: Reads the static mask's file, as ``read_static_mask``.
 
     Returns:
         The masks; an adaptive one has not seen anything yet.
@@ -105,7 +107,7 @@ def make_composer(settings: PipelineSettings, grid: RegionGrid, image_wh: tuple[
     Raises:
         UserError: A file cannot be read, or the static mask is for another grid or image.
     """
-    file = read_static_mask(settings.static_mask, settings.max_image_pixels) if settings.reads_static_mask else None
+    file = read_mask(settings.static_mask, settings.max_image_pixels) if settings.reads_static_mask else None
     static, heat = (file.fit(grid, image_wh), file.heat) if file else (None, None)
     schedule, regions = settings.schedule, None
     dense = None if tiling is None else _dense_schedule(settings, tiling)

@@ -22,6 +22,7 @@ from ..core.grid import RegionGrid
 from ..core.result import RegionMask, StepCounts, StepResult, make_events_image
 from ..errors import UserError
 from ..mask.adaptive import OccupancyStats
+from ..mask.remembered import RememberedMasks
 from ..mask.source import ATTENTION, NO_BOXES
 from ..network.dense import AnyNetwork
 from .backend_manager import BackendManager
@@ -86,6 +87,11 @@ class Pipeline:
         self._attention = NO_BOXES
         self._frames = 0
         self.resets = 0
+
+    @property
+    def static_masks(self) -> RememberedMasks:
+        """Reads static masks, for what the settings name now."""
+        return self._make.static_masks
 
     @property
     def input_size(self) -> tuple[int, int] | None:

@@ -7,6 +7,7 @@ first, and what cv_bridge gets wrong is read by ``sources.image_message``.
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
@@ -18,7 +19,17 @@ from rclpy.qos import HistoryPolicy, QoSProfile, ReliabilityPolicy
 from sensor_msgs.msg import CompressedImage, Image
 
 from ..core.frame import Frame
-from ..sources.image_message import ENCODINGS, Encoding, decode_image, read_samples, stamp_ns
+from ..sources.image_message import (
+    ENCODINGS,
+    Encoding,
+    decode_compressed_image,
+    decode_image,
+    read_samples,
+    stamp_ns,
+)
+from ..sources.pictures.jpeg_decoders import MISSING, jpeg_decoder
+from .callback_guard import shorten
+from .camera_watch import FrameIdWatch, RateWatch
 from .frame_stats import FrameStats
 from .qos import subscribe
 
@@ -70,6 +81,28 @@ def choose_reading() -> tuple[Callable[..., Frame], str]:
     except Exception:  # noqa: BLE001  built for another NumPy, it fails in several ways
         return decode_image, "numpy"
     return (partial(decode_image, samples=reader), "cv_bridge") if reader.trusted else (decode_image, "numpy")
+
+
+def make_reading(transport: str, max_pixels: Callable[[], int],
+                 warn: Callable[[str], object]) -> tuple[Callable[[ImageMessage], Frame], str]:
+    """Chooses what makes frames of images.
+
+    Args:
+        transport: ``raw`` or ``compressed``.
+        max_pixels: Returns the largest number of pixels that an image may have now.
+        warn: Called with a line if damaged images cannot be told from good ones.
+
+    Returns:
+        The function and its name for diagnostics.
+    """
+    if transport == "raw":
+        decode, name = choose_reading()
+    else:
+        decoder = jpeg_decoder()
+        decode, name = decode_compressed_image, decoder.name
+        if not decoder.sees_damage:
+            warn(MISSING)
+    return lambda message: decode(message, max_pixels=max_pixels()), name
 
 
 def _read_by_bridge(bridge: Any, message: Image, encoding: Encoding) -> np.ndarray:
@@ -130,10 +163,32 @@ class StampMonitor:
         return warning
 
 
+def explain_mixture(topic: str, frame_ids: tuple[str, ...]) -> str:
+    """Says that images of several cameras, with these frame ids, come on one topic, and what to do."""
+    names = ", ".join(f"'{shorten(name)}'" for name in frame_ids[:3])
+    return (f"images of several cameras mix on {topic} (frame ids {names}): each change resets the detector, so every "
+            "image is observed as a whole; give each camera its own topic and node")
+
+
 def image_topic(node: Node, transport: str) -> str:
     """Returns the full name of the topic with images, as image_transport would choose it."""
     image = node.resolve_topic_name("image")
     return image if transport == "raw" else node.resolve_topic_name(f"{image}/{transport}")
+
+
+@dataclass(frozen=True)
+class CameraState:
+    """What headers say about the camera at one moment.
+
+    Attributes:
+        period_s: Seconds between two images as the camera takes them; None when unknown.
+        mixed: Frame ids of cameras whose images alternate on the topic; empty for one camera.
+        reports_losses: Whether the middleware reports images that it has lost.
+    """
+
+    period_s: float | None = None
+    mixed: tuple[str, ...] = ()
+    reports_losses: bool = False
 
 
 class CameraInput:
@@ -144,13 +199,14 @@ class CameraInput:
         transport: ``raw`` or ``compressed``.
         reliability: ``best_effort`` or ``reliable``.
         put: Called with each image in the executor's thread; returns at once.
-        frame_stats: Counts losses and repeated stamps.
+        frame_stats: Counts losses, gaps and repeated stamps.
     """
 
     def __init__(self, node: Node, transport: str, reliability: str, put: Callable[[ImageMessage], None],
                  frame_stats: FrameStats) -> None:
         self._node, self._put, self._frame_stats = node, put, frame_stats
-        self._stamps = StampMonitor()
+        self._stamps, self._rate, self._frame_ids = StampMonitor(), RateWatch(), FrameIdWatch()
+        self._reports_losses = False
         qos = QoSProfile(
             history=HistoryPolicy.KEEP_LAST, depth=DEPTH, reliability=ReliabilityPolicy[reliability.upper()])
         topic = image_topic(node, transport)
@@ -161,19 +217,37 @@ class CameraInput:
         """The full name of the topic."""
         return self._subscription.topic_name
 
+    @property
+    def state(self) -> CameraState:
+        """What is known of the camera now."""
+        return CameraState(self._rate.period_s, self._frame_ids.mixed(time.monotonic()), self._reports_losses)
+
     def destroy(self) -> None:
         """Ends the subscription."""
         self._node.destroy_subscription(self._subscription)
 
     def _receive(self, message: ImageMessage) -> None:
-        checked = self._stamps.check(stamp_ns(message.header.stamp))
-        if checked.is_repeated:
-            self._frame_stats.count(repeated=1)
+        stamp = stamp_ns(message.header.stamp)
+        checked = self._stamps.check(stamp)
+        if self._frame_ids.add(message.header.frame_id, time.monotonic()):
+            self._rate.restart()
+            self._warn_mixed()
+        gap = self._rate.add(stamp)
+        self._frame_stats.count(
+            repeated=int(checked.is_repeated), judged=int(gap.is_judged), missing=gap.missing, pauses=int(gap.is_pause))
         if checked.warning:
             self._node.get_logger().warning(checked.warning, throttle_duration_sec=LOG_PERIOD_S)
         self._put(message)
 
+    def _warn_mixed(self) -> None:
+        mixed = self._frame_ids.mixed(time.monotonic())
+        if mixed:
+            self._node.get_logger().warning(explain_mixture(self.topic, mixed), once=True)
+
     def _count_lost(self, more: int) -> None:
+        self._reports_losses = True
+        if not more:
+            return
         self._frame_stats.count(lost=more)
         self._node.get_logger().warning(
             "images are lost on the way here: give the camera's process the DDS profile for images (see README)",

@@ -28,8 +28,12 @@ class FrameCounts:
         answered: Frames whose results were published.
         overwritten: A newer image came before the detector was free.
         broken: The image could not be read, or the detector failed.
+        failed: Those of the broken ones for which the detector, not the image, was the cause.
         lost: The middleware reported them as lost on the way; they were never received.
         repeated: Received with the stamp of the image before.
+        judged: Received while the rate of the camera was known.
+        missing: An estimate from that rate: images between the judged ones; those that are lost are among them.
+        pauses: How often the camera has paused.
     """
 
     received: int = 0
@@ -38,6 +42,10 @@ class FrameCounts:
     broken: int = 0
     lost: int = 0
     repeated: int = 0
+    failed: int = 0
+    judged: int = 0
+    missing: int = 0
+    pauses: int = 0
 
     @property
     def in_flight(self) -> int:
@@ -126,7 +134,7 @@ class FrameStats:
     def drop(self, reason: DropReason) -> None:
         """Counts a broken frame."""
         self.last_drop = reason
-        self.count(broken=1)
+        self.count(broken=1, failed=int(reason.is_failure))
 
     def add(self, outcome: FrameOutcome) -> None:
         """Counts an answered frame and keeps its figures for the window."""

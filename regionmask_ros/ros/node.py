@@ -28,15 +28,16 @@ from ..mask.static import encode_static_mask, read_static_mask
 from ..network.dense import AnyNetwork
 from ..pipeline.pipeline import Pipeline
 from ..pipeline.settings import PipelineSettings, make_settings
-from ..sources.image_message import decode_compressed_image
-from ..sources.pictures.jpeg_decoders import MISSING, jpeg_decoder
 from .attention import AttentionRequests
-from .camera import CameraInput, ImageMessage, choose_reading, image_topic
-from .diagnostics import DiagnosticsReporter, NodeFacts
+from .camera import CameraInput, CameraState, make_reading
+from .diagnostics import DiagnosticsReporter
+from .facts import collect_facts
 from .frame_stats import FrameStats
 from .guarded_node import GuardedNode, guard_transition
+from .health import NodeFacts
 from .parameters import (
     BACKEND_PARAMETERS,
+    backend_values,
     declare_all,
     find_changes,
     make_response_settings,
@@ -143,11 +144,13 @@ class DetectorNode(GuardedNode):
             settings = self._make_settings(values)
             pipeline = Pipeline(self._load(values["network_file"]), settings)
             settings = pipeline.settings
+            if settings.reads_static_mask:
+                pipeline.static_masks.read(settings.static_mask, settings.max_image_pixels)
             check_backend(settings.backend, settings.backend_options)
             self._configured = self._make_configured(pipeline, values["image_transport"])
             input_wh = settings.input_wh(DEFAULT_CAMERA_WH, pipeline.network)
             # The current backend: nothing opens, and the manager learns its parameters.
-            pipeline.backends.request(pipeline.settings, input_wh, _backend_parameters(values))
+            pipeline.backends.request(pipeline.settings, input_wh, backend_values(values))
             pipeline.backends.on_change = self._backend_guard.trigger
             if BACKENDS[settings.backend].quick_to_open:
                 # Otherwise the camera's first images would be dropped meanwhile.
@@ -202,14 +205,8 @@ class DetectorNode(GuardedNode):
         super().destroy_node()
 
     def _make_configured(self, pipeline: Pipeline, transport: str) -> _Configured:
-        decoder = jpeg_decoder()
-        decode, converter = choose_reading() if transport == "raw" else (decode_compressed_image, decoder.name)
-        if transport != "raw" and not decoder.sees_damage:
-            self.get_logger().warning(MISSING)
-
-        def read(message: ImageMessage) -> Frame:
-            return decode(message, max_pixels=pipeline.settings.max_image_pixels)
-
+        read, converter = make_reading(
+            transport, lambda: pipeline.settings.max_image_pixels, self.get_logger().warning)
         frame_stats = FrameStats(time.monotonic())
         return _Configured(
             pipeline,
@@ -338,7 +335,7 @@ class DetectorNode(GuardedNode):
             active.worker.reconfigure(settings, make_response_settings(values, pipeline.network))
         else:
             pipeline.reconfigure(settings.keep_backend(pipeline.settings))
-        backends.request(settings, input_wh, _backend_parameters(values))
+        backends.request(settings, input_wh, backend_values(values))
         if "score_threshold" in changes:
             configured.outputs.publish_labels(settings.score_threshold)
 
@@ -348,7 +345,11 @@ class DetectorNode(GuardedNode):
         if self._configured is not None:
             settings = settings.for_network(self._configured.pipeline.network)
         if settings.reads_static_mask:
-            read_static_mask(settings.static_mask, settings.max_image_pixels)
+            # A file in use that has vanished does not keep other parameters from being set.
+            is_in_use = settings.static_mask == self.get_parameter("static_mask").value
+            configured = self._configured if is_in_use else None
+            read = configured.pipeline.static_masks.read if configured else read_static_mask
+            read(settings.static_mask, settings.max_image_pixels)
         elif settings.static_mask:
             self.get_logger().warning(f"static_mask is set, but mask_mode {values['mask_mode']} does not use it")
         return settings
@@ -391,37 +392,9 @@ class DetectorNode(GuardedNode):
             self.get_logger().error(f"parameters {', '.join(wrong)} could not be set back: {result.reason}")
 
     def _collect_facts(self) -> NodeFacts | None:
-        if self._configured is None:
+        configured, active = self._configured, self._active
+        if configured is None:
             return None
-        pipeline, last_drop = self._configured.pipeline, self._configured.frame_stats.last_drop
-        settings, network, backends = pipeline.settings, pipeline.network, pipeline.backends
-        transport = self.get_parameter("image_transport").value
-        return NodeFacts(
-            name=f"{self.get_fully_qualified_name()[1:]}: pictures",
-            state=self._state_machine.current_state[1],
-            topic=image_topic(self, transport),
-            transport=transport,
-            converter=self._configured.converter,
-            backend=settings.backend,
-            kernels=pipeline.kernels,
-            arithmetic=settings.arithmetic,
-            thresholds=settings.thresholds,
-            mask_mode=settings.deciding,
-            schedule=pipeline.schedule_text,
-            network=network.source_file or network.name,
-            latency_steps=pipeline.latency_steps,
-            profile=pipeline.profile,
-            input_wh=pipeline.input_size,
-            resets=pipeline.resets,
-            last_error=last_drop.text,
-            is_failing=last_drop.is_failure,
-            opening=backends.opening,
-            restarts=backends.health.restarts,
-            notice=backends.notice,
-            last_notice=backends.last_notice.line,
-            errors=self.error_log.errors,
-        )
-
-
-def _backend_parameters(values: Mapping[str, Any]) -> dict[str, Any]:
-    return {name: values[name] for name in BACKEND_PARAMETERS}
+        return collect_facts(self, configured.pipeline, configured.frame_stats.last_drop, configured.converter,
+                             active.camera.state if active else CameraState(),
+                             self._refusals.describe_mask(configured.pipeline))

@@ -29,6 +29,13 @@ BACKEND_PARAMETERS = tuple(
     name for name, option in OPTIONS.items() if name in BACKEND_SETTINGS or option in _BACKEND_OPTIONS)
 """Those that select the backend, its options and its input. They change in the background."""
 
+
+
+def backend_values(values: Mapping[str, Any]) -> dict[str, Any]:
+    """Returns those of the values that are named in ``BACKEND_PARAMETERS``."""
+    return {name: values[name] for name in BACKEND_PARAMETERS}
+
+
 MASK_OUTPUT = "static_mask_output"
 
 

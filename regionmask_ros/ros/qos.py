@@ -46,7 +46,7 @@ def subscribe(node: Node, message_class: type, topic: str, receive: Callable[[An
         topic: Its name may be relative.
         receive: Called with each message.
         qos: QoS without overrides.
-        count_lost: Called with the number of messages that were lost, if the middleware reports it.
+        count_lost: Called with the number of messages that were lost; with 0 at once if the middleware reports any.
 
     Returns:
         The subscription.
@@ -67,7 +67,9 @@ def subscribe(node: Node, message_class: type, topic: str, receive: Callable[[An
                                         qos_overriding_options=_overriding_options(node, name))
 
     try:
-        return _name_topic(lambda: make(message_lost=lambda status: count_lost(status.total_count_change)), name)
+        made = _name_topic(lambda: make(message_lost=lambda status: count_lost(status.total_count_change)), name)
+        count_lost(0)
+        return made
     except UnsupportedEventTypeError:
         return make()
 

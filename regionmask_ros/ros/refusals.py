@@ -16,6 +16,7 @@ from rclpy.logging import get_logger
 from ..core.options import Value
 from ..errors import FileRefused, UserError, quote_outside, to_one_line
 from ..files.output_folder import find_output_folder
+from ..pipeline.pipeline import Pipeline
 
 FILE_PARAMETERS = ("network_file", "static_mask", "mgnet_weights")
 """Those that name files to be read."""
@@ -38,6 +39,7 @@ class FileRefusals:
         self._output_directory = str(values["output_directory"])
         self._from_start = frozenset(values[name] for name in FILE_PARAMETERS)
         self._logged = ("", float("-inf"))
+        self._mask_trouble: tuple[UserError | None, str] = (None, "")
 
     def describe(self, error: UserError) -> str:
         """One line that may be said to anyone.
@@ -53,6 +55,14 @@ class FileRefusals:
         self._log(f"refused: {error}")
         return (f"{quote_outside(error.file)}: this file cannot be used; the node's own terminal and log file say why "
                 "(files below output_directory are explained here, too)")
+
+    def describe_mask(self, pipeline: Pipeline) -> str:
+        """Says why the file of the static mask in use cannot be read any more; empty if it can, or there is none."""
+        settings = pipeline.settings
+        trouble = pipeline.static_masks.find_trouble(settings.static_mask) if settings.reads_static_mask else None
+        if trouble is not self._mask_trouble[0]:
+            self._mask_trouble = trouble, self.describe(trouble) if trouble else ""
+        return self._mask_trouble[1]
 
     def _log(self, line: str) -> None:
         now_s, (last, logged_s) = time.monotonic(), self._logged

@@ -6,6 +6,7 @@ rclpy's own signal handlers are not installed: they would end the context while 
 from __future__ import annotations
 
 import contextlib
+import gc
 import os
 import re
 import sys
@@ -106,12 +107,20 @@ class RosSession:
         self._executor.shutdown()
         if self._thread is not None:
             self._thread.join(JOIN_TIMEOUT_S)
-        for node in self._nodes:
-            try:
-                node.destroy_node()
-            except Exception as error:  # noqa: BLE001  the others must be freed, too
-                find_error_log(node).report("end of the node", error)
+        while self._nodes:
+            self._destroy(self._nodes.pop())
+        # Nodes are parts of reference cycles. Until they are collected, their names stay in the ROS graph. The executor
+        # still has its last tasks.
+        del self._executor
+        gc.collect()
         self._context.try_shutdown()
+
+    @staticmethod
+    def _destroy(node: Node) -> None:
+        try:
+            node.destroy_node()
+        except Exception as error:  # noqa: BLE001  the others must be freed, too
+            find_error_log(node).report("end of the node", error)
 
 
 def _check_domain() -> None:

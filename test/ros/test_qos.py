@@ -8,7 +8,7 @@ from rig import add_node, are_matched, call, message, send
 from vision_msgs.msg import Detection2DArray
 
 from regionmask_ros.errors import UserError
-from regionmask_ros.ros import diagnostics
+from regionmask_ros.ros import health
 from regionmask_ros.ros.publishers import LATCHED
 
 
@@ -17,7 +17,7 @@ def reliability(node, topic: str) -> ReliabilityPolicy:
 
 
 def test_reliable_subscription_without_images_logs_what_to_do(rig, wait_for, capfd, monkeypatch):
-    monkeypatch.setattr(diagnostics, "INPUT_TIMEOUT_S", 0.5)
+    monkeypatch.setattr(health, "INPUT_TIMEOUT_S", 0.5)
     node, peer = rig(autostart=False, image_reliability="reliable")
     call(node, node.trigger_configure)
     call(node, node.trigger_activate)

@@ -132,7 +132,7 @@ def test_nor_does_the_report_about_a_mask_that_does_not_fit_the_first_image(rig,
     assert "30x10" not in str(peer.values())
 
 
-def test_files_of_the_output_directory_and_from_the_start_are_explained(rig, set_one, tmp_path, half_mask):
+def test_files_of_the_output_directory_and_from_the_start_are_explained(rig, wait_for, set_one, tmp_path, half_mask):
     (tmp_path / "out").mkdir()
     _node, peer = rig(mask_mode="static", static_mask=half_mask, output_directory=str(tmp_path / "out"))
     assert "no such file" in set_one(peer, "static_mask", str(tmp_path / "out" / "mask.npz"))
@@ -140,7 +140,7 @@ def test_files_of_the_output_directory_and_from_the_start_are_explained(rig, set
     (tmp_path / "out" / "link.npz").symlink_to(tmp_path / "elsewhere")
     assert "cannot be used" in set_one(peer, "static_mask", str(tmp_path / "out" / "link.npz"))
     Path(half_mask).unlink()
-    assert "no such file" in set_one(peer, "mask_mode", "static+dynamic")
+    wait_for(lambda: "no such file" in peer.verdict())
 
 
 LONG = "x\x1b[2J\n" * 100_000
