@@ -9,7 +9,6 @@ from __future__ import annotations
 import contextlib
 import errno
 import os
-import secrets
 import stat
 from collections.abc import Sequence
 from pathlib import Path
@@ -17,6 +16,7 @@ from pathlib import Path
 from .. import user_folders
 from ..errors import UserError, quote_outside
 from .paths import display_path
+from .temporary import make_temporary, remove_abandoned
 
 MAX_ENTRIES = 1000
 """A folder with as many files gets no new ones, so that requests cannot fill a disk."""
@@ -27,7 +27,6 @@ MAX_NAME_LENGTH = 200
 MAX_PARTS = 8
 
 _FOLDER = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
-_NEW_FILE = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
 
 
 def find_output_folder(wanted: str) -> Path:
@@ -133,19 +132,20 @@ def _check_target(name: str, at: int) -> None:
 
 
 def _write(name: str, at: int, content: bytes) -> None:
-    stem, suffix = os.path.splitext(name)
-    temporary = f".{stem[:40]}.{secrets.token_hex(4)}.partial{suffix}"
-    file = os.open(temporary, _NEW_FILE, 0o666, dir_fd=at)
+    # The kernel's name of the open folder, whatever happens to its path meanwhile.
+    folder = f"/proc/self/fd/{at}"
+    remove_abandoned(folder)
+    temporary, file = make_temporary(f"{folder}/{name}")
     try:
         with os.fdopen(file, "wb") as stream:
             stream.write(content)
             stream.flush()
             os.fsync(stream.fileno())
-        os.replace(temporary, name, src_dir_fd=at, dst_dir_fd=at)
+            os.replace(temporary, f"{folder}/{name}")
         os.fsync(at)
     except BaseException:
         with contextlib.suppress(OSError):
-            os.unlink(temporary, dir_fd=at)
+            os.unlink(temporary)
         raise
 
 

@@ -42,6 +42,12 @@ def test_a_file_is_written_whole(place, name):
     assert not list((place / "out").rglob("*partial*"))
 
 
+def test_what_a_dead_process_has_left_is_removed(place):
+    (place / "out" / ".old.01234567.partial.npz").write_bytes(b"half")
+    write(place / "out", "new.npz")
+    assert sorted(os.listdir(place / "out")) == ["new.npz", "old.npz", "sub"]
+
+
 def test_the_folder_itself_is_made_for_its_owner_alone(tmp_path):
     write(tmp_path / "made" / "out", "a.npz")
     assert (tmp_path / "made" / "out").stat().st_mode & 0o777 == 0o700
