@@ -23,6 +23,9 @@ if TYPE_CHECKING:
 
 EXIT_OK, EXIT_USER_ERROR, EXIT_INTERRUPTED = 0, 2, 130
 
+RUNTIME_OPTIONS = tuple(name for name, option in OPTIONS.items() if option.group is Group.RUNTIME)
+"""Names of the options of the backends for ONNX networks."""
+
 COMMANDS = {
     "run": "detect objects in a video, a folder of images or a bag, without ROS",
     "detector": "the ROS 2 node",

@@ -34,8 +34,7 @@ from tqdm import tqdm
 from .. import __version__
 from ..backends import AUTO, BACKENDS, choose_backend, find_options_class
 from ..core.frame import parse_input_size
-from ..core.option_table import OPTIONS, options_of
-from ..core.options import Group
+from ..core.option_table import options_of
 from ..datasets import has_bag, open_dataset
 from ..datasets.bag import BagTopics
 from ..datasets.labels import LabelledSequence
@@ -63,6 +62,7 @@ from ..pipeline.settings import PipelineSettings
 from ..report.tables import Table, format_text
 from ._cli import (
     EXIT_OK,
+    RUNTIME_OPTIONS,
     add_network,
     add_networks,
     add_options,
@@ -74,7 +74,6 @@ from ._cli import (
 )
 
 MAX_EVERY = 1000
-RUNTIME_OPTIONS = tuple(name for name, option in OPTIONS.items() if option.group is Group.RUNTIME)
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:

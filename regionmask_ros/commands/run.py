@@ -19,7 +19,7 @@ import contextlib
 import json
 import os
 import sys
-from collections.abc import Mapping, Sequence, Set
+from collections.abc import Collection, Mapping, Sequence, Set
 from dataclasses import replace
 from itertools import chain, islice, repeat
 from typing import Any
@@ -52,6 +52,7 @@ from ..sources import Source, VideoFile, open_source
 from ..sources.pictures.jpeg_decoders import MISSING, jpeg_decoder
 from ._cli import (
     EXIT_OK,
+    RUNTIME_OPTIONS,
     add_option_groups,
     add_topic,
     command_main,
@@ -232,13 +233,21 @@ def _write_json(path: str, facts: Mapping[str, Any]) -> None:
 def _check_network(args: argparse.Namespace, settings: PipelineSettings) -> None:
     """Raises UserError for an option that means nothing for the network, and reports those without effect."""
     if not settings.is_dense:
+        _report_without_effect(args, RUNTIME_OPTIONS, "without")
         return
+    if args.loihi2_table:
+        raise UserError(f"--loihi2-table {args.loihi2_table}: only for sigma-delta networks")
     if args.dump_head:
         raise UserError(f"--dump-head {args.dump_head}: only for sigma-delta networks, whose head is one array")
     used = {options_of(PresetOverrides)[field].name for field in DENSE_OVERRIDES}
     without = {option.name for option in options_of(PresetOverrides).values()} - used
-    for name in sorted(without & getattr(args, "given", frozenset())):
-        print(f"regionmask_ros: {OPTIONS[name].flag} has no effect with an ONNX network", file=sys.stderr)
+    _report_without_effect(args, without, "with")
+
+
+def _report_without_effect(args: argparse.Namespace, names: Collection[str], when: str) -> None:
+    """Prints which of these options were given, and have no effect with, or without, an ONNX network."""
+    for name in sorted(set(names) & getattr(args, "given", frozenset())):
+        print(f"regionmask_ros: {OPTIONS[name].flag} has no effect {when} an ONNX network", file=sys.stderr)
 
 
 def _check_loihi2_table(settings: PipelineSettings, network: AnyNetwork) -> None:

@@ -32,6 +32,7 @@ from ..network.preprocessing import (
 from .picture import draw_scene, to_input
 from .trial import Outputs, Run, Trial
 
+_LARGEST_SIDE = 4096
 _USUAL_WH = ((640, 640), (416, 416), (320, 320))
 _WIDTH_HEIGHT_INPUTS = ("orig_target_sizes", "orig_size")
 
@@ -184,7 +185,8 @@ class _Import:
 
     def _size_in_metadata(self) -> list[tuple[int, int]]:
         numbers = [int(number) for number in re.findall(r"\d{1,5}", self.file.metadata.get("imgsz", "")[:40])]
-        return [(numbers[1], numbers[0])] if len(numbers) == 2 and min(numbers) >= 32 else []
+        is_size = len(numbers) == 2 and 32 <= min(numbers) and max(numbers) <= _LARGEST_SIDE
+        return [(numbers[1], numbers[0])] if is_size else []
 
     def _free(self, model: Any, interface: Interface, as_it_is: bytes, trial: Trial, wh: tuple[int, int],
               first: Outputs) -> tuple[bytes, int]:

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import os
 import sys
 
+from ..detection.heads.finding import check_head
 from ..errors import UserError, to_one_line
 from ..network.cards import CARD_NAME, load_card
 from ..network.dense import AnyNetwork, DenseNetwork
@@ -27,7 +29,15 @@ def open_network(name_or_file: str = "") -> AnyNetwork:
     """
     path = find_network(name_or_file)
     if path.name == CARD_NAME:
-        return load_card(path)
+        network = load_card(path)
+        try:
+            check_head(network.head)
+        except UserError as error:
+            raise UserError(to_one_line(f"{path}: {error}; import the network again")) from error
+        return network
+    if name_or_file and os.path.basename(name_or_file) == name_or_file and not os.path.exists(path):
+        raise UserError(to_one_line(f"{name_or_file}: no such file, and no imported network of this name; 'model list' "
+                                    "shows them"))
     if looks_like_onnx(path):
         from .detector import Wishes
         from .process import import_apart

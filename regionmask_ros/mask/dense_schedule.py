@@ -107,9 +107,13 @@ def limit_schedule(schedule: DenseSchedule, masked_share: float, look_share: flo
         look_share: Largest share of the regions that one look observes on average, 0 to 1.
 
     Returns:
-        The schedule, with a longer period where it is needed.
+        The schedule, with longer periods where they are needed.
     """
-    return replace(schedule, period=max(schedule.period, math.ceil(look_share / (1.0 - masked_share) - 1e-9)))
+    def lengthen(period: int, share: float) -> int:
+        return max(period, math.ceil(share / (1.0 - masked_share) - 1e-9))
+
+    return replace(schedule, period=lengthen(schedule.period, look_share),
+                   burst=schedule.burst and lengthen(schedule.burst, 1.0))
 
 
 def parse_tiles(text: str) -> tuple[int, int]:

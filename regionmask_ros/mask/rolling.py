@@ -7,8 +7,8 @@ every frame.
 
 The window has the shape of a tile and lies where it shows most: objects that it shows as a whole count by the frames
 since they were last found, and regions by the frames since they were last observed. For objects that are larger than a
-tile, the whole image made small is one more choice. The age of a region is bounded: once one is older than
-``AGE_BOUND`` rounds of tiles, the tile with the oldest region comes first, whatever the rest says.
+tile, the whole image made small is one more choice. The age of a region is bounded: once one is as old as
+``AGE_BOUND`` rounds of tiles, the window with the oldest region comes first, whatever the rest says.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ STEPS = 4
 """Windows begin at every quarter of a tile, so that an object that one cuts lies inside another."""
 
 AGE_BOUND = 4
-"""Rounds, of as many looks as there are tiles, after which a region is due."""
+"""Rounds, of as many frames as there are tiles, after which a region is due."""
 
 SHOWN_SHARE = 0.97
 """Of an object's box that a window must hold to show the object."""
@@ -76,7 +76,8 @@ class RollingSource:
         burst: As given.
         entries: The looks of a refresh frame, which together show everything: the tiles, and the small image.
         windows: The looks at full resolution to choose from.
-        ages: int64 [rows, cols], looks since a region was observed at full resolution.
+        ages: int64 [rows, cols], frames since a region was observed at full resolution; of the frames in which the
+            whole image is run from time to time, none counts.
         looks: Those of the frame that was proposed last; none where nothing runs.
     """
 
@@ -89,7 +90,7 @@ class RollingSource:
         self._bounds = np.array([look.window for look in self.windows])
         self._regions = np.stack([tiling.regions_of(look) for look in self.windows])
         self._entered = np.zeros(tiling.grid.shape)
-        self._next_id = self._since_small = self._since_whole = 0
+        self._next_id, self._since_small, self._since_whole = -1, 0, 0
         self._wide, self._runs_whole = 0.0, False
         self.looks: tuple[Look, ...] = ()
         self.ages = np.zeros(tiling.grid.shape, np.int64)
@@ -179,7 +180,8 @@ class RollingSource:
         """Learns where new objects are found."""
         ids, first = result.detections.track_ids, self._next_id
         self._next_id = max(first, int(ids.max(initial=-1)) + 1)
-        if result.mask.refresh:
+        if result.mask.refresh or first < 0:
+            # The first objects that are seen are all there already, also where masks change while a camera runs.
             return
         self._entered *= ENTRY_MEMORY
         new = ids >= first
@@ -188,7 +190,7 @@ class RollingSource:
 
     def reset(self) -> None:
         """The next frame is a refresh frame: everything is looked at."""
-        self.looks, self._next_id, self._since_small, self._since_whole = (), 0, 0, 0
+        self.looks, self._next_id, self._since_small, self._since_whole = (), -1, 0, 0
         self._wide, self._runs_whole = 0.0, False
         self.ages[:] = 0
 
@@ -267,7 +269,7 @@ def choose_window(value: np.ndarray, regions: np.ndarray, ages: np.ndarray, boun
     Args:
         value: float64 [windows], what each is worth.
         regions: bool [windows, rows, cols], what each observes.
-        ages: int64 [rows, cols], looks since a region was observed.
+        ages: int64 [rows, cols], frames since a region was observed.
         bound: Age from which on a region is due.
 
     Returns:

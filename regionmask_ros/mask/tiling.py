@@ -138,14 +138,17 @@ def make_tiling(image_wh: tuple[int, int], full_wh: tuple[int, int], grid: Regio
         is_fixed: Whether the network has no other input shape than ``full_wh``: then tiles are enlarged to it.
 
     Returns:
-        The tiling. A tile's input is never larger than the whole input.
+        The tiling. A tile's input is never larger than the whole input; a side that is too short has one tile only.
     """
-    lengths, starts = [], []
-    for image, full, count in zip(image_wh, full_wh, tiles):
+    lengths, starts, counts = [], [], []
+    for image, full, most in zip(image_wh, full_wh, tiles):
         # Neighbors share a margin on either side of a region.
-        wanted = full / count + (2 * MARGIN_PX + REGION_PX) * (count - 1) / count
+        wanted = full / most + (2 * MARGIN_PX + REGION_PX) * (most - 1) / most
         length = min(math.ceil(wanted / alignment) * alignment, full)
+        # More tiles than one would all be the same.
+        count = 1 if length == full else most
         step = (full - length) / max(count - 1, 1)
+        counts.append(count)
         lengths.append(length)
         starts.append([i * step * image / full for i in range(count)])
     longer = max(full_wh)
@@ -155,5 +158,5 @@ def make_tiling(image_wh: tuple[int, int], full_wh: tuple[int, int], grid: Regio
     looks = tuple(
         Look((x, y, min(x + width, float(image_wh[0])), min(y + height, float(image_wh[1]))), tile_wh)
         for y in starts[1] for x in starts[0])
-    return Tiling(image_wh, full_wh, grid, *tiles, tile_wh, (width, height),
+    return Tiling(image_wh, full_wh, grid, counts[0], counts[1], tile_wh, (width, height),
                   full_wh if is_fixed else (small_wh[0], small_wh[1]), looks)

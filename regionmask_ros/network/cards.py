@@ -28,6 +28,7 @@ CARD_NAME = "card.json"
 FORMAT = 1
 _MAX_CARD_BYTES = 4 << 20
 _MAX_SIDE = 16_384
+_MAX_OUTPUTS, _MAX_LEVELS = 64, 8
 _NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9._-]{0,63}")
 _MODEL_NAME = re.compile(r"model-[0-9a-f]{12}\.onnx")
 _RESERVED = frozenset(("yolo_kp", "auto", "coco"))
@@ -203,7 +204,7 @@ def remove_card(name: str) -> None:
         card.unlink()
         shutil.rmtree(card.parent)
     except OSError as error:
-        raise UserError(to_one_line(f"{card.parent}: cannot be removed: {error.strerror}")) from error
+        raise UserError(to_one_line(f"{card.parent}: cannot be removed: {error.strerror or error}")) from error
 
 
 def _as_json(network: DenseNetwork, model_file: str, model_sha256: str) -> dict[str, Any]:
@@ -233,8 +234,9 @@ def _parse_card(data: bytes, path: Path) -> Card:
             model=b"",
             head=HeadSpec(
                 _text(head["family"]), _number(head["num_classes"], 10_000),
-                tuple(_text(name) for name in _items(head["outputs"])),
-                tuple(_number(stride, 1024) for stride in _items(head["strides"])), _numbers(head["numbers"])),
+                tuple(_text(name) for name in _items(head["outputs"], 1, _MAX_OUTPUTS)),
+                tuple(_number(stride, 1024) for stride in _items(head["strides"], 0, _MAX_LEVELS)),
+                _numbers(head["numbers"])),
             labels=tuple(_text(name) for name in _items(content["labels"])),
             preprocessing=Preprocessing(
                 _text(preprocessing["order"]), _three(preprocessing["mean"]), _three(preprocessing["deviation"])),
@@ -250,7 +252,7 @@ def _parse_card(data: bytes, path: Path) -> Card:
         raise InvalidFile("damaged card") from error
     reason = check_names(network.labels)
     if (reason or not _MODEL_NAME.fullmatch(model_file) or len(network.labels) != network.head.num_classes
-            or network.precision not in _PRECISIONS):
+            or network.precision not in _PRECISIONS or not _NAME.fullmatch(network.name)):
         raise InvalidFile("damaged card")
     return Card(network, path, path.parent / model_file, model_sha256)
 
@@ -261,9 +263,9 @@ def _text(value: Any) -> str:
     return value
 
 
-def _items(value: Any) -> list[Any]:
-    if not isinstance(value, list):
-        raise TypeError("a list is needed")
+def _items(value: Any, fewest: int = 0, most: int = 10_000) -> list[Any]:
+    if not isinstance(value, list) or not fewest <= len(value) <= most:
+        raise TypeError("a list of a certain length is needed")
     return value
 
 

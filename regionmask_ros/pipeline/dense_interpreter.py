@@ -144,6 +144,6 @@ class DenseInterpreter:
         motion = None if state.image is None or image is None else OpticalFlow(state.image, image, state.reach)
         before = state.tracks
         state.held, objects = hold_objects(
-            state.held, found.found, found.cut, found.looks, image_wh, state.full_scale, number, motion)
+            state.held, found.found, found.cut, found.looks, keep, image_wh, state.full_scale, number, motion)
         state.image, state.reach = image, update_reach(state.reach, before, state.tracks)
         return self.reported.apply(objects)

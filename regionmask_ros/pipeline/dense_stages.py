@@ -31,7 +31,7 @@ class DenseFrameView:
         frame: The camera's image.
         input_wh: Width and height of the network's input.
         grid: The region grid.
-        small: The image, downsampled.
+        small: The image, downsampled; None where no mask needs it.
         before: The image before, downsampled; None where there is none.
         resize_s: Time that resizing has taken.
     """
@@ -39,7 +39,7 @@ class DenseFrameView:
     frame: Frame
     input_wh: tuple[int, int]
     grid: RegionGrid
-    small: np.ndarray
+    small: np.ndarray | None
     before: np.ndarray | None
     resize_s: float = field(default=0.0, init=False)
 
@@ -54,7 +54,7 @@ class DenseFrameView:
     @cached_property
     def change(self) -> np.ndarray:
         """Share of each region that has changed since the frame before, float32 [rows, cols]; 1 for a first frame."""
-        if self.before is None or self.before.shape != self.small.shape:
+        if self.small is None or self.before is None or self.before.shape != self.small.shape:
             return np.ones(self.grid.shape, np.float32)
         changed = (cv2.absdiff(self.small, self.before) > CHANGED_BY).astype(np.float32)
         share: np.ndarray = cv2.resize(changed, self.grid.shape[::-1], interpolation=cv2.INTER_AREA)

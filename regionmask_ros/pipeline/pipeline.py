@@ -7,6 +7,7 @@ Five stages: view, compose the mask, encode (``stages``), the backend (``backend
 from __future__ import annotations
 
 import contextlib
+import math
 import time
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
@@ -239,6 +240,9 @@ class Pipeline:
             elif self._interpreter.track_score is None:
                 # Nothing is held yet, so there is nothing to show before the next refresh frame.
                 camera.refresh_from = camera.frame
+            if isinstance(camera.objects, HeldState):
+                # Other tiles may have another resolution.
+                camera.objects.full_scale = math.inf
         self.settings, self._interpreter = settings, interpreter
 
     def input_for(self, settings: PipelineSettings) -> tuple[int, int] | None:

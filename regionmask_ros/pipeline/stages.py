@@ -100,7 +100,7 @@ def prepare_frame(camera: CameraState, frame: Frame, attention: np.ndarray = NO_
         What the backend and the interpreter need.
     """
     if camera.tiling is not None:
-        return _prepare_looks(camera, frame, attention)
+        return _prepare_looks(camera, frame, attention, want_small)
     start = time.perf_counter()
     number, view = camera.frame, view_frame(camera, frame)
     mask = compose_mask(camera, view, attention)
@@ -115,12 +115,12 @@ def prepare_frame(camera: CameraState, frame: Frame, attention: np.ndarray = NO_
     return PreparedFrame(number, frame, events, mask, camera.age, small, ms)
 
 
-def _prepare_looks(camera: CameraState, frame: Frame, attention: np.ndarray) -> PreparedFrame:
+def _prepare_looks(camera: CameraState, frame: Frame, attention: np.ndarray, want_small: bool) -> PreparedFrame:
     """As ``prepare_frame``, for a dense network."""
     assert camera.tiling is not None, "a dense network"
     start = time.perf_counter()
     camera.frame_id, camera.stamp_ns = frame.frame_id, frame.stamp_ns
-    number, small = camera.frame, downsample(frame.pixels)
+    number, small = camera.frame, downsample(frame.pixels) if want_small else None
     view = DenseFrameView(frame, camera.input_wh, camera.grid, small, camera.small)
     camera.small = small
     mask = compose_mask(camera, view, attention)

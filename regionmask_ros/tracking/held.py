@@ -14,6 +14,7 @@ import numpy as np
 
 from ..core.boxes import covered_fraction, iou_matrix
 from ..core.detections import Detections
+from ..core.grid import is_observed
 from ..core.look import Look
 from .guard import Agreement, compare
 from .motion import OpticalFlow
@@ -39,6 +40,10 @@ CUT_PX = 2.0
 
 CUT_INSIDE = 0.6
 """A cut box shows a part of a held object of its class when at least this share of it lies inside the held box."""
+
+MOST_FOLLOWED = 64
+"""Objects, those of the best scores, that move with the image. Optical flow takes time for each one, so that the others
+move on with their velocity. A detector that gives weak scores can hold hundreds."""
 
 SAME_PLACE_IOU = 0.45
 """A missed object that overlaps more than this with a detection of its class is the same object."""
@@ -120,7 +125,7 @@ def find_shown(boxes: np.ndarray, looks: Sequence[Look], image_wh: tuple[int, in
     return shown
 
 
-def hold_objects(held: HeldObjects, found: Detections, cut: np.ndarray, looks: Sequence[Look],
+def hold_objects(held: HeldObjects, found: Detections, cut: np.ndarray, looks: Sequence[Look], keep: np.ndarray,
                  image_wh: tuple[int, int], full_scale: float, frame: int, motion: OpticalFlow | None
                  ) -> tuple[HeldObjects, Detections]:
     """Tracks objects over one more frame.
@@ -130,6 +135,8 @@ def hold_objects(held: HeldObjects, found: Detections, cut: np.ndarray, looks: S
         found: Detections of this frame, best score first.
         cut: bool [len(found)], see ``find_cut``. Such a box gives way to a held object.
         looks: The looks of this frame; none in an idle frame.
+        keep: bool [rows, cols], True = observed in this frame. What a look shows outside of it was not found, and is
+            not missed.
         image_wh: Width and height of the image.
         full_scale: Image pixels per input pixel of the looks at the highest resolution.
         frame: Number of the frame; rises from call to call.
@@ -141,13 +148,14 @@ def hold_objects(held: HeldObjects, found: Detections, cut: np.ndarray, looks: S
     """
     tracks = held.tracks
     if len(tracks):
-        tracks = predict(tracks, np.ones(len(tracks), bool), motion, frame)
+        tracks = predict(tracks, _choose_followed(held), motion, frame)
         visible = _share_visible(tracks.predicted_boxes, image_wh) >= LEAST_VISIBLE
         held = replace(held, tracks=tracks).select(visible)
         tracks = held.tracks
     if not looks:
         return _report(_at(held, frame), np.full(len(tracks), -1), found, image_wh)
     shown = find_shown(tracks.predicted_boxes, looks, image_wh, full_scale)
+    shown &= is_observed(tracks.predicted_boxes, keep, image_wh)
     whole = found.take(~cut) if cut.any() else found
     if len(tracks) and cut.any():
         found, kept_ids = _drop_cut(tracks, found, cut)
@@ -168,6 +176,16 @@ def hold_objects(held: HeldObjects, found: Detections, cut: np.ndarray, looks: S
     gone |= (misses > 0) & _is_covered(tracks, detection_of, found)
     held = _at(HeldObjects(tracks, misses, agreement, elapsed), frame)
     return _report(held.select(~gone), detection_of[~gone], found, image_wh)
+
+
+def _choose_followed(held: HeldObjects) -> np.ndarray:
+    """The objects that move with the image, bool [n]."""
+    count = len(held.tracks)
+    followed = np.ones(count, bool)
+    if count > MOST_FOLLOWED:
+        scores = held.tracks.scores * MISS_FACTOR ** held.misses
+        followed[np.argpartition(scores, count - MOST_FOLLOWED)[:count - MOST_FOLLOWED]] = False
+    return followed
 
 
 def _at(held: HeldObjects, frame: int) -> HeldObjects:

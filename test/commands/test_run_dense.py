@@ -96,7 +96,7 @@ def test_detections_that_were_not_observed_can_be_dropped(run_blocks):
 
 @pytest.mark.parametrize("options, reason", [
     (["--dump-head", "head.npz"], "--dump-head head.npz: only for sigma-delta networks"),
-    (["--loihi2-table", "table.json"], "--loihi2-table: backend openvino counts no synops"),
+    (["--loihi2-table", "table.json"], "--loihi2-table table.json: only for sigma-delta networks"),
     (["--backend", "cpu"], "backend cpu: cannot run blocks, which is an ONNX network"),
     (["--arithmetic", "snap"], "arithmetic snap: not for ONNX networks"),
     (["--thresholds", "tuned"], "thresholds tuned: not for ONNX networks"),

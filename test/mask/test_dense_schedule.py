@@ -30,3 +30,11 @@ def test_a_schedule_is_limited_to_a_masked_share(share, look):
     limited = limit_schedule(schedule, share, look)
     assert 1.0 - look / limited.period >= share - 1e-9
     assert limited.period == schedule.period or 1.0 - look / (limited.period - 1) < share
+
+
+@pytest.mark.parametrize("share", [0.3, 0.75, 0.9])
+def test_whole_images_of_a_rolling_schedule_are_limited_too(share):
+    rolling = choose_schedule("balanced", "auto", "auto", 0, (1280, 704))
+    assert rolling.burst and 1.0 - 1.0 / limit_schedule(rolling, share, 0.3).burst >= share - 1e-9
+    without = choose_schedule("balanced", "rolling", "auto", 0, (1280, 704))
+    assert limit_schedule(without, share, 0.3).burst == 0, "it never runs the whole image"

@@ -56,6 +56,11 @@ def test_each_region_lies_deep_inside_a_tile(tiling):
             assert any(lies_deep(low, high, *span, image, MARGIN_PX * image / full) for span in spans), (low, high)
 
 
+def test_a_side_that_is_too_short_for_several_tiles_has_one():
+    tiling = make_tiling((640, 128), (320, 64), RegionGrid.near_input((320, 64)), (3, 8), 32)
+    assert (tiling.cols, tiling.rows) == (3, 1) and len(set(tiling.tiles)) == len(tiling.tiles) == 3
+
+
 @settings(max_examples=30)
 @given(tilings())
 def test_tiles_have_one_shape_and_lie_in_the_image(tiling):

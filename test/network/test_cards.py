@@ -111,8 +111,10 @@ def test_a_model_that_is_not_the_one_of_the_card_is_refused(data_folder):
 
 @pytest.mark.parametrize("path, value", [
     (("format",), 2), (("model",), "../../secret.onnx"), (("model",), "/etc/passwd"), (("name",), 7),
+    (("name",), "a\x1b[2J"),
     (("labels",), ["a"]), (("labels",), ["a", ""]), (("labels",), ["a", "b\n"]), (("labels",), "ab"),
     (("head", "num_classes"), -1), (("head", "num_classes"), True), (("head", "strides"), [0]),
+    (("head", "strides"), [1] * 100), (("head", "outputs"), []),
     (("head", "numbers"), {"raw": "x"}), (("head", "numbers"), {"raw": 1e999}), (("head", "outputs"), [1]),
     (("input", "fixed_wh"), [96]), (("input", "fixed_wh"), [96, 1e9]), (("input", "alignment"), 0),
     (("preprocessing", "order"), "gray"), (("preprocessing", "deviation"), [0, 1, 1]), (("precision",), "fp4"),

@@ -11,7 +11,7 @@ from made_detections import detections_of
 
 from regionmask_ros.core.detections import Detections
 from regionmask_ros.core.look import Look
-from regionmask_ros.tracking.held import MISS_FACTOR, HeldObjects, find_cut, find_shown, hold_objects
+from regionmask_ros.tracking.held import MISS_FACTOR, MOST_FOLLOWED, HeldObjects, find_cut, find_shown, hold_objects
 from regionmask_ros.tracking.motion import OpticalFlow, downsample
 
 IMAGE_WH = (640, 480)
@@ -19,6 +19,7 @@ WHOLE = Look((0.0, 0.0, 640.0, 480.0), (640, 480))
 SMALL = Look((0.0, 0.0, 640.0, 480.0), (160, 128))
 LEFT, RIGHT = Look((0.0, 0.0, 340.0, 480.0), (352, 480)), Look((300.0, 0.0, 640.0, 480.0), (352, 480))
 FULL_SCALE = 1.0
+EVERYTHING = np.ones((30, 40), bool)
 PERSON, CAR = [100, 100, 150, 220], [400, 200, 520, 280]
 
 
@@ -28,14 +29,15 @@ class Camera:
     def __init__(self) -> None:
         self.held, self.frame, self.before = HeldObjects(), -1, None
 
-    def see(self, found: Detections, *looks: Look, image: np.ndarray | None = None) -> Detections:
+    def see(self, found: Detections, *looks: Look, image: np.ndarray | None = None, keep: np.ndarray = EVERYTHING
+            ) -> Detections:
         self.frame += 1
         cut = np.zeros(len(found), bool)
         for look in looks:
             cut |= find_cut(found.boxes, look, IMAGE_WH)
         motion = None if image is None or self.before is None else OpticalFlow(self.before, image)
         self.held, reported = hold_objects(
-            self.held, found, cut, looks, IMAGE_WH, FULL_SCALE, self.frame, motion)
+            self.held, found, cut, looks, keep, IMAGE_WH, FULL_SCALE, self.frame, motion)
         self.before = image
         return reported
 
@@ -68,6 +70,30 @@ def test_objects_move_with_the_picture_while_nothing_runs():
         np.testing.assert_allclose(held.boxes, np.array([PERSON, CAR]) + [8 * t, 4 * t] * 2, atol=1.5)
     moved = detections_of(np.add(PERSON, [32, 16] * 2), scores=0.8)
     assert camera.see(moved, LEFT, image=images[4]).track_ids.tolist() == [1, 0], "the same object, found again"
+
+
+def test_of_many_objects_the_strongest_move_with_the_picture():
+    rng = np.random.default_rng(3)
+    texture = cv2.GaussianBlur(rng.integers(0, 256, (480, 640, 3)).astype(np.uint8), (0, 0), 6)
+    images = [downsample(np.ascontiguousarray(np.roll(texture, 8 * t, 1))) for t in range(2)]
+    count = MOST_FOLLOWED + 20
+    places = [[40 + 55 * (i % 10), 40 + 45 * (i // 10)] for i in range(count)]
+    boxes = [[x, y, x + 50, y + 40] for x, y in places]
+    camera = Camera()
+    camera.see(detections_of(*boxes, scores=np.linspace(0.9, 0.3, count)), WHOLE, image=images[0])
+    moved = camera.idle(images[1]).boxes[:, 0] - np.array(boxes)[:, 0]
+    np.testing.assert_allclose(moved[:MOST_FOLLOWED], 8.0, atol=1.5)
+    np.testing.assert_allclose(moved[MOST_FOLLOWED:], 0.0, atol=1e-3, err_msg="without a velocity, the others stay")
+
+
+def test_what_a_look_shows_outside_the_mask_is_not_missed():
+    left = np.zeros((30, 40), bool)
+    left[:, :20] = True
+    camera = Camera()
+    camera.see(detections_of(PERSON, CAR, scores=[0.9, 0.6], class_ids=[0, 2]), WHOLE)
+    for _ in range(5):
+        seen = camera.see(detections_of(PERSON, scores=0.9, class_ids=0), WHOLE, keep=left)
+    np.testing.assert_allclose(seen.scores, [0.9, 0.6], rtol=1e-6)
 
 
 def test_objects_that_leave_the_picture_end():

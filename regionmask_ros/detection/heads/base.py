@@ -35,9 +35,11 @@ class Head(Protocol):
 
     Attributes:
         needs_suppression: Whether several boxes may show one object, so that non-maximum suppression is due.
+        numbers: Names that every ``HeadSpec.numbers`` of this family has.
     """
 
     needs_suppression: bool
+    numbers: tuple[str, ...]
 
     def find(self, outputs: Mapping[str, np.ndarray], facts: GraphFacts, wanted: bool = False) -> HeadSpec | None:
         """Recognizes outputs of this family.

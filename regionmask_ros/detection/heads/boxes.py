@@ -48,6 +48,7 @@ class BoxesHead:
     """Reads boxes; see ``base.Head``."""
 
     needs_suppression = False
+    numbers: tuple[str, ...] = (*SIDES, "normalized", "first_class")
 
     def find(self, outputs: Mapping[str, np.ndarray], facts: GraphFacts, wanted: bool = False) -> HeadSpec | None:
         """See ``base.Head``."""

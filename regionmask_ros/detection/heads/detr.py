@@ -36,6 +36,7 @@ class DetrHead:
     """Reads DETR's outputs; see ``base.Head``."""
 
     needs_suppression = False
+    numbers: tuple[str, ...] = ("logits", "no_object")
 
     def find(self, outputs: Mapping[str, np.ndarray], facts: GraphFacts, wanted: bool = False) -> HeadSpec | None:
         """See ``base.Head``."""

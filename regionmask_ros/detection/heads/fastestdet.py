@@ -28,6 +28,7 @@ class FastestDetHead:
     """Reads FastestDet's output; see ``base.Head``."""
 
     needs_suppression = True
+    numbers: tuple[str, ...] = ("trained_w", "trained_h")
 
     def find(self, outputs: Mapping[str, np.ndarray], facts: GraphFacts, wanted: bool = False) -> HeadSpec | None:
         """See ``base.Head``."""

@@ -37,6 +37,22 @@ boxes from a small DETR; centers and sizes in shares of the input, without defau
 AUTO = "auto"
 
 
+def check_head(spec: HeadSpec) -> None:
+    """Checks a head that was stored, perhaps by another version, or changed by hand.
+
+    Args:
+        spec: The head.
+
+    Raises:
+        UserError: The family is unknown, or a number that it needs is missing.
+    """
+    if spec.family not in HEADS:
+        raise UserError(to_one_line(f"head {spec.family!r}: unknown to this version"))
+    missing = [name for name in HEADS[spec.family].numbers if name not in spec.numbers]
+    if missing:
+        raise UserError(f"head {spec.family}: without {', '.join(missing)}")
+
+
 def find_head(outputs: Mapping[str, np.ndarray], facts: GraphFacts, wanted: str = AUTO) -> HeadSpec:
     """Finds the family of the outputs.
 

@@ -38,6 +38,7 @@ class GeneralizedFocalHead:
     """Reads the outputs of NanoDet and PicoDet; see ``base.Head``."""
 
     needs_suppression = True
+    numbers: tuple[str, ...] = ("bins", "logits", "offset")
 
     def find(self, outputs: Mapping[str, np.ndarray], facts: GraphFacts, wanted: bool = False) -> HeadSpec | None:
         """See ``base.Head``."""

@@ -63,7 +63,11 @@ def decode_looks(results: Sequence[LookOutput], head: HeadSpec, image_wh: tuple[
     family, looks = HEADS[head.family], tuple(result.look for result in results)
     parts = []
     for result in results:
-        shown = family.decode(result.outputs, head, result.look.input_wh, lowest)
+        try:
+            shown = family.decode(result.outputs, head, result.look.input_wh, lowest)
+        except (LookupError, OverflowError) as error:
+            # Numbers of a stored head that no outputs have.
+            raise ValueError(f"{head.family}: {error}") from error
         boxes = result.look.to_image(shown.boxes)
         parts.append((boxes, shown.scores, shown.class_ids, find_cut(boxes, result.look, image_wh)))
     if not sum(len(scores) for _, scores, _, _ in parts):

@@ -70,6 +70,7 @@ class SsdHead:
     """Reads SSD's outputs; see ``base.Head``."""
 
     needs_suppression = True
+    numbers: tuple[str, ...] = ("background", "logits", "normalized", "corners", "defaults")
 
     def find(self, outputs: Mapping[str, np.ndarray], facts: GraphFacts, wanted: bool = False) -> HeadSpec | None:
         """See ``base.Head``."""

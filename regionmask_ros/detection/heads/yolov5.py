@@ -24,6 +24,7 @@ class Yolov5Head:
     """Reads YOLOv5's output; see ``base.Head``."""
 
     needs_suppression = True
+    numbers: tuple[str, ...] = ()
 
     def find(self, outputs: Mapping[str, np.ndarray], facts: GraphFacts, wanted: bool = False) -> HeadSpec | None:
         """See ``base.Head``."""

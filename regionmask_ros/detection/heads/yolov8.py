@@ -37,6 +37,7 @@ class Yolov8Head:
     """Reads YOLOv8's outputs; see ``base.Head``."""
 
     needs_suppression = True
+    numbers: tuple[str, ...] = ("bins", "corners", "logits")
 
     def find(self, outputs: Mapping[str, np.ndarray], facts: GraphFacts, wanted: bool = False) -> HeadSpec | None:
         """See ``base.Head``."""

@@ -28,6 +28,7 @@ class YoloxHead:
     """Reads YOLOX's output; see ``base.Head``."""
 
     needs_suppression = True
+    numbers: tuple[str, ...] = ("raw",)
 
     def find(self, outputs: Mapping[str, np.ndarray], facts: GraphFacts, wanted: bool = False) -> HeadSpec | None:
         """See ``base.Head``."""

@@ -24,6 +24,9 @@ from ...network.onnx.reading import load_onnx_package
 OPSET = 13
 """The first one with a scale for each channel."""
 
+_AXES_AS_INPUT = 18
+"""The first operator set in which the axes of ReduceMin and ReduceMax are an input."""
+
 _STEPS = 255
 _LARGEST_WEIGHT = 127
 _SMALLEST_SCALE = 1e-8
@@ -76,7 +79,7 @@ def prepare_model(data: bytes, name: str) -> Any:
     """
     onnx = load_onnx_package()
     model = onnx.load_from_string(data)
-    if next((entry.version for entry in model.opset_import if entry.domain in ("", "ai.onnx")), OPSET) < OPSET:
+    if _find_opset(model) < OPSET:
         try:
             model = onnx.version_converter.convert_version(model, OPSET)
         except Exception as error:  # The converter raises whatever it likes.
@@ -129,10 +132,16 @@ def show_ranges(model: Any, convolutions: Sequence[Convolution]) -> tuple[bytes,
     copy, outputs = onnx.ModelProto(), []
     copy.CopyFrom(model)
     del copy.graph.output[:]
+    axes = np.array([0, 2, 3], np.int64)
+    as_input = _find_opset(model) >= _AXES_AS_INPUT
+    if as_input:
+        copy.graph.initializer.append(onnx.numpy_helper.from_array(axes, f"{PREFIX}axes"))
+    inputs, attributes = ([f"{PREFIX}axes"], {}) if as_input else ([], {"axes": axes.tolist()})
     for number, source in enumerate(dict.fromkeys(one.source for one in convolutions)):
         for operator in ("ReduceMin", "ReduceMax"):
             name = f"{PREFIX}{operator}{number}"
-            copy.graph.node.append(onnx.helper.make_node(operator, [source], [name], axes=[0, 2, 3], keepdims=0))
+            copy.graph.node.append(
+                onnx.helper.make_node(operator, [source, *inputs], [name], keepdims=0, **attributes))
             copy.graph.output.append(onnx.helper.make_tensor_value_info(name, onnx.TensorProto.FLOAT, None))
             outputs.append(name)
     return copy.SerializeToString(), tuple(outputs)
@@ -173,6 +182,10 @@ def quantize_model(model: Any, convolutions: Sequence[Convolution], ranges: Mapp
     # Shapes that the file had noted may not name the new values.
     del copy.graph.value_info[:]
     return bytes(copy.SerializeToString())
+
+
+def _find_opset(model: Any) -> int:
+    return next((int(entry.version) for entry in model.opset_import if entry.domain in ("", "ai.onnx")), OPSET)
 
 
 class _Quantizer:

@@ -133,11 +133,7 @@ def quantize(network: AnyNetwork, name: str, source: str, sequences: Sequence[La
 
 def choose_size(network: DenseNetwork, image_wh: tuple[int, int], max_pixels: int) -> tuple[int, int]:
     """The size of the network's input for pictures of a size."""
-    if network.fixed_wh is not None:
-        return network.fixed_wh
-    step = network.alignment
-    width, height = choose_input_size(image_wh, max_pixels)
-    return max(step, width // step * step), max(step, height // step * step)
+    return network.fixed_wh or choose_input_size(image_wh, max_pixels, network.alignment)
 
 
 def _check(network: AnyNetwork) -> DenseNetwork:

@@ -143,3 +143,14 @@ def test_openvino_computes_integers_and_fuses_swish_with_its_convolution():
     assert {kind for kind, _ in kinds} <= {"Convolution", "Input", "Output", "Subgraph", "Reorder", "Const", "Reshape"}
     # One of them makes integers of the picture.
     assert sum(kind == "Subgraph" for kind, _ in kinds) <= 1
+
+
+def test_models_of_newer_operator_sets_are_measured_alike():
+    """From operator set 18 on, the axes of ReduceMin and ReduceMax are an input."""
+    older = prepare_model(make_convolutions(), "small")
+    newer = prepare_model(onnx.version_converter.convert_version(older, 18).SerializeToString(), "small")
+    expected, found = (measure(model, find_convolutions(model)) for model in (older, newer))
+    assert expected.keys() == found.keys()
+    for source, ranges in expected.items():
+        np.testing.assert_allclose(found[source].low, ranges.low, atol=1e-6)
+        np.testing.assert_allclose(found[source].high, ranges.high, atol=1e-6)
