@@ -175,9 +175,10 @@ _ROWS = (
         "$XDG_DATA_HOME/regionmask_ros/output or ~/.local/share/regionmask_ros/output.",
         changeable=ChangePolicy.START, metavar="DIR"),
     Option(
-        "static_mask_output", "static_mask.npz", Group.NODE,
+        "static_mask_output", "", Group.NODE,
         "File that the service save_static_mask writes, an .npz: a name, or a path from output_directory on, whose "
-        "folders exist.", metavar="FILE"),
+        "folders exist. Empty: static_mask.npz, and of a node with a namespace or another name than detector "
+        "namespace.name.static_mask.npz, so that each camera has its own.", metavar="FILE"),
     Option(
         "device", "CPU", Group.RUNTIME,
         "What computes. CPU: the processor. GPU, NPU: a graphics or neural processor of Intel, with openvino. AUTO: "

@@ -276,7 +276,7 @@ class DemoFolder:
         try:
             self.work.mkdir(parents=True)
             (self.work / MARKER).touch()
-            self._lock = hold_lock(self.work / MARKER)
+            self._lock = hold_lock(os.open(self.work / MARKER, os.O_RDONLY | os.O_CLOEXEC))
         except OSError as error:
             raise UserError(f"{self.target}: cannot be written: {error.strerror}") from error
 

@@ -79,9 +79,8 @@ def lock_abandoned(path: str | os.PathLike[str]) -> Iterator[bool]:
         os.close(descriptor)
 
 
-def hold_lock(path: str | os.PathLike[str]) -> int:
-    """Opens a file and locks it, so that nobody takes it for abandoned. Returns the descriptor that holds the lock."""
-    descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+def hold_lock(descriptor: int) -> int:
+    """Locks an open file until it is closed, so that nobody takes it for abandoned. Returns the descriptor."""
     _lock(descriptor)
     return descriptor
 

@@ -300,7 +300,7 @@ class DetectorNode(GuardedNode):
         grid, keep, occupancy = self._run_between_frames(Pipeline.learned_mask)
         path = write_below(
             find_output_folder(self.get_parameter("output_directory").value),
-            split_mask_output(self.get_parameter("static_mask_output").value),
+            split_mask_output(self.get_parameter("static_mask_output").value, self.get_fully_qualified_name()),
             encode_static_mask(keep, grid.region_px, occupancy.share))
         return (f"{path}: {np.count_nonzero(keep)} of {keep.size} regions kept, "
                 f"from {occupancy.frames} frames observed as a whole")

@@ -37,6 +37,7 @@ def backend_values(values: Mapping[str, Any]) -> dict[str, Any]:
 
 
 MASK_OUTPUT = "static_mask_output"
+USUAL_MASK_OUTPUT, USUAL_NODE_NAME = "static_mask.npz", "detector"
 
 
 @dataclass(frozen=True)
@@ -131,11 +132,26 @@ def declare_all(node: Node) -> None:
             raise UserError(f"parameter {option.name}: must be {_EXPECTED[option.kind]}") from None
         except InvalidParameterValueException:
             raise UserError(f"parameter {option.name}: must be {option.describe_limits()}") from None
-    split_mask_output(node.get_parameter(MASK_OUTPUT).value)
+    split_mask_output(node.get_parameter(MASK_OUTPUT).value, node.get_fully_qualified_name())
 
 
-def split_mask_output(value: str) -> tuple[str, ...]:
-    """The parts of ``static_mask_output``. Raises UserError for a name that could lead out of the output directory."""
+def split_mask_output(value: str, node_name: str) -> tuple[str, ...]:
+    """Finds the file of ``static_mask_output``.
+
+    Args:
+        value: The parameter.
+        node_name: Full name of the node, from which the default is made.
+
+    Returns:
+        The parts of its path.
+
+    Raises:
+        UserError: The name could lead out of the output directory.
+    """
+    if not value:
+        names = [name for name in node_name.split("/") if name]
+        # Names in ROS have no dots, so that two nodes never share a file.
+        value = ".".join([*(names if names != [USUAL_NODE_NAME] else []), USUAL_MASK_OUTPUT])
     return split_output_name(MASK_OUTPUT, value, ".npz")
 
 
@@ -178,5 +194,5 @@ def find_changes(parameters: Iterable[Parameter], current: Mapping[str, Value], 
         if OPTIONS[name].changeable is ChangePolicy.UNCONFIGURED and configured:
             raise UserError(f"{name} is fixed while the detector is configured: clean it up first, or restart the node")
     if MASK_OUTPUT in changes:
-        split_mask_output(str(changes[MASK_OUTPUT]))
+        split_mask_output(str(changes[MASK_OUTPUT]), "")
     return changes

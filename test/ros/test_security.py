@@ -54,7 +54,7 @@ def test_what_is_set_at_start_cannot_be_changed_or_removed(rig, set_one):
 
 
 @pytest.mark.parametrize("name", [
-    "/tmp/x.npz", "../x.npz", "sub/../../x.npz", "x.bashrc", "", "a\nb.npz", "missing/../../../x.npz"])
+    "/tmp/x.npz", "../x.npz", "sub/../../x.npz", "x.bashrc", ".npz", "a\nb.npz", "missing/../../../x.npz"])
 def test_a_name_that_leads_out_of_the_output_directory_is_refused(rig, set_one, tmp_path, name):
     _node, peer = rig(output_directory=str(tmp_path / "out"))
     reason = set_one(peer, "static_mask_output", name)
