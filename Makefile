@@ -21,7 +21,7 @@ export VIDEO TORCH
 unexport PYTHONSAFEPATH
 
 .DEFAULT_GOAL := help
-.PHONY: help setup lava runtimes rerun-setup train-setup check-setup check test fuzz demo clean
+.PHONY: help setup lava runtimes rerun-setup train-setup check-setup check audit test fuzz demo clean
 
 help:
 	@echo "make setup        create .venv with everything that is needed (PYTHON=/path/to/python3.12: with another Python)"
@@ -30,6 +30,7 @@ help:
 	@echo "make rerun-setup  add what writes recordings for the Rerun viewer, and the viewer, 630 MB"
 	@echo "make train-setup  add PyTorch for \`python -m regionmask_ros train_mgnet\` (TORCH=torch==2.13.0: another one)"
 	@echo "make check        check style, types, imports, spelling and the documentation (CHECKS=\"ruff mypy\": some of them)"
+	@echo "make audit        look up the pinned packages in the list of known vulnerabilities, where the network allows it"
 	@echo "make test         run all tests (ARGS=\"-k mask\": options for pytest)"
 	@echo "make fuzz         give damaged files and messages to all readers (CASES=200000 SEED=2: more, and others)"
 	@echo "make demo         play a video through the ROS node, results in demo_output/ (VIDEO=file: your own video)"
@@ -63,6 +64,9 @@ check-setup: setup
 
 check: check-setup
 	@$(BOOTSTRAP) python -m checks $(CHECKS)
+
+audit: setup
+	@$(BOOTSTRAP) python -m checks.audit
 
 # A test that hangs is ended after five minutes, so that a run always ends.
 test: setup
