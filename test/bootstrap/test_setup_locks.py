@@ -51,7 +51,8 @@ def unmet(needs: list, locked: dict[str, str]) -> list[str]:
 
 
 @pytest.mark.parametrize(
-    "lock", [LOCK, LOCK_OLD_NUMPY, LOCK_LAVA, LOCK_AUDIT, *(lock for lock, _ in OPTIONAL.values())], ids=lambda lock: lock.name)
+    "lock", [LOCK, LOCK_OLD_NUMPY, LOCK_LAVA, LOCK_AUDIT, *(lock for lock, _ in OPTIONAL.values())],
+    ids=lambda lock: lock.name)
 def test_every_line_is_one_exact_version(lock):
     assert [line for line in read_pins(lock) if not PIN.fullmatch(line)] == []
     assert len(versions(read_pins(lock))) == len(read_pins(lock))
