@@ -32,6 +32,11 @@ class GuardedNode(LifecycleNode):
         guarded = answer_failures(callback, self, srv_name)
         return super().create_service(srv_type, srv_name, guarded, **arguments)
 
+    def destroy_node(self) -> None:
+        """As rclpy's. The node leaves the ROS graph at once; its state machine would keep it there."""
+        super().destroy_node()
+        self._state_machine = None  # type: ignore[assignment]
+
 
 def guard_transition(transition: Transition) -> Transition:
     """Makes a transition that raises return an error, and count and log it: rclpy hides it."""

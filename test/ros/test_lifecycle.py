@@ -10,9 +10,11 @@ import pytest
 from lifecycle_msgs.msg import State, Transition
 from lifecycle_msgs.srv import ChangeState, GetState
 from rclpy.lifecycle import TransitionCallbackReturn
+from rclpy.node import Node
 from rig import add_node, are_matched, message, send
 
 from regionmask_ros.errors import UserError
+from regionmask_ros.ros.session import RosSession
 
 SUCCESS, FAILURE = TransitionCallbackReturn.SUCCESS, TransitionCallbackReturn.FAILURE
 ERROR = TransitionCallbackReturn.ERROR
@@ -92,6 +94,15 @@ def test_bug_ends_in_the_unconfigured_state_and_can_be_tried_again(session, tiny
     assert node.trigger_configure() is not SUCCESS
     assert node._state_machine.current_state[1] == "unconfigured"
     assert node.trigger_configure() is SUCCESS
+
+
+def test_node_that_is_destroyed_leaves_the_graph_though_somebody_still_refers_to_it(ros_environment, wait_for):
+    with RosSession() as session:
+        node = add_node(session)
+    with RosSession() as session:
+        other = session.add(lambda **given: Node("other", **given))
+        wait_for(lambda: other.get_node_names() == ["other"])
+    node.destroy_node()
 
 
 def resident_bytes() -> int:
