@@ -17,7 +17,7 @@ from ..core.option_table import option_field
 from ..errors import UserError
 from ..network.dense import DenseNetwork
 from .base import BackendError, BackendResult, IsCancelled, never_cancelled
-from .runtimes import one_line, run_once
+from .runtimes import RUNTIMES, one_line, run_once
 
 __all__ = ["CPU", "DenseBackend", "DenseOptions", "Runner", "SharedModels", "check_device", "run_once", "wait_for"]
 
@@ -227,7 +227,9 @@ def check_device(runtime: str, options: DenseOptions, supported: Sequence[str], 
         UserError: The runtime does not have the device, or it is not here.
     """
     if options.device not in supported:
-        raise UserError(f"device {options.device}: the {runtime} backend has {', '.join(supported)}")
+        other = next(name for name in RUNTIMES if name != runtime)
+        raise UserError(f"device {options.device}: the {runtime} backend has {', '.join(supported)}; use backend "
+                        f"{other}")
     if options.device not in found:
         raise UserError(f"device {options.device}: not on this machine, {runtime} finds {', '.join(found)}; {cure}")
 

@@ -94,12 +94,13 @@ class Tiling:
                math.ceil(x0 * across - tiny):math.floor(x1 * across + tiny)] = True
         return inside
 
-    def cover(self, keep: np.ndarray, chosen: tuple[Look, ...] = ()) -> tuple[Look, ...]:
+    def cover(self, keep: np.ndarray, chosen: tuple[Look, ...] = (), may_be_whole: bool = True) -> tuple[Look, ...]:
         """Finds windows that cover regions, few and small ones.
 
         Args:
             keep: bool [rows, cols], True = observed.
             chosen: Looks that are taken anyway.
+            may_be_whole: Whether the whole input may be run instead of many tiles.
 
         Returns:
             The chosen looks and those for the remaining regions; none where nothing is observed.
@@ -121,8 +122,8 @@ class Tiling:
             best = max(range(len(inside)), key=lambda i: np.count_nonzero(inside[i] & rest))
             looks.append(self.tiles[best])
             rest &= ~inside[best]
-        pixels = sum(math.prod(look.input_wh) for look in looks)
-        return (self.whole,) if pixels >= WHOLE_SHARE * math.prod(self.full_wh) else tuple(looks)
+        is_much = sum(math.prod(look.input_wh) for look in looks) >= WHOLE_SHARE * math.prod(self.full_wh)
+        return (self.whole,) if may_be_whole and is_much else tuple(looks)
 
 
 def make_tiling(image_wh: tuple[int, int], full_wh: tuple[int, int], grid: RegionGrid, tiles: tuple[int, int],

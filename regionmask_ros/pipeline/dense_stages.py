@@ -75,7 +75,9 @@ def plan_looks(tiling: Tiling, composer: MaskComposer, mask: RegionMask) -> tupl
     rolling = next((source for source in composer.sources if isinstance(source, RollingSource)), None)
     if rolling is None:
         return (tiling.whole,) if mask.keep.all() else tiling.cover(mask.keep)
-    return rolling.looks if mask.refresh else tiling.cover(mask.keep, rolling.looks)
+    # Only then the whole input is prepared.
+    may_be_whole = rolling.burst > 0
+    return rolling.looks if mask.refresh else tiling.cover(mask.keep, rolling.looks, may_be_whole)
 
 
 def crop_looks(frame: Frame, looks: Sequence[Look]) -> list[LookImage]:

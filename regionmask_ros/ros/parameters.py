@@ -20,7 +20,7 @@ from ..core.option_table import OPTIONS, options_of
 from ..core.options import ChangePolicy, Option, Value
 from ..errors import UserError
 from ..files.output_folder import split_output_name
-from ..network.dense import AnyNetwork
+from ..network.dense import AnyNetwork, DenseNetwork
 from ..pipeline.settings import BACKEND_SETTINGS, PipelineSettings, make_settings
 
 _BACKEND_OPTIONS = {option for kind in BACKENDS.values() for option in options_of(kind.options_class).values()}
@@ -70,7 +70,11 @@ def make_response_settings(values: Mapping[str, Value], network: AnyNetwork) -> 
     """
     found: dict[str, Any] = dict(values)
     name = choose_fallback(found["fallback"], choose_backend(found["backend"], network), network)
-    fallback = make_settings({**found, "backend": name}).for_network(network) if name else None
+    own = {**found, "backend": name}
+    if isinstance(network, DenseNetwork):
+        # The other runtime may not have this device, or the device itself has failed: the processor is always there.
+        own |= {"device": "CPU", "precision": "auto"}
+    fallback = make_settings(own).for_network(network) if name else None
     return ResponseSettings(found["stale_detections"] == "drop", round(found["attention_lifetime"] * 1e9), fallback)
 
 

@@ -173,8 +173,8 @@ def test_a_damaged_model_is_one_line(runtime):
 
 
 @pytest.mark.parametrize(("runtime", "given", "line"), [
-    ("openvino", {"device": "CUDA"}, "device CUDA: the openvino backend has CPU, GPU, NPU, AUTO"),
-    ("onnxruntime", {"device": "NPU"}, "device NPU: the onnxruntime backend has CPU, CUDA, TENSORRT"),
+    ("openvino", {"device": "CUDA"}, "the openvino backend has CPU, GPU, NPU, AUTO; use backend onnxruntime"),
+    ("onnxruntime", {"device": "NPU"}, "the onnxruntime backend has CPU, CUDA, TENSORRT; use backend openvino"),
     ("onnxruntime", {"precision": "bf16"}, "precision bf16: onnxruntime on CPU has auto, fp32"),
     ("openvino", {"device": "TPU"}, "device 'TPU': unknown; use one of CPU, GPU"),
     ("openvino", {"threads": "0"}, "threads 0: must be 1 to 256"),

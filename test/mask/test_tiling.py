@@ -167,3 +167,6 @@ def test_a_small_mask_costs_one_tile_and_a_large_one_the_whole_picture_at_most()
     keep[0, 0] = True
     assert len(tiling.cover(keep)) == 2
     assert tiling.cover(~keep) == (tiling.whole,)
+    tiles = tiling.cover(~keep, may_be_whole=False)
+    shown = np.any([tiling.regions_of(look) for look in tiles], axis=0)
+    assert set(tiles) <= set(tiling.tiles) and (shown | keep).all()

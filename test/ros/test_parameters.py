@@ -8,8 +8,10 @@ import pytest
 import yaml
 from python_process import run_python
 
+from regionmask_ros.backends.runtimes import RUNTIMES
 from regionmask_ros.core.option_table import OPTIONS
 from regionmask_ros.core.options import ChangePolicy
+from regionmask_ros.network.dense import DenseNetwork, HeadSpec, Preprocessing
 from regionmask_ros.ros.parameters import make_descriptor, make_response_settings
 
 DEFAULTS = {name: option.default for name, option in OPTIONS.items()}
@@ -33,6 +35,18 @@ def test_what_the_node_itself_does(trained):
     assert not kept.drop_stale and kept.attention_ns == 10**9
     dropped = make_response_settings({**DEFAULTS, "stale_detections": "drop", "attention_lifetime": 0.25}, trained)
     assert dropped.drop_stale and dropped.attention_ns == 250_000_000
+
+
+def test_the_fallback_of_an_onnx_network_runs_on_the_processor():
+    """The device that has failed is no device to fall back to, and another runtime may not know its name."""
+    for package in RUNTIMES:
+        pytest.importorskip(package, reason=f"no {package}: `make runtimes` brings it")
+    network = DenseNetwork("small", b"", HeadSpec("yolov5", 1, ("out",)), ("thing",), Preprocessing(), "images")
+    given = {**DEFAULTS, "backend": "openvino", "device": "GPU", "precision": "fp16", "threads": 3}
+    fallback = make_response_settings(given, network).fallback
+    assert fallback.backend == "onnxruntime"
+    assert (fallback.backend_options["device"], fallback.backend_options["precision"]) == ("CPU", "auto")
+    assert fallback.backend_options["threads"] == 3
 
 
 ANOTHER_DEFAULT = """
