@@ -94,6 +94,9 @@ def choose_schedule(preset: str, form: str, tiles: str, period: int, full_wh: tu
         form = ROLLING if math.prod(full_wh) >= ROLLING_PIXELS else BURST
     own = values.burst if form == BURST else values.rolling
     chosen = values.tiles if form == ROLLING else mask_tiles(full_wh)
+    if full_wh[0] < full_wh[1]:
+        # Columns would be too narrow, and mostly margin.
+        chosen = min(chosen[0], 2), min(chosen[0] // 2, 2)
     return DenseSchedule(form, period or own, chosen if tiles == AUTO else parse_tiles(tiles), values.least_held,
                          values.burst if changes_form and form == ROLLING else 0)
 

@@ -21,8 +21,9 @@ from ..tracking.motion import UNKNOWN, OpticalFlow
 from ..tracking.tracker import Tracks, update_reach
 from .settings import PipelineSettings
 
-HELD_SCORE = 0.25
-"""Lowest score of a detection that is held: an object whose score falls below the threshold for a while is not lost."""
+HELD_SHARE = 0.6
+"""Of the lowest reported score: from there on a detection is held, so that an object whose score falls below the
+threshold for a while is not lost."""
 
 
 @dataclass
@@ -85,7 +86,7 @@ class DenseInterpreter:
         """
         reported = DetectionFilter.of(network.labels, settings.score_threshold, settings.classes,
                                       settings.class_thresholds, settings.max_detections)
-        held = min(HELD_SCORE, reported.lowest) if is_masked else None
+        held = HELD_SHARE * reported.lowest if is_masked else None
         return cls(network.head, settings.nms_iou, reported, held)
 
     @property
