@@ -67,7 +67,8 @@ class RollingSource:
     Args:
         tiling: The windows.
         period: Frames from one look to the next.
-        burst: Frames from one whole image to the next while large objects prevail; 0: tiles are run all the same.
+        burst: Frames from one whole image to the next while large objects prevail; 0: tiles are run all the same, and
+            the shape of a whole image is never used.
 
     Attributes:
         name: Key of the proposal.
@@ -107,7 +108,8 @@ class RollingSource:
         self.ages += 1
         self._since_small += 1
         if count >= len(self.tiling.tiles):
-            self.looks = self.tiling.tiles
+            # One run costs less than all tiles, which share margins, and cuts nothing.
+            self.looks = (self.tiling.whole,) if self.burst else self.tiling.tiles
             self.ages[:] = 0
             return context.grid.full(True)
         self.looks = ()

@@ -49,6 +49,11 @@ class Agreement:
     held: float
     total: float
 
+    @property
+    def share(self) -> float:
+        """Share of the boxes that have a counterpart, 0 to 1; 1 without a box."""
+        return self.held / self.total if self.total > 0.0 else 1.0
+
     def scale(self, factor: float) -> Agreement:
         """The same agreement with less or more weight."""
         return Agreement(factor * self.held, factor * self.total)

@@ -52,6 +52,12 @@ EVIDENCE = 0.5
 """Weight of a comparison for the guard. Nothing is observed between two looks, so that every new object is found late,
 however well the known ones are predicted: one of few must not shorten a schedule."""
 
+TRUSTED = 0.8
+"""Where fewer predictions hold, a missed object has moved away rather than hidden: the first miss ends it."""
+
+TRUST_MEMORY = 0.7
+"""Of the share of predictions that hold, from look to look."""
+
 
 @dataclass(frozen=True)
 class HeldObjects:
@@ -62,12 +68,14 @@ class HeldObjects:
         misses: int64 [n], looks in a row that have missed the object.
         agreement: Of predicted and found objects in the last frame with looks; None before the second one.
         elapsed: Frames since the objects that these looks show were last observed, their median; 0 without one.
+        trust: Running mean of the share of predictions that hold, 0 to 1.
     """
 
     tracks: Tracks = field(default_factory=Tracks.none)
     misses: np.ndarray = field(default_factory=lambda: np.zeros(0, np.int64))
     agreement: Agreement | None = None
     elapsed: int = 0
+    trust: float = 1.0
 
     def select(self, which: np.ndarray) -> HeldObjects:
         """Some of the objects. The argument is bool [n]."""
@@ -172,9 +180,10 @@ def hold_objects(held: HeldObjects, found: Detections, cut: np.ndarray, looks: S
     place = np.searchsorted(tracks.ids, before)
     misses[place] = misses_of + shown
     misses[detection_of >= 0] = 0
-    gone = misses >= MOST_MISSES
+    trust = TRUST_MEMORY * held.trust + (1.0 - TRUST_MEMORY) * agreement.share
+    gone = misses >= (MOST_MISSES if trust >= TRUSTED else 1)
     gone |= (misses > 0) & _is_covered(tracks, detection_of, found)
-    held = _at(HeldObjects(tracks, misses, agreement, elapsed), frame)
+    held = _at(HeldObjects(tracks, misses, agreement, elapsed, trust), frame)
     return _report(held.select(~gone), detection_of[~gone], found, image_wh)
 
 
