@@ -51,8 +51,8 @@ class Agreement:
 
     @property
     def share(self) -> float:
-        """Share of the boxes that have a counterpart, 0 to 1; 1 without a box."""
-        return self.held / self.total if self.total > 0.0 else 1.0
+        """Share of the boxes that have a counterpart, 0 to 1; near 1 where there are few."""
+        return (self.held + PRIOR) / (self.total + PRIOR)
 
     def scale(self, factor: float) -> Agreement:
         """The same agreement with less or more weight."""

@@ -52,7 +52,7 @@ EVIDENCE = 0.5
 """Weight of a comparison for the guard. Nothing is observed between two looks, so that every new object is found late,
 however well the known ones are predicted: one of few must not shorten a schedule."""
 
-TRUSTED = 0.8
+TRUSTED = 0.65
 """Where fewer predictions hold, a missed object has moved away rather than hidden: the first miss ends it."""
 
 TRUST_MEMORY = 0.7
