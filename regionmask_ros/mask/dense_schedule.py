@@ -61,7 +61,7 @@ class DensePreset:
 DENSE_PRESETS: Mapping[str, DensePreset] = {
     "careful": DensePreset(2, 1, (3, 1), 0.9),
     "balanced": DensePreset(4, 1, (5, 1), 0.83),
-    "fast": DensePreset(7, 2, (4, 1), 0.76),
+    "fast": DensePreset(6, 2, (4, 1), 0.76),
 }
 """By the names of ``schedule.PRESETS``."""
 

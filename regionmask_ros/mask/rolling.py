@@ -21,7 +21,7 @@ from ..core.look import Look
 from ..core.result import StepResult
 from .schedule import OBJECTS, is_refresh
 from .source import MaskContext
-from .tiling import Tiling
+from .tiling import Tiling, whole_pixels
 
 STEPS = 4
 """Windows begin at every quarter of a tile, so that an object that one cuts lies inside another."""
@@ -242,10 +242,9 @@ def make_windows(tiling: Tiling) -> tuple[Look, ...]:
         # A place next to a tile's would be the same window once more.
         places.append(sorted(tiles | {place for place in fine if min(abs(place - tile) for tile in tiles) > 1.0}))
     width, height = tiling.window_wh
-    return tuple(
-        Look((x, y, min(x + width, float(tiling.image_wh[0])), min(y + height, float(tiling.image_wh[1]))),
-             tiling.tile_wh)
-        for y in places[1] for x in places[0])
+    windows = {whole_pixels((x, y, x + width, y + height), tiling.image_wh) for y in places[1] for x in places[0]}
+    windows |= {tile.window for tile in tiling.tiles}
+    return tuple(Look(window, tiling.tile_wh) for window in sorted(windows, key=lambda window: window[1::-1]))
 
 
 def share_inside(boxes: np.ndarray, windows: np.ndarray) -> np.ndarray:

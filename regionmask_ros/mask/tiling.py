@@ -82,7 +82,7 @@ class Tiling:
         width, height = (min(side * zoom, float(image)) for side, image in zip(self.window_wh, self.image_wh))
         x0 = min(max(0.5 * (box[0] + box[2] - width), 0.0), self.image_wh[0] - width)
         y0 = min(max(0.5 * (box[1] + box[3] - height), 0.0), self.image_wh[1] - height)
-        return Look((x0, y0, x0 + width, y0 + height), self.tile_wh)
+        return Look(whole_pixels((x0, y0, x0 + width, y0 + height), self.image_wh), self.tile_wh)
 
     def regions_of(self, look: Look) -> np.ndarray:
         """The regions that lie inside a window as a whole, bool [rows, cols]."""
@@ -114,7 +114,8 @@ class Tiling:
         across, down = self.image_wh[0] / self.grid.cols, self.image_wh[1] / self.grid.rows
         box = (cols[0] * across, rows[0] * down, (cols[-1] + 1) * across, (rows[-1] + 1) * down)
         one = self.place(box)
-        if max(one.scale) <= 1.01 * self.full_scale:
+        # A window of whole pixels is up to two of them larger than a tile.
+        if max(one.scale) <= 1.001 * self.full_scale + 2.0 / min(self.tile_wh):
             return (*chosen, one)
         looks = list(chosen)
         inside = [self.regions_of(look) for look in self.tiles]
@@ -124,6 +125,22 @@ class Tiling:
             rest &= ~inside[best]
         is_much = sum(math.prod(look.input_wh) for look in looks) >= WHOLE_SHARE * math.prod(self.full_wh)
         return (self.whole,) if may_be_whole and is_much else tuple(looks)
+
+
+def whole_pixels(box: tuple[float, float, float, float], image_wh: tuple[int, int]
+                 ) -> tuple[float, float, float, float]:
+    """Widens a box to whole pixels: what it shows is then a part of the image's array, which is quick to resize.
+
+    Args:
+        box: x0, y0, x1, y1 in image pixels.
+        image_wh: Width and height of the image.
+
+    Returns:
+        The box, inside the image.
+    """
+    tiny = 1e-6
+    return (float(max(math.floor(box[0] + tiny), 0)), float(max(math.floor(box[1] + tiny), 0)),
+            float(min(math.ceil(box[2] - tiny), image_wh[0])), float(min(math.ceil(box[3] - tiny), image_wh[1])))
 
 
 def make_tiling(image_wh: tuple[int, int], full_wh: tuple[int, int], grid: RegionGrid, tiles: tuple[int, int],
@@ -157,7 +174,7 @@ def make_tiling(image_wh: tuple[int, int], full_wh: tuple[int, int], grid: Regio
     width, height = (length * image / full for length, image, full in zip(lengths, image_wh, full_wh))
     tile_wh = full_wh if is_fixed else (lengths[0], lengths[1])
     looks = tuple(
-        Look((x, y, min(x + width, float(image_wh[0])), min(y + height, float(image_wh[1]))), tile_wh)
+        Look(whole_pixels((x, y, x + width, y + height), image_wh), tile_wh)
         for y in starts[1] for x in starts[0])
     return Tiling(image_wh, full_wh, grid, counts[0], counts[1], tile_wh, (width, height),
                   full_wh if is_fixed else (small_wh[0], small_wh[1]), looks)

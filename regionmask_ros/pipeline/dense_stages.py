@@ -85,7 +85,7 @@ def crop_looks(frame: Frame, looks: Sequence[Look]) -> list[LookImage]:
 
     Args:
         frame: The camera's image.
-        looks: The windows.
+        looks: The windows, of whole pixels.
 
     Returns:
         Their pictures, RGB.
@@ -94,17 +94,10 @@ def crop_looks(frame: Frame, looks: Sequence[Look]) -> list[LookImage]:
 
 
 def _crop(frame: Frame, look: Look) -> np.ndarray:
-    x0, y0, x1, y1 = look.window
-    width, height = frame.size_wh
-    if (x0, y0, x1, y1) == (0.0, 0.0, width, height):
-        return resize_frame(frame, look.input_wh)
-    across, down = look.scale
-    # As cv2.resize: the middle of a pixel lies at .5.
-    move = np.array([[across, 0.0, x0 + 0.5 * across - 0.5], [0.0, down, y0 + 0.5 * down - 0.5]])
-    if abs(across - 1.0) < 1e-6 and abs(down - 1.0) < 1e-6 and x0 == int(x0) and y0 == int(y0):
-        left, top = int(x0), int(y0)
-        image = np.ascontiguousarray(frame.pixels[top:top + look.input_wh[1], left:left + look.input_wh[0]])
-    else:
-        image = cv2.warpAffine(frame.pixels, move, look.input_wh, flags=cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP,
-                               borderMode=cv2.BORDER_REPLICATE)
-    return cv2.cvtColor(image, cv2.COLOR_BGR2RGB) if frame.order == "bgr" else image
+    x0, y0, x1, y1 = map(round, look.window)
+    # A part of the image's array, which cv2 reads without a copy.
+    pixels = frame.pixels[y0:y1, x0:x1]
+    width, height = look.input_wh
+    if pixels.shape[:2] != (height, width):
+        pixels = cv2.resize(pixels, look.input_wh, interpolation=cv2.INTER_LINEAR)
+    return cv2.cvtColor(pixels, cv2.COLOR_BGR2RGB) if frame.order == "bgr" else np.ascontiguousarray(pixels)

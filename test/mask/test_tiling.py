@@ -6,7 +6,6 @@ import math
 from itertools import pairwise
 
 import numpy as np
-import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -69,7 +68,9 @@ def test_tiles_have_one_shape_and_lie_in_the_image(tiling):
         assert_inside(look, tiling)
     assert {look.input_wh for look in tiling.tiles} == {tiling.tile_wh}
     for (x0, y0, x1, y1) in (look.window for look in tiling.tiles):
-        np.testing.assert_allclose((x1 - x0, y1 - y0), tiling.window_wh, rtol=1e-9)
+        assert all(edge == int(edge) for edge in (x0, y0, x1, y1)), "whole pixels"
+        grown = np.subtract((x1 - x0, y1 - y0), tiling.window_wh)
+        assert (grown > -TINY).all() and (grown < 2.0).all()
     everything = np.zeros(tiling.grid.shape, bool)
     for look in tiling.tiles:
         everything |= tiling.regions_of(look)
@@ -82,7 +83,8 @@ def test_tiles_have_one_shape_and_lie_in_the_image(tiling):
 @given(tilings(fixed=False))
 def test_tiles_of_a_free_network_keep_the_resolution_of_the_whole(tiling):
     for look in tiling.tiles:
-        np.testing.assert_allclose(look.scale, tiling.whole.scale, rtol=1e-9)
+        grown = (np.array(look.scale) - tiling.whole.scale) * tiling.tile_wh
+        assert (grown > -1e-6).all() and (grown < 2.0).all(), "but for whole pixels"
 
 
 @settings(max_examples=15)
@@ -145,7 +147,8 @@ def test_a_window_for_a_box_shows_it_as_a_whole(tiling, seed):
     assert x0 <= box[0] + TINY * width and y0 <= box[1] + TINY * height
     assert x1 >= box[2] - TINY * width and y1 >= box[3] - TINY * height
     fits = box[2] - box[0] <= tiling.window_wh[0] and box[3] - box[1] <= tiling.window_wh[1]
-    assert not fits or (x1 - x0, y1 - y0) == pytest.approx(tiling.window_wh), "at full resolution"
+    grown = np.subtract((x1 - x0, y1 - y0), tiling.window_wh)
+    assert not fits or (grown < 2.0).all(), "at full resolution"
 
 
 def test_the_window_for_a_box_has_it_in_its_middle():

@@ -231,7 +231,7 @@ def test_the_guard_shortens_a_burst_where_objects_cannot_be_predicted():
         results = play(pipeline, frames)
         assert [result.mask.refresh for result in results] == [count == 1 for count in noted.counts]
         assert most - 2 <= sum(noted.counts[-last:]) <= most and noted.counts[:2] == [1, 1], "it starts carefully"
-        assert text in results[-1].mask_text and pipeline.refresh_period == 7
+        assert text in results[-1].mask_text and pipeline.refresh_period == 6
         pipeline.close()
 
 
