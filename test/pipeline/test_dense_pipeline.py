@@ -226,7 +226,7 @@ def test_the_guard_shortens_a_burst_where_objects_cannot_be_predicted():
     smooth = block_frames(60, (448, 128))
     jumping = [replace(frame, pixels=smooth[place].pixels)
                for frame, place in zip(smooth, np.random.default_rng(0).permutation(60))]
-    for frames, last, most, text in ((smooth, 28, 4, "fast, refresh in "), (jumping, 24, 24, "refresh every 1 of 7")):
+    for frames, last, most, text in ((smooth, 28, 5, "fast, refresh in "), (jumping, 24, 24, "refresh every 1 of 6")):
         pipeline, noted = dense_pipeline(preset="fast", guard=0.75)
         results = play(pipeline, frames)
         assert [result.mask.refresh for result in results] == [count == 1 for count in noted.counts]

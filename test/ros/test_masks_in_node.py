@@ -71,7 +71,7 @@ def test_adaptive_mask_is_published_reported_and_saved_as_offline(rig, wait_for,
 
 
 def test_preset_reports_shares_of_objects_border_and_refresh(rig, wait_for, tiny_network):
-    node, peer = rig(preset="careful", score_threshold=0.5, preset_steer_threshold=0.6)
+    node, peer = rig(preset="careful", score_threshold=0.5, preset_steer_threshold=0.6, preset_guard=0.0)
     send(peer, wait_for, [message(i) for i in range(FRAMES)])
     assert_reported_shares(peer, wait_for, offline(Pipeline(tiny_network, node._configured.pipeline.settings)))
     assert node._configured.pipeline.settings.schedule.track_threshold == 0.6
