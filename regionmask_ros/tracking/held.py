@@ -14,7 +14,7 @@ import numpy as np
 
 from ..core.boxes import covered_fraction, iou_matrix
 from ..core.detections import Detections
-from ..core.grid import is_observed
+from ..core.grid import coverage
 from ..core.look import Look
 from .guard import Agreement, compare
 from .motion import OpticalFlow
@@ -28,6 +28,10 @@ MOST_MISSES = 3
 
 SEEN_SHARE = 0.9
 """A look should show an object when at least this share of its box lies inside the look's window."""
+
+MASKED_SHARE = 0.1
+"""Share of an object up to which the mask hides it where a look's window shows it. A rolling window is up to a region
+larger than what it observes: most objects there count as shown."""
 
 SMALLEST_PX = 12.0
 """A look at reduced scale should show an object only when the shorter side of its box has this many input pixels."""
@@ -143,8 +147,8 @@ def hold_objects(held: HeldObjects, found: Detections, cut: np.ndarray, looks: S
         found: Detections of this frame, best score first.
         cut: bool [len(found)], see ``find_cut``. Such a box gives way to a held object.
         looks: The looks of this frame; none in an idle frame.
-        keep: bool [rows, cols], True = observed in this frame. What a look shows outside of it was not found, and is
-            not missed.
+        keep: bool [rows, cols], True = observed in this frame. What a look shows outside of it was dropped, and
+            is not missed.
         image_wh: Width and height of the image.
         full_scale: Image pixels per input pixel of the looks at the highest resolution.
         frame: Number of the frame; rises from call to call.
@@ -163,7 +167,7 @@ def hold_objects(held: HeldObjects, found: Detections, cut: np.ndarray, looks: S
     if not looks:
         return _report(_at(held, frame), np.full(len(tracks), -1), found, image_wh)
     shown = find_shown(tracks.predicted_boxes, looks, image_wh, full_scale)
-    shown &= is_observed(tracks.predicted_boxes, keep, image_wh)
+    shown &= coverage(tracks.predicted_boxes, keep, image_wh) > MASKED_SHARE
     whole = found.take(~cut) if cut.any() else found
     if len(tracks) and cut.any():
         found, kept_ids = _drop_cut(tracks, found, cut)
