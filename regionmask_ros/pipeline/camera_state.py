@@ -6,6 +6,7 @@ import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import Enum
+from typing import Any
 
 import numpy as np
 
@@ -121,7 +122,22 @@ class CameraState:
         if self.frames_to_refresh == 0 and self.since_refresh % max(self.composer.refresh_period, 1):
             self.refresh_from = self.frame
 
-    def learn_from_looks(self, agreement: Agreement, elapsed: int, outputs: Sequence[LookOutput]) -> None:
+    def learn(self, number: int, is_refresh: bool, head: Any) -> None:
+        """Lets the guard learn from a result.
+
+        Args:
+            number: Of the frame since the last reset.
+            is_refresh: Whether it was a refresh frame.
+            head: The backend's output.
+        """
+        objects = self.objects
+        if isinstance(objects, HeldState) and not self.composer.refresh_period:
+            if len(head) and objects.held.agreement:
+                self._learn_from_looks(objects.held.agreement, objects.held.elapsed, head)
+        elif is_refresh:
+            self._learn_from_refresh(number, objects.agreement)
+
+    def _learn_from_looks(self, agreement: Agreement, elapsed: int, outputs: Sequence[LookOutput]) -> None:
         """Lets the guard learn from looks at parts of the image.
 
         Args:
@@ -137,7 +153,7 @@ class CameraState:
             forget = FORGET ** min(seen, 1.0)
             self.guard = self.guard.update(agreement, reached, self.composer.least_held, forget)
 
-    def learn(self, number: int, agreement: Agreement | None) -> None:
+    def _learn_from_refresh(self, number: int, agreement: Agreement | None) -> None:
         """Lets the guard learn from the result of a refresh frame.
 
         Args:

@@ -385,13 +385,8 @@ class Pipeline:
         interpreter: Any = self._interpreter
         found = interpreter.read(objects, raw.head, raw.synops, camera.image_wh)
         decoded = time.perf_counter()
-        camera.last = interpreter.track(
-            objects, found, pending.mask.keep, camera.image_wh, pending.number, pending.small)
-        if isinstance(objects, HeldState) and not camera.composer.refresh_period:
-            if len(raw.head) and objects.held.agreement:
-                camera.learn_from_looks(objects.held.agreement, objects.held.elapsed, raw.head)
-        elif pending.mask.refresh:
-            camera.learn(pending.number, objects.agreement)
+        camera.last = interpreter.track(objects, found, pending.mask.keep, camera.image_wh, pending.number, pending.small)
+        camera.learn(pending.number, pending.mask.refresh, raw.head)
         counts = None if pending.encoder_events is None else StepCounts(
             pending.encoder_events, raw.layer_events, raw.synops)
         ms = {**pending.ms, "engine": raw.engine_ms, "decode": (decoded - start) * 1e3}
