@@ -61,8 +61,7 @@ class Pipeline:
     Args:
         network: The network with its trained thresholds.
         settings: What the user chose.
-        open_backend: Opens a backend, called as ``backends.open_backend``. An experiment may observe or compare
-            backends with it.
+        open_backend: Opens a backend, called as ``backends.open_backend``; an experiment may observe it so.
         composer_factory: Makes the masks of a camera, for experiments. They replace those of the settings, whose preset
             still decides what is tracked.
         require_boxes: Whether a network whose output means no boxes is refused. Otherwise nothing is detected with it.
@@ -296,14 +295,14 @@ class Pipeline:
 
     def close(self) -> None:
         """Frees the backend. Harmless when called twice."""
-        self.backends.close()
         self._camera = None
+        self.backends.close()
 
     def _mask_text(self) -> str:
         """What decides about the coming frame, for people."""
         named = self.settings.active_sources
-        if len(self._attention):
-            named = [*named, ATTENTION] if named else named
+        if len(self._attention) and named:
+            named = [*named, ATTENTION]
         return describe_mask(named, self._camera, self.frames_to_refresh)
 
     @property
@@ -385,10 +384,11 @@ class Pipeline:
         interpreter: Any = self._interpreter
         found = interpreter.read(objects, raw.head, raw.synops, camera.image_wh)
         decoded = time.perf_counter()
-        camera.last = interpreter.track(objects, found, pending.mask.keep, camera.image_wh, pending.number, pending.small)
+        camera.last = interpreter.track(
+            objects, found, pending.mask.keep, camera.image_wh, pending.number, pending.small)
         camera.learn(pending.number, pending.mask.refresh, raw.head)
-        counts = None if pending.encoder_events is None else StepCounts(
-            pending.encoder_events, raw.layer_events, raw.synops)
+        encoded = pending.encoder_events
+        counts = None if encoded is None else StepCounts(encoded, raw.layer_events, raw.synops)
         ms = {**pending.ms, "engine": raw.engine_ms, "decode": (decoded - start) * 1e3}
         result = StepResult(
             pending.index, pending.frame, camera.last, pending.mask, pending.mask_text, pending.age, pending.events,
