@@ -68,7 +68,7 @@ def test_a_run_by_name_leaves_all_its_files(run_blocks, tmp_path):
     for name in ("synops_per_frame", "events_per_frame", "encoder_events_per_frame", "arithmetic", "thresholds"):
         assert summary[name] is None
     assert (summary["network"], summary["backend"], summary["input_size"]) == ("blocks", "openvino", "192x128")
-    assert summary["kernels"].startswith("openvino") and summary["refresh_period"] == 7 and summary["mask"] == "fast"
+    assert summary["kernels"].startswith("openvino") and summary["refresh_period"] == 6 and summary["mask"] == "fast"
     assert summary["masked_share"] == pytest.approx(10 / 11) and summary["latency_steps"] == 0
     assert [int(row["frame"]) for row in rows] == list(range(FRAMES)) and all(map(is_the_block, rows))
     assert {row["class"] for row in rows} == {"square"} and {row["track"] for row in rows} == {"0"}
@@ -91,7 +91,7 @@ def test_values_of_a_preset_without_effect_are_reported(run_blocks):
 
 def test_detections_that_were_not_observed_can_be_dropped(run_blocks):
     _, rows, _ = run_blocks("--preset", "fast", "--preset-guard", "0", "--no-video", "--stale-detections", "drop")
-    assert [row["frame"] for row in rows] == ["0", "7"]
+    assert [row["frame"] for row in rows] == ["0", "6"]
 
 
 @pytest.mark.parametrize("options, reason", [

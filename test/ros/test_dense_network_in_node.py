@@ -54,7 +54,7 @@ def test_a_file_is_run_as_it_is(session, wait_for, tmp_path, monkeypatch):
     watch(peer, wait_for, node, {"/mask": Image}, IMAGES)
     send(peer, wait_for, messages(9))
     wait_for(lambda: len(peer.heard["/mask"]) == 9)
-    assert [min(mask.data) for mask in peer.heard["/mask"]] == [255, *[0] * 6, 255, 0]
+    assert [min(mask.data) for mask in peer.heard["/mask"]] == [255, *[0] * 5, 255, 0, 0]
     assert all(is_the_block(message, t) for t, message in enumerate(peer.heard["detections"]))
     assert {message.detections[0].results[0].hypothesis.class_id for message in peer.heard["detections"]} == {"class_0"}
     values = wait_for(lambda: (found := peer.values()) and found["frames answered"] == "9" and found)
