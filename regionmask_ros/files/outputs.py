@@ -284,7 +284,7 @@ class DemoFolder:
         return self
 
     def __exit__(self, *exception: object) -> None:
-        shutil.rmtree(self.work, ignore_errors=True)
+        _remove_demo(self.work)
         os.close(self._lock)
 
     def commit(self) -> None:
@@ -298,7 +298,7 @@ class DemoFolder:
         elif not exchange(self.work, self.target):
             os.rename(self.target, self._old)
             os.rename(self.work, self.target)
-            shutil.rmtree(self._old, ignore_errors=True)
+            _remove_demo(self._old)
 
     def _remove_abandoned(self) -> None:
         """Removes folders of demos that have ended, or gives one back that had been moved away for its successor."""
@@ -315,7 +315,7 @@ class DemoFolder:
                 if is_abandoned and folder.suffix == ".old" and not os.path.lexists(self.target):
                     os.rename(folder, self.target)
                 elif is_abandoned:
-                    shutil.rmtree(folder, ignore_errors=True)
+                    _remove_demo(folder)
 
     def _check(self) -> None:
         if not os.path.lexists(self.target):
@@ -325,3 +325,16 @@ class DemoFolder:
         if not (self.target / MARKER).exists() and any(self.target.iterdir()):
             raise UserError(
                 f"{self.target}: not empty, and not made by the demo: move it away, or give another --output")
+
+
+def _remove_demo(folder: Path) -> None:
+    """Removes a demo's folder, its marker last: one that is killed meanwhile can still be told from a user's folder."""
+    with contextlib.suppress(OSError):
+        for path in folder.iterdir():
+            if path.name == MARKER:
+                continue
+            if path.is_dir() and not path.is_symlink():
+                shutil.rmtree(path, ignore_errors=True)
+            else:
+                path.unlink()
+    shutil.rmtree(folder, ignore_errors=True)
