@@ -14,13 +14,15 @@ tile, the whole image made small is one more choice. The age of a region is boun
 from __future__ import annotations
 
 import math
+from collections.abc import Iterable
 
 import numpy as np
 
+from ..core.boxes import covered_fraction
 from ..core.look import Look
 from ..core.result import StepResult
 from .schedule import OBJECTS, is_refresh
-from .source import MaskContext
+from .source import MaskContext, MaskSource
 from .tiling import Tiling, whole_pixels
 
 STEPS = 4
@@ -131,12 +133,16 @@ class RollingSource:
     def _run_whole(self, context: MaskContext) -> np.ndarray:
         """The regions of a whole image, or none."""
         self._since_whole += 1
-        is_due = self._since_whole >= min(self.burst, context.horizon or self.burst)
+        is_due = self._since_whole >= self._whole_period(context.horizon)
         if is_due:
             self._since_whole = 0
             self.ages[:] = 0
         self.looks = (self.tiling.whole,) if is_due else ()
         return context.grid.full(is_due)
+
+    def _whole_period(self, horizon: int) -> int:
+        """Frames from one whole image to the next, while predictions hold over so many frames; 0: not limited."""
+        return min(self.burst, horizon or self.burst)
 
     def looks_per_frame(self, horizon: int) -> int:
         """How many windows a frame needs so that each is seen once while predictions hold.
@@ -153,7 +159,7 @@ class RollingSource:
     def describe(self, horizon: int) -> str:
         """Says what runs, for people; the argument is as for ``looks_per_frame``."""
         if self._runs_whole:
-            return f"large objects: the whole image in every {min(self.burst, horizon or self.burst)}. frame"
+            return f"large objects: the whole image in every {self._whole_period(horizon)}. frame"
         count, tiles = self.looks_per_frame(horizon), len(self.tiling.tiles)
         if count == 0:
             return f"a tile in every {self.period}. frame" if self.period > 1 else "a tile in every frame"
@@ -214,7 +220,7 @@ class RollingSource:
             boxes = np.clip(boxes, 0.0, np.array([width, height, width, height], np.float64))
             weight[context.grid.cover(boxes, self.tiling.image_wh)] = 0.0
             ages = (context.frame - tracks.last_observed) / self.period
-            shown = share_inside(boxes, self._bounds) >= SHOWN_SHARE
+            shown = covered_fraction(boxes, self._bounds).T >= SHOWN_SHARE
             length = (boxes[:, 2:] - boxes[:, :2]) / np.array(self.tiling.window_wh)
             large = (length.max(axis=1) > LARGE_SHARE) | ~shown.any(axis=0)
             worth = np.where(large, 0.0, shown * ages)
@@ -247,21 +253,9 @@ def make_windows(tiling: Tiling) -> tuple[Look, ...]:
     return tuple(Look(window, tiling.tile_wh) for window in sorted(windows, key=lambda window: window[1::-1]))
 
 
-def share_inside(boxes: np.ndarray, windows: np.ndarray) -> np.ndarray:
-    """Share of each box that lies inside each window.
-
-    Args:
-        boxes: float64 [n, 4], x0 y0 x1 y1.
-        windows: float64 [windows, 4], likewise.
-
-    Returns:
-        float64 [windows, n]; 0 for a box without area.
-    """
-    low = np.maximum(boxes[None, :, :2], windows[:, None, :2])
-    high = np.minimum(boxes[None, :, 2:], windows[:, None, 2:])
-    area = np.prod(boxes[:, 2:] - boxes[:, :2], axis=1)
-    share: np.ndarray = np.prod(np.maximum(high - low, 0.0), axis=2) / np.maximum(area, 1e-9)
-    return share
+def find_rolling(sources: Iterable[MaskSource]) -> RollingSource | None:
+    """The rolling schedule among mask sources; None without one."""
+    return next((source for source in sources if isinstance(source, RollingSource)), None)
 
 
 def choose_window(value: np.ndarray, regions: np.ndarray, ages: np.ndarray, bound: int) -> int:

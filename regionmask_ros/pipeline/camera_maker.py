@@ -8,7 +8,7 @@ from ..core.grid import RegionGrid
 from ..encoder.encoder import Encoder
 from ..mask.composer import MaskComposer
 from ..mask.remembered import RememberedMasks
-from ..mask.rolling import RollingSource
+from ..mask.rolling import find_rolling
 from ..mask.tiling import Tiling
 from ..network.dense import AnyNetwork, DenseNetwork
 from .composition import ComposerFactory, make_camera_tiling, make_composer
@@ -88,7 +88,7 @@ def input_shapes(composer: MaskComposer, tiling: Tiling) -> tuple[tuple[int, int
     """
     if not composer.sources:
         return (tiling.full_wh,)
-    rolling = next((source for source in composer.sources if isinstance(source, RollingSource)), None)
+    rolling = find_rolling(composer.sources)
     if rolling is None:
         return tiling.full_wh, tiling.tile_wh
     return tiling.tile_wh, tiling.small_wh, *([tiling.full_wh] if rolling.burst else [])

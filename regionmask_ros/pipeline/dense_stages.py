@@ -15,7 +15,7 @@ from ..core.grid import RegionGrid
 from ..core.look import Look, LookImage
 from ..core.result import RegionMask
 from ..mask.composer import MaskComposer
-from ..mask.rolling import RollingSource
+from ..mask.rolling import find_rolling
 from ..mask.tiling import Tiling
 
 CHANGED_BY = 12
@@ -72,7 +72,7 @@ def plan_looks(tiling: Tiling, composer: MaskComposer, mask: RegionMask) -> tupl
     Returns:
         The looks; none in an idle frame.
     """
-    rolling = next((source for source in composer.sources if isinstance(source, RollingSource)), None)
+    rolling = find_rolling(composer.sources)
     if rolling is None:
         return (tiling.whole,) if mask.keep.all() else tiling.cover(mask.keep)
     # Only then the whole input is prepared.

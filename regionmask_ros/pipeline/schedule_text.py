@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from ..mask.rolling import RollingSource
+from ..mask.rolling import find_rolling
 from .camera_state import CameraState
 
 
@@ -28,7 +28,7 @@ def describe_mask(names: Sequence[str], camera: CameraState | None, frames_to_re
 
 def is_shortened(camera: CameraState) -> bool:
     """Whether the guard shortens the camera's schedule."""
-    rolling = _find_rolling(camera)
+    rolling = find_rolling(camera.composer.sources)
     if rolling is not None:
         return camera.composer.least_held > 0.0 and rolling.looks_per_frame(camera.guard.horizon) > 0
     return camera.effective_period < camera.composer.refresh_period
@@ -43,7 +43,7 @@ def describe_schedule(camera: CameraState) -> str:
     Returns:
         Such as "refresh every 2 of 9 frames, predictions held 34 %"; "" without a guard.
     """
-    composer, rolling = camera.composer, _find_rolling(camera)
+    composer, rolling = camera.composer, find_rolling(camera.composer.sources)
     if not composer.least_held or not (composer.refresh_period or rolling):
         return ""
     held = f"predictions held {100 * camera.guard.held_share:.0f} %"
@@ -52,7 +52,3 @@ def describe_schedule(camera: CameraState) -> str:
     if is_shortened(camera):
         return f"refresh every {camera.effective_period} of {composer.refresh_period} frames, {held}"
     return f"refresh every {camera.effective_period} frames, {held}"
-
-
-def _find_rolling(camera: CameraState) -> RollingSource | None:
-    return next((source for source in camera.composer.sources if isinstance(source, RollingSource)), None)

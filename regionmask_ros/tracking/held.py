@@ -124,16 +124,13 @@ def find_shown(boxes: np.ndarray, looks: Sequence[Look], image_wh: tuple[int, in
         bool [n].
     """
     shown = np.zeros(len(boxes), bool)
-    low, high = np.maximum(boxes[:, :2], 0.0), np.minimum(boxes[:, 2:], np.array(image_wh, np.float64))
-    area = np.maximum(np.prod(np.maximum(high - low, 0.0), axis=1), 1e-9)
-    for look in looks:
-        x0, y0, x1, y1 = look.window
-        inside = np.minimum(high, (x1, y1)) - np.maximum(low, (x0, y0))
-        share = np.prod(np.maximum(inside, 0.0), axis=1) / area
-        large = True
+    boxes = np.clip(boxes, 0.0, np.array(image_wh * 2, np.float64))
+    inside = covered_fraction(boxes, np.array([look.window for look in looks])) >= SEEN_SHARE
+    for look, whole in zip(looks, inside.T):
+        large: np.ndarray | bool = True
         if max(look.scale) > 1.25 * full_scale:
-            large = ((high - low) / np.array(look.scale)).min(axis=1) >= SMALLEST_PX
-        shown |= (share >= SEEN_SHARE) & large
+            large = ((boxes[:, 2:] - boxes[:, :2]) / np.array(look.scale)).min(axis=1) >= SMALLEST_PX
+        shown |= whole & large
     return shown
 
 
@@ -161,7 +158,7 @@ def hold_objects(held: HeldObjects, found: Detections, cut: np.ndarray, looks: S
     tracks = held.tracks
     if len(tracks):
         tracks = predict(tracks, _choose_followed(held), motion, frame)
-        visible = _share_visible(tracks.predicted_boxes, image_wh) >= LEAST_VISIBLE
+        visible = covered_fraction(tracks.predicted_boxes, np.array([(0, 0, *image_wh)]))[:, 0] >= LEAST_VISIBLE
         held = replace(held, tracks=tracks).select(visible)
         tracks = held.tracks
     if not looks:
@@ -204,14 +201,6 @@ def _choose_followed(held: HeldObjects) -> np.ndarray:
 def _at(held: HeldObjects, frame: int) -> HeldObjects:
     tracks = held.tracks
     return replace(held, tracks=tracks.at(frame, tracks.predicted_boxes, np.full(len(tracks), frame, np.int64)))
-
-
-def _share_visible(boxes: np.ndarray, image_wh: tuple[int, int]) -> np.ndarray:
-    """Share of each box that lies inside the image, float64 [n]."""
-    inside = np.clip(boxes, 0.0, np.array(image_wh * 2, np.float64))
-    visible, whole = ((b[:, 2] - b[:, 0]) * (b[:, 3] - b[:, 1]) for b in (inside, boxes))
-    share: np.ndarray = visible / np.maximum(whole, 1e-9)
-    return share
 
 
 def _drop_cut(tracks: Tracks, found: Detections, cut: np.ndarray) -> tuple[Detections, np.ndarray]:

@@ -9,9 +9,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from regionmask_ros.core.boxes import covered_fraction
 from regionmask_ros.core.detections import Detections
 from regionmask_ros.core.grid import RegionGrid
-from regionmask_ros.mask.rolling import AGE_BOUND, RollingSource, choose_window, make_windows, share_inside
+from regionmask_ros.mask.rolling import AGE_BOUND, RollingSource, choose_window, make_windows
 from regionmask_ros.mask.source import MaskContext
 from regionmask_ros.mask.tiling import Tiling, make_tiling
 from regionmask_ros.tracking.tracker import Tracks, update_tracks
@@ -93,7 +94,7 @@ def test_objects_are_looked_at_more_often_than_what_is_empty_and_are_never_cut()
     shown = 0
     for frame in range(1, 41):
         source.propose(context(frame, replace_last_seen(tracks, frame - 1)))
-        share = share_inside(tracks.observed_boxes, np.array([look.window for look in source.looks]))
+        share = covered_fraction(tracks.observed_boxes, np.array([look.window for look in source.looks]))
         shown += bool((share > 0.99).any())
     assert shown > 40 / 5
 
