@@ -17,9 +17,9 @@ from ..core.option_table import option_field
 from ..errors import UserError
 from ..network.dense import DenseNetwork
 from .base import BackendError, BackendResult, IsCancelled, never_cancelled
-from .runtimes import RUNTIMES, one_line, run_once
+from .runtimes import RUNTIMES, one_line
 
-__all__ = ["CPU", "DenseBackend", "DenseOptions", "Runner", "SharedModels", "check_device", "run_once", "wait_for"]
+__all__ = ["CPU", "DenseBackend", "DenseOptions", "Runner", "SharedModels", "check_device", "wait_for"]
 
 CPU = "CPU"
 _GRAY = 114

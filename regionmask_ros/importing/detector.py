@@ -9,7 +9,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
-from ..backends.dense import run_once
+from ..backends.runtimes import run_once
 from ..detection.heads.finding import AUTO, find_head
 from ..errors import InvalidFile, UserError, to_one_line
 from ..network.dense import DenseNetwork, GraphFacts, HeadSpec, Preprocessing

@@ -11,7 +11,7 @@ for name in ("onnx", "onnxruntime", "openvino"):
     sys.modules[name] = None
 import numpy as np
 from regionmask_ros.backends import check_backend
-from regionmask_ros.backends.dense import run_once
+from regionmask_ros.backends.runtimes import run_once
 from regionmask_ros.errors import UserError
 try:
     {}

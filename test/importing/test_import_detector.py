@@ -13,7 +13,7 @@ pytest.importorskip("onnxruntime", reason="onnxruntime is missing: `make runtime
 from detector_graphs import GraphMaker, detector_model, make_detector  # noqa: E402
 from onnx import TensorProto, helper, numpy_helper  # noqa: E402
 
-from regionmask_ros.backends.dense import run_once  # noqa: E402
+from regionmask_ros.backends.runtimes import run_once  # noqa: E402
 from regionmask_ros.errors import UserError  # noqa: E402
 from regionmask_ros.importing.detector import Wishes, import_detector, name_from_file  # noqa: E402
 from regionmask_ros.importing.picture import draw_scene, to_input  # noqa: E402

@@ -13,7 +13,7 @@ from detector_graphs import GraphMaker, detector_model
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from regionmask_ros.backends.dense import run_once
+from regionmask_ros.backends.runtimes import run_once
 from regionmask_ros.network.onnx.free_size import free_size
 from regionmask_ros.network.onnx.growth import NotFree
 from regionmask_ros.network.onnx.interface import unify_interface

@@ -11,7 +11,7 @@ pytest.importorskip("onnxruntime", reason="onnxruntime is missing: `make runtime
 from detector_graphs import GraphMaker, detector_model, make_detector  # noqa: E402
 from onnx import TensorProto, helper, numpy_helper  # noqa: E402
 
-from regionmask_ros.backends.dense import run_once  # noqa: E402
+from regionmask_ros.backends.runtimes import run_once  # noqa: E402
 from regionmask_ros.errors import InvalidFile  # noqa: E402
 from regionmask_ros.network.dense import Preprocessing  # noqa: E402
 from regionmask_ros.network.onnx.cost import count_cost  # noqa: E402
