@@ -15,7 +15,7 @@ import secrets
 from collections.abc import Iterator
 
 MAX_STEM_BYTES = 100
-_NAME = re.compile(r"\..*\.[0-9a-f]{8}\.partial(\.[^.]+)?", re.DOTALL)
+_NAME = re.compile(r"\..*\.[0-9a-f]{8}\.partial(\.[^.]*)?", re.DOTALL)
 _RENAME_EXCHANGE, _THIS_FOLDER = 2, -100
 
 

@@ -10,7 +10,7 @@ import time
 from pathlib import Path
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from regionmask_ros.files.outputs import MARKER, DemoFolder, Outputs, write_whole
@@ -117,6 +117,7 @@ def test_the_temporary_file_of_an_ended_process_is_removed(tmp_path):
 
 
 @given(name=st.text(st.characters(exclude_characters="/\0", codec="utf-8"), min_size=1, max_size=60))
+@example(name="0.")
 def test_every_name_that_a_file_can_have_gets_a_temporary_one_that_is_recognized(tmp_path_factory, name):
     folder = tmp_path_factory.mktemp("names")
     path = str(folder / name)
