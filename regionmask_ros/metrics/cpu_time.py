@@ -21,9 +21,6 @@ LONGEST_WAIT_S = 0.5
 """A runtime whose idle threads spin for ever never rests. Its time is then measured with the spinning."""
 
 _POLL_S = 0.0002
-_NOTICED_NS = 20_000
-"""Other threads that took less time have not computed."""
-
 
 def measure_cpu(call: Callable[[], _Result]) -> tuple[_Result, float]:
     """Calls a function and measures the processor time of the process.
@@ -40,11 +37,10 @@ def measure_cpu(call: Callable[[], _Result]) -> tuple[_Result, float]:
     wait_for_other_threads()
     others_before, own_before = _others_ns(), time.thread_time_ns()
     result = call()
-    own, others = time.thread_time_ns() - own_before, _others_ns() - others_before
-    if others > _NOTICED_NS:
-        wait_for_other_threads()
-        others = _others_ns() - others_before
-    return result, (own + max(0, others)) * 1e-9
+    own = time.thread_time_ns() - own_before
+    # A thread that the call has just woken may not have had a processor yet: its time so far does not tell that it rests.
+    wait_for_other_threads()
+    return result, (own + max(0, _others_ns() - others_before)) * 1e-9
 
 
 def wait_for_other_threads(limit_s: float = LONGEST_WAIT_S) -> None:
