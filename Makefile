@@ -6,6 +6,8 @@ VIDEO ?=
 TORCH ?= torch>=2.1,<3
 # Options for pytest, such as ARGS="-k mask".
 ARGS ?=
+# Processes that run the tests; 0: only one, which shows its output at once.
+JOBS ?= 2
 # The checks that `make check` runs, such as CHECKS="ruff mypy"; empty: all.
 CHECKS ?=
 # What `make fuzz` does: the number of cases, the seed from which they are drawn, and, such as "bags:17", one case alone.
@@ -70,7 +72,7 @@ audit: setup
 
 # A test that hangs is ended after five minutes, so that a run always ends.
 test: setup
-	@PYTEST_TIMEOUT=300 $(BOOTSTRAP) python -m pytest $(ARGS)
+	@PYTEST_TIMEOUT=300 $(BOOTSTRAP) python -m pytest -n "$(JOBS)" --dist loadfile $(ARGS)
 
 fuzz: setup
 	@$(BOOTSTRAP) python -m checks.fuzz --cases "$(CASES)" --seed "$(SEED)" $(if $(CASE),--case "$(CASE)")

@@ -23,7 +23,7 @@ _PIP = ("-m", "pip", "--disable-pip-version-check", "--no-input")
 # old for the engine's fast kernels, so it always comes from the lock.
 _OPTIONAL_IN_ROS = {
     "cv2": "opencv-python-headless", "matplotlib": "matplotlib", "tqdm": "tqdm", "yaml": "PyYAML", "pytest": "pytest",
-    "hypothesis": "hypothesis", "rosbags": "rosbags", "h5py": "h5py",
+    "xdist": "pytest-xdist", "hypothesis": "hypothesis", "rosbags": "rosbags", "h5py": "h5py",
 }
 _TEST_IMPORTS = """
 import importlib, json, os, sys

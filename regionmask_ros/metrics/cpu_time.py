@@ -38,7 +38,7 @@ def measure_cpu(call: Callable[[], _Result]) -> tuple[_Result, float]:
     others_before, own_before = _others_ns(), time.thread_time_ns()
     result = call()
     own = time.thread_time_ns() - own_before
-    # A thread that the call has just woken may not have had a processor yet: its time so far does not tell that it rests.
+    # A thread that the call has just woken may not have had a processor yet: no time of its own yet does not mean rest.
     wait_for_other_threads()
     return result, (own + max(0, _others_ns() - others_before)) * 1e-9
 

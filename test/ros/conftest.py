@@ -20,8 +20,13 @@ from regionmask_ros.ros.setup import find_profile, image_environment  # noqa: E4
 
 @pytest.fixture(scope="session", autouse=True)
 def ros_environment():
-    """A ROS domain for this process and those that tests start, free of other programs. All systems allow 1 to 101."""
-    alone = {"ROS_DOMAIN_ID": str(1 + os.getpid() % 100), "ROS_AUTOMATIC_DISCOVERY_RANGE": "LOCALHOST"}
+    """A ROS domain for this process and those that tests start, free of other programs. All systems allow 1 to 101.
+
+    Processes of one test run have a common parent, and each has its number there.
+    """
+    worker = os.environ.get("PYTEST_XDIST_WORKER")
+    number = os.getppid() + int(worker.removeprefix("gw")) if worker else os.getpid()
+    alone = {"ROS_DOMAIN_ID": str(1 + number % 100), "ROS_AUTOMATIC_DISCOVERY_RANGE": "LOCALHOST"}
     os.environ.update({**alone, **image_environment(find_profile(), os.environ)})
 
 
