@@ -26,7 +26,7 @@ from tqdm import tqdm
 from .. import __version__
 from ..core.frame import Frame, parse_input_size
 from ..core.grid import RegionGrid
-from ..datasets import has_bag, read_labels
+from ..datasets import has_bag
 from ..datasets.bag import BagTopics
 from ..datasets.labels import ANY, Labels
 from ..errors import UserError
@@ -50,6 +50,7 @@ from ._cli import (
     format_command,
     print_dropped,
 )
+from ._datasets import read_all_labels
 
 _Objects = tuple[Frame, np.ndarray, list[str]]
 """A frame with the boxes and classes of its objects."""
@@ -100,7 +101,7 @@ def run(args: argparse.Namespace) -> int:
     if args.truth_topic and not has_bag(args.labels):
         raise UserError(f"--truth-topic {args.truth_topic}: none of the --labels is written bag:PATH")
     topics = BagTopics(args.topic, args.truth_topic)
-    labels = [read_labels(spec, topics) for spec in args.labels]
+    labels = read_all_labels(args.labels, topics)
     # With labels, too: its input decides about the regions.
     network = open_network(args.network) if args.network or not labels else None
     inputs = [*args.sources, *(spec.partition(":")[2] for spec in args.labels)]

@@ -5,7 +5,8 @@ scored on the rest. A mask is controlled by the boxes of its own, masked run. Ti
 process, all its threads, without decoding.
 
 Data sets: csv:DIR (video.mp4 and gt.csv), mot:DIR (gt/gt.txt and img1/), kitti:DIR (label_02/ and image_02/),
-coco:FILE.json, bag:DIR (images, and vision_msgs/Detection2DArray with the same time stamps).
+coco:FILE.json (images near it or in --images), bag:DIR (images, and vision_msgs/Detection2DArray with the same time
+stamps).
 
 Settings: unmasked, unmasked-tuned; the presets careful, balanced, fast; static, static-labels, adaptive, tracking,
 mgnet, static+mgnet, oracle; skip2, skip3, skip4, skip8 (plain frame skipping). Append @0.6 for a target share of masked
@@ -35,7 +36,7 @@ from .. import __version__
 from ..backends import AUTO, BACKENDS, choose_backend, find_options_class
 from ..core.frame import parse_input_size
 from ..core.option_table import options_of
-from ..datasets import has_bag, open_dataset
+from ..datasets import has_bag
 from ..datasets.bag import BagTopics
 from ..datasets.labels import LabelledSequence
 from ..datasets.moved_view import MAX_MOVE
@@ -72,6 +73,7 @@ from ._cli import (
     format_command,
     load_networks,
 )
+from ._datasets import add_images, open_datasets
 
 MAX_EVERY = 1000
 
@@ -80,6 +82,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declares the options of the command."""
     parser.add_argument("--dataset", metavar="KIND:PATH", action="append", required=True,
                         help="labeled sequences; may be repeated")
+    add_images(parser)
     add_topic(parser)
     add_truth_topic(parser)
     parser.add_argument("--settings", metavar="LIST", default=",".join(RECIPES),
@@ -149,8 +152,7 @@ def _sequences(args: argparse.Namespace) -> list[LabelledSequence]:
     if (args.topic or args.truth_topic) and not has_bag(args.dataset):
         raise UserError("--topic and --truth-topic are for bags, but no --dataset is bag:PATH")
     topics = BagTopics(args.topic, args.truth_topic)
-    return [thin_out(sequence, args.every)
-            for spec_text in dict.fromkeys(args.dataset) for sequence in open_dataset(spec_text, topics)]
+    return [thin_out(sequence, args.every) for sequence in open_datasets(args.dataset, args.images, topics)]
 
 
 @dataclass(frozen=True)

@@ -29,7 +29,6 @@ from typing import Any
 
 from tqdm import tqdm
 
-from ..datasets import open_dataset
 from ..errors import UserError, to_one_line
 from ..files.outputs import write_whole
 from ..files.paths import display_path
@@ -41,6 +40,7 @@ from ..network.onnx.reading import looks_like_onnx
 from ..network.preprocessing import EXAMPLE, describe_preprocessing, parse_preprocessing
 from ..report.network_facts import dense_as_text, describe_dense, describe_layers, input_as_text, layers_as_text
 from ._cli import EXIT_OK, add_options, command_main
+from ._datasets import add_images, open_datasets
 
 _LIST_COLUMNS = ("name", "head", "classes", "input", "pixels", "precision", "source")
 
@@ -73,6 +73,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
                            help="a video, a folder of images or a bag, with scenes like those of the camera")
     quantizer.add_argument("--dataset", metavar="KIND:PATH", action="append", default=[],
                            help="labeled sequences on which mAP is compared; may be repeated")
+    add_images(quantizer)
     quantizer.add_argument("--name", metavar="NAME", default="", help="of the int8 version (default: NAME-int8)")
     quantizer.add_argument("--force", action="store_true", help="store the int8 version whatever it loses")
     add_options(quantizer, "max_pixels")
@@ -181,7 +182,7 @@ def _quantize(args: argparse.Namespace) -> int:
 
     network = open_network(args.network)
     name = check_name(args.name or f"{network.name}-int8")
-    sequences = [sequence for text in args.dataset for sequence in open_dataset(text)]
+    sequences = open_datasets(args.dataset, args.images)
     made = quantize(network, name, args.calibrate, sequences, args.max_pixels, _follow)
     agrees = math.isfinite(made.agreement)
     print(f"{made.convolutions} convolutions in int8, calibrated on {made.calibrated_on} pictures; agreement with fp32 "

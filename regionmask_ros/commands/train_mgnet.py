@@ -24,7 +24,6 @@ from tqdm import tqdm
 
 from .. import __version__
 from ..core.frame import parse_input_size
-from ..datasets import open_dataset, read_labels
 from ..errors import UserError
 from ..files.outputs import Outputs
 from ..importing.opening import open_event_network
@@ -34,6 +33,7 @@ from ..metrics.machine import machine_facts
 from ..pipeline.settings import PipelineSettings
 from ..report.tables import Column, format_text, make_table
 from ._cli import EXIT_INTERRUPTED, EXIT_OK, add_network, add_options, command_main
+from ._datasets import add_images, open_datasets, read_all_labels
 
 SHIPPED_NAME = "light"
 EVALUATION_PERIOD = 500
@@ -57,6 +57,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--resume", action="store_true", help="continue from the checkpoint in the output folder")
     parser.add_argument("--score", metavar="KIND:PATH", action="append", default=[],
                         help="measure on a labeled sequence instead of training; may be repeated")
+    add_images(parser)
     parser.add_argument("--weights", metavar="[NAME=]FILE", action="append", default=[],
                         help="with --score: a network to measure besides that of the package; may be repeated")
     parser.add_argument("--masked", metavar="S", type=float, default=0.6,
@@ -98,7 +99,7 @@ def _train(args: argparse.Namespace) -> int:
     with Outputs([*args.sources, *args.hold_out]) as outputs:
         outputs.folder(args.output)
         outputs.commit()
-    session = TrainingSession(args, network, [read_labels(spec_text) for spec_text in args.labels])
+    session = TrainingSession(args, network, read_all_labels(args.labels))
     try:
         session.run()
     except KeyboardInterrupt:
@@ -112,7 +113,7 @@ def _score(args: argparse.Namespace) -> int:
     if args.sources or args.output or args.resume:
         raise UserError("--score measures and does not train: leave out sources, --output and --resume")
     weights = {SHIPPED_NAME: load_weights(), **dict(map(_named_weights, args.weights))}
-    sequences = [sequence for spec_text in dict.fromkeys(args.score) for sequence in open_dataset(spec_text)]
+    sequences = open_datasets(args.score, args.images)
     settings = PipelineSettings(input_size=parse_input_size(args.input_size), max_pixels=args.max_pixels)
     network = open_event_network(args.network, "train_mgnet")
     inputs = [path for sequence in sequences for path in sequence.inputs]

@@ -11,20 +11,22 @@ from typing import TypeVar
 
 from ..errors import UserError
 from .bag import ONLY_TOPICS, BagTopics, open_bag_sequences, read_bag_labels
-from .formats import open_coco, open_csv, open_kitti, open_mot, read_coco, read_csv, read_kitti, read_mot
+from .coco import open_coco, read_coco
+from .formats import open_csv, open_kitti, open_mot, read_csv, read_kitti, read_mot
 from .labels import LabelledSequence, Labels
 
-BAG = "bag"
+BAG, COCO = "bag", "coco"
 
 _Result = TypeVar("_Result")
 
 
-def open_dataset(spec: str, topics: BagTopics = ONLY_TOPICS) -> list[LabelledSequence]:
+def open_dataset(spec: str, topics: BagTopics = ONLY_TOPICS, images: str = "") -> list[LabelledSequence]:
     """Opens a data set.
 
     Args:
         spec: ``KIND:PATH``, with the kind csv, mot, kitti, coco or bag.
         topics: For bags: the topics of images and labels.
+        images: For COCO: the folder of the images; empty: the usual places near the file.
 
     Returns:
         The sequences, at least one.
@@ -33,8 +35,8 @@ def open_dataset(spec: str, topics: BagTopics = ONLY_TOPICS) -> list[LabelledSeq
         UserError: The kind is unknown, or files are missing or damaged.
     """
     openers: dict[str, Callable[[str], list[LabelledSequence]]] = {
-        "csv": open_csv, "mot": open_mot, "kitti": open_kitti, "coco": open_coco,
-        BAG: partial(open_bag_sequences, topics=topics),
+        "csv": open_csv, "mot": open_mot, "kitti": open_kitti,
+        COCO: partial(open_coco, images=images), BAG: partial(open_bag_sequences, topics=topics),
     }
     return _read(openers, spec, "data set")
 
@@ -53,7 +55,7 @@ def read_labels(spec: str, topics: BagTopics = ONLY_TOPICS) -> Labels:
         UserError: The kind is unknown, or the file is missing or damaged.
     """
     readers: dict[str, Callable[[str], Labels]] = {
-        "csv": read_csv, "mot": read_mot, "kitti": read_kitti, "coco": read_coco,
+        "csv": read_csv, "mot": read_mot, "kitti": read_kitti, COCO: read_coco,
         BAG: partial(read_bag_labels, topics=topics),
     }
     return _read(readers, spec, "labels")
@@ -62,6 +64,11 @@ def read_labels(spec: str, topics: BagTopics = ONLY_TOPICS) -> Labels:
 def has_bag(specs: Sequence[str]) -> bool:
     """Whether one of the data sets is a bag."""
     return any(spec.partition(":")[0] == BAG for spec in specs)
+
+
+def has_coco(specs: Sequence[str]) -> bool:
+    """Whether one of the data sets is in COCO's format."""
+    return any(spec.partition(":")[0] == COCO for spec in specs)
 
 
 def _read(readers: Mapping[str, Callable[[str], _Result]], spec: str, what: str) -> _Result:

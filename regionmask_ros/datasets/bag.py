@@ -10,7 +10,7 @@ from __future__ import annotations
 import math
 import os
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from ..core.detections import UNTRACKED
@@ -18,7 +18,8 @@ from ..errors import InvalidFile, UserError
 from ..files.paths import display_path
 from ..sources.bag import BagImages, choose_topic, find_bag_folder, open_bag, read_messages
 from ..sources.image_message import stamp_ns
-from .labels import ANY, LabelledSequence, LabelRow, Labels, check_row, check_scored
+from .labels import ANY, EmptyBox, LabelledSequence, LabelRow, Labels, check_row, check_scored
+from .left_out import LeftOut
 
 DETECTIONS = "vision_msgs/msg/Detection2DArray"
 
@@ -56,7 +57,7 @@ def open_bag_sequences(path: str, topics: BagTopics = ONLY_TOPICS) -> list[Label
     check_scored(path, labels)
     folder = find_bag_folder(path)
     name = os.path.basename(os.path.realpath(folder))
-    return [LabelledSequence(name, labels, lambda: BagImages(path, topics.images), (str(folder),))]
+    return [LabelledSequence(name, labels, lambda: BagImages(path, topics.images), (str(folder),), labels.notes)]
 
 
 def read_bag_labels(path: str, topics: BagTopics = ONLY_TOPICS) -> Labels:
@@ -79,14 +80,15 @@ def read_bag_labels(path: str, topics: BagTopics = ONLY_TOPICS) -> Labels:
     rows: list[LabelRow] = []
     tracks: dict[str, int] = {}
     stamps = images.stamps()
+    left_out = LeftOut(f"{display_path(path)}: {topic}")
     for number, stamp in enumerate(stamps):
         if stamp in by_stamp:
-            rows += _rows(by_stamp[stamp], number, tracks, f"{display_path(path)}: {topic}")
+            rows += _rows(by_stamp[stamp], number, tracks, f"{display_path(path)}: {topic}", left_out)
         else:
             rows.append(LabelRow(number, ANY, 0.0, 0.0, width, height, ignore=True))
     if by_stamp.keys().isdisjoint(stamps):
         raise UserError(f"{display_path(path)}: no message on {topic} has the stamp of an image on {images.topic}")
-    return Labels.of_rows(rows)
+    return replace(Labels.of_rows(rows), notes=left_out.lines())
 
 
 def _read_detections(path: str, topic: str) -> tuple[str, list[Any]]:
@@ -98,7 +100,7 @@ def _read_detections(path: str, topic: str) -> tuple[str, list[Any]]:
         return topic, [message for message, _ in read_messages(reader, connections, path)]
 
 
-def _rows(message: Any, number: int, tracks: dict[str, int], place: str) -> Iterator[LabelRow]:
+def _rows(message: Any, number: int, tracks: dict[str, int], place: str, left_out: LeftOut) -> Iterator[LabelRow]:
     """One row per object. New ids, which may be any text, are numbered in ``tracks``."""
     for one in message.detections:
         name, (width, height) = _class_of(one, place), _extent(one.bbox)
@@ -107,6 +109,8 @@ def _rows(message: Any, number: int, tracks: dict[str, int], place: str) -> Iter
         try:
             yield check_row(LabelRow(
                 number, name, center.x - width / 2, center.y - height / 2, width, height, name == ANY, track))
+        except EmptyBox as error:
+            left_out.add(f"object {error}, left out", f"image {number}")
         except InvalidFile as error:
             raise UserError(f"{place}: {error}") from None
 

@@ -1,4 +1,4 @@
-"""File formats of data sets: text files with one object per line (CSV, MOTChallenge, KITTI tracking), and COCO's JSON.
+"""File formats of data sets that are text files with one object per line: CSV, MOTChallenge, KITTI tracking.
 
 CSV: a folder with ``gt.csv`` and ``video.mp4`` or image files. The first line names the columns: frame, class, x, y, w,
 h and optionally ignore (0 or 1) and track. ``frame`` is the index of the decoded frame, from 0. Boxes are in image
@@ -12,33 +12,30 @@ KITTI tracking: a folder with ``label_02/NNNN.txt`` and ``image_02/NNNN/``. A li
 to 2), occluded (0 to 3), alpha, left, top, right, bottom, and values for three dimensions. Frames and pixels count from
 0.
 
-COCO: ``images``, ``annotations`` and ``categories`` in one JSON file. Images are ordered by ``frame_id`` (or
-``frame_index``) and ``id``. The images with a ``video_id`` form one sequence per video, all others one sequence. Boxes
-are x, y, width, height in pixels. ``iscrowd`` (or ``ignore``) 1 means ignored. ``track_id`` or ``instance_id`` is the
-track. Class names are used as they are; vehicles are not merged.
+Objects whose box has no size are left out and counted, and so are labeled frames whose image is missing.
 """
 
 from __future__ import annotations
 
-import contextlib
 import csv
-import json
 import os
-from collections import defaultdict
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from typing import Any
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import replace
 
 from ..core.detections import UNTRACKED
-from ..errors import InvalidFile, UserError
-from ..files.paths import check_utf8, display_path, natural_key
+from ..errors import InvalidFile, UserError, quote_outside
+from ..files.paths import display_path, natural_key
 from ..files.safe_read import open_regular, read_limited
-from ..sources.images import SUFFIXES, ImageFiles
-from .labels import ANY, LabelledSequence, LabelRow, Labels, check_row, check_scored, make_sequence
+from ..sources.images import SUFFIXES
+from .labels import ANY, EmptyBox, LabelledSequence, LabelRow, Labels, check_row, make_sequence
+from .left_out import LeftOut
+from .numbered_images import make_numbered_sequence
 
 CSV_LABELS, CSV_VIDEO = "gt.csv", "video.mp4"
 CSV_COLUMNS = ("frame", "class", "x", "y", "w", "h")
 
 MOT_LABELS, MOT_IMAGES = os.path.join("gt", "gt.txt"), "img1"
+MOT_FIRST_FRAME = 1
 MOT_PERSON = 1
 MOT_CLASSES = {1: "person", 3: "car", 4: "bicycle", 5: "motorcycle"}
 MOT_IGNORED = {2: "person", 7: "person", 8: "person", 12: "person", 13: "person"}
@@ -80,7 +77,7 @@ def read_csv(path: str) -> Labels:
             raise InvalidFile(f"no column {', '.join(missing)}; the first line must be {','.join(CSV_COLUMNS)}")
         return None
 
-    labels = Labels.of_rows(_parse_lines(path, _split_csv(path), parse))
+    labels = _read_lines(path, _split_csv(path), parse)
     if not columns:
         raise InvalidFile("empty table").about(path)
     return labels
@@ -96,29 +93,32 @@ def _parse_csv(cells: Sequence[str], columns: dict[str, int]) -> LabelRow:
     name = cell("class")
     if not name:
         raise InvalidFile("no class")
-    x, y, width, height = (float(cell(side)) for side in ("x", "y", "w", "h"))
+    x, y, width, height = (_number(cell(side)) for side in ("x", "y", "w", "h"))
     return LabelRow(
-        int(cell("frame")), name, x, y, width, height, ignore == "1" or name == ANY,
-        int(cell("track", str(UNTRACKED))))
+        _whole(cell("frame")), name, x, y, width, height, ignore == "1" or name == ANY,
+        _whole(cell("track", str(UNTRACKED))))
 
 
 def open_mot(path: str) -> list[LabelledSequence]:
     """The one sequence of a MOTChallenge folder. Raises UserError for missing or damaged files."""
     table = os.path.join(path, MOT_LABELS)
-    return [make_sequence(table, os.path.join(path, MOT_IMAGES), _folder_name(path), read_mot(table))]
+    return [make_numbered_sequence(
+        table, os.path.join(path, MOT_IMAGES), _folder_name(path), read_mot(table), MOT_FIRST_FRAME)]
 
 
 def read_mot(path: str) -> Labels:
     """Labels of a MOTChallenge file, or of ``gt/gt.txt`` in a folder. Raises UserError with file and line."""
     path = os.path.join(path, MOT_LABELS) if os.path.isdir(path) else path
-    return Labels.of_rows(_parse_lines(path, _split_text(path, ","), _parse_mot))
+    return _read_lines(path, _split_text(path, ","), _parse_mot, MOT_FIRST_FRAME)
 
 
 def _parse_mot(cells: Sequence[str]) -> LabelRow | None:
-    frame, track = int(float(cells[0])), int(float(cells[1]))
-    x, y, width, height, flag = map(float, cells[2:7])
-    number = int(float(cells[7])) if len(cells) > 8 else MOT_PERSON
-    visible = float(cells[8]) if len(cells) == 9 else 1.0
+    frame, track = _whole(cells[0]), _whole(cells[1])
+    if frame == 0:
+        raise InvalidFile("frame 0, but MOTChallenge counts frames from 1: add 1 to every frame number")
+    x, y, width, height, flag = map(_number, cells[2:7])
+    number = _whole(cells[7]) if len(cells) > 8 else MOT_PERSON
+    visible = _number(cells[8]) if len(cells) == 9 else 1.0
     # MOT15 fills its lines with three coordinates of -1 where later releases have class and visibility.
     if number < 0 or len(cells) > 9:
         number, visible = MOT_PERSON, 1.0
@@ -130,7 +130,7 @@ def _parse_mot(cells: Sequence[str]) -> LabelRow | None:
     is_unscored = number == MOT_PERSON and flag == 0.0
     ignore = number in MOT_IGNORED or is_unscored or visible < MOT_MIN_VISIBLE
     name = MOT_CLASSES.get(number) or MOT_IGNORED[number]
-    return LabelRow(frame - 1, name, x - 1.0, y - 1.0, width, height, ignore, track)
+    return LabelRow(frame - MOT_FIRST_FRAME, name, x - 1.0, y - 1.0, width, height, ignore, track)
 
 
 def open_kitti(path: str) -> list[LabelledSequence]:
@@ -163,18 +163,18 @@ def open_kitti(path: str) -> list[LabelledSequence]:
 
 def _open_kitti_sequence(root: str, name: str) -> LabelledSequence:
     table = os.path.join(root, KITTI_LABELS, f"{name}.txt")
-    return make_sequence(table, os.path.join(root, KITTI_IMAGES, name), name, read_kitti(table))
+    return make_numbered_sequence(table, os.path.join(root, KITTI_IMAGES, name), name, read_kitti(table))
 
 
 def read_kitti(path: str) -> Labels:
     """Labels of one ``label_02/NNNN.txt``. Raises UserError with file and line."""
-    return Labels.of_rows(_parse_lines(path, _split_text(path, None), _parse_kitti))
+    return _read_lines(path, _split_text(path, None), _parse_kitti)
 
 
 def _parse_kitti(cells: Sequence[str]) -> LabelRow:
-    frame, track, kind = int(cells[0]), int(cells[1]), cells[2]
-    truncated, occluded = float(cells[3]), int(cells[4])
-    left, top, right, bottom = map(float, cells[6:10])
+    frame, track, kind = _whole(cells[0]), _whole(cells[1]), cells[2]
+    truncated, occluded = _number(cells[3]), _whole(cells[4])
+    left, top, right, bottom = map(_number, cells[6:10])
     if kind not in KITTI_CLASSES and kind not in KITTI_IGNORED:
         raise InvalidFile(f"type {kind!r} is not a type of KITTI")
     is_hidden = truncated > KITTI_MAX_TRUNCATED or occluded > KITTI_MAX_OCCLUDED
@@ -222,147 +222,48 @@ def _split_text(path: str, separator: str | None) -> Iterator[tuple[int, list[st
             yield number, line.split(separator)
 
 
-def _parse_lines(path: str, lines: Iterable[tuple[int, list[str]]],
-                 parse: Callable[[Sequence[str]], LabelRow | None]) -> Iterator[LabelRow]:
-    """Checked rows of a file; lines that ``parse`` returns None for are skipped."""
+def _read_lines(path: str, lines: Iterable[tuple[int, list[str]]],
+                parse: Callable[[Sequence[str]], LabelRow | None], first_frame: int = 0) -> Labels:
+    """The labels of a file, whose frames count from ``first_frame``. ``parse`` returns None for lines to be skipped."""
+    left_out = LeftOut(display_path(path))
+    labels = Labels.of_rows(_parse_lines(path, lines, parse, first_frame, left_out))
+    return replace(labels, notes=left_out.lines())
+
+
+def _parse_lines(path: str, lines: Iterable[tuple[int, list[str]]], parse: Callable[[Sequence[str]], LabelRow | None],
+                 first_frame: int, left_out: LeftOut) -> Iterator[LabelRow]:
     for number, cells in lines:
         try:
             row = parse([cell.strip() for cell in cells])
             if row is not None:
-                yield check_row(row)
-        except IndexError:
+                yield check_row(row, first_frame)
+        except EmptyBox as error:
+            left_out.add(f"object {error}, left out", f"line {number}")
+        except (IndexError, ValueError):
             raise InvalidFile(f"line {number}: too few values").about(path) from None
-        except (ValueError, OverflowError, InvalidFile) as error:
+        except InvalidFile as error:
             raise InvalidFile(f"line {number}: {error}").about(path) from None
+
+
+def _number(cell: str) -> float:
+    try:
+        return float(cell)
+    except ValueError:
+        raise InvalidFile(f"{quote_outside(cell)} is not a number") from None
+
+
+def _whole(cell: str) -> int:
+    """A whole number; 7.0 is one, too."""
+    try:
+        return int(cell)
+    except ValueError:
+        number = _number(cell)
+        if not number.is_integer():
+            raise InvalidFile(f"{quote_outside(cell)} is not a whole number") from None
+        return int(number)
 
 
 def _folder_name(path: str) -> str:
     """Last part of the resolved path."""
     return os.path.basename(os.path.realpath(path))
 
-
-IMAGE_FOLDERS = ("", "images", "img", "data")
-"""Folders where an image may be, relative to the JSON file's folder."""
-
-
-def open_coco(path: str) -> list[LabelledSequence]:
-    """Opens all sequences of a JSON file.
-
-    Args:
-        path: The JSON file, or a folder with exactly one.
-
-    Returns:
-        One sequence per video, or one of all images.
-
-    Raises:
-        UserError: Files are missing or damaged.
-    """
-    path = _find_json(path)
-    with _translate_errors(path):
-        content = _load(path)
-        return [_sequence(path, name, images, content) for name, images in _groups(content["images"]).items()]
-
-
-def read_coco(path: str) -> Labels:
-    """Reads the labels of a file with one sequence. Frame n is its n-th image.
-
-    Args:
-        path: The JSON file, or a folder with exactly one.
-
-    Returns:
-        The labels.
-
-    Raises:
-        UserError: The file is missing or damaged, or has several sequences.
-    """
-    path = _find_json(path)
-    with _translate_errors(path):
-        content = _load(path)
-        return _labels(_only_group(_groups(content["images"])), content)
-
-
-def _load(path: str) -> Any:
-    try:
-        return json.loads(read_text(path))
-    except RecursionError:
-        raise InvalidFile("nested too deeply") from None
-
-
-@contextlib.contextmanager
-def _translate_errors(path: str) -> Iterator[None]:
-    """Turns what damaged content raises inside the block into a UserError."""
-    try:
-        yield
-    except InvalidFile as error:
-        raise error.about(path) from None
-    except KeyError as error:
-        raise InvalidFile(f"not a COCO JSON file: no {error}").about(path) from None
-    except (TypeError, ValueError, AttributeError, IndexError, OverflowError) as error:
-        raise InvalidFile(f"not a COCO JSON file: {error}").about(path) from None
-
-
-def _find_json(path: str) -> str:
-    if not os.path.isdir(path):
-        return path
-    files = [name for name in sorted(os.listdir(path)) if name.endswith(".json")]
-    if len(files) != 1:
-        raise UserError(f"{display_path(path)}: {len(files)} JSON files in this folder: give the one with the labels")
-    return os.path.join(path, files[0])
-
-
-def _groups(images: list[Mapping[str, Any]]) -> dict[str, list[Mapping[str, Any]]]:
-    """The images of each video in their order; those without a video under the name ""."""
-    groups: dict[str, list[Mapping[str, Any]]] = defaultdict(list)
-    for image in images:
-        groups[str(image["video_id"]) if "video_id" in image else ""].append(image)
-    if not groups:
-        raise InvalidFile("no image in it")
-    for group in groups.values():
-        group.sort(key=lambda image: (int(image.get("frame_id", image.get("frame_index", 0))), image["id"]))
-    return groups
-
-
-def _only_group(groups: dict[str, list[Mapping[str, Any]]]) -> list[Mapping[str, Any]]:
-    if len(groups) != 1:
-        raise InvalidFile(f"{len(groups)} videos in it, but labels for one sequence are needed")
-    return next(iter(groups.values()))
-
-
-def _sequence(path: str, video: str, images: list[Mapping[str, Any]], content: Mapping[str, Any]) -> LabelledSequence:
-    labels = _labels(images, content)
-    check_scored(path, labels)
-    folder = os.path.dirname(os.path.abspath(path))
-    files = [_find_image(folder, str(image["file_name"])) for image in images]
-    stem = os.path.splitext(os.path.basename(path))[0]
-    name = f"{stem}-{video}" if video else stem
-    return LabelledSequence(name, labels, lambda: ImageFiles(files, name), (path, *{os.path.dirname(f) for f in files}))
-
-
-def _find_image(folder: str, name: str) -> str:
-    """The file of an image, which must be in the JSON file's folder or below it."""
-    if os.path.isabs(name) or ".." in name.split("/"):
-        raise InvalidFile(f"image {name!r} is outside of the folder of the JSON file")
-    for subfolder in IMAGE_FOLDERS:
-        file = os.path.join(folder, subfolder, name)
-        if os.path.isfile(file):
-            check_utf8(file)
-            return file
-    subfolders = ", ".join(filter(None, IMAGE_FOLDERS))
-    raise InvalidFile(f"image {name!r} is neither in the JSON file's folder nor in its subfolders {subfolders}")
-
-
-def _labels(images: list[Mapping[str, Any]], content: Mapping[str, Any]) -> Labels:
-    names = {category["id"]: str(category["name"]) for category in content["categories"]}
-    frames = {image["id"]: frame for frame, image in enumerate(images)}
-    rows = []
-    for number, one in enumerate(content["annotations"]):
-        if one["image_id"] not in frames:
-            continue
-        if one["category_id"] not in names:
-            raise InvalidFile(f"annotation {number} is of category {one['category_id']}, which is not in the file")
-        ignore = bool(one.get("iscrowd", 0)) or bool(one.get("ignore", 0))
-        track = int(one.get("track_id", one.get("instance_id", UNTRACKED)))
-        x, y, width, height = map(float, one["bbox"])
-        rows.append(check_row(LabelRow(
-            frames[one["image_id"]], names[one["category_id"]], x, y, width, height, ignore, track)))
-    return Labels.of_rows(rows, merge_vehicles=False)

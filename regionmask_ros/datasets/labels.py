@@ -6,7 +6,7 @@ import math
 import os
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 
@@ -100,10 +100,12 @@ class Labels:
     Attributes:
         frames: Labels by frame number, from 0. A frame that is not in it has no object.
         counted_class: For each class that is scored, the detected classes that count as it.
+        notes: What the file has that is not used; lines for the user.
     """
 
     frames: Mapping[int, FrameLabels]
     counted_class: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    notes: tuple[str, ...] = ()
 
     @classmethod
     def of_rows(cls, rows: Iterable[LabelRow], merge_vehicles: bool = True) -> Labels:
@@ -135,32 +137,53 @@ class Labels:
         """Number of the last labeled frame, -1 without any."""
         return max(self.frames, default=-1)
 
+    def renumber(self, positions: Mapping[int, int]) -> Labels:
+        """Gives frames other numbers.
+
+        Args:
+            positions: New numbers by old ones. Frames that are not in it are left out.
+
+        Returns:
+            The labels. A class that has no object left is not scored.
+        """
+        frames = {positions[frame]: one for frame, one in self.frames.items() if frame in positions}
+        left = {name for one in frames.values() for name, ignore in zip(one.names, one.ignore) if not ignore}
+        scored = {name: counted for name, counted in self.counted_class.items() if name in left}
+        return replace(self, frames=frames, counted_class=scored)
+
     def at(self, frame: int) -> FrameLabels:
         """The labels of a frame, empty ones when it has none."""
         return self.frames.get(frame, NO_LABELS)
 
 
-def check_row(row: LabelRow) -> LabelRow:
+class EmptyBox(InvalidFile):
+    """A box has no area. The message is the same for all such boxes."""
+
+
+def check_row(row: LabelRow, first_frame: int = 0) -> LabelRow:
     """Checks the numbers of a row.
 
     Args:
         row: Any row.
+        first_frame: Number of the first frame in the file, for the message.
 
     Returns:
         The same row.
 
     Raises:
         InvalidFile: The frame number, the track or the box is impossible.
+        EmptyBox: The box's width or height is zero or negative.
     """
     if not 0 <= row.frame < MAX_FRAMES:
-        raise InvalidFile(f"frame {row.frame} is not between 0 and {MAX_FRAMES}")
+        raise InvalidFile(f"frame {row.frame + first_frame} is not between {first_frame} and "
+                          f"{first_frame + MAX_FRAMES - 1}")
     if not -MAX_TRACK <= row.track <= MAX_TRACK:
         raise InvalidFile(f"track {row.track} has more than 63 bits")
     numbers = (row.x, row.y, row.width, row.height)
     if not all(math.isfinite(number) and abs(number) <= MAX_COORDINATE for number in numbers):
         raise InvalidFile(f"a box of {numbers} is not in any image")
-    if row.width < 0.0 or row.height < 0.0:
-        raise InvalidFile(f"a box of negative size, {row.width} x {row.height}")
+    if row.width <= 0.0 or row.height <= 0.0:
+        raise EmptyBox("with a box of zero or negative size")
     return row
 
 
@@ -173,12 +196,16 @@ class LabelledSequence:
         labels: Labels by frame, in the order of the images.
         open: Opens a new source of the images.
         inputs: Files and folders that the sequence is read from.
+        notes: What is not used, and images that are missing; lines for the user.
+        missing: Number of images that are missing.
     """
 
     name: str
     labels: Labels
     open: Callable[[], Source]
     inputs: tuple[str, ...]
+    notes: tuple[str, ...] = ()
+    missing: int = 0
 
 
 def make_sequence(labels_path: str, images_path: str, name: str, labels: Labels) -> LabelledSequence:
@@ -200,10 +227,11 @@ def make_sequence(labels_path: str, images_path: str, name: str, labels: Labels)
         raise UserError(
             f"{display_path(images_path)}: no such file or folder; the labels {display_path(labels_path)} need it")
     check_scored(labels_path, labels)
-    return LabelledSequence(name, labels, lambda: open_source(images_path), (labels_path, images_path))
+    return LabelledSequence(name, labels, lambda: open_source(images_path), (labels_path, images_path), labels.notes)
 
 
 def check_scored(path: str, labels: Labels) -> None:
     """Raises UserError when no object is labeled that could be scored."""
     if not labels.classes:
-        raise UserError(f"{display_path(path)}: no object is labeled that could be scored")
+        reasons = "; ".join(labels.notes[:3])
+        raise UserError(f"{display_path(path)}: no object is labeled that could be scored{reasons and f' ({reasons})'}")

@@ -100,7 +100,7 @@ class ImageFolder(ImageFiles):
     def __init__(
         self, path: str, fps: float = DEFAULT_FPS, max_pixels: int = MAX_IMAGE_PIXELS, skip_damaged: bool = False,
     ) -> None:
-        super().__init__(_image_files(path), os.path.basename(os.path.abspath(path)), fps, max_pixels, skip_damaged)
+        super().__init__(list_images(path), os.path.basename(os.path.abspath(path)), fps, max_pixels, skip_damaged)
 
 
 def read_image(path: str, max_pixels: int = MAX_IMAGE_PIXELS) -> np.ndarray:
@@ -124,7 +124,18 @@ def read_image(path: str, max_pixels: int = MAX_IMAGE_PIXELS) -> np.ndarray:
         raise refused.about(display_path(path)) from refused
 
 
-def _image_files(path: str) -> list[str]:
+def list_images(path: str) -> list[str]:
+    """Lists the images of a folder.
+
+    Args:
+        path: The folder.
+
+    Returns:
+        Their paths, in natural order of their names.
+
+    Raises:
+        UserError: The folder cannot be read or has no image, or one is empty.
+    """
     try:
         names = sorted(os.listdir(path), key=natural_key)
     except OSError as error:

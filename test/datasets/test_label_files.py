@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import json
-
 import cv2
 import numpy as np
 import pytest
@@ -39,17 +37,6 @@ CSV = """frame,class,x,y,w,h,ignore,track
 2,person,11,20,30,40,1,3
 """
 
-COCO = {
-    "images": [{"id": 12, "file_name": "b.png"}, {"id": 10, "file_name": "a.png"}],
-    "categories": [{"id": 1, "name": "person"}, {"id": 8, "name": "truck"}, {"id": 3, "name": "car"}],
-    "annotations": [
-        {"image_id": 10, "category_id": 1, "bbox": [1, 2, 3, 4], "iscrowd": 0, "track_id": 5},
-        {"image_id": 12, "category_id": 1, "bbox": [10, 20, 30, 40], "iscrowd": 1},
-        {"image_id": 12, "category_id": 3, "bbox": [1, 1, 9, 9]},
-    ],
-}
-
-
 def write_images(folder, names, size_wh=(64, 48)):
     folder.mkdir(parents=True, exist_ok=True)
     for shade, name in enumerate(names):
@@ -73,14 +60,6 @@ def kitti(tmp_path):
         (root / "label_02" / f"{name}.txt").write_text(KITTI)
         write_images(root / "image_02" / name, ["000000.png", "000001.png"])
     return root
-
-
-@pytest.fixture
-def coco(tmp_path):
-    folder = tmp_path / "set"
-    write_images(folder / "images", ["a.png", "b.png"])
-    (folder / "labels.json").write_text(json.dumps(COCO))
-    return folder
 
 
 def frame_count(sequence) -> int:
@@ -147,26 +126,6 @@ def test_csv_columns_ignore_and_track_are_optional(tmp_path):
     assert labels.at(1).of_class("car")[0].tolist() == [[2, 3, 6, 8]] and labels.at(1).tracks.tolist() == [-1]
 
 
-def test_a_coco_file_without_videos_is_one_sequence(coco):
-    (sequence,) = open_dataset(f"coco:{coco / 'labels.json'}")
-    assert sequence.name == "labels" and frame_count(sequence) == 2
-    labels = sequence.labels
-    assert labels.counted_class == {"car": ("car",), "person": ("person",)}, "COCO's classes are not merged"
-    assert labels.at(0).of_class("person")[0].tolist() == [[1, 2, 4, 6]], "images in the order of their id"
-    assert labels.at(1).of_class("person")[1].tolist() == [[10, 20, 40, 60]], "a crowd is ignored"
-    with sequence.open() as source:
-        assert [frame.pixels[0, 0, 0] for frame in source.frames()] == [0, 40]
-    assert read_labels(f"coco:{coco}").at(0).tracks.tolist() == [5]
-
-
-def test_each_coco_video_is_a_sequence(coco):
-    content = {**COCO, "images": [{**image, "video_id": image["id"], "frame_id": 0} for image in COCO["images"]]}
-    (coco / "labels.json").write_text(json.dumps(content))
-    assert [sequence.name for sequence in open_dataset(f"coco:{coco}")] == ["labels-12", "labels-10"]
-    with pytest.raises(UserError, match="2 videos in it"):
-        read_labels(f"coco:{coco}")
-
-
 def test_a_scored_truck_does_not_count_as_a_car():
     rows = [LabelRow(0, "car", 0, 0, 9, 9), LabelRow(0, "truck", 20, 0, 9, 9)]
     assert Labels.of_rows(rows).counted_class == {"car": ("car", "bus"), "truck": ("truck",)}
@@ -185,11 +144,19 @@ def test_a_scored_truck_does_not_count_as_a_car():
     ("csv", "\n\n", "empty table"),
     ("mot", "1,2,3\n", "line 1:"),
     ("mot", "1,2,3,4,5,6,1,99,1\n", "class 99"),
-    ("mot", "1,2,3,4,-5,6,1,1,1\n", "negative size"),
+    ("mot", "1,1,3,4,5,6,1,1,1\n0,2,3,4,5,6,1,1,1\n", "line 2: frame 0, but MOTChallenge counts frames from 1"),
+    ("mot", "1000001,2,3,4,5,6,1,1,1\n", "line 1: frame 1000001 is not between 1 and 1000000"),
+    ("mot", "1,2,3,4,wide,6,1,1,1\n", "line 1: 'wide' is not a number"),
+    ("kitti", "1000000 2 Car 0 0 0 1 2 3 4\n", "line 1: frame 1000000 is not between 0 and 999999"),
     ("kitti", "0 0 Dragon 0 0 0 1 2 3 4\n", "type 'Dragon'"),
-    ("kitti", "zero 0 Car 0 0 0 1 2 3 4\n", "line 1: invalid literal"),
+    ("kitti", "zero 0 Car 0 0 0 1 2 3 4\n", "line 1: 'zero' is not a number"),
     ("coco", "{]", "not a COCO JSON file"),
     ("coco", "{}", "not a COCO JSON file: no 'images'"),
+    ("coco", "[]", "its content is not an object"),
+    ("coco", '[{"data": {}, "annotations": []}]', "Label Studio's own JSON, not COCO"),
+    ("coco", '{"images": 3}', "'images' is not a list"),
+    ("coco", '{"images": []}', "no image in it"),
+    ("coco", '{"images": [{"id": 1, "file_name": "a.png"}], "categories": [{}]}', "category 0 has no id or no name"),
     ("coco", "[" * 100_000, "nested too deeply"),
 ])
 def test_a_damaged_file_is_rejected_with_file_and_line(tmp_path, kind, content, message):
@@ -220,11 +187,44 @@ def test_labels_without_images_or_without_objects_are_rejected(tmp_path):
         open_dataset(f"csv:{tmp_path}")
 
 
-def test_a_coco_image_outside_of_the_folder_is_rejected(coco):
-    content = {**COCO, "images": [{"id": 10, "file_name": "../../secret.png"}]}
-    (coco / "labels.json").write_text(json.dumps(content))
-    with pytest.raises(UserError, match="is outside of the folder"):
-        open_dataset(f"coco:{coco}")
+def test_objects_without_a_size_are_left_out_and_counted(mot, kitti):
+    (mot / "gt" / "gt.txt").write_text(MOT16 + "3,8,1,1,-5,6,1,1,1\n3,9,1,1,0,6,1,1,1\n")
+    (sequence,) = open_dataset(f"mot:{mot}")
+    assert len(sequence.labels.at(2).names) == 1
+    (note,) = sequence.notes
+    assert note == f"{mot / 'gt' / 'gt.txt'}: 2 x object with a box of zero or negative size, left out: line 8, line 9"
+    file = kitti / "label_02" / "0003.txt"
+    file.write_text(KITTI + "1 9 Car 0 0 0 60 50 40 90\n")
+    assert "0003.txt: 1 x object with a box of zero or negative size, left out: line 8" in read_labels(
+        f"kitti:{file}").notes[0]
+
+
+def test_a_missing_mot_image_does_not_shift_the_frames_after_it(mot):
+    (mot / "img1" / "000002.jpg").unlink()
+    (sequence,) = open_dataset(f"mot:{mot}")
+    assert frame_count(sequence) == 2 and sequence.missing == 1
+    assert sequence.labels.at(1).tracks.tolist() == [7] and sequence.labels.at(1).boxes[0, 0] == 14, "frame 3"
+    assert sequence.notes == (f"{mot / 'img1'}: 1 of 3 labeled images missing: frame 2",)
+
+
+def test_a_missing_kitti_image_is_named_by_its_number_in_the_file(kitti):
+    (kitti / "image_02" / "0003" / "000000.png").unlink()
+    sequence = open_dataset(f"kitti:{kitti}")[0]
+    assert sequence.missing == 1 and "1 of 2 labeled images missing: frame 0" in sequence.notes[0]
+    assert sequence.labels.at(0).names == ("person", "person", "person", "car")
+
+
+def test_the_images_of_a_part_of_a_sequence_may_be_numbered_from_elsewhere(mot):
+    for number in (1, 2, 3):
+        (mot / "img1" / f"{number:06}.jpg").rename(mot / "img1" / f"MOT16-99-{number + 300:06}.jpg")
+    (sequence,) = open_dataset(f"mot:{mot}")
+    assert sequence.missing == 0 and sequence.labels.last_frame == 2
+
+
+def test_images_of_another_sequence_are_rejected(mot):
+    (mot / "gt" / "gt.txt").write_text("901,7,11,21,30,40,1,1,0.9\n")
+    with pytest.raises(UserError, match="none of its 1 labeled frames is there, such as frame 901"):
+        open_dataset(f"mot:{mot}")
 
 
 @given(st.sampled_from(["csv", "mot", "kitti", "coco"]), st.text(alphabet="0123456789,.- \n{}[]\":aCr", max_size=60))

@@ -1,0 +1,62 @@
+"""What commands with labeled data sets share: opening them, and saying what of them is not used."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterable, Sequence
+
+from ..datasets import has_coco, open_dataset, read_labels
+from ..datasets.bag import ONLY_TOPICS, BagTopics
+from ..datasets.labels import LabelledSequence, Labels
+from ..errors import UserError, to_one_line
+from ._cli import Parser
+
+
+def add_images(parser: Parser) -> None:
+    """Adds the option ``--images``."""
+    parser.add_argument("--images", metavar="DIR", default="",
+                        help="folder of the images that COCO files name (default: the usual places near each file)")
+
+
+def open_datasets(specs: Sequence[str], images: str = "", topics: BagTopics = ONLY_TOPICS) -> list[LabelledSequence]:
+    """Opens labeled sequences, and prints what of them is not used.
+
+    Args:
+        specs: Each ``KIND:PATH``.
+        images: The value of ``--images``.
+        topics: Topics in bags.
+
+    Returns:
+        The sequences.
+
+    Raises:
+        UserError: A data set cannot be used, or ``--images`` is given for none in COCO's format.
+    """
+    if images and not has_coco(specs):
+        raise UserError("--images: only for data sets coco:FILE, but there is none")
+    sequences = [sequence for spec in dict.fromkeys(specs) for sequence in open_dataset(spec, topics, images)]
+    _print_notes(note for sequence in sequences for note in sequence.notes)
+    return sequences
+
+
+def read_all_labels(specs: Sequence[str], topics: BagTopics = ONLY_TOPICS) -> list[Labels]:
+    """Reads labels without their images, and prints what of them is not used.
+
+    Args:
+        specs: Each ``KIND:PATH``.
+        topics: Topics in bags.
+
+    Returns:
+        The labels.
+
+    Raises:
+        UserError: A file is missing or damaged.
+    """
+    read = [read_labels(spec, topics) for spec in specs]
+    _print_notes(note for labels in read for note in labels.notes)
+    return read
+
+
+def _print_notes(notes: Iterable[str]) -> None:
+    for note in dict.fromkeys(notes):
+        print(f"regionmask_ros: {to_one_line(note)}", file=sys.stderr)
