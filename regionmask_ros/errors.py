@@ -10,6 +10,9 @@ MAX_LINE_LENGTH = 1000
 MAX_OUTSIDE_LENGTH = 200
 """Characters of a text from outside that a message quotes."""
 
+DAMAGED, EMPTY, UNSUPPORTED, TOO_LARGE, UNREADABLE = "damaged", "empty", "unsupported", "too large", "unreadable"
+"""Why an input cannot be used, in a word. Dropped pictures are counted by it."""
+
 
 class UserError(Exception):
     """A mistake that the user can correct.
@@ -19,10 +22,15 @@ class UserError(Exception):
 
     Args:
         message: The line. It may quote foreign text as it is: what is not printable is escaped, and a long line is cut.
+        reason: In a word, for an input that is one of many, see ``DAMAGED``.
+
+    Attributes:
+        reason: As given.
     """
 
-    def __init__(self, message: str = "") -> None:
+    def __init__(self, message: str = "", reason: str = DAMAGED) -> None:
         super().__init__(to_one_line(message))
+        self.reason = reason
 
 
 class FileRefused(UserError):
@@ -32,8 +40,8 @@ class FileRefused(UserError):
         file: Its name, as it was given.
     """
 
-    def __init__(self, line: str = "", file: str = "") -> None:
-        super().__init__(line)
+    def __init__(self, line: str = "", file: str = "", reason: str = DAMAGED) -> None:
+        super().__init__(line, reason)
         self.file = file
 
 
@@ -41,11 +49,22 @@ class InvalidFile(Exception):
     """The content of a file cannot be used. ``str(error)`` is the reason, without the file's name.
 
     The reason may quote the file's content as it is. Only ``about`` makes it safe for a terminal.
+
+    Args:
+        message: The reason as a sentence.
+        reason: In a word, see ``DAMAGED``.
+
+    Attributes:
+        reason: As given.
     """
+
+    def __init__(self, message: str = "", reason: str = DAMAGED) -> None:
+        super().__init__(message)
+        self.reason = reason
 
     def about(self, file: str | os.PathLike[str]) -> FileRefused:
         """The error for the user: file and reason in one line of printable characters."""
-        return FileRefused(to_one_line(f"{file}: {self}"), os.fspath(file))
+        return FileRefused(to_one_line(f"{file}: {self}"), os.fspath(file), self.reason)
 
 
 def to_one_line(text: str, longest: int = MAX_LINE_LENGTH) -> str:

@@ -19,7 +19,6 @@ from ..interrupts import LINE, Interruptions, ended_at_signals
 
 if TYPE_CHECKING:
     from ..network.dense import AnyNetwork
-    from ..sources import Source
 
 EXIT_OK, EXIT_USER_ERROR, EXIT_INTERRUPTED = 0, 2, 130
 
@@ -311,13 +310,6 @@ def run_guarded(call: Callable[[], int]) -> int:
     except OSError as error:
         place = f"{error.filename}: " if error.filename else ""
         return _print_error(f"{place}{error.strerror or error}")
-
-
-def print_dropped(source: Source) -> None:
-    """Tells how many images of a source could not be decoded, and why the first one could not."""
-    if source.dropped:
-        images = "1 damaged image" if source.dropped == 1 else f"{source.dropped} damaged images, the first"
-        print(f"regionmask_ros: dropped {images}: {to_one_line(source.first_drop)}", file=sys.stderr)
 
 
 def _print_error(line: str) -> int:

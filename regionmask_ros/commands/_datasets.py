@@ -9,6 +9,7 @@ from ..datasets import has_coco, open_dataset, read_labels
 from ..datasets.bag import ONLY_TOPICS, BagTopics
 from ..datasets.labels import LabelledSequence, Labels
 from ..errors import UserError, to_one_line
+from ..sources import Reading
 from ._cli import Parser
 
 
@@ -18,13 +19,15 @@ def add_images(parser: Parser) -> None:
                         help="folder of the images that COCO files name (default: the usual places near each file)")
 
 
-def open_datasets(specs: Sequence[str], images: str = "", topics: BagTopics = ONLY_TOPICS) -> list[LabelledSequence]:
+def open_datasets(specs: Sequence[str], images: str = "", topics: BagTopics = ONLY_TOPICS,
+                  reading: Reading | None = None) -> list[LabelledSequence]:
     """Opens labeled sequences, and prints what of them is not used.
 
     Args:
         specs: Each ``KIND:PATH``.
         images: The value of ``--images``.
         topics: Topics in bags.
+        reading: How images are read; None: as by default.
 
     Returns:
         The sequences.
@@ -34,17 +37,19 @@ def open_datasets(specs: Sequence[str], images: str = "", topics: BagTopics = ON
     """
     if images and not has_coco(specs):
         raise UserError("--images: only for data sets coco:FILE, but there is none")
-    sequences = [sequence for spec in dict.fromkeys(specs) for sequence in open_dataset(spec, topics, images)]
+    sequences = [sequence for spec in dict.fromkeys(specs) for sequence in open_dataset(spec, topics, images, reading)]
     _print_notes(note for sequence in sequences for note in sequence.notes)
     return sequences
 
 
-def read_all_labels(specs: Sequence[str], topics: BagTopics = ONLY_TOPICS) -> list[Labels]:
+def read_all_labels(specs: Sequence[str], topics: BagTopics = ONLY_TOPICS, reading: Reading | None = None
+                    ) -> list[Labels]:
     """Reads labels without their images, and prints what of them is not used.
 
     Args:
         specs: Each ``KIND:PATH``.
         topics: Topics in bags.
+        reading: How images are read; None: as by default.
 
     Returns:
         The labels.
@@ -52,7 +57,7 @@ def read_all_labels(specs: Sequence[str], topics: BagTopics = ONLY_TOPICS) -> li
     Raises:
         UserError: A file is missing or damaged.
     """
-    read = [read_labels(spec, topics) for spec in specs]
+    read = [read_labels(spec, topics, reading) for spec in specs]
     _print_notes(note for labels in read for note in labels.notes)
     return read
 

@@ -42,7 +42,6 @@ from ..network.dense import AnyNetwork
 from ..network.graph import Network
 from ..report.tables import format_text
 from ._cli import (
-    EXIT_OK,
     INSTALLED,
     add_network,
     add_networks,
@@ -51,6 +50,7 @@ from ._cli import (
     format_command,
     load_networks,
 )
+from ._pictures import add_reading, make_reading, report_dropped
 
 ENGINES = (EVENT, *BASELINES)
 MAX_THREADS, MAX_STREAMS = 1024, 256
@@ -98,6 +98,7 @@ def _add_choices(parser: argparse.ArgumentParser) -> None:
                         help="runtime of networks in ONNX files; auto: the first one that is installed (default: auto)")
     add_network(parser)
     add_networks(parser)
+    add_reading(parser)
     parser.add_argument("--ros", action="store_true",
                         help="instead: the node in a process of its own, through topics at 640x480 and 60 Hz")
     parser.add_argument("--ros-seconds", metavar="S", type=float, default=60.0,
@@ -123,21 +124,22 @@ def run(args: argparse.Namespace) -> int:
         """Prints a line once."""
         print(f"regionmask_ros: {line}", file=sys.stderr)
 
-    session = Session(networks, plan, report, lambda table: print(format_text(table), end="\n\n", flush=True))
+    reading = make_reading(args)
+    session = Session(networks, plan, report, lambda table: print(format_text(table), end="\n\n", flush=True), reading)
     with Outputs(sequences) as outputs:
         json_path = outputs.file(args.json) if args.json else ""
         pages = _page_files(outputs, args.output) if args.output else {}
         session.run(sequences)
         result = {"machine": machine_facts(), "version": __version__, "network": networks[0].digest,
                   "digests": {network.name: network.digest for network in networks},
-                  "command": format_command("bench", args.argv), **session.result}
+                  "command": format_command("bench", args.argv), **reading.dropped.as_json(), **session.result}
         if json_path:
             Path(json_path).write_text(json.dumps(result, indent=1) + "\n", encoding="utf-8")
         if pages:
             _write_pages(pages, result)
         for written in outputs.commit():
             print(f"  {written}")
-    return EXIT_OK
+    return report_dropped(reading, args)
 
 
 def _check_networks(networks: Sequence[AnyNetwork], plan: Plan) -> None:
@@ -165,19 +167,20 @@ def _bench_ros(args: argparse.Namespace) -> int:
     environment = use_private_domain()
     from ..ros.throughput import measure_throughput
 
-    rows = []
+    rows, reading = [], make_reading(args)
     with Outputs([path]) as outputs, tempfile.TemporaryDirectory() as folder:
         json_path = outputs.file(args.json) if args.json else ""
         for mask in masks:
-            measured = measure_throughput(path, mask, args.ros_seconds, environment, Path(folder, "node.log"))
+            measured = measure_throughput(path, mask, args.ros_seconds, environment, Path(folder, "node.log"), reading)
             print("\n".join(measured.lines()), flush=True)
             rows.append({"sequence": path, **dataclasses.asdict(measured), "overhead_ms": measured.overhead_ms})
         if json_path:
-            result = {"machine": machine_facts(), "version": __version__, "ros": rows}
+            result = {"machine": machine_facts(), "version": __version__, "ros": rows,
+                      **reading.dropped.as_json()}
             Path(json_path).write_text(json.dumps(result, indent=1) + "\n", encoding="utf-8")
         for written in outputs.commit():
             print(f"  {written}")
-    return EXIT_OK
+    return report_dropped(reading, args)
 
 
 def main(argv: Sequence[str] | None = None) -> int:

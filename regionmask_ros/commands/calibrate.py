@@ -15,7 +15,7 @@ import argparse
 import contextlib
 import json
 import os
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -41,16 +41,15 @@ from ..pipeline.settings import PipelineSettings
 from ..report.command_pages import encode_jpeg, heat_image, mask_image, write_calibration_page
 from ..sources import Source, open_source
 from ._cli import (
-    EXIT_OK,
     add_network,
     add_options,
     add_topic,
     add_truth_topic,
     command_main,
     format_command,
-    print_dropped,
 )
 from ._datasets import read_all_labels
+from ._pictures import add_reading, make_reading, report_dropped
 
 _Objects = tuple[Frame, np.ndarray, list[str]]
 """A frame with the boxes and classes of its objects."""
@@ -77,6 +76,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
                         help="count only objects of these classes (default: all)")
     add_options(parser, "input_size", "max_pixels", "score_threshold")
     add_network(parser)
+    add_reading(parser)
     parser.add_argument("--json", metavar="FILE", default="", help="write the results as JSON")
 
 
@@ -101,14 +101,13 @@ def run(args: argparse.Namespace) -> int:
     if args.truth_topic and not has_bag(args.labels):
         raise UserError(f"--truth-topic {args.truth_topic}: none of the --labels is written bag:PATH")
     topics = BagTopics(args.topic, args.truth_topic)
-    labels = read_all_labels(args.labels, topics)
+    reading = make_reading(args)
+    labels = read_all_labels(args.labels, topics, reading)
     # With labels, too: its input decides about the regions.
     network = open_network(args.network) if args.network or not labels else None
     inputs = [*args.sources, *(spec.partition(":")[2] for spec in args.labels)]
     with contextlib.ExitStack() as stack:
-        # Labels count the images, damaged ones included.
-        sources = [
-            stack.enter_context(open_source(path, args.topic, skip_damaged=not labels)) for path in args.sources]
+        sources = [stack.enter_context(open_source(path, args.topic, reading=reading)) for path in args.sources]
         size = _common_input(args.sources, sources, settings, network)
         outputs = stack.enter_context(Outputs(inputs))
         places = _places(outputs, args)
@@ -121,12 +120,11 @@ def run(args: argparse.Namespace) -> int:
                     objects, total=source.frame_count, unit="frame", desc=source.name, disable=None):
                 selected = [place for place, name in enumerate(names) if classes is None or name in classes]
                 calibration.add(boxes[selected], [names[place] for place in selected], frame.size_wh)
-        _write(args, places, calibration, frame, target, size)
+        _write(args, places, calibration, frame, target, {
+            "input_size": f"{size[0]}x{size[1]}", **reading.dropped.as_json()})
         for written in outputs.commit():
             print(f"  {written}")
-        for source in sources:
-            print_dropped(source)
-    return EXIT_OK
+    return report_dropped(reading, args)
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -168,7 +166,7 @@ def _class_filter(args: argparse.Namespace, labels: Sequence[Labels], network: A
 
 
 def _labelled_objects(source: Source, labels: Labels) -> Iterator[_Objects]:
-    for number, frame in enumerate(source.frames()):
+    for number, frame in source.numbered():
         one = labels.at(number)
         selected = [place for place, name in enumerate(one.names) if not one.ignore[place] and name != ANY]
         yield frame, one.boxes[selected], [one.names[place] for place in selected]
@@ -183,13 +181,13 @@ def _detected_objects(source: Source, network: AnyNetwork, settings: PipelineSet
 
 
 def _write(args: argparse.Namespace, places: dict[str, str], calibration: Calibration, frame: Frame | None,
-           target: Target, size_wh: tuple[int, int]) -> None:
-    """Writes all files. The images are drawn on ``frame``."""
+           target: Target, facts: Mapping[str, Any]) -> None:
+    """Writes all files. The images are drawn on ``frame``; ``facts`` are added to the summary."""
     if frame is None:
         raise UserError("the sources have no frame")
     keep = target.mask(calibration.heat)
     losses = calibration.losses(keep)
-    summary = {**_summary(args, calibration, keep, target, size_wh), "losses": [asdict(loss) for loss in losses]}
+    summary = {**_summary(args, calibration, keep, target), **facts, "losses": [asdict(loss) for loss in losses]}
     save_static_mask(places["static_mask.npz"], keep, calibration.grid.region_px, calibration.heat)
     preview = mask_image(frame, keep)
     Path(places[PREVIEW]).write_bytes(encode_jpeg(preview))
@@ -205,9 +203,7 @@ def _write(args: argparse.Namespace, places: dict[str, str], calibration: Calibr
         f"{summary['kept_share']:.0%} of the regions kept, {lost / summary['objects']:.1%} of the objects lost")
 
 
-def _summary(args: argparse.Namespace, calibration: Calibration, keep: np.ndarray, target: Target,
-             size_wh: tuple[int, int]) -> dict[str, Any]:
-    width, height = size_wh
+def _summary(args: argparse.Namespace, calibration: Calibration, keep: np.ndarray, target: Target) -> dict[str, Any]:
     goal = f"{target.cover:.1%} of the heat" if target.keep is None else f"{target.keep:.1%} of the regions"
     return {
         "sources": list(args.sources),
@@ -217,7 +213,6 @@ def _summary(args: argparse.Namespace, calibration: Calibration, keep: np.ndarra
         "target": goal + (f", widened by {target.ring}" if target.ring else ""),
         "kept_share": float(keep.mean()),
         "covered_heat": float(calibration.heat[keep].sum() / calibration.heat.sum()),
-        "input_size": f"{width}x{height}",
         "rows": calibration.grid.rows,
         "cols": calibration.grid.cols,
         "region_px": calibration.grid.region_px,

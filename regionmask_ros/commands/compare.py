@@ -2,7 +2,7 @@
 
 Runs the pipeline of the node. The events of each frame go to all backends, and every integer of their heads is compared
 with the first one's, the reference. Masks that depend on detections use those of the reference. Exit status: 0 if all
-integers are equal, 1 if one differs, 2 after an error.
+integers are equal, 1 if one differs, 2 after an error, 3 if all are equal but a picture was dropped, with --strict.
 
 Examples:
   python -m regionmask_ros compare street.mp4 --backends cpu,lava_sim --input-size 448x448
@@ -40,7 +40,6 @@ from ..pipeline.pipeline import Pipeline
 from ..pipeline.settings import PipelineSettings, make_settings
 from ..sources import Source, open_source
 from ._cli import (
-    EXIT_OK,
     add_network,
     add_option_groups,
     add_options,
@@ -49,6 +48,7 @@ from ._cli import (
     parse_pairs,
     read_backend_options,
 )
+from ._pictures import add_reading, make_reading, report_dropped
 
 EXIT_DIFFERENT = 1
 MASK_SEED = 2026
@@ -68,6 +68,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
                         help="mask this share of the regions at random in every frame, instead of --mask")
     add_options(parser, *_SHARED_OPTIONS)
     add_network(parser)
+    add_reading(parser)
     parser.add_argument("--max-frames", metavar="N", type=int, help="stop after N frames")
     parser.add_argument("--json", metavar="FILE", default="", help="write the outcome as JSON")
     add_option_groups(parser, Group.LAVA)
@@ -88,7 +89,8 @@ def run(args: argparse.Namespace) -> int:
         check_backend(name, options[name])
     network = open_event_network(args.network, "compare")
     used = (args.source, args.network, args.static_mask)
-    with open_source(args.source, args.topic) as source, Outputs(used) as outputs:
+    reading = make_reading(args)
+    with open_source(args.source, args.topic, reading=reading) as source, Outputs(used) as outputs:
         json_path = outputs.file(args.json) if args.json else ""
         input_wh = settings.input_wh(source.size_wh)
         start = time.monotonic()
@@ -109,13 +111,14 @@ def run(args: argparse.Namespace) -> int:
                 "arithmetic": arithmetic, "backends": {name: backends[name].kernels for name in names},
                 "mask": args.mask if args.random_mask is None else f"random {args.random_mask:g}",
                 "refresh_period": args.refresh_period, "seconds": round(time.monotonic() - start, 3),
-                "version": __version__,
+                **reading.dropped.as_json(), "version": __version__,
             }
         if json_path:
             Path(json_path).write_text(json.dumps(facts, indent=1) + "\n", encoding="utf-8")
         outputs.commit()
     _print_outcome(facts)
-    return EXIT_OK if comparison.equal else EXIT_DIFFERENT
+    status = report_dropped(reading, args)
+    return status if comparison.equal else EXIT_DIFFERENT
 
 
 def main(argv: Sequence[str] | None = None) -> int:

@@ -21,7 +21,8 @@ from typing import Any
 
 from ..errors import UserError
 from ..sources import Source, open_source
-from ._cli import EXIT_OK, command_main, format_command
+from ._cli import command_main, format_command
+from ._pictures import add_reading, make_reading, report_dropped
 from .play import check_max_frames, check_rate
 
 SHORT_VIDEO_S = 20.0
@@ -50,6 +51,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
                         help=f"stop after N frames (default: {DEFAULT_MAX_FRAMES} of the default video, all of others)")
     parser.add_argument("--rate", type=float, metavar="R",
                         help="speed factor (default: 0.5 up to 20 s of video, 1.0 for longer ones)")
+    add_reading(parser)
 
 
 def run(args: argparse.Namespace) -> int:
@@ -68,7 +70,7 @@ def run(args: argparse.Namespace) -> int:
         chosen: dict[str, Any] = {"parameters": DEFAULT_PARAMETERS, "max_pixels": DEFAULT_MAX_PIXELS}
     else:
         chosen = {}
-    with open_source(args.video) as source:
+    with open_source(args.video, reading=make_reading(args)) as source:
         find_network()
         require("rosbags")
         return _demonstrate(args, source, chosen)
@@ -98,6 +100,7 @@ def _demonstrate(args: argparse.Namespace, source: Source, chosen: Mapping[str, 
         write_page(folder.work / "report.html", source.name, shown.account, story, command, playback.parameters)
         summary = {
             "video": source.name, **shown.account.as_json(), **story.summary(), "rate": playback.rate,
+            **source.reading.dropped.as_json(),
             "seconds": shown.seconds,
         }
         (folder.work / "summary.json").write_text(json.dumps(summary, indent=1) + "\n")
@@ -106,7 +109,7 @@ def _demonstrate(args: argparse.Namespace, source: Source, chosen: Mapping[str, 
     print(f"{sum(story.objects)} detections in total; open {Path(args.output) / 'report.html'}")
     for name in ("annotated.mp4", "detections.csv", "summary.json", "bag/"):
         print(f"  {os.path.join(args.output, name)}")
-    return EXIT_OK
+    return report_dropped(source.reading, args)
 
 
 def _rate(args: argparse.Namespace, source: Source) -> float:

@@ -61,8 +61,8 @@ from ..network.graph import Network
 from ..network.thresholds import TRAINED, TUNED
 from ..pipeline.settings import PipelineSettings
 from ..report.tables import Table, format_text
+from ..sources import Reading
 from ._cli import (
-    EXIT_OK,
     RUNTIME_OPTIONS,
     add_network,
     add_networks,
@@ -74,6 +74,7 @@ from ._cli import (
     load_networks,
 )
 from ._datasets import add_images, open_datasets
+from ._pictures import add_reading, make_reading, report_dropped
 
 MAX_EVERY = 1000
 
@@ -101,6 +102,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add_network(parser)
     add_networks(parser)
     add_options(parser, "mgnet_weights")
+    add_reading(parser)
     parser.add_argument("--json", metavar="FILE", default="", help="write rows and summary as JSON")
     parser.add_argument("--output", metavar="DIR", default="", help="folder for report.html and figures")
 
@@ -115,7 +117,8 @@ def run(args: argparse.Namespace) -> int:
     if not 0.0 <= args.shift_view <= MAX_MOVE:
         raise UserError(f"--shift-view {args.shift_view}: must be between 0 and {MAX_MOVE:g}")
     plans = _plans(args, settings)
-    sequences = _sequences(args)
+    reading = make_reading(args)
+    sequences = _sequences(args, reading)
     inputs = [path for sequence in sequences for path in sequence.inputs]
     with Outputs(inputs) as outputs:
         json_path = outputs.file(args.json) if args.json else ""
@@ -132,7 +135,7 @@ def run(args: argparse.Namespace) -> int:
         result = {
             "rows": rows, "summary": summary, "calibration_share": args.calibration_share, "every": args.every,
             "network": plans[0].network.digest, "digests": {plan.network.name: plan.network.digest for plan in plans},
-            "machine": machine_facts(), "version": __version__,
+            **reading.dropped.as_json(), "machine": machine_facts(), "version": __version__,
         }
         if json_path:
             Path(json_path).write_text(json.dumps(result, indent=1, allow_nan=False) + "\n", encoding="utf-8")
@@ -140,7 +143,7 @@ def run(args: argparse.Namespace) -> int:
             write_tradeoff_page(page, result, format_command("evaluate", args.argv), __version__)
         for written in outputs.commit():
             print(f"  {written}")
-    return EXIT_OK
+    return report_dropped(reading, args)
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -148,11 +151,12 @@ def main(argv: Sequence[str] | None = None) -> int:
     return command_main("evaluate", argv)
 
 
-def _sequences(args: argparse.Namespace) -> list[LabelledSequence]:
+def _sequences(args: argparse.Namespace, reading: Reading) -> list[LabelledSequence]:
     if (args.topic or args.truth_topic) and not has_bag(args.dataset):
         raise UserError("--topic and --truth-topic are for bags, but no --dataset is bag:PATH")
     topics = BagTopics(args.topic, args.truth_topic)
-    return [thin_out(sequence, args.every) for sequence in open_datasets(args.dataset, args.images, topics)]
+    sequences = open_datasets(args.dataset, args.images, topics, reading)
+    return [thin_out(sequence, args.every) for sequence in sequences]
 
 
 @dataclass(frozen=True)

@@ -41,6 +41,7 @@ from ..network.preprocessing import EXAMPLE, describe_preprocessing, parse_prepr
 from ..report.network_facts import dense_as_text, describe_dense, describe_layers, input_as_text, layers_as_text
 from ._cli import EXIT_OK, add_options, command_main
 from ._datasets import add_images, open_datasets
+from ._pictures import add_reading, make_reading, report_dropped
 
 _LIST_COLUMNS = ("name", "head", "classes", "input", "pixels", "precision", "source")
 
@@ -77,6 +78,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     quantizer.add_argument("--name", metavar="NAME", default="", help="of the int8 version (default: NAME-int8)")
     quantizer.add_argument("--force", action="store_true", help="store the int8 version whatever it loses")
     add_options(quantizer, "max_pixels")
+    add_reading(quantizer)
     remover = actions.add_parser("remove", help="remove an imported network", allow_abbrev=False)
     remover.add_argument("name", metavar="NAME", help="its name")
 
@@ -182,8 +184,9 @@ def _quantize(args: argparse.Namespace) -> int:
 
     network = open_network(args.network)
     name = check_name(args.name or f"{network.name}-int8")
-    sequences = open_datasets(args.dataset, args.images)
-    made = quantize(network, name, args.calibrate, sequences, args.max_pixels, _follow)
+    reading = make_reading(args)
+    sequences = open_datasets(args.dataset, args.images, reading=reading)
+    made = quantize(network, name, args.calibrate, sequences, args.max_pixels, _follow, reading)
     agrees = math.isfinite(made.agreement)
     print(f"{made.convolutions} convolutions in int8, calibrated on {made.calibrated_on} pictures; agreement with fp32 "
           f"on {made.compared_on} others: {f'{made.agreement:.1f}' if agrees else 'none, fp32 finds nothing there'}")
@@ -198,7 +201,7 @@ def _quantize(args: argparse.Namespace) -> int:
     card = store_network(made.network)
     print(f"{name} {'replaced' if replaced else 'installed'}: {display_path(card.parent)}; "
           f"use it with --network {name}")
-    return EXIT_OK
+    return report_dropped(reading, args)
 
 
 def _follow(items: Iterable[Any], count: int | None, what: str) -> Iterable[Any]:

@@ -21,7 +21,8 @@ from pathlib import Path
 from ..errors import UserError
 from ..ros.stopping import StopRequest
 from ..sources import Source, open_source
-from ._cli import EXIT_OK, command_main, print_dropped
+from ._cli import command_main
+from ._pictures import add_reading, make_reading, report_dropped
 
 MIN_RATE, MAX_RATE = 0.001, 1000.0
 
@@ -43,6 +44,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
                         help="use the source's time as simulated time, and publish /clock")
     parser.add_argument("--wait", type=float, default=2.0, metavar="S",
                         help="wait at most S seconds for a subscriber (default: 2)")
+    add_reading(parser)
     parser.add_argument(
         "--ros-args", nargs=argparse.REMAINDER, default=[], metavar="...", help="such as: -r __ns:=/front")
     parser.add_argument("--json", default="", metavar="FILE",
@@ -52,14 +54,14 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(args: argparse.Namespace) -> int:
     """Plays until the end or Ctrl-C, and prints the number of published frames."""
     _check(args)
-    with StopRequest() as stop, open_source(args.source, args.bag_topic, args.topic, skip_damaged=True) as source:
+    reading = make_reading(args)
+    with StopRequest() as stop, open_source(args.source, args.bag_topic, args.topic, reading=reading) as source:
         from ..ros.setup import require, use_profile
 
         use_profile()
         require("rclpy", "sensor_msgs", "vision_msgs")
         _play(source, args, stop)
-        print_dropped(source)
-    return EXIT_OK
+    return report_dropped(reading, args)
 
 
 def check_rate(rate: float) -> None:
@@ -98,7 +100,8 @@ def _play(source: Source, args: argparse.Namespace, stop: StopRequest) -> None:
         topic = player.topic
     print(f"published {stats.frames} frames on {topic} in {stats.seconds:.1f} s")
     if args.json:
-        report = {"frames": stats.frames, "seconds": round(stats.seconds, 3), "topic": topic, "source": source.name}
+        report = {"frames": stats.frames, "seconds": round(stats.seconds, 3), "topic": topic, "source": source.name,
+                  **source.reading.dropped.as_json()}
         write_whole(Path(args.json), json.dumps(report).encode())
 
 

@@ -51,16 +51,15 @@ from ..report.writers import DetectionsCsv, HeadDump, VideoWriter
 from ..sources import Source, VideoFile, open_source
 from ..sources.pictures.jpeg_decoders import MISSING, jpeg_decoder
 from ._cli import (
-    EXIT_OK,
     RUNTIME_OPTIONS,
     add_option_groups,
     add_topic,
     command_main,
     format_command,
     parse_pairs,
-    print_dropped,
     read_backend_options,
 )
+from ._pictures import add_strict, make_reading, report_dropped
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -79,6 +78,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--loihi2-table", metavar="FILE", default="",
                         help="write the cost of frames on Loihi 2 as JSON: modeled from the counts, or measured if "
                         "the backend measures; the keys are the same")
+    add_strict(parser)
     add_option_groups(parser)
     parser.add_argument("--compressed", dest="image_transport", action="store_const", const="compressed",
                         default=argparse.SUPPRESS, help="short for --image-transport compressed")
@@ -101,10 +101,9 @@ def run(args: argparse.Namespace) -> int:
         _check_loihi2_table(settings, network)
     compressed = args.image_transport == "compressed"
     inputs = (args.source, args.static_mask, args.network_file)
-    with open_source(
-        args.source, args.topic, only_compressed=compressed, max_image_pixels=settings.max_image_pixels,
-        skip_damaged=True,
-    ) as source, Outputs(inputs) as outputs:
+    reading = make_reading(args)
+    with open_source(args.source, args.topic, only_compressed=compressed, reading=reading) as source, \
+            Outputs(inputs) as outputs:
         if not (isinstance(source, VideoFile) or jpeg_decoder().sees_damage):
             print(f"regionmask_ros: {MISSING}", file=sys.stderr)
         if settings.input_size == "auto":
@@ -114,8 +113,7 @@ def run(args: argparse.Namespace) -> int:
             summary = _process(args, source, pipeline, outputs)
         written = outputs.commit()
     _print_summary(summary, written)
-    print_dropped(source)
-    return EXIT_OK
+    return report_dropped(reading, args)
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -205,7 +203,7 @@ def _process(args: argparse.Namespace, source: Source, pipeline: Pipeline, outpu
                 recorder.add(result)
         for result in pipeline.drain():
             recorder.add(result)
-    summary = {**summarize(recorder.records), **_facts(pipeline), "dropped_images": source.dropped}
+    summary = {**summarize(recorder.records), **_facts(pipeline), **source.reading.dropped.as_json()}
     _write_report(args, source, recorder, summary)
     if json_path:
         _write_json(json_path, summary)

@@ -32,8 +32,9 @@ from ..mask.mgnet.weights import SHAPES, load_weights
 from ..metrics.machine import machine_facts
 from ..pipeline.settings import PipelineSettings
 from ..report.tables import Column, format_text, make_table
-from ._cli import EXIT_INTERRUPTED, EXIT_OK, add_network, add_options, command_main
+from ._cli import EXIT_INTERRUPTED, add_network, add_options, command_main
 from ._datasets import add_images, open_datasets, read_all_labels
+from ._pictures import add_reading, make_reading, report_dropped
 
 SHIPPED_NAME = "light"
 EVALUATION_PERIOD = 500
@@ -64,6 +65,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
                         help="masked share of the regions at which objects are counted (default: 0.6)")
     add_options(parser, "input_size", "max_pixels")
     add_network(parser)
+    add_reading(parser)
     parser.add_argument("--json", metavar="FILE", default="", help="with --score: write the results as JSON")
 
 
@@ -99,21 +101,23 @@ def _train(args: argparse.Namespace) -> int:
     with Outputs([*args.sources, *args.hold_out]) as outputs:
         outputs.folder(args.output)
         outputs.commit()
-    session = TrainingSession(args, network, read_all_labels(args.labels))
+    reading = make_reading(args)
+    session = TrainingSession(args, network, read_all_labels(args.labels, reading=reading), reading)
     try:
         session.run()
     except KeyboardInterrupt:
         session.save()
         print(f"stopped at step {session.step} of {args.steps}; the same command with --resume continues")
         return EXIT_INTERRUPTED
-    return EXIT_OK
+    return report_dropped(reading, args)
 
 
 def _score(args: argparse.Namespace) -> int:
     if args.sources or args.output or args.resume:
         raise UserError("--score measures and does not train: leave out sources, --output and --resume")
     weights = {SHIPPED_NAME: load_weights(), **dict(map(_named_weights, args.weights))}
-    sequences = open_datasets(args.score, args.images)
+    reading = make_reading(args)
+    sequences = open_datasets(args.score, args.images, reading=reading)
     settings = PipelineSettings(input_size=parse_input_size(args.input_size), max_pixels=args.max_pixels)
     network = open_event_network(args.network, "train_mgnet")
     inputs = [path for sequence in sequences for path in sequence.inputs]
@@ -124,11 +128,11 @@ def _score(args: argparse.Namespace) -> int:
         print(_format_table(rows, args.masked))
         if json_path:
             result = {"rows": rows, "masked": args.masked, "machine": machine_facts(), "network": network.digest,
-                      "version": __version__}
+                      **reading.dropped.as_json(), "version": __version__}
             Path(json_path).write_text(json.dumps(result, indent=1, allow_nan=False) + "\n", encoding="utf-8")
         for written in outputs.commit():
             print(f"  {written}")
-    return EXIT_OK
+    return report_dropped(reading, args)
 
 
 def _named_weights(spec_text: str) -> tuple[str, Any]:

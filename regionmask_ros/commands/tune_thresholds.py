@@ -36,7 +36,9 @@ from ..metrics.loihi2 import REFERENCE_CORES
 from ..network.graph import Network
 from ..network.thresholds import INPUT_STEPS, LARGEST, TunedThresholds, get_thresholds, round_up_encoder
 from ..pipeline.settings import PipelineSettings
-from ._cli import EXIT_OK, add_network, add_options, command_main, format_command
+from ..sources import Reading
+from ._cli import add_network, add_options, command_main, format_command
+from ._pictures import add_reading, make_reading, report_dropped
 
 WORK = {"edp": ("edp_js",), "edp+events": ("edp_js", "events"), "synops": ("synops",), "cpu": ("cpu_ms",)}
 """Figures whose product is minimized. CPU time varies from run to run; events, which it follows, are counted."""
@@ -74,6 +76,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--seed", metavar="N", type=int, default=0, help="seed of segments and search (default: 0)")
     add_options(parser, "max_pixels")
     add_network(parser)
+    add_reading(parser)
 
 
 def run(args: argparse.Namespace) -> int:
@@ -85,8 +88,9 @@ def run(args: argparse.Namespace) -> int:
         raise UserError(f"network {network.name}: the cost model covers YOLO-KP only")
     start = _choose_start(args.start, network)
     rng = np.random.default_rng(args.seed)
-    tuning = _make_trials(network, args.clips, cuts, args, rng)
-    checking = _make_trials(network, args.hold_out, cuts, args, rng) if args.hold_out else None
+    reading = make_reading(args)
+    tuning = _make_trials(network, args.clips, cuts, args, rng, reading)
+    checking = _make_trials(network, args.hold_out, cuts, args, rng, reading) if args.hold_out else None
     journal = Journal(Path(f"{args.output}.journal"), _question(args, network))
     if len(journal):
         print(f"{len(journal)} trials are known from an earlier run")
@@ -95,7 +99,7 @@ def run(args: argparse.Namespace) -> int:
     write_whole(Path(args.output), result.to_json().encode())
     journal.remove()
     _print_result(result, args.output)
-    return EXIT_OK
+    return report_dropped(reading, args)
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -153,12 +157,12 @@ class _Trials:
 
 
 def _make_trials(network: Network, clips: Sequence[str], cuts: Mapping[str, tuple[int, ...]], args: argparse.Namespace,
-                 rng: np.random.Generator) -> _Trials:
+                 rng: np.random.Generator, reading: Reading) -> _Trials:
     segments: list[ClipSegment] = []
     with tqdm(unit="frame", desc="reading", disable=None) as progress:
         for path in clips:
             segments += read_segments(path, cuts.get(path, ()), args.frames, args.stretches, args.max_pixels, rng,
-                                      progress.update)
+                                      progress.update, reading)
     nms_iou = PipelineSettings().nms_iou
     references = [dense_references(network, segment, nms_iou)
                   for segment in tqdm(segments, unit="segment", desc="dense network", disable=None)]

@@ -6,10 +6,12 @@ A data set is given as ``KIND:PATH``. Labels alone, for images from another sour
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from functools import partial
 from typing import TypeVar
 
 from ..errors import UserError
+from ..sources import Reading
 from .bag import ONLY_TOPICS, BagTopics, open_bag_sequences, read_bag_labels
 from .coco import open_coco, read_coco
 from .formats import open_csv, open_kitti, open_mot, read_csv, read_kitti, read_mot
@@ -20,13 +22,16 @@ BAG, COCO = "bag", "coco"
 _Result = TypeVar("_Result")
 
 
-def open_dataset(spec: str, topics: BagTopics = ONLY_TOPICS, images: str = "") -> list[LabelledSequence]:
+def open_dataset(
+    spec: str, topics: BagTopics = ONLY_TOPICS, images: str = "", reading: Reading | None = None,
+) -> list[LabelledSequence]:
     """Opens a data set.
 
     Args:
         spec: ``KIND:PATH``, with the kind csv, mot, kitti, coco or bag.
         topics: For bags: the topics of images and labels.
         images: For COCO: the folder of the images; empty: the usual places near the file.
+        reading: How images are read, and where dropped ones are counted; None: as by default.
 
     Returns:
         The sequences, at least one.
@@ -36,17 +41,18 @@ def open_dataset(spec: str, topics: BagTopics = ONLY_TOPICS, images: str = "") -
     """
     openers: dict[str, Callable[[str], list[LabelledSequence]]] = {
         "csv": open_csv, "mot": open_mot, "kitti": open_kitti,
-        COCO: partial(open_coco, images=images), BAG: partial(open_bag_sequences, topics=topics),
+        COCO: partial(open_coco, images=images), BAG: partial(open_bag_sequences, topics=topics, reading=reading),
     }
-    return _read(openers, spec, "data set")
+    return [replace(one, open=partial(one.open, reading)) for one in _read(openers, spec, "data set")]
 
 
-def read_labels(spec: str, topics: BagTopics = ONLY_TOPICS) -> Labels:
+def read_labels(spec: str, topics: BagTopics = ONLY_TOPICS, reading: Reading | None = None) -> Labels:
     """Reads the labels of one sequence, without its images.
 
     Args:
         spec: ``KIND:PATH``, with the kind csv, mot, kitti, coco or bag.
         topics: For bags: the topics of images and labels.
+        reading: For bags: how images are read.
 
     Returns:
         The labels by frame.
@@ -56,7 +62,7 @@ def read_labels(spec: str, topics: BagTopics = ONLY_TOPICS) -> Labels:
     """
     readers: dict[str, Callable[[str], Labels]] = {
         "csv": read_csv, "mot": read_mot, "kitti": read_kitti, COCO: read_coco,
-        BAG: partial(read_bag_labels, topics=topics),
+        BAG: partial(read_bag_labels, topics=topics, reading=reading),
     }
     return _read(readers, spec, "labels")
 

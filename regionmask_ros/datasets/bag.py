@@ -16,6 +16,7 @@ from typing import Any
 from ..core.detections import UNTRACKED
 from ..errors import InvalidFile, UserError
 from ..files.paths import display_path
+from ..sources import Reading
 from ..sources.bag import BagImages, choose_topic, find_bag_folder, open_bag, read_messages
 from ..sources.image_message import stamp_ns
 from .labels import ANY, EmptyBox, LabelledSequence, LabelRow, Labels, check_row, check_scored
@@ -40,12 +41,15 @@ class BagTopics:
 ONLY_TOPICS = BagTopics()
 
 
-def open_bag_sequences(path: str, topics: BagTopics = ONLY_TOPICS) -> list[LabelledSequence]:
+def open_bag_sequences(
+    path: str, topics: BagTopics = ONLY_TOPICS, reading: Reading | None = None,
+) -> list[LabelledSequence]:
     """Opens the one sequence of a bag.
 
     Args:
         path: The bag's folder, or a file in it.
         topics: The topics of images and labels.
+        reading: How the images are read that the labels are compared with.
 
     Returns:
         A list of one sequence.
@@ -53,19 +57,22 @@ def open_bag_sequences(path: str, topics: BagTopics = ONLY_TOPICS) -> list[Label
     Raises:
         UserError: The labels cannot be used.
     """
-    labels = read_bag_labels(path, topics)
+    labels = read_bag_labels(path, topics, reading)
     check_scored(path, labels)
     folder = find_bag_folder(path)
     name = os.path.basename(os.path.realpath(folder))
-    return [LabelledSequence(name, labels, lambda: BagImages(path, topics.images), (str(folder),), labels.notes)]
+    return [LabelledSequence(
+        name, labels, lambda reading=None: BagImages(path, topics.images, reading=reading), (str(folder),),
+        labels.notes)]
 
 
-def read_bag_labels(path: str, topics: BagTopics = ONLY_TOPICS) -> Labels:
+def read_bag_labels(path: str, topics: BagTopics = ONLY_TOPICS, reading: Reading | None = None) -> Labels:
     """Reads the labels of a bag, by the number of the image.
 
     Args:
         path: The bag's folder, or a file in it.
         topics: The topics of images and labels.
+        reading: How images are read.
 
     Returns:
         The labels.
@@ -73,7 +80,7 @@ def read_bag_labels(path: str, topics: BagTopics = ONLY_TOPICS) -> Labels:
     Raises:
         UserError: The path is not a bag, there is no such topic, or no message has the stamp of an image.
     """
-    images = BagImages(path, topics.images)
+    images = BagImages(path, topics.images, reading=reading)
     topic, messages = _read_detections(path, topics.truth)
     by_stamp = {stamp_ns(message.header.stamp): message for message in messages}
     width, height = images.size_wh

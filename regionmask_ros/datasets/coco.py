@@ -284,8 +284,8 @@ def _sequence(path: str, video: str, images: Sequence[_Image], content: _Content
     stem = os.path.splitext(os.path.basename(path))[0]
     name, paths = f"{stem}-{video}" if video else stem, list(files.values())
     notes = [f"{display_path(path)}: {len(missing)} of {len(images)} images missing: {name_first(missing)}"]
-    return LabelledSequence(name, labels, lambda: ImageFiles(paths, name), (path, *map(os.path.dirname, paths)),
-                            (*labels.notes, *notes[:len(missing)]), len(missing))
+    return LabelledSequence(name, labels, lambda reading=None: ImageFiles(paths, name, reading),
+                            (path, *map(os.path.dirname, paths)), (*labels.notes, *notes[:len(missing)]), len(missing))
 
 
 def _in_words(places: ImagePlaces) -> str:

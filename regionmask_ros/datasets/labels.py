@@ -194,7 +194,8 @@ class LabelledSequence:
     Attributes:
         name: The sequence's name in results.
         labels: Labels by frame, in the order of the images.
-        open: Opens a new source of the images.
+        open: Opens a new source of the images. What reads a data set takes a ``Reading``, None for the default;
+            ``open_dataset`` gives it the one of its caller.
         inputs: Files and folders that the sequence is read from.
         notes: What is not used, and images that are missing; lines for the user.
         missing: Number of images that are missing.
@@ -202,7 +203,7 @@ class LabelledSequence:
 
     name: str
     labels: Labels
-    open: Callable[[], Source]
+    open: Callable[..., Source]
     inputs: tuple[str, ...]
     notes: tuple[str, ...] = ()
     missing: int = 0
@@ -227,7 +228,9 @@ def make_sequence(labels_path: str, images_path: str, name: str, labels: Labels)
         raise UserError(
             f"{display_path(images_path)}: no such file or folder; the labels {display_path(labels_path)} need it")
     check_scored(labels_path, labels)
-    return LabelledSequence(name, labels, lambda: open_source(images_path), (labels_path, images_path), labels.notes)
+    return LabelledSequence(
+        name, labels, lambda reading=None: open_source(images_path, reading=reading), (labels_path, images_path),
+        labels.notes)
 
 
 def check_scored(path: str, labels: Labels) -> None:

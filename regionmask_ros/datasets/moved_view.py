@@ -62,6 +62,7 @@ class ShiftedView(Source):
     """
 
     def __init__(self, inner: Source, move: ViewShift) -> None:
+        super().__init__(inner.reading)
         self._inner, self._move = inner, move
         self.name, self.fps, self.frame_count = inner.name, inner.fps, inner.frame_count
         low, high = move.span(inner.size_wh[0], 0)
@@ -69,9 +70,13 @@ class ShiftedView(Source):
 
     def frames(self) -> Iterator[Frame]:
         """See ``Source``."""
-        for number, frame in enumerate(self._inner.frames()):
+        return (frame for _, frame in self.numbered())
+
+    def numbered(self) -> Iterator[tuple[int, Frame]]:
+        """See ``Source``."""
+        for number, frame in self._inner.numbered():
             low, high = self._move.span(frame.size_wh[0], number)
-            yield replace(frame, pixels=np.ascontiguousarray(frame.pixels[:, low:high]))
+            yield number, replace(frame, pixels=np.ascontiguousarray(frame.pixels[:, low:high]))
 
     def close(self) -> None:
         """See ``Source``."""

@@ -46,7 +46,8 @@ def make_numbered_sequence(labels_path: str, images_path: str, name: str, labels
     labels = labels.renumber(positions)
     check_scored(labels_path, labels)
     folder = os.path.basename(os.path.abspath(images_path))
-    return LabelledSequence(name, labels, lambda: ImageFiles(files, folder), (labels_path, images_path),
+    return LabelledSequence(name, labels, lambda reading=None: ImageFiles(files, folder, reading),
+                            (labels_path, images_path),
                             (*labels.notes, *notes[:len(missing)]), len(missing))
 
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import replace
-from itertools import islice
 
 from ..core.frame import Frame
 from ..sources import Source
@@ -20,13 +19,18 @@ class ThinnedSource(Source):
     """
 
     def __init__(self, inner: Source, every: int) -> None:
+        super().__init__(inner.reading)
         self._inner, self._every = inner, every
         self.name, self.size_wh, self.fps = inner.name, inner.size_wh, inner.fps / every
         self.frame_count = None if inner.frame_count is None else -(-inner.frame_count // every)
 
     def frames(self) -> Iterator[Frame]:
         """See ``Source``."""
-        return islice(self._inner.frames(), 0, None, self._every)
+        return (frame for _, frame in self.numbered())
+
+    def numbered(self) -> Iterator[tuple[int, Frame]]:
+        """See ``Source``."""
+        return ((number // self._every, frame) for number, frame in self._inner.numbered() if number % self._every == 0)
 
     def close(self) -> None:
         """See ``Source``."""

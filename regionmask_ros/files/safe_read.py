@@ -18,7 +18,7 @@ from typing import BinaryIO
 import numpy as np
 from numpy.lib import format as npy_format
 
-from ..errors import InvalidFile
+from ..errors import EMPTY, TOO_LARGE, UNREADABLE, InvalidFile
 
 MAX_BYTES = 256 << 20
 MAX_SIDE = 16_384
@@ -54,18 +54,18 @@ def open_regular(path: str | os.PathLike[str]) -> BinaryIO:
     try:
         status = os.stat(path)
         if stat.S_ISDIR(status.st_mode):
-            raise InvalidFile("this is a folder, not a file")
+            raise InvalidFile("this is a folder, not a file", UNREADABLE)
         if not stat.S_ISREG(status.st_mode):
-            raise InvalidFile("not a regular file")
+            raise InvalidFile("not a regular file", UNREADABLE)
         if status.st_size == 0:
-            raise InvalidFile("empty file")
+            raise InvalidFile("empty file", EMPTY)
         if status.st_size > MAX_BYTES:
-            raise InvalidFile(f"larger than {MAX_BYTES >> 20} MB")
+            raise InvalidFile(f"larger than {MAX_BYTES >> 20} MB", TOO_LARGE)
         return open(path, "rb")
     except OSError as error:
-        raise InvalidFile(_system_reason(error)) from error
+        raise InvalidFile(_system_reason(error), UNREADABLE) from error
     except ValueError as error:
-        raise InvalidFile(f"not a file name: {error}") from error
+        raise InvalidFile(f"not a file name: {error}", UNREADABLE) from error
 
 
 def read_limited(file: BinaryIO, most: int = MAX_BYTES) -> bytes:
@@ -85,7 +85,7 @@ def read_limited(file: BinaryIO, most: int = MAX_BYTES) -> bytes:
         file.seek(0)
         return file.read(most)
     except OSError as error:
-        raise InvalidFile(_system_reason(error)) from error
+        raise InvalidFile(_system_reason(error), UNREADABLE) from error
 
 
 def looks_like_zip(file: BinaryIO) -> bool:

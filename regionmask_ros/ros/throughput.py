@@ -18,7 +18,7 @@ from std_msgs.msg import Header
 from vision_msgs.msg import Detection2DArray, LabelInfo
 
 from ..errors import UserError
-from ..sources import open_source
+from ..sources import Reading, open_source
 from ..sources.image_message import stamp_ns
 from .demo.children import Child
 from .frame_stats import WINDOW_S
@@ -127,7 +127,8 @@ class Camera(Node):
         self.reports.append(Report(time.monotonic(), {pair.key: pair.value for pair in message.status[0].values}))
 
 
-def measure_throughput(path: str, mask: str, seconds: float, environment: Mapping[str, str], log: Path) -> Throughput:
+def measure_throughput(path: str, mask: str, seconds: float, environment: Mapping[str, str], log: Path,
+                       reading: Reading | None = None) -> Throughput:
     """Runs the node on a clip.
 
     Args:
@@ -136,6 +137,7 @@ def measure_throughput(path: str, mask: str, seconds: float, environment: Mappin
         seconds: How long images are published.
         environment: The same ROS settings as this process's.
         log: File for the node's output.
+        reading: How images of the clip are read; None: as by default.
 
     Returns:
         The measured counts and times.
@@ -143,7 +145,7 @@ def measure_throughput(path: str, mask: str, seconds: float, environment: Mappin
     Raises:
         UserError: The node fails, or other programs use the ROS domain.
     """
-    messages = clip_messages(path)
+    messages = clip_messages(path, reading)
     with Child("node", ["detector", "--ros-args", "-p", f"mask_mode:={mask}"], environment, log) as node, \
             RosSession() as session:
         camera = session.add(Camera)
@@ -179,9 +181,9 @@ def reports_in_window(reports: Sequence[Report], start_s: float) -> list[Mapping
     return whole or [report.values for report in reports[-1:]]
 
 
-def clip_messages(path: str) -> list[Image]:
+def clip_messages(path: str, reading: Reading | None = None) -> list[Image]:
     """Returns the first frames of a sequence as messages of size IMAGE_WH."""
-    with open_source(path) as source:
+    with open_source(path, reading=reading) as source:
         images = [cv2.resize(frame.bgr(), IMAGE_WH) for frame in islice(source.frames(), CLIP_FRAMES)]
     return [image_message(pixels, "bgr8", Header(frame_id="camera")) for pixels in images]
 

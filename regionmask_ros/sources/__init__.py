@@ -10,29 +10,28 @@ from ..files.paths import check_utf8, display_path
 from .bag import BagImages, is_bag
 from .base import Source, silence_decoders
 from .images import ImageFolder
-from .pictures.header import MAX_IMAGE_PIXELS
+from .pictures.reading import Reading
 from .video import VideoFile
 
-__all__ = ["BagImages", "ImageFolder", "Source", "VideoFile", "open_source"]
+__all__ = ["BagImages", "ImageFolder", "Reading", "Source", "VideoFile", "open_source"]
 
 
 def open_source(
     path: str, topic: str = "", preferred: str = "", only_compressed: bool = False,
-    max_image_pixels: int = MAX_IMAGE_PIXELS, skip_damaged: bool = False,
+    reading: Reading | None = None,
 ) -> Source:
     """Opens a video file, a folder of images, or a rosbag2 bag (mcap or db3).
 
     Mistakes are found here, before any frame is processed: a missing path, something that is neither a file nor a
     folder, a file that is empty, a text, a single image or truncated, a video without a frame, a folder without an
-    image. Damage that shows only while decoding is raised by ``Source.frames``.
+    image that can be decoded. Images that cannot are dropped.
 
     Args:
         path: The file or folder.
         topic: For bags: the image topic, for a bag that has several.
         preferred: For bags: a topic to choose if the bag has it and ``topic`` is empty.
         only_compressed: For bags: choose a camera's compressed images instead of its raw ones.
-        max_image_pixels: Largest number of pixels of an image in a folder or bag.
-        skip_damaged: Whether images in a folder or bag that cannot be decoded are passed over and counted.
+        reading: How images are read, and where dropped ones are counted; None: as by default.
 
     Returns:
         The open source; a context manager.
@@ -49,12 +48,12 @@ def open_source(
     except (OSError, ValueError) as error:
         raise UserError(f"{display_path(path)}: cannot be read: {getattr(error, 'strerror', None) or error}") from None
     if is_bag(path):
-        return BagImages(path, topic, preferred, only_compressed, max_image_pixels, skip_damaged)
+        return BagImages(path, topic, preferred, only_compressed, reading)
     if topic or only_compressed:
         raise UserError(f"{display_path(path)}: has no topics, because it is not a bag (a folder with metadata.yaml)")
     if stat.S_ISDIR(mode):
-        return ImageFolder(path, max_pixels=max_image_pixels, skip_damaged=skip_damaged)
+        return ImageFolder(path, reading)
     if stat.S_ISREG(mode):
-        return VideoFile(path)
+        return VideoFile(path, reading)
     raise UserError(
         f"{display_path(path)}: neither a file nor a folder: give a video file, a folder of images or a bag")

@@ -8,7 +8,7 @@ from __future__ import annotations
 import contextlib
 import os
 import re
-from collections.abc import Callable, Collection, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator
 from itertools import accumulate, islice
 from pathlib import Path
 from types import MappingProxyType
@@ -23,7 +23,7 @@ from ..files.safe_read import open_regular
 from .base import Source
 from .image_message import decode_compressed_image, decode_image, stamp_ns
 from .images import DEFAULT_FPS
-from .pictures.header import MAX_IMAGE_PIXELS
+from .pictures.reading import Reading
 
 if TYPE_CHECKING:
     from rosbags.highlevel import AnyReader
@@ -236,23 +236,23 @@ class BagImages(Source):
             ones are chosen, or with ``only_compressed`` the compressed ones.
         preferred: A topic to choose if the bag has it and ``topic`` is empty.
         only_compressed: Whether only topics with compressed images are suitable.
-        max_pixels: Largest number of pixels of an image.
-        skip_damaged: Whether images that cannot be decoded are passed over and counted. Otherwise they are errors.
+        reading: See ``Source``.
 
     Attributes:
         topic: The chosen topic.
         compressed: Whether its images are compressed.
 
     Raises:
-        UserError: The path is not a bag, there is no such topic or no image on it, or several topics are suitable.
+        UserError: The path is not a bag, there is no such topic, no image on it that can be used, or several topics
+            are suitable.
     """
 
     def __init__(
         self, path: str, topic: str = "", preferred: str = "", only_compressed: bool = False,
-        max_pixels: int = MAX_IMAGE_PIXELS, skip_damaged: bool = False,
+        reading: Reading | None = None,
     ) -> None:
+        super().__init__(reading)
         self._path, self._folder = path, find_bag_folder(path)
-        self._max_pixels, self._skip_damaged = max_pixels, skip_damaged
         self._reader: AnyReader | None = None
         self.name = os.path.basename(os.path.abspath(self._folder))
         with open_bag(self._folder) as reader:
@@ -264,7 +264,7 @@ class BagImages(Source):
             first = list(islice(self._messages(reader), FPS_MESSAGES))
             if not first:
                 raise UserError(f"{display_path(path)}: no image on {self.topic}")
-            self.size_wh = self._find_size(first)
+            self.size_wh = self._find_size(reader)
         steps = np.diff([log_ns for _, log_ns in first])
         self.fps = float(1e9 / np.median(steps)) if len(steps) and np.median(steps) > 0 else DEFAULT_FPS
 
@@ -273,16 +273,15 @@ class BagImages(Source):
         self.close()
         with open_bag(self._folder) as reader:
             self._reader = reader
-            for message, log_ns in self._messages(reader):
+            for number, (message, log_ns) in enumerate(self._messages(reader)):
                 if self._reader is not reader:
                     return
                 try:
                     frame = self._frame(message, log_ns)
                 except UserError as error:
-                    if not self._skip_damaged:
-                        raise
-                    self.drop(error)
+                    self.drop(error, f"{self._path} {self.topic} {number}")
                     continue
+                self.note_size(frame.size_wh, f"{display_path(self._path)}: {self.topic} at {log_ns} ns")
                 yield frame
 
     def stamps(self) -> list[int]:
@@ -297,21 +296,26 @@ class BagImages(Source):
     def _messages(self, reader: AnyReader) -> Iterator[tuple[Any, int]]:
         return read_messages(reader, _image_connections(reader, self.topic), self._path)
 
-    def _find_size(self, first: Sequence[tuple[Any, int]]) -> tuple[int, int]:
+    def _find_size(self, reader: AnyReader) -> tuple[int, int]:
         """Width and height of the first image that can be decoded."""
-        for message, log_ns in first:
+        first, count = None, 0
+        for message, log_ns in self._messages(reader):
+            count += 1
             try:
                 return self._frame(message, log_ns).size_wh
-            except UserError:
-                if not self._skip_damaged or message is first[-1][0]:
-                    raise
-        raise AssertionError("there is at least one message")
+            except UserError as error:
+                first = first or error
+        assert first is not None, "there is at least one message"
+        if count == 1:
+            raise first
+        raise UserError(f"none of {count} images can be used, the first: {first}", first.reason)
 
     def _frame(self, message: Any, log_ns: int) -> Frame:
         try:
-            frame = DECODERS[message.__msgtype__](message, max_pixels=self._max_pixels)
+            frame = DECODERS[message.__msgtype__](message, max_pixels=self.reading.max_pixels)
         except UserError as error:
-            raise UserError(f"{display_path(self._path)}: {self.topic} at {log_ns} ns: {error}") from error
+            place = f"{display_path(self._path)}: {self.topic} at {log_ns} ns"
+            raise UserError(f"{place}: {error}", error.reason) from error
         return frame if frame.stamp_ns else Frame(frame.pixels, frame.order, log_ns, frame.frame_id)
 
 

@@ -16,12 +16,10 @@ import cv2
 
 from ..core.frame import Frame
 from ..errors import UserError
+from .pictures.reading import Reading
 
 FFMPEG_SILENT = "-8"
 OPENCV_SILENT = 0
-
-PROBED_IMAGES = 30
-"""Where damaged images are passed over, one of so many first ones must be whole."""
 
 FRAME_ID = "camera"
 """The camera's coordinate frame for sources that do not name one."""
@@ -32,26 +30,63 @@ _AnySource = TypeVar("_AnySource", bound="Source")
 class Source(ABC):
     """A sequence of images with time stamps; a context manager.
 
+    An image that cannot be used is dropped and counted. It keeps its number, so that labels still fit the others.
+
+    Args:
+        reading: How images are read, and where dropped ones are counted; None: as by default, on an account of its own.
+
     Attributes:
         name: Name of the file or folder, without its path.
         fps: Frames per second at which the images were taken, or shall be played.
         frame_count: Number of frames that the source announces; None when it cannot know.
         size_wh: Width and height of the first frame in pixels.
-        dropped: Number of images that could not be decoded and were passed over; 0 where they end the iteration.
-        first_drop: Why the first of them was dropped.
+        dropped: Number of images that were dropped, in all iterations together.
+        reading: How images are read, with the account of the dropped ones.
     """
 
     name: str
     fps: float
     frame_count: int | None
     size_wh: tuple[int, int]
-    dropped: int = 0
-    first_drop: str = ""
+    dropped: int
 
-    def drop(self, error: UserError) -> None:
-        """Counts an image that cannot be decoded."""
+    def __init__(self, reading: Reading | None = None) -> None:
+        self.reading = reading or Reading()
+        self.dropped = 0
+        self._sizes: set[tuple[int, int]] = set()
+
+    def drop(self, error: UserError, place: str = "") -> None:
+        """Counts an image that cannot be used; to be called while the next good one is searched.
+
+        Args:
+            error: Names the image, and says what is wrong with it.
+            place: What only this image is called; empty: the text of the error.
+        """
         self.dropped += 1
-        self.first_drop = self.first_drop or str(error)
+        self.reading.dropped.add(error, place)
+
+    def note_size(self, size_wh: tuple[int, int], place: str) -> None:
+        """Tells the user about an image of another size than those before, once a size.
+
+        Args:
+            size_wh: Width and height.
+            place: Names the image.
+        """
+        if size_wh in self._sizes:
+            return
+        if self._sizes:
+            self.reading.tell(f"{place}: {size_wh[0]}x{size_wh[1]} pixels, another size than the images before")
+        self._sizes.add(size_wh)
+
+    def numbered(self) -> Iterator[tuple[int, Frame]]:
+        """All frames with their numbers in the source, from 0. A dropped image has a number, too.
+
+        Yields:
+            Number and frame.
+        """
+        before = self.dropped
+        for index, frame in enumerate(self.frames()):
+            yield index + self.dropped - before, frame
 
     @abstractmethod
     def frames(self) -> Iterator[Frame]:
@@ -61,7 +96,7 @@ class Source(ABC):
             The frames, in the order in which they were taken.
 
         Raises:
-            UserError: After the last good frame: a frame cannot be decoded, or the source ends early.
+            UserError: After the last good frame: the source ends early.
         """
 
     @abstractmethod

@@ -13,7 +13,7 @@ import cv2
 import numpy as np
 
 from ..core.frame import Frame
-from ..errors import InvalidFile, UserError, quote_outside
+from ..errors import EMPTY, TOO_LARGE, UNSUPPORTED, InvalidFile, UserError, quote_outside
 from .pictures.decode import CAMERA_KINDS, HEAD_BYTES, decode_camera
 from .pictures.header import MAX_IMAGE_PIXELS, read_header
 
@@ -137,7 +137,7 @@ def decode_image(
     """
     if message.encoding not in ENCODINGS:
         known = ", ".join(ENCODINGS)
-        raise UserError(f"encoding {quote_outside(message.encoding)} is not supported; use one of {known}")
+        raise UserError(f"encoding {quote_outside(message.encoding)} is not supported; use one of {known}", UNSUPPORTED)
     encoding = ENCODINGS[message.encoding]
     _check(message, encoding, max_pixels)
     pixels = encoding.read(samples(message, encoding))
@@ -148,7 +148,7 @@ def _check(message: Any, encoding: Encoding, max_pixels: int) -> None:
     width, height, step = message.width, message.height, message.step
     pixel_bytes = encoding.channels * encoding.sample_bytes
     if not width or not height:
-        raise UserError(f"image of {width}x{height} pixels: empty")
+        raise UserError(f"image of {width}x{height} pixels: empty", EMPTY)
     if encoding.pairs and width % 2:
         raise UserError(f"image {width} pixels wide: {message.encoding} needs an even width")
     if encoding.planar and height % 2:
@@ -159,7 +159,7 @@ def _check(message: Any, encoding: Encoding, max_pixels: int) -> None:
     if len(message.data) < step * rows:
         raise UserError(f"data has {len(message.data)} bytes, but {rows} rows of step {step} need {step * rows}")
     if width * height > max_pixels:
-        raise UserError(f"image of {width}x{height}: more pixels than max_image_pixels allows, {max_pixels}")
+        raise UserError(f"image of {width}x{height}: more pixels than max_image_pixels allows, {max_pixels}", TOO_LARGE)
 
 
 def decode_compressed_image(message: Any, max_pixels: int = MAX_IMAGE_PIXELS) -> Frame:
@@ -177,15 +177,15 @@ def decode_compressed_image(message: Any, max_pixels: int = MAX_IMAGE_PIXELS) ->
     """
     told = quote_outside(message.format)
     if "compressedDepth" in message.format:
-        raise UserError(f"format {told}: compressed depth is not a camera image; publish jpeg or png")
+        raise UserError(f"format {told}: compressed depth is not a camera image; publish jpeg or png", UNSUPPORTED)
     if len(message.data) == 0:
-        raise UserError(f"format {told}: the message has no data")
+        raise UserError(f"format {told}: the message has no data", EMPTY)
     try:
         # Before the data are copied.
         read_header(bytes(message.data[:HEAD_BYTES]), max_pixels, CAMERA_KINDS, len(message.data))
         pixels = decode_camera(bytes(message.data), max_pixels)
     except InvalidFile as refused:
-        raise UserError(f"format {told}: {refused}") from refused
+        raise UserError(f"format {told}: {refused}", refused.reason) from refused
     # Such a publisher compressed RGB as if it were BGR, so the decoder swaps red and blue.
     order = "rgb" if "compressed rgb" in message.format else "bgr"
     return Frame(_three_channels(pixels), order, stamp_ns(message.header.stamp), message.header.frame_id)

@@ -11,9 +11,10 @@ from ..core.frame import Frame
 from ..errors import InvalidFile, UserError
 from ..files.paths import display_path, natural_key
 from ..files.safe_read import open_regular
-from .base import FRAME_ID, PROBED_IMAGES, Source, frame_stamp_ns
+from .base import FRAME_ID, Source, frame_stamp_ns
 from .pictures.decode import decode_color, read_picture
 from .pictures.header import MAX_IMAGE_PIXELS
+from .pictures.reading import Reading
 
 DEFAULT_FPS = 10.0
 """Rate of image files, which have none of their own: 10 per second, as in most recorded sequences (KITTI, PETS)."""
@@ -30,19 +31,18 @@ class ImageFiles(Source):
     Args:
         files: Paths, at least one.
         name: The source's name.
+        reading: See ``Source``.
         fps: Frames per second.
-        max_pixels: Largest number of pixels of an image.
-        skip_damaged: Whether images that cannot be decoded are passed over and counted. Otherwise they are errors.
 
     Raises:
-        UserError: The first image cannot be decoded; with ``skip_damaged``, none of the first ``PROBED_IMAGES``.
+        UserError: No image can be decoded; the message says what is wrong with the first one.
     """
 
     def __init__(
-        self, files: Sequence[str], name: str, fps: float = DEFAULT_FPS, max_pixels: int = MAX_IMAGE_PIXELS,
-        skip_damaged: bool = False,
+        self, files: Sequence[str], name: str, reading: Reading | None = None, fps: float = DEFAULT_FPS,
     ) -> None:
-        self._open, self._max_pixels, self._skip_damaged = False, max_pixels, skip_damaged
+        super().__init__(reading)
+        self._open = False
         self._files = files
         self.name = name
         self.fps = fps
@@ -56,13 +56,13 @@ class ImageFiles(Source):
             if not self._open:
                 return
             try:
-                pixels = read_image(file, self._max_pixels)
+                pixels = read_image(file, self.reading.max_pixels)
             except UserError as error:
-                if not self._skip_damaged:
-                    raise
-                self.drop(error)
+                self.drop(error, file)
                 continue
-            yield Frame(pixels, "bgr", frame_stamp_ns(index, self.fps), FRAME_ID)
+            frame = Frame(pixels, "bgr", frame_stamp_ns(index, self.fps), FRAME_ID)
+            self.note_size(frame.size_wh, display_path(file))
+            yield frame
 
     def close(self) -> None:
         """See ``Source``."""
@@ -70,16 +70,18 @@ class ImageFiles(Source):
 
     def _find_size(self) -> tuple[int, int]:
         """Width and height of the first image that can be decoded."""
-        probed = self._files[:PROBED_IMAGES if self._skip_damaged else 1]
-        for file in probed:
+        first: UserError | None = None
+        for file in self._files:
             try:
-                height, width = read_image(file, self._max_pixels).shape[:2]
-            except UserError:
-                if file == probed[-1]:
-                    raise
+                height, width = read_image(file, self.reading.max_pixels).shape[:2]
+            except UserError as error:
+                first = first or error
                 continue
             return width, height
-        raise AssertionError("there is at least one file")
+        assert first is not None, "there is at least one file"
+        if len(self._files) == 1:
+            raise first
+        raise UserError(f"none of {len(self._files)} images can be used, the first: {first}", first.reason)
 
 
 class ImageFolder(ImageFiles):
@@ -89,18 +91,15 @@ class ImageFolder(ImageFiles):
 
     Args:
         path: The folder.
+        reading: See ``Source``.
         fps: Frames per second.
-        max_pixels: Largest number of pixels of an image.
-        skip_damaged: See ``ImageFiles``.
 
     Raises:
-        UserError: There is no image, one is empty, or the first cannot be decoded.
+        UserError: There is no image, or none can be decoded.
     """
 
-    def __init__(
-        self, path: str, fps: float = DEFAULT_FPS, max_pixels: int = MAX_IMAGE_PIXELS, skip_damaged: bool = False,
-    ) -> None:
-        super().__init__(list_images(path), os.path.basename(os.path.abspath(path)), fps, max_pixels, skip_damaged)
+    def __init__(self, path: str, reading: Reading | None = None, fps: float = DEFAULT_FPS) -> None:
+        super().__init__(list_images(path), os.path.basename(os.path.abspath(path)), reading, fps)
 
 
 def read_image(path: str, max_pixels: int = MAX_IMAGE_PIXELS) -> np.ndarray:
@@ -134,17 +133,16 @@ def list_images(path: str) -> list[str]:
         Their paths, in natural order of their names.
 
     Raises:
-        UserError: The folder cannot be read or has no image, or one is empty.
+        UserError: The folder cannot be read or has no image.
     """
     try:
         names = sorted(os.listdir(path), key=natural_key)
     except OSError as error:
         raise UserError(f"{display_path(path)}: cannot be read: {error.strerror or error}") from None
     names = [name for name in names if name.lower().endswith(SUFFIXES) and not name.startswith(".")]
-    files = [file for file in (os.path.join(path, name) for name in names) if os.path.isfile(file)]
+    # A link that leads nowhere is an image that cannot be read.
+    files = [file for file in (os.path.join(path, name) for name in names)
+             if os.path.isfile(file) or (os.path.islink(file) and not os.path.exists(file))]
     if not files:
         raise UserError(f"{display_path(path)}: no image in this folder ({' '.join(SUFFIXES)})")
-    for file in files:
-        if os.path.getsize(file) == 0:
-            raise UserError(f"{display_path(file)}: empty file")
     return files

@@ -20,6 +20,7 @@ from ..errors import UserError
 from ..files.paths import display_path
 from .base import FRAME_ID, Source, frame_stamp_ns
 from .pictures.header import picture_kind
+from .pictures.reading import Reading
 
 HEAD_BYTES = 4096
 
@@ -253,12 +254,14 @@ class VideoFile(Source):
 
     Args:
         path: The file.
+        reading: See ``Source``.
 
     Raises:
         UserError: The file is not a complete video with at least one frame.
     """
 
-    def __init__(self, path: str) -> None:
+    def __init__(self, path: str, reading: Reading | None = None) -> None:
+        super().__init__(reading)
         self._path = path
         self._capture: cv2.VideoCapture | None = None
         counts_frames = check_container(path)

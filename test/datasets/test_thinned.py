@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from regionmask_ros.datasets.labels import LabelledSequence, LabelRow, Labels
-from regionmask_ros.datasets.thinned import thin_out
+from regionmask_ros.datasets.thinned import ThinnedSource, thin_out
 from regionmask_ros.sources import open_source
 
 FRAMES = 10
@@ -39,3 +39,11 @@ def test_frames_labels_and_rate_belong_together(sequence, every):
 
 def test_every_frame_is_the_sequence_itself(sequence):
     assert thin_out(sequence, 1) is sequence
+
+
+def test_a_dropped_image_keeps_its_number(tmp_path):
+    for t in range(6):
+        cv2.imwrite(str(tmp_path / f"{t}.png"), np.full((32, 32, 3), 10 * t, np.uint8))
+    (tmp_path / "2.png").write_bytes(b"")
+    with ThinnedSource(open_source(str(tmp_path)), 2) as source:
+        assert [(number, frame.pixels[0, 0, 0]) for number, frame in source.numbered()] == [(0, 0), (2, 40)]

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import time
-from itertools import islice
 
 import numpy as np
 import pytest
@@ -72,22 +71,15 @@ def test_an_image_without_a_stamp_has_the_time_of_its_recording(tmp_path):
     assert stamps == [START_NS + 3_000_000, START_NS + STEP_NS + 3_000_000]
 
 
-def test_a_damaged_image_raises_an_error_after_the_last_good_one(tmp_path):
-    messages = raw_images()
-    messages[2].encoding = "h264"
-    with open_source(write_bag(tmp_path / "bag", {"/cam": messages})) as source:
-        frames = source.frames()
-        assert [frame.stamp_ns for frame in islice(frames, 2)] == [START_NS, START_NS + STEP_NS]
-        with pytest.raises(UserError, match="/cam at .* encoding 'h264'"):
-            next(frames)
-
-
-def test_damaged_images_are_passed_over_and_counted_where_that_is_wanted(tmp_path):
+def test_images_that_cannot_be_used_are_dropped_and_keep_their_numbers(tmp_path):
     messages = raw_images()
     messages[0].step, messages[2].encoding = 1, "h264"
-    with open_source(write_bag(tmp_path / "bag", {"/cam": messages}), skip_damaged=True) as source:
-        assert [frame.stamp_ns for frame in source.frames()] == [START_NS + i * STEP_NS for i in (1, 3, 4)]
-        assert source.dropped == 2 and "step is 1" in source.first_drop
+    with open_source(write_bag(tmp_path / "bag", {"/cam": messages})) as source:
+        assert [(number, frame.stamp_ns) for number, frame in source.numbered()] == [
+            (i, START_NS + i * STEP_NS) for i in (1, 3, 4)]
+        dropped = source.reading.dropped
+    assert source.dropped == 2 and dropped.reasons == {"damaged": 1, "unsupported": 1}
+    assert "/cam at " in dropped.first[0] and "step is 1" in dropped.first[0]
 
 
 def test_a_bag_of_damaged_images_is_refused(tmp_path):
@@ -95,7 +87,7 @@ def test_a_bag_of_damaged_images_is_refused(tmp_path):
     for message in messages:
         message.encoding = "h264"
     with pytest.raises(UserError, match="encoding 'h264'"):
-        open_source(write_bag(tmp_path / "bag", {"/cam": messages}), skip_damaged=True)
+        open_source(write_bag(tmp_path / "bag", {"/cam": messages}))
 
 
 def test_closing_ends_an_iteration(tmp_path):

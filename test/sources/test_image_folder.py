@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from regionmask_ros.errors import UserError
 from regionmask_ros.files.paths import natural_key
-from regionmask_ros.sources import open_source
+from regionmask_ros.sources import Reading, open_source
 from regionmask_ros.sources.images import read_image
 
 
@@ -49,7 +49,12 @@ def test_images_come_in_natural_order_and_other_files_are_passed_over(tmp_path):
 def test_images_may_differ_in_size(tmp_path):
     (tmp_path / "1.png").write_bytes(encode(".png", scene(0)))
     (tmp_path / "2.png").write_bytes(encode(".png", scene(0)[:20, :30]))
-    assert [frame.size_wh for frame in open_source(str(tmp_path)).frames()] == [(64, 48), (30, 20)]
+    (tmp_path / "3.png").write_bytes(encode(".png", scene(0)))
+    told: list[str] = []
+    with open_source(str(tmp_path), reading=Reading(tell=told.append)) as source:
+        for _ in range(2):
+            assert [frame.size_wh for frame in source.frames()] == [(64, 48), (30, 20), (64, 48)]
+    assert told == [f"{tmp_path}/2.png: 30x20 pixels, another size than the images before"]
 
 
 @pytest.mark.parametrize("suffix", [".jpg", ".webp"])
@@ -107,28 +112,41 @@ def test_a_photograph_with_a_thumbnail_and_bytes_after_it_is_complete(tmp_path):
 
 @pytest.mark.parametrize("suffix", [".png", ".jpg", ".bmp", ".tif", ".webp", ".ppm"])
 @pytest.mark.parametrize("percent", [5, 50, 90, 99])
-def test_a_truncated_image_is_reported_when_it_is_reached(tmp_path, suffix, percent):
+def test_a_truncated_image_is_dropped(tmp_path, suffix, percent):
     data = encode(suffix, SMOOTH)
     (tmp_path / f"1{suffix}").write_bytes(data)
     (tmp_path / f"2{suffix}").write_bytes(data[: len(data) * percent // 100])
-    frames = open_source(str(tmp_path)).frames()
-    assert next(frames).size_wh == (64, 48)
-    with pytest.raises(UserError, match=rf"2\{suffix}: "):
-        next(frames)
+    with open_source(str(tmp_path)) as source:
+        assert [frame.size_wh for frame in source.frames()] == [(64, 48)]
+        assert f"2{suffix}: " in source.reading.dropped.describe()
 
 
-def test_damaged_images_are_passed_over_and_counted_where_that_is_wanted(tmp_path):
-    for index in range(4):
+def write_broken_folder(folder) -> None:
+    """Good images 1 and 5; 0, 2, 3, 4 and 6 are damaged, empty, a text, too large and a link that leads nowhere."""
+    for index in (0, 1, 5):
         data = encode(".png", scene(index))
-        (tmp_path / f"{index}.png").write_bytes(data[:-30] if index in (0, 2) else data)
-    with open_source(str(tmp_path), skip_damaged=True) as source:
+        (folder / f"{index}.png").write_bytes(data[:-30] if index == 0 else data)
+    (folder / "2.png").write_bytes(b"")
+    (folder / "3.png").write_text("words")
+    (folder / "4.png").write_bytes(encode(".png", np.zeros((70, 70, 3), np.uint8)))
+    (folder / "6.png").symlink_to(folder / "gone.png")
+
+
+def test_images_that_cannot_be_used_are_dropped_and_keep_their_numbers(tmp_path):
+    write_broken_folder(tmp_path)
+    reading = Reading(max_pixels=64 * 48)
+    with open_source(str(tmp_path), reading=reading) as source:
         assert source.size_wh == (64, 48)
-        assert [frame.stamp_ns for frame in source.frames()] == [100_000_000, 300_000_000]
-        assert source.dropped == 2 and "0.png: truncated PNG image" in source.first_drop
-    for name in ("1.png", "3.png"):
-        (tmp_path / name).unlink()
-    with pytest.raises(UserError, match=r"2\.png: truncated PNG image"):
-        open_source(str(tmp_path), skip_damaged=True)
+        for passes in (1, 2):
+            assert [(number, frame.stamp_ns) for number, frame in source.numbered()] == [
+                (1, 100_000_000), (5, 500_000_000)]
+            assert source.dropped == 5 * passes
+    assert reading.dropped.reasons == {"damaged": 1, "empty": 1, "unsupported": 1, "too large": 1, "unreadable": 1}
+    facts = reading.dropped.as_json()
+    assert facts["dropped_images"] == 5, "each counts once, however often it is read"
+    assert [line.partition(": ")[0] for line in facts["dropped_first"]] == [f"{tmp_path}/{i}.png" for i in (0, 2, 3)]
+    line = reading.dropped.describe()
+    assert line.startswith("dropped 5 pictures (1 damaged, 1 empty, ") and line.endswith("; and 2 more")
 
 
 def test_a_png_with_a_flipped_bit_is_damaged(tmp_path):
@@ -145,9 +163,9 @@ def test_a_folder_without_a_usable_image_is_rejected(tmp_path):
     (tmp_path / "a.png").write_text("words")
     with pytest.raises(UserError, match=r"a\.png: not an image"):
         open_source(str(tmp_path))
-    (tmp_path / "a.png").write_bytes(encode(".png", SMOOTH))
-    (tmp_path / "b.png").write_bytes(b"")
-    with pytest.raises(UserError, match=r"b\.png: empty file"):
+    (tmp_path / "a.png").write_bytes(b"")
+    (tmp_path / "b.png").write_text("words")
+    with pytest.raises(UserError, match=r"none of 2 images can be used, the first: .*a\.png: empty file"):
         open_source(str(tmp_path))
 
 

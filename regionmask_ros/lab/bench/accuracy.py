@@ -11,6 +11,7 @@ from ...datasets import open_dataset
 from ...datasets.labels import LabelledSequence
 from ...metrics.dense_reference import dense_head, encode_exactly, rms
 from ...network.graph import Network
+from ...sources import Reading
 from ..evaluation.scoring import Scorer
 from .baselines import ORT_FP32
 from .candidates import UNMASKED, Candidate, EventCandidate
@@ -22,16 +23,17 @@ SCORE_THRESHOLD = 0.02
 ALLOWED_POINTS = 2.0
 
 
-def open_labelled(folder: str) -> LabelledSequence:
+def open_labelled(folder: str, reading: Reading | None = None) -> LabelledSequence:
     """Opens a labeled sequence.
 
     Args:
         folder: With video.mp4 and gt.csv. A file that is missing or cannot be read is a ``UserError``.
+        reading: How images are read; None: as by default.
 
     Returns:
         The sequence.
     """
-    return open_dataset(f"csv:{folder}")[0]
+    return open_dataset(f"csv:{folder}", reading=reading)[0]
 
 
 def accuracy_rows(labels: Sequence[Sequence[str]], candidates: Sequence[Candidate], clip: Clip,
@@ -43,7 +45,7 @@ def accuracy_rows(labels: Sequence[Sequence[str]], candidates: Sequence[Candidat
         candidates: What is scored.
         clip: Frames of that sequence, for its sizes.
         sequence: Frames and labels.
-        progress: Wraps the frames; its second argument is their number, if it is known.
+        progress: Wraps the numbered frames; its second argument is how many there are, if it is known.
 
     Returns:
         A row for each candidate. map50: mAP in percent. accuracy_note: says so if it is more than ``ALLOWED_POINTS``
@@ -51,7 +53,7 @@ def accuracy_rows(labels: Sequence[Sequence[str]], candidates: Sequence[Candidat
     """
     scorers = [Scorer(sequence.labels, names) for names in labels]
     with sequence.open() as source:
-        for number, frame in enumerate(progress(source.frames(), source.frame_count)):
+        for number, frame in progress(source.numbered(), source.frame_count):
             image = resize_frame(frame, clip.input_wh)
             for candidate, scorer in zip(candidates, scorers):
                 scorer.add(number, candidate.detect(candidate.step(image), clip.image_wh, SCORE_THRESHOLD))

@@ -12,7 +12,7 @@ import numpy as np
 
 from ...core.frame import MAX_PIXELS, choose_input_size, resize_frame
 from ...errors import UserError
-from ...sources import open_source
+from ...sources import Reading, open_source
 
 MAX_FRAMES = 2000
 """All frames of a clip are in memory, up to a megabyte each at the automatic size."""
@@ -40,7 +40,8 @@ class Clip:
     fps: float
 
 
-def load_clip(path: str, input_size: str | tuple[int, int], frames: int, max_pixels: int = MAX_PIXELS) -> Clip:
+def load_clip(path: str, input_size: str | tuple[int, int], frames: int, max_pixels: int = MAX_PIXELS,
+              reading: Reading | None = None) -> Clip:
     """Loads the first frames of a sequence.
 
     All of them are decoded at once: the threads of a decoder must not run while processor time is measured.
@@ -50,6 +51,7 @@ def load_clip(path: str, input_size: str | tuple[int, int], frames: int, max_pix
         input_size: ``auto``, or width and height of the network's input.
         frames: Number of frames at most.
         max_pixels: Largest number of pixels of an ``auto`` size.
+        reading: How images are read; None: as by default.
 
     Returns:
         The clip.
@@ -57,7 +59,7 @@ def load_clip(path: str, input_size: str | tuple[int, int], frames: int, max_pix
     Raises:
         UserError: There are fewer than two frames.
     """
-    with open_source(path) as source:
+    with open_source(path, reading=reading) as source:
         input_wh = choose_input_size(source.size_wh, max_pixels) if isinstance(input_size, str) else input_size
         images = tuple(resize_frame(frame, input_wh) for frame in islice(source.frames(), frames))
         if len(images) < 2:
@@ -78,7 +80,7 @@ def spread_images(path: str, input_wh: tuple[int, int], count: int) -> list[np.n
     """
     with open_source(path) as source:
         wanted = spread_indices(source.frame_count or count, count)
-        return [resize_frame(frame, input_wh) for index, frame in enumerate(source.frames()) if index in wanted]
+        return [resize_frame(frame, input_wh) for index, frame in source.numbered() if index in wanted]
 
 
 def spread_indices(length: int, count: int) -> set[int]:

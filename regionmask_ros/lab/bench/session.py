@@ -14,7 +14,7 @@ from ...errors import UserError
 from ...network.dense import AnyNetwork, DenseNetwork
 from ...network.graph import Network
 from ...report.tables import Table
-from ...sources import open_source
+from ...sources import Reading, open_source
 from . import tables
 from .accuracy import accuracy_rows, add_accuracy, drift_rows, open_labelled
 from .baselines import BaselineModels, open_baselines
@@ -77,14 +77,16 @@ class Session:
         plan: What to measure.
         report: Called with a line about what is left out.
         show: Called with each table as soon as it is complete.
+        reading: How images are read; None: as by default.
 
     Attributes:
         result: The lists of rows of the JSON result, by section, as far as they are measured.
     """
 
     def __init__(self, networks: Sequence[AnyNetwork], plan: Plan, report: Callable[[str], None],
-                 show: Callable[[Table], None]) -> None:
+                 show: Callable[[Table], None], reading: Reading | None = None) -> None:
         self._networks, self._plan, self._report, self._show = networks, plan, report, show
+        self._reading = reading or Reading()
         self._labels = {network.name: network.labels for network in networks}
         self._own = next((network for network in networks if isinstance(network, Network)), None)
         self.result: dict[str, list[Row]] = {"rows": []}
@@ -131,7 +133,7 @@ class Session:
         """The sequence at each input size of the plan; once where two sizes are the same."""
         seen = set()
         for size in self._plan.input_sizes:
-            clip = load_clip(path, size, self._plan.frames + WARM_UP, self._plan.max_pixels)
+            clip = load_clip(path, size, self._plan.frames + WARM_UP, self._plan.max_pixels, self._reading)
             if clip.input_wh not in seen:
                 seen.add(clip.input_wh)
                 yield size, clip
@@ -203,8 +205,8 @@ class Session:
     def _score(self, size: Size) -> list[Row]:
         """The labeled sequence at one input size. All kernel sets give the same integers: one is scored."""
         plan = self._plan
-        sequence = open_labelled(plan.accuracy)
-        clip = load_clip(sequence.inputs[1], size, plan.frames + WARM_UP, plan.max_pixels)
+        sequence = open_labelled(plan.accuracy, self._reading)
+        clip = load_clip(sequence.inputs[1], size, plan.frames + WARM_UP, plan.max_pixels, self._reading)
         _, candidates = self._open_candidates(clip, self._keep_masks(clip), ())
         rows = accuracy_rows([self._network.labels] * len(candidates), candidates, clip, sequence,
                              _progress(f"{sequence_name(clip.path)}, accuracy"))
@@ -214,7 +216,7 @@ class Session:
     def _measure_networks(self, path: str, scores: Sequence[Row]) -> None:
         """All networks on a sequence, at each input size of the plan. scores: rows of the labeled sequence."""
         rows: list[Row] = []
-        with open_source(path) as source:
+        with open_source(path, reading=self._reading) as source:
             image_wh = source.size_wh
         for networks, clip in self._network_clips(path, image_wh):
             skipped = warm_up_frames(len(clip.images), self._plan.frames)
@@ -226,7 +228,7 @@ class Session:
 
     def _score_networks(self) -> list[Row]:
         """All networks on the labeled sequence."""
-        sequence, rows = open_labelled(self._plan.accuracy), []
+        sequence, rows = open_labelled(self._plan.accuracy, self._reading), []
         with sequence.open() as source:
             image_wh = source.size_wh
         for networks, clip in self._network_clips(sequence.inputs[1], image_wh):
@@ -245,7 +247,7 @@ class Session:
                 members = inputs.setdefault(input_wh, [])
                 members += [network for network in networks if network not in members]
         for input_wh, networks in inputs.items():
-            yield networks, load_clip(path, input_wh, plan.frames + WARM_UP)
+            yield networks, load_clip(path, input_wh, plan.frames + WARM_UP, reading=self._reading)
 
     def _open_networks(self, networks: Sequence[AnyNetwork], clip: Clip) -> list[Candidate]:
         candidates: list[Candidate] = []
@@ -258,7 +260,7 @@ class Session:
 
     def _measure_drift(self, path: str) -> None:
         """At the first input size of the plan, over the whole sequence."""
-        clip = load_clip(path, self._plan.input_sizes[0], MAX_FRAMES, self._plan.max_pixels)
+        clip = load_clip(path, self._plan.input_sizes[0], MAX_FRAMES, self._plan.max_pixels, self._reading)
         rows = drift_rows(self._network, clip, self._plan.drift, keep_mask(UNMASKED, self._network, clip),
                           _progress(f"{sequence_name(path)}, forwards and backwards"))
         self._add("drift", rows, tables.drift_table)
@@ -266,7 +268,7 @@ class Session:
     def _measure_sizes(self, path: str) -> None:
         rows = []
         for size in SIZES:
-            clip = load_clip(path, size, FRAMES + SKIPPED)
+            clip = load_clip(path, size, FRAMES + SKIPPED, reading=self._reading)
             progress = _progress("{}, {}x{}".format(sequence_name(path), *size))
             rows += scale_rows(self._network, clip, self._plan.engines, self._plan.threads, self._report,
                                progress(range(len(clip.images))))

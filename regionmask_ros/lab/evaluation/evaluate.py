@@ -102,22 +102,43 @@ def evaluate_sequence(network: AnyNetwork, sequence: LabelledSequence, settings:
         base = replace(base.for_network(network), mask="none")
         input_wh = base.input_wh(source.size_wh, network)
         base = base.fix_input(source.size_wh, network)
-        frames = _number_frames(source, tick)
+        frames = _FrameCounter(source, tick)
         heats = _Calibration(network, sequence, settings, base, first, source.size_wh, input_wh).learn(frames)
-        runs = _open(network, sequence.labels, settings, base, heats, first, tuned)
+        runs = _open(network, sequence.labels, settings, base, heats, lambda: frames.number, tuned)
         try:
             _interleave(frames, runs)
         finally:
             for run in runs.values():
                 run.close()
     baseline = runs[_baseline(network).name]
+    if baseline.scorer.frames < MIN_SCORED:
+        raise UserError(f"{sequence.name}: {baseline.scorer.frames} frames can be scored, the others were dropped")
     return SequenceRuns(sequence.name, {s.name: runs[s.name] for s in settings}, baseline, first, input_wh, move)
 
 
-def _number_frames(source: Source, tick: Callable[[], object]) -> Iterator[tuple[int, Frame]]:
-    for number, frame in enumerate(source.frames()):
-        yield number, frame
-        tick()
+class _FrameCounter:
+    """Iterates over the frames of a source, in parts.
+
+    Args:
+        source: The source.
+        tick: Called after each frame.
+
+    Attributes:
+        number: Of the frame that is processed now; dropped images count.
+    """
+
+    def __init__(self, source: Source, tick: Callable[[], object]) -> None:
+        self._frames, self._tick = source.numbered(), tick
+        self._next = next(self._frames, None)
+        self.number = 0
+
+    def until(self, end: int | None = None) -> Iterator[Frame]:
+        """The next frames, as far as their number is below ``end``; None: all."""
+        while self._next is not None and (end is None or self._next[0] < end):
+            self.number, frame = self._next
+            yield frame
+            self._tick()
+            self._next = next(self._frames, None)
 
 
 def _baseline(network: AnyNetwork) -> Setting:
@@ -138,14 +159,13 @@ class _Calibration:
             learners = ", ".join(s.name for s in settings if s.recipe.learns in (DETECTOR, LABELS))
             raise UserError(f"{sequence.name}: {learners} must learn first: give a calibration share above 0")
 
-    def learn(self, frames: Iterator[tuple[int, Frame]]) -> dict[str, np.ndarray]:
+    def learn(self, frames: _FrameCounter) -> dict[str, np.ndarray]:
         """Takes the calibration frames out of ``frames``; the heat of each kind of learning, float64 [rows, cols]."""
         heats = {kind: np.zeros(self._grid.shape) for kind in (NOTHING, DETECTOR, LABELS)}
         for number in range(self._frames):
             heats[LABELS] += self._of_labels(number)
         with contextlib.closing(Pipeline(self._network, self._base)) as detector:
-            for _ in range(self._frames):
-                _, frame = next(frames)
+            for frame in frames.until(self._frames):
                 if DETECTOR in self._learns:
                     (result,) = detector.process(frame)
                     heats[DETECTOR] += compute_heat(result.detections.boxes, self._grid, frame.size_wh)
@@ -157,11 +177,11 @@ class _Calibration:
 
 
 def _open(network: AnyNetwork, labels: Labels, settings: Sequence[Setting], base: PipelineSettings,
-          heats: Mapping[str, np.ndarray], first: int, tuned: bool) -> dict[str, SettingRun]:
+          heats: Mapping[str, np.ndarray], number: Callable[[], int], tuned: bool) -> dict[str, SettingRun]:
     runs = {}
     for setting in {setting.name: setting for setting in (_baseline(network), *settings)}.values():
         recipe = setting.recipe
-        known = SequenceContext(setting.share, heats[recipe.learns], labels, first, base.mgnet_weights)
+        known = SequenceContext(setting.share, heats[recipe.learns], labels, number, base.mgnet_weights)
         composer = recipe.composer(known) if recipe.composer else None
         runs[setting.name] = SettingRun(
             network, setting.settings(base, tuned), composer,
@@ -169,7 +189,7 @@ def _open(network: AnyNetwork, labels: Labels, settings: Sequence[Setting], base
     return runs
 
 
-def _interleave(frames: Iterator[tuple[int, Frame]], runs: Mapping[str, SettingRun]) -> None:
+def _interleave(frames: _FrameCounter, runs: Mapping[str, SettingRun]) -> None:
     """Runs all settings on each frame.
 
     Each frame has an order of its own, the same in every evaluation, so that no run always finds the processor's caches
@@ -177,9 +197,9 @@ def _interleave(frames: Iterator[tuple[int, Frame]], runs: Mapping[str, SettingR
     """
     orders, all_runs = np.random.default_rng(0), list(runs.values())
     with paused_garbage_collection() as collect_garbage:
-        for number, frame in frames:
+        for frame in frames.until():
             for place in orders.permutation(len(all_runs)):
-                all_runs[place].step(number, frame)
+                all_runs[place].step(frames.number, frame)
             collect_garbage()
 
 

@@ -148,12 +148,17 @@ class _SequenceRecord:
 
 
 class _RecordingSource(StatelessSource):
-    """A mask source that observes everything and records the scores of all methods."""
+    """A mask source that observes everything and records the scores of all methods.
+
+    Attributes:
+        number: Of the frame in the sequence, to be set before it is processed.
+    """
 
     name = DYNAMIC
 
     def __init__(self, scorers: Mapping[str, Scorer], sequence: LabelledSequence, record: _SequenceRecord) -> None:
         self._scorers, self._labels, self._record = scorers, sequence.labels, record
+        self.number = 0
 
     def propose(self, context: MaskContext) -> np.ndarray:
         record = self._record
@@ -164,7 +169,7 @@ class _RecordingSource(StatelessSource):
             scores = np.array(scorer(context), np.float32)
             record.us[name].append((time.thread_time() - start) * 1e6)
             record.scores[name].append(scores)
-        boxes = _tall_objects(self._labels.at(context.frame), self._labels.classes)
+        boxes = _tall_objects(self._labels.at(self.number), self._labels.classes)
         record.objects.append(boxes)
         record.new.append(_known_share(boxes, context) < KNOWN_SHARE)
         record.image_wh = context.image_wh
@@ -177,7 +182,7 @@ def _run_sequence(network: Network, sequence: LabelledSequence, scorers: Mapping
     recorder = _RecordingSource(scorers, sequence, record)
     pipeline = Pipeline(network, settings, composer_factory=lambda grid, wh: MaskComposer(grid, wh, [recorder]))
     with sequence.open() as source, contextlib.closing(pipeline):
-        for frame in source.frames():
+        for recorder.number, frame in source.numbered():
             pipeline.process(frame)
             tick()
         if pipeline.input_size is None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import numpy as np
 
 from ...datasets.labels import Labels
@@ -11,24 +13,23 @@ from ...mask.tracking import RING
 
 
 class OracleSource(StatelessSource):
-    """Proposes the labeled boxes of each frame, widened by a region. It must be asked once a frame, in order."""
+    """Proposes the labeled boxes of each frame, widened by a region."""
 
     name = DYNAMIC
 
-    def __init__(self, labels: Labels, first_frame: int, regions: int | None = None) -> None:
+    def __init__(self, labels: Labels, number: Callable[[], int], regions: int | None = None) -> None:
         """Makes a source for one run over a sequence.
 
         Args:
             labels: The labels of the sequence.
-            first_frame: Number of the first frame that it is asked about.
+            number: Returns the number in the sequence of the frame that it is asked about.
             regions: Number of regions to observe, those nearest to the boxes. None: the boxes and a ring around them.
         """
-        self._labels, self._frame, self._regions = labels, first_frame, regions
+        self._labels, self._number, self._regions = labels, number, regions
 
     def propose(self, context: MaskContext) -> np.ndarray:
         """The regions of the labels that count, bool [rows, cols]."""
-        labels = self._labels.at(self._frame)
-        self._frame += 1
+        labels = self._labels.at(self._number())
         boxes = labels.boxes[~labels.ignore].astype(np.float32)
         if self._regions is None:
             return context.grid.cover(boxes, context.image_wh, RING)

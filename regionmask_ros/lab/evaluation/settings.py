@@ -47,14 +47,14 @@ class SequenceContext:
         share: Wanted masked share; None for the setting's own.
         heat: What was learned, float64 [rows, cols]; zeros when the setting learns nothing.
         labels: The labels, for the oracle alone.
-        first_frame: Number of the first scored frame, for the oracle alone.
+        number: Returns the number of the frame that is processed now, for the oracle alone.
         mgnet_weights: File of a mask network, "" for the package's.
     """
 
     share: float | None
     heat: np.ndarray
     labels: Labels
-    first_frame: int
+    number: Callable[[], int]
     mgnet_weights: str = ""
 
     def regions(self, grid: RegionGrid) -> int | None:
@@ -172,7 +172,7 @@ def _static_mgnet(sequence: SequenceContext) -> ComposerFactory:
 
 def _oracle(sequence: SequenceContext) -> ComposerFactory:
     return lambda grid, image_wh: MaskComposer(
-        grid, image_wh, [OracleSource(sequence.labels, sequence.first_frame, sequence.regions(grid))], REFRESH_PERIOD)
+        grid, image_wh, [OracleSource(sequence.labels, sequence.number, sequence.regions(grid))], REFRESH_PERIOD)
 
 
 def _skip(period: int) -> Recipe:

@@ -21,6 +21,8 @@ SURE, UNSURE = 0.4, 0.2
 
 LOWEST_SCORE, NMS_IOU = 0.02, 0.45
 
+NumberedFrame = tuple[int, Frame]
+
 
 class Detector:
     """A dense network that computes whole pictures; close it after use.
@@ -76,7 +78,7 @@ def measure_agreement(reference: Iterable[Detections], found: Iterable[Detection
 
 
 def measure_map(network: DenseNetwork, sequence: LabelledSequence, input_wh: tuple[int, int], backend: str,
-                follow: Callable[[Iterable[Frame], int | None], Iterable[Frame]]) -> float:
+                follow: Callable[[Iterable[NumberedFrame], int | None], Iterable[NumberedFrame]]) -> float:
     """The network's mAP at 0.5 on a labeled sequence.
 
     Args:
@@ -84,7 +86,7 @@ def measure_map(network: DenseNetwork, sequence: LabelledSequence, input_wh: tup
         sequence: Pictures and labels.
         input_wh: Width and height of the network's input.
         backend: Name of the backend.
-        follow: Shows progress: called with frames and their number.
+        follow: Shows progress: called with numbered frames, and how many there are.
 
     Returns:
         0 to 100.
@@ -92,7 +94,7 @@ def measure_map(network: DenseNetwork, sequence: LabelledSequence, input_wh: tup
     scorer, detector = Scorer(sequence.labels, network.labels), Detector(network, input_wh, backend)
     try:
         with sequence.open() as source:
-            for number, frame in enumerate(follow(source.frames(), source.frame_count)):
+            for number, frame in follow(source.numbered(), source.frame_count):
                 scorer.add(number, detector.detect(resize_frame(frame, input_wh), source.size_wh))
     finally:
         detector.close()

@@ -11,14 +11,14 @@ import numpy as np
 
 from ...backends.runtimes import find_runtime
 from ...core.detections import Detections
-from ...core.frame import Frame, choose_input_size, resize_frame
+from ...core.frame import choose_input_size, resize_frame
 from ...datasets.labels import LabelledSequence
 from ...errors import UserError
 from ...files.paths import display_path
 from ...network.dense import AnyNetwork, DenseNetwork, HeadSpec
-from ...sources import open_source
+from ...sources import Reading, open_source
 from ..bench.clip import spread_indices
-from .agreement import Detector, measure_agreement, measure_map
+from .agreement import Detector, NumberedFrame, measure_agreement, measure_map
 from .graph import ChannelRanges, Convolution, find_convolutions, prepare_model, quantize_model, show_ranges
 
 ALLOWED_POINTS = 1.0
@@ -81,7 +81,7 @@ class Quantized:
 
 
 def quantize(network: AnyNetwork, name: str, source: str, sequences: Sequence[LabelledSequence], max_pixels: int,
-             follow: Follow) -> Quantized:
+             follow: Follow, reading: Reading | None = None) -> Quantized:
     """Quantizes a network and compares it with its fp32 version.
 
     Ranges are measured on pictures of the first two thirds of the source, agreement on the last third.
@@ -93,6 +93,7 @@ def quantize(network: AnyNetwork, name: str, source: str, sequences: Sequence[La
         sequences: Labeled sequences to measure mAP on.
         max_pixels: Largest number of pixels of the input, if its size is free.
         follow: Shows progress.
+        reading: How the pictures of the source are read; None: as by default.
 
     Returns:
         The int8 version, which is not stored.
@@ -107,7 +108,7 @@ def quantize(network: AnyNetwork, name: str, source: str, sequences: Sequence[La
     convolutions = find_convolutions(model)
     if not convolutions:
         raise UserError(f"{base.name}: it has no convolutions with fp32 weights to quantize")
-    calibration, held_out, image_wh = _read_pictures(base, source, max_pixels, follow)
+    calibration, held_out, image_wh = _read_pictures(base, source, max_pixels, follow, reading)
     input_wh = calibration[0].shape[1], calibration[0].shape[0]
     ranges = _measure_ranges(base, model, convolutions, calibration, backend, follow)
     versions = [replace(
@@ -144,18 +145,18 @@ def _check(network: AnyNetwork) -> DenseNetwork:
     return network
 
 
-def _read_pictures(network: DenseNetwork, path: str, max_pixels: int, follow: Follow
+def _read_pictures(network: DenseNetwork, path: str, max_pixels: int, follow: Follow, reading: Reading | None
                    ) -> tuple[list[np.ndarray], list[np.ndarray], tuple[int, int]]:
     """Inputs to calibrate with, inputs to compare with, and the size of the pictures."""
-    with open_source(path) as source:
+    with open_source(path, reading=reading) as source:
         count = source.frame_count or sum(1 for _ in source.frames())
         if count < FEWEST_PICTURES:
             raise UserError(f"{display_path(path)}: {count} pictures, at least {FEWEST_PICTURES} are needed")
         input_wh, border = choose_size(network, source.size_wh, max_pixels), count * 2 // 3
         calibration = spread_indices(border, CALIBRATION_PICTURES)
         others = {border + index for index in spread_indices(count - border, HELD_OUT_PICTURES)}
-        frames: Iterable[Frame] = follow(source.frames(), count, "reading")
-        pictures = {index: resize_frame(frame, input_wh) for index, frame in enumerate(frames)
+        frames: Iterable[NumberedFrame] = follow(source.numbered(), count, "reading")
+        pictures = {index: resize_frame(frame, input_wh) for index, frame in frames
                     if index in calibration or index in others}
         found = [[pictures[index] for index in sorted(wanted) if index in pictures] for wanted in (calibration, others)]
         if not all(found):
@@ -185,7 +186,7 @@ def _measure_labelled(base: DenseNetwork, version: DenseNetwork, sequence: Label
         input_wh = choose_size(base, source.size_wh, max_pixels)
 
     def measure(network: DenseNetwork) -> float:
-        def show(frames: Iterable[Frame], count: int | None) -> Iterable[Frame]:
+        def show(frames: Iterable[NumberedFrame], count: int | None) -> Iterable[NumberedFrame]:
             return follow(frames, count, f"{sequence.name}, {network.precision}")
 
         return measure_map(network, sequence, input_wh, backend, show)

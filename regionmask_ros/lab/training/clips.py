@@ -8,7 +8,7 @@ from __future__ import annotations
 import hashlib
 import io
 import os
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -22,7 +22,7 @@ from ...errors import InvalidFile, UserError
 from ...files.outputs import write_whole
 from ...files.safe_read import open_regular, open_zip, read_array
 from ...network.graph import Network
-from ...sources import open_source
+from ...sources import Reading, Source, open_source
 from .teacher import COLUMNS, ClipLabels, run_detectors, select_labels
 
 CUT_CHANGE = 28.0
@@ -49,7 +49,8 @@ class TrainingClip:
     shot: np.ndarray
 
 
-def read_clip(path: str, width: int, network: Network, labels: Labels | None, cache: Path) -> TrainingClip:
+def read_clip(path: str, width: int, network: Network, labels: Labels | None, cache: Path,
+              reading: Reading | None = None) -> TrainingClip:
     """Reads a clip with its objects: those of the labels or, without any, those that the teacher detects.
 
     Args:
@@ -58,6 +59,7 @@ def read_clip(path: str, width: int, network: Network, labels: Labels | None, ca
         network: The detector.
         labels: Labels of the clip, or None.
         cache: Folder in which detections are kept.
+        reading: How images are read; None: as by default.
 
     Returns:
         The clip.
@@ -65,10 +67,11 @@ def read_clip(path: str, width: int, network: Network, labels: Labels | None, ca
     Raises:
         UserError: The source cannot be read, or there is no object in it.
     """
-    with open_source(path) as source:
+    with open_source(path, reading=reading) as source:
         name = source.name
         with tqdm(total=source.frame_count, unit="frame", desc=f"{name}: read", disable=None, leave=False) as progress:
-            images = shrink_frames(_report_progress(source.frames(), progress.update), width)
+            numbers: list[int] = []
+            images = shrink_frames(_note_numbers(source, numbers, progress.update), width)
         image_wh = source.size_wh
         teach = labels is None
         cached = cache / f"{Path(name).stem}.{_digest(path, network, teach)}.npz"
@@ -82,7 +85,7 @@ def read_clip(path: str, width: int, network: Network, labels: Labels | None, ca
     cuts = find_cuts(images)
     clip_labels = select_labels(found, len(images), cuts)
     if labels is not None:
-        clip_labels = _of_labels(labels, clip_labels, image_wh)
+        clip_labels = _of_labels(labels, numbers, clip_labels, image_wh)
     if not any(map(len, clip_labels.objects)):
         raise UserError(f"{path}: no object is {'detected' if teach else 'labeled'} in it; leave it out")
     return TrainingClip(name, images, clip_labels, label_shots(cuts, len(images)))
@@ -114,16 +117,18 @@ def label_shots(cuts: np.ndarray, frames: int) -> np.ndarray:
     return np.cumsum(starts)
 
 
-def _report_progress(frames: Iterable[Frame], tick: Callable[[], object]) -> Iterator[Frame]:
-    for frame in frames:
+def _note_numbers(source: Source, numbers: list[int], tick: Callable[[], object]) -> Iterator[Frame]:
+    """The frames; their numbers in the source are appended to ``numbers``."""
+    for number, frame in source.numbered():
+        numbers.append(number)
         yield frame
         tick()
 
 
-def _of_labels(labels: Labels, detected: ClipLabels, image_wh: tuple[int, int]) -> ClipLabels:
-    """Objects of the labels, with what the detector in use reports."""
+def _of_labels(labels: Labels, numbers: Sequence[int], detected: ClipLabels, image_wh: tuple[int, int]) -> ClipLabels:
+    """Objects of the labels of the frames with these numbers, with what the detector in use reports."""
     objects, uncertain = [], []
-    for number in range(len(detected.known)):
+    for number in numbers:
         one = labels.at(number)
         boxes = np.clip(one.boxes / np.tile(image_wh, 2), 0.0, 1.0).astype(np.float32)
         unsure = one.ignore | np.array([name == ANY for name in one.names], bool)

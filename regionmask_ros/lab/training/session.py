@@ -23,6 +23,7 @@ from ...files.outputs import write_whole
 from ...mask.mgnet.weights import save_weights
 from ...network.graph import Network
 from ...report.plots import GRID, INK, LINE, MARK, PNG_COLORS, PNG_DPI
+from ...sources import Reading
 from .checkpoint import defer_interrupts, load_checkpoint, save_checkpoint
 from .clips import read_clip
 from .model import RECIPES
@@ -42,20 +43,22 @@ class TrainingSession:
         args: Those of ``train_mgnet``.
         network: The detector.
         labels: Labels of the sources, or none.
+        reading: How images are read; None: as by default.
 
     Raises:
         UserError: A clip cannot be read, or the training cannot be resumed.
     """
 
-    def __init__(self, args: argparse.Namespace, network: Network, labels: Sequence[Labels]) -> None:
+    def __init__(self, args: argparse.Namespace, network: Network, labels: Sequence[Labels],
+                 reading: Reading | None = None) -> None:
         cv2.setNumThreads(1)
         self._args, self._folder = args, Path(args.output)
         if args.resume and not (self._folder / CHECKPOINT).exists():
             raise UserError(f"{self._folder / CHECKPOINT}: no such file; start the training without --resume")
         width, cache = RECIPES[args.architecture].image_width, self._folder / CACHE
-        clips = [read_clip(path, width, network, labels[number] if labels else None, cache)
+        clips = [read_clip(path, width, network, labels[number] if labels else None, cache, reading)
                  for number, path in enumerate(args.sources)]
-        held_out = [read_clip(path, width, network, None, cache) for path in args.hold_out]
+        held_out = [read_clip(path, width, network, None, cache, reading) for path in args.hold_out]
         self._trainer = Trainer(TrainingPlan(args.architecture, args.steps, args.seed, args.masked), clips, held_out)
         if args.resume:
             self._resume()

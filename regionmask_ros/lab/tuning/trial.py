@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import contextlib
 import time
+from bisect import bisect_left
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from itertools import pairwise
@@ -26,7 +27,7 @@ from ...network.graph import Network
 from ...network.thresholds import with_thresholds
 from ...pipeline.pipeline import Pipeline
 from ...pipeline.settings import PipelineSettings
-from ...sources import open_source
+from ...sources import Reading, open_source
 
 SURE, UNSURE = 0.3, 0.15
 """Scores of the dense network. From the first on, its detections are objects to find; those between the two count
@@ -132,7 +133,7 @@ class TrialResult:
 
 
 def read_segments(path: str, cuts: Sequence[int], length: int, count: int, max_pixels: int, rng: np.random.Generator,
-                  tick: Callable[[], object] = lambda: None) -> list[ClipSegment]:
+                  tick: Callable[[], object] = lambda: None, reading: Reading | None = None) -> list[ClipSegment]:
     """Reads a clip and draws segments of it at random.
 
     Args:
@@ -143,6 +144,7 @@ def read_segments(path: str, cuts: Sequence[int], length: int, count: int, max_p
         max_pixels: Largest number of pixels of the network's input.
         rng: Draws the segments.
         tick: Called after each frame that is decoded.
+        reading: How images are read; None: as by default.
 
     Returns:
         The segments in the clip's order.
@@ -150,15 +152,17 @@ def read_segments(path: str, cuts: Sequence[int], length: int, count: int, max_p
     Raises:
         UserError: The clip cannot be read, or no shot is that long.
     """
-    with open_source(path) as source:
+    with open_source(path, reading=reading) as source:
         input_wh = choose_input_size(source.size_wh, max_pixels)
-        images = []
-        for frame in source.frames():
+        images, numbers = [], []
+        for number, frame in source.numbered():
+            numbers.append(number)
             # Resized once: less memory, and less work in every trial.
             images.append(Frame(resize_frame(frame, input_wh), "rgb", frame.stamp_ns, frame.frame_id))
             tick()
         name = source.name
-    starts = segment_starts(len(images), cuts, length)
+    # Cuts count dropped images, too.
+    starts = segment_starts(len(images), [bisect_left(numbers, cut) for cut in cuts], length)
     if not starts:
         raise UserError(f"{path}: no shot of {length} frames; give a smaller --frames")
     drawn = np.sort(rng.choice(len(starts), min(count, len(starts)), replace=False))

@@ -166,7 +166,8 @@ class Playback:
     def arguments(self) -> list[str]:
         """Arguments of the command ``play``."""
         limit = [] if self.max_frames is None else ["--max-frames", str(self.max_frames)]
-        return [self.video, "--rate", str(self.rate), *limit]
+        return [self.video, "--rate", str(self.rate), *limit,
+                "--max-image-pixels", str(self.source.reading.max_pixels)]
 
     @property
     def node_arguments(self) -> list[str]:
@@ -225,6 +226,8 @@ def use_private_domain() -> dict[str, str]:
 def show(playback: Playback, folder: Path, environment: dict[str, str]) -> DemoResult:
     """Plays the video through the node and leaves ``bag``, ``node.log`` and ``player.log`` in a folder.
 
+    Pictures that the player drops are counted by the source of the playback.
+
     Args:
         playback: What is played.
         folder: An existing folder.
@@ -250,6 +253,7 @@ def show(playback: Playback, folder: Path, environment: dict[str, str]) -> DemoR
         _wait_until_active(node, recorder)
         _check_no_publishers(recorder, environment["ROS_DOMAIN_ID"])
         played = _play(playback, folder, environment, node, recorder)
+        playback.source.reading.dropped.merge(played)
         account = _wait_until_idle(played["frames"], node, recorder)
         node.stop()
         node.ended()

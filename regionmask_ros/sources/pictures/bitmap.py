@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 import struct
 
-from ...errors import InvalidFile
+from ...errors import UNSUPPORTED, InvalidFile
 from .facts import Facts, NeedsMore, part
 
 BMP_DEPTHS = (1, 4, 8, 16, 24, 32)
@@ -41,7 +41,8 @@ def read_bmp(data: bytes, size: int) -> Facts:
     else:
         raise InvalidFile("damaged BMP image (its header)")
     if bits not in BMP_DEPTHS or stored not in BMP_STORED:
-        raise InvalidFile(f"BMP image of {bits} bits with compression {stored}: use 8, 24 or 32 bits without")
+        raise InvalidFile(
+            f"BMP image of {bits} bits with compression {stored}: use 8, 24 or 32 bits without", UNSUPPORTED)
     height = abs(height)
     row = (width * bits + 31) // 32 * 4
     # The padding of the last row is missing in some files.

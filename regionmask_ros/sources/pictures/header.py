@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from typing import cast
 
 from ...core.option_table import OPTIONS
-from ...errors import InvalidFile
+from ...errors import EMPTY, TOO_LARGE, UNSUPPORTED, InvalidFile
 from .bitmap import read_bmp, read_pnm
 from .facts import Facts, NeedsMore
 from .jpeg import read_jpeg
@@ -85,10 +85,10 @@ def read_header(
     """
     size = len(data) if size is None else size
     if not size:
-        raise InvalidFile("empty file")
+        raise InvalidFile("empty file", EMPTY)
     kind = picture_kind(data)
     if kind is None or kind not in kinds:
-        raise InvalidFile(f"not an image that can be decoded ({', '.join(kinds)})")
+        raise InvalidFile(f"not an image that can be decoded ({', '.join(kinds)})", UNSUPPORTED)
     try:
         facts = READERS[kind](data, size)
     except (NeedsMore, struct.error, IndexError):
@@ -102,7 +102,8 @@ def read_header(
     if width * height * (1 + is_deep) > max_pixels:
         note = "; 16-bit colors count twice" if is_deep else ""
         raise InvalidFile(
-            f"{kind} image of {width}x{height}: more pixels than max_image_pixels allows, {max_pixels}{note}")
+            f"{kind} image of {width}x{height}: more pixels than max_image_pixels allows, {max_pixels}{note}",
+            TOO_LARGE)
     if facts.least_bytes > size:
         raise InvalidFile(
             f"truncated {kind} image: {width}x{height} pixels need {facts.least_bytes} bytes, it has {size}")

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import struct
 
-from ...errors import InvalidFile
+from ...errors import UNSUPPORTED, InvalidFile
 from .facts import Facts, NeedsMore, part
 from .tiff import TIFF_ORDERS, read_directory
 
@@ -50,7 +50,8 @@ def read_jpeg(data: bytes, size: int) -> Facts:
         if length < 2 or position + 2 + length > size:
             raise InvalidFile("truncated or damaged JPEG image")
         if marker in OTHER_FRAMES:
-            raise InvalidFile("JPEG image with a coding that cameras do not use: baseline and progressive are read")
+            raise InvalidFile(
+                "JPEG image with a coding that cameras do not use: baseline and progressive are read", UNSUPPORTED)
         if marker == SCAN:
             break
         if marker in FRAMES:
@@ -90,9 +91,10 @@ def _read_frame(segment: bytes, block_bits: int) -> tuple[int, int, int, int]:
     """Width, height, components, and the fewest bytes that can hold the blocks of the first component."""
     bits, height, width, components = struct.unpack(">BHHB", segment[:6])
     if bits != 8:
-        raise InvalidFile(f"JPEG image of {bits} bits: only 8 are read")
+        raise InvalidFile(f"JPEG image of {bits} bits: only 8 are read", UNSUPPORTED)
     if components not in COMPONENTS:
-        raise InvalidFile(f"JPEG image of {components} components: only {', '.join(map(str, COMPONENTS))} are read")
+        raise InvalidFile(
+            f"JPEG image of {components} components: only {', '.join(map(str, COMPONENTS))} are read", UNSUPPORTED)
     if len(segment) != 6 + 3 * components:
         raise InvalidFile("damaged JPEG image (its frame)")
     factors = [(value >> 4, value & 15) for value in segment[7::3]]

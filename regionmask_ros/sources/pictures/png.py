@@ -5,7 +5,7 @@ from __future__ import annotations
 import struct
 import zlib
 
-from ...errors import InvalidFile
+from ...errors import UNSUPPORTED, InvalidFile
 from .facts import Facts, part
 
 PNG_MAGIC = b"\x89PNG\r\n\x1a\n"
@@ -77,7 +77,7 @@ def _refuse_animation(data: bytes) -> None:
     for _ in range(MAX_CHUNKS):
         name = data[position + 4:position + 8]
         if name in ANIMATION:
-            raise InvalidFile("animated PNG image: only still ones are read")
+            raise InvalidFile("animated PNG image: only still ones are read", UNSUPPORTED)
         position += 12 + int.from_bytes(data[position:position + 4], "big")
         if name == b"IEND" or position + 8 > len(data):
             return

@@ -5,7 +5,7 @@ from __future__ import annotations
 import struct
 from collections.abc import Mapping
 
-from ...errors import InvalidFile
+from ...errors import UNSUPPORTED, InvalidFile
 from .facts import Facts, NeedsMore, part
 
 TIFF_ORDERS = {b"II*\0": "<", b"MM\0*": ">"}
@@ -41,12 +41,12 @@ def read_tiff(data: bytes, size: int) -> Facts:
         _one(tags, tag, default) for tag, default in ((WIDTH, 0), (HEIGHT, 0), (COMPRESSION, 1), (SAMPLES, 1)))
     bits = set(tags.get(BITS, (1,)))
     if compression not in RATIOS:
-        raise InvalidFile(f"TIFF image with compression {compression}: use none, LZW, deflate or PackBits")
+        raise InvalidFile(f"TIFF image with compression {compression}: use none, LZW, deflate or PackBits", UNSUPPORTED)
     if len(bits) != 1 or not bits <= {1, 8, 16} or channels not in (1, 3, 4):
         raise InvalidFile(
-            f"TIFF image of {channels} channels of {sorted(bits)} bits: 1, 3 or 4 of 8 or 16 are read")
+            f"TIFF image of {channels} channels of {sorted(bits)} bits: 1, 3 or 4 of 8 or 16 are read", UNSUPPORTED)
     if set(tags.get(SAMPLE_FORMAT, (1,))) != {1}:
-        raise InvalidFile("TIFF image with other samples than unsigned integers")
+        raise InvalidFile("TIFF image with other samples than unsigned integers", UNSUPPORTED)
     if max(_one(tags, TILE_WIDTH, 1), _one(tags, TILE_HEIGHT, 1)) > MAX_TILE_SIDE:
         raise InvalidFile("damaged TIFF image (its tiles)")
     depth = bits.pop()

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from ...errors import InvalidFile
+from ...errors import UNSUPPORTED, InvalidFile
 from .facts import Facts, part
 
 ANIMATED = 0x02
@@ -33,11 +33,11 @@ def read_webp(data: bytes, size: int) -> Facts:
         if position + 8 + length > size:
             raise InvalidFile("truncated WebP image")
         if name in (b"ANIM", b"ANMF"):
-            raise InvalidFile("animated WebP image: only still ones are read")
+            raise InvalidFile("animated WebP image: only still ones are read", UNSUPPORTED)
         if name == b"VP8X":
             head = part(data, position + 8, 10)
             if head[0] & ANIMATED:
-                raise InvalidFile("animated WebP image: only still ones are read")
+                raise InvalidFile("animated WebP image: only still ones are read", UNSUPPORTED)
             canvas = (1 + int.from_bytes(head[4:7], "little"), 1 + int.from_bytes(head[7:10], "little"))
         elif name in (b"VP8 ", b"VP8L"):
             wh = _lossy_size(part(data, position + 8, 10)) if name == b"VP8 " else _lossless_size(

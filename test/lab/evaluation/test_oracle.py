@@ -18,7 +18,8 @@ LABELS = Labels.of_rows([
 
 
 def test_it_attends_the_labels_of_each_frame_in_order():
-    composer = MaskComposer(GRID, IMAGE_WH, [OracleSource(LABELS, first_frame=7)])
+    numbers = iter((7, 8, 9))
+    composer = MaskComposer(GRID, IMAGE_WH, [OracleSource(LABELS, lambda: next(numbers))])
     masks = [composer.compose(MaskContext(Detections.empty(), GRID, IMAGE_WH, t, since_refresh=t)) for t in range(3)]
     assert masks[0].refresh and np.argwhere(masks[0].sources["dynamic"]).tolist() == [[0, 0], [0, 1], [1, 0], [1, 1]]
     assert np.argwhere(masks[1].keep).tolist() == [[2, 4], [2, 5], [3, 4], [3, 5]], "an ignored label does not count"
@@ -26,5 +27,5 @@ def test_it_attends_the_labels_of_each_frame_in_order():
 
 
 def test_it_attends_a_number_of_regions_around_the_labels():
-    keep = OracleSource(LABELS, first_frame=8, regions=3).propose(MaskContext(Detections.empty(), GRID, IMAGE_WH))
+    keep = OracleSource(LABELS, lambda: 8, regions=3).propose(MaskContext(Detections.empty(), GRID, IMAGE_WH))
     assert keep.sum() == 3 and keep[3, 5]

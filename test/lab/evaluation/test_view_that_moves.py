@@ -20,7 +20,7 @@ from regionmask_ros.lab.evaluation.rows import SequenceRows
 from regionmask_ros.lab.evaluation.settings import parse_setting
 from regionmask_ros.pipeline.pipeline import Pipeline
 from regionmask_ros.pipeline.settings import PipelineSettings
-from regionmask_ros.sources import open_source
+from regionmask_ros.sources import Source, open_source
 
 COUNT, FIRST = 160, 8
 MOVED = (COUNT + FIRST) // 2
@@ -75,10 +75,11 @@ def test_a_sequence_too_short_to_settle_is_refused(tiny_network, walk):
         rows_of(tiny_network, walk, ("unmasked",), 0.5, PipelineSettings())
 
 
-class _Beginning:
+class _Beginning(Source):
     """The first frames of a source."""
 
-    def __init__(self, inner, count: int) -> None:
+    def __init__(self, inner: Source, count: int) -> None:
+        super().__init__(inner.reading)
         self._inner, self.frame_count = inner, count
         self.name, self.fps, self.size_wh = inner.name, inner.fps, inner.size_wh
 
@@ -87,12 +88,6 @@ class _Beginning:
 
     def close(self) -> None:
         self._inner.close()
-
-    def __enter__(self):
-        return self
-
-    def __exit__(self, *exception) -> None:
-        self.close()
 
 
 def test_an_adaptive_mask_recovers_within_eight_refreshes_and_a_frozen_one_does_not(trained, labelled_clip):

@@ -1,0 +1,52 @@
+"""What all commands that read pictures share: how they are read, and what is said about those that were dropped."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+
+from ..errors import to_one_line
+from ..sources import Reading
+from ._cli import EXIT_OK, Parser, add_options
+
+EXIT_DROPPED = 3
+"""With ``--strict``: everything was done, but for the pictures that could not be used."""
+
+
+def add_reading(parser: Parser) -> None:
+    """Adds the options of how pictures are read."""
+    add_options(parser, "max_image_pixels")
+    add_strict(parser)
+
+
+def add_strict(parser: Parser) -> None:
+    """Adds the option ``--strict``."""
+    parser.add_argument("--strict", action="store_true",
+                        help=f"exit status {EXIT_DROPPED} if a picture was dropped because it cannot be used "
+                             f"(default: {EXIT_OK})")
+
+
+def make_reading(args: argparse.Namespace) -> Reading:
+    """How the pictures of a command are read, by the options of ``add_reading``. Lines for the log go to stderr."""
+    return Reading(args.max_image_pixels, _print_line)
+
+
+def report_dropped(reading: Reading, args: argparse.Namespace) -> int:
+    """Tells which pictures were dropped.
+
+    Args:
+        reading: How the pictures were read.
+        args: With the option ``--strict``.
+
+    Returns:
+        The exit status.
+    """
+    line = reading.dropped.describe()
+    if not line:
+        return EXIT_OK
+    _print_line(line)
+    return EXIT_DROPPED if args.strict else EXIT_OK
+
+
+def _print_line(line: str) -> None:
+    print(f"regionmask_ros: {to_one_line(line)}", file=sys.stderr)
