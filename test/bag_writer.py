@@ -11,7 +11,7 @@ import numpy as np
 from rosbags.rosbag2 import StoragePlugin, Writer
 from rosbags.typesys import Stores, get_types_from_msg, get_typestore
 
-from regionmask_ros.sources.bag import DEFINITIONS
+from regionmask_ros.sources.bags.messages import DEFINITIONS
 
 STORE = get_typestore(Stores.ROS2_HUMBLE)
 for _name, _text in DEFINITIONS.items():

@@ -203,7 +203,8 @@ def _process(args: argparse.Namespace, source: Source, pipeline: Pipeline, outpu
                 recorder.add(result)
         for result in pipeline.drain():
             recorder.add(result)
-    summary = {**summarize(recorder.records), **_facts(pipeline), **source.reading.dropped.as_json()}
+    summary = {**summarize(recorder.records), **_facts(pipeline), **source.reading.dropped.as_json(),
+               **source.facts()}
     _write_report(args, source, recorder, summary)
     if json_path:
         _write_json(json_path, summary)

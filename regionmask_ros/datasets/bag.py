@@ -8,7 +8,6 @@ detections of every class are ignored. Of several results the one with the best 
 from __future__ import annotations
 
 import math
-import os
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from typing import Any
@@ -17,7 +16,8 @@ from ..core.detections import UNTRACKED
 from ..errors import InvalidFile, UserError
 from ..files.paths import display_path
 from ..sources import Reading
-from ..sources.bag import BagImages, choose_topic, find_bag_folder, open_bag, read_messages
+from ..sources.bag import BagImages
+from ..sources.bags.reader import Bag, choose_topic
 from ..sources.image_message import stamp_ns
 from .labels import ANY, EmptyBox, LabelledSequence, LabelRow, Labels, check_row, check_scored
 from .left_out import LeftOut
@@ -59,11 +59,10 @@ def open_bag_sequences(
     """
     labels = read_bag_labels(path, topics, reading)
     check_scored(path, labels)
-    folder = find_bag_folder(path)
-    name = os.path.basename(os.path.realpath(folder))
-    return [LabelledSequence(
-        name, labels, lambda reading=None: BagImages(path, topics.images, reading=reading), (str(folder),),
-        labels.notes)]
+    with Bag(path) as bag:
+        return [LabelledSequence(
+            bag.name, labels, lambda reading=None: BagImages(path, topics.images, reading=reading), (path,),
+            labels.notes)]
 
 
 def read_bag_labels(path: str, topics: BagTopics = ONLY_TOPICS, reading: Reading | None = None) -> Labels:
@@ -80,13 +79,13 @@ def read_bag_labels(path: str, topics: BagTopics = ONLY_TOPICS, reading: Reading
     Raises:
         UserError: The path is not a bag, there is no such topic, or no message has the stamp of an image.
     """
-    images = BagImages(path, topics.images, reading=reading)
+    with BagImages(path, topics.images, reading=reading) as images:
+        stamps = images.stamps()
     topic, messages = _read_detections(path, topics.truth)
     by_stamp = {stamp_ns(message.header.stamp): message for message in messages}
     width, height = images.size_wh
     rows: list[LabelRow] = []
     tracks: dict[str, int] = {}
-    stamps = images.stamps()
     left_out = LeftOut(f"{display_path(path)}: {topic}")
     for number, stamp in enumerate(stamps):
         if stamp in by_stamp:
@@ -100,11 +99,11 @@ def read_bag_labels(path: str, topics: BagTopics = ONLY_TOPICS, reading: Reading
 
 def _read_detections(path: str, topic: str) -> tuple[str, list[Any]]:
     """The topic of the labels, and the messages on it."""
-    with open_bag(find_bag_folder(path)) as reader:
-        known = {c.topic for c in reader.connections if c.msgtype == DETECTIONS}
-        topic = choose_topic(known, "detections (vision_msgs/Detection2DArray)", topic, path)
-        connections = [c for c in reader.connections if c.topic == topic and c.msgtype == DETECTIONS]
-        return topic, [message for message, _ in read_messages(reader, connections, path)]
+    with Bag(path) as bag:
+        topic = choose_topic(bag, lambda one: one.msgtype == DETECTIONS and one.is_readable,
+                             "detections (vision_msgs/Detection2DArray)", topic)
+        return topic, [message for message, _ in bag.messages(topic, (DETECTIONS,))
+                       if not isinstance(message, InvalidFile)]
 
 
 def _rows(message: Any, number: int, tracks: dict[str, int], place: str, left_out: LeftOut) -> Iterator[LabelRow]:

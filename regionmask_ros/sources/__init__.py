@@ -7,7 +7,8 @@ import stat
 
 from ..errors import UserError
 from ..files.paths import check_utf8, display_path
-from .bag import BagImages, is_bag
+from .bag import BagImages
+from .bags.reader import is_bag
 from .base import Source, silence_decoders
 from .images import ImageFolder
 from .pictures.reading import Reading
@@ -40,7 +41,6 @@ def open_source(
         UserError: The source cannot be used; the message says why.
     """
     silence_decoders()
-    check_utf8(path)
     try:
         mode = os.stat(path).st_mode
     except (FileNotFoundError, NotADirectoryError):
@@ -49,8 +49,9 @@ def open_source(
         raise UserError(f"{display_path(path)}: cannot be read: {getattr(error, 'strerror', None) or error}") from None
     if is_bag(path):
         return BagImages(path, topic, preferred, only_compressed, reading)
+    check_utf8(path)
     if topic or only_compressed:
-        raise UserError(f"{display_path(path)}: has no topics, because it is not a bag (a folder with metadata.yaml)")
+        raise UserError(f"{display_path(path)}: has no topics, because it is not a bag (.mcap or .db3 files)")
     if stat.S_ISDIR(mode):
         return ImageFolder(path, reading)
     if stat.S_ISREG(mode):

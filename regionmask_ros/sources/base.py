@@ -9,8 +9,8 @@ from __future__ import annotations
 import contextlib
 import os
 from abc import ABC, abstractmethod
-from collections.abc import Iterator
-from typing import TypeVar
+from collections.abc import Iterator, Mapping
+from typing import Any, TypeVar
 
 import cv2
 
@@ -87,6 +87,10 @@ class Source(ABC):
         before = self.dropped
         for index, frame in enumerate(self.frames()):
             yield index + self.dropped - before, frame
+
+    def facts(self) -> Mapping[str, Any]:
+        """What a summary says about the source, by key."""
+        return {}
 
     @abstractmethod
     def frames(self) -> Iterator[Frame]:

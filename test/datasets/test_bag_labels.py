@@ -14,7 +14,7 @@ from regionmask_ros.datasets import open_dataset, read_labels
 from regionmask_ros.datasets.bag import BagTopics
 from regionmask_ros.datasets.labels import ANY
 from regionmask_ros.errors import UserError
-from regionmask_ros.sources.bag import DEFINITIONS
+from regionmask_ros.sources.bags.messages import DEFINITIONS
 
 COUNT = 4
 SIZE_WH = (48, 32)
@@ -78,7 +78,7 @@ def test_one_of_several_topics_must_be_named(tmp_path):
     other = [detections(stamp(0), ("", "bicycle", 1.0, 0, 0, 5, 5))]
     bag = write_bag(tmp_path / "bag", {"/cam": images(), "/rear": images(), "/truth": TRUTH, "/found": other})
     for topics, message in ((BagTopics("cam"), "/found, /truth: name one"), (BagTopics(), "images on several topics"),
-                         (BagTopics("cam", "cam"), "no detections .* on /cam; it has them on /found, /truth")):
+                         (BagTopics("cam", "cam"), "no detections .* on /cam; the bag has /found .*, 1., /truth ")):
         with pytest.raises(UserError, match=message):
             open_dataset(f"bag:{bag}", topics)
     assert read_labels(f"bag:{bag}", BagTopics("cam", "found")).classes == ("bicycle",)

@@ -1,0 +1,263 @@
+"""Finds the files of a bag and opens them: folders, single files, compressed ones, and databases with a log.
+
+A bag is never written. What has to be changed before it can be read is changed in a copy in the temporary folder.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import re
+import shutil
+import sqlite3
+import tempfile
+import weakref
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import BinaryIO
+
+from ...errors import InvalidFile
+from ...files.paths import natural_key
+from ...files.temporary import hold_lock, make_temporary, remove_abandoned
+from .database import DatabaseFile
+from .mcap import McapFile
+from .ros1 import Ros1File
+from .storage import ZSTD_MAGIC, Storage, zstd_module
+
+SUFFIXES = (".mcap", ".db3", ".bag")
+COMPRESSED_SUFFIX = ".zstd"
+
+_MAGICS = {b"\x89MCAP0\r\n": "mcap", b"SQLite format 3\0": "db3", b"#ROSBAG V": "bag"}
+_LOG_SUFFIX, _JOURNAL_SUFFIX = "-wal", "-journal"
+"""What SQLite has beside a database in use: the write-ahead log, or the rollback journal.
+
+A journal is not used: it can name another file, which SQLite would then delete.
+"""
+
+_PART = re.compile(r"(?P<stem>.+)_[0-9]+(?P<suffix>\.[a-z0-9]+)(\.zstd)?", re.DOTALL)
+_COPY_BYTES = 1 << 20
+_SPARED_BYTES = 256 << 20
+"""What copies leave free in the temporary folder."""
+
+
+@dataclass(frozen=True)
+class StorageFile:
+    """A storage file of a bag.
+
+    Attributes:
+        path: The file, absolute.
+        kind: ``mcap``, ``db3`` (ROS 2) or ``bag`` (ROS 1), by its content.
+        is_compressed: Whether it is inside of a Zstandard file.
+    """
+
+    path: str
+    kind: str
+    is_compressed: bool
+
+    @property
+    def name(self) -> str:
+        """Its name without folders."""
+        return os.path.basename(self.path)
+
+
+def recognize(path: str) -> StorageFile | None:
+    """Recognizes a storage file by its content.
+
+    Args:
+        path: Of a regular file.
+
+    Returns:
+        The file; None if it is another file or cannot be read.
+    """
+    try:
+        with open(path, "rb") as file:
+            head, is_compressed = file.read(16), False
+            if head.startswith(ZSTD_MAGIC):
+                file.seek(0)
+                head, is_compressed = _decompressed(file).read(16), True
+    except (OSError, EOFError, ValueError, zstd_module().ZstdError):
+        return None
+    kind = next((kind for magic, kind in _MAGICS.items() if head.startswith(magic)), "")
+    return StorageFile(os.path.abspath(path), kind, is_compressed) if kind else None
+
+
+def has_storage_name(name: str) -> bool:
+    """Whether a file is named as the storage files of bags are."""
+    return name.lower().removesuffix(COMPRESSED_SUFFIX).endswith(SUFFIXES)
+
+
+def list_storage_names(folder: str) -> list[str]:
+    """Names of the files in a folder that are named as storage files, in natural order; hidden ones if no other is."""
+    try:
+        names = [name for name in os.listdir(folder) if has_storage_name(name)
+                 and os.path.isfile(os.path.join(folder, name))]
+    except OSError:
+        return []
+    visible = [name for name in names if not name.startswith(".")]
+    return sorted(visible or names, key=natural_key)
+
+
+def find_promised(folder: str, name: str) -> str | None:
+    """The name under which a file is there that metadata names: as it is, compressed, or decompressed."""
+    for candidate in (name, name + COMPRESSED_SUFFIX, name.removesuffix(COMPRESSED_SUFFIX)):
+        if os.path.isfile(os.path.join(folder, candidate)):
+            return candidate
+    return None
+
+
+def parts_beside(name: str, names: Sequence[str]) -> list[str]:
+    """The files of a split recording to which a file belongs by its name, this one included."""
+    match = _PART.fullmatch(name)
+    if not match:
+        return [name]
+    same = (match["stem"], match["suffix"])
+    return [one for one in names if (other := _PART.fullmatch(one)) and (other["stem"], other["suffix"]) == same]
+
+
+class Scratch:
+    """Keeps one copy of a file in the temporary folder, for as long as this object exists and no other copy is made.
+
+    A copy whose process has died is removed by the next one.
+    """
+
+    def __init__(self) -> None:
+        self._source: StorageFile | None = None
+        self._path = ""
+        self._remove: Callable[[], object] = lambda: None
+
+    def close(self) -> None:
+        """Removes the copy."""
+        self._remove()
+        self._source = None
+
+    def open(self, file: StorageFile) -> Storage:
+        """Opens a storage file.
+
+        Args:
+            file: The file.
+
+        Returns:
+            The open file, with a note if it was not read as it is.
+
+        Raises:
+            InvalidFile: It cannot be read.
+        """
+        path, is_cut = file.path, False
+        notes: list[str] = []
+        if file.is_compressed:
+            path, is_cut = self._decompress(file)
+        elif file.kind == "db3":
+            path, notes = self._with_log(file)
+        storage = _open(path, file.kind)
+        storage.is_truncated |= is_cut
+        for sentence in (*notes, *(["its compressed data end early"] if is_cut else [])):
+            storage.note(sentence)
+        return storage
+
+    def _decompress(self, file: StorageFile) -> tuple[str, bool]:
+        """The decompressed copy, and whether the data end early."""
+        if self._source == file:
+            return self._path, False
+        is_cut = False
+        with open(file.path, "rb") as source, self._make(file) as target:
+            left = _free_bytes()
+            reader = _decompressed(source)
+            while True:
+                try:
+                    block = reader.read(_COPY_BYTES)
+                except (EOFError, zstd_module().ZstdError) as error:
+                    is_cut = isinstance(error, EOFError)
+                    if not is_cut:
+                        raise InvalidFile(f"damaged ({error})") from error
+                    break
+                if not block:
+                    break
+                left -= len(block)
+                if left < 0:
+                    raise InvalidFile(_no_room())
+                target.write(block)
+        self._source = None if is_cut else file
+        return self._path, is_cut
+
+    def _with_log(self, file: StorageFile) -> tuple[str, list[str]]:
+        """A database with what its log adds, as a copy; without a log the file itself. With notes."""
+        if self._source == file:
+            return self._path, []
+        log = file.path + _LOG_SUFFIX
+        if not _size(log):
+            is_torn = _size(file.path + _JOURNAL_SUFFIX) > 0
+            return file.path, ["the journal that a crash has left is not used: its end may be damaged"] * is_torn
+        if _size(file.path) + _size(log) > _free_bytes():
+            return file.path, [f"read without the log that a crash has left: {_no_room()}"]
+        with self._make(file) as target, open(file.path, "rb") as source:
+            shutil.copyfileobj(source, target, _COPY_BYTES)
+        copied_log = self._path + _LOG_SUFFIX
+        try:
+            with open(copied_log, "wb") as target, open(log, "rb") as source:
+                hold_lock(target.fileno())
+                shutil.copyfileobj(source, target, _COPY_BYTES)
+                target.flush()
+                _apply_log(self._path)
+        finally:
+            _unlink(copied_log)
+        self._source = file
+        return self._path, ["read with the log that a crash has left"]
+
+    def _make(self, file: StorageFile) -> BinaryIO:
+        """A new, empty copy, open for writing; the one before is removed."""
+        self.close()
+        folder = tempfile.gettempdir()
+        remove_abandoned(folder)
+        self._path, descriptor = make_temporary(os.path.join(folder, f"bag.{file.kind}"))
+        self._remove = weakref.finalize(self, _discard, self._path, descriptor)
+        return open(self._path, "wb")
+
+
+def _open(path: str, kind: str) -> Storage:
+    if kind == "mcap":
+        with contextlib.ExitStack() as stack:
+            mcap = McapFile(stack.enter_context(open(path, "rb")))
+            stack.pop_all()
+            return mcap
+    return DatabaseFile(os.fsencode(path)) if kind == "db3" else Ros1File(os.fsencode(path))
+
+
+def _decompressed(file: BinaryIO) -> BinaryIO:
+    reader: BinaryIO = zstd_module().open(file, "rb")
+    return reader
+
+
+def _apply_log(path: str) -> None:
+    """Lets SQLite bring a database up to date with its log, or undo what was not finished."""
+    try:
+        with contextlib.closing(sqlite3.connect(path)) as database:
+            database.execute("PRAGMA trusted_schema = OFF")
+            database.execute("SELECT count(*) FROM sqlite_master").fetchone()
+            database.execute("PRAGMA journal_mode = DELETE").fetchone()
+    except sqlite3.Error as error:
+        raise InvalidFile(f"its log cannot be used: {error}") from error
+
+
+def _size(path: str) -> int:
+    try:
+        return os.path.getsize(path)
+    except OSError:
+        return 0
+
+
+def _free_bytes() -> int:
+    return shutil.disk_usage(tempfile.gettempdir()).free - _SPARED_BYTES
+
+
+def _no_room() -> str:
+    return f"a copy of it needs more room than {tempfile.gettempdir()} has: set TMPDIR to a folder on a larger disk"
+
+
+def _unlink(path: str) -> None:
+    with contextlib.suppress(OSError):
+        os.unlink(path)
+
+
+def _discard(path: str, descriptor: int) -> None:
+    _unlink(path)
+    os.close(descriptor)
