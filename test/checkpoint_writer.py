@@ -46,11 +46,14 @@ def strides(shape) -> list[int]:
     return [int(np.prod(shape[axis + 1 :])) for axis in range(len(shape))]
 
 
+def tensors_of(tensors: dict[str, np.ndarray]) -> dict[str, bytes]:
+    """The opcodes of each tensor, by name."""
+    return {name: tensor(storage(str(key), array.size), 0, array.shape, strides(array.shape))
+            for key, (name, array) in enumerate(tensors.items())}
+
+
 def index_of(tensors: dict[str, np.ndarray]) -> bytes:
-    return index({
-        name: tensor(storage(str(key), array.size), 0, array.shape, strides(array.shape))
-        for key, (name, array) in enumerate(tensors.items())
-    })
+    return index(tensors_of(tensors))
 
 
 def pack(members: dict[str, bytes], compression: int = zipfile.ZIP_STORED) -> bytes:

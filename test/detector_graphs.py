@@ -132,3 +132,9 @@ def detector_model(wh: tuple[int, int] = (96, 64), **given: Any) -> onnx.ModelPr
     """The model of ``make_detector``."""
     make = make_detector(wh, **given)
     return make.model([make.nodes[-1].output[0]])
+
+
+def classifier_model() -> onnx.ModelProto:
+    """A network without boxes."""
+    make = GraphMaker((64, 64))
+    return make.model([make.node("Flatten", make.node("GlobalAveragePool", make.conv("images", 3, 10, 3, 2)))])

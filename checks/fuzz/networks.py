@@ -102,7 +102,7 @@ def _read_file(name: str) -> Callable[[Any, Path], None]:
 def _net() -> bytes:
     use_test_helpers()
     import h5py
-    from network.net_writer import write_net
+    from net_writer import write_net
 
     from regionmask_ros.network.graph import ConvSpec, Network
 

@@ -22,6 +22,7 @@ from __future__ import annotations
 import argparse
 import json
 import math
+import os
 import sys
 from collections.abc import Iterable, Sequence
 from pathlib import Path
@@ -32,6 +33,7 @@ from tqdm import tqdm
 from ..errors import UserError, to_one_line
 from ..files.outputs import write_whole
 from ..files.paths import display_path
+from ..importing.description import describe_file, describe_weights, description_as_text
 from ..importing.opening import open_network
 from ..network.cards import Card, check_name, find_card, list_cards, remove_card, store_network
 from ..network.dense import DenseNetwork
@@ -104,6 +106,9 @@ def _import(args: argparse.Namespace) -> int:
     if target is None:
         raise UserError("this user has no data folder: give the target with --to PATH, or set HOME")
     network = install_network(args.file, target)
+    place = describe_weights(network.source_file)
+    if place:
+        print(to_one_line(f"regionmask_ros: weights {place}"), file=sys.stderr)
     print(f"{network.name} installed: {network.source_file}")
     return EXIT_OK
 
@@ -166,17 +171,28 @@ def _describe_card(card: Card | UserError) -> dict[str, Any]:
 
 
 def _inspect(args: argparse.Namespace) -> int:
-    network = open_network(args.file)
-    if isinstance(network, DenseNetwork):
-        facts = describe_dense(network)
-        text = dense_as_text(facts)
-    else:
-        facts = describe_layers(network)
-        text = layers_as_text(facts)
+    facts, text = _describe(args.file)
     if args.json:
         write_whole(Path(args.json), (json.dumps(facts, indent=1) + "\n").encode())
     print(text)
     return EXIT_OK
+
+
+def _describe(file: str) -> tuple[dict[str, Any], str]:
+    """Facts of a network, or of a file that can be parsed although no network can be made of it; and their text."""
+    try:
+        network = open_network(file)
+    except UserError as error:
+        if not os.path.isfile(file):
+            raise
+        facts = describe_file(file, str(error).removeprefix(f"{file}: "))
+        return facts, description_as_text(facts)
+    if isinstance(network, DenseNetwork):
+        facts = describe_dense(network)
+        return facts, dense_as_text(facts)
+    facts = {**describe_layers(network), "weights_place": describe_weights(network.source_file)}
+    place = facts["weights_place"]
+    return facts, layers_as_text(facts) + (f"\n\nweights     {place}" if place else "")
 
 
 def _quantize(args: argparse.Namespace) -> int:

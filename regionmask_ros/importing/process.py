@@ -22,6 +22,7 @@ import regionmask_ros
 from ..errors import InvalidFile, UserError, to_one_line
 from ..files.safe_read import open_regular
 from ..network.cards import CARD_NAME, load_card, write_card
+from .description import describe_onnx
 from .detector import Imported, Wishes, import_detector
 
 MEMORY_BYTES = 12 << 30
@@ -45,27 +46,47 @@ def import_apart(path: str | os.PathLike[str], wishes: Wishes) -> Imported:
     Raises:
         UserError: See ``import_detector``; or the process crashed, or reached a limit.
     """
+    with tempfile.TemporaryDirectory(prefix="regionmask_ros_") as folder:
+        result = _run_apart(path, {"folder": folder, "wishes": asdict(wishes)})
+        return Imported(load_card(Path(folder) / CARD_NAME), tuple(result["notes"]))
+
+
+def describe_onnx_apart(path: str | os.PathLike[str]) -> dict[str, Any]:
+    """Does what ``describe_onnx`` does, in a process of its own.
+
+    Args:
+        path: The ONNX file.
+
+    Returns:
+        The description.
+
+    Raises:
+        UserError: The file cannot be parsed; or the process crashed, or reached a limit.
+    """
+    described: dict[str, Any] = _run_apart(path, {})["described"]
+    return {**described, "file": os.fspath(path)}
+
+
+def _run_apart(path: str | os.PathLike[str], request: dict[str, Any]) -> dict[str, Any]:
     try:
         open_regular(path).close()
     except InvalidFile as error:
         raise error.about(path) from error
     package = str(Path(regionmask_ros.__file__).resolve().parent.parent)
     python_path = os.pathsep.join([package, *filter(None, [os.environ.get("PYTHONPATH", "")])])
-    with tempfile.TemporaryDirectory(prefix="regionmask_ros_") as folder:
-        request = json.dumps({"path": os.path.abspath(path), "folder": folder, "wishes": asdict(wishes),
-                              "memory_bytes": MEMORY_BYTES, "cpu_s": CPU_S})
-        try:
-            done = subprocess.run(
-                [sys.executable, "-m", _STARTED_BY], input=request, env={**os.environ, "PYTHONPATH": python_path},
-                capture_output=True, text=True, errors="replace", check=False, start_new_session=True, timeout=HANG_S)
-        except subprocess.TimeoutExpired:
-            raise UserError(to_one_line(f"{os.fspath(path)}: reading it does not end: it is damaged")) from None
-        result = _read_result(done.stdout)
-        if done.returncode or result is None:
-            raise UserError(to_one_line(f"{os.fspath(path)}: {_describe_end(done)}"))
-        if "error" in result:
-            raise UserError(to_one_line(result["error"].replace(os.path.abspath(path), os.fspath(path), 1)))
-        return Imported(load_card(Path(folder) / CARD_NAME), tuple(result["notes"]))
+    text = json.dumps({"path": os.path.abspath(path), "memory_bytes": MEMORY_BYTES, "cpu_s": CPU_S, **request})
+    try:
+        done = subprocess.run(
+            [sys.executable, "-m", _STARTED_BY], input=text, env={**os.environ, "PYTHONPATH": python_path},
+            capture_output=True, text=True, errors="replace", check=False, start_new_session=True, timeout=HANG_S)
+    except subprocess.TimeoutExpired:
+        raise UserError(to_one_line(f"{os.fspath(path)}: reading it does not end: it is damaged")) from None
+    result = _read_result(done.stdout)
+    if done.returncode or result is None:
+        raise UserError(to_one_line(f"{os.fspath(path)}: {_describe_end(done)}"))
+    if "error" in result:
+        raise UserError(to_one_line(result["error"].replace(os.path.abspath(path), os.fspath(path), 1)))
+    return result
 
 
 def _read_result(printed: str) -> dict[str, Any] | None:
@@ -93,15 +114,18 @@ def _limit(kind: int, wanted: int) -> None:
 
 
 def main() -> int:
-    """Reads a request from the standard input, writes the network into its folder, and prints the result."""
+    """Reads a request from the standard input, does what it asks for, and prints the result."""
     request = json.load(sys.stdin)
     _limit(resource.RLIMIT_AS, request["memory_bytes"])
     _limit(resource.RLIMIT_CPU, request["cpu_s"])
     _limit(resource.RLIMIT_CORE, 0)
     try:
-        found = import_detector(request["path"], Wishes(**request["wishes"]))
-        write_card(found.network, Path(request["folder"]))
-        result: dict[str, Any] = {"notes": found.notes}
+        if "wishes" in request:
+            found = import_detector(request["path"], Wishes(**request["wishes"]))
+            write_card(found.network, Path(request["folder"]))
+            result: dict[str, Any] = {"notes": found.notes}
+        else:
+            result = {"described": describe_onnx(request["path"])}
     except UserError as error:
         result = {"error": str(error)}
     except MemoryError:

@@ -12,7 +12,7 @@ from ..files.safe_read import looks_like_zip, open_regular, open_zip, read_limit
 from ..user_folders import data_folder
 from .cards import find_card
 from .formats.lava_dl import parse_yolo_kp
-from .formats.lava_net import looks_like_net, parse_net
+from .formats.lava_net import YOLO_KP_HEAD, looks_like_net, parse_net
 from .graph import Network
 
 ENVIRONMENT_KEY = "REGIONMASK_NETWORK"
@@ -125,8 +125,10 @@ def install_network(source: str | os.PathLike[str], target: Path) -> Network:
 def _check_boxes(network: Network) -> None:
     """Raises InvalidFile for a network without boxes."""
     if network.head is None:
-        raise InvalidFile("a network without boxes, which no command could use: only networks with the output of "
-                          "YOLO-KP are installed")
+        kp = YOLO_KP_HEAD
+        raise InvalidFile(f"a network without boxes, which no command could use: it has {network.in_channels} input "
+                          f"and {network.layers[-1].out_channels} output channels; a detector must have those of "
+                          f"YOLO-KP, 3 and {kp.channels} ({len(kp.anchors)} anchors x (5 + {kp.num_classes} classes))")
 
 
 def _parse(data: bytes, source_file: str) -> Network:

@@ -10,7 +10,7 @@ import pytest
 onnx = pytest.importorskip("onnx", reason="onnx is missing: `make runtimes` brings it")
 pytest.importorskip("onnxruntime", reason="onnxruntime is missing: `make runtimes` brings it")
 
-from detector_graphs import detector_model  # noqa: E402
+from detector_graphs import classifier_model, detector_model  # noqa: E402
 
 from regionmask_ros.commands.model import main  # noqa: E402
 
@@ -54,6 +54,15 @@ def test_a_network_is_imported_listed_inspected_and_removed(folder, capsys):
     assert capsys.readouterr().out == "street removed\n" and not place.exists()
     assert main(["list"]) == 0
     assert len(capsys.readouterr().out.splitlines()) == 1
+
+
+def test_a_network_that_cannot_detect_is_shown_with_the_reason(folder, capsys):
+    file = str(folder / "classes.onnx")
+    (folder / "classes.onnx").write_bytes(classifier_model().SerializeToString())
+    assert main(["inspect", file, "--json", str(folder / "facts.json")]) == 0
+    text, facts = capsys.readouterr().out, json.loads((folder / "facts.json").read_text())
+    assert "1 GlobalAveragePool" in text and "1x3x64x64" in text and facts["format"] == "ONNX"
+    assert facts["reason"].startswith("no boxes: ") and facts["file"] == file
 
 
 @pytest.mark.parametrize("arguments, reason", [

@@ -10,7 +10,7 @@ import pytest
 onnx = pytest.importorskip("onnx", reason="onnx is missing: `make runtimes` brings it")
 pytest.importorskip("onnxruntime", reason="onnxruntime is missing: `make runtimes` brings it")
 
-from detector_graphs import GraphMaker, detector_model, make_detector  # noqa: E402
+from detector_graphs import GraphMaker, classifier_model, detector_model, make_detector  # noqa: E402
 from onnx import TensorProto, helper, numpy_helper  # noqa: E402
 
 from regionmask_ros.backends.runtimes import run_once  # noqa: E402
@@ -35,6 +35,11 @@ def refusal(path, **wishes) -> str:
     line = str(caught.value)
     assert line.startswith(f"{path}: ") and "\n" not in line
     return line
+
+
+def test_a_classifier_has_no_boxes(tmp_path):
+    line = refusal(put(tmp_path / "classes.onnx", classifier_model()))
+    assert "no boxes: the outputs (" in line and "one value per class, as of a classifier" in line
 
 
 @pytest.mark.parametrize("traits", [{}, {"shuffles": True, "resizes": True}, {"decoded": True}])

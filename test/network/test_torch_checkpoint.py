@@ -25,6 +25,7 @@ from checkpoint_writer import (
     small_yolo_kp,
     storage,
     tensor,
+    tensors_of,
     text,
 )
 from hypothesis import HealthCheck, given, settings
@@ -33,7 +34,8 @@ from hypothesis import strategies as st
 from regionmask_ros.errors import UserError
 from regionmask_ros.files.safe_read import MAX_BYTES
 from regionmask_ros.network.files import load_network
-from regionmask_ros.network.formats.torch_checkpoint import MAX_PICKLE_BYTES
+from regionmask_ros.network.formats.pickle_index import MAX_PICKLE_BYTES
+from regionmask_ros.network.formats.torch_checkpoint import PREFIXES, STATE_DICTS
 
 SMALL = small_yolo_kp()
 SMALL_FILE = checkpoint(SMALL)
@@ -80,7 +82,7 @@ def test_a_function_call_is_rejected_and_not_executed(tmp_path):
     trace = tmp_path / "was_called"
     for value in (os_call(trace), b"(" + os_call(trace) + TUPLE, REBUILD + b"(" + os_call(trace) + TUPLE + CALL):
         line = rejection(tmp_path, checkpoint(SMALL, index({"anchors": value})))
-        assert line == f"rejected, it refers to {os.name}.system; only plain tensors are supported"
+        assert line.startswith(f"rejected, it refers to {os.name}.system; only plain tensors are supported: save ")
     assert not trace.exists()
 
 
@@ -92,22 +94,24 @@ def test_a_function_call_is_rejected_and_not_executed(tmp_path):
     (b"c\x1b[31mred\nname\n", "refers to \\x1b[31mred.name"),
     (b"(icollections\nOrderedDict\n", "pickle opcode INST"),
     (b"\x82\x01", "pickle opcode EXT1"),
-    (b")\x81", "pickle opcode NEWOBJ"),
-    (b"N", "pickle opcode NONE"),
-    (b"]", "pickle opcode EMPTY_LIST"),
+    (b")\x81", "its index is damaged, a global is missing"),
+    (b"N", "no weights in it: its entries are anchors"),
+    (b"]", "no weights in it: its entries are anchors"),
+    (b"ctorch\ndevice\n(" + text("cpu") + TUPLE + CALL, "no weights in it: its entries are anchors"),
     (b"Pname\n", "pickle opcode PERSID"),
     (FLOAT_STORAGE + b")R", "calls torch.FloatStorage in an unusual way"),
     (b"ccollections\nOrderedDict\n(" + text("a") + TUPLE + CALL, "calls collections.OrderedDict in an unusual way"),
     (b"ctorch._utils\n_rebuild_parameter\n)R", "calls torch._utils._rebuild_parameter in an unusual way"),
-    (storage("0", 6, b"ctorch\nHalfStorage\n"), "it has a torch.HalfStorage; only float32 tensors"),
-    (storage("0", 6, b"ctorch\nBFloat16Storage\n"), "it has a torch.BFloat16Storage"),
+    (tensor(storage("0", 6, b"ctorch\nHalfStorage\n"), 0, (6,), (1,)), "anchors is float16; only float32 tensors"),
+    (tensor(storage("0", 6, b"ctorch\nBFloat16Storage\n"), 0, (6,), (1,)), "tensor anchors is bfloat16"),
+    (storage("0", 6, b"ctorch\nQInt8Storage\n"), "it refers to torch.QInt8Storage"),
     (storage("0", 6, REBUILD), "not a storage"),
     (b"(" + text("storage") + FLOAT_STORAGE + text("0") + TUPLE + b"Q", "not a storage"),
     (b"(" + text("module") + FLOAT_STORAGE + text("0") + text("cpu") + number(6) + TUPLE + b"Q", "not a storage"),
     (b"(" + text("storage") + FLOAT_STORAGE + text("0") + text("cpu") + number(-6) + TUPLE + b"Q", "name or size"),
-    (storage("0", 6), "its entry anchors is not a tensor"),
-    (number(1), "its entry anchors is not a tensor"),
-    (ORDERED_DICT, "its entry anchors is not a tensor"),
+    (storage("0", 6), "no weights in it: its entries are anchors"),
+    (number(1), "no weights in it: its entries are anchors"),
+    (ORDERED_DICT, "no weights in it: its entries are anchors"),
     (tensor(number(6), 0, (1, 3, 2), (6, 2, 1)), "a tensor has no storage"),
     (tensor(storage("0", 6), 0, (1, 3, 2), (6, 2)), "no valid shape"),
     (tensor(storage("0", 6), 0, (1,) * 9, (1,) * 9), "no valid shape"),
@@ -124,6 +128,8 @@ def test_a_function_call_is_rejected_and_not_executed(tmp_path):
     (tensor(storage("0", 2**31 - 1), 0, (1, 3, 2), (6, 2, 1)), "has 24 bytes for 2147483647 float32 values"),
     (b"h\x07", "reads a memo slot that was never written"),
     (b"R", "is missing"),
+    (b"e", "a list is missing"),
+    (number(1) + b"a", "a list is missing"),
     (b"t", "a mark is missing"),
     (b"\x85s", "is missing"),
     (b"00", "pickle opcode POP"),
@@ -144,11 +150,14 @@ def test_an_index_with_anything_but_plain_tensors_is_rejected(tmp_path, value, r
     (b"\x80\x02.", "is not a dict of tensors"),
     (b"\x80\x02)" + END, "is not a dict of tensors"),
     (b"\x80\x02}}" + END, "is not a dict of tensors"),
-    (b"\x80\x02}" + END, "no tensor input_blocks.0.neuron.delta.threshold: not a YOLO-KP checkpoint"),
-    (b"\x80\x02}(" + number(1) + ANCHORS + b"u" + END, "a key in it is not a text"),
-    (b"\x80\x02}(" + text("a") + b"u" + END, "a key in it is not a text"),
-    (b"\x80\x02}" + text("state_dict") + ORDERED_DICT + b"s" + END, "its entry state_dict is not a tensor"),
-    (b"\x80\x02" + text("a") * (MAX_PICKLE_BYTES // 6 + 1) + END, "larger than 256 kB"),
+    (b"\x80\x02}" + END, "no weights in it: its entries are none; expected tensors by name"),
+    (b"\x80\x02}(" + number(1) + ANCHORS + b"u" + END, "no tensor input_blocks.0.neuron.delta.threshold: not a YOLO"),
+    (b"\x80\x02}(N" + ANCHORS + b"u" + END, "a key in it is neither a text nor an integer"),
+    (b"\x80\x02}(" + text("a") + b"u" + END, "a key in it is neither a text nor an integer"),
+    (b"\x80\x02}" + text("state_dict") + ORDERED_DICT + b"s" + END, "no weights in it: its entries are state_dict"),
+    (b"\x80\x02}" + b"q\x00" + text("ema") + b"h\x00s" + END, "no weights in it: its entries are ema"),
+    (b"\x80\x02cargparse\nNamespace\n)\x81" + END, "it is not a dict of tensors, but argparse.Namespace"),
+    (b"\x80\x02" + text("a") * (MAX_PICKLE_BYTES // 6 + 1) + END, "larger than 1024 kB"),
 ])
 def test_an_index_that_is_not_a_state_dict_is_rejected(tmp_path, pickled, reason):
     assert reason in rejection(tmp_path, checkpoint(SMALL, pickled))
@@ -161,9 +170,10 @@ def test_a_name_with_line_breaks_gives_one_printable_line(tmp_path):
 
 def test_deeply_nested_values_need_no_time_and_no_stack(tmp_path):
     doubled = b")" + b"q\x00h\x00\x86" * 20_000
-    assert "its entry anchors is not a tensor" in rejection(tmp_path, checkpoint(SMALL, index({"anchors": doubled})))
+    as_value = index({"anchors": doubled})
+    assert "no weights in it: its entries are anchors" in rejection(tmp_path, checkpoint(SMALL, as_value))
     as_key = b"\x80\x02}" + doubled + number(1) + b"s" + END
-    assert "a key in it is not a text" in rejection(tmp_path, checkpoint(SMALL, as_key))
+    assert "a key in it is neither a text" in rejection(tmp_path, checkpoint(SMALL, as_key))
 
 
 def test_the_index_formats_of_newer_torch_versions_are_read(tmp_path, small_digest):
@@ -189,6 +199,18 @@ def test_a_transposed_tensor_is_read_by_its_strides(tmp_path, small_digest):
     assert plain in SMALL_INDEX
     pickled = SMALL_INDEX.replace(plain, by_stride)
     assert digest_or_empty(tmp_path, checkpoint(turned, pickled)) == small_digest
+
+
+@given(st.lists(st.sampled_from(STATE_DICTS), max_size=3), st.lists(st.sampled_from(PREFIXES), max_size=3),
+       st.dictionaries(st.sampled_from(["epoch", "optimizer", "best", "loss"]), st.sampled_from(
+           [number(1), b"N", b"]", b"}", b"ctorch\nSize\n)R", ANCHORS, tensor(storage("x", 1), 0, (), ())])))
+@settings(max_examples=40, suppress_health_check=[HealthCheck.function_scoped_fixture])
+def test_weights_are_found_in_any_wrapping(tmp_path, small_digest, path, prefixes, beside):
+    wrapped = index({"".join(prefixes) + name: value for name, value in tensors_of(SMALL).items()})[2:-1]
+    for place, name in enumerate(reversed(path)):
+        is_outermost = place == len(path) - 1
+        wrapped = index({**(beside if is_outermost else {}), name: wrapped})[2:-1]
+    assert digest_or_empty(tmp_path, checkpoint(SMALL, b"\x80\x02" + wrapped + END)) == small_digest
 
 
 # ---------------------------------------------------------------------------------------------------- the archive

@@ -78,6 +78,9 @@ def find_head(outputs: Mapping[str, np.ndarray], facts: GraphFacts, wanted: str 
     if wanted != AUTO:
         raise UserError(to_one_line(
             f"the outputs ({shapes}, at an input of {size}) are not of a {wanted} head; try --head auto"))
+    if all(np.squeeze(output).ndim <= 1 for output in outputs.values()):
+        raise UserError(to_one_line(
+            f"no boxes: the outputs ({shapes}, at an input of {size}) are one value per class, as of a classifier"))
     raise UserError(to_one_line(
         f"the outputs ({shapes}, at an input of {size}) fit no known head ({', '.join(HEADS)}); export the detector "
         "as docs/NETWORKS.md shows, without further outputs"))

@@ -20,7 +20,7 @@ from ..graph import ConvSpec, Network, YoloHead
 from .lava_dl import CLAMP_MAX, COCO_LABELS, MAX_THRESHOLD, input_table
 
 HDF5_MAGIC = b"\x89HDF\r\n\x1a\n"
-YOLO_KP_ANCHORS = ((0.28, 0.22), (0.38, 0.48), (0.9, 0.78))
+YOLO_KP_HEAD = YoloHead(((0.28, 0.22), (0.38, 0.48), (0.9, 0.78)), len(COCO_LABELS), CLAMP_MAX)
 MAX_LAYERS = 100
 _SCALE = 64
 
@@ -49,10 +49,10 @@ def parse_net(data: bytes, source_file: str) -> Network:
     layers = tuple(_conv(block, number, number == last) for number, block in enumerate(blocks) if number)
     digest = hashlib.sha256(data).hexdigest()
     channels = layers[-1].out_channels
-    yolo = YoloHead(YOLO_KP_ANCHORS, len(COCO_LABELS), CLAMP_MAX)
     try:
-        if channels == yolo.channels and layers[0].in_channels == 3:
-            return Network("YOLO-KP", layers, yolo, COCO_LABELS, input_table(), encoder_threshold, source_file, digest)
+        if channels == YOLO_KP_HEAD.channels and layers[0].in_channels == 3:
+            return Network("YOLO-KP", layers, YOLO_KP_HEAD, COCO_LABELS, input_table(), encoder_threshold,
+                           source_file, digest)
         return Network("lava-dl export", layers, None, (), _plain_table(layers[0].in_channels), encoder_threshold,
                        source_file, digest)
     except ValueError as error:
