@@ -61,8 +61,8 @@ def _record(args: argparse.Namespace, folder: Path, stop: StopRequest) -> dict[s
     from ..ros.recorder import BagWriter, Recorder, topics_below
     from ..ros.session import RosSession
 
-    topics = topics_below(args.namespace, not args.without_images)
-    with closing(BagWriter(folder, topics)) as bag, RosSession(["--ros-args", *args.ros_args]) as session:
+    topics, name = topics_below(args.namespace, not args.without_images), Path(args.output).name
+    with closing(BagWriter(folder, topics, name)) as bag, RosSession(["--ros-args", *args.ros_args]) as session:
         recorder = session.add(lambda **node: Recorder(bag, topics, **node))
         session.spin(stop.fail)
         while not stop.wait(POLL_PERIOD_S) and recorder.failure is None:

@@ -123,13 +123,18 @@ def topics_below(namespace: str, images: bool) -> tuple[RecordedTopic, ...]:
 class BagWriter:
     """A compressed mcap bag, for one thread at a time. Its owner closes it once.
 
+    The folder holds metadata.yaml and NAME_0.mcap, as ros2 bag names it.
+
     Args:
         folder: The new folder.
         recorded: The topics.
+        name: NAME; empty: that of the folder.
     """
 
-    def __init__(self, folder: Path, recorded: Sequence[RecordedTopic] = RECORDED) -> None:
-        self._writer = Writer(folder, version=BAG_VERSION, storage_plugin=StoragePlugin.MCAP)
+    def __init__(self, folder: Path, recorded: Sequence[RecordedTopic] = RECORDED, name: str = "") -> None:
+        # rosbags names the file after its folder, so the two files move up when they are complete.
+        self._folder, self._inner = folder, folder / f"{name or folder.name}_0"
+        self._writer = Writer(self._inner, version=BAG_VERSION, storage_plugin=StoragePlugin.MCAP)
         self._writer.set_compression(CompressionMode.STORAGE, CompressionFormat.ZSTD)
         self._writer.open()
         store = make_typestore(*(topic.message_class for topic in recorded))
@@ -145,6 +150,9 @@ class BagWriter:
     def close(self) -> None:
         """Writes index and metadata."""
         self._writer.close()
+        for file in self._inner.iterdir():
+            file.rename(self._folder / file.name)
+        self._inner.rmdir()
 
 
 class Recorder(Node):

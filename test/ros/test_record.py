@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import yaml
 from rig import START_NS, message, send
 from rosbags.highlevel import AnyReader
 from rosgraph_msgs.msg import Clock
@@ -18,6 +19,7 @@ from rosgraph_msgs.msg import Clock
 from regionmask_ros.commands import record
 from regionmask_ros.ros.publishers import RESULTS, stamp_from_ns
 from regionmask_ros.ros.recorder import RECORDED, topics_below
+from regionmask_ros.sources.bags.metadata import METADATA, read_metadata
 
 RECORDED_TOPICS = {recorded.topic for recorded in RECORDED}
 REPOSITORY = Path(__file__).resolve().parents[2]
@@ -57,6 +59,12 @@ def test_messages_of_the_node_are_in_the_bag_with_simulated_times(rig, wait_for,
     assert [d[1:] for d in detections] == [(s.sec, s.nanosec) for s in stamps]
     assert {ns for ns, *_ in detections} <= {0, *(START_NS + i for i in range(3))}
     assert not list(folder.parent.glob(".*"))
+    # What `ros2 bag play`, `ros2 bag info` and Foxglove open: a visible file that metadata.yaml names.
+    assert sorted(file.name for file in folder.iterdir()) == ["bag_0.mcap", "metadata.yaml"]
+    promise = read_metadata(str(folder / METADATA))
+    assert promise.files == ("bag_0.mcap",) and promise.counts["/detections"] == len(detections)
+    information = yaml.safe_load((folder / METADATA).read_text())["rosbag2_bagfile_information"]
+    assert information["storage_identifier"] == "mcap" and information["compression_mode"] == ""
 
 
 def test_existing_folder_is_left_alone(tmp_path, capsys):
