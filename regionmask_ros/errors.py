@@ -11,6 +11,7 @@ MAX_OUTSIDE_LENGTH = 200
 """Characters of a text from outside that a message quotes."""
 
 DAMAGED, EMPTY, UNSUPPORTED, TOO_LARGE, UNREADABLE = "damaged", "empty", "unsupported", "too large", "unreadable"
+MISSING = "missing"
 """Why an input cannot be used, in a word. Dropped pictures are counted by it."""
 
 

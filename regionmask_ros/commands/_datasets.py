@@ -8,7 +8,7 @@ from collections.abc import Iterable, Sequence
 from ..datasets import has_coco, open_dataset, read_labels
 from ..datasets.bag import ONLY_TOPICS, BagTopics
 from ..datasets.labels import LabelledSequence, Labels
-from ..errors import UserError, to_one_line
+from ..errors import MISSING, UserError, to_one_line
 from ..sources import Reading
 from ._cli import Parser
 
@@ -21,7 +21,7 @@ def add_images(parser: Parser) -> None:
 
 def open_datasets(specs: Sequence[str], images: str = "", topics: BagTopics = ONLY_TOPICS,
                   reading: Reading | None = None) -> list[LabelledSequence]:
-    """Opens labeled sequences, and prints what of them is not used.
+    """Opens labeled sequences, and prints what of them is not used. Missing images count as dropped ones.
 
     Args:
         specs: Each ``KIND:PATH``.
@@ -39,6 +39,9 @@ def open_datasets(specs: Sequence[str], images: str = "", topics: BagTopics = ON
         raise UserError("--images: only for data sets coco:FILE, but there is none")
     sequences = [sequence for spec in dict.fromkeys(specs) for sequence in open_dataset(spec, topics, images, reading)]
     _print_notes(note for sequence in sequences for note in sequence.notes)
+    if reading is not None:
+        for place in (place for sequence in sequences for place in sequence.missing):
+            reading.dropped.add(UserError(f"{place}: there is no such image", MISSING), place)
     return sequences
 
 

@@ -25,7 +25,7 @@ from ..sources.images import ImageFiles
 from .formats import read_text
 from .image_places import LABEL_FOLDERS, LONGEST_NAME, ImagePlaces, name_key
 from .labels import EmptyBox, LabelledSequence, LabelRow, Labels, check_row, check_scored
-from .left_out import LeftOut, name_first
+from .left_out import LeftOut
 
 _FIRST_NAMED_TRACK = 1 << 40
 """Tracks that are named by texts get numbers from here on, which no tool writes."""
@@ -283,9 +283,9 @@ def _sequence(path: str, video: str, images: Sequence[_Image], content: _Content
     check_scored(path, labels)
     stem = os.path.splitext(os.path.basename(path))[0]
     name, paths = f"{stem}-{video}" if video else stem, list(files.values())
-    notes = [f"{display_path(path)}: {len(missing)} of {len(images)} images missing: {name_first(missing)}"]
     return LabelledSequence(name, labels, lambda reading=None: ImageFiles(paths, name, reading),
-                            (path, *map(os.path.dirname, paths)), (*labels.notes, *notes[:len(missing)]), len(missing))
+                            (path, *map(os.path.dirname, paths)), labels.notes,
+                            tuple(f"{display_path(path)}: {one}" for one in missing))
 
 
 def _in_words(places: ImagePlaces) -> str:

@@ -197,8 +197,8 @@ class LabelledSequence:
         open: Opens a new source of the images. What reads a data set takes a ``Reading``, None for the default;
             ``open_dataset`` gives it the one of its caller.
         inputs: Files and folders that the sequence is read from.
-        notes: What is not used, and images that are missing; lines for the user.
-        missing: Number of images that are missing.
+        notes: What of the labels is not used; lines for the user.
+        missing: The images that are missing, each with the file that names it.
     """
 
     name: str
@@ -206,7 +206,7 @@ class LabelledSequence:
     open: Callable[..., Source]
     inputs: tuple[str, ...]
     notes: tuple[str, ...] = ()
-    missing: int = 0
+    missing: tuple[str, ...] = ()
 
 
 def make_sequence(labels_path: str, images_path: str, name: str, labels: Labels) -> LabelledSequence:

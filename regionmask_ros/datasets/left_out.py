@@ -30,11 +30,11 @@ class LeftOut:
 
     def lines(self) -> tuple[str, ...]:
         """One line per reason: file, reason, number, and the first places."""
-        return tuple(f"{self._file}: {len(places)} x {reason}: {name_first(places)}"
+        return tuple(f"{self._file}: {len(places)} x {reason}: {_name_first(places)}"
                      for reason, places in self._places.items())
 
 
-def name_first(places: Sequence[str]) -> str:
+def _name_first(places: Sequence[str]) -> str:
     """The first places, and how many there are beside them: "line 3, line 5, line 9 and 4 more"."""
     more = f" and {len(places) - NAMED} more" if len(places) > NAMED else ""
     return ", ".join(places[:NAMED]) + more

@@ -9,7 +9,6 @@ from ..errors import UserError
 from ..files.paths import display_path
 from ..sources.images import ImageFiles, list_images
 from .labels import LabelledSequence, Labels, check_scored, make_sequence
-from .left_out import name_first
 
 _NUMBER = re.compile(r"([0-9]{1,18})[^0-9]*\Z")
 
@@ -38,8 +37,6 @@ def make_numbered_sequence(labels_path: str, images_path: str, name: str, labels
     frames = _frames(files, labels, first_frame)
     positions = {frame: position for position, frame in enumerate(frames)}
     missing = [f"frame {frame + first_frame}" for frame in labels.frames if frame not in positions]
-    share = f"{len(missing)} of {len(labels.frames)}"
-    notes = [f"{display_path(images_path)}: {share} labeled images missing: {name_first(missing)}"]
     if len(missing) == len(labels.frames):
         raise UserError(f"{display_path(labels_path)}: its images are not those in {display_path(images_path)}: none "
                         f"of its {len(missing)} labeled frames is there, such as {missing[0]}")
@@ -48,7 +45,8 @@ def make_numbered_sequence(labels_path: str, images_path: str, name: str, labels
     folder = os.path.basename(os.path.abspath(images_path))
     return LabelledSequence(name, labels, lambda reading=None: ImageFiles(files, folder, reading),
                             (labels_path, images_path),
-                            (*labels.notes, *notes[:len(missing)]), len(missing))
+                            labels.notes,
+                            tuple(f"{display_path(labels_path)}: {one}" for one in missing))
 
 
 def _frames(files: list[str], labels: Labels, first_frame: int) -> list[int]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from argparse import Namespace
 from pathlib import Path
 
 import cv2
@@ -12,9 +13,12 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from regionmask_ros.commands import evaluate
+from regionmask_ros.commands._datasets import open_datasets
+from regionmask_ros.commands._pictures import report_dropped
 from regionmask_ros.datasets import open_dataset, read_labels
 from regionmask_ros.datasets.image_places import ImagePlaces
 from regionmask_ros.errors import UserError
+from regionmask_ros.sources import Reading
 
 CATEGORIES = [{"id": 1, "name": "person"}, {"id": 8, "name": "truck"}, {"id": 3, "name": "car"}]
 BOX = [1, 2, 3, 4]
@@ -62,7 +66,7 @@ def test_a_file_without_videos_is_one_sequence(tmp_path):
     spec = write_coco(tmp_path / "labels.json", [entry("b.png", 12), entry("a.png", 10)], [
         annotation(10, track_id=5), annotation(12, bbox=[10, 20, 30, 40], iscrowd=1), annotation(12, category_id=3)])
     sequence = open_one(spec)
-    assert sequence.name == "labels" and shades(sequence) == [0, 1] and sequence.missing == 0
+    assert sequence.name == "labels" and shades(sequence) == [0, 1] and not sequence.missing
     assert sequence.labels.counted_class == {"car": ("car",), "person": ("person",)}, "COCO's classes are not merged"
     assert sequence.labels.at(0).of_class("person")[0].tolist() == [[1, 2, 4, 6]]
     assert sequence.labels.at(1).of_class("person")[1].tolist() == [[10, 20, 40, 60]], "a crowd is ignored"
@@ -181,8 +185,7 @@ def test_an_image_that_is_missing_is_left_out_and_named(tmp_path):
     write_images(tmp_path / "images", "1.png", "3.png")
     images = [entry(f"{number}.png", number) for number in (1, 2, 3)]
     sequence = open_one(write_coco(tmp_path / "l.json", images, [annotation(3), annotation(2), annotation(2)]))
-    (note,) = sequence.notes
-    assert sequence.missing == 1 and note == f"{tmp_path / 'l.json'}: 1 of 3 images missing: '2.png' (image 1)"
+    assert sequence.missing == (f"{tmp_path / 'l.json'}: '2.png' (image 1)",) and not sequence.notes
     assert shades(sequence) == [0, 1] and list(sequence.labels.frames) == [1], "the frames after it are renumbered"
 
 
@@ -211,6 +214,16 @@ def test_when_nothing_can_be_scored_the_reason_is_said(tmp_path):
     spec = write_coco(tmp_path / "l.json", [entry("a.png")], [annotation(id=3, bbox=None)])
     with pytest.raises(UserError, match=r"no object is labeled that could be scored \(.*annotation 0 \(id 3\)\)"):
         open_dataset(spec)
+
+
+@pytest.mark.parametrize(("strict", "status"), [(False, 0), (True, 3)])
+def test_a_missing_image_counts_as_a_dropped_one(tmp_path, capsys, strict, status):
+    write_images(tmp_path, "1.png")
+    spec = write_coco(tmp_path / "l.json", [entry("1.png", 1), entry("2.png", 2)], [annotation(1)])
+    reading = Reading()
+    open_datasets([spec], reading=reading)
+    assert report_dropped(reading, Namespace(strict=strict)) == status
+    assert f"dropped 1 picture (1 missing): {tmp_path / 'l.json'}: '2.png' (image 1)" in capsys.readouterr().err
 
 
 def test_images_are_for_coco_only(capsys):
@@ -246,7 +259,7 @@ def test_any_mixture_of_layout_names_ids_and_boxes_gives_the_same_labels(
         if place < len(numbers):
             expected[in_order.index(place)] += IS_BOX[kind]
     assert [len(sequence.labels.at(frame).names) for frame in range(len(numbers))] == expected
-    assert sequence.missing == 0 and shades(sequence) == list(range(len(numbers)))
+    assert not sequence.missing and shades(sequence) == list(range(len(numbers)))
     assert bool(sequence.notes) == any(place >= len(numbers) or not IS_BOX[kind] for place, kind in boxes)
 
 
