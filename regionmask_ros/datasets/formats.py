@@ -24,6 +24,7 @@ from dataclasses import replace
 
 from ..core.detections import UNTRACKED
 from ..errors import InvalidFile, UserError, quote_outside
+from ..files.content import HEAD_BYTES, Family, check_head
 from ..files.paths import display_path, natural_key
 from ..files.safe_read import open_regular, read_limited
 from ..sources.images import SUFFIXES
@@ -197,7 +198,9 @@ def read_text(path: str) -> str:
     """
     try:
         with open_regular(path) as file:
-            return read_limited(file).decode("utf-8-sig")
+            data = read_limited(file)
+        check_head(data[:HEAD_BYTES], (Family.TEXT,), "a text file with labels")
+        return data.decode("utf-8-sig")
     except UnicodeDecodeError:
         raise InvalidFile("not a text file in UTF-8").about(path) from None
     except InvalidFile as error:

@@ -19,6 +19,7 @@ import numpy as np
 from numpy.lib import format as npy_format
 
 from ..errors import EMPTY, TOO_LARGE, UNREADABLE, InvalidFile
+from .content import HEAD_BYTES, Family, check_head
 
 MAX_BYTES = 256 << 20
 MAX_SIDE = 16_384
@@ -117,6 +118,8 @@ def open_zip(file: BinaryIO) -> zipfile.ZipFile:
     try:
         archive = zipfile.ZipFile(file)
     except _ZIP_ERRORS as error:
+        zipped = (Family.ARCHIVE, Family.ARRAYS, Family.NETWORK)
+        check_head(read_limited(file, HEAD_BYTES), zipped, "a zip archive")
         raise InvalidFile("truncated or damaged zip archive") from error
     seen: set[str] = set()
     for name in archive.namelist():

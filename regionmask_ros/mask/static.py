@@ -15,12 +15,12 @@ import cv2
 import numpy as np
 
 from ..core.grid import RegionGrid
-from ..errors import InvalidFile
+from ..errors import UNSUPPORTED, InvalidFile
+from ..files.content import HEAD_BYTES, PNG_MAGIC, Family, check_head
 from ..files.outputs import write_whole
-from ..files.safe_read import open_regular, open_zip, read_array
+from ..files.safe_read import ZIP_MAGIC, open_regular, open_zip, read_array
 from ..sources.pictures.decode import decode_mask, read_picture
 from ..sources.pictures.header import MAX_IMAGE_PIXELS, PNG
-from ..sources.pictures.png import PNG_MAGIC
 from .heat import rank_by_heat
 from .source import STATIC, MaskContext, StatelessSource
 
@@ -112,13 +112,14 @@ def read_static_mask(path: str, max_pixels: int = MAX_IMAGE_PIXELS) -> StaticMas
     """  # noqa: DOC501  ``about`` makes a UserError
     try:
         with open_regular(path) as file:
-            magic = file.read(len(PNG_MAGIC))
-            if magic == PNG_MAGIC:
+            head = file.read(HEAD_BYTES)
+            if head.startswith(PNG_MAGIC):
                 picture = read_picture(file, max_pixels, (PNG,))
                 return StaticMaskFile(path, _brightness(decode_mask(picture, max_pixels)) > ATTENDED_ABOVE, None)
-            if magic[:2] == b"PK":
+            check_head(head, (Family.ARRAYS, Family.ARCHIVE), "a mask (a PNG image or an .npz file)")
+            if head.startswith(ZIP_MAGIC):
                 return StaticMaskFile(path, *_read_npz(file))
-        raise InvalidFile("neither a PNG image nor an .npz mask")
+        raise InvalidFile("neither a PNG image nor an .npz mask", UNSUPPORTED)
     except InvalidFile as refused:
         raise refused.about(path) from refused
 

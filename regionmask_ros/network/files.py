@@ -7,6 +7,7 @@ import sys
 from pathlib import Path
 
 from ..errors import InvalidFile, UserError, to_one_line
+from ..files.content import HEAD_BYTES, Family, check_head
 from ..files.outputs import write_whole
 from ..files.safe_read import looks_like_zip, open_regular, open_zip, read_limited, read_member
 from ..user_folders import data_folder
@@ -90,6 +91,7 @@ def load_network(path: str | os.PathLike[str]) -> Network:
 def _read_network_file(path: str | os.PathLike[str]) -> bytes:
     """The content of the file or, when it is a wheel, of the checkpoint in it. Raises InvalidFile."""
     with open_regular(path) as file:
+        check_head(read_limited(file, HEAD_BYTES), (Family.NETWORK, Family.ARCHIVE), "a network")
         if looks_like_zip(file):
             with open_zip(file) as archive:
                 if LAVA_DL_MEMBER in archive.namelist():

@@ -6,6 +6,7 @@ import os
 import stat
 
 from ..errors import UserError
+from ..files.content import Family, check_content
 from ..files.paths import check_utf8, display_path
 from .bag import BagImages
 from .bags.reader import is_bag
@@ -15,6 +16,9 @@ from .pictures.reading import Reading
 from .video import VideoFile
 
 __all__ = ["BagImages", "ImageFolder", "Reading", "Source", "VideoFile", "open_source"]
+
+SOURCES = (Family.VIDEO, Family.BAG)
+MOTION_JPEG = (".mjpg", ".mjpeg")
 
 
 def open_source(
@@ -55,6 +59,9 @@ def open_source(
     if stat.S_ISDIR(mode):
         return ImageFolder(path, reading)
     if stat.S_ISREG(mode):
+        # A file of JPEG images without anything between them looks like a single one.
+        accepted = (*SOURCES, Family.PICTURE) if path.lower().endswith(MOTION_JPEG) else SOURCES
+        check_content(path, accepted, "a video, a bag or a folder of images")
         return VideoFile(path, reading)
     raise UserError(
         f"{display_path(path)}: neither a file nor a folder: give a video file, a folder of images or a bag")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 from collections.abc import Iterator, Sequence
 
@@ -9,6 +10,7 @@ import numpy as np
 
 from ..core.frame import Frame
 from ..errors import InvalidFile, UserError
+from ..files.content import HEAD_BYTES, identify
 from ..files.paths import display_path, natural_key
 from ..files.safe_read import open_regular
 from .base import FRAME_ID, Source, frame_stamp_ns
@@ -123,6 +125,16 @@ def read_image(path: str, max_pixels: int = MAX_IMAGE_PIXELS) -> np.ndarray:
         raise refused.about(display_path(path)) from refused
 
 
+def _describe_first(path: str) -> str:
+    """What the first file of a folder is, as a part of a message; empty if that is not known."""
+    for name in sorted(os.listdir(path), key=natural_key):
+        with contextlib.suppress(InvalidFile), open_regular(os.path.join(path, name)) as file:
+            found = identify(file.read(HEAD_BYTES))
+            if found:
+                return f"; {display_path(name)} in it is {found.name}{found.cure and f': {found.cure}'}"
+    return ""
+
+
 def list_images(path: str) -> list[str]:
     """Lists the images of a folder.
 
@@ -144,5 +156,5 @@ def list_images(path: str) -> list[str]:
     files = [file for file in (os.path.join(path, name) for name in names)
              if os.path.isfile(file) or (os.path.islink(file) and not os.path.exists(file))]
     if not files:
-        raise UserError(f"{display_path(path)}: no image in this folder ({' '.join(SUFFIXES)})")
+        raise UserError(f"{display_path(path)}: no image in this folder ({' '.join(SUFFIXES)}){_describe_first(path)}")
     return files

@@ -19,7 +19,6 @@ from ..core.frame import Frame
 from ..errors import UserError
 from ..files.paths import display_path
 from .base import FRAME_ID, Source, frame_stamp_ns
-from .pictures.header import picture_kind
 from .pictures.reading import Reading
 
 HEAD_BYTES = 4096
@@ -41,8 +40,6 @@ FLV_TAGS = (8, 9, 18)
 MAX_STEPS = 1_000_000
 """Limit of ASF objects or FLV tags, more than a long video has. After it the file is accepted."""
 
-_CONTROL = bytes(range(32)).translate(None, b"\t\n\r\f\x1b")
-
 
 def check_container(path: str) -> bool:
     """Checks that a file can be a complete video.
@@ -54,13 +51,12 @@ def check_container(path: str) -> bool:
         Whether this kind of container counts its frames, so that a video with fewer frames must be damaged.
 
     Raises:
-        UserError: The file is empty, a text, a single image, or clearly truncated.
+        UserError: The file is clearly truncated.
     """
     try:
         with open(path, "rb") as file:
             size = os.fstat(file.fileno()).st_size
             head = file.read(HEAD_BYTES)
-            _reject_non_video(path, head)
             if head[4:8] in MP4_FIRST_BOXES:
                 fault, counts = _mp4_fault(file, size), True
             elif head[:4] == b"RIFF" and head[8:12] == b"AVI ":
@@ -78,24 +74,6 @@ def check_container(path: str) -> bool:
     if fault:
         raise UserError(f"{display_path(path)}: truncated video: {fault}")
     return counts
-
-
-def _reject_non_video(path: str, head: bytes) -> None:
-    if not head:
-        raise UserError(f"{display_path(path)}: empty file")
-    kind = picture_kind(head)
-    motion_jpeg = kind == "JPEG" and path.lower().endswith((".mjpg", ".mjpeg"))
-    if kind and not motion_jpeg:
-        raise UserError(f"{display_path(path)}: a single {kind} image, not a video: give the folder with the images")
-    # FFmpeg would show a text as a video of a terminal, and follow a play list to other files.
-    if _is_text(head):
-        raise UserError(f"{display_path(path)}: a text file, not a video")
-
-
-def _is_text(head: bytes) -> bool:
-    if head.startswith(b"YUV4MPEG2 "):
-        return False
-    return head[:2] in (b"\xff\xfe", b"\xfe\xff") or len(head.translate(None, _CONTROL)) == len(head)
 
 
 def _mp4_fault(file: BinaryIO, size: int) -> str | None:

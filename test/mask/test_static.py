@@ -128,7 +128,9 @@ def test_invalid_headers_are_refused_without_other_output(tmp_path, header, capf
 
 def test_other_files_are_refused(tmp_path):
     (tmp_path / "text.png").write_text("not an image")
-    assert "neither a PNG image nor an .npz mask" in refusal(tmp_path / "text.png")
+    assert "a text file, not a mask" in refusal(tmp_path / "text.png")
+    (tmp_path / "noise.png").write_bytes(b"\xa0\0" * 9)
+    assert "neither a PNG image nor an .npz mask" in refusal(tmp_path / "noise.png")
     (tmp_path / "empty.png").write_bytes(b"")
     assert "empty file" in refusal(tmp_path / "empty.png")
     assert "no such file" in refusal(tmp_path / "missing.png")

@@ -217,7 +217,7 @@ def test_weights_are_found_in_any_wrapping(tmp_path, small_digest, path, prefixe
 @pytest.mark.parametrize("data, reason", [
     (b"", "empty file"),
     (b"\x80\x02\x8a\x0a" + b"x" * 99, "not a torch zip checkpoint (first bytes 80 02 8a 0a)"),
-    (b"PK", "not a torch zip checkpoint (first bytes 50 4b)"),
+    (b"PK\0", "not a torch zip checkpoint (first bytes 50 4b 00)"),
     (b"PK\x03\x04", "truncated or damaged zip archive"),
     (SMALL_FILE[:2000], "truncated or damaged zip archive"),
     (pack({"readme.txt": b"hello"}), "a zip archive with no data.pkl"),

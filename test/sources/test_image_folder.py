@@ -161,7 +161,7 @@ def test_a_folder_without_a_usable_image_is_rejected(tmp_path):
     with pytest.raises(UserError, match="no image in this folder"):
         open_source(str(tmp_path))
     (tmp_path / "a.png").write_text("words")
-    with pytest.raises(UserError, match=r"a\.png: not an image"):
+    with pytest.raises(UserError, match=r"a\.png: this is a text file, not an image that can be decoded"):
         open_source(str(tmp_path))
     (tmp_path / "a.png").write_bytes(b"")
     (tmp_path / "b.png").write_text("words")

@@ -164,7 +164,7 @@ BAD_FILES = {
     "photo.ppm": (cv2.imencode(".ppm", scene(0))[1].tobytes(), "a single PNM image, not a video"),
     "sound.wav": (
         b"RIFF\x24\0\0\0WAVEfmt \x10\0\0\0\x01\0\x01\0\x40\x1f\0\0\x80\x3e\0\0\x02\0\x10\0data\0\0\0\0",
-        "not a video that OpenCV can open",
+        "a sound file (WAV), not a video",
     ),
 }
 

@@ -12,6 +12,7 @@ from types import MappingProxyType
 from typing import Any
 
 from ...errors import InvalidFile, UserError
+from ...files.content import HEAD_BYTES, Family, check_head
 from ...files.safe_read import open_regular, read_limited
 from .tensors import check_tensor, inline_external, inner_graphs, iterate_graphs, iterate_tensors
 from .wire import check_wire
@@ -91,6 +92,7 @@ def read_onnx(path: str | os.PathLike[str]) -> OnnxFile:
     try:
         with open_regular(path) as file:
             data = read_limited(file)
+        check_head(data[:HEAD_BYTES], (Family.ONNX,), "a network in an ONNX file")
         model = parse_onnx(onnx, data, Path(path).parent)
     except InvalidFile as error:
         raise error.about(path) from error

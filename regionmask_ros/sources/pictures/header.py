@@ -6,7 +6,6 @@ A few bytes can claim a picture of many gigabytes, and decoders allocate what a 
 
 from __future__ import annotations
 
-import re
 import struct
 from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
@@ -14,18 +13,17 @@ from typing import cast
 
 from ...core.option_table import OPTIONS
 from ...errors import EMPTY, TOO_LARGE, UNSUPPORTED, InvalidFile
+from ...files.content import HEAD_BYTES, check_head, picture_kind
 from .bitmap import read_bmp, read_pnm
 from .facts import Facts, NeedsMore
 from .jpeg import read_jpeg
-from .png import PNG_MAGIC, read_png
+from .png import read_png
 from .tiff import read_tiff
 from .webp import read_webp
 
 MAX_IMAGE_PIXELS = cast(int, OPTIONS["max_image_pixels"].default)
 
 JPEG, PNG, BMP, TIFF, WEBP, PNM = "JPEG", "PNG", "BMP", "TIFF", "WebP", "PNM"
-MAGICS = (
-    (PNG_MAGIC, PNG), (b"\xff\xd8\xff", JPEG), (b"BM", BMP), (b"II*\0", TIFF), (b"MM\0*", TIFF))
 
 
 @dataclass(frozen=True)
@@ -56,15 +54,6 @@ READERS: Mapping[str, Callable[[bytes, int], Facts]] = {
 """What reads the header of each format, from the first bytes of the picture and its size in bytes."""
 
 
-def picture_kind(head: bytes) -> str | None:
-    """Format of a picture with these first bytes, such as "PNG"; None for anything else."""
-    if head[:4] == b"RIFF" and head[8:12] == b"WEBP":
-        return WEBP
-    if re.match(rb"P[1-6]\s", head[:3]):
-        return PNM
-    return next((kind for magic, kind in MAGICS if head.startswith(magic)), None)
-
-
 def read_header(
     data: bytes, max_pixels: int = MAX_IMAGE_PIXELS, kinds: Collection[str] = tuple(READERS), size: int | None = None,
 ) -> PictureHeader | None:
@@ -87,8 +76,12 @@ def read_header(
     if not size:
         raise InvalidFile("empty file", EMPTY)
     kind = picture_kind(data)
-    if kind is None or kind not in kinds:
-        raise InvalidFile(f"not an image that can be decoded ({', '.join(kinds)})", UNSUPPORTED)
+    if kind is None:
+        wanted = f"an image that can be decoded ({', '.join(kinds)})"
+        check_head(data[:HEAD_BYTES], (), wanted)
+        raise InvalidFile(f"not {wanted}", UNSUPPORTED)
+    if kind not in kinds:
+        raise InvalidFile(f"a {kind} image, where only {' and '.join(kinds)} can be used", UNSUPPORTED)
     try:
         facts = READERS[kind](data, size)
     except (NeedsMore, struct.error, IndexError):

@@ -6,9 +6,9 @@ import struct
 import zlib
 
 from ...errors import UNSUPPORTED, InvalidFile
+from ...files.content import PNG_MAGIC
 from .facts import Facts, part
 
-PNG_MAGIC = b"\x89PNG\r\n\x1a\n"
 CHANNELS = {0: 1, 2: 3, 3: 1, 4: 2, 6: 4}
 """Samples of a pixel by the type of color."""
 DEPTHS = {0: (1, 2, 4, 8, 16), 2: (8, 16), 3: (1, 2, 4, 8), 4: (8, 16), 6: (8, 16)}

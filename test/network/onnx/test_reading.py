@@ -122,7 +122,7 @@ def nested(depth):
     (nested(8), "graphs inside of graphs"),
     (SMALL[:len(SMALL) // 2], "cut off, or damaged"),
     (b"\x08\x08" + b"\xff" * 99, "damaged"),
-    (b"hello, world", "damaged"),
+    (b"hello, world", "a text file, not a network in an ONNX file"),
     (b"\x08\x08", "without a graph"),
     (SMALL.replace(b"Sigmoid", b"Sigmo\xff\xfe"), "names that are not UTF-8: the file is damaged"),
     (b"\x12\x80\x80\x80\x10" + bytes(1 << 25), "more than 16 MB beside the weights"),
