@@ -54,14 +54,14 @@ def open_source(
     if is_bag(path):
         return BagImages(path, topic, preferred, only_compressed, reading)
     check_utf8(path)
+    # A file of JPEG images without anything between them looks like a single one.
+    accepted = (*SOURCES, Family.PICTURE) if path.lower().endswith(MOTION_JPEG) else SOURCES
+    check_content(path, accepted, "a video, a bag or a folder of images")
     if topic or only_compressed:
         raise UserError(f"{display_path(path)}: has no topics, because it is not a bag (.mcap or .db3 files)")
     if stat.S_ISDIR(mode):
         return ImageFolder(path, reading)
     if stat.S_ISREG(mode):
-        # A file of JPEG images without anything between them looks like a single one.
-        accepted = (*SOURCES, Family.PICTURE) if path.lower().endswith(MOTION_JPEG) else SOURCES
-        check_content(path, accepted, "a video, a bag or a folder of images")
         return VideoFile(path, reading)
     raise UserError(
         f"{display_path(path)}: neither a file nor a folder: give a video file, a folder of images or a bag")

@@ -55,7 +55,6 @@ PAGE = b"\xef\xbb\xbf\n<!DOCTYPE html>\n<html><body>Sign in to download</body></
 
 KINDS = {
     "lfs": (LFS, "Git LFS pointer .*git lfs pull"),
-    "ros1": (b"#ROSBAG V2.0\nE\0\0\0", "ROS 1 bag.*rosbags-convert"),
     "zstd": (b"\x28\xb5\x2f\xfd\x24\0", "zstd.*zstd -d"),
     "heic": (photo(b"heic", b"mif1"), "HEIC photo.*convert it to JPEG or PNG"),
     "heic of another writer": (photo(b"mif1", b"heic"), "HEIC photo"),
@@ -119,6 +118,8 @@ def test_what_is_accepted_or_not_known_passes(tmp_path):
     with pytest.raises(UserError, match=r"a database \(SQLite\), as in bags, not a video"):
         check_content(tmp_path / "a.db3", (), "a video")
     check_content(tmp_path, (), "a video")
+    with pytest.raises(InvalidFile, match="ROS 1 bag, not a mask: convert it with: rosbags-convert"):
+        check_head(b"#ROSBAG V2.0\nE\0\0\0", (), "a mask")
     check_head(np.random.default_rng(7).bytes(500), (), "a video")
 
 
