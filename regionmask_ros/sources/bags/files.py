@@ -71,11 +71,16 @@ def recognize(path: str) -> StorageFile | None:
     """
     try:
         with open(path, "rb") as file:
-            head, is_compressed = file.read(16), False
-            if head.startswith(ZSTD_MAGIC):
+            head = file.read(16)
+            is_compressed = head.startswith(ZSTD_MAGIC)
+            if is_compressed:
                 file.seek(0)
-                head, is_compressed = _decompressed(file).read(16), True
-    except (OSError, EOFError, ValueError, zstd_module().ZstdError):
+                head = _decompressed(file).read(16)
+    except (EOFError, zstd_module().ZstdError):
+        # Not even the first bytes can be had: what it should be is said by its name alone.
+        name = path.lower().removesuffix(COMPRESSED_SUFFIX)
+        head = next((magic for magic, kind in _MAGICS.items() if name.endswith(f".{kind}")), b"")
+    except (OSError, ValueError):
         return None
     kind = next((kind for magic, kind in _MAGICS.items() if head.startswith(magic)), "")
     return StorageFile(os.path.abspath(path), kind, is_compressed) if kind else None
@@ -148,7 +153,10 @@ class Scratch:
             path, is_cut = self._decompress(file)
         elif file.kind == "db3":
             path, notes = self._with_log(file)
-        storage = _open(path, file.kind)
+        try:
+            storage = _open(path, file.kind)
+        except InvalidFile as error:
+            raise InvalidFile(f"its compressed data end early: {error}" if is_cut else str(error)) from error
         storage.is_truncated |= is_cut
         for sentence in (*notes, *(["its compressed data end early"] if is_cut else [])):
             storage.note(sentence)

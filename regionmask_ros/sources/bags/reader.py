@@ -94,6 +94,7 @@ class Bag:
         self._scratch = Scratch()
         whole = os.path.abspath(path)
         is_folder = os.path.isdir(path)
+        self._is_file = not is_folder
         self._folder = whole if is_folder else os.path.dirname(whole)
         self._metadata = self._read_metadata()
         names = self._folder_files() if is_folder else self._single_file(os.path.basename(whole))
@@ -166,7 +167,7 @@ class Bag:
             try:
                 readers[channel.key] = Deserializer(channel)
             except InvalidFile as error:
-                self.note(f"{display_path(file.name)}: {error}")
+                self._note_on(file.name, str(error))
         for log_ns, channel, data in storage.messages(readers):
             try:
                 message = readers[channel.key].read(data)
@@ -182,7 +183,7 @@ class Bag:
             storage = self._scratch.open(file)
         except (InvalidFile, OSError) as error:
             reason = error.strerror if isinstance(error, OSError) else error
-            self.note(f"{display_path(file.name)}: cannot be read: {reason}")
+            self._note_on(file.name, f"cannot be read: {reason}")
             yield None
             return
         try:
@@ -232,7 +233,7 @@ class Bag:
                 self.promise = self._metadata
             parts = promised if name in promised else parts
         if len(parts) > 1:
-            self.note(f"{display_path(name)} is one of {len(parts)} files of this bag: the others are not read")
+            self.note(f"one of {len(parts)} files of this bag: the others are not read")
         return [name]
 
     def _recognized(self, names: Collection[str]) -> list[StorageFile]:
@@ -242,12 +243,13 @@ class Bag:
             if file is None:
                 is_empty = os.path.getsize(os.path.join(self._folder, name)) == 0
                 reason = "empty file" if is_empty else "neither MCAP, nor SQLite, nor a ROS 1 bag"
-                self.note(f"{display_path(name)}: {reason}")
+                self._note_on(name, reason)
             else:
                 files.append(file)
         if not files:
-            reasons = "; ".join(self.notes) or "there is no file with messages"
-            raise UserError(f"{display_path(self.path)}: not a bag that can be read: {reasons}")
+            if not names:
+                self.note("there is no file with messages")
+            raise UserError(f"{display_path(self.path)}: not a bag that can be read: {'; '.join(self.notes)}")
         return files
 
     def _survey(self) -> None:
@@ -268,9 +270,13 @@ class Bag:
 
     def _take_notes(self, file: StorageFile, storage: Storage) -> None:
         for sentence in storage.notes:
-            self.note(f"{display_path(file.name)}: {sentence}")
+            self._note_on(file.name, sentence)
         if storage.is_truncated:
-            self.note(f"{display_path(file.name)}: {self._describe_cut(file, storage)}")
+            self._note_on(file.name, self._describe_cut(file, storage))
+
+    def _note_on(self, name: str, sentence: str) -> None:
+        """Adds a note on a file, which is named if it is not the only one that was given."""
+        self.note(sentence if self._is_file else f"{display_path(name)}: {sentence}")
 
     def _describe_cut(self, file: StorageFile, storage: Storage) -> str:
         """How much is missing at the end of a file, and how to repair it."""
@@ -321,7 +327,7 @@ def choose_topic(bag: Bag, suits: Callable[[Topic], bool], what: str, wanted: st
     suitable = [topic for topic in bag.topics if suits(topic)]
     others = [topic for topic in bag.topics if not suits(topic)]
     place = display_path(bag.path)
-    everything = ", ".join(map(str, [*suitable, *others])) or "no topic"
+    everything = "; ".join([", ".join(map(str, [*suitable, *others])) or "no topic", *bag.notes])
     if wanted:
         absolute = absolute_topic(wanted)
         if any(topic.name == absolute for topic in suitable):
