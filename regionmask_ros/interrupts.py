@@ -7,11 +7,13 @@ is 128 and the signal's number in both cases.
 
 from __future__ import annotations
 
+import atexit
 import contextlib
 import os
 import signal
 import sys
 import threading
+import time
 from collections.abc import Callable, Iterator
 from types import FrameType
 from typing import Any
@@ -20,15 +22,25 @@ SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 EXIT_BY_SIGNAL = 128
 LINE = "regionmask_ros: interrupted"
 
-Handler = Callable[[int, FrameType | None], None]
+Handler = Callable[[int, FrameType | None], None] | signal.Handlers
 
 REPEAT_S = 0.02
 """An interrupt that was dropped is repeated after this time."""
 
+REST_S = 2.0
+"""So long after a signal others are ignored: a terminal and a launcher often both send one, and the second would
+interrupt the removal of incomplete files. Whoever sees nothing end can interrupt again.
+"""
+
 
 def end_at_signals() -> None:
-    """From now on a signal ends the process at once, with one line; one that is ignored, as under nohup, stays so."""
-    _handle(_end)
+    """From now on a signal ends the process at once, with one line; one that is ignored, as under nohup, stays so.
+
+    While Python takes itself apart at the end, signals are ignored: it would remove the handler and die of the next.
+    """
+    if _handle(_end):
+        # The first to be registered, so that it runs after all others.
+        atexit.register(_handle, signal.SIG_IGN)
 
 
 @contextlib.contextmanager
@@ -50,6 +62,7 @@ class Interruptions:
 
     def __init__(self) -> None:
         self._number = 0
+        self._raised_s = -REST_S
         self._before: dict[int, Any] = {}
         self._report = sys.unraisablehook
 
@@ -71,12 +84,17 @@ class Interruptions:
 
     def _raise(self, number: int, frame: FrameType | None) -> None:
         self._number = self._number or number
+        if time.monotonic() - self._raised_s < REST_S:
+            return
+        self._raised_s = time.monotonic()
         raise KeyboardInterrupt
 
     def _repeat(self, unraisable: Any) -> None:
         if not issubclass(unraisable.exc_type, KeyboardInterrupt):
             self._report(unraisable)
-        else:  # After a moment: raised at once, it would be dropped here, too.
+        else:
+            self._raised_s = -REST_S
+            # After a moment: raised at once, it would be dropped here, too.
             threading.Timer(REPEAT_S, os.kill, (os.getpid(), signal.SIGINT)).start()
 
 

@@ -52,7 +52,14 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(args: argparse.Namespace) -> int:
-    """Plays until the end or Ctrl-C, and prints the number of published frames."""
+    """Plays until the end or a signal, and prints the number of published frames.
+
+    Args:
+        args: The arguments.
+
+    Returns:
+        The exit status: 0, or 128 and the signal's number if there was no player yet.
+    """
     _check(args)
     reading = make_reading(args)
     with StopRequest() as stop, open_source(args.source, args.bag_topic, args.topic, reading=reading) as source:
@@ -61,7 +68,7 @@ def run(args: argparse.Namespace) -> int:
         use_profile()
         require("rclpy", "sensor_msgs", "vision_msgs")
         _play(source, args, stop)
-    return report_dropped(reading, args)
+    return stop.exit_status or report_dropped(reading, args)
 
 
 def check_rate(rate: float) -> None:
@@ -90,6 +97,7 @@ def _play(source: Source, args: argparse.Namespace, stop: StopRequest) -> None:
 
     with RosSession(["--ros-args", *args.ros_args]) as session:
         player = session.add(lambda **node: Player(args.topic, args.clock, args.compressed, **node))
+        stop.mark_running()
         if not player.wait_for_subscriber(args.wait, stop) and not stop.is_set():
             print(f"no subscriber on {player.topic} yet; playing anyway", file=sys.stderr)
         stats = PlaybackStats(0, 0.0)

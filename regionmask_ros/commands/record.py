@@ -11,11 +11,11 @@ from __future__ import annotations
 
 import argparse
 import os
-import shutil
 from collections.abc import Sequence
 from pathlib import Path
 
 from ..errors import UserError
+from ..files.temporary import temporary_folder, write_all_through
 from ..ros.stopping import StopRequest
 from ._cli import EXIT_OK, CommandParser, command_main
 
@@ -33,7 +33,7 @@ def add_arguments(parser: CommandParser) -> None:
 
 
 def run(args: argparse.Namespace) -> int:
-    """Records until a signal. The bag appears when it is complete."""
+    """Records until a signal. The bag appears when it is complete; after a signal before the start there is none."""
     target = Path(args.output)
     if os.path.lexists(target):
         raise UserError(f"{target}: exists already: give a new folder for the bag")
@@ -42,13 +42,13 @@ def run(args: argparse.Namespace) -> int:
 
         use_profile()
         require("rclpy", "sensor_msgs", "diagnostic_msgs", "vision_msgs", "rosbags")
-        unfinished = target.parent / f".{target.name}.{os.getpid()}.part"
-        try:
-            target.parent.mkdir(parents=True, exist_ok=True)
+        with temporary_folder(target) as folder:
+            unfinished = folder / target.name
             counts = _record(args, unfinished, stop)
+            if stop.exit_status:
+                return stop.exit_status
+            write_all_through(unfinished)
             os.rename(unfinished, target)
-        finally:
-            shutil.rmtree(unfinished, ignore_errors=True)
     for topic, count in counts.items():
         print(f"{count:8d}  {topic}")
     print(f"recorded in {target}")
@@ -65,6 +65,7 @@ def _record(args: argparse.Namespace, folder: Path, stop: StopRequest) -> dict[s
     with closing(BagWriter(folder, topics, name)) as bag, RosSession(["--ros-args", *args.ros_args]) as session:
         recorder = session.add(lambda **node: Recorder(bag, topics, **node))
         session.spin(stop.fail)
+        stop.mark_running()
         while not stop.wait(POLL_PERIOD_S) and recorder.failure is None:
             pass
         if recorder.failure is not None:

@@ -14,7 +14,15 @@ from pathlib import Path
 
 from ..errors import UserError
 from .paths import check_utf8, display_path
-from .temporary import exchange, hold_lock, lock_abandoned, make_temporary, remove_abandoned, write_through
+from .temporary import (
+    exchange,
+    hold_lock,
+    lock_abandoned,
+    make_temporary,
+    remove_abandoned,
+    write_all_through,
+    write_through,
+)
 
 CHUNK_BYTES = 1 << 20
 
@@ -290,9 +298,7 @@ class DemoFolder:
     def commit(self) -> None:
         """Replaces the older folder by the finished one, in one step where the system can."""
         self._check()
-        for path in self.work.rglob("*"):
-            if path.is_file():
-                write_through(path)
+        write_all_through(self.work)
         if not self.target.exists():
             os.rename(self.work, self.target)
         elif not exchange(self.work, self.target):

@@ -12,10 +12,13 @@ import fcntl
 import os
 import re
 import secrets
+import shutil
 from collections.abc import Iterator
+from pathlib import Path
 
 MAX_STEM_BYTES = 100
 _NAME = re.compile(r"\..*\.[0-9a-f]{8}\.partial(\.[^.]*)?", re.DOTALL)
+_FOLDER_NAME = re.compile(r"\..*\.[0-9a-f]{8}\.part", re.DOTALL)
 _RENAME_EXCHANGE, _THIS_FOLDER = 2, -100
 
 
@@ -59,14 +62,68 @@ def remove_abandoned(folder: str) -> None:
 
 
 @contextlib.contextmanager
-def lock_abandoned(path: str | os.PathLike[str]) -> Iterator[bool]:
-    """Holds the lock of a file during the block if nobody else does.
+def temporary_folder(path: Path) -> Iterator[Path]:
+    """Makes an empty hidden folder beside a file or folder, and removes it at the end of the block.
+
+    Folders of processes that have ended are removed before. Missing parents are made; those that are empty at the end
+    are removed.
 
     Args:
-        path: The file.
+        path: What the folder's content will become.
 
     Yields:
-        Whether it is a regular file of this user, and nobody held its lock.
+        The folder.
+
+    Raises:
+        OSError: It cannot be made.
+    """
+    beside = path.absolute().parent
+    missing = [level for level in (beside, *beside.parents) if not os.path.lexists(level)]
+    beside.mkdir(parents=True, exist_ok=True)
+    _remove_abandoned_folders(beside)
+    folder, lock = _make_folder(beside, path.name)
+    try:
+        yield folder
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
+        os.close(lock)
+        with contextlib.suppress(OSError):
+            for level in missing:
+                level.rmdir()
+
+
+def _make_folder(beside: Path, name: str) -> tuple[Path, int]:
+    """A new folder and the descriptor that holds its lock."""
+    short = os.fsencode(name)[:MAX_STEM_BYTES].decode("utf-8", "ignore")
+    while True:
+        folder = beside / f".{short}.{secrets.token_hex(4)}.part"
+        folder.mkdir()
+        with contextlib.suppress(FileNotFoundError):
+            descriptor = os.open(folder, os.O_RDONLY | os.O_CLOEXEC)
+            # As in make_temporary.
+            if _lock(descriptor) is not False and os.fstat(descriptor).st_nlink:
+                return folder, descriptor
+            os.close(descriptor)
+
+
+def _remove_abandoned_folders(beside: Path) -> None:
+    """Removes temporary folders of processes that have ended; those that cannot be removed stay."""
+    with contextlib.suppress(OSError):
+        for name in filter(_FOLDER_NAME.fullmatch, os.listdir(beside)):
+            with lock_abandoned(beside / name) as is_abandoned:
+                if is_abandoned:
+                    shutil.rmtree(beside / name, ignore_errors=True)
+
+
+@contextlib.contextmanager
+def lock_abandoned(path: str | os.PathLike[str]) -> Iterator[bool]:
+    """Holds the lock of a file or folder during the block if nobody else does.
+
+    Args:
+        path: The file or folder.
+
+    Yields:
+        Whether it belongs to this user, and nobody held its lock.
     """
     try:
         descriptor = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
@@ -112,6 +169,20 @@ def write_through(path: str | os.PathLike[str]) -> None:
         os.fsync(descriptor)
     finally:
         os.close(descriptor)
+
+
+def write_all_through(folder: Path) -> None:
+    """Waits until the disk has the content of all files below a folder.
+
+    Args:
+        folder: The folder.
+
+    Raises:
+        OSError: The disk reports an error.
+    """
+    for path in folder.rglob("*"):
+        if path.is_file():
+            write_through(path)
 
 
 def exchange(first: str | os.PathLike[str], second: str | os.PathLike[str]) -> bool:

@@ -95,7 +95,8 @@ class RosSession:
 
     def _spin(self) -> None:
         with contextlib.suppress(ExternalShutdownException):
-            self._executor.spin()
+            while self._context.ok() and not self._is_closing:
+                self._executor.spin_once()
         if not self._is_closing:
             raise RuntimeError("ROS was shut down")
 
@@ -104,9 +105,11 @@ class RosSession:
 
     def __exit__(self, *exception: object) -> None:
         self._is_closing = True
-        self._executor.shutdown()
         if self._thread is not None:
+            # Before the shutdown, which takes away what a callback that runs now still needs. A task ends the wait.
+            self._executor.create_task(lambda: None)
             self._thread.join(JOIN_TIMEOUT_S)
+        self._executor.shutdown()
         while self._nodes:
             self._destroy(self._nodes.pop())
         # Nodes are parts of reference cycles. Until they are collected, their names stay in the ROS graph. The executor

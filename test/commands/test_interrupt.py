@@ -48,6 +48,20 @@ def test_the_exit_status_tells_the_signal_and_handlers_are_as_before(number, cap
     assert [signal.getsignal(one) for one in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)] == before
 
 
+def test_a_second_signal_soon_after_does_not_interrupt_the_removal_of_files():
+    removed = []
+
+    def work() -> int:
+        try:
+            signal.raise_signal(signal.SIGINT)
+            return 0
+        finally:
+            signal.raise_signal(signal.SIGTERM)
+            removed.append("all")
+
+    assert run_guarded(work) == 128 + signal.SIGINT and removed == ["all"]
+
+
 # A program that says when its first line runs, and then is the one of the package.
 PROGRAM = """
 import runpy, sys

@@ -14,7 +14,7 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from regionmask_ros.files.outputs import MARKER, DemoFolder, Outputs, write_whole
-from regionmask_ros.files.temporary import exchange, make_temporary, remove_abandoned
+from regionmask_ros.files.temporary import exchange, make_temporary, remove_abandoned, temporary_folder
 
 KILLS = int(os.environ.get("KILLS", "4"))
 """Of each kind."""
@@ -128,6 +128,22 @@ def test_every_name_that_a_file_can_have_gets_a_temporary_one_that_is_recognized
     assert temporary.endswith(os.path.splitext(path)[1])
     remove_abandoned(str(folder))
     assert os.listdir(folder) == []
+
+
+def test_temporary_folders_of_ended_processes_are_removed_and_those_of_living_ones_stay(tmp_path):
+    code = ("import os, signal, sys\nfrom pathlib import Path\n"
+            "from regionmask_ros.files.temporary import temporary_folder\n"
+            "with temporary_folder(Path(sys.argv[1])) as folder:\n"
+            "    (folder / 'file').touch()\n    os.kill(os.getpid(), signal.SIGKILL)")
+    subprocess.run([sys.executable, "-c", code, tmp_path / "new" / "bag"], check=False)
+    (tmp_path / "new" / ".bag.1.part").mkdir()
+    assert len(os.listdir(tmp_path / "new")) == 2
+    with temporary_folder(tmp_path / "new" / "bag") as first, temporary_folder(tmp_path / "new" / "other") as second:
+        assert first.is_dir() and second.is_dir() and len(os.listdir(tmp_path / "new")) == 3
+    assert os.listdir(tmp_path / "new") == [".bag.1.part"]
+    with temporary_folder(tmp_path / "a" / "b" / "bag"):
+        pass
+    assert os.listdir(tmp_path) == ["new"]
 
 
 def test_two_files_are_exchanged(tmp_path):

@@ -8,6 +8,8 @@ import sys
 import threading
 from pathlib import Path
 
+import pytest
+
 from regionmask_ros.ros.stopping import StopRequest
 
 REPOSITORY = Path(__file__).resolve().parents[2]
@@ -28,6 +30,8 @@ def test_wait_ends_with_the_request_or_the_timeout():
 
 HAIL = """
 import os, signal, threading, time
+import pytest
+
 from regionmask_ros.ros.stopping import StopRequest
 
 for index in range(1500):
@@ -53,3 +57,10 @@ def test_former_handlers_are_restored_without_a_signal():
         assert signal.getsignal(signal.SIGTERM) != before
         stop.set()
     assert signal.getsignal(signal.SIGTERM) is before
+
+
+def test_a_session_without_callbacks_ends_its_thread():
+    session = pytest.importorskip("regionmask_ros.ros.session")
+    with session.RosSession() as opened:
+        opened.spin()
+    assert "executor" not in [thread.name for thread in threading.enumerate()]

@@ -1,0 +1,1 @@
+"""How programs end: what the commands ``checks.signals`` and ``checks.kills`` share."""
