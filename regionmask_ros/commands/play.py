@@ -58,7 +58,7 @@ def run(args: argparse.Namespace) -> int:
         args: The arguments.
 
     Returns:
-        The exit status: 0, or 128 and the signal's number if there was no player yet.
+        The exit status: 128 and the signal's number if there was no player yet, else of ``report_dropped``.
     """
     _check(args)
     reading = make_reading(args)
