@@ -14,6 +14,11 @@ CHECKS ?=
 CASES ?= 20000
 SEED ?= 1
 CASE ?=
+# What `make soak` does: minutes of overload, and frames of long truth, which ends after five times MINUTES in any case;
+# PARTS="truth": one part alone.
+MINUTES ?= 10
+FRAMES ?= 100000
+PARTS ?= overload truth
 
 BOOTSTRAP = $(PYTHON) -m bootstrap
 # Installs what a file lists, and nothing else: what .venv has stays as it is.
@@ -23,7 +28,7 @@ export VIDEO TORCH
 unexport PYTHONSAFEPATH
 
 .DEFAULT_GOAL := help
-.PHONY: help setup lava runtimes rerun-setup train-setup check-setup check audit test fuzz demo clean
+.PHONY: help setup lava runtimes rerun-setup train-setup check-setup check audit test fuzz soak demo clean
 
 help:
 	@echo "make setup        create .venv with everything that is needed (PYTHON=/path/to/python3.12: with another Python)"
@@ -35,6 +40,7 @@ help:
 	@echo "make audit        look up the pinned packages in the list of known vulnerabilities, where the network allows it"
 	@echo "make test         run all tests (ARGS=\"-k mask\": options for pytest)"
 	@echo "make fuzz         give damaged files and messages to all readers (CASES=200000 SEED=2: more, and others)"
+	@echo "make soak         overload the node, and compare 100,000 frames with a reference (MINUTES=10 FRAMES=100000)"
 	@echo "make demo         play a video through the ROS node, results in demo_output/ (VIDEO=file: your own video)"
 	@echo "make clean        remove .venv and everything else that these commands made"
 
@@ -76,6 +82,9 @@ test: setup
 
 fuzz: setup
 	@$(BOOTSTRAP) python -m checks.fuzz --cases "$(CASES)" --seed "$(SEED)" $(if $(CASE),--case "$(CASE)")
+
+soak: setup
+	@$(BOOTSTRAP) python -m checks.soak --minutes "$(MINUTES)" --frames "$(FRAMES)" --parts "$(PARTS)"
 
 demo: setup
 	@$(BOOTSTRAP) python -m regionmask_ros demo --output demo_output $${VIDEO:+--video "$$VIDEO"}

@@ -104,18 +104,53 @@ class Camera(Node):
         self.create_subscription(Detection2DArray, "detections", self._on_detections, RESULTS)
         self.create_subscription(DiagnosticArray, "/diagnostics", self._on_report, RESULTS)
 
-    def play(self, messages: Sequence[Image], seconds: float, check: Callable[[], None]) -> int:
-        """Publishes the images forth and back at RATE_HZ; ``check`` may raise between them. Returns their number."""
+    def play(self, messages: Sequence[Image], seconds: float, check: Callable[[], None], rate_hz: float = RATE_HZ
+             ) -> int:
+        """Publishes the images forth and back.
+
+        Args:
+            messages: The images.
+            seconds: How long.
+            check: Called about once a second; may raise.
+            rate_hz: Images per second.
+
+        Returns:
+            The number of published images.
+        """
         order = [*range(len(messages)), *range(len(messages) - 2, 0, -1)]
-        start_s, count = time.monotonic(), round(seconds * RATE_HZ)
+        start_s, count = time.monotonic(), round(seconds * rate_hz)
         for index in range(count):
-            message = messages[order[index % len(order)]]
-            time.sleep(max(0.0, start_s + index / RATE_HZ - time.monotonic()))
-            message.header.stamp = self.get_clock().now().to_msg()
-            self.images.publish(message)
-            if not index % round(RATE_HZ):
+            time.sleep(max(0.0, start_s + index / rate_hz - time.monotonic()))
+            self.publish(messages[order[index % len(order)]])
+            if not index % max(1, round(rate_hz)):
                 check()
         return count
+
+    def publish(self, message: Image) -> None:
+        """Publishes the image with the stamp of now."""
+        message.header.stamp = self.get_clock().now().to_msg()
+        self.images.publish(message)
+
+    def wait_for_node(self, node: Child) -> None:
+        """Waits until the node is active and receives images.
+
+        Args:
+            node: Its process.
+
+        Raises:
+            UserError: The node has ended, or other programs use the ROS domain.
+        """
+        _wait(lambda: self.is_active and self.images.get_subscription_count(), node, START_TIMEOUT_S)
+        time.sleep(SETTLE_S)
+        if self.count_publishers("/detections") != 1 or self.count_publishers("/image") != 1:
+            raise UserError("other programs use the ROS domain that was picked by chance: start it again")
+
+    def wait_for_answers(self, node: Child) -> Mapping[str, str]:
+        """Waits until the results of all images have come, and returns the values of a report after them."""
+        reports = len(self.reports)
+        time.sleep(ANSWER_S)
+        _wait(lambda: len(self.reports) > reports + ANSWER_S - 1.0, node, START_TIMEOUT_S)
+        return self.reports[-1].values
 
     def _on_labels(self, message: LabelInfo) -> None:
         self.is_active = True
@@ -150,16 +185,12 @@ def measure_throughput(path: str, mask: str, seconds: float, environment: Mappin
             RosSession() as session:
         camera = session.add(Camera)
         session.spin()
-        _wait(lambda: camera.is_active and camera.images.get_subscription_count(), node, START_TIMEOUT_S)
-        time.sleep(SETTLE_S)
-        if camera.count_publishers("/detections") != 1 or camera.count_publishers("/image") != 1:
-            raise UserError("other programs use the ROS domain that was picked by chance: start it again")
+        camera.wait_for_node(node)
         start_s = time.monotonic()
         published = camera.play(messages, seconds, node.check_running)
         elapsed_s, reports = time.monotonic() - start_s, len(camera.reports)
-        time.sleep(ANSWER_S)
-        _wait(lambda: len(camera.reports) > reports + ANSWER_S - 1.0, node, START_TIMEOUT_S)
-        last, running = camera.reports[-1].values, reports_in_window(camera.reports[:reports], start_s)
+        last = camera.wait_for_answers(node)
+        running = reports_in_window(camera.reports[:reports], start_s)
     received = int(last["frames received"])
     return Throughput(
         mask, published, elapsed_s, published - received, int(last["frames dropped (overwritten)"]),

@@ -74,7 +74,7 @@ def measure_agreement(reference: Iterable[Detections], found: Iterable[Detection
     Returns:
         0 to 100; nan if the reference finds nothing.
     """
-    return PrecisionCurve(list(map(_match_picture, reference, found))).average_precision()
+    return PrecisionCurve(list(map(match_picture, reference, found))).average_precision()
 
 
 def measure_map(network: DenseNetwork, sequence: LabelledSequence, input_wh: tuple[int, int], backend: str,
@@ -101,8 +101,16 @@ def measure_map(network: DenseNetwork, sequence: LabelledSequence, input_wh: tup
     return scorer.map50()
 
 
-def _match_picture(expected: Detections, got: Detections) -> FrameMatches:
-    """The matches of all classes in one picture."""
+def match_picture(expected: Detections, got: Detections) -> FrameMatches:
+    """Matches what a detector has found in one picture with what a reference has found, each class by itself.
+
+    Args:
+        expected: The reference's detections; those between ``UNSURE`` and ``SURE`` may be found.
+        got: The detector's.
+
+    Returns:
+        The matches of all classes together.
+    """
     parts, before = [], 0
     for class_id in np.union1d(expected.class_ids, got.class_ids):
         here, mine = expected.class_ids == class_id, got.class_ids == class_id

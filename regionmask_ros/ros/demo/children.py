@@ -38,6 +38,11 @@ class Child:
     def __exit__(self, *exception: object) -> None:
         self.stop()
 
+    @property
+    def pid(self) -> int:
+        """The number of the process."""
+        return self._process.pid
+
     def ended(self) -> bool:
         """Checks whether the process has ended.
 
