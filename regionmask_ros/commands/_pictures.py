@@ -15,7 +15,7 @@ EXIT_DROPPED = 3
 
 def add_reading(parser: Parser) -> None:
     """Adds the options of how pictures are read."""
-    add_options(parser, "max_image_pixels")
+    add_options(parser, "max_image_pixels", "image_bit_depth")
     add_strict(parser)
 
 
@@ -28,7 +28,7 @@ def add_strict(parser: Parser) -> None:
 
 def make_reading(args: argparse.Namespace) -> Reading:
     """How the pictures of a command are read, by the options of ``add_reading``. Lines for the log go to stderr."""
-    return Reading(args.max_image_pixels, _print_line)
+    return Reading(args.max_image_pixels, args.image_bit_depth, _print_line)
 
 
 def report_dropped(reading: Reading, args: argparse.Namespace) -> int:

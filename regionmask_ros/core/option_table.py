@@ -60,6 +60,11 @@ _ROWS = (
         "Largest number of pixels of an image in a file or message. The header of a larger one is all that is read of "
         "it: a few bytes can claim many gigabytes. Pixels with 16-bit colors count twice.", Range(1, 1 << 30)),
     Option(
+        "image_bit_depth", "auto", Group.NETWORK,
+        "Bits that 16-bit samples of images hold, a text such as '12'. auto: those of the first image; more as soon as "
+        "a later one holds more, never fewer, and the log says so. So a 12-bit camera is not shown nearly black.",
+        choices=("auto", "8", "10", "12", "14", "16")),
+    Option(
         "restart_period", 0, Group.NETWORK,
         "Number of frames after which the detector is reset, which ends the drift of arithmetic lava. On lava_sim a "
         "reset takes one or two seconds. 0: never.", _COUNT),

@@ -44,6 +44,7 @@ class PipelineSettings:
         input_size: ``auto``, or (width, height), multiples of 32.
         max_pixels: Largest number of pixels of an automatic input size.
         max_image_pixels: Largest number of pixels of a camera image or a mask.
+        image_bit_depth: Bits that 16-bit samples of camera images hold: ``auto``, or a number as text.
         mask: One of `MODES`. With a preset: ``none``, or ``static`` or ``adaptive`` for the regions of either.
         static_mask: File of the static mask; an adaptive one starts from it.
         dynamic: Kind of the dynamic mask.
@@ -75,6 +76,7 @@ class PipelineSettings:
     input_size: str | tuple[int, int] = option_field("input_size")
     max_pixels: int = option_field("max_pixels")
     max_image_pixels: int = option_field("max_image_pixels")
+    image_bit_depth: str = option_field("image_bit_depth")
     mask: str = "none"
     static_mask: str = option_field("static_mask")
     dynamic: str = option_field("dynamic_mask")
@@ -276,7 +278,7 @@ class PipelineSettings:
 RECONFIGURABLE = (
     "mask", "static_mask", "dynamic", "mgnet_weights", "adaptive", "target_masked", "preset", "overrides",
     "schedule_form", "tiles", "refresh_period", "restart_period", "score_threshold", "nms_iou", "classes",
-    "class_thresholds", "max_detections", "max_image_pixels",
+    "class_thresholds", "max_detections", "max_image_pixels", "image_bit_depth",
 )
 """Settings that ``Pipeline.reconfigure`` can change while a camera runs."""
 

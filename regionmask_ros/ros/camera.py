@@ -19,6 +19,7 @@ from rclpy.qos import HistoryPolicy, QoSProfile, ReliabilityPolicy
 from sensor_msgs.msg import CompressedImage, Image
 
 from ..core.frame import Frame
+from ..pipeline.settings import PipelineSettings
 from ..sources.image_message import (
     ENCODINGS,
     Encoding,
@@ -27,6 +28,7 @@ from ..sources.image_message import (
     read_samples,
     stamp_ns,
 )
+from ..sources.pictures.depth import BitDepth
 from ..sources.pictures.jpeg_decoders import MISSING, jpeg_decoder
 from .callback_guard import shorten
 from .camera_watch import FrameIdWatch, RateWatch
@@ -83,14 +85,14 @@ def choose_reading() -> tuple[Callable[..., Frame], str]:
     return (partial(decode_image, samples=reader), "cv_bridge") if reader.trusted else (decode_image, "numpy")
 
 
-def make_reading(transport: str, max_pixels: Callable[[], int],
+def make_reading(transport: str, settings: Callable[[], PipelineSettings],
                  warn: Callable[[str], object]) -> tuple[Callable[[ImageMessage], Frame], str]:
     """Chooses what makes frames of images.
 
     Args:
         transport: ``raw`` or ``compressed``.
-        max_pixels: Returns the largest number of pixels that an image may have now.
-        warn: Called with a line if damaged images cannot be told from good ones.
+        settings: Returns the settings now, for the limit of the pixels and the bits of 16-bit samples.
+        warn: Called with a line if damaged images cannot be told from good ones, and for each change of the bits.
 
     Returns:
         The function and its name for diagnostics.
@@ -102,7 +104,14 @@ def make_reading(transport: str, max_pixels: Callable[[], int],
         decode, name = decode_compressed_image, decoder.name
         if not decoder.sees_damage:
             warn(MISSING)
-    return lambda message: decode(message, max_pixels=max_pixels()), name
+    depth = BitDepth(settings().image_bit_depth, warn)
+
+    def read(message: ImageMessage) -> Frame:
+        now = settings()
+        depth.use(now.image_bit_depth)
+        return decode(message, max_pixels=now.max_image_pixels, depth=depth)
+
+    return read, name
 
 
 def _read_by_bridge(bridge: Any, message: Image, encoding: Encoding) -> np.ndarray:

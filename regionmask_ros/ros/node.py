@@ -206,7 +206,7 @@ class DetectorNode(GuardedNode):
 
     def _make_configured(self, pipeline: Pipeline, transport: str) -> _Configured:
         read, converter = make_reading(
-            transport, lambda: pipeline.settings.max_image_pixels, self.get_logger().warning)
+            transport, lambda: pipeline.settings, self.get_logger().warning)
         frame_stats = FrameStats(time.monotonic())
         return _Configured(
             pipeline,

@@ -15,6 +15,7 @@ from .bags.reader import Bag, Topic, absolute_topic, choose_topic
 from .base import Source
 from .image_message import decode_compressed_image, decode_image, stamp_ns
 from .images import DEFAULT_FPS
+from .pictures.depth import BitDepth
 from .pictures.reading import Reading
 
 COMPRESSED = "sensor_msgs/msg/CompressedImage"
@@ -75,13 +76,13 @@ class BagImages(Source):
     def frames(self) -> Iterator[Frame]:
         """See ``Source``."""
         self._pass += 1
-        this_pass, found = self._pass, 0
+        this_pass, found, depth = self._pass, 0, self.reading.new_depth()
         for message, log_ns in self._messages():
             if self._pass != this_pass:
                 return
             found += 1
             try:
-                frame = self._frame(message, log_ns)
+                frame = self._frame(message, log_ns, depth)
             except UserError as error:
                 self.drop(error, f"{self._path} {self.topic} {found}")
                 continue
@@ -121,7 +122,7 @@ class BagImages(Source):
         for message, log_ns in self._messages():
             count += 1
             try:
-                return self._frame(message, log_ns).size_wh
+                return self._frame(message, log_ns, BitDepth()).size_wh
             except UserError as error:
                 first = first or error
         assert first is not None, "there is at least one message"
@@ -129,12 +130,12 @@ class BagImages(Source):
             raise first
         raise UserError(f"none of {count} images can be used, the first: {first}", first.reason)
 
-    def _frame(self, message: Any, log_ns: int) -> Frame:
+    def _frame(self, message: Any, log_ns: int, depth: BitDepth) -> Frame:
         place = f"{display_path(self._path)}: {self.topic} at {log_ns} ns"
         if isinstance(message, InvalidFile):
             raise UserError(f"{place}: {message}", message.reason)
         try:
-            frame = DECODERS[message.__msgtype__](message, max_pixels=self.reading.max_pixels)
+            frame = DECODERS[message.__msgtype__](message, max_pixels=self.reading.max_pixels, depth=depth)
         except UserError as error:
             raise UserError(f"{place}: {error}", error.reason) from error
         return frame if frame.stamp_ns else Frame(frame.pixels, frame.order, log_ns, frame.frame_id)

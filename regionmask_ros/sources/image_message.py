@@ -15,6 +15,7 @@ import numpy as np
 from ..core.frame import Frame
 from ..errors import EMPTY, TOO_LARGE, UNSUPPORTED, InvalidFile, UserError, quote_outside
 from .pictures.decode import CAMERA_KINDS, HEAD_BYTES, decode_camera
+from .pictures.depth import BitDepth
 from .pictures.header import MAX_IMAGE_PIXELS, read_header
 
 NANOSECONDS = 1_000_000_000
@@ -29,7 +30,8 @@ class Encoding(NamedTuple):
         channels: Samples per pixel.
         sample_bytes: Bytes per sample, 1 or 2.
         order: Channel order of what ``read`` returns, "bgr" or "rgb".
-        read: Converts samples [rows, width, channels] to uint8 [height, width, 3].
+        read: Converts uint8 samples [rows, width, channels] to uint8 [height, width, 3]. Those of 16 bits are scaled
+            to 8 before, without an alpha channel.
         pairs: Whether two neighboring columns share their color.
         planar: Whether height rows of brightness are followed by height / 2 rows of color, as in nv12.
     """
@@ -46,15 +48,6 @@ class Encoding(NamedTuple):
         return height + height // 2 if self.planar else height
 
 
-def _to_8_bits(image: np.ndarray) -> np.ndarray:
-    """uint16 to uint8, 65535 to 255, rounded to the nearest value (there are no ties)."""
-    return np.asarray(cv2.convertScaleAbs(np.ascontiguousarray(image, np.uint16), alpha=1.0 / 257.0))
-
-
-def _convert_gray_16(image: np.ndarray) -> np.ndarray:
-    return cv2.cvtColor(_to_8_bits(image.reshape(image.shape[:2])), cv2.COLOR_GRAY2BGR)
-
-
 def _convert_with_opencv(code: int) -> Reader:
     def read(image: np.ndarray) -> np.ndarray:
         return cv2.cvtColor(np.ascontiguousarray(image), code)
@@ -65,7 +58,12 @@ def _convert_with_opencv(code: int) -> Reader:
 _UYVY = Encoding(2, 1, "bgr", _convert_with_opencv(cv2.COLOR_YUV2BGR_UYVY), pairs=True)
 _YUYV = Encoding(2, 1, "bgr", _convert_with_opencv(cv2.COLOR_YUV2BGR_YUY2), pairs=True)
 _GRAY = Encoding(1, 1, "bgr", _convert_with_opencv(cv2.COLOR_GRAY2BGR))
-_GRAY_16 = Encoding(1, 2, "bgr", _convert_gray_16)
+_GRAY_16 = Encoding(1, 2, "bgr", _convert_with_opencv(cv2.COLOR_GRAY2BGR))
+
+# OpenCV names a Bayer pattern by the second row, from the second column on; ROS by the first row from its start.
+# RGGB of ROS is BG of OpenCV.
+_BAYER = {"rggb": cv2.COLOR_BayerBG2BGR, "bggr": cv2.COLOR_BayerRG2BGR, "gbrg": cv2.COLOR_BayerGR2BGR,
+          "grbg": cv2.COLOR_BayerGB2BGR}
 
 ENCODINGS: Mapping[str, Encoding] = {
     "rgb8": Encoding(3, 1, "rgb", np.ascontiguousarray),
@@ -73,16 +71,17 @@ ENCODINGS: Mapping[str, Encoding] = {
     "8UC3": Encoding(3, 1, "bgr", np.ascontiguousarray),
     "rgba8": Encoding(4, 1, "bgr", _convert_with_opencv(cv2.COLOR_RGBA2BGR)),
     "bgra8": Encoding(4, 1, "bgr", _convert_with_opencv(cv2.COLOR_BGRA2BGR)),
+    "rgb16": Encoding(3, 2, "rgb", np.ascontiguousarray),
+    "bgr16": Encoding(3, 2, "bgr", np.ascontiguousarray),
+    "16UC3": Encoding(3, 2, "bgr", np.ascontiguousarray),
+    "rgba16": Encoding(4, 2, "rgb", np.ascontiguousarray),
+    "bgra16": Encoding(4, 2, "bgr", np.ascontiguousarray),
     "mono8": _GRAY,
     "8UC1": _GRAY,
     "mono16": _GRAY_16,
     "16UC1": _GRAY_16,
-    # OpenCV names a Bayer pattern by the second row, from the second column on; ROS by the first row from its start.
-    # RGGB of ROS is BG of OpenCV.
-    "bayer_rggb8": Encoding(1, 1, "bgr", _convert_with_opencv(cv2.COLOR_BayerBG2BGR)),
-    "bayer_bggr8": Encoding(1, 1, "bgr", _convert_with_opencv(cv2.COLOR_BayerRG2BGR)),
-    "bayer_gbrg8": Encoding(1, 1, "bgr", _convert_with_opencv(cv2.COLOR_BayerGR2BGR)),
-    "bayer_grbg8": Encoding(1, 1, "bgr", _convert_with_opencv(cv2.COLOR_BayerGB2BGR)),
+    **{f"bayer_{pattern}{8 * size}": Encoding(1, size, "bgr", _convert_with_opencv(code))
+       for pattern, code in _BAYER.items() for size in (1, 2)},
     "yuv422": _UYVY,
     "uyvy": _UYVY,
     "yuv422_yuy2": _YUYV,
@@ -121,6 +120,7 @@ def read_samples(message: Any, encoding: Encoding) -> np.ndarray:
 
 def decode_image(
     message: Any, samples: SampleReader = read_samples, max_pixels: int = MAX_IMAGE_PIXELS,
+    depth: BitDepth | None = None,
 ) -> Frame:
     """Converts a sensor_msgs/Image.
 
@@ -128,6 +128,7 @@ def decode_image(
         message: The message.
         samples: Reads the samples of the checked message.
         max_pixels: Largest number of pixels.
+        depth: Bits of the camera's 16-bit samples; None: those of this image.
 
     Returns:
         The frame. Its pixels may be the message's own memory, which they keep alive.
@@ -140,8 +141,10 @@ def decode_image(
         raise UserError(f"encoding {quote_outside(message.encoding)} is not supported; use one of {known}", UNSUPPORTED)
     encoding = ENCODINGS[message.encoding]
     _check(message, encoding, max_pixels)
-    pixels = encoding.read(samples(message, encoding))
-    return Frame(pixels, encoding.order, stamp_ns(message.header.stamp), message.header.frame_id)
+    read, stamp = samples(message, encoding), stamp_ns(message.header.stamp)
+    if encoding.sample_bytes == 2:
+        read = (depth or BitDepth()).to_8_bits(read[:, :, :3], f"image at {stamp} ns")
+    return Frame(encoding.read(read), encoding.order, stamp, message.header.frame_id)
 
 
 def _check(message: Any, encoding: Encoding, max_pixels: int) -> None:
@@ -162,12 +165,15 @@ def _check(message: Any, encoding: Encoding, max_pixels: int) -> None:
         raise UserError(f"image of {width}x{height}: more pixels than max_image_pixels allows, {max_pixels}", TOO_LARGE)
 
 
-def decode_compressed_image(message: Any, max_pixels: int = MAX_IMAGE_PIXELS) -> Frame:
+def decode_compressed_image(
+    message: Any, max_pixels: int = MAX_IMAGE_PIXELS, depth: BitDepth | None = None,
+) -> Frame:
     """Converts a sensor_msgs/CompressedImage that holds a JPEG or PNG image, whatever its ``format`` says.
 
     Args:
         message: The message.
         max_pixels: Largest number of pixels.
+        depth: Bits of the camera's 16-bit samples; None: those of this image.
 
     Returns:
         The frame.
@@ -188,13 +194,10 @@ def decode_compressed_image(message: Any, max_pixels: int = MAX_IMAGE_PIXELS) ->
         raise UserError(f"format {told}: {refused}", refused.reason) from refused
     # Such a publisher compressed RGB as if it were BGR, so the decoder swaps red and blue.
     order = "rgb" if "compressed rgb" in message.format else "bgr"
-    return Frame(_three_channels(pixels), order, stamp_ns(message.header.stamp), message.header.frame_id)
-
-
-def _three_channels(pixels: np.ndarray) -> np.ndarray:
-    """uint8 [height, width, 3] of a PNG's pixels: gray or color, 8 or 16 bits, with or without an alpha channel."""
+    stamp = stamp_ns(message.header.stamp)
+    # A PNG may have an alpha channel.
+    pixels = pixels if pixels.ndim == 2 else pixels[:, :, :3]
     if pixels.dtype == np.uint16:
-        pixels = _to_8_bits(pixels)
-    if pixels.ndim == 2:
-        return cv2.cvtColor(pixels, cv2.COLOR_GRAY2BGR)
-    return np.ascontiguousarray(pixels[:, :, :3])
+        pixels = (depth or BitDepth()).to_8_bits(pixels, f"image at {stamp} ns")
+    pixels = cv2.cvtColor(pixels, cv2.COLOR_GRAY2BGR) if pixels.ndim == 2 else np.ascontiguousarray(pixels)
+    return Frame(pixels, order, stamp, message.header.frame_id)

@@ -15,20 +15,24 @@ from ..files.paths import display_path, natural_key
 from ..files.safe_read import open_regular
 from .base import FRAME_ID, Source, frame_stamp_ns
 from .pictures.decode import decode_color, read_picture
+from .pictures.depth import BitDepth
 from .pictures.header import MAX_IMAGE_PIXELS
 from .pictures.reading import Reading
 
 DEFAULT_FPS = 10.0
 """Rate of image files, which have none of their own: 10 per second, as in most recorded sequences (KITTI, PETS)."""
 
-SUFFIXES = (".png", ".jpg", ".jpeg", ".bmp", ".tif", ".tiff", ".webp", ".ppm", ".pgm")
+SUFFIXES = (".png", ".jpg", ".jpeg", ".jpe", ".jfif", ".bmp", ".dib", ".tif", ".tiff", ".webp", ".ppm", ".pgm", ".pbm",
+            ".pnm")
+NOT_READ = (".heic", ".heif", ".avif", ".gif", ".jp2", ".jxl")
+"""Pictures that cannot be decoded: they are dropped and counted, not passed over."""
 
 
 class ImageFiles(Source):
     """Image files in the given order. Pixels are in BGR order, and stamps count from 0 at ``fps``.
 
-    Images may differ in size. Gray images become BGR, 16-bit images lose their low byte, transparency is ignored, and
-    the camera's EXIF orientation is applied.
+    Images may differ in size. Gray images become BGR, 16-bit images are scaled by what they hold, transparency is
+    ignored, and the camera's EXIF orientation is applied.
 
     Args:
         files: Paths, at least one.
@@ -53,12 +57,12 @@ class ImageFiles(Source):
 
     def frames(self) -> Iterator[Frame]:
         """See ``Source``."""
-        self._open = True
+        self._open, depth = True, self.reading.new_depth()
         for index, file in enumerate(self._files):
             if not self._open:
                 return
             try:
-                pixels = read_image(file, self.reading.max_pixels)
+                pixels = read_image(file, self.reading.max_pixels, depth)
             except UserError as error:
                 self.drop(error, file)
                 continue
@@ -104,12 +108,13 @@ class ImageFolder(ImageFiles):
         super().__init__(list_images(path), os.path.basename(os.path.abspath(path)), reading, fps)
 
 
-def read_image(path: str, max_pixels: int = MAX_IMAGE_PIXELS) -> np.ndarray:
+def read_image(path: str, max_pixels: int = MAX_IMAGE_PIXELS, depth: BitDepth | None = None) -> np.ndarray:
     """Decodes one image file completely.
 
     Args:
         path: The file.
         max_pixels: Largest number of pixels.
+        depth: Bits of 16-bit samples; None: those of this image.
 
     Returns:
         uint8 [height, width, 3] in BGR order, C-contiguous.
@@ -120,7 +125,7 @@ def read_image(path: str, max_pixels: int = MAX_IMAGE_PIXELS) -> np.ndarray:
     try:
         with open_regular(path) as file:
             data = read_picture(file, max_pixels)
-        return decode_color(data, max_pixels)
+        return decode_color(data, max_pixels, depth, display_path(path))
     except InvalidFile as refused:
         raise refused.about(display_path(path)) from refused
 
@@ -151,7 +156,7 @@ def list_images(path: str) -> list[str]:
         names = sorted(os.listdir(path), key=natural_key)
     except OSError as error:
         raise UserError(f"{display_path(path)}: cannot be read: {error.strerror or error}") from None
-    names = [name for name in names if name.lower().endswith(SUFFIXES) and not name.startswith(".")]
+    names = [name for name in names if name.lower().endswith((*SUFFIXES, *NOT_READ)) and not name.startswith(".")]
     # A link that leads nowhere is an image that cannot be read.
     files = [file for file in (os.path.join(path, name) for name in names)
              if os.path.isfile(file) or (os.path.islink(file) and not os.path.exists(file))]

@@ -13,6 +13,7 @@ from std_msgs.msg import Header
 
 from regionmask_ros.errors import UserError
 from regionmask_ros.sources.image_message import ENCODINGS, decode_compressed_image, decode_image
+from regionmask_ros.sources.pictures.depth import BitDepth
 
 HEADER = Header(stamp=Time(sec=12, nanosec=345), frame_id="front_optical")
 
@@ -60,15 +61,46 @@ def test_16_bit_pixels_in_both_byte_orders(encoding, bigendian, padding):
     assert bgr(message(encoding, [row, row], 6, len(row) + padding, bigendian)) == [expected] * 2
 
 
+@pytest.mark.parametrize(("encoding", "pixel", "expected_bgr"), [
+    ("rgb16", [0, 2048, 4095], [255, 128, 0]), ("bgr16", [0, 2048, 4095], [0, 128, 255]),
+    ("16UC3", [0, 2048, 4095], [0, 128, 255]), ("rgba16", [0, 2048, 4095, 65535], [255, 128, 0]),
+    ("bgra16", [0, 2048, 4095, 65535], [0, 128, 255]), ("mono16", [4095], [255] * 3)])
+@pytest.mark.parametrize("bigendian", [0, 1])
+def test_12_bits_in_16_are_scaled_by_what_they_hold(encoding, pixel, expected_bgr, bigendian):
+    row = np.array(pixel * 2, ">u2" if bigendian else "<u2").tobytes()
+    assert bgr(message(encoding, [row], 2, len(row) + 3, bigendian)) == [[expected_bgr] * 2]
+
+
+def test_the_depth_is_that_of_the_camera():
+    """A dark image of a 12-bit camera stays dark, and the log tells of each step."""
+    lines: list[str] = []
+    depth = BitDepth(tell=lines.append)
+
+    def gray(value: int) -> int:
+        return int(decode_image(message("mono16", [value.to_bytes(2, "little")], 1), depth=depth).pixels[0, 0, 0])
+
+    assert [gray(value) for value in (4095, 16, 1023, 65535, 4095)] == [255, 1, 64, 255, 16]
+    assert ["12 bits: they are shown 16 times as bright" in lines[0], "16 bits, 12 before" in lines[1]] == [True, True]
+    assert len(lines) == 2
+    depth.use("10")
+    assert [gray(value) for value in (1023, 4095)] == [255, 255] and len(lines) == 2
+
+
 BAYER_FIRST_ROWS = {"bayer_rggb8": "RGGB", "bayer_bggr8": "BGGR", "bayer_gbrg8": "GBRG", "bayer_grbg8": "GRBG"}
 
 
+@pytest.mark.parametrize("bits", [8, 12, 16])
 @pytest.mark.parametrize("encoding", BAYER_FIRST_ROWS)
-def test_a_bayer_mosaic_of_one_color_becomes_that_color(encoding):
+def test_a_bayer_mosaic_of_one_color_becomes_that_color(encoding, bits):
     """The name gives the colors of the upper left 2x2 pixels, row by row."""
     color = {"R": 200, "G": 90, "B": 10}
     first, second = BAYER_FIRST_ROWS[encoding][:2], BAYER_FIRST_ROWS[encoding][2:]
-    rows = [bytes(color[c] for c in pair * 4) for pair in (first, second) * 4]
+    values = np.array([[color[c] for c in pair * 4] for pair in (first, second) * 4])
+    if bits == 8:
+        rows = [row.astype(np.uint8).tobytes() for row in values]
+    else:
+        encoding = encoding.replace("8", "16")
+        rows = [np.rint(row * ((1 << bits) - 1) / 255).astype("<u2").tobytes() for row in values]
     inside = decode_image(message(encoding, rows, 8)).bgr()[2:-2, 2:-2]
     assert np.array_equal(inside, np.broadcast_to(np.uint8([10, 90, 200]), inside.shape))
 
@@ -124,7 +156,8 @@ def test_red_first_is_accepted(suffix):
 
 @pytest.mark.parametrize(("pixel", "expected"), [
     (np.uint8([1, 2, 3]), [1, 2, 3]), (np.uint8([1, 2, 3, 99]), [1, 2, 3]), (np.uint8([7]), [7, 7, 7]),
-    (np.uint16([257, 2 * 257, 65535]), [1, 2, 255]), (np.uint16([129]), [1, 1, 1]),
+    (np.uint16([257, 2 * 257, 65535]), [1, 2, 255]), (np.uint16([129]), [129, 129, 129]),
+    (np.uint16([0, 2048, 4095]), [0, 128, 255]), (np.uint16([0, 512, 1023, 65535]), [0, 128, 255]),
 ])
 def test_a_png_of_any_depth(pixel, expected):
     pixels = np.broadcast_to(pixel, (5, 6, len(pixel)))
@@ -139,7 +172,7 @@ def test_an_invalid_compressed_image_is_refused_with_the_reason():
         decode_compressed_image(depth)
     with pytest.raises(UserError, match="no data"):
         decode_compressed_image(CompressedImage(format="jpeg"))
-    with pytest.raises(UserError, match=r"not an image that can be decoded \(JPEG, PNG\)"):
+    with pytest.raises(UserError, match="a BMP image, where only JPEG and PNG can be used"):
         decode_compressed_image(compressed(".bmp", np.zeros((4, 4, 3), np.uint8), "jpeg"))
     for suffix, name in ((".jpg", "JPEG"), (".png", "PNG")):
         whole = compressed(suffix, np.zeros((40, 40, 3), np.uint8), "jpeg")

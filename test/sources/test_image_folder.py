@@ -46,6 +46,43 @@ def test_images_come_in_natural_order_and_other_files_are_passed_over(tmp_path):
     assert [frame.stamp_ns for frame in frames] == [0, 100_000_000, 200_000_000, 300_000_000]
 
 
+@pytest.mark.parametrize("name", [
+    "a.jfif", "a.JPE", "a.JPG", "a.webp", "a.TIFF", "a.bmp", "a\nb#?%.jpeg", "ä 猫.png", os.fsdecode(b"\xff\xfe.png"),
+    "-rf.tif"])
+def test_every_name_of_an_image_is_found(tmp_path, name):
+    suffix = {".jfif": ".jpg", ".JPE": ".jpg"}.get(os.path.splitext(name)[1], os.path.splitext(name)[1])
+    folder = tmp_path / "images"
+    folder.mkdir()
+    (tmp_path / "elsewhere").write_bytes(encode(suffix, SMOOTH))
+    (folder / "0.jpg").write_bytes(b"")
+    os.symlink(tmp_path / "elsewhere", os.path.join(folder, name))
+    with open_source(str(folder)) as source:
+        assert [frame.size_wh for frame in source.frames()] == [(64, 48)] and source.dropped == 1
+
+
+@pytest.mark.parametrize("suffix", [".png", ".tif", ".pgm"])
+def test_12_bits_in_16_are_not_shown_black(tmp_path, suffix):
+    """The first image has 10 bits and a dark one follows; from the third, with 12 bits, all are darker."""
+    ramp = np.linspace(0, 1023, 64 * 48).reshape(48, 64)
+    for name, scale in (("1", 1), ("2", 0.2), ("3", 4), ("4", 1)):
+        (tmp_path / f"{name}{suffix}").write_bytes(encode(suffix, (ramp * scale).astype(np.uint16)))
+    told: list[str] = []
+    with open_source(str(tmp_path), reading=Reading(tell=told.append)) as source:
+        for _ in range(2):
+            assert [int(frame.pixels.max()) for frame in source.frames()] == [255, 51, 255, 64]
+    assert len(told) == 2 and "1" + suffix in told[0] and "10 bits" in told[0] and "12 bits, 10 before" in told[1]
+    with open_source(str(tmp_path), reading=Reading(bit_depth="16")) as source:
+        assert [int(frame.pixels.max()) for frame in source.frames()] == [4, 1, 16, 4]
+
+
+def test_a_photo_that_cannot_be_decoded_is_counted(tmp_path):
+    (tmp_path / "a.heic").write_bytes(b"\0\0\0\x14ftypheic\0\0\0\0mif1" + bytes(99))
+    (tmp_path / "b.png").write_bytes(encode(".png", SMOOTH))
+    with open_source(str(tmp_path)) as source:
+        assert [number for number, _ in source.numbered()] == [1]
+        assert source.reading.dropped.reasons == {"unsupported": 1} and "HEIC photo" in source.reading.dropped.first[0]
+
+
 def test_images_may_differ_in_size(tmp_path):
     (tmp_path / "1.png").write_bytes(encode(".png", scene(0)))
     (tmp_path / "2.png").write_bytes(encode(".png", scene(0)[:20, :30]))

@@ -167,7 +167,8 @@ class Playback:
         """Arguments of the command ``play``."""
         limit = [] if self.max_frames is None else ["--max-frames", str(self.max_frames)]
         return [self.video, "--rate", str(self.rate), *limit,
-                "--max-image-pixels", str(self.source.reading.max_pixels)]
+                "--max-image-pixels", str(self.source.reading.max_pixels),
+                "--image-bit-depth", self.source.reading.bit_depth]
 
     @property
     def node_arguments(self) -> list[str]:

@@ -14,6 +14,7 @@ from ...errors import InvalidFile
 from ...files.safe_read import read_limited
 from ..base import close_stderr
 from .bitmap import unusual_white
+from .depth import BitDepth
 from .header import JPEG, MAX_IMAGE_PIXELS, PNG, READERS, PictureHeader, read_header
 from .jpeg import find_jpeg_damage
 from .jpeg_decoders import jpeg_decoder
@@ -75,14 +76,18 @@ def check_picture(data: bytes, max_pixels: int = MAX_IMAGE_PIXELS, kinds: Collec
     return header
 
 
-def decode_color(data: bytes, max_pixels: int = MAX_IMAGE_PIXELS) -> np.ndarray:
+def decode_color(
+    data: bytes, max_pixels: int = MAX_IMAGE_PIXELS, depth: BitDepth | None = None, place: str = "",
+) -> np.ndarray:
     """Decodes a picture to 8-bit color, upright.
 
-    Gray becomes BGR, 16-bit samples lose their low byte, and transparency is ignored.
+    Gray becomes BGR, 16-bit samples are scaled by what they hold, and transparency is ignored.
 
     Args:
         data: The whole picture.
         max_pixels: Largest number of pixels.
+        depth: Bits of 16-bit samples; None: those of this picture.
+        place: Names the picture, for the log.
 
     Returns:
         uint8 [height, width, 3] in BGR order, C-contiguous.
@@ -95,7 +100,10 @@ def decode_color(data: bytes, max_pixels: int = MAX_IMAGE_PIXELS) -> np.ndarray:
         return _upright(jpeg_decoder().decode(data, header), header.orientation)
     white = unusual_white(data)
     if white is None:
-        return np.ascontiguousarray(_decode_with_opencv(data, header, cv2.IMREAD_COLOR, True))
+        pixels = _decode_with_opencv(data, header, cv2.IMREAD_COLOR | cv2.IMREAD_ANYDEPTH, True)
+        if pixels.dtype == np.uint16:
+            pixels = (depth or BitDepth()).to_8_bits(pixels, place)
+        return np.ascontiguousarray(pixels)
     pixels = cv2.convertScaleAbs(_decode_with_opencv(data, header, cv2.IMREAD_UNCHANGED, True), alpha=255.0 / white)
     return np.asarray(cv2.cvtColor(pixels, cv2.COLOR_GRAY2BGR) if pixels.ndim == 2 else pixels)
 

@@ -10,6 +10,7 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from ...errors import UserError, to_one_line
+from .depth import AUTO, BitDepth
 from .header import MAX_IMAGE_PIXELS
 
 NAMED_DROPS = 3
@@ -74,18 +75,25 @@ class Reading:
 
     Args:
         max_pixels: Largest number of pixels of a picture.
+        bit_depth: Bits that 16-bit samples hold: ``auto``, or a number as text.
         tell: Takes lines for the log, such as a change of the size.
 
     Attributes:
         max_pixels: As given.
+        bit_depth: As given.
         dropped: The account.
     """
 
-    def __init__(self, max_pixels: int = MAX_IMAGE_PIXELS, tell: Callable[[str], object] = lambda line: None) -> None:
-        self.max_pixels = max_pixels
+    def __init__(self, max_pixels: int = MAX_IMAGE_PIXELS, bit_depth: str = AUTO,
+                 tell: Callable[[str], object] = lambda line: None) -> None:
+        self.max_pixels, self.bit_depth = max_pixels, bit_depth
         self.dropped = DroppedPictures()
         self._tell = tell
         self._told: set[str] = set()
+
+    def new_depth(self) -> BitDepth:
+        """The depth of 16-bit samples of a camera, before its first image."""
+        return BitDepth(self.bit_depth, self.tell)
 
     def tell(self, line: str) -> None:
         """Tells the user something; the same line once, because some commands read a source several times."""

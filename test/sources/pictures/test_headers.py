@@ -71,6 +71,18 @@ def test_the_size_is_that_of_the_image(suffix):
     assert (header.width, header.height) == (31, 20)
 
 
+@given(st.sampled_from([(".bmp", ()), (".tif", ()), (".webp", ()), (".webp", (cv2.IMWRITE_WEBP_QUALITY, 101))]),
+       st.integers(1, 70), st.integers(1, 70), st.booleans())
+def test_every_size_is_found_and_limited(form, width, height, gray):
+    suffix, flags = form
+    data = encode(suffix, np.full((height, width) if gray else (height, width, 3), 90, np.uint8), *flags)
+    header = read_header(data, width * height)
+    assert header is not None and (header.width, header.height) == (width, height)
+    with pytest.raises(InvalidFile, match="max_image_pixels"):
+        read_header(data, width * height - 1)
+    assert decode_color(data).shape == (height, width, 3)
+
+
 @pytest.mark.parametrize("image, channels, bits", [
     (IMAGE, 3, 8), (IMAGE[..., 0], 1, 8), (np.dstack([IMAGE, IMAGE[..., :1]]), 4, 8), (IMAGE.astype(np.uint16), 3, 16),
 ])
