@@ -232,8 +232,10 @@ class CameraInput:
         return CameraState(self._rate.period_s, self._frame_ids.mixed(time.monotonic()), self._reports_losses)
 
     def destroy(self) -> None:
-        """Ends the subscription."""
+        """Ends the subscription. Nothing may be asked of the camera any more."""
         self._node.destroy_subscription(self._subscription)
+        # It refers back to the camera: a cycle would keep the worker, its pipeline and the network for a long time.
+        del self._subscription
 
     def _receive(self, message: ImageMessage) -> None:
         stamp = stamp_ns(message.header.stamp)

@@ -121,13 +121,14 @@ def cache_loads(load: Callable[[str], AnyNetwork]) -> Callable[[str], AnyNetwork
     Returns:
         A function that calls ``load`` only when it must.
     """
-    loaded: dict[tuple[str, int, int], AnyNetwork] = {}
+    loaded: dict[str, tuple[tuple[int, int], AnyNetwork]] = {}
 
     def load_cached(file: str) -> AnyNetwork:
-        key = (file, *_file_state(file))
-        if key not in loaded:
-            loaded[key] = load(file)
-        return loaded[key]
+        state = _file_state(file)
+        # Not all versions of a file: they would fill the memory of a node that gets new networks.
+        if file not in loaded or loaded[file][0] != state:
+            loaded[file] = state, load(file)
+        return loaded[file][1]
 
     return load_cached
 

@@ -126,6 +126,8 @@ class DiagnosticsReporter:
         """Ends the reports."""
         self._node.destroy_timer(self._timer)
         self._node.destroy_publisher(self._publisher)
+        # It refers back to the reports.
+        del self._timer
 
     def _publish(self) -> None:
         facts = self._facts()

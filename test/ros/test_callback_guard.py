@@ -130,7 +130,7 @@ def test_bug_in_a_transition_fails_it_and_is_counted(rig, wait_for, errors_of):
     assert not list(node.timers), "what follows the failure is freed all the same"
     call(node, node.trigger_configure)
     call(node, node.trigger_activate)
-    wait_for(lambda: peer.values().get("state") == "active" and peer.values()["errors in callbacks"] == "1")
+    wait_for(lambda: peer.values().get("state") == "active" and peer.values().get("errors in callbacks") == "1")
 
 
 def test_bugs_in_the_worker_cost_frames_and_never_its_thread(rig, wait_for, errors_of):

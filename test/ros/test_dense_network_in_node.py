@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import weakref
+
 import pytest
 
 from regionmask_ros.backends.runtimes import RUNTIMES
@@ -69,11 +71,13 @@ def test_the_other_runtime_takes_over_while_images_come(rig, wait_for):
     node, peer = rig(network=block_network(), **ONE)
     send(peer, wait_for, messages(3))
     assert running(node) == "openvino"
+    former = weakref.ref(node._configured.pipeline.backends.current)
     assert change(node, backend="onnxruntime").successful
     wait_for(lambda: running(node) == "onnxruntime")
     send(peer, wait_for, messages(3, 3))
     wait_for(lambda: peer.values().get("backend") == "onnxruntime"
              and peer.values().get("kernels", "").startswith("onnxruntime"))
+    wait_for(lambda: former() is None)
     assert change(node, backend="auto").successful
     wait_for(lambda: running(node) == "openvino")
     send(peer, wait_for, messages(3, 6))
