@@ -90,5 +90,5 @@ demo: setup
 	@$(BOOTSTRAP) python -m regionmask_ros demo --output demo_output $${VIDEO:+--video "$$VIDEO"}
 
 clean:
-	rm -rf .venv demo_output build install log .pytest_cache .hypothesis .mypy_cache .ruff_cache
+	rm -rf .venv demo_output runs build install log .pytest_cache .hypothesis .mypy_cache .ruff_cache
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +

@@ -26,9 +26,9 @@ def find_data_files():
 
 
 def executables():
-    """`ros2 run regionmask_ros NAME` for each command, which is a module with a function `main`."""
+    """The program with all commands, and `ros2 run regionmask_ros NAME` for each: a module with a function `main`."""
     names = sorted(path.stem for path in Path(NAME, "commands").glob("[!_]*.py"))
-    return [f"{name} = {NAME}.programs:{name}" for name in names]
+    return [f"{NAME} = {NAME}.__main__:main", *(f"{name} = {NAME}.programs:{name}" for name in names)]
 
 
 setup(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import concurrent.futures
 import os
+import shlex
 import shutil
 import tempfile
 from collections.abc import Callable, Mapping
@@ -23,6 +24,17 @@ from .state import State, compute_digest, lock_exclusively
 OVER_ROS, MADE_FROM = "over ros", "made from"
 # The folders of the package that hold kernels, as in jit/cache.py.
 KERNEL_ROOMS = ("core", "detection", "encoder", "engine", "jit", "mask", "tracking")
+# Its first lines are a program for the shell, and a text for Python: a path in "#!" may hold no space.
+_PROGRAM = """#!/bin/sh
+'''exec' {python} "$0" "$@"
+' '''
+# PYTHON_ARGCOMPLETE_OK: a shell may ask this program what can follow a part of a command line.
+import sys
+
+from regionmask_ros.__main__ import main
+
+sys.exit(main())
+"""
 _APT_LISTS = Path("/var/lib/apt/lists")
 
 
@@ -182,6 +194,9 @@ def _install_packages(plan: Plan, state: State, progress: Progress) -> None:
 def _make_repository_importable(plan: Plan) -> None:
     libraries = plan.place.venv / "lib" / f"python{plan.base.dotted}" / "site-packages"
     (libraries / "regionmask_ros_repository.pth").write_text(f"{plan.place.root}\n")
+    program = plan.place.venv / "bin" / "regionmask_ros"
+    program.write_text(_PROGRAM.format(python=shlex.quote(str(plan.place.python))))
+    program.chmod(0o755)
 
 
 def _provide_messages(plan: Plan, state: State, progress: Progress) -> None:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import difflib
 import os
+from collections.abc import Iterable
 
 MAX_LINE_LENGTH = 1000
 """Characters. Longer messages are cut."""
@@ -85,3 +87,21 @@ def quote_outside(text: object) -> str:
         One line in quotes, of at most ``MAX_OUTSIDE_LENGTH`` printable characters.
     """
     return f"'{to_one_line(str(text), MAX_OUTSIDE_LENGTH - 2)}'"
+
+
+CLOSEST = 0.6
+"""Names that are less alike are no suggestion; as difflib measures it."""
+
+
+def suggest(word: str, known: Iterable[str]) -> str:
+    """Finds the name that was probably meant.
+
+    Args:
+        word: What the user wrote.
+        known: The names that there are.
+
+    Returns:
+        ``: did you mean NAME?``, or an empty text if no name is close.
+    """
+    found = difflib.get_close_matches(word, list(known), 1, CLOSEST)
+    return f": did you mean {found[0]}?" if found else ""

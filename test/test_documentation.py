@@ -9,7 +9,8 @@ from pathlib import Path
 
 import pytest
 
-from regionmask_ros.commands._cli import COMMANDS, build_parser
+from regionmask_ros.commands._cli import COMMANDS
+from regionmask_ros.commands._parser import build_parser
 
 ROOT = Path(__file__).resolve().parents[1]
 PAGES = sorted([*ROOT.glob("*.md"), *(ROOT / "docs").glob("*.md")])

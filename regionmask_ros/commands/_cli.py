@@ -2,20 +2,20 @@
 
 from __future__ import annotations
 
-import argparse
+import contextlib
 import importlib
 import os
 import shlex
 import sys
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import replace
-from types import ModuleType
-from typing import TYPE_CHECKING, Any, NoReturn
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from typing import TYPE_CHECKING
 
 from ..core.option_table import OPTIONS, options_of
-from ..core.options import Group, Option, Value
+from ..core.options import Group, Value
 from ..errors import UserError, to_one_line
 from ..interrupts import LINE, Interruptions, ended_at_signals
+from ..progress import no_progress
+from ._parser import Parser, add_option, build_parser, warn_old_name
 
 if TYPE_CHECKING:
     from ..network.dense import AnyNetwork
@@ -45,99 +45,9 @@ COMMANDS = {
 INSTALLED = "yolo_kp"
 """What ``--networks`` calls the installed network."""
 
-Parser = argparse.ArgumentParser | argparse._ArgumentGroup
-_METAVARS = {bool: "true|false", int: "N", float: "X", str: "TEXT", tuple: "LIST"}
-
-
-class CommandParser(argparse.ArgumentParser):
-    """Reports argument errors in one line, and accepts other spellings of options.
-
-    Attributes:
-        old_names: New names of options by old names that are still accepted; a command adds its own.
-    """
-
-    def __init__(self, **given: Any) -> None:
-        super().__init__(**given)
-        self.old_names: dict[str, str] = {}
-
-    def error(self, message: str) -> NoReturn:
-        """Raises UserError."""
-        raise UserError(f"{message} (see {self.prog} --help)")
-
-    def replace_names(self, arguments: Sequence[str]) -> list[str]:
-        """The arguments with underscores in names of options replaced by dashes, and old names by new ones.
-
-        Args:
-            arguments: As given by the user. Those after ``--ros-args`` are ROS's own.
-
-        Returns:
-            Arguments for `parse_args`.
-        """
-        names = list(arguments)
-        ours = names.index("--ros-args") if "--ros-args" in names else len(names)
-        for place, argument in enumerate(names[:ours]):
-            name, equals, value = argument.partition("=")
-            dashed = name.replace("_", "-")
-            if dashed in self.old_names:
-                warn_old_name(name, self.old_names[dashed])
-                dashed = self.old_names[dashed]
-            if name not in self._option_string_actions and dashed in self._option_string_actions:
-                names[place] = f"{dashed}{equals}{value}"
-        return names
-
-
-def warn_old_name(old: str, new: str) -> None:
-    """Prints that an option has a new name."""
-    print(f"regionmask_ros: {old} is an old name, which the next version will not have: use {new}", file=sys.stderr)
-
-
-class _StoreOption(argparse.Action):
-    """Stores a value, and in ``given`` that the option was there."""
-
-    def __call__(self, parser: argparse.ArgumentParser, namespace: argparse.Namespace, values: Any,
-                 option_string: str | None = None) -> None:
-        setattr(namespace, self.dest, values)
-        namespace.given = getattr(namespace, "given", frozenset()) | {self.dest}
-
-
-def build_parser(module: ModuleType, prog: str) -> CommandParser:
-    """Makes the parser of a command.
-
-    Args:
-        module: The command. The first line of its docstring is the description, the rest follows the options.
-        prog: How the command is called.
-
-    Returns:
-        The parser.
-    """
-    summary, _, rest = (module.__doc__ or "").partition("\n")
-    parser = CommandParser(prog=prog, description=summary, epilog=rest.strip("\n"),
-                           formatter_class=argparse.RawDescriptionHelpFormatter, allow_abbrev=False)
-    module.add_arguments(parser)
-    return parser
-
-
-def add_options(parser: Parser, *names: str) -> None:
-    """Adds options of the option table.
-
-    Args:
-        parser: Where to add them. The values are found by the options' names, checked and of the options' types.
-        names: Names of options.
-    """
-    for name in names:
-        _add_option(parser, OPTIONS[name], name)
-
-
-def add_option_groups(parser: argparse.ArgumentParser, *groups: Group) -> None:
-    """Adds the options of the option table that belong to some groups; without groups, all of them."""
-    for group in groups or Group:
-        section = parser.add_argument_group(group.title, group.note or None)
-        add_options(section, *(name for name, option in OPTIONS.items() if option.group is group))
-
-
 def add_network(parser: Parser) -> None:
     """Adds the option ``--network``."""
-    _add_option(parser, OPTIONS["network_file"], "network")
+    add_option(parser, OPTIONS["network_file"], "network")
 
 
 def add_networks(parser: Parser) -> None:
@@ -174,17 +84,6 @@ def load_networks(text: str, is_list: bool) -> list[AnyNetwork]:
     if not networks:
         raise UserError("--networks: names no network")
     return networks
-
-
-def _add_option(parser: Parser, option: Option, dest: str) -> None:
-    metavar = option.metavar or "|".join(filter(None, option.choices)) or _METAVARS[option.kind]
-    limits = "" if option.choices and not option.metavar else option.describe_limits()
-    default = ",".join(option.default) if isinstance(option.default, tuple) else option.default
-    notes = [option.text, limits and f"Values: {limits}.", f"Default: {'(empty)' if default == '' else default}."]
-    parser.add_argument(
-        *filter(None, (option.short, option.flag)), dest=dest, action=_StoreOption, default=option.default,
-        type=replace(option, name=option.flag).parse, metavar=metavar,
-        help=" ".join(filter(None, notes)).replace("%", "%%"))
 
 
 def add_topic(parser: Parser) -> None:
@@ -275,9 +174,17 @@ def command_main(name: str, argv: Sequence[str] | None = None) -> int:
             parser = build_parser(module, f"regionmask_ros {name}")
             args = parser.parse_args(parser.replace_names(arguments))
         args.argv = arguments
-        return module.run(args)
+        with said_nothing() if args.quiet else contextlib.nullcontext():
+            return module.run(args)
 
     return run_guarded(call)
+
+
+@contextlib.contextmanager
+def said_nothing() -> Iterator[None]:
+    """Inside the block, nothing is printed on stdout, and no progress is shown."""
+    with open(os.devnull, "w", encoding="utf-8") as nowhere, contextlib.redirect_stdout(nowhere), no_progress():
+        yield
 
 
 def run_guarded(call: Callable[[], int]) -> int:

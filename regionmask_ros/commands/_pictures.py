@@ -7,7 +7,8 @@ import sys
 
 from ..errors import to_one_line
 from ..sources import Reading
-from ._cli import EXIT_OK, Parser, add_options
+from ._cli import EXIT_OK, Parser
+from ._parser import add_options
 
 EXIT_DROPPED = 3
 """With ``--strict``: everything was done, but for the pictures that could not be used."""

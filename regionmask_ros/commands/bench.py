@@ -41,15 +41,8 @@ from ..metrics.machine import machine_facts
 from ..network.dense import AnyNetwork
 from ..network.graph import Network
 from ..report.tables import format_text
-from ._cli import (
-    INSTALLED,
-    add_network,
-    add_networks,
-    add_options,
-    command_main,
-    format_command,
-    load_networks,
-)
+from ._cli import INSTALLED, add_network, add_networks, command_main, format_command, load_networks
+from ._parser import add_options
 from ._pictures import add_reading, make_reading, report_dropped
 
 ENGINES = (EVENT, *BASELINES)
@@ -73,7 +66,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
                         help="also play each sequence forwards and backwards for N frames and compare the head "
                              "with the dense evaluation")
     parser.add_argument("--json", metavar="FILE", default="", help="write machine and rows as JSON")
-    parser.add_argument("--output", metavar="DIR", default="",
+    parser.add_argument("-o", "--output", metavar="DIR", default="",
                         help="also inputs from 320x192 to 1920x1088; write plots and PERFORMANCE.md there")
 
 

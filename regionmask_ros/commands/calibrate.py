@@ -21,7 +21,6 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from tqdm import tqdm
 
 from .. import __version__
 from ..core.frame import Frame, parse_input_size
@@ -38,17 +37,13 @@ from ..mask.static import save_static_mask
 from ..network.dense import AnyNetwork
 from ..pipeline.pipeline import Pipeline
 from ..pipeline.settings import PipelineSettings
+from ..progress import Progress
 from ..report.command_pages import encode_jpeg, heat_image, mask_image, write_calibration_page
 from ..sources import Source, open_source
-from ._cli import (
-    add_network,
-    add_options,
-    add_topic,
-    add_truth_topic,
-    command_main,
-    format_command,
-)
+from ._cli import add_network, add_topic, add_truth_topic, command_main, format_command
 from ._datasets import read_all_labels
+from ._output import add_output, make_folder
+from ._parser import add_options
 from ._pictures import add_reading, make_reading, report_dropped
 
 _Objects = tuple[Frame, np.ndarray, list[str]]
@@ -63,7 +58,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("sources", metavar="SOURCE", nargs="+",
                         help="a video file, a folder of images, or a bag (mcap or db3)")
     add_topic(parser)
-    parser.add_argument("--output", metavar="DIR", required=True, help="folder for the results; it is made if missing")
+    add_output(parser, "calibrate")
     parser.add_argument("--labels", metavar="KIND:PATH", action="append", default=[],
                         help="labels of the sources, in their order: csv:, mot:, kitti:, coco: or bag: (default: none)")
     add_truth_topic(parser)
@@ -116,8 +111,8 @@ def run(args: argparse.Namespace) -> int:
         for number, source in enumerate(sources):
             objects = _labelled_objects(source, labels[number]) if labels or network is None else _detected_objects(
                 source, network, settings.fix_input(source.size_wh, network))
-            for frame, boxes, names in tqdm(
-                    objects, total=source.frame_count, unit="frame", desc=source.name, disable=None):
+            for frame, boxes, names in Progress(
+                    objects, total=source.frame_count, unit="frame", desc=source.name):
                 selected = [place for place, name in enumerate(names) if classes is None or name in classes]
                 calibration.add(boxes[selected], [names[place] for place in selected], frame.size_wh)
         _write(args, places, calibration, frame, target, {
@@ -133,7 +128,7 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 def _places(outputs: Outputs, args: argparse.Namespace) -> dict[str, str]:
-    outputs.folder(args.output)
+    make_folder(outputs, args, "calibrate")
     names = ("static_mask.npz", PREVIEW, "report.html")
     places = {name: outputs.file(os.path.join(args.output, name)) for name in names}
     return {**places, "json": outputs.file(args.json) if args.json else ""}

@@ -23,7 +23,6 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from tqdm import tqdm
 
 from .. import __version__
 from ..backends import BACKENDS, Backend, check_backend, open_backend, resolve_arithmetic
@@ -38,16 +37,10 @@ from ..mask.composer import MaskComposer
 from ..mask.source import MaskContext, StatelessSource
 from ..pipeline.pipeline import Pipeline
 from ..pipeline.settings import PipelineSettings, make_settings
+from ..progress import Progress
 from ..sources import Source, open_source
-from ._cli import (
-    add_network,
-    add_option_groups,
-    add_options,
-    add_topic,
-    command_main,
-    parse_pairs,
-    read_backend_options,
-)
+from ._cli import add_network, add_topic, command_main, parse_pairs, read_backend_options
+from ._parser import add_option_groups, add_options
 from ._pictures import add_reading, make_reading, report_dropped
 
 EXIT_DIFFERENT = 1
@@ -184,8 +177,8 @@ def _make_settings(args: argparse.Namespace, arithmetic: str) -> PipelineSetting
 def _feed(args: argparse.Namespace, source: Source, pipeline: Pipeline, comparison: BackendComparison) -> None:
     most = min(args.max_frames or sys.maxsize, sys.maxsize)
     total = min(source.frame_count or sys.maxsize, most)
-    with tqdm(islice(source.frames(), most), total=None if total == sys.maxsize else total, unit="frame",
-              desc=source.name, disable=None) as progress:
+    with Progress(islice(source.frames(), most), total=None if total == sys.maxsize else total, unit="frame",
+                  desc=source.name) as progress:
         for frame in progress:
             pipeline.process(frame)
             progress.set_postfix_str(f"{sum(comparison.differing.values())} integers differ", refresh=False)

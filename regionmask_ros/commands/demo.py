@@ -20,8 +20,10 @@ from pathlib import Path
 from typing import Any
 
 from ..errors import UserError
+from ..progress import Progress
 from ..sources import Source, open_source
 from ._cli import command_main, format_command
+from ._output import add_output, next_folder
 from ._pictures import add_reading, make_reading, report_dropped
 from .play import check_max_frames, check_rate
 
@@ -43,8 +45,7 @@ of the same place, this finds more people with fewer false ones than the default
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Adds the options of this command."""
-    parser.add_argument("--output", metavar="DIR", required=True,
-                        help="folder for the results; replaces the folder of an older demo")
+    add_output(parser, "demo")
     parser.add_argument("--video", metavar="FILE",
                         help="a video file or a folder of images (default: pedestrians on a campus, from the set-up)")
     parser.add_argument("--max-frames", metavar="N", type=int,
@@ -83,17 +84,18 @@ def default_video() -> str:
 
 def _demonstrate(args: argparse.Namespace, source: Source, chosen: Mapping[str, Any]) -> int:
     from ..files.outputs import DemoFolder
-    from ..ros.demo.show import Playback, Progress, show, use_private_domain
+    from ..ros.demo.show import Playback, show, use_private_domain
 
     environment = use_private_domain()
     from ..ros.demo.pages import FrameSeries, write_files, write_page
 
+    args.output = args.output or next_folder("demo")
     with DemoFolder(args.output) as folder:
         playback = Playback(args.video, source, _rate(args, source), args.max_frames, **chosen)
         print(f"starting the node; {source.name} is then played to it at {playback.rate:g} times its speed", flush=True)
         shown = show(playback, folder.work, environment)
         story = FrameSeries()
-        with Progress("drawing from the bag", shown.account.answered) as progress:
+        with Progress(unit="frame", total=shown.account.answered, desc="drawing from the bag") as progress:
             for story in write_files(folder.work / "bag", folder.work, source.fps):
                 progress.at(len(story.objects))
         command = format_command("demo", args.argv)

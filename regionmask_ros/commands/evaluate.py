@@ -30,8 +30,6 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from tqdm import tqdm
-
 from .. import __version__
 from ..backends import AUTO, BACKENDS, choose_backend, find_options_class
 from ..core.frame import parse_input_size
@@ -60,13 +58,13 @@ from ..network.dense import AnyNetwork, DenseNetwork
 from ..network.graph import Network
 from ..network.thresholds import TRAINED, TUNED
 from ..pipeline.settings import PipelineSettings
+from ..progress import Progress
 from ..report.tables import Table, format_text
 from ..sources import Reading
 from ._cli import (
     RUNTIME_OPTIONS,
     add_network,
     add_networks,
-    add_options,
     add_topic,
     add_truth_topic,
     command_main,
@@ -74,6 +72,7 @@ from ._cli import (
     load_networks,
 )
 from ._datasets import add_images, open_datasets
+from ._parser import add_options
 from ._pictures import add_reading, make_reading, report_dropped
 
 MAX_EVERY = 1000
@@ -104,7 +103,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add_options(parser, "mgnet_weights")
     add_reading(parser)
     parser.add_argument("--json", metavar="FILE", default="", help="write rows and summary as JSON")
-    parser.add_argument("--output", metavar="DIR", default="", help="folder for report.html and figures")
+    parser.add_argument("-o", "--output", metavar="DIR", default="", help="folder for report.html and figures")
 
 
 def run(args: argparse.Namespace) -> int:
@@ -214,7 +213,7 @@ def _page(outputs: Outputs, folder: str, plans: Sequence[_Plan]) -> PagePaths:
 def _evaluate(plan: _Plan, sequence: LabelledSequence, args: argparse.Namespace) -> SequenceRows:
     with sequence.open() as source:
         total = source.frame_count
-    with tqdm(total=total, unit="frame", desc=f"{sequence.name}, {plan.network.name}", disable=None) as progress:
+    with Progress(total=total, unit="frame", desc=f"{sequence.name}, {plan.network.name}") as progress:
         rows = SequenceRows(evaluate_sequence(
             plan.network, sequence, plan.settings, plan.base, args.calibration_share, progress.update, args.shift_view,
             tuned=args.thresholds == TUNED and not args.arithmetic))

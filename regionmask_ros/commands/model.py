@@ -28,8 +28,6 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
-from tqdm import tqdm
-
 from ..errors import UserError, to_one_line
 from ..files.outputs import write_whole
 from ..files.paths import display_path
@@ -40,9 +38,11 @@ from ..network.dense import DenseNetwork
 from ..network.files import find_network, install_network, load_network, user_file
 from ..network.onnx.reading import looks_like_onnx
 from ..network.preprocessing import EXAMPLE, describe_preprocessing, parse_preprocessing
+from ..progress import Progress
 from ..report.network_facts import dense_as_text, describe_dense, describe_layers, input_as_text, layers_as_text
-from ._cli import EXIT_OK, add_options, command_main
+from ._cli import EXIT_OK, command_main
 from ._datasets import add_images, open_datasets
+from ._parser import add_options
 from ._pictures import add_reading, make_reading, report_dropped
 
 _LIST_COLUMNS = ("name", "head", "classes", "input", "pixels", "precision", "source")
@@ -222,7 +222,7 @@ def _quantize(args: argparse.Namespace) -> int:
 
 def _follow(items: Iterable[Any], count: int | None, what: str) -> Iterable[Any]:
     """Shows progress."""
-    shown: Iterable[Any] = tqdm(items, total=count, desc=what, unit="picture", disable=None, leave=False)
+    shown: Iterable[Any] = Progress(items, total=count, desc=what, unit="picture", leave=False)
     return shown
 
 

@@ -17,7 +17,8 @@ from pathlib import Path
 from ..errors import UserError
 from ..files.temporary import temporary_folder, write_all_through
 from ..ros.stopping import StopRequest
-from ._cli import EXIT_OK, CommandParser, command_main
+from ._cli import EXIT_OK, command_main
+from ._parser import CommandParser
 
 POLL_PERIOD_S = 0.2
 

@@ -19,29 +19,27 @@ import contextlib
 import json
 import os
 import sys
-from collections.abc import Collection, Mapping, Sequence, Set
+from collections.abc import Mapping, Sequence, Set
 from dataclasses import replace
 from itertools import chain, islice, repeat
 from typing import Any
 
 import numpy as np
-from tqdm import tqdm
 
 from .. import __version__
 from ..backends import BACKENDS, parse_options
-from ..core.option_table import OPTIONS, options_of
-from ..core.options import Group, Value
+from ..core.option_table import OPTIONS
+from ..core.options import Value
 from ..core.result import StepResult
 from ..errors import UserError
 from ..files.outputs import Outputs
 from ..importing.opening import open_network
-from ..mask.dense_schedule import DENSE_OVERRIDES
 from ..mask.region_age import find_unobserved
-from ..mask.schedule import PresetOverrides
 from ..metrics.loihi2 import REFERENCE_INPUT_WH, allocate, modelled_table
 from ..network.dense import AnyNetwork, DenseNetwork
 from ..pipeline.pipeline import Pipeline
-from ..pipeline.settings import PRESET, PipelineSettings, make_settings
+from ..pipeline.settings import PipelineSettings, make_settings
+from ..progress import Progress
 from ..report.command_pages import FrameRecord, ImageSampler, summarize, summary_tables
 from ..report.overlay import Overlay, caption_line
 from ..report.page import Figure, write_report
@@ -50,27 +48,25 @@ from ..report.rerun import ENDING, RerunLog
 from ..report.writers import DetectionsCsv, HeadDump, VideoWriter
 from ..sources import Source, VideoFile, open_source
 from ..sources.pictures.jpeg_decoders import MISSING, jpeg_decoder
-from ._cli import (
-    RUNTIME_OPTIONS,
-    add_option_groups,
-    add_topic,
-    command_main,
-    format_command,
-    parse_pairs,
-    read_backend_options,
-)
+from ._cli import add_topic, command_main, format_command, parse_pairs, read_backend_options
+from ._effects import check_masks, check_network
+from ._output import add_output, make_folder
+from ._parser import add_option_groups
 from ._pictures import add_strict, make_reading, report_dropped
+
+COMMON = ("network_file", "mask_mode", "preset", "static_mask", "score_threshold", "classes", "input_size")
+"""What most users set, first in the help."""
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Adds the options of this command."""
-    parser.usage = "%(prog)s SOURCE --output DIR [OPTION ...]"
+    parser.usage = "%(prog)s SOURCE [OPTION ...]"
     parser.add_argument("source", metavar="SOURCE",
                         help="a video file, a folder of images (10 per second), or a bag (mcap or db3)")
     add_topic(parser)
     parser.add_argument("--loop", action="store_true", help="start the source again until --max-frames are processed")
     parser.add_argument("--max-frames", metavar="N", type=int, help="stop after N frames")
-    parser.add_argument("--output", metavar="DIR", required=True, help="folder for the results, made if missing")
+    add_output(parser, "run")
     parser.add_argument("--no-video", action="store_true", help="no annotated.mp4")
     parser.add_argument("--dump-head", metavar="FILE", default="", help="write raw heads and masks as .npz")
     parser.add_argument("--rerun", metavar="FILE.rrd", default="", help="write a recording for the Rerun viewer")
@@ -79,7 +75,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
                         help="write the cost of frames on Loihi 2 as JSON: modeled from the counts, or measured if "
                         "the backend measures; the keys are the same")
     add_strict(parser)
-    add_option_groups(parser)
+    add_option_groups(parser, common=COMMON)
     parser.add_argument("--compressed", dest="image_transport", action="store_const", const="compressed",
                         default=argparse.SUPPRESS, help="short for --image-transport compressed")
     parser.add_argument("--backend-option", action="append", default=[], help=argparse.SUPPRESS)
@@ -93,10 +89,11 @@ def run(args: argparse.Namespace) -> int:
         raise UserError("--loop: the source repeats without end: set --max-frames")
     if args.rerun and not args.rerun.endswith(ENDING):
         raise UserError(f"--rerun {args.rerun}: the file name must end with {ENDING}")
-    settings = make_settings(_read_values(args))
+    values = _read_values(args)
+    settings = make_settings(values)
     network = open_network(args.network_file)
     settings = settings.for_network(network)
-    _check_network(args, settings)
+    _check_network(args, settings, values)
     if args.loihi2_table:
         _check_loihi2_table(settings, network)
     compressed = args.image_transport == "compressed"
@@ -127,18 +124,7 @@ def _read_values(args: argparse.Namespace) -> dict[str, Value]:
     given: Set[str] = getattr(args, "given", frozenset())
     if "static_mask" in given and "mask_mode" not in given:
         values["mask_mode"] = "preset+static"
-    mode = values["mask_mode"]
-    if args.static_mask and not {"static", "adaptive"} & set(mode.split("+")):
-        raise UserError(
-            f"--static-mask {args.static_mask}: not used with --mask {mode}; use a mask with static or adaptive in it")
-    for name, option in OPTIONS.items():
-        if name in given and name.startswith(PRESET) and PRESET not in mode.split("+"):
-            raise UserError(f"{option.flag} {values[name]}: not used with --mask {mode}; leave out one of them")
-        if name in given and option.group is Group.NODE and name != "image_transport":
-            print(f"regionmask_ros: {option.flag} has no effect here, only in the ROS node", file=sys.stderr)
-    if "refresh_period" in given and PRESET in mode.split("+"):
-        print(f"regionmask_ros: --refresh-period has no effect with --mask {mode}: use --preset-refresh-period",
-              file=sys.stderr)
+    check_masks(given, values)
     return {**values, **read_backend_options(args.backend, parse_pairs(args.backend_option))}
 
 
@@ -193,7 +179,7 @@ class _Recorder:
 
 
 def _process(args: argparse.Namespace, source: Source, pipeline: Pipeline, outputs: Outputs) -> dict[str, Any]:
-    outputs.folder(args.output)
+    make_folder(outputs, args, "run")
     json_path = outputs.file(args.json) if args.json else ""
     table_path = outputs.file(args.loihi2_table) if args.loihi2_table else ""
     with contextlib.ExitStack() as stack:
@@ -213,14 +199,14 @@ def _process(args: argparse.Namespace, source: Source, pipeline: Pipeline, outpu
     return summary
 
 
-def _frames(args: argparse.Namespace, source: Source) -> tqdm:
+def _frames(args: argparse.Namespace, source: Source) -> Progress:
     """The frames to process, with a progress bar. Each pass of a loop resets the pipeline, as its stamps jump back."""
     most = min(args.max_frames or sys.maxsize, sys.maxsize)
     total = min((None if args.loop else source.frame_count) or sys.maxsize, most)
     passes = repeat(source) if args.loop else (source,)
     frames = chain.from_iterable(one.frames() for one in passes)
-    return tqdm(islice(frames, most), total=None if total == sys.maxsize else total, unit="frame", desc=source.name,
-                disable=None)
+    return Progress(
+        islice(frames, most), total=None if total == sys.maxsize else total, unit="frame", desc=source.name)
 
 
 def _write_json(path: str, facts: Mapping[str, Any]) -> None:
@@ -229,24 +215,13 @@ def _write_json(path: str, facts: Mapping[str, Any]) -> None:
         file.write("\n")
 
 
-def _check_network(args: argparse.Namespace, settings: PipelineSettings) -> None:
-    """Raises UserError for an option that means nothing for the network, and reports those without effect."""
-    if not settings.is_dense:
-        _report_without_effect(args, RUNTIME_OPTIONS, "without")
-        return
-    if args.loihi2_table:
+def _check_network(args: argparse.Namespace, settings: PipelineSettings, values: Mapping[str, Value]) -> None:
+    """Raises UserError for an option that means nothing for the network."""
+    check_network(getattr(args, "given", frozenset()), values, settings)
+    if settings.is_dense and args.loihi2_table:
         raise UserError(f"--loihi2-table {args.loihi2_table}: only for sigma-delta networks")
-    if args.dump_head:
+    if settings.is_dense and args.dump_head:
         raise UserError(f"--dump-head {args.dump_head}: only for sigma-delta networks, whose head is one array")
-    used = {options_of(PresetOverrides)[field].name for field in DENSE_OVERRIDES}
-    without = {option.name for option in options_of(PresetOverrides).values()} - used
-    _report_without_effect(args, without, "with")
-
-
-def _report_without_effect(args: argparse.Namespace, names: Collection[str], when: str) -> None:
-    """Prints which of these options were given, and have no effect with, or without, an ONNX network."""
-    for name in sorted(set(names) & getattr(args, "given", frozenset())):
-        print(f"regionmask_ros: {OPTIONS[name].flag} has no effect {when} an ONNX network", file=sys.stderr)
 
 
 def _check_loihi2_table(settings: PipelineSettings, network: AnyNetwork) -> None:
@@ -282,7 +257,7 @@ def _facts(pipeline: Pipeline) -> dict[str, Any]:
         "latency_steps": pipeline.latency_steps,
         "arithmetic": settings.arithmetic or None,
         "thresholds": settings.thresholds or None,
-        "mask": settings.deciding,
+        "mask": settings.mask_name,
         "target_masked": settings.target_masked,
         "refresh_period": pipeline.refresh_period,
         "restart_period": settings.restart_period,

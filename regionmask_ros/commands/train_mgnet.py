@@ -20,8 +20,6 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from tqdm import tqdm
-
 from .. import __version__
 from ..core.frame import parse_input_size
 from ..errors import UserError
@@ -31,9 +29,11 @@ from ..lab.evaluation.mask_recall import measure
 from ..mask.mgnet.weights import SHAPES, load_weights
 from ..metrics.machine import machine_facts
 from ..pipeline.settings import PipelineSettings
+from ..progress import Progress
 from ..report.tables import Column, format_text, make_table
-from ._cli import EXIT_INTERRUPTED, add_network, add_options, command_main
+from ._cli import EXIT_INTERRUPTED, add_network, command_main
 from ._datasets import add_images, open_datasets, read_all_labels
+from ._parser import add_options
 from ._pictures import add_reading, make_reading, report_dropped
 
 SHIPPED_NAME = "light"
@@ -43,7 +43,7 @@ EVALUATION_PERIOD = 500
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Adds the options of this command."""
     parser.add_argument("sources", metavar="SOURCE", nargs="*", help="videos or folders of images to train on")
-    parser.add_argument("--output", metavar="DIR", default="", help="folder for the results, created if missing")
+    parser.add_argument("-o", "--output", metavar="DIR", default="", help="folder for the results, created if missing")
     parser.add_argument("--architecture", choices=tuple(SHAPES), default="light",
                         help="shape of the network (default: light)")
     parser.add_argument("--labels", metavar="KIND:PATH", action="append", default=[],
@@ -123,7 +123,7 @@ def _score(args: argparse.Namespace) -> int:
     inputs = [path for sequence in sequences for path in sequence.inputs]
     with Outputs(inputs) as outputs:
         json_path = outputs.file(args.json) if args.json else ""
-        with tqdm(unit="frame", disable=None) as progress:
+        with Progress(unit="frame") as progress:
             rows = measure(network, sequences, weights, settings, args.masked, progress.update)
         print(_format_table(rows, args.masked))
         if json_path:

@@ -22,7 +22,6 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from tqdm import tqdm
 
 from .. import __version__
 from ..core import arithmetic
@@ -36,8 +35,10 @@ from ..metrics.loihi2 import REFERENCE_CORES
 from ..network.graph import Network
 from ..network.thresholds import INPUT_STEPS, LARGEST, TunedThresholds, get_thresholds, round_up_encoder
 from ..pipeline.settings import PipelineSettings
+from ..progress import Progress
 from ..sources import Reading
-from ._cli import add_network, add_options, command_main, format_command
+from ._cli import add_network, command_main, format_command
+from ._parser import add_options
 from ._pictures import add_reading, make_reading, report_dropped
 
 WORK = {"edp": ("edp_js",), "edp+events": ("edp_js", "events"), "synops": ("synops",), "cpu": ("cpu_ms",)}
@@ -56,7 +57,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
                         help="a video to check the result on, not used by the search; may be repeated")
     parser.add_argument("--cut", metavar="NAME:N[,N...]", action="append", default=[],
                         help="first frames of new shots in a clip; no segment crosses them; may be repeated")
-    parser.add_argument("--output", metavar="FILE", required=True, help="the result, a JSON file")
+    parser.add_argument("-o", "--output", metavar="FILE", required=True, help="the result, a JSON file")
     parser.add_argument("--arithmetic", choices=RULES, default="snap", help="arithmetic to tune for (default: snap)")
     parser.add_argument("--input-step", type=int, choices=INPUT_STEPS, default=2,
                         help="unit of the encoder's messages, in 1/64: with 1 they equal Lava's and a large change "
@@ -159,13 +160,13 @@ class _Trials:
 def _make_trials(network: Network, clips: Sequence[str], cuts: Mapping[str, tuple[int, ...]], args: argparse.Namespace,
                  rng: np.random.Generator, reading: Reading) -> _Trials:
     segments: list[ClipSegment] = []
-    with tqdm(unit="frame", desc="reading", disable=None) as progress:
+    with Progress(unit="frame", desc="reading") as progress:
         for path in clips:
             segments += read_segments(path, cuts.get(path, ()), args.frames, args.stretches, args.max_pixels, rng,
                                       progress.update, reading)
     nms_iou = PipelineSettings().nms_iou
     references = [dense_references(network, segment, nms_iou)
-                  for segment in tqdm(segments, unit="segment", desc="dense network", disable=None)]
+                  for segment in Progress(segments, unit="segment", desc="dense network")]
     runner = TrialRunner(network, segments, references, args.preset)
     trained = runner.run_trained()
     if all(figures.agreement is None for figures in trained.clips.values()):
@@ -176,7 +177,7 @@ def _make_trials(network: Network, clips: Sequence[str], cuts: Mapping[str, tupl
 
 def _search(args: argparse.Namespace, tuning: _Trials, journal: Journal, start: Mapping[str, int]) -> dict[str, int]:
     bound, work = tuning.trained.disagreement + args.slack, WORK[args.minimise]
-    with tqdm(total=count_trials(len(start), args.rounds), unit="trial", desc="search", disable=None) as progress:
+    with Progress(total=count_trials(len(start), args.rounds), unit="trial", desc="search") as progress:
         def evaluate_thresholds(thresholds: Mapping[str, int]) -> Score:
             rounded = round_up_encoder(thresholds, args.input_step)
             result = journal.result(

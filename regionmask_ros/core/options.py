@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from enum import Enum
 from typing import Any, Union
 
-from ..errors import UserError, quote_outside
+from ..errors import UserError, quote_outside, suggest
 
 Value = Union[bool, int, float, str, "tuple[str, ...]"]
 
@@ -33,7 +33,7 @@ class Group(Enum):
     NETWORK = "Network and backend", ""
     MASK = "Masks", ""
     DETECTION = "Detections", ""
-    NODE = "ROS node", "The command `run` accepts these, too, and reports those that have no effect there."
+    NODE = "ROS node", "The command `run` knows these, too, and refuses those that have no effect there."
     RUNTIME = "Networks in ONNX files", "For the backends openvino and onnxruntime, see docs/NETWORKS.md."
     PRESET = "For experts: values of a preset", "Each replaces a value of the preset in use; -1 keeps the preset's own."
     LAVA = "For experts: Lava and Loihi 2", "For the backends lava_sim and loihi2, see docs/LOIHI2.md."
@@ -129,7 +129,8 @@ class Option:
             UserError: The value is not allowed. The message names the option and what is allowed.
         """
         if self.choices and value not in self.choices:
-            raise UserError(f"{self.name} {quote_outside(value)}: unknown; use one of {self.describe_limits()}")
+            meant = suggest(str(value), self.choices)
+            raise UserError(f"{self.name} {quote_outside(value)}: unknown{meant}; use one of {self.describe_limits()}")
         if self.limits and value != self.preset_value and not (
                 isinstance(value, (int, float)) and value in self.limits):
             raise UserError(f"{self.name} {value}: must be {self.describe_limits()}")

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import errno
 import os
+import re
 import secrets
 import shutil
 import threading
@@ -82,6 +83,30 @@ class Outputs:
         if not os.path.isdir(path):
             raise UserError(f"{display_path(path)}: not a folder: give another folder for the output")
         return path
+
+    def new_folder(self, stem: str) -> str:
+        """Makes a folder that nobody else has: the first of ``stem-1``, ``stem-2`` ... after those that exist.
+
+        Args:
+            stem: Begin of its path.
+
+        Returns:
+            The folder.
+
+        Raises:
+            UserError: It cannot be made.
+        """
+        self.folder(os.path.dirname(stem))
+        while True:
+            path = free_name(stem)
+            try:
+                os.mkdir(path)
+            except FileExistsError:
+                continue
+            except OSError as error:
+                raise UserError(f"{display_path(path)}: cannot make this folder: {error.strerror}") from None
+            self._new_folders.append(os.path.abspath(path))
+            return path
 
     def file(self, path: str) -> str:
         """Creates an empty temporary file in the same folder and with the same suffix.
@@ -188,6 +213,15 @@ def _is_part_of(path: str, source: str) -> bool:
     """Whether the file is the source or, where that is a folder, lies directly in it."""
     folder = os.path.dirname(os.path.realpath(path))
     return os.path.samefile(path, source) or (os.path.isdir(source) and os.path.samefile(folder, source))
+
+
+def free_name(stem: str) -> str:
+    """Finds the first of ``stem-1``, ``stem-2`` ... after those that exist."""
+    parent, name = os.path.split(stem)
+    with contextlib.suppress(FileNotFoundError):
+        used = (other.removeprefix(f"{name}-") for other in os.listdir(parent or ".") if other.startswith(f"{name}-"))
+        return f"{stem}-{max((int(text) for text in used if re.fullmatch('[0-9]{1,9}', text)), default=0) + 1}"
+    return f"{stem}-1"
 
 
 def write_whole(target: Path, content: bytes) -> None:

@@ -233,6 +233,11 @@ class PipelineSettings:
         return "+".join(filter(None, (self.preset, self.mask if self.mask != "none" else ""))) or "none"
 
     @property
+    def mask_name(self) -> str:
+        """As `deciding`, with the kind of the dynamic mask in place of ``dynamic``."""
+        return self.deciding.replace("dynamic", self.dynamic)
+
+    @property
     def active_sources(self) -> list[str]:
         """Names of the masks and of the preset that select regions; none where all regions are observed."""
         named = [STATIC] * self.uses_static + [ADAPTIVE] * self.uses_adaptive

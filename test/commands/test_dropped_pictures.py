@@ -12,7 +12,7 @@ import pytest
 from regionmask_ros.backends import BACKENDS
 from regionmask_ros.backends.cpu import CpuBackend
 from regionmask_ros.commands import calibrate, compare, evaluate, run
-from regionmask_ros.commands._cli import build_parser
+from regionmask_ros.commands._parser import build_parser
 from regionmask_ros.datasets import open_dataset
 from regionmask_ros.lab.tuning.trial import read_segments
 from regionmask_ros.sources import Reading, open_source

@@ -2,19 +2,23 @@
 
 from __future__ import annotations
 
+import os
 import sys
 
+import pytest
 from python_process import run_python
 
 from regionmask_ros.__main__ import main
 from regionmask_ros.commands import record
-from regionmask_ros.commands._cli import COMMANDS, build_parser
+from regionmask_ros.commands._cli import COMMANDS
+from regionmask_ros.commands._parser import build_parser
 
 WITHOUT_ROS = """
 import sys
 sys.modules["rclpy"] = None
 from importlib import import_module
-from regionmask_ros.commands._cli import COMMANDS, build_parser
+from regionmask_ros.commands._cli import COMMANDS
+from regionmask_ros.commands._parser import build_parser
 for name in COMMANDS:
     build_parser(import_module(f"regionmask_ros.commands.{name}"), name).format_help()
 """
@@ -28,6 +32,55 @@ def test_the_help_of_every_command_needs_no_ros():
 def test_the_help_lists_every_command(capsys, monkeypatch):
     monkeypatch.setattr(sys, "argv", ["regionmask_ros", "--help"])
     assert main() == 0 and set(COMMANDS) <= set(capsys.readouterr().out.split())
+
+
+def call(monkeypatch, *arguments: str) -> int:
+    monkeypatch.setattr(sys, "argv", ["regionmask_ros", *arguments])
+    return main()
+
+
+def test_help_of_a_command_by_its_name(capsys, monkeypatch):
+    with pytest.raises(SystemExit) as ended:
+        call(monkeypatch, "help", "doctor")
+    assert ended.value.code == 0 and capsys.readouterr().out.startswith("usage: regionmask_ros doctor")
+
+
+def test_common_options_come_first(capsys, monkeypatch):
+    with pytest.raises(SystemExit):
+        call(monkeypatch, "run", "-h")
+    said = capsys.readouterr().out
+    assert said.index("-o DIR, --output DIR") < said.index("Common options:") < said.index("--preset careful|")
+    assert said.index("--preset careful|") < said.index("Masks:") < said.index("For experts")
+
+
+@pytest.mark.parametrize(("arguments", "words"), [
+    (["evaluatee"], "unknown command 'evaluatee': did you mean evaluate?"),
+    (["help", "runn"], "unknown command 'runn': did you mean run?"),
+    (["run", "a.mp4", "--presett", "fast"], "unrecognized arguments: --presett fast: did you mean --preset?"),
+    (["train_mgnet", "--architecture", "lightt"], "invalid choice: 'lightt': did you mean light?"),
+    (["run", "a.mp4", "--preset", "balancedd"], "did you mean balanced?"),
+    (["xxxxxxxx"], "unknown command 'xxxxxxxx'; use one of run,"),
+])
+def test_what_was_meant_is_suggested(capsys, monkeypatch, arguments, words):
+    assert call(monkeypatch, *arguments) == 2
+    said = capsys.readouterr().err
+    assert words in said and said.count("\n") == 1
+
+
+@pytest.mark.parametrize(("line", "words"), [
+    ("regionmask_ros ev", {"evaluate"}),
+    ("regionmask_ros run --pres", {"--preset", "--preset-work", "--preset-rest"}),
+    ("regionmask_ros run --preset ", {"careful", "balanced", "fast"}),
+    ("regionmask_ros help tune", {"tune_thresholds"}),
+])
+def test_the_shell_is_told_what_can_follow(tmp_path, line, words):
+    pytest.importorskip("argcomplete", reason="argcomplete is missing: `make setup` brings it")
+    found = tmp_path / "found"
+    environment = {**os.environ, "_ARGCOMPLETE": "1", "COMP_LINE": line, "COMP_POINT": str(len(line)),
+                   "_ARGCOMPLETE_IFS": "\n", "_ARGCOMPLETE_STDOUT_FILENAME": str(found)}
+    done = run_python("-m", "regionmask_ros", **environment)
+    assert done.returncode == 0, done.stderr
+    assert words <= {word.strip() for word in found.read_text().split("\n")}
 
 
 def test_the_old_name_of_an_option_of_record_works(capsys):

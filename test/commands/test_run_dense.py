@@ -46,7 +46,7 @@ def run_blocks(video, tmp_path, capfd):
     """A function that runs a network on the video; returns the figures, the rows, and what was printed."""
     def call(*options: str, network: str = "blocks"):
         out, figures = tmp_path / "out", tmp_path / "figures.json"
-        assert run.main([video, "--output", str(out), "--network", network, "--json", str(figures), "--model-cache",
+        assert run.main([video, "-q", "-o", str(out), "--network", network, "--json", str(figures), "--model-cache",
                          "none", "--score-threshold", "0.3", *options]) == 0
         rows = list(csv.DictReader((out / "detections.csv").open()))
         return json.loads(figures.read_text()), rows, capfd.readouterr()
@@ -84,9 +84,9 @@ def test_a_file_runs_as_it_is(run_blocks, data_home):
     assert summary["masked_share"] == 0.0
 
 
-def test_values_of_a_preset_without_effect_are_reported(run_blocks):
-    _, _, printed = run_blocks("--no-video", "--preset-work", "3", "--preset-refresh-period", "5")
-    assert printed.err == "regionmask_ros: --preset-work has no effect with an ONNX network\n"
+def test_values_of_a_preset_without_effect_are_refused(video, tmp_path, data_home, capfd):
+    assert run.main([video, "-o", str(tmp_path / "out"), "--network", "blocks", "--preset-work", "3"]) == 2
+    assert capfd.readouterr().err == "regionmask_ros: error: --preset-work 3: not for ONNX networks; leave it out\n"
 
 
 def test_detections_that_were_not_observed_can_be_dropped(run_blocks):

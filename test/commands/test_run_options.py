@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from regionmask_ros.commands import run
-from regionmask_ros.commands._cli import build_parser
+from regionmask_ros.commands._parser import build_parser
 from regionmask_ros.core.option_table import OPTIONS
 
 FRAMES = 12
@@ -52,7 +52,7 @@ def run_clip(trained, clip, tmp_path, capfd):
     """Runs with options; returns the figures, the detections, the masks, and what was printed on stderr."""
     def call(*options: str):
         out, figures, heads = tmp_path / "out", tmp_path / "figures.json", tmp_path / "heads.npz"
-        assert run.main([clip, "--output", str(out), "--no-video", "--json", str(figures), "--dump-head", str(heads),
+        assert run.main([clip, "-q", "-o", str(out), "--no-video", "--json", str(figures), "--dump-head", str(heads),
                          *options]) == 0
         with np.load(heads) as dump:
             masked = dump["masked"]
@@ -104,12 +104,36 @@ def test_stale_detections_can_be_dropped(run_clip, tmp_path):
     assert stale and dropped == [row for row in kept if row not in stale]
 
 
-def test_options_without_effect_are_reported(run_clip):
-    _, _, _, err = run_clip("--fallback", "none", "--refresh-period", "4")
-    assert err.splitlines() == [
-        "regionmask_ros: --fallback has no effect here, only in the ROS node",
-        "regionmask_ros: --refresh-period has no effect with --mask preset: use --preset-refresh-period",
-    ]
+@pytest.mark.parametrize(("options", "words"), [
+    ("--fallback none", "--fallback none: has an effect in the ROS node only"),
+    ("--refresh-period 4", "--refresh-period 4: with --mask preset it has no effect; it needs a mask without preset"),
+    ("--dynamic mgnet", "--dynamic-mask mgnet: with --mask preset it has no effect; it needs a mask with dynamic"),
+    ("--mask none --preset fast", "--preset fast: with --mask none"),
+    ("--mask dynamic --mgnet-weights a.npz", "needs a mask with dynamic in it, and --dynamic mgnet"),
+    ("--mask none --adaptive-ring 2", "--adaptive-ring 2: with --mask none"),
+    ("--input-size 96x64 --max-pixels 5000", "it needs --input-size auto"),
+    ("--threads 2", "--threads 2: for the backend openvino and onnxruntime; this run uses cpu"),
+    ("--lava-sim-conv stock", "--lava-sim-conv stock: for the backend lava_sim; this run uses cpu"),
+])
+def test_options_that_cannot_take_effect_are_refused(trained_file, clip, tmp_path, monkeypatch, capfd, options, words):
+    monkeypatch.chdir(tmp_path)
+    assert run.main([clip, *options.split()]) == 2
+    said = capfd.readouterr().err.splitlines()
+    assert len(said) == 1 and words in said[0] and list(tmp_path.iterdir()) == []
+
+
+def test_the_figures_name_the_mask_that_was_used(run_clip):
+    assert run_clip("--mask", "dynamic")[0]["mask"] == "tracking"
+    assert run_clip("--mask", "adaptive+dynamic", "--dynamic", "mgnet")[0]["mask"] == "adaptive+mgnet"
+
+
+def test_without_output_each_run_has_a_folder_of_its_own(trained_file, clip, tmp_path, monkeypatch, capfd):
+    monkeypatch.chdir(tmp_path)
+    for _ in range(2):
+        assert run.main([clip, "-q", "--no-video", "--max-frames", "2"]) == 0
+    assert capfd.readouterr() == ("", "")
+    assert {path.name for path in (tmp_path / "runs").iterdir()} == {"run-1", "run-2"}
+    assert all((tmp_path / "runs" / name / "report.html").exists() for name in ("run-1", "run-2"))
 
 
 def test_an_old_name_works_and_names_the_new_one(capfd):

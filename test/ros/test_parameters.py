@@ -70,7 +70,7 @@ for name, option in option_table.OPTIONS.items():
 import rclpy
 from rclpy.node import Node
 from regionmask_ros.commands import run
-from regionmask_ros.commands._cli import build_parser
+from regionmask_ros.commands._parser import build_parser
 from regionmask_ros.core.option_table import OPTIONS, options_of
 from regionmask_ros.pipeline import option_docs
 from regionmask_ros.pipeline.settings import BACKENDS, Adaptive, PipelineSettings, PresetOverrides

@@ -7,12 +7,12 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-from tqdm import tqdm
 
 from ...core.frame import MAX_PIXELS
 from ...errors import UserError
 from ...network.dense import AnyNetwork, DenseNetwork
 from ...network.graph import Network
+from ...progress import Progress
 from ...report.tables import Table
 from ...sources import Reading, open_source
 from . import tables
@@ -277,4 +277,4 @@ class Session:
 
 def _progress(text: str, unit: str = "frame") -> Callable[..., Iterable[Any]]:
     """A progress bar on a terminal, nothing elsewhere."""
-    return lambda steps, total=None: tqdm(steps, total=total, desc=text, unit=unit, disable=None)
+    return lambda steps, total=None: Progress(steps, total=total, desc=text, unit=unit)

@@ -14,7 +14,6 @@ from pathlib import Path
 
 import cv2
 import numpy as np
-from tqdm import tqdm
 
 from ...core.frame import Frame
 from ...datasets.labels import ANY, Labels
@@ -22,6 +21,7 @@ from ...errors import InvalidFile, UserError
 from ...files.outputs import write_whole
 from ...files.safe_read import open_regular, open_zip, read_array
 from ...network.graph import Network
+from ...progress import Progress
 from ...sources import Reading, Source, open_source
 from .teacher import COLUMNS, ClipLabels, run_detectors, select_labels
 
@@ -69,7 +69,7 @@ def read_clip(path: str, width: int, network: Network, labels: Labels | None, ca
     """
     with open_source(path, reading=reading) as source:
         name = source.name
-        with tqdm(total=source.frame_count, unit="frame", desc=f"{name}: read", disable=None, leave=False) as progress:
+        with Progress(total=source.frame_count, unit="frame", desc=f"{name}: read", leave=False) as progress:
             numbers: list[int] = []
             images = shrink_frames(_note_numbers(source, numbers, progress.update), width)
         image_wh = source.size_wh
@@ -77,7 +77,7 @@ def read_clip(path: str, width: int, network: Network, labels: Labels | None, ca
         cached = cache / f"{Path(name).stem}.{_digest(path, network, teach)}.npz"
         found = _read_detections(cached) if cached.exists() else None
         if found is None:
-            with tqdm(total=len(images), unit="frame", desc=f"{name}: detect", disable=None) as progress:
+            with Progress(total=len(images), unit="frame", desc=f"{name}: detect") as progress:
                 found = run_detectors(network, source.frames(), progress.update, teach)
             content = io.BytesIO()
             np.savez_compressed(content, seen=found)

@@ -15,13 +15,13 @@ from typing import Any
 
 import cv2
 import numpy as np
-from tqdm import tqdm
 
 from ...datasets.labels import Labels
 from ...errors import UserError
 from ...files.outputs import write_whole
 from ...mask.mgnet.weights import save_weights
 from ...network.graph import Network
+from ...progress import Progress
 from ...report.plots import GRID, INK, LINE, MARK, PNG_COLORS, PNG_DPI
 from ...sources import Reading
 from .checkpoint import defer_interrupts, load_checkpoint, save_checkpoint
@@ -74,7 +74,7 @@ class TrainingSession:
         """Trains to the end of the plan; evaluates and saves every ``--look-every`` steps."""
         trainer, args = self._trainer, self._args
         start = time.process_time()
-        with tqdm(initial=trainer.step, total=args.steps, unit="step", disable=None) as progress:
+        with Progress(initial=trainer.step, total=args.steps, unit="step") as progress:
             while trainer.step < args.steps:
                 with defer_interrupts():
                     loss = trainer.advance()

@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import os
 import secrets
-import sys
 import time
 from collections.abc import Mapping
 from contextlib import ExitStack
@@ -13,10 +12,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from tqdm import tqdm
-
 from ...core.frame import MAX_PIXELS, choose_input_size
 from ...errors import UserError
+from ...progress import Progress
 from ...sources import Source
 from ..setup import find_profile, image_environment, require
 from .children import Child
@@ -80,48 +78,6 @@ def make_account(played: int, diagnostics: Mapping[str, str]) -> Account:
     """Makes the account from the values of the node's last diagnostics."""
     return Account(played, int(diagnostics["frames received"]), int(diagnostics["frames answered"]),
                    int(diagnostics["frames dropped (overwritten)"]), int(diagnostics["frames dropped (broken)"]))
-
-
-LINE_PERIOD_S = 1.0
-
-
-class Progress:
-    """Context manager that shows progress: a bar on a terminal, else a line now and then.
-
-    Args:
-        what: What is being done.
-        total: Number of steps; None if unknown.
-        unit: What is counted.
-    """
-
-    def __init__(self, what: str, total: int | None, unit: str = "frame") -> None:
-        self._what, self._total, self._unit = what, total, unit
-        self._bar = tqdm(total=total, desc=what, unit=unit) if sys.stderr.isatty() else None
-        self._next_s = 0.0
-        self._printed = self._done = 0
-
-    def at(self, done: int) -> None:
-        """Shows that as many steps are done."""
-        self._done = done
-        if self._bar is not None:
-            self._bar.update(done - self._bar.n)
-        elif time.monotonic() >= self._next_s:
-            self._next_s = time.monotonic() + LINE_PERIOD_S
-            self._print()
-
-    def __enter__(self) -> Progress:
-        return self
-
-    def __exit__(self, *exception: object) -> None:
-        if self._bar is not None:
-            self._bar.close()
-        elif self._done != self._printed:
-            self._print()
-
-    def _print(self) -> None:
-        of = f" of {self._total}" if self._total else ""
-        print(f"{self._what}: {self._done}{of} {self._unit}s", flush=True)
-        self._printed = self._done
 
 
 START_TIMEOUT_S = 180.0
@@ -283,7 +239,7 @@ def _play(playback: Playback, folder: Path, environment: dict[str, str], node: C
     output = folder / "played.json"
     arguments = ["play", *playback.arguments, "--wait", "30", "--json", str(output)]
     with Child("player", arguments, environment, folder / "player.log") as player, \
-            Progress("playing", playback.frame_count) as progress:
+            Progress(unit="frame", total=playback.frame_count, desc="playing") as progress:
         while not player.ended():
             node.check_running()
             _check(recorder)
