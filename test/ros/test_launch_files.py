@@ -16,6 +16,7 @@ from bag_writer import START_NS, image, write_bag
 from sensor_msgs.msg import Image
 
 from regionmask_ros.core.option_table import OPTIONS
+from regionmask_ros.errors import UserError
 from regionmask_ros.ros.diagnostics import HARDWARE_ID
 from regionmask_ros.ros.node import NODE_NAME
 from regionmask_ros.ros.publishers import LAZY
@@ -194,12 +195,48 @@ def test_bag_is_played_and_results_are_recorded_where_launch_is_installed(
     detector, recorder, starts_player = made[:3]
     own = {str(name[0].text): given.value for block in detector._Node__parameters[2:] for name, given in block.items()}
     assert own == {"input_size": "32x32"}, "of images of 8x8"
-    assert words_of(detector) == "detector" and words_of(recorder) == record and len(made) == 5
+    assert words_of(detector) == "detector" and words_of(recorder) == record and len(made) == 6
     handle = starts_player.event_handler.handle
     assert not handle(output_of(detector, b"configuring"), launch_context())
     (started,) = handle(output_of(detector, b"[detector]: active: images from /front/image_raw"), launch_context())
     assert words_of(started) == play.format(bag=bag)
     assert not handle(output_of(detector, b"[detector]: active: images from /front/image_raw"), launch_context())
+
+
+def test_a_new_bag_into_an_existing_folder_is_refused_before_anything_starts(monkeypatch, tmp_path):
+    pytest.importorskip("launch_ros", reason=NEEDS_LAUNCH)
+    with pytest.raises(UserError, match="output:=.*: exists already"):
+        launched("bag.launch.py", monkeypatch, bag="bag", output=str(tmp_path), topic="", rate="1", player="own")
+
+
+@pytest.mark.parametrize(("part", "status", "is_shutdown", "fails"), [
+    ("player", 0, False, False), ("player", 2, False, True), ("player", -9, False, True), ("player", 130, True, False),
+    ("recorder", 0, False, True), ("recorder", -9, False, True), ("recorder", 0, True, False),
+    ("recorder", 130, True, False), ("recorder", 2, True, True),
+    ("detector", 0, False, True), ("detector", -11, False, True), ("detector", -15, True, False),
+])
+def test_a_part_that_dies_ends_the_launch_with_a_line_and_its_status(
+    monkeypatch, tmp_path, part, status, is_shutdown, fails
+):
+    pytest.importorskip("launch_ros", reason=NEEDS_LAUNCH)
+    bag = write_bag(tmp_path / "bag", {"/image": [image(np.zeros((8, 8, 3), np.uint8), START_NS)]})
+    made = launched("bag.launch.py", monkeypatch, bag=bag, output="out", topic="", rate="1", player="own")
+    handler = {"player": made[3], "detector": made[4], "recorder": made[5]}[part].event_handler
+    context = launch_context()
+    context._set_is_shutdown(is_shutdown)
+    event = exited(status)
+    if fails:
+        with pytest.raises(Exception, match=f"the {part} has ended with status {status}: the launch ends"):
+            handler.handle(event, context)
+        assert made[4].event_handler.handle(exited(1), context) == [], "it is the first that counts"
+    else:
+        assert len(handler.handle(event, context)) == (part == "player" and not is_shutdown)
+
+
+def exited(status: int):
+    from launch.events.process import ProcessExited
+
+    return ProcessExited(returncode=status, action=None, name="x", cmd=[], cwd=None, env=None, pid=1)
 
 
 def output_of(process, text: bytes):
