@@ -14,10 +14,10 @@ from launch_ros.actions import Node
 from launch import LaunchContext, LaunchDescription
 from regionmask_ros.ros.launching import (
     PACKAGE,
-    SWITCH,
     absolute_topic,
     common_arguments,
     config,
+    is_on,
     process_settings,
     text_parameters,
     value,
@@ -37,8 +37,8 @@ def generate_launch_description() -> LaunchDescription:
             "empty: masks as in the parameter file.",
         ),
         DeclareLaunchArgument("namespace", default_value="", description="Namespace of the node and its topics."),
-        DeclareLaunchArgument("use_sim_time", default_value="false", choices=SWITCH, description="Time from /clock."),
-        DeclareLaunchArgument("rviz", default_value="false", choices=SWITCH, description="Show its images."),
+        DeclareLaunchArgument("use_sim_time", default_value="false", description="Time from /clock."),
+        DeclareLaunchArgument("rviz", default_value="false", description="Show its images."),
         OpaqueFunction(function=processes),
     ])
 
@@ -46,7 +46,7 @@ def generate_launch_description() -> LaunchDescription:
 def processes(context: LaunchContext) -> list[Node]:
     """Returns the processes for the arguments' values, which are known only now."""
     image, namespace, static_mask = (value(context, name) for name in ("image", "namespace", "static_mask"))
-    sim_time = [{"use_sim_time": True}] if value(context, "use_sim_time") == "true" else []
+    sim_time = [{"use_sim_time": True}] if is_on(context, "use_sim_time") else []
     parameters = text_parameters(
         backend=value(context, "backend"), static_mask=static_mask, mask_mode="static+dynamic" if static_mask else ""
     )
@@ -59,7 +59,7 @@ def processes(context: LaunchContext) -> list[Node]:
         ros_arguments=["--log-level", value(context, "log_level")],
         **process_settings(context),
     )
-    if value(context, "rviz") == "false":
+    if not is_on(context, "rviz"):
         return [detector]
     rviz = Node(
         package="rviz2",

@@ -16,7 +16,7 @@ from launch_ros.actions import Node
 
 from launch import LaunchContext, LaunchDescription
 from regionmask_ros.ros.cameras import Camera, find_masks, parse_cameras
-from regionmask_ros.ros.launching import PACKAGE, SWITCH, common_arguments, process_settings, text_parameters, value
+from regionmask_ros.ros.launching import PACKAGE, common_arguments, is_on, process_settings, text_parameters, value
 
 
 def generate_launch_description() -> LaunchDescription:
@@ -32,10 +32,10 @@ def generate_launch_description() -> LaunchDescription:
             description="Folder with a mask file for some cameras, named like the camera; empty: none.",
         ),
         DeclareLaunchArgument(
-            "one_process", default_value="true", choices=SWITCH,
+            "one_process", default_value="true",
             description="true: all detectors in one process, which share the network's weights. false: one each.",
         ),
-        DeclareLaunchArgument("use_sim_time", default_value="false", choices=SWITCH, description="Time from /clock."),
+        DeclareLaunchArgument("use_sim_time", default_value="false", description="Time from /clock."),
         OpaqueFunction(function=processes),
     ])
 
@@ -43,7 +43,7 @@ def generate_launch_description() -> LaunchDescription:
 def processes(context: LaunchContext) -> list[Node]:
     """Returns the processes for the arguments' values, which are known only now."""
     cameras = find_masks(parse_cameras(value(context, "cameras")), value(context, "static_masks"))
-    sim_time = [{"use_sim_time": True}] if value(context, "use_sim_time") == "true" else []
+    sim_time = [{"use_sim_time": True}] if is_on(context, "use_sim_time") else []
     common: dict[str, Any] = {
         "package": PACKAGE,
         "executable": "detector",
@@ -52,7 +52,7 @@ def processes(context: LaunchContext) -> list[Node]:
         "ros_arguments": ["--log-level", value(context, "log_level")],
         **process_settings(context),
     }
-    if value(context, "one_process") == "true":
+    if is_on(context, "one_process"):
         return [Node(arguments=[word for c in cameras for word in ("--camera", str(c))], **common)]
     return [single_camera(camera, common) for camera in cameras]
 

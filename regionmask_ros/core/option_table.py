@@ -154,10 +154,11 @@ _ROWS = (
         "autostart", True, Group.NODE,
         "The node configures and activates itself. false: a lifecycle manager does.", changeable=ChangePolicy.START),
     Option(
-        "image_transport", "raw", Group.NODE,
+        "image_transport", "auto", Group.NODE,
         "How images arrive. raw: sensor_msgs/Image on the topic image. compressed: sensor_msgs/CompressedImage, JPEG "
-        "or PNG, on image/compressed. With run: which images of a bag are read; raw reads compressed ones if there are "
-        "no others.", choices=("raw", "compressed"), changeable=ChangePolicy.UNCONFIGURED),
+        "or PNG, on image/compressed. auto: what is published, raw images before compressed ones; image may then be "
+        "the full name of a topic with either. With run: which images of a bag are read; auto and raw read compressed "
+        "ones if there are no others.", choices=("auto", "raw", "compressed"), changeable=ChangePolicy.UNCONFIGURED),
     Option(
         "image_reliability", "best_effort", Group.NODE,
         "Reliability of the image subscription. best_effort receives from every camera and never waits for a lost "

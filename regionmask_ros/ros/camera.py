@@ -14,8 +14,11 @@ from functools import partial
 from typing import Any, TypeAlias
 
 import numpy as np
+from rclpy.clock import Clock
+from rclpy.clock_type import ClockType
 from rclpy.node import Node
 from rclpy.qos import HistoryPolicy, QoSProfile, ReliabilityPolicy
+from rclpy.subscription import Subscription
 from sensor_msgs.msg import CompressedImage, Image
 
 from ..core.frame import Frame
@@ -34,6 +37,7 @@ from .callback_guard import shorten
 from .camera_watch import FrameIdWatch, RateWatch
 from .frame_stats import FrameStats
 from .qos import subscribe
+from .transport import AUTO, COMPRESSED, RAW, FeedChoice, advise, expected_feed, image_topics, published_types
 
 ImageMessage: TypeAlias = Image | CompressedImage
 
@@ -44,8 +48,11 @@ DEPTH = 5
 would lose images uncounted whenever this process gets no processor for the time of a frame.
 """
 
-MESSAGES = {"raw": Image, "compressed": CompressedImage}
-"""The message type by ``image_transport``."""
+MESSAGES = {RAW: Image, COMPRESSED: CompressedImage}
+"""The message type by transport."""
+
+LOOK_S = 0.5
+"""How often ``image_transport: auto`` looks for publishers."""
 
 TRIAL_WH = (4, 2)
 
@@ -85,33 +92,43 @@ def choose_reading() -> tuple[Callable[..., Frame], str]:
     return (partial(decode_image, samples=reader), "cv_bridge") if reader.trusted else (decode_image, "numpy")
 
 
-def make_reading(transport: str, settings: Callable[[], PipelineSettings],
-                 warn: Callable[[str], object]) -> tuple[Callable[[ImageMessage], Frame], str]:
-    """Chooses what makes frames of images.
+class ImageReader:
+    """Makes frames of image messages, raw or compressed, whatever comes.
 
     Args:
-        transport: ``raw`` or ``compressed``.
+        transport: ``raw``, ``compressed`` or ``auto``.
         settings: Returns the settings now, for the limit of the pixels and the bits of 16-bit samples.
         warn: Called with a line if damaged images cannot be told from good ones, and for each change of the bits.
 
-    Returns:
-        The function and its name for diagnostics.
+    Attributes:
+        name: What reads the images, for diagnostics.
     """
-    if transport == "raw":
-        decode, name = choose_reading()
-    else:
+
+    def __init__(self, transport: str, settings: Callable[[], PipelineSettings], warn: Callable[[str], object]
+                 ) -> None:
+        self._settings, self._warn = settings, warn
+        self._depth = BitDepth(settings().image_bit_depth, warn)
+        self._readings: dict[str, tuple[Callable[..., Frame], str]] = {}
+        # Trying cv_bridge takes time, which the first image should not wait for.
+        self.name = self._choose(RAW if transport == AUTO else transport)[1]
+
+    def __call__(self, message: ImageMessage) -> Frame:
+        """The frame of a message. Raises UserError for one that cannot be read."""
+        decode, self.name = self._choose(RAW if isinstance(message, Image) else COMPRESSED)
+        settings = self._settings()
+        self._depth.use(settings.image_bit_depth)
+        return decode(message, max_pixels=settings.max_image_pixels, depth=self._depth)
+
+    def _choose(self, transport: str) -> tuple[Callable[..., Frame], str]:
+        if transport not in self._readings:
+            self._readings[transport] = choose_reading() if transport == RAW else self._choose_decoder()
+        return self._readings[transport]
+
+    def _choose_decoder(self) -> tuple[Callable[..., Frame], str]:
         decoder = jpeg_decoder()
-        decode, name = decode_compressed_image, decoder.name
         if not decoder.sees_damage:
-            warn(MISSING)
-    depth = BitDepth(settings().image_bit_depth, warn)
-
-    def read(message: ImageMessage) -> Frame:
-        now = settings()
-        depth.use(now.image_bit_depth)
-        return decode(message, max_pixels=now.max_image_pixels, depth=depth)
-
-    return read, name
+            self._warn(MISSING)
+        return decode_compressed_image, decoder.name
 
 
 def _read_by_bridge(bridge: Any, message: Image, encoding: Encoding) -> np.ndarray:
@@ -179,12 +196,6 @@ def explain_mixture(topic: str, frame_ids: tuple[str, ...]) -> str:
             "image is observed as a whole; give each camera its own topic and node")
 
 
-def image_topic(node: Node, transport: str) -> str:
-    """Returns the full name of the topic with images, as image_transport would choose it."""
-    image = node.resolve_topic_name("image")
-    return image if transport == "raw" else node.resolve_topic_name(f"{image}/{transport}")
-
-
 @dataclass(frozen=True)
 class CameraState:
     """What headers say about the camera at one moment.
@@ -193,19 +204,27 @@ class CameraState:
         period_s: Seconds between two images as the camera takes them; None when unknown.
         mixed: Frame ids of cameras whose images alternate on the topic; empty for one camera.
         reports_losses: Whether the middleware reports images that it has lost.
+        topic: Where images are expected; empty while nothing is subscribed to.
+        transport: ``raw`` or ``compressed``, as they come; empty while nothing is subscribed to.
+        advice: What is published instead of these images, and the argument to give; empty if nothing is known.
     """
 
     period_s: float | None = None
     mixed: tuple[str, ...] = ()
     reports_losses: bool = False
+    topic: str = ""
+    transport: str = ""
+    advice: str = ""
 
 
 class CameraInput:
     """Receives images until it is destroyed.
 
+    With ``auto``, it subscribes to what is published, and changes when its publisher goes and another one is there.
+
     Args:
         node: Gets the subscription.
-        transport: ``raw`` or ``compressed``.
+        transport: ``raw``, ``compressed`` or ``auto``.
         reliability: ``best_effort`` or ``reliable``.
         put: Called with each image in the executor's thread; returns at once.
         frame_stats: Counts losses, gaps and repeated stamps.
@@ -216,26 +235,52 @@ class CameraInput:
         self._node, self._put, self._frame_stats = node, put, frame_stats
         self._stamps, self._rate, self._frame_ids = StampMonitor(), RateWatch(), FrameIdWatch()
         self._reports_losses = False
-        qos = QoSProfile(
+        self._qos = QoSProfile(
             history=HistoryPolicy.KEEP_LAST, depth=DEPTH, reliability=ReliabilityPolicy[reliability.upper()])
-        topic = image_topic(node, transport)
-        self._subscription = subscribe(node, MESSAGES[transport], topic, self._receive, qos, self._count_lost)
+        self._image, self._wanted = node.resolve_topic_name("image"), transport
+        self._publishers = partial(published_types, node)
+        self._choice = FeedChoice(self._image)
+        self._feed = expected_feed(self._image, transport)
+        if transport == AUTO:
+            self._feed = self._choice.look(self._feed, self._publishers)
+        self._subscription = self._subscribe()
+        # A timer on simulated time would wait for a clock.
+        self._timer = node.create_timer(LOOK_S, self._look, clock=Clock(clock_type=ClockType.STEADY_TIME)) \
+            if transport == AUTO else None
 
     @property
     def topic(self) -> str:
         """The full name of the topic."""
-        return self._subscription.topic_name
+        return self._feed.topic
 
     @property
     def state(self) -> CameraState:
         """What is known of the camera now."""
-        return CameraState(self._rate.period_s, self._frame_ids.mixed(time.monotonic()), self._reports_losses)
+        advice = advise(self._image, self._wanted, self._feed, self._publishers, partial(image_topics, self._node))
+        return CameraState(self._rate.period_s, self._frame_ids.mixed(time.monotonic()), self._reports_losses,
+                           self._feed.topic, self._feed.transport, advice)
 
     def destroy(self) -> None:
         """Ends the subscription. Nothing may be asked of the camera any more."""
+        if self._timer:
+            self._node.destroy_timer(self._timer)
         self._node.destroy_subscription(self._subscription)
-        # It refers back to the camera: a cycle would keep the worker, its pipeline and the network for a long time.
-        del self._subscription
+        # They refer back to the camera: a cycle would keep the worker, its pipeline and the network for a long time.
+        del self._subscription, self._timer
+
+    def _subscribe(self) -> Subscription:
+        return subscribe(self._node, MESSAGES[self._feed.transport], self._feed.topic, self._receive, self._qos,
+                         self._count_lost)
+
+    def _look(self) -> None:
+        found = self._choice.look(self._feed, self._publishers)
+        if found == self._feed:
+            return
+        self._node.destroy_subscription(self._subscription)
+        self._feed = found
+        self._rate.restart()
+        self._subscription = self._subscribe()
+        self._node.get_logger().info(f"{found.transport} images from {found.topic}, which has a publisher")
 
     def _receive(self, message: ImageMessage) -> None:
         stamp = stamp_ns(message.header.stamp)

@@ -6,9 +6,10 @@ from rclpy.lifecycle import LifecycleNode
 
 from ..pipeline.pipeline import Pipeline
 from .callback_guard import find_error_log
-from .camera import CameraState, image_topic
+from .camera import CameraState
 from .frame_stats import DropReason
 from .health import NodeFacts
+from .transport import expected_feed
 
 
 def collect_facts(node: LifecycleNode, pipeline: Pipeline, last_drop: DropReason, converter: str,
@@ -31,8 +32,8 @@ def collect_facts(node: LifecycleNode, pipeline: Pipeline, last_drop: DropReason
     return NodeFacts(
         name=f"{node.get_fully_qualified_name()[1:]}: pictures",
         state=node._state_machine.current_state[1],
-        topic=image_topic(node, transport),
-        transport=transport,
+        topic=camera.topic or expected_feed(node.resolve_topic_name("image"), transport).topic,
+        transport=camera.transport or transport,
         converter=converter,
         backend=settings.backend,
         kernels=pipeline.kernels,

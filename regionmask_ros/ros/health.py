@@ -216,9 +216,12 @@ def explain_silence(report: NodeReport) -> str:
     topic, found = report.facts.topic, report.input
     if report.is_clock_stopped:
         return f"no images on {topic}: simulated time stands still"
+    advice = report.facts.camera.advice
+    if advice and found.publishers:
+        return f"no images on {topic}: {advice}"
     if not found.publishers:
         hint = "has the camera ended?" if report.counts.received else "is the camera running and the topic remapped?"
-        return f"no images on {topic}: it has no publisher; {hint}"
+        return f"no images on {topic}: it has no publisher; {hint if report.counts.received else advice or hint}"
     if not is_input_missing(report):
         return f"no images on {topic}"
     if found.has_come:

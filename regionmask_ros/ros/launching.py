@@ -13,10 +13,10 @@ from launch_ros.substitutions import FindPackageShare
 
 from launch import LaunchContext
 
+from ..core.options import Group, Option
 from .setup import PROFILE, image_environment
 
 PACKAGE = "regionmask_ros"
-SWITCH = ["true", "false"]
 
 
 def config(name: str) -> PathJoinSubstitution:
@@ -40,6 +40,11 @@ def common_arguments() -> list[DeclareLaunchArgument]:
 def value(context: LaunchContext, name: str) -> str:
     """Returns the value of an argument, which is known once the launch runs."""
     return LaunchConfiguration(name).perform(context)
+
+
+def is_on(context: LaunchContext, name: str) -> bool:
+    """Returns whether an argument is switched on: true, True, yes or 1. UserError for what is neither on nor off."""
+    return bool(Option(name, False, Group.NODE, "").parse(value(context, name).strip()))
 
 
 def process_settings(context: LaunchContext) -> dict[str, Any]:

@@ -20,7 +20,6 @@ from rclpy.subscription import Subscription
 from vision_msgs.msg import BoundingBox2DArray
 
 from ..backends import AUTO, BACKENDS, check_backend, choose_backend
-from ..core.frame import Frame
 from ..errors import UserError
 from ..files.output_folder import find_output_folder, write_below
 from ..importing.opening import open_network
@@ -29,7 +28,7 @@ from ..network.dense import AnyNetwork
 from ..pipeline.pipeline import Pipeline
 from ..pipeline.settings import PipelineSettings, make_settings
 from .attention import AttentionRequests
-from .camera import CameraInput, CameraState, make_reading
+from .camera import CameraInput, CameraState, ImageReader
 from .diagnostics import DiagnosticsReporter
 from .facts import collect_facts
 from .frame_stats import FrameStats
@@ -63,11 +62,10 @@ SUCCESS, FAILURE, ERROR = (
 
 @dataclass
 class _Configured:
-    """What exists from configure to cleanup. ``read`` makes the frame of an image message."""
+    """What exists from configure to cleanup."""
 
     pipeline: Pipeline
-    read: Callable[[Any], Frame]
-    converter: str
+    read: ImageReader
     frame_stats: FrameStats
     attention: AttentionRequests
     outputs: Outputs
@@ -205,13 +203,11 @@ class DetectorNode(GuardedNode):
         super().destroy_node()
 
     def _make_configured(self, pipeline: Pipeline, transport: str) -> _Configured:
-        read, converter = make_reading(
-            transport, lambda: pipeline.settings, self.get_logger().warning)
+        read = ImageReader(transport, lambda: pipeline.settings, self.get_logger().warning)
         frame_stats = FrameStats(time.monotonic())
         return _Configured(
             pipeline,
             read,
-            converter,
             frame_stats,
             AttentionRequests(),
             Outputs(self, pipeline.network.labels),
@@ -395,6 +391,6 @@ class DetectorNode(GuardedNode):
         configured, active = self._configured, self._active
         if configured is None:
             return None
-        return collect_facts(self, configured.pipeline, configured.frame_stats.last_drop, configured.converter,
+        return collect_facts(self, configured.pipeline, configured.frame_stats.last_drop, configured.read.name,
                              active.camera.state if active else CameraState(),
                              self._refusals.describe_mask(configured.pipeline))

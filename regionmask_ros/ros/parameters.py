@@ -1,11 +1,12 @@
 """The options as ROS parameters: declaring, reading, and refusing what cannot change now.
 
-ROS takes an empty list for a list of bytes. So an empty list of texts is one empty text here, and empty texts in a list
-are ignored.
+ROS does not know the type of an empty list. So an empty list of texts is one empty text here, empty texts in a list are
+ignored, and an empty list of any type, in a parameter file or from ``ros2 param set``, is an empty list of texts.
 """
 
 from __future__ import annotations
 
+from array import array
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -131,12 +132,30 @@ def declare_all(node: Node) -> None:
     for option in OPTIONS.values():
         try:
             default = list(option.default) or [""] if isinstance(option.default, tuple) else option.default
-            option.check(_read_value(node.declare_parameter(option.name, default, make_descriptor(option))))
+            option.check(_read_value(node.declare_parameter(
+                option.name, default, make_descriptor(option), ignore_override=_is_empty_list(node, option))))
         except InvalidParameterTypeException:
             raise UserError(f"parameter {option.name}: must be {_EXPECTED[option.kind]}") from None
         except InvalidParameterValueException:
             raise UserError(f"parameter {option.name}: must be {option.describe_limits()}") from None
     split_mask_output(node.get_parameter(MASK_OUTPUT).value, node.get_fully_qualified_name())
+    # Humble does not have it: there, an empty list that is set later is refused for its type.
+    if hasattr(node, "add_pre_set_parameters_callback"):
+        node.add_pre_set_parameters_callback(lambda parameters: list(map(_type_empty_list, parameters)))
+
+
+def _is_empty_list(node: Node, option: Option) -> bool:
+    """Whether a parameter file has an empty list for an option that is a list, and empty by default."""
+    given = getattr(node, "_parameter_overrides", {}).get(option.name)
+    return option.default == () and given is not None and not given.value
+
+
+def _type_empty_list(parameter: Parameter) -> Parameter:
+    option = OPTIONS.get(parameter.name)
+    if option is None or option.kind is not tuple or not isinstance(parameter.value, (list, tuple, bytes, array)) \
+            or len(parameter.value):
+        return parameter
+    return Parameter(parameter.name, Parameter.Type.STRING_ARRAY, [""])
 
 
 def split_mask_output(value: str, node_name: str) -> tuple[str, ...]:

@@ -173,6 +173,26 @@ def test_the_launch_file_makes_the_node_and_rviz_where_launch_is_installed(monke
     assert rviz.node_package == "rviz2"
 
 
+@pytest.mark.parametrize("name", ["detector.launch.py", "multi_camera.launch.py"])
+@pytest.mark.parametrize(("text", "is_simulated"), [
+    ("true", True), ("True", True), ("TRUE", True), ("1", True), ("yes", True), ("false", False), ("False", False),
+    ("0", False), ("no", False),
+])
+def test_simulated_time_is_switched_by_every_usual_word_where_launch_is_installed(
+        monkeypatch, name, text, is_simulated):
+    pytest.importorskip("launch_ros", reason=NEEDS_LAUNCH)
+    (process, *_) = launched(name, monkeypatch, cameras="[front]", use_sim_time=text, rviz=text, one_process=text)
+    given = [block for block in process._Node__parameters if isinstance(block, dict)]
+    keys = {key[0].text for block in given for key in block}
+    assert ("use_sim_time" in keys) == is_simulated
+
+
+def test_a_word_that_is_no_switch_is_rejected_where_launch_is_installed(monkeypatch):
+    pytest.importorskip("launch_ros", reason=NEEDS_LAUNCH)
+    with pytest.raises(UserError, match="use_sim_time 'perhaps': must be true or false"):
+        launched("detector.launch.py", monkeypatch, use_sim_time="perhaps")
+
+
 PLAY = "ros2 bag play {bag} --clock 100 --rate 0.5 --delay 2.0 --topics /front/image_raw"
 RECORD = "ros2 bag record --use-sim-time -o out /detections /label_info /mask /overlay /diagnostics"
 OWN_PLAY = "play {bag} --bag-topic /front/image_raw --topic /front/image_raw --rate 0.5 --clock --wait 60"

@@ -12,7 +12,9 @@ from regionmask_ros.backends.runtimes import RUNTIMES
 from regionmask_ros.core.option_table import OPTIONS
 from regionmask_ros.core.options import ChangePolicy
 from regionmask_ros.network.dense import DenseNetwork, HeadSpec, Preprocessing
-from regionmask_ros.ros.parameters import make_descriptor, make_response_settings
+from regionmask_ros.ros.node import DetectorNode
+from regionmask_ros.ros.parameters import make_descriptor, make_response_settings, read_all
+from regionmask_ros.ros.session import RosSession
 
 DEFAULTS = {name: option.default for name, option in OPTIONS.items()}
 
@@ -28,6 +30,14 @@ def test_every_parameter_has_a_descriptor_with_its_range(option):
     for limits in ranges:
         assert limits.from_value <= option.default <= limits.to_value
         assert limits.to_value in option.limits, "the largest value that ROS accepts is one that the settings accept"
+
+
+def test_an_empty_list_in_a_parameter_file_is_an_empty_list_of_texts(tmp_path, ros_environment):
+    file = tmp_path / "parameters.yaml"
+    file.write_text("/**:\n  ros__parameters:\n    classes: []\n    class_thresholds: []\n    autostart: false\n")
+    with RosSession(["--ros-args", "--params-file", str(file)]) as session:
+        values = read_all(session.add(DetectorNode))
+    assert values["classes"] == values["class_thresholds"] == () and not values["autostart"]
 
 
 def test_what_the_node_itself_does(trained):
