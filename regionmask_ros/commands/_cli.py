@@ -153,7 +153,15 @@ def format_command(name: str, arguments: Sequence[str]) -> str:
     """
     here = os.path.join(os.getcwd(), "")
     python = sys.executable[len(here):] if sys.executable.startswith(here) else "python3"
-    return shlex.join([python, "-m", "regionmask_ros", name, *arguments])
+    return " ".join(map(_quote, [python, "-m", "regionmask_ros", name, *arguments]))
+
+
+def _quote(word: str) -> str:
+    """A word for a shell, in characters that can be written as UTF-8: a file's name may be any bytes."""
+    if word.isprintable():
+        return shlex.quote(word)
+    safe = (chr(byte) if 32 <= byte < 127 and byte not in b"\\'" else f"\\x{byte:02x}" for byte in os.fsencode(word))
+    return f"$'{''.join(safe)}'"
 
 
 def command_main(name: str, argv: Sequence[str] | None = None) -> int:

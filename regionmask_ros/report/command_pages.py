@@ -85,9 +85,9 @@ def summary_tables(summary: Mapping[str, Any]) -> list[Table]:
     """Lays the summary of a run out; measured and counted values never share a table.
 
     Args:
-        summary: What ``--json`` writes. Used keys: network, input_size, mask, refresh_period, backend, arithmetic,
-            thresholds, frames, detections, masked_share, events_per_frame, synops_per_frame and ms (by stage, each with
-            median and p90). A missing key leaves its row out.
+        summary: What ``--json`` writes. Used keys: bag (with missing_messages), network, input_size, mask,
+            refresh_period, backend, arithmetic, thresholds, frames, detections, masked_share, events_per_frame,
+            synops_per_frame and ms (by stage, each with median and p90). A missing key leaves its row out.
 
     Returns:
         Settings, counted and measured values; a table without rows is left out.
@@ -102,7 +102,9 @@ def summary_tables(summary: Mapping[str, Any]) -> list[Table]:
         ("arithmetic", summary.get("arithmetic"), "{}"),
         ("thresholds", summary.get("thresholds"), "{}"),
     )
-    counted = _rows(("frames", summary.get("frames"), "{:,}"), ("detections", summary.get("detections"), "{:,}"),
+    missing = summary.get("bag", {}).get("missing_messages")
+    counted = _rows(("frames", summary.get("frames"), "{:,}"), ("images missing in the bag", missing or None, "{:,}"),
+                    ("detections", summary.get("detections"), "{:,}"),
                     ("masked share", None if share is None else 100.0 * share, "{:.1f} %"),
                     ("events per frame", summary.get("events_per_frame"), "{:,.0f}"),
                     ("synops per frame", summary.get("synops_per_frame"), "{:,.0f}"))

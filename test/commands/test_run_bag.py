@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import csv
+import json
+import os
 
 import numpy as np
 import pytest
+from bag_kinds import Kind, write_kind
 from bag_writer import START_NS, STEP_NS, image, png, write_bag
 from moving_square import moving_square
 
@@ -51,3 +54,19 @@ def test_each_loop_starts_with_a_reset_and_max_frames_ends_the_last(trained, bag
     assert [index for index, one in enumerate(masked) if not one.any()] == [0, FRAMES, 2 * FRAMES]
     rows = list(csv.DictReader((tmp_path / "out" / "detections.csv").open()))
     assert {int(row["frame"]) for row in rows} <= set(range(2 * FRAMES + 2))
+
+
+def test_what_is_missing_is_told_counted_and_in_the_json_and_any_path_works(trained, tmp_path, capfd):
+    folder = tmp_path / os.fsdecode(b"a#b?%41\n\xff")
+    files = write_kind(folder, Kind(parts=3))
+    files[1].unlink()
+    facts = tmp_path / "run.json"
+    assert main([str(folder), "--output", str(tmp_path / "out"), "--no-video", "--json", str(facts)]) == 0
+    told = capfd.readouterr()
+    assert "metadata.yaml promises 6 messages on /cam/image, but 4 are there" in told.err
+    assert "2 of 6 images that metadata.yaml promises are missing" in told.out
+    bag = json.loads(facts.read_text())["bag"]
+    assert (bag["promised_messages"], bag["found_messages"], bag["missing_messages"]) == (6, 4, 2)
+    assert "names bag_1.mcap, which is not there" in bag["notes"][0]
+    report = (tmp_path / "out" / "report.html").read_text()
+    assert "images missing in the bag" in report and "a#b?%41\\x0a\\xff" in report

@@ -17,6 +17,7 @@ from dataclasses import dataclass
 from typing import BinaryIO
 
 from ...errors import InvalidFile
+from ...files.content import HEAD_BYTES, Family, check_head
 from ...files.paths import natural_key
 from ...files.temporary import hold_lock, make_temporary, remove_abandoned
 from .database import DatabaseFile
@@ -84,6 +85,26 @@ def recognize(path: str) -> StorageFile | None:
         return None
     kind = next((kind for magic, kind in _MAGICS.items() if head.startswith(magic)), "")
     return StorageFile(os.path.abspath(path), kind, is_compressed) if kind else None
+
+
+def describe_other(path: str) -> str:
+    """Says what a file is that ``recognize`` does not know.
+
+    Args:
+        path: Of a regular file.
+
+    Returns:
+        The reason why it is not read, and what to do where that is known.
+    """
+    try:
+        with open(path, "rb") as file:
+            head = file.read(HEAD_BYTES)
+        if not head:
+            return "empty file"
+        check_head(head, (Family.BAG, Family.ROS1_BAG, Family.ZSTD), "a bag")
+    except (OSError, InvalidFile) as error:
+        return str(error)
+    return "neither MCAP, nor SQLite, nor a ROS 1 bag"
 
 
 def has_storage_name(name: str) -> bool:

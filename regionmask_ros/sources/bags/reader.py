@@ -14,6 +14,7 @@ from .files import (
     COMPRESSED_SUFFIX,
     Scratch,
     StorageFile,
+    describe_other,
     find_promised,
     has_storage_name,
     list_storage_names,
@@ -241,9 +242,7 @@ class Bag:
         for name in names:
             file = recognize(os.path.join(self._folder, name))
             if file is None:
-                is_empty = os.path.getsize(os.path.join(self._folder, name)) == 0
-                reason = "empty file" if is_empty else "neither MCAP, nor SQLite, nor a ROS 1 bag"
-                self._note_on(name, reason)
+                self._note_on(name, describe_other(os.path.join(self._folder, name)))
             else:
                 files.append(file)
         if not files:

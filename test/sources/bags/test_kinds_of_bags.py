@@ -252,7 +252,8 @@ def test_a_topic_that_is_not_there_lists_those_that_are_with_type_and_count(tmp_
 
 @pytest.mark.parametrize(("name", "content", "words"), [
     ("x.mcap", b"", "x.mcap: .*empty file"),
-    ("x.db3", b"version https://git-lfs", "x.db3: .*neither MCAP, nor SQLite, nor a ROS 1 bag"),
+    ("x.db3", b"version https://git-lfs.github.com/spec/v1\n", "x.db3: .*a Git LFS pointer instead of the file itself"),
+    ("x.mcap", b"\x00\x01\x02", "x.mcap: .*neither MCAP, nor SQLite, nor a ROS 1 bag"),
     ("x.mcap", MAGIC, "no topic with images; it has no topic; .*truncated, the end is missing"),
     ("x.mcap", MAGIC + record(6, struct.pack("<QQQI", 0, 1, 2**60, 0) + struct.pack("<IQ", 0, 2**60)), "no topic"),
     ("x.db3", b"SQLite format 3\0" + bytes(5000), "x.db3"),
