@@ -21,9 +21,6 @@ FRAMES ?= 100000
 PARTS ?= overload truth
 
 BOOTSTRAP = $(PYTHON) -m bootstrap
-# Installs what a file lists, and nothing else: what .venv has stays as it is.
-ADD = $(BOOTSTRAP) python -m pip --disable-pip-version-check --no-input install --quiet --no-user --progress-bar off \
-	--no-deps -r
 export VIDEO TORCH
 unexport PYTHONSAFEPATH
 
@@ -53,22 +50,19 @@ lava: setup
 	@$(BOOTSTRAP) lava
 
 runtimes: setup
-	@$(ADD) bootstrap/lock_runtimes.txt
+	@$(BOOTSTRAP) add runtimes
 	@$(BOOTSTRAP) python -c "import onnxruntime.quantization, openvino; print('ready: python -m regionmask_ros run VIDEO --output DIR --network FILE.onnx')"
 
 rerun-setup: setup
-	@$(ADD) bootstrap/lock_rerun.txt
+	@$(BOOTSTRAP) add rerun
 	@$(BOOTSTRAP) python -c "import rerun; print('ready: python -m regionmask_ros run VIDEO --output DIR --rerun FILE.rrd')"
 
 train-setup: setup
-	@$(BOOTSTRAP) python -m pip --disable-pip-version-check --no-input install --quiet --no-user --progress-bar off \
-	    --constraint bootstrap/lock.txt "$$TORCH"
+	@$(BOOTSTRAP) torch "$$TORCH"
 	@$(BOOTSTRAP) python -c "import torch; print('ready: python -m regionmask_ros train_mgnet')"
 
-# Not with $(ADD): over a sourced ROS, .venv lacks some packages of lock.txt that these need.
 check-setup: setup
-	@$(BOOTSTRAP) python -m pip --disable-pip-version-check --no-input install --quiet --no-user --progress-bar off \
-	    --constraint bootstrap/lock.txt -r bootstrap/lock_check.txt
+	@$(BOOTSTRAP) add check
 
 check: check-setup
 	@$(BOOTSTRAP) python -m checks $(CHECKS)

@@ -1,4 +1,4 @@
-"""``python3 -m bootstrap setup``, ``lava`` and ``python ARGUMENTS...``, called by the Makefile."""
+"""``python3 -m bootstrap setup``, ``lava`` and ``python ARGUMENTS...``, and more, called by the Makefile."""
 
 import sys
 

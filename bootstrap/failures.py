@@ -19,21 +19,24 @@ class StepCancelled(Exception):
 
 
 class CommandError(SetupError):
-    """A program that a step ran failed; the text holds the last lines of its log and the log's path."""
+    """A program that a step ran failed; the text holds the last lines of its output and its log's path.
 
-    def __init__(self, what: str, exit_code: int, log: Path, tail_lines: int = 15) -> None:
-        """Reads the end of the log.
+    Attributes:
+        output: What the program printed.
+    """
+
+    def __init__(self, what: str, exit_code: int, log: Path, output: str, tail_lines: int = 15) -> None:
+        """Composes the text.
 
         Args:
             what: What the program was doing, such as "installing packages".
             exit_code: Its exit code.
             log: The file that received its output.
-            tail_lines: How many lines of the log are shown.
+            output: What it printed.
+            tail_lines: How many lines of it are shown.
         """
-        try:
-            lines = log.read_text(errors="replace").splitlines()[-tail_lines:]
-        except OSError:
-            lines = []
+        self.output = output
+        lines = output.splitlines()[-tail_lines:]
         tail = "".join(f"\n    {line}" for line in lines)
         if any(sign in line for line in lines for sign in _NO_NETWORK):
             tail = (

@@ -13,15 +13,20 @@ from pathlib import Path
 from . import interpreter
 from .environment import make_venv_environment
 from .failures import SetupError
-from .packages import read_pins
+from .installer import Installer
+from .packages import read_hashes, read_pins
 from .plan import SetupPaths
 from .progress import Progress
 from .state import State, compute_digest, lock_exclusively
 
 LOCK = Path(__file__).with_name("lock_lava.txt")
+LOCK_BUILD = Path(__file__).with_name("lock_lava_build.txt")
 STEP = "lava"
 WANTED = (3, 10)
 """The Python that lava-nc is made for. On a newer one it is imported with a shim (``lava_worker/shim.py``)."""
+
+_WITHOUT_NUMPY_WHEEL = (3, 13)
+"""The first Python without a wheel of NumPy 1. Its source is built with the pinned tools of ``lock_lava_build.txt``."""
 
 # Tried after PATH, which an activated environment may have changed.
 _USUAL_PLACES = ("/usr/bin/python3.10", "/usr/local/bin/python3.10")
@@ -55,7 +60,7 @@ def set_up_lava(root: Path, environ: Mapping[str, str]) -> None:
         progress = Progress(place.venv / "log", hold=lock)
         env = make_venv_environment(False, environ)
         found, version = choose_python(environ)
-        key = compute_digest(LOCK, Path(__file__), str(folder), found, f"{version}")
+        key = compute_digest(LOCK, LOCK_BUILD, Path(__file__), str(folder), found, f"{version}")
         state = State(place.state)
         if state.has(STEP, key) and os.access(folder / "bin" / "python", os.X_OK):
             print(f"Lava is ready: {folder / 'bin' / 'python'}", flush=True)
@@ -116,10 +121,11 @@ def _install(progress: Progress, env: Mapping[str, str], root: Path, found: str,
     progress.print_line(f"Lava: an environment with Python {version[0]}.{version[1]} and {packages} pinned packages")
     progress.run("creating .venv/lava", [found, "-m", "venv", unfinished], env, "lava")
     python = unfinished / "bin" / "python"
-    progress.run("installing Lava", [
-        python, "-m", "pip", "--disable-pip-version-check", "--no-input", "install", "--no-user", "--progress-bar",
-        "off", "--no-deps", "--ignore-requires-python", "-r", LOCK,
-    ], env, "lava")
+    installer = Installer(python, {**env, "PATH": f"{python.parent}{os.pathsep}{env.get('PATH', os.defpath)}"}, progress)
+    if version >= _WITHOUT_NUMPY_WHEEL:
+        progress.print_line("Lava: NumPy 1 is built from its source, which takes some minutes")
+        installer.install(read_hashes(LOCK_BUILD), "lava")
+    installer.install(read_hashes(LOCK), "lava", "--ignore-requires-python")
     shim = root / "regionmask_ros" / "lava_worker" / "shim.py"
     progress.run("importing Lava", [python, "-c", _TEST_IMPORT, shim], env, "lava")
     shutil.rmtree(folder, ignore_errors=True)

@@ -12,7 +12,8 @@ from pathlib import Path
 
 from . import user_cache
 from .failures import CommandError, SetupError
-from .progress import Progress
+from .installer import PIP
+from .progress import Progress, find_last_count
 from .state import compute_digest
 from .wheel_file import pack_prefix
 
@@ -95,8 +96,8 @@ def install(python: Path, env: Mapping[str, str], progress: Progress, wheel: Pat
         SetupError: When the types cannot be used afterwards.
     """
     progress.run("installing vision_msgs",
-                 [python, "-m", "pip", "--disable-pip-version-check", "--no-input", "install", "--no-user", "--no-deps",
-                  "--no-index", "--force-reinstall", wheel], env, "vision_msgs")
+                 [python, *PIP, "install", "--no-user", "--no-deps", "--no-index", "--force-reinstall", wheel], env,
+                 "vision_msgs")
     if not is_usable(python, env):
         raise SetupError("vision_msgs: the types were built and installed, but cannot be imported")
 
@@ -113,7 +114,8 @@ def _build(venv: Path, env: Mapping[str, str], progress: Progress, folder: Path,
             f"-DPython3_EXECUTABLE={venv / 'bin' / 'python'}", f"-DPYTHON_EXECUTABLE={venv / 'bin' / 'python'}",
             f"-DCMAKE_INSTALL_PREFIX={staging}", "-DCMAKE_INSTALL_LIBDIR=lib", "-DCMAKE_INSTALL_RPATH=$ORIGIN",
             "-DCMAKE_BUILD_TYPE=Release", "-DBUILD_TESTING=OFF"], tools, "vision_msgs")
-        progress.run("building vision_msgs", ["cmake", "--build", work, "--target", "install"], tools, "vision_msgs")
+        progress.run("building vision_msgs", ["cmake", "--build", work, "--target", "install"], tools, "vision_msgs",
+                     watch=lambda output: f"building vision_msgs: {find_last_count(output)}")
     except CommandError as error:
         distro = env.get("ROS_DISTRO")
         if distro is None:

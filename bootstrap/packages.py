@@ -5,19 +5,15 @@ from __future__ import annotations
 import json
 import re
 import subprocess
-import tempfile
 from collections.abc import Mapping
 from pathlib import Path
 
 from .failures import SetupError
-from .progress import Progress
+from .installer import Installer, Pins, name_of, normalize_name
 from .sourced_ros import SourcedRos
 
 LOCK = Path(__file__).with_name("lock.txt")
 LOCK_OLD_NUMPY = Path(__file__).with_name("lock_old_numpy.txt")
-
-# pip asks no questions, and installs only into the environment that it belongs to.
-_PIP = ("-m", "pip", "--disable-pip-version-check", "--no-input")
 
 # Import name to package, for what a ROS installation may have. Numba is not among them: the distributions' Numba is too
 # old for the engine's fast kernels, so it always comes from the lock.
@@ -39,71 +35,92 @@ print("\\n" + json.dumps(found))
 """
 
 
-def install_all(python: Path, env: Mapping[str, str], progress: Progress) -> None:
+def install_all(installer: Installer) -> None:
     """Installs the whole lock. It is complete, so pip resolves no dependencies.
 
     Args:
-        python: The Python of ``.venv``.
-        env: The environment for programs.
-        progress: Prints and runs programs.
+        installer: Installs into ``.venv``.
     """
-    setuptools = next(line for line in read_pins(LOCK) if line.startswith("setuptools=="))
+    pins = read_hashes(LOCK)
     # First, because one package comes as source and is built with it.
-    _install(python, env, progress, "--no-deps", setuptools)
-    _install(python, env, progress, "--no-deps", "--no-build-isolation", "-r", str(LOCK))
+    installer.install({pin: hashes for pin, hashes in pins.items() if name_of(pin) == "setuptools"}, "packages")
+    installer.install(pins, "packages")
 
 
-def install_over_ros(python: Path, env: Mapping[str, str], progress: Progress, ros: SourcedRos) -> None:
+def install_over_ros(installer: Installer, ros: SourcedRos) -> None:
     """Installs what this ROS lacks. Its NumPy stays, because its messages are built against it.
 
     Args:
-        python: The Python of ``.venv``, which sees the packages of the ROS.
-        env: The environment for programs.
-        progress: Prints and runs programs.
+        installer: Installs into ``.venv``, whose Python sees the packages of the ROS.
         ros: The sourced ROS.
     """
     optional = dict(_OPTIONAL_IN_ROS) if ros.has_vision_msgs else dict(_OPTIONAL_IN_ROS, setuptools="setuptools")
-    present = _imports_outside_venv(python, env, list(optional))
+    present = _imports_outside_venv(installer.python, installer.env, list(optional))
     wanted = ["numba"] + [package for module, package in optional.items() if module not in present]
     if not ros.has_vision_msgs:
         wanted += ["cmake", "ninja"]
-    with tempfile.TemporaryDirectory() as folder:
-        constraints = Path(folder) / "constraints.txt"
-        constraints.write_text("\n".join(make_constraints(ros.numpy)) + "\n")
-        _install(python, env, progress, "-c", str(constraints), *wanted)
-    _check_numpy(python, env, ros.numpy)
+    pins = choose_pins(ros.numpy)
+    names = {normalize_name(package) for package in wanted}
+    installer.install({pin: hashes for pin, hashes in pins.items() if name_of(pin) in names}, "packages")
+    install_needs(installer, names, pins)
+    _check_numpy(installer.python, installer.env, ros.numpy)
+
+
+def install_needs(installer: Installer, names: set[str], pins: Pins) -> None:
+    """Installs what installed packages need. Older releases of pip cannot look needs up and verify hashes at once.
+
+    Args:
+        installer: Installs into ``.venv``.
+        names: Normalized names of the packages.
+        pins: Where the needs are pinned. One that is not stays as it is.
+
+    Raises:
+        SetupError: When an installation fails.
+    """
+    done = set(names)
+    while True:
+        unmet = installer.find_unmet(done) - done
+        needed = {pin: hashes for pin, hashes in pins.items() if name_of(pin) in unmet}
+        if not needed:
+            return
+        installer.install(needed, "packages")
+        done |= unmet
 
 
 def read_pins(lock: Path) -> list[str]:
-    """Reads the lines ``name==version`` or ``name==version; marker`` of a lock file."""
-    lines = (line.split("#")[0].strip() for line in lock.read_text().splitlines())
-    return [line for line in lines if line]
+    """Reads the pins of a lock file, ``name==version`` or ``name==version; marker``, without their hashes."""
+    return list(read_hashes(lock))
 
 
-def make_constraints(numpy: str) -> list[str]:
-    """Makes pip's constraints over a sourced ROS.
+def read_hashes(lock: Path) -> dict[str, tuple[str, ...]]:
+    """Reads a lock file.
+
+    Args:
+        lock: The file, in pip's format: comments, and pins with their hashes on continued lines.
+
+    Returns:
+        Of each pin, ``name==version`` or ``name==version; marker``, the hashes of the files that may be installed, in
+        pip's notation, "sha256:...".
+    """
+    text = "\n".join(line.split("#")[0].rstrip() for line in lock.read_text().splitlines())
+    lines = (re.split(r"\s+--hash=", line.strip()) for line in text.replace("\\\n", " ").splitlines())
+    return {pin: tuple(hashes) for pin, *hashes in lines if pin}
+
+
+def choose_pins(numpy: str) -> dict[str, tuple[str, ...]]:
+    """Chooses the pins over a sourced ROS.
 
     Args:
         numpy: The version of the ROS's NumPy.
 
     Returns:
-        The lines of the lock without ROS's packages, with that NumPy, and with older releases of packages that need a
-        newer one.
+        The lock without ROS's packages and without NumPy, with older releases of packages that need a newer NumPy.
     """
-    wanted = {_name(line): line for line in read_pins(LOCK) if not line.startswith("ros-")}
+    wanted = {name_of(pin): (pin, hashes) for pin, hashes in read_hashes(LOCK).items() if not pin.startswith("ros-")}
     if tuple(int(part) for part in re.findall(r"\d+", numpy)[:2]) < (1, 23):
-        wanted.update({_name(line): line for line in read_pins(LOCK_OLD_NUMPY)})
-    wanted["numpy"] = f"numpy=={numpy}"
-    return sorted(wanted.values())
-
-
-def _name(pin: str) -> str:
-    return re.sub(r"[-_.]+", "-", pin.split("==")[0]).lower()
-
-
-def _install(python: Path, env: Mapping[str, str], progress: Progress, *arguments: str) -> None:
-    progress.run("installing packages", [python, *_PIP, "install", "--no-user", "--progress-bar", "off", *arguments],
-                 env, "packages")
+        wanted.update({name_of(pin): (pin, hashes) for pin, hashes in read_hashes(LOCK_OLD_NUMPY).items()})
+    del wanted["numpy"]
+    return dict(sorted(wanted.values()))
 
 
 def _imports_outside_venv(python: Path, env: Mapping[str, str], modules: list[str]) -> list[str]:

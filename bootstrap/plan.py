@@ -15,8 +15,9 @@ from . import message_types, packages, prerequisites, user_cache
 from .assets import NETWORK, PEDESTRIANS, VIDEO, Assets
 from .environment import make_venv_environment
 from .failures import SetupError
+from .installer import Installer
 from .interpreter import Interpreter
-from .progress import Progress
+from .progress import Progress, find_last_count
 from .sourced_ros import SourcedRos
 from .state import State, compute_digest, lock_exclusively
 
@@ -90,7 +91,8 @@ class Plan:
         here = Path(__file__).parent
         origin = f"ROS {ros.distro} NumPy {ros.numpy} {ros.has_vision_msgs}" if ros else "wheels"
         self.venv_key = compute_digest(str(self.place.venv), python.executable, python.dotted, origin)
-        self.packages_key = compute_digest(packages.LOCK, packages.LOCK_OLD_NUMPY, here / "packages.py", self.venv_key)
+        self.packages_key = compute_digest(packages.LOCK, packages.LOCK_OLD_NUMPY, here / "packages.py",
+                                           here / "installer.py", self.venv_key)
         ros_lines = [line for line in packages.read_pins(packages.LOCK) if line.startswith("ros-")]
         self.ros_versions = origin if ros else "\n".join(ros_lines)
         self.messages_key = compute_digest(message_types.SOURCES, here / "message_types.py", here / "wheel_file.py",
@@ -179,14 +181,14 @@ def _create_venv(plan: Plan, progress: Progress) -> State:
 def _install_packages(plan: Plan, state: State, progress: Progress) -> None:
     if state.has("packages", plan.packages_key):
         return
-    python = plan.place.python
+    installer = Installer(plan.place.python, plan.env, progress)
     with state.writing("packages"):
         if plan.ros:
             progress.print_line(f"installing what ROS {plan.ros.distro} lacks; its NumPy {plan.ros.numpy} stays")
-            packages.install_over_ros(python, plan.env, progress, plan.ros)
+            packages.install_over_ros(installer, plan.ros)
         else:
             progress.print_line(f"installing {len(packages.read_pins(packages.LOCK))} pinned packages")
-            packages.install_all(python, plan.env, progress)
+            packages.install_all(installer)
         _make_repository_importable(plan)
     state.set("packages", plan.packages_key)
 
@@ -237,9 +239,10 @@ def _fetch_assets_and_compile(plan: Plan, state: State, progress: Progress) -> N
     assets.fetch_network()
     assets.fetch_video()
     if not state.has("kernels", plan.kernels_key):
-        progress.print_line("compiling the engine's kernels")
+        progress.print_line("compiling kernels, the first time only")
         command: list[str | Path] = [place.python, "-m", "regionmask_ros.pipeline.warmup"]
-        progress.run("compiling the kernels", command, plan.env, "kernels")
+        progress.run("compiling kernels", command, plan.env, "kernels",
+                     watch=lambda output: f"compiling kernels: {find_last_count(output)}")
         state.set("kernels", plan.kernels_key)
 
 

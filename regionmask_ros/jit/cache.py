@@ -29,6 +29,7 @@ from numba.core.caching import FunctionCache
 from numba.core.codegen import get_host_cpu_features
 
 from .. import user_folders
+from .compilation import announce_compilations
 
 OLDEST = (0, 55)
 """The first version with Python 3.10 and LLVM 11. 0.55.2 with llvmlite 0.38 is tested and runs all kernel sets."""
@@ -91,6 +92,7 @@ Whole: TypeAlias = "int | np.signedinteger[Any]"
 """A whole number inside a kernel, where Python's and NumPy's mix."""
 
 _FOLDER = cache_folder()
+announce_compilations(_FOLDER is not None)
 _DECORATING = threading.Lock()
 
 

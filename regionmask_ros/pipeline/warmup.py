@@ -15,6 +15,7 @@ from ..core.grid import RegionGrid
 from ..detection.yolo import decode
 from ..encoder.encoder import Encoder
 from ..engine.engine import EventEngine, PackedNetwork, available_kernel_sets, description
+from ..jit.compilation import ABOUT, count_compilations
 from ..mask.mgnet.light import LightNetwork
 from ..mask.mgnet.weights import load_weights
 from ..mask.region_age import initial_age, update_age
@@ -82,10 +83,10 @@ def track_an_object() -> None:
 
 
 def main() -> None:
-    """Compiles all kernels, and prints how long it took."""
+    """Compiles all kernels, prints after each how many there are so far, and at the end how long it took."""
     start = time.perf_counter()
-    print("compiling kernels ...", flush=True)
-    compile_kernels()
+    with count_compilations(lambda count: print(f"[{count}/{max(count, ABOUT)}] kernels compiled", flush=True)):
+        compile_kernels()
     elapsed = time.perf_counter() - start
     print(f"kernels ready after {elapsed:.1f} s ({description(available_kernel_sets()[0])})", flush=True)
 
