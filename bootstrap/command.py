@@ -21,8 +21,8 @@ ROOT = Path(__file__).resolve().parent.parent
 
 _EXIT_FAILED, _EXIT_USER, _EXIT_INTERRUPTED = 1, 2, 130
 _THIS = "--with-this-python"
-_USAGE = f"usage: python3 -m bootstrap setup [{_THIS}] | lava | add {'|'.join(OPTIONAL)} | torch REQUIREMENT | " \
-         "python ARGUMENTS..."
+_USAGE = (f"usage: python3 -m bootstrap setup [{_THIS}] | lava | add {{{','.join(OPTIONAL)}}} | torch REQUIREMENT | "
+          f"python ARGUMENTS...")
 # The reason why the set-up was restarted with another Python. Each reason restarts it only once, so that this ends.
 _CHOSEN = "REGIONMASK_SETUP_PYTHON_CHOSEN"
 

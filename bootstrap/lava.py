@@ -121,7 +121,8 @@ def _install(progress: Progress, env: Mapping[str, str], root: Path, found: str,
     progress.print_line(f"Lava: an environment with Python {version[0]}.{version[1]} and {packages} pinned packages")
     progress.run("creating .venv/lava", [found, "-m", "venv", unfinished], env, "lava")
     python = unfinished / "bin" / "python"
-    installer = Installer(python, {**env, "PATH": f"{python.parent}{os.pathsep}{env.get('PATH', os.defpath)}"}, progress)
+    with_tools = {**env, "PATH": f"{python.parent}{os.pathsep}{env.get('PATH', os.defpath)}"}
+    installer = Installer(python, with_tools, progress)
     if version >= _WITHOUT_NUMPY_WHEEL:
         progress.print_line("Lava: NumPy 1 is built from its source, which takes some minutes")
         installer.install(read_hashes(LOCK_BUILD), "lava")

@@ -6,6 +6,7 @@ A package that the list does not have is not sound but unknown, so it is counted
 from __future__ import annotations
 
 import json
+import os
 import subprocess
 import sys
 import tempfile
@@ -14,14 +15,15 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from bootstrap.packages import read_pins
+from bootstrap.failures import CommandError, SetupError
+from bootstrap.installer import Installer
+from bootstrap.packages import read_hashes, read_pins
+from bootstrap.progress import Progress
 
 ROOT = Path(__file__).resolve().parents[1]
 LOCK = ROOT / "bootstrap" / "lock_audit.txt"
 SOUND, VULNERABLE, UNKNOWN = 0, 1, 2
 """Exit status. The last: nothing could be looked up in one of the files."""
-
-_PIP = ("-m", "pip", "--disable-pip-version-check", "--no-input", "install", "--quiet", "--no-user", "--no-deps")
 
 
 @dataclass(frozen=True)
@@ -87,21 +89,33 @@ def audit_lock(tool: Path, lock: Path) -> Audit | None:
 
 
 def install_tool() -> Path | None:
-    """Installs pip-audit in an environment of its own, once. Returns the executable; None if it cannot be installed."""
+    """Installs pip-audit in an environment of its own, once.
+
+    Returns:
+        The executable; None if it cannot be installed.
+
+    Raises:
+        SetupError: A package is not the pinned one.
+    """
     folder = Path(sys.prefix) / "audit"
     tool = folder / "bin" / "pip-audit"
     if not tool.exists():
         venv.create(folder, with_pip=True)
-        done = subprocess.run([str(folder / "bin" / "python"), *_PIP, "-r", str(LOCK)], stdin=subprocess.DEVNULL,
-                              stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, check=False)
-        if done.returncode:
+        installer = Installer(folder / "bin" / "python", os.environ, Progress(folder / "log"))
+        try:
+            installer.install(read_hashes(LOCK), "packages")
+        except CommandError:
             return None
     return tool
 
 
 def main(locks: Sequence[str]) -> int:
     """Prints a line for each lock file and for each known vulnerability. Returns the exit status."""
-    tool = install_tool()
+    try:
+        tool = install_tool()
+    except SetupError as error:
+        print(f"audit: not done: {error}")
+        return UNKNOWN
     if tool is None:
         print("audit: not done: pip-audit cannot be installed here; the network does not allow it")
         return UNKNOWN

@@ -39,11 +39,11 @@ class _Counter(event.Listener):  # type: ignore[misc]  # Numba has no types
 class _Announcement:
     """Logs a line every few seconds while kernels are compiled; nothing about a few of them."""
 
-    def __init__(self, when: str) -> None:
-        self._when, self._last = when, time.monotonic()
+    def __init__(self, when: str, clock: Callable[[], float] = time.monotonic) -> None:
+        self._when, self._clock, self._last = when, clock, clock()
 
     def report(self, count: int) -> None:
-        now = time.monotonic()
+        now = self._clock()
         if count <= _QUIET_KERNELS:
             self._last = now
         elif now - self._last >= _QUIET_S:

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from bootstrap.failures import SetupError
 from checks import audit
 
 REPORT = {"dependencies": [
@@ -51,3 +52,11 @@ def test_what_was_not_looked_up_is_not_called_sound(tmp_path, monkeypatch, capsy
 def test_without_the_tool_it_says_so(monkeypatch, capsys):
     monkeypatch.setattr(audit, "install_tool", lambda: None)
     assert audit.main([]) == audit.UNKNOWN and "not done: pip-audit" in capsys.readouterr().out
+
+
+def test_a_tool_that_is_not_the_pinned_one_is_said(monkeypatch, capsys):
+    def refuse():
+        raise SetupError("rich==1.0: the file from the package index is not the one")
+
+    monkeypatch.setattr(audit, "install_tool", refuse)
+    assert audit.main([]) == audit.UNKNOWN and "not done: rich==1.0: the file" in capsys.readouterr().out
