@@ -1,11 +1,17 @@
 """Installs the package, its launch and configuration files, and one executable a command."""
 
 import os
+import re
 from pathlib import Path
 
 from setuptools import find_packages, setup
 
 NAME = "regionmask_ros"
+
+
+def read_version():
+    """The version, which is written in the package only; importing it would need what setuptools has yet to install."""
+    return re.search(r'^__version__ = "(.+)"$', Path(NAME, "__init__.py").read_text(), re.MULTILINE)[1]
 
 
 def installed_files():
@@ -33,7 +39,7 @@ def executables():
 
 setup(
     name=NAME,
-    version="0.1.0",
+    version=read_version(),
     description="Object detection on camera topics that computes only where region masks and change ask for it",
     author="regionmask_ros maintainers",
     maintainer="regionmask_ros maintainers",
@@ -44,7 +50,10 @@ setup(
     package_data={NAME: find_data_files()},
     data_files=installed_files(),
     install_requires=["setuptools"],
+    # Not required, because over a ROS from apt the libraries have other names: see package.xml.
     extras_require={
+        "standalone": ["h5py", "matplotlib", "numba>=0.55", "numpy", "opencv-python-headless", "pillow", "PyYAML",
+                       "simplejpeg", "tqdm"],
         "test": ["hypothesis", "pytest"], "rerun": ["rerun-sdk>=0.39"], "train": ["torch>=2.1,<3"],
         "runtimes": ["onnx>=1.16", "onnxruntime>=1.18", "openvino>=2024.4"],
     },

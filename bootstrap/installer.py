@@ -160,12 +160,12 @@ def _describe_installation(output: str, packages: int, installed: int) -> str:
         installed: Number of packages that were installed since it was started.
 
     Returns:
-        A text such as "installing 149 packages: 37 of 149 (25 %)".
+        A text such as "installing packages: 37 of 149 (25 %)".
     """
     packages -= len(re.findall(r"^Ignoring \S+: markers", output, re.MULTILINE))
     collected = re.search(r"^Installing collected packages: (.*)$", output, re.MULTILINE)
     if collected:
         packages = len(collected[1].split(", "))
-        return f"installing {packages} packages: {format_share(installed, packages)}"
+        return f"installing packages: {format_share(installed, packages)}"
     seen = len(re.findall(r"^(?:Collecting|Requirement already satisfied:) ", output, re.MULTILINE))
-    return f"downloading {packages} packages: {format_share(seen, packages)}"
+    return f"downloading packages: {format_share(seen, packages)}"

@@ -11,6 +11,8 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
+from regionmask_ros import user_folders
+
 from . import message_types, packages, prerequisites, user_cache
 from .assets import NETWORK, PEDESTRIANS, VIDEO, Assets
 from .environment import make_venv_environment
@@ -211,6 +213,11 @@ def _provide_messages(plan: Plan, state: State, progress: Progress) -> None:
     if outdated or not message_types.is_usable(plan.place.python, plan.env):
         wheel = message_types.Wheel(plan.ros_versions)
         cached = wheel.find_in_cache(plan.cache)
+        # A wheel is code: whoever writes into its folder decides what this program does.
+        reason = user_folders.find_distrust(cached.parent) if cached else ""
+        if reason:
+            progress.print_line(f"vision_msgs: the wheel in the user's cache is not used, because {reason}")
+            cached = None
         if cached is None or not _installs_from_cache(plan, state, progress, cached):
             progress.print_line("vision_msgs: building the message types")
             with tempfile.TemporaryDirectory() as folder:

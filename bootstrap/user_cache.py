@@ -13,6 +13,8 @@ import tempfile
 from collections.abc import Mapping
 from pathlib import Path
 
+from regionmask_ros import user_folders
+
 
 def find_folder(environ: Mapping[str, str]) -> Path | None:
     """Finds the cache's folder.
@@ -45,6 +47,7 @@ def store(source: Path, cache: Path | None, name: str) -> None:
     """Stores a copy of ``source`` as ``cache/name``; does nothing without a cache."""
     if cache is not None:
         with contextlib.suppress(OSError):
+            user_folders.make_private((cache / name).parent)
             copy_atomically(source, cache / name)
 
 

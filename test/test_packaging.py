@@ -14,6 +14,7 @@ from importlib.util import find_spec
 from pathlib import Path
 
 import pytest
+import yaml
 
 import regionmask_ros
 
@@ -170,9 +171,38 @@ def test_what_only_tests_import_is_declared_for_them():
 
 
 def test_versions_agree():
-    setup = re.search(r'version="([^"]+)"', (ROOT / "setup.py").read_text())
     changes = re.search(r"^(\d+\.\d+\.\d+) ", (ROOT / "CHANGELOG.rst").read_text(), re.MULTILINE)
-    assert manifest().findtext("version") == setup[1] == changes[1] == regionmask_ros.__version__
+    assert manifest().findtext("version") == changes[1] == regionmask_ros.__version__
+
+
+def test_a_wheel_from_a_source_archive_has_everything_and_its_commands_start(clone, tmp_path):
+    def run(*command: str, **options) -> str:
+        done = subprocess.run(command, capture_output=True, text=True, **options)
+        assert done.returncode == 0, done.stdout + done.stderr
+        return done.stdout
+
+    run(sys.executable, "setup.py", "--quiet", "sdist", "--dist-dir", str(tmp_path), cwd=clone)
+    pip = (sys.executable, "-m", "pip", "--disable-pip-version-check", "install", "--no-index", "--no-deps",
+           "--no-build-isolation", "--no-compile")
+    # pip builds the wheel from the archive, and installs it with a prefix as it would in an environment.
+    run(*pip, "--prefix", str(tmp_path / "there"), str(tmp_path / f"{PACKAGE}-{regionmask_ros.__version__}.tar.gz"))
+    (package,) = (tmp_path / "there").rglob(f"site-packages/{PACKAGE}")
+    assert files_below(package) == files_below(clone / PACKAGE)
+    share = tmp_path / "there" / "share"
+    assert (share / "ament_index" / "resource_index" / "packages" / PACKAGE).is_file()
+    for folder in ("launch", "config"):
+        assert files_below(share / PACKAGE / folder) == files_below(clone / folder)
+    assert commands() <= {path.name for path in (tmp_path / "there" / "bin").iterdir()}
+    shown = run(str(tmp_path / "there" / "bin" / "run"), "--help", cwd=tmp_path,
+                env={**os.environ, "PYTHONPATH": str(package.parent)})
+    assert "SOURCE" in shown
+
+
+def test_the_paper_and_the_software_can_be_cited():
+    cited = yaml.safe_load((ROOT / "CITATION.cff").read_text())
+    assert cited["cff-version"] == "1.2.0" and cited["license"] == "Apache-2.0" and "version" not in cited
+    paper = cited["preferred-citation"]
+    assert (paper["year"], len(paper["authors"])) == (2025, 6) and "2503.16775" in paper["url"]
 
 
 def test_the_manifest_says_what_ros_tools_ask_for():

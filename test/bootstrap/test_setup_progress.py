@@ -27,11 +27,11 @@ counted.print_line("ready")
 
 
 @pytest.mark.parametrize(("output", "installed", "text"), [
-    ("Looking in indexes: x\n", 0, "downloading 4 packages: 0 of 4 (0 %)"),
+    ("Looking in indexes: x\n", 0, "downloading packages: 0 of 4 (0 %)"),
     ("Ignoring tomli: markers 'x' don't match\nCollecting a==1 (from -r x)\nCollecting b==1\n", 0,
-     "downloading 3 packages: 2 of 3 (66 %)"),
+     "downloading packages: 2 of 3 (66 %)"),
     ("Collecting a==1\nRequirement already satisfied: b==1 in x\nInstalling collected packages: a, c\n", 1,
-     "installing 2 packages: 1 of 2 (50 %)"),
+     "installing packages: 1 of 2 (50 %)"),
 ])
 def test_pip_is_counted(output, installed, text):
     assert installer._describe_installation(output, 4, installed) == text
