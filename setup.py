@@ -11,7 +11,8 @@ NAME = "regionmask_ros"
 
 def read_version():
     """The version, which is written in the package only; importing it would need what setuptools has yet to install."""
-    return re.search(r'^__version__ = "(.+)"$', Path(NAME, "__init__.py").read_text(), re.MULTILINE)[1]
+    (version,) = re.findall(r'^__version__ = "(.+)"$', Path(NAME, "__init__.py").read_text(), re.MULTILINE)
+    return version
 
 
 def installed_files():

@@ -13,7 +13,7 @@ from pathlib import Path
 from . import user_cache
 from .failures import CommandError, SetupError
 from .installer import PIP
-from .progress import Progress, find_last_count
+from .progress import Progress, watch_counts
 from .state import compute_digest
 from .wheel_file import pack_prefix
 
@@ -115,7 +115,7 @@ def _build(venv: Path, env: Mapping[str, str], progress: Progress, folder: Path,
             f"-DCMAKE_INSTALL_PREFIX={staging}", "-DCMAKE_INSTALL_LIBDIR=lib", "-DCMAKE_INSTALL_RPATH=$ORIGIN",
             "-DCMAKE_BUILD_TYPE=Release", "-DBUILD_TESTING=OFF"], tools, "vision_msgs")
         progress.run("building vision_msgs", ["cmake", "--build", work, "--target", "install"], tools, "vision_msgs",
-                     watch=lambda output: f"building vision_msgs: {find_last_count(output)}")
+                     watch=watch_counts("building vision_msgs"))
     except CommandError as error:
         distro = env.get("ROS_DISTRO")
         if distro is None:

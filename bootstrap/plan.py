@@ -19,7 +19,7 @@ from .environment import make_venv_environment
 from .failures import SetupError
 from .installer import Installer
 from .interpreter import Interpreter
-from .progress import Progress, find_last_count
+from .progress import Progress, watch_counts
 from .sourced_ros import SourcedRos
 from .state import State, compute_digest, lock_exclusively
 
@@ -249,7 +249,7 @@ def _fetch_assets_and_compile(plan: Plan, state: State, progress: Progress) -> N
         progress.print_line("compiling kernels, the first time only")
         command: list[str | Path] = [place.python, "-m", "regionmask_ros.pipeline.warmup"]
         progress.run("compiling kernels", command, plan.env, "kernels",
-                     watch=lambda output: f"compiling kernels: {find_last_count(output)}")
+                     watch=watch_counts("compiling kernels"))
         state.set("kernels", plan.kernels_key)
 
 

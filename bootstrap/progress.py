@@ -97,7 +97,10 @@ class Progress:
         try:
             while True:
                 try:
-                    return child.wait(timeout=0.25)
+                    exit_code = child.wait(timeout=0.25)
+                    if self._is_terminal:
+                        self._show(describe())
+                    return exit_code
                 except subprocess.TimeoutExpired:
                     passed = time.monotonic() - begin
                 if self._stop.is_set():
@@ -125,10 +128,22 @@ def format_share(done: int, total: int) -> str:
     return f"{done} of {total} ({100 * done // max(total, 1)} %)"
 
 
-def find_last_count(output: str) -> str:
-    """Finds the last count in a program's output, such as Ninja's "[12/87]"; "12 of 87 (13 %)", or empty."""
-    counts = re.findall(r"^\[(\d+)/(\d+)\]", output, re.MULTILINE)
-    return format_share(int(counts[-1][0]), int(counts[-1][1])) if counts else ""
+def watch_counts(what: str) -> Callable[[str], str]:
+    """Makes a function for `Progress.run`.
+
+    Args:
+        what: What the program does. It prints counts as Ninja does, "[12/87]" at the start of a line.
+
+    Returns:
+        A function from the program's output to a text with the last count, such as "building: 12 of 87 (13 %)". The
+        text is empty before the first one.
+    """
+
+    def watch(output: str) -> str:
+        counts = re.findall(r"^\[(\d+)/(\d+)\]", output, re.MULTILINE)
+        return f"{what}: {format_share(*map(int, counts[-1]))}" if counts else ""
+
+    return watch
 
 
 def _read_from(path: Path, start: int) -> str:

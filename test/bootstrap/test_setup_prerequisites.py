@@ -23,8 +23,11 @@ needs_wheels = pytest.mark.skipif(platform.machine() != "x86_64", reason="needs 
 
 
 def set_up_in_a_bare_clone(clone: Path, **environ: str) -> subprocess.CompletedProcess:
-    """Runs the real set-up in a folder that holds nothing but its program."""
+    """Runs the real set-up in a folder that holds nothing but its program and what that imports."""
     shutil.copytree(ROOT / "bootstrap", clone / "bootstrap", ignore=shutil.ignore_patterns("__pycache__"))
+    (clone / "regionmask_ros").mkdir()
+    for module in ("__init__.py", "user_folders.py"):
+        shutil.copy(ROOT / "regionmask_ros" / module, clone / "regionmask_ros")
     env = {name: value for name, value in make_venv_environment(False).items() if name not in ("CC", "CXX")}
     return subprocess.run([sys.executable, "-m", "bootstrap", "setup"], cwd=clone, env={**env, **environ},
                           capture_output=True, text=True)
@@ -47,7 +50,7 @@ def test_every_missing_thing_is_named_before_anything_is_created(tmp_path):
     assert any("ensurepip" in line and "python3-venv" in line for line in lines)
     assert all(line.startswith("regionmask_ros set-up: missing: ") for line in lines[:-1])
     assert lines[-1].endswith(f": {APT_LINE}")
-    assert os.listdir(clone) == ["bootstrap"]
+    assert set(os.listdir(clone)) == {"bootstrap", "regionmask_ros"}
 
 
 @needs_wheels
