@@ -15,12 +15,14 @@ from ..core.options import Group, Value
 from ..errors import UserError, to_one_line
 from ..interrupts import LINE, Interruptions, ended_at_signals
 from ..progress import no_progress
-from ._parser import Parser, add_option, build_parser, warn_old_name
+from ._parser import Parser, add_option, add_options, build_parser, warn_old_name
 
 if TYPE_CHECKING:
     from ..network.dense import AnyNetwork
 
 EXIT_OK, EXIT_USER_ERROR, EXIT_INTERRUPTED = 0, 2, 130
+EXIT_DROPPED = 3
+"""With ``--strict``: everything was done, but for the pictures that could not be used."""
 
 RUNTIME_OPTIONS = tuple(name for name, option in OPTIONS.items() if option.group is Group.RUNTIME)
 """Names of the options of the backends for ONNX networks."""
@@ -95,6 +97,25 @@ def add_truth_topic(parser: Parser) -> None:
     """Adds the option ``--truth-topic``."""
     parser.add_argument("--truth-topic", metavar="T", default="",
                         help="topic of the labels of a bag that has detections on several")
+
+
+def add_reading(parser: Parser) -> None:
+    """Adds the options of how pictures are read."""
+    add_options(parser, "max_image_pixels", "image_bit_depth")
+    add_strict(parser)
+
+
+def add_strict(parser: Parser) -> None:
+    """Adds the option ``--strict``."""
+    parser.add_argument("--strict", action="store_true",
+                        help=f"exit status {EXIT_DROPPED} if a picture was dropped because it cannot be used "
+                             f"(default: {EXIT_OK})")
+
+
+def add_images(parser: Parser) -> None:
+    """Adds the option ``--images``."""
+    parser.add_argument("--images", metavar="DIR", default="",
+                        help="folder of the images that COCO files name (default: the usual places near each file)")
 
 
 def read_backend_options(backend: str, pairs: Mapping[str, str]) -> dict[str, Value]:
@@ -178,9 +199,9 @@ def command_main(name: str, argv: Sequence[str] | None = None) -> int:
 
     def call() -> int:
         with ended_at_signals():
-            module = importlib.import_module(f".{name}", __package__)
-            parser = build_parser(module, f"regionmask_ros {name}")
+            parser = build_parser(name)
             args = parser.parse_args(parser.replace_names(arguments))
+            module = importlib.import_module(f".{name}", __package__)
         args.argv = arguments
         with said_nothing() if args.quiet else contextlib.nullcontext():
             return module.run(args)

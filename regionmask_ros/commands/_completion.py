@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import importlib
 import os
 
 from ._cli import COMMANDS
@@ -40,7 +39,7 @@ def make_parser(words: list[str]) -> argparse.ArgumentParser:
     chooser = commands.add_parser("help")
     chooser.add_argument("command", choices=tuple(COMMANDS))
     if name:
-        own = build_parser(importlib.import_module(f".{name}", __package__), name)
+        own = build_parser(name)
         commands._name_parser_map[name] = own
         commands.choices[name] = own  # type: ignore[index]
     return parser

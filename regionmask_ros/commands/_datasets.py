@@ -10,13 +10,6 @@ from ..datasets.bag import ONLY_TOPICS, BagTopics
 from ..datasets.labels import LabelledSequence, Labels
 from ..errors import MISSING, UserError, to_one_line
 from ..sources import Reading
-from ._cli import Parser
-
-
-def add_images(parser: Parser) -> None:
-    """Adds the option ``--images``."""
-    parser.add_argument("--images", metavar="DIR", default="",
-                        help="folder of the images that COCO files name (default: the usual places near each file)")
 
 
 def open_datasets(specs: Sequence[str], images: str = "", topics: BagTopics = ONLY_TOPICS,

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import argparse
+import importlib
 import sys
 from collections.abc import Callable, Sequence
 from dataclasses import replace
-from types import ModuleType
 from typing import Any, NoReturn
 
 from ..core.option_table import OPTIONS
@@ -92,18 +92,19 @@ class _StoreOption(argparse.Action):
         namespace.given = getattr(namespace, "given", frozenset()) | {self.dest}
 
 
-def build_parser(module: ModuleType, prog: str) -> CommandParser:
+def build_parser(name: str) -> CommandParser:
     """Makes the parser of a command.
 
     Args:
-        module: The command. The first line of its docstring is the description, the rest follows the options.
-        prog: How the command is called.
+        name: Name of the command. The first line of the docstring of its arguments is the description, the rest follows
+            the options.
 
     Returns:
         The parser.
     """
+    module = importlib.import_module(f".arguments.{name}", __package__)
     summary, _, rest = (module.__doc__ or "").partition("\n")
-    parser = CommandParser(prog=prog, description=summary, epilog=rest.strip("\n"),
+    parser = CommandParser(prog=f"regionmask_ros {name}", description=summary, epilog=rest.strip("\n"),
                            formatter_class=argparse.RawDescriptionHelpFormatter, allow_abbrev=False)
     module.add_arguments(parser)
     parser.add_argument("-q", "--quiet", action="store_true",

@@ -7,24 +7,7 @@ import sys
 
 from ..errors import to_one_line
 from ..sources import Reading
-from ._cli import EXIT_OK, Parser
-from ._parser import add_options
-
-EXIT_DROPPED = 3
-"""With ``--strict``: everything was done, but for the pictures that could not be used."""
-
-
-def add_reading(parser: Parser) -> None:
-    """Adds the options of how pictures are read."""
-    add_options(parser, "max_image_pixels", "image_bit_depth")
-    add_strict(parser)
-
-
-def add_strict(parser: Parser) -> None:
-    """Adds the option ``--strict``."""
-    parser.add_argument("--strict", action="store_true",
-                        help=f"exit status {EXIT_DROPPED} if a picture was dropped because it cannot be used "
-                             f"(default: {EXIT_OK})")
+from ._cli import EXIT_DROPPED, EXIT_OK
 
 
 def make_reading(args: argparse.Namespace) -> Reading:

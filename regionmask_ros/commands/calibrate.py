@@ -1,13 +1,4 @@
-"""Make a static mask of the regions in which objects appear in the images of a fixed camera.
-
-The objects are those of the labels or, without labels, the confident detections of the unmasked detector. Several
-sources make one mask, such as the same camera in the morning and at night. Writes static_mask.npz (for --static-mask),
-static_mask.jpg (a preview) and report.html into the output folder.
-
-Examples:
-  python -m regionmask_ros calibrate morning.mp4 night.mp4 --output calibrated --keep 0.4
-  python -m regionmask_ros calibrate street/video.mp4 --labels csv:street/gt.csv --output calibrated --cover 0.99
-"""
+"""The work of the command ``calibrate``, whose arguments are in ``arguments/calibrate.py``."""
 
 from __future__ import annotations
 
@@ -40,39 +31,16 @@ from ..pipeline.settings import PipelineSettings
 from ..progress import Progress
 from ..report.command_pages import encode_jpeg, heat_image, mask_image, write_calibration_page
 from ..sources import Source, open_source
-from ._cli import add_network, add_topic, add_truth_topic, command_main, format_command
+from ._cli import command_main, format_command
 from ._datasets import read_all_labels
-from ._output import add_output, make_folder
-from ._parser import add_options
-from ._pictures import add_reading, make_reading, report_dropped
+from ._output import make_folder
+from ._pictures import make_reading, report_dropped
 
 _Objects = tuple[Frame, np.ndarray, list[str]]
 """A frame with the boxes and classes of its objects."""
 
 PREVIEW = "static_mask.jpg"
 """Not a PNG, because PNG files are hand-drawn masks."""
-
-
-def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """Adds the command's arguments."""
-    parser.add_argument("sources", metavar="SOURCE", nargs="+",
-                        help="a video file, a folder of images, or a bag (mcap or db3)")
-    add_topic(parser)
-    add_output(parser, "calibrate")
-    parser.add_argument("--labels", metavar="KIND:PATH", action="append", default=[],
-                        help="labels of the sources, in their order: csv:, mot:, kitti:, coco: or bag: (default: none)")
-    add_truth_topic(parser)
-    target = parser.add_mutually_exclusive_group()
-    target.add_argument("--cover", metavar="S", type=float,
-                        help=f"keep the fewest regions with this share of the heat (default: {DEFAULT_COVER})")
-    target.add_argument("--keep", metavar="S", type=float, help="keep this share of the regions")
-    parser.add_argument("--ring", metavar="N", type=int, default=0, help="widen the mask by N regions (default: 0)")
-    parser.add_argument("--classes", metavar="LIST", default="",
-                        help="count only objects of these classes (default: all)")
-    add_options(parser, "input_size", "max_pixels", "score_threshold")
-    add_network(parser)
-    add_reading(parser)
-    parser.add_argument("--json", metavar="FILE", default="", help="write the results as JSON")
 
 
 def run(args: argparse.Namespace) -> int:

@@ -1,13 +1,4 @@
-"""Check that backends give the same integers on a video, a folder of images or a bag.
-
-Runs the pipeline of the node. The events of each frame go to all backends, and every integer of their heads is compared
-with the first one's, the reference. Masks that depend on detections use those of the reference. Exit status: 0 if all
-integers are equal, 1 if one differs, 2 after an error, 3 if all are equal but a picture was dropped, with --strict.
-
-Examples:
-  python -m regionmask_ros compare street.mp4 --backends cpu,lava_sim --input-size 448x448
-  python -m regionmask_ros compare street.mp4 --random-mask 0.6 --refresh-period 50 --json compare.json
-"""
+"""The work of the command ``compare``, whose arguments are in ``arguments/compare.py``."""
 
 from __future__ import annotations
 
@@ -28,7 +19,7 @@ from .. import __version__
 from ..backends import BACKENDS, Backend, check_backend, open_backend, resolve_arithmetic
 from ..core.arithmetic import RULES
 from ..core.option_table import OPTIONS, options_of
-from ..core.options import Group, Value
+from ..core.options import Value
 from ..errors import UserError
 from ..files.outputs import Outputs
 from ..importing.opening import open_event_network
@@ -39,33 +30,12 @@ from ..pipeline.pipeline import Pipeline
 from ..pipeline.settings import PipelineSettings, make_settings
 from ..progress import Progress
 from ..sources import Source, open_source
-from ._cli import add_network, add_topic, command_main, parse_pairs, read_backend_options
-from ._parser import add_option_groups, add_options
-from ._pictures import add_reading, make_reading, report_dropped
+from ._cli import command_main, parse_pairs, read_backend_options
+from ._pictures import make_reading, report_dropped
+from .arguments.compare import SHARED_OPTIONS
 
 EXIT_DIFFERENT = 1
 MASK_SEED = 2026
-_SHARED_OPTIONS = ("preset", "static_mask", "dynamic_mask", "refresh_period", "input_size")
-
-
-def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """Adds the options of this command."""
-    parser.add_argument("source", metavar="SOURCE", help="a video file, a folder of images, or a bag (mcap or db3)")
-    add_topic(parser)
-    parser.add_argument("--backends", metavar="LIST", default="cpu,lava_sim",
-                        help="two or more; the first is the reference (default: cpu,lava_sim)")
-    parser.add_argument("--arithmetic", default="", help="default: the first one that all backends compute")
-    parser.add_argument("--mask", choices=OPTIONS["mask_mode"].choices, default="none",
-                        help="what selects the observed regions, as in the command run (default: none)")
-    parser.add_argument("--random-mask", metavar="SHARE", type=float,
-                        help="mask this share of the regions at random in every frame, instead of --mask")
-    add_options(parser, *_SHARED_OPTIONS)
-    add_network(parser)
-    add_reading(parser)
-    parser.add_argument("--max-frames", metavar="N", type=int, help="stop after N frames")
-    parser.add_argument("--json", metavar="FILE", default="", help="write the outcome as JSON")
-    add_option_groups(parser, Group.LAVA)
-    parser.add_argument("--backend-option", action="append", default=[], help=argparse.SUPPRESS)
 
 
 def run(args: argparse.Namespace) -> int:
@@ -170,7 +140,7 @@ class _RandomSource(StatelessSource):
 def _make_settings(args: argparse.Namespace, arithmetic: str) -> PipelineSettings:
     """Settings of the pipeline. The backend in them is not opened."""
     values = {name: option.default for name, option in OPTIONS.items()}
-    values |= {name: getattr(args, name) for name in _SHARED_OPTIONS}
+    values |= {name: getattr(args, name) for name in SHARED_OPTIONS}
     return make_settings({**values, "mask_mode": args.mask, "arithmetic": arithmetic})
 
 

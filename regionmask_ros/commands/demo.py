@@ -1,13 +1,4 @@
-"""Play a video through the ROS node, record its topics into a bag, and make a report from the bag.
-
-Node and player are two processes. The node runs with the preset balanced; for the default video, a street scene, it
-reports people and vehicles only. The output folder then holds report.html (open this first), annotated.mp4,
-detections.csv, summary.json, and the rosbag2 folder bag/ with the detections, masks and overlays that the node
-published.
-
-  python -m regionmask_ros demo --output demo_output
-  python -m regionmask_ros demo --output demo_output --video "my street.mp4"
-"""
+"""The work of the command ``demo``, whose arguments are in ``arguments/demo.py``."""
 
 from __future__ import annotations
 
@@ -23,8 +14,8 @@ from ..errors import UserError
 from ..progress import Progress
 from ..sources import Source, open_source
 from ._cli import command_main, format_command
-from ._output import add_output, next_folder
-from ._pictures import add_reading, make_reading, report_dropped
+from ._output import next_folder
+from ._pictures import make_reading, report_dropped
 from .play import check_max_frames, check_rate
 
 SHORT_VIDEO_S = 20.0
@@ -41,18 +32,6 @@ DEFAULT_PARAMETERS = {"classes": "[person, bicycle, car, motorcycle, bus, truck]
 """For the default video: the camera's full resolution, and what a planner for a street would ask for. On labeled video
 of the same place, this finds more people with fewer false ones than the defaults, and the vest on the grass is no ball.
 """
-
-
-def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """Adds the options of this command."""
-    add_output(parser, "demo")
-    parser.add_argument("--video", metavar="FILE",
-                        help="a video file or a folder of images (default: pedestrians on a campus, from the set-up)")
-    parser.add_argument("--max-frames", metavar="N", type=int,
-                        help=f"stop after N frames (default: {DEFAULT_MAX_FRAMES} of the default video, all of others)")
-    parser.add_argument("--rate", type=float, metavar="R",
-                        help="speed factor (default: 0.5 up to 20 s of video, 1.0 for longer ones)")
-    add_reading(parser)
 
 
 def run(args: argparse.Namespace) -> int:

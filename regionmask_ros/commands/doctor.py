@@ -1,11 +1,4 @@
-"""Check what is installed and what works, and say what to do about the rest.
-
-Changes nothing. Exit status: 0 if everything that is installed works, 1 if something is broken.
-
-Examples:
-  python -m regionmask_ros doctor
-  python -m regionmask_ros doctor --json doctor.json
-"""
+"""The work of the command ``doctor``, whose arguments are in ``arguments/doctor.py``."""
 
 from __future__ import annotations
 
@@ -22,11 +15,6 @@ from ._cli import EXIT_OK, command_main
 
 EXIT_BROKEN = 1
 _MARKS = {OK: "ok  ", ABSENT: "--  ", BROKEN: "FAIL"}
-
-
-def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """Adds the options of this command."""
-    parser.add_argument("--json", metavar="FILE", default="", help="also write the findings as JSON")
 
 
 def run(args: argparse.Namespace) -> int:

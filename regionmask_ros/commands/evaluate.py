@@ -1,24 +1,4 @@
-r"""Measure what masks cost in accuracy and save in work, on labeled sequences.
-
-Settings that learn do so on the first part of a sequence (--calibration-share); all settings, unmasked included, are
-scored on the rest. A mask is controlled by the boxes of its own, masked run. Times are the processor time of the whole
-process, all its threads, without decoding.
-
-Data sets: csv:DIR (video.mp4 and gt.csv), mot:DIR (gt/gt.txt and img1/), kitti:DIR (label_02/ and image_02/),
-coco:FILE.json (images near it or in --images), bag:DIR (images, and vision_msgs/Detection2DArray with the same time
-stamps).
-
-Settings: unmasked, unmasked-tuned; the presets careful, balanced, fast; static, static-labels, adaptive, tracking,
-mgnet, static+mgnet, oracle; skip2, skip3, skip4, skip8 (plain frame skipping). Append @0.6 for a target share of masked
-regions. Presets and unmasked-tuned run with tuned thresholds; append :trained for trained ones and carry arithmetic.
-
-Examples:
-  python -m regionmask_ros evaluate --dataset csv:street --settings unmasked,tracking,tracking@0.6,skip2 \
-      --json result.json --output result
-  python -m regionmask_ros evaluate --dataset csv:street --settings unmasked,static,adaptive --shift-view 0.3
-  python -m regionmask_ros evaluate --dataset csv:street --networks yolo_kp,yolox_nano --settings unmasked,fast,skip4
-  python -m regionmask_ros evaluate --dataset bag:drive --topic /front/image_raw --truth-topic /truth
-"""
+"""The work of the command ``evaluate``, whose arguments are in ``arguments/evaluate.py``."""
 
 from __future__ import annotations
 
@@ -56,59 +36,26 @@ from ..mask.mgnet.source import MGNET
 from ..metrics.machine import machine_facts
 from ..network.dense import AnyNetwork, DenseNetwork
 from ..network.graph import Network
-from ..network.thresholds import TRAINED, TUNED
+from ..network.thresholds import TUNED
 from ..pipeline.settings import PipelineSettings
 from ..progress import Progress
 from ..report.tables import Table, format_text
 from ..sources import Reading
 from ._cli import (
     RUNTIME_OPTIONS,
-    add_network,
-    add_networks,
-    add_topic,
-    add_truth_topic,
     command_main,
     format_command,
     load_networks,
 )
-from ._datasets import add_images, open_datasets
-from ._parser import add_options
-from ._pictures import add_reading, make_reading, report_dropped
+from ._datasets import open_datasets
+from ._pictures import make_reading, report_dropped
 
 MAX_EVERY = 1000
 
 
-def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """Declares the options of the command."""
-    parser.add_argument("--dataset", metavar="KIND:PATH", action="append", required=True,
-                        help="labeled sequences; may be repeated")
-    add_images(parser)
-    add_topic(parser)
-    add_truth_topic(parser)
-    parser.add_argument("--settings", metavar="LIST", default=",".join(RECIPES),
-                        help="settings to compare (default: all, without @share)")
-    parser.add_argument("--calibration-share", metavar="S", type=float, default=0.33,
-                        help="first part of a sequence, for learning; it is not scored (default: 0.33)")
-    parser.add_argument("--every", metavar="N", type=int, default=1,
-                        help="take every N-th frame of each sequence, as of a slower camera (default: 1, all frames)")
-    parser.add_argument("--shift-view", metavar="S", type=float, default=0.0,
-                        help="move the view by this share of its width, 0 to 1, in the middle of the scored part, and "
-                             "score before and after (default: 0, no movement)")
-    add_options(parser, "backend", *RUNTIME_OPTIONS, "input_size", "max_pixels", "arithmetic")
-    parser.add_argument("--thresholds", choices=(TRAINED, TUNED), default=TUNED,
-                        help="thresholds of the presets (default: tuned); with --arithmetic, and for all other "
-                             "settings, they are the trained ones")
-    add_network(parser)
-    add_networks(parser)
-    add_options(parser, "mgnet_weights")
-    add_reading(parser)
-    parser.add_argument("--json", metavar="FILE", default="", help="write rows and summary as JSON")
-    parser.add_argument("-o", "--output", metavar="DIR", default="", help="folder for report.html and figures")
-
-
 def run(args: argparse.Namespace) -> int:
     """Runs the command and returns its exit status."""
-    settings = [parse_setting(name.strip()) for name in dict.fromkeys(args.settings.split(","))]
+    settings = [parse_setting(name.strip()) for name in dict.fromkeys((args.settings or ",".join(RECIPES)).split(","))]
     if not 0.0 <= args.calibration_share < 1.0:
         raise UserError(f"--calibration-share {args.calibration_share}: must be at least 0 and below 1")
     if not 1 <= args.every <= MAX_EVERY:

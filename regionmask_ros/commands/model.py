@@ -1,21 +1,4 @@
-"""Import, list, inspect, quantize or remove trained networks.
-
-"import" takes a detector in an ONNX file: it checks the file, finds out what its outputs mean and which pixels it
-expects, runs it once, and stores it under a name for the option --network of all commands and for the node's parameter
-network_file. docs/NETWORKS.md has the commands that make such files. "import" also installs YOLO-KP, from the wheel of
-lava-dl or the .pt file in it. "inspect" prints the content of an imported network, of a file, or of the installed
-YOLO-KP. "quantize" makes an int8 version of a network, with ranges measured on pictures of yours, compares it with the
-network on other pictures, and stores it if it loses no more than one point.
-
-Examples:
-  python -m regionmask_ros model import yolox_nano.onnx
-  python -m regionmask_ros model import best.onnx --name parking --labels names.txt --preprocess rgb,0..1
-  python -m regionmask_ros model list
-  python -m regionmask_ros model inspect yolox_nano --json network.json
-  python -m regionmask_ros model quantize yolox_nano --calibrate street.mp4
-  python -m regionmask_ros model remove yolox_nano
-  python -m regionmask_ros model import lava_dl-0.6.0-py3-none-any.whl
-"""
+"""The work of the command ``model``, whose arguments are in ``arguments/model.py``."""
 
 from __future__ import annotations
 
@@ -37,52 +20,14 @@ from ..network.cards import Card, check_name, find_card, list_cards, remove_card
 from ..network.dense import DenseNetwork
 from ..network.files import find_network, install_network, load_network, user_file
 from ..network.onnx.reading import looks_like_onnx
-from ..network.preprocessing import EXAMPLE, describe_preprocessing, parse_preprocessing
+from ..network.preprocessing import describe_preprocessing, parse_preprocessing
 from ..progress import Progress
 from ..report.network_facts import dense_as_text, describe_dense, describe_layers, input_as_text, layers_as_text
 from ._cli import EXIT_OK, command_main
-from ._datasets import add_images, open_datasets
-from ._parser import add_options
-from ._pictures import add_reading, make_reading, report_dropped
+from ._datasets import open_datasets
+from ._pictures import make_reading, report_dropped
 
 _LIST_COLUMNS = ("name", "head", "classes", "input", "pixels", "precision", "source")
-
-
-def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """Adds the actions and their arguments."""
-    actions = parser.add_subparsers(dest="action", metavar="ACTION", required=True)
-    importer = actions.add_parser("import", help="check a network file and install it", allow_abbrev=False)
-    importer.add_argument("file", metavar="FILE", help="an ONNX file, the lava-dl wheel, or a checkpoint (.pt)")
-    importer.add_argument("--to", metavar="PATH", default="",
-                          help="of YOLO-KP: the new file or its folder (default: in the user's data folder)")
-    importer.add_argument("--name", metavar="NAME", default="",
-                          help="of an ONNX file: the network's name (default: the file's, without its ending)")
-    importer.add_argument("--labels", metavar="FILE|coco", default="",
-                          help="names of the classes: a text file with one on each line, or those of COCO (default: "
-                               "those in the file, else of COCO if there are 80, 90 or 91 classes)")
-    importer.add_argument("--head", metavar="auto|FAMILY", default="auto",
-                          help="what the outputs mean (default: auto, found by their shapes and values)")
-    importer.add_argument("--preprocess", metavar="TEXT", default="",
-                          help=f"which pixels the network expects, where it is not known: {EXAMPLE}")
-    lister = actions.add_parser("list", help="print which networks are installed", allow_abbrev=False)
-    lister.add_argument("--json", metavar="FILE", default="", help="also write it as JSON")
-    inspector = actions.add_parser("inspect", help="print the content of a network", allow_abbrev=False)
-    inspector.add_argument("file", metavar="NAME|FILE", nargs="?", default="",
-                           help="default: the network that all commands use")
-    inspector.add_argument("--json", metavar="FILE", default="", help="also write it as JSON")
-    quantizer = actions.add_parser("quantize", help="make an int8 version of a network", allow_abbrev=False)
-    quantizer.add_argument("network", metavar="NAME|FILE", help="an imported network or an ONNX file, in fp32")
-    quantizer.add_argument("--calibrate", metavar="SOURCE", required=True,
-                           help="a video, a folder of images or a bag, with scenes like those of the camera")
-    quantizer.add_argument("--dataset", metavar="KIND:PATH", action="append", default=[],
-                           help="labeled sequences on which mAP is compared; may be repeated")
-    add_images(quantizer)
-    quantizer.add_argument("--name", metavar="NAME", default="", help="of the int8 version (default: NAME-int8)")
-    quantizer.add_argument("--force", action="store_true", help="store the int8 version whatever it loses")
-    add_options(quantizer, "max_pixels")
-    add_reading(quantizer)
-    remover = actions.add_parser("remove", help="remove an imported network", allow_abbrev=False)
-    remover.add_argument("name", metavar="NAME", help="its name")
 
 
 def run(args: argparse.Namespace) -> int:

@@ -1,14 +1,4 @@
-"""Train a mask network, or measure one (--score).
-
-The objects are those of labels or, without any, those that the unmasked detector finds with a larger input than in use.
-Training writes mgnet.npz (for --mgnet-weights), curves.png and checkpoint.npz into the output folder every --look-every
-steps; Ctrl-C stops it, --resume continues it. --score needs no torch: it measures how many labeled objects a mask
-observes as a whole when it masks a given share of the regions, for networks and for methods without learning.
-
-Examples:
-  python -m regionmask_ros train_mgnet street.mp4 crossing.mp4 --hold-out square.mp4 --output taught
-  python -m regionmask_ros train_mgnet --score csv:data/pets --score csv:data/campus --weights mine=taught/mgnet.npz
-"""
+"""The work of the command ``train_mgnet``, whose arguments are in ``arguments/train_mgnet.py``."""
 
 from __future__ import annotations
 
@@ -26,47 +16,16 @@ from ..errors import UserError
 from ..files.outputs import Outputs
 from ..importing.opening import open_event_network
 from ..lab.evaluation.mask_recall import measure
-from ..mask.mgnet.weights import SHAPES, load_weights
+from ..mask.mgnet.weights import load_weights
 from ..metrics.machine import machine_facts
 from ..pipeline.settings import PipelineSettings
 from ..progress import Progress
 from ..report.tables import Column, format_text, make_table
-from ._cli import EXIT_INTERRUPTED, add_network, command_main
-from ._datasets import add_images, open_datasets, read_all_labels
-from ._parser import add_options
-from ._pictures import add_reading, make_reading, report_dropped
+from ._cli import EXIT_INTERRUPTED, command_main
+from ._datasets import open_datasets, read_all_labels
+from ._pictures import make_reading, report_dropped
 
 SHIPPED_NAME = "light"
-EVALUATION_PERIOD = 500
-
-
-def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """Adds the options of this command."""
-    parser.add_argument("sources", metavar="SOURCE", nargs="*", help="videos or folders of images to train on")
-    parser.add_argument("-o", "--output", metavar="DIR", default="", help="folder for the results, created if missing")
-    parser.add_argument("--architecture", choices=tuple(SHAPES), default="light",
-                        help="shape of the network (default: light)")
-    parser.add_argument("--labels", metavar="KIND:PATH", action="append", default=[],
-                        help="labels of the sources, in their order: csv:, mot:, kitti: or coco: (default: none)")
-    parser.add_argument("--hold-out", metavar="SOURCE", action="append", default=[],
-                        help="a video to evaluate on, not used for training; may be repeated")
-    parser.add_argument("--steps", metavar="N", type=int, default=1500, help="total number of steps (default: 1500)")
-    parser.add_argument("--look-every", metavar="N", type=int, default=EVALUATION_PERIOD,
-                        help=f"evaluate and save every N steps (default: {EVALUATION_PERIOD})")
-    parser.add_argument("--seed", metavar="N", type=int, default=0,
-                        help="seed of initial weights and samples (default: 0)")
-    parser.add_argument("--resume", action="store_true", help="continue from the checkpoint in the output folder")
-    parser.add_argument("--score", metavar="KIND:PATH", action="append", default=[],
-                        help="measure on a labeled sequence instead of training; may be repeated")
-    add_images(parser)
-    parser.add_argument("--weights", metavar="[NAME=]FILE", action="append", default=[],
-                        help="with --score: a network to measure besides that of the package; may be repeated")
-    parser.add_argument("--masked", metavar="S", type=float, default=0.6,
-                        help="masked share of the regions at which objects are counted (default: 0.6)")
-    add_options(parser, "input_size", "max_pixels")
-    add_network(parser)
-    add_reading(parser)
-    parser.add_argument("--json", metavar="FILE", default="", help="with --score: write the results as JSON")
 
 
 def run(args: argparse.Namespace) -> int:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import importlib
 import json
 
 import cv2
@@ -39,7 +38,7 @@ def street(make_clip, tmp_path_factory):
 
 @pytest.mark.parametrize("name", READERS)
 def test_every_command_that_reads_pictures_can_be_strict(name):
-    parser = build_parser(importlib.import_module(f"regionmask_ros.commands.{name}"), name)
+    parser = build_parser(name)
     assert {"--strict", "--max-image-pixels"} <= set(parser._option_string_actions)
 
 

@@ -9,24 +9,60 @@ import pytest
 from python_process import run_python
 
 from regionmask_ros.__main__ import main
-from regionmask_ros.commands import record
 from regionmask_ros.commands._cli import COMMANDS
 from regionmask_ros.commands._parser import build_parser
 
 WITHOUT_ROS = """
 import sys
 sys.modules["rclpy"] = None
-from importlib import import_module
 from regionmask_ros.commands._cli import COMMANDS
 from regionmask_ros.commands._parser import build_parser
 for name in COMMANDS:
-    build_parser(import_module(f"regionmask_ros.commands.{name}"), name).format_help()
+    build_parser(name).format_help()
 """
 
 
 def test_the_help_of_every_command_needs_no_ros():
     done = run_python("-c", WITHOUT_ROS)
     assert (done.returncode, done.stderr) == (0, "")
+
+
+LIGHT = """
+import sys
+from regionmask_ros.commands._cli import COMMANDS
+from regionmask_ros.commands._parser import build_parser
+for name in COMMANDS:
+    build_parser(name).format_help()
+print([heavy for heavy in ("cv2", "numba", "onnx", "rclpy", "torch", "matplotlib") if heavy in sys.modules])
+"""
+
+
+def test_help_imports_nothing_that_takes_long():
+    assert run_python("-c", LIGHT).stdout == "[]\n"
+
+
+def test_the_choices_of_the_help_are_those_of_the_commands():
+    from regionmask_ros.backends.runtimes import RUNTIMES
+    from regionmask_ros.commands.bench import ENGINES
+    from regionmask_ros.commands.tune_thresholds import RULES, WORK
+    from regionmask_ros.engine.engine import available_kernel_sets
+    from regionmask_ros.lab.bench.measure import WARM_UP
+    from regionmask_ros.mask.heat import DEFAULT_COVER
+    from regionmask_ros.mask.mgnet.weights import SHAPES
+    from regionmask_ros.network.thresholds import INPUT_STEPS, TRAINED, TUNED
+
+    def choices(command: str, dest: str) -> tuple[object, ...]:
+        return next(tuple(action.choices) for action in build_parser(command)._actions if action.dest == dest)
+
+    assert choices("bench", "backend") == ("auto", *RUNTIMES)
+    assert choices("tune_thresholds", "arithmetic") == RULES and choices("tune_thresholds", "minimise") == tuple(WORK)
+    assert choices("tune_thresholds", "input_step") == INPUT_STEPS
+    assert choices("train_mgnet", "architecture") == tuple(SHAPES)
+    assert choices("evaluate", "thresholds") == (TRAINED, TUNED)
+    bench = " ".join(build_parser("bench").format_help().split())
+    assert f"some of {', '.join(ENGINES)}" in bench and f"after {WARM_UP} for warming up" in bench
+    assert all(name in bench.partition("this processor can run:")[2] for name in available_kernel_sets())
+    assert f"(default: {DEFAULT_COVER})" in build_parser("calibrate").format_help()
 
 
 def test_the_help_lists_every_command(capsys, monkeypatch):
@@ -84,6 +120,6 @@ def test_the_shell_is_told_what_can_follow(tmp_path, line, words):
 
 
 def test_the_old_name_of_an_option_of_record_works(capsys):
-    parser = build_parser(record, "record")
+    parser = build_parser("record")
     assert parser.parse_args(parser.replace_names(["bag", "--without-pictures"])).without_images
     assert "use --without-images" in capsys.readouterr().err

@@ -17,7 +17,7 @@ FRAMES = 12
 
 
 def parse(*words: str):
-    parser = build_parser(run, "run")
+    parser = build_parser("run")
     return parser.parse_args(parser.replace_names(["clip.mp4", "--output", "out", *words]))
 
 
@@ -38,7 +38,7 @@ def test_short_forms_set_the_same_options():
 
 
 def test_options_are_shown_in_groups_those_of_experts_last():
-    text = build_parser(run, "run").format_help()
+    text = build_parser("run").format_help()
     titles = [line[:-1] for line in text.splitlines() if line.endswith(":") and not line.startswith(" ")]
     assert titles[-3:-1] == ["For experts: values of a preset", "For experts: Lava and Loihi 2"], "before the examples"
     experts = text.partition(titles[-3])[2]

@@ -90,7 +90,7 @@ rclpy.init()
 node = Node("defaults")
 parameters.declare_all(node)
 classes = (*(backend.options_class for backend in BACKENDS.values()), Adaptive, PresetOverrides, PipelineSettings)
-parser = build_parser(run, "run")
+parser = build_parser("run")
 print(json.dumps({
     "table": {name: option.default for name, option in OPTIONS.items()},
     "command line": {name: parser.get_default(name) for name in OPTIONS},

@@ -1,0 +1,29 @@
+"""Play a video through the ROS node, record its topics into a bag, and make a report from the bag.
+
+Node and player are two processes. The node runs with the preset balanced; for the default video, a street scene, it
+reports people and vehicles only. The output folder then holds report.html (open this first), annotated.mp4,
+detections.csv, summary.json, and the rosbag2 folder bag/ with the detections, masks and overlays that the node
+published.
+
+  python -m regionmask_ros demo --output demo_output
+  python -m regionmask_ros demo --output demo_output --video "my street.mp4"
+"""
+
+from __future__ import annotations
+
+import argparse
+
+from .._cli import add_reading
+from .._output import add_output
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Adds the options of this command."""
+    add_output(parser, "demo")
+    parser.add_argument("--video", metavar="FILE",
+                        help="a video file or a folder of images (default: pedestrians on a campus, from the set-up)")
+    parser.add_argument("--max-frames", metavar="N", type=int,
+                        help="stop after N frames (default: 25 seconds of the default video, all of others)")
+    parser.add_argument("--rate", type=float, metavar="R",
+                        help="speed factor (default: 0.5 up to 20 s of video, 1.0 for longer ones)")
+    add_reading(parser)
