@@ -131,7 +131,7 @@ class Camera(Node):
         message.header.stamp = self.get_clock().now().to_msg()
         self.images.publish(message)
 
-    def wait_for_node(self, node: Child) -> None:
+    def wait_until_ready(self, node: Child) -> None:
         """Waits until the node is active and receives images.
 
         Args:
@@ -185,7 +185,7 @@ def measure_throughput(path: str, mask: str, seconds: float, environment: Mappin
             RosSession() as session:
         camera = session.add(Camera)
         session.spin()
-        camera.wait_for_node(node)
+        camera.wait_until_ready(node)
         start_s = time.monotonic()
         published = camera.play(messages, seconds, node.check_running)
         elapsed_s, reports = time.monotonic() - start_s, len(camera.reports)
