@@ -46,7 +46,7 @@ def is_numba_supported() -> bool:
     return found >= OLDEST
 
 
-KERNEL_ROOMS = ("core", "detection", "encoder", "engine", "jit", "mask", "tracking")
+KERNEL_ROOMS = ("core", "detection", "encoder", "engine", "jit", "mask", "sources", "tracking")
 """Folders of the package that hold kernels."""
 
 

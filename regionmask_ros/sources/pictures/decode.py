@@ -17,8 +17,9 @@ from .bitmap import unusual_white
 from .depth import BitDepth
 from .header import JPEG, MAX_IMAGE_PIXELS, PNG, READERS, PictureHeader, read_header
 from .jpeg import find_jpeg_damage
-from .jpeg_decoders import jpeg_decoder
+from .jpeg_decoders import DAMAGED, jpeg_decoder
 from .png import find_png_damage
+from .progressive import find_band_damage
 
 HEAD_BYTES = 1 << 16
 """Read first of a file, so that one that claims too much is not read whole."""
@@ -97,7 +98,7 @@ def decode_color(
     """
     header = check_picture(data, max_pixels)
     if header.kind == JPEG:
-        return _upright(jpeg_decoder().decode(data, header), header.orientation)
+        return _upright(_decode_jpeg(data, header), header.orientation)
     white = unusual_white(data)
     if white is None:
         pixels = _decode_with_opencv(data, header, cv2.IMREAD_COLOR | cv2.IMREAD_ANYDEPTH, True)
@@ -123,7 +124,7 @@ def decode_camera(data: bytes, max_pixels: int = MAX_IMAGE_PIXELS) -> np.ndarray
     """
     header = check_picture(data, max_pixels, CAMERA_KINDS)
     if header.kind == JPEG:
-        return jpeg_decoder().decode(data, header)
+        return _decode_jpeg(data, header)
     return _decode_with_opencv(data, header, cv2.IMREAD_UNCHANGED, False)
 
 
@@ -141,6 +142,13 @@ def decode_mask(data: bytes, max_pixels: int = MAX_IMAGE_PIXELS) -> np.ndarray:
         InvalidFile: The picture is refused or damaged.
     """
     return _decode_with_opencv(data, check_picture(data, max_pixels, (PNG,)), cv2.IMREAD_UNCHANGED, True)
+
+
+def _decode_jpeg(data: bytes, header: PictureHeader) -> np.ndarray:
+    pixels = jpeg_decoder().decode(data, header)
+    if header.progressive and find_band_damage(data):
+        raise InvalidFile(f"{DAMAGED} (coefficients outside of their band)")
+    return pixels
 
 
 def _decode_with_opencv(data: bytes, header: PictureHeader, flags: int, silent: bool) -> np.ndarray:

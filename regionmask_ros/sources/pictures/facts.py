@@ -20,6 +20,7 @@ class Facts(NamedTuple):
         least_bytes: A file of fewer bytes cannot hold so many pixels.
         orientation: How the camera was held, 1 to 8 as EXIF numbers it.
         start: Offset of the first byte of the first scan of a JPEG picture; else 0.
+        progressive: Whether a JPEG picture has several scans of one component, each with more detail.
     """
 
     width: int
@@ -29,6 +30,7 @@ class Facts(NamedTuple):
     least_bytes: int
     orientation: int = 1
     start: int = 0
+    progressive: bool = False
 
 
 def part(data: bytes, start: int, length: int) -> bytes:

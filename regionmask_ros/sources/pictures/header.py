@@ -38,6 +38,7 @@ class PictureHeader:
         bits: Bits of a sample.
         orientation: How the camera was held, 1 to 8 as EXIF numbers it; 1, upright, for all formats but JPEG.
         start: Offset of the first byte of the first scan of a JPEG picture; 0 for the other formats.
+        progressive: Whether it is a JPEG picture with progressive scans.
     """
 
     kind: str
@@ -47,6 +48,7 @@ class PictureHeader:
     bits: int
     orientation: int
     start: int
+    progressive: bool
 
 
 READERS: Mapping[str, Callable[[bytes, int], Facts]] = {
@@ -100,4 +102,5 @@ def read_header(
     if facts.least_bytes > size:
         raise InvalidFile(
             f"truncated {kind} image: {width}x{height} pixels need {facts.least_bytes} bytes, it has {size}")
-    return PictureHeader(kind, width, height, facts.channels, facts.bits, facts.orientation, facts.start)
+    return PictureHeader(kind, width, height, facts.channels, facts.bits, facts.orientation, facts.start,
+                         facts.progressive)

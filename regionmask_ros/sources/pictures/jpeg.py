@@ -7,6 +7,7 @@ import struct
 
 from ...errors import UNSUPPORTED, InvalidFile
 from .facts import Facts, NeedsMore, part
+from .progressive import PROGRESSIVE_FRAME
 from .tiff import TIFF_ORDERS, read_directory
 
 JPEG_END = b"\xff\xd9"
@@ -37,7 +38,7 @@ def read_jpeg(data: bytes, size: int) -> Facts:
         InvalidFile: The header is damaged, or the coding is none that cameras use.
         NeedsMore: The data end before the first scan.
     """
-    position, orientation = 2, 1
+    position, orientation, progressive = 2, 1, False
     frame: tuple[int, int, int, int] | None = None
     while True:
         lead, marker = part(data, position, 2)
@@ -57,6 +58,7 @@ def read_jpeg(data: bytes, size: int) -> Facts:
         if marker in FRAMES:
             if frame:
                 raise InvalidFile("damaged JPEG image: it has two frames")
+            progressive = marker == PROGRESSIVE_FRAME
             frame = _read_frame(part(data, position + 4, length - 2), FRAMES[marker])
         elif marker == 0xE1:
             orientation = _read_orientation(part(data, position + 4, length - 2))
@@ -65,7 +67,7 @@ def read_jpeg(data: bytes, size: int) -> Facts:
         raise InvalidFile("damaged JPEG image: a scan before the frame")
     start = position + 2 + length
     width, height, components, least = frame
-    return Facts(width, height, components, 8, start + least, orientation, start)
+    return Facts(width, height, components, 8, start + least, orientation, start, progressive)
 
 
 def find_jpeg_damage(data: bytes, start: int) -> str | None:

@@ -8,6 +8,8 @@ import sys
 import cv2
 import numpy as np
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 from jpeg_damage import CUT, ENCODERS, WHOLE, ZEROED, cases, count, street
 from PIL import Image
 
@@ -16,6 +18,7 @@ from regionmask_ros.sources.pictures import jpeg_decoders
 from regionmask_ros.sources.pictures.decode import decode_camera, decode_color
 from regionmask_ros.sources.pictures.header import read_header
 from regionmask_ros.sources.pictures.jpeg_decoders import jpeg_decoder, make_opencv, make_simplejpeg, make_turbojpeg
+from regionmask_ros.sources.pictures.progressive import find_band_damage
 
 ROUNDS = 12
 MAKERS = {"simplejpeg": make_simplejpeg, "libturbojpeg": make_turbojpeg, "OpenCV": make_opencv}
@@ -36,6 +39,42 @@ def test_damage_is_noticed_and_whole_images_are_not_taken_for_damaged():
     share = {
         damage: np.mean([refused[kind, damage] for kind in ENCODERS]) for damage in (WHOLE, CUT, ZEROED)}
     assert share[WHOLE] == 0 and share[CUT] >= 0.97 and share[ZEROED] >= 0.9
+
+
+def progressive(image: np.ndarray, quality: int, subsampling: int = 2) -> bytes:
+    target = io.BytesIO()
+    Image.fromarray(image).save(target, "JPEG", quality=quality, subsampling=subsampling, progressive=True)
+    return target.getvalue()
+
+
+@given(st.integers(1, 70), st.integers(1, 70), st.integers(1, 100), st.integers(0, 2), st.integers(0, 2**32 - 1),
+       st.booleans())
+def test_no_whole_progressive_image_is_taken_for_damaged(width, height, quality, subsampling, seed, gray):
+    rng = np.random.default_rng(seed)
+    image = street(rng, (80, 80))[:height, :width] if seed % 2 else rng.integers(0, 256, (height, width, 3), np.uint8)
+    assert not find_band_damage(progressive(image[..., 0] if gray else image, quality, subsampling))
+
+
+def test_damage_in_a_progressive_image_is_noticed_where_decoders_see_none():
+    rng, noticed = np.random.default_rng(0), []
+    for _ in range(25):
+        data = progressive(street(rng, (320, 240)), 80)
+        cut = int(rng.integers(len(data) // 2, len(data) - 700))
+        noticed.append(find_band_damage(data[:cut] + data[cut + 400:]))
+    assert np.mean(noticed) > 0.7
+    damaged = next(data[:cut] + data[cut + 400:] for cut in range(len(data) // 2, len(data) - 700, 97)
+                   if find_band_damage(data[:cut] + data[cut + 400:]))
+    with pytest.raises(InvalidFile, match="damaged JPEG image"):
+        decode_color(damaged)
+
+
+@given(st.data())
+def test_bands_of_any_bytes_are_followed_to_an_end(data):
+    whole = progressive(street(np.random.default_rng(3), (40, 24)), 90)
+    changed = bytearray(whole)
+    for place in data.draw(st.lists(st.integers(2, len(whole) - 1), max_size=8)):
+        changed[place] = data.draw(st.integers(0, 255))
+    find_band_damage(bytes(changed[:data.draw(st.integers(0, len(whole)))]))
 
 
 def test_without_both_libraries_opencv_decodes_and_damage_is_not_seen(monkeypatch):
