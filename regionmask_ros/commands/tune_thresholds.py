@@ -52,7 +52,7 @@ def run(args: argparse.Namespace) -> int:
     if len(journal):
         print(f"{len(journal)} trials are known from an earlier run")
     found = _search(args, tuning, journal, start)
-    result = _make_result(args, network, found, tuning, checking, journal)
+    result = _make_result(args, network, found, tuning, checking, journal, reading)
     write_whole(Path(args.output), result.to_json().encode())
     journal.remove()
     _print_result(result, args.output)
@@ -157,13 +157,14 @@ def _question(args: argparse.Namespace, network: Network) -> str:
 
 
 def _make_result(args: argparse.Namespace, network: Network, found: Mapping[str, int], tuning: _Trials,
-                 checking: _Trials | None, journal: Journal) -> TunedThresholds:
+                 checking: _Trials | None, journal: Journal, reading: Reading) -> TunedThresholds:
     made: dict[str, Any] = {
         "command": format_command("tune_thresholds", args.argv),
         "version": __version__,
         "truth": f"detections of the dense network from a score of {SURE} on, average precision at IoU 0.5",
         "minimised": args.minimise,
         "trials": len(journal),
+        **reading.dropped.as_json(),
         "tuning": _figures(tuning, found, args),
     }
     if checking:

@@ -52,13 +52,13 @@ class TrainingSession:
     def __init__(self, args: argparse.Namespace, network: Network, labels: Sequence[Labels],
                  reading: Reading | None = None) -> None:
         cv2.setNumThreads(1)
-        self._args, self._folder = args, Path(args.output)
+        self._args, self._folder, self._reading = args, Path(args.output), reading or Reading()
         if args.resume and not (self._folder / CHECKPOINT).exists():
             raise UserError(f"{self._folder / CHECKPOINT}: no such file; start the training without --resume")
         width, cache = RECIPES[args.architecture].image_width, self._folder / CACHE
-        clips = [read_clip(path, width, network, labels[number] if labels else None, cache, reading)
+        clips = [read_clip(path, width, network, labels[number] if labels else None, cache, self._reading)
                  for number, path in enumerate(args.sources)]
-        held_out = [read_clip(path, width, network, None, cache, reading) for path in args.hold_out]
+        held_out = [read_clip(path, width, network, None, cache, self._reading) for path in args.hold_out]
         self._trainer = Trainer(TrainingPlan(args.architecture, args.steps, args.seed, args.masked), clips, held_out)
         if args.resume:
             self._resume()
@@ -118,6 +118,7 @@ class TrainingSession:
         return {
             "architecture": args.architecture, "steps": trainer.step, "batch": trainer.recipe.batch, "seed": args.seed,
             "frames": self._frames, "clips": [Path(path).name for path in args.sources],
+            **self._reading.dropped.as_json(),
             "held_out": [Path(path).name for path in args.hold_out],
             "cpu_seconds_of_this_run": round(self._cpu_seconds), "judged_at_step": step, "masked": args.masked,
             **vars(outcome),
