@@ -63,6 +63,39 @@ def _make_bag(rng: random.Random) -> Files:
     return files
 
 
+@cache
+def _odd_bags() -> list[dict[str, bytes]]:
+    """Bags as other programs, other versions and crashes leave them, and one of ROS 1."""
+    use_test_helpers()
+    from bag_kinds import Kind as Stored
+    from bag_kinds import stored_images, write_crashed_db3, write_kind, write_ros1
+
+    kinds = (Stored(chunks="lz4", foreign=True), Stored(chunks="zstd", indexed=False, metadata="missing"),
+             Stored(chunks=None, parts=2, metadata="1"), Stored(compression="file"), Stored("db3", compression="file"),
+             Stored("db3", compression="message", metadata="4"))
+    with tempfile.TemporaryDirectory() as folder:
+        places = [Path(folder, str(number)) for number in range(len(kinds) + 2)]
+        for place, kind in zip(places, kinds):
+            write_kind(place, kind)
+        for place in places[len(kinds):]:
+            place.mkdir()
+        write_crashed_db3(places[-2] / "x.db3", stored_images(6), in_log=4)
+        write_ros1(places[-1] / "x.bag")
+        return [{f"bag/{file.name}": file.read_bytes() for file in sorted(place.iterdir())} for place in places]
+
+
+def _make_any_bag(rng: random.Random) -> Files:
+    if rng.random() < 0.4:
+        return _make_bag(rng)
+    files = dict(rng.choice(_odd_bags()))
+    name = rng.choice(list(files))
+    if name.endswith(".yaml"):
+        files[name] = damage_text(rng, files[name].decode(), " ")
+    else:
+        files[name] = damage_bytes(rng, files[name])
+    return files
+
+
 _COLUMNS = (
     ("messages", "data"), ("messages", "timestamp"), ("topics", "type"), ("topics", "name"),
     ("topics", "serialization_format"), ("message_definitions", "encoded_message_definition"),
@@ -147,7 +180,7 @@ def _read_video(files: Files, folder: Path) -> None:
 
 
 KINDS = (
-    Kind("bags", 0.5, _make_bag, _read_bag),
+    Kind("bags", 0.5, _make_any_bag, _read_bag),
     Kind("labels in bags", 0.5, _make_bag, _read_bag_labels),
     Kind("videos", 0.7, _make_video, _read_video),
 )

@@ -8,7 +8,7 @@ detections of every class are ignored. Of several results the one with the best 
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -82,28 +82,41 @@ def read_bag_labels(path: str, topics: BagTopics = ONLY_TOPICS, reading: Reading
     with BagImages(path, topics.images, reading=reading) as images:
         stamps = images.stamps()
     topic, messages = _read_detections(path, topics.truth)
-    by_stamp = {stamp_ns(message.header.stamp): message for message in messages}
-    width, height = images.size_wh
-    rows: list[LabelRow] = []
-    tracks: dict[str, int] = {}
-    left_out = LeftOut(f"{display_path(path)}: {topic}")
-    for number, stamp in enumerate(stamps):
-        if stamp in by_stamp:
-            rows += _rows(by_stamp[stamp], number, tracks, f"{display_path(path)}: {topic}", left_out)
-        else:
-            rows.append(LabelRow(number, ANY, 0.0, 0.0, width, height, ignore=True))
+    place = f"{display_path(path)}: {topic}"
+    left_out = LeftOut(place)
+    for log_ns in [log_ns for message, log_ns in messages if isinstance(message, InvalidFile)]:
+        left_out.add("damaged message, left out", f"{log_ns} ns")
+    try:
+        by_stamp = {stamp_ns(message.header.stamp): message for message, _ in messages
+                    if not isinstance(message, InvalidFile)}
+        rows = _all_rows(by_stamp, stamps, images.size_wh, place, left_out)
+    # A bag has definitions of its own: those of older releases have other fields, and those of damaged bags any.
+    except (AttributeError, TypeError) as error:
+        raise UserError(f"{place}: not as vision_msgs 4 (Humble and later) defines {DETECTIONS} ({error})") from error
     if by_stamp.keys().isdisjoint(stamps):
         raise UserError(f"{display_path(path)}: no message on {topic} has the stamp of an image on {images.topic}")
     return replace(Labels.of_rows(rows), notes=left_out.lines())
 
 
-def _read_detections(path: str, topic: str) -> tuple[str, list[Any]]:
-    """The topic of the labels, and the messages on it."""
+def _all_rows(by_stamp: Mapping[int, Any], stamps: Sequence[int], size_wh: tuple[int, int], place: str,
+              left_out: LeftOut) -> list[LabelRow]:
+    """The rows of all images; of an image without a message one for the whole of it, which is ignored."""
+    rows: list[LabelRow] = []
+    tracks: dict[str, int] = {}
+    for number, stamp in enumerate(stamps):
+        if stamp in by_stamp:
+            rows += _rows(by_stamp[stamp], number, tracks, place, left_out)
+        else:
+            rows.append(LabelRow(number, ANY, 0.0, 0.0, *size_wh, ignore=True))
+    return rows
+
+
+def _read_detections(path: str, topic: str) -> tuple[str, list[tuple[Any, int]]]:
+    """The topic of the labels, and what ``Bag.messages`` has of it."""
     with Bag(path) as bag:
         topic = choose_topic(bag, lambda one: one.msgtype == DETECTIONS and one.is_readable,
                              "detections (vision_msgs/Detection2DArray)", topic)
-        return topic, [message for message, _ in bag.messages(topic, (DETECTIONS,))
-                       if not isinstance(message, InvalidFile)]
+        return topic, list(bag.messages(topic, (DETECTIONS,)))
 
 
 def _rows(message: Any, number: int, tracks: dict[str, int], place: str, left_out: LeftOut) -> Iterator[LabelRow]:

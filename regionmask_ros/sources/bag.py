@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Callable, Iterator, Mapping
-from itertools import islice
 from typing import Any
 
 import numpy as np
@@ -61,16 +61,14 @@ class BagImages(Source):
         self._found: int | None = None
         self._bag = bag = Bag(path)
         self.name = bag.name
-        self.topic = _choose_image_topic(bag, topic, preferred, only_compressed)
-        self.compressed = any(one.name == self.topic and one.msgtype == COMPRESSED for one in bag.topics)
-        _, self.frame_count = bag.compare(self.topic)
-        times = [log_ns for _, log_ns in islice(self._messages(), FPS_MESSAGES)]
-        if not times:
-            notes = "".join(f"; {note}" for note in bag.notes)
-            raise UserError(f"{display_path(path)}: no image on {self.topic}{notes}")
-        self.size_wh = self._find_size()
+        with contextlib.ExitStack() as stack:
+            stack.callback(bag.close)
+            self.topic = _choose_image_topic(bag, topic, preferred, only_compressed)
+            self.compressed = any(one.name == self.topic and one.msgtype == COMPRESSED for one in bag.topics)
+            _, self.frame_count = bag.compare(self.topic)
+            self.size_wh, steps = self._probe()
+            stack.pop_all()
         self._tell_notes()
-        steps = np.diff(times)
         self.fps = float(1e9 / np.median(steps)) if len(steps) and np.median(steps) > 0 else DEFAULT_FPS
 
     def frames(self) -> Iterator[Frame]:
@@ -116,19 +114,28 @@ class BagImages(Source):
         for note in self._bag.notes:
             self.reading.tell(f"{display_path(self._path)}: {note}")
 
-    def _find_size(self) -> tuple[int, int]:
-        """Width and height of the first image that can be decoded."""
-        first, count = None, 0
+    def _probe(self) -> tuple[tuple[int, int], np.ndarray]:
+        """Width and height of the first image that can be decoded, and the steps between the first times."""
+        size, first = None, None
+        times: list[int] = []
         for message, log_ns in self._messages():
-            count += 1
-            try:
-                return self._frame(message, log_ns, BitDepth()).size_wh
-            except UserError as error:
-                first = first or error
-        assert first is not None, "there is at least one message"
-        if count == 1:
-            raise first
-        raise UserError(f"none of {count} images can be used, the first: {first}", first.reason)
+            times.append(log_ns)
+            if size is None:
+                try:
+                    size = self._frame(message, log_ns, BitDepth()).size_wh
+                except UserError as error:
+                    first = first or error
+            if size is not None and len(times) >= FPS_MESSAGES:
+                break
+        if not times:
+            notes = "".join(f"; {note}" for note in self._bag.notes)
+            raise UserError(f"{display_path(self._path)}: no image on {self.topic}{notes}")
+        if size is None:
+            assert first is not None, "there is a message, and it could not be decoded"
+            if len(times) == 1:
+                raise first
+            raise UserError(f"none of {len(times)} images can be used, the first: {first}", first.reason)
+        return size, np.diff(times[:FPS_MESSAGES])
 
     def _frame(self, message: Any, log_ns: int, depth: BitDepth) -> Frame:
         place = f"{display_path(self._path)}: {self.topic} at {log_ns} ns"
@@ -148,12 +155,13 @@ def _choose_image_topic(bag: Bag, topic: str, preferred: str, only_compressed: b
             topic += COMPRESSED_SUFFIX
         return choose_topic(bag, lambda one: one.msgtype == COMPRESSED and one.is_readable, "compressed images", topic)
     known = {one.name for one in bag.topics if _has_images(one)}
+    filled = {one.name for one in bag.topics if _has_images(one) and one.count != 0}
     if not topic and preferred and absolute_topic(preferred) in known:
         return absolute_topic(preferred)
 
     def suits(one: Topic) -> bool:
-        # A camera's raw and compressed topics show the same images: the raw one is enough.
-        is_second = one.name.endswith(COMPRESSED_SUFFIX) and one.name.removesuffix(COMPRESSED_SUFFIX) in known
+        # A camera's raw and compressed topics show the same images: the raw one is enough, if it has any.
+        is_second = one.name.endswith(COMPRESSED_SUFFIX) and one.name.removesuffix(COMPRESSED_SUFFIX) in filled
         return _has_images(one) and (bool(topic) or not is_second)
 
     return choose_topic(bag, suits, "images", topic)

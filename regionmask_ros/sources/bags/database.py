@@ -23,22 +23,28 @@ class DatabaseFile(Storage):
 
     Args:
         path: Its absolute path. It is not written, and nothing is written beside it.
+        index: Of an object that has read it before.
 
     Raises:
         InvalidFile: It is not the database of a bag, or its topics cannot be read.
     """
 
-    def __init__(self, path: bytes) -> None:
+    def __init__(self, path: bytes, index: Any = None) -> None:
         super().__init__()
         try:
             self._database = sqlite3.connect(f"file://{quote_from_bytes(path)}?mode=ro&immutable=1", uri=True)
         except sqlite3.Error as error:
             raise InvalidFile(str(error)) from error
         try:
-            self._read_topics()
+            self._prepare()
+            if index is None:
+                self._read_topics()
+            else:
+                self.channels, self.start_ns, self.end_ns = index
         except (sqlite3.Error, InvalidFile) as error:
             self._database.close()
             raise InvalidFile(str(error)) from error
+        self.index = self.channels, self.start_ns, self.end_ns
 
     def close(self) -> None:
         """See ``Storage``."""
@@ -76,13 +82,15 @@ class DatabaseFile(Storage):
             self.note(f"its end cannot be read: {error}")
         return rows
 
-    def _read_topics(self) -> None:
+    def _prepare(self) -> None:
         self._database.text_factory = lambda text: text.decode("utf-8", "backslashreplace")
         # From Python 3.11 on; before, the limit is SQLite's own, 1 GB.
         limit = getattr(sqlite3, "SQLITE_LIMIT_LENGTH", None)
         if limit is not None and hasattr(self._database, "setlimit"):
             self._database.setlimit(limit, MAX_MESSAGE_BYTES)
         self._database.execute("PRAGMA trusted_schema = OFF")
+
+    def _read_topics(self) -> None:
         # A view could be a program that never ends.
         tables = {name for (name,) in self._database.execute(_SELECT_TABLES)}
         if not {"topics", "messages"} <= tables:

@@ -14,7 +14,7 @@ import tempfile
 import weakref
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import BinaryIO
+from typing import Any, BinaryIO
 
 from ...errors import InvalidFile
 from ...files.content import HEAD_BYTES, Family, check_head
@@ -156,11 +156,12 @@ class Scratch:
         self._remove()
         self._source = None
 
-    def open(self, file: StorageFile) -> Storage:
+    def open(self, file: StorageFile, index: Any = None) -> Storage:
         """Opens a storage file.
 
         Args:
             file: The file.
+            index: ``Storage.index`` from an opening before.
 
         Returns:
             The open file, with a note if it was not read as it is.
@@ -175,7 +176,7 @@ class Scratch:
         elif file.kind == "db3":
             path, notes = self._with_log(file)
         try:
-            storage = _open(path, file.kind)
+            storage = _open(path, file.kind, index)
         except InvalidFile as error:
             raise InvalidFile(f"its compressed data end early: {error}" if is_cut else str(error)) from error
         storage.is_truncated |= is_cut
@@ -242,13 +243,13 @@ class Scratch:
         return open(self._path, "wb")
 
 
-def _open(path: str, kind: str) -> Storage:
+def _open(path: str, kind: str, index: Any) -> Storage:
     if kind == "mcap":
         with contextlib.ExitStack() as stack:
-            mcap = McapFile(stack.enter_context(open(path, "rb")))
+            mcap = McapFile(stack.enter_context(open(path, "rb")), index)
             stack.pop_all()
             return mcap
-    return DatabaseFile(os.fsencode(path)) if kind == "db3" else Ros1File(os.fsencode(path))
+    return DatabaseFile(os.fsencode(path), index) if kind == "db3" else Ros1File(os.fsencode(path))
 
 
 def _decompressed(file: BinaryIO) -> BinaryIO:

@@ -17,7 +17,7 @@ from collections import Counter
 from collections.abc import Collection, Iterator
 from dataclasses import dataclass, field
 from itertools import count
-from typing import BinaryIO
+from typing import Any, BinaryIO
 from zlib import crc32
 
 from ...errors import InvalidFile
@@ -125,18 +125,23 @@ class McapFile(Storage):
 
     Args:
         file: The file, which is closed with this object.
+        index: Of an object that has read it before.
 
     Raises:
         InvalidFile: It is not an MCAP file, or nothing in it can be read.
     """
 
-    def __init__(self, file: BinaryIO) -> None:
+    def __init__(self, file: BinaryIO, index: Any = None) -> None:
         super().__init__()
         self._file, self._size = file, file.seek(0, os.SEEK_END)
         if self._read_at(0, len(MAGIC)) != MAGIC:
             raise InvalidFile("not an MCAP file")
         self._cut_chunk: _Block | None = None
-        self._found = self._read_summary() or self._scan()
+        if index is None:
+            self._found = self._read_summary() or self._scan()
+        else:
+            self._found, self._cut_chunk, self.is_truncated = index
+        self.index = self._found, self._cut_chunk, self.is_truncated
         self.channels = [self._found.channel(key) for key in self._found.channels]
         blocks = self._found.blocks
         self.start_ns = min((block.start_ns for block in blocks), default=0)

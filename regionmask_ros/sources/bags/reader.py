@@ -103,8 +103,12 @@ class Bag:
         self.name = _printable_name(_without_suffixes(whole) if is_part else self._folder)
         self._files = self._recognized(names)
         self._channels: dict[StorageFile, list[Channel]] = {}
-        self._end_ns: dict[StorageFile, int] = {}
-        self._survey()
+        self._indexes: dict[StorageFile, Any] = {}
+        try:
+            self._survey()
+        except UserError:
+            self.close()
+            raise
         self.topics = self._merge_topics()
 
     def close(self) -> None:
@@ -181,7 +185,8 @@ class Bag:
     def _opened(self, file: StorageFile) -> Iterator[Storage | None]:
         """Opens a file; None, with a note, if it cannot be read."""
         try:
-            storage = self._scratch.open(file)
+            storage = self._scratch.open(file, self._indexes.get(file))
+            self._indexes[file] = storage.index
         except (InvalidFile, OSError) as error:
             reason = error.strerror if isinstance(error, OSError) else error
             self._note_on(file.name, f"cannot be read: {reason}")
@@ -262,7 +267,6 @@ class Bag:
                     continue
                 usable += 1
                 self._channels[file] = list(storage.channels)
-                self._end_ns[file] = storage.end_ns
                 self._take_notes(file, storage)
         if not usable:
             raise UserError(f"{display_path(self.path)}: not a bag that can be read: {'; '.join(self.notes)}")

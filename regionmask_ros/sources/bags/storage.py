@@ -59,7 +59,10 @@ class Storage(ABC):
         end_ns: Time of the last message.
         is_truncated: Whether its end is missing.
         notes: Sentences about what is missing or damaged in it, and how it was read.
+        index: What the next object for the same file may take instead of searching again.
     """
+
+    index: Any = None
 
     def __init__(self) -> None:
         self.channels: list[Channel] = []
