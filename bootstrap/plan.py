@@ -22,6 +22,7 @@ from .interpreter import Interpreter
 from .progress import Progress, watch_counts
 from .sourced_ros import SourcedRos
 from .state import State, compute_digest, lock_exclusively
+from .unwritable import describe_fallbacks
 
 # Two entries of the state that are facts about .venv, not keys of steps.
 OVER_ROS, MADE_FROM = "over ros", "made from"
@@ -146,6 +147,8 @@ def set_up(plan: Plan) -> None:
             return
         progress = Progress(place.venv / "log", hold=lock)
         state = _create_venv(plan, progress)
+        for line in describe_fallbacks(plan.environ, place.venv, plan.has_ros):
+            progress.print_line(line)
         _install_packages(plan, state, progress)
         _run_parallel(progress, [
             lambda: _provide_messages(plan, state, progress),

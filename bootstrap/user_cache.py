@@ -9,7 +9,6 @@ import contextlib
 import hashlib
 import os
 import shutil
-import tempfile
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -52,14 +51,23 @@ def store(source: Path, cache: Path | None, name: str) -> None:
 
 
 def copy_atomically(source: Path, target: Path) -> None:
-    """Copies to a temporary name beside the target, then renames, so that half a file is never visible."""
+    """Copies to a temporary name beside the target, then renames, so that half a file is never visible.
+
+    What a set-up that was killed has left there is removed.
+    """
+    # Here: prerequisites are checked before anything of the package is needed.
+    from regionmask_ros.files.temporary import make_temporary, remove_abandoned, write_through
+
     target.parent.mkdir(parents=True, exist_ok=True)
-    handle, temporary = tempfile.mkstemp(dir=target.parent, prefix=target.name + ".")
-    os.close(handle)
+    remove_abandoned(str(target.parent))
+    temporary, lock = make_temporary(str(target))
     try:
         shutil.copyfile(source, temporary)
         os.chmod(temporary, 0o644)
+        write_through(temporary)
         os.replace(temporary, target)
     except BaseException:
         os.unlink(temporary)
         raise
+    finally:
+        os.close(lock)

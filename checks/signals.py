@@ -13,6 +13,7 @@ import contextlib
 import itertools
 import os
 import random
+import signal
 import subprocess
 import sys
 import tempfile
@@ -28,7 +29,7 @@ from regionmask_ros.report.tables import Table, format_text
 
 from .endings.programs import VIDEO, Program, command_line, make_programs
 from .endings.room import ROOT, Room
-from .endings.trial import FAILURES, Outcome, Trial
+from .endings.trial import FAILURES, NUMBERS, Outcome, Trial
 
 _FIRST_DOMAIN, _DOMAINS = 215, 15
 """Of ROS: above those that tests and demos use, and allowed on Linux."""
@@ -52,6 +53,10 @@ def main(argv: Sequence[str] | None = None) -> int:
     parser.add_argument("--programs", default="", help="only these, separated by semicolons")
     parser.add_argument("--moment", type=int, help="only the moment of this number")
     args = parser.parse_args(argv)
+    for number in NUMBERS:
+        # A shell's background jobs ignore SIGINT, and so would the programs.
+        if signal.getsignal(number) is signal.SIG_IGN:
+            signal.signal(number, signal.default_int_handler)
     with tempfile.TemporaryDirectory(prefix="regionmask_ros_signals_") as folder:
         known = {program.name: program for program in make_programs(Path(folder))}
         chosen = [name.strip() for name in args.programs.split(";") if name.strip()] or list(known)

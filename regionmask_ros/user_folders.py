@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import os
 import stat
+import sys
 from pathlib import Path
 
 PRIVATE = 0o700
@@ -15,8 +16,24 @@ _OTHERS_WRITE = stat.S_IWGRP | stat.S_IWOTH
 
 
 def cache_folder() -> Path | None:
-    """``$XDG_CACHE_HOME/regionmask_ros`` or ``~/.cache/regionmask_ros``; None for a user without a home."""
-    return _folder("XDG_CACHE_HOME", "~/.cache")
+    """Finds the folder for what can be made again; nothing is made.
+
+    Returns:
+        ``$XDG_CACHE_HOME/regionmask_ros`` or ``~/.cache/regionmask_ros``. Where that cannot be made or written, or for
+        a user without a home, ``cache/regionmask_ros`` in the virtual environment that runs this program. None for a
+        user without a home where there is none.
+    """
+    usual = _folder("XDG_CACHE_HOME", "~/.cache")
+    if usual is not None and can_be_written(usual):
+        return usual
+    ours = Path(sys.prefix) / "cache" / "regionmask_ros"
+    return ours if sys.prefix != sys.base_prefix and can_be_written(ours) else usual
+
+
+def can_be_written(folder: Path) -> bool:
+    """Whether files can be made in a folder, or the folder itself where it is missing. Makes nothing."""
+    lowest = next(level for level in (folder, *folder.parents) if os.path.lexists(level))
+    return lowest.is_dir() and os.access(lowest, os.W_OK | os.X_OK)
 
 
 def data_folder() -> Path | None:

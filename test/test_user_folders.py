@@ -6,7 +6,7 @@ import os
 
 import pytest
 
-from regionmask_ros.user_folders import find_distrust, make_private
+from regionmask_ros.user_folders import cache_folder, find_distrust, make_private
 
 
 @pytest.fixture
@@ -72,3 +72,12 @@ def test_a_file_in_the_way_is_an_error(home):
     for folder in (home / "file", home / "file" / "below"):
         with pytest.raises(OSError):
             make_private(folder)
+
+
+def test_a_cache_that_cannot_be_written_is_kept_in_the_virtual_environment(tmp_path, monkeypatch):
+    monkeypatch.setattr("sys.prefix", str(tmp_path / "venv"))
+    monkeypatch.setenv("HOME", str(tmp_path))
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "file" / "cache"))
+    assert cache_folder() == tmp_path / "file" / "cache" / "regionmask_ros"
+    (tmp_path / "file").touch()  # nothing can be made in it, for root, too
+    assert cache_folder() == tmp_path / "venv" / "cache" / "regionmask_ros"

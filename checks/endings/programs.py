@@ -16,8 +16,8 @@ from regionmask_ros.errors import UserError
 from ..fuzz.kind import use_test_helpers
 from .room import Room
 
-RUNNING = "active: images from"
-"""What the node has printed once a signal is its usual end."""
+_ACTIVE, _PLAYING = "active: images from", "playing anyway"
+"""What the node and the player have printed once a signal is their usual end."""
 
 VIDEO = Path(sys.prefix) / "share" / "regionmask_ros" / "bikes.mp4"
 _BAG_IMAGES = 8
@@ -76,9 +76,10 @@ def make_programs(folder: Path) -> list[Program]:
                 outputs=files),
         Program("run, bag", 4, lambda room: command_line("run", bag, "--output", room.output / "result", *short), 3.0,
                 outputs=files),
-        Program("play", 6, lambda _: command_line("play", VIDEO, "--loop", "--wait", "0"), 3.0, can_end_well=True),
-        Program("play, bag", 4, lambda _: command_line("play", bag, "--clock", "--loop", "--topic", "/picture"), 3.0,
-                can_end_well=True),
+        Program("play", 6, lambda _: command_line("play", VIDEO, "--loop", "--wait", "0", "--topic", "/nobody"), 3.0,
+                _PLAYING, can_end_well=True),
+        Program("play, bag", 4, lambda _: command_line(
+            "play", bag, "--clock", "--loop", "--topic", "/picture", "--wait", "0"), 3.0, _PLAYING, can_end_well=True),
         Program("record", 8, lambda room: command_line("record", room.output / "new" / "bag"), 4.0, can_end_well=True,
                 outputs=("new/bag",)),
         Program("demo", 8, lambda room: command_line(
@@ -89,7 +90,7 @@ def make_programs(folder: Path) -> list[Program]:
 
 
 def _node(name: str, share: float, span_s: float, *arguments: str) -> Program:
-    return Program(name, share, lambda _: command_line("detector", *arguments), span_s, RUNNING, can_end_well=True,
+    return Program(name, share, lambda _: command_line("detector", *arguments), span_s, _ACTIVE, can_end_well=True,
                    has_camera=True)
 
 

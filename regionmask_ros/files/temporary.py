@@ -65,6 +65,8 @@ def remove_abandoned(folder: str) -> None:
 def temporary_folder(path: Path) -> Iterator[Path]:
     """Makes an empty hidden folder beside a file or folder, and removes it at the end of the block.
 
+    Only its owner can enter it.
+
     Folders of processes that have ended are removed before. Missing parents are made; those that are empty at the end
     are removed.
 
@@ -97,7 +99,7 @@ def _make_folder(beside: Path, name: str) -> tuple[Path, int]:
     short = os.fsencode(name)[:MAX_STEM_BYTES].decode("utf-8", "ignore")
     while True:
         folder = beside / f".{short}.{secrets.token_hex(4)}.part"
-        folder.mkdir()
+        folder.mkdir(0o700)
         with contextlib.suppress(FileNotFoundError):
             descriptor = os.open(folder, os.O_RDONLY | os.O_CLOEXEC)
             # As in make_temporary.

@@ -21,6 +21,7 @@ import regionmask_ros
 
 from ..errors import InvalidFile, UserError, to_one_line
 from ..files.safe_read import open_regular
+from ..files.temporary import temporary_folder
 from ..network.cards import CARD_NAME, load_card, write_card
 from .description import describe_onnx
 from .detector import Imported, Wishes, import_detector
@@ -46,9 +47,9 @@ def import_apart(path: str | os.PathLike[str], wishes: Wishes) -> Imported:
     Raises:
         UserError: See ``import_detector``; or the process crashed, or reached a limit.
     """
-    with tempfile.TemporaryDirectory(prefix="regionmask_ros_") as folder:
-        result = _run_apart(path, {"folder": folder, "wishes": asdict(wishes)})
-        return Imported(load_card(Path(folder) / CARD_NAME), tuple(result["notes"]))
+    with temporary_folder(Path(tempfile.gettempdir(), "regionmask_ros")) as folder:
+        result = _run_apart(path, {"folder": str(folder), "wishes": asdict(wishes)})
+        return Imported(load_card(folder / CARD_NAME), tuple(result["notes"]))
 
 
 def describe_onnx_apart(path: str | os.PathLike[str]) -> dict[str, Any]:

@@ -16,11 +16,12 @@ from pathlib import Path
 KEY, HOME_KEY = "ROS_LOG_DIR", "ROS_HOME"
 
 
-def prepare_log_folder(environment: MutableMapping[str, str]) -> str:
+def prepare_log_folder(environment: MutableMapping[str, str], venv: Path | None = None) -> str:
     """Sets ``ROS_LOG_DIR`` if ROS could not write into the folder that it would use.
 
     Args:
         environment: That of this process, which is changed.
+        venv: The virtual environment; None for the running one, if there is one.
 
     Returns:
         A line for the user; empty if nothing had to be changed.
@@ -29,7 +30,7 @@ def prepare_log_folder(environment: MutableMapping[str, str]) -> str:
     if usual is not None and _can_write(usual):
         return ""
     shown = usual if usual is not None else "a folder in the home of a user without one"
-    for folder in _other_folders(environment):
+    for folder in _other_folders(environment, venv):
         if _can_write(folder):
             environment[KEY] = str(folder)
             return f"ROS cannot write its log files into {shown}: they are in {folder} ({KEY})"
@@ -50,15 +51,15 @@ def _absolute(text: str) -> Path:
     return Path(os.path.abspath(os.path.expanduser(text)))
 
 
-def _other_folders(environment: MutableMapping[str, str]) -> Iterator[Path]:
+def _other_folders(environment: MutableMapping[str, str], venv: Path | None) -> Iterator[Path]:
     """Folders of ours: in the user's cache, in this Python environment, in the folder for temporary files."""
     cache, home = environment.get("XDG_CACHE_HOME", ""), environment.get("HOME", "")
     if os.path.isabs(cache):
         yield Path(cache) / "regionmask_ros" / "log"
     elif os.path.isabs(home):
         yield Path(home) / ".cache" / "regionmask_ros" / "log"
-    if sys.prefix != sys.base_prefix:
-        yield Path(sys.prefix) / "cache" / "regionmask_ros" / "log"
+    if venv or sys.prefix != sys.base_prefix:
+        yield Path(venv or sys.prefix) / "cache" / "regionmask_ros" / "log"
     shared = Path(tempfile.gettempdir()) / f"regionmask_ros-{os.geteuid()}"
     if _is_private(shared):
         yield shared / "log"

@@ -14,6 +14,7 @@ from bootstrap import interpreter, sourced_ros
 from bootstrap.environment import make_venv_environment
 from bootstrap.plan import KERNEL_ROOMS, Plan
 from bootstrap.state import State, compute_digest, lock_exclusively
+from bootstrap.unwritable import describe_fallbacks
 from regionmask_ros.jit import cache
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -129,3 +130,13 @@ def test_two_set_ups_take_turns(tmp_path):
         order.append("first")
     other.join(10)
     assert order == ["first", "second"] and path.read_text() == "unchanged"
+
+
+def test_folders_that_cannot_be_written_are_said(tmp_path):
+    venv, home = tmp_path / "venv", tmp_path / "home"
+    venv.mkdir()
+    home.touch()  # nothing can be made in it, for root, too
+    cache, log = describe_fallbacks({"HOME": str(home), "XDG_CACHE_HOME": str(home / "cache")}, venv, has_ros=True)
+    assert str(venv / "cache" / "regionmask_ros") in cache and str(home / "cache" / "regionmask_ros") in cache
+    assert str(venv / "cache" / "regionmask_ros" / "log") in log
+    assert describe_fallbacks({"HOME": str(tmp_path), "XDG_CACHE_HOME": str(tmp_path)}, venv, has_ros=True) == []

@@ -13,23 +13,10 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from regionmask_ros.files.outputs import MARKER, DemoFolder, Outputs, write_whole
+from regionmask_ros.files.outputs import MARKER, DemoFolder, Outputs
 from regionmask_ros.files.temporary import exchange, make_temporary, remove_abandoned, temporary_folder
 
 KILLS = int(os.environ.get("KILLS", "4"))
-"""Of each kind."""
-
-WRITER = """
-import sys
-from pathlib import Path
-from regionmask_ros.files.outputs import write_whole
-
-print("ready", flush=True)
-number = 0
-while True:
-    number += 1
-    write_whole(Path(sys.argv[1]), str(number).encode() * 50_000)
-"""
 
 DEMO = """
 import sys
@@ -57,17 +44,6 @@ def kill_after(process: subprocess.Popen, seconds: float) -> None:
     process.kill()
     process.wait()
     process.stdout.close()
-
-
-@pytest.mark.parametrize("seed", range(KILLS))
-def test_a_file_is_old_or_new_whenever_its_writer_is_killed(tmp_path, seed):
-    target, rng = tmp_path / "mask.npz", random.Random(seed)
-    write_whole(target, b"0" * 50_000)
-    kill_after(start(WRITER, target), rng.uniform(0.001, 0.1))
-    content = target.read_bytes()
-    assert content == content[:len(content) // 50_000] * 50_000
-    write_whole(target, b"after")
-    assert os.listdir(tmp_path) == ["mask.npz"] and target.read_bytes() == b"after"
 
 
 @pytest.mark.parametrize("seed", range(KILLS))
