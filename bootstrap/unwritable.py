@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from pathlib import Path
 
+from regionmask_ros.user_folders import can_be_written
+
 from . import user_cache
 
 
@@ -21,7 +23,6 @@ def describe_fallbacks(environ: Mapping[str, str], venv: Path, has_ros: bool) ->
     """
     # Here: prerequisites are checked before anything of the package is needed.
     from regionmask_ros.ros.log_folder import prepare_log_folder
-    from regionmask_ros.user_folders import can_be_written
 
     lines, usual = [], user_cache.find_folder(environ)
     if usual is None or not can_be_written(usual):
