@@ -12,6 +12,7 @@ from .bag import BagImages
 from .bags.reader import is_bag
 from .base import Source, silence_decoders
 from .images import ImageFolder
+from .live import refuse_live
 from .pictures.reading import Reading
 from .video import VideoFile
 
@@ -28,8 +29,8 @@ def open_source(
     """Opens a video file, a folder of images, or a rosbag2 bag (mcap or db3).
 
     Mistakes are found here, before any frame is processed: a missing path, something that is neither a file nor a
-    folder, a file that is empty, a text, a single image or truncated, a video without a frame, a folder without an
-    image that can be decoded. Images that cannot are dropped.
+    folder, a file that is empty, a text or a single image, a video or a folder without an image that can be decoded.
+    Images that cannot are dropped.
 
     Args:
         path: The file or folder.
@@ -45,6 +46,7 @@ def open_source(
         UserError: The source cannot be used; the message says why.
     """
     silence_decoders()
+    refuse_live(path)
     try:
         mode = os.stat(path).st_mode
     except (FileNotFoundError, NotADirectoryError):

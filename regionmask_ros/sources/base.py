@@ -55,15 +55,16 @@ class Source(ABC):
         self.dropped = 0
         self._sizes: set[tuple[int, int]] = set()
 
-    def drop(self, error: UserError, place: str = "") -> None:
+    def drop(self, error: UserError, place: str = "", count: int = 1) -> None:
         """Counts an image that cannot be used; to be called while the next good one is searched.
 
         Args:
             error: Names the image, and says what is wrong with it.
             place: What only this image is called; empty: the text of the error.
+            count: How many images have the error.
         """
-        self.dropped += 1
-        self.reading.dropped.add(error, place)
+        self.dropped += count
+        self.reading.dropped.add(error, place, count)
 
     def note_size(self, size_wh: tuple[int, int], place: str) -> None:
         """Tells the user about an image of another size than those before, once a size.

@@ -98,7 +98,7 @@ def decode_color(
     """
     header = check_picture(data, max_pixels)
     if header.kind == JPEG:
-        return _upright(_decode_jpeg(data, header), header.orientation)
+        return turn_upright(_decode_jpeg(data, header), header.orientation)
     white = unusual_white(data)
     if white is None:
         pixels = _decode_with_opencv(data, header, cv2.IMREAD_COLOR | cv2.IMREAD_ANYDEPTH, True)
@@ -164,7 +164,7 @@ def _decode_with_opencv(data: bytes, header: PictureHeader, flags: int, silent: 
     return pixels
 
 
-def _upright(pixels: np.ndarray, orientation: int) -> np.ndarray:
+def turn_upright(pixels: np.ndarray, orientation: int) -> np.ndarray:
     """The image as it was seen, by the orientation of EXIF, 1 to 8."""
     if orientation in _TURNS:
         return np.asarray(cv2.rotate(pixels, _TURNS[orientation]))

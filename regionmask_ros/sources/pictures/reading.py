@@ -36,18 +36,19 @@ class DroppedPictures:
     def __len__(self) -> int:
         return self.reasons.total()
 
-    def add(self, error: UserError, place: str = "") -> None:
+    def add(self, error: UserError, place: str = "", count: int = 1) -> None:
         """Counts a picture.
 
         Args:
             error: Names it, and says what is wrong with it.
             place: What only this picture is called; empty: the text of the error.
+            count: How many pictures have the error.
         """
         key = hash(place or str(error))
         if key in self._known:
             return
         self._known.add(key)
-        self.reasons[error.reason] += 1
+        self.reasons[error.reason] += count
         if len(self.first) < NAMED_DROPS:
             self.first.append(to_one_line(str(error), _NAMED_LENGTH))
 

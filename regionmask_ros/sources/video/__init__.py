@@ -1,0 +1,7 @@
+"""Videos: files, and live streams."""
+
+from __future__ import annotations
+
+from .file import VideoFile
+
+__all__ = ["VideoFile"]
