@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from ...jit.cache import kernel
+from ...jit.cache import Whole, kernel
 
 # Numba would not notice that a constant has changed in another file.
 LONG, SHORT_BITS = 1 << 16, 9
@@ -18,7 +18,7 @@ ONE, ALL = np.uint64(1), np.uint64(0xFFFFFFFFFFFFFFFF)
 
 
 @kernel
-def _peek(bits: np.ndarray, at: int) -> int:
+def _peek(bits: np.ndarray, at: Whole) -> Whole:
     """The 16 bits from bit ``at`` on."""
     byte = at >> 3
     three = np.int64(bits[byte]) << 16 | np.int64(bits[byte + 1]) << 8 | np.int64(bits[byte + 2])
@@ -26,12 +26,12 @@ def _peek(bits: np.ndarray, at: int) -> int:
 
 
 @kernel
-def _look_up(codes: np.ndarray, word: int) -> int:
+def _look_up(codes: np.ndarray, word: Whole) -> Whole:
     return np.int64(codes[LONG + (word >> (16 - SHORT_BITS))] or codes[word])
 
 
 @kernel
-def _count_ones(word: np.uint64) -> int:
+def _count_ones(word: np.uint64) -> Whole:
     word = word - ((word >> np.uint64(1)) & np.uint64(0x5555555555555555))
     word = (word & np.uint64(0x3333333333333333)) + ((word >> np.uint64(2)) & np.uint64(0x3333333333333333))
     word = (word + (word >> np.uint64(4))) & np.uint64(0x0F0F0F0F0F0F0F0F)
@@ -52,9 +52,13 @@ def follow_first_band(bits: np.ndarray, codes: np.ndarray, mask: np.ndarray, fir
     Returns:
         False if a coefficient lies beyond the last one, or a code does not exist. The end of the data is no fault here.
     """
-    end, at, block = 8 * (len(bits) - 8), 0, 0
+    end = 8 * (len(bits) - 8)
+    at: Whole = 0
+    block: Whole = 0
     while block < len(mask):
-        k, new, more = first, np.uint64(0), 0
+        k: Whole = first
+        more: Whole = 0
+        new = np.uint64(0)
         while k <= last and at < end:
             code = _look_up(codes, _peek(bits, at))
             run, size = (code >> 4) & 15, code & 15
@@ -77,10 +81,13 @@ def follow_first_band(bits: np.ndarray, codes: np.ndarray, mask: np.ndarray, fir
 @kernel
 def follow_refining_band(bits: np.ndarray, codes: np.ndarray, mask: np.ndarray, first: int, last: int) -> bool:
     """Follows a scan that adds a bit to coefficients; arguments and result as those of ``follow_first_band``."""
-    end, at, more = 8 * (len(bits) - 8), 0, 0
+    end = 8 * (len(bits) - 8)
+    at: Whole = 0
+    more: Whole = 0
     within = ALL >> np.uint64(63 - last)
     for block in range(len(mask)):
-        old, new, k = mask[block] & within, np.uint64(0), first
+        old, new = mask[block] & within, np.uint64(0)
+        k: Whole = first
         while not more and k <= last and at < end:
             code = _look_up(codes, _peek(bits, at))
             run, size = (code >> 4) & 15, code & 15
