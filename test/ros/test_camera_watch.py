@@ -21,7 +21,7 @@ def total(watch: RateWatch, stamps_s) -> tuple[int, int, int]:
 def test_rate_is_unknown_at_first_and_nothing_is_claimed():
     watch = RateWatch()
     assert total(watch, np.arange(MIN_INTERVALS) * 0.04) == (0, 0, 0) and watch.period_s is None
-    assert total(watch, [1.0]) == (0, 0, 0), "the interval that makes the rate known"
+    assert total(watch, [(MIN_INTERVALS + 2) * 0.04]) == (0, 0, 0), "the interval that makes the rate known"
     assert watch.period_s == pytest.approx(0.04)
 
 
@@ -35,6 +35,30 @@ def test_images_that_are_missing_are_estimated(fps, lost):
     judged, missing, pauses = total(RateWatch(), stamps[came])
     assert judged == np.count_nonzero(came) - 1 - MIN_INTERVALS
     assert missing + pauses >= 0.97 * np.count_nonzero(~came) and missing <= 1.03 * np.count_nonzero(~came)
+
+
+@pytest.mark.parametrize(("stalls", "known"), [(0.01, (0.98, 1.0)), (0.05, (0.85, 1.0)), (0.6, (0.0, 0.2))])
+@pytest.mark.parametrize("lost", [0.0, 0.2])
+def test_a_sender_that_hurries_after_delays_loses_nothing_by_that(stalls, known, lost):
+    """Each image is due after the period, but delays of up to four periods hold up all that follow.
+
+    Where that happens at most images, the rate is unknown at most of them.
+    """
+    rng = np.random.default_rng(3)
+    stamps, free_s = [], 0.0
+    for number in range(3000):
+        free_s = max(free_s, number / 70.0) + (rng.uniform(0.0, 4.0 / 70.0) if rng.random() < stalls else 0.0005)
+        stamps.append(free_s)
+    came = rng.random(3000) >= lost
+    judged, missing, pauses = total(RateWatch(), np.array(stamps)[came])
+    share = judged / np.count_nonzero(came)
+    assert known[0] <= share <= known[1] and not pauses
+    assert abs(missing - share * np.count_nonzero(~came)) <= 0.04 * 3000
+
+
+def test_many_images_lost_in_a_row_are_estimated():
+    came = [*range(40), *range(70, 110)]
+    assert total(RateWatch(), np.array(came) / 30.0) == (79 - MIN_INTERVALS, 30, 0)
 
 
 @pytest.mark.parametrize("fps", [5.0, 30.0])
