@@ -23,7 +23,7 @@ from vision_msgs.msg import Detection2DArray
 
 from regionmask_ros.lab.bench.scaling import ping_pong_index
 from regionmask_ros.ros.demo.children import Child
-from regionmask_ros.ros.diagnostics import UNKNOWN
+from regionmask_ros.ros.diagnostics import DROPS, UNKNOWN
 from regionmask_ros.ros.session import RosSession
 from regionmask_ros.ros.throughput import Camera, clip_messages
 from regionmask_ros.sources.image_message import stamp_ns
@@ -112,6 +112,8 @@ class Account:
             Line("    answered", f"{answered:,}", "as many heard by the camera", answered == self.heard),
             Line("    dropped: a newer image came", f"{overwritten:,}"),
             Line("    dropped: broken", f"{broken:,}", "0", not broken),
+            *(Line(f"        {name}", self.report[f"frames dropped (broken): {name}"]) for name in DROPS.values()
+              if broken),
         ]
 
     def _count(self, key: str) -> int:

@@ -60,8 +60,8 @@ class RateWatch:
 
     The period is the one of which most intervals are a multiple: images that are missing do not change it. Where more
     than a quarter of the time does not fit, as when a sender often hurries after a delay, the rate is unknown, and
-    nothing is claimed. A late image is followed by early ones, and then none was missing: images count as missing once the next
-    one comes on time.
+    nothing is claimed. A late image is followed by early ones, and then none was missing: images count as missing once
+    the next one comes on time.
     """
 
     def __init__(self) -> None:

@@ -16,7 +16,7 @@ from ..core.result import REFRESH
 from ..errors import to_one_line
 from ..mask.schedule import BORDER, OBJECTS
 from ..mask.source import ATTENTION, DYNAMIC, STATIC
-from .frame_stats import FrameCounts, FrameFigures, FrameStats
+from .frame_stats import DropKind, FrameCounts, FrameFigures, FrameStats
 from .health import (
     InputWatch,
     NodeFacts,
@@ -31,6 +31,16 @@ from .publishers import RESULTS
 
 SOURCES = (STATIC, DYNAMIC, ATTENTION, OBJECTS, BORDER, REFRESH)
 """Why regions are kept. An adaptive mask counts as a static one; objects and border are a preset's."""
+
+DROPS = {
+    DropKind.UNREADABLE: "image unreadable",
+    DropKind.REFUSED: "refused by the detector",
+    DropKind.NO_BACKEND: "no backend",
+    DropKind.IN_BACKEND: "lost in a backend",
+    DropKind.FORGOTTEN: "reset or stop",
+    DropKind.ERROR: "error in the node",
+}
+"""The kinds of reasons for which frames are dropped, in the diagnostics. They add up to the broken ones."""
 
 HARDWARE_ID = "regionmask_ros"
 """Viewers find a status by its hardware id and name, so both stay the same for every backend."""
@@ -56,9 +66,11 @@ def make_status(report: NodeReport) -> DiagnosticStatus:
         "frames dropped (broken)": counts.broken,
         "frames in flight": counts.in_flight,
         "frames dropped (broken), failures of the detector": counts.failed,
+        **{f"frames dropped (broken): {name}": getattr(counts, kind.value) for kind, name in DROPS.items()},
         "frames lost before the node (reported)": counts.lost if facts.camera.reports_losses else UNKNOWN,
         "frames lost before the node (estimated)": counts.missing if counts.judged else UNKNOWN,
         "rate of the camera (estimated) [fps]": _number(1.0 / facts.camera.period_s if facts.camera.period_s else None),
+        "frames received while the rate of the camera was known": counts.judged,
         "pauses of the camera": counts.pauses if counts.judged else UNKNOWN,
         "frames with a repeated stamp": counts.repeated,
         "fresh starts": facts.resets,

@@ -6,6 +6,7 @@ import threading
 from collections import deque
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from enum import Enum
 
 import numpy as np
 
@@ -27,8 +28,12 @@ class FrameCounts:
         received: Images that came.
         answered: Frames whose results were published.
         overwritten: A newer image came before the detector was free.
-        broken: The image could not be read, or the detector failed.
-        failed: Those of the broken ones for which the detector, not the image, was the cause.
+        unreadable: The image could not be read. This and the following ones, up to ``error``, are the broken ones.
+        refused: The detector cannot process such an image with its settings.
+        no_backend: No backend was running.
+        in_backend: It was inside a backend that has failed or was replaced.
+        forgotten: It was inside when the detector was reset or stopped, or came after that.
+        error: An exception that nobody foresaw.
         lost: The middleware reported them as lost on the way; they were never received.
         repeated: Received with the stamp of the image before.
         judged: Received while the rate of the camera was known.
@@ -39,13 +44,27 @@ class FrameCounts:
     received: int = 0
     answered: int = 0
     overwritten: int = 0
-    broken: int = 0
+    unreadable: int = 0
+    refused: int = 0
+    no_backend: int = 0
+    in_backend: int = 0
+    forgotten: int = 0
+    error: int = 0
     lost: int = 0
     repeated: int = 0
-    failed: int = 0
     judged: int = 0
     missing: int = 0
     pauses: int = 0
+
+    @property
+    def broken(self) -> int:
+        """Frames that were dropped for another reason than that a newer one came."""
+        return self.unreadable + self.failed
+
+    @property
+    def failed(self) -> int:
+        """Those of the broken ones for which the detector, not the image, was the cause."""
+        return self.refused + self.no_backend + self.in_backend + self.forgotten + self.error
 
     @property
     def in_flight(self) -> int:
@@ -53,12 +72,28 @@ class FrameCounts:
         return self.received - self.answered - self.overwritten - self.broken
 
 
+class DropKind(Enum):
+    """Kinds of reasons, by the field of ``FrameCounts`` in which they count."""
+
+    UNREADABLE = "unreadable"
+    REFUSED = "refused"
+    NO_BACKEND = "no_backend"
+    IN_BACKEND = "in_backend"
+    FORGOTTEN = "forgotten"
+    ERROR = "error"
+
+
 @dataclass(frozen=True)
 class DropReason:
-    """Why a broken frame was dropped, and whether the detector, not the image, was the cause."""
+    """Why a broken frame was dropped: for people, and of which kind that is."""
 
     text: str = ""
-    is_failure: bool = False
+    kind: DropKind = DropKind.UNREADABLE
+
+    @property
+    def is_failure(self) -> bool:
+        """Whether the detector, not the image, was the cause."""
+        return self.kind is not DropKind.UNREADABLE
 
 
 @dataclass(frozen=True)
@@ -134,7 +169,7 @@ class FrameStats:
     def drop(self, reason: DropReason) -> None:
         """Counts a broken frame."""
         self.last_drop = reason
-        self.count(broken=1, failed=int(reason.is_failure))
+        self.count(**{reason.kind.value: 1})
 
     def add(self, outcome: FrameOutcome) -> None:
         """Counts an answered frame and keeps its figures for the window."""

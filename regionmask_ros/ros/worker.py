@@ -24,7 +24,7 @@ from ..pipeline.settings import PipelineSettings
 from .attention import AttentionRequests
 from .callback_guard import ErrorLog
 from .camera import ImageMessage
-from .frame_stats import DropReason, FrameOutcome, FrameStats, plausible_latency_ms
+from .frame_stats import DropKind, DropReason, FrameOutcome, FrameStats, plausible_latency_ms
 from .parameters import ResponseSettings
 from .publishers import Outputs
 from .vital import start_vital_thread
@@ -42,7 +42,8 @@ It is longer than a running camera's frame time: there, the next images push the
 CALL_TIMEOUT_S = 10.0
 """A call waits this long for the frame in progress. Lava's own convolution takes less for a step."""
 
-FORGOTTEN = "forgotten when the detector was reset"
+FORGOTTEN = DropReason("forgotten when the detector was reset", DropKind.FORGOTTEN)
+STOPPED = DropReason("the detector was stopped", DropKind.FORGOTTEN)
 
 
 class NewestSlot(Generic[T]):
@@ -163,7 +164,7 @@ class Worker:
         try:
             is_overwritten = self._slot.put(ReceivedImage(message, time.monotonic()))
         except RuntimeError:
-            self._drop(DropReason("the detector was stopped", is_failure=True))
+            self._drop(STOPPED)
             return
         if is_overwritten:
             self._frame_stats.count(overwritten=1)
@@ -235,14 +236,14 @@ class Worker:
             elif self._pending and time.monotonic() - self._last_step_s >= QUIET_S:
                 self._survive(partial(self._drain, FORGOTTEN))
         self._survive(self._run_calls)
-        self._survive(partial(self._drain, "the detector was stopped"))
+        self._survive(partial(self._drain, STOPPED))
 
     def _survive(self, action: Callable[[], None]) -> None:
         """Calls the action. What it raises costs the frames inside the pipeline, but not the thread."""
         try:
             action()
         except Exception as error:  # noqa: BLE001  a bug must not end the node
-            self._drop_pending(self._error_log.report("worker", error))
+            self._drop_pending(self._report(error))
 
     def _run_calls(self) -> None:
         while not self._calls.empty():
@@ -253,7 +254,7 @@ class Worker:
                 except BaseException as error:  # noqa: BLE001  the caller gets it
                     future.set_exception(error)
         if self._pipeline.backends.is_ready:
-            self._drain("lost inside the former backend")
+            self._drain(DropReason("lost inside the former backend", DropKind.IN_BACKEND))
             self._guard(self._pipeline.adopt_opened)
 
     def _step(self, received: ReceivedImage) -> None:
@@ -268,10 +269,10 @@ class Worker:
             self._drop(DropReason(str(error)))
             return
         except Exception as error:  # noqa: BLE001  an unforeseen image must not end the node
-            self._drop(DropReason(self._error_log.report("worker", error), is_failure=True))
+            self._drop(self._report(error))
             return
         if frame is None:
-            self._drop(DropReason(backends.health.notice.line, is_failure=True))
+            self._drop(DropReason(backends.health.notice.line, DropKind.NO_BACKEND))
             return
         self._pending.append((frame, received))
         try:
@@ -283,10 +284,10 @@ class Worker:
             return
         except UserError as error:
             self._pending.pop()
-            self._drop(DropReason(self._describe(error), is_failure=True))
+            self._drop(DropReason(self._describe(error), DropKind.REFUSED))
             return
         except Exception as error:  # noqa: BLE001  a bug must not end the node
-            self._drop_pending(self._error_log.report("worker", error))
+            self._drop_pending(self._report(error))
             self._pipeline.reset()
             return
         backends.mark_working()
@@ -294,14 +295,14 @@ class Worker:
 
     def _recover(self, reason: str) -> None:
         """The backend has failed, and with it all frames inside: the manager decides what follows."""
-        self._drop_pending(reason)
+        self._drop_pending(DropReason(reason, DropKind.IN_BACKEND))
         if self._slot.has_ended:
             return
         fallback = self._pipeline.backends.fail(reason, self._response.fallback)
         if fallback:
             self._pipeline.take_over(self._pipeline.settings.keep_backend(fallback))
 
-    def _drain(self, reason: str) -> None:
+    def _drain(self, reason: DropReason) -> None:
         """Publishes what is still inside a pipelined backend; frames without a result are dropped for that reason."""
         self._guard(lambda: self._deliver(self._pipeline.drain()))
         self._drop_pending(reason)
@@ -319,7 +320,7 @@ class Worker:
             # Results come in the order of their frames. A frame without one was forgotten by a reset.
             while self._pending[0][0] is not result.frame:
                 self._pending.pop(0)
-                self._drop(DropReason(FORGOTTEN, is_failure=True))
+                self._drop(FORGOTTEN)
             _, received = self._pending.pop(0)
             if not self._is_abandoned:
                 self._publish(result, received)
@@ -328,7 +329,7 @@ class Worker:
         try:
             self._outputs.publish(result, received.message.header, self._response.drop_stale)
         except Exception as error:  # noqa: BLE001  a bug must not end the node
-            self._drop(DropReason(self._error_log.report("worker", error), is_failure=True))
+            self._drop(self._report(error))
             return
         now_s = time.monotonic()
         self._frame_stats.add(FrameOutcome(
@@ -342,9 +343,12 @@ class Worker:
             attended_shares=result.mask.attended_shares,
         ))
 
-    def _drop_pending(self, reason: str) -> None:
+    def _report(self, error: Exception) -> DropReason:
+        return DropReason(self._error_log.report("worker", error), DropKind.ERROR)
+
+    def _drop_pending(self, reason: DropReason) -> None:
         for _ in self._pending:
-            self._drop(DropReason(reason, is_failure=True))
+            self._drop(reason)
         self._pending.clear()
 
     def _drop(self, reason: DropReason) -> None:

@@ -75,13 +75,14 @@ def test_broken_image_is_dropped_counted_and_reported(rig, wait_for):
     wait_for(lambda: (peer.values().get("frames received"), peer.values().get("frames in flight")) == ("4", "0"))
     values, status = peer.values(), peer.heard["/diagnostics"][-1].status[0]
     assert (values["frames answered"], values["frames dropped (broken)"]) == ("2", "2")
+    assert values["frames dropped (broken): image unreadable"] == "2"
     assert status.level == b"\x01" and "h264" in status.message and "h264" in values["last error"]
 
 
 def test_mask_that_does_not_fit_the_camera_is_an_error_and_no_crash(rig, wait_for, write_mask):
     _node, peer = rig(mask_mode="static", static_mask=write_mask(np.ones((3, 3), bool)))
     peer.camera.publish(message(0))
-    wait_for(lambda: peer.values().get("frames dropped (broken)") == "1")
+    wait_for(lambda: peer.values().get("frames dropped (broken): refused by the detector") == "1")
     assert peer.heard["/diagnostics"][-1].status[0].level == b"\x02"
     write_mask(np.ones((4, 6), bool))
     send(peer, wait_for, [message(1)])

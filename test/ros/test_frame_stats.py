@@ -4,7 +4,15 @@ from __future__ import annotations
 
 import pytest
 
-from regionmask_ros.ros.frame_stats import FrameCounts, FrameOutcome, FrameStats, plausible_latency_ms
+from regionmask_ros.ros.diagnostics import DROPS
+from regionmask_ros.ros.frame_stats import (
+    DropKind,
+    DropReason,
+    FrameCounts,
+    FrameOutcome,
+    FrameStats,
+    plausible_latency_ms,
+)
 
 
 def outcome(time_s: float, masked_share: float | None = 0.5, node_ms: float = 10.0) -> FrameOutcome:
@@ -12,7 +20,7 @@ def outcome(time_s: float, masked_share: float | None = 0.5, node_ms: float = 10
 
 
 def test_frames_in_flight_are_neither_answered_nor_dropped():
-    assert FrameCounts(received=10, answered=5, overwritten=2, broken=1, lost=7).in_flight == 2
+    assert FrameCounts(received=10, answered=5, overwritten=2, refused=1, lost=7).in_flight == 2
 
 
 def test_counts_add_up():
@@ -22,6 +30,16 @@ def test_counts_add_up():
     frame_stats.add(outcome(1.0))
     assert frame_stats.counts == FrameCounts(received=2, answered=1, overwritten=1)
     assert frame_stats.counts.in_flight == 0
+
+
+@pytest.mark.parametrize("kind", DropKind)
+def test_every_kind_of_drop_counts_once_and_is_in_the_diagnostics(kind):
+    frame_stats = FrameStats(0.0)
+    frame_stats.count(received=3)
+    frame_stats.drop(DropReason("why", kind))
+    counts = frame_stats.counts
+    assert (counts.broken, counts.in_flight, counts.failed) == (1, 2, int(kind is not DropKind.UNREADABLE))
+    assert [getattr(counts, other.value) for other in DROPS] == [int(other is kind) for other in DropKind]
 
 
 def test_figures_are_those_of_the_last_five_seconds():
