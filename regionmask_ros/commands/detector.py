@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import os
 import sys
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
@@ -10,6 +11,7 @@ from typing import TYPE_CHECKING
 from ..errors import to_one_line
 from ..importing.opening import open_network
 from ..ros.cameras import Camera, cache_loads, parse_camera, require_distinct
+from ..ros.malloc import limit_arenas
 from ..ros.setup import require, use_profile
 from ..ros.stopping import StopRequest
 from ..ros.vital import EXIT_FAILED, end_soon
@@ -31,6 +33,7 @@ def run(args: argparse.Namespace) -> int:
         has failed.
     """
     cameras = require_distinct([parse_camera(text) for text in args.camera])
+    limit_arenas(os.environ)
     with StopRequest() as stop:
         use_profile()
         require("rclpy", "sensor_msgs", "diagnostic_msgs", "lifecycle_msgs", "std_srvs", "vision_msgs")
