@@ -140,12 +140,16 @@ def _read_bag_labels(_: Files, folder: Path) -> None:
 
 _VIDEOS = (("a.mp4", "mp4v"), ("a.avi", "MJPG"), ("b.avi", "XVID"), ("a.mkv", "mp4v"), ("a.flv", "FLV1"),
            ("a.wmv", "WMV2"), ("a.ts", "mp4v"))
+_ENCODED = (("h.mp4", "libx264"), ("h.ts", "libx264"), ("h.mkv", "libx264"), ("h.h264", "libx264"),
+            ("v.webm", "libvpx"), ("m.mpg", "mpeg2video"), ("f.mkv", "ffv1"))
+_ENCODER = {"g": "2", "bf": "1", "threads": "1", "x264-params": "threads=1"}
+_CONTAINER = {"fflags": "+bitexact", "movflags": "+faststart"}
 
 
 @cache
 def _videos() -> dict[str, bytes]:
     use_test_helpers()
-    from video_writer import write_video
+    from video_writer import encode_video, write_video
 
     found = {}
     with tempfile.TemporaryDirectory() as folder:
@@ -156,6 +160,10 @@ def _videos() -> dict[str, bytes]:
             if name.endswith(".mkv") and at >= 0:
                 data = data[:at + 3] + bytes(16) + data[at + 19:]
             found[name] = data
+        for name, codec in _ENCODED:
+            path = encode_video(
+                Path(folder, name), _pictures(), 20, codec, options=_ENCODER, container_options=_CONTAINER)
+            found[name] = Path(path).read_bytes()
     return found
 
 
@@ -164,6 +172,8 @@ def _make_video(rng: random.Random) -> Files:
     data = _videos()[name]
     if rng.random() < 0.5:
         return {name: damage_bytes(rng, data)}
+    if rng.random() < 0.1:
+        return {name: data[:rng.randrange(len(data))]}
     # Numbers of boxes and chunks: 4 bytes before or after a name of four letters.
     places = [match.start() for match in re.finditer(rb"[a-zA-Z]{4}", data)]
     damaged = bytearray(data)
