@@ -92,12 +92,14 @@ def read_clip(path: str, width: int, network: Network, labels: Labels | None, ca
 
 
 def shrink_frames(frames: Iterable[Frame], width: int) -> np.ndarray:
-    """Resizes every frame to at most ``width`` pixels across: uint8 [n, h, w, 3], RGB."""
-    small = []
+    """Resizes every frame to the first one's shape, and at most ``width`` pixels across: uint8 [n, h, w, 3], RGB."""
+    small: list[np.ndarray] = []
+    size = 0, 0
     for frame in frames:
-        wide, high = frame.size_wh
-        share = min(1.0, width / wide)
-        size = round(wide * share), round(high * share)
+        if not small:
+            wide, high = frame.size_wh
+            share = min(1.0, width / wide)
+            size = round(wide * share), round(high * share)
         pixels = cv2.resize(frame.bgr(), size, interpolation=cv2.INTER_AREA)
         small.append(cv2.cvtColor(pixels, cv2.COLOR_BGR2RGB))
     return np.stack(small)
