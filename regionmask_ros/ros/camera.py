@@ -37,7 +37,7 @@ from .callback_guard import shorten
 from .camera_watch import FrameIdWatch, RateWatch
 from .frame_stats import FrameStats
 from .qos import subscribe
-from .transport import AUTO, COMPRESSED, RAW, FeedChoice, advise, expected_feed, image_topics, published_types
+from .transport import AUTO, COMPRESSED, RAW, Feed, FeedChoice, advise, expected_feed, image_topics, published_types
 
 ImageMessage: TypeAlias = Image | CompressedImage
 
@@ -51,7 +51,7 @@ would lose images uncounted whenever this process gets no processor for the time
 MESSAGES = {RAW: Image, COMPRESSED: CompressedImage}
 """The message type by transport."""
 
-LOOK_S = 0.5
+LOOK_S = 0.25
 """How often ``image_transport: auto`` looks for publishers."""
 
 TRIAL_WH = (4, 2)
@@ -243,7 +243,7 @@ class CameraInput:
         self._feed = expected_feed(self._image, transport)
         if transport == AUTO:
             self._feed = self._choice.look(self._feed, self._publishers)
-        self._subscription = self._subscribe()
+        self._subscription = self._subscribe(self._feed)
         # A timer on simulated time would wait for a clock.
         self._timer = node.create_timer(LOOK_S, self._look, clock=Clock(clock_type=ClockType.STEADY_TIME)) \
             if transport == AUTO else None
@@ -268,18 +268,17 @@ class CameraInput:
         # They refer back to the camera: a cycle would keep the worker, its pipeline and the network for a long time.
         del self._subscription, self._timer
 
-    def _subscribe(self) -> Subscription:
-        return subscribe(self._node, MESSAGES[self._feed.transport], self._feed.topic, self._receive, self._qos,
-                         self._count_lost)
+    def _subscribe(self, feed: Feed) -> Subscription:
+        return subscribe(self._node, MESSAGES[feed.transport], feed.topic, self._receive, self._qos, self._count_lost)
 
     def _look(self) -> None:
         found = self._choice.look(self._feed, self._publishers)
         if found == self._feed:
             return
         self._node.destroy_subscription(self._subscription)
-        self._feed = found
         self._rate.restart()
-        self._subscription = self._subscribe()
+        self._subscription = self._subscribe(found)
+        self._feed = found
         self._node.get_logger().info(f"{found.transport} images from {found.topic}, which has a publisher")
 
     def _receive(self, message: ImageMessage) -> None:

@@ -146,7 +146,10 @@ class DiagnosticsReporter:
         if facts is None:
             return
         report = self._make_report(facts)
-        self._warn_once("input", is_input_missing(report), lambda: explain_silence(report))
+        # A publisher of another kind may come late: then the advice is a second line.
+        is_missing, advice = is_input_missing(report), facts.camera.advice
+        self._warn_once("input", is_missing and not advice, lambda: explain_silence(report))
+        self._warn_once("advice", is_missing and bool(advice), lambda: explain_silence(report))
         self._warn_once("mask", bool(facts.mask_trouble), lambda: explain_mask_trouble(facts))
         self._warn_once("name", bool(facts.namesakes), lambda: explain_namesakes(facts))
         header = Header(stamp=self._node.get_clock().now().to_msg())

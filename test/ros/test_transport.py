@@ -157,6 +157,14 @@ def test_the_wrong_transport_is_said_with_the_argument(rig, wait_for, capfd):
     wait_for(lambda: "-p image_transport:=compressed" in peer.verdict())
 
 
+def test_a_camera_that_comes_late_is_said_with_the_argument(rig, wait_for, capfd):
+    _node, peer = rig(Deaf, image_transport="raw")
+    lines = []
+    wait_for(lambda: lines.append(capfd.readouterr().err) or "is the camera running" in "".join(lines))
+    peer.camera = peer.create_publisher(CompressedImage, "image/compressed", CAMERA)
+    wait_for(lambda: lines.append(capfd.readouterr().err) or "-p image_transport:=compressed" in "".join(lines))
+
+
 def test_a_topic_of_another_type_is_said_with_the_argument(rig, wait_for, jpeg_on_base):
     _node, peer = rig(Deaf, image_transport="raw")
     wait_for(lambda: "-p image_transport:=auto" in peer.verdict())
