@@ -195,10 +195,8 @@ class Scratch:
             while True:
                 try:
                     block = reader.read(_COPY_BYTES)
-                except (EOFError, zstd_module().ZstdError) as error:
-                    is_cut = isinstance(error, EOFError)
-                    if not is_cut:
-                        raise InvalidFile(f"damaged ({error})") from error
+                except (EOFError, zstd_module().ZstdError):
+                    is_cut = True
                     break
                 if not block:
                     break
@@ -228,6 +226,9 @@ class Scratch:
                 shutil.copyfileobj(source, target, _COPY_BYTES)
                 target.flush()
                 _apply_log(self._path)
+        except InvalidFile as error:
+            self.close()
+            return file.path, [str(error)]
         finally:
             _unlink(copied_log)
         self._source = file
@@ -258,14 +259,14 @@ def _decompressed(file: BinaryIO) -> BinaryIO:
 
 
 def _apply_log(path: str) -> None:
-    """Lets SQLite bring a database up to date with its log, or undo what was not finished."""
+    """Lets SQLite bring a database up to date with its log."""
     try:
         with contextlib.closing(sqlite3.connect(path)) as database:
             database.execute("PRAGMA trusted_schema = OFF")
             database.execute("SELECT count(*) FROM sqlite_master").fetchone()
             database.execute("PRAGMA journal_mode = DELETE").fetchone()
     except sqlite3.Error as error:
-        raise InvalidFile(f"its log cannot be used: {error}") from error
+        raise InvalidFile(f"read without the log that a crash has left, which is damaged: {error}") from error
 
 
 def _size(path: str) -> int:

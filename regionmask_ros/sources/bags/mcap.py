@@ -55,7 +55,7 @@ overlap more come out of order."""
 class _Fields:
     """The fields of a record, one after the other."""
 
-    def __init__(self, data: bytes) -> None:
+    def __init__(self, data: bytes | memoryview) -> None:
         self._data, self._at = data, 0
 
     def integers(self, layout: str) -> tuple[int, ...]:
@@ -67,7 +67,7 @@ class _Fields:
     def block(self) -> bytes:
         """Bytes with their length in front."""
         (length,) = self.integers("I")
-        block = self._data[self._at:self._at + length]
+        block = bytes(self._data[self._at:self._at + length])
         if len(block) < length:
             raise InvalidFile("a record is shorter than it says")
         self._at += length
@@ -99,7 +99,7 @@ class _Found:
     counts: Counter[int] | None = field(default_factory=Counter)
     blocks: list[_Block] = field(default_factory=list)
 
-    def learn(self, opcode: int, data: bytes) -> None:
+    def learn(self, opcode: int, data: bytes | memoryview) -> None:
         """Takes a schema or channel; the first one of a number counts. One that cannot be parsed is left out."""
         try:
             fields = _Fields(data)
@@ -200,7 +200,7 @@ class McapFile(Storage):
             and all(schema == 0 or schema in found.schemas for schema, _, _ in found.channels.values()))
         return found if is_complete else None
 
-    def _read_chunk_index(self, data: bytes) -> _Block:
+    def _read_chunk_index(self, data: bytes | memoryview) -> _Block:
         fields = _Fields(data)
         start_ns, end_ns, offset, length = fields.integers("QQQQ")
         offsets = fields.block()
@@ -312,9 +312,9 @@ class McapFile(Storage):
             if opcode == MESSAGE and len(data) >= _MESSAGE_HEAD.size:
                 key, _, log_ns, _ = _MESSAGE_HEAD.unpack_from(data)
                 if key in wanted:
-                    yield log_ns, key, data[_MESSAGE_HEAD.size:]
+                    yield log_ns, key, bytes(data[_MESSAGE_HEAD.size:])
 
-    def _read_block(self, block: _Block) -> Iterator[tuple[int, bytes]]:
+    def _read_block(self, block: _Block) -> Iterator[tuple[int, memoryview]]:
         """The records of a chunk or run; those of a damaged chunk are left out, and that is noted."""
         is_cut = self._cut_chunk is not None and block.offset == self._cut_chunk.offset
         try:
@@ -327,9 +327,9 @@ class McapFile(Storage):
                 self.note(f"a part of it at byte {block.offset} is damaged and left out: {error}")
 
 
-def _records(data: bytes, is_cut: bool = False) -> Iterator[tuple[int, bytes]]:
+def _records(data: bytes | memoryview, is_cut: bool = False) -> Iterator[tuple[int, memoryview]]:
     """Opcode and content of each record. Raises InvalidFile for one that is cut off, unless that is expected."""
-    offset = 0
+    view, offset = memoryview(data), 0
     while offset < len(data):
         if offset + _HEAD.size > len(data):
             break
@@ -337,20 +337,21 @@ def _records(data: bytes, is_cut: bool = False) -> Iterator[tuple[int, bytes]]:
         end = offset + _HEAD.size + length
         if end > len(data):
             break
-        yield opcode, data[offset + _HEAD.size:end]
+        yield opcode, view[offset + _HEAD.size:end]
         offset = end
     if offset < len(data) and not is_cut:
         raise InvalidFile("a record in it is cut off")
 
 
-def _open_chunk(record: bytes, is_cut: bool) -> bytes:
-    """The records of a chunk, within limits."""
-    fields = _Fields(record[_HEAD.size:])
+def _open_chunk(record: bytes, is_cut: bool) -> bytes | memoryview:
+    """The records of a chunk, within limits. A chunk may be large, so it is not copied."""
+    view = memoryview(record)
+    fields = _Fields(view[_HEAD.size:])
     _, _, size, checksum = fields.integers("QQQI")
     compression = fields.text()
     (stored,) = fields.integers("Q")
     begin = _HEAD.size + 28 + 4 + len(compression.encode()) + 8
-    data = record[begin:begin + stored]
+    data: bytes | memoryview = view[begin:begin + stored]
     if size > MAX_MESSAGE_BYTES:
         raise InvalidFile(f"its size is {size} bytes")
     if compression == "zstd":
@@ -368,7 +369,7 @@ def _open_chunk(record: bytes, is_cut: bool) -> bytes:
     return data
 
 
-def _read_statistics(data: bytes) -> tuple[int, int, Counter[int] | None]:
+def _read_statistics(data: bytes | memoryview) -> tuple[int, int, Counter[int] | None]:
     """Number of messages and of chunks, and the messages by channel if the file counts them."""
     fields = _Fields(data)
     total, _, _, _, _, chunks, _, _ = fields.integers("QHIIIIQQ")

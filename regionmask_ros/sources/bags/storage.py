@@ -113,7 +113,7 @@ def zstd_module() -> Any:
     return zstd
 
 
-def decompress_zstd(data: bytes, most: int = MAX_MESSAGE_BYTES, allow_partial: bool = False) -> bytes:
+def decompress_zstd(data: bytes | memoryview, most: int = MAX_MESSAGE_BYTES, allow_partial: bool = False) -> bytes:
     """Decompresses data of unknown origin.
 
     Args:
@@ -143,7 +143,7 @@ def decompress_zstd(data: bytes, most: int = MAX_MESSAGE_BYTES, allow_partial: b
     return b"".join(parts)
 
 
-def decompress_lz4(data: bytes, most: int = MAX_MESSAGE_BYTES, allow_partial: bool = False) -> bytes:
+def decompress_lz4(data: bytes | memoryview, most: int = MAX_MESSAGE_BYTES, allow_partial: bool = False) -> bytes:
     """Decompresses one LZ4 frame of unknown origin; see ``decompress_zstd``."""
     from lz4.frame import LZ4FrameDecompressor
 

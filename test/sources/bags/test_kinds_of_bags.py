@@ -30,6 +30,7 @@ from hypothesis import strategies as st
 
 from regionmask_ros.errors import UserError
 from regionmask_ros.sources import Reading, open_source
+from regionmask_ros.sources.bags import files
 from regionmask_ros.sources.bags.metadata import METADATA
 
 COUNT = 6
@@ -117,6 +118,16 @@ def test_the_log_that_a_crash_has_left_is_read(tmp_path):
     assert content_of(tmp_path) == before
 
 
+def test_without_room_for_a_copy_a_database_is_read_without_its_log(tmp_path, monkeypatch):
+    write_crashed_db3(tmp_path / "x.db3", stored_images(COUNT), in_log=4)
+    monkeypatch.setattr(files, "_free_bytes", lambda: 1000)
+    numbers, lines, _ = read(tmp_path / "x.db3")
+    assert numbers == [0, 1] and "read without the log" in lines[0] and "set TMPDIR" in lines[0]
+    write_kind(tmp_path / "bag", Kind(compression="file"))
+    with pytest.raises(UserError, match="needs more room than .*: set TMPDIR"):
+        read(tmp_path / "bag")
+
+
 def test_a_copy_in_the_temporary_folder_is_removed(tmp_path, monkeypatch):
     scratch = tmp_path / "tmp"
     scratch.mkdir()
@@ -172,15 +183,15 @@ def test_a_damaged_page_of_a_database_costs_one_message(tmp_path):
 def test_one_file_of_a_split_bag_is_read_alone_and_says_so(tmp_path):
     for storage, metadata in product(("mcap", "db3"), ("6", "missing")):
         folder = tmp_path / f"{storage} {metadata}"
-        files = write_kind(folder, Kind(storage, parts=3, metadata=metadata))
-        numbers, lines, facts = read(files[1])
+        parts = write_kind(folder, Kind(storage, parts=3, metadata=metadata))
+        numbers, lines, facts = read(parts[1])
         assert numbers == [2, 3] and facts["promised_messages"] is None
-        assert lines == [f"{files[1]}: one of 3 files of this bag: the others are not read"]
+        assert lines == [f"{parts[1]}: one of 3 files of this bag: the others are not read"]
 
 
 def test_a_missing_file_of_a_split_bag_is_told_and_counted(tmp_path):
-    files = write_kind(tmp_path / "bag", Kind(parts=3))
-    files[1].unlink()
+    parts = write_kind(tmp_path / "bag", Kind(parts=3))
+    parts[1].unlink()
     numbers, lines, facts = read(tmp_path / "bag")
     assert numbers == [0, 1, 4, 5] and facts["missing_messages"] == 2
     assert "metadata.yaml names bag_1.mcap, which is not there" in lines[0]
@@ -195,8 +206,8 @@ def test_a_renamed_file_is_found(tmp_path):
 
 
 def test_a_file_beside_those_of_the_metadata_is_not_read(tmp_path):
-    files = write_kind(tmp_path / "bag", Kind())
-    (tmp_path / "bag" / "other.mcap").write_bytes(files[0].read_bytes())
+    parts = write_kind(tmp_path / "bag", Kind())
+    (tmp_path / "bag" / "other.mcap").write_bytes(parts[0].read_bytes())
     numbers, lines, _ = read(tmp_path / "bag")
     assert numbers == list(range(COUNT)) and "does not name other.mcap: not read" in lines[0]
 
