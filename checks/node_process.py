@@ -100,8 +100,8 @@ class Driver(Node):
         self._detections = self.create_subscription(Detection2DArray, "detections", self._note, RESULTS)
         self._openings: list[str] = []
         self.create_subscription(DiagnosticArray, "/diagnostics", self._note_opening, RESULTS)
-        self._change = self.create_client(ChangeState, "detector/change_state")
-        self._set = self.create_client(SetParametersAtomically, "detector/set_parameters_atomically")
+        self._change: Any = self.create_client(ChangeState, "detector/change_state")
+        self._set: Any = self.create_client(SetParametersAtomically, "detector/set_parameters_atomically")
 
     def _note(self, message: Detection2DArray) -> None:
         stamp = message.header.stamp
