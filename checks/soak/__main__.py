@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import argparse
+import os
 import sys
+import tempfile
 from collections.abc import Callable, Sequence
 
 from regionmask_ros.commands._cli import run_guarded
@@ -53,7 +55,9 @@ def _overload(args: argparse.Namespace) -> list[Line]:
     use_private_domain()
     from .overload import run_overload
 
-    return run_overload(args.video, args.minutes * 60.0, _say)
+    with tempfile.TemporaryDirectory(prefix="regionmask_ros_soak_") as logs:
+        os.environ["ROS_LOG_DIR"] = logs
+        return run_overload(args.video, args.minutes * 60.0, _say)
 
 
 def _truth(args: argparse.Namespace) -> list[Line]:

@@ -36,7 +36,7 @@ TIMES = 3
 REACHED = 0.9
 """The share of that rate that the camera must have reached; on a busy machine it is late itself."""
 
-WARM_FRAMES, TIMED_FRAMES = 100, 300
+ONE_BY_ONE = 400
 ANSWER_S = 2.0
 FRAME_TIMES = 4.0
 MEMORY_PERCENT = 5.0
@@ -58,22 +58,23 @@ class OverloadCamera(Camera):
         self.has_answer = threading.Event()
         super().__init__(**node_arguments)
 
-    def measure_frame_s(self, messages: Sequence[Image], node: Child) -> float:
+    def measure_frame_s(self, messages: Sequence[Image], count: int, node: Child) -> float:
         """Sends images one by one.
 
         Args:
             messages: The images. As many are left out as are later dropped, so that motion is the same.
+            count: How many are sent; the first quarter is the warm-up.
             node: The node's process.
 
         Returns:
             The mean time from stamp to answer, in seconds.
         """
-        for number in range(WARM_FRAMES + TIMED_FRAMES):
+        for number in range(count):
             self.has_answer.clear()
             self.publish(messages[ping_pong_index(TIMES * number, len(messages))])
             self.has_answer.wait(ANSWER_S)
             node.check_running()
-        return float(np.mean(self.answer_ms[-TIMED_FRAMES:])) / 1e3
+        return float(np.mean(self.answer_ms[len(self.answer_ms) // 4:])) / 1e3
 
     def _on_detections(self, message: Detection2DArray) -> None:
         super()._on_detections(message)
@@ -124,13 +125,15 @@ class Account:
         return value if value == UNKNOWN else f"{int(value):,}"
 
 
-def run_overload(video: str, seconds: float, say: Callable[[str], object]) -> list[Line]:
+def run_overload(video: str, seconds: float, say: Callable[[str], object], one_by_one: int = ONE_BY_ONE
+                 ) -> list[Line]:
     """Overloads the node.
 
     Args:
         video: The clip that the camera shows, forth and back.
         seconds: How long.
         say: Called with a line about the progress now and then.
+        one_by_one: Number of images that are sent one by one before.
 
     Returns:
         The lines of the table.
@@ -140,19 +143,18 @@ def run_overload(video: str, seconds: float, say: Callable[[str], object]) -> li
     """
     messages = clip_messages(video)
     with tempfile.TemporaryDirectory(prefix="regionmask_ros_soak_") as folder:
-        os.environ["ROS_LOG_DIR"] = folder
-        arguments = ["detector", "--ros-args", "-p", "mask_mode:=preset"]
-        with Child("node", arguments, os.environ, Path(folder, "node.log")) as node, RosSession() as session:
+        environment = {**os.environ, "ROS_LOG_DIR": folder}
+        with Child("node", ["detector"], environment, Path(folder, "node.log")) as node, RosSession() as session:
             camera = session.add(OverloadCamera)
             session.spin()
-            camera.wait_for_node(node)
-            return _run(camera, messages, node, seconds, say)
+            camera.wait_until_ready(node)
+            return _run(camera, messages, node, seconds, say, one_by_one)
 
 
 def _run(camera: OverloadCamera, messages: Sequence[Image], node: Child, seconds: float,
-         say: Callable[[str], object]) -> list[Line]:
-    frame_s = camera.measure_frame_s(messages, node)
-    rate_hz, lockstep = TIMES / frame_s, WARM_FRAMES + TIMED_FRAMES
+         say: Callable[[str], object], one_by_one: int) -> list[Line]:
+    frame_s = camera.measure_frame_s(messages, one_by_one, node)
+    rate_hz = TIMES / frame_s
     say(f"one by one, an image takes {1e3 * frame_s:.1f} ms from stamp to answer; now {rate_hz:.0f} images a second")
     first, begin_s, memory, said_s = len(camera.stamps), time.monotonic(), list[int](), 0.0
 
@@ -170,7 +172,7 @@ def _run(camera: OverloadCamera, messages: Sequence[Image], node: Child, seconds
     spent_s = time.monotonic() - begin_s
     memory.append(process_bytes(node.pid))
     report = camera.wait_for_answers(node)
-    account = Account(lockstep + published, len(camera.stamps), report)
+    account = Account(one_by_one + published, len(camera.stamps), report)
     late_ms = float(np.percentile(camera.answer_ms[first:], 99))
     rate, in_order = published / spent_s * frame_s, bool(np.all(np.diff(camera.stamps) > 0))
     return [

@@ -66,7 +66,8 @@ class RateWatch:
 
     def __init__(self) -> None:
         self._intervals_s: deque[float] = deque(maxlen=WINDOW)
-        self.restart()
+        self._period_s: float | None = None
+        self._last_ns, self._late_s, self._open = 0, 0.0, 0
 
     @property
     def period_s(self) -> float | None:
@@ -92,7 +93,7 @@ class RateWatch:
     def restart(self) -> None:
         """Forgets the rate: the images of another camera follow."""
         self._last_ns, self._late_s, self._open = 0, 0.0, 0
-        self._period_s: float | None = None
+        self._period_s = None
         self._intervals_s.clear()
 
     def _count_missing(self, interval_s: float, period_s: float) -> int:
