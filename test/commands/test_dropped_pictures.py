@@ -7,6 +7,7 @@ import json
 import cv2
 import numpy as np
 import pytest
+from video_writer import encode_video
 
 from regionmask_ros.backends import BACKENDS
 from regionmask_ros.backends.cpu import CpuBackend
@@ -88,3 +89,16 @@ def test_nothing_answered_is_an_error(tmp_path, capsys):
         (tmp_path / f"{name}.jpg").write_bytes(b"")
     assert run.main([str(tmp_path), "--output", str(tmp_path / "out"), "--strict"]) == 2
     assert "none of 2 images can be used, the first: " in capsys.readouterr().err
+
+
+def test_a_truncated_video_answers_the_frames_that_are_there(trained_file, tmp_path):
+    images = np.random.default_rng(0).integers(0, 255, (FRAMES, 64, 96, 3), np.uint8)
+    path = encode_video(tmp_path / "a.mp4", images, container_options={"movflags": "+faststart"})
+    data = (tmp_path / "a.mp4").read_bytes()
+    (tmp_path / "a.mp4").write_bytes(data[: len(data) * 7 // 10])
+    figures = tmp_path / "figures.json"
+    arguments = [path, "--output", str(tmp_path / "out"), "--no-video", "--input-size", "96x64", "--json", str(figures),
+                 "--network", str(trained_file)]
+    assert run.main(arguments) == 0
+    found = json.loads(figures.read_text())
+    assert 0 < found["frames"] < FRAMES and found["frames"] + found["dropped_images"] == FRAMES
