@@ -91,7 +91,7 @@ def test_common_options_come_first(capsys, monkeypatch):
 
 @pytest.mark.parametrize(("arguments", "words"), [
     (["evaluatee"], "unknown command 'evaluatee': did you mean evaluate?"),
-    (["help", "runn"], "unknown command 'runn': did you mean run?"),
+    (["help", "runs"], "unknown command 'runs': did you mean run?"),
     (["run", "a.mp4", "--presett", "fast"], "unrecognized arguments: --presett fast: did you mean --preset?"),
     (["train_mgnet", "--architecture", "lightt"], "invalid choice: 'lightt': did you mean light?"),
     (["run", "a.mp4", "--preset", "balancedd"], "did you mean balanced?"),
