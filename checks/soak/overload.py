@@ -110,11 +110,13 @@ class Account:
             Line("    estimated by the node from the camera's rate", self._before_node("estimated")),
             Line("received by the node", f"{received:,}", "answered + dropped + 0 in flight",
                  received == answered + overwritten + broken and self.report["frames in flight"] == "0"),
-            Line("    answered", f"{answered:,}", "as many heard by the camera", answered == self.heard),
+            Line("    answered", f"{answered:,}"),
             Line("    dropped: a newer image came", f"{overwritten:,}"),
             Line("    dropped: broken", f"{broken:,}", "0", not broken),
             *(Line(f"        {name}", self.report[f"frames dropped (broken): {name}"]) for name in DROPS.values()
               if broken),
+            Line("answers lost after the node, in DDS", f"{answered - self.heard:,}", "not negative",
+                 answered >= self.heard),
         ]
 
     def _count(self, key: str) -> int:

@@ -61,7 +61,7 @@ class WitnessedBackend:
         for number, name in enumerate(self._names):
             pairs = zip(("sigma", "reference"), self._inner.layer_state(number), self._reference.state(number))
             for what, mine, expected in pairs:
-                if mine is not None and not np.array_equal(mine, expected):
+                if mine is not None and expected is not None and not np.array_equal(mine, expected):
                     first = tuple(int(place) for place in np.argwhere(mine != expected)[0])
                     found.append(f"{name}: {what} differs in {np.count_nonzero(mine != expected)} values, first at "
                                  f"{first}: {mine[first]}, expected {expected[first]}")

@@ -19,7 +19,7 @@ def test_the_quick_reference_equals_the_plain_one_in_every_integer(arithmetic, s
     """Messages of 11 to 21 bits, so that sums also wrap."""
     network, wh = random_layers(size + stride, (3, 8, 12, 5), size, stride, 400), (21, 18)
     rng = np.random.default_rng(size)
-    plain, quick = (kind(network, wh, arithmetic) for kind in (ReferenceNetwork, SparseReference))
+    plain, quick = ReferenceNetwork(network, wh, arithmetic), SparseReference(network, wh, arithmetic)
     for density, factor in ((0.4, 1), (0.02, 997), (0.0, 1), (0.02, 1), (0.4, 997)):
         message = random_messages(rng, (wh[1], wh[0], 3), density, factor)
         plain.step(message)
