@@ -47,6 +47,9 @@ MAX_DEFINITION_BYTES = 16 << 20
 RUN_BYTES = 4 << 20
 """Messages outside of chunks are read and sorted in runs of about this size."""
 
+SAMPLED_CHUNKS = 64
+"""About so many places of an index are looked at before it is believed."""
+
 HELD_BYTES = 256 << 20
 """Chunks may overlap in time. This much of them is held to put their messages in order; chunks of hostile files that
 overlap more come out of order."""
@@ -198,7 +201,12 @@ class McapFile(Storage):
             total is not None and chunks == len(found.blocks) and (total == 0 or chunks > 0)
             and named <= found.channels.keys()
             and all(schema == 0 or schema in found.schemas for schema, _, _ in found.channels.values()))
-        return found if is_complete else None
+        return found if is_complete and self._holds(found.blocks) else None
+
+    def _holds(self, blocks: list[_Block]) -> bool:
+        """Whether an index names places where chunks are, in a sample: it may be of another version of the file."""
+        sample = blocks[::max(1, len(blocks) // SAMPLED_CHUNKS)]
+        return all(self._record_at(block.offset) == (CHUNK, block.offset + block.length) for block in sample)
 
     def _read_chunk_index(self, data: bytes | memoryview) -> _Block:
         fields = _Fields(data)

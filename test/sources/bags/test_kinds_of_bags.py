@@ -157,6 +157,14 @@ def test_a_truncated_file_says_how_many_seconds_are_missing(tmp_path):
     assert (facts["promised_messages"], facts["found_messages"], facts["missing_messages"]) == (6, 4, 2)
 
 
+def test_an_index_that_does_not_fit_the_file_is_not_used(tmp_path):
+    data, more = mcap_bytes(stored_images(COUNT)), record(0x80, b"private")
+    (start,) = struct.unpack_from("<Q", data, len(data) - 28)
+    moved = data[:8] + more + data[8:-37] + record(2, struct.pack("<QQI", start + len(more), 0, 0)) + MAGIC
+    (tmp_path / "x.mcap").write_bytes(moved)
+    assert read(tmp_path / "x.mcap")[:2] == (list(range(COUNT)), [])
+
+
 def test_a_damaged_chunk_is_left_out(tmp_path):
     data = bytearray(mcap_bytes(stored_images(COUNT), "", per_chunk=1))
     data[data.index(pixels_of(2).tobytes()[:60])] ^= 1
