@@ -17,7 +17,8 @@ from ...errors import InvalidFile
 from ...files.safe_read import open_regular
 from .storage import normalize_type
 
-METADATA = "metadata.yaml"
+METADATA, ROOT_KEY = "metadata.yaml", "rosbag2_bagfile_information"
+_LOOKED_AT_BYTES = 1 << 16
 MAX_METADATA_BYTES = 4 << 20
 MAX_DEPTH = 100
 """Brackets inside of each other, and lists, in a bag's metadata."""
@@ -77,6 +78,15 @@ def read_metadata(path: str) -> Promise:
     return Promise(tuple(dict.fromkeys(filter(None, names))), counts, types, _end_ns(information), ends)
 
 
+def is_metadata(path: str) -> bool:
+    """Whether a file looks like the metadata of a bag; other programs have files of this name, too."""
+    try:
+        with open_regular(path) as file:
+            return ROOT_KEY.encode() in file.read(_LOOKED_AT_BYTES)
+    except (InvalidFile, OSError):
+        return False
+
+
 def base_name(path: str) -> str:
     """The last part of a path that another computer may have written."""
     return os.path.basename(path.replace("\\", "/").rstrip("/"))
@@ -98,7 +108,7 @@ def _parse(text: bytes) -> dict[str, Any]:
         content = yaml.load(text, getattr(yaml, "CBaseLoader", yaml.BaseLoader))
     except (yaml.YAMLError, ValueError, TypeError, RecursionError) as error:
         raise InvalidFile(f"not YAML: {str(error).splitlines()[0] if str(error) else type(error).__name__}") from error
-    information = content.get("rosbag2_bagfile_information") if isinstance(content, dict) else None
+    information = content.get(ROOT_KEY) if isinstance(content, dict) else None
     if not isinstance(information, dict):
         raise InvalidFile("not the metadata of a bag")
     return information

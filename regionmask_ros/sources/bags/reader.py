@@ -22,7 +22,7 @@ from .files import (
     recognize,
 )
 from .messages import ENCODINGS, Deserializer
-from .metadata import METADATA, Promise, read_metadata
+from .metadata import METADATA, Promise, is_metadata, read_metadata
 from .storage import Channel, Storage
 
 NANOSECONDS = 1_000_000_000
@@ -57,7 +57,7 @@ class Topic:
 def is_bag(path: str) -> bool:
     """Whether a path is a bag: a folder with metadata or storage files, or a file that is or is named like one."""
     if os.path.isdir(path):
-        return os.path.isfile(os.path.join(path, METADATA)) or bool(list_storage_names(path))
+        return bool(list_storage_names(path)) or is_metadata(os.path.join(path, METADATA))
     # Opening a pipe would block until another program writes to it.
     return os.path.isfile(path) and (has_storage_name(path) or recognize(path) is not None)
 

@@ -8,6 +8,7 @@ import tempfile
 from itertools import product
 from pathlib import Path
 
+import cv2
 import pytest
 from bag_kinds import (
     FOREIGN,
@@ -285,6 +286,13 @@ def test_what_is_no_bag_is_refused_in_one_line(tmp_path, name, content, words):
         with pytest.raises(UserError, match=words) as error:
             read(path)
         assert "\n" not in str(error.value)
+
+
+def test_a_folder_of_images_with_a_metadata_file_of_another_program_is_no_bag(tmp_path):
+    cv2.imwrite(str(tmp_path / "1.png"), pixels_of(1))
+    (tmp_path / METADATA).write_text("author: me")
+    with open_source(str(tmp_path)) as source:
+        assert len(list(source.frames())) == 1 and source.facts() == {}
 
 
 def test_a_view_instead_of_a_table_is_refused(tmp_path):
