@@ -25,7 +25,7 @@ export VIDEO TORCH
 unexport PYTHONSAFEPATH
 
 .DEFAULT_GOAL := help
-.PHONY: help setup lava runtimes rerun-setup train-setup check-setup check audit test fuzz soak demo clean
+.PHONY: help setup lava runtimes rerun-setup train-setup check-setup check site audit test fuzz soak demo clean
 
 help:
 	@echo "make setup        create .venv with everything that is needed (PYTHON=/path/to/python3.12: with another Python)"
@@ -34,6 +34,7 @@ help:
 	@echo "make rerun-setup  add what writes recordings for the Rerun viewer, and the viewer, 630 MB"
 	@echo "make train-setup  add PyTorch for \`python -m regionmask_ros train_mgnet\` (TORCH=torch==2.13.0: another one)"
 	@echo "make check        check style, types, imports, spelling and the documentation (CHECKS=\"ruff mypy\": some of them)"
+	@echo "make site         build the documentation as a site: open site/index.html, no network needed"
 	@echo "make audit        look up the pinned packages in the list of known vulnerabilities, where the network allows it"
 	@echo "make test         run all tests (ARGS=\"-k mask\": options for pytest)"
 	@echo "make fuzz         give damaged files and messages to all readers (CASES=200000 SEED=2: more, and others)"
@@ -67,6 +68,9 @@ check-setup: setup
 check: check-setup
 	@$(BOOTSTRAP) python -m checks $(CHECKS)
 
+site: check-setup
+	@$(BOOTSTRAP) python -m checks.site
+
 audit: setup
 	@$(BOOTSTRAP) python -m checks.audit
 
@@ -84,5 +88,5 @@ demo: setup
 	@$(BOOTSTRAP) python -m regionmask_ros demo --output demo_output $${VIDEO:+--video "$$VIDEO"}
 
 clean:
-	rm -rf .venv demo_output runs build install log .pytest_cache .hypothesis .mypy_cache .ruff_cache
+	rm -rf .venv demo_output runs site build install log .pytest_cache .hypothesis .mypy_cache .ruff_cache
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +

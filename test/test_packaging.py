@@ -49,7 +49,7 @@ def committed_files() -> list[Path]:
                                 check=True, capture_output=True).stdout.decode().split("\0")
         return [ROOT / name for name in listed if name and (ROOT / name).is_file()]
     except (OSError, subprocess.CalledProcessError):
-        made = {".venv", ".git", "demo_output", "build", "install", "log", "__pycache__", ".pytest_cache",
+        made = {".venv", ".git", "demo_output", "site", "build", "install", "log", "__pycache__", ".pytest_cache",
                 ".hypothesis", ".mypy_cache", ".ruff_cache"}
         return [path for path in ROOT.rglob("*") if path.is_file() and made.isdisjoint(path.relative_to(ROOT).parts)]
 
