@@ -121,8 +121,8 @@ _ROWS = (
         "sooner to a moved camera, a larger one remembers rare objects longer.", Range(0.1, 1e6)),
     Option(
         "adaptive_cover", 0.99, Group.MASK,
-        "Share of the learned object heat map that an adaptive mask covers, with the fewest regions. A smaller share "
-        "masks more.", Range(0.0, 1.0, above=True)),
+        "Share of the learned object heat map that an adaptive mask covers, and the mask of the service "
+        "save_static_mask, with the fewest regions. A smaller share masks more.", Range(0.0, 1.0, above=True)),
     Option(
         "adaptive_ring", 1, Group.MASK,
         "Number of regions by which an adaptive mask widens each box, as room for movement between two refresh frames.",

@@ -16,8 +16,7 @@ import numpy as np
 from ..core.grid import RegionGrid
 from ..core.option_table import check_options, option_field
 from ..core.result import StepResult
-from ..errors import UserError
-from .heat import min_cover_mask, rank_by_heat
+from .heat import HeatMap, min_cover_mask, rank_by_heat
 from .source import STATIC, MaskContext
 
 RING = 1
@@ -51,20 +50,6 @@ class OccupancyStats:
     def from_mask(cls, keep: np.ndarray) -> OccupancyStats:
         """As if there had been one such frame, with objects in all regions of a mask: bool [rows, cols]."""
         return cls(keep.astype(np.float64), assumed=1)
-
-    def mask(self) -> np.ndarray:
-        """All regions in which an object was seen.
-
-        Returns:
-            bool [rows, cols].
-
-        Raises:
-            UserError: No object was seen.
-        """
-        if not self.share.any():
-            raise UserError(
-                f"no object was seen yet (in {self.frames} frames observed as a whole), so there is nothing to observe")
-        return self.share > 0.0
 
 
 def update_occupancy(stats: OccupancyStats, boxes: np.ndarray, grid: RegionGrid, image_wh: tuple[int, int],
@@ -117,6 +102,7 @@ class OccupancyLearner:
     Attributes:
         initial: What is assumed before the first frame.
         stats: What was seen so far.
+        heat: The heat of the objects that were seen, which nothing but ``forget`` lowers.
     """
 
     def __init__(self, grid: RegionGrid, image_wh: tuple[int, int], initial: OccupancyStats | None = None,
@@ -124,12 +110,14 @@ class OccupancyLearner:
         self._grid, self._image_wh, self._ring, self._half_life = grid, image_wh, ring, half_life
         self.initial = initial or OccupancyStats.nothing(grid)
         self.stats = self.initial
+        self.heat = HeatMap(grid, image_wh)
 
     def observe(self, result: StepResult) -> None:
         """Learns from a frame in which every region was observed."""
         if result.mask.keep.all():
             self.stats = update_occupancy(
                 self.stats, result.detections.boxes, self._grid, self._image_wh, self._ring, self._half_life)
+            self.heat.add(result.detections.boxes)
 
     def reset(self) -> None:
         """Does nothing: the place is still the same."""
@@ -137,9 +125,11 @@ class OccupancyLearner:
     def forget(self) -> None:
         """Starts from the initial state again: it is another place."""
         self.stats = self.initial
+        self.heat.clear()
 
     def continue_from(self, other: OccupancyLearner) -> None:
-        """Takes over what another learner has seen, unless the user brings another mask to start from."""
+        """Takes over what another learner has seen; the statistics only if no other mask is brought to start from."""
+        self.heat = other.heat
         if not self.initial.share.any() or np.array_equal(self.initial.share, other.initial.share):
             self.stats = other.stats
 

@@ -10,7 +10,10 @@ import numpy as np
 from ..core.detections import Detections
 from ..core.grid import RegionGrid
 from ..core.result import RegionMask, StepResult
+from ..errors import UserError
 from .adaptive import AdaptiveSource, OccupancyLearner
+from .heat import min_cover_mask
+from .learned import LearnedMask
 from .schedule import is_refresh
 from .source import ATTENTION, MaskContext, MaskSource, StatelessSource
 
@@ -89,21 +92,31 @@ class MaskComposer:
         for source in self.sources:
             source.reset()
 
-    def learned_mask(self) -> np.ndarray:
+    def learned_mask(self, cover: float) -> LearnedMask:
         """A static mask of what was seen.
 
+        Args:
+            cover: Share of the heat that it holds, above 0 to 1. An adaptive source has its own.
+
         Returns:
-            bool [rows, cols]: what the adaptive source observes or, without one, all regions in which an object was
-            seen.
+            What the adaptive source observes or, without one, the fewest regions that hold the share of the heat.
 
         Raises:
             UserError: No object was seen yet.
         """
-        ever = self.learner.stats.mask()
-        if not isinstance(self.learner, AdaptiveSource):
-            return ever
-        keep = self.learner.keep
-        if self.budget is None or self.learner.ranks is None:
-            return keep
+        learner = self.learner
+        adaptive = learner if isinstance(learner, AdaptiveSource) else None
+        heat, frames = (adaptive.stats.share, adaptive.stats.frames) if adaptive else (
+            learner.heat.heat.copy(), learner.heat.frames)
+        if not heat.any():
+            raise UserError(
+                f"no object was seen yet (in {frames} frames observed as a whole), so there is nothing to observe")
+        keep = self._limit(adaptive) if adaptive else min_cover_mask(heat, cover)
+        return LearnedMask(self.grid, keep, heat, frames)
+
+    def _limit(self, adaptive: AdaptiveSource) -> np.ndarray:
+        """The adaptive mask within the budget, bool [rows, cols]."""
+        if self.budget is None:
+            return adaptive.keep
         context = MaskContext(Detections.empty(), self.grid, self.image_wh, since_refresh=1)
-        return self.budget.apply({self.learner.name: keep}, context)[self.learner.name]
+        return self.budget.apply({adaptive.name: adaptive.keep}, context)[adaptive.name]

@@ -8,8 +8,9 @@ from dataclasses import dataclass
 import cv2
 import numpy as np
 
-from ..core.grid import OBSERVED_SHARE, RegionGrid, coverage
+from ..core.grid import OBSERVED_SHARE, RegionGrid, box_in_grid, coverage
 from ..errors import UserError
+from ..jit.cache import kernel
 
 DEFAULT_COVER = 0.99
 """Share of the heat that a static mask observes when nothing else is asked for."""
@@ -42,6 +43,43 @@ def _axis_overlap(low: np.ndarray, high: np.ndarray, cells: int, length: float) 
     overlap: np.ndarray = np.clip(
         np.minimum(high[:, None] * scale, start + 1) - np.maximum(low[:, None] * scale, start), 0.0, 1.0)
     return overlap
+
+
+class HeatMap:
+    """Heat that is collected while a camera runs, in one array, whatever the number of frames.
+
+    Attributes:
+        heat: float64 [rows, cols], the sum of ``compute_heat`` over the frames.
+        frames: Number of frames so far.
+    """
+
+    def __init__(self, grid: RegionGrid, image_wh: tuple[int, int]) -> None:
+        self.heat, self.frames = np.zeros(grid.shape), 0
+        self._image_wh = image_wh
+
+    def add(self, boxes: np.ndarray) -> None:
+        """Takes the objects of one frame: float [n, 4], x0 y0 x1 y1 in image pixels."""
+        width, height = self._image_wh
+        _add_heat(np.ascontiguousarray(boxes, np.float64).reshape(-1, 4), float(width), float(height), self.heat)
+        self.frames += 1
+
+    def clear(self) -> None:
+        """Starts again."""
+        self.heat[:] = 0.0
+        self.frames = 0
+
+
+@kernel
+def _add_heat(boxes: np.ndarray, width: float, height: float, heat: np.ndarray) -> None:
+    """As ``compute_heat``, added in place."""
+    rows, cols = heat.shape
+    for i in range(len(boxes)):
+        x0, y0, x1, y1, visible = box_in_grid(boxes, i, width, height, rows, cols)
+        if visible:
+            for row in range(int(y0), min(int(np.ceil(y1)), rows)):
+                tall = min(y1, row + 1.0) - max(y0, float(row))
+                for col in range(int(x0), min(int(np.ceil(x1)), cols)):
+                    heat[row, col] += tall * (min(x1, col + 1.0) - max(x0, float(col)))
 
 
 def top_k_mask(heat: np.ndarray, regions: int) -> np.ndarray:

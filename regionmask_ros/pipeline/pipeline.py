@@ -22,7 +22,7 @@ from ..core.frame import Frame
 from ..core.grid import RegionGrid
 from ..core.result import RegionMask, StepCounts, StepResult, make_events_image
 from ..errors import UserError
-from ..mask.adaptive import OccupancyStats
+from ..mask.learned import LearnedMask
 from ..mask.remembered import RememberedMasks
 from ..mask.source import ATTENTION, NO_BOXES
 from ..network.dense import AnyNetwork
@@ -196,20 +196,18 @@ class Pipeline:
         """
         self._attention = boxes
 
-    def learned_mask(self) -> tuple[RegionGrid, np.ndarray, OccupancyStats]:
-        """Makes a static mask of what was seen.
+    def learned_mask(self) -> LearnedMask:
+        """Makes a static mask of what was seen, see ``MaskComposer.learned_mask``; its cover is the adaptive mask's.
 
         Returns:
-            The grid; the mask, bool [rows, cols]: the adaptive one or, without one, all regions in which objects were
-            seen; and the statistics that it is made of.
+            The mask.
 
         Raises:
             UserError: No frame has come, or nothing was seen.
         """
         if self._camera is None:
             raise UserError("no image has come yet")
-        composer = self._camera.composer
-        return composer.grid, composer.learned_mask(), composer.learner.stats
+        return self._camera.composer.learned_mask(self.settings.adaptive.cover)
 
     def reconfigure(self, settings: PipelineSettings) -> None:
         """Changes masks, refresh and thresholds between two frames; the references stay.

@@ -16,6 +16,7 @@ from ..detection.yolo import decode
 from ..encoder.encoder import Encoder
 from ..engine.engine import EventEngine, PackedNetwork, available_kernel_sets, description
 from ..jit.compilation import ABOUT, count_compilations
+from ..mask.heat import HeatMap
 from ..mask.mgnet.light import LightNetwork
 from ..mask.mgnet.weights import load_weights
 from ..mask.region_age import initial_age, update_age
@@ -80,6 +81,7 @@ def track_an_object() -> None:
     tracks.displacement(frame)
     update_age(initial_age(grid), keep)
     grid.spans(found.boxes, image_wh)
+    HeatMap(grid, image_wh).add(found.boxes)
 
 
 def main() -> None:

@@ -12,7 +12,6 @@ from contextlib import ExitStack
 from dataclasses import dataclass
 from typing import Any, TypeVar
 
-import numpy as np
 from rcl_interfaces.msg import SetParametersResult
 from rclpy.lifecycle import LifecycleState, TransitionCallbackReturn
 from rclpy.parameter import Parameter
@@ -293,13 +292,14 @@ class DetectorNode(GuardedNode):
         return "the next image is observed as a whole"
 
     def _on_save_static_mask(self) -> str:
-        grid, keep, occupancy = self._run_between_frames(Pipeline.learned_mask)
+        learned = self._run_between_frames(Pipeline.learned_mask)
         path = write_below(
             find_output_folder(self.get_parameter("output_directory").value),
             split_mask_output(self.get_parameter("static_mask_output").value, self.get_fully_qualified_name()),
-            encode_static_mask(keep, grid.region_px, occupancy.share))
-        return (f"{path}: {np.count_nonzero(keep)} of {keep.size} regions kept, "
-                f"from {occupancy.frames} frames observed as a whole")
+            encode_static_mask(learned.keep, learned.grid.region_px, learned.heat))
+        if learned.warning:
+            self.get_logger().warning(f"{path}: {learned.warning}")
+        return "; warning: ".join(filter(None, (f"{path}: {learned.text}", learned.warning)))
 
     # Parameters.
 

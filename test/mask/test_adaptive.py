@@ -24,7 +24,8 @@ from regionmask_ros.mask.adaptive import (
 )
 from regionmask_ros.mask.budget import RegionBudget
 from regionmask_ros.mask.composer import MaskComposer
-from regionmask_ros.mask.heat import rank_by_heat
+from regionmask_ros.mask.heat import Calibration, Target, rank_by_heat
+from regionmask_ros.mask.learned import LearnedMask
 from regionmask_ros.mask.source import MaskContext
 from regionmask_ros.mask.static import StaticSource
 
@@ -59,10 +60,8 @@ def test_without_a_half_life_it_is_the_share_of_the_frames():
     seen = seen_after(LEFT, NONE, LEFT, RIGHT)
     assert seen.share[1, 0] == pytest.approx(0.5) and seen.share[1, 5] == pytest.approx(0.25)
     assert seen.frames == 4 and np.count_nonzero(seen.share) == 2
-    assert np.argwhere(seen.mask()).tolist() == [[1, 0], [1, 5]]
+    assert np.argwhere(seen.share).tolist() == [[1, 0], [1, 5]]
     assert np.count_nonzero(seen_after(LEFT, ring=1).share) == 6
-    with pytest.raises(UserError, match="no object was seen yet .in 2 frames observed as a whole"):
-        seen_after(NONE, NONE).mask()
 
 
 @given(st.floats(0.5, 50), st.integers(1, 60))
@@ -109,7 +108,7 @@ def test_only_whole_frames_teach():
     learner, part = OccupancyLearner(GRID, IMAGE_WH), whole_frame(LEFT)
     part.mask = RegionMask(~GRID.cover(RIGHT, IMAGE_WH), {}, refresh=False)
     learner.observe(part)
-    assert learner.stats.frames == 0
+    assert learner.stats.frames == learner.heat.frames == 0
 
 
 def test_a_moved_view_is_learned_and_the_old_one_fades():
@@ -136,7 +135,32 @@ def test_a_static_mask_does_not_learn():
     masks = MaskComposer(GRID, IMAGE_WH, [StaticSource(keep)], 8)
     masks.observe(whole_frame(LEFT))
     assert np.array_equal(masks.compose(between_refreshes()).keep, keep)
-    assert masks.learned_mask().sum() == 6, "what was seen is noted all the same, for save_static_mask"
+    learned = masks.learned_mask(0.99)
+    assert np.argwhere(learned.keep).tolist() == [[1, 0]], "what was seen is noted all the same, for save_static_mask"
+
+
+def test_the_learned_mask_is_what_calibrate_makes_of_the_same_objects():
+    masks, calibration, rng = MaskComposer(GRID, IMAGE_WH), Calibration(GRID), np.random.default_rng(4)
+    with pytest.raises(UserError, match="no object was seen yet .in 0 frames observed as a whole"):
+        masks.learned_mask(0.5)
+    for corner in rng.uniform(0, 60, (20, 2)):
+        boxes = np.array([[*corner, *(corner + 20)]])
+        masks.observe(whole_frame(boxes))
+        calibration.add(boxes, ["car"], IMAGE_WH)
+    for cover in (0.5, 0.9):
+        learned = masks.learned_mask(cover)
+        assert np.array_equal(learned.keep, Target(cover, None).mask(calibration.heat)) and learned.frames == 20
+    masks.observe(whole_frame(LEFT))
+    assert learned.frames == 20 and learned.heat.sum() == pytest.approx(calibration.heat.sum()), "it is a copy"
+
+
+@pytest.mark.parametrize("regions, warned", [
+    (19, ""), (20, "the mask observes 83% of the regions, so it saves little")])
+def test_a_learned_mask_that_saves_little_says_so(regions, warned):
+    keep = np.arange(24).reshape(4, 6) < regions
+    learned = LearnedMask(GRID, keep, keep * 1.0, 7)
+    assert learned.text == f"{regions} of 24 regions kept ({regions / 24:.0%}), from 7 frames observed as a whole"
+    assert learned.warning.startswith(warned) and bool(learned.warning) == bool(warned)
 
 
 def test_a_budget_takes_the_hottest():
@@ -145,7 +169,7 @@ def test_a_budget_takes_the_hottest():
     masks = MaskComposer(GRID, IMAGE_WH, [adaptive], 8, RegionBudget(5, adaptive))
     mask = masks.compose(between_refreshes())
     assert np.flatnonzero(mask.keep).tolist() == [19, 20, 21, 22, 23]
-    assert np.array_equal(masks.learned_mask(), mask.keep) and np.array_equal(mask.sources["static"], mask.keep)
+    assert np.array_equal(masks.learned_mask(0.1).keep, mask.keep) and np.array_equal(mask.sources["static"], mask.keep)
     assert np.array_equal(adaptive.ranks, rank_by_heat(seen.share))
 
 

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 from regionmask_ros.core.grid import RegionGrid
 from regionmask_ros.errors import UserError
 from regionmask_ros.mask.budget import attended_regions, nearest_regions
-from regionmask_ros.mask.heat import compute_heat, grow_mask, min_cover_mask, top_k_mask
+from regionmask_ros.mask.heat import HeatMap, compute_heat, grow_mask, min_cover_mask, top_k_mask
 
 GRID, IMAGE_WH = RegionGrid(4, 6), (96, 64)
 
@@ -27,6 +27,19 @@ def test_heat_adds_up_to_the_boxes_area_in_the_image(some):
     inside = np.clip(some, 0, [96, 64, 96, 64])
     area = ((inside[:, 2] - inside[:, 0]) * (inside[:, 3] - inside[:, 1])).sum()
     assert compute_heat(some, GRID, IMAGE_WH).sum() * 256 == pytest.approx(area, abs=1e-6)
+
+
+@given(st.lists(boxes, max_size=4))
+def test_heat_collected_frame_by_frame_is_the_heat_of_all_boxes(frames):
+    collected = HeatMap(GRID, IMAGE_WH)
+    array = collected.heat
+    for some in frames:
+        collected.add(some.astype(np.float32))
+    expected = compute_heat(np.concatenate([np.zeros((0, 4)), *frames]).astype(np.float32), GRID, IMAGE_WH)
+    np.testing.assert_allclose(collected.heat, expected, atol=1e-9)
+    assert collected.heat is array and collected.frames == len(frames)
+    collected.clear()
+    assert not array.any() and collected.frames == 0
 
 
 def test_the_smallest_mask_that_holds_a_share():

@@ -47,9 +47,9 @@ def test_an_adaptive_mask_learns_from_refresh_frames_alone(tiny_network):
         shown.add(expected.tobytes())
         assert result.mask_text.startswith("adaptive")
     assert len(shown) > 2 and not expected.all(), "the clip must make the mask move"
-    grid, mask, told = pipeline.learned_mask()
-    assert grid == GRID and told.frames == 6
-    np.testing.assert_array_equal(mask, expected)
+    learned = pipeline.learned_mask()
+    assert learned.grid == GRID and learned.frames == 6
+    np.testing.assert_array_equal(learned.keep, expected)
 
 
 def test_it_starts_from_a_file_and_a_reset_goes_back_to_it(tiny_network, left_mask):
@@ -72,9 +72,9 @@ def test_what_was_seen_stays_known_when_masks_are_swapped(tiny_network, left_mas
     (first,) = pipeline.process(frames[6])
     assert not first.mask.keep.all(), "it has learned from frames before the swap"
     pipeline.reconfigure(replace(ADAPTIVE, static_mask=left_mask, adaptive=Adaptive(cover=1.0)))
-    assert pipeline.learned_mask()[2].frames == 0, "a mask that the user brings is a new start"
+    assert pipeline.learned_mask().frames == 0, "a mask that the user brings is a new start"
     pipeline.reconfigure(replace(ADAPTIVE, static_mask=left_mask))
-    np.testing.assert_array_equal(np.flatnonzero(pipeline.learned_mask()[1].any(axis=0)), [0, 1])
+    np.testing.assert_array_equal(np.flatnonzero(pipeline.learned_mask().keep.any(axis=0)), [0, 1])
 
 
 @pytest.mark.parametrize("mask", ["static", "dynamic", "static+dynamic", "adaptive", "adaptive+dynamic"])
@@ -123,8 +123,8 @@ def test_a_preset_beside_an_adaptive_mask_learns_from_the_presets_refresh_frames
     pipeline = Pipeline(tiny_network, PipelineSettings(mask="adaptive", preset="careful", score_threshold=0.3,
                                                        overrides=UNGUARDED))
     last = play(pipeline, clip(15))[-1]
-    assert pipeline.learned_mask()[2].frames == 3
-    np.testing.assert_array_equal(last.mask.sources["static"], pipeline.learned_mask()[1])
+    assert pipeline.learned_mask().frames == 3
+    np.testing.assert_array_equal(last.mask.sources["static"], pipeline.learned_mask().keep)
     assert last.mask.keep[last.mask.sources["static"] | last.mask.sources["objects"]].all()
 
 

@@ -91,10 +91,20 @@ def test_observed_regions_survive_a_looped_bag_but_no_reset(tiny_network):
     with pytest.raises(UserError, match="no image has come yet"):
         pipeline.learned_mask()
     play(pipeline, [*frames, *frames])
-    grid, mask, seen = pipeline.learned_mask()
-    assert seen.frames == 6 and mask.shape == grid.shape == (4, 6) and mask.any()
+    learned = pipeline.learned_mask()
+    assert learned.frames == 6 and learned.heat.shape == learned.grid.shape == (4, 6) and learned.keep.any()
     assert pipeline.resets == 1
     pipeline.reset()
     with pytest.raises(UserError, match="no object was seen yet"):
         pipeline.learned_mask()
     assert pipeline.resets == 2
+
+
+def test_what_was_seen_is_forgotten_with_the_size_of_the_image(tiny_network):
+    pipeline, frames = Pipeline(tiny_network, PipelineSettings(score_threshold=0.2)), clip(3)
+    play(pipeline, frames)
+    larger = np.zeros((128, 160, 3), np.uint8)
+    larger[40:90, 50:120] = 220
+    play(pipeline, [Frame(larger, "rgb", frames[-1].stamp_ns + 1, frames[-1].frame_id)])
+    learned = pipeline.learned_mask()
+    assert learned.frames == 1 and learned.keep.shape == (8, 10)

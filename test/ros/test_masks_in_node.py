@@ -67,7 +67,7 @@ def test_adaptive_mask_is_published_reported_and_saved_as_offline(rig, wait_for,
     answer = call_service(peer, wait_for, Trigger, "save_static_mask")
     assert answer.success and "from 4 frames observed as a whole" in answer.message
     saved = read_static_mask(str(file)).fit(RegionGrid(4, 6), (96, 64))
-    np.testing.assert_array_equal(saved, reference.learned_mask()[1])
+    np.testing.assert_array_equal(saved, reference.learned_mask().keep)
 
 
 def test_preset_reports_shares_of_objects_border_and_refresh(rig, wait_for, tiny_network):

@@ -9,6 +9,7 @@ from sensor_msgs.msg import Image
 from std_srvs.srv import Trigger
 
 from regionmask_ros.core.grid import RegionGrid
+from regionmask_ros.mask.heat import DEFAULT_COVER, Calibration, Target
 from regionmask_ros.mask.static import read_static_mask
 from regionmask_ros.ros.publishers import IMAGES
 
@@ -42,12 +43,23 @@ def test_static_mask_of_seen_objects_is_saved_and_fits_the_camera(rig, wait_for,
     send(peer, wait_for, [message(i) for i in range(3)])
     answer = ask(peer, "save_static_mask")
     assert answer.success and str(file) in answer.message and "from 3 frames observed as a whole" in answer.message
-    saved, seen = read_static_mask(str(file)).fit(RegionGrid(4, 6), (96, 64)), np.zeros((4, 6), bool)
+    saved, calibration = read_static_mask(str(file)).fit(RegionGrid(4, 6), (96, 64)), Calibration(RegionGrid(4, 6))
     for found in peer.heard["detections"]:
         for d in found.detections:
             x, y, w, h = d.bbox.center.position.x, d.bbox.center.position.y, d.bbox.size_x, d.bbox.size_y
-            seen |= RegionGrid(4, 6).cover(np.array([[x - w / 2, y - h / 2, x + w / 2, y + h / 2]]), (96, 64), 1)
-    np.testing.assert_array_equal(saved, seen)
+            calibration.add(np.array([[x - w / 2, y - h / 2, x + w / 2, y + h / 2]]), ["disc"], (96, 64))
+    np.testing.assert_array_equal(saved, Target(DEFAULT_COVER, None).mask(calibration.heat))
+    assert "warning" not in answer.message
+
+
+def test_saved_mask_that_observes_nearly_everything_is_warned_of(rig, wait_for, tmp_path, ask, write_mask, capfd):
+    _node, peer = rig(mask_mode="adaptive", static_mask=write_mask(np.ones((4, 6), bool)), score_threshold=1.0,
+                      output_directory=str(tmp_path))
+    send(peer, wait_for, [message(0)])
+    answer, said = ask(peer, "save_static_mask"), "the mask observes 100% of the regions, so it saves little"
+    assert answer.success and said in answer.message and "24 of 24 regions kept" in answer.message
+    (line,) = [line for line in capfd.readouterr().err.splitlines() if said in line]
+    assert "WARN" in line and str(tmp_path) in line
 
 
 def test_file_that_cannot_be_written_is_reported(rig, wait_for, tmp_path, ask):
