@@ -206,22 +206,23 @@ def _find_losses(report: NodeReport) -> Iterator[tuple[bytes, str]]:
 
 
 def is_input_missing(report: NodeReport) -> bool:
-    """Returns whether an active node has got no image for a while although time goes on."""
-    is_expected = report.facts.state == "active" and not report.is_clock_stopped
+    """Returns whether an active node has got no image for a while. From a bag that pauses, none is expected."""
+    is_expected = report.facts.state == "active" and not (report.is_clock_stopped and report.input.publishers)
     return is_expected and report.input.quiet_s >= INPUT_TIMEOUT_S
 
 
 def explain_silence(report: NodeReport) -> str:
     """Says why no image comes, as far as that can be known, and what to do."""
     topic, found = report.facts.topic, report.input
-    if report.is_clock_stopped:
+    if report.is_clock_stopped and found.publishers:
         return f"no images on {topic}: simulated time stands still"
     advice = report.facts.camera.advice
     if advice and found.publishers:
         return f"no images on {topic}: {advice}"
     if not found.publishers:
-        hint = "has the camera ended?" if report.counts.received else "is the camera running and the topic remapped?"
-        return f"no images on {topic}: it has no publisher; {hint if report.counts.received else advice or hint}"
+        none = "no other topic has images: is the camera running?"
+        hint = "has the camera ended?" if report.counts.received else advice or none
+        return f"no images on {topic}: it has no publisher; {hint}"
     if not is_input_missing(report):
         return f"no images on {topic}"
     if found.has_come:

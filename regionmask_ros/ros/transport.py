@@ -6,14 +6,20 @@ The topic ``image`` may have been remapped to either of the two.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
 
 from rclpy.node import Node
+from rclpy.topic_endpoint_info import TopicEndpointInfo
+
+from .publishers import LAZY
 
 RAW, COMPRESSED, AUTO = "raw", "compressed", "auto"
 TYPES = {RAW: "sensor_msgs/msg/Image", COMPRESSED: "sensor_msgs/msg/CompressedImage"}
 """The type's name by transport."""
+
+DETECTIONS_TYPE = "vision_msgs/msg/Detection2DArray"
+"""A node that publishes it is a detector."""
 
 ENDING = f"/{COMPRESSED}"
 _MAX_NAMED = 3
@@ -101,7 +107,7 @@ class FeedChoice:
         return next((feed for feed in feeds_of(self._image) if feed.is_published(publishers)), None)
 
 
-def advise(image: str, wanted: str, current: Feed, publishers: Publishers, others: Callable[[], Collection[str]]
+def advise(image: str, wanted: str, current: Feed, publishers: Publishers, others: Callable[[], Mapping[str, str]]
            ) -> str:
     """Says what is published instead of the images that the node waits for, and the argument to give.
 
@@ -110,7 +116,7 @@ def advise(image: str, wanted: str, current: Feed, publishers: Publishers, other
         wanted: The parameter ``image_transport``.
         current: The feed in use.
         publishers: What is published.
-        others: Returns all topics with images.
+        others: Returns the transport by topic, of all topics with images.
 
     Returns:
         A part of a line; empty if the feed has a publisher, or nothing is known.
@@ -125,11 +131,27 @@ def advise(image: str, wanted: str, current: Feed, publishers: Publishers, other
     foreign = sorted(publishers(current.topic))
     if foreign:
         return f"{current.topic} has {foreign[0]}, which is no image that can be read: remap the topic image"
-    elsewhere = sorted(others())
-    if not elsewhere:
+    return _name_others(wanted, others())
+
+
+def _name_others(wanted: str, others: Mapping[str, str]) -> str:
+    """Names topics with images, those that need no other transport first, and the argument for the first one."""
+    found = sorted(others, key=lambda topic: (wanted not in (AUTO, others[topic]), topic))
+    if not found:
         return ""
-    more = f" and {len(elsewhere) - _MAX_NAMED} more" if len(elsewhere) > _MAX_NAMED else ""
-    return f"images are on {', '.join(elsewhere[:_MAX_NAMED])}{more}: start the node with -r image:={elsewhere[0]}"
+    named = ", ".join(f"{topic} ({TYPES[others[topic]]})" for topic in found[:_MAX_NAMED])
+    more = f" and {len(found) - _MAX_NAMED} more" if len(found) > _MAX_NAMED else ""
+    return f"images are on {named}{more}: start the node with {_argument_for(found[0], others[found[0]], wanted)}"
+
+
+def _argument_for(topic: str, transport: str, wanted: str) -> str:
+    """The ROS arguments with which a node that has that transport set finds images on any topic."""
+    base = topic.removesuffix(ENDING)
+    if wanted == transport == COMPRESSED and base != topic:
+        return f"-r image:={base}"
+    # With auto, a topic that is called compressed is taken for that.
+    needed = RAW if transport == RAW and (wanted != AUTO or base != topic) else AUTO
+    return f"{'' if needed == wanted else f'-p image_transport:={needed} '}-r image:={topic}"
 
 
 def _argument(found: Feed, image: str) -> str:
@@ -148,8 +170,30 @@ def published_types(node: Node, topic: str) -> frozenset[str]:
     return frozenset(found.topic_type for found in node.get_publishers_info_by_topic(topic))
 
 
-def image_topics(node: Node) -> list[str]:
-    """All topics with images but those that the node itself publishes."""
-    own = {publisher.topic_name for publisher in node.publishers}
-    return [topic for topic, types in node.get_topic_names_and_types()
-            if topic not in own and not set(TYPES.values()).isdisjoint(types) and node.count_publishers(topic)]
+def image_topics(node: Node) -> dict[str, str]:
+    """Finds the topics on which there are images of cameras.
+
+    Args:
+        node: What it publishes itself is left out, and what other detectors publish.
+
+    Returns:
+        The transport by topic.
+    """
+    topics = dict(node.get_topic_names_and_types())
+    results = tuple(f"/{name}" for name in LAZY)
+    detectors = {_name_publisher(found) for topic, types in topics.items() if DETECTIONS_TYPE in types
+                 for found in node.get_publishers_info_by_topic(topic)}
+
+    def has_images(topic: str, kind: str) -> bool:
+        publishers = {_name_publisher(found) for found in node.get_publishers_info_by_topic(topic)
+                      if found.topic_type == kind}
+        # A bag that is played may have images and detections: only the names of results are left out.
+        return bool(publishers - {own} - (detectors if topic.endswith(results) else set()))
+
+    own = (node.get_name(), node.get_namespace())
+    return {topic: transport for topic, types in topics.items() for transport, kind in TYPES.items()
+            if kind in types and has_images(topic, kind)}
+
+
+def _name_publisher(found: TopicEndpointInfo) -> tuple[str, str]:
+    return found.node_name, found.node_namespace

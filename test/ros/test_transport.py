@@ -8,10 +8,11 @@ import rclpy
 from hypothesis import given
 from hypothesis import strategies as st
 from rclpy.parameter import Parameter
-from rig import Peer, are_matched, change, header, make_image, message, send
+from rig import Peer, are_matched, call, change, header, make_image, message, send
 from sensor_msgs.msg import CompressedImage, Image
 
 from regionmask_ros.ros import camera, health
+from regionmask_ros.ros.node import DetectorNode
 from regionmask_ros.ros.publishers import CAMERA
 from regionmask_ros.ros.transport import AUTO, COMPRESSED, RAW, TYPES, Feed, FeedChoice, advise, expected_feed, feeds_of
 
@@ -68,7 +69,7 @@ def test_whatever_is_published_auto_reads_it_and_advice_is_right(image, wanted, 
     readable = [feed for feed in feeds_of(image) if feed.is_published(publishers)]
     assert not readable or settle(image, publishers) in readable
     current = settle(image, publishers) if wanted == AUTO else expected_feed(image, wanted)
-    line = advise(image, wanted, current, publishers, list)
+    line = advise(image, wanted, current, publishers, dict)
     if current.is_published(publishers):
         assert line == ""
     elif readable:
@@ -85,10 +86,26 @@ def test_whatever_is_published_auto_reads_it_and_advice_is_right(image, wanted, 
     (CAM, RAW, {"base": JPEG_TYPE}, "-p image_transport:=auto (images on /cam/image_raw itself"),
     (CAM, COMPRESSED, {"base": IMAGE_TYPE}, "-p image_transport:=raw"),
     (CAM, AUTO, {"base": "std_msgs/msg/String"}, "has std_msgs/msg/String, which is no image"),
-    (CAM, AUTO, {}, "images are on /left, /right: start the node with -r image:=/left"),
+    (CAM, AUTO, {}, f"images are on /left/compressed ({JPEG_TYPE}), /right ({IMAGE_TYPE}): start the node with -r"),
+    (CAM, RAW, {}, f"images are on /right ({IMAGE_TYPE}), /left/compressed ({JPEG_TYPE}): start the node with -r"),
+    (CAM, COMPRESSED, {}, ": start the node with -r image:=/left"),
 ])
 def test_advice_names_what_was_found_and_the_argument(image, wanted, published, line):
-    assert line in advise(image, wanted, expected_feed(image, wanted), graph(**published), lambda: ["/right", "/left"])
+    others = {"/right": RAW, "/left/compressed": COMPRESSED}
+    assert line in advise(image, wanted, expected_feed(image, wanted), graph(**published), lambda: others)
+
+
+@given(st.sampled_from([RAW, COMPRESSED, AUTO]), st.dictionaries(
+    st.sampled_from(["/a", "/b/compressed", "/c"]), st.sampled_from([RAW, COMPRESSED]), min_size=1))
+def test_with_the_argument_the_node_reads_a_topic_elsewhere(wanted, others):
+    line = advise(CAM, wanted, expected_feed(CAM, wanted), graph(), lambda: others)
+    arguments = dict(word.split(":=") for word in line.partition("start the node with ")[2].split() if ":=" in word)
+    transport = arguments.get("image_transport", wanted)
+    published = {topic: {TYPES[kind]} for topic, kind in others.items()}.get
+    feed = expected_feed(arguments["image"], transport)
+    if transport == AUTO:
+        feed = settle(arguments["image"], lambda topic: published(topic, set()))
+    assert feed.is_published(lambda topic: published(topic, set()))
 
 
 def jpeg(index: int) -> CompressedImage:
@@ -168,6 +185,16 @@ def test_a_camera_that_comes_late_is_said_with_the_argument(rig, wait_for, capfd
 def test_a_topic_of_another_type_is_said_with_the_argument(rig, wait_for, jpeg_on_base):
     _node, peer = rig(Deaf, image_transport="raw")
     wait_for(lambda: "-p image_transport:=auto" in peer.verdict())
+
+
+def test_images_elsewhere_are_named_but_not_those_of_other_detectors(rig, wait_for, session, tiny_network):
+    _node, peer = rig(Deaf, use_sim_time=True)
+    other = session.add(lambda **given: DetectorNode(lambda file: tiny_network, namespace="a", **given))
+    peer.camera = peer.create_publisher(CompressedImage, "/front/small", CAMERA)
+    call(other, other.trigger_configure)
+    wait_for(lambda: other.count_publishers("/front/small") and peer.count_publishers("/a/overlay"))
+    wait_for(lambda: peer.verdict().endswith("images are on /front/small (sensor_msgs/msg/CompressedImage): "
+                                             "start the node with -r image:=/front/small"))
 
 
 @pytest.mark.parametrize("kind", [Parameter.Type.BYTE_ARRAY, Parameter.Type.BOOL_ARRAY, Parameter.Type.STRING_ARRAY])
