@@ -33,6 +33,7 @@ from ..report.command_pages import encode_jpeg, heat_image, mask_image, write_ca
 from ..sources import Source, open_source
 from ._cli import command_main, format_command
 from ._datasets import read_all_labels
+from ._mask_yaml import print_mask_yaml
 from ._output import make_folder
 from ._pictures import make_reading, report_dropped
 
@@ -87,6 +88,7 @@ def run(args: argparse.Namespace) -> int:
             "input_size": f"{size[0]}x{size[1]}", **reading.dropped.as_json()})
         for written in outputs.commit():
             print(f"  {written}")
+        print_mask_yaml(os.path.join(args.output, "static_mask.npz"))
     return report_dropped(reading, args)
 
 
@@ -150,20 +152,21 @@ def _write(args: argparse.Namespace, places: dict[str, str], calibration: Calibr
         raise UserError("the sources have no frame")
     keep = target.mask(calibration.heat)
     losses = calibration.losses(keep)
-    summary = {**_summary(args, calibration, keep, target), **facts, "losses": [asdict(loss) for loss in losses]}
+    summary = {**_summary(args, calibration, keep, target), **facts, "losses": [asdict(loss) for loss in losses],
+               "lost_share": sum(loss.lost for loss in losses) / calibration.objects}
     save_static_mask(places["static_mask.npz"], keep, calibration.grid.region_px, calibration.heat)
     preview = mask_image(frame, keep)
     Path(places[PREVIEW]).write_bytes(encode_jpeg(preview))
     images = [("regions that are kept (in color)", preview),
               ("heat: where objects were", heat_image(frame, calibration.heat))]
     write_calibration_page(
-        places["report.html"], summary, losses, images, format_command("calibrate", args.argv), __version__)
+        places["report.html"], summary, losses, images, calibration.loss_curve(target.ring),
+        format_command("calibrate", args.argv), __version__)
     if places["json"]:
         Path(places["json"]).write_text(json.dumps(summary, indent=1) + "\n", encoding="utf-8")
-    lost = sum(loss.lost for loss in losses)
     print(
         f"{summary['frames']} frames, {summary['objects']} objects, {summary['learned_from']}: "
-        f"{summary['kept_share']:.0%} of the regions kept, {lost / summary['objects']:.1%} of the objects lost")
+        f"{summary['kept_share']:.0%} of the regions kept, {summary['lost_share']:.1%} of the objects lost")
 
 
 def _summary(args: argparse.Namespace, calibration: Calibration, keep: np.ndarray, target: Target) -> dict[str, Any]:

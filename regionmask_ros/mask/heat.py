@@ -233,6 +233,22 @@ class CoverageLoss:
     cut: int
 
 
+@dataclass(frozen=True)
+class LossCurve:
+    """What masks of the hottest regions lose, from none to all that have heat.
+
+    Attributes:
+        kept: float64 [n], share of the regions that is observed, 0 to 1, rising.
+        lost: float64 [n], share of the objects of which less than half is observed, 0 to 1, never rising.
+    """
+
+    kept: np.ndarray
+    lost: np.ndarray
+
+
+CURVE_POINTS = 120
+
+
 class Calibration:
     """Collects objects, frame by frame, over any number of sources that share a grid.
 
@@ -288,6 +304,26 @@ class Calibration:
             totals[name] = totals.get(name, 0) + len(values)
         order = sorted(rows, key=lambda key: (-totals[key[0]], key))
         return [_count_losses(name, size, np.array(rows[name, size])) for name, size in order]
+
+    def loss_curve(self, ring: int = 0) -> LossCurve:
+        """Counts what masks of all sizes would lose, by the rule of ``losses``.
+
+        Args:
+            ring: Regions that each mask is widened by.
+
+        Returns:
+            Masks of at most ``CURVE_POINTS`` sizes.
+        """
+        by_size: dict[tuple[int, int], list[np.ndarray]] = {}
+        for boxes, _, image_wh in self._boxes:
+            by_size.setdefault(image_wh, []).append(boxes)
+        stacked = [(np.concatenate(boxes), image_wh) for image_wh, boxes in by_size.items()]
+        order, hot = rank_regions(self.heat), np.count_nonzero(self.heat)
+        sizes = np.unique(np.linspace(0, hot, min(hot + 1, CURVE_POINTS)).round().astype(int))
+        masks = [grow_mask(_first(order, size, self.heat.shape), ring) for size in sizes]
+        lost = [sum(np.count_nonzero(coverage(boxes, keep, wh) < OBSERVED_SHARE) for boxes, wh in stacked)
+                for keep in masks]
+        return LossCurve(np.array([keep.mean() for keep in masks]), np.array(lost) / max(self.objects, 1))
 
 
 def _count_losses(name: str, size: int, shares: np.ndarray) -> CoverageLoss:

@@ -11,9 +11,10 @@ import numpy as np
 
 from ..core.frame import Frame
 from ..core.result import RegionMask, StepCounts
-from ..mask.heat import CoverageLoss
+from ..mask.heat import CoverageLoss, LossCurve
+from .loss_plot import loss_svg
 from .overlay import draw_mask
-from .page import EmbeddedImage, write_report
+from .page import EmbeddedImage, Figure, write_report
 from .tables import Table
 
 STAGES = ("total", "resize", "mask", "encode", "engine", "decode")
@@ -224,6 +225,10 @@ SAME_IMAGES = (
     "Counted on the images from which the mask was made: on others it loses more. Lost: less than half of the box "
     "is kept; cut: less than 80 % of it.")
 
+LOSS_CAPTION = (
+    "Objects lost by masks of all sizes, counted as in the table. Choose the size with --keep, or with --cover, the "
+    "share of the heat.")
+
 
 def mask_image(frame: Frame, keep: np.ndarray) -> np.ndarray:
     """Draws a static mask on a frame.
@@ -258,7 +263,8 @@ def heat_image(frame: Frame, heat: np.ndarray) -> np.ndarray:
 
 
 def write_calibration_page(path: str, summary: Mapping[str, Any], losses: Sequence[CoverageLoss],
-                           images: Sequence[tuple[str, np.ndarray]], command: str, version: str) -> None:
+                           images: Sequence[tuple[str, np.ndarray]], curve: LossCurve, command: str, version: str
+                           ) -> None:
     """Writes the page.
 
     Args:
@@ -266,6 +272,7 @@ def write_calibration_page(path: str, summary: Mapping[str, Any], losses: Sequen
         summary: What ``--json`` writes.
         losses: What the mask loses, by class and height.
         images: Captions, and uint8 [height, width, 3], BGR.
+        curve: What masks of all sizes lose.
         command: Command line that gives the same result again.
         version: Version of this package.
     """
@@ -294,6 +301,7 @@ def write_calibration_page(path: str, summary: Mapping[str, Any], losses: Sequen
             Table("Objects that the mask would have lost", ("class and height", "objects", "lost", "cut"), lost,
                   SAME_IMAGES),
         ],
+        figures=[Figure(LOSS_CAPTION, loss_svg(curve, summary["kept_share"], summary["lost_share"]))],
         images=[EmbeddedImage(caption, encode_jpeg(image)) for caption, image in images],
-        command=command, version=version,
+        command=command, version=version, figures_heading="Masks of other sizes",
     )

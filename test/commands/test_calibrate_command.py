@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import json
+import re
 
 import cv2
 import numpy as np
 import pytest
+import yaml
 from bag_writer import START_NS, STEP_NS, detections, image, write_bag
 
 from regionmask_ros.commands.calibrate import main
@@ -35,6 +37,8 @@ def test_labels_give_a_mask_a_page_and_figures(clip, labels, tmp_path, capfd):
     printed = capfd.readouterr()
     assert printed.err == "" and "12 frames, 13 objects, labelled" in printed.out
     assert "7.7% of the objects lost" in printed.out
+    (lines,) = re.findall(r"(?m)^    mask_mode: .*\n    static_mask: .*$", printed.out)
+    assert yaml.safe_load(lines) == {"mask_mode": "static", "static_mask": str(out / "static_mask.npz")}
     # 12 persons make 24 of the 26 heat, more than 90 %: the car's regions are not needed.
     assert np.argwhere(mask_of(out)).tolist() == [[2, 2], [3, 2]]
     summary = json.loads(figures.read_text())
@@ -45,6 +49,7 @@ def test_labels_give_a_mask_a_page_and_figures(clip, labels, tmp_path, capfd):
     ]
     page = (out / "report.html").read_text()
     assert "car, below 24 px" in page and "100.0%" in page and page.count("data:image/jpeg") == 2
+    assert page.count("<svg") == 1 and "this mask: 3.3% kept, 7.7% lost" in page
     assert cv2.imread(str(out / "static_mask.jpg")).shape == (96, 160, 3)
 
 

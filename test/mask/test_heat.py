@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 from regionmask_ros.core.grid import RegionGrid
 from regionmask_ros.errors import UserError
 from regionmask_ros.mask.budget import attended_regions, nearest_regions
-from regionmask_ros.mask.heat import HeatMap, compute_heat, grow_mask, min_cover_mask, top_k_mask
+from regionmask_ros.mask.heat import Calibration, HeatMap, Target, compute_heat, grow_mask, min_cover_mask, top_k_mask
 
 GRID, IMAGE_WH = RegionGrid(4, 6), (96, 64)
 
@@ -65,6 +65,20 @@ def test_regions_of_equal_heat_come_from_where_it_is_hot():
     heat[4, 4] = 1
     assert np.array_equal(top_k_mask(heat, 9), grow_mask(heat > 0, 1))
     assert not top_k_mask(heat, 0).any() and top_k_mask(heat, 81).all()
+
+
+@given(st.lists(boxes, min_size=1, max_size=4), st.integers(0, 2), st.floats(0.1, 1.0))
+def test_the_curve_of_losses_holds_every_mask_that_can_be_chosen(frames, ring, cover):
+    calibration = Calibration(GRID)
+    for number, some in enumerate(frames):
+        calibration.add(some, ["car"] * len(some), IMAGE_WH if number % 2 else (120, 80))
+    curve = calibration.loss_curve(ring)
+    assert (np.diff(curve.kept) >= 0).all() and (np.diff(curve.lost) <= 0).all()
+    if calibration.heat.any():
+        keep = Target(cover, None, ring).mask(calibration.heat)
+        lost = sum(loss.lost for loss in calibration.losses(keep)) / calibration.objects
+        assert (keep.mean(), lost) in set(zip(curve.kept, curve.lost)), "24 regions: all sizes are in the curve"
+        assert curve.kept[0] == 0.0 and curve.lost[0] == 1.0
 
 
 def test_a_budget_counts_the_refresh_frames():
