@@ -53,10 +53,10 @@ setup(
     install_requires=["setuptools"],
     # Not required, because over a ROS from apt the libraries have other names: see package.xml.
     extras_require={
-        "standalone": ["h5py", "matplotlib", "numba>=0.55", "numpy", "opencv-python-headless", "pillow", "PyYAML",
-                       "simplejpeg", "tqdm"],
+        "standalone": ["av>=16.1,<17", "h5py", "matplotlib", "numba>=0.55", "numpy", "opencv-python-headless", "pillow",
+                       "PyYAML", "simplejpeg", "tqdm"],
         "test": ["hypothesis", "pytest"], "rerun": ["rerun-sdk>=0.39"], "train": ["torch>=2.1,<3"],
-        "video": ["av>=16.1,<17"],
+        "bags": ["rosbags>=0.11,<0.12"], "video": ["av>=16.1,<17"],
         "runtimes": ["onnx>=1.16", "onnxruntime>=1.18", "openvino>=2024.4"],
     },
     entry_points={"console_scripts": executables()},

@@ -83,7 +83,7 @@ def write_kind(folder: Path, kind: Kind, count: int = 6) -> list[Path]:
 
 
 def metadata_text(kind: Kind, files: list[Path], parts: list[list]) -> str:
-    prefix = {"old path": "/home/robot/bags/monday/", "1": "monday/", "windows": "C:\\bags\\"}.get(kind.metadata, "")
+    prefix = {"old path": "/mnt/robot/bags/monday/", "1": "monday/", "windows": "C:\\bags\\"}.get(kind.metadata, "")
     count = sum(map(len, parts))
     information: dict[str, Any] = {
         "version": int(kind.metadata) if kind.metadata.isdecimal() else 6,

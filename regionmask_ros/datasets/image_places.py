@@ -1,6 +1,6 @@
 r"""Finds images by the names that labeling tools write into label files.
 
-A name may be a path of another machine (``C:\job\7.jpg``, ``/home/ann/job/7.jpg``), a quoted URL
+A name may be a path of another machine (``C:\job\7.jpg``, ``/mnt/ann/job/7.jpg``), a quoted URL
 (``/data/local-files/?d=job%2F7.jpg``), or have what a tool has added (``1f3a9c0d-7.jpg`` of Label Studio,
 ``7_jpg.rf.9d03.jpg`` of Roboflow). Only files below the given folders are found, whatever the name says.
 """

@@ -99,7 +99,7 @@ def test_each_video_is_a_sequence(tmp_path):
     ("train/_annotations.coco.json", "train/a_png.rf.0123456789abcdef0123456789abcdef.jpg",
      "a_png.rf.0123456789abcdef0123456789abcdef.jpg"),
     ("train/_annotations.coco.json", "train/a.png", "a_png.rf.0123456789abcdef0123456789abcdef.jpg"),
-    ("labels.json", "data/a.png", "/home/ann/fiftyone/set/a.png"),
+    ("labels.json", "data/a.png", "/mnt/ann/fiftyone/set/a.png"),
     ("labels.json", "data/a.png", "C:\\Users\\Ann\\set\\a.png"),
     ("labels.json", "data/ä ж.png", "ä ж.png"),
     ("labels.json", "data/50%.png", "50%.png"),
@@ -111,7 +111,7 @@ def test_an_image_is_found_where_tools_put_it(tmp_path, file, image, name):
 
 def test_a_root_replaces_that_of_absolute_paths(tmp_path):
     write_images(tmp_path / "copy", "day/1.png", "night/1.png")
-    spec = write_coco(tmp_path / "l.json", [entry("D:\\set\\night\\1.png", 1), entry("/home/ann/set/day/1.png", 2)],
+    spec = write_coco(tmp_path / "l.json", [entry("D:\\set\\night\\1.png", 1), entry("/mnt/ann/set/day/1.png", 2)],
                       [annotation(1), annotation(2)])
     assert sorted(shades(open_one(spec, str(tmp_path / "copy")))) == [0, 1]
     with pytest.raises(UserError, match=r"none of its 2 images is there, such as .*1.png.*give their folder with "
@@ -233,7 +233,7 @@ def test_images_are_for_coco_only(capsys):
 
 LAYOUTS = [("l.json", ""), ("l.json", "images"), ("l.json", "data"), ("annotations/instances_val.json", "val"),
            ("annotations/l.json", "images")]
-ROOTS = ["", "images/", "/home/ann/", "C:/job/", "https://host/set/"]
+ROOTS = ["", "images/", "/mnt/ann/", "C:/job/", "https://host/set/"]
 ID_TYPES = [int, float, str, "id-{}".format]
 BOXES = [BOX, [0.5, -2, 3, 4], None, [], [1, 2, 0, 1], [1, 2, -3, 4], [1, 2], ["1", "2", "3", "4"]]
 IS_BOX = [True, True, False, False, False, False, False, True]
