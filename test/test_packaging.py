@@ -26,10 +26,10 @@ KEYS = {"PIL": "python3-pil", "argcomplete": "python3-argcomplete", "cv2": "pyth
         "hypothesis": "python3-hypothesis", "llvmlite": "python3-numba", "matplotlib": "python3-matplotlib",
         "numba": "python3-numba", "numpy": "python3-numpy", "pytest": "python3-pytest", "tqdm": "python3-tqdm",
         "yaml": "python3-yaml"}
-# Imported inside the one file that needs it, and no key exists for it. rosbags brings lz4 and backports.zstd, which from
-# Python 3.14 on is compression.zstd.
-OPTIONAL = {"av", "backports", "compression", "lz4", "rosbags", "rerun", "pyarrow", "onnx", "onnxruntime", "openvino",
-            "torch", "lava", "pycocotools", "simplejpeg"}
+# Imported inside the one file that needs it, and no key exists for it. rosbags brings lz4 and backports.zstd, which is
+# compression.zstd from Python 3.14 on.
+OPTIONAL = {"av", "backports", "compression", "lz4", "rosbags", "rerun", "pyarrow", "onnx", "onnxruntime",
+            "openvino", "torch", "lava", "pycocotools", "simplejpeg"}
 
 needs_colcon = pytest.mark.skipif(find_spec("colcon_core") is None or find_spec("colcon_ros") is None,
                                   reason="colcon is not installed for this Python")

@@ -77,12 +77,13 @@ def recognize(path: str) -> StorageFile | None:
             if is_compressed:
                 file.seek(0)
                 head = _decompressed(file).read(16)
+    # First, because the module for the other one may be missing.
+    except (OSError, ValueError):
+        return None
     except (EOFError, zstd_module().ZstdError):
         # Not even the first bytes can be had: what it should be is said by its name alone.
         name = path.lower().removesuffix(COMPRESSED_SUFFIX)
         head = next((magic for magic, kind in _MAGICS.items() if name.endswith(f".{kind}")), b"")
-    except (OSError, ValueError):
-        return None
     kind = next((kind for magic, kind in _MAGICS.items() if head.startswith(magic)), "")
     return StorageFile(os.path.abspath(path), kind, is_compressed) if kind else None
 
