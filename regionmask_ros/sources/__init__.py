@@ -19,7 +19,8 @@ from .video import VideoFile
 __all__ = ["BagImages", "ImageFolder", "Reading", "Source", "VideoFile", "open_source"]
 
 SOURCES = (Family.VIDEO, Family.BAG)
-MOTION_JPEG = (".mjpg", ".mjpeg")
+MOVING_PICTURES = (".mjpg", ".mjpeg", ".gif")
+"""Videos that look like a single image: JPEG images without anything between them, and GIF."""
 
 
 def open_source(
@@ -56,8 +57,7 @@ def open_source(
     if is_bag(path):
         return BagImages(path, topic, preferred, only_compressed, reading)
     check_utf8(path)
-    # A file of JPEG images without anything between them looks like a single one.
-    accepted = (*SOURCES, Family.PICTURE) if path.lower().endswith(MOTION_JPEG) else SOURCES
+    accepted = (*SOURCES, Family.PICTURE) if path.lower().endswith(MOVING_PICTURES) else SOURCES
     check_content(path, accepted, "a video, a bag or a folder of images")
     if topic or only_compressed:
         raise UserError(f"{display_path(path)}: has no topics, because it is not a bag (.mcap or .db3 files)")

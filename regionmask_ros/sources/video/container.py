@@ -10,6 +10,7 @@ list or a subtitle file could name other files. A frame of too many pixels is re
 
 from __future__ import annotations
 
+import contextlib
 import ctypes
 import os
 import re
@@ -20,7 +21,7 @@ from functools import cache
 from typing import TYPE_CHECKING, Any, cast
 
 from ...errors import TOO_LARGE, UNSUPPORTED, UserError
-from ...files.content import HEAD_BYTES, Family, identify
+from ...files.content import HEAD_BYTES, Family, identify, picture_kind
 from ...files.paths import display_path
 
 if TYPE_CHECKING:
@@ -88,7 +89,7 @@ def open_file(path: str, max_pixels: int) -> OpenVideo:
     # With the protocol in front of an absolute path, a name such as "a:b.mp4" is no protocol, and "%d" no pattern.
     url, options = f"file:{os.path.abspath(path)}", {"protocol_whitelist": "file", "format_whitelist": DEMUXERS}
     try:
-        container = open_container(url, options)
+        container = open_container(url, options, form="mjpeg" if _begins_as_jpeg(path) else None)
     except _faults():
         try:
             # Read from the start to the end, an MP4 file in fragments needs no whole last one.
@@ -115,7 +116,8 @@ def load_pyav() -> Any:
     return av
 
 
-def open_container(url: str, options: Mapping[str, str], timeout_s: float | None = None) -> InputContainer:
+def open_container(url: str, options: Mapping[str, str], timeout_s: float | None = None,
+                   form: str | None = None) -> InputContainer:
     """Opens what the address names.
 
     Options are for format and protocol only. PyAV writes beyond its memory when there are options for decoders, and a
@@ -125,6 +127,7 @@ def open_container(url: str, options: Mapping[str, str], timeout_s: float | None
         url: Address, with its protocol.
         options: For FFmpeg's format and protocol.
         timeout_s: How long opening or reading may take; None: without end.
+        form: FFmpeg's name of the format; None: found by the content.
 
     Returns:
         The open container.
@@ -134,7 +137,7 @@ def open_container(url: str, options: Mapping[str, str], timeout_s: float | None
     """
     _keep_freed_memory()
     container: InputContainer = load_pyav().open(
-        url, container_options={"max_streams": MAX_STREAMS, **options}, metadata_errors="replace",
+        url, format=form, container_options={"max_streams": MAX_STREAMS, **options}, metadata_errors="replace",
         timeout=timeout_s)
     return container
 
@@ -167,7 +170,7 @@ def choose_stream(container: InputContainer, name: str, max_pixels: int) -> Open
     """
     try:
         stream = cast("VideoStream | None", container.streams.best("video"))
-        if stream is None or stream.codec_context is None:
+        if stream is None or stream.codec_context is None or _is_cover(stream):
             raise UserError(f"{name}: {_why_no_stream(container)}", UNSUPPORTED)
         context = stream.codec_context
         if context.width * context.height > max_pixels:
@@ -180,6 +183,11 @@ def choose_stream(container: InputContainer, name: str, max_pixels: int) -> Open
     except UserError:
         container.close()
         raise
+
+
+def _is_cover(stream: VideoStream) -> bool:
+    """Whether a stream is the picture that belongs to a sound track."""
+    return bool(stream.disposition & type(stream.disposition).attached_pic)
 
 
 def codec_name(container: InputContainer) -> str:
@@ -196,12 +204,21 @@ def codec_name(container: InputContainer) -> str:
 
 
 def _why_no_stream(container: InputContainer) -> str:
+    if container.streams.video and _is_cover(container.streams.video[0]):
+        return "holds sound and a cover picture but no video"
     codec = codec_name(container)
     if codec:
         return f"its codec is not known here: {codec}: convert it where it is: {CONVERSION}"
     if container.streams.audio:
         return "holds sound but no video"
     return "opens as a video but holds no video stream: damaged or truncated"
+
+
+def _begins_as_jpeg(path: str) -> bool:
+    """Whether a file is images of JPEG, one after the other; FFmpeg takes some of them for a single one."""
+    with contextlib.suppress(OSError), open(path, "rb") as file:
+        return picture_kind(file.read(HEAD_BYTES)) == "JPEG"
+    return False
 
 
 def _why_not_open(path: str) -> str:

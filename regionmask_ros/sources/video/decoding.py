@@ -8,6 +8,7 @@ and nobody can tell: MPEG-TS, MPEG-PS, raw streams, and MP4 in fragments.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from itertools import chain
 from typing import TYPE_CHECKING, NamedTuple
 
 from .container import OpenVideo, load_pyav
@@ -108,7 +109,7 @@ class Decoder:
         video.stream.thread_type = threads
         progress, is_told = _Progress(video), False
         try:
-            for packet in self._packets(video, progress):
+            for packet in chain(self._packets(video, progress), (None,)):
                 for decoded in _decode(video, packet):
                     if self._is_closed:
                         return
@@ -119,27 +120,30 @@ class Decoder:
             video.container.close()
 
     def _packets(self, video: OpenVideo, progress: _Progress) -> Iterator[Packet]:
-        """The packets of the video, at the end an empty one. Faults between them are passed over."""
+        """The packets of the video. Faults between them are passed over."""
         errors, in_a_row = faults(), 0
         while in_a_row < MAX_FAULTS:
             try:
                 # All streams, because the length of the whole can be that of the sound.
                 for packet in video.container.demux():
                     in_a_row = 0
-                    progress.note(packet)
-                    if packet.stream_index == video.stream.index:
-                        yield packet
+                    # At its end PyAV hands over an empty packet for each stream, all of them as if of the first one.
+                    if packet.size:
+                        progress.note(packet)
+                        if packet.stream_index == video.stream.index:
+                            yield packet
                 return
             except errors:
                 progress.is_cut = True
                 in_a_row += 1
 
 
-def _decode(video: OpenVideo, packet: Packet) -> Iterator[Decoded]:
+def _decode(video: OpenVideo, packet: Packet | None) -> Iterator[Decoded]:
+    """The frames that a packet completes; without a packet those that are left in the decoder."""
     try:
-        frames = video.stream.decode(packet if packet.size else None)
+        frames = video.stream.decode(packet)
     except faults():
-        if not packet.size:
+        if packet is None:
             raise _LostFrames from None
         yield _DAMAGED
         return
@@ -167,8 +171,6 @@ class _Progress:
 
     def note(self, packet: Packet) -> None:
         """Counts a packet of any stream."""
-        if not packet.size:
-            return
         is_ours = packet.stream_index == self._index
         self._packets += is_ours
         self.is_cut = self.is_cut or (is_ours and packet.is_corrupt)
