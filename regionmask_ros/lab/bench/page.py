@@ -24,6 +24,9 @@ if TYPE_CHECKING:
 
 PAGE = "PERFORMANCE.md"
 
+NOT_RUN = "<!-- not run: needs the sequences and the runtimes, and measures for a long time -->"
+"""For the test that runs the commands of the documentation."""
+
 MEASURED = f"""\
 All engines compute the same network with the same weights, one image at a time, and take turns, in an order that
 changes. A time is the processor time of the whole process, all its threads, from the network's uint8 input to the
@@ -123,7 +126,7 @@ def format_page(result: Mapping[str, Any]) -> str:
     parts = [
         "# Performance",
         f"Measured on {machine['cpu']} ({machine['cores']} cores; {', '.join(machine['flags'])}) by",
-        f"```\n{portable_command(result['command'])}\n```",
+        f"{NOT_RUN}\n```\n{portable_command(result['command'])}\n```",
         f"Kernels: {machine['kernels'][0]} (of {', '.join(machine['kernels'])}). {_versions(result)}",
         "## What is measured", MEASURED,
         "## Engines in turn", *_tables(result, "rows", tables.rows_table, _BY_SIZE),
