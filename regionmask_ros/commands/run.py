@@ -258,8 +258,5 @@ def _print_summary(summary: dict[str, Any], written: Sequence[str]) -> None:
         f"{summary['frames']} frames at {summary['input_size']}, {summary['detections']} detections, "
         f"{summary['masked_share']:.0%} of the regions masked, "
         f"{'' if synops is None else f'{synops / 1e6:.1f} M synops and '}{ms['median']:.1f} ms a frame")
-    missing = summary.get("bag", {}).get("missing_messages")
-    if missing:
-        print(f"{missing} of {summary['bag']['promised_messages']} images that metadata.yaml promises are missing")
     for path in written:
         print(f"  {path}")

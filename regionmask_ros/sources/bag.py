@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from ..core.frame import Frame
-from ..errors import InvalidFile, UserError
+from ..errors import MISSING, InvalidFile, UserError
 from ..files.paths import display_path
 from .bags.reader import Bag, Topic, absolute_topic, choose_topic
 from .base import Source
@@ -33,7 +33,8 @@ FPS_MESSAGES = 30
 class BagImages(Source):
     """The images of one topic, with the stamps and camera frames of their headers.
 
-    An image without a stamp has the time at which it was recorded.
+    An image without a stamp has the time at which it was recorded. Images that the bag says it has and that are not
+    found count as dropped, at the end.
 
     Args:
         path: The bag's folder, or a file in it.
@@ -65,7 +66,7 @@ class BagImages(Source):
             stack.callback(bag.close)
             self.topic = _choose_image_topic(bag, topic, preferred, only_compressed)
             self.compressed = any(one.name == self.topic and one.msgtype == COMPRESSED for one in bag.topics)
-            _, self.frame_count = bag.compare(self.topic)
+            _, self.frame_count = bag.compare(self.topic, DECODERS)
             self.size_wh, steps = self._probe()
             stack.pop_all()
         self._tell_notes()
@@ -88,12 +89,15 @@ class BagImages(Source):
             yield frame
         self._found = found
         self._tell_notes()
+        expected, _, missing = self._account()
+        if missing:
+            place = f"{display_path(self._path)}: {self.topic}"
+            self.drop(UserError(f"{place}: {missing} of {expected} images are missing", MISSING), place, missing)
 
     def facts(self) -> Mapping[str, Any]:
         """See ``Source``."""
-        promised, counted = self._bag.compare(self.topic)
-        found = counted if self._found is None else self._found
-        missing = None if promised is None or found is None else max(0, promised - found)
+        promised, _ = self._bag.compare(self.topic, DECODERS)
+        _, found, missing = self._account()
         return {"bag": {"topic": self.topic, "promised_messages": promised, "found_messages": found,
                         "missing_messages": missing, "notes": list(self._bag.notes)}}
 
@@ -106,6 +110,12 @@ class BagImages(Source):
         """See ``Source``."""
         self._pass += 1
         self._bag.close()
+
+    def _account(self) -> tuple[int | None, int | None, int | None]:
+        """Images that metadata.yaml promises or, without it, the files' own index; those found; and those missing."""
+        promised, counted = self._bag.compare(self.topic, DECODERS)
+        expected, found = counted if promised is None else promised, counted if self._found is None else self._found
+        return expected, found, None if expected is None or found is None else max(0, expected - found)
 
     def _messages(self) -> Iterator[tuple[Any, int]]:
         return self._bag.messages(self.topic, DECODERS)

@@ -61,11 +61,12 @@ def test_what_is_missing_is_told_counted_and_in_the_json_and_any_path_works(trai
     files = write_kind(folder, Kind(parts=3))
     files[1].unlink()
     facts = tmp_path / "run.json"
-    assert main([str(folder), "--output", str(tmp_path / "out"), "--no-video", "--json", str(facts)]) == 0
+    assert main([str(folder), "--output", str(tmp_path / "out"), "--no-video", "--json", str(facts), "--strict"]) == 3
     told = capfd.readouterr()
     assert "metadata.yaml promises 6 messages on /cam/image, but 4 are there" in told.err
-    assert "2 of 6 images that metadata.yaml promises are missing" in told.out
+    assert "dropped 2 pictures (2 missing): " in told.err and "/cam/image: 2 of 6 images are missing" in told.err
     bag = json.loads(facts.read_text())["bag"]
+    assert json.loads(facts.read_text())["dropped_images"] == 2
     assert (bag["promised_messages"], bag["found_messages"], bag["missing_messages"]) == (6, 4, 2)
     assert "names bag_1.mcap, which is not there" in bag["notes"][0]
     report = (tmp_path / "out" / "report.html").read_text()

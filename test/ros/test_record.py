@@ -17,6 +17,7 @@ from rosbags.highlevel import AnyReader
 from rosgraph_msgs.msg import Clock
 
 from regionmask_ros.commands import record
+from regionmask_ros.datasets.bag import DETECTIONS
 from regionmask_ros.ros.publishers import RESULTS, stamp_from_ns
 from regionmask_ros.ros.recorder import RECORDED, topics_below
 from regionmask_ros.sources.bags.metadata import METADATA, read_metadata
@@ -62,7 +63,7 @@ def test_messages_of_the_node_are_in_the_bag_with_simulated_times(rig, wait_for,
     # What `ros2 bag play`, `ros2 bag info` and Foxglove open: a visible file that metadata.yaml names.
     assert sorted(file.name for file in folder.iterdir()) == ["bag_0.mcap", "metadata.yaml"]
     promise = read_metadata(str(folder / METADATA))
-    assert promise.files == ("bag_0.mcap",) and promise.counts["/detections"] == len(detections)
+    assert promise.files == ("bag_0.mcap",) and promise.counts["/detections", DETECTIONS] == len(detections)
     information = yaml.safe_load((folder / METADATA).read_text())["rosbag2_bagfile_information"]
     assert information["storage_identifier"] == "mcap" and information["compression_mode"] == ""
 

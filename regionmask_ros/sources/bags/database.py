@@ -15,6 +15,7 @@ from urllib.parse import quote_from_bytes
 from ...errors import InvalidFile
 from .storage import MAX_MESSAGE_BYTES, Channel, RawMessage, Storage, normalize_type
 
+_TABLES = ("topics", "messages", "message_definitions")
 _SELECT_TABLES = "SELECT name FROM sqlite_master WHERE type = 'table'"
 
 
@@ -91,8 +92,9 @@ class DatabaseFile(Storage):
         self._database.execute("PRAGMA trusted_schema = OFF")
 
     def _read_topics(self) -> None:
-        # A view could be a program that never ends.
-        tables = {name for (name,) in self._database.execute(_SELECT_TABLES)}
+        # A view or a computed column could be a program that never ends.
+        tables = {name for (name,) in self._database.execute(_SELECT_TABLES)
+                  if name in _TABLES and not self._has_computed_columns(name)}
         if not {"topics", "messages"} <= tables:
             raise InvalidFile("a database, but not of a bag: it has no tables topics and messages")
         definitions = self._read_definitions() if "message_definitions" in tables else {}
@@ -104,6 +106,10 @@ class DatabaseFile(Storage):
                 self.channels.append(Channel(
                     key, topic, normalize_type(msgtype), str(encoding), None if counts is None else counts.get(key, 0),
                     text, form))
+
+    def _has_computed_columns(self, table: str) -> bool:
+        rows = self._database.execute("SELECT hidden FROM pragma_table_xinfo(?)", (table,))
+        return any(hidden for (hidden,) in rows)
 
     def _read_definitions(self) -> dict[Any, tuple[str, str]]:
         """Format and text of the definition of each type. What cannot be read is not needed for images."""

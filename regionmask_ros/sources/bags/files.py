@@ -12,14 +12,15 @@ import shutil
 import sqlite3
 import tempfile
 import weakref
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any, BinaryIO
 
 from ...errors import InvalidFile
 from ...files.content import HEAD_BYTES, Family, check_head
 from ...files.paths import natural_key
-from ...files.temporary import hold_lock, make_temporary, remove_abandoned
+from ...files.temporary import temporary_folder
 from .database import DatabaseFile
 from .mcap import McapFile
 from .ros1 import Ros1File
@@ -144,17 +145,18 @@ def parts_beside(name: str, names: Sequence[str]) -> list[str]:
 class Scratch:
     """Keeps one copy of a file in the temporary folder, for as long as this object exists and no other copy is made.
 
-    A copy whose process has died is removed by the next one.
+    Only this user can read it. A copy whose process has died is removed by the next one.
     """
 
     def __init__(self) -> None:
         self._source: StorageFile | None = None
         self._path = ""
-        self._remove: Callable[[], object] = lambda: None
+        self._folders = contextlib.ExitStack()
+        weakref.finalize(self, self._folders.close)
 
     def close(self) -> None:
         """Removes the copy."""
-        self._remove()
+        self._folders.close()
         self._source = None
 
     def open(self, file: StorageFile, index: Any = None) -> Storage:
@@ -223,25 +225,20 @@ class Scratch:
         copied_log = self._path + _LOG_SUFFIX
         try:
             with open(copied_log, "wb") as target, open(log, "rb") as source:
-                hold_lock(target.fileno())
                 shutil.copyfileobj(source, target, _COPY_BYTES)
                 target.flush()
                 _apply_log(self._path)
         except InvalidFile as error:
             self.close()
             return file.path, [str(error)]
-        finally:
-            _unlink(copied_log)
         self._source = file
         return self._path, ["read with the log that a crash has left"]
 
     def _make(self, file: StorageFile) -> BinaryIO:
         """A new, empty copy, open for writing; the one before is removed."""
         self.close()
-        folder = tempfile.gettempdir()
-        remove_abandoned(folder)
-        self._path, descriptor = make_temporary(os.path.join(folder, f"bag.{file.kind}"))
-        self._remove = weakref.finalize(self, _discard, self._path, descriptor)
+        folder = self._folders.enter_context(temporary_folder(Path(tempfile.gettempdir(), "regionmask_ros")))
+        self._path = str(folder / f"bag.{file.kind}")
         return open(self._path, "wb")
 
 
@@ -283,13 +280,3 @@ def _free_bytes() -> int:
 
 def _no_room() -> str:
     return f"a copy of it needs more room than {tempfile.gettempdir()} has: set TMPDIR to a folder on a larger disk"
-
-
-def _unlink(path: str) -> None:
-    with contextlib.suppress(OSError):
-        os.unlink(path)
-
-
-def _discard(path: str, descriptor: int) -> None:
-    _unlink(path)
-    os.close(descriptor)

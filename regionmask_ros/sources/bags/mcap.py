@@ -205,6 +205,9 @@ class McapFile(Storage):
 
     def _holds(self, blocks: list[_Block]) -> bool:
         """Whether an index names places where chunks are, in a sample: it may be of another version of the file."""
+        # A chunk that is named many times could keep a reader busy without end.
+        if len({block.offset for block in blocks}) < len(blocks):
+            return False
         sample = blocks[::max(1, len(blocks) // SAMPLED_CHUNKS)]
         return all(self._record_at(block.offset) == (CHUNK, block.offset + block.length) for block in sample)
 
@@ -248,7 +251,7 @@ class McapFile(Storage):
                 return found
             if opcode == MESSAGE_INDEX and chunk is not None:
                 key, size = struct.unpack("<HI", self._read_at(offset + _HEAD.size, 6).ljust(6, b"\0"))
-                indexed[key] += size // 16
+                indexed[key] += min(size, end - offset) // 16
             elif opcode == MESSAGE:
                 entry = self._message_entry(found, offset, end - offset)
                 if run and (run[-1][1] + run[-1][2] != offset or offset - run[0][1] > RUN_BYTES):

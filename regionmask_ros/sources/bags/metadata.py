@@ -32,15 +32,13 @@ class Promise:
 
     Attributes:
         files: Names of the files, without folders, in their order.
-        counts: Number of messages by topic.
-        types: Type by topic.
+        counts: Number of messages by topic and type.
         end_ns: Time of the last message; 0 where it is not known.
         file_ends_ns: The same by file.
     """
 
     files: tuple[str, ...] = ()
-    counts: Mapping[str, int] = field(default_factory=dict)
-    types: Mapping[str, str] = field(default_factory=dict)
+    counts: Mapping[tuple[str, str], int] = field(default_factory=dict)
     end_ns: int = 0
     file_ends_ns: Mapping[str, int] = field(default_factory=dict)
 
@@ -64,18 +62,16 @@ def read_metadata(path: str) -> Promise:
             raise InvalidFile(str(error.strerror or error)) from error
     _check(text)
     information = _parse(text)
-    counts: Counter[str] = Counter()
-    types = {}
+    counts: Counter[tuple[str, str]] = Counter()
     for entry in _dicts(information.get("topics_with_message_count")):
         topic = entry.get("topic_metadata")
         if isinstance(topic, dict) and isinstance(name := topic.get("name"), str):
-            counts[name] += _number(entry.get("message_count"))
-            types[name] = normalize_type(str(topic.get("type")))
+            counts[name, normalize_type(str(topic.get("type")))] += _number(entry.get("message_count"))
     ends = {base_name(entry["path"]): _end_ns(entry) for entry in _dicts(information.get("files"))
             if isinstance(entry.get("path"), str)}
     paths = information.get("relative_file_paths")
     names = [base_name(one) for one in (paths if isinstance(paths, list) else []) if isinstance(one, str)]
-    return Promise(tuple(dict.fromkeys(filter(None, names))), counts, types, _end_ns(information), ends)
+    return Promise(tuple(dict.fromkeys(filter(None, names))), counts, _end_ns(information), ends)
 
 
 def is_metadata(path: str) -> bool:

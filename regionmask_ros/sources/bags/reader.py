@@ -127,20 +127,23 @@ class Bag:
         if line not in self.notes:
             self.notes.append(line)
 
-    def compare(self, topic: str) -> tuple[int | None, int | None]:
+    def compare(self, topic: str, types: Collection[str]) -> tuple[int | None, int | None]:
         """Compares what metadata.yaml promises with what is in the files, and notes a difference.
 
         Args:
             topic: The topic.
+            types: The types that are wanted, if there are several on the topic.
 
         Returns:
-            Number of promised messages, and of those in the files; None for what is not known.
+            Number of promised messages, and of those that the files say they have; None for what is not known.
         """
-        counts = [one.count for one in self.topics if one.name == topic]
+        counts = [one.count for one in self.topics if one.name == topic and one.msgtype in types]
         found = None if None in counts else sum(filter(None, counts))
         promised = None
         if self.promise is not None and self.promise.counts:
-            promised = self.promise.counts.get(topic, 0)
+            others = {one.msgtype for one in self.topics if one.name == topic} - set(types)
+            promised = sum(count for (name, msgtype), count in self.promise.counts.items()
+                           if name == topic and msgtype not in others)
             if found is not None and found != promised:
                 self.note(f"{METADATA} promises {promised} messages on {topic}, but {found} are there")
         return promised, found
@@ -260,7 +263,7 @@ class Bag:
         """Opens the files to see what is in them. Large copies are made only for the first one, if metadata suffice."""
         usable = 0
         for file in self._files:
-            if usable and file.is_compressed and self.promise is not None and self.promise.types:
+            if usable and file.is_compressed and self.promise is not None and self.promise.counts:
                 continue
             with self._opened(file) as storage:
                 if storage is None:
@@ -306,7 +309,7 @@ class Bag:
         if self.promise is not None and len(self._channels) < len(self._files):
             known = {(topic.name, topic.msgtype) for topic in merged.values()}
             merged = {key: replace(topic, count=None) for key, topic in merged.items()}
-            for name, msgtype in self.promise.types.items():
+            for name, msgtype in self.promise.counts:
                 if (name, msgtype) not in known:
                     merged[name, msgtype, "cdr"] = Topic(name, msgtype, "cdr", None)
         return sorted(merged.values(), key=lambda topic: (topic.name, topic.msgtype))

@@ -127,20 +127,31 @@ def decompress_zstd(data: bytes | memoryview, most: int = MAX_MESSAGE_BYTES, all
     Raises:
         InvalidFile: The data are damaged or cut off, or their content is larger.
     """
-    zstd, parts, size = zstd_module(), [], 0
+    zstd, parts, size, rest = zstd_module(), [], 0, memoryview(data)
     try:
-        while data and size <= most:
+        while rest and size <= most:
+            # Given more than one frame, the decompressor copies all the others, which takes long for many small ones.
+            length = _frame_length(rest)
             frame = zstd.ZstdDecompressor()
-            parts.append(frame.decompress(data, max_length=most + 1 - size))
+            parts.append(frame.decompress(rest[:length], max_length=most + 1 - size))
             size += len(parts[-1])
             if not frame.eof and size <= most and not allow_partial:
                 raise InvalidFile("cut off")
-            data = frame.unused_data if frame.eof else b""
+            rest = rest[length:]
     except zstd.ZstdError as error:
         raise InvalidFile(f"damaged ({error})") from error
     if size > most:
         raise InvalidFile(f"larger than {most} bytes")
     return b"".join(parts)
+
+
+def _frame_length(data: memoryview) -> int:
+    """Bytes of the first Zstandard frame; all of them if it is cut off or damaged."""
+    zstd = zstd_module()
+    try:
+        return int(zstd.get_frame_size(data))
+    except zstd.ZstdError:
+        return len(data)
 
 
 def decompress_lz4(data: bytes | memoryview, most: int = MAX_MESSAGE_BYTES, allow_partial: bool = False) -> bytes:

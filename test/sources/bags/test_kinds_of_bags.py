@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
+import sqlite3
 import struct
 import tempfile
 from itertools import product
@@ -10,6 +12,7 @@ from pathlib import Path
 
 import cv2
 import pytest
+import yaml
 from bag_kinds import (
     FOREIGN,
     IMAGE,
@@ -29,10 +32,11 @@ from bag_writer import START_NS, STEP_NS
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from regionmask_ros.errors import UserError
+from regionmask_ros.errors import InvalidFile, UserError
 from regionmask_ros.sources import Reading, open_source
 from regionmask_ros.sources.bags import files
 from regionmask_ros.sources.bags.metadata import METADATA
+from regionmask_ros.sources.bags.storage import decompress_zstd, zstd_module
 
 COUNT = 6
 ODD_NAMES = ("bag", "a b", "a#b", "a?mode=rwc&x=%41", "two\nlines", "ü", os.fsdecode(b"\xff\xfe bag"), "-x", "'\"$(x)")
@@ -136,7 +140,8 @@ def test_a_copy_in_the_temporary_folder_is_removed(tmp_path, monkeypatch):
     write_crashed_db3(tmp_path / "x.db3", stored_images(COUNT), in_log=4)
     with open_source(str(tmp_path / "x.db3")) as source:
         next(source.frames())
-        assert len(list(scratch.iterdir())) == 1
+        (folder,) = scratch.iterdir()
+        assert folder.stat().st_mode & 0o777 == 0o700 and len(list(folder.iterdir())) <= 2
     assert not list(scratch.iterdir())
 
 
@@ -171,8 +176,41 @@ def test_a_damaged_chunk_is_left_out(tmp_path):
     data[data.index(pixels_of(2).tobytes()[:60])] ^= 1
     (tmp_path / "x.mcap").write_bytes(data)
     numbers, lines, facts = read(tmp_path / "x.mcap")
-    assert numbers == [0, 1, 3, 4, 5] and facts["found_messages"] == 5
+    assert numbers == [0, 1, 3, 4, 5]
+    assert (facts["promised_messages"], facts["found_messages"], facts["missing_messages"]) == (None, 5, 1)
     assert "damaged and left out: its checksum does not match" in lines[0]
+    with open_source(str(tmp_path / "x.mcap")) as source:
+        assert len(list(source.frames())) == 5 and source.reading.dropped.reasons == {"missing": 1}
+
+
+def test_a_chunk_that_the_index_names_twice_is_read_once(tmp_path):
+    data = mcap_bytes(stored_images(COUNT), per_chunk=COUNT)
+    (start,) = struct.unpack_from("<Q", data, len(data) - 28)
+    at = data.index(b"\x08", data.index(b"\x04", start))
+    (length,) = struct.unpack_from("<Q", data, at + 1)
+    index = data[at:at + 9 + length]
+    # Opcode, length, then six fields before the number of chunks.
+    chunks = data.index(b"\x0b", at + 9 + length) + 9 + 8 + 2 + 4 * 3
+    twice = bytearray(data)
+    twice[chunks:chunks + 4] = struct.pack("<I", 2)
+    (tmp_path / "x.mcap").write_bytes(bytes(twice[:at]) + index + bytes(twice[at:]))
+    assert read(tmp_path / "x.mcap")[0] == list(range(COUNT))
+
+
+def test_other_messages_on_the_topic_of_the_images_are_not_missing(tmp_path):
+    (file,) = write_kind(tmp_path / "bag", Kind("db3"))
+    with contextlib.closing(sqlite3.connect(file)) as database:
+        database.execute("INSERT INTO topics VALUES (2, ?, 'std_msgs/msg/String', 'cdr', '', '')", (TOPIC,))
+        database.execute("INSERT INTO messages (topic_id, timestamp, data) VALUES (2, 1, x'00')")
+        database.commit()
+    metadata = tmp_path / "bag" / METADATA
+    content = yaml.safe_load(metadata.read_text())
+    topics = content["rosbag2_bagfile_information"]["topics_with_message_count"]
+    topics.append({"topic_metadata": {"name": TOPIC, "type": "std_msgs/msg/String"}, "message_count": 1})
+    metadata.write_text(yaml.safe_dump(content))
+    numbers, lines, facts = read(tmp_path / "bag")
+    assert numbers == list(range(COUNT)) and lines == []
+    assert (facts["promised_messages"], facts["found_messages"], facts["missing_messages"]) == (COUNT, COUNT, 0)
 
 
 def test_a_damaged_page_of_a_database_costs_one_message(tmp_path):
@@ -295,10 +333,27 @@ def test_a_folder_of_images_with_a_metadata_file_of_another_program_is_no_bag(tm
         assert len(list(source.frames())) == 1 and source.facts() == {}
 
 
+def test_compressed_data_may_be_several_frames():
+    frames = [zstd_module().compress(bytes([number]) * number) for number in range(5)]
+    assert decompress_zstd(b"".join(frames)) == b"".join(bytes([number]) * number for number in range(5))
+    for data in (b"".join(frames)[:-1], b"".join(frames) + b"x"):
+        with pytest.raises(InvalidFile):
+            decompress_zstd(data)
+    with pytest.raises(InvalidFile, match="larger than 9 bytes"):
+        decompress_zstd(b"".join(frames), 9)
+
+
+def test_a_computed_column_is_refused(tmp_path):
+    """Its expression could take any time, and SQLite cannot be interrupted."""
+    write_db3(tmp_path / "x.db3", stored_images(COUNT))
+    with contextlib.closing(sqlite3.connect(tmp_path / "x.db3")) as database:
+        database.execute("ALTER TABLE messages ADD COLUMN slow AS (hex(zeroblob(100000000)))")
+    with pytest.raises(UserError, match="no tables topics and messages"):
+        read(tmp_path / "x.db3")
+
+
 def test_a_view_instead_of_a_table_is_refused(tmp_path):
     """It could be a program that never ends."""
-    import sqlite3
-
     write_db3(tmp_path / "x.db3", stored_images(COUNT))
     database = sqlite3.connect(tmp_path / "x.db3")
     database.execute("ALTER TABLE messages RENAME TO kept")
