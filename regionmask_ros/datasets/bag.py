@@ -91,7 +91,7 @@ def read_bag_labels(path: str, topics: BagTopics = ONLY_TOPICS, reading: Reading
                     if not isinstance(message, InvalidFile)}
         rows = _all_rows(by_stamp, stamps, images.size_wh, place, left_out)
     # A bag has definitions of its own: those of older releases have other fields, and those of damaged bags any.
-    except (AttributeError, TypeError) as error:
+    except (AttributeError, TypeError, ValueError, OverflowError) as error:
         raise UserError(f"{place}: not as vision_msgs 4 (Humble and later) defines {DETECTIONS} ({error})") from error
     if by_stamp.keys().isdisjoint(stamps):
         raise UserError(f"{display_path(path)}: no message on {topic} has the stamp of an image on {images.topic}")
@@ -145,5 +145,6 @@ def _class_of(detection: Any, place: str) -> str:
 
 def _extent(box: Any) -> tuple[float, float]:
     """Width and height of the upright box around a box that may be rotated."""
-    along, across = abs(math.cos(box.center.theta)), abs(math.sin(box.center.theta))
+    theta = box.center.theta if math.isfinite(box.center.theta) else math.nan
+    along, across = abs(math.cos(theta)), abs(math.sin(theta))
     return box.size_x * along + box.size_y * across, box.size_x * across + box.size_y * along

@@ -18,6 +18,9 @@ from ..files.paths import NaturalKey, check_utf8, natural_key
 LONGEST_NAME = 4000
 """Characters. Linux has no longer path."""
 
+MAX_PARTS = 50
+"""Only so many last parts of a name are used: each shorter path is looked for in each folder."""
+
 SUBFOLDERS = ("", "images", "img", "data")
 """Where images are, relative to the folder of the label file, to the folder beside it, or to ``--images``."""
 
@@ -66,9 +69,10 @@ class ImagePlaces:
             The file's path; None if there is none.
 
         Raises:
-            UserError: The path is not valid UTF-8, which OpenCV cannot open.
+            UserError: The folder's path is not valid UTF-8, which OpenCV cannot open.
         """
-        if len(name) > LONGEST_NAME or "\0" in name:
+        # JSON can have halves of characters, which no name in UTF-8 has.
+        if len(name) > LONGEST_NAME or "\0" in name or any("\ud800" <= letter <= "\udfff" for letter in name):
             return None
         # Images of one file are mostly in one folder: looking there first saves many calls of the system.
         folders = [folder for folder in self.folders if folder == self._last]
@@ -90,7 +94,7 @@ def _subsets(stem: str) -> list[str]:
 
 def _relative_paths(name: str) -> Iterator[str]:
     """The paths that a name may mean, the most exact first; none leads out of a folder."""
-    spellings = [_split(name), _split(unquote(name))]
+    spellings = [_split(name)[-MAX_PARTS:], _split(unquote(name))[-MAX_PARTS:]]
     for parts in _unique(spellings):
         for first in range(len(parts)):
             yield os.path.join(*parts[first:])

@@ -8,7 +8,7 @@ from collections import Counter
 from collections.abc import Sequence
 from typing import Any
 
-from ..errors import InvalidFile
+from ..errors import InvalidFile, to_one_line
 from ..files.hdf5 import Hdf5Group, read_hdf5
 from ..files.safe_read import open_regular, read_limited
 from ..network.formats.lava_net import looks_like_net
@@ -53,13 +53,13 @@ def describe_weights(path: str) -> str:
 
 
 def description_as_text(facts: dict[str, Any]) -> str:
-    """The text of ``describe_file``."""
+    """The text of ``describe_file``: names in a file may be any text, so each cell becomes one printable line."""
     pairs = [("file", facts["file"]), ("sha256", facts["sha256"]), ("format", facts["format"]),
              *facts["facts"].items(), ("cannot be used", facts["reason"])]
-    rows: list[Sequence[str]] = [facts["columns"], *facts["rows"]]
+    rows = [[to_one_line(cell) for cell in row] for row in (facts["columns"], *facts["rows"])]
     widths = [max(len(row[column]) for row in rows) for column in range(len(facts["columns"]))]
     table = ["  ".join(map(str.ljust, row, widths)).rstrip() for row in rows]
-    return "\n".join([*(f"{key:<14} {value}" for key, value in pairs), "", *table])
+    return "\n".join([*(f"{key:<14} {to_one_line(value)}" for key, value in pairs), "", *table])
 
 
 def describe_onnx(path: str) -> dict[str, Any]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from ..errors import UserError
+from ..errors import UserError, to_one_line
 from ..network.dense import DenseNetwork
 from ..network.graph import Network
 from ..network.onnx.cost import count_cost
@@ -112,7 +112,8 @@ def dense_as_text(facts: dict[str, Any]) -> str:
         pairs.append(("weights", f"{facts['weights']:,}"))
     if facts["dense_macs"]:
         pairs.append(("MACs", f"{facts['dense_macs']:,} at an input of {_size(facts['input_size'])}"))
-    return "\n".join(f"{key:<11} {value}" for key, value in pairs)
+    # Names in the file may be any text.
+    return "\n".join(f"{key:<11} {to_one_line(value)}" for key, value in pairs)
 
 
 def input_as_text(fixed_wh: Sequence[int] | None, alignment: int) -> str:

@@ -107,6 +107,12 @@ def test_a_checkpoint_of_another_network_is_shown_and_not_imported(tmp_path, cap
     assert "other.pt: no tensor input_blocks" in capsys.readouterr().err and target.read_bytes() == b"as it was"
 
 
+def test_a_name_in_a_file_cannot_write_to_the_terminal(tmp_path, capsys):
+    (tmp_path / "x.pt").write_bytes(checkpoint({"a\x1b[31m\nb": np.zeros((4, 3), np.float32)}))
+    assert main(["inspect", str(tmp_path / "x.pt")]) == 0
+    assert "\na\\x1b[31m\\nb  float32  4x3\n" in capsys.readouterr().out
+
+
 def test_a_whole_object_is_named_and_not_made(tmp_path, capsys):
     file = tmp_path / "best.pt"
     file.write_bytes(checkpoint({}, index({"model": b"cmodels.yolo\nDetectionModel\n)\x81}b"})))

@@ -98,6 +98,7 @@ def test_a_rotated_box_becomes_the_upright_box_around_it(tmp_path):
     ([detections(stamp(0), ("", {}, 1.0, 0, 0, 5, 5))], "class_id is ''"),
     ([detections(stamp(0), ("", "car", 1.0, 0, 0, -5, 5))], "/truth: 1 x object with a box of zero or negative size"),
     ([detections(stamp(0), ("", "car", 1.0, 0, 0, math.nan, 5))], "is not in any image"),
+    ([detections(stamp(0), ("", "car", 1.0, 0, 0, 5, 5, math.inf))], "is not in any image"),
 ])
 def test_labels_that_cannot_be_used_are_rejected_in_one_line(tmp_path, truth, message):
     topics = {"/cam": images(), **({"/truth": truth} if truth else {})}

@@ -181,6 +181,13 @@ def test_an_annotation_that_cannot_be_used_is_left_out_and_named(tmp_path, bad, 
     assert read_labels(spec).notes == (note,) and "\n" not in note
 
 
+@pytest.mark.parametrize("name", ["a\ud800.png", "x/" * 1900 + "%41.png", "a\0.png", "..", "/", ""])
+def test_an_image_of_an_impossible_name_is_missing(tmp_path, name):
+    write_images(tmp_path, "1.png")
+    (sequence,) = open_dataset(write_coco(tmp_path / "l.json", [entry("1.png", 0), entry(name, 1)], [annotation()]))
+    assert shades(sequence) == [0] and len(sequence.missing) + len(sequence.notes) == 1
+
+
 def test_an_image_that_is_missing_is_left_out_and_named(tmp_path):
     write_images(tmp_path / "images", "1.png", "3.png")
     images = [entry(f"{number}.png", number) for number in (1, 2, 3)]
