@@ -19,6 +19,7 @@ CHECKS: dict[str, list[str]] = {
     "spelling": [sys.executable, "-m", "codespell_lib"],
     "links": [sys.executable, "-m", "checks.links"],
     "parameters": [sys.executable, "-m", "regionmask_ros.pipeline.option_docs", "--check"],
+    "commands": [sys.executable, "-m", "checks.command_reference", "--check"],
     "site": [sys.executable, "-m", "checks.site"],
 }
 
