@@ -25,7 +25,6 @@ _NEEDS: Mapping[str, tuple[str, Callable[[Values], bool]]] = {
                       lambda values: _has(values, "dynamic") and values["dynamic_mask"] == "mgnet"),
     "refresh_period": ("a mask without preset; --preset-refresh-period is for those with one",
                        lambda values: not _has(values, PRESET, "none")),
-    "max_pixels": ("--input-size auto", lambda values: values["input_size"] == "auto"),
     **dict.fromkeys(("adaptive_half_life", "adaptive_cover", "adaptive_ring"),
                     ("a mask with adaptive in it", lambda values: _has(values, "adaptive"))),
 }
@@ -50,9 +49,11 @@ def check_masks(given: Collection[str], values: Values) -> None:
         if name not in given or values[name] == "":
             continue
         if name in _NEEDS and not _NEEDS[name][1](values):
-            _refuse(name, values, f"with --mask {values['mask_mode']} it has no effect; it needs {_NEEDS[name][0]}")
+            _refuse(name, values, f"not used with --mask {values['mask_mode']}; it needs {_NEEDS[name][0]}")
         if option.group is Group.PRESET and not _has(values, PRESET):
             _refuse(name, values, f"not used with --mask {values['mask_mode']}; leave out one of them")
+        if name == "max_pixels" and values["input_size"] != "auto":
+            _refuse(name, values, f"not used with --input-size {values['input_size']}; leave out one of them")
         if option.group is Group.NODE and name != "image_transport":
             _refuse(name, values, "has an effect in the ROS node only; leave it out")
 
@@ -68,18 +69,31 @@ def check_network(given: Collection[str], values: Values, settings: PipelineSett
     Raises:
         UserError: One of them has no effect.
     """
-    users = {
-        backend: {option.name for option in options_of(find_options_class(backend)).values()} for backend in BACKENDS}
-    own = users[settings.backend]
-    of_backends = set().union(*users.values())
+    check_backends(given, values, (settings.backend,))
     schedule = {option.name for option in options_of(PresetOverrides).values()}
     used = {options_of(PresetOverrides)[field].name for field in DENSE_OVERRIDES} if settings.is_dense else schedule
     for name in sorted(given):
-        if name in of_backends and name not in own:
-            others = " and ".join(backend for backend in BACKENDS if name in users[backend])
-            _refuse(name, values, f"for the backend {others}; this run uses {settings.backend}")
         if name in schedule - used:
             _refuse(name, values, "not for ONNX networks; leave it out")
+
+
+def check_backends(given: Collection[str], values: Values, backends: Collection[str]) -> None:
+    """Checks the options of backends.
+
+    Args:
+        given: Names of the options that the user gave.
+        values: The values of all options by name.
+        backends: Names of the backends that will run.
+
+    Raises:
+        UserError: One is for another backend.
+    """
+    users = {
+        backend: {option.name for option in options_of(find_options_class(backend)).values()} for backend in BACKENDS}
+    for name in sorted(given):
+        able = [backend for backend in BACKENDS if name in users[backend]]
+        if able and not set(able) & set(backends):
+            _refuse(name, values, f"for the backend {' and '.join(able)}; this run uses {' and '.join(backends)}")
 
 
 def _refuse(name: str, values: Values, why: str) -> None:

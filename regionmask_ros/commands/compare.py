@@ -31,6 +31,7 @@ from ..pipeline.settings import PipelineSettings, make_settings
 from ..progress import Progress
 from ..sources import Source, open_source
 from ._cli import command_main, parse_pairs, read_backend_options
+from ._effects import check_backends, check_masks
 from ._pictures import make_reading, report_dropped
 from .arguments.compare import SHARED_OPTIONS
 
@@ -47,6 +48,9 @@ def run(args: argparse.Namespace) -> int:
         raise UserError(f"--max-frames {args.max_frames}: must be 1 or more")
     if args.random_mask is not None and not 0.0 <= args.random_mask <= 1.0:
         raise UserError(f"--random-mask {args.random_mask}: must lie between 0 and 1")
+    given = getattr(args, "given", frozenset())
+    check_masks(given, {**vars(args), "mask_mode": args.mask})
+    check_backends(given, vars(args), names)
     settings = _make_settings(args, arithmetic)
     for name in names:
         check_backend(name, options[name])

@@ -48,6 +48,7 @@ from ._cli import (
     load_networks,
 )
 from ._datasets import open_datasets
+from ._effects import check_backends
 from ._pictures import make_reading, report_dropped
 
 MAX_EVERY = 1000
@@ -62,6 +63,7 @@ def run(args: argparse.Namespace) -> int:
         raise UserError(f"--every {args.every}: must be between 1 and {MAX_EVERY}")
     if not 0.0 <= args.shift_view <= MAX_MOVE:
         raise UserError(f"--shift-view {args.shift_view}: must be between 0 and {MAX_MOVE:g}")
+    _check_effects(args, settings)
     plans = _plans(args, settings)
     reading = make_reading(args)
     sequences = _sequences(args, reading)
@@ -120,6 +122,12 @@ class _Plan:
     base: PipelineSettings
 
 
+def _check_effects(args: argparse.Namespace, settings: Sequence[Setting]) -> None:
+    """Raises UserError for an option that has no effect on these settings."""
+    if args.mgnet_weights and not any(MGNET in setting.name for setting in settings):
+        raise UserError(f"--mgnet-weights {args.mgnet_weights}: no setting with {MGNET} is evaluated; leave it out")
+
+
 def _plans(args: argparse.Namespace, settings: Sequence[Setting]) -> list[_Plan]:
     networks, plans = load_networks(args.networks or args.network, args.networks != ""), []
     for network in networks:
@@ -130,6 +138,8 @@ def _plans(args: argparse.Namespace, settings: Sequence[Setting]) -> list[_Plan]
         if left_out:
             print(f"regionmask_ros: {network.name} has no thresholds: {left_out} left out", file=sys.stderr)
         plans.append(_Plan(network, suitable, _base(args, network, len(networks) > 1)))
+    backends = list(dict.fromkeys(plan.base.backend for plan in plans))
+    check_backends(getattr(args, "given", frozenset()), vars(args), backends)
     return plans
 
 

@@ -35,6 +35,7 @@ from ..report.plots import Panel, per_frame_svg
 from ..report.rerun import ENDING, RerunLog
 from ..report.writers import DetectionsCsv, HeadDump, VideoWriter
 from ..sources import Source, VideoFile, open_source
+from ..sources.bag import BagImages
 from ..sources.pictures.jpeg_decoders import MISSING, jpeg_decoder
 from ._cli import command_main, format_command, parse_pairs, read_backend_options
 from ._effects import check_masks, check_network
@@ -62,6 +63,8 @@ def run(args: argparse.Namespace) -> int:
     reading = make_reading(args)
     with open_source(args.source, args.topic, only_compressed=compressed, reading=reading) as source, \
             Outputs(inputs) as outputs:
+        if "image_transport" in getattr(args, "given", ()) and not isinstance(source, BagImages):
+            raise UserError(f"--image-transport {args.image_transport}: {source.name} is no bag; leave it out")
         if not (isinstance(source, VideoFile) or jpeg_decoder().sees_damage):
             print(f"regionmask_ros: {MISSING}", file=sys.stderr)
         if settings.input_size == "auto":

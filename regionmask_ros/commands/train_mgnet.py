@@ -45,6 +45,9 @@ def main(argv: Sequence[str] | None = None) -> int:
 def _train(args: argparse.Namespace) -> int:
     if not args.sources or not args.output:
         raise UserError("give videos to train on and --output DIR, or --score KIND:PATH to measure (see --help)")
+    for name, value in (("--weights", args.weights), ("--json", args.json), ("--images", args.images)):
+        if value:
+            raise UserError(f"{name}: only with --score, which measures; leave it out")
     if args.labels and len(args.labels) != len(args.sources):
         raise UserError(f"{len(args.sources)} sources but {len(args.labels)} --labels: one for each, or none")
     for name, value in (("--steps", args.steps), ("--look-every", args.look_every)):

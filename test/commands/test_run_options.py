@@ -106,12 +106,13 @@ def test_stale_detections_can_be_dropped(run_clip, tmp_path):
 
 @pytest.mark.parametrize(("options", "words"), [
     ("--fallback none", "--fallback none: has an effect in the ROS node only"),
-    ("--refresh-period 4", "--refresh-period 4: with --mask preset it has no effect; it needs a mask without preset"),
-    ("--dynamic mgnet", "--dynamic-mask mgnet: with --mask preset it has no effect; it needs a mask with dynamic"),
-    ("--mask none --preset fast", "--preset fast: with --mask none"),
+    ("--refresh-period 4", "--refresh-period 4: not used with --mask preset; it needs a mask without preset"),
+    ("--dynamic mgnet", "--dynamic-mask mgnet: not used with --mask preset; it needs a mask with dynamic"),
+    ("--mask none --preset fast", "--preset fast: not used with --mask none"),
     ("--mask dynamic --mgnet-weights a.npz", "needs a mask with dynamic in it, and --dynamic mgnet"),
-    ("--mask none --adaptive-ring 2", "--adaptive-ring 2: with --mask none"),
-    ("--input-size 96x64 --max-pixels 5000", "it needs --input-size auto"),
+    ("--mask none --adaptive-ring 2", "--adaptive-ring 2: not used with --mask none"),
+    ("--input-size 96x64 --max-pixels 5000", "--max-pixels 5000: not used with --input-size 96x64"),
+    ("--image-transport raw", "--image-transport raw: a clip.mp4 is no bag"),
     ("--threads 2", "--threads 2: for the backend openvino and onnxruntime; this run uses cpu"),
     ("--lava-sim-conv stock", "--lava-sim-conv stock: for the backend lava_sim; this run uses cpu"),
 ])
