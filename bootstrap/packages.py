@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import re
 import subprocess
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 
 from .failures import SetupError
@@ -15,8 +15,10 @@ from .sourced_ros import SourcedRos
 LOCK = Path(__file__).with_name("lock.txt")
 LOCK_OLD_NUMPY = Path(__file__).with_name("lock_old_numpy.txt")
 
-# Import name to package, for what a ROS installation may have. Numba is not among them: the distributions' Numba is too
-# old for the engine's fast kernels, so it always comes from the lock.
+# Always from the lock: the distributions' Numba is too old for the engine's fast kernels, and other releases of PyAV
+# decode other pixels.
+_OWN = ("numba", "av")
+# Import name to package, for what a ROS installation may have.
 _OPTIONAL_IN_ROS = {
     "cv2": "opencv-python-headless", "matplotlib": "matplotlib", "tqdm": "tqdm", "yaml": "PyYAML", "pytest": "pytest",
     "xdist": "pytest-xdist", "hypothesis": "hypothesis", "rosbags": "rosbags", "h5py": "h5py",
@@ -54,16 +56,28 @@ def install_over_ros(installer: Installer, ros: SourcedRos) -> None:
         installer: Installs into ``.venv``, whose Python sees the packages of the ROS.
         ros: The sourced ROS.
     """
-    optional = dict(_OPTIONAL_IN_ROS) if ros.has_vision_msgs else dict(_OPTIONAL_IN_ROS, setuptools="setuptools")
-    present = _imports_outside_venv(installer.python, installer.env, list(optional))
-    wanted = ["numba"] + [package for module, package in optional.items() if module not in present]
-    if not ros.has_vision_msgs:
-        wanted += ["cmake", "ninja"]
     pins = choose_pins(ros.numpy)
-    names = {normalize_name(package) for package in wanted}
+    names = choose_names(ros, lambda modules: _imports_outside_venv(installer.python, installer.env, modules))
     installer.install({pin: hashes for pin, hashes in pins.items() if name_of(pin) in names}, "packages")
     install_needs(installer, names, pins)
     _check_numpy(installer.python, installer.env, ros.numpy)
+
+
+def choose_names(ros: SourcedRos, find_present: Callable[[list[str]], list[str]]) -> set[str]:
+    """Chooses what is installed over a sourced ROS.
+
+    Args:
+        ros: The sourced ROS.
+        find_present: Returns which modules the ROS's Python has, of those that it is given.
+
+    Returns:
+        Normalized names of packages.
+    """
+    optional = dict(_OPTIONAL_IN_ROS) if ros.has_vision_msgs else dict(_OPTIONAL_IN_ROS, setuptools="setuptools")
+    present = find_present(list(optional))
+    tools = () if ros.has_vision_msgs else ("cmake", "ninja")
+    lacking = [package for module, package in optional.items() if module not in present]
+    return {normalize_name(package) for package in (*_OWN, *tools, *lacking)}
 
 
 def install_needs(installer: Installer, names: set[str], pins: Pins) -> None:

@@ -15,8 +15,9 @@ import pytest
 from bootstrap import assets, user_cache
 from bootstrap.failures import SetupError
 from bootstrap.installer import Installer
-from bootstrap.packages import LOCK, LOCK_OLD_NUMPY, choose_pins, read_hashes, read_pins
+from bootstrap.packages import LOCK, LOCK_OLD_NUMPY, choose_names, choose_pins, read_hashes, read_pins
 from bootstrap.progress import Progress
+from bootstrap.sourced_ros import SourcedRos
 from checks.lock_hashes import IndexFile, NoHashesError, choose_hashes, write_hashes
 
 PIN = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*==[0-9][A-Za-z0-9.]*"
@@ -145,6 +146,15 @@ def test_what_the_packages_need_is_locked_too():
 
 def test_no_deep_learning_framework_comes_in():
     assert {"torch", "lava-nc", "lava-dl", "tensorflow"}.isdisjoint(versions(read_pins(LOCK)))
+
+
+def test_over_ros_what_it_has_stays_but_for_packages_whose_release_matters():
+    """Another PyAV decodes other pixels, and without one there are no videos."""
+    ros = SourcedRos("humble", "/usr/bin/python3", "1.21.5", has_vision_msgs=True)
+    assert choose_names(ros, lambda modules: modules) == {"numba", "av"}
+    needed = choose_names(ros, lambda modules: [])
+    assert {"av", "rosbags", "opencv-python-headless"} < needed <= {normal(pin.split("==")[0]) for pin in choose_pins(
+        ros.numpy)}
 
 
 @pytest.mark.parametrize("numpy, numba", [

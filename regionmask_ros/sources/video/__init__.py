@@ -1,4 +1,4 @@
-"""Videos: files, and live streams."""
+"""Video files."""
 
 from __future__ import annotations
 

@@ -116,17 +116,15 @@ def load_pyav() -> Any:
     return av
 
 
-def open_container(url: str, options: Mapping[str, str], timeout_s: float | None = None,
-                   form: str | None = None) -> InputContainer:
+def open_container(url: str, options: Mapping[str, str], form: str | None = None) -> InputContainer:
     """Opens what the address names.
 
     Options are for format and protocol only. PyAV writes beyond its memory when there are options for decoders, and a
-    stream shows up late.
+    stream is found late.
 
     Args:
         url: Address, with its protocol.
         options: For FFmpeg's format and protocol.
-        timeout_s: How long opening or reading may take; None: without end.
         form: FFmpeg's name of the format; None: found by the content.
 
     Returns:
@@ -137,8 +135,7 @@ def open_container(url: str, options: Mapping[str, str], timeout_s: float | None
     """
     _keep_freed_memory()
     container: InputContainer = load_pyav().open(
-        url, format=form, container_options={"max_streams": MAX_STREAMS, **options}, metadata_errors="replace",
-        timeout=timeout_s)
+        url, format=form, container_options={"max_streams": MAX_STREAMS, **options}, metadata_errors="replace")
     return container
 
 
