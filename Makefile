@@ -19,13 +19,15 @@ CASE ?=
 MINUTES ?= 10
 FRAMES ?= 100000
 PARTS ?= overload truth
+# What `make life-cycles` does in each of its rows.
+ROUNDS ?= 200
 
 BOOTSTRAP = $(PYTHON) -m bootstrap
 export VIDEO TORCH
 unexport PYTHONSAFEPATH
 
 .DEFAULT_GOAL := help
-.PHONY: help setup lava runtimes rerun-setup train-setup check-setup check site audit test fuzz soak demo clean
+.PHONY: help setup lava runtimes rerun-setup train-setup check-setup check site audit test fuzz soak life-cycles demo clean
 
 help:
 	@echo "make setup        create .venv with everything that is needed (PYTHON=/path/to/python3.12: with another Python)"
@@ -39,6 +41,7 @@ help:
 	@echo "make test         run all tests (ARGS=\"-k mask\": options for pytest)"
 	@echo "make fuzz         give damaged files and messages to all readers (CASES=200000 SEED=2: more, and others)"
 	@echo "make soak         overload the node, and compare 100,000 frames with a reference (MINUTES=10 FRAMES=100000)"
+	@echo "make life-cycles  configure, activate and change the node 200 times in 7 ways, and watch its memory (ROUNDS=20: less)"
 	@echo "make demo         play a video through the ROS node, results in demo_output/ (VIDEO=file: your own video)"
 	@echo "make clean        remove .venv and everything else that these commands made"
 
@@ -83,6 +86,9 @@ fuzz: setup
 
 soak: setup
 	@$(BOOTSTRAP) python -m checks.soak --minutes "$(MINUTES)" --frames "$(FRAMES)" --parts "$(PARTS)"
+
+life-cycles: setup
+	@$(BOOTSTRAP) python -m checks.life_cycles --rounds "$(ROUNDS)"
 
 demo: setup
 	@$(BOOTSTRAP) python -m regionmask_ros demo --output demo_output $${VIDEO:+--video "$$VIDEO"}
