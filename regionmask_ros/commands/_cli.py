@@ -34,6 +34,7 @@ COMMANDS = {
     "record": "record the topics of a detector into a bag",
     "demo": "play a video through the node and make a report",
     "calibrate": "make a static mask for a fixed camera, from labels or from detections",
+    "paint": "paint a static mask with the mouse, over the places where objects were",
     "tune_thresholds": "find thresholds that save work, from unlabeled video",
     "train_mgnet": "train a mask network, or measure one",
     "evaluate": "measure what masks cost in accuracy and save in work, on labeled sequences",

@@ -6,7 +6,7 @@ import argparse
 import contextlib
 import json
 import os
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -18,7 +18,6 @@ from ..core.frame import Frame, parse_input_size
 from ..core.grid import RegionGrid
 from ..datasets import has_bag
 from ..datasets.bag import BagTopics
-from ..datasets.labels import ANY, Labels
 from ..errors import UserError
 from ..files.outputs import Outputs
 from ..files.paths import display_path
@@ -26,7 +25,6 @@ from ..importing.opening import open_network
 from ..mask.heat import DEFAULT_COVER, Calibration, Target
 from ..mask.static import save_static_mask
 from ..network.dense import AnyNetwork
-from ..pipeline.pipeline import Pipeline
 from ..pipeline.settings import PipelineSettings
 from ..progress import Progress
 from ..report.command_pages import encode_jpeg, heat_image, mask_image, write_calibration_page
@@ -34,11 +32,9 @@ from ..sources import Source, open_source
 from ._cli import command_main, format_command
 from ._datasets import read_all_labels
 from ._mask_yaml import print_mask_yaml
+from ._objects import add_objects, choose_classes, detected_objects, labeled_objects
 from ._output import make_folder
 from ._pictures import make_reading, report_dropped
-
-_Objects = tuple[Frame, np.ndarray, list[str]]
-"""A frame with the boxes and classes of its objects."""
 
 PREVIEW = "static_mask.jpg"
 """Not a PNG, because PNG files are hand-drawn masks."""
@@ -75,15 +71,14 @@ def run(args: argparse.Namespace) -> int:
         size = _common_input(args.sources, sources, settings, network)
         outputs = stack.enter_context(Outputs(inputs))
         places = _places(outputs, args)
-        classes = _class_filter(args, labels, None if labels else network)
+        classes = choose_classes(args.classes, labels, None if labels else network)
         calibration, frame = Calibration(RegionGrid.near_input(size)), None
         for number, source in enumerate(sources):
-            objects = _labelled_objects(source, labels[number]) if labels or network is None else _detected_objects(
+            objects = labeled_objects(source, labels[number]) if labels or network is None else detected_objects(
                 source, network, settings.fix_input(source.size_wh, network))
-            for frame, boxes, names in Progress(
-                    objects, total=source.frame_count, unit="frame", desc=source.name):
-                selected = [place for place, name in enumerate(names) if classes is None or name in classes]
-                calibration.add(boxes[selected], [names[place] for place in selected], frame.size_wh)
+            for found in Progress(objects, total=source.frame_count, unit="frame", desc=source.name):
+                add_objects(calibration, found, classes)
+                frame = found[0]
         _write(args, places, calibration, frame, target, {
             "input_size": f"{size[0]}x{size[1]}", **reading.dropped.as_json()})
         for written in outputs.commit():
@@ -114,35 +109,6 @@ def _common_input(paths: Sequence[str], sources: Sequence[Source], settings: Pip
                 f"{display_path(path)}: its network input is {size[0]}x{size[1]}, but that of {display_path(paths[0])} "
                 f"{sizes[0][0]}x{sizes[0][1]}; calibrate them one by one, or give --input-size")
     return sizes[0]
-
-
-def _class_filter(args: argparse.Namespace, labels: Sequence[Labels], network: AnyNetwork | None
-                  ) -> frozenset[str] | None:
-    """The classes that count, None for all. Raises UserError for a class that is not known."""
-    if not args.classes:
-        return None
-    wanted = [name.strip() for name in args.classes.split(",")]
-    known = set(network.labels) if network else {name for one in labels for name in one.classes}
-    for name in wanted:
-        if name not in known:
-            source = "the network's" if network else "labeled"
-            raise UserError(f"--classes {args.classes!r}: {name!r} is none of the {source} classes")
-    return frozenset(wanted)
-
-
-def _labelled_objects(source: Source, labels: Labels) -> Iterator[_Objects]:
-    for number, frame in source.numbered():
-        one = labels.at(number)
-        selected = [place for place, name in enumerate(one.names) if not one.ignore[place] and name != ANY]
-        yield frame, one.boxes[selected], [one.names[place] for place in selected]
-
-
-def _detected_objects(source: Source, network: AnyNetwork, settings: PipelineSettings) -> Iterator[_Objects]:
-    with contextlib.closing(Pipeline(network, settings)) as detector:
-        for frame in source.frames():
-            (result,) = detector.process(frame)
-            found = result.detections
-            yield frame, found.boxes, [network.labels[kind] for kind in found.class_ids]
 
 
 def _write(args: argparse.Namespace, places: dict[str, str], calibration: Calibration, frame: Frame | None,

@@ -314,16 +314,20 @@ class Calibration:
         Returns:
             Masks of at most ``CURVE_POINTS`` sizes.
         """
+        order, hot = rank_regions(self.heat), np.count_nonzero(self.heat)
+        sizes = np.unique(np.linspace(0, hot, min(hot + 1, CURVE_POINTS)).round().astype(int))
+        masks = [grow_mask(_first(order, size, self.heat.shape), ring) for size in sizes]
+        lost = self.count_lost(masks)
+        return LossCurve(np.array([keep.mean() for keep in masks]), np.array(lost) / max(self.objects, 1))
+
+    def count_lost(self, masks: Sequence[np.ndarray]) -> list[int]:
+        """Counts the objects that each mask, bool [rows, cols], would lose, all classes and heights together."""
         by_size: dict[tuple[int, int], list[np.ndarray]] = {}
         for boxes, _, image_wh in self._boxes:
             by_size.setdefault(image_wh, []).append(boxes)
         stacked = [(np.concatenate(boxes), image_wh) for image_wh, boxes in by_size.items()]
-        order, hot = rank_regions(self.heat), np.count_nonzero(self.heat)
-        sizes = np.unique(np.linspace(0, hot, min(hot + 1, CURVE_POINTS)).round().astype(int))
-        masks = [grow_mask(_first(order, size, self.heat.shape), ring) for size in sizes]
-        lost = [sum(np.count_nonzero(coverage(boxes, keep, wh) < OBSERVED_SHARE) for boxes, wh in stacked)
+        return [sum(int(np.count_nonzero(coverage(boxes, keep, wh) < OBSERVED_SHARE)) for boxes, wh in stacked)
                 for keep in masks]
-        return LossCurve(np.array([keep.mean() for keep in masks]), np.array(lost) / max(self.objects, 1))
 
 
 def _count_losses(name: str, size: int, shares: np.ndarray) -> CoverageLoss:

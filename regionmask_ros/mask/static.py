@@ -145,6 +145,29 @@ def encode_static_mask(keep: np.ndarray, region_px: int, heat: np.ndarray | None
     return content.getvalue()
 
 
+def encode_mask_image(keep: np.ndarray, image_wh: tuple[int, int]) -> bytes:
+    """Makes the content of a mask file, a PNG, as large as the image, so that it fits every input of this camera.
+
+    Args:
+        keep: bool [rows, cols], True = observed.
+        image_wh: Width and height of the camera's image. Where it has fewer pixels than regions along a side, the PNG
+            has one pixel a region.
+
+    Returns:
+        The content.
+
+    Raises:
+        ValueError: OpenCV cannot encode it.
+    """
+    (rows, cols), (width, height) = keep.shape, image_wh
+    if width >= cols and height >= rows:
+        keep = keep[np.arange(height)[:, None] * rows // height, np.arange(width) * cols // width]
+    done, content = cv2.imencode(".png", keep.astype(np.uint8) * 255)
+    if not done:
+        raise ValueError(f"OpenCV cannot encode an image of {keep.shape[1]}x{keep.shape[0]} as PNG")
+    return content.tobytes()
+
+
 def save_static_mask(path: str, keep: np.ndarray, region_px: int, heat: np.ndarray | None = None) -> None:
     """Writes a mask file, see ``encode_static_mask``. It appears when it is complete.
 
