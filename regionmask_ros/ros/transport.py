@@ -22,6 +22,7 @@ DETECTIONS_TYPE = "vision_msgs/msg/Detection2DArray"
 """A node that publishes it is a detector."""
 
 ENDING = f"/{COMPRESSED}"
+_DEPTH_ENDING = "/compressedDepth"
 _MAX_NAMED = 3
 
 Publishers = Callable[[str], Collection[str]]
@@ -192,7 +193,7 @@ def image_topics(node: Node) -> dict[str, str]:
 
     own = (node.get_name(), node.get_namespace())
     return {topic: transport for topic, types in topics.items() for transport, kind in TYPES.items()
-            if kind in types and has_images(topic, kind)}
+            if kind in types and not topic.endswith(_DEPTH_ENDING) and has_images(topic, kind)}
 
 
 def _name_publisher(found: TopicEndpointInfo) -> tuple[str, str]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import re
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
@@ -25,6 +26,13 @@ DECODERS: dict[str, Callable[..., Frame]] = {
 
 COMPRESSED_SUFFIX = "/compressed"
 """What image_transport appends to a camera's topic for its compressed images."""
+
+DEPTH_SUFFIX = "/compressedDepth"
+"""What it appends for compressed distances, whose messages have the same type as compressed images."""
+
+_VIDEO_TYPE = re.compile(r".*(FFMPEGPacket|CompressedVideo|/Packet)")
+_VIDEO_CURE = ("images that were coded as a video are not read: play the bag, turn them into images with 'ros2 run "
+               "image_transport republish', and record those")
 
 FPS_MESSAGES = 30
 """Number of images at the beginning of a bag from which the rate is computed."""
@@ -159,22 +167,33 @@ class BagImages(Source):
 
 
 def _choose_image_topic(bag: Bag, topic: str, preferred: str, only_compressed: bool) -> str:
+    images = [one for one in bag.topics if _has_images(one)]
+    known = {one.name for one in images}
+    filled = {one.name for one in images if one.count != 0}
+    compressed = {one.name for one in images if one.msgtype == COMPRESSED}
+    # Named where nothing else is there, so that the refusal says what they are.
+    has_other = any(not name.endswith(DEPTH_SUFFIX) for name in (compressed if only_compressed else known) & filled)
+
+    def may_be_chosen(one: Topic) -> bool:
+        return bool(topic) or not (one.name.endswith(DEPTH_SUFFIX) and has_other)
+
     if only_compressed:
-        known = {one.name for one in bag.topics if one.msgtype == COMPRESSED}
-        if topic and absolute_topic(topic) not in known and absolute_topic(topic) + COMPRESSED_SUFFIX in known:
-            topic += COMPRESSED_SUFFIX
-        return choose_topic(bag, lambda one: one.msgtype == COMPRESSED and one.is_readable, "compressed images", topic)
-    known = {one.name for one in bag.topics if _has_images(one)}
-    filled = {one.name for one in bag.topics if _has_images(one) and one.count != 0}
+        below = f"{absolute_topic(topic)}{COMPRESSED_SUFFIX}"
+        if topic and absolute_topic(topic) not in compressed and below in compressed:
+            topic = below
+        return choose_topic(
+            bag, lambda one: one.name in compressed and one.msgtype == COMPRESSED and may_be_chosen(one),
+            "compressed images", topic)
     if not topic and preferred and absolute_topic(preferred) in known:
         return absolute_topic(preferred)
 
     def suits(one: Topic) -> bool:
         # A camera's raw and compressed topics show the same images: the raw one is enough, if it has any.
         is_second = one.name.endswith(COMPRESSED_SUFFIX) and one.name.removesuffix(COMPRESSED_SUFFIX) in filled
-        return _has_images(one) and (bool(topic) or not is_second)
+        return _has_images(one) and (bool(topic) or not is_second) and may_be_chosen(one)
 
-    return choose_topic(bag, suits, "images", topic)
+    has_video = any(_VIDEO_TYPE.fullmatch(one.msgtype) for one in bag.topics)
+    return choose_topic(bag, suits, "images", topic, _VIDEO_CURE if has_video else "")
 
 
 def _has_images(topic: Topic) -> bool:

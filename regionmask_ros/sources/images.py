@@ -24,6 +24,7 @@ DEFAULT_FPS = 10.0
 
 SUFFIXES = (".png", ".jpg", ".jpeg", ".jpe", ".jfif", ".bmp", ".dib", ".tif", ".tiff", ".webp", ".ppm", ".pgm", ".pbm",
             ".pnm")
+NAMED_FOLDERS = 3
 NOT_READ = (".heic", ".heif", ".avif", ".gif", ".jp2", ".jxl")
 """Pictures that cannot be decoded: they are dropped and counted, not passed over."""
 
@@ -131,12 +132,18 @@ def read_image(path: str, max_pixels: int = MAX_IMAGE_PIXELS, depth: BitDepth | 
 
 
 def _describe_first(path: str) -> str:
-    """What the first file of a folder is, as a part of a message; empty if that is not known."""
-    for name in sorted(os.listdir(path), key=natural_key):
-        with contextlib.suppress(InvalidFile), open_regular(os.path.join(path, name)) as file:
+    """What is in a folder without images, as a part of a message; empty if that is not known."""
+    names = sorted(os.listdir(path), key=natural_key)
+    for name in names:
+        with contextlib.suppress(InvalidFile, OSError), open_regular(os.path.join(path, name)) as file:
             found = identify(file.read(HEAD_BYTES))
             if found:
                 return f"; {display_path(name)} in it is {found.name}{found.cure and f': {found.cure}'}"
+    folders = [name for name in names if os.path.isdir(os.path.join(path, name)) and not name.startswith(".")]
+    if folders:
+        more = f" and {len(folders) - NAMED_FOLDERS} more" if len(folders) > NAMED_FOLDERS else ""
+        return (f"; the folders in it are not searched: give one of them: "
+                f"{', '.join(map(display_path, folders[:NAMED_FOLDERS]))}{more}")
     return ""
 
 

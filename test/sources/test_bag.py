@@ -142,6 +142,19 @@ def test_raw_and_compressed_topics_of_one_camera_are_one_source(tmp_path):
         open_source(alone, only_compressed=True)
 
 
+def test_compressed_depth_is_not_chosen_beside_a_camera(tmp_path):
+    depth = [png(pixels_of(1), START_NS, "16UC1; compressedDepth")]
+    camera = {"/cam/image/compressed": [png(pixels_of(7), START_NS)], "/cam/image/compressedDepth": depth}
+    folder = write_bag(tmp_path / "bag", camera)
+    for only_compressed in (False, True):
+        with BagImages(folder, only_compressed=only_compressed) as source:
+            assert source.topic == "/cam/image/compressed"
+    alone = write_bag(tmp_path / "depth", {"/depth/compressedDepth": depth})
+    for only_compressed in (False, True):
+        with pytest.raises(UserError, match="compressed depth is not a camera image"):
+            open_source(alone, only_compressed=only_compressed)
+
+
 def test_stamps_are_read_without_decoding_images(tmp_path):
     messages = raw_images()
     messages[2].encoding = "h264"

@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from PIL import Image, ImageOps
 
 from regionmask_ros.errors import UserError
 from regionmask_ros.files.paths import natural_key
@@ -92,6 +93,18 @@ def test_images_may_differ_in_size(tmp_path):
         for _ in range(2):
             assert [frame.size_wh for frame in source.frames()] == [(64, 48), (30, 20), (64, 48)]
     assert told == [f"{tmp_path}/2.png: 30x20 pixels, another size than the images before"]
+
+
+@pytest.mark.parametrize("orientation", range(1, 9))
+@pytest.mark.parametrize("kind", ["PNG", "TIFF", "WEBP"])
+def test_the_orientation_of_a_photograph_is_applied(tmp_path, kind, orientation):
+    exif = Image.Exif()
+    exif[0x0112] = orientation
+    path = tmp_path / f"a.{kind.lower()[:4]}"
+    options = {"lossless": True} if kind == "WEBP" else {}
+    Image.fromarray(scene(0)[..., ::-1]).save(path, kind, exif=exif, **options)
+    with Image.open(path) as stored:
+        assert np.array_equal(read_image(str(path)), np.asarray(ImageOps.exif_transpose(stored))[..., ::-1])
 
 
 @pytest.mark.parametrize("suffix", [".jpg", ".webp"])
@@ -196,6 +209,10 @@ def test_a_png_with_a_flipped_bit_is_damaged(tmp_path):
 
 def test_a_folder_without_a_usable_image_is_rejected(tmp_path):
     with pytest.raises(UserError, match="no image in this folder"):
+        open_source(str(tmp_path))
+    for name in ("a1", "a10", "a2", ".hidden"):
+        (tmp_path / name).mkdir()
+    with pytest.raises(UserError, match="folders in it are not searched: give one of them: a1, a2, a10$"):
         open_source(str(tmp_path))
     (tmp_path / "a.png").write_text("words")
     with pytest.raises(UserError, match=r"a\.png: this is a text file, not an image that can be decoded"):

@@ -21,7 +21,7 @@ from ...errors import InvalidFile
 from ...files.content import HEAD_BYTES, Family, check_head
 from ...files.paths import natural_key
 from ...files.temporary import temporary_folder
-from .database import DatabaseFile
+from .database import DatabaseFile, torn_bytes
 from .mcap import McapFile
 from .ros1 import Ros1File
 from .storage import ZSTD_MAGIC, Storage, zstd_module
@@ -178,6 +178,8 @@ class Scratch:
             path, is_cut = self._decompress(file)
         elif file.kind == "db3":
             path, notes = self._with_log(file)
+            if path == file.path and torn_bytes(path):
+                path = self._whole_pages(file)
         try:
             storage = _open(path, file.kind, index)
         except InvalidFile as error:
@@ -233,6 +235,20 @@ class Scratch:
             return file.path, [str(error)]
         self._source = file
         return self._path, ["read with the log that a crash has left"]
+
+    def _whole_pages(self, file: StorageFile) -> str:
+        """A copy of a database without the last page, which is not whole."""
+        left = os.path.getsize(file.path) - (torn_bytes(file.path) or 0)
+        if not left:
+            raise InvalidFile("truncated before the first message")
+        if left > _free_bytes():
+            raise InvalidFile(_no_room())
+        with self._make(file) as target, open(file.path, "rb") as source:
+            while left > 0 and (block := source.read(min(left, _COPY_BYTES))):
+                target.write(block)
+                left -= len(block)
+        self._source = file
+        return self._path
 
     def _make(self, file: StorageFile) -> BinaryIO:
         """A new, empty copy, open for writing; the one before is removed."""

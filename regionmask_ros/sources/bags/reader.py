@@ -217,6 +217,9 @@ class Bag:
         if self._metadata is None:
             if not self.notes:
                 self.note(f"{METADATA} is missing: read without it (ros2 bag reindex makes it)")
+            if there and len(parts_beside(there[0], there)) < len(there):
+                self.note(f"{_list(there)} are read one after the other, though their names are not those of one bag: "
+                          "give the path of one to read it alone")
             return there
         found, missing = [], []
         for name in self._metadata.files:
@@ -315,7 +318,7 @@ class Bag:
         return sorted(merged.values(), key=lambda topic: (topic.name, topic.msgtype))
 
 
-def choose_topic(bag: Bag, suits: Callable[[Topic], bool], what: str, wanted: str) -> str:
+def choose_topic(bag: Bag, suits: Callable[[Topic], bool], what: str, wanted: str, cure: str = "") -> str:
     """Chooses a topic by its name, or the only one that there is.
 
     Args:
@@ -323,6 +326,7 @@ def choose_topic(bag: Bag, suits: Callable[[Topic], bool], what: str, wanted: st
         suits: Whether a topic has the right type.
         what: What these topics have, for messages, such as "images".
         wanted: The wanted name; empty for the only one with messages.
+        cure: What to do if none is suitable, for the message.
 
     Returns:
         The topic's absolute name.
@@ -340,7 +344,7 @@ def choose_topic(bag: Bag, suits: Callable[[Topic], bool], what: str, wanted: st
             return absolute
         raise UserError(f"{place}: no {what} on {display_path(absolute)}; the bag has {everything}")
     if not suitable:
-        raise UserError(f"{place}: this bag has no topic with {what}; it has {everything}")
+        raise UserError(f"{place}: this bag has no topic with {what}; it has {everything}{cure and f': {cure}'}")
     names = sorted({topic.name for topic in suitable})
     # Recorders list topics on which nothing came.
     names = sorted({topic.name for topic in suitable if topic.count != 0}) or names

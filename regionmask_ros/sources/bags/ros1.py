@@ -85,4 +85,6 @@ def _decompress_bz2(data: bytes) -> bytes:
 
 def _reason(error: Exception) -> str:
     text = str(error) or type(error).__name__
-    return "not indexed: rosbag reindex writes the index" if "not indexed" in text else text
+    if "index" in text:
+        return "its index is missing or damaged, as of a recording that was not finished: rosbag reindex writes it"
+    return text

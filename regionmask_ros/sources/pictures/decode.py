@@ -15,7 +15,7 @@ from ...files.safe_read import read_limited
 from ..base import close_stderr
 from .bitmap import unusual_white
 from .depth import BitDepth
-from .header import JPEG, MAX_IMAGE_PIXELS, PNG, READERS, PictureHeader, read_header
+from .header import JPEG, MAX_IMAGE_PIXELS, PNG, READERS, WEBP, PictureHeader, read_header
 from .jpeg import find_jpeg_damage
 from .jpeg_decoders import DAMAGED, jpeg_decoder
 from .png import find_png_damage
@@ -99,6 +99,10 @@ def decode_color(
     header = check_picture(data, max_pixels)
     if header.kind == JPEG:
         return turn_upright(_decode_jpeg(data, header), header.orientation)
+    if header.kind == WEBP:
+        # Newer versions of OpenCV turn it.
+        flags = cv2.IMREAD_COLOR | cv2.IMREAD_IGNORE_ORIENTATION
+        return np.ascontiguousarray(turn_upright(_decode_with_opencv(data, header, flags, True), header.orientation))
     white = unusual_white(data)
     if white is None:
         pixels = _decode_with_opencv(data, header, cv2.IMREAD_COLOR | cv2.IMREAD_ANYDEPTH, True)

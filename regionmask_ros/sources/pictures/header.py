@@ -36,7 +36,8 @@ class PictureHeader:
         height: Rows.
         channels: Samples of a pixel.
         bits: Bits of a sample.
-        orientation: How the camera was held, 1 to 8 as EXIF numbers it; 1, upright, for all formats but JPEG.
+        orientation: How the camera was held, 1 to 8 as EXIF numbers it; 1, upright, for all formats but JPEG and WebP:
+            OpenCV turns the others.
         start: Offset of the first byte of the first scan of a JPEG picture; 0 for the other formats.
         progressive: Whether it is a JPEG picture with progressive scans.
     """

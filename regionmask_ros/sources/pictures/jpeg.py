@@ -6,9 +6,9 @@ import math
 import struct
 
 from ...errors import UNSUPPORTED, InvalidFile
-from .facts import Facts, NeedsMore, part
+from .facts import Facts, part
 from .progressive import PROGRESSIVE_FRAME
-from .tiff import TIFF_ORDERS, read_directory
+from .tiff import read_orientation
 
 JPEG_END = b"\xff\xd9"
 SCAN = 0xDA
@@ -20,8 +20,6 @@ OTHER_FRAMES = frozenset((0xC3, 0xC5, 0xC6, 0xC7, 0xC9, 0xCA, 0xCB, 0xCD, 0xCE, 
 COMPONENTS = (1, 3, 4)
 MAX_SCANS = 64
 """Encoders make 10 to 20. Each one can cost as much time as decoding a whole image."""
-
-ORIENTATION_TAG = 0x0112
 
 
 def read_jpeg(data: bytes, size: int) -> Facts:
@@ -61,7 +59,7 @@ def read_jpeg(data: bytes, size: int) -> Facts:
             progressive = marker == PROGRESSIVE_FRAME
             frame = _read_frame(part(data, position + 4, length - 2), FRAMES[marker])
         elif marker == 0xE1:
-            orientation = _read_orientation(part(data, position + 4, length - 2))
+            orientation = read_orientation(part(data, position + 4, length - 2))
         position += 2 + length
     if frame is None:
         raise InvalidFile("damaged JPEG image: a scan before the frame")
@@ -106,14 +104,3 @@ def _read_frame(segment: bytes, block_bits: int) -> tuple[int, int, int, int]:
         math.ceil(math.ceil(side * factors[0][axis] / max(pair[axis] for pair in factors)) / 8)
         for axis, side in enumerate((width, height)))
     return width, height, components, columns * rows * block_bits // 8
-
-
-def _read_orientation(segment: bytes) -> int:
-    """The orientation in an EXIF segment, 1 to 8; 1 when there is none, or the segment is damaged."""
-    if segment[:6] != b"Exif\0\0" or segment[6:10] not in TIFF_ORDERS:
-        return 1
-    try:
-        found = read_directory(segment[6:]).get(ORIENTATION_TAG, (1,))
-    except (NeedsMore, InvalidFile):
-        return 1
-    return found[0] if len(found) == 1 and 1 <= found[0] <= 8 else 1

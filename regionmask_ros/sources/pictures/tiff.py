@@ -16,6 +16,9 @@ WIDTH, HEIGHT, BITS, COMPRESSION, SAMPLES, TILE_WIDTH, TILE_HEIGHT, SAMPLE_FORMA
 RATIOS = {1: 1, 5: 2048, 8: 1032, 32_773: 64, 32_946: 1032}
 """The most bytes that one stored byte stands for: none, LZW, deflate, PackBits, old deflate."""
 
+ORIENTATION = 274
+EXIF_MAGIC = b"Exif\0\0"
+
 MAX_TILE_SIDE = 16_384
 MAX_ENTRIES, MAX_VALUES = 1000, 16
 _FORMATS = {1: "B", 3: "H", 4: "I"}
@@ -89,3 +92,22 @@ def _one(tags: Mapping[int, tuple[int, ...]], tag: int, default: int) -> int:
     if len(values) != 1:
         raise NeedsMore
     return values[0]
+
+
+def read_orientation(exif: bytes) -> int:
+    """How a camera was held, by the EXIF data of another format than TIFF.
+
+    Args:
+        exif: The data, with or without ``EXIF_MAGIC`` in front.
+
+    Returns:
+        1 to 8 as EXIF numbers it; 1 where the data do not say it, or are damaged.
+    """
+    directory = exif.removeprefix(EXIF_MAGIC)
+    if directory[:4] not in TIFF_ORDERS:
+        return 1
+    try:
+        found = read_directory(directory).get(ORIENTATION, (1,))
+    except (NeedsMore, InvalidFile):
+        return 1
+    return found[0] if len(found) == 1 and 1 <= found[0] <= 8 else 1

@@ -4,17 +4,18 @@ from __future__ import annotations
 
 from ...errors import UNSUPPORTED, InvalidFile
 from .facts import Facts, part
+from .tiff import read_orientation
 
 ANIMATED = 0x02
 MAX_CHUNKS = 64
-"""Before the picture: color profile and transparency."""
+"""Before the picture: color profile and transparency. Behind it: EXIF and XMP."""
 
 
 def read_webp(data: bytes, size: int) -> Facts:
     """The facts of a still WebP image.
 
     Args:
-        data: Its first bytes.
+        data: Its first bytes. EXIF data behind the picture count if these are all.
         size: Bytes of the whole image.
 
     Returns:
@@ -44,9 +45,19 @@ def read_webp(data: bytes, size: int) -> Facts:
                 part(data, position + 8, 5))
             if canvas not in (None, wh):
                 raise InvalidFile("damaged WebP image: it has two sizes")
-            return Facts(*wh, 3, 8, 0)
+            return Facts(*wh, 3, 8, 0, _find_orientation(data, position))
         position += 8 + length + length % 2
     raise InvalidFile("damaged WebP image: no picture in it")
+
+
+def _find_orientation(data: bytes, position: int) -> int:
+    """The orientation that an EXIF chunk gives, from the picture's chunk on; 1 without one."""
+    for _ in range(MAX_CHUNKS):
+        length = int.from_bytes(data[position + 4:position + 8], "little")
+        if data[position:position + 4] == b"EXIF":
+            return read_orientation(data[position + 8:position + 8 + length])
+        position += 8 + length + length % 2
+    return 1
 
 
 def _lossy_size(head: bytes) -> tuple[int, int]:

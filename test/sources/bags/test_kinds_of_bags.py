@@ -102,6 +102,25 @@ def test_a_truncated_mcap_gives_what_is_there_in_order(chunks, foreign, part):
             assert len(numbers) == COUNT or "truncated, the end is missing after" in lines[0]
 
 
+@given(st.floats(0.0, 1.0), st.sampled_from([8, 64]))
+@example(0.9, 8)
+@settings(max_examples=15)
+def test_a_truncated_database_gives_what_is_there_in_order(part, side):
+    rows = stored_images(50, side)
+    with tempfile.TemporaryDirectory() as folder:
+        file = Path(folder, "x.db3")
+        write_db3(file, rows)
+        data = file.read_bytes()
+        file.write_bytes(data[:round(part * len(data))])
+        try:
+            numbers, lines, _ = read(file)
+        except UserError as error:
+            assert "\n" not in str(error) and part < 0.8
+        else:
+            assert numbers == sorted(set(numbers)) and len(numbers) >= (part - 0.6) * 50
+            assert len(numbers) == 50 or "truncated, the end is missing" in lines[0]
+
+
 def test_the_qos_text_does_not_matter(tmp_path):
     """Metadata and file differ in it, and neither is YAML."""
     write_kind(tmp_path / "bag", Kind(metadata="9"))
@@ -225,6 +244,35 @@ def test_a_damaged_page_of_a_database_costs_one_message(tmp_path):
     (tmp_path / "x.db3").write_bytes(data)
     numbers, lines, _ = read(tmp_path / "x.db3")
     assert len(numbers) == COUNT - 1 and "1 of its messages is damaged and left out" in lines[0]
+
+
+def test_messages_behind_a_damaged_page_of_a_database_are_read(tmp_path):
+    write_db3(tmp_path / "x.db3", stored_images(50))
+    data = bytearray((tmp_path / "x.db3").read_bytes())
+    page = struct.unpack(">H", data[16:18])[0]
+    at = data.index(pixels_of(25).tobytes()) // page * page
+    data[at:at + page] = b"\xff" * page
+    (tmp_path / "x.db3").write_bytes(data)
+    numbers, lines, facts = read(tmp_path / "x.db3")
+    assert 25 not in numbers and {0, 49} < set(numbers) and len(numbers) >= 30
+    assert "messages on damaged pages are left out" in lines[0] and facts["found_messages"] == len(numbers)
+
+
+def test_bags_that_only_share_a_folder_are_named(tmp_path):
+    for name in ("monday.mcap", "tuesday.mcap"):
+        (tmp_path / name).write_bytes(mcap_bytes(stored_images(COUNT)))
+    numbers, lines, _ = read(tmp_path)
+    assert len(numbers) == 2 * COUNT and "monday.mcap, tuesday.mcap are read one after the other" in lines[1]
+    write_kind(tmp_path / "split", Kind(parts=3, metadata="missing"))
+    assert len(read(tmp_path / "split")[1]) == 1
+
+
+def test_images_that_are_coded_as_a_video_are_named(tmp_path):
+    for kind in ("ffmpeg_image_transport_msgs/msg/FFMPEGPacket", "theora_image_transport/msg/Packet",
+                 "foxglove_msgs/msg/CompressedVideo"):
+        (tmp_path / "x.mcap").write_bytes(mcap_bytes(stored_images(COUNT), image_type=kind))
+        with pytest.raises(UserError, match=rf"{kind}, 6\).*coded as a video are not read: .* republish"):
+            read(tmp_path / "x.mcap")
 
 
 def test_one_file_of_a_split_bag_is_read_alone_and_says_so(tmp_path):
