@@ -175,6 +175,12 @@ def test_the_commands_of_a_page_run(page, place, done, trained_file, monkeypatch
             assert status == 0, f"{command.text}: status {status}: {capfd.readouterr().err}"
 
 
+def test_the_architecture_has_a_line_for_each_room():
+    page = (ROOT / "docs" / "ARCHITECTURE.md").read_text(encoding="utf-8")
+    rooms = {path.parent.name for path in (ROOT / "regionmask_ros").glob("*/__init__.py")}
+    assert set(re.findall(r"^\| `(\w+)/`", page, re.MULTILINE)) == rooms
+
+
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
 def test_every_file_of_the_package_that_is_named_exists(page):
     folders = "regionmask_ros|test|config|bootstrap|launch|checks"
