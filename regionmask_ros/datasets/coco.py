@@ -114,8 +114,9 @@ def _read(path: str) -> _Content:
         content = _load(path)
         images = list(_images(_items(content, "images"), left_out))
         if not images:
-            raise InvalidFile("no image in it")
-        names = dict(_categories(_items(content, "categories")))
+            reasons = "; ".join(left_out.lines())
+            raise InvalidFile(f"no image in it{reasons and f' ({reasons})'}")
+        names = dict(_categories(_items(content, "categories"), left_out))
         rows = _rows(_items(content, "annotations"), {image.key for image in images}, names, left_out)
     except InvalidFile as error:
         raise error.about(path) from None
@@ -127,13 +128,37 @@ def _load(path: str) -> Mapping[str, Any]:
         content = json.loads(read_text(path))
     except RecursionError:
         raise InvalidFile("nested too deeply") from None
-    except ValueError as error:
-        raise InvalidFile(f"not a COCO JSON file: {error}") from None
-    if isinstance(content, list) and content and isinstance(content[0], dict) and "data" in content[0]:
-        raise InvalidFile("Label Studio's own JSON, not COCO: export the project again, as COCO")
+    except json.JSONDecodeError as error:
+        hint = ("; labels of YOLO, Pascal VOC and other formats that are no JSON: export or convert them as COCO"
+                if not path.lower().endswith(".json") else "")
+        raise InvalidFile(f"not a COCO JSON file: {error}{hint}") from None
+    except ValueError:
+        # Python's own text names a function of Python.
+        raise InvalidFile("not a COCO JSON file: a number in it has thousands of digits") from None
+    tool = _foreign_format(content)
+    if tool:
+        raise InvalidFile(f"{tool}, not COCO: export or convert it as COCO")
     if not isinstance(content, dict):
         raise InvalidFile("not a COCO JSON file: its content is not an object with images, annotations and categories")
     return content
+
+
+def _foreign_format(content: Any) -> str:
+    """Names what is no COCO file but another well-known JSON file of labels; empty for anything else."""
+    first = content[0] if isinstance(content, list) and content else None
+    if isinstance(first, dict):
+        if "data" in first:
+            return "Label Studio's own JSON"
+        if {"image_id", "category_id", "score"} <= first.keys():
+            return "a list of results, which has no names of images and categories"
+        return "CreateML's JSON" if {"image", "annotations"} <= first.keys() else ""
+    if not isinstance(content, dict) or "images" in content:
+        return ""
+    if "shapes" in content and "imagePath" in content:
+        return "LabelMe's own JSON of one image"
+    is_via = "_via_img_metadata" in content or any(
+        isinstance(one, dict) and {"filename", "regions"} <= one.keys() for one in content.values())
+    return "the own JSON of the VGG Image Annotator (VIA)" if is_via else ""
 
 
 def _items(content: Mapping[str, Any], key: str) -> list[Any]:
@@ -162,12 +187,13 @@ def _key(value: Any) -> str | None:
     return str(value) if type(value) is int else None
 
 
-def _categories(entries: Sequence[Any]) -> Iterator[tuple[str, str]]:
+def _categories(entries: Sequence[Any], left_out: LeftOut) -> Iterator[tuple[str, str]]:
     for number, entry in enumerate(_objects(entries)):
-        key = _key(entry.get("id")) if isinstance(entry, dict) else None
-        if key is None or not isinstance(entry.get("name"), str):
-            raise InvalidFile(f"category {number} has no id or no name")
-        yield key, entry["name"]
+        key, name = _key(entry.get("id")), _key(entry.get("name"))
+        if key is None or name is None:
+            left_out.add("category without id or name", f"category {number}")
+        else:
+            yield key, str(entry["name"])
 
 
 def _images(entries: Sequence[Any], left_out: LeftOut) -> Iterator[_Image]:

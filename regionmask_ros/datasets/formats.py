@@ -37,6 +37,8 @@ CSV_COLUMNS = ("frame", "class", "x", "y", "w", "h")
 
 MOT_LABELS, MOT_IMAGES = os.path.join("gt", "gt.txt"), "img1"
 MOT_FIRST_FRAME = 1
+MOT_HEADERS = ("frame", "frame_id", "frameid", "frame_number")
+"""What the first column is called where somebody has added names."""
 MOT_PERSON = 1
 MOT_CLASSES = {1: "person", 3: "car", 4: "bicycle", 5: "motorcycle"}
 MOT_IGNORED = {2: "person", 7: "person", 8: "person", 12: "person", 13: "person"}
@@ -102,6 +104,8 @@ def _parse_csv(cells: Sequence[str], columns: dict[str, int]) -> LabelRow:
 
 def open_mot(path: str) -> list[LabelledSequence]:
     """The one sequence of a MOTChallenge folder. Raises UserError for missing or damaged files."""
+    if os.path.isfile(path):
+        path = os.path.dirname(os.path.dirname(os.path.abspath(path)))
     table = os.path.join(path, MOT_LABELS)
     return [make_numbered_sequence(
         table, os.path.join(path, MOT_IMAGES), _folder_name(path), read_mot(table), MOT_FIRST_FRAME)]
@@ -110,7 +114,16 @@ def open_mot(path: str) -> list[LabelledSequence]:
 def read_mot(path: str) -> Labels:
     """Labels of a MOTChallenge file, or of ``gt/gt.txt`` in a folder. Raises UserError with file and line."""
     path = os.path.join(path, MOT_LABELS) if os.path.isdir(path) else path
-    return _read_lines(path, _split_text(path, ","), _parse_mot, MOT_FIRST_FRAME)
+    return _read_lines(path, _split_mot(path), _parse_mot, MOT_FIRST_FRAME)
+
+
+def _split_mot(path: str) -> Iterator[tuple[int, list[str]]]:
+    """Line number and cells of every line; the values are separated by commas, semicolons, tabs or spaces."""
+    for number, line in enumerate(read_text(path).splitlines(), 1):
+        cells = next((line.split(one) for one in ",;" if one in line), line.split())
+        is_header = number == 1 and cells and cells[0].strip(" #").lower() in MOT_HEADERS
+        if line.strip() and not is_header:
+            yield number, cells
 
 
 def _parse_mot(cells: Sequence[str]) -> LabelRow | None:
@@ -155,7 +168,9 @@ def open_kitti(path: str) -> list[LabelledSequence]:
     try:
         files = sorted(os.listdir(os.path.join(folder, KITTI_LABELS)), key=natural_key)
     except OSError as error:
-        raise UserError(f"{labels}: cannot be read: {error.strerror}") from None
+        hint = ("; label_2 is of KITTI's detection data, which are no sequences: take the tracking data"
+                if os.path.isdir(os.path.join(folder, "label_2")) else "")
+        raise UserError(f"{labels}: cannot be read: {error.strerror}{hint}") from None
     names = [name[:-4] for name in files if name.endswith(".txt")]
     if not names:
         raise UserError(f"{labels}: no .txt file with labels in it")
@@ -169,7 +184,7 @@ def _open_kitti_sequence(root: str, name: str) -> LabelledSequence:
 
 def read_kitti(path: str) -> Labels:
     """Labels of one ``label_02/NNNN.txt``. Raises UserError with file and line."""
-    return _read_lines(path, _split_text(path, None), _parse_kitti)
+    return _read_lines(path, _split_text(path), _parse_kitti)
 
 
 def _parse_kitti(cells: Sequence[str]) -> LabelRow:
@@ -218,11 +233,11 @@ def _split_csv(path: str) -> Iterator[tuple[int, list[str]]]:
         raise InvalidFile(f"line {lines.line_num}: {error}").about(path) from None
 
 
-def _split_text(path: str, separator: str | None) -> Iterator[tuple[int, list[str]]]:
-    """Line number and cells of every line that is not blank; ``separator`` None splits at white space."""
+def _split_text(path: str) -> Iterator[tuple[int, list[str]]]:
+    """Line number and cells of every line that is not blank, split at white space."""
     for number, line in enumerate(read_text(path).splitlines(), 1):
         if line.strip():
-            yield number, line.split(separator)
+            yield number, line.split()
 
 
 def _read_lines(path: str, lines: Iterable[tuple[int, list[str]]],

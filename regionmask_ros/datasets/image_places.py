@@ -11,9 +11,11 @@ import os
 import re
 from collections.abc import Iterator, Sequence
 from itertools import product
+from unicodedata import normalize
 from urllib.parse import parse_qs, quote, unquote, urlsplit
 
 from ..files.paths import NaturalKey, check_utf8, natural_key
+from ..sources.images import SUFFIXES
 
 LONGEST_NAME = 4000
 """Characters. Linux has no longer path."""
@@ -58,6 +60,7 @@ class ImagePlaces:
                    for base, subset, subfolder in product(roots, subsets, SUBFOLDERS)]
         self.folders = tuple(one for one in dict.fromkeys(folders) if os.path.isdir(one))
         self._last = ""
+        self._similar: dict[str, dict[str, str]] = {}
 
     def find(self, name: str) -> str | None:
         """Finds an image.
@@ -83,7 +86,37 @@ class ImagePlaces:
                 check_utf8(path)
                 self._last = folder
                 return path
+        return self._find_similar(name, folders)
+
+    def _find_similar(self, name: str, folders: Sequence[str]) -> str | None:
+        """A file that is called the same but for case, ending or how accents are written, if there is only one."""
+        parts = _split(name)
+        for key in _loose_keys(_strip_additions(parts[-1])) if parts else ():
+            for folder in folders:
+                if folder not in self._similar:
+                    self._similar[folder] = _index_loosely(folder)
+                found = self._similar[folder].get(key)
+                if found:
+                    path = os.path.join(folder, found)
+                    check_utf8(path)
+                    return path
         return None
+
+
+def _loose_keys(name: str) -> tuple[str, str]:
+    """What names of the same image have in common: all but case and accents, and that without the ending."""
+    plain = normalize("NFC", name).casefold()
+    return plain, os.path.splitext(plain)[0] if plain.endswith(SUFFIXES) else plain
+
+
+def _index_loosely(folder: str) -> dict[str, str]:
+    """The images of a folder by their loose keys; an empty name for several with one key."""
+    index: dict[str, str] = {}
+    for file in sorted(os.listdir(folder)):
+        if file.lower().endswith(SUFFIXES):
+            for key in set(_loose_keys(file)):
+                index[key] = "" if key in index else file
+    return index
 
 
 def _subsets(stem: str) -> list[str]:

@@ -286,3 +286,27 @@ def test_any_entries_give_labels_or_one_line(tmp_path_factory, image, marked):
         assert labels.at(0).boxes.shape[1] == 4 and all(len(note.splitlines()) == 1 for note in labels.notes)
     except UserError as error:
         assert str(error).isprintable() and "any_coco.json" in str(error)
+
+
+@pytest.mark.parametrize(("written", "stored"), [
+    ("A.JPG", "a.jpg"), ("a.jpeg", "a.png"), ("a", "a.png"), ("\u00e9.png", "e\u0301.png"),
+    ("x/\u00c9.JPG", "\u00e9.jpg")])
+def test_names_that_differ_in_case_ending_or_accents_are_found(tmp_path, written, stored):
+    write_images(tmp_path, stored, "other.png")
+    spec = write_coco(tmp_path / "result.json", [entry(written)], [annotation()])
+    assert shades(open_one(spec)) == [0]
+
+
+def test_a_name_that_could_be_two_files_is_missing(tmp_path):
+    write_images(tmp_path, "a.png", "a.jpg", "b.png")
+    spec = write_coco(tmp_path / "result.json", [entry("a"), entry("b.png", 1)], [annotation(1)])
+    assert len(open_one(spec).missing) == 1
+
+
+def test_a_category_without_a_name_is_left_out_and_one_may_be_a_number(tmp_path):
+    write_images(tmp_path, "a.png")
+    spec = write_coco(tmp_path / "result.json", [entry("a.png")], [annotation(), annotation(category_id=2)],
+                      [{"id": 1, "name": 7}, {"id": 2}])
+    sequence = open_one(spec)
+    assert sequence.labels.classes == ("7",)
+    assert "1 x category without id or name: category 1" in sequence.notes[0]

@@ -81,6 +81,25 @@ def test_a_mot_folder_is_one_sequence(mot):
     assert len(labels.at(2).of_class("person")[1]) == 1 and labels.at(1).tracks.tolist() == [7, 8, 9, 10]
 
 
+@pytest.mark.parametrize("separator", [",", ", ", ";", "\t", " "])
+def test_mot_lines_have_any_separator_and_maybe_names_of_columns(mot, separator):
+    text = MOT16.replace(",", separator)
+    expected = read_labels(f"mot:{mot}")
+    for head in ("", "frame,id,x,y,w,h,flag,class,visible\n".replace(",", separator)):
+        (mot / "gt" / "gt.txt").write_text(head + text)
+        labels = read_labels(f"mot:{mot}")
+        assert labels.counted_class == expected.counted_class
+        assert all((labels.at(frame).boxes == expected.at(frame).boxes).all() for frame in range(3))
+    (sequence,) = open_dataset(f"mot:{mot}/gt/gt.txt")
+    assert sequence.name == "MOT16-99" and frame_count(sequence) == 3
+
+
+def test_kitti_detection_data_are_named(tmp_path):
+    (tmp_path / "label_2").mkdir()
+    with pytest.raises(UserError, match="label_2 is of KITTI's detection data, which are no sequences: take the track"):
+        open_dataset(f"kitti:{tmp_path}")
+
+
 def test_every_object_of_mot15_is_a_person(tmp_path):
     path = tmp_path / "gt.txt"
     path.write_text("1,1,399,182,121,229,1,-1,-1,-1\n1,2,282,201,92,184,0,-1,-1,-1\n")
@@ -156,7 +175,13 @@ def test_a_scored_truck_does_not_count_as_a_car():
     ("coco", '[{"data": {}, "annotations": []}]', "Label Studio's own JSON, not COCO"),
     ("coco", '{"images": 3}', "'images' is not a list"),
     ("coco", '{"images": []}', "no image in it"),
-    ("coco", '{"images": [{"id": 1, "file_name": "a.png"}], "categories": [{}]}', "category 0 has no id or no name"),
+    ("coco", '{"images": [{}]}', "no image in it .*1 x image without id or file_name: image 0"),
+    ("coco", '[{"image_id": 1, "category_id": 1, "score": 0.5}]', "a list of results, which has no names of images"),
+    ("coco", '{"shapes": [], "imagePath": "a.jpg"}', "LabelMe's own JSON of one image, not COCO: export or convert"),
+    ("coco", '{"a": {"filename": "a.jpg", "regions": []}}', "VGG Image Annotator"),
+    ("coco", '[{"image": "a.jpg", "annotations": []}]', "CreateML's JSON"),
+    ("coco", '{"images": [' + "9" * 5000 + "]}", "a number in it has thousands of digits"),
+    ("coco", "0 0.5 0.5 0.1 0.1", "labels of YOLO, Pascal VOC and other formats that are no JSON"),
     ("coco", "[" * 100_000, "nested too deeply"),
 ])
 def test_a_damaged_file_is_rejected_with_file_and_line(tmp_path, kind, content, message):
