@@ -95,7 +95,8 @@ class Interruptions:
         else:
             self._raised_s = -REST_S
             # After a moment: raised at once, it would be dropped here, too.
-            threading.Timer(REPEAT_S, os.kill, (os.getpid(), signal.SIGINT)).start()
+            # The same signal: SIGINT is ignored in a job of the shell's background.
+            threading.Timer(REPEAT_S, os.kill, (os.getpid(), self._number or signal.SIGINT)).start()
 
 
 def _handle(handler: Handler) -> dict[int, Any]:
