@@ -45,7 +45,7 @@ def _section(heading: str, parser: argparse.ArgumentParser) -> Iterator[str]:
             anchor = str(group.title).lower().replace(":", "").replace(" ", "-")
             rows.append(f"| [{group.title}](PARAMETERS.md#{anchor}) | {names} |")
             continue
-        rows += [f"| `{_call(action)}` | {_escape(_text(parser, action))} |" for action in shown]
+        rows += [f"| {_call(action)} | {_escape(_text(parser, action))} |" for action in shown]
     for action in parser._actions:
         if isinstance(action, argparse._SubParsersAction):
             actions = dict(action.choices)
@@ -62,10 +62,11 @@ def _names(action: argparse.Action) -> Sequence[str]:
 
 
 def _call(action: argparse.Action) -> str:
-    """Names and value of an option, as one writes them."""
+    """Names and value of an option, as one writes them. Not all renderers know a way to write | in a cell as code."""
     takes_value = action.option_strings and action.nargs != 0
     value = f" {action.metavar or action.dest.upper()}" if takes_value else ""
-    return f"{', '.join(_names(action))}{value}".replace("|", "\\|")
+    call = f"{', '.join(_names(action))}{value}"
+    return f"<code>{call.replace('|', '&#124;')}</code>" if "|" in call else f"`{call}`"
 
 
 def _text(parser: argparse.ArgumentParser, action: argparse.Action) -> str:

@@ -13,6 +13,7 @@ from mkdocs.structure.files import File, Files
 ROOT = Path(__file__).resolve().parents[1]
 DOCS, OUTSIDE = "docs", "repository"
 
+_NAMED = re.compile(r"\[(?:\w+/)*(\w+\.md)\](?=\((?:[./\w]*/)?\1[#)])")
 _LINK = re.compile(r"(\]\()([^)#\s:]+)((?:#[^)\s]*)?\))")
 
 
@@ -52,7 +53,13 @@ def on_page_markdown(markdown: str, page: Any, **_: Any) -> str:
         there = place.removeprefix(f"{DOCS}/") if is_inside else f"{OUTSIDE}/{place}"
         return f"{link[1]}{posixpath.relpath(there, posixpath.dirname(page.file.src_uri) or '.')}{link[3]}"
 
-    return _LINK.sub(change, markdown)
+    return _LINK.sub(change, _NAMED.sub(_title, markdown))
+
+
+def _title(named: re.Match[str]) -> str:
+    """The title of a page, for a link whose text is the name of its file: the site has no file names."""
+    found = [*(ROOT / DOCS).rglob(named[1]), ROOT / named[1]]
+    return f"[{found[0].read_text(encoding='utf-8').partition(chr(10))[0].removeprefix('# ')}]"
 
 
 def _place(page: str, target: str) -> str:

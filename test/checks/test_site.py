@@ -25,6 +25,10 @@ def test_every_link_inside_the_site_leads_to_a_file(site):
                 assert (page.parent / target).exists(), f"{page}: {target}"
 
 
+def test_the_site_names_pages_by_their_titles(site):
+    assert not re.search(r">\w+\.md</a>", (site / "index.html").read_text())
+
+
 def test_files_outside_of_docs_are_there_and_their_links_come_back(site):
     assert (site / "repository" / "config" / "detector.yaml").is_file()
     assert 'href="../GLOSSARY.html"' in (site / "repository" / "CONTRIBUTING.html").read_text()

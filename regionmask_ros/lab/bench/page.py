@@ -27,6 +27,13 @@ PAGE = "PERFORMANCE.md"
 NOT_RUN = "<!-- not run: needs the sequences and the runtimes, and measures for a long time -->"
 """For the test that runs the commands of the documentation."""
 
+SUMMARY = """\
+Processor time of a frame; less is better. `event` is the engine of this package, with every region observed
+(`unmasked`) and with 60 % masked (`masked60`). All others compute the same network densely. What masks cost in
+accuracy, the command `evaluate` says. The rest of this page has the spread, other kernel sets, the first and the
+slowest frames, and the accuracy of every engine.
+"""
+
 MEASURED = f"""\
 All engines compute the same network with the same weights, one image at a time, and take turns, in an order that
 changes. A time is the processor time of the whole process, all its threads, from the network's uint8 input to the
@@ -125,6 +132,8 @@ def format_page(result: Mapping[str, Any]) -> str:
     machine = result["machine"]
     parts = [
         "# Performance",
+        "## In short", SUMMARY, format_markdown(tables.summary_table(result["rows"])),
+        "## How it was measured",
         f"Measured on {machine['cpu']} ({machine['cores']} cores; {', '.join(machine['flags'])}) by",
         f"{NOT_RUN}\n```\n{portable_command(result['command'])}\n```",
         f"Kernels: {machine['kernels'][0]} (of {', '.join(machine['kernels'])}). {_versions(result)}",

@@ -49,6 +49,18 @@ def rows_table(rows: Rows) -> Table:
     return make_table(f"{_about(rows)}, {rows[0]['frames']} frames{_calibration(rows)}", columns, rows)
 
 
+def summary_table(rows: Rows) -> Table:
+    """Returns one row for each sequence and input size: the median of each engine, without other kernel sets."""
+    shown = [row for row in rows if ":" not in row["engine"]]
+    names = dict.fromkeys(f"{row['engine']} {row['setting']}" for row in shown)
+    clips: dict[tuple[str, str], dict[str, Any]] = {}
+    for row in shown:
+        place = {"sequence": row["sequence"], "input_size": row["input_size"]}
+        clip = clips.setdefault((row["sequence"], row["input_size"]), place)
+        clip[f"{row['engine']} {row['setting']}"] = row["median_ms"]
+    return make_table("Median of a frame", [SEQUENCE, INPUT, *(_ms(name, name) for name in names)], [*clips.values()])
+
+
 def networks_table(rows: Rows) -> Table:
     """Returns the table of networks side by side, of one sequence."""
     scored_on = next((row["map50_on"] for row in rows if row.get("map50_on")), None)
