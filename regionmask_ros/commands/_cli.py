@@ -36,6 +36,7 @@ COMMANDS = {
     "call": "call a service of a running detector: refresh, reset, save_static_mask",
     "echo": "print the detections of a running detector",
     "info": "show what detectors are running",
+    "view": "look at a running detector in a browser, with sliders for the main parameters",
     "demo": "play a video through the node and make a report",
     "calibrate": "make a static mask for a fixed camera, from labels or from detections",
     "paint": "paint a static mask with the mouse, over the places where objects were",

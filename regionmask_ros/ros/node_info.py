@@ -94,7 +94,7 @@ def format_info(info: NodeInfo) -> str:
     """Writes it for a terminal; texts from the network are one printable line each."""
     lines = [f"{to_one_line(info.name)}  {info.state}"]
     if info.status is not None:
-        lines += [f"  {name:<12} {to_one_line(text)}" for name, text in _list_figures(info.status)]
+        lines += [f"  {name:<12} {to_one_line(text)}" for name, text in list_figures(info.status)]
     rows = [{"way": "out" if one.is_output else "in", "topic": to_one_line(one.topic), "kind": one.kind,
              "rate": info.rates.get(one.topic), "qos": _describe_qos(one)} for one in info.topics]
     table = make_table("topics:", _COLUMNS, rows)
@@ -113,7 +113,8 @@ def _describe_qos(one: NodeTopic) -> str:
     return ", ".join([one.reliability.replace("_", " "), *notes])
 
 
-def _list_figures(status: NodeStatus) -> list[tuple[str, str]]:
+def list_figures(status: NodeStatus) -> list[tuple[str, str]]:
+    """The main figures of a report in words, by name."""
     values = status.values
 
     def at(key: str, unit: str = "") -> str:
