@@ -17,6 +17,7 @@ from regionmask_ros.core.grid import RegionGrid
 from regionmask_ros.mask.static import read_static_mask, save_static_mask
 from regionmask_ros.sources import open_source
 from regionmask_ros.sources.image_message import ENCODINGS, decode_compressed_image, decode_image
+from regionmask_ros.sources.pictures.progressive import find_band_damage
 
 from .kind import Files, Kind
 from .mutations import INTEGERS, TEXTS, damage_bytes, damage_zip, unpack_zip
@@ -55,6 +56,8 @@ def picture_files() -> dict[str, bytes]:
         "color.webp": encode(".webp", color), "color.ppm": encode(".ppm", color), "gray.pgm": encode(".pgm", gray),
     }
     files["twelve_bits.pgm"] = b"P5\n32 24\n4095\n" + (wide[:, :, 0] // 16).astype(">u2").tobytes()
+    # Compiles the kernels that progressive images need, which no case should be blamed for.
+    find_band_damage(files["progressive.jpg"])
     return files
 
 

@@ -35,7 +35,10 @@ _WRITES = frozenset(("os.mkdir", "os.rename", "os.remove", "os.rmdir", "os.symli
                      "os.chmod", "os.chown", "shutil.rmtree", "shutil.copyfile", "shutil.move"))
 _STARTS = frozenset(("os.system", "os.exec", "os.posix_spawn", "socket.connect", "socket.getaddrinfo", "socket.bind",
                      "pty.spawn", "webbrowser.open"))
-_BAG_COPY = re.compile(r"\.bag\.[0-9a-f]{8}\.partial\.[a-z0-9]+(-wal)?")
+_BAG_COPY = re.compile(r"\.regionmask_ros\.[0-9a-f]{8}\.part(/.+)?")
+_IN_BAG_COPY = re.compile(r"bag\.(mcap|db3|bag)(-wal|-shm|-journal)?")
+_TEMPORARY = tempfile.gettempdir()
+"""Found here: inside of the audit hook, looking for it would wait for itself."""
 _WRITE_FLAGS = os.O_WRONLY | os.O_RDWR | os.O_CREAT | os.O_TRUNC | os.O_APPEND
 
 
@@ -50,7 +53,7 @@ class Watch:
     def _note(self, event: str, args: tuple[Any, ...]) -> None:
         if not self.is_on:
             return
-        if args and isinstance(args[0], str) and _is_bag_copy(args[0]):
+        if args and isinstance(args[0], str | os.PathLike) and _is_bag_copy(os.fspath(args[0])):
             return
         if event == "open" and not isinstance(args[0], int) and args[0] != os.devnull and (args[2] or 0) & _WRITE_FLAGS:
             self.seen.append(f"opens {args[0]!r} for writing")
@@ -62,7 +65,9 @@ class Watch:
 
 def _is_bag_copy(path: str) -> bool:
     """Whether this is a copy of a bag's file that its reader makes, and has to remove, in the temporary folder."""
-    return os.path.dirname(path) == tempfile.gettempdir() and _BAG_COPY.fullmatch(os.path.basename(path)) is not None
+    # shutil.rmtree names a file in its folder without it.
+    return _IN_BAG_COPY.fullmatch(path) is not None or (
+        os.path.isabs(path) and _BAG_COPY.fullmatch(os.path.relpath(path, _TEMPORARY)) is not None)
 
 
 class Memory:
@@ -124,7 +129,7 @@ def _left_files(folder: Path, case: Any) -> str:
     """A file that the reader has added to the folder of the case, or a copy that it has left; empty for none."""
     expected = {str(Path(name)) for name in case} if isinstance(case, dict) else set()
     found = {str(path.relative_to(folder)) for path in folder.rglob("*") if not path.is_dir()}
-    copies = [entry.name for entry in os.scandir(tempfile.gettempdir()) if _is_bag_copy(entry.path)]
+    copies = [entry.name for entry in os.scandir(_TEMPORARY) if _is_bag_copy(entry.path)]
     return next(iter([*(found - expected), *copies]), "")
 
 

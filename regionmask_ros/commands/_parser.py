@@ -107,8 +107,12 @@ def build_parser(name: str) -> CommandParser:
     parser = CommandParser(prog=f"regionmask_ros {name}", description=summary, epilog=rest.strip("\n"),
                            formatter_class=argparse.RawDescriptionHelpFormatter, allow_abbrev=False)
     module.add_arguments(parser)
-    parser.add_argument("-q", "--quiet", action="store_true",
-                        help="print nothing but warnings and errors; files are written as always")
+    actions = [sub for action in parser._actions if isinstance(action, argparse._SubParsersAction)
+               for sub in action.choices.values()]
+    # Behind an action, too; there, its absence must not undo the one before.
+    for place, default in ((parser, False), *((action, argparse.SUPPRESS) for action in actions)):
+        place.add_argument("-q", "--quiet", action="store_true", default=default,
+                           help="print nothing but warnings and errors; files are written as always")
     return parser
 
 

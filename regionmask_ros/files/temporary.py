@@ -81,7 +81,8 @@ def temporary_folder(path: Path) -> Iterator[Path]:
     """
     beside = path.absolute().parent
     missing = [level for level in (beside, *beside.parents) if not os.path.lexists(level)]
-    beside.mkdir(parents=True, exist_ok=True)
+    if missing:
+        beside.mkdir(parents=True, exist_ok=True)
     _remove_abandoned_folders(beside)
     folder, lock = _make_folder(beside, path.name)
     try:

@@ -8,6 +8,7 @@ from __future__ import annotations
 import time
 from dataclasses import dataclass
 
+import cv2
 import numpy as np
 
 from ..core.arithmetic import CARRY
@@ -23,6 +24,7 @@ from ..mask.region_age import initial_age, update_age
 from ..network.formats.lava_dl import input_table
 from ..network.graph import ConvSpec, YoloHead
 from ..network.thresholds import bundled_thresholds
+from ..sources.pictures.progressive import find_band_damage
 from ..tracking.motion import OpticalFlow, downsample
 from ..tracking.tracker import Tracks, update_tracks
 
@@ -40,6 +42,7 @@ class _Layers:
 def compile_kernels() -> None:
     """Runs every kernel of the fastest kernel set once, on small layers with the types of real ones."""
     track_an_object()
+    check_a_progressive_image()
     side, inputs, layers = 32, 3, []
     for channels in CHANNELS:
         weight = np.ones((channels, inputs, 3, 3), np.int32)
@@ -82,6 +85,12 @@ def track_an_object() -> None:
     update_age(initial_age(grid), keep)
     grid.spans(found.boxes, image_wh)
     HeatMap(grid, image_wh).add(found.boxes)
+
+
+def check_a_progressive_image() -> None:
+    """Runs the kernels that find damage in progressive JPEG images."""
+    image = np.eye(32, dtype=np.uint8) * 255
+    find_band_damage(bytes(cv2.imencode(".jpg", image, [cv2.IMWRITE_JPEG_PROGRESSIVE, 1])[1]))
 
 
 def main() -> None:

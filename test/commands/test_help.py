@@ -119,6 +119,11 @@ def test_the_shell_is_told_what_can_follow(tmp_path, line, words):
     assert words <= {word.strip() for word in found.read_text().split("\n")}
 
 
+@pytest.mark.parametrize("words", [["list", "--quiet"], ["--quiet", "list"], ["inspect", "x", "-q"]])
+def test_quiet_may_stand_behind_an_action(words):
+    assert build_parser("model").parse_args(words).quiet and not build_parser("model").parse_args(["list"]).quiet
+
+
 def test_the_old_name_of_an_option_of_record_works(capsys):
     parser = build_parser("record")
     assert parser.parse_args(parser.replace_names(["bag", "--without-pictures"])).without_images
