@@ -130,7 +130,11 @@ def _describe(file: str) -> tuple[dict[str, Any], str]:
     except UserError as error:
         if not os.path.isfile(file):
             raise
-        facts = describe_file(file, str(error).removeprefix(f"{file}: "))
+        try:
+            facts = describe_file(file, str(error).removeprefix(f"{file}: "))
+        except UserError:
+            # What refused it as a network knows better what it is.
+            raise error from None
         return facts, description_as_text(facts)
     if isinstance(network, DenseNetwork):
         facts = describe_dense(network)

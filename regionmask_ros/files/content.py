@@ -33,6 +33,7 @@ class Family(Enum):
     ARRAYS = auto()
     NETWORK = auto()
     ONNX = auto()
+    OTHER_NETWORK = auto()
     ARCHIVE = auto()
     TEXT = auto()
     OTHER = auto()
@@ -58,6 +59,7 @@ PICTURE_KINDS = {
 
 _PHOTO_CURE = "convert it to JPEG or PNG, as with: ffmpeg -i PHOTO photo.png"
 _NETWORK_CURE = "give it as --network, or to 'model import'"
+_EXPORT_CURE = "export the network to ONNX"
 
 _MAGICS = (
     (b"version https://git-lfs.github.com/spec/", Content(
@@ -91,6 +93,9 @@ _MAGICS = (
     (b"MM\0+", Content(Family.PICTURE, "a BigTIFF image", "convert it with: tiffcp -4 FILE picture.tif")),
     (b"P7\n", Content(Family.PICTURE, "a PAM image", _PHOTO_CURE)),
     (b"\x93NUMPY", Content(Family.ARRAYS, "a NumPy array (.npy)")),
+    (b"ftrt", Content(Family.OTHER_NETWORK, "an engine of TensorRT, which runs on one kind of computer only",
+                      "export the network that it was made of to ONNX")),
+    (b"7767517\n", Content(Family.OTHER_NETWORK, "a network of ncnn", _EXPORT_CURE)),
     (b"\x89HDF\r\n\x1a\n", Content(Family.NETWORK, "an HDF5 file, as networks of lava-dl are", _NETWORK_CURE)),
     (b"\x1a\x45\xdf\xa3", Content(Family.VIDEO, "a Matroska or WebM video")),
     (bytes.fromhex("3026b2758e66cf11a6d900aa0062ce6c"), Content(Family.VIDEO, "a Windows Media video")),
@@ -114,6 +119,8 @@ _PHOTO_BRANDS = frozenset((b"mif1", b"msf1"))
 _PICKLE = re.compile(rb"\x80[\x02-\x05]")
 _ONNX = re.compile(rb"\x08[\x01-\x20](?:\x12[\x01-\x40][ -~]|[\x1a\x22\x32\x3a\x42])")
 _MARKUP = re.compile(rb"(?:\xef\xbb\xbf)?\s*<(?:!doctype html|html|head|body|script|\?xml|svg)\b", re.IGNORECASE)
+_JSON = re.compile(rb"\s*(?:\{|\[\s*(?:[]\[{\"0-9-]|null|true|false|\Z))")
+_OPENVINO = re.compile(rb"(?:\xef\xbb\xbf)?\s*(?:<\?xml[^>]*>\s*)?<net\s")
 _CONTROL = bytes(range(32)).translate(None, b"\t\n\r\f\x1b")
 
 
@@ -227,9 +234,13 @@ def _identify_network(head: bytes) -> Content | None:
     if _PICKLE.match(head):
         return Content(Family.NETWORK, "a Python pickle, as PyTorch checkpoints are", _NETWORK_CURE)
     if head[4:8] == b"TFL3":
-        return Content(Family.NETWORK, "a TensorFlow Lite network", "export it to ONNX")
+        return Content(Family.OTHER_NETWORK, "a TensorFlow Lite network", _EXPORT_CURE)
     if head[8:10] == b'{"' and not any(head[4:8]) and any(head[:4]):
-        return Content(Family.NETWORK, "a file of weights (safetensors)", "export the network to ONNX")
+        return Content(Family.OTHER_NETWORK, "a file of weights (safetensors)", _EXPORT_CURE)
+    # Ultralytics writes a text in front of the engine, with its length in four bytes.
+    if head[4:6] == b'{"' and head[2:4] == b"\0\0":
+        return Content(Family.OTHER_NETWORK, "an engine of TensorRT, with the description of Ultralytics in front",
+                       "export the network that it was made of to ONNX")
     if _ONNX.match(head):
         return Content(Family.ONNX, "a network in an ONNX file", _NETWORK_CURE)
     return None
@@ -238,9 +249,12 @@ def _identify_network(head: bytes) -> Content | None:
 def _identify_text(head: bytes) -> Content | None:
     if not head or not is_text(head):
         return None
+    if _OPENVINO.match(head):
+        return Content(Family.OTHER_NETWORK, "a network of OpenVINO (.xml)",
+                       "give the ONNX file that it was made of, which OpenVINO reads")
     if _MARKUP.match(head):
         page = Content(Family.OTHER, "a web page instead of the file itself", "download the file that the page shows")
         return page if b"html" in head[:256].lower() else Content(Family.TEXT, "a text file (XML)")
-    if head.lstrip()[:1] in (b"{", b"["):
+    if _JSON.match(head):
         return Content(Family.TEXT, "a text file (JSON)")
     return Content(Family.TEXT, "a text file")

@@ -156,7 +156,7 @@ def test_layers_that_cannot_be_run_are_shown(tiny_network, tmp_path, capsys):
     (["import", "{tmp}"], "this is a folder"),
     (["import", "{tmp}/small.pt", "--to", "{tmp}/small.pt/x.pt"], "small.pt/x.pt: cannot be written"),
     (["inspect", "{tmp}/gone.pt"], "gone.pt: no such file or directory"),
-    (["inspect", "{tmp}/notes.txt"], "notes.txt: not a torch zip checkpoint (first bytes 68 65 6c 6c)"),
+    (["inspect", "{tmp}/notes.txt"], "notes.txt: this is a text file, not a network"),
     (["inspect", "{tmp}/small.pt", "--json", "{tmp}/small.pt/facts.json"], "facts.json: cannot be written"),
     (["inspect", "{tmp}/small.pt", "--jso", "x"], "unrecognized arguments"),
 ])

@@ -72,6 +72,13 @@ KINDS = {
     "sound": (b"RIFF\x24\0\0\0WAVEfmt ", "a sound file"),
     "png": (cv2.imencode(".png", np.zeros((4, 4), np.uint8))[1].tobytes(), "a single PNG image"),
     "onnx": (b"\x08\x08\x12\x07pytorch:\x10", "a network in an ONNX file"),
+    "safetensors": (b'\x18\0\0\0\0\0\0\0{"a":{"dtype":"F32"}}   ', "safetensors.*export the network to ONNX"),
+    "tflite": (b"\x1c\0\0\0TFL3" + bytes(20), "a TensorFlow Lite network.*export the network to ONNX"),
+    "engine": (b"ftrt\0\0\0\0" + bytes(20), "an engine of TensorRT.*export the network that it was made of"),
+    "engine with text": (b'\x20\0\0\0{"description": "a"}ftrt', "TensorRT, with the description of Ultralytics"),
+    "openvino": (b'<?xml version="1.0"?>\n<net name="x" version="11">', r"a network of OpenVINO \(.xml\).*give"),
+    "ncnn": (b"7767517\n10 12\n", "a network of ncnn"),
+    "settings": (b"[net]\nbatch=1\n", "a text file, not a video"),
     "text": (b"some words\n", "a text file"),
     "utf-16": ("some words".encode("utf-16"), "a text file"),
     "json": (b'{"images": []}', r"a text file \(JSON\)"),
@@ -89,7 +96,7 @@ def test_a_video_that_is_something_else_is_named_with_its_cure(kind, tmp_path):
     assert str(path) in str(refused.value) and "\n" not in str(refused.value)
 
 
-@pytest.mark.parametrize("kind", ["lfs", "page", "heic", "zstd", "checkpoint", "pdf", "empty"])
+@pytest.mark.parametrize("kind", ["lfs", "page", "heic", "zstd", "checkpoint", "pdf", "empty", "openvino", "engine"])
 @pytest.mark.parametrize("name, opener", [
     ("a.png", read_image), ("mask.png", read_static_mask), ("net.pt", load_network), ("net.onnx", read_onnx),
     ("gt.csv", lambda path: read_labels(f"csv:{path}")), ("gt.json", lambda path: read_labels(f"coco:{path}"))])

@@ -216,13 +216,14 @@ def test_weights_are_found_in_any_wrapping(tmp_path, small_digest, path, prefixe
 # ---------------------------------------------------------------------------------------------------- the archive
 @pytest.mark.parametrize("data, reason", [
     (b"", "empty file"),
-    (b"\x80\x02\x8a\x0a" + b"x" * 99, "not a torch zip checkpoint (first bytes 80 02 8a 0a)"),
+    (b"\x80\x02\x8a\x0a" + b"x" * 99, "a checkpoint of PyTorch before 1.6, or another Python pickle, which is"),
     (b"PK\0", "not a torch zip checkpoint (first bytes 50 4b 00)"),
     (b"PK\x03\x04", "truncated or damaged zip archive"),
     (SMALL_FILE[:2000], "truncated or damaged zip archive"),
     (pack({"readme.txt": b"hello"}), "a zip archive with no data.pkl"),
     (pack({"data.pkl": SMALL_INDEX}), "a zip archive with no data.pkl"),
     (pack({"a/data.pkl": SMALL_INDEX, "b/data.pkl": SMALL_INDEX}), "a zip archive with 2 data.pkl"),
+    (pack({"net/data.pkl": b"\x80\x02}.", "net/code/__torch__.py": b"x"}), "TorchScript, which is a program"),
     (pack(members_of(SMALL), zipfile.ZIP_DEFLATED), "net/data.pkl in it is compressed"),
     (pack({**members_of(SMALL), "net/byteorder": b"big"}), "its byte order is b'big'"),
     (pack({**members_of(SMALL), "net/data/0": b"\0" * 20}), "net/data/0 has 20 bytes for 6 float32 values"),

@@ -14,7 +14,8 @@ from typing import Any
 
 import numpy as np
 
-from ...errors import InvalidFile
+from ...errors import UNSUPPORTED, InvalidFile
+from ...files.content import HEAD_BYTES, Family, identify
 from ...files.safe_read import ZIP_MAGIC, open_zip, read_member
 from .pickle_index import StoragePlace, TensorPlace, parse_index
 
@@ -97,7 +98,12 @@ def find_weights(data: bytes) -> Weights:
 
 def _open(data: bytes) -> zipfile.ZipFile:
     if not data.startswith(ZIP_MAGIC):
-        raise InvalidFile(f"not a torch zip checkpoint (first bytes {data[:4].hex(' ')})")
+        found = identify(data[:HEAD_BYTES])
+        if found is not None and found.family is Family.NETWORK:
+            raise InvalidFile("a checkpoint of PyTorch before 1.6, or another Python pickle, which is not read because "
+                              "that can run any program: load it in PyTorch and save it again", UNSUPPORTED)
+        what = found.name if found else f"first bytes {data[:4].hex(' ')}"
+        raise InvalidFile(f"not a torch zip checkpoint ({what})")
     return open_zip(io.BytesIO(data))
 
 
@@ -109,6 +115,8 @@ def _find_weights(archive: zipfile.ZipFile, size: int) -> tuple[Weights, str, di
         _check_byte_order(read_member(archive, members[f"{folder}byteorder"]))
     content = parse_index(read_member(archive, members[folder + INDEX]))
     found = _unwrap(content, ())
+    if found is None and any(name.startswith(f"{folder}code/") for name in members):
+        raise InvalidFile("TorchScript, which is a program with weights: export the network to ONNX", UNSUPPORTED)
     if found is None:
         raise InvalidFile(f"no weights in it: its entries are {_names(content) or 'none'}; expected tensors by name, "
                           f"or a dict of them as {', '.join(STATE_DICTS[3:6])} or {STATE_DICTS[0]}")
@@ -166,7 +174,8 @@ def _folder(archive: zipfile.ZipFile) -> str:
     """The folder of the index, with its slash; torch names it after the file."""
     found = [name for name in archive.namelist() if name.count("/") == 1 and name.endswith(f"/{INDEX}")]
     if len(found) != 1:
-        raise InvalidFile(f"not a torch zip checkpoint, a zip archive with {len(found) or 'no'} {INDEX}")
+        raise InvalidFile(f"not a torch zip checkpoint, a zip archive with {len(found) or 'no'} {INDEX}: if it "
+                          "holds the network, unpack it")
     return found[0][: -len(INDEX)]
 
 
