@@ -58,7 +58,8 @@ def _section(heading: str, parser: argparse.ArgumentParser) -> Iterator[str]:
 
 
 def _names(action: argparse.Action) -> Sequence[str]:
-    return action.option_strings or [str(action.metavar or action.dest)]
+    choices = "|".join(map(str, action.choices or ()))
+    return action.option_strings or [str(action.metavar or choices or action.dest)]
 
 
 def _call(action: argparse.Action) -> str:

@@ -43,6 +43,8 @@ ELSEWHERE = {
     r"sudo apt": "changes the system", r"git clone": "needs a server with the repository",
     r"ros2 launch regionmask_ros": "run by: test/ros/test_launch_files.py",
     rf"{PROGRAM} detector": "run by: test/ros/test_detector_process.py",
+    rf"{PROGRAM} (info|param|call|echo) ?": "run by: test/ros/test_running.py",
+    rf"{PROGRAM} view": "run by: test/ros/test_view.py",
     rf"{PROGRAM} evaluate --dataset csv:data/": "needs data sets that are not part of this repository",
     r"source ": "changes the shell",
     rf"{PROGRAM} run \.venv/share|\d+ frames": "needs the set-up's video, and what it prints",
