@@ -50,6 +50,15 @@ class Progress(tqdm):
         """Shows that as many steps are done."""
         self.update(done - self.n)
 
+    def __iter__(self) -> Iterator[Any]:
+        """Yields the steps. tqdm's own loop keeps the first ``mininterval`` and counts steps twice when it changes."""
+        try:
+            for step in self.iterable:
+                yield step
+                self.update()
+        finally:
+            self.close()
+
     def display(self, msg: str | None = None, pos: int | None = None) -> bool:  # type: ignore[override]
         """Shows the bar, or prints a line for it.
 

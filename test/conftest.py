@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import os
 import shlex
+import shutil
 import sys
 from pathlib import Path
 
 import numpy as np
 import pytest
+from browser import NAMES, Browser
 from hypothesis import settings
 from moving_square import moving_square
 from video_writer import write_video
@@ -170,3 +172,13 @@ def board(lava_python, tmp_path, monkeypatch):
     monkeypatch.setenv("STAND_IN_LOG", str(tmp_path / "log"))
     words = f"exec env PYTHONPATH={shlex.quote(str(STAND_IN))} {shlex.quote(lava_python)} {shlex.quote(str(STAND_IN))}"
     return str(_script(tmp_path / "python", f'{words}/run.py "$@"'))
+
+
+@pytest.fixture(scope="session")
+def browser():
+    """A headless Chromium, which is no part of the set-up."""
+    program = next(filter(None, map(shutil.which, NAMES)), None)
+    if program is None:
+        pytest.skip("pages are not tested in a browser: there is no chromium; install the package chromium")
+    with Browser(program) as running:
+        yield running

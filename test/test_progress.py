@@ -17,7 +17,8 @@ from regionmask_ros.progress import Progress, no_progress
 
 def test_lines_without_a_terminal_are_sparse(capsys, monkeypatch):
     monkeypatch.setattr(progress, "FIRST_LINE_S", 0.0)
-    assert list(Progress(range(3), unit="frame", desc="a.mp4")) == [0, 1, 2]
+    bar = Progress(range(3), unit="frame", desc="a.mp4")
+    assert list(bar) == [0, 1, 2] and bar.n == 3
     lines = capsys.readouterr().err.splitlines()
     assert len(lines) == 1 and lines[0].startswith("a.mp4: 1 of 3 (33%) frames after 00:00") and "\r" not in lines[0]
 

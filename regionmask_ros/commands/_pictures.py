@@ -10,9 +10,17 @@ from ..sources import Reading
 from ._cli import EXIT_DROPPED, EXIT_OK
 
 
-def make_reading(args: argparse.Namespace) -> Reading:
-    """How the pictures of a command are read, by the options of ``add_reading``. Lines for the log go to stderr."""
-    return Reading(args.max_image_pixels, args.image_bit_depth, _print_line)
+def make_reading(args: argparse.Namespace, is_quiet: bool = False) -> Reading:
+    """How the pictures of a command are read, by the options of ``add_reading``.
+
+    Args:
+        args: With those options.
+        is_quiet: Whether lines for the log are left out, as they were printed before; otherwise they go to stderr.
+
+    Returns:
+        The reading.
+    """
+    return Reading(args.max_image_pixels, args.image_bit_depth, (lambda line: None) if is_quiet else _print_line)
 
 
 def report_dropped(reading: Reading, args: argparse.Namespace) -> int:

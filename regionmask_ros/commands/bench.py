@@ -151,15 +151,22 @@ def _page_files(outputs: Outputs, folder: str) -> dict[str, str]:
     # A missing package is reported before minutes of measuring.
     import matplotlib as mpl  # noqa: F401
 
-    from ..lab.bench.page import PAGE, PLOTS
+    from ..lab.bench.html_page import HTML_PAGE
+    from ..lab.bench.page import PAGE
+    from ..lab.bench.plots import PLOTS
 
     place = outputs.folder(folder)
-    return {name: outputs.file(os.path.join(place, name)) for name in (*PLOTS, PAGE)}
+    return {name: outputs.file(os.path.join(place, name)) for name in (*PLOTS, PAGE, HTML_PAGE)}
 
 
 def _write_pages(files: dict[str, str], result: dict[str, Any]) -> None:
-    from ..lab.bench.page import PAGE, PLOTS, format_page
+    from ..lab.bench.html_page import HTML_PAGE, make_page
+    from ..lab.bench.page import PAGE, format_page
+    from ..lab.bench.plots import DPI, PLOTS
+    from ..report.page import write_page
+    from ..report.plots import PNG_COLORS, figure_png
 
     for name, draw in PLOTS.items():
-        Path(files[name]).write_bytes(draw(result))
+        Path(files[name]).write_bytes(figure_png(draw(result, PNG_COLORS), DPI))
     Path(files[PAGE]).write_text(format_page(result), encoding="utf-8")
+    write_page(files[HTML_PAGE], make_page(result))

@@ -27,7 +27,8 @@ from ..mask.static import save_static_mask
 from ..network.dense import AnyNetwork
 from ..pipeline.settings import PipelineSettings
 from ..progress import Progress
-from ..report.command_pages import encode_jpeg, heat_image, mask_image, write_calibration_page
+from ..report.calibration_page import heat_image, mask_image, write_calibration_page
+from ..report.images import encode_jpeg
 from ..sources import Source, open_source
 from ._cli import command_main, format_command
 from ._datasets import read_all_labels
@@ -123,8 +124,7 @@ def _write(args: argparse.Namespace, places: dict[str, str], calibration: Calibr
     save_static_mask(places["static_mask.npz"], keep, calibration.grid.region_px, calibration.heat)
     preview = mask_image(frame, keep)
     Path(places[PREVIEW]).write_bytes(encode_jpeg(preview))
-    images = [("regions that are kept (in color)", preview),
-              ("heat: where objects were", heat_image(frame, calibration.heat))]
+    images = ("kept regions", preview), ("heat", heat_image(frame, calibration.heat))
     write_calibration_page(
         places["report.html"], summary, losses, images, calibration.loss_curve(target.ring),
         format_command("calibrate", args.argv), __version__)

@@ -25,7 +25,7 @@ from ..mask.heat import Calibration
 from ..mask.static import encode_mask_image, encode_static_mask
 from ..pipeline.settings import PipelineSettings
 from ..progress import Progress
-from ..report.command_pages import ImageSampler
+from ..report.images import ImageSampler
 from ..sources import MOVING_PICTURES, Reading, Source, open_source
 from ..sources.images import ImageFiles
 from ..web.browser import show_address

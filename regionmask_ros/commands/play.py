@@ -6,6 +6,7 @@ import argparse
 import json
 import math
 import sys
+from array import array
 from collections.abc import Sequence
 from itertools import islice
 from pathlib import Path
@@ -73,14 +74,17 @@ def _play(source: Source, args: argparse.Namespace, stop: StopRequest) -> None:
             print(f"no subscriber on {player.topic} yet; playing anyway", file=sys.stderr)
         stats = PlaybackStats(0, 0.0)
         played = player.play(source, Pace(args.rate, args.clock, args.loop), stop)
+        stamps = array("q")
         for newest in islice(played, args.max_frames):
             stats = newest
+            if args.json:
+                stamps.append(stats.stamp_ns)
         stop.wait(LINGER_S)
         topic = player.topic
     print(f"published {stats.frames} frames on {topic} in {stats.seconds:.1f} s")
     if args.json:
         report = {"frames": stats.frames, "seconds": round(stats.seconds, 3), "topic": topic, "source": source.name,
-                  **source.reading.dropped.as_json()}
+                  **source.reading.dropped.as_json(), "stamps_ns": stamps.tolist()}
         write_whole(Path(args.json), json.dumps(report).encode())
 
 

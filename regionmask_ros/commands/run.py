@@ -10,9 +10,7 @@ import sys
 from collections.abc import Mapping, Sequence, Set
 from dataclasses import replace
 from itertools import chain, islice, repeat
-from typing import Any
-
-import numpy as np
+from typing import TYPE_CHECKING, Any
 
 from .. import __version__
 from ..backends import BACKENDS, parse_options
@@ -28,12 +26,14 @@ from ..network.dense import AnyNetwork, DenseNetwork
 from ..pipeline.pipeline import Pipeline
 from ..pipeline.settings import PipelineSettings, make_settings
 from ..progress import Progress
-from ..report.command_pages import FrameRecord, ImageSampler, summarize, summary_tables
+from ..report.images import ImageSampler
 from ..report.overlay import Overlay, caption_line
-from ..report.page import Figure, write_report
-from ..report.plots import Panel, per_frame_svg
+from ..report.page import write_page
 from ..report.rerun import ENDING, RerunLog
-from ..report.writers import DetectionsCsv, HeadDump, VideoWriter
+from ..report.run_page import SIDES, FrameRecord, embed_video, record_of, run_page, summarize
+from ..report.twin import Twin, twin_settings
+from ..report.video_file import VideoWriter
+from ..report.writers import DetectionsCsv, HeadDump
 from ..sources import Source, VideoFile, open_source
 from ..sources.bag import BagImages
 from ..sources.pictures.jpeg_decoders import MISSING, jpeg_decoder
@@ -41,6 +41,11 @@ from ._cli import command_main, format_command, parse_pairs, read_backend_option
 from ._effects import check_masks, check_network
 from ._output import make_folder
 from ._pictures import make_reading, report_dropped
+
+if TYPE_CHECKING:
+    import numpy as np
+
+REPORT = "report.html"
 
 
 def run(args: argparse.Namespace) -> int:
@@ -56,6 +61,7 @@ def run(args: argparse.Namespace) -> int:
     network = open_network(args.network_file)
     settings = settings.for_network(network)
     _check_network(args, settings, values)
+    unmasked = twin_settings(values, settings).for_network(network) if args.against else None
     if args.loihi2_table:
         _check_loihi2_table(settings, network)
     compressed = args.image_transport == "compressed"
@@ -70,8 +76,9 @@ def run(args: argparse.Namespace) -> int:
         if settings.input_size == "auto":
             # Fixed by the first image, so that heads and masks of a folder with several sizes have one shape.
             settings = settings.fix_input(source.size_wh, network)
+            unmasked = unmasked and unmasked.fix_input(source.size_wh, network)
         with contextlib.closing(Pipeline(network, settings)) as pipeline:
-            summary = _process(args, source, pipeline, outputs)
+            summary = _process(args, source, pipeline, unmasked, outputs)
         written = outputs.commit()
     _print_summary(summary, written)
     return report_dropped(reading, args)
@@ -96,22 +103,29 @@ class _Recorder:
     """Writes the results frame by frame, and keeps a small record of each."""
 
     def __init__(self, args: argparse.Namespace, outputs: Outputs, network: AnyNetwork, fps: float,
-                 stack: contextlib.ExitStack) -> None:
-        """Opens the outputs. They are closed when the stack is."""
+                 unmasked: PipelineSettings | None, stack: contextlib.ExitStack) -> None:
+        """Opens the outputs, and the unmasked twin where it has settings. They are closed when the stack is."""
         def place(name: str) -> str:
             return os.path.join(args.output, name)
+
+        def open_video(name: str) -> VideoWriter:
+            self.videos[name] = outputs.file(place(name))
+            return stack.enter_context(VideoWriter(self.videos[name], fps, name=place(name)))
 
         self.labels = network.labels
         self._drop_stale = args.stale_detections == "drop"
         self.records: list[FrameRecord] = []
         self.samples = ImageSampler()
+        self.videos: dict[str, str] = {}
         self._overlay = Overlay(network.labels)
+        self.report_path = outputs.file(place(REPORT))
         self._table = stack.enter_context(DetectionsCsv(outputs.file(place("detections.csv")), network.labels))
-        self.report_path = outputs.file(place("report.html"))
-        self._video = self._heads = self._rerun = None
+        self._video = self._heads = self._rerun = self.twin = None
         if not args.no_video:
-            path = outputs.file(place("annotated.mp4"))
-            self._video = stack.enter_context(VideoWriter(path, fps, name=place("annotated.mp4")))
+            self._video = open_video("annotated.mp4")
+        if unmasked:
+            both = None if args.no_video else open_video("comparison.mp4")
+            self.twin = stack.enter_context(Twin(network, unmasked, both))
         if args.dump_head:
             self._heads = stack.enter_context(HeadDump(outputs.file(args.dump_head)))
         if args.rerun:
@@ -122,39 +136,53 @@ class _Recorder:
         if self._drop_stale:
             stale = find_unobserved(result.detections, result.mask.keep, result.frame.size_wh)
             result = replace(result, detections=result.detections.take(~stale))
-        counts, mask, found = result.counts, result.mask, result.detections
-        self._table.add(result.index, result.frame.stamp_ns, found)
+        self._table.add(result.index, result.frame.stamp_ns, result.detections)
         if self._heads:
-            self._heads.add(result.head, ~mask.keep)
+            self._heads.add(result.head, ~result.mask.keep)
         if self._rerun:
             self._rerun.add(result, self.labels)
+        drawn = self._draw(result)
+        if self.twin:
+            self.twin.add_masked(result.index, result.detections, drawn)
+        self.records.append(record_of(result))
+
+    def _draw(self, result: StepResult) -> np.ndarray | None:
+        """The annotated image, for the video or, without one, as a sample for the page; None where nobody needs it."""
+        mask = result.mask
         # Good samples show objects, and a mask rather than a refresh frame.
-        rank = min(len(found), 6) + (not mask.refresh)
-        wanted = self.samples.wants(result.index, rank)
-        if self._video or wanted:
-            caption = caption_line(mask.masked_share, counts, result.ms["total"], result.mask_text)
-            image = self._overlay.draw(result, caption)
-            if self._video:
-                self._video.add(image)
-            if wanted:
-                self.samples.add(result.index, rank, f"frame {result.index}", image)
-        self.records.append(FrameRecord(
-            result.index, result.frame.stamp_ns, mask.refresh, mask.masked_share, len(found), counts, result.ms))
+        rank = min(len(result.detections), 6) + (not mask.refresh)
+        if not (self._video or self.samples.wants(result.index, rank)):
+            return None
+        caption = caption_line(mask.masked_share, result.counts, result.ms["total"], result.mask_text)
+        image = self._overlay.draw(result, caption)
+        if self._video:
+            self._video.add(image)
+        else:
+            self.samples.add(result.index, rank, f"frame {result.index}", image)
+        return image
 
 
-def _process(args: argparse.Namespace, source: Source, pipeline: Pipeline, outputs: Outputs) -> dict[str, Any]:
+def _process(args: argparse.Namespace, source: Source, pipeline: Pipeline, unmasked: PipelineSettings | None,
+             outputs: Outputs) -> dict[str, Any]:
     make_folder(outputs, args, "run")
     json_path = outputs.file(args.json) if args.json else ""
     table_path = outputs.file(args.loihi2_table) if args.loihi2_table else ""
     with contextlib.ExitStack() as stack:
-        recorder = _Recorder(args, outputs, pipeline.network, source.fps, stack)
+        recorder = _Recorder(args, outputs, pipeline.network, source.fps, unmasked, stack)
+        twin = recorder.twin
         for frame in stack.enter_context(_frames(args, source)):
             for result in pipeline.process(frame, want_events=bool(args.rerun)):
                 recorder.add(result)
+            if twin:
+                twin.process(frame)
         for result in pipeline.drain():
             recorder.add(result)
+        if twin:
+            twin.drain()
     summary = {**summarize(recorder.records), **_facts(pipeline), **source.reading.dropped.as_json(),
                **source.facts()}
+    if twin:
+        summary["against"] = twin.summary(summary)
     _write_report(args, source, recorder, summary)
     if json_path:
         _write_json(json_path, summary)
@@ -231,28 +259,12 @@ def _facts(pipeline: Pipeline) -> dict[str, Any]:
 
 
 def _write_report(args: argparse.Namespace, source: Source, recorder: _Recorder, summary: dict[str, Any]) -> None:
-    records = recorder.records
-    panels = (
-        Panel("masked share, %", np.array([r.masked_share for r in records]), percent=True),
-        *_count_panels(records),
-        Panel("milliseconds per frame, measured", np.array([r.ms["total"] for r in records])),
-    )
-    plot = per_frame_svg(panels, np.array([r.refresh for r in records]))
-    intro = (
-        f"{summary['detections']:,} detections in {summary['frames']:,} frames of {source.name}, with mask "
-        f"{summary['mask']}. A masked region was not observed in that frame; the network kept its last values.")
-    write_report(recorder.report_path, title=f"{source.name}: objects and masks", intro=intro,
-                 tables=summary_tables(summary),
-                 figures=[Figure("Masked share, events, synops and time of every frame", plot)],
-                 images=recorder.samples.images(), command=format_command("run", args.argv), version=__version__)
-
-
-def _count_panels(records: Sequence[FrameRecord]) -> tuple[Panel, ...]:
-    counted = [record.counts for record in records if record.counts is not None]
-    if len(counted) < len(records):
-        return ()
-    return (Panel("events per frame, counted", np.array([counts.events for counts in counted]), counted=True),
-            Panel("synops per frame, counted", np.array([counts.total_synops for counts in counted]), counted=True))
+    name = next(reversed(recorder.videos), "")
+    video = embed_video(recorder.videos[name], SIDES if recorder.twin else None, name) if name else None
+    comparison = recorder.twin.comparison if recorder.twin else None
+    write_page(recorder.report_path, run_page(
+        source.name, summary, recorder.records, video, comparison, recorder.samples.images(),
+        format_command("run", args.argv), __version__))
 
 
 def _print_summary(summary: dict[str, Any], written: Sequence[str]) -> None:
@@ -261,5 +273,12 @@ def _print_summary(summary: dict[str, Any], written: Sequence[str]) -> None:
         f"{summary['frames']} frames at {summary['input_size']}, {summary['detections']} detections, "
         f"{summary['masked_share']:.0%} of the regions masked, "
         f"{'' if synops is None else f'{synops / 1e6:.1f} M synops and '}{ms['median']:.1f} ms a frame")
+    twin = summary.get("against")
+    if twin:
+        saved = "-" if twin["saved_share"] is None else f"{twin['saved_share']:.0%}"
+        print(f"against the unmasked twin: {saved} of the {twin['saved']} saved, {twin['missed']} of "
+              f"{twin['found'] + twin['missed']} detections missed, {ms['median']:.1f} ms instead of "
+              f"{twin['ms']['total']['median']:.1f} ms a frame")
     for path in written:
         print(f"  {path}")
+    print(f"open {next(path for path in written if os.path.basename(path) == REPORT)}")

@@ -87,7 +87,7 @@ class StepResult:
         events: uint8 [height, width] of the network's input, 255 where a pixel sent events. None unless asked for.
         head: The network's output, see ``backends.base.BackendResult``.
         counts: Counts of operations; None for a dense network, which sends no events.
-        ms: Wall time of each stage in ``report.command_pages.STAGES``; ``total`` is all that the pipeline did for this
+        ms: Wall time of each stage in ``report.run_page.STAGES``; ``total`` is all that the pipeline did for this
             frame.
     """
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from .plots import GRID, INK, PAGE_COLORS, PALETTE, PNG_COLORS, figure_png, figure_svg, new_figure, style_axes
 
@@ -12,8 +12,8 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
-MARKERS = "osD^v<>pP*Xhd8"
-"""By setting, in the order in which settings come; filled ones, which color can tell apart."""
+MARKERS = "osD^v<>pP*Xd"
+"""By setting, in the order in which settings come: first filled, then hollow."""
 
 
 @dataclass(frozen=True)
@@ -63,18 +63,25 @@ def comparison_png(points: Sequence[CostPoint]) -> bytes:
 def _draw(points: Sequence[CostPoint], colors: Mapping[str, str]) -> Figure:
     networks, settings = ({getattr(point, kind): None for point in points} for kind in ("network", "setting"))
     color_of = {name: PALETTE[place % len(PALETTE)] for place, name in enumerate(networks)}
-    marker_of = {name: MARKERS[place % len(MARKERS)] for place, name in enumerate(settings)}
-    figure = new_figure(9.6, 5.4)
+    marker_of = {name: _marker(place) for place, name in enumerate(settings)}
+    # The legends need a line for each name.
+    figure = new_figure(9.6, max(5.4, 0.9 + 0.2 * (len(color_of) + len(marker_of))))
     axis, side = figure.subplots(1, 2, gridspec_kw={"width_ratios": (5, 1)})
     for network, color in color_of.items():
         members = [point for point in points if point.network == network]
         skipping = sorted((point for point in members if point.is_baseline), key=lambda point: point.ms)
         axis.plot([p.ms for p in skipping], [p.map50 for p in skipping], "--", color=color, linewidth=1.0, alpha=0.6)
         for point in members:
-            axis.plot([point.ms], [point.map50], marker_of[point.setting], color=color, markersize=7)
+            axis.plot([point.ms], [point.map50], color=color, markersize=7, **marker_of[point.setting])
     _label(axis, colors)
     _add_legends(side, color_of, marker_of, colors)
     return figure
+
+
+def _marker(place: int) -> dict[str, Any]:
+    """How the points of a setting look."""
+    hollow = place // len(MARKERS) % 2
+    return {"marker": MARKERS[place % len(MARKERS)], "fillstyle": "none" if hollow else "full"}
 
 
 def _label(axis: Axes, colors: Mapping[str, str]) -> None:
@@ -90,15 +97,15 @@ def _label(axis: Axes, colors: Mapping[str, str]) -> None:
     style_axes(axis, colors)
 
 
-def _add_legends(axis: Axes, color_of: Mapping[str, str], marker_of: Mapping[str, str], colors: Mapping[str, str]
-                 ) -> None:
+def _add_legends(axis: Axes, color_of: Mapping[str, str], marker_of: Mapping[str, Mapping[str, Any]],
+                 colors: Mapping[str, str]) -> None:
     """Colors above, markers below, on axes of their own."""
     from matplotlib.legend import Legend
     from matplotlib.lines import Line2D
 
     axis.set_axis_off()
     lines = [Line2D([], [], color=color, marker="o", linestyle="", label=name) for name, color in color_of.items()]
-    marks = [Line2D([], [], color=colors[INK], marker=mark, linestyle="", label=name)
+    marks = [Line2D([], [], color=colors[INK], linestyle="", label=name, **mark)
              for name, mark in marker_of.items()]
     for handles, title, corner in ((lines, "network", "upper left"), (marks, "setting", "lower left")):
         legend = Legend(axis, handles, [str(line.get_label()) for line in handles], title=title, loc=corner,

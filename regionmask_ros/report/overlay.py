@@ -1,8 +1,9 @@
 """The annotated images of a camera: the mask of a frame, its objects with labels, and a caption.
 
-Kept regions stay in color inside a thin blue outline, the rest is gray and dark. Boxes and labels are orange:
-color-blind readers can distinguish blue and orange. Sizes follow the height of the image. A label is placed so that it
-covers neither an object nor another label, and stays there. Objects are steady, see ``display_tracks``.
+Kept regions stay in color inside a thin blue outline, the rest is gray and dark. Boxes and labels have a color for each
+class. None is blue, so that color-blind readers distinguish them from the outline. Sizes follow the height of the
+image. A label is placed so that it covers neither an object nor another label, and stays there. Objects are steady,
+see ``display_tracks``.
 """
 
 from __future__ import annotations
@@ -19,7 +20,13 @@ from ..core.result import RegionMask, StepCounts, StepResult
 from .display_tracks import Certainty, DisplayTracks, ShownObject
 from .label_places import NEW, place_labels
 
-ORANGE = (48, 165, 255)
+CLASS_COLORS = (
+    (48, 165, 255), (66, 228, 240), (200, 154, 231), (154, 211, 47), (77, 122, 255), (235, 235, 235), (255, 165, 185),
+    (90, 227, 182))
+"""Colors of classes, BGR, by class id: orange, yellow, pink, green, red, white, lavender and lime, which then repeat.
+COCO's people, bicycles, cars, motorcycles, buses, trains and trucks have different ones. Dark text is readable on all.
+"""
+
 SKY_BLUE = (233, 180, 86)
 INK = (20, 20, 20)
 PAPER = (240, 240, 240)
@@ -86,19 +93,20 @@ class Overlay:
         self._tracks = DisplayTracks()
         self._places: dict[int, int] = {}
 
-    def draw(self, result: StepResult, caption: str) -> np.ndarray:
+    def draw(self, result: StepResult, caption: str, align: str = "left") -> np.ndarray:
         """Draws mask, objects and caption of the next frame.
 
         Args:
             result: The frame and its results.
             caption: Text of the bar at the top; "" for no bar.
+            align: Where the text stands, left or right.
 
         Returns:
             A new array, uint8 [height, width, 3], BGR, of the frame's size.
         """
         frame = result.frame
         style = _Style.of_height(frame.size_wh[1])
-        image, bar = _draw_background(frame, result.mask, caption, style)
+        image, bar = _draw_background(frame, result.mask, caption, style, align)
         shown = self._tracks.update(result.detections, frame.size_wh, result.index, frame.stamp_ns)
         self._draw_objects(image, shown, style, bar)
         return image
@@ -109,11 +117,12 @@ class Overlay:
         Boxes end at the bar: no line crosses the caption.
         """
         for one in shown[::-1]:
+            color = class_color(one.class_id)
             if one.certainty is Certainty.PREDICTED:
-                _draw_corners(image[bar:], one.box, bar, style.box_line)
+                _draw_corners(image[bar:], one.box, bar, style.box_line, color)
             else:
                 line = style.outline if one.certainty is Certainty.TENTATIVE else style.box_line
-                _draw_box(image[bar:], one.box, bar, line)
+                _draw_box(image[bar:], one.box, bar, line, color)
         confirmed = [one for one in shown if one.certainty is not Certainty.TENTATIVE]
         labeled = confirmed or list(shown)
         texts = [_label(one, self._labels) for one in labeled]
@@ -124,9 +133,25 @@ class Overlay:
             np.array([one.box for one in labeled]), sizes, (width, height), bar,
             [self._places.get(one.key, NEW) for one in labeled])
         self._places = {one.key: place for one, place in zip(labeled, places)}
-        for text, (x0, y0, x1, y1) in zip(texts[::-1], tabs[::-1].tolist()):
-            cv2.rectangle(image, (x0, y0), (x1 - 1, y1 - 1), ORANGE, cv2.FILLED)
+        for one, text, (x0, y0, x1, y1) in zip(labeled[::-1], texts[::-1], tabs[::-1].tolist()):
+            cv2.rectangle(image, (x0, y0), (x1 - 1, y1 - 1), class_color(one.class_id), cv2.FILLED)
             cv2.putText(image, text, (x0 + pad, y1 - pad - 1), FONT, font.scale, INK, font.line, cv2.LINE_AA)
+
+
+def class_color(class_id: int) -> tuple[int, int, int]:
+    """The color of a class, BGR."""
+    return CLASS_COLORS[class_id % len(CLASS_COLORS)]
+
+
+def draw_box(image: np.ndarray, box: Sequence[int], class_id: int) -> None:
+    """Draws the box of an object, without a label, in the color of its class.
+
+    Args:
+        image: uint8 [height, width, 3], BGR, which is changed.
+        box: x0, y0, x1, y1 in pixels.
+        class_id: Its class.
+    """
+    _draw_box(image, box, 0, 1 + _Style.of_height(image.shape[0]).box_line, class_color(class_id))
 
 
 def draw_mask(frame: Frame, mask: RegionMask, caption: str) -> np.ndarray:
@@ -152,12 +177,15 @@ def keep_to_image(keep: np.ndarray, size_wh: tuple[int, int]) -> np.ndarray:
     return stretched
 
 
-def caption_line(masked_share: float, counts: StepCounts | None, ms_total: float, mask_text: str) -> str:
-    """Returns the caption of one frame; without counts for a dense network.
+def caption_line(masked_share: float | None, counts: StepCounts | None, ms_total: float, mask_text: str) -> str:
+    """Returns the caption of one frame; without counts for a dense network, short where there are no masks.
 
     >>> caption_line(0.84, StepCounts(2_345, (10_000,), (54_100_000,)), 9.83, "tracking, refresh in 4")
     'masked 84 %   events 12.3 k   synops 54.1 M   9.8 ms   tracking, refresh in 4'
     """
+    if masked_share is None:
+        counted = "" if counts is None else f"synops {_format_count(counts.total_synops)}   "
+        return f"{counted}{ms_total:.1f} ms   {mask_text}".rstrip()
     figures = f"masked {100 * masked_share:.0f} %"
     if counts is not None:
         figures += f"   events {_format_count(counts.events)}   synops {_format_count(counts.total_synops)}"
@@ -217,13 +245,14 @@ def _edge_runs(keep: np.ndarray) -> list[tuple[int, int, int, bool]]:
     return runs
 
 
-def _draw_background(frame: Frame, mask: RegionMask, caption: str, style: _Style) -> tuple[np.ndarray, int]:
+def _draw_background(frame: Frame, mask: RegionMask, caption: str, style: _Style, align: str = "left"
+                     ) -> tuple[np.ndarray, int]:
     """The image with mask and caption, and the height of the caption's bar."""
     image = _shade(frame.bgr(), mask.keep, style.outline)
-    return image, _draw_bar(image, caption, style) if caption else 0
+    return image, _draw_bar(image, caption, style, align) if caption else 0
 
 
-def _draw_bar(image: np.ndarray, caption: str, style: _Style) -> int:
+def _draw_bar(image: np.ndarray, caption: str, style: _Style, align: str) -> int:
     """Draws the bar with the caption, smaller if the image is too narrow, and returns the height of the bar."""
     height, width = image.shape[:2]
     bar = min(int(height), style.caption.capital + 4 * style.pad)
@@ -233,7 +262,9 @@ def _draw_bar(image: np.ndarray, caption: str, style: _Style) -> int:
     room = max(1, width - 4 * style.pad)
     scale = style.caption.scale * min(1.0, room / max(1, style.caption.width(text)))
     baseline = round((bar + scale * FONT_CAPITAL_PX) / 2)
-    cv2.putText(image, text, (2 * style.pad, baseline), FONT, scale, PAPER, style.caption.line, cv2.LINE_AA)
+    length = cv2.getTextSize(text, FONT, scale, style.caption.line)[0][0]
+    start = 2 * style.pad if align == "left" else max(0, width - 2 * style.pad - length)
+    cv2.putText(image, text, (start, baseline), FONT, scale, PAPER, style.caption.line, cv2.LINE_AA)
     return bar
 
 
@@ -243,20 +274,20 @@ def _label(one: ShownObject, labels: tuple[str, ...]) -> str:
     return _ascii(f"{name} {one.track_id}" if is_numbered else f"{name} {one.score:.1f}")
 
 
-def _draw_box(below: np.ndarray, box: Sequence[int], bar: int, line: int) -> None:
+def _draw_box(below: np.ndarray, box: Sequence[int], bar: int, line: int, color: tuple[int, int, int]) -> None:
     """below: the part of the image under the bar."""
     x0, y0, x1, y1 = box
-    cv2.rectangle(below, (x0, y0 - bar), (x1 - 1, y1 - 1 - bar), ORANGE, line, cv2.LINE_8)
+    cv2.rectangle(below, (x0, y0 - bar), (x1 - 1, y1 - 1 - bar), color, line, cv2.LINE_8)
 
 
-def _draw_corners(below: np.ndarray, box: Sequence[int], bar: int, line: int) -> None:
+def _draw_corners(below: np.ndarray, box: Sequence[int], bar: int, line: int, color: tuple[int, int, int]) -> None:
     """Draws a quarter of each side from every corner."""
     x0, y0, x1, y1 = box[0], box[1] - bar, box[2] - 1, box[3] - 1 - bar
     across, down = max(1, (x1 - x0) // 4), max(1, (y1 - y0) // 4)
     for x, step_x in ((x0, across), (x1, -across)):
         for y, step_y in ((y0, down), (y1, -down)):
-            cv2.line(below, (x, y), (x + step_x, y), ORANGE, line, cv2.LINE_8)
-            cv2.line(below, (x, y), (x, y + step_y), ORANGE, line, cv2.LINE_8)
+            cv2.line(below, (x, y), (x + step_x, y), color, line, cv2.LINE_8)
+            cv2.line(below, (x, y), (x, y + step_y), color, line, cv2.LINE_8)
 
 
 def _ascii(text: str) -> str:

@@ -1,13 +1,23 @@
-"""One self-contained HTML page: no script, font, image or style is loaded from elsewhere."""
+"""One self-contained HTML page: no script, font, image, video or style is loaded from elsewhere.
+
+From top to bottom: a video or a pair of images, the figures that matter, images, plots, tables, the command line. The
+look is in ``page.css``, and ``page.js`` moves the slider of a pair; the page holds both.
+"""
 
 from __future__ import annotations
 
 import base64
-from collections.abc import Sequence
+import hashlib
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
+from functools import cache
 from html import escape
+from pathlib import Path
+from typing import TypeVar
 
 from .tables import Table, format_html
+
+_T = TypeVar("_T")
 
 
 @dataclass(frozen=True)
@@ -36,38 +46,174 @@ class EmbeddedImage:
     jpeg: bytes
 
 
-def write_report(path: str, title: str, intro: str, tables: Sequence[Table] = (), figures: Sequence[Figure] = (),
-                 images: Sequence[EmbeddedImage] = (), command: str = "", version: str = "",
-                 figures_heading: str = "Frame by frame") -> None:
-    """Writes the page. All text is escaped; only the SVG of a figure is embedded as it is.
+@dataclass(frozen=True)
+class EmbeddedVideo:
+    """A video with its caption.
+
+    Attributes:
+        caption: What the video shows.
+        mp4: Content of an MP4 file that browsers play.
+        sides: Names of its left and its right half, of the same size, which the page shows over each other with a
+            slider; None for a video that is shown as it is.
+    """
+
+    caption: str
+    mp4: bytes
+    sides: tuple[str, str] | None = None
+
+
+@dataclass(frozen=True)
+class ImagePair:
+    """Two images of the same size, which the page shows over each other with a slider.
+
+    Attributes:
+        caption: What they show.
+        left: The image on the left of the slider; its caption is its name.
+        right: The other one.
+    """
+
+    caption: str
+    left: EmbeddedImage
+    right: EmbeddedImage
+
+
+@dataclass(frozen=True)
+class KeyFigure:
+    """One of the few figures that matter.
+
+    Attributes:
+        name: What it is.
+        value: The figure, with its unit.
+        note: What a reader must know about it.
+    """
+
+    name: str
+    value: str
+    note: str = ""
+
+
+@dataclass(frozen=True)
+class Gallery:
+    """Images under a heading.
+
+    Attributes:
+        heading: The heading.
+        images: In the order in which they are shown.
+        about: A line below the heading.
+        is_small: Whether they are thumbnails.
+    """
+
+    heading: str
+    images: tuple[EmbeddedImage, ...]
+    about: str = ""
+    is_small: bool = False
+
+
+@dataclass(frozen=True)
+class Page:
+    """All that a page shows. What is empty leaves no trace.
+
+    Attributes:
+        title: Heading of the page.
+        intro: One paragraph below it.
+        lead: What is shown first.
+        key_figures: The figures that matter, at best three.
+        galleries: Images.
+        figures: Plots.
+        figures_heading: Heading over the plots.
+        tables: Results in numbers.
+        command: Command line that gives the same result again.
+        version: Version of this package.
+    """
+
+    title: str
+    intro: str
+    lead: EmbeddedVideo | ImagePair | None = None
+    key_figures: tuple[KeyFigure, ...] = ()
+    galleries: tuple[Gallery, ...] = ()
+    figures: tuple[Figure, ...] = ()
+    figures_heading: str = "Frame by frame"
+    tables: tuple[Table, ...] = ()
+    command: str = ""
+    version: str = ""
+
+
+def write_page(path: str, page: Page) -> None:
+    """Writes a page. All text is escaped; only the SVG of a figure is embedded as it is.
 
     Args:
         path: Where to write.
-        title: Heading of the page.
-        intro: One paragraph below it.
-        tables: Results in numbers.
-        figures: Plots.
-        images: Images, in the order in which they are shown.
-        command: Command line that gives the same result again.
-        version: Version of this package.
-        figures_heading: Heading over the plots.
+        page: What it shows.
     """
     parts = [
-        f"<h1>{escape(title)}</h1>",
-        f'<p class="intro">{escape(intro)}</p>',
-        _section("Results", '<div class="tables">' + "".join(map(format_html, tables)) + "</div>", tables),
-        _section(figures_heading, "".join(map(_format_figure, figures)), figures),
-        _section("Images", '<div class="images">' + "".join(map(_format_image, images)) + "</div>", images),
-        _section("How to reproduce", f"<pre><code>{escape(command)}</code></pre>", command),
-        f"<footer>regionmask_ros {escape(version)}</footer>" if version else "",
+        f"<h1>{escape(page.title)}</h1>",
+        f'<p class="intro">{escape(page.intro)}</p>',
+        _format_lead(page.lead),
+        f'<div class="key">\n{_all(_format_key_figure, page.key_figures)}</div>' if page.key_figures else "",
+        *map(_format_gallery, page.galleries),
+        _section(page.figures_heading, _all(_format_figure, page.figures)),
+        _section("Tables", f'<div class="tables">\n{_all(format_html, page.tables)}</div>' if page.tables else ""),
+        _section("How to reproduce", f"<pre><code>{escape(page.command)}</code></pre>" if page.command else ""),
+        f"<footer>regionmask_ros {escape(page.version)}</footer>" if page.version else "",
     ]
-    body = "\n".join(part for part in parts if part)
-    with open(path, "w", encoding="utf-8") as file:
-        file.write(PAGE.format(title=escape(title), style=STYLE, body=body))
+    has_slider = isinstance(page.lead, ImagePair) or (page.lead is not None and page.lead.sides is not None)
+    script = _part("page.js").strip() if has_slider else ""
+    digest = base64.b64encode(hashlib.sha256(f"\n{script}\n".encode()).digest()).decode("ascii")
+    text = _part("page.html").format(
+        title=escape(page.title), style=_part("page.css").strip(), body="\n".join(filter(None, parts)),
+        script=f"<script>\n{script}\n</script>" if script else "",
+        script_source=f"'sha256-{digest}'" if script else "'none'")
+    Path(path).write_text(text, encoding="utf-8")
 
 
-def _section(heading: str, content: str, present: object) -> str:
-    return f"<section>\n<h2>{escape(heading)}</h2>\n{content}\n</section>" if present else ""
+@cache
+def _part(name: str) -> str:
+    return Path(__file__).with_name(name).read_text(encoding="utf-8")
+
+
+def _all(format_one: Callable[[_T], str], things: Iterable[_T]) -> str:
+    return "".join(map(format_one, things))
+
+
+def _section(heading: str, content: str) -> str:
+    return f"<section>\n<h2>{escape(heading)}</h2>\n{content}\n</section>" if content else ""
+
+
+def _format_key_figure(figure: KeyFigure) -> str:
+    note = f'<p class="note">{escape(figure.note)}</p>' if figure.note else ""
+    return f'<div><p class="name">{escape(figure.name)}</p><p class="value">{escape(figure.value)}</p>{note}</div>\n'
+
+
+def _format_lead(lead: EmbeddedVideo | ImagePair | None) -> str:
+    if lead is None:
+        return ""
+    caption = f"<figcaption>{escape(lead.caption)}</figcaption>"
+    if isinstance(lead, ImagePair):
+        images = _format_img(lead.left) + _format_img(lead.right, "top")
+        return _format_pair(images, (lead.left.caption, lead.right.caption), "", caption)
+    video = (f'<video src="{_data_uri("video/mp4", lead.mp4)}" controls muted loop playsinline preload="auto" '
+             f'aria-label="{escape(lead.caption, quote=True)}"></video>')
+    if lead.sides is None:
+        return f'<figure class="lead">\n{video}\n{caption}\n</figure>'
+    controls = ('<div class="controls"><button type="button">Play</button><input type="range" class="seek" min="0" '
+                'max="1" step="0.01" value="0" aria-label="Position in the video"><output>0.0 s</output></div>\n')
+    return _format_pair(video, lead.sides, controls, caption)
+
+
+def _format_pair(content: str, sides: tuple[str, str], controls: str, caption: str) -> str:
+    left, right = (escape(side, quote=True) for side in sides)
+    return (
+        f'<figure class="lead pair">\n<div class="stage">\n{content}\n'
+        f'<input class="divide" type="range" min="0" max="100" value="50" step="0.5" '
+        f'aria-label="Edge between {left} (on the left) and {right} (on the right)">'
+        f'<span class="edge"></span><span class="badge left">{left}</span><span class="badge right">{right}</span>\n'
+        f"</div>\n{controls}{caption}\n</figure>")
+
+
+def _format_gallery(gallery: Gallery) -> str:
+    about = f'<p class="about">{escape(gallery.about)}</p>\n' if gallery.about else ""
+    images = f'<div class="{"thumbs" if gallery.is_small else "images"}">\n{_all(_format_image, gallery.images)}</div>'
+    return _section(gallery.heading, about + (images if gallery.images else "")) if gallery.images or about else ""
 
 
 def _format_figure(figure: Figure) -> str:
@@ -78,74 +224,13 @@ def _format_figure(figure: Figure) -> str:
 
 
 def _format_image(image: EmbeddedImage) -> str:
-    data = base64.b64encode(image.jpeg).decode("ascii")
-    alt = escape(image.caption, quote=True)
-    return (
-        f'<figure><img src="data:image/jpeg;base64,{data}" alt="{alt}">'
-        f"<figcaption>{escape(image.caption)}</figcaption></figure>\n")
+    return f"<figure>{_format_img(image)}<figcaption>{escape(image.caption)}</figcaption></figure>\n"
 
 
-PAGE = """<!DOCTYPE html>
-<html lang="en">
-<head>
-<meta charset="utf-8">
-<meta name="viewport" content="width=device-width, initial-scale=1">
-<meta name="color-scheme" content="light dark">
-<meta http-equiv="Content-Security-Policy" content="default-src 'none'; img-src data:; style-src 'unsafe-inline'">
-<title>{title}</title>
-<style>
-{style}
-</style>
-</head>
-<body>
-<main>
-{body}
-</main>
-</body>
-</html>
-"""
+def _format_img(image: EmbeddedImage, kind: str = "") -> str:
+    place = f' class="{kind}"' if kind else ""
+    return f'<img src="{_data_uri("image/jpeg", image.jpeg)}" alt="{escape(image.caption, quote=True)}"{place}>'
 
-STYLE = """
-:root {
-  color-scheme: light dark;
-  --page: #f6f7f8; --card: #ffffff; --ink: #1b1f23; --soft: #57606a; --rule: #d7dce1;
-  --line: #0072b2; --mark: #d55e00;
-}
-@media (prefers-color-scheme: dark) {
-  :root {
-    --page: #14171a; --card: #1d2226; --ink: #e6e9ec; --soft: #9aa5b0; --rule: #343c44;
-    --line: #56b4e9; --mark: #ffa53c;
-  }
-}
-* { box-sizing: border-box; }
-body { margin: 0; background: var(--page); color: var(--ink); line-height: 1.5;
-  font-family: system-ui, -apple-system, "Segoe UI", Roboto, "Helvetica Neue", Arial, sans-serif; }
-main { max-width: 66rem; margin: 0 auto; padding: clamp(1rem, 4vw, 3rem); }
-h1 { font-size: clamp(1.5rem, 4vw, 2.2rem); line-height: 1.2; margin: 0 0 .75rem; overflow-wrap: anywhere; }
-h2 { font-size: 1.15rem; margin: 2.5rem 0 .75rem; }
-.intro { max-width: 46rem; color: var(--soft); margin: 0; }
-.tables { display: flex; flex-wrap: wrap; gap: 1rem; align-items: flex-start; }
-.tables > div { flex: 1 1 auto; min-width: min(100%, 17rem); max-width: 100%; overflow-x: auto; }
-table { width: 100%; border-collapse: separate; background: var(--card); border: 1px solid var(--rule);
-  border-radius: .5rem; border-spacing: 0; overflow: hidden; font-size: .92rem; }
-caption { text-align: left; font-weight: 600; padding: 0 0 .4rem; }
-th, td { padding: .4rem .75rem; text-align: right; vertical-align: top; border-top: 1px solid var(--rule);
-  font-variant-numeric: tabular-nums; }
-td { white-space: nowrap; }
-thead th { border-top: 0; color: var(--soft); font-weight: 500; }
-th:first-child { text-align: left; font-weight: 500; }
-.text { text-align: left; }
-.groups th { text-align: center; }
-.note { width: 0; min-width: 100%; margin: .4rem 0 0; color: var(--soft); font-size: .85rem; }
-figure { margin: 0; background: var(--card); border: 1px solid var(--rule); border-radius: .5rem; overflow: hidden; }
-figcaption { padding: .5rem .75rem; color: var(--soft); font-size: .88rem; }
-.plot { overflow-x: auto; padding: .75rem .5rem 0; }
-.plot svg { display: block; width: 100%; min-width: 36rem; height: auto; }
-.plot:focus-visible { outline: 2px solid var(--line); outline-offset: -2px; }
-.images { display: grid; grid-template-columns: repeat(auto-fit, minmax(min(100%, 24rem), 1fr)); gap: 1rem; }
-img { display: block; width: 100%; height: auto; }
-pre { background: var(--card); border: 1px solid var(--rule); border-radius: .5rem; padding: .75rem; margin: 0;
-  white-space: pre-wrap; overflow-wrap: anywhere; font-size: .9rem; }
-footer { margin-top: 2.5rem; color: var(--soft); font-size: .85rem; }
-@media print { figure, table, pre { break-inside: avoid; } }
-""".strip()
+
+def _data_uri(kind: str, data: bytes) -> str:
+    return f"data:{kind};base64,{base64.b64encode(data).decode('ascii')}"

@@ -16,6 +16,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from .point_names import name_points
+
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
@@ -140,7 +142,7 @@ class Panel:
 def per_frame_svg(panels: Sequence[Panel], refresh: np.ndarray, x_label: str = "frame") -> str:
     """Draws panels below each other over the same frames.
 
-    A first frame far above all others, which is the usual case, is written above its panel and does not set the scale.
+    A first frame far above all others, which is the usual case, is written over its panel and does not set the scale.
 
     Args:
         panels: From top to bottom.
@@ -155,9 +157,14 @@ def per_frame_svg(panels: Sequence[Panel], refresh: np.ndarray, x_label: str = "
     figure = new_figure(8.4, 1.75 * len(panels))
     axes = figure.subplots(len(panels), 1, sharex=True, squeeze=False)[:, 0]
     axes[-1].set_xlabel(x_label)
+    legend = "▾ refresh frame" if 0 < np.count_nonzero(refresh) <= MAX_MARKS else ""
     for axis, panel in zip(axes, panels):
         values = np.asarray(panel.values, float) * (100.0 if panel.percent else 1.0)
         _draw_panel(axis, panel.title, values, refresh)
+        first = _set_scale(axis, values)
+        # Over the panel, where it hides no value.
+        text = first or (legend if axis is axes[0] else "")
+        axis.set_title(text, loc="right", color=INK if first else MARK, fontsize=9)
         if panel.percent:
             axis.set_ylim(0, 104)
         if panel.counted:
@@ -165,8 +172,6 @@ def per_frame_svg(panels: Sequence[Panel], refresh: np.ndarray, x_label: str = "
         axis.yaxis.set_major_locator(MaxNLocator(4))
     axes[-1].xaxis.set_major_locator(MaxNLocator(10, integer=True))
     axes[-1].set_xlim(-0.5, max(0.5, len(refresh) - 0.5))
-    if 0 < np.count_nonzero(refresh) <= MAX_MARKS:
-        axes[0].set_title("▾ refresh frame", loc="right", color=MARK, fontsize=9)
     return figure_svg(figure, "per_frame")
 
 
@@ -181,23 +186,21 @@ def _draw_panel(axis: Axes, title: str, values: np.ndarray, refresh: np.ndarray)
     axis.set_title(title, loc="left", color=INK, fontsize=10)
     style_axes(axis, spines=("bottom",))
     axis.grid(visible=False, axis="x")
-    _set_scale(axis, values)
 
 
-def _set_scale(axis: Axes, values: np.ndarray) -> None:
-    """Lets all frames but the first set the scale when the first is far above them."""
+def _set_scale(axis: Axes, values: np.ndarray) -> str:
+    """Lets all frames but the first set the scale when the first is far above them, and returns a text for it."""
     from matplotlib.ticker import EngFormatter
 
     values = values[~np.isnan(values)]
     if not len(values):
-        return
+        return ""
     highest = values[1:].max() if len(values) > 1 else values[0]
-    if values[0] > FIRST_FRAME_EXCESS * highest > 0.0:
-        axis.annotate(f"first frame: {EngFormatter(places=1, sep=' ')(values[0])}", (0.012, 0.86),
-                      xycoords="axes fraction", color=INK, fontsize=8)
-    else:
+    is_far = values[0] > FIRST_FRAME_EXCESS * highest > 0.0
+    if not is_far:
         highest = values.max()
     axis.set_ylim(0.0, 1.08 * highest if highest > 0.0 else 1.0)
+    return f"first frame: {EngFormatter(places=1, sep=' ')(values[0])}" if is_far else ""
 
 
 def _bin_envelope(values: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
@@ -211,8 +214,6 @@ def _bin_envelope(values: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
 
 PANELS_PER_ROW = 2
 _SHAPES = "o^DvPX<>p"
-_CORNERS = ((1, 1), (1, -1), (-1, 1), (-1, -1))
-"""Where names stand, in turn, so that those of neighbors keep apart."""
 
 
 @dataclass(frozen=True)
@@ -292,6 +293,11 @@ def _draw_tradeoff(panels: Sequence[TradeoffPanel], x_label: str, colors: Mappin
         _label_axes(axis, x_label, colors)
     for axis in axes[len(panels):]:
         axis.set_axis_off()
+    # Names come last, when the layout is known; they do not change it.
+    figure.draw_without_rendering()
+    figure.set_layout_engine("none")
+    for axis, panel in zip(axes, panels):
+        name_points(axis, [(point.name, point.x, -point.y) for point in panel.points], colors[INK])
     return figure
 
 
@@ -306,14 +312,11 @@ def _draw_points(axis: Axes, points: Sequence[Point], colors: Mapping[str, str])
     shapes = dict(zip(families, cycle(_SHAPES)))
     for family in families:
         connect([point for point in points if point.family == family], color=colors[LINE], linewidth=0.8, alpha=0.6)
-    for point, (right, up) in zip(points, cycle(_CORNERS)):
+    for point in points:
         color = colors[MARK if point.is_baseline or point.is_published else LINE]
         shape = "*" if point.is_published else "s" if point.is_baseline else shapes.get(point.family, "o")
         axis.plot([point.x] * 2, [-point.y_low, -point.y_high], color=color, linewidth=1.0, alpha=0.3)
         axis.plot([point.x], [-point.y], shape, color=color, markersize=9 if point.is_published else 5)
-        axis.annotate(point.name, (point.x, -point.y), xytext=(6 * right, 6 * up), textcoords="offset points",
-                      color=colors[INK], fontsize=7 if point.family else 8, ha="left" if right > 0 else "right",
-                      va="bottom" if up > 0 else "top")
 
 
 def _label_axes(axis: Axes, x_label: str, colors: Mapping[str, str]) -> None:

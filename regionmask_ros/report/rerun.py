@@ -11,7 +11,7 @@ from ..core.result import StepResult
 from ..errors import UserError
 from ..files.outputs import PipedFile
 from ..files.paths import display_path
-from .command_pages import encode_jpeg
+from .images import encode_jpeg
 from .overlay import keep_to_image
 
 if TYPE_CHECKING:

@@ -14,6 +14,9 @@ from typing import Any
 
 ABSENT = "-"
 
+NARROW_COLUMNS = 4
+"""A table of more columns has the whole width of a page."""
+
 
 def format_number(value: float | None, digits: int = 2) -> str:
     """Writes a number with a fixed count of decimals.
@@ -152,7 +155,7 @@ def format_html(table: Table) -> str:
         table: The table.
 
     Returns:
-        A <div> with the table and its note.
+        A <div> with the caption, the table in a box in which it scrolls where it is too wide, and its note.
     """
     groups = "".join(f'<th colspan="{count}">{escape(group)}</th>' for group, count in table.spans)
     heads = "".join(f'<th scope="col"{_class(table, place)}>{escape(name)}</th>'
@@ -162,10 +165,12 @@ def format_html(table: Table) -> str:
         + "".join(f"<td{_class(table, place)}>{escape(cell)}</td>" for place, cell in enumerate(row[1:], 1))
         + "</tr>\n" for row in table.rows)
     note = f'<p class="note">{escape(table.note)}</p>\n' if table.note else ""
+    wide = ' class="wide"' if len(table.columns) > NARROW_COLUMNS else ""
     return (
-        f"<div>\n<table>\n<caption>{escape(table.caption)}</caption>\n<thead>"
-        + (f'<tr class="groups">{groups}</tr>' if groups else "")
-        + f"<tr>{heads}</tr></thead>\n<tbody>\n{rows}</tbody>\n</table>\n{note}</div>\n")
+        f"<div{wide}>\n<h3>{escape(table.caption)}</h3>\n"
+        f'<div class="scroll" role="region" aria-label="{escape(table.caption, quote=True)}" tabindex="0">\n'
+        "<table>\n<thead>" + (f'<tr class="groups">{groups}</tr>' if groups else "")
+        + f"<tr>{heads}</tr></thead>\n<tbody>\n{rows}</tbody>\n</table>\n</div>\n{note}</div>\n")
 
 
 def _class(table: Table, place: int) -> str:

@@ -1,4 +1,4 @@
-"""Files of a run, written frame by frame: the annotated video, detections as CSV, and raw heads as ``.npz``."""
+"""Files of a run, written frame by frame: detections as CSV, and raw heads as ``.npz``."""
 
 from __future__ import annotations
 
@@ -9,91 +9,9 @@ import tempfile
 import zipfile
 from typing import IO, Any
 
-import cv2
 import numpy as np
 
 from ..core.detections import UNTRACKED, Detections
-from ..errors import UserError
-from ..files.paths import display_path
-from ..sources.base import silence_decoders
-
-CODEC = "mp4v"
-"""MPEG-4 part 2: every build of OpenCV can write it into an MP4 file."""
-
-
-class VideoWriter:
-    """Writes images to an MP4 file of the size of the first one.
-
-    The codec needs even sizes: an odd width or height grows by one pixel, a copy of the last column or row. Images of
-    another size than the first are scaled to it.
-
-    Args:
-        path: Where to write, ending in .mp4.
-        fps: Frames per second.
-        name: Name of the file in messages.
-    """
-
-    def __init__(self, path: str, fps: float, name: str = "") -> None:
-        self._path, self._fps = path, fps
-        self._name = display_path(name or path)
-        self._writer: cv2.VideoWriter | None = None
-        self._size_wh = (0, 0)
-        self._count = 0
-
-    def add(self, image: np.ndarray) -> None:
-        """Appends one image; the first one opens the file, which can be a ``UserError``.
-
-        Args:
-            image: uint8 [height, width, 3], BGR.
-        """
-        if self._writer is None:
-            self._size_wh = (image.shape[1], image.shape[0])
-            self._writer = self._start()
-        if (image.shape[1], image.shape[0]) != self._size_wh:
-            image = cv2.resize(image, self._size_wh, interpolation=cv2.INTER_AREA)
-        odd_w, odd_h = self._size_wh[0] % 2, self._size_wh[1] % 2
-        if odd_w or odd_h:
-            image = cv2.copyMakeBorder(image, 0, odd_h, 0, odd_w, cv2.BORDER_REPLICATE)
-        self._writer.write(image)
-        self._count += 1
-
-    def close(self) -> None:
-        """Finishes the file.
-
-        Raises:
-            UserError: The file does not hold every image; OpenCV itself does not report that.
-        """
-        if self._writer is None:
-            return
-        self._writer.release()
-        self._writer = None
-        capture = cv2.VideoCapture(os.path.abspath(self._path))
-        held = max(0, int(capture.get(cv2.CAP_PROP_FRAME_COUNT)))
-        capture.release()
-        if held != self._count:
-            raise UserError(f"{self._name}: only {held} of {self._count} images were written: is the disk full?")
-
-    def __enter__(self) -> VideoWriter:
-        return self
-
-    def __exit__(self, kind: object, error: object, trace: object) -> None:
-        if kind is None:
-            self.close()
-        elif self._writer is not None:
-            self._writer.release()
-            self._writer = None
-
-    def _start(self) -> cv2.VideoWriter:
-        silence_decoders()
-        width, height = self._size_wh
-        even = (width + width % 2, height + height % 2)
-        writer = cv2.VideoWriter(os.path.abspath(self._path), cv2.VideoWriter.fourcc(*CODEC), self._fps, even)
-        if not writer.isOpened():
-            raise UserError(
-                f"{self._name}: OpenCV cannot write an MP4 video of {width}x{height} here: "
-                "check the folder, or run without the video")
-        return writer
-
 
 COLUMNS = ("frame", "stamp_ns", "class", "score", "x", "y", "w", "h", "track")
 

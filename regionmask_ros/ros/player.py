@@ -16,6 +16,7 @@ from std_msgs.msg import Header
 
 from ..core.frame import Frame
 from ..sources import Source
+from ..sources.image_message import NANOSECONDS
 from .publishers import CAMERA, RESULTS, image_message, jpeg_message, stamp_from_ns
 from .stopping import StopRequest
 
@@ -46,10 +47,17 @@ class Pace:
 
 @dataclass(frozen=True)
 class PlaybackStats:
-    """Number of published frames, and the seconds since the start."""
+    """What was published.
+
+    Attributes:
+        frames: Number of frames.
+        seconds: Since the start.
+        stamp_ns: Stamp of the last frame in nanoseconds.
+    """
 
     frames: int
     seconds: float
+    stamp_ns: int = 0
 
 
 class Player(Node):
@@ -123,7 +131,8 @@ class Player(Node):
                 message.header.stamp = self._stamp(frame.stamp_ns + offset_ns)
                 self._images.publish(message)
                 frames += 1
-                yield PlaybackStats(frames, time.monotonic() - start_s)
+                stamp = message.header.stamp
+                yield PlaybackStats(frames, time.monotonic() - start_s, stamp.sec * NANOSECONDS + stamp.nanosec)
             if not pace.loop:
                 return
             pass_s = max(due_s + 1.0 / source.fps / pace.rate, time.monotonic())

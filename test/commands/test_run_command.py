@@ -62,7 +62,7 @@ def test_a_run_leaves_all_its_files(trained, clip, half, tmp_path, capfd):
     capture = cv2.VideoCapture(str(out / "annotated.mp4"))
     assert capture.get(cv2.CAP_PROP_FRAME_COUNT) == FRAMES
     page = (out / "report.html").read_text()
-    assert "<svg" in page and "data:image/jpeg" in page and "--refresh-period 4" in page
+    assert "<svg" in page and "data:video/mp4" in page and "--refresh-period 4" in page
     assert 'src="http' not in page and 'href="http' not in page, "the page must need nothing from elsewhere"
 
 

@@ -16,7 +16,7 @@ from regionmask_ros.errors import UserError
 from regionmask_ros.mask.schedule import PRESETS, PresetOverrides
 from regionmask_ros.pipeline.pipeline import Pipeline
 from regionmask_ros.pipeline.settings import PipelineSettings
-from regionmask_ros.report.command_pages import STAGES
+from regionmask_ros.report.run_page import STAGES
 
 
 def clip(count: int, size_wh: tuple[int, int] = (96, 64), seed: int = 0, frame_id: str = "camera") -> list[Frame]:

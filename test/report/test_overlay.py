@@ -12,9 +12,10 @@ from regionmask_ros.core.detections import Detections
 from regionmask_ros.core.frame import Frame
 from regionmask_ros.core.result import RegionMask, StepCounts, StepResult
 from regionmask_ros.report.display_tracks import CONFIRMING_HITS
-from regionmask_ros.report.overlay import ORANGE, SKY_BLUE, Overlay, caption_line, draw_mask, keep_to_image
+from regionmask_ros.report.overlay import CLASS_COLORS, SKY_BLUE, Overlay, caption_line, draw_mask, keep_to_image
 
 LABELS = ("person", "car")
+ORANGE = CLASS_COLORS[0]
 
 
 def colorful(width: int, height: int) -> np.ndarray:
@@ -142,6 +143,16 @@ def test_the_label_shows_the_number_of_the_track_once_the_object_is_confirmed():
     assert same == [True] * (CONFIRMING_HITS - 1) + [False]
 
 
+def test_each_class_has_a_color():
+    both = found((100, 200, 160, 300, 0.9, 0), (400, 200, 460, 300, 0.8, 1))
+    shown = draw(colorful(640, 480), np.ones((1, 1)), both)
+    for column, color in ((100, CLASS_COLORS[0]), (400, CLASS_COLORS[1])):
+        assert (shown[250, column] == color).all()
+    assert len({*CLASS_COLORS, SKY_BLUE}) == len(CLASS_COLORS) + 1
+    # Dark text is readable: its luminance is far from theirs.
+    assert min(0.114 * blue + 0.587 * green + 0.299 * red for blue, green, red in CLASS_COLORS) > 140
+
+
 def test_a_mask_alone_is_drawn_as_under_objects():
     image, keep = colorful(160, 120), np.eye(6, 8, dtype=bool)
     alone = draw_mask(Frame(image, "bgr", 0, ""), mask_of(keep), "caption")
@@ -216,6 +227,8 @@ def counts(events: int, synops: int) -> StepCounts:
         ((0.5, counts(999_949, 12_345_678_901_234), 1.0, "x"),
          "masked 50 %   events 999.9 k   synops 12345.7 G   1.0 ms   x"),
         ((0.5, None, 1.0, "x"), "masked 50 %   1.0 ms   x"),
+        ((None, counts(1, 54_100_000), 9.83, ""), "synops 54.1 M   9.8 ms"),
+        ((None, None, 9.83, ""), "9.8 ms"),
     ],
 )  # fmt: skip
 def test_the_caption_line_holds_all_figures(figures, line):

@@ -3,18 +3,29 @@
 from __future__ import annotations
 
 import re
+from dataclasses import replace
 from html.parser import HTMLParser
+from pathlib import Path
 from xml.etree import ElementTree as ET
 
 import numpy as np
 import pytest
 
-from regionmask_ros.report.command_pages import encode_jpeg
-from regionmask_ros.report.page import EmbeddedImage, Figure, write_report
+from regionmask_ros.report.images import encode_jpeg
+from regionmask_ros.report.page import (
+    EmbeddedImage,
+    EmbeddedVideo,
+    Figure,
+    Gallery,
+    ImagePair,
+    KeyFigure,
+    Page,
+    write_page,
+)
 from regionmask_ros.report.plots import Panel, per_frame_svg
 from regionmask_ros.report.tables import Table
 
-VOID = {"meta", "img", "br"}
+VOID = {"meta", "img", "br", "input"}
 NASTY = "<script>alert('x')</script> & \"quotes\" {braces}"
 
 
@@ -58,51 +69,61 @@ def series(frames: int, first: float = 1.0) -> tuple[tuple[Panel, ...], np.ndarr
     return panels, refresh
 
 
-@pytest.fixture(scope="module")
-def page(tmp_path_factory):
-    path = tmp_path_factory.mktemp("page") / "report.html"
-    write_report(
-        str(path),
-        title=NASTY,
-        intro=NASTY,
-        tables=[Table(NASTY, ("name", NASTY), ((NASTY, NASTY),), note=NASTY)],
-        figures=[Figure(NASTY, per_frame_svg(*series(40)))],
-        images=[EmbeddedImage(NASTY, encode_jpeg(np.zeros((20, 30, 3), np.uint8)))],
-        command="run " + NASTY,
-        version="1.2.3",
-    )
+def outline_of(folder: Path, page: Page) -> Outline:
+    write_page(str(folder / "report.html"), page)
     outline = Outline()
-    outline.feed(path.read_text(encoding="utf-8"))
+    outline.feed((folder / "report.html").read_text(encoding="utf-8"))
     outline.close()
+    assert outline.open == []
     return outline
 
 
-def test_the_page_is_well_formed_and_escapes_its_texts(page):
-    assert page.open == []
-    assert page.text.count(NASTY) == 11
-    assert {"h1", "table", "svg", "img", "pre", "footer"} <= set(page.tags)
+IMAGE = EmbeddedImage(NASTY, encode_jpeg(np.zeros((20, 30, 3), np.uint8)))
+FULL = Page(
+    NASTY, NASTY,
+    key_figures=(KeyFigure(NASTY, NASTY, NASTY),),
+    galleries=(Gallery(NASTY, (IMAGE,), NASTY), Gallery(NASTY, (IMAGE,), is_small=True)),
+    figures=(Figure(NASTY, per_frame_svg(*series(40))),), figures_heading=NASTY,
+    tables=(Table(NASTY, ("name", NASTY), ((NASTY, NASTY),), note=NASTY),),
+    command="run " + NASTY, version="1.2.3")
+LEADS = {
+    "pair of images": ImagePair(NASTY, IMAGE, IMAGE), "video": EmbeddedVideo(NASTY, b"film"),
+    "pair of videos": EmbeddedVideo(NASTY, b"film", (NASTY, NASTY)),
+}
 
 
-def test_the_page_has_no_script_and_loads_nothing(page):
-    assert not {"script", "link", "iframe", "object", "embed", "base", "form"} & set(page.tags)
-    for _tag, name, value in page.attributes:
+@pytest.mark.parametrize(("lead", "texts"), [(None, 0), ("pair of images", 3), ("video", 1), ("pair of videos", 3)])
+def test_the_page_is_well_formed_and_escapes_its_texts(tmp_path, lead, texts):
+    outline = outline_of(tmp_path, replace(FULL, lead=LEADS.get(lead)))
+    assert outline.text.count(NASTY) == 19 + texts
+    assert {"h1", "table", "svg", "img", "pre", "footer"} <= set(outline.tags)
+    assert ("video" in outline.tags) == (lead is not None and "video" in lead)
+
+
+@pytest.mark.parametrize("lead", [None, *LEADS])
+def test_the_page_loads_nothing_and_runs_its_own_script_only(tmp_path, lead):
+    outline = outline_of(tmp_path, replace(FULL, lead=LEADS.get(lead)))
+    assert not {"link", "iframe", "object", "embed", "base", "form"} & set(outline.tags)
+    for _tag, name, value in outline.attributes:
         assert not name.startswith("on")
         if name in ("src", "href", "xlink:href", "poster", "action"):
-            assert value.startswith(("data:image/jpeg;base64,", "#"))
+            assert value.startswith(("data:image/jpeg;base64,", "data:video/mp4;base64,", "#"))
         assert not re.search(r"url\((?!#)", value) and "@import" not in value
-    assert ("meta", "http-equiv", "Content-Security-Policy") in page.attributes
+    policies = [value for tag, name, value in outline.attributes if name == "content" and "default-src" in value]
+    assert len(policies) == 1 and policies[0].startswith("default-src 'none'")
+    assert outline.tags.count("script") == (lead is not None and "pair" in lead)
+    assert ("script-src 'none'" in policies[0]) == ("script" not in outline.tags)
 
 
-def test_images_and_plots_have_alternative_texts(page):
+def test_images_and_plots_have_alternative_texts(tmp_path):
+    page = outline_of(tmp_path, FULL)
     assert ("img", "alt", NASTY) in page.attributes and ("div", "aria-label", NASTY) in page.attributes
     assert ("html", "lang", "en") in page.attributes
 
 
 def test_a_page_without_extras_has_no_empty_parts(tmp_path):
-    write_report(str(tmp_path / "r.html"), "Title", "Intro.")
-    outline = Outline()
-    outline.feed((tmp_path / "r.html").read_text())
-    assert not {"h2", "table", "figure", "pre", "footer"} & set(outline.tags)
+    outline = outline_of(tmp_path, Page("Title", "Intro."))
+    assert not {"h2", "table", "figure", "pre", "footer", "script"} & set(outline.tags)
 
 
 def text_of(svg: str) -> list[str]:

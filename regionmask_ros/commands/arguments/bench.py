@@ -38,7 +38,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--json", metavar="FILE", default="",
                         help="write machine and rows as JSON")
     parser.add_argument("-o", "--output", metavar="DIR", default="",
-                        help="also inputs from 320x192 to 1920x1088; write plots and PERFORMANCE.md there")
+                        help="also inputs from 320x192 to 1920x1088; write report.html, PERFORMANCE.md and plots there")
 
 
 def _add_choices(parser: argparse.ArgumentParser) -> None:

@@ -1,9 +1,9 @@
 """Play a video through the ROS node, record its topics into a bag, and make a report from the bag.
 
 Node and player are two processes. The node runs with the preset balanced; for the default video, a street scene, it
-reports people and vehicles only. The output folder then holds report.html (open this first), annotated.mp4,
-detections.csv, summary.json, and the rosbag2 folder bag/ with the detections, masks and overlays that the node
-published.
+reports people and vehicles only. Then the unmasked twin runs on the same frames: the report shows what masks saved and
+what they missed. The output folder holds report.html (open this first), annotated.mp4, comparison.mp4, detections.csv,
+summary.json, and the rosbag2 folder bag/ with the detections, masks and overlays that the node published.
 
   python -m regionmask_ros demo --output demo_output
   python -m regionmask_ros demo --output demo_output --video "my street.mp4"
@@ -24,6 +24,6 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
                         help="a video file or a folder of images (default: pedestrians on a campus, from the set-up)")
     parser.add_argument("--max-frames", metavar="N", type=int,
                         help="stop after N frames (default: 25 seconds of the default video, all of others)")
-    parser.add_argument("--rate", type=float, metavar="R",
-                        help="speed factor (default: 0.5 up to 20 s of video, 1.0 for longer ones)")
+    parser.add_argument("--rate", type=float, default=1.0, metavar="R",
+                        help="speed factor (default: %(default)s; less if the computer cannot keep up)")
     add_reading(parser)

@@ -1,11 +1,13 @@
 """Detect objects in a video, a folder of images or a bag, without ROS.
 
-Writes detections.csv, annotated.mp4 and report.html into the output folder. All files appear together at the end; an
-error or Ctrl-C leaves nothing. Every parameter of the node is an option here, with the same default: a run without
-options uses the mask of the preset balanced. A static mask without --mask means --mask preset+static.
+Writes detections.csv, annotated.mp4 and report.html into the output folder; open report.html first. All files appear
+together at the end; an error or Ctrl-C leaves nothing. Every parameter of the node is an option here, with the same
+default: a run without options uses the mask of the preset balanced. A static mask without --mask means --mask
+preset+static.
 
 Examples:
   python -m regionmask_ros run street.mp4 --output result
+  python -m regionmask_ros run street.mp4 --output result --against none
   python -m regionmask_ros run street.mp4 --output result --mask none
   python -m regionmask_ros run my_bag/ --topic /front/image_raw --output result --mask dynamic
   python -m regionmask_ros run street.mp4 --output result --rerun result/street.rrd --no-video
@@ -33,7 +35,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--loop", action="store_true", help="start the source again until --max-frames are processed")
     parser.add_argument("--max-frames", metavar="N", type=int, help="stop after N frames")
     add_output(parser, "run")
-    parser.add_argument("--no-video", action="store_true", help="no annotated.mp4")
+    parser.add_argument("--against", metavar="none", default="", choices=("none",),
+                        help="run the unmasked twin, too (--mask none): the page shows both, what masks saved and what "
+                        "they missed")
+    parser.add_argument("--no-video", action="store_true", help="no annotated.mp4, and no video in the page")
     parser.add_argument("--dump-head", metavar="FILE", default="", help="write raw heads and masks as .npz")
     parser.add_argument("--rerun", metavar="FILE.rrd", default="", help="write a recording for the Rerun viewer")
     parser.add_argument("--json", metavar="FILE", default="", help="write the figures as JSON")

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from ...report.comparison_plot import CostPoint, comparison_png, comparison_svg
-from ...report.page import Figure, write_report
+from ...report.page import Figure, KeyFigure, Page, write_page
 from ...report.plots import Point, TradeoffPanel, tradeoff_png, tradeoff_svg
 from ...report.tables import ABSENT, Column, Table, format_number, format_percent, make_table
 from .settings import TRAINED, UNMASKED
@@ -147,6 +147,8 @@ CPU_LABEL = "gain in measured processor time"
 PUBLISHED = Point("Sarkar et al. 2025 (published)", 1.65, 1.09, 1.09, 1.09, is_published=True)
 """What arXiv 2503.16775 reports for about 60 % of regions masked: another network, other videos, measured hardware."""
 
+DEFAULT_SETTING = "balanced"
+
 MAX_PANELS = 10
 """Sequences that get a panel of their own; more would be too small to read."""
 
@@ -195,9 +197,30 @@ def write_tradeoff_page(paths: PagePaths, result: Mapping[str, Any], command: st
             Figure(_about_panel("mAP lost against modeled energy-delay product", panel) + "; star: published result of "
                    "the paper", tradeoff_svg(panel.points, EDP_LABEL, f"edp{place}"))
             for place, panel in enumerate(_means(edp, summary))]
-    write_report(
-        paths.page, "Masks: accuracy against cost", _introduce(result), tables=_page_tables(rows, summary),
-        figures=figures, command=command, version=version, figures_heading="Accuracy against cost")
+    write_page(paths.page, Page(
+        "Masks: accuracy against cost", _introduce(result), key_figures=_key_figures(summary), figures=tuple(figures),
+        figures_heading="Accuracy against cost", tables=tuple(_page_tables(rows, summary)), command=command,
+        version=version))
+
+
+def _key_figures(summary: Sequence[Row]) -> tuple[KeyFigure, ...]:
+    """What masks save and cost with the setting that most people use, or else the first one with masks."""
+    masked = [row for row in summary if not _is_baseline(row["setting"]) and row["masked_share"]]
+    if not masked:
+        return ()
+    row = next((row for row in masked if row["setting"] == DEFAULT_SETTING), masked[0])
+    several = len(_distinct(summary, "network")) > 1
+    about = f"{row['setting']}{' with ' + row['network'] if several else ''}, mean over {_count(row)}"
+    gain = row["cpu_gain"]
+    synops = "" if row["synops_gain"] is None else f"; synops, counted: {row['synops_gain']:.2f} times fewer"
+    drop, ends = row["map50_drop_mean"], row["map50_drop_ci90"]
+    return (
+        KeyFigure("Saved by masks", ABSENT if gain is None else f"{gain:.2f} times as fast",
+                  f"processor time, measured{synops}; {about}"),
+        KeyFigure("Lost by masks", ABSENT if drop is None else f"{drop + 0.0:.1f} points",
+                  f"of mAP@0.5 against the unmasked run (90 %: {_format_interval(ends)}); less than 0 is a gain"),
+        KeyFigure("Time of a frame", f"{format_number(row['cpu_ms_mean'], 1)} ms",
+                  "processor time, measured, mean; without decoding of the video"))
 
 
 def _introduce(result: Mapping[str, Any]) -> str:

@@ -6,13 +6,14 @@ import json
 import os
 import secrets
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ...core.frame import MAX_PIXELS, choose_input_size
+from ...core.options import Value
 from ...errors import UserError
 from ...progress import Progress
 from ...sources import Source
@@ -101,7 +102,7 @@ class Playback:
         source: The open video.
         rate: Speed factor.
         max_frames: The player stops after as many frames; None plays all.
-        parameters: Parameters of the node and their values, as on a ROS command line, next to preset and input size.
+        parameters: Parameters of the node and their values, next to preset and input size.
         max_pixels: Limit of the network's input.
     """
 
@@ -109,7 +110,7 @@ class Playback:
     source: Source
     rate: float
     max_frames: int | None = None
-    parameters: Mapping[str, str] = field(default_factory=dict)
+    parameters: Mapping[str, Value] = field(default_factory=dict)
     max_pixels: int = MAX_PIXELS
 
     @property
@@ -127,20 +128,33 @@ class Playback:
                 "--image-bit-depth", self.source.reading.bit_depth]
 
     @property
+    def values(self) -> dict[str, Value]:
+        """Parameters of the node that are not at their defaults."""
+        width, height = choose_input_size(self.source.size_wh, self.max_pixels)
+        fixed: dict[str, Value] = {"mask_mode": "preset", "preset": PRESET, "input_size": f"{width}x{height}"}
+        return {**fixed, **self.parameters}
+
+    @property
     def node_arguments(self) -> list[str]:
         """Arguments of the command ``detector``."""
-        width, height = choose_input_size(self.source.size_wh, self.max_pixels)
-        fixed = {"mask_mode": "preset", "preset": PRESET, "input_size": f"{width}x{height}"}
-        values = {**fixed, **self.parameters}.items()
-        return ["--ros-args", *(word for name, value in values for word in ("-p", f"{name}:={value}"))]
+        texts = {name: f"[{', '.join(value)}]" if isinstance(value, tuple) else str(value)
+                 for name, value in self.values.items()}
+        return ["--ros-args", *(word for name, text in texts.items() for word in ("-p", f"{name}:={text}"))]
 
 
 @dataclass(frozen=True)
 class DemoResult:
-    """The account of all frames, and how many seconds playing took."""
+    """What playing has given.
+
+    Attributes:
+        account: Of all frames.
+        seconds: How long playing took.
+        stamps_ns: Stamps of the played frames, in order.
+    """
 
     account: Account
     seconds: float
+    stamps_ns: Sequence[int]
 
 
 def private_environment(domain_id: int) -> dict[str, str]:
@@ -214,7 +228,7 @@ def show(playback: Playback, folder: Path, environment: dict[str, str]) -> DemoR
         account = _wait_until_idle(played["frames"], node, recorder)
         node.stop()
         node.ended()
-    return DemoResult(account, played["seconds"])
+    return DemoResult(account, played["seconds"], played["stamps_ns"])
 
 
 def _wait_until_active(node: Child, recorder: Recorder) -> None:

@@ -11,9 +11,11 @@ import numpy as np
 import pytest
 
 from regionmask_ros.commands.bench import main
-from regionmask_ros.lab.bench.page import PLOTS, format_page
+from regionmask_ros.lab.bench.page import format_page
+from regionmask_ros.lab.bench.plots import PLOTS
 from regionmask_ros.lab.bench.scaling import SIZES
 from regionmask_ros.lab.bench.tables import cold_table, layers_table, rows_table, streams_table, worst_table
+from regionmask_ros.report.plots import PNG_COLORS, figure_png
 from regionmask_ros.report.tables import format_text
 
 SECTIONS = {"rows", "frames", "layers", "streams", "scale", "linearity", "accuracy"}
@@ -86,7 +88,7 @@ def test_plots_are_drawn_without_our_engine(result):
     bare = {**result, "frames": [], "rows": [{**row, **baseline} for row in result["rows"]],
             "scale": [{**row, **baseline} for row in result["scale"]]}
     for draw in PLOTS.values():
-        assert draw(bare).startswith(b"\x89PNG")
+        assert figure_png(draw(bare, PNG_COLORS)).startswith(b"\x89PNG")
 
 
 MEASURED_COLUMNS = {"median", "p10", "p90", "mean", "worst", "share", "one more camera"}
