@@ -60,8 +60,8 @@ def heat_image(frame: Frame, heat: np.ndarray) -> np.ndarray:
 
 
 def write_calibration_page(path: str, summary: Mapping[str, Any], losses: Sequence[CoverageLoss],
-                           images: tuple[tuple[str, np.ndarray], tuple[str, np.ndarray]], curve: LossCurve, command: str,
-                           version: str) -> None:
+                           images: tuple[tuple[str, np.ndarray], tuple[str, np.ndarray]], curve: LossCurve,
+                           command: str, version: str) -> None:
     """Writes the page.
 
     Args:

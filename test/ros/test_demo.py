@@ -54,7 +54,12 @@ def test_every_frame_played_is_accounted_for(trained_file, clip, tmp_path):
     line = f"{FRAMES} frames played = {summary['answered']} answered"
     assert line in said and line in (output / "report.html").read_text()
     made = {path.name for path in output.iterdir()}
-    assert {"report.html", "annotated.mp4", "detections.csv", "summary.json", "bag"} <= made
+    assert {"report.html", "annotated.mp4", "comparison.mp4", "detections.csv", "summary.json", "bag"} <= made
+    found, saved, look = said.splitlines()[-3:]
+    twin = summary["against"]
+    assert found.startswith(f"found: {summary['detections']} detections")
+    assert f"missed: {twin['missed']} of its {twin['found'] + twin['missed']} detections" in saved
+    assert look.startswith(f"open {output / 'report.html'}") and summary["detections"] == twin["found"] + twin["extra"]
     with AnyReader([output / "bag"]) as reader:
         counts = {connection.topic: connection.msgcount for connection in reader.connections}
     assert counts["/detections"] == counts["/mask"] == counts["/overlay"] == summary["answered"]
