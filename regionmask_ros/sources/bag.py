@@ -101,6 +101,9 @@ class BagImages(Source):
         if missing:
             place = f"{display_path(self._path)}: {self.topic}"
             self.drop(UserError(f"{place}: {missing} of {expected} images are missing", MISSING), place, missing)
+        elif self._bag.has_gaps and self._bag.promise is None:
+            place = f"{display_path(self._path)}: {self.topic}"
+            self.drop(UserError(f"{place}: 1 or more images are missing", MISSING), place)
 
     def facts(self) -> Mapping[str, Any]:
         """See ``Source``."""

@@ -102,6 +102,7 @@ class DatabaseFile(Storage):
                     yield row
                 return
             except sqlite3.Error as error:
+                self.has_gaps = True
                 if not self.is_truncated:
                     self.note(f"messages on damaged pages are left out ({error})")
                 last = self._find_behind(last)

@@ -75,6 +75,7 @@ class Bag:
         path: As given.
         name: The name of the recording, in printable characters.
         topics: What is in it.
+        has_gaps: Whether messages are missing that nobody can count: the end of a file, or damaged pages.
         promise: What metadata.yaml promises of all files that are read; None without it, or for a part of a bag.
         notes: Sentences about what is missing, damaged or different from what metadata.yaml promises.
 
@@ -92,6 +93,7 @@ class Bag:
         self.path = path
         self.notes: list[str] = []
         self.promise: Promise | None = None
+        self.has_gaps = False
         self._scratch = Scratch()
         whole = os.path.abspath(path)
         is_folder = os.path.isdir(path)
@@ -280,6 +282,7 @@ class Bag:
     def _take_notes(self, file: StorageFile, storage: Storage) -> None:
         for sentence in storage.notes:
             self._note_on(file.name, sentence)
+        self.has_gaps = self.has_gaps or storage.has_gaps or storage.is_truncated
         if storage.is_truncated:
             self._note_on(file.name, self._describe_cut(file, storage))
 

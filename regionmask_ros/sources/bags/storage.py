@@ -58,6 +58,7 @@ class Storage(ABC):
         start_ns: Time of the first message; 0 if there is none.
         end_ns: Time of the last message.
         is_truncated: Whether its end is missing.
+        has_gaps: Whether messages in it were left out that nobody can count.
         notes: Sentences about what is missing or damaged in it, and how it was read.
         index: What the next object for the same file may take instead of searching again.
     """
@@ -67,7 +68,7 @@ class Storage(ABC):
     def __init__(self) -> None:
         self.channels: list[Channel] = []
         self.start_ns = self.end_ns = 0
-        self.is_truncated = False
+        self.is_truncated = self.has_gaps = False
         self.notes: list[str] = []
 
     def note(self, sentence: str) -> None:

@@ -256,6 +256,8 @@ def test_messages_behind_a_damaged_page_of_a_database_are_read(tmp_path):
     numbers, lines, facts = read(tmp_path / "x.db3")
     assert 25 not in numbers and {0, 49} < set(numbers) and len(numbers) >= 30
     assert "messages on damaged pages are left out" in lines[0] and facts["found_messages"] == len(numbers)
+    with open_source(str(tmp_path / "x.db3")) as source:
+        assert list(source.frames()) and source.reading.dropped.reasons == {"missing": 1}
 
 
 def test_bags_that_only_share_a_folder_are_named(tmp_path):
