@@ -146,9 +146,12 @@ def test_what_cannot_be_known_is_asked_for(tmp_path):
 
 def test_outputs_that_are_no_detections_are_named_with_their_shapes(tmp_path):
     make = GraphMaker((96, 64))
-    output = make.node("GlobalAveragePool", make.conv("images", 3, 1000, 8, 8))
-    assert f"({output} [1, 1000, 1, 1], at an input of 96x64) fit no known head" in refusal(
+    maps = make.conv("images", 3, 1000, 8, 8)
+    output = make.node("GlobalAveragePool", maps)
+    assert f"no boxes: the outputs ({output} [1, 1000, 1, 1], at an input of 96x64) are one value per class" in refusal(
         put(tmp_path / "a.onnx", make.model([output])))
+    assert f"({maps} [1, 1000, 8, 12], at an input of 96x64) fit no known head" in refusal(
+        put(tmp_path / "b.onnx", make.model([maps])))
 
 
 def test_mistakes_of_the_user_are_one_line(tmp_path):
