@@ -8,6 +8,7 @@ import json
 import os
 import subprocess
 import tempfile
+from collections.abc import Sequence
 from pathlib import Path
 
 import cv2
@@ -48,6 +49,7 @@ class Browser:
         self._numbers = itertools.count(1)
         self._session = ""
         self._events: list[dict] = []
+        self._home = ""
         self.faults: list[str] = []
 
     def __enter__(self) -> Browser:
@@ -81,14 +83,15 @@ class Browser:
                 assert "error" not in reply, reply["error"]
                 return reply["result"]
 
-    def show(self, path: Path, width: int, height: int = 900, dark: bool = False, moving: bool = False) -> None:
-        """Shows a page, and waits until it is loaded."""
+    def show(self, page: Path | str, width: int, height: int = 900, dark: bool = False, moving: bool = False) -> None:
+        """Shows a page, and waits until it is loaded. A page with an address may ask its own server for more."""
+        self._home = page if isinstance(page, str) else ""
         self.call("Emulation.setDeviceMetricsOverride", width=width, height=height, deviceScaleFactor=1, mobile=False)
         features = [{"name": "prefers-color-scheme", "value": "dark" if dark else "light"},
                     {"name": "prefers-reduced-motion", "value": "no-preference" if moving else "reduce"}]
         self.call("Emulation.setEmulatedMedia", features=features)
         self._events.clear()
-        self.call("Page.navigate", url=path.resolve().as_uri())
+        self.call("Page.navigate", url=self._home or Path(page).resolve().as_uri())
         while not any(event["method"] == "Page.loadEventFired" for event in self._events):
             self._next()
 
@@ -98,11 +101,24 @@ class Browser:
         assert "exceptionDetails" not in result, result["exceptionDetails"]
         return result["result"].get("value")
 
-    def press(self, key: str) -> None:
-        """Presses a key."""
+    def wait_for(self, condition: str) -> None:
+        """Waits until an expression in JavaScript is true, which is evaluated before each frame that is drawn."""
+        self.evaluate(f"new Promise(done => {{ const look = () => ({condition}) ? done(true) : "
+                      "requestAnimationFrame(look); look(); })")
+
+    def press(self, key: str, shift: bool = False, control: bool = False) -> None:
+        """Presses a key, by its name in the DOM."""
         for kind in ("keyDown", "keyUp"):
-            self.call("Input.dispatchKeyEvent", type=kind, key=key, code=key,
-                      windowsVirtualKeyCode={"ArrowRight": 39, "ArrowLeft": 37, "Tab": 9}[key])
+            self.call("Input.dispatchKeyEvent", type=kind, key=key, code=key, modifiers=8 * shift + 2 * control,
+                      windowsVirtualKeyCode={"ArrowRight": 39, "ArrowLeft": 37, "Tab": 9}.get(key, 0))
+
+    def drag(self, points: Sequence[tuple[float, float]], button: str = "left") -> None:
+        """Presses a mouse button at the first point, moves over all others, and releases it at the last one."""
+        held = {"left": 1, "right": 2}[button]
+        moves = [("mouseMoved", points[0], 0), ("mousePressed", points[0], held),
+                 *(("mouseMoved", point, held) for point in points[1:]), ("mouseReleased", points[-1], 0)]
+        for kind, (x, y), buttons in moves:
+            self.call("Input.dispatchMouseEvent", type=kind, x=x, y=y, button=button, buttons=buttons, clickCount=1)
 
     def screenshot(self) -> np.ndarray:
         """The whole page, uint8 [height, width, 3], BGR."""
@@ -132,7 +148,8 @@ class Browser:
             self.faults.append(f"log: {parameters['entry']['text']}")
         elif method == "Network.requestWillBeSent":
             url = parameters["request"]["url"]
-            if not url.startswith(("data:", "about:")) and parameters["type"] != "Document":
+            is_own = url.startswith(("data:", "about:")) or (self._home and url.startswith(self._home))
+            if not is_own and parameters["type"] != "Document":
                 self.faults.append(f"request: {url[:80]}")
 
 

@@ -25,8 +25,8 @@
     const style = getComputedStyle(e), text = [...e.childNodes].filter(n => n.nodeType === 3 && n.data.trim().length > 3);
     if (text.length) {
       const size = parseFloat(style.fontSize), range = document.createRange();
-      range.selectNodeContents(e);
-      const lines = new Set([...range.getClientRects()].map(b => Math.round(b.top))).size;
+      const tops = n => { range.selectNodeContents(n); return [...range.getClientRects()].map(b => Math.round(b.top)); };
+      const lines = new Set(text.flatMap(tops)).size;
       const letters = text.map(n => n.data.trim()).join(" ").length;
       if (lines > 2 && letters / lines < 4) add(e, "letters are stacked: " + letters + " in " + lines + " lines");
       if (style.whiteSpace !== "nowrap" && r.width < 2 * size && letters > 6) add(e, "is too narrow");

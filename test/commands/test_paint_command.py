@@ -17,7 +17,7 @@ import cv2
 import numpy as np
 import pytest
 import yaml
-from chromium import Chromium
+from browser import CONTRAST, LAYOUT, WIDTHS
 from python_process import REPOSITORY
 
 from regionmask_ros.commands._painting import MASK
@@ -76,39 +76,40 @@ def mask_of(path) -> np.ndarray:
     return read_static_mask(str(path)).fit(GRID, IMAGE_WH)
 
 
-def test_a_mask_is_painted_in_the_browser(clip, labels, tmp_path):
-    with painting(tmp_path, clip, "--labels", labels, "-o", "painted.png") as served, \
-            Chromium(tmp_path / "profile") as browser:
-        page = browser.open(served.address)
-        page.wait_for(READY)
+def test_a_mask_is_painted_in_the_browser(clip, labels, tmp_path, browser):
+    browser.faults.clear()
+    with painting(tmp_path, clip, "--labels", labels, "-o", "painted.png") as served:
         counts = "document.getElementById('counts').textContent"
-        assert page.run(counts) == "3.3 % of the regions observed, 0 of 12 objects lost (0 %)"
-        for width in (390, 1280, 1920):
-            page.resize(width, 900)
-            assert page.overflowing() == [], width
-        x, y, width, height = page.run(
+        for width in WIDTHS:
+            browser.show(served.address, width, dark=width == WIDTHS[1])
+            browser.wait_for(READY)
+            assert browser.evaluate(counts) == "3.3 % of the regions observed, 0 of 12 objects lost (0 %)"
+            assert browser.evaluate(LAYOUT) == [], width
+            contrast, where = browser.evaluate(CONTRAST)
+            assert contrast >= 4.5, where
+        x, y, width, height = browser.evaluate(
             "(() => { const box = document.getElementById('canvas').getBoundingClientRect();"
             " return [box.left, box.top, box.width, box.height]; })()")
 
         def middle(row: int, col: int) -> tuple[float, float]:
             return x + (col + 0.5) * width / GRID.cols, y + (row + 0.5) * height / GRID.rows
 
-        page.press("[")
-        page.press("[")  # from three regions to one
-        page.drag([middle(0, 5), middle(0, 9)])
-        page.wait_for(f"{counts}.startsWith('12 %')")
-        page.drag([middle(2, 2), middle(3, 2)], "right")
-        page.wait_for(f"{counts}.includes('12 of 12 objects lost')")
-        page.press("z", control=True)
-        page.wait_for(f"{counts}.includes('0 of 12 objects lost')")
-        page.run("document.getElementById('canvas').focus()")
-        page.press("ArrowDown")  # from where the mouse was
-        page.press("ArrowDown", shift=True)
-        assert page.run("document.getElementById('where').textContent") == "column 3, row 6: observed"
-        page.press("s", control=True)
-        page.wait_for("document.getElementById('message').className === 'done'")
-        assert page.run("document.getElementById('message').textContent").startswith("Saved: painted.png.")
-        assert page.problems == []
+        browser.press("[")
+        browser.press("[")  # from three regions to one
+        browser.drag([middle(0, 5), middle(0, 9)])
+        browser.wait_for(f"{counts}.startsWith('12 %')")
+        browser.drag([middle(2, 2), middle(3, 2)], "right")
+        browser.wait_for(f"{counts}.includes('12 of 12 objects lost')")
+        browser.press("z", control=True)
+        browser.wait_for(f"{counts}.includes('0 of 12 objects lost')")
+        browser.evaluate("document.getElementById('canvas').focus()")
+        browser.press("ArrowDown")  # from where the mouse was
+        browser.press("ArrowDown", shift=True)
+        assert browser.evaluate("document.getElementById('where').textContent") == "column 3, row 6: observed"
+        browser.press("s", control=True)
+        browser.wait_for("document.getElementById('message').className === 'done'")
+        assert browser.evaluate("document.getElementById('message').textContent").startswith("Saved: painted.png.")
+        assert browser.faults == []
         printed, errors = served.process.communicate()
         assert served.process.returncode == 0, errors
     expected = GRID.cover(np.array([BOX]), IMAGE_WH)
