@@ -7,6 +7,7 @@ import re
 import cv2
 import numpy as np
 import pytest
+from browser import check_page
 
 from regionmask_ros.lab.evaluation.page import PUBLISHED, PagePaths, _point, comparison_table, write_tradeoff_page
 from regionmask_ros.report.comparison_plot import CostPoint, comparison_png, comparison_svg
@@ -64,6 +65,18 @@ def test_each_of_several_sequences_has_a_panel(names, panels, tmp_path):
     for name in ("edp.png", "cpu.png"):
         shape = cv2.imread(str(tmp_path / name)).shape
         assert (shape[0] * shape[1] > 2 * height * width) == (panels > 1)
+
+
+def test_its_page_is_in_order_in_a_browser(tmp_path, browser):
+    many = [*SETTINGS, *((f"{name}@0.{share}", drop + 0.01 * share, gain) for name, drop, gain in SETTINGS[2:]
+                         for share in range(3, 8))]
+    rows = [row(*one) for one in many]
+    paths = PagePaths(*(str(tmp_path / name) for name in ("page.html", "cpu.png", "ms.png", "edp.png")))
+    result = {"rows": rows, "summary": rows, "calibration_share": 0.33}
+    write_tradeoff_page(paths, result, "regionmask_ros evaluate", "1.0")
+    page = (tmp_path / "page.html").read_text()
+    assert "Saved by masks" in page and "Lost by masks" in page and "not named" not in page
+    check_page(browser, tmp_path / "page.html")
 
 
 def dense(setting: str, drop: float, gain: float) -> dict:

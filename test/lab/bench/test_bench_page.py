@@ -9,6 +9,7 @@ import shutil
 import cv2
 import numpy as np
 import pytest
+from browser import check_page
 
 from regionmask_ros.commands.bench import main
 from regionmask_ros.lab.bench.page import format_page
@@ -80,6 +81,13 @@ def test_plots_are_images_and_the_page_shows_them(folder):
     for name in PLOTS:
         image = cv2.imread(str(folder / "docs" / name))
         assert min(image.shape[:2]) > 200 and np.ptp(image) > 100
+
+
+def test_the_page_in_html_is_in_order_in_a_browser(folder, result, browser):
+    check_page(browser, folder / "docs" / "report.html")
+    page = (folder / "docs" / "report.html").read_text()
+    assert page.count("<svg") == len(PLOTS) and "Saved by a mask" in page and str(folder) not in page
+    assert f"{result['rows'][0]['median_ms']:.3f}" in page and "Cameras in one process" in page
 
 
 def test_plots_are_drawn_without_our_engine(result):
