@@ -191,6 +191,7 @@ def test_images_elsewhere_are_named_but_not_those_of_other_detectors(rig, wait_f
     _node, peer = rig(Deaf, use_sim_time=True)
     other = session.add(lambda **given: DetectorNode(lambda file: tiny_network, namespace="a", **given))
     peer.camera = peer.create_publisher(CompressedImage, "/front/small", CAMERA)
+    peer.create_publisher(CompressedImage, "/deep/compressedDepth", CAMERA)
     call(other, other.trigger_configure)
     wait_for(lambda: other.count_publishers("/front/small") and peer.count_publishers("/a/overlay"))
     wait_for(lambda: peer.verdict().endswith("images are on /front/small (sensor_msgs/msg/CompressedImage): "

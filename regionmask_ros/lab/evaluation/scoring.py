@@ -58,7 +58,8 @@ class Scorer:
         for name, detected in labels.counted_class.items():
             ids = [detector_classes.index(one) for one in detected if one in detector_classes]
             if not ids:
-                raise UserError(f"class {name!r} is labeled, but the network does not know it")
+                raise UserError(f"class {name!r} is labeled, but the network does not know it: leave it out of the "
+                                "labels, or give a network that has the class with --network")
             self._ids[name] = ids
         self._matches: dict[str, list[FrameMatches]] = {name: [] for name in self._ids}
         self._tall: dict[str, list[FrameMatches]] = {name: [] for name in self._ids}
