@@ -34,6 +34,8 @@ def refuse_live(path: str) -> None:
             f"clip.mkv; {_DRIVERS}", UNSUPPORTED)
     if not address or os.path.exists(path):
         return
+    if address[1].lower() == "file":
+        raise UserError(f"{shown}: no such file or folder: give its path without file://")
     if address[1].lower() in ("http", "https", "ftp", "s3", "gs"):
         raise UserError(
             f"{shown}: nothing is read over the network here: download the file; record a stream with: "

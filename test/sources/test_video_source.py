@@ -159,6 +159,11 @@ def test_a_live_source_is_refused_with_what_to_do_instead(path, cure, tmp_path, 
     assert line.startswith(f"{path}: ") and cure in line and "camera driver" in line
 
 
+def test_the_address_of_a_file_is_refused_with_what_to_do():
+    with pytest.raises(UserError, match=r"^file:///a/clip\.mp4: .*give its path without file://$"):
+        open_source("file:///a/clip.mp4")
+
+
 def test_a_file_with_the_name_of_a_camera_is_a_file(make_video, tmp_path, monkeypatch):
     (tmp_path / "0").write_bytes(Path(make_video(".mp4", "mp4v")).read_bytes())
     monkeypatch.chdir(tmp_path)
