@@ -176,7 +176,7 @@ def test_a_damaged_model_is_one_line(runtime):
     ("openvino", {"device": "CUDA"}, "the openvino backend has CPU, GPU, NPU, AUTO; use backend onnxruntime"),
     ("onnxruntime", {"device": "NPU"}, "the onnxruntime backend has CPU, CUDA, TENSORRT; use backend openvino"),
     ("onnxruntime", {"precision": "bf16"}, "precision bf16: onnxruntime on CPU has auto, fp32"),
-    ("openvino", {"device": "TPU"}, "device 'TPU': unknown; use one of CPU, GPU"),
+    ("openvino", {"device": "matrix"}, "device 'matrix': unknown; use one of CPU, GPU"),
     ("openvino", {"threads": "0"}, "threads 0: must be 1 to 256"),
 ])
 def test_an_option_that_a_runtime_does_not_have_is_refused(runtime, given, line):

@@ -98,7 +98,7 @@ def not_packed() -> bytes:
 
 
 @pytest.mark.parametrize("content, message", [
-    (b"", "empty file"), (b"PK\x03\x04 and no more", "damaged zip"), (b"text", "damaged zip"),
+    (b"", "empty file"), (b"PK\x03\x04 and no more", "damaged zip"), (b"text", "a text file, not a zip archive"),
     (archive(keep=np.ones((2, 2))), "not weights of a mask network"),
     (archive(**random_weights("light")), "not weights of a mask network"),
     (archive(**{**random_weights("light"), "score.bias": np.zeros(5, np.float32)}, threshold=np.float32(0)),

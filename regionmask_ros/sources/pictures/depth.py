@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import cast
 
 import cv2
 import numpy as np
 
 from ...core.option_table import OPTIONS
 
-AUTO = cast(str, OPTIONS["image_bit_depth"].default)
+AUTO = "auto"
 DEPTHS = tuple(int(choice) for choice in OPTIONS["image_bit_depth"].choices if choice != AUTO)
 """Bits that cameras have."""
 
