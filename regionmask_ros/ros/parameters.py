@@ -88,8 +88,8 @@ _TYPES = {
 }
 
 _EXPECTED = {
-    bool: "true or false", int: "a whole number", float: "a number with a point (0.0, not 0)", str: "text; a number in quotes, such as '12'",
-    tuple: "a list of texts, such as [person, car]",
+    bool: "true or false", int: "a whole number", float: "a number with a point (0.0, not 0)",
+    str: "text; a number in quotes, such as '12'", tuple: "a list of texts, such as [person, car]",
 }
 
 
