@@ -27,13 +27,15 @@ export VIDEO TORCH
 unexport PYTHONSAFEPATH
 
 .DEFAULT_GOAL := help
-.PHONY: help setup lava runtimes rerun-setup train-setup check-setup check site audit test fuzz soak life-cycles demo clean
+.PHONY: help setup lava runtimes rerun-setup foxglove-setup train-setup check-setup check site audit test fuzz soak life-cycles demo clean
 
 help:
 	@echo "make setup        create .venv with everything that is needed (PYTHON=/path/to/python3.12: with another Python)"
 	@echo "make lava         add Lava's simulator, in .venv/lava with a Python of its own, for --backend lava_sim"
 	@echo "make runtimes     add OpenVINO and ONNX Runtime, for networks in ONNX files and for bench, 350 MB"
 	@echo "make rerun-setup  add what writes recordings for the Rerun viewer, and the viewer, 630 MB"
+	@echo "make foxglove-setup"
+	@echo "                  add what serves topics to Foxglove, for \`python -m regionmask_ros view --foxglove\`, 55 MB"
 	@echo "make train-setup  add PyTorch for \`python -m regionmask_ros train_mgnet\` (TORCH=torch==2.13.0: another one)"
 	@echo "make check        check style, types, imports, spelling and the documentation (CHECKS=\"ruff mypy\": some of them)"
 	@echo "make site         build the documentation as a site: open site/index.html, no network needed"
@@ -60,6 +62,10 @@ runtimes: setup
 rerun-setup: setup
 	@$(BOOTSTRAP) add rerun
 	@$(BOOTSTRAP) python -c "import rerun; print('ready: python -m regionmask_ros run VIDEO --output DIR --rerun FILE.rrd')"
+
+foxglove-setup: setup
+	@$(BOOTSTRAP) add foxglove
+	@$(BOOTSTRAP) python -c "import foxglove; print('ready: python -m regionmask_ros view --foxglove')"
 
 train-setup: setup
 	@$(BOOTSTRAP) torch "$$TORCH"
