@@ -24,7 +24,8 @@ START = f"""\
 <!-- made by {COMMAND} -->
 
 `.venv/bin/regionmask_ros help NAME` prints the same. [COMMANDS.md](COMMANDS.md) says what each command is for. Options
-that are also parameters of the node are described in [PARAMETERS.md](PARAMETERS.md).
+that are also parameters of the node are described in [PARAMETERS.md](PARAMETERS.md). `run` refuses options that have no
+effect, such as most of those for the ROS node.
 """
 
 
