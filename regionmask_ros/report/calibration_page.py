@@ -97,16 +97,16 @@ def write_calibration_page(path: str, summary: Mapping[str, Any], losses: Sequen
         lead=ImagePair("The last frame. Left: the regions that are kept, in color. Right: where objects were; yellow: "
                        "in most frames.", kept, heat),
         key_figures=(
-            KeyFigure("Masked", f"{1.0 - summary['kept_share']:.0%}",
-                      f"of the regions are never observed, {summary['kept_share']:.0%} always"),
-            KeyFigure("Objects lost", f"{summary['lost_share']:.1%}",
+            KeyFigure("Masked", f"{100.0 * (1.0 - summary['kept_share']):.0f} %",
+                      f"of the regions are never observed, {100.0 * summary['kept_share']:.0f} % always"),
+            KeyFigure("Objects lost", f"{100.0 * summary['lost_share']:.1f} %",
                       f"of {summary['objects']:,} objects, counted on these images"),
             KeyFigure("Learned from", f"{summary['frames']:,} frames", f"{summary['learned_from']}"),
         ),
         figures=(Figure(LOSS_CAPTION, loss_svg(curve, summary["kept_share"], summary["lost_share"])),),
         figures_heading="Masks of other sizes",
         tables=(
-            Table("How it was made", ("", ""), settings),
+            Table("How it was made", ("setting", "value"), settings),
             Table("Objects that the mask would have lost", ("class and height", "objects", "lost", "cut"), lost,
                   SAME_IMAGES),
         ),

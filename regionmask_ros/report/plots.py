@@ -38,6 +38,7 @@ PALETTE = ("#0072b2", "#d55e00", "#009e73", "#cc79a7", "#e69f00", "#56b4e9", "#7
 """Colors that color-blind readers can distinguish, by Okabe and Ito; gray instead of their black."""
 
 PNG_DPI = 150
+LARGEST_ZOOM = 1.5
 FONT_SIZE = 9
 
 
@@ -108,7 +109,9 @@ def figure_svg(figure: Figure, salt: str) -> str:
     with rc_context({"svg.fonttype": "none", "svg.hashsalt": salt}):
         nothing = dict.fromkeys(("Date", "Creator", "Format", "Type"))
         figure.savefig(buffer, format="svg", transparent=True, metadata=nothing)
-    svg = buffer.getvalue()
+    # A small figure stays small on a wide page.
+    limit = f"max-width: {LARGEST_ZOOM * figure.get_figwidth():.1f}in"
+    svg = buffer.getvalue().replace("<svg ", f'<svg style="{limit}" ', 1)
     for drawn, shown in PAGE_COLORS.items():
         svg = svg.replace(drawn, shown)
     # Hundredths of a point are enough, and only identifiers that are referred to are needed: a quarter less to load.

@@ -41,7 +41,8 @@ def make_page(result: Mapping[str, Any]) -> Page:
     machine = result["machine"]
     own = {color: color for color in PAGE_COLORS}
     figures = tuple(Figure(caption, figure_svg(PLOTS[name](result, own), name.partition(".")[0]))
-                    for name, (section, caption) in _CAPTIONS.items() if result.get(section))
+                    for name, (section, caption) in _CAPTIONS.items()
+                    if any(section != "rows" or row["ratio_to"] for row in result.get(section, ())))
     return Page(
         "Performance", f"Measured on {machine['cpu']}, {machine['cores']} cores. {_INTRO} {describe_programs(result)}",
         key_figures=_key_figures(result["rows"]), figures=figures, figures_heading="Plots",
