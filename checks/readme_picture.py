@@ -88,9 +88,9 @@ def draw_frames(video: str) -> Iterator[np.ndarray]:
         for frame in source.frames():
             (masked,), (unmasked,) = (run.process(frame) for run in runs)
             captions = (f"masked {masked.mask.masked_share:.0%}, {_count(masked)}", f"no mask, {_count(unmasked)}")
-            sides = [overlay.draw(_shrink(result), caption)
-                     for overlay, result, caption in zip(overlays, (masked, unmasked), captions)]
-            yield join_sides(*sides)
+            left, right = [overlay.draw(_shrink(result), caption)
+                           for overlay, result, caption in zip(overlays, (masked, unmasked), captions)]
+            yield join_sides(left, right)
 
 
 def write_animation(path: Path, images: Sequence[np.ndarray], duration_ms: int) -> None:
