@@ -45,9 +45,7 @@ ELSEWHERE = {
     rf"{PROGRAM} detector": "run by: test/ros/test_detector_process.py",
     rf"{PROGRAM} (info|param|call|echo) ?": "run by: test/ros/test_running.py",
     rf"{PROGRAM} view": "run by: test/ros/test_view.py",
-    rf"{PROGRAM} evaluate --dataset csv:data/": "needs data sets that are not part of this repository",
     r"source ": "changes the shell",
-    rf"{PROGRAM} run \.venv/share|\d+ frames": "needs the set-up's video, and what it prints",
 }
 """Why commands of the pages outside of docs/ are not run. They have no comments, because people read them as text."""
 

@@ -5,11 +5,11 @@ of the head, encoder or normalization included. "make runtimes" installs the den
 installed is left out.
 
 Examples:
-  python -m regionmask_ros bench --input-size 448x448 --json bench.json
-  python -m regionmask_ros bench --sequence street.mp4 --engines event --paths avx2,portable --layers --streams 4
-  python -m regionmask_ros bench --input-size 448x448,auto --worst --layers --streams 4 --start --output docs
-  python -m regionmask_ros bench --networks yolo_kp,yolox_nano --settings unmasked --accuracy street
-  python -m regionmask_ros bench --ros --ros-masks none,dynamic
+  regionmask_ros bench --input-size 448x448 --json bench.json
+  regionmask_ros bench --sequence street.mp4 --engines event --paths avx2,portable --layers --streams 4
+  regionmask_ros bench --input-size 448x448,auto --worst --layers --streams 4 --start --output docs
+  regionmask_ros bench --networks yolo_kp,yolox_nano --settings unmasked --accuracy street
+  regionmask_ros bench --ros --ros-masks none,dynamic
 """
 
 from __future__ import annotations

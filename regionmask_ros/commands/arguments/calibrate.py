@@ -5,8 +5,8 @@ sources make one mask, such as the same camera in the morning and at night. Writ
 static_mask.jpg (a preview) and report.html into the output folder.
 
 Examples:
-  python -m regionmask_ros calibrate morning.mp4 night.mp4 --output calibrated --keep 0.4
-  python -m regionmask_ros calibrate street/video.mp4 --labels csv:street/gt.csv --output calibrated --cover 0.99
+  regionmask_ros calibrate morning.mp4 night.mp4 --output calibrated --keep 0.4
+  regionmask_ros calibrate street/video.mp4 --labels csv:street/gt.csv --output calibrated --cover 0.99
 """
 
 from __future__ import annotations

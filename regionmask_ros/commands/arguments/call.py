@@ -3,8 +3,8 @@
 refresh: the next image is observed as a whole. reset: the same, and all that was learned is forgotten.
 save_static_mask: writes a mask file on the detector's computer, and prints where.
 
-  python -m regionmask_ros call refresh
-  python -m regionmask_ros call save_static_mask --node /front/detector
+  regionmask_ros call refresh
+  regionmask_ros call save_static_mask --node /front/detector
 """
 
 from __future__ import annotations

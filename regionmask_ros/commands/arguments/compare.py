@@ -5,8 +5,8 @@ with the first one's, the reference. Masks that depend on detections use those o
 integers are equal, 1 if one differs, 2 after an error, 3 if all are equal but a picture was dropped, with --strict.
 
 Examples:
-  python -m regionmask_ros compare street.mp4 --backends cpu,lava_sim --input-size 448x448
-  python -m regionmask_ros compare street.mp4 --random-mask 0.6 --refresh-period 50 --json compare.json
+  regionmask_ros compare street.mp4 --backends cpu,lava_sim --input-size 448x448
+  regionmask_ros compare street.mp4 --random-mask 0.6 --refresh-period 50 --json compare.json
 """
 
 from __future__ import annotations

@@ -5,8 +5,8 @@ reports people and vehicles only. Then the unmasked twin runs on the same frames
 what they missed. The output folder holds report.html (open this first), annotated.mp4, comparison.mp4, detections.csv,
 summary.json, and the rosbag2 folder bag/ with the detections, masks and overlays that the node published.
 
-  python -m regionmask_ros demo --output demo_output
-  python -m regionmask_ros demo --output demo_output --video "my street.mp4"
+  regionmask_ros demo --output demo_output
+  regionmask_ros demo --output demo_output --video "my street.mp4"
 """
 
 from __future__ import annotations

@@ -3,9 +3,9 @@
 It runs until Ctrl-C. Topics are remapped, and parameters set, as for every ROS node. "ros2 param describe /detector
 NAME" explains a parameter, and docs/PARAMETERS.md all of them.
 
-  python -m regionmask_ros detector --ros-args -r image:=/camera/image_raw -p preset:=careful
-  python -m regionmask_ros detector --ros-args --params-file my.yaml
-  python -m regionmask_ros detector --camera front --camera left=masks/left.npz --ros-args -r image:=image_raw
+  regionmask_ros detector --ros-args -r image:=/camera/image_raw -p preset:=careful
+  regionmask_ros detector --ros-args --params-file my.yaml
+  regionmask_ros detector --camera front --camera left=masks/left.npz --ros-args -r image:=image_raw
 """
 
 from __future__ import annotations

@@ -3,8 +3,8 @@
 Changes nothing. Exit status: 0 if everything that is installed works, 1 if something is broken.
 
 Examples:
-  python -m regionmask_ros doctor
-  python -m regionmask_ros doctor --json doctor.json
+  regionmask_ros doctor
+  regionmask_ros doctor --json doctor.json
 """
 
 from __future__ import annotations

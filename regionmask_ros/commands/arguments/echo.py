@@ -3,8 +3,8 @@
 A line has the image's time stamp, the number of objects, and each object's class, track, score and box: upper left
 corner, width and height in pixels. With --json each line is an object of JSON, with the names of detections.csv.
 
-  python -m regionmask_ros echo detections
-  python -m regionmask_ros echo detections --json --count 100 > found.jsonl
+  regionmask_ros echo detections
+  regionmask_ros echo detections --json --count 100 > found.jsonl
 """
 
 from __future__ import annotations

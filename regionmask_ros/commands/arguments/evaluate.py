@@ -13,11 +13,11 @@ mgnet, static+mgnet, oracle; skip2, skip3, skip4, skip8 (plain frame skipping). 
 regions. Presets and unmasked-tuned run with tuned thresholds; append :trained for trained ones and carry arithmetic.
 
 Examples:
-  python -m regionmask_ros evaluate --dataset csv:street --settings unmasked,tracking,tracking@0.6,skip2 \
+  regionmask_ros evaluate --dataset csv:street --settings unmasked,tracking,tracking@0.6,skip2 \
       --json result.json --output result
-  python -m regionmask_ros evaluate --dataset csv:street --settings unmasked,static,adaptive --shift-view 0.3
-  python -m regionmask_ros evaluate --dataset csv:street --networks yolo_kp,yolox_nano --settings unmasked,fast,skip4
-  python -m regionmask_ros evaluate --dataset bag:drive --topic /front/image_raw --truth-topic /truth
+  regionmask_ros evaluate --dataset csv:street --settings unmasked,static,adaptive --shift-view 0.3
+  regionmask_ros evaluate --dataset csv:street --networks yolo_kp,yolox_nano --settings unmasked,fast,skip4
+  regionmask_ros evaluate --dataset bag:drive --topic /front/image_raw --truth-topic /truth
 """
 
 from __future__ import annotations

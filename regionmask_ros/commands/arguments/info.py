@@ -3,8 +3,8 @@
 Rates are measured for two reports of the node, about two seconds. Images that the node makes only while somebody
 subscribes to them are not subscribed to, so that asking costs it nothing.
 
-  python -m regionmask_ros info
-  python -m regionmask_ros info --node /front/detector
+  regionmask_ros info
+  regionmask_ros info --node /front/detector
 """
 
 from __future__ import annotations

@@ -8,13 +8,13 @@ YOLO-KP. "quantize" makes an int8 version of a network, with ranges measured on 
 network on other pictures, and stores it if it loses no more than one point.
 
 Examples:
-  python -m regionmask_ros model import yolox_nano.onnx
-  python -m regionmask_ros model import best.onnx --name parking --labels names.txt --preprocess rgb,0..1
-  python -m regionmask_ros model list
-  python -m regionmask_ros model inspect yolox_nano --json network.json
-  python -m regionmask_ros model quantize yolox_nano --calibrate street.mp4
-  python -m regionmask_ros model remove yolox_nano
-  python -m regionmask_ros model import lava_dl-0.6.0-py3-none-any.whl
+  regionmask_ros model import yolox_nano.onnx
+  regionmask_ros model import best.onnx --name parking --labels names.txt --preprocess rgb,0..1
+  regionmask_ros model list
+  regionmask_ros model inspect yolox_nano --json network.json
+  regionmask_ros model quantize yolox_nano --calibrate street.mp4
+  regionmask_ros model remove yolox_nano
+  regionmask_ros model import lava_dl-0.6.0-py3-none-any.whl
 """
 
 from __future__ import annotations

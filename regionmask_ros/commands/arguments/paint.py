@@ -7,9 +7,9 @@ the labels or, without labels, the confident detections of the unmasked detector
 The page is for this computer only: it is served on 127.0.0.1, and its address holds a random token.
 
 Examples:
-  python -m regionmask_ros paint street.mp4
-  python -m regionmask_ros paint street.mp4 --output street_mask.npz --frames 200
-  python -m regionmask_ros paint street/video.mp4 --labels csv:street/gt.csv --no-browser
+  regionmask_ros paint street.mp4
+  regionmask_ros paint street.mp4 --output street_mask.npz --frames 200
+  regionmask_ros paint street/video.mp4 --labels csv:street/gt.csv --no-browser
 """
 
 from __future__ import annotations

@@ -3,11 +3,11 @@
 Values are written as YAML. Several parameters that are set in one line change together, or not at all. "dump" prints a
 parameter file for --params-file.
 
-  python -m regionmask_ros param list
-  python -m regionmask_ros param get score_threshold
-  python -m regionmask_ros param set score_threshold 0.5
-  python -m regionmask_ros param set mask_mode static static_mask masks/front.npz --node /front/detector
-  python -m regionmask_ros param dump > my_detector.yaml
+  regionmask_ros param list
+  regionmask_ros param get score_threshold
+  regionmask_ros param set score_threshold 0.5
+  regionmask_ros param set mask_mode static static_mask masks/front.npz --node /front/detector
+  regionmask_ros param dump > my_detector.yaml
 """
 
 from __future__ import annotations

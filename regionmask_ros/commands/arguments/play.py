@@ -3,9 +3,9 @@
 Images are published at their own rate and stamped with the current time, with best-effort QoS as camera drivers use it.
 With --clock they are stamped with simulated time, which is published on /clock; for a bag this is the bag's own time.
 
-  python -m regionmask_ros play street.mp4 --topic /camera/image_raw
-  python -m regionmask_ros play images/ --rate 0.5 --clock
-  python -m regionmask_ros play my_bag/ --bag-topic /front/image_raw --clock --loop
+  regionmask_ros play street.mp4 --topic /camera/image_raw
+  regionmask_ros play images/ --rate 0.5 --clock
+  regionmask_ros play my_bag/ --bag-topic /front/image_raw --clock --loop
 """
 
 from __future__ import annotations

@@ -3,8 +3,8 @@
 For computers without "ros2 bag". With use_sim_time the messages are recorded with the time of /clock, so that the new
 bag fits a bag that is being played. The stamps in the messages are not changed.
 
-  python -m regionmask_ros record results/ --ros-args -p use_sim_time:=true
-  python -m regionmask_ros record results/ --namespace front --without-images
+  regionmask_ros record results/ --ros-args -p use_sim_time:=true
+  regionmask_ros record results/ --namespace front --without-images
 """
 
 from __future__ import annotations

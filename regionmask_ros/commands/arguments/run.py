@@ -6,12 +6,12 @@ default: a run without options uses the mask of the preset balanced. A static ma
 preset+static.
 
 Examples:
-  python -m regionmask_ros run street.mp4 --output result
-  python -m regionmask_ros run street.mp4 --output result --against none
-  python -m regionmask_ros run street.mp4 --output result --mask none
-  python -m regionmask_ros run my_bag/ --topic /front/image_raw --output result --mask dynamic
-  python -m regionmask_ros run street.mp4 --output result --rerun result/street.rrd --no-video
-  python -m regionmask_ros run images/ --output result --mask static --static-mask painted.png --json result.json
+  regionmask_ros run street.mp4 --output result
+  regionmask_ros run street.mp4 --output result --against none
+  regionmask_ros run street.mp4 --output result --mask none
+  regionmask_ros run my_bag/ --topic /front/image_raw --output result --mask dynamic
+  regionmask_ros run street.mp4 --output result --rerun result/street.rrd --no-video
+  regionmask_ros run images/ --output result --mask static --static-mask painted.png --json result.json
 """
 
 from __future__ import annotations

@@ -6,8 +6,8 @@ steps; Ctrl-C stops it, --resume continues it. --score needs no torch: it measur
 observes as a whole when it masks a given share of the regions, for networks and for methods without learning.
 
 Examples:
-  python -m regionmask_ros train_mgnet street.mp4 crossing.mp4 --hold-out square.mp4 --output taught
-  python -m regionmask_ros train_mgnet --score csv:data/pets --score csv:data/campus --weights mine=taught/mgnet.npz
+  regionmask_ros train_mgnet street.mp4 crossing.mp4 --hold-out square.mp4 --output taught
+  regionmask_ros train_mgnet --score csv:data/pets --score csv:data/campus --weights mine=taught/mgnet.npz
 """
 
 from __future__ import annotations

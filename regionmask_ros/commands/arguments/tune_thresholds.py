@@ -8,8 +8,8 @@ The result is a small JSON file: read it before use, above all the figures of th
 Ctrl-C keeps all trials: the same command continues where it stopped.
 
 Examples:
-  python -m regionmask_ros tune_thresholds street.mp4 crossing.mp4 --hold-out square.mp4 --output thresholds.json
-  python -m regionmask_ros tune_thresholds bikes.mp4 lanes.mp4 --cut bikes:30,76,137 --output thresholds.json
+  regionmask_ros tune_thresholds street.mp4 crossing.mp4 --hold-out square.mp4 --output thresholds.json
+  regionmask_ros tune_thresholds bikes.mp4 lanes.mp4 --cut bikes:30,76,137 --output thresholds.json
 """
 
 from __future__ import annotations

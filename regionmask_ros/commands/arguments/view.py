@@ -4,9 +4,9 @@ The page is served on 127.0.0.1 alone, at an address that nobody else knows. On 
 "ssh -L N:127.0.0.1:N", and give --port N here. The node makes pictures only while the page is visible. With --foxglove
 there is no page: Foxglove opens ws://127.0.0.1:8765 and shows all topics of the detector.
 
-  python -m regionmask_ros view
-  python -m regionmask_ros view --node /front/detector --port 8100 --no-browser
-  python -m regionmask_ros view --foxglove
+  regionmask_ros view
+  regionmask_ros view --node /front/detector --port 8100 --no-browser
+  regionmask_ros view --foxglove
 """
 
 from __future__ import annotations
