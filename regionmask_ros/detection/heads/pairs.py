@@ -45,9 +45,11 @@ def find_pair(outputs: Mapping[str, np.ndarray]) -> tuple[str, np.ndarray, str, 
     """
     tables = {name: table for name, output in outputs.items() if (table := as_table(output, 4)) is not None}
 
-    def unlikeness(name: str) -> tuple[bool, bool]:
+    def unlikeness(name: str) -> tuple[bool, bool, bool]:
         """The greatest for scores. With four classes there are two outputs of four columns."""
-        return are_scores(tables[name]), not any(word in name.lower() for word in BOX_WORDS)
+        # Boxes in shares of the input look like finished scores. Logits are mostly negative, which boxes are not.
+        table = tables[name]
+        return not any(word in name.lower() for word in BOX_WORDS), bool(table.mean() < 0), are_scores(table)
 
     for name in sorted(tables, key=unlikeness):
         boxes = tables[name]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from plain_decoders import box_around, same_candidates, softmax
 
@@ -25,6 +25,7 @@ def generate(seed: int, classes: int, no_object: bool) -> tuple[np.ndarray, np.n
 
 
 @settings(max_examples=15)
+@example(seed=0, classes=4, form="sigmoid", lowest=0.0)
 @given(st.integers(0, 2**32 - 1), st.integers(2, 91), st.sampled_from(["joined", "sigmoid", "finished", "no object"]),
        st.sampled_from([0.0, 0.02, 0.4]))
 def test_it_agrees_with_a_plain_decoder(seed, classes, form, lowest):
@@ -43,6 +44,17 @@ def test_it_agrees_with_a_plain_decoder(seed, classes, form, lowest):
                 for row, box in zip(scores, boxes.astype(float)) if row.max() >= lowest]
     same_candidates(HEADS["detr"].decode([outputs[name] for name in spec.outputs], spec, INPUT_WH, lowest), expected,
                     lowest)
+
+
+@pytest.mark.parametrize(("names", "form"), [
+    (("logits", "boxes"), "logits"), (("output0", "output1"), "logits"), (("output1", "output0"), "logits"),
+    (("scores", "boxes"), "finished"),
+])
+def test_four_classes_are_told_from_the_boxes(names, form):
+    boxes, logits = generate(3, 4, False)
+    scores = logits if form == "logits" else (1 / (1 + np.exp(-logits))).astype(np.float32)
+    spec = find_head({names[0]: scores[None], names[1]: boxes[None]}, GraphFacts({}, {}, INPUT_WH))
+    assert spec.outputs == (names[1], names[0])
 
 
 def test_another_shape_is_refused():
