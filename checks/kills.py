@@ -23,6 +23,7 @@ from regionmask_ros.report.tables import Table, format_text
 
 from .endings.room import ROOT
 from .endings.writers import WRITERS, Writer
+from .selection import select
 
 _LONGEST_S = 0.15
 """A program is killed within this time after its first output: it writes dozens of them."""
@@ -64,10 +65,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     args = parser.parse_args(argv)
     if args.write:
         _write_for_ever(WRITERS[args.write[0]], Path(args.write[1]))
-    chosen = [name.strip() for name in args.kinds.split(";") if name.strip()] or list(WRITERS)
-    unknown = [name for name in chosen if name not in WRITERS]
-    if unknown:
-        parser.error(f"--kinds: unknown: {', '.join(unknown)}; there are: {'; '.join(WRITERS)}")
+    chosen = select(parser, "--kinds", args.kinds, WRITERS)
     if importlib.util.find_spec("rclpy") is None and "bags" in chosen:
         print("bags are left out: rclpy is missing")
         chosen.remove("bags")

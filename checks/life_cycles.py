@@ -26,6 +26,7 @@ from regionmask_ros.ros.setup import use_profile
 
 from .fuzz.kind import use_test_helpers
 from .node_process import ACTIVATE, CLEANUP, CONFIGURE, DEACTIVATE, Driver, Usage, measure, start_detector
+from .selection import select
 
 SETTLED = 20
 """Rounds after which the memory is compared."""
@@ -217,10 +218,7 @@ def main(argv: list[str] | None = None) -> int:
     begin, failed = time.monotonic(), False
     with tempfile.TemporaryDirectory(prefix="regionmask_ros_life_") as temporary:
         scenarios = make_scenarios(Path(temporary))
-        wanted = [name.strip() for name in args.only.split(";") if name.strip()] or [s.name for s in scenarios]
-        unknown = set(wanted) - {scenario.name for scenario in scenarios}
-        if unknown:
-            parser.error(f"--only: unknown: {', '.join(unknown)}; there are: {'; '.join(s.name for s in scenarios)}")
+        wanted = select(parser, "--only", args.only, (scenario.name for scenario in scenarios))
         _print_row(f"{args.rounds} rounds", ("MB, 1", f"MB, {SETTLED}", "MB, last", "growth", "PSS, last", "threads",
                                              "descriptors", "mappings", "grown"))
         for scenario in scenarios:

@@ -30,6 +30,7 @@ from regionmask_ros.report.tables import Table, format_text
 from .endings.programs import VIDEO, Program, command_line, make_programs
 from .endings.room import ROOT, Room
 from .endings.trial import FAILURES, NUMBERS, Outcome, Trial
+from .selection import select
 
 _FIRST_DOMAIN, _DOMAINS = 215, 15
 """Of ROS: above those that tests and demos use, and allowed on Linux."""
@@ -59,10 +60,7 @@ def main(argv: Sequence[str] | None = None) -> int:
             signal.signal(number, signal.default_int_handler)
     with tempfile.TemporaryDirectory(prefix="regionmask_ros_signals_") as folder:
         known = {program.name: program for program in make_programs(Path(folder))}
-        chosen = [name.strip() for name in args.programs.split(";") if name.strip()] or list(known)
-        unknown = [name for name in chosen if name not in known]
-        if unknown:
-            parser.error(f"--programs: unknown: {', '.join(unknown)}; there are: {'; '.join(known)}")
+        chosen = select(parser, "--programs", args.programs, known)
         moments = range(args.moments) if args.moment is None else [args.moment]
         print(f"{len(moments)} moments of {len(chosen)} programs; first, kernels are compiled", flush=True)
         _compile_kernels()

@@ -12,6 +12,7 @@ from pathlib import Path
 
 from regionmask_ros.errors import UserError
 
+from ..selection import select
 from . import faults, networks, pictures, recordings, tables
 from .campaign import format_table, run_campaign
 from .kind import Kind, write_files
@@ -50,12 +51,8 @@ def main(argv: list[str] | None = None) -> int:
         if name not in KINDS or not number.isdecimal():
             parser.error(f"--case {args.case!r}: write KIND:NUMBER; the kinds are {', '.join(KINDS)}")
         return _run_alone(KINDS[name], args.seed, int(number), args.keep)
-    chosen = [name.strip() for name in args.kinds.split(";") if name.strip()] or list(KINDS)
-    known = KINDS | _HIDDEN
-    unknown = [name for name in chosen if name not in known]
-    if unknown:
-        parser.error(f"--kinds: unknown: {', '.join(unknown)}; there are: {'; '.join(KINDS)}")
-    return _run_all([known[name] for name in chosen], args.cases, args.seed, args.jobs)
+    chosen = select(parser, "--kinds", args.kinds, KINDS, _HIDDEN)
+    return _run_all([(KINDS | _HIDDEN)[name] for name in chosen], args.cases, args.seed, args.jobs)
 
 
 def _run_all(kinds: list[Kind], cases: int, seed: int, jobs: int) -> int:
