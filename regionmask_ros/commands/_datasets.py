@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Iterable, Sequence
 
 from ..datasets import has_coco, open_dataset, read_labels
 from ..datasets.bag import ONLY_TOPICS, BagTopics
 from ..datasets.labels import LabelledSequence, Labels
-from ..errors import MISSING, UserError, to_one_line
+from ..errors import MISSING, UserError
 from ..sources import Reading
+from ._parser import print_note
 
 
 def open_datasets(specs: Sequence[str], images: str = "", topics: BagTopics = ONLY_TOPICS,
@@ -60,4 +60,4 @@ def read_all_labels(specs: Sequence[str], topics: BagTopics = ONLY_TOPICS, readi
 
 def _print_notes(notes: Iterable[str]) -> None:
     for note in dict.fromkeys(notes):
-        print(f"regionmask_ros: {to_one_line(note)}", file=sys.stderr)
+        print_note(note)

@@ -36,8 +36,13 @@ def make_folder(outputs: Outputs, args: argparse.Namespace, name: str) -> str:
     Raises:
         UserError: It cannot be made.
     """
-    args.output = outputs.folder(args.output) if args.output else outputs.new_folder(os.path.join(RUNS, name))
+    args.output = outputs.folder(args.output) if args.output else make_next_folder(outputs, name)
     return args.output
+
+
+def make_next_folder(outputs: Outputs, name: str) -> str:
+    """Makes the next free folder of a command, and returns it; ``outputs`` removes it if the work fails."""
+    return outputs.new_folder(os.path.join(RUNS, name))
 
 
 def next_folder(name: str) -> str:

@@ -11,7 +11,7 @@ from typing import Any, NoReturn
 
 from ..core.option_table import OPTIONS
 from ..core.options import Group, Option
-from ..errors import UserError, quote_outside, suggest
+from ..errors import UserError, quote_outside, suggest, to_one_line
 
 Parser = argparse.ArgumentParser | argparse._ArgumentGroup
 
@@ -78,9 +78,20 @@ def quote_if_needed(word: str) -> str:
     return word if quoted[1:-1] == word else quoted
 
 
+def print_note(line: str) -> None:
+    """Prints a line for the user on stderr, also with ``--quiet``. What is not printable in it is escaped."""
+    print(f"regionmask_ros: {to_one_line(line)}", file=sys.stderr)
+
+
 def warn_old_name(old: str, new: str) -> None:
     """Prints that an option has a new name."""
-    print(f"regionmask_ros: {old} is an old name, which the next version will not have: use {new}", file=sys.stderr)
+    print_note(f"{old} is an old name, which the next version will not have: use {new}")
+
+
+def given_options(args: argparse.Namespace) -> frozenset[str]:
+    """Names of those options of the option table that the user gave."""
+    found: frozenset[str] = getattr(args, "given", frozenset())
+    return found
 
 
 class _StoreOption(argparse.Action):
@@ -89,7 +100,7 @@ class _StoreOption(argparse.Action):
     def __call__(self, parser: argparse.ArgumentParser, namespace: argparse.Namespace, values: Any,
                  option_string: str | None = None) -> None:
         setattr(namespace, self.dest, values)
-        namespace.given = getattr(namespace, "given", frozenset()) | {self.dest}
+        namespace.given = given_options(namespace) | {self.dest}
 
 
 def build_parser(name: str) -> CommandParser:

@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 import argparse
-import sys
 
-from ..errors import to_one_line
 from ..sources import Reading
 from ._cli import EXIT_DROPPED, EXIT_OK
+from ._parser import print_note
 
 
 def make_reading(args: argparse.Namespace, is_quiet: bool = False) -> Reading:
@@ -20,7 +19,7 @@ def make_reading(args: argparse.Namespace, is_quiet: bool = False) -> Reading:
     Returns:
         The reading.
     """
-    return Reading(args.max_image_pixels, args.image_bit_depth, (lambda line: None) if is_quiet else _print_line)
+    return Reading(args.max_image_pixels, args.image_bit_depth, (lambda line: None) if is_quiet else print_note)
 
 
 def report_dropped(reading: Reading, args: argparse.Namespace) -> int:
@@ -36,9 +35,5 @@ def report_dropped(reading: Reading, args: argparse.Namespace) -> int:
     line = reading.dropped.describe()
     if not line:
         return EXIT_OK
-    _print_line(line)
+    print_note(line)
     return EXIT_DROPPED if args.strict else EXIT_OK
-
-
-def _print_line(line: str) -> None:
-    print(f"regionmask_ros: {to_one_line(line)}", file=sys.stderr)

@@ -7,7 +7,6 @@ import dataclasses
 import functools
 import json
 import os
-import sys
 import tempfile
 from collections.abc import Sequence
 from pathlib import Path
@@ -27,6 +26,7 @@ from ..network.dense import AnyNetwork
 from ..network.graph import Network
 from ..report.tables import format_text
 from ._cli import INSTALLED, command_main, format_command, load_networks
+from ._parser import print_note
 from ._pictures import make_reading, report_dropped
 
 ENGINES = (EVENT, *BASELINES)
@@ -49,7 +49,7 @@ def run(args: argparse.Namespace) -> int:
     @functools.cache
     def report(line: str) -> None:
         """Prints a line once."""
-        print(f"regionmask_ros: {line}", file=sys.stderr)
+        print_note(line)
 
     reading = make_reading(args)
     session = Session(networks, plan, report, lambda table: print(format_text(table), end="\n\n", flush=True), reading)

@@ -7,7 +7,7 @@ import contextlib
 import json
 import sys
 import time
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from itertools import islice
 from pathlib import Path
@@ -32,6 +32,7 @@ from ..progress import Progress
 from ..sources import Source, open_source
 from ._cli import command_main, parse_pairs, read_backend_options
 from ._effects import check_backends, check_masks
+from ._parser import given_options
 from ._pictures import make_reading, report_dropped
 from .arguments.compare import SHARED_OPTIONS
 
@@ -48,7 +49,7 @@ def run(args: argparse.Namespace) -> int:
         raise UserError(f"--max-frames {args.max_frames}: must be 1 or more")
     if args.random_mask is not None and not 0.0 <= args.random_mask <= 1.0:
         raise UserError(f"--random-mask {args.random_mask}: must lie between 0 and 1")
-    given: Collection[str] = getattr(args, "given", frozenset())
+    given = given_options(args)
     check_masks(given, {**vars(args), "mask_mode": args.mask})
     check_backends(given, vars(args), names)
     settings = _make_settings(args, arithmetic)

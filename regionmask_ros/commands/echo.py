@@ -9,6 +9,7 @@ from collections.abc import Sequence
 from ..errors import UserError
 from ..ros.stopping import StopRequest
 from ._cli import EXIT_OK, command_main
+from ._parser import print_note
 from ._running import open_client
 
 POLL_S = 0.2
@@ -26,7 +27,7 @@ def run(args: argparse.Namespace) -> int:
         queue = DetectionQueue(client, node.find_output(DETECTIONS))
         state = node.read_state()
         if state != "active":
-            print(f"regionmask_ros: {node.name} is {state}: lines come when it is active", file=sys.stderr)
+            print_note(f"{node.name} is {state}: lines come when it is active")
         write = format_json if args.json else format_line
         left = args.count or sys.maxsize
         stop.mark_running()
@@ -36,7 +37,7 @@ def run(args: argparse.Namespace) -> int:
                 print(write(message), flush=True)
                 left -= 1
         if queue.dropped:
-            print(f"regionmask_ros: {queue.dropped} messages were dropped: lines are read too slowly", file=sys.stderr)
+            print_note(f"{queue.dropped} messages were dropped: lines are read too slowly")
     return stop.exit_status or EXIT_OK
 
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 import argparse
 import json
 import os
-import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -49,6 +48,7 @@ from ._cli import (
 )
 from ._datasets import open_datasets
 from ._effects import check_backends
+from ._parser import given_options, print_note
 from ._pictures import make_reading, report_dropped
 
 MAX_EVERY = 1000
@@ -136,10 +136,10 @@ def _plans(args: argparse.Namespace, settings: Sequence[Setting]) -> list[_Plan]
         if not suitable:
             raise UserError(f"--settings {left_out}: {network.name} has no thresholds, so they mean nothing for it")
         if left_out:
-            print(f"regionmask_ros: {network.name} has no thresholds: {left_out} left out", file=sys.stderr)
+            print_note(f"{network.name} has no thresholds: {left_out} left out")
         plans.append(_Plan(network, suitable, _base(args, network, len(networks) > 1)))
     backends = list(dict.fromkeys(plan.base.backend for plan in plans))
-    check_backends(getattr(args, "given", frozenset()), vars(args), backends)
+    check_backends(given_options(args), vars(args), backends)
     return plans
 
 

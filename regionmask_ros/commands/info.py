@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import argparse
-import sys
 from collections.abc import Sequence
 
 from ..errors import UserError
 from ._cli import EXIT_OK, command_main
+from ._parser import print_note
 from ._running import open_client
 
 
@@ -26,7 +26,7 @@ def run(args: argparse.Namespace) -> int:
             except UserError as error:
                 if len(names) < 2:
                     raise
-                print(f"regionmask_ros: {error}", file=sys.stderr)
+                print_note(str(error))
     return EXIT_OK
 
 

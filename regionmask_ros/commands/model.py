@@ -6,7 +6,6 @@ import argparse
 import json
 import math
 import os
-import sys
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any
@@ -25,6 +24,7 @@ from ..progress import Progress
 from ..report.network_facts import dense_as_text, describe_dense, describe_layers, input_as_text, layers_as_text
 from ._cli import EXIT_OK, command_main
 from ._datasets import open_datasets
+from ._parser import print_note
 from ._pictures import make_reading, report_dropped
 
 _LIST_COLUMNS = ("name", "head", "classes", "input", "pixels", "precision", "source")
@@ -53,7 +53,7 @@ def _import(args: argparse.Namespace) -> int:
     network = install_network(args.file, target)
     place = describe_weights(network.source_file)
     if place:
-        print(to_one_line(f"regionmask_ros: weights {place}"), file=sys.stderr)
+        print_note(f"weights {place}")
     print(f"{network.name} installed: {network.source_file}")
     return EXIT_OK
 
@@ -71,7 +71,7 @@ def _import_onnx(args: argparse.Namespace) -> int:
     replaced = find_card(name) is not None
     card = store_network(found.network)
     for note in found.notes:
-        print(f"regionmask_ros: {note}", file=sys.stderr)
+        print_note(note)
     network = found.network
     print(f"{name} {'replaced' if replaced else 'installed'}: {display_path(card.parent)}")
     print(f"{network.head.family} head, {len(network.labels)} classes, "
@@ -90,7 +90,7 @@ def _list(args: argparse.Namespace) -> int:
         print("  ".join(map(str.ljust, line, widths)).rstrip())
     for row in rows:
         if "error" in row:
-            print(f"regionmask_ros: {row['error']}", file=sys.stderr)
+            print_note(row["error"])
     return EXIT_OK
 
 

@@ -34,7 +34,7 @@ from ._cli import command_main
 from ._datasets import read_all_labels
 from ._mask_yaml import print_mask_yaml
 from ._objects import Objects, add_objects, choose_classes, detected_objects, labeled_objects
-from ._output import RUNS
+from ._output import make_next_folder
 from ._painting import Painting, Subject
 from ._pictures import make_reading, report_dropped
 
@@ -66,7 +66,7 @@ def run(args: argparse.Namespace) -> int:
         source = stack.enter_context(_open(args.source, args.topic, reading))
         outputs = stack.enter_context(Outputs(inputs))
         # Before the work, so that a name that cannot be written is reported at once.
-        path = args.output or os.path.join(outputs.new_folder(os.path.join(RUNS, "paint")), "static_mask.png")
+        path = args.output or os.path.join(make_next_folder(outputs, "paint"), "static_mask.png")
         place = outputs.file(path)
         subject = _learn(args, source, reading)
         dropped = report_dropped(reading, args)

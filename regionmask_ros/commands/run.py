@@ -7,7 +7,7 @@ import contextlib
 import json
 import os
 import sys
-from collections.abc import Mapping, Sequence, Set
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from itertools import chain, islice, repeat
 from typing import TYPE_CHECKING, Any
@@ -40,6 +40,7 @@ from ..sources.pictures.jpeg_decoders import MISSING, jpeg_decoder
 from ._cli import command_main, format_command, parse_pairs, read_backend_options
 from ._effects import check_masks, check_network
 from ._output import make_folder
+from ._parser import given_options, print_note
 from ._pictures import make_reading, report_dropped
 
 if TYPE_CHECKING:
@@ -69,10 +70,10 @@ def run(args: argparse.Namespace) -> int:
     reading = make_reading(args)
     with open_source(args.source, args.topic, only_compressed=compressed, reading=reading) as source, \
             Outputs(inputs) as outputs:
-        if "image_transport" in getattr(args, "given", ()) and not isinstance(source, BagImages):
+        if "image_transport" in given_options(args) and not isinstance(source, BagImages):
             raise UserError(f"--image-transport {args.image_transport}: {source.name} is no bag; leave it out")
         if not (isinstance(source, VideoFile) or jpeg_decoder().sees_damage):
-            print(f"regionmask_ros: {MISSING}", file=sys.stderr)
+            print_note(MISSING)
         if settings.input_size == "auto":
             # Fixed by the first image, so that heads and masks of a folder with several sizes have one shape.
             settings = settings.fix_input(source.size_wh, network)
@@ -92,7 +93,7 @@ def main(argv: Sequence[str] | None = None) -> int:
 def _read_values(args: argparse.Namespace) -> dict[str, Value]:
     """A value for every option of the table; UserError for options that contradict each other."""
     values: dict[str, Any] = {name: getattr(args, name) for name in OPTIONS}
-    given: Set[str] = getattr(args, "given", frozenset())
+    given = given_options(args)
     if "static_mask" in given and "mask_mode" not in given:
         values["mask_mode"] = "preset+static"
     check_masks(given, values)
@@ -209,7 +210,7 @@ def _write_json(path: str, facts: Mapping[str, Any]) -> None:
 
 def _check_network(args: argparse.Namespace, settings: PipelineSettings, values: Mapping[str, Value]) -> None:
     """Raises UserError for an option that means nothing for the network."""
-    check_network(getattr(args, "given", frozenset()), values, settings)
+    check_network(given_options(args), values, settings)
     if settings.is_dense and args.loihi2_table:
         raise UserError(f"--loihi2-table {args.loihi2_table}: only for sigma-delta networks")
     if settings.is_dense and args.dump_head:
