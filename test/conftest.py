@@ -18,8 +18,8 @@ from video_writer import write_video
 from regionmask_ros.backends.worker_process import find_lava_python
 from regionmask_ros.errors import UserError
 from regionmask_ros.mask.static import save_static_mask
+from regionmask_ros.network.chain import ConvSpec, Network, YoloHead
 from regionmask_ros.network.files import find_network, load_network
-from regionmask_ros.network.graph import ConvSpec, Network, YoloHead
 
 # The first example compiles kernels, and the machine may be busy: a time limit would only measure that.
 settings.register_profile("no_deadline", deadline=None)

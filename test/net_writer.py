@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from regionmask_ros.network.graph import Network
+from regionmask_ros.network.chain import Network
 
 
 def write_net(file, network: Network) -> None:

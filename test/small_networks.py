@@ -12,7 +12,7 @@ from regionmask_ros.engine.engine import EngineResult, EventEngine
 from regionmask_ros.engine.reference import ReferenceNetwork
 from regionmask_ros.engine.simd.crossover import NEVER, Crossover
 from regionmask_ros.engine.simd.stack import SimdStack
-from regionmask_ros.network.graph import ConvSpec
+from regionmask_ros.network.chain import ConvSpec
 
 ALL_GATHERED = Crossover(NEVER, 0.0, 0.0, False)
 ALL_DENSE = Crossover(1, 0.0, 0.0, True)

@@ -104,7 +104,7 @@ def _net() -> bytes:
     import h5py
     from net_writer import write_net
 
-    from regionmask_ros.network.graph import ConvSpec, Network
+    from regionmask_ros.network.chain import ConvSpec, Network
 
     rng = np.random.default_rng(5)
     weight = [rng.integers(-9, 9, (outputs, inputs, 3, 3)).astype(np.int32) for inputs, outputs in ((3, 4), (4, 5))]

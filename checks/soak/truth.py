@@ -22,7 +22,7 @@ from regionmask_ros.errors import UserError
 from regionmask_ros.lab.quantization.agreement import LOWEST_SCORE, match_picture
 from regionmask_ros.metrics.average_precision import FrameMatches, PrecisionCurve
 from regionmask_ros.metrics.machine import resident_bytes
-from regionmask_ros.network.graph import Network
+from regionmask_ros.network.chain import Network
 from regionmask_ros.pipeline.pipeline import Pipeline
 from regionmask_ros.pipeline.settings import make_settings
 from regionmask_ros.sources import open_source

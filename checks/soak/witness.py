@@ -13,7 +13,7 @@ from regionmask_ros.backends import open_backend
 from regionmask_ros.backends.base import BackendResult, IsCancelled, never_cancelled
 from regionmask_ros.backends.cpu import CpuBackend
 from regionmask_ros.core.options import Value
-from regionmask_ros.network.graph import Network
+from regionmask_ros.network.chain import Network
 
 from .reference import SparseReference
 

@@ -12,7 +12,7 @@ import numpy as np
 from ..core.arithmetic import RULES
 from ..core.events import Events
 from ..engine.engine import EventEngine, PackedNetwork
-from ..network.graph import Network
+from ..network.chain import Network
 from .base import BackendResult, IsCancelled, NoOptions, never_cancelled
 
 _PACKED: weakref.WeakKeyDictionary[Network, PackedNetwork] = weakref.WeakKeyDictionary()

@@ -13,7 +13,7 @@ from ..core.option_table import option_field
 from ..lava_worker import protocol
 from ..lava_worker.protocol import LayerArrays, Message, NetworkHeader, ProtocolError
 from ..metrics.loihi2 import measured_table
-from ..network.graph import Network
+from ..network.chain import Network
 from .base import BackendResult, IsCancelled, ProcessOptions, never_cancelled
 from .worker_process import WorkerProcess, find_lava_python
 

@@ -13,7 +13,7 @@ from typing import Any
 
 from ..core.option_table import option_field, options_of
 from ..errors import UserError
-from ..network.graph import Network
+from ..network.chain import Network
 from .base import BackendError, IsCancelled, ProcessOptions, never_cancelled
 from .lava import SteppedBackend
 from .worker_process import ask_lava_python, find_lava_python

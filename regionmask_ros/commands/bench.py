@@ -22,8 +22,8 @@ from ..lab.bench.candidates import EVENT, SETTINGS
 from ..lab.bench.clip import MAX_FRAMES, standard_sequences
 from ..lab.bench.session import Plan, Session
 from ..metrics.machine import machine_facts
+from ..network.chain import Network
 from ..network.dense import AnyNetwork
-from ..network.graph import Network
 from ..report.tables import format_text
 from ._cli import INSTALLED, command_main, format_command, load_networks
 from ._parser import print_note

@@ -19,7 +19,7 @@ from ._pictures import make_reading, report_dropped
 from .play import check_max_frames, check_rate
 
 if TYPE_CHECKING:
-    from ..network.graph import Network
+    from ..network.chain import Network
     from ..ros.demo.show import Account
 
 DEFAULT_VIDEOS = tuple(Path(sys.prefix) / "share" / "regionmask_ros" / name for name in ("vtest.avi", "bikes.mp4"))

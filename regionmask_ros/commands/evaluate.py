@@ -33,8 +33,8 @@ from ..lab.evaluation.rows import SequenceRows, summarize
 from ..lab.evaluation.settings import RECIPES, Setting, parse_setting
 from ..mask.mgnet.source import MGNET
 from ..metrics.machine import machine_facts
+from ..network.chain import Network
 from ..network.dense import AnyNetwork, DenseNetwork
-from ..network.graph import Network
 from ..network.thresholds import TUNED
 from ..pipeline.settings import PipelineSettings
 from ..progress import Progress

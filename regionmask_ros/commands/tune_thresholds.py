@@ -19,7 +19,7 @@ from ..importing.opening import open_event_network
 from ..lab.tuning.search import Journal, Score, count_trials, make_key, search
 from ..lab.tuning.trial import SURE, ClipSegment, TrialResult, TrialRunner, dense_references, read_segments
 from ..metrics.loihi2 import REFERENCE_CORES
-from ..network.graph import Network
+from ..network.chain import Network
 from ..network.thresholds import LARGEST, TunedThresholds, get_thresholds, round_up_encoder
 from ..pipeline.settings import PipelineSettings
 from ..progress import Progress

@@ -8,7 +8,7 @@ from ..core.arithmetic import ACCUMULATOR_BITS, HEAD_EXP
 from ..core.boxes import intersection_and_union
 from ..core.detections import Detections
 from ..jit.cache import kernel
-from ..network.graph import YoloHead
+from ..network.chain import YoloHead
 
 
 def decode(head: np.ndarray, layout: YoloHead, image_wh: tuple[int, int], score_threshold: float,

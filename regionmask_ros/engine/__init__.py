@@ -14,7 +14,7 @@ NumPy. Everything else computes the same integers, faster:
 In each kernel set, ``stack`` holds the layers of one camera and the order of their work, ``kernels`` has the loops,
 ``packing`` the order of the weights in memory, and ``neurons`` emits the instructions that a compiler does not find.
 
-One layer has four forms: ``network.graph.ConvSpec`` as it was trained, ``layer.CheckedConv`` with integers that fit the
+One layer has four forms: ``network.chain.ConvSpec`` as it was trained, ``layer.CheckedConv`` with integers that fit the
 kernels, ``SimdWeights`` and ``AmxWeights`` in a kernel set's own order, and ``GenericLayer``, ``SimdLayer`` and
 ``AmxLayer`` with the state of one camera.
 """

@@ -141,7 +141,7 @@ class PackedNetwork:
     It also keeps the initial states of the last few input sizes, rules and kernel sets.
 
     Args:
-        network: Anything with ``layers``, ``network.graph.ConvSpec`` each.
+        network: Anything with ``layers``, ``network.chain.ConvSpec`` each.
 
     Raises:
         ValueError: A layer's integers do not fit the kernels, see ``CheckedConv.of``.

@@ -60,7 +60,7 @@ class CheckedConv:
         """Checks and converts a trained layer.
 
         Args:
-            spec: A ``network.graph.ConvSpec``.
+            spec: A ``network.chain.ConvSpec``.
 
         Returns:
             The same layer in the engine's integers.

@@ -77,7 +77,7 @@ class ReferenceLayer:
     """One convolution with its neurons. Source: Lava's ``Conv`` and ``SigmaDelta``, a head's ``Sigma``.
 
     Args:
-        spec: A ``network.graph.ConvSpec``; without bias it is a head.
+        spec: A ``network.chain.ConvSpec``; without bias it is a head.
         in_shape: Height, width and channels of the input.
         arithmetic: A name in ``RULES``.
 

@@ -8,9 +8,9 @@ import sys
 from ..detection.heads.finding import check_head
 from ..errors import UserError, to_one_line
 from ..network.cards import CARD_NAME, load_card
+from ..network.chain import Network
 from ..network.dense import AnyNetwork, DenseNetwork
 from ..network.files import find_network, load_network
-from ..network.graph import Network
 from ..network.onnx.reading import looks_like_onnx
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from ..network.graph import Network
+from ..network.chain import Network
 
 UNIT = 64.0
 """Weights, biases and inputs are integers at scale 2**6."""

@@ -28,7 +28,7 @@ from typing import Any
 import numpy as np
 
 from ..core.events import Events
-from ..network.graph import ConvSpec, Network
+from ..network.chain import ConvSpec, Network
 
 LayerState = Callable[[int], "tuple[np.ndarray, np.ndarray | None]"]
 """From a layer's number to (sigma, reference), as ``EventEngine.state``."""

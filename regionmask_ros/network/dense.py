@@ -13,7 +13,7 @@ from dataclasses import asdict, dataclass, field, fields
 from functools import cached_property
 from types import MappingProxyType
 
-from .graph import Network
+from .chain import Network
 
 
 @dataclass(frozen=True)

@@ -12,9 +12,9 @@ from ..files.outputs import write_whole
 from ..files.safe_read import looks_like_zip, open_regular, open_zip, read_limited, read_member
 from ..user_folders import data_folder
 from .cards import find_card
+from .chain import Network
 from .formats.lava_dl import parse_yolo_kp
 from .formats.lava_net import YOLO_KP_HEAD, looks_like_net, parse_net
-from .graph import Network
 
 ENVIRONMENT_KEY = "REGIONMASK_NETWORK"
 FILE_NAME = "yolo_kp.pt"

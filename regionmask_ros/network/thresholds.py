@@ -22,7 +22,7 @@ from typing import Any
 from ..core.arithmetic import RULES
 from ..errors import InvalidFile, UserError
 from ..files.safe_read import open_regular, read_limited
-from .graph import Network
+from .chain import Network
 
 TRAINED, TUNED = "trained", "tuned"
 ENCODER = "encoder"

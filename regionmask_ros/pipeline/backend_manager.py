@@ -19,8 +19,8 @@ from ..backends.dense import DenseBackend
 from ..core.grid import RegionGrid
 from ..encoder.encoder import Encoder
 from ..errors import UserError
+from ..network.chain import Network
 from ..network.dense import AnyNetwork, DenseNetwork
-from ..network.graph import Network
 from .backend_health import NOTICE_LIFETIME_S, BackendHealth, BackendNotice
 from .settings import PipelineSettings
 from .warmup import track_an_object

@@ -10,7 +10,7 @@ import numpy as np
 from ..core.detections import Detections
 from ..detection.filter import DetectionFilter
 from ..detection.yolo import decode
-from ..network.graph import Network, YoloHead
+from ..network.chain import Network, YoloHead
 from ..tracking.guard import Agreement, compare
 from ..tracking.motion import UNKNOWN, OpticalFlow
 from ..tracking.tracker import Tracks, predict, update_reach, update_tracks

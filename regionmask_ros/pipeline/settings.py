@@ -19,8 +19,8 @@ from ..mask.dense_schedule import parse_tiles
 from ..mask.mgnet.source import MGNET
 from ..mask.schedule import PresetOverrides, Schedule, preset
 from ..mask.source import ADAPTIVE, DYNAMIC, STATIC
+from ..network.chain import Network
 from ..network.dense import AnyNetwork, DenseNetwork
-from ..network.graph import Network
 from ..network.thresholds import TRAINED, TUNED, bundled_thresholds, tuned_network
 
 TUNED_BACKEND = "cpu"

@@ -21,8 +21,8 @@ from ..mask.heat import HeatMap
 from ..mask.mgnet.light import LightNetwork
 from ..mask.mgnet.weights import load_weights
 from ..mask.region_age import initial_age, update_age
+from ..network.chain import ConvSpec, YoloHead
 from ..network.formats.lava_dl import input_table
-from ..network.graph import ConvSpec, YoloHead
 from ..network.thresholds import bundled_thresholds
 from ..sources.pictures.progressive import find_band_damage
 from ..tracking.motion import OpticalFlow, downsample

@@ -6,8 +6,8 @@ from collections.abc import Sequence
 from typing import Any
 
 from ..errors import UserError, to_one_line
+from ..network.chain import Network
 from ..network.dense import DenseNetwork
-from ..network.graph import Network
 from ..network.onnx.cost import count_cost
 from ..network.preprocessing import describe_preprocessing
 

@@ -27,7 +27,7 @@ WORK = """
 import numpy as np
 from regionmask_ros.backends import open_backend
 from regionmask_ros.encoder.encoder import Encoder
-from regionmask_ros.network.graph import ConvSpec, Network
+from regionmask_ros.network.chain import ConvSpec, Network
 weight = np.ones((2, 3, 3, 3), np.int32)
 layers = (ConvSpec("c1", weight, np.ones(2, np.int32), 2, 1, 6), ConvSpec("head", weight[:, :2], None, 1, 1, 0))
 table = np.repeat(np.arange(-128, 128, dtype=np.int32)[:, None], 3, axis=1)

@@ -17,7 +17,7 @@ from regionmask_ros.encoder.encoder import Encoder
 from regionmask_ros.errors import UserError
 from regionmask_ros.lab.backend_comparison import BackendComparison
 from regionmask_ros.metrics.loihi2 import Allocation, LayerCores, modelled_table
-from regionmask_ros.network.graph import ConvSpec, Network
+from regionmask_ros.network.chain import ConvSpec, Network
 
 SIZE_WH = (96, 64)
 ONE_CORE = Allocation((LayerCores(rows=1, neurons=1, cores=1),), 1)

@@ -13,7 +13,7 @@ from small_networks import Layers, assert_results_equal, head
 from regionmask_ros.core.events import reach_masks
 from regionmask_ros.encoder.encoder import Encoder
 from regionmask_ros.engine.engine import EventEngine, PackedNetwork, available_kernel_sets
-from regionmask_ros.network.graph import ConvSpec
+from regionmask_ros.network.chain import ConvSpec
 
 
 def random_case(seed: int, channels: int):

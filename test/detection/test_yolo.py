@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from regionmask_ros.detection.yolo import decode, suppress
-from regionmask_ros.network.graph import YoloHead
+from regionmask_ros.network.chain import YoloHead
 
 LAYOUT = YoloHead(anchors=((0.5, 1.0), (2.0, 3.0)), num_classes=3, clamp_max=5.0)
 

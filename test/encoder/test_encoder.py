@@ -139,7 +139,7 @@ import numpy as np
 from regionmask_ros.encoder.encoder import Encoder
 from regionmask_ros.engine.engine import EventEngine, PackedNetwork
 from regionmask_ros.network.formats.lava_dl import input_table
-from regionmask_ros.network.graph import ConvSpec
+from regionmask_ros.network.chain import ConvSpec
 class Layers: layers = (ConvSpec("head", np.ones((2, 3, 1, 1), np.int32), None, 1, 0, 0),)
 events = Encoder(input_table(), 6, (32, 32)).step(np.full((32, 32, 3), 200, np.uint8), np.ones((2, 2), bool))
 engine = EventEngine(PackedNetwork(Layers()), (32, 32))

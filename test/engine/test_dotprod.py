@@ -23,7 +23,7 @@ from regionmask_ros.engine.engine import EventEngine, PackedNetwork, usable_kern
 from regionmask_ros.engine.reference import ReferenceNetwork
 from regionmask_ros.engine.simd.dot import WeightRows, emit_dense, emit_gathered
 from regionmask_ros.jit.simd import I8, I32, I64, WIDTHS
-from regionmask_ros.network.graph import ConvSpec
+from regionmask_ros.network.chain import ConvSpec
 
 ARM = "aarch64-linux-gnu"
 DOTPROD = "dotprod"

@@ -11,7 +11,7 @@ from regionmask_ros.core.arithmetic import RULES
 from regionmask_ros.engine.engine import initial_state, min_warm_up_length
 from regionmask_ros.engine.layer import CheckedConv
 from regionmask_ros.engine.reference import ReferenceNetwork
-from regionmask_ros.network.graph import ConvSpec
+from regionmask_ros.network.chain import ConvSpec
 
 
 @st.composite

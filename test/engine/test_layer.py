@@ -10,7 +10,7 @@ from small_networks import head
 
 from regionmask_ros.engine.engine import EventEngine, PackedNetwork, available_kernel_sets
 from regionmask_ros.engine.layer import MAX_MESSAGE, CheckedConv
-from regionmask_ros.network.graph import ConvSpec
+from regionmask_ros.network.chain import ConvSpec
 
 
 def spec(weight, bias=None, threshold: int = 6) -> ConvSpec:

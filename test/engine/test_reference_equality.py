@@ -11,7 +11,7 @@ from small_networks import Layers, assert_equals_reference, head, one_neuron, ra
 from regionmask_ros.core.arithmetic import RULES
 from regionmask_ros.engine.engine import EventEngine, PackedNetwork, available_kernel_sets
 from regionmask_ros.engine.reference import ReferenceNetwork
-from regionmask_ros.network.graph import ConvSpec
+from regionmask_ros.network.chain import ConvSpec
 
 each_kernel_set = pytest.mark.parametrize("kernel_set", available_kernel_sets())
 

@@ -10,7 +10,7 @@ from small_networks import Layers, step
 
 from regionmask_ros.engine.engine import EventEngine, PackedNetwork, available_kernel_sets
 from regionmask_ros.engine.reference import ReferenceEncoder, ReferenceNetwork
-from regionmask_ros.network.graph import ConvSpec
+from regionmask_ros.network.chain import ConvSpec
 
 
 @pytest.fixture(scope="module")

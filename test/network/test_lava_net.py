@@ -15,9 +15,9 @@ from net_writer import write_net  # noqa: E402
 
 from regionmask_ros.errors import InvalidFile, UserError  # noqa: E402
 from regionmask_ros.files import hdf5  # noqa: E402
+from regionmask_ros.network.chain import Network  # noqa: E402
 from regionmask_ros.network.files import install_network, load_network  # noqa: E402
 from regionmask_ros.network.formats.lava_net import parse_net  # noqa: E402
-from regionmask_ros.network.graph import Network  # noqa: E402
 from regionmask_ros.report.network_facts import describe_layers, layers_as_text  # noqa: E402
 
 

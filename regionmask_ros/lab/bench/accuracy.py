@@ -10,7 +10,7 @@ from ...core.frame import resize_frame
 from ...datasets import open_dataset
 from ...datasets.labels import LabelledSequence
 from ...metrics.dense_reference import dense_head, encode_exactly, rms
-from ...network.graph import Network
+from ...network.chain import Network
 from ...sources import Reading
 from ..evaluation.scoring import Scorer
 from .baselines import ORT_FP32

@@ -11,8 +11,8 @@ from collections.abc import Callable, Sequence
 import numpy as np
 
 from ...core.detections import Detections
+from ...network.chain import Network
 from ...network.formats.lava_dl import INPUT_MEAN, INPUT_STD
-from ...network.graph import Network
 from .candidates import DENSE, ExactCandidate, decode_real
 from .clip import Clip, calibration_clip, spread_images
 

@@ -23,7 +23,7 @@ from ...errors import UserError
 from ...mask.composer import MaskComposer
 from ...mask.static import StaticSource
 from ...metrics.machine import array_bytes
-from ...network.graph import Network, YoloHead
+from ...network.chain import Network, YoloHead
 from ...pipeline.camera_state import CameraState, ResetReason
 from ...pipeline.interpreter import InterpreterState
 from ...pipeline.stages import compose_mask, encode_image, view_frame

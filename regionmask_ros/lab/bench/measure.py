@@ -12,7 +12,7 @@ import numpy as np
 
 from ...metrics.cpu_time import measure_cpu
 from ...metrics.dense_reference import dense_head, encode_exactly, rms
-from ...network.graph import Network
+from ...network.chain import Network
 from .candidates import DENSE, UNMASKED, Candidate, ExactCandidate
 from .clip import Clip
 

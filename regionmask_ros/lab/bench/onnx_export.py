@@ -12,8 +12,8 @@ import onnx
 from onnx import TensorProto, helper, numpy_helper
 from onnxruntime.quantization import CalibrationDataReader, QuantFormat, QuantType, quantize_static
 
+from ...network.chain import Network
 from ...network.formats.lava_dl import INPUT_MEAN, INPUT_STD, input_table
-from ...network.graph import Network
 
 INPUT, OUTPUT = "image", "head"
 UNIT = np.float32(64)

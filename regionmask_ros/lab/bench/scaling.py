@@ -12,7 +12,7 @@ import numpy as np
 from ...core.grid import RegionGrid
 from ...engine.engine import PackedNetwork
 from ...metrics.machine import resident_bytes
-from ...network.graph import Network
+from ...network.chain import Network
 from .baselines import ORT_INT8, BaselineModels, open_baselines
 from .candidates import EVENT, UNMASKED, Candidate, EventCandidate
 from .clip import Clip

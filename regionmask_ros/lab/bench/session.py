@@ -10,8 +10,8 @@ import numpy as np
 
 from ...core.frame import MAX_PIXELS
 from ...errors import UserError
+from ...network.chain import Network
 from ...network.dense import AnyNetwork, DenseNetwork
-from ...network.graph import Network
 from ...progress import Progress
 from ...report.tables import Table
 from ...sources import Reading, open_source

@@ -9,7 +9,7 @@ import numpy as np
 
 from ...core.frame import Frame, choose_input_size, resize_frame
 from ...mask.schedule import is_refresh
-from ...network.graph import Network
+from ...network.chain import Network
 from .baselines import ORT_INT8
 from .candidates import DENSE, UNMASKED, Candidate, EventCandidate, encode_frame, open_camera
 from .clip import Clip

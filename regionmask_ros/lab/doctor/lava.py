@@ -15,7 +15,7 @@ from ...encoder.encoder import Encoder
 from ...errors import UserError
 from ...lava_worker.processes import SEGMENTS
 from ...lava_worker.shim import NEEDED_FROM
-from ...network.graph import ConvSpec, Network
+from ...network.chain import ConvSpec, Network
 from ..backend_comparison import BackendComparison
 from .installation import ABSENT, BROKEN, OK, Finding
 

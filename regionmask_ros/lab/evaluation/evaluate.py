@@ -16,8 +16,8 @@ from ...datasets.moved_view import ViewShift, shift_view
 from ...errors import UserError
 from ...mask.heat import compute_heat
 from ...metrics.cpu_time import paused_garbage_collection
+from ...network.chain import Network
 from ...network.dense import AnyNetwork
-from ...network.graph import Network
 from ...pipeline.pipeline import Pipeline
 from ...pipeline.settings import PipelineSettings
 from ...pipeline.warmup import track_an_object

@@ -25,7 +25,7 @@ from ...mask.mgnet.source import MgnetMask, add_box_scores
 from ...mask.mgnet.weights import MaskWeights
 from ...mask.source import DYNAMIC, MaskContext, StatelessSource
 from ...mask.tracking import TrackingSource
-from ...network.graph import Network
+from ...network.chain import Network
 from ...pipeline.pipeline import Pipeline
 from ...pipeline.settings import PipelineSettings
 

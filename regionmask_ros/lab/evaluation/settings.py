@@ -25,8 +25,8 @@ from ...mask.schedule import PRESETS
 from ...mask.static import StaticSource
 from ...mask.tracking import TrackingSource
 from ...network import thresholds
+from ...network.chain import Network
 from ...network.dense import AnyNetwork
-from ...network.graph import Network
 from ...pipeline.composition import ComposerFactory, make_mgnet
 from ...pipeline.settings import PipelineSettings
 from .oracle import OracleSource

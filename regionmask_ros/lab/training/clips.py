@@ -20,7 +20,7 @@ from ...datasets.labels import ANY, Labels
 from ...errors import InvalidFile, UserError
 from ...files.outputs import write_whole
 from ...files.safe_read import open_regular, open_zip, read_array
-from ...network.graph import Network
+from ...network.chain import Network
 from ...progress import Progress
 from ...sources import Reading, Source, open_source
 from .teacher import COLUMNS, ClipLabels, run_detectors, select_labels

@@ -20,7 +20,7 @@ from ...datasets.labels import Labels
 from ...errors import UserError
 from ...files.outputs import write_whole
 from ...mask.mgnet.weights import save_weights
-from ...network.graph import Network
+from ...network.chain import Network
 from ...progress import Progress
 from ...report.plots import GRID, INK, LINE, MARK, PNG_COLORS, PNG_DPI
 from ...sources import Reading

@@ -16,7 +16,7 @@ import numpy as np
 from ...core.boxes import iou_matrix
 from ...core.detections import Detections
 from ...core.frame import Frame, choose_input_size
-from ...network.graph import Network
+from ...network.chain import Network
 from ...pipeline.pipeline import Pipeline
 from ...pipeline.settings import PipelineSettings
 

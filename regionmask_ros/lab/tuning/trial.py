@@ -23,7 +23,7 @@ from ...errors import UserError
 from ...metrics.average_precision import FrameMatches, PrecisionCurve, match
 from ...metrics.dense_reference import dense_head, encode_exactly
 from ...metrics.loihi2 import allocate, even_cost
-from ...network.graph import Network
+from ...network.chain import Network
 from ...network.thresholds import with_thresholds
 from ...pipeline.pipeline import Pipeline
 from ...pipeline.settings import PipelineSettings

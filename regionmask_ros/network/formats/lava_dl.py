@@ -17,7 +17,7 @@ import hashlib
 import numpy as np
 
 from ...errors import InvalidFile
-from ..graph import ConvSpec, Network, YoloHead
+from ..chain import ConvSpec, Network, YoloHead
 from .torch_checkpoint import read_tensors
 
 COCO_LABELS: tuple[str, ...] = (

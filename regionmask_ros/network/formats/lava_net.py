@@ -16,7 +16,7 @@ import numpy as np
 
 from ...errors import InvalidFile
 from ...files.hdf5 import Hdf5Group, read_hdf5
-from ..graph import ConvSpec, Network, YoloHead
+from ..chain import ConvSpec, Network, YoloHead
 from .lava_dl import CLAMP_MAX, COCO_LABELS, MAX_THRESHOLD, input_table
 
 HDF5_MAGIC = b"\x89HDF\r\n\x1a\n"

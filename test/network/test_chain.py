@@ -7,8 +7,8 @@ import dataclasses
 import numpy as np
 import pytest
 
+from regionmask_ros.network.chain import ConvSpec, Network, YoloHead
 from regionmask_ros.network.formats.lava_dl import COCO_LABELS
-from regionmask_ros.network.graph import ConvSpec, Network, YoloHead
 
 
 def conv(name="c1", shape=(4, 2, 3, 3), stride=2, padding=1, threshold=6, head=False, **changes) -> ConvSpec:
