@@ -1,0 +1,1 @@
+"""The operators of the tile engine, one class each."""

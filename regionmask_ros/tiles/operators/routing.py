@@ -1,0 +1,80 @@
+"""Operators that only copy values to other places."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from ...network.graph import Parameters, Shape
+
+
+@dataclass(frozen=True)
+class Concat:
+    """The channels of all inputs, one after the other."""
+
+    def output_shape(self, inputs: Sequence[Shape], parameters: Parameters) -> Shape:
+        """See ``network.graph.Operator``."""
+        if len({shape[:2] for shape in inputs}) != 1:
+            raise ValueError(f"inputs of different sizes: {', '.join(map(str, inputs))}")
+        return (*inputs[0][:2], sum(shape[2] for shape in inputs))
+
+    def output_stride(self, inputs: Sequence[int]) -> int:
+        """See ``network.graph.Operator``."""
+        if len(set(inputs)) != 1:
+            raise ValueError(f"inputs of different strides: {', '.join(map(str, inputs))}")
+        return inputs[0]
+
+    def count_macs(self, inputs: Sequence[Shape], parameters: Parameters) -> int:
+        """See ``network.graph.Operator``."""
+        return 0
+
+
+@dataclass(frozen=True)
+class ChannelSelect:
+    """Some channels, in any order: a split, a slice or a shuffle.
+
+    Attributes:
+        channels: Index of the input channel for each output channel.
+    """
+
+    channels: tuple[int, ...]
+
+    def output_shape(self, inputs: Sequence[Shape], parameters: Parameters) -> Shape:
+        """See ``network.graph.Operator``."""
+        if not all(0 <= channel < inputs[0][2] for channel in self.channels):
+            raise ValueError(f"channels up to {max(self.channels)}, the input has {inputs[0][2]}")
+        return (*inputs[0][:2], len(self.channels))
+
+    def output_stride(self, inputs: Sequence[int]) -> int:
+        """See ``network.graph.Operator``."""
+        return inputs[0]
+
+    def count_macs(self, inputs: Sequence[Shape], parameters: Parameters) -> int:
+        """See ``network.graph.Operator``."""
+        return 0
+
+
+@dataclass(frozen=True)
+class SpaceToDepth:
+    """Blocks of 2x2 pixels become channels.
+
+    Attributes:
+        order: Row and column inside of the block of each group of channels, in their order in the output.
+    """
+
+    order: tuple[tuple[int, int], ...] = ((0, 0), (1, 0), (0, 1), (1, 1))
+
+    def output_shape(self, inputs: Sequence[Shape], parameters: Parameters) -> Shape:
+        """See ``network.graph.Operator``."""
+        rows, cols, channels = inputs[0]
+        if rows % 2 or cols % 2:
+            raise ValueError(f"{rows}x{cols} pixels have no blocks of 2x2")
+        return rows // 2, cols // 2, channels * len(self.order)
+
+    def output_stride(self, inputs: Sequence[int]) -> int:
+        """See ``network.graph.Operator``."""
+        return inputs[0] * 2
+
+    def count_macs(self, inputs: Sequence[Shape], parameters: Parameters) -> int:
+        """See ``network.graph.Operator``."""
+        return 0
