@@ -1,7 +1,7 @@
 """A network as a graph: nodes in an order in which they can be computed, each with an operator and frozen parameters.
 
-A node is named after the tensor that it computes. Tensors are [rows, cols, channels]. The chain of a sigma-delta network
-(``chain.Network``) is the case in which every node reads the one before.
+A node is named after the tensor that it computes. Tensors are [rows, cols, channels]. The chain of a sigma-delta
+network (``chain.Network``) is the case in which every node reads the one before.
 """
 
 from __future__ import annotations

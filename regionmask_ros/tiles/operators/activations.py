@@ -32,3 +32,7 @@ class Activation:
     kind: Kind = Kind.NONE
     alpha: float = 0.0
     beta: float = 0.0
+
+
+IDENTITY = Activation()
+"""No activation."""

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from ...network.graph import Parameters, Shape
-from .activations import Activation
+from .activations import IDENTITY, Activation
 from .geometry import Window
 
 
@@ -14,8 +14,8 @@ from .geometry import Window
 class Convolution:
     """A convolution.
 
-    Parameters of a float graph: ``weight`` float32 [out, rows, cols, in / groups], ``bias`` float32 [out]. Of a quantized
-    graph: ``weight`` int8, ``offset`` int32, ``multiplier`` and ``bias`` float32, and, where the output is 8-bit,
+    Parameters of a float graph: ``weight`` float32 [out, rows, cols, in / groups], ``bias`` float32 [out]. Of a
+    quantized graph: ``weight`` int8, ``offset`` int32, ``multiplier`` and ``bias`` float32; of 8-bit outputs also
     ``scale`` float32 and ``zero`` uint8, all [out].
 
     Attributes:
@@ -27,7 +27,7 @@ class Convolution:
 
     window: Window
     groups: int = 1
-    activation: Activation = Activation()
+    activation: Activation = IDENTITY
     is_head: bool = False
 
     def output_shape(self, inputs: Sequence[Shape], parameters: Parameters) -> Shape:

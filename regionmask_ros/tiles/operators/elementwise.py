@@ -6,14 +6,14 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from ...network.graph import Parameters, Shape
-from .activations import Activation
+from .activations import IDENTITY, Activation
 
 
 @dataclass(frozen=True)
 class _SameShape:
     """What these operators have in common: all inputs have one shape, and the output has it, too."""
 
-    activation: Activation = Activation()
+    activation: Activation = IDENTITY
 
     def output_shape(self, inputs: Sequence[Shape], parameters: Parameters) -> Shape:
         """See ``network.graph.Operator``."""

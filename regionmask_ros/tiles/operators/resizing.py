@@ -14,7 +14,7 @@ class Resize:
 
     Attributes:
         factor: Side of the block.
-        is_linear: Whether it interpolates between pixels, whose centers are those of their blocks; the factor is 2 then.
+        is_linear: Whether it interpolates between pixels, the centers of blocks; the factor is 2 then.
     """
 
     factor: int
