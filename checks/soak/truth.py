@@ -19,7 +19,7 @@ from regionmask_ros.core.detections import Detections
 from regionmask_ros.core.frame import Frame, resize_frame
 from regionmask_ros.core.option_table import OPTIONS
 from regionmask_ros.errors import UserError
-from regionmask_ros.lab.quantization.agreement import LOWEST_SCORE, match_picture
+from regionmask_ros.metrics.agreement import LOWEST_SCORE, match_picture
 from regionmask_ros.metrics.average_precision import FrameMatches, PrecisionCurve
 from regionmask_ros.metrics.machine import resident_bytes
 from regionmask_ros.network.chain import Network

@@ -62,7 +62,7 @@ class Head(Protocol):
             outputs: float32 arrays in the order of ``spec.outputs``, batch axis of 1 in front.
             spec: From ``find``.
             input_wh: Width and height of the input.
-            lowest: Lowest score that is kept.
+            lowest: Lowest score that is kept; 0: all boxes of finite scores, in an order that no value changes.
 
         Returns:
             The boxes whose score is at least ``lowest``; of each box the best class only.

@@ -48,7 +48,7 @@ def read_distances(parts: Iterable[tuple[np.ndarray, np.ndarray]], input_wh: tup
         are_logits: Whether scores are still to go through a sigmoid.
 
     Returns:
-        The boxes, not more than ``MOST_CANDIDATES``.
+        The boxes, not more than ``MOST_CANDIDATES``; at a ``lowest`` of 0 those of all cells in order.
     """
     limit, first, chosen = logit(lowest) if are_logits else lowest, 0, []
     for scores, distances in parts:
@@ -56,7 +56,7 @@ def read_distances(parts: Iterable[tuple[np.ndarray, np.ndarray]], input_wh: tup
         chosen.append((index + first, best, classes, distances[index]))
         first += len(scores)
     index, best, classes, near = (np.concatenate(values) for values in zip(*chosen))
-    if len(index) > MOST_CANDIDATES:
+    if len(index) > MOST_CANDIDATES and lowest > 0.0:
         top = np.argpartition(best, -MOST_CANDIDATES)[-MOST_CANDIDATES:]
         index, best, classes, near = index[top], best[top], classes[top], near[top]
     if near.shape[1] > 4:

@@ -15,10 +15,11 @@ from ...core.frame import choose_input_size, resize_frame
 from ...datasets.labels import LabelledSequence
 from ...errors import UserError
 from ...files.paths import display_path
+from ...metrics.agreement import measure_agreement
 from ...network.dense import AnyNetwork, DenseNetwork, HeadSpec
 from ...sources import Reading, open_source
 from ..bench.clip import spread_indices
-from .agreement import Detector, NumberedFrame, measure_agreement, measure_map
+from .detecting import Detector, NumberedFrame, measure_map
 from .graph import ChannelRanges, Convolution, find_convolutions, prepare_model, quantize_model, show_ranges
 
 ALLOWED_POINTS = 1.0

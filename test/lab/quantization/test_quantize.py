@@ -5,11 +5,9 @@ from __future__ import annotations
 from dataclasses import replace
 from pathlib import Path
 
-import numpy as np
 import pytest
 
 from regionmask_ros.commands import model as command
-from regionmask_ros.core.detections import Detections
 from regionmask_ros.errors import UserError
 from regionmask_ros.network.cards import list_cards, read_card, store_network
 
@@ -20,7 +18,6 @@ from bright_detector import bright_detector  # noqa: E402
 from dense_networks import dense_network, make_echo  # noqa: E402
 
 from regionmask_ros.lab.quantization import quantize as module  # noqa: E402
-from regionmask_ros.lab.quantization.agreement import measure_agreement  # noqa: E402
 from regionmask_ros.lab.quantization.quantize import LabelledAccuracy, Quantized, choose_size, quantize  # noqa: E402
 
 
@@ -38,23 +35,6 @@ def stored(tmp_path, monkeypatch) -> Path:
     """The user's folder of networks, with one in it."""
     monkeypatch.setenv("XDG_DATA_HOME", str(tmp_path))
     return store_network(bright_detector()).parent.parent
-
-
-def found(*rows) -> Detections:
-    """Detections from x, score and class of boxes of 20 pixels."""
-    boxes = np.array([[x, 0, x + 20, 20] for x, _, _ in rows], np.float32).reshape(-1, 4)
-    return Detections(boxes, np.array([score for _, score, _ in rows], np.float32),
-                      np.array([class_id for _, _, class_id in rows], np.int32))
-
-
-def test_agreement_counts_what_the_reference_is_sure_of():
-    reference = [found((0, 0.9, 0), (50, 0.5, 1), (100, 0.3, 0), (150, 0.1, 0)), found((0, 0.8, 2))]
-    assert measure_agreement(reference, reference) == 100.0
-    assert measure_agreement(reference, [found((0, 0.6, 0), (50, 0.5, 1)), found((0, 0.5, 2))]) == 100.0
-    assert measure_agreement(reference, [found((0, 0.6, 0)), found((0, 0.5, 2))]) == pytest.approx(66.7, abs=1)
-    assert measure_agreement(reference, [found((0, 0.6, 1), (50, 0.5, 1)), found((0, 0.5, 2))]) < 70
-    assert measure_agreement(reference, [found(), found()]) == 0.0
-    assert np.isnan(measure_agreement([found((0, 0.3, 0))], [found((0, 0.9, 0))]))
 
 
 def test_the_int8_version_finds_what_the_network_finds(clip):

@@ -1,4 +1,4 @@
-"""How well the detections of two networks agree, and how right they are."""
+"""A dense network that computes whole pictures, and how right its detections are."""
 
 from __future__ import annotations
 
@@ -12,14 +12,9 @@ from ...core.frame import Frame, resize_frame
 from ...core.look import Look, LookImage, LookOutput
 from ...datasets.labels import LabelledSequence
 from ...detection.heads import decode_looks
-from ...metrics.average_precision import FrameMatches, PrecisionCurve, match
+from ...metrics.agreement import LOWEST_SCORE, NMS_IOU
 from ...network.dense import DenseNetwork
 from ..evaluation.scoring import Scorer
-
-SURE, UNSURE = 0.4, 0.2
-"""What the reference finds with this score or more must be found; what it finds with one between them may be."""
-
-LOWEST_SCORE, NMS_IOU = 0.02, 0.45
 
 NumberedFrame = tuple[int, Frame]
 
@@ -61,22 +56,6 @@ class Detector:
         self._backend.close()
 
 
-def measure_agreement(reference: Iterable[Detections], found: Iterable[Detections]) -> float:
-    """Average precision at an intersection over union of 0.5, with the reference's detections as the objects.
-
-    A detection must have the class of its object; all classes are counted together, so that a rare one does not count
-    more than the others.
-
-    Args:
-        reference: For each picture.
-        found: For each picture, down to low scores.
-
-    Returns:
-        0 to 100; nan if the reference finds nothing.
-    """
-    return PrecisionCurve(list(map(match_picture, reference, found))).average_precision()
-
-
 def measure_map(network: DenseNetwork, sequence: LabelledSequence, input_wh: tuple[int, int], backend: str,
                 follow: Callable[[Iterable[NumberedFrame], int | None], Iterable[NumberedFrame]]) -> float:
     """The network's mAP at 0.5 on a labeled sequence.
@@ -99,26 +78,3 @@ def measure_map(network: DenseNetwork, sequence: LabelledSequence, input_wh: tup
     finally:
         detector.close()
     return scorer.map50()
-
-
-def match_picture(expected: Detections, got: Detections) -> FrameMatches:
-    """Matches what a detector has found in one picture with what a reference has found, each class by itself.
-
-    Args:
-        expected: The reference's detections; those between ``UNSURE`` and ``SURE`` may be found.
-        got: The detector's.
-
-    Returns:
-        The matches of all classes together.
-    """
-    parts, before = [], 0
-    for class_id in np.union1d(expected.class_ids, got.class_ids):
-        here, mine = expected.class_ids == class_id, got.class_ids == class_id
-        sure, unsure = here & (expected.scores >= SURE), here & (expected.scores >= UNSURE) & (expected.scores < SURE)
-        parts.append(match(got.boxes[mine], got.scores[mine], expected.boxes[sure], expected.boxes[unsure]))
-        before += int(sure.sum())
-    if not parts:
-        return FrameMatches(np.zeros(0), np.zeros(0, np.int8), 0, np.zeros(0, np.int64))
-    return FrameMatches(np.concatenate([part.scores for part in parts]),
-                        np.concatenate([part.outcome for part in parts]), before,
-                        np.concatenate([part.found_by for part in parts]))
