@@ -5,9 +5,12 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+import numpy as np
+
 from ...network.graph import Parameters, Shape
 from .activations import IDENTITY, Activation
 from .geometry import Window
+from .quantized import Quantization, output_parameters, requantize
 
 
 @dataclass(frozen=True)
@@ -16,7 +19,7 @@ class Convolution:
 
     Parameters of a float graph: ``weight`` float32 [out, rows, cols, in / groups], ``bias`` float32 [out]. Of a
     quantized graph: ``weight`` int8, ``offset`` int32, ``multiplier`` and ``bias`` float32; of 8-bit outputs also
-    ``scale`` float32 and ``zero`` uint8, all [out].
+    ``scale`` float32 and ``zero`` uint8, all [out]; ``padding`` uint8 [in], the value of pixels outside.
 
     Attributes:
         window: Kernel, stride, padding.
@@ -41,6 +44,52 @@ class Convolution:
     def output_stride(self, inputs: Sequence[int]) -> int:
         """See ``network.graph.Operator``."""
         return inputs[0] * self.window.stride
+
+    @property
+    def copies(self) -> bool:
+        """See ``quantized.TileOperator``."""
+        return False
+
+    def output_quantization(self, inputs: Sequence[Quantization]) -> Quantization | None:
+        """See ``quantized.TileOperator``."""
+        return None
+
+    def quantize(self, parameters: Parameters, inputs: Sequence[Quantization],
+                 output: Quantization | None) -> dict[str, np.ndarray]:
+        """See ``quantized.TileOperator``."""
+        # With real = (byte - zero) * step + shift of the input, the step becomes part of the weights, which are then
+        # rounded to -127 .. 127 with one step (multiplier) an output channel; zero becomes offset, shift bias.
+        (source,) = inputs
+        weight = parameters["weight"].astype(np.float64)
+        by_group = (self.groups, -1, *weight.shape[1:])
+        spread = (self.groups, 1, 1, 1, -1)
+        shifts = (weight.reshape(by_group) * source.shift.reshape(spread)).reshape(len(weight), -1).sum(1)
+        scaled = (weight.reshape(by_group) * source.step.reshape(spread)).reshape(weight.shape)
+        multiplier = (np.maximum(np.abs(scaled).reshape(len(weight), -1).max(1), 1e-12) / 127).astype(np.float32)
+        rounded = np.clip(np.rint(scaled / multiplier[:, None, None, None]), -127, 127)
+        zeros = source.zero.astype(np.float64).reshape(spread)
+        offset = -(rounded.reshape(by_group) * zeros).reshape(len(weight), -1).sum(1)
+        return {"weight": rounded.astype(np.int8), "offset": offset.astype(np.int32), "multiplier": multiplier,
+                "bias": (parameters["bias"] + shifts).astype(np.float32), "padding": source.zero,
+                **output_parameters(output)}
+
+    def step(self, inputs: Sequence[np.ndarray], parameters: Parameters) -> np.ndarray:
+        """See ``quantized.TileOperator``."""
+        windows = self.window.gather(inputs[0], parameters["padding"])
+        rows, cols = windows.shape[:2]
+        weight = parameters["weight"]
+        # float64, for the sake of NumPy's fast matrix product: all values are whole and below 2**53, so it is exact.
+        values = windows.reshape(rows * cols, *windows.shape[2:4], self.groups, -1).transpose(3, 0, 1, 2, 4)
+        values = values.reshape(self.groups, rows * cols, -1).astype(np.float64)
+        weights = weight.reshape(self.groups, len(weight) // self.groups, -1).astype(np.float64)
+        sums = (values @ weights.transpose(0, 2, 1)).transpose(1, 0, 2).reshape(rows, cols, -1).astype(np.int32)
+        sums += parameters["offset"]
+        result = self.activation.apply(sums.astype(np.float32) * parameters["multiplier"] + parameters["bias"])
+        return result if self.is_head else requantize(result, parameters)
+
+    def reads(self, axis: int, first: int, last: int) -> tuple[int, int]:
+        """See ``quantized.TileOperator``."""
+        return self.window.reads(axis, first, last)
 
     def count_macs(self, inputs: Sequence[Shape], parameters: Parameters) -> int:
         """See ``network.graph.Operator``."""

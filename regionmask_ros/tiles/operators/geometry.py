@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+import numpy as np
+
 
 @dataclass(frozen=True)
 class Window:
@@ -37,3 +39,27 @@ class Window:
         if min(room) < 0:
             raise ValueError(f"a window of {self.kernel[0]}x{self.kernel[1]} does not fit {rows}x{cols} pixels")
         return room[0] // self.stride + 1, room[1] // self.stride + 1
+
+    def reads(self, axis: int, first: int, last: int) -> tuple[int, int]:
+        """See ``quantized.TileOperator``."""
+        start = -self.pads[axis]
+        return first * self.stride + start, last * self.stride + start + self.kernel[axis] - 1
+
+    def gather(self, pixels: np.ndarray, padding: np.ndarray) -> np.ndarray:
+        """Collects what every output pixel reads.
+
+        Args:
+            pixels: [rows, cols, channels].
+            padding: Value of each channel outside of the image.
+
+        Returns:
+            [output rows, output cols, kernel rows, kernel cols, channels].
+        """
+        top, left, below, right = self.pads
+        rows, cols, channels = pixels.shape
+        padded = np.empty((rows + top + below, cols + left + right, channels), pixels.dtype)
+        padded[:] = padding
+        padded[top:top + rows, left:left + cols] = pixels
+        view = np.lib.stride_tricks.sliding_window_view
+        windows = view(view(padded, self.kernel[0], 0), self.kernel[1], 1)
+        return np.moveaxis(windows[::self.stride, ::self.stride], 2, -1)

@@ -5,8 +5,11 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+import numpy as np
+
 from ...network.graph import Parameters, Shape
 from .geometry import Window
+from .quantized import Quantization
 
 
 @dataclass(frozen=True)
@@ -19,6 +22,10 @@ class MaxPool:
 
     window: Window
 
+    def __post_init__(self) -> None:
+        if any(pad >= self.window.kernel[place % 2] for place, pad in enumerate(self.window.pads)):
+            raise ValueError(f"padding {self.window.pads} is as wide as the pool {self.window.kernel}")
+
     def output_shape(self, inputs: Sequence[Shape], parameters: Parameters) -> Shape:
         """See ``network.graph.Operator``."""
         return (*self.window.output_size(*inputs[0][:2]), inputs[0][2])
@@ -26,6 +33,31 @@ class MaxPool:
     def output_stride(self, inputs: Sequence[int]) -> int:
         """See ``network.graph.Operator``."""
         return inputs[0] * self.window.stride
+
+    @property
+    def copies(self) -> bool:
+        """See ``quantized.TileOperator``."""
+        return False
+
+    def output_quantization(self, inputs: Sequence[Quantization]) -> Quantization:
+        """See ``quantized.TileOperator``."""
+        return inputs[0]
+
+    def quantize(self, parameters: Parameters, inputs: Sequence[Quantization],
+                 output: Quantization | None) -> dict[str, np.ndarray]:
+        """See ``quantized.TileOperator``."""
+        return {}
+
+    def step(self, inputs: Sequence[np.ndarray], parameters: Parameters) -> np.ndarray:
+        """See ``quantized.TileOperator``."""
+        # 0 is the smallest byte: padding never is the largest value of a window that has a pixel of the image.
+        windows = self.window.gather(inputs[0], np.zeros(inputs[0].shape[2], np.uint8))
+        largest: np.ndarray = windows.max((2, 3))
+        return largest
+
+    def reads(self, axis: int, first: int, last: int) -> tuple[int, int]:
+        """See ``quantized.TileOperator``."""
+        return self.window.reads(axis, first, last)
 
     def count_macs(self, inputs: Sequence[Shape], parameters: Parameters) -> int:
         """See ``network.graph.Operator``."""
@@ -36,6 +68,8 @@ class MaxPool:
 class AveragePool:
     """The mean of a window.
 
+    Parameters of a quantized graph: ``padding`` uint8 [channels].
+
     Attributes:
         window: Its size, stride and padding.
         counts_padding: Whether the padding counts as zeros; otherwise only what is inside the image counts.
@@ -44,6 +78,10 @@ class AveragePool:
     window: Window
     counts_padding: bool = False
 
+    def __post_init__(self) -> None:
+        if any(pad >= self.window.kernel[place % 2] for place, pad in enumerate(self.window.pads)):
+            raise ValueError(f"padding {self.window.pads} is as wide as the pool {self.window.kernel}")
+
     def output_shape(self, inputs: Sequence[Shape], parameters: Parameters) -> Shape:
         """See ``network.graph.Operator``."""
         return (*self.window.output_size(*inputs[0][:2]), inputs[0][2])
@@ -51,6 +89,35 @@ class AveragePool:
     def output_stride(self, inputs: Sequence[int]) -> int:
         """See ``network.graph.Operator``."""
         return inputs[0] * self.window.stride
+
+    @property
+    def copies(self) -> bool:
+        """See ``quantized.TileOperator``."""
+        return False
+
+    def output_quantization(self, inputs: Sequence[Quantization]) -> Quantization:
+        """See ``quantized.TileOperator``."""
+        return inputs[0]
+
+    def quantize(self, parameters: Parameters, inputs: Sequence[Quantization],
+                 output: Quantization | None) -> dict[str, np.ndarray]:
+        """See ``quantized.TileOperator``."""
+        return {"padding": inputs[0].zero}
+
+    def step(self, inputs: Sequence[np.ndarray], parameters: Parameters) -> np.ndarray:
+        """See ``quantized.TileOperator``."""
+        pixels = inputs[0].astype(np.int32)
+        padding = parameters["padding"] if self.counts_padding else np.zeros(pixels.shape[2], np.int32)
+        sums = self.window.gather(pixels, padding).sum((2, 3))
+        inside = self.window.gather(np.ones((*pixels.shape[:2], 1), np.int32), np.array([self.counts_padding]))
+        counts = inside.sum((2, 3))
+        # Rounds half up, in whole numbers.
+        means: np.ndarray = (2 * sums + counts) // (2 * counts)
+        return means.astype(np.uint8)
+
+    def reads(self, axis: int, first: int, last: int) -> tuple[int, int]:
+        """See ``quantized.TileOperator``."""
+        return self.window.reads(axis, first, last)
 
     def count_macs(self, inputs: Sequence[Shape], parameters: Parameters) -> int:
         """See ``network.graph.Operator``."""

@@ -5,7 +5,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+import numpy as np
+
 from ...network.graph import Parameters, Shape
+from .quantized import Quantization
 
 
 @dataclass(frozen=True)
@@ -31,6 +34,41 @@ class Resize:
             raise ValueError(f"enlarged by {self.factor} at a stride of {inputs[0]}")
         return inputs[0] // self.factor
 
+    @property
+    def copies(self) -> bool:
+        """See ``quantized.TileOperator``."""
+        return False
+
+    def output_quantization(self, inputs: Sequence[Quantization]) -> Quantization:
+        """See ``quantized.TileOperator``."""
+        return inputs[0]
+
+    def quantize(self, parameters: Parameters, inputs: Sequence[Quantization],
+                 output: Quantization | None) -> dict[str, np.ndarray]:
+        """See ``quantized.TileOperator``."""
+        return {}
+
+    def step(self, inputs: Sequence[np.ndarray], parameters: Parameters) -> np.ndarray:
+        """See ``quantized.TileOperator``."""
+        pixels = inputs[0]
+        if not self.is_linear:
+            return pixels.repeat(self.factor, 0).repeat(self.factor, 1)
+        # A pixel weighs 3/4 and its neighbor on the output pixel's side 1/4, in both directions; edges repeat.
+        sums = _weigh_neighbors(_weigh_neighbors(pixels.astype(np.int32)).swapaxes(0, 1)).swapaxes(0, 1)
+        return ((sums + 8) >> 4).astype(np.uint8)
+
+    def reads(self, axis: int, first: int, last: int) -> tuple[int, int]:
+        """See ``quantized.TileOperator``."""
+        if self.is_linear:
+            return (first - 1) // 2, (last + 1) // 2
+        return first // self.factor, last // self.factor
+
     def count_macs(self, inputs: Sequence[Shape], parameters: Parameters) -> int:
         """See ``network.graph.Operator``."""
         return 0
+
+
+def _weigh_neighbors(rows: np.ndarray) -> np.ndarray:
+    """Doubles the rows: each becomes 3 of itself plus 1 of the one above, then 3 of itself plus 1 of the one below."""
+    before, after = np.concatenate([rows[:1], rows[:-1]]), np.concatenate([rows[1:], rows[-1:]])
+    return np.stack([3 * rows + before, 3 * rows + after], 1).reshape(2 * len(rows), *rows.shape[1:])

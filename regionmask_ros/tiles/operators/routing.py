@@ -5,7 +5,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+import numpy as np
+
 from ...network.graph import Parameters, Shape
+from .quantized import Quantization, join
 
 
 @dataclass(frozen=True)
@@ -23,6 +26,28 @@ class Concat:
         if len(set(inputs)) != 1:
             raise ValueError(f"inputs of different strides: {', '.join(map(str, inputs))}")
         return inputs[0]
+
+    @property
+    def copies(self) -> bool:
+        """See ``quantized.TileOperator``."""
+        return True
+
+    def output_quantization(self, inputs: Sequence[Quantization]) -> Quantization:
+        """See ``quantized.TileOperator``."""
+        return join(inputs)
+
+    def quantize(self, parameters: Parameters, inputs: Sequence[Quantization],
+                 output: Quantization | None) -> dict[str, np.ndarray]:
+        """See ``quantized.TileOperator``."""
+        return {}
+
+    def step(self, inputs: Sequence[np.ndarray], parameters: Parameters) -> np.ndarray:
+        """See ``quantized.TileOperator``."""
+        return np.concatenate(inputs, 2)
+
+    def reads(self, axis: int, first: int, last: int) -> tuple[int, int]:
+        """See ``quantized.TileOperator``."""
+        return first, last
 
     def count_macs(self, inputs: Sequence[Shape], parameters: Parameters) -> int:
         """See ``network.graph.Operator``."""
@@ -49,6 +74,28 @@ class ChannelSelect:
         """See ``network.graph.Operator``."""
         return inputs[0]
 
+    @property
+    def copies(self) -> bool:
+        """See ``quantized.TileOperator``."""
+        return True
+
+    def output_quantization(self, inputs: Sequence[Quantization]) -> Quantization:
+        """See ``quantized.TileOperator``."""
+        return inputs[0].select(self.channels)
+
+    def quantize(self, parameters: Parameters, inputs: Sequence[Quantization],
+                 output: Quantization | None) -> dict[str, np.ndarray]:
+        """See ``quantized.TileOperator``."""
+        return {}
+
+    def step(self, inputs: Sequence[np.ndarray], parameters: Parameters) -> np.ndarray:
+        """See ``quantized.TileOperator``."""
+        return np.ascontiguousarray(inputs[0][:, :, list(self.channels)])
+
+    def reads(self, axis: int, first: int, last: int) -> tuple[int, int]:
+        """See ``quantized.TileOperator``."""
+        return first, last
+
     def count_macs(self, inputs: Sequence[Shape], parameters: Parameters) -> int:
         """See ``network.graph.Operator``."""
         return 0
@@ -74,6 +121,28 @@ class SpaceToDepth:
     def output_stride(self, inputs: Sequence[int]) -> int:
         """See ``network.graph.Operator``."""
         return inputs[0] * 2
+
+    @property
+    def copies(self) -> bool:
+        """See ``quantized.TileOperator``."""
+        return True
+
+    def output_quantization(self, inputs: Sequence[Quantization]) -> Quantization:
+        """See ``quantized.TileOperator``."""
+        return join([inputs[0]] * len(self.order))
+
+    def quantize(self, parameters: Parameters, inputs: Sequence[Quantization],
+                 output: Quantization | None) -> dict[str, np.ndarray]:
+        """See ``quantized.TileOperator``."""
+        return {}
+
+    def step(self, inputs: Sequence[np.ndarray], parameters: Parameters) -> np.ndarray:
+        """See ``quantized.TileOperator``."""
+        return np.concatenate([inputs[0][row::2, col::2] for row, col in self.order], 2)
+
+    def reads(self, axis: int, first: int, last: int) -> tuple[int, int]:
+        """See ``quantized.TileOperator``."""
+        return 2 * first, 2 * last + 1
 
     def count_macs(self, inputs: Sequence[Shape], parameters: Parameters) -> int:
         """See ``network.graph.Operator``."""

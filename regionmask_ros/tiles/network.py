@@ -1,0 +1,76 @@
+"""A network that the tile engine runs: a quantized graph, the meaning of its bytes, and its thresholds."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+
+from ..network.graph import Graph, Operator
+from .operators.convolution import Convolution
+from .operators.quantized import Quantization, operator_of
+
+
+@dataclass(frozen=True, eq=False)
+class TileNetwork:
+    """A quantized network.
+
+    Attributes:
+        graph: With the parameters of quantized operators. Its input is an image, RGB. Its outputs are heads, float32.
+        quantizations: Of every tensor of the graph but the heads, by name, the input among them.
+        factors: Threshold of every convolution's uint8 output by name, in steps of the channel, for a level of 1; it
+            grows in proportion to the level.
+        levels: Of the three presets, from careful to fast.
+    """
+
+    graph: Graph
+    quantizations: Mapping[str, Quantization]
+    factors: Mapping[str, float] = field(default_factory=dict)
+    levels: tuple[float, float, float] = (0.0, 0.0, 0.0)
+
+    def thresholds(self, level: float) -> dict[str, float]:
+        """The thresholds of a frame, RMS in steps of the channel, by tensor; a tensor that is not named has 0."""
+        return {name: level * factor for name, factor in self.factors.items()}
+
+
+def quantize_graph(graph: Graph, pixels: Quantization, outputs: Mapping[str, Quantization]) -> TileNetwork:
+    """Quantizes every node of a float graph.
+
+    Args:
+        graph: With float parameters.
+        pixels: Quantization of the input.
+        outputs: Quantization of every tensor for which it is free to choose (``TileOperator.output_quantization``) and
+            that is not a head.
+
+    Returns:
+        The network, with every threshold 0.
+    """
+    known = {graph.input: pixels}
+    nodes = []
+    for node in graph.nodes:
+        operator = operator_of(node)
+        inputs = [known[name] for name in node.inputs]
+        output = None
+        if not is_head(operator):
+            output = operator.output_quantization(inputs) or outputs[node.name]
+            known[node.name] = output
+        nodes.append(replace(node, parameters=operator.quantize(node.parameters, inputs, output)))
+    return TileNetwork(replace(graph, nodes=tuple(nodes)), known)
+
+
+def is_head(operator: Operator) -> bool:
+    """Whether the output is float32, for the caller, instead of bytes for other nodes."""
+    return isinstance(operator, Convolution) and operator.is_head
+
+
+def change_limit(threshold: float, values: int) -> int:
+    """Computes from which sum of squared differences on a tile counts as changed.
+
+    Args:
+        threshold: Root of the mean squared difference, in steps.
+        values: Of the tile: its pixels inside of the tensor times the channels.
+
+    Returns:
+        The sum; at least 1.
+    """
+    return max(1, math.ceil(threshold * threshold * values))
