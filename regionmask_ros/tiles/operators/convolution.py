@@ -95,3 +95,38 @@ class Convolution:
         """See ``network.graph.Operator``."""
         rows, cols, _ = self.output_shape(inputs, parameters)
         return rows * cols * int(parameters["weight"].size)
+
+    def evaluate(self, inputs: Sequence[np.ndarray], parameters: Parameters) -> np.ndarray:
+        """Computes the output in float32.
+
+        Args:
+            inputs: One, float32 [rows, cols, channels].
+            parameters: Of a float graph.
+
+        Returns:
+            float32 [rows, cols, channels].
+        """
+        padded, weight = self.window.pad(inputs[0], 0.0), parameters["weight"]
+        is_depthwise = weight.shape[3] == 1 and len(weight) == self.groups
+        result = self._slide(padded, weight) if is_depthwise else self._multiply(padded, weight)
+        result += parameters["bias"]
+        return self.activation.apply(result)
+
+    def _slide(self, padded: np.ndarray, weight: np.ndarray) -> np.ndarray:
+        """A depthwise convolution: for each place of the kernel, the image times a weight for each channel."""
+        places = zip(self.window.shifts(padded), weight.reshape(len(weight), -1).T)
+        result: np.ndarray = np.multiply(*next(places))
+        product = np.empty_like(result)
+        for shifted, factors in places:
+            result += np.multiply(shifted, factors, out=product)
+        return result
+
+    def _multiply(self, padded: np.ndarray, weight: np.ndarray) -> np.ndarray:
+        """Any convolution, as a product of matrices for each group."""
+        shifted = list(self.window.shifts(padded))
+        width, results = weight.shape[3], []
+        for group, rows in enumerate(np.split(weight, self.groups)):
+            parts = [part[..., group * width:(group + 1) * width] for part in shifted]
+            panel = parts[0] if len(parts) == 1 else np.concatenate(parts, axis=-1)
+            results.append(panel @ rows.reshape(len(rows), -1).T)
+        return results[0] if len(results) == 1 else np.concatenate(results, axis=-1)

@@ -69,6 +69,10 @@ class Add(_SameShape):
                          for values, factor in zip(inputs, parameters["factors"], strict=True))
         return requantize(self.activation.apply(first + second + parameters["bias"]), parameters)
 
+    def evaluate(self, inputs: Sequence[np.ndarray], parameters: Parameters) -> np.ndarray:
+        """See ``Convolution.evaluate``."""
+        return self.activation.apply(inputs[0] + inputs[1])
+
 
 @dataclass(frozen=True)
 class Multiply(_SameShape):
@@ -89,6 +93,10 @@ class Multiply(_SameShape):
         first, second = ((values.astype(np.float32) - zero) * factor for values, zero, factor
                          in zip(inputs, parameters["zeros"], parameters["factors"], strict=True))
         return requantize(self.activation.apply(first * second), parameters)
+
+    def evaluate(self, inputs: Sequence[np.ndarray], parameters: Parameters) -> np.ndarray:
+        """See ``Convolution.evaluate``."""
+        return self.activation.apply(inputs[0] * inputs[1])
 
 
 @dataclass(frozen=True)
@@ -112,3 +120,7 @@ class Activate(_SameShape):
         """See ``quantized.TileOperator``."""
         result = inputs[0].astype(np.float32) * parameters["multiplier"] + parameters["bias"]
         return requantize(self.activation.apply(result), parameters)
+
+    def evaluate(self, inputs: Sequence[np.ndarray], parameters: Parameters) -> np.ndarray:
+        """See ``Convolution.evaluate``."""
+        return self.activation.apply(inputs[0] * parameters["factor"] + parameters["addend"])

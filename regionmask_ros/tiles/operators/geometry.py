@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 import numpy as np
@@ -55,11 +56,42 @@ class Window:
         Returns:
             [output rows, output cols, kernel rows, kernel cols, channels].
         """
-        top, left, below, right = self.pads
-        rows, cols, channels = pixels.shape
-        padded = np.empty((rows + top + below, cols + left + right, channels), pixels.dtype)
-        padded[:] = padding
-        padded[top:top + rows, left:left + cols] = pixels
+        padded = self.pad(pixels, padding)
         view = np.lib.stride_tricks.sliding_window_view
         windows = view(view(padded, self.kernel[0], 0), self.kernel[1], 1)
         return np.moveaxis(windows[::self.stride, ::self.stride], 2, -1)
+
+    def pad(self, image: np.ndarray, value: float | np.ndarray) -> np.ndarray:
+        """Adds the padding.
+
+        Args:
+            image: [rows, cols, channels].
+            value: What the padding is filled with: one number, or one for each channel.
+
+        Returns:
+            The padded image; the image itself if there is no padding.
+        """
+        if not any(self.pads):
+            return image
+        top, left, below, right = self.pads
+        rows, cols, channels = image.shape
+        padded = np.empty((rows + top + below, cols + left + right, channels), image.dtype)
+        padded[:] = value
+        padded[top:top + rows, left:left + cols] = image
+        return padded
+
+    def shifts(self, padded: np.ndarray) -> Iterator[np.ndarray]:
+        """Goes through the places of the kernel, line by line.
+
+        Args:
+            padded: An image with its padding, [rows, cols, channels].
+
+        Yields:
+            For each place a view: the values that lie there in the windows of all output pixels.
+        """
+        top, left, below, right = self.pads
+        rows, cols = self.output_size(padded.shape[0] - top - below, padded.shape[1] - left - right)
+        for row in range(self.kernel[0]):
+            for col in range(self.kernel[1]):
+                yield padded[row:row + (rows - 1) * self.stride + 1:self.stride,
+                             col:col + (cols - 1) * self.stride + 1:self.stride]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import reduce
 
 import numpy as np
 
@@ -62,6 +63,10 @@ class MaxPool:
     def count_macs(self, inputs: Sequence[Shape], parameters: Parameters) -> int:
         """See ``network.graph.Operator``."""
         return 0
+
+    def evaluate(self, inputs: Sequence[np.ndarray], parameters: Parameters) -> np.ndarray:
+        """See ``Convolution.evaluate``."""
+        return reduce(np.maximum, self.window.shifts(self.window.pad(inputs[0], -np.inf)))
 
 
 @dataclass(frozen=True)
@@ -122,3 +127,14 @@ class AveragePool:
     def count_macs(self, inputs: Sequence[Shape], parameters: Parameters) -> int:
         """See ``network.graph.Operator``."""
         return 0
+
+    def evaluate(self, inputs: Sequence[np.ndarray], parameters: Parameters) -> np.ndarray:
+        """See ``Convolution.evaluate``."""
+        total = reduce(np.add, self.window.shifts(self.window.pad(inputs[0], 0.0)))
+        count = self.window.kernel[0] * self.window.kernel[1]
+        if self.counts_padding:
+            return total / np.float32(count)
+        inside = np.ones((*inputs[0].shape[:2], 1), np.float32)
+        counts = reduce(np.add, self.window.shifts(self.window.pad(inside, 0.0)))
+        mean: np.ndarray = total / counts
+        return mean

@@ -67,6 +67,13 @@ class Resize:
         """See ``network.graph.Operator``."""
         return 0
 
+    def evaluate(self, inputs: Sequence[np.ndarray], parameters: Parameters) -> np.ndarray:
+        """See ``Convolution.evaluate``."""
+        if self.is_linear:
+            tall = _weigh_neighbors(inputs[0]).swapaxes(0, 1)
+            return _weigh_neighbors(tall).swapaxes(0, 1) / np.float32(16)
+        return inputs[0].repeat(self.factor, 0).repeat(self.factor, 1)
+
 
 def _weigh_neighbors(rows: np.ndarray) -> np.ndarray:
     """Doubles the rows: each becomes 3 of itself plus 1 of the one above, then 3 of itself plus 1 of the one below."""

@@ -53,6 +53,10 @@ class Concat:
         """See ``network.graph.Operator``."""
         return 0
 
+    def evaluate(self, inputs: Sequence[np.ndarray], parameters: Parameters) -> np.ndarray:
+        """See ``Convolution.evaluate``."""
+        return np.concatenate(inputs, axis=-1)
+
 
 @dataclass(frozen=True)
 class ChannelSelect:
@@ -99,6 +103,10 @@ class ChannelSelect:
     def count_macs(self, inputs: Sequence[Shape], parameters: Parameters) -> int:
         """See ``network.graph.Operator``."""
         return 0
+
+    def evaluate(self, inputs: Sequence[np.ndarray], parameters: Parameters) -> np.ndarray:
+        """See ``Convolution.evaluate``."""
+        return inputs[0][..., list(self.channels)]
 
 
 @dataclass(frozen=True)
@@ -147,3 +155,7 @@ class SpaceToDepth:
     def count_macs(self, inputs: Sequence[Shape], parameters: Parameters) -> int:
         """See ``network.graph.Operator``."""
         return 0
+
+    def evaluate(self, inputs: Sequence[np.ndarray], parameters: Parameters) -> np.ndarray:
+        """See ``Convolution.evaluate``."""
+        return np.concatenate([inputs[0][row::2, col::2] for row, col in self.order], axis=-1)
