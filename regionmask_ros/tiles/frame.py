@@ -1,0 +1,65 @@
+"""What goes into a frame of the tile engine, and what comes out."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from .network import TileNetwork
+from .operators.convolution import Convolution
+
+COUNTS = ("computed_tiles", "computed_pixels", "replaced_tiles", "replaced_pixels")
+"""Columns of the counts of a frame."""
+
+
+@dataclass(frozen=True, eq=False)
+class Rule:
+    """When a tile of a frame is computed and replaced.
+
+    Attributes:
+        thresholds: float64 [nodes], root of the mean squared change of a tile, in steps of the channel.
+        input_threshold: The same of the image, of 255.
+        is_dense: Whether everything is computed and replaced, whatever changed; attention and thresholds do not count.
+    """
+
+    thresholds: np.ndarray
+    input_threshold: float = 0.0
+    is_dense: bool = False
+
+    @classmethod
+    def of(cls, network: TileNetwork, level: float | Sequence[float], input_threshold: float, is_dense: bool) -> Rule:
+        """Makes the rule of a frame.
+
+        Args:
+            network: Its factors and the level make the thresholds.
+            level: One number, or a threshold of every node in order; a node that has none ignores it.
+            input_threshold: Of the image.
+            is_dense: Whether everything is computed.
+
+        Returns:
+            The rule.
+        """
+        nodes = network.graph.nodes
+        if isinstance(level, (int, float)):
+            thresholds = network.thresholds(level)
+            level = [thresholds.get(node.name, 0.0) for node in nodes]
+        may = [isinstance(node.operator, Convolution) and not node.operator.is_head for node in nodes]
+        return cls(np.where(may, np.asarray(level, np.float64), 0.0), float(input_threshold), is_dense)
+
+
+@dataclass(frozen=True, eq=False)
+class StepOutput:
+    """What a frame gave. All arrays are views that the next frame overwrites.
+
+    Attributes:
+        heads: float32 [rows, cols, channels] of every output of the graph by name.
+        input_change: int64 [region rows, region cols], sum of the squared differences of the image to what is held; 0
+            where it is not attended.
+        counts: int64 [1 + nodes, 4], of the input and of every node: see ``COUNTS``.
+    """
+
+    heads: dict[str, np.ndarray]
+    input_change: np.ndarray
+    counts: np.ndarray

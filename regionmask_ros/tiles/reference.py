@@ -1,0 +1,140 @@
+"""The rule of the tile engine in NumPy: slow, and the definition of what the engine computes, bit for bit.
+
+Every tensor is *held*: its bytes are what the nodes that read it were last told. A tile of a tensor is 16x16 pixels of
+the input, with all channels. In a frame, a tile of the image is *dirty* if it was replaced by new pixels. A tile of
+another tensor is *due* if any input tile that it reads is dirty, now or while the mask did not attend to it (it is
+*pending* then). A due tile is computed from held inputs. If it differs enough from what is held, it is replaced and is
+dirty itself; otherwise nodes that read it are told nothing, and it is *weak* if it differs at all. As nothing is ever
+added up, nothing drifts: with everything attended and thresholds of 0, all tensors are what the dense network computes.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+
+from .frame import COUNTS, Rule, StepOutput
+from .grid import REGION, expand, grids_of, regions_of, spread, sum_tiles, tiles_read
+from .network import TileNetwork, change_limit
+from .operators.quantized import operator_of
+
+
+class TileReference:
+    """The state of one camera, with the interface of ``engine.TileEngine``.
+
+    Args:
+        network: The quantized network.
+        input_wh: Width and height of the images.
+
+    Attributes:
+        kernel_set: What computes: "reference".
+
+    Raises:
+        ValueError: The images do not fit the network.
+    """
+
+    kernel_set = "reference"
+
+    def __init__(self, network: TileNetwork, input_wh: tuple[int, int]) -> None:
+        self.network, self.graph = network, network.graph
+        self._shapes = self.graph.shapes(input_wh)
+        self._grids = grids_of(self._shapes, self.graph.strides())
+        self._regions = (-(-input_wh[1] // REGION), -(-input_wh[0] // REGION))
+        self._held = {name: np.zeros(shape, np.float32 if name not in network.quantizations else np.uint8)
+                      for name, shape in self._shapes.items()}
+        self.reset()
+
+    @property
+    def memory_bytes(self) -> int:
+        """Bytes of the held tensors."""
+        return sum(values.nbytes for values in self._held.values())
+
+    def reset(self) -> None:
+        """Forgets all frames: the next one is computed as a whole."""
+        self._is_new = True
+        self._pending, self._weak = ({name: self._no_tile(name) for name in self._shapes} for _ in range(2))
+        self._thresholds = np.zeros(len(self.graph.nodes))
+        self._touched: set[str] = set()
+
+    def held(self, name: str) -> np.ndarray:
+        """What is held of a tensor, [rows, cols, channels]; writing to it needs ``touch``."""
+        return self._held[name]
+
+    def touch(self, name: str) -> None:
+        """Tells the next frame that all of a tensor was replaced by the caller."""
+        self._touched.add(name)
+
+    def step(self, image: np.ndarray | None, attended: np.ndarray | None = None, level: float | Sequence[float] = 0.0,
+             input_threshold: float = 0.0, *, is_dense: bool = False) -> StepOutput:
+        """Computes a frame; see ``engine.TileEngine.step``."""
+        rule = Rule.of(self.network, level, input_threshold, is_dense or self._is_new)
+        regions = np.ones(self._regions, bool) if attended is None or rule.is_dense else np.asarray(attended, bool)
+        counts = np.zeros((1 + len(self.graph.nodes), len(COUNTS)), np.int64)
+        dirty: dict[str, np.ndarray] = {}
+        input_change: np.ndarray = np.zeros(self._regions, np.int64)
+        if image is None:
+            dirty[self.graph.input] = self._no_tile(self.graph.input)
+        else:
+            limits = self._limits(self.graph.input, rule.input_threshold)
+            new = np.asarray(image)
+            input_change = np.where(regions, self._change(self.graph.input, new), 0)
+            dirty[self.graph.input] = regions & ((input_change >= limits) | rule.is_dense)
+            self._replace(self.graph.input, new, dirty[self.graph.input])
+            self._count(counts[0], self.graph.input, regions, dirty[self.graph.input])
+        self._mark_touched(self.graph.input, dirty)
+
+        for index, node in enumerate(self.graph.nodes):
+            name, operator, grid = node.name, operator_of(node), self._grids[node.name]
+            threshold = rule.thresholds[index]
+            if threshold < self._thresholds[index]:
+                # What was too small a change for the last threshold may be large enough for this one.
+                self._pending[name] |= self._weak[name]
+                self._weak[name] = self._no_tile(name)
+            reached = self._pending[name] | rule.is_dense
+            for source in node.inputs:
+                reached |= spread(dirty[source], tiles_read(operator, self._grids[source], grid))
+            may = spread(regions, regions_of(grid, self._regions))
+            due, self._pending[name] = reached & may, reached & ~may
+            self._weak[name] &= ~due
+            dirty[name] = due
+            if due.any():
+                new = operator.step([self._held[source] for source in node.inputs], node.parameters)
+                if not rule.is_dense and not operator.copies:
+                    differences = self._change(name, new)
+                    dirty[name] = due & (differences >= self._limits(name, threshold))
+                    self._weak[name] |= due & (differences > 0) & ~dirty[name]
+                self._replace(name, new, dirty[name])
+            self._count(counts[1 + index], name, due, dirty[name])
+            self._mark_touched(name, dirty)
+
+        self._is_new, self._thresholds = False, rule.thresholds
+        self._touched.clear()
+        return StepOutput({name: self._held[name] for name in self.graph.outputs}, input_change, counts)
+
+    def _no_tile(self, name: str) -> np.ndarray:
+        return np.zeros((self._grids[name].rows, self._grids[name].cols), bool)
+
+    def _change(self, name: str, new: np.ndarray) -> np.ndarray:
+        """Sums the squared differences to what is held over each tile; of heads, counts the values that differ."""
+        if new.dtype != np.uint8:
+            return sum_tiles(new != self._held[name], self._grids[name])
+        return sum_tiles((new.astype(np.int64) - self._held[name]) ** 2, self._grids[name])
+
+    def _limits(self, name: str, threshold: float) -> np.ndarray:
+        """The least changes for which tiles are replaced."""
+        values = self._grids[name].pixels() * self._shapes[name][2]
+        limits: np.ndarray = np.vectorize(lambda count: change_limit(threshold, int(count)), otypes=[np.int64])(values)
+        return limits
+
+    def _replace(self, name: str, new: np.ndarray, tiles: np.ndarray) -> None:
+        where = expand(tiles, self._grids[name])
+        self._held[name][where] = new[where]
+
+    def _count(self, counts: np.ndarray, name: str, due: np.ndarray, dirty: np.ndarray) -> None:
+        pixels = self._grids[name].pixels()
+        counts[:] = due.sum(), pixels[due].sum(), dirty.sum(), pixels[dirty].sum()
+
+    def _mark_touched(self, name: str, dirty: dict[str, np.ndarray]) -> None:
+        if name in self._touched:
+            dirty[name] = np.ones_like(dirty[name])
