@@ -1,0 +1,106 @@
+// The contract between the run loop and the kernels: what every kernel set computes, bit for bit.
+//
+// Tensors are NHWC, activations uint8, weights int8, sums int32, everything else float32. Arithmetic is IEEE, round half
+// to even, in the order of the equations, never fused. Arrays over channels hold a multiple of `kChannelPad` elements.
+//
+// Reading: a kernel may read `kReadSlack` bytes past the last byte that it needs, so that it can always load whole
+// vectors; what it reads there has no influence. Writing: `out` is scratch, where a kernel may write up to the padded
+// number of channels of each pixel (in ascending order of pixels), so `out` needs `kReadSlack` bytes after its end.
+// Kernels allocate nothing. Parameters are finite, and so small that no sum overflows int32 and no float overflows.
+#pragma once
+
+#include <cstdint>
+
+namespace tiles {
+
+constexpr int kChannelPad = 16;
+constexpr int kReadSlack = 64;
+constexpr int kAlignment = 64;  // of packed weights and panels
+
+enum Activation : int32_t {
+    kIdentity = 0,     // y
+    kRelu = 1,         // y > 0 ? y : 0
+    kRelu6 = 2,        // min(relu(y), 6)
+    kLeakyRelu = 3,    // y > 0 ? y : y * alpha
+    kSigmoid = 4,      // 1 / (1 + exp(-y)), with the exponential of exponential.h
+    kSilu = 5,         // y / (1 + exp(-y))
+    kHardSigmoid = 6,  // min(relu(y * alpha + beta), 1)
+    kHardSwish = 7,    // (y * min(relu(y + 3), 6)) * float(1 / 6)
+};
+
+// From a sum to an output.
+//   y = float(sum) * multiplier + bias,  z = activation(y)                 (float heads: z)
+//   q = rint(min(max(z * scale + zero, 0), 255))
+// All four arrays are over output channels. Kernels of float heads do not read `scale` and `zero`.
+struct Epilogue {
+    const float* multiplier;
+    const float* bias;
+    const float* scale;
+    const float* zero;
+    int32_t activation;
+    float alpha, beta;
+};
+
+struct KernelSet {
+    const char* name;
+
+    // --- Convolution as a product of a panel of gathered pixels and weights.
+    //   sum[p][o] = offset[o] + sum over j < k of weights[o][j] * pixel[p][j]
+
+    // The number of pixels of a panel that is best for the caches. `multiply` takes any number.
+    int32_t (*panel_pixels)(int k);
+    int64_t (*panel_bytes)(int pixels, int k);
+    // For each of n pixels, `runs` runs of bytes: run r has `run_length` bytes and starts at pixels[p] + run_offset[r].
+    // k = runs * run_length.
+    void (*gather)(const uint8_t* const* pixels, int n, const int32_t* run_offset, int runs, int run_length,
+                   void* panel);
+    int64_t (*packed_weight_bytes)(int channels, int k);
+    // weights [channels][k]. The packed weights hold the offsets too.
+    void (*pack_weights)(const int8_t* weights, const int32_t* offset, int channels, int k, void* packed);
+    // Outputs [n][channels], pixel p at out + p * out_pitch; the pitch of `multiply_float` counts floats.
+    void (*multiply)(const void* panel, int n, int k, const void* packed, int channels, const Epilogue* epilogue,
+                     uint8_t* out, int64_t out_pitch);
+    void (*multiply_float)(const void* panel, int n, int k, const void* packed, int channels,
+                           const Epilogue* epilogue, float* out, int64_t out_pitch);
+
+    // --- Depthwise convolution of n neighboring output pixels of one row.
+    //   sum[p][c] = offset[c] + sum over y < kh, x < kw of weights[c][y][x] * window[y][p * stride + x][c]
+    int64_t (*packed_depthwise_bytes)(int channels, int kh, int kw);
+    // weights [channels][kh][kw].
+    void (*pack_depthwise)(const int8_t* weights, const int32_t* offset, int channels, int kh, int kw, void* packed);
+    void (*depthwise)(const uint8_t* window, int64_t row_pitch, int64_t pixel_pitch, int stride, int kh, int kw, int n,
+                      int channels, const void* packed, const Epilogue* epilogue, uint8_t* out, int64_t out_pitch);
+
+    // --- Pools: one output pixel from a window of rows x cols pixels, which the caller has clipped to the image.
+    void (*max_pool)(const uint8_t* window, int64_t row_pitch, int64_t pixel_pitch, int rows, int cols, int channels,
+                     uint8_t* out);
+    //   q[c] = (2 * (sum of the window + padded * zero[c]) + count) / (2 * count), rounded down
+    // `padded`: pixels of padding that count; `count`: all pixels that count.
+    void (*average_pool)(const uint8_t* window, int64_t row_pitch, int64_t pixel_pitch, int rows, int cols,
+                         int channels, int padded, const uint8_t* zero, int count, uint8_t* out);
+
+    // --- Element by element, on n pixels.
+    //   y = (float(a) * ma + float(b) * mb) + epilogue.bias
+    void (*add)(const uint8_t* a, int64_t a_pitch, const uint8_t* b, int64_t b_pitch, int n, int channels,
+                const float* ma, const float* mb, const Epilogue* epilogue, uint8_t* out, int64_t out_pitch);
+    //   y = ((float(a) - za) * ma) * ((float(b) - zb) * mb)
+    void (*multiply_elements)(const uint8_t* a, int64_t a_pitch, const uint8_t* b, int64_t b_pitch, int n,
+                              int channels, const float* za, const float* ma, const float* zb, const float* mb,
+                              const Epilogue* epilogue, uint8_t* out, int64_t out_pitch);
+    //   y = float(a) * epilogue.multiplier + epilogue.bias
+    void (*activate)(const uint8_t* a, int64_t a_pitch, int n, int channels, const Epilogue* epilogue, uint8_t* out,
+                     int64_t out_pitch);
+
+    // --- Bytes of n rows of `bytes` bytes each.
+    // The sum of (a - b)^2.
+    uint64_t (*change)(const uint8_t* a, int64_t a_pitch, const uint8_t* b, int64_t b_pitch, int n, int bytes);
+    // Copies exactly these bytes.
+    void (*copy)(const uint8_t* from, int64_t from_pitch, uint8_t* to, int64_t to_pitch, int n, int bytes);
+};
+
+// The set of that name; nullptr if it is unknown or this processor lacks its instructions.
+const KernelSet* find_kernel_set(const char* name);
+// The fastest set that this processor has.
+const KernelSet* best_kernel_set();
+
+}  // namespace tiles

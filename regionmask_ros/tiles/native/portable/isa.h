@@ -1,0 +1,58 @@
+// Any processor: vectors of four, which the compiler maps to what there is. This file is also the list of what an `Isa`
+// must have.
+#pragma once
+
+#include "../generic/vectors.h"
+
+namespace tiles {
+
+struct Portable {
+    typedef int32_t Int __attribute__((vector_size(16)));
+    typedef float Float __attribute__((vector_size(16)));
+    static constexpr int lanes = 4;     // int32 or float values of a vector
+    static constexpr int group = 1;     // neighboring values that one instruction multiplies and adds
+    static constexpr int pixels = 2;    // a product keeps the sums of so many pixels ...
+    static constexpr int strips = 4;    // ... times so many vectors of channels in registers
+    static constexpr int gathered = 8;  // values that `gather` writes, at least the k's group
+
+    // A panel's values are the pixel's, minus panel_shift, as `dot` wants them; weights are int8, widened likewise.
+    using Panel = uint8_t;
+    using Weight = int32_t;
+    using Weights = Int;
+    static constexpr int32_t panel_shift = 0;
+
+    TILES_INLINE void gather(const uint8_t* from, Panel* to) { __builtin_memcpy(to, from, gathered); }
+
+    // A group of values in every lane.
+    TILES_INLINE Int broadcast(const Panel* values) { return Int{} + (int32_t)*values; }
+
+    // Groups of values of neighboring rows, each lane its own channel: for channel c of the vector,
+    // row[0][c], row[1][c], ... up to row[group - 1][c]. There are `rows` of them; others may be anything.
+    TILES_INLINE Int interleave(const uint8_t* row, int64_t, int) { return widen(row); }
+
+    // In each lane, sum + the products of the group's values with their weights.
+    TILES_INLINE Int dot(Int sum, Int values, Weights weights) { return sum + values * weights; }
+
+    TILES_INLINE Int widen(const uint8_t* from) { return Int{from[0], from[1], from[2], from[3]}; }
+
+    TILES_INLINE Float splat(float value) { return Float{} + value; }
+    TILES_INLINE Float to_float(Int value) { return __builtin_convertvector(value, Float); }
+
+    TILES_INLINE Float if_positive(Float y, Float yes, Float no) { return y > splat(0.0f) ? yes : no; }
+    TILES_INLINE Float max(Float a, Float b) { return a > b ? a : b; }
+    TILES_INLINE Float min(Float a, Float b) { return a < b ? a : b; }
+
+    // rint(min(value, 255)): integers that `store_bytes` limits to 0 ... 255. Adding 1.5 * 2^23 rounds half to even.
+    TILES_INLINE Int rint_up_to_255(Float value) {
+        const Float round = splat(0x1.8p23f), clamped = min(max(value, splat(0.0f)), splat(255.0f));
+        return (Int)(clamped + round) - (Int)round;
+    }
+
+    template <int strips>
+    TILES_INLINE void store_bytes(uint8_t* out, const Int (&values)[strips]) {
+        for (int s = 0; s < strips; ++s)
+            for (int lane = 0; lane < lanes; ++lane) out[s * lanes + lane] = (uint8_t)values[s][lane];
+    }
+};
+
+}  // namespace tiles

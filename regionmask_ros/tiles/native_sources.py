@@ -1,0 +1,50 @@
+"""The C++ sources of the tile engine's library, and how they are compiled; ``setup.py`` and the loader read it.
+
+It imports nothing of the package, so that ``setup.py`` can run it as a file.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from pathlib import Path
+
+FOLDER = Path(__file__).resolve().parent / "native"
+LIBRARY = FOLDER / "libtiles.so"
+"""Beside its sources, in a source checkout as in an installed package."""
+
+FLAGS = ("-std=c++17", "-O3", "-ffp-contract=off", "-fno-math-errno", "-fno-trapping-math", "-fno-exceptions",
+         "-fno-rtti", "-fvisibility=hidden", "-Wall", "-Wextra", "-Wno-psabi")
+"""Results must not depend on the compiler: no fused multiply-add, nothing of -ffast-math."""
+
+INSTRUCTIONS: dict[str, tuple[str, ...]] = {}
+"""Of each folder of one instruction set: the compiler's options. Other files are for every processor."""
+
+MACHINES: dict[str, str] = {}
+"""Of each of these folders: the kind of machine that has such instructions (``platform.machine()``)."""
+
+
+def list_sources(folder: Path = FOLDER) -> list[Path]:
+    """Lists the C++ files and headers, in a fixed order.
+
+    Args:
+        folder: Where they are.
+
+    Returns:
+        All files below it with the endings ``.cpp`` and ``.h``.
+    """
+    return sorted(path for path in folder.rglob("*") if path.suffix in (".cpp", ".h"))
+
+
+def compute_digest(folder: Path = FOLDER) -> str:
+    """Computes a digest of the sources and of the options; the library returns that of its own (rm_tiles_digest).
+
+    Args:
+        folder: Where the sources are.
+
+    Returns:
+        16 hexadecimal digits.
+    """
+    total = hashlib.sha256(repr((FLAGS, INSTRUCTIONS)).encode())
+    for path in list_sources(folder):
+        total.update(path.relative_to(folder).as_posix().encode() + b"\0" + path.read_bytes() + b"\0")
+    return total.hexdigest()[:16]

@@ -1,0 +1,227 @@
+"""Every kernel set equals the formulas bit for bit, on any shapes, pitches, activations and values."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from kernel_formulas import ACTIVATIONS, activate, finish, quantize, rescale
+from native_kernels import SLACK, Parameters, address, aligned, find_set, kernel_sets, needs_library, padded
+
+from regionmask_ros.tiles.exponential import exponential
+
+pytestmark = needs_library
+every_set = pytest.mark.parametrize("name", kernel_sets())
+quick = settings(max_examples=60, deadline=None)
+
+seeds = st.integers(0, 2**32 - 1)
+channel_counts = st.integers(1, 200)
+kinds = st.sampled_from(ACTIVATIONS)
+
+
+def draw_bytes(rng, size):
+    """Any bytes, the extreme ones often."""
+    values = rng.integers(0, 256, size, dtype=np.uint8)
+    return rng.choice(np.array([0, 255], np.uint8), size) if rng.integers(4) == 0 else values
+
+
+def draw_weights(rng, size):
+    values = rng.integers(-128, 128, size).astype(np.int8)
+    return rng.choice(np.array([-128, 127], np.int8), size) if rng.integers(4) == 0 else values
+
+
+def draw_parameters(rng, channels, kind, spread=1.0):
+    """An epilogue whose outputs are spread over 0 ... 255, and beyond."""
+    multiplier = (rng.uniform(0.2, 3, channels) / spread).astype(np.float32)
+    bias = rng.normal(0, 2, channels)
+    if rng.integers(3) == 0:
+        bias = bias * 1000.0
+    return Parameters(multiplier, bias, rng.uniform(1, 60, channels), rng.integers(0, 256, channels), kind,
+                      *((0.1, 0) if kind == 3 else (1 / 6, 0.5)))
+
+
+def rows_with_pitch(rng, rows, length):
+    """Bytes [rows, length] inside a wider, unaligned array, and the pitch."""
+    pitch = length + int(rng.integers(0, 40))
+    whole = draw_bytes(rng, rows * pitch + SLACK + 3)
+    first = int(rng.integers(0, 4))
+    return whole[first:first + rows * pitch].reshape(rows, pitch)[:, :length], pitch, whole
+
+
+def output(n, channels, pitch_extra, kind=np.uint8):
+    pitch = -(-channels // 16) * 16 + pitch_extra
+    return np.zeros(n * pitch + SLACK, kind), pitch
+
+
+def result(out, pitch, n, channels):
+    return out[:n * pitch].reshape(n, pitch)[:, :channels]
+
+
+def gather_and_multiply(kernels, rng, n, runs, run_length, channels, parameters, weights, offset, is_float):
+    k = runs * run_length
+    image = draw_bytes(rng, 5000 + SLACK)
+    starts = rng.integers(0, 2000, n)
+    offsets = rng.integers(0, 2000, runs).astype(np.int32)
+    pointers = np.array([address(image) + int(start) for start in starts], np.uint64)
+    panel = aligned(kernels.panel_bytes(n, k), fill=201)
+    kernels.gather(address(pointers), n, address(offsets), runs, run_length, address(panel))
+    packed = aligned(kernels.packed_weight_bytes(channels, k), fill=99)
+    kernels.pack_weights(address(weights), address(offset), channels, k, address(packed))
+    out, pitch = output(n, channels, int(rng.integers(0, 20)), np.float32 if is_float else np.uint8)
+    multiply = kernels.multiply_float if is_float else kernels.multiply
+    multiply(address(panel), n, k, address(packed), channels, parameters.at, address(out), pitch)
+    index = starts[:, None, None] + offsets[None, :, None] + np.arange(run_length)
+    return result(out, pitch, n, channels), image[index].reshape(n, k)
+
+
+@every_set
+@quick
+@given(seeds, st.integers(1, 60), st.integers(1, 6), st.integers(1, 90), channel_counts, kinds, st.booleans())
+def test_a_convolution_equals_its_formula(name, seed, n, runs, run_length, channels, kind, is_float):
+    rng, k = np.random.default_rng(seed), runs * run_length
+    weights, offset = draw_weights(rng, (channels, k)), rng.integers(-10**6, 10**6, channels).astype(np.int32)
+    parameters = draw_parameters(rng, channels, kind, 4000 * k**0.5)
+    got, pixels = gather_and_multiply(find_set(name), rng, n, runs, run_length, channels, parameters, weights, offset,
+                                      is_float)
+    total = pixels.astype(np.int32) @ weights.astype(np.int32).T + offset
+    wanted = (rescale if is_float else finish)(total, parameters)
+    np.testing.assert_array_equal(got, wanted)
+
+
+@every_set
+@quick
+@given(seeds, st.integers(1, 7), st.integers(1, 7), st.integers(1, 3), st.integers(1, 70), channel_counts, kinds)
+def test_a_depthwise_convolution_equals_its_formula(name, seed, kh, kw, stride, n, channels, kind):
+    rng, kernels = np.random.default_rng(seed), find_set(name)
+    weights = draw_weights(rng, (channels, kh, kw))
+    offset = rng.integers(-10**5, 10**5, channels).astype(np.int32)
+    parameters = draw_parameters(rng, channels, kind, 4000 * (kh * kw)**0.5)
+    cols = (n - 1) * stride + kw
+    window, pixel_pitch, _whole = rows_with_pitch(rng, kh * cols, channels)
+    packed = aligned(kernels.packed_depthwise_bytes(channels, kh, kw), fill=99)
+    kernels.pack_depthwise(address(weights), address(offset), channels, kh, kw, address(packed))
+    out, pitch = output(n, channels, int(rng.integers(0, 20)))
+    kernels.depthwise(address(window), cols * pixel_pitch, pixel_pitch, stride, kh, kw, n, channels, address(packed),
+                      parameters.at, address(out), pitch)
+    values = window.reshape(kh, cols, channels).astype(np.int32)
+    total = sum(values[y, x:x + (n - 1) * stride + 1:stride] * weights[:, y, x].astype(np.int32)
+                for y in range(kh) for x in range(kw)) + offset
+    np.testing.assert_array_equal(result(out, pitch, n, channels), finish(total, parameters))
+
+
+@every_set
+@quick
+@given(seeds, st.integers(1, 13), st.integers(1, 13), channel_counts)
+def test_the_largest_of_a_window_is_found(name, seed, rows, cols, channels):
+    rng = np.random.default_rng(seed)
+    window, pitch, _whole = rows_with_pitch(rng, rows * cols, channels)
+    out, _ = output(1, channels, 0)
+    find_set(name).max_pool(address(window), cols * pitch, pitch, rows, cols, channels, address(out))
+    np.testing.assert_array_equal(out[:channels], window.max(0))
+
+
+@every_set
+@quick
+@given(seeds, st.integers(1, 13), st.integers(1, 13), channel_counts, st.integers(0, 20))
+def test_the_mean_of_a_window_is_rounded_half_up(name, seed, rows, cols, channels, padding):
+    rng = np.random.default_rng(seed)
+    window, pitch, _whole = rows_with_pitch(rng, rows * cols, channels)
+    zero, count = draw_bytes(rng, channels), rows * cols + padding
+    out, _ = output(1, channels, 0)
+    find_set(name).average_pool(address(window), cols * pitch, pitch, rows, cols, channels, padding, address(zero),
+                                count, address(out))
+    total = window.astype(np.int64).sum(0) + padding * zero.astype(np.int64)
+    np.testing.assert_array_equal(out[:channels], (2 * total + count) // (2 * count))
+
+
+@every_set
+@quick
+@given(seeds, st.integers(1, 40), channel_counts, kinds, st.sampled_from(["add", "multiply", "activate"]))
+def test_operators_on_elements_equal_their_formulas(name, seed, n, channels, kind, operator):
+    rng, kernels = np.random.default_rng(seed), find_set(name)
+    parameters = draw_parameters(rng, channels, kind, 20)
+    a, a_pitch, _kept_a = rows_with_pitch(rng, n, channels)
+    b, b_pitch, _kept_b = rows_with_pitch(rng, n, channels)
+    za, zb = (rng.integers(0, 256, channels).astype(np.float32) for _ in range(2))
+    ma, mb = (rng.uniform(-0.05, 0.05, channels).astype(np.float32) for _ in range(2))
+    kept = [padded(values) for values in (za, ma, zb, mb)]
+    at_za, at_ma, at_zb, at_mb = map(address, kept)
+    out, pitch = output(n, channels, int(rng.integers(0, 20)))
+    end = (parameters.at, address(out), pitch)
+    pair = (address(a), a_pitch, address(b), b_pitch, n, channels)
+    fa, fb = a.astype(np.float32), b.astype(np.float32)
+    if operator == "add":
+        kernels.add(*pair, at_ma, at_mb, *end)
+        y = (fa * ma + fb * mb) + parameters.bias
+    elif operator == "multiply":
+        kernels.multiply_elements(*pair, at_za, at_ma, at_zb, at_mb, *end)
+        y = ((fa - za) * ma) * ((fb - zb) * mb)
+    else:
+        kernels.activate(address(a), a_pitch, n, channels, *end)
+        y = fa * parameters.multiplier + parameters.bias
+    z = activate(y, kind, parameters.alpha, parameters.beta)
+    np.testing.assert_array_equal(result(out, pitch, n, channels), quantize(z, parameters.scale, parameters.zero))
+
+
+@every_set
+@quick
+@given(seeds, st.integers(1, 20), st.one_of(st.integers(1, 300), st.integers(1, 200000)))
+def test_the_change_of_rows_of_bytes_is_the_sum_of_squares(name, seed, n, length):
+    rng = np.random.default_rng(seed)
+    n = min(n, 1 + 200000 // length)
+    a, a_pitch, _kept_a = rows_with_pitch(rng, n, length)
+    b, b_pitch, _kept_b = rows_with_pitch(rng, n, length)
+    got = find_set(name).change(address(a), a_pitch, address(b), b_pitch, n, length)
+    assert got == ((a.astype(np.int64) - b)**2).sum()
+
+
+@every_set
+def test_the_largest_change_does_not_overflow(name):
+    low, high = np.zeros(10**6, np.uint8), np.full(10**6, 255, np.uint8)
+    assert find_set(name).change(address(low), 0, address(high), 0, 1, 10**6) == 255**2 * 10**6
+
+
+@every_set
+@quick
+@given(seeds, st.integers(1, 20), st.integers(1, 300))
+def test_a_copy_writes_exactly_its_bytes(name, seed, n, length):
+    rng = np.random.default_rng(seed)
+    source, source_pitch, _whole = rows_with_pitch(rng, n, length)
+    pitch = length + int(rng.integers(0, 20))
+    target = np.full((n + 1, pitch), 77, np.uint8)
+    find_set(name).copy(address(source), source_pitch, address(target), pitch, n, length)
+    np.testing.assert_array_equal(target[:n, :length], source)
+    assert (target[:n, length:] == 77).all() and (target[n] == 77).all()
+
+
+@every_set
+def test_activations_of_extreme_values_are_those_of_the_formulas(name):
+    """Sums from -2^31 to 2^31 - 1, which reach far beyond every limit of the exponential."""
+    total = np.concatenate([np.arange(-2000, 2001), np.linspace(-2**31, 2**31 - 1, 2001)]).astype(np.int32)[:, None]
+    kernels, n = find_set(name), len(total)
+    for kind in ACTIVATIONS:
+        for multiplier in (0.05, 1.0):
+            parameters = Parameters([multiplier], [0], [1], [3], kind, 0.1, 0.5)
+            got, floats = [], []
+            for value in total:
+                weight, packed = np.zeros((1, 1), np.int8), aligned(kernels.packed_weight_bytes(1, 1))
+                kernels.pack_weights(address(weight), address(value), 1, 1, address(packed))
+                out, head, panel = np.zeros(SLACK, np.uint8), np.zeros(SLACK, np.float32), aligned(
+                    kernels.panel_bytes(1, 1))
+                kernels.multiply(address(panel), 1, 1, address(packed), 1, parameters.at, address(out), 16)
+                kernels.multiply_float(address(panel), 1, 1, address(packed), 1, parameters.at, address(head), 16)
+                got.append(out[0])
+                floats.append(head[0])
+            np.testing.assert_array_equal(got, finish(total, parameters)[:, 0])
+            np.testing.assert_array_equal(np.array(floats, np.float32), rescale(total, parameters)[:, 0])
+            assert n == len(got)
+
+
+def test_the_exponential_is_close_to_the_true_one():
+    x = np.linspace(-87, 87, 400001).astype(np.float32)
+    true = np.exp(x.astype(np.float64))
+    error = np.abs(exponential(x) / true - 1)
+    assert (error < 3e-6 + 1e-7 * np.abs(x)).all()
+    assert error.max() > 1e-6  # the bound is not idle
+    assert np.isfinite(exponential(np.array([-1e30, 1e30], np.float32))).all()
