@@ -1,6 +1,7 @@
 """Imported networks: each is a folder in the user's data folder, with an ONNX model and a card that describes it.
 
-The card names its model's file by digest. A new import writes the model first and then replaces the card, in one step.
+Beside the model there may be the quantized network for the tile engine. The card names both files by their digests. A
+new import writes them first and then replaces the card, in one step.
 """
 
 from __future__ import annotations
@@ -31,25 +32,30 @@ _MAX_SIDE = 16_384
 _MAX_OUTPUTS, _MAX_LEVELS = 64, 8
 _NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9._-]{0,63}")
 _MODEL_NAME = re.compile(r"model-[0-9a-f]{12}\.onnx")
+_TILES_NAME = re.compile(r"tiles-[0-9a-f]{12}\.npz")
 _RESERVED = frozenset(("yolo_kp", "auto", "coco"))
 _PRECISIONS = ("fp32", "fp16", "int8")
 
 
 @dataclass(frozen=True)
 class Card:
-    """An imported network without its model.
+    """An imported network without the content of its files.
 
     Attributes:
-        network: All but the model, which is empty.
+        network: All but the model and the tiles, which are empty.
         file: The card.
         model_file: The ONNX model.
         model_sha256: Digest of the model.
+        tiles_file: The quantized network for the tile engine; None if there is none.
+        tiles_sha256: Digest of it.
     """
 
     network: DenseNetwork
     file: Path
     model_file: Path
     model_sha256: str
+    tiles_file: Path | None = None
+    tiles_sha256: str = ""
 
 
 def networks_folder() -> Path | None:
@@ -106,7 +112,7 @@ def store_network(network: DenseNetwork) -> Path:
 
 
 def write_card(network: DenseNetwork, place: Path) -> Path:
-    """Writes a network's model and then its card into a folder, and removes the model of an older card.
+    """Writes a network's files and then its card into a folder, and removes the files of an older card.
 
     Args:
         network: The network.
@@ -118,16 +124,25 @@ def write_card(network: DenseNetwork, place: Path) -> Path:
     Raises:
         UserError: The files cannot be written.
     """
-    digest = hashlib.sha256(network.model).hexdigest()
-    model_file = place / f"model-{digest[:12]}.onnx"
-    write_whole(model_file, network.model)
+    content = {name: (f"{name}-{_digest(data)[:12]}.{ending}", data)
+               for name, ending, data in (("model", "onnx", network.model), ("tiles", "npz", network.tiles)) if data}
+    for file, data in content.values():
+        write_whole(place / file, data)
     card = place / CARD_NAME
-    write_whole(card, (json.dumps(_as_json(network, model_file.name, digest), indent=1) + "\n").encode())
-    for old in place.glob("model-*.onnx"):
-        if old != model_file:
+    facts = _as_json(network)
+    for name, (file, data) in content.items():
+        facts |= {name: file, f"{name}_sha256": _digest(data)}
+    write_whole(card, (json.dumps(facts, indent=1) + "\n").encode())
+    written = {file for file, _ in content.values()}
+    for old in (*place.glob("model-*.onnx"), *place.glob("tiles-*.npz")):
+        if old.name not in written:
             with contextlib.suppress(OSError):
                 old.unlink()
     return card
+
+
+def _digest(data: bytes) -> str:
+    return hashlib.sha256(data).hexdigest()
 
 
 def read_card(path: str | os.PathLike[str]) -> Card:
@@ -159,21 +174,26 @@ def load_card(path: str | os.PathLike[str]) -> DenseNetwork:
         The network.
 
     Raises:
-        UserError: The card or the model cannot be used, or the model is not the one of the card.
+        UserError: The card or a file cannot be used, or a file is not the one of the card.
     """
     card = read_card(path)
+    file = card.model_file
     try:
-        return replace(card.network, model=_read_model(card))
+        model, tiles = _read_content(file, card.model_sha256), b""
+        if card.tiles_file is not None:
+            file = card.tiles_file
+            tiles = _read_content(file, card.tiles_sha256)
     except InvalidFile as error:
-        raise UserError(to_one_line(f"{card.model_file}: {error}; import the network again")) from error
+        raise UserError(to_one_line(f"{file}: {error}; import the network again")) from error
+    return replace(card.network, model=model, tiles=tiles)
 
 
-def _read_model(card: Card) -> bytes:
-    with open_regular(card.model_file) as file:
-        model = read_limited(file)
-    if hashlib.sha256(model).hexdigest() != card.model_sha256:
-        raise InvalidFile("not the model that was imported")
-    return model
+def _read_content(path: Path, sha256: str) -> bytes:
+    with open_regular(path) as file:
+        content = read_limited(file)
+    if _digest(content) != sha256:
+        raise InvalidFile("not the file that was imported")
+    return content
 
 
 def list_cards() -> list[Card | UserError]:
@@ -207,10 +227,11 @@ def remove_card(name: str) -> None:
         raise UserError(to_one_line(f"{card.parent}: cannot be removed: {error.strerror or error}")) from error
 
 
-def _as_json(network: DenseNetwork, model_file: str, model_sha256: str) -> dict[str, Any]:
+def _as_json(network: DenseNetwork) -> dict[str, Any]:
+    """All but the names and digests of the files."""
     head, preprocessing = network.head, network.preprocessing
     return {
-        "format": FORMAT, "name": network.name, "model": model_file, "model_sha256": model_sha256,
+        "format": FORMAT, "name": network.name, "tiles_reason": network.tiles_reason,
         "source": network.source_file, "source_sha256": network.sha256, "precision": network.precision,
         "input": {"name": network.input_name, "fixed_wh": network.fixed_wh, "alignment": network.alignment},
         "preprocessing": {"order": preprocessing.order, "mean": preprocessing.mean,
@@ -246,15 +267,20 @@ def _parse_card(data: bytes, path: Path) -> Card:
             source_file=_text(content["source"]),
             sha256=_text(content["source_sha256"]),
             precision=_text(content["precision"]),
+            # Cards of older versions do not have it.
+            tiles_reason=_text(content.get("tiles_reason", "")),
         )
         model_file, model_sha256 = _text(content["model"]), _text(content["model_sha256"])
+        tiles_file, tiles_sha256 = _text(content.get("tiles", "")), _text(content.get("tiles_sha256", ""))
     except (KeyError, TypeError, ValueError, RecursionError, OverflowError) as error:
         raise InvalidFile("damaged card") from error
     reason = check_names(network.labels)
     if (reason or not _MODEL_NAME.fullmatch(model_file) or len(network.labels) != network.head.num_classes
-            or network.precision not in _PRECISIONS or not _NAME.fullmatch(network.name)):
+            or network.precision not in _PRECISIONS or not _NAME.fullmatch(network.name)
+            or (tiles_file and not _TILES_NAME.fullmatch(tiles_file))):
         raise InvalidFile("damaged card")
-    return Card(network, path, path.parent / model_file, model_sha256)
+    return Card(network, path, path.parent / model_file, model_sha256,
+                path.parent / tiles_file if tiles_file else None, tiles_sha256)
 
 
 def _text(value: Any) -> str:

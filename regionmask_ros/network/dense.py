@@ -91,6 +91,8 @@ class DenseNetwork:
         source_file: The file that the network was read from.
         sha256: Digest of that file.
         precision: "fp32", "fp16" or "int8": of the weights in the file.
+        tiles: The quantized network for the tile engine, see ``tiles.quantization.files``; empty: none.
+        tiles_reason: Why there is none; empty: this was not tried.
     """
 
     name: str
@@ -104,13 +106,15 @@ class DenseNetwork:
     source_file: str = ""
     sha256: str = ""
     precision: str = "fp32"
+    tiles: bytes = field(default=b"", repr=False)
+    tiles_reason: str = ""
 
     @cached_property
     def digest(self) -> str:
         """SHA-256 of all that affects the output."""
         head = {entry.name: getattr(self.head, entry.name) for entry in fields(self.head)}
         facts = {**head, "numbers": dict(self.head.numbers), "preprocessing": asdict(self.preprocessing)}
-        return hashlib.sha256(self.model + json.dumps(facts, sort_keys=True).encode()).hexdigest()
+        return hashlib.sha256(self.model + json.dumps(facts, sort_keys=True).encode() + self.tiles).hexdigest()
 
 
 AnyNetwork = Network | DenseNetwork

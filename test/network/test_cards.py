@@ -41,7 +41,9 @@ def data_folder(tmp_path, monkeypatch):
     return tmp_path / "data/regionmask_ros/networks"
 
 
-@pytest.mark.parametrize("network", [NETWORK, replace(NETWORK, fixed_wh=None, alignment=32)])
+@pytest.mark.parametrize("network", [
+    NETWORK, replace(NETWORK, fixed_wh=None, alignment=32), replace(NETWORK, tiles=b"bytes and steps"),
+    replace(NETWORK, tiles_reason="node 5: GlobalAveragePool")])
 def test_what_was_stored_is_loaded(network, data_folder):
     card = store_network(network)
     assert card == data_folder / "street/card.json" == find_card("street") == find_network("street")
@@ -52,9 +54,32 @@ def test_what_was_stored_is_loaded(network, data_folder):
 
 def test_a_new_import_replaces_the_old_one(data_folder):
     store_network(NETWORK)
-    store_network(replace(NETWORK, model=b"another"))
+    store_network(replace(NETWORK, model=b"another", tiles=b"quantized"))
     assert load_card(find_card("street")).model == b"another"
+    assert len(list((data_folder / "street").iterdir())) == 3
+    store_network(NETWORK)
+    assert load_card(find_card("street")).tiles == b""
     assert len(list((data_folder / "street").iterdir())) == 2
+
+
+def test_a_card_of_an_older_version_has_no_tiles():
+    card = store_network(NETWORK)
+    content = json.loads(card.read_text())
+    del content["tiles_reason"]
+    card.write_text(json.dumps(content))
+    loaded = load_card(card)
+    assert (loaded.tiles, loaded.tiles_reason) == (b"", "") and loaded.digest == NETWORK.digest
+
+
+def test_tiles_that_were_exchanged_are_refused():
+    card = store_network(replace(NETWORK, tiles=b"quantized"))
+    read_card(card).tiles_file.write_bytes(b"others")
+    with pytest.raises(UserError, match=r"tiles-.*not the file that was imported; import the network again"):
+        load_card(card)
+
+
+def test_tiles_are_part_of_the_digest():
+    assert replace(NETWORK, tiles=b"quantized").digest != NETWORK.digest
 
 
 def test_networks_are_listed_by_name_also_damaged_ones(data_folder):
@@ -102,7 +127,7 @@ def test_a_model_that_is_not_the_one_of_the_card_is_refused(data_folder):
     card = store_network(NETWORK)
     model = read_card(card).model_file
     model.write_bytes(b"a m0del")
-    with pytest.raises(UserError, match="not the model that was imported; import the network again"):
+    with pytest.raises(UserError, match="not the file that was imported; import the network again"):
         load_card(card)
     model.unlink()
     with pytest.raises(UserError, match="no such file"):
@@ -111,7 +136,7 @@ def test_a_model_that_is_not_the_one_of_the_card_is_refused(data_folder):
 
 @pytest.mark.parametrize("path, value", [
     (("format",), 2), (("model",), "../../secret.onnx"), (("model",), "/etc/passwd"), (("name",), 7),
-    (("name",), "a\x1b[2J"),
+    (("name",), "a\x1b[2J"), (("tiles",), "../tiles-0123456789ab.npz"), (("tiles",), 3), (("tiles_reason",), None),
     (("labels",), ["a"]), (("labels",), ["a", ""]), (("labels",), ["a", "b\n"]), (("labels",), "ab"),
     (("head", "num_classes"), -1), (("head", "num_classes"), True), (("head", "strides"), [0]),
     (("head", "strides"), [1] * 100), (("head", "outputs"), []),
