@@ -10,10 +10,16 @@ import hashlib
 import itertools
 import math
 import operator
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
 
 import numpy as np
+
+from .graph import Graph, Node, Parameters, Shape
+
+_IMAGE = ""
+"""Name of the input tensor. No layer is named so."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -92,6 +98,20 @@ class ConvSpec:
         if input_length < 1 or room < 0:
             raise ValueError(f"layer {self.name}: a kernel of {self.kernel} does not fit {input_length} pixels")
         return room // self.stride + 1
+
+    def output_shape(self, inputs: Sequence[Shape], parameters: Parameters) -> Shape:
+        """See ``graph.Operator``."""
+        rows, cols, _ = inputs[0]
+        return self.output_length(rows), self.output_length(cols), self.out_channels
+
+    def output_stride(self, inputs: Sequence[int]) -> int:
+        """See ``graph.Operator``."""
+        return inputs[0] * self.stride
+
+    def count_macs(self, inputs: Sequence[Shape], parameters: Parameters) -> int:
+        """See ``graph.Operator``."""
+        rows, cols, _ = self.output_shape(inputs, parameters)
+        return rows * cols * int(self.weight.size)
 
 
 @dataclass(frozen=True)
@@ -195,21 +215,23 @@ class Network:
     @property
     def total_stride(self) -> int:
         """Input pixels between neighboring cells of the head, 32 for YOLO-KP."""
-        return math.prod(layer.stride for layer in self.layers)
+        return self.graph.strides()[self.layers[-1].name]
 
     def output_size(self, input_wh: tuple[int, int]) -> list[tuple[int, int, int]]:
         """(rows, cols, channels) of each layer's output for an input of (width, height) pixels."""
-        cols, rows = input_wh
-        sizes = []
-        for layer in self.layers:
-            rows, cols = layer.output_length(rows), layer.output_length(cols)
-            sizes.append((rows, cols, layer.out_channels))
-        return sizes
+        shapes = self.graph.shapes(input_wh)
+        return [shapes[layer.name] for layer in self.layers]
 
     def dense_macs(self, input_wh: tuple[int, int]) -> tuple[int, ...]:
         """Multiply-accumulate operations of each layer without any sparsity; those on the zero padding count."""
-        sizes = self.output_size(input_wh)
-        return tuple(rows * cols * layer.weight.size for layer, (rows, cols, _) in zip(self.layers, sizes))
+        return tuple(self.graph.macs(input_wh).values())
+
+    @cached_property
+    def graph(self) -> Graph:
+        """The layers as a graph, in which every node reads the one before."""
+        names = [_IMAGE, *(layer.name for layer in self.layers)]
+        nodes = (Node(layer.name, layer, (before,)) for layer, before in zip(self.layers, names))
+        return Graph(_IMAGE, self.in_channels, tuple(nodes), (names[-1],))
 
     @cached_property
     def digest(self) -> str:
