@@ -53,17 +53,6 @@ class Operator(Protocol):
     def count_macs(self, inputs: Sequence[Shape], parameters: Parameters) -> int:
         """Counts the multiply-accumulate operations for a whole output; 0 where there are no weights."""
 
-    def evaluate(self, inputs: Sequence[np.ndarray], parameters: Parameters) -> np.ndarray:
-        """Computes the output in float32, for a float graph.
-
-        Args:
-            inputs: float32 [rows, cols, channels].
-            parameters: Of the node.
-
-        Returns:
-            float32 [rows, cols, channels], possibly a view or an input itself.
-        """
-
 
 @dataclass(frozen=True)
 class Node:

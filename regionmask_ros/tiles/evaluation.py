@@ -7,6 +7,7 @@ from collections.abc import Collection
 import numpy as np
 
 from ..network.graph import Graph
+from .operators.quantized import operator_of
 
 
 def evaluate_graph(graph: Graph, image: np.ndarray, kept: Collection[str] | None = None) -> dict[str, np.ndarray]:
@@ -24,7 +25,7 @@ def evaluate_graph(graph: Graph, image: np.ndarray, kept: Collection[str] | None
     wanted = None if kept is None else {*kept, *graph.outputs}
     found = {graph.input: np.asarray(image, np.float32)}
     for place, node in enumerate(graph.nodes):
-        found[node.name] = node.operator.evaluate([found[name] for name in node.inputs], node.parameters)
+        found[node.name] = operator_of(node).evaluate([found[name] for name in node.inputs], node.parameters)
         if wanted is not None:
             for name in {*node.inputs} - wanted:
                 if last_reader[name] == place:

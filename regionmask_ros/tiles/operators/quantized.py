@@ -117,6 +117,17 @@ def requantize(values: np.ndarray, parameters: Parameters) -> np.ndarray:
 class TileOperator(Operator, Protocol):
     """An operator that the tile engine runs."""
 
+    def evaluate(self, inputs: Sequence[np.ndarray], parameters: Parameters) -> np.ndarray:
+        """Computes the output in float32, for a float graph.
+
+        Args:
+            inputs: float32 [rows, cols, channels].
+            parameters: Of the node.
+
+        Returns:
+            float32 [rows, cols, channels], possibly a view or an input itself.
+        """
+
     @property
     def copies(self) -> bool:
         """Whether the output only has bytes of the inputs at the same place of the picture.
