@@ -20,7 +20,7 @@ from ...network.dense import AnyNetwork, DenseNetwork, HeadSpec
 from ...sources import Reading, open_source
 from ..bench.clip import spread_indices
 from .detecting import Detector, NumberedFrame, measure_map
-from .graph import ChannelRanges, Convolution, find_convolutions, prepare_model, quantize_model, show_ranges
+from .graph import ChannelRanges, find_convolutions, find_sums, list_sources, prepare_model, quantize_model, show_ranges
 
 ALLOWED_POINTS = 1.0
 """A version that loses more is not kept."""
@@ -111,9 +111,11 @@ def quantize(network: AnyNetwork, name: str, source: str, sequences: Sequence[La
         raise UserError(f"{base.name}: it has no convolutions with fp32 weights to quantize")
     calibration, held_out, image_wh = _read_pictures(base, source, max_pixels, follow, reading)
     input_wh = calibration[0].shape[1], calibration[0].shape[0]
-    ranges = _measure_ranges(base, model, convolutions, calibration, backend, follow)
+    sums = find_sums(model)
+    sources = list_sources(convolutions, sums)
+    ranges = _measure_ranges(base, model, sources, calibration, backend, follow)
     versions = [replace(
-        base, name=name, model=quantize_model(model, convolutions, ranges, widest), precision="int8",
+        base, name=name, model=quantize_model(model, convolutions, sums, ranges, widest), precision="int8",
         source_file=f"{base.name} in int8, calibrated on {display_path(os.path.basename(os.path.normpath(source)))}")
         for widest in (False, True)]
 
@@ -165,9 +167,9 @@ def _read_pictures(network: DenseNetwork, path: str, max_pixels: int, follow: Fo
         return found[0], found[1], source.size_wh
 
 
-def _measure_ranges(network: DenseNetwork, model: Any, convolutions: Sequence[Convolution],
+def _measure_ranges(network: DenseNetwork, model: Any, sources: Sequence[str],
                     images: Sequence[np.ndarray], backend: str, follow: Follow) -> dict[str, ChannelRanges]:
-    shown, outputs = show_ranges(model, convolutions)
+    shown, outputs = show_ranges(model, sources)
     measured = replace(network, model=shown, head=HeadSpec("none", 1, outputs))
     input_wh = images[0].shape[1], images[0].shape[0]
     detector = Detector(measured, input_wh, backend)
@@ -175,7 +177,6 @@ def _measure_ranges(network: DenseNetwork, model: Any, convolutions: Sequence[Co
         runs = [detector.run(image, input_wh)[0].outputs for image in follow(images, len(images), "calibrating")]
     finally:
         detector.close()
-    sources = dict.fromkeys(one.source for one in convolutions)
     return {source: ChannelRanges(np.stack([run[2 * place] for run in runs]),
                                   np.stack([run[2 * place + 1] for run in runs]))
             for place, source in enumerate(sources)}
