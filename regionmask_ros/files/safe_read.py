@@ -156,7 +156,8 @@ def read_member(archive: zipfile.ZipFile, info: zipfile.ZipInfo) -> bytes:
     return data
 
 
-def read_array(archive: zipfile.ZipFile, name: str, kinds: str, what: str, max_side: int = MAX_SIDE) -> np.ndarray:
+def read_array(archive: zipfile.ZipFile, name: str, kinds: str, what: str, max_side: int = MAX_SIDE,
+               max_dimensions: int = MAX_DIMENSIONS) -> np.ndarray:
     """Reads one array of a ``.npz`` archive. Its header is checked before memory is allocated.
 
     Args:
@@ -165,9 +166,10 @@ def read_array(archive: zipfile.ZipFile, name: str, kinds: str, what: str, max_s
         kinds: The allowed kinds of dtype, one letter each, as NumPy names them.
         what: What the file should be, for messages, such as "a mask".
         max_side: The largest number of elements along an axis.
+        max_dimensions: The largest number of axes.
 
     Returns:
-        A read-only array of at most ``MAX_DIMENSIONS`` dimensions.
+        A read-only array.
 
     Raises:
         InvalidFile: The array is missing, damaged, too large, of another dtype, or holds Python objects (pickles).
@@ -182,7 +184,7 @@ def read_array(archive: zipfile.ZipFile, name: str, kinds: str, what: str, max_s
         raise InvalidFile(f"damaged array {name}") from error
     if dtype.hasobject:
         raise InvalidFile(f"array {name} holds Python objects; only numbers are supported")
-    if dtype.kind not in kinds or len(shape) > MAX_DIMENSIONS:
+    if dtype.kind not in kinds or len(shape) > max_dimensions:
         raise InvalidFile(f"array {name} is {dtype} {list(shape)}: not {what}")
     content = data[stream.tell():]
     valid = all(type(side) is int and 0 <= side <= max_side for side in shape)

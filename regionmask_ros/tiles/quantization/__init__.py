@@ -1,0 +1,1 @@
+"""From a float graph to a quantized network: ranges, bias correction, thresholds, files."""
