@@ -50,6 +50,24 @@ class Activation:
         """
         return _FUNCTIONS[self.kind](values, np.float32(self.alpha), np.float32(self.beta))
 
+    def evaluate(self, values: np.ndarray) -> np.ndarray:
+        """Computes the function with NumPy's exponential, which is quicker and more exact.
+
+        Args:
+            values: float32.
+
+        Returns:
+            float32, same shape.
+        """
+        if self.kind not in (Kind.SIGMOID, Kind.SILU):
+            return self.apply(values)
+        result: np.ndarray = np.negative(values)
+        with np.errstate(over="ignore"):
+            np.exp(result, out=result)
+        result += _ONE
+        np.divide(_ONE if self.kind is Kind.SIGMOID else values, result, out=result)
+        return result
+
 
 def exp(values: np.ndarray) -> np.ndarray:
     """Computes the exponential by the one polynomial that every kernel uses.

@@ -110,7 +110,7 @@ class Convolution:
         is_depthwise = weight.shape[3] == 1 and len(weight) == self.groups
         result = self._slide(padded, weight) if is_depthwise else self._multiply(padded, weight)
         result += parameters["bias"]
-        return self.activation.apply(result)
+        return self.activation.evaluate(result)
 
     def _slide(self, padded: np.ndarray, weight: np.ndarray) -> np.ndarray:
         """A depthwise convolution: for each place of the kernel, the image times a weight for each channel."""

@@ -71,7 +71,7 @@ class Add(_SameShape):
 
     def evaluate(self, inputs: Sequence[np.ndarray], parameters: Parameters) -> np.ndarray:
         """See ``Convolution.evaluate``."""
-        return self.activation.apply(inputs[0] + inputs[1])
+        return self.activation.evaluate(inputs[0] + inputs[1])
 
 
 @dataclass(frozen=True)
@@ -96,7 +96,7 @@ class Multiply(_SameShape):
 
     def evaluate(self, inputs: Sequence[np.ndarray], parameters: Parameters) -> np.ndarray:
         """See ``Convolution.evaluate``."""
-        return self.activation.apply(inputs[0] * inputs[1])
+        return self.activation.evaluate(inputs[0] * inputs[1])
 
 
 @dataclass(frozen=True)
@@ -123,4 +123,4 @@ class Activate(_SameShape):
 
     def evaluate(self, inputs: Sequence[np.ndarray], parameters: Parameters) -> np.ndarray:
         """See ``Convolution.evaluate``."""
-        return self.activation.apply(inputs[0] * parameters["factor"] + parameters["addend"])
+        return self.activation.evaluate(inputs[0] * parameters["factor"] + parameters["addend"])
