@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import groupby
 
 import numpy as np
 
@@ -58,8 +59,27 @@ class StepOutput:
         input_change: int64 [region rows, region cols], sum of the squared differences of the image to what is held; 0
             where it is not attended.
         counts: int64 [1 + nodes, 4], of the input and of every node: see ``COUNTS``.
+        rows: float32 [pixels of all heads, channels]: heads of one size side by side, one size after the other, in the
+            order of the graph's outputs; None if the sizes have different channels.
     """
 
     heads: dict[str, np.ndarray]
     input_change: np.ndarray
     counts: np.ndarray
+    rows: np.ndarray | None = None
+
+
+def join_rows(heads: Sequence[np.ndarray]) -> np.ndarray | None:
+    """Joins heads as ``StepOutput.rows`` says.
+
+    Args:
+        heads: float32 [rows, cols, channels] each.
+
+    Returns:
+        The rows.
+    """
+    sizes = [np.concatenate(list(group), 2) for _, group in groupby(heads, lambda head: head.shape[:2])]
+    if len({size.shape[2] for size in sizes}) != 1:
+        return None
+    rows: np.ndarray = np.concatenate([size.reshape(-1, size.shape[2]) for size in sizes])
+    return rows

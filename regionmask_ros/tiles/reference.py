@@ -14,7 +14,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from .frame import COUNTS, Rule, StepOutput
+from .frame import COUNTS, Rule, StepOutput, join_rows
 from .grid import REGION, expand, grids_of, regions_of, spread, sum_tiles, tiles_read
 from .network import TileNetwork, change_limit
 from .operators.quantized import operator_of
@@ -41,7 +41,7 @@ class TileReference:
         self._shapes = self.graph.shapes(input_wh)
         self._grids = grids_of(self._shapes, self.graph.strides())
         self._regions = (-(-input_wh[1] // REGION), -(-input_wh[0] // REGION))
-        self._held = {name: np.zeros(shape, np.float32 if name not in network.quantizations else np.uint8)
+        self._held = {name: np.zeros(shape, np.uint8 if name in network.quantizations else np.float32)
                       for name, shape in self._shapes.items()}
         self.reset()
 
@@ -53,6 +53,8 @@ class TileReference:
     def reset(self) -> None:
         """Forgets all frames: the next one is computed as a whole."""
         self._is_new = True
+        for name, values in self._held.items():
+            values[:] = self.network.quantizations[name].zero if name in self.network.quantizations else 0
         self._pending, self._weak = ({name: self._no_tile(name) for name in self._shapes} for _ in range(2))
         self._thresholds = np.zeros(len(self.graph.nodes))
         self._touched: set[str] = set()
@@ -110,7 +112,8 @@ class TileReference:
 
         self._is_new, self._thresholds = False, rule.thresholds
         self._touched.clear()
-        return StepOutput({name: self._held[name] for name in self.graph.outputs}, input_change, counts)
+        heads = {name: self._held[name] for name in self.graph.outputs}
+        return StepOutput(heads, input_change, counts, join_rows(list(heads.values())))
 
     def _no_tile(self, name: str) -> np.ndarray:
         return np.zeros((self._grids[name].rows, self._grids[name].cols), bool)

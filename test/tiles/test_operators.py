@@ -1,6 +1,7 @@
 """Quantized operators: their bytes stand for what the float operators compute."""
 
 import math
+from typing import Any
 
 import numpy as np
 import pytest
@@ -9,7 +10,7 @@ from hypothesis import strategies as st
 
 from regionmask_ros.network.graph import Graph, Node
 from regionmask_ros.tiles.network import change_limit, quantize_graph
-from regionmask_ros.tiles.operators.activations import Activation, Kind, exp
+from regionmask_ros.tiles.operators.activations import Activation, Kind
 from regionmask_ros.tiles.operators.convolution import Convolution
 from regionmask_ros.tiles.operators.elementwise import Activate, Add, Multiply
 from regionmask_ros.tiles.operators.geometry import Window
@@ -26,11 +27,6 @@ RANGES = {
 
 def draw_bytes(seed, rows=9, cols=11, channels=4):
     return np.random.default_rng(seed).integers(0, 256, (rows, cols, channels), np.uint8)
-
-
-def test_the_exponential_is_as_exact_as_it_says():
-    values = np.linspace(-87, 87, 100001).astype(np.float32)
-    assert np.max(np.abs(exp(values) / np.exp(values.astype(np.float64)) - 1)) < 1e-5
 
 
 @pytest.mark.parametrize("quantization", RANGES.values(), ids=RANGES)
@@ -57,12 +53,16 @@ def test_a_quantized_convolution_is_the_float_one_but_for_rounding(seed, groups,
     activation = Activation(kind, 0.2, 0.5)
     head = Convolution(Window(kernel, stride, pads), groups, activation, is_head=True)
     source, pixels = RANGES["any"], draw_bytes(seed)
-    found = head.step([pixels], head.quantize({"weight": weight, "bias": bias}, [source], None))
+    parameters = head.quantize({"weight": weight, "bias": bias}, [source], None)
+    found = head.step([pixels], parameters)
     windows = head.window.gather(source.dequantize(pixels), np.zeros(4, np.float32))
     parts = windows.reshape(*windows.shape[:4], groups, -1)
     expected = np.einsum("rwijgc,gojic->rwgo", parts, weight.reshape(groups, -1, *kernel, 4 // groups).swapaxes(2, 3))
     expected = activation.apply((expected.reshape(*found.shape) + bias).astype(np.float32))
-    np.testing.assert_allclose(found, expected, atol=0.02 * math.prod(kernel) * 4)
+    # Each weight is off by half a step at most; no activation is steeper than 1.5.
+    farthest = np.abs(pixels.astype(int) - source.zero)
+    reached = head.window.gather(farthest, np.zeros(4)).reshape(*windows.shape[:2], -1).sum(2, keepdims=True)
+    assert np.all(np.abs(found - expected) <= 1.5 * 0.5 * parameters["multiplier"] * reached + 1e-3)
     output = Quantization.of_range(found.min((0, 1)), found.max((0, 1)))
     body = Convolution(head.window, groups, activation)
     rounded = body.step([pixels], body.quantize({"weight": weight, "bias": bias}, [source], output))
@@ -73,9 +73,10 @@ def test_elementwise_operators_compute_on_the_real_values():
     first, second, (a, b) = draw_bytes(1), draw_bytes(2), RANGES.values()
     left, right = a.dequantize(first), b.dequantize(second)
     factor, addend = np.array([2.0, -1.0, 0.5, 3.0], np.float32), np.array([1.0, 0.0, -2.0, 0.5], np.float32)
-    cases = [(Add(), [first, second], [a, b], {}, left + right),
-             (Multiply(), [first, second], [a, b], {}, left * right),
-             (Activate(), [first], [a], {"factor": factor, "addend": addend}, left * factor + addend)]
+    cases: list[tuple[Any, ...]] = [
+        (Add(), [first, second], [a, b], {}, left + right),
+        (Multiply(), [first, second], [a, b], {}, left * right),
+        (Activate(), [first], [a], {"factor": factor, "addend": addend}, left * factor + addend)]
     for operator, values, inputs, parameters, expected in cases:
         output = Quantization.of_range(expected.min((0, 1)), expected.max((0, 1)))
         found = operator.step(values, operator.quantize(parameters, inputs, output))

@@ -8,8 +8,7 @@ from enum import Enum
 
 import numpy as np
 
-EXP2_COEFFICIENTS = (0.6931241750717163, 0.24024099111557007, 0.055906426161527634, 0.009582852944731712)
-"""Of the first to the fourth power in ``2**f = 1 + ...`` for f in -0.5 .. 0.5: minimax, relative error 2.9e-6."""
+from ..exponential import exponential
 
 
 class Kind(Enum):
@@ -69,27 +68,6 @@ class Activation:
         return result
 
 
-def exp(values: np.ndarray) -> np.ndarray:
-    """Computes the exponential by the one polynomial that every kernel uses.
-
-    ``e**x = 2**n * 2**f`` with ``n + f = x * log2(e)``, n whole and f in -0.5 .. 0.5.
-
-    Args:
-        values: float32.
-
-    Returns:
-        float32, relative error below 1e-5 where ``x * log2(e)`` is within -126 .. 126, and clipped to that elsewhere.
-    """
-    exponents = np.minimum(np.maximum(values * np.float32(np.log2(np.e)), np.float32(-126)), np.float32(126))
-    whole = np.rint(exponents)
-    part = exponents - whole
-    power = np.full_like(part, EXP2_COEFFICIENTS[3])
-    for coefficient in (*EXP2_COEFFICIENTS[2::-1], 1.0):
-        power = power * part + np.float32(coefficient)
-    result: np.ndarray = power * ((whole.astype(np.int32) + 127) << 23).view(np.float32)
-    return result
-
-
 IDENTITY = Activation()
 """No activation."""
 
@@ -99,8 +77,8 @@ _FUNCTIONS: dict[Kind, Callable[[np.ndarray, np.float32, np.float32], np.ndarray
     Kind.RELU: lambda y, alpha, beta: np.maximum(y, _ZERO),
     Kind.RELU6: lambda y, alpha, beta: np.minimum(np.maximum(y, _ZERO), _SIX),
     Kind.LEAKY_RELU: lambda y, alpha, beta: np.where(y > _ZERO, y, y * alpha),
-    Kind.SIGMOID: lambda y, alpha, beta: _ONE / (_ONE + exp(-y)),
-    Kind.SILU: lambda y, alpha, beta: y / (_ONE + exp(-y)),
+    Kind.SIGMOID: lambda y, alpha, beta: _ONE / (_ONE + exponential(-y)),
+    Kind.SILU: lambda y, alpha, beta: y / (_ONE + exponential(-y)),
     Kind.HARD_SIGMOID: lambda y, alpha, beta: np.minimum(np.maximum(y * alpha + beta, _ZERO), _ONE),
     Kind.HARD_SWISH: lambda y, alpha, beta: y * np.minimum(np.maximum(y + _THREE, _ZERO), _SIX) * np.float32(1 / 6),
 }

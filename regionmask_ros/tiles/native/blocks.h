@@ -1,0 +1,125 @@
+// Due tiles as pieces, and what happens to a piece that was computed: compare with what is held, replace, mark.
+//
+// A piece is a run of neighboring tiles of one row of tiles. Its results lie in scratch memory, row after row.
+#pragma once
+
+#include <cmath>
+#include <cstring>
+
+#include "plan.h"
+
+namespace tiles {
+
+struct Piece {
+    int64_t tile_row, tile_col, tile_end;  // tiles
+    int64_t y, x, rows, cols;              // pixels
+    int64_t pixels() const { return rows * cols; }
+};
+
+inline int64_t lesser(int64_t a, int64_t b) { return a < b ? a : b; }
+
+inline Piece make_piece(const Tensor& tensor, int64_t row, int64_t first, int64_t end) {
+    const int64_t y = row * tensor.side, x = first * tensor.side;
+    return {row, first, end, y, x, lesser(tensor.side, tensor.height - y), lesser(end * tensor.side, tensor.width) - x};
+}
+
+// Calls `visit` for pieces of at most `pixels` pixels, but of one tile at least, that cover the tiles of a map.
+template <class Visit>
+void visit_pieces(const Tensor& tensor, const uint8_t* due, int64_t pixels, Visit visit) {
+    const int64_t most = pixels / (tensor.side * tensor.side) > 1 ? pixels / (tensor.side * tensor.side) : 1;
+    for (int64_t row = 0; row < tensor.rows; ++row) {
+        const uint8_t* tile = due + row * tensor.map_pitch;
+        const uint8_t* last = tile + tensor.cols;
+        const uint8_t* first = tile;
+        while ((first = (const uint8_t*)memchr(first, 1, last - first))) {
+            const uint8_t* end = first + 1;
+            while (end < last && *end && end - first < most) ++end;
+            visit(make_piece(tensor, row, first - tile, end - tile));
+            first = end;
+        }
+    }
+}
+
+// One tensor's part of a frame.
+struct Output {
+    const Tensor& tensor;
+    const KernelSet& kernels;
+    uint8_t* pixels;                       // of the tensor
+    uint8_t *dirty, *weak;                 // maps; `dirty` holds what is due until a tile is found to be unchanged
+    bool is_compared, is_float;
+    double threshold;
+    Flags& flags;
+    int64_t* counts;                       // tiles and pixels replaced
+
+    // From which sum of squared differences on.
+    int64_t limit(int64_t tile_pixels) const {
+        const int64_t least = (int64_t)ceil(threshold * threshold * (double)(tile_pixels * tensor.channels));
+        return least > 1 ? least : 1;
+    }
+
+    uint8_t* at(int64_t y, int64_t x) const { return pixels + y * tensor.row_pitch + x * tensor.pixel_pitch; }
+
+    void count(int64_t tiles, int64_t tile_pixels) const {
+        counts[0] += tiles;
+        counts[1] += tile_pixels;
+    }
+
+    // A tile's sum of squared differences to what is held; of floats, whether there is any.
+    uint64_t change(const uint8_t* from, int64_t row_pitch, int64_t pixel_pitch, const uint8_t* held, int64_t rows,
+                    int64_t cols) const {
+        const int64_t bytes = tensor.pixel_bytes;
+        if (is_float) {
+            for (int64_t y = 0; y < rows; ++y)
+                for (int64_t x = 0; x < cols; ++x)
+                    if (memcmp(from + y * row_pitch + x * pixel_pitch,
+                               held + y * tensor.row_pitch + x * tensor.pixel_pitch, bytes))
+                        return 1;
+            return 0;
+        }
+        if (cols == 1) return kernels.change(from, row_pitch, held, tensor.row_pitch, rows, bytes);
+        if (pixel_pitch == bytes && tensor.pixel_pitch == bytes)
+            return kernels.change(from, row_pitch, held, tensor.row_pitch, rows, cols * bytes);
+        uint64_t sum = 0;
+        for (int64_t y = 0; y < rows; ++y)
+            sum += kernels.change(from + y * row_pitch, pixel_pitch, held + y * tensor.row_pitch, tensor.pixel_pitch,
+                                  cols, bytes);
+        return sum;
+    }
+
+    void copy(const uint8_t* from, int64_t row_pitch, int64_t pixel_pitch, uint8_t* held, int64_t rows,
+              int64_t cols) const {
+        const int64_t bytes = tensor.pixel_bytes;
+        if (cols == 1) return kernels.copy(from, row_pitch, held, tensor.row_pitch, rows, bytes);
+        if (pixel_pitch == bytes && tensor.pixel_pitch == bytes)
+            return kernels.copy(from, row_pitch, held, tensor.row_pitch, rows, cols * bytes);
+        for (int64_t y = 0; y < rows; ++y)
+            kernels.copy(from + y * row_pitch, pixel_pitch, held + y * tensor.row_pitch, tensor.pixel_pitch, cols, bytes);
+    }
+
+    // Replaces the tiles of a piece that changed enough. `pixel_pitch` is in bytes.
+    void finish(const Piece& piece, const uint8_t* from, int64_t pixel_pitch) const {
+        const int64_t row_pitch = piece.cols * pixel_pitch;
+        if (!is_compared) {
+            copy(from, row_pitch, pixel_pitch, at(piece.y, piece.x), piece.rows, piece.cols);
+            return count(piece.tile_end - piece.tile_col, piece.pixels());
+        }
+        for (int64_t col = piece.tile_col; col < piece.tile_end; ++col) {
+            const int64_t x = col * tensor.side, cols = lesser(tensor.side, tensor.width - x);
+            const uint8_t* computed = from + (x - piece.x) * pixel_pitch;
+            uint8_t* held = at(piece.y, x);
+            const int64_t difference = (int64_t)change(computed, row_pitch, pixel_pitch, held, piece.rows, cols);
+            const int64_t tile = piece.tile_row * tensor.map_pitch + col;
+            if (difference >= limit(piece.rows * cols)) {
+                copy(computed, row_pitch, pixel_pitch, held, piece.rows, cols);
+                count(1, piece.rows * cols);
+                weak[tile] = 0;
+                continue;
+            }
+            dirty[tile] = 0;
+            weak[tile] = difference > 0;
+            flags.weak |= difference > 0;
+        }
+    }
+};
+
+}  // namespace tiles

@@ -1,0 +1,219 @@
+// The run loop: one frame of one camera in one call, without allocation. reference.py states the rule in NumPy.
+#include "maps.h"
+#include "operations.h"
+
+#define TILES_EXPORT extern "C" __attribute__((visibility("default")))
+
+namespace tiles {
+namespace {
+
+struct Run {
+    const Plan& plan;
+    const Frame& frame;
+    uint8_t* arena;
+    Flags* flags;
+
+    bool is_dense() const { return frame.is_dense != 0; }
+    uint8_t* map(int64_t offset, const Tensor& tensor, int64_t row) const {
+        return arena + offset + row * tensor.map_pitch;
+    }
+
+    // Writes the maps of attended tiles, unless the attended regions are those of the last frame.
+    void attend_regions() const {
+        const int64_t bytes = plan.region_rows * plan.region_cols;
+        uint8_t* regions = arena + plan.regions;
+        bool is_new = false;
+        if (frame.attended && !is_dense()) {
+            is_new = memcmp(regions, frame.attended, bytes) != 0;
+            if (is_new) memcpy(regions, frame.attended, bytes);
+        } else {
+            for (int64_t i = 0; i < bytes; ++i) {
+                is_new |= regions[i] != 1;
+                regions[i] = 1;
+            }
+        }
+        if (is_new)
+            for (int64_t i = 0; i < plan.grid_count; ++i)
+                attend(plan.grids[i], regions, plan.region_cols, arena);
+    }
+
+    Output output(int64_t index, double threshold, bool is_compared, int64_t* counts) const {
+        const Tensor& tensor = plan.tensors[index];
+        return {tensor, *plan.kernels, arena + tensor.pixels, map(tensor.dirty, tensor, 0), map(tensor.weak, tensor, 0),
+                is_compared && !is_dense(), tensor.pixel_bytes != tensor.channels, threshold, flags[index], counts};
+    }
+
+    // Replaces the attended tiles of the image that changed enough.
+    void take_image() const {
+        const Tensor& tensor = plan.tensors[0];
+        const Output out = output(0, frame.input_threshold, true, frame.counts + 2);
+        const int64_t row_bytes = tensor.width * tensor.pixel_bytes;
+        uint8_t any = 0;
+        for (int64_t row = 0; row < tensor.rows; ++row) {
+            uint8_t* dirty = map(tensor.dirty, tensor, row);
+            memset(dirty, 0, tensor.cols);
+            const Piece line = make_piece(tensor, row, 0, tensor.cols);
+            const uint8_t* image = frame.image + line.y * frame.image_pitch;
+            bool is_same = !is_dense();
+            for (int64_t y = 0; y < line.rows && is_same; ++y)
+                is_same = memcmp(image + y * frame.image_pitch, out.at(line.y + y, 0), row_bytes) == 0;
+            for (int64_t col = 0; col < tensor.cols; ++col) {
+                int64_t& change = frame.change[row * plan.region_cols + col];
+                change = 0;
+                if (!arena[plan.regions + row * plan.region_cols + col]) continue;
+                const Piece tile = make_piece(tensor, row, col, col + 1);
+                frame.counts[0] += 1;
+                frame.counts[1] += tile.pixels();
+                if (is_same) continue;
+                const int64_t bytes = tile.cols * tensor.pixel_bytes;
+                const uint8_t* from = image + tile.x * tensor.pixel_bytes;
+                uint8_t* held = out.at(tile.y, tile.x);
+                change = (int64_t)plan.kernels->change(from, frame.image_pitch, held, tensor.row_pitch, (int)tile.rows,
+                                                       (int)bytes);
+                if (!is_dense() && change < out.limit(tile.pixels())) continue;
+                plan.kernels->copy(from, frame.image_pitch, held, tensor.row_pitch, (int)tile.rows, (int)bytes);
+                out.count(1, tile.pixels());
+                dirty[col] = any = 1;
+            }
+        }
+        flags[0].dirty = any;
+    }
+
+    // Tiles whose change was too small for the last threshold may be large enough for a lower one.
+    void recall_weak(const Tensor& tensor, Flags& flag) const {
+        for (int64_t row = 0; row < tensor.rows; ++row) {
+            uint8_t *weak = map(tensor.weak, tensor, row), *pending = map(tensor.pending, tensor, row);
+            merge_row(pending, weak, padded_cols(tensor.cols));
+            memset(weak, 0, padded_cols(tensor.cols));
+        }
+        flag.pending |= flag.weak;
+        flag.weak = 0;
+    }
+
+    // Writes the tiles that are due into the map `dirty`, and those that stay pending.
+    void find_due(const Node& node, const Tensor& tensor, Flags& flag, int64_t* counts) const {
+        const Grid& grid = plan.grids[tensor.grid];
+        uint8_t *reached = arena + plan.row + kMapMargin, *merged = reached + plan.row_bytes;
+        const int64_t bytes = padded_cols(tensor.cols);
+        bool is_due = false, is_pending = false;
+        for (int64_t row = 0; row < tensor.rows; ++row) {
+            uint8_t *dirty = map(tensor.dirty, tensor, row), *pending = map(tensor.pending, tensor, row);
+            if (flag.pending)
+                memcpy(reached, pending, bytes);
+            else
+                memset(reached, 0, bytes);
+            if (is_dense()) memset(reached, 1, tensor.cols);
+            else
+                for (int64_t i = 0; i < node.edge_count; ++i) {
+                    const Edge& edge = node.edges[i];
+                    const Tensor& input = plan.tensors[edge.tensor];
+                    if (flags[edge.tensor].dirty)
+                        merge_reached(reached, row, tensor.cols, edge, input, map(input.dirty, input, 0), merged);
+                }
+            const int64_t place = row * grid.map_pitch;
+            const Split found = split_row(reached, arena + grid.attended + place, arena + grid.unattended + place, dirty,
+                                          pending, tensor.cols);
+            is_due |= found.is_due;
+            is_pending |= found.is_pending;
+            if (!found.is_due) continue;
+            int64_t tiles = 0, cols = 0;
+            for (int64_t col = 0; col < tensor.cols; ++col) tiles += dirty[col];
+            cols = tiles * tensor.side;
+            if (dirty[tensor.cols - 1]) cols -= tensor.cols * tensor.side - tensor.width;
+            counts[0] += tiles;
+            counts[1] += cols * lesser(tensor.side, tensor.height - row * tensor.side);
+        }
+        flag.dirty = is_due;
+        flag.pending = is_pending;
+    }
+
+    void compute(const Node& node, const Output& out) const {
+        const Step step{plan, node, out, arena};
+        switch (node.operation) {
+            case kProduct: return step.run_product();
+            case kDepthwise: return step.run_depthwise();
+            case kAdd: case kMultiply: case kActivate: return step.run_elementwise();
+            case kMaxPool: case kAveragePool: return step.run_pool();
+            case kNearest: case kLinear: return step.run_enlargement();
+            default: return step.run_copies();
+        }
+    }
+
+    void run_node(int64_t i) const {
+        const Node& node = plan.nodes[i];
+        const Tensor& tensor = plan.tensors[i + 1];
+        Flags& flag = flags[i + 1];
+        int64_t* counts = frame.counts + 4 * (i + 1);
+        if (flag.weak && frame.thresholds[i] < flag.threshold) recall_weak(tensor, flag);
+        flag.threshold = frame.thresholds[i];
+        bool may_be_due = is_dense() || flag.pending;
+        for (int64_t e = 0; e < node.edge_count; ++e) may_be_due |= flags[node.edges[e].tensor].dirty != 0;
+        flag.dirty = 0;
+        if (!may_be_due) return;
+        find_due(node, tensor, flag, counts);
+        if (is_dense()) {
+            if (flag.weak) memset(map(tensor.weak, tensor, 0), 0, tensor.rows * tensor.map_pitch);
+            flag.weak = 0;
+        }
+        if (!flag.dirty) return;
+        compute(node, output(i + 1, frame.thresholds[i], node.is_compared != 0, counts + 2));
+        flag.dirty = counts[2] > 0;
+    }
+
+    // What the caller has written to is dirty as a whole.
+    void mark_touched(int64_t index) const {
+        if (!flags[index].touched) return;
+        const Tensor& tensor = plan.tensors[index];
+        for (int64_t row = 0; row < tensor.rows; ++row) memset(map(tensor.dirty, tensor, row), 1, tensor.cols);
+        flags[index].dirty = 1;
+        flags[index].touched = 0;
+    }
+
+    void run() const {
+        memset(frame.counts, 0, (plan.node_count + 1) * 4 * sizeof(int64_t));
+        attend_regions();
+        flags[0].dirty = 0;
+        if (frame.image) take_image();
+        mark_touched(0);
+        for (int64_t i = 0; i < plan.node_count; ++i) {
+            run_node(i);
+            mark_touched(i + 1);
+        }
+    }
+};
+
+}  // namespace
+}  // namespace tiles
+
+TILES_EXPORT void rm_tiles_run(const tiles::Plan* plan, const tiles::Frame* frame, uint8_t* arena) {
+    tiles::Run{*plan, *frame, arena, (tiles::Flags*)(arena + plan->flags)}.run();
+}
+
+// Sizes of the structures, by which Python sees that its own are the same.
+TILES_EXPORT int64_t rm_tiles_structure_bytes(int32_t number) {
+    using namespace tiles;
+    constexpr int64_t sizes[] = {sizeof(Tensor), sizeof(Grid), sizeof(Edge), sizeof(Part),
+                                 sizeof(Node),   sizeof(Plan), sizeof(Flags), sizeof(Frame)};
+    return sizes[number];
+}
+
+// Packed weights of a convolution: of a product over k = kernel_cols values if kernel_rows is 0, else of a depthwise one.
+TILES_EXPORT int64_t rm_tiles_packed_bytes(const tiles::KernelSet* set, int32_t channels, int32_t kernel_rows,
+                                           int32_t kernel_cols) {
+    return kernel_rows ? set->packed_depthwise_bytes(channels, kernel_rows, kernel_cols)
+                       : set->packed_weight_bytes(channels, kernel_cols);
+}
+
+TILES_EXPORT void rm_tiles_pack(const tiles::KernelSet* set, const int8_t* weights, const int32_t* offset,
+                                int32_t channels, int32_t kernel_rows, int32_t kernel_cols, void* packed) {
+    if (kernel_rows)
+        set->pack_depthwise(weights, offset, channels, kernel_rows, kernel_cols, packed);
+    else
+        set->pack_weights(weights, offset, channels, kernel_cols, packed);
+}
+
+TILES_EXPORT int32_t rm_tiles_panel_pixels(const tiles::KernelSet* set, int32_t k) { return set->panel_pixels(k); }
+
+TILES_EXPORT int64_t rm_tiles_panel_bytes(const tiles::KernelSet* set, int32_t pixels, int32_t k) {
+    return set->panel_bytes(pixels, k);
+}

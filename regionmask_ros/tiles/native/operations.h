@@ -1,0 +1,201 @@
+// The operations of the plan on pieces of due tiles: gather, kernel, finish.
+#pragma once
+
+#include "blocks.h"
+
+namespace tiles {
+
+// A node's part of a frame.
+struct Step {
+    const Plan& plan;
+    const Node& node;
+    const Output& output;
+    uint8_t* arena;
+
+    const Tensor& input(int64_t edge) const { return plan.tensors[node.edges[edge].tensor]; }
+    uint8_t* pixel(int64_t edge, int64_t y, int64_t x) const {
+        const Tensor& tensor = input(edge);
+        return arena + tensor.pixels + y * tensor.row_pitch + x * tensor.pixel_pitch;
+    }
+    uint8_t* scratch() const { return arena + plan.scratch; }
+
+    template <class Visit>
+    void visit(Visit visit_piece) const {
+        visit_pieces(output.tensor, output.dirty, node.block_pixels, visit_piece);
+    }
+
+    // Computes each piece by itself, row by row: compute(y, x, n, out) writes n pixels of a row.
+    template <class Compute>
+    void compute_rows(Compute compute) const {
+        visit([&](const Piece& piece) {
+            for (int64_t y = 0; y < piece.rows; ++y)
+                compute(piece.y + y, piece.x, piece.cols, scratch() + y * piece.cols * node.scratch_pitch);
+            output.finish(piece, scratch(), node.scratch_pitch);
+        });
+    }
+
+    // The part of a pool's window that is inside of the image.
+    struct Clipped {
+        int64_t y, x, rows, cols;
+    };
+    Clipped clip(int64_t y, int64_t x) const {
+        const Tensor& from = input(0);
+        const int64_t top = y * node.stride - node.top, left = x * node.stride - node.left;
+        const int64_t first_row = top > 0 ? top : 0, first_col = left > 0 ? left : 0;
+        return {first_row, first_col, lesser(top + node.kernel_rows, from.height) - first_row,
+                lesser(left + node.kernel_cols, from.width) - first_col};
+    }
+
+    void run_product() const;
+    void run_depthwise() const;
+    void run_elementwise() const;
+    void run_pool() const;
+    void run_enlargement() const;
+    void run_copies() const;
+};
+
+inline void Step::run_product() const {
+    constexpr int64_t kPieces = 256;
+    Piece pieces[kPieces];
+    int64_t count = 0, pixels = 0;
+    const Tensor& from = input(0);
+    const uint8_t** addresses = (const uint8_t**)(arena + plan.addresses);
+    const int64_t value_bytes = output.is_float ? 4 : 1, pitch = node.scratch_pitch;
+
+    const auto flush = [&] {
+        const uint8_t** address = addresses;
+        for (int64_t i = 0; i < count; ++i)
+            for (int64_t y = 0; y < pieces[i].rows; ++y) {
+                const uint8_t* window = pixel(0, (pieces[i].y + y) * node.stride - node.top,
+                                              pieces[i].x * node.stride - node.left);
+                for (int64_t x = 0; x < pieces[i].cols; ++x) *address++ = window + x * node.stride * from.pixel_pitch;
+            }
+        for (int64_t group = 0; group < node.groups; ++group) {
+            if (group)
+                for (int64_t i = 0; i < pixels; ++i) addresses[i] += node.group_inputs;
+            const int64_t channel = group * node.group_outputs;
+            const void* packed = (const uint8_t*)node.packed + group * node.group_bytes;
+            Epilogue epilogue = node.epilogue;
+            epilogue.multiplier += channel;
+            epilogue.bias += channel;
+            epilogue.scale += channel;
+            epilogue.zero += channel;
+            output.kernels.gather(addresses, (int)pixels, node.run_offset, (int)node.runs, (int)node.run_length,
+                                  arena + plan.panel);
+            if (output.is_float)
+                output.kernels.multiply_float(arena + plan.panel, (int)pixels, (int)node.k, packed,
+                                              (int)node.group_outputs, &epilogue, (float*)scratch() + channel, pitch);
+            else
+                output.kernels.multiply(arena + plan.panel, (int)pixels, (int)node.k, packed, (int)node.group_outputs,
+                                        &epilogue, scratch() + channel, pitch);
+        }
+        const uint8_t* computed = scratch();
+        for (int64_t i = 0; i < count; ++i) {
+            output.finish(pieces[i], computed, pitch * value_bytes);
+            computed += pieces[i].pixels() * pitch * value_bytes;
+        }
+        count = pixels = 0;
+    };
+
+    visit([&](const Piece& piece) {
+        if (count == kPieces || pixels + piece.pixels() > node.block_pixels) flush();
+        pieces[count++] = piece;
+        pixels += piece.pixels();
+    });
+    if (count) flush();
+}
+
+inline void Step::run_depthwise() const {
+    const Tensor& from = input(0);
+    compute_rows([&](int64_t y, int64_t x, int64_t n, uint8_t* out) {
+        output.kernels.depthwise(pixel(0, y * node.stride - node.top, x * node.stride - node.left), from.row_pitch,
+                                 from.pixel_pitch, (int)node.stride, (int)node.kernel_rows, (int)node.kernel_cols, (int)n,
+                                 (int)from.channels, node.packed, &node.epilogue, out, node.scratch_pitch);
+    });
+}
+
+inline void Step::run_elementwise() const {
+    const int channels = (int)output.tensor.channels;
+    const int64_t pitch = input(0).pixel_pitch, other = input(node.edge_count - 1).pixel_pitch;
+    compute_rows([&](int64_t y, int64_t x, int64_t n, uint8_t* out) {
+        const uint8_t *a = pixel(0, y, x), *b = pixel(node.edge_count - 1, y, x);
+        if (node.operation == kAdd)
+            output.kernels.add(a, pitch, b, other, (int)n, channels, node.factor_a, node.factor_b, &node.epilogue, out,
+                               node.scratch_pitch);
+        else if (node.operation == kMultiply)
+            output.kernels.multiply_elements(a, pitch, b, other, (int)n, channels, node.zero_a, node.factor_a,
+                                             node.zero_b, node.factor_b, &node.epilogue, out, node.scratch_pitch);
+        else
+            output.kernels.activate(a, pitch, (int)n, channels, &node.epilogue, out, node.scratch_pitch);
+    });
+}
+
+inline void Step::run_pool() const {
+    const Tensor& from = input(0);
+    const int channels = (int)from.channels;
+    compute_rows([&](int64_t y, int64_t x, int64_t n, uint8_t* out) {
+        for (int64_t i = 0; i < n; ++i, out += node.scratch_pitch) {
+            const Clipped window = clip(y, x + i);
+            const uint8_t* first = pixel(0, window.y, window.x);
+            const int rows = (int)window.rows, cols = (int)window.cols;
+            if (node.operation == kMaxPool) {
+                output.kernels.max_pool(first, from.row_pitch, from.pixel_pitch, rows, cols, channels, out);
+                continue;
+            }
+            const int padded = node.counts_padding ? (int)(node.kernel_rows * node.kernel_cols) - rows * cols : 0;
+            output.kernels.average_pool(first, from.row_pitch, from.pixel_pitch, rows, cols, channels, padded,
+                                        node.padding, rows * cols + padded, out);
+        }
+    });
+}
+
+inline void Step::run_enlargement() const {
+    const Tensor& from = input(0);
+    const int64_t bytes = from.channels;
+    compute_rows([&](int64_t y, int64_t x, int64_t n, uint8_t* out) {
+        if (node.operation == kNearest) {
+            for (int64_t i = 0; i < n; ++i, out += node.scratch_pitch)
+                memcpy(out, pixel(0, y / node.stride, (x + i) / node.stride), bytes);
+            return;
+        }
+        // The pixel weighs 3/4 and its neighbor on the output pixel's side 1/4, in both directions; edges repeat.
+        const int64_t row = y / 2, near_row = y % 2 ? lesser(row + 1, from.height - 1) : row ? row - 1 : 0;
+        for (int64_t i = x; i < x + n; ++i, out += node.scratch_pitch) {
+            const int64_t col = i / 2, near_col = i % 2 ? lesser(col + 1, from.width - 1) : col ? col - 1 : 0;
+            const uint8_t *a = pixel(0, row, col), *b = pixel(0, row, near_col), *c = pixel(0, near_row, col),
+                          *d = pixel(0, near_row, near_col);
+            for (int64_t j = 0; j < bytes; ++j) out[j] = (uint8_t)((9 * a[j] + 3 * b[j] + 3 * c[j] + d[j] + 8) >> 4);
+        }
+    });
+}
+
+// Straight into held memory: nothing is compared.
+inline void Step::run_copies() const {
+    const Tensor& to = output.tensor;
+    visit([&](const Piece& piece) {
+        output.count(piece.tile_end - piece.tile_col, piece.pixels());
+        if (node.operation == kCopy && !node.part_count) return;
+        for (int64_t y = piece.y; y < piece.y + piece.rows; ++y) {
+            uint8_t* out = output.at(y, piece.x);
+            if (node.operation == kCopy) {
+                for (int64_t i = 0; i < node.part_count; ++i) {
+                    const Part& part = node.parts[i];
+                    output.kernels.copy(pixel(part.edge, y, piece.x) + part.from, input(part.edge).pixel_pitch,
+                                        out + part.to, to.pixel_pitch, (int)piece.cols, (int)part.bytes);
+                }
+            } else if (node.operation == kGather) {
+                const uint8_t* from = pixel(0, y, piece.x);
+                for (int64_t x = 0; x < piece.cols; ++x, out += to.pixel_pitch, from += input(0).pixel_pitch)
+                    for (int64_t c = 0; c < to.channels; ++c) out[c] = from[node.order[c]];
+            } else {
+                const int64_t bytes = input(0).channels;
+                for (int64_t group = 0; group < to.channels / bytes; ++group)
+                    output.kernels.copy(pixel(0, 2 * y + node.order[2 * group], 2 * piece.x + node.order[2 * group + 1]),
+                                        2 * input(0).pixel_pitch, out + group * bytes, to.pixel_pitch, (int)piece.cols,
+                                        (int)bytes);
+            }
+        }
+    });
+}
+
+}  // namespace tiles
