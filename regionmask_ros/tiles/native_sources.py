@@ -16,10 +16,10 @@ FLAGS = ("-std=c++17", "-O3", "-ffp-contract=off", "-fno-math-errno", "-fno-trap
          "-fno-rtti", "-fvisibility=hidden", "-Wall", "-Wextra", "-Wno-psabi")
 """Results must not depend on the compiler: no fused multiply-add, nothing of -ffast-math."""
 
-INSTRUCTIONS: dict[str, tuple[str, ...]] = {}
+INSTRUCTIONS: dict[str, tuple[str, ...]] = {"avx2": ("-mavx2",)}
 """Of each folder of one instruction set: the compiler's options. Other files are for every processor."""
 
-MACHINES: dict[str, str] = {}
+MACHINES = {"avx2": "x86_64"}
 """Of each of these folders: the kind of machine that has such instructions (``platform.machine()``)."""
 
 

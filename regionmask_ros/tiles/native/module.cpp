@@ -13,8 +13,15 @@ struct Candidate {
 
 bool always() { return true; }
 
+#if defined(__x86_64__)
+bool has_avx2() { return __builtin_cpu_supports("avx2"); }
+#endif
+
 // The fastest first.
 constexpr Candidate kCandidates[] = {
+#if defined(__x86_64__)
+    {&kAvx2, has_avx2},
+#endif
     {&kPortable, always},
 };
 

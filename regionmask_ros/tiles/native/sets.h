@@ -1,4 +1,4 @@
-// The kernel sets that were compiled into this library, the fastest last.
+// The kernel sets that were compiled into this library.
 #pragma once
 
 #include "kernels.h"
@@ -6,5 +6,8 @@
 namespace tiles {
 
 extern const KernelSet kPortable;
+#if defined(__x86_64__)
+extern const KernelSet kAvx2;
+#endif
 
 }  // namespace tiles

@@ -7,38 +7,59 @@
 
 namespace tiles {
 
+// Activations take `count` vectors at a time, step by step: their long chains of operations overlap.
+template <class Isa, int count>
+using Floats = typename Isa::Float[count];
+
 // exp(-y), see exponential.h. Adding 1.5 * 2^23 rounds to an integer, half to even, and leaves it in the lowest bits;
 // shifted, it is what 2^n adds to the bits of a float.
-template <class Isa>
-TILES_INLINE typename Isa::Float exp_of_negative(typename Isa::Float y) {
+template <class Isa, int count>
+TILES_INLINE void exp_of_negative(const Floats<Isa, count>& y, Floats<Isa, count>& result) {
     using Float = typename Isa::Float;
     using Int = typename Isa::Int;
-    const Float round = Isa::splat(0x1.8p23f);
-    Float t = y * Isa::splat(-kLog2E);
-    t = Isa::min(Isa::max(t, Isa::splat(-kLargest)), Isa::splat(kLargest));
-    const Float shifted = t + round;
-    const Float f = t - (shifted - round);
-    Float p = Isa::splat(kC4) * f + Isa::splat(kC3);
-    p = p * f + Isa::splat(kC2);
-    p = p * f + Isa::splat(kC1);
-    p = p * f + Isa::splat(1.0f);
-    return (Float)((Int)p + ((Int)shifted << 23));
+    const Float round = Isa::splat(0x1.8p23f), largest = Isa::splat(kLargest);
+    Int power[count];
+    for (int i = 0; i < count; ++i) {
+        const Float t = Isa::min(Isa::max(y[i] * Isa::splat(-kLog2E), -largest), largest);
+        const Float shifted = t + round;
+        power[i] = (Int)shifted << 23;
+        result[i] = t - (shifted - round);
+    }
+    for (int i = 0; i < count; ++i) {
+        const Float f = result[i];
+        const Float p = ((Isa::splat(kC3) * f + Isa::splat(kC2)) * f + Isa::splat(kC1)) * f + Isa::splat(1.0f);
+        result[i] = (Float)((Int)p + power[i]);
+    }
+}
+
+// y / (1 + exp(-y)), or 1 / (1 + exp(-y)).
+template <class Isa, bool times_y, int count>
+TILES_INLINE void logistic(Floats<Isa, count>& y) {
+    const auto one = Isa::splat(1.0f);
+    Floats<Isa, count> e;
+    exp_of_negative<Isa, count>(y, e);
+    for (int i = 0; i < count; ++i) y[i] = (times_y ? y[i] : one) / (one + e[i]);
 }
 
 template <class Isa, int32_t kind>
-TILES_INLINE typename Isa::Float activate(typename Isa::Float y, float alpha, float beta) {
-    using Float = typename Isa::Float;
-    const Float zero = Isa::splat(0.0f), one = Isa::splat(1.0f);
+TILES_INLINE typename Isa::Float activate_simple(typename Isa::Float y, float alpha, float beta) {
+    const auto zero = Isa::splat(0.0f), six = Isa::splat(6.0f);
     if constexpr (kind == kRelu) return Isa::max(y, zero);
-    if constexpr (kind == kRelu6) return Isa::min(Isa::max(y, zero), Isa::splat(6.0f));
+    if constexpr (kind == kRelu6) return Isa::min(Isa::max(y, zero), six);
     if constexpr (kind == kLeakyRelu) return Isa::if_positive(y, y, y * Isa::splat(alpha));
-    if constexpr (kind == kSigmoid) return one / (one + exp_of_negative<Isa>(y));
-    if constexpr (kind == kSilu) return y / (one + exp_of_negative<Isa>(y));
     if constexpr (kind == kHardSigmoid)
-        return Isa::min(Isa::max(y * Isa::splat(alpha) + Isa::splat(beta), zero), one);
+        return Isa::min(Isa::max(y * Isa::splat(alpha) + Isa::splat(beta), zero), Isa::splat(1.0f));
     if constexpr (kind == kHardSwish)
-        return y * Isa::min(Isa::max(y + Isa::splat(3.0f), zero), Isa::splat(6.0f)) * Isa::splat(1.0f / 6.0f);
+        return y * Isa::min(Isa::max(y + Isa::splat(3.0f), zero), six) * Isa::splat(1.0f / 6.0f);
     return y;
+}
+
+template <class Isa, int32_t kind, int count>
+TILES_INLINE void activate(Floats<Isa, count>& y, float alpha, float beta) {
+    if constexpr (kind == kSigmoid || kind == kSilu)
+        logistic<Isa, kind == kSilu, count>(y);
+    else
+        for (int i = 0; i < count; ++i) y[i] = activate_simple<Isa, kind>(y[i], alpha, beta);
 }
 
 // Calls work(kind) with the activation as a constant: each gets a loop of its own.

@@ -14,12 +14,14 @@ struct Elements {
     // q = quantize(activation(y)), where compute(pixel, channel) returns y of one vector.
     template <class Compute>
     TILES_INLINE void each(int n, int channels, const Epilogue& e, uint8_t* out, int64_t out_pitch, Compute compute) {
+        constexpr int count = kChannelPad / lanes;
         with_activation(e.activation, [&](auto kind) __attribute__((always_inline)) {
             for (int p = 0; p < n; ++p)
-                for (int c = 0; c < channels; c += lanes) {
-                    const Float z = tiles::activate<Isa, decltype(kind)::value>(compute(p, c), e.alpha, e.beta);
-                    const Int values[1] = {quantize<Isa>(z, e.scale + c, e.zero + c)};
-                    Isa::template store_bytes<1>(out + p * out_pitch + c, values);
+                for (int c = 0; c < channels; c += kChannelPad) {
+                    Float y[count];
+                    for (int i = 0; i < count; ++i) y[i] = compute(p, c + i * lanes);
+                    tiles::activate<Isa, decltype(kind)::value, count>(y, e.alpha, e.beta);
+                    store_pixels<Isa, count>(y, 1, e, c, out + p * out_pitch + c, out_pitch);
                 }
         });
     }

@@ -9,11 +9,13 @@ namespace tiles {
 struct Portable {
     typedef int32_t Int __attribute__((vector_size(16)));
     typedef float Float __attribute__((vector_size(16)));
+    typedef uint8_t Bytes __attribute__((vector_size(16)));
     static constexpr int lanes = 4;     // int32 or float values of a vector
     static constexpr int group = 1;     // neighboring values that one instruction multiplies and adds
     static constexpr int pixels = 2;    // a product keeps the sums of so many pixels ...
     static constexpr int strips = 4;    // ... times so many vectors of channels in registers
-    static constexpr int gathered = 8;  // values that `gather` writes, at least the k's group
+    static constexpr int gathered = 8;  // values that `gather` writes
+    static constexpr int narrowed = 4;  // vectors that `narrow` takes
 
     // A panel's values are the pixel's, minus panel_shift, as `dot` wants them; weights are int8, widened likewise.
     using Panel = uint8_t;
@@ -42,16 +44,17 @@ struct Portable {
     TILES_INLINE Float max(Float a, Float b) { return a > b ? a : b; }
     TILES_INLINE Float min(Float a, Float b) { return a < b ? a : b; }
 
-    // rint(min(value, 255)): integers that `store_bytes` limits to 0 ... 255. Adding 1.5 * 2^23 rounds half to even.
+    // rint(min(value, 255)), which `narrow` limits to 0 ... 255. Adding 1.5 * 2^23 rounds half to even.
     TILES_INLINE Int rint_up_to_255(Float value) {
         const Float round = splat(0x1.8p23f), clamped = min(max(value, splat(0.0f)), splat(255.0f));
         return (Int)(clamped + round) - (Int)round;
     }
 
-    template <int strips>
-    TILES_INLINE void store_bytes(uint8_t* out, const Int (&values)[strips]) {
-        for (int s = 0; s < strips; ++s)
-            for (int lane = 0; lane < lanes; ++lane) out[s * lanes + lane] = (uint8_t)values[s][lane];
+    // The values as bytes, in order.
+    TILES_INLINE Bytes narrow(const Int (&values)[narrowed]) {
+        Bytes bytes;
+        for (int i = 0; i < narrowed * lanes; ++i) bytes[i] = (uint8_t)values[i / lanes][i % lanes];
+        return bytes;
     }
 };
 
