@@ -8,7 +8,6 @@ import json
 import os
 import sys
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
 from itertools import chain, islice, repeat
 from typing import TYPE_CHECKING, Any
 
@@ -19,8 +18,9 @@ from ..core.options import Value
 from ..core.result import StepResult
 from ..errors import UserError
 from ..files.outputs import Outputs
+from ..fleet.places import is_many
 from ..importing.opening import open_network
-from ..mask.region_age import find_unobserved
+from ..mask.region_age import drop_unobserved
 from ..metrics.loihi2 import REFERENCE_INPUT_WH, allocate, modelled_table
 from ..network.dense import AnyNetwork, DenseNetwork
 from ..pipeline.pipeline import Pipeline
@@ -39,9 +39,11 @@ from ..sources.bag import BagImages
 from ..sources.pictures.jpeg_decoders import MISSING, jpeg_decoder
 from ._cli import command_main, format_command, parse_pairs, read_backend_options
 from ._effects import check_masks, check_network
+from ._fleet import wants_fleet
 from ._output import make_folder
 from ._parser import given_options, print_note
 from ._pictures import make_reading, report_dropped
+from ._run_many import run_many
 
 if TYPE_CHECKING:
     import numpy as np
@@ -58,6 +60,9 @@ def run(args: argparse.Namespace) -> int:
     if args.rerun and not args.rerun.endswith(ENDING):
         raise UserError(f"--rerun {args.rerun}: the file name must end with {ENDING}")
     values = _read_values(args)
+    if wants_fleet(args) or is_many(args.sources):
+        return run_many(args, values)
+    args.source = args.sources[0]
     settings = make_settings(values)
     network = open_network(args.network_file)
     settings = settings.for_network(network)
@@ -135,8 +140,7 @@ class _Recorder:
     def add(self, result: StepResult) -> None:
         """Adds the result of the next frame."""
         if self._drop_stale:
-            stale = find_unobserved(result.detections, result.mask.keep, result.frame.size_wh)
-            result = replace(result, detections=result.detections.take(~stale))
+            result = drop_unobserved(result)
         self._table.add(result.index, result.frame.stamp_ns, result.detections)
         if self._heads:
             self._heads.add(result.head, ~result.mask.keep)

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 
 from ..core.detections import Detections
 from ..core.grid import RegionGrid
+from ..core.result import StepResult
 from ..jit.cache import kernel
 
 MAX_AGE = 65_535
@@ -58,3 +61,9 @@ def find_unobserved(found: Detections, keep: np.ndarray, image_wh: tuple[int, in
     (c0, r0), (c1, r1) = low.T, high.T
     unobserved: np.ndarray = sent[r1, c1] - sent[r0, c1] - sent[r1, c0] + sent[r0, c0] == 0
     return unobserved
+
+
+def drop_unobserved(result: StepResult) -> StepResult:
+    """A result without the detections that ``find_unobserved`` finds."""
+    stale = find_unobserved(result.detections, result.mask.keep, result.frame.size_wh)
+    return replace(result, detections=result.detections.take(~stale))

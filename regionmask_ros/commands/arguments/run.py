@@ -1,7 +1,9 @@
 """Detect objects in a video, a folder of images or a bag, without ROS.
 
 Writes detections.csv, annotated.mp4 and report.html into the output folder; open report.html first. All files appear
-together at the end; an error or Ctrl-C leaves nothing. Every parameter of the node is an option here, with the same
+together at the end; an error or Ctrl-C leaves nothing. With many sources, worker processes (or Ray) share them, and the
+folder holds detections/, a static mask for each camera in masks/, summary.json and report.html; after Ctrl-C, --resume
+goes on. Every parameter of the node is an option here, with the same
 default: a run without options uses the mask of the preset balanced. A static mask without --mask means --mask
 preset+static.
 
@@ -11,6 +13,7 @@ Examples:
   regionmask_ros run street.mp4 --output result --mask none
   regionmask_ros run my_bag/ --topic /front/image_raw --output result --mask dynamic
   regionmask_ros run street.mp4 --output result --rerun result/street.rrd --no-video
+  regionmask_ros run monday/ tuesday/*.mcap --output week --jobs 4
   regionmask_ros run images/ --output result --mask static --static-mask painted.png --json result.json
 """
 
@@ -19,6 +22,7 @@ from __future__ import annotations
 import argparse
 
 from .._cli import add_strict, add_topic
+from .._fleet import add_fleet
 from .._output import add_output
 from .._parser import add_option_groups
 
@@ -28,9 +32,10 @@ COMMON = ("network_file", "mask_mode", "preset", "static_mask", "score_threshold
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Adds the options of this command."""
-    parser.usage = "%(prog)s SOURCE [OPTION ...]"
-    parser.add_argument("source", metavar="SOURCE",
-                        help="a video file, a folder of images (10 per second), or a bag (mcap or db3)")
+    parser.usage = "%(prog)s SOURCE [SOURCE ...] [OPTION ...]"
+    parser.add_argument("sources", metavar="SOURCE", nargs="+",
+                        help="a video file, a folder of images (10 per second), or a bag (mcap or db3); or many of "
+                             "them: folders of these, globs, @FILE with a list, or addresses (s3://...)")
     add_topic(parser)
     parser.add_argument("--loop", action="store_true", help="start the source again until --max-frames are processed")
     parser.add_argument("--max-frames", metavar="N", type=int, help="stop after N frames")
@@ -46,6 +51,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
                         help="write the cost of frames on Loihi 2 as JSON: modeled from the counts, or measured if "
                         "the backend measures; the keys are the same")
     add_strict(parser)
+    add_fleet(parser.add_argument_group("Many sources", "Each is a unit of work, see docs/FLEET.md."))
     add_option_groups(parser, common=COMMON)
     parser.add_argument("--compressed", dest="image_transport", action="store_const", const="compressed",
                         default=argparse.SUPPRESS, help="short for --image-transport compressed")

@@ -1,0 +1,113 @@
+"""Units in worker processes: the results of the serial run, whatever their number, their order and their deaths."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import pytest
+from dying import Dying, add_pixels, work_and_die
+
+from regionmask_ros.errors import UserError
+from regionmask_ros.fleet.calls import Outcome, Shared, UnitResult, perform
+from regionmask_ros.fleet.places import assign_names, expand
+from regionmask_ros.fleet.processes import WorkerProcesses
+from regionmask_ros.fleet.progress import UnitProgress
+from regionmask_ros.fleet.scheduler import Failure, run_units
+from regionmask_ros.fleet.units import Unit, make_units
+
+
+@pytest.fixture(scope="module")
+def units(day) -> list[Unit]:
+    places = expand([str(day)])
+    return make_units(places, assign_names([place.path for place in places], {}))
+
+
+def comparable(result: UnitResult) -> tuple[Mapping[str, Any], Mapping[str, bytes]]:
+    """All but times."""
+    return result.facts, result.files
+
+
+@pytest.fixture(scope="module")
+def serial(units) -> dict[str, Any]:
+    return {unit.key: comparable(add_pixels(None, unit)) for unit in units}
+
+
+def do(executor: Any, work: Any, units: list[Unit], strict: bool = False) -> tuple[dict[str, Any], list[Failure]]:
+    found: dict[str, Any] = {}
+    try:
+        with UnitProgress(len(units)) as progress:
+            failures = run_units(
+                executor, work, units, lambda unit, result: found.update({unit.key: comparable(result)}), progress,
+                strict)
+    finally:
+        executor.close()
+    return found, failures
+
+
+@pytest.fixture
+def importable(monkeypatch):
+    """Workers find this folder's modules."""
+    monkeypatch.setenv("PYTHONPATH", os.pathsep.join(
+        [str(Path(__file__).parent), *filter(None, [os.environ.get("PYTHONPATH")])]))
+
+
+def test_results_are_the_serial_ones_although_workers_die_and_the_order_is_another(
+        units, serial, tmp_path, importable):
+    shuffled = [units[at] for at in (2, 0, 3, 1)]
+    dying = Dying(add_pixels, None, str(tmp_path), {units[0].key: 1, units[3].key: 2})
+    found, failures = do(WorkerProcesses(2, dying), work_and_die, shuffled)
+    assert found == serial and not failures
+    tries = {unit.key: len((tmp_path / unit.key).read_text().split()) for unit in units}
+    assert tries == {units[0].key: 2, units[1].key: 1, units[2].key: 1, units[3].key: 3}
+
+
+def test_a_unit_whose_worker_dies_each_time_fails_and_the_others_go_on(units, serial, tmp_path, importable):
+    dying = Dying(add_pixels, None, str(tmp_path), {units[1].key: 99})
+    found, (failure,) = do(WorkerProcesses(1, dying), work_and_die, units[:3])
+    assert found == {unit.key: serial[unit.key] for unit in (units[0], units[2])}
+    assert failure.unit == units[1]
+    assert failure.why == ("the worker was ended by SIGKILL; often the system's answer to full memory; tried 3 times")
+
+
+class Refusing:
+    """An executor that refuses every unit, without workers."""
+
+    capacity, place = 2, "nowhere"
+
+    def __init__(self) -> None:
+        self.submitted: list[int] = []
+        self.is_closed = False
+
+    def submit(self, ticket: int, work: Any, item: Any) -> None:
+        self.submitted.append(ticket)
+
+    def wait(self, timeout_s: float) -> list[Outcome]:
+        return [perform_refusal(ticket) for ticket in self.submitted[-1:]]
+
+    def close(self) -> None:
+        self.is_closed = True
+
+
+def perform_refusal(ticket: int) -> Outcome:
+    return Outcome(ticket, refusal=f"unit {ticket} is damaged")
+
+
+def test_strict_ends_the_work_at_the_first_unit_that_fails(units):
+    executor = Refusing()
+    with pytest.raises(UserError, match=r"unit 1 is damaged \(--strict: the work ends here"):
+        do(executor, add_pixels, units, strict=True)
+    assert executor.submitted == [0, 1] and executor.is_closed
+
+
+def raise_a_bug(job: Any, item: Any) -> UnitResult:
+    raise ZeroDivisionError("nobody thought of it")
+
+
+def test_an_error_that_nobody_thought_of_is_told_and_ends_only_its_unit():
+    outcome = perform(Shared(None), 7, raise_a_bug, None)
+    assert outcome.ticket == 7 and outcome.result is None and not outcome.death
+    assert outcome.refusal.startswith("ZeroDivisionError: nobody thought of it (raise_a_bug, line ")
+    assert "version" in perform(Shared(None, "0.0.1"), 7, raise_a_bug, None).refusal
