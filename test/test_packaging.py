@@ -29,8 +29,8 @@ KEYS = {"PIL": "python3-pil", "argcomplete": "python3-argcomplete", "cv2": "pyth
         "yaml": "python3-yaml"}
 # Imported inside the one file that needs it, and no key exists for it. rosbags brings lz4 and backports.zstd, which is
 # compression.zstd from Python 3.14 on.
-OPTIONAL = {"av", "backports", "compression", "lz4", "rosbags", "foxglove", "rerun", "ray", "fsspec", "pyarrow", "onnx", "onnxruntime",
-            "openvino", "torch", "lava", "pycocotools", "simplejpeg"}
+OPTIONAL = {"av", "backports", "compression", "lz4", "rosbags", "foxglove", "rerun", "ray", "fsspec", "pyarrow", "onnx",
+            "onnxruntime", "openvino", "torch", "lava", "pycocotools", "simplejpeg"}
 
 needs_colcon = pytest.mark.skipif(find_spec("colcon_core") is None or find_spec("colcon_ros") is None,
                                   reason="colcon is not installed for this Python")
