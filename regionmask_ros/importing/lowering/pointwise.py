@@ -52,7 +52,7 @@ def recognize(call: Call, channels: int) -> tuple[Activation, np.ndarray, np.nda
         return None
     ones, zeros = np.ones(channels, np.float32), np.zeros(channels, np.float32)
     for activation in _candidates(same):
-        if _is_close(same, activation.apply(_PLACES.astype(np.float32))):
+        if _is_close(same, activation.evaluate(_PLACES.astype(np.float32))):
             return activation, ones, zeros
     return None
 
