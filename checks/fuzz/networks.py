@@ -1,12 +1,14 @@
-"""Cases of networks: weights of mask networks, checkpoints, exports of lava-dl, ONNX files, cards, class names."""
+"""Cases of networks: weights, checkpoints, exports of lava-dl, ONNX files, cards, class names, quantized networks."""
 
 from __future__ import annotations
 
 import contextlib
 import importlib.util
 import io
+import json
 import random
 from collections.abc import Callable
+from dataclasses import replace
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -16,6 +18,7 @@ import numpy as np
 
 from regionmask_ros.errors import InvalidFile
 from regionmask_ros.files.hdf5 import Hdf5Group, read_hdf5
+from regionmask_ros.files.safe_read import open_regular, read_limited
 from regionmask_ros.importing.detector import Wishes, import_detector
 from regionmask_ros.mask.mgnet.weights import SHIPPED, load_weights
 from regionmask_ros.network.cards import read_card
@@ -27,6 +30,10 @@ from regionmask_ros.network.onnx.growth import NotFree
 from regionmask_ros.network.onnx.interface import unify_interface
 from regionmask_ros.network.onnx.reading import read_onnx
 from regionmask_ros.report.network_facts import describe_layers, layers_as_text
+from regionmask_ros.tiles.quantization.calibration import quantize_network
+from regionmask_ros.tiles.quantization.files import StoredTiles, pack_tiles, unpack_tiles
+from regionmask_ros.tiles.quantization.ranges import measure_statistics
+from regionmask_ros.tiles.tail import Step, Tail
 
 from .kind import Files, Kind, use_test_helpers
 from .mutations import INTEGERS, TEXTS, damage_bytes, damage_text, damage_tree, damage_zip, pack_zip, unpack_zip
@@ -258,6 +265,43 @@ def _read_names(_: Files, folder: Path) -> None:
     read_labels(folder / "names.txt")
 
 
+@cache
+def _tiles() -> dict[str, bytes]:
+    use_test_helpers()
+    from small_float_graph import PIXELS, pictures, small_graph
+
+    graph = small_graph()
+    measured = measure_statistics(graph, map(PIXELS.dequantize, pictures(1)))
+    tail = Tail(graph.outputs, (Step("Concat", ("cells8", "cells8"), ("out",), {"axis": 1}),),
+                {"two": np.ones(2, np.float32)}, ("out",))
+    network = replace(quantize_network(graph, PIXELS, measured), factors={"stem": 0.5}, levels=(4.0, 6.0, 8.0))
+    return unpack_zip(pack_tiles(StoredTiles(network, tail)))
+
+
+def _make_tiles(rng: random.Random) -> Files:
+    members = dict(_tiles())
+    if rng.random() < 0.3:
+        return {"tiles.npz": damage_zip(rng, members)}
+    header, text = _split_array(members["description.npy"])
+    damaged = damage_tree(rng, json.loads(text))
+    members["description.npy"] = header.replace(f"({len(text)},)".encode(), f"({len(damaged)},)".encode()) + damaged
+    return {"tiles.npz": pack_zip(members)}
+
+
+def _split_array(data: bytes) -> tuple[bytes, bytes]:
+    """The header of an array in NumPy's format, and what is behind it."""
+    end = data.index(b"\n") + 1
+    return data[:end], data[end:]
+
+
+def _read_tiles(_: Files, folder: Path) -> None:
+    try:
+        with open_regular(folder / "tiles.npz") as file:
+            unpack_tiles(read_limited(file))
+    except InvalidFile as error:
+        raise error.about("tiles.npz") from error
+
+
 KINDS = (
     Kind("MGNet weights", 1, _make_weights, _read_weights),
     Kind("checkpoints (.pt)", 2, _make_checkpoint, _read_file("net.pt")),
@@ -267,4 +311,5 @@ KINDS = (
     *([Kind("ONNX files", 0.5, _make_onnx, _read_onnx)] if importlib.util.find_spec("onnx") else []),
     Kind("cards", 2, _make_card, _read_card),
     Kind("class names", 2, _make_names, _read_names),
+    Kind("quantized networks", 1, _make_tiles, _read_tiles),
 )
