@@ -137,7 +137,7 @@ def _count_streams(cameras: int, options: DenseOptions) -> int:
 
 def _compile(network: DenseNetwork, input_wh: Shape, options: DenseOptions, streams: int) -> Any:
     core, folder = _core(), find_model_cache(options.cache)
-    model = _make_model(network, input_wh)
+    model = make_picture_model(network, input_wh)
     settings = _make_settings(options, streams)
     if folder:
         try:
@@ -165,8 +165,16 @@ def _make_settings(options: DenseOptions, streams: int) -> dict[str, Any]:
     return {**settings, "DEVICE_PROPERTIES": {CPU: of_processor}} if options.device == AUTO else settings
 
 
-def _make_model(network: DenseNetwork, input_wh: Shape) -> Any:
-    """The graph from a picture, uint8 [1, height, width, 3], RGB, to the head's outputs, float32."""
+def make_picture_model(network: DenseNetwork, input_wh: Shape) -> Any:
+    """Makes the graph from a picture to the head's outputs.
+
+    Args:
+        network: The network.
+        input_wh: Width and height of its input.
+
+    Returns:
+        OpenVINO's model from uint8 [1, height, width, 3], RGB, to float32 outputs, for the runtime to compile.
+    """
     openvino = load_runtime(OPENVINO)
     preprocess, types, layout = openvino.preprocess, openvino.Type, openvino.Layout
     width, height = input_wh

@@ -14,22 +14,27 @@ from typing import Any
 
 from .. import __version__
 from ..core.frame import parse_input_size
-from ..engine.engine import available_kernel_sets
+from ..engine.engine import KERNEL_SET_VARIABLE, available_kernel_sets
 from ..errors import UserError
 from ..files.outputs import Outputs
 from ..lab.bench.baselines import BASELINES, limit_threads
 from ..lab.bench.candidates import EVENT, SETTINGS
 from ..lab.bench.clip import MAX_FRAMES, standard_sequences
+from ..lab.bench.peers import PEERS, limit_isa
 from ..lab.bench.session import Plan, Session
 from ..metrics.machine import machine_facts
 from ..network.chain import Network
-from ..network.dense import AnyNetwork
+from ..network.dense import AnyNetwork, DenseNetwork
 from ..report.tables import format_text
 from ._cli import INSTALLED, command_main, format_command, load_networks
 from ._parser import print_note
 from ._pictures import make_reading, report_dropped
 
-ENGINES = (EVENT, *BASELINES)
+OWN_ENGINES = (EVENT, *BASELINES)
+"""Of a sigma-delta network."""
+
+ENGINES = tuple(dict.fromkeys((*OWN_ENGINES, *PEERS)))
+AMX = "amx"
 MAX_THREADS, MAX_STREAMS = 1024, 256
 MAX_DRIFT = 10_000_000
 
@@ -43,8 +48,12 @@ def run(args: argparse.Namespace) -> int:
     if not sequences:
         raise UserError("no video is installed; give one with --sequence FILE, or run 'make setup'")
     limit_threads(args.threads)
+    if args.isa != "auto":
+        limit_isa(args.isa)
+        _limit_own_kernels()
     networks = load_networks(args.networks or args.network, args.networks != "")
     _check_networks(networks, plan)
+    plan = _choose_engines(networks, plan)
 
     @functools.cache
     def report(line: str) -> None:
@@ -80,6 +89,28 @@ def _check_networks(networks: Sequence[AnyNetwork], plan: Plan) -> None:
     if not own and wrong:
         raise UserError(f"{wrong}: needs a sigma-delta network, and {networks[0].name} is an ONNX network; leave it "
                         f"out, or measure both: --networks {INSTALLED},{networks[0].name}")
+    if not own and not plan.side_by_side and plan.backend != "auto":
+        raise UserError(f"--backend {plan.backend}: choose what computes {networks[0].name} with --engines, or compare "
+                        f"networks with --networks {networks[0].name}")
+
+
+def _choose_engines(networks: Sequence[AnyNetwork], plan: Plan) -> Plan:
+    """The plan with the engines that were asked for, or all that fit the network."""
+    is_onnx = isinstance(networks[0], DenseNetwork) and not plan.side_by_side
+    fitting = PEERS if is_onnx else OWN_ENGINES
+    for engine in plan.engines:
+        if engine not in fitting:
+            kind = "an ONNX" if is_onnx else "a sigma-delta"
+            raise UserError(f"--engines: {engine} does not compute {networks[0].name}, which is {kind} network; use "
+                            f"{', '.join(fitting)}")
+    return dataclasses.replace(plan, engines=plan.engines or fitting)
+
+
+def _limit_own_kernels() -> None:
+    """Without AMX, where the user has not chosen kernels."""
+    available = available_kernel_sets()
+    if AMX in available:
+        os.environ.setdefault(KERNEL_SET_VARIABLE, next(name for name in available if name != AMX))
 
 
 def _bench_ros(args: argparse.Namespace) -> int:
@@ -116,8 +147,10 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 def _plan(args: argparse.Namespace) -> Plan:
-    engines = _names(args.engines or ",".join(ENGINES), "--engines", ENGINES)
+    engines = _names(args.engines, "--engines", ENGINES) if args.engines else ()
     paths = _names(args.paths, "--paths", available_kernel_sets()) if args.paths else ()
+    if args.isa != "auto" and AMX in paths:
+        raise UserError(f"--paths {args.paths}: --isa {args.isa} leaves {AMX} out")
     limits = (("--threads", args.threads, 1, MAX_THREADS), ("--frames", args.frames, 1, MAX_FRAMES),
               ("--streams", args.streams, 0, MAX_STREAMS), ("--drift", args.drift, 0, MAX_DRIFT))
     for option, value, low, high in limits:
@@ -125,7 +158,7 @@ def _plan(args: argparse.Namespace) -> Plan:
             raise UserError(f"{option} {value}: must be {low} to {high}")
     for option, given in (("--paths", args.paths), ("--streams", args.streams), ("--layers", args.layers),
                           ("--drift", args.drift)):
-        if given and EVENT not in engines:
+        if given and engines and EVENT not in engines:
             raise UserError(f"{option}: needs {EVENT} among --engines")
     return Plan(
         settings=_names(args.settings or ",".join(SETTINGS), "--settings", SETTINGS), engines=engines, paths=paths,
@@ -133,7 +166,7 @@ def _plan(args: argparse.Namespace) -> Plan:
         input_sizes=tuple(dict.fromkeys(parse_input_size(size.strip()) for size in args.input_size.split(","))),
         frames=args.frames, max_pixels=args.max_pixels,
         streams=args.streams, layers=args.layers, worst=args.worst, scale=bool(args.output), start=args.start,
-        accuracy=args.accuracy, drift=args.drift, backend=args.backend,
+        accuracy=args.accuracy, drift=args.drift, backend=args.backend, side_by_side=bool(args.networks),
     )
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -15,7 +16,7 @@ from python_process import run_python
 
 from regionmask_ros.backends.runtimes import RUNTIMES
 from regionmask_ros.commands.bench import main
-from regionmask_ros.engine.engine import available_kernel_sets
+from regionmask_ros.engine.engine import KERNEL_SET_VARIABLE, available_kernel_sets
 from regionmask_ros.lab.bench.baselines import BASELINES
 
 FRAMES = 20
@@ -120,6 +121,42 @@ def test_other_networks_are_measured_beside_the_engines(clip, trained_file, tmp_
         assert said in capfd.readouterr().err
 
 
+def test_engines_of_one_onnx_network_are_measured_in_the_same_run(clip, real_video, tmp_path, monkeypatch, capfd):
+    for package in ("onnx", *RUNTIMES):
+        pytest.importorskip(package, reason=f"no {package}: `make runtimes` brings it")
+    from dense_networks import make_block_detector, with_names
+
+    real_video("bikes.mp4")
+    for variable in ("ONEDNN_MAX_CPU_ISA", KERNEL_SET_VARIABLE):
+        monkeypatch.delenv(variable, raising=False)
+    detector, target, street = tmp_path / "blocks.onnx", tmp_path / "bench.json", tmp_path / "street"
+    detector.write_bytes(with_names(make_block_detector(), ("disc", "car")))
+    street.mkdir()
+    shutil.copy(clip, street / "video.mp4")
+    labels = [f"{frame},disc,{6 * frame},30,40,40,0,1" for frame in range(FRAMES)]
+    (street / "gt.csv").write_text("frame,class,x,y,w,h,ignore,track\n" + "\n".join(labels) + "\n")
+    arguments = ["--sequence", clip, "--network", str(detector), "--frames", "3", "--json", str(target)]
+    assert main([*arguments, "--isa", "avx512_vnni", "--accuracy", str(street)]) == 0
+    rows = json.loads(target.read_text())["rows"]
+    assert [(row["engine"], row["setting"], row["network"]) for row in rows] == [
+        (engine, "dense", "blocks") for engine in ("openvino_int8", "openvino_fp32", "onnxruntime_fp32")]
+    for row in rows:
+        assert set(row) - KEYS == {"mean_ms", "ratio_to_mean", "mac_share", "agreement", "map50", "map50_on",
+                                   "accuracy_note"}
+        assert row["mac_share"] == 1.0 and row["threads"] == 1 and row["input_size"] == "160x96"
+        others = {other["engine"]: other["median_ms"] for other in rows if other is not row}
+        assert row["ratio_to"] == pytest.approx({name: ms / row["median_ms"] for name, ms in others.items()}, rel=0.1)
+    int8, *fp32 = rows
+    assert os.path.basename(int8["calibration"]) == "bikes.mp4" and all(row["calibration"] is None for row in fp32)
+    assert fp32[0]["agreement"] == fp32[1]["agreement"] == 100.0 and fp32[0]["map50"] == fp32[1]["map50"] > 0
+    assert os.environ["ONEDNN_MAX_CPU_ISA"] == "AVX512_CORE_VNNI" and os.environ.get(KERNEL_SET_VARIABLE) != "amx"
+    assert "a clip.mp4, 160x96, blocks, 3 frames" in capfd.readouterr().out
+    for wrong, said in ((["--engines", "event"], "event does not compute blocks, which is an ONNX network"),
+                        (["--backend", "openvino"], "choose what computes blocks with --engines")):
+        assert main([*arguments, *wrong]) == 2
+        assert said in capfd.readouterr().err
+
+
 def test_a_baseline_that_is_not_installed_is_left_out_with_one_line(clip, trained_file, tmp_path):
     """In a Python that cannot find the packages of the baselines, whether they are installed or not."""
     hide = (
@@ -144,6 +181,8 @@ def test_a_baseline_that_is_not_installed_is_left_out_with_one_line(clip, traine
     (["--engines", "event,"], ("--engines", "openvino_int8")),
     (["--paths", "sse2"], ("--paths", "sse2", "portable")),
     (["--paths", "portable", "--engines", BASELINES[0]], ("--paths", "event")),
+    (["--engines", "openvino_fp32"], ("--engines", "openvino_fp32", "sigma-delta", "event")),
+    (["--isa", "sse2"], ("--isa", "avx512_vnni")),
     (["--threads", "0"], ("--threads 0",)),
     (["--frames", "-3"], ("--frames -3",)),
     (["--frames", "many"], ("--frames",)),

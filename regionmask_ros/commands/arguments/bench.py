@@ -8,6 +8,7 @@ Examples:
   regionmask_ros bench --input-size 448x448 --json bench.json
   regionmask_ros bench --sequence street.mp4 --engines event --paths avx2,portable --layers --streams 4
   regionmask_ros bench --input-size 448x448,auto --worst --layers --streams 4 --start --output docs
+  regionmask_ros bench --network yolox_nano --isa avx512_vnni --accuracy street
   regionmask_ros bench --networks yolo_kp,yolox_nano --settings unmasked --accuracy street
   regionmask_ros bench --ros --ros-masks none,dynamic
 """
@@ -47,11 +48,15 @@ def _add_choices(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--settings", metavar="LIST", default="",
                         help="unmasked, or masked60: the busiest 40 %% of the regions are kept (default: both)")
     parser.add_argument("--engines", metavar="LIST", default="",
-                        help="some of event, onnxruntime_fp32, onnxruntime_int8, openvino_int8, torch_fp32 "
-                             "(default: all)")
+                        help="some of event, onnxruntime_fp32, onnxruntime_int8, openvino_int8, torch_fp32, "
+                             "openvino_fp32; an ONNX network has openvino_int8, openvino_fp32, onnxruntime_fp32 "
+                             "(default: all that fit)")
     parser.add_argument("--paths", metavar="LIST", default="",
                         help="kernel sets to measure besides the default one, of those that this processor can "
                              "run: amx, avx512, avx2, portable")
+    parser.add_argument("--isa", choices=("auto", "avx512_vnni"), default="auto",
+                        help="largest instruction set for the kernels, ours and OpenVINO's; avx512_vnni: without AMX "
+                             "(default: auto, what the processor has)")
     parser.add_argument("--threads", metavar="N", type=int, default=1,
                         help="threads of the dense runtimes; our engine always has one (default: 1)")
     parser.add_argument("--input-size", metavar="auto|WxH", default="auto",
@@ -61,7 +66,8 @@ def _add_choices(parser: argparse.ArgumentParser) -> None:
                         help="frames to measure, after 10 for warming up (default: 120)")
     add_options(parser, "max_pixels")
     parser.add_argument("--backend", choices=("auto", "openvino", "onnxruntime"), default="auto",
-                        help="runtime of networks in ONNX files; auto: the first one that is installed (default: auto)")
+                        help="runtime of ONNX networks with --networks; auto: the first one that is installed "
+                             "(default: auto)")
     add_network(parser)
     add_networks(parser)
     add_reading(parser)

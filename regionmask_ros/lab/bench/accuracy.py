@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Iterable, Sequence
 
 import numpy as np
 
+from ...core.detections import Detections
 from ...core.frame import resize_frame
 from ...datasets import open_dataset
 from ...datasets.labels import LabelledSequence
+from ...metrics.agreement import measure_agreement
 from ...metrics.dense_reference import dense_head, encode_exactly, rms
 from ...network.chain import Network
 from ...sources import Reading
@@ -48,21 +51,29 @@ def accuracy_rows(labels: Sequence[Sequence[str]], candidates: Sequence[Candidat
         progress: Wraps the numbered frames; its second argument is how many there are, if it is known.
 
     Returns:
-        A row for each candidate. map50: mAP in percent. accuracy_note: says so if it is more than ``ALLOWED_POINTS``
-        below ONNX Runtime fp32, else None.
+        A row for each candidate. map50: mAP in percent. agreement: average precision in percent with what ONNX Runtime
+        finds in fp32 as the objects, see ``metrics.agreement``; None without it. accuracy_note: says so if it is more
+        than ``ALLOWED_POINTS`` below ONNX Runtime fp32, else None.
     """
     scorers = [Scorer(sequence.labels, names) for names in labels]
+    found: list[list[Detections]] = [[] for _ in candidates]
     with sequence.open() as source:
         for number, frame in progress(source.numbered(), source.frame_count):
             image = resize_frame(frame, clip.input_wh)
-            for candidate, scorer in zip(candidates, scorers):
-                scorer.add(number, candidate.detect(candidate.step(image), clip.image_wh, SCORE_THRESHOLD))
+            for candidate, scorer, detections in zip(candidates, scorers, found):
+                raw = candidate.step(image)
+                candidate.follow(raw)
+                detections.append(candidate.detect(raw, clip.image_wh, SCORE_THRESHOLD))
+                scorer.add(number, detections[-1])
     rows: list[Row] = [
         {**subject(clip, candidate), "frames": scorer.frames, "calibration": candidate.calibration or None,
          "map50": round(scorer.map50(), 2)}
         for candidate, scorer in zip(candidates, scorers)]
     exact = next((row["map50"] for row in rows if row["engine"] == ORT_FP32), None)
-    for row in rows:
+    reference = next((seen for row, seen in zip(rows, found) if row["engine"] == ORT_FP32), None)
+    for row, seen in zip(rows, found):
+        agreement = float("nan") if reference is None else measure_agreement(reference, seen)
+        row["agreement"] = None if math.isnan(agreement) else round(agreement, 2)
         below = None if exact is None else exact - row["map50"]
         row["accuracy_note"] = (
             "fp32 not run" if below is None else f"{below:.1f} points below fp32" if below > ALLOWED_POINTS else None)
@@ -73,14 +84,15 @@ def add_accuracy(rows: Sequence[Row], accuracy: Sequence[Row]) -> None:
     """Adds accuracy to the rows of another sequence.
 
     Args:
-        rows: Changed in place: map50, map50_on (the labeled sequence) and accuracy_note of the same engine in the same
-            setting; None if it was not scored.
+        rows: Changed in place: map50, map50_on (the labeled sequence), agreement and accuracy_note of the same engine
+            in the same setting; None if it was not scored.
         accuracy: Rows of `accuracy_rows`.
     """
     scored = {(row["engine"], row["setting"]): row for row in accuracy}
     for row in rows:
         known = scored.get((row["engine"], row["setting"]), {})
-        row.update(map50=known.get("map50"), map50_on=known.get("sequence"), accuracy_note=known.get("accuracy_note"))
+        row.update(map50=known.get("map50"), map50_on=known.get("sequence"), agreement=known.get("agreement"),
+                   accuracy_note=known.get("accuracy_note"))
 
 
 CHECKPOINTS = (24, 100, 300, 600)

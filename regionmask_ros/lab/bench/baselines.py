@@ -41,10 +41,14 @@ class DenseBaseline:
 
     setting = DENSE
     counting = True
+    mac_share: float | None = 1.0
 
     def __init__(self, network: Network, engine: str, path: str, threads: int, calibration: str = "") -> None:
         self.network, self._network, self.backend = network.name, network, engine.partition("_")[0]
         self.engine, self.path, self.threads, self.calibration = engine, path, threads, calibration
+
+    def follow(self, raw: np.ndarray) -> None:
+        """Does nothing: no frame depends on another."""
 
     def reset(self, refresh_period: int = 0) -> None:
         """Does nothing: there is no state."""

@@ -29,7 +29,7 @@ from ...pipeline.interpreter import InterpreterState
 from ...pipeline.stages import compose_mask, encode_image, view_frame
 from .clip import Clip
 
-EVENT = "event"
+EVENT, TILES = "event", "tiles"
 UNMASKED, MASKED60 = "unmasked", "masked60"
 SETTINGS = (UNMASKED, MASKED60)
 DENSE = "dense"
@@ -39,6 +39,11 @@ KEEP_SHARE = 0.4
 SCORE_THRESHOLD, NMS_IOU = 0.4, 0.45
 FIXED_POINT = 1 << 16
 LARGEST = (1 << 23) - 1
+
+
+def is_own(engine: str) -> bool:
+    """Whether a name in a row is that of an engine of ours, with a kernel set or without."""
+    return engine.partition(":")[0] in (EVENT, TILES)
 
 
 class Candidate(Protocol):
@@ -53,6 +58,8 @@ class Candidate(Protocol):
         threads: Number of threads that it computes with.
         calibration: Sequence that its integers were calibrated on; "" if nothing is calibrated.
         counting: Whether steps are counted; off while time is measured.
+        mac_share: Share of the multiplications of the dense network that the last step did; None if it counts synaptic
+            operations instead.
     """
 
     network: str
@@ -63,6 +70,7 @@ class Candidate(Protocol):
     threads: int
     calibration: str
     counting: bool
+    mac_share: float | None
 
     def step(self, image: np.ndarray) -> Any:
         """Computes one frame; this is the timed part.
@@ -72,6 +80,13 @@ class Candidate(Protocol):
 
         Returns:
             The raw head in the engine's own layout.
+        """
+
+    def follow(self, raw: Any) -> None:
+        """Makes ready for the next frame after one was computed, outside of the timed part.
+
+        Args:
+            raw: What `step` returned.
         """
 
     def reset(self, refresh_period: int = 0) -> None:
@@ -173,6 +188,7 @@ class EventCandidate:
     threads = 1
     calibration = ""
     counting = True
+    mac_share: float | None = None
 
     def __init__(self, network: Network, input_wh: tuple[int, int], setting: str, keep: np.ndarray,
                  kernel_set: str = "", packed: PackedNetwork | None = None) -> None:
@@ -208,6 +224,9 @@ class EventCandidate:
         result = self._engine.step_changes(events.changes)
         self._last_counts = StepCounts(len(events), result.layer_events, result.synops)
         return result.head
+
+    def follow(self, raw: np.ndarray) -> None:
+        """Does nothing: the mask is fixed."""
 
     def reset(self, refresh_period: int = 0) -> None:
         """Returns to the state before the first frame; see `Candidate`."""

@@ -13,7 +13,7 @@ import numpy as np
 from ...metrics.cpu_time import measure_cpu
 from ...metrics.dense_reference import dense_head, encode_exactly, rms
 from ...network.chain import Network
-from .candidates import DENSE, UNMASKED, Candidate, ExactCandidate
+from .candidates import DENSE, UNMASKED, Candidate, ExactCandidate, is_own
 from .clip import Clip
 
 Row = dict[str, Any]
@@ -35,6 +35,7 @@ class Record:
         cold_ms: ms of the first frame of each turn.
         synops: Synaptic operations of each frame, counted in a replay; empty if the engine never counts.
         events: Events of each frame, likewise.
+        mac_shares: Share of the dense network's multiplications in each frame; empty if synops are counted instead.
         head_rms: Distance of the last head from the dense evaluation of the whole image; None with a mask, which leaves
             parts of the image out.
     """
@@ -44,6 +45,7 @@ class Record:
     cold_ms: list[float] = field(default_factory=list)
     synops: list[int] = field(default_factory=list)
     events: list[int] = field(default_factory=list)
+    mac_shares: list[float] = field(default_factory=list)
     head_rms: float | None = None
 
 
@@ -85,7 +87,10 @@ def run_interleaved(candidates: Sequence[Candidate], clip: Clip, skipped: int,
             candidate.counting = False
             for index in turn:
                 (raw[number], wall_s), spent_s = measure_cpu(functools.partial(_step, candidate, clip.images[index]))
+                candidate.follow(raw[number])
                 if index >= skipped:
+                    if candidate.mac_share is not None:
+                        record.mac_shares.append(candidate.mac_share)
                     record.ms.append(spent_s * 1e3)
                     record.wall_ms.append(wall_s * 1e3)
             if turn[0] >= skipped:
@@ -149,7 +154,7 @@ def count_operations(record: Record, candidate: Candidate, clip: Clip, skipped: 
         return
     candidate.reset()
     for index, image in enumerate(clip.images):
-        candidate.step(image)
+        candidate.follow(candidate.step(image))
         counts = candidate.counts()
         if counts is not None and index >= skipped:
             record.synops.append(int(counts.total_synops))
@@ -201,14 +206,16 @@ def make_row(clip: Clip, candidate: Candidate, record: Record) -> Row:
 
 
 def add_ratios(rows: Sequence[Row]) -> None:
-    """Adds ``ratio_to`` and ``ratio_to_cold`` to the rows of one sequence.
+    """Adds ``ratio_to``, ``ratio_to_cold`` and, where means are given, ``ratio_to_mean`` to the rows of one sequence.
 
     Args:
         rows: Changed in place. ``ratio_to``: median of each baseline over the row's own; ``ratio_to_cold``: the same of
-            the first frames of turns.
+            the first frames of turns; ``ratio_to_mean``: of the mean times.
     """
-    for name, time_of in (("ratio_to", "median_ms"), ("ratio_to_cold", "cold_ms")):
-        baselines = {row["engine"]: row[time_of] for row in rows if row["synops_per_frame"] is None}
+    for name, time_of in (("ratio_to", "median_ms"), ("ratio_to_cold", "cold_ms"), ("ratio_to_mean", "mean_ms")):
+        if any(time_of not in row for row in rows):
+            continue
+        baselines = {row["engine"]: row[time_of] for row in rows if not is_own(row["engine"])}
         for row in rows:
             others = {baseline: median for baseline, median in baselines.items() if baseline != row["engine"]}
             row[name] = {baseline: round(median / row[time_of], 3) for baseline, median in others.items()}

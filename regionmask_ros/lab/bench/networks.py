@@ -15,7 +15,7 @@ from ...network.dense import AnyNetwork, DenseNetwork
 from ...pipeline.settings import PipelineSettings
 from .candidates import DENSE, NMS_IOU, Candidate
 from .clip import Clip
-from .measure import Row, count_operations, make_row, run_interleaved
+from .measure import Row, add_ratios, count_operations, make_row, run_interleaved
 
 
 class DenseCandidate:
@@ -31,6 +31,7 @@ class DenseCandidate:
     setting = DENSE
     calibration = ""
     counting = True
+    mac_share: float | None = 1.0
 
     def __init__(self, network: DenseNetwork, backend: str, clip: Clip, threads: int) -> None:
         self._network, self.network, self.threads = network, network.name, threads
@@ -45,6 +46,9 @@ class DenseCandidate:
         result = self._opened.poll(0.0)
         assert result is not None, "a dense backend computes in submit"
         return result.head
+
+    def follow(self, raw: Any) -> None:
+        """Does nothing: no frame depends on another."""
 
     def reset(self, refresh_period: int = 0) -> None:
         """Does nothing: there is no state."""
@@ -95,6 +99,27 @@ def network_rows(candidates: Sequence[Candidate], clip: Clip, skipped: int, indi
     for record, candidate in zip(records, candidates):
         count_operations(record, candidate, clip, skipped)
         rows.append({**make_row(clip, candidate, record), "mean_ms": round(float(np.mean(record.ms)), 4)})
+    return rows
+
+
+def onnx_rows(candidates: Sequence[Candidate], clip: Clip, skipped: int, indices: Iterable[int]) -> list[Row]:
+    """Measures engines that compute one ONNX network, interleaved.
+
+    Args:
+        candidates: What takes turns.
+        clip: The frames.
+        skipped: Number of frames at the start that are not recorded.
+        indices: 0, 1, ... len(clip.images) - 1.
+
+    Returns:
+        A row for each candidate, as of `network_rows`, with ratios and mac_share: mean share of the dense network's
+        multiplications.
+    """
+    records, _ = run_interleaved(candidates, clip, skipped, indices)
+    rows = [{**make_row(clip, candidate, record), "mean_ms": round(float(np.mean(record.ms)), 4),
+             "mac_share": round(float(np.mean(record.mac_shares)), 4)}
+            for record, candidate in zip(records, candidates)]
+    add_ratios(rows)
     return rows
 
 

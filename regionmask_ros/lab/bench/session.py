@@ -21,7 +21,8 @@ from .baselines import BaselineModels, open_baselines
 from .candidates import EVENT, UNMASKED, Candidate, EventCandidate, ExactCandidate, keep_mask
 from .clip import MAX_FRAMES, Clip, load_clip, sequence_name
 from .measure import WARM_UP, Row, add_ratios, frame_series, make_row, measure, warm_up_frames
-from .networks import DenseCandidate, add_scores, group_by_input, network_rows
+from .networks import DenseCandidate, add_scores, group_by_input, network_rows, onnx_rows
+from .peers import PeerModels, open_peers
 from .scaling import FRAMES, SIZES, SKIPPED, linearity_rows, scale_rows, stream_row
 from .speed import add_worst, encode_row, layer_rows, resize_row, worst_frames
 from .startup import start_rows
@@ -48,7 +49,8 @@ class Plan:
         start: Measure new processes, and the stages before the network.
         accuracy: Folder of a labeled sequence, or "".
         drift: Number of frames to play for the distance from the dense evaluation; 0: not measured.
-        backend: What computes dense networks.
+        backend: What computes dense networks that are compared with others.
+        side_by_side: Whether the networks are compared with each other, even if there is only one.
     """
 
     settings: tuple[str, ...]
@@ -66,14 +68,15 @@ class Plan:
     accuracy: str = ""
     drift: int = 0
     backend: str = "auto"
+    side_by_side: bool = False
 
 
 class Session:
     """Runs a plan.
 
     Args:
-        networks: One sigma-delta network at most, which all engines compute. Several networks, and a dense one, are
-            also measured side by side.
+        networks: One sigma-delta network at most, or one dense network, which all engines compute. Several networks
+            are also measured side by side.
         plan: What to measure.
         report: Called with a line about what is left out.
         show: Called with each table as soon as it is complete.
@@ -89,6 +92,8 @@ class Session:
         self._reading = reading or Reading()
         self._labels = {network.name: network.labels for network in networks}
         self._own = next((network for network in networks if isinstance(network, Network)), None)
+        only = networks[0] if len(networks) == 1 and not plan.side_by_side else None
+        self._onnx = only if isinstance(only, DenseNetwork) else None
         self.result: dict[str, list[Row]] = {"rows": []}
 
     def run(self, sequences: Sequence[str]) -> None:
@@ -97,7 +102,9 @@ class Session:
         Args:
             sequences: Paths. If nothing can be measured on them, that is a ``UserError``.
         """
-        if len(self._networks) > 1 or self._own is None:
+        if self._onnx is not None:
+            self._measure_onnx(self._onnx, sequences)
+        elif len(self._networks) > 1 or self._own is None:
             scores = self._score_networks() if self._plan.accuracy else []
             for path in sequences:
                 self._measure_networks(path, scores)
@@ -114,7 +121,7 @@ class Session:
         plan = self._plan
         accuracy = {size: self._score(size) for size in plan.input_sizes} if plan.accuracy else {}
         for path in sequences:
-            for size, clip in self._clips(path):
+            for size, clip in self._clips(path, plan.input_sizes):
                 self._measure_sequence(clip, accuracy.get(size))
         for path in sequences if plan.drift else ():
             self._measure_drift(path)
@@ -129,10 +136,10 @@ class Session:
             rows = start_rows(self._network.source_file, _progress("new processes", "process"))
             self._add("start", rows, tables.start_table)
 
-    def _clips(self, path: str) -> Iterator[tuple[Size, Clip]]:
-        """The sequence at each input size of the plan; once where two sizes are the same."""
+    def _clips(self, path: str, sizes: Sequence[Size]) -> Iterator[tuple[Size, Clip]]:
+        """The sequence at each input size; once where two sizes are the same."""
         seen = set()
-        for size in self._plan.input_sizes:
+        for size in sizes:
             clip = load_clip(path, size, self._plan.frames + WARM_UP, self._plan.max_pixels, self._reading)
             if clip.input_wh not in seen:
                 seen.add(clip.input_wh)
@@ -256,6 +263,36 @@ class Session:
                 candidates.append(DenseCandidate(network, self._plan.backend, clip, self._plan.threads))
             else:
                 candidates += self._open_candidates(clip, self._keep_masks(clip), ())[1]
+        return candidates
+
+    def _measure_onnx(self, network: DenseNetwork, sequences: Sequence[str]) -> None:
+        """All engines that compute one ONNX network."""
+        plan, models = self._plan, PeerModels(network, self._plan.threads)
+        sizes = (network.fixed_wh,) if network.fixed_wh else plan.input_sizes
+        accuracy = {size: self._score_onnx(network, models, size) for size in sizes} if plan.accuracy else {}
+        for path in sequences:
+            for size, clip in self._clips(path, sizes):
+                skipped, frames = warm_up_frames(len(clip.images), plan.frames), range(len(clip.images))
+                progress = _progress("{}, {}x{}".format(sequence_name(path), *clip.input_wh))
+                rows = onnx_rows(self._open_onnx(models, clip), clip, skipped, progress(frames))
+                if size in accuracy:
+                    add_accuracy(rows, accuracy[size])
+                self._add("rows", rows, tables.onnx_table)
+
+    def _score_onnx(self, network: DenseNetwork, models: PeerModels, size: Size) -> list[Row]:
+        plan = self._plan
+        sequence = open_labelled(plan.accuracy, self._reading)
+        clip = load_clip(sequence.inputs[1], size, plan.frames + WARM_UP, plan.max_pixels, self._reading)
+        candidates = self._open_onnx(models, clip)
+        rows = accuracy_rows([network.labels] * len(candidates), candidates, clip, sequence,
+                             _progress(f"{sequence_name(clip.path)}, accuracy"))
+        self._add("accuracy", rows, tables.accuracy_table)
+        return rows
+
+    def _open_onnx(self, models: PeerModels, clip: Clip) -> list[Candidate]:
+        candidates = open_peers(self._plan.engines, models, clip, self._report)
+        if not candidates:
+            raise UserError(f"none of the engines {', '.join(self._plan.engines)} can run here")
         return candidates
 
     def _measure_drift(self, path: str) -> None:

@@ -73,6 +73,20 @@ def networks_table(rows: Rows) -> Table:
     return make_table(f"{name}: networks side by side, {rows[0]['frames']} frames{_calibration(rows)}", columns, rows)
 
 
+def onnx_table(rows: Rows) -> Table:
+    """Returns the table of engines that compute one ONNX network, of one sequence at one input size."""
+    scored_on = next((row["map50_on"] for row in rows if row.get("map50_on")), None)
+    group = f"on {sequence_name(scored_on)}, %" if scored_on else ""
+    columns = [
+        *ENGINE, Column("threads", "threads"), _ms("mean", "mean_ms"), *SPREAD, _ms("p95", "p95_ms"),
+        Column("MACs", "mac_share", "{:.1%}", COUNTED), *_ratios(rows, "ratio_to"),
+        *((Column("mAP@0.5", "map50", "{:.1f}", group), Column("agreement", "agreement", "{:.1f}", group))
+          if scored_on else ()),
+    ]
+    about = f"{_about(rows)}, {rows[0]['network']}, {rows[0]['frames']} frames{_calibration(rows)}"
+    return make_table(about, columns, rows)
+
+
 def cold_table(rows: Rows) -> Table:
     """Returns the table of the first frames of turns, of one sequence at one input size."""
     columns = [*ENGINE, _ms("median", "cold_ms"), *_ratios(rows, "ratio_to_cold")]
@@ -156,7 +170,8 @@ def drift_table(rows: Rows) -> Table:
 
 def accuracy_table(rows: Rows) -> Table:
     """Returns the table of accuracy on the labeled sequence."""
-    columns = [*ENGINE, Column("mAP@0.5, %", "map50", "{:.1f}"), _text("note", "accuracy_note")]
+    columns = [*ENGINE, Column("mAP@0.5, %", "map50", "{:.1f}"),
+               Column("agreement with fp32, %", "agreement", "{:.1f}"), _text("note", "accuracy_note")]
     return make_table(f"Accuracy on {_about(rows)}, {rows[0]['frames']} frames{_calibration(rows)}", columns, rows)
 
 
