@@ -17,10 +17,11 @@ from .loihi2 import Loihi2Backend
 from .onnxruntime import OnnxRuntimeBackend
 from .openvino import OpenVinoBackend
 from .runtimes import RUNTIMES, find_runtime
+from .tiles import TileBackend, check_tiles
 
 __all__ = [
-    "AUTO", "BACKENDS", "Backend", "BackendError", "check_backend", "choose_backend", "choose_fallback",
-    "find_options_class", "open_backend", "parse_options", "resolve_arithmetic"]
+    "AUTO", "BACKENDS", "CPU", "Backend", "BackendError", "check_backend", "choose_backend", "choose_fallback",
+    "find_backend", "find_options_class", "open_backend", "parse_options", "resolve_arithmetic"]
 
 BACKENDS: dict[str, BackendClass] = {
     "cpu": CpuBackend, "lava_sim": LavaSimBackend, "loihi2": Loihi2Backend, "openvino": OpenVinoBackend,
@@ -30,6 +31,22 @@ BACKENDS: dict[str, BackendClass] = {
 
 AUTO = "auto"
 """Stands for the best backend that runs a network."""
+
+CPU = "cpu"
+"""The backend of our own engines: events for a sigma-delta network, tiles for an ONNX network."""
+
+
+def find_backend(name: str, is_dense: bool) -> BackendClass:
+    """The class of a backend.
+
+    Args:
+        name: Of the backend.
+        is_dense: Whether it is for an ONNX network.
+
+    Returns:
+        The class.
+    """
+    return TileBackend if name == CPU and is_dense else BACKENDS[name]
 
 
 def choose_backend(wanted: str, network: AnyNetwork) -> str:
@@ -47,10 +64,12 @@ def choose_backend(wanted: str, network: AnyNetwork) -> str:
     """
     is_dense = isinstance(network, DenseNetwork)
     if wanted == AUTO:
-        return find_runtime() if is_dense else "cpu"
+        return find_runtime() if is_dense else CPU
     resolve_arithmetic(wanted, "")
-    if BACKENDS[wanted].is_dense != is_dense:
-        kind, fitting = ("an ONNX", "auto, openvino or onnxruntime") if is_dense else (
+    if isinstance(network, DenseNetwork) and wanted == CPU:
+        check_tiles(network)
+    elif BACKENDS[wanted].is_dense != is_dense:
+        kind, fitting = ("an ONNX", "auto, cpu, openvino or onnxruntime") if is_dense else (
             "a sigma-delta", "auto, cpu, lava_sim or loihi2")
         raise UserError(f"backend {wanted}: cannot run {network.name}, which is {kind} network; use {fitting}")
     return wanted
@@ -179,8 +198,12 @@ def open_backend(backend: str, network: AnyNetwork, input_wh: tuple[int, int], a
         UserError: A name, an option or the arithmetic is invalid, or the backend is for other networks.
         BackendError: It cannot be opened, or was cancelled.
     """
-    arithmetic = resolve_arithmetic(backend, arithmetic)
-    if BACKENDS[backend].is_dense != isinstance(network, DenseNetwork):
-        suitable = ", ".join(name for name, kind in BACKENDS.items() if kind.is_dense != BACKENDS[backend].is_dense)
+    is_dense = isinstance(network, DenseNetwork)
+    resolve_arithmetic(backend, "")
+    kind = find_backend(backend, is_dense)
+    if kind.is_dense != is_dense:
+        suitable = ", ".join(name for name in BACKENDS if find_backend(name, is_dense).is_dense == is_dense)
         raise UserError(f"backend {backend}: cannot run network {network.name}; use {suitable}")
-    return BACKENDS[backend](network, input_wh, arithmetic, parse_options(backend, given or {}), is_cancelled)
+    if kind.supported_arithmetic or arithmetic:
+        arithmetic = resolve_arithmetic(backend, arithmetic)
+    return kind(network, input_wh, arithmetic, parse_options(backend, given or {}), is_cancelled)

@@ -11,6 +11,7 @@ from ..core.options import Group
 from ..errors import UserError
 from ..mask.dense_schedule import DENSE_OVERRIDES
 from ..mask.schedule import PresetOverrides
+from ..mask.tile_schedule import TILE_OVERRIDES
 from ..pipeline.settings import PRESET, PipelineSettings
 
 Values = Mapping[str, Any]
@@ -71,10 +72,13 @@ def check_network(given: Collection[str], values: Values, settings: PipelineSett
     """
     check_backends(given, values, (settings.backend,))
     schedule = {option.name for option in options_of(PresetOverrides).values()}
-    used = {options_of(PresetOverrides)[field].name for field in DENSE_OVERRIDES} if settings.is_dense else schedule
+    fields = TILE_OVERRIDES if settings.runs_tiles else DENSE_OVERRIDES
+    used = {options_of(PresetOverrides)[field].name for field in fields} if settings.is_dense else schedule
     for name in sorted(given):
-        if name in schedule - used:
+        if name in schedule - used or (settings.is_dense and name in ("arithmetic", "thresholds") and values[name]):
             _refuse(name, values, "not for ONNX networks; leave it out")
+        if settings.runs_tiles and name in ("schedule", "tiles"):
+            _refuse(name, values, "for the backends openvino and onnxruntime; leave it out")
 
 
 def check_backends(given: Collection[str], values: Values, backends: Collection[str]) -> None:

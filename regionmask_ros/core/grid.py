@@ -52,9 +52,9 @@ class RegionGrid:
 
     @classmethod
     def near_input(cls, input_wh: tuple[int, int], region_px: int = REGION_PX) -> RegionGrid:
-        """As ``of_input``, with regions that are a little wider or lower where squares do not tile the input."""
+        """As ``of_input``, with regions that are a little narrower or lower where squares do not tile the input."""
         width, height = input_wh
-        return cls(max(round(height / region_px), 1), max(round(width / region_px), 1), region_px)
+        return cls(-(-height // region_px), -(-width // region_px), region_px)
 
     @property
     def shape(self) -> tuple[int, int]:

@@ -57,6 +57,23 @@ class LookImage:
 
 
 @dataclass(frozen=True)
+class MaskedImage:
+    """What the tile engine computes: the whole image, of which it may recompute some regions.
+
+    Attributes:
+        look: The window, which is the whole image.
+        image: uint8 [height, width, 3], RGB, of the size ``look.input_wh``; contiguous.
+        keep: bool [rows, cols], True = observed: only there, tensors may change.
+        level: Index of the thresholds, see ``tiles.network.TileNetwork``; None: thresholds of 0.
+    """
+
+    look: Look
+    image: np.ndarray
+    keep: np.ndarray
+    level: int | None
+
+
+@dataclass(frozen=True)
 class LookOutput:
     """What a dense backend has computed.
 

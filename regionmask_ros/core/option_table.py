@@ -30,8 +30,9 @@ _ROWS = (
     Option(
         "backend", "auto", Group.NETWORK,
         "What computes the network. auto: cpu for a sigma-delta network; for an ONNX network openvino, or onnxruntime "
-        "if that is not installed. cpu: the event engine on this computer. lava_sim: Lava's simulator, with the same "
-        "integers as the chip, a few frames per second, and results 11 frames late. loihi2: the chip, not yet run on "
+        "if that is not installed. cpu: our engines on this computer, of events for a sigma-delta network, of tiles "
+        "for an imported ONNX network. lava_sim: Lava's simulator, with the same integers as the chip, a few "
+        "frames per second, and results 11 frames late. loihi2: the chip, not yet run on "
         "hardware, see docs/LOIHI2.md. openvino, onnxruntime: ONNX networks, after make runtimes. While the node runs, "
         "the new backend opens beside the old one and takes over when it is ready. If it cannot be opened, the old one "
         "stays and this parameter is set back.",

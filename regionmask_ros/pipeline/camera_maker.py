@@ -39,8 +39,8 @@ class CameraMaker:
 
     def tiling(self, settings: PipelineSettings, grid: RegionGrid, image_wh: tuple[int, int],
                input_wh: tuple[int, int]) -> Tiling | None:
-        """The windows of a dense network, see ``composition.make_camera_tiling``; None for a sigma-delta network."""
-        if not isinstance(self.network, DenseNetwork):
+        """The windows of a dense runtime, see ``composition.make_camera_tiling``; None for one of our own engines."""
+        if not isinstance(self.network, DenseNetwork) or settings.runs_tiles:
             return None
         return make_camera_tiling(settings, self.network, grid, image_wh, input_wh)
 

@@ -57,7 +57,8 @@ class CameraState:
         composer: The masks, with what they have learned.
         objects: Tracks, and what the last head shows; of a dense network, the held objects.
         encoder: The encoder, with the references of all input values; None for a dense network.
-        tiling: The windows of a dense network; None for a sigma-delta network.
+        tiling: The windows of a dense runtime; None for one of our own engines.
+        level: Index of the tile engine's thresholds, see ``core.look.MaskedImage``.
         age: uint16 [rows, cols], frames since a region was last sent.
         frame: Number of the next frame since the last reset.
         refresh_from: The frame from which the refresh period counts.
@@ -76,6 +77,7 @@ class CameraState:
     objects: InterpreterState | HeldState
     encoder: Encoder | None = None
     tiling: Tiling | None = None
+    level: int | None = None
     age: np.ndarray = field(init=False)
     frame: int = 0
     refresh_from: int = 0

@@ -19,6 +19,7 @@ from ..mask.rolling import SMALL_SHARE, RollingSource
 from ..mask.schedule import OBJECTS, PRESETS, Schedule, ScheduleBudget, ScheduledBorder, ScheduledObjects
 from ..mask.source import ADAPTIVE, STATIC, IdleSource, MaskSource
 from ..mask.static import StaticMaskFile, StaticSource, read_static_mask
+from ..mask.tile_schedule import make_tile_sources
 from ..mask.tiling import Tiling, make_tiling
 from ..mask.tracking import TRACKING, TrackingSource
 from ..network.dense import DenseNetwork
@@ -73,6 +74,9 @@ def _mgnet(parts: SourceParts) -> Sequence[MaskSource]:
 
 
 def _schedule(parts: SourceParts) -> Sequence[MaskSource]:
+    tiles = parts.settings.tile_schedule
+    if tiles:
+        return make_tile_sources(tiles)
     if parts.dense and parts.tiling:
         if parts.dense.form == ROLLING:
             return [RollingSource(parts.tiling, parts.dense.period, parts.dense.burst)]

@@ -35,12 +35,16 @@ class HeldState:
         image: The last frame, downsampled; None where it is not known.
         reach: How far boxes moved in the last frame, see ``motion.OpticalFlow``.
         full_scale: Image pixels per input pixel of the looks so far at the highest resolution.
+        head: The last outputs that were decoded; None without any, or where they must be decoded again.
+        shown: What they show.
     """
 
     held: HeldObjects = field(default_factory=HeldObjects)
     image: np.ndarray | None = None
     reach: float = UNKNOWN
     full_scale: float = math.inf
+    head: Sequence[LookOutput] | None = None
+    shown: LookDetections = field(default_factory=LookDetections)
 
     @property
     def tracks(self) -> Tracks:
@@ -103,8 +107,8 @@ class DenseInterpreter:
         """Decodes the outputs.
 
         Args:
-            state: Not used.
-            head: Of the frame's looks.
+            state: Of the frames before; changed.
+            head: Of the frame's looks. The very object of the frame before is not decoded again.
             synops: Not used.
             image_wh: Width and height of the camera's image.
 
@@ -114,12 +118,16 @@ class DenseInterpreter:
         Raises:
             UserError: The outputs are not what the head says.
         """
+        if state.head is not None and state.head is head:
+            return state.shown
         lowest = self.reported.lowest if self.held_score is None else min(self.reported.lowest, self.held_score)
         try:
-            return decode_looks(head, self.head, image_wh, lowest, self.nms_iou)
+            state.shown = decode_looks(head, self.head, image_wh, lowest, self.nms_iou)
         except ValueError as error:
             raise UserError(f"the network's outputs do not fit its head, {error}; try another input size, or import "
                             "the network with another --head") from error
+        state.head = head
+        return state.shown
 
     def track(self, state: HeldState, found: LookDetections, keep: np.ndarray, image_wh: tuple[int, int],
               number: int, image: np.ndarray | None) -> Detections:

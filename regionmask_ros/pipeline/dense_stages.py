@@ -12,7 +12,7 @@ import numpy as np
 
 from ..core.frame import Frame, resize_frame
 from ..core.grid import RegionGrid
-from ..core.look import Look, LookImage
+from ..core.look import Look, LookImage, MaskedImage
 from ..core.result import RegionMask
 from ..mask.composer import MaskComposer
 from ..mask.rolling import find_rolling
@@ -78,6 +78,24 @@ def plan_looks(tiling: Tiling, composer: MaskComposer, mask: RegionMask) -> tupl
     # Only then the whole input is prepared.
     may_be_whole = rolling.burst > 0
     return rolling.looks if mask.refresh else tiling.cover(mask.keep, rolling.looks, may_be_whole)
+
+
+def mask_image(view: DenseFrameView, mask: RegionMask, level: int | None) -> tuple[MaskedImage, ...]:
+    """Prepares the image of the tile engine.
+
+    Args:
+        view: The frame.
+        mask: The mask of this frame.
+        level: Index of the thresholds; None: thresholds of 0.
+
+    Returns:
+        The image; none where nothing is observed.
+    """
+    if not mask.keep.any():
+        return ()
+    width, height = view.frame.size_wh
+    whole = Look((0.0, 0.0, float(width), float(height)), view.input_wh)
+    return (MaskedImage(whole, view.image, mask.keep, level),)
 
 
 def crop_looks(frame: Frame, looks: Sequence[Look]) -> list[LookImage]:

@@ -229,7 +229,7 @@ class Pipeline:
             tiling = self._make.tiling(settings, camera.grid, camera.image_wh, camera.input_wh)
             composer = self._make.composer(settings, camera.grid, camera.image_wh, tiling)
             composer.learner.continue_from(camera.composer.learner)
-            camera.composer, camera.tiling = composer, tiling
+            camera.composer, camera.tiling, camera.level = composer, tiling, settings.level
             if isinstance(camera.objects, InterpreterState):
                 camera.objects.displayed = camera.objects.displayed_ids = None
             elif interpreter.track_score is None:
@@ -240,6 +240,7 @@ class Pipeline:
             if isinstance(camera.objects, HeldState):
                 # Other tiles may have another resolution.
                 camera.objects.full_scale = math.inf
+                camera.objects.head = None
         self.settings, self._interpreter = settings, interpreter
 
     def input_for(self, settings: PipelineSettings) -> tuple[int, int] | None:
@@ -348,8 +349,15 @@ class Pipeline:
         self.resets += 1
 
     def _change_backend(self, camera: CameraState) -> None:
-        """Thresholds may differ, so the encoder is another one, too."""
-        camera.encoder = self._make.encoder(self.settings, camera.input_wh)
+        """Thresholds may differ, so the encoder is another one, too; a runtime and the tile engine have other masks."""
+        settings = self.settings
+        camera.encoder, camera.level = self._make.encoder(settings, camera.input_wh), settings.level
+        tiling = self._make.tiling(settings, camera.grid, camera.image_wh, camera.input_wh)
+        if (tiling is None) != (camera.tiling is None):
+            composer = self._make.composer(settings, camera.grid, camera.image_wh, tiling)
+            composer.learner.continue_from(camera.composer.learner)
+            camera.composer, camera.tiling = composer, tiling
+            self._interpreter = self._make.interpreter(settings)
         self._reset(camera, ResetReason.BACKEND_CHANGED)
 
     def _open_camera(self, image_wh: tuple[int, int]) -> tuple[CameraState, list[StepResult]]:
@@ -364,7 +372,8 @@ class Pipeline:
         if tiling is not None:
             cast(DenseBackend, backend).prepare(input_shapes(composer, tiling))
         self.resets += self._camera is not None
-        self._camera = CameraState(image_wh, input_wh, composer, self._interpreter.new_state(), encoder, tiling)
+        self._camera = CameraState(
+            image_wh, input_wh, composer, self._interpreter.new_state(), encoder, tiling, self.settings.level)
         return self._camera, finished
 
     def _collect(self, camera: CameraState) -> list[StepResult]:

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field, replace
 from types import MappingProxyType
 from typing import Any
 
-from ..backends import AUTO, BACKENDS, choose_backend, find_options_class, parse_options, resolve_arithmetic
+from ..backends import AUTO, BACKENDS, CPU, choose_backend, find_options_class, parse_options, resolve_arithmetic
 from ..core.frame import ALIGNMENT, check_input_size, choose_input_size, parse_input_size
 from ..core.grid import RegionGrid
 from ..core.option_table import OPTIONS, check_options, option_field, options_of
@@ -19,11 +19,12 @@ from ..mask.dense_schedule import parse_tiles
 from ..mask.mgnet.source import MGNET
 from ..mask.schedule import PresetOverrides, Schedule, preset
 from ..mask.source import ADAPTIVE, DYNAMIC, STATIC
+from ..mask.tile_schedule import TileSchedule, tile_schedule
 from ..network.chain import Network
 from ..network.dense import AnyNetwork, DenseNetwork
 from ..network.thresholds import TRAINED, TUNED, bundled_thresholds, tuned_network
 
-TUNED_BACKEND = "cpu"
+TUNED_BACKEND = CPU
 """The other backends compute as Lava does; the thresholds were not tuned for that."""
 
 PRESET = "preset"
@@ -68,6 +69,7 @@ class PipelineSettings:
             one.
         thresholds: ``trained`` or ``tuned``; likewise.
         backend_options: Options of this backend by the names of their fields.
+        runs_tiles: Whether the backend ``cpu`` runs an ONNX network, on the tile engine. `for_network` sets it.
 
     Raises:
         UserError: A value is not allowed, or values contradict each other. The message names them.
@@ -98,6 +100,7 @@ class PipelineSettings:
     arithmetic: str = option_field("arithmetic")
     thresholds: str = option_field("thresholds")
     backend_options: Mapping[str, Value] = field(default_factory=dict)
+    runs_tiles: bool = False
 
     def __post_init__(self) -> None:
         check_options(self)
@@ -160,7 +163,7 @@ class PipelineSettings:
     @property
     def is_dense(self) -> bool:
         """Whether the backend runs dense networks. False while it is ``auto``."""
-        return self.backend != AUTO and BACKENDS[self.backend].is_dense
+        return self.runs_tiles or (self.backend != AUTO and BACKENDS[self.backend].is_dense)
 
     def network(self, trained: Network) -> Network:
         """The network with the thresholds that are in use; the trained ones where no tuned ones belong to it."""
@@ -184,7 +187,10 @@ class PipelineSettings:
             options = {name: value for name, value in self.backend_options.items() if name in known}
             settings = replace(self, backend=backend, backend_options=options)
         if isinstance(trained, DenseNetwork):
-            return settings
+            # Until now, cpu meant the engine of sigma-delta networks, with its defaults.
+            runs_tiles = backend == CPU
+            return replace(settings, runs_tiles=runs_tiles, arithmetic="", thresholds="") if (
+                runs_tiles or settings.runs_tiles) else settings
         if settings.preset and (settings.schedule_form != AUTO or settings.tiles != AUTO):
             raise UserError(f"schedule {settings.schedule_form}, tiles {settings.tiles}: for ONNX networks only; "
                             f"{trained.name} is a sigma-delta network")
@@ -240,12 +246,17 @@ class PipelineSettings:
     @property
     def active_sources(self) -> list[str]:
         """Names of the masks and of the preset that select regions; none where all regions are observed."""
+        if self.tile_schedule and not self.tile_schedule.is_masked:
+            return []
         named = [STATIC] * self.uses_static + [ADAPTIVE] * self.uses_adaptive
         return named + [self.dynamic] * self.uses_dynamic + [self.preset] * bool(self.preset)
 
     @property
     def effective_refresh_period(self) -> int:
         """The period that is in use: a preset has its own."""
+        if self.tile_schedule:
+            # Its refresh rolls over the image.
+            return 0
         schedule = self.schedule
         return schedule.refresh_period if schedule else self.refresh_period
 
@@ -258,6 +269,18 @@ class PipelineSettings:
         """The preset's schedule, with the values that are replaced; None without a preset, or for a dense backend."""
         schedule = None if self.is_dense else preset(self.preset)
         return self.overrides.apply(schedule) if schedule else None
+
+    @property
+    def level(self) -> int | None:
+        """Index of the tile engine's thresholds: without a preset the finest; None without a mask: thresholds of 0."""
+        if self.tile_schedule:
+            return self.tile_schedule.level
+        return 0 if self.active_sources else None
+
+    @property
+    def tile_schedule(self) -> TileSchedule | None:
+        """The preset's schedule for the tile engine, with the values that are replaced; None without either."""
+        return tile_schedule(self.preset, self.overrides) if self.runs_tiles and self.preset else None
 
     @property
     def uses_static(self) -> bool:
@@ -287,7 +310,7 @@ RECONFIGURABLE = (
 )
 """Settings that ``Pipeline.reconfigure`` can change while a camera runs."""
 
-BACKEND_SETTINGS = ("backend", "arithmetic", "thresholds", "backend_options", "input_size", "max_pixels")
+BACKEND_SETTINGS = ("backend", "runs_tiles", "arithmetic", "thresholds", "backend_options", "input_size", "max_pixels")
 """Settings that ``Pipeline.take_over`` can change while a camera runs."""
 
 

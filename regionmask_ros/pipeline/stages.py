@@ -13,14 +13,14 @@ import numpy as np
 
 from ..core.events import Events
 from ..core.frame import Frame
-from ..core.look import LookImage
+from ..core.look import LookImage, MaskedImage
 from ..core.result import RegionMask
 from ..encoder.encoder import FrameView as EncoderView
 from ..mask.region_age import update_age
 from ..mask.source import NO_BOXES, FrameView
 from ..tracking.motion import downsample
 from .camera_state import CameraState
-from .dense_stages import DenseFrameView, crop_looks, plan_looks
+from .dense_stages import DenseFrameView, crop_looks, mask_image, plan_looks
 
 
 @dataclass(frozen=True)
@@ -30,7 +30,8 @@ class PreparedFrame:
     Attributes:
         number: Of the frame since the last reset.
         frame: The camera's image.
-        sent: What is sent: events, valid until the next frame, or the pictures of a dense network's looks.
+        sent: What is sent: events, valid until the next frame; the images of a dense runtime's looks; or that of the
+            tile engine, none in an idle frame.
         mask: The observed regions.
         age: uint16 [rows, cols], frames since a region was last sent.
         small: The image, downsampled, for the tracker; None where it is not needed.
@@ -39,7 +40,7 @@ class PreparedFrame:
 
     number: int
     frame: Frame
-    sent: Events | Sequence[LookImage]
+    sent: Events | Sequence[LookImage | MaskedImage]
     mask: RegionMask
     age: np.ndarray
     small: np.ndarray | None
@@ -99,8 +100,8 @@ def prepare_frame(camera: CameraState, frame: Frame, attention: np.ndarray = NO_
     Returns:
         What the backend and the interpreter need.
     """
-    if camera.tiling is not None:
-        return _prepare_looks(camera, frame, attention, want_small)
+    if camera.encoder is None:
+        return _prepare_dense(camera, frame, attention, want_small)
     start = time.perf_counter()
     number, view = camera.frame, view_frame(camera, frame)
     mask = compose_mask(camera, view, attention)
@@ -115,18 +116,19 @@ def prepare_frame(camera: CameraState, frame: Frame, attention: np.ndarray = NO_
     return PreparedFrame(number, frame, events, mask, camera.age, small, ms)
 
 
-def _prepare_looks(camera: CameraState, frame: Frame, attention: np.ndarray, want_small: bool) -> PreparedFrame:
-    """As ``prepare_frame``, for a dense network."""
-    assert camera.tiling is not None, "a dense network"
+def _prepare_dense(camera: CameraState, frame: Frame, attention: np.ndarray, want_small: bool) -> PreparedFrame:
+    """As ``prepare_frame``, for an ONNX network."""
     start = time.perf_counter()
     camera.frame_id, camera.stamp_ns = frame.frame_id, frame.stamp_ns
     number, small = camera.frame, downsample(frame.pixels) if want_small else None
     view = DenseFrameView(frame, camera.input_wh, camera.grid, small, camera.small)
     camera.small = small
     mask = compose_mask(camera, view, attention)
-    looks = plan_looks(camera.tiling, camera.composer, mask)
-    planned = time.perf_counter()
-    images = crop_looks(frame, looks)
-    ms = {"resize": (time.perf_counter() - planned + view.resize_s) * 1e3,
-          "mask": (planned - start - view.resize_s) * 1e3, "encode": 0.0}
+    looks = () if camera.tiling is None else plan_looks(camera.tiling, camera.composer, mask)
+    planned, resized_s = time.perf_counter(), view.resize_s
+    images: Sequence[LookImage | MaskedImage] = crop_looks(frame, looks)
+    if camera.tiling is None:
+        images = mask_image(view, mask, camera.level)
+    ms = {"resize": (time.perf_counter() - planned + resized_s) * 1e3,
+          "mask": (planned - start - resized_s) * 1e3, "encode": 0.0}
     return PreparedFrame(number, frame, images, mask, camera.age, small, ms)

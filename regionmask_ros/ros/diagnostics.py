@@ -16,6 +16,7 @@ from ..core.result import REFRESH
 from ..errors import to_one_line
 from ..mask.schedule import BORDER, OBJECTS
 from ..mask.source import ATTENTION, DYNAMIC, STATIC
+from ..mask.tile_schedule import ROLLING
 from .frame_stats import DropKind, FrameCounts, FrameFigures, FrameStats
 from .health import (
     InputWatch,
@@ -29,7 +30,7 @@ from .health import (
 )
 from .publishers import RESULTS
 
-SOURCES = (STATIC, DYNAMIC, ATTENTION, OBJECTS, BORDER, REFRESH)
+SOURCES = (STATIC, DYNAMIC, ATTENTION, OBJECTS, BORDER, ROLLING, REFRESH)
 """Why regions are kept. An adaptive mask counts as a static one; objects and border are a preset's."""
 
 DROPS = {

@@ -31,6 +31,7 @@ from ..errors import UserError
 from ..mask.region_age import find_unobserved
 from ..mask.schedule import BORDER, OBJECTS
 from ..mask.source import DYNAMIC, STATIC
+from ..mask.tile_schedule import ROLLING
 from ..report.overlay import Overlay, caption_line, keep_to_image
 from ..sources.image_message import NANOSECONDS
 from .qos import advertise
@@ -205,7 +206,7 @@ class Outputs:
                 wanted[MASK].publish(image_message(image, "mono8", header))
             if MASK_PNG in wanted:
                 wanted[MASK_PNG].publish(png_message(image, header))
-        for topic, sources in ((STATIC_MASK, (STATIC,)), (DYNAMIC_MASK, (DYNAMIC, OBJECTS, BORDER))):
+        for topic, sources in ((STATIC_MASK, (STATIC,)), (DYNAMIC_MASK, (DYNAMIC, OBJECTS, BORDER, ROLLING))):
             if topic in wanted:
                 # A mask that is not in use keeps nothing.
                 shares = [mask.sources[source] for source in sources if source in mask.sources]

@@ -99,7 +99,7 @@ def test_whatever_the_pipeline_can_change_can_be_set_while_the_node_runs():
     parts = {"mask": ["mask_mode"], "preset": ["preset"]} | {
         field: [option.name for option in options_of(kind).values()]
         for field, kind in (("adaptive", Adaptive), ("overrides", PresetOverrides))}
-    of_pipeline = {name for field in (*RECONFIGURABLE, *BACKEND_SETTINGS) if field != "backend_options"
+    of_pipeline = {name for field in {*RECONFIGURABLE, *BACKEND_SETTINGS} - {"backend_options", "runs_tiles"}
                    for name in parts.get(field, [settings.get(field)])}
     of_backends = {option.name for kind in BACKENDS.values() for option in options_of(kind.options_class).values()}
     of_node = {"stale_detections", "attention_lifetime", "static_mask_output", "fallback"}

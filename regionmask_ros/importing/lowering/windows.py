@@ -15,7 +15,7 @@ from ...tiles.operators.pooling import AveragePool, MaxPool
 from .body import Body, fixed_numbers
 from .values import CannotLower, Padded, Pointwise, Tensor, Value
 
-_LARGEST_KERNEL = 32
+_LARGEST_KERNEL = 64
 _NOT_NEGATIVE = (Kind.RELU, Kind.RELU6, Kind.SIGMOID, Kind.HARD_SIGMOID)
 
 

@@ -1,0 +1,146 @@
+"""The backend on this computer's processor for ONNX networks: the tile engine."""
+
+from __future__ import annotations
+
+import time
+import weakref
+from collections import deque
+from collections.abc import Sequence
+from typing import Any, ClassVar
+
+from ..core.look import LookOutput, MaskedImage
+from ..errors import InvalidFile, UserError
+from ..network.dense import DenseNetwork
+from ..tiles.noise import NoiseEstimate
+from ..tiles.quantization.files import StoredTiles, unpack_tiles
+from ..tiles.runner import TileRunner
+from .base import BackendResult, IsCancelled, NoOptions, never_cancelled
+
+_READ: weakref.WeakKeyDictionary[DenseNetwork, StoredTiles] = weakref.WeakKeyDictionary()
+"""Cameras that run the same network in one process share its weights."""
+
+_NO_OPTIONS = NoOptions()
+
+
+def check_tiles(network: DenseNetwork) -> None:
+    """Checks that a network runs on the tile engine.
+
+    Args:
+        network: The network.
+
+    Raises:
+        UserError: It does not. The message says why.
+    """
+    if not network.tiles:
+        why = network.tiles_reason or (
+            "it is not quantized: 'regionmask_ros model import FILE --calibrate SOURCE' does that, and --network takes "
+            "the name")
+        raise UserError(f"backend cpu: cannot run {network.name}: {why}; use auto, openvino or onnxruntime")
+
+
+def read_tiles(network: DenseNetwork) -> StoredTiles:
+    """The quantized form of a network.
+
+    Args:
+        network: One that has it.
+
+    Returns:
+        The quantized network and its tail, the same object for the same network.
+
+    Raises:
+        UserError: The network has none, or it is damaged.
+    """
+    check_tiles(network)
+    stored = _READ.get(network)
+    if stored is None:
+        try:
+            stored = _READ[network] = unpack_tiles(network.tiles)
+        except InvalidFile as error:
+            raise UserError(f"network {network.name}: its quantized form cannot be read: {error}; import the network "
+                            "again") from error
+    return stored
+
+
+class TileBackend:
+    """Computes in the caller's thread: a frame's result is available when ``submit`` returns.
+
+    Args:
+        network: The network, with its quantized form.
+        input_wh: Width and height of its input.
+        arithmetic: Empty.
+        options: None.
+        is_cancelled: Not called, because opening takes almost no time.
+
+    Raises:
+        UserError: The network does not run on the tile engine.
+    """
+
+    supported_arithmetic: ClassVar[tuple[str, ...]] = ()
+    options_class = NoOptions
+    counts_synops = False
+    quick_to_open = True
+    is_dense = True
+    latency_steps = 0
+    profile: dict[str, Any] | None = None
+
+    @staticmethod
+    def check(options: NoOptions) -> None:
+        """Always passes: this backend is always available."""
+
+    def __init__(self, network: DenseNetwork, input_wh: tuple[int, int], arithmetic: str = "",
+                 options: NoOptions = _NO_OPTIONS, is_cancelled: IsCancelled = never_cancelled) -> None:
+        stored = read_tiles(network)
+        try:
+            self._runner = TileRunner(stored.network, stored.tail, input_wh)
+        except ValueError as error:
+            raise UserError(f"network {network.name}: an input of {input_wh[0]}x{input_wh[1]} does not fit: {error}"
+                            ) from error
+        self._levels = stored.network.levels
+        self.kernels = f"tiles, {self._runner.engine.kernel_set}"
+        self._noise = NoiseEstimate()
+        self._outputs: tuple[LookOutput, ...] = ()
+        self._results: deque[BackendResult] = deque()
+
+    def submit(self, sent: Sequence[MaskedImage], tag: Any) -> None:
+        """Computes one frame.
+
+        The head of the result is valid until the next frame. If nothing in it has changed, it is the same object as
+        that of the frame before.
+
+        Args:
+            sent: The image; none in an idle frame.
+            tag: Returned with the result.
+        """
+        start = time.perf_counter()
+        head: tuple[LookOutput, ...] = ()
+        for masked in sent:
+            head = self._compute(masked)
+        self._results.append(BackendResult(tag, head, (), (), (time.perf_counter() - start) * 1e3))
+
+    def _compute(self, masked: MaskedImage) -> tuple[LookOutput, ...]:
+        if masked.level is None:
+            output = self._runner.step(masked.image, masked.keep)
+        else:
+            output = self._runner.step(
+                masked.image, masked.keep, self._levels[masked.level], self._noise.threshold)
+            self._noise = self._noise.after(output.step.input_change, self._runner.values, masked.keep)
+        if output.has_changed or not self._outputs:
+            self._outputs = (LookOutput(masked.look, output.outputs),)
+        return self._outputs
+
+    def poll(self, timeout_s: float) -> BackendResult | None:
+        """The next result, or None."""
+        return self._results.popleft() if self._results else None
+
+    def drain(self) -> None:
+        """Does nothing: all results are available."""
+
+    def reset(self) -> None:
+        """Forgets all frames, and discards results that were not polled."""
+        self._results.clear()
+        self._runner.reset()
+        self._outputs, self._noise = (), NoiseEstimate()
+
+    def close(self) -> None:
+        """Discards results that were not polled."""
+        self._results.clear()

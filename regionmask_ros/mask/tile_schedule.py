@@ -1,0 +1,157 @@
+"""Presets for the tile engine: it runs every frame, and pays for what changed where the mask observes.
+
+``careful`` has no mask: what saves work are the thresholds alone. The others observe each tracked object in every
+active frame, and besides a share of the image: the regions that wait longest, or that change most for their age.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+
+import numpy as np
+
+from ..core.option_table import USE_PRESET
+from ..core.result import StepResult
+from .schedule import OBJECTS, PresetOverrides
+from .source import MaskContext, MaskSource, StatelessSource
+
+ROLLING = "rolling"
+
+BLOCK = 4
+"""Side, in regions, of what the rolling refresh observes together. Each block costs a margin."""
+
+CHANGE_WEIGHT = 16.0
+"""Of a block that has changed as a whole since it was last observed, against one that has not: so much that a new
+object comes before blocks that have waited for a whole round."""
+
+
+@dataclass(frozen=True)
+class TileSchedule:
+    """What the tile engine observes, and how exactly it computes.
+
+    Attributes:
+        level: Index of the thresholds.
+        is_masked: Whether objects are tracked and the rest of the image is masked; otherwise all is observed.
+        share: Share of the blocks of the image that the rolling refresh observes in a frame, 0 to 1.
+        ring: Regions by which the box of an object is widened.
+        active_frames: Number of frames in a row that are computed.
+        idle_frames: Number of frames after them that are not.
+    """
+
+    level: int
+    is_masked: bool = True
+    share: float = 0.0
+    ring: int = 1
+    active_frames: int = 1
+    idle_frames: int = 0
+
+    def is_idle(self, since_refresh: int) -> bool:
+        """Whether a frame is idle, by its number since the frame at which the refresh period starts."""
+        return since_refresh % (self.active_frames + self.idle_frames) >= self.active_frames
+
+
+TILE_PRESETS: Mapping[str, TileSchedule] = {
+    "careful": TileSchedule(0, is_masked=False),
+    "balanced": TileSchedule(1, share=0.15),
+    "fast": TileSchedule(2, share=0.15, idle_frames=1),
+}
+"""By the names of ``schedule.PRESETS``."""
+
+TILE_OVERRIDES = ("active_frames", "idle_frames")
+"""Values of ``schedule.PresetOverrides`` that mean something here."""
+
+
+def tile_schedule(preset: str, overrides: PresetOverrides) -> TileSchedule:
+    """The schedule of a preset, with the values that replace its own."""
+    replaced = {name: getattr(overrides, name) for name in TILE_OVERRIDES if getattr(overrides, name) != USE_PRESET}
+    return replace(TILE_PRESETS[preset], **replaced)
+
+
+def make_tile_sources(schedule: TileSchedule) -> list[MaskSource]:
+    """The mask sources of a schedule; none where all is observed."""
+    return [TrackedObjects(schedule), RollingRefresh(schedule)] if schedule.is_masked else []
+
+
+class TrackedObjects(StatelessSource):
+    """Proposes the regions of all tracked objects.
+
+    Args:
+        schedule: The preset's.
+    """
+
+    name = OBJECTS
+
+    def __init__(self, schedule: TileSchedule) -> None:
+        self._schedule = schedule
+
+    def propose(self, context: MaskContext) -> np.ndarray | None:
+        """Regions of the objects, bool [rows, cols]; None in a first frame."""
+        if context.since_refresh == 0:
+            return None
+        if self._schedule.is_idle(context.since_refresh):
+            return context.grid.full(False)
+        return context.grid.cover(context.tracks.extrapolate(context.frame), context.image_wh, self._schedule.ring)
+
+
+@dataclass
+class RollingRefresh:
+    """Proposes the blocks of the image that were not observed for longest, those that have changed before their time.
+
+    A block is worth the frames since it was last observed, times 1 + ``CHANGE_WEIGHT`` times the largest share of it
+    that has changed in one of them. So every block is observed at the latest after (1 + ``CHANGE_WEIGHT``) / share
+    frames, and after 1 / share frames where all of the image changes, or nothing.
+
+    Attributes:
+        schedule: The preset's.
+        name: Key of the proposal.
+        ages: int64 [rows, cols], frames since a region was last observed; None before the first frame.
+        changes: float32 [rows, cols], the largest change of a region in these frames, 0 to 1.
+    """
+
+    schedule: TileSchedule
+    name: str = field(default=ROLLING, init=False)
+    ages: np.ndarray | None = field(default=None, init=False)
+    changes: np.ndarray = field(default_factory=lambda: np.zeros(0, np.float32), init=False)
+
+    def propose(self, context: MaskContext) -> np.ndarray | None:
+        """Regions of the blocks, bool [rows, cols]; None in a first frame."""
+        if context.since_refresh == 0 or self.ages is None:
+            self.ages, self.changes = np.zeros(context.grid.shape, np.int64), np.zeros(context.grid.shape, np.float32)
+            return None
+        if context.frame_view is not None:
+            np.maximum(self.changes, context.frame_view.change, out=self.changes)
+        if self.schedule.is_idle(context.since_refresh):
+            return context.grid.full(False)
+        return select_blocks((1.0 + self.ages) * (1.0 + CHANGE_WEIGHT * self.changes), self.schedule.share)
+
+    def observe(self, result: StepResult) -> None:
+        """Counts the frames since each region was observed."""
+        if self.ages is not None:
+            self.ages += 1
+            self.ages[result.mask.keep], self.changes[result.mask.keep] = 0, 0.0
+
+    def reset(self) -> None:
+        """The next frame is a first frame."""
+        self.ages = None
+
+
+def select_blocks(worth: np.ndarray, share: float) -> np.ndarray:
+    """Selects the blocks of the highest worth.
+
+    Args:
+        worth: float64 [rows, cols], of each region.
+        share: Share of the blocks, 0 to 1; at least one block is selected.
+
+    Returns:
+        bool [rows, cols].
+    """
+    rows, cols = worth.shape
+    down, across = -(-rows // BLOCK), -(-cols // BLOCK)
+    padded = np.zeros((down * BLOCK, across * BLOCK))
+    padded[:rows, :cols] = worth
+    total = padded.reshape(down, BLOCK, across, BLOCK).sum(axis=(1, 3)).ravel()
+    chosen = np.zeros(total.size, bool)
+    chosen[np.argsort(-total, kind="stable")[:max(1, round(share * total.size))]] = True
+    blocks: np.ndarray = chosen.reshape(down, across).repeat(BLOCK, axis=0).repeat(BLOCK, axis=1)
+    return blocks[:rows, :cols]

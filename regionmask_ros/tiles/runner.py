@@ -1,0 +1,82 @@
+"""A quantized network from the image to the arrays of its ONNX file, for one camera."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from .engine import TileEngine
+from .frame import StepOutput
+from .grid import TileGrid
+from .network import TileNetwork
+from .tail import Tail
+
+
+@dataclass(frozen=True, eq=False)
+class RunOutput:
+    """What a frame gave.
+
+    Attributes:
+        outputs: float32 arrays in the order of ``Tail.outputs``, with a batch axis of length 1; valid until the next
+            frame.
+        step: What the engine gave.
+        has_changed: Whether any head differs from the frame before.
+    """
+
+    outputs: tuple[np.ndarray, ...]
+    step: StepOutput
+    has_changed: bool
+
+
+class TileRunner:
+    """The tile engine of one camera, and the network's tail.
+
+    Args:
+        network: The quantized network.
+        tail: What is behind its heads.
+        input_wh: Width and height of the images.
+        kernel_set: As for ``TileEngine``.
+
+    Attributes:
+        engine: The engine.
+        values: int64 [region rows, region cols], values of the image in each region.
+
+    Raises:
+        ValueError: The images do not fit the network.
+        UserError: There is no such kernel set.
+    """
+
+    def __init__(self, network: TileNetwork, tail: Tail, input_wh: tuple[int, int], kernel_set: str = "") -> None:
+        self.engine = TileEngine(network, input_wh, kernel_set)
+        graph = network.graph
+        self.values = TileGrid(input_wh[1], input_wh[0], 1).pixels() * graph.channels
+        self._heads = [1 + place for place, node in enumerate(graph.nodes) if node.name in graph.outputs]
+        self._order = tail.outputs
+        layouts = [[head for level in layout.levels for head in level] for layout in tail.rows.values()]
+        # The engine keeps all heads side by side: then the output is there already.
+        self._is_view = len(tail.outputs) == 1 and layouts == [list(graph.outputs)]
+        shapes = graph.shapes(input_wh)
+        self._tail = tail.prepare({name: shapes[name] for name in tail.heads}, input_wh)
+        self._outputs: tuple[np.ndarray, ...] = ()
+
+    def step(self, image: np.ndarray, attended: np.ndarray | None = None, level: float | Sequence[float] = 0.0,
+             input_threshold: float = 0.0, *, is_dense: bool = False) -> RunOutput:
+        """Computes a frame; the arguments are those of ``TileEngine.step``."""
+        step = self.engine.step(image, attended, level, input_threshold, is_dense=is_dense)
+        has_changed = not self._outputs or bool(step.counts[self._heads, 2].any())
+        if has_changed:
+            self._outputs = self._compute(step)
+        return RunOutput(self._outputs, step, has_changed)
+
+    def reset(self) -> None:
+        """Forgets all frames."""
+        self.engine.reset()
+        self._outputs = ()
+
+    def _compute(self, step: StepOutput) -> tuple[np.ndarray, ...]:
+        if self._is_view and step.rows is not None:
+            return (step.rows[None],)
+        found = self._tail.compute(step.heads)
+        return tuple(found[name] for name in self._order)

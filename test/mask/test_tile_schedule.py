@@ -1,0 +1,117 @@
+"""Presets for the tile engine: which regions they observe, frame by frame."""
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from hypothesis.extra import numpy as hnp
+
+from regionmask_ros.core.detections import Detections
+from regionmask_ros.core.grid import RegionGrid
+from regionmask_ros.core.result import RegionMask
+from regionmask_ros.mask.schedule import PRESETS, PresetOverrides
+from regionmask_ros.mask.source import MaskContext
+from regionmask_ros.mask.tile_schedule import (
+    BLOCK,
+    CHANGE_WEIGHT,
+    TILE_PRESETS,
+    RollingRefresh,
+    TileSchedule,
+    make_tile_sources,
+    select_blocks,
+    tile_schedule,
+)
+
+GRID, IMAGE_WH = RegionGrid(12, 20), (640, 384)
+
+
+class View:
+    """A frame in which given shares of the regions change."""
+
+    def __init__(self, change):
+        self.change = change
+
+
+class Seen:
+    """A result of a frame with this mask."""
+
+    def __init__(self, keep):
+        self.mask = RegionMask(keep, {}, refresh=False)
+
+
+def context(frame, change=None):
+    return MaskContext(Detections.empty(), GRID, IMAGE_WH, frame, None if change is None else View(change), frame)
+
+
+def play(source, frames, change=None):
+    """Frames in which only this source observes; returns what it observed in each but the first."""
+    masks = []
+    for frame in range(frames):
+        keep = source.propose(context(frame, change))
+        assert (keep is None) == (frame == 0)
+        source.observe(Seen(GRID.full(True) if keep is None else keep))
+        masks.append(keep)
+    return masks[1:]
+
+
+def test_there_is_a_schedule_for_every_preset_and_none_of_careful_masks():
+    assert TILE_PRESETS.keys() == PRESETS.keys()
+    assert make_tile_sources(TILE_PRESETS["careful"]) == []
+    assert [schedule.level for schedule in TILE_PRESETS.values()] == [0, 1, 2]
+
+
+def test_overrides_replace_active_and_idle_frames():
+    schedule = tile_schedule("balanced", PresetOverrides(active_frames=3, idle_frames=2))
+    assert (schedule.active_frames, schedule.idle_frames) == (3, 2)
+    assert [schedule.is_idle(frame) for frame in range(6)] == [False, False, False, True, True, False]
+
+
+@pytest.mark.parametrize("share", [0.05, 0.15, 0.5])
+def test_without_change_the_refresh_reaches_every_region_in_one_over_share_frames(share):
+    blocks = (GRID.rows // BLOCK) * (GRID.cols // BLOCK)
+    each = max(1, round(share * blocks))
+    frames = -(-blocks // each)
+    masks = play(RollingRefresh(TileSchedule(1, share=share)), 2 * frames + 1)
+    for first in (0, frames):
+        assert np.logical_or.reduce(masks[first:first + frames]).all()
+    assert all(keep.sum() == each * BLOCK * BLOCK for keep in masks)
+
+
+def test_what_changes_is_refreshed_sooner_and_the_rest_is_not_forgotten():
+    change = np.zeros(GRID.shape, np.float32)
+    change[:BLOCK, :BLOCK] = 1.0
+    masks = np.array(play(RollingRefresh(TileSchedule(1, share=0.1)), 101, change))
+    observed = masks.sum(axis=0)
+    assert observed[0, 0] > 2 * observed[-1, -1] > 0
+    gaps = np.diff(np.flatnonzero(masks[:, -1, -1]))
+    assert gaps.max() <= (1 + CHANGE_WEIGHT) / 0.1
+
+
+def test_in_idle_frames_nothing_is_observed():
+    schedule = TileSchedule(2, share=0.2, idle_frames=1)
+    for source in make_tile_sources(schedule):
+        source.propose(context(0))
+        assert source.propose(context(1)).sum() == 0
+        assert source.propose(context(2)) is not None
+
+
+def test_after_a_reset_the_next_frame_is_a_first_frame():
+    source = RollingRefresh(TileSchedule(1, share=0.2))
+    play(source, 5)
+    source.reset()
+    assert source.propose(context(7)) is None
+
+
+@given(hnp.arrays(np.float64, hnp.array_shapes(min_dims=2, max_dims=2, max_side=13), elements=st.floats(0, 1e6)),
+       st.floats(0, 1))
+def test_the_blocks_of_the_highest_worth_are_selected_whole(worth, share):
+    keep = select_blocks(worth, share)
+    assert keep.shape == worth.shape
+    totals = {}
+    for (row, col), value in np.ndenumerate(worth):
+        totals.setdefault((row // BLOCK, col // BLOCK), []).append(value)
+        assert keep[row, col] == keep[row // BLOCK * BLOCK, col // BLOCK * BLOCK]
+    chosen = {place for place in totals if keep[place[0] * BLOCK, place[1] * BLOCK]}
+    assert len(chosen) == min(len(totals), max(1, round(share * len(totals))))
+    least = min(sum(totals[place]) for place in chosen)
+    assert all(sum(values) <= least * (1 + 1e-9) + 1e-9 for place, values in totals.items() if place not in chosen)
