@@ -127,7 +127,14 @@ class Fusion:
         return Node(node.name, SpaceToDepth(tuple(place for order in orders for place in order)), sources.pop())
 
     def _merge_convolution(self, node: Node, operator: Convolution) -> Node:
-        """Takes channels in another order, and a factor, into the weights."""
+        """Takes channels in another order, and factors, into the weights, as far up as there are any."""
+        merged = self._merge_one_before(node, operator)
+        while merged is not node:
+            node, merged = merged, self._merge_one_before(merged, operator)
+        return merged
+
+    def _merge_one_before(self, node: Node, operator: Convolution) -> Node:
+        """The node itself if it stays as it is."""
         before = self.nodes.get(node.inputs[0])
         if before is None:
             return node
