@@ -92,7 +92,9 @@ def lower_resize(body: Body, node: Any, values: Sequence[Value | None], attribut
     if mode == "nearest" and rows == cols and rows == round(rows) and _copies_blocks(
             round(rows), place, attributes.get("nearest_mode", "round_prefer_floor")):
         return body.emit(node, node.output[0], Resize(round(rows)), [tensor.name])
-    if mode == "linear" and place in ("half_pixel", "pytorch_half_pixel") and rows == cols:
+    sides = [side * rows for shape in body.shapes[tensor.name] for side in shape[:2]]
+    is_centered = place == "half_pixel" or (place == "pytorch_half_pixel" and min(sides) > 1)
+    if mode == "linear" and is_centered and rows == cols:
         if rows == 2:
             return body.emit(node, node.output[0], Resize(2, is_linear=True), [tensor.name])
         if rows == 0.5 and not attributes.get("antialias"):

@@ -81,10 +81,11 @@ class Trace:
         levels, cell = [], 0
         heads = {first: head for head, first in self.first.items()}
         while cell < places.shape[1]:
-            level, channel = [], 0
+            level: list[str] = []
+            channel = 0
             while channel < places.shape[2]:
                 head = heads.get(int(places[0, cell, channel]) // self._pixels)
-                if head is None:
+                if head is None or head in level:
                     return None
                 level.append(head)
                 channel += self._shapes[head][2]

@@ -229,7 +229,7 @@ BLOCKS: Mapping[str, Block] = {
     "nearest, centers": enlarge("nearest", "half_pixel", "round_prefer_floor"),
     "nearest to sizes": enlarge_to_sizes,
     "linear": enlarge("linear", "half_pixel"),
-    "linear to half": enlarge("linear", "pytorch_half_pixel", factor=0.5),
+    "linear to half": enlarge("linear", "half_pixel", factor=0.5),
     "shuffle": lambda make, data, channels: shuffle(3, True)(make, *conv(12, 1, 1)(make, data, channels)),
     "shuffle, open length": lambda make, data, channels: shuffle(2, False)(make, *conv(8, 1, 1)(make, data, channels)),
     "pairs": lambda make, data, channels: deinterleave(make, *conv(8, 1, 1)(make, data, channels)),
