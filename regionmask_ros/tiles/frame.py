@@ -9,7 +9,6 @@ from itertools import groupby
 import numpy as np
 
 from .network import TileNetwork
-from .operators.convolution import Convolution
 
 COUNTS = ("computed_tiles", "computed_pixels", "replaced_tiles", "replaced_pixels")
 """Columns of the counts of a frame."""
@@ -42,12 +41,11 @@ class Rule:
         Returns:
             The rule.
         """
-        nodes = network.graph.nodes
         if isinstance(level, (int, float)):
-            thresholds = network.thresholds(level)
-            level = [thresholds.get(node.name, 0.0) for node in nodes]
-        may = [isinstance(node.operator, Convolution) and not node.operator.is_head for node in nodes]
-        return cls(np.where(may, np.asarray(level, np.float64), 0.0), float(input_threshold), is_dense)
+            thresholds = network.unit_thresholds * level
+        else:
+            thresholds = np.where(network.has_threshold, np.asarray(level, np.float64), 0.0)
+        return cls(thresholds, float(input_threshold), is_dense)
 
 
 @dataclass(frozen=True, eq=False)

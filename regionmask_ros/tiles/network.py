@@ -5,6 +5,9 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
+from functools import cached_property
+
+import numpy as np
 
 from ..network.graph import Graph, Operator
 from .operators.convolution import Convolution
@@ -28,9 +31,17 @@ class TileNetwork:
     factors: Mapping[str, float] = field(default_factory=dict)
     levels: tuple[float, float, float] = (0.0, 0.0, 0.0)
 
-    def thresholds(self, level: float) -> dict[str, float]:
-        """The thresholds of a frame, RMS in steps of the channel, by tensor; a tensor that is not named has 0."""
-        return {name: level * factor for name, factor in self.factors.items()}
+    @cached_property
+    def has_threshold(self) -> np.ndarray:
+        """Which nodes have thresholds, bool [nodes]: convolutions with a uint8 output."""
+        return np.array([isinstance(node.operator, Convolution) and not is_head(node.operator)
+                         for node in self.graph.nodes], bool)
+
+    @cached_property
+    def unit_thresholds(self) -> np.ndarray:
+        """The thresholds of a level of 1, float64 [nodes]; a node without a factor has 0."""
+        factors = np.array([self.factors.get(node.name, 0.0) for node in self.graph.nodes], np.float64)
+        return np.where(self.has_threshold, factors, 0.0)
 
 
 def quantize_graph(graph: Graph, pixels: Quantization, outputs: Mapping[str, Quantization]) -> TileNetwork:

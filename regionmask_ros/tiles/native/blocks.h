@@ -49,19 +49,27 @@ struct Output {
     bool is_compared, is_float;
     double threshold;
     Flags& flags;
-    int64_t* counts;                       // tiles and pixels replaced
+    int64_t* counts;                       // tiles and pixels computed, tiles and pixels replaced
+    int64_t tile_limit = 1;                // of a tile that no border cuts
 
     // From which sum of squared differences on.
-    int64_t limit(int64_t tile_pixels) const {
+    int64_t compute_limit(int64_t tile_pixels) const {
         const int64_t least = (int64_t)ceil(threshold * threshold * (double)(tile_pixels * tensor.channels));
         return least > 1 ? least : 1;
+    }
+    int64_t limit(int64_t tile_pixels) const {
+        return tile_pixels == tensor.side * tensor.side ? tile_limit : compute_limit(tile_pixels);
     }
 
     uint8_t* at(int64_t y, int64_t x) const { return pixels + y * tensor.row_pitch + x * tensor.pixel_pitch; }
 
-    void count(int64_t tiles, int64_t tile_pixels) const {
+    void count_computed(int64_t tiles, int64_t tile_pixels) const {
         counts[0] += tiles;
         counts[1] += tile_pixels;
+    }
+    void count_replaced(int64_t tiles, int64_t tile_pixels) const {
+        counts[2] += tiles;
+        counts[3] += tile_pixels;
     }
 
     // A tile's sum of squared differences to what is held; of floats, whether there is any.
@@ -101,7 +109,7 @@ struct Output {
         const int64_t row_pitch = piece.cols * pixel_pitch;
         if (!is_compared) {
             copy(from, row_pitch, pixel_pitch, at(piece.y, piece.x), piece.rows, piece.cols);
-            return count(piece.tile_end - piece.tile_col, piece.pixels());
+            return count_replaced(piece.tile_end - piece.tile_col, piece.pixels());
         }
         for (int64_t col = piece.tile_col; col < piece.tile_end; ++col) {
             const int64_t x = col * tensor.side, cols = lesser(tensor.side, tensor.width - x);
@@ -111,7 +119,7 @@ struct Output {
             const int64_t tile = piece.tile_row * tensor.map_pitch + col;
             if (difference >= limit(piece.rows * cols)) {
                 copy(computed, row_pitch, pixel_pitch, held, piece.rows, cols);
-                count(1, piece.rows * cols);
+                count_replaced(1, piece.rows * cols);
                 weak[tile] = 0;
                 continue;
             }

@@ -39,14 +39,17 @@ struct Run {
 
     Output output(int64_t index, double threshold, bool is_compared, int64_t* counts) const {
         const Tensor& tensor = plan.tensors[index];
-        return {tensor, *plan.kernels, arena + tensor.pixels, map(tensor.dirty, tensor, 0), map(tensor.weak, tensor, 0),
-                is_compared && !is_dense(), tensor.pixel_bytes != tensor.channels, threshold, flags[index], counts};
+        Output found{tensor, *plan.kernels, arena + tensor.pixels, map(tensor.dirty, tensor, 0),
+                     map(tensor.weak, tensor, 0), is_compared && !is_dense(), tensor.pixel_bytes != tensor.channels,
+                     threshold, flags[index], counts};
+        found.tile_limit = found.compute_limit(tensor.side * tensor.side);
+        return found;
     }
 
     // Replaces the attended tiles of the image that changed enough.
     void take_image() const {
         const Tensor& tensor = plan.tensors[0];
-        const Output out = output(0, frame.input_threshold, true, frame.counts + 2);
+        const Output out = output(0, frame.input_threshold, true, frame.counts);
         const int64_t row_bytes = tensor.width * tensor.pixel_bytes;
         uint8_t any = 0;
         for (int64_t row = 0; row < tensor.rows; ++row) {
@@ -62,8 +65,7 @@ struct Run {
                 change = 0;
                 if (!arena[plan.regions + row * plan.region_cols + col]) continue;
                 const Piece tile = make_piece(tensor, row, col, col + 1);
-                frame.counts[0] += 1;
-                frame.counts[1] += tile.pixels();
+                out.count_computed(1, tile.pixels());
                 if (is_same) continue;
                 const int64_t bytes = tile.cols * tensor.pixel_bytes;
                 const uint8_t* from = image + tile.x * tensor.pixel_bytes;
@@ -72,7 +74,7 @@ struct Run {
                                                        (int)bytes);
                 if (!is_dense() && change < out.limit(tile.pixels())) continue;
                 plan.kernels->copy(from, frame.image_pitch, held, tensor.row_pitch, (int)tile.rows, (int)bytes);
-                out.count(1, tile.pixels());
+                out.count_replaced(1, tile.pixels());
                 dirty[col] = any = 1;
             }
         }
@@ -91,7 +93,7 @@ struct Run {
     }
 
     // Writes the tiles that are due into the map `dirty`, and those that stay pending.
-    void find_due(const Node& node, const Tensor& tensor, Flags& flag, int64_t* counts) const {
+    void find_due(const Node& node, const Tensor& tensor, Flags& flag) const {
         const Grid& grid = plan.grids[tensor.grid];
         uint8_t *reached = arena + plan.row + kMapMargin, *merged = reached + plan.row_bytes;
         const int64_t bytes = padded_cols(tensor.cols);
@@ -115,13 +117,6 @@ struct Run {
                                           pending, tensor.cols);
             is_due |= found.is_due;
             is_pending |= found.is_pending;
-            if (!found.is_due) continue;
-            int64_t tiles = 0, cols = 0;
-            for (int64_t col = 0; col < tensor.cols; ++col) tiles += dirty[col];
-            cols = tiles * tensor.side;
-            if (dirty[tensor.cols - 1]) cols -= tensor.cols * tensor.side - tensor.width;
-            counts[0] += tiles;
-            counts[1] += cols * lesser(tensor.side, tensor.height - row * tensor.side);
         }
         flag.dirty = is_due;
         flag.pending = is_pending;
@@ -150,13 +145,13 @@ struct Run {
         for (int64_t e = 0; e < node.edge_count; ++e) may_be_due |= flags[node.edges[e].tensor].dirty != 0;
         flag.dirty = 0;
         if (!may_be_due) return;
-        find_due(node, tensor, flag, counts);
+        find_due(node, tensor, flag);
         if (is_dense()) {
             if (flag.weak) memset(map(tensor.weak, tensor, 0), 0, tensor.rows * tensor.map_pitch);
             flag.weak = 0;
         }
         if (!flag.dirty) return;
-        compute(node, output(i + 1, frame.thresholds[i], node.is_compared != 0, counts + 2));
+        compute(node, output(i + 1, frame.thresholds[i], node.is_compared != 0, counts));
         flag.dirty = counts[2] > 0;
     }
 

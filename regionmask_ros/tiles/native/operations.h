@@ -21,7 +21,10 @@ struct Step {
 
     template <class Visit>
     void visit(Visit visit_piece) const {
-        visit_pieces(output.tensor, output.dirty, node.block_pixels, visit_piece);
+        visit_pieces(output.tensor, output.dirty, node.block_pixels, [&](const Piece& piece) {
+            output.count_computed(piece.tile_end - piece.tile_col, piece.pixels());
+            visit_piece(piece);
+        });
     }
 
     // Computes each piece by itself, row by row: compute(y, x, n, out) writes n pixels of a row.
@@ -173,7 +176,7 @@ inline void Step::run_enlargement() const {
 inline void Step::run_copies() const {
     const Tensor& to = output.tensor;
     visit([&](const Piece& piece) {
-        output.count(piece.tile_end - piece.tile_col, piece.pixels());
+        output.count_replaced(piece.tile_end - piece.tile_col, piece.pixels());
         if (node.operation == kCopy && !node.part_count) return;
         for (int64_t y = piece.y; y < piece.y + piece.rows; ++y) {
             uint8_t* out = output.at(y, piece.x);
