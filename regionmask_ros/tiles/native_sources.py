@@ -13,13 +13,19 @@ LIBRARY = FOLDER / "libtiles.so"
 """Beside its sources, in a source checkout as in an installed package."""
 
 FLAGS = ("-std=c++17", "-O3", "-ffp-contract=off", "-fno-math-errno", "-fno-trapping-math", "-fno-exceptions",
-         "-fno-rtti", "-fvisibility=hidden", "-Wall", "-Wextra", "-Wno-psabi")
+         "-fno-rtti", "-fvisibility=hidden", "-Wall", "-Wextra", "-Wno-psabi",
+         "-Wno-maybe-uninitialized")
 """Results must not depend on the compiler: no fused multiply-add, nothing of -ffast-math."""
 
-INSTRUCTIONS: dict[str, tuple[str, ...]] = {"avx2": ("-mavx2",)}
+INSTRUCTIONS: dict[str, tuple[str, ...]] = {
+    "avx2": ("-mavx2",),
+    "avx_vnni": ("-mavx2", "-mavxvnni"),
+    "avx512_vnni": ("-mavx512f", "-mavx512bw", "-mavx512dq", "-mavx512vl", "-mavx512vnni", "-mprefer-vector-width=512"),
+    "neon_dot": ("-march=armv8.2-a+dotprod",),
+}
 """Of each folder of one instruction set: the compiler's options. Other files are for every processor."""
 
-MACHINES = {"avx2": "x86_64"}
+MACHINES = {"avx2": "x86_64", "avx_vnni": "x86_64", "avx512_vnni": "x86_64", "neon_dot": "aarch64"}
 """Of each of these folders: the kind of machine that has such instructions (``platform.machine()``)."""
 
 

@@ -1,6 +1,12 @@
 // What the library shows to Python: it is loaded with ctypes and has no Python module in it.
 #include "sets.h"
 
+#if defined(__x86_64__)
+#include <cpuid.h>
+#elif defined(__aarch64__)
+#include <sys/auxv.h>
+#endif
+
 #define TILES_EXPORT extern "C" __attribute__((visibility("default")))
 
 namespace tiles {
@@ -15,12 +21,31 @@ bool always() { return true; }
 
 #if defined(__x86_64__)
 bool has_avx2() { return __builtin_cpu_supports("avx2"); }
+
+// Not every compiler knows this one by name: it is bit 4 of EAX of CPUID's leaf 7, subleaf 1.
+bool has_avx_vnni() {
+    unsigned a = 0, b = 0, c = 0, d = 0;
+    return has_avx2() && __get_cpuid_count(7, 1, &a, &b, &c, &d) && (a >> 4 & 1);
+}
+
+bool has_avx512_vnni() {
+    return __builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512bw") &&
+           __builtin_cpu_supports("avx512dq") && __builtin_cpu_supports("avx512vl") &&
+           __builtin_cpu_supports("avx512vnni");
+}
+#elif defined(__aarch64__)
+// HWCAP_ASIMDDP of the Linux kernel.
+bool has_neon_dot() { return getauxval(AT_HWCAP) >> 20 & 1; }
 #endif
 
 // The fastest first.
 constexpr Candidate kCandidates[] = {
 #if defined(__x86_64__)
+    {&kAvx512Vnni, has_avx512_vnni},
+    {&kAvxVnni, has_avx_vnni},
     {&kAvx2, has_avx2},
+#elif defined(__aarch64__)
+    {&kNeonDot, has_neon_dot},
 #endif
     {&kPortable, always},
 };

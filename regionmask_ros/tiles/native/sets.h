@@ -8,6 +8,10 @@ namespace tiles {
 extern const KernelSet kPortable;
 #if defined(__x86_64__)
 extern const KernelSet kAvx2;
+extern const KernelSet kAvxVnni;
+extern const KernelSet kAvx512Vnni;
+#elif defined(__aarch64__)
+extern const KernelSet kNeonDot;
 #endif
 
 }  // namespace tiles

@@ -41,6 +41,12 @@ struct Avx2 {
 
     TILES_INLINE Int widen(const uint8_t* from) { return (Int)_mm256_cvtepu8_epi32(_mm_loadl_epi64((const __m128i*)from)); }
 
+    TILES_INLINE Int squares(const uint8_t* a, const uint8_t* b) {
+        const __m256i difference = _mm256_sub_epi16(_mm256_cvtepu8_epi16(load<__m128i>(a)),
+                                                    _mm256_cvtepu8_epi16(load<__m128i>(b)));
+        return (Int)_mm256_madd_epi16(difference, difference);
+    }
+
     TILES_INLINE Float splat(float value) { return _mm256_set1_ps(value); }
     TILES_INLINE Float to_float(Int value) { return _mm256_cvtepi32_ps((__m256i)value); }
 

@@ -1,6 +1,6 @@
 // Depthwise convolution:  sum[p][c] = offset[c] + sum over y, x of weights[c][y][x] * window[y][p * stride + x][c].
 //
-// Channels are taken in strips of one vector. `group` neighboring rows of a column are interleaved and multiplied at once;
+// Channels are taken in strips of one vector, 16 channels in all. `group` neighboring rows of a column are interleaved and multiplied at once;
 // rows that are missing in the last group have zero weights.
 // Packed weights, strip after strip:  int32 offsets [lanes], then weights [kw][groups of rows][lanes][group].
 #pragma once
@@ -23,11 +23,11 @@ struct Depthwise {
     }
 
     static int64_t packed_bytes(int channels, int kh, int kw) {
-        return (channels + lanes - 1) / lanes * strip_bytes(kh, kw) + kReadSlack;
+        return round_up(channels, kChannelPad) / lanes * strip_bytes(kh, kw);
     }
 
     static void pack(const int8_t* weights, const int32_t* offset, int channels, int kh, int kw, void* packed) {
-        for (int first = 0; first < channels; first += lanes) {
+        for (int first = 0; first < round_up(channels, kChannelPad); first += lanes) {
             int32_t* sums = (int32_t*)((char*)packed + first / lanes * strip_bytes(kh, kw));
             Weight* to = (Weight*)(sums + lanes);
             for (int lane = 0; lane < lanes; ++lane) {
@@ -45,32 +45,96 @@ struct Depthwise {
         }
     }
 
-    static void run(const uint8_t* window, int64_t row_pitch, int64_t pixel_pitch, int stride, int kh, int kw, int n,
-                    int channels, const void* packed, const Epilogue* epilogue, uint8_t* out, int64_t out_pitch) {
-        alignas(kAlignment) int32_t sums[kSumPixels * lanes];
-        for (int channel = 0; channel < channels; channel += lanes) {
-            const int32_t* offset = (const int32_t*)((const char*)packed + channel / lanes * strip_bytes(kh, kw));
-            const Weight* weights = (const Weight*)(offset + lanes);
-            for (int first = 0; first < n; first += kSumPixels) {
-                const int count = smaller(n - first, kSumPixels);
-                for (int p = 0; p < count; ++p) {
-                    const uint8_t* corner = window + (first + p) * stride * pixel_pitch + channel;
-                    store(sums + p * lanes, add_up(corner, row_pitch, pixel_pitch, kh, kw, offset, weights));
-                }
-                finish<Isa, 1>(sums, count, *epilogue, channel, out + first * out_pitch + channel, out_pitch);
+    // Where a strip's pixels and weights are, and where its sums go: pixel p at sums + p * sums_pitch.
+    struct Strip {
+        const uint8_t* window;
+        int64_t row_pitch, pixel_pitch;
+        const int32_t* offset;
+        const Weight* weights;
+        int32_t* sums;
+        int64_t sums_pitch;
+    };
+
+    // Any window, from the start for each pixel.
+    static void add_up(const Strip& strip, int stride, int kh, int kw, int n) {
+        for (int p = 0; p < n; ++p) {
+            Int sum = load<Int>(strip.offset);
+            const Weight* weights = strip.weights;
+            for (int x = 0; x < kw; ++x) {
+                const uint8_t* top = strip.window + (p * stride + x) * strip.pixel_pitch;
+                for (int y = 0; y < kh; y += group, weights += lanes * group)
+                    sum = Isa::dot(sum, Isa::interleave(top + y * strip.row_pitch, strip.row_pitch, kh - y),
+                                   load<Weights>(weights));
             }
+            store(strip.sums + p * strip.sums_pitch, sum);
         }
     }
 
-    TILES_INLINE Int add_up(const uint8_t* corner, int64_t row_pitch, int64_t pixel_pitch, int kh, int kw,
-                            const int32_t* offset, const Weight* weights) {
-        Int sum = load<Int>(offset);
-        for (int x = 0; x < kw; ++x)
-            for (int y = 0; y < kh; y += group, weights += lanes * group) {
-                const auto rows = Isa::interleave(corner + x * pixel_pitch + y * row_pitch, row_pitch, kh - y);
-                sum = Isa::dot(sum, rows, load<Weights>(weights));
+    // A window of fixed size, square: columns stay in registers while the window slides over them.
+    template <int size, int stride>
+    static void slide(const Strip& strip, int n) {
+        constexpr int height = groups(size);
+        using Rows = decltype(Isa::interleave(strip.window, 0, 1));
+        Weights weights[size][height];
+        Rows column[size][height];
+        for (int i = 0; i < size * height; ++i)
+            weights[i / height][i % height] = load<Weights>(strip.weights + i * lanes * group);
+        const uint8_t* next = strip.window;
+        auto read = [&](int x) __attribute__((always_inline)) {
+            for (int y = 0; y < size; y += group)
+                column[x][y / group] = Isa::interleave(next + y * strip.row_pitch, strip.row_pitch, size - y);
+            next += strip.pixel_pitch;
+        };
+        for (int x = 0; x < size - stride; ++x) read(x);
+        for (int p = 0; p < n; ++p) {
+            for (int x = size - stride; x < size; ++x) read(x);
+            Int sum = load<Int>(strip.offset);
+            for (int x = 0; x < size; ++x)
+                for (int g = 0; g < height; ++g) sum = Isa::dot(sum, column[x][g], weights[x][g]);
+            store(strip.sums + p * strip.sums_pitch, sum);
+            for (int x = 0; x < size - stride; ++x)
+                for (int g = 0; g < height; ++g) column[x][g] = column[x + stride][g];
+        }
+    }
+
+    static void add_up_best(const Strip& strip, int stride, int kh, int kw, int n) {
+        if (kh == 3 && kw == 3 && stride == 1) return slide<3, 1>(strip, n);
+        if (kh == 3 && kw == 3 && stride == 2) return slide<3, 2>(strip, n);
+        if (kh == 5 && kw == 5 && stride == 1) return slide<5, 1>(strip, n);
+        if (kh == 5 && kw == 5 && stride == 2) return slide<5, 2>(strip, n);
+        add_up(strip, stride, kh, kw, n);
+    }
+
+    template <int strips>
+    static void run_strips(Strip strip, int stride, int kh, int kw, int n, int channel, const Epilogue& epilogue,
+                           uint8_t* out, int64_t out_pitch) {
+        alignas(kAlignment) int32_t sums[kSumPixels * strips * lanes];
+        strip.sums_pitch = strips * lanes;
+        for (; n > 0; n -= kSumPixels) {
+            const int count = smaller(n, kSumPixels);
+            Strip part = strip;
+            for (int s = 0; s < strips; ++s) {
+                part.sums = sums + s * lanes;
+                add_up_best(part, stride, kh, kw, count);
+                part.window += lanes;
+                part.offset = (const int32_t*)((const char*)part.offset + strip_bytes(kh, kw));
+                part.weights = (const Weight*)(part.offset + lanes);
             }
-        return sum;
+            finish<Isa, strips>(sums, count, epilogue, channel, out, out_pitch);
+            strip.window += count * stride * strip.pixel_pitch;
+            out += count * out_pitch;
+        }
+    }
+
+    static void run(const uint8_t* window, int64_t row_pitch, int64_t pixel_pitch, int stride, int kh, int kw, int n,
+                    int channels, const void* packed, const Epilogue* epilogue, uint8_t* out, int64_t out_pitch) {
+        constexpr int strips = kChannelPad / lanes;
+        for (int channel = 0; channel < channels; channel += kChannelPad) {
+            const int32_t* offset = (const int32_t*)((const char*)packed + channel / lanes * strip_bytes(kh, kw));
+            const Strip strip = {window + channel, row_pitch, pixel_pitch, offset, (const Weight*)(offset + lanes),
+                                 nullptr, 0};
+            run_strips<strips>(strip, stride, kh, kw, n, channel, *epilogue, out + channel, out_pitch);
+        }
     }
 };
 

@@ -65,9 +65,9 @@ TILES_INLINE void finish_pixels(const int32_t* sums, const Epilogue& e, int chan
     store_pixels<Isa, strips>(y, pixels, e, channel, out, out_pitch);
 }
 
-// The same for n pixels, eight vectors at a time.
+// The same for n pixels, eight vectors at a time. One function for all operators: compiling it takes long.
 template <class Isa, int strips, class Output>
-TILES_INLINE void finish(const int32_t* sums, int n, const Epilogue& epilogue, int channel, Output* out,
+__attribute__((noinline)) static void finish(const int32_t* sums, int n, const Epilogue& epilogue, int channel, Output* out,
                          int64_t out_pitch) {
     constexpr int many = 8 / strips, some = many / 2;
     const Epilogue e = epilogue;

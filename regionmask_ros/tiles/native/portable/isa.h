@@ -37,6 +37,12 @@ struct Portable {
 
     TILES_INLINE Int widen(const uint8_t* from) { return Int{from[0], from[1], from[2], from[3]}; }
 
+    // In each lane, the sum of the squares of two differences of bytes; any two bytes of the 2 * lanes.
+    TILES_INLINE Int squares(const uint8_t* a, const uint8_t* b) {
+        const Int low = widen(a) - widen(b), high = widen(a + lanes) - widen(b + lanes);
+        return low * low + high * high;
+    }
+
     TILES_INLINE Float splat(float value) { return Float{} + value; }
     TILES_INLINE Float to_float(Int value) { return __builtin_convertvector(value, Float); }
 
