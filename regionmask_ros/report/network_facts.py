@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from ..errors import UserError, to_one_line
+from ..importing.lowering.lowering import find_obstacle
 from ..network.chain import Network
 from ..network.dense import DenseNetwork
 from ..network.onnx.cost import count_cost
@@ -73,7 +74,8 @@ def describe_dense(network: DenseNetwork) -> dict[str, Any]:
         network: Any dense network.
 
     Returns:
-        The content of the JSON file. The cost is null where the package onnx is missing.
+        The content of the JSON file. The cost is null where the package onnx is missing. ``tile_engine_obstacle`` is
+        why the tile engine cannot run the network; empty if it can.
     """
     size = network.fixed_wh or tuple(-(-side // network.alignment) * network.alignment for side in COST_SIZE_WH)
     try:
@@ -86,7 +88,7 @@ def describe_dense(network: DenseNetwork) -> dict[str, Any]:
         "alignment": network.alignment, "preprocessing": describe_preprocessing(network.preprocessing),
         "head": network.head.family, "outputs": network.head.outputs, "strides": network.head.strides,
         "labels": network.labels, "bytes": len(network.model), "operators": operators, "weights": weights,
-        "input_size": size, "dense_macs": macs,
+        "input_size": size, "dense_macs": macs, "tile_engine_obstacle": find_obstacle(network),
     }
 
 
@@ -112,6 +114,7 @@ def dense_as_text(facts: dict[str, Any]) -> str:
         pairs.append(("weights", f"{facts['weights']:,}"))
     if facts["dense_macs"]:
         pairs.append(("MACs", f"{facts['dense_macs']:,} at an input of {_size(facts['input_size'])}"))
+    pairs.append(("tile engine", facts["tile_engine_obstacle"] or "can run it"))
     # Names in the file may be any text.
     return "\n".join(f"{key:<11} {to_one_line(value)}" for key, value in pairs)
 

@@ -47,8 +47,9 @@ def test_a_network_is_imported_listed_inspected_and_removed(folder, capsys):
     assert (facts["name"], facts["head"], facts["labels"]) == ("street", "yolox", ["person", "car", "cat"])
     assert facts["operators"]["Conv"] == 9 and facts["input_size"] == [416, 416] and facts["dense_macs"] > 1e6
     for words in (facts["sha256"], facts["digest"], "3, person to cat", "yolox, strides 8 16 32", "9 Conv",
-                  f"{facts['weights']:,}", f"{facts['dense_macs']:,} at an input of 416x416"):
+                  f"{facts['weights']:,}", f"{facts['dense_macs']:,} at an input of 416x416", "tile engine can run it"):
         assert words in text
+    assert facts["tile_engine_obstacle"] == ""
 
     assert main(["remove", "street"]) == 0
     assert capsys.readouterr().out == "street removed\n" and not place.exists()

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import numpy as np
 
+from ...errors import UserError
 from ...network.dense import DenseNetwork, Preprocessing
 from ...network.graph import Graph, Node
 from ...network.onnx.reading import load_onnx_package, parse_onnx
@@ -72,6 +73,22 @@ def lower_network(network: DenseNetwork) -> Lowered:
     nodes, pixels = _read_pixels(nodes, preprocessing)
     graph = _check(Graph(INPUT, 3, tuple(nodes), tail.heads))
     return Lowered(*_simplify(graph, tail, sizes), pixels)
+
+
+def find_obstacle(network: DenseNetwork) -> str:
+    """Finds out why the tile engine cannot run a network.
+
+    Args:
+        network: The network.
+
+    Returns:
+        The reason, which names the node; empty if it can.
+    """
+    try:
+        lower_network(network)
+    except UserError as error:
+        return str(error)
+    return ""
 
 
 def _probed_sizes(network: DenseNetwork) -> list[tuple[int, int]]:
