@@ -7,6 +7,7 @@ import json
 import math
 import os
 from collections.abc import Iterable, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -44,7 +45,7 @@ def main(argv: Sequence[str] | None = None) -> int:
 def _import(args: argparse.Namespace) -> int:
     if looks_like_onnx(args.file):
         return _import_onnx(args)
-    for name in ("name", "labels", "preprocess"):
+    for name in ("name", "labels", "preprocess", "calibrate"):
         if getattr(args, name):
             raise UserError(to_one_line(f"--{name}: only for ONNX files, but {args.file} is none"))
     target = Path(args.to) if args.to else user_file()
@@ -68,16 +69,63 @@ def _import_onnx(args: argparse.Namespace) -> int:
     if args.preprocess:
         parse_preprocessing(args.preprocess)
     found = import_apart(args.file, Wishes(name, args.labels, args.head, args.preprocess))
+    network, line = _calibrate(found.network, args.calibrate)
     replaced = find_card(name) is not None
-    card = store_network(found.network)
+    card = store_network(network)
     for note in found.notes:
         print_note(note)
-    network = found.network
     print(f"{name} {'replaced' if replaced else 'installed'}: {display_path(card.parent)}")
     print(f"{network.head.family} head, {len(network.labels)} classes, "
           f"input {input_as_text(network.fixed_wh, network.alignment)}, "
           f"{describe_preprocessing(network.preprocessing)}, {network.precision}; use it with --network {name}")
+    print(line)
     return EXIT_OK
+
+
+def _calibrate(network: DenseNetwork, given: str) -> tuple[DenseNetwork, str]:
+    """The network with its quantized version for the tile engine, or why it has none; and a line about it."""
+    from ..importing.calibration import STANDARD, standard_source
+    from ..importing.process import calibrate_apart
+
+    source = given or standard_source()
+    if not source:
+        reason = f"{STANDARD} of the set-up is not there: import it again with --calibrate SOURCE"
+        return replace(network, tiles_reason=reason), f"tile engine: not calibrated, {reason}"
+    bars = _Bars()
+    try:
+        made = calibrate_apart(network, source, bars.show)
+    finally:
+        bars.close()
+    network = replace(network, tiles=made.tiles, tiles_reason=made.reason)
+    if not made.tiles:
+        return network, f"tile engine: it cannot run this network, a dense runtime will: {made.reason}"
+    agreement = (f"{made.agreement:.1f}" if math.isfinite(made.agreement)
+                 else "not measured, the network finds nothing there")
+    where = os.path.basename(os.path.normpath(source)) + (
+        "" if given else " of the set-up (better: your own with --calibrate SOURCE)")
+    return network, (f"tile engine: int8, calibrated on {made.calibrated_on} pictures of {where}; agreement with fp32 "
+                     f"on {made.compared_on} others: {agreement}")
+
+
+class _Bars:
+    """A bar for each piece of work of another process."""
+
+    def __init__(self) -> None:
+        self._bar: Progress | None = None
+        self._what = ""
+
+    def show(self, what: str, done: int, total: int) -> None:
+        """See ``importing.process.Show``."""
+        if self._bar is None or what != self._what:
+            self.close()
+            self._bar, self._what = Progress(unit="step", total=total, desc=what, leave=False), what
+        self._bar.at(done)
+
+    def close(self) -> None:
+        """Removes the bar."""
+        if self._bar is not None:
+            self._bar.close()
+            self._bar = None
 
 
 def _list(args: argparse.Namespace) -> int:

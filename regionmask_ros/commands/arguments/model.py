@@ -2,14 +2,17 @@
 
 "import" takes a detector in an ONNX file: it checks the file, finds out what its outputs mean and which pixels it
 expects, runs it once, and stores it under a name for the option --network of all commands and for the node's parameter
-network_file. docs/NETWORKS.md has the commands that make such files. "import" also installs YOLO-KP, from the wheel of
-lava-dl or the .pt file in it. "inspect" prints the content of an imported network, of a file, or of the installed
-YOLO-KP. "quantize" makes an int8 version of a network, with ranges measured on pictures of yours, compares it with the
-network on other pictures, and stores it if it loses no more than one point.
+network_file. It also quantizes it for the tile engine, with unlabeled pictures of yours or of the set-up, and prints
+how well the result agrees with the network. docs/NETWORKS.md has the commands that make such files. "import" also
+installs YOLO-KP, from the wheel of lava-dl or the .pt file in it. "inspect" prints the content of an imported network,
+of a file, or of the installed YOLO-KP. "quantize" makes an int8 version of a network for the dense runtimes, with
+ranges measured on pictures of yours, compares it with the network on other pictures, and stores it if it loses no more
+than one point.
 
 Examples:
   regionmask_ros model import yolox_nano.onnx
   regionmask_ros model import best.onnx --name parking --labels names.txt --preprocess rgb,0..1
+  regionmask_ros model import yolox_nano.onnx --calibrate street.mp4
   regionmask_ros model list
   regionmask_ros model inspect yolox_nano --json network.json
   regionmask_ros model quantize yolox_nano --calibrate street.mp4
@@ -42,6 +45,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
                           help="what the outputs mean (default: auto, found by their shapes and values)")
     importer.add_argument("--preprocess", metavar="TEXT", default="",
                           help=f"which pixels the network expects, where it is not known: {EXAMPLE}")
+    importer.add_argument("--calibrate", metavar="SOURCE", default="",
+                          help="of an ONNX file: a video, a folder of images or a bag, with scenes like those of the "
+                               "camera, to quantize it with (default: bikes.mp4 of the set-up)")
     lister = actions.add_parser("list", help="print which networks are installed", allow_abbrev=False)
     lister.add_argument("--json", metavar="FILE", default="", help="also write it as JSON")
     inspector = actions.add_parser("inspect", help="print the content of a network", allow_abbrev=False)

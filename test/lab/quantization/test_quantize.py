@@ -14,7 +14,7 @@ from regionmask_ros.network.cards import list_cards, read_card, store_network
 for package in ("onnx", "onnxruntime", "openvino"):
     pytest.importorskip(package, reason=f"no {package}: `make runtimes` brings it")
 
-from bright_detector import bright_detector  # noqa: E402
+from bright_network import bright_detector  # noqa: E402
 from dense_networks import dense_network, make_echo  # noqa: E402
 
 from regionmask_ros.lab.quantization import quantize as module  # noqa: E402
