@@ -32,7 +32,8 @@ def test_a_network_is_imported_listed_inspected_and_removed(folder, capsys):
     printed = capsys.readouterr()
     assert printed.out == (
         f"street installed: {place}\nyolox head, 3 classes, input any multiple of 32, bgr,0..255, fp32; "
-        "use it with --network street\n")
+        "use it with --network street\ntile engine: not calibrated, bikes.mp4 of the set-up is not there: import it "
+        "again with --calibrate SOURCE\n")
     assert printed.err == ""
 
     assert main(["list", "--json", str(folder / "list.json")]) == 0
