@@ -27,7 +27,7 @@ export VIDEO TORCH
 unexport PYTHONSAFEPATH
 
 .DEFAULT_GOAL := help
-.PHONY: help setup lava runtimes rerun-setup foxglove-setup train-setup check-setup check site audit test fuzz soak life-cycles demo clean
+.PHONY: help setup lava runtimes rerun-setup foxglove-setup train-setup fleet fleet-test check-setup check site audit test fuzz soak life-cycles demo clean
 
 help:
 	@echo "make setup        create .venv with everything that is needed (PYTHON=/path/to/python3.12: with another Python)"
@@ -36,6 +36,8 @@ help:
 	@echo "make rerun-setup  add what writes recordings for the Rerun viewer, and the viewer, 630 MB"
 	@echo "make foxglove-setup"
 	@echo "                  add what serves topics to Foxglove, for \`python -m regionmask_ros view --foxglove\`, 55 MB"
+	@echo "make fleet        add Ray and fsspec, for many sources on many machines (--ray, s3://...), 260 MB"
+	@echo "make fleet-test   run the tests of many sources, those on a Ray cluster included"
 	@echo "make train-setup  add PyTorch for \`python -m regionmask_ros train_mgnet\` (TORCH=torch==2.13.0: another one)"
 	@echo "make check        check style, types, imports, spelling and the documentation (CHECKS=\"ruff mypy\": some of them)"
 	@echo "make site         build the documentation as a site: open site/index.html, no network needed"
@@ -67,6 +69,10 @@ foxglove-setup: setup
 	@$(BOOTSTRAP) add foxglove
 	@$(BOOTSTRAP) python -c "import foxglove; print('ready: python -m regionmask_ros view --foxglove')"
 
+fleet: setup
+	@$(BOOTSTRAP) add fleet
+	@$(BOOTSTRAP) python -c "import fsspec, ray; print('ready: python -m regionmask_ros run FOLDER --output DIR --ray')"
+
 train-setup: setup
 	@$(BOOTSTRAP) torch "$$TORCH"
 	@$(BOOTSTRAP) python -c "import torch; print('ready: python -m regionmask_ros train_mgnet')"
@@ -86,6 +92,9 @@ audit: setup
 # A test that hangs is ended after five minutes, so that a run always ends.
 test: setup
 	@PYTEST_TIMEOUT=300 $(BOOTSTRAP) python -m pytest -n "$(JOBS)" --dist loadfile $(ARGS)
+
+fleet-test: fleet
+	@PYTEST_TIMEOUT=300 $(BOOTSTRAP) python -m pytest test/fleet $(ARGS)
 
 fuzz: setup
 	@$(BOOTSTRAP) python -m checks.fuzz --cases "$(CASES)" --seed "$(SEED)" $(if $(CASE),--case "$(CASE)")

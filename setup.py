@@ -140,7 +140,7 @@ setup(
         "standalone": ["av>=16.1,<17", "h5py", "matplotlib", "numba>=0.55", "numpy", "opencv-python-headless", "pillow",
                        "PyYAML", "simplejpeg", "tqdm"],
         "test": ["hypothesis", "pytest"], "rerun": ["rerun-sdk>=0.39"], "train": ["torch>=2.1,<3"],
-        "foxglove": ["foxglove-sdk>=0.30"],
+        "fleet": ["fsspec", "ray>=2.60,<3"], "foxglove": ["foxglove-sdk>=0.30"],
         "bags": ["rosbags>=0.11,<0.12"], "video": ["av>=16.1,<17"],
         "runtimes": ["onnx>=1.16", "onnxruntime>=1.18", "openvino>=2024.4"],
     },

@@ -13,7 +13,7 @@ from .plan import OVER_ROS, SetupPaths
 from .progress import Progress
 from .state import State, compute_digest, lock_exclusively
 
-OPTIONAL = {name: LOCK.with_name(f"lock_{name}.txt") for name in ("check", "foxglove", "rerun", "runtimes")}
+OPTIONAL = {name: LOCK.with_name(f"lock_{name}.txt") for name in ("check", "fleet", "foxglove", "rerun", "runtimes")}
 """Of each name that can be added: its lock file."""
 
 

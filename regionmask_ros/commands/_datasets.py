@@ -31,7 +31,7 @@ def open_datasets(specs: Sequence[str], images: str = "", topics: BagTopics = ON
     if images and not has_coco(specs):
         raise UserError("--images: only for data sets coco:FILE, but there is none")
     sequences = [sequence for spec in dict.fromkeys(specs) for sequence in open_dataset(spec, topics, images, reading)]
-    _print_notes(note for sequence in sequences for note in sequence.notes)
+    print_notes(note for sequence in sequences for note in sequence.notes)
     if reading is not None:
         for place in (place for sequence in sequences for place in sequence.missing):
             reading.dropped.add(UserError(f"{place}: there is no such image", MISSING), place)
@@ -54,10 +54,11 @@ def read_all_labels(specs: Sequence[str], topics: BagTopics = ONLY_TOPICS, readi
         UserError: A file is missing or damaged.
     """
     read = [read_labels(spec, topics, reading) for spec in specs]
-    _print_notes(note for labels in read for note in labels.notes)
+    print_notes(note for labels in read for note in labels.notes)
     return read
 
 
-def _print_notes(notes: Iterable[str]) -> None:
+def print_notes(notes: Iterable[str]) -> None:
+    """Prints notes on labels, each once."""
     for note in dict.fromkeys(notes):
         print_note(note)

@@ -141,11 +141,12 @@ def do_units(args: argparse.Namespace, places: Sequence[Place], work: Work, job:
     from ..fleet.scheduler import run_units
     from ..fleet.units import make_units
 
-    journal = Journal(args.output, {**question, "slice_s": args.slice}, args.resume)
-    units = make_units(places, assign_names([place.path for place in places], journal.names))
+    slice_s = getattr(args, "slice", None)
+    journal = Journal(args.output, {**question, "slice_s": slice_s}, args.resume)
+    units = make_units(places, assign_names([str(place) for place in places], journal.names))
     with open_workers(args, job, len(units)) as executor:
         failures: list[Failure] = []
-        if args.slice is not None:
+        if slice_s is not None:
             units, failures = _cut(args, executor, units)
         who = executor.place
         journal.begin()

@@ -18,10 +18,17 @@ from ..core.frame import Frame, parse_input_size
 from ..core.grid import RegionGrid
 from ..datasets import has_bag
 from ..datasets.bag import BagTopics
+from ..datasets.labels import Labels
 from ..errors import UserError
-from ..files.outputs import Outputs
+from ..files.outputs import Outputs, write_whole
 from ..files.paths import display_path
+from ..fleet.calibrating import Calibrating, collect, find_objects
+from ..fleet.cameras import name_file
+from ..fleet.places import Place, expand, is_many
+from ..fleet.run_summary import describe_failures, sum_dropped
+from ..fleet.units import Unit
 from ..importing.opening import open_network
+from ..lab.objects import add_objects, choose_classes, detected_objects, labeled_objects
 from ..mask.heat import DEFAULT_COVER, Calibration, Target
 from ..mask.static import save_static_mask
 from ..network.dense import AnyNetwork
@@ -30,10 +37,10 @@ from ..progress import Progress
 from ..report.calibration_page import heat_image, mask_image, write_calibration_page
 from ..report.images import encode_jpeg
 from ..sources import Source, open_source
-from ._cli import command_main, format_command
+from ._cli import EXIT_DROPPED, EXIT_OK, command_main, format_command
 from ._datasets import read_all_labels
+from ._fleet import check_workers, do_units, wants_fleet
 from ._mask_yaml import print_mask_yaml
-from ._objects import add_objects, choose_classes, detected_objects, labeled_objects
 from ._output import make_folder
 from ._pictures import make_reading, report_dropped
 
@@ -53,8 +60,10 @@ def run(args: argparse.Namespace) -> int:
     Raises:
         UserError: Arguments contradict each other, or files are missing or damaged.
     """
-    if args.labels and len(args.labels) != len(args.sources):
-        raise UserError(f"{len(args.sources)} sources but {len(args.labels)} --labels: give one per source, or none")
+    is_fleet = wants_fleet(args) or args.by_camera or any(is_many([source]) for source in args.sources)
+    places = expand(args.sources) if is_fleet else [Place(source) for source in args.sources]
+    if args.labels and len(args.labels) != len(places):
+        raise UserError(f"{len(places)} sources but {len(args.labels)} --labels: give one per source, or none")
     cover = DEFAULT_COVER if args.cover is None and args.keep is None else args.cover
     target = Target(cover, args.keep, args.ring)
     settings = PipelineSettings(
@@ -66,12 +75,15 @@ def run(args: argparse.Namespace) -> int:
     labels = read_all_labels(args.labels, topics, reading)
     # With labels, too: its input decides about the regions.
     network = open_network(args.network) if args.network or not labels else None
+    if is_fleet:
+        return _calibrate_many(args, places, target, settings, labels, network)
     inputs = [*args.sources, *(spec.partition(":")[2] for spec in args.labels)]
     with contextlib.ExitStack() as stack:
         sources = [stack.enter_context(open_source(path, args.topic, reading=reading)) for path in args.sources]
         size = _common_input(args.sources, sources, settings, network)
         outputs = stack.enter_context(Outputs(inputs))
-        places = _places(outputs, args)
+        make_folder(outputs, args, "calibrate")
+        files = _files(outputs, args.output, args.json)
         classes = choose_classes(args.classes, labels, None if labels else network)
         calibration, frame = Calibration(RegionGrid.near_input(size)), None
         for number, source in enumerate(sources):
@@ -80,7 +92,7 @@ def run(args: argparse.Namespace) -> int:
             for found in Progress(objects, total=source.frame_count, unit="frame", desc=source.name):
                 add_objects(calibration, found, classes)
                 frame = found[0]
-        _write(args, places, calibration, frame, target, {
+        _write(args, files, calibration, frame, target, {
             "input_size": f"{size[0]}x{size[1]}", **reading.dropped.as_json()})
         for written in outputs.commit():
             print(f"  {written}")
@@ -93,11 +105,59 @@ def main(argv: Sequence[str] | None = None) -> int:
     return command_main("calibrate", argv)
 
 
-def _places(outputs: Outputs, args: argparse.Namespace) -> dict[str, str]:
-    make_folder(outputs, args, "calibrate")
+def _calibrate_many(args: argparse.Namespace, places: Sequence[Place], target: Target, settings: PipelineSettings,
+                    labels: Sequence[Labels], network: AnyNetwork | None) -> int:
+    """Has workers find the objects, and makes one mask of all sources, or one for each camera."""
+    check_workers(args)
+    if args.resume and not args.output:
+        raise UserError("--resume: name the folder of the earlier run with --output")
+    job = Calibrating(
+        network, settings, {place.path: one for place, one in zip(places, labels)},
+        choose_classes(args.classes, labels, None if labels else network), args.topic, args.max_image_pixels,
+        args.image_bit_depth)
+    with Outputs() as outputs:
+        make_folder(outputs, args, "calibrate")
+        # It stays: the journal is in it from the first unit on.
+        outputs.commit()
+    done = do_units(args, places, find_objects, job, _question(args, network))
+    groups: dict[str, list[Unit]] = {}
+    for unit in done.units:
+        groups.setdefault(done.journal.facts(unit).facts["camera"] if args.by_camera else "", []).append(unit)
+    failed = {"failures": describe_failures(done.failures), "place": done.place}
+    masks = []
+    for camera, units in sorted(groups.items()):
+        folder = os.path.join(args.output, name_file(camera)) if camera else args.output
+        calibration, frame = collect(done.journal, units)
+        facts = [done.journal.facts(unit) for unit in units]
+        size = facts[0].facts["input_size"]
+        with Outputs() as outputs:
+            files = _files(outputs, outputs.folder(folder), "" if camera else args.json)
+            files["summary"] = outputs.file(os.path.join(folder, "summary.json"))
+            summary = _write(args, files, calibration, frame, target, {
+                "input_size": f"{size[0]}x{size[1]}", **sum_dropped(facts),
+                "cpu_s": round(sum(one.cpu_s for one in facts), 3), **failed, **({"camera": camera} if camera else {})})
+            for written in outputs.commit():
+                print(f"  {written}")
+        masks.append({"folder": folder, **summary})
+        print_mask_yaml(os.path.join(folder, "static_mask.npz"))
+    if args.by_camera:
+        for path in filter(None, (os.path.join(args.output, "summary.json"), args.json)):
+            write_whole(Path(path), (json.dumps({"cameras": masks}, indent=1) + "\n").encode())
+    return EXIT_DROPPED if args.strict and sum(one["dropped_images"] for one in masks) else EXIT_OK
+
+
+def _question(args: argparse.Namespace, network: AnyNetwork | None) -> dict[str, Any]:
+    """Everything that objects depend on besides the sources. The size of the mask is not part of it."""
+    names = ("topic", "truth_topic", "labels", "classes", "input_size", "max_pixels", "score_threshold",
+             "max_image_pixels", "image_bit_depth")
+    return {"command": "calibrate", "options": {name: getattr(args, name) for name in names},
+            "network": network.digest if network else "", "version": __version__}
+
+
+def _files(outputs: Outputs, folder: str, json_file: str) -> dict[str, str]:
     names = ("static_mask.npz", PREVIEW, "report.html")
-    places = {name: outputs.file(os.path.join(args.output, name)) for name in names}
-    return {**places, "json": outputs.file(args.json) if args.json else ""}
+    files = {name: outputs.file(os.path.join(folder, name)) for name in names}
+    return {**files, "json": outputs.file(json_file) if json_file else ""}
 
 
 def _common_input(paths: Sequence[str], sources: Sequence[Source], settings: PipelineSettings,
@@ -113,8 +173,8 @@ def _common_input(paths: Sequence[str], sources: Sequence[Source], settings: Pip
 
 
 def _write(args: argparse.Namespace, places: dict[str, str], calibration: Calibration, frame: Frame | None,
-           target: Target, facts: Mapping[str, Any]) -> None:
-    """Writes all files. The images are drawn on ``frame``; ``facts`` are added to the summary."""
+           target: Target, facts: Mapping[str, Any]) -> dict[str, Any]:
+    """Writes all files. The images are drawn on ``frame``; ``facts`` are added to the summary, which is returned."""
     if frame is None:
         raise UserError("the sources have no frame")
     keep = target.mask(calibration.heat)
@@ -128,11 +188,12 @@ def _write(args: argparse.Namespace, places: dict[str, str], calibration: Calibr
     write_calibration_page(
         places["report.html"], summary, losses, images, calibration.loss_curve(target.ring),
         format_command("calibrate", args.argv), __version__)
-    if places["json"]:
-        Path(places["json"]).write_text(json.dumps(summary, indent=1) + "\n", encoding="utf-8")
+    for path in filter(None, (places["json"], places.get("summary"))):
+        Path(path).write_text(json.dumps(summary, indent=1) + "\n", encoding="utf-8")
     print(
         f"{summary['frames']} frames, {summary['objects']} objects, {summary['learned_from']}: "
         f"{summary['kept_share']:.0%} of the regions kept, {summary['lost_share']:.1%} of the objects lost")
+    return summary
 
 
 def _summary(args: argparse.Namespace, calibration: Calibration, keep: np.ndarray, target: Target) -> dict[str, Any]:

@@ -5,21 +5,25 @@ from __future__ import annotations
 import argparse
 import json
 import os
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from .. import __version__
 from ..backends import AUTO, BACKENDS, choose_backend, find_options_class
 from ..core.frame import parse_input_size
 from ..core.option_table import options_of
-from ..datasets import has_bag
+from ..datasets import has_bag, has_coco
 from ..datasets.bag import BagTopics
 from ..datasets.labels import LabelledSequence
 from ..datasets.moved_view import MAX_MOVE
 from ..datasets.thinned import thin_out
 from ..errors import UserError
 from ..files.outputs import Outputs
+from ..fleet.evaluating import Evaluating, NetworkPlan, evaluate_unit, read_stored
+from ..fleet.places import expand_datasets, is_many_datasets
+from ..fleet.run_summary import describe_failures, sum_dropped
 from ..lab.evaluation.evaluate import evaluate_sequence
 from ..lab.evaluation.page import (
     PagePaths,
@@ -29,7 +33,7 @@ from ..lab.evaluation.page import (
     summary_table,
     write_tradeoff_page,
 )
-from ..lab.evaluation.rows import SequenceRows, summarize
+from ..lab.evaluation.rows import Scored, SequenceRows, summarize
 from ..lab.evaluation.settings import RECIPES, Setting, parse_setting
 from ..mask.mgnet.source import MGNET
 from ..metrics.machine import machine_facts
@@ -41,13 +45,17 @@ from ..progress import Progress
 from ..report.tables import Table, format_text
 from ..sources import Reading
 from ._cli import (
+    EXIT_DROPPED,
+    EXIT_OK,
     RUNTIME_OPTIONS,
     command_main,
     format_command,
     load_networks,
 )
-from ._datasets import open_datasets
+from ._datasets import open_datasets, print_notes
 from ._effects import check_backends
+from ._fleet import check_workers, do_units, wants_fleet
+from ._output import make_folder
 from ._parser import given_options, print_note
 from ._pictures import make_reading, report_dropped
 
@@ -65,32 +73,17 @@ def run(args: argparse.Namespace) -> int:
         raise UserError(f"--shift-view {args.shift_view}: must be between 0 and {MAX_MOVE:g}")
     _check_effects(args, settings)
     plans = _plans(args, settings)
+    if wants_fleet(args) or is_many_datasets(args.dataset):
+        return _run_many(args, plans)
     reading = make_reading(args)
     sequences = _sequences(args, reading)
     inputs = [path for sequence in sequences for path in sequence.inputs]
     with Outputs(inputs) as outputs:
         json_path = outputs.file(args.json) if args.json else ""
         page = _page(outputs, args.output, plans) if args.output else None
-        rows, summary = [], []
-        for plan in plans:
-            done = [_evaluate(plan, sequence, args) for sequence in sequences]
-            rows += [row for one in done for row in one.rows]
-            summary += summarize(done)
-            if len(done) > 1:
-                _show(summary_table(summarize(done)))
-        if len(plans) > 1:
-            _show(comparison_table(summary))
-        result = {
-            "rows": rows, "summary": summary, "calibration_share": args.calibration_share, "every": args.every,
-            "network": plans[0].network.digest, "digests": {plan.network.name: plan.network.digest for plan in plans},
-            **reading.dropped.as_json(), "machine": machine_facts(), "version": __version__,
-        }
-        if json_path:
-            Path(json_path).write_text(json.dumps(result, indent=1, allow_nan=False) + "\n", encoding="utf-8")
-        if page:
-            write_tradeoff_page(page, result, format_command("evaluate", args.argv), __version__)
-        for written in outputs.commit():
-            print(f"  {written}")
+        sums = [_sum_up([_evaluate(plan, sequence, args) for sequence in sequences]) for plan in plans]
+        result = _make_result(args, plans, sums, reading.dropped.as_json())
+        _write(args, outputs, result, json_path, page)
     return report_dropped(reading, args)
 
 
@@ -99,12 +92,104 @@ def main(argv: Sequence[str] | None = None) -> int:
     return command_main("evaluate", argv)
 
 
+def _run_many(args: argparse.Namespace, plans: Sequence[_Plan]) -> int:
+    """Evaluates many data sets in workers; all that is told and written is in the order of the data sets."""
+    check_workers(args)
+    if args.resume and not args.output:
+        raise UserError("--resume: name the folder of the earlier run with --output")
+    places = expand_datasets(args.dataset)
+    specs = [str(place) for place in places]
+    if args.images and not has_coco(specs):
+        raise UserError("--images: only for data sets coco:FILE, but there is none")
+    _check_topics(args, specs)
+    job = Evaluating(
+        tuple(NetworkPlan(plan.network, tuple(one.name for one in plan.settings), plan.base) for plan in plans),
+        BagTopics(args.topic, args.truth_topic), args.images, args.calibration_share, args.every, args.shift_view,
+        args.thresholds == TUNED and not args.arithmetic, args.max_image_pixels, args.image_bit_depth)
+    with Outputs() as outputs:
+        make_folder(outputs, args, "evaluate")
+        # It stays: the journal is in it from the first unit on.
+        outputs.commit()
+    done = do_units(args, places, evaluate_unit, job, _question(args, plans))
+    results = done.facts()
+    print_notes(note for result in results for note in result.facts["notes"])
+    with Outputs() as outputs:
+        json_path = outputs.file(args.json) if args.json else ""
+        summary_path = outputs.file(os.path.join(args.output, "summary.json"))
+        page = _page(outputs, args.output, plans)
+        sums = []
+        for number in range(len(plans)):
+            sequences = read_stored(results, number)
+            for one in sequences:
+                _show_sequence(args, one)
+            sums.append(_sum_up(sequences))
+        dropped = sum_dropped(results)
+        result = {**_make_result(args, plans, sums, dropped), "failures": describe_failures(done.failures),
+                  "place": done.place, "frames": sum(one.facts["frames"] for one in results),
+                  "cpu_s": round(sum(one.cpu_s for one in results), 3)}
+        _write_json(summary_path, result)
+        _write(args, outputs, result, json_path, page)
+    return EXIT_DROPPED if args.strict and dropped["dropped_images"] else EXIT_OK
+
+
+def _question(args: argparse.Namespace, plans: Sequence[_Plan]) -> dict[str, Any]:
+    """Everything that rows depend on besides the data sets."""
+    names = ("topic", "truth_topic", "images", "calibration_share", "every", "shift_view", "backend", *RUNTIME_OPTIONS,
+             "input_size", "max_pixels", "arithmetic", "thresholds", "mgnet_weights", "max_image_pixels",
+             "image_bit_depth")
+    return {"command": "evaluate", "options": {name: getattr(args, name) for name in names},
+            "networks": [plan.network.digest for plan in plans], "version": __version__,
+            "settings": [[one.name for one in plan.settings] for plan in plans]}
+
+
+_Sums = tuple[list[dict[str, Any]], list[dict[str, Any]]]
+"""Rows of all sequences of a network, and their summary."""
+
+
+def _sum_up(done: Sequence[Scored]) -> _Sums:
+    summary = summarize(done)
+    if len(done) > 1:
+        _show(summary_table(summary))
+    return [row for one in done for row in one.rows], summary
+
+
+def _make_result(args: argparse.Namespace, plans: Sequence[_Plan], sums: Sequence[_Sums], dropped: Mapping[str, Any]
+                 ) -> dict[str, Any]:
+    summary = [row for _, one in sums for row in one]
+    if len(plans) > 1:
+        _show(comparison_table(summary))
+    return {
+        "rows": [row for rows, _ in sums for row in rows], "summary": summary,
+        "calibration_share": args.calibration_share, "every": args.every,
+        "network": plans[0].network.digest, "digests": {plan.network.name: plan.network.digest for plan in plans},
+        **dropped, "machine": machine_facts(), "version": __version__,
+    }
+
+
+def _write(args: argparse.Namespace, outputs: Outputs, result: Mapping[str, Any], json_path: str,
+           page: PagePaths | None) -> None:
+    if json_path:
+        _write_json(json_path, result)
+    if page:
+        write_tradeoff_page(page, result, format_command("evaluate", args.argv), __version__)
+    for written in outputs.commit():
+        print(f"  {written}")
+
+
+def _write_json(path: str, result: Mapping[str, Any]) -> None:
+    Path(path).write_text(json.dumps(result, indent=1, allow_nan=False) + "\n", encoding="utf-8")
+
+
 def _sequences(args: argparse.Namespace, reading: Reading) -> list[LabelledSequence]:
-    if (args.topic or args.truth_topic) and not has_bag(args.dataset):
-        raise UserError("--topic and --truth-topic are for bags, but no --dataset is bag:PATH")
+    _check_topics(args, args.dataset)
     topics = BagTopics(args.topic, args.truth_topic)
     sequences = open_datasets(args.dataset, args.images, topics, reading)
     return [thin_out(sequence, args.every) for sequence in sequences]
+
+
+def _check_topics(args: argparse.Namespace, specs: Sequence[str]) -> None:
+    if (args.topic or args.truth_topic) and not has_bag(specs):
+        raise UserError("--topic and --truth-topic are for bags, but no --dataset is bag:PATH")
 
 
 @dataclass(frozen=True)
@@ -174,10 +259,14 @@ def _evaluate(plan: _Plan, sequence: LabelledSequence, args: argparse.Namespace)
         rows = SequenceRows(evaluate_sequence(
             plan.network, sequence, plan.settings, plan.base, args.calibration_share, progress.update, args.shift_view,
             tuned=args.thresholds == TUNED and not args.arithmetic))
+    _show_sequence(args, rows)
+    return rows
+
+
+def _show_sequence(args: argparse.Namespace, rows: Scored) -> None:
     _show(sequence_table(rows.rows))
     if args.shift_view:
         _show(shift_table(rows.rows))
-    return rows
 
 
 def _show(table: Table) -> None:

@@ -21,6 +21,7 @@ from ..files.outputs import Outputs
 from ..files.paths import display_path
 from ..files.safe_read import open_regular
 from ..importing.opening import open_network
+from ..lab.objects import Objects, add_objects, choose_classes, detected_objects, labeled_objects
 from ..mask.heat import Calibration
 from ..mask.static import encode_mask_image, encode_static_mask
 from ..pipeline.settings import PipelineSettings
@@ -33,7 +34,6 @@ from ..web.server import WebServer
 from ._cli import command_main
 from ._datasets import read_all_labels
 from ._mask_yaml import print_mask_yaml
-from ._objects import Objects, add_objects, choose_classes, detected_objects, labeled_objects
 from ._output import make_next_folder
 from ._painting import Painting, Subject
 from ._pictures import make_reading, report_dropped

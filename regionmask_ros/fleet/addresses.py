@@ -52,6 +52,13 @@ def list_sources(address: str, is_source_name: Callable[[str], bool]) -> list[st
     return [str(system.unstrip_protocol(one)) for one in found]
 
 
+def match_address(address: str) -> list[str]:
+    """The files and folders that match a glob behind an address, in natural order. Raises UserError as above."""
+    with _told(address):
+        system, path = _open_system(address)
+        return [str(system.unstrip_protocol(one)) for one in sorted(map(str, system.glob(path)), key=natural_key)]
+
+
 def stamp_of(address: str) -> list[Any]:
     """What changes when the content behind an address does, in JSON's types: size, and time or version if known."""
     with _told(address):

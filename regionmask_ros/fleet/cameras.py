@@ -56,12 +56,17 @@ def sum_heat(results: Iterable[UnitResult]) -> list[CameraHeat]:
     return [cameras[key] for key in sorted(cameras)]
 
 
+def name_file(camera: str) -> str:
+    """A name for files of a camera."""
+    return "".join(c if c.isalnum() or c in "-_." else "-" for c in camera).strip(".-") or "camera"
+
+
 def name_files(cameras: Iterable[CameraHeat]) -> dict[str, CameraHeat]:
     """Names for files, without an ending, in the cameras' order: that of the camera, with the input size if needed."""
     every = list(cameras)
     names: dict[str, CameraHeat] = {}
     for camera in every:
-        stem = "".join(c if c.isalnum() or c in "-_." else "-" for c in camera.name).strip(".-") or "camera"
+        stem = name_file(camera.name)
         if sum(other.name == camera.name for other in every) > 1:
             stem += f"-{camera.input_size}"
         while stem.casefold() in (name.casefold() for name in names):

@@ -75,7 +75,7 @@ class Journal:
     def has(self, unit: Unit) -> bool:
         """Whether a unit is done, its source is as it was, and its files are there."""
         entry = self._entries.get(unit.key)
-        return (entry is not None and entry["source"] == unit.place.path and entry["stamp"] == _stamp(unit.place.path)
+        return (entry is not None and entry["source"] == str(unit.place) and entry["stamp"] == _stamp(unit.place.path)
                 and all(_size(self.file(unit, ending)) == size for ending, size in entry["files"].items()))
 
     def add(self, unit: Unit, result: UnitResult) -> None:
@@ -90,7 +90,7 @@ class Journal:
         """
         for ending, content in result.files.items():
             write_whole(self.file(unit, ending), content)
-        entry = {"source": unit.place.path, "name": unit.name, "stamp": _stamp(unit.place.path),
+        entry = {"source": str(unit.place), "name": unit.name, "stamp": _stamp(unit.place.path),
                  "facts": dict(result.facts), "files": {end: len(content) for end, content in result.files.items()},
                  "cpu_s": round(result.cpu_s, 3), "wall_s": round(result.wall_s, 3)}
         write_whole(self._folder / f"{unit.key}.json", _as_bytes(entry))

@@ -16,7 +16,7 @@ from ..files.safe_read import open_regular, read_limited
 from ..sources.bags.files import has_storage_name
 from ..sources.bags.reader import is_bag
 from ..sources.images import NOT_READ, SUFFIXES
-from .addresses import is_address, list_sources
+from .addresses import is_address, list_sources, match_address
 
 LIST_SIGN = "@"
 """In front of the name of a list file."""
@@ -37,10 +37,15 @@ class Place:
     Attributes:
         path: Of a video, a folder of images or a bag; or its address.
         camera: Name of its camera, where a list gives it; otherwise empty.
+        kind: Of a data set, as in ``KIND:PATH``; otherwise empty.
     """
 
     path: str
     camera: str = ""
+    kind: str = ""
+
+    def __str__(self) -> str:
+        return f"{self.kind}:{self.path}" if self.kind else self.path
 
 
 def is_many(words: Sequence[str]) -> bool:
@@ -73,6 +78,44 @@ def expand(words: Iterable[str]) -> list[Place]:
     found = {place.path: place for word in words for place in _expand_word(word)}
     if not found:
         raise UserError("the list of sources is empty")
+    return list(found.values())
+
+
+def is_many_datasets(specs: Sequence[str]) -> bool:
+    """Whether one of the data sets of a command line is a list or a glob, or lies behind an address."""
+    return any(spec.startswith(LIST_SIGN) or is_address(spec.partition(":")[2])
+               or (_MAGIC.search(spec) is not None and not os.path.lexists(spec.partition(":")[2])) for spec in specs)
+
+
+def expand_datasets(specs: Iterable[str]) -> list[Place]:
+    """Finds all data sets, in the order of their specifications, and in a glob in that of their names.
+
+    Args:
+        specs: Each ``KIND:PATH``, whose path may be a glob or an address, or ``@FILE``: a list with one of these on
+            each line.
+
+    Returns:
+        The data sets, at least one, each once.
+
+    Raises:
+        UserError: A list cannot be read, a specification has no kind, or a glob matches nothing.
+    """
+    lines = [line for spec in specs
+             for line in (_read_list(spec.removeprefix(LIST_SIGN)) if spec.startswith(LIST_SIGN) else [spec])]
+    found: dict[str, Place] = {}
+    for line in (line.strip() for line in lines if line.strip() and not line.startswith("#")):
+        kind, _, path = line.partition(":")
+        if not path:
+            raise UserError(f"data set {line!r}: write KIND:PATH")
+        paths = [path]
+        if _MAGIC.search(path) and not os.path.lexists(path):
+            is_far = is_address(path)
+            paths = match_address(path) if is_far else sorted(glob.glob(path, recursive=True), key=natural_key)
+        if not paths:
+            raise UserError(f"{display_path(line)}: nothing matches")
+        found.update({f"{kind}:{one}": Place(one, "", kind) for one in paths})
+    if not found:
+        raise UserError("the list of data sets is empty")
     return list(found.values())
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -59,13 +59,13 @@ class Unit:
     @property
     def title(self) -> str:
         """The unit for people."""
-        where = self.place.path
+        where = str(self.place)
         return where if self.span is None else f"{where} from {self.span.start_s:g} s on"
 
 
 def make_units(places: Sequence[Place], names: Mapping[str, str]) -> list[Unit]:
     """A unit for each source."""
-    return [Unit(names[place.path], place) for place in places]
+    return [Unit(names[str(place)], place) for place in places]
 
 
 def cut(units: Sequence[Unit], lengths_s: Mapping[str, float], slice_s: float) -> list[Unit]:
@@ -88,15 +88,46 @@ def cut(units: Sequence[Unit], lengths_s: Mapping[str, float], slice_s: float) -
     return found
 
 
-def frames_of(unit: Unit, source: Source) -> Iterator[tuple[int, Frame]]:
-    """The frames of a unit with their numbers among the source's usable ones. Those before a slice are decoded, too."""
+def within(unit: Unit, numbered: Iterable[tuple[int, Frame]]) -> Iterator[tuple[int, Frame]]:
+    """Those of a source's frames that are in a unit's slice; all of a whole source. The others are decoded, too."""
     first_ns = None
-    for number, frame in enumerate(source.frames()):
+    for number, frame in numbered:
         first_ns = frame.stamp_ns if first_ns is None else first_ns
         if unit.span is None or unit.span.holds(frame.stamp_ns, first_ns):
             yield number, frame
         elif (frame.stamp_ns - first_ns) * 1e-9 >= unit.span.end_s:
             return
+
+
+def frames_of(unit: Unit, source: Source) -> Iterator[tuple[int, Frame]]:
+    """The frames of a unit with their numbers among the source's usable ones."""
+    return within(unit, enumerate(source.frames()))
+
+
+class SlicedSource(Source):
+    """The frames of a source that are in a unit's slice, with their numbers in the source.
+
+    Args:
+        unit: The unit.
+        inner: The whole source. It is closed with this one.
+    """
+
+    def __init__(self, unit: Unit, inner: Source) -> None:
+        super().__init__(inner.reading)
+        self._unit, self._inner = unit, inner
+        self.name, self.size_wh, self.fps, self.frame_count = inner.name, inner.size_wh, inner.fps, inner.frame_count
+
+    def frames(self) -> Iterator[Frame]:
+        """See ``Source``."""
+        return (frame for _, frame in self.numbered())
+
+    def numbered(self) -> Iterator[tuple[int, Frame]]:
+        """See ``Source``."""
+        return within(self._unit, self._inner.numbered())
+
+    def close(self) -> None:
+        """See ``Source``."""
+        self._inner.close()
 
 
 def name_camera(unit: Unit, source: Source) -> str:
@@ -154,5 +185,5 @@ def facts_of(unit: Unit) -> dict[str, Any]:
     """What a summary says about a unit."""
     span = unit.span
     end_s = None if span is None or math.isinf(span.end_s) else span.end_s
-    return {"name": unit.name, "source": unit.place.path,
+    return {"name": unit.name, "source": str(unit.place),
             **({} if span is None else {"slice": span.number, "start_s": span.start_s, "end_s": end_s})}

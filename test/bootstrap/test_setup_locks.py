@@ -28,6 +28,7 @@ OPTIONAL = {
     "runtimes": (LOCK.with_name("lock_runtimes.txt"), {"onnx", "onnxruntime", "openvino"}),
     "rerun-setup": (LOCK.with_name("lock_rerun.txt"), {"rerun-sdk"}),
     "foxglove-setup": (LOCK.with_name("lock_foxglove.txt"), {"foxglove-sdk"}),
+    "fleet": (LOCK.with_name("lock_fleet.txt"), {"ray", "fsspec"}),
     "check-setup": (LOCK.with_name("lock_check.txt"), {"codespell", "import-linter", "mypy", "ruff"}),
 }
 """Of each target of make: its lock file, and packages that must be in it."""

@@ -19,18 +19,6 @@ from regionmask_ros.commands.run import main
 from regionmask_ros.mask.static import read_static_mask
 
 
-@pytest.fixture(scope="module")
-def singles(trained, day, tmp_path_factory) -> dict[str, bytes]:
-    """The detections of each clip, from a run of its own, by the clip's path."""
-    found = {}
-    for clip in sorted(day.rglob("*.mp4")):
-        folder = tmp_path_factory.mktemp("single")
-        assert main([str(clip), "--output", str(folder), "--no-video", "--quiet"]) == 0
-        found[str(clip)] = (folder / "detections.csv").read_bytes()
-    assert any(content.count(b"\n") > 1 for content in found.values())
-    return found
-
-
 def detections(folder: Path) -> dict[str, bytes]:
     """By path of the source."""
     summary = json.loads((folder / "summary.json").read_text())

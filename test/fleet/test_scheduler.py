@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Mapping
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -45,13 +43,6 @@ def do(executor: Any, work: Any, units: list[Unit], strict: bool = False) -> tup
     finally:
         executor.close()
     return found, failures
-
-
-@pytest.fixture
-def importable(monkeypatch):
-    """Workers find this folder's modules."""
-    monkeypatch.setenv("PYTHONPATH", os.pathsep.join(
-        [str(Path(__file__).parent), *filter(None, [os.environ.get("PYTHONPATH")])]))
 
 
 def test_results_are_the_serial_ones_although_workers_die_and_the_order_is_another(

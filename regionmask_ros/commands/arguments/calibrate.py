@@ -6,6 +6,7 @@ static_mask.jpg (a preview) and report.html into the output folder.
 
 Examples:
   regionmask_ros calibrate morning.mp4 night.mp4 --output calibrated --keep 0.4
+  regionmask_ros calibrate monday/ tuesday/ --by-camera --output masks --jobs 4
   regionmask_ros calibrate street/video.mp4 --labels csv:street/gt.csv --output calibrated --cover 0.99
 """
 
@@ -14,6 +15,7 @@ from __future__ import annotations
 import argparse
 
 from .._cli import add_network, add_reading, add_topic, add_truth_topic
+from .._fleet import add_fleet
 from .._output import add_output
 from .._parser import add_options
 
@@ -21,7 +23,8 @@ from .._parser import add_options
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Adds the command's arguments."""
     parser.add_argument("sources", metavar="SOURCE", nargs="+",
-                        help="a video file, a folder of images, or a bag (mcap or db3)")
+                        help="a video file, a folder of images, or a bag (mcap or db3); or many of them: folders of "
+                             "these, globs, @FILE with a list, or addresses (s3://...)")
     add_topic(parser)
     add_output(parser, "calibrate")
     parser.add_argument("--labels", metavar="KIND:PATH", action="append", default=[],
@@ -37,4 +40,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add_options(parser, "input_size", "max_pixels", "score_threshold")
     add_network(parser)
     add_reading(parser)
+    many = parser.add_argument_group("Many sources", "Each is a unit of work, see docs/FLEET.md.")
+    add_fleet(many)
+    many.add_argument("--by-camera", action="store_true",
+                      help="make a mask for each camera, each in a folder of its name, instead of one of all sources: "
+                           "by topic for bags, otherwise by the folder in which a source lies")
     parser.add_argument("--json", metavar="FILE", default="", help="write the results as JSON")

@@ -17,6 +17,7 @@ Examples:
       --json result.json --output result
   regionmask_ros evaluate --dataset csv:street --settings unmasked,static,adaptive --shift-view 0.3
   regionmask_ros evaluate --dataset csv:street --networks yolo_kp,yolox_nano --settings unmasked,fast,skip4
+  regionmask_ros evaluate --dataset 'csv:week/*' --settings unmasked,fast --jobs 4 --output week_scored
   regionmask_ros evaluate --dataset bag:drive --topic /front/image_raw --truth-topic /truth
 """
 
@@ -33,13 +34,14 @@ from .._cli import (
     add_topic,
     add_truth_topic,
 )
+from .._fleet import add_fleet
 from .._parser import add_options
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declares the options of the command."""
     parser.add_argument("--dataset", metavar="KIND:PATH", action="append", required=True,
-                        help="labeled sequences; may be repeated")
+                        help="labeled sequences; may be repeated; PATH may be a glob, and @FILE names a list")
     add_images(parser)
     add_topic(parser)
     add_truth_topic(parser)
@@ -60,5 +62,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add_networks(parser)
     add_options(parser, "mgnet_weights")
     add_reading(parser)
+    add_fleet(parser.add_argument_group("Many data sets", "Each is a unit of work, see docs/FLEET.md."),
+              with_slices=False)
     parser.add_argument("--json", metavar="FILE", default="", help="write rows and summary as JSON")
     parser.add_argument("-o", "--output", metavar="DIR", default="", help="folder for report.html and figures")

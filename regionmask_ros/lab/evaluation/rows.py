@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
-from typing import Any
+from collections.abc import Mapping, Sequence
+from typing import Any, Protocol
 
 import numpy as np
 
@@ -16,6 +16,22 @@ from .scoring import Accuracy, delay_figures
 from .setting_run import SettingRun, without_first_frame
 
 EDP_KINDS = ("rows_low", "rows_high", "even")
+
+
+class Scored(Protocol):
+    """What the summary needs of a sequence; ``SequenceRows`` has it."""
+
+    @property
+    def baseline(self) -> Accuracy:
+        """Accuracy of the unmasked run."""
+
+    @property
+    def accuracies(self) -> Mapping[str, Accuracy]:
+        """By the name of the setting."""
+
+    @property
+    def rows(self) -> list[dict[str, Any]]:
+        """One for each setting, in JSON's types."""
 
 
 class SequenceRows:
@@ -117,7 +133,7 @@ def edp_gain_factors(baseline: SettingRun, run: SettingRun) -> dict[str, float |
     return {"rows_low": min(ends, default=None), "rows_high": max(ends, default=None), "even": gain("even")}
 
 
-def summarize(sequences: Sequence[SequenceRows]) -> list[dict[str, Any]]:
+def summarize(sequences: Sequence[Scored]) -> list[dict[str, Any]]:
     """Means over sequences: arithmetic ones of accuracy, masked share and times, geometric ones of gains and ratios.
 
     Drops refer to the unmasked run with trained thresholds; their 90 % interval pools the sequences, each resampled

@@ -62,6 +62,13 @@ def detected_objects(source: Source, network: AnyNetwork, settings: PipelineSett
             yield frame, found.boxes, [network.labels[kind] for kind in found.class_ids]
 
 
+def select_objects(objects: Objects, classes: frozenset[str] | None) -> Objects:
+    """The frame with those of its objects that are of these classes; None for all."""
+    frame, boxes, names = objects
+    selected = [place for place, name in enumerate(names) if classes is None or name in classes]
+    return frame, boxes[selected], [names[place] for place in selected]
+
+
 def add_objects(calibration: Calibration, objects: Objects, classes: frozenset[str] | None) -> int:
     """Adds the objects of a frame to a calibration.
 
@@ -73,7 +80,6 @@ def add_objects(calibration: Calibration, objects: Objects, classes: frozenset[s
     Returns:
         How many of the objects count.
     """
-    frame, boxes, names = objects
-    selected = [place for place, name in enumerate(names) if classes is None or name in classes]
-    calibration.add(boxes[selected], [names[place] for place in selected], frame.size_wh)
-    return len(selected)
+    frame, boxes, names = select_objects(objects, classes)
+    calibration.add(boxes, names, frame.size_wh)
+    return len(names)
