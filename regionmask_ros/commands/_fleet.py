@@ -157,7 +157,7 @@ def do_units(args: argparse.Namespace, places: Sequence[Place], work: Work, job:
             failures += run_units(executor, work, left, journal.add, progress, args.strict)
     failed = {failure.unit.key for failure in failures}
     done = [unit for unit in units if unit.key not in failed]
-    _tell_failures(failures, len(units))
+    tell_failures(failures, len(units))
     if not done:
         raise UserError(f"no source could be used; the first: {failures[0].why}")
     return Done(done, failures, journal, who)
@@ -191,7 +191,8 @@ def _cut(args: argparse.Namespace, executor: Executor, units: Sequence[Unit]) ->
     return cut([unit for unit in units if unit.key not in failed], lengths, args.slice), failures
 
 
-def _tell_failures(failures: Sequence[Failure], count: int) -> None:
+def tell_failures(failures: Sequence[Failure], count: int) -> None:
+    """Prints how many of as many units failed, and names the first ones."""
     if failures:
         more = len(failures) - NAMED_FAILURES
         named = [failure.why for failure in failures[:NAMED_FAILURES]] + [f"and {more} more"] * (more > 0)

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import argparse
+import contextlib
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +17,11 @@ from .. import __version__
 from ..core import arithmetic
 from ..errors import UserError
 from ..files.outputs import write_whole
+from ..fleet.calls import Executor
+from ..fleet.places import Place, expand, is_many
+from ..fleet.progress import UnitProgress
+from ..fleet.tuning import SharedTrialRunner, Tuning, draw_clips
+from ..fleet.units import make_units
 from ..importing.opening import open_event_network
 from ..lab.tuning.search import Journal, Score, count_trials, make_key, search
 from ..lab.tuning.trial import SURE, ClipSegment, TrialResult, TrialRunner, dense_references, read_segments
@@ -25,6 +32,7 @@ from ..pipeline.settings import PipelineSettings
 from ..progress import Progress
 from ..sources import Reading
 from ._cli import command_main, format_command
+from ._fleet import check_workers, open_workers, tell_failures
 from ._pictures import make_reading, report_dropped
 
 WORK = {"edp": ("edp_js",), "edp+events": ("edp_js", "events"), "synops": ("synops",), "cpu": ("cpu_ms",)}
@@ -38,6 +46,11 @@ Early layers decide about accuracy, deep ones about work."""
 
 def run(args: argparse.Namespace) -> int:
     """Searches, and returns the exit status."""
+    is_shared = bool(args.jobs or args.ray) or any(is_many([clip]) for clip in (*args.clips, *args.hold_out))
+    if is_shared:
+        check_workers(args)
+        args.clips, args.hold_out = ([place.path for place in expand(words)] if words else []
+                                     for words in (args.clips, args.hold_out))
     _check(args)
     cuts = _parse_cuts(args.cut, [*args.clips, *args.hold_out])
     network = open_event_network(args.network, "tune_thresholds")
@@ -46,13 +59,22 @@ def run(args: argparse.Namespace) -> int:
     start = _choose_start(args.start, network)
     rng = np.random.default_rng(args.seed)
     reading = make_reading(args)
-    tuning = _make_trials(network, args.clips, cuts, args, rng, reading)
-    checking = _make_trials(network, args.hold_out, cuts, args, rng, reading) if args.hold_out else None
-    journal = Journal(Path(f"{args.output}.journal"), _question(args, network))
-    if len(journal):
-        print(f"{len(journal)} trials are known from an earlier run")
-    found = _search(args, tuning, journal, start)
-    result = _make_result(args, network, found, tuning, checking, journal, reading)
+    with contextlib.ExitStack() as stack:
+        make: Callable[[Sequence[str]], _Trials]
+        if is_shared:
+            job = Tuning(network, args.preset, cuts, args.frames, args.max_pixels, args.max_image_pixels,
+                         args.image_bit_depth)
+            workers = stack.enter_context(open_workers(args, job, max(len(args.clips), len(args.hold_out))))
+            make = partial(_share_trials, workers, args=args, rng=rng, reading=reading)
+        else:
+            make = partial(_make_trials, network, cuts=cuts, args=args, rng=rng, reading=reading)
+        tuning = make(args.clips)
+        checking = make(args.hold_out) if args.hold_out else None
+        journal = Journal(Path(f"{args.output}.journal"), _question(args, network))
+        if len(journal):
+            print(f"{len(journal)} trials are known from an earlier run")
+        found = _search(args, tuning, journal, start)
+        result = _make_result(args, network, found, tuning, checking, journal, reading)
     write_whole(Path(args.output), result.to_json().encode())
     journal.remove()
     _print_result(result, args.output)
@@ -109,7 +131,7 @@ def _choose_start(text: str, network: Network) -> dict[str, int]:
 class _Trials:
     """Trials on some clips, and the result of the trained thresholds that they are compared with."""
 
-    runner: TrialRunner
+    runner: TrialRunner | SharedTrialRunner
     trained: TrialResult
 
 
@@ -124,7 +146,24 @@ def _make_trials(network: Network, clips: Sequence[str], cuts: Mapping[str, tupl
     references = [dense_references(network, segment, nms_iou)
                   for segment in Progress(segments, unit="segment", desc="dense network")]
     runner = TrialRunner(network, segments, references, args.preset)
-    trained = runner.run_trained()
+    return _with_trained(clips, runner, runner.run_trained())
+
+
+def _share_trials(workers: Executor, clips: Sequence[str], args: argparse.Namespace, rng: np.random.Generator,
+                  reading: Reading) -> _Trials:
+    """As ``_make_trials``, by workers. Clips that cannot be used are told, and left out."""
+    units = make_units([Place(clip) for clip in clips], {clip: Path(clip).stem for clip in clips})
+    drawn, failures = draw_clips(workers, units, args.stretches, rng, args.strict, reading)
+    tell_failures(failures, len(units))
+    if not drawn:
+        raise UserError(f"no clip can be used; the first: {failures[0].why}")
+    runner = SharedTrialRunner(workers, drawn)
+    with UnitProgress(len(drawn), desc="dense network") as progress:
+        trained = runner.run_trained(progress)
+    return _with_trained([clip.place.path for clip in drawn], runner, trained)
+
+
+def _with_trained(clips: Sequence[str], runner: TrialRunner | SharedTrialRunner, trained: TrialResult) -> _Trials:
     if all(figures.agreement is None for figures in trained.clips.values()):
         raise UserError(
             f"{', '.join(clips)}: the dense network finds hardly anything at a score of {SURE}; give other clips")

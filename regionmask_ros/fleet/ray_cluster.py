@@ -6,6 +6,7 @@ import contextlib
 import os
 import re
 import signal
+import socket
 import sys
 import threading
 import time
@@ -24,6 +25,9 @@ that can grow sees the demand."""
 
 COUNT_PERIOD_S = 5.0
 """The processors of the cluster are counted anew after this time, because nodes come and go."""
+
+REACH_S = 10.0
+"""So long an address may take to answer."""
 
 MAKE_FLEET = "run 'make fleet', or: pip install 'ray' fsspec"
 _ADDRESS = re.compile(r"auto|local|(?:ray://)?[\w.\-\[\]:]+:[0-9]{1,5}")
@@ -62,6 +66,8 @@ class RayCluster:
     def __init__(self, address: str, job: Any, processors: int | None = None) -> None:
         self._ray = _load_ray()
         self._address = address
+        if address not in (LOCAL, "auto"):
+            _check_reachable(address)
         options: dict[str, Any] = {"num_cpus": processors} if address == LOCAL and processors else {}
         try:
             with _own_signals():
@@ -127,6 +133,16 @@ class RayCluster:
             self._counted_s = time.monotonic()
             self._processors = max(1, int(self._ray.cluster_resources().get("CPU", 1)))
         return self._processors
+
+
+def _check_reachable(address: str) -> None:
+    """Raises UserError if nobody listens there. Ray itself tries for many minutes."""
+    host, _, port = address.removeprefix("ray://").rpartition(":")
+    try:
+        socket.create_connection((host.strip("[]"), int(port)), REACH_S).close()
+    except (OSError, OverflowError) as error:
+        why = getattr(error, "strerror", None) or error
+        raise UserError(f"--ray {address}: no cluster to be reached: {why}") from None
 
 
 def _load_ray() -> Any:

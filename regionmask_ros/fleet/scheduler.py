@@ -31,7 +31,7 @@ class Failure:
 
 
 def run_units(executor: Executor, work: Work, units: Sequence[Unit], take: Callable[[Unit, UnitResult], None],
-              progress: UnitProgress, strict: bool) -> list[Failure]:
+              progress: UnitProgress | None, strict: bool) -> list[Failure]:
     """Does units in any order.
 
     Args:
@@ -39,7 +39,7 @@ def run_units(executor: Executor, work: Work, units: Sequence[Unit], take: Calla
         work: What is done with each.
         units: The units.
         take: Called with each result as it comes, before the next unit begins in its place.
-        progress: Follows.
+        progress: Follows; None: nothing is shown.
         strict: Whether the first unit that fails ends the work.
 
     Returns:
@@ -61,7 +61,8 @@ def run_units(executor: Executor, work: Work, units: Sequence[Unit], take: Calla
             running.remove(number)
             if outcome.result is not None:
                 take(unit, outcome.result)
-                progress.add(outcome.result)
+                if progress:
+                    progress.add(outcome.result)
                 continue
             why = outcome.refusal
             if outcome.death:
@@ -74,6 +75,8 @@ def run_units(executor: Executor, work: Work, units: Sequence[Unit], take: Calla
                 raise UserError(f"{unit.title}: {why.removeprefix(f'{unit.place.path}: ')} (--strict: the work ends "
                                 "here, and --resume goes on with it)")
             failures[number] = Failure(unit, why)
-            progress.fail()
-        progress.tick()
+            if progress:
+                progress.fail()
+        if progress:
+            progress.tick()
     return [failures[number] for number in sorted(failures)]

@@ -12,7 +12,7 @@ import pytest
 from drawn_street import frames
 from video_writer import write_video
 
-from regionmask_ros.commands import calibrate, evaluate
+from regionmask_ros.commands import calibrate, evaluate, tune_thresholds
 
 
 @pytest.fixture(scope="module")
@@ -93,3 +93,20 @@ def test_calibrate_with_labels_makes_the_mask_of_one_process(streets, tmp_path):
     assert calibrate.main([*clips, *words, "--output", str(tmp_path / "many"), "--jobs", "1"]) == 0
     one, many = (arrays(tmp_path / name / "static_mask.npz") for name in ("one", "many"))
     assert all(one[name].tobytes() == many[name].tobytes() for name in one)
+
+
+def test_tune_thresholds_finds_what_one_process_finds(trained, tmp_path, capfd):
+    (tmp_path / "clips").mkdir()
+    for seed, name in enumerate(("one.mp4", "two.mp4")):
+        write_video(tmp_path / "clips" / name, frames(seed)[0], 10.0)
+    (tmp_path / "clips" / "bad.mp4").write_bytes(b"not a video at all")
+    words = ["--frames", "8", "--stretches", "1", "--rounds", "0", "--max-pixels", "60000"]
+    clips = [str(tmp_path / "clips" / name) for name in ("one.mp4", "two.mp4")]
+    assert tune_thresholds.main([*clips, *words, "--output", str(tmp_path / "one.json")]) == 0
+    capfd.readouterr()
+    assert tune_thresholds.main(
+        [str(tmp_path / "clips"), *words, "--jobs", "1", "--output", str(tmp_path / "many.json")]) == 0
+    assert "1 of 3 units failed" in capfd.readouterr().err
+    one, many = (json.loads((tmp_path / name).read_text()) for name in ("one.json", "many.json"))
+    del one["made"]["command"], many["made"]["command"]
+    assert without_times(one) == without_times(many) and many["made"]["tuning"]["clips"] == ["one.mp4", "two.mp4"]

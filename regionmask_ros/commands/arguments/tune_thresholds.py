@@ -18,12 +18,14 @@ import argparse
 
 from ...core.option_table import OPTIONS
 from .._cli import add_network, add_reading
+from .._fleet import add_workers
 from .._parser import add_options
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Adds the options of this command."""
-    parser.add_argument("clips", metavar="CLIP", nargs="+", help="videos to tune on")
+    parser.add_argument("clips", metavar="CLIP", nargs="+",
+                        help="videos to tune on; also folders of them, globs, and @FILE with a list")
     parser.add_argument("--hold-out", metavar="CLIP", action="append", default=[],
                         help="a video to check the result on, not used by the search; may be repeated")
     parser.add_argument("--cut", metavar="NAME:N[,N...]", action="append", default=[],
@@ -48,6 +50,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--frames", metavar="N", type=int, default=60, help="length of a segment (default: 60)")
     parser.add_argument("--stretches", metavar="N", type=int, default=2, help="segments of a clip (default: 2)")
     parser.add_argument("--seed", metavar="N", type=int, default=0, help="seed of segments and search (default: 0)")
+    add_workers(parser.add_argument_group("Many clips", "Workers share the clips of each trial, see docs/FLEET.md."))
     add_options(parser, "max_pixels")
     add_network(parser)
     add_reading(parser)

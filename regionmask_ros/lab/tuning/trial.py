@@ -163,10 +163,81 @@ def read_segments(path: str, cuts: Sequence[int], length: int, count: int, max_p
         name = source.name
     # Cuts count dropped images, too.
     starts = segment_starts(len(images), [bisect_left(numbers, cut) for cut in cuts], length)
+    _check_starts(path, starts, length)
+    return [ClipSegment(name, start, tuple(images[start:start + length])) for start in draw_starts(starts, count, rng)]
+
+
+def _check_starts(path: str, starts: Sequence[int], length: int) -> None:
     if not starts:
         raise UserError(f"{path}: no shot of {length} frames; give a smaller --frames")
+
+
+def draw_starts(starts: Sequence[int], count: int, rng: np.random.Generator) -> list[int]:
+    """Draws segments at random.
+
+    Args:
+        starts: First frames of all segments, at least one.
+        count: How many are drawn; fewer when there are fewer.
+        rng: Draws them.
+
+    Returns:
+        Their first frames, rising.
+    """
     drawn = np.sort(rng.choice(len(starts), min(count, len(starts)), replace=False))
-    return [ClipSegment(name, starts[i], tuple(images[starts[i]:starts[i] + length])) for i in drawn]
+    return [starts[i] for i in drawn]
+
+
+def find_starts(path: str, cuts: Sequence[int], length: int, reading: Reading) -> tuple[list[int], int]:
+    """Finds the segments from which ``read_segments`` draws, without keeping an image.
+
+    Args:
+        path: A video.
+        cuts: First frames of new shots, rising.
+        length: Frames of a segment.
+        reading: How images are read.
+
+    Returns:
+        First frames of the segments, and the number of frames of the clip.
+
+    Raises:
+        UserError: The clip cannot be read, or no shot is that long.
+    """
+    with open_source(path, reading=reading) as source:
+        numbers = [number for number, _ in source.numbered()]
+    starts = segment_starts(len(numbers), [bisect_left(numbers, cut) for cut in cuts], length)
+    _check_starts(path, starts, length)
+    return starts, len(numbers)
+
+
+def read_chosen(path: str, starts: Sequence[int], length: int, max_pixels: int, reading: Reading
+                ) -> list[ClipSegment]:
+    """Reads segments whose first frames are known.
+
+    Args:
+        path: A video.
+        starts: First frames, rising.
+        length: Frames of a segment.
+        max_pixels: Largest number of pixels of the network's input.
+        reading: How images are read.
+
+    Returns:
+        The segments, as ``read_segments`` gives them.
+
+    Raises:
+        UserError: The clip cannot be read, or is shorter now.
+    """
+    images: dict[int, list[Frame]] = {start: [] for start in starts}
+    with open_source(path, reading=reading) as source:
+        input_wh, name = choose_input_size(source.size_wh, max_pixels), source.name
+        for place, frame in enumerate(source.frames()):
+            for start, found in images.items():
+                if start <= place < start + length:
+                    found.append(Frame(resize_frame(frame, input_wh), "rgb", frame.stamp_ns, frame.frame_id))
+            if place + 1 >= starts[-1] + length:
+                break
+    if any(len(found) < length for found in images.values()):
+        raise UserError(f"{path}: it has become shorter")
+    return [ClipSegment(name, start, tuple(found)) for start, found in images.items()]
 
 
 def segment_starts(frames: int, cuts: Sequence[int], length: int) -> list[int]:
