@@ -11,7 +11,6 @@ from typing import Any, ClassVar
 from ..core.look import LookOutput, MaskedImage
 from ..errors import InvalidFile, UserError
 from ..network.dense import DenseNetwork
-from ..tiles.noise import NoiseEstimate
 from ..tiles.quantization.files import StoredTiles, unpack_tiles
 from ..tiles.runner import TileRunner
 from .base import BackendResult, IsCancelled, NoOptions, never_cancelled
@@ -97,7 +96,6 @@ class TileBackend:
                             ) from error
         self._levels = stored.network.levels
         self.kernels = f"tiles, {self._runner.engine.kernel_set}"
-        self._noise = NoiseEstimate()
         self._outputs: tuple[LookOutput, ...] = ()
         self._results: deque[BackendResult] = deque()
 
@@ -118,12 +116,8 @@ class TileBackend:
         self._results.append(BackendResult(tag, head, (), (), (time.perf_counter() - start) * 1e3))
 
     def _compute(self, masked: MaskedImage) -> tuple[LookOutput, ...]:
-        if masked.level is None:
-            output = self._runner.step(masked.image, masked.keep)
-        else:
-            output = self._runner.step(
-                masked.image, masked.keep, self._levels[masked.level], self._noise.threshold)
-            self._noise = self._noise.after(output.step.input_change, self._runner.values, masked.keep)
+        level = None if masked.level is None else self._levels[masked.level]
+        output = self._runner.step(masked.image, masked.keep, level)
         if output.has_changed or not self._outputs:
             self._outputs = (LookOutput(masked.look, output.outputs),)
         return self._outputs
@@ -139,7 +133,7 @@ class TileBackend:
         """Forgets all frames, and discards results that were not polled."""
         self._results.clear()
         self._runner.reset()
-        self._outputs, self._noise = (), NoiseEstimate()
+        self._outputs = ()
 
     def close(self) -> None:
         """Discards results that were not polled."""

@@ -18,10 +18,11 @@ from ..engine.engine import KERNEL_SET_VARIABLE, available_kernel_sets
 from ..errors import UserError
 from ..files.outputs import Outputs
 from ..lab.bench.baselines import BASELINES, limit_threads
-from ..lab.bench.candidates import EVENT, SETTINGS
+from ..lab.bench.candidates import EVENT, SETTINGS, TILES
 from ..lab.bench.clip import MAX_FRAMES, standard_sequences
 from ..lab.bench.peers import PEERS, limit_isa
 from ..lab.bench.session import Plan, Session
+from ..lab.bench.tiles import TILE_SETTINGS
 from ..metrics.machine import machine_facts
 from ..network.chain import Network
 from ..network.dense import AnyNetwork, DenseNetwork
@@ -33,8 +34,10 @@ from ._pictures import make_reading, report_dropped
 OWN_ENGINES = (EVENT, *BASELINES)
 """Of a sigma-delta network."""
 
-ENGINES = tuple(dict.fromkeys((*OWN_ENGINES, *PEERS)))
+ONNX_ENGINES = (TILES, *PEERS)
+ENGINES = tuple(dict.fromkeys((*OWN_ENGINES, *ONNX_ENGINES)))
 AMX = "amx"
+ALL_SETTINGS = tuple(dict.fromkeys((*SETTINGS, *TILE_SETTINGS)))
 MAX_THREADS, MAX_STREAMS = 1024, 256
 MAX_DRIFT = 10_000_000
 
@@ -95,15 +98,18 @@ def _check_networks(networks: Sequence[AnyNetwork], plan: Plan) -> None:
 
 
 def _choose_engines(networks: Sequence[AnyNetwork], plan: Plan) -> Plan:
-    """The plan with the engines that were asked for, or all that fit the network."""
+    """The plan with the engines and settings that were asked for, or all that fit the network."""
     is_onnx = isinstance(networks[0], DenseNetwork) and not plan.side_by_side
-    fitting = PEERS if is_onnx else OWN_ENGINES
+    fitting, settings = (ONNX_ENGINES, TILE_SETTINGS) if is_onnx else (OWN_ENGINES, SETTINGS)
     for engine in plan.engines:
         if engine not in fitting:
             kind = "an ONNX" if is_onnx else "a sigma-delta"
             raise UserError(f"--engines: {engine} does not compute {networks[0].name}, which is {kind} network; use "
                             f"{', '.join(fitting)}")
-    return dataclasses.replace(plan, engines=plan.engines or fitting)
+    for setting in plan.settings:
+        if setting not in settings:
+            raise UserError(f"--settings: {setting} is none of {networks[0].name}; use {', '.join(settings)}")
+    return dataclasses.replace(plan, engines=plan.engines or fitting, settings=plan.settings or settings)
 
 
 def _limit_own_kernels() -> None:
@@ -161,7 +167,8 @@ def _plan(args: argparse.Namespace) -> Plan:
         if given and engines and EVENT not in engines:
             raise UserError(f"{option}: needs {EVENT} among --engines")
     return Plan(
-        settings=_names(args.settings or ",".join(SETTINGS), "--settings", SETTINGS), engines=engines, paths=paths,
+        settings=_names(args.settings, "--settings", ALL_SETTINGS) if args.settings else (), engines=engines,
+        paths=paths,
         threads=args.threads,
         input_sizes=tuple(dict.fromkeys(parse_input_size(size.strip()) for size in args.input_size.split(","))),
         frames=args.frames, max_pixels=args.max_pixels,

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -11,6 +10,7 @@ from .engine import TileEngine
 from .frame import StepOutput
 from .grid import TileGrid
 from .network import TileNetwork
+from .noise import NoiseEstimate
 from .tail import Tail
 
 
@@ -41,7 +41,6 @@ class TileRunner:
 
     Attributes:
         engine: The engine.
-        values: int64 [region rows, region cols], values of the image in each region.
 
     Raises:
         ValueError: The images do not fit the network.
@@ -51,7 +50,8 @@ class TileRunner:
     def __init__(self, network: TileNetwork, tail: Tail, input_wh: tuple[int, int], kernel_set: str = "") -> None:
         self.engine = TileEngine(network, input_wh, kernel_set)
         graph = network.graph
-        self.values = TileGrid(input_wh[1], input_wh[0], 1).pixels() * graph.channels
+        self._values = TileGrid(input_wh[1], input_wh[0], 1).pixels() * graph.channels
+        self._all, self._noise = np.ones(self._values.shape, bool), NoiseEstimate()
         self._heads = [1 + place for place, node in enumerate(graph.nodes) if node.name in graph.outputs]
         self._order = tail.outputs
         layouts = [[head for level in layout.levels for head in level] for layout in tail.rows.values()]
@@ -61,10 +61,23 @@ class TileRunner:
         self._tail = tail.prepare({name: shapes[name] for name in tail.heads}, input_wh)
         self._outputs: tuple[np.ndarray, ...] = ()
 
-    def step(self, image: np.ndarray, attended: np.ndarray | None = None, level: float | Sequence[float] = 0.0,
-             input_threshold: float = 0.0, *, is_dense: bool = False) -> RunOutput:
-        """Computes a frame; the arguments are those of ``TileEngine.step``."""
-        step = self.engine.step(image, attended, level, input_threshold, is_dense=is_dense)
+    def step(self, image: np.ndarray, attended: np.ndarray | None = None, level: float | None = None, *,
+             is_dense: bool = False) -> RunOutput:
+        """Computes a frame.
+
+        Args:
+            image: uint8 [rows, cols, 3], RGB.
+            attended: bool [region rows, region cols], regions of 16x16 pixels; None: all.
+            level: Multiplies the network's threshold factors; the threshold of the image follows the measured noise of
+                the camera. None: all thresholds are 0, that of the image, too.
+            is_dense: Compute and replace everything, whatever has changed.
+
+        Returns:
+            The arrays.
+        """
+        threshold = 0.0 if level is None else self._noise.threshold
+        step = self.engine.step(image, attended, level or 0.0, threshold, is_dense=is_dense)
+        self._noise = self._noise.after(step.input_change, self._values, self._all if attended is None else attended)
         has_changed = not self._outputs or bool(step.counts[self._heads, 2].any())
         if has_changed:
             self._outputs = self._compute(step)
@@ -73,7 +86,7 @@ class TileRunner:
     def reset(self) -> None:
         """Forgets all frames."""
         self.engine.reset()
-        self._outputs = ()
+        self._outputs, self._noise = (), NoiseEstimate()
 
     def _compute(self, step: StepOutput) -> tuple[np.ndarray, ...]:
         if self._is_view and step.rows is not None:

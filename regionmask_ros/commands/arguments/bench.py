@@ -46,10 +46,12 @@ def _add_choices(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--sequence", metavar="FILE", action="append",
                         help="a video or a folder of images; may be repeated (default: the installed videos)")
     parser.add_argument("--settings", metavar="LIST", default="",
-                        help="unmasked, or masked60: the busiest 40 %% of the regions are kept (default: both)")
+                        help="of a sigma-delta network: unmasked, or masked60: the busiest 40 %% of the regions are "
+                             "kept; of the tile engine: dense, unmasked, or tracking: where objects are, refreshed in "
+                             "every 8. frame (default: all that fit)")
     parser.add_argument("--engines", metavar="LIST", default="",
                         help="some of event, onnxruntime_fp32, onnxruntime_int8, openvino_int8, torch_fp32, "
-                             "openvino_fp32; an ONNX network has openvino_int8, openvino_fp32, onnxruntime_fp32 "
+                             "openvino_fp32; an ONNX network has tiles, openvino_int8, openvino_fp32, onnxruntime_fp32 "
                              "(default: all that fit)")
     parser.add_argument("--paths", metavar="LIST", default="",
                         help="kernel sets to measure besides the default one, of those that this processor can "

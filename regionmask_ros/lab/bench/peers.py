@@ -1,8 +1,8 @@
 """Dense runtimes as baselines for an ONNX network, each as fast as it can be made: from a picture's bytes to the head.
 
 OpenVINO's int8 version is our own, see ``lab.quantization.graph``: every convolution computes integers, and Swish and
-quantization are steps of the convolutions. NNCF's is not faster, and leaves depthwise convolutions in fp32 on some
-processors.
+quantization are steps of the convolutions. On a processor without VNNI, NNCF's was as fast within the noise; it left
+depthwise convolutions in fp32 there.
 """
 
 from __future__ import annotations
@@ -136,10 +136,13 @@ class PeerModels:
     Args:
         network: In fp32.
         threads: Number of threads of each peer.
+
+    Attributes:
+        network: As given.
     """
 
     def __init__(self, network: DenseNetwork, threads: int) -> None:
-        self._network, self._threads = network, threads
+        self.network, self._threads = network, threads
         self._int8: dict[str, DenseNetwork] = {}
 
     def open(self, engine: str, clip: Clip) -> Candidate | str:
@@ -154,9 +157,9 @@ class PeerModels:
         """
         try:
             if engine == ORT_FP32:
-                return OnnxRuntimePeer(self._network, engine, clip, self._threads)
+                return OnnxRuntimePeer(self.network, engine, clip, self._threads)
             if engine == OPENVINO_FP32:
-                return OpenVinoPeer(self._network, engine, clip, self._threads)
+                return OpenVinoPeer(self.network, engine, clip, self._threads)
             source = calibration_clip(clip.path)
             if not source:
                 return f"{engine} is left out: there is no other video to calibrate it on; run 'make setup'"
@@ -166,8 +169,8 @@ class PeerModels:
 
     def _quantize(self, source: str) -> DenseNetwork:
         if source not in self._int8:
-            found = quantize(self._network, self._network.name, source, (), MAX_PIXELS, _follow_quietly)
-            self._int8[source] = replace(found.network, name=self._network.name)
+            found = quantize(self.network, self.network.name, source, (), MAX_PIXELS, _follow_quietly)
+            self._int8[source] = replace(found.network, name=self.network.name)
         return self._int8[source]
 
 

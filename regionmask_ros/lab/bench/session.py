@@ -18,7 +18,7 @@ from ...sources import Reading, open_source
 from . import tables
 from .accuracy import accuracy_rows, add_accuracy, drift_rows, open_labelled
 from .baselines import BaselineModels, open_baselines
-from .candidates import EVENT, UNMASKED, Candidate, EventCandidate, ExactCandidate, keep_mask
+from .candidates import EVENT, TILES, UNMASKED, Candidate, EventCandidate, ExactCandidate, keep_mask
 from .clip import MAX_FRAMES, Clip, load_clip, sequence_name
 from .measure import WARM_UP, Row, add_ratios, frame_series, make_row, measure, warm_up_frames
 from .networks import DenseCandidate, add_scores, group_by_input, network_rows, onnx_rows
@@ -26,6 +26,7 @@ from .peers import PeerModels, open_peers
 from .scaling import FRAMES, SIZES, SKIPPED, linearity_rows, scale_rows, stream_row
 from .speed import add_worst, encode_row, layer_rows, resize_row, worst_frames
 from .startup import start_rows
+from .tiles import open_tiles
 
 Size = str | tuple[int, int]
 
@@ -290,7 +291,10 @@ class Session:
         return rows
 
     def _open_onnx(self, models: PeerModels, clip: Clip) -> list[Candidate]:
-        candidates = open_peers(self._plan.engines, models, clip, self._report)
+        candidates: list[Candidate] = []
+        if TILES in self._plan.engines:
+            candidates += open_tiles(models.network, self._plan.settings, clip, self._report)
+        candidates += open_peers(self._plan.engines, models, clip, self._report)
         if not candidates:
             raise UserError(f"none of the engines {', '.join(self._plan.engines)} can run here")
         return candidates

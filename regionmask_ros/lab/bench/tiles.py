@@ -2,82 +2,33 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass
-from typing import Protocol
+from collections.abc import Callable, Sequence
 
 import numpy as np
 
+from ...backends.tiles import read_tiles
 from ...core.detections import Detections
 from ...core.grid import RegionGrid
+from ...core.look import Look, LookOutput
+from ...detection.heads import decode_looks
+from ...errors import UserError
 from ...mask.composer import MaskComposer
 from ...mask.source import MaskContext
 from ...mask.tracking import TRACKING, TrackingSource
-from ...tiles.frame import StepOutput
-from ...tiles.network import TileNetwork
-from .candidates import DENSE, SCORE_THRESHOLD, TILES, UNMASKED
+from ...network.dense import DenseNetwork
+from ...tiles.runner import RunOutput, TileRunner
+from .candidates import DENSE, NMS_IOU, SCORE_THRESHOLD, TILES, UNMASKED
 from .clip import Clip
 
 TILE_SETTINGS = (DENSE, UNMASKED, TRACKING)
 REFRESH_PERIOD = 8
 """Frames from one refresh frame of ``TRACKING`` to the next."""
 
+LEVEL = 1
+"""Of the thresholds: that of the preset balanced."""
+
 _COMPUTED_PIXELS = 1
 """Column of ``StepOutput.counts``."""
-
-
-class TileStepper(Protocol):
-    """The state of one camera, as ``tiles.reference.TileReference`` has it.
-
-    Attributes:
-        kernel_set: What computes.
-        network: The quantized network.
-    """
-
-    kernel_set: str
-    network: TileNetwork
-
-    def step(self, image: np.ndarray | None, attended: np.ndarray | None = None, level: float = 0.0,
-             input_threshold: float = 0.0, *, is_dense: bool = False) -> StepOutput:
-        """Computes a frame; see ``TileReference.step``."""
-
-    def reset(self) -> None:
-        """Forgets all frames."""
-
-
-class Decoder(Protocol):
-    """Makes detections of heads."""
-
-    def __call__(self, heads: Mapping[str, np.ndarray], image_wh: tuple[int, int], lowest: float) -> Detections:
-        """Decodes.
-
-        Args:
-            heads: float32 [rows, cols, channels] of every output of the graph by name.
-            image_wh: Width and height of the image.
-            lowest: Lowest score.
-
-        Returns:
-            The detections.
-        """
-
-
-@dataclass(frozen=True)
-class TileModel:
-    """A network as the tile engine runs it.
-
-    Attributes:
-        name: Of the network.
-        decode: Makes detections of its heads.
-        level: Of the thresholds.
-        input_threshold: Of the image, of 255.
-        calibration: Sequence that it was quantized on.
-    """
-
-    name: str
-    decode: Decoder
-    level: float
-    input_threshold: float
-    calibration: str
 
 
 class TileCandidate:
@@ -86,45 +37,49 @@ class TileCandidate:
     The tracking mask is made of the engine's own detections, between the timed steps.
 
     Args:
-        model: The network.
-        engine: A state of its own.
+        network: The network, with its quantized form.
         clip: The frames, for their sizes.
         setting: One of ``TILE_SETTINGS``.
+        kernel_set: As for ``TileEngine``.
     """
 
     backend = "cpu"
     engine = TILES
     threads = 1
     counting = True
+    calibration = ""
 
-    def __init__(self, model: TileModel, engine: TileStepper, clip: Clip, setting: str) -> None:
-        self.network, self.setting, self.path = model.name, setting, engine.kernel_set
-        self.calibration = model.calibration
-        self._model, self._engine, self._image_wh = model, engine, clip.image_wh
-        graph = engine.network.graph
+    def __init__(self, network: DenseNetwork, clip: Clip, setting: str, kernel_set: str = "") -> None:
+        stored = read_tiles(network)
+        self._runner = TileRunner(stored.network, stored.tail, clip.input_wh, kernel_set)
+        self.network, self.setting, self.path = network.name, setting, self._runner.engine.kernel_set
+        self._head, self._image_wh = network.head, clip.image_wh
+        self._look = Look((0.0, 0.0, float(clip.image_wh[0]), float(clip.image_wh[1])), clip.input_wh)
+        self._level = stored.network.levels[LEVEL]
+        graph = stored.network.graph
         shapes, macs = graph.shapes(clip.input_wh), graph.macs(clip.input_wh)
         self._macs_per_pixel = np.array([macs[node.name] / np.prod(shapes[node.name][:2]) for node in graph.nodes])
         self._all_macs = sum(macs.values())
-        self._grid = RegionGrid.of_input(clip.input_wh)
+        self._grid = RegionGrid.near_input(clip.input_wh)
         self.mac_share: float | None = None
         self.reset()
 
-    def step(self, image: np.ndarray) -> StepOutput:
+    def step(self, image: np.ndarray) -> RunOutput:
         """Computes one frame.
 
         Args:
             image: uint8 [height, width, 3], RGB.
 
         Returns:
-            The heads; valid until the next step.
+            The arrays of the network's outputs; valid until the next step.
         """
         if self.setting == DENSE:
-            return self._engine.step(image, is_dense=True)
-        return self._engine.step(image, self._attended, self._model.level, self._model.input_threshold)
+            return self._runner.step(image, is_dense=True)
+        return self._runner.step(image, self._attended, self._level)
 
-    def follow(self, raw: StepOutput) -> None:
+    def follow(self, raw: RunOutput) -> None:
         """Counts, and makes the mask of the next frame; see `Candidate`."""
-        self.mac_share = float(raw.counts[1:, _COMPUTED_PIXELS] @ self._macs_per_pixel) / self._all_macs
+        self.mac_share = float(raw.step.counts[1:, _COMPUTED_PIXELS] @ self._macs_per_pixel) / self._all_macs
         self._frame += 1
         if self.setting == TRACKING:
             last = self.detect(raw, self._image_wh, SCORE_THRESHOLD)
@@ -133,7 +88,7 @@ class TileCandidate:
 
     def reset(self, refresh_period: int = 0) -> None:
         """Returns to the state before the first frame; a refresh period of 0 is that of ``REFRESH_PERIOD``."""
-        self._engine.reset()
+        self._runner.reset()
         self._composer = MaskComposer(
             self._grid, self._image_wh, [TrackingSource()], refresh_period or REFRESH_PERIOD)
         self._frame, self._attended = 0, self._grid.full(True)
@@ -141,20 +96,26 @@ class TileCandidate:
     def counts(self) -> None:
         """Returns None: multiplications are counted, not synaptic operations."""
 
-    def detect(self, raw: StepOutput, image_wh: tuple[int, int], lowest: float) -> Detections:
-        """Decodes the heads; see `Candidate`."""
-        return self._model.decode(raw.heads, image_wh, lowest)
+    def detect(self, raw: RunOutput, image_wh: tuple[int, int], lowest: float) -> Detections:
+        """Decodes the outputs; see `Candidate`."""
+        return decode_looks((LookOutput(self._look, raw.outputs),), self._head, image_wh, lowest, NMS_IOU).found
 
 
-def open_candidates(model: TileModel, engines: Mapping[str, TileStepper], clip: Clip) -> list[TileCandidate]:
+def open_tiles(network: DenseNetwork, settings: Sequence[str], clip: Clip, report: Callable[[str], None]
+               ) -> list[TileCandidate]:
     """Makes a candidate for each setting.
 
     Args:
-        model: The network.
-        engines: A state by setting, of ``TILE_SETTINGS``.
+        network: The network.
+        settings: Some of ``TILE_SETTINGS``.
         clip: The frames.
+        report: Called with a line if the engine cannot run the network.
 
     Returns:
-        The candidates, in the order of ``TILE_SETTINGS``.
+        The candidates; none if the engine cannot run the network.
     """
-    return [TileCandidate(model, engines[setting], clip, setting) for setting in TILE_SETTINGS if setting in engines]
+    try:
+        return [TileCandidate(network, clip, setting) for setting in settings]
+    except UserError as error:
+        report(f"{TILES} is left out: {error}")
+        return []
