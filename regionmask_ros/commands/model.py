@@ -98,7 +98,7 @@ def _calibrate(network: DenseNetwork, given: str) -> tuple[DenseNetwork, str]:
         bars.close()
     network = replace(network, tiles=made.tiles, tiles_reason=made.reason)
     if not made.tiles:
-        return network, f"tile engine: it cannot run this network, a dense runtime will: {made.reason}"
+        return network, f"tile engine: not for this network: {made.reason}"
     agreement = (f"{made.agreement:.1f}" if math.isfinite(made.agreement)
                  else "not measured, the network finds nothing there")
     where = os.path.basename(os.path.normpath(source)) + (
