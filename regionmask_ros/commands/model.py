@@ -193,13 +193,18 @@ def _describe(file: str) -> tuple[dict[str, Any], str]:
 
 
 def _quantize(args: argparse.Namespace) -> int:
+    from ..fleet.places import is_many, is_many_datasets
     from ..lab.quantization.quantize import ALLOWED_POINTS, quantize
+    from ._quantize_many import quantize_many
 
     network = open_network(args.network)
     name = check_name(args.name or f"{network.name}-int8")
     reading = make_reading(args)
-    sequences = open_datasets(args.dataset, args.images, reading=reading)
-    made = quantize(network, name, args.calibrate, sequences, args.max_pixels, _follow, reading)
+    if args.jobs or args.ray or is_many(args.calibrate) or is_many_datasets(args.dataset):
+        made = quantize_many(args, network, name, reading, _follow)
+    else:
+        sequences = open_datasets(args.dataset, args.images, reading=reading)
+        made = quantize(network, name, args.calibrate[0], sequences, args.max_pixels, _follow, reading)
     agrees = math.isfinite(made.agreement)
     print(f"{made.convolutions} convolutions in int8, calibrated on {made.calibrated_on} pictures; agreement with fp32 "
           f"on {made.compared_on} others: {f'{made.agreement:.1f}' if agrees else 'none, fp32 finds nothing there'}")

@@ -26,6 +26,7 @@ import argparse
 
 from ...network.preprocessing import EXAMPLE
 from .._cli import add_images, add_reading
+from .._fleet import add_workers
 from .._parser import add_options
 
 
@@ -56,13 +57,15 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     inspector.add_argument("--json", metavar="FILE", default="", help="also write it as JSON")
     quantizer = actions.add_parser("quantize", help="make an int8 version of a network", allow_abbrev=False)
     quantizer.add_argument("network", metavar="NAME|FILE", help="an imported network or an ONNX file, in fp32")
-    quantizer.add_argument("--calibrate", metavar="SOURCE", required=True,
-                           help="a video, a folder of images or a bag, with scenes like those of the camera")
+    quantizer.add_argument("--calibrate", metavar="SOURCE", required=True, nargs="+",
+                           help="a video, a folder of images or a bag, with scenes like those of the camera; or "
+                                "many of them: folders of these, globs, @FILE with a list, or addresses (s3://...)")
     quantizer.add_argument("--dataset", metavar="KIND:PATH", action="append", default=[],
                            help="labeled sequences on which mAP is compared; may be repeated")
     add_images(quantizer)
     quantizer.add_argument("--name", metavar="NAME", default="", help="of the int8 version (default: NAME-int8)")
     quantizer.add_argument("--force", action="store_true", help="store the int8 version whatever it loses")
+    add_workers(quantizer)
     add_options(quantizer, "max_pixels")
     add_reading(quantizer)
     remover = actions.add_parser("remove", help="remove an imported network", allow_abbrev=False)

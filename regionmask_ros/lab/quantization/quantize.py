@@ -48,6 +48,41 @@ class LabelledAccuracy:
 
 
 @dataclass(frozen=True)
+class Quota:
+    """How many pictures of a source are read.
+
+    Attributes:
+        calibration: To measure ranges on.
+        held_out: Others, to compare on.
+    """
+
+    calibration: int = CALIBRATION_PICTURES
+    held_out: int = HELD_OUT_PICTURES
+
+
+WHOLE = Quota()
+
+
+@dataclass(frozen=True)
+class Pictures:
+    """Inputs of a network.
+
+    Attributes:
+        calibration: To measure ranges on, uint8 [height, width, 3] each, RGB, of one size.
+        held_out: Others, to compare on.
+        calibration_wh: Of each, the size of the picture that it was resized from.
+        held_out_wh: The same.
+        source: What they come from, for people.
+    """
+
+    calibration: Sequence[np.ndarray]
+    held_out: Sequence[np.ndarray]
+    calibration_wh: Sequence[tuple[int, int]]
+    held_out_wh: Sequence[tuple[int, int]]
+    source: str
+
+
+@dataclass(frozen=True)
 class Quantized:
     """An int8 version and how good it is.
 
@@ -103,26 +138,55 @@ def quantize(network: AnyNetwork, name: str, source: str, sequences: Sequence[La
         UserError: The network or the source cannot be used for it.
         BackendError: No dense runtime is installed, or it cannot run the network.
     """
+    def measure(base: DenseNetwork, best: DenseNetwork) -> Iterable[LabelledAccuracy]:
+        return (measure_labelled(base, best, sequence, max_pixels, follow) for sequence in sequences)
+
+    return quantize_on(network, name, lambda base: read_pictures(base, source, max_pixels, follow, reading), measure,
+                       follow)
+
+
+def quantize_on(network: AnyNetwork, name: str, read: Callable[[DenseNetwork], Pictures],
+                measure: Callable[[DenseNetwork, DenseNetwork], Iterable[LabelledAccuracy]], follow: Follow
+                ) -> Quantized:
+    """As ``quantize``, with pictures and labeled accuracies from anywhere.
+
+    Args:
+        network: The network.
+        name: Name of the int8 version.
+        read: Reads the pictures for the network.
+        measure: Measures the mAP of the network and of its int8 version on labeled sequences.
+        follow: Shows progress.
+
+    Returns:
+        The int8 version, which is not stored.
+
+    Raises:
+        UserError: The network or the pictures cannot be used for it.
+        BackendError: No dense runtime is installed, or it cannot run the network.
+    """
     base = _check(network)
     backend = find_runtime()
     model = prepare_model(base.model, base.name)
     convolutions = find_convolutions(model)
     if not convolutions:
         raise UserError(f"{base.name}: it has no convolutions with fp32 weights to quantize")
-    calibration, held_out, image_wh = _read_pictures(base, source, max_pixels, follow, reading)
+    pictures = read(base)
+    calibration, held_out = pictures.calibration, pictures.held_out
     input_wh = calibration[0].shape[1], calibration[0].shape[0]
     sums = find_sums(model)
     sources = list_sources(convolutions, sums)
     ranges = _measure_ranges(base, model, sources, calibration, backend, follow)
     versions = [replace(
         base, name=name, model=quantize_model(model, convolutions, sums, ranges, widest), precision="int8",
-        source_file=f"{base.name} in int8, calibrated on {display_path(os.path.basename(os.path.normpath(source)))}")
+        source_file=f"{base.name} in int8, calibrated on {pictures.source}")
         for widest in (False, True)]
 
     def detect(one: DenseNetwork, images: Sequence[np.ndarray], what: str) -> list[Detections]:
+        sizes = pictures.calibration_wh if images is calibration else pictures.held_out_wh
         detector = Detector(one, input_wh, backend)
         try:
-            return [detector.detect(image, image_wh) for image in follow(images, len(images), what)]
+            return [detector.detect(image, image_wh) for image, image_wh in follow(
+                zip(images, sizes), len(images), what)]
         finally:
             detector.close()
 
@@ -131,7 +195,7 @@ def quantize(network: AnyNetwork, name: str, source: str, sequences: Sequence[La
     best = versions[int(np.nan_to_num(scores[1]) > np.nan_to_num(scores[0]))]
     agreement = measure_agreement(detect(base, held_out, "fp32, other frames"),
                                   detect(best, held_out, "int8, other frames"))
-    labelled = tuple(_measure_labelled(base, best, sequence, max_pixels, backend, follow) for sequence in sequences)
+    labelled = tuple(measure(base, best))
     return Quantized(best, len(convolutions), len(calibration), len(held_out), agreement, labelled)
 
 
@@ -148,23 +212,40 @@ def _check(network: AnyNetwork) -> DenseNetwork:
     return network
 
 
-def _read_pictures(network: DenseNetwork, path: str, max_pixels: int, follow: Follow, reading: Reading | None
-                   ) -> tuple[list[np.ndarray], list[np.ndarray], tuple[int, int]]:
-    """Inputs to calibrate with, inputs to compare with, and the size of the pictures."""
+def read_pictures(network: DenseNetwork, path: str, max_pixels: int, follow: Follow, reading: Reading | None,
+                  quota: Quota = WHOLE, input_wh: tuple[int, int] | None = None) -> Pictures:
+    """Reads pictures of one source.
+
+    Args:
+        network: The network that they are for.
+        path: A video, a folder of images or a bag.
+        max_pixels: Largest number of pixels of the input, if its size is free.
+        follow: Shows progress.
+        reading: How pictures are read; None: as by default.
+        quota: How many are read.
+        input_wh: Width and height of the input; None: as the network and the pictures want it.
+
+    Returns:
+        The pictures.
+
+    Raises:
+        UserError: The source cannot be used, or has too few pictures.
+    """
     with open_source(path, reading=reading) as source:
         count = source.frame_count or sum(1 for _ in source.frames())
         if count < FEWEST_PICTURES:
             raise UserError(f"{display_path(path)}: {count} pictures, at least {FEWEST_PICTURES} are needed")
-        input_wh, border = choose_size(network, source.size_wh, max_pixels), count * 2 // 3
-        calibration = spread_indices(border, CALIBRATION_PICTURES)
-        others = {border + index for index in spread_indices(count - border, HELD_OUT_PICTURES)}
+        size, border = input_wh or choose_size(network, source.size_wh, max_pixels), count * 2 // 3
+        calibration = spread_indices(border, quota.calibration)
+        others = {border + index for index in spread_indices(count - border, quota.held_out)}
         frames: Iterable[NumberedFrame] = follow(source.numbered(), count, "reading")
-        pictures = {index: resize_frame(frame, input_wh) for index, frame in frames
+        pictures = {index: resize_frame(frame, size) for index, frame in frames
                     if index in calibration or index in others}
         found = [[pictures[index] for index in sorted(wanted) if index in pictures] for wanted in (calibration, others)]
         if not all(found):
             raise UserError(f"{display_path(path)}: it ends before its {count} announced pictures")
-        return found[0], found[1], source.size_wh
+        return Pictures(found[0], found[1], [source.size_wh] * len(found[0]), [source.size_wh] * len(found[1]),
+                        display_path(os.path.basename(os.path.normpath(path))))
 
 
 def _measure_ranges(network: DenseNetwork, model: Any, sources: Sequence[str],
@@ -182,8 +263,10 @@ def _measure_ranges(network: DenseNetwork, model: Any, sources: Sequence[str],
             for place, source in enumerate(sources)}
 
 
-def _measure_labelled(base: DenseNetwork, version: DenseNetwork, sequence: LabelledSequence, max_pixels: int,
-                      backend: str, follow: Follow) -> LabelledAccuracy:
+def measure_labelled(base: DenseNetwork, version: DenseNetwork, sequence: LabelledSequence, max_pixels: int,
+                     follow: Follow) -> LabelledAccuracy:
+    """Measures the mAP of a network and of its int8 version on a labeled sequence."""
+    backend = find_runtime()
     with sequence.open() as source:
         input_wh = choose_size(base, source.size_wh, max_pixels)
 

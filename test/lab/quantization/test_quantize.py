@@ -111,3 +111,29 @@ def test_an_interrupt_leaves_nothing(stored, clip, monkeypatch):
     before = sorted(stored.rglob("*"))
     assert command.main(["quantize", "bright", "--calibrate", clip]) == 130
     assert sorted(stored.rglob("*")) == before
+
+
+def test_workers_read_the_pictures_that_one_process_reads(stored, clip, tmp_path, capsys):
+    (tmp_path / "labelled").mkdir()
+    (tmp_path / "labelled" / "video.mp4").write_bytes(Path(clip).read_bytes())
+    rows = [f"{frame},thing,{8 * frame},30,40,40,0,1" for frame in range(15)]
+    (tmp_path / "labelled" / "gt.csv").write_text("frame,class,x,y,w,h,ignore,track\n" + "\n".join(rows) + "\n")
+    words = ["quantize", "bright", "--max-pixels", "15360", "--force", "--dataset", f"csv:{tmp_path}/labelled"]
+    said = []
+    for name, more in (("one", []), ("shared", ["--jobs", "1"])):
+        assert command.main([*words, "--calibrate", clip, "--name", name, *more]) == 0
+        said.append(capsys.readouterr().out.splitlines()[:2])
+    assert said[0] == said[1] and "mAP@0.5 on labelled" in said[0][1]
+    one, shared = (card.network for card in list_cards() if card.network.name in ("one", "shared"))
+    assert one.model == shared.model and one.source_file == shared.source_file
+
+
+def test_many_sources_share_the_pictures_and_a_bad_one_is_left_out(stored, clip, make_clip, tmp_path, capsys):
+    bad = tmp_path / "bad.mp4"
+    bad.write_bytes(b"not a video at all")
+    assert command.main(["quantize", "bright", "--calibrate", clip, str(bad), make_clip(9, 4), "--max-pixels", "15360",
+                         "--jobs", "1", "--force"]) == 0
+    said = capsys.readouterr()
+    assert "calibrated on 16 pictures" in said.out and "1 of 3 units failed" in said.err and "bad.mp4" in said.err
+    (made,) = (card.network for card in list_cards() if card.network.name == "bright-int8")
+    assert made.source_file == "bright in int8, calibrated on a clip.mp4 and 1 more"
