@@ -72,6 +72,15 @@ struct Output {
         counts[3] += tile_pixels;
     }
 
+    // Asks for what a piece will be compared with, which is seldom in the caches, while kernels compute.
+    void prefetch(const Piece& piece) const {
+        for (int64_t y = 0; y < piece.rows; ++y) {
+            const uint8_t* held = at(piece.y + y, piece.x);
+            const uint8_t* end = held + (piece.cols - 1) * tensor.pixel_pitch + tensor.pixel_bytes;
+            for (; held < end; held += 64) __builtin_prefetch(held);
+        }
+    }
+
     // A tile's sum of squared differences to what is held; of floats, whether there is any.
     uint64_t change(const uint8_t* from, int64_t row_pitch, int64_t pixel_pitch, const uint8_t* held, int64_t rows,
                     int64_t cols) const {
