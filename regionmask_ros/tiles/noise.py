@@ -54,7 +54,8 @@ class NoiseEstimate:
         if np.count_nonzero(attended) < FEWEST_TILES:
             return self
         squares = changes[attended] / values[attended]
-        # "lower": one of the values itself, so that the result does not depend on how NumPy interpolates.
-        square = float(np.quantile(squares, QUANTILE, method="lower")) / 2.0
+        # A partition takes a fraction of the time of NumPy's quantile, in every frame.
+        place = int(QUANTILE * (len(squares) - 1))
+        square = float(np.partition(squares, place)[place]) / 2.0
         found = min(math.sqrt(square), LARGEST_SIGMA)
         return NoiseEstimate(INERTIA * self.sigma + (1.0 - INERTIA) * found)
