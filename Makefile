@@ -110,4 +110,5 @@ demo: setup
 
 clean:
 	rm -rf .venv demo_output runs site build install log .pytest_cache .hypothesis .mypy_cache .ruff_cache
+	rm -f regionmask_ros/tiles/native/libtiles.so
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +

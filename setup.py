@@ -1,5 +1,6 @@
 """Installs the package, its compiled kernels, its launch and configuration files, and one executable a command."""
 
+import itertools
 import os
 import platform
 import re
@@ -57,7 +58,7 @@ def executables():
 def find_compiler():
     """The C++ compiler's command; empty where there is none, and then the package is installed without the library."""
     chosen = shlex.split(os.environ.get("CXX", ""))
-    return chosen or next(([name] for name in ("g++", "c++", "clang++") if shutil.which(name)), [])
+    return chosen or next(([name] for name in ("g++", "c++") if shutil.which(name)), [])
 
 
 def find_native_sources():
@@ -90,11 +91,15 @@ class BuildLibrary(build_ext):
         compiler, objects = find_compiler(), Path(self.build_temp)
         objects.mkdir(parents=True, exist_ok=True)
 
+        compiled = itertools.count(1)
+
         def compile_file(source):
             made = objects / (source.replace("/", "_") + ".o")
             instructions = NATIVE["INSTRUCTIONS"].get(Path(source).parent.name, ())
             digest = f'-DREGIONMASK_TILES_DIGEST="{NATIVE["compute_digest"]()}"'
             self.spawn([*compiler, *NATIVE["FLAGS"], *instructions, "-fPIC", digest, "-c", source, "-o", str(made)])
+            # The set-up shows how far it is.
+            self.announce(f"[{next(compiled)}/{len(ext.sources)}] {source}", level=2)
             return str(made)
 
         with ThreadPoolExecutor(os.cpu_count()) as pool:

@@ -103,6 +103,10 @@ class Plan:
         package = root / "regionmask_ros"
         kernels = [*(package / room for room in KERNEL_ROOMS), package / "pipeline" / "warmup.py"]
         self.kernels_key = compute_digest(*kernels, self.packages_key)
+        tiles = package / "tiles"
+        self.tile_library = tiles / "native" / "libtiles.so"
+        sources = sorted(path for path in self.tile_library.parent.rglob("*") if path.suffix in (".cpp", ".h"))
+        self.tiles_key = compute_digest(*sources, tiles / "native_sources.py", root / "setup.py", self.base.machine)
 
     @property
     def has_ros(self) -> bool:
@@ -121,7 +125,13 @@ class Plan:
                 and state.has("venv", self.venv_key) and state.has("packages", self.packages_key)
                 and (not self.has_ros or state.has("vision_msgs", self.messages_key))
                 and NETWORK.is_at(share) and VIDEO.is_at(share) and self.has_tried_pedestrians(state)
-                and state.has("kernels", self.kernels_key))
+                and state.has("kernels", self.kernels_key) and self.has_library(state))
+
+    def has_library(self, state: State) -> bool:
+        """Checks whether the tile engine's library is there, or cannot be made: without a compiler, or not with it."""
+        failed = state.has("no tile kernels", self.tiles_key)
+        there = state.has("tile kernels", self.tiles_key) and self.tile_library.is_file()
+        return there or failed or not prerequisites.has_cxx_compiler(self.environ)
 
     def has_tried_pedestrians(self, state: State) -> bool:
         """Checks whether the optional video is there, or apt's lists are those of the last attempt to get it."""
@@ -153,6 +163,7 @@ def set_up(plan: Plan) -> None:
         _run_parallel(progress, [
             lambda: _provide_messages(plan, state, progress),
             lambda: _fetch_assets_and_compile(plan, state, progress),
+            lambda: _compile_library(plan, state, progress),
             lambda: _fetch_pedestrians(plan, state, progress),
         ])
         progress.print_line(f"ready: {place.python}")
@@ -254,6 +265,25 @@ def _fetch_assets_and_compile(plan: Plan, state: State, progress: Progress) -> N
         progress.run("compiling kernels", command, plan.env, "kernels",
                      watch=watch_counts("compiling kernels"))
         state.set("kernels", plan.kernels_key)
+
+
+def _compile_library(plan: Plan, state: State, progress: Progress) -> None:
+    """Compiles the tile engine's kernels. They are not required: without them its reference in NumPy runs."""
+    what = "compiling the tile engine's kernels"
+    if not prerequisites.has_cxx_compiler(plan.environ):
+        progress.print_line("no C++ compiler: the tile engine runs its slow reference; install g++ (Debian package: "
+                            "g++) and run `make setup` again")
+    if plan.has_library(state):
+        return
+    progress.print_line(what)
+    command: list[str | Path] = [plan.place.python, "setup.py", "build_ext", "--inplace"]
+    progress.run(what, command, plan.env, "tile_kernels", cwd=plan.place.root, watch=watch_counts(what))
+    if plan.tile_library.is_file():
+        state.set("tile kernels", plan.tiles_key)
+    else:
+        log = progress.logs / "tile_kernels.log"
+        progress.print_line(f"the compiler refused the tile engine's kernels, see {log}: its slow reference runs")
+        state.set("no tile kernels", plan.tiles_key)
 
 
 def _fetch_pedestrians(plan: Plan, state: State, progress: Progress) -> None:

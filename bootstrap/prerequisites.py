@@ -59,7 +59,7 @@ def find_missing(python: Interpreter, builds_messages: bool, environ: Mapping[st
         # Debian's g++ brings gcc.
         if not _has_compiler("CC", ("cc", "gcc"), environ, which):
             found.append(Missing(_describe_compiler("C", "CC", environ), "g++"))
-        if not _has_compiler("CXX", ("c++", "g++"), environ, which):
+        if not has_cxx_compiler(environ, which):
             found.append(Missing(_describe_compiler("C++", "CXX", environ), "g++"))
     return found
 
@@ -77,6 +77,11 @@ def _package(python: Interpreter, kind: str) -> str:
     default = os.path.realpath("/usr/bin/python3")
     versioned = f"python{python.dotted}-{kind}"
     return f"python3-{kind}" if python.executable == default else f"{versioned}; python3-{kind} for Debian's own Python"
+
+
+def has_cxx_compiler(environ: Mapping[str, str], which: Callable[[str], str | None] = shutil.which) -> bool:
+    """Checks for a C++ compiler: that of ``CXX``, or one with a usual name."""
+    return _has_compiler("CXX", ("c++", "g++"), environ, which)
 
 
 def _has_compiler(variable: str, names: tuple[str, ...], environ: Mapping[str, str],

@@ -48,7 +48,7 @@ struct Avx2 {
     }
 
     TILES_INLINE Float splat(float value) { return _mm256_set1_ps(value); }
-    TILES_INLINE Float to_float(Int value) { return _mm256_cvtepi32_ps((__m256i)value); }
+    TILES_INLINE Float to_float(Int value) { return __builtin_convertvector(value, Float); }
 
     TILES_INLINE Float if_positive(Float y, Float yes, Float no) {
         return _mm256_blendv_ps(no, yes, _mm256_cmp_ps(y, _mm256_setzero_ps(), _CMP_GT_OQ));

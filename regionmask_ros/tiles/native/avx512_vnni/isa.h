@@ -56,7 +56,7 @@ struct Avx512Vnni {
     }
 
     TILES_INLINE Float splat(float value) { return (Float)_mm512_set1_ps(value); }
-    TILES_INLINE Float to_float(Int value) { return (Float)_mm512_cvtepi32_ps((__m512i)value); }
+    TILES_INLINE Float to_float(Int value) { return __builtin_convertvector(value, Float); }
 
     TILES_INLINE Float if_positive(Float y, Float yes, Float no) {
         const __mmask16 positive = _mm512_cmp_ps_mask((__m512)y, _mm512_setzero_ps(), _CMP_GT_OQ);
