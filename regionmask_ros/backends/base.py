@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Any, Protocol
 
 from ..core.option_table import option_field
+from ..core.result import TileCounts
 from ..errors import UserError
 
 
@@ -54,6 +55,7 @@ class BackendResult:
         layer_events: Number of events of each layer but the head, empty if the backend does not count.
         synops: Number of synaptic operations of each layer, empty if the backend does not count.
         engine_ms: Computing time in milliseconds; if the backend is pipelined, of the step in which the head came out.
+        tile_counts: What the tile engine did; None of all other backends.
     """
 
     tag: Any
@@ -61,6 +63,7 @@ class BackendResult:
     layer_events: tuple[int, ...]
     synops: tuple[int, ...]
     engine_ms: float
+    tile_counts: TileCounts | None = None
 
 
 class Backend(Protocol):

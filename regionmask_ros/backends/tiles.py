@@ -9,6 +9,7 @@ from collections.abc import Sequence
 from typing import Any, ClassVar
 
 from ..core.look import LookOutput, MaskedImage
+from ..core.result import TileCounts
 from ..errors import InvalidFile, UserError
 from ..network.dense import DenseNetwork
 from ..tiles.quantization.files import StoredTiles, unpack_tiles
@@ -94,7 +95,7 @@ class TileBackend:
         except ValueError as error:
             raise UserError(f"network {network.name}: an input of {input_wh[0]}x{input_wh[1]} does not fit: {error}"
                             ) from error
-        self._levels = stored.network.levels
+        self._levels, self._idle = stored.network.levels, self._runner.meter.idle()
         self.kernels = f"tiles, {self._runner.engine.kernel_set}"
         self._outputs: tuple[LookOutput, ...] = ()
         self._results: deque[BackendResult] = deque()
@@ -111,16 +112,17 @@ class TileBackend:
         """
         start = time.perf_counter()
         head: tuple[LookOutput, ...] = ()
+        counts = self._idle
         for masked in sent:
-            head = self._compute(masked)
-        self._results.append(BackendResult(tag, head, (), (), (time.perf_counter() - start) * 1e3))
+            head, counts = self._compute(masked)
+        self._results.append(BackendResult(tag, head, (), (), (time.perf_counter() - start) * 1e3, counts))
 
-    def _compute(self, masked: MaskedImage) -> tuple[LookOutput, ...]:
+    def _compute(self, masked: MaskedImage) -> tuple[tuple[LookOutput, ...], TileCounts]:
         level = None if masked.level is None else self._levels[masked.level]
         output = self._runner.step(masked.image, masked.keep, level)
         if output.has_changed or not self._outputs:
             self._outputs = (LookOutput(masked.look, output.outputs),)
-        return self._outputs
+        return self._outputs, self._runner.meter.measure(output.step.counts)
 
     def poll(self, timeout_s: float) -> BackendResult | None:
         """The next result, or None."""

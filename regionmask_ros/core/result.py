@@ -39,6 +39,80 @@ class StepCounts:
         return sum(self.synops)
 
 
+@dataclass(frozen=True, eq=False)
+class NodeCosts:
+    """What a pixel of every node of a network on the tile engine costs. All frames of a camera share it.
+
+    Attributes:
+        macs: int64 [nodes], multiply-accumulate operations of a computed pixel; those on the padding count.
+        read_bytes: int64 [nodes], bytes that a computed pixel reads from held tensors.
+        written_bytes: int64 [nodes], bytes of a replaced pixel.
+        dense_macs: Operations of all nodes for a whole frame.
+    """
+
+    macs: np.ndarray
+    read_bytes: np.ndarray
+    written_bytes: np.ndarray
+    dense_macs: int
+
+
+@dataclass(frozen=True)
+class TileTotals:
+    """Exact counts of one frame of the tile engine, over all nodes.
+
+    Attributes:
+        tiles: Tiles that were computed, the active ones.
+        macs: Multiply-accumulate operations.
+        moved_bytes: Bytes that were read from held tensors and written to them.
+        mac_share: ``macs`` as a share of those of the dense network.
+    """
+
+    tiles: int
+    macs: int
+    moved_bytes: int
+    mac_share: float
+
+
+@dataclass(frozen=True, eq=False)
+class TileCounts:
+    """Exact counts of one frame of the tile engine, by node in the order of the graph.
+
+    Only the first three arrays are kept of a frame. All else is computed when it is asked for.
+
+    Attributes:
+        tiles: int64 [nodes], tiles that were computed.
+        pixels: int64 [nodes], pixels that were computed.
+        replaced_pixels: int64 [nodes], pixels of the tiles whose change reached the threshold.
+        costs: What a pixel of every node costs.
+    """
+
+    tiles: np.ndarray
+    pixels: np.ndarray
+    replaced_pixels: np.ndarray
+    costs: NodeCosts
+
+    @property
+    def macs(self) -> np.ndarray:
+        """Multiply-accumulate operations, int64 [nodes]; those on the padding count."""
+        done: np.ndarray = self.pixels * self.costs.macs
+        return done
+
+    @property
+    def moved_bytes(self) -> np.ndarray:
+        """Bytes read from held tensors and written to them, int64 [nodes].
+
+        A copy that the memory's layout saves counts, too.
+        """
+        moved: np.ndarray = self.pixels * self.costs.read_bytes + self.replaced_pixels * self.costs.written_bytes
+        return moved
+
+    @property
+    def totals(self) -> TileTotals:
+        """Over all nodes."""
+        macs, dense = int(self.pixels @ self.costs.macs), max(1, self.costs.dense_macs)
+        return TileTotals(int(self.tiles.sum()), macs, int(self.moved_bytes.sum()), macs / dense)
+
+
 REFRESH = "refresh"
 """The cause of a frame that is observed as a whole."""
 
@@ -86,9 +160,10 @@ class StepResult:
         age: uint16 [rows, cols], frames since a region was last observed; 0: in this one.
         events: uint8 [height, width] of the network's input, 255 where a pixel sent events. None unless asked for.
         head: The network's output, see ``backends.base.BackendResult``.
-        counts: Counts of operations; None for a dense network, which sends no events.
+        counts: Counts of events and synaptic operations; None for an ONNX network, which sends no events.
         ms: Wall time of each stage in ``report.run_page.STAGES``; ``total`` is all that the pipeline did for this
             frame.
+        tile_counts: Counts of the tile engine; None where another backend computes.
     """
 
     index: int
@@ -101,6 +176,7 @@ class StepResult:
     head: Any
     counts: StepCounts | None
     ms: Mapping[str, float]
+    tile_counts: TileCounts | None = None
 
 
 def make_events_image(events: Events) -> np.ndarray:

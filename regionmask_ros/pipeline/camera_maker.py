@@ -14,7 +14,7 @@ from ..network.dense import AnyNetwork, DenseNetwork
 from .composition import ComposerFactory, make_camera_tiling, make_composer
 from .dense_interpreter import DenseInterpreter
 from .interpreter import Interpreter
-from .settings import PipelineSettings
+from .settings import FINEST, PipelineSettings
 
 
 @dataclass(frozen=True)
@@ -50,6 +50,12 @@ class CameraMaker:
         if self.composer_factory is not None:
             return self.composer_factory(grid, image_wh)
         return make_composer(settings, grid, image_wh, tiling, self.static_masks.read)
+
+    def level(self, settings: PipelineSettings) -> int | None:
+        """Which thresholds the tile engine uses, see ``PipelineSettings.level``; masks of experiments count, too."""
+        if settings.level is None and self.composer_factory is not None:
+            return FINEST
+        return settings.level
 
     def encoder(self, settings: PipelineSettings, input_wh: tuple[int, int]) -> Encoder | None:
         """The encoder of a sigma-delta network, with the thresholds of the settings; None for a dense network."""

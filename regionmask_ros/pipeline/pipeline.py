@@ -229,7 +229,7 @@ class Pipeline:
             tiling = self._make.tiling(settings, camera.grid, camera.image_wh, camera.input_wh)
             composer = self._make.composer(settings, camera.grid, camera.image_wh, tiling)
             composer.learner.continue_from(camera.composer.learner)
-            camera.composer, camera.tiling, camera.level = composer, tiling, settings.level
+            camera.composer, camera.tiling, camera.level = composer, tiling, self._make.level(settings)
             if isinstance(camera.objects, InterpreterState):
                 camera.objects.displayed = camera.objects.displayed_ids = None
             elif interpreter.track_score is None:
@@ -351,7 +351,7 @@ class Pipeline:
     def _change_backend(self, camera: CameraState) -> None:
         """Thresholds may differ, so the encoder is another one, too; a runtime and the tile engine have other masks."""
         settings = self.settings
-        camera.encoder, camera.level = self._make.encoder(settings, camera.input_wh), settings.level
+        camera.encoder, camera.level = self._make.encoder(settings, camera.input_wh), self._make.level(settings)
         tiling = self._make.tiling(settings, camera.grid, camera.image_wh, camera.input_wh)
         if (tiling is None) != (camera.tiling is None):
             composer = self._make.composer(settings, camera.grid, camera.image_wh, tiling)
@@ -373,7 +373,8 @@ class Pipeline:
             cast(DenseBackend, backend).prepare(input_shapes(composer, tiling))
         self.resets += self._camera is not None
         self._camera = CameraState(
-            image_wh, input_wh, composer, self._interpreter.new_state(), encoder, tiling, self.settings.level)
+            image_wh, input_wh, composer, self._interpreter.new_state(), encoder, tiling,
+            self._make.level(self.settings))
         return self._camera, finished
 
     def _collect(self, camera: CameraState) -> list[StepResult]:
@@ -399,7 +400,7 @@ class Pipeline:
         ms = {**pending.ms, "engine": raw.engine_ms, "decode": (decoded - start) * 1e3}
         result = StepResult(
             pending.index, pending.frame, camera.last, pending.mask, pending.mask_text, pending.age, pending.events,
-            raw.head, counts, ms)
+            raw.head, counts, ms, raw.tile_counts)
         camera.composer.observe(result)
         ended = time.perf_counter()
         ms["mask"] += (ended - decoded) * 1e3

@@ -24,6 +24,9 @@ from ..network.chain import Network
 from ..network.dense import AnyNetwork, DenseNetwork
 from ..network.thresholds import TRAINED, TUNED, bundled_thresholds, tuned_network
 
+FINEST = 0
+"""Index of the tile engine's smallest thresholds, those of any mask without a preset."""
+
 TUNED_BACKEND = CPU
 """The other backends compute as Lava does; the thresholds were not tuned for that."""
 
@@ -275,7 +278,7 @@ class PipelineSettings:
         """Index of the tile engine's thresholds: without a preset the finest; None without a mask: thresholds of 0."""
         if self.tile_schedule:
             return self.tile_schedule.level
-        return 0 if self.active_sources else None
+        return FINEST if self.active_sources else None
 
     @property
     def tile_schedule(self) -> TileSchedule | None:

@@ -12,6 +12,7 @@ from .grid import TileGrid
 from .network import TileNetwork
 from .noise import NoiseEstimate
 from .tail import Tail
+from .work import WorkMeter
 
 
 @dataclass(frozen=True, eq=False)
@@ -41,6 +42,7 @@ class TileRunner:
 
     Attributes:
         engine: The engine.
+        meter: Makes exact counts of what the engine has counted.
 
     Raises:
         ValueError: The images do not fit the network.
@@ -48,7 +50,7 @@ class TileRunner:
     """
 
     def __init__(self, network: TileNetwork, tail: Tail, input_wh: tuple[int, int], kernel_set: str = "") -> None:
-        self.engine = TileEngine(network, input_wh, kernel_set)
+        self.engine, self.meter = TileEngine(network, input_wh, kernel_set), WorkMeter(network, input_wh)
         graph = network.graph
         self._values = TileGrid(input_wh[1], input_wh[0], 1).pixels() * graph.channels
         self._all, self._noise = np.ones(self._values.shape, bool), NoiseEstimate()

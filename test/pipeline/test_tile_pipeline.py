@@ -10,11 +10,13 @@ from moving_square import play
 
 from regionmask_ros.core.frame import Frame
 from regionmask_ros.errors import UserError
+from regionmask_ros.mask.composer import MaskComposer
 from regionmask_ros.mask.schedule import PresetOverrides
 from regionmask_ros.mask.tile_schedule import TILE_PRESETS
+from regionmask_ros.mask.tracking import TrackingSource
 from regionmask_ros.network.dense import DenseNetwork
 from regionmask_ros.pipeline.pipeline import Pipeline
-from regionmask_ros.pipeline.settings import PipelineSettings
+from regionmask_ros.pipeline.settings import FINEST, PipelineSettings
 
 for package in ("onnx", "onnxruntime"):
     pytest.importorskip(package, reason=f"no {package}: `make runtimes` brings it")
@@ -108,6 +110,43 @@ def test_active_and_idle_frames_of_a_preset_can_be_replaced(network):
     pipeline = tile_pipeline(network, preset="balanced", overrides=PresetOverrides(active_frames=1, idle_frames=2))
     masked = [result.mask.masked_share == 1.0 for result in play(pipeline, block_frames(7))]
     assert masked == [False, True, True, False, True, True, False]
+
+
+def test_every_result_has_the_counts_of_its_own_frame(network):
+    pipeline = tile_pipeline(network, preset="fast")
+    results = play(pipeline, block_frames(8, (384, 256)))
+    totals = [result.tile_counts.totals for result in results]
+    assert totals[0].mac_share == 1.0 and totals[0].tiles > 0 and totals[0].moved_bytes > 0
+    for result, total in zip(results[1:], totals[1:]):
+        if result.mask.masked_share == 1.0:
+            assert (total.tiles, total.macs, total.moved_bytes, total.mac_share) == (0, 0, 0, 0.0)
+        else:
+            assert 0.0 < total.mac_share < 1.0
+            assert (result.tile_counts.macs > 0).tolist() <= (result.tile_counts.tiles > 0).tolist()
+    assert any(total.tiles == 0 for total in totals) and any(0 < total.tiles for total in totals[1:])
+
+
+def test_a_runtime_counts_no_tiles():
+    pipeline, _ = dense_pipeline(backend="onnxruntime")
+    assert [result.tile_counts for result in play(pipeline, block_frames(2))] == [None, None]
+
+
+def test_masks_of_an_experiment_have_the_finest_thresholds(network):
+    settings = PipelineSettings(backend="cpu", score_threshold=0.3)
+
+    def compose(grid, image_wh):
+        return MaskComposer(grid, image_wh, [TrackingSource()], 8)
+
+    seen = []
+    for factory in (compose, None):
+        pipeline = Pipeline(network, settings, composer_factory=factory)
+        assert pipeline.settings.level is None
+        play(pipeline, block_frames(3))
+        levels = [pipeline._camera.level]
+        pipeline.reconfigure(replace(pipeline.settings, score_threshold=0.4))
+        levels.append(pipeline._camera.level)
+        seen.append(levels)
+    assert seen == [[FINEST, FINEST], [None, None]]
 
 
 def test_a_reset_makes_the_next_frame_the_first(network):

@@ -69,6 +69,27 @@ def test_a_dense_frame_costs_every_operation_of_the_network():
     (image,) = made_graphs.make_video(1, input_wh, 1)
     work = meter.measure(engine.step(image).counts)
     assert work.macs.tolist() == list(network.graph.macs(input_wh).values())
-    assert work.bytes.all()
+    assert work.moved_bytes.all() and work.totals.mac_share == 1.0
     still = meter.measure(engine.step(image).counts)
-    assert not still.macs.any() and not still.bytes.any() and not still.tiles.any()
+    assert not still.macs.any() and not still.moved_bytes.any() and not still.tiles.any()
+    assert work.tiles.all(), "counts outlive the next frame"
+
+
+def test_a_changed_tile_costs_what_its_computed_and_replaced_pixels_cost():
+    network, input_wh = made_graphs.make_network(3, (96, 64)), (96, 64)
+    engine, meter = TileEngine(network, input_wh), WorkMeter(network, input_wh)
+    (image,) = made_graphs.make_video(1, input_wh, 1)
+    engine.step(image)
+    image = image.copy()
+    image[20:24, 36:40] ^= 0x55
+    counted = engine.step(image).counts
+    work, shapes = meter.measure(counted), network.graph.shapes(input_wh)
+    macs = network.graph.macs(input_wh)
+    expected = [macs[node.name] * pixels // (shapes[node.name][0] * shapes[node.name][1])
+                for node, pixels in zip(network.graph.nodes, counted[1:, 1].tolist())]
+    assert work.macs.tolist() == expected and work.tiles.tolist() == counted[1:, 0].tolist()
+    totals = work.totals
+    assert totals.tiles == sum(work.tiles) > 0 and totals.moved_bytes == sum(work.moved_bytes)
+    assert totals.macs == sum(expected) and totals.mac_share == sum(expected) / sum(macs.values()) < 1.0
+    idle = meter.idle().totals
+    assert (idle.tiles, idle.macs, idle.moved_bytes, idle.mac_share) == (0, 0, 0, 0.0)

@@ -10,6 +10,7 @@ from ...backends.tiles import read_tiles
 from ...core.detections import Detections
 from ...core.grid import RegionGrid
 from ...core.look import Look, LookOutput
+from ...core.result import TileCounts
 from ...detection.heads import decode_looks
 from ...errors import UserError
 from ...mask.composer import MaskComposer
@@ -27,9 +28,6 @@ REFRESH_PERIOD = 8
 LEVEL = 1
 """Of the thresholds: that of the preset balanced."""
 
-_COMPUTED_PIXELS = 1
-"""Column of ``StepOutput.counts``."""
-
 
 class TileCandidate:
     """One camera of the tile engine. Its first frame is always dense.
@@ -41,6 +39,9 @@ class TileCandidate:
         clip: The frames, for their sizes.
         setting: One of ``TILE_SETTINGS``.
         kernel_set: As for ``TileEngine``.
+
+    Attributes:
+        graph: The quantized graph.
     """
 
     backend = "cpu"
@@ -56,10 +57,7 @@ class TileCandidate:
         self._head, self._image_wh = network.head, clip.image_wh
         self._look = Look((0.0, 0.0, float(clip.image_wh[0]), float(clip.image_wh[1])), clip.input_wh)
         self._level = stored.network.levels[LEVEL]
-        graph = stored.network.graph
-        shapes, macs = graph.shapes(clip.input_wh), graph.macs(clip.input_wh)
-        self._macs_per_pixel = np.array([macs[node.name] / np.prod(shapes[node.name][:2]) for node in graph.nodes])
-        self._all_macs = sum(macs.values())
+        self.graph = stored.network.graph
         self._grid = RegionGrid.near_input(clip.input_wh)
         self.mac_share: float | None = None
         self.reset()
@@ -79,7 +77,7 @@ class TileCandidate:
 
     def follow(self, raw: RunOutput) -> None:
         """Counts, and makes the mask of the next frame; see `Candidate`."""
-        self.mac_share = float(raw.step.counts[1:, _COMPUTED_PIXELS] @ self._macs_per_pixel) / self._all_macs
+        self.mac_share = self.count_nodes(raw).totals.mac_share
         self._frame += 1
         if self.setting == TRACKING:
             last = self.detect(raw, self._image_wh, SCORE_THRESHOLD)
@@ -95,6 +93,10 @@ class TileCandidate:
 
     def counts(self) -> None:
         """Returns None: multiplications are counted, not synaptic operations."""
+
+    def count_nodes(self, raw: RunOutput) -> TileCounts:
+        """Exact counts of the last step, by node."""
+        return self._runner.meter.measure(raw.step.counts)
 
     def detect(self, raw: RunOutput, image_wh: tuple[int, int], lowest: float) -> Detections:
         """Decodes the outputs; see `Candidate`."""
