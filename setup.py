@@ -99,7 +99,8 @@ class BuildLibrary(build_ext):
             digest = f'-DREGIONMASK_TILES_DIGEST="{NATIVE["compute_digest"]()}"'
             self.spawn([*compiler, *NATIVE["FLAGS"], *instructions, "-fPIC", digest, "-c", source, "-o", str(made)])
             # The set-up shows how far it is.
-            self.announce(f"[{next(compiled)}/{len(ext.sources)}] {source}", level=2)
+            if self.verbose:
+                print(f"[{next(compiled)}/{len(ext.sources)}] {source}", flush=True)
             return str(made)
 
         with ThreadPoolExecutor(os.cpu_count()) as pool:
