@@ -20,7 +20,8 @@ from regionmask_ros.sources import Reading, open_source
 FRAMES, BROKEN = 8, 3
 DROPPED = {"dropped_images": 1, "dropped_reasons": {"empty": 1}}
 
-READERS = ("run", "play", "demo", "calibrate", "tune_thresholds", "train_mgnet", "evaluate", "compare", "bench")
+READERS = ("run", "play", "demo", "calibrate", "tune_thresholds", "train_mgnet", "distil", "evaluate", "compare",
+           "bench")
 
 
 @pytest.fixture(scope="module")

@@ -83,5 +83,6 @@ def defer_interrupts() -> Iterator[None]:
     finally:
         for number, handler in before.items():
             signal.signal(number, handler)
-    if waiting:
-        signal.raise_signal(waiting[0])
+    # One alone may be ignored, as Ctrl-C is in a shell's background jobs.
+    for received in waiting:
+        signal.raise_signal(received)

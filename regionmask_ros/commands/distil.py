@@ -1,0 +1,78 @@
+"""The work of the command ``distil``, whose arguments are in ``arguments/distil.py``."""
+
+from __future__ import annotations
+
+import argparse
+import importlib.util
+from collections.abc import Sequence
+from pathlib import Path
+
+from ..backends.runtimes import find_runtime
+from ..errors import UserError, to_one_line
+from ..files.outputs import Outputs
+from ..importing.opening import open_network
+from ..network.cards import check_name
+from ..network.chain import Network
+from ..network.dense import DenseNetwork
+from ..network.files import find_network, load_network
+from ._cli import EXIT_INTERRUPTED, command_main
+from ._pictures import make_reading, report_dropped
+
+_COUNTS = ("steps", "batch", "every", "look_every")
+
+
+def run(args: argparse.Namespace) -> int:
+    """Trains, and returns the exit status."""
+    name = check_name(args.output)
+    for option in _COUNTS:
+        if getattr(args, option) < 1:
+            raise UserError(f"--{option.replace('_', '-')} {getattr(args, option)}: must be 1 or more")
+    if args.seed < 0:
+        raise UserError(f"--seed {args.seed}: must be 0 or more")
+    classes = tuple(dict.fromkeys(word.strip() for word in args.classes.split(",") if word.strip()))
+    if not classes:
+        raise UserError("--classes: names no class")
+    if importlib.util.find_spec("torch") is None:
+        raise UserError("distil needs torch, which is not installed: run 'make train-setup' (the extra 'train')")
+    from ..lab.distillation.session import SAME, DistillationSession, Order
+
+    teachers = tuple(_open_teacher(word.strip()) for word in args.teacher.split(",") if word.strip())
+    if not teachers:
+        raise UserError("TEACHER: names no network")
+    folder = Path(args.folder or name)
+    base = None if args.student == SAME or args.from_nothing else _open_base()
+    with Outputs(args.sources) as outputs:
+        outputs.folder(str(folder))
+        outputs.commit()
+    reading = make_reading(args)
+    order = Order(
+        teachers, tuple(args.sources), args.student, name, teachers[0].labels if args.student == SAME else classes,
+        args.grid, args.steps, args.batch, args.every, args.look_every, args.seed, folder, find_runtime())
+    session = DistillationSession(order, base, args.resume, reading)
+    try:
+        session.run()
+    except KeyboardInterrupt:
+        session.save()
+        print(f"stopped at step {session.step} of {args.steps}; the same command with --resume continues")
+        return EXIT_INTERRUPTED
+    print(f"{name} installed; use it with --network {name}")
+    return report_dropped(reading, args)
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Runs the command with the given arguments, or those of the process."""
+    return command_main("distil", argv)
+
+
+def _open_teacher(name: str) -> DenseNetwork:
+    network = open_network(name)
+    if not isinstance(network, DenseNetwork):
+        raise UserError(to_one_line(f"{name}: a teacher is a dense network: import one with 'model import FILE.onnx'"))
+    return network
+
+
+def _open_base() -> Network:
+    try:
+        return load_network(find_network())
+    except UserError as error:
+        raise UserError(to_one_line(f"{error}; or begin with random weights: --from-nothing")) from error

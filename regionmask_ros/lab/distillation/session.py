@@ -1,0 +1,259 @@
+"""One run of ``distil``: it reads and labels pictures, trains, and writes checkpoint, curves, facts and the network."""
+
+from __future__ import annotations
+
+import hashlib
+import io
+import json
+import logging
+import math
+import sys
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from itertools import pairwise
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from ...errors import UserError, to_one_line
+from ...files.outputs import write_whole
+from ...network.cards import store_network
+from ...network.chain import Network
+from ...network.dense import DenseNetwork, HeadSpec
+from ...network.onnx.reading import load_onnx_package
+from ...progress import Progress
+from ...report.plots import GRID, INK, LINE, MARK, PNG_COLORS, PNG_DPI
+from ...sources import Reading
+from ..training.checkpoint import defer_interrupts, load_checkpoint, save_checkpoint
+from .judge import choose_judged, judge
+from .pictures import Collection, read_collection
+from .rewrite import make_event_friendly, set_weights
+from .street import PREPROCESSING, SHARES, STRIDES, build_street
+from .teacher import Teachers
+from .trainer import Plan, Trainer
+
+CHECKPOINT, CURVES, FACTS, CACHE = "checkpoint.npz", "curves.png", "training.json", "labels"
+"""Names in the output folder."""
+
+SAME, STREET = "same", "street"
+STUDENTS = (STREET, SAME)
+RATES = {STREET: 5e-2, SAME: 6e-3}
+HINT_WEIGHT = 2.0
+PATIENCE, WORTH = 4, 0.3
+"""Evaluations without a gain of so many points, after which the training ends early."""
+
+POINTS = 300
+"""Points of the loss curve; each is the mean over a part of the training."""
+
+
+@dataclass(frozen=True)
+class Order:
+    """What the user wants.
+
+    Attributes:
+        teachers: The teachers; the first one is the one that ``same`` starts from.
+        sources: Videos, folders of images or bags.
+        student: One of ``STUDENTS``.
+        name: Of the network that is made.
+        classes: Of ``street``.
+        grid: Of the weights.
+        steps: In all.
+        batch: Samples in a step.
+        every: Of the frames of a video, one of so many is used.
+        look_every: Steps between evaluations.
+        seed: Of weights and samples.
+        folder: For checkpoint, labels, curves and facts.
+        backend: Name of the dense backend.
+    """
+
+    teachers: tuple[DenseNetwork, ...]
+    sources: tuple[str, ...]
+    student: str
+    name: str
+    classes: tuple[str, ...]
+    grid: str
+    steps: int
+    batch: int
+    every: int
+    look_every: int
+    seed: int
+    folder: Path
+    backend: str
+
+
+class DistillationSession:
+    """A training with its files.
+
+    Args:
+        order: What is trained.
+        base: YOLO-KP, from whose first layers ``street`` starts; None: from nothing.
+        resume: Whether to continue from the checkpoint in the folder.
+        reading: How images are read; None: as by default.
+
+    Raises:
+        UserError: A source or a teacher cannot be used, or the training cannot be resumed.
+    """
+
+    def __init__(self, order: Order, base: Network | None, resume: bool, reading: Reading | None = None) -> None:
+        self._order, self._reading = order, reading or Reading()
+        if resume and not (order.folder / CHECKPOINT).exists():
+            raise UserError(f"{order.folder / CHECKPOINT}: no such file; start the training without --resume")
+        self._start, self._graph, teacher = _prepare(order, base)
+        teachers = Teachers(order.teachers, self._start.labels, order.backend)
+        try:
+            self._collection: Collection = read_collection(
+                order.sources, order.every, teachers, order.folder / CACHE, self._reading)
+        finally:
+            teachers.close()
+        self._judged = choose_judged(self._collection.held_out)
+        shares = SHARES if order.student == STREET and base is not None else None
+        plan = Plan(order.steps, order.batch, order.seed, order.grid, RATES[order.student],
+                    0.0 if teacher is None else HINT_WEIGHT)
+        self._trainer = Trainer(plan, self._graph, self._collection.learned, self._start.preprocessing,
+                                self._start.head.strides, teacher, shares)
+        self._looks: list[tuple[int, float]] = []
+        self._seconds = 0.0
+        if resume:
+            self._resume()
+        self._began = time.process_time() - self._seconds
+
+    @property
+    def step(self) -> int:
+        """Number of steps done."""
+        return self._trainer.step
+
+    def run(self) -> DenseNetwork:
+        """Trains to the end, evaluates and saves every ``look_every`` steps, and stores the network.
+
+        Returns:
+            The network.
+        """
+        trainer, order = self._trainer, self._order
+        with Progress(initial=trainer.step, total=order.steps, unit="step") as progress:
+            while trainer.step < trainer.last_step:
+                with defer_interrupts():
+                    loss = trainer.advance()
+                progress.update()
+                if trainer.step % order.look_every == 0 or trainer.step == trainer.last_step:
+                    agreement = self._look()
+                    progress.write(f"step {trainer.step}: loss {loss:.3f}, agreement with the teacher {agreement:.1f}")
+                    sys.stdout.flush()
+        network = self._network()
+        card = store_network(network)
+        write_whole(card.parent / FACTS, self._facts())
+        for path in (card, *(order.folder / name for name in (FACTS, CURVES, CHECKPOINT))):
+            print(f"  {path}")
+        return network
+
+    def save(self) -> None:
+        """Writes the checkpoint and, after the first evaluation, the curves and the facts."""
+        self._seconds = time.process_time() - self._began
+        folder = self._order.folder
+        # No agreement (nan) is -1 in the file, which holds finite numbers only.
+        looks = np.nan_to_num(np.array(self._looks, np.float64).reshape(-1, 2), nan=-1.0)
+        save_checkpoint(folder / CHECKPOINT, {**self._trainer.state(), "history.looks": looks,
+                                              "seconds": np.array(self._seconds)})
+        if self._looks:
+            write_whole(folder / CURVES, draw_curves(self._trainer.losses, self._looks))
+            write_whole(folder / FACTS, self._facts())
+
+    def _look(self) -> float:
+        agreement = judge(self._network(), self._judged, self._order.backend)
+        self._looks.append((self._trainer.step, agreement))
+        earlier, late = [value for _, value in self._looks[:-PATIENCE]], [value for _, value in self._looks[-PATIENCE:]]
+        if earlier and max(late) < max(earlier) + WORTH:
+            self._trainer.stop_early()
+        self.save()
+        return agreement
+
+    def _network(self) -> DenseNetwork:
+        model = set_weights(self._graph, self._trainer.weights()).SerializeToString()
+        return replace(self._start, model=model, sha256=hashlib.sha256(model).hexdigest())
+
+    def _resume(self) -> None:
+        path, order, trainer = self._order.folder / CHECKPOINT, self._order, self._trainer
+        plan = load_checkpoint(path, {name: np.array(0) for name in (
+            "step", "float_end", "steps", "seed", "batch")})
+        for name, wanted in (("steps", order.steps), ("seed", order.seed), ("batch", order.batch)):
+            if int(plan[name]) != wanted:
+                raise UserError(f"{path}: its --{name} is {int(plan[name])}, not {wanted}: resume with the same plan")
+        trainer.prepare(int(plan["step"]), int(plan["float_end"]))
+        like = {**trainer.state(), "history.looks": np.zeros((0, 2)), "seconds": np.array(0.0)}
+        state = load_checkpoint(path, like)
+        trainer.restore(state)
+        self._looks = [(int(step), float(value) if value >= 0 else math.nan) for step, value in state["history.looks"]]
+        self._seconds = float(state["seconds"])
+
+    def _facts(self) -> bytes:
+        order, trainer = self._order, self._trainer
+        facts: dict[str, Any] = {
+            "name": order.name, "student": order.student, "grid": order.grid, "classes": list(self._start.labels),
+            "teachers": [{"name": one.name, "sha256": one.sha256} for one in order.teachers],
+            "sources": list(self._collection.names), "pictures": len(self._collection.learned),
+            "held_out_pictures": len(self._judged), "steps": trainer.step, "batch": order.batch, "seed": order.seed,
+            "core_minutes": round(self._seconds / 60, 1),
+            "agreement": None if math.isnan(self._looks[-1][1]) else round(self._looks[-1][1], 1),
+            **trainer.sparsity(self._judged), **self._reading.dropped.as_json(),
+        }
+        return (json.dumps(facts, indent=1) + "\n").encode()
+
+
+def _prepare(order: Order, base: Network | None) -> tuple[DenseNetwork, Any, Any]:
+    """The untrained network without its model, its graph, and the graph that teaches it; None where labels do."""
+    onnx = load_onnx_package()
+    taught_by = ", ".join(one.name for one in order.teachers)
+    if order.student == STREET:
+        graph = build_street(len(order.classes), base, order.seed)
+        head = HeadSpec("yolox", len(order.classes), ("output",), STRIDES, {"raw": 1.0})
+        return DenseNetwork(order.name, b"", head, order.classes, PREPROCESSING, "images",
+                            source_file=f"street, taught by {taught_by}"), graph, None
+    first = order.teachers[0]
+    if first.head.family != "yolox" or not first.head.numbers.get("raw"):
+        raise UserError(f"{first.name}: --student same needs a YOLOX detector with a raw head; --student street learns "
+                        "from any")
+    if len(order.teachers) > 1:
+        raise UserError("--student same: give one teacher, which it starts from")
+    teacher = onnx.load_from_string(first.model)
+    try:
+        graph, _ = make_event_friendly(teacher)
+    except UserError as error:
+        raise UserError(to_one_line(f"{first.name}: {error}")) from error
+    return replace(first, name=order.name, model=b"", precision="fp32",
+                   source_file=f"{first.name} with rectifiers, taught by itself"), graph, teacher
+
+
+def draw_curves(losses: Sequence[float], looks: Sequence[tuple[int, float]]) -> bytes:
+    """Draws the losses and the agreement over the steps.
+
+    Args:
+        losses: Loss of each step.
+        looks: Step and agreement of each evaluation.
+
+    Returns:
+        A PNG image.
+    """
+    # On a fresh machine matplotlib logs that it collects fonts.
+    logging.getLogger("matplotlib").setLevel(logging.ERROR)
+    from matplotlib.figure import Figure
+
+    colors = PNG_COLORS
+    figure = Figure(figsize=(8.4, 5.2), layout="constrained")
+    above, below = figure.subplots(2, 1, sharex=True)
+    ends = np.unique(np.linspace(0, len(losses), POINTS + 1).astype(int))
+    above.plot(ends[1:], [float(np.mean(losses[low:high])) for low, high in pairwise(ends)], color=colors[LINE],
+               linewidth=1.2)
+    above.set_ylabel("loss", color=colors[INK])
+    below.plot([step for step, _ in looks], [value for _, value in looks], color=colors[MARK], linewidth=1.4,
+               marker="o", markersize=3)
+    below.set_ylabel("agreement with the teacher, %", color=colors[INK])
+    below.set_xlabel("step", color=colors[INK])
+    for axis in (above, below):
+        axis.grid(color=colors[GRID], linewidth=0.5)
+        axis.tick_params(color=colors[GRID], labelcolor=colors[INK], length=0)
+        axis.spines[["top", "right"]].set_visible(False)
+        axis.spines[["left", "bottom"]].set_color(colors[GRID])
+    buffer = io.BytesIO()
+    figure.savefig(buffer, format="png", dpi=PNG_DPI)
+    return buffer.getvalue()
