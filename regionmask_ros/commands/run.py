@@ -158,7 +158,8 @@ class _Recorder:
         rank = min(len(result.detections), 6) + (not mask.refresh)
         if not (self._video or self.samples.wants(result.index, rank)):
             return None
-        caption = caption_line(mask.masked_share, result.counts, result.ms["total"], result.mask_text)
+        caption = caption_line(mask.masked_share, result.counts, result.ms["total"], result.mask_text,
+                               result.tile_counts)
         image = self._overlay.draw(result, caption)
         if self._video:
             self._video.add(image)
@@ -273,11 +274,12 @@ def _write_report(args: argparse.Namespace, source: Source, recorder: _Recorder,
 
 
 def _print_summary(summary: dict[str, Any], written: Sequence[str]) -> None:
-    ms, synops = summary["ms"]["total"], summary["synops_per_frame"]
+    ms, synops, share = summary["ms"]["total"], summary["synops_per_frame"], summary["mac_share"]
     print(
         f"{summary['frames']} frames at {summary['input_size']}, {summary['detections']} detections, "
         f"{summary['masked_share']:.0%} of the regions masked, "
-        f"{'' if synops is None else f'{synops / 1e6:.1f} M synops and '}{ms['median']:.1f} ms a frame")
+        f"{'' if synops is None else f'{synops / 1e6:.1f} M synops and '}"
+        f"{'' if share is None else f'{share:.1%} of the dense MACs and '}{ms['median']:.1f} ms a frame")
     twin = summary.get("against")
     if twin:
         saved = "-" if twin["saved_share"] is None else f"{twin['saved_share']:.0%}"

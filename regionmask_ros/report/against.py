@@ -27,6 +27,9 @@ TRUTH_NOTE = (
     "The unmasked twin is the truth here: the same network, with everything observed. It errs, too. An object of it "
     "is found where the masked run has one of the same class that overlaps by half (IoU 0.5).")
 
+SAVED_UNITS = {"synops": "synaptic operations, counted", "macs": "MACs, counted", "time": "time, measured"}
+"""What ``saved`` of `compare_runs` means, for people."""
+
 _SAME_EPISODE_IOU, _EPISODE_GAP = 0.3, 5
 """Misses that overlap as much, at most as many frames apart, are of the same object."""
 
@@ -173,15 +176,15 @@ def compare_runs(masked: Mapping[str, Any], twin: Mapping[str, Any], comparison:
         comparison: Of all frames.
 
     Returns:
-        Values for JSON. ``saved_share`` is that of the synaptic operations, or of the time for a dense network, which
-        counts none; None where the twin needed nothing.
+        Values for JSON. ``saved_share`` is that of the synaptic operations, of the MACs of the tile engine, or of the
+        time where neither is counted; None where the twin needed nothing.
     """
-    unit = "time" if masked["synops_per_frame"] is None else "synops"
+    unit = next((unit for unit in ("synops", "macs") if masked[f"{unit}_per_frame"] is not None), "time")
     ours, theirs = (
-        run["ms"]["total"]["mean"] if unit == "time" else run["synops_per_frame"] for run in (masked, twin))
+        run["ms"]["total"]["mean"] if unit == "time" else run[f"{unit}_per_frame"] for run in (masked, twin))
     return {
         "mask": twin["mask"], "detections": twin["detections"], "found": comparison.found,
         "missed": comparison.missed, "missed_share": comparison.missed_share, "extra": comparison.extra,
         "saved_share": 1.0 - ours / theirs if theirs else None, "saved": unit,
-        "synops_per_frame": twin["synops_per_frame"], "ms": twin["ms"],
+        "synops_per_frame": twin["synops_per_frame"], "macs_per_frame": twin["macs_per_frame"], "ms": twin["ms"],
     }

@@ -16,7 +16,7 @@ import numpy as np
 
 from ..core.detections import UNTRACKED
 from ..core.frame import Frame
-from ..core.result import RegionMask, StepCounts, StepResult
+from ..core.result import RegionMask, StepCounts, StepResult, TileCounts
 from .display_tracks import Certainty, DisplayTracks, ShownObject
 from .label_places import NEW, place_labels
 
@@ -177,18 +177,23 @@ def keep_to_image(keep: np.ndarray, size_wh: tuple[int, int]) -> np.ndarray:
     return stretched
 
 
-def caption_line(masked_share: float | None, counts: StepCounts | None, ms_total: float, mask_text: str) -> str:
-    """Returns the caption of one frame; without counts for a dense network, short where there are no masks.
+def caption_line(masked_share: float | None, counts: StepCounts | None, ms_total: float, mask_text: str,
+                 tile_counts: TileCounts | None = None) -> str:
+    """Returns the caption of one frame, with what was counted; short where there are no masks.
 
     >>> caption_line(0.84, StepCounts(2_345, (10_000,), (54_100_000,)), 9.83, "tracking, refresh in 4")
     'masked 84 %   events 12.3 k   synops 54.1 M   9.8 ms   tracking, refresh in 4'
     """
     if masked_share is None:
         counted = "" if counts is None else f"synops {_format_count(counts.total_synops)}   "
+        if tile_counts is not None:
+            counted = f"MACs {100 * tile_counts.totals.mac_share:.0f} %   "
         return f"{counted}{ms_total:.1f} ms   {mask_text}".rstrip()
     figures = f"masked {100 * masked_share:.0f} %"
     if counts is not None:
         figures += f"   events {_format_count(counts.events)}   synops {_format_count(counts.total_synops)}"
+    if tile_counts is not None:
+        figures += f"   MACs {100 * tile_counts.totals.mac_share:.0f} %"
     return f"{figures}   {ms_total:.1f} ms   {mask_text}".rstrip()
 
 

@@ -35,6 +35,7 @@ FIGURES_OF = {
     "masked_share": "masked share, %",
     "events": "events per frame, counted",
     "synops": "synops per frame, counted",
+    "mac_share": "share of the dense MACs, %, counted",
     "ms": "milliseconds per frame, measured",
 }
 """Title of the plot of each value."""
@@ -81,6 +82,7 @@ class RerunLog:
         figures = {
             "masked_share": 100 * result.mask.masked_share,
             **({"events": result.counts.events, "synops": result.counts.total_synops} if result.counts else {}),
+            **({"mac_share": 100 * result.tile_counts.totals.mac_share} if result.tile_counts else {}),
             # The time of the first frame includes opening: next to it all others would be a flat line.
             **({"ms": result.ms["total"]} if result.index else {}),
         }

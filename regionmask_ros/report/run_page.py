@@ -8,8 +8,8 @@ from typing import Any
 
 import numpy as np
 
-from ..core.result import StepCounts, StepResult
-from .against import TRUTH_NOTE, Comparison
+from ..core.result import StepCounts, StepResult, TileTotals
+from .against import SAVED_UNITS, TRUTH_NOTE, Comparison
 from .page import EmbeddedImage, EmbeddedVideo, Figure, Gallery, KeyFigure, Page
 from .plots import Panel, per_frame_svg
 from .tables import Table
@@ -32,8 +32,9 @@ class FrameRecord:
         refresh: Whether it is a refresh frame.
         masked_share: Share of the regions that are masked, 0 to 1.
         detections: Number of detections.
-        counts: Events and synaptic operations; None for a dense network.
+        counts: Events and synaptic operations; None for an ONNX network.
         ms: Wall time of each of ``STAGES``.
+        tiles: What the tile engine did; None where another backend computes.
     """
 
     index: int
@@ -43,13 +44,14 @@ class FrameRecord:
     detections: int
     counts: StepCounts | None
     ms: Mapping[str, float]
+    tiles: TileTotals | None = None
 
 
 def record_of(result: StepResult) -> FrameRecord:
     """What is kept of a result."""
     mask = result.mask
     return FrameRecord(result.index, result.frame.stamp_ns, mask.refresh, mask.masked_share, len(result.detections),
-                       result.counts, result.ms)
+                       result.counts, result.ms, result.tile_counts.totals if result.tile_counts else None)
 
 
 def summarize(records: Sequence[FrameRecord]) -> dict[str, Any]:
@@ -62,10 +64,12 @@ def summarize(records: Sequence[FrameRecord]) -> dict[str, Any]:
         Values for JSON. Means and percentiles are over all frames but the first, refresh frames included: the first
         frame is never masked, and its time includes opening. A run of one frame is described by that frame.
         ``detections`` is the number over all frames; ``events_per_frame`` includes the encoder and all layers. Events
-        and synops are None for a dense network.
+        and synops are None for an ONNX network. ``mac_share`` (of the dense network's operations), MACs, tiles and
+        moved bytes are the tile engine's, None elsewhere.
     """
     steady = records[1:] or records
     counted = [record.counts for record in steady if record.counts is not None]
+    tiled = [record.tiles for record in steady if record.tiles is not None]
 
     def mean(values: Sequence[float]) -> float:
         return float(np.mean(values)) if values else 0.0
@@ -81,6 +85,10 @@ def summarize(records: Sequence[FrameRecord]) -> dict[str, Any]:
         "events_per_frame": mean([counts.events for counts in counted]) if counted else None,
         "encoder_events_per_frame": mean([counts.encoder_events for counts in counted]) if counted else None,
         "synops_per_frame": mean([counts.total_synops for counts in counted]) if counted else None,
+        "mac_share": mean([tiles.mac_share for tiles in tiled]) if tiled else None,
+        "macs_per_frame": mean([tiles.macs for tiles in tiled]) if tiled else None,
+        "tiles_per_frame": mean([tiles.tiles for tiles in tiled]) if tiled else None,
+        "moved_bytes_per_frame": mean([tiles.moved_bytes for tiles in tiled]) if tiled else None,
         "ms": {stage: spread([r.ms[stage] for r in steady]) for stage in STAGES},
     }
 
@@ -91,7 +99,8 @@ def summary_tables(summary: Mapping[str, Any]) -> list[Table]:
     Args:
         summary: What ``--json`` writes. Used keys: bag (with missing_messages), network, input_size, mask,
             refresh_period, backend, arithmetic, thresholds, frames, detections, masked_share, events_per_frame,
-            synops_per_frame and ms (by stage, each with median and p90). A missing key leaves its row out.
+            synops_per_frame, mac_share, macs_per_frame, tiles_per_frame, moved_bytes_per_frame and ms (by stage, each
+            with median and p90). A missing key leaves its row out.
 
     Returns:
         Settings, counted and measured values; a table without rows is left out.
@@ -111,7 +120,11 @@ def summary_tables(summary: Mapping[str, Any]) -> list[Table]:
                     ("detections", summary.get("detections"), "{:,}"),
                     ("masked share", None if share is None else 100.0 * share, "{:.1f} %"),
                     ("events per frame", summary.get("events_per_frame"), "{:,.0f}"),
-                    ("synops per frame", summary.get("synops_per_frame"), "{:,.0f}"))
+                    ("synops per frame", summary.get("synops_per_frame"), "{:,.0f}"),
+                    ("share of the dense MACs", summary.get("mac_share"), "{:.1%}"),
+                    ("MACs per frame", summary.get("macs_per_frame"), "{:,.0f}"),
+                    ("active tiles per frame, all layers", summary.get("tiles_per_frame"), "{:,.0f}"),
+                    ("bytes moved per frame", summary.get("moved_bytes_per_frame"), "{:,.0f}"))
     ms = summary.get("ms", {})
     measured = tuple(
         (stage, f"{ms[stage]['median']:.2f}", f"{ms[stage]['p90']:.2f}") for stage in STAGES if stage in ms)
@@ -152,7 +165,7 @@ def run_page(source: str, summary: Mapping[str, Any], records: Sequence[FrameRec
         Panel("milliseconds per frame, measured", np.array([r.ms["total"] for r in records])),
     )
     plot = per_frame_svg(panels, np.array([r.refresh for r in records]))
-    counted = len(panels) > 2
+    counted = [panel.title.partition(",")[0].removesuffix(" per frame") for panel in panels[1:-1]]
     return Page(
         f"{source}: objects and masks",
         f"{summary['detections']:,} detections in {summary['frames']:,} frames of {source}, with mask "
@@ -160,7 +173,7 @@ def run_page(source: str, summary: Mapping[str, Any], records: Sequence[FrameRec
         lead=video,
         key_figures=key_figures(summary),
         galleries=(*missed_gallery(comparison), *([Gallery("Images", tuple(images))] if images else [])),
-        figures=(Figure(f"Masked share, {'events, synops ' if counted else ''}and time of every frame", plot),),
+        figures=(Figure(f"{', '.join(['Masked share', *counted])} and time of every frame", plot),),
         tables=tuple(summary_tables(summary)), command=command, version=version)
 
 
@@ -198,7 +211,7 @@ def saved_figure(twin: Mapping[str, Any], masked_share: float | None) -> KeyFigu
     """
     share = twin["saved_share"]
     value = "-" if share is None else f"{100.0 * share:.0f} %"
-    unit = "synaptic operations, counted" if twin["saved"] == "synops" else "time, measured"
+    unit = SAVED_UNITS[twin["saved"]]
     regions = "" if masked_share is None else f" ({100.0 * masked_share:.0f} % of the regions masked)"
     return KeyFigure("Saved by masks", value, f"of the {unit}{regions}")
 
@@ -245,6 +258,9 @@ def embed_video(path: str, sides: tuple[str, str] | None = None, name: str = "")
 
 
 def _count_panels(records: Sequence[FrameRecord]) -> tuple[Panel, ...]:
+    tiled = [record.tiles.mac_share for record in records if record.tiles is not None]
+    if tiled and len(tiled) == len(records):
+        return (Panel("MACs, % of the dense network's, counted", np.array(tiled), percent=True),)
     counted = [record.counts for record in records if record.counts is not None]
     if len(counted) < len(records):
         return ()

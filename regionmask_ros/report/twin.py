@@ -117,7 +117,7 @@ class Twin:
             (index, detections, drawn), unmasked = self._masked.popleft(), self._unmasked.popleft()
             self.comparison.add(index, unmasked.frame, detections, unmasked.detections)
             if self.video and drawn is not None:
-                caption = caption_line(None, unmasked.counts, unmasked.ms["total"], "")
+                caption = caption_line(None, unmasked.counts, unmasked.ms["total"], "", unmasked.tile_counts)
                 self.video.add(join_sides(drawn, self._overlay.draw(unmasked, caption, "right")))
 
 

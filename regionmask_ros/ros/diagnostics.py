@@ -88,6 +88,8 @@ def make_status(report: NodeReport) -> DiagnosticStatus:
         **{f"attended share, {source}": _attended_share(figures, source) for source in SOURCES},
         "events per frame": _number(figures.events, 1),
         "synops per frame": _number(figures.synops, 1),
+        "share of MACs": _number(figures.mac_share, 4),
+        "active tiles per frame": _number(figures.tiles, 1),
         "image topic": facts.topic,
         "image transport": facts.transport,
         "image converter": facts.converter,

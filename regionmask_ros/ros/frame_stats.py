@@ -107,6 +107,9 @@ class FrameOutcome:
         masked_share: 0 to 1; None for a first frame, which does not count.
         events: Events of the encoder and of all layers; None where none are counted.
         synops: Synaptic operations; likewise.
+        mac_share: Share of the dense network's multiply-accumulate operations that the tile engine did, 0 to 1; None
+            where another backend computes.
+        tiles: Tiles of all layers that it computed; likewise.
         pipeline_ms: Time in the pipeline; the rest of ``node_ms`` is reading, waiting and publishing.
         attended_shares: The share of the regions that each mask source keeps; see ``RegionMask``.
     """
@@ -117,6 +120,8 @@ class FrameOutcome:
     masked_share: float | None
     events: int | None
     synops: int | None
+    mac_share: float | None
+    tiles: int | None
     pipeline_ms: float
     attended_shares: Mapping[str, float] = field(default_factory=dict)
 
@@ -131,6 +136,8 @@ class FrameFigures:
         masked_share: Mean over all frames but first ones.
         events: Mean number a frame.
         synops: Mean number a frame.
+        mac_share: Mean.
+        tiles: Mean number a frame.
         attended_shares: Means over the same frames as ``masked_share``; sources that kept nothing may be missing.
     """
 
@@ -141,6 +148,8 @@ class FrameFigures:
     masked_share: float | None
     events: float | None
     synops: float | None
+    mac_share: float | None
+    tiles: float | None
     attended_shares: Mapping[str, float]
 
 
@@ -199,6 +208,8 @@ class FrameStats:
             masked_share=_mean([frame.masked_share for frame in masked if frame.masked_share is not None]),
             events=_mean([frame.events for frame in frames if frame.events is not None]),
             synops=_mean([frame.synops for frame in frames if frame.synops is not None]),
+            mac_share=_mean([frame.mac_share for frame in frames if frame.mac_share is not None]),
+            tiles=_mean([frame.tiles for frame in frames if frame.tiles is not None]),
             attended_shares={
                 source: float(np.mean([frame.attended_shares.get(source, 0.0) for frame in masked]))
                 for source in {source for frame in masked for source in frame.attended_shares}},

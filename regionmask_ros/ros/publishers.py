@@ -240,4 +240,5 @@ def _drop_unobserved(result: StepResult) -> Detections:
 
 
 def _caption(result: StepResult) -> str:
-    return caption_line(result.mask.masked_share, result.counts, result.ms["total"], result.mask_text)
+    return caption_line(result.mask.masked_share, result.counts, result.ms["total"], result.mask_text,
+                        result.tile_counts)

@@ -331,7 +331,7 @@ class Worker:
         except Exception as error:  # noqa: BLE001  a bug must not end the node
             self._drop(self._report(error))
             return
-        now_s = time.monotonic()
+        now_s, tiles = time.monotonic(), result.tile_counts.totals if result.tile_counts else None
         self._frame_stats.add(FrameOutcome(
             time_s=now_s,
             node_ms=(now_s - received.time_s) * 1e3,
@@ -339,6 +339,8 @@ class Worker:
             masked_share=result.mask.masked_share if result.index else None,
             events=result.counts.events if result.counts else None,
             synops=result.counts.total_synops if result.counts else None,
+            mac_share=tiles.mac_share if tiles else None,
+            tiles=tiles.tiles if tiles else None,
             pipeline_ms=result.ms["total"],
             attended_shares=result.mask.attended_shares,
         ))

@@ -79,13 +79,14 @@ def test_objects_at_the_border_and_tiny_images_have_thumbnails(box, size_wh):
     assert image.caption == "7, frame 0: missed 1 time" and image.jpeg.startswith(b"\xff\xd8")
 
 
-def run(synops: float | None, ms: float) -> dict:
-    return {"synops_per_frame": synops, "ms": {"total": {"mean": ms}}, "mask": "none", "detections": 7}
+def run(synops: float | None, ms: float, macs: float | None = None) -> dict:
+    return {"synops_per_frame": synops, "macs_per_frame": macs, "ms": {"total": {"mean": ms}}, "mask": "none",
+            "detections": 7}
 
 
 @pytest.mark.parametrize(("ours", "theirs", "saved"), [
     (run(30.0, 9.0), run(100.0, 10.0), (0.7, "synops")), (run(None, 9.0), run(None, 10.0), (0.1, "time")),
-    (run(0.0, 9.0), run(0.0, 10.0), (None, "synops")),
+    (run(0.0, 9.0), run(0.0, 10.0), (None, "synops")), (run(None, 9.0, 20.0), run(None, 10.0, 80.0), (0.75, "macs")),
 ])
 def test_what_is_saved_is_counted_or_else_measured(ours, theirs, saved):
     facts = compare_runs(ours, theirs, Comparison(()))

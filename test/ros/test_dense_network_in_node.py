@@ -15,6 +15,7 @@ from dense_camera import block_box, block_frames  # noqa: E402
 from dense_networks import block_network, make_block_detector  # noqa: E402
 from rig import Peer, add_node, are_matched, change, header, send, watch  # noqa: E402
 from sensor_msgs.msg import Image  # noqa: E402
+from tile_networks import tiled_block_network  # noqa: E402
 
 from regionmask_ros.backends import BackendError  # noqa: E402
 from regionmask_ros.backends.openvino import OpenVinoBackend  # noqa: E402
@@ -22,6 +23,7 @@ from regionmask_ros.errors import UserError  # noqa: E402
 from regionmask_ros.ros import diagnostics  # noqa: E402
 from regionmask_ros.ros.publishers import IMAGES, image_message  # noqa: E402
 
+TILE_KEYS = ("share of MACs", "active tiles per frame")
 ONE = {"score_threshold": 0.3, "model_cache": "none", "preset_guard": 0.0}
 
 
@@ -62,9 +64,20 @@ def test_a_file_is_run_as_it_is(session, wait_for, tmp_path, monkeypatch):
     values = wait_for(lambda: (found := peer.values()) and found["frames answered"] == "9" and found)
     assert (values["backend"], values["arithmetic"], values["thresholds"]) == ("openvino", "", "")
     assert values["network"] == str(tmp_path / "blocks.onnx") and values["kernels"].startswith("openvino")
-    assert values["events per frame"] == values["synops per frame"] == "" and values["mask mode"] == "fast"
+    assert {values[key] for key in (*TILE_KEYS, "events per frame", "synops per frame")} == {""}
+    assert values["mask mode"] == "fast"
     assert values["masked share"] == f"{7 / 8:.4f}" and values["latency of the backend [steps]"] == "0"
     assert node.get_parameter("backend").value == "auto"
+
+
+def test_the_tile_engine_reports_its_share_of_macs_and_its_active_tiles(rig, wait_for, monkeypatch):
+    monkeypatch.setattr(diagnostics, "REPORT_PERIOD_S", 0.2)
+    node, peer = rig(network=tiled_block_network(), backend="cpu", preset="fast", **ONE)
+    send(peer, wait_for, messages(9))
+    values = wait_for(lambda: (found := peer.values()) and found["frames answered"] == "9" and found)
+    share, tiles = (float(values[key]) for key in TILE_KEYS)
+    # The first frame is computed as a whole.
+    assert running(node) == "cpu" and 1 / 9 <= share < 1.0 and tiles > 0.0 and values["synops per frame"] == ""
 
 
 def test_the_other_runtime_takes_over_while_images_come(rig, wait_for):
@@ -105,7 +118,7 @@ def test_the_other_runtime_is_the_fallback(rig, wait_for, monkeypatch):
 
 def test_what_does_not_fit_is_refused_in_one_line(rig):
     node, _ = rig(network=block_network(), preset="balanced", **ONE)
-    for wrong, reason in (({"backend": "cpu"}, "which is an ONNX network"), ({"fallback": "cpu"}, "use auto or none"),
+    for wrong, reason in (({"backend": "cpu"}, "it is not quantized"), ({"fallback": "cpu"}, "use auto or none"),
                           ({"arithmetic": "snap"}, "not for ONNX networks"), ({"tiles": "30x2"}, "tiles '30x2'"),
                           ({"thresholds": "tuned"}, "not for ONNX networks"), ({"device": "CUDA"}, "device CUDA"),
                           ({"classes": ["person"]}, "person")):
@@ -114,9 +127,10 @@ def test_what_does_not_fit_is_refused_in_one_line(rig):
     assert running(node) == "openvino" and node.get_parameter("device").value == "CPU"
 
 
-@pytest.mark.parametrize("name", ["backend", "fallback"])
-def test_a_node_with_the_wrong_backend_does_not_start(rig, name):
-    with pytest.raises(UserError, match=f"{name} cpu: cannot run blocks, which is an ONNX network"):
+@pytest.mark.parametrize(("name", "reason"), [("backend", "cannot run blocks: it is not quantized"),
+                                              ("fallback", "cannot run blocks, which is an ONNX network")])
+def test_a_node_with_the_wrong_backend_does_not_start(rig, name, reason):
+    with pytest.raises(UserError, match=f"{name} cpu: {reason}"):
         rig(network=block_network(), **ONE, **{name: "cpu"})
 
 

@@ -15,8 +15,9 @@ from regionmask_ros.ros.frame_stats import (
 )
 
 
-def outcome(time_s: float, masked_share: float | None = 0.5, node_ms: float = 10.0) -> FrameOutcome:
-    return FrameOutcome(time_s, node_ms, None, masked_share, 100, 1000, pipeline_ms=node_ms - 1.0)
+def outcome(time_s: float, masked_share: float | None = 0.5, node_ms: float = 10.0, mac_share: float | None = None,
+            tiles: int | None = None) -> FrameOutcome:
+    return FrameOutcome(time_s, node_ms, None, masked_share, 100, 1000, mac_share, tiles, pipeline_ms=node_ms - 1.0)
 
 
 def test_frames_in_flight_are_neither_answered_nor_dropped():
@@ -51,6 +52,16 @@ def test_figures_are_those_of_the_last_five_seconds():
     assert figures.masked_share == pytest.approx((0.5 + 0.6 + 0.7 + 0.8 + 0.9 + 1.0) / 6)
     assert figures.node_ms[0] == pytest.approx(7.5) and figures.pipeline_ms[0] == pytest.approx(6.5)
     assert (figures.events, figures.synops) == (100.0, 1000.0)
+
+
+def test_work_of_the_tile_engine_is_a_mean_over_the_frames_that_have_it():
+    frame_stats = FrameStats(0.0)
+    frame_stats.add(outcome(1.0))
+    assert (frame_stats.figures(1.0).mac_share, frame_stats.figures(1.0).tiles) == (None, None)
+    for share, tiles in ((0.25, 100), (0.0, 0)):
+        frame_stats.add(outcome(1.0, mac_share=share, tiles=tiles))
+    figures = frame_stats.figures(1.0)
+    assert (figures.mac_share, figures.tiles) == (0.125, 50.0)
 
 
 def test_rate_is_zero_and_figures_are_unknown_when_images_stop():

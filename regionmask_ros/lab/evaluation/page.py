@@ -33,6 +33,7 @@ _DELAY_P95 = Column("new: p95", ("new_object_delay_frames", "p95"), _whole, ACCU
 _COST = (
     Column("masked", "masked_share", format_percent, COUNTED),
     Column("synops gain", "synops_gain", format_number, COUNTED),
+    Column("MACs", "mac_share", "{:.1%}", COUNTED),
     Column("even", ("edp_gain_modelled", "even"), format_number, MODELLED),
     Column("rows, low", ("edp_gain_modelled", "rows_low"), format_number, MODELLED),
     Column("rows, high", ("edp_gain_modelled", "rows_high"), format_number, MODELLED),
@@ -59,7 +60,8 @@ SUMMARY_COLUMNS = (
 COMPARISON_COLUMNS = (
     *_NETWORK, _SETTING, _MAP, Column("mean drop", "map50_drop_mean", _tenths, ACCURACY),
     Column("worst", "map50_drop_worst", _tenths, ACCURACY),
-    *(column for column in _COST if column.key in ("masked_share", "cpu_ms_mean", "cpu_ms_p95", "cpu_gain")),
+    *(column for column in _COST
+      if column.key in ("masked_share", "mac_share", "cpu_ms_mean", "cpu_ms_p95", "cpu_gain")),
 )
 SHIFT_COLUMNS = (
     _SETTING,
@@ -72,7 +74,8 @@ SHIFT_COLUMNS = (
 )
 
 NOTES = {
-    COUNTED: "Without the first frame of a run: it sends everything.",
+    COUNTED: "Without the first frame of a run: it sends everything. MACs: share of the dense network's that the tile "
+             "engine did.",
     MODELLED: "A model of Loihi 2, not a measurement. even: synops are spread evenly over the cores of a layer; rows: "
               "output rows are assigned to cores; the smaller and the larger gain of a free synop and one of 24 pJ.",
     MEASURED: "Processor time of the process per frame, all its threads. gain: ratio of mean times.",
@@ -213,6 +216,8 @@ def _key_figures(summary: Sequence[Row]) -> tuple[KeyFigure, ...]:
     about = f"{row['setting']}{' with ' + row['network'] if several else ''}, mean over {_count(row)}"
     gain = row["cpu_gain"]
     synops = "" if row["synops_gain"] is None else f"; synops, counted: {row['synops_gain']:.2f} times fewer"
+    if row["mac_share"] is not None:
+        synops = f"; MACs, counted: {row['mac_share']:.1%} of the dense network's"
     drop, ends = row["map50_drop_mean"], row["map50_drop_ci90"]
     return (
         KeyFigure("Saved by masks", ABSENT if gain is None else f"{gain:.2f} times as fast",
@@ -231,10 +236,17 @@ def _introduce(result: Mapping[str, Any]) -> str:
         f"{100 * result['calibration_share']:.0f} % of each sequence were for learning, the rest is scored. Drops and "
         "gains refer to the unmasked run of the same network, with trained thresholds. Bars and intervals hold 90 %, "
         "by block bootstrap: one point of mAP is within the noise of a short sequence.")
-    dense = [name for name in _distinct(summary, "network") if not _is_modeled(summary, name)]
-    return text if not dense else (
-        f"{text} {', '.join(dense)}: computed as a whole by a dense runtime, without events. The model of Loihi 2 does "
-        "not apply, so there are no synops, and plots of the modeled energy-delay product leave it out.")
+    others = [name for name in _distinct(summary, "network") if not _is_modeled(summary, name)]
+    tiled = _distinct([row for row in summary if row["mac_share"] is not None], "network")
+    dense = [name for name in others if name not in tiled]
+    if dense:
+        text += f" {', '.join(dense)}: computed by a dense runtime, on whole images or windows, without events."
+    if tiled:
+        text += (f" {', '.join(tiled)}: computed by the tile engine, which counts multiply-accumulate operations "
+                 "(MACs) in place of synops.")
+    return text if not others else (
+        f"{text} The model of Loihi 2 does not apply to {', '.join(others)}: plots of the modeled energy-delay product "
+        "leave it out.")
 
 
 def _is_modeled(rows: Sequence[Row], network: str) -> bool:

@@ -70,6 +70,7 @@ class SequenceRows:
             "encoder_events_per_frame": _number(_mean_events(run), 1),
             "synops_per_frame": _number(_mean_synops(run), 1),
             "synops_gain": _ratio(_mean_synops(baseline), _mean_synops(run)),
+            "mac_share": _mac_share(run),
             "edp_gain_modelled": edp_gain_factors(baseline, run),
             "cpu_ms_median": _number(np.median(values), 4),
             "cpu_ms_mean": _number(values.mean(), 4),
@@ -161,6 +162,7 @@ def summarize(sequences: Sequence[Scored]) -> list[dict[str, Any]]:
             "map50_drop_worst": _number(max(drops), 2),
             "masked_share": _number(np.mean([row["masked_share"] for row in rows]), 4),
             "synops_gain": _geometric([row["synops_gain"] for row in rows]),
+            "mac_share": _mean_number([row["mac_share"] for row in rows]),
             "edp_gain_modelled": {
                 kind: _geometric([row["edp_gain_modelled"][kind] for row in rows]) for kind in EDP_KINDS},
             "cpu_ms_mean": _number(np.mean([row["cpu_ms_mean"] for row in rows]), 4),
@@ -182,6 +184,17 @@ def _mean_synops(run: SettingRun) -> float:
     if not run.record.counts:
         return math.nan
     return float(without_first_frame([counts.total_synops for counts in run.record.counts]).mean())
+
+
+def _mac_share(run: SettingRun) -> float | None:
+    """None where the tile engine does not compute."""
+    shares = run.record.mac_shares
+    return _number(without_first_frame(shares).mean(), 4) if shares else None
+
+
+def _mean_number(values: Sequence[float | None]) -> float | None:
+    present = [value for value in values if value is not None]
+    return _number(np.mean(present), 4) if present else None
 
 
 def _number(value: float | np.floating[Any], digits: int) -> float | None:

@@ -34,7 +34,8 @@ class Record:
 
     Attributes:
         masked_share: 0 to 1.
-        counts: Operations.
+        counts: Events and synaptic operations.
+        mac_shares: Share of the dense network's MACs that the tile engine did, 0 to 1.
         cpu_ms: Processor time that the process took for the pipeline, all threads together.
         mask_ms: The mask stage's part of it, wall time.
         even: Modeled cost with synops spread evenly over cores.
@@ -44,6 +45,7 @@ class Record:
 
     masked_share: list[float] = field(default_factory=list)
     counts: list[StepCounts] = field(default_factory=list)
+    mac_shares: list[float] = field(default_factory=list)
     cpu_ms: list[float] = field(default_factory=list)
     mask_ms: list[float] = field(default_factory=list)
     even: list[FrameCost] = field(default_factory=list)
@@ -108,6 +110,8 @@ class SettingRun:
         record.masked_share.append(result.mask.masked_share)
         if result.counts is not None:
             record.counts.append(result.counts)
+        if result.tile_counts is not None:
+            record.mac_shares.append(result.tile_counts.totals.mac_share)
         record.cpu_ms.append(elapsed_s * 1e3)
         record.mask_ms.append(result.ms["mask"])
         if observer.allocation is None or result.counts is None:

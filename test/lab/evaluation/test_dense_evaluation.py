@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
+import numpy as np
 import pytest
 
 from regionmask_ros.backends.runtimes import RUNTIMES
@@ -18,6 +21,7 @@ for package in ("onnx", *RUNTIMES):
     pytest.importorskip(package, reason=f"no {package}: `make runtimes` brings it")
 
 from dense_networks import block_network  # noqa: E402
+from tile_networks import with_tiles  # noqa: E402
 
 FRAMES, SHARE, FIRST = 24, 0.25, 6
 BASE = PipelineSettings(backend="auto", score_threshold=0.3, backend_options={"cache": "none"})
@@ -64,7 +68,8 @@ def test_what_needs_events_is_null(rows, one):
     nothing = {"rows_low": None, "rows_high": None, "even": None}
     for row in rows.values():
         assert (row["network"], row["backend"], row["input_size"]) == ("blocks", "openvino", "192x128")
-        for name in ("encoder_events_per_frame", "synops_per_frame", "synops_gain", "arithmetic", "thresholds"):
+        for name in ("encoder_events_per_frame", "synops_per_frame", "synops_gain", "mac_share", "arithmetic",
+                     "thresholds"):
             assert row[name] is None
         assert row["edp_gain_modelled"] == nothing and 0 < row["cpu_ms_median"] <= row["cpu_ms_p95"]
     for row in summarize([one]):
@@ -72,6 +77,22 @@ def test_what_needs_events_is_null(rows, one):
     table = sequence_table(one.rows)
     assert all(row[table.columns.index("synops gain")] == row[table.columns.index("even")] == "-" for row in table.rows)
     assert comparison_table(summarize([one])).rows[0][:3] == ("blocks", "openvino", "unmasked")
+
+
+def test_the_tile_engine_counts_its_share_of_macs_in_every_setting(network, sequence):
+    with sequence.open() as source:
+        image = np.ascontiguousarray(next(source.frames()).bgr()[..., ::-1])
+    names = ("unmasked", "fast", "tracking", "skip8")
+    one = SequenceRows(evaluate_sequence(with_tiles(network, [image]), sequence, [*map(parse_setting, names)],
+                                         replace(BASE, backend="cpu", backend_options={}), SHARE))
+    shares = {row["setting"]: row["mac_share"] for row in one.rows}
+    assert 0.0 < shares["skip8"] < shares["fast"] < shares["tracking"] <= shares["unmasked"] < 1.0
+    assert all(row["synops_per_frame"] is None and row["backend"] == "cpu" for row in one.rows)
+    summary = summarize([one, one])
+    assert {row["setting"]: row["mac_share"] for row in summary} == shares
+    for table in (sequence_table(one.rows), comparison_table(summary)):
+        place = table.columns.index("MACs")
+        assert table.groups[place] == "counted" and table.rows[1][place] == f"{shares['fast']:.1%}"
 
 
 def test_masks_mask_what_they_say(rows):
