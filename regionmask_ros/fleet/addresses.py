@@ -17,8 +17,8 @@ from .scratch import scratch_folder
 
 _ADDRESS = re.compile(r"([a-z][a-z0-9+.\-]*)://.", re.IGNORECASE)
 _MAGIC = re.compile(r"[*?\[]")
-_STREAMS = ("rtsp", "rtsps", "rtmp", "rtmps", "udp", "rtp", "srt", "mms", "tcp", "ws", "wss")
-"""Addresses of live streams. They have no end, so that no run over them could be repeated."""
+_STREAMS = ("http", "https", "ftp", "rtsp", "rtsps", "rtmp", "rtmps", "udp", "rtp", "srt", "mms", "tcp", "ws", "wss")
+"""Addresses that may be a camera's stream, which has no end: a copy of it would have none, either."""
 
 _METADATA = "metadata.yaml"
 MAKE_FLEET = "run 'make fleet', or: pip install fsspec"

@@ -52,8 +52,8 @@ class Journal:
         if before != self._question:
             keys = {*before, *self._question} if isinstance(before, dict) else set()
             changed = sorted(key for key in keys if before.get(key) != self._question.get(key))
-            raise UserError(f"{display_path(folder)}: --resume: the earlier run had another "
-                            f"{', '.join(changed) or 'question'}: give the same options, or another --output")
+            raise UserError(f"{display_path(folder)}: --resume: the earlier run differs in "
+                            f"{', '.join(changed) or 'its question'}: give the same, or another --output")
         for path in self._folder.glob("*.json"):
             if not path.name.startswith("."):
                 entry = _read_json(path)

@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
+import time
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -47,12 +51,12 @@ def do(executor: Any, work: Any, units: list[Unit], strict: bool = False) -> tup
 
 def test_results_are_the_serial_ones_although_workers_die_and_the_order_is_another(
         units, serial, tmp_path, importable):
-    shuffled = [units[at] for at in (2, 0, 3, 1)]
-    dying = Dying(add_pixels, None, str(tmp_path), {units[0].key: 1, units[3].key: 2})
+    shuffled = [units[at] for at in (2, 0, 1)]
+    dying = Dying(add_pixels, None, str(tmp_path), {units[0].key: 1, units[2].key: 2})
     found, failures = do(WorkerProcesses(2, dying), work_and_die, shuffled)
     assert found == serial and not failures
     tries = {unit.key: len((tmp_path / unit.key).read_text().split()) for unit in units}
-    assert tries == {units[0].key: 2, units[1].key: 1, units[2].key: 1, units[3].key: 3}
+    assert tries == {units[0].key: 2, units[1].key: 1, units[2].key: 3}
 
 
 def test_a_unit_whose_worker_dies_each_time_fails_and_the_others_go_on(units, serial, tmp_path, importable):
@@ -102,3 +106,40 @@ def test_an_error_that_nobody_thought_of_is_told_and_ends_only_its_unit():
     assert outcome.ticket == 7 and outcome.result is None and not outcome.death
     assert outcome.refusal.startswith("ZeroDivisionError: nobody thought of it (raise_a_bug, line ")
     assert "version" in perform(Shared(None, "0.0.1"), 7, raise_a_bug, None).refusal
+
+
+COMMAND = """
+import sys
+from dying import add_pixels_when_allowed
+from regionmask_ros.fleet.places import Place
+from regionmask_ros.fleet.processes import WorkerProcesses
+from regionmask_ros.fleet.units import Unit
+workers = WorkerProcesses(1, sys.argv[1])
+workers.submit(0, add_pixels_when_allowed, Unit("unit", Place(sys.argv[2])))
+workers.wait(600)
+"""
+
+
+def is_alive(pid: int) -> bool:
+    try:
+        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
+    except OSError:
+        return False
+
+
+def wait_for(condition) -> None:
+    end = time.monotonic() + 120
+    while not condition() and time.monotonic() < end:
+        time.sleep(0.01)
+    assert condition()
+
+
+def test_workers_end_with_the_command_that_is_killed(units, tmp_path, importable):
+    command = subprocess.Popen([sys.executable, "-c", COMMAND, str(tmp_path), units[0].place.path])
+    wait_for(lambda: list(tmp_path.iterdir()))
+    (begun,) = tmp_path.iterdir()
+    pid = int(begun.name.rpartition("-")[2])
+    assert is_alive(pid)
+    command.kill()
+    command.wait()
+    wait_for(lambda: not is_alive(pid))
