@@ -86,8 +86,8 @@ def _check_networks(networks: Sequence[AnyNetwork], plan: Plan) -> None:
     own = [network.name for network in networks if isinstance(network, Network)]
     if len(own) > 1:
         raise UserError(f"--networks: {' and '.join(own)} are both sigma-delta networks; bench measures one at a time")
-    options = {"--paths": plan.paths, "--streams": plan.streams, "--layers": plan.layers, "--worst": plan.worst,
-               "--start": plan.start, "--drift": plan.drift, "--output": plan.scale}
+    options = {"--paths": plan.paths, "--streams": plan.streams, "--layers": plan.layers and plan.side_by_side,
+               "--worst": plan.worst, "--start": plan.start, "--drift": plan.drift, "--output": plan.scale}
     wrong = next((option for option, value in options.items() if value), None)
     if not own and wrong:
         raise UserError(f"{wrong}: needs a sigma-delta network, and {networks[0].name} is an ONNX network; leave it "
@@ -162,10 +162,11 @@ def _plan(args: argparse.Namespace) -> Plan:
     for option, value, low, high in limits:
         if not low <= value <= high:
             raise UserError(f"{option} {value}: must be {low} to {high}")
-    for option, given in (("--paths", args.paths), ("--streams", args.streams), ("--layers", args.layers),
-                          ("--drift", args.drift)):
+    for option, given in (("--paths", args.paths), ("--streams", args.streams), ("--drift", args.drift)):
         if given and engines and EVENT not in engines:
             raise UserError(f"{option}: needs {EVENT} among --engines")
+    if args.layers and engines and not {EVENT, TILES} & {*engines}:
+        raise UserError(f"--layers: needs {EVENT}, or {TILES} for an ONNX network, among --engines")
     return Plan(
         settings=_names(args.settings, "--settings", ALL_SETTINGS) if args.settings else (), engines=engines,
         paths=paths,

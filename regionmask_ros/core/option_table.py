@@ -84,13 +84,13 @@ _ROWS = (
         "change single values.", choices=("careful", "balanced", "fast")),
     Option(
         "schedule", "auto", Group.MASK,
-        "For ONNX networks: form of the preset. burst: the whole image in every Nth frame, nothing in between. "
-        "rolling: a tile of the image in each frame, at full resolution, or the whole image made small. auto: rolling "
-        "for large inputs, otherwise burst.", choices=("auto", "burst", "rolling")),
+        "For ONNX networks on a runtime: form of the preset. burst: the whole image in every Nth frame, nothing in "
+        "between. rolling: a tile of the image in each frame, at full resolution, or the whole image made small. auto: "
+        "rolling for large inputs, otherwise burst.", choices=("auto", "burst", "rolling")),
     Option(
         "tiles", "auto", Group.MASK,
-        "For ONNX networks: columns and rows of the tiles of schedule rolling, such as 3x2. auto: as the preset has "
-        "it.", metavar="auto|CxR"),
+        "For ONNX networks on a runtime: columns and rows of the tiles of schedule rolling, such as 3x2. auto: as the "
+        "preset has it.", metavar="auto|CxR"),
     Option(
         "static_mask", "", Group.MASK,
         "File of the static mask. A .png, bright where observed, as large as the camera image or one pixel per region; "

@@ -115,10 +115,34 @@ def test_other_networks_are_measured_beside_the_engines(clip, trained_file, tmp_
         ("YOLO-KP", "cpu", "unmasked", None), ("blocks", "onnxruntime", "dense", None)]
     assert len(result["rows"]) == 1 and list(result["digests"]) == ["YOLO-KP", "blocks"]
     assert "a clip.mp4: networks side by side, 3 frames" in capfd.readouterr().out
-    for wrong, said in ((["--network", str(detector), "--layers"], "--layers: needs a sigma-delta network"),
+    for wrong, said in ((["--networks", str(detector), "--layers"], "--layers: needs a sigma-delta network"),
                         (["--networks", f"yolo_kp,{trained_file}"], "two of them are called YOLO-KP")):
         assert main([*arguments, *wrong]) == 2
         assert said in capfd.readouterr().err
+
+
+def test_layers_of_an_onnx_network_are_counted_without_and_with_the_tracking_mask(
+        clip, tmp_path, monkeypatch, capfd):
+    for package in ("onnx", *RUNTIMES):
+        pytest.importorskip(package, reason=f"no {package}: `make runtimes` brings it")
+    from tile_networks import tiled_block_network
+
+    from regionmask_ros.network.cards import store_network
+
+    monkeypatch.setenv("XDG_DATA_HOME", str(tmp_path / "home"))
+    network, target = tiled_block_network(), tmp_path / "bench.json"
+    store_network(network)
+    arguments = ["--sequence", clip, "--network", network.name, "--engines", "tiles", "--frames", "3", "--layers"]
+    assert main([*arguments, "--json", str(target)]) == 0
+    result = json.loads(target.read_text())
+    rows = result["tile_layers"]
+    assert list(dict.fromkeys(row["setting"] for row in rows)) == ["unmasked", "tracking"]
+    for setting in ("unmasked", "tracking"):
+        (whole,) = [row["mac_share"] for row in result["rows"] if row["setting"] == setting]
+        assert sum(row["mac_share"] for row in rows if row["setting"] == setting) == pytest.approx(whole, abs=1e-3)
+    assert "layer by layer" in capfd.readouterr().out
+    for row in rows:
+        assert not any(key.endswith("_ms") for key in row), "the engine measures no time of a node"
 
 
 def test_engines_of_one_onnx_network_are_measured_in_the_same_run(clip, real_video, tmp_path, monkeypatch, capfd):

@@ -26,7 +26,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     _add_choices(parser)
     parser.add_argument("--streams", metavar="N", type=int, default=0,
                         help="also N cameras in one process that share weights: cameras per core, memory of one more")
-    parser.add_argument("--layers", action="store_true", help="also the time of each layer, in a replay of its own")
+    parser.add_argument("--layers", action="store_true",
+                        help="also the time of each layer, or what the tile engine computes of it, in a replay of its "
+                             "own")
     parser.add_argument("--worst", action="store_true",
                         help="also the slowest frame, first and refresh frames included; least time of 5 replays")
     parser.add_argument("--start", action="store_true",

@@ -18,7 +18,7 @@ from ...sources import Reading, open_source
 from . import tables
 from .accuracy import accuracy_rows, add_accuracy, drift_rows, open_labelled
 from .baselines import BaselineModels, open_baselines
-from .candidates import EVENT, TILES, UNMASKED, Candidate, EventCandidate, ExactCandidate, keep_mask
+from .candidates import DENSE, EVENT, TILES, UNMASKED, Candidate, EventCandidate, ExactCandidate, keep_mask
 from .clip import MAX_FRAMES, Clip, load_clip, sequence_name
 from .measure import WARM_UP, Row, add_ratios, frame_series, make_row, measure, warm_up_frames
 from .networks import DenseCandidate, add_scores, group_by_input, network_rows, onnx_rows
@@ -26,6 +26,7 @@ from .peers import PeerModels, open_peers
 from .scaling import FRAMES, SIZES, SKIPPED, linearity_rows, scale_rows, stream_row
 from .speed import add_worst, encode_row, layer_rows, resize_row, worst_frames
 from .startup import start_rows
+from .tile_layers import tile_layer_rows
 from .tiles import open_tiles
 
 Size = str | tuple[int, int]
@@ -279,6 +280,16 @@ class Session:
                 if size in accuracy:
                     add_accuracy(rows, accuracy[size])
                 self._add("rows", rows, tables.onnx_table)
+                if plan.layers:
+                    self._count_tiles(network, clip, skipped)
+
+    def _count_tiles(self, network: DenseNetwork, clip: Clip, skipped: int) -> None:
+        """Each layer of the tile engine. Where all is computed there is nothing to see, unless that was asked for."""
+        settings = [setting for setting in self._plan.settings if setting != DENSE] or self._plan.settings
+        progress, frames = _progress(f"{sequence_name(clip.path)}, layers"), range(len(clip.images))
+        rows = [row for candidate in open_tiles(network, settings, clip, self._report)
+                for row in tile_layer_rows(candidate, clip, skipped, progress(frames))]
+        self._add("tile_layers", rows, tables.tile_layers_table)
 
     def _score_onnx(self, network: DenseNetwork, models: PeerModels, size: Size) -> list[Row]:
         plan = self._plan

@@ -109,6 +109,19 @@ def layers_table(rows: Rows) -> Table:
     return make_table(f"{_about(rows)}: layer by layer, in a replay of its own", columns, rows)
 
 
+def tile_layers_table(rows: Rows) -> Table:
+    """Returns the table of the tile engine's layers, of one sequence at one input size."""
+    columns = [
+        _text("layer", "layer"), _text("operator", "operator"), _text("setting", "setting"),
+        Column("output", "output_size"), Column("M MACs, dense", "dense_macs", lambda count: f"{count / 1e6:.3f}"),
+        Column("computed", "computed_share", "{:.1%}", COUNTED),
+        Column("of all MACs", "mac_share", "{:.2%}", COUNTED), Column("tiles", "tiles_per_frame", "{:.1f}", COUNTED),
+        Column("kB moved", "bytes_per_frame", lambda count: f"{count / 1e3:.1f}", COUNTED),
+    ]
+    about = f"{_about(rows)}, {rows[0]['network']}, {rows[0]['frames']} frames"
+    return make_table(f"{about}: layer by layer, in a replay of its own", columns, rows)
+
+
 def streams_table(rows: Rows) -> Table:
     """Returns the table of several cameras."""
     per_core, memory = "cameras per core, from the mean", "measured, MB"

@@ -15,6 +15,8 @@ from dense_camera import block_frames  # noqa: E402
 from dense_networks import block_network  # noqa: E402
 from tile_networks import tiled_block_network  # noqa: E402
 
+from regionmask_ros.lab.bench.tables import COUNTED, tile_layers_table  # noqa: E402
+from regionmask_ros.lab.bench.tile_layers import tile_layer_rows  # noqa: E402
 from regionmask_ros.lab.bench.tiles import REFRESH_PERIOD, TILE_SETTINGS, open_tiles  # noqa: E402
 
 FRAMES, SIZE_WH = 12, (384, 256)
@@ -83,6 +85,26 @@ def test_rows_have_every_setting_and_the_share_of_the_measured_frames(candidates
     add_ratios(rows)
     assert rows[0]["ratio_to"]["openvino_int8"] == pytest.approx(2.0, abs=1e-3)
     assert set(rows[0]) >= {"ratio_to", "ratio_to_cold", "ratio_to_mean", "mean_ms"} and rows[-1]["ratio_to"] == {}
+
+
+def test_layers_add_up_to_the_share_of_the_run(candidates, clip):
+    whole = {row["setting"]: row["mac_share"] for row in onnx_rows(candidates, clip, 2, range(FRAMES))}
+    for candidate in candidates:
+        graph, rows = candidate.graph, tile_layer_rows(candidate, clip, 2, range(FRAMES))
+        assert [row["layer"] for row in rows] == [node.name for node in graph.nodes]
+        assert [row["dense_macs"] for row in rows] == list(graph.macs(clip.input_wh).values())
+        assert sum(row["mac_share"] for row in rows) == pytest.approx(whole[candidate.setting], abs=1e-3)
+        for row, node in zip(rows, graph.nodes):
+            shape = graph.shapes(clip.input_wh)[node.name]
+            assert row["output_size"] == "x".join(map(str, shape)) and row["frames"] == FRAMES - 2
+            assert row["operator"].startswith(type(node.operator).__name__)
+            assert row["mac_share"] == pytest.approx(
+                row["computed_share"] * row["dense_macs"] / sum(graph.macs(clip.input_wh).values()), abs=1e-4)
+            assert (row["tiles_per_frame"] > 0) == (row["bytes_per_frame"] > 0) == (row["computed_share"] > 0)
+            if candidate.setting == "dense":
+                assert row["computed_share"] == 1.0
+        table = tile_layers_table(rows)
+        assert set(table.groups) == {"", COUNTED} and len(table.rows) == len(graph.nodes)
 
 
 def test_a_network_that_is_not_quantized_is_left_out_with_the_reason(clip):
