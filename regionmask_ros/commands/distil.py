@@ -18,12 +18,16 @@ from ..network.files import find_network, load_network
 from ._cli import EXIT_INTERRUPTED, command_main
 from ._pictures import make_reading, report_dropped
 
+_STEPS = {"street": 3000, "same": 900}
+"""Of a training, where the user gives none."""
+
 _COUNTS = ("steps", "batch", "every", "look_every")
 
 
 def run(args: argparse.Namespace) -> int:
     """Trains, and returns the exit status."""
     name = check_name(args.output)
+    args.steps = _STEPS[args.student] if args.steps is None else args.steps
     for option in _COUNTS:
         if getattr(args, option) < 1:
             raise UserError(f"--{option.replace('_', '-')} {getattr(args, option)}: must be 1 or more")

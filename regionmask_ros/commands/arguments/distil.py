@@ -38,7 +38,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
                         help="street: begin with random weights, not with the first layers of YOLO-KP")
     parser.add_argument("--folder", metavar="DIR", default="",
                         help="folder for labels, checkpoint and curves (default: the name, in this folder)")
-    parser.add_argument("--steps", metavar="N", type=int, default=3000, help="total number of steps (default: 3000)")
+    parser.add_argument("--steps", metavar="N", type=int, default=None,
+                        help="total number of steps (default: 3000 for street, 900 for same)")
     parser.add_argument("--batch", metavar="N", type=int, default=16, help="samples in a step (default: 16)")
     parser.add_argument("--every", metavar="N", type=int, default=3,
                         help="use every Nth frame of a video or bag (default: 3)")
