@@ -89,6 +89,11 @@ FLAGS = ("avx2", "fma", "avx_vnni", "avx512f", "avx512bw", "avx512_vnni", "amx_i
 """Instruction sets that matter for the speed of convolutions, as Linux spells them."""
 
 
+def adds_products_exactly() -> bool:
+    """Whether the processor has instructions that add products of 8-bit numbers in 32 bits."""
+    return not {"avx_vnni", "avx512_vnni", "amx_int8", "asimddp", "i8mm"}.isdisjoint(_find_flags())
+
+
 def machine_facts() -> dict[str, Any]:
     """Collects what a measurement was made on.
 
@@ -97,10 +102,9 @@ def machine_facts() -> dict[str, Any]:
         kernel sets, the default first), os, huge_pages, and versions; the version of a missing package is None.
     """
     info = _cpu_info()
-    present = info.get("flags", info.get("Features", "")).split()
     return {
         "cpu": info.get("model name") or platform.processor() or platform.machine(),
-        "flags": [flag for flag in FLAGS if flag in present],
+        "flags": _find_flags(),
         "cores": len(os.sched_getaffinity(0)),
         "kernels": list(available_kernel_sets()),
         "os": platform.platform(),
@@ -111,6 +115,13 @@ def machine_facts() -> dict[str, Any]:
         "opencv": cv2.__version__,
         **{name: _installed_version(name) for name in BASELINE_PACKAGES},
     }
+
+
+def _find_flags() -> list[str]:
+    """Those of ``FLAGS`` that the processor has."""
+    info = _cpu_info()
+    present = info.get("flags", info.get("Features", "")).split()
+    return [flag for flag in FLAGS if flag in present]
 
 
 def _huge_pages() -> str | None:

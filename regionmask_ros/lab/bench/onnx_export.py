@@ -12,6 +12,7 @@ import onnx
 from onnx import TensorProto, helper, numpy_helper
 from onnxruntime.quantization import CalibrationDataReader, QuantFormat, QuantType, quantize_static
 
+from ...metrics.machine import adds_products_exactly
 from ...network.chain import Network
 from ...network.formats.lava_dl import INPUT_MEAN, INPUT_STD, input_table
 
@@ -110,7 +111,9 @@ def quantize(model: onnx.ModelProto, images: Sequence[np.ndarray]) -> bytes:
         try:
             quantize_static(
                 copy, target, _Images(images), quant_format=QuantFormat.QDQ, per_channel=True,
-                activation_type=QuantType.QUInt8, weight_type=QuantType.QInt8, op_types_to_quantize=["Conv", "Relu"])
+                activation_type=QuantType.QUInt8, weight_type=QuantType.QInt8, op_types_to_quantize=["Conv", "Relu"],
+                # Without them, runtimes add pairs of products in 16 bits, which overflow with 8-bit weights.
+                reduce_range=not adds_products_exactly())
         finally:
             logging.disable(logging.NOTSET)
         return _with_real_output(onnx.load(target)).SerializeToString()
