@@ -22,11 +22,12 @@ from ..fleet.places import Place, expand, is_many
 from ..fleet.progress import UnitProgress
 from ..fleet.tuning import SharedTrialRunner, Tuning, draw_clips
 from ..fleet.units import make_units
-from ..importing.opening import open_event_network
+from ..importing.opening import open_network
 from ..lab.tuning.search import Journal, Score, count_trials, make_key, search
 from ..lab.tuning.trial import SURE, ClipSegment, TrialResult, TrialRunner, dense_references, read_segments
 from ..metrics.loihi2 import REFERENCE_CORES
 from ..network.chain import Network
+from ..network.dense import DenseNetwork
 from ..network.thresholds import LARGEST, TunedThresholds, get_thresholds, round_up_encoder
 from ..pipeline.settings import PipelineSettings
 from ..progress import Progress
@@ -34,6 +35,7 @@ from ..sources import Reading
 from ._cli import command_main, format_command
 from ._fleet import check_workers, open_workers, tell_failures
 from ._pictures import make_reading, report_dropped
+from ._tune_tiles import tune_tiles
 
 WORK = {"edp": ("edp_js",), "edp+events": ("edp_js", "events"), "synops": ("synops",), "cpu": ("cpu_ms",)}
 """Figures whose product is minimized. CPU time varies from run to run; events, which it follows, are counted."""
@@ -53,7 +55,11 @@ def run(args: argparse.Namespace) -> int:
                                      for words in (args.clips, args.hold_out))
     _check(args)
     cuts = _parse_cuts(args.cut, [*args.clips, *args.hold_out])
-    network = open_event_network(args.network, "tune_thresholds")
+    network = open_network(args.network)
+    if isinstance(network, DenseNetwork):
+        return tune_tiles(args, network, cuts)
+    if not args.output:
+        raise UserError("--output FILE is missing: it takes the result for YOLO-KP")
     if network.head is None or len(network.layers) != len(REFERENCE_CORES):
         raise UserError(f"network {network.name}: the cost model covers YOLO-KP only")
     start = _choose_start(args.start, network)

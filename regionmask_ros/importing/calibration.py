@@ -166,17 +166,30 @@ def _measure_agreement(network: DenseNetwork, lowered: Lowered, made: TileNetwor
     engine = TileEngine(made, wh)
     tail = lowered.tail.prepare(lowered.graph.shapes(wh), wh)
     expected, found = [], []
+
+    def detect(heads: Mapping[str, np.ndarray]) -> Detections:
+        outputs = tail.compute(heads)
+        return decode_outputs(network, [outputs[name] for name in network.head.outputs], wh)
+
     for picture in pictures:
-        real = evaluate_graph(lowered.graph, lowered.pixels.dequantize(picture), ())
-        expected.append(_detect(network, tail.compute(real), wh))
-        found.append(_detect(network, tail.compute(engine.step(picture, is_dense=True).heads), wh))
+        expected.append(detect(evaluate_graph(lowered.graph, lowered.pixels.dequantize(picture), ())))
+        found.append(detect(engine.step(picture, is_dense=True).heads))
     return measure_agreement(expected, found)
 
 
-def _detect(network: DenseNetwork, outputs: Mapping[str, np.ndarray], wh: tuple[int, int]) -> Detections:
+def decode_outputs(network: DenseNetwork, outputs: Sequence[np.ndarray], wh: tuple[int, int]) -> Detections:
+    """Decodes what a network has found in a picture, down to the scores that count in an agreement.
+
+    Args:
+        network: The network.
+        outputs: Its outputs, in the order of ``HeadSpec.outputs``.
+        wh: Width and height of the picture.
+
+    Returns:
+        The detections.
+    """
     look = Look((0.0, 0.0, float(wh[0]), float(wh[1])), wh)
-    arrays = tuple(outputs[name] for name in network.head.outputs)
-    return decode_looks([LookOutput(look, arrays)], network.head, wh, LOWEST_SCORE, NMS_IOU).found
+    return decode_looks([LookOutput(look, tuple(outputs))], network.head, wh, LOWEST_SCORE, NMS_IOU).found
 
 
 def _read_pictures(network: DenseNetwork, path: str, follow: Follow) -> tuple[list[np.ndarray], list[np.ndarray]]:

@@ -5,11 +5,16 @@ threshold at a time. It minimizes the modeled energy-delay product, or CPU time,
 dense network stays at most --slack points below that of the trained thresholds. With --preset, both run with its masks.
 The result is a small JSON file: read it before use, above all the figures of the held-out clips.
 
+For an imported network of the tile engine, the detections are those of its int8 version when all is computed. The
+command finds how much each tensor matters, and the highest levels whose losses the presets allow, and stores both with
+the network. The options of the search are not for such networks.
+
 Ctrl-C keeps all trials: the same command continues where it stopped.
 
 Examples:
   regionmask_ros tune_thresholds street.mp4 crossing.mp4 --hold-out square.mp4 --output thresholds.json
   regionmask_ros tune_thresholds bikes.mp4 lanes.mp4 --cut bikes:30,76,137 --output thresholds.json
+  regionmask_ros tune_thresholds street.mp4 --hold-out square.mp4 --network yolox_nano
 """
 
 from __future__ import annotations
@@ -30,7 +35,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
                         help="a video to check the result on, not used by the search; may be repeated")
     parser.add_argument("--cut", metavar="NAME:N[,N...]", action="append", default=[],
                         help="first frames of new shots in a clip; no segment crosses them; may be repeated")
-    parser.add_argument("-o", "--output", metavar="FILE", required=True, help="the result, a JSON file")
+    parser.add_argument("-o", "--output", metavar="FILE", default="",
+                        help="the result, a JSON file; needed for YOLO-KP, which reads it from there")
     parser.add_argument("--arithmetic", choices=("carry", "snap"), default="snap",
                         help="arithmetic to tune for (default: snap)")
     parser.add_argument("--input-step", type=int, choices=(1, 2), default=2,

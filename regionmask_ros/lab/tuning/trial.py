@@ -133,7 +133,8 @@ class TrialResult:
 
 
 def read_segments(path: str, cuts: Sequence[int], length: int, count: int, max_pixels: int, rng: np.random.Generator,
-                  tick: Callable[[], object] = lambda: None, reading: Reading | None = None) -> list[ClipSegment]:
+                  tick: Callable[[], object] = lambda: None, reading: Reading | None = None,
+                  choose: Callable[[tuple[int, int], int], tuple[int, int]] = choose_input_size) -> list[ClipSegment]:
     """Reads a clip and draws segments of it at random.
 
     Args:
@@ -145,6 +146,7 @@ def read_segments(path: str, cuts: Sequence[int], length: int, count: int, max_p
         rng: Draws the segments.
         tick: Called after each frame that is decoded.
         reading: How images are read; None: as by default.
+        choose: The size of the network's input, from that of the images and ``max_pixels``.
 
     Returns:
         The segments in the clip's order.
@@ -153,7 +155,7 @@ def read_segments(path: str, cuts: Sequence[int], length: int, count: int, max_p
         UserError: The clip cannot be read, or no shot is that long.
     """
     with open_source(path, reading=reading) as source:
-        input_wh = choose_input_size(source.size_wh, max_pixels)
+        input_wh = choose(source.size_wh, max_pixels)
         images, numbers = [], []
         for number, frame in source.numbered():
             numbers.append(number)
