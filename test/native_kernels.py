@@ -24,6 +24,20 @@ def _function(result, *arguments):
     return ctypes.CFUNCTYPE(result, *arguments)
 
 
+class Tiles(ctypes.Structure):
+    """`tiles::Tiles` of native/kernels.h."""
+
+    _fields_ = [("computed", _P), ("computed_row", _L), ("computed_pixel", _L), ("held", _P), ("held_row", _L),
+                ("held_pixel", _L), ("tiles", _I), ("rows", _I), ("cols", _I), ("bytes", _I),
+                ("limit", ctypes.c_uint64), ("replaced", _P), ("weak", _P)]
+
+
+class Replaced(ctypes.Structure):
+    """`tiles::Replaced`."""
+
+    _fields_ = [("replaced", _I), ("weak", _I)]
+
+
 class KernelSet(ctypes.Structure):
     """`tiles::KernelSet` of native/kernels.h."""
 
@@ -45,6 +59,7 @@ class KernelSet(ctypes.Structure):
         ("multiply_elements", _function(None, _P, _L, _P, _L, _I, _I, _P, _P, _P, _P, _P, _P, _L)),
         ("activate", _function(None, _P, _L, _I, _I, _P, _P, _L)),
         ("change", _function(ctypes.c_uint64, _P, _L, _P, _L, _I, _I)),
+        ("replace", _function(Replaced, ctypes.POINTER(Tiles))),
         ("copy", _function(None, _P, _L, _P, _L, _I, _I)),
     ]
 

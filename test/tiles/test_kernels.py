@@ -7,7 +7,17 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from kernel_formulas import ACTIVATIONS, activate, finish, quantize, rescale
-from native_kernels import SLACK, Parameters, address, aligned, find_set, kernel_sets, needs_library, padded
+from native_kernels import (
+    SLACK,
+    Parameters,
+    Tiles,
+    address,
+    aligned,
+    find_set,
+    kernel_sets,
+    needs_library,
+    padded,
+)
 
 from regionmask_ros.tiles.exponential import exponential
 
@@ -180,6 +190,36 @@ def test_the_change_of_rows_of_bytes_is_the_sum_of_squares(name, seed, n, length
 def test_the_largest_change_does_not_overflow(name):
     low, high = np.zeros(10**6, np.uint8), np.full(10**6, 255, np.uint8)
     assert find_set(name).change(address(low), 0, address(high), 0, 1, 10**6) == 255**2 * 10**6
+
+
+@every_set
+@quick
+@given(seeds, st.integers(1, 6), st.integers(1, 5), st.integers(1, 5), channel_counts, st.booleans(), st.booleans())
+def test_tiles_are_replaced_whose_change_reaches_the_limit(name, seed, tiles, rows, cols, channels, is_gapless, is_close):
+    rng = np.random.default_rng(seed)
+    gaps = (0, 0) if is_gapless else rng.integers(0, 20, 2)
+    computed_row, held_row = (tiles * cols * (channels + int(gap)) for gap in gaps)
+    computed = draw_bytes(rng, rows * computed_row + SLACK)
+    held = draw_bytes(rng, rows * held_row + SLACK)
+
+    def pixels(memory, row):
+        return memory[:rows * row].reshape(rows, tiles, cols, -1)[..., :channels]
+
+    if is_close:
+        pixels(held, held_row)[:] = pixels(computed, computed_row)
+        pixels(held, held_row)[..., -1] ^= rng.integers(0, 3, (rows, tiles, cols), np.uint8)
+    change = ((pixels(computed, computed_row).astype(np.int64) - pixels(held, held_row))**2).sum((0, 2, 3))
+    limit = max(1, int(rng.choice(change)))
+    expected, replaced, weak = held.copy(), np.full(tiles, 9, np.uint8), np.full(tiles, 9, np.uint8)
+    changed = change >= limit
+    pixels(expected, held_row)[:, changed] = pixels(computed, computed_row)[:, changed]
+    count = find_set(name).replace(Tiles(
+        address(computed), computed_row, computed_row // (tiles * cols), address(held), held_row,
+        held_row // (tiles * cols), tiles, rows, cols, channels, limit, address(replaced), address(weak)))
+    np.testing.assert_array_equal(held, expected)
+    np.testing.assert_array_equal(replaced, changed)
+    np.testing.assert_array_equal(weak, (change > 0) & ~changed)
+    assert (count.replaced, count.weak) == (changed.sum(), weak.sum())
 
 
 @every_set

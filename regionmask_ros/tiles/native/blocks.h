@@ -81,28 +81,6 @@ struct Output {
         }
     }
 
-    // A tile's sum of squared differences to what is held; of floats, whether there is any.
-    uint64_t change(const uint8_t* from, int64_t row_pitch, int64_t pixel_pitch, const uint8_t* held, int64_t rows,
-                    int64_t cols) const {
-        const int64_t bytes = tensor.pixel_bytes;
-        if (is_float) {
-            for (int64_t y = 0; y < rows; ++y)
-                for (int64_t x = 0; x < cols; ++x)
-                    if (memcmp(from + y * row_pitch + x * pixel_pitch,
-                               held + y * tensor.row_pitch + x * tensor.pixel_pitch, bytes))
-                        return 1;
-            return 0;
-        }
-        if (cols == 1) return kernels.change(from, row_pitch, held, tensor.row_pitch, rows, bytes);
-        if (pixel_pitch == bytes && tensor.pixel_pitch == bytes)
-            return kernels.change(from, row_pitch, held, tensor.row_pitch, rows, cols * bytes);
-        uint64_t sum = 0;
-        for (int64_t y = 0; y < rows; ++y)
-            sum += kernels.change(from + y * row_pitch, pixel_pitch, held + y * tensor.row_pitch, tensor.pixel_pitch,
-                                  cols, bytes);
-        return sum;
-    }
-
     void copy(const uint8_t* from, int64_t row_pitch, int64_t pixel_pitch, uint8_t* held, int64_t rows,
               int64_t cols) const {
         const int64_t bytes = tensor.pixel_bytes;
@@ -120,22 +98,22 @@ struct Output {
             copy(from, row_pitch, pixel_pitch, at(piece.y, piece.x), piece.rows, piece.cols);
             return count_replaced(piece.tile_end - piece.tile_col, piece.pixels());
         }
-        for (int64_t col = piece.tile_col; col < piece.tile_end; ++col) {
-            const int64_t x = col * tensor.side, cols = lesser(tensor.side, tensor.width - x);
-            const uint8_t* computed = from + (x - piece.x) * pixel_pitch;
-            uint8_t* held = at(piece.y, x);
-            const int64_t difference = (int64_t)change(computed, row_pitch, pixel_pitch, held, piece.rows, cols);
-            const int64_t tile = piece.tile_row * tensor.map_pitch + col;
-            if (difference >= limit(piece.rows * cols)) {
-                copy(computed, row_pitch, pixel_pitch, held, piece.rows, cols);
-                count_replaced(1, piece.rows * cols);
-                weak[tile] = 0;
-                continue;
-            }
-            dirty[tile] = 0;
-            weak[tile] = difference > 0;
-            flags.weak |= difference > 0;
-        }
+        // The border of the tensor may cut the last tile.
+        const int64_t whole = piece.cols / tensor.side, rest = piece.cols % tensor.side;
+        if (whole) replace(piece, from, pixel_pitch, 0, whole, tensor.side);
+        if (rest) replace(piece, from, pixel_pitch, whole, 1, rest);
+    }
+
+    // Of tiles of `cols` pixels, from the tile number `first` of a piece on.
+    void replace(const Piece& piece, const uint8_t* from, int64_t pixel_pitch, int64_t first, int64_t tiles,
+                 int64_t cols) const {
+        const int64_t x = first * tensor.side, tile = piece.tile_row * tensor.map_pitch + piece.tile_col + first;
+        const Replaced count = kernels.replace({
+            from + x * pixel_pitch, piece.cols * pixel_pitch, pixel_pitch, at(piece.y, piece.x + x), tensor.row_pitch,
+            tensor.pixel_pitch, (int32_t)tiles, (int32_t)piece.rows, (int32_t)cols, (int32_t)tensor.pixel_bytes,
+            (uint64_t)limit(piece.rows * cols), dirty + tile, weak + tile});
+        count_replaced(count.replaced, count.replaced * piece.rows * cols);
+        flags.weak |= count.weak > 0;
     }
 };
 

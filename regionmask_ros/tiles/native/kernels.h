@@ -41,6 +41,24 @@ struct Epilogue {
     float alpha, beta;
 };
 
+// Computed tiles side by side, and what is held there. Pitches count bytes.
+struct Tiles {
+    const uint8_t* computed;
+    int64_t computed_row, computed_pixel;
+    uint8_t* held;
+    int64_t held_row, held_pixel;
+    int32_t tiles;
+    int32_t rows, cols;       // pixels of a tile
+    int32_t bytes;            // of a pixel; others lie between pixels, which do not count
+    uint64_t limit;           // from which sum of squared differences on a tile is replaced; at least 1
+    uint8_t *replaced, *weak; // [tiles], written: 1 where it is; 1 where it differs, but is not
+};
+
+// How many tiles.
+struct Replaced {
+    int32_t replaced, weak;
+};
+
 struct KernelSet {
     const char* name;
 
@@ -94,6 +112,8 @@ struct KernelSet {
     // --- Bytes of n rows of `bytes` bytes each.
     // The sum of (a - b)^2.
     uint64_t (*change)(const uint8_t* a, int64_t a_pitch, const uint8_t* b, int64_t b_pitch, int n, int bytes);
+    // Replaces the tiles whose sum of (computed - held)^2 reaches the limit. Bytes of floats: a limit of 1 finds any change.
+    Replaced (*replace)(const Tiles& tiles);
     // Copies exactly these bytes.
     void (*copy)(const uint8_t* from, int64_t from_pitch, uint8_t* to, int64_t to_pitch, int n, int bytes);
 };

@@ -109,6 +109,12 @@ static void compare_all() {
     same("copy", [&](const KernelSet* set, uint8_t* to, float*) {
         set->copy(other.data(), pixel_pitch, to, pitch, n, channels);
     });
+    std::vector<uint8_t> marks(2 * n);
+    same("replacement", [&](const KernelSet* set, uint8_t* to, float*) {
+        memcpy(to, window.data(), channels);
+        set->replace({other.data(), 0, pixel_pitch, to, 0, pitch, n, 1, 1, channels, 30000, marks.data(), marks.data() + n});
+        for (int i = 0; i < 2 * n; ++i) results = (results ^ marks[i]) * 1099511628211u;
+    });
     uint64_t changes[2];
     for (int i = 0; i < 2; ++i)
         changes[i] = sets[i]->change(window.data(), pixel_pitch, other.data(), pixel_pitch, n, channels);

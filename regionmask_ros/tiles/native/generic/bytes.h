@@ -1,6 +1,7 @@
 // Rows of bytes: how much they differ, and copies.
 #pragma once
 
+#include "../kernels.h"
 #include "vectors.h"
 
 namespace tiles {
@@ -38,6 +39,75 @@ struct Bytes {
         copy_row(a, end_of_a, bytes);
         copy_row(b, end_of_b, bytes);
         return Isa::squares(end_of_a, end_of_b);
+    }
+
+    // Of a run whose end may be read beyond: bytes that do not count become equal.
+    TILES_INLINE Int squares_of_masked(const uint8_t* a, const uint8_t* b, int bytes) {
+        typedef uint8_t Block __attribute__((vector_size(16)));
+        alignas(step) static constexpr auto masks = make_masks();
+        uint8_t end_of_a[step], end_of_b[step];
+        for (int i = 0; i < step; i += 16) {
+            const Block mask = load<Block>(masks.bytes + step - bytes + i);
+            store(end_of_a + i, load<Block>(a + i) & mask);
+            store(end_of_b + i, load<Block>(b + i) & mask);
+        }
+        return Isa::squares(end_of_a, end_of_b);
+    }
+
+    struct Masks {
+        uint8_t bytes[2 * step];
+    };
+    static constexpr Masks make_masks() {
+        Masks masks{};
+        for (int i = 0; i < step; ++i) masks.bytes[i] = 255;
+        return masks;
+    }
+
+    // The sum of squares of a tile, at least up to the limit: whole tiles are compared only if they differ little.
+    template <bool is_whole>
+    TILES_INLINE uint64_t compare(const Tiles& tiles, const uint8_t* computed, const uint8_t* held, int cols, int bytes) {
+        uint64_t total = 0;
+        for (int row = 0; row < tiles.rows && total < tiles.limit; ++row) {
+            const uint8_t *a = computed, *b = held;
+            Int sums = {};
+            for (int col = 0; col < cols; ++col, a += tiles.computed_pixel, b += tiles.held_pixel) {
+                int i = 0;
+                for (; i + step <= bytes; i += step) sums += Isa::squares(a + i, b + i);
+                if constexpr (!is_whole) sums += squares_of_masked(a + i, b + i, bytes - i);
+            }
+            total += add_lanes(sums);
+            computed += tiles.computed_row;
+            held += tiles.held_row;
+        }
+        return total;
+    }
+
+    template <bool is_whole>
+    static Replaced replace_tiles(const Tiles& tiles, int cols, int bytes) {
+        Replaced count = {};
+        const uint8_t* computed = tiles.computed;
+        uint8_t* held = tiles.held;
+        for (int tile = 0; tile < tiles.tiles; ++tile) {
+            const uint64_t change = compare<is_whole>(tiles, computed, held, cols, bytes);
+            const bool is_replaced = change >= tiles.limit, is_weak = change > 0 && !is_replaced;
+            tiles.replaced[tile] = is_replaced;
+            tiles.weak[tile] = is_weak;
+            count.replaced += is_replaced;
+            count.weak += is_weak;
+            if (is_replaced)
+                for (int row = 0; row < tiles.rows; ++row)
+                    copy(computed + row * tiles.computed_row, tiles.computed_pixel, held + row * tiles.held_row,
+                         tiles.held_pixel, cols, bytes);
+            computed += tiles.cols * tiles.computed_pixel;
+            held += tiles.cols * tiles.held_pixel;
+        }
+        return count;
+    }
+
+    static Replaced replace(const Tiles& tiles) {
+        const bool is_run = tiles.computed_pixel == tiles.bytes && tiles.held_pixel == tiles.bytes;
+        const int cols = is_run ? 1 : tiles.cols, bytes = is_run ? tiles.cols * tiles.bytes : tiles.bytes;
+        return bytes % step ? replace_tiles<false>(tiles, cols, bytes) : replace_tiles<true>(tiles, cols, bytes);
     }
 
     // Two copies of a fixed size, which may overlap, take the place of one of any size.

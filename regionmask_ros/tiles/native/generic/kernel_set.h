@@ -29,6 +29,7 @@ constexpr KernelSet make_kernel_set(const char* name) {
         Elements<Isa>::multiply,
         Elements<Isa>::activate,
         Bytes<Isa>::change,
+        Bytes<Isa>::replace,
         Bytes<Isa>::copy,
     };
 }
