@@ -122,13 +122,21 @@ def test_a_depthwise_convolution_equals_its_formula(name, seed, kh, kw, stride, 
 
 @every_set
 @quick
-@given(seeds, st.integers(1, 13), st.integers(1, 13), channel_counts)
-def test_the_largest_of_a_window_is_found(name, seed, rows, cols, channels):
+@given(seeds, st.integers(1, 13), st.integers(1, 150), st.integers(1, 3), st.integers(1, 90), st.integers(1, 300),
+       st.integers(1, 70))
+def test_the_largest_of_windows_is_found(name, seed, rows, kw, stride, n, width, channels):
     rng = np.random.default_rng(seed)
-    window, pitch, _whole = rows_with_pitch(rng, rows * cols, channels)
-    out, _ = output(1, channels, 0)
-    find_set(name).max_pool(address(window), cols * pitch, pitch, rows, cols, channels, address(out))
-    np.testing.assert_array_equal(out[:channels], window.max(0))
+    # Every window has a column of the image.
+    left = -int(rng.integers(0, kw))
+    n = min(n, 1 + (width - 1 - left) // stride)
+    image, pitch, _whole = rows_with_pitch(rng, rows * width, channels)
+    out, out_pitch = output(n, channels, int(rng.integers(0, 20)))
+    find_set(name).max_pool(address(image), width * pitch, pitch, rows, width, left, stride, kw, n, channels,
+                            address(out), out_pitch)
+    columns = image.reshape(rows, width, channels).max(0)
+    firsts = left + stride * np.arange(n)
+    expected = [columns[max(0, first):first + kw].max(0) for first in firsts]
+    np.testing.assert_array_equal(result(out, out_pitch, n, channels), expected)
 
 
 @every_set

@@ -89,9 +89,12 @@ struct KernelSet {
     void (*depthwise)(const uint8_t* window, int64_t row_pitch, int64_t pixel_pitch, int stride, int kh, int kw, int n,
                       int channels, const void* packed, const Epilogue* epilogue, uint8_t* out, int64_t out_pitch);
 
-    // --- Pools: one output pixel from a window of rows x cols pixels, which the caller has clipped to the image.
-    void (*max_pool)(const uint8_t* window, int64_t row_pitch, int64_t pixel_pitch, int rows, int cols, int channels,
-                     uint8_t* out);
+    // --- Pools. The caller has clipped the rows of the windows to the image.
+    //   q[p][c] = max over y < rows and those columns p * stride + left + x, x < kw, that the image has
+    // `row`: column 0 of the windows' first row. Every window has a column of the image.
+    void (*max_pool)(const uint8_t* row, int64_t row_pitch, int64_t pixel_pitch, int rows, int width, int left, int stride,
+                     int kw, int n, int channels, uint8_t* out, int64_t out_pitch);
+    // One output pixel; the columns are clipped, too.
     //   q[c] = (2 * (sum of the window + padded * zero[c]) + count) / (2 * count), rounded down
     // `padded`: pixels of padding that count; `count`: all pixels that count.
     void (*average_pool)(const uint8_t* window, int64_t row_pitch, int64_t pixel_pitch, int rows, int cols,

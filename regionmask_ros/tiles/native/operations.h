@@ -138,14 +138,16 @@ inline void Step::run_pool() const {
     const Tensor& from = input(0);
     const int channels = (int)from.channels;
     compute_rows([&](int64_t y, int64_t x, int64_t n, uint8_t* out) {
+        if (node.operation == kMaxPool) {
+            const Clipped window = clip(y, x);
+            return output.kernels.max_pool(pixel(0, window.y, 0), from.row_pitch, from.pixel_pitch, (int)window.rows,
+                                           (int)from.width, (int)(x * node.stride - node.left), (int)node.stride,
+                                           (int)node.kernel_cols, (int)n, channels, out, node.scratch_pitch);
+        }
         for (int64_t i = 0; i < n; ++i, out += node.scratch_pitch) {
             const Clipped window = clip(y, x + i);
             const uint8_t* first = pixel(0, window.y, window.x);
             const int rows = (int)window.rows, cols = (int)window.cols;
-            if (node.operation == kMaxPool) {
-                output.kernels.max_pool(first, from.row_pitch, from.pixel_pitch, rows, cols, channels, out);
-                continue;
-            }
             const int padded = node.counts_padding ? (int)(node.kernel_rows * node.kernel_cols) - rows * cols : 0;
             output.kernels.average_pool(first, from.row_pitch, from.pixel_pitch, rows, cols, channels, padded,
                                         node.padding, rows * cols + padded, out);

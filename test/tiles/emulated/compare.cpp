@@ -106,6 +106,10 @@ static void compare_all() {
     same("activation", [&](const KernelSet* set, uint8_t* to, float*) {
         set->activate(other.data(), pixel_pitch, n, channels, &epilogue, to, pitch);
     });
+    same("largest of windows", [&](const KernelSet* set, uint8_t* to, float*) {
+        set->max_pool(window.data(), (int64_t)cols * pixel_pitch, pixel_pitch, kh, cols, -(kw / 2), stride, kw, n, channels,
+                      to, pitch);
+    });
     same("copy", [&](const KernelSet* set, uint8_t* to, float*) {
         set->copy(other.data(), pixel_pitch, to, pitch, n, channels);
     });
