@@ -203,7 +203,7 @@ def test_the_largest_change_does_not_overflow(name):
 @every_set
 @quick
 @given(seeds, st.integers(1, 6), st.integers(1, 5), st.integers(1, 5), channel_counts, st.booleans(), st.booleans())
-def test_tiles_are_replaced_whose_change_reaches_the_limit(name, seed, tiles, rows, cols, channels, is_gapless, is_close):
+def test_tiles_are_replaced_whose_change_is_large(name, seed, tiles, rows, cols, channels, is_gapless, is_close):
     rng = np.random.default_rng(seed)
     gaps = (0, 0) if is_gapless else rng.integers(0, 20, 2)
     computed_row, held_row = (tiles * cols * (channels + int(gap)) for gap in gaps)
