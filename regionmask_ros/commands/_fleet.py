@@ -10,6 +10,8 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from ..errors import UserError
+from ..files.outputs import Outputs
+from ._output import make_folder
 from ._parser import Parser, print_note
 
 if TYPE_CHECKING:
@@ -30,8 +32,8 @@ def add_workers(parser: Parser) -> None:
                         help="number of worker processes, or of processors of a local Ray (default: one for each "
                              "core)")
     parser.add_argument("--ray", metavar="ADDRESS", nargs="?", const="local", default="",
-                        help="work on Ray: on a cluster that runs (HOST:PORT, ray://HOST:PORT or auto) or, without an "
-                             "address, on a local one that is started for this command")
+                        help="work on Ray: on a cluster of which this machine is a node (HOST:PORT or auto) or, "
+                             "without an address, on a local one that is started for it")
 
 
 def add_fleet(parser: Parser, with_slices: bool = True) -> None:
@@ -69,6 +71,23 @@ def check_workers(args: argparse.Namespace) -> None:
             raise UserError(f"--jobs {args.jobs}: for worker processes or a local Ray; the cluster at {args.ray} has "
                             "as many as it has")
     check_slice(getattr(args, "slice", None))
+
+
+def make_journal_folder(args: argparse.Namespace, name: str) -> None:
+    """Makes the folder of ``--output``, or the next free one, which stays: the journal is in it from the first unit on.
+
+    Args:
+        args: With ``output`` and ``resume``; ``output`` is the name of the folder afterwards.
+        name: Name of the command.
+
+    Raises:
+        UserError: It cannot be made, or ``--resume`` does not say which run goes on.
+    """
+    if args.resume and not args.output:
+        raise UserError("--resume: name the folder of the earlier run with --output")
+    with Outputs() as outputs:
+        make_folder(outputs, args, name)
+        outputs.commit()
 
 
 @contextlib.contextmanager
@@ -126,7 +145,7 @@ def do_units(args: argparse.Namespace, places: Sequence[Place], work: Work, job:
         args: With the options of ``add_fleet``, and ``output``.
         places: The sources.
         work: What is done with each unit.
-        job: What they share. It has the attributes of ``units.Probe``.
+        job: What they share; with slices, it says how sources are opened (``units.Opens``).
         question: Everything that results depend on besides the sources.
 
     Returns:

@@ -31,8 +31,7 @@ from ..report.fleet_page import fleet_page
 from ..report.page import write_page
 from ._cli import EXIT_DROPPED, EXIT_OK, format_command
 from ._effects import check_network
-from ._fleet import Done, check_workers, do_units
-from ._output import make_folder
+from ._fleet import Done, check_workers, do_units, make_journal_folder
 from ._parser import given_options, print_note
 
 REPORT, SUMMARY = "report.html", "summary.json"
@@ -59,14 +58,12 @@ def run_many(args: argparse.Namespace, values: Mapping[str, Value]) -> int:
             raise UserError(f"--{name.replace('_', '-')}: for one source, but there are many, or options for many; "
                             "leave it out")
     check_workers(args)
-    if args.resume and not args.output:
-        raise UserError("--resume: name the folder of the earlier run with --output")
     settings = make_settings(values)
     network = open_network(args.network_file)
     settings = settings.for_network(network)
     check_network(given_options(args), values, settings)
     places = expand(args.sources)
-    _make_output(args)
+    make_journal_folder(args, "run")
     job = Detecting(
         network, settings, args.topic, args.image_transport == "compressed", args.stale_detections == "drop",
         args.max_frames, args.max_image_pixels, args.image_bit_depth)
@@ -74,13 +71,6 @@ def run_many(args: argparse.Namespace, values: Mapping[str, Value]) -> int:
     summary = _write(args, done, settings)
     _print_summary(args, summary)
     return EXIT_DROPPED if args.strict and summary["total"]["dropped_images"] else EXIT_OK
-
-
-def _make_output(args: argparse.Namespace) -> None:
-    with Outputs() as outputs:
-        make_folder(outputs, args, "run")
-        # It stays: the journal is in it from the first unit on.
-        outputs.commit()
 
 
 def _question(args: argparse.Namespace, values: Mapping[str, Value], network: AnyNetwork) -> dict[str, Any]:

@@ -54,8 +54,7 @@ from ._cli import (
 )
 from ._datasets import open_datasets, print_notes
 from ._effects import check_backends
-from ._fleet import check_workers, do_units, wants_fleet
-from ._output import make_folder
+from ._fleet import check_workers, do_units, make_journal_folder, wants_fleet
 from ._parser import given_options, print_note
 from ._pictures import make_reading, report_dropped
 
@@ -95,8 +94,6 @@ def main(argv: Sequence[str] | None = None) -> int:
 def _run_many(args: argparse.Namespace, plans: Sequence[_Plan]) -> int:
     """Evaluates many data sets in workers; all that is told and written is in the order of the data sets."""
     check_workers(args)
-    if args.resume and not args.output:
-        raise UserError("--resume: name the folder of the earlier run with --output")
     places = expand_datasets(args.dataset)
     specs = [str(place) for place in places]
     if args.images and not has_coco(specs):
@@ -106,10 +103,7 @@ def _run_many(args: argparse.Namespace, plans: Sequence[_Plan]) -> int:
         tuple(NetworkPlan(plan.network, tuple(one.name for one in plan.settings), plan.base) for plan in plans),
         BagTopics(args.topic, args.truth_topic), args.images, args.calibration_share, args.every, args.shift_view,
         args.thresholds == TUNED and not args.arithmetic, args.max_image_pixels, args.image_bit_depth)
-    with Outputs() as outputs:
-        make_folder(outputs, args, "evaluate")
-        # It stays: the journal is in it from the first unit on.
-        outputs.commit()
+    make_journal_folder(args, "evaluate")
     done = do_units(args, places, evaluate_unit, job, _question(args, plans))
     results = done.facts()
     print_notes(note for result in results for note in result.facts["notes"])

@@ -28,7 +28,7 @@ class UnitProgress(Progress):
     def __init__(self, total: int, done: int = 0, desc: str = "") -> None:
         self.frames = self.failed = 0
         self._start_s = self._line_s = time.monotonic()
-        self._total = total
+        self._total, self._told = total, done
         super().__init__(unit="unit", total=total, initial=done, desc=desc)
 
     def add(self, result: UnitResult) -> None:
@@ -55,8 +55,8 @@ class UnitProgress(Progress):
         return bool(super().display(msg, pos)) if self._is_terminal else False
 
     def close(self) -> None:
-        """Prints the last line."""
-        if not self.disable and not self._is_terminal and self.n > self.initial:
+        """Prints the last line, unless it was just printed."""
+        if not self.disable and not self._is_terminal and self.n > self._told:
             self._print_line()
         super().close()
 
@@ -70,7 +70,7 @@ class UnitProgress(Progress):
         self.set_postfix_str(f"{self.rate:.0f} frames/s{failed}", refresh=False)
 
     def _print_line(self) -> None:
-        self._line_s = time.monotonic()
+        self._line_s, self._told = time.monotonic(), self.n
         elapsed_s, done = self._line_s - self._start_s, self.n - self.initial
         left_s = (self._total - self.n) * elapsed_s / done if done else 0.0
         parts = [f"{self.n} of {self._total} units ({self.n / self._total:.0%})",

@@ -30,7 +30,7 @@ REACH_S = 10.0
 """So long an address may take to answer."""
 
 MAKE_FLEET = "run 'make fleet', or: pip install 'ray' fsspec"
-_ADDRESS = re.compile(r"auto|local|(?:ray://)?[\w.\-\[\]:]+:[0-9]{1,5}")
+_ADDRESS = re.compile(r"auto|local|[\w.\-\[\]:]+:[0-9]{1,5}")
 
 
 def check_address(address: str) -> str:
@@ -46,8 +46,8 @@ def check_address(address: str) -> str:
         UserError: It is none.
     """
     if not _ADDRESS.fullmatch(address):
-        raise UserError(f"--ray {address}: no address of a cluster: HOST:PORT, ray://HOST:PORT, or auto; without one, "
-                        "write --ray behind the sources")
+        raise UserError(f"--ray {address}: no address of a cluster: HOST:PORT or auto; without one, write --ray "
+                        "behind the sources")
     return address
 
 
@@ -137,7 +137,7 @@ class RayCluster:
 
 def _check_reachable(address: str) -> None:
     """Raises UserError if nobody listens there. Ray itself tries for many minutes."""
-    host, _, port = address.removeprefix("ray://").rpartition(":")
+    host, _, port = address.rpartition(":")
     try:
         socket.create_connection((host.strip("[]"), int(port)), REACH_S).close()
     except (OSError, OverflowError) as error:
@@ -149,7 +149,6 @@ def _load_ray() -> Any:
     """Imports Ray, with its usage statistics off."""
     # Read when Ray is imported and started; also by the processes that it starts.
     os.environ["RAY_USAGE_STATS_ENABLED"] = "0"
-    os.environ.setdefault("RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO", "0")
     try:
         import ray
     except ImportError as error:

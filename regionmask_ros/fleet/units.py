@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import Any, Protocol
 
 from ..core.frame import Frame
 from ..errors import UserError
@@ -152,24 +152,24 @@ def name_camera(unit: Unit, source: Source) -> str:
     return parts[-2] if len(parts) > 1 else "camera"
 
 
-@dataclass(frozen=True)
-class Probe:
-    """The work that finds how long a source is.
+class Opens(Protocol):
+    """A job that says how sources are opened."""
 
-    Attributes:
-        topic: Image topic of a bag.
-        max_pixels: Largest number of pixels of a picture.
-    """
+    @property
+    def topic(self) -> str:
+        """Image topic of a bag."""
 
-    topic: str
-    max_pixels: int
+    @property
+    def max_pixels(self) -> int:
+        """Largest number of pixels of a picture."""
 
 
-def measure_length(probe: Probe, unit: Unit) -> UnitResult:
+def measure_length(job: Opens, unit: Unit) -> UnitResult:
     """How long a source is, as far as it tells: the work of a unit before sources are cut."""
+    # Not above: what opens units knows them.
     from .opening import opened
 
-    with opened(unit, probe.topic, Reading(probe.max_pixels)) as source:
+    with opened(unit, job.topic, Reading(job.max_pixels)) as source:
         if source.frame_count is None:
             return UnitResult({"length_s": 0.0})
         return UnitResult({"length_s": source.frame_count / source.fps})

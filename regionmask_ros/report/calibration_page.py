@@ -11,6 +11,7 @@ import numpy as np
 from ..core.frame import Frame
 from ..core.result import RegionMask
 from ..mask.heat import CoverageLoss, LossCurve
+from .fleet_page import failures_table
 from .images import encode_jpeg
 from .loss_plot import loss_svg
 from .overlay import draw_mask
@@ -106,6 +107,7 @@ def write_calibration_page(path: str, summary: Mapping[str, Any], losses: Sequen
         figures=(Figure(LOSS_CAPTION, loss_svg(curve, summary["kept_share"], summary["lost_share"])),),
         figures_heading="Masks of other sizes",
         tables=(
+            *failures_table(summary.get("failures", ())),
             Table("How it was made", ("setting", "value"), settings),
             Table("Objects that the mask would have lost", ("class and height", "objects", "lost", "cut"), lost,
                   SAME_IMAGES),

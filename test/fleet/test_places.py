@@ -10,7 +10,10 @@ from bag_writer import START_NS, STEP_NS, image, write_bag
 from drawn_street import frames
 
 from regionmask_ros.errors import UserError
+from regionmask_ros.fleet.opening import opened
 from regionmask_ros.fleet.places import Place, assign_names, expand, is_many
+from regionmask_ros.fleet.units import Unit, name_camera
+from regionmask_ros.sources import Reading
 
 
 @pytest.fixture(scope="module")
@@ -106,3 +109,24 @@ def test_an_address_needs_fsspec_or_lists_what_is_there(tree):
         expand([f"local://{tree}/nowhere"])
     with pytest.raises(UserError, match="bucket"):
         expand(["nosuchthing://bucket/day"])
+
+
+@pytest.mark.parametrize(("path", "listed", "camera"), [
+    ("bags/one", "", "cam"), ("day/rear/a.mp4", "", "rear"), ("day/rear/a.mp4", "street left", "street left")])
+def test_a_camera_is_named_by_the_list_the_topic_or_the_folder(tree, path, listed, camera):
+    unit = Unit("unit", Place(f"{tree}/{path}", listed))
+    with opened(unit, "", Reading()) as source:
+        assert name_camera(unit, source) == camera
+
+
+def test_a_source_behind_an_address_is_copied_for_its_unit_and_removed(tree, monkeypatch, tmp_path):
+    pytest.importorskip("fsspec", reason="no fsspec: `make fleet` brings it")
+    monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
+    for name, frames_in_it in (("day/rear/a.mp4", 4), ("bags/one", 2)):
+        unit = Unit("unit", Place(f"local://{tree}/{name}"))
+        with opened(unit, "", Reading()) as source:
+            assert sum(1 for _ in source.frames()) == frames_in_it and list(tmp_path.iterdir())
+        assert not list(tmp_path.iterdir())
+    with pytest.raises(UserError, match=r"^local://.*/notes\.txt: "), opened(
+            Unit("unit", Place(f"local://{tree}/notes.txt")), "", Reading()):
+        pass

@@ -93,7 +93,7 @@ def test_an_interrupted_run_goes_on_where_it_stopped(day, singles, tmp_path, cap
     assert "an earlier run has begun there: give --resume to go on with it" in capfd.readouterr().err
     assert main([str(day), "--output", str(out), "--jobs", "1", "--resume", "--preset", "fast"]) == 2
     assert "--resume: the earlier run differs in options: give the same" in capfd.readouterr().err
-    later = shutil.copy(day / "rear" / "a.mp4", tmp_path / "later.mp4")
+    later = str(shutil.copy(day / "rear" / "a.mp4", tmp_path / "later.mp4"))
     assert main([str(day), later, "--output", str(out), "--jobs", "1", "--resume"]) == 0
     assert f"{len(before)} of 4 units are done from an earlier run" in capfd.readouterr().err
     assert {name: time for name, time in entries(out).items() if name in before} == before, "not done again"

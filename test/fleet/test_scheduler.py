@@ -7,6 +7,7 @@ import sys
 import time
 from collections.abc import Mapping
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -143,3 +144,19 @@ def test_workers_end_with_the_command_that_is_killed(units, tmp_path, importable
     command.kill()
     command.wait()
     wait_for(lambda: not is_alive(pid))
+
+
+def test_progress_is_a_line_a_minute_where_there_is_no_terminal(monkeypatch, capfd):
+    now_s = 0.0
+    monkeypatch.setattr("regionmask_ros.fleet.progress.time", SimpleNamespace(monotonic=lambda: now_s))
+    with UnitProgress(10, 2) as progress:
+        while now_s < 130.0:
+            now_s += 1.0
+            if now_s % 20 == 0:
+                progress.add(UnitResult({"frames": 200}))
+            progress.tick()
+        progress.fail()
+    assert capfd.readouterr().err.splitlines() == [
+        "5 of 10 units (50%), after 01:00, 10 frames/s, about 01:40 left",
+        "8 of 10 units (80%), after 02:00, 10 frames/s, about 00:40 left",
+        "9 of 10 units (90%), after 02:10, 9 frames/s, 1 failed, about 00:18 left"]

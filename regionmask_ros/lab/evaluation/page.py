@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from ...report.comparison_plot import CostPoint, comparison_png, comparison_svg
+from ...report.fleet_page import failures_table
 from ...report.page import Figure, KeyFigure, Page, write_page
 from ...report.plots import Point, TradeoffPanel, tradeoff_png, tradeoff_svg
 from ...report.tables import ABSENT, Column, Table, format_number, format_percent, make_table
@@ -202,7 +203,8 @@ def write_tradeoff_page(paths: PagePaths, result: Mapping[str, Any], command: st
             for place, panel in enumerate(_means(edp, summary))]
     write_page(paths.page, Page(
         "Masks: accuracy against cost", _introduce(result), key_figures=_key_figures(summary), figures=tuple(figures),
-        figures_heading="Accuracy against cost", tables=tuple(_page_tables(rows, summary)), command=command,
+        figures_heading="Accuracy against cost",
+        tables=(*failures_table(result.get("failures", ())), *_page_tables(rows, summary)), command=command,
         version=version))
 
 
