@@ -46,8 +46,9 @@ def run_blocks(video, tmp_path, capfd):
     """A function that runs a network on the video; returns the figures, the rows, and what was printed."""
     def call(*options: str, network: str = "blocks"):
         out, figures = tmp_path / "out", tmp_path / "figures.json"
-        assert run.main([video, "-q", "-o", str(out), "--network", network, "--json", str(figures), "--model-cache",
-                         "none", "--score-threshold", "0.3", *options]) == 0
+        cache = [] if "cpu" in options else ["--model-cache", "none"]
+        assert run.main([video, "-q", "-o", str(out), "--network", network, "--json", str(figures), *cache,
+                         "--score-threshold", "0.3", *options]) == 0
         rows = list(csv.DictReader((out / "detections.csv").open()))
         return json.loads(figures.read_text()), rows, capfd.readouterr()
 
@@ -65,7 +66,8 @@ def test_a_run_by_name_leaves_all_its_files(run_blocks, tmp_path):
     assert printed.err == "" and "synops" not in printed.out
     assert sorted(path.name for path in (tmp_path / "out").iterdir()) == [
         "annotated.mp4", "detections.csv", "report.html"]
-    for name in ("synops_per_frame", "events_per_frame", "encoder_events_per_frame", "arithmetic", "thresholds"):
+    for name in ("mac_share", "tiles_per_frame", "synops_per_frame", "events_per_frame", "encoder_events_per_frame",
+                 "arithmetic", "thresholds"):
         assert summary[name] is None
     assert (summary["network"], summary["backend"], summary["input_size"]) == ("blocks", "openvino", "192x128")
     assert summary["kernels"].startswith("openvino") and summary["refresh_period"] == 6 and summary["mask"] == "fast"
@@ -84,6 +86,17 @@ def test_a_file_runs_as_it_is(run_blocks, data_home):
     assert summary["masked_share"] == 0.0
 
 
+def test_the_tile_engine_shows_its_share_of_macs_and_what_a_mask_saves_of_them(run_blocks, tmp_path):
+    summary, _, _ = run_blocks("--backend", "cpu", "--preset", "fast", "--against", "none")
+    share, twin = summary["mac_share"], summary["against"]
+    assert 0.0 < share < 1.0 and summary["synops_per_frame"] is None and summary["tiles_per_frame"] > 0
+    assert summary["moved_bytes_per_frame"] > 0
+    assert twin["saved"] == "macs"
+    assert twin["saved_share"] == pytest.approx(1.0 - summary["macs_per_frame"] / twin["macs_per_frame"])
+    report = (tmp_path / "out" / "report.html").read_text()
+    assert "share of the dense MACs" in report and "MACs, counted" in report and "synops per frame" not in report
+
+
 def test_values_of_a_preset_without_effect_are_refused(video, tmp_path, data_home, capfd):
     assert run.main([video, "-o", str(tmp_path / "out"), "--network", "blocks", "--preset-work", "3"]) == 2
     assert capfd.readouterr().err == "regionmask_ros: error: --preset-work 3: not for ONNX networks; leave it out\n"
@@ -97,7 +110,6 @@ def test_detections_that_were_not_observed_can_be_dropped(run_blocks):
 @pytest.mark.parametrize("options, reason", [
     (["--dump-head", "head.npz"], "--dump-head head.npz: only for sigma-delta networks"),
     (["--loihi2-table", "table.json"], "--loihi2-table table.json: only for sigma-delta networks"),
-    (["--backend", "cpu"], "backend cpu: cannot run blocks, which is an ONNX network"),
     (["--arithmetic", "snap"], "arithmetic snap: not for ONNX networks"),
     (["--thresholds", "tuned"], "thresholds tuned: not for ONNX networks"),
     (["--tiles", "12x2"], "tiles '12x2'"),
