@@ -27,7 +27,7 @@ from ..tiles.quantization.calibration import quantize_network
 from ..tiles.quantization.files import StoredTiles, pack_tiles
 from ..tiles.quantization.ranges import measure_statistics
 from ..tiles.quantization.sensitivity import Reading, choose_factors, measure_sensitivities
-from ..tiles.quantization.variants import make_variants
+from ..tiles.quantization.variants import make_far, make_variants
 from ..tiles.tail import PreparedTail
 from .lowering.lowering import Lowered, lower_network
 from .lowering.values import CannotLower
@@ -38,7 +38,7 @@ STANDARD = "bikes.mp4"
 MAX_PIXELS = 416 * 416
 """Of the pictures that are measured, where the input size is free."""
 MAX_SENSITIVITY_PIXELS = 320 * 320
-CALIBRATION_PICTURES, COMPARED_PICTURES, SENSITIVITY_PICTURES = 32, 20, 2
+CALIBRATION_PICTURES, COMPARED_PICTURES, SENSITIVITY_PICTURES = 32, 20, 3
 VARIED_EVERY = 4
 """Of the pictures, so many have their variants measured, too."""
 FEWEST_PICTURES = 2
@@ -48,8 +48,9 @@ SEEN_SCORE = 0.05
 SCORE_WEIGHT = 10.0
 """Of a change of the score, against a change of a box by its size."""
 
-LEVELS = (4.0, 6.0, 8.0)
-"""Thresholds of the presets, from careful to fast, in steps of the channel, times the factor of the tensor."""
+LEVELS = (2.0, 3.0, 4.0)
+"""Thresholds of the presets, from careful to fast, in steps of the channel, times the factor of the tensor. Chosen for
+YOLOX-nano on training clips, see docs/NETWORKS.md; ``tune_thresholds`` finds those of other networks and clips."""
 
 T = TypeVar("T")
 Follow = Callable[[Sequence[T], str], Iterable[T]]
@@ -131,7 +132,9 @@ def find_factors(network: DenseNetwork, lowered: Lowered, made: TileNetwork, pic
                                                network.alignment)
     tail = lowered.tail.prepare(lowered.graph.shapes(wh), wh)
     chosen = [pictures[place] for place in _spread(len(pictures), SENSITIVITY_PICTURES)]
-    real = [lowered.pixels.dequantize(_resize(picture, wh)) for picture in chosen]
+    # Small objects, too: a level of the head that finds nothing in the pictures would get the largest thresholds.
+    small = [_resize(picture, wh) for picture in chosen]
+    real = [lowered.pixels.dequantize(picture) for one in small for picture in (one, make_far(one))]
     found = measure_sensitivities(lowered.graph, made.quantizations, real,
                                   lambda heads: _make_reading(network, tail, wh, heads),
                                   lambda names: follow(names, "sensitivity"))

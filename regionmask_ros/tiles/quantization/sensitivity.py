@@ -21,8 +21,9 @@ from ..operators.routing import Concat
 
 NOISE_STEPS = 4.0
 """Largest deviation of the noise, in steps of the channel."""
-LARGEST_FACTOR = 6.0
-"""Factors are at most this, and at least one over it."""
+LARGEST_FACTOR = 3.0
+"""Factors are at most this, and at least one over it. The sensitivity of few pictures tells no more: with 6, heads of
+objects that the pictures do not show lose them."""
 
 Reading = Callable[[Mapping[str, np.ndarray]], np.ndarray]
 """What the detector says, from its heads by name: float [cells, values], a row for each cell that counts."""

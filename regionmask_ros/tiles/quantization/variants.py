@@ -19,9 +19,21 @@ def make_variants(picture: np.ndarray) -> list[np.ndarray]:
     """
     rows, cols = picture.shape[:2]
     near = cv2.resize(picture[rows // 4:rows - rows // 4, cols // 4:cols - cols // 4], (cols, rows))
-    far = cv2.resize(picture, (-(-cols // 2), -(-rows // 2)), interpolation=cv2.INTER_AREA)
-    far = np.tile(far, (2, 2, 1))[:rows, :cols]
-    return [near, far, _scale(picture[:, ::-1], _CONTRAST), _scale(picture, _DARKNESS, 0.0)]
+    return [near, make_far(picture), _scale(picture[:, ::-1], _CONTRAST), _scale(picture, _DARKNESS, 0.0)]
+
+
+def make_far(picture: np.ndarray) -> np.ndarray:
+    """Makes a picture of the same size in which things are half as large and four times as many.
+
+    Args:
+        picture: uint8 [rows, cols, 3].
+
+    Returns:
+        uint8 of the same shape.
+    """
+    rows, cols = picture.shape[:2]
+    small = cv2.resize(picture, (-(-cols // 2), -(-rows // 2)), interpolation=cv2.INTER_AREA)
+    return np.tile(small, (2, 2, 1))[:rows, :cols]
 
 
 def _scale(picture: np.ndarray, factor: float, fixed: float = _MIDDLE) -> np.ndarray:
