@@ -28,7 +28,7 @@ class UnitProgress(Progress):
     def __init__(self, total: int, done: int = 0, desc: str = "") -> None:
         self.frames = self.failed = 0
         self._start_s = self._line_s = time.monotonic()
-        self._total, self._told = total, done
+        self._total, self._told = total, float(done)
         super().__init__(unit="unit", total=total, initial=done, desc=desc)
 
     def add(self, result: UnitResult) -> None:
