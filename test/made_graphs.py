@@ -61,7 +61,7 @@ class GraphMaker:
     def convolve(self, source, is_head=False):
         channels = self.shapes[source][2]
         groups = self.choose([group for group in (1, 1, 2, 3, channels) if channels % group == 0])
-        outputs = channels if groups == channels else groups * int(self.random.integers(1, 9))
+        outputs = channels if groups == channels else groups * int(self.choose([1, 2, 3, 5, 8, 16]))
         window = self.window(4)
         weight = self.random.normal(size=(outputs, *window.kernel, channels // groups)).astype(np.float32)
         bias = self.random.normal(size=outputs).astype(np.float32)

@@ -91,6 +91,18 @@ def test_dense_computes_everything_whatever_the_rule(kernel_set):
     assert not engine.step(second).counts[1:].any()
 
 
+@pytest.mark.parametrize("kernel_set", list_kernel_sets())
+@settings(max_examples=30, deadline=None)
+@given(seed=st.integers(0, 10**6))
+def test_rows_that_are_longer_than_a_block_are_dense_too(kernel_set, seed):
+    input_wh = (330, 20)
+    network = made_graphs.make_network(seed, input_wh)
+    engine = TileEngine(network, input_wh, kernel_set)
+    for image in made_graphs.make_video(seed, input_wh, 2):
+        engine.step(image, is_dense=True)
+        assert_same_tensors(engine.held, run_dense(network, image).__getitem__, network)
+
+
 @pytest.mark.parametrize("kernel_set", [*list_kernel_sets(), "reference"])
 def test_a_tensor_that_the_caller_changes_changes_what_follows(kernel_set):
     network, input_wh = made_graphs.make_network(5, (48, 32)), (48, 32)

@@ -46,7 +46,7 @@ struct Output {
     const KernelSet& kernels;
     uint8_t* pixels;                       // of the tensor
     uint8_t *dirty, *weak;                 // maps; `dirty` holds what is due until a tile is found to be unchanged
-    bool is_compared, is_float;
+    bool is_dense, is_compared, is_float;
     double threshold;
     Flags& flags;
     int64_t* counts;                       // tiles and pixels computed, tiles and pixels replaced
@@ -63,6 +63,13 @@ struct Output {
 
     uint8_t* at(int64_t y, int64_t x) const { return pixels + y * tensor.row_pitch + x * tensor.pixel_pitch; }
 
+    // Where everything is replaced, kernels may write to held memory, unless they would write over other channels.
+    bool is_direct() const { return is_dense && !is_float && tensor.channels % kChannelPad == 0; }
+
+    void count_all() const {
+        count_computed(tensor.rows * tensor.cols, tensor.height * tensor.width);
+        count_replaced(tensor.rows * tensor.cols, tensor.height * tensor.width);
+    }
     void count_computed(int64_t tiles, int64_t tile_pixels) const {
         counts[0] += tiles;
         counts[1] += tile_pixels;

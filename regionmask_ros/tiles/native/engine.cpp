@@ -40,8 +40,8 @@ struct Run {
     Output output(int64_t index, double threshold, bool is_compared, int64_t* counts) const {
         const Tensor& tensor = plan.tensors[index];
         Output found{tensor, *plan.kernels, arena + tensor.pixels, map(tensor.dirty, tensor, 0),
-                     map(tensor.weak, tensor, 0), is_compared && !is_dense(), tensor.pixel_bytes != tensor.channels,
-                     threshold, flags[index], counts};
+                     map(tensor.weak, tensor, 0), is_dense(), is_compared && !is_dense(),
+                     tensor.pixel_bytes != tensor.channels, threshold, flags[index], counts};
         found.tile_limit = found.compute_limit(tensor.side * tensor.side);
         return found;
     }

@@ -28,12 +28,18 @@ struct Step {
         });
     }
 
-    // Computes each piece by itself, row by row: compute(y, x, n, out) writes n pixels of a row.
+    // Computes each piece by itself, row by row: compute(y, x, n, out, pitch) writes n pixels of a row.
     template <class Compute>
     void compute_rows(Compute compute) const {
+        const Tensor& to = output.tensor;
+        if (output.is_direct()) {
+            for (int64_t y = 0; y < to.height; ++y) compute(y, 0, to.width, output.at(y, 0), to.pixel_pitch);
+            return output.count_all();
+        }
         visit([&](const Piece& piece) {
             for (int64_t y = 0; y < piece.rows; ++y)
-                compute(piece.y + y, piece.x, piece.cols, scratch() + y * piece.cols * node.scratch_pitch);
+                compute(piece.y + y, piece.x, piece.cols, scratch() + y * piece.cols * node.scratch_pitch,
+                        node.scratch_pitch);
             output.finish(piece, scratch(), node.scratch_pitch);
         });
     }
@@ -50,6 +56,8 @@ struct Step {
                 lesser(left + node.kernel_cols, from.width) - first_col};
     }
 
+    void multiply(int64_t pixels, uint8_t* out, int64_t pitch) const;
+    void run_product_directly() const;
     void run_product() const;
     void run_depthwise() const;
     void run_elementwise() const;
@@ -58,7 +66,48 @@ struct Step {
     void run_copies() const;
 };
 
+// The product of the pixels of one block, whose addresses are known.
+inline void Step::multiply(int64_t pixels, uint8_t* out, int64_t pitch) const {
+    const uint8_t** addresses = (const uint8_t**)(arena + plan.addresses);
+    for (int64_t group = 0; group < node.groups; ++group) {
+        if (group)
+            for (int64_t i = 0; i < pixels; ++i) addresses[i] += node.group_inputs;
+        const int64_t channel = group * node.group_outputs;
+        const void* packed = (const uint8_t*)node.packed + group * node.group_bytes;
+        Epilogue epilogue = node.epilogue;
+        epilogue.multiplier += channel;
+        epilogue.bias += channel;
+        epilogue.scale += channel;
+        epilogue.zero += channel;
+        output.kernels.gather(addresses, (int)pixels, node.run_offset, (int)node.runs, (int)node.run_length,
+                              arena + plan.panel);
+        if (output.is_float)
+            output.kernels.multiply_float(arena + plan.panel, (int)pixels, (int)node.k, packed,
+                                          (int)node.group_outputs, &epilogue, (float*)out + channel, pitch);
+        else
+            output.kernels.multiply(arena + plan.panel, (int)pixels, (int)node.k, packed, (int)node.group_outputs,
+                                    &epilogue, out + channel, pitch);
+    }
+}
+
+// Everything, row by row, into held memory.
+inline void Step::run_product_directly() const {
+    const Tensor &from = input(0), &to = output.tensor;
+    const uint8_t** addresses = (const uint8_t**)(arena + plan.addresses);
+    for (int64_t y = 0; y < to.height; ++y)
+        for (int64_t x = 0; x < to.width; x += node.block_pixels) {
+            const int64_t n = lesser(node.block_pixels, to.width - x);
+            const uint8_t* window = pixel(0, y * node.stride - node.top, x * node.stride - node.left);
+            for (int64_t i = 0; i < n; ++i) addresses[i] = window + i * node.stride * from.pixel_pitch;
+            multiply(n, output.at(y, x), to.pixel_pitch);
+        }
+    output.count_all();
+}
+
 inline void Step::run_product() const {
+    // Narrow rows would make blocks that are too small, and the last of some groups writes over the next pixel.
+    if (output.is_direct() && node.group_outputs % kChannelPad == 0 && output.tensor.width >= node.block_pixels)
+        return run_product_directly();
     constexpr int64_t kPieces = 256;
     Piece pieces[kPieces];
     int64_t count = 0, pixels = 0;
@@ -74,25 +123,7 @@ inline void Step::run_product() const {
                                               pieces[i].x * node.stride - node.left);
                 for (int64_t x = 0; x < pieces[i].cols; ++x) *address++ = window + x * node.stride * from.pixel_pitch;
             }
-        for (int64_t group = 0; group < node.groups; ++group) {
-            if (group)
-                for (int64_t i = 0; i < pixels; ++i) addresses[i] += node.group_inputs;
-            const int64_t channel = group * node.group_outputs;
-            const void* packed = (const uint8_t*)node.packed + group * node.group_bytes;
-            Epilogue epilogue = node.epilogue;
-            epilogue.multiplier += channel;
-            epilogue.bias += channel;
-            epilogue.scale += channel;
-            epilogue.zero += channel;
-            output.kernels.gather(addresses, (int)pixels, node.run_offset, (int)node.runs, (int)node.run_length,
-                                  arena + plan.panel);
-            if (output.is_float)
-                output.kernels.multiply_float(arena + plan.panel, (int)pixels, (int)node.k, packed,
-                                              (int)node.group_outputs, &epilogue, (float*)scratch() + channel, pitch);
-            else
-                output.kernels.multiply(arena + plan.panel, (int)pixels, (int)node.k, packed, (int)node.group_outputs,
-                                        &epilogue, scratch() + channel, pitch);
-        }
+        multiply(pixels, scratch(), pitch);
         const uint8_t* computed = scratch();
         for (int64_t i = 0; i < count; ++i) {
             output.finish(pieces[i], computed, pitch * value_bytes);
@@ -111,40 +142,40 @@ inline void Step::run_product() const {
 
 inline void Step::run_depthwise() const {
     const Tensor& from = input(0);
-    compute_rows([&](int64_t y, int64_t x, int64_t n, uint8_t* out) {
+    compute_rows([&](int64_t y, int64_t x, int64_t n, uint8_t* out, int64_t pitch) {
         output.kernels.depthwise(pixel(0, y * node.stride - node.top, x * node.stride - node.left), from.row_pitch,
                                  from.pixel_pitch, (int)node.stride, (int)node.kernel_rows, (int)node.kernel_cols, (int)n,
-                                 (int)from.channels, node.packed, &node.epilogue, out, node.scratch_pitch);
+                                 (int)from.channels, node.packed, &node.epilogue, out, pitch);
     });
 }
 
 inline void Step::run_elementwise() const {
     const int channels = (int)output.tensor.channels;
-    const int64_t pitch = input(0).pixel_pitch, other = input(node.edge_count - 1).pixel_pitch;
-    compute_rows([&](int64_t y, int64_t x, int64_t n, uint8_t* out) {
+    const int64_t a_pitch = input(0).pixel_pitch, b_pitch = input(node.edge_count - 1).pixel_pitch;
+    compute_rows([&](int64_t y, int64_t x, int64_t n, uint8_t* out, int64_t pitch) {
         const uint8_t *a = pixel(0, y, x), *b = pixel(node.edge_count - 1, y, x);
         if (node.operation == kAdd)
-            output.kernels.add(a, pitch, b, other, (int)n, channels, node.factor_a, node.factor_b, &node.epilogue, out,
-                               node.scratch_pitch);
+            output.kernels.add(a, a_pitch, b, b_pitch, (int)n, channels, node.factor_a, node.factor_b, &node.epilogue, out,
+                               pitch);
         else if (node.operation == kMultiply)
-            output.kernels.multiply_elements(a, pitch, b, other, (int)n, channels, node.zero_a, node.factor_a,
-                                             node.zero_b, node.factor_b, &node.epilogue, out, node.scratch_pitch);
+            output.kernels.multiply_elements(a, a_pitch, b, b_pitch, (int)n, channels, node.zero_a, node.factor_a,
+                                             node.zero_b, node.factor_b, &node.epilogue, out, pitch);
         else
-            output.kernels.activate(a, pitch, (int)n, channels, &node.epilogue, out, node.scratch_pitch);
+            output.kernels.activate(a, a_pitch, (int)n, channels, &node.epilogue, out, pitch);
     });
 }
 
 inline void Step::run_pool() const {
     const Tensor& from = input(0);
     const int channels = (int)from.channels;
-    compute_rows([&](int64_t y, int64_t x, int64_t n, uint8_t* out) {
+    compute_rows([&](int64_t y, int64_t x, int64_t n, uint8_t* out, int64_t pitch) {
         if (node.operation == kMaxPool) {
             const Clipped window = clip(y, x);
             return output.kernels.max_pool(pixel(0, window.y, 0), from.row_pitch, from.pixel_pitch, (int)window.rows,
                                            (int)from.width, (int)(x * node.stride - node.left), (int)node.stride,
-                                           (int)node.kernel_cols, (int)n, channels, out, node.scratch_pitch);
+                                           (int)node.kernel_cols, (int)n, channels, out, pitch);
         }
-        for (int64_t i = 0; i < n; ++i, out += node.scratch_pitch) {
+        for (int64_t i = 0; i < n; ++i, out += pitch) {
             const Clipped window = clip(y, x + i);
             const uint8_t* first = pixel(0, window.y, window.x);
             const int rows = (int)window.rows, cols = (int)window.cols;
@@ -158,15 +189,15 @@ inline void Step::run_pool() const {
 inline void Step::run_enlargement() const {
     const Tensor& from = input(0);
     const int64_t bytes = from.channels;
-    compute_rows([&](int64_t y, int64_t x, int64_t n, uint8_t* out) {
+    compute_rows([&](int64_t y, int64_t x, int64_t n, uint8_t* out, int64_t pitch) {
         if (node.operation == kNearest) {
-            for (int64_t i = 0; i < n; ++i, out += node.scratch_pitch)
+            for (int64_t i = 0; i < n; ++i, out += pitch)
                 memcpy(out, pixel(0, y / node.stride, (x + i) / node.stride), bytes);
             return;
         }
         // The pixel weighs 3/4 and its neighbor on the output pixel's side 1/4, in both directions; edges repeat.
         const int64_t row = y / 2, near_row = y % 2 ? lesser(row + 1, from.height - 1) : row ? row - 1 : 0;
-        for (int64_t i = x; i < x + n; ++i, out += node.scratch_pitch) {
+        for (int64_t i = x; i < x + n; ++i, out += pitch) {
             const int64_t col = i / 2, near_col = i % 2 ? lesser(col + 1, from.width - 1) : col ? col - 1 : 0;
             const uint8_t *a = pixel(0, row, col), *b = pixel(0, row, near_col), *c = pixel(0, near_row, col),
                           *d = pixel(0, near_row, near_col);
