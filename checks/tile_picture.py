@@ -97,7 +97,7 @@ def draw(network: DenseNetwork, images: Sequence[np.ndarray], output: Path) -> N
         share = meter.measure(output_of.step.counts).macs.sum() / macs
         for axis, name in zip(axes[line], names):
             held = runner.engine.held(name)
-            grid = TileGrid(*held.shape[:2], strides[name])
+            grid = TileGrid(held.shape[0], held.shape[1], strides[name])
             axis.imshow(shade(image, find_replaced(before[name], held, grid)))
             axis.set(xticks=[], yticks=[])
             if line == 0:

@@ -70,7 +70,7 @@ class UnitProgress(Progress):
         self.set_postfix_str(f"{self.rate:.0f} frames/s{failed}", refresh=False)
 
     def _print_line(self) -> None:
-        self._line_s, self._told = time.monotonic(), self.n
+        self._line_s, self._told = time.monotonic(), int(self.n)
         elapsed_s, done = self._line_s - self._start_s, self.n - self.initial
         left_s = (self._total - self.n) * elapsed_s / done if done else 0.0
         parts = [f"{self.n} of {self._total} units ({self.n / self._total:.0%})",

@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 
 from ..core.detections import Detections
+from ..core.frame import Frame
 from ..core.grid import RegionGrid
 from ..core.look import LookOutput
 from ..encoder.encoder import Encoder
@@ -118,6 +119,22 @@ class CameraState:
         if since == 0 or not period:
             return None if since else 0
         return max(0, period - (since - 1) % self.composer.refresh_period - 1)
+
+    def reset_reason(self, frame: Frame, restart_period: int) -> ResetReason | None:
+        """Finds why the state must be reset before a frame.
+
+        Args:
+            frame: The next frame.
+            restart_period: Frames after which everything is reset; 0: never.
+
+        Returns:
+            The reason; None: the frame follows the one before.
+        """
+        if frame.frame_id != self.frame_id:
+            return ResetReason.NEW_CAMERA
+        if frame.stamp_ns < self.stamp_ns:
+            return ResetReason.STAMP_JUMPED
+        return ResetReason.RESTART_PERIOD if 0 < restart_period <= self.frame else None
 
     def start_period(self) -> None:
         """Lets the refresh period start with the next frame if the guard wants a refresh frame now."""

@@ -317,20 +317,12 @@ class Pipeline:
         if not self.backends.is_open_for(camera.input_wh):
             self.backends.ensure_open(camera.input_wh)
             self._change_backend(camera)
-        reason = self._reset_reason(camera, frame)
+        reason = camera.reset_reason(frame, self.settings.restart_period)
         if reason is None:
             return camera, []
         finished = self.drain()
         self._reset(camera, reason)
         return camera, finished
-
-    def _reset_reason(self, camera: CameraState, frame: Frame) -> ResetReason | None:
-        """Why the camera's state must be reset before this frame; None: it follows the one before."""
-        if frame.frame_id != camera.frame_id:
-            return ResetReason.NEW_CAMERA
-        if frame.stamp_ns < camera.stamp_ns:
-            return ResetReason.STAMP_JUMPED
-        return ResetReason.RESTART_PERIOD if 0 < self.settings.restart_period <= camera.frame else None
 
     @contextlib.contextmanager
     def _discarding_on_failure(self) -> Iterator[None]:

@@ -15,6 +15,7 @@ from regionmask_ros.tiles.evaluation import evaluate_graph
 from regionmask_ros.tiles.operators.activations import IDENTITY, Activation, Kind
 from regionmask_ros.tiles.operators.convolution import Convolution
 from regionmask_ros.tiles.operators.geometry import Window
+from regionmask_ros.tiles.operators.quantized import operator_of
 from regionmask_ros.tiles.quantization import ranges
 from regionmask_ros.tiles.quantization.calibration import quantize_network
 from regionmask_ros.tiles.quantization.ranges import MARGIN, Statistics, choose_quantization, measure_statistics
@@ -117,7 +118,7 @@ def test_corrected_biases_take_the_mean_error_of_rounded_weights(seed, sizes, si
         network.graph.nodes[0], parameters={**network.graph.nodes[0].parameters, "bias": np.zeros(12, np.float32)}),)))
 
     def mean_error(one) -> float:
-        made = node.operator.step([pixels.quantize(image)], one.graph.nodes[0].parameters)
+        made = operator_of(node).step([pixels.quantize(image)], one.graph.nodes[0].parameters)
         return float(np.abs((one.quantizations["out"].dequantize(made)
                              - evaluate_graph(graph, image)["out"]).mean((0, 1))).max())
 
