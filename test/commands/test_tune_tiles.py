@@ -15,6 +15,7 @@ from bright_network import bright_detector  # noqa: E402
 from detector_graphs import detector_model  # noqa: E402
 
 from regionmask_ros.commands.tune_thresholds import main  # noqa: E402
+from regionmask_ros.files.outputs import write_whole  # noqa: E402
 from regionmask_ros.importing.calibration import calibrate  # noqa: E402
 from regionmask_ros.lab.tuning.tile_levels import ALLOWED, LADDER, LevelFigures, choose_level  # noqa: E402
 from regionmask_ros.network import cards  # noqa: E402
@@ -71,12 +72,12 @@ def test_the_card_gets_factors_and_levels_of_the_clips(card, calibrated, clip, t
 
 
 def test_a_card_that_cannot_be_written_stays_as_it_was(card, clip, monkeypatch, capsys):
-    before, write = read(card), cards.write_whole
+    before = read(card)
 
     def fail_at_the_card(path, content):
         if path.name == cards.CARD_NAME:
             raise OSError(28, "No space left on device")
-        write(path, content)
+        write_whole(path, content)
 
     with monkeypatch.context() as patch:
         patch.setattr(cards, "write_whole", fail_at_the_card)

@@ -53,8 +53,8 @@ def _add_choices(parser: argparse.ArgumentParser) -> None:
                              "every 8. frame (default: all that fit)")
     parser.add_argument("--engines", metavar="LIST", default="",
                         help="some of event, onnxruntime_fp32, onnxruntime_int8, openvino_int8, torch_fp32, "
-                             "openvino_fp32; an ONNX network has tiles, openvino_int8, openvino_fp32, onnxruntime_fp32 "
-                             "(default: all that fit)")
+                             "tiles, openvino_fp32; an ONNX network has tiles, openvino_int8, openvino_fp32, "
+                             "onnxruntime_fp32 (default: all that fit)")
     parser.add_argument("--paths", metavar="LIST", default="",
                         help="kernel sets to measure besides the default one, of those that this processor can "
                              "run: amx, avx512, avx2, portable")
