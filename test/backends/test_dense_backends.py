@@ -361,7 +361,9 @@ def test_integer_rules_and_sigma_delta_networks_are_refused(runtime, tiny_networ
         resolve_arithmetic(runtime, "carry")
     with pytest.raises(UserError, match="cannot run network tiny; use cpu, lava_sim, loihi2"):
         open_backend(runtime, tiny_network, (64, 64))
-    with pytest.raises(UserError, match="cannot run network small; use openvino, onnxruntime"):
+    with pytest.raises(UserError, match="cannot run network small; use cpu, openvino, onnxruntime"):
+        open_backend("lava_sim", dense_network(make_echo()), (64, 64))
+    with pytest.raises(UserError, match="cannot run small: it is not quantized"):
         open_backend("cpu", dense_network(make_echo()), (64, 64))
     assert BACKENDS[runtime].is_dense and not BACKENDS[runtime].counts_synops
 

@@ -22,8 +22,8 @@ def row(setting: str, drop: float, gain: float, sequence: str = "street", networ
         "cpu_ms_p95": 7.0, "sequences": 1, "map50": 50 - drop, "map50_ci90": [40.0, 60.0], "map50_drop": drop,
         "map50_drop_mean": drop, "map50_drop_worst": drop, "map50_drop_ci90": [drop - 1, drop + 1],
         "edp_gain_modelled": {"even": gain, "rows_low": gain, "rows_high": gain}, "cpu_gain": gain / 2,
-        "synops_gain": gain, "masked_share": 0.5, "mask_ms_mean": 0.1, "input_size": "64x64", "frames": 5,
-        "new_object_delay_frames": {"median": 0, "p95": 1},
+        "synops_gain": gain, "mac_share": None, "masked_share": 0.5, "mask_ms_mean": 0.1, "input_size": "64x64",
+        "frames": 5, "new_object_delay_frames": {"median": 0, "p95": 1},
     }
 
 

@@ -87,7 +87,8 @@ def test_activations_have_known_values(activation: Activation, expected: list[fl
     values = np.array([-8.0, -1.0, 0.0, 1.0, 8.0], np.float32)
     found = activation.apply(values)
     assert found.dtype == np.float32
-    np.testing.assert_allclose(found, expected, atol=1e-6)
+    # The kernels' exponential moves a sigmoid by less than 2.6e-5.
+    np.testing.assert_allclose(found, expected, atol=3e-5)
 
 
 def test_sigmoid_of_very_negative_values_is_zero() -> None:
