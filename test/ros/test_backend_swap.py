@@ -312,8 +312,8 @@ def test_request_while_a_backend_waits_to_take_over_replaces_it(rig, wait_for, a
         assert ask.set(peer, arithmetic=arithmetic).successful
     assert pipeline.settings.arithmetic == "carry"
     go_on.set()
-    wait_for(lambda: pipeline.settings.arithmetic == "snap")
-    assert ask.get(peer, "arithmetic") == "snap" and pipeline.resets == 1
+    wait_for(lambda: pipeline.settings.arithmetic == "snap" and pipeline.resets == 1)
+    assert ask.get(peer, "arithmetic") == "snap"
     wait_for(lambda: len(peer.heard["detections"]) == 2)
 
 
