@@ -9,6 +9,7 @@ from ..core.option_table import options_of
 from ..core.options import Value
 from ..errors import UserError
 from ..network.dense import AnyNetwork, DenseNetwork
+from ..tiles.compiled import list_kernel_sets
 from .base import Backend, BackendClass, BackendError, IsCancelled, never_cancelled
 from .cpu import CpuBackend
 from .dense import DenseOptions
@@ -17,7 +18,7 @@ from .loihi2 import Loihi2Backend
 from .onnxruntime import OnnxRuntimeBackend
 from .openvino import OpenVinoBackend
 from .runtimes import RUNTIMES, find_runtime
-from .tiles import TileBackend, check_tiles
+from .tiles import TileBackend, check_tiles, suits_tiles
 
 __all__ = [
     "AUTO", "BACKENDS", "CPU", "Backend", "BackendError", "check_backend", "choose_backend", "choose_fallback",
@@ -64,7 +65,7 @@ def choose_backend(wanted: str, network: AnyNetwork) -> str:
     """
     is_dense = isinstance(network, DenseNetwork)
     if wanted == AUTO:
-        return find_runtime() if is_dense else CPU
+        return _choose_dense(network) if isinstance(network, DenseNetwork) else CPU
     resolve_arithmetic(wanted, "")
     if isinstance(network, DenseNetwork) and wanted == CPU:
         check_tiles(network)
@@ -73,6 +74,18 @@ def choose_backend(wanted: str, network: AnyNetwork) -> str:
             "a sigma-delta", "auto, cpu, lava_sim or loihi2")
         raise UserError(f"backend {wanted}: cannot run {network.name}, which is {kind} network; use {fitting}")
     return wanted
+
+
+def _choose_dense(network: DenseNetwork) -> str:
+    """The tile engine if it has compiled kernels and detects what the network does, else a dense runtime."""
+    if suits_tiles(network) and list_kernel_sets():
+        return CPU
+    try:
+        return find_runtime()
+    except BackendError:
+        if network.tiles:
+            return CPU
+        raise
 
 
 def choose_fallback(wanted: str, running: str, network: AnyNetwork) -> str:

@@ -22,6 +22,16 @@ _READ: weakref.WeakKeyDictionary[DenseNetwork, StoredTiles] = weakref.WeakKeyDic
 _NO_OPTIONS = NoOptions()
 
 
+SUFFICIENT_AGREEMENT = 98.0
+"""Of the quantized network with the original, from which on ``auto`` takes the tile engine."""
+
+
+def suits_tiles(network: DenseNetwork) -> bool:
+    """Whether the tile engine detects what the network does, as far as its calibration has measured."""
+    measured = network.tiles_agreement
+    return bool(network.tiles) and measured is not None and measured >= SUFFICIENT_AGREEMENT
+
+
 def check_tiles(network: DenseNetwork) -> None:
     """Checks that a network runs on the tile engine.
 

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from .. import __version__
-from ..backends import AUTO, BACKENDS, choose_backend, find_options_class
+from ..backends import AUTO, BACKENDS, CPU, choose_backend, find_options_class
 from ..core.frame import parse_input_size
 from ..core.option_table import options_of
 from ..datasets import has_bag, has_coco
@@ -225,7 +225,9 @@ def _plans(args: argparse.Namespace, settings: Sequence[Setting]) -> list[_Plan]
 def _base(args: argparse.Namespace, network: AnyNetwork, is_one_of_several: bool) -> PipelineSettings:
     """What all settings of a network have in common. One of several takes those options that are for its kind."""
     is_dense, wanted, arithmetic = isinstance(network, DenseNetwork), args.backend, args.arithmetic
-    if is_one_of_several and wanted != AUTO and BACKENDS[wanted].is_dense != is_dense:
+    has_tiles = isinstance(network, DenseNetwork) and bool(network.tiles)
+    if is_one_of_several and wanted != AUTO and BACKENDS[wanted].is_dense != is_dense and not (
+            wanted == CPU and has_tiles):
         wanted = AUTO
     if is_one_of_several and is_dense:
         arithmetic = ""

@@ -11,6 +11,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+from ..backends.tiles import SUFFICIENT_AGREEMENT, suits_tiles
 from ..errors import UserError, to_one_line
 from ..files.outputs import write_whole
 from ..files.paths import display_path
@@ -96,15 +97,22 @@ def _calibrate(network: DenseNetwork, given: str) -> tuple[DenseNetwork, str]:
         made = calibrate_apart(network, source, bars.show)
     finally:
         bars.close()
-    network = replace(network, tiles=made.tiles, tiles_reason=made.reason)
+    measured = made.agreement if math.isfinite(made.agreement) else None
+    network = replace(network, tiles=made.tiles, tiles_reason=made.reason, tiles_agreement=measured)
     if not made.tiles:
         return network, f"tile engine: not for this network: {made.reason}"
-    agreement = (f"{made.agreement:.1f}" if math.isfinite(made.agreement)
-                 else "not measured, the network finds nothing there")
+    agreement = "not measured, the network finds nothing there" if measured is None else f"{measured:.1f}"
     where = os.path.basename(os.path.normpath(source)) + (
         "" if given else " of the set-up (better: your own with --calibrate SOURCE)")
     return network, (f"tile engine: int8, calibrated on {made.calibrated_on} pictures of {where}; agreement with fp32 "
-                     f"on {made.compared_on} others: {agreement}")
+                     f"on {made.compared_on} others: {agreement}{_describe_choice(network)}")
+
+
+def _describe_choice(network: DenseNetwork) -> str:
+    """What the backend ``auto`` makes of the agreement."""
+    if suits_tiles(network):
+        return ""
+    return f"; below {SUFFICIENT_AGREEMENT:g}, so that only backend cpu runs it, and auto a dense runtime"
 
 
 class _Bars:

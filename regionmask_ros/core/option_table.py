@@ -29,9 +29,10 @@ _ROWS = (
         changeable=ChangePolicy.START, metavar="NAME|FILE", short="--network"),
     Option(
         "backend", "auto", Group.NETWORK,
-        "What computes the network. auto: cpu for a sigma-delta network; for an ONNX network openvino, or onnxruntime "
-        "if that is not installed. cpu: our engines on this computer, of events for a sigma-delta network, of tiles "
-        "for an imported ONNX network. lava_sim: Lava's simulator, with the same integers as the chip, a few "
+        "What computes the network. auto: cpu for a sigma-delta network, and for an imported ONNX network whose "
+        "quantized form agrees with it; for other ONNX networks openvino, or onnxruntime if that is not installed. "
+        "cpu: our engines on this computer, of events for a sigma-delta network, of tiles for an imported ONNX "
+        "network. lava_sim: Lava's simulator, with the same integers as the chip, a few "
         "frames per second, and results 11 frames late. loihi2: the chip, not yet run on "
         "hardware, see docs/LOIHI2.md. openvino, onnxruntime: ONNX networks, after make runtimes. While the node runs, "
         "the new backend opens beside the old one and takes over when it is ready. If it cannot be opened, the old one "
@@ -168,8 +169,8 @@ _ROWS = (
     Option(
         "fallback", "auto", Group.NODE,
         "What happens when a backend fails or hangs, and fails again after one restart. auto: another backend that "
-        "runs the network takes over, and the parameter backend changes to it: cpu for a sigma-delta network, the "
-        "other one of openvino and onnxruntime for an ONNX network. cpu: the backend cpu takes over. none: images are "
+        "runs the network takes over, and the parameter backend changes to it: cpu for a sigma-delta network, openvino "
+        "or onnxruntime for an ONNX network. cpu: the backend cpu takes over. none: images are "
         "refused until another backend is set, reset is called, or ten minutes have passed.",
         choices=("auto", "cpu", "none")),
     Option(

@@ -232,6 +232,7 @@ def _as_json(network: DenseNetwork) -> dict[str, Any]:
     head, preprocessing = network.head, network.preprocessing
     return {
         "format": FORMAT, "name": network.name, "tiles_reason": network.tiles_reason,
+        "tiles_agreement": network.tiles_agreement,
         "source": network.source_file, "source_sha256": network.sha256, "precision": network.precision,
         "input": {"name": network.input_name, "fixed_wh": network.fixed_wh, "alignment": network.alignment},
         "preprocessing": {"order": preprocessing.order, "mean": preprocessing.mean,
@@ -267,8 +268,9 @@ def _parse_card(data: bytes, path: Path) -> Card:
             source_file=_text(content["source"]),
             sha256=_text(content["source_sha256"]),
             precision=_text(content["precision"]),
-            # Cards of older versions do not have it.
+            # Cards of older versions do not have these two.
             tiles_reason=_text(content.get("tiles_reason", "")),
+            tiles_agreement=_share(content.get("tiles_agreement")),
         )
         model_file, model_sha256 = _text(content["model"]), _text(content["model_sha256"])
         tiles_file, tiles_sha256 = _text(content.get("tiles", "")), _text(content.get("tiles_sha256", ""))
@@ -281,6 +283,15 @@ def _parse_card(data: bytes, path: Path) -> Card:
         raise InvalidFile("damaged card")
     return Card(network, path, path.parent / model_file, model_sha256,
                 path.parent / tiles_file if tiles_file else None, tiles_sha256)
+
+
+def _share(value: Any) -> float | None:
+    """A number from 0 to 100, or None."""
+    if value is None:
+        return None
+    if isinstance(value, bool) or not isinstance(value, (int, float)) or not 0 <= value <= 100:
+        raise TypeError("a number from 0 to 100 is needed")
+    return float(value)
 
 
 def _text(value: Any) -> str:

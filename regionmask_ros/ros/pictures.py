@@ -105,7 +105,7 @@ class PictureFeed:
         def take(message: Any) -> None:
             with self._changed:
                 # One that was on its way when the topic changed is not shown as the other's.
-                if subscribed == self._subscribed:
+                if subscribed == self._wanted:
                     self._message, self._number = message, self._number + 1
                     self._changed.notify_all()
 

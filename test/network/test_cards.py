@@ -42,7 +42,8 @@ def data_folder(tmp_path, monkeypatch):
 
 
 @pytest.mark.parametrize("network", [
-    NETWORK, replace(NETWORK, fixed_wh=None, alignment=32), replace(NETWORK, tiles=b"bytes and steps"),
+    NETWORK, replace(NETWORK, fixed_wh=None, alignment=32),
+    replace(NETWORK, tiles=b"bytes and steps", tiles_agreement=98.5),
     replace(NETWORK, tiles_reason="node 5: GlobalAveragePool")])
 def test_what_was_stored_is_loaded(network, data_folder):
     card = store_network(network)
@@ -137,6 +138,7 @@ def test_a_model_that_is_not_the_one_of_the_card_is_refused(data_folder):
 @pytest.mark.parametrize("path, value", [
     (("format",), 2), (("model",), "../../secret.onnx"), (("model",), "/etc/passwd"), (("name",), 7),
     (("name",), "a\x1b[2J"), (("tiles",), "../tiles-0123456789ab.npz"), (("tiles",), 3), (("tiles_reason",), None),
+    (("tiles_agreement",), 101), (("tiles_agreement",), "99"),
     (("labels",), ["a"]), (("labels",), ["a", ""]), (("labels",), ["a", "b\n"]), (("labels",), "ab"),
     (("head", "num_classes"), -1), (("head", "num_classes"), True), (("head", "strides"), [0]),
     (("head", "strides"), [1] * 100), (("head", "outputs"), []),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from dataclasses import replace
 
 import pytest
 
@@ -49,6 +50,21 @@ def test_auto_is_the_first_runtime_for_onnx_and_cpu_for_others(installed, tiny_n
         choose_backend("auto", STREET)
     settings = PipelineSettings().for_network(tiny_network)
     assert (settings.backend, settings.arithmetic, settings.thresholds) == ("cpu", "carry", "trained")
+
+
+def test_auto_is_the_tile_engine_where_it_detects_what_the_network_does(installed, monkeypatch):
+    installed(*RUNTIMES)
+    for agreement, chosen in ((99.0, "cpu"), (98.0, "cpu"), (97.9, "openvino"), (None, "openvino")):
+        network = replace(STREET, tiles=b"quantized", tiles_agreement=agreement)
+        assert choose_backend("auto", network) == chosen
+        assert PipelineSettings().for_network(network).runs_tiles == (chosen == "cpu")
+    agreeing = replace(STREET, tiles=b"quantized", tiles_agreement=99.0)
+    assert choose_fallback("auto", "cpu", agreeing) == "openvino"
+    # The rule in NumPy is far too slow for a camera.
+    monkeypatch.setattr("regionmask_ros.backends.list_kernel_sets", list)
+    assert choose_backend("auto", agreeing) == "openvino"
+    installed()
+    assert choose_backend("auto", agreeing) == "cpu"
 
 
 def test_the_fallback_is_the_other_runtime(installed, tiny_network):

@@ -7,7 +7,8 @@ from typing import Any
 
 import numpy as np
 
-from ...backends import choose_backend, open_backend
+from ...backends import AUTO, open_backend
+from ...backends.runtimes import find_runtime
 from ...core.detections import Detections
 from ...core.look import Look, LookImage
 from ...detection.heads import decode_looks
@@ -35,7 +36,7 @@ class DenseCandidate:
 
     def __init__(self, network: DenseNetwork, backend: str, clip: Clip, threads: int) -> None:
         self._network, self.network, self.threads = network, network.name, threads
-        self.backend = self.engine = choose_backend(backend, network)
+        self.backend = self.engine = find_runtime() if backend == AUTO else backend
         self._opened = open_backend(self.backend, network, clip.input_wh, "", {"threads": threads})
         self.path = self._opened.kernels
         self._look = Look((0.0, 0.0, float(clip.image_wh[0]), float(clip.image_wh[1])), clip.input_wh)
