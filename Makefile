@@ -91,7 +91,8 @@ audit: setup
 
 # A test that hangs is ended after five minutes, so that a run always ends.
 test: setup
-	@PYTEST_TIMEOUT=300 $(BOOTSTRAP) python -m pytest -n "$(JOBS)" --dist loadfile $(ARGS)
+	@# Each process has a core: threads of a product of matrices would wait for each other.
+	@PYTEST_TIMEOUT=300 OPENBLAS_NUM_THREADS=1 OMP_NUM_THREADS=1 $(BOOTSTRAP) python -m pytest -n "$(JOBS)" --dist loadfile $(ARGS)
 
 fleet-test: fleet
 	@PYTEST_TIMEOUT=300 $(BOOTSTRAP) python -m pytest test/fleet $(ARGS)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import groupby
@@ -12,6 +13,15 @@ from .network import TileNetwork
 
 COUNTS = ("computed_tiles", "computed_pixels", "replaced_tiles", "replaced_pixels")
 """Columns of the counts of a frame."""
+
+DENSE_SHARE = 0.8
+"""Of the tiles of the image: from here on, a frame whose image is attended as a whole goes on as a dense one. On
+training clips such a frame would compute 82 to 100 % of the operations, and dense order costs less than comparing."""
+
+
+def dense_tiles(tiles: int) -> int:
+    """Replaced tiles of the image, of so many in all, from which on a frame is dense."""
+    return math.ceil(DENSE_SHARE * tiles)
 
 
 @dataclass(frozen=True, eq=False)

@@ -4,17 +4,20 @@ Every tensor is *held*: its bytes are what the nodes that read it were last told
 the input, with all channels. In a frame, a tile of the image is *dirty* if it was replaced by new pixels. A tile of
 another tensor is *due* if any input tile that it reads is dirty, now or while the mask did not attend to it (it is
 *pending* then). A due tile is computed from held inputs. If it differs enough from what is held, it is replaced and is
-dirty itself; otherwise nodes that read it are told nothing, and it is *weak* if it differs at all. As nothing is ever
-added up, nothing drifts: with everything attended and thresholds of 0, all tensors are what the dense network computes.
+dirty itself; otherwise nodes that read it are told nothing, and it is *weak* if it differs at all. If most of an image
+that is attended as a whole was replaced, the frame goes on as a *dense* one: everything is due and replaced. As nothing
+is ever added up, nothing drifts: with everything attended and thresholds of 0, all tensors are what the dense network
+computes.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 
 import numpy as np
 
-from .frame import COUNTS, Rule, StepOutput, join_rows
+from .frame import COUNTS, Rule, StepOutput, dense_tiles, join_rows
 from .grid import REGION, expand, grids_of, regions_of, spread, sum_tiles, tiles_read
 from .network import TileNetwork, change_limit
 from .operators.quantized import operator_of
@@ -84,6 +87,8 @@ class TileReference:
             dirty[self.graph.input] = regions & ((input_change >= limits) | rule.is_dense)
             self._replace(self.graph.input, new, dirty[self.graph.input])
             self._count(counts[0], self.graph.input, regions, dirty[self.graph.input])
+            if regions.all() and dirty[self.graph.input].sum() >= dense_tiles(regions.size):
+                rule = replace(rule, is_dense=True)
         self._mark_touched(self.graph.input, dirty)
 
         for index, node in enumerate(self.graph.nodes):

@@ -83,7 +83,7 @@ class FrameRecord(ctypes.Structure):
     """``Frame``."""
 
     _fields_ = [("image", _address), ("image_pitch", _int), *_addresses("attended thresholds"),
-                ("input_threshold", ctypes.c_double), ("is_dense", _int), *_addresses("change counts")]
+                ("input_threshold", ctypes.c_double), *_integers("is_dense dense_tiles"), *_addresses("change counts")]
 
 
 STRUCTURES = (TensorRecord, GridRecord, EdgeRecord, PartRecord, NodeRecord, PlanRecord, FlagsRecord, FrameRecord)

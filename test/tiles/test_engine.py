@@ -91,6 +91,24 @@ def test_dense_computes_everything_whatever_the_rule(kernel_set):
     assert not engine.step(second).counts[1:].any()
 
 
+@pytest.mark.parametrize("kernel_set", [*list_kernel_sets(), "reference"])
+@pytest.mark.parametrize("changed, is_dense", [(5, True), (4, True), (3, False)])
+def test_a_frame_in_which_most_of_the_image_changed_is_dense_if_all_of_it_is_attended(kernel_set, changed, is_dense):
+    input_wh = (80, 16)
+    network = made_graphs.make_network(3, input_wh)
+    engine = TileEngine(network, input_wh, kernel_set)
+    image = np.full((16, 80, 3), 90, np.uint8)
+    engine.step(image)
+    image[:, :16 * changed] += 40
+    masked = engine.step(image, np.array([[True] * 4 + [False]]), 1e6).counts
+    assert masked[0, 2] == min(4, changed) and not masked[1:, 2].all()
+    engine.step(image, is_dense=True)
+    image[:, :16 * changed] += 40
+    counts = engine.step(image, None, 1e6).counts
+    assert (counts[0, 2], bool(counts[1:, 2].all())) == (changed, is_dense)
+    assert not is_dense or np.array_equal(counts[1:, 0], counts[1:, 2])
+
+
 @pytest.mark.parametrize("kernel_set", list_kernel_sets())
 @settings(max_examples=30, deadline=None)
 @given(seed=st.integers(0, 10**6))

@@ -12,8 +12,7 @@ struct Run {
     const Frame& frame;
     uint8_t* arena;
     Flags* flags;
-
-    bool is_dense() const { return frame.is_dense != 0; }
+    bool is_dense;
     uint8_t* map(int64_t offset, const Tensor& tensor, int64_t row) const {
         return arena + offset + row * tensor.map_pitch;
     }
@@ -23,7 +22,7 @@ struct Run {
         const int64_t bytes = plan.region_rows * plan.region_cols;
         uint8_t* regions = arena + plan.regions;
         bool is_new = false;
-        if (frame.attended && !is_dense()) {
+        if (frame.attended && !is_dense) {
             is_new = memcmp(regions, frame.attended, bytes) != 0;
             if (is_new) memcpy(regions, frame.attended, bytes);
         } else {
@@ -40,7 +39,7 @@ struct Run {
     Output output(int64_t index, double threshold, bool is_compared, int64_t* counts) const {
         const Tensor& tensor = plan.tensors[index];
         Output found{tensor, *plan.kernels, arena + tensor.pixels, map(tensor.dirty, tensor, 0),
-                     map(tensor.weak, tensor, 0), is_dense(), is_compared && !is_dense(),
+                     map(tensor.weak, tensor, 0), is_dense, is_compared && !is_dense,
                      tensor.pixel_bytes != tensor.channels, threshold, flags[index], counts};
         found.tile_limit = found.compute_limit(tensor.side * tensor.side);
         return found;
@@ -68,7 +67,7 @@ struct Run {
             memset(dirty, 0, tensor.cols);
             const Piece line = make_piece(tensor, row, 0, tensor.cols);
             const uint8_t* image = frame.image + line.y * frame.image_pitch;
-            bool is_same = !is_dense();
+            bool is_same = !is_dense;
             for (int64_t y = 0; y < line.rows && is_same; ++y)
                 is_same = memcmp(image + y * frame.image_pitch, out.at(line.y + y, 0), row_bytes) == 0;
             for (int64_t col = 0; col < tensor.cols; ++col) {
@@ -85,7 +84,7 @@ struct Run {
                 uint8_t* held = out.at(tile.y, tile.x);
                 change = (int64_t)plan.kernels->change(from, frame.image_pitch, held, tensor.row_pitch, (int)tile.rows,
                                                        (int)bytes);
-                if (!is_dense() && change < out.limit(tile.pixels())) continue;
+                if (!is_dense && change < out.limit(tile.pixels())) continue;
                 plan.kernels->copy(from, frame.image_pitch, held, tensor.row_pitch, (int)tile.rows, (int)bytes);
                 out.count_replaced(1, tile.pixels());
                 dirty[col] = any = 1;
@@ -117,7 +116,7 @@ struct Run {
                 memcpy(reached, pending, bytes);
             else
                 memset(reached, 0, bytes);
-            if (is_dense()) memset(reached, 1, tensor.cols);
+            if (is_dense) memset(reached, 1, tensor.cols);
             else
                 for (int64_t i = 0; i < node.edge_count; ++i) {
                     const Edge& edge = node.edges[i];
@@ -154,12 +153,12 @@ struct Run {
         int64_t* counts = frame.counts + 4 * (i + 1);
         if (flag.weak && frame.thresholds[i] < flag.threshold) recall_weak(tensor, flag);
         flag.threshold = frame.thresholds[i];
-        bool may_be_due = is_dense() || flag.pending;
+        bool may_be_due = is_dense || flag.pending;
         for (int64_t e = 0; e < node.edge_count; ++e) may_be_due |= flags[node.edges[e].tensor].dirty != 0;
         flag.dirty = 0;
         if (!may_be_due) return;
         find_due(node, tensor, flag);
-        if (is_dense()) {
+        if (is_dense) {
             if (flag.weak) memset(map(tensor.weak, tensor, 0), 0, tensor.rows * tensor.map_pitch);
             flag.weak = 0;
         }
@@ -177,11 +176,18 @@ struct Run {
         flags[index].touched = 0;
     }
 
-    void run() const {
+    // Whether so much of the image was replaced that dense order costs less than comparing.
+    bool becomes_dense() const {
+        const int64_t tiles = plan.region_rows * plan.region_cols;
+        return frame.counts[2] >= frame.dense_tiles && frame.counts[0] == tiles;
+    }
+
+    void run() {
         memset(frame.counts, 0, (plan.node_count + 1) * 4 * sizeof(int64_t));
         attend_regions();
         flags[0].dirty = 0;
         if (frame.image) take_image();
+        is_dense = is_dense || (frame.image && becomes_dense());
         mark_touched(0);
         for (int64_t i = 0; i < plan.node_count; ++i) {
             run_node(i);
@@ -194,7 +200,7 @@ struct Run {
 }  // namespace tiles
 
 TILES_EXPORT void rm_tiles_run(const tiles::Plan* plan, const tiles::Frame* frame, uint8_t* arena) {
-    tiles::Run{*plan, *frame, arena, (tiles::Flags*)(arena + plan->flags)}.run();
+    tiles::Run{*plan, *frame, arena, (tiles::Flags*)(arena + plan->flags), frame->is_dense != 0}.run();
 }
 
 // Sizes of the structures, by which Python sees that its own are the same.

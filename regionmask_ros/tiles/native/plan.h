@@ -109,6 +109,7 @@ struct Frame {
     const double* thresholds;              // [nodes]
     double input_threshold;
     int64_t is_dense;                      // compute and replace everything
+    int64_t dense_tiles;                   // so many replaced tiles of an image that is attended as a whole do it, too
     int64_t* change;                       // [region_rows][region_cols]: sums of squared differences of the image
     int64_t* counts;                       // [1 + nodes][4]: tiles and pixels computed, tiles and pixels replaced
 };
