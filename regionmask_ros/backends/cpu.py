@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import time
 import weakref
-from collections import deque
 from typing import Any
 
 import numpy as np
@@ -14,6 +13,7 @@ from ..core.events import Events
 from ..engine.engine import EventEngine, PackedNetwork
 from ..network.chain import Network
 from .base import BackendResult, IsCancelled, NoOptions, never_cancelled
+from .immediate import ImmediateBackend
 
 _PACKED: weakref.WeakKeyDictionary[Network, PackedNetwork] = weakref.WeakKeyDictionary()
 """Cameras that run the same network in one process share its weights."""
@@ -21,7 +21,7 @@ _PACKED: weakref.WeakKeyDictionary[Network, PackedNetwork] = weakref.WeakKeyDict
 _NO_OPTIONS = NoOptions()
 
 
-class CpuBackend:
+class CpuBackend(ImmediateBackend):
     """Computes in the caller's thread: a frame's result is available when ``submit`` returns.
 
     Args:
@@ -38,10 +38,7 @@ class CpuBackend:
     supported_arithmetic = tuple(RULES)
     options_class = NoOptions
     counts_synops = True
-    quick_to_open = True
     is_dense = False
-    latency_steps = 0
-    profile: dict[str, Any] | None = None
 
     @staticmethod
     def check(options: NoOptions) -> None:
@@ -49,12 +46,12 @@ class CpuBackend:
 
     def __init__(self, network: Network, input_wh: tuple[int, int], arithmetic: str, options: NoOptions = _NO_OPTIONS,
                  is_cancelled: IsCancelled = never_cancelled) -> None:
+        super().__init__()
         packed = _PACKED.get(network)
         if packed is None:
             packed = _PACKED[network] = PackedNetwork(network)
         self._engine = EventEngine(packed, input_wh, arithmetic)
         self.kernels = self._engine.kernel_set
-        self._results: deque[BackendResult] = deque()
 
     def submit(self, events: Events, tag: Any) -> None:
         """Computes one frame."""
@@ -67,18 +64,7 @@ class CpuBackend:
         """(sigma, reference) of a layer after the last frame, int32 [rows, cols, channels], read-only views."""
         return self._engine.state(number)
 
-    def poll(self, timeout_s: float) -> BackendResult | None:
-        """The next result, or None."""
-        return self._results.popleft() if self._results else None
-
-    def drain(self) -> None:
-        """Does nothing: all results are available."""
-
     def reset(self) -> None:
         """Restores the initial state and discards results that were not polled."""
-        self._results.clear()
+        super().reset()
         self._engine.reset()
-
-    def close(self) -> None:
-        """Discards results that were not polled."""
-        self._results.clear()

@@ -5,7 +5,6 @@ from __future__ import annotations
 import threading
 import time
 import weakref
-from collections import deque
 from collections.abc import Callable, Hashable, Sequence
 from dataclasses import dataclass
 from typing import Any, ClassVar, Generic, Protocol, TypeVar
@@ -17,6 +16,7 @@ from ..core.option_table import option_field
 from ..errors import UserError
 from ..network.dense import DenseNetwork
 from .base import BackendError, BackendResult, IsCancelled, never_cancelled
+from .immediate import ImmediateBackend
 from .runtimes import RUNTIMES, one_line
 
 __all__ = ["CPU", "DenseBackend", "DenseOptions", "Runner", "SharedModels", "check_device", "wait_for"]
@@ -54,7 +54,7 @@ class Runner(Protocol):
         """Computes uint8 [height, width, 3], RGB; returns float32 arrays that are not used again."""
 
 
-class DenseBackend:
+class DenseBackend(ImmediateBackend):
     """Computes looks in order in the caller's thread: a frame's result is available when ``submit`` returns.
 
     A subclass defines ``runtime``, ``check`` and ``_open``.
@@ -74,18 +74,15 @@ class DenseBackend:
     supported_arithmetic: ClassVar[tuple[str, ...]] = ()
     options_class = DenseOptions
     counts_synops = False
-    quick_to_open = True
     is_dense = True
-    latency_steps = 0
-    profile: dict[str, Any] | None = None
     runtime = ""
 
     def __init__(self, network: DenseNetwork, input_wh: Shape, arithmetic: str = "",
                  options: DenseOptions | None = None, is_cancelled: IsCancelled = never_cancelled) -> None:
+        super().__init__()
         self._network, self._options, self._is_cancelled = network, options or DenseOptions(), is_cancelled
         self.kernels = self.runtime
         self._runners: dict[Shape, Runner] = {}
-        self._results: deque[BackendResult] = deque()
         self.check(self._options)
         self.prepare([input_wh])
 
@@ -126,20 +123,9 @@ class DenseBackend:
             for look in looks)
         self._results.append(BackendResult(tag, head, (), (), (time.perf_counter() - start) * 1e3))
 
-    def poll(self, timeout_s: float) -> BackendResult | None:
-        """The next result, or None."""
-        return self._results.popleft() if self._results else None
-
-    def drain(self) -> None:
-        """Does nothing: all results are available."""
-
-    def reset(self) -> None:
-        """Discards results that were not polled; a dense network has no state."""
-        self._results.clear()
-
     def close(self) -> None:
         """Releases the models, which other cameras may still use."""
-        self._results.clear()
+        super().close()
         self._runners.clear()
 
     def _open_warm(self, shape: Shape) -> Runner:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import time
 import weakref
-from collections import deque
 from collections.abc import Sequence
 from typing import Any, ClassVar
 
@@ -15,6 +14,7 @@ from ..network.dense import DenseNetwork
 from ..tiles.quantization.files import StoredTiles, unpack_tiles
 from ..tiles.runner import TileRunner
 from .base import BackendResult, IsCancelled, NoOptions, never_cancelled
+from .immediate import ImmediateBackend
 
 _READ: weakref.WeakKeyDictionary[DenseNetwork, StoredTiles] = weakref.WeakKeyDictionary()
 """Cameras that run the same network in one process share its weights."""
@@ -71,7 +71,7 @@ def read_tiles(network: DenseNetwork) -> StoredTiles:
     return stored
 
 
-class TileBackend:
+class TileBackend(ImmediateBackend):
     """Computes in the caller's thread: a frame's result is available when ``submit`` returns.
 
     Args:
@@ -88,10 +88,7 @@ class TileBackend:
     supported_arithmetic: ClassVar[tuple[str, ...]] = ()
     options_class = NoOptions
     counts_synops = False
-    quick_to_open = True
     is_dense = True
-    latency_steps = 0
-    profile: dict[str, Any] | None = None
 
     @staticmethod
     def check(options: NoOptions) -> None:
@@ -99,6 +96,7 @@ class TileBackend:
 
     def __init__(self, network: DenseNetwork, input_wh: tuple[int, int], arithmetic: str = "",
                  options: NoOptions = _NO_OPTIONS, is_cancelled: IsCancelled = never_cancelled) -> None:
+        super().__init__()
         stored = read_tiles(network)
         try:
             self._runner = TileRunner(stored.network, stored.tail, input_wh)
@@ -108,7 +106,6 @@ class TileBackend:
         self._levels, self._idle = stored.network.levels, self._runner.meter.idle()
         self.kernels = f"tiles, {self._runner.engine.kernel_set}"
         self._outputs: tuple[LookOutput, ...] = ()
-        self._results: deque[BackendResult] = deque()
 
     def submit(self, sent: Sequence[MaskedImage], tag: Any) -> None:
         """Computes one frame.
@@ -134,19 +131,8 @@ class TileBackend:
             self._outputs = (LookOutput(masked.look, output.outputs),)
         return self._outputs, self._runner.meter.measure(output.step.counts)
 
-    def poll(self, timeout_s: float) -> BackendResult | None:
-        """The next result, or None."""
-        return self._results.popleft() if self._results else None
-
-    def drain(self) -> None:
-        """Does nothing: all results are available."""
-
     def reset(self) -> None:
         """Forgets all frames, and discards results that were not polled."""
-        self._results.clear()
+        super().reset()
         self._runner.reset()
         self._outputs = ()
-
-    def close(self) -> None:
-        """Discards results that were not polled."""
-        self._results.clear()
