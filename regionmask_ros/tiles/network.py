@@ -33,9 +33,8 @@ class TileNetwork:
 
     @cached_property
     def has_threshold(self) -> np.ndarray:
-        """Which nodes have thresholds, bool [nodes]: convolutions with a uint8 output."""
-        return np.array([isinstance(node.operator, Convolution) and not is_head(node.operator)
-                         for node in self.graph.nodes], bool)
+        """Which nodes have thresholds, bool [nodes]."""
+        return np.array([can_have_threshold(node.operator) for node in self.graph.nodes], bool)
 
     @cached_property
     def unit_thresholds(self) -> np.ndarray:
@@ -72,6 +71,11 @@ def quantize_graph(graph: Graph, pixels: Quantization, outputs: Mapping[str, Qua
 def is_head(operator: Operator) -> bool:
     """Whether the output is float32, for the caller, instead of bytes for other nodes."""
     return isinstance(operator, Convolution) and operator.is_head
+
+
+def can_have_threshold(operator: Operator) -> bool:
+    """Whether the output can have a threshold: of convolutions, unless they are heads."""
+    return isinstance(operator, Convolution) and not operator.is_head
 
 
 def change_limit(threshold: float, values: int) -> int:

@@ -9,12 +9,12 @@ import numpy as np
 
 from ...network.graph import Parameters, Shape
 from .activations import IDENTITY, Activation
-from .geometry import Window
 from .quantized import Quantization, output_parameters, requantize
+from .shared import Computing, Windowed
 
 
 @dataclass(frozen=True)
-class Convolution:
+class Convolution(Windowed, Computing):
     """A convolution.
 
     Parameters of a float graph: ``weight`` float32 [out, rows, cols, in / groups], ``bias`` float32 [out]. Of a
@@ -28,7 +28,6 @@ class Convolution:
         is_head: Whether the output stays float32 instead of being quantized.
     """
 
-    window: Window
     groups: int = 1
     activation: Activation = IDENTITY
     is_head: bool = False
@@ -40,19 +39,6 @@ class Convolution:
         if weight.shape[3] * self.groups != channels:
             raise ValueError(f"weights for {weight.shape[3] * self.groups} channels, the input has {channels}")
         return (*self.window.output_size(rows, cols), len(weight))
-
-    def output_stride(self, inputs: Sequence[int]) -> int:
-        """See ``network.graph.Operator``."""
-        return inputs[0] * self.window.stride
-
-    @property
-    def copies(self) -> bool:
-        """See ``quantized.TileOperator``."""
-        return False
-
-    def output_quantization(self, inputs: Sequence[Quantization]) -> Quantization | None:
-        """See ``quantized.TileOperator``."""
-        return None
 
     def quantize(self, parameters: Parameters, inputs: Sequence[Quantization],
                  output: Quantization | None) -> dict[str, np.ndarray]:
@@ -86,10 +72,6 @@ class Convolution:
         sums += parameters["offset"]
         result = self.activation.apply(sums.astype(np.float32) * parameters["multiplier"] + parameters["bias"])
         return result if self.is_head else requantize(result, parameters)
-
-    def reads(self, axis: int, first: int, last: int) -> tuple[int, int]:
-        """See ``quantized.TileOperator``."""
-        return self.window.reads(axis, first, last)
 
     def count_macs(self, inputs: Sequence[Shape], parameters: Parameters) -> int:
         """See ``network.graph.Operator``."""

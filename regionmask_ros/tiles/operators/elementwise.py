@@ -10,10 +10,11 @@ import numpy as np
 from ...network.graph import Parameters, Shape
 from .activations import IDENTITY, Activation
 from .quantized import Quantization, output_parameters, requantize
+from .shared import Computing, Pixelwise, Weightless
 
 
 @dataclass(frozen=True)
-class _SameShape:
+class _SameShape(Pixelwise, Computing, Weightless):
     """What these operators have in common: all inputs have one shape, and the output has it, too."""
 
     activation: Activation = IDENTITY
@@ -23,29 +24,6 @@ class _SameShape:
         if len(set(inputs)) != 1:
             raise ValueError(f"inputs of different shapes: {', '.join(map(str, inputs))}")
         return inputs[0]
-
-    def output_stride(self, inputs: Sequence[int]) -> int:
-        """See ``network.graph.Operator``."""
-        if len(set(inputs)) != 1:
-            raise ValueError(f"inputs of different strides: {', '.join(map(str, inputs))}")
-        return inputs[0]
-
-    @property
-    def copies(self) -> bool:
-        """See ``quantized.TileOperator``."""
-        return False
-
-    def output_quantization(self, inputs: Sequence[Quantization]) -> Quantization | None:
-        """See ``quantized.TileOperator``."""
-        return None
-
-    def reads(self, axis: int, first: int, last: int) -> tuple[int, int]:
-        """See ``quantized.TileOperator``."""
-        return first, last
-
-    def count_macs(self, inputs: Sequence[Shape], parameters: Parameters) -> int:
-        """See ``network.graph.Operator``."""
-        return 0
 
 
 @dataclass(frozen=True)

@@ -9,19 +9,13 @@ from functools import reduce
 import numpy as np
 
 from ...network.graph import Parameters, Shape
-from .geometry import Window
 from .quantized import Quantization
+from .shared import Resampling, Windowed
 
 
 @dataclass(frozen=True)
-class MaxPool:
-    """The largest value of the part of a window that is inside the image.
-
-    Attributes:
-        window: Its size, stride and padding.
-    """
-
-    window: Window
+class _Pool(Windowed, Resampling):
+    """What pools have in common: a window makes one pixel, and every window has a pixel of the image."""
 
     def __post_init__(self) -> None:
         if any(pad >= self.window.kernel[place % 2] for place, pad in enumerate(self.window.pads)):
@@ -31,23 +25,14 @@ class MaxPool:
         """See ``network.graph.Operator``."""
         return (*self.window.output_size(*inputs[0][:2]), inputs[0][2])
 
-    def output_stride(self, inputs: Sequence[int]) -> int:
-        """See ``network.graph.Operator``."""
-        return inputs[0] * self.window.stride
 
-    @property
-    def copies(self) -> bool:
-        """See ``quantized.TileOperator``."""
-        return False
+@dataclass(frozen=True)
+class MaxPool(_Pool):
+    """The largest value of the part of a window that is inside the image.
 
-    def output_quantization(self, inputs: Sequence[Quantization]) -> Quantization:
-        """See ``quantized.TileOperator``."""
-        return inputs[0]
-
-    def quantize(self, parameters: Parameters, inputs: Sequence[Quantization],
-                 output: Quantization | None) -> dict[str, np.ndarray]:
-        """See ``quantized.TileOperator``."""
-        return {}
+    Attributes:
+        window: Its size, stride and padding.
+    """
 
     def step(self, inputs: Sequence[np.ndarray], parameters: Parameters) -> np.ndarray:
         """See ``quantized.TileOperator``."""
@@ -56,21 +41,13 @@ class MaxPool:
         largest: np.ndarray = windows.max((2, 3))
         return largest
 
-    def reads(self, axis: int, first: int, last: int) -> tuple[int, int]:
-        """See ``quantized.TileOperator``."""
-        return self.window.reads(axis, first, last)
-
-    def count_macs(self, inputs: Sequence[Shape], parameters: Parameters) -> int:
-        """See ``network.graph.Operator``."""
-        return 0
-
     def evaluate(self, inputs: Sequence[np.ndarray], parameters: Parameters) -> np.ndarray:
         """See ``Convolution.evaluate``."""
         return reduce(np.maximum, self.window.shifts(self.window.pad(inputs[0], -np.inf)))
 
 
 @dataclass(frozen=True)
-class AveragePool:
+class AveragePool(_Pool):
     """The mean of a window.
 
     Parameters of a quantized graph: ``padding`` uint8 [channels].
@@ -80,29 +57,7 @@ class AveragePool:
         counts_padding: Whether the padding counts as zeros; otherwise only what is inside the image counts.
     """
 
-    window: Window
     counts_padding: bool = False
-
-    def __post_init__(self) -> None:
-        if any(pad >= self.window.kernel[place % 2] for place, pad in enumerate(self.window.pads)):
-            raise ValueError(f"padding {self.window.pads} is as wide as the pool {self.window.kernel}")
-
-    def output_shape(self, inputs: Sequence[Shape], parameters: Parameters) -> Shape:
-        """See ``network.graph.Operator``."""
-        return (*self.window.output_size(*inputs[0][:2]), inputs[0][2])
-
-    def output_stride(self, inputs: Sequence[int]) -> int:
-        """See ``network.graph.Operator``."""
-        return inputs[0] * self.window.stride
-
-    @property
-    def copies(self) -> bool:
-        """See ``quantized.TileOperator``."""
-        return False
-
-    def output_quantization(self, inputs: Sequence[Quantization]) -> Quantization:
-        """See ``quantized.TileOperator``."""
-        return inputs[0]
 
     def quantize(self, parameters: Parameters, inputs: Sequence[Quantization],
                  output: Quantization | None) -> dict[str, np.ndarray]:
@@ -119,14 +74,6 @@ class AveragePool:
         # Rounds half up, in whole numbers.
         means: np.ndarray = (2 * sums + counts) // (2 * counts)
         return means.astype(np.uint8)
-
-    def reads(self, axis: int, first: int, last: int) -> tuple[int, int]:
-        """See ``quantized.TileOperator``."""
-        return self.window.reads(axis, first, last)
-
-    def count_macs(self, inputs: Sequence[Shape], parameters: Parameters) -> int:
-        """See ``network.graph.Operator``."""
-        return 0
 
     def evaluate(self, inputs: Sequence[np.ndarray], parameters: Parameters) -> np.ndarray:
         """See ``Convolution.evaluate``."""

@@ -8,11 +8,11 @@ from dataclasses import dataclass
 import numpy as np
 
 from ...network.graph import Parameters, Shape
-from .quantized import Quantization
+from .shared import Resampling
 
 
 @dataclass(frozen=True)
-class Resize:
+class Resize(Resampling):
     """Every pixel becomes a block of pixels.
 
     Attributes:
@@ -34,20 +34,6 @@ class Resize:
             raise ValueError(f"enlarged by {self.factor} at a stride of {inputs[0]}")
         return inputs[0] // self.factor
 
-    @property
-    def copies(self) -> bool:
-        """See ``quantized.TileOperator``."""
-        return False
-
-    def output_quantization(self, inputs: Sequence[Quantization]) -> Quantization:
-        """See ``quantized.TileOperator``."""
-        return inputs[0]
-
-    def quantize(self, parameters: Parameters, inputs: Sequence[Quantization],
-                 output: Quantization | None) -> dict[str, np.ndarray]:
-        """See ``quantized.TileOperator``."""
-        return {}
-
     def step(self, inputs: Sequence[np.ndarray], parameters: Parameters) -> np.ndarray:
         """See ``quantized.TileOperator``."""
         pixels = inputs[0]
@@ -62,10 +48,6 @@ class Resize:
         if self.is_linear:
             return (first - 1) // 2, (last + 1) // 2
         return first // self.factor, last // self.factor
-
-    def count_macs(self, inputs: Sequence[Shape], parameters: Parameters) -> int:
-        """See ``network.graph.Operator``."""
-        return 0
 
     def evaluate(self, inputs: Sequence[np.ndarray], parameters: Parameters) -> np.ndarray:
         """See ``Convolution.evaluate``."""

@@ -9,10 +9,11 @@ import numpy as np
 
 from ...network.graph import Parameters, Shape
 from .quantized import Quantization, join
+from .shared import Copying, Pixelwise
 
 
 @dataclass(frozen=True)
-class Concat:
+class Concat(Pixelwise, Copying):
     """The channels of all inputs, one after the other."""
 
     def output_shape(self, inputs: Sequence[Shape], parameters: Parameters) -> Shape:
@@ -21,37 +22,13 @@ class Concat:
             raise ValueError(f"inputs of different sizes: {', '.join(map(str, inputs))}")
         return (*inputs[0][:2], sum(shape[2] for shape in inputs))
 
-    def output_stride(self, inputs: Sequence[int]) -> int:
-        """See ``network.graph.Operator``."""
-        if len(set(inputs)) != 1:
-            raise ValueError(f"inputs of different strides: {', '.join(map(str, inputs))}")
-        return inputs[0]
-
-    @property
-    def copies(self) -> bool:
-        """See ``quantized.TileOperator``."""
-        return True
-
     def output_quantization(self, inputs: Sequence[Quantization]) -> Quantization:
         """See ``quantized.TileOperator``."""
         return join(inputs)
 
-    def quantize(self, parameters: Parameters, inputs: Sequence[Quantization],
-                 output: Quantization | None) -> dict[str, np.ndarray]:
-        """See ``quantized.TileOperator``."""
-        return {}
-
     def step(self, inputs: Sequence[np.ndarray], parameters: Parameters) -> np.ndarray:
         """See ``quantized.TileOperator``."""
         return np.concatenate(inputs, 2)
-
-    def reads(self, axis: int, first: int, last: int) -> tuple[int, int]:
-        """See ``quantized.TileOperator``."""
-        return first, last
-
-    def count_macs(self, inputs: Sequence[Shape], parameters: Parameters) -> int:
-        """See ``network.graph.Operator``."""
-        return 0
 
     def evaluate(self, inputs: Sequence[np.ndarray], parameters: Parameters) -> np.ndarray:
         """See ``Convolution.evaluate``."""
@@ -59,7 +36,7 @@ class Concat:
 
 
 @dataclass(frozen=True)
-class ChannelSelect:
+class ChannelSelect(Pixelwise, Copying):
     """Some channels, in any order: a split, a slice or a shuffle.
 
     Attributes:
@@ -74,35 +51,13 @@ class ChannelSelect:
             raise ValueError(f"channels up to {max(self.channels)}, the input has {inputs[0][2]}")
         return (*inputs[0][:2], len(self.channels))
 
-    def output_stride(self, inputs: Sequence[int]) -> int:
-        """See ``network.graph.Operator``."""
-        return inputs[0]
-
-    @property
-    def copies(self) -> bool:
-        """See ``quantized.TileOperator``."""
-        return True
-
     def output_quantization(self, inputs: Sequence[Quantization]) -> Quantization:
         """See ``quantized.TileOperator``."""
         return inputs[0].select(self.channels)
 
-    def quantize(self, parameters: Parameters, inputs: Sequence[Quantization],
-                 output: Quantization | None) -> dict[str, np.ndarray]:
-        """See ``quantized.TileOperator``."""
-        return {}
-
     def step(self, inputs: Sequence[np.ndarray], parameters: Parameters) -> np.ndarray:
         """See ``quantized.TileOperator``."""
         return np.ascontiguousarray(inputs[0][:, :, list(self.channels)])
-
-    def reads(self, axis: int, first: int, last: int) -> tuple[int, int]:
-        """See ``quantized.TileOperator``."""
-        return first, last
-
-    def count_macs(self, inputs: Sequence[Shape], parameters: Parameters) -> int:
-        """See ``network.graph.Operator``."""
-        return 0
 
     def evaluate(self, inputs: Sequence[np.ndarray], parameters: Parameters) -> np.ndarray:
         """See ``Convolution.evaluate``."""
@@ -110,7 +65,7 @@ class ChannelSelect:
 
 
 @dataclass(frozen=True)
-class SpaceToDepth:
+class SpaceToDepth(Copying):
     """Blocks of 2x2 pixels become channels.
 
     Attributes:
@@ -130,19 +85,9 @@ class SpaceToDepth:
         """See ``network.graph.Operator``."""
         return inputs[0] * 2
 
-    @property
-    def copies(self) -> bool:
-        """See ``quantized.TileOperator``."""
-        return True
-
     def output_quantization(self, inputs: Sequence[Quantization]) -> Quantization:
         """See ``quantized.TileOperator``."""
         return join([inputs[0]] * len(self.order))
-
-    def quantize(self, parameters: Parameters, inputs: Sequence[Quantization],
-                 output: Quantization | None) -> dict[str, np.ndarray]:
-        """See ``quantized.TileOperator``."""
-        return {}
 
     def step(self, inputs: Sequence[np.ndarray], parameters: Parameters) -> np.ndarray:
         """See ``quantized.TileOperator``."""
@@ -151,10 +96,6 @@ class SpaceToDepth:
     def reads(self, axis: int, first: int, last: int) -> tuple[int, int]:
         """See ``quantized.TileOperator``."""
         return 2 * first, 2 * last + 1
-
-    def count_macs(self, inputs: Sequence[Shape], parameters: Parameters) -> int:
-        """See ``network.graph.Operator``."""
-        return 0
 
     def evaluate(self, inputs: Sequence[np.ndarray], parameters: Parameters) -> np.ndarray:
         """See ``Convolution.evaluate``."""

@@ -14,8 +14,7 @@ import numpy as np
 
 from ...network.graph import Graph, Node, Shape
 from ..evaluation import evaluate_graph
-from ..network import is_head
-from ..operators.convolution import Convolution
+from ..network import can_have_threshold
 from ..operators.quantized import Quantization, operator_of
 from ..operators.routing import Concat
 
@@ -46,7 +45,7 @@ def measure_sensitivities(graph: Graph, quantizations: Mapping[str, Quantization
     Returns:
         Root of the mean squared change, by name of each tensor that can have a threshold.
     """
-    names = [node.name for node in graph.nodes if has_threshold(node)]
+    names = [node.name for node in graph.nodes if can_have_threshold(node.operator)]
     squares = dict.fromkeys(names, 0.0)
     rng = np.random.default_rng(0)
     known = [evaluate_graph(graph, picture) for picture in pictures]
@@ -98,11 +97,6 @@ def count_readers(graph: Graph, input_wh: tuple[int, int]) -> dict[str, float]:
         for name in node.inputs:
             found[name] += macs[node.name] or found[node.name] * _share(node, shapes[name], shapes[node.name])
     return found
-
-
-def has_threshold(node: Node) -> bool:
-    """Whether a node's output can have a threshold: of convolutions, unless they are heads."""
-    return isinstance(node.operator, Convolution) and not is_head(node.operator)
 
 
 def _share(node: Node, source: Shape, result: Shape) -> float:
