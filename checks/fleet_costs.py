@@ -17,12 +17,12 @@ from regionmask_ros.core.option_table import OPTIONS
 from regionmask_ros.fleet.calls import Shared, perform
 from regionmask_ros.fleet.detecting import Detecting, detect
 from regionmask_ros.fleet.places import Place
-from regionmask_ros.fleet.units import Unit
+from regionmask_ros.fleet.units import ImageLimits, Unit
 from regionmask_ros.importing.opening import open_network
 from regionmask_ros.pipeline.settings import make_settings
-from regionmask_ros.sources import Reading, open_source
+from regionmask_ros.sources import open_source
 
-MAX_PIXELS = 10_000_000
+LIMITS = ImageLimits(10_000_000, "auto")
 
 
 @dataclass(frozen=True)
@@ -59,7 +59,7 @@ def measure(source: str, network: str = "", preset: str = "balanced") -> Costs:
     unit = Unit("unit", Place(source))
 
     def run(most: int | None) -> tuple[int, float, float]:
-        job = Detecting(opened, settings, "", False, False, most, MAX_PIXELS, "auto")
+        job = Detecting(opened, settings, "", False, False, most, LIMITS)
         outcome = perform(Shared(job), 0, detect, unit)
         assert outcome.result is not None, outcome.refusal
         return outcome.result.facts["frames"], outcome.result.cpu_s, outcome.result.wall_s
@@ -73,7 +73,7 @@ def measure(source: str, network: str = "", preset: str = "balanced") -> Costs:
 def _count_frames(source: str) -> tuple[int, float]:
     """Number of frames, and the processor time to decode them all."""
     start_s = time.process_time()
-    with open_source(source, reading=Reading(MAX_PIXELS)) as opened:
+    with open_source(source, reading=LIMITS.new_reading()) as opened:
         frames = sum(1 for _ in opened.frames())
     return frames, time.process_time() - start_s
 

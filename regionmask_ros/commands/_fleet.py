@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from ..fleet.places import Place
     from ..fleet.progress import UnitProgress
     from ..fleet.scheduler import Failure
-    from ..fleet.units import Unit
+    from ..fleet.units import ImageLimits, Unit
 
 MAX_JOBS = 1024
 NAMED_FAILURES = 3
@@ -71,6 +71,13 @@ def check_workers(args: argparse.Namespace) -> None:
             raise UserError(f"--jobs {args.jobs}: for worker processes or a local Ray; the cluster at {args.ray} has "
                             "as many as it has")
     check_slice(getattr(args, "slice", None))
+
+
+def make_limits(args: argparse.Namespace) -> ImageLimits:
+    """How workers read pictures, by the options of ``add_reading``."""
+    from ..fleet.units import ImageLimits
+
+    return ImageLimits(args.max_image_pixels, args.image_bit_depth)
 
 
 def make_journal_folder(args: argparse.Namespace, name: str) -> None:

@@ -27,7 +27,7 @@ from ..fleet.units import Unit, make_units
 from ..lab.quantization.quantize import Follow, LabelledAccuracy, Pictures, Quantized, quantize_on
 from ..network.dense import AnyNetwork, DenseNetwork
 from ..sources import Reading
-from ._fleet import check_workers, open_workers, tell_failures
+from ._fleet import check_workers, make_limits, open_workers, tell_failures
 
 
 def quantize_many(args: argparse.Namespace, network: AnyNetwork, name: str, reading: Reading, follow: Follow
@@ -55,7 +55,7 @@ def quantize_many(args: argparse.Namespace, network: AnyNetwork, name: str, read
         return _read(args, base, places, reading)
 
     def measure(base: DenseNetwork, best: DenseNetwork) -> Iterable[LabelledAccuracy]:
-        job = Comparing(base, best, args.images, args.max_pixels, args.max_image_pixels, args.image_bit_depth)
+        job = Comparing(base, best, args.images, args.max_pixels, make_limits(args))
         return read_accuracies(_do(args, compare_on, job, _units(datasets), reading, "mAP")) if datasets else []
 
     return quantize_on(network, name, read, measure, follow)
@@ -64,7 +64,7 @@ def quantize_many(args: argparse.Namespace, network: AnyNetwork, name: str, read
 def _read(args: argparse.Namespace, base: DenseNetwork, places: list[Place], reading: Reading) -> Pictures:
     chosen, quota = share_pictures(len(places))
     units = _units([places[number] for number in chosen])
-    job = Picturing(base, quota, args.max_pixels, args.max_image_pixels, args.image_bit_depth)
+    job = Picturing(base, quota, args.max_pixels, make_limits(args))
     input_wh = base.fixed_wh
     if input_wh is None:
         # As with one source: the first that can be read decides.

@@ -31,7 +31,7 @@ from ..report.fleet_page import fleet_page
 from ..report.page import write_page
 from ._cli import EXIT_DROPPED, EXIT_OK, format_command
 from ._effects import check_network
-from ._fleet import Done, check_workers, do_units, make_journal_folder
+from ._fleet import Done, check_workers, do_units, make_journal_folder, make_limits
 from ._parser import given_options, print_note
 
 REPORT, SUMMARY = "report.html", "summary.json"
@@ -66,7 +66,7 @@ def run_many(args: argparse.Namespace, values: Mapping[str, Value]) -> int:
     make_journal_folder(args, "run")
     job = Detecting(
         network, settings, args.topic, args.image_transport == "compressed", args.stale_detections == "drop",
-        args.max_frames, args.max_image_pixels, args.image_bit_depth)
+        args.max_frames, make_limits(args))
     done = do_units(args, places, detect, job, _question(args, values, network))
     summary = _write(args, done, settings)
     _print_summary(args, summary)

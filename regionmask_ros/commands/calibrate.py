@@ -39,7 +39,7 @@ from ..report.images import encode_jpeg
 from ..sources import Source, open_source
 from ._cli import EXIT_DROPPED, EXIT_OK, command_main, format_command
 from ._datasets import read_all_labels
-from ._fleet import check_workers, do_units, make_journal_folder, wants_fleet
+from ._fleet import check_workers, do_units, make_journal_folder, make_limits, wants_fleet
 from ._mask_yaml import print_mask_yaml
 from ._output import make_folder
 from ._pictures import make_reading, report_dropped
@@ -111,8 +111,7 @@ def _calibrate_many(args: argparse.Namespace, places: Sequence[Place], target: T
     check_workers(args)
     job = Calibrating(
         network, settings, {place.path: one for place, one in zip(places, labels)},
-        choose_classes(args.classes, labels, None if labels else network), args.topic, args.max_image_pixels,
-        args.image_bit_depth)
+        choose_classes(args.classes, labels, None if labels else network), args.topic, make_limits(args))
     make_journal_folder(args, "calibrate")
     done = do_units(args, places, find_objects, job, _question(args, network))
     groups: dict[str, list[Unit]] = {}

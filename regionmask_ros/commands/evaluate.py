@@ -54,7 +54,7 @@ from ._cli import (
 )
 from ._datasets import open_datasets, print_notes
 from ._effects import check_backends
-from ._fleet import check_workers, do_units, make_journal_folder, wants_fleet
+from ._fleet import check_workers, do_units, make_journal_folder, make_limits, wants_fleet
 from ._parser import given_options, print_note
 from ._pictures import make_reading, report_dropped
 
@@ -102,7 +102,7 @@ def _run_many(args: argparse.Namespace, plans: Sequence[_Plan]) -> int:
     job = Evaluating(
         tuple(NetworkPlan(plan.network, tuple(one.name for one in plan.settings), plan.base) for plan in plans),
         BagTopics(args.topic, args.truth_topic), args.images, args.calibration_share, args.every, args.shift_view,
-        args.thresholds == TUNED and not args.arithmetic, args.max_image_pixels, args.image_bit_depth)
+        args.thresholds == TUNED and not args.arithmetic, make_limits(args))
     make_journal_folder(args, "evaluate")
     done = do_units(args, places, evaluate_unit, job, _question(args, plans))
     results = done.facts()

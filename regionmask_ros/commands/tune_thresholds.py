@@ -33,7 +33,7 @@ from ..pipeline.settings import PipelineSettings
 from ..progress import Progress
 from ..sources import Reading
 from ._cli import command_main, format_command
-from ._fleet import check_workers, open_workers, tell_failures
+from ._fleet import check_workers, make_limits, open_workers, tell_failures
 from ._pictures import make_reading, report_dropped
 from ._tune_tiles import tune_tiles
 
@@ -68,8 +68,7 @@ def run(args: argparse.Namespace) -> int:
     with contextlib.ExitStack() as stack:
         make: Callable[[Sequence[str]], _Trials]
         if is_shared:
-            job = Tuning(network, args.preset, cuts, args.frames, args.max_pixels, args.max_image_pixels,
-                         args.image_bit_depth)
+            job = Tuning(network, args.preset, cuts, args.frames, args.max_pixels, make_limits(args))
             workers = stack.enter_context(open_workers(args, job, max(len(args.clips), len(args.hold_out))))
             make = partial(_share_trials, workers, args=args, rng=rng, reading=reading)
         else:

@@ -22,12 +22,11 @@ from ..mask.heat import Calibration
 from ..network.dense import AnyNetwork
 from ..pipeline.settings import PipelineSettings
 from ..report.images import encode_jpeg
-from ..sources import Reading
 from ..sources.pictures.decode import decode_color
 from .calls import UnitResult
 from .journal import Journal
 from .opening import opened
-from .units import SlicedSource, Unit, facts_of, name_camera
+from .units import ImageLimits, SlicedSource, Unit, facts_of, name_camera
 
 OBJECTS, IMAGE = "npz", "jpg"
 """Endings of a unit's files."""
@@ -43,8 +42,7 @@ class Calibrating:
         labels: By path of the source; empty: objects are detected.
         classes: Those that count; None: all.
         topic: Image topic of bags.
-        max_pixels: Largest number of pixels of a picture.
-        bit_depth: See ``Reading``.
+        limits: Of the pictures.
     """
 
     network: AnyNetwork | None
@@ -52,8 +50,7 @@ class Calibrating:
     labels: Mapping[str, Labels]
     classes: frozenset[str] | None
     topic: str
-    max_pixels: int
-    bit_depth: str
+    limits: ImageLimits
 
 
 def find_objects(job: Calibrating, unit: Unit) -> UnitResult:
@@ -69,7 +66,7 @@ def find_objects(job: Calibrating, unit: Unit) -> UnitResult:
     Raises:
         UserError: The source cannot be used, or has no frame.
     """
-    reading = Reading(job.max_pixels, job.bit_depth)
+    reading = job.limits.new_reading()
     counts: list[int] = []
     sizes: list[tuple[int, int]] = []
     every_box: list[np.ndarray] = []

@@ -18,14 +18,13 @@ from ..pipeline.pipeline import Pipeline
 from ..pipeline.settings import PipelineSettings
 from ..report.run_page import FrameRecord, record_of, summarize
 from ..report.writers import DetectionsCsv
-from ..sources import Reading
 from .arrays import pack_array
 from .calls import UnitResult
 from .opening import opened
 from .previews import ENDING as PREVIEW
 from .previews import shrink
 from .scratch import scratch_folder
-from .units import Unit, facts_of, frames_of, name_camera
+from .units import ImageLimits, Unit, facts_of, frames_of, name_camera
 
 
 @dataclass(frozen=True)
@@ -39,8 +38,7 @@ class Detecting:
         only_compressed: Whether the compressed images of bags are chosen.
         drop_stale: Whether detections without an observed region are dropped.
         max_frames: Largest number of frames of a source; None: all.
-        max_pixels: Largest number of pixels of a picture.
-        bit_depth: See ``Reading``.
+        limits: Of the pictures.
     """
 
     network: AnyNetwork
@@ -49,8 +47,7 @@ class Detecting:
     only_compressed: bool
     drop_stale: bool
     max_frames: int | None
-    max_pixels: int
-    bit_depth: str
+    limits: ImageLimits
 
 
 def detect(job: Detecting, unit: Unit) -> UnitResult:
@@ -67,7 +64,7 @@ def detect(job: Detecting, unit: Unit) -> UnitResult:
     Raises:
         UserError: The source or the settings cannot be used.
     """
-    reading = Reading(job.max_pixels, job.bit_depth)
+    reading = job.limits.new_reading()
     with contextlib.ExitStack() as stack:
         source = stack.enter_context(opened(unit, job.topic, reading, job.only_compressed))
         settings = job.settings

@@ -16,11 +16,10 @@ from ..lab.evaluation.scoring import Accuracy
 from ..lab.evaluation.settings import parse_setting
 from ..network.dense import AnyNetwork
 from ..pipeline.settings import PipelineSettings
-from ..sources import Reading
 from .addresses import fetched
 from .arrays import pack_array, unpack_array
 from .calls import UnitResult
-from .units import Unit
+from .units import ImageLimits, Unit
 
 
 @dataclass(frozen=True)
@@ -50,8 +49,7 @@ class Evaluating:
         every: Every N-th frame is taken.
         shift_view: By which share of its width the view moves.
         tuned: Whether settings that have tuned thresholds use them.
-        max_pixels: Largest number of pixels of a picture.
-        bit_depth: See ``Reading``.
+        limits: Of the pictures.
     """
 
     plans: tuple[NetworkPlan, ...]
@@ -61,8 +59,7 @@ class Evaluating:
     every: int
     shift_view: float
     tuned: bool
-    max_pixels: int
-    bit_depth: str
+    limits: ImageLimits
 
 
 @dataclass(frozen=True)
@@ -93,7 +90,7 @@ def evaluate_unit(job: Evaluating, unit: Unit) -> UnitResult:
     Raises:
         UserError: The data set or the settings cannot be used.
     """
-    reading, ticks = Reading(job.max_pixels, job.bit_depth), 0
+    reading, ticks = job.limits.new_reading(), 0
 
     def tick() -> None:
         nonlocal ticks

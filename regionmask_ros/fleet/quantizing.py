@@ -25,11 +25,10 @@ from ..lab.quantization.quantize import (
     read_pictures,
 )
 from ..network.dense import DenseNetwork
-from ..sources import Reading
 from .addresses import fetched
 from .calls import UnitResult
 from .opening import opened
-from .units import Unit
+from .units import ImageLimits, Unit
 
 PICTURES = "npz"
 
@@ -42,15 +41,13 @@ class Picturing:
         network: The network that they are for.
         quota: How many pictures of each source are read.
         max_input_pixels: Largest number of pixels of the input, if its size is free.
-        max_pixels: Largest number of pixels of a picture.
-        bit_depth: See ``Reading``.
+        limits: Of the pictures.
     """
 
     network: DenseNetwork
     quota: Quota
     max_input_pixels: int
-    max_pixels: int
-    bit_depth: str
+    limits: ImageLimits
 
 
 @dataclass(frozen=True)
@@ -73,16 +70,14 @@ class Comparing:
         version: Its int8 version.
         images: Folder of the images that COCO files name.
         max_input_pixels: Largest number of pixels of the input, if its size is free.
-        max_pixels: Largest number of pixels of a picture.
-        bit_depth: See ``Reading``.
+        limits: Of the pictures.
     """
 
     base: DenseNetwork
     version: DenseNetwork
     images: str
     max_input_pixels: int
-    max_pixels: int
-    bit_depth: str
+    limits: ImageLimits
 
 
 def share_pictures(sources: int) -> tuple[list[int], Quota]:
@@ -101,13 +96,13 @@ def share_pictures(sources: int) -> tuple[list[int], Quota]:
 
 def find_input(job: Picturing, unit: Unit) -> UnitResult:
     """Finds the size of the network's input for a source."""
-    with opened(unit, "", Reading(job.max_pixels, job.bit_depth)) as source:
+    with opened(unit, "", job.limits.new_reading()) as source:
         return UnitResult({"input_wh": list(choose_size(job.network, source.size_wh, job.max_input_pixels))})
 
 
 def take_pictures(job: Picturing, unit: PictureSource) -> UnitResult:
     """Reads the pictures of a source."""
-    reading = Reading(job.max_pixels, job.bit_depth)
+    reading = job.limits.new_reading()
     with fetched(unit.place.path) as local:
         found = read_pictures(job.network, local, job.max_input_pixels, _ignore, reading, job.quota, unit.input_wh)
     out = io.BytesIO()
@@ -143,7 +138,7 @@ def join_pictures(contents: Sequence[bytes], about: str) -> Pictures:
 
 def compare_on(job: Comparing, unit: Unit) -> UnitResult:
     """Measures both networks on a data set."""
-    reading = Reading(job.max_pixels, job.bit_depth)
+    reading = job.limits.new_reading()
     with fetched(unit.place.path) as local:
         measured = [measure_labelled(job.base, job.version, sequence, job.max_input_pixels, _ignore)
                     for sequence in open_dataset(f"{unit.place.kind}:{local}", images=job.images, reading=reading)]

@@ -36,7 +36,7 @@ from .addresses import fetched
 from .calls import Executor, UnitResult
 from .progress import UnitProgress
 from .scheduler import Failure, run_units
-from .units import Unit
+from .units import ImageLimits, Unit
 
 
 @dataclass(frozen=True)
@@ -49,8 +49,7 @@ class Tuning:
         cuts: First frames of new shots by path.
         length: Frames of a segment.
         input_pixels: Largest number of pixels of the network's input.
-        max_pixels: Largest number of pixels of a picture.
-        bit_depth: See ``Reading``.
+        limits: Of the pictures.
     """
 
     network: Network
@@ -58,8 +57,7 @@ class Tuning:
     cuts: Mapping[str, tuple[int, ...]]
     length: int
     input_pixels: int
-    max_pixels: int
-    bit_depth: str
+    limits: ImageLimits
 
 
 @dataclass(frozen=True)
@@ -81,7 +79,7 @@ class ClipTrial(Unit):
 
 def find_segments(job: Tuning, unit: Unit) -> UnitResult:
     """Finds where the segments of a clip may begin: the work of a unit before segments are drawn."""
-    reading = Reading(job.max_pixels, job.bit_depth)
+    reading = job.limits.new_reading()
     with fetched(unit.place.path) as local:
         starts, frames = find_starts(local, job.cuts.get(unit.place.path, ()), job.length, reading)
     return UnitResult({"starts": starts, "frames": frames, **reading.dropped.as_json()})
@@ -189,8 +187,7 @@ _PREPARED = _Prepared()
 def _prepare(job: Tuning, trial: ClipTrial) -> tuple[list[ClipSegment], list[list[DenseReference]]]:
     def make() -> tuple[list[ClipSegment], list[list[DenseReference]]]:
         with fetched(trial.place.path) as local:
-            segments = read_chosen(local, trial.starts, job.length, job.input_pixels,
-                                   Reading(job.max_pixels, job.bit_depth))
+            segments = read_chosen(local, trial.starts, job.length, job.input_pixels, job.limits.new_reading())
         nms_iou = PipelineSettings().nms_iou
         return segments, [dense_references(job.network, segment, nms_iou) for segment in segments]
 

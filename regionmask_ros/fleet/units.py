@@ -152,6 +152,23 @@ def name_camera(unit: Unit, source: Source) -> str:
     return parts[-2] if len(parts) > 1 else "camera"
 
 
+@dataclass(frozen=True)
+class ImageLimits:
+    """How the pictures of all sources of a job are read.
+
+    Attributes:
+        max_pixels: Largest number of pixels of a picture.
+        bit_depth: See ``Reading``.
+    """
+
+    max_pixels: int
+    bit_depth: str
+
+    def new_reading(self) -> Reading:
+        """Makes what reads the pictures of one unit, with an account of its own."""
+        return Reading(self.max_pixels, self.bit_depth)
+
+
 class Opens(Protocol):
     """A job that says how sources are opened."""
 
@@ -160,8 +177,8 @@ class Opens(Protocol):
         """Image topic of a bag."""
 
     @property
-    def max_pixels(self) -> int:
-        """Largest number of pixels of a picture."""
+    def limits(self) -> ImageLimits:
+        """Of the pictures."""
 
 
 def measure_length(job: Opens, unit: Unit) -> UnitResult:
@@ -169,7 +186,7 @@ def measure_length(job: Opens, unit: Unit) -> UnitResult:
     # Not above: what opens units knows them.
     from .opening import opened
 
-    with opened(unit, job.topic, Reading(job.max_pixels)) as source:
+    with opened(unit, job.topic, job.limits.new_reading()) as source:
         if source.frame_count is None:
             return UnitResult({"length_s": 0.0})
         return UnitResult({"length_s": source.frame_count / source.fps})

@@ -26,7 +26,7 @@ from regionmask_ros.fleet.places import assign_names, expand
 from regionmask_ros.fleet.progress import UnitProgress
 from regionmask_ros.fleet.ray_cluster import RayCluster
 from regionmask_ros.fleet.scheduler import run_units
-from regionmask_ros.fleet.units import Unit, make_units
+from regionmask_ros.fleet.units import ImageLimits, Unit, make_units
 from regionmask_ros.pipeline.settings import make_settings
 
 pytest.importorskip("ray", reason="no Ray: `make fleet` brings it, `make fleet-test` runs these tests")
@@ -76,7 +76,7 @@ def detections(folder: Path) -> dict[str, bytes]:
 
 def test_detections_are_those_of_single_runs_although_workers_are_killed(trained, cluster, units, singles, tmp_path):
     settings = make_settings({name: option.default for name, option in OPTIONS.items()}).for_network(trained)
-    job = Detecting(trained, settings, "", False, False, None, 10_000_000, "auto")
+    job = Detecting(trained, settings, "", False, False, None, ImageLimits(10_000_000, "auto"))
     deaths = {units[0].key: 1, units[2].key: 2}
     executor = RayCluster(cluster.address, Dying(detect, job, str(tmp_path), deaths))
     assert executor.place == "Ray: 2 processors on 2 nodes" and executor.capacity >= 2
