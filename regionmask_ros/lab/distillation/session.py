@@ -3,15 +3,11 @@
 from __future__ import annotations
 
 import hashlib
-import io
 import json
-import logging
 import math
 import sys
 import time
-from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -24,9 +20,9 @@ from ...network.chain import Network
 from ...network.dense import DenseNetwork, HeadSpec
 from ...network.onnx.reading import load_onnx_package
 from ...progress import Progress
-from ...report.plots import GRID, INK, LINE, MARK, PNG_COLORS, PNG_DPI
 from ...sources import Reading
 from ..training.checkpoint import defer_interrupts, load_checkpoint, save_checkpoint
+from ..training.curves import Curve, draw_curves
 from .judge import choose_judged, judge
 from .pictures import Collection, read_collection
 from .rewrite import make_event_friendly, set_weights
@@ -43,9 +39,6 @@ RATES = {STREET: 5e-2, SAME: 6e-3}
 HINT_WEIGHT = 2.0
 PATIENCE, WORTH = 4, 0.3
 """Evaluations without a gain of so many points, after which the training ends early."""
-
-POINTS = 300
-"""Points of the loss curve; each is the mean over a part of the training."""
 
 
 @dataclass(frozen=True)
@@ -156,7 +149,9 @@ class DistillationSession:
         save_checkpoint(folder / CHECKPOINT, {**self._trainer.state(), "history.looks": looks,
                                               "seconds": np.array(self._seconds)})
         if self._looks:
-            write_whole(folder / CURVES, draw_curves(self._trainer.losses, self._looks))
+            steps, agreements = zip(*self._looks)
+            write_whole(folder / CURVES, draw_curves(
+                self._trainer.losses, steps, [Curve(agreements)], "agreement with the teacher, %"))
             write_whole(folder / FACTS, self._facts())
 
     def _look(self) -> float:
@@ -222,38 +217,3 @@ def _prepare(order: Order, base: Network | None) -> tuple[DenseNetwork, Any, Any
         raise UserError(to_one_line(f"{first.name}: {error}")) from error
     return replace(first, name=order.name, model=b"", precision="fp32",
                    source_file=f"{first.name} with rectifiers, taught by itself"), graph, teacher
-
-
-def draw_curves(losses: Sequence[float], looks: Sequence[tuple[int, float]]) -> bytes:
-    """Draws the losses and the agreement over the steps.
-
-    Args:
-        losses: Loss of each step.
-        looks: Step and agreement of each evaluation.
-
-    Returns:
-        A PNG image.
-    """
-    # On a fresh machine matplotlib logs that it collects fonts.
-    logging.getLogger("matplotlib").setLevel(logging.ERROR)
-    from matplotlib.figure import Figure
-
-    colors = PNG_COLORS
-    figure = Figure(figsize=(8.4, 5.2), layout="constrained")
-    above, below = figure.subplots(2, 1, sharex=True)
-    ends = np.unique(np.linspace(0, len(losses), POINTS + 1).astype(int))
-    above.plot(ends[1:], [float(np.mean(losses[low:high])) for low, high in pairwise(ends)], color=colors[LINE],
-               linewidth=1.2)
-    above.set_ylabel("loss", color=colors[INK])
-    below.plot([step for step, _ in looks], [value for _, value in looks], color=colors[MARK], linewidth=1.4,
-               marker="o", markersize=3)
-    below.set_ylabel("agreement with the teacher, %", color=colors[INK])
-    below.set_xlabel("step", color=colors[INK])
-    for axis in (above, below):
-        axis.grid(color=colors[GRID], linewidth=0.5)
-        axis.tick_params(color=colors[GRID], labelcolor=colors[INK], length=0)
-        axis.spines[["top", "right"]].set_visible(False)
-        axis.spines[["left", "bottom"]].set_color(colors[GRID])
-    buffer = io.BytesIO()
-    figure.savefig(buffer, format="png", dpi=PNG_DPI)
-    return buffer.getvalue()

@@ -3,18 +3,14 @@
 from __future__ import annotations
 
 import argparse
-import io
 import json
-import logging
 import sys
 import time
 from collections.abc import Sequence
-from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
 import cv2
-import numpy as np
 
 from ...datasets.labels import Labels
 from ...errors import UserError
@@ -22,18 +18,18 @@ from ...files.outputs import write_whole
 from ...mask.mgnet.weights import save_weights
 from ...network.chain import Network
 from ...progress import Progress
-from ...report.plots import GRID, INK, LINE, MARK, PNG_COLORS, PNG_DPI
 from ...sources import Reading
 from .checkpoint import defer_interrupts, load_checkpoint, save_checkpoint
 from .clips import read_clip
+from .curves import Curve, draw_curves
 from .model import RECIPES
-from .trainer import RecallResult, Trainer, TrainingPlan
+from .trainer import Trainer, TrainingPlan
 
 CHECKPOINT, WEIGHTS, CURVES, CARD, CACHE = "checkpoint.npz", "mgnet.npz", "curves.png", "training.json", "taught"
 """Names in the output folder."""
 
-POINTS = 300
-"""Points of the loss curve; each is the mean over a part of the training."""
+_DRAWN = (("recall", "-", "recall"), ("newcomers", "--", "newcomers"), ("alone", ":", "recall without boxes"))
+"""Fields of ``RecallResult``, how they are drawn, and what they are called."""
 
 
 class TrainingSession:
@@ -101,7 +97,10 @@ class TrainingSession:
             return
         save_weights(str(self._folder / WEIGHTS), trainer.weights())
         evaluated = "held-out clips" if self._args.hold_out else "training clips"
-        write_whole(self._folder / CURVES, draw_curves(trainer.losses, trainer.outcomes, evaluated))
+        curves = [Curve([getattr(outcome, field) for _, outcome in trainer.outcomes], style, name)
+                  for field, style, name in _DRAWN]
+        write_whole(self._folder / CURVES, draw_curves(
+            trainer.losses, [step for step, _ in trainer.outcomes], curves, f"% of objects, {evaluated}"))
         write_whole(self._folder / CARD, (json.dumps(self._facts(), indent=1) + "\n").encode())
 
     def _resume(self) -> None:
@@ -123,43 +122,3 @@ class TrainingSession:
             "cpu_seconds_of_this_run": round(self._cpu_seconds), "judged_at_step": step, "masked": args.masked,
             **vars(outcome),
         }
-
-
-def draw_curves(losses: Sequence[float], outcomes: Sequence[tuple[int, RecallResult]], evaluated: str) -> bytes:
-    """Draws the losses and the results of evaluations over the steps.
-
-    Args:
-        losses: Loss of each step.
-        outcomes: Step and result of each evaluation.
-        evaluated: Which clips were evaluated, for the axis label.
-
-    Returns:
-        A PNG image.
-    """
-    # On a fresh machine matplotlib logs that it collects fonts.
-    logging.getLogger("matplotlib").setLevel(logging.ERROR)
-    from matplotlib.figure import Figure
-
-    colors = PNG_COLORS
-    figure = Figure(figsize=(8.4, 5.2), layout="constrained")
-    above, below = figure.subplots(2, 1, sharex=True)
-    ends = np.unique(np.linspace(0, len(losses), POINTS + 1).astype(int))
-    means = [float(np.mean(losses[low:high])) for low, high in pairwise(ends)]
-    above.plot(ends[1:], means, color=colors[LINE], linewidth=1.2)
-    above.set_ylabel("loss", color=colors[INK])
-    steps = [step for step, _ in outcomes]
-    for name, style in (("recall", "-"), ("newcomers", "--"), ("alone", ":")):
-        values = [getattr(outcome, name) for _, outcome in outcomes]
-        label = {"alone": "recall without boxes"}.get(name, name)
-        below.plot(steps, values, style, color=colors[MARK], linewidth=1.4, marker="o", markersize=3, label=label)
-    below.legend(frameon=False, labelcolor=colors[INK], fontsize=8)
-    below.set_ylabel(f"% of objects, {evaluated}", color=colors[INK])
-    below.set_xlabel("step", color=colors[INK])
-    for axis in (above, below):
-        axis.grid(color=colors[GRID], linewidth=0.5)
-        axis.tick_params(color=colors[GRID], labelcolor=colors[INK], length=0)
-        axis.spines[["top", "right"]].set_visible(False)
-        axis.spines[["left", "bottom"]].set_color(colors[GRID])
-    buffer = io.BytesIO()
-    figure.savefig(buffer, format="png", dpi=PNG_DPI)
-    return buffer.getvalue()
