@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import importlib.util
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -17,27 +16,21 @@ from ..network.dense import DenseNetwork
 from ..network.files import find_network, load_network
 from ._cli import EXIT_INTERRUPTED, command_main
 from ._pictures import make_reading, report_dropped
+from ._training import check_counts, require_torch
 
 _STEPS = {"street": 3000, "same": 900}
 """Of a training, where the user gives none."""
-
-_COUNTS = ("steps", "batch", "every", "look_every")
 
 
 def run(args: argparse.Namespace) -> int:
     """Trains, and returns the exit status."""
     name = check_name(args.output)
     args.steps = _STEPS[args.student] if args.steps is None else args.steps
-    for option in _COUNTS:
-        if getattr(args, option) < 1:
-            raise UserError(f"--{option.replace('_', '-')} {getattr(args, option)}: must be 1 or more")
-    if args.seed < 0:
-        raise UserError(f"--seed {args.seed}: must be 0 or more")
+    check_counts(args, ("steps", "batch", "every", "look_every"))
     classes = tuple(dict.fromkeys(word.strip() for word in args.classes.split(",") if word.strip()))
     if not classes:
         raise UserError("--classes: names no class")
-    if importlib.util.find_spec("torch") is None:
-        raise UserError("distil needs torch, which is not installed: run 'make train-setup' (the extra 'train')")
+    require_torch("distil")
     from ..lab.distillation.session import SAME, DistillationSession, Order
 
     teachers = tuple(_open_teacher(word.strip()) for word in args.teacher.split(",") if word.strip())

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import importlib.util
 import json
 import os
 from collections.abc import Sequence
@@ -24,6 +23,7 @@ from ..report.tables import Column, format_text, make_table
 from ._cli import EXIT_INTERRUPTED, command_main
 from ._datasets import open_datasets, read_all_labels
 from ._pictures import make_reading, report_dropped
+from ._training import check_counts, require_torch
 
 SHIPPED_NAME = "light"
 
@@ -50,13 +50,8 @@ def _train(args: argparse.Namespace) -> int:
             raise UserError(f"{name}: only with --score, which measures; leave it out")
     if args.labels and len(args.labels) != len(args.sources):
         raise UserError(f"{len(args.sources)} sources but {len(args.labels)} --labels: one for each, or none")
-    for name, value in (("--steps", args.steps), ("--look-every", args.look_every)):
-        if value < 1:
-            raise UserError(f"{name} {value}: must be 1 or more")
-    if args.seed < 0:
-        raise UserError(f"--seed {args.seed}: must be 0 or more")
-    if importlib.util.find_spec("torch") is None:
-        raise UserError("train_mgnet needs torch, which is not installed: run 'make train-setup' (the extra 'train')")
+    check_counts(args, ("steps", "look_every"))
+    require_torch("train_mgnet")
     from ..lab.training.session import TrainingSession
 
     network = open_event_network(args.network, "train_mgnet")

@@ -1,0 +1,24 @@
+"""What the commands that train share: what is checked before anything is read."""
+
+from __future__ import annotations
+
+import argparse
+import importlib.util
+from collections.abc import Sequence
+
+from ..errors import UserError
+
+
+def check_counts(args: argparse.Namespace, names: Sequence[str]) -> None:
+    """Raises UserError for one of these numbers that is below 1, or a ``seed`` below 0."""
+    for name in names:
+        if getattr(args, name) < 1:
+            raise UserError(f"--{name.replace('_', '-')} {getattr(args, name)}: must be 1 or more")
+    if args.seed < 0:
+        raise UserError(f"--seed {args.seed}: must be 0 or more")
+
+
+def require_torch(command: str) -> None:
+    """Raises UserError if torch is not installed, which this command needs."""
+    if importlib.util.find_spec("torch") is None:
+        raise UserError(f"{command} needs torch, which is not installed: run 'make train-setup' (the extra 'train')")
