@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import json
 import os
 from collections.abc import Mapping
 from itertools import groupby
@@ -14,7 +13,7 @@ from .. import __version__
 from ..core.grid import REGION_PX
 from ..core.options import Value
 from ..errors import UserError
-from ..files.outputs import Outputs, write_whole
+from ..files.outputs import Outputs, write_json, write_whole
 from ..fleet.cameras import CameraHeat, describe_cameras, make_mask, name_files, sum_heat
 from ..fleet.detecting import Detecting, detect
 from ..fleet.places import expand
@@ -90,9 +89,9 @@ def _write(args: argparse.Namespace, done: Done, settings: PipelineSettings) -> 
         "total": summarize_units(results, done.failures), "cameras": rows, "mask": settings.mask_name,
         "failures": describe_failures(done.failures), "sources": describe_sources(results),
         "place": done.place, "machine": machine_facts(), "version": __version__}
-    write_whole(Path(args.output, SUMMARY), _as_json(summary))
+    write_json(Path(args.output, SUMMARY), summary)
     if args.json:
-        write_whole(Path(args.json), _as_json(summary))
+        write_json(Path(args.json), summary)
     with Outputs() as outputs:
         page = outputs.file(os.path.join(args.output, REPORT))
         images = draw_cameras(done.units, done.journal, cameras, masks)
@@ -116,10 +115,6 @@ def _write_masks(folder: str, cameras: Mapping[str, CameraHeat], masks: Mapping[
             print_note(f"camera {camera.name}: no object was seen, so it has no mask")
             continue
         write_whole(Path(folder, MASKS, f"{stem}.npz"), encode_static_mask(masks[stem], REGION_PX, camera.heat))
-
-
-def _as_json(content: Any) -> bytes:
-    return (json.dumps(content, indent=1) + "\n").encode()
 
 
 def _print_summary(args: argparse.Namespace, summary: Mapping[str, Any]) -> None:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import json
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from functools import partial
@@ -15,7 +14,7 @@ import numpy as np
 from .. import __version__
 from ..backends.tiles import read_tiles
 from ..errors import UserError
-from ..files.outputs import write_whole
+from ..files.outputs import write_json
 from ..files.paths import display_path
 from ..importing.calibration import find_factors
 from ..importing.lowering.lowering import lower_network
@@ -76,7 +75,7 @@ def tune_tiles(args: argparse.Namespace, network: DenseNetwork, cuts: Mapping[st
             "truth": f"detections from a score of {SURE} on when all is computed, average precision at IoU 0.5",
             **reading.dropped.as_json(), **tuned.figures}
     if args.output:
-        write_whole(Path(args.output), (json.dumps(made, indent=1) + "\n").encode())
+        write_json(Path(args.output), made)
     _print_figures(tuned.figures)
     print(f"{network.name}: thresholds stored in {display_path(card.parent)}")
     return report_dropped(reading, args)

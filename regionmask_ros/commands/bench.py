@@ -5,7 +5,6 @@ from __future__ import annotations
 import argparse
 import dataclasses
 import functools
-import json
 import os
 import tempfile
 from collections.abc import Sequence
@@ -16,7 +15,7 @@ from .. import __version__
 from ..core.frame import parse_input_size
 from ..engine.engine import KERNEL_SET_VARIABLE, available_kernel_sets
 from ..errors import UserError
-from ..files.outputs import Outputs
+from ..files.outputs import Outputs, encode_json
 from ..lab.bench.baselines import BASELINES, limit_threads
 from ..lab.bench.candidates import EVENT, SETTINGS, TILES
 from ..lab.bench.clip import MAX_FRAMES, standard_sequences
@@ -73,7 +72,7 @@ def run(args: argparse.Namespace) -> int:
                   "digests": {network.name: network.digest for network in networks},
                   "command": format_command("bench", args.argv), **reading.dropped.as_json(), **session.result}
         if json_path:
-            Path(json_path).write_text(json.dumps(result, indent=1) + "\n", encoding="utf-8")
+            Path(json_path).write_bytes(encode_json(result))
         if pages:
             _write_pages(pages, result)
         for written in outputs.commit():
@@ -141,7 +140,7 @@ def _bench_ros(args: argparse.Namespace) -> int:
         if json_path:
             result = {"machine": machine_facts(), "version": __version__, "ros": rows,
                       **reading.dropped.as_json()}
-            Path(json_path).write_text(json.dumps(result, indent=1) + "\n", encoding="utf-8")
+            Path(json_path).write_bytes(encode_json(result))
         for written in outputs.commit():
             print(f"  {written}")
     return report_dropped(reading, args)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import argparse
 import contextlib
-import json
 import os
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict
@@ -20,7 +19,7 @@ from ..datasets import has_bag
 from ..datasets.bag import BagTopics
 from ..datasets.labels import Labels
 from ..errors import UserError
-from ..files.outputs import Outputs, write_whole
+from ..files.outputs import Outputs, encode_json, write_json
 from ..files.paths import display_path
 from ..fleet.calibrating import Calibrating, collect, find_objects
 from ..fleet.cameras import name_file
@@ -136,7 +135,7 @@ def _calibrate_many(args: argparse.Namespace, places: Sequence[Place], target: T
         print_mask_yaml(os.path.join(folder, "static_mask.npz"))
     if args.by_camera:
         for path in filter(None, (os.path.join(args.output, "summary.json"), args.json)):
-            write_whole(Path(path), (json.dumps({"cameras": masks}, indent=1) + "\n").encode())
+            write_json(Path(path), {"cameras": masks})
     return EXIT_DROPPED if args.strict and sum(one["dropped_images"] for one in masks) else EXIT_OK
 
 
@@ -183,7 +182,7 @@ def _write(args: argparse.Namespace, places: dict[str, str], calibration: Calibr
         places["report.html"], summary, losses, images, calibration.loss_curve(target.ring),
         format_command("calibrate", args.argv), __version__)
     for path in filter(None, (places["json"], places.get("summary"))):
-        Path(path).write_text(json.dumps(summary, indent=1) + "\n", encoding="utf-8")
+        Path(path).write_bytes(encode_json(summary))
     print(
         f"{summary['frames']} frames, {summary['objects']} objects, {summary['learned_from']}: "
         f"{summary['kept_share']:.0%} of the regions kept, {summary['lost_share']:.1%} of the objects lost")

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import argparse
 import contextlib
-import json
 import sys
 import time
 from collections.abc import Mapping, Sequence
@@ -21,7 +20,7 @@ from ..core.arithmetic import RULES
 from ..core.option_table import OPTIONS, options_of
 from ..core.options import Value
 from ..errors import UserError
-from ..files.outputs import Outputs
+from ..files.outputs import Outputs, encode_json
 from ..importing.opening import open_event_network
 from ..lab.backend_comparison import BackendComparison
 from ..mask.composer import MaskComposer
@@ -82,7 +81,7 @@ def run(args: argparse.Namespace) -> int:
                 **reading.dropped.as_json(), "version": __version__,
             }
         if json_path:
-            Path(json_path).write_text(json.dumps(facts, indent=1) + "\n", encoding="utf-8")
+            Path(json_path).write_bytes(encode_json(facts))
         outputs.commit()
     _print_outcome(facts)
     status = report_dropped(reading, args)

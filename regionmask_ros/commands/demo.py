@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import json
 import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -63,7 +62,7 @@ def default_video() -> str:
 
 
 def _demonstrate(args: argparse.Namespace, source: Source, network: Network, chosen: Mapping[str, Any]) -> int:
-    from ..files.outputs import DemoFolder
+    from ..files.outputs import DemoFolder, encode_json
     from ..ros.demo.show import Playback, show, use_private_domain
 
     environment = use_private_domain()
@@ -88,7 +87,7 @@ def _demonstrate(args: argparse.Namespace, source: Source, network: Network, cho
             "video": source.name, **account.as_json(), **figures, "rate": playback.rate,
             **source.reading.dropped.as_json(), "seconds": played.seconds,
         }
-        (folder.work / "summary.json").write_text(json.dumps(summary, indent=1) + "\n")
+        (folder.work / "summary.json").write_bytes(encode_json(summary))
         folder.commit()
     _say(args.output, account, figures)
     return report_dropped(source.reading, args)

@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import argparse
-import json
 from collections.abc import Iterator, Sequence
 from dataclasses import asdict
 from pathlib import Path
 
 from .. import __version__
-from ..files.outputs import write_whole
+from ..files.outputs import write_json
 from ..lab.doctor.installation import ABSENT, BROKEN, NETWORK_SUBJECT, OK, Finding, check_installation
 from ._cli import EXIT_OK, command_main
 
@@ -26,7 +25,7 @@ def run(args: argparse.Namespace) -> int:
         print(_format(finding), flush=True)
     if args.json:
         facts = {"version": __version__, "findings": [asdict(finding) for finding in found]}
-        write_whole(Path(args.json), (json.dumps(facts, indent=1) + "\n").encode())
+        write_json(Path(args.json), facts)
     return EXIT_BROKEN if any(finding.state == BROKEN for finding in found) else EXIT_OK
 
 

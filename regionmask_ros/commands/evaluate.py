@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import json
 import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -20,7 +19,7 @@ from ..datasets.labels import LabelledSequence
 from ..datasets.moved_view import MAX_MOVE
 from ..datasets.thinned import thin_out
 from ..errors import UserError
-from ..files.outputs import Outputs
+from ..files.outputs import Outputs, encode_json
 from ..fleet.evaluating import Evaluating, NetworkPlan, evaluate_unit, read_stored
 from ..fleet.places import expand_datasets, is_many_datasets
 from ..fleet.run_summary import describe_failures, sum_dropped
@@ -121,7 +120,7 @@ def _run_many(args: argparse.Namespace, plans: Sequence[_Plan]) -> int:
         result = {**_make_result(args, plans, sums, dropped), "failures": describe_failures(done.failures),
                   "place": done.place, "frames": sum(one.facts["frames"] for one in results),
                   "cpu_s": round(sum(one.cpu_s for one in results), 3)}
-        _write_json(summary_path, result)
+        Path(summary_path).write_bytes(encode_json(result, allow_nan=False))
         _write(args, outputs, result, json_path, page)
     return EXIT_DROPPED if args.strict and dropped["dropped_images"] else EXIT_OK
 
@@ -163,15 +162,11 @@ def _make_result(args: argparse.Namespace, plans: Sequence[_Plan], sums: Sequenc
 def _write(args: argparse.Namespace, outputs: Outputs, result: Mapping[str, Any], json_path: str,
            page: PagePaths | None) -> None:
     if json_path:
-        _write_json(json_path, result)
+        Path(json_path).write_bytes(encode_json(result, allow_nan=False))
     if page:
         write_tradeoff_page(page, result, format_command("evaluate", args.argv), __version__)
     for written in outputs.commit():
         print(f"  {written}")
-
-
-def _write_json(path: str, result: Mapping[str, Any]) -> None:
-    Path(path).write_text(json.dumps(result, indent=1, allow_nan=False) + "\n", encoding="utf-8")
 
 
 def _sequences(args: argparse.Namespace, reading: Reading) -> list[LabelledSequence]:

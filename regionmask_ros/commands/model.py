@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import json
 import math
 import os
 from collections.abc import Iterable, Sequence
@@ -13,7 +12,7 @@ from typing import Any
 
 from ..backends.tiles import SUFFICIENT_AGREEMENT, suits_tiles
 from ..errors import UserError, to_one_line
-from ..files.outputs import write_whole
+from ..files.outputs import write_json
 from ..files.paths import display_path
 from ..importing.description import describe_file, describe_weights, description_as_text
 from ..importing.opening import open_network
@@ -139,7 +138,7 @@ class _Bars:
 def _list(args: argparse.Namespace) -> int:
     rows = [*_list_installed(), *map(_describe_card, list_cards())]
     if args.json:
-        write_whole(Path(args.json), (json.dumps(rows, indent=1) + "\n").encode())
+        write_json(Path(args.json), rows)
     lines = [_LIST_COLUMNS, *(tuple(row[column] for column in _LIST_COLUMNS) for row in rows if "error" not in row)]
     widths = [max(map(len, column)) for column in zip(*lines)]
     for line in lines:
@@ -174,7 +173,7 @@ def _describe_card(card: Card | UserError) -> dict[str, Any]:
 def _inspect(args: argparse.Namespace) -> int:
     facts, text = _describe(args.file)
     if args.json:
-        write_whole(Path(args.json), (json.dumps(facts, indent=1) + "\n").encode())
+        write_json(Path(args.json), facts)
     print(text)
     return EXIT_OK
 

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import argparse
 import contextlib
-import json
 import os
 import sys
 from collections.abc import Mapping, Sequence
 from itertools import chain, islice, repeat
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from .. import __version__
@@ -17,7 +17,7 @@ from ..core.option_table import OPTIONS
 from ..core.options import Value
 from ..core.result import StepResult
 from ..errors import UserError
-from ..files.outputs import Outputs
+from ..files.outputs import Outputs, encode_json
 from ..fleet.places import is_many
 from ..importing.opening import open_network
 from ..mask.region_age import drop_unobserved
@@ -191,9 +191,9 @@ def _process(args: argparse.Namespace, source: Source, pipeline: Pipeline, unmas
         summary["against"] = twin.summary(summary)
     _write_report(args, source, recorder, summary)
     if json_path:
-        _write_json(json_path, summary)
+        Path(json_path).write_bytes(encode_json(summary))
     if table_path:
-        _write_json(table_path, _loihi2_table(pipeline, recorder.records))
+        Path(table_path).write_bytes(encode_json(_loihi2_table(pipeline, recorder.records)))
     return summary
 
 
@@ -205,12 +205,6 @@ def _frames(args: argparse.Namespace, source: Source) -> Progress:
     frames = chain.from_iterable(one.frames() for one in passes)
     return Progress(
         islice(frames, most), total=None if total == sys.maxsize else total, unit="frame", desc=source.name)
-
-
-def _write_json(path: str, facts: Mapping[str, Any]) -> None:
-    with open(path, "w", encoding="utf-8") as file:
-        json.dump(facts, file, indent=1)
-        file.write("\n")
 
 
 def _check_network(args: argparse.Namespace, settings: PipelineSettings, values: Mapping[str, Value]) -> None:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import json
 import os
 from collections.abc import Sequence
 from pathlib import Path
@@ -12,7 +11,7 @@ from typing import Any
 from .. import __version__
 from ..core.frame import parse_input_size
 from ..errors import UserError
-from ..files.outputs import Outputs
+from ..files.outputs import Outputs, encode_json
 from ..importing.opening import open_event_network
 from ..lab.evaluation.mask_recall import measure
 from ..mask.mgnet.weights import load_weights
@@ -86,7 +85,7 @@ def _score(args: argparse.Namespace) -> int:
         if json_path:
             result = {"rows": rows, "masked": args.masked, "machine": machine_facts(), "network": network.digest,
                       **reading.dropped.as_json(), "version": __version__}
-            Path(json_path).write_text(json.dumps(result, indent=1, allow_nan=False) + "\n", encoding="utf-8")
+            Path(json_path).write_bytes(encode_json(result, allow_nan=False))
         for written in outputs.commit():
             print(f"  {written}")
     return report_dropped(reading, args)

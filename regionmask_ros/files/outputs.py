@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import errno
+import json
 import os
 import re
 import secrets
@@ -12,6 +13,7 @@ import threading
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from ..errors import UserError
 from .paths import check_utf8, display_path
@@ -241,6 +243,16 @@ def write_whole(target: Path, content: bytes) -> None:
             outputs.commit()
     except OSError as error:
         raise UserError(f"{display_path(target)}: cannot be written: {error.strerror or error}") from error
+
+
+def encode_json(content: Any, allow_nan: bool = True) -> bytes:
+    """Encodes a result as JSON, a value a line; without ``allow_nan``, a number that JSON has not is a ValueError."""
+    return (json.dumps(content, indent=1, allow_nan=allow_nan) + "\n").encode()
+
+
+def write_json(target: Path, content: Any) -> None:
+    """Writes a result as JSON, as ``write_whole`` does."""
+    write_whole(target, encode_json(content))
 
 
 class PipedFile:

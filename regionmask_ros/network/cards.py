@@ -19,7 +19,7 @@ from pathlib import Path
 from typing import Any
 
 from ..errors import InvalidFile, UserError, to_one_line
-from ..files.outputs import write_whole
+from ..files.outputs import encode_json, write_whole
 from ..files.safe_read import open_regular, read_limited
 from ..user_folders import data_folder
 from .dense import DenseNetwork, HeadSpec, Preprocessing
@@ -132,7 +132,7 @@ def write_card(network: DenseNetwork, place: Path) -> Path:
     facts = _as_json(network)
     for name, (file, data) in content.items():
         facts |= {name: file, f"{name}_sha256": _digest(data)}
-    write_whole(card, (json.dumps(facts, indent=1) + "\n").encode())
+    write_whole(card, encode_json(facts))
     written = {file for file, _ in content.values()}
     for old in (*place.glob("model-*.onnx"), *place.glob("tiles-*.npz")):
         if old.name not in written:

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from regionmask_ros.errors import UserError
-from regionmask_ros.files.outputs import Outputs, PipedFile, write_whole
+from regionmask_ros.files.outputs import Outputs, PipedFile, encode_json, write_json, write_whole
 
 
 def write(path: str, text: str) -> None:
@@ -115,6 +115,14 @@ def test_write_whole_makes_folders_and_replaces_the_file(tmp_path):
         write_whole(tmp_path / "new" / "deep" / "a.bin", content)
         assert (tmp_path / "new" / "deep" / "a.bin").read_bytes() == content
     assert os.listdir(tmp_path / "new" / "deep") == ["a.bin"]
+
+
+def test_json_has_a_value_a_line_and_is_strict_on_demand(tmp_path):
+    write_json(tmp_path / "a.json", {"a": 1, "b": None})
+    assert (tmp_path / "a.json").read_text() == '{\n "a": 1,\n "b": null\n}\n'
+    assert encode_json([float("nan")]) == b"[\n NaN\n]\n"
+    with pytest.raises(ValueError, match="not JSON compliant"):
+        encode_json([float("nan")], allow_nan=False)
 
 
 def test_write_whole_reports_a_path_that_cannot_be_written(tmp_path):

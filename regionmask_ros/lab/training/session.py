@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import json
 import sys
 import time
 from collections.abc import Sequence
@@ -14,7 +13,7 @@ import cv2
 
 from ...datasets.labels import Labels
 from ...errors import UserError
-from ...files.outputs import write_whole
+from ...files.outputs import write_json, write_whole
 from ...mask.mgnet.weights import save_weights
 from ...network.chain import Network
 from ...progress import Progress
@@ -101,7 +100,7 @@ class TrainingSession:
                   for field, style, name in _DRAWN]
         write_whole(self._folder / CURVES, draw_curves(
             trainer.losses, [step for step, _ in trainer.outcomes], curves, f"% of objects, {evaluated}"))
-        write_whole(self._folder / CARD, (json.dumps(self._facts(), indent=1) + "\n").encode())
+        write_json(self._folder / CARD, self._facts())
 
     def _resume(self) -> None:
         path, trainer, args = self._folder / CHECKPOINT, self._trainer, self._args
