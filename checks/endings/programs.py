@@ -12,6 +12,7 @@ import numpy as np
 
 from regionmask_ros.backends.worker_process import find_lava_python
 from regionmask_ros.errors import UserError
+from regionmask_ros.installed import installed_file
 
 from ..fuzz.kind import use_test_helpers
 from .room import Room
@@ -19,7 +20,7 @@ from .room import Room
 _ACTIVE, _PLAYING = "active: images from", "playing anyway"
 """What the node and the player have printed once a signal is their usual end."""
 
-VIDEO = Path(sys.prefix) / "share" / "regionmask_ros" / "bikes.mp4"
+VIDEO = installed_file("bikes.mp4")
 _BAG_IMAGES = 8
 
 

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import argparse
-import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ..core.options import Value
 from ..errors import UserError
+from ..installed import installed_file
 from ..progress import Progress
 from ..sources import Source, open_source
 from ._cli import command_main, format_command
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from ..network.chain import Network
     from ..ros.demo.show import Account
 
-DEFAULT_VIDEOS = tuple(Path(sys.prefix) / "share" / "regionmask_ros" / name for name in ("vtest.avi", "bikes.mp4"))
+DEFAULT_VIDEOS = tuple(map(installed_file, ("vtest.avi", "bikes.mp4")))
 """The first of these files that exists is played: the set-up cannot get vtest.avi on every system."""
 
 DEFAULT_MAX_FRAMES = 250

@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
-from pathlib import Path
 from typing import TypeVar
 
 import cv2
@@ -17,6 +15,7 @@ from ..core.look import Look, LookOutput
 from ..detection.heads import HEADS, decode_looks
 from ..errors import UserError
 from ..files.paths import display_path
+from ..installed import installed_file
 from ..metrics.agreement import LOWEST_SCORE, NMS_IOU, measure_agreement
 from ..network.dense import DenseNetwork
 from ..sources import open_source
@@ -79,7 +78,7 @@ class Calibrated:
 
 def standard_source() -> str:
     """The video of the set-up; empty if it is not there."""
-    path = Path(sys.prefix) / "share" / "regionmask_ros" / STANDARD
+    path = installed_file(STANDARD)
     return str(path) if path.is_file() else ""
 
 

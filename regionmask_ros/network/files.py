@@ -10,6 +10,7 @@ from ..errors import InvalidFile, UserError, to_one_line
 from ..files.content import HEAD_BYTES, Family, check_head
 from ..files.outputs import write_whole
 from ..files.safe_read import looks_like_zip, open_regular, open_zip, read_limited, read_member
+from ..installed import installed_file
 from ..user_folders import data_folder
 from .cards import find_card
 from .chain import Network
@@ -20,7 +21,6 @@ ENVIRONMENT_KEY = "REGIONMASK_NETWORK"
 FILE_NAME = "yolo_kp.pt"
 LAVA_DL_MEMBER = "lava/lib/dl/slayer/object_detection/models/Trained_yolo_kp/network.pt"
 HINT = "run 'make setup', or 'python -m regionmask_ros model import lava_dl-0.6.0-py3-none-any.whl'"
-_PACKAGE = "regionmask_ros"
 
 
 def find_network(explicit: str = "") -> Path:
@@ -61,7 +61,7 @@ def find_network(explicit: str = "") -> Path:
 
 def prefix_file() -> Path:
     """Where ``make setup`` installs the network, for this Python environment."""
-    return Path(sys.prefix) / "share" / _PACKAGE / FILE_NAME
+    return installed_file(FILE_NAME)
 
 
 def user_file() -> Path | None:

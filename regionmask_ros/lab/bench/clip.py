@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import filecmp
-import sys
 from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
@@ -12,6 +11,7 @@ import numpy as np
 
 from ...core.frame import MAX_PIXELS, choose_input_size, resize_frame
 from ...errors import UserError
+from ...installed import installed_file
 from ...sources import Reading, open_source
 
 MAX_FRAMES = 2000
@@ -90,8 +90,7 @@ def spread_indices(length: int, count: int) -> set[int]:
 
 def standard_sequences() -> list[str]:
     """Returns the paths of those of ``STANDARD`` that the set-up has installed below this Python's prefix."""
-    folder = Path(sys.prefix) / "share" / "regionmask_ros"
-    return [str(folder / name) for name in STANDARD if (folder / name).is_file()]
+    return [str(path) for path in map(installed_file, STANDARD) if path.is_file()]
 
 
 def calibration_clip(path: str) -> str:
