@@ -38,7 +38,7 @@ help:
 	@echo "                  add what serves topics to Foxglove, for \`python -m regionmask_ros view --foxglove\`, 55 MB"
 	@echo "make fleet        add Ray and fsspec, for many sources on many machines (--ray, s3://...), 260 MB"
 	@echo "make fleet-test   run the tests of many sources, those on a Ray cluster included"
-	@echo "make train-setup  add PyTorch for the commands train_mgnet and distil (TORCH=torch==2.13.0: another one)"
+	@echo "make train-setup  add PyTorch for the commands train_mgnet and distill (TORCH=torch==2.13.0: another one)"
 	@echo "make check        check style, types, imports, spelling and the documentation (CHECKS=\"ruff mypy\": some of them)"
 	@echo "make site         build the documentation as a site: open site/index.html, no network needed"
 	@echo "make audit        look up the pinned packages in the list of known vulnerabilities, where the network allows it"
@@ -75,7 +75,7 @@ fleet: setup
 
 train-setup: setup
 	@$(BOOTSTRAP) torch "$$TORCH"
-	@$(BOOTSTRAP) python -c "import torch; print('ready: python -m regionmask_ros distil, train_mgnet')"
+	@$(BOOTSTRAP) python -c "import torch; print('ready: python -m regionmask_ros distill, train_mgnet')"
 
 check-setup: setup
 	@$(BOOTSTRAP) add check

@@ -42,7 +42,7 @@ COMMANDS = {
     "paint": "paint a static mask with the mouse, over the places where objects were",
     "tune_thresholds": "find thresholds that save work, from unlabeled video",
     "train_mgnet": "train a mask network, or measure one",
-    "distil": "train a small detector of your own from a larger one, without labels",
+    "distill": "train a small detector of your own from a larger one, without labels",
     "evaluate": "measure what masks cost in accuracy and save in work, on labeled sequences",
     "doctor": "check the installation",
     "model": "import or inspect a trained network",

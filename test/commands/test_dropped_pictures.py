@@ -20,7 +20,7 @@ from regionmask_ros.sources import Reading, open_source
 FRAMES, BROKEN = 8, 3
 DROPPED = {"dropped_images": 1, "dropped_reasons": {"empty": 1}}
 
-READERS = ("run", "play", "demo", "calibrate", "tune_thresholds", "train_mgnet", "distil", "evaluate", "compare",
+READERS = ("run", "play", "demo", "calibrate", "tune_thresholds", "train_mgnet", "distill", "evaluate", "compare",
            "bench")
 
 

@@ -59,7 +59,7 @@ def test_the_choices_of_the_help_are_those_of_the_commands():
     assert choices("tune_thresholds", "arithmetic") == RULES and choices("tune_thresholds", "minimise") == tuple(WORK)
     assert choices("tune_thresholds", "input_step") == INPUT_STEPS
     assert choices("train_mgnet", "architecture") == tuple(SHAPES)
-    assert choices("distil", "grid") == GRIDS
+    assert choices("distill", "grid") == GRIDS
     assert choices("evaluate", "thresholds") == (TRAINED, TUNED)
     bench = " ".join(build_parser("bench").format_help().split())
     assert f"some of {', '.join(ENGINES)}" in bench and f"after {WARM_UP} for warming up" in bench

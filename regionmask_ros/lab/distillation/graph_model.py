@@ -71,6 +71,7 @@ class GraphModel(nn.Module):
                                    if all(reader.operator == "Relu" for reader in readers.get(step.name, ())))
         self._sums: dict[str, torch.Tensor] | None = None
         self._resting: frozenset[str] = frozenset()
+        self.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
 
     def rest(self, names: Iterable[str]) -> None:
         """Lets the convolutions with these outputs stay as they are; without names, all are trained."""
@@ -216,6 +217,7 @@ def read_steps(model: Any) -> tuple[tuple[Step, ...], dict[str, np.ndarray]]:
     constants = {tensor.name: onnx.numpy_helper.to_array(tensor) for tensor in model.graph.initializer}
     renamed: dict[str, str] = {}
     steps: list[Step] = []
+    gates: dict[str, str] = {}
     users: dict[str, list[str]] = {}
     for node in model.graph.node:
         for name in node.input:
@@ -226,9 +228,16 @@ def read_steps(model: Any) -> tuple[tuple[Step, ...], dict[str, np.ndarray]]:
             constants[name] = onnx.numpy_helper.to_array(node.attribute[0].t)
             continue
         inputs = tuple(renamed.get(one, one) for one in node.input if one and one not in constants)
+        if node.op_type == "Mul" and len(inputs) == 2 and inputs[1] in gates and gates[inputs[1]] == inputs[0]:
+            # One fused operator in place of two passes over the values; the gate itself is read by nothing else.
+            steps = [step for step in steps if step.name != inputs[1]]
+            steps.append(Step("Silu", name, inputs[:1], {}))
+            continue
         if node.op_type == "Sigmoid" and "Mul" not in users.get(name, ()):
             renamed[name] = inputs[0]
             continue
+        if node.op_type == "Sigmoid" and users[name] == ["Mul"]:
+            gates[name] = inputs[0]
         if node.op_type not in _OPERATORS and node.op_type != "Conv":
             raise UserError(f"node {node.name or name}: operator {node.op_type} cannot be trained here; "
                             f"those that can: Conv {' '.join(sorted(_OPERATORS))}")
@@ -276,6 +285,7 @@ def _max_pool(inputs: Sequence[torch.Tensor], numbers: Mapping[str, Any]) -> tor
 _OPERATORS: dict[str, Callable[[Sequence[torch.Tensor], Mapping[str, Any]], torch.Tensor]] = {
     "Relu": lambda inputs, _: functional.relu(inputs[0]),
     "Sigmoid": lambda inputs, _: torch.sigmoid(inputs[0]),
+    "Silu": lambda inputs, _: functional.silu(inputs[0]),
     "HardSwish": lambda inputs, _: functional.hardswish(inputs[0]),
     "Mul": lambda inputs, _: inputs[0] * inputs[1],
     "Add": lambda inputs, _: inputs[0] + inputs[1],

@@ -137,13 +137,13 @@ def dense_loss(output: torch.Tensor, taught: torch.Tensor, cells: Cells) -> torc
 
     Args:
         output: [n, cells, 5 + classes], logits of the student.
-        taught: The teacher's.
+        taught: The teacher's, with shares from 0 to 1 in place of logits, see ``Guide.answer``.
         cells: Of the input.
 
     Returns:
         A scalar.
     """
-    share, kinds = taught[..., 4].sigmoid(), taught[..., 5:].sigmoid()
+    share, kinds = taught[..., 4], taught[..., 5:]
     joint = share * kinds.amax(-1)
     count = joint.sum().clamp(min=4.0)
     objects = _balanced(output[..., 4], share, torch.ones_like(share)).sum()

@@ -1,7 +1,8 @@
-"""One run of ``distil``: it reads and labels pictures, trains, and writes checkpoint, curves, facts and the network."""
+"""One run of ``distill``: it reads and labels pictures, trains, and writes checkpoint, curves, facts and the network."""
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import json
 import math
@@ -23,6 +24,7 @@ from ...progress import Progress
 from ...sources import Reading
 from ..training.checkpoint import defer_interrupts, load_checkpoint, save_checkpoint
 from ..training.curves import Curve, draw_curves
+from .guide import Guide, can_guide
 from .judge import choose_judged, judge
 from .pictures import Collection, read_collection
 from .rewrite import make_event_friendly, set_weights
@@ -36,7 +38,7 @@ CHECKPOINT, CURVES, FACTS, CACHE = "checkpoint.npz", "curves.png", "training.jso
 SAME, STREET = "same", "street"
 STUDENTS = (STREET, SAME)
 RATES = {STREET: 5e-2, SAME: 6e-3}
-HINT_WEIGHT = 2.0
+HINT_WEIGHTS = {STREET: 0.5, SAME: 2.0}
 PATIENCE, WORTH = 4, 0.3
 """Evaluations without a gain of so many points, after which the training ends early."""
 
@@ -93,7 +95,7 @@ class DistillationSession:
         self._order, self._reading = order, reading or Reading()
         if resume and not (order.folder / CHECKPOINT).exists():
             raise UserError(f"{order.folder / CHECKPOINT}: no such file; start the training without --resume")
-        self._start, self._graph, teacher = _prepare(order, base)
+        self._start, self._graph, guide = _prepare(order, base)
         teachers = Teachers(order.teachers, self._start.labels, order.backend)
         try:
             self._collection: Collection = read_collection(
@@ -102,10 +104,11 @@ class DistillationSession:
             teachers.close()
         self._judged = choose_judged(self._collection.held_out)
         shares = SHARES if order.student == STREET and base is not None else None
-        plan = Plan(order.steps, order.batch, order.seed, order.grid, RATES[order.student],
-                    0.0 if teacher is None else HINT_WEIGHT)
+        self._guided = guide is not None
+        plan = Plan(order.steps, order.batch, order.seed, order.grid, RATES[order.student], HINT_WEIGHTS[order.student],
+                    with_labels=order.student == STREET)
         self._trainer = Trainer(plan, self._graph, self._collection.learned, self._start.preprocessing,
-                                self._start.head.strides, teacher, shares)
+                                self._start.head.strides, guide, order.student == SAME, shares)
         self._looks: list[tuple[int, float]] = []
         self._seconds = 0.0
         if resume:
@@ -185,7 +188,7 @@ class DistillationSession:
         order, trainer = self._order, self._trainer
         facts: dict[str, Any] = {
             "name": order.name, "student": order.student, "grid": order.grid, "classes": list(self._start.labels),
-            "teachers": [{"name": one.name, "sha256": one.sha256} for one in order.teachers],
+            "guided": self._guided, "teachers": [{"name": one.name, "sha256": one.sha256} for one in order.teachers],
             "sources": list(self._collection.names), "pictures": len(self._collection.learned),
             "held_out_pictures": len(self._judged), "steps": trainer.step, "batch": order.batch, "seed": order.seed,
             "core_minutes": round(self._seconds / 60, 1),
@@ -195,15 +198,16 @@ class DistillationSession:
         return (json.dumps(facts, indent=1) + "\n").encode()
 
 
-def _prepare(order: Order, base: Network | None) -> tuple[DenseNetwork, Any, Any]:
-    """The untrained network without its model, its graph, and the graph that teaches it; None where labels do."""
+def _prepare(order: Order, base: Network | None) -> tuple[DenseNetwork, Any, Guide | None]:
+    """The untrained network without its model, its graph, and the guide; None where only labels teach."""
     onnx = load_onnx_package()
     taught_by = ", ".join(one.name for one in order.teachers)
     if order.student == STREET:
         graph = build_street(len(order.classes), base, order.seed)
         head = HeadSpec("yolox", len(order.classes), ("output",), STRIDES, {"raw": 1.0})
-        return DenseNetwork(order.name, b"", head, order.classes, PREPROCESSING, "images",
-                            source_file=f"street, taught by {taught_by}"), graph, None
+        start = DenseNetwork(order.name, b"", head, order.classes, PREPROCESSING, "images",
+                             source_file=f"street, taught by {taught_by}")
+        return start, graph, _find_guide(order.teachers, order.classes)
     first = order.teachers[0]
     if first.head.family != "yolox" or not first.head.numbers.get("raw"):
         raise UserError(f"{first.name}: --student same needs a YOLOX detector with a raw head; --student street learns "
@@ -216,4 +220,16 @@ def _prepare(order: Order, base: Network | None) -> tuple[DenseNetwork, Any, Any
     except UserError as error:
         raise UserError(to_one_line(f"{first.name}: {error}")) from error
     return replace(first, name=order.name, model=b"", precision="fp32",
-                   source_file=f"{first.name} with rectifiers, taught by itself"), graph, teacher
+                   source_file=f"{first.name} with rectifiers, taught by itself"), graph, Guide(
+                       teacher, first.preprocessing)
+
+
+def _find_guide(teachers: Sequence[DenseNetwork], classes: Sequence[str]) -> Guide | None:
+    """The first teacher that can say of each cell of ``street`` what is there; None if there is none."""
+    onnx = load_onnx_package()
+    for one in teachers:
+        if can_guide(one, STRIDES):
+            with contextlib.suppress(UserError):  # an operator that cannot be trained cannot be computed either
+                return Guide(onnx.load_from_string(one.model), one.preprocessing,
+                             [one.labels.index(name) if name in one.labels else -1 for name in classes])
+    return None

@@ -22,6 +22,7 @@ from .augment import SIZES, SampleSource
 from .equalize import equalize
 from .graph_model import GraphModel
 from .grids import FLOAT, LAVA64, POW2
+from .guide import Guide, Hint, make_adapters, pair_values
 from .inputs import to_input
 from .objective import Cells, dense_loss, hint_loss, label_loss
 from .pictures import Picture
@@ -59,7 +60,8 @@ class Plan:
         seed: Of the samples.
         grid: Of the weights, one of ``GRIDS``.
         rate: Highest change of a tensor in a step, relative to the size of its values.
-        hint_weight: Weight of the loss on values inside; only with a teacher's graph.
+        hint_weight: Weight of the loss on values inside; only with a guide.
+        with_labels: Whether labels teach; without, a guide alone does.
     """
 
     steps: int
@@ -68,6 +70,7 @@ class Plan:
     grid: str
     rate: float
     hint_weight: float = 0.0
+    with_labels: bool = True
 
     @property
     def float_steps(self) -> int:
@@ -84,8 +87,8 @@ class Trainer:
         pictures: To train on, with labels of the student's classes.
         preprocessing: What the student expects.
         strides: Of its levels.
-        teacher: ONNX ModelProto of a teacher with the same tensors, which sees the same samples; None: the labels
-            teach.
+        guide: A teacher that sees the same samples; None: only the labels teach.
+        twin: Whether the guide has the student's own graph before its activations were replaced.
         shares: Rates of convolutions relative to those of all others, by the names of their outputs; with 0 they stay
             as they are until weights are rounded.
 
@@ -95,17 +98,21 @@ class Trainer:
     """
 
     def __init__(self, plan: Plan, student: Any, pictures: Sequence[Picture], preprocessing: Preprocessing,
-                 strides: tuple[int, ...], teacher: Any = None, shares: Mapping[str, float] | None = None) -> None:
+                 strides: tuple[int, ...], guide: Guide | None = None, twin: bool = False,
+                 shares: Mapping[str, float] | None = None) -> None:
         torch.set_num_threads(1)
         self.plan, self._preprocessing, self._strides = plan, preprocessing, strides
         self._model = GraphModel(student)
-        self._teacher = None if teacher is None else GraphModel(teacher).eval().requires_grad_(False)
+        self._guide = guide
         classes = 1 + max(int(picture.labels[:, 5].max(initial=0)) for picture in pictures)
         self._samples = SampleSource(pictures, classes)
-        self._hints = find_hints(self._model) if self._teacher is not None and plan.hint_weight else ()
+        self._hints: tuple[Hint, ...] = ()
+        if guide is not None and plan.hint_weight:
+            self._hints = find_hints(self._model) if twin else pair_values(self._model, guide.model, strides)
+        self._adapters = None if twin else make_adapters(self._hints, plan.seed)
         self._shares = dict(shares or {})
         self._model.rest(name for name, share in self._shares.items() if share == 0)
-        self._model.add_norms(self._measuring_images(), self._teacher)
+        self._model.add_norms(self._measuring_images(), guide.model if guide is not None and twin else None)
         self._model.train()
         self.step, self._float_end, self._rounds = 0, plan.float_steps, False
         self.losses: list[float] = []
@@ -129,15 +136,16 @@ class Trainer:
         rate = self._rate()
         for group, scale in zip(self._optimizer.param_groups, self._scales):
             group["lr"] = rate * scale
-        output, inside = self._model(images, () if self._rounds else self._hints)
+        hints = () if self._rounds else self._hints
+        output, inside = self._model(to_input(images, self._preprocessing), [hint.student for hint in hints])
         cells = Cells.of((size[1], size[0]), self._strides)
-        if self._teacher is None:
-            loss = label_loss(output, cells, labels)
-        else:
-            with torch.no_grad():
-                taught, wanted = self._teacher(images, self._hints if inside else ())
-            loss = dense_loss(output, taught, cells)
-            if inside:
+        loss = label_loss(output, cells, labels) if self.plan.with_labels else torch.zeros(())
+        if self._guide is not None:
+            taught, wanted = self._guide.answer(images, [hint.teacher for hint in hints])
+            loss = loss + dense_loss(output, taught, cells)
+            if hints:
+                if self._adapters is not None:
+                    inside = [adapter(value) for adapter, value in zip(self._adapters, inside)]
                 loss = loss + self.plan.hint_weight * hint_loss(inside, wanted)
         self._optimizer.zero_grad(set_to_none=True)
         loss.backward()
@@ -177,13 +185,19 @@ class Trainer:
         """Begins a part: a fresh optimizer and a fresh mean."""
         self._scales = [_size_of(value) * self._shares.get(step.name, 1.0) for step in self._model.convolutions
                         for value in self._model.parameters_of(step.name)]
+        self._scales += [_size_of(value) for value in self._helpers()]
         self._optimizer = torch.optim.AdamW([{"params": [value]} for value in self._trained()], lr=1.0,
                                             weight_decay=DECAY, betas=(0.9, 0.99))
         self._mean = copy.deepcopy(self._model)
         self._since = 0
 
     def _trained(self) -> list[torch.nn.Parameter]:
-        return [value for step in self._model.convolutions for value in self._model.parameters_of(step.name)]
+        return [*(value for step in self._model.convolutions for value in self._model.parameters_of(step.name)),
+                *self._helpers()]
+
+    def _helpers(self) -> list[torch.nn.Parameter]:
+        """Parameters of the adapters, which only the first part has."""
+        return [] if self._adapters is None or self._rounds else list(self._adapters.parameters())
 
     def _begin_rounding(self) -> None:
         self._model = self._merged_mean()
@@ -201,16 +215,15 @@ class Trainer:
             return min(plan.rate, ROUNDED_RATE) * _fall(done)
         return plan.rate * min(1.0, (self.step + 1) / WARM_UP) * _fall(self.step / plan.float_steps)
 
-    def _batch(self, number: int) -> tuple[tuple[int, int], torch.Tensor, list[np.ndarray]]:
+    def _batch(self, number: int) -> tuple[tuple[int, int], np.ndarray, list[np.ndarray]]:
         rng = np.random.default_rng([self.plan.seed, number])
         size = SIZES[rng.integers(len(SIZES))]
         samples = [self._samples.draw(rng, size) for _ in range(self.plan.batch)]
-        return size, to_input(np.stack([image for image, _ in samples]), self._preprocessing), [
-            labels for _, labels in samples]
+        return size, np.stack([image for image, _ in samples]), [labels for _, labels in samples]
 
     def _measuring_images(self) -> list[torch.Tensor]:
         cv2.setNumThreads(1)
-        return [self._batch(_MEASURING + number)[1] for number in range(NORM_BATCHES)]
+        return [to_input(self._batch(_MEASURING + number)[1], self._preprocessing) for number in range(NORM_BATCHES)]
 
     def state(self) -> dict[str, np.ndarray]:
         """All that ``restore`` needs: arrays by name."""
@@ -222,6 +235,8 @@ class Trainer:
         for part, model in (("model", self._model), ("mean", self._mean)):
             state |= {f"{part}.{name}": value.detach().numpy().ravel().copy()
                       for name, value in model.state_dict().items()}
+        state |= {f"helper.{number}": value.detach().numpy().ravel().copy()
+                  for number, value in enumerate(self._helpers())}
         for number, value in enumerate(self._trained()):
             moments = self._optimizer.state.get(value) or {key: torch.zeros_like(value) for key in _MOMENTS}
             state |= {f"{key}.{number}": moments[key].numpy().ravel().copy() for key in _MOMENTS}
@@ -241,19 +256,22 @@ class Trainer:
         for part, model in (("model", self._model), ("mean", self._mean)):
             model.load_state_dict({name: torch.from_numpy(np.array(state[f"{part}.{name}"])).view_as(value)
                                    for name, value in model.state_dict().items()})
+        with torch.no_grad():
+            for number, value in enumerate(self._helpers()):
+                value.copy_(torch.from_numpy(np.array(state[f"helper.{number}"])).view_as(value))
         if self._since:
             for number, value in enumerate(self._trained()):
                 moments = {key: torch.from_numpy(np.array(state[f"{key}.{number}"])).view_as(value) for key in _MOMENTS}
                 self._optimizer.state[value] = {"step": torch.tensor(float(self._since)), **moments}
 
 
-def find_hints(model: GraphModel) -> tuple[str, ...]:
-    """Values inside that a student shall have like its teacher: what blocks give, and what the heads see.
+def find_hints(model: GraphModel) -> tuple[Hint, ...]:
+    """Values inside that a student shall have like its twin: what blocks give, and what the heads see.
 
     Those are the rectified results of convolutions of merged values, and values that several convolutions read.
 
     Returns:
-        Their names.
+        Pairs of the same name.
     """
     made = {step.name: step for step in model.steps}
     readers: dict[str, int] = {}
@@ -265,7 +283,8 @@ def find_hints(model: GraphModel) -> tuple[str, ...]:
             continue
         source = made.get(made[step.inputs[0]].inputs[0])
         if (source is not None and source.operator == "Concat") or readers.get(step.name, 0) > 1:
-            hints.append(step.name)
+            channels = len(model.weight(step.inputs[0]))
+            hints.append(Hint(step.name, step.name, (channels, channels)))
     return tuple(hints)
 
 

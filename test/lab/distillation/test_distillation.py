@@ -11,7 +11,7 @@ import pytest
 from tiny_yolox import CLASSES, PREPROCESSING, STRIDES, draw_scene, make_graph, make_tiny
 from video_writer import write_video
 
-from regionmask_ros.commands.distil import main
+from regionmask_ros.commands.distill import main
 from regionmask_ros.lab.distillation.grids import CHANNEL, FLOAT, LAVA64, POW2, find_steps
 from regionmask_ros.lab.distillation.pictures import Picture
 from regionmask_ros.network.cards import find_card, load_card, store_network

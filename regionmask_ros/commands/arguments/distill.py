@@ -8,8 +8,8 @@ use it with --network. Its folder gets curves.png, training.json and checkpoint.
 stops the training, --resume continues it. docs/TRAINING.md has the recipe.
 
 Examples:
-  regionmask_ros distil yolox_nano street.mp4 crossing.mp4 --student same --grid pow2 --output nano_relu
-  regionmask_ros distil yolox_nano,picodet_s clips/*.mp4 --student street --output my_street
+  regionmask_ros distill yolox_nano street.mp4 crossing.mp4 --student same --grid pow2 --output nano_relu
+  regionmask_ros distill yolox_nano,picodet_s clips/*.mp4 --student street --output my_street
 """
 
 from __future__ import annotations

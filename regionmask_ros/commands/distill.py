@@ -1,4 +1,4 @@
-"""The work of the command ``distil``, whose arguments are in ``arguments/distil.py``."""
+"""The work of the command ``distill``, whose arguments are in ``arguments/distill.py``."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ def run(args: argparse.Namespace) -> int:
     classes = tuple(dict.fromkeys(word.strip() for word in args.classes.split(",") if word.strip()))
     if not classes:
         raise UserError("--classes: names no class")
-    require_torch("distil")
+    require_torch("distill")
     from ..lab.distillation.session import SAME, DistillationSession, Order
 
     teachers = tuple(_open_teacher(word.strip()) for word in args.teacher.split(",") if word.strip())
@@ -58,7 +58,7 @@ def run(args: argparse.Namespace) -> int:
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Runs the command with the given arguments, or those of the process."""
-    return command_main("distil", argv)
+    return command_main("distill", argv)
 
 
 def _open_teacher(name: str) -> DenseNetwork:
