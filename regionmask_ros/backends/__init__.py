@@ -69,6 +69,8 @@ def choose_backend(wanted: str, network: AnyNetwork) -> str:
     resolve_arithmetic(wanted, "")
     if isinstance(network, DenseNetwork) and wanted == CPU:
         check_tiles(network)
+    elif isinstance(network, DenseNetwork) and BACKENDS[wanted].is_dense:
+        network.require_model()
     elif BACKENDS[wanted].is_dense != is_dense:
         kind, fitting = ("an ONNX", "auto, cpu, openvino or onnxruntime") if is_dense else (
             "a sigma-delta", "auto, cpu, lava_sim or loihi2")
@@ -78,7 +80,7 @@ def choose_backend(wanted: str, network: AnyNetwork) -> str:
 
 def _choose_dense(network: DenseNetwork) -> str:
     """The tile engine if it has compiled kernels and detects what the network does, else a dense runtime."""
-    if suits_tiles(network) and list_kernel_sets():
+    if not network.model or (suits_tiles(network) and list_kernel_sets()):
         return CPU
     try:
         return find_runtime()
@@ -106,6 +108,8 @@ def choose_fallback(wanted: str, running: str, network: AnyNetwork) -> str:
         return ""
     if not isinstance(network, DenseNetwork):
         return "cpu" if wanted == AUTO else choose_backend(wanted, network)
+    if not network.model:
+        return ""
     if wanted != AUTO:
         raise UserError(f"fallback {wanted}: cannot run {network.name}, which is an ONNX network; use auto or none")
     try:

@@ -57,7 +57,7 @@ class _Session:
             # Threads that wait sleep.
             settings.add_session_config_entry(f"session.{kind}_op.allow_spinning", "0")
         self.session: Any = onnxruntime.InferenceSession(
-            network.model, settings, providers=make_providers(options, network.precision))
+            network.require_model(), settings, providers=make_providers(options, network.precision))
         if self.session.get_providers()[0] != PROVIDERS[options.device]:
             raise BackendError(f"{ONNX_RUNTIME} cannot start {options.device} here: a library of Nvidia is missing; "
                                "see docs/INSTALL.md")

@@ -178,7 +178,7 @@ def make_picture_model(network: DenseNetwork, input_wh: Shape) -> Any:
     openvino = load_runtime(OPENVINO)
     preprocess, types, layout = openvino.preprocess, openvino.Type, openvino.Layout
     width, height = input_wh
-    whole = _core().read_model(network.model, b"")
+    whole = _core().read_model(network.require_model(), b"")
     whole.reshape({network.input_name: [1, 3, height, width]})
     # Without the outputs that nobody decodes.
     model = openvino.Model([whole.output(name) for name in network.head.outputs], whole.get_parameters(), network.name)

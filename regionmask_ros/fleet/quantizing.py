@@ -13,7 +13,6 @@ from typing import Any
 import numpy as np
 
 from ..datasets import open_dataset
-from ..lab.bench.clip import spread_indices
 from ..lab.quantization.quantize import (
     CALIBRATION_PICTURES,
     HELD_OUT_PICTURES,
@@ -25,6 +24,7 @@ from ..lab.quantization.quantize import (
     read_pictures,
 )
 from ..network.dense import DenseNetwork
+from ..sources.spread import spread_indices
 from .addresses import fetched
 from .calls import UnitResult
 from .opening import opened
@@ -90,7 +90,7 @@ def share_pictures(sources: int) -> tuple[list[int], Quota]:
         Numbers of the sources that are read: with more of them than pictures to calibrate with, evenly spread ones; and
         the pictures of each.
     """
-    chosen = sorted(spread_indices(sources, CALIBRATION_PICTURES))
+    chosen = spread_indices(sources, CALIBRATION_PICTURES)
     return chosen, Quota(-(-CALIBRATION_PICTURES // len(chosen)), -(-HELD_OUT_PICTURES // len(chosen)))
 
 

@@ -19,6 +19,7 @@ from ..installed import installed_file
 from ..metrics.agreement import LOWEST_SCORE, NMS_IOU, measure_agreement
 from ..network.dense import DenseNetwork
 from ..sources import open_source
+from ..sources.spread import spread_indices
 from ..tiles.engine import TileEngine
 from ..tiles.evaluation import evaluate_graph
 from ..tiles.network import TileNetwork
@@ -100,7 +101,24 @@ def calibrate(network: DenseNetwork, source: str, follow: Follow) -> Calibrated:
         lowered = lower_network(network)
     except CannotLower as error:
         return Calibrated(b"", str(error))
-    calibration, compared = _read_pictures(network, source, follow)
+    return calibrate_on(network, lowered, *_read_pictures(network, source, follow), follow)
+
+
+def calibrate_on(network: DenseNetwork, lowered: Lowered, calibration: Sequence[np.ndarray],
+                 compared: Sequence[np.ndarray], follow: Follow) -> Calibrated:
+    """Quantizes a network for the tile engine.
+
+    Args:
+        network: The network.
+        lowered: The same.
+        calibration: Pictures on which ranges and sensitivities are measured: uint8 [rows, cols, 3], RGB, all of one
+            size that the network's input can have.
+        compared: Other pictures of that size, on which the agreement is measured.
+        follow: Shows progress.
+
+    Returns:
+        The quantized network.
+    """
     wh = calibration[0].shape[1], calibration[0].shape[0]
     varied = [*calibration, *(variant for picture in calibration[::VARIED_EVERY] for variant in make_variants(picture))]
     pixels = lowered.pixels
@@ -130,7 +148,7 @@ def find_factors(network: DenseNetwork, lowered: Lowered, made: TileNetwork, pic
     wh = network.fixed_wh or choose_input_size(image_wh, max(MAX_SENSITIVITY_PIXELS, network.alignment ** 2),
                                                network.alignment)
     tail = lowered.tail.prepare(lowered.graph.shapes(wh), wh)
-    chosen = [pictures[place] for place in _spread(len(pictures), SENSITIVITY_PICTURES)]
+    chosen = [pictures[place] for place in spread_indices(len(pictures), SENSITIVITY_PICTURES)]
     # Small objects, too: a level of the head that finds nothing in the pictures would get the largest thresholds.
     small = [_resize(picture, wh) for picture in chosen]
     real = [lowered.pixels.dequantize(picture) for one in small for picture in (one, make_far(one))]
@@ -203,8 +221,8 @@ def _read_pictures(network: DenseNetwork, path: str, follow: Follow) -> tuple[li
         wh = network.fixed_wh or choose_input_size(
             source.size_wh, max(MAX_PIXELS, network.alignment ** 2), network.alignment)
         border = max(1, count * 2 // 3)
-        wanted = (_spread(border, CALIBRATION_PICTURES),
-                  [border + place for place in _spread(count - border, COMPARED_PICTURES)])
+        wanted = (spread_indices(border, CALIBRATION_PICTURES),
+                  [border + place for place in spread_indices(count - border, COMPARED_PICTURES)])
         needed = {place for places in wanted for place in places}
         numbers, frames = follow(range(count), "reading"), source.numbered()
         pictures = {place: resize_frame(frame, wh) for _, (place, frame) in zip(numbers, frames) if place in needed}
@@ -217,8 +235,3 @@ def _read_pictures(network: DenseNetwork, path: str, follow: Follow) -> tuple[li
 def _resize(picture: np.ndarray, wh: tuple[int, int]) -> np.ndarray:
     small: np.ndarray = cv2.resize(picture, wh, interpolation=cv2.INTER_AREA)
     return small
-
-
-def _spread(length: int, count: int) -> list[int]:
-    """Up to ``count`` of the numbers 0 to ``length`` - 1, evenly spread."""
-    return sorted(set(np.linspace(0, length - 1, min(length, count)).round().astype(int).tolist()))

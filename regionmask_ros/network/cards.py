@@ -1,5 +1,6 @@
 """Imported networks: each is a folder in the user's data folder, with an ONNX model and a card that describes it.
 
+The package brings networks of the same form, without an ONNX model; one of the user that has the same name comes first.
 Beside the model there may be the quantized network for the tile engine. The card names both files by their digests. A
 new import writes them first and then replaces the card, in one step.
 """
@@ -33,6 +34,7 @@ _MAX_OUTPUTS, _MAX_LEVELS = 64, 8
 _NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9._-]{0,63}")
 _MODEL_NAME = re.compile(r"model-[0-9a-f]{12}\.onnx")
 _TILES_NAME = re.compile(r"tiles-[0-9a-f]{12}\.npz")
+_PACKAGED = Path(__file__).parent / "packaged"
 _RESERVED = frozenset(("yolo_kp", "auto", "coco"))
 _PRECISIONS = ("fp32", "fp16", "int8")
 
@@ -44,7 +46,7 @@ class Card:
     Attributes:
         network: All but the model and the tiles, which are empty.
         file: The card.
-        model_file: The ONNX model.
+        model_file: The ONNX model; None if there is none, and then there are tiles.
         model_sha256: Digest of the model.
         tiles_file: The quantized network for the tile engine; None if there is none.
         tiles_sha256: Digest of it.
@@ -52,10 +54,15 @@ class Card:
 
     network: DenseNetwork
     file: Path
-    model_file: Path
+    model_file: Path | None
     model_sha256: str
     tiles_file: Path | None = None
     tiles_sha256: str = ""
+
+    @property
+    def is_packaged(self) -> bool:
+        """Whether it is part of the package."""
+        return _PACKAGED in self.file.parents
 
 
 def networks_folder() -> Path | None:
@@ -85,12 +92,15 @@ def check_name(name: str) -> str:
 
 
 def find_card(name: str) -> Path | None:
-    """The card of an imported network; None if there is none of this name."""
-    folder = networks_folder()
-    if folder is None or not _NAME.fullmatch(name):
+    """The card of an imported network, or of one of the package; None if there is none of this name."""
+    if not _NAME.fullmatch(name):
         return None
-    path = folder / name / CARD_NAME
-    return path if path.is_file() else None
+    return next((path for folder in _folders() if (path := folder / name / CARD_NAME).is_file()), None)
+
+
+def _folders() -> tuple[Path, ...]:
+    folder = networks_folder()
+    return (_PACKAGED,) if folder is None else (folder, _PACKAGED)
 
 
 def store_network(network: DenseNetwork) -> Path:
@@ -177,30 +187,26 @@ def load_card(path: str | os.PathLike[str]) -> DenseNetwork:
         UserError: The card or a file cannot be used, or a file is not the one of the card.
     """
     card = read_card(path)
-    file = card.model_file
-    try:
-        model, tiles = _read_content(file, card.model_sha256), b""
-        if card.tiles_file is not None:
-            file = card.tiles_file
-            tiles = _read_content(file, card.tiles_sha256)
-    except InvalidFile as error:
-        raise UserError(to_one_line(f"{file}: {error}; import the network again")) from error
+    model, tiles = (b"" if file is None else _read_content(file, digest) for file, digest in (
+        (card.model_file, card.model_sha256), (card.tiles_file, card.tiles_sha256)))
     return replace(card.network, model=model, tiles=tiles)
 
 
 def _read_content(path: Path, sha256: str) -> bytes:
-    with open_regular(path) as file:
-        content = read_limited(file)
-    if _digest(content) != sha256:
-        raise InvalidFile("not the file that was imported")
+    try:
+        with open_regular(path) as file:
+            content = read_limited(file)
+        if _digest(content) != sha256:
+            raise InvalidFile("not the file that was imported")
+    except InvalidFile as error:
+        raise UserError(to_one_line(f"{path}: {error}; import the network again")) from error
     return content
 
 
 def list_cards() -> list[Card | UserError]:
-    """All imported networks by name; the error of each one that cannot be read."""
-    folder = networks_folder()
+    """All networks of the package and then all imported ones, by name; the error of each one that cannot be read."""
     found: list[Card | UserError] = []
-    for path in sorted(folder.glob(f"*/{CARD_NAME}")) if folder is not None else ():
+    for path in (path for folder in reversed(_folders()) for path in sorted(folder.glob(f"*/{CARD_NAME}"))):
         try:
             found.append(read_card(path))
         except UserError as error:
@@ -220,6 +226,8 @@ def remove_card(name: str) -> None:
     card = find_card(name)
     if card is None:
         raise UserError(to_one_line(f"{name!r}: no imported network of this name; 'model list' shows them"))
+    if _PACKAGED in card.parents:
+        raise UserError(f"{name}: part of the package, which is not removed")
     try:
         card.unlink()
         shutil.rmtree(card.parent)
@@ -272,16 +280,17 @@ def _parse_card(data: bytes, path: Path) -> Card:
             tiles_reason=_text(content.get("tiles_reason", "")),
             tiles_agreement=_share(content.get("tiles_agreement")),
         )
-        model_file, model_sha256 = _text(content["model"]), _text(content["model_sha256"])
+        model_file, model_sha256 = _text(content.get("model", "")), _text(content.get("model_sha256", ""))
         tiles_file, tiles_sha256 = _text(content.get("tiles", "")), _text(content.get("tiles_sha256", ""))
     except (KeyError, TypeError, ValueError, RecursionError, OverflowError) as error:
         raise InvalidFile("damaged card") from error
     reason = check_names(network.labels)
-    if (reason or not _MODEL_NAME.fullmatch(model_file) or len(network.labels) != network.head.num_classes
+    if (reason or not (model_file or tiles_file) or len(network.labels) != network.head.num_classes
             or network.precision not in _PRECISIONS or not _NAME.fullmatch(network.name)
-            or (tiles_file and not _TILES_NAME.fullmatch(tiles_file))):
+            or any(name and not pattern.fullmatch(name)
+                   for name, pattern in ((model_file, _MODEL_NAME), (tiles_file, _TILES_NAME)))):
         raise InvalidFile("damaged card")
-    return Card(network, path, path.parent / model_file, model_sha256,
+    return Card(network, path, path.parent / model_file if model_file else None, model_sha256,
                 path.parent / tiles_file if tiles_file else None, tiles_sha256)
 
 

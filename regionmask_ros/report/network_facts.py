@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Sequence
 from typing import Any
 
+from ..backends.tiles import read_tiles
 from ..errors import UserError, to_one_line
 from ..importing.lowering.lowering import find_obstacle
 from ..network.chain import Network
@@ -77,9 +79,9 @@ def describe_dense(network: DenseNetwork) -> dict[str, Any]:
         The content of the JSON file. The cost is null where the package onnx is missing. ``tile_engine_obstacle`` is
         why the tile engine cannot run the network; empty if it can.
     """
-    size = network.fixed_wh or tuple(-(-side // network.alignment) * network.alignment for side in COST_SIZE_WH)
+    wide, high = network.fixed_wh or (-(-side // network.alignment) * network.alignment for side in COST_SIZE_WH)
     try:
-        operators, weights, macs = count_cost(network.model, network.input_name, (size[0], size[1]))
+        operators, weights, macs = _count_cost(network, (wide, high))
     except UserError:
         operators, weights, macs = {}, None, None
     return {
@@ -87,9 +89,20 @@ def describe_dense(network: DenseNetwork) -> dict[str, Any]:
         "precision": network.precision, "input_name": network.input_name, "fixed_wh": network.fixed_wh,
         "alignment": network.alignment, "preprocessing": describe_preprocessing(network.preprocessing),
         "head": network.head.family, "outputs": network.head.outputs, "strides": network.head.strides,
-        "labels": network.labels, "bytes": len(network.model), "operators": operators, "weights": weights,
-        "input_size": size, "dense_macs": macs, "tile_engine_obstacle": find_obstacle(network),
+        "labels": network.labels, "bytes": len(network.model or network.tiles), "operators": operators,
+        "weights": weights, "input_size": (wide, high), "dense_macs": macs,
+        "tile_engine_obstacle": find_obstacle(network) if network.model else "",
     }
+
+
+def _count_cost(network: DenseNetwork, input_wh: tuple[int, int]) -> tuple[dict[str, int], int, int | None]:
+    """Number of nodes by operator, of weights, and of multiply-accumulate operations."""
+    if network.model:
+        return count_cost(network.model, network.input_name, input_wh)
+    graph = read_tiles(network).network.graph
+    weights = sum(array.size for node in graph.nodes for name, array in node.parameters.items() if name == "weight")
+    kinds = Counter(type(node.operator).__name__ for node in graph.nodes)
+    return dict(kinds), weights, sum(graph.macs(input_wh).values())
 
 
 def dense_as_text(facts: dict[str, Any]) -> str:

@@ -16,7 +16,7 @@ from regionmask_ros.network.dense import DenseNetwork, HeadSpec, Preprocessing
 from regionmask_ros.pipeline.settings import PipelineSettings, make_settings
 
 DEFAULTS = {name: option.default for name, option in OPTIONS.items()}
-STREET = DenseNetwork("street", b"", HeadSpec("yolox", 1, ("out",)), ("car",), Preprocessing(), "images")
+STREET = DenseNetwork("street", b"model", HeadSpec("yolox", 1, ("out",)), ("car",), Preprocessing(), "images")
 
 
 @pytest.fixture
@@ -54,6 +54,7 @@ def test_auto_is_the_first_runtime_for_onnx_and_cpu_for_others(installed, tiny_n
 
 def test_auto_is_the_tile_engine_where_it_detects_what_the_network_does(installed, monkeypatch):
     installed(*RUNTIMES)
+    monkeypatch.setattr("regionmask_ros.backends.list_kernel_sets", lambda: ["portable"])
     for agreement, chosen in ((99.0, "cpu"), (98.0, "cpu"), (97.9, "openvino"), (None, "openvino")):
         network = replace(STREET, tiles=b"quantized", tiles_agreement=agreement)
         assert choose_backend("auto", network) == chosen

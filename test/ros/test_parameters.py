@@ -51,7 +51,7 @@ def test_the_fallback_of_an_onnx_network_runs_on_the_processor():
     """The device that has failed is no device to fall back to, and another runtime may not know its name."""
     for package in RUNTIMES:
         pytest.importorskip(package, reason=f"no {package}: `make runtimes` brings it")
-    network = DenseNetwork("small", b"", HeadSpec("yolov5", 1, ("out",)), ("thing",), Preprocessing(), "images")
+    network = DenseNetwork("small", b"model", HeadSpec("yolov5", 1, ("out",)), ("thing",), Preprocessing(), "images")
     given = {**DEFAULTS, "backend": "openvino", "device": "GPU", "precision": "fp16", "threads": 3}
     fallback = make_response_settings(given, network).fallback
     assert fallback.backend == "onnxruntime"

@@ -56,7 +56,7 @@ def lower_network(network: DenseNetwork) -> Lowered:
         CannotLower: The tile engine has no operator for a node.
         UserError: The package onnx is missing.
     """
-    model = parse_onnx(load_onnx_package(), network.model, Path())
+    model = parse_onnx(load_onnx_package(), network.require_model(), Path())
     sizes = _probed_sizes(network)
     preprocessing, outputs = network.preprocessing, network.head.outputs
     translation = Translation(model, network.input_name, outputs, sizes, preprocessing.order == "bgr")

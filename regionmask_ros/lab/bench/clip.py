@@ -13,6 +13,7 @@ from ...core.frame import MAX_PIXELS, choose_input_size, resize_frame
 from ...errors import UserError
 from ...installed import installed_file
 from ...sources import Reading, open_source
+from ...sources.spread import spread_indices
 
 MAX_FRAMES = 2000
 """All frames of a clip are in memory, up to a megabyte each at the automatic size."""
@@ -79,13 +80,8 @@ def spread_images(path: str, input_wh: tuple[int, int], count: int) -> list[np.n
         uint8 [height, width, 3], RGB, for each frame.
     """
     with open_source(path) as source:
-        wanted = spread_indices(source.frame_count or count, count)
+        wanted = set(spread_indices(source.frame_count or count, count))
         return [resize_frame(frame, input_wh) for index, frame in source.numbered() if index in wanted]
-
-
-def spread_indices(length: int, count: int) -> set[int]:
-    """Returns up to ``count`` of the numbers 0 to ``length`` - 1, evenly spread."""
-    return set(np.linspace(0, length - 1, min(length, count)).round().astype(int).tolist())
 
 
 def standard_sequences() -> list[str]:

@@ -121,7 +121,7 @@ class OnnxRuntimePeer(Peer):
         options.intra_op_num_threads, options.inter_op_num_threads = threads, 1
         options.log_severity_level = _ORT_ERRORS_ONLY
         options.add_session_config_entry("session.intra_op.allow_spinning", "0")
-        self._session = runtime.InferenceSession(network.model, options, providers=["CPUExecutionProvider"])
+        self._session = runtime.InferenceSession(network.require_model(), options, providers=["CPUExecutionProvider"])
         self._convert = PictureConverter(network.preprocessing, clip.input_wh)
 
     def step(self, image: np.ndarray) -> tuple[np.ndarray, ...]:

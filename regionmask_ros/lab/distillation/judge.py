@@ -12,7 +12,7 @@ from ...core.detections import Detections
 from ...core.frame import MAX_PIXELS, choose_input_size
 from ...metrics.agreement import measure_agreement
 from ...network.dense import DenseNetwork
-from ..bench.clip import spread_indices
+from ...sources.spread import spread_indices
 from ..quantization.detecting import Detector
 from .pictures import Picture
 from .teacher import usual_shape
@@ -22,7 +22,7 @@ MOST_PICTURES = 100
 
 def choose_judged(pictures: Sequence[Picture]) -> list[Picture]:
     """At most ``MOST_PICTURES`` of them, spread evenly."""
-    return [pictures[index] for index in sorted(spread_indices(len(pictures), MOST_PICTURES))]
+    return [pictures[index] for index in spread_indices(len(pictures), MOST_PICTURES)]
 
 
 def judge(network: DenseNetwork, pictures: Sequence[Picture], backend: str) -> float:

@@ -1,4 +1,4 @@
-"""One run of ``distill``: it reads and labels pictures, trains, and writes checkpoint, curves, facts and the network."""
+"""One run of ``distill``: it labels pictures, trains, and writes checkpoint, curves, facts and the network."""
 
 from __future__ import annotations
 
@@ -27,6 +27,7 @@ from ..training.curves import Curve, draw_curves
 from .guide import Guide, can_guide
 from .judge import choose_judged, judge
 from .pictures import Collection, read_collection
+from .quantizing import quantize
 from .rewrite import make_event_friendly, set_weights
 from .street import PREPROCESSING, SHARES, STRIDES, build_street
 from .teacher import Teachers
@@ -136,7 +137,7 @@ class DistillationSession:
                     agreement = self._look()
                     progress.write(f"step {trainer.step}: loss {loss:.3f}, agreement with the teacher {agreement:.1f}")
                     sys.stdout.flush()
-        network = self._network()
+        network = quantize(self._network(), self._collection)
         card = store_network(network)
         write_whole(card.parent / FACTS, self._facts())
         for path in (card, *(order.folder / name for name in (FACTS, CURVES, CHECKPOINT))):
@@ -214,7 +215,7 @@ def _prepare(order: Order, base: Network | None) -> tuple[DenseNetwork, Any, Gui
                         "from any")
     if len(order.teachers) > 1:
         raise UserError("--student same: give one teacher, which it starts from")
-    teacher = onnx.load_from_string(first.model)
+    teacher = onnx.load_from_string(first.require_model())
     try:
         graph, _ = make_event_friendly(teacher)
     except UserError as error:
@@ -230,6 +231,6 @@ def _find_guide(teachers: Sequence[DenseNetwork], classes: Sequence[str]) -> Gui
     for one in teachers:
         if can_guide(one, STRIDES):
             with contextlib.suppress(UserError):  # an operator that cannot be trained cannot be computed either
-                return Guide(onnx.load_from_string(one.model), one.preprocessing,
+                return Guide(onnx.load_from_string(one.require_model()), one.preprocessing,
                              [one.labels.index(name) if name in one.labels else -1 for name in classes])
     return None

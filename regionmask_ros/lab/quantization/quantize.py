@@ -18,7 +18,7 @@ from ...files.paths import display_path
 from ...metrics.agreement import measure_agreement
 from ...network.dense import AnyNetwork, DenseNetwork, HeadSpec
 from ...sources import Reading, open_source
-from ..bench.clip import spread_indices
+from ...sources.spread import spread_indices
 from .detecting import Detector, NumberedFrame, measure_map
 from .graph import ChannelRanges, find_convolutions, find_sums, list_sources, prepare_model, quantize_model, show_ranges
 
@@ -166,7 +166,7 @@ def quantize_on(network: AnyNetwork, name: str, read: Callable[[DenseNetwork], P
     """
     base = _check(network)
     backend = find_runtime()
-    model = prepare_model(base.model, base.name)
+    model = prepare_model(base.require_model(), base.name)
     convolutions = find_convolutions(model)
     if not convolutions:
         raise UserError(f"{base.name}: it has no convolutions with fp32 weights to quantize")
@@ -237,11 +237,12 @@ def read_pictures(network: DenseNetwork, path: str, max_pixels: int, follow: Fol
             raise UserError(f"{display_path(path)}: {count} pictures, at least {FEWEST_PICTURES} are needed")
         size, border = input_wh or choose_size(network, source.size_wh, max_pixels), count * 2 // 3
         calibration = spread_indices(border, quota.calibration)
-        others = {border + index for index in spread_indices(count - border, quota.held_out)}
+        others = [border + index for index in spread_indices(count - border, quota.held_out)]
+        wanted = {*calibration, *others}
         frames: Iterable[NumberedFrame] = follow(source.numbered(), count, "reading")
         pictures = {index: resize_frame(frame, size) for index, frame in frames
-                    if index in calibration or index in others}
-        found = [[pictures[index] for index in sorted(wanted) if index in pictures] for wanted in (calibration, others)]
+                    if index in wanted}
+        found = [[pictures[index] for index in part if index in pictures] for part in (calibration, others)]
         if not all(found):
             raise UserError(f"{display_path(path)}: it ends before its {count} announced pictures")
         return Pictures(found[0], found[1], [source.size_wh] * len(found[0]), [source.size_wh] * len(found[1]),

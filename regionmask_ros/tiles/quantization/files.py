@@ -80,7 +80,7 @@ def pack_tiles(stored: StoredTiles) -> bytes:
     }
     named: dict[str, Any] = {str(number): array for number, array in enumerate(arrays)}
     content = io.BytesIO()
-    np.savez(content, description=np.frombuffer(json.dumps(description).encode(), np.uint8), **named)
+    np.savez_compressed(content, description=np.frombuffer(json.dumps(description).encode(), np.uint8), **named)
     return content.getvalue()
 
 

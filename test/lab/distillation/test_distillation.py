@@ -42,10 +42,10 @@ def pictures(count: int) -> list[Picture]:
     return made
 
 
-def make_trainer(plan, teacher=None, activation="relu", **given):
+def make_trainer(plan, **given):
     from regionmask_ros.lab.distillation.trainer import Trainer
 
-    return Trainer(plan, make_graph(activation), pictures(8), PREPROCESSING, STRIDES, teacher, **given)
+    return Trainer(plan, make_graph("relu"), pictures(8), PREPROCESSING, STRIDES, **given)
 
 
 def find_best(weights, seed: int) -> dict[int, np.ndarray]:
@@ -92,30 +92,65 @@ def test_a_student_learns_drawn_blocks_from_labels(small_samples):
 
 @needs_torch
 def test_a_student_learns_what_its_teacher_with_smooth_activations_says(small_samples):
+    from regionmask_ros.lab.distillation.guide import Guide
     from regionmask_ros.lab.distillation.rewrite import make_event_friendly
     from regionmask_ros.lab.distillation.trainer import Plan, Trainer
 
     teacher = make_graph("silu", seed=3)
-    trainer = Trainer(Plan(60, 4, 1, FLOAT, 6e-3, hint_weight=2.0), make_event_friendly(teacher)[0], pictures(8),
-                      PREPROCESSING, STRIDES, teacher)
+    plan = Plan(60, 4, 1, FLOAT, 6e-3, hint_weight=2.0, with_labels=False)
+    trainer = Trainer(plan, make_event_friendly(teacher)[0], pictures(8), PREPROCESSING, STRIDES,
+                      Guide(teacher, PREPROCESSING), twin=True)
     losses = [trainer.advance() for _ in range(60)]
     assert np.mean(losses[-10:]) < 0.7 * np.mean(losses[:5])
 
 
 @needs_torch
+def test_a_guide_says_of_each_cell_what_its_output_says_for_the_classes_of_the_student():
+    from regionmask_ros.backends.runtimes import run_once
+    from regionmask_ros.lab.distillation.guide import Guide
+    from regionmask_ros.lab.distillation.inputs import to_input
+
+    teacher, (image, _) = make_graph("silu", seed=3), draw_scene(1)
+    expected = run_once(teacher.SerializeToString(), "images",
+                        np.ascontiguousarray(to_input(image[None], PREPROCESSING).numpy()))["output"]
+    same = Guide(teacher, PREPROCESSING).answer(image[None])[0].numpy()
+    np.testing.assert_allclose(same, expected, atol=2e-3)
+    # The second class of the teacher, and one that it does not know.
+    chosen = Guide(teacher, PREPROCESSING, (1, -1)).answer(image[None])[0].numpy()
+    np.testing.assert_allclose(chosen[..., :4], expected[..., :4], atol=2e-3)
+    np.testing.assert_allclose(chosen[..., 4] * chosen[..., 5], expected[..., 4] * expected[..., 6], atol=1e-4)
+    assert not chosen[..., 6].any()
+
+
+@needs_torch
+def test_a_guide_with_other_values_inside_teaches_through_adapters(small_samples):
+    from regionmask_ros.lab.distillation.guide import Guide, pair_values
+    from regionmask_ros.lab.distillation.trainer import Plan
+
+    guide = Guide(make_graph("silu", seed=3), PREPROCESSING)
+    trainer = make_trainer(Plan(60, 4, 1, FLOAT, 2e-2, hint_weight=0.5, with_labels=False), guide=guide)
+    hints = pair_values(trainer._model, guide.model, STRIDES)
+    assert hints and len(trainer._helpers()) == 2 * len(hints)
+    losses = [trainer.advance() for _ in range(60)]
+    assert np.mean(losses[-10:]) < 0.8 * np.mean(losses[:5])
+
+
+@needs_torch
 @pytest.mark.parametrize("grid, stop", [(POW2, 5), (POW2, 9), (LAVA64, 9), (FLOAT, 5)])
 def test_a_resumed_training_ends_with_the_same_weights(grid, stop, small_samples, tmp_path):
+    from regionmask_ros.lab.distillation.guide import Guide
     from regionmask_ros.lab.distillation.trainer import Plan
     from regionmask_ros.lab.training.checkpoint import load_checkpoint, save_checkpoint
 
-    plan, shares = Plan(10, 2, 5, grid, 2e-2), {"down2.sum": 0.0, "down4.sum": 0.5}
-    straight, first = (make_trainer(plan, shares=shares) for _ in range(2))
+    plan = Plan(10, 2, 5, grid, 2e-2, hint_weight=0.5)
+    given = {"shares": {"down2.sum": 0.0, "down4.sum": 0.5}, "guide": Guide(make_graph("silu", seed=3), PREPROCESSING)}
+    straight, first = (make_trainer(plan, **given) for _ in range(2))
     while straight.step < straight.last_step:
         straight.advance()
     while first.step < stop:
         first.advance()
     save_checkpoint(tmp_path / "checkpoint.npz", first.state())
-    second = make_trainer(plan, shares=shares)
+    second = make_trainer(plan, **given)
     second.prepare(first.step, plan.float_steps)
     second.restore(load_checkpoint(tmp_path / "checkpoint.npz", second.state()))
     while second.step < second.last_step:
