@@ -147,6 +147,9 @@ def test_a_tensor_that_matters_little_gets_a_large_threshold():
     assert factors["stem"] / factors["down"] == pytest.approx(ratio ** (1 / 3), rel=1e-6)
     quiet = choose_factors(graph, INPUT_WH, {**found, "down": found["down"] / 100})
     assert quiet["down"] > factors["down"]
+    for value in (float("inf"), float("nan")):  # boxes of an untrained network overflow
+        broken = choose_factors(graph, INPUT_WH, {**found, "down": value})
+        assert all(1 / LARGEST_FACTOR <= factor <= LARGEST_FACTOR for factor in broken.values())
 
 
 def test_sensitivities_are_the_same_each_time_and_0_without_cells():

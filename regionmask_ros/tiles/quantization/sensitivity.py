@@ -24,6 +24,8 @@ LARGEST_FACTOR = 3.0
 """Factors are at most this, and at least one over it. The sensitivity of few pictures tells no more: with 6, heads of
 objects that the pictures do not show lose them."""
 
+LARGEST_SENSITIVITY = 1e9
+
 Reading = Callable[[Mapping[str, np.ndarray]], np.ndarray]
 """What the detector says, from its heads by name: float [cells, values], a row for each cell that counts."""
 
@@ -74,6 +76,9 @@ def choose_factors(graph: Graph, input_wh: tuple[int, int], sensitivities: Mappi
     if not sensitivities:
         return {}
     saved = count_readers(graph, input_wh)
+    # Sizes of boxes are exponentials, which overflow in a network that was never trained.
+    sensitivities = {name: value if value < LARGEST_SENSITIVITY else LARGEST_SENSITIVITY
+                     for name, value in sensitivities.items()}
     # Where nothing was seen, nothing is known: no tensor shall matter infinitely less than others.
     least = max(max(sensitivities.values()) * 1e-3, 1e-9)
     raw = {name: (max(saved[name], 1.0) / max(value, least) ** 2) ** (1 / 3) for name, value in sensitivities.items()}
