@@ -10,10 +10,12 @@ from dataclasses import replace
 from pathlib import Path
 
 from regionmask_ros.files.outputs import write_whole
-from regionmask_ros.lab.distillation.session import FACTS
 from regionmask_ros.network.cards import find_card, load_card, write_card
 
 PLACE = Path(__file__).parents[1] / "regionmask_ros/network/packaged"
+FACTS = "training.json"
+"""What distill stores beside a card."""
+
 LARGEST = 1_500_000
 """Bytes; everybody who installs the package downloads them."""
 

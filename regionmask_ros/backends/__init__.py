@@ -21,7 +21,7 @@ from .runtimes import RUNTIMES, find_runtime
 from .tiles import TileBackend, check_tiles, suits_tiles
 
 __all__ = [
-    "AUTO", "BACKENDS", "CPU", "Backend", "BackendError", "check_backend", "choose_backend", "choose_fallback",
+    "AUTO", "BACKENDS", "CPU", "LAVA_BACKENDS", "Backend", "BackendError", "check_backend", "choose_backend", "choose_fallback",
     "find_backend", "find_options_class", "open_backend", "parse_options", "resolve_arithmetic"]
 
 BACKENDS: dict[str, BackendClass] = {
@@ -29,6 +29,9 @@ BACKENDS: dict[str, BackendClass] = {
     "onnxruntime": OnnxRuntimeBackend,
 }
 
+
+LAVA_BACKENDS = ("lava_sim", "loihi2")
+"""Those that compute events on Lava."""
 
 AUTO = "auto"
 """Stands for the best backend that runs a network."""
@@ -72,8 +75,8 @@ def choose_backend(wanted: str, network: AnyNetwork) -> str:
     elif isinstance(network, DenseNetwork) and BACKENDS[wanted].is_dense:
         network.require_model()
     elif BACKENDS[wanted].is_dense != is_dense:
-        kind, fitting = ("an ONNX", "auto, cpu, openvino or onnxruntime") if is_dense else (
-            "a sigma-delta", "auto, cpu, lava_sim or loihi2")
+        kind, fitting = ("a dense", "auto, cpu, openvino or onnxruntime, or start with the network yolo_kp") if (
+            is_dense) else ("a sigma-delta", "auto, cpu, lava_sim or loihi2")
         raise UserError(f"backend {wanted}: cannot run {network.name}, which is {kind} network; use {fitting}")
     return wanted
 

@@ -8,12 +8,14 @@ import os
 import shlex
 import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from ..core.option_table import OPTIONS, options_of
 from ..core.options import Group, Value
 from ..errors import UserError, to_one_line
 from ..interrupts import LINE, Interruptions, ended_at_signals
+from ..network.names import INSTALLED
 from ..progress import no_progress
 from ._parser import Parser, add_option, add_options, build_parser, warn_old_name
 
@@ -51,19 +53,19 @@ COMMANDS = {
 }
 """The commands and their descriptions, in the order of the help."""
 
-INSTALLED = "yolo_kp"
-"""What ``--networks`` calls the installed network."""
 
 def add_network(parser: Parser) -> None:
     """Adds the option ``--network``."""
-    add_option(parser, OPTIONS["network_file"], "network")
+    text = (f"The trained network: street, {INSTALLED}, the name of an imported one, or a file (ONNX, or of lava-dl). "
+            f"Empty: {INSTALLED}. docs/NETWORKS.md has the commands for other networks.")
+    add_option(parser, replace(OPTIONS["network_file"], text=text), "network")
 
 
 def add_networks(parser: Parser) -> None:
     """Adds the option ``--networks``."""
     parser.add_argument("--networks", metavar="LIST", default="",
                         help="instead of --network: several networks to compare, separated by commas, each a name or "
-                             f"a file; {INSTALLED} is the installed network")
+                             f"a file, such as {INSTALLED},street")
 
 
 def load_networks(text: str, is_list: bool) -> list[AnyNetwork]:
@@ -85,7 +87,7 @@ def load_networks(text: str, is_list: bool) -> list[AnyNetwork]:
     if not is_list:
         return [open_network(text)]
     words = dict.fromkeys(word.strip() for word in text.split(","))
-    networks = [open_network("" if word == INSTALLED else word) for word in words if word]
+    networks = [open_network(word) for word in words if word]
     names = [network.name for network in networks]
     for name in names:
         if names.count(name) > 1:

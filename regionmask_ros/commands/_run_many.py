@@ -20,7 +20,7 @@ from ..fleet.places import expand
 from ..fleet.previews import draw_cameras
 from ..fleet.run_summary import describe_failures, describe_sources, summarize_units
 from ..fleet.tables import join_slices, publish
-from ..importing.opening import open_network
+from ..importing.opening import name_network, open_network
 from ..mask.heat import DEFAULT_COVER, Target
 from ..mask.static import encode_static_mask
 from ..metrics.machine import machine_facts
@@ -58,7 +58,7 @@ def run_many(args: argparse.Namespace, values: Mapping[str, Value]) -> int:
                             "leave it out")
     check_workers(args)
     settings = make_settings(values)
-    network = open_network(args.network_file)
+    network = open_network(name_network(values))
     settings = settings.for_network(network)
     check_network(given_options(args), values, settings)
     places = expand(args.sources)

@@ -25,8 +25,9 @@ from ..lab.bench.tiles import TILE_SETTINGS
 from ..metrics.machine import machine_facts
 from ..network.chain import Network
 from ..network.dense import AnyNetwork, DenseNetwork
+from ..network.names import INSTALLED
 from ..report.tables import format_text
-from ._cli import INSTALLED, command_main, format_command, load_networks
+from ._cli import command_main, format_command, load_networks
 from ._parser import print_note
 from ._pictures import make_reading, report_dropped
 

@@ -18,7 +18,7 @@ from ._pictures import make_reading, report_dropped
 from .play import check_max_frames, check_rate
 
 if TYPE_CHECKING:
-    from ..network.chain import Network
+    from ..network.dense import AnyNetwork
     from ..ros.demo.show import Account
 
 DEFAULT_VIDEOS = tuple(map(installed_file, ("vtest.avi", "bikes.mp4")))
@@ -37,7 +37,8 @@ of the same place, this finds more people with fewer false ones than the default
 
 def run(args: argparse.Namespace) -> int:
     """Runs the demonstration. Bad input is reported before any process starts."""
-    from ..network.files import find_network, load_network
+    from ..core.option_table import OPTIONS
+    from ..importing.opening import name_network, open_network
     from ..ros.setup import require
 
     check_rate(args.rate)
@@ -51,7 +52,7 @@ def run(args: argparse.Namespace) -> int:
     else:
         chosen = {}
     with open_source(args.video, reading=make_reading(args)) as source:
-        network = load_network(find_network())
+        network = open_network(name_network({name: option.default for name, option in OPTIONS.items()}))
         require("rosbags")
         return _demonstrate(args, source, network, chosen)
 
@@ -61,7 +62,7 @@ def default_video() -> str:
     return str(next(filter(Path.exists, DEFAULT_VIDEOS), DEFAULT_VIDEOS[0]))
 
 
-def _demonstrate(args: argparse.Namespace, source: Source, network: Network, chosen: Mapping[str, Any]) -> int:
+def _demonstrate(args: argparse.Namespace, source: Source, network: AnyNetwork, chosen: Mapping[str, Any]) -> int:
     from ..files.outputs import DemoFolder, encode_json
     from ..ros.demo.show import Playback, show, use_private_domain
 
@@ -95,12 +96,15 @@ def _demonstrate(args: argparse.Namespace, source: Source, network: Network, cho
 
 def _say(folder: str, account: Account, figures: Mapping[str, Any]) -> None:
     """What was found, what was saved, and where to look."""
+    from ..report.against import SAVED_UNITS
+
     twin, by_class = figures["against"], figures["by_class"]
     kinds = ", ".join(f"{count} {name}" for name, count in by_class.items())
     every = twin["found"] + twin["missed"]
     saved = "-" if twin["saved_share"] is None else f"{twin['saved_share']:.0%}"
     print(f"found: {figures['detections']} detections{f' ({kinds})' if kinds else ''} in {account.line()}")
-    print(f"saved: {saved} of the synaptic operations against the unmasked twin; "
+    unit = SAVED_UNITS[twin["saved"]].partition(",")[0]
+    print(f"saved: {saved} of the {unit} against the unmasked twin; "
           f"missed: {twin['missed']} of its {every} detections ({twin['missed_share']:.1%})")
     print(f"open {Path(folder) / 'report.html'}, in a browser; beside it: annotated.mp4, comparison.mp4, "
           "detections.csv, summary.json, bag/")

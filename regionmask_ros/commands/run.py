@@ -19,13 +19,14 @@ from ..core.result import StepResult
 from ..errors import UserError
 from ..files.outputs import Outputs, encode_json
 from ..fleet.places import is_many
-from ..importing.opening import open_network
+from ..importing.opening import name_network, open_network
 from ..mask.region_age import drop_unobserved
 from ..metrics.loihi2 import REFERENCE_INPUT_WH, allocate, modelled_table
 from ..network.dense import AnyNetwork, DenseNetwork
 from ..pipeline.pipeline import Pipeline
 from ..pipeline.settings import PipelineSettings, make_settings
 from ..progress import Progress
+from ..report.against import SAVED_UNITS
 from ..report.images import ImageSampler
 from ..report.overlay import Overlay, caption_line
 from ..report.page import write_page
@@ -64,7 +65,7 @@ def run(args: argparse.Namespace) -> int:
         return run_many(args, values)
     args.source = args.sources[0]
     settings = make_settings(values)
-    network = open_network(args.network_file)
+    network = open_network(name_network(values))
     settings = settings.for_network(network)
     _check_network(args, settings, values)
     unmasked = twin_settings(values, settings).for_network(network) if args.against else None
@@ -277,7 +278,8 @@ def _print_summary(summary: dict[str, Any], written: Sequence[str]) -> None:
     twin = summary.get("against")
     if twin:
         saved = "-" if twin["saved_share"] is None else f"{twin['saved_share']:.0%}"
-        print(f"against the unmasked twin: {saved} of the {twin['saved']} saved, {twin['missed']} of "
+        unit = SAVED_UNITS[twin["saved"]].partition(",")[0]
+        print(f"against the unmasked twin: {saved} of the {unit} saved, {twin['missed']} of "
               f"{twin['found'] + twin['missed']} detections missed, {ms['median']:.1f} ms instead of "
               f"{twin['ms']['total']['median']:.1f} ms a frame")
     for path in written:

@@ -4,22 +4,44 @@ from __future__ import annotations
 
 import os
 import sys
+from collections.abc import Mapping
 
+from ..backends import LAVA_BACKENDS
+from ..core.options import Value
 from ..detection.heads.finding import check_head
 from ..errors import UserError, to_one_line
 from ..network.cards import CARD_NAME, load_card
 from ..network.chain import Network
 from ..network.dense import AnyNetwork, DenseNetwork
-from ..network.files import find_network, load_network
+from ..network.files import ENVIRONMENT_KEY, find_network, load_network
+from ..network.names import DEFAULT, INSTALLED
 from ..network.onnx.reading import looks_like_onnx
+from ..tiles.compiled import list_kernel_sets
+
+
+def name_network(values: Mapping[str, Value]) -> str:
+    """Names the network that runs.
+
+    Args:
+        values: Of the options.
+
+    Returns:
+        What the user has named, for ``open_network``; else ``street``, or YOLO-KP where ``street`` cannot run: for the
+        backends of Lava, with options of sigma-delta networks, and without compiled kernels.
+    """
+    named = str(values["network_file"])
+    if named or os.environ.get(ENVIRONMENT_KEY, ""):
+        return named
+    needs_events = values["backend"] in LAVA_BACKENDS or values["arithmetic"] or values["thresholds"]
+    return INSTALLED if needs_events or not list_kernel_sets() else DEFAULT
 
 
 def open_network(name_or_file: str = "") -> AnyNetwork:
     """Opens a network.
 
     Args:
-        name_or_file: The name of an imported network; an ONNX file, which is then read with everything found out; a
-            network of lava-dl (.pt, .net, or the wheel); empty for the installed YOLO-KP.
+        name_or_file: The name of a network of the package or of an imported one; an ONNX file, which is then read with
+            everything found out; a network of lava-dl (.pt, .net, or the wheel); empty for the installed YOLO-KP.
 
     Returns:
         The network.

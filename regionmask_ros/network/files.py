@@ -16,6 +16,7 @@ from .cards import find_card
 from .chain import Network
 from .formats.lava_dl import parse_yolo_kp
 from .formats.lava_net import YOLO_KP_HEAD, looks_like_net, parse_net
+from .names import INSTALLED
 
 ENVIRONMENT_KEY = "REGIONMASK_NETWORK"
 FILE_NAME = "yolo_kp.pt"
@@ -26,12 +27,12 @@ HINT = "run 'make setup', or 'python -m regionmask_ros model import lava_dl-0.6.
 def find_network(explicit: str = "") -> Path:
     """Finds the network file to use. It is not read, and nothing is imported.
 
-    Searched in this order: the environment variable REGIONMASK_NETWORK, share/regionmask_ros/yolo_kp.pt below the
-    prefix of this Python, the same below the user's data folder, and the file of a lava-dl installed in this Python.
+    YOLO-KP is searched in this order: share/regionmask_ros/yolo_kp.pt below the prefix of this Python, the same below
+    the user's data folder, and the file of a lava-dl installed in this Python.
 
     Args:
-        explicit: The user's choice, which is used without a search: the name of an imported network, else a file;
-            empty for a search.
+        explicit: The user's choice: ``yolo_kp``, the name of a network of the package or of an imported one, or a file;
+            empty: what the environment variable REGIONMASK_NETWORK names, else YOLO-KP.
 
     Returns:
         The file's path; of an imported network the card's.
@@ -39,10 +40,10 @@ def find_network(explicit: str = "") -> Path:
     Raises:
         UserError: No file is found.
     """
-    if explicit:
+    if explicit and explicit != INSTALLED:
         return find_card(explicit) or Path(os.path.expanduser(explicit))
     from_environment = os.environ.get(ENVIRONMENT_KEY, "")
-    if from_environment:
+    if from_environment not in ("", INSTALLED) and not explicit:
         card = find_card(from_environment)
         if card is not None:
             return card

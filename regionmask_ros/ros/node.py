@@ -21,7 +21,7 @@ from vision_msgs.msg import BoundingBox2DArray
 from ..backends import AUTO, BACKENDS, check_backend, choose_backend
 from ..errors import UserError
 from ..files.output_folder import find_output_folder, write_below
-from ..importing.opening import open_network
+from ..importing.opening import name_network, open_network
 from ..mask.static import encode_static_mask, read_static_mask
 from ..network.dense import AnyNetwork
 from ..pipeline.pipeline import Pipeline
@@ -139,7 +139,7 @@ class DetectorNode(GuardedNode):
         try:
             values: dict[str, Any] = read_all(self)
             settings = self._make_settings(values)
-            pipeline = Pipeline(self._load(values["network_file"]), settings)
+            pipeline = Pipeline(self._load(name_network(values)), settings)
             settings = pipeline.settings
             if settings.reads_static_mask:
                 pipeline.static_masks.read(settings.static_mask, settings.max_image_pixels)

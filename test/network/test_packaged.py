@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from functools import partial
 
 import pytest
 
@@ -51,6 +52,6 @@ def test_only_the_tile_engine_runs_it():
     assert choose_backend("auto", NETWORK) == choose_backend("cpu", NETWORK) == "cpu"
     assert choose_fallback("auto", "cpu", NETWORK) == ""
     for runtime in ("openvino", "onnxruntime"):
-        assert refused(lambda: choose_backend(runtime, NETWORK)) == (  # noqa: B023  called at once
-            "network avenue: the package has its int8 form for the tile engine, and no ONNX model, which this needs: use "
-            "backend cpu or auto, or another network")
+        assert refused(partial(choose_backend, runtime, NETWORK)) == (
+            "network avenue: the package has its int8 form for the tile engine, and no ONNX model, which this needs: "
+            "use backend cpu or auto, or another network")
