@@ -19,11 +19,15 @@ from regionmask_ros.backends.worker_process import find_lava_python
 from regionmask_ros.errors import UserError
 from regionmask_ros.mask.static import save_static_mask
 from regionmask_ros.network.chain import ConvSpec, Network, YoloHead
-from regionmask_ros.network.files import find_network, load_network
+from regionmask_ros.network.files import ENVIRONMENT_KEY, find_network, load_network
+from regionmask_ros.network.names import INSTALLED
 
 # The first example compiles kernels, and the machine may be busy: a time limit would only measure that.
 settings.register_profile("no_deadline", deadline=None)
 settings.load_profile("no_deadline")
+
+# Most tests are about sigma-delta networks, also those that start the program, and name none; others remove this.
+os.environ[ENVIRONMENT_KEY] = INSTALLED
 
 REPOSITORY = Path(__file__).resolve().parent.parent
 STAND_IN = REPOSITORY / "test" / "backends" / "loihi_stand_in"

@@ -21,8 +21,8 @@ from .runtimes import RUNTIMES, find_runtime
 from .tiles import TileBackend, check_tiles, suits_tiles
 
 __all__ = [
-    "AUTO", "BACKENDS", "CPU", "LAVA_BACKENDS", "Backend", "BackendError", "check_backend", "choose_backend", "choose_fallback",
-    "find_backend", "find_options_class", "open_backend", "parse_options", "resolve_arithmetic"]
+    "AUTO", "BACKENDS", "CPU", "LAVA_BACKENDS", "Backend", "BackendError", "check_backend", "choose_backend",
+    "choose_fallback", "find_backend", "find_options_class", "open_backend", "parse_options", "resolve_arithmetic"]
 
 BACKENDS: dict[str, BackendClass] = {
     "cpu": CpuBackend, "lava_sim": LavaSimBackend, "loihi2": Loihi2Backend, "openvino": OpenVinoBackend,

@@ -16,7 +16,7 @@ from ..files.outputs import write_json
 from ..files.paths import display_path
 from ..importing.description import describe_file, describe_weights, description_as_text
 from ..importing.opening import open_network
-from ..network.cards import Card, check_name, find_card, list_cards, remove_card, store_network
+from ..network.cards import Card, check_name, is_imported, list_cards, remove_card, store_network
 from ..network.dense import DenseNetwork
 from ..network.files import find_network, install_network, load_network, user_file
 from ..network.onnx.reading import looks_like_onnx
@@ -70,7 +70,7 @@ def _import_onnx(args: argparse.Namespace) -> int:
         parse_preprocessing(args.preprocess)
     found = import_apart(args.file, Wishes(name, args.labels, args.head, args.preprocess))
     network, line = _calibrate(found.network, args.calibrate)
-    replaced = find_card(name) is not None
+    replaced = is_imported(name)
     card = store_network(network)
     for note in found.notes:
         print_note(note)
@@ -222,7 +222,7 @@ def _quantize(args: argparse.Namespace) -> int:
                  f"{ALLOWED_POINTS:g}" if math.isfinite(made.lost) else "could not be compared")
         raise UserError(f"{name}: {loses}: not stored; other pictures for --calibrate may help, --force stores it all "
                         "the same")
-    replaced = find_card(name) is not None
+    replaced = is_imported(name)
     card = store_network(made.network)
     print(f"{name} {'replaced' if replaced else 'installed'}: {display_path(card.parent)}; "
           f"use it with --network {name}")

@@ -25,8 +25,8 @@ _ROWS = (
     Option(
         "network_file", "", Group.NETWORK,
         "The trained network: street, yolo_kp, the name of an imported one, or a file (ONNX, or of lava-dl). Empty: "
-        "street; but yolo_kp for the backends lava_sim and loihi2, if arithmetic or thresholds are given, and where the "
-        "kernels for street were not compiled. docs/NETWORKS.md has the commands for other networks.",
+        "street; but yolo_kp for the backends lava_sim and loihi2, if arithmetic or thresholds are given, and where "
+        "the kernels for street were not compiled. docs/NETWORKS.md has the commands for other networks.",
         changeable=ChangePolicy.START, metavar="NAME|FILE", short="--network"),
     Option(
         "backend", "auto", Group.NETWORK,

@@ -98,6 +98,12 @@ def find_card(name: str) -> Path | None:
     return next((path for folder in _folders() if (path := folder / name / CARD_NAME).is_file()), None)
 
 
+def is_imported(name: str) -> bool:
+    """Whether the user has a network of this name, which a new one would replace."""
+    card = find_card(name)
+    return card is not None and _PACKAGED not in card.parents
+
+
 def _folders() -> tuple[Path, ...]:
     folder = networks_folder()
     return (_PACKAGED,) if folder is None else (folder, _PACKAGED)

@@ -23,6 +23,7 @@ def folder(tmp_path, monkeypatch):
     monkeypatch.setenv("XDG_DATA_HOME", str(tmp_path / "data"))
     monkeypatch.setattr(sys, "prefix", str(tmp_path))
     monkeypatch.delenv("REGIONMASK_NETWORK", raising=False)
+    monkeypatch.setattr("regionmask_ros.network.cards._PACKAGED", tmp_path / "packaged")
     return tmp_path
 
 

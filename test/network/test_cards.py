@@ -38,6 +38,7 @@ NETWORK = DenseNetwork(
 def data_folder(tmp_path, monkeypatch):
     monkeypatch.setenv("XDG_DATA_HOME", str(tmp_path / "data"))
     monkeypatch.delenv("REGIONMASK_NETWORK", raising=False)
+    monkeypatch.setattr("regionmask_ros.network.cards._PACKAGED", tmp_path / "packaged")
     return tmp_path / "data/regionmask_ros/networks"
 
 

@@ -83,7 +83,8 @@ def test_the_fallback_is_the_other_runtime(installed, tiny_network):
 @pytest.mark.parametrize("backend", ["lava_sim", "loihi2"])
 def test_sigma_delta_backends_refuse_onnx_networks(backend):
     assert refused(lambda: PipelineSettings(backend=backend).for_network(STREET)) == (
-        f"backend {backend}: cannot run street, which is an ONNX network; use auto, cpu, openvino or onnxruntime")
+        f"backend {backend}: cannot run street, which is a dense network; use auto, cpu, openvino or onnxruntime, or "
+        "start with the network yolo_kp")
 
 
 @pytest.mark.parametrize("backend", RUNTIMES)

@@ -77,7 +77,7 @@ def choose_factors(graph: Graph, input_wh: tuple[int, int], sensitivities: Mappi
         return {}
     saved = count_readers(graph, input_wh)
     # Sizes of boxes are exponentials, which overflow in a network that was never trained.
-    sensitivities = {name: value if value < LARGEST_SENSITIVITY else LARGEST_SENSITIVITY
+    sensitivities = {name: min(LARGEST_SENSITIVITY, value)
                      for name, value in sensitivities.items()}
     # Where nothing was seen, nothing is known: no tensor shall matter infinitely less than others.
     least = max(max(sensitivities.values()) * 1e-3, 1e-9)
