@@ -32,7 +32,7 @@ from launch_ros.actions import Node
 
 from launch import Action, LaunchContext, LaunchDescription
 from regionmask_ros.errors import UserError
-from regionmask_ros.ros.launching import PACKAGE, common_arguments, process_settings, text_parameters, value
+from regionmask_ros.ros.launching import PACKAGE, common_arguments, network_parameters, process_settings, value
 from regionmask_ros.ros.parameter_files import input_size_for
 from regionmask_ros.sources import BagImages, Reading
 
@@ -94,8 +94,8 @@ def processes(context: LaunchContext) -> list[Action]:
     # ros2 bag reads whole bags only.
     can_ros2 = find_spec("ros2bag") is not None and os.path.isdir(bag) and not notes
     with_ros2 = {"ros2": True, "own": False, "auto": can_ros2}[value(context, "player")]
-    parameters = text_parameters(
-        backend=value(context, "backend"), static_mask=static_mask,
+    parameters = network_parameters(
+        context, static_mask=static_mask,
         mask_mode="static+dynamic" if static_mask else "", image_transport="compressed" if compressed else "",
         input_size=size,
     )

@@ -18,8 +18,8 @@ from regionmask_ros.ros.launching import (
     common_arguments,
     config,
     is_on,
+    network_parameters,
     process_settings,
-    text_parameters,
     value,
 )
 
@@ -47,9 +47,8 @@ def processes(context: LaunchContext) -> list[Node]:
     """Returns the processes for the arguments' values, which are known only now."""
     image, namespace, static_mask = (value(context, name) for name in ("image", "namespace", "static_mask"))
     sim_time = [{"use_sim_time": True}] if is_on(context, "use_sim_time") else []
-    parameters = text_parameters(
-        backend=value(context, "backend"), static_mask=static_mask, mask_mode="static+dynamic" if static_mask else ""
-    )
+    parameters = network_parameters(
+        context, static_mask=static_mask, mask_mode="static+dynamic" if static_mask else "")
     detector = Node(
         package=PACKAGE,
         executable="detector",

@@ -16,7 +16,15 @@ from launch_ros.actions import Node
 
 from launch import LaunchContext, LaunchDescription
 from regionmask_ros.ros.cameras import Camera, find_masks, parse_cameras
-from regionmask_ros.ros.launching import PACKAGE, common_arguments, is_on, process_settings, text_parameters, value
+from regionmask_ros.ros.launching import (
+    PACKAGE,
+    common_arguments,
+    is_on,
+    network_parameters,
+    process_settings,
+    text_parameters,
+    value,
+)
 
 
 def generate_launch_description() -> LaunchDescription:
@@ -47,7 +55,7 @@ def processes(context: LaunchContext) -> list[Node]:
     common: dict[str, Any] = {
         "package": PACKAGE,
         "executable": "detector",
-        "parameters": [value(context, "params_file"), *sim_time, *text_parameters(backend=value(context, "backend"))],
+        "parameters": [value(context, "params_file"), *sim_time, *network_parameters(context)],
         "remappings": [("image", value(context, "image"))],
         "ros_arguments": ["--log-level", value(context, "log_level")],
         **process_settings(context),

@@ -65,7 +65,7 @@ def run(args: argparse.Namespace) -> int:
         return run_many(args, values)
     args.source = args.sources[0]
     settings = make_settings(values)
-    network = open_network(name_network(values))
+    network = open_network(name_network(values, bool(args.loihi2_table)))
     settings = settings.for_network(network)
     _check_network(args, settings, values)
     unmasked = twin_settings(values, settings).for_network(network) if args.against else None

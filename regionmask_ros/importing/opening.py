@@ -19,11 +19,12 @@ from ..network.onnx.reading import looks_like_onnx
 from ..tiles.compiled import list_kernel_sets
 
 
-def name_network(values: Mapping[str, Value]) -> str:
+def name_network(values: Mapping[str, Value], needs_events: bool = False) -> str:
     """Names the network that runs.
 
     Args:
         values: Of the options.
+        needs_events: Whether only a sigma-delta network will do, whatever the options say.
 
     Returns:
         What the user has named, for ``open_network``; else ``street``, or YOLO-KP where ``street`` cannot run: for the
@@ -32,8 +33,9 @@ def name_network(values: Mapping[str, Value]) -> str:
     named = str(values["network_file"])
     if named or os.environ.get(ENVIRONMENT_KEY, ""):
         return named
-    needs_events = values["backend"] in LAVA_BACKENDS or values["arithmetic"] or values["thresholds"]
-    return INSTALLED if needs_events or not list_kernel_sets() else DEFAULT
+    if needs_events or values["backend"] in LAVA_BACKENDS or values["arithmetic"] or values["thresholds"]:
+        return INSTALLED
+    return DEFAULT if list_kernel_sets() else INSTALLED
 
 
 def open_network(name_or_file: str = "") -> AnyNetwork:

@@ -30,6 +30,10 @@ def common_arguments() -> list[DeclareLaunchArgument]:
         DeclareLaunchArgument(
             "params_file", default_value=config("detector.yaml"), description="Parameter file (YAML)."),
         DeclareLaunchArgument(
+            "network", default_value="",
+            description="The trained network: street, yolo_kp, the name of an imported one, or a file; empty: as in "
+            "the file."),
+        DeclareLaunchArgument(
             "backend", default_value="", description="Where the network runs; empty: as in the file."),
         DeclareLaunchArgument(
             "log_level", default_value="info", choices=["debug", "info", "warn", "error", "fatal"],
@@ -54,6 +58,11 @@ def process_settings(context: LaunchContext) -> dict[str, Any]:
     """
     profile = Path(config(PROFILE).perform(context))
     return {"additional_env": image_environment(profile, os.environ), "output": "screen"}
+
+
+def network_parameters(context: LaunchContext, **given: str) -> list[dict[str, ParameterValue]]:
+    """Returns the parameters for the arguments ``network`` and ``backend``, and for others; see `text_parameters`."""
+    return text_parameters(network_file=value(context, "network"), backend=value(context, "backend"), **given)
 
 
 def text_parameters(**given: str) -> list[dict[str, ParameterValue]]:

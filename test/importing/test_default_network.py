@@ -30,7 +30,8 @@ def test_it_is_street_unless_something_else_is_named_or_needed(monkeypatch):
     monkeypatch.setattr("regionmask_ros.importing.opening.list_kernel_sets", lambda: ["portable"])
     assert name_network(DEFAULTS) == name_network({**DEFAULTS, "backend": "cpu"}) == "street"
     assert name_network({**DEFAULTS, "network_file": "mine.onnx"}) == "mine.onnx"
-    for name, value in (("backend", "lava_sim"), ("backend", "loihi2"), ("arithmetic", "carry"), ("thresholds", "tuned")):
+    for name, value in (("backend", "lava_sim"), ("backend", "loihi2"), ("arithmetic", "carry"),
+                        ("thresholds", "tuned")):
         assert name_network({**DEFAULTS, name: value}) == "yolo_kp"
     monkeypatch.setattr("regionmask_ros.importing.opening.list_kernel_sets", list)
     assert name_network(DEFAULTS) == "yolo_kp"

@@ -26,7 +26,7 @@ REPOSITORY = Path(__file__).resolve().parents[2]
 REQUIRED = {"cameras", "bag", "output"}
 """Arguments that have no default."""
 
-COMMON = ["params_file", "backend", "log_level"]
+COMMON = ["params_file", "network", "backend", "log_level"]
 ARGUMENTS = {
     "bag.launch.py": ["bag", "output", "topic", "rate", *COMMON, "static_mask", "player"],
     "detector.launch.py": ["image", *COMMON, "static_mask", "namespace", "use_sim_time", "rviz"],
@@ -146,8 +146,9 @@ def launched(name: str, monkeypatch, **values: str):
     module = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(module)
     context = launch_context()
-    defaults = {"image": "image", "backend": "", "static_mask": "", "namespace": "", "use_sim_time": "false",
-                "log_level": "info", "rviz": "false", "params_file": str(REPOSITORY / "config" / "detector.yaml"),
+    defaults = {"image": "image", "network": "", "backend": "", "static_mask": "", "namespace": "",
+                "use_sim_time": "false", "log_level": "info", "rviz": "false",
+                "params_file": str(REPOSITORY / "config" / "detector.yaml"),
                 "static_masks": "", "one_process": "true"}
     context.launch_configurations.update({**defaults, **values})
     return module.processes(context)

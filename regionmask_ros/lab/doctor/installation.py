@@ -11,6 +11,7 @@ from dataclasses import dataclass
 
 from ...errors import UserError
 from ...importing.opening import open_network
+from ...network.names import DEFAULT, INSTALLED
 
 OK, ABSENT, BROKEN = "ok", "absent", "broken"
 """It works; it is not installed, and need not be; it should work but does not."""
@@ -57,6 +58,7 @@ def check_installation() -> Iterator[Finding]:
         yield found
     if is_complete:
         yield _check_engine()
+        yield _check_tiles()
     yield _check_network()
     for name, module, cure in USEFUL:
         yield _check_import(name, module, ABSENT, cure)
@@ -82,6 +84,16 @@ def _check_engine() -> Finding:
     fastest = available_kernel_sets()[0]
     slow = " (this processor has neither AVX-512 nor AVX2: two to three times slower)" if fastest == PORTABLE else ""
     return Finding("event engine", OK, f"kernels for {fastest}{slow}")
+
+
+def _check_tiles() -> Finding:
+    from ...tiles.compiled import list_kernel_sets, open_library
+
+    found = list_kernel_sets()
+    if found:
+        return Finding("tile engine", OK, f"kernels for {found[0]}")
+    return Finding("tile engine", ABSENT, f"{INSTALLED} runs where no network is named, and not {DEFAULT}",
+                   open_library().absence)
 
 
 def _check_network() -> Finding:
