@@ -24,7 +24,7 @@ from regionmask_ros.core.frame import choose_input_size
 from regionmask_ros.core.option_table import OPTIONS
 from regionmask_ros.core.result import StepResult
 from regionmask_ros.errors import UserError
-from regionmask_ros.network.files import find_network, load_network
+from regionmask_ros.importing.opening import name_network, open_network
 from regionmask_ros.pipeline.pipeline import Pipeline
 from regionmask_ros.pipeline.settings import make_settings
 from regionmask_ros.report.overlay import Overlay
@@ -75,13 +75,12 @@ def draw_frames(video: str) -> Iterator[np.ndarray]:
     Yields:
         Both sides of each frame, uint8 [height, width, 3], BGR.
     """
-    network = load_network(find_network())
     with contextlib.ExitStack() as stack:
         source = stack.enter_context(open_source(video))
         width, height = choose_input_size(source.size_wh, DEFAULT_MAX_PIXELS)
         values: dict[str, Any] = {**{name: option.default for name, option in OPTIONS.items()}, **DEFAULT_PARAMETERS,
                                   "input_size": f"{width}x{height}"}
-        settings = make_settings(values)
+        settings, network = make_settings(values), open_network(name_network(values))
         runs = [stack.enter_context(contextlib.closing(Pipeline(network, one.for_network(network))))
                 for one in (settings, twin_settings(values, settings))]
         overlays = [Overlay(network.labels) for _ in runs]
@@ -109,8 +108,10 @@ def write_animation(path: Path, images: Sequence[np.ndarray], duration_ms: int) 
 
 
 def _count(result: StepResult) -> str:
-    assert result.counts is not None, "YOLO-KP is a sigma-delta network"
-    return f"{result.counts.total_synops / 1e6:.0f} M synops"
+    if result.counts is not None:
+        return f"{result.counts.total_synops / 1e6:.0f} M synops"
+    assert result.tile_counts is not None, "only networks of our own engines are shown here"
+    return f"{result.tile_counts.totals.mac_share:.0%} of the MACs"
 
 
 def _shrink(result: StepResult) -> StepResult:
