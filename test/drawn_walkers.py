@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
+
 import cv2
 import numpy as np
 
@@ -10,8 +12,8 @@ from regionmask_ros.datasets.labels import LabelRow
 SIZE_WH = (384, 256)
 FRAMES = 20
 SKIN, HAIR, SHOES = (140, 170, 215), (30, 40, 60), (25, 25, 25)
-HEADS = 10
-"""Height of a person, in units in which a head is about 1.7 high: all lengths below are in these."""
+UNITS = 10
+"""Height of a person, in the units of all lengths below; a head is 1.7 high."""
 
 
 def frames(seed: int = 0) -> tuple[list[np.ndarray], list[LabelRow]]:
@@ -42,27 +44,29 @@ def _draw_person(image: np.ndarray, x: float, feet: float, height: float, phase:
                  clothes: tuple[tuple[int, int, int], tuple[int, int, int]]) -> tuple[float, float, float, float]:
     """Draws a person whose feet are at a point; returns x, y, width, height of the box."""
     shirt, trousers = clothes
-    unit, swing = height / HEADS, float(np.sin(phase))
+    unit, swing = height / UNITS, float(np.sin(phase))
     hip, shoulder = feet - 4.6 * unit, feet - 8.2 * unit
 
     def limb(points: list[tuple[float, float]], color: tuple[int, ...], thickness: float) -> None:
-        for start, end in zip(points, points[1:]):
-            cv2.line(image, *(tuple(map(int, point)) for point in (start, end)), color, max(2, int(thickness * unit)),
-                     cv2.LINE_AA)
+        for ends in pairwise(points):
+            cv2.line(image, *(tuple(map(int, end)) for end in ends), color, max(2, int(thickness * unit)), cv2.LINE_AA)
+
+    def rectangle(left: float, top: float, right: float, bottom: float, color: tuple[int, ...]) -> None:
+        cv2.rectangle(image, (int(left), int(top)), (int(right), int(bottom)), color, -1)
 
     for side, light in ((swing, 0.8), (-swing, 1.0)):
         foot = x + 1.7 * side * unit
         limb([(x, hip), (x + 0.9 * side * unit, hip + 2.3 * unit), (foot, feet - 0.2 * unit)],
              tuple(int(light * value) for value in trousers), 1.15)
-        cv2.ellipse(image, (int(foot + 0.3 * unit), int(feet - 0.2 * unit)), (int(0.75 * unit), max(1, int(0.3 * unit))),
-                    0, 0, 360, SHOES, -1, cv2.LINE_AA)
-    cv2.rectangle(image, (int(x - 1.05 * unit), int(shoulder)), (int(x + 1.05 * unit), int(hip + 0.4 * unit)), shirt, -1)
+        axes = int(0.75 * unit), max(1, int(0.3 * unit))
+        cv2.ellipse(image, (int(foot + 0.3 * unit), int(feet - 0.2 * unit)), axes, 0, 0, 360, SHOES, -1, cv2.LINE_AA)
+    rectangle(x - 1.05 * unit, shoulder, x + 1.05 * unit, hip + 0.4 * unit, shirt)
     for side in (-1, 1):
         elbow = x + side * (0.9 + 0.3 * swing) * unit
         limb([(x + side * unit, shoulder + 0.3 * unit), (elbow, shoulder + 1.9 * unit),
               (elbow + 0.9 * side * swing * unit, shoulder + 3.6 * unit)], tuple(int(0.85 * v) for v in shirt), 0.75)
-    cv2.rectangle(image, (int(x - 0.35 * unit), int(shoulder - 0.4 * unit)), (int(x + 0.35 * unit), int(shoulder)), SKIN, -1)
+    rectangle(x - 0.35 * unit, shoulder - 0.4 * unit, x + 0.35 * unit, shoulder, SKIN)
     for center, size, first, color in ((9.15, (0.68, 0.85), 0, SKIN), (9.45, (0.75, 0.6), 180, HAIR)):
         cv2.ellipse(image, (int(x), int(feet - center * unit)), tuple(max(2, int(side * unit)) for side in size), 0,
                     first, 360, color, -1, cv2.LINE_AA)
-    return x - 1.9 * unit, feet - HEADS * unit, 3.8 * unit, HEADS * unit
+    return x - 1.9 * unit, feet - UNITS * unit, 3.8 * unit, UNITS * unit
