@@ -80,7 +80,8 @@ def count_found(weights) -> int:
 def test_a_student_learns_drawn_blocks_from_labels(small_samples):
     from regionmask_ros.lab.distillation.trainer import Plan
 
-    trainer = make_trainer(Plan(240, 8, 1, CHANNEL, 6e-2))
+    # With 240 steps, whether the last ones, with rounded weights, end well is left to chance.
+    trainer = make_trainer(Plan(500, 8, 1, CHANNEL, 6e-2))
     assert count_found(trainer.weights()) <= 3
     while trainer.step < trainer.last_step:
         trainer.advance()
