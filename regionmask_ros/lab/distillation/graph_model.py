@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -13,6 +14,7 @@ from torch.nn import functional
 
 from ...errors import UserError
 from .grids import FLOAT, LARGEST, find_steps, round_weight
+from .rewrite import find_gated
 
 NORM_EPSILON, NORM_MOMENTUM = 1e-5, 0.03
 _ATTRIBUTE_KINDS = {"Conv": ("strides", "pads", "group", "dilations", "kernel_shape"),
@@ -72,6 +74,10 @@ class GraphModel(nn.Module):
         self._sums: dict[str, torch.Tensor] | None = None
         self._resting: frozenset[str] = frozenset()
         self.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+
+    def count_readers(self) -> dict[str, int]:
+        """Of each value that a convolution reads, how many do."""
+        return dict(Counter(step.inputs[0] for step in self.convolutions))
 
     def rest(self, names: Iterable[str]) -> None:
         """Lets the convolutions with these outputs stay as they are; without names, all are trained."""
@@ -217,27 +223,30 @@ def read_steps(model: Any) -> tuple[tuple[Step, ...], dict[str, np.ndarray]]:
     constants = {tensor.name: onnx.numpy_helper.to_array(tensor) for tensor in model.graph.initializer}
     renamed: dict[str, str] = {}
     steps: list[Step] = []
-    gates: dict[str, str] = {}
     users: dict[str, list[str]] = {}
     for node in model.graph.node:
         for name in node.input:
             users.setdefault(name, []).append(node.op_type)
+    # A product of a value and its sigmoid that nothing else reads is one operator in place of two passes.
+    gates = {node.output[0]: node for node in model.graph.node
+             if node.op_type == "Sigmoid" and users.get(node.output[0]) == ["Mul"]}
+    gated = {node.output[0]: source for node in model.graph.node
+             if node.op_type == "Mul" and (source := find_gated(node, gates)) is not None}
+    unread = {name for node in model.graph.node if node.output[0] in gated for name in node.input if name in gates}
     for node in model.graph.node:
         name = node.output[0]
         if node.op_type == "Constant":
             constants[name] = onnx.numpy_helper.to_array(node.attribute[0].t)
             continue
         inputs = tuple(renamed.get(one, one) for one in node.input if one and one not in constants)
-        if node.op_type == "Mul" and len(inputs) == 2 and inputs[1] in gates and gates[inputs[1]] == inputs[0]:
-            # One fused operator in place of two passes over the values; the gate itself is read by nothing else.
-            steps = [step for step in steps if step.name != inputs[1]]
-            steps.append(Step("Silu", name, inputs[:1], {}))
+        if name in unread:
+            continue
+        if name in gated:
+            steps.append(Step("Silu", name, (renamed.get(gated[name], gated[name]),), {}))
             continue
         if node.op_type == "Sigmoid" and "Mul" not in users.get(name, ()):
             renamed[name] = inputs[0]
             continue
-        if node.op_type == "Sigmoid" and users[name] == ["Mul"]:
-            gates[name] = inputs[0]
         if node.op_type not in _OPERATORS and node.op_type != "Conv":
             raise UserError(f"node {node.name or name}: operator {node.op_type} cannot be trained here; "
                             f"those that can: Conv {' '.join(sorted(_OPERATORS))}")

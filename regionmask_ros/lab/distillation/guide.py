@@ -97,6 +97,26 @@ def can_guide(network: DenseNetwork, strides: Sequence[int]) -> bool:
             and tuple(network.head.strides) == tuple(strides) and network.fixed_wh is None)
 
 
+def find_hints(model: GraphModel) -> tuple[Hint, ...]:
+    """Values inside that a student shall have like its twin: what blocks give, and what the heads see.
+
+    Those are the rectified results of convolutions of merged values, and values that several convolutions read.
+
+    Returns:
+        Pairs of the same name.
+    """
+    made, readers = {step.name: step for step in model.steps}, model.count_readers()
+    hints = []
+    for step in model.steps:
+        if step.operator != "Relu" or made[step.inputs[0]].operator != "Conv":
+            continue
+        source = made.get(made[step.inputs[0]].inputs[0])
+        if (source is not None and source.operator == "Concat") or readers.get(step.name, 0) >= _READERS:
+            channels = len(model.weight(step.inputs[0]))
+            hints.append(Hint(step.name, step.name, (channels, channels)))
+    return tuple(hints)
+
+
 def pair_values(student: GraphModel, teacher: GraphModel, strides: Sequence[int]) -> tuple[Hint, ...]:
     """Finds values before the heads of both that shall be alike: at each level, what several convolutions read.
 
@@ -116,9 +136,7 @@ def pair_values(student: GraphModel, teacher: GraphModel, strides: Sequence[int]
 
 def _values_before_heads(model: GraphModel, strides: Sequence[int]) -> dict[int, list[tuple[str, int]]]:
     """For each stride, the names and channels of values that several convolutions read."""
-    counts: dict[str, int] = {}
-    for step in model.convolutions:
-        counts[step.inputs[0]] = counts.get(step.inputs[0], 0) + 1
+    counts = model.count_readers()
     names = [step.name for step in model.steps if counts.get(step.name, 0) >= _READERS]
     side = max(strides) * _PROBE_SIDE
     training = model.training

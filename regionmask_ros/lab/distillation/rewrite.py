@@ -33,7 +33,8 @@ def make_event_friendly(model: Any) -> tuple[Any, int]:
     gates = {node.output[0]: node for node in model.graph.node if node.op_type in _SMOOTH}
     nodes, gone, replaced = [], set(), 0
     for node in model.graph.node:
-        source = _gated(node, gates) if node.op_type == "Mul" else node.input[0] if node.op_type in _DIRECT else None
+        source = (find_gated(node, gates) if node.op_type == "Mul"
+                  else node.input[0] if node.op_type in _DIRECT else None)
         if source is None:
             nodes.append(node)
             continue
@@ -48,8 +49,8 @@ def make_event_friendly(model: Any) -> tuple[Any, int]:
     return changed, replaced
 
 
-def _gated(node: Any, gates: Mapping[str, Any]) -> str | None:
-    """The value that a product takes times its own sigmoid; None for another product."""
+def find_gated(node: Any, gates: Mapping[str, Any]) -> str | None:
+    """The value that a product takes times its own gate, such as a sigmoid; None for another product."""
     for name, other in (tuple(node.input), tuple(node.input)[::-1]):
         if name in gates and gates[name].input[0] == other:
             return str(other)

@@ -22,7 +22,7 @@ from .augment import SIZES, SampleSource
 from .equalize import equalize
 from .graph_model import GraphModel
 from .grids import FLOAT, LAVA64, POW2
-from .guide import Guide, Hint, make_adapters, pair_values
+from .guide import Guide, Hint, find_hints, make_adapters, pair_values
 from .inputs import to_input
 from .objective import Cells, dense_loss, hint_loss, label_loss
 from .pictures import Picture
@@ -109,7 +109,7 @@ class Trainer:
         self._hints: tuple[Hint, ...] = ()
         if guide is not None and plan.hint_weight:
             self._hints = find_hints(self._model) if twin else pair_values(self._model, guide.model, strides)
-        self._adapters = None if twin else make_adapters(self._hints, plan.seed)
+        self._adapters = make_adapters(() if twin else self._hints, plan.seed)
         self._shares = dict(shares or {})
         self._model.rest(name for name, share in self._shares.items() if share == 0)
         self._model.add_norms(self._measuring_images(), guide.model if guide is not None and twin else None)
@@ -144,7 +144,7 @@ class Trainer:
             taught, wanted = self._guide.answer(images, [hint.teacher for hint in hints])
             loss = loss + dense_loss(output, taught, cells)
             if hints:
-                if self._adapters is not None:
+                if self._adapters:  # a twin's values are alike without them
                     inside = [adapter(value) for adapter, value in zip(self._adapters, inside)]
                 loss = loss + self.plan.hint_weight * hint_loss(inside, wanted)
         self._optimizer.zero_grad(set_to_none=True)
@@ -197,7 +197,7 @@ class Trainer:
 
     def _helpers(self) -> list[torch.nn.Parameter]:
         """Parameters of the adapters, which only the first part has."""
-        return [] if self._adapters is None or self._rounds else list(self._adapters.parameters())
+        return [] if self._rounds else list(self._adapters.parameters())
 
     def _begin_rounding(self) -> None:
         self._model = self._merged_mean()
@@ -263,29 +263,6 @@ class Trainer:
             for number, value in enumerate(self._trained()):
                 moments = {key: torch.from_numpy(np.array(state[f"{key}.{number}"])).view_as(value) for key in _MOMENTS}
                 self._optimizer.state[value] = {"step": torch.tensor(float(self._since)), **moments}
-
-
-def find_hints(model: GraphModel) -> tuple[Hint, ...]:
-    """Values inside that a student shall have like its twin: what blocks give, and what the heads see.
-
-    Those are the rectified results of convolutions of merged values, and values that several convolutions read.
-
-    Returns:
-        Pairs of the same name.
-    """
-    made = {step.name: step for step in model.steps}
-    readers: dict[str, int] = {}
-    for step in model.convolutions:
-        readers[step.inputs[0]] = readers.get(step.inputs[0], 0) + 1
-    hints = []
-    for step in model.steps:
-        if step.operator != "Relu" or made[step.inputs[0]].operator != "Conv":
-            continue
-        source = made.get(made[step.inputs[0]].inputs[0])
-        if (source is not None and source.operator == "Concat") or readers.get(step.name, 0) > 1:
-            channels = len(model.weight(step.inputs[0]))
-            hints.append(Hint(step.name, step.name, (channels, channels)))
-    return tuple(hints)
 
 
 def _fall(done: float) -> float:
