@@ -96,15 +96,13 @@ def _demonstrate(args: argparse.Namespace, source: Source, network: AnyNetwork, 
 
 def _say(folder: str, account: Account, figures: Mapping[str, Any]) -> None:
     """What was found, what was saved, and where to look."""
-    from ..report.against import SAVED_UNITS
+    from ..report.against import describe_saved
 
     twin, by_class = figures["against"], figures["by_class"]
     kinds = ", ".join(f"{count} {name}" for name, count in by_class.items())
     every = twin["found"] + twin["missed"]
-    saved = "-" if twin["saved_share"] is None else f"{twin['saved_share']:.0%}"
     print(f"found: {figures['detections']} detections{f' ({kinds})' if kinds else ''} in {account.line()}")
-    unit = SAVED_UNITS[twin["saved"]].partition(",")[0]
-    print(f"saved: {saved} of the {unit} against the unmasked twin; "
+    print(f"saved: {describe_saved(twin)} against the unmasked twin; "
           f"missed: {twin['missed']} of its {every} detections ({twin['missed_share']:.1%})")
     print(f"open {Path(folder) / 'report.html'}, in a browser; beside it: annotated.mp4, comparison.mp4, "
           "detections.csv, summary.json, bag/")

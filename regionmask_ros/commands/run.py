@@ -26,7 +26,7 @@ from ..network.dense import AnyNetwork, DenseNetwork
 from ..pipeline.pipeline import Pipeline
 from ..pipeline.settings import PipelineSettings, make_settings
 from ..progress import Progress
-from ..report.against import SAVED_UNITS
+from ..report.against import describe_saved
 from ..report.images import ImageSampler
 from ..report.overlay import Overlay, caption_line
 from ..report.page import write_page
@@ -277,9 +277,7 @@ def _print_summary(summary: dict[str, Any], written: Sequence[str]) -> None:
         f"{'' if share is None else f'{share:.1%} of the dense MACs and '}{ms['median']:.1f} ms a frame")
     twin = summary.get("against")
     if twin:
-        saved = "-" if twin["saved_share"] is None else f"{twin['saved_share']:.0%}"
-        unit = SAVED_UNITS[twin["saved"]].partition(",")[0]
-        print(f"against the unmasked twin: {saved} of the {unit} saved, {twin['missed']} of "
+        print(f"against the unmasked twin: {describe_saved(twin)} saved, {twin['missed']} of "
               f"{twin['found'] + twin['missed']} detections missed, {ms['median']:.1f} ms instead of "
               f"{twin['ms']['total']['median']:.1f} ms a frame")
     for path in written:

@@ -167,6 +167,12 @@ def _thumbnail(frame: Frame, box: np.ndarray, class_id: int) -> bytes:
     return encode_jpeg(image)
 
 
+def describe_saved(against: Mapping[str, Any]) -> str:
+    """What masks saved, for people: such as "88% of the MACs". ``against``: of `compare_runs`."""
+    share = "-" if against["saved_share"] is None else f"{against['saved_share']:.0%}"
+    return f"{share} of the {SAVED_UNITS[against['saved']].partition(',')[0]}"
+
+
 def compare_runs(masked: Mapping[str, Any], twin: Mapping[str, Any], comparison: Comparison) -> dict[str, Any]:
     """What ``--json`` has under ``against``.
 
