@@ -1,12 +1,27 @@
-"""What the commands that train share: what is checked before anything is read."""
+"""What the commands that train share: what is checked before anything is read, and how Ctrl-C ends a training."""
 
 from __future__ import annotations
 
 import argparse
 import importlib.util
 from collections.abc import Sequence
+from typing import Protocol
 
 from ..errors import UserError
+
+
+class Session(Protocol):
+    """A training that can be continued."""
+
+    @property
+    def step(self) -> int:
+        """Number of steps done."""
+
+    def run(self) -> object:
+        """Trains to the end."""
+
+    def save(self) -> None:
+        """Writes the checkpoint."""
 
 
 def check_counts(args: argparse.Namespace, names: Sequence[str]) -> None:
@@ -22,3 +37,22 @@ def require_torch(command: str) -> None:
     """Raises UserError if torch is not installed, which this command needs."""
     if importlib.util.find_spec("torch") is None:
         raise UserError(f"{command} needs torch, which is not installed: run 'make train-setup' (the extra 'train')")
+
+
+def run_or_save(session: Session, steps: int) -> bool:
+    """Trains to the end, or until Ctrl-C, and then saves and says how to continue.
+
+    Args:
+        session: The training.
+        steps: Its steps in all.
+
+    Returns:
+        Whether the end was reached.
+    """
+    try:
+        session.run()
+    except KeyboardInterrupt:
+        session.save()
+        print(f"stopped at step {session.step} of {steps}; the same command with --resume continues")
+        return False
+    return True

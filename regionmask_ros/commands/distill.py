@@ -16,7 +16,7 @@ from ..network.dense import DenseNetwork
 from ..network.files import find_network, load_network
 from ._cli import EXIT_INTERRUPTED, command_main
 from ._pictures import make_reading, report_dropped
-from ._training import check_counts, require_torch
+from ._training import check_counts, require_torch, run_or_save
 
 _STEPS = {"street": 3000, "same": 900}
 """Of a training, where the user gives none."""
@@ -46,11 +46,7 @@ def run(args: argparse.Namespace) -> int:
         teachers, tuple(args.sources), args.student, name, teachers[0].labels if args.student == SAME else classes,
         args.grid, args.steps, args.batch, args.every, args.look_every, args.seed, folder, find_runtime())
     session = DistillationSession(order, base, args.resume, reading)
-    try:
-        session.run()
-    except KeyboardInterrupt:
-        session.save()
-        print(f"stopped at step {session.step} of {args.steps}; the same command with --resume continues")
+    if not run_or_save(session, args.steps):
         return EXIT_INTERRUPTED
     print(f"{name} installed; use it with --network {name}")
     return report_dropped(reading, args)

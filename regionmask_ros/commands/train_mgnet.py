@@ -22,7 +22,7 @@ from ..report.tables import Column, format_text, make_table
 from ._cli import EXIT_INTERRUPTED, command_main
 from ._datasets import open_datasets, read_all_labels
 from ._pictures import make_reading, report_dropped
-from ._training import check_counts, require_torch
+from ._training import check_counts, require_torch, run_or_save
 
 SHIPPED_NAME = "light"
 
@@ -59,11 +59,7 @@ def _train(args: argparse.Namespace) -> int:
         outputs.commit()
     reading = make_reading(args)
     session = TrainingSession(args, network, read_all_labels(args.labels, reading=reading), reading)
-    try:
-        session.run()
-    except KeyboardInterrupt:
-        session.save()
-        print(f"stopped at step {session.step} of {args.steps}; the same command with --resume continues")
+    if not run_or_save(session, args.steps):
         return EXIT_INTERRUPTED
     return report_dropped(reading, args)
 
