@@ -66,18 +66,20 @@ def choose_backend(wanted: str, network: AnyNetwork) -> str:
     Raises:
         UserError: The backend does not run such networks, or none that does is installed.
     """
-    is_dense = isinstance(network, DenseNetwork)
     if wanted == AUTO:
         return _choose_dense(network) if isinstance(network, DenseNetwork) else CPU
     resolve_arithmetic(wanted, "")
-    if isinstance(network, DenseNetwork) and wanted == CPU:
+    if not isinstance(network, DenseNetwork):
+        if BACKENDS[wanted].is_dense:
+            raise UserError(f"backend {wanted}: cannot run {network.name}, which is a sigma-delta network; use auto, "
+                            "cpu, lava_sim or loihi2")
+    elif wanted == CPU:
         check_tiles(network)
-    elif isinstance(network, DenseNetwork) and BACKENDS[wanted].is_dense:
+    elif wanted in LAVA_BACKENDS:
+        raise UserError(f"backend {wanted}: cannot run {network.name}, which is a dense network; use auto, cpu, "
+                        "openvino or onnxruntime, or start with the network yolo_kp")
+    else:
         network.require_model()
-    elif BACKENDS[wanted].is_dense != is_dense:
-        kind, fitting = ("a dense", "auto, cpu, openvino or onnxruntime, or start with the network yolo_kp") if (
-            is_dense) else ("a sigma-delta", "auto, cpu, lava_sim or loihi2")
-        raise UserError(f"backend {wanted}: cannot run {network.name}, which is {kind} network; use {fitting}")
     return wanted
 
 
