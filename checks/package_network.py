@@ -1,41 +1,52 @@
-"""Makes an imported network part of the package: its quantized form and its card, without the ONNX model.
+"""``python -m checks.package_network NAME``: makes a network that ``distill`` has made part of the package.
 
-Run from the repository: python -m checks.package_network NAME
+Its quantized form, its card and the facts of its training are stored there, without the ONNX model.
 """
 
 from __future__ import annotations
 
+import argparse
 import sys
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
+from regionmask_ros.commands._cli import run_guarded
+from regionmask_ros.errors import UserError
 from regionmask_ros.files.outputs import write_whole
-from regionmask_ros.network.cards import find_card, load_card, write_card
+from regionmask_ros.network.cards import FACTS_NAME, find_card, load_card, write_card
 
-PLACE = Path(__file__).parents[1] / "regionmask_ros/network/packaged"
-FACTS = "training.json"
-"""What distill stores beside a card."""
-
+PLACE = Path(__file__).resolve().parents[1] / "regionmask_ros" / "network" / "packaged"
 LARGEST = 1_500_000
-"""Bytes; everybody who installs the package downloads them."""
+"""Bytes of the quantized form; everybody who installs the package downloads them."""
 
 
-def main(name: str) -> int:
-    """Packages a network, and returns the exit status."""
+def main(argv: Sequence[str] | None = None) -> int:
+    """Runs the program.
+
+    Args:
+        argv: Its arguments; None: those of the process.
+
+    Returns:
+        The exit status.
+
+    Raises:
+        UserError: There is no such network, or it is too large.
+    """
+    parser = argparse.ArgumentParser(prog="python -m checks.package_network", description=__doc__)
+    parser.add_argument("network", metavar="NAME", help="name of the network")
+    name = parser.parse_args(argv).network
     card = find_card(name)
-    if card is None or not (card.parent / FACTS).is_file():
-        print(f"{name}: no network that distill has made", file=sys.stderr)
-        return 2
+    if card is None or not (card.parent / FACTS_NAME).is_file():
+        raise UserError(f"{name}: no network that distill has made")
     network = load_card(card)
-    if not network.tiles or len(network.tiles) > LARGEST:
-        print(f"{name}: {len(network.tiles):,} bytes of quantized form, from 1 to {LARGEST:,} are possible",
-              file=sys.stderr)
-        return 2
+    if not 0 < len(network.tiles) <= LARGEST:
+        raise UserError(f"{name}: {len(network.tiles):,} bytes of quantized form, from 1 to {LARGEST:,} are possible")
     made = write_card(replace(network, model=b"", precision="int8"), PLACE / name)
-    write_whole(made.parent / FACTS, (card.parent / FACTS).read_bytes())
+    write_whole(made.parent / FACTS_NAME, (card.parent / FACTS_NAME).read_bytes())
     print(made)
     return 0
 
 
 if __name__ == "__main__":
-    sys.exit(main(*sys.argv[1:]))
+    sys.exit(run_guarded(main))

@@ -27,6 +27,9 @@ from .dense import DenseNetwork, HeadSpec, Preprocessing
 from .labels import check_names
 
 CARD_NAME = "card.json"
+FACTS_NAME = "training.json"
+"""What ``distill`` stores beside a card."""
+
 FORMAT = 1
 _MAX_CARD_BYTES = 4 << 20
 _MAX_SIDE = 16_384
@@ -62,7 +65,7 @@ class Card:
     @property
     def is_packaged(self) -> bool:
         """Whether it is part of the package."""
-        return _PACKAGED in self.file.parents
+        return _is_packaged(self.file)
 
 
 def networks_folder() -> Path | None:
@@ -101,7 +104,11 @@ def find_card(name: str) -> Path | None:
 def is_imported(name: str) -> bool:
     """Whether the user has a network of this name, which a new one would replace."""
     card = find_card(name)
-    return card is not None and _PACKAGED not in card.parents
+    return card is not None and not _is_packaged(card)
+
+
+def _is_packaged(card: Path) -> bool:
+    return _PACKAGED in card.parents
 
 
 def _folders() -> tuple[Path, ...]:
@@ -232,7 +239,7 @@ def remove_card(name: str) -> None:
     card = find_card(name)
     if card is None:
         raise UserError(to_one_line(f"{name!r}: no imported network of this name; 'model list' shows them"))
-    if _PACKAGED in card.parents:
+    if _is_packaged(card):
         raise UserError(f"{name}: part of the package, which is not removed")
     try:
         card.unlink()

@@ -7,6 +7,7 @@ import json
 
 import pytest
 
+from checks.package_network import LARGEST
 from regionmask_ros.core.option_table import OPTIONS
 from regionmask_ros.importing.opening import name_network, open_network
 from regionmask_ros.network.cards import find_card, read_card
@@ -15,8 +16,6 @@ from regionmask_ros.pipeline.settings import make_settings
 from regionmask_ros.tiles.compiled import list_kernel_sets
 
 DEFAULTS = {name: option.default for name, option in OPTIONS.items()}
-LARGEST = 1_500_000
-"""Bytes of the network; everybody who installs the package downloads them."""
 
 
 @pytest.fixture(autouse=True)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import hashlib
-import json
 import math
 import sys
 import time
@@ -16,8 +15,8 @@ from typing import Any
 import numpy as np
 
 from ...errors import UserError, to_one_line
-from ...files.outputs import write_whole
-from ...network.cards import store_network
+from ...files.outputs import write_json, write_whole
+from ...network.cards import FACTS_NAME, store_network
 from ...network.chain import Network
 from ...network.dense import DenseNetwork, HeadSpec
 from ...network.onnx.reading import load_onnx_package
@@ -34,8 +33,8 @@ from .street import PREPROCESSING, SHARES, STRIDES, build_street
 from .teacher import Teachers
 from .trainer import Plan, Trainer
 
-CHECKPOINT, CURVES, FACTS, CACHE = "checkpoint.npz", "curves.png", "training.json", "labels"
-"""Names in the output folder."""
+CHECKPOINT, CURVES, CACHE = "checkpoint.npz", "curves.png", "labels"
+"""Names in the output folder, beside ``FACTS_NAME``."""
 
 SAME, STREET = "same", "street"
 STUDENTS = (STREET, SAME)
@@ -140,8 +139,8 @@ class DistillationSession:
                     sys.stdout.flush()
         network = quantize(self._network(), self._collection)
         card = store_network(network)
-        write_whole(card.parent / FACTS, self._facts())
-        for path in (card, *(order.folder / name for name in (FACTS, CURVES, CHECKPOINT))):
+        write_json(card.parent / FACTS_NAME, self._facts())
+        for path in (card, *(order.folder / name for name in (FACTS_NAME, CURVES, CHECKPOINT))):
             print(f"  {path}")
         return network
 
@@ -157,7 +156,7 @@ class DistillationSession:
             steps, agreements = zip(*self._looks)
             write_whole(folder / CURVES, draw_curves(
                 self._trainer.losses, steps, [Curve(agreements)], "agreement with the teacher, %"))
-            write_whole(folder / FACTS, self._facts())
+            write_json(folder / FACTS_NAME, self._facts())
 
     def _look(self) -> float:
         agreement = judge(self._network(), self._judged, self._order.backend)
@@ -186,9 +185,9 @@ class DistillationSession:
         self._looks = [(int(step), float(value) if value >= 0 else math.nan) for step, value in state["history.looks"]]
         self._seconds = float(state["seconds"])
 
-    def _facts(self) -> bytes:
+    def _facts(self) -> dict[str, Any]:
         order, trainer = self._order, self._trainer
-        facts: dict[str, Any] = {
+        return {
             "name": order.name, "student": order.student, "grid": order.grid, "classes": list(self._start.labels),
             "guided": self._guided, "teachers": [{"name": one.name, "sha256": one.sha256} for one in order.teachers],
             "sources": list(self._collection.names), "pictures": len(self._collection.learned),
@@ -197,7 +196,6 @@ class DistillationSession:
             "agreement": None if math.isnan(self._looks[-1][1]) else round(self._looks[-1][1], 1),
             **trainer.sparsity(self._judged), **self._reading.dropped.as_json(),
         }
-        return (json.dumps(facts, indent=1) + "\n").encode()
 
 
 def _prepare(order: Order, base: Network | None) -> tuple[DenseNetwork, Any, Guide | None]:
