@@ -6,6 +6,7 @@ active frame, and besides a share of the image: the regions that wait longest, o
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 
@@ -24,6 +25,13 @@ BLOCK = 4
 CHANGE_WEIGHT = 16.0
 """Of a block that has changed as a whole since it was last observed, against one that has not: so much that a new
 object comes before blocks that have waited for a whole round."""
+
+PATIENCE = 2.0
+"""Rounds of the refresh that a region waits at most before it goes ahead of everything that changes. One round more
+serves all that wait so long, so no region waits for more than ``PATIENCE`` + 1 rounds."""
+
+OVERDUE = 1e9
+"""Worth of a region that has waited so long: more than that of any block that has not."""
 
 
 @dataclass(frozen=True)
@@ -45,6 +53,11 @@ class TileSchedule:
     ring: int = 1
     active_frames: int = 1
     idle_frames: int = 0
+
+    def frames_a_round(self, blocks: int) -> int:
+        """Frames after which the rolling refresh could have observed every one of so many blocks."""
+        active = -(-blocks // _blocks_a_frame(blocks, self.share))
+        return active + self.idle_frames * -(-active // self.active_frames)
 
     def is_idle(self, since_refresh: int) -> bool:
         """Whether a frame is idle, by its number since the frame at which the refresh period starts."""
@@ -99,8 +112,9 @@ class RollingRefresh:
     """Proposes the blocks of the image that were not observed for longest, those that have changed before their time.
 
     A block is worth the frames since it was last observed, times 1 + ``CHANGE_WEIGHT`` times the largest share of it
-    that has changed in one of them. So every block is observed at the latest after (1 + ``CHANGE_WEIGHT``) / share
-    frames, and after 1 / share frames where all of the image changes, or nothing.
+    that has changed in one of them. With blocks where a region has waited for ``PATIENCE`` rounds, it begins. So every
+    region is observed after ``PATIENCE`` + 1 rounds at the latest, and after one round where all of the image changes,
+    or nothing.
 
     Attributes:
         schedule: The preset's.
@@ -123,7 +137,10 @@ class RollingRefresh:
             np.maximum(self.changes, context.frame_view.change, out=self.changes)
         if self.schedule.is_idle(context.since_refresh):
             return context.grid.full(False)
-        return select_blocks((1.0 + self.ages) * (1.0 + CHANGE_WEIGHT * self.changes), self.schedule.share)
+        worth = (1.0 + self.ages) * (1.0 + CHANGE_WEIGHT * self.changes)
+        blocks = math.prod(-(-side // BLOCK) for side in worth.shape)
+        worth[self.ages >= PATIENCE * self.schedule.frames_a_round(blocks)] += OVERDUE
+        return select_blocks(worth, self.schedule.share)
 
     def observe(self, result: StepResult) -> None:
         """Counts the frames since each region was observed."""
@@ -152,6 +169,10 @@ def select_blocks(worth: np.ndarray, share: float) -> np.ndarray:
     padded[:rows, :cols] = worth
     total = padded.reshape(down, BLOCK, across, BLOCK).sum(axis=(1, 3)).ravel()
     chosen = np.zeros(total.size, bool)
-    chosen[np.argsort(-total, kind="stable")[:max(1, round(share * total.size))]] = True
+    chosen[np.argsort(-total, kind="stable")[:_blocks_a_frame(total.size, share)]] = True
     blocks: np.ndarray = chosen.reshape(down, across).repeat(BLOCK, axis=0).repeat(BLOCK, axis=1)
     return blocks[:rows, :cols]
+
+
+def _blocks_a_frame(blocks: int, share: float) -> int:
+    return max(1, round(share * blocks))
