@@ -50,3 +50,10 @@ def iou(a: np.ndarray, i: int, b: np.ndarray, j: int) -> float:
     """As ``iou_matrix``, of box i of ``a`` and box j of ``b``."""
     common, union = intersection_and_union(a, i, b, j)
     return float(common / max(union, _TINY))
+
+
+@kernel
+def area_ratio(a: np.ndarray, i: int, b: np.ndarray, j: int) -> float:
+    """As ``covered_fraction``, of box i of ``a`` and box j of ``b``."""
+    common, _ = intersection_and_union(a, i, b, j)
+    return float(common / max((a[i, 2] - a[i, 0]) * (a[i, 3] - a[i, 1]), _TINY))

@@ -133,7 +133,7 @@ def coverage(boxes: np.ndarray, keep: np.ndarray, image_wh: tuple[int, int]) -> 
     """
     boxes, (width, height) = _as_boxes(boxes), image_wh
     share = np.empty(len(boxes))
-    _coverage(boxes, np.ascontiguousarray(keep), float(width), float(height), share)
+    share_observed(boxes, np.ascontiguousarray(keep), float(width), float(height), share)
     return share
 
 
@@ -190,13 +190,14 @@ def _find_observed(boxes: np.ndarray, keep: np.ndarray, width: float, height: fl
         observed[:] = attended > 0
         return
     share = np.empty(len(boxes))
-    _coverage(boxes, keep, width, height, share)
+    share_observed(boxes, keep, width, height, share)
     for i in range(len(boxes)):
         observed[i] = share[i] >= OBSERVED_SHARE
 
 
 @kernel
-def _coverage(boxes: np.ndarray, keep: np.ndarray, width: float, height: float, share: np.ndarray) -> None:
+def share_observed(boxes: np.ndarray, keep: np.ndarray, width: float, height: float, share: np.ndarray) -> None:
+    """As ``coverage``, for boxes float64 [n, 4]; writes ``share``, float64 [n]."""
     rows, cols = keep.shape
     for i in range(len(boxes)):
         x0, y0, x1, y1, visible = box_in_grid(boxes, i, width, height, rows, cols)

@@ -59,14 +59,15 @@ class DetectionFilter:
 
     def of_wanted_classes(self, found: Detections) -> Detections:
         """Those of classes that are reported, whatever their scores, in the same order."""
-        return found if self._selects_all else found.take(np.isfinite(self.thresholds[found.class_ids]))
+        return found if self.selects_all else found.take(np.isfinite(self.thresholds[found.class_ids]))
 
     @cached_property
     def _single_threshold(self) -> bool:
         return bool((self.thresholds == self.thresholds[:1]).all())
 
     @cached_property
-    def _selects_all(self) -> bool:
+    def selects_all(self) -> bool:
+        """Whether all classes are reported."""
         return bool(np.isfinite(self.thresholds).all())
 
     def apply(self, found: Detections) -> Detections:

@@ -106,26 +106,38 @@ def suppress(boxes: np.ndarray, class_ids: np.ndarray, nms_iou: float) -> np.nda
     Returns:
         Indices of the boxes that stay, ascending.
     """
-    kept = np.empty(len(boxes), np.int64)
-    count = _suppress(np.ascontiguousarray(boxes, np.float64), class_ids.astype(np.int64), float(nms_iou), kept)
+    kept = np.arange(len(boxes))
+    count = suppress_order(np.ascontiguousarray(boxes, np.float64), class_ids.astype(np.int64), float(nms_iou), kept,
+                           len(kept))
     return kept[:count]
 
 
 @kernel
-def _suppress(boxes: np.ndarray, class_ids: np.ndarray, nms_iou: float, kept: np.ndarray) -> int:
-    """Writes the indices of the boxes that stay; returns how many."""
+def suppress_order(boxes: np.ndarray, class_ids: np.ndarray, nms_iou: float, order: np.ndarray, most: int) -> int:
+    """As ``suppress``, of the first ``most`` boxes of an order: moves those that stay to its front.
+
+    Args:
+        boxes: float64 [n, 4].
+        class_ids: int64 [n].
+        nms_iou: See there.
+        order: int64, indices, best first; changed.
+        most: How many of them.
+
+    Returns:
+        How many stay.
+    """
     count = np.int64(0)
-    for box in range(len(boxes)):
+    for place in range(most):
         # Most boxes go for one of the best: comparing with those that stay ends early.
-        stays = True
-        for place in range(count):
-            better = kept[place]
+        box, stays = order[place], True
+        for kept in range(count):
+            better = order[kept]
             if class_ids[better] == class_ids[box]:
                 common, union = intersection_and_union(boxes, box, boxes, better)
                 if common > nms_iou * union:
                     stays = False
                     break
         if stays:
-            kept[count] = box
+            order[count] = box
             count += 1
     return int(count)

@@ -46,7 +46,7 @@ def is_numba_supported() -> bool:
     return found >= OLDEST
 
 
-KERNEL_ROOMS = ("core", "detection", "encoder", "engine", "jit", "mask", "sources", "tracking")
+KERNEL_ROOMS = ("core", "detection", "encoder", "engine", "jit", "mask", "sources", "tiles", "tracking")
 """Folders of the package that hold kernels."""
 
 

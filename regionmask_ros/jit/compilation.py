@@ -11,9 +11,9 @@ from typing import Any
 
 from numba.core import event
 
-ABOUT = 70
-"""Kernels that a first start compiles, with the types of their arguments: 71 on a processor with AVX-512. The set-up
-also compiles 6 that only progressive JPEG images need."""
+ABOUT = 90
+"""Kernels that a first start compiles, with the types of their arguments. The set-up also compiles 6 that only
+progressive JPEG images need."""
 
 _PACKAGE = __name__.partition(".")[0] + "."
 _KIND = "numba:compile"
@@ -72,7 +72,7 @@ def count_compilations(report: Callable[[int], None]) -> Iterator[None]:
 
 
 def announce_compilations(are_stored: bool) -> None:
-    """Logs from now on when compiling takes long, such as "compiling kernels: 12 of about 70, first start only".
+    """Logs from now on when compiling takes long, such as "compiling kernels: 12 of about 90, first start only".
 
     Args:
         are_stored: Whether the kernels are stored for the next start.

@@ -9,11 +9,13 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
+from functools import lru_cache
 
 import numpy as np
 
 from ..core.option_table import USE_PRESET
-from ..core.result import StepResult
+from ..core.result import RegionMask, StepResult
+from ..jit.cache import kernel
 from .schedule import OBJECTS, PresetOverrides
 from .source import MaskContext, MaskSource, StatelessSource
 
@@ -75,6 +77,7 @@ TILE_OVERRIDES = ("active_frames", "idle_frames")
 """Values of ``schedule.PresetOverrides`` that mean something here."""
 
 
+@lru_cache(maxsize=32)
 def tile_schedule(preset: str, overrides: PresetOverrides) -> TileSchedule:
     """The schedule of a preset, with the values that replace its own."""
     replaced = {name: getattr(overrides, name) for name in TILE_OVERRIDES if getattr(overrides, name) != USE_PRESET}
@@ -137,42 +140,69 @@ class RollingRefresh:
             np.maximum(self.changes, context.frame_view.change, out=self.changes)
         if self.schedule.is_idle(context.since_refresh):
             return context.grid.full(False)
-        worth = (1.0 + self.ages) * (1.0 + CHANGE_WEIGHT * self.changes)
-        blocks = math.prod(-(-side // BLOCK) for side in worth.shape)
-        worth[self.ages >= PATIENCE * self.schedule.frames_a_round(blocks)] += OVERDUE
-        return select_blocks(worth, self.schedule.share)
+        blocks = math.prod(-(-side // BLOCK) for side in self.ages.shape)
+        patience = PATIENCE * self.schedule.frames_a_round(blocks)
+        return select_blocks(self.ages, self.changes, patience, self.schedule.share)
 
     def observe(self, result: StepResult) -> None:
         """Counts the frames since each region was observed."""
+        self.count(result.mask)
+
+    def count(self, mask: RegionMask) -> None:
+        """As ``observe``, for the mask of a frame."""
         if self.ages is not None:
-            self.ages += 1
-            self.ages[result.mask.keep], self.changes[result.mask.keep] = 0, 0.0
+            _count_ages(mask.keep, self.ages, self.changes)
 
     def reset(self) -> None:
         """The next frame is a first frame."""
         self.ages = None
 
 
-def select_blocks(worth: np.ndarray, share: float) -> np.ndarray:
-    """Selects the blocks of the highest worth.
+def select_blocks(ages: np.ndarray, changes: np.ndarray, patience: float, share: float) -> np.ndarray:
+    """Selects the blocks that are worth most.
 
     Args:
-        worth: float64 [rows, cols], of each region.
+        ages: int64 [rows, cols], as in ``RollingRefresh``.
+        changes: float32 [rows, cols], likewise.
+        patience: Age from which on a region is worth ``OVERDUE`` more.
         share: Share of the blocks, 0 to 1; at least one block is selected.
 
     Returns:
         bool [rows, cols].
     """
-    rows, cols = worth.shape
-    down, across = -(-rows // BLOCK), -(-cols // BLOCK)
-    padded = np.zeros((down * BLOCK, across * BLOCK))
-    padded[:rows, :cols] = worth
-    total = padded.reshape(down, BLOCK, across, BLOCK).sum(axis=(1, 3)).ravel()
-    chosen = np.zeros(total.size, bool)
-    chosen[np.argsort(-total, kind="stable")[:_blocks_a_frame(total.size, share)]] = True
-    blocks: np.ndarray = chosen.reshape(down, across).repeat(BLOCK, axis=0).repeat(BLOCK, axis=1)
-    return blocks[:rows, :cols]
+    rows, cols = ages.shape
+    worth = np.zeros((-(-rows // BLOCK), -(-cols // BLOCK)))
+    _sum_worth(ages, changes, float(patience), worth)
+    best = np.argsort(-worth, axis=None, kind="stable")[:_blocks_a_frame(worth.size, share)]
+    keep = np.zeros((rows, cols), bool)
+    _fill_blocks(best, worth.shape[1], keep)
+    return keep
 
 
 def _blocks_a_frame(blocks: int, share: float) -> int:
     return max(1, round(share * blocks))
+
+
+@kernel
+def _sum_worth(ages: np.ndarray, changes: np.ndarray, patience: float, worth: np.ndarray) -> None:
+    for row in range(ages.shape[0]):
+        for col in range(ages.shape[1]):
+            changed = np.float32(1.0 + CHANGE_WEIGHT * changes[row, col])
+            overdue = OVERDUE if ages[row, col] >= patience else 0.0
+            worth[row // BLOCK, col // BLOCK] += (1.0 + ages[row, col]) * changed + overdue
+
+
+@kernel
+def _fill_blocks(blocks: np.ndarray, across: int, keep: np.ndarray) -> None:
+    for block in blocks:
+        row, col = BLOCK * (block // across), BLOCK * (block % across)
+        keep[row:row + BLOCK, col:col + BLOCK] = True
+
+
+@kernel
+def _count_ages(keep: np.ndarray, ages: np.ndarray, changes: np.ndarray) -> None:
+    for row in range(keep.shape[0]):
+        for col in range(keep.shape[1]):
+            ages[row, col] = 0 if keep[row, col] else ages[row, col] + 1
+            if keep[row, col]:
+                changes[row, col] = 0.0

@@ -148,7 +148,8 @@ class DenseInterpreter:
         found = found.take(is_observed(found.found.boxes, keep, image_wh))
         if self.held_score is None:
             return self.reported.apply(found.found)
-        found = found.take(np.isfinite(self.reported.thresholds[found.found.class_ids]))
+        if not self.reported.selects_all:
+            found = found.take(np.isfinite(self.reported.thresholds[found.found.class_ids]))
         state.full_scale = min([state.full_scale, *(max(look.scale) for look in found.looks)])
         motion = None if state.image is None or image is None else OpticalFlow(state.image, image, state.reach)
         before = state.tracks

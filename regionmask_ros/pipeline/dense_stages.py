@@ -56,7 +56,8 @@ class DenseFrameView:
         """Share of each region that has changed since the frame before, float32 [rows, cols]; 1 for a first frame."""
         if self.small is None or self.before is None or self.before.shape != self.small.shape:
             return np.ones(self.grid.shape, np.float32)
-        changed = (cv2.absdiff(self.small, self.before) > CHANGED_BY).astype(np.float32)
+        _, changed = cv2.threshold(cv2.absdiff(self.small, self.before), CHANGED_BY, 1.0, cv2.THRESH_BINARY)
+        changed = changed.astype(np.float32)
         share: np.ndarray = cv2.resize(changed, self.grid.shape[::-1], interpolation=cv2.INTER_AREA)
         return share
 

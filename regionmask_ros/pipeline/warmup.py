@@ -12,7 +12,10 @@ import cv2
 import numpy as np
 
 from ..core.arithmetic import CARRY
-from ..core.grid import RegionGrid
+from ..core.grid import RegionGrid, is_observed
+from ..core.look import Look, LookOutput
+from ..core.result import RegionMask
+from ..detection.heads import decode_looks
 from ..detection.yolo import decode
 from ..encoder.encoder import Encoder
 from ..engine.engine import EventEngine, PackedNetwork, available_kernel_sets, description
@@ -21,12 +24,17 @@ from ..mask.heat import HeatMap
 from ..mask.mgnet.light import LightNetwork
 from ..mask.mgnet.weights import load_weights
 from ..mask.region_age import initial_age, update_age
+from ..mask.source import MaskContext
+from ..mask.tile_schedule import RollingRefresh, TileSchedule
 from ..network.chain import ConvSpec, YoloHead
+from ..network.dense import HeadSpec
 from ..network.formats.lava_dl import input_table
 from ..network.thresholds import bundled_thresholds
 from ..sources.pictures.progressive import find_band_damage
-from ..tracking.motion import OpticalFlow, downsample
-from ..tracking.tracker import Tracks, update_tracks
+from ..tiles.noise import NoiseEstimate
+from ..tracking.held import HeldObjects, hold_objects
+from ..tracking.motion import UNKNOWN, OpticalFlow, downsample
+from ..tracking.tracker import Tracks, update_reach, update_tracks
 
 CHANNELS = (16, 32, 64, 128, 256)
 """Layers with as many output channels as YOLO-KP's: each needs kernels of its own."""
@@ -42,6 +50,7 @@ class _Layers:
 def compile_kernels() -> None:
     """Runs every kernel of the fastest kernel set once, on small layers with the types of real ones."""
     track_an_object()
+    hold_an_object()
     check_a_progressive_image()
     side, inputs, layers = 32, 3, []
     for channels in CHANNELS:
@@ -85,6 +94,30 @@ def track_an_object() -> None:
     update_age(initial_age(grid), keep)
     grid.spans(found.boxes, image_wh)
     HeatMap(grid, image_wh).add(found.boxes)
+
+
+def hold_an_object() -> None:
+    """Runs the kernels around a dense network: with a box that is detected, and not looked at afterwards."""
+    image_wh, grid = (96, 96), RegionGrid(6, 6)
+    look = Look((0.0, 0.0, 96.0, 96.0), image_wh)
+    rows, keep = np.full((1, 189, 6), 0.5, np.float32), grid.full(True)
+    head = HeadSpec("yolox", 1, ("",), (8, 16, 32), {"raw": 1.0})
+    decoded = decode_looks([LookOutput(look, (rows,))], head, image_wh, 0.2, 0.5)
+    held, image, blocks = HeldObjects(), downsample(np.zeros((*image_wh, 3), np.uint8)), RollingRefresh(TileSchedule(0))
+    for frame in range(3):
+        before = held.tracks
+        looks = decoded.looks if frame < 2 else ()
+        held, shown = hold_objects(held, decoded.found, decoded.cut, looks, keep, image_wh, 1.0, frame,
+                                   OpticalFlow(image, image))
+        update_reach(UNKNOWN, before, held.tracks)
+        mask = RegionMask(keep, {}, False)
+        blocks.propose(MaskContext(shown, grid, image_wh, frame, since_refresh=frame))
+        blocks.count(mask)
+        is_observed(shown.boxes, keep, image_wh)
+    update_age(initial_age(grid), keep)
+    HeatMap(grid, image_wh).add(shown.boxes)
+    changes = np.arange(36).reshape(grid.shape)
+    NoiseEstimate().after(changes, changes + 1, keep)
 
 
 def check_a_progressive_image() -> None:

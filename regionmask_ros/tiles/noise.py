@@ -13,6 +13,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from ..jit.cache import kernel
+
 QUANTILE = 0.05
 """Of the tiles, sorted by their sums, where the noise is looked for. It must be low, because nearly everything moves
 before a moving camera; noise alone makes all tiles nearly equal."""
@@ -51,11 +53,42 @@ class NoiseEstimate:
         Returns:
             The estimate after the frame; the same if too few tiles were measured.
         """
-        if np.count_nonzero(attended) < FEWEST_TILES:
+        squares = np.empty(changes.size)
+        square = _find_quantile(changes, values, attended, squares) / 2.0
+        if square < 0.0:
             return self
-        squares = changes[attended] / values[attended]
-        # A partition takes a fraction of the time of NumPy's quantile, in every frame.
-        place = int(QUANTILE * (len(squares) - 1))
-        square = float(np.partition(squares, place)[place]) / 2.0
         found = min(math.sqrt(square), LARGEST_SIGMA)
         return NoiseEstimate(INERTIA * self.sigma + (1.0 - INERTIA) * found)
+
+
+@kernel
+def _find_quantile(changes: np.ndarray, values: np.ndarray, attended: np.ndarray, squares: np.ndarray) -> float:
+    """The mean square of the tile at the quantile; negative if too few tiles were measured."""
+    count = np.int64(0)
+    for row in range(changes.shape[0]):
+        for col in range(changes.shape[1]):
+            if attended[row, col]:
+                squares[count] = changes[row, col] / values[row, col]
+                count += 1
+    if count < FEWEST_TILES:
+        return -1.0
+    place = np.int64(QUANTILE * (count - 1))
+    # Hoare's selection: what lies before `first` is smaller, and what lies after `last` is larger.
+    first, last = np.int64(0), count - 1
+    while first < last:
+        pivot, low, high = squares[(first + last) // 2], first, last
+        while low <= high:
+            while squares[low] < pivot:
+                low += 1
+            while squares[high] > pivot:
+                high -= 1
+            if low <= high:
+                squares[low], squares[high] = squares[high], squares[low]
+                low, high = low + 1, high - 1
+        if place <= high:
+            last = high
+        elif place >= low:
+            first = low
+        else:
+            break
+    return float(squares[place])

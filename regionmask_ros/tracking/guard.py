@@ -13,8 +13,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from ..core.boxes import iou_matrix
 from ..core.detections import Detections
+from .kernels import sum_agreement
 from .tracker import Tracks
 
 SAME_PLACE_IOU = 0.5
@@ -74,13 +74,11 @@ def compare(known: Tracks, shown: np.ndarray, found: Detections) -> Agreement:
     Returns:
         The agreement.
     """
-    total = float(known.scores[shown].sum() + found.scores.sum())
-    if not len(known) or not len(found):
-        return Agreement(0.0, total)
-    same = iou_matrix(known.predicted_boxes, found.boxes.astype(np.float64)) >= SAME_PLACE_IOU
-    same &= known.class_ids[:, None] == found.class_ids[None]
-    held = known.scores[shown & same.any(axis=1)].sum() + found.scores[same.any(axis=0)].sum()
-    return Agreement(float(held), total)
+    held, total = sum_agreement(
+        (known.predicted_boxes, known.class_ids, known.scores), shown,
+        (found.boxes.astype(np.float64), found.class_ids.astype(np.int64), found.scores.astype(np.float32, copy=False)),
+        SAME_PLACE_IOU)
+    return Agreement(held, total)
 
 
 @dataclass(frozen=True)

@@ -7,18 +7,19 @@ misses end it.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
+from functools import lru_cache
 
 import numpy as np
 
-from ..core.boxes import covered_fraction, iou_matrix
+from ..core.boxes import covered_fraction
 from ..core.detections import Detections
-from ..core.grid import coverage
 from ..core.look import Look
-from .guard import Agreement, compare
+from . import kernels
+from .guard import SAME_PLACE_IOU as PREDICTED_IOU
+from .guard import Agreement
 from .motion import OpticalFlow
-from .tracker import Tracks, associate, predict
+from .tracker import NO_GROWTH, NO_SHIFT, Tracks, make_arrays
 
 MISS_FACTOR = 0.6
 """Of an object's score, for each look in a row that misses it."""
@@ -62,6 +63,8 @@ TRUSTED = 0.65
 TRUST_MEMORY = 0.7
 """Of the share of predictions that hold, from look to look."""
 
+_FACTORS = MISS_FACTOR ** np.arange(MOST_MISSES)
+
 
 @dataclass(frozen=True)
 class HeldObjects:
@@ -80,10 +83,6 @@ class HeldObjects:
     agreement: Agreement | None = None
     elapsed: int = 0
     trust: float = 1.0
-
-    def select(self, which: np.ndarray) -> HeldObjects:
-        """Some of the objects. The argument is bool [n]."""
-        return self if which.all() else replace(self, tracks=self.tracks.select(which), misses=self.misses[which])
 
 
 def find_cut(boxes: np.ndarray, look: Look, image_wh: tuple[int, int]) -> np.ndarray:
@@ -111,30 +110,26 @@ def find_cut(boxes: np.ndarray, look: Look, image_wh: tuple[int, int]) -> np.nda
     return cut
 
 
-def find_shown(boxes: np.ndarray, looks: Sequence[Look], image_wh: tuple[int, int], full_scale: float) -> np.ndarray:
-    """Finds objects that one of the looks should show.
+@lru_cache(maxsize=8)
+def describe_looks(looks: tuple[Look, ...], image_wh: tuple[int, int], full_scale: float) -> tuple[np.ndarray, ...]:
+    """What ``kernels.find_shown`` needs to know of looks.
 
     Args:
-        boxes: float64 [n, 4], where the objects are, in image pixels.
-        looks: Of this frame.
+        looks: Of a frame.
         image_wh: Width and height of the image.
         full_scale: Image pixels per input pixel of the looks at the highest resolution.
 
     Returns:
-        bool [n].
+        ``windows``, ``least_px`` and ``image``.
     """
-    shown = np.zeros(len(boxes), bool)
-    boxes = np.clip(boxes, 0.0, np.array(image_wh * 2, np.float64))
-    inside = covered_fraction(boxes, np.array([look.window for look in looks])) >= SEEN_SHARE
-    for look, whole in zip(looks, inside.T):
-        large: np.ndarray | bool = True
-        if max(look.scale) > 1.25 * full_scale:
-            large = ((boxes[:, 2:] - boxes[:, :2]) / np.array(look.scale)).min(axis=1) >= SMALLEST_PX
-        shown |= whole & large
-    return shown
+    # An object's size counts where it is made smaller only.
+    least_px = [[SMALLEST_PX * scale for scale in look.scale] if max(look.scale) > 1.25 * full_scale else [-np.inf] * 2
+                for look in looks]
+    return (np.array([look.window for look in looks], np.float64).reshape(-1, 4), np.array(least_px).reshape(-1, 2),
+            np.array([(0.0, 0.0, *image_wh)]))
 
 
-def hold_objects(held: HeldObjects, found: Detections, cut: np.ndarray, looks: Sequence[Look], keep: np.ndarray,
+def hold_objects(held: HeldObjects, found: Detections, cut: np.ndarray, looks: tuple[Look, ...], keep: np.ndarray,
                  image_wh: tuple[int, int], full_scale: float, frame: int, motion: OpticalFlow | None
                  ) -> tuple[HeldObjects, Detections]:
     """Tracks objects over one more frame.
@@ -155,37 +150,50 @@ def hold_objects(held: HeldObjects, found: Detections, cut: np.ndarray, looks: S
         The objects after this frame, and their detections, best score first: as found or, where an object was not
         found, where it has moved to.
     """
-    tracks = held.tracks
+    tracks, misses_of, described = held.tracks, held.misses, describe_looks(looks, image_wh, full_scale)
     if len(tracks):
-        tracks = predict(tracks, _choose_followed(held), motion, frame)
-        visible = covered_fraction(tracks.predicted_boxes, np.array([(0, 0, *image_wh)]))[:, 0] >= LEAST_VISIBLE
-        held = replace(held, tracks=tracks).select(visible)
-        tracks = held.tracks
+        shift, growth = NO_SHIFT, NO_GROWTH
+        followed = _choose_followed(held)
+        if motion is not None:
+            shift, growth = motion.of(
+                tracks.predicted_boxes if len(tracks) <= MOST_FOLLOWED else tracks.predicted_boxes[followed])
+        boxes, visible = np.empty((len(tracks), 4)), np.empty(len(tracks), bool)
+        are_all = kernels.move_held(tracks.predicted_boxes, tracks.velocity, float(frame - tracks.last_frame), followed,
+                                    shift, growth, described[2], LEAST_VISIBLE, boxes, visible)
+        tracks = tracks.at(frame, boxes, tracks.last_detected)
+        if not are_all:
+            tracks, misses_of = tracks.select(visible), misses_of[visible]
     if not looks:
-        return _report(_at(held, frame), np.full(len(tracks), -1), found, image_wh)
-    shown = find_shown(tracks.predicted_boxes, looks, image_wh, full_scale)
-    shown &= coverage(tracks.predicted_boxes, keep, image_wh) > MASKED_SHARE
-    whole = found.take(~cut) if cut.any() else found
-    if len(tracks) and cut.any():
-        found, kept_ids = _drop_cut(tracks, found, cut)
-        shown &= ~np.isin(tracks.ids, kept_ids)
-    predicted = shown & (held.misses == 0)
-    agreement = compare(tracks, predicted, whole).scale(EVIDENCE)
-    elapsed = round(float(np.median(frame - tracks.last_observed[predicted]))) if predicted.any() else 0
-    before, misses_of = tracks.ids, held.misses
-    tracks, object_of = associate(tracks, found, np.ones(len(found), bool), frame)
-    detection_of = np.full(len(tracks), -1)
-    detection_of[object_of] = np.arange(len(found))
-    # Objects keep their order, and new ones come last.
-    misses = np.zeros(len(tracks), np.int64)
-    place = np.searchsorted(tracks.ids, before)
-    misses[place] = misses_of + shown
-    misses[detection_of >= 0] = 0
+        tracks = tracks.at(frame, tracks.predicted_boxes, np.full(len(tracks), frame, np.int64))
+        held = HeldObjects(tracks, misses_of, held.agreement, held.elapsed, held.trust)
+        return held, _report(held, np.full(len(tracks), -1), found, image_wh)
+    whole, excluded = found, np.zeros(len(tracks), bool)
+    if cut.any():
+        whole = found.take(~cut)
+        if len(tracks):
+            found, kept_ids = _drop_cut(tracks, found, cut)
+            excluded = np.isin(tracks.ids, kept_ids)
+    values, shown = _values_of(found), np.empty(len(tracks), bool)
+    held_sum, total, elapsed = kernels.compare_shown(
+        (tracks.predicted_boxes, tracks.class_ids, tracks.scores, tracks.last_observed), misses_of, excluded,
+        values if whole is found else _values_of(whole), described, SEEN_SHARE, np.ascontiguousarray(keep),
+        MASKED_SHARE, PREDICTED_IOU, frame, shown)
+    agreement = Agreement(held_sum, total).scale(EVIDENCE)
     trust = TRUST_MEMORY * held.trust + (1.0 - TRUST_MEMORY) * agreement.share
-    gone = misses >= (MOST_MISSES if trust >= TRUSTED else 1)
-    gone |= (misses > 0) & _is_covered(tracks, detection_of, found)
-    held = _at(HeldObjects(tracks, misses, agreement, elapsed, trust), frame)
-    return _report(held.select(~gone), detection_of[~gone], found, image_wh)
+    room = make_arrays(len(tracks) + len(found))
+    misses, detection_of = np.empty((2, len(room[0])), np.int64)
+    count, next_id = kernels.update_held(
+        tracks.arrays, misses_of, shown, (*values, np.ones(len(found), bool)), frame, tracks.next_id, SAME_PLACE_IOU,
+        MOST_MISSES if trust >= TRUSTED else 1, room, misses, detection_of)
+    tracks = Tracks.of([array[:count] for array in room], next_id, frame)
+    held = HeldObjects(tracks, misses[:count], agreement, round(elapsed), trust)
+    return held, _report(held, detection_of, found, image_wh)
+
+
+def _values_of(found: Detections) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Boxes, classes and scores of detections, for kernels."""
+    return (found.boxes.astype(np.float64), found.class_ids.astype(np.int64),
+            found.scores.astype(np.float32, copy=False))
 
 
 def _choose_followed(held: HeldObjects) -> np.ndarray:
@@ -196,11 +204,6 @@ def _choose_followed(held: HeldObjects) -> np.ndarray:
         scores = held.tracks.scores * MISS_FACTOR ** held.misses
         followed[np.argpartition(scores, count - MOST_FOLLOWED)[:count - MOST_FOLLOWED]] = False
     return followed
-
-
-def _at(held: HeldObjects, frame: int) -> HeldObjects:
-    tracks = held.tracks
-    return replace(held, tracks=tracks.at(frame, tracks.predicted_boxes, np.full(len(tracks), frame, np.int64)))
 
 
 def _drop_cut(tracks: Tracks, found: Detections, cut: np.ndarray) -> tuple[Detections, np.ndarray]:
@@ -216,25 +219,11 @@ def _drop_cut(tracks: Tracks, found: Detections, cut: np.ndarray) -> tuple[Detec
     return found.take(kept), tracks.ids[same.any(axis=0)]
 
 
-def _is_covered(tracks: Tracks, detection_of: np.ndarray, found: Detections) -> np.ndarray:
-    """Missed objects that lie on a detection of their class: the same object, found once more. bool [n]."""
-    covered = np.zeros(len(tracks), bool)
-    missed = np.flatnonzero(detection_of < 0)
-    if len(missed) and len(found):
-        overlap = iou_matrix(tracks.predicted_boxes[missed], found.boxes.astype(np.float64))
-        same = tracks.class_ids[missed][:, None] == found.class_ids[None, :]
-        covered[missed] = ((overlap > SAME_PLACE_IOU) & same).any(axis=1)
-    return covered
-
-
-def _report(held: HeldObjects, detection_of: np.ndarray, found: Detections, image_wh: tuple[int, int]
-            ) -> tuple[HeldObjects, Detections]:
+def _report(held: HeldObjects, detection_of: np.ndarray, found: Detections, image_wh: tuple[int, int]) -> Detections:
     """What is reported of the objects."""
-    tracks, matched = held.tracks, detection_of >= 0
-    boxes = tracks.predicted_boxes.astype(np.float32)
-    boxes[matched] = found.boxes[detection_of[matched]]
-    boxes = np.clip(boxes, 0, np.array(image_wh * 2, np.float32))
-    scores = (tracks.scores * MISS_FACTOR ** held.misses).astype(np.float32)
-    order = np.argsort(-scores, kind="stable")
-    reported = Detections(boxes, scores, tracks.class_ids.astype(np.int32), tracks.ids, ~matched)
-    return held, reported.take(order)
+    tracks, count = held.tracks, len(held.tracks)
+    reported = (np.empty((count, 4), np.float32), np.empty(count, np.float32), np.empty(count, np.int32),
+                np.empty(count, np.int64), np.empty(count, bool))
+    kernels.report_objects((tracks.ids, tracks.predicted_boxes, tracks.class_ids, tracks.scores), held.misses, _FACTORS,
+                   detection_of, found.boxes, np.float32(image_wh[0]), np.float32(image_wh[1]), reported)
+    return Detections(*reported)

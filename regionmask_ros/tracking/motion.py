@@ -83,13 +83,13 @@ class OpticalFlow:
         shift, growth = np.full((len(boxes), 2), np.nan), np.ones(len(boxes))
         if not len(boxes) or self.before.shape != self.now.shape or min(self.now.shape) < 2 * _WINDOW[0]:
             return shift, growth
-        boxes = np.asarray(boxes, np.float64)
-        start = (boxes[:, None, :2] + _PLACES * (boxes[:, None, 2:] - boxes[:, None, :2])) / STEP
-        levels, points = choose_levels(self.reach), start.astype(np.float32).reshape(-1, 1, 2)
+        start, points = np.empty((len(boxes), len(_PLACES), 2)), np.empty((len(boxes) * len(_PLACES), 1, 2), np.float32)
+        _place_points(np.ascontiguousarray(boxes, np.float64), start, points)
+        levels = choose_levels(self.reach)
         end, found = _follow(self.before, self.now, points, levels)
         if levels > MIN_LEVELS:
             back, found_back = _follow(self.now, self.before, end, levels)
-            found &= found_back & (np.abs(back - points).max(axis=2) <= MAX_RETURN)
+            _drop_lost(points, back, found_back, found)
         _take_medians(start, end.reshape(start.shape).astype(np.float64), found.reshape(start.shape[:2]), shift, growth)
         return shift, growth
 
@@ -144,6 +144,26 @@ def _downsample(pixels: np.ndarray, image: np.ndarray) -> None:
     for y in range(together, height):
         for x in range(width):
             image[y, x] = pixels[y * STEP, x * STEP, 1]
+
+
+@kernel
+def _place_points(boxes: np.ndarray, start: np.ndarray, points: np.ndarray) -> None:
+    """Writes the points of boxes, float64 [n, points, 2], and the same as float32 [n * points, 1, 2]."""
+    for i in range(len(boxes)):
+        for k in range(len(_PLACES)):
+            for axis in range(2):
+                side = boxes[i, axis + 2] - boxes[i, axis]
+                start[i, k, axis] = (boxes[i, axis] + _PLACES[k, axis] * side) / STEP
+                points[i * len(_PLACES) + k, 0, axis] = start[i, k, axis]
+
+
+@kernel
+def _drop_lost(points: np.ndarray, back: np.ndarray, found_back: np.ndarray, found: np.ndarray) -> None:
+    """Clears ``found``, uint8 [n, 1], of points that are not back at their start; both float32 [n, 1, 2]."""
+    for k in range(len(points)):
+        far = max(abs(back[k, 0, 0] - points[k, 0, 0]), abs(back[k, 0, 1] - points[k, 0, 1]))
+        if not (found_back[k, 0] and far <= MAX_RETURN):
+            found[k, 0] = 0
 
 
 @kernel

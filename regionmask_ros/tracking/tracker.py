@@ -16,10 +16,18 @@ import numpy as np
 
 from ..core.detections import Detections
 from ..core.grid import is_observed
-from .kernels import MEMORY_FRAMES, advance_tracks, displacement, move_unobserved_boxes, predict_boxes, predict_moving
+from .kernels import (
+    MEMORY_FRAMES,
+    advance_tracks,
+    displacement,
+    find_reach,
+    move_unobserved_boxes,
+    predict_boxes,
+    predict_moving,
+)
 from .motion import UNKNOWN, OpticalFlow
 
-_NO_SHIFT, _NO_GROWTH = np.zeros((0, 2)), np.zeros(0)
+NO_SHIFT, NO_GROWTH = np.zeros((0, 2)), np.zeros(0)
 
 
 @dataclass(frozen=True)
@@ -61,10 +69,11 @@ class Tracks:
     @classmethod
     def none(cls) -> Tracks:
         """No object, before the first frame."""
-        return cls._of(_make_arrays(0), 0, -1)
+        return cls.of(make_arrays(0), 0, -1)
 
     @classmethod
-    def _of(cls, arrays: Sequence[np.ndarray], next_id: int, last_frame: int) -> Tracks:
+    def of(cls, arrays: Sequence[np.ndarray], next_id: int, last_frame: int) -> Tracks:
+        """Makes them from ``arrays``."""
         return cls(*arrays, next_id=next_id, last_frame=last_frame)  # type: ignore[arg-type, misc]
 
     def __len__(self) -> int:
@@ -85,7 +94,7 @@ class Tracks:
 
     def select(self, which: np.ndarray) -> Tracks:
         """Some of the objects, as copies. The argument is an index or bool [n]."""
-        return self._of([value[which] for value in self.arrays], self.next_id, self.last_frame)
+        return self.of([value[which] for value in self.arrays], self.next_id, self.last_frame)
 
     def at(self, frame: int, predicted_boxes: np.ndarray, last_detected: np.ndarray) -> Tracks:
         """The same objects in that frame, which becomes the last one."""
@@ -112,7 +121,7 @@ def predict(tracks: Tracks, unobserved: np.ndarray, motion: OpticalFlow | None, 
     Returns:
         The objects in that frame.
     """
-    shift, growth = _NO_SHIFT, _NO_GROWTH
+    shift, growth = NO_SHIFT, NO_GROWTH
     if motion is not None and unobserved.any():
         shift, growth = motion.of(tracks.predicted_boxes[unobserved])
     boxes = np.empty((len(tracks), 4))
@@ -136,10 +145,10 @@ def associate(tracks: Tracks, found: Detections, observed: np.ndarray, frame: in
     """
     detections = (found.boxes.astype(np.float64), found.class_ids.astype(np.int64),
                   found.scores.astype(np.float32, copy=False), observed)
-    room, object_of = _make_arrays(len(tracks) + len(found)), np.empty(len(found), np.int64)
+    room, object_of = make_arrays(len(tracks) + len(found)), np.empty(len(found), np.int64)
     count, next_id = advance_tracks(
         tracks.arrays, float(frame - tracks.last_frame), detections, frame, tracks.next_id, room, object_of)
-    return Tracks._of([array[:count] for array in room], next_id, frame), object_of
+    return Tracks.of([array[:count] for array in room], next_id, frame), object_of
 
 
 def keep_unobserved(tracks: Tracks, ids: np.ndarray, frame: int) -> tuple[Tracks, np.ndarray]:
@@ -185,7 +194,7 @@ def apply_motion(found: Detections, observed: np.ndarray, tracks: Tracks, object
     return Detections(boxes.astype(np.float32), found.scores, found.class_ids, tracks.ids[object_of], ~observed)
 
 
-def _make_arrays(count: int) -> tuple[np.ndarray, ...]:
+def make_arrays(count: int) -> tuple[np.ndarray, ...]:
     """Arrays for a number of objects, as ``Tracks.arrays``."""
     whole, numbers = np.empty((5, count), np.int64), np.empty((4, count, 4))
     ids, class_ids, hits, last_observed, last_detected = whole
@@ -238,14 +247,8 @@ def update_reach(reach: float, before: Tracks, now: Tracks) -> float:
         The largest shift of a box's center along one axis, in image pixels; ``motion.UNKNOWN`` without an object in
         both frames, and when most objects were lost: they may have moved too far.
     """
-    known = before.last_detected >= before.last_frame
-    ids, boxes = before.ids[known], before.predicted_boxes[known]
-    if not len(ids) or not len(now):
+    shift = find_reach((before.ids, before.predicted_boxes, before.last_detected), before.last_frame,
+                       (now.ids, now.predicted_boxes, now.last_detected), now.last_frame)
+    if shift < 0.0:
         return UNKNOWN
-    place = np.minimum(np.searchsorted(now.ids, ids), len(now) - 1)
-    both = (now.ids[place] == ids) & (now.last_detected[place] >= now.last_frame)
-    if 2 * np.count_nonzero(both) < len(ids):
-        return UNKNOWN
-    moved = now.predicted_boxes[place[both]] - boxes[both]
-    shift = float(np.abs(moved[:, :2] + moved[:, 2:]).max()) / 2.0
     return shift if math.isinf(reach) else max(shift, REACH_DECAY * reach)

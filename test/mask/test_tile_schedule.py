@@ -15,6 +15,7 @@ from regionmask_ros.mask.schedule import PRESETS, PresetOverrides
 from regionmask_ros.mask.source import MaskContext
 from regionmask_ros.mask.tile_schedule import (
     BLOCK,
+    CHANGE_WEIGHT,
     PATIENCE,
     TILE_PRESETS,
     RollingRefresh,
@@ -115,10 +116,11 @@ def test_after_a_reset_the_next_frame_is_a_first_frame():
     assert source.propose(context(7)) is None
 
 
-@given(hnp.arrays(np.float64, hnp.array_shapes(min_dims=2, max_dims=2, max_side=13), elements=st.floats(0, 1e6)),
-       st.floats(0, 1))
-def test_the_blocks_of_the_highest_worth_are_selected_whole(worth, share):
-    keep = select_blocks(worth, share)
+@given(hnp.arrays(np.int64, hnp.array_shapes(min_dims=2, max_dims=2, max_side=13), elements=st.integers(0, 1000)),
+       st.floats(0, 1), st.integers(0))
+def test_the_blocks_of_the_highest_worth_are_selected_whole(ages, share, seed):
+    changes = np.random.default_rng(seed).random(ages.shape, np.float32)
+    keep, worth = select_blocks(ages, changes, np.inf, share), (1.0 + ages) * (1.0 + CHANGE_WEIGHT * changes)
     assert keep.shape == worth.shape
     totals = {}
     for (row, col), value in np.ndenumerate(worth):

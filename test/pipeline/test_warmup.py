@@ -10,6 +10,7 @@ import sys
 import numpy as np
 from regionmask_ros.mask.schedule import PresetOverrides
 from regionmask_ros.core.frame import Frame
+from regionmask_ros.importing.opening import open_network
 from regionmask_ros.network.files import load_network
 from regionmask_ros.pipeline.pipeline import Pipeline, PipelineSettings
 pipeline = Pipeline(load_network(sys.argv[1]), PipelineSettings(input_size=(64, 64)))
@@ -23,6 +24,10 @@ for index in range(4):
     noise = np.random.default_rng(index).integers(0, 256, (96, 96, 3)).astype(np.uint8)
     (result,) = pipeline.process(Frame(noise, "bgr", index, ""))
     assert len(result.detections)
+pipeline = Pipeline(open_network("street"), PipelineSettings(preset="fast", score_threshold=0.001))
+for index in range(4):
+    noise = np.random.default_rng(index).integers(0, 256, (96, 96, 3)).astype(np.uint8)
+    (result,) = pipeline.process(Frame(noise, "bgr", index, ""))
 """
 
 

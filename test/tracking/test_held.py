@@ -11,7 +11,16 @@ from made_detections import detections_of
 
 from regionmask_ros.core.detections import Detections
 from regionmask_ros.core.look import Look
-from regionmask_ros.tracking.held import MISS_FACTOR, MOST_FOLLOWED, HeldObjects, find_cut, find_shown, hold_objects
+from regionmask_ros.tracking.held import (
+    MISS_FACTOR,
+    MOST_FOLLOWED,
+    SEEN_SHARE,
+    HeldObjects,
+    describe_looks,
+    find_cut,
+    hold_objects,
+)
+from regionmask_ros.tracking.kernels import find_shown
 from regionmask_ros.tracking.motion import OpticalFlow, downsample
 
 IMAGE_WH = (640, 480)
@@ -143,7 +152,10 @@ def test_an_object_of_which_a_look_shows_a_part_is_not_missed():
     camera.see(detections_of(across), WHOLE)
     for look in (LEFT, RIGHT) * 3:
         assert camera.see(Detections.empty(), look).scores.tolist() == [1.0]
-    assert find_shown(np.array([across], float), [LEFT, RIGHT], IMAGE_WH, FULL_SCALE).tolist() == [False]
+    shown = np.ones(1, bool)
+    windows, least_px, image = describe_looks((LEFT, RIGHT), IMAGE_WH, FULL_SCALE)
+    find_shown(np.array([across], float), windows, SEEN_SHARE, least_px, image, shown)
+    assert not shown.any()
 
 
 def test_a_small_picture_does_not_miss_small_objects():

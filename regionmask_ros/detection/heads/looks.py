@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
@@ -10,9 +11,10 @@ import numpy as np
 from ...core.boxes import covered_fraction
 from ...core.detections import Detections
 from ...core.look import Look, LookOutput
+from ...jit.cache import kernel
 from ...network.dense import HeadSpec
 from ...tracking.held import find_cut
-from ..yolo import suppress
+from ..yolo import suppress_order
 from .base import MOST_CANDIDATES
 from .finding import HEADS
 
@@ -72,16 +74,17 @@ def decode_looks(results: Sequence[LookOutput], head: HeadSpec, image_wh: tuple[
         parts.append((boxes, shown.scores, shown.class_ids, find_cut(boxes, result.look, image_wh)))
     if not sum(len(scores) for _, scores, _, _ in parts):
         return LookDetections(looks=looks)
-    boxes, scores, class_ids, cut = (np.concatenate(column) for column in zip(*parts))
-    scores = np.where(cut, CUT_WEIGHT, 1.0) * scores
-    order = _best_first(boxes, scores, class_ids, head.num_classes)
-    if family.needs_suppression or len(results) > 1:
-        order = order[suppress(boxes[order], class_ids[order], nms_iou)]
+    boxes, scores, class_ids, cut = parts[0] if len(parts) == 1 else (np.concatenate(column) for column in zip(*parts))
+    boxes, scores = np.ascontiguousarray(boxes, np.float64), np.where(cut, CUT_WEIGHT, 1.0) * scores
+    order = np.argsort(-scores, kind="stable")
+    overlap = float(nms_iou) if family.needs_suppression or len(results) > 1 else math.inf
+    order = order[:_choose(boxes, scores, class_ids.astype(np.int64), head.num_classes, overlap, order)]
     if cut[order].any():
         order = order[~_is_part(boxes[order], class_ids[order], cut[order])]
-    boxes = np.clip(boxes, 0.0, image_wh * 2).astype(np.float32)
-    order = order[((boxes[order, 2:] > boxes[order, :2]).all(axis=1)) & (scores[order] >= lowest)]
-    found = Detections(boxes[order], scores[order].astype(np.float32), class_ids[order].astype(np.int32))
+    count = len(order)
+    shown = np.empty((count, 4), np.float32), np.empty(count, np.float32), np.empty(count, np.int32)
+    order = order[:_report(boxes, scores, class_ids.astype(np.int64), order, image_wh, lowest, shown)]
+    found = Detections(*(column[:len(order)] for column in shown))
     return LookDetections(found, cut[order], looks)
 
 
@@ -93,9 +96,48 @@ def _is_part(boxes: np.ndarray, class_ids: np.ndarray, cut: np.ndarray) -> np.nd
     return part
 
 
-def _best_first(boxes: np.ndarray, scores: np.ndarray, class_ids: np.ndarray, num_classes: int) -> np.ndarray:
-    """Indices of the best candidates, best first, without those that make no sense."""
-    sound = np.isfinite(boxes).all(axis=1) & np.isfinite(scores) & (class_ids >= 0) & (class_ids < num_classes)
-    index = np.flatnonzero(sound)
-    best: np.ndarray = index[np.argsort(-scores[index], kind="stable")[:MOST_CANDIDATES]]
-    return best
+@kernel
+def _choose(boxes: np.ndarray, scores: np.ndarray, class_ids: np.ndarray, num_classes: int, nms_iou: float,
+            order: np.ndarray) -> int:
+    """Moves the boxes that stay to the front of ``order``, which has them best first.
+
+    Those that make no sense go, and of the first ``MOST_CANDIDATES`` others those that are suppressed.
+
+    Returns:
+        How many stay.
+    """
+    count = np.int64(0)
+    for place in range(len(order)):
+        i = order[place]
+        is_sound = np.isfinite(scores[i]) and 0 <= class_ids[i] < num_classes
+        for side in range(4):
+            is_sound &= np.isfinite(boxes[i, side])
+        if is_sound:
+            order[count] = i
+            count += 1
+            if count == MOST_CANDIDATES:
+                break
+    return count if nms_iou == np.inf else suppress_order(boxes, class_ids, nms_iou, order, count)
+
+
+@kernel
+def _report(boxes: np.ndarray, scores: np.ndarray, class_ids: np.ndarray, order: np.ndarray,
+            image_wh: tuple[int, int], lowest: float, shown: tuple[np.ndarray, ...]) -> int:
+    """Writes boxes, clipped to the image, scores and classes in this order.
+
+    Those without area or with too low a score go, from ``order``, too.
+
+    Returns:
+        How many are left.
+    """
+    to_boxes, to_scores, to_class = shown
+    count = np.int64(0)
+    for place in range(len(order)):
+        i = order[place]
+        for side in range(4):
+            to_boxes[count, side] = min(max(boxes[i, side], 0.0), float(image_wh[side % 2]))
+        if (to_boxes[count, 2] > to_boxes[count, 0] and to_boxes[count, 3] > to_boxes[count, 1]
+                and scores[i] >= lowest):
+            to_scores[count], to_class[count], order[count] = scores[i], class_ids[i], i
+            count += 1
+    return int(count)

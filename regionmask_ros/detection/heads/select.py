@@ -19,6 +19,10 @@ def select_objects(rows: np.ndarray, lowest: float) -> tuple[np.ndarray, np.ndar
     Returns:
         Indices of the rows, their scores and their best classes.
     """
+    if rows.dtype == np.float32 and rows.flags.c_contiguous and rows.flags.writeable:
+        found = np.empty(len(rows), np.int64), np.empty(len(rows), np.float32), np.empty(len(rows), np.int64)
+        count = _find_objects(rows, np.float32(lowest), *found)
+        return found[0][:count], found[1][:count], found[2][:count]
     # Reading one column of the whole output is the quick test: class scores only make a score smaller.
     index = np.flatnonzero(rows[:, 4] >= lowest)
     some = rows[index]
@@ -76,6 +80,25 @@ def select_shares(logits: np.ndarray, nothing: int, lowest: float) -> tuple[np.n
 
 
 @kernel
+def _find_objects(rows: np.ndarray, lowest: np.float32, index: np.ndarray, scores: np.ndarray, classes: np.ndarray
+                  ) -> int:
+    """Writes what ``select_objects`` returns; returns how many."""
+    count = np.int64(0)
+    for row in range(rows.shape[0]):
+        if rows[row, 4] >= lowest:
+            best = np.int64(5)
+            for c in range(6, rows.shape[1]):
+                # As in NumPy's argmax, the first nan wins.
+                if rows[row, c] > rows[row, best] or (np.isnan(rows[row, c]) and not np.isnan(rows[row, best])):
+                    best = c
+            score = rows[row, 4] * rows[row, best]
+            if score >= lowest:
+                index[count], scores[count], classes[count] = row, score, best - 5
+                count += 1
+    return int(count)
+
+
+@kernel
 def _find_rows(scores: np.ndarray, lowest: np.float32, index: np.ndarray) -> int:
     """Writes the indices of rows with a score that is high enough; returns how many. Three times as fast as NumPy."""
     count = np.int64(0)
@@ -117,5 +140,8 @@ def are_scores(values: np.ndarray) -> bool:
 
 def corners_of(centers: np.ndarray, sizes: np.ndarray) -> np.ndarray:
     """From centers and sizes, each [n, 2], to x0 y0 x1 y1, float32 [n, 4]."""
+    corners = np.empty((len(centers), 4), np.float32)
     half = sizes * np.float32(0.5)
-    return np.concatenate([centers - half, centers + half], axis=1, dtype=np.float32)
+    np.subtract(centers, half, out=corners[:, :2], casting="same_kind")
+    np.add(centers, half, out=corners[:, 2:], casting="same_kind")
+    return corners

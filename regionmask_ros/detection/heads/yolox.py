@@ -16,6 +16,7 @@ from collections.abc import Mapping, Sequence
 
 import numpy as np
 
+from ...jit.cache import kernel
 from ...network.dense import GraphFacts, HeadSpec
 from ...network.labels import names_in_metadata
 from .base import Candidates, misfit
@@ -56,12 +57,23 @@ class YoloxHead:
         if rows is None or rows.shape[1] != 5 + spec.num_classes:
             raise misfit("YOLOX", outputs, input_wh)
         index, scores, classes = select_objects(rows, lowest)
-        centers, sizes = rows[index, :2], rows[index, 2:4]
+        some = rows[index, :4]
         if spec.numbers["raw"]:
-            corners, strides = (values[index] for values in corners_and_strides(input_wh, spec.strides))
+            corners, strides = corners_and_strides(input_wh, spec.strides)
             with np.errstate(over="ignore"):
-                centers, sizes = centers * strides + corners, np.exp(sizes) * strides
-        return Candidates(corners_of(centers, sizes), scores, classes.astype(np.int32))
+                np.exp(some[:, 2:], out=some[:, 2:])
+            _place(some, index, corners, strides)
+        return Candidates(corners_of(some[:, :2], some[:, 2:]), scores, classes.astype(np.int32))
+
+
+@kernel
+def _place(boxes: np.ndarray, index: np.ndarray, corners: np.ndarray, strides: np.ndarray) -> None:
+    """Turns centers and sizes relative to cells, float32 [n, 4], into those in input pixels."""
+    for i in range(len(index)):
+        cell = index[i]
+        for axis in range(2):
+            boxes[i, axis] = boxes[i, axis] * strides[cell, 0] + corners[cell, axis]
+            boxes[i, axis + 2] = boxes[i, axis + 2] * strides[cell, 0]
 
 
 def _is_raw(rows: np.ndarray, input_wh: tuple[int, int], strides: tuple[int, ...]) -> bool:
