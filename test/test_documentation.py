@@ -27,6 +27,7 @@ from video_writer import write_video
 from regionmask_ros import user_folders
 from regionmask_ros.commands._cli import COMMANDS, command_main
 from regionmask_ros.commands._parser import build_parser
+from regionmask_ros.importing import calibration
 
 ROOT = Path(__file__).resolve().parents[1]
 PAGES = sorted([*ROOT.glob("*.md"), *(ROOT / "docs").rglob("*.md")])
@@ -167,6 +168,8 @@ def test_the_commands_of_a_page_run(page, place, done, trained_file, monkeypatch
     monkeypatch.chdir(place)
     monkeypatch.setenv("XDG_DATA_HOME", str(place / "data"))
     monkeypatch.setenv("XDG_CACHE_HOME", str(place / "cache"))
+    # The set-up's video takes longer, and test/commands/test_run_dense.py imports a network with it.
+    monkeypatch.setattr(calibration, "standard_source", lambda: str(place / "street/video.mp4"))
     has_runtimes = bool(find_spec("onnx") and (find_spec("openvino") or find_spec("onnxruntime")))
     for command in filter(runs_here, commands(page)):
         if command.text not in done and (has_runtimes or not re.search(RUNTIMES, command.text)):
