@@ -37,16 +37,23 @@ print("\\n" + json.dumps(found))
 """
 
 
-def install_all(installer: Installer) -> None:
-    """Installs the whole lock. It is complete, so pip resolves no dependencies.
+def install_setuptools(installer: Installer) -> None:
+    """Installs what one package of the lock, which comes as source, and the package itself are built with.
 
     Args:
         installer: Installs into ``.venv``.
     """
     pins = read_hashes(LOCK)
-    # First, because one package comes as source and is built with it.
     installer.install({pin: hashes for pin, hashes in pins.items() if name_of(pin) == "setuptools"}, "packages")
-    installer.install(pins, "packages")
+
+
+def install_all(installer: Installer) -> None:
+    """Installs the whole lock, after setuptools. It is complete, so pip resolves no dependencies.
+
+    Args:
+        installer: Installs into ``.venv``.
+    """
+    installer.install(read_hashes(LOCK), "packages")
 
 
 def install_over_ros(installer: Installer, ros: SourcedRos) -> None:

@@ -159,6 +159,9 @@ def set_up(plan: Plan) -> None:
         state = _create_venv(plan, progress)
         for line in describe_fallbacks(plan.environ, place.venv, plan.has_ros):
             progress.print_line(line)
+        if not prerequisites.has_cxx_compiler(plan.environ):
+            progress.print_line("no C++ compiler: the tile engine runs its slow reference; install g++ (Debian "
+                                "package: g++) and run `make setup` again")
         _install_packages(plan, state, progress)
         _run_parallel(progress, [
             lambda: _provide_messages(plan, state, progress),
@@ -204,7 +207,12 @@ def _install_packages(plan: Plan, state: State, progress: Progress) -> None:
             packages.install_over_ros(installer, plan.ros)
         else:
             progress.print_line(f"installing {len(packages.read_pins(packages.LOCK))} pinned packages")
-            packages.install_all(installer)
+            packages.install_setuptools(installer)
+            # pip uses one processor for more than a minute, and compiling needs nothing but setuptools.
+            _run_parallel(progress, [
+                lambda: packages.install_all(installer),
+                lambda: _compile_library(plan, state, progress),
+            ])
         _make_repository_importable(plan)
     state.set("packages", plan.packages_key)
 
@@ -270,9 +278,6 @@ def _fetch_assets_and_compile(plan: Plan, state: State, progress: Progress) -> N
 def _compile_library(plan: Plan, state: State, progress: Progress) -> None:
     """Compiles the tile engine's kernels. They are not required: without them its reference in NumPy runs."""
     what = "compiling the tile engine's kernels"
-    if not prerequisites.has_cxx_compiler(plan.environ):
-        progress.print_line("no C++ compiler: the tile engine runs its slow reference; install g++ (Debian package: "
-                            "g++) and run `make setup` again")
     if plan.has_library(state):
         return
     progress.print_line(what)
