@@ -62,7 +62,8 @@ class MaskedImage:
 
     Attributes:
         look: The window, which is the whole image.
-        image: uint8 [height, width, 3], RGB, of the size ``look.input_wh``; contiguous.
+        image: uint8 [height, width, 3], RGB, of the size ``look.input_wh``; contiguous. It holds anything where it is
+            not observed.
         keep: bool [rows, cols], True = observed: only there, tensors may change.
         level: Index of the thresholds, see ``tiles.network.TileNetwork``; None: thresholds of 0.
     """

@@ -6,6 +6,7 @@ import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import Enum
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -19,6 +20,7 @@ from ..mask.composer import MaskComposer
 from ..mask.region_age import initial_age
 from ..mask.source import FrameView, MaskContext
 from ..mask.tiling import Tiling
+from ..tiles.partial_resize import PartialResize
 from ..tracking.guard import FORGET, Agreement, Guard
 from .dense_interpreter import HeldState
 from .interpreter import InterpreterState
@@ -93,6 +95,11 @@ class CameraState:
     def __post_init__(self) -> None:
         self.age = initial_age(self.grid)
         self.blank_input = np.zeros((self.input_wh[1], self.input_wh[0], 3), np.uint8)
+
+    @cached_property
+    def partial_resize(self) -> PartialResize:
+        """Makes the input of the tile engine."""
+        return PartialResize(self.image_wh, self.input_wh)
 
     @property
     def grid(self) -> RegionGrid:

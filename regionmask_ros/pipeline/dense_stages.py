@@ -17,6 +17,7 @@ from ..core.result import RegionMask
 from ..mask.composer import MaskComposer
 from ..mask.rolling import find_rolling
 from ..mask.tiling import Tiling
+from ..tiles.partial_resize import PartialResize
 
 CHANGED_BY = 12
 """Gray values of 255 by which a pixel of the downsampled image must change between two frames to count as changed:
@@ -42,6 +43,11 @@ class DenseFrameView:
     small: np.ndarray | None
     before: np.ndarray | None
     resize_s: float = field(default=0.0, init=False)
+
+    @property
+    def is_resized(self) -> bool:
+        """Whether ``image`` is there already."""
+        return "image" in vars(self)
 
     @cached_property
     def image(self) -> np.ndarray:
@@ -81,22 +87,25 @@ def plan_looks(tiling: Tiling, composer: MaskComposer, mask: RegionMask) -> tupl
     return rolling.looks if mask.refresh else tiling.cover(mask.keep, rolling.looks, may_be_whole)
 
 
-def mask_image(view: DenseFrameView, mask: RegionMask, level: int | None) -> tuple[MaskedImage, ...]:
+def mask_image(view: DenseFrameView, mask: RegionMask, level: int | None, resize: PartialResize
+               ) -> tuple[MaskedImage, ...]:
     """Prepares the image of the tile engine.
 
     Args:
         view: The frame.
         mask: The mask of this frame.
         level: Index of the thresholds; None: thresholds of 0.
+        resize: Resizes what is observed, unless a mask has needed the whole image.
 
     Returns:
-        The image; none where nothing is observed.
+        The image, valid until the next frame; none where nothing is observed.
     """
     if not mask.keep.any():
         return ()
     width, height = view.frame.size_wh
     whole = Look((0.0, 0.0, float(width), float(height)), view.input_wh)
-    return (MaskedImage(whole, view.image, mask.keep, level),)
+    image = view.image if view.is_resized else resize.resize(view.frame, mask.keep)
+    return (MaskedImage(whole, image, mask.keep, level),)
 
 
 def crop_looks(frame: Frame, looks: Sequence[Look]) -> list[LookImage]:

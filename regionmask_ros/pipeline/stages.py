@@ -128,7 +128,7 @@ def _prepare_dense(camera: CameraState, frame: Frame, attention: np.ndarray, wan
     planned, resized_s = time.perf_counter(), view.resize_s
     images: Sequence[LookImage | MaskedImage] = crop_looks(frame, looks)
     if camera.tiling is None:
-        images = mask_image(view, mask, camera.level)
+        images = mask_image(view, mask, camera.level, camera.partial_resize)
     ms = {"resize": (time.perf_counter() - planned + resized_s) * 1e3,
           "mask": (planned - start - resized_s) * 1e3, "encode": 0.0}
     return PreparedFrame(number, frame, images, mask, camera.age, small, ms)

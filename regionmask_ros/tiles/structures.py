@@ -86,5 +86,13 @@ class FrameRecord(ctypes.Structure):
                 ("input_threshold", ctypes.c_double), *_integers("is_dense dense_tiles"), *_addresses("change counts")]
 
 
-STRUCTURES = (TensorRecord, GridRecord, EdgeRecord, PartRecord, NodeRecord, PlanRecord, FlagsRecord, FrameRecord)
+class ResizeRecord(ctypes.Structure):
+    """``Resize`` of native/resize.h."""
+
+    _fields_ = [*_integers("from_pitch width height"), *_addresses("column column_weight rows row_weight"),
+                *_integers("wide_columns is_swapped"), ("scratch", _address), ("scratch_pitch", _int)]
+
+
+STRUCTURES = (TensorRecord, GridRecord, EdgeRecord, PartRecord, NodeRecord, PlanRecord, FlagsRecord, FrameRecord,
+              ResizeRecord)
 """In the order of ``rm_tiles_structure_bytes``."""

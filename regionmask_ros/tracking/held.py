@@ -167,7 +167,8 @@ def hold_objects(held: HeldObjects, found: Detections, cut: np.ndarray, looks: t
         tracks = tracks.at(frame, tracks.predicted_boxes, np.full(len(tracks), frame, np.int64))
         held = HeldObjects(tracks, misses_of, held.agreement, held.elapsed, held.trust)
         return held, _report(held, np.full(len(tracks), -1), found, image_wh)
-    whole, excluded = found, np.zeros(len(tracks), bool)
+    whole = found
+    excluded: np.ndarray = np.zeros(len(tracks), bool)
     if cut.any():
         whole = found.take(~cut)
         if len(tracks):

@@ -489,7 +489,7 @@ def report_objects(objects: tuple[np.ndarray, ...], misses: np.ndarray, factors:
     to_boxes, to_scores, to_class, to_ids, is_predicted = reported
     order = np.empty(len(ids), np.int64)
     for i in range(len(ids)):
-        score, place = np.float32(scores[i] * factors[misses[i]]), np.int64(i)
+        score, place = np.float32(scores[i] * factors[misses[i]]), i
         # Equal ones keep their order.
         while place > 0 and to_scores[place - 1] < score:
             to_scores[place], order[place] = to_scores[place - 1], order[place - 1]

@@ -82,9 +82,9 @@ def decode_looks(results: Sequence[LookOutput], head: HeadSpec, image_wh: tuple[
     if cut[order].any():
         order = order[~_is_part(boxes[order], class_ids[order], cut[order])]
     count = len(order)
-    shown = np.empty((count, 4), np.float32), np.empty(count, np.float32), np.empty(count, np.int32)
-    order = order[:_report(boxes, scores, class_ids.astype(np.int64), order, image_wh, lowest, shown)]
-    found = Detections(*(column[:len(order)] for column in shown))
+    columns = np.empty((count, 4), np.float32), np.empty(count, np.float32), np.empty(count, np.int32)
+    order = order[:_report(boxes, scores, class_ids.astype(np.int64), order, image_wh, lowest, columns)]
+    found = Detections(*(column[:len(order)] for column in columns))
     return LookDetections(found, cut[order], looks)
 
 
@@ -117,7 +117,7 @@ def _choose(boxes: np.ndarray, scores: np.ndarray, class_ids: np.ndarray, num_cl
             count += 1
             if count == MOST_CANDIDATES:
                 break
-    return count if nms_iou == np.inf else suppress_order(boxes, class_ids, nms_iou, order, count)
+    return int(count) if nms_iou == np.inf else suppress_order(boxes, class_ids, nms_iou, order, int(count))
 
 
 @kernel

@@ -6,7 +6,7 @@ import math
 
 import numpy as np
 
-from ...jit.cache import kernel
+from ...jit.cache import Whole, kernel
 
 
 def select_objects(rows: np.ndarray, lowest: float) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
@@ -86,7 +86,7 @@ def _find_objects(rows: np.ndarray, lowest: np.float32, index: np.ndarray, score
     count = np.int64(0)
     for row in range(rows.shape[0]):
         if rows[row, 4] >= lowest:
-            best = np.int64(5)
+            best: Whole = np.int64(5)
             for c in range(6, rows.shape[1]):
                 # As in NumPy's argmax, the first nan wins.
                 if rows[row, c] > rows[row, best] or (np.isnan(rows[row, c]) and not np.isnan(rows[row, best])):

@@ -1,6 +1,7 @@
 // The run loop: one frame of one camera in one call, without allocation. reference.py states the rule in NumPy.
 #include "maps.h"
 #include "operations.h"
+#include "resize.h"
 
 #define TILES_EXPORT extern "C" __attribute__((visibility("default")))
 
@@ -207,7 +208,7 @@ TILES_EXPORT void rm_tiles_run(const tiles::Plan* plan, const tiles::Frame* fram
 TILES_EXPORT int64_t rm_tiles_structure_bytes(int32_t number) {
     using namespace tiles;
     constexpr int64_t sizes[] = {sizeof(Tensor), sizeof(Grid), sizeof(Edge), sizeof(Part),
-                                 sizeof(Node),   sizeof(Plan), sizeof(Flags), sizeof(Frame)};
+                                 sizeof(Node),   sizeof(Plan), sizeof(Flags), sizeof(Frame), sizeof(Resize)};
     return sizes[number];
 }
 
