@@ -16,7 +16,8 @@ from ..files.outputs import write_json
 from ..files.paths import display_path
 from ..importing.description import describe_file, describe_weights, description_as_text
 from ..importing.opening import open_network
-from ..network.cards import Card, check_name, is_imported, list_cards, remove_card, store_network
+from ..network.cards import Card, check_name, is_imported, list_cards, list_chains, remove_card, store_network
+from ..network.chain import Network
 from ..network.dense import DenseNetwork
 from ..network.files import find_network, install_network, load_network, user_file
 from ..network.onnx.reading import looks_like_onnx
@@ -136,7 +137,7 @@ class _Bars:
 
 
 def _list(args: argparse.Namespace) -> int:
-    rows = [*_list_installed(), *map(_describe_card, list_cards())]
+    rows = [*_list_installed(), *map(_describe_card, list_cards()), *map(_describe_chain, list_chains())]
     if args.json:
         write_json(Path(args.json), rows)
     lines = [_LIST_COLUMNS, *(tuple(row[column] for column in _LIST_COLUMNS) for row in rows if "error" not in row)]
@@ -155,9 +156,21 @@ def _list_installed() -> list[dict[str, Any]]:
         network = load_network(find_network())
     except UserError:
         return []
-    return [{"name": network.name, "head": "yolo-kp", "classes": str(len(network.labels)),
-             "input": input_as_text(None, network.total_stride), "pixels": "rgb", "precision": "integers",
-             "source": display_path(network.source_file)}]
+    return [_describe_events(network, network.name)]
+
+
+def _describe_chain(file: Path) -> dict[str, Any]:
+    """A row for a sigma-delta network that is stored under a name."""
+    try:
+        return _describe_events(load_network(file), file.parent.name)
+    except UserError as error:
+        return {"error": str(error)}
+
+
+def _describe_events(network: Network, name: str) -> dict[str, Any]:
+    return {"name": name, "head": "yolo-kp", "classes": str(len(network.labels)),
+            "input": input_as_text(None, network.total_stride), "pixels": "rgb", "precision": "integers",
+            "source": display_path(network.source_file)}
 
 
 def _describe_card(card: Card | UserError) -> dict[str, Any]:

@@ -10,6 +10,9 @@ from ..core.detections import Detections
 from ..jit.cache import kernel
 from ..network.chain import YoloHead
 
+BIAS_SCALE = 64.0
+"""Of a head's bias."""
+
 
 def decode(head: np.ndarray, layout: YoloHead, image_wh: tuple[int, int], score_threshold: float,
            nms_iou: float) -> Detections:
@@ -38,7 +41,8 @@ def decode(head: np.ndarray, layout: YoloHead, image_wh: tuple[int, int], score_
     head = np.require(head, np.int32, ("C", "W"))
     most, anchors = head.shape[0] * head.shape[1] * len(layout.anchors), np.array(layout.anchors, np.float64)
     found = np.empty((most, 4)), np.empty(most), np.empty(most, np.int64)
-    count = _read(head, anchors, float(layout.clamp_max), float(score_threshold), *found)
+    bias = np.array(layout.bias or (0,) * layout.channels, np.float64) / BIAS_SCALE
+    count = _read(head, bias, anchors, float(layout.clamp_max), float(score_threshold), *found)
     if count == 0:
         return Detections.empty()
     order = np.argsort(-found[1][:count], kind="stable")
@@ -50,8 +54,8 @@ def decode(head: np.ndarray, layout: YoloHead, image_wh: tuple[int, int], score_
 
 
 @kernel
-def _read(head: np.ndarray, anchors: np.ndarray, clamp_max: float, score_threshold: float, boxes: np.ndarray,
-          scores: np.ndarray, class_ids: np.ndarray) -> int:
+def _read(head: np.ndarray, bias: np.ndarray, anchors: np.ndarray, clamp_max: float, score_threshold: float,
+          boxes: np.ndarray, scores: np.ndarray, class_ids: np.ndarray) -> int:
     """Writes the boxes, in shares of the image, whose score is high enough; returns how many."""
     rows, cols = head.shape[:2]
     values = head.shape[2] // len(anchors)
@@ -61,21 +65,23 @@ def _read(head: np.ndarray, anchors: np.ndarray, clamp_max: float, score_thresho
         for col in range(cols):
             for anchor in range(len(anchors)):
                 cell = head[row, col, anchor * values:(anchor + 1) * values]
-                objectness = _sigmoid(_value(cell[4]))
+                add = bias[anchor * values:(anchor + 1) * values]
+                objectness = _sigmoid(_value(cell[4]) + add[4])
                 if not objectness >= score_threshold:
                     continue
                 best = 5
                 for c in range(6, values):
-                    if _value(cell[c]) > _value(cell[best]):
+                    if _value(cell[c]) + add[c] > _value(cell[best]) + add[best]:
                         best = c
                 total = 0.0
                 for c in range(5, values):
-                    total += np.exp(_value(cell[c]) - _value(cell[best]))
+                    total += np.exp(_value(cell[c]) + add[c] - _value(cell[best]) - add[best])
                 if not objectness / total >= score_threshold:
                     continue
-                x, y = (_sigmoid(_value(cell[0])) + col) / cols, (_sigmoid(_value(cell[1])) + row) / rows
-                across = 0.5 * (np.exp(min(_value(cell[2]), clamp_max)) * anchors[anchor, 0] / cols)
-                down = 0.5 * (np.exp(min(_value(cell[3]), clamp_max)) * anchors[anchor, 1] / rows)
+                x = (_sigmoid(_value(cell[0]) + add[0]) + col) / cols
+                y = (_sigmoid(_value(cell[1]) + add[1]) + row) / rows
+                across = 0.5 * (np.exp(min(_value(cell[2]) + add[2], clamp_max)) * anchors[anchor, 0] / cols)
+                down = 0.5 * (np.exp(min(_value(cell[3]) + add[3], clamp_max)) * anchors[anchor, 1] / rows)
                 boxes[count, 0], boxes[count, 1] = x - across, y - down
                 boxes[count, 2], boxes[count, 3] = x + across, y + down
                 scores[count], class_ids[count] = objectness / total, best - 5

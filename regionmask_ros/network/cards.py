@@ -3,6 +3,9 @@
 The package brings networks of the same form, without an ONNX model; one of the user that has the same name comes first.
 Beside the model there may be the quantized network for the tile engine. The card names both files by their digests. A
 new import writes them first and then replaces the card, in one step.
+
+A sigma-delta network that ``distill`` has made is a folder of this kind, too, with one file, ``chain.npz``, in place of
+the card: the file has all that is known of it.
 """
 
 from __future__ import annotations
@@ -27,6 +30,7 @@ from .dense import DenseNetwork, HeadSpec, Preprocessing
 from .labels import check_names
 
 CARD_NAME = "card.json"
+CHAIN_NAME = "chain.npz"
 FACTS_NAME = "training.json"
 """What ``distill`` stores beside a card."""
 
@@ -101,10 +105,18 @@ def find_card(name: str) -> Path | None:
     return next((path for folder in _folders() if (path := folder / name / CARD_NAME).is_file()), None)
 
 
+def find_stored(name: str) -> Path | None:
+    """The card, or the file of a sigma-delta network, of this name; None if there is none."""
+    if not _NAME.fullmatch(name):
+        return None
+    return next((path for folder in _folders() for file in (CARD_NAME, CHAIN_NAME)
+                 if (path := folder / name / file).is_file()), None)
+
+
 def is_imported(name: str) -> bool:
     """Whether the user has a network of this name, which a new one would replace."""
-    card = find_card(name)
-    return card is not None and not _is_packaged(card)
+    stored = find_stored(name)
+    return stored is not None and not _is_packaged(stored)
 
 
 def _is_packaged(card: Path) -> bool:
@@ -114,6 +126,26 @@ def _is_packaged(card: Path) -> bool:
 def _folders() -> tuple[Path, ...]:
     folder = networks_folder()
     return (_PACKAGED,) if folder is None else (folder, _PACKAGED)
+
+
+def store_chain(name: str, content: bytes) -> Path:
+    """Stores a sigma-delta network under a name. An older network of this name is replaced.
+
+    Args:
+        name: The name.
+        content: Of ``formats.chain_file.pack_chain``.
+
+    Returns:
+        The network's file.
+
+    Raises:
+        UserError: The name is impossible, or the file cannot be written.
+    """
+    file = _own_folder(name) / CHAIN_NAME
+    write_whole(file, content)
+    for old in (file.with_name(CARD_NAME), *file.parent.glob("model-*.onnx"), *file.parent.glob("tiles-*.npz")):
+        old.unlink(missing_ok=True)
+    return file
 
 
 def store_network(network: DenseNetwork) -> Path:
@@ -128,10 +160,17 @@ def store_network(network: DenseNetwork) -> Path:
     Raises:
         UserError: The name is impossible, or the files cannot be written.
     """
+    card = write_card(network, _own_folder(network.name))
+    card.with_name(CHAIN_NAME).unlink(missing_ok=True)
+    return card
+
+
+def _own_folder(name: str) -> Path:
+    """The user's folder for a network of this name."""
     folder = networks_folder()
     if folder is None:
         raise UserError("this user has no data folder: set HOME")
-    return write_card(network, folder / check_name(network.name))
+    return folder / check_name(name)
 
 
 def write_card(network: DenseNetwork, place: Path) -> Path:
@@ -227,6 +266,12 @@ def list_cards() -> list[Card | UserError]:
     return found
 
 
+def list_chains() -> list[Path]:
+    """The files of all sigma-delta networks that have a name: those of the package, then those of the user."""
+    return [path for folder in reversed(_folders()) for path in sorted(folder.glob(f"*/{CHAIN_NAME}"))
+            if not path.with_name(CARD_NAME).exists()]
+
+
 def remove_card(name: str) -> None:
     """Removes an imported network.
 
@@ -236,7 +281,7 @@ def remove_card(name: str) -> None:
     Raises:
         UserError: There is none of this name, or it cannot be removed.
     """
-    card = find_card(name)
+    card = find_stored(name)
     if card is None:
         raise UserError(to_one_line(f"{name!r}: no imported network of this name; 'model list' shows them"))
     if _is_packaged(card):

@@ -21,6 +21,9 @@ from .graph import Graph, Node, Parameters, Shape
 _IMAGE = ""
 """Name of the input tensor. No layer is named so."""
 
+LARGEST_BIAS = (1 << 13) - 1
+"""Of a head, at scale 2^6: as large as what its 24 bits hold."""
+
 
 @dataclass(frozen=True, eq=False)
 class ConvSpec:
@@ -122,6 +125,8 @@ class YoloHead:
         anchors: (width, height) in grid cells, at least one.
         num_classes: At least 1.
         clamp_max: The largest exponent of a box's size.
+        bias: Added to each channel where the boxes are decoded, at scale 2^6: neurons of a head only integrate. Empty:
+            nothing is added.
 
     Raises:
         ValueError: A value is out of range.
@@ -130,6 +135,7 @@ class YoloHead:
     anchors: tuple[tuple[float, float], ...]
     num_classes: int
     clamp_max: float
+    bias: tuple[int, ...] = ()
 
     def __post_init__(self) -> None:
         anchors = tuple((float(w), float(h)) for w, h in self.anchors)
@@ -139,6 +145,10 @@ class YoloHead:
             raise ValueError(f"clamp_max is {self.clamp_max}, expected a finite number")
         object.__setattr__(self, "anchors", anchors)
         object.__setattr__(self, "num_classes", _at_least(self.num_classes, 1, "num_classes"))
+        bias = tuple(_at_least(value, -LARGEST_BIAS, "bias") for value in self.bias)
+        if len(bias) not in (0, self.channels) or max(bias, default=0) > LARGEST_BIAS:
+            raise ValueError(f"{len(bias)} biases up to {max(bias, default=0)} for a head of {self.channels} channels")
+        object.__setattr__(self, "bias", bias)
 
     @property
     def channels(self) -> int:

@@ -7,13 +7,14 @@ import sys
 from pathlib import Path
 
 from ..errors import InvalidFile, UserError, to_one_line
-from ..files.content import HEAD_BYTES, Family, check_head
+from ..files.content import HEAD_BYTES, Family, check_head, identify
 from ..files.outputs import write_whole
 from ..files.safe_read import looks_like_zip, open_regular, open_zip, read_limited, read_member
 from ..installed import installed_file
 from ..user_folders import data_folder
-from .cards import find_card
+from .cards import find_stored
 from .chain import Network
+from .formats.chain_file import parse_chain
 from .formats.lava_dl import parse_yolo_kp
 from .formats.lava_net import YOLO_KP_HEAD, looks_like_net, parse_net
 from .names import INSTALLED
@@ -35,18 +36,18 @@ def find_network(explicit: str = "") -> Path:
             empty: what the environment variable REGIONMASK_NETWORK names, else YOLO-KP.
 
     Returns:
-        The file's path; of an imported network the card's.
+        The file's path; of an imported dense network the card's.
 
     Raises:
         UserError: No file is found.
     """
     if explicit and explicit != INSTALLED:
-        return find_card(explicit) or Path(os.path.expanduser(explicit))
+        return find_stored(explicit) or Path(os.path.expanduser(explicit))
     from_environment = os.environ.get(ENVIRONMENT_KEY, "")
     if from_environment not in ("", INSTALLED) and not explicit:
-        card = find_card(from_environment)
-        if card is not None:
-            return card
+        stored = find_stored(from_environment)
+        if stored is not None:
+            return stored
         path = Path(os.path.expanduser(from_environment))
         if not os.path.exists(path):
             raise UserError(to_one_line(f"{path}: no such file; correct the environment variable {ENVIRONMENT_KEY}"))
@@ -75,7 +76,8 @@ def load_network(path: str | os.PathLike[str]) -> Network:
     """Loads a network that sends events; ``importing.opening.open_network`` opens all kinds.
 
     Args:
-        path: A checkpoint of lava-dl (.pt), an exported network of lava-dl (.net), or the lava-dl wheel.
+        path: A checkpoint of lava-dl (.pt), an exported network of lava-dl (.net), the lava-dl wheel, or a network that
+            ``distill`` has made (.npz).
 
     Returns:
         The network.
@@ -92,7 +94,7 @@ def load_network(path: str | os.PathLike[str]) -> Network:
 def _read_network_file(path: str | os.PathLike[str]) -> bytes:
     """The content of the file or, when it is a wheel, of the checkpoint in it. Raises InvalidFile."""
     with open_regular(path) as file:
-        check_head(read_limited(file, HEAD_BYTES), (Family.NETWORK, Family.ARCHIVE), "a network")
+        check_head(read_limited(file, HEAD_BYTES), (Family.NETWORK, Family.ARCHIVE, Family.ARRAYS), "a network")
         if looks_like_zip(file):
             with open_zip(file) as archive:
                 if LAVA_DL_MEMBER in archive.namelist():
@@ -135,4 +137,8 @@ def _check_boxes(network: Network) -> None:
 
 
 def _parse(data: bytes, source_file: str) -> Network:
-    return parse_net(data, source_file) if looks_like_net(data) else parse_yolo_kp(data, source_file)
+    if looks_like_net(data):
+        return parse_net(data, source_file)
+    found = identify(data[:HEAD_BYTES])
+    is_arrays = found is not None and found.family is Family.ARRAYS
+    return (parse_chain if is_arrays else parse_yolo_kp)(data, source_file)

@@ -10,7 +10,7 @@ from pathlib import Path
 
 from ..errors import UserError
 from ..mask.source import DYNAMIC, STATIC
-from ..network.cards import find_card
+from ..network.cards import find_stored
 from ..network.dense import AnyNetwork
 
 _NAME = re.compile(r"/?[A-Za-z][A-Za-z0-9_]*(/[A-Za-z][A-Za-z0-9_]*)*")
@@ -136,7 +136,7 @@ def cache_loads(load: Callable[[str], AnyNetwork]) -> Callable[[str], AnyNetwork
 def _file_state(file: str) -> tuple[int, int]:
     """Returns the file's time and size; zeros for the installed network, whose name is empty, and a missing file."""
     try:
-        found = os.stat(find_card(file) or os.path.expanduser(file)) if file else None
+        found = os.stat(find_stored(file) or os.path.expanduser(file)) if file else None
     except OSError:
         found = None
     return (found.st_mtime_ns, found.st_size) if found else (0, 0)

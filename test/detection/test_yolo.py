@@ -42,6 +42,17 @@ def test_every_cell_gives_the_box_that_its_numbers_say(seed, threshold):
     np.testing.assert_allclose(found.boxes, np.array([one[2:] for one in expected]).reshape(-1, 4), atol=1e-2)
 
 
+def test_a_head_s_bias_is_added_to_what_its_neurons_hold():
+    rng = np.random.default_rng(5)
+    head = np.rint(rng.normal(0, 2, (3, 5, LAYOUT.channels)) * 65536).astype(np.int32)
+    bias = tuple(rng.integers(-200, 200, LAYOUT.channels).tolist())
+    with_bias = YoloHead(LAYOUT.anchors, 3, 5.0, bias)
+    found = decode(head, with_bias, (500, 150), 0.02, 0.5)
+    expected = decode(head + (np.array(bias, np.int32) << 10), LAYOUT, (500, 150), 0.02, 0.5)
+    np.testing.assert_allclose(found.boxes, expected.boxes, atol=1e-3)
+    np.testing.assert_allclose(found.scores, expected.scores, rtol=1e-6)
+
+
 def test_a_head_may_be_for_reading_only():
     head = empty_head(2, 2)
     head[1, 1, 4] = 3 << 16

@@ -31,11 +31,12 @@ class _Layer:
     is_grouped: bool
 
 
-def equalize(model: GraphModel) -> None:
+def equalize(model: GraphModel, one_step: bool = False) -> None:
     """Equalizes all convolutions of a model without normalizations, in place.
 
     Args:
         model: The model; its groups are 1 or one for each channel.
+        one_step: Whether all layers have the same step, so that their ranges are brought near each other, too.
     """
     layers, count = _number_channels(model)
     weights = {layer.name: model.weight(layer.name).detach().double().numpy().copy() for layer in layers}
@@ -44,7 +45,7 @@ def equalize(model: GraphModel) -> None:
         made, used = np.zeros(count + 1), np.zeros(count + 1)
         for layer in layers:
             largest = np.abs(weights[layer.name]).max(axis=(2, 3))
-            whole = max(float(largest.max()), SMALLEST_RANGE)
+            whole = 1.0 if one_step else max(float(largest.max()), SMALLEST_RANGE)
             np.maximum.at(made, layer.outputs, largest.max(axis=1) / whole)
             np.maximum.at(used, layer.inputs, (largest[:, 0] if layer.is_grouped else largest.max(axis=0)) / whole)
         factor = np.sqrt(np.maximum(made, SMALLEST_RANGE) / np.maximum(used, SMALLEST_RANGE))

@@ -76,17 +76,17 @@ def label_loss(output: torch.Tensor, cells: Cells, labels: Sequence[np.ndarray])
     boxes = cells.decode(output[..., :4])
     target, weight = torch.zeros(output.shape[:2]), torch.ones(output.shape[:2])
     if not len(rows):
-        return OBJECT_WEIGHT * _balanced(output[..., 4], target, weight).sum()
+        return OBJECT_WEIGHT * find_balanced(output[..., 4], target, weight).sum()
     near, valid = _near_cells(rows, cells)
     sure = rows[:, 4] >= SURE
     weight[picture[~sure].repeat_interleave(near.shape[1]), near[~sure].flatten()] = 0.0
     owner, cell, overlap = _assign(output.detach(), boxes.detach(), rows[sure], picture[sure], near[sure], valid[sure])
     if not len(owner):
-        return OBJECT_WEIGHT * _balanced(output[..., 4], target, weight).sum() / len(labels)
+        return OBJECT_WEIGHT * find_balanced(output[..., 4], target, weight).sum() / len(labels)
     of = rows[sure][owner]
     where = picture[sure][owner], cell
     target[where], weight[where] = of[:, 4].sqrt(), 1.0
-    objects = _balanced(output[..., 4], target, weight).sum()
+    objects = find_balanced(output[..., 4], target, weight).sum()
     wanted = functional.one_hot(of[:, 5].long(), output.shape[2] - 5) * overlap[:, None].clamp(min=0.3)
     classes = functional.binary_cross_entropy_with_logits(output[where][:, 5:], wanted.float(), reduction="sum")
     placed = (1 - generalized_iou(boxes[where], of[:, :4])).sum()
@@ -146,7 +146,7 @@ def dense_loss(output: torch.Tensor, taught: torch.Tensor, cells: Cells) -> torc
     share, kinds = taught[..., 4], taught[..., 5:]
     joint = share * kinds.amax(-1)
     count = joint.sum().clamp(min=4.0)
-    objects = _balanced(output[..., 4], share, torch.ones_like(share)).sum()
+    objects = find_balanced(output[..., 4], share, torch.ones_like(share)).sum()
     classes = (functional.binary_cross_entropy_with_logits(output[..., 5:], kinds, reduction="none").sum(-1)
                * share).sum()
     placed = torch.where(joint > 0.1, joint, torch.zeros_like(joint))
@@ -161,7 +161,7 @@ def hint_loss(found: Sequence[torch.Tensor], taught: Sequence[torch.Tensor]) -> 
     return torch.stack(parts).mean()
 
 
-def _balanced(logit: torch.Tensor, target: torch.Tensor, weight: torch.Tensor) -> torch.Tensor:
+def find_balanced(logit: torch.Tensor, target: torch.Tensor, weight: torch.Tensor) -> torch.Tensor:
     """Cross-entropy that counts by how wrong the answer is, so that the many clear cells do not dominate."""
     wrong = (logit.sigmoid() - target).abs().detach().clamp(min=1e-3)
     return weight * wrong * functional.binary_cross_entropy_with_logits(logit, target, reduction="none")

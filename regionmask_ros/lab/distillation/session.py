@@ -7,7 +7,7 @@ import hashlib
 import math
 import sys
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -16,14 +16,19 @@ import numpy as np
 
 from ...errors import UserError, to_one_line
 from ...files.outputs import write_json, write_whole
-from ...network.cards import FACTS_NAME, store_network
-from ...network.chain import Network
-from ...network.dense import DenseNetwork, HeadSpec
+from ...network.cards import FACTS_NAME, store_chain, store_network
+from ...network.chain import Network, YoloHead
+from ...network.dense import DenseNetwork, HeadSpec, Preprocessing
+from ...network.formats.chain_file import pack_chain
 from ...network.onnx.reading import load_onnx_package
 from ...progress import Progress
 from ...sources import Reading
+from ..quantization.detecting import Detector
 from ..training.checkpoint import defer_interrupts, load_checkpoint, save_checkpoint
 from ..training.curves import Curve, draw_curves
+from . import chain
+from .chain_finder import ChainFinder, choose_thresholds, measure_sizes
+from .graph_model import GraphModel
 from .guide import Guide, can_guide
 from .judge import choose_judged, judge
 from .pictures import Collection, read_collection
@@ -36,10 +41,10 @@ from .trainer import Plan, Trainer
 CHECKPOINT, CURVES, CACHE = "checkpoint.npz", "curves.png", "labels"
 """Names in the output folder, beside ``FACTS_NAME``."""
 
-SAME, STREET = "same", "street"
-STUDENTS = (STREET, SAME)
-RATES = {STREET: 5e-2, SAME: 6e-3}
-HINT_WEIGHTS = {STREET: 0.5, SAME: 2.0}
+SAME, STREET, CHAIN = "same", "street", "chain"
+STUDENTS = (STREET, SAME, CHAIN)
+RATES = {STREET: 5e-2, SAME: 6e-3, CHAIN: 2e-2}
+HINT_WEIGHTS = {STREET: 0.5, SAME: 2.0, CHAIN: 0.0}
 PATIENCE, WORTH = 4, 0.3
 """Evaluations without a gain of so many points, after which the training ends early."""
 
@@ -53,7 +58,7 @@ class Order:
         sources: Videos, folders of images or bags.
         student: One of ``STUDENTS``.
         name: Of the network that is made.
-        classes: Of ``street``.
+        classes: Of ``street`` and ``chain``.
         grid: Of the weights.
         steps: In all.
         batch: Samples in a step.
@@ -84,7 +89,7 @@ class DistillationSession:
 
     Args:
         order: What is trained.
-        base: YOLO-KP, from whose first layers ``street`` starts; None: from nothing.
+        base: YOLO-KP, from whose layers ``street`` and ``chain`` start; None: from nothing.
         resume: Whether to continue from the checkpoint in the folder.
         reading: How images are read; None: as by default.
 
@@ -96,20 +101,19 @@ class DistillationSession:
         self._order, self._reading = order, reading or Reading()
         if resume and not (order.folder / CHECKPOINT).exists():
             raise UserError(f"{order.folder / CHECKPOINT}: no such file; start the training without --resume")
-        self._start, self._graph, guide = _prepare(order, base)
-        teachers = Teachers(order.teachers, self._start.labels, order.backend)
+        self._student = student = _prepare(order, base)
+        teachers = Teachers(order.teachers, student.labels, order.backend)
         try:
             self._collection: Collection = read_collection(
                 order.sources, order.every, teachers, order.folder / CACHE, self._reading)
         finally:
             teachers.close()
         self._judged = choose_judged(self._collection.held_out)
-        shares = SHARES if order.student == STREET and base is not None else None
-        self._guided = guide is not None
         plan = Plan(order.steps, order.batch, order.seed, order.grid, RATES[order.student], HINT_WEIGHTS[order.student],
-                    with_labels=order.student == STREET)
-        self._trainer = Trainer(plan, self._graph, self._collection.learned, self._start.preprocessing,
-                                self._start.head.strides, guide, order.student == SAME, shares)
+                    with_labels=order.student != SAME)
+        self._trainer = Trainer(plan, student.graph, self._collection.learned, student.preprocessing, student.strides,
+                                student.guide, order.student == SAME, student.shares, student.anchors)
+        self._events: dict[str, Any] = {}
         self._looks: list[tuple[int, float]] = []
         self._seconds = 0.0
         if resume:
@@ -121,7 +125,7 @@ class DistillationSession:
         """Number of steps done."""
         return self._trainer.step
 
-    def run(self) -> DenseNetwork:
+    def run(self) -> DenseNetwork | Network:
         """Trains to the end, evaluates and saves every ``look_every`` steps, and stores the network.
 
         Returns:
@@ -137,10 +141,16 @@ class DistillationSession:
                     agreement = self._look()
                     progress.write(f"step {trainer.step}: loss {loss:.3f}, agreement with the teacher {agreement:.1f}")
                     sys.stdout.flush()
-        network = quantize(self._network(), self._collection)
-        card = store_network(network)
-        write_json(card.parent / FACTS_NAME, self._facts())
-        for path in (card, *(order.folder / name for name in (FACTS_NAME, CURVES, CHECKPOINT))):
+        network: DenseNetwork | Network
+        if self._student.start is not None:
+            network = quantize(self._network(self._student.start), self._collection)
+            stored = store_network(network)
+        else:
+            network = self._make_chain()
+            stored = store_chain(order.name, pack_chain(network, f"chain, taught by {_taught_by(order)}"))
+        for folder in (stored.parent, order.folder):
+            write_json(folder / FACTS_NAME, self._facts())
+        for path in (stored, *(order.folder / name for name in (FACTS_NAME, CURVES, CHECKPOINT))):
             print(f"  {path}")
         return network
 
@@ -159,7 +169,7 @@ class DistillationSession:
             write_json(folder / FACTS_NAME, self._facts())
 
     def _look(self) -> float:
-        agreement = judge(self._network(), self._judged, self._order.backend)
+        agreement = self._judge()
         self._looks.append((self._trainer.step, agreement))
         earlier, late = [value for _, value in self._looks[:-PATIENCE]], [value for _, value in self._looks[-PATIENCE:]]
         if earlier and max(late) < max(earlier) + WORTH:
@@ -167,9 +177,33 @@ class DistillationSession:
         self.save()
         return agreement
 
-    def _network(self) -> DenseNetwork:
-        model = set_weights(self._graph, self._trainer.weights()).SerializeToString()
-        return replace(self._start, model=model, sha256=hashlib.sha256(model).hexdigest())
+    def _judge(self) -> float:
+        start, head = self._student.start, self._student.anchors
+        if start is not None:
+            network = self._network(start)
+            return judge(lambda size: Detector(network, size, self._order.backend), self._judged, network.alignment,
+                         network.fixed_wh)
+        assert head is not None
+        finder = ChainFinder(self._model(), head, self._student.preprocessing)
+        return judge(lambda _: finder, self._judged, chain.STRIDE)
+
+    def _network(self, start: DenseNetwork) -> DenseNetwork:
+        model = set_weights(self._student.graph, self._trainer.weights()).SerializeToString()
+        return replace(start, model=model, sha256=hashlib.sha256(model).hexdigest())
+
+    def _model(self) -> GraphModel:
+        model = GraphModel(set_weights(self._student.graph, self._trainer.weights()))
+        model.eval()
+        return model
+
+    def _make_chain(self) -> Network:
+        """The student in integers, with thresholds."""
+        labels, weights = self._student.labels, self._trainer.weights()
+        sizes = measure_sizes(self._model(), self._collection.learned, self._student.preprocessing)
+        network, self._events = choose_thresholds(
+            lambda thresholds: chain.make_chain(self._order.name, labels, weights, thresholds), sizes,
+            self._collection.held_out)
+        return network
 
     def _resume(self) -> None:
         path, order, trainer = self._order.folder / CHECKPOINT, self._order, self._trainer
@@ -188,26 +222,57 @@ class DistillationSession:
     def _facts(self) -> dict[str, Any]:
         order, trainer = self._order, self._trainer
         return {
-            "name": order.name, "student": order.student, "grid": order.grid, "classes": list(self._start.labels),
-            "guided": self._guided, "teachers": [{"name": one.name, "sha256": one.sha256} for one in order.teachers],
+            "name": order.name, "student": order.student, "grid": order.grid, "classes": list(self._student.labels),
+            "guided": self._student.guide is not None,
+            "teachers": [{"name": one.name, "sha256": one.sha256} for one in order.teachers],
             "sources": list(self._collection.names), "pictures": len(self._collection.learned),
             "held_out_pictures": len(self._judged), "steps": trainer.step, "batch": order.batch, "seed": order.seed,
             "core_minutes": round(self._seconds / 60, 1),
             "agreement": None if math.isnan(self._looks[-1][1]) else round(self._looks[-1][1], 1),
-            **trainer.sparsity(self._judged), **self._reading.dropped.as_json(),
+            **trainer.sparsity(self._judged), **self._events, **self._reading.dropped.as_json(),
         }
 
 
-def _prepare(order: Order, base: Network | None) -> tuple[DenseNetwork, Any, Guide | None]:
-    """The untrained network without its model, its graph, and the guide; None where only labels teach."""
+@dataclass(frozen=True)
+class _Student:
+    """An untrained student.
+
+    Attributes:
+        labels: Its classes.
+        preprocessing: What its input expects.
+        graph: ONNX ModelProto.
+        strides: Of its levels.
+        guide: None where only labels teach.
+        shares: Rates of convolutions, see ``Trainer``.
+        start: The network without its model; None for ``chain``.
+        anchors: The head of ``chain``.
+    """
+
+    labels: tuple[str, ...]
+    preprocessing: Preprocessing
+    graph: Any
+    strides: tuple[int, ...]
+    guide: Guide | None = None
+    shares: Mapping[str, float] | None = None
+    start: DenseNetwork | None = None
+    anchors: YoloHead | None = None
+
+
+def _prepare(order: Order, base: Network | None) -> _Student:
     onnx = load_onnx_package()
-    taught_by = ", ".join(one.name for one in order.teachers)
+    if order.student == CHAIN:
+        if order.grid not in chain.GRIDS:
+            raise UserError(f"--grid {order.grid}: the event engine computes {' or '.join(chain.GRIDS)} only, and "
+                            "--student chain is for it")
+        return _Student(order.classes, PREPROCESSING, chain.build_chain(order.classes, base, order.seed),
+                        (chain.STRIDE,), None, None if base is None else chain.SHARES,
+                        anchors=chain.chain_head(order.classes))
     if order.student == STREET:
-        graph = build_street(len(order.classes), base, order.seed)
         head = HeadSpec("yolox", len(order.classes), ("output",), STRIDES, {"raw": 1.0})
         start = DenseNetwork(order.name, b"", head, order.classes, PREPROCESSING, "images",
-                             source_file=f"street, taught by {taught_by}")
-        return start, graph, _find_guide(order.teachers, order.classes)
+                             source_file=f"street, taught by {_taught_by(order)}")
+        return _Student(order.classes, PREPROCESSING, build_street(len(order.classes), base, order.seed), STRIDES,
+                        _find_guide(order.teachers, order.classes), None if base is None else SHARES, start)
     first = order.teachers[0]
     if first.head.family != "yolox" or not first.head.numbers.get("raw"):
         raise UserError(f"{first.name}: --student same needs a YOLOX detector with a raw head; --student street learns "
@@ -219,9 +284,14 @@ def _prepare(order: Order, base: Network | None) -> tuple[DenseNetwork, Any, Gui
         graph, _ = make_event_friendly(teacher)
     except UserError as error:
         raise UserError(to_one_line(f"{first.name}: {error}")) from error
-    return replace(first, name=order.name, model=b"", precision="fp32",
-                   source_file=f"{first.name} with rectifiers, taught by itself"), graph, Guide(
-                       teacher, first.preprocessing)
+    start = replace(first, name=order.name, model=b"", precision="fp32",
+                    source_file=f"{first.name} with rectifiers, taught by itself")
+    return _Student(first.labels, first.preprocessing, graph, first.head.strides, Guide(teacher, first.preprocessing),
+                    start=start)
+
+
+def _taught_by(order: Order) -> str:
+    return ", ".join(one.name for one in order.teachers)
 
 
 def _find_guide(teachers: Sequence[DenseNetwork], classes: Sequence[str]) -> Guide | None:

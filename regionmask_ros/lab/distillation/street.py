@@ -6,14 +6,13 @@ weights, where their shapes are the same; all others are random. Its output is Y
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
 
 from ...network.chain import Network
 from ...network.dense import Preprocessing
+from .graph_builder import WEIGHT_SCALE, GraphBuilder
 
 STRIDES = (8, 16, 32)
 NUMBERS_PER_CELL = 5
@@ -33,42 +32,6 @@ its own training data, and what is before them need not be computed backward."""
 FIRST_OBJECTNESS = 0.01
 """What the untrained network says everywhere, so that the many empty cells do not dominate the first steps."""
 
-OPSET, IR_VERSION = 13, 8
-_WEIGHT_SCALE = 64.0
-"""One of YOLO-KP's integer weights is 1/64."""
-
-
-@dataclass
-class _Builder:
-    """Nodes and constants of a graph in the making."""
-
-    onnx: Any
-    rng: np.random.Generator
-    nodes: list[Any] = field(default_factory=list)
-    constants: list[Any] = field(default_factory=list)
-
-    def add(self, operator: str, inputs: Sequence[str], name: str, **attributes: Any) -> str:
-        self.nodes.append(self.onnx.helper.make_node(operator, list(inputs), [name], name=name, **attributes))
-        return name
-
-    def constant(self, name: str, value: np.ndarray) -> str:
-        self.constants.append(self.onnx.numpy_helper.from_array(value, name))
-        return name
-
-    def conv(self, source: str, name: str, shape: tuple[int, int, int], stride: int = 1,
-             given: tuple[np.ndarray, np.ndarray] | None = None, rectified: bool = True) -> str:
-        """A convolution of (inputs, outputs, kernel)."""
-        inputs, outputs, kernel = shape
-        if given is None:
-            spread = np.sqrt(2.0 / (inputs * kernel * kernel))
-            given = (self.rng.normal(0.0, spread, (outputs, inputs, kernel, kernel)), np.zeros(outputs))
-        names = [source, *(self.constant(f"{name}.{part}", value.astype(np.float32))
-                           for part, value in zip(("weight", "bias"), given))]
-        pad = kernel // 2
-        made = self.add("Conv", names, f"{name}.sum" if rectified else name, kernel_shape=[kernel, kernel],
-                        strides=[stride, stride], pads=[pad, pad, pad, pad])
-        return self.add("Relu", [made], name) if rectified else made
-
 
 def build_street(num_classes: int, base: Network | None, seed: int) -> Any:
     """Builds the untrained student.
@@ -84,7 +47,7 @@ def build_street(num_classes: int, base: Network | None, seed: int) -> Any:
     """
     import onnx
 
-    make = _Builder(onnx, np.random.default_rng(seed))
+    make = GraphBuilder(onnx, np.random.default_rng(seed))
     levels = _add_first_layers(make, base)
     at8, at16, at32 = levels[2], levels[4], levels[5]
     deep = make.conv(at32, "deep.narrow", (256, 128, 1))
@@ -99,10 +62,10 @@ def build_street(num_classes: int, base: Network | None, seed: int) -> Any:
     heads = [_add_head(make, f"head{stride}", source, channels, num_classes)
              for stride, source, channels in zip(STRIDES, (fine, middle, deep), (64, 64, 128))]
     make.add("Transpose", [make.add("Concat", heads, "levels", axis=2)], "output", perm=[0, 2, 1])
-    return _finish(make, num_classes)
+    return make.finish("street", NUMBERS_PER_CELL + num_classes)
 
 
-def _add_first_layers(make: _Builder, base: Network | None) -> list[str]:
+def _add_first_layers(make: GraphBuilder, base: Network | None) -> list[str]:
     """Adds the layers of YOLO-KP; returns the names of their outputs."""
     outputs, source = [], "images"
     for number, (inputs, channels, stride) in enumerate(FIRST_LAYERS):
@@ -111,13 +74,13 @@ def _add_first_layers(make: _Builder, base: Network | None) -> list[str]:
             layer = base.layers[number]
             if layer.weight.shape != (channels, inputs, 3, 3) or layer.stride != stride or layer.bias is None:
                 raise ValueError(f"layer {number} of {base.name} has another shape")
-            given = layer.weight / _WEIGHT_SCALE, layer.bias / _WEIGHT_SCALE
+            given = layer.weight / WEIGHT_SCALE, layer.bias / WEIGHT_SCALE
         source = make.conv(source, f"first{number + 1}", (inputs, channels, 3), stride, given)
         outputs.append(source)
     return outputs
 
 
-def _merge(make: _Builder, name: str, coarse: str, side: str, channels: int) -> str:
+def _merge(make: GraphBuilder, name: str, coarse: str, side: str, channels: int) -> str:
     """Enlarges a coarse level, and merges it with a finer one; both have 64 channels."""
     scales = make.constant(f"{name}.scales", np.array([1, 1, 2, 2], np.float32))
     larger = make.add("Resize", [coarse, "", scales], f"{name}.up", mode="nearest",
@@ -126,7 +89,7 @@ def _merge(make: _Builder, name: str, coarse: str, side: str, channels: int) -> 
     return make.conv(merged, name, (64, channels, 3))
 
 
-def _add_head(make: _Builder, name: str, source: str, channels: int, num_classes: int) -> str:
+def _add_head(make: GraphBuilder, name: str, source: str, channels: int, num_classes: int) -> str:
     """Boxes, objectness and classes of a level; returns the name of [1, 5 + classes, cells]."""
     tower = make.conv(source, f"{name}.tower", (channels, 64, 3))
     spread, lift = 0.01, -np.log(1 / FIRST_OBJECTNESS - 1)
@@ -139,14 +102,3 @@ def _add_head(make: _Builder, name: str, source: str, channels: int, num_classes
     all_numbers = make.add("Concat", shares, f"{name}.all", axis=1)
     shape = make.constant(f"{name}.shape", np.array([1, NUMBERS_PER_CELL + num_classes, -1], np.int64))
     return make.add("Reshape", [all_numbers, shape], f"{name}.cells")
-
-
-def _finish(make: _Builder, num_classes: int) -> Any:
-    helper, kind = make.onnx.helper, make.onnx.TensorProto.FLOAT
-    graph = helper.make_graph(
-        make.nodes, "street", [helper.make_tensor_value_info("images", kind, [1, 3, "height", "width"])],
-        [helper.make_tensor_value_info("output", kind, [1, "cells", NUMBERS_PER_CELL + num_classes])], make.constants)
-    model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", OPSET)], producer_name="regionmask_ros")
-    model.ir_version = IR_VERSION
-    make.onnx.checker.check_model(model)
-    return model

@@ -17,7 +17,9 @@ import cv2
 import numpy as np
 import torch
 
+from ...network.chain import YoloHead
 from ...network.dense import Preprocessing
+from .anchors import AnchorCells, anchor_loss
 from .augment import SIZES, SampleSource
 from .equalize import equalize
 from .graph_model import GraphModel
@@ -91,6 +93,7 @@ class Trainer:
         twin: Whether the guide has the student's own graph before its activations were replaced.
         shares: Rates of convolutions relative to those of all others, by the names of their outputs; with 0 they stay
             as they are until weights are rounded.
+        head: The meaning of an output with anchors, which learns from labels alone; None: it is YOLOX's.
 
     Attributes:
         step: Number of steps done.
@@ -99,11 +102,11 @@ class Trainer:
 
     def __init__(self, plan: Plan, student: Any, pictures: Sequence[Picture], preprocessing: Preprocessing,
                  strides: tuple[int, ...], guide: Guide | None = None, twin: bool = False,
-                 shares: Mapping[str, float] | None = None) -> None:
+                 shares: Mapping[str, float] | None = None, head: YoloHead | None = None) -> None:
         torch.set_num_threads(1)
         self.plan, self._preprocessing, self._strides = plan, preprocessing, strides
         self._model = GraphModel(student)
-        self._guide = guide
+        self._guide, self._head = guide, head
         classes = 1 + max(int(picture.labels[:, 5].max(initial=0)) for picture in pictures)
         self._samples = SampleSource(pictures, classes)
         self._hints: tuple[Hint, ...] = ()
@@ -138,15 +141,7 @@ class Trainer:
             group["lr"] = rate * scale
         hints = () if self._rounds else self._hints
         output, inside = self._model(to_input(images, self._preprocessing), [hint.student for hint in hints])
-        cells = Cells.of((size[1], size[0]), self._strides)
-        loss = label_loss(output, cells, labels) if self.plan.with_labels else torch.zeros(())
-        if self._guide is not None:
-            taught, wanted = self._guide.answer(images, [hint.teacher for hint in hints])
-            loss = loss + dense_loss(output, taught, cells)
-            if hints:
-                if self._adapters:  # a twin's values are alike without them
-                    inside = [adapter(value) for adapter, value in zip(self._adapters, inside)]
-                loss = loss + self.plan.hint_weight * hint_loss(inside, wanted)
+        loss = self._loss(output, (size[1], size[0]), labels, images, inside, hints)
         self._optimizer.zero_grad(set_to_none=True)
         loss.backward()
         torch.nn.utils.clip_grad_norm_(self._model.parameters(), MAX_NORM)
@@ -159,6 +154,21 @@ class Trainer:
                 mean.lerp_(value, 1.0 - keep)
         self.losses.append(float(loss.detach()))
         return self.losses[-1]
+
+    def _loss(self, output: torch.Tensor, input_hw: tuple[int, int], labels: Sequence[np.ndarray], images: np.ndarray,
+              inside: list[torch.Tensor], hints: Sequence[Hint]) -> torch.Tensor:
+        if self._head is not None:
+            return anchor_loss(output, AnchorCells.of(input_hw, self._head, self._strides[0]), labels)
+        cells = Cells.of(input_hw, self._strides)
+        loss = label_loss(output, cells, labels) if self.plan.with_labels else torch.zeros(())
+        if self._guide is not None:
+            taught, wanted = self._guide.answer(images, [hint.teacher for hint in hints])
+            loss = loss + dense_loss(output, taught, cells)
+            if hints:
+                if self._adapters:  # a twin's values are alike without them
+                    inside = [adapter(value) for adapter, value in zip(self._adapters, inside)]
+                loss = loss + self.plan.hint_weight * hint_loss(inside, wanted)
+        return loss
 
     def weights(self) -> dict[str, tuple[np.ndarray, np.ndarray | None]]:
         """Weights and biases to use: those of the mean, merged, and on the grid in the rounded part."""
@@ -204,7 +214,7 @@ class Trainer:
         self._model.rest(())
         self._shares = {}
         if self.plan.grid in (POW2, LAVA64):
-            equalize(self._model)
+            equalize(self._model, one_step=self.plan.grid == LAVA64)
         self._model.grid, self._rounds = self.plan.grid, True
         self._begin()
 

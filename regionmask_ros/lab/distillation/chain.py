@@ -1,0 +1,143 @@
+"""The student ``chain``: YOLO-KP's layers with a head for other classes, for the event engine, Lava and Loihi 2.
+
+Convolutions with rectifiers, one after the other, and nothing else. It begins with YOLO-KP's weights; the head takes
+those of the classes that YOLO-KP knows. Its output is YOLO-KP's: for each cell and anchor x, y, w, h, objectness, and
+the classes, of which exactly one is meant.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+
+from ...network.chain import LARGEST_BIAS, ConvSpec, Network, YoloHead
+from ...network.formats.lava_dl import BLOCKS, CLAMP_MAX, HEAD, input_table
+from ...network.thresholds import ENCODER, get_thresholds, with_thresholds
+from .graph_builder import WEIGHT_SCALE, GraphBuilder
+from .grids import LAVA64, round_weight
+
+STRIDE = 32
+NUMBERS_PER_BOX = 5
+ANCHORS = ((0.28, 0.22), (0.38, 0.48), (0.9, 0.78))
+"""YOLO-KP's, in cells."""
+
+CHANNELS = (3, 16, 32, 64, 128, 256, 256, 512, 256, 512)
+"""Inputs of YOLO-KP's layers, the head last."""
+
+SHARES = {"conv1.sum": 0.0, "conv2.sum": 0.0, "conv3.sum": 0.0, "conv4.sum": 0.35, "conv5.sum": 0.35, "conv6.sum": 0.35}
+"""Rates of layers relative to those of the last four, as ``street`` has them; three rest."""
+
+FIRST_OBJECTNESS = 0.01
+GRIDS = (LAVA64,)
+"""Grids on which the event engine can compute."""
+
+INPUT_STEP = 2
+"""Unit of the encoder in 1/64: with it, nearly every change arrives in one frame."""
+
+FIRST_THRESHOLD = 6
+
+
+def build_chain(classes: Sequence[str], base: Network | None, seed: int) -> Any:
+    """Builds the untrained student.
+
+    Args:
+        classes: Their names.
+        base: YOLO-KP; None: all weights are random.
+        seed: Of random weights.
+
+    Returns:
+        An ONNX ModelProto. Input: ``images``, float [1, 3, height, width], multiples of 32. Output: ``output``,
+        [1, cells, anchors * (5 + classes)], as the head has them.
+    """
+    import onnx
+
+    make, source = GraphBuilder(onnx, np.random.default_rng(seed)), "images"
+    for number, (name, stride, padding) in enumerate(BLOCKS):
+        shape = CHANNELS[number], CHANNELS[number + 1], 2 * padding + 1
+        source = make.conv(source, name, shape, stride, _given(base, number, shape))
+    count = len(ANCHORS) * (NUMBERS_PER_BOX + len(classes))
+    shape = CHANNELS[-1], count, 1
+    source = make.conv(source, HEAD[0], shape, 1, _first_head(make.rng, classes, base), rectified=False)
+    cells = make.add("Reshape", [source, make.constant("cells.shape", np.array([1, count, -1], np.int64))], "cells")
+    make.add("Transpose", [cells], "output", perm=[0, 2, 1])
+    return make.finish("chain", count)
+
+
+def _given(base: Network | None, number: int, shape: tuple[int, int, int]) -> tuple[np.ndarray, np.ndarray] | None:
+    """Weight and bias of a layer of YOLO-KP."""
+    if base is None:
+        return None
+    layer, (inputs, outputs, kernel) = base.layers[number], shape
+    if layer.weight.shape != (outputs, inputs, kernel, kernel) or layer.bias is None:
+        raise ValueError(f"layer {number} of {base.name} has another shape")
+    return layer.weight / WEIGHT_SCALE, layer.bias / WEIGHT_SCALE
+
+
+def _first_head(rng: np.random.Generator, classes: Sequence[str], base: Network | None
+                ) -> tuple[np.ndarray, np.ndarray]:
+    """Weight and bias of the untrained head: rows of YOLO-KP where it has them, others nearly 0."""
+    weight = rng.normal(0.0, 0.01, (len(ANCHORS), NUMBERS_PER_BOX + len(classes), CHANNELS[-1]))
+    bias = np.zeros(weight.shape[:2])
+    if base is None or base.head is None:
+        bias[:, 4] = -np.log(1 / FIRST_OBJECTNESS - 1)
+    else:
+        rows = (base.layers[-1].weight[..., 0, 0] / WEIGHT_SCALE).reshape(len(ANCHORS), -1, CHANNELS[-1])
+        weight[:, :NUMBERS_PER_BOX] = rows[:, :NUMBERS_PER_BOX]
+        for number, name in enumerate(classes):
+            if name in base.labels:
+                weight[:, NUMBERS_PER_BOX + number] = rows[:, NUMBERS_PER_BOX + base.labels.index(name)]
+    return weight.reshape(-1, CHANNELS[-1], 1, 1), bias.reshape(-1)
+
+
+def chain_head(classes: Sequence[str], bias: Sequence[int] = ()) -> YoloHead:
+    """What the student's output means."""
+    return YoloHead(ANCHORS, len(classes), CLAMP_MAX, tuple(bias))
+
+
+def make_chain(name: str, classes: Sequence[str], weights: Mapping[str, tuple[np.ndarray, np.ndarray | None]],
+               thresholds: Mapping[str, int] | None = None) -> Network:
+    """Makes the network in integers.
+
+    Args:
+        name: Its name.
+        classes: Their names.
+        weights: Weight and bias of each convolution, by the name of its output in ``build_chain``.
+        thresholds: By layer, the encoder's under ``ENCODER``; None: ``FIRST_THRESHOLD`` everywhere.
+
+    Returns:
+        The network.
+    """
+    layers = []
+    for layer, stride, padding in (*BLOCKS, HEAD):
+        is_head = layer == HEAD[0]
+        weight, bias = weights[layer if is_head else f"{layer}.sum"]
+        whole = np.rint(round_weight(weight, LAVA64) * WEIGHT_SCALE).astype(np.int32)
+        if bias is None:
+            bias = np.zeros(len(weight), np.float32)
+        offset = np.clip(np.rint(bias * WEIGHT_SCALE), -LARGEST_BIAS, LARGEST_BIAS).astype(np.int32)
+        layers.append(ConvSpec(layer, whole, None if is_head else offset, stride, padding,
+                               0 if is_head else FIRST_THRESHOLD))
+    made = Network(name, tuple(layers), chain_head(classes, offset.tolist()), tuple(classes), input_table(),
+                   FIRST_THRESHOLD)
+    return with_thresholds(made, thresholds or get_thresholds(made), INPUT_STEP)
+
+
+def scale_thresholds(sizes: Mapping[str, float], share: float, largest: int) -> dict[str, int]:
+    """Thresholds that are a share of the size of each layer's values.
+
+    Args:
+        sizes: Root mean square of each layer's values, by its name.
+        share: The share.
+        largest: Largest threshold, in 1/64.
+
+    Returns:
+        Thresholds in 1/64, by layer, with the encoder's.
+    """
+    chosen = {name: int(np.clip(round(share * size * WEIGHT_SCALE), 1, largest)) for name, size in sizes.items()}
+    return {ENCODER: ENCODER_THRESHOLD, **chosen}
+
+
+ENCODER_THRESHOLD = 4
+"""In 1/64: about four of 256 gray levels, the tuned one of YOLO-KP."""
