@@ -77,8 +77,8 @@ def _given(base: Network | None, number: int, shape: tuple[int, int, int]) -> tu
 
 def _first_head(rng: np.random.Generator, classes: Sequence[str], base: Network | None
                 ) -> tuple[np.ndarray, np.ndarray]:
-    """Weight and bias of the untrained head: rows of YOLO-KP where it has them, others nearly 0."""
-    weight = rng.normal(0.0, 0.01, (len(ANCHORS), NUMBERS_PER_BOX + len(classes), CHANNELS[-1]))
+    """Weight and bias of the untrained head: rows of YOLO-KP where it has them, others random."""
+    weight = rng.normal(0.0, 1 / np.sqrt(CHANNELS[-1]), (len(ANCHORS), NUMBERS_PER_BOX + len(classes), CHANNELS[-1]))
     bias = np.zeros(weight.shape[:2])
     if base is None or base.head is None:
         bias[:, 4] = -np.log(1 / FIRST_OBJECTNESS - 1)

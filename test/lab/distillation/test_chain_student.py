@@ -24,8 +24,8 @@ from regionmask_ros.network.chain import Network
 pytest.importorskip("onnx", reason="the package onnx is not installed: run 'make runtimes'")
 pytestmark = pytest.mark.skipif(
     importlib.util.find_spec("torch") is None, reason="torch is not installed: run 'make train-setup'")
-BLOCKS = (("conv1", 2, 1), ("conv2", 2, 1), ("conv3", 2, 1), ("conv4", 2, 1), ("conv5", 1, 1), ("conv6", 2, 1))
-CHANNELS = (3, 8, 12, 16, 24, 32, 32)
+BLOCKS = tuple((f"conv{number}", 2, 1) for number in range(1, 6))
+CHANNELS = (3, 12, 16, 24, 32, 48)
 
 
 @pytest.fixture
@@ -85,8 +85,8 @@ def count_found(trainer) -> int:
 def test_it_learns_drawn_blocks_in_integers(small_chain):
     from regionmask_ros.lab.distillation.trainer import Plan
 
-    trainer = make_trainer(Plan(500, 8, 1, "lava64", 6e-2))
-    assert count_found(trainer) <= 4
+    trainer = make_trainer(Plan(300, 8, 1, "lava64", 6e-2))
+    assert count_found(trainer) <= 5
     while trainer.step < trainer.last_step:
         trainer.advance()
     assert count_found(trainer) >= 13
