@@ -6,6 +6,7 @@ import os
 import shlex
 import shutil
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -140,6 +141,14 @@ def even_network(tiny_network):
         for s in tiny_network.layers
     )
     return Network("even", layers, tiny_network.head, tiny_network.labels, tiny_network.input_table, 6)
+
+
+@pytest.fixture(scope="session")
+def exponents_network(even_network):
+    """The small network with an exponent of its own in each layer, and a head that adds something."""
+    layers = tuple(replace(spec, exponent=exponent) for spec, exponent in zip(even_network.layers, (5, 7, 6, 8)))
+    head = replace(even_network.head, bias=tuple(range(-7, 7)), exponent=8)
+    return replace(even_network, name="exponents", layers=layers, head=head)
 
 
 @pytest.fixture

@@ -12,7 +12,7 @@ from typing import Any
 import numba
 import numpy as np
 
-from regionmask_ros.core.arithmetic import ACCUMULATOR_BITS, STATE_EXP, UNIT_EXP
+from regionmask_ros.core.arithmetic import ACCUMULATOR_BITS, unit_exp
 from regionmask_ros.engine.reference import ReferenceLayer, ReferenceNetwork
 
 
@@ -49,7 +49,7 @@ def add_events(total: np.ndarray, reached: np.ndarray, events: np.ndarray, weigh
 
 @numba.njit
 def fire(sums: tuple[np.ndarray, np.ndarray], state: tuple[np.ndarray, np.ndarray], bias: np.ndarray, threshold: int,
-         rule: tuple[bool, bool], sent: np.ndarray) -> int:
+         rule: tuple[bool, bool, int], sent: np.ndarray) -> int:
     """Updates the neurons that events have reached, as ``ReferenceLayer.step`` does all of them.
 
     Args:
@@ -57,13 +57,13 @@ def fire(sums: tuple[np.ndarray, np.ndarray], state: tuple[np.ndarray, np.ndarra
         state: Sigma and reference, int64 [rows, cols, out]; changed.
         bias: int64 [out] at 2**16; empty for a head, which does not fire.
         threshold: At 2**16.
-        rule: Carry and snap, see ``core.arithmetic.Rule``.
+        rule: Carry and snap, see ``core.arithmetic.Rule``, and the exponent of the layer.
         sent: int64 [neurons, 4], filled with y, x, channel and message of each event.
 
     Returns:
         Number of events.
     """
-    (total, reached), (sigma, reference), (carry, snap) = sums, state, rule
+    (total, reached), (sigma, reference), (carry, snap, exponent) = sums, state, rule
     rows, cols, outputs = total.shape
     count = 0
     for y in range(rows):
@@ -80,8 +80,8 @@ def fire(sums: tuple[np.ndarray, np.ndarray], state: tuple[np.ndarray, np.ndarra
                 activation = max(wrap_one(sigma[y, x, c] + bias[c], 32), 0)
                 delta = activation - reference[y, x, c]
                 if abs(delta) >= threshold or (snap and activation == 0 and 2 * reference[y, x, c] >= threshold):
-                    acknowledged = delta >> STATE_EXP
-                    reference[y, x, c] += acknowledged << STATE_EXP if carry else delta
+                    acknowledged = delta >> exponent
+                    reference[y, x, c] += acknowledged << exponent if carry else delta
                     if acknowledged:
                         sent[count, 0], sent[count, 1], sent[count, 2], sent[count, 3] = y, x, c, acknowledged
                         count += 1
@@ -108,10 +108,10 @@ class SparseLayer:
     def __init__(self, layer: ReferenceLayer) -> None:
         self.state = layer.sigma, layer.reference
         self._initial = layer.sigma.copy(), layer.reference.copy()
-        self._spec, self._rule = layer.spec, (layer.rule.carry, layer.rule.snap)
+        self._spec, self._rule = layer.spec, (layer.rule.carry, layer.rule.snap, layer.spec.exponent)
         self._weight = np.ascontiguousarray(layer.spec.weight.transpose(1, 2, 3, 0), np.int32)
         bias = np.zeros(0) if layer.spec.bias is None else layer.spec.bias
-        self._bias = bias.astype(np.int64) << UNIT_EXP
+        self._bias = bias.astype(np.int64) << unit_exp(layer.spec.exponent)
         self._sums = np.zeros(layer.out_shape, np.int32), np.zeros(layer.out_shape[:2], bool)
         self._sent = np.zeros((np.prod(layer.out_shape), 4), np.int64)
 
@@ -130,7 +130,7 @@ class SparseLayer:
             The layer's own events in the same form, valid until the next call; none for a head.
         """
         add_events(*self._sums, events, self._weight, self._spec.stride, self._spec.padding)
-        threshold = self._spec.threshold << UNIT_EXP
+        threshold = self._spec.threshold << unit_exp(self._spec.exponent)
         count = fire(self._sums, self.state, self._bias, threshold, self._rule, self._sent)
         return self._sent[:count]
 

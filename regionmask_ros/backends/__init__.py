@@ -18,7 +18,7 @@ from .loihi2 import Loihi2Backend
 from .onnxruntime import OnnxRuntimeBackend
 from .openvino import OpenVinoBackend
 from .runtimes import RUNTIMES, find_runtime
-from .tiles import TileBackend, check_tiles, suits_tiles
+from .tiles import TileBackend, check_tiles, name_missing_on_lava, suits_tiles
 
 __all__ = [
     "AUTO", "BACKENDS", "CPU", "LAVA_BACKENDS", "Backend", "BackendError", "check_backend", "choose_backend",
@@ -76,8 +76,10 @@ def choose_backend(wanted: str, network: AnyNetwork) -> str:
     elif wanted == CPU:
         check_tiles(network)
     elif wanted in LAVA_BACKENDS:
-        raise UserError(f"backend {wanted}: cannot run {network.name}, which is a dense network; use auto, cpu, "
-                        "openvino or onnxruntime, or start with the network yolo_kp")
+        lacks = name_missing_on_lava(network)
+        raise UserError(f"backend {wanted}: cannot run {network.name}, which is a dense network"
+                        f"{lacks and f' with what Lava lacks ({lacks})'}; use auto, cpu, openvino or onnxruntime, or "
+                        "start with the network yolo_kp")
     else:
         network.require_model()
     return wanted

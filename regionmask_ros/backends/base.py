@@ -50,8 +50,8 @@ class BackendResult:
 
     Attributes:
         tag: What ``submit`` was given for the frame.
-        head: Of a sigma-delta network: int32 [rows, cols, channels] at 2**16. Read only: frames without events may
-            share it. Of a dense network: a tuple with a ``LookOutput`` for each look.
+        head: Of a sigma-delta network: int32 [rows, cols, channels] at 2**(10 + its exponent). Read only: frames
+            without events may share it. Of a dense network: a tuple with a ``LookOutput`` for each look.
         layer_events: Number of events of each layer but the head, empty if the backend does not count.
         synops: Number of synaptic operations of each layer, empty if the backend does not count.
         engine_ms: Computing time in milliseconds; if the backend is pipelined, of the step in which the head came out.

@@ -11,6 +11,8 @@ from ..core.look import LookOutput, MaskedImage
 from ..core.result import TileCounts
 from ..errors import InvalidFile, UserError
 from ..network.dense import DenseNetwork
+from ..tiles.operators.activations import Kind
+from ..tiles.operators.convolution import Convolution
 from ..tiles.quantization.files import StoredTiles, unpack_tiles
 from ..tiles.runner import TileRunner
 from .base import BackendResult, IsCancelled, NoOptions, never_cancelled
@@ -30,6 +32,36 @@ def suits_tiles(network: DenseNetwork) -> bool:
     """Whether the tile engine detects what the network does, as far as its calibration has measured."""
     measured = network.tiles_agreement
     return bool(network.tiles) and measured is not None and measured >= SUFFICIENT_AGREEMENT
+
+
+def name_missing_on_lava(network: DenseNetwork) -> str:
+    """Names the operators of a quantized network that the event engine, Lava and Loihi 2 lack here.
+
+    Args:
+        network: A network.
+
+    Returns:
+        Their names, sorted, with commas; empty if it has no quantized form, or only what they have.
+    """
+    if not network.tiles:
+        return ""
+    found = set()
+    for node in read_tiles(network).network.graph.nodes:
+        operator = node.operator
+        if not isinstance(operator, Convolution):
+            found.add(_LACKING.get(type(operator).__name__, type(operator).__name__))
+            continue
+        if operator.groups > 1:
+            found.add("convolution in groups")
+        if operator.activation.kind not in (Kind.NONE, Kind.RELU):
+            found.add("activations other than ReLU")
+    return ", ".join(sorted(found))
+
+
+_LACKING = {"MaxPool": "max pooling", "AveragePool": "average pooling", "Concat": "concatenation",
+            "Resize": "upsampling", "Add": "sums of layers", "Multiply": "products of layers",
+            "Activate": "activations other than ReLU", "ChannelSelect": "selection of channels",
+            "SpaceToDepth": "rearrangement of pixels"}
 
 
 def check_tiles(network: DenseNetwork) -> None:

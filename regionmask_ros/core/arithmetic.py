@@ -5,19 +5,22 @@ All numbers are two's complement integers; ``>>`` rounds toward minus infinity.
 ======================================  =====================
 quantity                                real value = integer /
 ======================================  =====================
-encoder input, weight, bias, threshold  2**6
+encoder input, bias, threshold          2**6
+weight                                  2**e
 message (a graded event)                2**10
-sigma, activation, reference, head      2**16
+sigma, activation, reference, head      2**(10 + e)
 ======================================  =====================
 
+The exponent e belongs to a layer; it is 6 in YOLO-KP.
+
 Source: the fixed-point models of Lava (lava-nc 0.10: ``DeltaEncoder``, ``Conv``, ``SigmaDelta``, ``Sigma``) with
-``spike_exp`` 4 and ``state_exp`` 6.
+``spike_exp`` 4 and, of each layer, ``state_exp`` e.
 
 A rule says by how much a neuron's reference advances when the neuron sends, and when it sends. ``sent`` is the change
-at 2**16; its message is ``sent >> 6``, so the 6 low bits do not arrive:
+at 2**(10 + e); its message is ``sent >> e``, so the e low bits do not arrive:
 
 - ``lava``: the reference advances by ``sent``. The low bits are lost, and a neuron that fires often drifts.
-- ``carry``: the reference advances by what arrives, ``(sent >> 6) << 6``. The low bits stay in the residual (activation
+- ``carry``: the reference advances by what arrives, ``(sent >> e) << e``. The low bits stay in the residual (activation
   minus reference) and are sent later.
 - ``snap``: as ``carry``; a neuron whose activation is 0 also fires when ``2 * reference >= threshold``, and sends all
   of its reference. Inactive neurons then contribute little to the next layer, which allows larger thresholds in deep
@@ -32,11 +35,17 @@ from dataclasses import dataclass
 import numpy as np
 
 SPIKE_EXP = 4
-STATE_EXP = 6
-UNIT_EXP = SPIKE_EXP + STATE_EXP
-"""Shift from a bias or threshold (2**6) to a sigma or reference (2**16)."""
+USUAL_EXP = 6
+"""Exponent of the layers of YOLO-KP, and of all networks that do not say otherwise."""
 
-HEAD_EXP = 16
+LARGEST_EXP = 7
+"""Largest exponent of a layer that fires: Lava declares ``state_exp`` with three bits."""
+
+LARGEST_HEAD_EXP = 9
+"""Of a head: the 24 bits of its sigma then hold values from -16 to 16."""
+
+MESSAGE_EXP = 10
+HEAD_EXP = MESSAGE_EXP + USUAL_EXP
 ACCUMULATOR_BITS = 24
 MESSAGE_MIN, MESSAGE_MAX = -128, 127
 """Range of an encoder message in encoder units (2**6): 8 signed bits."""
@@ -81,6 +90,19 @@ def wrap(value: np.ndarray, bits: int) -> np.ndarray:
     return ((value + half) & ((1 << bits) - 1)) - half
 
 
-def head_values(head: np.ndarray) -> np.ndarray:
-    """Returns the float64 values of a head's sigma (int32, any shape): its low 24 bits, signed, divided by 2**16."""
-    return wrap(head.astype(np.int64), ACCUMULATOR_BITS) / float(1 << HEAD_EXP)
+def unit_exp(exponent: int) -> int:
+    """The shift from a bias or threshold (2**6) to a sigma or reference (2**(10 + e)) of a layer with this exponent."""
+    return SPIKE_EXP + exponent
+
+
+def head_values(head: np.ndarray, exponent: int = USUAL_EXP) -> np.ndarray:
+    """Computes the values of a head's sigma.
+
+    Args:
+        head: int32, any shape.
+        exponent: Of the head's weights.
+
+    Returns:
+        float64: the low 24 bits, signed, divided by 2**(10 + exponent).
+    """
+    return wrap(head.astype(np.int64), ACCUMULATOR_BITS) / float(1 << (MESSAGE_EXP + exponent))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from ..core.arithmetic import ACCUMULATOR_BITS, HEAD_EXP
+from ..core.arithmetic import ACCUMULATOR_BITS, MESSAGE_EXP
 from ..core.boxes import intersection_and_union
 from ..core.detections import Detections
 from ..jit.cache import kernel
@@ -22,7 +22,8 @@ def decode(head: np.ndarray, layout: YoloHead, image_wh: tuple[int, int], score_
     shares of the image's width; y and h likewise. Source: lava-dl 0.6, ``object_detection/yolo_base.py``.
 
     Args:
-        head: int32 [rows, cols, channels], the last layer's sigma; its low 24 bits are the value at 2**16.
+        head: int32 [rows, cols, channels], the last layer's sigma; its low 24 bits are the value at
+            2**(10 + the exponent of the layout).
         layout: What the channels mean.
         image_wh: Width and height of the image that the network's input was resized from. Boxes are in its pixels, and
             are clipped to it at the end.
@@ -42,7 +43,8 @@ def decode(head: np.ndarray, layout: YoloHead, image_wh: tuple[int, int], score_
     most, anchors = head.shape[0] * head.shape[1] * len(layout.anchors), np.array(layout.anchors, np.float64)
     found = np.empty((most, 4)), np.empty(most), np.empty(most, np.int64)
     bias = np.array(layout.bias or (0,) * layout.channels, np.float64) / BIAS_SCALE
-    count = _read(head, bias, anchors, float(layout.clamp_max), float(score_threshold), *found)
+    one = float(1 << (MESSAGE_EXP + layout.exponent))
+    count = _read(head, one, bias, anchors, float(layout.clamp_max), float(score_threshold), *found)
     if count == 0:
         return Detections.empty()
     order = np.argsort(-found[1][:count], kind="stable")
@@ -54,8 +56,8 @@ def decode(head: np.ndarray, layout: YoloHead, image_wh: tuple[int, int], score_
 
 
 @kernel
-def _read(head: np.ndarray, bias: np.ndarray, anchors: np.ndarray, clamp_max: float, score_threshold: float,
-          boxes: np.ndarray, scores: np.ndarray, class_ids: np.ndarray) -> int:
+def _read(head: np.ndarray, one: float, bias: np.ndarray, anchors: np.ndarray, clamp_max: float,
+          score_threshold: float, boxes: np.ndarray, scores: np.ndarray, class_ids: np.ndarray) -> int:
     """Writes the boxes, in shares of the image, whose score is high enough; returns how many."""
     rows, cols = head.shape[:2]
     values = head.shape[2] // len(anchors)
@@ -66,22 +68,22 @@ def _read(head: np.ndarray, bias: np.ndarray, anchors: np.ndarray, clamp_max: fl
             for anchor in range(len(anchors)):
                 cell = head[row, col, anchor * values:(anchor + 1) * values]
                 add = bias[anchor * values:(anchor + 1) * values]
-                objectness = _sigmoid(_value(cell[4]) + add[4])
+                objectness = _sigmoid(_value(cell[4], one) + add[4])
                 if not objectness >= score_threshold:
                     continue
                 best = 5
                 for c in range(6, values):
-                    if _value(cell[c]) + add[c] > _value(cell[best]) + add[best]:
+                    if _value(cell[c], one) + add[c] > _value(cell[best], one) + add[best]:
                         best = c
                 total = 0.0
                 for c in range(5, values):
-                    total += np.exp(_value(cell[c]) + add[c] - _value(cell[best]) - add[best])
+                    total += np.exp(_value(cell[c], one) + add[c] - _value(cell[best], one) - add[best])
                 if not objectness / total >= score_threshold:
                     continue
-                x = (_sigmoid(_value(cell[0]) + add[0]) + col) / cols
-                y = (_sigmoid(_value(cell[1]) + add[1]) + row) / rows
-                across = 0.5 * (np.exp(min(_value(cell[2]) + add[2], clamp_max)) * anchors[anchor, 0] / cols)
-                down = 0.5 * (np.exp(min(_value(cell[3]) + add[3], clamp_max)) * anchors[anchor, 1] / rows)
+                x = (_sigmoid(_value(cell[0], one) + add[0]) + col) / cols
+                y = (_sigmoid(_value(cell[1], one) + add[1]) + row) / rows
+                across = 0.5 * (np.exp(min(_value(cell[2], one) + add[2], clamp_max)) * anchors[anchor, 0] / cols)
+                down = 0.5 * (np.exp(min(_value(cell[3], one) + add[3], clamp_max)) * anchors[anchor, 1] / rows)
                 boxes[count, 0], boxes[count, 1] = x - across, y - down
                 boxes[count, 2], boxes[count, 3] = x + across, y + down
                 scores[count], class_ids[count] = objectness / total, best - 5
@@ -90,10 +92,10 @@ def _read(head: np.ndarray, bias: np.ndarray, anchors: np.ndarray, clamp_max: fl
 
 
 @kernel
-def _value(sigma: int) -> float:
+def _value(sigma: int, one: float) -> float:
     """As ``core.arithmetic.head_values``, of one number."""
     half = np.int64(1) << (ACCUMULATOR_BITS - 1)
-    return float((((sigma + half) & (2 * half - 1)) - half) / float(1 << HEAD_EXP))
+    return float((((sigma + half) & (2 * half - 1)) - half) / one)
 
 
 @kernel

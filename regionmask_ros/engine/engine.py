@@ -125,7 +125,7 @@ class EngineResult:
     """The outcome of one frame.
 
     Attributes:
-        head: int32 [rows, cols, channels], the head's sigma at 2**16, to be read only.
+        head: int32 [rows, cols, channels], the head's sigma at 2**(10 + its exponent), to be read only.
         layer_events: Events of each layer except the head; empty when counting is off.
         synops: Synaptic operations of each layer; empty when counting is off.
     """

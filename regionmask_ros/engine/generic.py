@@ -16,7 +16,7 @@ from typing import Any
 
 import numpy as np
 
-from ..core.arithmetic import ACCUMULATOR_BITS, STATE_EXP, Rule
+from ..core.arithmetic import ACCUMULATOR_BITS, Rule
 from ..jit.cache import Whole, kernel
 from .layer import MAX_MESSAGE, CheckedConv, LayerStack, LayerState, ProfileHook, StepTotals, no_profile_hook
 
@@ -110,20 +110,20 @@ def add_events(index: np.ndarray, message: np.ndarray, first: int, last: int, fi
 
 
 @kernel
-def fire(total: np.ndarray, touched: np.ndarray, everywhere: bool, bias: np.ndarray, rule: tuple[int, int, bool],
+def fire(total: np.ndarray, touched: np.ndarray, everywhere: bool, bias: np.ndarray, rule: tuple[int, int, bool, int],
          state: tuple[np.ndarray, np.ndarray], sent: np.ndarray, index: np.ndarray, message: np.ndarray) -> int:
     """Updates the neurons of every pixel that an event has reached, and lists their events.
 
     ``sigma += wrapped(total)``, ``delta = max(sigma + bias, 0) - reference``; a neuron fires when
-    ``|delta| >= threshold`` and sends ``delta >> 6``. Source: Lava's ``SigmaDelta``; rules: ``core.arithmetic``.
+    ``|delta| >= threshold`` and sends ``delta >> exponent``. Source: Lava's ``SigmaDelta``; rules: ``core.arithmetic``.
     A neuron that nothing has reached cannot fire: after every step its residual is below the threshold.
 
     Args:
         total: int32 [pixels * channels], sums; 0 afterwards.
         touched: bool [pixels]; False afterwards.
         everywhere: Updates all neurons.
-        bias: int32 [channels] at 2**16.
-        rule: (threshold, release, carry), the first two at 2**16, see ``core.arithmetic.Rule``.
+        bias: int32 [channels] at 2**(10 + exponent).
+        rule: (threshold, release, carry, exponent), the first two at 2**(10 + exponent), see ``core.arithmetic.Rule``.
         state: (sigma, reference), int32 [pixels * channels].
         sent: int32 [channels], scratch.
         index: int32 [pixels * channels], filled from the front.
@@ -132,7 +132,7 @@ def fire(total: np.ndarray, touched: np.ndarray, everywhere: bool, bias: np.ndar
     Returns:
         Number of events.
     """
-    threshold, release, carry = rule
+    threshold, release, carry, exponent = rule
     sigma, reference = state
     channels = len(bias)
     events = 0
@@ -150,8 +150,8 @@ def fire(total: np.ndarray, touched: np.ndarray, everywhere: bool, bias: np.ndar
             delta = np.int32(active - reference[n])
             fires = abs(delta) >= threshold or (active == 0 and reference[n] >= release)
             change = delta if fires else np.int32(0)
-            acknowledged = np.int32(change >> STATE_EXP)
-            reference[n] += np.int32(acknowledged << STATE_EXP) if carry else change
+            acknowledged = np.int32(change >> exponent)
+            reference[n] += np.int32(acknowledged << exponent) if carry else change
             sent[o] = acknowledged
         for o in range(channels):
             if sent[o] != 0:
@@ -194,7 +194,7 @@ class GenericLayer:
         self.shape = self.rows, self.cols, conv.out_channels
         self.neurons = self.rows * self.cols * conv.out_channels
         self.window = conv.size, conv.stride, conv.padding
-        self.rule = conv.threshold, rule.release(conv.threshold), rule.carry
+        self.rule = conv.threshold, rule.release(conv.threshold), rule.carry, conv.exponent
         self.sigma = np.zeros(self.neurons, np.int32)
         self.reference = np.zeros(0 if conv.is_head else self.neurons, np.int32)
         self.touched = np.zeros(self.rows * self.cols, np.bool_)

@@ -20,7 +20,7 @@ from typing import Any, Protocol, TypeAlias
 
 import numpy as np
 
-from ..core.arithmetic import UNIT_EXP
+from ..core.arithmetic import unit_exp
 from ..core.events import ChangeMap
 
 MAX_CHANNELS = (1 << 16) - 1
@@ -43,10 +43,11 @@ class CheckedConv:
 
     Attributes:
         weight: int16 [out, in, ky, kx].
-        bias: int32 [out] at 2**16; None for a head.
-        threshold: At 2**16; 0 for a head.
+        bias: int32 [out] at 2**(10 + exponent); None for a head.
+        threshold: At 2**(10 + exponent); 0 for a head.
         stride: Step between windows, pixels.
         padding: Zeros on each side, pixels.
+        exponent: Of the weights; a message is a change shifted right by it.
     """
 
     weight: np.ndarray
@@ -54,6 +55,7 @@ class CheckedConv:
     threshold: int
     stride: int
     padding: int
+    exponent: int
 
     @classmethod
     def of(cls, spec: Any) -> CheckedConv:
@@ -66,8 +68,8 @@ class CheckedConv:
             The same layer in the engine's integers.
 
         Raises:
-            ValueError: A weight does not fit 16 bits, a bias or threshold does not fit 22, or there are too many
-                channels.
+            ValueError: A weight does not fit 16 bits, a bias or threshold does not fit 32 bits at the scale of sigma,
+                or there are too many channels.
         """
         limit = np.iinfo(np.int16)
         if spec.weight.min() < limit.min or spec.weight.max() > limit.max:
@@ -76,12 +78,13 @@ class CheckedConv:
             raise ValueError(f"{spec.name}: at most {MAX_CHANNELS} channels")
         weight = spec.weight.astype(np.int16)
         if spec.bias is None:
-            return cls(weight, None, 0, spec.stride, spec.padding)
-        largest = 1 << (31 - UNIT_EXP)
+            return cls(weight, None, 0, spec.stride, spec.padding, spec.exponent)
+        shift = unit_exp(spec.exponent)
+        largest = 1 << (31 - shift)
         if spec.bias.min() < -largest or max(spec.bias.max(), spec.threshold) >= largest:
-            raise ValueError(f"{spec.name}: biases and threshold must fit {32 - UNIT_EXP} signed bits")
-        bias = spec.bias.astype(np.int32) << UNIT_EXP
-        return cls(weight, bias, spec.threshold << UNIT_EXP, spec.stride, spec.padding)
+            raise ValueError(f"{spec.name}: biases and threshold must fit {32 - shift} signed bits")
+        bias = spec.bias.astype(np.int32) << shift
+        return cls(weight, bias, spec.threshold << shift, spec.stride, spec.padding, spec.exponent)
 
     @property
     def is_head(self) -> bool:

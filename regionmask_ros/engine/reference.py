@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from ..core.arithmetic import ACCUMULATOR_BITS, MESSAGE_MAX, MESSAGE_MIN, RULES, SPIKE_EXP, STATE_EXP, UNIT_EXP, wrap
+from ..core.arithmetic import ACCUMULATOR_BITS, MESSAGE_MAX, MESSAGE_MIN, RULES, SPIKE_EXP, unit_exp, wrap
 
 
 def correlate(message: np.ndarray, weight: np.ndarray, stride: int, padding: int) -> np.ndarray:
@@ -82,8 +82,8 @@ class ReferenceLayer:
         arithmetic: A name in ``RULES``.
 
     Attributes:
-        sigma: int64 [rows, cols, channels] at 2**16, within int32.
-        reference: int64 [rows, cols, channels] at 2**16.
+        sigma: int64 [rows, cols, channels] at 2**(10 + e), within int32; e is the layer's exponent.
+        reference: int64 [rows, cols, channels] at 2**(10 + e).
     """
 
     def __init__(self, spec: Any, in_shape: tuple[int, int, int], arithmetic: str) -> None:
@@ -99,28 +99,29 @@ class ReferenceLayer:
 
         The sum wraps to 24 bits before it is added to sigma, which wraps to 32. Then, for all neurons but a head's:
         ``activation = max(sigma + bias, 0)``, ``delta = activation - reference``; a neuron fires when
-        ``|delta| >= threshold`` and sends ``delta >> 6``.
+        ``|delta| >= threshold`` and sends ``delta >> e``.
 
         Args:
             message: Integers [y, x, in] at 2**10; None when no message has arrived yet.
 
         Returns:
-            Messages, int64 [rows, cols, channels] at 2**10; for a head its sigma at 2**16.
+            Messages, int64 [rows, cols, channels] at 2**10; for a head its sigma at 2**(10 + e).
         """
         if message is not None:
             total = correlate(message, self.spec.weight, self.spec.stride, self.spec.padding)
             self.sigma = wrap(self.sigma + wrap(total, ACCUMULATOR_BITS), 32)
         if self.spec.bias is None:
             return self.sigma
-        activation = np.maximum(wrap(self.sigma + (self.spec.bias.astype(np.int64) << UNIT_EXP), 32), 0)
+        shift, exponent = unit_exp(self.spec.exponent), self.spec.exponent
+        activation = np.maximum(wrap(self.sigma + (self.spec.bias.astype(np.int64) << shift), 32), 0)
         delta = activation - self.reference
-        threshold = self.spec.threshold << UNIT_EXP
+        threshold = self.spec.threshold << shift
         fires = np.abs(delta) >= threshold
         if self.rule.snap:
             fires |= (activation == 0) & (2 * self.reference >= threshold)
         sent = np.where(fires, delta, 0)
-        acknowledged = sent >> STATE_EXP
-        self.reference = self.reference + (acknowledged << STATE_EXP if self.rule.carry else sent)
+        acknowledged: np.ndarray = sent >> exponent
+        self.reference = self.reference + (acknowledged << exponent if self.rule.carry else sent)
         return acknowledged
 
 
@@ -163,7 +164,7 @@ class ReferenceNetwork:
             message: The encoder's messages, integers [h, w, c] at 2**10.
 
         Returns:
-            The head's sigma, int64 [rows, cols, channels] at 2**16.
+            The head's sigma, int64 [rows, cols, channels] at 2**(10 + e).
         """
         self.messages = [message]
         for layer in self.layers:

@@ -172,7 +172,7 @@ class LoihiGraph:
             self._injector.send(self._input.add(index, message))
 
     def extract(self) -> np.ndarray:
-        """Waits for the head after one more time step, int32 [rows, cols, channels] at 2**16."""
+        """Waits for the head after one more time step, int32 [rows, cols, channels] at 2**(10 + exponent)."""
         head = self._extractor.receive().transpose(1, 0, 2).astype(np.int32)
         shift = MESSAGE_SHIFT - self._settings["spike_exp"]
         scaled: np.ndarray = head << shift if shift >= 0 else head >> -shift

@@ -138,6 +138,7 @@ class LayerArrays:
         stride: Step between outputs, in inputs.
         padding: Zeros on each side.
         threshold: The change that a neuron must reach before it sends an event.
+        exponent: Of the weights: an integer is a real number times 2^exponent.
     """
 
     name: str
@@ -146,6 +147,7 @@ class LayerArrays:
     stride: int
     padding: int
     threshold: int
+    exponent: int
 
 
 @dataclass(frozen=True)
@@ -188,7 +190,7 @@ def pack_open(header: NetworkHeader) -> bytes:
         "shape": header.shape, "encoder_threshold": header.encoder_threshold, "settings": dict(header.settings),
         "layers": [
             {"name": layer.name, "weight": layer.weight.shape, "bias": layer.bias is not None, "stride": layer.stride,
-             "padding": layer.padding, "threshold": layer.threshold}
+             "padding": layer.padding, "threshold": layer.threshold, "exponent": layer.exponent}
             for layer in header.layers],
     }
     text = json.dumps(facts).encode()
@@ -217,8 +219,8 @@ def unpack_open(body: bytes) -> NetworkHeader:
             bias = None
             if fact["bias"]:
                 bias, place = _read_array(body, place, [len(weight)])
-            stride, padding, threshold = (int(fact[key]) for key in ("stride", "padding", "threshold"))
-            layers.append(LayerArrays(str(fact["name"]), weight, bias, stride, padding, threshold))
+            numbers = (int(fact[key]) for key in ("stride", "padding", "threshold", "exponent"))
+            layers.append(LayerArrays(str(fact["name"]), weight, bias, *numbers))
         rows, cols, channels = (int(side) for side in facts["shape"])
         threshold, settings = int(facts["encoder_threshold"]), dict(facts["settings"])
     except (struct.error, ValueError, KeyError, TypeError) as error:

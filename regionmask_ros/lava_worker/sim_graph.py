@@ -21,7 +21,6 @@ import numpy as np
 from . import shim
 from .protocol import MESSAGE_SHIFT, NetworkHeader
 
-STATE_EXP = 6
 MESSAGE_BITS = 8
 GRADED_BITS = 16
 """Width of messages between layers as declared to Lava, which does not enforce it."""
@@ -91,7 +90,9 @@ def encoder_threshold(network: NetworkHeader) -> int:
 def connect_layers(network: NetworkHeader, source: Any, spike_exp: int = MESSAGE_SHIFT, config: Any = None) -> Layers:
     """Creates a Conv and a SigmaDelta (a Sigma for the head) for each layer and connects them.
 
-    Lava convolves and stores kernels as (out, x, y, in); the network correlates and stores (out, in, y, x).
+    Lava convolves and stores kernels as (out, x, y, in); the network correlates and stores (out, in, y, x). A layer's
+    exponent is the ``state_exp`` of its neurons: their state has the scale of the sums as they arrive, and biases,
+    thresholds and messages have the same one in all layers. A Sigma has none, so its state is at 2^(10 + exponent).
 
     Args:
         network: The network.
@@ -117,7 +118,8 @@ def connect_layers(network: NetworkHeader, source: Any, spike_exp: int = MESSAGE
             neuron = Sigma(shape=shape)
         else:
             bias = np.broadcast_to(layer.bias, shape).astype(np.int32)
-            neuron = SigmaDelta(shape=shape, vth=layer.threshold, bias=bias, spike_exp=spike_exp, state_exp=STATE_EXP)
+            neuron = SigmaDelta(shape=shape, vth=layer.threshold, bias=bias, spike_exp=spike_exp,
+                                state_exp=layer.exponent)
         synapse.a_out.connect(neuron.a_in)
         synapses.append(synapse)
         source = neuron.s_out

@@ -7,7 +7,7 @@ import numpy as np
 from ..network.chain import Network
 
 UNIT = 64.0
-"""Weights, biases and inputs are integers at scale 2**6."""
+"""Biases and inputs are integers at scale 2**6."""
 
 
 def encode_exactly(network: Network, image: np.ndarray) -> np.ndarray:
@@ -26,7 +26,7 @@ def encode_exactly(network: Network, image: np.ndarray) -> np.ndarray:
 def dense_head(network: Network, value: np.ndarray) -> np.ndarray:
     """Runs one input through the network, without events, clipping or thresholds.
 
-    Each layer is ``y = relu(correlate(x, weight / 64) + bias / 64)``; the last one is linear.
+    Each layer is ``y = relu(correlate(x, weight / 2**exponent) + bias / 64)``; the last one is linear.
 
     Args:
         network: The network.
@@ -36,7 +36,7 @@ def dense_head(network: Network, value: np.ndarray) -> np.ndarray:
         float64 [rows, cols, channels].
     """
     for layer in network.layers:
-        value = _correlate(value, layer.weight / UNIT, layer.stride, layer.padding)
+        value = _correlate(value, layer.real_weight, layer.stride, layer.padding)
         if layer.bias is not None:
             value = np.maximum(value + layer.bias / UNIT, 0.0)
     return value

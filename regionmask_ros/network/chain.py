@@ -1,7 +1,8 @@
 """A sigma-delta network as frozen integers, independent of its file format.
 
 All arrays are read-only copies. Kernels are ``[out, in, ky, kx]`` and are applied by correlation to ``[row, col,
-channel]``. Weights, biases, thresholds and the input table are integers at scale 2^6: the real value is integer / 64.
+channel]``. Biases, thresholds and the input table are integers at scale 2^6: the real value is integer / 64. Weights
+are integers at scale 2^e; e is an exponent of the layer, 6 where nothing else is said.
 """
 
 from __future__ import annotations
@@ -16,6 +17,7 @@ from functools import cached_property
 
 import numpy as np
 
+from ..core.arithmetic import LARGEST_EXP, LARGEST_HEAD_EXP, USUAL_EXP
 from .graph import Graph, Node, Parameters, Shape
 
 _IMAGE = ""
@@ -36,6 +38,7 @@ class ConvSpec:
         stride: At least 1.
         padding: Zeros on each side, less than the kernel.
         threshold: A neuron fires when its change reaches (>=) the threshold. At least 1; not used by the head.
+        exponent: Of the weights, whose real value is integer / 2^exponent: 0 to 7, or to 9 for a head.
 
     Raises:
         ValueError: A value is out of range; the message names the layer.
@@ -47,6 +50,7 @@ class ConvSpec:
     stride: int
     padding: int
     threshold: int
+    exponent: int = USUAL_EXP
 
     def __post_init__(self) -> None:
         if not self.name:
@@ -60,10 +64,18 @@ class ConvSpec:
             if bias.shape != weight.shape[:1]:
                 raise ValueError(f"layer {self.name}: bias is {list(bias.shape)}, expected [{weight.shape[0]}]")
             object.__setattr__(self, "bias", bias)
-        for key, low in (("stride", 1), ("padding", 0), ("threshold", 0 if self.is_head else 1)):
+        for key, low in (("stride", 1), ("padding", 0), ("threshold", 0 if self.is_head else 1), ("exponent", 0)):
             object.__setattr__(self, key, _at_least(getattr(self, key), low, f"layer {self.name}: {key}"))
+        largest = LARGEST_HEAD_EXP if self.is_head else LARGEST_EXP
+        if self.exponent > largest:
+            raise ValueError(f"layer {self.name}: exponent is {self.exponent}, expected at most {largest}")
         if self.padding >= self.kernel:
             raise ValueError(f"layer {self.name}: padding {self.padding} is not less than the kernel, {self.kernel}")
+
+    @property
+    def real_weight(self) -> np.ndarray:
+        """The weights as real numbers, float64."""
+        return np.asarray(self.weight / float(1 << self.exponent))
 
     @property
     def is_head(self) -> bool:
@@ -127,6 +139,7 @@ class YoloHead:
         clamp_max: The largest exponent of a box's size.
         bias: Added to each channel where the boxes are decoded, at scale 2^6: neurons of a head only integrate. Empty:
             nothing is added.
+        exponent: Of the weights of the layer that is decoded.
 
     Raises:
         ValueError: A value is out of range.
@@ -136,6 +149,7 @@ class YoloHead:
     num_classes: int
     clamp_max: float
     bias: tuple[int, ...] = ()
+    exponent: int = USUAL_EXP
 
     def __post_init__(self) -> None:
         anchors = tuple((float(w), float(h)) for w, h in self.anchors)
@@ -216,6 +230,9 @@ class Network:
         channels = self.layers[-1].out_channels
         if self.head is not None and self.head.channels != channels:
             raise ValueError(f"the head needs {self.head.channels} channels, but the last layer has {channels}")
+        if self.head is not None and self.head.exponent != self.layers[-1].exponent:
+            raise ValueError(f"the exponents of head and last layer differ: {self.head.exponent}, "
+                             f"{self.layers[-1].exponent}")
 
     @property
     def in_channels(self) -> int:
@@ -250,7 +267,9 @@ class Network:
         summary.update(_little_endian(self.input_table))
         for layer in self.layers:
             numbers = (layer.stride, layer.padding, None if layer.is_head else layer.threshold)
-            summary.update(f"{layer.weight.shape} {numbers}".encode())
+            # Digests of networks without other exponents are those of older versions.
+            exponent = "" if layer.exponent == USUAL_EXP else f" {layer.exponent}"
+            summary.update(f"{layer.weight.shape} {numbers}{exponent}".encode())
             summary.update(_little_endian(layer.weight))
             if layer.bias is not None:
                 summary.update(_little_endian(layer.bias))

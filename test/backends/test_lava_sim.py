@@ -99,6 +99,15 @@ def test_the_stock_convolution_gives_the_same_integers(lava_python, engine, tiny
         backend.close()
 
 
+def test_layers_with_exponents_of_their_own_equal_the_cpu_engine(lava_python, exponents_network):
+    sent, reference = events_of(exponents_network, 8, 0.4), open_backend("cpu", exponents_network, SIZE_WH, "lava")
+    backend = open_backend("lava_sim", exponents_network, SIZE_WH, "lava")
+    try:
+        assert_equal_results(run(backend, sent), run(reference, sent))
+    finally:
+        backend.close()
+
+
 def test_results_come_in_order_with_the_declared_latency(opened, tiny_network):
     """A layer works one time step after the layer before it. A result needs the frames of all steps but the last."""
     sent = events_of(tiny_network, LATENCY + 3)

@@ -68,6 +68,11 @@ def test_events_over_ethernet_give_the_engines_integers(board, even_network, tmp
     assert compiled["variables"]["NXOPTIONS"] == "--pio-cfg-chip=0x41FF"
 
 
+def test_layers_with_exponents_of_their_own_give_the_engines_integers(board, exponents_network):
+    comparison, _ = compare(exponents_network, {"python": board})
+    assert comparison.frames == 8 and comparison.differing == {"loihi2": 0}
+
+
 def test_no_frame_is_lost_between_runs(board, even_network):
     comparison, _ = compare(even_network, {"python": board, "steps_per_run": 3})
     assert comparison.frames == 8 and comparison.differing == {"loihi2": 0}

@@ -31,14 +31,15 @@ def random_networks(draw):
         limit = draw(st.sampled_from([4, 60, 510]))
         weight = rng.integers(-limit, limit + 1, (outputs, shape[2], size, size)).astype(np.int32)
         bias = rng.integers(-256, 255, outputs).astype(np.int32) if number < count - 1 else None
-        layers.append(ConvSpec(f"c{number}", weight, bias, stride, padding, draw(st.sampled_from([1, 6, 40]))))
+        layers.append(ConvSpec(f"c{number}", weight, bias, stride, padding, draw(st.sampled_from([1, 6, 40])),
+                               draw(st.sampled_from([0, 5, 6, 6, 7]))))
         shape = (*((n + 2 * padding - size) // stride + 1 for n in shape[:2]), outputs)
         if min(shape[:2]) < 1:
             layers.pop()
             break
     if layers[-1].bias is not None:
         last = layers[-1]
-        layers[-1] = ConvSpec(last.name, last.weight, None, last.stride, last.padding, last.threshold)
+        layers[-1] = ConvSpec(last.name, last.weight, None, last.stride, last.padding, last.threshold, last.exponent)
     return Layers(tuple(layers)), (width, height, channels), rng
 
 
@@ -70,6 +71,22 @@ def test_synops_count_the_outputs_that_events_reach(kernel_set, case):
         cols = [c for c in range(out_cols) if 0 <= x - (c * stride - padding) < size]
         by_hand += np.count_nonzero(message[y, x]) * len(rows) * len(cols) * len(spec.weight)
     assert counted == by_hand
+
+
+@each_kernel_set
+@pytest.mark.parametrize("arithmetic", RULES)
+def test_the_exponent_of_a_layer_changes_its_scale_and_nothing_else(kernel_set, arithmetic):
+    """Twice the weights with one more exponent are the same numbers: events are equal, and sums twice as large."""
+    rng, network = np.random.default_rng(4), random_layers(4, (3, 20, 9, 4), 3, 2)
+    finer = Layers(tuple(
+        ConvSpec(spec.name, spec.weight * 2, spec.bias, spec.stride, spec.padding, spec.threshold, spec.exponent + 1)
+        for spec in network.layers))
+    one, other = (EventEngine(PackedNetwork(which), (16, 16), arithmetic, kernel_set) for which in (network, finer))
+    for _ in range(4):
+        message = random_messages(rng, (16, 16, 3), 0.4)
+        coarse, fine = step(one, message), step(other, message)
+        assert coarse.layer_events == fine.layer_events and coarse.synops == fine.synops
+        np.testing.assert_array_equal(2 * coarse.head, fine.head)
 
 
 @each_kernel_set

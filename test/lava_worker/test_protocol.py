@@ -76,8 +76,8 @@ def test_a_frame_with_invalid_places_is_an_error(index, size):
 def header() -> NetworkHeader:
     rng = np.random.default_rng(0)
     layers = (
-        LayerArrays("c1", rng.integers(-9, 9, (2, 3, 3, 3)).astype(np.int32), np.array([1, -2], np.int32), 2, 1, 6),
-        LayerArrays("head", rng.integers(-9, 9, (4, 2, 1, 1)).astype(np.int32), None, 1, 0, 0),
+        LayerArrays("c1", rng.integers(-9, 9, (2, 3, 3, 3)).astype(np.int32), np.array([1, -2], np.int32), 2, 1, 6, 5),
+        LayerArrays("head", rng.integers(-9, 9, (4, 2, 1, 1)).astype(np.int32), None, 1, 0, 0, 7),
     )
     return NetworkHeader((32, 64, 3), 6, layers, {"conv": "gemm"})
 

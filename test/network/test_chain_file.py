@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import io
 import json
-from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -17,9 +16,9 @@ from regionmask_ros.network.formats.chain_file import DESCRIPTION, pack_chain, p
 
 
 @pytest.fixture
-def biased(tiny_network):
-    """The small network with a head that adds something."""
-    return replace(tiny_network, head=replace(tiny_network.head, bias=tuple(range(-7, 7))))
+def biased(exponents_network):
+    """A small network in which everything is used that a file has."""
+    return exponents_network
 
 
 def change(content: bytes, **arrays) -> bytes:

@@ -11,6 +11,7 @@ from regionmask_ros.backends import BackendError, choose_backend, choose_fallbac
 from regionmask_ros.backends.runtimes import RUNTIMES
 from regionmask_ros.core.option_table import OPTIONS
 from regionmask_ros.errors import UserError
+from regionmask_ros.importing.opening import open_network
 from regionmask_ros.mask.schedule import PresetOverrides
 from regionmask_ros.network.dense import DenseNetwork, HeadSpec, Preprocessing
 from regionmask_ros.pipeline.settings import PipelineSettings, make_settings
@@ -85,6 +86,14 @@ def test_sigma_delta_backends_refuse_onnx_networks(backend):
     assert refused(lambda: PipelineSettings(backend=backend).for_network(STREET)) == (
         f"backend {backend}: cannot run street, which is a dense network; use auto, cpu, openvino or onnxruntime, or "
         "start with the network yolo_kp")
+
+
+@pytest.mark.parametrize("backend", ["lava_sim", "loihi2"])
+def test_they_name_the_operators_that_they_lack(backend):
+    packaged = open_network("street")
+    assert refused(lambda: PipelineSettings(backend=backend).for_network(packaged)) == (
+        f"backend {backend}: cannot run street, which is a dense network with what Lava lacks (concatenation, max "
+        "pooling, upsampling); use auto, cpu, openvino or onnxruntime, or start with the network yolo_kp")
 
 
 @pytest.mark.parametrize("backend", RUNTIMES)

@@ -4,8 +4,9 @@ A teacher, any imported network, labels the pictures of SOURCES: videos, folders
 from them. "--student street" trains the architecture of the network "street", for the classes of --classes, and
 "--student chain" that of YOLO-KP, which the event engine, Lava and Loihi 2 run. "--student same" keeps the teacher's
 own graph, with its smooth activations replaced by rectifiers, as event hardware and int8 runtimes want them; the
-teacher must be a YOLOX network. The student is then stored like an imported network: use it with --network. Its folder gets curves.png, training.json and checkpoint.npz every --look-every steps; Ctrl-C
-stops the training, --resume continues it. docs/TRAINING.md has the recipe.
+teacher must be a YOLOX network. The student is then stored like an imported network: use it with --network.
+Its folder gets curves.png, training.json and checkpoint.npz every --look-every steps; Ctrl-C stops the training,
+--resume continues it. docs/TRAINING.md has the recipe.
 
 Examples:
   regionmask_ros distill yolox_nano street.mp4 crossing.mp4 --student same --grid pow2 --output nano_relu

@@ -282,7 +282,7 @@ def amx_layer_kernel(  # noqa: C901  see ``layer``
         weight, passes, window_blocks, stride, padding = weights
         in_low, in_high, in_frame, in_pitch, in_bytes, _, _, _, _ = source
         out_low, out_high, out_frame, out_pitch, out_bytes, out_fired, out_lines, out_words, _ = target
-        _, _, _, state = neurons
+        _, _, _, _, state = neurons
         rows, cols, channels, is_head, chunk = output
         reach_y, reach_x = reach
         place, pending_bits, first, offset, number = work

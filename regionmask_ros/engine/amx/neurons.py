@@ -269,7 +269,7 @@ def fire_pixel(typing_context: Any, total: Any, neurons: Any, target: Any, at: A
     """Updates ``16 * tiles`` neurons of one pixel and writes the bytes of their messages.
 
     ``sigma += wrapped(total)``, ``delta = max(sigma + bias, 0) - reference``; a neuron fires when
-    ``|delta| >= threshold`` and sends ``delta >> 6``. Of the reference, only the residual is stored:
+    ``|delta| >= threshold`` and sends ``delta >> exponent``. Of the reference, only the residual is stored:
     ``reference = max(sigma + bias, 0) - residual``.
 
     Args:
@@ -302,8 +302,8 @@ def fire_pixel(typing_context: Any, total: Any, neurons: Any, target: Any, at: A
         pixel_state = address(context, builder, group.state, first, I8)
         lows, highs = (address(context, builder, plane, pixel, I8) for plane in (view.low, view.high))
         state = _State(builder, pixel_state, columns, bits)
-        emitter = Neurons(builder, _WIDTH, group.threshold[1], group.release[1], carry.literal_value,
-                          snap.literal_value)
+        emitter = Neurons(builder, _WIDTH, group.threshold[1], group.release[1], group.exponent[1],
+                          carry.literal_value, snap.literal_value)
         sums = _Sums(builder, totals, columns, depth, pieces)
         messages, sizes, masks = [], [], []
         for tile in range(columns):

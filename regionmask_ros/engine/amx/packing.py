@@ -144,18 +144,20 @@ class MapView(NamedTuple):
 
 
 class NeuronState(NamedTuple):
-    """The layer's neurons; all values at 2**16.
+    """The layer's neurons; all values at 2**(10 + exponent).
 
     Attributes:
         bias: int32 [padded channels].
         threshold: Smallest change that fires.
         release: Reference from which an inactive neuron fires, see ``core.arithmetic.Rule``.
+        exponent: A message is a change shifted right by it.
         state: uint8, flat: [pass, place, pixel, fields], see ``neurons.fire_pixel``; of a head [place, pixel, channel].
     """
 
     bias: Any
     threshold: Any
     release: Any
+    exponent: Any
     state: Any
 
 

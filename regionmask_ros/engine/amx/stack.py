@@ -116,7 +116,7 @@ class AmxLayer:
             amx_layer_kernel(packed.tiles, planes, packed.parts, self.residual_bits, *self.rule.flags),
             configuration(min(self.cols, ROWS), packed.depth),
             tuple(Weights(packed.weight, packed.passes, packed.window_blocks, conv.stride, conv.padding)), view, target,
-            tuple(NeuronState(packed.bias, conv.threshold, self.rule.release(conv.threshold),
+            tuple(NeuronState(packed.bias, conv.threshold, self.rule.release(conv.threshold), conv.exponent,
                               self.state.view(np.uint8))),
             (self.rows, self.cols, conv.out_channels, conv.is_head, chunk), self._reach, work,
             (scratch.total, scratch.overflow))

@@ -236,7 +236,7 @@ def simd_layer_kernel(  # noqa: C901  see ``layer``
         _, groups, tap_rows, size, stride = weights
         lead, in_pitch, in_count, _, _, _ = source
         _, out_padding, out_pitch, out_slots, out_count, _, _, _ = target
-        _, _, _, sigma, _ = neurons
+        _, _, _, _, sigma, _ = neurons
         cols, channels, is_head = shape
         reach_y, reach_x = reach
         begin, pixel, tap, total = work

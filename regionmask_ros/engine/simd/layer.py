@@ -85,7 +85,8 @@ class SimdLayer:
         self.is_list = True
         reach = tuple(after.conv.reach(n) if after else np.zeros(0, np.int32) for n in (rows, cols))
         weights = Weights(packed.weight, packed.groups, packed.slots, conv.size, conv.stride)
-        state = NeuronState(packed.bias, conv.threshold, rule.release(conv.threshold), self.sigma, self.reference)
+        state = NeuronState(packed.bias, conv.threshold, rule.release(conv.threshold), conv.exponent, self.sigma,
+                            self.reference)
         self._weights = tuple(weights)
         self._neurons = tuple(state), (cols, conv.out_channels, conv.is_head), reach
         self._kernel = simd_layer_kernel(packed.lanes, packed.vectors, *packed.together, *rule.flags)

@@ -12,7 +12,7 @@ from llvmlite import ir
 from numba.core import types
 from numba.extending import intrinsic
 
-from ...core.arithmetic import ACCUMULATOR_BITS, STATE_EXP
+from ...core.arithmetic import ACCUMULATOR_BITS
 from ...jit.simd import (
     I16,
     I32,
@@ -42,16 +42,21 @@ class Neurons:
     Args:
         builder: Where to emit the instructions.
         width: The processor's vectors.
-        threshold: Smallest change that fires, at 2**16; an integer value of any size.
-        release: Reference from which an inactive neuron fires, at 2**16, see ``core.arithmetic.Rule``.
+        threshold: Smallest change that fires, at 2**(10 + exponent); an integer value of any size.
+        release: Reference from which an inactive neuron fires, at 2**(10 + exponent), see ``core.arithmetic.Rule``.
+        exponent: A message is a change shifted right by it; an integer value of any size.
         carry: 1 when references advance by what arrives, else 0.
         snap: 1 when inactive neurons send what is left of their reference, else 0.
     """
 
-    def __init__(self, builder: ir.IRBuilder, width: Width, threshold: Any, release: Any, carry: int,
+    def __init__(self, builder: ir.IRBuilder, width: Width, threshold: Any, release: Any, exponent: Any, carry: int,
                  snap: int) -> None:
         self.builder, self.width, self.carry, self.snap = builder, width, carry, snap
-        self.zero, self.shift = constant(width.vector, 0), constant(width.vector, STATE_EXP)
+        self.zero, shift = constant(width.vector, 0), builder.trunc(exponent, I32)
+        self.shift = splat(builder, shift, width.vector)
+        # What of a change a message does not carry, and the largest change whose message fits a word.
+        self.low_bits = splat(builder, _below_shifted(builder, 1, shift), width.vector)
+        self.fitting = splat(builder, _below_shifted(builder, width.top + 1, shift), width.vector)
         self.threshold = splat(builder, builder.trunc(threshold, I32), width.vector)
         self.release = splat(builder, builder.trunc(release, I32), width.vector)
 
@@ -77,24 +82,23 @@ class Neurons:
         return fires, size
 
     def sent(self, fires: Any, delta: Any) -> Any:
-        """Emits messages, ``delta >> 6``; 0 where a neuron does not fire."""
+        """Emits messages, ``delta >> exponent``; 0 where a neuron does not fire."""
         return self.builder.select(fires, self.builder.ashr(delta, self.shift), self.zero)
 
     def acknowledged(self, delta: Any) -> Any:
         """Emits by how much the reference of a neuron that fires advances."""
-        return self.builder.and_(delta, constant(self.width.vector, -(1 << STATE_EXP))) if self.carry else delta
+        return self.builder.and_(delta, self.builder.not_(self.low_bits)) if self.carry else delta
 
     def residual(self, delta: Any) -> Any:
         """Emits activation minus reference of a neuron that has fired."""
-        return self.builder.and_(delta, constant(self.width.vector, (1 << STATE_EXP) - 1)) if self.carry else self.zero
+        return self.builder.and_(delta, self.low_bits) if self.carry else self.zero
 
     def any_overflow(self, sizes: Sequence[Any]) -> Any:
         """Emits whether a delta of one of these magnitudes may be a message that a word cannot hold."""
         b, largest = self.builder, sizes[0]
         for size in sizes[1:]:
             largest = b.select(b.icmp_unsigned(">", size, largest), size, largest)
-        limit = constant(self.width.vector, (self.width.top + 1 << STATE_EXP) - 1)
-        beyond = b.bitcast(b.icmp_unsigned(">", largest, limit), self.width.mask)
+        beyond = b.bitcast(b.icmp_unsigned(">", largest, self.fitting), self.width.mask)
         return b.icmp_unsigned("!=", beyond, ir.Constant(self.width.mask, 0))
 
     def clip(self, sent: Any) -> Any:
@@ -130,6 +134,11 @@ class Neurons:
         return n
 
 
+def _below_shifted(builder: ir.IRBuilder, value: int, shift: Any) -> Any:
+    """Emits ``(value << shift) - 1``, int32."""
+    return builder.sub(builder.shl(ir.Constant(I32, value), shift), ir.Constant(I32, 1))
+
+
 @intrinsic(prefer_literal=True)
 def clear_words(typing_context: Any, word: Any, first: Any, lanes: Any) -> Intrinsic:
     """Sets the words of a vector of channels to 0, from ``first`` on."""
@@ -149,7 +158,7 @@ def fire(typing_context: Any, total: Any, neurons: Any, target: Any, at: Any, en
     """Updates ``lanes * vectors`` neurons of one pixel and appends their events to its list, or writes them to a map.
 
     ``sigma += wrapped(total)``, ``delta = max(sigma + bias, 0) - reference``; a neuron fires when
-    ``|delta| >= threshold`` and sends ``delta >> 6``.
+    ``|delta| >= threshold`` and sends ``delta >> exponent``.
 
     Args:
         typing_context: Numba's.
@@ -185,7 +194,8 @@ def fire(typing_context: Any, total: Any, neurons: Any, target: Any, at: Any, en
         slots = address(context, builder, target_.word, slot, width.word)
         first_word = builder.sdiv(channel, ir.Constant(I64, width.channels))
         slots, first_word = builder.gep(slots, [first_word]), builder.trunc(first_word, I32)
-        emitter = Neurons(builder, width, state.threshold[1], state.release[1], carry.literal_value, snap.literal_value)
+        emitter = Neurons(builder, width, state.threshold[1], state.release[1], state.exponent[1],
+                          carry.literal_value, snap.literal_value)
         n, events, sizes = arguments[4], ir.Constant(I64, 0), []
         for offset in range(0, columns * width.lanes, width.lanes):
             def read(array: Any, offset: int = offset) -> Any:

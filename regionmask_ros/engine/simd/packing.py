@@ -91,12 +91,13 @@ class Target(NamedTuple):
 
 
 class NeuronState(NamedTuple):
-    """The layer's neurons; all values at 2**16, channels padded to whole vectors.
+    """The layer's neurons; all values at 2**(10 + exponent), channels padded to whole vectors.
 
     Attributes:
         bias: int32 [channels].
         threshold: Smallest change that fires.
         release: Reference from which an inactive neuron fires, see ``core.arithmetic.Rule``.
+        exponent: A message is a change shifted right by it.
         sigma: int32 [rows, cols, channels], flat.
         reference: int32 [rows, cols, channels], flat; empty for a head.
     """
@@ -104,6 +105,7 @@ class NeuronState(NamedTuple):
     bias: Any
     threshold: Any
     release: Any
+    exponent: Any
     sigma: Any
     reference: Any
 

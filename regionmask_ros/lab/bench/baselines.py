@@ -12,7 +12,7 @@ import numpy as np
 
 from ...core.detections import Detections
 from ...network.chain import Network
-from ...network.formats.lava_dl import INPUT_MEAN, INPUT_STD
+from ...network.formats.lava_dl import INPUT_MEAN, INPUT_STD, find_input_step
 from .candidates import DENSE, ExactCandidate, decode_real
 from .clip import Clip, calibration_clip, spread_images
 
@@ -116,15 +116,16 @@ class TorchBaseline(DenseBaseline):
 
         super().__init__(network, engine, f"torch {torch.__version__}", threads)
         torch.set_num_threads(threads)
-        self._torch = torch
+        self._torch, step = torch, find_input_step(network)
         self._layers = [
             (
-                torch.from_numpy(layer.weight.astype(np.float32) / _UNIT).contiguous(memory_format=torch.channels_last),
+                torch.from_numpy((layer.real_weight / (1 if number else step)).astype(np.float32)).contiguous(
+                    memory_format=torch.channels_last),
                 None if layer.bias is None else torch.from_numpy(layer.bias.astype(np.float32) / _UNIT),
                 layer.stride,
                 layer.padding,
             )
-            for layer in network.layers]
+            for number, layer in enumerate(network.layers)]
         mean, std = np.array(INPUT_MEAN, np.float64), np.array(INPUT_STD, np.float64)
         self._scale = torch.from_numpy((1 / (255 * std)).astype(np.float32))
         self._offset = torch.from_numpy((-mean / std).astype(np.float32))

@@ -6,11 +6,12 @@ The event engine runs the stages of the node's pipeline: the mask is composed, a
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any, Protocol
 
 import numpy as np
 
-from ...core.arithmetic import CARRY, head_values
+from ...core.arithmetic import CARRY, USUAL_EXP, head_values
 from ...core.detections import Detections
 from ...core.events import Events
 from ...core.frame import Frame
@@ -132,7 +133,8 @@ def decode_real(head: np.ndarray, network: Network, image_wh: tuple[int, int], l
     Returns:
         The detections.
     """
-    return decode(to_fixed_point(head), require_boxes(network), image_wh, lowest, NMS_IOU)
+    layout = replace(require_boxes(network), exponent=USUAL_EXP)
+    return decode(to_fixed_point(head), layout, image_wh, lowest, NMS_IOU)
 
 
 def to_fixed_point(real: np.ndarray) -> np.ndarray:
@@ -249,7 +251,7 @@ class EventCandidate:
 
     def real_head(self, raw: np.ndarray) -> np.ndarray:
         """Returns the head's sigma as real values, float64."""
-        return head_values(raw)
+        return head_values(raw, self._network.layers[-1].exponent)
 
     def detect(self, raw: np.ndarray, image_wh: tuple[int, int], lowest: float) -> Detections:
         """Decodes the head; see `Candidate`."""

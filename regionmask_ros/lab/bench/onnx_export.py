@@ -14,7 +14,7 @@ from onnxruntime.quantization import CalibrationDataReader, QuantFormat, QuantTy
 
 from ...metrics.machine import adds_products_exactly
 from ...network.chain import Network
-from ...network.formats.lava_dl import INPUT_MEAN, INPUT_STD, input_table
+from ...network.formats.lava_dl import INPUT_MEAN, INPUT_STD, find_input_step
 
 INPUT, OUTPUT = "image", "head"
 UNIT = np.float32(64)
@@ -37,14 +37,14 @@ def export_onnx(network: Network, input_wh: tuple[int, int]) -> onnx.ModelProto:
     Raises:
         ValueError: The network has another normalization.
     """
-    if not np.array_equal(network.input_table, input_table()):
-        raise ValueError("the input table of the network is not the usual normalization")
+    step = find_input_step(network)
     width, height = input_wh
     constants, nodes = _normalisation(width, height)
     last = "normal"
     for layer in network.layers:
         output = OUTPUT if layer.is_head else layer.name
-        constants.append(numpy_helper.from_array(layer.weight.astype(np.float32) / UNIT, f"{layer.name}.weight"))
+        weight = (layer.real_weight / (step if last == "normal" else 1)).astype(np.float32)
+        constants.append(numpy_helper.from_array(weight, f"{layer.name}.weight"))
         inputs = [last, f"{layer.name}.weight"]
         if layer.bias is not None:
             constants.append(numpy_helper.from_array(layer.bias.astype(np.float32) / UNIT, f"{layer.name}.bias"))

@@ -7,16 +7,18 @@ the classes, of which exactly one is meant.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
 
+from ...core.arithmetic import LARGEST_EXP, USUAL_EXP
 from ...network.chain import LARGEST_BIAS, ConvSpec, Network, YoloHead
 from ...network.formats.lava_dl import BLOCKS, CLAMP_MAX, HEAD, input_table
-from ...network.thresholds import ENCODER, get_thresholds, with_thresholds
-from .graph_builder import WEIGHT_SCALE, GraphBuilder
-from .grids import LAVA64, round_weight
+from ...network.thresholds import LARGEST
+from .graph_builder import UNIT, GraphBuilder
+from .grids import LAVA64, LAVA_POW2, POW2, as_integers, find_steps
 
 STRIDE = 32
 NUMBERS_PER_BOX = 5
@@ -30,13 +32,18 @@ SHARES = {"conv1.sum": 0.0, "conv2.sum": 0.0, "conv3.sum": 0.0, "conv4.sum": 0.3
 """Rates of layers relative to those of the last four, as ``street`` has them; three rest."""
 
 FIRST_OBJECTNESS = 0.01
-GRIDS = (LAVA64,)
-"""Grids on which the event engine can compute."""
+GRIDS = {LAVA64: LAVA64, POW2: LAVA_POW2}
+"""Of the grids that a user can name, those that the event engine computes."""
 
 INPUT_STEP = 2
 """Unit of the encoder in 1/64: with it, nearly every change arrives in one frame."""
 
+ENCODER_THRESHOLD = 2
+"""In units of the encoder: about four of 256 gray levels, the tuned one of YOLO-KP."""
+
 FIRST_THRESHOLD = 6
+LARGEST_THRESHOLD = LARGEST >> (LARGEST_EXP - USUAL_EXP)
+"""Up to it a neuron's residual fits 16 bits with any exponent."""
 
 
 def build_chain(classes: Sequence[str], base: Network | None, seed: int) -> Any:
@@ -72,7 +79,7 @@ def _given(base: Network | None, number: int, shape: tuple[int, int, int]) -> tu
     layer, (inputs, outputs, kernel) = base.layers[number], shape
     if layer.weight.shape != (outputs, inputs, kernel, kernel) or layer.bias is None:
         raise ValueError(f"layer {number} of {base.name} has another shape")
-    return layer.weight / WEIGHT_SCALE, layer.bias / WEIGHT_SCALE
+    return layer.real_weight, layer.bias / UNIT
 
 
 def _first_head(rng: np.random.Generator, classes: Sequence[str], base: Network | None
@@ -83,7 +90,7 @@ def _first_head(rng: np.random.Generator, classes: Sequence[str], base: Network 
     if base is None or base.head is None:
         bias[:, 4] = -np.log(1 / FIRST_OBJECTNESS - 1)
     else:
-        rows = (base.layers[-1].weight[..., 0, 0] / WEIGHT_SCALE).reshape(len(ANCHORS), -1, CHANNELS[-1])
+        rows = base.layers[-1].real_weight[..., 0, 0].reshape(len(ANCHORS), -1, CHANNELS[-1])
         weight[:, :NUMBERS_PER_BOX] = rows[:, :NUMBERS_PER_BOX]
         for number, name in enumerate(classes):
             if name in base.labels:
@@ -91,53 +98,53 @@ def _first_head(rng: np.random.Generator, classes: Sequence[str], base: Network 
     return weight.reshape(-1, CHANNELS[-1], 1, 1), bias.reshape(-1)
 
 
-def chain_head(classes: Sequence[str], bias: Sequence[int] = ()) -> YoloHead:
+def chain_head(classes: Sequence[str], bias: Sequence[int] = (), exponent: int = USUAL_EXP) -> YoloHead:
     """What the student's output means."""
-    return YoloHead(ANCHORS, len(classes), CLAMP_MAX, tuple(bias))
+    return YoloHead(ANCHORS, len(classes), CLAMP_MAX, tuple(bias), exponent)
 
 
 def make_chain(name: str, classes: Sequence[str], weights: Mapping[str, tuple[np.ndarray, np.ndarray | None]],
-               thresholds: Mapping[str, int] | None = None) -> Network:
+               grid: str, thresholds: Mapping[str, int] | None = None) -> Network:
     """Makes the network in integers.
 
     Args:
         name: Its name.
         classes: Their names.
         weights: Weight and bias of each convolution, by the name of its output in ``build_chain``.
-        thresholds: By layer, the encoder's under ``ENCODER``; None: ``FIRST_THRESHOLD`` everywhere.
+        grid: One of ``GRIDS``' values.
+        thresholds: In 1/64, by layer; None: ``FIRST_THRESHOLD`` everywhere.
 
     Returns:
-        The network.
+        The network. Its weights are even, as the chip's synapses want them.
     """
     layers = []
-    for layer, stride, padding in (*BLOCKS, HEAD):
+    for number, (layer, stride, padding) in enumerate((*BLOCKS, HEAD)):
         is_head = layer == HEAD[0]
         weight, bias = weights[layer if is_head else f"{layer}.sum"]
-        whole = np.rint(round_weight(weight, LAVA64) * WEIGHT_SCALE).astype(np.int32)
-        if bias is None:
-            bias = np.zeros(len(weight), np.float32)
-        offset = np.clip(np.rint(bias * WEIGHT_SCALE), -LARGEST_BIAS, LARGEST_BIAS).astype(np.int32)
-        layers.append(ConvSpec(layer, whole, None if is_head else offset, stride, padding,
-                               0 if is_head else FIRST_THRESHOLD))
-    made = Network(name, tuple(layers), chain_head(classes, offset.tolist()), tuple(classes), input_table(),
-                   FIRST_THRESHOLD)
-    return with_thresholds(made, thresholds or get_thresholds(made), INPUT_STEP)
+        step = float(find_steps(weight, grid)[0])
+        whole = 2 * as_integers(weight, np.float32(step)).astype(np.int32)
+        # One of the encoder's units is worth ``INPUT_STEP`` of the others'.
+        exponent = 1 - round(math.log2(step)) - (0 if number else INPUT_STEP.bit_length() - 1)
+        offset = np.zeros(len(weight), np.int32) if bias is None else _round_bias(bias)
+        threshold = 0 if is_head else FIRST_THRESHOLD if thresholds is None else thresholds[layer]
+        layers.append(ConvSpec(layer, whole, None if is_head else offset, stride, padding, threshold, exponent))
+    return Network(name, tuple(layers), chain_head(classes, offset.tolist(), exponent), tuple(classes),
+                   input_table() // INPUT_STEP, ENCODER_THRESHOLD)
 
 
-def scale_thresholds(sizes: Mapping[str, float], share: float, largest: int) -> dict[str, int]:
+def _round_bias(bias: np.ndarray) -> np.ndarray:
+    rounded: np.ndarray = np.clip(np.rint(bias * UNIT), -LARGEST_BIAS, LARGEST_BIAS).astype(np.int32)
+    return rounded
+
+
+def scale_thresholds(sizes: Mapping[str, float], share: float) -> dict[str, int]:
     """Thresholds that are a share of the size of each layer's values.
 
     Args:
         sizes: Root mean square of each layer's values, by its name.
         share: The share.
-        largest: Largest threshold, in 1/64.
 
     Returns:
-        Thresholds in 1/64, by layer, with the encoder's.
+        Thresholds in 1/64, by layer.
     """
-    chosen = {name: int(np.clip(round(share * size * WEIGHT_SCALE), 1, largest)) for name, size in sizes.items()}
-    return {ENCODER: ENCODER_THRESHOLD, **chosen}
-
-
-ENCODER_THRESHOLD = 4
-"""In 1/64: about four of 256 gray levels, the tuned one of YOLO-KP."""
+    return {name: int(np.clip(round(share * size * UNIT), 1, LARGEST_THRESHOLD)) for name, size in sizes.items()}

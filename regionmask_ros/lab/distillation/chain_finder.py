@@ -20,7 +20,6 @@ from ...encoder.encoder import Encoder
 from ...metrics.agreement import LOWEST_SCORE, NMS_IOU, measure_agreement
 from ...network.chain import Network, YoloHead
 from ...network.dense import Preprocessing
-from ...network.thresholds import LARGEST
 from ...sources.spread import spread_indices
 from .chain import STRIDE, scale_thresholds
 from .graph_model import GraphModel
@@ -89,7 +88,7 @@ def choose_thresholds(make: Callable[[Mapping[str, int]], Network], sizes: Mappi
     """
     tried = []
     for share in SHARES:
-        network = make(scale_thresholds(sizes, share, LARGEST))
+        network = make(scale_thresholds(sizes, share))
         tried.append((share, network, *_watch(network, pictures)))
     least, most_synops = tried[-1][2], tried[-1][3]
     share, network, agreement, synops = next(one for one in tried if not one[2] < least - ALLOWED_POINTS)

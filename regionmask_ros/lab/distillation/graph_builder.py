@@ -9,8 +9,8 @@ from typing import Any
 import numpy as np
 
 OPSET, IR_VERSION = 13, 8
-WEIGHT_SCALE = 64.0
-"""One of YOLO-KP's integer weights is 1/64."""
+UNIT = 64.0
+"""Biases and thresholds are integers at scale 2^6."""
 
 
 @dataclass

@@ -1,7 +1,8 @@
 """Grids of weights: what an int8 runtime or a chip can store of a convolution's weights.
 
 ``channel``: 8 bits and one step for each output channel. ``pow2``: 8 bits and one step for the layer, a power of two.
-``lava64``: multiples of 1/64 in 8 bits, for all layers, as in YOLO-KP.
+``lava64``: multiples of 1/64 in 8 bits, for all layers. ``lava-pow2``: as ``pow2``, but no finer than 1/64, for the
+event engine, Lava and Loihi 2, where the exponent of a layer has a limit.
 """
 
 from __future__ import annotations
@@ -9,7 +10,8 @@ from __future__ import annotations
 import numpy as np
 
 FLOAT, CHANNEL, POW2, LAVA64 = "float", "channel", "pow2", "lava64"
-GRIDS = (FLOAT, CHANNEL, POW2, LAVA64)
+LAVA_POW2 = "lava-pow2"
+GRIDS = (FLOAT, CHANNEL, POW2, LAVA64, LAVA_POW2)
 LARGEST, LAVA_STEP = 127, 1 / 64
 
 
@@ -26,11 +28,13 @@ def find_steps(weight: np.ndarray, grid: str) -> np.ndarray:
     if grid == LAVA64:
         return np.full(len(weight), LAVA_STEP, np.float32)
     largest = np.abs(weight.reshape(len(weight), -1)).max(axis=1).astype(np.float64)
-    if grid == POW2:
+    if grid in (POW2, LAVA_POW2):
         largest = np.full(len(weight), largest.max())
     steps = np.maximum(largest, np.finfo(np.float32).tiny * 2**20) / LARGEST
-    chosen: np.ndarray = 2.0 ** np.ceil(np.log2(steps)) if grid == POW2 else steps
-    return chosen.astype(np.float32)
+    if grid != CHANNEL:
+        steps = np.maximum(2.0 ** np.ceil(np.log2(steps)), LAVA_STEP if grid == LAVA_POW2 else 0.0)
+    chosen: np.ndarray = steps.astype(np.float32)
+    return chosen
 
 
 def round_weight(weight: np.ndarray, grid: str) -> np.ndarray:

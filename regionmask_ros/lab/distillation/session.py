@@ -109,7 +109,8 @@ class DistillationSession:
         finally:
             teachers.close()
         self._judged = choose_judged(self._collection.held_out)
-        plan = Plan(order.steps, order.batch, order.seed, order.grid, RATES[order.student], HINT_WEIGHTS[order.student],
+        grid = chain.GRIDS[order.grid] if order.student == CHAIN else order.grid
+        plan = Plan(order.steps, order.batch, order.seed, grid, RATES[order.student], HINT_WEIGHTS[order.student],
                     with_labels=order.student != SAME)
         self._trainer = Trainer(plan, student.graph, self._collection.learned, student.preprocessing, student.strides,
                                 student.guide, order.student == SAME, student.shares, student.anchors)
@@ -198,10 +199,11 @@ class DistillationSession:
 
     def _make_chain(self) -> Network:
         """The student in integers, with thresholds."""
-        labels, weights = self._student.labels, self._trainer.weights()
+        order, labels, weights = self._order, self._student.labels, self._trainer.weights()
         sizes = measure_sizes(self._model(), self._collection.learned, self._student.preprocessing)
+        grid = chain.GRIDS[order.grid]
         network, self._events = choose_thresholds(
-            lambda thresholds: chain.make_chain(self._order.name, labels, weights, thresholds), sizes,
+            lambda thresholds: chain.make_chain(order.name, labels, weights, grid, thresholds), sizes,
             self._collection.held_out)
         return network
 

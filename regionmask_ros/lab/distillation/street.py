@@ -12,7 +12,7 @@ import numpy as np
 
 from ...network.chain import Network
 from ...network.dense import Preprocessing
-from .graph_builder import WEIGHT_SCALE, GraphBuilder
+from .graph_builder import UNIT, GraphBuilder
 
 STRIDES = (8, 16, 32)
 NUMBERS_PER_CELL = 5
@@ -74,7 +74,7 @@ def _add_first_layers(make: GraphBuilder, base: Network | None) -> list[str]:
             layer = base.layers[number]
             if layer.weight.shape != (channels, inputs, 3, 3) or layer.stride != stride or layer.bias is None:
                 raise ValueError(f"layer {number} of {base.name} has another shape")
-            given = layer.weight / WEIGHT_SCALE, layer.bias / WEIGHT_SCALE
+            given = layer.real_weight, layer.bias / UNIT
         source = make.conv(source, f"first{number + 1}", (inputs, channels, 3), stride, given)
         outputs.append(source)
     return outputs

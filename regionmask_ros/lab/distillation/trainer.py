@@ -23,7 +23,7 @@ from .anchors import AnchorCells, anchor_loss
 from .augment import SIZES, SampleSource
 from .equalize import equalize
 from .graph_model import GraphModel
-from .grids import FLOAT, LAVA64, POW2
+from .grids import FLOAT, LAVA64, LAVA_POW2, POW2
 from .guide import Guide, Hint, find_hints, make_adapters, pair_values
 from .inputs import to_input
 from .objective import Cells, dense_loss, hint_loss, label_loss
@@ -213,8 +213,8 @@ class Trainer:
         self._model = self._merged_mean()
         self._model.rest(())
         self._shares = {}
-        if self.plan.grid in (POW2, LAVA64):
-            equalize(self._model, one_step=self.plan.grid == LAVA64)
+        if self.plan.grid in (POW2, LAVA64, LAVA_POW2):
+            equalize(self._model, one_step=self.plan.grid != POW2)
         self._model.grid, self._rounds = self.plan.grid, True
         self._begin()
 

@@ -15,7 +15,7 @@ from typing import Any
 
 import numpy as np
 
-from ...core.arithmetic import CARRY, HEAD_EXP, head_values
+from ...core.arithmetic import CARRY, MESSAGE_EXP, head_values
 from ...core.detections import Detections
 from ...core.frame import Frame, choose_input_size, resize_frame
 from ...detection.yolo import decode
@@ -272,7 +272,7 @@ def dense_references(network: Network, segment: ClipSegment, nms_iou: float) -> 
     references = []
     for frame in segment.frames:
         head = dense_head(network, encode_exactly(network, frame.pixels))
-        sigma = np.rint(head * (1 << HEAD_EXP)).astype(np.int64).astype(np.int32)
+        sigma = np.rint(head * (1 << (MESSAGE_EXP + network.head.exponent))).astype(np.int64).astype(np.int32)
         found = decode(sigma, network.head, frame.size_wh, UNSURE, nms_iou)
         references.append(DenseReference(head.astype(np.float32), found))
     return references
@@ -317,6 +317,7 @@ class TrialRunner:
 
     def _run_clip(self, network: Network, settings: PipelineSettings, name: str) -> ClipMetrics:
         costs, synops, events, cpu_ms, matches, errors = [], [], [], [], [], []
+        exponent = network.layers[-1].exponent
         with contextlib.closing(Pipeline(network, settings)) as pipeline:
             for segment, references in zip(self._segments, self._references):
                 if segment.name != name:
@@ -330,7 +331,7 @@ class TrialRunner:
                     assert result.counts is not None, "a sigma-delta network"
                     elapsed_s = time.thread_time() - start
                     matches += _match_frame(result.detections, reference)
-                    errors.append(float(np.mean(np.square(head_values(result.head) - reference.head))))
+                    errors.append(float(np.mean(np.square(head_values(result.head, exponent) - reference.head))))
                     # A first frame sends everything, whatever the thresholds.
                     if number:
                         costs.append(even_cost(allocation, result.counts.synops))

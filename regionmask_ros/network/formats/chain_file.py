@@ -13,6 +13,7 @@ from typing import Any
 
 import numpy as np
 
+from ...core.arithmetic import LARGEST_HEAD_EXP, USUAL_EXP
 from ...errors import TOO_LARGE, InvalidFile
 from ...files.safe_read import MAX_BYTES, open_zip, read_array
 from ..chain import ConvSpec, Network, YoloHead
@@ -52,8 +53,8 @@ def pack_chain(network: Network, about: str = "") -> bytes:
         "format": FORMAT, "name": network.name, "about": about, "labels": network.labels,
         "encoder_threshold": network.encoder_threshold,
         "head": {"anchors": head.anchors, "clamp_max": head.clamp_max, "bias": head.bias},
-        "layers": [{"name": layer.name, "stride": layer.stride, "padding": layer.padding, "threshold": layer.threshold}
-                   for layer in network.layers],
+        "layers": [{"name": layer.name, "stride": layer.stride, "padding": layer.padding, "threshold": layer.threshold,
+                    "exponent": layer.exponent} for layer in network.layers],
     }
     content = io.BytesIO()
     arrays[DESCRIPTION] = np.frombuffer(json.dumps(description).encode(), np.uint8)
@@ -91,15 +92,19 @@ def parse_chain(data: bytes, source_file: str) -> Network:
         layers = tuple(
             ConvSpec(_text(fact["name"]), read(f"weight{number}"),
                      read(f"bias{number}") if number < len(facts) - 1 else None, _whole(fact["stride"], _MAX_STRIDE),
-                     _whole(fact["padding"], _MAX_STRIDE), _whole(fact["threshold"], MAX_THRESHOLD - 1))
+                     _whole(fact["padding"], _MAX_STRIDE), _whole(fact["threshold"], MAX_THRESHOLD - 1),
+                     _whole(fact.get("exponent", USUAL_EXP), LARGEST_HEAD_EXP))
             for number, fact in enumerate(facts))
         labels = tuple(map(_text, _items(plain["labels"], 10_000)))
         reason = check_names(labels)
         if reason:
             raise InvalidFile(reason)
+        if not layers:
+            raise InvalidFile("no layers")
         head = plain["head"]
         anchors = tuple((float(wide), float(high)) for wide, high in _items(head["anchors"], 64))
-        layout = YoloHead(anchors, len(labels), float(head["clamp_max"]), tuple(_items(head["bias"], _MAX_SIDE)))
+        layout = YoloHead(anchors, len(labels), float(head["clamp_max"]), tuple(_items(head["bias"], _MAX_SIDE)),
+                          layers[-1].exponent)
         return Network(_text(plain["name"]), layers, layout, labels, read("input_table"),
                        _whole(plain["encoder_threshold"], MAX_THRESHOLD - 1), source_file,
                        hashlib.sha256(data).hexdigest())

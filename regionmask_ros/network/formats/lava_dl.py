@@ -83,6 +83,24 @@ def input_table() -> np.ndarray:
     return np.rint(normal * np.float32(_SCALE)).astype(np.int32)
 
 
+def find_input_step(network: Network) -> int:
+    """The unit of a network's encoder in 1/64, for one with the usual normalization.
+
+    Args:
+        network: The network.
+
+    Returns:
+        1 or 2: what the network's first weights are multiplied by, see ``thresholds.with_thresholds``.
+
+    Raises:
+        ValueError: The network has another normalization.
+    """
+    for step in (1, 2):
+        if np.array_equal(network.input_table, input_table() // step):
+            return step
+    raise ValueError("the input table of the network is not the usual normalization")
+
+
 class _Tensors:
     """The checkpoint's tensors by name, checked when they are read."""
 

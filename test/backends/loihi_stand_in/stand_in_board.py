@@ -58,6 +58,7 @@ class Spec:
     stride: int
     padding: int
     threshold: int
+    exponent: int = 6
 
 
 class Pipe:
@@ -244,10 +245,10 @@ def read_layer(synapse: Conv, neuron: Any) -> Spec:
     need_type(neuron, SigmaDelta, "a neuron")
     params = neuron.proc_params
     need(params["act_mode"] is ActivationMode.RELU and not params["cum_error"], "SigmaDelta: ReLU, no sums of errors")
-    need((params["spike_exp"], params["state_exp"]) == (4, 6), "SigmaDelta: only spike_exp 4 and state_exp 6")
+    need(params["spike_exp"] == 4 and params["state_exp"] in range(8), "SigmaDelta: spike_exp 4, state_exp of 3 bits")
     bias = params["bias"]
     need(bias.dtype == np.int32 and (bias == bias[0, 0]).all(), "SigmaDelta: one int32 bias a channel")
-    return Spec(kernel, bias[0, 0], stride, padding, int(params["vth"]))
+    return Spec(kernel, bias[0, 0], stride, padding, int(params["vth"]), int(params["state_exp"]))
 
 
 def read_end(head: Sigma, link: Any) -> Extractor:

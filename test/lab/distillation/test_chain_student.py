@@ -66,7 +66,7 @@ def count_found(trainer) -> int:
     from regionmask_ros.encoder.encoder import Encoder
     from regionmask_ros.lab.distillation import chain
 
-    network = chain.make_chain("tiny", CLASSES, trainer.weights())
+    network = chain.make_chain("tiny", CLASSES, trainer.weights(), "lava64")
     found = 0
     for seed in range(100, 110):
         image, labels = draw_scene(seed)
