@@ -53,7 +53,8 @@ def name_missing_on_lava(network: DenseNetwork) -> str:
             continue
         if operator.groups > 1:
             found.add("convolution in groups")
-        if operator.activation.kind not in (Kind.NONE, Kind.RELU):
+        # What is behind a head is computed by the host.
+        if not operator.is_head and operator.activation.kind not in (Kind.NONE, Kind.RELU):
             found.add("activations other than ReLU")
     return ", ".join(sorted(found))
 

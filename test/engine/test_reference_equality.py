@@ -77,7 +77,7 @@ def test_synops_count_the_outputs_that_events_reach(kernel_set, case):
 @pytest.mark.parametrize("arithmetic", RULES)
 def test_the_exponent_of_a_layer_changes_its_scale_and_nothing_else(kernel_set, arithmetic):
     """Twice the weights with one more exponent are the same numbers: events are equal, and sums twice as large."""
-    rng, network = np.random.default_rng(4), random_layers(4, (3, 20, 9, 4), 3, 2)
+    rng, network = np.random.default_rng(4), random_layers(4, (3, 20, 9, 4), 3, 2, limit=8)
     finer = Layers(tuple(
         ConvSpec(spec.name, spec.weight * 2, spec.bias, spec.stride, spec.padding, spec.threshold, spec.exponent + 1)
         for spec in network.layers))
