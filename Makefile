@@ -6,8 +6,9 @@ VIDEO ?=
 TORCH ?= torch>=2.1,<3
 # Options for pytest, such as ARGS="-k mask".
 ARGS ?=
-# Processes that run the tests; 0: only one, which shows its output at once.
-JOBS ?= 2
+# Processes that run the tests, each with about 600 MB; more than two processors, because many tests wait for nodes and
+# other processes. 0: only one, which shows its output at once.
+JOBS ?= 4
 # The checks that `make check` runs, such as CHECKS="ruff mypy"; empty: all.
 CHECKS ?=
 # What `make fuzz` does: the number of cases, the seed from which they are drawn, and, such as "bags:17", one case alone.
@@ -91,7 +92,7 @@ audit: setup
 
 # A test that hangs is ended after five minutes, so that a run always ends.
 test: setup
-	@# Each process has a core: threads of a product of matrices would wait for each other.
+	@# Several processes share the cores: threads of a product of matrices would wait for each other.
 	@PYTEST_TIMEOUT=300 OPENBLAS_NUM_THREADS=1 OMP_NUM_THREADS=1 $(BOOTSTRAP) python -m pytest -n "$(JOBS)" --dist loadfile $(ARGS)
 
 fleet-test: fleet
