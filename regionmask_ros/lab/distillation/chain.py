@@ -122,7 +122,7 @@ def make_chain(name: str, classes: Sequence[str], weights: Mapping[str, tuple[np
         is_head = layer == HEAD[0]
         weight, bias = weights[layer if is_head else f"{layer}.sum"]
         step = float(find_steps(weight, grid)[0])
-        whole = 2 * as_integers(weight, np.float32(step)).astype(np.int32)
+        whole = 2 * as_integers(weight, np.array(step, np.float32)).astype(np.int32)
         # One of the encoder's units is worth ``INPUT_STEP`` of the others'.
         exponent = 1 - round(math.log2(step)) - (0 if number else INPUT_STEP.bit_length() - 1)
         offset = np.zeros(len(weight), np.int32) if bias is None else _round_bias(bias)
