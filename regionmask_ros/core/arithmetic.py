@@ -38,11 +38,8 @@ SPIKE_EXP = 4
 USUAL_EXP = 6
 """Exponent of the layers of YOLO-KP, and of all networks that do not say otherwise."""
 
-LARGEST_EXP = 7
-"""Largest exponent of a layer that fires: Lava declares ``state_exp`` with three bits."""
-
-LARGEST_HEAD_EXP = 9
-"""Of a head: the 24 bits of its sigma then hold values from -16 to 16."""
+LARGEST_EXP = 9
+"""Largest exponent of a layer: the accumulator's 24 bits then hold sums from -16 to 16."""
 
 MESSAGE_EXP = 10
 HEAD_EXP = MESSAGE_EXP + USUAL_EXP

@@ -17,7 +17,7 @@ from functools import cached_property
 
 import numpy as np
 
-from ..core.arithmetic import LARGEST_EXP, LARGEST_HEAD_EXP, USUAL_EXP
+from ..core.arithmetic import LARGEST_EXP, USUAL_EXP
 from .graph import Graph, Node, Parameters, Shape
 
 _IMAGE = ""
@@ -38,7 +38,7 @@ class ConvSpec:
         stride: At least 1.
         padding: Zeros on each side, less than the kernel.
         threshold: A neuron fires when its change reaches (>=) the threshold. At least 1; not used by the head.
-        exponent: Of the weights, whose real value is integer / 2^exponent: 0 to 7, or to 9 for a head.
+        exponent: Of the weights, whose real value is integer / 2^exponent: 0 to 9.
 
     Raises:
         ValueError: A value is out of range; the message names the layer.
@@ -66,9 +66,8 @@ class ConvSpec:
             object.__setattr__(self, "bias", bias)
         for key, low in (("stride", 1), ("padding", 0), ("threshold", 0 if self.is_head else 1), ("exponent", 0)):
             object.__setattr__(self, key, _at_least(getattr(self, key), low, f"layer {self.name}: {key}"))
-        largest = LARGEST_HEAD_EXP if self.is_head else LARGEST_EXP
-        if self.exponent > largest:
-            raise ValueError(f"layer {self.name}: exponent is {self.exponent}, expected at most {largest}")
+        if self.exponent > LARGEST_EXP:
+            raise ValueError(f"layer {self.name}: exponent is {self.exponent}, expected at most {LARGEST_EXP}")
         if self.padding >= self.kernel:
             raise ValueError(f"layer {self.name}: padding {self.padding} is not less than the kernel, {self.kernel}")
 

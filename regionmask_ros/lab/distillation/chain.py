@@ -41,9 +41,11 @@ INPUT_STEP = 2
 ENCODER_THRESHOLD = 2
 """In units of the encoder: about four of 256 gray levels, the tuned one of YOLO-KP."""
 
-FIRST_THRESHOLD = 6
-LARGEST_THRESHOLD = LARGEST >> (LARGEST_EXP - USUAL_EXP)
-"""Up to it a neuron's residual fits 16 bits with any exponent."""
+USUAL_SIZE, SMALLEST_SIZE = 0.5, 1e-3
+"""Root mean square of a layer's values to which they are scaled."""
+
+MOST_GAIN = 2
+"""Largest power of two for it: the head takes it back with its exponent."""
 
 
 def build_chain(classes: Sequence[str], base: Network | None, seed: int) -> Any:
@@ -104,7 +106,7 @@ def chain_head(classes: Sequence[str], bias: Sequence[int] = (), exponent: int =
 
 
 def make_chain(name: str, classes: Sequence[str], weights: Mapping[str, tuple[np.ndarray, np.ndarray | None]],
-               grid: str, thresholds: Mapping[str, int] | None = None) -> Network:
+               grid: str, sizes: Mapping[str, float], share: float) -> Network:
     """Makes the network in integers.
 
     Args:
@@ -112,21 +114,27 @@ def make_chain(name: str, classes: Sequence[str], weights: Mapping[str, tuple[np
         classes: Their names.
         weights: Weight and bias of each convolution, by the name of its output in ``build_chain``.
         grid: One of ``GRIDS``' values.
-        thresholds: In 1/64, by layer; None: ``FIRST_THRESHOLD`` everywhere.
+        sizes: Root mean square of each layer's values, by its name. A power of two brings it near ``USUAL_SIZE``, which
+            rectifiers allow: so 1/64 is fine enough for thresholds and biases, and no state is too large for 24 bits.
+        share: Thresholds relative to the size of a layer's values.
 
     Returns:
         The network. Its weights are even, as the chip's synapses want them.
     """
-    layers = []
+    layers, gain = [], 0
     for number, (layer, stride, padding) in enumerate((*BLOCKS, HEAD)):
         is_head = layer == HEAD[0]
         weight, bias = weights[layer if is_head else f"{layer}.sum"]
         step = float(find_steps(weight, grid)[0])
         whole = 2 * as_integers(weight, np.array(step, np.float32)).astype(np.int32)
         # One of the encoder's units is worth ``INPUT_STEP`` of the others'.
-        exponent = 1 - round(math.log2(step)) - (0 if number else INPUT_STEP.bit_length() - 1)
-        offset = np.zeros(len(weight), np.int32) if bias is None else _round_bias(bias)
-        threshold = 0 if is_head else FIRST_THRESHOLD if thresholds is None else thresholds[layer]
+        exponent = 1 - round(math.log2(step)) - (0 if number else INPUT_STEP.bit_length() - 1) + gain
+        size = max(sizes.get(layer, USUAL_SIZE), SMALLEST_SIZE)
+        # The values of a head are what they are; elsewhere, what cannot be had because of the exponent's limit waits.
+        gain = 0 if is_head else max(min(round(math.log2(USUAL_SIZE / size)), MOST_GAIN), exponent - LARGEST_EXP)
+        exponent -= gain
+        offset = np.zeros(len(weight), np.int32) if bias is None else _round_bias(bias * 2.0 ** gain)
+        threshold = 0 if is_head else int(np.clip(round(share * size * 2.0 ** gain * UNIT), 1, LARGEST))
         layers.append(ConvSpec(layer, whole, None if is_head else offset, stride, padding, threshold, exponent))
     return Network(name, tuple(layers), chain_head(classes, offset.tolist(), exponent), tuple(classes),
                    input_table() // INPUT_STEP, ENCODER_THRESHOLD)
@@ -135,16 +143,3 @@ def make_chain(name: str, classes: Sequence[str], weights: Mapping[str, tuple[np
 def _round_bias(bias: np.ndarray) -> np.ndarray:
     rounded: np.ndarray = np.clip(np.rint(bias * UNIT), -LARGEST_BIAS, LARGEST_BIAS).astype(np.int32)
     return rounded
-
-
-def scale_thresholds(sizes: Mapping[str, float], share: float) -> dict[str, int]:
-    """Thresholds that are a share of the size of each layer's values.
-
-    Args:
-        sizes: Root mean square of each layer's values, by its name.
-        share: The share.
-
-    Returns:
-        Thresholds in 1/64, by layer.
-    """
-    return {name: int(np.clip(round(share * size * UNIT), 1, LARGEST_THRESHOLD)) for name, size in sizes.items()}

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from itertools import groupby
 
 import cv2
@@ -21,7 +21,7 @@ from ...metrics.agreement import LOWEST_SCORE, NMS_IOU, measure_agreement
 from ...network.chain import Network, YoloHead
 from ...network.dense import Preprocessing
 from ...sources.spread import spread_indices
-from .chain import STRIDE, scale_thresholds
+from .chain import STRIDE
 from .graph_model import GraphModel
 from .inputs import to_input
 from .pictures import Picture
@@ -73,13 +73,12 @@ def measure_sizes(model: GraphModel, pictures: Sequence[Picture], preprocessing:
     return dict(zip(names, np.sqrt(np.mean(squares, axis=0)).tolist()))
 
 
-def choose_thresholds(make: Callable[[Mapping[str, int]], Network], sizes: Mapping[str, float],
-                      pictures: Sequence[Picture]) -> tuple[Network, dict[str, float | None]]:
+def choose_thresholds(make: Callable[[float], Network], pictures: Sequence[Picture]
+                      ) -> tuple[Network, dict[str, float | None]]:
     """Chooses the largest thresholds that lose hardly any agreement with the labels.
 
     Args:
-        make: Makes the network with these thresholds.
-        sizes: See ``measure_sizes``.
+        make: Makes the network with thresholds of this share of the size of each layer's values.
         pictures: Held-out ones with labels, in their order: those of one source are watched one after the other.
 
     Returns:
@@ -88,7 +87,7 @@ def choose_thresholds(make: Callable[[Mapping[str, int]], Network], sizes: Mappi
     """
     tried = []
     for share in SHARES:
-        network = make(scale_thresholds(sizes, share))
+        network = make(share)
         tried.append((share, network, *_watch(network, pictures)))
     least, most_synops = tried[-1][2], tried[-1][3]
     share, network, agreement, synops = next(one for one in tried if not one[2] < least - ALLOWED_POINTS)

@@ -203,8 +203,7 @@ class DistillationSession:
         sizes = measure_sizes(self._model(), self._collection.learned, self._student.preprocessing)
         grid = chain.GRIDS[order.grid]
         network, self._events = choose_thresholds(
-            lambda thresholds: chain.make_chain(order.name, labels, weights, grid, thresholds), sizes,
-            self._collection.held_out)
+            lambda share: chain.make_chain(order.name, labels, weights, grid, sizes, share), self._collection.held_out)
         return network
 
     def _resume(self) -> None:

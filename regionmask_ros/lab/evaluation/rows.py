@@ -72,6 +72,7 @@ class SequenceRows:
             "synops_gain": _ratio(_mean_synops(baseline), _mean_synops(run)),
             "mac_share": _mac_share(run),
             "edp_gain_modelled": edp_gain_factors(baseline, run),
+            "edp_modelled_js": _number(energy_delay_product(run.record.even), 12) if run.record.even else None,
             "cpu_ms_median": _number(np.median(values), 4),
             "cpu_ms_mean": _number(values.mean(), 4),
             "cpu_ms_p95": _number(np.percentile(values, 95), 4),

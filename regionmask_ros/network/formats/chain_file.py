@@ -13,7 +13,7 @@ from typing import Any
 
 import numpy as np
 
-from ...core.arithmetic import LARGEST_HEAD_EXP, USUAL_EXP
+from ...core.arithmetic import LARGEST_EXP, USUAL_EXP
 from ...errors import TOO_LARGE, InvalidFile
 from ...files.safe_read import MAX_BYTES, open_zip, read_array
 from ..chain import ConvSpec, Network, YoloHead
@@ -93,7 +93,7 @@ def parse_chain(data: bytes, source_file: str) -> Network:
             ConvSpec(_text(fact["name"]), read(f"weight{number}"),
                      read(f"bias{number}") if number < len(facts) - 1 else None, _whole(fact["stride"], _MAX_STRIDE),
                      _whole(fact["padding"], _MAX_STRIDE), _whole(fact["threshold"], MAX_THRESHOLD - 1),
-                     _whole(fact.get("exponent", USUAL_EXP), LARGEST_HEAD_EXP))
+                     _whole(fact.get("exponent", USUAL_EXP), LARGEST_EXP))
             for number, fact in enumerate(facts))
         labels = tuple(map(_text, _items(plain["labels"], 10_000)))
         reason = check_names(labels)

@@ -245,7 +245,7 @@ def read_layer(synapse: Conv, neuron: Any) -> Spec:
     need_type(neuron, SigmaDelta, "a neuron")
     params = neuron.proc_params
     need(params["act_mode"] is ActivationMode.RELU and not params["cum_error"], "SigmaDelta: ReLU, no sums of errors")
-    need(params["spike_exp"] == 4 and params["state_exp"] in range(8), "SigmaDelta: spike_exp 4, state_exp of 3 bits")
+    need(params["spike_exp"] == 4 and params["state_exp"] in range(10), "SigmaDelta: spike_exp 4, state_exp 0 to 9")
     bias = params["bias"]
     need(bias.dtype == np.int32 and (bias == bias[0, 0]).all(), "SigmaDelta: one int32 bias a channel")
     return Spec(kernel, bias[0, 0], stride, padding, int(params["vth"]), int(params["state_exp"]))

@@ -66,7 +66,9 @@ def count_found(trainer) -> int:
     from regionmask_ros.encoder.encoder import Encoder
     from regionmask_ros.lab.distillation import chain
 
-    network = chain.make_chain("tiny", CLASSES, trainer.weights(), "lava64")
+    sizes = {f"conv{number}": 2.0 ** (number - 4) for number in range(1, 6)}
+    network = chain.make_chain("tiny", CLASSES, trainer.weights(), "lava64", sizes, 0.1)
+    assert all(layer.exponent <= 9 and not (layer.weight % 2).any() for layer in network.layers)
     found = 0
     for seed in range(100, 110):
         image, labels = draw_scene(seed)

@@ -86,6 +86,7 @@ def test_masks_mask_what_they_say(rows):
         assert row["encoder_events_per_frame"] <= table["unmasked"]["encoder_events_per_frame"]
         assert row["map50_drop"] == pytest.approx(100 - row["map50"], abs=0.011)
         assert row["edp_gain_modelled"] == {"rows_low": None, "rows_high": None, "even": None}, "no allocation known"
+        assert row["edp_modelled_js"] is None
 
 
 def test_equal_runs_give_equal_figures(tiny_network, walk, detected, rows):
