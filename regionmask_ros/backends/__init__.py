@@ -80,14 +80,12 @@ def choose_backend(wanted: str, network: AnyNetwork) -> str:
         raise UserError(f"backend {wanted}: cannot run {network.name}, which is a dense network"
                         f"{lacks and f' with what Lava lacks ({lacks})'}; use auto, cpu, openvino or onnxruntime, or "
                         "start with the network yolo_kp")
-    else:
-        network.require_model()
     return wanted
 
 
 def _choose_dense(network: DenseNetwork) -> str:
     """The tile engine if it has compiled kernels and detects what the network does, else a dense runtime."""
-    if not network.model or (suits_tiles(network) and list_kernel_sets()):
+    if suits_tiles(network) and list_kernel_sets():
         return CPU
     try:
         return find_runtime()
@@ -115,8 +113,6 @@ def choose_fallback(wanted: str, running: str, network: AnyNetwork) -> str:
         return ""
     if not isinstance(network, DenseNetwork):
         return "cpu" if wanted == AUTO else choose_backend(wanted, network)
-    if not network.model:
-        return ""
     if wanted != AUTO:
         raise UserError(f"fallback {wanted}: cannot run {network.name}, which is an ONNX network; use auto or none")
     try:

@@ -10,6 +10,7 @@ import numpy as np
 from ..errors import UserError
 from ..files.model_cache import find_model_cache
 from ..network.dense import DenseNetwork, Preprocessing
+from ..tiles.onnx_model import find_model
 from .base import BackendError
 from .dense import CPU, DenseBackend, DenseOptions, Runner, Shape, SharedModels, check_device
 from .runtimes import ONNX_RUNTIME, load_runtime
@@ -57,7 +58,7 @@ class _Session:
             # Threads that wait sleep.
             settings.add_session_config_entry(f"session.{kind}_op.allow_spinning", "0")
         self.session: Any = onnxruntime.InferenceSession(
-            network.require_model(), settings, providers=make_providers(options, network.precision))
+            find_model(network), settings, providers=make_providers(options, network.precision))
         if self.session.get_providers()[0] != PROVIDERS[options.device]:
             raise BackendError(f"{ONNX_RUNTIME} cannot start {options.device} here: a library of Nvidia is missing; "
                                "see docs/INSTALL.md")

@@ -14,6 +14,7 @@ import numpy as np
 from ..errors import UserError
 from ..files.model_cache import find_model_cache
 from ..network.dense import DenseNetwork
+from ..tiles.onnx_model import find_model
 from .dense import CPU, DenseBackend, DenseOptions, Runner, Shape, SharedModels, check_device
 from .runtimes import OPENVINO, load_runtime
 
@@ -178,7 +179,7 @@ def make_picture_model(network: DenseNetwork, input_wh: Shape) -> Any:
     openvino = load_runtime(OPENVINO)
     preprocess, types, layout = openvino.preprocess, openvino.Type, openvino.Layout
     width, height = input_wh
-    whole = _core().read_model(network.require_model(), b"")
+    whole = _core().read_model(find_model(network), b"")
     whole.reshape({network.input_name: [1, 3, height, width]})
     # Without the outputs that nobody decodes.
     model = openvino.Model([whole.output(name) for name in network.head.outputs], whole.get_parameters(), network.name)

@@ -13,7 +13,6 @@ from dataclasses import asdict, dataclass, field, fields
 from functools import cached_property
 from types import MappingProxyType
 
-from ..errors import UserError
 from .chain import Network
 
 
@@ -82,7 +81,8 @@ class DenseNetwork:
     Attributes:
         name: For reports, and for ``model remove``.
         model: An ONNX model, checked, without external data. Its input is float [1, 3, height, width], with free
-            height and width unless ``fixed_wh`` is given. Empty for a network of the package, which has ``tiles`` only.
+            height and width unless ``fixed_wh`` is given. Empty for a network of the package, which has ``tiles`` only:
+            ``tiles.onnx_model.find_model`` makes one.
         head: What the outputs mean.
         labels: Class names by index.
         preprocessing: What the input expects.
@@ -112,13 +112,6 @@ class DenseNetwork:
     tiles: bytes = field(default=b"", repr=False)
     tiles_reason: str = ""
     tiles_agreement: float | None = None
-
-    def require_model(self) -> bytes:
-        """The ONNX model; UserError if there is none, as for a network of the package."""
-        if not self.model:
-            raise UserError(f"network {self.name}: the package has its int8 form for the tile engine, and no ONNX "
-                            "model, which this needs: use backend cpu or auto, or another network")
-        return self.model
 
     @cached_property
     def digest(self) -> str:

@@ -12,6 +12,7 @@ from ...errors import UserError
 from ...network.dense import DenseNetwork, Preprocessing
 from ...network.graph import Graph, Node
 from ...network.onnx.reading import load_onnx_package, parse_onnx
+from ...tiles.onnx_model import find_model
 from ...tiles.operators.activations import IDENTITY
 from ...tiles.operators.elementwise import Activate
 from ...tiles.operators.quantized import LEVELS, Quantization
@@ -56,7 +57,7 @@ def lower_network(network: DenseNetwork) -> Lowered:
         CannotLower: The tile engine has no operator for a node.
         UserError: The package onnx is missing.
     """
-    model = parse_onnx(load_onnx_package(), network.require_model(), Path())
+    model = parse_onnx(load_onnx_package(), find_model(network), Path())
     sizes = _probed_sizes(network)
     preprocessing, outputs = network.preprocessing, network.head.outputs
     translation = Translation(model, network.input_name, outputs, sizes, preprocessing.order == "bgr")

@@ -23,6 +23,7 @@ from ...core.look import Look, LookOutput
 from ...detection.heads import decode_looks
 from ...errors import UserError
 from ...network.dense import DenseNetwork
+from ...tiles.onnx_model import find_model
 from ..quantization.quantize import quantize
 from .baselines import OPENVINO_INT8, ORT_FP32
 from .candidates import DENSE, NMS_IOU, Candidate
@@ -121,7 +122,7 @@ class OnnxRuntimePeer(Peer):
         options.intra_op_num_threads, options.inter_op_num_threads = threads, 1
         options.log_severity_level = _ORT_ERRORS_ONLY
         options.add_session_config_entry("session.intra_op.allow_spinning", "0")
-        self._session = runtime.InferenceSession(network.require_model(), options, providers=["CPUExecutionProvider"])
+        self._session = runtime.InferenceSession(find_model(network), options, providers=["CPUExecutionProvider"])
         self._convert = PictureConverter(network.preprocessing, clip.input_wh)
 
     def step(self, image: np.ndarray) -> tuple[np.ndarray, ...]:

@@ -23,6 +23,7 @@ from ...network.formats.chain_file import pack_chain
 from ...network.onnx.reading import load_onnx_package
 from ...progress import Progress
 from ...sources import Reading
+from ...tiles.onnx_model import find_model
 from ..quantization.detecting import Detector
 from ..training.checkpoint import defer_interrupts, load_checkpoint, save_checkpoint
 from ..training.curves import Curve, draw_curves
@@ -280,7 +281,7 @@ def _prepare(order: Order, base: Network | None) -> _Student:
                         "from any")
     if len(order.teachers) > 1:
         raise UserError("--student same: give one teacher, which it starts from")
-    teacher = onnx.load_from_string(first.require_model())
+    teacher = onnx.load_from_string(find_model(first))
     try:
         graph, _ = make_event_friendly(teacher)
     except UserError as error:
@@ -301,6 +302,6 @@ def _find_guide(teachers: Sequence[DenseNetwork], classes: Sequence[str]) -> Gui
     for one in teachers:
         if can_guide(one, STRIDES):
             with contextlib.suppress(UserError):  # an operator that cannot be trained cannot be computed either
-                return Guide(onnx.load_from_string(one.require_model()), one.preprocessing,
+                return Guide(onnx.load_from_string(find_model(one)), one.preprocessing,
                              [one.labels.index(name) if name in one.labels else -1 for name in classes])
     return None

@@ -19,6 +19,7 @@ from ...metrics.agreement import measure_agreement
 from ...network.dense import AnyNetwork, DenseNetwork, HeadSpec
 from ...sources import Reading, open_source
 from ...sources.spread import spread_indices
+from ...tiles.onnx_model import find_model
 from .detecting import Detector, NumberedFrame, measure_map
 from .graph import ChannelRanges, find_convolutions, find_sums, list_sources, prepare_model, quantize_model, show_ranges
 
@@ -166,7 +167,7 @@ def quantize_on(network: AnyNetwork, name: str, read: Callable[[DenseNetwork], P
     """
     base = _check(network)
     backend = find_runtime()
-    model = prepare_model(base.require_model(), base.name)
+    model = prepare_model(find_model(base), base.name)
     convolutions = find_convolutions(model)
     if not convolutions:
         raise UserError(f"{base.name}: it has no convolutions with fp32 weights to quantize")
