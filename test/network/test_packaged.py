@@ -1,13 +1,11 @@
-"""Networks of the package: found by name, run on the tile engine only, and not removed."""
+"""Networks of the package: found by name, and not removed."""
 
 from __future__ import annotations
 
 from dataclasses import replace
-from functools import partial
 
 import pytest
 
-from regionmask_ros.backends import choose_backend, choose_fallback
 from regionmask_ros.errors import UserError
 from regionmask_ros.network import cards
 from regionmask_ros.network.dense import DenseNetwork, HeadSpec, Preprocessing
@@ -46,12 +44,3 @@ def test_it_is_found_by_name_until_the_user_has_one_of_that_name(packaged):
 def test_a_card_without_any_network_is_refused(packaged):
     cards.write_card(replace(NETWORK, tiles=b""), packaged.parent)
     assert "damaged card" in refused(lambda: cards.load_card(packaged))
-
-
-def test_only_the_tile_engine_runs_it():
-    assert choose_backend("auto", NETWORK) == choose_backend("cpu", NETWORK) == "cpu"
-    assert choose_fallback("auto", "cpu", NETWORK) == ""
-    for runtime in ("openvino", "onnxruntime"):
-        assert refused(partial(choose_backend, runtime, NETWORK)) == (
-            "network avenue: the package has its int8 form for the tile engine, and no ONNX model, which this needs: "
-            "use backend cpu or auto, or another network")
