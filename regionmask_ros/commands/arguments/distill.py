@@ -41,8 +41,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--folder", metavar="DIR", default="",
                         help="folder for labels, checkpoint and curves (default: the name, in this folder)")
     parser.add_argument("--steps", metavar="N", type=int, default=None,
-                        help="total number of steps (default: 3000 for street, 900 for same, 1500 for chain)")
-    parser.add_argument("--batch", metavar="N", type=int, default=16, help="samples in a step (default: 16)")
+                        help="total number of steps (default: 3000 for street, 1120 for same, 1500 for chain)")
+    parser.add_argument("--batch", metavar="N", type=int, default=None,
+                        help="samples in a step (default: 16, 8 for same)")
     parser.add_argument("--every", metavar="N", type=int, default=3,
                         help="use every Nth frame of a video or bag (default: 3)")
     parser.add_argument("--look-every", metavar="N", type=int, default=250,
