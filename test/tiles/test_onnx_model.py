@@ -73,7 +73,8 @@ def test_restored_weights_differ_by_half_a_step_at_most(seed, shape):
     rng, (groups, inputs, outputs) = np.random.default_rng(seed), shape
     weight = rng.normal(0, 1, (outputs, 3, 3, inputs // groups if inputs > groups else 1)).astype(np.float32)
     channels = weight.shape[3] * groups
-    source = Quantization(rng.uniform(0.01, 2, channels).astype(np.float32), rng.integers(0, 256, channels).astype(np.uint8),
+    source = Quantization(rng.uniform(0.01, 2, channels).astype(np.float32),
+                          rng.integers(0, 256, channels).astype(np.uint8),
                           rng.normal(0, 1, channels).astype(np.float32))
     bias = rng.normal(0, 1, outputs).astype(np.float32)
     made = Convolution(Window((3, 3)), groups, is_head=True).quantize({"weight": weight, "bias": bias}, [source], None)
@@ -95,7 +96,8 @@ def make_one(order, activation=Activation(Kind.RELU), outputs=("out",)):
     pixels = Quantization(np.ones(3, np.float32), np.zeros(3, np.uint8), np.zeros(3, np.float32))
     tiles = quantize_graph(Graph("image", 3, (node,), ("head",)), pixels, {})
     network = DenseNetwork("one", b"", HeadSpec("yolox", 1, outputs, (1,)), ("thing",), Preprocessing(order), "pixels")
-    tail = Tail(("head",), (Step("Concat", ("head",), ("out",), {"axis": 1}),), {}, (), {"out": RowsLayout((("head",),))})
+    tail = Tail(("head",), (Step("Concat", ("head",), ("out",), {"axis": 1}),), {}, (),
+                {"out": RowsLayout((("head",),))})
     return StoredTiles(tiles, tail), network
 
 
