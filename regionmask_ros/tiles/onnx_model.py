@@ -182,8 +182,8 @@ _EXPORTS: dict[type, Callable[[_Builder, Node, tuple[Quantization, bool]], None]
 def _add_rows(made: _Builder, tail: Tail, output: str, network: str) -> str:
     """Adds an output [1, cells, numbers] that has the heads' values as they are, and returns its name."""
     if output not in tail.rows:
-        raise UserError(f"network {network}: its output {output} cannot be written as ONNX: use backend cpu or auto, or "
-                        "another network")
+        raise UserError(f"network {network}: its output {output} cannot be written as ONNX: use backend cpu or auto, "
+                        "or another network")
     levels = []
     for number, heads in enumerate(tail.rows[output].levels):
         name = f"{output}.level{number}"

@@ -1,4 +1,4 @@
-"""The ONNX model of a network that has only its quantized form: dense runtimes detect with it what the tile engine does."""
+"""ONNX models of networks that have only their quantized form: runtimes detect with them what the tile engine does."""
 
 import numpy as np
 import pytest
@@ -87,11 +87,11 @@ def test_restored_weights_differ_by_half_a_step_at_most(seed, shape):
     np.testing.assert_allclose(back, bias - shifted.reshape(outputs, -1).sum(1), rtol=0, atol=1e-4)
 
 
-def make_one(order, activation=Activation(Kind.RELU), outputs=("out",)):
+def make_one(order, kind=Kind.RELU, outputs=("out",)):
     """One convolution as a network, with a weight that reads red only."""
     weight = np.zeros((1, 1, 1, 3), np.float32)
     weight[..., 0] = 2.0
-    node = Node("head", Convolution(Window((1, 1)), activation=activation, is_head=True), ("image",),
+    node = Node("head", Convolution(Window((1, 1)), activation=Activation(kind), is_head=True), ("image",),
                 {"weight": weight, "bias": np.ones(1, np.float32)})
     pixels = Quantization(np.ones(3, np.float32), np.zeros(3, np.uint8), np.zeros(3, np.float32))
     tiles = quantize_graph(Graph("image", 3, (node,), ("head",)), pixels, {})
@@ -114,7 +114,7 @@ def test_the_model_reads_channels_in_the_order_of_its_preprocessing(order):
 def test_what_cannot_be_written_is_named():
     pytest.importorskip("onnx", reason="needs make runtimes")
     with pytest.raises(UserError, match="node head: activation SILU cannot be written as ONNX"):
-        make_model(*make_one("rgb", Activation(Kind.SILU)))
+        make_model(*make_one("rgb", Kind.SILU))
     with pytest.raises(UserError, match="output other cannot be written as ONNX"):
         make_model(*make_one("rgb", outputs=("other",)))
 
