@@ -27,7 +27,7 @@ from .unwritable import describe_fallbacks
 # Two entries of the state that are facts about .venv, not keys of steps.
 OVER_ROS, MADE_FROM = "over ros", "made from"
 # The folders of the package that hold kernels, as in jit/cache.py.
-KERNEL_ROOMS = ("core", "detection", "encoder", "engine", "jit", "mask", "sources", "tracking")
+KERNEL_ROOMS = ("core", "detection", "encoder", "engine", "jit", "mask", "sources", "tiles", "tracking")
 # Its first lines are a program for the shell, and a text for Python: a path in "#!" may hold no space.
 _PROGRAM = """#!/bin/sh
 '''exec' {python} "$0" "$@"

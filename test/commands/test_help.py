@@ -47,7 +47,7 @@ def test_the_choices_of_the_help_are_those_of_the_commands():
     from regionmask_ros.commands.tune_thresholds import RULES, WORK
     from regionmask_ros.engine.engine import available_kernel_sets
     from regionmask_ros.lab.bench.measure import WARM_UP
-    from regionmask_ros.lab.distillation.grids import GRIDS
+    from regionmask_ros.lab.distillation.grids import OFFERED
     from regionmask_ros.mask.heat import DEFAULT_COVER
     from regionmask_ros.mask.mgnet.weights import SHAPES
     from regionmask_ros.network.thresholds import INPUT_STEPS, TRAINED, TUNED
@@ -59,7 +59,7 @@ def test_the_choices_of_the_help_are_those_of_the_commands():
     assert choices("tune_thresholds", "arithmetic") == RULES and choices("tune_thresholds", "minimise") == tuple(WORK)
     assert choices("tune_thresholds", "input_step") == INPUT_STEPS
     assert choices("train_mgnet", "architecture") == tuple(SHAPES)
-    assert choices("distill", "grid") == GRIDS
+    assert choices("distill", "grid") == OFFERED
     assert choices("evaluate", "thresholds") == (TRAINED, TUNED)
     bench = " ".join(build_parser("bench").format_help().split())
     assert f"some of {', '.join(ENGINES)}" in bench and f"after {WARM_UP} for warming up" in bench

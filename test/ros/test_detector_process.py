@@ -14,6 +14,7 @@ import cv2
 import numpy as np
 import pytest
 from diagnostic_msgs.msg import DiagnosticArray
+from lifecycle_msgs.srv import GetState
 from rcl_interfaces.srv import SetParameters
 from rclpy.node import Node
 from rclpy.parameter import Parameter
@@ -140,7 +141,11 @@ def test_unconfigured_detector_ends_at_a_signal(session, wait_for, number):
     try:
         peer = session.add(Peer)
         session.spin()
-        wait_for(lambda: ("detector", f"/{space}") in peer.get_node_names_and_namespaces())
+        # A node that answers is running; one that only has a name may still be in the making.
+        client = peer.create_client(GetState, f"/{space}/detector/get_state")
+        wait_for(client.service_is_ready)
+        state = client.call_async(GetState.Request())
+        wait_for(state.done)
         process.send_signal(number)
         _, log = process.communicate(timeout=120.0)
     finally:

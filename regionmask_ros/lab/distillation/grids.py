@@ -11,7 +11,10 @@ import numpy as np
 
 FLOAT, CHANNEL, POW2, LAVA64 = "float", "channel", "pow2", "lava64"
 LAVA_POW2 = "lava-pow2"
-GRIDS = (FLOAT, CHANNEL, POW2, LAVA64, LAVA_POW2)
+OFFERED = (FLOAT, CHANNEL, POW2, LAVA64)
+"""Those that a user can ask for."""
+
+GRIDS = (*OFFERED, LAVA_POW2)
 LARGEST, LAVA_STEP = 127, 1 / 64
 
 
