@@ -208,7 +208,8 @@ def choose_size(network: DenseNetwork, image_wh: tuple[int, int], max_pixels: in
 def _check(network: AnyNetwork) -> DenseNetwork:
     if not isinstance(network, DenseNetwork):
         raise UserError(f"{network.name}: it computes with integers already; networks from ONNX files can be quantized")
-    if network.precision != "fp32":
+    # A network of the package has no model of its own: the one that is made of it is in fp32.
+    if network.model and network.precision != "fp32":
         raise UserError(f"{network.name}: it is in {network.precision}; give the network in fp32")
     return network
 
