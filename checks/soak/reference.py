@@ -55,8 +55,8 @@ def fire(sums: tuple[np.ndarray, np.ndarray], state: tuple[np.ndarray, np.ndarra
     Args:
         sums: total and reached, see ``add_events``; set to 0 and False.
         state: Sigma and reference, int64 [rows, cols, out]; changed.
-        bias: int64 [out] at 2**16; empty for a head, which does not fire.
-        threshold: At 2**16.
+        bias: int64 [out] at 2**(10 + exponent); empty for a head, which does not fire.
+        threshold: At 2**(10 + exponent).
         rule: Carry and snap, see ``core.arithmetic.Rule``, and the exponent of the layer.
         sent: int64 [neurons, 4], filled with y, x, channel and message of each event.
 

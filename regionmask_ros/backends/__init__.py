@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from importlib.util import find_spec
 from typing import Any
 
 from ..core.option_table import options_of
@@ -85,7 +86,7 @@ def choose_backend(wanted: str, network: AnyNetwork) -> str:
 
 def _choose_dense(network: DenseNetwork) -> str:
     """The tile engine if it has compiled kernels and detects what the network does, else a dense runtime."""
-    if suits_tiles(network) and list_kernel_sets():
+    if suits_tiles(network) and (list_kernel_sets() or not (network.model or find_spec("onnx"))):
         return CPU
     try:
         return find_runtime()

@@ -14,6 +14,7 @@ from ..network.cards import check_name
 from ..network.chain import Network
 from ..network.dense import DenseNetwork
 from ..network.files import find_network, load_network
+from ..network.names import INSTALLED
 from ._cli import EXIT_INTERRUPTED, command_main
 from ._pictures import make_reading, report_dropped
 from ._training import check_counts, require_torch, run_or_save
@@ -70,6 +71,6 @@ def _open_teacher(name: str) -> DenseNetwork:
 
 def _open_base() -> Network:
     try:
-        return load_network(find_network())
+        return load_network(find_network(INSTALLED))
     except UserError as error:
         raise UserError(to_one_line(f"{error}; or begin with random weights: --from-nothing")) from error

@@ -180,7 +180,7 @@ def select_blocks(ages: np.ndarray, changes: np.ndarray, patience: float, share:
 
 
 def _blocks_a_frame(blocks: int, share: float) -> int:
-    return max(1, round(share * blocks))
+    return max(1, math.ceil(share * blocks))
 
 
 @kernel

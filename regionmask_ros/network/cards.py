@@ -144,8 +144,17 @@ def store_chain(name: str, content: bytes) -> Path:
     file = _own_folder(name) / CHAIN_NAME
     write_whole(file, content)
     for old in (file.with_name(CARD_NAME), *file.parent.glob("model-*.onnx"), *file.parent.glob("tiles-*.npz")):
-        old.unlink(missing_ok=True)
+        _remove_old(old)
     return file
+
+
+def _remove_old(file: Path) -> None:
+    """Removes what an older network of the name has left, which would be opened in place of the new one."""
+    try:
+        file.unlink(missing_ok=True)
+    except OSError as error:
+        raise UserError(f"{file}: cannot be removed ({to_one_line(error.strerror or str(error))}): remove it, or choose "
+                        "another name") from error
 
 
 def store_network(network: DenseNetwork) -> Path:
@@ -161,7 +170,7 @@ def store_network(network: DenseNetwork) -> Path:
         UserError: The name is impossible, or the files cannot be written.
     """
     card = write_card(network, _own_folder(network.name))
-    card.with_name(CHAIN_NAME).unlink(missing_ok=True)
+    _remove_old(card.with_name(CHAIN_NAME))
     return card
 
 

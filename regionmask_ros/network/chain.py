@@ -272,6 +272,9 @@ class Network:
             summary.update(_little_endian(layer.weight))
             if layer.bias is not None:
                 summary.update(_little_endian(layer.bias))
+        # A head without biases is YOLO-KP's, whose digests are those of older versions.
+        if self.head is not None and self.head.bias:
+            summary.update(repr(self.head).encode())
         return summary.hexdigest()
 
 

@@ -119,6 +119,9 @@ def install_network(source: str | os.PathLike[str], target: Path) -> Network:
         target = target / FILE_NAME
     try:
         content = _read_network_file(source)
+        if _is_chain(content):
+            raise UserError(f"{os.fspath(source)}: a network that distill has made needs no import: give the file to "
+                            "--network")
         network = _parse(content, str(target))
         _check_boxes(network)
     except InvalidFile as error:
@@ -139,6 +142,9 @@ def _check_boxes(network: Network) -> None:
 def _parse(data: bytes, source_file: str) -> Network:
     if looks_like_net(data):
         return parse_net(data, source_file)
+    return (parse_chain if _is_chain(data) else parse_yolo_kp)(data, source_file)
+
+
+def _is_chain(data: bytes) -> bool:
     found = identify(data[:HEAD_BYTES])
-    is_arrays = found is not None and found.family is Family.ARRAYS
-    return (parse_chain if is_arrays else parse_yolo_kp)(data, source_file)
+    return found is not None and found.family is Family.ARRAYS

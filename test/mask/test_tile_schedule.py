@@ -72,7 +72,7 @@ def test_overrides_replace_active_and_idle_frames():
 @pytest.mark.parametrize("share", [0.05, 0.15, 0.5])
 def test_without_change_the_refresh_reaches_every_region_in_one_over_share_frames(share):
     blocks = (GRID.rows // BLOCK) * (GRID.cols // BLOCK)
-    each = max(1, round(share * blocks))
+    each = max(1, math.ceil(share * blocks))
     frames = -(-blocks // each)
     masks = play(RollingRefresh(TileSchedule(1, share=share)), 2 * frames + 1)
     for first in (0, frames):
@@ -127,6 +127,6 @@ def test_the_blocks_of_the_highest_worth_are_selected_whole(ages, share, seed):
         totals.setdefault((row // BLOCK, col // BLOCK), []).append(value)
         assert keep[row, col] == keep[row // BLOCK * BLOCK, col // BLOCK * BLOCK]
     chosen = {place for place in totals if keep[place[0] * BLOCK, place[1] * BLOCK]}
-    assert len(chosen) == min(len(totals), max(1, round(share * len(totals))))
+    assert len(chosen) == min(len(totals), max(1, math.ceil(share * len(totals))))
     least = min(sum(totals[place]) for place in chosen)
     assert all(sum(values) <= least * (1 + 1e-9) + 1e-9 for place, values in totals.items() if place not in chosen)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import json
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -11,7 +12,7 @@ import pytest
 from regionmask_ros.errors import InvalidFile, UserError
 from regionmask_ros.importing.opening import open_network
 from regionmask_ros.network.cards import find_stored, list_chains, remove_card, store_chain
-from regionmask_ros.network.files import load_network
+from regionmask_ros.network.files import install_network, load_network
 from regionmask_ros.network.formats.chain_file import DESCRIPTION, pack_chain, parse_chain
 
 
@@ -60,6 +61,8 @@ def test_a_stored_network_is_opened_and_removed_by_its_name(biased, tmp_path, mo
     (lambda data: change(data, weight1=None), "no array weight1"),
     (lambda data: change(data, weight1=np.zeros((8, 8, 3, 3), np.int64)), "expected an int32 array"),
     (lambda data: change(data, weight1=np.zeros((8, 9, 3, 3), np.int32)), "do not fit together"),
+    (lambda data: change(data, weight1=np.full((8, 8, 3, 3), 513, np.int32)), "weight1 has values beyond 512"),
+    (lambda data: change(data, bias0=np.full(8, 1 << 20, np.int32)), "bias0 has values beyond 32767"),
     (lambda data: describe(data, format=2), "another version"),
     (lambda data: describe(data, labels=["one"]), "a head of 12 channels"),
     (lambda data: describe(data, labels=["a\x1b", "b"]), "text is needed"),
@@ -75,3 +78,16 @@ def test_what_is_no_network_is_refused_in_one_line(biased, tmp_path, spoil, mess
     with pytest.raises(UserError, match=message) as caught:
         load_network(tmp_path / "mine.npz")
     assert "\n" not in str(caught.value)
+
+
+def test_such_a_file_is_not_installed_as_yolo_kp(biased, tmp_path):
+    (tmp_path / "mine.npz").write_bytes(pack_chain(biased))
+    with pytest.raises(UserError, match="needs no import"):
+        install_network(tmp_path / "mine.npz", tmp_path / "installed.pt")
+    assert not (tmp_path / "installed.pt").exists()
+
+
+def test_the_digest_knows_the_head(biased):
+    assert biased.head is not None
+    other = replace(biased, head=replace(biased.head, clamp_max=biased.head.clamp_max + 0.5))
+    assert other.digest != biased.digest

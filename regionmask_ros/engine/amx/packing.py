@@ -32,7 +32,7 @@ class AmxWeights:
     Attributes:
         conv: The layer.
         weight: int8 [pass, ky, group, block of taps, tile or part, 64 / 4, 16, 4], flat.
-        bias: int32 [padded outputs] at 2**16.
+        bias: int32 [padded outputs] at 2**(10 + exponent).
         tiles: Tiles of 16 outputs that are computed at a time.
         parts: Parts of 8 bits that a weight has, see ``neurons.add_products``.
         passes: Passes that compute all outputs.

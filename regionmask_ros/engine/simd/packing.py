@@ -190,7 +190,7 @@ class SimdWeights:
         lanes: int32 values of a vector.
         weight: int8 or int16, [group, ky, kx, word of inputs, output, input of the word], flat. Inputs are padded as
             the layer before stores its outputs, outputs to whole vectors.
-        bias: int32 [padded outputs] at 2**16.
+        bias: int32 [padded outputs] at 2**(10 + exponent).
         vectors: Vectors of a group, see ``kernels.simd_layer_kernel``.
         groups: Groups of outputs.
         slots: Words of an input pixel.

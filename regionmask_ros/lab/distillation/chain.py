@@ -14,6 +14,7 @@ from typing import Any
 import numpy as np
 
 from ...core.arithmetic import LARGEST_EXP, USUAL_EXP
+from ...errors import UserError
 from ...network.chain import LARGEST_BIAS, ConvSpec, Network, YoloHead
 from ...network.formats.lava_dl import BLOCKS, CLAMP_MAX, HEAD, input_table
 from ...network.thresholds import LARGEST
@@ -120,6 +121,9 @@ def make_chain(name: str, classes: Sequence[str], weights: Mapping[str, tuple[np
 
     Returns:
         The network. Its weights are even, as the chip's synapses want them.
+
+    Raises:
+        UserError: The weights of a layer need an exponent that the event engine does not have.
     """
     layers, gain = [], 0
     for number, (layer, stride, padding) in enumerate((*BLOCKS, HEAD)):
@@ -131,8 +135,12 @@ def make_chain(name: str, classes: Sequence[str], weights: Mapping[str, tuple[np
         exponent = 1 - round(math.log2(step)) - (0 if number else INPUT_STEP.bit_length() - 1) + gain
         size = max(sizes.get(layer, USUAL_SIZE), SMALLEST_SIZE)
         # The values of a head are what they are; elsewhere, what cannot be had because of the exponent's limit waits.
-        gain = 0 if is_head else max(min(round(math.log2(USUAL_SIZE / size)), MOST_GAIN), exponent - LARGEST_EXP)
+        gain = 0 if is_head else min(max(min(round(math.log2(USUAL_SIZE / size)), MOST_GAIN), exponent - LARGEST_EXP),
+                                     exponent)
         exponent -= gain
+        if not 0 <= exponent <= LARGEST_EXP:
+            raise UserError(f"layer {layer}: its weights need the exponent {exponent}, and the event engine has 0 to "
+                            f"{LARGEST_EXP}: train longer, or with another --seed or --grid")
         offset = np.zeros(len(weight), np.int32) if bias is None else _round_bias(bias * 2.0 ** gain)
         threshold = 0 if is_head else int(np.clip(round(share * size * 2.0 ** gain * UNIT), 1, LARGEST))
         layers.append(ConvSpec(layer, whole, None if is_head else offset, stride, padding, threshold, exponent))

@@ -90,7 +90,8 @@ def choose_thresholds(make: Callable[[float], Network], pictures: Sequence[Pictu
         network = make(share)
         tried.append((share, network, *_watch(network, pictures)))
     least, most_synops = tried[-1][2], tried[-1][3]
-    share, network, agreement, synops = next(one for one in tried if not one[2] < least - ALLOWED_POINTS)
+    share, network, agreement, synops = next(
+        (one for one in tried if one[2] >= least - ALLOWED_POINTS), tried[-1])
     return network, {"threshold_share": share, "agreement_with_events": _or_none(agreement),
                      "agreement_with_smallest_thresholds": _or_none(least),
                      "synops_relative": round(synops / max(1, most_synops), 3)}
@@ -104,10 +105,8 @@ def _watch(network: Network, pictures: Sequence[Picture]) -> tuple[float, int]:
     """Agreement with the labels, and all synops but those of first pictures, with events on the event engine."""
     assert network.head is not None
     expected, found, synops = [], [], 0
-    for _, group in groupby(pictures, lambda picture: picture.source):
-        shown = list(group)[:WATCHED]
-        high, wide = shown[0].pixels().shape[:2]
-        wh = wide, high
+    for (_, high, wide), group in groupby(pictures, lambda picture: (picture.source, *picture.pixels().shape[:2])):
+        shown, wh = list(group)[:WATCHED], (wide, high)
         size = choose_input_size(wh, MAX_PIXELS, STRIDE)
         encoder, grid = Encoder(network.input_table, network.encoder_threshold, size), RegionGrid.of_input(size)
         backend = open_backend("cpu", network, size, CARRY)

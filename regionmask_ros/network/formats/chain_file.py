@@ -25,6 +25,7 @@ FILE_KIND = "a sigma-delta network"
 DESCRIPTION = "description"
 MAX_LAYERS, MAX_TEXT, MAX_DESCRIPTION = 100, 4096, 1 << 20
 _MAX_STRIDE = 64
+_LARGEST_WEIGHT = 512
 _MAX_SIDE = 1 << 16
 
 
@@ -80,9 +81,12 @@ def parse_chain(data: bytes, source_file: str) -> Network:
         raise InvalidFile(f"it claims to hold more than {MAX_BYTES >> 20} MB", TOO_LARGE)
     text = read_array(archive, DESCRIPTION, "u", FILE_KIND, MAX_DESCRIPTION)
 
-    def read(name: str) -> np.ndarray:
+    def read(name: str, largest: int = 1 << 31) -> np.ndarray:
         # Another type than int32 is refused by the network.
-        return read_array(archive, name, "i", FILE_KIND, _MAX_SIDE, 4)
+        values = read_array(archive, name, "i", FILE_KIND, _MAX_SIDE, 4)
+        if values.size and not -largest <= int(values.min()) <= int(values.max()) <= largest:
+            raise InvalidFile(f"{name} has values beyond {largest}, which no engine computes")
+        return values
 
     try:
         plain = json.loads(text.tobytes())
@@ -90,8 +94,9 @@ def parse_chain(data: bytes, source_file: str) -> Network:
             raise InvalidFile(f"format {plain['format']!r} of another version")
         facts = _items(plain["layers"], MAX_LAYERS)
         layers = tuple(
-            ConvSpec(_text(fact["name"]), read(f"weight{number}"),
-                     read(f"bias{number}") if number < len(facts) - 1 else None, _whole(fact["stride"], _MAX_STRIDE),
+            ConvSpec(_text(fact["name"]), read(f"weight{number}", _LARGEST_WEIGHT),
+                     read(f"bias{number}", MAX_THRESHOLD - 1) if number < len(facts) - 1 else None,
+                     _whole(fact["stride"], _MAX_STRIDE),
                      _whole(fact["padding"], _MAX_STRIDE), _whole(fact["threshold"], MAX_THRESHOLD - 1),
                      _whole(fact.get("exponent", USUAL_EXP), LARGEST_EXP))
             for number, fact in enumerate(facts))

@@ -17,6 +17,7 @@ from regionmask_ros.commands.model import main as model_main
 from regionmask_ros.core.boxes import iou_matrix
 from regionmask_ros.engine.engine import EventEngine, PackedNetwork, available_kernel_sets
 from regionmask_ros.engine.reference import ReferenceNetwork
+from regionmask_ros.errors import UserError
 from regionmask_ros.importing.opening import open_network
 from regionmask_ros.network.cards import find_stored, store_network
 from regionmask_ros.network.chain import Network
@@ -149,3 +150,21 @@ def test_a_grid_that_events_cannot_compute_is_refused(own_data, capsys):
                  str(own_data / "mine")]) == 2
     error = capsys.readouterr().err
     assert "lava64" in error and error.count("\n") == 1
+
+
+@pytest.mark.parametrize("last", [0.001, 0.05, 40.0, 1e6])
+def test_layers_of_any_size_get_exponents_that_the_engine_has(last):
+    from regionmask_ros.lab.distillation import chain
+
+    rng, names = np.random.default_rng(0), [layer for layer, _, _ in chain.BLOCKS]
+    weights = {f"{name}.sum": (rng.normal(0, 0.1, (after, before, 3, 3)), np.zeros(after))
+               for name, before, after in zip(names, chain.CHANNELS, chain.CHANNELS[1:])}
+    weights[chain.HEAD[0]] = (
+        rng.normal(0, 0.1, (3 * (5 + len(CLASSES)), chain.CHANNELS[-1], 1, 1)), np.zeros(3 * (5 + len(CLASSES))))
+    sizes = dict(zip(names, [40.0, 40.0, 40.0] + [last] * len(names)))
+    try:
+        network = chain.make_chain("tiny", CLASSES, weights, "lava64", sizes, 0.1)
+    except UserError as error:
+        assert "exponent" in str(error)
+    else:
+        assert all(0 <= layer.exponent <= 9 for layer in network.layers)
