@@ -153,8 +153,8 @@ def _remove_old(file: Path) -> None:
     try:
         file.unlink(missing_ok=True)
     except OSError as error:
-        raise UserError(f"{file}: cannot be removed ({to_one_line(error.strerror or str(error))}): remove it, or choose "
-                        "another name") from error
+        raise UserError(f"{file}: cannot be removed ({to_one_line(error.strerror or str(error))}): remove it, or "
+                        "choose another name") from error
 
 
 def store_network(network: DenseNetwork) -> Path:
