@@ -179,6 +179,7 @@ def quantize_on(network: AnyNetwork, name: str, read: Callable[[DenseNetwork], P
     ranges = _measure_ranges(base, model, sources, calibration, backend, follow)
     versions = [replace(
         base, name=name, model=quantize_model(model, convolutions, sums, ranges, widest), precision="int8",
+        tiles=b"", tiles_reason="", tiles_agreement=None,  # it is made for dense runtimes
         source_file=f"{base.name} in int8, calibrated on {pictures.source}")
         for widest in (False, True)]
 
