@@ -155,11 +155,12 @@ def test_a_grid_that_events_cannot_compute_is_refused(own_data, capsys):
 @pytest.mark.parametrize("last", [0.001, 0.05, 40.0, 1e6])
 def test_layers_of_any_size_get_exponents_that_the_engine_has(last):
     from regionmask_ros.lab.distillation import chain
+    from regionmask_ros.network.formats.lava_dl import BLOCKS, HEAD
 
-    rng, names = np.random.default_rng(0), [layer for layer, _, _ in chain.BLOCKS]
+    rng, names = np.random.default_rng(0), [layer for layer, _, _ in BLOCKS]
     weights = {f"{name}.sum": (rng.normal(0, 0.1, (after, before, 3, 3)), np.zeros(after))
                for name, before, after in zip(names, chain.CHANNELS, chain.CHANNELS[1:])}
-    weights[chain.HEAD[0]] = (
+    weights[HEAD[0]] = (
         rng.normal(0, 0.1, (3 * (5 + len(CLASSES)), chain.CHANNELS[-1], 1, 1)), np.zeros(3 * (5 + len(CLASSES))))
     sizes = dict(zip(names, [40.0, 40.0, 40.0] + [last] * len(names)))
     try:
