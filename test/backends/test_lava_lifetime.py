@@ -109,7 +109,7 @@ def test_nothing_remains_after_sigkill_of_the_worker(backend, folder):
     os.kill(leader, signal.SIGKILL)
     wait_for_exit(leader)
     assert "Lava process" in submit_until_it_fails(backend)
-    assert left_behind(folder, leader) == []
+    assert wait_until_clean(folder, leader) == []
 
 
 def test_nothing_remains_after_sigkill_of_a_process_that_computes(backend, folder):
@@ -118,7 +118,7 @@ def test_nothing_remains_after_sigkill_of_a_process_that_computes(backend, folde
     os.kill(below[len(below) // 2], signal.SIGKILL)
     wait_for_exit(leader)
     assert "one of Lava's processes has ended with -9" in submit_until_it_fails(backend)
-    assert left_behind(folder, leader) == []
+    assert wait_until_clean(folder, leader) == []
 
 
 def test_nothing_remains_after_sigterm_of_the_worker(backend, folder):
