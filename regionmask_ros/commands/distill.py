@@ -19,18 +19,20 @@ from ._cli import EXIT_INTERRUPTED, command_main
 from ._pictures import make_reading, report_dropped
 from ._training import check_counts, require_torch, run_or_save
 
-_STEPS = {"street": 3000, "same": 1120, "chain": 1500}
-_BATCHES = {"street": 16, "same": 8, "chain": 16}
-_GRIDS = {"street": "float", "same": "float", "chain": "lava64"}
-"""Of a training, where the user gives none: steps, samples in a step, and grid."""
+_DEFAULTS = {
+    "street": {"steps": 3000, "batch": 16, "grid": "float"},
+    "same": {"steps": 1120, "batch": 8, "grid": "float"},
+    "chain": {"steps": 1500, "batch": 16, "grid": "lava64"},
+}
+"""Of each student's training, where the user gives none."""
 
 
 def run(args: argparse.Namespace) -> int:
     """Trains, and returns the exit status."""
     name = check_name(args.output)
-    args.steps = _STEPS[args.student] if args.steps is None else args.steps
-    args.batch = _BATCHES[args.student] if args.batch is None else args.batch
-    args.grid = args.grid or _GRIDS[args.student]
+    for option, value in _DEFAULTS[args.student].items():
+        if getattr(args, option) is None:
+            setattr(args, option, value)
     check_counts(args, ("steps", "batch", "every", "look_every"))
     classes = tuple(dict.fromkeys(word.strip() for word in args.classes.split(",") if word.strip()))
     if not classes:

@@ -34,6 +34,9 @@ from dataclasses import dataclass
 
 import numpy as np
 
+UNIT = 64
+"""Of encoder inputs, biases and thresholds: their real value is integer / UNIT."""
+
 SPIKE_EXP = 4
 USUAL_EXP = 6
 """Exponent of the layers of YOLO-KP, and of all networks that do not say otherwise."""

@@ -4,14 +4,11 @@ from __future__ import annotations
 
 import numpy as np
 
-from ..core.arithmetic import ACCUMULATOR_BITS, MESSAGE_EXP
+from ..core.arithmetic import ACCUMULATOR_BITS, MESSAGE_EXP, UNIT
 from ..core.boxes import intersection_and_union
 from ..core.detections import Detections
 from ..jit.cache import kernel
 from ..network.chain import YoloHead
-
-BIAS_SCALE = 64.0
-"""Of a head's bias."""
 
 
 def decode(head: np.ndarray, layout: YoloHead, image_wh: tuple[int, int], score_threshold: float,
@@ -42,7 +39,7 @@ def decode(head: np.ndarray, layout: YoloHead, image_wh: tuple[int, int], score_
     head = np.require(head, np.int32, ("C", "W"))
     most, anchors = head.shape[0] * head.shape[1] * len(layout.anchors), np.array(layout.anchors, np.float64)
     found = np.empty((most, 4)), np.empty(most), np.empty(most, np.int64)
-    bias = np.array(layout.bias or (0,) * layout.channels, np.float64) / BIAS_SCALE
+    bias = np.array(layout.bias or (0,) * layout.channels, np.float64) / UNIT
     one = float(1 << (MESSAGE_EXP + layout.exponent))
     count = _read(head, one, bias, anchors, float(layout.clamp_max), float(score_threshold), *found)
     if count == 0:

@@ -4,10 +4,8 @@ from __future__ import annotations
 
 import numpy as np
 
+from ..core.arithmetic import UNIT
 from ..network.chain import Network
-
-UNIT = 64.0
-"""Biases and inputs are integers at scale 2**6."""
 
 
 def encode_exactly(network: Network, image: np.ndarray) -> np.ndarray:

@@ -23,6 +23,7 @@ from pathlib import Path
 from typing import Any
 
 from ..errors import InvalidFile, UserError, to_one_line
+from ..files.json_values import require_list, require_text, require_whole
 from ..files.outputs import encode_json, write_whole
 from ..files.safe_read import open_regular, read_limited
 from ..user_folders import data_folder
@@ -100,17 +101,18 @@ def check_name(name: str) -> str:
 
 def find_card(name: str) -> Path | None:
     """The card of an imported network, or of one of the package; None if there is none of this name."""
-    if not _NAME.fullmatch(name):
-        return None
-    return next((path for folder in _folders() if (path := folder / name / CARD_NAME).is_file()), None)
+    return _find(name, CARD_NAME)
 
 
 def find_stored(name: str) -> Path | None:
     """The card, or the file of a sigma-delta network, of this name; None if there is none."""
+    return _find(name, CARD_NAME, CHAIN_NAME)
+
+
+def _find(name: str, *files: str) -> Path | None:
     if not _NAME.fullmatch(name):
         return None
-    return next((path for folder in _folders() for file in (CARD_NAME, CHAIN_NAME)
-                 if (path := folder / name / file).is_file()), None)
+    return next((path for folder in _folders() for file in files if (path := folder / name / file).is_file()), None)
 
 
 def is_imported(name: str) -> bool:
@@ -331,10 +333,10 @@ def _parse_card(data: bytes, path: Path) -> Card:
             model=b"",
             head=HeadSpec(
                 _text(head["family"]), _number(head["num_classes"], 10_000),
-                tuple(_text(name) for name in _items(head["outputs"], 1, _MAX_OUTPUTS)),
-                tuple(_number(stride, 1024) for stride in _items(head["strides"], 0, _MAX_LEVELS)),
+                tuple(_text(name) for name in require_list(head["outputs"], _MAX_OUTPUTS, 1)),
+                tuple(_number(stride, 1024) for stride in require_list(head["strides"], _MAX_LEVELS)),
                 _numbers(head["numbers"])),
-            labels=tuple(_text(name) for name in _items(content["labels"])),
+            labels=tuple(_text(name) for name in require_list(content["labels"], 10_000)),
             preprocessing=Preprocessing(
                 _text(preprocessing["order"]), _three(preprocessing["mean"]), _three(preprocessing["deviation"])),
             input_name=_text(source["name"]),
@@ -371,30 +373,20 @@ def _share(value: Any) -> float | None:
 
 
 def _text(value: Any) -> str:
-    if not isinstance(value, str) or len(value) > 4096:
-        raise TypeError("a text is needed")
-    return value
-
-
-def _items(value: Any, fewest: int = 0, most: int = 10_000) -> list[Any]:
-    if not isinstance(value, list) or not fewest <= len(value) <= most:
-        raise TypeError("a list of a certain length is needed")
-    return value
+    return require_text(value, 4096)
 
 
 def _number(value: Any, highest: int) -> int:
-    if not isinstance(value, int) or isinstance(value, bool) or not 1 <= value <= highest:
-        raise ValueError("a positive whole number is needed")
-    return value
+    return require_whole(value, 1, highest)
 
 
 def _pair(value: Any) -> tuple[int, int]:
-    width, height = _items(value)
+    width, height = require_list(value, 2)
     return _number(width, _MAX_SIDE), _number(height, _MAX_SIDE)
 
 
 def _three(value: Any) -> tuple[float, float, float]:
-    first, second, third = (_finite(number) for number in _items(value))
+    first, second, third = (_finite(number) for number in require_list(value, 3))
     return first, second, third
 
 

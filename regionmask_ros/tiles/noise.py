@@ -73,22 +73,4 @@ def _find_quantile(changes: np.ndarray, values: np.ndarray, attended: np.ndarray
     if count < FEWEST_TILES:
         return -1.0
     place = np.int64(QUANTILE * (count - 1))
-    # Hoare's selection: what lies before `first` is smaller, and what lies after `last` is larger.
-    first, last = np.int64(0), count - 1
-    while first < last:
-        pivot, low, high = squares[(first + last) // 2], first, last
-        while low <= high:
-            while squares[low] < pivot:
-                low += 1
-            while squares[high] > pivot:
-                high -= 1
-            if low <= high:
-                squares[low], squares[high] = squares[high], squares[low]
-                low, high = low + 1, high - 1
-        if place <= high:
-            last = high
-        elif place >= low:
-            first = low
-        else:
-            break
-    return float(squares[place])
+    return float(np.partition(squares[:count], place)[place])

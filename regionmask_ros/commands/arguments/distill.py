@@ -30,7 +30,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--student", choices=("street", "same", "chain"), default="street",
                         help="street: the package's own architecture; same: the teacher's, with rectifiers; chain: "
                              "YOLO-KP's, a sigma-delta network (default: street)")
-    parser.add_argument("--grid", choices=("float", "channel", "pow2", "lava64"), default="",
+    parser.add_argument("--grid", choices=("float", "channel", "pow2", "lava64"), default=None,
                         help="grid of the weights: 8 bits with one step for each channel, or with one power of two for "
                              "each layer, or multiples of 1/64 (default: float, no grid; lava64 for chain)")
     parser.add_argument("--classes", metavar="LIST", default="person,bicycle,car,motorcycle,bus,truck",

@@ -10,9 +10,10 @@ from collections.abc import Callable, Sequence
 
 import numpy as np
 
+from ...core.arithmetic import UNIT
 from ...core.detections import Detections
 from ...network.chain import Network
-from ...network.formats.lava_dl import INPUT_MEAN, INPUT_STD, find_input_step
+from ...network.formats.lava_dl import INPUT_MEAN, INPUT_STD, find_real_weights
 from .candidates import DENSE, ExactCandidate, decode_real
 from .clip import Clip, calibration_clip, spread_images
 
@@ -22,7 +23,6 @@ CALIBRATION_FRAMES = 64
 _RUNTIMES_SETUP = "run 'make runtimes'"
 _TORCH_SETUP = "it is large and not part of the set-up: .venv/bin/python -m pip install torch"
 _THREAD_SETTINGS = ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS")
-_UNIT = np.float32(64)
 _ORT_ERRORS_ONLY = 3
 
 
@@ -116,16 +116,15 @@ class TorchBaseline(DenseBaseline):
 
         super().__init__(network, engine, f"torch {torch.__version__}", threads)
         torch.set_num_threads(threads)
-        self._torch, step = torch, find_input_step(network)
+        self._torch = torch
         self._layers = [
             (
-                torch.from_numpy((layer.real_weight / (1 if number else step)).astype(np.float32)).contiguous(
-                    memory_format=torch.channels_last),
-                None if layer.bias is None else torch.from_numpy(layer.bias.astype(np.float32) / _UNIT),
+                torch.from_numpy(weight.astype(np.float32)).contiguous(memory_format=torch.channels_last),
+                None if layer.bias is None else torch.from_numpy((layer.bias / UNIT).astype(np.float32)),
                 layer.stride,
                 layer.padding,
             )
-            for number, layer in enumerate(network.layers)]
+            for layer, weight in zip(network.layers, find_real_weights(network))]
         mean, std = np.array(INPUT_MEAN, np.float64), np.array(INPUT_STD, np.float64)
         self._scale = torch.from_numpy((1 / (255 * std)).astype(np.float32))
         self._offset = torch.from_numpy((-mean / std).astype(np.float32))

@@ -12,12 +12,12 @@ import onnx
 from onnx import TensorProto, helper, numpy_helper
 from onnxruntime.quantization import CalibrationDataReader, QuantFormat, QuantType, quantize_static
 
+from ...core.arithmetic import UNIT
 from ...metrics.machine import adds_products_exactly
 from ...network.chain import Network
-from ...network.formats.lava_dl import INPUT_MEAN, INPUT_STD, find_input_step
+from ...network.formats.lava_dl import INPUT_MEAN, INPUT_STD, find_real_weights
 
 INPUT, OUTPUT = "image", "head"
-UNIT = np.float32(64)
 OPSET, IR_VERSION = 17, 8
 """Old enough for every runtime that the set-up installs."""
 
@@ -37,17 +37,16 @@ def export_onnx(network: Network, input_wh: tuple[int, int]) -> onnx.ModelProto:
     Raises:
         ValueError: The network has another normalization.
     """
-    step = find_input_step(network)
+    weights = find_real_weights(network)
     width, height = input_wh
     constants, nodes = _normalisation(width, height)
     last = "normal"
-    for layer in network.layers:
+    for layer, weight in zip(network.layers, weights):
         output = OUTPUT if layer.is_head else layer.name
-        weight = (layer.real_weight / (step if last == "normal" else 1)).astype(np.float32)
-        constants.append(numpy_helper.from_array(weight, f"{layer.name}.weight"))
+        constants.append(numpy_helper.from_array(weight.astype(np.float32), f"{layer.name}.weight"))
         inputs = [last, f"{layer.name}.weight"]
         if layer.bias is not None:
-            constants.append(numpy_helper.from_array(layer.bias.astype(np.float32) / UNIT, f"{layer.name}.bias"))
+            constants.append(numpy_helper.from_array((layer.bias / UNIT).astype(np.float32), f"{layer.name}.bias"))
             inputs.append(f"{layer.name}.bias")
         conv = output if layer.is_head else f"{layer.name}.conv"
         nodes.append(helper.make_node(

@@ -13,18 +13,18 @@ from typing import Any
 
 import numpy as np
 
-from ...core.arithmetic import LARGEST_EXP, USUAL_EXP
+from ...core.arithmetic import LARGEST_EXP, UNIT, USUAL_EXP
 from ...errors import UserError
 from ...network.chain import LARGEST_BIAS, ConvSpec, Network, YoloHead
 from ...network.formats.lava_dl import BLOCKS, CLAMP_MAX, HEAD, input_table
+from ...network.formats.lava_net import YOLO_KP_HEAD
 from ...network.thresholds import LARGEST
-from .graph_builder import UNIT, GraphBuilder
+from .graph_builder import StudentBuilder, take_layer
 from .grids import LAVA64, LAVA_POW2, POW2, as_integers, find_steps
 
 STRIDE = 32
 NUMBERS_PER_BOX = 5
-ANCHORS = ((0.28, 0.22), (0.38, 0.48), (0.9, 0.78))
-"""YOLO-KP's, in cells."""
+ANCHORS = YOLO_KP_HEAD.anchors
 
 CHANNELS = (3, 16, 32, 64, 128, 256, 256, 512, 256, 512)
 """Inputs of YOLO-KP's layers, the head last."""
@@ -61,28 +61,16 @@ def build_chain(classes: Sequence[str], base: Network | None, seed: int) -> Any:
         An ONNX ModelProto. Input: ``images``, float [1, 3, height, width], multiples of 32. Output: ``output``,
         [1, cells, anchors * (5 + classes)], as the head has them.
     """
-    import onnx
-
-    make, source = GraphBuilder(onnx, np.random.default_rng(seed)), "images"
+    make, source = StudentBuilder(seed), "images"
     for number, (name, stride, padding) in enumerate(BLOCKS):
         shape = CHANNELS[number], CHANNELS[number + 1], 2 * padding + 1
-        source = make.conv(source, name, shape, stride, _given(base, number, shape))
+        source = make.conv(source, name, shape, stride, take_layer(base, number, shape, stride))
     count = len(ANCHORS) * (NUMBERS_PER_BOX + len(classes))
     shape = CHANNELS[-1], count, 1
     source = make.conv(source, HEAD[0], shape, 1, _first_head(make.rng, classes, base), rectified=False)
     cells = make.add("Reshape", [source, make.constant("cells.shape", np.array([1, count, -1], np.int64))], "cells")
     make.add("Transpose", [cells], "output", perm=[0, 2, 1])
-    return make.finish("chain", count)
-
-
-def _given(base: Network | None, number: int, shape: tuple[int, int, int]) -> tuple[np.ndarray, np.ndarray] | None:
-    """Weight and bias of a layer of YOLO-KP."""
-    if base is None:
-        return None
-    layer, (inputs, outputs, kernel) = base.layers[number], shape
-    if layer.weight.shape != (outputs, inputs, kernel, kernel) or layer.bias is None:
-        raise ValueError(f"layer {number} of {base.name} has another shape")
-    return layer.real_weight, layer.bias / UNIT
+    return make.finish("chain", "images", ["output"], count)
 
 
 def _first_head(rng: np.random.Generator, classes: Sequence[str], base: Network | None

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Sequence
-from itertools import groupby
+from itertools import groupby, islice
 
 import cv2
 import numpy as np
@@ -85,10 +85,10 @@ def choose_thresholds(make: Callable[[float], Network], pictures: Sequence[Pictu
         The network, and the facts: the chosen share, the agreement with it and with the smallest thresholds, and the
         synaptic operations relative to those of the smallest.
     """
-    tried = []
+    tried, clips = [], _choose_watched(pictures)
     for share in SHARES:
         network = make(share)
-        tried.append((share, network, *_watch(network, pictures)))
+        tried.append((share, network, *_watch(network, clips)))
     least, most_synops = tried[-1][2], tried[-1][3]
     share, network, agreement, synops = next(
         (one for one in tried if one[2] >= least - ALLOWED_POINTS), tried[-1])
@@ -101,23 +101,35 @@ def _or_none(agreement: float) -> float | None:
     return None if math.isnan(agreement) else round(agreement, 1)
 
 
-def _watch(network: Network, pictures: Sequence[Picture]) -> tuple[float, int]:
+_Clip = list[tuple[np.ndarray, np.ndarray]]
+"""Pixels and labels of pictures of one source and size, in their order."""
+
+
+def _choose_watched(pictures: Sequence[Picture]) -> list[_Clip]:
+    clips = []
+    for _, group in groupby(pictures, lambda picture: picture.source):
+        shown = [(picture.pixels(), picture.labels) for picture in islice(group, WATCHED)]
+        clips += [list(clip) for _, clip in groupby(shown, lambda one: one[0].shape)]
+    return clips
+
+
+def _watch(network: Network, clips: Sequence[_Clip]) -> tuple[float, int]:
     """Agreement with the labels, and all synops but those of first pictures, with events on the event engine."""
     assert network.head is not None
     expected, found, synops = [], [], 0
-    for (_, high, wide), group in groupby(pictures, lambda picture: (picture.source, *picture.pixels().shape[:2])):
-        shown, wh = list(group)[:WATCHED], (wide, high)
+    for clip in clips:
+        high, wide = clip[0][0].shape[:2]
+        wh = wide, high
         size = choose_input_size(wh, MAX_PIXELS, STRIDE)
         encoder, grid = Encoder(network.input_table, network.encoder_threshold, size), RegionGrid.of_input(size)
         backend = open_backend("cpu", network, size, CARRY)
-        for number, picture in enumerate(shown):
-            image = cv2.resize(picture.pixels(), size, interpolation=cv2.INTER_LINEAR)
+        for number, (pixels, rows) in enumerate(clip):
+            image = cv2.resize(pixels, size, interpolation=cv2.INTER_LINEAR)
             backend.submit(encoder.step(image, grid.full(True)), None)
             result = backend.poll(0.0)
             assert result is not None
             if number:
                 found.append(decode(result.head, network.head, wh, LOWEST_SCORE, NMS_IOU))
-                rows = picture.labels
                 expected.append(Detections(rows[:, :4], rows[:, 4], rows[:, 5].astype(np.int32)))
                 synops += sum(result.synops)
         backend.close()

@@ -2,42 +2,26 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass, field
-from typing import Any
-
 import numpy as np
 
-OPSET, IR_VERSION = 13, 8
-UNIT = 64.0
-"""Biases and thresholds are integers at scale 2^6."""
+from ...core.arithmetic import UNIT
+from ...network.chain import Network
+from ...network.onnx.building import GraphBuilder
 
 
-@dataclass
-class GraphBuilder:
-    """Nodes and constants of a graph in the making.
+class StudentBuilder(GraphBuilder):
+    """A graph of convolutions whose weights are given, or drawn.
+
+    Args:
+        seed: Of random weights.
 
     Attributes:
-        onnx: The package.
-        rng: Draws random weights.
-        nodes: So far.
-        constants: So far.
+        rng: Draws them.
     """
 
-    onnx: Any
-    rng: np.random.Generator
-    nodes: list[Any] = field(default_factory=list)
-    constants: list[Any] = field(default_factory=list)
-
-    def add(self, operator: str, inputs: Sequence[str], name: str, **attributes: Any) -> str:
-        """Adds a node with one output; returns its name."""
-        self.nodes.append(self.onnx.helper.make_node(operator, list(inputs), [name], name=name, **attributes))
-        return name
-
-    def constant(self, name: str, value: np.ndarray) -> str:
-        """Adds a constant; returns its name."""
-        self.constants.append(self.onnx.numpy_helper.from_array(value, name))
-        return name
+    def __init__(self, seed: int) -> None:
+        super().__init__()
+        self.rng = np.random.default_rng(seed)
 
     def conv(self, source: str, name: str, shape: tuple[int, int, int], stride: int = 1,
              given: tuple[np.ndarray, np.ndarray] | None = None, rectified: bool = True) -> str:
@@ -53,14 +37,26 @@ class GraphBuilder:
                         strides=[stride, stride], pads=[pad, pad, pad, pad])
         return self.add("Relu", [made], name) if rectified else made
 
-    def finish(self, name: str, numbers: int) -> Any:
-        """The checked ModelProto: input ``images``, output ``output``, [1, cells, numbers]."""
-        helper, kind = self.onnx.helper, self.onnx.TensorProto.FLOAT
-        graph = helper.make_graph(
-            self.nodes, name, [helper.make_tensor_value_info("images", kind, [1, 3, "height", "width"])],
-            [helper.make_tensor_value_info("output", kind, [1, "cells", numbers])], self.constants)
-        model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", OPSET)],
-                                  producer_name="regionmask_ros")
-        model.ir_version = IR_VERSION
-        self.onnx.checker.check_model(model)
-        return model
+
+def take_layer(base: Network | None, number: int, shape: tuple[int, int, int], stride: int
+               ) -> tuple[np.ndarray, np.ndarray] | None:
+    """Takes a layer of YOLO-KP.
+
+    Args:
+        base: YOLO-KP; None: there is none.
+        number: Of the layer, from 0.
+        shape: Its inputs, outputs and kernel.
+        stride: Its stride.
+
+    Returns:
+        Weight and bias, real; None without ``base``.
+
+    Raises:
+        ValueError: The layer has another shape.
+    """
+    if base is None:
+        return None
+    layer, (inputs, outputs, kernel) = base.layers[number], shape
+    if layer.weight.shape != (outputs, inputs, kernel, kernel) or layer.stride != stride or layer.bias is None:
+        raise ValueError(f"layer {number} of {base.name} has another shape")
+    return layer.real_weight, layer.bias / UNIT

@@ -12,7 +12,7 @@ import numpy as np
 
 from ...network.chain import Network
 from ...network.dense import Preprocessing
-from .graph_builder import UNIT, GraphBuilder
+from .graph_builder import StudentBuilder, take_layer
 
 STRIDES = (8, 16, 32)
 NUMBERS_PER_CELL = 5
@@ -45,9 +45,7 @@ def build_street(num_classes: int, base: Network | None, seed: int) -> Any:
         An ONNX ModelProto. Input: ``images``, float [1, 3, height, width], multiples of 32. Output: ``output``,
         [1, cells, 5 + classes].
     """
-    import onnx
-
-    make = GraphBuilder(onnx, np.random.default_rng(seed))
+    make = StudentBuilder(seed)
     levels = _add_first_layers(make, base)
     at8, at16, at32 = levels[2], levels[4], levels[5]
     deep = make.conv(at32, "deep.narrow", (256, 128, 1))
@@ -62,25 +60,20 @@ def build_street(num_classes: int, base: Network | None, seed: int) -> Any:
     heads = [_add_head(make, f"head{stride}", source, channels, num_classes)
              for stride, source, channels in zip(STRIDES, (fine, middle, deep), (64, 64, 128))]
     make.add("Transpose", [make.add("Concat", heads, "levels", axis=2)], "output", perm=[0, 2, 1])
-    return make.finish("street", NUMBERS_PER_CELL + num_classes)
+    return make.finish("street", "images", ["output"], NUMBERS_PER_CELL + num_classes)
 
 
-def _add_first_layers(make: GraphBuilder, base: Network | None) -> list[str]:
+def _add_first_layers(make: StudentBuilder, base: Network | None) -> list[str]:
     """Adds the layers of YOLO-KP; returns the names of their outputs."""
     outputs, source = [], "images"
     for number, (inputs, channels, stride) in enumerate(FIRST_LAYERS):
-        given = None
-        if base is not None:
-            layer = base.layers[number]
-            if layer.weight.shape != (channels, inputs, 3, 3) or layer.stride != stride or layer.bias is None:
-                raise ValueError(f"layer {number} of {base.name} has another shape")
-            given = layer.real_weight, layer.bias / UNIT
-        source = make.conv(source, f"first{number + 1}", (inputs, channels, 3), stride, given)
+        shape = inputs, channels, 3
+        source = make.conv(source, f"first{number + 1}", shape, stride, take_layer(base, number, shape, stride))
         outputs.append(source)
     return outputs
 
 
-def _merge(make: GraphBuilder, name: str, coarse: str, side: str, channels: int) -> str:
+def _merge(make: StudentBuilder, name: str, coarse: str, side: str, channels: int) -> str:
     """Enlarges a coarse level, and merges it with a finer one; both have 64 channels."""
     scales = make.constant(f"{name}.scales", np.array([1, 1, 2, 2], np.float32))
     larger = make.add("Resize", [coarse, "", scales], f"{name}.up", mode="nearest",
@@ -89,7 +82,7 @@ def _merge(make: GraphBuilder, name: str, coarse: str, side: str, channels: int)
     return make.conv(merged, name, (64, channels, 3))
 
 
-def _add_head(make: GraphBuilder, name: str, source: str, channels: int, num_classes: int) -> str:
+def _add_head(make: StudentBuilder, name: str, source: str, channels: int, num_classes: int) -> str:
     """Boxes, objectness and classes of a level; returns the name of [1, 5 + classes, cells]."""
     tower = make.conv(source, f"{name}.tower", (channels, 64, 3))
     spread, lift = 0.01, -np.log(1 / FIRST_OBJECTNESS - 1)

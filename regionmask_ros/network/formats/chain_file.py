@@ -15,6 +15,7 @@ import numpy as np
 
 from ...core.arithmetic import LARGEST_EXP, USUAL_EXP
 from ...errors import TOO_LARGE, InvalidFile
+from ...files.json_values import require_list, require_text, require_whole
 from ...files.safe_read import MAX_BYTES, open_zip, read_array
 from ..chain import ConvSpec, Network, YoloHead
 from ..labels import check_names
@@ -92,44 +93,34 @@ def parse_chain(data: bytes, source_file: str) -> Network:
         plain = json.loads(text.tobytes())
         if plain["format"] != FORMAT:
             raise InvalidFile(f"format {plain['format']!r} of another version")
-        facts = _items(plain["layers"], MAX_LAYERS)
+        facts = require_list(plain["layers"], MAX_LAYERS)
         layers = tuple(
             ConvSpec(_text(fact["name"]), read(f"weight{number}", _LARGEST_WEIGHT),
                      read(f"bias{number}", MAX_THRESHOLD - 1) if number < len(facts) - 1 else None,
-                     _whole(fact["stride"], _MAX_STRIDE),
-                     _whole(fact["padding"], _MAX_STRIDE), _whole(fact["threshold"], MAX_THRESHOLD - 1),
-                     _whole(fact.get("exponent", USUAL_EXP), LARGEST_EXP))
+                     require_whole(fact["stride"], 0, _MAX_STRIDE),
+                     require_whole(fact["padding"], 0, _MAX_STRIDE),
+                     require_whole(fact["threshold"], 0, MAX_THRESHOLD - 1),
+                     require_whole(fact.get("exponent", USUAL_EXP), 0, LARGEST_EXP))
             for number, fact in enumerate(facts))
-        labels = tuple(map(_text, _items(plain["labels"], 10_000)))
+        labels = tuple(map(_text, require_list(plain["labels"], 10_000)))
         reason = check_names(labels)
         if reason:
             raise InvalidFile(reason)
         if not layers:
             raise InvalidFile("no layers")
         head = plain["head"]
-        anchors = tuple((float(wide), float(high)) for wide, high in _items(head["anchors"], 64))
-        layout = YoloHead(anchors, len(labels), float(head["clamp_max"]), tuple(_items(head["bias"], _MAX_SIDE)),
+        anchors = tuple((float(wide), float(high)) for wide, high in require_list(head["anchors"], 64))
+        layout = YoloHead(anchors, len(labels), float(head["clamp_max"]), tuple(require_list(head["bias"], _MAX_SIDE)),
                           layers[-1].exponent)
         return Network(_text(plain["name"]), layers, layout, labels, read("input_table"),
-                       _whole(plain["encoder_threshold"], MAX_THRESHOLD - 1), source_file,
+                       require_whole(plain["encoder_threshold"], 0, MAX_THRESHOLD - 1), source_file,
                        hashlib.sha256(data).hexdigest())
     except (KeyError, TypeError, ValueError, AttributeError, RecursionError, OverflowError) as error:
         raise InvalidFile(f"damaged {FILE_KIND.removeprefix('a ')}: {error}") from error
 
 
-def _items(value: Any, most: int) -> list[Any]:
-    if not isinstance(value, list) or len(value) > most:
-        raise TypeError("a list is needed")
-    return value
-
-
 def _text(value: Any) -> str:
-    if not isinstance(value, str) or not value or len(value) > MAX_TEXT or not value.isprintable():
+    text = require_text(value, MAX_TEXT)
+    if not text or not text.isprintable():
         raise TypeError("a text is needed")
-    return value
-
-
-def _whole(value: Any, highest: int) -> int:
-    if type(value) is not int or not 0 <= value <= highest:
-        raise ValueError(f"a whole number up to {highest} is needed")
-    return value
+    return text

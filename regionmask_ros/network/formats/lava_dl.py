@@ -16,6 +16,7 @@ import hashlib
 
 import numpy as np
 
+from ...core.arithmetic import UNIT
 from ...errors import InvalidFile
 from ..chain import ConvSpec, Network, YoloHead
 from .torch_checkpoint import read_tensors
@@ -45,7 +46,6 @@ INPUT_MEAN = (0.485, 0.456, 0.406)
 INPUT_STD = (0.229, 0.224, 0.225)
 CLAMP_MAX = 5.0
 MAX_THRESHOLD = 1 << 15
-_SCALE = 64
 
 
 def parse_yolo_kp(data: bytes, source_file: str) -> Network:
@@ -80,24 +80,25 @@ def input_table() -> np.ndarray:
     """The encoder's integers for 8-bit R, G and B values, normalized as for ImageNet in float32: int32 [256, 3]."""
     value = np.arange(256, dtype=np.float32)[:, None] / np.float32(255)
     normal = (value - np.array(INPUT_MEAN, np.float32)) / np.array(INPUT_STD, np.float32)
-    return np.rint(normal * np.float32(_SCALE)).astype(np.int32)
+    return np.rint(normal * np.float32(UNIT)).astype(np.int32)
 
 
-def find_input_step(network: Network) -> int:
-    """The unit of a network's encoder in 1/64, for one with the usual normalization.
+def find_real_weights(network: Network) -> list[np.ndarray]:
+    """The weights of a network as real numbers, for an input with the usual normalization.
 
     Args:
-        network: The network.
+        network: The network. Its encoder may have a unit of 2/64, see ``thresholds.with_thresholds``.
 
     Returns:
-        1 or 2: what the network's first weights are multiplied by, see ``thresholds.with_thresholds``.
+        float64 [out, in, ky, kx] of each layer.
 
     Raises:
         ValueError: The network has another normalization.
     """
     for step in (1, 2):
         if np.array_equal(network.input_table, input_table() // step):
-            return step
+            first, *others = (layer.real_weight for layer in network.layers)
+            return [first / step, *others]
     raise ValueError("the input table of the network is not the usual normalization")
 
 
@@ -134,9 +135,9 @@ class _Tensors:
     def threshold(self, name: str) -> int:
         """At scale 2^6, rounded down as in lava-dl. The values in the file are multiples of 1/64 already."""
         value = float(self.per_channel(name, 1)[0])
-        if not 1 <= value * _SCALE < MAX_THRESHOLD:
-            raise InvalidFile(f"tensor {name} is {value:g}, expected a threshold of at least 1/{_SCALE}")
-        return int(value * _SCALE)
+        if not 1 <= value * UNIT < MAX_THRESHOLD:
+            raise InvalidFile(f"tensor {name} is {value:g}, expected a threshold of at least 1/{UNIT}")
+        return int(value * UNIT)
 
     def anchors(self, name: str) -> tuple[tuple[float, float], ...]:
         """In grid cells: the shortest decimals of the float32 values, such as 0.28, as in the training code."""
@@ -175,7 +176,7 @@ def _layer(name: str, weight: np.ndarray, bias: np.ndarray | None, stride: int, 
 
 def _quantize(real: np.ndarray, limit: int) -> np.ndarray:
     """Real numbers, float64 (overwritten), to even int32 at scale 2^6, from -limit to limit - 2."""
-    real *= _SCALE // 2
+    real *= UNIT // 2
     np.rint(real, out=real)
     real *= 2
     return np.clip(real, -limit, limit - 2, out=real).astype(np.int32)

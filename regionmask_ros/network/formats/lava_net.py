@@ -14,6 +14,7 @@ import hashlib
 
 import numpy as np
 
+from ...core.arithmetic import UNIT
 from ...errors import InvalidFile
 from ...files.hdf5 import Hdf5Group, read_hdf5
 from ..chain import ConvSpec, Network, YoloHead
@@ -22,7 +23,6 @@ from .lava_dl import CLAMP_MAX, COCO_LABELS, MAX_THRESHOLD, input_table
 HDF5_MAGIC = b"\x89HDF\r\n\x1a\n"
 YOLO_KP_HEAD = YoloHead(((0.28, 0.22), (0.38, 0.48), (0.9, 0.78)), len(COCO_LABELS), CLAMP_MAX)
 MAX_LAYERS = 100
-_SCALE = 64
 
 
 def looks_like_net(data: bytes) -> bool:
@@ -109,7 +109,7 @@ def _threshold(block: Hdf5Group, number: int) -> int:
         raise InvalidFile(f"layer {number} has neurons of type {neuron.text('type')}, expected SDNN (sigma-delta)")
     threshold = int(neuron.integers("vThMant", 0))
     if not 1 <= threshold < MAX_THRESHOLD:
-        raise InvalidFile(f"layer {number} has the threshold {threshold}/{_SCALE}, expected at least 1/{_SCALE}")
+        raise InvalidFile(f"layer {number} has the threshold {threshold}/{UNIT}, expected at least 1/{UNIT}")
     return threshold
 
 
@@ -123,5 +123,5 @@ def _both_sides(block: Hdf5Group, key: str, number: int) -> int:
 
 def _plain_table(channels: int) -> np.ndarray:
     """int32 [256, channels]: values from 0 to 1 at scale 2^6."""
-    value = np.rint(np.arange(256, dtype=np.float64) / 255 * _SCALE).astype(np.int32)
+    value = np.rint(np.arange(256, dtype=np.float64) / 255 * UNIT).astype(np.int32)
     return np.repeat(value[:, None], channels, axis=1)

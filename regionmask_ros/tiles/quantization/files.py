@@ -17,6 +17,7 @@ from typing import Any
 import numpy as np
 
 from ...errors import TOO_LARGE, InvalidFile
+from ...files.json_values import require_list, require_text
 from ...files.safe_read import MAX_BYTES, open_zip, read_array
 from ...network.graph import Graph, Node, Shape
 from ..network import TileNetwork, is_head
@@ -133,13 +134,13 @@ class _Arrays:
 
 
 def _read(plain: Mapping[str, Any], arrays: _Arrays) -> StoredTiles:
-    nodes = _list(plain["nodes"], MAX_NODES)
+    nodes = require_list(plain["nodes"], MAX_NODES)
     channels, name = plain["channels"], _name(plain["input"])
     if type(channels) is not int or not 1 <= channels <= MAX_CHANNELS:
         raise ValueError("a number of channels is needed")
     shapes: dict[str, Shape] = {name: (_NOMINAL, _NOMINAL, channels)}
     graph = Graph(name, channels, tuple(_read_node(node, arrays, shapes) for node in nodes),
-                  tuple(map(_name, _list(plain["outputs"], MAX_NODES))))
+                  tuple(map(_name, require_list(plain["outputs"], MAX_NODES))))
     graph.strides()
     bytes_of = {node.name for node in graph.nodes if not is_head(node.operator)} | {name}
     if not all(is_head(graph.node(output).operator) for output in graph.outputs if output != name):
@@ -150,7 +151,7 @@ def _read(plain: Mapping[str, Any], arrays: _Arrays) -> StoredTiles:
     factors = {_name(one): _number(factor) for one, factor in _dict(plain["factors"]).items()}
     if not factors.keys() <= bytes_of:
         raise ValueError("a threshold of a tensor that is not there")
-    first, second, third = (_number(level) for level in _list(plain["levels"], 3))
+    first, second, third = (_number(level) for level in require_list(plain["levels"], 3))
     tail = Tail.from_plain(_dict(plain["tail"]), {
         _name(one): arrays.read(number) for one, number in _dict(plain["tail_arrays"]).items()})
     if not set(tail.heads) <= set(graph.outputs):
@@ -161,7 +162,7 @@ def _read(plain: Mapping[str, Any], arrays: _Arrays) -> StoredTiles:
 def _read_node(plain: Any, arrays: _Arrays, shapes: dict[str, Shape]) -> Node:
     content = _dict(plain)
     name, operator = _name(content["name"]), operator_from_plain(content["operator"])
-    inputs = tuple(map(_name, _list(content["inputs"], MAX_NODES)))
+    inputs = tuple(map(_name, require_list(content["inputs"], MAX_NODES)))
     if not inputs or any(one not in shapes for one in inputs) or name in shapes:
         raise ValueError(f"node {name} does not fit those before it")
     if not isinstance(operator, Concat) and len(inputs) != (2 if isinstance(operator, (Add, Multiply)) else 1):
@@ -204,7 +205,7 @@ def _output(channels: int) -> dict[str, tuple[Any, tuple[int, ...]]]:
 
 
 def _read_quantization(plain: Any, arrays: _Arrays, channels: int) -> Quantization:
-    step, zero, shift = _list(plain, 3)
+    step, zero, shift = require_list(plain, 3)
     found = Quantization(arrays.read_as(step, np.float32, (channels,)), arrays.read_as(zero, np.uint8, (channels,)),
                          arrays.read_as(shift, np.float32, (channels,)))
     if not (found.step > 0).all():
@@ -213,15 +214,7 @@ def _read_quantization(plain: Any, arrays: _Arrays, channels: int) -> Quantizati
 
 
 def _name(value: Any) -> str:
-    if not isinstance(value, str) or len(value) > MAX_NAME:
-        raise TypeError("a name is needed")
-    return value
-
-
-def _list(value: Any, most: int) -> list[Any]:
-    if not isinstance(value, list) or len(value) > most:
-        raise TypeError("a list is needed")
-    return value
+    return require_text(value, MAX_NAME)
 
 
 def _dict(value: Any) -> dict[str, Any]:
