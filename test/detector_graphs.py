@@ -6,6 +6,10 @@ from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
+import pytest
+
+pytest.importorskip("onnx", reason="onnx is missing: `make runtimes` brings it")
+
 import onnx
 from onnx import TensorProto, helper, numpy_helper
 

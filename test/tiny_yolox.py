@@ -1,10 +1,11 @@
-"""A YOLOX-like detector of a few thousand weights, with SiLU as YOLOX has it or with ReLU. Needs the package onnx."""
+"""A YOLOX-like detector of a few thousand weights, with SiLU as YOLOX has it or with ReLU."""
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
-import onnx
-from onnx import TensorProto, helper, numpy_helper
+import pytest
 
 from regionmask_ros.network.dense import DenseNetwork, HeadSpec, Preprocessing
 
@@ -14,8 +15,10 @@ PREPROCESSING = Preprocessing("rgb", (128.0,) * 3, (64.0,) * 3)
 HEAD = HeadSpec("yolox", len(CLASSES), ("output",), STRIDES, {"raw": 1.0})
 
 
-def make_graph(activation: str = "silu", seed: int = 0) -> onnx.ModelProto:
+def make_graph(activation: str = "silu", seed: int = 0) -> Any:
     """Three convolutions down to each level, a depthwise one with a sum, and a head; input ``images``."""
+    onnx = pytest.importorskip("onnx", reason="onnx is missing: `make runtimes` brings it")
+    helper, numpy_helper, TensorProto = onnx.helper, onnx.numpy_helper, onnx.TensorProto  # noqa: N806
     rng = np.random.default_rng(seed)
     nodes, constants = [], []
 
