@@ -151,6 +151,21 @@ def exponents_network(even_network):
     return replace(even_network, name="exponents", layers=layers, head=head)
 
 
+@pytest.fixture(scope="session")
+def groups_network(even_network):
+    """A small network with a depthwise layer of more channels than 7 bits count, and a layer in groups of several."""
+    rng = np.random.default_rng(17)
+
+    def conv(name: str, shape: tuple[int, ...], stride: int, groups: int = 1, is_head: bool = False) -> ConvSpec:
+        weight = 2 * rng.integers(-24, 25, shape).astype(np.int32)
+        bias = None if is_head else rng.integers(-20, 60, len(weight)).astype(np.int32)
+        return ConvSpec(name, weight, bias, stride, shape[2] // 2, 6, groups=groups)
+
+    layers = (conv("c1", (132, 3, 3, 3), 4), conv("depthwise", (132, 1, 3, 3), 2, 132),
+              conv("parts", (12, 33, 1, 1), 2, 4), conv("head", (14, 6, 3, 3), 2, 2, is_head=True))
+    return replace(even_network, name="groups", layers=layers)
+
+
 @pytest.fixture
 def write_mask(tmp_path):
     """A function that writes a static mask, bool [rows, cols], with heat or without, and returns the file's path."""

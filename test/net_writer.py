@@ -20,7 +20,7 @@ def write_net(file, network: Network) -> None:
         group = layers.create_group(str(number))
         _type(group, "conv")
         group["shape"] = np.array([channels, rows, cols])
-        group["inChannels"], group["outChannels"], group["groups"] = layer.in_channels, channels, 1
+        group["inChannels"], group["outChannels"], group["groups"] = layer.in_channels, channels, layer.groups
         for key, value in (("kernelSize", layer.kernel), ("stride", layer.stride), ("padding", layer.padding),
                            ("dilation", 1)):
             group[key] = np.array([value, value])

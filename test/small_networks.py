@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import pairwise
 
 import numpy as np
@@ -44,6 +44,14 @@ def random_layers(seed: int, channels: tuple[int, ...], size: int, stride: int, 
         bias = None if number == len(channels) - 2 else rng.integers(-90, 90, outputs).astype(np.int32)
         specs.append(ConvSpec(f"c{number}", weight, bias, stride if number == 1 else 1, size // 2, 6))
     return Layers(tuple(specs))
+
+
+def spread_groups(spec: ConvSpec) -> ConvSpec:
+    """The same layer without groups: weights between channels of different groups are 0."""
+    weight = np.zeros((spec.out_channels, spec.in_channels, spec.kernel, spec.kernel), np.int32)
+    for parts in zip(*(np.array_split(np.arange(count), spec.groups) for count in weight.shape[:2])):
+        weight[np.ix_(*parts)] = spec.weight[parts[0]]
+    return replace(spec, weight=weight, groups=1)
 
 
 def random_messages(rng: np.random.Generator, shape: tuple[int, ...], density: float, factor: int = 1) -> np.ndarray:

@@ -171,7 +171,8 @@ def make_header(network: Network, input_wh: tuple[int, int], settings: dict[str,
         The content of the first message.
     """
     layers = tuple(
-        LayerArrays(layer.name, layer.weight, layer.bias, layer.stride, layer.padding, layer.threshold, layer.exponent)
+        LayerArrays(layer.name, layer.weight, layer.bias, layer.stride, layer.padding, layer.threshold, layer.exponent,
+                    layer.groups)
         for layer in network.layers)
     width, height = input_wh
     return NetworkHeader((height, width, network.in_channels), network.encoder_threshold, layers, settings)

@@ -51,8 +51,6 @@ def name_missing_on_lava(network: DenseNetwork) -> str:
         if not isinstance(operator, Convolution):
             found.add(_LACKING.get(type(operator).__name__, type(operator).__name__))
             continue
-        if operator.groups > 1:
-            found.add("convolution in groups")
         # What is behind a head is computed by the host.
         if not operator.is_head and operator.activation.kind not in (Kind.NONE, Kind.RELU):
             found.add("activations other than ReLU")

@@ -32,17 +32,18 @@ def wrapped(total: Any) -> Any:
 
 @kernel
 def accumulate(events: tuple[np.ndarray, np.ndarray, int], source: tuple[int, int], weight: np.ndarray,
-               window: tuple[int, int, int], output: tuple[int, int, int], total: np.ndarray,
+               window: tuple[int, int, int, int], output: tuple[int, int, int], total: np.ndarray,
                touched: np.ndarray) -> int:
     """Adds every event, times its weights, to the sums of the outputs that it reaches.
 
-    ``total[y, x, o] += message * weight[ky, kx, i, o]`` for all ky, kx whose output (y, x) exists.
+    ``total[y, x, o] += message * weight[ky, kx, i, o]`` for all ky, kx whose output (y, x) exists, and all outputs o of
+    the group that the channel i belongs to.
 
     Args:
         events: (index, message, count): int32, in image order, of which ``count`` are valid.
         source: (columns, channels) of the input.
-        weight: int16 [size, size, in_channels, out_channels], flat.
-        window: (size, stride, padding), pixels.
+        weight: int16 [size, size, in_channels, out_channels / groups], flat.
+        window: (size, stride, padding, groups), the first three in pixels.
         output: (rows, columns, channels).
         total: int32 [rows * columns * channels], sums.
         touched: bool [rows * columns], set where an event arrives.
@@ -52,8 +53,9 @@ def accumulate(events: tuple[np.ndarray, np.ndarray, int], source: tuple[int, in
     """
     index, message, count = events
     in_cols, in_channels = source
-    size, stride, padding = window
+    size, stride, padding, groups = window
     rows, cols, channels = output
+    reached = channels // groups
     synops = 0
     first = 0
     while first < count:
@@ -73,10 +75,14 @@ def accumulate(events: tuple[np.ndarray, np.ndarray, int], source: tuple[int, in
                     continue
                 target = top // stride * cols + left // stride
                 touched[target] = True
-                synops += (last - first) * channels
-                add_events(index, message, first, last, position * in_channels,
-                           weight, (ky * size + kx) * in_channels * channels, channels,
-                           total[target * channels:(target + 1) * channels])
+                synops += (last - first) * reached
+                tap = (ky * size + kx) * in_channels * reached
+                sums = total[target * channels:(target + 1) * channels]
+                if groups == 1:
+                    add_events(index, message, first, last, position * in_channels, weight, tap, channels, sums)
+                else:
+                    add_grouped_events(index, message, first, last, position * in_channels, weight, tap, reached,
+                                       in_channels // groups, sums)
         first = last
     return synops
 
@@ -107,6 +113,27 @@ def add_events(index: np.ndarray, message: np.ndarray, first: int, last: int, fi
         for o in range(channels):
             target[o] += m * w[o]
         event += 1
+
+
+@kernel
+def add_grouped_events(index: np.ndarray, message: np.ndarray, first: int, last: int, first_index: int,
+                       weight: np.ndarray, tap: int, reached: int, per_group: int, target: np.ndarray) -> None:
+    """Adds the events of one pixel to one output, as ``add_events``, each to the outputs of its group only.
+
+    A group has ``per_group`` channels, and ``reached`` outputs.
+    """
+    if per_group == 1 and reached == 1:
+        for event in range(first, last):
+            channel = index[event] - first_index
+            target[channel] += message[event] * weight[tap + channel]
+        return
+    for event in range(first, last):
+        channel = index[event] - first_index
+        m = message[event]
+        w = weight[tap + channel * reached:]
+        outputs = target[channel // per_group * reached:]
+        for o in range(reached):
+            outputs[o] += m * w[o]
 
 
 @kernel
@@ -193,7 +220,7 @@ class GenericLayer:
         self.rows, self.cols = conv.output_size(in_rows, in_cols)
         self.shape = self.rows, self.cols, conv.out_channels
         self.neurons = self.rows * self.cols * conv.out_channels
-        self.window = conv.size, conv.stride, conv.padding
+        self.window = conv.size, conv.stride, conv.padding, conv.groups
         self.rule = conv.threshold, rule.release(conv.threshold), rule.carry, conv.exponent
         self.sigma = np.zeros(self.neurons, np.int32)
         self.reference = np.zeros(0 if conv.is_head else self.neurons, np.int32)
@@ -344,6 +371,6 @@ def sum_overflow(conv: CheckedConv, overflow_sums: np.ndarray, overflow: tuple[n
     if not len(overflow_sums):
         overflow_sums = np.zeros(rows * cols * conv.out_channels, np.int32)
     accumulate((*overflow, entries), (in_cols, conv.in_channels), conv.tap_major_weights,
-               (conv.size, conv.stride, conv.padding), (rows, cols, conv.out_channels), overflow_sums,
+               (conv.size, conv.stride, conv.padding, conv.groups), (rows, cols, conv.out_channels), overflow_sums,
                np.zeros(rows * cols, np.bool_))
     return overflow_sums

@@ -42,12 +42,13 @@ class CheckedConv:
     """One convolution with its neurons, whose integers have been checked against what the kernels rely on.
 
     Attributes:
-        weight: int16 [out, in, ky, kx].
+        weight: int16 [out, in / groups, ky, kx].
         bias: int32 [out] at 2**(10 + exponent); None for a head.
         threshold: At 2**(10 + exponent); 0 for a head.
         stride: Step between windows, pixels.
         padding: Zeros on each side, pixels.
         exponent: Of the weights; a message is a change shifted right by it.
+        groups: Parts of the channels, see ``network.chain.ConvSpec``.
     """
 
     weight: np.ndarray
@@ -56,6 +57,7 @@ class CheckedConv:
     stride: int
     padding: int
     exponent: int
+    groups: int
 
     @classmethod
     def of(cls, spec: Any) -> CheckedConv:
@@ -74,17 +76,18 @@ class CheckedConv:
         limit = np.iinfo(np.int16)
         if spec.weight.min() < limit.min or spec.weight.max() > limit.max:
             raise ValueError(f"{spec.name}: weights must fit 16 signed bits")
-        if max(spec.weight.shape[:2]) > MAX_CHANNELS:
+        if max(spec.out_channels, spec.in_channels) > MAX_CHANNELS:
             raise ValueError(f"{spec.name}: at most {MAX_CHANNELS} channels")
         weight = spec.weight.astype(np.int16)
         if spec.bias is None:
-            return cls(weight, None, 0, spec.stride, spec.padding, spec.exponent)
+            return cls(weight, None, 0, spec.stride, spec.padding, spec.exponent, spec.groups)
         shift = unit_exp(spec.exponent)
         largest = 1 << (31 - shift)
         if spec.bias.min() < -largest or max(spec.bias.max(), spec.threshold) >= largest:
             raise ValueError(f"{spec.name}: biases and threshold must fit {32 - shift} signed bits")
         bias = spec.bias.astype(np.int32) << shift
-        return cls(weight, bias, spec.threshold << shift, spec.stride, spec.padding, spec.exponent)
+        return cls(weight, bias, spec.threshold << shift, spec.stride, spec.padding, spec.exponent,
+                   spec.groups)
 
     @property
     def is_head(self) -> bool:
@@ -99,7 +102,7 @@ class CheckedConv:
     @property
     def in_channels(self) -> int:
         """Input channels."""
-        return int(self.weight.shape[1])
+        return int(self.weight.shape[1]) * self.groups
 
     @property
     def size(self) -> int:
@@ -146,8 +149,9 @@ class CheckedConv:
 
     @cached_property
     def tap_major_weights(self) -> np.ndarray:
-        """The weights as int16 [ky, kx, in, out], flat: what one event adds is contiguous."""
-        return np.ascontiguousarray(self.weight.transpose(2, 3, 1, 0)).ravel()
+        """The weights as int16 [ky, kx, in, out / groups], flat: what one event adds is contiguous."""
+        groups = self.weight.reshape(self.groups, -1, *self.weight.shape[1:])
+        return np.ascontiguousarray(groups.transpose(3, 4, 0, 2, 1)).ravel()
 
     def reach(self, length: int) -> np.ndarray:
         """Returns, for each of ``length`` inputs along a side, the outputs whose window holds it: int32 [length]."""

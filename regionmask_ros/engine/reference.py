@@ -13,17 +13,19 @@ import numpy as np
 from ..core.arithmetic import ACCUMULATOR_BITS, MESSAGE_MAX, MESSAGE_MIN, RULES, SPIKE_EXP, unit_exp, wrap
 
 
-def correlate(message: np.ndarray, weight: np.ndarray, stride: int, padding: int) -> np.ndarray:
+def correlate(message: np.ndarray, weight: np.ndarray, stride: int, padding: int, groups: int = 1) -> np.ndarray:
     """Computes the synapse sums of one layer.
 
-    ``sums[y, x, o] = sum over ky, kx, i of message[y * stride + ky - padding, x * stride + kx - padding, i]
-    * weight[o, i, ky, kx]``. float64 holds every partial sum below 2**53 exactly.
+    ``sums[y, x, o] = sum over ky, kx, i of message[y * stride + ky - padding, x * stride + kx - padding, first + i]
+    * weight[o, i, ky, kx]``, with the first channel of the output's group, ``first = o // (out / groups) * (in /
+    groups)``. float64 holds every partial sum below 2**53 exactly.
 
     Args:
         message: Integers [y, x, in].
-        weight: Integers [out, in, ky, kx], square windows.
+        weight: Integers [out, in / groups, ky, kx], square windows.
         stride: Step between windows, pixels.
         padding: Zeros on each side, pixels.
+        groups: Parts of the channels, see ``network.chain.ConvSpec``.
 
     Returns:
         int64 [rows, cols, out].
@@ -33,8 +35,9 @@ def correlate(message: np.ndarray, weight: np.ndarray, stride: int, padding: int
     axes: Any = (0, 1)  # NumPy's types know a single axis only
     windows = np.lib.stride_tricks.sliding_window_view(padded, (size, size), axis=axes)[::stride, ::stride]
     rows, cols = windows.shape[:2]
-    sums = windows.reshape(rows * cols, -1) @ weight.reshape(len(weight), -1).T.astype(np.float64)
-    exact: np.ndarray = np.rint(sums).astype(np.int64).reshape(rows, cols, -1)
+    parts = windows.reshape(rows * cols, groups, -1).transpose(1, 0, 2)
+    sums = parts @ weight.reshape(groups, len(weight) // groups, -1).transpose(0, 2, 1).astype(np.float64)
+    exact: np.ndarray = np.rint(sums).astype(np.int64).transpose(1, 0, 2).reshape(rows, cols, -1)
     return exact
 
 
@@ -108,7 +111,8 @@ class ReferenceLayer:
             Messages, int64 [rows, cols, channels] at 2**10; for a head its sigma at 2**(10 + e).
         """
         if message is not None:
-            total = correlate(message, self.spec.weight, self.spec.stride, self.spec.padding)
+            spec = self.spec
+            total = correlate(message, spec.weight, spec.stride, spec.padding, spec.groups)
             self.sigma = wrap(self.sigma + wrap(total, ACCUMULATOR_BITS), 32)
         if self.spec.bias is None:
             return self.sigma
@@ -138,7 +142,7 @@ class ReferenceNetwork:
     """
 
     def __init__(self, network: Any, input_wh: tuple[int, int], arithmetic: str) -> None:
-        shape = (input_wh[1], input_wh[0], network.layers[0].weight.shape[1])
+        shape = (input_wh[1], input_wh[0], network.layers[0].in_channels)
         self.layers: list[ReferenceLayer] = []
         for spec in network.layers:
             self.layers.append(ReferenceLayer(spec, shape, arithmetic))

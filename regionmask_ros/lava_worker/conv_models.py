@@ -4,7 +4,9 @@ Stock Lava (lava-nc 0.10) convolves channel by channel with SciPy, which takes 5
 cores. ``GemmConvModelFixed`` gathers the windows that contain an event and multiplies them with the kernel. Its sums
 are exact: in float32 while no sum of magnitudes can reach 2**24, in float64 otherwise.
 
-Arrays are Lava's: (x, y, channel). Kernels are (out, x, y, in), flipped in both spatial axes.
+Arrays are Lava's: (x, y, channel). Kernels are (out, x, y, in / groups), flipped in both spatial axes.
+
+Lava declares the number of groups with 8 bits, which 128 groups overflow. The models here take it from the process.
 
 This module imports Lava, so only the worker may import it, after ``shim.import_var_model``.
 """
@@ -51,6 +53,11 @@ def count_reached_outputs(length: int, kernel: int, stride: int, padding: int) -
     return np.bincount(taps[(taps >= 0) & (taps < length)], minlength=length)
 
 
+def count_groups(model: PyConvModelFixed) -> int:
+    """Groups of the process that a model runs."""
+    return int(model.proc_params["groups"])
+
+
 class _CountedPort:
     """An InPort that reports what it receives before the model computes with it."""
 
@@ -61,13 +68,13 @@ class _CountedPort:
         stride, padding = (np.asarray(value).ravel().astype(int) for value in (model.stride, model.padding))
         lengths = model.proc_params["input_shape"][:2]
         self._reached = [count_reached_outputs(*geometry) for geometry in zip(lengths, kernel, stride, padding)]
-        self._out_channels, self._steps = out_channels, 0
+        self._reached_channels, self._steps = out_channels // count_groups(model), 0
 
     def recv(self) -> np.ndarray:
         data: np.ndarray = self._port.recv()
         self._steps += 1
         counts = np.count_nonzero(data, axis=2)
-        synops = int(self._reached[0] @ counts @ self._reached[1]) * self._out_channels
+        synops = int(self._reached[0] @ counts @ self._reached[1]) * self._reached_channels
         os.write(self._fd, COUNT.pack(self._layer, self._steps, int(counts.sum()), synops))
         return data
 
@@ -85,6 +92,7 @@ class CountedConvModelFixed(PyConvModelFixed):  # type: ignore[misc]
         """Runs one time step."""
         if not isinstance(self.s_in, _CountedPort):
             self.s_in = _CountedPort(self.s_in, self)
+            self.groups = np.array([count_groups(self)])
         super().run_spk()
 
 
@@ -92,7 +100,7 @@ class CountedConvModelFixed(PyConvModelFixed):  # type: ignore[misc]
 @requires(CPU)
 @tag("fixed_pt")
 class GemmConvModelFixed(PyConvModelFixed):  # type: ignore[misc]
-    """The same integers, faster. Only for graded messages, one group and no dilation, as in `sim_graph`."""
+    """The same integers, faster. Only for graded messages and no dilation, as in `sim_graph`."""
 
     s_in: Any
     a_buf: Any
@@ -101,7 +109,8 @@ class GemmConvModelFixed(PyConvModelFixed):  # type: ignore[misc]
         """Runs one time step."""
         if not isinstance(self.s_in, _CountedPort):
             self.s_in = _CountedPort(self.s_in, self)
-            self._product = WindowProduct(self.weight, self.proc_params["input_shape"], self.stride, self.padding)
+            self._product = WindowProduct(self.weight, self.proc_params["input_shape"], self.stride, self.padding,
+                                          count_groups(self))
         self.a_out.send(self.a_buf)
         self.a_buf = self._product(self.s_in.recv())
 
@@ -110,22 +119,26 @@ class WindowProduct:
     """The convolution as a function from int32 [x, y, in] to int32 [x, y, out], wrapped to 24 bits as Lava does.
 
     Args:
-        weight: int32 (out, kx, ky, in), flipped.
+        weight: int32 (out, kx, ky, in / groups), flipped.
         input_shape: (x, y, channels) of the input.
         stride: Steps along x and y.
         padding: Zeros on each side along x and y.
+        groups: Parts of the channels.
     """
 
-    def __init__(self, weight: np.ndarray, input_shape: tuple[int, int, int], stride: Any, padding: Any) -> None:
-        self._kernel = weight.shape[1:3]
+    def __init__(self, weight: np.ndarray, input_shape: tuple[int, int, int], stride: Any, padding: Any,
+                 groups: int) -> None:
+        self._kernel, self._groups = weight.shape[1:3], groups
         self._stride = [int(step) for step in np.asarray(stride).ravel()]
         self._padding = [int(zeros) for zeros in np.asarray(padding).ravel()]
-        matrix = weight[:, ::-1, ::-1].transpose(1, 2, 3, 0).reshape(-1, len(weight))
-        self._largest_gain = int(np.abs(matrix.astype(np.int64)).sum(axis=0).max())
+        # [groups, x * y * in of a group, out of a group].
+        matrix = weight[:, ::-1, ::-1].reshape(groups, len(weight) // groups, -1).transpose(0, 2, 1)
+        self._largest_gain = int(np.abs(matrix.astype(np.int64)).sum(axis=1).max())
         padded = [side + 2 * zeros for side, zeros in zip(input_shape, self._padding)]
-        # For float32 and float64: the kernel as a matrix, and a buffer for the padded input.
+        # For float32 and float64: the kernel as matrices, and a buffer for the padded input.
         self._single, self._double = (
-            (matrix.astype(kind), np.zeros((*padded, input_shape[2]), kind)) for kind in (np.float32, np.float64))
+            (matrix.astype(kind, order="C"), np.zeros((*padded, input_shape[2]), kind))
+            for kind in (np.float32, np.float64))
         self._events = np.zeros(padded, bool)
         self._out_shape = tuple(
             (side - kernel) // step + 1 for side, kernel, step in zip(padded, self._kernel, self._stride))
@@ -135,12 +148,13 @@ class WindowProduct:
         """Convolves one array, see the class."""
         largest = int(max(data.max(), -data.min())) * self._largest_gain
         matrix, padded = self._single if largest < _EXACT_FLOAT32 else self._double
-        out = np.zeros((*self._out_shape, matrix.shape[1]), self._type)
+        out = np.zeros((*self._out_shape, self._groups * matrix.shape[2]), self._type)
         x, y = np.nonzero(self._find_windows(data))
         if len(x):
             self._inside(padded)[:] = data
-            rows = self._windows(padded)[x, y].reshape(len(x), -1)
-            sums = (rows @ matrix).astype(self._type)
+            rows = self._windows(padded)[x, y].reshape(len(x), -1, self._groups, padded.shape[2] // self._groups)
+            parts = rows.transpose(2, 0, 1, 3).reshape(self._groups, len(x), -1)
+            sums = (parts @ matrix).transpose(1, 0, 2).reshape(len(x), -1).astype(self._type)
             if largest >= _WRAP_LIMIT:
                 sums = (sums + _WRAP_LIMIT) % (2 * _WRAP_LIMIT) - _WRAP_LIMIT
             out[x, y] = sums

@@ -133,12 +133,13 @@ class LayerArrays:
 
     Attributes:
         name: Name of the layer.
-        weight: Kernel of a correlation, int32 [out, in, k, k].
+        weight: Kernel of a correlation, int32 [out, in / groups, k, k].
         bias: int32 [out]; None for the head.
         stride: Step between outputs, in inputs.
         padding: Zeros on each side.
         threshold: The change that a neuron must reach before it sends an event.
         exponent: Of the weights: an integer is a real number times 2^exponent.
+        groups: Parts of the channels, see ``network.chain.ConvSpec``.
     """
 
     name: str
@@ -148,6 +149,7 @@ class LayerArrays:
     padding: int
     threshold: int
     exponent: int
+    groups: int
 
 
 @dataclass(frozen=True)
@@ -190,7 +192,8 @@ def pack_open(header: NetworkHeader) -> bytes:
         "shape": header.shape, "encoder_threshold": header.encoder_threshold, "settings": dict(header.settings),
         "layers": [
             {"name": layer.name, "weight": layer.weight.shape, "bias": layer.bias is not None, "stride": layer.stride,
-             "padding": layer.padding, "threshold": layer.threshold, "exponent": layer.exponent}
+             "padding": layer.padding, "threshold": layer.threshold, "exponent": layer.exponent,
+             "groups": layer.groups}
             for layer in header.layers],
     }
     text = json.dumps(facts).encode()
@@ -219,7 +222,7 @@ def unpack_open(body: bytes) -> NetworkHeader:
             bias = None
             if fact["bias"]:
                 bias, place = _read_array(body, place, [len(weight)])
-            numbers = (int(fact[key]) for key in ("stride", "padding", "threshold", "exponent"))
+            numbers = (int(fact[key]) for key in ("stride", "padding", "threshold", "exponent", "groups"))
             layers.append(LayerArrays(str(fact["name"]), weight, bias, *numbers))
         rows, cols, channels = (int(side) for side in facts["shape"])
         threshold, settings = int(facts["encoder_threshold"]), dict(facts["settings"])

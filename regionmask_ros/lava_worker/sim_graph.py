@@ -90,9 +90,10 @@ def encoder_threshold(network: NetworkHeader) -> int:
 def connect_layers(network: NetworkHeader, source: Any, spike_exp: int = MESSAGE_SHIFT, config: Any = None) -> Layers:
     """Creates a Conv and a SigmaDelta (a Sigma for the head) for each layer and connects them.
 
-    Lava convolves and stores kernels as (out, x, y, in); the network correlates and stores (out, in, y, x). A layer's
-    exponent is the ``state_exp`` of its neurons: their state has the scale of the sums as they arrive, and biases,
-    thresholds and messages have the same one in all layers. A Sigma has none, so its state is at 2^(10 + exponent).
+    Lava convolves and stores kernels as (out, x, y, in); the network correlates and stores (out, in, y, x). ``in`` are
+    the channels of a group in both. A layer's exponent is the ``state_exp`` of its neurons: their state has the scale
+    of the sums as they arrive, and biases, thresholds and messages have the same one in all layers. A Sigma has none,
+    so its state is at 2^(10 + exponent).
 
     Args:
         network: The network.
@@ -111,7 +112,7 @@ def connect_layers(network: NetworkHeader, source: Any, spike_exp: int = MESSAGE
     for layer in network.layers:
         kernel = np.ascontiguousarray(layer.weight[:, :, ::-1, ::-1].transpose(0, 3, 2, 1))
         synapse = Conv(weight=kernel, input_shape=shape, stride=(layer.stride,) * 2, padding=(layer.padding,) * 2,
-                       num_message_bits=GRADED_BITS)
+                       groups=layer.groups, num_message_bits=GRADED_BITS)
         source.connect(synapse.s_in, *([] if config is None or synapses else [config]))
         shape = tuple(int(side) for side in synapse.output_shape)
         if layer.bias is None:

@@ -34,18 +34,19 @@ def dense_head(network: Network, value: np.ndarray) -> np.ndarray:
         float64 [rows, cols, channels].
     """
     for layer in network.layers:
-        value = _correlate(value, layer.real_weight, layer.stride, layer.padding)
+        value = _correlate(value, layer.real_weight, layer.stride, layer.padding, layer.groups)
         if layer.bias is not None:
             value = np.maximum(value + layer.bias / UNIT, 0.0)
     return value
 
 
-def _correlate(value: np.ndarray, weight: np.ndarray, stride: int, padding: int) -> np.ndarray:
-    """value: float64 [y, x, in]; weight: float64 [out, in, k, k]. Returns float64 [oy, ox, out]."""
+def _correlate(value: np.ndarray, weight: np.ndarray, stride: int, padding: int, groups: int) -> np.ndarray:
+    """value: float64 [y, x, in]; weight: float64 [out, in / groups, k, k]. Returns float64 [oy, ox, out]."""
     size: int = weight.shape[2]
     padded = np.pad(value, ((padding, padding), (padding, padding), (0, 0)))
     windows = np.lib.stride_tricks.sliding_window_view(padded, (size, size), axis=(0, 1))  # type: ignore[call-overload]
-    return np.asarray(np.tensordot(windows[::stride, ::stride], weight, axes=((2, 3, 4), (1, 2, 3))))
+    parts = np.split(windows[::stride, ::stride], groups, axis=2), np.split(weight, groups)
+    return np.concatenate([np.tensordot(seen, kernel, axes=((2, 3, 4), (1, 2, 3))) for seen, kernel in zip(*parts)], 2)
 
 
 def rms(one: np.ndarray, other: np.ndarray) -> float:

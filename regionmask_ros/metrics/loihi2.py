@@ -53,7 +53,7 @@ class RowSynops:
         for rows, cols, _ in network.output_size(input_wh):
             heights.append(rows)
             widths.append(cols)
-        self._channels = [layer.out_channels for layer in network.layers]
+        self._reached = [layer.out_channels // layer.groups for layer in network.layers]
         self._row_reach = [_reach(layer, heights[i]) for i, layer in enumerate(network.layers)]
         self._col_reach = [_reach(layer, widths[i]).sum(axis=0) for i, layer in enumerate(network.layers)]
         self._references = [reference.copy() for reference in self._current_references()]
@@ -74,12 +74,12 @@ class RowSynops:
             counts.append(np.count_nonzero(before != now, axis=2))
             before[:] = now
         return [
-            self._row_reach[i] @ (counts[i] @ self._col_reach[i]) * self._channels[i]
-            for i in range(len(self._channels))]
+            self._row_reach[i] @ (counts[i] @ self._col_reach[i]) * self._reached[i]
+            for i in range(len(self._reached))]
 
     def _current_references(self) -> list[np.ndarray]:
         """References of all layers but the head, which has none."""
-        states = (self._state(number) for number in range(len(self._channels) - 1))
+        states = (self._state(number) for number in range(len(self._reached) - 1))
         return [reference for _, reference in states if reference is not None]
 
 

@@ -33,12 +33,14 @@ class ConvSpec:
 
     Attributes:
         name: Unique in its network.
-        weight: int32 [out, in, k, k], a square kernel.
+        weight: int32 [out, in / groups, k, k], a square kernel.
         bias: int32 [out]; None for the head, whose neurons only integrate and never fire.
         stride: At least 1.
         padding: Zeros on each side, less than the kernel.
         threshold: A neuron fires when its change reaches (>=) the threshold. At least 1; not used by the head.
         exponent: Of the weights, whose real value is integer / 2^exponent: 0 to 9.
+        groups: Equal parts of the input channels. An output reads one part; the first outputs read the first part, and
+            so on. 1: every output reads all channels. As many as there are channels: a depthwise convolution.
 
     Raises:
         ValueError: A value is out of range; the message names the layer.
@@ -51,6 +53,7 @@ class ConvSpec:
     padding: int
     threshold: int
     exponent: int = USUAL_EXP
+    groups: int = 1
 
     def __post_init__(self) -> None:
         if not self.name:
@@ -64,10 +67,14 @@ class ConvSpec:
             if bias.shape != weight.shape[:1]:
                 raise ValueError(f"layer {self.name}: bias is {list(bias.shape)}, expected [{weight.shape[0]}]")
             object.__setattr__(self, "bias", bias)
-        for key, low in (("stride", 1), ("padding", 0), ("threshold", 0 if self.is_head else 1), ("exponent", 0)):
+        for key, low in (("stride", 1), ("padding", 0), ("threshold", 0 if self.is_head else 1), ("exponent", 0),
+                         ("groups", 1)):
             object.__setattr__(self, key, _at_least(getattr(self, key), low, f"layer {self.name}: {key}"))
         if self.exponent > LARGEST_EXP:
             raise ValueError(f"layer {self.name}: exponent is {self.exponent}, expected at most {LARGEST_EXP}")
+        if self.out_channels % self.groups:
+            raise ValueError(f"layer {self.name}: {self.out_channels} outputs cannot be divided into {self.groups} "
+                             "groups")
         if self.padding >= self.kernel:
             raise ValueError(f"layer {self.name}: padding {self.padding} is not less than the kernel, {self.kernel}")
 
@@ -84,7 +91,7 @@ class ConvSpec:
     @property
     def in_channels(self) -> int:
         """Channels of the layer's input."""
-        return int(self.weight.shape[1])
+        return int(self.weight.shape[1]) * self.groups
 
     @property
     def out_channels(self) -> int:
@@ -266,9 +273,10 @@ class Network:
         summary.update(_little_endian(self.input_table))
         for layer in self.layers:
             numbers = (layer.stride, layer.padding, None if layer.is_head else layer.threshold)
-            # Digests of networks without other exponents are those of older versions.
+            # Digests of networks without other exponents, and without groups, are those of older versions.
             exponent = "" if layer.exponent == USUAL_EXP else f" {layer.exponent}"
-            summary.update(f"{layer.weight.shape} {numbers}{exponent}".encode())
+            groups = "" if layer.groups == 1 else f" in {layer.groups} groups"
+            summary.update(f"{layer.weight.shape} {numbers}{exponent}{groups}".encode())
             summary.update(_little_endian(layer.weight))
             if layer.bias is not None:
                 summary.update(_little_endian(layer.bias))

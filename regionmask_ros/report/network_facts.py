@@ -16,7 +16,7 @@ from ..network.preprocessing import describe_preprocessing
 
 TRAINED_SIZE_WH = (448, 448)
 COST_SIZE_WH = (416, 416)
-_COLUMNS = ("layer", "in", "out", "kernel", "stride", "weights", "dense MACs", "threshold")
+_COLUMNS = ("layer", "in", "out", "kernel", "stride", "groups", "weights", "dense MACs", "threshold")
 
 
 def describe_layers(network: Network) -> dict[str, Any]:
@@ -34,7 +34,7 @@ def describe_layers(network: Network) -> dict[str, Any]:
     layers = [
         {
             "name": layer.name, "in": before, "out": after, "kernel": layer.kernel, "stride": layer.stride,
-            "padding": layer.padding, "weights": layer.weight.size, "dense_macs": macs,
+            "padding": layer.padding, "groups": layer.groups, "weights": layer.weight.size, "dense_macs": macs,
             "threshold": None if layer.is_head else layer.threshold,
         }
         for layer, before, after, macs in zip(network.layers, inputs, outputs, network.dense_macs(TRAINED_SIZE_WH))]
@@ -63,7 +63,7 @@ def layers_as_text(facts: dict[str, Any]) -> str:
         ("sizes", f"{sizes}; any multiple of {facts['total_stride']} works"),
     )
     rows = [_COLUMNS, *(_row(layer) for layer in facts["layers"])]
-    rows.append(("all", "", "", "", "", f"{facts['weights']:,}", f"{facts['dense_macs']:,}", ""))
+    rows.append(("all", "", "", "", "", "", f"{facts['weights']:,}", f"{facts['dense_macs']:,}", ""))
     widths = [max(map(len, column)) for column in zip(*rows)]
     table = ["  ".join([row[0].ljust(widths[0]), *map(str.rjust, row[1:], widths[1:])]).rstrip() for row in rows]
     return "\n".join([*(f"{key:<11} {value}" for key, value in pairs), "", *table])
@@ -141,7 +141,7 @@ def _row(layer: dict[str, Any]) -> tuple[str, ...]:
     threshold = "-" if layer["threshold"] is None else str(layer["threshold"])
     return (
         layer["name"], _size(layer["in"]), _size(layer["out"]), _size((layer["kernel"],) * 2), str(layer["stride"]),
-        f"{layer['weights']:,}", f"{layer['dense_macs']:,}", threshold,
+        str(layer["groups"]), f"{layer['weights']:,}", f"{layer['dense_macs']:,}", threshold,
     )
 
 

@@ -99,9 +99,14 @@ def test_the_stock_convolution_gives_the_same_integers(lava_python, engine, tiny
         backend.close()
 
 
-def test_layers_with_exponents_of_their_own_equal_the_cpu_engine(lava_python, exponents_network):
-    sent, reference = events_of(exponents_network, 8, 0.4), open_backend("cpu", exponents_network, SIZE_WH, "lava")
-    backend = open_backend("lava_sim", exponents_network, SIZE_WH, "lava")
+@pytest.mark.parametrize("fixture, conv, count", [
+    ("exponents_network", "gemm", 8), ("groups_network", "gemm", 8), ("groups_network", "stock", 3),
+])
+def test_layers_with_exponents_of_their_own_or_with_groups_equal_the_cpu_engine(lava_python, request, fixture, conv,
+                                                                                count):
+    network = request.getfixturevalue(fixture)
+    sent, reference = events_of(network, count, 0.4), open_backend("cpu", network, SIZE_WH, "lava")
+    backend = open_backend("lava_sim", network, SIZE_WH, "lava", {"conv": conv})
     try:
         assert_equal_results(run(backend, sent), run(reference, sent))
     finally:

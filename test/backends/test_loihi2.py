@@ -68,8 +68,9 @@ def test_events_over_ethernet_give_the_engines_integers(board, even_network, tmp
     assert compiled["variables"]["NXOPTIONS"] == "--pio-cfg-chip=0x41FF"
 
 
-def test_layers_with_exponents_of_their_own_give_the_engines_integers(board, exponents_network):
-    comparison, _ = compare(exponents_network, {"python": board})
+@pytest.mark.parametrize("fixture", ["exponents_network", "groups_network"])
+def test_layers_with_exponents_of_their_own_or_with_groups_give_the_engines_integers(board, fixture, request):
+    comparison, _ = compare(request.getfixturevalue(fixture), {"python": board})
     assert comparison.frames == 8 and comparison.differing == {"loihi2": 0}
 
 

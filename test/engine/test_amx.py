@@ -196,7 +196,7 @@ def test_stored_channels_hold_blocks_or_are_held_by_them(channels):
 def test_packed_weights_are_the_layer_s_weights(seed, channels, limit):
     rng = np.random.default_rng(seed)
     weight = rng.integers(-limit, limit + 1, (int(rng.integers(1, 50)), channels, 3, 3)).astype(np.int16)
-    packed, = amx_packing.pack([CheckedConv(weight, None, 0, 1, 1, 6)])
+    packed, = amx_packing.pack([CheckedConv(weight, None, 0, 1, 1, 6, 1)])
     shape = (packed.passes, 3, packed.groups, -(-3 // packed.per_block), packed.tiles * packed.parts, 16, 16, 4)
     parts = packed.weight.reshape(shape).astype(np.int64)
     if packed.parts == 2:

@@ -2,14 +2,25 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from small_networks import Layers, assert_equals_reference, head, one_neuron, random_layers, random_messages, step
+from small_networks import (
+    Layers,
+    assert_equals_reference,
+    head,
+    one_neuron,
+    random_layers,
+    random_messages,
+    spread_groups,
+    step,
+)
 
 from regionmask_ros.core.arithmetic import RULES
-from regionmask_ros.engine.engine import EventEngine, PackedNetwork, available_kernel_sets
+from regionmask_ros.engine.engine import EventEngine, KernelSetError, PackedNetwork, available_kernel_sets
 from regionmask_ros.engine.reference import ReferenceNetwork
 from regionmask_ros.network.chain import ConvSpec
 
@@ -17,8 +28,11 @@ each_kernel_set = pytest.mark.parametrize("kernel_set", available_kernel_sets())
 
 
 @st.composite
-def random_networks(draw):
-    """(network, input width and height, rng): one to four layers of any shape, weights up to the 10-bit limit."""
+def random_networks(draw, in_groups=False):
+    """(network, input width and height, rng): one to four layers of any shape, weights up to the 10-bit limit.
+
+    in_groups: Layers have as many groups as the greatest divisor up to a drawn number.
+    """
     rng = np.random.default_rng(draw(st.integers(0, 2**32 - 1)))
     count = draw(st.integers(1, 4))
     width, height = draw(st.integers(5, 17)), draw(st.integers(5, 17))
@@ -29,17 +43,19 @@ def random_networks(draw):
         stride, padding = draw(st.integers(1, 4)), draw(st.integers(0, size - 1))
         outputs = draw(st.one_of(st.integers(1, 19), st.sampled_from([33, 40, 48, 65, 129, 255, 257, 300])))
         limit = draw(st.sampled_from([4, 60, 510]))
-        weight = rng.integers(-limit, limit + 1, (outputs, shape[2], size, size)).astype(np.int32)
+        groups = draw(st.sampled_from([n for n in range(1, shape[2] + 1) if shape[2] % n == 0])) if in_groups else 1
+        outputs = draw(st.integers(1, 4)) * groups if groups > 1 else outputs
+        weight = rng.integers(-limit, limit + 1, (outputs, shape[2] // groups, size, size)).astype(np.int32)
         bias = rng.integers(-256, 255, outputs).astype(np.int32) if number < count - 1 else None
         layers.append(ConvSpec(f"c{number}", weight, bias, stride, padding, draw(st.sampled_from([1, 6, 40])),
-                               draw(st.sampled_from([0, 5, 6, 6, 7]))))
+                               draw(st.sampled_from([0, 5, 6, 6, 7])), groups))
         shape = (*((n + 2 * padding - size) // stride + 1 for n in shape[:2]), outputs)
         if min(shape[:2]) < 1:
             layers.pop()
             break
     if layers[-1].bias is not None:
         last = layers[-1]
-        layers[-1] = ConvSpec(last.name, last.weight, None, last.stride, last.padding, last.threshold, last.exponent)
+        layers[-1] = replace(last, bias=None)
     return Layers(tuple(layers)), (width, height, channels), rng
 
 
@@ -54,11 +70,38 @@ def test_the_engine_equals_the_reference_in_every_integer(kernel_set, case, arit
         random_messages(rng, (height, width, channels), density, factor) for _ in range(4)))
 
 
-@each_kernel_set
-@settings(max_examples=60)
-@given(random_networks())
-def test_synops_count_the_outputs_that_events_reach(kernel_set, case):
+@settings(max_examples=150)
+@given(random_networks(in_groups=True), st.sampled_from(list(RULES)), st.sampled_from([0.02, 0.3, 1.0]))
+def test_groups_equal_the_reference_in_every_integer(case, arithmetic, density):
     network, (width, height, channels), rng = case
+    engine = EventEngine(PackedNetwork(network), (width, height), arithmetic)
+    assert any(spec.groups > 1 for spec in network.layers) <= (engine.kernel_set == "portable")
+    assert_equals_reference(engine, ReferenceNetwork(network, (width, height), arithmetic), (
+        random_messages(rng, (height, width, channels), density) for _ in range(4)))
+
+
+@settings(max_examples=60)
+@given(random_networks(in_groups=True))
+def test_a_layer_in_groups_is_one_in_which_other_weights_are_zero(case):
+    network, (width, height, channels), rng = case
+    spread = Layers(tuple(map(spread_groups, network.layers)))
+    one, other = (ReferenceNetwork(which, (width, height), "carry") for which in (network, spread))
+    for _ in range(3):
+        message = random_messages(rng, (height, width, channels), 0.3)
+        np.testing.assert_array_equal(one.step(message), other.step(message))
+
+
+@pytest.mark.parametrize("kernel_set", [name for name in available_kernel_sets() if name != "portable"])
+def test_kernel_sets_without_groups_say_so(kernel_set, groups_network):
+    with pytest.raises(KernelSetError, match="offers portable for this network"):
+        EventEngine(PackedNetwork(groups_network), (96, 64), "carry", kernel_set)
+
+
+@pytest.mark.parametrize("kernel_set", [*available_kernel_sets(), ""])
+@settings(max_examples=60)
+@given(st.data())
+def test_synops_count_the_outputs_that_events_reach(kernel_set, data):
+    network, (width, height, channels), rng = data.draw(random_networks(in_groups=not kernel_set))
     engine = EventEngine(PackedNetwork(network), (width, height), "carry", kernel_set)
     message = random_messages(rng, (height, width, channels), 0.4)
     counted = step(engine, message).synops[0]
@@ -69,7 +112,7 @@ def test_synops_count_the_outputs_that_events_reach(kernel_set, case):
         out_rows, out_cols = engine.state(0)[0].shape[:2]
         rows = [r for r in range(out_rows) if 0 <= y - (r * stride - padding) < size]
         cols = [c for c in range(out_cols) if 0 <= x - (c * stride - padding) < size]
-        by_hand += np.count_nonzero(message[y, x]) * len(rows) * len(cols) * len(spec.weight)
+        by_hand += np.count_nonzero(message[y, x]) * len(rows) * len(cols) * len(spec.weight) // spec.groups
     assert counted == by_hand
 
 

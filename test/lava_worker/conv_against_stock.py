@@ -19,14 +19,15 @@ def main(models_file: str, shim_file: str) -> None:
     for case in range(CASES):
         kernel, stride = int(rng.integers(1, 5)), tuple(int(s) for s in rng.integers(1, 4, 2))
         padding = tuple(int(p) for p in rng.integers(0, kernel, 2))
-        shape = (*(int(side) for side in rng.integers(kernel, 14, 2)), int(rng.integers(1, 6)))
-        weight = (2 * rng.integers(-256, 256, (int(rng.integers(1, 7)), kernel, kernel, shape[2]))).astype(np.int32)
+        groups, per_group, reached = int(rng.choice([1, 2, 5])), int(rng.integers(1, 6)), int(rng.integers(1, 7))
+        shape = (*(int(side) for side in rng.integers(kernel, 14, 2)), groups * per_group)
+        weight = (2 * rng.integers(-256, 256, (groups * reached, kernel, kernel, per_group))).astype(np.int32)
         largest = int(rng.choice([1, 200, 30_000, 2**24]))
         messages = rng.integers(-largest, largest + 1, shape) * (rng.random(shape) < rng.choice([0.0, 0.05, 0.5, 1.0]))
         expected = utils.signed_clamp(
-            utils.conv(messages.astype(np.int32), weight, (kernel, kernel), stride, padding, (1, 1), 1), bits=24
+            utils.conv(messages.astype(np.int32), weight, (kernel, kernel), stride, padding, (1, 1), groups), bits=24
         )
-        product = conv.WindowProduct(weight, shape, stride, padding)
+        product = conv.WindowProduct(weight, shape, stride, padding, groups)
         for _ in range(2):  # buffers are reused
             found = product(messages.astype(np.int32))
             assert found.dtype == expected.dtype and found.shape == expected.shape

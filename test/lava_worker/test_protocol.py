@@ -76,8 +76,9 @@ def test_a_frame_with_invalid_places_is_an_error(index, size):
 def header() -> NetworkHeader:
     rng = np.random.default_rng(0)
     layers = (
-        LayerArrays("c1", rng.integers(-9, 9, (2, 3, 3, 3)).astype(np.int32), np.array([1, -2], np.int32), 2, 1, 6, 5),
-        LayerArrays("head", rng.integers(-9, 9, (4, 2, 1, 1)).astype(np.int32), None, 1, 0, 0, 7),
+        LayerArrays("c1", rng.integers(-9, 9, (2, 3, 3, 3)).astype(np.int32), np.array([1, -2], np.int32), 2, 1, 6, 5,
+                    1),
+        LayerArrays("head", rng.integers(-9, 9, (4, 1, 1, 1)).astype(np.int32), None, 1, 0, 0, 7, 2),
     )
     return NetworkHeader((32, 64, 3), 6, layers, {"conv": "gemm"})
 
@@ -89,8 +90,8 @@ def test_a_network_is_unpacked_as_it_was_packed():
         np.testing.assert_array_equal(after.weight, before.weight)
         assert (after.bias is None) == (before.bias is None)
         assert after.bias is None or (after.bias == before.bias).all()
-        assert (after.name, after.stride, after.padding, after.threshold) == (
-            before.name, before.stride, before.padding, before.threshold)
+        assert (after.name, after.stride, after.padding, after.threshold, after.exponent, after.groups) == (
+            before.name, before.stride, before.padding, before.threshold, before.exponent, before.groups)
 
 
 def test_a_result_is_unpacked_as_it_was_packed():

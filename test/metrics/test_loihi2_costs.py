@@ -91,12 +91,15 @@ def test_other_networks_have_no_allocation(tiny_network):
     assert allocate(tiny_network, (96, 64)) is None
 
 
-@pytest.mark.parametrize("arithmetic", ["carry", "lava", "snap"])
-def test_rows_sum_to_the_engines_synops(tiny_network, arithmetic):
+@pytest.mark.parametrize("fixture, arithmetic", [
+    ("tiny_network", "carry"), ("tiny_network", "lava"), ("tiny_network", "snap"), ("groups_network", "carry"),
+])
+def test_rows_sum_to_the_engines_synops(fixture, arithmetic, request):
+    network = request.getfixturevalue(fixture)
     input_wh, rng = (96, 64), np.random.default_rng(5)
-    encoder = Encoder(tiny_network.input_table, tiny_network.encoder_threshold, input_wh)
-    backend = CpuBackend(tiny_network, input_wh, arithmetic)
-    rows = RowSynops(tiny_network, input_wh, backend.layer_state)
+    encoder = Encoder(network.input_table, network.encoder_threshold, input_wh)
+    backend = CpuBackend(network, input_wh, arithmetic)
+    rows = RowSynops(network, input_wh, backend.layer_state)
     for _ in range(4):
         image = rng.integers(0, 255, (64, 96, 3)).astype(np.uint8)
         events = encoder.step(image, RegionGrid.of_input(input_wh).full(True))

@@ -47,6 +47,8 @@ def test_any_kernel_and_stride_is_accepted(kernel, stride):
     ({"padding": -1}, "padding is -1"),
     ({"padding": 3}, "padding 3 is not less than the kernel"),
     ({"threshold": 0}, "threshold is 0, expected at least 1"),
+    ({"groups": 0}, "groups is 0, expected at least 1"),
+    ({"groups": 3}, "4 outputs cannot be divided into 3 groups"),
 ])
 def test_an_impossible_layer_is_rejected_by_name_and_value(changes, reason):
     with pytest.raises(ValueError, match=reason):
@@ -98,6 +100,12 @@ def test_sizes_and_macs_follow_the_layers():
     assert made.dense_macs((20, 10)) == (5 * 10 * 4 * 2 * 9, 5 * 10 * 5 * 4)
 
 
+def test_a_layer_in_groups_reads_all_of_their_channels():
+    made = network((conv(shape=(4, 1, 3, 3), groups=2), conv("head", (5, 4, 1, 1), 1, 0, head=True)))
+    assert (made.in_channels, made.layers[0].out_channels) == (2, 4)
+    assert made.dense_macs((20, 10)) == (5 * 10 * 4 * 1 * 9, 5 * 10 * 5 * 4)
+
+
 def test_an_input_smaller_than_the_kernel_is_rejected():
     assert conv(shape=(4, 2, 3, 3), padding=0).output_length(3) == 1
     with pytest.raises(ValueError, match="does not fit 2 pixels"):
@@ -114,7 +122,7 @@ def test_the_digest_depends_on_every_integer():
     different = [
         network(), network(input_table=table), network(encoder_threshold=7), network((conv(weight=weight), head)),
         network((conv(bias=bias), head)), network((conv(stride=1), head)), network((conv(padding=0), head)),
-        network((conv(threshold=7), head)),
+        network((conv(threshold=7), head)), network((conv(shape=(4, 1, 3, 3), groups=2), head)),
     ]
     assert len({made.digest for made in different}) == len(different)
     assert network(name="other", source_file="x.pt").digest == network().digest

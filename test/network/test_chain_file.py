@@ -16,6 +16,12 @@ from regionmask_ros.network.files import install_network, load_network
 from regionmask_ros.network.formats.chain_file import DESCRIPTION, pack_chain, parse_chain
 
 
+def set_groups(content: bytes, groups: int) -> bytes:
+    """The archive with that many groups in the second layer."""
+    first, second, *others = json.loads(np.load(io.BytesIO(content))[DESCRIPTION].tobytes())["layers"]
+    return describe(content, layers=[first, {**second, "groups": groups}, *others])
+
+
 @pytest.fixture
 def biased(exponents_network):
     """A small network in which everything is used that a file has."""
@@ -36,12 +42,15 @@ def describe(content: bytes, **facts) -> bytes:
     return change(content, **{DESCRIPTION: text})
 
 
-def test_a_network_is_read_as_it_was_written(biased, tmp_path):
+@pytest.mark.parametrize("fixture", ["biased", "groups_network"])
+def test_a_network_is_read_as_it_was_written(fixture, tmp_path, request):
+    written = request.getfixturevalue(fixture)
     file = tmp_path / "mine.npz"
-    file.write_bytes(pack_chain(biased, "a test"))
+    file.write_bytes(pack_chain(written, "a test"))
     found = load_network(file)
-    assert found.digest == biased.digest and found.source_file == str(file)
-    assert (found.name, found.head, found.labels) == (biased.name, biased.head, biased.labels)
+    assert found.digest == written.digest and found.source_file == str(file)
+    assert (found.name, found.head, found.labels) == (written.name, written.head, written.labels)
+    assert [layer.groups for layer in found.layers] == [layer.groups for layer in written.layers]
 
 
 def test_a_stored_network_is_opened_and_removed_by_its_name(biased, tmp_path, monkeypatch):
@@ -64,6 +73,10 @@ def test_a_stored_network_is_opened_and_removed_by_its_name(biased, tmp_path, mo
     (lambda data: change(data, weight1=np.full((8, 8, 3, 3), 513, np.int32)), "weight1 has values beyond 512"),
     (lambda data: change(data, bias0=np.full(8, 1 << 20, np.int32)), "bias0 has values beyond 32767"),
     (lambda data: describe(data, format=2), "another version"),
+    (lambda data: set_groups(data, 0), "whole number"),
+    (lambda data: set_groups(data, 3), "cannot be divided into 3 groups"),
+    (lambda data: set_groups(data, 4), "do not fit together"),
+    (lambda data: set_groups(data, 1 << 20), "whole number"),
     (lambda data: describe(data, labels=["one"]), "a head of 12 channels"),
     (lambda data: describe(data, labels=["a\x1b", "b"]), "text is needed"),
     (lambda data: describe(data, layers=3), "list is needed"),

@@ -21,8 +21,9 @@ _SPAN = 3 * WORD
 
 
 def can_pack(convs: Sequence[CheckedConv]) -> bool:
-    """Returns whether all weights fit two parts of 8 signed bits each."""
-    return all(-1 << 15 <= conv.weight.min() and conv.weight.max() < (1 << 15) - 128 for conv in convs)
+    """Returns whether all weights fit two parts of 8 signed bits each, and no layer has groups."""
+    return all(conv.groups == 1 and -1 << 15 <= conv.weight.min() and conv.weight.max() < (1 << 15) - 128
+               for conv in convs)
 
 
 @dataclass(frozen=True)

@@ -166,10 +166,13 @@ DOTPROD = Processor(4, 8, ("dotprod",))
 
 
 def can_pack(convs: Sequence[CheckedConv], processor: Processor) -> bool:
-    """Returns whether windows fit the bits that ``plan_map`` reads, and weights the bytes that are multiplied."""
+    """Returns whether windows fit the bits that ``plan_map`` reads, and weights the bytes that are multiplied.
+
+    Convolutions in groups are not packed: their vectors would hold zeros of the other groups.
+    """
     bytes_only = WIDTHS[processor.lanes].multiply_add is None
-    return all(conv.size <= MAX_SIZE and conv.padding <= FRAME and (_fits_bytes(conv) or not bytes_only)
-               for conv in convs)
+    return all(conv.size <= MAX_SIZE and conv.padding <= FRAME and conv.groups == 1
+               and (_fits_bytes(conv) or not bytes_only) for conv in convs)
 
 
 def _fits_bytes(conv: CheckedConv) -> bool:

@@ -51,7 +51,7 @@ def export_onnx(network: Network, input_wh: tuple[int, int]) -> onnx.ModelProto:
         conv = output if layer.is_head else f"{layer.name}.conv"
         nodes.append(helper.make_node(
             "Conv", inputs, [conv], name=f"{layer.name}.conv", kernel_shape=[layer.kernel] * 2,
-            strides=[layer.stride] * 2, pads=[layer.padding] * 4))
+            strides=[layer.stride] * 2, pads=[layer.padding] * 4, group=layer.groups))
         if not layer.is_head:
             nodes.append(helper.make_node("Relu", [conv], [output], name=f"{layer.name}.relu"))
         last = output

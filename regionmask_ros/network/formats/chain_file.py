@@ -56,7 +56,7 @@ def pack_chain(network: Network, about: str = "") -> bytes:
         "encoder_threshold": network.encoder_threshold,
         "head": {"anchors": head.anchors, "clamp_max": head.clamp_max, "bias": head.bias},
         "layers": [{"name": layer.name, "stride": layer.stride, "padding": layer.padding, "threshold": layer.threshold,
-                    "exponent": layer.exponent} for layer in network.layers],
+                    "exponent": layer.exponent, "groups": layer.groups} for layer in network.layers],
     }
     content = io.BytesIO()
     arrays[DESCRIPTION] = np.frombuffer(json.dumps(description).encode(), np.uint8)
@@ -100,7 +100,8 @@ def parse_chain(data: bytes, source_file: str) -> Network:
                      require_whole(fact["stride"], 0, _MAX_STRIDE),
                      require_whole(fact["padding"], 0, _MAX_STRIDE),
                      require_whole(fact["threshold"], 0, MAX_THRESHOLD - 1),
-                     require_whole(fact.get("exponent", USUAL_EXP), 0, LARGEST_EXP))
+                     require_whole(fact.get("exponent", USUAL_EXP), 0, LARGEST_EXP),
+                     require_whole(fact.get("groups", 1), 1, _MAX_SIDE))
             for number, fact in enumerate(facts))
         labels = tuple(map(_text, require_list(plain["labels"], 10_000)))
         reason = check_names(labels)

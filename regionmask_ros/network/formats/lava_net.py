@@ -83,8 +83,8 @@ def _conv(block: Hdf5Group, number: int, is_last: bool) -> ConvSpec:
     if outputs_sigma != is_last:
         problem = "is the last and does not output its sigma" if is_last else "outputs its sigma and is not the last"
         raise InvalidFile(f"layer {number} {problem}, which is not supported")
-    if block.integers("groups", 0) != 1 or _both_sides(block, "dilation", number) != 1:
-        raise InvalidFile(f"layer {number} has groups or dilation, which are not supported")
+    if _both_sides(block, "dilation", number) != 1:
+        raise InvalidFile(f"layer {number} has dilation, which is not supported")
     weight = block.integers("weight", (4, 5))
     if weight.ndim == 5:
         if weight.shape[4] != 1:
@@ -98,7 +98,7 @@ def _conv(block: Hdf5Group, number: int, is_last: bool) -> ConvSpec:
     name = "head" if is_last else f"conv{number}"
     try:
         return ConvSpec(name, weight, bias, _both_sides(block, "stride", number), _both_sides(block, "padding", number),
-                        0 if is_last else _threshold(block, number))
+                        0 if is_last else _threshold(block, number), groups=int(block.integers("groups", 0)))
     except ValueError as error:
         raise InvalidFile(f"layer {number}: {error}") from error
 

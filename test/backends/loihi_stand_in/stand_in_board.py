@@ -59,6 +59,7 @@ class Spec:
     padding: int
     threshold: int
     exponent: int = 6
+    groups: int = 1
 
 
 class Pipe:
@@ -238,17 +239,19 @@ def read_layer(synapse: Conv, neuron: Any) -> Spec:
     need(-256 <= weight.min() and weight.max() <= 254 and not (weight % 2).any(), "Conv: even weights of 8 bits only")
     need(given["num_message_bits"] == 16 and given["weight_exp"] == 0, "Conv: graded events, no weight exponent")
     (stride, same), (padding, alike) = given["stride"], given["padding"]
-    need(stride == same and padding == alike and given["groups"] == given["dilation"] == 1, "Conv: its geometry")
+    need(stride == same and padding == alike and given["dilation"] == 1, "Conv: its geometry")
+    groups = given["groups"]
+    need(type(groups) is int and weight.shape[3] * groups == synapse.input_shape[2], "Conv: channels of a group")
     kernel = weight.transpose(0, 3, 2, 1)[:, :, ::-1, ::-1].astype(np.int64)
     if isinstance(neuron, Sigma):
-        return Spec(kernel, None, stride, padding, 0)
+        return Spec(kernel, None, stride, padding, 0, groups=groups)
     need_type(neuron, SigmaDelta, "a neuron")
     params = neuron.proc_params
     need(params["act_mode"] is ActivationMode.RELU and not params["cum_error"], "SigmaDelta: ReLU, no sums of errors")
     need(params["spike_exp"] == 4 and params["state_exp"] in range(10), "SigmaDelta: spike_exp 4, state_exp 0 to 9")
     bias = params["bias"]
     need(bias.dtype == np.int32 and (bias == bias[0, 0]).all(), "SigmaDelta: one int32 bias a channel")
-    return Spec(kernel, bias[0, 0], stride, padding, int(params["vth"]), int(params["state_exp"]))
+    return Spec(kernel, bias[0, 0], stride, padding, int(params["vth"]), int(params["state_exp"]), groups)
 
 
 def read_end(head: Sigma, link: Any) -> Extractor:
