@@ -23,9 +23,11 @@ class GraphMaker:
     Args:
         seed: Of the random numbers.
         input_wh: Width and height of the images.
+        width: Multiplies the channels.
     """
 
-    def __init__(self, seed, input_wh):
+    def __init__(self, seed, input_wh, width=1):
+        self.width = width
         self.random = np.random.default_rng(seed)
         self.input_wh = input_wh
         self.nodes = []
@@ -43,7 +45,7 @@ class GraphMaker:
             stride = operator.output_stride([self.strides[name] for name in inputs])
         except ValueError:
             return False
-        if stride not in (1, 2, 4, 8, 16, 32, 64) or shape[2] > 60 or shape[0] * shape[1] > 6000:
+        if stride not in (1, 2, 4, 8, 16, 32, 64) or shape[2] > 60 * self.width or shape[0] * shape[1] > 6000:
             return False
         name = f"{len(self.nodes)} {type(operator).__name__}"
         self.nodes.append(Node(name, operator, tuple(inputs), parameters or {}))
@@ -61,7 +63,7 @@ class GraphMaker:
     def convolve(self, source, is_head=False):
         channels = self.shapes[source][2]
         groups = self.choose([group for group in (1, 1, 2, 3, channels) if channels % group == 0])
-        outputs = channels if groups == channels else groups * int(self.choose([1, 2, 3, 5, 8, 16]))
+        outputs = channels if groups == channels else groups * int(self.choose([1, 2, 3, 5, 8, 16])) * self.width
         window = self.window(4)
         weight = self.random.normal(size=(outputs, *window.kernel, channels // groups)).astype(np.float32)
         bias = self.random.normal(size=outputs).astype(np.float32)
@@ -101,7 +103,7 @@ class GraphMaker:
         return self.add(Concat(), [source, *(self.choose(alike) for _ in range(self.random.integers(1, 3)))])
 
 
-def make_network(seed, input_wh, nodes=10, heads=2):
+def make_network(seed, input_wh, nodes=10, heads=2, width=1):
     """Makes a quantized network of random operators.
 
     Args:
@@ -109,11 +111,12 @@ def make_network(seed, input_wh, nodes=10, heads=2):
         input_wh: Width and height of the images.
         nodes: How many operators.
         heads: How many heads.
+        width: Multiplies the channels of convolutions.
 
     Returns:
         The network; its convolutions have threshold factors of 0.2 to 3.
     """
-    maker = GraphMaker(seed, input_wh)
+    maker = GraphMaker(seed, input_wh, width)
     while len(maker.nodes) < nodes:
         maker.add_any()
     outputs = []

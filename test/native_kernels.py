@@ -3,10 +3,15 @@
 from __future__ import annotations
 
 import ctypes
+import platform
+from collections.abc import Iterator
+from contextlib import contextmanager
 
 import numpy as np
 import pytest
+from emulated_library import build_emulated, open_emulated
 
+from regionmask_ros.tiles import engine, native_sources
 from regionmask_ros.tiles.compiled import list_kernel_sets, open_library
 
 needs_library = pytest.mark.skipif(not list_kernel_sets(), reason=open_library().absence or "no kernel set")
@@ -43,6 +48,7 @@ class KernelSet(ctypes.Structure):
 
     _fields_ = [
         ("name", ctypes.c_char_p),
+        ("supports", _function(ctypes.c_bool, _L, _I, _I, _I)),
         ("panel_pixels", _function(_I, _I)),
         ("panel_bytes", _function(_L, _I, _I)),
         ("gather", _function(None, _P, _I, _P, _I, _I, _P)),
@@ -64,12 +70,40 @@ class KernelSet(ctypes.Structure):
     ]
 
 
+AMX = "amx_int8"
+EMULATED_AMX = "amx_int8 emulated"
+
+
 def kernel_sets() -> list[str]:
-    return list_kernel_sets() or ["none"]
+    """Those of this processor, and that for AMX, emulated, where the processor has none."""
+    found = list_kernel_sets() or ["none"]
+    return found if AMX in found or platform.machine() != "x86_64" else [*found, EMULATED_AMX]
 
 
-def find_set(name: str, handle: ctypes.CDLL | None = None) -> KernelSet:
-    handle = handle or open_library().handle
+def find_set(name: str) -> KernelSet:
+    is_emulated = name == EMULATED_AMX
+    return find_in(open_emulated() if is_emulated else open_library().handle, AMX if is_emulated else name)
+
+
+@contextmanager
+def library_with(name: str) -> Iterator[str]:
+    """Lets the engine use the library that has a kernel set; yields the set's name there."""
+    if name != EMULATED_AMX:
+        yield name
+        return
+
+    def forget() -> None:
+        open_library.cache_clear(), engine.bind_library.cache_clear()
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(native_sources, "LIBRARY", build_emulated()[0])
+        forget()
+        yield AMX
+    forget()
+
+
+def find_in(handle: ctypes.CDLL | None, name: str) -> KernelSet:
+    assert handle is not None
     find = handle.rm_tiles_kernel_set
     find.restype, find.argtypes = ctypes.POINTER(KernelSet), [_I]
     number = 0

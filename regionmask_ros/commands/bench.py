@@ -27,6 +27,8 @@ from ..network.chain import Network
 from ..network.dense import AnyNetwork, DenseNetwork
 from ..network.names import INSTALLED
 from ..report.tables import format_text
+from ..tiles.compiled import list_kernel_sets
+from ..tiles.engine import KERNELS_KEY
 from ._cli import command_main, format_command, load_networks
 from ._parser import print_note
 from ._pictures import make_reading, report_dropped
@@ -36,7 +38,9 @@ OWN_ENGINES = (EVENT, *BASELINES)
 
 ONNX_ENGINES = (TILES, *PEERS)
 ENGINES = tuple(dict.fromkeys((*OWN_ENGINES, *ONNX_ENGINES)))
-AMX = "amx"
+AMX, AMX_TILES = "amx", "amx_int8"
+"""The kernel sets with AMX, of the event engine and of the tile engine."""
+
 ALL_SETTINGS = tuple(dict.fromkeys((*SETTINGS, *TILE_SETTINGS)))
 MAX_THREADS, MAX_STREAMS = 1024, 256
 MAX_DRIFT = 10_000_000
@@ -53,7 +57,7 @@ def run(args: argparse.Namespace) -> int:
     limit_threads(args.threads)
     if args.isa != "auto":
         limit_isa(args.isa)
-        _limit_own_kernels()
+        limit_own_kernels()
     networks = load_networks(args.networks or args.network, args.networks != "")
     _check_networks(networks, plan)
     plan = _choose_engines(networks, plan)
@@ -112,11 +116,12 @@ def _choose_engines(networks: Sequence[AnyNetwork], plan: Plan) -> Plan:
     return dataclasses.replace(plan, engines=plan.engines or fitting, settings=plan.settings or settings)
 
 
-def _limit_own_kernels() -> None:
-    """Without AMX, where the user has not chosen kernels."""
-    available = available_kernel_sets()
-    if AMX in available:
-        os.environ.setdefault(KERNEL_SET_VARIABLE, next(name for name in available if name != AMX))
+def limit_own_kernels() -> None:
+    """Limits the kernels of both engines to those without AMX, unless the user has chosen some."""
+    for variable, with_amx, available in ((KERNEL_SET_VARIABLE, AMX, available_kernel_sets()),
+                                          (KERNELS_KEY, AMX_TILES, list_kernel_sets())):
+        if with_amx in available:
+            os.environ.setdefault(variable, next(name for name in available if name != with_amx))
 
 
 def _bench_ros(args: argparse.Namespace) -> int:

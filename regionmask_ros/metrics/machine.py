@@ -91,7 +91,7 @@ FLAGS = ("avx2", "fma", "avx_vnni", "avx512f", "avx512bw", "avx512_vnni", "amx_i
 
 def adds_products_exactly() -> bool:
     """Whether the processor has instructions that add products of 8-bit numbers in 32 bits."""
-    return not {"avx_vnni", "avx512_vnni", "amx_int8", "asimddp", "i8mm"}.isdisjoint(_find_flags())
+    return not {"avx_vnni", "avx512_vnni", "amx_int8", "asimddp", "i8mm"}.isdisjoint(find_flags())
 
 
 def machine_facts() -> dict[str, Any]:
@@ -104,7 +104,7 @@ def machine_facts() -> dict[str, Any]:
     info = _cpu_info()
     return {
         "cpu": info.get("model name") or platform.processor() or platform.machine(),
-        "flags": _find_flags(),
+        "flags": find_flags(),
         "cores": len(os.sched_getaffinity(0)),
         "kernels": list(available_kernel_sets()),
         "os": platform.platform(),
@@ -117,8 +117,12 @@ def machine_facts() -> dict[str, Any]:
     }
 
 
-def _find_flags() -> list[str]:
-    """Those of ``FLAGS`` that the processor has."""
+def find_flags() -> list[str]:
+    """Finds which instruction sets the processor has.
+
+    Returns:
+        Those of ``FLAGS``.
+    """
     info = _cpu_info()
     present = info.get("flags", info.get("Features", "")).split()
     return [flag for flag in FLAGS if flag in present]

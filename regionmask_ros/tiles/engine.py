@@ -89,7 +89,7 @@ class CompiledCamera:
     """The state of one camera and its compiled run loop; see ``TileEngine``."""
 
     def __init__(self, network: TileNetwork, input_wh: tuple[int, int], kernel_set: str) -> None:
-        self._library = _bind_library()
+        self._library = bind_library()
         self._network = network
         self._plan = _find_plan(self._library, network, input_wh, kernel_set)
         self._state = State(self._plan)
@@ -177,16 +177,24 @@ def _find_plan(library: ctypes.CDLL, network: TileNetwork, input_wh: tuple[int, 
     plans = _plans.setdefault(network, {})
     key = (kernel_set, *input_wh)
     if key not in plans:
-        kernels = library.rm_tiles_kernel_set(list_kernel_sets().index(kernel_set))
-        plans[key] = Plan(library, ctypes.cast(kernels, ctypes.c_void_p).value or 0, network, input_wh)
+        names = list_kernel_sets()
+        found = (library.rm_tiles_kernel_set(number) for number in range(names.index(kernel_set), len(names)))
+        kernel_sets = [ctypes.cast(kernels, ctypes.c_void_p).value or 0 for kernels in found]
+        plans[key] = Plan(library, kernel_sets, network, input_wh)
     return plans[key]
 
 
 @functools.cache
-def _bind_library() -> ctypes.CDLL:
+def bind_library() -> ctypes.CDLL:
+    """Declares the functions of the library, once; there must be one.
+
+    Returns:
+        The library.
+    """
     library = open_library().handle
     assert library is not None
     address, number = ctypes.c_void_p, ctypes.c_int32
+    library.rm_tiles_supports.argtypes = [address, number, number, number, number]
     library.rm_tiles_packed_bytes.argtypes, library.rm_tiles_packed_bytes.restype = (
         [address, number, number, number], ctypes.c_int64)
     library.rm_tiles_pack.argtypes, library.rm_tiles_pack.restype = (

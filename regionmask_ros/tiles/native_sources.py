@@ -17,15 +17,18 @@ FLAGS = ("-std=c++17", "-O3", "-ffp-contract=off", "-fno-math-errno", "-fno-trap
          "-Wno-maybe-uninitialized")
 """Results must not depend on the compiler: no fused multiply-add, nothing of -ffast-math."""
 
+_AVX512_VNNI = ("-mavx512f", "-mavx512bw", "-mavx512dq", "-mavx512vl", "-mavx512vnni", "-mprefer-vector-width=512")
+
 INSTRUCTIONS: dict[str, tuple[str, ...]] = {
     "avx2": ("-mavx2",),
     "avx_vnni": ("-mavx2", "-mavxvnni"),
-    "avx512_vnni": ("-mavx512f", "-mavx512bw", "-mavx512dq", "-mavx512vl", "-mavx512vnni", "-mprefer-vector-width=512"),
+    "avx512_vnni": _AVX512_VNNI,
+    "amx_int8": (*_AVX512_VNNI, "-mamx-tile", "-mamx-int8"),
     "neon_dot": ("-march=armv8.2-a+dotprod",),
 }
 """Of each folder of one instruction set: the compiler's options. Other files are for every processor."""
 
-MACHINES = {"avx2": "x86_64", "avx_vnni": "x86_64", "avx512_vnni": "x86_64", "neon_dot": "aarch64"}
+MACHINES = {name: "aarch64" if name == "neon_dot" else "x86_64" for name in INSTRUCTIONS}
 """Of each of these folders: the kind of machine that has such instructions (``platform.machine()``)."""
 
 

@@ -20,7 +20,7 @@ from .structures import EpilogueRecord
 CHANNEL_PAD = 16
 """Arrays over channels hold a multiple of this (kChannelPad of native/kernels.h)."""
 
-_packed: WeakKeyDictionary[TileNetwork, dict[int, Mapping[str, PackedWeights]]] = WeakKeyDictionary()
+_packed: WeakKeyDictionary[TileNetwork, dict[tuple[int, str], PackedWeights]] = WeakKeyDictionary()
 
 
 def pad_channels(channels: int) -> int:
@@ -54,22 +54,23 @@ def is_depthwise(operator: Convolution, parameters: Mapping[str, np.ndarray]) ->
     return not operator.is_head and operator.groups > 1 and weight.shape[3] == 1 and len(weight) == operator.groups
 
 
-def pack_weights(library: ctypes.CDLL, kernels: int, network: TileNetwork) -> Mapping[str, PackedWeights]:
-    """Packs the weights of all convolutions of a network, once a kernel set.
+def pack_weights(library: ctypes.CDLL, kernels: int, network: TileNetwork, node: Node) -> PackedWeights:
+    """Packs the weights of a convolution, once a kernel set.
 
     Args:
         library: The compiled kernels.
-        kernels: Address of the kernel set.
+        kernels: Address of the kernel set that computes the node.
         network: The network.
+        node: The convolution.
 
     Returns:
-        The weights by node.
+        The weights.
     """
-    by_set = _packed.setdefault(network, {})
-    if kernels not in by_set:
-        by_set[kernels] = {node.name: _pack(library, kernels, node, node.operator) for node in network.graph.nodes
-                           if isinstance(node.operator, Convolution)}
-    return by_set[kernels]
+    packed = _packed.setdefault(network, {})
+    if (kernels, node.name) not in packed:
+        assert isinstance(node.operator, Convolution)
+        packed[kernels, node.name] = _pack(library, kernels, node, node.operator)
+    return packed[kernels, node.name]
 
 
 def _pack(library: ctypes.CDLL, kernels: int, node: Node, operator: Convolution) -> PackedWeights:

@@ -43,7 +43,7 @@ class Plan:
 
     Args:
         library: The compiled kernels.
-        kernels: Address of the kernel set.
+        kernel_sets: Addresses of kernel sets; the first that supports a node computes it.
         network: The network.
         input_wh: Width and height of the images.
 
@@ -58,15 +58,15 @@ class Plan:
         ValueError: The images do not fit the network.
     """
 
-    def __init__(self, library: ctypes.CDLL, kernels: int, network: TileNetwork, input_wh: tuple[int, int]) -> None:
-        self._library, self._kernels, self._network = library, kernels, network
+    def __init__(self, library: ctypes.CDLL, kernel_sets: Sequence[int], network: TileNetwork,
+                 input_wh: tuple[int, int]) -> None:
+        self._library, self._kernel_sets, self._network = library, kernel_sets, network
         graph = network.graph
         self.regions = (-(-input_wh[1] // REGION), -(-input_wh[0] // REGION))
         self._shapes = graph.shapes(input_wh)
         self._grids = grids_of(self._shapes, graph.strides())
         self.index = {name: place for place, name in enumerate(self._shapes)}
         self.layout = lay_out(network, self._shapes)
-        self._packed = pack_weights(library, kernels, network)
         self._constants = Constants()
         self._kept: list[Any] = []
         self._size = align(self.layout.size)
@@ -93,6 +93,12 @@ class Plan:
     def _ranges(self, ranges: Ranges) -> tuple[int, int]:
         return self._constants.address(ranges[0]), self._constants.address(ranges[1])
 
+    def _choose_kernels(self, operation: int, k: int, name: str, channels: int) -> int:
+        """The kernel set that computes a tensor, see ``KernelSet.supports`` in native/kernels.h."""
+        pixels = self._grids[name].height * self._grids[name].width
+        return next(kernels for kernels in self._kernel_sets
+                    if self._library.rm_tiles_supports(kernels, operation, k, channels, pixels))
+
     def _make_record(self) -> PlanRecord:
         graph = self._network.graph
         known: dict[TileGrid, int] = {}
@@ -105,12 +111,13 @@ class Plan:
                                         *self._ranges(regions_of(grid, self.regions))))
         tensors = [self._make_tensor(name, known[grid]) for name, grid in self._grids.items()]
         nodes = [self._make_node(node) for node in graph.nodes]
+        image_kernels = self._choose_kernels(OPERATIONS.index("copy"), 1, graph.input, graph.channels)
         row_bytes = max(tensor.map_pitch for tensor in tensors) + 3 * MAP_MARGIN
         flags = self._reserve(len(tensors) * ctypes.sizeof(FlagsRecord))
         regions = self._reserve(self.regions[0] * self.regions[1])
         row = self._reserve(2 * row_bytes)
         block = [self._reserve(self._block[part]) for part in ("addresses", "panel", "scratch")]
-        return PlanRecord(self._kernels, self._array(TensorRecord, tensors), self._array(NodeRecord, nodes), len(nodes),
+        return PlanRecord(image_kernels, self._array(TensorRecord, tensors), self._array(NodeRecord, nodes), len(nodes),
                           self._array(GridRecord, grids), len(grids), *self.regions, flags, regions, row, row_bytes,
                           *block)
 
@@ -136,6 +143,8 @@ class Plan:
         record.scratch_pitch = pad_channels(channels)
         record.block_pixels = max(self._grids[node.name].side ** 2, BLOCK_BYTES // record.scratch_pitch)
         _FILLERS[type(operator)](self, node, record)
+        if not record.kernels:
+            record.kernels = self._choose_kernels(record.operation, 1, node.name, channels)
         value_bytes = 4 if is_head(operator) else 1
         self._grow("scratch", record.block_pixels * record.scratch_pitch * value_bytes + 64)
         return record
@@ -149,27 +158,31 @@ class Plan:
         assert isinstance(operator, Convolution)
         _fill_window(operator, record)
         record.epilogue = self._constants.epilogue(node)
-        packed = self._packed[node.name]
-        record.packed, record.group_bytes, record.groups = packed.memory.ctypes.data, packed.group_bytes, 1
-        if is_depthwise(operator, node.parameters):
-            record.operation = OPERATIONS.index("depthwise")
-            return
-        record.operation = OPERATIONS.index("product")
         channels, rows, cols, inputs = node.parameters["weight"].shape
-        source = self.layout.places[node.inputs[0]]
+        is_product = not is_depthwise(operator, node.parameters)
+        record.operation = OPERATIONS.index("product" if is_product else "depthwise")
         record.groups, record.group_inputs, record.group_outputs = operator.groups, inputs, channels // operator.groups
+        record.k = rows * cols * inputs
+        record.kernels = self._choose_kernels(record.operation, record.k, node.name,
+                                              record.group_outputs if is_product else channels)
+        packed = pack_weights(self._library, record.kernels, self._network, node)
+        self._kept.append(packed)
+        record.packed, record.group_bytes = packed.memory.ctypes.data, packed.group_bytes
+        if not is_product:
+            return
+        source = self.layout.places[node.inputs[0]]
         record.scratch_pitch = pad_channels(channels - record.group_outputs + pad_channels(record.group_outputs))
         if inputs == source.pixel_pitch:
             offsets, record.run_length = [row * source.row_pitch for row in range(rows)], cols * inputs
         else:
             offsets = [row * source.row_pitch + col * source.pixel_pitch for row in range(rows) for col in range(cols)]
             record.run_length = inputs
-        record.runs, record.k = len(offsets), rows * cols * inputs
+        record.runs = len(offsets)
         record.run_offset = self._constants.address(np.array(offsets, np.int32))
         record.block_pixels = max(self._grids[node.name].side ** 2,
-                                  self._library.rm_tiles_panel_pixels(self._kernels, record.k))
+                                  self._library.rm_tiles_panel_pixels(record.kernels, record.k))
         self._grow("addresses", 8 * record.block_pixels)
-        self._grow("panel", self._library.rm_tiles_panel_bytes(self._kernels, record.block_pixels, record.k))
+        self._grow("panel", self._library.rm_tiles_panel_bytes(record.kernels, record.block_pixels, record.k))
 
     def fill_elementwise(self, node: Node, record: NodeRecord) -> None:
         """Of an operator that works pixel by pixel."""

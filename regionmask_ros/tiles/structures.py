@@ -58,7 +58,7 @@ class EpilogueRecord(ctypes.Structure):
 class NodeRecord(ctypes.Structure):
     """``Node``."""
 
-    _fields_ = [*_integers("operation is_compared"), ("edges", _address),
+    _fields_ = [("operation", _int), ("kernels", _address), ("is_compared", _int), ("edges", _address),
                 *_integers("edge_count kernel_rows kernel_cols stride top left block_pixels scratch_pitch groups "
                            "group_inputs group_outputs group_bytes"), ("packed", _address),
                 *_integers("k runs run_length"), ("run_offset", _address), ("epilogue", EpilogueRecord),

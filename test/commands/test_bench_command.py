@@ -18,6 +18,7 @@ from regionmask_ros.backends.runtimes import RUNTIMES
 from regionmask_ros.commands.bench import main
 from regionmask_ros.engine.engine import KERNEL_SET_VARIABLE, available_kernel_sets
 from regionmask_ros.lab.bench.baselines import BASELINES
+from regionmask_ros.tiles.engine import KERNELS_KEY, choose_kernel_set
 
 FRAMES = 20
 KEYS = {
@@ -151,7 +152,7 @@ def test_engines_of_one_onnx_network_are_measured_in_the_same_run(clip, real_vid
     from dense_networks import make_block_detector, with_names
 
     real_video("bikes.mp4")
-    for variable in ("ONEDNN_MAX_CPU_ISA", KERNEL_SET_VARIABLE):
+    for variable in ("ONEDNN_MAX_CPU_ISA", KERNEL_SET_VARIABLE, KERNELS_KEY):
         monkeypatch.delenv(variable, raising=False)
     detector, target, street = tmp_path / "blocks.onnx", tmp_path / "bench.json", tmp_path / "street"
     detector.write_bytes(with_names(make_block_detector(), ("disc", "car")))
@@ -174,6 +175,7 @@ def test_engines_of_one_onnx_network_are_measured_in_the_same_run(clip, real_vid
     assert os.path.basename(int8["calibration"]) == "bikes.mp4" and all(row["calibration"] is None for row in fp32)
     assert fp32[0]["agreement"] == fp32[1]["agreement"] == 100.0 and fp32[0]["map50"] == fp32[1]["map50"] > 0
     assert os.environ["ONEDNN_MAX_CPU_ISA"] == "AVX512_CORE_VNNI" and os.environ.get(KERNEL_SET_VARIABLE) != "amx"
+    assert choose_kernel_set() != "amx_int8"
     assert "a clip.mp4, 160x96, blocks, 3 frames" in capfd.readouterr().out
     for wrong, said in ((["--engines", "event"], "event does not compute blocks, which is an ONNX network"),
                         (["--backend", "openvino"], "choose what computes blocks with --engines")):

@@ -5,6 +5,7 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from native_kernels import kernel_sets, library_with
 
 from regionmask_ros.errors import UserError
 from regionmask_ros.tiles.compiled import list_kernel_sets
@@ -39,12 +40,13 @@ def assert_same_tensors(found, expected, network):
         np.testing.assert_array_equal(found(name), expected(name), name)
 
 
-@pytest.mark.parametrize("kernel_set", list_kernel_sets())
+@pytest.mark.parametrize("kernel_set", kernel_sets())
 @settings(max_examples=60, deadline=None)
 @given(seed=st.integers(0, 10**6), input_wh=SIZES)
 def test_the_engine_is_the_reference_on_any_graph_with_any_masks_and_thresholds(kernel_set, seed, input_wh):
     network = made_graphs.make_network(seed, input_wh)
-    engine, reference = TileEngine(network, input_wh, kernel_set), TileReference(network, input_wh)
+    with library_with(kernel_set) as name:
+        engine, reference = TileEngine(network, input_wh, name), TileReference(network, input_wh)
     random = np.random.default_rng(seed)
     for frame, image in enumerate(made_graphs.make_video(seed, input_wh, 6)):
         attended, level, input_threshold = draw_frame(random, input_wh)
@@ -109,13 +111,14 @@ def test_a_frame_in_which_most_of_the_image_changed_is_dense_if_all_of_it_is_att
     assert not is_dense or np.array_equal(counts[1:, 0], counts[1:, 2])
 
 
-@pytest.mark.parametrize("kernel_set", list_kernel_sets())
+@pytest.mark.parametrize("kernel_set", kernel_sets())
 @settings(max_examples=30, deadline=None)
 @given(seed=st.integers(0, 10**6))
 def test_rows_that_are_longer_than_a_block_are_dense_too(kernel_set, seed):
     input_wh = (330, 20)
     network = made_graphs.make_network(seed, input_wh)
-    engine = TileEngine(network, input_wh, kernel_set)
+    with library_with(kernel_set) as name:
+        engine = TileEngine(network, input_wh, name)
     for image in made_graphs.make_video(seed, input_wh, 2):
         engine.step(image, is_dense=True)
         assert_same_tensors(engine.held, run_dense(network, image).__getitem__, network)

@@ -246,24 +246,20 @@ def test_a_copy_writes_exactly_its_bytes(name, seed, n, length):
 @every_set
 def test_activations_of_extreme_values_are_those_of_the_formulas(name):
     """Sums from -2^31 to 2^31 - 1, which reach far beyond every limit of the exponential."""
-    total = np.concatenate([np.arange(-2000, 2001), np.linspace(-2**31, 2**31 - 1, 2001)]).astype(np.int32)[:, None]
-    kernels, n = find_set(name), len(total)
+    total = np.concatenate([np.arange(-2000, 2001), np.linspace(-2**31, 2**31 - 1, 2001)]).astype(np.int32)
+    kernels, channels = find_set(name), len(total)
+    weights, panel = np.zeros((channels, 1), np.int8), aligned(kernels.panel_bytes(1, 1))
+    packed = aligned(kernels.packed_weight_bytes(channels, 1))
+    kernels.pack_weights(address(weights), address(total), channels, 1, address(packed))
     for kind in ACTIVATIONS:
         for multiplier in (0.05, 1.0):
-            parameters = Parameters([multiplier], [0], [1], [3], kind, 0.1, 0.5)
-            got, floats = [], []
-            for value in total:
-                weight, packed = np.zeros((1, 1), np.int8), aligned(kernels.packed_weight_bytes(1, 1))
-                kernels.pack_weights(address(weight), address(value), 1, 1, address(packed))
-                out, head, panel = np.zeros(SLACK, np.uint8), np.zeros(SLACK, np.float32), aligned(
-                    kernels.panel_bytes(1, 1))
-                kernels.multiply(address(panel), 1, 1, address(packed), 1, parameters.at, address(out), 16)
-                kernels.multiply_float(address(panel), 1, 1, address(packed), 1, parameters.at, address(head), 16)
-                got.append(out[0])
-                floats.append(head[0])
-            np.testing.assert_array_equal(got, finish(total, parameters)[:, 0])
-            np.testing.assert_array_equal(np.array(floats, np.float32), rescale(total, parameters)[:, 0])
-            assert n == len(got)
+            parameters = Parameters(*(np.full(channels, value) for value in (multiplier, 0, 1, 3)), kind, 0.1, 0.5)
+            (out, pitch), (head, _) = output(1, channels, 0), output(1, channels, 0, np.float32)
+            start = (address(panel), 1, 1, address(packed), channels, parameters.at)
+            kernels.multiply(*start, address(out), pitch)
+            kernels.multiply_float(*start, address(head), pitch)
+            np.testing.assert_array_equal(out[:channels], finish(total, parameters))
+            np.testing.assert_array_equal(head[:channels], rescale(total, parameters))
 
 
 def test_the_exponential_is_close_to_the_true_one():

@@ -27,6 +27,9 @@ Processor time of a frame; less is better. `event` is the engine of this package
 (`unmasked`) and with 60 % masked (`masked60`). All others compute the same network densely. What masks cost in
 accuracy, the command `evaluate` says. The rest of this page has the spread, other kernel sets, the first and the
 slowest frames, and the accuracy of every engine.
+
+The tile engine, for networks in ONNX files, is measured in docs/RESULTS.md. Its kernels for AMX are compiled and tested
+by emulation, never timed on hardware.
 """
 
 MEASURED = f"""\

@@ -87,13 +87,21 @@ def _check_engine() -> Finding:
 
 
 def _check_tiles() -> Finding:
+    from ...metrics.machine import find_flags
     from ...tiles.compiled import list_kernel_sets, open_library
+    from ...tiles.engine import KERNELS_KEY, choose_kernel_set
 
     found = list_kernel_sets()
-    if found:
-        return Finding("tile engine", OK, f"kernels for {found[0]}")
-    return Finding("tile engine", ABSENT, f"{INSTALLED} runs where no network is named, and not {DEFAULT}",
-                   open_library().absence)
+    if not found:
+        return Finding("tile engine", ABSENT, f"{INSTALLED} runs where no network is named, and not {DEFAULT}",
+                       open_library().absence)
+    try:
+        chosen = choose_kernel_set()
+    except UserError as error:
+        return Finding("tile engine", BROKEN, str(error), f"change or unset {KERNELS_KEY}")
+    is_refused = "amx_int8" in find_flags() and "amx_int8" not in found
+    refused = "; AMX is there, but the system does not permit it, or it multiplied wrongly" if is_refused else ""
+    return Finding("tile engine", OK, f"kernels for {chosen} (of {', '.join(found)}){refused}")
 
 
 def _check_network() -> Finding:

@@ -37,9 +37,9 @@ struct Run {
                 attend(plan.grids[i], regions, plan.region_cols, arena);
     }
 
-    Output output(int64_t index, double threshold, bool is_compared, int64_t* counts) const {
+    Output output(int64_t index, const KernelSet& kernels, double threshold, bool is_compared, int64_t* counts) const {
         const Tensor& tensor = plan.tensors[index];
-        Output found{tensor, *plan.kernels, arena + tensor.pixels, map(tensor.dirty, tensor, 0),
+        Output found{tensor, kernels, arena + tensor.pixels, map(tensor.dirty, tensor, 0),
                      map(tensor.weak, tensor, 0), is_dense, is_compared && !is_dense,
                      tensor.pixel_bytes != tensor.channels, threshold, flags[index], counts};
         found.tile_limit = found.compute_limit(tensor.side * tensor.side);
@@ -60,7 +60,7 @@ struct Run {
     // Replaces the attended tiles of the image that changed enough.
     void take_image() const {
         const Tensor& tensor = plan.tensors[0];
-        const Output out = output(0, frame.input_threshold, true, frame.counts);
+        const Output out = output(0, *plan.kernels, frame.input_threshold, true, frame.counts);
         const int64_t row_bytes = tensor.width * tensor.pixel_bytes;
         uint8_t any = 0;
         for (int64_t row = 0; row < tensor.rows; ++row) {
@@ -164,7 +164,7 @@ struct Run {
             flag.weak = 0;
         }
         if (!flag.dirty) return;
-        compute(node, output(i + 1, frame.thresholds[i], node.is_compared != 0, counts));
+        compute(node, output(i + 1, *node.kernels, frame.thresholds[i], node.is_compared != 0, counts));
         flag.dirty = counts[2] > 0;
     }
 
@@ -210,6 +210,12 @@ TILES_EXPORT int64_t rm_tiles_structure_bytes(int32_t number) {
     constexpr int64_t sizes[] = {sizeof(Tensor), sizeof(Grid), sizeof(Edge), sizeof(Part),
                                  sizeof(Node),   sizeof(Plan), sizeof(Flags), sizeof(Frame), sizeof(Resize)};
     return sizes[number];
+}
+
+// Whether a kernel set is for an operator, see KernelSet.
+TILES_EXPORT int32_t rm_tiles_supports(const tiles::KernelSet* set, int32_t operation, int32_t k, int32_t channels,
+                                       int32_t pixels) {
+    return set->supports((tiles::Operation)operation, k, channels, pixels);
 }
 
 // Packed weights of a convolution: of a product over k = kernel_cols values if kernel_rows is 0, else of a depthwise one.

@@ -28,6 +28,22 @@ enum Activation : int32_t {
     kHardSwish = 7,    // (y * min(relu(y + 3), 6)) * float(1 / 6)
 };
 
+// What a node of the plan does.
+enum Operation : int64_t {
+    kProduct = 0,      // convolution as a matrix product
+    kDepthwise = 1,    // convolution of each channel by itself
+    kAdd = 2,
+    kMultiply = 3,
+    kActivate = 4,
+    kMaxPool = 5,
+    kAveragePool = 6,
+    kNearest = 7,      // enlargement by copies
+    kLinear = 8,       // enlargement by 2 with weights of 3/4 and 1/4
+    kCopy = 9,         // byte runs of the inputs' pixels; none where the output lies in the inputs' memory
+    kGather = 10,      // channels in any order
+    kBlocks = 11,      // space to depth
+};
+
 // From a sum to an output.
 //   y = float(sum) * multiplier + bias,  z = activation(y)                 (float heads: z)
 //   q = rint(min(max(z * scale + zero, 0), 255))
@@ -61,6 +77,11 @@ struct Replaced {
 
 struct KernelSet {
     const char* name;
+
+    // Whether an operator is for this set: it can be, and another set would not be faster. `k`: how many products make a
+    // sum; `channels`, `pixels`: of the output. The plan asks once a node, the fastest set first; the portable set
+    // supports everything.
+    bool (*supports)(Operation operation, int k, int channels, int pixels);
 
     // --- Convolution as a product of a panel of gathered pixels and weights.
     //   sum[p][o] = offset[o] + sum over j < k of weights[o][j] * pixel[p][j]
@@ -120,10 +141,5 @@ struct KernelSet {
     // Copies exactly these bytes.
     void (*copy)(const uint8_t* from, int64_t from_pitch, uint8_t* to, int64_t to_pitch, int n, int bytes);
 };
-
-// The set of that name; nullptr if it is unknown or this processor lacks its instructions.
-const KernelSet* find_kernel_set(const char* name);
-// The fastest set that this processor has.
-const KernelSet* best_kernel_set();
 
 }  // namespace tiles

@@ -1,8 +1,15 @@
 // What the library shows to Python: it is loaded with ctypes and has no Python module in it.
+#include <atomic>
+
+#include "agreement.h"
 #include "sets.h"
 
 #if defined(__x86_64__)
 #include <cpuid.h>
+#if defined(__linux__)
+#include <sys/syscall.h>
+#include <unistd.h>
+#endif
 #elif defined(__aarch64__)
 #include <sys/auxv.h>
 #endif
@@ -33,6 +40,29 @@ bool has_avx512_vnni() {
            __builtin_cpu_supports("avx512dq") && __builtin_cpu_supports("avx512vl") &&
            __builtin_cpu_supports("avx512vnni");
 }
+
+// Tiles are large, and Linux gives them to a process that asks for them (ARCH_REQ_XCOMP_PERM, XFEATURE_XTILEDATA).
+bool may_use_matrix_tiles() {
+#if defined(__linux__)
+    return syscall(SYS_arch_prctl, 0x1023, 18) == 0;
+#else
+    return false;
+#endif
+}
+
+// AMX-TILE and AMX-INT8 are bits 24 and 25 of EDX of CPUID's leaf 7. A processor, an emulator or a virtual machine that
+// has them is believed when they multiply right.
+bool find_amx_int8() {
+    unsigned a = 0, b = 0, c = 0, d = 0;
+    return has_avx512_vnni() && __get_cpuid_count(7, 0, &a, &b, &c, &d) && (d >> 24 & 3) == 3 &&
+           may_use_matrix_tiles() && multiply_alike(kAmxInt8, kAvx512Vnni);
+}
+
+bool has_amx_int8() {
+    static std::atomic<int> known{-1};
+    if (known < 0) known = find_amx_int8();
+    return known > 0;
+}
 #elif defined(__aarch64__)
 // HWCAP_ASIMDDP of the Linux kernel.
 bool has_neon_dot() { return getauxval(AT_HWCAP) >> 20 & 1; }
@@ -41,6 +71,7 @@ bool has_neon_dot() { return getauxval(AT_HWCAP) >> 20 & 1; }
 // The fastest first.
 constexpr Candidate kCandidates[] = {
 #if defined(__x86_64__)
+    {&kAmxInt8, has_amx_int8},
     {&kAvx512Vnni, has_avx512_vnni},
     {&kAvxVnni, has_avx_vnni},
     {&kAvx2, has_avx2},
@@ -50,26 +81,7 @@ constexpr Candidate kCandidates[] = {
     {&kPortable, always},
 };
 
-bool are_equal(const char* a, const char* b) {
-    for (; *a == *b; ++a, ++b)
-        if (*a == 0) return true;
-    return false;
-}
-
 }  // namespace
-
-const KernelSet* find_kernel_set(const char* name) {
-    for (const Candidate& candidate : kCandidates)
-        if (are_equal(candidate.set->name, name)) return candidate.is_usable() ? candidate.set : nullptr;
-    return nullptr;
-}
-
-const KernelSet* best_kernel_set() {
-    for (const Candidate& candidate : kCandidates)
-        if (candidate.is_usable()) return candidate.set;
-    return nullptr;
-}
-
 }  // namespace tiles
 
 // The digest of the sources that this library was made from, see native_sources.py.

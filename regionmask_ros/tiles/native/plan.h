@@ -11,21 +11,6 @@ namespace tiles {
 
 constexpr int64_t kMapMargin = 16;
 
-enum Operation : int64_t {
-    kProduct = 0,      // convolution as a matrix product
-    kDepthwise = 1,    // convolution of each channel by itself
-    kAdd = 2,
-    kMultiply = 3,
-    kActivate = 4,
-    kMaxPool = 5,
-    kAveragePool = 6,
-    kNearest = 7,      // enlargement by copies
-    kLinear = 8,       // enlargement by 2 with weights of 3/4 and 1/4
-    kCopy = 9,         // byte runs of the inputs' pixels; none where the output lies in the inputs' memory
-    kGather = 10,      // channels in any order
-    kBlocks = 11,      // space to depth
-};
-
 struct Tensor {
     int64_t pixels;                        // offset of pixel (0, 0)
     int64_t row_pitch, pixel_pitch;        // bytes
@@ -59,6 +44,7 @@ struct Part {
 
 struct Node {
     int64_t operation;
+    const KernelSet* kernels;              // that support it
     int64_t is_compared;                   // 0: what is due is replaced
     const Edge* edges;
     int64_t edge_count;
@@ -80,7 +66,7 @@ struct Node {
 };
 
 struct Plan {
-    const KernelSet* kernels;
+    const KernelSet* kernels;              // for the image
     const Tensor* tensors;                 // of the input, then of every node
     const Node* nodes;
     int64_t node_count;

@@ -10,6 +10,7 @@ extern const KernelSet kPortable;
 extern const KernelSet kAvx2;
 extern const KernelSet kAvxVnni;
 extern const KernelSet kAvx512Vnni;
+extern const KernelSet kAmxInt8;
 #elif defined(__aarch64__)
 extern const KernelSet kNeonDot;
 #endif

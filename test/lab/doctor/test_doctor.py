@@ -9,6 +9,7 @@ import sys
 from pathlib import Path
 
 import pytest
+from native_kernels import needs_library
 
 from regionmask_ros.backends import worker_process
 from regionmask_ros.commands.doctor import main
@@ -16,6 +17,9 @@ from regionmask_ros.errors import UserError
 from regionmask_ros.lab.doctor import lava
 from regionmask_ros.lab.doctor.installation import ABSENT, BROKEN, OK, Finding, check_installation
 from regionmask_ros.lab.doctor.runtimes import check_runtimes
+from regionmask_ros.metrics import machine
+from regionmask_ros.tiles.compiled import list_kernel_sets
+from regionmask_ros.tiles.engine import KERNELS_KEY
 
 ROOT = Path(__file__).resolve().parents[3]
 NO_EXTENSION = {"lava.utils.loihi2_profiler": False, "lava.proc.embedded_io": False}
@@ -32,6 +36,25 @@ def test_required_parts_are_checked():
     found = by_subject(check_installation())
     assert {"Python", "NumPy", "OpenCV", "Numba", "event engine", "trained network", "ROS 2", "h5py"} <= set(found)
     assert found["NumPy"].state == found["event engine"].state == OK
+
+
+@needs_library
+def test_the_kernels_that_the_tile_engine_uses_are_named(monkeypatch):
+    monkeypatch.delenv(KERNELS_KEY, raising=False)
+    found = list_kernel_sets()
+    assert by_subject(check_installation())["tile engine"].fact.startswith(f"kernels for {found[0]} (of {found[0]}")
+    monkeypatch.setenv(KERNELS_KEY, "portable")
+    assert by_subject(check_installation())["tile engine"].fact.startswith(f"kernels for portable (of {found[0]}")
+    monkeypatch.setenv(KERNELS_KEY, "abacus")
+    finding = by_subject(check_installation())["tile engine"]
+    assert finding.state == BROKEN and "abacus" in finding.fact and KERNELS_KEY in finding.cure
+
+
+@needs_library
+def test_amx_that_cannot_be_used_is_mentioned(monkeypatch):
+    monkeypatch.setattr(machine, "find_flags", lambda: ["amx_int8"])
+    fact = by_subject(check_installation())["tile engine"].fact
+    assert ("the system does not permit it" in fact) != ("amx_int8" in list_kernel_sets())
 
 
 def test_the_simulator_is_checked(lava_python):

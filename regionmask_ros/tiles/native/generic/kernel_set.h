@@ -9,10 +9,13 @@
 
 namespace tiles {
 
+static bool supports_all(Operation, int, int, int) { return true; }
+
 template <class Isa>
 constexpr KernelSet make_kernel_set(const char* name) {
     return {
         name,
+        supports_all,
         Product<Isa>::panel_pixels,
         Product<Isa>::panel_bytes,
         Product<Isa>::gather,
