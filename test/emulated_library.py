@@ -42,7 +42,7 @@ def build_emulated() -> tuple[Path, tempfile.TemporaryDirectory[str]]:
     if not processor_has(*AVX512_VNNI):
         if not processor_has("avx2") or not SIMDE.exists():
             pytest.skip("AVX-512 VNNI is missing, and so are AVX2 or SIMDe (Debian package: libsimde-dev)")
-        vnni = (*QUICK_FLAGS, "-mavx2", f"-I{EMULATED}")
+        vnni = (*QUICK_FLAGS, *INSTRUCTIONS["avx2"], f"-I{EMULATED}")
         amx = (*vnni, "-mamx-tile", "-mamx-int8")
     here, digest = (*QUICK_FLAGS, f"-I{FOLDER}"), f'-DREGIONMASK_TILES_DIGEST="{compute_digest()}"'
     sources = {FOLDER / "amx_int8" / "set.cpp": amx, FOLDER / "avx512_vnni" / "set.cpp": vnni,
