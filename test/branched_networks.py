@@ -6,7 +6,9 @@ import numpy as np
 from hypothesis import strategies as st
 
 from regionmask_ros.engine.branched.operators import Add, ChannelRange, Concat, Enlarge, MaxPool
-from regionmask_ros.network.chain import ConvSpec
+from regionmask_ros.network.branched import BranchedNetwork, HeadPart, LevelsHead, branch
+from regionmask_ros.network.chain import IMAGE, ConvSpec
+from regionmask_ros.network.dense import HeadSpec
 from regionmask_ros.network.graph import Graph, Node
 
 MOST_PIXELS, MOST_CHANNELS = 400, 24
@@ -69,3 +71,36 @@ def random_graphs(draw):
         nodes.append(Node(spec.name, spec, (source,)))
         heads.append(spec.name)
     return Graph("image", channels, tuple(nodes), tuple(draw(st.permutations(heads)))), (width, height), rng
+
+
+CLASSES = ("square", "disc")
+STRIDES = (8, 16)
+
+
+def small_branched(seed: int = 11) -> BranchedNetwork:
+    """All kinds of nodes, and heads at two strides as of YOLOX; some objectness is always high."""
+    rng = np.random.default_rng(seed)
+
+    def conv(name: str, source: str, inputs: int, outputs: int, size: int = 3, stride: int = 1, groups: int = 1,
+             is_head: bool = False) -> Node:
+        weight = rng.integers(-24, 25, (outputs, inputs // groups, size, size)).astype(np.int32)
+        bias = None if is_head else rng.integers(-20, 60, outputs).astype(np.int32)
+        return Node(name, ConvSpec(name, weight, bias, stride, size // 2, 6, groups=groups), (source,))
+
+    nodes = [
+        conv("at2", IMAGE, 3, 8, stride=2), conv("at4", "at2", 8, 8, stride=2, groups=8),
+        conv("at8", "at4", 8, 12, stride=2), conv("more", "at8", 12, 12, size=1),
+        Node("sum", Add(), ("at8", "more")), conv("at16", "sum", 12, 12, stride=2),
+        Node("pool", MaxPool(5, 1, 2, 3), ("at16",)), Node("half", ChannelRange(3, 9), ("pool",)),
+        Node("large", Enlarge(2), ("half",)), Node("both", Concat(), ("large", "sum"))]
+    levels = []
+    for stride, source, inputs in zip(STRIDES, ("both", "at16"), (18, 12)):
+        parts = []
+        for kind, count in (("box", 4), ("object", 1), ("class", len(CLASSES))):
+            nodes.append(conv(f"{kind}{stride}", source, inputs, count, size=1, is_head=True))
+            parts.append(HeadPart(nodes[-1].name, 16, (0.25,) * count, kind != "box"))
+        levels.append(tuple(parts))
+    table = (np.arange(256, dtype=np.int32) - 128)[:, None].repeat(3, axis=1)
+    spec = HeadSpec("yolox", len(CLASSES), ("output",), STRIDES, {"raw": 1.0})
+    return branch(nodes, name="branched", head=LevelsHead(spec, tuple(levels)), labels=CLASSES, input_table=table,
+                  encoder_threshold=6)

@@ -9,9 +9,11 @@ from typing import Any
 from ..core.option_table import options_of
 from ..core.options import Value
 from ..errors import UserError
+from ..network.branched import BranchedNetwork
 from ..network.dense import AnyNetwork, DenseNetwork
 from ..tiles.compiled import list_kernel_sets
 from .base import Backend, BackendClass, BackendError, IsCancelled, never_cancelled
+from .branched import BranchedBackend
 from .cpu import CpuBackend
 from .dense import DenseOptions
 from .lava import LavaSimBackend
@@ -74,6 +76,9 @@ def choose_backend(wanted: str, network: AnyNetwork) -> str:
         if BACKENDS[wanted].is_dense:
             raise UserError(f"backend {wanted}: cannot run {network.name}, which is a sigma-delta network; use auto, "
                             "cpu, lava_sim or loihi2")
+        if isinstance(network, BranchedNetwork) and wanted != CPU:
+            raise UserError(f"backend {wanted}: cannot run {network.name}, a network with what Lava lacks "
+                            f"({network.name_missing_on_lava()}); use auto or cpu")
     elif wanted == CPU:
         check_tiles(network)
     elif wanted in LAVA_BACKENDS:
@@ -225,6 +230,9 @@ def open_backend(backend: str, network: AnyNetwork, input_wh: tuple[int, int], a
     if kind.is_dense != is_dense:
         suitable = ", ".join(name for name in BACKENDS if find_backend(name, is_dense).is_dense == is_dense)
         raise UserError(f"backend {backend}: cannot run network {network.name}; use {suitable}")
+    if isinstance(network, BranchedNetwork):
+        choose_backend(backend, network)
+        kind = BranchedBackend
     if kind.supported_arithmetic or arithmetic:
         arithmetic = resolve_arithmetic(backend, arithmetic)
     return kind(network, input_wh, arithmetic, parse_options(backend, given or {}), is_cancelled)

@@ -23,6 +23,7 @@ from ..lab.bench.peers import PEERS, limit_isa
 from ..lab.bench.session import Plan, Session
 from ..lab.bench.tiles import TILE_SETTINGS
 from ..metrics.machine import machine_facts
+from ..network.branched import BranchedNetwork
 from ..network.chain import Network
 from ..network.dense import AnyNetwork, DenseNetwork
 from ..network.names import INSTALLED
@@ -96,6 +97,12 @@ def _check_networks(networks: Sequence[AnyNetwork], plan: Plan) -> None:
     if not own and wrong:
         raise UserError(f"{wrong}: needs a sigma-delta network, and {networks[0].name} is an ONNX network; leave it "
                         f"out, or measure both: --networks {INSTALLED},{networks[0].name}")
+    branched = next((network for network in networks if isinstance(network, BranchedNetwork)), None)
+    if branched is not None:
+        given = {"--paths": plan.paths, "--streams": plan.streams, "--start": plan.start, "--output": plan.scale}
+        wrong = next((option for option, value in given.items() if value), None)
+        if wrong:
+            raise UserError(f"{wrong}: not for {branched.name}, whose layers are no chain; leave it out")
     if not own and not plan.side_by_side and plan.backend != "auto":
         raise UserError(f"--backend {plan.backend}: choose what computes {networks[0].name} with --engines, or compare "
                         f"networks with --networks {networks[0].name}")
@@ -104,7 +111,10 @@ def _check_networks(networks: Sequence[AnyNetwork], plan: Plan) -> None:
 def _choose_engines(networks: Sequence[AnyNetwork], plan: Plan) -> Plan:
     """The plan with the engines and settings that were asked for, or all that fit the network."""
     is_onnx = isinstance(networks[0], DenseNetwork) and not plan.side_by_side
-    fitting, settings = (ONNX_ENGINES, TILE_SETTINGS) if is_onnx else (OWN_ENGINES, SETTINGS)
+    settings = TILE_SETTINGS if is_onnx else SETTINGS
+    fitting: tuple[str, ...] = ONNX_ENGINES if is_onnx else OWN_ENGINES
+    if any(isinstance(network, BranchedNetwork) for network in networks):
+        fitting = (EVENT,)
     for engine in plan.engines:
         if engine not in fitting:
             kind = "an ONNX" if is_onnx else "a sigma-delta"

@@ -38,6 +38,7 @@ def run(args: argparse.Namespace) -> int:
     if not classes:
         raise UserError("--classes: names no class")
     require_torch("distill")
+    from ..lab.distillation.grids import LAVA64, POW2
     from ..lab.distillation.session import SAME, DistillationSession, Order
 
     teachers = tuple(_open_teacher(word.strip()) for word in args.teacher.split(",") if word.strip())
@@ -56,6 +57,8 @@ def run(args: argparse.Namespace) -> int:
     if not run_or_save(session, args.steps):
         return EXIT_INTERRUPTED
     print(f"{name} installed; use it with --network {name}")
+    if args.student == SAME and args.grid in (POW2, LAVA64):
+        print(f"for the event engine: regionmask_ros model events {name} --calibrate {args.sources[0]}")
     return report_dropped(reading, args)
 
 

@@ -35,6 +35,7 @@ from ..lab.evaluation.page import (
 from ..lab.evaluation.rows import Scored, SequenceRows, summarize
 from ..lab.evaluation.settings import RECIPES, Setting, parse_setting
 from ..mask.mgnet.source import MGNET
+from ..metrics.loihi2 import REFERENCE_INPUT_WH, allocate
 from ..metrics.machine import machine_facts
 from ..network.chain import Network
 from ..network.dense import AnyNetwork, DenseNetwork
@@ -239,7 +240,8 @@ def _page(outputs: Outputs, folder: str, plans: Sequence[_Plan]) -> PagePaths:
     outputs.folder(folder)
     page, cpu, ms = (
         outputs.file(os.path.join(folder, name)) for name in ("report.html", "map_vs_cpu.png", "map_vs_ms.png"))
-    is_modeled = any(isinstance(plan.network, Network) for plan in plans)
+    is_modeled = any(isinstance(plan.network, Network) and allocate(plan.network, REFERENCE_INPUT_WH) is not None
+                     for plan in plans)
     return PagePaths(page, cpu, ms, outputs.file(os.path.join(folder, "map_vs_edp.png")) if is_modeled else "")
 
 

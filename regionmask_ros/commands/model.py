@@ -16,10 +16,21 @@ from ..files.outputs import write_json
 from ..files.paths import display_path
 from ..importing.description import describe_file, describe_weights, description_as_text
 from ..importing.opening import open_network
-from ..network.cards import Card, check_name, is_imported, list_cards, list_chains, remove_card, store_network
+from ..network.branched import LevelsHead
+from ..network.cards import (
+    Card,
+    check_name,
+    is_imported,
+    list_cards,
+    list_chains,
+    remove_card,
+    store_chain,
+    store_network,
+)
 from ..network.chain import Network
 from ..network.dense import DenseNetwork
 from ..network.files import find_network, install_network, load_network, user_file
+from ..network.formats.branched_file import pack_branched
 from ..network.onnx.reading import looks_like_onnx
 from ..network.preprocessing import describe_preprocessing, parse_preprocessing
 from ..progress import Progress
@@ -34,7 +45,8 @@ _LIST_COLUMNS = ("name", "head", "classes", "input", "pixels", "precision", "sou
 
 def run(args: argparse.Namespace) -> int:
     """Runs the chosen action."""
-    actions = {"import": _import, "list": _list, "inspect": _inspect, "quantize": _quantize, "remove": _remove}
+    actions = {"import": _import, "list": _list, "inspect": _inspect, "quantize": _quantize, "events": _events,
+               "remove": _remove}
     return actions[args.action](args)
 
 
@@ -168,7 +180,8 @@ def _describe_chain(file: Path) -> dict[str, Any]:
 
 
 def _describe_events(network: Network, name: str) -> dict[str, Any]:
-    return {"name": name, "head": "yolo-kp", "classes": str(len(network.labels)),
+    head = network.head.spec.family if isinstance(network.head, LevelsHead) else "yolo-kp"
+    return {"name": name, "head": head, "classes": str(len(network.labels)),
             "input": input_as_text(None, network.total_stride), "pixels": "rgb", "precision": "integers",
             "source": display_path(network.source_file)}
 
@@ -240,6 +253,29 @@ def _quantize(args: argparse.Namespace) -> int:
     print(f"{name} {'replaced' if replaced else 'installed'}: {display_path(card.parent)}; "
           f"use it with --network {name}")
     return report_dropped(reading, args)
+
+
+def _events(args: argparse.Namespace) -> int:
+    from ..importing.branching_trial import branch_network
+    from ..importing.calibration import STANDARD, standard_source
+
+    network = open_network(args.network)
+    if not isinstance(network, DenseNetwork):
+        raise UserError(f"{network.name}: a sigma-delta network already; use it with --network {args.network}")
+    name, source = check_name(args.name or f"{network.name}-events"), args.calibrate or standard_source()
+    if not source:
+        raise UserError(f"{STANDARD} of the set-up is not there: give pictures with --calibrate SOURCE")
+    made = branch_network(network, name, source, lambda items, what: _follow(items, len(items), what))
+    replaced = is_imported(name)
+    file = store_chain(name, pack_branched(made.network, f"made of {network.name}"))
+    print(f"{name} {'replaced' if replaced else 'installed'}: {display_path(file.parent)}; "
+          f"use it with --network {name}")
+    agreement = ("not measured, the network finds nothing there" if math.isnan(made.agreement) else
+                 f"{made.agreement:.1f}")
+    print(f"event engine: thresholds of {100 * made.share:g} % of the size of a layer's values; agreement with fp32 on "
+          f"{made.compared_on} pictures in a row: {agreement}; {100 * made.synop_share:.0f} % of the dense "
+          "multiplications as synaptic operations there")
+    return EXIT_OK
 
 
 def _follow(items: Iterable[Any], count: int | None, what: str) -> Iterable[Any]:

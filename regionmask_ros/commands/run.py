@@ -22,6 +22,7 @@ from ..fleet.places import is_many
 from ..importing.opening import name_network, open_network
 from ..mask.region_age import drop_unobserved
 from ..metrics.loihi2 import REFERENCE_INPUT_WH, allocate, modelled_table
+from ..network.branched import BranchedNetwork
 from ..network.dense import AnyNetwork, DenseNetwork
 from ..pipeline.pipeline import Pipeline
 from ..pipeline.settings import PipelineSettings, make_settings
@@ -67,7 +68,7 @@ def run(args: argparse.Namespace) -> int:
     settings = make_settings(values)
     network = open_network(name_network(values, bool(args.loihi2_table)))
     settings = settings.for_network(network)
-    _check_network(args, settings, values)
+    _check_network(args, network, settings, values)
     unmasked = twin_settings(values, settings).for_network(network) if args.against else None
     if args.loihi2_table:
         _check_loihi2_table(settings, network)
@@ -208,13 +209,14 @@ def _frames(args: argparse.Namespace, source: Source) -> Progress:
         islice(frames, most), total=None if total == sys.maxsize else total, unit="frame", desc=source.name)
 
 
-def _check_network(args: argparse.Namespace, settings: PipelineSettings, values: Mapping[str, Value]) -> None:
+def _check_network(args: argparse.Namespace, network: AnyNetwork, settings: PipelineSettings,
+                   values: Mapping[str, Value]) -> None:
     """Raises UserError for an option that means nothing for the network."""
     check_network(given_options(args), values, settings)
     if settings.is_dense and args.loihi2_table:
         raise UserError(f"--loihi2-table {args.loihi2_table}: only for sigma-delta networks")
-    if settings.is_dense and args.dump_head:
-        raise UserError(f"--dump-head {args.dump_head}: only for sigma-delta networks, whose head is one array")
+    if args.dump_head and (settings.is_dense or isinstance(network, BranchedNetwork)):
+        raise UserError(f"--dump-head {args.dump_head}: only for sigma-delta networks whose head is one array")
 
 
 def _check_loihi2_table(settings: PipelineSettings, network: AnyNetwork) -> None:

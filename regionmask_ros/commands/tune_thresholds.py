@@ -25,7 +25,7 @@ from ..fleet.units import make_units
 from ..importing.opening import open_network
 from ..lab.tuning.search import Journal, Score, count_trials, make_key, search
 from ..lab.tuning.trial import SURE, ClipSegment, TrialResult, TrialRunner, dense_references, read_segments
-from ..metrics.loihi2 import REFERENCE_CORES
+from ..metrics.loihi2 import REFERENCE_INPUT_WH, allocate
 from ..network.chain import Network
 from ..network.dense import DenseNetwork
 from ..network.thresholds import LARGEST, TunedThresholds, get_thresholds, round_up_encoder
@@ -60,7 +60,7 @@ def run(args: argparse.Namespace) -> int:
         return tune_tiles(args, network, cuts)
     if not args.output:
         raise UserError("--output FILE is missing: it takes the result for YOLO-KP")
-    if network.head is None or len(network.layers) != len(REFERENCE_CORES):
+    if network.head is None or allocate(network, REFERENCE_INPUT_WH) is None:
         raise UserError(f"network {network.name}: the cost model covers YOLO-KP only")
     start = _choose_start(args.start, network)
     rng = np.random.default_rng(args.seed)

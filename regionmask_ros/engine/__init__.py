@@ -11,6 +11,8 @@ NumPy. Everything else computes the same integers, faster:
   (``simd.crossover``). For AVX2, AVX-512 and ARM's dot product.
 - ``amx``: dense blocks of messages, multiplied as matrix tiles where a neuron fired. For Intel AMX.
 
+``branched`` does the same for networks whose layers are no chain.
+
 In each kernel set, ``stack`` holds the layers of one camera and the order of their work, ``kernels`` has the loops,
 ``packing`` the order of the weights in memory, and ``neurons`` emits the instructions that a compiler does not find.
 

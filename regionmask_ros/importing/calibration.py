@@ -101,7 +101,7 @@ def calibrate(network: DenseNetwork, source: str, follow: Follow) -> Calibrated:
         lowered = lower_network(network)
     except CannotLower as error:
         return Calibrated(b"", str(error))
-    return calibrate_on(network, lowered, *_read_pictures(network, source, follow), follow)
+    return calibrate_on(network, lowered, *read_pictures(network, source, follow), follow)
 
 
 def calibrate_on(network: DenseNetwork, lowered: Lowered, calibration: Sequence[np.ndarray],
@@ -212,8 +212,21 @@ def decode_outputs(network: DenseNetwork, outputs: Sequence[np.ndarray], wh: tup
     return decode_looks([LookOutput(look, tuple(outputs))], network.head, wh, LOWEST_SCORE, NMS_IOU).found
 
 
-def _read_pictures(network: DenseNetwork, path: str, follow: Follow) -> tuple[list[np.ndarray], list[np.ndarray]]:
-    """Pictures to calibrate with, of the first two thirds, and others to compare with, of the last third."""
+def read_pictures(network: DenseNetwork, path: str, follow: Follow) -> tuple[list[np.ndarray], list[np.ndarray]]:
+    """Reads pictures that lie far apart.
+
+    Args:
+        network: The network, for the size of its input.
+        path: A video, a folder of images or a bag.
+        follow: Shows progress.
+
+    Returns:
+        Pictures to calibrate with, of the first two thirds, and others to compare with, of the last third: uint8 [rows,
+        cols, 3], RGB, all of one size.
+
+    Raises:
+        UserError: The source cannot be used.
+    """
     with open_source(path) as source:
         count = source.frame_count or sum(1 for _ in source.frames())
         if count < FEWEST_PICTURES:

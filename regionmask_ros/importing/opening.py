@@ -10,6 +10,7 @@ from ..backends import LAVA_BACKENDS
 from ..core.options import Value
 from ..detection.heads.finding import check_head
 from ..errors import UserError, to_one_line
+from ..network.branched import LevelsHead
 from ..network.cards import CARD_NAME, load_card
 from ..network.chain import Network
 from ..network.dense import AnyNetwork, DenseNetwork
@@ -70,7 +71,10 @@ def open_network(name_or_file: str = "") -> AnyNetwork:
         for note in found.notes:
             print(f"regionmask_ros: {path}: {note}", file=sys.stderr)
         return found.network
-    return load_network(path)
+    loaded = load_network(path)
+    if isinstance(loaded.head, LevelsHead):
+        check_head(loaded.head.spec)
+    return loaded
 
 
 def open_event_network(name_or_file: str, purpose: str) -> Network:

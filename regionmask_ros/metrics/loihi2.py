@@ -28,6 +28,7 @@ from typing import Any
 import numpy as np
 
 from ..core.events import Events
+from ..network.branched import BranchedNetwork
 from ..network.chain import ConvSpec, Network
 
 LayerState = Callable[[int], "tuple[np.ndarray, np.ndarray | None]"]
@@ -197,7 +198,7 @@ def allocate(network: Network, input_wh: tuple[int, int]) -> Allocation | None:
     Returns:
         The cores; None for a network other than YOLO-KP, for which there is no reference.
     """
-    if len(network.layers) != len(REFERENCE_CORES):
+    if isinstance(network, BranchedNetwork) or len(network.layers) != len(REFERENCE_CORES):
         return None
     layers = []
     sizes = zip(network.output_size(input_wh), network.output_size(REFERENCE_INPUT_WH), REFERENCE_CORES)

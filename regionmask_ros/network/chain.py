@@ -14,13 +14,17 @@ import operator
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from ..core.arithmetic import LARGEST_EXP, USUAL_EXP
 from .graph import Graph, Node, Parameters, Shape
 
-_IMAGE = ""
+if TYPE_CHECKING:
+    from .branched import LevelsHead
+
+IMAGE = ""
 """Name of the input tensor. No layer is named so."""
 
 LARGEST_BIAS = (1 << 13) - 1
@@ -122,7 +126,9 @@ class ConvSpec:
 
     def output_shape(self, inputs: Sequence[Shape], parameters: Parameters) -> Shape:
         """See ``graph.Operator``."""
-        rows, cols, _ = inputs[0]
+        rows, cols, channels = inputs[0]
+        if channels != self.in_channels:
+            raise ValueError(f"layer {self.name} reads {self.in_channels} channels, its input has {channels}")
         return self.output_length(rows), self.output_length(cols), self.out_channels
 
     def output_stride(self, inputs: Sequence[int]) -> int:
@@ -183,7 +189,7 @@ class Network:
     Attributes:
         name: For reports.
         layers: In order; the last one is the head.
-        head: How the output is decoded; None when it has no boxes.
+        head: How the output is decoded, of a chain a ``YoloHead``; None when it has no boxes.
         labels: Unique class names by index; empty without a head.
         input_table: int32 [256, channels], the encoder's integer for each 8-bit value of a channel (RGB).
         encoder_threshold: At least 1.
@@ -196,7 +202,7 @@ class Network:
 
     name: str
     layers: tuple[ConvSpec, ...]
-    head: YoloHead | None
+    head: YoloHead | LevelsHead | None
     labels: tuple[str, ...]
     input_table: np.ndarray
     encoder_threshold: int
@@ -208,10 +214,10 @@ class Network:
         object.__setattr__(self, "labels", tuple(self.labels))
         object.__setattr__(self, "input_table", _frozen_int32(self.input_table, "input_table"))
         object.__setattr__(self, "encoder_threshold", _at_least(self.encoder_threshold, 1, "encoder_threshold"))
-        self._check_chain()
+        self._check_layers()
         self._check_head()
 
-    def _check_chain(self) -> None:
+    def _check_layers(self) -> None:
         if not self.layers:
             raise ValueError("a network needs at least one layer, the head")
         for layer in self.layers[:-1]:
@@ -230,6 +236,7 @@ class Network:
             raise ValueError(f"input_table is {list(self.input_table.shape)}, expected [256, {self.in_channels}]")
 
     def _check_head(self) -> None:
+        assert self.head is None or isinstance(self.head, YoloHead), "of a chain"
         expected = 0 if self.head is None else self.head.num_classes
         if len(self.labels) != expected or len(set(self.labels)) != expected:
             raise ValueError(f"{len(self.labels)} labels ({len(set(self.labels))} different) for {expected} classes")
@@ -259,31 +266,42 @@ class Network:
         """Multiply-accumulate operations of each layer without any sparsity; those on the zero padding count."""
         return tuple(self.graph.macs(input_wh).values())
 
+    @property
+    def counted_layers(self) -> tuple[tuple[str, ...], tuple[str, ...]]:
+        """Names of the layers whose events are counted, and of those whose synaptic operations are counted."""
+        names = tuple(layer.name for layer in self.layers)
+        return names[:-1], names
+
     @cached_property
     def graph(self) -> Graph:
         """The layers as a graph, in which every node reads the one before."""
-        names = [_IMAGE, *(layer.name for layer in self.layers)]
+        names = [IMAGE, *(layer.name for layer in self.layers)]
         nodes = (Node(layer.name, layer, (before,)) for layer, before in zip(self.layers, names))
-        return Graph(_IMAGE, self.in_channels, tuple(nodes), (names[-1],))
+        return Graph(IMAGE, self.in_channels, tuple(nodes), (names[-1],))
 
     @cached_property
     def digest(self) -> str:
         """SHA-256 of all integers and shapes that affect the output: networks with equal digests give equal events."""
         summary = hashlib.sha256(f"{self.encoder_threshold} {self.input_table.shape}".encode())
-        summary.update(_little_endian(self.input_table))
+        summary.update(little_endian(self.input_table))
         for layer in self.layers:
-            numbers = (layer.stride, layer.padding, None if layer.is_head else layer.threshold)
-            # Digests of networks without other exponents, and without groups, are those of older versions.
-            exponent = "" if layer.exponent == USUAL_EXP else f" {layer.exponent}"
-            groups = "" if layer.groups == 1 else f" in {layer.groups} groups"
-            summary.update(f"{layer.weight.shape} {numbers}{exponent}{groups}".encode())
-            summary.update(_little_endian(layer.weight))
-            if layer.bias is not None:
-                summary.update(_little_endian(layer.bias))
+            digest_layer(summary, layer)
         # A head without biases is YOLO-KP's, whose digests are those of older versions.
-        if self.head is not None and self.head.bias:
+        if isinstance(self.head, YoloHead) and self.head.bias:
             summary.update(repr(self.head).encode())
         return summary.hexdigest()
+
+
+def digest_layer(summary: Any, layer: ConvSpec) -> None:
+    """Adds all integers of a layer to a digest of ``hashlib``."""
+    numbers = (layer.stride, layer.padding, None if layer.is_head else layer.threshold)
+    # Digests of networks without other exponents, and without groups, are those of older versions.
+    exponent = "" if layer.exponent == USUAL_EXP else f" {layer.exponent}"
+    groups = "" if layer.groups == 1 else f" in {layer.groups} groups"
+    summary.update(f"{layer.weight.shape} {numbers}{exponent}{groups}".encode())
+    summary.update(little_endian(layer.weight))
+    if layer.bias is not None:
+        summary.update(little_endian(layer.bias))
 
 
 def _frozen_int32(values: np.ndarray, what: str) -> np.ndarray:
@@ -305,5 +323,6 @@ def _at_least(value: int, low: int, what: str) -> int:
     return number
 
 
-def _little_endian(array: np.ndarray) -> bytes:
+def little_endian(array: np.ndarray) -> bytes:
+    """The integers as bytes that are the same on every processor."""
     return np.ascontiguousarray(array, "<i4").tobytes()

@@ -4,12 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from typing import Any
 
 import numpy as np
 
 from ..core.detections import Detections
+from ..detection.events import decode_head
 from ..detection.filter import DetectionFilter
-from ..detection.yolo import decode
+from ..errors import UserError
+from ..network.branched import LevelsHead
 from ..network.chain import Network, YoloHead
 from ..tracking.guard import Agreement, compare
 from ..tracking.motion import UNKNOWN, OpticalFlow
@@ -53,7 +56,7 @@ class Interpreter:
             network shows them.
     """
 
-    head: YoloHead | None
+    head: YoloHead | LevelsHead | None
     nms_iou: float
     reported: DetectionFilter
     track_score: float | None = None
@@ -81,25 +84,31 @@ class Interpreter:
         """The state before the first frame."""
         return InterpreterState()
 
-    def read(self, state: InterpreterState, head: np.ndarray, synops: Sequence[int], image_wh: tuple[int, int]
+    def read(self, state: InterpreterState, head: Any, synops: Sequence[int], image_wh: tuple[int, int]
              ) -> Detections:
         """Decodes the head.
 
         Args:
             state: Of the frames before; changed.
-            head: int32 [rows, cols, channels].
+            head: Of the backend, see ``detection.events.decode_head``.
             synops: Synaptic operations of each layer; empty where the backend does not count them.
             image_wh: Width and height of the camera's image.
 
         Returns:
             What the network shows, best score first.
+
+        Raises:
+            UserError: The outputs are not what the head says.
         """
         # Where synops are counted and there is none, no neuron has changed, and what the head shows is known.
         if state.displayed is None or not synops or any(synops):
             state.displayed_ids = None
             lowest = self.reported.lowest if self.track_score is None else min(self.reported.lowest, self.track_score)
-            state.displayed = (Detections.empty() if self.head is None else
-                               decode(head, self.head, image_wh, lowest, self.nms_iou))
+            try:
+                state.displayed = (Detections.empty() if self.head is None else
+                                   decode_head(head, self.head, image_wh, lowest, self.nms_iou))
+            except ValueError as error:
+                raise UserError(f"the network's outputs do not fit its head: {error}") from error
         return state.displayed
 
     def track(self, state: InterpreterState, found: Detections, keep: np.ndarray, image_wh: tuple[int, int],

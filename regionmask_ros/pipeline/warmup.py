@@ -18,6 +18,8 @@ from ..core.result import RegionMask
 from ..detection.heads import decode_looks
 from ..detection.yolo import decode
 from ..encoder.encoder import Encoder
+from ..engine.branched.engine import BranchedEngine, PackedBranches
+from ..engine.branched.operators import Concat, MaxPool
 from ..engine.engine import EventEngine, PackedNetwork, available_kernel_sets, description
 from ..jit.compilation import ABOUT, count_compilations
 from ..mask.heat import HeatMap
@@ -26,9 +28,10 @@ from ..mask.mgnet.weights import load_weights
 from ..mask.region_age import initial_age, update_age
 from ..mask.source import MaskContext
 from ..mask.tile_schedule import RollingRefresh, TileSchedule
-from ..network.chain import ConvSpec, YoloHead
+from ..network.chain import IMAGE, ConvSpec, YoloHead
 from ..network.dense import HeadSpec
 from ..network.formats.lava_dl import input_table
+from ..network.graph import Graph, Node
 from ..network.thresholds import bundled_thresholds
 from ..sources.pictures.progressive import find_band_damage
 from ..tiles.noise import NoiseEstimate
@@ -52,6 +55,7 @@ def compile_kernels() -> None:
     track_an_object()
     hold_an_object()
     check_a_progressive_image()
+    run_branches()
     side, inputs, layers = 32, 3, []
     for channels in CHANNELS:
         weight = np.ones((channels, inputs, 3, 3), np.int32)
@@ -74,6 +78,16 @@ def compile_kernels() -> None:
         engine.step_changes(events.changes)
         # Messages beyond 16 bits have a kernel of their own.
         engine.step(events.index, np.full(len(events), 1 << 16, np.int32))
+
+
+def run_branches() -> None:
+    """Runs the kernels of networks with branches once."""
+    one = np.ones((4, 1, 3, 3), np.int32)
+    nodes = (Node("each", ConvSpec("each", one, np.zeros(4, np.int32), 1, 1, 1, groups=4), (IMAGE,)),
+             Node("pool", MaxPool(3, 1, 1, 1), ("each",)), Node("both", Concat(), ("each", "pool")),
+             Node("head", ConvSpec("head", np.ones((1, 8, 1, 1), np.int32), None, 1, 0, 0), ("both",)))
+    engine = BranchedEngine(PackedBranches(Graph(IMAGE, 4, nodes, ("head",))), (8, 8))
+    engine.step(np.arange(8, dtype=np.int32), np.full(8, 96, np.int32))
 
 
 def track_an_object() -> None:

@@ -7,15 +7,19 @@ from collections.abc import Sequence
 from typing import Any
 
 from ..backends.tiles import read_tiles
+from ..engine.branched.operators import Add, ChannelRange, Concat, Enlarge, MaxPool
 from ..errors import UserError, to_one_line
 from ..importing.lowering.lowering import find_obstacle
-from ..network.chain import Network
+from ..network.chain import ConvSpec, Network, YoloHead
 from ..network.dense import DenseNetwork
+from ..network.graph import Node
 from ..network.onnx.cost import count_cost
 from ..network.preprocessing import describe_preprocessing
 
 TRAINED_SIZE_WH = (448, 448)
 COST_SIZE_WH = (416, 416)
+_KINDS = {MaxPool: "maximum", Concat: "concatenation", Enlarge: "enlargement", Add: "sum",
+          ChannelRange: "some channels"}
 _COLUMNS = ("layer", "in", "out", "kernel", "stride", "groups", "weights", "dense MACs", "threshold")
 
 
@@ -28,24 +32,30 @@ def describe_layers(network: Network) -> dict[str, Any]:
     Returns:
         The content of the JSON file. Sizes (rows, cols, channels) are for the input size of the training.
     """
-    width, height = TRAINED_SIZE_WH
-    outputs = network.output_size(TRAINED_SIZE_WH)
-    inputs = [(height, width, network.in_channels), *outputs[:-1]]
-    layers = [
-        {
-            "name": layer.name, "in": before, "out": after, "kernel": layer.kernel, "stride": layer.stride,
-            "padding": layer.padding, "groups": layer.groups, "weights": layer.weight.size, "dense_macs": macs,
-            "threshold": None if layer.is_head else layer.threshold,
-        }
-        for layer, before, after, macs in zip(network.layers, inputs, outputs, network.dense_macs(TRAINED_SIZE_WH))]
+    shapes, macs = network.graph.shapes(TRAINED_SIZE_WH), network.graph.macs(TRAINED_SIZE_WH)
+    layers = [{"name": node.name, "in": shapes[node.inputs[0]], "out": shapes[node.name], **_describe_operator(node),
+               "dense_macs": macs[node.name]} for node in network.graph.nodes]
     return {
         "name": network.name, "file": network.source_file, "sha256": network.sha256, "digest": network.digest,
         "input_size": TRAINED_SIZE_WH, "total_stride": network.total_stride,
         "encoder_threshold": network.encoder_threshold, "labels": network.labels,
-        "anchors": network.head.anchors if network.head else (), "layers": layers,
+        "anchors": network.head.anchors if isinstance(network.head, YoloHead) else (), "layers": layers,
         "weights": sum(layer["weights"] for layer in layers),
         "dense_macs": sum(layer["dense_macs"] for layer in layers),
     }
+
+
+def _describe_operator(node: Node) -> dict[str, Any]:
+    """The numbers of a layer; None where an operator without weights has none."""
+    spec = node.operator
+    if isinstance(spec, ConvSpec):
+        return {"kind": "convolution", "kernel": spec.kernel, "stride": spec.stride, "padding": spec.padding,
+                "groups": spec.groups, "weights": int(spec.weight.size),
+                "threshold": None if spec.is_head else spec.threshold}
+    facts: dict[str, Any] = dict.fromkeys(("kernel", "stride", "padding", "groups", "threshold"))
+    if isinstance(spec, MaxPool):
+        facts |= {"kernel": spec.size, "stride": spec.stride, "padding": spec.padding, "threshold": spec.threshold}
+    return {"kind": _KINDS[type(spec)], **facts, "weights": 0}
 
 
 def layers_as_text(facts: dict[str, Any]) -> str:
@@ -138,12 +148,14 @@ def input_as_text(fixed_wh: Sequence[int] | None, alignment: int) -> str:
 
 
 def _row(layer: dict[str, Any]) -> tuple[str, ...]:
-    threshold = "-" if layer["threshold"] is None else str(layer["threshold"])
+    kernel, stride, groups, threshold = ("-" if layer[key] is None else str(layer[key])
+                                         for key in ("kernel", "stride", "groups", "threshold"))
+    name = layer["name"] if layer["kind"] == "convolution" else f"{layer['name']} ({layer['kind']})"
     return (
-        layer["name"], _size(layer["in"]), _size(layer["out"]), _size((layer["kernel"],) * 2), str(layer["stride"]),
-        str(layer["groups"]), f"{layer['weights']:,}", f"{layer['dense_macs']:,}", threshold,
+        name, _size(layer["in"]), _size(layer["out"]), kernel if kernel == "-" else _size((kernel,) * 2), stride,
+        groups, f"{layer['weights']:,}", f"{layer['dense_macs']:,}", threshold,
     )
 
 
-def _size(numbers: Sequence[int]) -> str:
+def _size(numbers: Sequence[int | str]) -> str:
     return "x".join(map(str, numbers))

@@ -48,12 +48,12 @@ def test_inspect_gives_the_same_as_text_and_json(small_file, tmp_path, capsys):
     assert len(facts["labels"]) == 80 and "80, person to toothbrush" in out
     assert facts["layers"][0] == {
         "name": "conv1", "in": [448, 448, 3], "out": [224, 224, 2], "kernel": 3, "stride": 2, "padding": 1,
-        "weights": 54, "dense_macs": 224 * 224 * 54, "threshold": 6,
+        "weights": 54, "dense_macs": 224 * 224 * 54, "threshold": 6, "groups": 1, "kind": "convolution",
     }
     assert facts["layers"][-1]["threshold"] is None
     assert facts["dense_macs"] == sum(layer["dense_macs"] for layer in facts["layers"])
     table = [line.split() for line in out.splitlines()]
-    assert ["conv1", "448x448x3", "224x224x2", "3x3", "2", "54", f"{224 * 224 * 54:,}", "6"] in table
+    assert ["conv1", "448x448x3", "224x224x2", "3x3", "2", "1", "54", f"{224 * 224 * 54:,}", "6"] in table
     assert ["all", f"{facts['weights']:,}", f"{facts['dense_macs']:,}"] in table
 
 

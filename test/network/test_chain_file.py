@@ -13,7 +13,8 @@ from regionmask_ros.errors import InvalidFile, UserError
 from regionmask_ros.importing.opening import open_network
 from regionmask_ros.network.cards import find_stored, list_chains, remove_card, store_chain
 from regionmask_ros.network.files import install_network, load_network
-from regionmask_ros.network.formats.chain_file import DESCRIPTION, pack_chain, parse_chain
+from regionmask_ros.network.formats.chain_file import pack_chain, parse_chain
+from regionmask_ros.network.formats.integers import DESCRIPTION
 
 
 def set_groups(content: bytes, groups: int) -> bytes:

@@ -1,4 +1,4 @@
-"""Import, list, inspect, quantize or remove trained networks.
+"""Import, list, inspect, quantize or remove trained networks, or make one for the event engine.
 
 "import" takes a detector in an ONNX file: it checks the file, finds out what its outputs mean and which pixels it
 expects, runs it once, and stores it under a name for the option --network of all commands and for the node's parameter
@@ -7,7 +7,8 @@ how well the result agrees with the network. docs/NETWORKS.md has the commands t
 installs YOLO-KP, from the wheel of lava-dl or the .pt file in it. "inspect" prints the content of an imported network,
 of a file, or of the installed YOLO-KP. "quantize" makes an int8 version of a network for the dense runtimes, with
 ranges measured on pictures of yours, compares it with the network on other pictures, and stores it if it loses no more
-than one point.
+than one point. "events" makes a sigma-delta network, for the event engine, of one with rectifiers (ReLU) and a raw
+YOLOX head, such as one of "distill --student same --grid pow2".
 
 Examples:
   regionmask_ros model import yolox_nano.onnx
@@ -16,6 +17,7 @@ Examples:
   regionmask_ros model list
   regionmask_ros model inspect yolox_nano --json network.json
   regionmask_ros model quantize yolox_nano --calibrate street.mp4
+  regionmask_ros model events yolox_nano_relu --calibrate street.mp4
   regionmask_ros model remove yolox_nano
   regionmask_ros model import lava_dl-0.6.0-py3-none-any.whl
 """
@@ -68,5 +70,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add_workers(quantizer)
     add_options(quantizer, "max_pixels")
     add_reading(quantizer)
+    eventer = actions.add_parser("events", help="make a sigma-delta network, for the event engine", allow_abbrev=False)
+    eventer.add_argument("network", metavar="NAME|FILE", help="an imported network or an ONNX file, with rectifiers")
+    eventer.add_argument("--calibrate", metavar="SOURCE", default="",
+                         help="a video, a folder of images or a bag, with scenes like those of the camera, to choose "
+                              "thresholds with (default: bikes.mp4 of the set-up)")
+    eventer.add_argument("--name", metavar="NAME", default="", help="of the new network (default: NAME-events)")
     remover = actions.add_parser("remove", help="remove an imported network", allow_abbrev=False)
     remover.add_argument("name", metavar="NAME", help="its name")

@@ -102,17 +102,19 @@ class _Events:
 
 
 class _Step(Protocol):
-    """The work of one node.
+    """The work of one node."""
 
-    Attributes:
-        synops: Of the last step; None for nodes without weights.
-        output: The events that it sends; None for a head.
-        fires: Whether its events are those of neurons of its own.
-    """
+    @property
+    def synops(self) -> int | None:
+        """Of the last step; None for nodes without weights."""
 
-    synops: int | None
-    output: _Events | None
-    fires: bool
+    @property
+    def output(self) -> _Events | None:
+        """The events that it sends; None for a head."""
+
+    @property
+    def fires(self) -> bool:
+        """Whether its events are those of neurons of its own."""
 
     def run(self, everywhere: bool) -> None:
         """Takes what has arrived. everywhere: updates all neurons."""

@@ -127,10 +127,10 @@ def fire_maxima(source: tuple[int, int, int], window: tuple[int, int, int], cols
         for c in range(channels):
             n = position * channels + c
             delta = np.int32(largest[c] - reference[n])
-            if abs(delta) >= threshold or (largest[c] == 0 and reference[n] >= release):
-                if delta != 0:
-                    reference[n] += delta
-                    index[events] = n
-                    message[events] = delta
-                    events += 1
+            fires = abs(delta) >= threshold or (largest[c] == 0 and reference[n] >= release)
+            if fires and delta != 0:
+                reference[n] += delta
+                index[events] = n
+                message[events] = delta
+                events += 1
     return events

@@ -13,8 +13,6 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from ...core.arithmetic import wrap
-
 Shape = tuple[int, int, int]
 
 
@@ -64,13 +62,13 @@ class Wiring:
         raise NotImplementedError
 
     def move(self, inputs: Sequence[np.ndarray]) -> np.ndarray:
-        """Moves messages, in plain NumPy.
+        """Moves messages or values, in plain NumPy.
 
         Args:
-            inputs: Integers [rows, cols, channels].
+            inputs: Numbers [rows, cols, channels].
 
         Returns:
-            Integers [rows, cols, channels]; sums wrap to 32 bits.
+            Numbers [rows, cols, channels].
         """
         raise NotImplementedError
 
@@ -168,7 +166,8 @@ class Add(Wiring):
 
     def move(self, inputs: Sequence[np.ndarray]) -> np.ndarray:
         """See ``Wiring``."""
-        return wrap(np.sum(inputs, axis=0, dtype=np.int64), 32)
+        total: np.ndarray = np.sum(inputs, axis=0)
+        return total
 
 
 @dataclass(frozen=True)

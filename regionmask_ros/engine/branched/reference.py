@@ -119,7 +119,7 @@ class ReferenceBranches:
         for node in self.graph.nodes:
             arrived, spec = [self.messages[name] for name in node.inputs], node.operator
             if isinstance(spec, Wiring):
-                self.messages[node.name] = spec.move(arrived)
+                self.messages[node.name] = wrap(spec.move(arrived), 32)
                 counts[node.name] = spec.move([counts[name] for name in node.inputs])
                 continue
             sent = self.layers[node.name].step(arrived[0])

@@ -12,14 +12,14 @@ from ...core.frame import resize_frame
 from ...datasets import open_dataset
 from ...datasets.labels import LabelledSequence
 from ...metrics.agreement import measure_agreement
-from ...metrics.dense_reference import dense_head, encode_exactly, rms
+from ...metrics.dense_reference import rms
 from ...network.chain import Network
 from ...sources import Reading
 from ..evaluation.scoring import Scorer
 from .baselines import ORT_FP32
 from .candidates import UNMASKED, Candidate, EventCandidate
 from .clip import Clip
-from .measure import Row, subject
+from .measure import Row, exact_head, subject
 from .scaling import ping_pong_index
 
 SCORE_THRESHOLD = 0.02
@@ -123,7 +123,7 @@ def drift_rows(network: Network, clip: Clip, frames: int, keep: np.ndarray,
         if at != last and played not in CHECKPOINTS:
             continue
         if at not in exact:
-            exact[at] = dense_head(network, encode_exactly(network, clip.images[at]))
+            exact[at] = exact_head(network, clip.images[at])
         rows.append({
             "sequence": clip.path, "input_size": "{}x{}".format(*clip.input_wh), "path": engine.path,
             "played": played, "picture": at,

@@ -11,19 +11,22 @@ from typing import Any, Protocol
 
 import numpy as np
 
-from ...core.arithmetic import CARRY, USUAL_EXP, head_values
+from ...core.arithmetic import CARRY, MESSAGE_EXP, USUAL_EXP, head_values
 from ...core.detections import Detections
 from ...core.events import Events
 from ...core.frame import Frame
 from ...core.grid import RegionGrid
 from ...core.result import StepCounts
+from ...detection.events import decode_head
 from ...detection.yolo import decode
 from ...encoder.encoder import Encoder
+from ...engine.branched.engine import BranchedEngine, BranchedResult, PackedBranches
 from ...engine.engine import EventEngine, PackedNetwork
 from ...errors import UserError
 from ...mask.composer import MaskComposer
 from ...mask.static import StaticSource
 from ...metrics.machine import array_bytes
+from ...network.branched import BranchedNetwork, LevelsHead
 from ...network.chain import Network, YoloHead
 from ...pipeline.camera_state import CameraState, ResetReason
 from ...pipeline.interpreter import InterpreterState
@@ -133,7 +136,9 @@ def decode_real(head: np.ndarray, network: Network, image_wh: tuple[int, int], l
     Returns:
         The detections.
     """
-    layout = replace(require_boxes(network), exponent=USUAL_EXP)
+    found = require_boxes(network)
+    assert isinstance(found, YoloHead), "of a chain"
+    layout = replace(found, exponent=USUAL_EXP)
     return decode(to_fixed_point(head), layout, image_wh, lowest, NMS_IOU)
 
 
@@ -196,20 +201,24 @@ class EventCandidate:
                  kernel_set: str = "", packed: PackedNetwork | None = None) -> None:
         self.network, self._network = network.name, network
         self._camera = open_camera(network, input_wh, keep)
-        self._engine = EventEngine(packed or PackedNetwork(network), input_wh, CARRY, kernel_set)
+        self._engine: EventEngine | BranchedEngine
+        if isinstance(network, BranchedNetwork):
+            self._engine = BranchedEngine(PackedBranches(network.graph), input_wh, CARRY)
+        else:
+            self._engine = EventEngine(packed or PackedNetwork(network), input_wh, CARRY, kernel_set)
         self._profile_hook: Callable[[str], None] | None = None
         self.setting, self.path = setting, self._engine.kernel_set
         self.engine = f"{EVENT}:{kernel_set}" if kernel_set else EVENT
         self._last_counts: StepCounts | None = None
 
-    def step(self, image: np.ndarray) -> np.ndarray:
+    def step(self, image: np.ndarray) -> Any:
         """Encodes a frame and computes its events.
 
         Args:
             image: uint8 [height, width, 3], RGB.
 
         Returns:
-            Sigma of the head, int32 [rows, cols, channels] at 2**16.
+            What a backend gives, see ``detection.events.decode_head``.
         """
         return self.process(self.encode(image))
 
@@ -220,14 +229,14 @@ class EventCandidate:
             self._profile_hook("encoder")
         return events
 
-    def process(self, events: Events) -> np.ndarray:
+    def process(self, events: Events) -> Any:
         """Returns the head after the events, as `step` does."""
         self._engine.counting = self.counting
         result = self._engine.step_changes(events.changes)
         self._last_counts = StepCounts(len(events), result.layer_events, result.synops)
-        return result.head
+        return result.heads if isinstance(result, BranchedResult) else result.head
 
-    def follow(self, raw: np.ndarray) -> None:
+    def follow(self, raw: Any) -> None:
         """Does nothing: the mask is fixed."""
 
     def reset(self, refresh_period: int = 0) -> None:
@@ -249,12 +258,18 @@ class EventCandidate:
         """Returns the counts of the last step."""
         return self._last_counts
 
-    def real_head(self, raw: np.ndarray) -> np.ndarray:
-        """Returns the head's sigma as real values, float64."""
+    def real_head(self, raw: Any) -> np.ndarray:
+        """Returns the head's sigma as real values, float64; all heads of a branched network in one row."""
+        if isinstance(self._network, BranchedNetwork):
+            exponents = {layer.name: layer.exponent for layer in self._network.layers}
+            return np.concatenate([sigma.ravel() / float(1 << (MESSAGE_EXP + exponents[name]))
+                                   for sigma, name in zip(raw, self._network.graph.outputs)])
         return head_values(raw, self._network.layers[-1].exponent)
 
-    def detect(self, raw: np.ndarray, image_wh: tuple[int, int], lowest: float) -> Detections:
+    def detect(self, raw: Any, image_wh: tuple[int, int], lowest: float) -> Detections:
         """Decodes the head; see `Candidate`."""
+        if isinstance(self._network.head, LevelsHead):
+            return decode_head(raw, self._network.head, image_wh, lowest, NMS_IOU)
         return decode_real(self.real_head(raw), self._network, image_wh, lowest)
 
     def state_bytes(self) -> int:
@@ -284,7 +299,7 @@ def keep_mask(setting: str, network: Network, clip: Clip) -> np.ndarray:
     heat, sent = np.zeros(grid.shape, np.int64), np.zeros(grid.shape, np.int64)
     for image in clip.images:
         events = candidate.encode(image)
-        for box in decode(candidate.process(events), layout, clip.image_wh, SCORE_THRESHOLD, NMS_IOU).boxes:
+        for box in decode_head(candidate.process(events), layout, clip.image_wh, SCORE_THRESHOLD, NMS_IOU).boxes:
             heat += grid.cover(box, clip.image_wh)
         y, x, _ = np.unravel_index(events.index, events.shape)
         region = y // grid.region_px * grid.cols + x // grid.region_px
@@ -292,7 +307,7 @@ def keep_mask(setting: str, network: Network, clip: Clip) -> np.ndarray:
     return busiest_regions(heat, sent, KEEP_SHARE)
 
 
-def require_boxes(network: Network) -> YoloHead:
+def require_boxes(network: Network) -> YoloHead | LevelsHead:
     """Returns how the output of a network is decoded.
 
     Args:

@@ -11,7 +11,8 @@ from typing import Any
 import numpy as np
 
 from ...metrics.cpu_time import measure_cpu
-from ...metrics.dense_reference import dense_head, encode_exactly, rms
+from ...metrics.dense_reference import dense_head, dense_heads, encode_exactly, rms
+from ...network.branched import BranchedNetwork
 from ...network.chain import Network
 from .candidates import DENSE, UNMASKED, Candidate, ExactCandidate, is_own
 from .clip import Clip
@@ -133,12 +134,20 @@ def measure(network: Network, candidates: Sequence[ExactCandidate], clip: Clip, 
         A complete record for each candidate.
     """
     records, raw = run_interleaved(candidates, clip, skipped, indices)
-    exact = dense_head(network, encode_exactly(network, clip.images[-1]))
+    exact = exact_head(network, clip.images[-1])
     for record, candidate, head in zip(records, candidates, raw):
         if candidate.setting in (DENSE, UNMASKED):
             record.head_rms = rms(candidate.real_head(head), exact)
         count_operations(record, candidate, clip, skipped)
     return records
+
+
+def exact_head(network: Network, image: np.ndarray) -> np.ndarray:
+    """The dense evaluation, as ``ExactCandidate.real_head`` has it: of a branched network all heads in one row."""
+    value = encode_exactly(network, image)
+    if isinstance(network, BranchedNetwork):
+        return np.concatenate([head.ravel() for head in dense_heads(network, value)])
+    return dense_head(network, value)
 
 
 def count_operations(record: Record, candidate: Candidate, clip: Clip, skipped: int) -> None:

@@ -65,9 +65,10 @@ def layer_rows(network: Network, candidate: EventCandidate, clip: Clip, skipped:
             frames.append(dict(timer.ms))
             counts.append(counted)
     candidate.watch(None)
-    names = [layer.name for layer in network.layers]
-    events = dict(zip([ENCODER, *names], np.mean([(c.encoder_events, *c.layer_events) for c in counts], axis=0)))
-    synops = dict(zip(names, np.mean([c.synops for c in counts], axis=0)))
+    names = [node.name for node in network.graph.nodes]
+    fired, computed = network.counted_layers
+    events = dict(zip([ENCODER, *fired], np.mean([(c.encoder_events, *c.layer_events) for c in counts], axis=0)))
+    synops = dict(zip(computed, np.mean([c.synops for c in counts], axis=0)))
     ms = {name: [frame[name] for frame in frames] for name in (ENCODER, INPUT, *names, OUTPUT)}
     total = sum(float(np.median(times)) for times in ms.values())
     return [

@@ -115,7 +115,7 @@ def _choose_watched(pictures: Sequence[Picture]) -> list[_Clip]:
 
 def _watch(network: Network, clips: Sequence[_Clip]) -> tuple[float, int]:
     """Agreement with the labels, and all synops but those of first pictures, with events on the event engine."""
-    assert network.head is not None
+    assert isinstance(network.head, YoloHead), "a chain"
     expected, found, synops = [], [], 0
     for clip in clips:
         high, wide = clip[0][0].shape[:2]

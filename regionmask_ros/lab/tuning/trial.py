@@ -23,7 +23,7 @@ from ...errors import UserError
 from ...metrics.average_precision import FrameMatches, PrecisionCurve, match
 from ...metrics.dense_reference import dense_head, encode_exactly
 from ...metrics.loihi2 import allocate, even_cost
-from ...network.chain import Network
+from ...network.chain import Network, YoloHead
 from ...network.thresholds import with_thresholds
 from ...pipeline.pipeline import Pipeline
 from ...pipeline.settings import PipelineSettings
@@ -268,7 +268,7 @@ def dense_references(network: Network, segment: ClipSegment, nms_iou: float) -> 
     Returns:
         One reference a frame.
     """
-    assert network.head is not None
+    assert isinstance(network.head, YoloHead), "the command checks that it is YOLO-KP"
     references = []
     for frame in segment.frames:
         head = dense_head(network, encode_exactly(network, frame.pixels))

@@ -94,8 +94,8 @@ def test_with_carry_every_layer_holds_exactly_what_was_sent_to_it(case):
 def chain_graph(layers: Layers, channels: int) -> Graph:
     """The same layers as a graph."""
     names = ["image", *(spec.name for spec in layers.layers)]
-    return Graph("image", channels, tuple(Node(spec.name, spec, (before,)) for spec, before in zip(layers.layers, names)),
-                 (names[-1],))
+    nodes = tuple(Node(spec.name, spec, (before,)) for spec, before in zip(layers.layers, names))
+    return Graph("image", channels, nodes, (names[-1],))
 
 
 @pytest.mark.parametrize("arithmetic", RULES)
@@ -115,6 +115,11 @@ def test_a_chain_without_biases_is_computed_as_by_the_chain_engine(arithmetic):
 def identity(name: str, channels: int) -> ConvSpec:
     """A head that passes its input on: weights of 1."""
     return ConvSpec(name, np.eye(channels, dtype=np.int32)[:, :, None, None], None, 1, 0, 0, 0)
+
+
+def pool_graph(pool: MaxPool) -> Graph:
+    """A pool of a gray image, and a head that shows it."""
+    return Graph("image", 1, (Node("pool", pool, ("image",)), Node("head", identity("head", 1), ("pool",))), ("head",))
 
 
 def heads_of(operator, inputs: int, shape: tuple[int, int, int], messages: list[np.ndarray]) -> np.ndarray:
@@ -148,9 +153,7 @@ def test_an_operator_does_with_changes_what_it_does_with_values(operator, inputs
 @pytest.mark.parametrize("change, events", [(95, 0), (96, 1), (-96, 1)])
 def test_a_pool_fires_from_its_threshold_on(change, events):
     """A threshold of 6 is 96 at 2**10."""
-    graph = Graph("image", 1, (Node("pool", MaxPool(2, 2, 0, 6), ("image",)), Node("head", identity("head", 1), ("pool",))),
-                  ("head",))
-    engine = BranchedEngine(PackedBranches(graph), (2, 2))
+    engine = BranchedEngine(PackedBranches(pool_graph(MaxPool(2, 2, 0, 6))), (2, 2))
     first = step(engine, np.full((2, 2, 1), 960))
     assert first.layer_events == (1,) and first.heads[0].item() == 960
     assert step(engine, np.full((2, 2, 1), change)).layer_events == (events,)
@@ -161,9 +164,7 @@ def test_a_pool_fires_from_its_threshold_on(change, events):
 
 
 def test_cameras_share_weights_but_not_state_and_reset_forgets():
-    graph = Graph("image", 1, (Node("pool", MaxPool(3, 1, 1, 1), ("image",)), Node("head", identity("head", 1), ("pool",))),
-                  ("head",))
-    packed = PackedBranches(graph)
+    packed = PackedBranches(pool_graph(MaxPool(3, 1, 1, 1)))
     one, other = BranchedEngine(packed, (5, 5)), BranchedEngine(packed, (5, 5))
     message = np.full((5, 5, 1), 160)
     expected = step(one, message).heads[0]
