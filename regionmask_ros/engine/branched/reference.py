@@ -10,7 +10,7 @@ of wiring are moved, and added where they meet. A pool holds what it has receive
     snap      : fires, too, when activation is 0 and 2 * reference >= threshold
     reference = reference + delta, message = delta    where it fires
 
-A pool has no weights, so its message loses no bits, and all arithmetics but ``snap`` are one.
+A pool has no weights, so its message loses no bits, and ``lava`` and ``carry`` are the same for it.
 
 Before frame 0, all neurons take one step without input, in the order of the nodes: biases fire, and what they cause
 arrives. No neuron would fire in a second such step, because every residual is below the threshold afterwards. This
