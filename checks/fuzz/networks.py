@@ -22,8 +22,11 @@ from regionmask_ros.files.safe_read import open_regular, read_limited
 from regionmask_ros.importing.detector import Wishes, import_detector
 from regionmask_ros.mask.mgnet.weights import SHIPPED, load_weights
 from regionmask_ros.network.cards import read_card
+from regionmask_ros.network.chain import ConvSpec, Network, YoloHead
 from regionmask_ros.network.files import load_network
 from regionmask_ros.network.formats import lava_net
+from regionmask_ros.network.formats.branched_file import pack_branched
+from regionmask_ros.network.formats.chain_file import pack_chain
 from regionmask_ros.network.labels import read_labels
 from regionmask_ros.network.onnx.free_size import free_size
 from regionmask_ros.network.onnx.growth import NotFree
@@ -110,8 +113,6 @@ def _net() -> bytes:
     use_test_helpers()
     import h5py
     from net_writer import write_net
-
-    from regionmask_ros.network.chain import ConvSpec, Network
 
     rng = np.random.default_rng(5)
     weight = [rng.integers(-9, 9, (outputs, inputs, 3, 3)).astype(np.int32) for inputs, outputs in ((3, 4), (4, 5))]
@@ -279,13 +280,18 @@ def _tiles() -> dict[str, bytes]:
 
 
 def _make_tiles(rng: random.Random) -> Files:
-    members = dict(_tiles())
+    return {"tiles.npz": _damage_described(rng, _tiles())}
+
+
+def _damage_described(rng: random.Random, intact: dict[str, bytes]) -> bytes:
+    """Damages an archive of arrays, or what its description says."""
+    members = dict(intact)
     if rng.random() < 0.3:
-        return {"tiles.npz": damage_zip(rng, members)}
+        return damage_zip(rng, members)
     header, text = _split_array(members["description.npy"])
     damaged = damage_tree(rng, json.loads(text))
     members["description.npy"] = header.replace(f"({len(text)},)".encode(), f"({len(damaged)},)".encode()) + damaged
-    return {"tiles.npz": pack_zip(members)}
+    return pack_zip(members)
 
 
 def _split_array(data: bytes) -> tuple[bytes, bytes]:
@@ -302,6 +308,28 @@ def _read_tiles(_: Files, folder: Path) -> None:
         raise error.about("tiles.npz") from error
 
 
+@cache
+def _branched() -> dict[str, bytes]:
+    use_test_helpers()
+    from branched_networks import small_branched
+
+    return unpack_zip(pack_branched(small_branched()))
+
+
+@cache
+def _chain() -> dict[str, bytes]:
+    rng = np.random.default_rng(5)
+    weight = [rng.integers(-9, 9, shape).astype(np.int32) for shape in ((4, 3, 3, 3), (6, 2, 3, 3))]
+    layers = (ConvSpec("conv1", weight[0], np.zeros(4, np.int32), 2, 1, 6),
+              ConvSpec("head", weight[1], None, 1, 1, 0, groups=2))
+    head, table = YoloHead(((0.3, 0.6),), 1, 0.0), np.zeros((256, 3), np.int32)
+    return unpack_zip(pack_chain(Network("chain", layers, head, ("person",), table, 6)))
+
+
+def _make_integers(rng: random.Random) -> Files:
+    return {"net.npz": _damage_described(rng, _chain() if rng.random() < 0.3 else _branched())}
+
+
 KINDS = (
     Kind("MGNet weights", 1, _make_weights, _read_weights),
     Kind("checkpoints (.pt)", 2, _make_checkpoint, _read_file("net.pt")),
@@ -309,6 +337,7 @@ KINDS = (
     Kind("exports (.net)", 0.05, _make_net, _read_file("net.net")),
     Kind("content of .net", 2, _make_net_content, _read_net_content),
     *([Kind("ONNX files", 0.5, _make_onnx, _read_onnx)] if importlib.util.find_spec("onnx") else []),
+    Kind("sigma-delta networks (.npz)", 2, _make_integers, _read_file("net.npz")),
     Kind("cards", 2, _make_card, _read_card),
     Kind("class names", 2, _make_names, _read_names),
     Kind("quantized networks", 1, _make_tiles, _read_tiles),

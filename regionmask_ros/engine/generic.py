@@ -22,6 +22,8 @@ from .layer import MAX_MESSAGE, CheckedConv, LayerStack, LayerState, ProfileHook
 
 _HALF = np.int32(1 << (ACCUMULATOR_BITS - 1))
 _LOW = np.int32((1 << ACCUMULATOR_BITS) - 1)
+_DENSE = 8
+"""A vector instruction adds about as many products of a depthwise layer in the time of one by one."""
 
 
 @kernel
@@ -56,35 +58,53 @@ def accumulate(events: tuple[np.ndarray, np.ndarray, int], source: tuple[int, in
     size, stride, padding, groups = window
     rows, cols, channels = output
     reached = channels // groups
+    is_depthwise = groups == channels == in_channels
+    line = np.zeros(in_channels if is_depthwise else 0, np.int32)
     synops = 0
     first = 0
     while first < count:
         position = index[first] // in_channels
+        begin = position * in_channels
         last = first + 1
-        while last < count and index[last] // in_channels == position:
+        while last < count and begin <= index[last] < begin + in_channels:
             last += 1
         y = position // in_cols
         x = position - y * in_cols
-        for ky in range(size):
-            top = y + padding - ky
-            if top < 0 or top % stride != 0 or top // stride >= rows:
-                continue
-            for kx in range(size):
-                left = x + padding - kx
-                if left < 0 or left % stride != 0 or left // stride >= cols:
-                    continue
-                target = top // stride * cols + left // stride
+        # Where many channels have an event, whole lines of a depthwise layer are multiplied as vectors, zeros and all.
+        is_dense = is_depthwise and (last - first) * _DENSE >= channels
+        if is_dense:
+            for event in range(first, last):
+                line[index[event] - begin] += message[event]
+        # Outputs from the first whose window ends behind the pixel to the last whose window begins at it.
+        top = max(0, -(-(y + padding - size + 1) // stride))
+        left = max(0, -(-(x + padding - size + 1) // stride))
+        for row in range(top, min(rows, (y + padding) // stride + 1)):
+            ky = y + padding - row * stride
+            for col in range(left, min(cols, (x + padding) // stride + 1)):
+                kx = x + padding - col * stride
+                target = row * cols + col
                 touched[target] = True
                 synops += (last - first) * reached
                 tap = (ky * size + kx) * in_channels * reached
                 sums = total[target * channels:(target + 1) * channels]
-                if groups == 1:
-                    add_events(index, message, first, last, position * in_channels, weight, tap, channels, sums)
+                if is_dense:
+                    add_line(line, weight[tap:tap + channels], sums)
+                elif groups == 1:
+                    add_events(index, message, first, last, begin, weight, tap, channels, sums)
                 else:
-                    add_grouped_events(index, message, first, last, position * in_channels, weight, tap, reached,
-                                       in_channels // groups, sums)
+                    add_grouped_events(index, message, first, last, begin, weight, tap, reached, in_channels // groups,
+                                       sums)
+        if is_dense:
+            line[:] = 0
         first = last
     return synops
+
+
+@kernel
+def add_line(line: np.ndarray, weight: np.ndarray, target: np.ndarray) -> None:
+    """Adds the messages of one pixel to one output of a depthwise layer: ``target[c] += line[c] * weight[c]``."""
+    for c in range(len(target)):
+        target[c] += line[c] * weight[c]
 
 
 @kernel
@@ -122,7 +142,7 @@ def add_grouped_events(index: np.ndarray, message: np.ndarray, first: int, last:
 
     A group has ``per_group`` channels, and ``reached`` outputs.
     """
-    if per_group == 1 and reached == 1:
+    if per_group == 1 == reached:
         for event in range(first, last):
             channel = index[event] - first_index
             target[channel] += message[event] * weight[tap + channel]
@@ -137,8 +157,9 @@ def add_grouped_events(index: np.ndarray, message: np.ndarray, first: int, last:
 
 
 @kernel
-def fire(total: np.ndarray, touched: np.ndarray, everywhere: bool, bias: np.ndarray, rule: tuple[int, int, bool, int],
-         state: tuple[np.ndarray, np.ndarray], sent: np.ndarray, index: np.ndarray, message: np.ndarray) -> int:
+def fire(total: np.ndarray, touched: np.ndarray, everywhere: bool, many: bool, bias: np.ndarray,
+         rule: tuple[int, int, bool, int], state: tuple[np.ndarray, np.ndarray], sent: np.ndarray, index: np.ndarray,
+         message: np.ndarray) -> int:
     """Updates the neurons of every pixel that an event has reached, and lists their events.
 
     ``sigma += wrapped(total)``, ``delta = max(sigma + bias, 0) - reference``; a neuron fires when
@@ -149,6 +170,7 @@ def fire(total: np.ndarray, touched: np.ndarray, everywhere: bool, bias: np.ndar
         total: int32 [pixels * channels], sums; 0 afterwards.
         touched: bool [pixels]; False afterwards.
         everywhere: Updates all neurons.
+        many: Whether many neurons are likely to fire. Only the time depends on it: branches are cheap where few do.
         bias: int32 [channels] at 2**(10 + exponent).
         rule: (threshold, release, carry, exponent), the first two at 2**(10 + exponent), see ``core.arithmetic.Rule``.
         state: (sigma, reference), int32 [pixels * channels].
@@ -180,11 +202,17 @@ def fire(total: np.ndarray, touched: np.ndarray, everywhere: bool, bias: np.ndar
             acknowledged = np.int32(change >> exponent)
             reference[n] += np.int32(acknowledged << exponent) if carry else change
             sent[o] = acknowledged
-        for o in range(channels):
-            if sent[o] != 0:
+        if many:
+            for o in range(channels):
                 index[events] = base + o
                 message[events] = sent[o]
-                events += 1
+                events += sent[o] != 0
+        else:
+            for o in range(channels):
+                if sent[o] != 0:
+                    index[events] = base + o
+                    message[events] = sent[o]
+                    events += 1
     return events
 
 
@@ -278,8 +306,8 @@ class GenericStack(LayerStack):
         if layer.conv.bias is None:
             integrate(total, layer.touched, layer.conv.out_channels, layer.sigma)
             return 0
-        return fire(total, layer.touched, everywhere, layer.conv.bias, layer.rule,
-                            (layer.sigma, layer.reference), self._sent, index, message)
+        return fire(total, layer.touched, everywhere, False, layer.conv.bias, layer.rule,
+                    (layer.sigma, layer.reference), self._sent, index, message)
 
     def clear(self) -> None:
         """See ``LayerStack.clear``."""

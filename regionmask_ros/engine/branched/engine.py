@@ -207,7 +207,8 @@ class _Neurons:
         if output is None or conv.bias is None:
             integrate(self._total, layer.touched, conv.out_channels, layer.sigma)
             return
-        output.count = fire(self._total, layer.touched, everywhere, conv.bias, layer.rule,
+        # In deep networks with small thresholds, a fifth of the neurons fires.
+        output.count = fire(self._total, layer.touched, everywhere, True, conv.bias, layer.rule,
                             (layer.sigma, layer.reference), self._sent, output.index, output.message)
 
     def clear(self) -> None:

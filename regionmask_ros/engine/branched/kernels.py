@@ -34,8 +34,9 @@ def route(events: tuple[np.ndarray, np.ndarray, int], source: tuple[int, int], t
     begin = 0
     while begin < count:
         position = from_index[begin] // from_channels
+        low = position * from_channels
         end = begin + 1
-        while end < count and from_index[end] // from_channels == position:
+        while end < count and low <= from_index[end] < low + from_channels:
             end += 1
         y = position // from_cols
         x = position - y * from_cols
@@ -43,7 +44,7 @@ def route(events: tuple[np.ndarray, np.ndarray, int], source: tuple[int, int], t
             for col in range(x * factor, (x + 1) * factor):
                 base = (row * to_cols + col) * to_channels + moved - first
                 for event in range(begin, end):
-                    channel = from_index[event] - position * from_channels
+                    channel = from_index[event] - low
                     if first <= channel < last:
                         index[stored] = base + channel
                         message[stored] = from_message[event]
