@@ -144,7 +144,7 @@ class PipelineSettings:
             for name in ("arithmetic", "thresholds"):
                 if getattr(self, name):
                     raise UserError(f"{name} {getattr(self, name)}: not for ONNX networks, which have no neurons that "
-                                    "fire; leave it out")
+                                    "fire; leave it out, or make a network that has them with 'model events'")
             return
         arithmetic, usable = resolve_arithmetic(self.backend, self.arithmetic), self.backend == TUNED_BACKEND
         if self.thresholds == TUNED and not usable:
