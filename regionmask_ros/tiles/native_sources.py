@@ -20,8 +20,8 @@ FLAGS = ("-std=c++17", "-O3", "-ffp-contract=off", "-fno-math-errno", "-fno-trap
 _AVX512_VNNI = ("-mavx512f", "-mavx512bw", "-mavx512dq", "-mavx512vl", "-mavx512vnni", "-mprefer-vector-width=512")
 
 INSTRUCTIONS: dict[str, tuple[str, ...]] = {
-    "avx2": ("-mavx2",),
-    "avx_vnni": ("-mavx2", "-mavxvnni"),
+    "avx2": ("-mavx2", "-mfma"),
+    "avx_vnni": ("-mavx2", "-mfma", "-mavxvnni"),
     "avx512_vnni": _AVX512_VNNI,
     "amx_int8": (*_AVX512_VNNI, "-mamx-tile", "-mamx-int8"),
     "neon_dot": ("-march=armv8.2-a+dotprod",),

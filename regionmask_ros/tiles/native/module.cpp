@@ -27,7 +27,7 @@ struct Candidate {
 bool always() { return true; }
 
 #if defined(__x86_64__)
-bool has_avx2() { return __builtin_cpu_supports("avx2"); }
+bool has_avx2() { return __builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma"); }
 
 // Not every compiler knows this one by name: it is bit 4 of EAX of CPUID's leaf 7, subleaf 1.
 bool has_avx_vnni() {

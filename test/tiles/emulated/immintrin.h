@@ -36,3 +36,11 @@ static inline __m512i emulated_mm512_cvtps_epi32(__m512 values) {
     for (int half = 0; half < 2; ++half) to.m256i[half] = _mm256_cvtps_epi32(from.m256[half]);
     return simde__m512i_from_private(to);
 }
+
+#define _mm512_reduce_add_epi32 emulated_mm512_reduce_add_epi32
+static inline int emulated_mm512_reduce_add_epi32(__m512i values) {
+    simde__m512i_private from = simde__m512i_to_private(values);
+    uint32_t sum = 0;
+    for (int lane = 0; lane < 16; ++lane) sum += from.u32[lane];
+    return (int)sum;
+}

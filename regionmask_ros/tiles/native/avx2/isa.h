@@ -4,13 +4,16 @@
 
 #include <immintrin.h>
 
-#include "../generic/vectors.h"
+#include "../generic/rounding.h"
 
 namespace tiles {
 
-struct Avx2 {
-    typedef int32_t Int __attribute__((vector_size(32)));
-    typedef float Float __attribute__((vector_size(32)));
+typedef int32_t Int8 __attribute__((vector_size(32)));
+typedef float Float8 __attribute__((vector_size(32)));
+
+struct Avx2 : Rounding<Avx2, Float8, Int8> {
+    typedef Int8 Int;
+    typedef Float8 Float;
     static constexpr int lanes = 8;
     static constexpr int group = 2;
     static constexpr int pixels = 6;  // 6 x 2 sums, 2 rows of weights, a pair of values and a product fill 16 registers
@@ -55,6 +58,16 @@ struct Avx2 {
     }
     TILES_INLINE Float max(Float a, Float b) { return _mm256_max_ps(a, b); }
     TILES_INLINE Float min(Float a, Float b) { return _mm256_min_ps(a, b); }
+
+    // As generic/rounding.h states them.
+    TILES_INLINE Float plus(Float a, Float b) { return _mm256_fmadd_ps(a, _mm256_set1_ps(1.0f), b); }
+    TILES_INLINE Float minus(Float a, Float b) { return _mm256_fmsub_ps(a, _mm256_set1_ps(1.0f), b); }
+    TILES_INLINE uint32_t total(Int sums) {
+        const __m128i four = _mm_add_epi32(_mm256_castsi256_si128((__m256i)sums),
+                                           _mm256_extracti128_si256((__m256i)sums, 1));
+        const __m128i two = _mm_add_epi32(four, _mm_unpackhi_epi64(four, four));
+        return (uint32_t)_mm_cvtsi128_si32(two) + (uint32_t)_mm_extract_epi32(two, 1);
+    }
 
     TILES_INLINE Int rint_up_to_255(Float value) {
         return (Int)_mm256_cvtps_epi32(_mm256_min_ps(value, _mm256_set1_ps(255.0f)));

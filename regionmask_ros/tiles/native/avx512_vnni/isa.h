@@ -65,8 +65,33 @@ struct Avx512Vnni {
     TILES_INLINE Float max(Float a, Float b) { return (Float)_mm512_max_ps((__m512)a, (__m512)b); }
     TILES_INLINE Float min(Float a, Float b) { return (Float)_mm512_min_ps((__m512)a, (__m512)b); }
 
+    // As generic/rounding.h states them.
+    struct Rounded {
+        Float value;
+    };
+    TILES_INLINE Float clamp(Float value, float largest) {
+        constexpr int smaller_magnitude = 2;  // with the sign of the first
+        return (Float)_mm512_range_ps((__m512)value, _mm512_set1_ps(largest), smaller_magnitude);
+    }
+    TILES_INLINE Rounded rint(Float value) {
+        return {(Float)_mm512_roundscale_ps((__m512)value, _MM_FROUND_TO_NEAREST_INT)};
+    }
+    TILES_INLINE Float times_power_of_two(Float value, Rounded n) {
+        return (Float)_mm512_scalef_ps((__m512)value, (__m512)n.value);
+    }
+    TILES_INLINE Float plus(Float a, Float b) {
+        return (Float)_mm512_fmadd_ps((__m512)a, _mm512_set1_ps(1.0f), (__m512)b);
+    }
+    TILES_INLINE Float minus(Float a, Float b) {
+        return (Float)_mm512_fmsub_ps((__m512)a, _mm512_set1_ps(1.0f), (__m512)b);
+    }
+    TILES_INLINE uint32_t total(Int sums) { return (uint32_t)_mm512_reduce_add_epi32((__m512i)sums); }
+
+    // The bits of positive floats are ordered like integers, those of negative ones are negative: this is a minimum of
+    // floats, too, on units that are idle.
     TILES_INLINE Int rint_up_to_255(Float value) {
-        return (Int)_mm512_cvtps_epi32(_mm512_min_ps((__m512)value, _mm512_set1_ps(255.0f)));
+        const __m512 clamped = (__m512)_mm512_min_epi32((__m512i)value, (__m512i)_mm512_set1_ps(255.0f));
+        return (Int)_mm512_cvtps_epi32(clamped);
     }
 
     // Both steps of narrowing work on quarters of a register; the permutation puts the pieces in order.

@@ -11,25 +11,19 @@ namespace tiles {
 template <class Isa, int count>
 using Floats = typename Isa::Float[count];
 
-// exp(-y), see exponential.h. Adding 1.5 * 2^23 rounds to an integer, half to even, and leaves it in the lowest bits;
-// shifted, it is what 2^n adds to the bits of a float.
+// exp(-y), see exponential.h: t = n + f, and 2^n goes into the exponent's bits.
 template <class Isa, int count>
 TILES_INLINE void exp_of_negative(const Floats<Isa, count>& y, Floats<Isa, count>& result) {
     using Float = typename Isa::Float;
-    using Int = typename Isa::Int;
-    const Float round = Isa::splat(0x1.8p23f), largest = Isa::splat(kLargest);
-    Int power[count];
-    for (int i = 0; i < count; ++i) {
-        const Float t = Isa::min(Isa::max(y[i] * Isa::splat(-kLog2E), -largest), largest);
-        const Float shifted = t + round;
-        power[i] = (Int)shifted << 23;
-        result[i] = t - (shifted - round);
-    }
-    for (int i = 0; i < count; ++i) {
-        const Float f = result[i];
-        const Float p = ((Isa::splat(kC3) * f + Isa::splat(kC2)) * f + Isa::splat(kC1)) * f + Isa::splat(1.0f);
-        result[i] = (Float)((Int)p + power[i]);
-    }
+    typename Isa::Rounded n[count];
+    Float f[count];
+    for (int i = 0; i < count; ++i) f[i] = Isa::clamp(y[i] * Isa::splat(-kLog2E), kLargest);
+    for (int i = 0; i < count; ++i) n[i] = Isa::rint(f[i]);
+    for (int i = 0; i < count; ++i) f[i] = Isa::minus(f[i], n[i].value);
+    for (int i = 0; i < count; ++i) result[i] = Isa::plus(Isa::splat(kC3) * f[i], Isa::splat(kC2));
+    for (int i = 0; i < count; ++i) result[i] = Isa::plus(result[i] * f[i], Isa::splat(kC1));
+    for (int i = 0; i < count; ++i) result[i] = Isa::plus(result[i] * f[i], Isa::splat(1.0f));
+    for (int i = 0; i < count; ++i) result[i] = Isa::times_power_of_two(result[i], n[i]);
 }
 
 // y / (1 + exp(-y)), or 1 / (1 + exp(-y)).

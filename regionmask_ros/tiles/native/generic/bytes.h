@@ -63,21 +63,29 @@ struct Bytes {
         return masks;
     }
 
+    // Values whose squares, of 255^2 at most, surely fit 32 bits in all.
+    static constexpr int kSummed = (int)(UINT32_MAX / (255 * 255));
+    // Bytes after which it is worth asking whether the limit is reached: adding up the lanes takes as long as some rows.
+    static constexpr int kAsked = 512;
+
     // The sum of squares of a tile, at least up to the limit: whole tiles are compared only if they differ little.
     template <bool is_whole>
     TILES_INLINE uint64_t compare(const Tiles& tiles, const uint8_t* computed, const uint8_t* held, int cols, int bytes) {
+        const int values = cols * bytes, together = values < kAsked ? kAsked / values : 1;
         uint64_t total = 0;
-        for (int row = 0; row < tiles.rows && total < tiles.limit; ++row) {
-            const uint8_t *a = computed, *b = held;
+        for (int row = 0; row < tiles.rows && total < tiles.limit;) {
             Int sums = {};
-            for (int col = 0; col < cols; ++col, a += tiles.computed_pixel, b += tiles.held_pixel) {
-                int i = 0;
-                for (; i + step <= bytes; i += step) sums += Isa::squares(a + i, b + i);
-                if constexpr (!is_whole) sums += squares_of_masked(a + i, b + i, bytes - i);
+            for (const int end = smaller(row + together, tiles.rows); row < end; ++row) {
+                const uint8_t *a = computed, *b = held;
+                for (int col = 0; col < cols; ++col, a += tiles.computed_pixel, b += tiles.held_pixel) {
+                    int i = 0;
+                    for (; i + step <= bytes; i += step) sums += Isa::squares(a + i, b + i);
+                    if constexpr (!is_whole) sums += squares_of_masked(a + i, b + i, bytes - i);
+                }
+                computed += tiles.computed_row;
+                held += tiles.held_row;
             }
-            total += add_lanes(sums);
-            computed += tiles.computed_row;
-            held += tiles.held_row;
+            total += values <= kSummed ? Isa::total(sums) : add_lanes(sums);
         }
         return total;
     }

@@ -4,13 +4,16 @@
 
 #include <arm_neon.h>
 
-#include "../generic/vectors.h"
+#include "../generic/rounding.h"
 
 namespace tiles {
 
-struct NeonDot {
-    typedef int32_t Int __attribute__((vector_size(16)));
-    typedef float Float __attribute__((vector_size(16)));
+typedef int32_t Int4 __attribute__((vector_size(16)));
+typedef float Float4 __attribute__((vector_size(16)));
+
+struct NeonDot : Rounding<NeonDot, Float4, Int4> {
+    typedef Int4 Int;
+    typedef Float4 Float;
     static constexpr int lanes = 4;
     static constexpr int group = 4;
     static constexpr int pixels = 5;  // 5 x 4 sums, 4 rows of weights and the values, of 32 registers

@@ -2,13 +2,16 @@
 // must have.
 #pragma once
 
-#include "../generic/vectors.h"
+#include "../generic/rounding.h"
 
 namespace tiles {
 
-struct Portable {
-    typedef int32_t Int __attribute__((vector_size(16)));
-    typedef float Float __attribute__((vector_size(16)));
+typedef int32_t Int4 __attribute__((vector_size(16)));
+typedef float Float4 __attribute__((vector_size(16)));
+
+struct Portable : Rounding<Portable, Float4, Int4> {
+    typedef Int4 Int;
+    typedef Float4 Float;
     typedef uint8_t Bytes __attribute__((vector_size(16)));
     static constexpr int lanes = 4;     // int32 or float values of a vector
     static constexpr int group = 1;     // neighboring values that one instruction multiplies and adds
