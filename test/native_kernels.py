@@ -58,7 +58,7 @@ class KernelSet(ctypes.Structure):
         ("multiply_float", _function(None, _P, _I, _I, _P, _I, _P, _P, _L)),
         ("packed_depthwise_bytes", _function(_L, _I, _I, _I)),
         ("pack_depthwise", _function(None, _P, _P, _I, _I, _I, _P)),
-        ("depthwise", _function(None, _P, _L, _L, _I, _I, _I, _I, _I, _P, _P, _P, _L)),
+        ("depthwise", _function(None, _P, _L, _L, _I, _I, _I, _I, _I, _I, _P, _P, _P, _L)),
         ("max_pool", _function(None, _P, _L, _L, _I, _I, _I, _I, _I, _I, _I, _P, _L)),
         ("average_pool", _function(None, _P, _L, _L, _I, _I, _I, _I, _P, _I, _P)),
         ("add", _function(None, _P, _L, _P, _L, _I, _I, _P, _P, _P, _P, _L)),

@@ -15,7 +15,7 @@ LIBRARY = FOLDER / "libtiles.so"
 FLAGS = ("-std=c++17", "-O3", "-ffp-contract=off", "-fno-math-errno", "-fno-trapping-math", "-fno-exceptions",
          "-fno-rtti", "-fvisibility=hidden", "-Wall", "-Wextra", "-Wno-psabi",
          "-Wno-maybe-uninitialized")
-"""Results must not depend on the compiler: no fused multiply-add, nothing of -ffast-math."""
+"""Results must not depend on the compiler: it fuses no multiplication with an addition, and nothing of -ffast-math."""
 
 _AVX512_VNNI = ("-mavx512f", "-mavx512bw", "-mavx512dq", "-mavx512vl", "-mavx512vnni", "-mprefer-vector-width=512")
 

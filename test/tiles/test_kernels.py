@@ -101,22 +101,23 @@ def test_a_convolution_equals_its_formula(name, seed, n, runs, run_length, chann
 
 @every_set
 @quick
-@given(seeds, st.integers(1, 7), st.integers(1, 7), st.integers(1, 3), st.integers(1, 70), channel_counts, kinds)
-def test_a_depthwise_convolution_equals_its_formula(name, seed, kh, kw, stride, n, channels, kind):
-    rng, kernels = np.random.default_rng(seed), find_set(name)
+@given(seeds, st.integers(1, 7), st.integers(1, 7), st.integers(1, 3), st.integers(1, 9), st.integers(1, 70), channel_counts,
+       kinds)
+def test_a_depthwise_convolution_equals_its_formula(name, seed, kh, kw, stride, rows, cols, channels, kind):
+    rng, kernels, n = np.random.default_rng(seed), find_set(name), rows * cols
     weights = draw_weights(rng, (channels, kh, kw))
     offset = rng.integers(-10**5, 10**5, channels).astype(np.int32)
     parameters = draw_parameters(rng, channels, kind, 4000 * (kh * kw)**0.5)
-    cols = (n - 1) * stride + kw
-    window, pixel_pitch, _whole = rows_with_pitch(rng, kh * cols, channels)
+    height, width = (rows - 1) * stride + kh, (cols - 1) * stride + kw
+    window, pixel_pitch, _whole = rows_with_pitch(rng, height * width, channels)
     packed = aligned(kernels.packed_depthwise_bytes(channels, kh, kw), fill=99)
     kernels.pack_depthwise(address(weights), address(offset), channels, kh, kw, address(packed))
     out, pitch = output(n, channels, int(rng.integers(0, 20)))
-    kernels.depthwise(address(window), cols * pixel_pitch, pixel_pitch, stride, kh, kw, n, channels, address(packed),
-                      parameters.at, address(out), pitch)
-    values = window.reshape(kh, cols, channels).astype(np.int32)
-    total = sum(values[y, x:x + (n - 1) * stride + 1:stride] * weights[:, y, x].astype(np.int32)
-                for y in range(kh) for x in range(kw)) + offset
+    kernels.depthwise(address(window), width * pixel_pitch, pixel_pitch, stride, kh, kw, rows, cols, channels,
+                      address(packed), parameters.at, address(out), pitch)
+    values = window.reshape(height, width, channels).astype(np.int32)
+    total = sum(values[y:y + (rows - 1) * stride + 1:stride, x:x + (cols - 1) * stride + 1:stride]
+                * weights[:, y, x].astype(np.int32) for y in range(kh) for x in range(kw)).reshape(n, channels) + offset
     np.testing.assert_array_equal(result(out, pitch, n, channels), finish(total, parameters))
 
 

@@ -102,13 +102,14 @@ struct KernelSet {
     void (*multiply_float)(const void* panel, int n, int k, const void* packed, int channels,
                            const Epilogue* epilogue, float* out, int64_t out_pitch);
 
-    // --- Depthwise convolution of n neighboring output pixels of one row.
-    //   sum[p][c] = offset[c] + sum over y < kh, x < kw of weights[c][y][x] * window[y][p * stride + x][c]
+    // --- Depthwise convolution of a block of output pixels, rows * cols; pixel (i, j) at out + (i * cols + j) * out_pitch.
+    //   sum[i][j][c] = offset[c] + sum over y < kh, x < kw of weights[c][y][x] * window[i * stride + y][j * stride + x][c]
     int64_t (*packed_depthwise_bytes)(int channels, int kh, int kw);
     // weights [channels][kh][kw].
     void (*pack_depthwise)(const int8_t* weights, const int32_t* offset, int channels, int kh, int kw, void* packed);
-    void (*depthwise)(const uint8_t* window, int64_t row_pitch, int64_t pixel_pitch, int stride, int kh, int kw, int n,
-                      int channels, const void* packed, const Epilogue* epilogue, uint8_t* out, int64_t out_pitch);
+    void (*depthwise)(const uint8_t* window, int64_t row_pitch, int64_t pixel_pitch, int stride, int kh, int kw, int rows,
+                      int cols, int channels, const void* packed, const Epilogue* epilogue, uint8_t* out,
+                      int64_t out_pitch);
 
     // --- Pools. The caller has clipped the rows of the windows to the image.
     //   q[p][c] = max over y < rows and those columns p * stride + left + x, x < kw, that the image has

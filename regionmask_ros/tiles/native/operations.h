@@ -28,19 +28,27 @@ struct Step {
         });
     }
 
-    // Computes each piece by itself, row by row: compute(y, x, n, out, pitch) writes n pixels of a row.
+    // Computes each piece by itself: compute(piece, out, pitch) writes its pixels, row after row.
     template <class Compute>
-    void compute_rows(Compute compute) const {
+    void compute_pieces(Compute compute) const {
         const Tensor& to = output.tensor;
         if (output.is_direct()) {
-            for (int64_t y = 0; y < to.height; ++y) compute(y, 0, to.width, output.at(y, 0), to.pixel_pitch);
+            for (int64_t y = 0; y < to.height; ++y)
+                compute(Piece{0, 0, 0, y, 0, 1, to.width}, output.at(y, 0), to.pixel_pitch);
             return output.count_all();
         }
         visit([&](const Piece& piece) {
-            for (int64_t y = 0; y < piece.rows; ++y)
-                compute(piece.y + y, piece.x, piece.cols, scratch() + y * piece.cols * node.scratch_pitch,
-                        node.scratch_pitch);
+            compute(piece, scratch(), node.scratch_pitch);
             output.finish(piece, scratch(), node.scratch_pitch);
+        });
+    }
+
+    // The same row by row: compute(y, x, n, out, pitch) writes n pixels of a row.
+    template <class Compute>
+    void compute_rows(Compute compute) const {
+        compute_pieces([&](const Piece& piece, uint8_t* out, int64_t pitch) {
+            for (int64_t y = 0; y < piece.rows; ++y)
+                compute(piece.y + y, piece.x, piece.cols, out + y * piece.cols * pitch, pitch);
         });
     }
 
@@ -142,10 +150,11 @@ inline void Step::run_product() const {
 
 inline void Step::run_depthwise() const {
     const Tensor& from = input(0);
-    compute_rows([&](int64_t y, int64_t x, int64_t n, uint8_t* out, int64_t pitch) {
-        output.kernels.depthwise(pixel(0, y * node.stride - node.top, x * node.stride - node.left), from.row_pitch,
-                                 from.pixel_pitch, (int)node.stride, (int)node.kernel_rows, (int)node.kernel_cols, (int)n,
-                                 (int)from.channels, node.packed, &node.epilogue, out, pitch);
+    compute_pieces([&](const Piece& piece, uint8_t* out, int64_t pitch) {
+        output.kernels.depthwise(pixel(0, piece.y * node.stride - node.top, piece.x * node.stride - node.left),
+                                 from.row_pitch, from.pixel_pitch, (int)node.stride, (int)node.kernel_rows,
+                                 (int)node.kernel_cols, (int)piece.rows, (int)piece.cols, (int)from.channels, node.packed,
+                                 &node.epilogue, out, pitch);
     });
 }
 

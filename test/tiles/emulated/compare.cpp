@@ -70,7 +70,10 @@ static void compare_all() {
     std::vector<const uint8_t*> pixels(n);
     for (auto& pixel : pixels) pixel = image.data() + draw(0, 2000);
     const int cols = (n - 1) * stride + kw, pixel_pitch = channels + draw(0, 20);
-    const auto window = draw_bytes((size_t)kh * cols * pixel_pitch), other = draw_bytes((size_t)n * pixel_pitch);
+    // The same pixels as a block, for the depthwise convolution.
+    const int rows = n % 3 ? 1 : 3, width = (n / rows - 1) * stride + kw, height = (rows - 1) * stride + kh;
+    const int window_pixels = kh * cols > height * width ? kh * cols : height * width;
+    const auto window = draw_bytes((size_t)window_pixels * pixel_pitch), other = draw_bytes((size_t)n * pixel_pitch);
     std::vector<uint8_t> out[2];
     std::vector<float> head[2];
     const auto same = [&](const char* what, auto call) {
@@ -92,8 +95,8 @@ static void compare_all() {
     same("depthwise", [&](const KernelSet* set, uint8_t* to, float*) {
         Memory packed(set->packed_depthwise_bytes(channels, kh, kw));
         set->pack_depthwise((const int8_t*)weights.data(), offset.data(), channels, kh, kw, packed.at());
-        set->depthwise(window.data(), (int64_t)cols * pixel_pitch, pixel_pitch, stride, kh, kw, n, channels, packed.at(),
-                       &epilogue, to, pitch);
+        set->depthwise(window.data(), (int64_t)width * pixel_pitch, pixel_pitch, stride, kh, kw, rows, n / rows, channels,
+                       packed.at(), &epilogue, to, pitch);
     });
     same("add", [&](const KernelSet* set, uint8_t* to, float*) {
         set->add(window.data(), pixel_pitch, other.data(), pixel_pitch, n, channels, scale.data(), bias.data(), &epilogue,

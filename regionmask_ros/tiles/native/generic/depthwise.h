@@ -1,7 +1,8 @@
 // Depthwise convolution:  sum[p][c] = offset[c] + sum over y, x of weights[c][y][x] * window[y][p * stride + x][c].
 //
-// Channels are taken in strips of one vector, 16 channels in all. `group` neighboring rows of a column are interleaved and multiplied at once;
-// rows that are missing in the last group have zero weights.
+// Channels are taken in strips of one vector, several strips at a time. `group` neighboring rows of a column are
+// interleaved and multiplied at once; rows that are missing in the last group have zero weights. The sums of several rows
+// are finished together: few pixels would leave the long chains of an activation waiting for each other.
 // Packed weights, strip after strip:  int32 offsets [lanes], then weights [kw][groups of rows][lanes][group].
 #pragma once
 
@@ -105,36 +106,48 @@ struct Depthwise {
         add_up(strip, stride, kh, kw, n);
     }
 
+    // What all rows of a block have in common.
+    struct Call {
+        int64_t row_pitch, pixel_pitch;
+        int stride, kh, kw, channels;
+        const void* packed;
+        const Epilogue* epilogue;
+        int64_t out_pitch;
+    };
+
+    // `strips` vectors of channels from `channel` on, of a block whose sums are kept at a time.
     template <int strips>
-    static void run_strips(Strip strip, int stride, int kh, int kw, int n, int channel, const Epilogue& epilogue,
-                           uint8_t* out, int64_t out_pitch) {
+    static void run_strips(const Call& call, const uint8_t* window, int rows, int cols, int channel, uint8_t* out) {
         alignas(kAlignment) int32_t sums[kSumPixels * strips * lanes];
-        strip.sums_pitch = strips * lanes;
-        for (; n > 0; n -= kSumPixels) {
-            const int count = smaller(n, kSumPixels);
-            Strip part = strip;
-            for (int s = 0; s < strips; ++s) {
-                part.sums = sums + s * lanes;
-                add_up_best(part, stride, kh, kw, count);
-                part.window += lanes;
-                part.offset = (const int32_t*)((const char*)part.offset + strip_bytes(kh, kw));
-                part.weights = (const Weight*)(part.offset + lanes);
-            }
-            finish<Isa, strips>(sums, count, epilogue, channel, out, out_pitch);
-            strip.window += count * stride * strip.pixel_pitch;
-            out += count * out_pitch;
+        const char* packed = (const char*)call.packed + channel / lanes * strip_bytes(call.kh, call.kw);
+        for (int s = 0; s < strips; ++s, packed += strip_bytes(call.kh, call.kw)) {
+            const int32_t* offset = (const int32_t*)packed;
+            for (int y = 0; y < rows; ++y)
+                add_up_best({window + y * call.stride * call.row_pitch + channel + s * lanes, call.row_pitch,
+                             call.pixel_pitch, offset, (const Weight*)(offset + lanes),
+                             sums + (y * cols * strips + s) * lanes, strips * lanes},
+                            call.stride, call.kh, call.kw, cols);
         }
+        finish<Isa, strips>(sums, rows * cols, *call.epilogue, channel, out + channel, call.out_pitch);
     }
 
-    static void run(const uint8_t* window, int64_t row_pitch, int64_t pixel_pitch, int stride, int kh, int kw, int n,
-                    int channels, const void* packed, const Epilogue* epilogue, uint8_t* out, int64_t out_pitch) {
-        constexpr int strips = kChannelPad / lanes;
-        for (int channel = 0; channel < channels; channel += kChannelPad) {
-            const int32_t* offset = (const int32_t*)((const char*)packed + channel / lanes * strip_bytes(kh, kw));
-            const Strip strip = {window + channel, row_pitch, pixel_pitch, offset, (const Weight*)(offset + lanes),
-                                 nullptr, 0};
-            run_strips<strips>(strip, stride, kh, kw, n, channel, *epilogue, out + channel, out_pitch);
-        }
+    static void run_block(const Call& call, const uint8_t* window, int rows, int cols, uint8_t* out) {
+        constexpr int least = kChannelPad / lanes, most = Isa::strips > least ? Isa::strips : least;
+        const int channels = (int)round_up(call.channels, kChannelPad);
+        int channel = 0;
+        for (; channel + most * lanes <= channels; channel += most * lanes)
+            run_strips<most>(call, window, rows, cols, channel, out);
+        for (; channel < channels; channel += kChannelPad) run_strips<least>(call, window, rows, cols, channel, out);
+    }
+
+    static void run(const uint8_t* window, int64_t row_pitch, int64_t pixel_pitch, int stride, int kh, int kw, int rows,
+                    int cols, int channels, const void* packed, const Epilogue* epilogue, uint8_t* out, int64_t out_pitch) {
+        const Call call = {row_pitch, pixel_pitch, stride, kh, kw, channels, packed, epilogue, out_pitch};
+        const int together = cols < kSumPixels ? kSumPixels / cols : 1;
+        for (int y = 0; y < rows; y += together)
+            for (int x = 0; x < cols; x += kSumPixels)
+                run_block(call, window + y * stride * row_pitch + x * stride * pixel_pitch, smaller(together, rows - y),
+                          smaller(kSumPixels, cols - x), out + ((int64_t)y * cols + x) * out_pitch);
     }
 };
 
