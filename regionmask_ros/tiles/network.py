@@ -22,8 +22,8 @@ class TileNetwork:
     Attributes:
         graph: With the parameters of quantized operators. Its input is an image, RGB. Its outputs are heads, float32.
         quantizations: Of every tensor of the graph but the heads, by name, the input among them.
-        factors: Threshold of the uint8 output of every convolution and pool by name, in steps of the channel, for a level of 1; it
-            grows in proportion to the level.
+        factors: Threshold of the uint8 output of every convolution and pool by name, in steps of the channel, for a
+            level of 1; it grows in proportion to the level.
         levels: Of the three presets, from careful to fast.
     """
 
@@ -75,10 +75,8 @@ def is_head(operator: Operator) -> bool:
 
 
 def can_have_threshold(operator: Operator) -> bool:
-    """Whether the output can have a threshold: of convolutions, unless they are heads, and of pools.
-
-    A wide pool spreads each change over its window, though few of its largest values change much.
-    """
+    """Whether the output can have a threshold: of convolutions, unless they are heads, and of pools."""
+    # A wide pool spreads each change over its window, but few of its largest values change much.
     return isinstance(operator, (Convolution, MaxPool, AveragePool)) and not is_head(operator)
 
 

@@ -101,8 +101,8 @@ def test_a_convolution_equals_its_formula(name, seed, n, runs, run_length, chann
 
 @every_set
 @quick
-@given(seeds, st.integers(1, 7), st.integers(1, 7), st.integers(1, 3), st.integers(1, 9), st.integers(1, 70), channel_counts,
-       kinds)
+@given(seeds, st.integers(1, 7), st.integers(1, 7), st.integers(1, 3), st.integers(1, 9), st.integers(1, 70),
+       channel_counts, kinds)
 def test_a_depthwise_convolution_equals_its_formula(name, seed, kh, kw, stride, rows, cols, channels, kind):
     rng, kernels, n = np.random.default_rng(seed), find_set(name), rows * cols
     weights = draw_weights(rng, (channels, kh, kw))
