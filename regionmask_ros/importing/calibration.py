@@ -26,6 +26,7 @@ from ..tiles.network import TileNetwork
 from ..tiles.quantization.calibration import quantize_network
 from ..tiles.quantization.files import StoredTiles, pack_tiles
 from ..tiles.quantization.ranges import measure_statistics
+from ..tiles.quantization.rounding import fit_weights
 from ..tiles.quantization.sensitivity import Reading, choose_factors, measure_sensitivities
 from ..tiles.quantization.variants import make_far, make_variants
 from ..tiles.tail import PreparedTail
@@ -38,7 +39,7 @@ STANDARD = "bikes.mp4"
 MAX_PIXELS = 416 * 416
 """Of the pictures that are measured, where the input size is free."""
 MAX_SENSITIVITY_PIXELS = 320 * 320
-CALIBRATION_PICTURES, COMPARED_PICTURES, SENSITIVITY_PICTURES = 32, 20, 3
+CALIBRATION_PICTURES, COMPARED_PICTURES, SENSITIVITY_PICTURES, FITTED_PICTURES = 32, 20, 3, 12
 VARIED_EVERY = 4
 """Of the pictures, so many have their variants measured, too."""
 FEWEST_PICTURES = 2
@@ -123,7 +124,8 @@ def calibrate_on(network: DenseNetwork, lowered: Lowered, calibration: Sequence[
     varied = [*calibration, *(variant for picture in calibration[::VARIED_EVERY] for variant in make_variants(picture))]
     pixels = lowered.pixels
     measured = measure_statistics(lowered.graph, map(pixels.dequantize, follow(varied, "calibrating")))
-    made = quantize_network(lowered.graph, pixels, measured)
+    chosen = [varied[place] for place in spread_indices(len(varied), FITTED_PICTURES)]
+    made = fit_weights(lowered.graph, quantize_network(lowered.graph, pixels, measured), chosen)
     factors = find_factors(network, lowered, made, calibration, follow)
     made = replace(made, factors=factors, levels=LEVELS)
     agreement = _measure_agreement(network, lowered, made, wh, follow(compared, "comparing"))
