@@ -64,7 +64,8 @@ def test_the_card_gets_factors_and_levels_of_the_clips(card, calibrated, clip, t
     assert made["trials"][0]["agreement"] > 99 and made["trials"][0]["mac_share"] < 100
     for preset, level, allowed in zip(("careful", "balanced", "fast"), new.levels, ALLOWED):
         after = made["tuning"][preset]["after"]
-        assert after["level"] == level and after["agreement"] >= 100 - allowed
+        # The lowest level is taken whatever it costs.
+        assert after["level"] == level and (level == LADDER[0] or after["agreement"] >= 100 - allowed)
         assert made["held_out"][preset]["after"]["level"] == level
         assert f"held-out, {preset}: level {level:g}" in printed
     assert made["tuning"]["careful"]["before"]["level"] == 50 and "thresholds stored in" in printed
