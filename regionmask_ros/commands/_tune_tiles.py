@@ -109,7 +109,8 @@ def _make_trials(network: DenseNetwork, stored: StoredTiles, segments: Sequence[
 def _tune(network: DenseNetwork, stored: StoredTiles, segments: Sequence[ClipSegment], trials: LevelTrials,
           checking: LevelTrials | None) -> _Tuned:
     before = stored.network
-    factors = find_factors(network, lower_network(network), before, [segment.frames[0].pixels for segment in segments],
+    pictures = [segment.frames[0].pixels for segment in segments]
+    factors = find_factors(network, lower_network(network), before.quantizations, pictures,
                            lambda items, what: Progress(items, unit="step", desc=what, leave=False))
     tiles = replace(before, factors=factors)
     figures = [trials.run(tiles, level) for level in Progress(LADDER, unit="level", desc="levels", leave=False)]

@@ -142,7 +142,8 @@ def measure_sizes(lowered: Lowered, pictures: Iterable[np.ndarray]) -> Sizes:
     return Sizes({name: math.sqrt(float(np.mean(found))) for name, found in squares.items()}, largest)
 
 
-def make_branched(network: DenseNetwork, lowered: Lowered, sizes: Sizes, name: str, share: float) -> BranchedNetwork:
+def make_branched(network: DenseNetwork, lowered: Lowered, sizes: Sizes, name: str, share: float,
+                  factors: Mapping[str, float]) -> BranchedNetwork:
     """Makes the network in integers.
 
     Args:
@@ -151,6 +152,7 @@ def make_branched(network: DenseNetwork, lowered: Lowered, sizes: Sizes, name: s
         sizes: From ``measure_sizes``.
         name: Of the new network.
         share: Thresholds relative to the root mean square of a layer's values.
+        factors: Of the thresholds, by name of the layer; 1 where there is none.
 
     Returns:
         The network.
@@ -159,7 +161,8 @@ def make_branched(network: DenseNetwork, lowered: Lowered, sizes: Sizes, name: s
              if isinstance(node.operator, Convolution)}
     table, input_gain = _make_table(lowered)
     gains = _choose_gains(lowered, sizes, steps, input_gain)
-    nodes = [_convert(node, lowered.graph.input, sizes, steps, gains, share) for node in lowered.graph.nodes]
+    shares = {node.name: share * factors.get(node.name, 1.0) * sizes.rms[node.name] for node in lowered.graph.nodes}
+    nodes = [_convert(node, lowered.graph.input, shares[node.name], steps, gains) for node in lowered.graph.nodes]
     by_name = {node.name: node for node in lowered.graph.nodes}
 
     def part_of(head: str) -> HeadPart:
@@ -230,12 +233,12 @@ def _share_gains(lowered: Lowered) -> dict[str, str]:
     return groups
 
 
-def _convert(node: Node, image: str, sizes: Sizes, steps: Mapping[str, int], gains: Mapping[str, int], share: float
-             ) -> Node:
+def _convert(node: Node, image: str, change: float, steps: Mapping[str, int], gains: Mapping[str, int]) -> Node:
+    """The node in integers. change: what its neurons must reach to fire, as a real number."""
     operator = node.operator
     inputs = tuple(IMAGE if name == image else name for name in node.inputs)
     scale = 2.0 ** gains[node.name] * UNIT
-    threshold = int(np.clip(round(share * sizes.rms[node.name] * scale), 1, LARGEST))
+    threshold = int(np.clip(round(change * scale), 1, LARGEST))
     if isinstance(operator, Convolution):
         weight, bias = node.parameters["weight"], node.parameters["bias"]
         total = gains[node.inputs[0]] + steps[node.name]

@@ -24,12 +24,17 @@ from ..network.branched import BranchedNetwork, LevelsHead
 from ..network.dense import DenseNetwork
 from ..sources import open_source
 from ..tiles.evaluation import evaluate_graph
-from .branching import check_branching, make_branched, measure_sizes
-from .calibration import decode_outputs, read_pictures
+from ..tiles.operators.quantized import Quantization
+from ..tiles.quantization.sensitivity import NOISE_STEPS
+from .branching import Sizes, check_branching, make_branched, measure_sizes
+from .calibration import decode_outputs, find_factors, read_pictures
 from .lowering.lowering import Lowered, lower_network
 
-SHARES = (0.05, 0.03, 0.02, 0.01)
-"""Thresholds that are tried, relative to the size of a layer's values."""
+SHARES = (0.08, 0.06, 0.04, 0.03, 0.02)
+"""Thresholds that are tried, relative to the size of a layer's values, before its factor."""
+
+NOISE = 0.1
+"""Largest deviation of the noise with which factors are found, relative to the size of a layer's values."""
 
 ALLOWED_POINTS = 1.0
 """How much agreement the chosen thresholds may lose against the smallest ones."""
@@ -82,17 +87,28 @@ def branch_network(network: DenseNetwork, name: str, source: str, follow: Follow
     check_branching(network, lowered)
     pictures, _ = read_pictures(network, source, follow)
     sizes = measure_sizes(lowered, follow(pictures[:MEASURED], "measuring"))
+    factors = _find_factors(network, lowered, sizes, pictures, follow)
     wh = pictures[0].shape[1], pictures[0].shape[0]
     watched = _read_row(source, wh)
     expected = _find_dense(network, lowered, wh, follow(watched, "fp32"))
     tried = []
     for share in follow(SHARES, "thresholds"):
-        made = make_branched(network, lowered, sizes, name, share)
+        made = make_branched(network, lowered, sizes, name, share, factors)
         found, synops = _watch(made, wh, watched)
         tried.append(Branched(made, share, measure_agreement(expected[1:], found[1:]), len(watched) - 1,
                               synops / sum(made.dense_macs(wh))))
     least = tried[-1].agreement
     return tried[-1] if math.isnan(least) else next(one for one in tried if one.agreement >= least - ALLOWED_POINTS)
+
+
+def _find_factors(network: DenseNetwork, lowered: Lowered, sizes: Sizes, pictures: Sequence[np.ndarray],
+                  follow: Follow) -> dict[str, float]:
+    """Factors of the thresholds, from how much each layer matters to the detections."""
+    wh = pictures[0].shape[1], pictures[0].shape[0]
+    shapes = lowered.graph.shapes(wh)
+    noise = {name: Quantization(np.full(shapes[name][2], NOISE * rms / NOISE_STEPS, np.float32),
+                                np.zeros(shapes[name][2], np.uint8)) for name, rms in sizes.rms.items()}
+    return find_factors(network, lowered, noise, pictures, follow)
 
 
 def _read_row(path: str, wh: tuple[int, int]) -> list[np.ndarray]:

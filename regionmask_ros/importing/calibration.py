@@ -23,6 +23,7 @@ from ..sources.spread import spread_indices
 from ..tiles.engine import TileEngine
 from ..tiles.evaluation import evaluate_graph
 from ..tiles.network import TileNetwork
+from ..tiles.operators.quantized import Quantization
 from ..tiles.quantization.calibration import quantize_network
 from ..tiles.quantization.files import StoredTiles, pack_tiles
 from ..tiles.quantization.ranges import measure_statistics
@@ -126,20 +127,20 @@ def calibrate_on(network: DenseNetwork, lowered: Lowered, calibration: Sequence[
     measured = measure_statistics(lowered.graph, map(pixels.dequantize, follow(varied, "calibrating")))
     chosen = [varied[place] for place in spread_indices(len(varied), FITTED_PICTURES)]
     made = fit_weights(lowered.graph, quantize_network(lowered.graph, pixels, measured), chosen)
-    factors = find_factors(network, lowered, made, calibration, follow)
+    factors = find_factors(network, lowered, made.quantizations, calibration, follow)
     made = replace(made, factors=factors, levels=LEVELS)
     agreement = _measure_agreement(network, lowered, made, wh, follow(compared, "comparing"))
     return Calibrated(pack_tiles(StoredTiles(made, lowered.tail)), "", len(calibration), len(compared), agreement)
 
 
-def find_factors(network: DenseNetwork, lowered: Lowered, made: TileNetwork, pictures: Sequence[np.ndarray],
-                 follow: Follow) -> dict[str, float]:
+def find_factors(network: DenseNetwork, lowered: Lowered, quantizations: Mapping[str, Quantization],
+                 pictures: Sequence[np.ndarray], follow: Follow) -> dict[str, float]:
     """Distributes thresholds over the tensors by their sensitivity.
 
     Args:
         network: The network.
         lowered: The same.
-        made: Its quantized version, for the steps.
+        quantizations: Of its tensors, for the steps that the noise is measured in.
         pictures: uint8 [rows, cols, 3], RGB.
         follow: Shows progress.
 
@@ -154,7 +155,7 @@ def find_factors(network: DenseNetwork, lowered: Lowered, made: TileNetwork, pic
     # Small objects, too: a level of the head that finds nothing in the pictures would get the largest thresholds.
     small = [_resize(picture, wh) for picture in chosen]
     real = [lowered.pixels.dequantize(picture) for one in small for picture in (one, make_far(one))]
-    found = measure_sensitivities(lowered.graph, made.quantizations, real,
+    found = measure_sensitivities(lowered.graph, quantizations, real,
                                   lambda heads: _make_reading(network, tail, wh, heads),
                                   lambda names: follow(names, "sensitivity"))
     return choose_factors(lowered.graph, wh, found)

@@ -53,7 +53,7 @@ def relu():
 def test_weights_of_a_grid_stay_what_they_are(relu, grid):
     network, lowered = relu[0], on_grid(relu[1], grid)
     assert grid in GRIDS
-    made = make_branched(network, lowered, measure_sizes(lowered, scenes(2)), "events", 0.01)
+    made = make_branched(network, lowered, measure_sizes(lowered, scenes(2)), "events", 0.01, {})
     layers = {layer.name: layer for layer in made.layers}
     for node in lowered.graph.nodes:
         if not isinstance(node.operator, Convolution):
@@ -76,7 +76,7 @@ def real_heads(made: BranchedNetwork, heads) -> dict[str, np.ndarray]:
 
 def test_the_dense_integers_are_close_to_the_float_network(relu):
     network, lowered = relu[0], on_grid(relu[1], POW2)
-    made = make_branched(network, lowered, measure_sizes(lowered, scenes(4)), "events", 0.01)
+    made = make_branched(network, lowered, measure_sizes(lowered, scenes(4)), "events", 0.01, {})
     picture = scenes(6)[-1]
     found = real_heads(made, dense_heads(made, encode_exactly(made, picture)))
     expected = evaluate_graph(lowered.graph, lowered.pixels.dequantize(picture))
@@ -90,7 +90,7 @@ def test_the_dense_integers_are_close_to_the_float_network(relu):
 def test_events_come_close_to_the_dense_integers(relu):
     """With small thresholds, after each of some frames, whatever came before."""
     network, lowered = relu
-    made = make_branched(network, lowered, measure_sizes(lowered, scenes(4)), "events", 0.003)
+    made = make_branched(network, lowered, measure_sizes(lowered, scenes(4)), "events", 0.003, {})
     pipeline = Pipeline(made, PipelineSettings(input_size=INPUT_WH))
     assert any(isinstance(node.operator, Enlarge) for node in made.nodes)
     for number, picture in enumerate(scenes(6)):
