@@ -92,11 +92,13 @@ class BranchedNetwork(Network):
         if self.layers != find_layers(self.nodes):
             raise ValueError("the layers are not those of the nodes")
         read = {name for node in self.nodes for name in node.inputs}
-        heads = sorted(layer.name for layer in self.layers if layer.is_head)
-        dead = [node.name for node in self.nodes if node.name not in read and node.name not in heads]
-        if not heads or dead or read & {*heads}:
-            raise ValueError(f"nothing reads {', '.join(dead) or 'a head'}" if not read & {*heads} or dead else
-                             f"head {', '.join(read & {*heads})} is read by another node")
+        heads = {layer.name for layer in self.layers if layer.is_head}
+        unread = [node.name for node in self.nodes if node.name not in read and node.name not in heads]
+        if unread:
+            raise ValueError(f"nothing reads {', '.join(unread)}")
+        if read & heads or not heads:
+            found = ", ".join(sorted(read & heads))
+            raise ValueError(f"head {found} is read by another node" if found else "a network needs at least one head")
         wrong = [node.name for node in self.nodes if isinstance(node.operator, ConvSpec)
                  and (node.name != node.operator.name or len(node.inputs) != 1)]
         if wrong:
