@@ -94,5 +94,6 @@ def _find_class(name: str, labels: tuple[str, ...]) -> int:
         return labels.index(name)
     # The search takes time by the square of the length, and the name may come from anyone.
     close = difflib.get_close_matches(name[:MAX_NAME], labels, 1, SIMILARITY)
-    hint = f"did you mean {close[0]!r}?" if close else f"it knows {', '.join(labels[:5])} and so on"
+    known = ", ".join(labels[:5]) + " and so on" * (len(labels) > 5)
+    hint = f"did you mean {close[0]!r}?" if close else f"it knows {known}"
     raise UserError(f"class {quote_outside(name)}: the network has none of this name; {hint}")

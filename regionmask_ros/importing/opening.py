@@ -93,5 +93,5 @@ def open_event_network(name_or_file: str, purpose: str) -> Network:
     network = open_network(name_or_file)
     if isinstance(network, DenseNetwork):
         raise UserError(to_one_line(f"{name_or_file or network.name}: a dense network, which has no events: {purpose} "
-                                    "works with YOLO-KP and with .net files only"))
+                                    "works with sigma-delta networks only, such as yolo_kp"))
     return network

@@ -268,10 +268,15 @@ class RemoteDetector:
             texts: Values as YAML, by name.
 
         Raises:
-            UserError: A value has the wrong type, or the node refuses: with its reason.
+            UserError: A value has the wrong type, a parameter is for the start of the node only, or the node refuses:
+                with its reason.
         """
         self._check_names(texts)
         described = self._ask(DescribeParameters, "describe_parameters", names=list(texts)).descriptors
+        fixed = ", ".join(found.name for found in described if found.read_only)
+        if fixed:
+            raise UserError(f"{self.name}: {fixed} can be set only when the node starts: start it again with "
+                            "-p NAME:=VALUE")
         parameters = [parse_value(name, text, Parameter.Type(found.type))
                       for (name, text), found in zip(texts.items(), described)]
         result = self._act(SetParametersAtomically, "set_parameters_atomically",

@@ -83,3 +83,10 @@ def test_selecting_after_suppression_equals_selecting_before(rows, thresholds):
     before = high[suppress(corners[high], kinds[high], 0.3)]
     np.testing.assert_array_equal(after.boxes, corners[before])
     np.testing.assert_array_equal(after.scores, scores[before])
+
+
+@pytest.mark.parametrize(("labels", "end"), [(LABELS, "it knows person, bicycle, car"),
+                                             ((*LABELS, "bus", "truck", "dog"), "car, bus, truck and so on")])
+def test_the_classes_of_a_network_are_named_where_one_is_unknown(labels, end):
+    with pytest.raises(UserError, match=f"class 'unicorn': the network has none of this name; .*{end}$"):
+        DetectionFilter.of(labels, 0.3, classes=("unicorn",))

@@ -69,7 +69,7 @@ def test_parameters_are_read_and_set_as_a_whole(rig, remote, said):
     assert detector.read_parameters(["classes", "score_threshold"]) == {"classes": ["disc"], "score_threshold": 1.0}
     assert set(OPTIONS) <= set(detector.list_parameters())
     for texts, reason in (({"refresh_perod": "3"}, "no parameter refresh_perod: did you mean refresh_period"),
-                          ({"network_file": "x"}, "refuses: Trying to set a read-only parameter"),
+                          ({"network_file": "x"}, "network_file can be set only when the node starts"),
                           ({"refresh_period": "true"}, "refresh_period 'true': must be a whole number")):
         with pytest.raises(UserError, match=reason):
             detector.set_texts(texts)
