@@ -74,8 +74,9 @@ def choose_backend(wanted: str, network: AnyNetwork) -> str:
     resolve_arithmetic(wanted, "")
     if not isinstance(network, DenseNetwork):
         if BACKENDS[wanted].is_dense:
-            raise UserError(f"backend {wanted}: cannot run {network.name}, which is a sigma-delta network; use auto, "
-                            "cpu, lava_sim or loihi2")
+            usable = "auto or cpu" if isinstance(network, BranchedNetwork) else "auto, cpu, lava_sim or loihi2"
+            raise UserError(f"backend {wanted}: cannot run {network.name}, which is a sigma-delta network; use "
+                            f"{usable}")
         if isinstance(network, BranchedNetwork) and wanted != CPU:
             raise UserError(f"backend {wanted}: cannot run {network.name}, a network with what Lava lacks "
                             f"({network.name_missing_on_lava()}); use auto or cpu")

@@ -12,7 +12,7 @@ from ..errors import UserError
 from ..mask.dense_schedule import DENSE_OVERRIDES
 from ..mask.schedule import PresetOverrides
 from ..mask.tile_schedule import TILE_OVERRIDES
-from ..pipeline.settings import PRESET, PipelineSettings
+from ..pipeline.settings import PRESET, PipelineSettings, check_tuned
 
 Values = Mapping[str, Any]
 
@@ -71,6 +71,7 @@ def check_network(given: Collection[str], values: Values, settings: PipelineSett
         UserError: One of them has no effect.
     """
     check_backends(given, values, (settings.backend,))
+    check_tuned(values, settings)
     schedule = {option.name for option in options_of(PresetOverrides).values()}
     fields = TILE_OVERRIDES if settings.runs_tiles else DENSE_OVERRIDES
     used = {options_of(PresetOverrides)[field].name for field in fields} if settings.is_dense else schedule

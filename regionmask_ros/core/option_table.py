@@ -24,9 +24,10 @@ _FACTOR = Range(0.0, 1e6)
 _ROWS = (
     Option(
         "network_file", "", Group.NETWORK,
-        "The trained network: street, yolo_kp, the name of an imported one, or a file (ONNX, or of lava-dl). Empty: "
-        "street; but yolo_kp for the backends lava_sim and loihi2, if arithmetic or thresholds are given, and where "
-        "the kernels for street were not compiled. docs/NETWORKS.md has the commands for other networks.",
+        "The trained network: street, yolo_kp, the name of one that was imported or made here, or a file (ONNX, "
+        "chain.npz, or of lava-dl). Empty: street; but yolo_kp for the backends lava_sim and loihi2, if arithmetic or "
+        "thresholds are given, and where the kernels for street were not compiled. docs/NETWORKS.md has the commands "
+        "for other networks.",
         changeable=ChangePolicy.START, metavar="NAME|FILE", short="--network"),
     Option(
         "backend", "auto", Group.NETWORK,
@@ -48,8 +49,8 @@ _ROWS = (
     Option(
         "thresholds", "", Group.NETWORK,
         "The change that a neuron must reach before it sends an event. trained: as the network was trained. tuned: "
-        "found by tune_thresholds, fewer events, backend cpu only. Empty: tuned for a preset on the backend cpu if "
-        "arithmetic is empty, otherwise trained.",
+        "found by tune_thresholds, fewer events, for yolo_kp on the backend cpu only. Empty: tuned for a preset with "
+        "yolo_kp on the backend cpu if arithmetic is empty, otherwise trained.",
         choices=("", "trained", "tuned")),
     Option(
         "input_size", "auto", Group.NETWORK,

@@ -346,6 +346,20 @@ def make_settings(values: Mapping[str, Value]) -> PipelineSettings:
     )
 
 
+def check_tuned(values: Mapping[str, Value], settings: PipelineSettings) -> None:
+    """Checks that the network has tuned thresholds if the user wants them.
+
+    Args:
+        values: A value for every option, by its name.
+        settings: Made from them, for the network.
+
+    Raises:
+        UserError: It has none.
+    """
+    if values["thresholds"] == TUNED and settings.thresholds == TRAINED:
+        raise UserError(f"thresholds {TUNED}: this network has none, only yolo_kp does; leave it out")
+
+
 def _backend_options(values: Mapping[str, Any]) -> dict[str, Any]:
     """Options of the backend; those that the user has set where the backend is not known yet."""
     kind = find_options_class(values["backend"])

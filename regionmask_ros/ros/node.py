@@ -25,7 +25,7 @@ from ..importing.opening import name_network, open_network
 from ..mask.static import encode_static_mask, read_static_mask
 from ..network.dense import AnyNetwork
 from ..pipeline.pipeline import Pipeline
-from ..pipeline.settings import PipelineSettings, make_settings
+from ..pipeline.settings import PipelineSettings, check_tuned, make_settings
 from .attention import AttentionRequests
 from .camera import CameraInput, CameraState, ImageReader
 from .diagnostics import DiagnosticsReporter
@@ -141,6 +141,7 @@ class DetectorNode(GuardedNode):
             settings = self._make_settings(values)
             pipeline = Pipeline(self._load(name_network(values)), settings)
             settings = pipeline.settings
+            check_tuned(values, settings)
             if settings.reads_static_mask:
                 pipeline.static_masks.read(settings.static_mask, settings.max_image_pixels)
             check_backend(settings.backend, settings.backend_options)
@@ -340,6 +341,7 @@ class DetectorNode(GuardedNode):
         settings = make_settings(values)
         if self._configured is not None:
             settings = settings.for_network(self._configured.pipeline.network)
+            check_tuned(values, settings)
         if settings.reads_static_mask:
             # A file in use that has vanished does not keep other parameters from being set.
             is_in_use = settings.static_mask == self.get_parameter("static_mask").value

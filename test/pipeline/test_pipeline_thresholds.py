@@ -8,10 +8,11 @@ import numpy as np
 import pytest
 
 from regionmask_ros.core.frame import Frame
+from regionmask_ros.core.option_table import OPTIONS
 from regionmask_ros.errors import UserError
 from regionmask_ros.network.thresholds import bundled_thresholds, tuned_network
 from regionmask_ros.pipeline.pipeline import Pipeline
-from regionmask_ros.pipeline.settings import PipelineSettings
+from regionmask_ros.pipeline.settings import PipelineSettings, check_tuned, make_settings
 
 TUNED = ("tuned", bundled_thresholds().arithmetic)
 
@@ -41,6 +42,19 @@ def test_another_network_keeps_its_trained_thresholds(tiny_network):
     pipeline = Pipeline(tiny_network, PipelineSettings(preset="fast"))
     assert (pipeline.settings.thresholds, pipeline.settings.arithmetic) == ("trained", "carry")
     pipeline.reconfigure(PipelineSettings(preset="balanced"))
+
+
+def test_tuned_thresholds_are_refused_where_there_are_none(tiny_network, trained):
+    values = {name: option.default for name, option in OPTIONS.items()}
+    for network, backend, asked in ((tiny_network, "auto", "tuned"), (tiny_network, "cpu", "tuned"),
+                                    (tiny_network, "cpu", ""), (trained, "cpu", "tuned")):
+        wanted = {**values, "backend": backend, "thresholds": asked}
+        settings = make_settings(wanted).for_network(network)
+        if asked and network is tiny_network:
+            with pytest.raises(UserError, match="thresholds tuned: this network has none"):
+                check_tuned(wanted, settings)
+        else:
+            check_tuned(wanted, settings)
 
 
 def test_a_preset_computes_with_the_tuned_network(trained):
