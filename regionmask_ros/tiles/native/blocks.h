@@ -40,6 +40,10 @@ void visit_pieces(const Tensor& tensor, const uint8_t* due, int64_t pixels, Visi
     }
 }
 
+// Brings a line of memory into the caches by reading from it. Processors drop a prefetch where they do not know the page.
+inline void fetch(const uint8_t* line) { (void)*(const volatile uint8_t*)line; }
+constexpr int64_t kLine = 64;  // bytes
+
 // One tensor's part of a frame.
 struct Output {
     const Tensor& tensor;
@@ -79,12 +83,13 @@ struct Output {
         counts[3] += tile_pixels;
     }
 
-    // Asks for what a piece will be compared with, which is seldom in the caches, while kernels compute.
-    void prefetch(const Piece& piece) const {
+    // Fetches what a piece will be compared with, which is seldom in the caches: here many reads wait together, in the
+    // comparison each would wait alone.
+    void fetch_held(const Piece& piece) const {
         for (int64_t y = 0; y < piece.rows; ++y) {
             const uint8_t* held = at(piece.y + y, piece.x);
             const uint8_t* end = held + (piece.cols - 1) * tensor.pixel_pitch + tensor.pixel_bytes;
-            for (; held < end; held += 64) __builtin_prefetch(held);
+            for (; held < end; held += kLine) fetch(held);
         }
     }
 

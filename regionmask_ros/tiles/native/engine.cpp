@@ -46,14 +46,14 @@ struct Run {
         return found;
     }
 
-    static constexpr int64_t kAhead = 3;  // tiles
+    static constexpr int64_t kAhead = 8;  // tiles
 
-    void prefetch_tile(const uint8_t* image, const Output& out, const Piece& line, int64_t col) const {
+    void fetch_tile(const uint8_t* image, const Output& out, const Piece& line, int64_t col) const {
         const Tensor& tensor = out.tensor;
         const int64_t x = col * tensor.side;
         for (int64_t y = 0; y < line.rows; ++y) {
-            __builtin_prefetch(image + y * frame.image_pitch + x * tensor.pixel_bytes);
-            __builtin_prefetch(out.at(line.y + y, x));
+            fetch(image + y * frame.image_pitch + x * tensor.pixel_bytes);
+            fetch(out.at(line.y + y, x));
         }
     }
 
@@ -79,7 +79,7 @@ struct Run {
                 out.count_computed(1, tile.pixels());
                 if (is_same) continue;
                 // Rows of a tile lie far apart, and processors foresee only what follows closely.
-                if (col + kAhead < tensor.cols) prefetch_tile(image, out, line, col + kAhead);
+                if (col + kAhead < tensor.cols) fetch_tile(image, out, line, col + kAhead);
                 const int64_t bytes = tile.cols * tensor.pixel_bytes;
                 const uint8_t* from = image + tile.x * tensor.pixel_bytes;
                 uint8_t* held = out.at(tile.y, tile.x);

@@ -22,7 +22,7 @@ struct Step {
     template <class Visit>
     void visit(Visit visit_piece) const {
         visit_pieces(output.tensor, output.dirty, node.block_pixels, [&](const Piece& piece) {
-            if (output.is_compared) output.prefetch(piece);
+            if (output.is_compared) output.fetch_held(piece);
             output.count_computed(piece.tile_end - piece.tile_col, piece.pixels());
             visit_piece(piece);
         });
