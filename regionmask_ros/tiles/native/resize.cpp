@@ -46,6 +46,10 @@ void resize_across(const Resize& plan, const uint8_t* row, int64_t first, int64_
     for (; x < end; ++x, out += 3) resize_pixel(plan, row, x, out);
 }
 
+// Compiled twice where the loader can choose: with AVX2, the processor blends twice as many values at a time.
+#if defined(__x86_64__) && defined(__GLIBC__) && __has_attribute(target_clones)
+__attribute__((target_clones("avx2", "default")))
+#endif
 void blend(const int16_t* __restrict above, const int16_t* __restrict below, const int16_t* weight,
            uint8_t* __restrict out, int64_t count) {
     const int16_t first = weight[0], second = weight[1];

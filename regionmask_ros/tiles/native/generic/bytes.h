@@ -90,24 +90,31 @@ struct Bytes {
         return total;
     }
 
+    // Tiles that are compared before any is replaced: what is decided then is known, and the processor need not guess.
+    static constexpr int kTogether = 16;
+
     template <bool is_whole>
     static Replaced replace_tiles(const Tiles& tiles, int cols, int bytes) {
+        const int64_t next = tiles.cols * tiles.computed_pixel, next_held = tiles.cols * tiles.held_pixel;
         Replaced count = {};
-        const uint8_t* computed = tiles.computed;
-        uint8_t* held = tiles.held;
-        for (int tile = 0; tile < tiles.tiles; ++tile) {
-            const uint64_t change = compare<is_whole>(tiles, computed, held, cols, bytes);
-            const bool is_replaced = change >= tiles.limit, is_weak = change > 0 && !is_replaced;
-            tiles.replaced[tile] = is_replaced;
-            tiles.weak[tile] = is_weak;
-            count.replaced += is_replaced;
-            count.weak += is_weak;
-            if (is_replaced)
-                for (int row = 0; row < tiles.rows; ++row)
-                    copy(computed + row * tiles.computed_row, tiles.computed_pixel, held + row * tiles.held_row,
-                         tiles.held_pixel, cols, bytes);
-            computed += tiles.cols * tiles.computed_pixel;
-            held += tiles.cols * tiles.held_pixel;
+        for (int first = 0; first < tiles.tiles; first += kTogether) {
+            const int together = smaller(kTogether, tiles.tiles - first);
+            const uint8_t* computed = tiles.computed + first * next;
+            uint8_t* held = tiles.held + first * next_held;
+            uint64_t change[kTogether];
+            for (int i = 0; i < together; ++i)
+                change[i] = compare<is_whole>(tiles, computed + i * next, held + i * next_held, cols, bytes);
+            for (int i = 0; i < together; ++i) {
+                const bool is_replaced = change[i] >= tiles.limit, is_weak = change[i] > 0 && !is_replaced;
+                tiles.replaced[first + i] = is_replaced;
+                tiles.weak[first + i] = is_weak;
+                count.replaced += is_replaced;
+                count.weak += is_weak;
+                if (is_replaced)
+                    for (int row = 0; row < tiles.rows; ++row)
+                        copy(computed + i * next + row * tiles.computed_row, tiles.computed_pixel,
+                             held + i * next_held + row * tiles.held_row, tiles.held_pixel, cols, bytes);
+            }
         }
         return count;
     }
