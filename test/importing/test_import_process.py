@@ -106,7 +106,7 @@ def test_any_network_is_opened_by_name_or_file(small, tmp_path, monkeypatch, cap
     store_network(network)
     assert open_network("small").digest == network.digest
     assert open_network(str(trained_file)).digest == trained.digest
-    with pytest.raises(UserError, match="small: a dense network, which has no events: compare works with YOLO-KP"):
+    with pytest.raises(UserError, match="small: a dense network, which has no events: compare works with sigma-delta"):
         open_event_network("small", "compare")
     with pytest.raises(UserError, match="tiny: no such file"):
         open_network("tiny")
