@@ -13,8 +13,7 @@ from ..network.branched import BranchedNetwork
 from ..network.dense import AnyNetwork, DenseNetwork
 from ..tiles.compiled import list_kernel_sets
 from .base import Backend, BackendClass, BackendError, IsCancelled, never_cancelled
-from .branched import BranchedBackend
-from .cpu import CpuBackend
+from .cpu import BranchedBackend, CpuBackend
 from .dense import DenseOptions
 from .lava import LavaSimBackend
 from .loihi2 import Loihi2Backend

@@ -299,7 +299,7 @@ class GenericStack(LayerStack):
 
     def _accumulate(self, layer: GenericLayer, index: np.ndarray, message: np.ndarray, events: int) -> int:
         return accumulate((index, message, events), layer.source, layer.conv.tap_major_weights, layer.window,
-                                  layer.shape, self._total[:layer.neurons], layer.touched)
+                          layer.shape, self._total[:layer.neurons], layer.touched)
 
     def _fire(self, layer: GenericLayer, everywhere: bool, index: np.ndarray, message: np.ndarray) -> int:
         total = self._total[:layer.neurons]

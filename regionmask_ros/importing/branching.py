@@ -9,7 +9,7 @@ are joined, added, pooled or enlarged share a gain.
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -26,7 +26,7 @@ from ..network.dense import DenseNetwork
 from ..network.graph import Node
 from ..network.thresholds import LARGEST
 from ..tiles.operators.activations import IDENTITY, Kind
-from ..tiles.operators.convolution import Convolution
+from ..tiles.operators.convolution import LARGEST_WEIGHT, Convolution
 from ..tiles.operators.elementwise import Add
 from ..tiles.operators.geometry import Window
 from ..tiles.operators.pooling import MaxPool
@@ -41,7 +41,6 @@ USUAL_SIZE = 2.0
 SMALLEST_SIZE = 1e-6
 """Of values that are hardly ever above 0."""
 
-LARGEST_WEIGHT = 127
 LARGEST_GAIN = 12
 MARGIN_BITS = 1
 """A change between two frames is at most twice the largest value."""
@@ -51,9 +50,6 @@ INPUT_RANGE = 128
 
 ENCODER_THRESHOLD = 3
 """In encoder units, 1/128 of the range: about six of 256 gray levels."""
-
-Follow = Callable[[Sequence[np.ndarray], str], Iterable[np.ndarray]]
-"""Shows progress: called with what is iterated, and what is done."""
 
 
 @dataclass(frozen=True)

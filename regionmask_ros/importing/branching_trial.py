@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import islice
-from typing import Any
 
 import numpy as np
 
@@ -23,11 +22,10 @@ from ..metrics.agreement import LOWEST_SCORE, NMS_IOU, measure_agreement
 from ..network.branched import BranchedNetwork, LevelsHead
 from ..network.dense import DenseNetwork
 from ..sources import open_source
-from ..tiles.evaluation import evaluate_graph
 from ..tiles.operators.quantized import Quantization
 from ..tiles.quantization.sensitivity import NOISE_STEPS
 from .branching import Sizes, check_branching, make_branched, measure_sizes
-from .calibration import decode_outputs, find_factors, read_pictures
+from .calibration import Follow, detect_in_float, find_factors, read_pictures
 from .lowering.lowering import Lowered, lower_network
 
 SHARES = (0.08, 0.06, 0.04, 0.03, 0.02)
@@ -43,8 +41,6 @@ WATCHED = 16
 """Pictures in a row on which thresholds are compared; the first one, in which everything is new, does not count."""
 
 MEASURED = 16
-
-Follow = Callable[[Sequence[Any], str], Iterable[Any]]
 
 
 @dataclass(frozen=True, eq=False)
@@ -90,7 +86,8 @@ def branch_network(network: DenseNetwork, name: str, source: str, follow: Follow
     factors = _find_factors(network, lowered, sizes, pictures, follow)
     wh = pictures[0].shape[1], pictures[0].shape[0]
     watched = _read_row(source, wh)
-    expected = _find_dense(network, lowered, wh, follow(watched, "fp32"))
+    tail = lowered.tail.prepare(lowered.graph.shapes(wh), wh)
+    expected = [detect_in_float(network, lowered, tail, picture) for picture in follow(watched, "fp32")]
     tried = []
     for share in follow(SHARES, "thresholds"):
         made = make_branched(network, lowered, sizes, name, share, factors)
@@ -114,22 +111,12 @@ def _find_factors(network: DenseNetwork, lowered: Lowered, sizes: Sizes, picture
 def _read_row(path: str, wh: tuple[int, int]) -> list[np.ndarray]:
     """Pictures in a row, from the beginning of the last third."""
     with open_source(path) as source:
-        count = source.frame_count or sum(1 for _ in source.frames())
+        count = source.count_frames()
     first = max(0, min(count * 2 // 3, count - WATCHED))
     with open_source(path) as source:
         found = [resize_frame(frame, wh) for frame in islice(source.frames(), first, first + WATCHED)]
     if len(found) < 2:
         raise UserError(f"{display_path(path)}: {len(found)} pictures in its last third, at least 2 are needed")
-    return found
-
-
-def _find_dense(network: DenseNetwork, lowered: Lowered, wh: tuple[int, int], pictures: Iterable[np.ndarray]
-                ) -> list[Detections]:
-    tail = lowered.tail.prepare(lowered.graph.shapes(wh), wh)
-    found = []
-    for picture in pictures:
-        outputs = tail.compute(evaluate_graph(lowered.graph, lowered.pixels.dequantize(picture), ()))
-        found.append(decode_outputs(network, [outputs[name] for name in network.head.outputs], wh))
     return found
 
 

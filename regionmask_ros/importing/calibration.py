@@ -190,14 +190,32 @@ def _measure_agreement(network: DenseNetwork, lowered: Lowered, made: TileNetwor
     tail = lowered.tail.prepare(lowered.graph.shapes(wh), wh)
     expected, found = [], []
 
-    def detect(heads: Mapping[str, np.ndarray]) -> Detections:
-        outputs = tail.compute(heads)
-        return decode_outputs(network, [outputs[name] for name in network.head.outputs], wh)
-
     for picture in pictures:
-        expected.append(detect(evaluate_graph(lowered.graph, lowered.pixels.dequantize(picture), ())))
-        found.append(detect(engine.step(picture, is_dense=True).heads))
+        expected.append(detect_in_float(network, lowered, tail, picture))
+        found.append(_decode_heads(network, tail, engine.step(picture, is_dense=True).heads, wh))
     return measure_agreement(expected, found)
+
+
+def detect_in_float(network: DenseNetwork, lowered: Lowered, tail: PreparedTail, picture: np.ndarray) -> Detections:
+    """Finds what the fp32 network shows in a picture.
+
+    Args:
+        network: The network.
+        lowered: The same.
+        tail: That of ``lowered``, prepared for the size of the picture.
+        picture: uint8 [rows, cols, 3], RGB.
+
+    Returns:
+        The detections, down to the scores that count in an agreement.
+    """
+    heads = evaluate_graph(lowered.graph, lowered.pixels.dequantize(picture), ())
+    return _decode_heads(network, tail, heads, (picture.shape[1], picture.shape[0]))
+
+
+def _decode_heads(network: DenseNetwork, tail: PreparedTail, heads: Mapping[str, np.ndarray], wh: tuple[int, int]
+                  ) -> Detections:
+    outputs = tail.compute(heads)
+    return decode_outputs(network, [outputs[name] for name in network.head.outputs], wh)
 
 
 def decode_outputs(network: DenseNetwork, outputs: Sequence[np.ndarray], wh: tuple[int, int]) -> Detections:
@@ -231,7 +249,7 @@ def read_pictures(network: DenseNetwork, path: str, follow: Follow) -> tuple[lis
         UserError: The source cannot be used.
     """
     with open_source(path) as source:
-        count = source.frame_count or sum(1 for _ in source.frames())
+        count = source.count_frames()
         if count < FEWEST_PICTURES:
             raise UserError(f"{display_path(path)}: {count} pictures, at least {FEWEST_PICTURES} are needed")
         wh = network.fixed_wh or choose_input_size(

@@ -126,9 +126,7 @@ class BranchedNetwork(Network):
     def _check_head(self) -> None:
         head = self.head
         assert head is None or isinstance(head, LevelsHead), "of a branched network"
-        expected = 0 if head is None else head.spec.num_classes
-        if len(self.labels) != expected or len(set(self.labels)) != expected:
-            raise ValueError(f"{len(self.labels)} labels ({len(set(self.labels))} different) for {expected} classes")
+        self._check_labels(0 if head is None else head.spec.num_classes)
         if head is None:
             return
         heads = {layer.name: layer for layer in self.layers if layer.is_head}

@@ -237,15 +237,17 @@ class Network:
 
     def _check_head(self) -> None:
         assert self.head is None or isinstance(self.head, YoloHead), "of a chain"
-        expected = 0 if self.head is None else self.head.num_classes
-        if len(self.labels) != expected or len(set(self.labels)) != expected:
-            raise ValueError(f"{len(self.labels)} labels ({len(set(self.labels))} different) for {expected} classes")
+        self._check_labels(0 if self.head is None else self.head.num_classes)
         channels = self.layers[-1].out_channels
         if self.head is not None and self.head.channels != channels:
             raise ValueError(f"the head needs {self.head.channels} channels, but the last layer has {channels}")
         if self.head is not None and self.head.exponent != self.layers[-1].exponent:
             raise ValueError(f"the exponents of head and last layer differ: {self.head.exponent}, "
                              f"{self.layers[-1].exponent}")
+
+    def _check_labels(self, expected: int) -> None:
+        if len(self.labels) != expected or len(set(self.labels)) != expected:
+            raise ValueError(f"{len(self.labels)} labels ({len(set(self.labels))} different) for {expected} classes")
 
     @property
     def in_channels(self) -> int:

@@ -89,6 +89,10 @@ class Source(ABC):
         for index, frame in enumerate(self.frames()):
             yield index + self.dropped - before, frame
 
+    def count_frames(self) -> int:
+        """The number of frames that the source announces; it is read once where it announces none."""
+        return self.frame_count or sum(1 for _ in self.frames())
+
     def facts(self) -> Mapping[str, Any]:
         """What a summary says about the source, by key."""
         return {}

@@ -252,11 +252,8 @@ class BranchedEngine:
             if max(rows, cols) > MAX_IMAGE_PIXELS or rows * cols * channels > MAX_VALUES:
                 raise ValueError(f"{name or 'input'}: {cols}x{rows} pixels with {channels} channels are too large")
         total = np.zeros(max(int(np.prod(shapes[name])) for name in packed.convs), np.int32)
-        nothing = np.zeros(0, np.int32)
-        self._input = _Events(nothing, nothing, shapes[graph.input])
         # An encoder sends a value once.
-        room = _Events.of(shapes[graph.input], int(np.prod(shapes[graph.input])))
-        self._input.index, self._input.message = room.index, room.message
+        self._input = _Events.of(shapes[graph.input], int(np.prod(shapes[graph.input])))
         tensors, self._steps = {graph.input: self._input}, dict[str, _Step]()
         for node in graph.nodes:
             inputs, shape = [tensors[name] for name in node.inputs], shapes[node.name]

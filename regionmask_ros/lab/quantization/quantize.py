@@ -235,7 +235,7 @@ def read_pictures(network: DenseNetwork, path: str, max_pixels: int, follow: Fol
         UserError: The source cannot be used, or has too few pictures.
     """
     with open_source(path, reading=reading) as source:
-        count = source.frame_count or sum(1 for _ in source.frames())
+        count = source.count_frames()
         if count < FEWEST_PICTURES:
             raise UserError(f"{display_path(path)}: {count} pictures, at least {FEWEST_PICTURES} are needed")
         size, border = input_wh or choose_size(network, source.size_wh, max_pixels), count * 2 // 3

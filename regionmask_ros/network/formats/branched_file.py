@@ -15,14 +15,12 @@ import numpy as np
 
 from ...core.arithmetic import LARGEST_EXP
 from ...engine.branched.operators import Add, ChannelRange, Concat, Enlarge, MaxPool
-from ...errors import InvalidFile
 from ...files.json_values import require_list, require_text, require_whole
 from ..branched import LARGEST_SCALE, BranchedNetwork, HeadPart, LevelsHead, branch
 from ..chain import LARGEST_BIAS, ConvSpec
 from ..dense import HeadSpec
 from ..graph import Node, Operator
-from ..labels import check_names
-from .integers import LARGEST_WEIGHT, MAX_SIDE, IntegerArchive, pack, parse_text
+from .integers import LARGEST_WEIGHT, MAX_SIDE, IntegerArchive, pack, parse_labels, parse_text, store_layer
 from .lava_dl import MAX_THRESHOLD
 
 MAX_NODES, MAX_INPUTS, MAX_LEVELS, MAX_PARTS = 2000, 64, 8, 16
@@ -65,12 +63,8 @@ def pack_branched(network: BranchedNetwork, about: str = "") -> bytes:
             numbers = {name: getattr(spec, name) for name in _NUMBERS[type(spec)]}
             nodes.append({"name": node.name, "kind": type(spec).__name__, "inputs": node.inputs, **numbers})
             continue
-        arrays[f"weight{number}"] = spec.weight
-        if spec.bias is not None:
-            arrays[f"bias{number}"] = spec.bias
-        nodes.append({"name": node.name, "kind": _CONV, "inputs": node.inputs, "is_head": spec.is_head,
-                      "stride": spec.stride, "padding": spec.padding, "threshold": spec.threshold,
-                      "exponent": spec.exponent, "groups": spec.groups})
+        nodes.append({"kind": _CONV, "inputs": node.inputs, "is_head": spec.is_head,
+                      **store_layer(arrays, number, spec)})
     meaning = head.spec
     return pack(arrays, {
         "name": network.name, "about": about, "labels": network.labels, "encoder_threshold": network.encoder_threshold,
@@ -97,10 +91,7 @@ def read_branched(archive: IntegerArchive, source_file: str, sha256: str) -> Bra
     plain = archive.facts
     facts = require_list(plain["nodes"], MAX_NODES, 1)
     nodes = [_read_node(archive, number, fact) for number, fact in enumerate(facts)]
-    labels = tuple(map(parse_text, require_list(plain["labels"], 10_000)))
-    reason = check_names(labels)
-    if reason:
-        raise InvalidFile(reason)
+    labels = parse_labels(plain["labels"])
     return branch(nodes, name=parse_text(plain["name"]), head=_read_head(plain["head"], len(labels)), labels=labels,
                   input_table=archive.read("input_table"),
                   encoder_threshold=require_whole(plain["encoder_threshold"], 0, MAX_THRESHOLD - 1),

@@ -13,9 +13,17 @@ from ...core.arithmetic import LARGEST_EXP, USUAL_EXP
 from ...errors import InvalidFile
 from ...files.json_values import require_list, require_whole
 from ..chain import ConvSpec, Network, YoloHead
-from ..labels import check_names
 from .branched_file import read_branched
-from .integers import LARGEST_WEIGHT, MAX_SIDE, IntegerArchive, describe_damage, pack, parse_text
+from .integers import (
+    LARGEST_WEIGHT,
+    MAX_SIDE,
+    IntegerArchive,
+    describe_damage,
+    pack,
+    parse_labels,
+    parse_text,
+    store_layer,
+)
 from .lava_dl import MAX_THRESHOLD
 
 MAX_LAYERS = 100
@@ -39,15 +47,11 @@ def pack_chain(network: Network, about: str = "") -> bytes:
     if not isinstance(head, YoloHead):
         raise ValueError("a network without boxes")
     arrays = {"input_table": network.input_table}
-    for number, layer in enumerate(network.layers):
-        arrays[f"weight{number}"] = layer.weight
-        if layer.bias is not None:
-            arrays[f"bias{number}"] = layer.bias
+    layers = [store_layer(arrays, number, layer) for number, layer in enumerate(network.layers)]
     return pack(arrays, {
         "name": network.name, "about": about, "labels": network.labels, "encoder_threshold": network.encoder_threshold,
         "head": {"anchors": head.anchors, "clamp_max": head.clamp_max, "bias": head.bias},
-        "layers": [{"name": layer.name, "stride": layer.stride, "padding": layer.padding, "threshold": layer.threshold,
-                    "exponent": layer.exponent, "groups": layer.groups} for layer in network.layers],
+        "layers": layers,
     })
 
 
@@ -79,10 +83,7 @@ def parse_chain(data: bytes, source_file: str) -> Network:
                      require_whole(fact.get("exponent", USUAL_EXP), 0, LARGEST_EXP),
                      require_whole(fact.get("groups", 1), 1, MAX_SIDE))
             for number, fact in enumerate(facts))
-        labels = tuple(map(parse_text, require_list(plain["labels"], 10_000)))
-        reason = check_names(labels)
-        if reason:
-            raise InvalidFile(reason)
+        labels = parse_labels(plain["labels"])
         if not layers:
             raise InvalidFile("no layers")
         head = plain["head"]

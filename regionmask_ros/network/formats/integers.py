@@ -9,14 +9,17 @@ from typing import Any
 import numpy as np
 
 from ...errors import TOO_LARGE, InvalidFile
-from ...files.json_values import require_text
+from ...files.json_values import require_list, require_text
 from ...files.safe_read import MAX_BYTES, open_zip, read_array
+from ..chain import ConvSpec
+from ..labels import check_names
 
 FORMAT = 1
 FILE_KIND = "a sigma-delta network"
 DESCRIPTION = "description"
 MAX_TEXT, MAX_DESCRIPTION = 4096, 1 << 20
 MAX_SIDE = 1 << 16
+MAX_LABELS = 10_000
 LARGEST_WEIGHT = 512
 
 
@@ -86,6 +89,24 @@ def parse_text(value: Any) -> str:
     if not text or not text.isprintable():
         raise TypeError("a text is needed")
     return text
+
+
+def parse_labels(value: Any) -> tuple[str, ...]:
+    """Names of classes; raises TypeError for anything else, and InvalidFile for names that are none."""
+    labels = tuple(map(parse_text, require_list(value, MAX_LABELS)))
+    reason = check_names(labels)
+    if reason:
+        raise InvalidFile(reason)
+    return labels
+
+
+def store_layer(arrays: dict[str, np.ndarray], number: int, layer: ConvSpec) -> dict[str, Any]:
+    """Adds the arrays of a layer; returns its numbers, and its name."""
+    arrays[f"weight{number}"] = layer.weight
+    if layer.bias is not None:
+        arrays[f"bias{number}"] = layer.bias
+    return {"name": layer.name, "stride": layer.stride, "padding": layer.padding, "threshold": layer.threshold,
+            "exponent": layer.exponent, "groups": layer.groups}
 
 
 def describe_damage(error: Exception) -> str:

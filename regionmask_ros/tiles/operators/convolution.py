@@ -12,6 +12,22 @@ from .activations import IDENTITY, Activation
 from .quantized import Quantization, output_parameters, requantize
 from .shared import Computing, Windowed
 
+LARGEST_WEIGHT = 127
+"""In steps, of 8 bits."""
+
+
+def choose_steps(weights: np.ndarray) -> np.ndarray:
+    """Chooses a step for the weights of each output channel.
+
+    Args:
+        weights: Real numbers, float64 [..., inputs].
+
+    Returns:
+        The steps, float32 [...]: the largest weight is ``LARGEST_WEIGHT`` of them.
+    """
+    steps: np.ndarray = np.maximum(np.abs(weights).max(-1), 1e-12) / LARGEST_WEIGHT
+    return steps.astype(np.float32)
+
 
 @dataclass(frozen=True)
 class Convolution(Windowed, Computing):
@@ -51,8 +67,8 @@ class Convolution(Windowed, Computing):
         spread = (self.groups, 1, 1, 1, -1)
         shifts = (weight.reshape(by_group) * source.shift.reshape(spread)).reshape(len(weight), -1).sum(1)
         scaled = (weight.reshape(by_group) * source.step.reshape(spread)).reshape(weight.shape)
-        multiplier = (np.maximum(np.abs(scaled).reshape(len(weight), -1).max(1), 1e-12) / 127).astype(np.float32)
-        rounded = np.clip(np.rint(scaled / multiplier[:, None, None, None]), -127, 127)
+        multiplier = choose_steps(scaled.reshape(len(weight), -1))
+        rounded = np.clip(np.rint(scaled / multiplier[:, None, None, None]), -LARGEST_WEIGHT, LARGEST_WEIGHT)
         zeros = source.zero.astype(np.float64).reshape(spread)
         offset = -(rounded.reshape(by_group) * zeros).reshape(len(weight), -1).sum(1)
         return {"weight": rounded.astype(np.int8), "offset": offset.astype(np.int32), "multiplier": multiplier,

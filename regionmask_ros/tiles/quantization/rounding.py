@@ -15,7 +15,7 @@ import numpy as np
 
 from ...network.graph import Graph, Node
 from ..network import TileNetwork
-from ..operators.convolution import Convolution
+from ..operators.convolution import LARGEST_WEIGHT, Convolution, choose_steps
 from ..operators.quantized import Quantization, operator_of, requantize
 
 PIXELS = 512
@@ -25,8 +25,6 @@ STIFFNESS = 1.0
 """How much the weights stay what they are before they are rounded, in mean squares of an input."""
 DAMPING = 0.1
 """How little a weight takes over from others if its input is hardly ever used in the pictures, in the same unit."""
-
-LARGEST_WEIGHT = 127
 
 
 def fit_weights(graph: Graph, network: TileNetwork, pictures: Sequence[np.ndarray]) -> TileNetwork:
@@ -140,7 +138,7 @@ def _fit(node: Node, operator: Convolution, made: Node, source: Quantization, wa
     scaled += np.linalg.solve(moments + STIFFNESS * diagonal, (centered @ missing).astype(np.float64)
                               / bytes_in.shape[1]).swapaxes(1, 2)
 
-    multiplier = (np.maximum(np.abs(scaled).max(2), 1e-12) / LARGEST_WEIGHT).astype(np.float32)
+    multiplier = choose_steps(scaled)
     rounded = round_together(scaled, moments + DAMPING * diagonal, multiplier.astype(np.float64))
     effective = (rounded * multiplier[:, :, None]).swapaxes(1, 2)
     excess = mean.astype(np.float64) @ effective - sums.mean(1, keepdims=True, dtype=np.float64)

@@ -9,7 +9,7 @@
 #pragma once
 
 #include "../avx512_vnni/isa.h"
-#include "../generic/epilogue.h"
+#include "../generic/product.h"
 
 namespace tiles {
 
@@ -63,14 +63,7 @@ struct TileProduct {
 
     static void gather(const uint8_t* const* pixels, int n, const int32_t* run_offset, int runs, int run_length,
                        void* panel) {
-        const int64_t pitch = depth(runs * run_length);
-        for (int p = 0; p < n; ++p) {
-            uint8_t* to = (uint8_t*)panel + p * pitch;
-            // What a copy writes past its end, the next one puts right.
-            for (int r = 0; r < runs; ++r, to += run_length)
-                for (int j = 0; j < run_length; j += Avx512Vnni::gathered)
-                    Avx512Vnni::gather(pixels[p] + run_offset[r] + j, to + j);
-        }
+        Product<Avx512Vnni>::gather_rows(pixels, n, run_offset, runs, run_length, panel, depth(runs * run_length));
     }
 
     static int64_t strip_bytes(int k) { return kLanes * (int64_t)sizeof(int32_t) + depth(k) * kLanes; }

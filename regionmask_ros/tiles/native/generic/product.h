@@ -33,7 +33,12 @@ struct Product {
 
     static void gather(const uint8_t* const* pixels, int n, const int32_t* run_offset, int runs, int run_length,
                        void* panel) {
-        const int64_t pitch = panel_pitch(runs * run_length);
+        gather_rows(pixels, n, run_offset, runs, run_length, panel, panel_pitch(runs * run_length));
+    }
+
+    // The same with rows of the panel that have `pitch` values.
+    static void gather_rows(const uint8_t* const* pixels, int n, const int32_t* run_offset, int runs, int run_length,
+                            void* panel, int64_t pitch) {
         for (int p = 0; p < n; ++p) {
             Panel* to = (Panel*)panel + p * pitch;
             // Each copy may write past its end: the next one, of the next run or the next pixel, puts that right.
