@@ -74,10 +74,16 @@ def is_head(operator: Operator) -> bool:
     return isinstance(operator, Convolution) and operator.is_head
 
 
-def can_have_threshold(operator: Operator) -> bool:
-    """Whether the output can have a threshold: of convolutions, unless they are heads, and of pools."""
+def is_compared(operator: Operator) -> bool:
+    """Whether computed tiles are compared with what is held: those of convolutions and of pools."""
+    # Of the others, every computed tile is replaced: to compare it costs as much as to compute it.
     # A wide pool spreads each change over its window, but few of its largest values change much.
-    return isinstance(operator, (Convolution, MaxPool, AveragePool)) and not is_head(operator)
+    return isinstance(operator, (Convolution, MaxPool, AveragePool))
+
+
+def can_have_threshold(operator: Operator) -> bool:
+    """Whether the output can have a threshold; that of a head is replaced with every change."""
+    return is_compared(operator) and not is_head(operator)
 
 
 def change_limit(threshold: float, values: int) -> int:

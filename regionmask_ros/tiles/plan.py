@@ -11,7 +11,7 @@ import numpy as np
 from ..network.graph import Node
 from .grid import REGION, Ranges, TileGrid, grids_of, regions_of, tiles_read
 from .layout import align, contiguous, lay_out
-from .network import TileNetwork, is_head
+from .network import TileNetwork, is_compared, is_head
 from .operators.convolution import Convolution
 from .operators.elementwise import Activate, Add, Multiply
 from .operators.pooling import AveragePool, MaxPool
@@ -137,7 +137,7 @@ class Plan:
             edges.append(EdgeRecord(self.index[name], *self._ranges(ranges),
                                     *_find_shifts(ranges[1], self._grids[name].cols)))
         record = NodeRecord()
-        record.is_compared = not operator.copies
+        record.is_compared = is_compared(operator)
         record.edges, record.edge_count = self._array(EdgeRecord, edges), len(edges)
         channels = self._shapes[node.name][2]
         record.scratch_pitch = pad_channels(channels)

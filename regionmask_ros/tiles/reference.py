@@ -4,10 +4,10 @@ Every tensor is *held*: its bytes are what the nodes that read it were last told
 the input, with all channels. In a frame, a tile of the image is *dirty* if it was replaced by new pixels. A tile of
 another tensor is *due* if any input tile that it reads is dirty, now or while the mask did not attend to it (it is
 *pending* then). A due tile is computed from held inputs. If it differs enough from what is held, it is replaced and is
-dirty itself; otherwise nodes that read it are told nothing, and it is *weak* if it differs at all. If most of an image
-that is attended as a whole was replaced, the frame goes on as a *dense* one: everything is due and replaced. As nothing
-is ever added up, nothing drifts: with everything attended and thresholds of 0, all tensors are what the dense network
-computes.
+dirty itself; otherwise nodes that read it are told nothing, and it is *weak* if it differs at all. Only convolutions
+and pools are compared: a due tile of any other node is replaced and dirty. If most of an image that is attended as a
+whole was replaced, the frame goes on as a *dense* one: everything is due and replaced. As nothing is ever added up,
+nothing drifts: with everything attended and thresholds of 0, all tensors are what the dense network computes.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ import numpy as np
 
 from .frame import COUNTS, Rule, StepOutput, dense_tiles, join_rows
 from .grid import REGION, expand, grids_of, regions_of, spread, sum_tiles, tiles_read
-from .network import TileNetwork, change_limit
+from .network import TileNetwork, change_limit, is_compared
 from .operators.quantized import operator_of
 
 
@@ -107,7 +107,7 @@ class TileReference:
             dirty[name] = due
             if due.any():
                 new = operator.step([self._held[source] for source in node.inputs], node.parameters)
-                if not rule.is_dense and not operator.copies:
+                if not rule.is_dense and is_compared(operator):
                     differences = self._change(name, new)
                     dirty[name] = due & (differences >= self._limits(name, threshold))
                     self._weak[name] |= due & (differences > 0) & ~dirty[name]

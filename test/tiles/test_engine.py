@@ -10,6 +10,7 @@ from native_kernels import kernel_sets, library_with
 from regionmask_ros.errors import UserError
 from regionmask_ros.tiles.compiled import list_kernel_sets
 from regionmask_ros.tiles.engine import TileEngine, choose_kernel_set
+from regionmask_ros.tiles.network import is_compared
 from regionmask_ros.tiles.operators.quantized import operator_of
 from regionmask_ros.tiles.reference import TileReference
 
@@ -109,6 +110,21 @@ def test_a_frame_in_which_most_of_the_image_changed_is_dense_if_all_of_it_is_att
     counts = engine.step(image, None, 1e6).counts
     assert (counts[0, 2], bool(counts[1:, 2].all())) == (changed, is_dense)
     assert not is_dense or np.array_equal(counts[1:, 0], counts[1:, 2])
+
+
+@pytest.mark.parametrize("kernel_set", [*list_kernel_sets(), "reference"])
+def test_what_no_convolution_or_pool_computes_is_replaced_without_a_comparison(kernel_set):
+    input_wh = (64, 48)
+    kept = 0
+    for seed in range(8):
+        network = made_graphs.make_network(seed, input_wh)
+        compared = np.array([is_compared(node.operator) for node in network.graph.nodes])
+        engine, random = TileEngine(network, input_wh, kernel_set), np.random.default_rng(seed)
+        for image in made_graphs.make_video(seed, input_wh, 4):
+            computed, _, replaced, _ = engine.step(image, *draw_frame(random, input_wh)).counts[1:].T
+            np.testing.assert_array_equal(replaced[~compared], computed[~compared])
+            kept += (computed - replaced)[compared].sum()
+    assert kept
 
 
 @pytest.mark.parametrize("kernel_set", kernel_sets())

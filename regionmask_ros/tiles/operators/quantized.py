@@ -128,13 +128,6 @@ class TileOperator(Operator, Protocol):
             float32 [rows, cols, channels], possibly a view or an input itself.
         """
 
-    @property
-    def copies(self) -> bool:
-        """Whether the output only has bytes of the inputs at the same place of the picture.
-
-        Its tiles that are due are dirty then, without a comparison.
-        """
-
     def output_quantization(self, inputs: Sequence[Quantization]) -> Quantization | None:
         """The quantization that follows from those of the inputs; None where it is free to choose."""
 

@@ -9,11 +9,11 @@ import numpy as np
 
 from ...network.graph import Parameters, Shape
 from .quantized import Quantization, join
-from .shared import Copying, Pixelwise
+from .shared import Pixelwise, Weightless
 
 
 @dataclass(frozen=True)
-class Concat(Pixelwise, Copying):
+class Concat(Pixelwise, Weightless):
     """The channels of all inputs, one after the other."""
 
     def output_shape(self, inputs: Sequence[Shape], parameters: Parameters) -> Shape:
@@ -36,7 +36,7 @@ class Concat(Pixelwise, Copying):
 
 
 @dataclass(frozen=True)
-class ChannelSelect(Pixelwise, Copying):
+class ChannelSelect(Pixelwise, Weightless):
     """Some channels, in any order: a split, a slice or a shuffle.
 
     Attributes:
@@ -65,7 +65,7 @@ class ChannelSelect(Pixelwise, Copying):
 
 
 @dataclass(frozen=True)
-class SpaceToDepth(Copying):
+class SpaceToDepth(Weightless):
     """Blocks of 2x2 pixels become channels.
 
     Attributes:

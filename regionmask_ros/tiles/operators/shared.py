@@ -7,7 +7,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import ClassVar
 
 import numpy as np
 
@@ -65,8 +64,6 @@ class Weightless:
 class Computing:
     """An operator that computes new values: the quantization of its output is free to choose."""
 
-    copies: ClassVar[bool] = False
-
     def output_quantization(self, inputs: Sequence[Quantization]) -> Quantization | None:
         """See ``quantized.TileOperator``."""
         return None
@@ -75,14 +72,6 @@ class Computing:
 class Resampling(Weightless):
     """An operator whose values stay in the range of its one input: their bytes mean the same."""
 
-    copies: ClassVar[bool] = False
-
     def output_quantization(self, inputs: Sequence[Quantization]) -> Quantization:
         """See ``quantized.TileOperator``."""
         return inputs[0]
-
-
-class Copying(Weightless):
-    """An operator that only moves bytes; the quantizations move with their channels."""
-
-    copies: ClassVar[bool] = True
