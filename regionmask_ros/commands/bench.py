@@ -13,6 +13,8 @@ from typing import Any
 
 from .. import __version__
 from ..core.frame import parse_input_size
+from ..datasets import is_dataset
+from ..datasets.labels import LabelledSequence
 from ..engine.engine import KERNEL_SET_VARIABLE, available_kernel_sets
 from ..errors import UserError
 from ..files.outputs import Outputs, encode_json
@@ -28,9 +30,11 @@ from ..network.chain import Network
 from ..network.dense import AnyNetwork, DenseNetwork
 from ..network.names import INSTALLED
 from ..report.tables import format_text
+from ..sources import Reading
 from ..tiles.compiled import list_kernel_sets
 from ..tiles.engine import KERNELS_KEY
 from ._cli import command_main, format_command, load_networks
+from ._datasets import open_datasets
 from ._parser import print_note
 from ._pictures import make_reading, report_dropped
 
@@ -52,9 +56,8 @@ def run(args: argparse.Namespace) -> int:
     if args.ros:
         return _bench_ros(args)
     plan = _plan(args)
-    sequences = list(dict.fromkeys(args.sequence or standard_sequences()))
-    if not sequences:
-        raise UserError("no video is installed; give one with --sequence FILE, or run 'make setup'")
+    reading = make_reading(args)
+    sequences = _open_sequences(args, reading)
     limit_threads(args.threads)
     if args.isa != "auto":
         limit_isa(args.isa)
@@ -68,9 +71,9 @@ def run(args: argparse.Namespace) -> int:
         """Prints a line once."""
         print_note(line)
 
-    reading = make_reading(args)
     session = Session(networks, plan, report, lambda table: print(format_text(table), end="\n\n", flush=True), reading)
-    with Outputs(sequences) as outputs:
+    inputs = [one for path, labelled in sequences.items() for one in (labelled.inputs if labelled else (path,))]
+    with Outputs(inputs) as outputs:
         json_path = outputs.file(args.json) if args.json else ""
         pages = _page_files(outputs, args.output) if args.output else {}
         session.run(sequences)
@@ -84,6 +87,22 @@ def run(args: argparse.Namespace) -> int:
         for written in outputs.commit():
             print(f"  {written}")
     return report_dropped(reading, args)
+
+
+def _open_sequences(args: argparse.Namespace, reading: Reading) -> dict[str, LabelledSequence | None]:
+    """What `Session.run` takes. Where several sequences have one specification, each has its own name behind it."""
+    opened: dict[str, LabelledSequence | None] = {}
+    for given in args.sequence or standard_sequences():
+        if not is_dataset(given):
+            opened[given] = None
+            continue
+        if args.accuracy:
+            raise UserError(f"--accuracy {args.accuracy}: {given} has labels of its own; leave one of the two out")
+        found = open_datasets([given], reading=reading)
+        opened.update({given if len(found) == 1 else f"{given}/{one.name}": one for one in found})
+    if not opened:
+        raise UserError("no video is installed; give one with --sequence FILE, or run 'make setup'")
+    return opened
 
 
 def _check_networks(networks: Sequence[AnyNetwork], plan: Plan) -> None:
@@ -143,6 +162,8 @@ def _bench_ros(args: argparse.Namespace) -> int:
     path = next(iter(args.sequence or standard_sequences()), None)
     if path is None:
         raise UserError("no video is installed; give one with --sequence FILE, or run 'make setup'")
+    if is_dataset(path):
+        raise UserError(f"--ros: nothing is scored; instead of --sequence {path}, give its video or folder of images")
     environment = use_private_domain()
     from ..ros.throughput import measure_throughput
 

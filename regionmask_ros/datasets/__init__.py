@@ -18,6 +18,7 @@ from .formats import open_csv, open_kitti, open_mot, read_csv, read_kitti, read_
 from .labels import LabelledSequence, Labels
 
 BAG, COCO = "bag", "coco"
+KINDS = ("csv", "mot", "kitti", COCO, BAG)
 
 _Result = TypeVar("_Result")
 
@@ -67,6 +68,12 @@ def read_labels(spec: str, topics: BagTopics = ONLY_TOPICS, reading: Reading | N
     return _read(readers, spec, "labels")
 
 
+def is_dataset(text: str) -> bool:
+    """Whether a text is written as ``KIND:PATH``, and not as the path of a video or a folder."""
+    kind, colon, _ = text.partition(":")
+    return bool(colon) and kind in KINDS
+
+
 def has_bag(specs: Sequence[str]) -> bool:
     """Whether one of the data sets is a bag."""
     return any(spec.partition(":")[0] == BAG for spec in specs)
@@ -79,6 +86,6 @@ def has_coco(specs: Sequence[str]) -> bool:
 
 def _read(readers: Mapping[str, Callable[[str], _Result]], spec: str, what: str) -> _Result:
     kind, _, path = spec.partition(":")
-    if not path or kind not in readers:
-        raise UserError(f"{what} {spec!r}: write KIND:PATH, KIND one of {', '.join(readers)}")
+    if not path or kind not in KINDS:
+        raise UserError(f"{what} {spec!r}: write KIND:PATH, KIND one of {', '.join(KINDS)}")
     return readers[kind](path)

@@ -8,6 +8,7 @@ import shutil
 import signal
 import subprocess
 import sys
+from dataclasses import replace
 
 import cv2
 import numpy as np
@@ -15,9 +16,11 @@ import pytest
 from python_process import run_python
 
 from regionmask_ros.backends.runtimes import RUNTIMES
+from regionmask_ros.commands import evaluate
 from regionmask_ros.commands.bench import main
 from regionmask_ros.engine.engine import KERNEL_SET_VARIABLE, available_kernel_sets
 from regionmask_ros.lab.bench.baselines import BASELINES
+from regionmask_ros.lab.bench.tiles import TILE_SETTINGS
 from regionmask_ros.tiles.engine import KERNELS_KEY, choose_kernel_set
 
 FRAMES = 20
@@ -167,7 +170,7 @@ def test_engines_of_one_onnx_network_are_measured_in_the_same_run(clip, real_vid
         (engine, "dense", "blocks") for engine in ("openvino_int8", "openvino_fp32", "onnxruntime_fp32")]
     for row in rows:
         assert set(row) - KEYS == {"mean_ms", "ratio_to_mean", "mac_share", "agreement", "map50", "map50_on",
-                                   "accuracy_note"}
+                                   "map50_frames", "accuracy_note"}
         assert row["mac_share"] == 1.0 and row["threads"] == 1 and row["input_size"] == "160x96"
         others = {other["engine"]: other["median_ms"] for other in rows if other is not row}
         assert row["ratio_to"] == pytest.approx({name: ms / row["median_ms"] for name, ms in others.items()}, rel=0.1)
@@ -181,6 +184,99 @@ def test_engines_of_one_onnx_network_are_measured_in_the_same_run(clip, real_vid
                         (["--backend", "openvino"], "choose what computes blocks with --engines")):
         assert main([*arguments, *wrong]) == 2
         assert said in capfd.readouterr().err
+
+
+@pytest.fixture
+def street(clip, tmp_path):
+    """The clip with labels: its square is a disc, and there is one more that nobody can see."""
+    folder = tmp_path / "street"
+    folder.mkdir()
+    shutil.copy(clip, folder / "video.mp4")
+    labels = [f"{frame},disc,{6 * frame},30,40,40,0,1\n{frame},disc,100,2,20,20,0,2" for frame in range(FRAMES)]
+    (folder / "gt.csv").write_text("frame,class,x,y,w,h,ignore,track\n" + "\n".join(labels) + "\n")
+    return folder
+
+
+def test_the_measured_frames_of_a_labeled_sequence_are_scored_as_evaluate_does(
+        clip, street, tmp_path, monkeypatch, capfd):
+    for package in ("onnx", *RUNTIMES):
+        pytest.importorskip(package, reason=f"no {package}: `make runtimes` brings it")
+    from dense_networks import make_block_detector, with_names
+    from tile_networks import tiled_block_network
+
+    from regionmask_ros.network.cards import store_network
+
+    monkeypatch.setenv("XDG_DATA_HOME", str(tmp_path / "home"))
+    detector, target = tmp_path / "blocks.onnx", tmp_path / "bench.json"
+    detector.write_bytes(with_names(make_block_detector(), ("disc", "car")))
+    network = replace(tiled_block_network(), labels=("disc", "car"))
+    store_network(network)
+    # Half of the sequence warms up, and the other half is what is measured and scored.
+    arguments = ["--sequence", f"csv:{street}", "--sequence", clip, "--network", network.name, "--frames", "10"]
+    arguments += ["--engines", "tiles,openvino_fp32,onnxruntime_fp32"]
+    assert main([*arguments, "--json", str(target)]) == 0
+    rows = json.loads(target.read_text())["rows"]
+    assert "counted on street, 10 frames, %" in capfd.readouterr().out
+    labelled, plain = rows[:5], rows[5:]
+    assert [(row["engine"], row["setting"]) for row in labelled] == [
+        *(("tiles", setting) for setting in TILE_SETTINGS), ("openvino_fp32", "dense"), ("onnxruntime_fp32", "dense")]
+    for row in labelled:
+        assert row["sequence"] == row["map50_on"] == f"csv:{street}" and row["map50_frames"] == row["frames"] == 10
+        assert 30.0 < row["map50"] < 70.0, "it finds every second object"
+    assert len(plain) == 5 and all("map50" not in row and row["sequence"] == clip for row in plain)
+
+    evaluate.main(["--dataset", f"csv:{street}", "--network", str(detector), "--settings", "unmasked", "--json",
+                   str(target), "--backend", "onnxruntime", "--calibration-share", "0.5"])
+    (row,) = json.loads(target.read_text())["rows"]
+    assert row["frames"] == 10 and row["map50"] == labelled[-1]["map50"] == labelled[-2]["map50"]
+
+
+def test_sequences_of_one_data_set_keep_their_names(street, trained_file, tmp_path, capfd):
+    for name in ("0003", "0017"):
+        frames, labels = tmp_path / "image_02" / name, tmp_path / "label_02"
+        frames.mkdir(parents=True)
+        labels.mkdir(exist_ok=True)
+        for number in range(3):
+            cv2.imwrite(str(frames / f"{number:06d}.png"), np.full((64, 96, 3), 60 * number, np.uint8))
+        lines = [f"{frame} 1 Car 0 0 0 1 1 30 30 0 0 0 0 0 0 0\n" for frame in (0, 2)]
+        (labels / f"{name}.txt").write_text("".join(lines))
+    target = tmp_path / "bench.json"
+    arguments = ["--sequence", f"kitti:{tmp_path}", "--engines", "event", "--settings", "unmasked", "--json"]
+    assert main([*arguments, str(target)]) == 0
+    rows = json.loads(target.read_text())["rows"]
+    assert [row["sequence"] for row in rows] == [f"kitti:{tmp_path}/0003", f"kitti:{tmp_path}/0017"]
+    assert all(row["map50"] is not None and row["accuracy_note"] == "fp32 not run" for row in rows)
+    assert "0017, 96x64, 2 frames" in capfd.readouterr().out
+    for labels in (tmp_path / "label_02" / "0003.txt", street / "gt.csv"):
+        spec = f"kitti:{tmp_path}" if labels.suffix == ".txt" else f"csv:{street}"
+        assert main(["--sequence", spec, "--engines", "event", "--json", str(labels)]) == 2
+        assert labels.name in capfd.readouterr().err, "inputs are not overwritten"
+
+
+def test_a_real_sequence_is_scored(labelled_clip, public_network, tmp_path, capfd):
+    for package in ("onnx", *RUNTIMES):
+        pytest.importorskip(package, reason=f"no {package}: `make runtimes` brings it")
+    folder, target = os.path.dirname(labelled_clip("tud-campus")), tmp_path / "bench.json"
+    arguments = ["--sequence", f"csv:{folder}", "--network", public_network("yolox_nano.onnx"), "--frames", "6"]
+    arguments += ["--max-pixels", "184320", "--engines", "openvino_fp32,onnxruntime_fp32", "--json", str(target)]
+    assert main(arguments) == 0
+    rows = json.loads(target.read_text())["rows"]
+    assert [row["map50"] > 85.0 for row in rows] == [True, True] and rows[0]["map50_frames"] == 6
+    assert rows[0]["map50"] == pytest.approx(rows[1]["map50"], abs=0.5)
+
+
+@pytest.mark.parametrize("arguments, words", [
+    (["--accuracy", "elsewhere"], ("--accuracy elsewhere", "labels of its own")),
+    (["--ros"], ("--ros", "csv:", "video")),
+    (["--network", "yolo_kp"], ("class 'disc'", "does not know it")),
+    (["--sequence", "csv:/no/such/folder"], ("/no/such/folder/gt.csv",)),
+    (["--sequence", "coco:"], ("coco:", "KIND:PATH")),
+])
+def test_a_labeled_sequence_that_cannot_be_scored_gives_one_line(arguments, words, street, trained_file, capsys):
+    assert main(["--sequence", f"csv:{street}", "--engines", "event", *arguments]) == 2
+    captured = capsys.readouterr()
+    assert captured.out == "" and captured.err.startswith("regionmask_ros: error: ")
+    assert captured.err.count("\n") == 1 and all(word in captured.err for word in words)
 
 
 def test_a_baseline_that_is_not_installed_is_left_out_with_one_line(clip, trained_file, tmp_path):

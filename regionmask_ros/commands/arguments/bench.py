@@ -9,6 +9,7 @@ Examples:
   regionmask_ros bench --sequence street.mp4 --engines event --paths avx2,portable --layers --streams 4
   regionmask_ros bench --input-size 448x448,auto --worst --layers --streams 4 --start --output docs
   regionmask_ros bench --network yolox_nano --isa avx512_vnni --accuracy street
+  regionmask_ros bench --network yolox_nano --sequence csv:street --frames 60
   regionmask_ros bench --networks yolo_kp,yolox_nano --settings unmasked --accuracy street
   regionmask_ros bench --ros --ros-masks none,dynamic
 """
@@ -46,7 +47,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def _add_choices(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--sequence", metavar="FILE", action="append",
-                        help="a video or a folder of images; may be repeated (default: the installed videos)")
+                        help="a video or a folder of images, or KIND:PATH as for evaluate --dataset: then mAP@0.5 of "
+                             "the measured frames is in the rows; may be repeated (default: the installed videos)")
     parser.add_argument("--settings", metavar="LIST", default="",
                         help="of a sigma-delta network: unmasked, or masked60: the busiest 40 %% of the regions are "
                              "kept; of the tile engine: dense, unmasked, or tracking: where objects are, refreshed in "

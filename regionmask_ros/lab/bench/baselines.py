@@ -157,7 +157,7 @@ class BaselineModels:
                  calibration_frames: int = CALIBRATION_FRAMES) -> None:
         self._network, self._clip, self._threads = network, clip, threads
         self._calibration_frames = calibration_frames
-        self._calibration = calibration_clip(clip.path)
+        self._calibration = calibration_clip(*clip.inputs)
         self._int8: bytes | None = None
 
     def open(self, engine: str) -> ExactCandidate | str:

@@ -12,7 +12,16 @@ from ...report.tables import Table, format_number
 from . import tables
 from .baselines import BASELINES
 from .candidates import EVENT, MASKED60, UNMASKED
-from .page import BY_SIZE, SECTIONS, WORST, describe_programs, make_tables, portable_command, shown_rows
+from .page import (
+    BY_SIZE,
+    SECTIONS,
+    WORST,
+    describe_accuracy,
+    describe_programs,
+    make_tables,
+    portable_command,
+    shown_rows,
+)
 from .plots import PLOTS
 
 HTML_PAGE = "report.html"
@@ -76,7 +85,7 @@ def _key_figures(rows: tables.Rows) -> tuple[KeyFigure, ...]:
 
 def _tables(result: Mapping[str, Any]) -> list[Table]:
     shown = shown_rows(result)
-    made = make_tables(shown, "rows", tables.rows_table, BY_SIZE)
+    made = _noted(make_tables(shown, "rows", tables.rows_table, BY_SIZE), describe_accuracy(result))
     made += _headed("First frames of turns", "", make_tables(shown, "rows", tables.cold_table, BY_SIZE))
     if any("worst_ms" in row for row in result["rows"]):
         made += _headed("Slowest frames", WORST, make_tables(shown, "rows", tables.worst_table, BY_SIZE))
@@ -88,5 +97,9 @@ def _tables(result: Mapping[str, Any]) -> list[Table]:
 
 def _headed(heading: str, words: str, made: list[Table]) -> list[Table]:
     """The tables of a section: each names it, and the last one has its text."""
-    named = [replace(table, caption=f"{heading}: {table.caption}") for table in made]
-    return [*named[:-1], replace(named[-1], note=" ".join(words.replace("`", "").split()))]
+    return _noted([replace(table, caption=f"{heading}: {table.caption}") for table in made], words)
+
+
+def _noted(made: list[Table], words: str) -> list[Table]:
+    """The tables, the last of them with a text."""
+    return [*made[:-1], replace(made[-1], note=" ".join(words.replace("`", "").split()))]

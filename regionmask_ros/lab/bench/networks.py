@@ -125,12 +125,13 @@ def onnx_rows(candidates: Sequence[Candidate], clip: Clip, skipped: int, indices
 
 
 def add_scores(rows: Sequence[Row], scores: Sequence[Row]) -> None:
-    """Adds accuracy to the rows of another sequence.
+    """Adds accuracy to the rows of a sequence.
 
     Args:
-        rows: Changed in place: map50 and map50_on (the labeled sequence) of the same network, engine, setting and
-            input; None if it was not scored. An input that follows the camera has the labeled sequence's shape there.
-        scores: Rows of `accuracy.accuracy_rows`.
+        rows: Changed in place: map50, map50_on (the labeled sequence) and map50_frames (how many of its frames were
+            scored) of the same network, engine, setting and input; None if it was not scored. An input that follows
+            the camera has the labeled sequence's shape there.
+        scores: Rows of `accuracy.accuracy_rows`, or those of the same sequence of `accuracy.measured_accuracy_rows`.
     """
     known: dict[tuple[str, ...], Row] = {}
     for score in scores:
@@ -138,7 +139,7 @@ def add_scores(rows: Sequence[Row], scores: Sequence[Row]) -> None:
             known.setdefault(key, score)
     for row in rows:
         score = next((known[key] for key in _score_keys(row) if key in known), {})
-        row.update(map50=score.get("map50"), map50_on=score.get("sequence"))
+        row.update(map50=score.get("map50"), map50_on=score.get("sequence"), map50_frames=score.get("frames"))
 
 
 def _score_keys(row: Row) -> list[tuple[str, ...]]:

@@ -9,6 +9,7 @@ from itertools import groupby
 from pathlib import PurePath
 from typing import Any
 
+from ...datasets import is_dataset
 from ...report.tables import Table, format_markdown
 from . import tables
 from .accuracy import ALLOWED_POINTS, SCORE_THRESHOLD
@@ -62,6 +63,12 @@ The last columns compare with the median of ONNX Runtime int8 in the table above
 ACCURACY = f"""\
 Over the whole labeled sequence, all scores above {SCORE_THRESHOLD}, at each input size by itself. A row that is more
 than {ALLOWED_POINTS:.0f} points below ONNX Runtime fp32 says so, here and above.
+"""
+
+MEASURED_ACCURACY = f"""\
+mAP is counted on the labels of the sequence, over all measured frames and no others, scores above {SCORE_THRESHOLD}, in
+a replay from the first frame on. `evaluate` scores the last two thirds of a sequence instead. A row that is more than
+{ALLOWED_POINTS:.0f} points below ONNX Runtime fp32 says so.
 """
 
 LAYERS = """\
@@ -135,7 +142,7 @@ def format_page(result: Mapping[str, Any]) -> str:
         f"Measured on {machine['cpu']} ({machine['cores']} cores; {', '.join(machine['flags'])}) by",
         f"{NOT_RUN}\n```\n{portable_command(result['command'])}\n```",
         describe_programs(result),
-        "## What is measured", MEASURED,
+        "## What is measured", MEASURED, describe_accuracy(result),
         "## Engines in turn", *map(format_markdown, make_tables(result, "rows", tables.rows_table, BY_SIZE)),
         _plot_link("How many times as fast as each baseline", "performance_ratios.png"),
         "## First frames of turns", *map(format_markdown, make_tables(result, "rows", tables.cold_table, BY_SIZE)),
@@ -151,15 +158,24 @@ def format_page(result: Mapping[str, Any]) -> str:
     return "\n\n".join(part.strip("\n") for part in parts if part) + "\n"
 
 
+def describe_accuracy(result: Mapping[str, Any]) -> str:
+    """Returns which frames the mAP in the rows is from; "" if it has a section of its own, or nothing was scored."""
+    is_scored = any(row.get("map50_on") for row in result["rows"])
+    return MEASURED_ACCURACY if is_scored and "accuracy" not in result else ""
+
+
 def portable_command(command: str) -> str:
     """Returns a command line in which paths outside the working folder are cut to their last two parts.
 
+    >>> portable_command("python3 -m regionmask_ros bench --sequence csv:/mnt/a/b/street")
+    'python3 -m regionmask_ros bench --sequence csv:b/street'
     >>> portable_command("python3 -m regionmask_ros bench --sequence /mnt/a/b/street/video.mp4 --json ../c/d/x.json")
     'python3 -m regionmask_ros bench --sequence street/video.mp4 --json d/x.json'
     """
     def shorten(word: str) -> str:
-        outside = os.path.isabs(word) or word.startswith(os.path.join("..", ""))
-        return str(PurePath(*PurePath(word).parts[-2:])) if outside else word
+        kind, colon, path = word.partition(":") if is_dataset(word) else ("", "", word)
+        outside = os.path.isabs(path) or path.startswith(os.path.join("..", ""))
+        return f"{kind}{colon}{PurePath(*PurePath(path).parts[-2:])}" if outside else word
 
     return shlex.join(map(shorten, shlex.split(command)))
 

@@ -161,7 +161,7 @@ class PeerModels:
                 return OnnxRuntimePeer(self.network, engine, clip, self._threads)
             if engine == OPENVINO_FP32:
                 return OpenVinoPeer(self.network, engine, clip, self._threads)
-            source = calibration_clip(clip.path)
+            source = calibration_clip(*clip.inputs)
             if not source:
                 return f"{engine} is left out: there is no other video to calibrate it on; run 'make setup'"
             return OpenVinoPeer(self._quantize(source), engine, clip, self._threads, source)

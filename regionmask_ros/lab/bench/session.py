@@ -2,24 +2,26 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 
 from ...core.frame import MAX_PIXELS
+from ...datasets.labels import LabelledSequence
 from ...errors import UserError
 from ...network.chain import Network
 from ...network.dense import AnyNetwork, DenseNetwork
 from ...progress import Progress
 from ...report.tables import Table
-from ...sources import Reading, open_source
+from ...sources import Reading
+from ..evaluation.scoring import Scorer
 from . import tables
-from .accuracy import accuracy_rows, add_accuracy, drift_rows, open_labelled
+from .accuracy import accuracy_rows, add_accuracy, drift_rows, measured_accuracy_rows, open_labelled
 from .baselines import BaselineModels, open_baselines
 from .candidates import DENSE, EVENT, TILES, UNMASKED, Candidate, EventCandidate, ExactCandidate, keep_mask
-from .clip import MAX_FRAMES, Clip, load_clip, sequence_name
+from .clip import MAX_FRAMES, Clip, load_clip, open_images, sequence_name
 from .measure import WARM_UP, Row, add_ratios, frame_series, make_row, measure, warm_up_frames
 from .networks import DenseCandidate, add_scores, group_by_input, network_rows, onnx_rows
 from .peers import PeerModels, open_peers
@@ -93,17 +95,26 @@ class Session:
         self._networks, self._plan, self._report, self._show = networks, plan, report, show
         self._reading = reading or Reading()
         self._labels = {network.name: network.labels for network in networks}
+        self._sequences: Mapping[str, LabelledSequence | None] = {}
         self._own = next((network for network in networks if isinstance(network, Network)), None)
         only = networks[0] if len(networks) == 1 and not plan.side_by_side else None
         self._onnx = only if isinstance(only, DenseNetwork) else None
         self.result: dict[str, list[Row]] = {"rows": []}
 
-    def run(self, sequences: Sequence[str]) -> None:
+    def run(self, sequences: Mapping[str, LabelledSequence | None]) -> None:
         """Measures everything.
 
         Args:
-            sequences: Paths. If nothing can be measured on them, that is a ``UserError``.
+            sequences: By path, or by the name in the result where there are labels. What has labels is scored on the
+                measured frames.
+
+        Raises:
+            UserError: Nothing can be measured on them, or a network does not know a labeled class.
         """
+        self._sequences = sequences
+        for labelled in filter(None, sequences.values()):
+            for names in self._labels.values():
+                Scorer(labelled.labels, names)  # What cannot be scored is refused before minutes of measuring.
         if self._onnx is not None:
             self._measure_onnx(self._onnx, sequences)
         elif len(self._networks) > 1 or self._own is None:
@@ -119,7 +130,7 @@ class Session:
         assert self._own is not None, "asked for with a sigma-delta network only"
         return self._own
 
-    def _measure_engines(self, sequences: Sequence[str]) -> None:
+    def _measure_engines(self, sequences: Iterable[str]) -> None:
         plan = self._plan
         accuracy = {size: self._score(size) for size in plan.input_sizes} if plan.accuracy else {}
         for path in sequences:
@@ -142,10 +153,14 @@ class Session:
         """The sequence at each input size; once where two sizes are the same."""
         seen = set()
         for size in sizes:
-            clip = load_clip(path, size, self._plan.frames + WARM_UP, self._plan.max_pixels, self._reading)
+            clip = self._load(path, size, self._plan.frames + WARM_UP)
             if clip.input_wh not in seen:
                 seen.add(clip.input_wh)
                 yield size, clip
+
+    def _load(self, path: str, size: Size, frames: int) -> Clip:
+        """The first frames of a sequence, with its labels if it has any."""
+        return load_clip(path, size, frames, self._plan.max_pixels, self._reading, self._sequences.get(path))
 
     def _add(self, section: str, rows: list[Row], table: Callable[[Sequence[Row]], Table]) -> None:
         self.result.setdefault(section, []).extend(rows)
@@ -161,6 +176,8 @@ class Session:
         records = measure(self._network, candidates, clip, skipped, _progress(name)(frames))
         rows = [make_row(clip, *pair) for pair in zip(candidates, records)]
         add_ratios(rows)
+        if clip.labels is not None:
+            accuracy = self._score_measured(candidates, clip, skipped)
         if plan.worst:
             found = worst_frames(candidates, clip, lambda indices, text: _progress(f"{name}, {text}")(indices))
             add_worst(rows, found)
@@ -211,11 +228,17 @@ class Session:
             raise UserError(f"none of the engines {', '.join(plan.engines)} can run here")
         return own, candidates
 
+    def _score_measured(self, candidates: Sequence[Candidate], clip: Clip, skipped: int) -> list[Row]:
+        """The measured frames of a clip with labels."""
+        labels = [self._labels[candidate.network] for candidate in candidates]
+        progress = _progress(f"{sequence_name(clip.path)}, accuracy")
+        return measured_accuracy_rows(labels, candidates, clip, skipped, progress)
+
     def _score(self, size: Size) -> list[Row]:
         """The labeled sequence at one input size. All kernel sets give the same integers: one is scored."""
         plan = self._plan
         sequence = open_labelled(plan.accuracy, self._reading)
-        clip = load_clip(sequence.inputs[1], size, plan.frames + WARM_UP, plan.max_pixels, self._reading)
+        clip = self._load(sequence.inputs[1], size, plan.frames + WARM_UP)
         _, candidates = self._open_candidates(clip, self._keep_masks(clip), ())
         rows = accuracy_rows([self._network.labels] * len(candidates), candidates, clip, sequence,
                              _progress(f"{sequence_name(clip.path)}, accuracy"))
@@ -223,15 +246,17 @@ class Session:
         return rows
 
     def _measure_networks(self, path: str, scores: Sequence[Row]) -> None:
-        """All networks on a sequence, at each input size of the plan. scores: rows of the labeled sequence."""
-        rows: list[Row] = []
-        with open_source(path, reading=self._reading) as source:
+        """All networks on a sequence, at each input size of the plan. scores: rows of another, labeled sequence."""
+        rows, scores = [], [*scores]
+        with open_images(path, self._reading, self._sequences[path]) as source:
             image_wh = source.size_wh
         for networks, clip in self._network_clips(path, image_wh):
             skipped = warm_up_frames(len(clip.images), self._plan.frames)
             progress = _progress("{}, networks, {}x{}".format(sequence_name(path), *clip.input_wh))
             candidates = self._open_networks(networks, clip)
             rows += network_rows(candidates, clip, skipped, progress(range(len(clip.images))))
+            if clip.labels is not None:
+                scores += self._score_measured(candidates, clip, skipped)
         add_scores(rows, scores)
         self._add("networks", rows, tables.networks_table)
 
@@ -256,7 +281,7 @@ class Session:
                 members = inputs.setdefault(input_wh, [])
                 members += [network for network in networks if network not in members]
         for input_wh, networks in inputs.items():
-            yield networks, load_clip(path, input_wh, plan.frames + WARM_UP, reading=self._reading)
+            yield networks, self._load(path, input_wh, plan.frames + WARM_UP)
 
     def _open_networks(self, networks: Sequence[AnyNetwork], clip: Clip) -> list[Candidate]:
         candidates: list[Candidate] = []
@@ -267,7 +292,7 @@ class Session:
                 candidates += self._open_candidates(clip, self._keep_masks(clip), ())[1]
         return candidates
 
-    def _measure_onnx(self, network: DenseNetwork, sequences: Sequence[str]) -> None:
+    def _measure_onnx(self, network: DenseNetwork, sequences: Iterable[str]) -> None:
         """All engines that compute one ONNX network."""
         plan, models = self._plan, PeerModels(network, self._plan.threads)
         sizes = (network.fixed_wh,) if network.fixed_wh else plan.input_sizes
@@ -276,8 +301,11 @@ class Session:
             for size, clip in self._clips(path, sizes):
                 skipped, frames = warm_up_frames(len(clip.images), plan.frames), range(len(clip.images))
                 progress = _progress("{}, {}x{}".format(sequence_name(path), *clip.input_wh))
-                rows = onnx_rows(self._open_onnx(models, clip), clip, skipped, progress(frames))
-                if size in accuracy:
+                candidates = self._open_onnx(models, clip)
+                rows = onnx_rows(candidates, clip, skipped, progress(frames))
+                if clip.labels is not None:
+                    add_accuracy(rows, self._score_measured(candidates, clip, skipped))
+                elif size in accuracy:
                     add_accuracy(rows, accuracy[size])
                 self._add("rows", rows, tables.onnx_table)
                 if plan.layers:
@@ -294,7 +322,7 @@ class Session:
     def _score_onnx(self, network: DenseNetwork, models: PeerModels, size: Size) -> list[Row]:
         plan = self._plan
         sequence = open_labelled(plan.accuracy, self._reading)
-        clip = load_clip(sequence.inputs[1], size, plan.frames + WARM_UP, plan.max_pixels, self._reading)
+        clip = self._load(sequence.inputs[1], size, plan.frames + WARM_UP)
         candidates = self._open_onnx(models, clip)
         rows = accuracy_rows([network.labels] * len(candidates), candidates, clip, sequence,
                              _progress(f"{sequence_name(clip.path)}, accuracy"))
@@ -312,7 +340,7 @@ class Session:
 
     def _measure_drift(self, path: str) -> None:
         """At the first input size of the plan, over the whole sequence."""
-        clip = load_clip(path, self._plan.input_sizes[0], MAX_FRAMES, self._plan.max_pixels, self._reading)
+        clip = self._load(path, self._plan.input_sizes[0], MAX_FRAMES)
         rows = drift_rows(self._network, clip, self._plan.drift, keep_mask(UNMASKED, self._network, clip),
                           _progress(f"{sequence_name(path)}, forwards and backwards"))
         self._add("drift", rows, tables.drift_table)
@@ -320,7 +348,7 @@ class Session:
     def _measure_sizes(self, path: str) -> None:
         rows = []
         for size in SIZES:
-            clip = load_clip(path, size, FRAMES + SKIPPED, reading=self._reading)
+            clip = self._load(path, size, FRAMES + SKIPPED)
             progress = _progress("{}, {}x{}".format(sequence_name(path), *size))
             rows += scale_rows(self._network, clip, self._plan.engines, self._plan.threads, self._report,
                                progress(range(len(clip.images))))

@@ -39,8 +39,8 @@ def rows_table(rows: Rows) -> Table:
     """Returns the table of one sequence at one input size."""
     # With one thread, wall time differs from processor time only by what else the machine does.
     wall = [Column("median", "median_wall_ms", "{:.3f}", "measured, wall ms")]
-    scored_on = next((row["map50_on"] for row in rows if row.get("map50_on")), None)
-    group = f"mAP@0.5 on {sequence_name(scored_on)}" if scored_on else ""
+    scored_on = _scored_on(rows)
+    group = f"mAP@0.5 on {scored_on}"
     columns = [
         *ENGINE, Column("threads", "threads"), *SPREAD, *(wall if any(row["threads"] > 1 for row in rows) else ()),
         *COUNTS, Column("head RMS", "head_rms", "{:.3f}"), *_ratios(rows, "ratio_to"),
@@ -63,11 +63,11 @@ def summary_table(rows: Rows) -> Table:
 
 def networks_table(rows: Rows) -> Table:
     """Returns the table of networks side by side, of one sequence."""
-    scored_on = next((row["map50_on"] for row in rows if row.get("map50_on")), None)
+    scored_on = _scored_on(rows)
     columns = [
         _text("network", "network"), *ENGINE, Column("threads", "threads"), INPUT, _ms("median", "median_ms"),
         _ms("mean", "mean_ms"), _ms("p95", "p95_ms"),
-        *((Column("%", "map50", "{:.1f}", f"mAP@0.5 on {sequence_name(scored_on)}"),) if scored_on else ()),
+        *((Column("%", "map50", "{:.1f}", f"mAP@0.5 on {scored_on}"),) if scored_on else ()),
     ]
     name = sequence_name(rows[0]["sequence"])
     return make_table(f"{name}: networks side by side, {rows[0]['frames']} frames{_calibration(rows)}", columns, rows)
@@ -75,8 +75,8 @@ def networks_table(rows: Rows) -> Table:
 
 def onnx_table(rows: Rows) -> Table:
     """Returns the table of engines that compute one ONNX network, of one sequence at one input size."""
-    scored_on = next((row["map50_on"] for row in rows if row.get("map50_on")), None)
-    group = f"on {sequence_name(scored_on)}, %" if scored_on else ""
+    scored_on = _scored_on(rows)
+    group = f"counted on {scored_on}, %"
     columns = [
         *ENGINE, Column("threads", "threads"), _ms("mean", "mean_ms"), *SPREAD, _ms("p95", "p95_ms"),
         Column("MACs", "mac_share", "{:.1%}", COUNTED), *_ratios(rows, "ratio_to"),
@@ -190,6 +190,12 @@ def accuracy_table(rows: Rows) -> Table:
 
 def _about(rows: Rows) -> str:
     return f"{sequence_name(rows[0]['sequence'])}, {rows[0]['input_size']}"
+
+
+def _scored_on(rows: Rows) -> str:
+    """On what rows were scored; "" if they were not."""
+    scored = next((row for row in rows if row.get("map50_on")), None)
+    return f"{sequence_name(scored['map50_on'])}, {scored['map50_frames']} frames" if scored else ""
 
 
 def _calibration(rows: Rows) -> str:

@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 
 from regionmask_ros.backends.runtimes import RUNTIMES
+from regionmask_ros.datasets import open_dataset
 from regionmask_ros.lab.bench.clip import Clip
 from regionmask_ros.lab.bench.networks import DenseCandidate, add_scores, group_by_input
 from regionmask_ros.lab.bench.session import Plan, Session
@@ -53,16 +54,23 @@ def test_networks_are_measured_and_scored_beside_our_engine(network, tiny_networ
     network = replace(network, labels=("disc", "square"))
     plan = Plan(("unmasked",), ("event",), (), 1, ("auto",), 6, accuracy=str(tmp_path))
     session = Session([tiny_network, network, fixed], plan, shown.append, shown.append)
-    session.run([path])
+    session.run({path: None})
     rows = session.result["networks"]
     assert [(row["network"], row["backend"], row["engine"], row["input_size"]) for row in rows] == [
         ("tiny", "cpu", "event", "160x96"), ("blocks", "openvino", "openvino", "160x96"),
         ("fixed", "openvino", "openvino", "96x96")]
     for row in rows:
         assert 0 < row["median_ms"] <= row["p95_ms"] and row["frames"] == 6 and row["head_rms"] is None
-        assert row["map50_on"].endswith("video.mp4") and 0.0 <= row["map50"] <= 100.0
+        assert row["map50_on"].endswith("video.mp4") and 0.0 <= row["map50"] <= 100.0 and row["map50_frames"] == 14
     assert rows[1]["map50"] > 50.0, "it finds the block"
     assert [row["engine"] for row in session.result["rows"]] == ["event"], "the rows of one network stay what they were"
+    (labelled,) = open_dataset(f"csv:{tmp_path}")
+    session = Session([tiny_network, network, fixed], replace(plan, accuracy=""), shown.append, shown.append)
+    session.run({"csv:street": labelled})
+    for row in (*session.result["networks"], *session.result["rows"]):
+        assert (row["sequence"], row["map50_on"], row["map50_frames"]) == ("csv:street", "csv:street", 6)
+    assert session.result["networks"][1]["map50"] > 50.0
+    assert session.result["networks"][0]["map50"] == session.result["rows"][0]["map50"]
     table = networks_table(rows)
     assert [row[0] for row in table.rows] == ["tiny", "blocks", "fixed"]
     for name, group in zip(table.columns, table.groups):
@@ -71,7 +79,7 @@ def test_networks_are_measured_and_scored_beside_our_engine(network, tiny_networ
 
 def test_scores_go_to_the_same_input_first():
     about = {"network": "a", "engine": "e", "setting": "dense"}
-    scores = [{**about, "input_size": size, "map50": value, "sequence": "street"}
+    scores = [{**about, "input_size": size, "map50": value, "sequence": "street", "frames": 9}
               for size, value in (("64x64", 1.0), ("96x96", 2.0))]
     rows = [{**about, "input_size": size} for size in ("96x96", "160x96")]
     rows.append({**about, "network": "b", "input_size": "96x96"})

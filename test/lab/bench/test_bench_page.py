@@ -13,6 +13,7 @@ from browser import check_page
 
 from regionmask_ros.commands.bench import main
 from regionmask_ros.lab.bench import session
+from regionmask_ros.lab.bench.html_page import make_page
 from regionmask_ros.lab.bench.page import format_page
 from regionmask_ros.lab.bench.plots import PLOTS
 from regionmask_ros.lab.bench.scaling import SIZES as ALL_SIZES
@@ -76,9 +77,19 @@ def test_the_page_is_made_from_the_json(folder, result):
 
 def test_networks_side_by_side_are_on_the_page(result):
     assert "## Networks side by side" not in format_page(result)
-    row = {**result["rows"][0], "network": "nano", "mean_ms": 2.5, "p95_ms": 3.25, "map50": 71.5, "map50_on": "a/b.mp4"}
+    row = {**result["rows"][0], "network": "nano", "mean_ms": 2.5, "p95_ms": 3.25, "map50": 71.5, "map50_on": "a/b.mp4",
+           "map50_frames": 9}
     page = format_page({**result, "networks": [row]})
     assert "## Networks side by side" in page and "| nano |" in page and "| 3.250 |" in page and "| 71.5 |" in page
+
+
+def test_the_pages_say_which_frames_were_scored(result):
+    """Where the rows' own sequence has labels, instead of one of --accuracy."""
+    words = "over all measured frames and no others"
+    assert words not in format_page(result) and all(words not in table.note for table in make_page(result).tables)
+    labelled = {key: rows for key, rows in result.items() if key != "accuracy"}
+    page = make_page(labelled)
+    assert words in format_page(labelled) and [words in table.note for table in page.tables[:2]] == [False, True]
 
 
 def test_plots_are_images_and_the_page_shows_them(folder):
@@ -118,9 +129,10 @@ ROW = {
 
 def test_rows_show_accuracy_only_where_it_was_measured():
     assert "mAP" not in format_text(rows_table([ROW]))
-    scored = {**ROW, "map50": 41.26, "map50_on": "data/pets/video.mp4", "accuracy_note": "3.0 points below fp32"}
+    scored = {**ROW, "map50": 41.26, "map50_on": "data/pets/video.mp4", "map50_frames": 7,
+              "accuracy_note": "3.0 points below fp32"}
     text = format_text(rows_table([ROW, scored]))
-    assert "street, 64x64, 9 frames" in text and "mAP@0.5 on pets" in text
+    assert "street, 64x64, 9 frames" in text and "mAP@0.5 on pets, 7 frames" in text
     assert text.splitlines()[-1].endswith("1.50  41.3  3.0 points below fp32")
 
 

@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
+from regionmask_ros.datasets.labels import LabelRow, Labels
+from regionmask_ros.lab.bench.accuracy import SCORE_THRESHOLD, measured_accuracy_rows
 from regionmask_ros.lab.bench.measure import add_ratios
 from regionmask_ros.lab.bench.networks import onnx_rows
 
@@ -89,6 +93,32 @@ def test_rows_have_every_setting_and_the_share_of_the_measured_frames(candidates
     add_ratios(rows)
     assert rows[0]["ratio_to"]["openvino_int8"] == pytest.approx(2.0, abs=1e-3)
     assert set(rows[0]) >= {"ratio_to", "ratio_to_cold", "ratio_to_mean", "mean_ms"} and rows[-1]["ratio_to"] == {}
+
+
+def test_the_replay_that_is_scored_finds_what_the_measured_frames_showed(network, candidates, clip):
+    seen: list[list] = [[] for _ in candidates]
+
+    def record(candidate, boxes):
+        follow = candidate.follow
+
+        def follow_and_record(raw):
+            found = candidate.detect(raw, clip.image_wh, SCORE_THRESHOLD)
+            boxes.append([column.tolist() for column in (found.boxes, found.scores, found.class_ids)])
+            follow(raw)
+
+        candidate.follow = follow_and_record
+
+    for candidate, boxes in zip(candidates, seen):
+        record(candidate, boxes)
+    onnx_rows(candidates, clip, 4, range(FRAMES))
+    block = [LabelRow(place, network.labels[0], 300, 176, 40, 40) for place in range(FRAMES)]
+    rows = measured_accuracy_rows([network.labels] * len(candidates), candidates,
+                                  replace(clip, labels=Labels.of_rows(block)), 4, lambda frames, total: frames)
+    for boxes in seen:
+        assert len(boxes) == 2 * FRAMES and boxes[:FRAMES] == boxes[FRAMES:]
+    # The mask hides the block until the refresh frame.
+    dense, unmasked, tracking = (row["map50"] for row in rows)
+    assert dense == unmasked > tracking > 0.0 and {row["frames"] for row in rows} == {FRAMES - 4}
 
 
 def test_layers_add_up_to_the_share_of_the_run(candidates, clip):
