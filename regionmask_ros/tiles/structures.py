@@ -90,7 +90,8 @@ class ResizeRecord(ctypes.Structure):
     """``Resize`` of native/resize.h."""
 
     _fields_ = [*_integers("from_pitch width height"), *_addresses("column column_weight rows row_weight"),
-                *_integers("wide_columns is_swapped"), ("scratch", _address), ("scratch_pitch", _int)]
+                *_integers("wide_columns is_swapped block"), *_addresses("block_byte block_index block_weight scratch"),
+                ("scratch_pitch", _int)]
 
 
 STRUCTURES = (TensorRecord, GridRecord, EdgeRecord, PartRecord, NodeRecord, PlanRecord, FlagsRecord, FrameRecord,

@@ -4,8 +4,8 @@
 //   out[y]    = (((across[y0] * weight[0]) >> 16) + ((across[y1] * weight[1]) >> 16) + 2) >> 2
 #include "resize.h"
 
-#if defined(__SSE2__)
-#include <emmintrin.h>
+#if defined(__x86_64__)
+#include <immintrin.h>
 #endif
 
 #include <cstring>
@@ -15,7 +15,7 @@
 namespace tiles {
 namespace {
 
-constexpr int64_t kRegion = 16;
+constexpr int64_t kRegion = 16, kAhead = 128;
 
 void resize_pixel(const Resize& plan, const uint8_t* row, int64_t x, int16_t* out) {
     const int16_t* weight = plan.column_weight + 2 * x;
@@ -26,10 +26,100 @@ void resize_pixel(const Resize& plan, const uint8_t* row, int64_t x, int16_t* ou
         out[plan.is_swapped ? 2 - c : c] = (int16_t)((left[c] * weight[0] + right[c] * weight[1]) >> 4);
 }
 
+#if defined(__x86_64__)
+#define TILES_AVX2 __attribute__((target("avx2")))
+#define TILES_AVX512 __attribute__((target("avx2,avx512f,avx512bw,avx512vl,avx512vbmi")))
+
+// As `blend`, of 16 values.
+TILES_AVX2 inline void blend_block(__m256i above, __m256i below, const int16_t* weight, uint8_t* out) {
+    const __m256i a = _mm256_mulhi_epi16(above, _mm256_set1_epi16(weight[0]));
+    const __m256i b = _mm256_mulhi_epi16(below, _mm256_set1_epi16(weight[1]));
+    const __m256i sum = _mm256_srli_epi16(_mm256_add_epi16(_mm256_add_epi16(a, b), _mm256_set1_epi16(2)), 2);
+    const __m256i bytes = _mm256_permute4x64_epi64(_mm256_packus_epi16(sum, sum), _MM_SHUFFLE(3, 1, 2, 0));
+    _mm_storeu_si128((__m128i*)out, _mm256_castsi256_si128(bytes));
+}
+
+inline void fetch(const uint8_t* from) {
+    __builtin_prefetch(from);
+    __builtin_prefetch(from + 64);
+}
+
+// 16 values, from 16 bytes of the row for each four of them.
+struct BlockAvx2 {
+    const int32_t* byte;
+    const __m256i *index, *weight;
+
+    BlockAvx2(const Resize& plan, int64_t block)
+        : byte(plan.block_byte + 4 * block), index((const __m256i*)plan.block_index + 2 * block),
+          weight((const __m256i*)plan.block_weight + 2 * block) {}
+
+    TILES_AVX2 inline __m256i resize(const uint8_t* row) const {
+        __m256i sums[2];
+        for (int i = 0; i < 2; ++i) {
+            const __m128i *low = (const __m128i*)(row + byte[i]), *high = (const __m128i*)(row + byte[i + 2]);
+            const __m256i pairs = _mm256_shuffle_epi8(_mm256_loadu2_m128i(high, low), _mm256_load_si256(index + i));
+            sums[i] = _mm256_srai_epi32(_mm256_madd_epi16(pairs, _mm256_load_si256(weight + i)), 4);
+        }
+        return _mm256_packs_epi32(sums[0], sums[1]);
+    }
+};
+
+// 16 values, from 64 bytes of the row.
+struct BlockAvx512 {
+    int64_t byte;
+    __m512i index, weight;
+
+    TILES_AVX512 inline BlockAvx512(const Resize& plan, int64_t block)
+        : byte(plan.block_byte[block]), index(_mm512_load_si512((const __m512i*)plan.block_index + block)),
+          weight(_mm512_load_si512((const __m512i*)plan.block_weight + block)) {}
+
+    TILES_AVX512 inline __m256i resize(const uint8_t* row) const {
+        const __m512i from = _mm512_loadu_si512(row + byte);
+        const __m512i pairs = _mm512_maskz_permutexvar_epi8(0x5555555555555555, index, from);
+        return _mm512_cvtepi32_epi16(_mm512_srai_epi32(_mm512_madd_epi16(pairs, weight), 4));
+    }
+};
+
+// A column of regions has 48 values: three blocks. Neighboring rows of the input share rows of the image. What the next
+// column needs is fetched while this one is computed: a camera's image lies far from the processor.
+#define TILES_RESIZE_REGION(Block)                                                              \
+    const int64_t number = first * 3 / 16, to_pitch = 3 * plan.width;                           \
+    const int64_t from_pitch = plan.from_pitch, ahead = plan.column[first] + kAhead;            \
+    const Block blocks[3] = {{plan, number}, {plan, number + 1}, {plan, number + 2}};           \
+    const int32_t* rows = plan.rows;                                                            \
+    const int16_t* weights = plan.row_weight;                                                   \
+    __m256i above[3], below[3] = {};                                                            \
+    int64_t last = -1;                                                                          \
+    to += top * to_pitch + 3 * first;                                                           \
+    for (int64_t y = top; y < bottom; ++y, to += to_pitch) {                                    \
+        const int64_t upper = rows[2 * y], lower = rows[2 * y + 1];                             \
+        const uint8_t* upper_row = from + upper * from_pitch;                                   \
+        const uint8_t* lower_row = from + lower * from_pitch;                                   \
+        fetch(upper_row + ahead);                                                               \
+        fetch(lower_row + ahead);                                                               \
+        for (int i = 0; i < 3; ++i) {                                                           \
+            above[i] = upper == last ? below[i] : blocks[i].resize(upper_row);                  \
+            below[i] = blocks[i].resize(lower_row);                                             \
+            blend_block(above[i], below[i], weights + 2 * y, to + 16 * i);                      \
+        }                                                                                       \
+        last = lower;                                                                           \
+    }
+
+TILES_AVX2 void resize_region_avx2(const Resize& plan, const uint8_t* from, int64_t top, int64_t bottom, int64_t first,
+                                   uint8_t* to) {
+    TILES_RESIZE_REGION(BlockAvx2)
+}
+
+TILES_AVX512 void resize_region_avx512(const Resize& plan, const uint8_t* from, int64_t top, int64_t bottom,
+                                       int64_t first, uint8_t* to) {
+    TILES_RESIZE_REGION(BlockAvx512)
+}
+#endif
+
 // `out` has room for two values more than those of the columns.
 void resize_across(const Resize& plan, const uint8_t* row, int64_t first, int64_t end, int16_t* out) {
     int64_t x = first;
-#if defined(__SSE2__)
+#if defined(__x86_64__)
     const __m128i zero = _mm_setzero_si128();
     const int64_t last = end < plan.wide_columns ? end : plan.wide_columns;
     for (; x < last; ++x, out += 3) {
@@ -95,7 +185,24 @@ TILES_EXPORT void rm_tiles_resize(const tiles::Resize* plan, const uint8_t* from
             const int64_t first = col;
             while (col < cols && observed[col]) ++col;
             const int64_t end = col * kRegion < plan->width ? col * kRegion : plan->width;
-            resize_run(*plan, from, top, bottom, first * kRegion, end, to);
+            int64_t begin = first * kRegion;
+#if defined(__x86_64__)
+            if (plan->block)
+                for (; begin + kRegion <= end; begin += kRegion)
+                    (plan->block == 16 ? resize_region_avx512 : resize_region_avx2)(*plan, from, top, bottom, begin, to);
+#endif
+            if (begin < end) resize_run(*plan, from, top, bottom, begin, end, to);
         }
     }
+}
+
+// Sizes of blocks for which this processor has instructions, the fastest first; 0 behind the last one.
+TILES_EXPORT int64_t rm_tiles_resize_block(int64_t number) {
+#if defined(__x86_64__)
+    const bool has_16 = __builtin_cpu_supports("avx512bw") && __builtin_cpu_supports("avx512vl") &&
+                        __builtin_cpu_supports("avx512vbmi");
+    if (has_16 && number-- == 0) return 16;
+    if (__builtin_cpu_supports("avx2") && number == 0) return 4;
+#endif
+    return 0 * number;
 }

@@ -14,6 +14,10 @@ struct Resize {
     const int16_t* row_weight;       // [height][2]
     int64_t wide_columns;            // so many columns, from the left, may read 8 bytes of a row
     int64_t is_swapped;              // whether the first and the last channel change places
+    int64_t block;                   // values, of pixels' channels, that one instruction makes; 0: pixel by pixel
+    const int32_t* block_byte;       // [blocks]: first byte of what a block reads of a row, 4 bytes a value
+    const uint8_t* block_index;      // [values][4]: left byte, 255, right byte, 255, counted from there
+    const int16_t* block_weight;     // [values][2]
     int16_t* scratch;                // room for two rows
     int64_t scratch_pitch;           // values between them
 };
