@@ -37,6 +37,15 @@ class Tiles(ctypes.Structure):
                 ("limit", ctypes.c_uint64), ("replaced", _P), ("weak", _P)]
 
 
+class Pixels(ctypes.Structure):
+    """`tiles::Pixels`."""
+
+    _fields_ = [("first", _P), ("row_pitch", _L), ("pixel_pitch", _L)]
+
+
+_X = ctypes.POINTER(Pixels)
+
+
 class Replaced(ctypes.Structure):
     """`tiles::Replaced`."""
 
@@ -61,12 +70,13 @@ class KernelSet(ctypes.Structure):
         ("depthwise", _function(None, _P, _L, _L, _I, _I, _I, _I, _I, _I, _P, _P, _P, _L)),
         ("max_pool", _function(None, _P, _L, _L, _I, _I, _I, _I, _I, _I, _I, _P, _L)),
         ("average_pool", _function(None, _P, _L, _L, _I, _I, _I, _I, _P, _I, _P)),
-        ("add", _function(None, _P, _L, _P, _L, _I, _I, _P, _P, _P, _P, _L)),
-        ("multiply_elements", _function(None, _P, _L, _P, _L, _I, _I, _P, _P, _P, _P, _P, _P, _L)),
-        ("activate", _function(None, _P, _L, _I, _I, _P, _P, _L)),
+        ("add", _function(None, _X, _X, _I, _I, _I, _P, _P, _P, _X)),
+        ("multiply_elements", _function(None, _X, _X, _I, _I, _I, _P, _P, _P, _P, _P, _X)),
+        ("activate", _function(None, _X, _I, _I, _I, _P, _X)),
         ("change", _function(ctypes.c_uint64, _P, _L, _P, _L, _I, _I)),
         ("replace", _function(Replaced, ctypes.POINTER(Tiles))),
         ("copy", _function(None, _P, _L, _P, _L, _I, _I)),
+        ("enlarge", _function(None, _X, _I, _I, _I, _I, _I, _I, _X)),
     ]
 
 

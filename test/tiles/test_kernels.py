@@ -8,8 +8,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from kernel_formulas import ACTIVATIONS, activate, finish, quantize, rescale
 from native_kernels import (
+    PAD,
     SLACK,
     Parameters,
+    Pixels,
     Tiles,
     address,
     aligned,
@@ -57,6 +59,31 @@ def rows_with_pitch(rng, rows, length):
     whole = draw_bytes(rng, rows * pitch + SLACK + 3)
     first = int(rng.integers(0, 4))
     return whole[first:first + rows * pitch].reshape(rows, pitch)[:, :length], pitch, whole
+
+
+class Block:
+    """Bytes [rows, cols, channels] inside of a wider, unaligned array.
+
+    Attributes:
+        values: The bytes.
+        at: `tiles::Pixels`.
+    """
+
+    def __init__(self, rng, rows, cols, channels):
+        pixel_pitch = channels + int(rng.choice([0, rng.integers(40)]))
+        row_pitch = cols * pixel_pitch + int(rng.choice([0, rng.integers(40)]))
+        self._whole, self._first = draw_bytes(rng, rows * row_pitch + SLACK + 3), int(rng.integers(0, 4))
+        self._before = self._whole.copy()
+        self._layout = (rows, cols, channels), (row_pitch, pixel_pitch, 1)
+        self.values = self._view(self._whole)
+        self.at = Pixels(address(self.values), row_pitch, pixel_pitch)
+
+    def _view(self, whole):
+        return np.ndarray(self._layout[0], np.uint8, whole.data, self._first, self._layout[1])
+
+    def assert_only_it_was_written(self):
+        self._view(self._before)[:] = self.values
+        np.testing.assert_array_equal(self._whole, self._before)
 
 
 def output(n, channels, pitch_extra, kind=np.uint8):
@@ -156,31 +183,45 @@ def test_the_mean_of_a_window_is_rounded_half_up(name, seed, rows, cols, channel
 
 @every_set
 @quick
-@given(seeds, st.integers(1, 40), channel_counts, kinds, st.sampled_from(["add", "multiply", "activate"]))
-def test_operators_on_elements_equal_their_formulas(name, seed, n, channels, kind, operator):
+@given(seeds, st.integers(1, 6), st.integers(1, 12), channel_counts, kinds,
+       st.sampled_from(["add", "multiply", "activate"]))
+def test_operators_on_elements_equal_their_formulas(name, seed, rows, cols, channels, kind, operator):
     rng, kernels = np.random.default_rng(seed), find_set(name)
     parameters = draw_parameters(rng, channels, kind, 20)
-    a, a_pitch, _kept_a = rows_with_pitch(rng, n, channels)
-    b, b_pitch, _kept_b = rows_with_pitch(rng, n, channels)
+    a, b = (Block(rng, rows, cols, channels) for _ in range(2))
+    out = Block(rng, rows, cols, -(-channels // PAD) * PAD)
     za, zb = (rng.integers(0, 256, channels).astype(np.float32) for _ in range(2))
     ma, mb = (rng.uniform(-0.05, 0.05, channels).astype(np.float32) for _ in range(2))
     kept = [padded(values) for values in (za, ma, zb, mb)]
     at_za, at_ma, at_zb, at_mb = map(address, kept)
-    out, pitch = output(n, channels, int(rng.integers(0, 20)))
-    end = (parameters.at, address(out), pitch)
-    pair = (address(a), a_pitch, address(b), b_pitch, n, channels)
-    fa, fb = a.astype(np.float32), b.astype(np.float32)
+    end, shape = (parameters.at, out.at), (rows, cols, channels)
+    fa, fb = a.values.astype(np.float32), b.values.astype(np.float32)
     if operator == "add":
-        kernels.add(*pair, at_ma, at_mb, *end)
+        kernels.add(a.at, b.at, *shape, at_ma, at_mb, *end)
         y = (fa * ma + fb * mb) + parameters.bias
     elif operator == "multiply":
-        kernels.multiply_elements(*pair, at_za, at_ma, at_zb, at_mb, *end)
+        kernels.multiply_elements(a.at, b.at, *shape, at_za, at_ma, at_zb, at_mb, *end)
         y = ((fa - za) * ma) * ((fb - zb) * mb)
     else:
-        kernels.activate(address(a), a_pitch, n, channels, *end)
+        kernels.activate(a.at, *shape, *end)
         y = fa * parameters.multiplier + parameters.bias
     z = activate(y, kind, parameters.alpha, parameters.beta)
-    np.testing.assert_array_equal(result(out, pitch, n, channels), quantize(z, parameters.scale, parameters.zero))
+    np.testing.assert_array_equal(out.values[..., :channels], quantize(z, parameters.scale, parameters.zero))
+    out.assert_only_it_was_written()
+
+
+@every_set
+@quick
+@given(seeds, st.integers(1, 4), st.integers(1, 9), st.integers(1, 9), st.integers(1, 300))
+def test_an_enlargement_copies_pixels_and_writes_exactly_their_bytes(name, seed, factor, rows, cols, channels):
+    rng = np.random.default_rng(seed)
+    top, left = rng.integers(0, factor, 2).tolist()
+    source = Block(rng, -(-(top + rows) // factor), -(-(left + cols) // factor), channels)
+    out = Block(rng, rows, cols, channels)
+    find_set(name).enlarge(source.at, factor, top, left, rows, cols, channels, out.at)
+    large = source.values.repeat(factor, 0).repeat(factor, 1)
+    np.testing.assert_array_equal(out.values, large[top:top + rows, left:left + cols])
+    out.assert_only_it_was_written()
 
 
 @every_set

@@ -66,6 +66,7 @@ struct Output {
     }
 
     uint8_t* at(int64_t y, int64_t x) const { return pixels + y * tensor.row_pitch + x * tensor.pixel_pitch; }
+    Pixels held(const Piece& piece) const { return {at(piece.y, piece.x), tensor.row_pitch, tensor.pixel_pitch}; }
 
     // Where everything is replaced, kernels may write to held memory, unless they would write over other channels.
     bool is_direct() const { return is_dense && !is_float && tensor.channels % kChannelPad == 0; }
@@ -82,6 +83,7 @@ struct Output {
         counts[2] += tiles;
         counts[3] += tile_pixels;
     }
+    void count_replaced(const Piece& piece) const { count_replaced(piece.tile_end - piece.tile_col, piece.pixels()); }
 
     // Fetches what a piece will be compared with, which is seldom in the caches: here many reads wait together, in the
     // comparison each would wait alone.
@@ -108,7 +110,7 @@ struct Output {
         const int64_t row_pitch = piece.cols * pixel_pitch;
         if (!is_compared) {
             copy(from, row_pitch, pixel_pitch, at(piece.y, piece.x), piece.rows, piece.cols);
-            return count_replaced(piece.tile_end - piece.tile_col, piece.pixels());
+            return count_replaced(piece);
         }
         // The border of the tensor may cut the last tile.
         const int64_t whole = piece.cols / tensor.side, rest = piece.cols % tensor.side;

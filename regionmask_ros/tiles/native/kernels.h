@@ -70,6 +70,12 @@ struct Tiles {
     uint8_t *replaced, *weak; // [tiles], written: 1 where it is; 1 where it differs, but is not
 };
 
+// A block of pixels, row after row. Pitches count bytes.
+struct Pixels {
+    uint8_t* first;
+    int64_t row_pitch, pixel_pitch;
+};
+
 // How many tiles.
 struct Replaced {
     int32_t replaced, weak;
@@ -122,17 +128,16 @@ struct KernelSet {
     void (*average_pool)(const uint8_t* window, int64_t row_pitch, int64_t pixel_pitch, int rows, int cols,
                          int channels, int padded, const uint8_t* zero, int count, uint8_t* out);
 
-    // --- Element by element, on n pixels.
+    // --- Element by element, on blocks of rows * cols pixels.
     //   y = (float(a) * ma + float(b) * mb) + epilogue.bias
-    void (*add)(const uint8_t* a, int64_t a_pitch, const uint8_t* b, int64_t b_pitch, int n, int channels,
-                const float* ma, const float* mb, const Epilogue* epilogue, uint8_t* out, int64_t out_pitch);
+    void (*add)(const Pixels& a, const Pixels& b, int rows, int cols, int channels, const float* ma, const float* mb,
+                const Epilogue* epilogue, const Pixels& out);
     //   y = ((float(a) - za) * ma) * ((float(b) - zb) * mb)
-    void (*multiply_elements)(const uint8_t* a, int64_t a_pitch, const uint8_t* b, int64_t b_pitch, int n,
-                              int channels, const float* za, const float* ma, const float* zb, const float* mb,
-                              const Epilogue* epilogue, uint8_t* out, int64_t out_pitch);
+    void (*multiply_elements)(const Pixels& a, const Pixels& b, int rows, int cols, int channels, const float* za,
+                              const float* ma, const float* zb, const float* mb, const Epilogue* epilogue,
+                              const Pixels& out);
     //   y = float(a) * epilogue.multiplier + epilogue.bias
-    void (*activate)(const uint8_t* a, int64_t a_pitch, int n, int channels, const Epilogue* epilogue, uint8_t* out,
-                     int64_t out_pitch);
+    void (*activate)(const Pixels& a, int rows, int cols, int channels, const Epilogue* epilogue, const Pixels& out);
 
     // --- Bytes of n rows of `bytes` bytes each.
     // The sum of (a - b)^2.
@@ -141,6 +146,9 @@ struct KernelSet {
     Replaced (*replace)(const Tiles& tiles);
     // Copies exactly these bytes.
     void (*copy)(const uint8_t* from, int64_t from_pitch, uint8_t* to, int64_t to_pitch, int n, int bytes);
+    // Copies exactly the `bytes` of each pixel: (i, j) of rows * cols is that of `from` at the whole parts of
+    // (top + i) / factor and (left + j) / factor; top and left are below the factor.
+    void (*enlarge)(const Pixels& from, int factor, int top, int left, int rows, int cols, int bytes, const Pixels& out);
 };
 
 }  // namespace tiles

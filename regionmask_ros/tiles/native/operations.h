@@ -17,6 +17,9 @@ struct Step {
         const Tensor& tensor = input(edge);
         return arena + tensor.pixels + y * tensor.row_pitch + x * tensor.pixel_pitch;
     }
+    Pixels pixels(int64_t edge, int64_t y, int64_t x) const {
+        return {pixel(edge, y, x), input(edge).row_pitch, input(edge).pixel_pitch};
+    }
     uint8_t* scratch() const { return arena + plan.scratch; }
 
     template <class Visit>
@@ -160,17 +163,24 @@ inline void Step::run_depthwise() const {
 
 inline void Step::run_elementwise() const {
     const int channels = (int)output.tensor.channels;
-    const int64_t a_pitch = input(0).pixel_pitch, b_pitch = input(node.edge_count - 1).pixel_pitch;
-    compute_rows([&](int64_t y, int64_t x, int64_t n, uint8_t* out, int64_t pitch) {
-        const uint8_t *a = pixel(0, y, x), *b = pixel(node.edge_count - 1, y, x);
+    // Nothing is compared. Kernels may write to held memory, unless they would write over other channels.
+    const bool is_direct = channels % kChannelPad == 0;
+    visit([&](const Piece& piece) {
+        const Pixels a = pixels(0, piece.y, piece.x), b = pixels(node.edge_count - 1, piece.y, piece.x);
+        const Pixels out = is_direct ? output.held(piece)
+                                     : Pixels{scratch(), piece.cols * node.scratch_pitch, node.scratch_pitch};
+        const int rows = (int)piece.rows, cols = (int)piece.cols;
         if (node.operation == kAdd)
-            output.kernels.add(a, a_pitch, b, b_pitch, (int)n, channels, node.factor_a, node.factor_b, &node.epilogue, out,
-                               pitch);
+            output.kernels.add(a, b, rows, cols, channels, node.factor_a, node.factor_b, &node.epilogue, out);
         else if (node.operation == kMultiply)
-            output.kernels.multiply_elements(a, a_pitch, b, b_pitch, (int)n, channels, node.zero_a, node.factor_a,
-                                             node.zero_b, node.factor_b, &node.epilogue, out, pitch);
+            output.kernels.multiply_elements(a, b, rows, cols, channels, node.zero_a, node.factor_a, node.zero_b,
+                                             node.factor_b, &node.epilogue, out);
         else
-            output.kernels.activate(a, a_pitch, (int)n, channels, &node.epilogue, out, pitch);
+            output.kernels.activate(a, rows, cols, channels, &node.epilogue, out);
+        if (is_direct)
+            output.count_replaced(piece);
+        else
+            output.finish(piece, scratch(), node.scratch_pitch);
     });
 }
 
@@ -195,22 +205,27 @@ inline void Step::run_pool() const {
     });
 }
 
+// Straight into held memory: nothing is compared.
 inline void Step::run_enlargement() const {
     const Tensor& from = input(0);
-    const int64_t bytes = from.channels;
-    compute_rows([&](int64_t y, int64_t x, int64_t n, uint8_t* out, int64_t pitch) {
-        if (node.operation == kNearest) {
-            for (int64_t i = 0; i < n; ++i, out += pitch)
-                memcpy(out, pixel(0, y / node.stride, (x + i) / node.stride), bytes);
-            return;
-        }
+    const int64_t factor = node.stride, channels = from.channels;
+    visit([&](const Piece& piece) {
+        output.count_replaced(piece);
+        if (node.operation == kNearest)
+            return output.kernels.enlarge(pixels(0, piece.y / factor, piece.x / factor), (int)factor,
+                                          (int)(piece.y % factor), (int)(piece.x % factor), (int)piece.rows,
+                                          (int)piece.cols, (int)channels, output.held(piece));
         // The pixel weighs 3/4 and its neighbor on the output pixel's side 1/4, in both directions; edges repeat.
-        const int64_t row = y / 2, near_row = y % 2 ? lesser(row + 1, from.height - 1) : row ? row - 1 : 0;
-        for (int64_t i = x; i < x + n; ++i, out += pitch) {
-            const int64_t col = i / 2, near_col = i % 2 ? lesser(col + 1, from.width - 1) : col ? col - 1 : 0;
-            const uint8_t *a = pixel(0, row, col), *b = pixel(0, row, near_col), *c = pixel(0, near_row, col),
-                          *d = pixel(0, near_row, near_col);
-            for (int64_t j = 0; j < bytes; ++j) out[j] = (uint8_t)((9 * a[j] + 3 * b[j] + 3 * c[j] + d[j] + 8) >> 4);
+        for (int64_t y = piece.y; y < piece.y + piece.rows; ++y) {
+            const int64_t row = y / 2, near_row = y % 2 ? lesser(row + 1, from.height - 1) : row ? row - 1 : 0;
+            for (int64_t x = piece.x; x < piece.x + piece.cols; ++x) {
+                const int64_t col = x / 2, near_col = x % 2 ? lesser(col + 1, from.width - 1) : col ? col - 1 : 0;
+                const uint8_t *a = pixel(0, row, col), *b = pixel(0, row, near_col), *c = pixel(0, near_row, col),
+                              *d = pixel(0, near_row, near_col);
+                uint8_t* out = output.at(y, x);
+                for (int64_t j = 0; j < channels; ++j)
+                    out[j] = (uint8_t)((9 * a[j] + 3 * b[j] + 3 * c[j] + d[j] + 8) >> 4);
+            }
         }
     });
 }
@@ -219,7 +234,7 @@ inline void Step::run_enlargement() const {
 inline void Step::run_copies() const {
     const Tensor& to = output.tensor;
     visit([&](const Piece& piece) {
-        output.count_replaced(piece.tile_end - piece.tile_col, piece.pixels());
+        output.count_replaced(piece);
         if (node.operation == kCopy && !node.part_count) return;
         for (int64_t y = piece.y; y < piece.y + piece.rows; ++y) {
             uint8_t* out = output.at(y, piece.x);

@@ -98,16 +98,22 @@ static void compare_all() {
         set->depthwise(window.data(), (int64_t)width * pixel_pitch, pixel_pitch, stride, kh, kw, rows, n / rows, channels,
                        packed.at(), &epilogue, to, pitch);
     });
+    const auto block = [&](const uint8_t* first, int64_t pixel) {
+        return Pixels{(uint8_t*)first, n / rows * pixel, pixel};
+    };
+    const Pixels a = block(window.data(), pixel_pitch), b = block(other.data(), pixel_pitch);
     same("add", [&](const KernelSet* set, uint8_t* to, float*) {
-        set->add(window.data(), pixel_pitch, other.data(), pixel_pitch, n, channels, scale.data(), bias.data(), &epilogue,
-                 to, pitch);
+        set->add(a, b, rows, n / rows, channels, scale.data(), bias.data(), &epilogue, block(to, pitch));
     });
     same("multiplication", [&](const KernelSet* set, uint8_t* to, float*) {
-        set->multiply_elements(window.data(), pixel_pitch, other.data(), pixel_pitch, n, channels, zero.data(),
-                               multiplier.data(), zero.data(), scale.data(), &epilogue, to, pitch);
+        set->multiply_elements(a, b, rows, n / rows, channels, zero.data(), multiplier.data(), zero.data(), scale.data(),
+                               &epilogue, block(to, pitch));
     });
     same("activation", [&](const KernelSet* set, uint8_t* to, float*) {
-        set->activate(other.data(), pixel_pitch, n, channels, &epilogue, to, pitch);
+        set->activate(b, rows, n / rows, channels, &epilogue, block(to, pitch));
+    });
+    same("enlargement", [&](const KernelSet* set, uint8_t* to, float*) {
+        set->enlarge(b, stride, stride - 1, 0, rows, n / rows, channels, block(to, pitch));
     });
     same("largest of windows", [&](const KernelSet* set, uint8_t* to, float*) {
         set->max_pool(window.data(), (int64_t)cols * pixel_pitch, pixel_pitch, kh, cols, -(kw / 2), stride, kw, n, channels,

@@ -4,6 +4,7 @@
 #include "bytes.h"
 #include "depthwise.h"
 #include "elements.h"
+#include "enlargement.h"
 #include "pools.h"
 #include "product.h"
 
@@ -34,6 +35,7 @@ constexpr KernelSet make_kernel_set(const char* name) {
         Bytes<Isa>::change,
         Bytes<Isa>::replace,
         Bytes<Isa>::copy,
+        Enlargement<Isa>::run,
     };
 }
 
