@@ -73,7 +73,7 @@ class KernelSet(ctypes.Structure):
         ("add", _function(None, _X, _X, _I, _I, _I, _P, _P, _P, _X)),
         ("multiply_elements", _function(None, _X, _X, _I, _I, _I, _P, _P, _P, _P, _P, _X)),
         ("activate", _function(None, _X, _I, _I, _I, _P, _X)),
-        ("change", _function(ctypes.c_uint64, _P, _L, _P, _L, _I, _I)),
+        ("add_squares", _function(None, _P, _P, _I, _P)),
         ("replace", _function(Replaced, ctypes.POINTER(Tiles))),
         ("copy", _function(None, _P, _L, _P, _L, _I, _I)),
         ("enlarge", _function(None, _X, _I, _I, _I, _I, _I, _I, _X)),

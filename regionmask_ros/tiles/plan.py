@@ -34,6 +34,9 @@ from .structures import (
 BLOCK_BYTES = 16384
 """Results that are computed at once where there is no panel: half of the first-level cache."""
 
+SUMS_MARGIN = 128
+"""Bytes behind the sums of a row of the image: it may end within 16 bytes, and kernels add zeros to 16 sums."""
+
 NO_REGIONS = 2
 """Value of attended regions before the first frame: none that a mask has."""
 
@@ -116,10 +119,12 @@ class Plan:
         flags = self._reserve(len(tensors) * ctypes.sizeof(FlagsRecord))
         regions = self._reserve(self.regions[0] * self.regions[1])
         row = self._reserve(2 * row_bytes)
+        _, width, channels = self._shapes[graph.input]
+        sums = self._reserve(2 * width * channels + SUMS_MARGIN)
         block = [self._reserve(self._block[part]) for part in ("addresses", "panel", "scratch")]
         return PlanRecord(image_kernels, self._array(TensorRecord, tensors), self._array(NodeRecord, nodes), len(nodes),
                           self._array(GridRecord, grids), len(grids), *self.regions, flags, regions, row, row_bytes,
-                          *block)
+                          sums, *block)
 
     def _make_tensor(self, name: str, grid_index: int) -> TensorRecord:
         place, grid = self.layout.places[name], self._grids[name]

@@ -70,7 +70,8 @@ class PlanRecord(ctypes.Structure):
     """``Plan``."""
 
     _fields_ = [*_addresses("kernels tensors nodes"), ("node_count", _int), ("grids", _address),
-                *_integers("grid_count region_rows region_cols flags regions row row_bytes addresses panel scratch")]
+                *_integers("grid_count region_rows region_cols flags regions row row_bytes sums addresses panel "
+                           "scratch")]
 
 
 class FlagsRecord(ctypes.Structure):

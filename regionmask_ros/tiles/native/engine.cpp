@@ -46,14 +46,26 @@ struct Run {
         return found;
     }
 
-    static constexpr int64_t kAhead = 8;  // tiles
-
-    void fetch_tile(const uint8_t* image, const Output& out, const Piece& line, int64_t col) const {
-        const Tensor& tensor = out.tensor;
-        const int64_t x = col * tensor.side;
-        for (int64_t y = 0; y < line.rows; ++y) {
-            fetch(image + y * frame.image_pitch + x * tensor.pixel_bytes);
-            fetch(out.at(line.y + y, x));
+    // The change of the attended tiles of one row of tiles. It goes along the rows of pixels, so that the processor foresees
+    // what is read next; what it finds of 16 bytes is added up apart, for any tile begins with such bytes.
+    void measure_change(const Piece& line, const uint8_t* image, const Output& out, const uint8_t* attended,
+                        int64_t* change) const {
+        const Tensor& tensor = plan.tensors[0];
+        const int64_t tile_bytes = tensor.side * tensor.pixel_bytes, row_bytes = tensor.width * tensor.pixel_bytes;
+        uint32_t* sums = (uint32_t*)(arena + plan.sums);
+        memset(sums, 0, padded_cols(row_bytes) / 2 * sizeof *sums);
+        for (int64_t y = 0; y < line.rows; ++y)
+            visit_runs(attended, tensor.cols, [&](int64_t first, int64_t end) {
+                const int64_t place = first * tile_bytes, bytes = lesser(end * tile_bytes, row_bytes) - place;
+                const uint8_t *from = image + y * frame.image_pitch + place, *held = out.at(line.y + y, 0) + place;
+                if (memcmp(from, held, bytes) != 0) plan.kernels->add_squares(from, held, (int)bytes, sums + place / 2);
+            });
+        for (int64_t col = 0; col < tensor.cols; ++col) {
+            change[col] = 0;
+            if (!attended[col]) continue;
+            const uint32_t* of_tile = sums + col * tile_bytes / 2;
+            const int64_t count = padded_cols(lesser(tile_bytes, row_bytes - col * tile_bytes)) / 2;
+            for (int64_t i = 0; i < count; ++i) change[col] += of_tile[i];
         }
     }
 
@@ -61,37 +73,26 @@ struct Run {
     void take_image() const {
         const Tensor& tensor = plan.tensors[0];
         const Output out = output(0, *plan.kernels, frame.input_threshold, true, frame.counts);
-        const int64_t row_bytes = tensor.width * tensor.pixel_bytes;
-        uint8_t any = 0;
         for (int64_t row = 0; row < tensor.rows; ++row) {
             uint8_t* dirty = map(tensor.dirty, tensor, row);
-            memset(dirty, 0, tensor.cols);
             const Piece line = make_piece(tensor, row, 0, tensor.cols);
             const uint8_t* image = frame.image + line.y * frame.image_pitch;
-            bool is_same = !is_dense;
-            for (int64_t y = 0; y < line.rows && is_same; ++y)
-                is_same = memcmp(image + y * frame.image_pitch, out.at(line.y + y, 0), row_bytes) == 0;
+            const uint8_t* attended = arena + plan.regions + row * plan.region_cols;
+            int64_t* change = frame.change + row * plan.region_cols;
+            measure_change(line, image, out, attended, change);
             for (int64_t col = 0; col < tensor.cols; ++col) {
-                int64_t& change = frame.change[row * plan.region_cols + col];
-                change = 0;
-                if (!arena[plan.regions + row * plan.region_cols + col]) continue;
-                const Piece tile = make_piece(tensor, row, col, col + 1);
-                out.count_computed(1, tile.pixels());
-                if (is_same) continue;
-                // Rows of a tile lie far apart, and processors foresee only what follows closely.
-                if (col + kAhead < tensor.cols) fetch_tile(image, out, line, col + kAhead);
-                const int64_t bytes = tile.cols * tensor.pixel_bytes;
-                const uint8_t* from = image + tile.x * tensor.pixel_bytes;
-                uint8_t* held = out.at(tile.y, tile.x);
-                change = (int64_t)plan.kernels->change(from, frame.image_pitch, held, tensor.row_pitch, (int)tile.rows,
-                                                       (int)bytes);
-                if (!is_dense && change < out.limit(tile.pixels())) continue;
-                plan.kernels->copy(from, frame.image_pitch, held, tensor.row_pitch, (int)tile.rows, (int)bytes);
-                out.count_replaced(1, tile.pixels());
-                dirty[col] = any = 1;
+                const int64_t pixels = make_piece(tensor, row, col, col + 1).pixels();
+                if (attended[col]) out.count_computed(1, pixels);
+                dirty[col] = attended[col] && (is_dense || change[col] >= out.limit(pixels));
             }
+            visit_runs(dirty, tensor.cols, [&](int64_t first, int64_t end) {
+                const Piece run = make_piece(tensor, row, first, end);
+                plan.kernels->copy(image + run.x * tensor.pixel_bytes, frame.image_pitch, out.at(run.y, run.x),
+                                   tensor.row_pitch, (int)run.rows, (int)(run.cols * tensor.pixel_bytes));
+                out.count_replaced(end - first, run.pixels());
+            });
         }
-        flags[0].dirty = any;
+        flags[0].dirty = frame.counts[2] > 0;
     }
 
     // Tiles whose change was too small for the last threshold may be large enough for a lower one.

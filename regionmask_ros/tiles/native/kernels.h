@@ -139,12 +139,13 @@ struct KernelSet {
     //   y = float(a) * epilogue.multiplier + epilogue.bias
     void (*activate)(const Pixels& a, int rows, int cols, int channels, const Epilogue* epilogue, const Pixels& out);
 
-    // --- Bytes of n rows of `bytes` bytes each.
-    // The sum of (a - b)^2.
-    uint64_t (*change)(const uint8_t* a, int64_t a_pitch, const uint8_t* b, int64_t b_pitch, int n, int bytes);
+    // --- Bytes.
+    // Adds (a - b)^2 of `bytes` bytes to `sums`: for bytes 16 i to 16 i + 15 to sums 8 i to 8 i + 7, at most 2 * 255^2
+    // to each. Reads exactly these bytes, and may add zeros to 16 sums behind.
+    void (*add_squares)(const uint8_t* a, const uint8_t* b, int bytes, uint32_t* sums);
     // Replaces the tiles whose sum of (computed - held)^2 reaches the limit. Bytes of floats: a limit of 1 finds any change.
     Replaced (*replace)(const Tiles& tiles);
-    // Copies exactly these bytes.
+    // Copies exactly n rows of `bytes` bytes.
     void (*copy)(const uint8_t* from, int64_t from_pitch, uint8_t* to, int64_t to_pitch, int n, int bytes);
     // Copies exactly the `bytes` of each pixel: (i, j) of rows * cols is that of `from` at the whole parts of
     // (top + i) / factor and (left + j) / factor; top and left are below the factor.

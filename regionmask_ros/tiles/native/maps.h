@@ -14,6 +14,17 @@ inline void merge_row(uint8_t* __restrict to, const uint8_t* __restrict from, in
     for (int64_t i = 0; i < bytes; ++i) to[i] |= from[i];
 }
 
+// Calls visit(first, end) for each run of tiles that a row of a map has.
+template <class Visit>
+void visit_runs(const uint8_t* row, int64_t cols, Visit visit) {
+    const uint8_t *end, *last = row + cols;
+    for (const uint8_t* first = row; (first = (const uint8_t*)memchr(first, 1, last - first)); first = end) {
+        end = (const uint8_t*)memchr(first, 0, last - first);
+        if (!end) end = last;
+        visit(first - row, end - row);
+    }
+}
+
 // Marks in `to` the tiles of row `row` that read a dirty tile.
 inline void merge_reached(uint8_t* to, int64_t row, int64_t cols, const Edge& edge, const Tensor& input,
                           const uint8_t* dirty, uint8_t* merged) {

@@ -77,6 +77,7 @@ struct Plan {
     int64_t flags;                         // Flags of every tensor
     int64_t regions;                       // the attended regions of the last frame
     int64_t row, row_bytes;                // two rows of maps with margins, and the bytes from one to the other
+    int64_t sums;                          // of differences of the image, one for two bytes of a row
     int64_t addresses, panel, scratch;     // memory of one block of pixels
 };
 

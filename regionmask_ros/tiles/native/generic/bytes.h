@@ -17,27 +17,18 @@ struct Bytes {
         return total;
     }
 
-    // The sum of (a - b)^2. A lane gets at most 2 * 255^2 a step, so that it has room for 2^14 steps.
-    static uint64_t change(const uint8_t* a, int64_t a_pitch, const uint8_t* b, int64_t b_pitch, int n, int bytes) {
-        uint64_t total = 0;
-        Int sums = {};
-        int room = 1 << 14;
-        for (int row = 0; row < n; ++row, a += a_pitch, b += b_pitch)
-            for (int i = 0; i < bytes; i += step) {
-                sums += bytes - i >= step ? Isa::squares(a + i, b + i) : squares_of_end(a + i, b + i, bytes - i);
-                if (--room == 0) {
-                    total += add_lanes(sums);
-                    sums = Int{};
-                    room = 1 << 14;
-                }
-            }
-        return total + add_lanes(sums);
+    static void add_squares(const uint8_t* a, const uint8_t* b, int bytes, uint32_t* sums) {
+        static_assert(step <= 16 || step == 32, "halves of a vector are sums of 16 bytes each, in order");
+        int i = 0;
+        for (; i + step <= bytes; i += step) store(sums + i / 2, load<Int>(sums + i / 2) + Isa::squares(a + i, b + i));
+        if (i < bytes)
+            store(sums + i / 2, load<Int>(sums + i / 2) + squares_of_end(a + i, b + i, bytes - i));
     }
 
     static Int squares_of_end(const uint8_t* a, const uint8_t* b, int bytes) {
         uint8_t end_of_a[step] = {}, end_of_b[step] = {};
-        copy_row(a, end_of_a, bytes);
-        copy_row(b, end_of_b, bytes);
+        __builtin_memcpy(end_of_a, a, bytes);
+        __builtin_memcpy(end_of_b, b, bytes);
         return Isa::squares(end_of_a, end_of_b);
     }
 

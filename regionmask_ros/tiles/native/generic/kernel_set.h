@@ -32,7 +32,7 @@ constexpr KernelSet make_kernel_set(const char* name) {
         Elements<Isa>::add,
         Elements<Isa>::multiply,
         Elements<Isa>::activate,
-        Bytes<Isa>::change,
+        Bytes<Isa>::add_squares,
         Bytes<Isa>::replace,
         Bytes<Isa>::copy,
         Enlargement<Isa>::run,
