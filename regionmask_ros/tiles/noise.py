@@ -4,6 +4,10 @@ The tile engine sums, for every tile that it looks at, the squared differences o
 held. In a tile where nothing moves, both have the camera's noise of deviation sigma, so that the mean of the squares is
 2 sigma^2. Motion only makes sums larger. Therefore a low quantile of the tiles tells the noise, as long as some tiles
 are still.
+
+Each frame gives such an estimate, but the first one, which is compared with nothing. The first ten estimates count
+alike: what is known is their mean, from the first of them on, that of the second frame. From then on it is a moving
+average, in which the newest estimate has a weight of a tenth. So the noise is known as soon as it can be.
 """
 
 from __future__ import annotations
@@ -19,8 +23,8 @@ QUANTILE = 0.05
 """Of the tiles, sorted by their sums, where the noise is looked for. It must be low, because nearly everything moves
 before a moving camera; noise alone makes all tiles nearly equal."""
 FEWEST_TILES = 20
-INERTIA = 0.9
-"""Share of the estimate that stays in each frame."""
+LEAST_WEIGHT = 0.1
+"""Of a frame's estimate: the n-th one has a weight of 1 / n, if that is not less."""
 BASE, PER_SIGMA = 1.75, 1.5
 """Threshold of an image without noise, and what a deviation of 1 adds."""
 LARGEST_SIGMA = 8.0
@@ -32,10 +36,12 @@ class NoiseEstimate:
     """What is known of the noise after some frames.
 
     Attributes:
-        sigma: Standard deviation of the pixels' noise, of 255; 0 before the first frame.
+        sigma: Standard deviation of the pixels' noise, of 255; 0 before the first estimate.
+        count: How many frames gave an estimate.
     """
 
     sigma: float = 0.0
+    count: int = 0
 
     @property
     def threshold(self) -> float:
@@ -43,7 +49,7 @@ class NoiseEstimate:
         return BASE + PER_SIGMA * self.sigma
 
     def after(self, changes: np.ndarray, values: np.ndarray, attended: np.ndarray) -> NoiseEstimate:
-        """Takes a frame into account.
+        """Takes a frame into account, which must not be the first of its camera.
 
         Args:
             changes: int64 [tile rows, tile cols], sums of squared differences.
@@ -58,7 +64,8 @@ class NoiseEstimate:
         if square < 0.0:
             return self
         found = min(math.sqrt(square), LARGEST_SIGMA)
-        return NoiseEstimate(INERTIA * self.sigma + (1.0 - INERTIA) * found)
+        weight = max(1.0 / (self.count + 1), LEAST_WEIGHT)
+        return NoiseEstimate(self.sigma + weight * (found - self.sigma), self.count + 1)
 
 
 @kernel

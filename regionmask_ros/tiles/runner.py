@@ -79,8 +79,11 @@ class TileRunner:
         """
         threshold = 0.0 if level is None else self._noise.threshold
         step = self.engine.step(image, attended, level or 0.0, threshold, is_dense=is_dense)
-        self._noise = self._noise.after(step.input_change, self._values, self._all if attended is None else attended)
-        has_changed = not self._outputs or bool(step.counts[self._heads, 2].any())
+        is_first = not self._outputs
+        if not is_first:
+            measured = self._all if attended is None else attended
+            self._noise = self._noise.after(step.input_change, self._values, measured)
+        has_changed = is_first or bool(step.counts[self._heads, 2].any())
         if has_changed:
             self._outputs = self._compute(step)
         return RunOutput(self._outputs, step, has_changed)

@@ -112,6 +112,15 @@ def test_active_and_idle_frames_of_a_preset_can_be_replaced(network):
     assert masked == [False, True, True, False, True, True, False]
 
 
+def test_the_noise_of_a_camera_is_known_from_the_second_frame_on(network):
+    """Without motion, the first two frames are dense, and the next ones compute next to nothing."""
+    rng, (still,) = np.random.default_rng(0), block_frames(1, (384, 256))
+    noisy = [replace(still, pixels=np.clip(np.rint(still.pixels + rng.normal(0, 4, still.pixels.shape)), 0, 255)
+                     .astype(np.uint8), stamp_ns=still.stamp_ns + t) for t in range(6)]
+    shares = [result.tile_counts.totals.mac_share for result in play(tile_pipeline(network, preset="careful"), noisy)]
+    assert shares[:2] == [1.0, 1.0] and max(shares[2:]) < 0.02
+
+
 def test_every_result_has_the_counts_of_its_own_frame(network):
     pipeline = tile_pipeline(network, preset="fast")
     results = play(pipeline, block_frames(8, (384, 256)))

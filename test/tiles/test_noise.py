@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from regionmask_ros.tiles.noise import BASE, FEWEST_TILES, LARGEST_SIGMA, PER_SIGMA, NoiseEstimate
+from regionmask_ros.tiles.noise import BASE, FEWEST_TILES, LARGEST_SIGMA, LEAST_WEIGHT, PER_SIGMA, NoiseEstimate
 
 VALUES = np.full((6, 8), 16 * 16 * 3)
 
@@ -34,6 +34,21 @@ def test_the_noise_is_found_whatever_moves(sigma, moving):
     assert estimate.threshold == pytest.approx(BASE + PER_SIGMA * estimate.sigma)
 
 
+def test_the_first_estimates_count_alike_and_later_ones_a_tenth():
+    estimate, everything, sigmas = NoiseEstimate(), np.ones((6, 8), bool), np.random.default_rng(0).uniform(0, 8, 14)
+    for count, sigma in enumerate(sigmas, 1):
+        before = estimate.sigma
+        estimate = estimate.after(np.full((6, 8), round(2 * sigma**2 * 768)), VALUES, everything)
+        expected = sigmas[:count].mean() if count <= 1 / LEAST_WEIGHT else before + LEAST_WEIGHT * (sigma - before)
+        assert (estimate.sigma, estimate.count) == (pytest.approx(expected, abs=0.01), count)
+
+
+@pytest.mark.parametrize("sigma", [2.0, 4.0])
+def test_one_estimate_is_enough_for_still_tiles(sigma):
+    estimate = NoiseEstimate().after(differences(sigma, 40, 0), VALUES, np.ones((6, 8), bool))
+    assert (np.sqrt(differences(sigma, 0, 1) / VALUES) < estimate.threshold).all()
+
+
 @given(st.lists(st.integers(0, 255 * 255 * 768), min_size=48, max_size=48))
 def test_the_threshold_is_bounded(sums):
     estimate = NoiseEstimate()
@@ -43,7 +58,7 @@ def test_the_threshold_is_bounded(sums):
 
 
 def test_few_tiles_tell_nothing():
-    estimate, some = NoiseEstimate(2.0), np.zeros((6, 8), bool)
+    estimate, some = NoiseEstimate(2.0, 10), np.zeros((6, 8), bool)
     some.ravel()[:FEWEST_TILES - 1] = True
     assert estimate.after(differences(6.0, 0, 0), VALUES, some) is estimate
     some.ravel()[FEWEST_TILES - 1] = True
