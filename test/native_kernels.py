@@ -22,11 +22,17 @@ SLACK, PAD = 64, 16
 
 class Epilogue(ctypes.Structure):
     _fields_ = [*((name, _P) for name in ("multiplier", "bias", "scale", "zero")), ("activation", _I),
-                ("alpha", ctypes.c_float), ("beta", ctypes.c_float)]
+                ("alpha", ctypes.c_float), ("beta", ctypes.c_float), ("ahead", _P)]
 
 
 def _function(result, *arguments):
     return ctypes.CFUNCTYPE(result, *arguments)
+
+
+class Window(ctypes.Structure):
+    """`tiles::Window` of native/kernels.h."""
+
+    _fields_ = [("first", _P), ("rows", _I), ("cols", _I)]
 
 
 class Tiles(ctypes.Structure):
@@ -67,7 +73,7 @@ class KernelSet(ctypes.Structure):
         ("multiply_float", _function(None, _P, _I, _I, _P, _I, _P, _P, _L)),
         ("packed_depthwise_bytes", _function(_L, _I, _I, _I)),
         ("pack_depthwise", _function(None, _P, _P, _I, _I, _I, _P)),
-        ("depthwise", _function(None, _P, _L, _L, _I, _I, _I, _I, _I, _I, _P, _P, _P, _L)),
+        ("depthwise", _function(None, _P, _I, _L, _L, _I, _I, _I, _I, _P, _P, _P, _L)),
         ("max_pool", _function(None, _P, _L, _L, _I, _I, _I, _I, _I, _I, _I, _P, _L)),
         ("average_pool", _function(None, _P, _L, _L, _I, _I, _I, _I, _P, _I, _P)),
         ("add", _function(None, _X, _X, _I, _I, _I, _P, _P, _P, _X)),

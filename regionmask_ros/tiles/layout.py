@@ -1,9 +1,9 @@
 """Where every tensor of a camera lies in one block of memory.
 
 A tensor is [rows, cols, channels] with a border as wide as the padding of the nodes that read it, so that no kernel
-tests for the edge of the image. A concatenation is written in place: its inputs lie in it, unless two want the same
-one. Selected channels that are neighbors are a view. Heads of one size lie side by side, one size after the other, as
-their tail wants them.
+tests for the edge of the image. Its rows, without the border, begin at cache lines: so do most tiles. A concatenation
+is written in place: its inputs lie in it, unless two want the same one. Selected channels that are neighbors are a
+view. Heads of one size lie side by side, one size after the other, as their tail wants them.
 """
 
 from __future__ import annotations
@@ -111,7 +111,8 @@ def lay_out(network: TileNetwork, shapes: dict[str, Shape]) -> Layout:
         if name in owners or name not in network.quantizations:
             continue
         top, left, below, right = pads.get(name, (0, 0, 0, 0))
-        pitch = (cols + left + right) * channels
+        pitch = align((cols + left + right) * channels)
+        size += -left * channels % ALIGNMENT
         whole = Place(size, pitch, channels, (rows + top + below, cols + left + right, channels))
         borders.append(Border(whole, network.quantizations[name].zero))
         places[name] = Place(size + top * pitch + left * channels, pitch, channels, (rows, cols, channels))

@@ -52,7 +52,7 @@ class EpilogueRecord(ctypes.Structure):
     """``Epilogue`` of native/kernels.h."""
 
     _fields_ = [*_addresses("multiplier bias scale zero"), ("activation", ctypes.c_int32), ("alpha", ctypes.c_float),
-                ("beta", ctypes.c_float)]
+                ("beta", ctypes.c_float), ("ahead", _address)]
 
 
 class NodeRecord(ctypes.Structure):

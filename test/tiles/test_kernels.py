@@ -13,6 +13,7 @@ from native_kernels import (
     Parameters,
     Pixels,
     Tiles,
+    Window,
     address,
     aligned,
     find_set,
@@ -140,11 +141,19 @@ def test_a_depthwise_convolution_equals_its_formula(name, seed, kh, kw, stride, 
     packed = aligned(kernels.packed_depthwise_bytes(channels, kh, kw), fill=99)
     kernels.pack_depthwise(address(weights), address(offset), channels, kh, kw, address(packed))
     out, pitch = output(n, channels, int(rng.integers(0, 20)))
-    kernels.depthwise(address(window), width * pixel_pitch, pixel_pitch, stride, kh, kw, rows, cols, channels,
+    # In blocks: cut at some columns, and all of these at some rows.
+    row, col = int(rng.integers(0, rows + 1)), int(rng.integers(0, cols + 1))
+    blocks = [(y, x, height_, width_) for x, width_ in ((0, col), (col, cols - col)) if width_
+              for y, height_ in ((0, row), (row, rows - row)) if height_]
+    windows = (Window * len(blocks))(*(
+        Window(address(window) + (y * width + x) * stride * pixel_pitch, *size) for y, x, *size in blocks))
+    kernels.depthwise(windows, len(blocks), width * pixel_pitch, pixel_pitch, stride, kh, kw, channels,
                       address(packed), parameters.at, address(out), pitch)
     values = window.reshape(height, width, channels).astype(np.int32)
     total = sum(values[y:y + (rows - 1) * stride + 1:stride, x:x + (cols - 1) * stride + 1:stride]
-                * weights[:, y, x].astype(np.int32) for y in range(kh) for x in range(kw)).reshape(n, channels) + offset
+                * weights[:, y, x].astype(np.int32) for y in range(kh) for x in range(kw)) + offset
+    total = np.concatenate([total[y:y + height_, x:x + width_].reshape(-1, channels)
+                            for y, x, height_, width_ in blocks])
     np.testing.assert_array_equal(result(out, pitch, n, channels), finish(total, parameters))
 
 

@@ -24,7 +24,7 @@ inline bool multiply_alike(const KernelSet& first, const KernelSet& second) {
     for (int p = 0; p < kPixels; ++p) pixels[p] = image + p;
     float one[kPitch], zero[kPitch] = {};
     for (float& value : one) value = 1.0f;
-    const Epilogue epilogue = {one, zero, one, zero, kIdentity, 0.0f, 0.0f};
+    const Epilogue epilogue = {one, zero, one, zero, kIdentity, 0.0f, 0.0f, nullptr};
 
     float out[2][kPixels * kPitch + kReadSlack];
     const KernelSet* sets[2] = {&first, &second};

@@ -85,13 +85,13 @@ struct Output {
     }
     void count_replaced(const Piece& piece) const { count_replaced(piece.tile_end - piece.tile_col, piece.pixels()); }
 
-    // Fetches what a piece will be compared with, which is seldom in the caches: here many reads wait together, in the
-    // comparison each would wait alone.
-    void fetch_held(const Piece& piece) const {
+    // Lists the lines of what a piece will be compared with, which is seldom in the caches.
+    void list_held(const Piece& piece, Ahead& ahead) const {
         for (int64_t y = 0; y < piece.rows; ++y) {
             const uint8_t* held = at(piece.y + y, piece.x);
             const uint8_t* end = held + (piece.cols - 1) * tensor.pixel_pitch + tensor.pixel_bytes;
-            for (; held < end; held += kLine) fetch(held);
+            for (held -= (uintptr_t)held % kLine; held < end && ahead.count < Ahead::kMost; held += kLine)
+                ahead.lines[ahead.count++] = held;
         }
     }
 

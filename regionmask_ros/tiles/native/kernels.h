@@ -44,6 +44,19 @@ enum Operation : int64_t {
     kBlocks = 11,      // space to depth
 };
 
+// Lines of memory that will be needed soon. Kernels fetch some of them each time they finish sums: a processor fetches about
+// twenty lines at a time, and drops those that are too many.
+struct Ahead {
+    static constexpr int kMost = 512, kTogether = 4;
+    const uint8_t* lines[kMost];
+    int count = 0, next = 0;
+
+    void fetch() {
+        for (const int end = next + kTogether < count ? next + kTogether : count; next < end; ++next)
+            __builtin_prefetch(lines[next], 1);
+    }
+};
+
 // From a sum to an output.
 //   y = float(sum) * multiplier + bias,  z = activation(y)                 (float heads: z)
 //   q = rint(min(max(z * scale + zero, 0), 255))
@@ -55,6 +68,13 @@ struct Epilogue {
     const float* zero;
     int32_t activation;
     float alpha, beta;
+    Ahead* ahead;              // nullptr: none
+};
+
+// A block of output pixels of a depthwise convolution: the first byte of its first window, and its size.
+struct Window {
+    const uint8_t* first;
+    int32_t rows, cols;
 };
 
 // Computed tiles side by side, and what is held there. Pitches count bytes.
@@ -108,14 +128,14 @@ struct KernelSet {
     void (*multiply_float)(const void* panel, int n, int k, const void* packed, int channels,
                            const Epilogue* epilogue, float* out, int64_t out_pitch);
 
-    // --- Depthwise convolution of a block of output pixels, rows * cols; pixel (i, j) at out + (i * cols + j) * out_pitch.
+    // --- Depthwise convolution of blocks of output pixels, one after the other; pixel (i, j) of a block at
+    //     its first + (i * cols + j) * out_pitch.
     //   sum[i][j][c] = offset[c] + sum over y < kh, x < kw of weights[c][y][x] * window[i * stride + y][j * stride + x][c]
     int64_t (*packed_depthwise_bytes)(int channels, int kh, int kw);
     // weights [channels][kh][kw].
     void (*pack_depthwise)(const int8_t* weights, const int32_t* offset, int channels, int kh, int kw, void* packed);
-    void (*depthwise)(const uint8_t* window, int64_t row_pitch, int64_t pixel_pitch, int stride, int kh, int kw, int rows,
-                      int cols, int channels, const void* packed, const Epilogue* epilogue, uint8_t* out,
-                      int64_t out_pitch);
+    void (*depthwise)(const Window* windows, int count, int64_t row_pitch, int64_t pixel_pitch, int stride, int kh, int kw,
+                      int channels, const void* packed, const Epilogue* epilogue, uint8_t* out, int64_t out_pitch);
 
     // --- Pools. The caller has clipped the rows of the windows to the image.
     //   q[p][c] = max over y < rows and those columns p * stride + left + x, x < kw, that the image has

@@ -1,6 +1,8 @@
 // The operations of the plan on pieces of due tiles: gather, kernel, finish.
 #pragma once
 
+#include <utility>
+
 #include "blocks.h"
 
 namespace tiles {
@@ -25,10 +27,49 @@ struct Step {
     template <class Visit>
     void visit(Visit visit_piece) const {
         visit_pieces(output.tensor, output.dirty, node.block_pixels, [&](const Piece& piece) {
-            if (output.is_compared) output.fetch_held(piece);
             output.count_computed(piece.tile_end - piece.tile_col, piece.pixels());
             visit_piece(piece);
         });
+    }
+
+    // Pieces that are computed together. Their results lie in scratch memory, one after the other.
+    static constexpr int64_t kPieces = 256;
+    struct Block {
+        Piece pieces[kPieces];
+        int64_t count = 0, pixels = 0;
+        Ahead held;                        // what the results will be compared with
+    };
+
+    // Computes pieces in blocks of block_pixels: compute(block, ahead) writes values of `value_bytes`, and fetches meanwhile
+    // what the results of the next block will be compared with.
+    template <class Compute>
+    void compute_blocks(int64_t value_bytes, Compute compute) const {
+        const int64_t pitch = node.scratch_pitch * value_bytes;
+        Block blocks[2];
+        Block *block = &blocks[0], *next = &blocks[1];
+        const auto run = [&](Ahead* ahead) {
+            compute(*block, ahead);
+            const uint8_t* computed = scratch();
+            for (int64_t i = 0; i < block->count; ++i) {
+                output.finish(block->pieces[i], computed, pitch);
+                computed += block->pieces[i].pixels() * pitch;
+            }
+            block->count = block->pixels = 0;
+            block->held.count = block->held.next = 0;
+        };
+        const auto take_next = [&] {
+            if (block->count) run(&next->held);
+            while (next->held.next < next->held.count) next->held.fetch();
+            std::swap(block, next);
+        };
+        visit([&](const Piece& piece) {
+            if (next->count == kPieces || next->pixels + piece.pixels() > node.block_pixels) take_next();
+            next->pieces[next->count++] = piece;
+            next->pixels += piece.pixels();
+            if (output.is_compared) output.list_held(piece, next->held);
+        });
+        if (next->count) take_next();
+        if (block->count) run(nullptr);
     }
 
     // Computes each piece by itself: compute(piece, out, pitch) writes its pixels, row after row.
@@ -67,7 +108,7 @@ struct Step {
                 lesser(left + node.kernel_cols, from.width) - first_col};
     }
 
-    void multiply(int64_t pixels, uint8_t* out, int64_t pitch) const;
+    void multiply(int64_t pixels, uint8_t* out, int64_t pitch, Ahead* ahead = nullptr) const;
     void run_product_directly() const;
     void run_product() const;
     void run_depthwise() const;
@@ -78,7 +119,7 @@ struct Step {
 };
 
 // The product of the pixels of one block, whose addresses are known.
-inline void Step::multiply(int64_t pixels, uint8_t* out, int64_t pitch) const {
+inline void Step::multiply(int64_t pixels, uint8_t* out, int64_t pitch, Ahead* ahead) const {
     const uint8_t** addresses = (const uint8_t**)(arena + plan.addresses);
     for (int64_t group = 0; group < node.groups; ++group) {
         if (group)
@@ -90,6 +131,7 @@ inline void Step::multiply(int64_t pixels, uint8_t* out, int64_t pitch) const {
         epilogue.bias += channel;
         epilogue.scale += channel;
         epilogue.zero += channel;
+        epilogue.ahead = ahead;
         output.kernels.gather(addresses, (int)pixels, node.run_offset, (int)node.runs, (int)node.run_length,
                               arena + plan.panel);
         if (output.is_float)
@@ -119,45 +161,46 @@ inline void Step::run_product() const {
     // Narrow rows would make blocks that are too small, and the last of some groups writes over the next pixel.
     if (output.is_direct() && node.group_outputs % kChannelPad == 0 && output.tensor.width >= node.block_pixels)
         return run_product_directly();
-    constexpr int64_t kPieces = 256;
-    Piece pieces[kPieces];
-    int64_t count = 0, pixels = 0;
     const Tensor& from = input(0);
-    const uint8_t** addresses = (const uint8_t**)(arena + plan.addresses);
-    const int64_t value_bytes = output.is_float ? 4 : 1, pitch = node.scratch_pitch;
-
-    const auto flush = [&] {
-        const uint8_t** address = addresses;
-        for (int64_t i = 0; i < count; ++i)
-            for (int64_t y = 0; y < pieces[i].rows; ++y) {
-                const uint8_t* window = pixel(0, (pieces[i].y + y) * node.stride - node.top,
-                                              pieces[i].x * node.stride - node.left);
-                for (int64_t x = 0; x < pieces[i].cols; ++x) *address++ = window + x * node.stride * from.pixel_pitch;
+    compute_blocks(output.is_float ? 4 : 1, [&](const Block& block, Ahead* ahead) {
+        const uint8_t** address = (const uint8_t**)(arena + plan.addresses);
+        for (int64_t i = 0; i < block.count; ++i) {
+            const Piece& piece = block.pieces[i];
+            for (int64_t y = 0; y < piece.rows; ++y) {
+                const uint8_t* window = pixel(0, (piece.y + y) * node.stride - node.top, piece.x * node.stride - node.left);
+                for (int64_t x = 0; x < piece.cols; ++x) *address++ = window + x * node.stride * from.pixel_pitch;
             }
-        multiply(pixels, scratch(), pitch);
-        const uint8_t* computed = scratch();
-        for (int64_t i = 0; i < count; ++i) {
-            output.finish(pieces[i], computed, pitch * value_bytes);
-            computed += pieces[i].pixels() * pitch * value_bytes;
         }
-        count = pixels = 0;
-    };
-
-    visit([&](const Piece& piece) {
-        if (count == kPieces || pixels + piece.pixels() > node.block_pixels) flush();
-        pieces[count++] = piece;
-        pixels += piece.pixels();
+        multiply(block.pixels, scratch(), node.scratch_pitch, ahead);
     });
-    if (count) flush();
 }
 
 inline void Step::run_depthwise() const {
-    const Tensor& from = input(0);
-    compute_pieces([&](const Piece& piece, uint8_t* out, int64_t pitch) {
-        output.kernels.depthwise(pixel(0, piece.y * node.stride - node.top, piece.x * node.stride - node.left),
-                                 from.row_pitch, from.pixel_pitch, (int)node.stride, (int)node.kernel_rows,
-                                 (int)node.kernel_cols, (int)piece.rows, (int)piece.cols, (int)from.channels, node.packed,
-                                 &node.epilogue, out, pitch);
+    const Tensor &from = input(0), &to = output.tensor;
+    const auto window = [&](int64_t y, int64_t x, int64_t rows, int64_t cols) {
+        return Window{pixel(0, y * node.stride - node.top, x * node.stride - node.left), (int32_t)rows, (int32_t)cols};
+    };
+    const auto run = [&](const Window* windows, int64_t count, uint8_t* out, int64_t pitch, Ahead* ahead) {
+        Epilogue epilogue = node.epilogue;
+        epilogue.ahead = ahead;
+        output.kernels.depthwise(windows, (int)count, from.row_pitch, from.pixel_pitch, (int)node.stride,
+                                 (int)node.kernel_rows, (int)node.kernel_cols, (int)from.channels, node.packed,
+                                 &epilogue, out, pitch);
+    };
+    if (output.is_direct()) {
+        for (int64_t y = 0; y < to.height; ++y) {
+            const Window row = window(y, 0, 1, to.width);
+            run(&row, 1, output.at(y, 0), to.pixel_pitch, nullptr);
+        }
+        return output.count_all();
+    }
+    compute_blocks(1, [&](const Block& block, Ahead* ahead) {
+        Window windows[kPieces];
+        for (int64_t i = 0; i < block.count; ++i) {
+            const Piece& piece = block.pieces[i];
+            windows[i] = window(piece.y, piece.x, piece.rows, piece.cols);
+        }
+        run(windows, block.count, scratch(), node.scratch_pitch, ahead);
     });
 }
 

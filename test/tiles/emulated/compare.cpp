@@ -63,7 +63,7 @@ static void compare_all() {
     const int kh = draw(0, 1) ? 3 : draw(1, 6), kw = draw(0, 1) ? kh : draw(1, 6), stride = draw(1, 2);
     const auto multiplier = draw_floats(channels, 0.0f, 6e-4f), bias = draw_floats(channels, -3, 3);
     const auto scale = draw_floats(channels, 1, 50), zero = draw_floats(channels, 0, 255);
-    const Epilogue epilogue = {multiplier.data(), bias.data(), scale.data(), zero.data(), kind, 0.1f, 0.5f};
+    const Epilogue epilogue = {multiplier.data(), bias.data(), scale.data(), zero.data(), kind, 0.1f, 0.5f, nullptr};
     std::vector<int32_t> offset(channels), run_offset(runs);
     for (auto& value : offset) value = draw(-99999, 99999);
     for (auto& value : run_offset) value = draw(0, 2000);
@@ -96,8 +96,9 @@ static void compare_all() {
     same("depthwise", [&](const KernelSet* set, uint8_t* to, float*) {
         Memory packed(set->packed_depthwise_bytes(channels, kh, kw));
         set->pack_depthwise((const int8_t*)weights.data(), offset.data(), channels, kh, kw, packed.at());
-        set->depthwise(window.data(), (int64_t)width * pixel_pitch, pixel_pitch, stride, kh, kw, rows, n / rows, channels,
-                       packed.at(), &epilogue, to, pitch);
+        const Window block = {window.data(), rows, n / rows};
+        set->depthwise(&block, 1, (int64_t)width * pixel_pitch, pixel_pitch, stride, kh, kw, channels, packed.at(), &epilogue,
+                       to, pitch);
     });
     const auto block = [&](const uint8_t* first, int64_t pixel) {
         return Pixels{(uint8_t*)first, n / rows * pixel, pixel};

@@ -44,3 +44,11 @@ static inline int emulated_mm512_reduce_add_epi32(__m512i values) {
     for (int lane = 0; lane < 16; ++lane) sum += from.u32[lane];
     return (int)sum;
 }
+
+#undef _mm256_maskz_loadu_epi8
+#define _mm256_maskz_loadu_epi8 emulated_mm256_maskz_loadu_epi8
+static inline __m256i emulated_mm256_maskz_loadu_epi8(uint32_t mask, const void* from) {
+    simde__m256i_private bytes;
+    for (int i = 0; i < 32; ++i) bytes.u8[i] = mask >> i & 1 ? ((const uint8_t*)from)[i] : 0;
+    return simde__m256i_from_private(bytes);
+}

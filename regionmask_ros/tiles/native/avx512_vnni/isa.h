@@ -55,6 +55,14 @@ struct Avx512Vnni {
         return (Int)_mm512_madd_epi16(difference, difference);
     }
 
+    // As generic/rounding.h states it.
+    TILES_INLINE Int squares_of_part(const uint8_t* a, const uint8_t* b, int bytes) {
+        const __mmask32 mask = (1u << bytes) - 1;
+        const __m512i difference = _mm512_sub_epi16(_mm512_cvtepu8_epi16(_mm256_maskz_loadu_epi8(mask, a)),
+                                                    _mm512_cvtepu8_epi16(_mm256_maskz_loadu_epi8(mask, b)));
+        return (Int)_mm512_madd_epi16(difference, difference);
+    }
+
     TILES_INLINE Float splat(float value) { return (Float)_mm512_set1_ps(value); }
     TILES_INLINE Float to_float(Int value) { return __builtin_convertvector(value, Float); }
 

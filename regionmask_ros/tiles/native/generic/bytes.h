@@ -22,69 +22,61 @@ struct Bytes {
         int i = 0;
         for (; i + step <= bytes; i += step) store(sums + i / 2, load<Int>(sums + i / 2) + Isa::squares(a + i, b + i));
         if (i < bytes)
-            store(sums + i / 2, load<Int>(sums + i / 2) + squares_of_end(a + i, b + i, bytes - i));
-    }
-
-    static Int squares_of_end(const uint8_t* a, const uint8_t* b, int bytes) {
-        uint8_t end_of_a[step] = {}, end_of_b[step] = {};
-        __builtin_memcpy(end_of_a, a, bytes);
-        __builtin_memcpy(end_of_b, b, bytes);
-        return Isa::squares(end_of_a, end_of_b);
-    }
-
-    // Of a run whose end may be read beyond: bytes that do not count become equal.
-    TILES_INLINE Int squares_of_masked(const uint8_t* a, const uint8_t* b, int bytes) {
-        typedef uint8_t Block __attribute__((vector_size(16)));
-        alignas(step) static constexpr auto masks = make_masks();
-        uint8_t end_of_a[step], end_of_b[step];
-        for (int i = 0; i < step; i += 16) {
-            const Block mask = load<Block>(masks.bytes + step - bytes + i);
-            store(end_of_a + i, load<Block>(a + i) & mask);
-            store(end_of_b + i, load<Block>(b + i) & mask);
-        }
-        return Isa::squares(end_of_a, end_of_b);
-    }
-
-    struct Masks {
-        uint8_t bytes[2 * step];
-    };
-    static constexpr Masks make_masks() {
-        Masks masks{};
-        for (int i = 0; i < step; ++i) masks.bytes[i] = 255;
-        return masks;
+            store(sums + i / 2, load<Int>(sums + i / 2) + Isa::squares_of_part(a + i, b + i, bytes - i));
     }
 
     // Values whose squares, of 255^2 at most, surely fit 32 bits in all.
     static constexpr int kSummed = (int)(UINT32_MAX / (255 * 255));
-    // Bytes after which it is worth asking whether the limit is reached: adding up the lanes takes as long as some rows.
-    static constexpr int kAsked = 512;
 
-    // The sum of squares of a tile, at least up to the limit: whole tiles are compared only if they differ little.
-    template <bool is_whole>
-    TILES_INLINE uint64_t compare(const Tiles& tiles, const uint8_t* computed, const uint8_t* held, int cols, int bytes) {
-        const int values = cols * bytes, together = values < kAsked ? kAsked / values : 1;
-        uint64_t total = 0;
-        for (int row = 0; row < tiles.rows && total < tiles.limit;) {
-            Int sums = {};
-            for (const int end = smaller(row + together, tiles.rows); row < end; ++row) {
-                const uint8_t *a = computed, *b = held;
-                for (int col = 0; col < cols; ++col, a += tiles.computed_pixel, b += tiles.held_pixel) {
-                    int i = 0;
-                    for (; i + step <= bytes; i += step) sums += Isa::squares(a + i, b + i);
-                    if constexpr (!is_whole) sums += squares_of_masked(a + i, b + i, bytes - i);
-                }
-                computed += tiles.computed_row;
-                held += tiles.held_row;
-            }
-            total += values <= kSummed ? Isa::total(sums) : add_lanes(sums);
+    // The sum of squares of a run of bytes: of `steps` vectors, or of any number of bytes if it is 0.
+    template <int steps>
+    TILES_INLINE Int squares_of_run(const uint8_t* a, const uint8_t* b, int bytes) {
+        Int sums = {};
+        if constexpr (steps > 0) {
+            for (int i = 0; i < steps; ++i) sums += Isa::squares(a + i * step, b + i * step);
+        } else {
+            int i = 0;
+            for (; i + step <= bytes; i += step) sums += Isa::squares(a + i, b + i);
+            if (i < bytes) sums += Isa::squares_of_part(a + i, b + i, bytes - i);
         }
-        return total;
+        return sums;
+    }
+
+    // The sum of squares of a tile.
+    template <int steps>
+    TILES_INLINE uint64_t compare(const Tiles& tiles, const uint8_t* computed, const uint8_t* held, int cols, int bytes) {
+        const bool is_summed = tiles.rows * cols * bytes <= kSummed;
+        uint64_t total = 0;
+        Int sums = {};
+        for (int row = 0; row < tiles.rows; ++row, computed += tiles.computed_row, held += tiles.held_row) {
+            const uint8_t *a = computed, *b = held;
+            for (int col = 0; col < cols; ++col, a += tiles.computed_pixel, b += tiles.held_pixel)
+                sums += squares_of_run<steps>(a, b, bytes);
+            if (is_summed) continue;
+            total += add_lanes(sums);
+            sums = Int{};
+        }
+        return total + Isa::total(sums);
+    }
+
+    template <int steps>
+    TILES_INLINE void copy_tile(const Tiles& tiles, const uint8_t* computed, uint8_t* held, int cols, int bytes) {
+        for (int row = 0; row < tiles.rows; ++row, computed += tiles.computed_row, held += tiles.held_row) {
+            if constexpr (steps > 0) {
+                const uint8_t* from = computed;
+                uint8_t* to = held;
+                for (int col = 0; col < cols; ++col, from += tiles.computed_pixel, to += tiles.held_pixel)
+                    __builtin_memcpy(to, from, steps * step);
+            } else {
+                copy(computed, tiles.computed_pixel, held, tiles.held_pixel, cols, bytes);
+            }
+        }
     }
 
     // Tiles that are compared before any is replaced: what is decided then is known, and the processor need not guess.
     static constexpr int kTogether = 16;
 
-    template <bool is_whole>
+    template <int steps>
     static Replaced replace_tiles(const Tiles& tiles, int cols, int bytes) {
         const int64_t next = tiles.cols * tiles.computed_pixel, next_held = tiles.cols * tiles.held_pixel;
         Replaced count = {};
@@ -94,26 +86,30 @@ struct Bytes {
             uint8_t* held = tiles.held + first * next_held;
             uint64_t change[kTogether];
             for (int i = 0; i < together; ++i)
-                change[i] = compare<is_whole>(tiles, computed + i * next, held + i * next_held, cols, bytes);
+                change[i] = compare<steps>(tiles, computed + i * next, held + i * next_held, cols, bytes);
             for (int i = 0; i < together; ++i) {
                 const bool is_replaced = change[i] >= tiles.limit, is_weak = change[i] > 0 && !is_replaced;
                 tiles.replaced[first + i] = is_replaced;
                 tiles.weak[first + i] = is_weak;
                 count.replaced += is_replaced;
                 count.weak += is_weak;
-                if (is_replaced)
-                    for (int row = 0; row < tiles.rows; ++row)
-                        copy(computed + i * next + row * tiles.computed_row, tiles.computed_pixel,
-                             held + i * next_held + row * tiles.held_row, tiles.held_pixel, cols, bytes);
+                if (is_replaced) copy_tile<steps>(tiles, computed + i * next, held + i * next_held, cols, bytes);
             }
         }
         return count;
     }
 
+    // Runs of bytes as long as those of most networks have loops of a fixed length.
     static Replaced replace(const Tiles& tiles) {
         const bool is_run = tiles.computed_pixel == tiles.bytes && tiles.held_pixel == tiles.bytes;
         const int cols = is_run ? 1 : tiles.cols, bytes = is_run ? tiles.cols * tiles.bytes : tiles.bytes;
-        return bytes % step ? replace_tiles<false>(tiles, cols, bytes) : replace_tiles<true>(tiles, cols, bytes);
+        switch (bytes) {
+            case 1 * step: return replace_tiles<1>(tiles, cols, bytes);
+            case 2 * step: return replace_tiles<2>(tiles, cols, bytes);
+            case 4 * step: return replace_tiles<4>(tiles, cols, bytes);
+            case 8 * step: return replace_tiles<8>(tiles, cols, bytes);
+            default: return replace_tiles<0>(tiles, cols, bytes);
+        }
     }
 
     // Two copies of a fixed size, which may overlap, take the place of one of any size.

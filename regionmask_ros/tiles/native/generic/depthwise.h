@@ -2,7 +2,7 @@
 //
 // Channels are taken in strips of one vector, several strips at a time. `group` neighboring rows of a column are
 // interleaved and multiplied at once; rows that are missing in the last group have zero weights. The sums of several rows
-// are finished together: few pixels would leave the long chains of an activation waiting for each other.
+// and blocks are finished together: few pixels would leave the long chains of an activation waiting for each other.
 // Packed weights, strip after strip:  int32 offsets [lanes], then weights [kw][groups of rows][lanes][group].
 #pragma once
 
@@ -106,7 +106,7 @@ struct Depthwise {
         add_up(strip, stride, kh, kw, n);
     }
 
-    // What all rows of a block have in common.
+    // What all blocks have in common.
     struct Call {
         int64_t row_pitch, pixel_pitch;
         int stride, kh, kw, channels;
@@ -115,39 +115,61 @@ struct Depthwise {
         int64_t out_pitch;
     };
 
-    // `strips` vectors of channels from `channel` on, of a block whose sums are kept at a time.
+    // Blocks whose sums are kept at a time.
+    struct Batch {
+        Window windows[kSumPixels];
+        int count = 0, pixels = 0;
+    };
+
+    // `strips` vectors of channels from `channel` on.
     template <int strips>
-    static void run_strips(const Call& call, const uint8_t* window, int rows, int cols, int channel, uint8_t* out) {
+    static void run_strips(const Call& call, const Batch& batch, int channel, uint8_t* out) {
         alignas(kAlignment) int32_t sums[kSumPixels * strips * lanes];
         const char* packed = (const char*)call.packed + channel / lanes * strip_bytes(call.kh, call.kw);
         for (int s = 0; s < strips; ++s, packed += strip_bytes(call.kh, call.kw)) {
             const int32_t* offset = (const int32_t*)packed;
-            for (int y = 0; y < rows; ++y)
-                add_up_best({window + y * call.stride * call.row_pitch + channel + s * lanes, call.row_pitch,
-                             call.pixel_pitch, offset, (const Weight*)(offset + lanes),
-                             sums + (y * cols * strips + s) * lanes, strips * lanes},
-                            call.stride, call.kh, call.kw, cols);
+            int32_t* to = sums + s * lanes;
+            for (int i = 0; i < batch.count; ++i) {
+                const Window& block = batch.windows[i];
+                const uint8_t* window = block.first + channel + s * lanes;
+                for (int y = 0; y < block.rows; ++y, to += block.cols * strips * lanes)
+                    add_up_best({window + y * call.stride * call.row_pitch, call.row_pitch, call.pixel_pitch, offset,
+                                 (const Weight*)(offset + lanes), to, strips * lanes},
+                                call.stride, call.kh, call.kw, block.cols);
+            }
         }
-        finish<Isa, strips>(sums, rows * cols, *call.epilogue, channel, out + channel, call.out_pitch);
+        finish<Isa, strips>(sums, batch.pixels, *call.epilogue, channel, out + channel, call.out_pitch);
     }
 
-    static void run_block(const Call& call, const uint8_t* window, int rows, int cols, uint8_t* out) {
+    // Computes the blocks of a batch, which is empty then. Returns where the next ones go.
+    static uint8_t* run_batch(const Call& call, Batch& batch, uint8_t* out) {
         constexpr int least = kChannelPad / lanes, most = Isa::strips > least ? Isa::strips : least;
         const int channels = (int)round_up(call.channels, kChannelPad);
         int channel = 0;
-        for (; channel + most * lanes <= channels; channel += most * lanes)
-            run_strips<most>(call, window, rows, cols, channel, out);
-        for (; channel < channels; channel += kChannelPad) run_strips<least>(call, window, rows, cols, channel, out);
+        for (; channel + most * lanes <= channels; channel += most * lanes) run_strips<most>(call, batch, channel, out);
+        for (; channel < channels; channel += kChannelPad) run_strips<least>(call, batch, channel, out);
+        out += batch.pixels * call.out_pitch;
+        batch.count = batch.pixels = 0;
+        return out;
     }
 
-    static void run(const uint8_t* window, int64_t row_pitch, int64_t pixel_pitch, int stride, int kh, int kw, int rows,
-                    int cols, int channels, const void* packed, const Epilogue* epilogue, uint8_t* out, int64_t out_pitch) {
+    static void run(const Window* windows, int count, int64_t row_pitch, int64_t pixel_pitch, int stride, int kh, int kw,
+                    int channels, const void* packed, const Epilogue* epilogue, uint8_t* out, int64_t out_pitch) {
         const Call call = {row_pitch, pixel_pitch, stride, kh, kw, channels, packed, epilogue, out_pitch};
-        const int together = cols < kSumPixels ? kSumPixels / cols : 1;
-        for (int y = 0; y < rows; y += together)
-            for (int x = 0; x < cols; x += kSumPixels)
-                run_block(call, window + y * stride * row_pitch + x * stride * pixel_pitch, smaller(together, rows - y),
-                          smaller(kSumPixels, cols - x), out + ((int64_t)y * cols + x) * out_pitch);
+        Batch batch;
+        for (int i = 0; i < count; ++i) {
+            const Window& block = windows[i];
+            const int together = block.cols < kSumPixels ? kSumPixels / block.cols : 1;
+            for (int y = 0; y < block.rows; y += together)
+                for (int x = 0; x < block.cols; x += kSumPixels) {
+                    const Window part = {block.first + y * stride * row_pitch + x * stride * pixel_pitch,
+                                         smaller(together, block.rows - y), smaller(kSumPixels, block.cols - x)};
+                    if (batch.pixels + part.rows * part.cols > kSumPixels) out = run_batch(call, batch, out);
+                    batch.windows[batch.count++] = part;
+                    batch.pixels += part.rows * part.cols;
+                }
+        }
+        run_batch(call, batch, out);
     }
 };
 

@@ -77,8 +77,10 @@ __attribute__((noinline)) static void finish(const int32_t* sums, int n, const E
         Output* to = out;
         auto take = [&](auto pixels) __attribute__((always_inline)) {
             constexpr int count = decltype(pixels)::value;
-            for (; n >= count; n -= count, from += count * strips * Isa::lanes, to += count * out_pitch)
+            for (; n >= count; n -= count, from += count * strips * Isa::lanes, to += count * out_pitch) {
+                if (e.ahead) e.ahead->fetch();
                 finish_pixels<Isa, kind, strips, count>(from, e, channel, to, out_pitch);
+            }
         };
         take(Constant<many>());
         if constexpr (some > 1) take(Constant<some>());

@@ -1,4 +1,5 @@
-// Rounding, clamping and powers of two with nothing but additions and bits: for sets without instructions for them.
+// Rounding, clamping, powers of two and parts of vectors with nothing but additions, bits and copies: for sets without
+// instructions for them.
 #pragma once
 
 #include "vectors.h"
@@ -32,6 +33,14 @@ struct Rounding {
     // sums are made by the latter: a product by 1 is exact, so the result is the same.
     TILES_INLINE Float plus(Float a, Float b) { return a + b; }
     TILES_INLINE Float minus(Float a, Float b) { return a - b; }
+
+    // `squares` of the first `bytes` bytes. Others are not read.
+    TILES_INLINE Int squares_of_part(const uint8_t* a, const uint8_t* b, int bytes) {
+        uint8_t part_of_a[2 * Isa::lanes] = {}, part_of_b[2 * Isa::lanes] = {};
+        __builtin_memcpy(part_of_a, a, bytes);
+        __builtin_memcpy(part_of_b, b, bytes);
+        return Isa::squares(part_of_a, part_of_b);
+    }
 
     // The sum of all lanes, as unsigned numbers, which fits 32 bits.
     TILES_INLINE uint32_t total(Int sums) {

@@ -1,5 +1,5 @@
-// Any processor: vectors of four, which the compiler maps to what there is. This file is also the list of what an `Isa`
-// must have.
+// Any processor: vectors of four, which the compiler maps to what there is. This file and generic/rounding.h are also the
+// list of what an `Isa` must have.
 #pragma once
 
 #include "../generic/rounding.h"
