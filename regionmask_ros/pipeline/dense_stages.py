@@ -18,11 +18,7 @@ from ..mask.composer import MaskComposer
 from ..mask.rolling import find_rolling
 from ..mask.tiling import Tiling
 from ..tiles.partial_resize import PartialResize
-
-CHANGED_BY = 12
-"""Gray values of 255 by which a pixel of the downsampled image must change between two frames to count as changed:
-well above a camera's noise."""
-
+from ..tracking.motion import share_changed
 
 @dataclass
 class DenseFrameView:
@@ -62,10 +58,7 @@ class DenseFrameView:
         """Share of each region that has changed since the frame before, float32 [rows, cols]; 1 for a first frame."""
         if self.small is None or self.before is None or self.before.shape != self.small.shape:
             return np.ones(self.grid.shape, np.float32)
-        _, changed = cv2.threshold(cv2.absdiff(self.small, self.before), CHANGED_BY, 1.0, cv2.THRESH_BINARY)
-        changed = changed.astype(np.float32)
-        share: np.ndarray = cv2.resize(changed, self.grid.shape[::-1], interpolation=cv2.INTER_AREA)
-        return share
+        return share_changed(self.before, self.small, self.grid.shape)
 
 
 def plan_looks(tiling: Tiling, composer: MaskComposer, mask: RegionMask) -> tuple[Look, ...]:

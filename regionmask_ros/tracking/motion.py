@@ -36,6 +36,10 @@ _LINES = 8
 """Lines that are read side by side. A camera's image lies far from the processor, and memory serves many reads at a
 time: one line after the other takes three times as long."""
 
+CHANGED_BY = 12
+"""Gray values of 255 by which a pixel must change between two frames to count as changed: well above a camera's
+noise."""
+
 UNKNOWN = math.inf
 """As the largest shift to expect: nothing is known of it."""
 
@@ -144,6 +148,43 @@ def _downsample(pixels: np.ndarray, image: np.ndarray) -> None:
     for y in range(together, height):
         for x in range(width):
             image[y, x] = pixels[y * STEP, x * STEP, 1]
+
+
+def share_changed(before: np.ndarray, now: np.ndarray, shape: tuple[int, int]) -> np.ndarray:
+    """How much of each cell of a grid has changed between two images.
+
+    Args:
+        before: uint8 [height, width], as ``downsample`` gives it.
+        now: The same of another frame.
+        shape: Rows and columns of the grid, which covers the images as a whole.
+
+    Returns:
+        float32 [rows, cols], share of a cell's area whose pixels differ by more than ``CHANGED_BY``.
+    """
+    share = np.empty(shape, np.float32)
+    _share_changed(before, now, share)
+    return share
+
+
+@kernel
+def _share_changed(before: np.ndarray, now: np.ndarray, share: np.ndarray) -> None:
+    height, width = now.shape
+    rows, cols = share.shape
+    # Cells of these sides, in units of which a pixel is as many high as there are rows, and as many wide as columns.
+    column = np.empty(width, np.int32)
+    for row in range(rows):
+        top, bottom = row * height, (row + 1) * height
+        column[:] = 0
+        for y in range(top // rows, -(-bottom // rows)):
+            part = np.int32(min(bottom, (y + 1) * rows) - max(top, y * rows))
+            for x in range(width):
+                changed = abs(np.int32(now[y, x]) - np.int32(before[y, x])) > CHANGED_BY
+                column[x] += part if changed else np.int32(0)
+        for col in range(cols):
+            left, right, total = col * width, (col + 1) * width, 0
+            for x in range(left // cols, -(-right // cols)):
+                total += column[x] * (min(right, (x + 1) * cols) - max(left, x * cols))
+            share[row, col] = total / (width * height)
 
 
 @kernel

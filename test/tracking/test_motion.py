@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from regionmask_ros.tracking.motion import MAX_GROWTH, UNKNOWN, OpticalFlow, choose_levels, downsample
+from regionmask_ros.tracking.motion import CHANGED_BY, MAX_GROWTH, UNKNOWN, OpticalFlow, choose_levels, downsample, share_changed
 
 TEXTURE = cv2.GaussianBlur(np.random.default_rng(0).integers(0, 256, (480, 640, 3)).astype(np.uint8), (0, 0), 6)
 BOXES = np.array([[100, 100, 180, 260], [300, 200, 420, 300], [320, 60, 360, 130]], np.float64)
@@ -84,3 +84,18 @@ def test_any_boxes_and_images_give_finite_or_unknown_shifts(seed):
     corner = rng.uniform(-50, 200, (5, 2))
     shift, growth = OpticalFlow(*images).of(np.hstack([corner, corner + rng.uniform(0, 300, (5, 2))]))
     assert not np.isinf(shift).any() and np.isfinite(growth).all()
+
+
+@given(st.tuples(st.integers(1, 60), st.integers(1, 60)), st.tuples(st.integers(1, 20), st.integers(1, 20)),
+       st.integers(0, 2**32 - 1))
+def test_the_changed_share_of_a_cell_is_that_of_its_area(size, grid, seed):
+    rng = np.random.default_rng(seed)
+    before = rng.integers(0, 256, size).astype(np.uint8)
+    now = np.clip(before.astype(int) + rng.integers(-20, 21, size), 0, 255).astype(np.uint8)
+    share = share_changed(before, now, grid)
+    changed = np.abs(before.astype(int) - now) > CHANGED_BY
+    # Each pixel becomes as many as there are cells, and each cell as many as there are pixels.
+    fine = changed.repeat(grid[0], axis=0).repeat(grid[1], axis=1)
+    expected = fine.reshape(grid[0], size[0], grid[1], size[1]).mean(axis=(1, 3))
+    np.testing.assert_allclose(share, expected, rtol=1e-6)
+    assert (share[expected == 1.0] == 1.0).all()
