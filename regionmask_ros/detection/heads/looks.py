@@ -66,24 +66,32 @@ def decode_looks(results: Sequence[LookOutput], head: HeadSpec, image_wh: tuple[
     parts = []
     for result in results:
         try:
-            shown = family.decode(result.outputs, head, result.look.input_wh, lowest)
+            parts.append(family.decode(result.outputs, head, result.look.input_wh, lowest))
         except (LookupError, OverflowError) as error:
             # Numbers of a stored head that no outputs have.
             raise ValueError(f"{head.family}: {error}") from error
-        boxes = result.look.to_image(shown.boxes)
-        parts.append((boxes, shown.scores, shown.class_ids, find_cut(boxes, result.look, image_wh)))
-    if not sum(len(scores) for _, scores, _, _ in parts):
+    count = sum(len(part.scores) for part in parts)
+    if not count:
         return LookDetections(looks=looks)
-    boxes, scores, class_ids, cut = parts[0] if len(parts) == 1 else (np.concatenate(column) for column in zip(*parts))
-    boxes, scores = np.ascontiguousarray(boxes, np.float64), np.where(cut, CUT_WEIGHT, 1.0) * scores
+    boxes, scores, class_ids = np.empty((count, 4)), np.empty(count), np.empty(count, np.int64)
+    cut, end = np.zeros(count, bool), 0
+    for part, look in zip(parts, looks):
+        start, end = end, end + len(part.scores)
+        corner = float(look.window[0]), float(look.window[1])
+        _place(part.boxes, part.scores, part.class_ids, look.scale, corner, start, boxes, scores, class_ids)
+        if look.window != (0.0, 0.0, *image_wh):
+            cut[start:end] = find_cut(boxes[start:end], look, image_wh)
+    is_cut = bool(cut.any())
+    if is_cut:
+        scores[cut] *= CUT_WEIGHT
     order = np.argsort(-scores, kind="stable")
     overlap = float(nms_iou) if family.needs_suppression or len(results) > 1 else math.inf
-    order = order[:_choose(boxes, scores, class_ids.astype(np.int64), head.num_classes, overlap, order)]
-    if cut[order].any():
+    order = order[:_choose(boxes, scores, class_ids, head.num_classes, overlap, order)]
+    if is_cut:
         order = order[~_is_part(boxes[order], class_ids[order], cut[order])]
     count = len(order)
     columns = np.empty((count, 4), np.float32), np.empty(count, np.float32), np.empty(count, np.int32)
-    order = order[:_report(boxes, scores, class_ids.astype(np.int64), order, image_wh, lowest, columns)]
+    order = order[:_report(boxes, scores, class_ids, order, image_wh, lowest, columns)]
     found = Detections(*(column[:len(order)] for column in columns))
     return LookDetections(found, cut[order], looks)
 
@@ -94,6 +102,17 @@ def _is_part(boxes: np.ndarray, class_ids: np.ndarray, cut: np.ndarray) -> np.nd
     inside = covered_fraction(boxes[cut], boxes[whole]) >= CUT_INSIDE
     part[cut] = (inside & (class_ids[cut][:, None] == class_ids[whole][None])).any(axis=1)
     return part
+
+
+@kernel
+def _place(found: np.ndarray, found_scores: np.ndarray, found_classes: np.ndarray, scale: tuple[float, float],
+           corner: tuple[float, float], start: int, boxes: np.ndarray, scores: np.ndarray, class_ids: np.ndarray
+           ) -> None:
+    """Writes what a look shows, from the place ``start`` on, with boxes in image pixels, see ``Look.to_image``."""
+    for i in range(len(found_scores)):
+        for side in range(4):
+            boxes[start + i, side] = found[i, side] * scale[side % 2] + corner[side % 2]
+        scores[start + i], class_ids[start + i] = found_scores[i], found_classes[i]
 
 
 @kernel

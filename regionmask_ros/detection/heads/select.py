@@ -17,10 +17,10 @@ def select_objects(rows: np.ndarray, lowest: float) -> tuple[np.ndarray, np.ndar
         lowest: Lowest score, objectness times the best class's, that is kept.
 
     Returns:
-        Indices of the rows, their scores and their best classes.
+        Indices of the rows, their scores and their best classes, int32.
     """
     if rows.dtype == np.float32 and rows.flags.c_contiguous and rows.flags.writeable:
-        found = np.empty(len(rows), np.int64), np.empty(len(rows), np.float32), np.empty(len(rows), np.int64)
+        found = np.empty(len(rows), np.int64), np.empty(len(rows), np.float32), np.empty(len(rows), np.int32)
         count = _find_objects(rows, np.float32(lowest), *found)
         return found[0][:count], found[1][:count], found[2][:count]
     # Reading one column of the whole output is the quick test: class scores only make a score smaller.
@@ -29,7 +29,7 @@ def select_objects(rows: np.ndarray, lowest: float) -> tuple[np.ndarray, np.ndar
     classes = some[:, 5:].argmax(axis=1)
     scores = some[:, 4] * some[np.arange(len(some)), 5 + classes]
     kept = scores >= lowest
-    return index[kept], scores[kept], classes[kept]
+    return index[kept], scores[kept], classes[kept].astype(np.int32)
 
 
 def select_best(scores: np.ndarray, lowest: float) -> tuple[np.ndarray, np.ndarray, np.ndarray]:

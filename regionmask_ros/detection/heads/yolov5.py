@@ -45,4 +45,4 @@ class Yolov5Head:
         if rows is None or rows.shape[1] != 5 + spec.num_classes:
             raise misfit("YOLOv5", outputs, input_wh)
         index, scores, classes = select_objects(rows, lowest)
-        return Candidates(corners_of(rows[index, :2], rows[index, 2:4]), scores, classes.astype(np.int32))
+        return Candidates(corners_of(rows[index, :2], rows[index, 2:4]), scores, classes)

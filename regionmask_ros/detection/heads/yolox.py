@@ -22,7 +22,7 @@ from ...network.labels import names_in_metadata
 from .base import Candidates, misfit
 from .grid import as_rows, corners_and_strides, count_cells, distance_from_cells, find_strides
 from .pairs import find_pair
-from .select import are_scores, corners_of, select_objects
+from .select import are_scores, select_objects
 
 
 class YoloxHead:
@@ -57,23 +57,26 @@ class YoloxHead:
         if rows is None or rows.shape[1] != 5 + spec.num_classes:
             raise misfit("YOLOX", outputs, input_wh)
         index, scores, classes = select_objects(rows, lowest)
-        some = rows[index, :4]
-        if spec.numbers["raw"]:
-            corners, strides = corners_and_strides(input_wh, spec.strides)
+        boxes, is_raw = np.ascontiguousarray(rows[index, :4]), bool(spec.numbers["raw"])
+        if is_raw:
             with np.errstate(over="ignore"):
-                np.exp(some[:, 2:], out=some[:, 2:])
-            _place(some, index, corners, strides)
-        return Candidates(corners_of(some[:, :2], some[:, 2:]), scores, classes.astype(np.int32))
+                np.exp(boxes[:, 2:], out=boxes[:, 2:])
+        _find_corners(boxes, is_raw, index, *corners_and_strides(input_wh, spec.strides))
+        return Candidates(boxes, scores, classes)
 
 
 @kernel
-def _place(boxes: np.ndarray, index: np.ndarray, corners: np.ndarray, strides: np.ndarray) -> None:
-    """Turns centers and sizes relative to cells, float32 [n, 4], into those in input pixels."""
+def _find_corners(boxes: np.ndarray, is_raw: bool, index: np.ndarray, corners: np.ndarray, strides: np.ndarray) -> None:
+    """Turns centers and sizes, float32 [n, 4], into corners. Raw ones are in strides, and centers relative to cells."""
     for i in range(len(index)):
         cell = index[i]
         for axis in range(2):
-            boxes[i, axis] = boxes[i, axis] * strides[cell, 0] + corners[cell, axis]
-            boxes[i, axis + 2] = boxes[i, axis + 2] * strides[cell, 0]
+            center, size = boxes[i, axis], boxes[i, axis + 2]
+            if is_raw:
+                center = center * strides[cell, 0] + corners[cell, axis]
+                size = size * strides[cell, 0]
+            half = np.float32(0.5) * size
+            boxes[i, axis], boxes[i, axis + 2] = center - half, center + half
 
 
 def _is_raw(rows: np.ndarray, input_wh: tuple[int, int], strides: tuple[int, ...]) -> bool:
