@@ -20,6 +20,7 @@ from ..mask.tiling import Tiling
 from ..tiles.partial_resize import PartialResize
 from ..tracking.motion import share_changed
 
+
 @dataclass
 class DenseFrameView:
     """A frame as mask sources see it, see ``mask.source.FrameView``.

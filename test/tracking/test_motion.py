@@ -8,7 +8,15 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from regionmask_ros.tracking.motion import CHANGED_BY, MAX_GROWTH, UNKNOWN, OpticalFlow, choose_levels, downsample, share_changed
+from regionmask_ros.tracking.motion import (
+    CHANGED_BY,
+    MAX_GROWTH,
+    UNKNOWN,
+    OpticalFlow,
+    choose_levels,
+    downsample,
+    share_changed,
+)
 
 TEXTURE = cv2.GaussianBlur(np.random.default_rng(0).integers(0, 256, (480, 640, 3)).astype(np.uint8), (0, 0), 6)
 BOXES = np.array([[100, 100, 180, 260], [300, 200, 420, 300], [320, 60, 360, 130]], np.float64)
