@@ -84,7 +84,7 @@ class Plan:
 
     def _reserve_map(self, grid: TileGrid) -> tuple[int, int]:
         """A tile map: the offset of its first tile and the bytes between rows."""
-        pitch = -(-grid.cols // MAP_MARGIN) * MAP_MARGIN + MAP_MARGIN
+        pitch = grid.cols + MAP_MARGIN
         return self._reserve(grid.rows * pitch + 3 * MAP_MARGIN) + MAP_MARGIN, pitch
 
     def _array(self, kind: type[ctypes.Structure], records: Sequence[ctypes.Structure]) -> int:
@@ -104,26 +104,27 @@ class Plan:
 
     def _make_record(self) -> PlanRecord:
         graph = self._network.graph
-        known: dict[TileGrid, int] = {}
+        known: dict[tuple[int, int, int], int] = {}
         grids: list[GridRecord] = []
         for grid in self._grids.values():
-            if grid not in known:
-                known[grid] = len(grids)
+            # Tensors with as large tiles in input pixels share a grid, whatever their strides.
+            if _size_of(grid) not in known:
+                known[_size_of(grid)] = len(grids)
                 (attended, pitch), (unattended, _) = self._reserve_map(grid), self._reserve_map(grid)
                 grids.append(GridRecord(grid.rows, grid.cols, pitch, attended, unattended,
                                         *self._ranges(regions_of(grid, self.regions))))
-        tensors = [self._make_tensor(name, known[grid]) for name, grid in self._grids.items()]
+        tensors = [self._make_tensor(name, known[_size_of(grid)]) for name, grid in self._grids.items()]
         nodes = [self._make_node(node) for node in graph.nodes]
         image_kernels = self._choose_kernels(OPERATIONS.index("copy"), 1, graph.input, graph.channels)
-        row_bytes = max(tensor.map_pitch for tensor in tensors) + 3 * MAP_MARGIN
+        map_bytes = max(tensor.rows * tensor.map_pitch for tensor in tensors) + 3 * MAP_MARGIN
         flags = self._reserve(len(tensors) * ctypes.sizeof(FlagsRecord))
         regions = self._reserve(self.regions[0] * self.regions[1])
-        row = self._reserve(2 * row_bytes)
+        reached, merged = (self._reserve(map_bytes) + MAP_MARGIN for _ in range(2))
         _, width, channels = self._shapes[graph.input]
         sums = self._reserve(2 * width * channels + SUMS_MARGIN)
         block = [self._reserve(self._block[part]) for part in ("addresses", "panel", "scratch")]
         return PlanRecord(image_kernels, self._array(TensorRecord, tensors), self._array(NodeRecord, nodes), len(nodes),
-                          self._array(GridRecord, grids), len(grids), *self.regions, flags, regions, row, row_bytes,
+                          self._array(GridRecord, grids), len(grids), *self.regions, flags, regions, reached, merged,
                           sums, *block)
 
     def _make_tensor(self, name: str, grid_index: int) -> TensorRecord:
@@ -139,8 +140,7 @@ class Plan:
         edges = []
         for name in node.inputs:
             ranges = tiles_read(operator, self._grids[name], self._grids[node.name])
-            edges.append(EdgeRecord(self.index[name], *self._ranges(ranges),
-                                    *_find_shifts(ranges[1], self._grids[name].cols)))
+            edges.append(EdgeRecord(self.index[name], *self._ranges(ranges), *_find_shifts(ranges, self._grids[name])))
         record = NodeRecord()
         record.is_compared = is_compared(operator)
         record.edges, record.edge_count = self._array(EdgeRecord, edges), len(edges)
@@ -258,18 +258,27 @@ def _fill_window(operator: Convolution | MaxPool | AveragePool, record: NodeReco
     record.stride, record.top, record.left = window.stride, *window.pads[:2]
 
 
-def _find_shifts(ranges: np.ndarray, limit: int) -> tuple[int, int]:
-    """Finds how far a tile reads to the left and to the right, if that is the same everywhere inside of the map.
+def _size_of(grid: TileGrid) -> tuple[int, int, int]:
+    return grid.rows, grid.cols, grid.side * grid.stride
+
+
+def _find_shifts(ranges: Ranges, source: TileGrid) -> tuple[int, int, int, int]:
+    """Finds how far a tile reads in each direction, if that is the same everywhere inside of the map.
 
     Args:
-        ranges: Of columns, see ``grid.Ranges``.
-        limit: Columns of the input.
+        ranges: What the tiles of the output read.
+        source: Tiles of the input.
 
     Returns:
-        Tiles to the left and to the right; -1 and -1 if the map has another shape, or they differ.
+        Tiles above, below, to the left and to the right; -1 each if the map has another size, or they differ.
     """
-    tiles = np.arange(len(ranges))
-    before, after = int((tiles - ranges[:, 0]).max()), int((ranges[:, 1] - 1 - tiles).max())
-    first, end = np.maximum(tiles - before, 0), np.minimum(tiles + after + 1, limit)
-    same = len(ranges) == limit and np.array_equal(ranges, np.stack([first, end], 1))
-    return (before, after) if same and 0 <= before < MAP_MARGIN and 0 <= after < MAP_MARGIN else (-1, -1)
+    shifts = []
+    for read, limit in zip(ranges, (source.rows, source.cols)):
+        tiles = np.arange(len(read))
+        before, after = int((tiles - read[:, 0]).max()), int((read[:, 1] - 1 - tiles).max())
+        first, end = np.maximum(tiles - before, 0), np.minimum(tiles + after + 1, limit)
+        if len(read) != limit or not np.array_equal(read, np.stack([first, end], 1)) or not (
+                0 <= before < MAP_MARGIN and 0 <= after < MAP_MARGIN):
+            return -1, -1, -1, -1
+        shifts += [before, after]
+    return tuple(shifts)  # type: ignore[return-value]

@@ -8,7 +8,7 @@ OPERATIONS = ("product", "depthwise", "add", "multiply", "activate", "max_pool",
               "copy", "gather", "blocks")
 """In the order of their numbers."""
 
-MAP_MARGIN = 16
+MAP_MARGIN = 8
 """Zeros beside each row of a tile map."""
 
 _int = ctypes.c_int64
@@ -39,7 +39,7 @@ class GridRecord(ctypes.Structure):
 class EdgeRecord(ctypes.Structure):
     """``Edge``."""
 
-    _fields_ = [("tensor", _int), *_addresses("tile_rows tile_cols"), *_integers("before after")]
+    _fields_ = [("tensor", _int), *_addresses("tile_rows tile_cols"), *_integers("above below before after")]
 
 
 class PartRecord(ctypes.Structure):
@@ -70,7 +70,7 @@ class PlanRecord(ctypes.Structure):
     """``Plan``."""
 
     _fields_ = [*_addresses("kernels tensors nodes"), ("node_count", _int), ("grids", _address),
-                *_integers("grid_count region_rows region_cols flags regions row row_bytes sums addresses panel "
+                *_integers("grid_count region_rows region_cols flags regions reached merged sums addresses panel "
                            "scratch")]
 
 

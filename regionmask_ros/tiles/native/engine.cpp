@@ -39,7 +39,9 @@ struct Run {
 
     Output output(int64_t index, const KernelSet& kernels, double threshold, bool is_compared, int64_t* counts) const {
         const Tensor& tensor = plan.tensors[index];
-        Output found{tensor, kernels, arena + tensor.pixels, map(tensor.dirty, tensor, 0),
+        // In a dense frame all tiles are attended, and nobody asks which are dirty.
+        uint8_t* due = is_dense ? arena + plan.grids[tensor.grid].attended : map(tensor.dirty, tensor, 0);
+        Output found{tensor, kernels, arena + tensor.pixels, due,
                      map(tensor.weak, tensor, 0), is_dense, is_compared && !is_dense,
                      tensor.pixel_bytes != tensor.channels, threshold, flags[index], counts};
         found.tile_limit = found.compute_limit(tensor.side * tensor.side);
@@ -53,7 +55,7 @@ struct Run {
         const Tensor& tensor = plan.tensors[0];
         const int64_t tile_bytes = tensor.side * tensor.pixel_bytes, row_bytes = tensor.width * tensor.pixel_bytes;
         uint32_t* sums = (uint32_t*)(arena + plan.sums);
-        memset(sums, 0, padded_cols(row_bytes) / 2 * sizeof *sums);
+        memset(sums, 0, (row_bytes + 15) / 16 * 8 * sizeof *sums);
         for (int64_t y = 0; y < line.rows; ++y)
             visit_runs(attended, tensor.cols, [&](int64_t first, int64_t end) {
                 const int64_t place = first * tile_bytes, bytes = lesser(end * tile_bytes, row_bytes) - place;
@@ -64,7 +66,7 @@ struct Run {
             change[col] = 0;
             if (!attended[col]) continue;
             const uint32_t* of_tile = sums + col * tile_bytes / 2;
-            const int64_t count = padded_cols(lesser(tile_bytes, row_bytes - col * tile_bytes)) / 2;
+            const int64_t count = (lesser(tile_bytes, row_bytes - col * tile_bytes) + 15) / 16 * 8;
             for (int64_t i = 0; i < count; ++i) change[col] += of_tile[i];
         }
     }
@@ -97,43 +99,49 @@ struct Run {
 
     // Tiles whose change was too small for the last threshold may be large enough for a lower one.
     void recall_weak(const Tensor& tensor, Flags& flag) const {
-        for (int64_t row = 0; row < tensor.rows; ++row) {
-            uint8_t *weak = map(tensor.weak, tensor, row), *pending = map(tensor.pending, tensor, row);
-            merge_row(pending, weak, padded_cols(tensor.cols));
-            memset(weak, 0, padded_cols(tensor.cols));
-        }
+        uint8_t* weak = map(tensor.weak, tensor, 0);
+        merge(map(tensor.pending, tensor, 0), weak, map_bytes(tensor));
+        memset(weak, 0, map_bytes(tensor));
         flag.pending |= flag.weak;
         flag.weak = 0;
+    }
+
+    // The tiles that read a dirty tile, now or while they were not attended; margins may be marked, too.
+    const uint8_t* find_reached(const Node& node, const Tensor& tensor, const Flags& flag) const {
+        if (node.edge_count == 1 && node.edges[0].is_identity() && !flag.pending) {
+            const Tensor& input = plan.tensors[node.edges[0].tensor];
+            return map(input.dirty, input, 0);
+        }
+        uint8_t* reached = arena + plan.reached;
+        if (flag.pending)
+            memcpy(reached, map(tensor.pending, tensor, 0), map_bytes(tensor));
+        else
+            memset(reached, 0, map_bytes(tensor));
+        for (int64_t i = 0; i < node.edge_count; ++i) {
+            const Edge& edge = node.edges[i];
+            const Tensor& input = plan.tensors[edge.tensor];
+            if (flags[edge.tensor].dirty)
+                merge_reached(reached, tensor, edge, input, map(input.dirty, input, 0), arena + plan.merged);
+        }
+        return reached;
     }
 
     // Writes the tiles that are due into the map `dirty`, and those that stay pending.
     void find_due(const Node& node, const Tensor& tensor, Flags& flag) const {
         const Grid& grid = plan.grids[tensor.grid];
-        uint8_t *reached = arena + plan.row + kMapMargin, *merged = reached + plan.row_bytes;
-        const int64_t bytes = padded_cols(tensor.cols);
-        bool is_due = false, is_pending = false;
-        for (int64_t row = 0; row < tensor.rows; ++row) {
-            uint8_t *dirty = map(tensor.dirty, tensor, row), *pending = map(tensor.pending, tensor, row);
-            if (flag.pending)
-                memcpy(reached, pending, bytes);
-            else
-                memset(reached, 0, bytes);
-            if (is_dense) memset(reached, 1, tensor.cols);
-            else
-                for (int64_t i = 0; i < node.edge_count; ++i) {
-                    const Edge& edge = node.edges[i];
-                    const Tensor& input = plan.tensors[edge.tensor];
-                    if (flags[edge.tensor].dirty)
-                        merge_reached(reached, row, tensor.cols, edge, input, map(input.dirty, input, 0), merged);
-                }
-            const int64_t place = row * grid.map_pitch;
-            const Split found = split_row(reached, arena + grid.attended + place, arena + grid.unattended + place, dirty,
-                                          pending, tensor.cols);
-            is_due |= found.is_due;
-            is_pending |= found.is_pending;
-        }
-        flag.dirty = is_due;
-        flag.pending = is_pending;
+        const uint8_t *reached = find_reached(node, tensor, flag), *unattended = arena + grid.unattended;
+        const int64_t bytes = map_bytes(tensor);
+        flag.dirty = intersect(reached, arena + grid.attended, map(tensor.dirty, tensor, 0), bytes);
+        if (flag.pending || do_intersect(reached, unattended, bytes))
+            flag.pending = intersect(reached, unattended, map(tensor.pending, tensor, 0), bytes);
+    }
+
+    // Everything is due, and nothing stays pending or weak.
+    void take_all(const Tensor& tensor, Flags& flag) const {
+        if (flag.pending) memset(map(tensor.pending, tensor, 0), 0, map_bytes(tensor));
+        if (flag.weak) memset(map(tensor.weak, tensor, 0), 0, map_bytes(tensor));
+        flag.pending = flag.weak = 0;
+        flag.dirty = 1;
     }
 
     void compute(const Node& node, const Output& out) const {
@@ -159,11 +167,10 @@ struct Run {
         for (int64_t e = 0; e < node.edge_count; ++e) may_be_due |= flags[node.edges[e].tensor].dirty != 0;
         flag.dirty = 0;
         if (!may_be_due) return;
-        find_due(node, tensor, flag);
-        if (is_dense) {
-            if (flag.weak) memset(map(tensor.weak, tensor, 0), 0, tensor.rows * tensor.map_pitch);
-            flag.weak = 0;
-        }
+        if (is_dense)
+            take_all(tensor, flag);
+        else
+            find_due(node, tensor, flag);
         if (!flag.dirty) return;
         compute(node, output(i + 1, *node.kernels, frame.thresholds[i], node.is_compared != 0, counts));
         flag.dirty = counts[2] > 0;

@@ -7,10 +7,17 @@
 
 namespace tiles {
 
-// Rows of maps are worked on in whole vectors, which may touch the margin on the right.
-inline int64_t padded_cols(int64_t cols) { return (cols + 15) / 16 * 16; }
+// Wider vectors where the processor has them.
+#if defined(__x86_64__) && defined(__GLIBC__) && __has_attribute(target_clones)
+#define TILES_WIDE __attribute__((target_clones("avx2", "default")))
+#else
+#define TILES_WIDE
+#endif
 
-inline void merge_row(uint8_t* __restrict to, const uint8_t* __restrict from, int64_t bytes) {
+// Maps are worked on as a whole, with the margins of their rows.
+inline int64_t map_bytes(const Tensor& tensor) { return tensor.rows * tensor.map_pitch; }
+
+TILES_WIDE inline void merge(uint8_t* __restrict to, const uint8_t* __restrict from, int64_t bytes) {
     for (int64_t i = 0; i < bytes; ++i) to[i] |= from[i];
 }
 
@@ -25,45 +32,43 @@ void visit_runs(const uint8_t* row, int64_t cols, Visit visit) {
     }
 }
 
-// Marks in `to` the tiles of row `row` that read a dirty tile.
-inline void merge_reached(uint8_t* to, int64_t row, int64_t cols, const Edge& edge, const Tensor& input,
-                          const uint8_t* dirty, uint8_t* merged) {
-    const int64_t first = edge.tile_rows[2 * row], end = edge.tile_rows[2 * row + 1];
-    if (first >= end) return;
-    const uint8_t* from = dirty + first * input.map_pitch;
-    if (end - first > 1) {
-        const int64_t bytes = padded_cols(input.cols);
-        memcpy(merged, from, bytes);
-        memset(merged + bytes, 0, kMapMargin);
-        for (int64_t r = first + 1; r < end; ++r) merge_row(merged, dirty + r * input.map_pitch, bytes);
-        from = merged;
+// Marks in `to` the tiles that read a dirty tile. It may mark margins, too; `merged` is room for a map.
+inline void merge_reached(uint8_t* to, const Tensor& output, const Edge& edge, const Tensor& input, const uint8_t* dirty,
+                          uint8_t* merged) {
+    const int64_t bytes = map_bytes(input), pitch = input.map_pitch;
+    if (edge.is_shifted()) {
+        if (edge.above + edge.below > 0) {
+            memcpy(merged, dirty, bytes);
+            for (int64_t shift = pitch; shift <= edge.above * pitch; shift += pitch)
+                merge(merged + shift, dirty, bytes - shift);
+            for (int64_t shift = pitch; shift <= edge.below * pitch; shift += pitch)
+                merge(merged, dirty + shift, bytes - shift);
+            dirty = merged;
+        }
+        for (int64_t shift = -edge.before; shift <= edge.after; ++shift) merge(to, dirty + shift, bytes);
+        return;
     }
-    if (edge.before >= 0) {
-        const int64_t bytes = padded_cols(cols);
-        for (int64_t shift = -edge.before; shift <= edge.after; ++shift) merge_row(to, from + shift, bytes);
-    } else {
-        for (int64_t col = 0; col < cols; ++col)
-            for (int64_t c = edge.tile_cols[2 * col]; c < edge.tile_cols[2 * col + 1]; ++c) to[col] |= from[c];
+    for (int64_t row = 0; row < output.rows; ++row, to += output.map_pitch) {
+        memset(merged, 0, pitch);
+        for (int64_t r = edge.tile_rows[2 * row]; r < edge.tile_rows[2 * row + 1]; ++r)
+            merge(merged, dirty + r * pitch, pitch);
+        for (int64_t col = 0; col < output.cols; ++col)
+            for (int64_t c = edge.tile_cols[2 * col]; c < edge.tile_cols[2 * col + 1]; ++c) to[col] |= merged[c];
     }
 }
 
-// due = reached and attended, pending = reached and not attended; and whether there are any.
-struct Split {
-    bool is_due, is_pending;
-};
-inline Split split_row(const uint8_t* __restrict reached, const uint8_t* __restrict attended,
-                       const uint8_t* __restrict unattended, uint8_t* __restrict due, uint8_t* __restrict pending,
-                       int64_t cols) {
-    uint8_t any_due = 0, any_pending = 0;
-    const int64_t bytes = padded_cols(cols);
-    for (int64_t i = 0; i < bytes; ++i) {
-        const uint8_t value = reached[i];
-        due[i] = value & attended[i];
-        pending[i] = value & unattended[i];
-        any_due |= due[i];
-        any_pending |= pending[i];
-    }
-    return {any_due != 0, any_pending != 0};
+// What two maps have in common, and whether that is anything.
+TILES_WIDE inline bool intersect(const uint8_t* __restrict a, const uint8_t* __restrict b, uint8_t* __restrict common,
+                                 int64_t bytes) {
+    uint8_t any = 0;
+    for (int64_t i = 0; i < bytes; ++i) any |= common[i] = a[i] & b[i];
+    return any != 0;
+}
+
+TILES_WIDE inline bool do_intersect(const uint8_t* a, const uint8_t* b, int64_t bytes) {
+    uint8_t any = 0;
+    for (int64_t i = 0; i < bytes; ++i) any |= a[i] & b[i];
+    return any != 0;
 }
 
 // Tiles of a grid that lie on an attended region.

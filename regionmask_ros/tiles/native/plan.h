@@ -9,7 +9,7 @@
 
 namespace tiles {
 
-constexpr int64_t kMapMargin = 16;
+constexpr int64_t kMapMargin = 8;
 
 struct Tensor {
     int64_t pixels;                        // offset of pixel (0, 0)
@@ -34,7 +34,11 @@ struct Edge {
     int64_t tensor;
     const int32_t *tile_rows, *tile_cols;  // [output tiles][2]: the first input tile that a tile reads, and the one after
                                            // the last
-    int64_t before, after;                 // tile_cols[i] is i - before to i + after inside of the map; -1: it is not
+    // tile_rows[i] is i - above to i + below and tile_cols[i] is i - before to i + after, inside of a map of the same
+    // size; -1: they are not.
+    int64_t above, below, before, after;
+    bool is_shifted() const { return above >= 0; }
+    bool is_identity() const { return (above | below | before | after) == 0; }
 };
 
 // A run of bytes of an input's pixel that is copied.
@@ -76,13 +80,13 @@ struct Plan {
     // Offsets in the arena.
     int64_t flags;                         // Flags of every tensor
     int64_t regions;                       // the attended regions of the last frame
-    int64_t row, row_bytes;                // two rows of maps with margins, and the bytes from one to the other
+    int64_t reached, merged;               // maps, large enough for any tensor
     int64_t sums;                          // of differences of the image, one for two bytes of a row
     int64_t addresses, panel, scratch;     // memory of one block of pixels
 };
 
 // What is known of a tensor without a look at its maps. A map whose flag is 0 may hold anything if it is `dirty`, and
-// holds zeros otherwise.
+// holds zeros otherwise. Dense frames write no map that is `dirty`.
 struct Flags {
     int64_t dirty, pending, weak;
     int64_t touched;                       // the caller has written to the tensor
