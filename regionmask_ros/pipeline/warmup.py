@@ -36,7 +36,7 @@ from ..network.thresholds import bundled_thresholds
 from ..sources.pictures.progressive import find_band_damage
 from ..tiles.noise import NoiseEstimate
 from ..tracking.held import HeldObjects, hold_objects
-from ..tracking.motion import UNKNOWN, OpticalFlow, downsample
+from ..tracking.motion import UNKNOWN, OpticalFlow, downsample, share_changed
 from ..tracking.tracker import Tracks, update_reach, update_tracks
 
 CHANNELS = (16, 32, 64, 128, 256)
@@ -128,6 +128,7 @@ def hold_an_object() -> None:
         blocks.propose(MaskContext(shown, grid, image_wh, frame, since_refresh=frame))
         blocks.count(mask)
         is_observed(shown.boxes, keep, image_wh)
+    share_changed(image, image, grid.shape)
     update_age(initial_age(grid), keep)
     HeatMap(grid, image_wh).add(shown.boxes)
     changes = np.arange(36).reshape(grid.shape)
