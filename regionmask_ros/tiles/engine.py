@@ -13,7 +13,7 @@ import numpy as np
 
 from ..errors import UserError
 from .compiled import list_kernel_sets, open_library
-from .frame import COUNTS, Rule, StepOutput, dense_tiles
+from .frame import COUNTS, Rule, StepOutput, dense_pixels
 from .network import TileNetwork
 from .plan import Plan
 from .reference import TileReference
@@ -101,7 +101,7 @@ class CompiledCamera:
         self._output = StepOutput(heads, self._change, self._counts,
                                   None if rows is None else rows.view(self._state.memory)[:, 0])
         self._frame = FrameRecord(change=self._change.ctypes.data, counts=self._counts.ctypes.data,
-                                  dense_tiles=dense_tiles(self._change.size))
+                                  dense_pixels=dense_pixels(input_wh[0] * input_wh[1]))
         self._is_new = True
 
     @property

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Protocol
 
 import numpy as np
 
@@ -52,6 +53,10 @@ class TileGrid:
         """Tiles from left to right; the last may be cut by the border."""
         return -(-self.width // self.side)
 
+    def find(self, axis: int, pixel: int) -> int:
+        """Finds the tile that has a row (axis 0) or column (axis 1) of pixels."""
+        return pixel // self.side
+
     def pixels(self) -> np.ndarray:
         """Pixels of every tile, int64 [rows, cols]."""
         heights, widths = (np.minimum(self.side, size - self.side * np.arange(tiles))
@@ -83,7 +88,22 @@ def regions_of(grid: TileGrid, regions: tuple[int, int]) -> Ranges:
     return along(grid.rows, regions[0]), along(grid.cols, regions[1])
 
 
-def tiles_read(operator: TileOperator, source: TileGrid, result: TileGrid) -> Ranges:
+class Divided(Protocol):
+    """What ``tiles_read`` must know of an input: tiles, or parts of them."""
+
+    @property
+    def height(self) -> int:
+        """Rows of the tensor."""
+
+    @property
+    def width(self) -> int:
+        """Columns of the tensor."""
+
+    def find(self, axis: int, pixel: int) -> int:
+        """Finds the tile that has a row (axis 0) or column (axis 1) of pixels."""
+
+
+def tiles_read(operator: TileOperator, source: Divided, result: TileGrid) -> Ranges:
     """Finds the input tiles that the pixels of output tiles read.
 
     Args:
@@ -101,7 +121,7 @@ def tiles_read(operator: TileOperator, source: TileGrid, result: TileGrid) -> Ra
             first, last = operator.reads(axis, tile * result.side, min((tile + 1) * result.side, size) - 1)
             first, last = max(first, 0), min(last, limit - 1)
             if first <= last:
-                found[tile] = first // source.side, last // source.side + 1
+                found[tile] = source.find(axis, first), source.find(axis, last) + 1
         return found
 
     return (along(0, result.rows, result.height, source.height), along(1, result.cols, result.width, source.width))

@@ -19,6 +19,7 @@ from .operators.quantized import operator_of
 from .operators.resizing import Resize
 from .operators.routing import ChannelSelect, Concat, SpaceToDepth
 from .packing import Constants, is_depthwise, pack_weights, pad_channels
+from .sections import Sections, sections_of
 from .structures import (
     MAP_MARGIN,
     OPERATIONS,
@@ -68,6 +69,7 @@ class Plan:
         self.regions = (-(-input_wh[1] // REGION), -(-input_wh[0] // REGION))
         self._shapes = graph.shapes(input_wh)
         self._grids = grids_of(self._shapes, graph.strides())
+        self._sections = sections_of(graph, self._grids)
         self.index = {name: place for place, name in enumerate(self._shapes)}
         self.layout = lay_out(network, self._shapes)
         self._constants = Constants()
@@ -82,7 +84,11 @@ class Plan:
         self._size += align(size)
         return offset
 
-    def _reserve_map(self, grid: TileGrid) -> tuple[int, int]:
+    def _divide(self, name: str) -> TileGrid | Sections:
+        """What a tensor's map ``dirty`` has: sections of the image, tiles of other tensors."""
+        return self._sections if name == self._network.graph.input else self._grids[name]
+
+    def _reserve_map(self, grid: TileGrid | Sections) -> tuple[int, int]:
         """A tile map: the offset of its first tile and the bytes between rows."""
         pitch = grid.cols + MAP_MARGIN
         return self._reserve(grid.rows * pitch + 3 * MAP_MARGIN) + MAP_MARGIN, pitch
@@ -124,23 +130,24 @@ class Plan:
         sums = self._reserve(2 * width * channels + SUMS_MARGIN)
         block = [self._reserve(self._block[part]) for part in ("addresses", "panel", "scratch")]
         return PlanRecord(image_kernels, self._array(TensorRecord, tensors), self._array(NodeRecord, nodes), len(nodes),
-                          self._array(GridRecord, grids), len(grids), *self.regions, flags, regions, reached, merged,
-                          sums, *block)
+                          self._array(GridRecord, grids), len(grids), *self.regions,
+                          *self._ranges((self._sections.row_edges, self._sections.col_edges)), *self._sections.per_tile,
+                          flags, regions, reached, merged, sums, *block)
 
     def _make_tensor(self, name: str, grid_index: int) -> TensorRecord:
-        place, grid = self.layout.places[name], self._grids[name]
-        maps = [self._reserve_map(grid) for _ in range(3)]
+        place, grid, divided = self.layout.places[name], self._grids[name], self._divide(name)
+        maps = [self._reserve_map(divided) for _ in range(3)]
         channels = place.shape[2]
         return TensorRecord(place.offset, place.row_pitch, place.pixel_pitch, grid.height, grid.width, channels,
-                            channels * (4 if place.is_float else 1), grid.side, grid.rows, grid.cols, maps[0][1],
+                            channels * (4 if place.is_float else 1), grid.side, divided.rows, divided.cols, maps[0][1],
                             *(offset for offset, _ in maps), grid_index)
 
     def _make_node(self, node: Node) -> NodeRecord:
         operator = operator_of(node)
         edges = []
         for name in node.inputs:
-            ranges = tiles_read(operator, self._grids[name], self._grids[node.name])
-            edges.append(EdgeRecord(self.index[name], *self._ranges(ranges), *_find_shifts(ranges, self._grids[name])))
+            ranges = tiles_read(operator, self._divide(name), self._grids[node.name])
+            edges.append(EdgeRecord(self.index[name], *self._ranges(ranges), *_find_shifts(ranges, self._divide(name))))
         record = NodeRecord()
         record.is_compared = is_compared(operator)
         record.edges, record.edge_count = self._array(EdgeRecord, edges), len(edges)
@@ -262,12 +269,12 @@ def _size_of(grid: TileGrid) -> tuple[int, int, int]:
     return grid.rows, grid.cols, grid.side * grid.stride
 
 
-def _find_shifts(ranges: Ranges, source: TileGrid) -> tuple[int, int, int, int]:
+def _find_shifts(ranges: Ranges, source: TileGrid | Sections) -> tuple[int, int, int, int]:
     """Finds how far a tile reads in each direction, if that is the same everywhere inside of the map.
 
     Args:
         ranges: What the tiles of the output read.
-        source: Tiles of the input.
+        source: Tiles or sections of the input.
 
     Returns:
         Tiles above, below, to the left and to the right; -1 each if the map has another size, or they differ.

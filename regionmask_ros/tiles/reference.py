@@ -1,13 +1,14 @@
 """The rule of the tile engine in NumPy: slow, and the definition of what the engine computes, bit for bit.
 
 Every tensor is *held*: its bytes are what the nodes that read it were last told. A tile of a tensor is 16x16 pixels of
-the input, with all channels. In a frame, a tile of the image is *dirty* if it was replaced by new pixels. A tile of
-another tensor is *due* if any input tile that it reads is dirty, now or while the mask did not attend to it (it is
-*pending* then). A due tile is computed from held inputs. If it differs enough from what is held, it is replaced and is
-dirty itself; otherwise nodes that read it are told nothing, and it is *weak* if it differs at all. Only convolutions
-and pools are compared: a due tile of any other node is replaced and dirty. If most of an image that is attended as a
-whole was replaced, the frame goes on as a *dense* one: everything is due and replaced. As nothing is ever added up,
-nothing drifts: with everything attended and thresholds of 0, all tensors are what the dense network computes.
+the input, with all channels. In a frame, a tile of the image that has changed enough is replaced by new pixels: those
+of its sections (``sections.Sections``) that have changed enough themselves, which are *dirty* then. A tile of another
+tensor is *due* if anything that it reads is dirty, now or while the mask did not attend to it (it is *pending* then).
+A due tile is computed from held inputs. If it differs enough from what is held, it is replaced and is dirty itself;
+otherwise nodes that read it are told nothing, and it is *weak* if it differs at all. Only convolutions and pools are
+compared: a due tile of any other node is replaced and dirty. If most of an image that is attended as a whole was
+replaced, the frame goes on as a *dense* one: everything is due and replaced. As nothing is ever added up, nothing
+drifts: with everything attended and thresholds of 0, all tensors are what the dense network computes.
 """
 
 from __future__ import annotations
@@ -17,10 +18,11 @@ from dataclasses import replace
 
 import numpy as np
 
-from .frame import COUNTS, Rule, StepOutput, dense_tiles, join_rows
-from .grid import REGION, expand, grids_of, regions_of, spread, sum_tiles, tiles_read
+from .frame import COUNTS, Rule, StepOutput, dense_pixels, join_rows
+from .grid import REGION, Divided, expand, grids_of, regions_of, spread, sum_tiles, tiles_read
 from .network import TileNetwork, change_limit, is_compared
 from .operators.quantized import operator_of
+from .sections import sections_of
 
 
 class TileReference:
@@ -43,6 +45,8 @@ class TileReference:
         self.network, self.graph = network, network.graph
         self._shapes = self.graph.shapes(input_wh)
         self._grids = grids_of(self._shapes, self.graph.strides())
+        self._sections = sections_of(self.graph, self._grids)
+        self._read: dict[str, Divided] = {**self._grids, self.graph.input: self._sections}
         self._regions = (-(-input_wh[1] // REGION), -(-input_wh[0] // REGION))
         self._held = {name: np.zeros(shape, np.uint8 if name in network.quantizations else np.float32)
                       for name, shape in self._shapes.items()}
@@ -79,15 +83,12 @@ class TileReference:
         dirty: dict[str, np.ndarray] = {}
         input_change: np.ndarray = np.zeros(self._regions, np.int64)
         if image is None:
-            dirty[self.graph.input] = self._no_tile(self.graph.input)
+            dirty[self.graph.input] = np.zeros((self._sections.rows, self._sections.cols), bool)
         else:
-            limits = self._limits(self.graph.input, rule.input_threshold)
             new = np.asarray(image)
             input_change = np.where(regions, self._change(self.graph.input, new), 0)
-            dirty[self.graph.input] = regions & ((input_change >= limits) | rule.is_dense)
-            self._replace(self.graph.input, new, dirty[self.graph.input])
-            self._count(counts[0], self.graph.input, regions, dirty[self.graph.input])
-            if regions.all() and dirty[self.graph.input].sum() >= dense_tiles(regions.size):
+            dirty[self.graph.input] = self._take_image(new, regions, input_change, rule, counts[0])
+            if regions.all() and counts[0, 3] >= dense_pixels(new.shape[0] * new.shape[1]):
                 rule = replace(rule, is_dense=True)
         self._mark_touched(self.graph.input, dirty)
 
@@ -100,7 +101,7 @@ class TileReference:
                 self._weak[name] = self._no_tile(name)
             reached = self._pending[name] | rule.is_dense
             for source in node.inputs:
-                reached |= spread(dirty[source], tiles_read(operator, self._grids[source], grid))
+                reached |= spread(dirty[source], tiles_read(operator, self._read[source], grid))
             may = spread(regions, regions_of(grid, self._regions))
             due, self._pending[name] = reached & may, reached & ~may
             self._weak[name] &= ~due
@@ -120,6 +121,19 @@ class TileReference:
         heads = {name: self._held[name] for name in self.graph.outputs}
         return StepOutput(heads, input_change, counts, join_rows(list(heads.values())))
 
+    def _take_image(self, new: np.ndarray, regions: np.ndarray, change: np.ndarray, rule: Rule, counts: np.ndarray
+                    ) -> np.ndarray:
+        """Replaces what has changed enough. Returns which sections that is, bool [section rows, section cols]."""
+        sections, name, channels = self._sections, self.graph.input, self._shapes[self.graph.input][2]
+        tiles = regions & ((change >= self._limits(name, rule.input_threshold)) | rule.is_dense)
+        squares = (new.astype(np.int64) - self._held[name]) ** 2
+        limits = limits_of(rule.input_threshold, sections.pixels() * channels)
+        dirty: np.ndarray = sections.of_tiles(tiles) & ((sections.sum(squares) >= limits) | rule.is_dense)
+        where = sections.expand(dirty)
+        self._held[name][where] = new[where]
+        counts[:] = regions.sum(), self._grids[name].pixels()[regions].sum(), tiles.sum(), where.sum()
+        return dirty
+
     def _no_tile(self, name: str) -> np.ndarray:
         return np.zeros((self._grids[name].rows, self._grids[name].cols), bool)
 
@@ -131,9 +145,7 @@ class TileReference:
 
     def _limits(self, name: str, threshold: float) -> np.ndarray:
         """The least changes for which tiles are replaced."""
-        values = self._grids[name].pixels() * self._shapes[name][2]
-        limits: np.ndarray = np.vectorize(lambda count: change_limit(threshold, int(count)), otypes=[np.int64])(values)
-        return limits
+        return limits_of(threshold, self._grids[name].pixels() * self._shapes[name][2])
 
     def _replace(self, name: str, new: np.ndarray, tiles: np.ndarray) -> None:
         where = expand(tiles, self._grids[name])
@@ -146,3 +158,9 @@ class TileReference:
     def _mark_touched(self, name: str, dirty: dict[str, np.ndarray]) -> None:
         if name in self._touched:
             dirty[name] = np.ones_like(dirty[name])
+
+
+def limits_of(threshold: float, values: np.ndarray) -> np.ndarray:
+    """See ``network.change_limit``, for numbers of values int64 [rows, cols]."""
+    limits: np.ndarray = np.vectorize(lambda count: change_limit(threshold, int(count)), otypes=[np.int64])(values)
+    return limits

@@ -70,7 +70,8 @@ class PlanRecord(ctypes.Structure):
     """``Plan``."""
 
     _fields_ = [*_addresses("kernels tensors nodes"), ("node_count", _int), ("grids", _address),
-                *_integers("grid_count region_rows region_cols flags regions reached merged sums addresses panel "
+                *_integers("grid_count region_rows region_cols"), *_addresses("section_rows section_cols"),
+                *_integers("tile_section_rows tile_section_cols flags regions reached merged sums addresses panel "
                            "scratch")]
 
 
@@ -84,7 +85,7 @@ class FrameRecord(ctypes.Structure):
     """``Frame``."""
 
     _fields_ = [("image", _address), ("image_pitch", _int), *_addresses("attended thresholds"),
-                ("input_threshold", ctypes.c_double), *_integers("is_dense dense_tiles"), *_addresses("change counts")]
+                ("input_threshold", ctypes.c_double), *_integers("is_dense dense_pixels"), *_addresses("change counts")]
 
 
 class ResizeRecord(ctypes.Structure):

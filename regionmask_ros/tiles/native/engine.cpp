@@ -57,12 +57,12 @@ struct Run {
         uint32_t* sums = (uint32_t*)(arena + plan.sums);
         memset(sums, 0, (row_bytes + 15) / 16 * 8 * sizeof *sums);
         for (int64_t y = 0; y < line.rows; ++y)
-            visit_runs(attended, tensor.cols, [&](int64_t first, int64_t end) {
+            visit_runs(attended, plan.region_cols, [&](int64_t first, int64_t end) {
                 const int64_t place = first * tile_bytes, bytes = lesser(end * tile_bytes, row_bytes) - place;
                 const uint8_t *from = image + y * frame.image_pitch + place, *held = out.at(line.y + y, 0) + place;
                 if (memcmp(from, held, bytes) != 0) plan.kernels->add_squares(from, held, (int)bytes, sums + place / 2);
             });
-        for (int64_t col = 0; col < tensor.cols; ++col) {
+        for (int64_t col = 0; col < plan.region_cols; ++col) {
             change[col] = 0;
             if (!attended[col]) continue;
             const uint32_t* of_tile = sums + col * tile_bytes / 2;
@@ -71,28 +71,46 @@ struct Run {
         }
     }
 
-    // Replaces the attended tiles of the image that changed enough.
+    // Replaces the sections of a tile of the image that changed enough. Returns their pixels.
+    int64_t replace_sections(int64_t row, int64_t col, const Output& out) const {
+        const Tensor& tensor = plan.tensors[0];
+        int64_t pixels = 0;
+        for (int64_t r = row * plan.tile_section_rows; r < (row + 1) * plan.tile_section_rows; ++r)
+            for (int64_t c = col * plan.tile_section_cols; c < (col + 1) * plan.tile_section_cols; ++c) {
+                const int64_t y = plan.section_rows[r], x = plan.section_cols[c];
+                const int64_t rows = plan.section_rows[r + 1] - y, cols = plan.section_cols[c + 1] - x;
+                if (!rows || !cols) continue;
+                const int64_t bytes = cols * tensor.pixel_bytes;
+                uint8_t is_weak;
+                const Replaced found = plan.kernels->replace({
+                    frame.image + y * frame.image_pitch + x * tensor.pixel_bytes, frame.image_pitch, bytes, out.at(y, x),
+                    tensor.row_pitch, bytes, 1, (int32_t)rows, 1, (int32_t)bytes, (uint64_t)out.compute_limit(rows * cols),
+                    map(tensor.dirty, tensor, r) + c, &is_weak});
+                pixels += found.replaced * rows * cols;
+            }
+        return pixels;
+    }
+
+    // Replaces what changed enough of the attended tiles of the image.
     void take_image() const {
         const Tensor& tensor = plan.tensors[0];
         const Output out = output(0, *plan.kernels, frame.input_threshold, true, frame.counts);
-        for (int64_t row = 0; row < tensor.rows; ++row) {
-            uint8_t* dirty = map(tensor.dirty, tensor, row);
-            const Piece line = make_piece(tensor, row, 0, tensor.cols);
-            const uint8_t* image = frame.image + line.y * frame.image_pitch;
+        memset(map(tensor.dirty, tensor, 0), 0, map_bytes(tensor));
+        for (int64_t row = 0; row < plan.region_rows; ++row) {
+            const Piece line = make_piece(tensor, row, 0, plan.region_cols);
             const uint8_t* attended = arena + plan.regions + row * plan.region_cols;
             int64_t* change = frame.change + row * plan.region_cols;
-            measure_change(line, image, out, attended, change);
-            for (int64_t col = 0; col < tensor.cols; ++col) {
+            measure_change(line, frame.image + line.y * frame.image_pitch, out, attended, change);
+            for (int64_t col = 0; col < plan.region_cols; ++col) {
+                if (!attended[col]) continue;
                 const int64_t pixels = make_piece(tensor, row, col, col + 1).pixels();
-                if (attended[col]) out.count_computed(1, pixels);
-                dirty[col] = attended[col] && (is_dense || change[col] >= out.limit(pixels));
+                out.count_computed(1, pixels);
+                if (!is_dense && change[col] >= out.limit(pixels)) out.count_replaced(1, replace_sections(row, col, out));
             }
-            visit_runs(dirty, tensor.cols, [&](int64_t first, int64_t end) {
-                const Piece run = make_piece(tensor, row, first, end);
-                plan.kernels->copy(image + run.x * tensor.pixel_bytes, frame.image_pitch, out.at(run.y, run.x),
-                                   tensor.row_pitch, (int)run.rows, (int)(run.cols * tensor.pixel_bytes));
-                out.count_replaced(end - first, run.pixels());
-            });
+            if (!is_dense) continue;
+            plan.kernels->copy(frame.image + line.y * frame.image_pitch, frame.image_pitch, out.at(line.y, 0),
+                               tensor.row_pitch, (int)line.rows, (int)(tensor.width * tensor.pixel_bytes));
+            out.count_replaced(plan.region_cols, line.pixels());
         }
         flags[0].dirty = frame.counts[2] > 0;
     }
@@ -188,7 +206,7 @@ struct Run {
     // Whether so much of the image was replaced that dense order costs less than comparing.
     bool becomes_dense() const {
         const int64_t tiles = plan.region_rows * plan.region_cols;
-        return frame.counts[2] >= frame.dense_tiles && frame.counts[0] == tiles;
+        return frame.counts[3] >= frame.dense_pixels && frame.counts[0] == tiles;
     }
 
     void run() {

@@ -16,7 +16,7 @@ struct Tensor {
     int64_t row_pitch, pixel_pitch;        // bytes
     int64_t height, width;                 // pixels
     int64_t channels, pixel_bytes;         // pixel_bytes: 4 a channel if it is float32
-    int64_t side, rows, cols;              // pixels along a side of a tile; tiles
+    int64_t side, rows, cols;              // pixels along a side of a tile; tiles, of the image: sections
     int64_t map_pitch;                     // bytes between rows of its maps
     int64_t dirty, pending, weak;          // offsets of its maps
     int64_t grid;                          // which of the plan's grids has its attended tiles
@@ -77,6 +77,10 @@ struct Plan {
     const Grid* grids;
     int64_t grid_count;
     int64_t region_rows, region_cols;
+    // Sections of the image, which its map `dirty` has instead of tiles: their first rows of pixels, and the height; the same
+    // of columns; and sections along the sides of a tile.
+    const int32_t *section_rows, *section_cols;
+    int64_t tile_section_rows, tile_section_cols;
     // Offsets in the arena.
     int64_t flags;                         // Flags of every tensor
     int64_t regions;                       // the attended regions of the last frame
@@ -100,7 +104,7 @@ struct Frame {
     const double* thresholds;              // [nodes]
     double input_threshold;
     int64_t is_dense;                      // compute and replace everything
-    int64_t dense_tiles;                   // so many replaced tiles of an image that is attended as a whole do it, too
+    int64_t dense_pixels;                  // so many replaced pixels of an image that is attended as a whole do it, too
     int64_t* change;                       // [region_rows][region_cols]: sums of squared differences of the image
     int64_t* counts;                       // [1 + nodes][4]: tiles and pixels computed, tiles and pixels replaced
 };
