@@ -249,8 +249,6 @@ class PipelineSettings:
     @property
     def active_sources(self) -> list[str]:
         """Names of the masks and of the preset that select regions; none where all regions are observed."""
-        if self.tile_schedule and not self.tile_schedule.is_masked:
-            return []
         named = [STATIC] * self.uses_static + [ADAPTIVE] * self.uses_adaptive
         return named + [self.dynamic] * self.uses_dynamic + [self.preset] * bool(self.preset)
 

@@ -11,12 +11,13 @@ from hypothesis.extra import numpy as hnp
 from regionmask_ros.core.detections import Detections
 from regionmask_ros.core.grid import RegionGrid
 from regionmask_ros.core.result import RegionMask
-from regionmask_ros.mask.schedule import PRESETS, PresetOverrides
+from regionmask_ros.mask.schedule import OBJECTS, PRESETS, PresetOverrides
 from regionmask_ros.mask.source import MaskContext
 from regionmask_ros.mask.tile_schedule import (
     BLOCK,
     CHANGE_WEIGHT,
     PATIENCE,
+    ROLLING,
     TILE_PRESETS,
     RollingRefresh,
     TileSchedule,
@@ -57,9 +58,10 @@ def play(source, frames, change=None):
     return masks[1:]
 
 
-def test_there_is_a_schedule_for_every_preset_and_none_of_careful_masks():
+def test_there_is_a_schedule_for_every_preset_and_each_observes_objects_and_the_rest_in_turn():
     assert TILE_PRESETS.keys() == PRESETS.keys()
-    assert make_tile_sources(TILE_PRESETS["careful"]) == []
+    for schedule in TILE_PRESETS.values():
+        assert [source.name for source in make_tile_sources(schedule)] == [OBJECTS, ROLLING]
     assert [schedule.level for schedule in TILE_PRESETS.values()] == [0, 1, 2]
 
 

@@ -72,10 +72,10 @@ def test_every_preset_follows_the_block_and_computes_no_frame_as_a_whole_but_the
         (box,) = result.detections.boxes
         assert overlap(box, block_box(t)) > 0.6
         masked = result.mask.masked_share
-        if not schedule.is_masked or t == 0:
+        if t == 0:
             assert masked == 0.0
         else:
-            assert masked == 1.0 if schedule.is_idle(t) else 0.3 < masked < 0.95
+            assert masked == 1.0 if schedule.is_idle(t) else 0.2 < masked < 0.95
     pipeline.close()
 
 
@@ -113,12 +113,12 @@ def test_active_and_idle_frames_of_a_preset_can_be_replaced(network):
 
 
 def test_the_noise_of_a_camera_is_known_from_the_second_frame_on(network):
-    """Without motion, the first two frames are dense, and the next ones compute next to nothing."""
+    """Without motion, all that is observed is computed in the second frame, and little in the next ones."""
     rng, (still,) = np.random.default_rng(0), block_frames(1, (384, 256))
     noisy = [replace(still, pixels=np.clip(np.rint(still.pixels + rng.normal(0, 4, still.pixels.shape)), 0, 255)
                      .astype(np.uint8), stamp_ns=still.stamp_ns + t) for t in range(6)]
     shares = [result.tile_counts.totals.mac_share for result in play(tile_pipeline(network, preset="careful"), noisy)]
-    assert shares[:2] == [1.0, 1.0] and max(shares[2:]) < 0.02
+    assert shares[0] == 1.0 and shares[1] > 0.2 and max(shares[2:]) < 0.1
 
 
 def test_every_result_has_the_counts_of_its_own_frame(network):
@@ -173,9 +173,11 @@ def test_presets_change_between_frames(network):
     pipeline, frames = tile_pipeline(network, preset="balanced"), block_frames(9)
     play(pipeline, frames[:3])
     pipeline.reconfigure(replace(pipeline.settings, preset="careful"))
-    assert all(result.mask.masked_share == 0.0 for result in play(pipeline, frames[3:6]))
+    assert all(len(result.detections) == 1 for result in play(pipeline, frames[3:6]))
     pipeline.reconfigure(replace(pipeline.settings, preset="fast"))
-    assert all(len(result.detections) == 1 for result in play(pipeline, frames[6:]))
+    fast = play(pipeline, frames[6:])
+    assert all(len(result.detections) == 1 for result in fast)
+    assert any(result.mask.masked_share == 1.0 for result in fast)
 
 
 def test_a_runtime_takes_over_and_gives_back(network):
