@@ -40,8 +40,6 @@ void visit_pieces(const Tensor& tensor, const uint8_t* due, int64_t pixels, Visi
     }
 }
 
-// Brings a line of memory into the caches by reading from it. Processors drop a prefetch where they do not know the page.
-inline void fetch(const uint8_t* line) { (void)*(const volatile uint8_t*)line; }
 constexpr int64_t kLine = 64;  // bytes
 
 // One tensor's part of a frame.
