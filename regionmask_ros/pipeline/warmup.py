@@ -34,7 +34,6 @@ from ..network.formats.lava_dl import input_table
 from ..network.graph import Graph, Node
 from ..network.thresholds import bundled_thresholds
 from ..sources.pictures.progressive import find_band_damage
-from ..tiles.noise import NoiseEstimate
 from ..tracking.held import HeldObjects, hold_objects
 from ..tracking.motion import UNKNOWN, OpticalFlow, downsample, share_changed
 from ..tracking.tracker import Tracks, update_reach, update_tracks
@@ -131,8 +130,6 @@ def hold_an_object() -> None:
     share_changed(image, image, grid.shape)
     update_age(initial_age(grid), keep)
     HeatMap(grid, image_wh).add(shown.boxes)
-    changes = np.arange(36).reshape(grid.shape)
-    NoiseEstimate().after(changes, changes + 1, keep)
 
 
 def check_a_progressive_image() -> None:

@@ -27,38 +27,19 @@ def dense_pixels(pixels: int) -> int:
     return math.ceil(DENSE_SHARE * pixels)
 
 
-@dataclass(frozen=True, eq=False)
-class Rule:
-    """When a tile of a frame is computed and replaced.
+def thresholds_of(network: TileNetwork, level: float | Sequence[float]) -> np.ndarray:
+    """The thresholds of a frame.
 
-    Attributes:
-        thresholds: float64 [nodes], root of the mean squared change of a tile, in steps of the channel.
-        input_threshold: The same of the image, of 255.
-        is_dense: Whether everything is computed and replaced, whatever changed; attention and thresholds do not count.
+    Args:
+        network: Its factors and the level make the thresholds.
+        level: One number, or a threshold of every node in order; a node that has none ignores it.
+
+    Returns:
+        Root of the mean squared change of a tile of every node, in steps of the channel: float64 [nodes].
     """
-
-    thresholds: np.ndarray
-    input_threshold: float = 0.0
-    is_dense: bool = False
-
-    @classmethod
-    def of(cls, network: TileNetwork, level: float | Sequence[float], input_threshold: float, is_dense: bool) -> Rule:
-        """Makes the rule of a frame.
-
-        Args:
-            network: Its factors and the level make the thresholds.
-            level: One number, or a threshold of every node in order; a node that has none ignores it.
-            input_threshold: Of the image.
-            is_dense: Whether everything is computed.
-
-        Returns:
-            The rule.
-        """
-        if isinstance(level, (int, float)):
-            thresholds = network.unit_thresholds * level
-        else:
-            thresholds = np.where(network.has_threshold, np.asarray(level, np.float64), 0.0)
-        return cls(thresholds, float(input_threshold), is_dense)
+    if isinstance(level, (int, float)):
+        return network.unit_thresholds * level
+    return np.where(network.has_threshold, np.asarray(level, np.float64), 0.0)
 
 
 @dataclass(frozen=True, eq=False)
@@ -72,12 +53,16 @@ class StepOutput:
         counts: int64 [1 + nodes, 4], of the input and of every node: see ``COUNTS``.
         rows: float32 [pixels of all heads, channels]: heads of one size side by side, one size after the other, in the
             order of the graph's outputs; None if the sizes have different channels.
+        quiet_square: What ``noise.find_quiet_square`` finds in the image; negative without an image.
+        has_changed: Whether a tile of a head was replaced.
     """
 
     heads: dict[str, np.ndarray]
     input_change: np.ndarray
     counts: np.ndarray
-    rows: np.ndarray | None = None
+    rows: np.ndarray | None
+    quiet_square: float
+    has_changed: bool
 
 
 def join_rows(heads: Sequence[np.ndarray]) -> np.ndarray | None:

@@ -17,11 +17,9 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from ..jit.cache import kernel
-
-QUANTILE = 0.05
-"""Of the tiles, sorted by their sums, where the noise is looked for. It must be low, because nearly everything moves
-before a moving camera; noise alone makes all tiles nearly equal."""
+QUIET_PART = 20
+"""The noise is looked for where the tiles, sorted by their sums, have one of so many behind them. Few must be enough,
+because nearly everything moves before a moving camera; noise alone makes all tiles nearly equal."""
 FEWEST_TILES = 20
 LEAST_WEIGHT = 0.1
 """Of a frame's estimate: the n-th one has a weight of 1 / n, if that is not less."""
@@ -48,36 +46,35 @@ class NoiseEstimate:
         """Root of the mean squared change of an image tile that counts, of 255."""
         return BASE + PER_SIGMA * self.sigma
 
-    def after(self, changes: np.ndarray, values: np.ndarray, attended: np.ndarray) -> NoiseEstimate:
+    def after(self, quiet_square: float) -> NoiseEstimate:
         """Takes a frame into account, which must not be the first of its camera.
 
         Args:
-            changes: int64 [tile rows, tile cols], sums of squared differences.
-            values: int64 of the same shape, how many pixel values each of them sums up.
-            attended: bool of the same shape, which of them were measured.
+            quiet_square: See ``find_quiet_square``.
 
         Returns:
             The estimate after the frame; the same if too few tiles were measured.
         """
-        squares = np.empty(changes.size)
-        square = _find_quantile(changes, values, attended, squares) / 2.0
-        if square < 0.0:
+        if quiet_square < 0.0:
             return self
-        found = min(math.sqrt(square), LARGEST_SIGMA)
+        found = min(math.sqrt(quiet_square / 2.0), LARGEST_SIGMA)
         weight = max(1.0 / (self.count + 1), LEAST_WEIGHT)
         return NoiseEstimate(self.sigma + weight * (found - self.sigma), self.count + 1)
 
 
-@kernel
-def _find_quantile(changes: np.ndarray, values: np.ndarray, attended: np.ndarray, squares: np.ndarray) -> float:
-    """The mean square of the tile at the quantile; negative if too few tiles were measured."""
-    count = np.int64(0)
-    for row in range(changes.shape[0]):
-        for col in range(changes.shape[1]):
-            if attended[row, col]:
-                squares[count] = changes[row, col] / values[row, col]
-                count += 1
-    if count < FEWEST_TILES:
+def find_quiet_square(changes: np.ndarray, values: np.ndarray, attended: np.ndarray) -> float:
+    """The mean squared change of a quiet tile of the image. The tile engine's kernels do the same.
+
+    Args:
+        changes: int64 [tile rows, tile cols], sums of squared differences.
+        values: int64 of the same shape, how many pixel values each of them sums up.
+        attended: bool of the same shape, which of them were measured.
+
+    Returns:
+        Of 255 squared; negative if fewer than ``FEWEST_TILES`` were measured.
+    """
+    squares = changes[attended] / values[attended]
+    if len(squares) < FEWEST_TILES:
         return -1.0
-    place = np.int64(QUANTILE * (count - 1))
-    return float(np.partition(squares[:count], place)[place])
+    place = (len(squares) - 1) // QUIET_PART
+    return float(np.partition(squares, place)[place])

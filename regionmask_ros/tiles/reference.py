@@ -14,13 +14,13 @@ drifts: with everything attended and thresholds of 0, all tensors are what the d
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import replace
 
 import numpy as np
 
-from .frame import COUNTS, Rule, StepOutput, dense_pixels, join_rows
+from .frame import COUNTS, StepOutput, dense_pixels, join_rows, thresholds_of
 from .grid import REGION, Divided, expand, grids_of, regions_of, spread, sum_tiles, tiles_read
 from .network import TileNetwork, change_limit, is_compared
+from .noise import find_quiet_square
 from .operators.quantized import operator_of
 from .sections import sections_of
 
@@ -77,29 +77,31 @@ class TileReference:
     def step(self, image: np.ndarray | None, attended: np.ndarray | None = None, level: float | Sequence[float] = 0.0,
              input_threshold: float = 0.0, *, is_dense: bool = False) -> StepOutput:
         """Computes a frame; see ``engine.TileEngine.step``."""
-        rule = Rule.of(self.network, level, input_threshold, is_dense or self._is_new)
-        regions = np.ones(self._regions, bool) if attended is None or rule.is_dense else np.asarray(attended, bool)
+        thresholds, is_dense = thresholds_of(self.network, level), is_dense or self._is_new
+        regions = np.ones(self._regions, bool) if attended is None or is_dense else np.asarray(attended, bool)
         counts = np.zeros((1 + len(self.graph.nodes), len(COUNTS)), np.int64)
         dirty: dict[str, np.ndarray] = {}
         input_change: np.ndarray = np.zeros(self._regions, np.int64)
+        quiet_square = -1.0
         if image is None:
             dirty[self.graph.input] = np.zeros((self._sections.rows, self._sections.cols), bool)
         else:
             new = np.asarray(image)
             input_change = np.where(regions, self._change(self.graph.input, new), 0)
-            dirty[self.graph.input] = self._take_image(new, regions, input_change, rule, counts[0])
-            if regions.all() and counts[0, 3] >= dense_pixels(new.shape[0] * new.shape[1]):
-                rule = replace(rule, is_dense=True)
+            quiet_square = find_quiet_square(input_change, self._values(self.graph.input), regions)
+            dirty[self.graph.input] = self._take_image(
+                new, regions, input_change, None if is_dense else input_threshold, counts[0])
+            is_dense |= regions.all() and counts[0, 3] >= dense_pixels(new.shape[0] * new.shape[1])
         self._mark_touched(self.graph.input, dirty)
 
         for index, node in enumerate(self.graph.nodes):
             name, operator, grid = node.name, operator_of(node), self._grids[node.name]
-            threshold = rule.thresholds[index]
+            threshold = thresholds[index]
             if threshold < self._thresholds[index]:
                 # What was too small a change for the last threshold may be large enough for this one.
                 self._pending[name] |= self._weak[name]
                 self._weak[name] = self._no_tile(name)
-            reached = self._pending[name] | rule.is_dense
+            reached = self._pending[name] | is_dense
             for source in node.inputs:
                 reached |= spread(dirty[source], tiles_read(operator, self._read[source], grid))
             may = spread(regions, regions_of(grid, self._regions))
@@ -108,27 +110,35 @@ class TileReference:
             dirty[name] = due
             if due.any():
                 new = operator.step([self._held[source] for source in node.inputs], node.parameters)
-                if not rule.is_dense and is_compared(operator):
+                if not is_dense and is_compared(operator):
                     differences = self._change(name, new)
-                    dirty[name] = due & (differences >= self._limits(name, threshold))
+                    dirty[name] = due & (differences >= limits_of(threshold, self._values(name)))
                     self._weak[name] |= due & (differences > 0) & ~dirty[name]
                 self._replace(name, new, dirty[name])
             self._count(counts[1 + index], name, due, dirty[name])
             self._mark_touched(name, dirty)
 
-        self._is_new, self._thresholds = False, rule.thresholds
+        self._is_new, self._thresholds = False, thresholds
         self._touched.clear()
         heads = {name: self._held[name] for name in self.graph.outputs}
-        return StepOutput(heads, input_change, counts, join_rows(list(heads.values())))
+        has_changed = any(counts[1 + i, 2] for i, node in enumerate(self.graph.nodes) if node.name in heads)
+        return StepOutput(heads, input_change, counts, join_rows(list(heads.values())), quiet_square, has_changed)
 
-    def _take_image(self, new: np.ndarray, regions: np.ndarray, change: np.ndarray, rule: Rule, counts: np.ndarray
-                    ) -> np.ndarray:
-        """Replaces what has changed enough. Returns which sections that is, bool [section rows, section cols]."""
+    def _take_image(self, new: np.ndarray, regions: np.ndarray, change: np.ndarray, threshold: float | None,
+                    counts: np.ndarray) -> np.ndarray:
+        """Replaces what has changed enough; everything without a threshold.
+
+        Returns:
+            Which sections that is, bool [section rows, section cols].
+        """
         sections, name, channels = self._sections, self.graph.input, self._shapes[self.graph.input][2]
-        tiles = regions & ((change >= self._limits(name, rule.input_threshold)) | rule.is_dense)
-        squares = (new.astype(np.int64) - self._held[name]) ** 2
-        limits = limits_of(rule.input_threshold, sections.pixels() * channels)
-        dirty: np.ndarray = sections.of_tiles(tiles) & ((sections.sum(squares) >= limits) | rule.is_dense)
+        if threshold is None:
+            tiles, dirty = regions, sections.of_tiles(regions)
+        else:
+            tiles = regions & (change >= limits_of(threshold, self._values(name)))
+            squares = (new.astype(np.int64) - self._held[name]) ** 2
+            dirty = sections.of_tiles(tiles) & (
+                sections.sum(squares) >= limits_of(threshold, sections.pixels() * channels))
         where = sections.expand(dirty)
         self._held[name][where] = new[where]
         counts[:] = regions.sum(), self._grids[name].pixels()[regions].sum(), tiles.sum(), where.sum()
@@ -143,9 +153,10 @@ class TileReference:
             return sum_tiles(new != self._held[name], self._grids[name])
         return sum_tiles((new.astype(np.int64) - self._held[name]) ** 2, self._grids[name])
 
-    def _limits(self, name: str, threshold: float) -> np.ndarray:
-        """The least changes for which tiles are replaced."""
-        return limits_of(threshold, self._grids[name].pixels() * self._shapes[name][2])
+    def _values(self, name: str) -> np.ndarray:
+        """How many values each tile has, int64 [rows, cols]."""
+        values: np.ndarray = self._grids[name].pixels() * self._shapes[name][2]
+        return values
 
     def _replace(self, name: str, new: np.ndarray, tiles: np.ndarray) -> None:
         where = expand(tiles, self._grids[name])

@@ -8,7 +8,6 @@ import numpy as np
 
 from .engine import TileEngine
 from .frame import StepOutput
-from .grid import TileGrid
 from .network import TileNetwork
 from .noise import NoiseEstimate
 from .tail import Tail
@@ -52,10 +51,7 @@ class TileRunner:
     def __init__(self, network: TileNetwork, tail: Tail, input_wh: tuple[int, int], kernel_set: str = "") -> None:
         self.engine, self.meter = TileEngine(network, input_wh, kernel_set), WorkMeter(network, input_wh)
         graph = network.graph
-        self._values = TileGrid(input_wh[1], input_wh[0], 1).pixels() * graph.channels
-        self._all, self._noise = np.ones(self._values.shape, bool), NoiseEstimate()
-        self._heads = [1 + place for place, node in enumerate(graph.nodes) if node.name in graph.outputs]
-        self._order = tail.outputs
+        self._noise, self._order = NoiseEstimate(), tail.outputs
         layouts = [[head for level in layout.levels for head in level] for layout in tail.rows.values()]
         # The engine keeps all heads side by side: then the output is there already.
         self._is_view = len(tail.outputs) == 1 and layouts == [list(graph.outputs)]
@@ -81,9 +77,8 @@ class TileRunner:
         step = self.engine.step(image, attended, level or 0.0, threshold, is_dense=is_dense)
         is_first = not self._outputs
         if not is_first:
-            measured = self._all if attended is None else attended
-            self._noise = self._noise.after(step.input_change, self._values, measured)
-        has_changed = is_first or bool(step.counts[self._heads, 2].any())
+            self._noise = self._noise.after(step.quiet_square)
+        has_changed = is_first or step.has_changed
         if has_changed:
             self._outputs = self._compute(step)
         return RunOutput(self._outputs, step, has_changed)

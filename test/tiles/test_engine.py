@@ -58,6 +58,7 @@ def test_the_engine_is_the_reference_on_any_graph_with_any_masks_and_thresholds(
         assert_same_tensors(engine.held, reference.held, network)
         np.testing.assert_array_equal(found.counts, expected.counts)
         np.testing.assert_array_equal(found.input_change, expected.input_change)
+        assert (found.quiet_square, found.has_changed) == (expected.quiet_square, expected.has_changed)
         for name in network.graph.outputs:
             np.testing.assert_array_equal(found.heads[name], expected.heads[name])
         assert (found.rows is None) == (expected.rows is None)

@@ -1,4 +1,6 @@
 // The run loop: one frame of one camera in one call, without allocation. reference.py states the rule in NumPy.
+#include <algorithm>
+
 #include "maps.h"
 #include "operations.h"
 #include "resize.h"
@@ -7,6 +9,8 @@
 
 namespace tiles {
 namespace {
+
+constexpr int64_t kQuietPart = 20, kFewestTiles = 20;  // as in noise.py
 
 struct Run {
     const Plan& plan;
@@ -43,7 +47,7 @@ struct Run {
         uint8_t* due = is_dense ? arena + plan.grids[tensor.grid].attended : map(tensor.dirty, tensor, 0);
         Output found{tensor, kernels, arena + tensor.pixels, due,
                      map(tensor.weak, tensor, 0), is_dense, is_compared && !is_dense,
-                     tensor.pixel_bytes != tensor.channels, threshold, flags[index], counts};
+                     tensor.is_head(), threshold, flags[index], counts};
         found.tile_limit = found.compute_limit(tensor.side * tensor.side);
         return found;
     }
@@ -203,6 +207,29 @@ struct Run {
         flags[index].touched = 0;
     }
 
+    // As find_quiet_square of noise.py.
+    double find_quiet_square() const {
+        const Tensor& tensor = plan.tensors[0];
+        const uint8_t* attended = arena + plan.regions;
+        int64_t count = 0;
+        for (int64_t row = 0; row < plan.region_rows; ++row)
+            for (int64_t col = 0; col < plan.region_cols; ++col, ++attended)
+                if (*attended) {
+                    const int64_t values = make_piece(tensor, row, col, col + 1).pixels() * tensor.channels;
+                    frame.squares[count++] = (double)frame.change[row * plan.region_cols + col] / (double)values;
+                }
+        if (count < kFewestTiles) return -1.0;
+        double* place = frame.squares + (count - 1) / kQuietPart;
+        std::nth_element(frame.squares, place, frame.squares + count);
+        return *place;
+    }
+
+    int64_t count_replaced_heads() const {
+        int64_t tiles = 0;
+        for (int64_t i = 1; i <= plan.node_count; ++i) tiles += plan.tensors[i].is_head() ? frame.counts[4 * i + 2] : 0;
+        return tiles;
+    }
+
     // Whether so much of the image was replaced that dense order costs less than comparing.
     bool becomes_dense() const {
         const int64_t tiles = plan.region_rows * plan.region_cols;
@@ -226,8 +253,11 @@ struct Run {
 }  // namespace
 }  // namespace tiles
 
-TILES_EXPORT void rm_tiles_run(const tiles::Plan* plan, const tiles::Frame* frame, uint8_t* arena) {
-    tiles::Run{*plan, *frame, arena, (tiles::Flags*)(arena + plan->flags), frame->is_dense != 0}.run();
+TILES_EXPORT void rm_tiles_run(const tiles::Plan* plan, tiles::Frame* frame, uint8_t* arena) {
+    tiles::Run run{*plan, *frame, arena, (tiles::Flags*)(arena + plan->flags), frame->is_dense != 0};
+    run.run();
+    frame->quiet_square = frame->image ? run.find_quiet_square() : -1.0;
+    frame->replaced_heads = run.count_replaced_heads();
 }
 
 // Sizes of the structures, by which Python sees that its own are the same.

@@ -20,6 +20,7 @@ struct Tensor {
     int64_t map_pitch;                     // bytes between rows of its maps
     int64_t dirty, pending, weak;          // offsets of its maps
     int64_t grid;                          // which of the plan's grids has its attended tiles
+    bool is_head() const { return pixel_bytes != channels; }
 };
 
 // Which tiles of the tensors of one size are attended.
@@ -107,6 +108,9 @@ struct Frame {
     int64_t dense_pixels;                  // so many replaced pixels of an image that is attended as a whole do it, too
     int64_t* change;                       // [region_rows][region_cols]: sums of squared differences of the image
     int64_t* counts;                       // [1 + nodes][4]: tiles and pixels computed, tiles and pixels replaced
+    double* squares;                       // room for [region_rows][region_cols]
+    double quiet_square;                   // written: as StepOutput of frame.py says
+    int64_t replaced_heads;                // written: their tiles
 };
 
 }  // namespace tiles
