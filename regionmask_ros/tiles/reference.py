@@ -91,7 +91,7 @@ class TileReference:
             quiet_square = find_quiet_square(input_change, self._values(self.graph.input), regions)
             dirty[self.graph.input] = self._take_image(
                 new, regions, input_change, None if is_dense else input_threshold, counts[0])
-            is_dense |= regions.all() and counts[0, 3] >= dense_pixels(new.shape[0] * new.shape[1])
+            is_dense |= bool(regions.all()) and bool(counts[0, 3] >= dense_pixels(new.shape[0] * new.shape[1]))
         self._mark_touched(self.graph.input, dirty)
 
         for index, node in enumerate(self.graph.nodes):

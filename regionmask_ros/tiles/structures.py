@@ -85,8 +85,8 @@ class FrameRecord(ctypes.Structure):
     """``Frame``."""
 
     _fields_ = [("image", _address), ("image_pitch", _int), *_addresses("attended thresholds"),
-                ("input_threshold", ctypes.c_double), *_integers("is_dense dense_pixels"), *_addresses("change counts squares"),
-                ("quiet_square", ctypes.c_double), ("replaced_heads", _int)]
+                ("input_threshold", ctypes.c_double), *_integers("is_dense dense_pixels"),
+                *_addresses("change counts squares"), ("quiet_square", ctypes.c_double), ("replaced_heads", _int)]
 
 
 class ResizeRecord(ctypes.Structure):

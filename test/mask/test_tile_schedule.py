@@ -1,6 +1,7 @@
 """Presets for the tile engine: which regions they observe, frame by frame."""
 
 import math
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -16,15 +17,19 @@ from regionmask_ros.mask.source import MaskContext
 from regionmask_ros.mask.tile_schedule import (
     BLOCK,
     CHANGE_WEIGHT,
+    FEWEST_HITS,
     PATIENCE,
     ROLLING,
     TILE_PRESETS,
     RollingRefresh,
     TileSchedule,
+    TrackedObjects,
+    choose_due,
     make_tile_sources,
     select_blocks,
     tile_schedule,
 )
+from regionmask_ros.tracking.tracker import Tracks, make_arrays
 
 GRID, IMAGE_WH = RegionGrid(12, 20), (640, 384)
 
@@ -101,6 +106,34 @@ def test_no_region_waits_for_more_than_three_rounds_whatever_changes(seed, share
         source.observe(Seen(keep))
         age = np.where(keep, 0, age + 1)
         assert age.max() <= most
+
+
+def objects(hits):
+    """Objects side by side that were observed so often."""
+    arrays = make_arrays(len(hits))
+    tracks = Tracks.of(arrays, len(hits), 0)
+    for array in arrays:
+        array[:] = 0
+    tracks.ids[:], tracks.hits[:] = 3 + np.arange(len(hits)), hits
+    tracks.predicted_boxes[:] = 64 * np.arange(len(hits))[:, None] + [8, 200, 24, 216]
+    return tracks
+
+
+@given(st.lists(st.integers(1, 9), max_size=9), st.integers(1, 4), st.integers(0, 1000))
+def test_known_objects_take_turns_and_new_ones_are_always_due(hits, period, first):
+    tracks = objects(hits)
+    turns = np.concatenate([choose_due(tracks, first + frame, period).ids for frame in range(period)])
+    expected = [period if count < FEWEST_HITS else 1 for count in hits]
+    assert [np.count_nonzero(turns == one) for one in tracks.ids] == expected
+
+
+def test_objects_take_turns_in_active_frames():
+    source, tracks = TrackedObjects(TileSchedule(1, idle_frames=1, object_period=2)), objects([5, 5])
+    covered = [source.propose(replace(context(frame), tracks=tracks)) for frame in range(5)]
+    assert covered[0] is None and not covered[1].any() and not covered[3].any()
+    leftmost = [np.flatnonzero(covered[frame].any(axis=0))[0] for frame in (2, 4)]
+    # Regions have 32 pixels: the objects lie in columns 0 and 2.
+    assert sorted(leftmost) == [0, 1]
 
 
 def test_in_idle_frames_nothing_is_observed():

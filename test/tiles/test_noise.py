@@ -7,7 +7,15 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from regionmask_ros.tiles.noise import BASE, FEWEST_TILES, LARGEST_SIGMA, LEAST_WEIGHT, PER_SIGMA, NoiseEstimate, find_quiet_square
+from regionmask_ros.tiles.noise import (
+    BASE,
+    FEWEST_TILES,
+    LARGEST_SIGMA,
+    LEAST_WEIGHT,
+    PER_SIGMA,
+    NoiseEstimate,
+    find_quiet_square,
+)
 
 VALUES = np.full((6, 8), 16 * 16 * 3)
 EVERYTHING = np.ones((6, 8), bool)
