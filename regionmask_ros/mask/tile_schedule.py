@@ -120,13 +120,15 @@ class TrackedObjects(StatelessSource):
             return None
         if self._schedule.is_idle(context.since_refresh):
             return context.grid.full(False)
-        schedule = self._schedule
-        tracks = choose_due(context.tracks, schedule.active_number(context.since_refresh), schedule.object_period)
-        return context.grid.cover(tracks.extrapolate(context.frame), context.image_wh, schedule.ring)
+        schedule, boxes = self._schedule, context.tracks.extrapolate(context.frame)
+        if schedule.object_period > 1:
+            boxes = boxes[find_due(
+                context.tracks, schedule.active_number(context.since_refresh), schedule.object_period)]
+        return context.grid.cover(boxes, context.image_wh, schedule.ring)
 
 
-def choose_due(tracks: Tracks, frame: int, period: int) -> Tracks:
-    """Chooses the objects that take their turn, so that about as many do in every frame; and new ones.
+def find_due(tracks: Tracks, frame: int, period: int) -> np.ndarray:
+    """Finds the objects that take their turn, so that about as many do in every frame; and new ones.
 
     Args:
         tracks: The objects.
@@ -134,11 +136,10 @@ def choose_due(tracks: Tracks, frame: int, period: int) -> Tracks:
         period: Frames from one turn of an object to the next.
 
     Returns:
-        Some of them. Of one that was observed only once, the velocity is not known yet.
+        bool [n]. Of an object that was observed only once, the velocity is not known yet.
     """
-    if period == 1:
-        return tracks
-    return tracks.select(((tracks.ids + frame) % period == 0) | (tracks.hits < FEWEST_HITS))
+    due: np.ndarray = ((tracks.ids + frame) % period == 0) | (tracks.hits < FEWEST_HITS)
+    return due
 
 
 @dataclass
