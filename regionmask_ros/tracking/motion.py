@@ -1,7 +1,7 @@
 """How the image moves: optical flow inside boxes, on a downsampled copy of the camera's image.
 
-A box whose regions are masked moves with what it shows. A few points a box and an image of a sixteenth of the pixels
-are enough for that, and cost a tenth of a millisecond.
+A box whose regions are masked moves with what it shows. A few points a box and an image of some 160 pixels across are
+enough for that, and cost a tenth of a millisecond.
 """
 
 from __future__ import annotations
@@ -15,8 +15,10 @@ from numba.core import config
 
 from ..jit.cache import Whole, kernel
 
-STEP = 4
-"""Image pixels between the pixels that are used, along both sides."""
+SMALL_SIDES, LEAST_STEP = (160, 90), 4
+"""The longer and the shorter side of the downsampled image, at least, and the least number of image pixels between
+those that are used. In a smaller one, boxes follow less exactly: on clips of 640x360 pixels, presets lost half a point
+more with 107x60."""
 
 SIDE = (0.2, 0.5, 0.8)
 """Where the points lie along each side of a box, in shares of it: nine in all, row by row."""
@@ -66,12 +68,14 @@ class OpticalFlow:
     Attributes:
         before: The first frame's image, as ``downsample`` gives it.
         now: The second frame's.
+        step: Image pixels between their pixels, see ``choose_step``.
         reach: The largest shift of a box in the frame before, in image pixels, or ``UNKNOWN``. It decides how far
             points are searched.
     """
 
     before: np.ndarray
     now: np.ndarray
+    step: int = LEAST_STEP
     reach: float = UNKNOWN
 
     def of(self, boxes: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
@@ -88,28 +92,42 @@ class OpticalFlow:
         if not len(boxes) or self.before.shape != self.now.shape or min(self.now.shape) < 2 * _WINDOW[0]:
             return shift, growth
         start, points = np.empty((len(boxes), len(_PLACES), 2)), np.empty((len(boxes) * len(_PLACES), 1, 2), np.float32)
-        _place_points(np.ascontiguousarray(boxes, np.float64), start, points)
-        levels = choose_levels(self.reach)
+        _place_points(np.ascontiguousarray(boxes, np.float64), self.step, start, points)
+        levels = choose_levels(self.reach, self.step)
         end, found = _follow(self.before, self.now, points, levels)
         if levels > MIN_LEVELS:
             back, found_back = _follow(self.now, self.before, end, levels)
             _drop_lost(points, back, found_back, found)
-        _take_medians(start, end.reshape(start.shape).astype(np.float64), found.reshape(start.shape[:2]), shift, growth)
+        _take_medians(start, end.reshape(start.shape).astype(np.float64), found.reshape(start.shape[:2]),
+                      self.step, shift, growth)
         return shift, growth
 
 
-def choose_levels(reach: float) -> int:
+def choose_step(image_wh: tuple[int, int]) -> int:
+    """Image pixels between those of the downsampled image, along both sides.
+
+    Args:
+        image_wh: Width and height of the image.
+
+    Returns:
+        At least ``LEAST_STEP``.
+    """
+    return max(LEAST_STEP, min(max(image_wh) // SMALL_SIDES[0], min(image_wh) // SMALL_SIDES[1]))
+
+
+def choose_levels(reach: float, step: int) -> int:
     """How often the images are halved so that points are found.
 
     Half a window is about what Lucas and Kanade's method can bridge on one level.
 
     Args:
         reach: As in ``OpticalFlow``.
+        step: Likewise.
 
     Returns:
         ``MIN_LEVELS`` to ``MAX_LEVELS``.
     """
-    near = _WINDOW[0] // 2 * STEP
+    near = _WINDOW[0] // 2 * step
     return next((levels for levels in range(MIN_LEVELS, MAX_LEVELS) if RESERVE * reach <= near << levels), MAX_LEVELS)
 
 
@@ -121,33 +139,34 @@ def _follow(before: np.ndarray, now: np.ndarray, points: np.ndarray, levels: int
 
 
 def downsample(pixels: np.ndarray) -> np.ndarray:
-    """Every ``STEP``-th pixel's green, which is the middle channel in any order.
+    """Green, which is the middle channel in any order, of some pixels of a grid, see ``choose_step``.
 
     Args:
         pixels: uint8 [height, width, 3], contiguous.
 
     Returns:
-        uint8 [ceil(height / STEP), ceil(width / STEP)].
+        uint8 [ceil(height / step), ceil(width / step)].
     """
+    step = choose_step((pixels.shape[1], pixels.shape[0]))
     if config.DISABLE_JIT:
         # Loops in plain Python would take longer than all the rest.
-        return np.ascontiguousarray(pixels[::STEP, ::STEP, 1])
-    image = np.empty((-(-pixels.shape[0] // STEP), -(-pixels.shape[1] // STEP)), np.uint8)
-    _downsample(pixels, image)
+        return np.ascontiguousarray(pixels[::step, ::step, 1])
+    image = np.empty((-(-pixels.shape[0] // step), -(-pixels.shape[1] // step)), np.uint8)
+    _downsample(pixels, step, image)
     return image
 
 
 @kernel
-def _downsample(pixels: np.ndarray, image: np.ndarray) -> None:
+def _downsample(pixels: np.ndarray, step: int, image: np.ndarray) -> None:
     height, width = image.shape
     together = height - height % _LINES
     for y in range(0, together, _LINES):
         for x in range(width):
             for line in range(_LINES):
-                image[y + line, x] = pixels[(y + line) * STEP, x * STEP, 1]
+                image[y + line, x] = pixels[(y + line) * step, x * step, 1]
     for y in range(together, height):
         for x in range(width):
-            image[y, x] = pixels[y * STEP, x * STEP, 1]
+            image[y, x] = pixels[y * step, x * step, 1]
 
 
 def share_changed(before: np.ndarray, now: np.ndarray, shape: tuple[int, int]) -> np.ndarray:
@@ -188,13 +207,13 @@ def _share_changed(before: np.ndarray, now: np.ndarray, share: np.ndarray) -> No
 
 
 @kernel
-def _place_points(boxes: np.ndarray, start: np.ndarray, points: np.ndarray) -> None:
+def _place_points(boxes: np.ndarray, step: int, start: np.ndarray, points: np.ndarray) -> None:
     """Writes the points of boxes, float64 [n, points, 2], and the same as float32 [n * points, 1, 2]."""
     for i in range(len(boxes)):
         for k in range(len(_PLACES)):
             for axis in range(2):
                 side = boxes[i, axis + 2] - boxes[i, axis]
-                start[i, k, axis] = (boxes[i, axis] + _PLACES[k, axis] * side) / STEP
+                start[i, k, axis] = (boxes[i, axis] + _PLACES[k, axis] * side) / step
                 points[i * len(_PLACES) + k, 0, axis] = start[i, k, axis]
 
 
@@ -208,13 +227,15 @@ def _drop_lost(points: np.ndarray, back: np.ndarray, found_back: np.ndarray, fou
 
 
 @kernel
-def _take_medians(start: np.ndarray, end: np.ndarray, found: np.ndarray, shift: np.ndarray, growth: np.ndarray) -> None:
+def _take_medians(start: np.ndarray, end: np.ndarray, found: np.ndarray, step: int, shift: np.ndarray,
+                  growth: np.ndarray) -> None:
     """Medians over points, and over pairs of them.
 
     Args:
         start: float64 [n, points, 2], in pixels of the downsampled image.
         end: The same points in the second image.
         found: uint8 [n, points], whether a point was found again.
+        step: Image pixels between these pixels.
         shift: float64 [n, 2], written where enough points were found.
         growth: float64 [n], written where enough pairs were found.
     """
@@ -225,7 +246,7 @@ def _take_medians(start: np.ndarray, end: np.ndarray, found: np.ndarray, shift: 
             count = np.int64(0)
             for k in range(found.shape[1]):
                 if found[i, k]:
-                    values[count] = (end[i, k, axis] - start[i, k, axis]) * STEP
+                    values[count] = (end[i, k, axis] - start[i, k, axis]) * step
                     count += 1
             if count >= LEAST_POINTS:
                 shift[i, axis] = _median(values, count)

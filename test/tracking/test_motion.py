@@ -14,6 +14,7 @@ from regionmask_ros.tracking.motion import (
     UNKNOWN,
     OpticalFlow,
     choose_levels,
+    choose_step,
     downsample,
     share_changed,
 )
@@ -44,13 +45,22 @@ def test_shifts_farther_than_a_box_are_found_when_nothing_is_known_of_the_motion
                                    interpolation=cv2.INTER_CUBIC) for sigma in (8, 16, 32, 64, 128))
     image = cv2.normalize(image, None, 0, 255, cv2.NORM_MINMAX).astype(np.uint8)[..., None].repeat(3, axis=2)
     before, now = downsample(image), downsample(np.roll(image, (dy, dx), (0, 1)))
-    shift, growth = OpticalFlow(before, now).of(BOXES + 200)
+    shift, growth = OpticalFlow(before, now, choose_step((1280, 720))).of(BOXES + 200)
     np.testing.assert_allclose(shift, [[dx, dy]] * 3, atol=1.0)
     np.testing.assert_allclose(growth, 1.0, atol=0.03)
 
 
 def test_points_are_searched_as_far_as_things_move():
-    assert [choose_levels(reach) for reach in (0.0, 16.0, 17.0, 32.0, 33.0, UNKNOWN)] == [1, 1, 2, 2, 3, 3]
+    assert [choose_levels(reach, 4) for reach in (0.0, 16.0, 17.0, 32.0, 33.0, UNKNOWN)] == [1, 1, 2, 2, 3, 3]
+    assert [choose_levels(reach, 8) for reach in (32.0, 33.0, 64.0, 65.0)] == [1, 2, 2, 3]
+
+
+@pytest.mark.parametrize("image_wh, step", [
+    ((96, 64), 4), ((640, 480), 4), ((600, 800), 5), ((1224, 370), 4), ((1280, 720), 8), ((1920, 1080), 12)])
+def test_downsampled_images_of_large_cameras_are_about_as_large_as_those_of_small_ones(image_wh, step):
+    assert choose_step(image_wh) == step
+    pixels = np.random.default_rng(0).integers(0, 256, (image_wh[1], image_wh[0], 3)).astype(np.uint8)
+    np.testing.assert_array_equal(downsample(pixels), pixels[::step, ::step, 1])
 
 
 def test_what_has_gone_is_not_found_elsewhere():

@@ -18,7 +18,7 @@ from regionmask_ros.tracking.kernels import (
     SAME_OBJECT_IOU,
     VELOCITY_CHANGE_STD,
 )
-from regionmask_ros.tracking.motion import LEAST_PAIRS, LEAST_POINTS, MAX_GROWTH, PAIRS, STEP, downsample
+from regionmask_ros.tracking.motion import LEAST_PAIRS, LEAST_POINTS, LEAST_STEP, MAX_GROWTH, PAIRS, downsample
 from regionmask_ros.tracking.tracker import Tracks, apply_motion, associate, predict
 
 IMAGE_WH = (320, 240)
@@ -171,18 +171,18 @@ def test_objects_are_predicted_and_their_boxes_moved_by_the_rule(seed, later):
 
 
 @settings(max_examples=40)
-@given(seeds, st.integers(0, 5))
-def test_the_motion_of_a_box_is_the_median_of_its_points(seed, boxes):
+@given(seeds, st.integers(0, 5), st.integers(4, 12))
+def test_the_motion_of_a_box_is_the_median_of_its_points(seed, boxes, step):
     rng = np.random.default_rng(seed)
     start, end = rng.uniform(0, 60, (2, boxes, 9, 2))
     found = (rng.random((boxes, 9)) < rng.uniform(0, 1)).astype(np.uint8)
     shift, growth = np.full((boxes, 2), np.nan), np.ones(boxes)
-    motion._take_medians(start, end, found, shift, growth)
+    motion._take_medians(start, end, found, step, shift, growth)
     for i in range(boxes):
         known = found[i] > 0
         expected = np.full(2, np.nan)
         if known.sum() >= LEAST_POINTS:
-            expected = np.median((end - start)[i, known] * STEP, axis=0)
+            expected = np.median((end - start)[i, known] * step, axis=0)
         np.testing.assert_allclose(shift[i], expected)
         ratios = [np.linalg.norm(end[i, a] - end[i, b]) / np.linalg.norm(start[i, a] - start[i, b])
                   for a, b in PAIRS if known[a] and known[b]]
@@ -195,4 +195,4 @@ def test_the_motion_of_a_box_is_the_median_of_its_points(seed, boxes):
 def test_the_downsampled_image_is_every_fourth_pixel(height, width, seed, writeable):
     pixels = np.random.default_rng(seed).integers(0, 256, (height, width, 3)).astype(np.uint8)
     pixels.flags.writeable = writeable
-    np.testing.assert_array_equal(downsample(pixels), pixels[::STEP, ::STEP, 1])
+    np.testing.assert_array_equal(downsample(pixels), pixels[::LEAST_STEP, ::LEAST_STEP, 1])
