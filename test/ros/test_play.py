@@ -55,7 +55,39 @@ def test_max_frames_ends_the_playback(listener, folder, wait_for, capsys):
     assert "published 3 frames on /cam" in capsys.readouterr().out
 
 
-def test_every_frame_is_published_in_order_on_time_and_stamped_now(listener, folder, wait_for, capsys, tmp_path):
+class LateClock:
+    """A time of its own, in which every wait takes a little longer than it should."""
+
+    def __init__(self, late_s):
+        self.late_s, self.now_s = late_s, 100.0
+
+    def monotonic(self):
+        return self.now_s
+
+    def wait(self, seconds):
+        self.now_s += seconds + self.late_s
+        return False
+
+    def is_set(self):
+        return False
+
+
+@pytest.mark.parametrize("late_s", [0.0, 0.01, 0.04])
+def test_delays_do_not_add_up(folder, ros_environment, monkeypatch, late_s):
+    from regionmask_ros.ros import player as module
+    from regionmask_ros.ros.session import RosSession
+    from regionmask_ros.sources import open_source
+
+    clock = LateClock(late_s)
+    monkeypatch.setattr(module, "time", clock)
+    with RosSession() as own, open_source(folder) as source:
+        player = own.add(lambda **node: module.Player("/cam", False, **node))
+        published = [clock.now_s - 100.0 for _ in player.play(source, module.Pace(2.0, False), clock)]
+    due = 0.05 * np.arange(FRAMES)
+    np.testing.assert_allclose(published, due + np.where(due > 0, late_s, 0.0), atol=1e-9)
+
+
+def test_every_frame_is_published_in_order_and_stamped_now(listener, folder, wait_for, capsys, tmp_path):
     file = tmp_path / "out" / "played.json"
     assert play.main([folder, "--topic", "/cam", "--rate", "2", "--wait", "20", "--json", str(file)]) == 0
     wait_for(lambda: len(listener.images) == FRAMES)
@@ -64,10 +96,7 @@ def test_every_frame_is_published_in_order_on_time_and_stamped_now(listener, fol
     assert (first.encoding, first.width, first.height, first.step) == ("bgr8", 64, 48, 192)
     assert first.header.frame_id == "camera"
     stamps = np.array([stamp_ns(m.header.stamp) for m in listener.images])
-    assert np.all(np.abs(np.array(listener.times) - stamps) < 1e9)
-    due = np.arange(FRAMES) * 0.05
-    late = (stamps - stamps[0]) / 1e9 - due
-    assert late.min() > -0.05 and np.median(np.abs(late)) < 0.03, "deadlines are reckoned from the first frame"
+    assert np.all(np.abs(np.array(listener.times) - stamps) < 60e9), "now, not the time of the file"
     assert f"published {FRAMES} frames on /cam" in capsys.readouterr().out
     assert json.loads(file.read_text())["frames"] == FRAMES
 
@@ -114,5 +143,5 @@ def test_playback_ends_early_at_a_stop_request(listener, folder, wait_for):
     with RosSession() as own, open_source(folder) as source:
         player = own.add(lambda **node: Player("/cam", False, **node))
         threading.Timer(0.25, stop.set).start()
-        played = list(player.play(source, Pace(1.0, False), stop))
+        played = list(player.play(source, Pace(0.01, False), stop))
     assert 1 <= len(played) < FRAMES
