@@ -87,6 +87,21 @@ def test_delays_do_not_add_up(folder, ros_environment, monkeypatch, late_s):
     np.testing.assert_allclose(published, due + np.where(due > 0, late_s, 0.0), atol=1e-9)
 
 
+def test_simulated_time_advances_between_images(folder, ros_environment, monkeypatch):
+    from regionmask_ros.ros import player as module
+    from regionmask_ros.ros.session import RosSession
+    from regionmask_ros.sources import open_source
+
+    clock, told = LateClock(0.0), []
+    monkeypatch.setattr(module, "time", clock)
+    with RosSession() as own, open_source(folder) as source:
+        player = own.add(lambda **node: module.Player("/cam", True, **node))
+        monkeypatch.setattr(player, "_publish_clock", told.append)
+        assert len(list(player.play(source, module.Pace(4.0, True), clock))) == FRAMES
+    assert told == sorted(told) and {10**9 + i * 10**8 for i in range(FRAMES)} <= set(told)
+    assert len(told) > 2 * FRAMES
+
+
 def test_every_frame_is_published_in_order_and_stamped_now(listener, folder, wait_for, capsys, tmp_path):
     file = tmp_path / "out" / "played.json"
     assert play.main([folder, "--topic", "/cam", "--rate", "2", "--wait", "20", "--json", str(file)]) == 0
