@@ -116,14 +116,14 @@ class TrackedObjects(StatelessSource):
 
     def propose(self, context: MaskContext) -> np.ndarray | None:
         """Regions of these objects, bool [rows, cols]; None in a first frame."""
-        if context.since_refresh == 0:
+        schedule, number = self._schedule, context.since_refresh
+        if number == 0:
             return None
-        if self._schedule.is_idle(context.since_refresh):
+        if schedule.is_idle(number):
             return context.grid.full(False)
-        schedule, boxes = self._schedule, context.tracks.extrapolate(context.frame)
+        boxes = context.tracks.extrapolate(context.frame)
         if schedule.object_period > 1:
-            boxes = boxes[find_due(
-                context.tracks, schedule.active_number(context.since_refresh), schedule.object_period)]
+            boxes = boxes[find_due(context.tracks, schedule.active_number(number), schedule.object_period)]
         return context.grid.cover(boxes, context.image_wh, schedule.ring)
 
 

@@ -17,7 +17,7 @@ from ..errors import UserError
 from ..network.dense import DenseNetwork, HeadSpec
 from ..tracking.guard import Agreement
 from ..tracking.held import HeldObjects, hold_objects
-from ..tracking.motion import UNKNOWN, OpticalFlow, choose_step
+from ..tracking.motion import UNKNOWN, OpticalFlow
 from ..tracking.tracker import Tracks, update_reach
 from .settings import PipelineSettings
 
@@ -151,8 +151,7 @@ class DenseInterpreter:
         if not self.reported.selects_all:
             found = found.take(np.isfinite(self.reported.thresholds[found.found.class_ids]))
         state.full_scale = min([state.full_scale, *(max(look.scale) for look in found.looks)])
-        motion = None if state.image is None or image is None else OpticalFlow(
-            state.image, image, choose_step(image_wh), state.reach)
+        motion = OpticalFlow.between(state.image, image, image_wh, state.reach)
         before = state.tracks
         state.held, objects = hold_objects(
             state.held, found.found, found.cut, found.looks, keep, image_wh, state.full_scale, number, motion)

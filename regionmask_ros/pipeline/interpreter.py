@@ -15,7 +15,7 @@ from ..errors import UserError
 from ..network.branched import LevelsHead
 from ..network.chain import Network, YoloHead
 from ..tracking.guard import Agreement, compare
-from ..tracking.motion import UNKNOWN, OpticalFlow, choose_step
+from ..tracking.motion import UNKNOWN, OpticalFlow
 from ..tracking.tracker import Tracks, predict, update_reach, update_tracks
 from .settings import PipelineSettings
 
@@ -129,8 +129,7 @@ class Interpreter:
         if self.track_score is not None:
             found = self.reported.of_wanted_classes(found)
             tracked = found.with_min_score(self.track_score)
-            motion = None if state.image is None or image is None else OpticalFlow(
-                state.image, image, choose_step(image_wh), state.reach)
+            motion = OpticalFlow.between(state.image, image, image_wh, state.reach)
             weak = found.skip_first(len(tracked)) if len(tracked) < len(found) else None
             before = tracks = state.tracks
             if keep.all():

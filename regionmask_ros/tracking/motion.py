@@ -78,6 +78,22 @@ class OpticalFlow:
     step: int = LEAST_STEP
     reach: float = UNKNOWN
 
+    @classmethod
+    def between(cls, before: np.ndarray | None, now: np.ndarray | None, image_wh: tuple[int, int], reach: float
+                ) -> OpticalFlow | None:
+        """The motion between two frames of a camera.
+
+        Args:
+            before: The first frame's image, as ``downsample`` gives it; None where it is not known.
+            now: The second frame's.
+            image_wh: Width and height of the camera's images.
+            reach: See above.
+
+        Returns:
+            None where an image is not known.
+        """
+        return None if before is None or now is None else cls(before, now, choose_step(image_wh), reach)
+
     def of(self, boxes: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """Measures how far what each box shows has moved, and how it has grown (Lucas and Kanade, pyramidal).
 
