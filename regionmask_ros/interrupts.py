@@ -32,6 +32,11 @@ REST_S = 2.0
 interrupt the removal of incomplete files. Whoever sees nothing end can interrupt again.
 """
 
+NAP_S = 0.5
+"""A main thread that waits wakes this often. Python runs handlers of signals there only, and a signal does not wake it
+if the system gives it to another thread, or if it comes just before the thread falls asleep.
+"""
+
 
 def end_at_signals() -> None:
     """From now on a signal ends the process at once, with one line; one that is ignored, as under nohup, stays so.
@@ -65,6 +70,7 @@ class Interruptions:
         self._raised_s = -REST_S
         self._before: dict[int, Any] = {}
         self._report = sys.unraisablehook
+        self._repetition: threading.Timer | None = None
 
     @property
     def exit_status(self) -> int:
@@ -80,6 +86,9 @@ class Interruptions:
     def __exit__(self, *exception: object) -> None:
         if self._before:
             sys.unraisablehook = self._report
+        if self._repetition is not None:
+            # Later there would be no handler, and the signal would end the process without a line.
+            self._repetition.cancel()
         _restore(self._before, self._raise)
 
     def _raise(self, number: int, frame: FrameType | None) -> None:
@@ -95,8 +104,11 @@ class Interruptions:
         else:
             self._raised_s = -REST_S
             # After a moment: raised at once, it would be dropped here, too.
-            # The same signal: SIGINT is ignored in a job of the shell's background.
-            threading.Timer(REPEAT_S, os.kill, (os.getpid(), self._number or signal.SIGINT)).start()
+            # The same signal: SIGINT is ignored in a job of the shell's background. To this thread, the main one, so
+            # that it wakes.
+            number = self._number or signal.SIGINT
+            self._repetition = threading.Timer(REPEAT_S, signal.pthread_kill, (threading.get_ident(), number))
+            self._repetition.start()
 
 
 def _handle(handler: Handler) -> dict[int, Any]:

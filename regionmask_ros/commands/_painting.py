@@ -10,6 +10,7 @@ import numpy as np
 
 from ..core.grid import RegionGrid
 from ..errors import UserError
+from ..interrupts import NAP_S
 from ..mask.heat import DEFAULT_COVER, Calibration, Target
 from ..mask.learned import LARGE_SHARE
 from ..web.server import Answer, Request, Route, Routes, page_routes
@@ -77,7 +78,8 @@ class Painting:
 
     def wait(self) -> None:
         """Returns when a mask is saved and the page has shown it."""
-        self._is_saved.wait()
+        while not self._is_saved.wait(NAP_S):
+            pass
         self._is_told.wait(GOODBYE_S)
 
     def count(self, keep: np.ndarray) -> dict[str, object]:

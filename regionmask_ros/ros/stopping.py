@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import contextlib
+import math
 import signal
+import time
 from queue import Empty, SimpleQueue
 from types import FrameType
 
-from ..interrupts import EXIT_BY_SIGNAL, SIGNALS
+from ..interrupts import EXIT_BY_SIGNAL, NAP_S, SIGNALS
 
 
 class StopRequest:
@@ -69,8 +71,9 @@ class StopRequest:
 
     def wait(self, timeout_s: float | None = None) -> bool:
         """Sleeps until the request or the timeout; returns whether the request came."""
-        if not self._requested:
+        end_s = math.inf if timeout_s is None else time.monotonic() + timeout_s
+        while not self._requested and (left_s := end_s - time.monotonic()) > 0.0:
             with contextlib.suppress(Empty):
-                self._woken.get(timeout=timeout_s)
+                self._woken.get(timeout=min(left_s, NAP_S))
                 self._woken.put(None)  # for other threads that wait
         return self._requested

@@ -13,7 +13,7 @@ import weakref
 import pytest
 
 from regionmask_ros.commands._cli import run_guarded
-from regionmask_ros.interrupts import LINE
+from regionmask_ros.interrupts import LINE, REPEAT_S
 
 MOMENTS = int(os.environ.get("MOMENTS", "4"))
 """For each signal."""
@@ -31,7 +31,7 @@ def test_a_signal_inside_a_callback_of_the_garbage_collector_is_not_lost(number,
         del thing
         assert reference() is None
         while True:
-            signal.pause()  # Until the interrupt comes.
+            time.sleep(0.05)  # Until the interrupt comes.
 
     before = signal.getsignal(signal.SIGINT)
     if number != signal.SIGINT:
@@ -41,6 +41,18 @@ def test_a_signal_inside_a_callback_of_the_garbage_collector_is_not_lost(number,
     finally:
         signal.signal(signal.SIGINT, before)
     assert capsys.readouterr().err == f"{LINE}\n"
+
+
+def test_a_signal_that_comes_too_late_does_not_interrupt_what_follows_the_command():
+    def work() -> int:
+        thing = Thing()
+        reference = weakref.ref(thing, lambda _: signal.raise_signal(signal.SIGINT))
+        del thing
+        assert reference() is None
+        return 0
+
+    assert run_guarded(work) == 0
+    time.sleep(5.0 * REPEAT_S)
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])

@@ -51,6 +51,27 @@ def test_signal_at_any_point_of_a_wait_never_blocks_it():
     subprocess.run([sys.executable, "-c", HAIL], cwd=REPOSITORY, check=True, timeout=60.0)
 
 
+ELSEWHERE = """
+import signal, threading, time
+
+from regionmask_ros.ros.stopping import StopRequest
+
+def hit():
+    time.sleep(0.2)  # the main thread waits
+    signal.pthread_kill(threading.get_ident(), signal.SIGINT)
+    threading.Event().wait()
+
+with StopRequest() as stop:
+    threading.Thread(target=hit, daemon=True).start()
+    assert stop.wait()
+"""
+
+
+def test_signal_that_the_system_gives_to_another_thread_ends_a_wait():
+    """Only the main thread runs handlers, and nothing wakes it then."""
+    subprocess.run([sys.executable, "-c", ELSEWHERE], cwd=REPOSITORY, check=True, timeout=60.0)
+
+
 def test_former_handlers_are_restored_without_a_signal():
     before = signal.getsignal(signal.SIGTERM)
     with StopRequest() as stop:
