@@ -45,8 +45,8 @@ class MaskComposer:
         image_wh: Width and height of the camera's image, in pixels.
         sources: Those whose proposals are united.
         refresh_period: Frames from one refresh frame to the next, see ``schedule.frames_to_refresh``.
-        least_held: Share of the predictions that must hold; otherwise the guard shortens the refresh period, see
-            ``tracking.guard``. 0: there is no guard.
+        least_held: Share of the predictions that must hold; otherwise the guard shortens the refresh period, or
+            idle frames, see ``tracking.guard``. 0: there is no guard.
         budget: Limits the union. None: as many regions as the sources propose.
         learner: Where objects were seen so far; the adaptive source itself where there is one.
     """

@@ -1,13 +1,14 @@
 """Presets for the tile engine: it pays for what changed where the mask observes.
 
-Each observes the tracked objects, all of them or in turns, and besides a share of the image: the regions that wait
-longest, or that change most for their age.
+In active frames, each observes the tracked objects, all of them or in turns, and besides a share of the image: the
+regions that wait longest, or that change most for their age. In idle frames nothing is observed, as long as the objects
+are where they were predicted (``tracking.guard``).
 """
 
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from functools import lru_cache
 
@@ -49,9 +50,10 @@ class TileSchedule:
         share: Share of the blocks of the image that the rolling refresh observes in a frame, 0 to 1.
         ring: Regions by which the box of an object is widened.
         active_frames: Number of frames in a row that are computed.
-        idle_frames: Number of frames after them that are not.
+        idle_frames: Number of frames after them that are not: the boxes of objects move with the image.
         object_period: Active frames from one observation of an object to the next. In between, its box moves with what
             it shows (``tracking.motion``).
+        least_held: As in ``schedule.Schedule``: where fewer predictions hold, there are fewer idle frames.
     """
 
     level: int
@@ -60,6 +62,11 @@ class TileSchedule:
     active_frames: int = 1
     idle_frames: int = 0
     object_period: int = 1
+    least_held: float = 0.0
+
+    def limited(self, horizon: int) -> TileSchedule:
+        """The schedule with no more idle frames in a row than predictions hold for, see ``MaskContext.horizon``."""
+        return replace(self, idle_frames=horizon - 1) if 0 < horizon <= self.idle_frames else self
 
     def frames_a_round(self, blocks: int) -> int:
         """Frames after which the rolling refresh could have observed every one of so many blocks."""
@@ -77,16 +84,17 @@ class TileSchedule:
 
 
 TILE_PRESETS: Mapping[str, TileSchedule] = {
-    "careful": TileSchedule(0, share=0.5, object_period=2),
-    "balanced": TileSchedule(1, share=0.25),
-    "fast": TileSchedule(2, share=0.34, idle_frames=2),
+    "careful": TileSchedule(0, share=0.5, object_period=2, least_held=0.9),
+    "balanced": TileSchedule(1, share=0.4, idle_frames=1, least_held=0.83),
+    "fast": TileSchedule(2, share=0.5, idle_frames=3, least_held=0.7),
 }
 """By the names of ``schedule.PRESETS``. Chosen on ten clips, with what YOLOX-nano finds at four times the pixels as
-labels. There, YOLOX-nano, ``street`` and YOLOv5n lose 0.1, 0.2 and 2.9 points on average. Objects in turns cost
-``careful`` 0.2 points, as half of the image is observed besides, and save 8 % of its operations; they would cost
-``balanced`` 1.0 points for 15 %, and ``fast`` 1.3 for 9 %."""
+labels. There, YOLOX-nano, ``street`` and YOLOv5n lose 0.1, 0.6 and 1.4 points on average. With 25 % of the image in
+every frame, ``balanced`` loses 0.3 and computes 1.5 times as much; what a frame costs besides its operations comes
+twice as often. Objects in turns cost ``careful`` 0.2 points, as half of the image is observed besides, and save 8 % of
+its operations."""
 
-TILE_OVERRIDES = ("active_frames", "idle_frames")
+TILE_OVERRIDES = ("active_frames", "idle_frames", "least_held")
 """Values of ``schedule.PresetOverrides`` that mean something here."""
 
 
@@ -95,6 +103,11 @@ def tile_schedule(preset: str, overrides: PresetOverrides) -> TileSchedule:
     """The schedule of a preset, with the values that replace its own."""
     replaced = {name: getattr(overrides, name) for name in TILE_OVERRIDES if getattr(overrides, name) != USE_PRESET}
     return replace(TILE_PRESETS[preset], **replaced)
+
+
+def find_tile_schedule(sources: Iterable[MaskSource]) -> TileSchedule | None:
+    """The schedule of a tile preset among mask sources; None without one."""
+    return next((source.schedule for source in sources if isinstance(source, RollingRefresh)), None)
 
 
 def make_tile_sources(schedule: TileSchedule) -> list[MaskSource]:
@@ -116,7 +129,7 @@ class TrackedObjects(StatelessSource):
 
     def propose(self, context: MaskContext) -> np.ndarray | None:
         """Regions of these objects, bool [rows, cols]; None in a first frame."""
-        schedule, number = self._schedule, context.since_refresh
+        schedule, number = self._schedule.limited(context.horizon), context.since_refresh
         if number == 0:
             return None
         if schedule.is_idle(number):
@@ -170,7 +183,7 @@ class RollingRefresh:
             return None
         if context.frame_view is not None:
             np.maximum(self.changes, context.frame_view.change, out=self.changes)
-        if self.schedule.is_idle(context.since_refresh):
+        if self.schedule.limited(context.horizon).is_idle(context.since_refresh):
             return context.grid.full(False)
         blocks = math.prod(-(-side // BLOCK) for side in self.ages.shape)
         patience = PATIENCE * self.schedule.frames_a_round(blocks)

@@ -65,7 +65,7 @@ class CameraState:
         age: uint16 [rows, cols], frames since a region was last sent.
         frame: Number of the next frame since the last reset.
         refresh_from: The frame from which the refresh period counts.
-        guard: What was learned about predictions; it may shorten the refresh period.
+        guard: What was learned about predictions; it may shorten the refresh period, or idle frames.
         refreshed: Number of the last refresh frame that has a result.
         last: Objects of the last result.
         frame_id: Coordinate frame of the last image.

@@ -136,6 +136,8 @@ def _least_held(settings: PipelineSettings, schedule: Schedule | None, dense: De
     if dense:
         wanted = settings.overrides.least_held
         return dense.least_held if wanted == USE_PRESET else wanted
+    if tiles := settings.tile_schedule:
+        return tiles.least_held if tiles.idle_frames else 0.0
     return schedule.least_held if schedule else 0.0
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from ..mask.rolling import find_rolling
+from ..mask.tile_schedule import find_tile_schedule
 from .camera_state import CameraState
 
 
@@ -28,9 +29,11 @@ def describe_mask(names: Sequence[str], camera: CameraState | None, frames_to_re
 
 def is_shortened(camera: CameraState) -> bool:
     """Whether the guard shortens the camera's schedule."""
-    rolling = find_rolling(camera.composer.sources)
+    rolling, tiles = find_rolling(camera.composer.sources), find_tile_schedule(camera.composer.sources)
     if rolling is not None:
         return camera.composer.least_held > 0.0 and rolling.looks_per_frame(camera.guard.horizon) > 0
+    if tiles is not None:
+        return camera.composer.least_held > 0.0 and tiles.limited(camera.guard.horizon) != tiles
     return camera.effective_period < camera.composer.refresh_period
 
 
@@ -43,12 +46,15 @@ def describe_schedule(camera: CameraState) -> str:
     Returns:
         Such as "refresh every 2 of 9 frames, predictions held 34 %"; "" without a guard.
     """
-    composer, rolling = camera.composer, find_rolling(camera.composer.sources)
-    if not composer.least_held or not (composer.refresh_period or rolling):
+    composer = camera.composer
+    rolling, tiles = find_rolling(composer.sources), find_tile_schedule(composer.sources)
+    if not composer.least_held or not (composer.refresh_period or rolling or tiles):
         return ""
     held = f"predictions held {100 * camera.guard.held_share:.0f} %"
     if rolling is not None:
         return f"{rolling.describe(camera.guard.horizon)}, {held}"
+    if tiles is not None:
+        return f"{tiles.limited(camera.guard.horizon).idle_frames} of {tiles.idle_frames} idle frames, {held}"
     if is_shortened(camera):
         return f"refresh every {camera.effective_period} of {composer.refresh_period} frames, {held}"
     return f"refresh every {camera.effective_period} frames, {held}"

@@ -76,6 +76,17 @@ def test_overrides_replace_active_and_idle_frames():
     assert [schedule.is_idle(frame) for frame in range(6)] == [False, False, False, True, True, False]
 
 
+def test_a_guard_limits_idle_frames_to_those_for_which_predictions_hold():
+    schedule = TileSchedule(1, share=0.5, idle_frames=3)
+    assert [schedule.limited(horizon).idle_frames for horizon in (1, 2, 3, 4, 64)] == [0, 1, 2, 3, 3]
+    assert schedule.limited(0) is schedule, "there is no guard"
+    for source in make_tile_sources(schedule):
+        source.propose(context(0))
+        observed = [bool(source.propose(replace(context(frame), horizon=2, tracks=objects([5]))).any())
+                    for frame in range(1, 7)]
+        assert observed == [False, True] * 3
+
+
 @pytest.mark.parametrize("share", [0.05, 0.15, 0.5])
 def test_without_change_the_refresh_reaches_every_region_in_one_over_share_frames(share):
     blocks = (GRID.rows // BLOCK) * (GRID.cols // BLOCK)

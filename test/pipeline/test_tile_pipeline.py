@@ -26,6 +26,9 @@ from dense_networks import block_network  # noqa: E402
 from tile_networks import tiled_block_network  # noqa: E402
 
 
+NO_GUARD = PresetOverrides(least_held=0.0)
+
+
 @pytest.fixture(scope="module")
 def network() -> DenseNetwork:
     return tiled_block_network()
@@ -64,7 +67,7 @@ def test_without_a_mask_the_detections_are_those_of_the_network_in_float(network
 
 @pytest.mark.parametrize("preset", TILE_PRESETS)
 def test_every_preset_follows_the_block_and_computes_no_frame_as_a_whole_but_the_first(network, preset):
-    pipeline = tile_pipeline(network, preset=preset)
+    pipeline = tile_pipeline(network, preset=preset, overrides=NO_GUARD)
     results = play(pipeline, block_frames(16, (384, 256)))
     schedule = TILE_PRESETS[preset]
     assert [result.mask.refresh for result in results] == [True] + [False] * 15 and pipeline.refresh_period == 0
@@ -98,7 +101,7 @@ def test_what_a_static_mask_hides_keeps_its_state_and_a_refresh_frame_shows_it(n
 
 
 def test_attention_observes_regions_in_an_idle_frame(network):
-    pipeline = tile_pipeline(network, preset="fast")
+    pipeline = tile_pipeline(network, preset="fast", overrides=NO_GUARD)
     first, second = block_frames(2, (384, 256))
     play(pipeline, [first])
     pipeline.attend(np.array([[300.0, 160.0, 340.0, 200.0]]))
@@ -107,9 +110,39 @@ def test_attention_observes_regions_in_an_idle_frame(network):
 
 
 def test_active_and_idle_frames_of_a_preset_can_be_replaced(network):
-    pipeline = tile_pipeline(network, preset="balanced", overrides=PresetOverrides(active_frames=1, idle_frames=2))
+    pipeline = tile_pipeline(network, preset="balanced",
+                             overrides=PresetOverrides(active_frames=1, idle_frames=2, least_held=0.0))
     masked = [result.mask.masked_share == 1.0 for result in play(pipeline, block_frames(7))]
     assert masked == [False, True, True, False, True, True, False]
+
+
+@pytest.mark.parametrize("preset", ["balanced", "fast"])
+def test_idle_frames_come_when_predictions_hold(network, preset):
+    """Horizons of 1, 2, 4 ... frames; the network finds the block where it is in all of them."""
+    pipeline = tile_pipeline(network, preset=preset)
+    results = play(pipeline, block_frames(20, (384, 256), step=2))
+    idle = TILE_PRESETS[preset].idle_frames
+    active = np.flatnonzero([result.mask.masked_share < 1.0 for result in results])
+    assert np.diff(active)[0] == 1 and np.diff(active)[-1] == idle + 1
+    assert f"0 of {idle} idle frames, predictions held" in results[1].mask_text
+    assert pipeline.schedule_text == f"{idle} of {idle} idle frames, predictions held 100 %"
+    assert "predictions" not in results[-1].mask_text, "the schedule is whole"
+
+
+@pytest.mark.parametrize("preset", ["balanced", "fast"])
+def test_where_objects_jump_no_frame_is_idle_and_the_preset_can_be_told_otherwise(network, preset):
+    places = [(20, 20), (300, 150), (160, 60), (40, 180), (320, 30), (180, 200)]
+    frames = block_frames(12, (384, 256))
+    for frame, (x, y) in zip(frames, places + places):
+        frame.pixels[:] = np.minimum(frame.pixels, 119)
+        frame.pixels[y:y + 40, x:x + 40] = 250
+    pipeline = tile_pipeline(network, preset=preset)
+    assert all(result.mask.masked_share < 1.0 for result in play(pipeline, frames))
+    idle = TILE_PRESETS[preset].idle_frames
+    assert pipeline.schedule_text.startswith(f"0 of {idle} idle frames")
+    pipeline = tile_pipeline(network, preset=preset, overrides=NO_GUARD)
+    masked = [result.mask.masked_share == 1.0 for result in play(pipeline, frames)]
+    assert masked == [TILE_PRESETS[preset].is_idle(t) for t in range(12)] and pipeline.schedule_text == ""
 
 
 def test_the_noise_of_a_camera_is_known_from_the_second_frame_on(network):
