@@ -36,6 +36,9 @@ GRAY_SHARE = 0.36
 COLOR_SHARE = 0.09
 """Masked parts keep 45 % of their brightness and a trace of their color: grass can still be distinguished from road."""
 
+MOST_CALM = 4
+"""Idle frames in a row, at most, that look as the frame before them: presets have one to three."""
+
 BAR_TRANSPARENCY = 0.18
 
 FONT = cv2.FONT_HERSHEY_SIMPLEX
@@ -92,9 +95,14 @@ class Overlay:
         self._labels = labels
         self._tracks = DisplayTracks()
         self._places: dict[int, int] = {}
+        self._observed: np.ndarray | None = None
+        self._idle_frames = 0
 
     def draw(self, result: StepResult, caption: str, align: str = "left") -> np.ndarray:
         """Draws mask, objects and caption of the next frame.
+
+        In an idle frame nothing is observed. All of it gray would flicker: for ``MOST_CALM`` frames it has the mask of
+        the last frame that is not idle, without the outline.
 
         Args:
             result: The frame and its results.
@@ -106,7 +114,14 @@ class Overlay:
         """
         frame = result.frame
         style = _Style.of_height(frame.size_wh[1])
-        image, bar = _draw_background(frame, result.mask, caption, style, align)
+        keep, outline = result.mask.keep, style.outline
+        self._idle_frames = 0 if keep.any() else self._idle_frames + 1
+        is_calm = 0 < self._idle_frames <= MOST_CALM
+        if is_calm and self._observed is not None and self._observed.shape == keep.shape:
+            keep, outline = self._observed, 0
+        else:
+            self._observed = keep
+        image, bar = _draw_background(frame, keep, caption, style, outline, align)
         shown = self._tracks.update(result.detections, frame.size_wh, result.index, frame.stamp_ns)
         self._draw_objects(image, shown, style, bar)
         return image
@@ -156,7 +171,8 @@ def draw_box(image: np.ndarray, box: Sequence[int], class_id: int) -> None:
 
 def draw_mask(frame: Frame, mask: RegionMask, caption: str) -> np.ndarray:
     """Draws mask and caption of a single frame: as ``Overlay.draw``, without objects."""
-    return _draw_background(frame, mask, caption, _Style.of_height(frame.size_wh[1]))[0]
+    style = _Style.of_height(frame.size_wh[1])
+    return _draw_background(frame, mask.keep, caption, style, style.outline)[0]
 
 
 def keep_to_image(keep: np.ndarray, size_wh: tuple[int, int]) -> np.ndarray:
@@ -210,14 +226,14 @@ def _format_count(count: int) -> str:
 
 
 def _shade(bgr: np.ndarray, keep: np.ndarray, outline: int) -> np.ndarray:
-    """A copy with masked regions gray and dark, and the kept area outlined."""
+    """A copy with masked regions gray and dark, and the kept area outlined, unless the outline's thickness is 0."""
     if keep.all():
         return bgr.copy()
     gray = cv2.cvtColor(cv2.cvtColor(bgr, cv2.COLOR_BGR2GRAY), cv2.COLOR_GRAY2BGR)
     image = cv2.addWeighted(gray, GRAY_SHARE, bgr, COLOR_SHARE, 0.0)
     height, width = bgr.shape[:2]
     cv2.copyTo(bgr, keep_to_image(keep, (width, height)), image)
-    for x0, y0, x1, y1 in _borders(keep, (width, height), outline):
+    for x0, y0, x1, y1 in _borders(keep, (width, height), outline) if outline else ():
         cv2.rectangle(image, (x0, y0), (x1 - 1, y1 - 1), SKY_BLUE, cv2.FILLED)
     return image
 
@@ -250,10 +266,10 @@ def _edge_runs(keep: np.ndarray) -> list[tuple[int, int, int, bool]]:
     return runs
 
 
-def _draw_background(frame: Frame, mask: RegionMask, caption: str, style: _Style, align: str = "left"
+def _draw_background(frame: Frame, keep: np.ndarray, caption: str, style: _Style, outline: int, align: str = "left"
                      ) -> tuple[np.ndarray, int]:
     """The image with mask and caption, and the height of the caption's bar."""
-    image = _shade(frame.bgr(), mask.keep, style.outline)
+    image = _shade(frame.bgr(), keep, outline)
     return image, _draw_bar(image, caption, style, align) if caption else 0
 
 

@@ -12,7 +12,15 @@ from regionmask_ros.core.detections import Detections
 from regionmask_ros.core.frame import Frame
 from regionmask_ros.core.result import RegionMask, StepCounts, StepResult
 from regionmask_ros.report.display_tracks import CONFIRMING_HITS
-from regionmask_ros.report.overlay import CLASS_COLORS, SKY_BLUE, Overlay, caption_line, draw_mask, keep_to_image
+from regionmask_ros.report.overlay import (
+    CLASS_COLORS,
+    MOST_CALM,
+    SKY_BLUE,
+    Overlay,
+    caption_line,
+    draw_mask,
+    keep_to_image,
+)
 
 LABELS = ("person", "car")
 ORANGE = CLASS_COLORS[0]
@@ -93,6 +101,19 @@ def test_the_outline_runs_around_the_union_on_its_inner_side_and_not_between_its
     cross = cv2.getStructuringElement(cv2.MORPH_CROSS, (3, 3))
     rim = area & ~cv2.erode(area.astype(np.uint8), cross).astype(bool)
     assert np.array_equal(blue, rim)
+
+
+def test_idle_frames_look_as_the_frame_before_without_its_outline_but_not_for_long():
+    image, half = colorful(160, 120), np.zeros((6, 8), bool)
+    half[:3] = True
+    none, overlay = np.zeros((6, 8), bool), Overlay(LABELS)
+    shown = [overlay.draw(result_of(Frame(image, "bgr", t, ""), keep, Detections.empty(), t), "")
+             for t, keep in enumerate([none, half, *[none] * (MOST_CALM + 1), half[::-1], none])]
+    gray, active, *idle, late, other, after = shown
+    assert np.array_equal(gray, draw(image, none)) and np.array_equal(active, draw(image, half))
+    assert len(idle) == MOST_CALM and all(np.array_equal(one[:60], image[:60]) for one in idle)
+    assert all(np.array_equal(one[60:], gray[60:]) for one in idle) and np.array_equal(late, gray)
+    assert np.array_equal(other[62:], image[62:]) and np.array_equal(after[60:], image[60:])
 
 
 def test_keeping_everything_changes_no_pixel_and_returns_an_array_of_its_own():
