@@ -247,7 +247,8 @@ _ROWS = (
     Option(
         "preset_guard", float(USE_PRESET), Group.PRESET,
         "Share of the objects that must be found where they were predicted. Otherwise refresh frames come more often, "
-        "up to every frame; on the tile engine, idle frames more seldom. 0: no guard.", _SHARE, preset_value=USE_PRESET),
+        "up to every frame; on the tile engine, idle frames more seldom. 0: no guard.", _SHARE,
+        preset_value=USE_PRESET),
     Option(
         "lava_python", "", Group.LAVA,
         "Python interpreter that has lava-nc. Empty: the one that 'make lava' installed.",

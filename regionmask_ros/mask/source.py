@@ -46,6 +46,7 @@ class MaskContext:
         since_refresh: Number of the frame, counted from the one at which the refresh period starts.
         tracks: The objects that are tracked, for schedules.
         horizon: Frames over which predictions hold, see ``tracking.guard``; 0: there is no guard.
+        interval_s: Seconds since the image before, by their stamps; 0: not known.
         attention: Boxes that a planner wants to be observed: float [n, 4], x0 y0 x1 y1 in image pixels.
     """
 
@@ -58,6 +59,7 @@ class MaskContext:
     tracks: Tracks = field(default_factory=Tracks.none)
     attention: np.ndarray = field(default_factory=lambda: NO_BOXES)
     horizon: int = 0
+    interval_s: float = 0.0
 
 
 class MaskSource(Protocol):

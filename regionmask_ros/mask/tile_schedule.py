@@ -2,7 +2,7 @@
 
 In active frames, each observes the tracked objects, all of them or in turns, and besides a share of the image: the
 regions that wait longest, or that change most for their age. In idle frames nothing is observed, as long as the objects
-are where they were predicted (``tracking.guard``).
+are where they were predicted (``tracking.guard``) and images come fast enough.
 """
 
 from __future__ import annotations
@@ -54,6 +54,7 @@ class TileSchedule:
         object_period: Active frames from one observation of an object to the next. In between, its box moves with what
             it shows (``tracking.motion``).
         least_held: As in ``schedule.Schedule``: where fewer predictions hold, there are fewer idle frames.
+        longest_s: Seconds from one active frame to the next, at most.
     """
 
     level: int
@@ -63,10 +64,22 @@ class TileSchedule:
     idle_frames: int = 0
     object_period: int = 1
     least_held: float = 0.0
+    longest_s: float = math.inf
 
-    def limited(self, horizon: int) -> TileSchedule:
-        """The schedule with no more idle frames in a row than predictions hold for, see ``MaskContext.horizon``."""
-        return replace(self, idle_frames=horizon - 1) if 0 < horizon <= self.idle_frames else self
+    def limited(self, horizon: int, interval_s: float) -> TileSchedule:
+        """The schedule with no more idle frames in a row than predictions hold for, and than ``longest_s`` allows.
+
+        Args:
+            horizon: As in ``MaskContext``.
+            interval_s: Likewise.
+
+        Returns:
+            The schedule of the next frame.
+        """
+        most = horizon - 1 if horizon else self.idle_frames
+        if interval_s * (most + 1) > self.longest_s:
+            most = max(0, int(self.longest_s / interval_s) - 1)
+        return replace(self, idle_frames=most) if most < self.idle_frames else self
 
     def frames_a_round(self, blocks: int) -> int:
         """Frames after which the rolling refresh could have observed every one of so many blocks."""
@@ -85,8 +98,8 @@ class TileSchedule:
 
 TILE_PRESETS: Mapping[str, TileSchedule] = {
     "careful": TileSchedule(0, share=0.5, object_period=2, least_held=0.9),
-    "balanced": TileSchedule(1, share=0.4, idle_frames=1, least_held=0.83),
-    "fast": TileSchedule(2, share=0.5, idle_frames=3, least_held=0.7),
+    "balanced": TileSchedule(1, share=0.4, idle_frames=1, least_held=0.83, longest_s=0.25),
+    "fast": TileSchedule(2, share=0.5, idle_frames=3, least_held=0.7, longest_s=0.5),
 }
 """By the names of ``schedule.PRESETS``. Chosen on ten clips, with what YOLOX-nano finds at four times the pixels as
 labels. There, YOLOX-nano, ``street`` and YOLOv5n lose 0.1, 0.6 and 1.4 points on average. With 25 % of the image in
@@ -102,6 +115,8 @@ TILE_OVERRIDES = ("active_frames", "idle_frames", "least_held")
 def tile_schedule(preset: str, overrides: PresetOverrides) -> TileSchedule:
     """The schedule of a preset, with the values that replace its own."""
     replaced = {name: getattr(overrides, name) for name in TILE_OVERRIDES if getattr(overrides, name) != USE_PRESET}
+    if "idle_frames" in replaced:
+        replaced["longest_s"] = math.inf
     return replace(TILE_PRESETS[preset], **replaced)
 
 
@@ -129,7 +144,8 @@ class TrackedObjects(StatelessSource):
 
     def propose(self, context: MaskContext) -> np.ndarray | None:
         """Regions of these objects, bool [rows, cols]; None in a first frame."""
-        schedule, number = self._schedule.limited(context.horizon), context.since_refresh
+        schedule = self._schedule.limited(context.horizon, context.interval_s)
+        number = context.since_refresh
         if number == 0:
             return None
         if schedule.is_idle(number):
@@ -183,7 +199,7 @@ class RollingRefresh:
             return None
         if context.frame_view is not None:
             np.maximum(self.changes, context.frame_view.change, out=self.changes)
-        if self.schedule.limited(context.horizon).is_idle(context.since_refresh):
+        if self.schedule.limited(context.horizon, context.interval_s).is_idle(context.since_refresh):
             return context.grid.full(False)
         blocks = math.prod(-(-side // BLOCK) for side in self.ages.shape)
         patience = PATIENCE * self.schedule.frames_a_round(blocks)

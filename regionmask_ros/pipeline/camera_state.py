@@ -70,6 +70,7 @@ class CameraState:
         last: Objects of the last result.
         frame_id: Coordinate frame of the last image.
         stamp_ns: Stamp of the last image.
+        interval_s: Seconds from the stamp before to that one; 0 at a first image.
         small: The last image, downsampled, for a dense network; None before the first.
         blank_input: uint8 [height, width, 3], stands for an input of which nothing is sent.
     """
@@ -89,6 +90,7 @@ class CameraState:
     last: Detections = field(default_factory=Detections.empty)
     frame_id: str = ""
     stamp_ns: int = 0
+    interval_s: float = 0.0
     small: np.ndarray | None = None
     blank_input: np.ndarray = field(init=False)
 
@@ -112,6 +114,11 @@ class CameraState:
         return self.frame - self.refresh_from
 
     @property
+    def horizon(self) -> int:
+        """Frames over which predictions hold; 0 without a guard."""
+        return self.guard.horizon if self.composer.least_held else 0
+
+    @property
     def effective_period(self) -> int:
         """Frames from one refresh frame to the next, as the guard allows; 0: no refresh frame comes."""
         composer = self.composer
@@ -126,6 +133,11 @@ class CameraState:
         if since == 0 or not period:
             return None if since else 0
         return max(0, period - (since - 1) % self.composer.refresh_period - 1)
+
+    def take(self, frame: Frame) -> None:
+        """Notes the coordinate frame and the stamp of the next image."""
+        self.interval_s = (frame.stamp_ns - self.stamp_ns) * 1e-9 if self.frame else 0.0
+        self.frame_id, self.stamp_ns = frame.frame_id, frame.stamp_ns
 
     def reset_reason(self, frame: Frame, restart_period: int) -> ResetReason | None:
         """Finds why the state must be reset before a frame.
@@ -201,7 +213,7 @@ class CameraState:
             The context.
         """
         return MaskContext(self.last, self.grid, self.image_wh, self.frame, view, self.since_refresh,
-                           self.objects.tracks, attention, self.guard.horizon if self.composer.least_held else 0)
+                           self.objects.tracks, attention, self.horizon, self.interval_s)
 
     def reset(self, reason: ResetReason) -> None:
         """Forgets what the reason says, see ``KEEPS_PLACE``."""

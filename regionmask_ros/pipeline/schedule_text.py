@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from ..mask.rolling import find_rolling
-from ..mask.tile_schedule import find_tile_schedule
+from ..mask.tile_schedule import TileSchedule, find_tile_schedule
 from .camera_state import CameraState
 
 
@@ -28,12 +28,12 @@ def describe_mask(names: Sequence[str], camera: CameraState | None, frames_to_re
 
 
 def is_shortened(camera: CameraState) -> bool:
-    """Whether the guard shortens the camera's schedule."""
+    """Whether the guard shortens the camera's schedule, or the rate of images does."""
     rolling, tiles = find_rolling(camera.composer.sources), find_tile_schedule(camera.composer.sources)
     if rolling is not None:
-        return camera.composer.least_held > 0.0 and rolling.looks_per_frame(camera.guard.horizon) > 0
+        return camera.horizon > 0 and rolling.looks_per_frame(camera.horizon) > 0
     if tiles is not None:
-        return camera.composer.least_held > 0.0 and tiles.limited(camera.guard.horizon) != tiles
+        return _limit(tiles, camera) != tiles
     return camera.effective_period < camera.composer.refresh_period
 
 
@@ -44,17 +44,22 @@ def describe_schedule(camera: CameraState) -> str:
         camera: The camera.
 
     Returns:
-        Such as "refresh every 2 of 9 frames, predictions held 34 %"; "" without a guard.
+        Such as "refresh every 2 of 9 frames, predictions held 34 %"; "" where there is nothing to shorten.
     """
-    composer = camera.composer
+    composer, horizon = camera.composer, camera.horizon
     rolling, tiles = find_rolling(composer.sources), find_tile_schedule(composer.sources)
-    if not composer.least_held or not (composer.refresh_period or rolling or tiles):
-        return ""
-    held = f"predictions held {100 * camera.guard.held_share:.0f} %"
-    if rolling is not None:
-        return f"{rolling.describe(camera.guard.horizon)}, {held}"
+    held = f", predictions held {100 * camera.guard.held_share:.0f} %" if horizon else ""
     if tiles is not None:
-        return f"{tiles.limited(camera.guard.horizon).idle_frames} of {tiles.idle_frames} idle frames, {held}"
+        idle = _limit(tiles, camera).idle_frames
+        return f"{idle} of {tiles.idle_frames} idle frames{held}" if tiles.idle_frames else ""
+    if not horizon or not (composer.refresh_period or rolling):
+        return ""
+    if rolling is not None:
+        return f"{rolling.describe(horizon)}{held}"
     if is_shortened(camera):
-        return f"refresh every {camera.effective_period} of {composer.refresh_period} frames, {held}"
-    return f"refresh every {camera.effective_period} frames, {held}"
+        return f"refresh every {camera.effective_period} of {composer.refresh_period} frames{held}"
+    return f"refresh every {camera.effective_period} frames{held}"
+
+
+def _limit(tiles: TileSchedule, camera: CameraState) -> TileSchedule:
+    return tiles.limited(camera.horizon, camera.interval_s)

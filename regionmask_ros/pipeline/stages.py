@@ -49,7 +49,7 @@ class PreparedFrame:
 
 def view_frame(camera: CameraState, frame: Frame) -> EncoderView:
     """Stage 1: the frame as the network sees it. It is resized when a mask source or the encoder first needs it."""
-    camera.frame_id, camera.stamp_ns = frame.frame_id, frame.stamp_ns
+    camera.take(frame)
     assert camera.encoder is not None, "a sigma-delta network"
     return EncoderView(frame, camera.input_wh, camera.encoder)
 
@@ -119,7 +119,7 @@ def prepare_frame(camera: CameraState, frame: Frame, attention: np.ndarray = NO_
 def _prepare_dense(camera: CameraState, frame: Frame, attention: np.ndarray, want_small: bool) -> PreparedFrame:
     """As ``prepare_frame``, for an ONNX network."""
     start = time.perf_counter()
-    camera.frame_id, camera.stamp_ns = frame.frame_id, frame.stamp_ns
+    camera.take(frame)
     number, small = camera.frame, downsample(frame.pixels) if want_small else None
     view = DenseFrameView(frame, camera.input_wh, camera.grid, small, camera.small)
     camera.small = small

@@ -78,13 +78,28 @@ def test_overrides_replace_active_and_idle_frames():
 
 def test_a_guard_limits_idle_frames_to_those_for_which_predictions_hold():
     schedule = TileSchedule(1, share=0.5, idle_frames=3)
-    assert [schedule.limited(horizon).idle_frames for horizon in (1, 2, 3, 4, 64)] == [0, 1, 2, 3, 3]
-    assert schedule.limited(0) is schedule, "there is no guard"
+    assert [schedule.limited(horizon, 0.1).idle_frames for horizon in (1, 2, 3, 4, 64)] == [0, 1, 2, 3, 3]
+    assert schedule.limited(0, 0.1) is schedule, "there is no guard"
     for source in make_tile_sources(schedule):
         source.propose(context(0))
         observed = [bool(source.propose(replace(context(frame), horizon=2, tracks=objects([5]))).any())
                     for frame in range(1, 7)]
         assert observed == [False, True] * 3
+
+
+@given(st.integers(0, 9), st.integers(0, 12), st.floats(0.0, 3.0), st.floats(0.01, 2.0))
+def test_slow_cameras_have_as_many_idle_frames_as_time_allows(idle, horizon, interval_s, longest_s):
+    schedule = TileSchedule(1, idle_frames=idle, longest_s=longest_s)
+    now = schedule.limited(horizon, interval_s).idle_frames
+    assert 0 <= now <= idle and (not horizon or now < horizon)
+    assert now == 0 or (now + 1) * interval_s <= longest_s * (1 + 1e-9)
+    if now < min(idle, horizon - 1 if horizon else idle):
+        assert (now + 2) * interval_s > longest_s * (1 - 1e-9), "one more would be too long"
+
+
+def test_idle_frames_that_the_user_asks_for_come_at_any_rate():
+    assert tile_schedule("balanced", PresetOverrides()).limited(0, 1.0).idle_frames == 0
+    assert tile_schedule("balanced", PresetOverrides(idle_frames=2)).limited(0, 1.0).idle_frames == 2
 
 
 @pytest.mark.parametrize("share", [0.05, 0.15, 0.5])

@@ -25,7 +25,6 @@ from dense_camera import block_box, block_frames, dense_pipeline  # noqa: E402
 from dense_networks import block_network  # noqa: E402
 from tile_networks import tiled_block_network  # noqa: E402
 
-
 NO_GUARD = PresetOverrides(least_held=0.0)
 
 
@@ -142,7 +141,18 @@ def test_where_objects_jump_no_frame_is_idle_and_the_preset_can_be_told_otherwis
     assert pipeline.schedule_text.startswith(f"0 of {idle} idle frames")
     pipeline = tile_pipeline(network, preset=preset, overrides=NO_GUARD)
     masked = [result.mask.masked_share == 1.0 for result in play(pipeline, frames)]
-    assert masked == [TILE_PRESETS[preset].is_idle(t) for t in range(12)] and pipeline.schedule_text == ""
+    assert masked == [TILE_PRESETS[preset].is_idle(t) for t in range(12)]
+    assert pipeline.schedule_text == f"{idle} of {idle} idle frames"
+
+
+@pytest.mark.parametrize("preset, interval_s, idle", [
+    ("balanced", 0.1, 1), ("balanced", 0.2, 0), ("fast", 0.1, 3), ("fast", 0.2, 1), ("fast", 0.4, 0)])
+def test_slow_cameras_have_fewer_idle_frames(network, preset, interval_s, idle):
+    frames = [replace(frame, stamp_ns=int(t * interval_s * 1e9)) for t, frame in enumerate(block_frames(12))]
+    pipeline = tile_pipeline(network, preset=preset, overrides=NO_GUARD)
+    masked = [result.mask.masked_share == 1.0 for result in play(pipeline, frames)]
+    assert masked == [t % (idle + 1) > 0 for t in range(12)]
+    assert pipeline.schedule_text == f"{idle} of {TILE_PRESETS[preset].idle_frames} idle frames"
 
 
 def test_the_noise_of_a_camera_is_known_from_the_second_frame_on(network):
