@@ -56,7 +56,7 @@ def test_no_publisher_is_said(rig, wait_for, log):
     wait_for(lambda: "publisher present on /image, no frames for 0 s" in log())
     send(peer, wait_for, [message(i) for i in range(3)])
     wait_for(lambda: level(peer) == OK)
-    peer.destroy_publisher(peer.camera)
+    call(peer, lambda: peer.destroy_publisher(peer.camera))
     wait_for(lambda: "it has no publisher; has the camera ended?" in peer.verdict())
     wait_for(lambda: "it has no publisher; has the camera ended?" in log())
 

@@ -151,7 +151,7 @@ def test_the_node_changes_to_the_images_that_are_there_now(rig, wait_for):
     send(peer, wait_for, [jpeg(0)])
     wait_for(lambda: peer.values().get("image transport") == "compressed")
     assert peer.values()["image topic"] == "/image/compressed" and peer.values()["image converter"]
-    peer.destroy_publisher(peer.camera)
+    call(peer, lambda: peer.destroy_publisher(peer.camera))
     peer.camera = peer.create_publisher(Image, "image", CAMERA)
     wait_for(lambda: subscribes_to(node, "/image") and are_matched(node, peer))
     send(peer, wait_for, [message(1)])

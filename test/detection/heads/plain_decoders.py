@@ -24,6 +24,11 @@ def same_candidates(found: Candidates, expected: Found, lowest: float) -> None:
                                rtol=1e-4, atol=2e-3)
 
 
+def is_square(output: np.ndarray) -> bool:
+    """Whether the shape of an output [1, a, b] does not tell which axis is that of the cells: a head takes the usual."""
+    return output.shape[1] == output.shape[2]
+
+
 def box_around(cx: float, cy: float, w: float, h: float) -> tuple[float, float, float, float]:
     return cx - w / 2, cy - h / 2, cx + w / 2, cy + h / 2
 

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import assume, given, settings
 from hypothesis import strategies as st
-from plain_decoders import plain_yolov5, same_candidates
+from plain_decoders import is_square, plain_yolov5, same_candidates
 
 from regionmask_ros.detection.heads import HEADS, find_head
 from regionmask_ros.network.dense import GraphFacts
@@ -26,6 +26,7 @@ def test_it_agrees_with_the_plain_decoder(seed, across, down, classes, strides, 
     input_wh = (across * strides[-1], down * strides[-1])
     output = generate(seed, input_wh, classes, strides)
     expected = plain_yolov5(output[0], lowest)
+    assume(not turned or not is_square(output))
     output = output.transpose(0, 2, 1).copy() if turned else output
     spec = find_head({"out": output}, GraphFacts({}, {}, input_wh), "yolov5")
     assert (spec.num_classes, spec.strides) == (classes, strides)

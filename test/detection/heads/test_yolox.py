@@ -6,9 +6,9 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import assume, given, settings
 from hypothesis import strategies as st
-from plain_decoders import plain_yolox, same_candidates
+from plain_decoders import is_square, plain_yolox, same_candidates
 
 from regionmask_ros.detection.heads import HEADS, find_head
 from regionmask_ros.network.dense import GraphFacts
@@ -44,6 +44,7 @@ def test_it_agrees_with_the_plain_decoder(seed, across, down, classes, strides, 
     output = generate(seed, input_wh, classes, strides)
     expected = plain_yolox(output[0], input_wh, strides, lowest)
     output = output if raw else decoded(output, input_wh, strides)
+    assume(not turned or not is_square(output))
     output = output.transpose(0, 2, 1).copy() if turned else output
     spec = find_head({"out": output}, GraphFacts({}, {}, input_wh), "yolox")
     assert (spec.family, spec.num_classes, spec.strides, spec.numbers["raw"]) == ("yolox", classes, strides, raw)
