@@ -25,7 +25,7 @@ def same_candidates(found: Candidates, expected: Found, lowest: float) -> None:
 
 
 def is_square(output: np.ndarray) -> bool:
-    """Whether the shape of an output [1, a, b] does not tell which axis is that of the cells: a head takes the usual."""
+    """Whether the shape of an output [1, a, b] does not tell which axis is that of the cells; heads take the usual."""
     return output.shape[1] == output.shape[2]
 
 
