@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 import base64
+import contextlib
 import itertools
 import json
 import os
+import shutil
+import signal
 import subprocess
 import tempfile
+import time
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -66,8 +70,14 @@ class Browser:
         except subprocess.TimeoutExpired:
             self._process.kill()
             self._process.wait()
+        # Its other processes end a little later, and write into its folder until then.
+        with contextlib.suppress(ProcessLookupError):
+            os.killpg(self._process.pid, signal.SIGKILL)
         os.close(self._write)
         os.close(self._read)
+        deadline = time.monotonic() + TIMEOUT_S
+        while Path(self._folder.name).exists() and time.monotonic() < deadline:
+            shutil.rmtree(self._folder.name, ignore_errors=True)
         self._folder.cleanup()
 
     def call(self, method: str, **parameters: object) -> dict:
