@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import io
 import os
 from fractions import Fraction
@@ -102,8 +103,10 @@ class VideoWriter:
         if kind is None:
             self.close()
         elif self._container is not None:
-            # Its file is thrown away: closing would write its end.
-            self._container = self._stream = None
+            container, self._container, self._stream = self._container, None, None
+            # Its file is thrown away, perhaps before nothing refers to it any more: PyAV would then print a traceback.
+            with contextlib.suppress(load_pyav().error.FFmpegError):
+                container.close()
 
     def _open(self) -> None:
         av = load_pyav()

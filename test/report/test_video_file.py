@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import gc
 import os
+import sys
 
 import av
 import numpy as np
@@ -85,6 +87,21 @@ def test_a_video_that_cannot_be_written_is_named(tmp_path, capfd, path, why):
         for index in range(60):
             video.add(np.random.default_rng(index).integers(0, 255, (96, 128, 3), np.uint8))
     assert capfd.readouterr().err == ""
+
+
+def test_a_video_that_is_thrown_away_is_closed_before_its_file_goes(tmp_path, monkeypatch):
+    """What closes it later, when nothing refers to it any more, would miss the file and print a traceback."""
+    printed, path = [], tmp_path / "video.mp4"
+    monkeypatch.setattr(sys, "unraisablehook", printed.append)
+    with pytest.raises(KeyboardInterrupt), VideoWriter(str(path), 10.0) as writer:
+        for gray in range(40):
+            writer.add(np.full((96, 128, 3), 5 * gray, np.uint8))
+        container = writer._container
+        raise KeyboardInterrupt
+    path.unlink()
+    del container, writer
+    gc.collect()
+    assert printed == []
 
 
 def test_a_page_holds_a_small_video_whole_and_the_start_of_a_large_one(tmp_path):

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import struct
+import subprocess
+import sys
 from itertools import pairwise
 from pathlib import Path
 
@@ -18,6 +20,8 @@ from regionmask_ros.errors import UserError
 from regionmask_ros.sources import Reading, open_source
 from regionmask_ros.sources.pictures.decode import turn_upright
 from regionmask_ros.sources.video.pixels import matrix_orientation
+
+REPOSITORY = Path(__file__).resolve().parents[2]
 
 WIDTH, HEIGHT, FRAMES = 64, 48, 24
 STEP_NS = 40_000_000
@@ -44,6 +48,34 @@ def read(path: str, **limits: int) -> tuple[list[int], list[int], list[str], int
         frames = list(source.frames())
         return ([index_of(frame.pixels) for frame in frames], [frame.stamp_ns for frame in frames],
                 reading.dropped.first, source.dropped)
+
+
+# An interrupt in the middle of PyAV's import.
+INTERRUPTED = """
+import sys
+
+class Interrupt:
+    is_over = False
+
+    def find_spec(self, name, path=None, target=None):
+        if name.startswith("av.") and "av.error" in sys.modules and not self.is_over:
+            self.is_over = True
+            raise KeyboardInterrupt
+
+sys.meta_path.insert(0, Interrupt())
+from regionmask_ros.sources.video.container import open_file
+
+try:
+    open_file(sys.argv[1], 1_000_000)
+except KeyboardInterrupt:
+    print("interrupted")
+"""
+
+
+def test_an_interrupt_while_pyav_is_imported_stays_one(make):
+    said = subprocess.run([sys.executable, "-c", INTERRUPTED, make("plain.mp4")], cwd=REPOSITORY, capture_output=True,
+                          text=True, timeout=60.0)
+    assert (said.stdout, said.stderr) == ("interrupted\n", "")
 
 
 @pytest.fixture(scope="module")

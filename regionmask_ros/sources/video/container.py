@@ -88,13 +88,15 @@ def open_file(path: str, max_pixels: int) -> OpenVideo:
     """
     # With the protocol in front of an absolute path, a name such as "a:b.mp4" is no protocol, and "%d" no pattern.
     url, options = f"file:{os.path.abspath(path)}", {"protocol_whitelist": "file", "format_whitelist": DEMUXERS}
+    # Before there is one: an interrupt while PyAV is imported leaves a part of it, which cannot name its errors.
+    faults = _faults()
     try:
         container = open_container(url, options, form="mjpeg" if _begins_as_jpeg(path) else None)
-    except _faults():
+    except faults:
         try:
             # Read from the start to the end, an MP4 file in fragments needs no whole last one.
             container = open_container(url, {**options, "seekable": "0"})
-        except _faults():
+        except faults:
             raise UserError(f"{display_path(path)}: {_why_not_open(path)}") from None
     return choose_stream(container, display_path(path), max_pixels)
 
