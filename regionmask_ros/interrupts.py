@@ -104,8 +104,8 @@ class Interruptions:
         else:
             self._raised_s = -REST_S
             # After a moment: raised at once, it would be dropped here, too.
-            # The same signal: SIGINT is ignored in a job of the shell's background. To this thread, the main one, so
-            # that it wakes.
+            # The same signal: SIGINT is ignored in a job of the shell's background. This is the main thread, which
+            # another one's signal would not wake.
             number = self._number or signal.SIGINT
             self._repetition = threading.Timer(REPEAT_S, signal.pthread_kill, (threading.get_ident(), number))
             self._repetition.start()

@@ -61,9 +61,14 @@ def collect_info(node: Node, detector: RemoteDetector, watch: StatusWatch) -> No
     listening = [node.create_subscription(Detection2DArray, topic, lambda raw: heard.append(time.monotonic()), RESULTS,
                                           raw=True) for topic in outputs]
     first, last = _wait_for_two(watch, detector.name)
+
+    def stop_listening() -> None:
+        for subscription in listening:
+            node.destroy_subscription(subscription)
+
     # In the thread of the callbacks, which waits for them now.
     assert node.executor is not None, "it has brought the reports"
-    node.executor.create_task(lambda: [node.destroy_subscription(subscription) for subscription in listening])
+    node.executor.create_task(stop_listening)
     rates = {}
     if first and last and last.received_s > first.received_s:
         between = [time_s for time_s in heard if first.received_s < time_s <= last.received_s]
